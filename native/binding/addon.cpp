@@ -1,0 +1,41 @@
+#include "binding/addon.h"
+
+namespace athanor::binding {
+
+void throw_athanor_error(Napi::Env env, const char* code, const std::string& message) {
+  const auto* data = env.GetInstanceData<AddonData>();
+  if (data != nullptr && !data->error_constructor.IsEmpty()) {
+    const Napi::Object error =
+        data->error_constructor.New({Napi::String::New(env, code), Napi::String::New(env, message)});
+    throw Napi::Error(env, error);
+  }
+  Napi::Error error = Napi::Error::New(env, message);
+  error.Set("code", Napi::String::New(env, code));
+  throw error;
+}
+
+namespace {
+
+// setErrorClass(AthanorError): called once by the loader, so that native errors are instances of the public class.
+Napi::Value set_error_class(const Napi::CallbackInfo& info) {
+  info.Env().GetInstanceData<AddonData>()->error_constructor = Napi::Persistent(info[0].As<Napi::Function>());
+  return info.Env().Undefined();
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new AddonData);
+  exports.Set("setErrorClass", Napi::Function::New(env, set_error_class, "setErrorClass"));
+  register_tensor(env, exports);
+  register_runtime(exports);
+  register_elementwise(exports);
+  return exports;
+}
+
+}  // namespace
+}  // namespace athanor::binding
+
+static Napi::Object athanor_initialize(Napi::Env env, Napi::Object exports) {
+  return athanor::binding::initialize(env, exports);
+}
+
+NODE_API_MODULE(athanor, athanor_initialize)

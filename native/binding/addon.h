@@ -1,0 +1,22 @@
+#pragma once
+
+#include <napi.h>
+
+#include <string>
+
+namespace athanor::binding {
+
+/// What one JavaScript environment (the main thread or a worker) holds.
+struct AddonData {
+  Napi::FunctionReference tensor_constructor;
+  Napi::FunctionReference error_constructor;
+};
+
+[[noreturn]] void throw_athanor_error(Napi::Env env, const char* code, const std::string& message);
+
+// One registration function a family file, called in addon.cpp.
+void register_tensor(Napi::Env env, Napi::Object exports);
+void register_runtime(Napi::Object exports);
+void register_elementwise(Napi::Object exports);
+
+}  // namespace athanor::binding

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <cstdint>
+
+namespace athanor {
+
+enum class DeviceType : uint8_t { kCpu, kCuda };
+
+struct Device {
+  DeviceType type = DeviceType::kCpu;
+  int index = 0;
+  bool operator==(const Device&) const = default;
+};
+
+}  // namespace athanor

@@ -1,0 +1,137 @@
+// A tensor is a dtype, a shape and a slice of reference-counted storage; it is always contiguous (row-major).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <string>
+
+#include "core/allocator.h"
+#include "core/device.h"
+#include "core/dtype.h"
+#include "core/error.h"
+
+namespace athanor {
+
+/// Something a backend keeps beside a storage and that lives as long as it, e.g. a weight packed for GEMM.
+class StorageAttachment {
+ public:
+  virtual ~StorageAttachment() = default;
+};
+
+class Storage {
+ public:
+  Storage(size_t bytes, Device device)
+      : data_(static_cast<std::byte*>(host_allocate(bytes))), bytes_(bytes), device_(device) {}
+  ~Storage() { host_free(data_, bytes_); }
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+  std::byte* data() const { return data_; }
+  size_t bytes() const { return bytes_; }
+  Device device() const { return device_; }
+
+  /// Grows by one with every in-place write, so that an attachment can tell that it is stale.
+  uint64_t version() const { return version_; }
+  void mark_written() { ++version_; }
+
+  std::unique_ptr<StorageAttachment> attachment;
+
+ private:
+  std::byte* data_;
+  size_t bytes_;
+  Device device_;
+  uint64_t version_ = 0;
+};
+
+constexpr int kMaxRank = 4;
+
+class Shape {
+ public:
+  Shape() = default;
+  Shape(std::initializer_list<int64_t> dims) {
+    expect(dims.size() <= kMaxRank, ErrorCode::kShape, "shape", "expected at most ", kMaxRank, " dimensions but got ",
+           dims.size());
+    for (int64_t dim : dims) push_back(dim);
+  }
+
+  int rank() const { return rank_; }
+  int64_t operator[](int axis) const { return dims_[axis < 0 ? axis + rank_ : axis]; }
+  void push_back(int64_t dim) {
+    expect(rank_ < kMaxRank, ErrorCode::kShape, "shape", "expected at most ", kMaxRank, " dimensions");
+    expect(dim >= 0, ErrorCode::kShape, "shape", "expected a size of 0 or more but got ", dim);
+    dims_[rank_++] = dim;
+  }
+  int64_t numel() const {
+    int64_t count = 1;
+    for (int i = 0; i < rank_; ++i) count *= dims_[i];
+    return count;
+  }
+  bool operator==(const Shape& other) const { return rank_ == other.rank_ && dims_ == other.dims_; }
+  std::string text() const {
+    std::string out = "[";
+    for (int i = 0; i < rank_; ++i) out += (i ? ", " : "") + std::to_string(dims_[i]);
+    return out + "]";
+  }
+
+ private:
+  std::array<int64_t, kMaxRank> dims_{};
+  int rank_ = 0;
+};
+
+class Tensor {
+ public:
+  Tensor() = default;
+  /// Uninitialised memory.
+  Tensor(Shape shape, DType dtype, Device device = {})
+      : storage_(std::make_shared<Storage>(shape.numel() * dtype_size(dtype), device)), shape_(shape), dtype_(dtype) {}
+
+  bool defined() const { return storage_ != nullptr; }
+  const Shape& shape() const { return shape_; }
+  int64_t dim(int axis) const { return shape_[axis]; }
+  int rank() const { return shape_.rank(); }
+  int64_t numel() const { return shape_.numel(); }
+  size_t bytes() const { return numel() * dtype_size(dtype_); }
+  DType dtype() const { return dtype_; }
+  Device device() const { return storage_->device(); }
+  Storage& storage() const { return *storage_; }
+  /// Rows of a tensor seen as a matrix: all dimensions but the last, multiplied.
+  int64_t rows() const { return shape_.rank() == 0 || dim(-1) == 0 ? 1 : numel() / dim(-1); }
+
+  template <class T>
+  T* data() const {
+    return reinterpret_cast<T*>(storage_->data() + offset_);
+  }
+  void* raw() const { return storage_->data() + offset_; }
+
+  /// The same storage under another shape with as many elements.
+  Tensor view(Shape shape) const {
+    expect(shape.numel() == numel(), ErrorCode::kShape, "view", "expected ", numel(), " elements but ", shape.text(),
+           " has ", shape.numel());
+    Tensor out = *this;
+    out.shape_ = shape;
+    return out;
+  }
+
+  /// Rows [begin, end) of the first dimension, sharing storage.
+  Tensor slice(int64_t begin, int64_t end) const {
+    expect(rank() > 0 && 0 <= begin && begin <= end && end <= dim(0), ErrorCode::kArgument, "slice", "expected 0 <= ",
+           begin, " <= ", end, " <= ", rank() > 0 ? dim(0) : 0);
+    Tensor out = *this;
+    Shape shape{end - begin};
+    for (int i = 1; i < rank(); ++i) shape.push_back(dim(i));
+    const int64_t row_bytes = dim(0) == 0 ? 0 : static_cast<int64_t>(bytes()) / dim(0);
+    out.shape_ = shape;
+    out.offset_ += begin * row_bytes;
+    return out;
+  }
+
+ private:
+  std::shared_ptr<Storage> storage_;
+  int64_t offset_ = 0;  // in bytes
+  Shape shape_;
+  DType dtype_ = DType::kF32;
+};
+
+}  // namespace athanor

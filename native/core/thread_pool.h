@@ -1,0 +1,34 @@
+// parallel_for hands out task indices in any order to any thread, so a kernel's bits may depend on the task list but
+// never on the number of threads: each task writes its own output, and cross-task sums are done in task order.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace athanor {
+
+/// Runs body(context, i) for i in [0, count) on the pool; the calling thread takes part. Exceptions from tasks are
+/// not allowed. A call from inside a task, or while another thread uses the pool, runs serially.
+void parallel_run(int64_t count, void (*body)(void* context, int64_t index), void* context);
+
+template <class Body>
+void parallel_for(int64_t count, Body&& body) {
+  using Plain = std::remove_reference_t<Body>;
+  if (count <= 1) {
+    if (count == 1) body(int64_t{0});
+    return;
+  }
+  parallel_run(
+      count, [](void* context, int64_t index) { (*static_cast<Plain*>(context))(index); },
+      const_cast<void*>(static_cast<const void*>(&body)));
+}
+
+int num_threads();
+/// 0: one a core that this process may use. Throws ERR_ARGUMENT beyond 1,024.
+void set_num_threads(int count);
+
+/// Scratch memory of the calling thread, 64-byte aligned, valid until its next call on this thread.
+void* thread_scratch(size_t bytes);
+
+}  // namespace athanor

@@ -1,0 +1,85 @@
+// Picks the instruction set once, at the first kernel call.
+#include <atomic>
+#include <cstdlib>
+#include <string>
+
+#include "core/error.h"
+#include "kernels/family.h"
+
+namespace athanor {
+namespace {
+
+constexpr CpuIsa kAll[] = {CpuIsa::kAvx512Bf16, CpuIsa::kAvx512, CpuIsa::kAvx2, CpuIsa::kPortable};
+std::atomic<int> chosen{-1};
+
+CpuIsa best_isa() {
+  for (CpuIsa isa : kAll)
+    if (isa_supported(isa)) return isa;
+  fail(ErrorCode::kInternal, "isa", "this build holds no instruction set that this machine can run");
+}
+
+CpuIsa isa_from_environment() {
+  const char* name = std::getenv("ATHANOR_ISA");
+  if (name == nullptr || *name == '\0') return best_isa();
+  for (CpuIsa isa : kAll) {
+    if (std::string(name) != isa_name(isa)) continue;
+    expect(isa_supported(isa), ErrorCode::kArgument, "isa", "ATHANOR_ISA=", name,
+           " is not supported by this machine or not in this build");
+    return isa;
+  }
+  fail(ErrorCode::kArgument, "isa", "expected ATHANOR_ISA to be portable, avx2, avx512 or avx512bf16 but got ", name);
+}
+
+}  // namespace
+
+const char* isa_name(CpuIsa isa) {
+  switch (isa) {
+    case CpuIsa::kPortable: return "portable";
+    case CpuIsa::kAvx2: return "avx2";
+    case CpuIsa::kAvx512: return "avx512";
+    case CpuIsa::kAvx512Bf16: return "avx512bf16";
+  }
+  return "?";
+}
+
+bool isa_supported(CpuIsa isa) {
+  switch (isa) {
+    case CpuIsa::kPortable: ATHANOR_IF_portable(return true;) break;
+#if defined(__x86_64__)
+    case CpuIsa::kAvx2:
+      ATHANOR_IF_avx2(return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");) break;
+    case CpuIsa::kAvx512:
+      ATHANOR_IF_avx512(return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");)
+      break;
+    case CpuIsa::kAvx512Bf16:
+      ATHANOR_IF_avx512bf16(return __builtin_cpu_supports("avx512bf16") &&
+                                   __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                                   __builtin_cpu_supports("avx512dq");)
+      break;
+#else
+    default: break;
+#endif
+  }
+  return false;
+}
+
+CpuIsa active_isa() {
+  int isa = chosen.load(std::memory_order_relaxed);
+  if (isa < 0) {
+    isa = static_cast<int>(isa_from_environment());
+    chosen.store(isa, std::memory_order_relaxed);
+  }
+  return static_cast<CpuIsa>(isa);
+}
+
+void set_active_isa(CpuIsa isa) {
+  expect(isa_supported(isa), ErrorCode::kArgument, "isa", isa_name(isa), " is not supported here");
+  chosen.store(static_cast<int>(isa), std::memory_order_relaxed);
+}
+
+void fail_no_backend(const char* family) {
+  fail(ErrorCode::kCudaUnavailable, "device", family, " has no kernels for this device in this build");
+}
+
+}  // namespace athanor

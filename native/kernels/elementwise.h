@@ -1,0 +1,26 @@
+// Elementwise contract: `count` elements, every pointer of the one dtype given unless it says otherwise.
+#pragma once
+
+#include <cstdint>
+
+#include "core/dtype.h"
+#include "kernels/family.h"
+
+namespace athanor {
+
+struct ElementwiseKernels {
+  /// out = a * alpha + b * beta
+  void (*axpby)(DType dtype, void* out, const void* a, float alpha, const void* b, float beta, int64_t count);
+  /// out = a * alpha
+  void (*scale)(DType dtype, void* out, const void* a, float alpha, int64_t count);
+  /// out = a * b
+  void (*multiply)(DType dtype, void* out, const void* a, const void* b, int64_t count);
+  void (*fill)(DType dtype, void* out, float value, int64_t count);
+  /// Between f32 and bf16, rounding to nearest even.
+  void (*cast)(DType to, void* out, DType from, const void* in, int64_t count);
+  /// Sum of all elements in f64-free fixed order: 4,096-element chunks, then the chunks in order.
+  float (*sum)(DType dtype, const void* a, int64_t count);
+};
+ATHANOR_KERNEL_FAMILY(ElementwiseKernels, elementwise_kernels)
+
+}  // namespace athanor

@@ -1,0 +1,31 @@
+// Checks that operations share. Each throws ERR_SHAPE, ERR_DTYPE or ERR_DEVICE under the operation's name.
+#pragma once
+
+#include "core/tensor.h"
+
+namespace athanor::ops {
+
+inline void check_dtype(const char* operation, const char* name, const Tensor& t, DType dtype) {
+  expect(t.dtype() == dtype, ErrorCode::kDtype, operation, "expected ", name, " to be ", dtype_name(dtype),
+         " but it is ", dtype_name(t.dtype()));
+}
+
+inline void check_float(const char* operation, const char* name, const Tensor& t) {
+  expect(t.dtype() == DType::kF32 || t.dtype() == DType::kBF16, ErrorCode::kDtype, operation, "expected ", name,
+         " to be f32 or bf16 but it is ", dtype_name(t.dtype()));
+}
+
+inline void check_shape(const char* operation, const char* name, const Tensor& t, const Shape& shape) {
+  expect(t.shape() == shape, ErrorCode::kShape, operation, "expected ", name, " to be ", shape.text(), " but it is ",
+         t.shape().text());
+}
+
+inline void check_same(const char* operation, const Tensor& a, const Tensor& b) {
+  expect(a.shape() == b.shape(), ErrorCode::kShape, operation, "expected two tensors of one shape but got ",
+         a.shape().text(), " and ", b.shape().text());
+  expect(a.dtype() == b.dtype(), ErrorCode::kDtype, operation, "expected two tensors of one dtype but got ",
+         dtype_name(a.dtype()), " and ", dtype_name(b.dtype()));
+  expect(a.device() == b.device(), ErrorCode::kDevice, operation, "expected two tensors on one device");
+}
+
+}  // namespace athanor::ops

@@ -1,0 +1,52 @@
+/**
+ * The addon as TypeScript sees it, written by hand: one function a C++ operation of the same name in snake_case.
+ * test/native/binding.test.ts holds the two together.
+ */
+
+export type DType = 'f32' | 'bf16' | 'i32' | 'u8';
+export type TypedArray = Float32Array | Uint16Array | Int32Array | Uint8Array;
+
+/** An opaque tensor handle; dispose() frees the storage before the garbage collector would. */
+export interface NativeTensor {
+  dispose(): void;
+}
+
+export interface TensorBinding {
+  NativeTensor: new () => NativeTensor;
+  setErrorClass(errorClass: unknown): void;
+  empty(shape: readonly number[], dtype: DType): NativeTensor;
+  view(tensor: NativeTensor, shape: readonly number[]): NativeTensor;
+  slice(tensor: NativeTensor, begin: number, end: number): NativeTensor;
+  dtypeOf(tensor: NativeTensor): DType;
+  shapeOf(tensor: NativeTensor): number[];
+  read(tensor: NativeTensor): TypedArray;
+  write(tensor: NativeTensor, values: TypedArray): void;
+}
+
+export interface RuntimeBinding {
+  activeIsa(): string;
+  supportedIsas(): string[];
+  setIsa(name: string): void;
+  numThreads(): number;
+  setNumThreads(count: number): void;
+  /** [allocated, peak, cached, limit] in bytes. */
+  memoryStats(): [number, number, number, number];
+  setMemoryLimit(bytes: number): void;
+  trimMemory(): void;
+  resetPeakMemory(): void;
+}
+
+export interface ElementwiseBinding {
+  axpby(a: NativeTensor, alpha: number, b: NativeTensor, beta: number): NativeTensor;
+  addScaledInto(target: NativeTensor, source: NativeTensor, alpha: number): void;
+  scale(a: NativeTensor, alpha: number): NativeTensor;
+  scaleInto(target: NativeTensor, alpha: number): void;
+  multiply(a: NativeTensor, b: NativeTensor): NativeTensor;
+  full(shape: readonly number[], dtype: DType, value: number): NativeTensor;
+  fillInto(target: NativeTensor, value: number): void;
+  cast(a: NativeTensor, dtype: DType): NativeTensor;
+  sum(a: NativeTensor): number;
+  copyInto(target: NativeTensor, source: NativeTensor): void;
+}
+
+export interface Binding extends TensorBinding, RuntimeBinding, ElementwiseBinding {}
