@@ -11,7 +11,10 @@ export const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..', '
 function candidates(): string[] {
   const chosen = process.env.ATHANOR_NATIVE;
   if (chosen) return [chosen];
-  return [join(packageRoot, 'build/cmake/Release/athanor.node'), join(packageRoot, 'build/Release/athanor.node')];
+  return [
+    join(packageRoot, 'build/cmake/Release/athanor.node'),
+    join(packageRoot, 'build/Release/athanor.node'),
+  ];
 }
 
 function load(): Binding {

@@ -1,7 +1,9 @@
 /**
  * The addon as TypeScript sees it, written by hand: one function a C++ operation of the same name in snake_case.
- * test/native/binding.test.ts holds the two together.
+ * A kernel family's part is in binding/<family>.ts; test/native/binding.test.ts holds the two together.
  */
+
+import type { ElementwiseBinding } from './binding/elementwise.ts';
 
 export type DType = 'f32' | 'bf16' | 'i32' | 'u8';
 export type TypedArray = Float32Array | Uint16Array | Int32Array | Uint8Array;
@@ -34,19 +36,6 @@ export interface RuntimeBinding {
   setMemoryLimit(bytes: number): void;
   trimMemory(): void;
   resetPeakMemory(): void;
-}
-
-export interface ElementwiseBinding {
-  axpby(a: NativeTensor, alpha: number, b: NativeTensor, beta: number): NativeTensor;
-  addScaledInto(target: NativeTensor, source: NativeTensor, alpha: number): void;
-  scale(a: NativeTensor, alpha: number): NativeTensor;
-  scaleInto(target: NativeTensor, alpha: number): void;
-  multiply(a: NativeTensor, b: NativeTensor): NativeTensor;
-  full(shape: readonly number[], dtype: DType, value: number): NativeTensor;
-  fillInto(target: NativeTensor, value: number): void;
-  cast(a: NativeTensor, dtype: DType): NativeTensor;
-  sum(a: NativeTensor): number;
-  copyInto(target: NativeTensor, source: NativeTensor): void;
 }
 
 export interface Binding extends TensorBinding, RuntimeBinding, ElementwiseBinding {}

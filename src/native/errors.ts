@@ -45,7 +45,12 @@ export function fileError(error: unknown, path: string, action = 'read'): Athano
       return new AthanorError('ERR_ARGUMENT', `${path} is a folder, not a file`, 'name a file', cause);
     case 'EACCES':
     case 'EPERM':
-      return new AthanorError('ERR_IO', `no permission to ${action} ${path}`, 'change its mode or owner', cause);
+      return new AthanorError(
+        'ERR_IO',
+        `no permission to ${action} ${path}`,
+        'change its mode or owner',
+        cause,
+      );
     case 'ENOSPC':
     case 'EDQUOT':
       return new AthanorError(
@@ -55,6 +60,11 @@ export function fileError(error: unknown, path: string, action = 'read'): Athano
         cause,
       );
     default:
-      return new AthanorError('ERR_IO', `cannot ${action} ${path}: ${(error as Error).message}`, undefined, cause);
+      return new AthanorError(
+        'ERR_IO',
+        `cannot ${action} ${path}: ${(error as Error).message}`,
+        undefined,
+        cause,
+      );
   }
 }

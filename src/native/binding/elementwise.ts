@@ -1,0 +1,14 @@
+import type { DType, NativeTensor } from '../binding.ts';
+
+export interface ElementwiseBinding {
+  axpby(a: NativeTensor, alpha: number, b: NativeTensor, beta: number): NativeTensor;
+  addScaledInto(target: NativeTensor, source: NativeTensor, alpha: number): void;
+  scale(a: NativeTensor, alpha: number): NativeTensor;
+  scaleInto(target: NativeTensor, alpha: number): void;
+  multiply(a: NativeTensor, b: NativeTensor): NativeTensor;
+  full(shape: readonly number[], dtype: DType, value: number): NativeTensor;
+  fillInto(target: NativeTensor, value: number): void;
+  cast(a: NativeTensor, dtype: DType): NativeTensor;
+  sum(a: NativeTensor): number;
+  copyInto(target: NativeTensor, source: NativeTensor): void;
+}
