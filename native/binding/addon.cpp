@@ -27,6 +27,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("setErrorClass", Napi::Function::New(env, set_error_class, "setErrorClass"));
   register_tensor(env, exports);
   register_runtime(exports);
+  register_build_info(exports);
   register_elementwise(exports);
   return exports;
 }

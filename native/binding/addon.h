@@ -17,6 +17,7 @@ struct AddonData {
 // One registration function a family file, called in addon.cpp.
 void register_tensor(Napi::Env env, Napi::Object exports);
 void register_runtime(Napi::Object exports);
+void register_build_info(Napi::Object exports);
 void register_elementwise(Napi::Object exports);
 
 }  // namespace athanor::binding

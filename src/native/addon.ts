@@ -1,12 +1,9 @@
 /** Loads the addon: $ATHANOR_NATIVE, then the cmake-js build, then the node-gyp build, then one error with all causes. */
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import type { Binding } from './binding.ts';
 import { AthanorError } from './errors.ts';
-
-/** The package's folder: two levels above this file, in src as in dist. */
-export const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+import { packageRoot } from './package-root.ts';
 
 function candidates(): string[] {
   const chosen = process.env.ATHANOR_NATIVE;
@@ -32,7 +29,7 @@ function load(): Binding {
   throw new AthanorError(
     'ERR_NATIVE_LOAD',
     `the native engine could not be loaded\n  ${causes.join('\n  ')}`,
-    'build it with: npm run build (needs g++, make and CMake)',
+    'build it with: npx athanor build (needs g++, make and CMake)',
   );
 }
 

@@ -3,6 +3,7 @@
  * A kernel family's part is in binding/<family>.ts; test/native/binding.test.ts holds the two together.
  */
 
+import type { BuildInfoBinding } from './binding/build-info.ts';
 import type { ElementwiseBinding } from './binding/elementwise.ts';
 
 export type DType = 'f32' | 'bf16' | 'i32' | 'u8';
@@ -38,4 +39,4 @@ export interface RuntimeBinding {
   resetPeakMemory(): void;
 }
 
-export interface Binding extends TensorBinding, RuntimeBinding, ElementwiseBinding {}
+export interface Binding extends TensorBinding, RuntimeBinding, BuildInfoBinding, ElementwiseBinding {}

@@ -1,0 +1,22 @@
+/** The command table. A command's file is imported only when that command runs, and the engine only inside `run`. */
+import type { CommandModule } from './command.ts';
+
+export interface CommandEntry {
+  readonly summary: string;
+  readonly load: () => Promise<CommandModule>;
+}
+export interface CommandGroup {
+  readonly summary: string;
+  readonly commands: Readonly<Record<string, CommandEntry>>;
+}
+
+export const commands: Readonly<Record<string, CommandEntry | CommandGroup>> = {
+  info: {
+    summary: 'show CPU features, GPUs, libraries and versions',
+    load: async () => (await import('./info.ts')).info,
+  },
+  build: {
+    summary: 'build the native engine on this machine',
+    load: async () => (await import('./build.ts')).build,
+  },
+};

@@ -1,0 +1,89 @@
+/** `athanor info`: all that a bug report needs. It works without the engine too, and then says why there is none. */
+import { AthanorError } from '../native/errors.ts';
+import { cacheFolder, cpuInfo, findGpus, findLibraries, memoryInfo } from '../native/machine.ts';
+import { packageRoot } from '../native/package-root.ts';
+import { defineCommand } from './command.ts';
+import { chooseDevice } from './engine.ts';
+import { engineOptions } from './options.ts';
+import { packageVersion } from './program.ts';
+
+async function engineInfo(threads: number | undefined) {
+  const { native } = await import('../native/addon.ts');
+  if (threads !== undefined) native.setNumThreads(threads);
+  return {
+    compiler: native.compiler(),
+    isas_built: native.builtIsas(),
+    isas_supported: native.supportedIsas(),
+    isa_active: native.activeIsa(),
+    threads: native.numThreads(),
+    error: null,
+  };
+}
+
+const noEngine = { compiler: null, isas_built: [], isas_supported: [], isa_active: null, threads: null };
+
+async function collect(device: 'auto' | 'cpu' | 'cuda', threads: number | undefined) {
+  const cpu = cpuInfo();
+  const memory = memoryInfo();
+  const [gpus, libraries, engine] = await Promise.all([
+    findGpus(),
+    findLibraries(),
+    engineInfo(threads).catch((error: unknown) => {
+      if (!(error instanceof AthanorError && error.code === 'ERR_NATIVE_LOAD')) throw error;
+      return { ...noEngine, error: error.message };
+    }),
+  ]);
+  return {
+    versions: { athanor: packageVersion(), node: process.versions.node },
+    engine,
+    device: chooseDevice(device),
+    cpu: { model: cpu.model, cores: cpu.cores, usable_cores: cpu.usableCores, features: cpu.features },
+    memory: { total_bytes: memory.total, free_bytes: memory.free, limit_bytes: memory.limit },
+    gpus: gpus.map(({ name, memoryBytes, driver }) => ({ name, memory_bytes: memoryBytes, driver })),
+    libraries,
+    folders: { package: packageRoot, cache: cacheFolder() },
+  };
+}
+
+function gibibytes(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+}
+
+type Info = Awaited<ReturnType<typeof collect>>;
+
+function render({ versions, engine, device, cpu, memory, gpus, libraries, folders }: Info): string {
+  const found = Object.entries(libraries).filter(([, path]) => path !== null);
+  const limit =
+    memory.limit_bytes === null ? '' : `, ${gibibytes(memory.limit_bytes)} allowed to this process`;
+  const gpuTexts = gpus.map(({ name, memory_bytes, driver }) =>
+    [name, memory_bytes === null ? '' : gibibytes(memory_bytes), driver ? `driver ${driver}` : '']
+      .filter(Boolean)
+      .join(', '),
+  );
+  const rows: [string, string][] = [
+    ['athanor', versions.athanor],
+    ['node', versions.node],
+    ['engine', engine.error ?? `built by ${engine.compiler}`],
+    ['instruction sets', `${engine.isas_built.join(' ') || 'none'} built`],
+    ['', `${engine.isas_supported.join(' ') || 'none'} run here, ${engine.isa_active ?? 'none'} active`],
+    ['device', device],
+    ['cpu', `${cpu.model}, ${cpu.usable_cores} of ${cpu.cores} cores usable`],
+    ['cpu features', cpu.features.join(' ')],
+    ['threads', engine.threads === null ? 'unknown' : String(engine.threads)],
+    ['memory', `${gibibytes(memory.total_bytes)}, ${gibibytes(memory.free_bytes)} free${limit}`],
+    ['gpu', gpuTexts.join('\n') || 'none'],
+    ['libraries', found.map(([name, path]) => `${name} ${path}`).join('\n') || 'none of CUDA, NCCL, MPI'],
+    ['package', folders.package],
+    ['cache', folders.cache],
+  ];
+  const indent = ' '.repeat(18);
+  return rows.map(([name, text]) => name.padEnd(18) + text.replaceAll('\n', `\n${indent}`)).join('\n');
+}
+
+export const info = defineCommand({
+  description: 'Without the native engine it still runs and says why the engine could not be loaded.',
+  options: { device: engineOptions.device, threads: engineOptions.threads },
+  example: 'info --json',
+  run: ({ device, threads }) => collect(device, threads),
+  render,
+});

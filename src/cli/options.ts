@@ -1,0 +1,253 @@
+/** Typed option builders: `{ steps: count('how many steps', { default: 1000, min: 1 }) }` gives `options.steps: number`. */
+import { AthanorError } from '../native/errors.ts';
+
+/** One option of a command. Its flag is its key in kebab-case: `batchSize` is `--batch-size`. */
+export interface OptionSpec<T> {
+  readonly kind: 'flag' | 'number' | 'text' | 'list';
+  /** What stands for the value in the help text, e.g. `<count>`; absent for a flag. */
+  readonly placeholder?: string;
+  readonly description: string;
+  /** What a valid value is, in words that complete "--steps expects ...". */
+  readonly expected: string;
+  readonly required: boolean;
+  readonly default: T | undefined;
+  /** The value, or undefined when the text is not a valid one. */
+  parse(text: string): T | undefined;
+}
+
+export type OptionSpecs = Readonly<Record<string, OptionSpec<unknown>>>;
+/** The values that a command's `run` receives. */
+export type OptionValues<S extends OptionSpecs> = {
+  readonly [K in keyof S]: S[K] extends OptionSpec<infer T> ? T : never;
+};
+
+interface Extras<T> {
+  default?: T;
+  required?: boolean;
+  /** Replaces the placeholder in the help text. */
+  placeholder?: string;
+}
+interface Range {
+  min?: number;
+  max?: number;
+  /** The bounds themselves are not allowed. */
+  exclusive?: boolean;
+}
+type Value<T, E> = E extends { default: T } | { required: true } ? T : T | undefined;
+
+function spec<T, E extends Extras<T>>(
+  base: Pick<OptionSpec<T>, 'kind' | 'placeholder' | 'description' | 'expected' | 'parse'>,
+  extras: E | undefined,
+): OptionSpec<Value<T, E>> {
+  const placeholder = extras?.placeholder ?? base.placeholder;
+  const built: OptionSpec<T> = {
+    ...base,
+    ...(placeholder !== undefined && { placeholder }),
+    required: extras?.required ?? false,
+    default: extras?.default,
+  };
+  return built as OptionSpec<Value<T, E>>;
+}
+
+function rangeText({ min, max, exclusive }: Range): string {
+  const low = exclusive ? 'above' : 'of at least';
+  const high = exclusive ? 'below' : 'at most';
+  if (min !== undefined && max !== undefined) {
+    return exclusive ? ` between ${min} and ${max}, both excluded` : ` between ${min} and ${max}`;
+  }
+  if (min !== undefined) return ` ${low} ${min}`;
+  return max === undefined ? '' : ` ${high} ${max}`;
+}
+
+function inRange(value: number, { min, max, exclusive }: Range): boolean {
+  if (!Number.isFinite(value)) return false;
+  if (min !== undefined && (exclusive ? value <= min : value < min)) return false;
+  return max === undefined || (exclusive ? value < max : value <= max);
+}
+
+const decimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+/** A whole number that a double holds exactly. */
+export function integer<const E extends Extras<number> & Range>(description: string, extras?: E) {
+  return spec<number, E>(
+    {
+      kind: 'number',
+      placeholder: '<n>',
+      description,
+      expected: `a whole number${rangeText(extras ?? {})}`,
+      parse(text) {
+        const value = decimal.test(text) ? Number(text) : Number.NaN;
+        return Number.isSafeInteger(value) && inRange(value, extras ?? {}) ? value : undefined;
+      },
+    },
+    extras,
+  );
+}
+
+const countUnits: Record<string, number> = { '': 1, k: 1e3, m: 1e6, b: 1e9, g: 1e9, t: 1e12 };
+
+/** A whole number that may be written short: `10k`, `1.5M`, `2B`. */
+export function count<const E extends Extras<number> & Range>(description: string, extras?: E) {
+  const range = { min: 0, ...extras };
+  return spec<number, E>(
+    {
+      kind: 'number',
+      placeholder: '<count>',
+      description,
+      expected: `a whole number${rangeText(range)}, such as 500, 10k, 1.5M or 2B`,
+      parse(text) {
+        const match = /^(.*?)([kmbgt]?)$/i.exec(text);
+        if (!match || !decimal.test(match[1]!)) return undefined;
+        // 1.1 * 1e6 is not whole in binary; a value within rounding of a whole number is meant as that number.
+        const exact = Number(match[1]) * countUnits[match[2]!.toLowerCase()]!;
+        const value = Math.round(exact);
+        const whole = Number.isSafeInteger(value) && Math.abs(exact - value) <= Math.abs(value) * 1e-12;
+        return whole && inRange(value, range) ? value : undefined;
+      },
+    },
+    extras,
+  );
+}
+
+/** A finite number. */
+export function number<const E extends Extras<number> & Range>(description: string, extras?: E) {
+  return spec<number, E>(
+    {
+      kind: 'number',
+      placeholder: '<number>',
+      description,
+      expected: `a number${rangeText(extras ?? {})}`,
+      parse(text) {
+        const value = decimal.test(text) ? Number(text) : Number.NaN;
+        return inRange(value, extras ?? {}) ? value : undefined;
+      },
+    },
+    extras,
+  );
+}
+
+const durationUnits: Record<string, number> = { '': 1, ms: 1e-3, s: 1, m: 60, h: 3600, d: 86400 };
+
+/** A length of time, in seconds: `90s`, `5m`, `2h`, `1h30m`; a bare number is seconds. */
+export function duration<const E extends Extras<number> & Range>(description: string, extras?: E) {
+  const range = { min: 0, ...extras };
+  return spec<number, E>(
+    {
+      kind: 'number',
+      placeholder: '<time>',
+      description,
+      expected: `a length of time${rangeText(range)}${range.min || range.max ? ' seconds' : ''}, such as 90s, 5m or 2h`,
+      parse(text) {
+        if (!/^((\d+\.?\d*|\.\d+)(ms|s|m|h|d))+$|^(\d+\.?\d*|\.\d+)$/.test(text)) return undefined;
+        let seconds = 0;
+        for (const [, amount, unit] of text.matchAll(/(\d+\.?\d*|\.\d+)(ms|s|m|h|d|)/g)) {
+          seconds += Number(amount) * durationUnits[unit!]!;
+        }
+        return inRange(seconds, range) ? seconds : undefined;
+      },
+    },
+    extras,
+  );
+}
+
+/** Any text but the empty one. */
+export function text<const E extends Extras<string>>(description: string, extras?: E) {
+  return spec<string, E>(
+    {
+      kind: 'text',
+      placeholder: '<text>',
+      description,
+      expected: 'some text',
+      parse: (given) => (given === '' ? undefined : given),
+    },
+    extras,
+  );
+}
+
+/** The path of a file or folder; whether it exists is for the command to say. */
+export function path<const E extends Extras<string>>(description: string, extras?: E) {
+  return spec<string, E>(
+    {
+      kind: 'text',
+      placeholder: '<path>',
+      description,
+      expected: 'a path',
+      parse: (given) => (given === '' || given.includes('\0') ? undefined : given),
+    },
+    extras,
+  );
+}
+
+/** One of a few words. */
+export function choice<const C extends string, const E extends Extras<NoInfer<C>>>(
+  description: string,
+  words: readonly C[],
+  extras?: E,
+) {
+  return spec<C, E>(
+    {
+      kind: 'text',
+      placeholder: `<${words.join('|')}>`,
+      description,
+      expected: words.length === 2 ? `${words[0]} or ${words[1]}` : `one of ${words.join(', ')}`,
+      parse: (given) => words.find((word) => word === given),
+    },
+    extras,
+  );
+}
+
+/** On or off; one that is on by default is turned off with `--no-name`. */
+export function flag(description: string, extras: { default?: boolean } = {}): OptionSpec<boolean> {
+  return {
+    kind: 'flag',
+    description,
+    expected: 'true or false',
+    required: false,
+    default: extras.default ?? false,
+    parse: (given) => (given === 'true' ? true : given === 'false' ? false : undefined),
+  };
+}
+
+/** An option that may be given several times, or as a list in a config file: `list(path('a corpus file'))`. */
+export function list<T>(item: OptionSpec<T>): OptionSpec<readonly NonNullable<T>[]> {
+  const parse = (given: string) => {
+    const value = item.parse(given);
+    return value === undefined || value === null ? undefined : [value];
+  };
+  return { ...item, kind: 'list', default: [], parse };
+}
+
+/** `batchSize` -> `batch-size`, the option's name on the command line and in a config file. */
+export function optionName(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** The error of a value that does not fit; `where` is `--steps` or `steps in run.yaml line 3`. */
+export function valueError(where: string, option: OptionSpec<unknown>, given: string): AthanorError {
+  const shown = given.length > 60 ? `${given.slice(0, 57)}...` : given;
+  return new AthanorError(
+    'ERR_OPTION',
+    `${where} expects ${option.expected} but got ${JSON.stringify(shown)}`,
+  );
+}
+
+/** Every command has these; they cannot be set in a config file. */
+export const sharedOptions = {
+  config: path('read options from a YAML file; flags on the command line win', { placeholder: '<file>' }),
+  json: flag('print one JSON object of results as the last line of stdout'),
+  debug: flag('print stack traces of errors'),
+};
+
+/** For commands that compute: spread into `options`, then call `prepareEngine(options)` (src/cli/engine.ts). */
+export const engineOptions = {
+  seed: integer('seed of every random choice', { default: 0, min: 0 }),
+  device: choice('where to compute', ['auto', 'cpu', 'cuda'], { default: 'auto' }),
+  dtype: choice(
+    'precision of activations; auto is bf16 where the hardware multiplies it',
+    ['auto', 'f32', 'bf16'],
+    {
+      default: 'auto',
+    },
+  ),
+  threads: integer('threads to compute with (default: one a core)', { min: 1, max: 1024 }),
+};

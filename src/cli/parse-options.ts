@@ -1,0 +1,69 @@
+/** Command line and config file to typed option values. Order: command line, config file, default. */
+import type { Command } from 'commander';
+import { AthanorError } from '../native/errors.ts';
+import { readConfig } from './config-file.ts';
+import { type OptionSpec, type OptionSpecs, optionName, sharedOptions, valueError } from './options.ts';
+
+function flagText(key: string, option: OptionSpec<unknown>): string {
+  const name = optionName(key);
+  if (option.kind === 'flag') return option.default === true ? `--no-${name}` : `--${name}`;
+  return `--${name} ${option.placeholder}`;
+}
+
+function helpText(option: OptionSpec<unknown>): string {
+  const notes: string[] = [];
+  if (option.required) notes.push('required');
+  if (option.kind === 'list') notes.push('may be repeated');
+  else if (option.kind !== 'flag' && option.default !== undefined) notes.push(`default: ${option.default}`);
+  return notes.length === 0 ? option.description : `${option.description} (${notes.join(', ')})`;
+}
+
+/** Declares the options on a commander command; their values stay text until `parseOptions`. */
+export function declareOptions(command: Command, options: OptionSpecs): void {
+  for (const [key, option] of Object.entries({ ...options, ...sharedOptions })) {
+    const flags = flagText(key, option);
+    if (option.kind === 'list') {
+      const collect = (given: string, earlier: string[] | undefined) => [...(earlier ?? []), given];
+      command.option(flags, helpText(option), collect);
+    } else {
+      command.option(flags, helpText(option));
+    }
+  }
+}
+
+function parseTexts(option: OptionSpec<unknown>, texts: readonly string[], where: string): unknown {
+  const values = texts.map((given) => {
+    const value = option.parse(given);
+    if (value === undefined) throw valueError(where, option, given);
+    return value;
+  });
+  return option.kind === 'list' ? values.flat() : values[0];
+}
+
+/** The typed values of a parsed commander command. Throws ERR_OPTION or ERR_CONFIG that names the option. */
+export function parseOptions(command: Command, options: OptionSpecs): Record<string, unknown> {
+  const given = command.opts<Record<string, string | boolean | string[]>>();
+  const onCommandLine = (key: string) => command.getOptionValueSource(key) === 'cli';
+  const configFile = onCommandLine('config') ? (given.config as string) : undefined;
+  const config = configFile === undefined ? undefined : readConfig(configFile, options);
+
+  const values: Record<string, unknown> = {};
+  for (const [key, option] of Object.entries({ ...options, ...sharedOptions })) {
+    const entry = config?.get(key);
+    if (onCommandLine(key)) {
+      const texts = [given[key]!].flat().map(String);
+      values[key] = parseTexts(option, texts, `--${optionName(key)}`);
+    } else if (entry) {
+      values[key] = parseTexts(option, entry.texts, entry.where);
+    } else if (option.required) {
+      throw new AthanorError(
+        'ERR_OPTION',
+        `${flagText(key, option)} is required: ${option.description}`,
+        `give it on the command line, or as "${optionName(key)}: ..." in a --config file`,
+      );
+    } else {
+      values[key] = option.default;
+    }
+  }
+  return values;
+}

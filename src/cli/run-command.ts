@@ -1,0 +1,61 @@
+/** Runs one command line from arguments to exit code: 0 success, 2 wrong usage, 1 any other error. */
+import { AthanorError } from '../native/errors.ts';
+import { parseOptions } from './parse-options.ts';
+import { selectCommand } from './program.ts';
+
+/** `error: what happened [CODE]`, then the remedy; the stack only with --debug. */
+export function formatError(error: unknown, debug: boolean): string {
+  const known = error instanceof AthanorError;
+  const message = error instanceof Error ? error.message : String(error);
+  const lines = [`error: ${message || 'unknown failure'} [${known ? error.code : 'ERR_INTERNAL'}]`];
+  if (known && error.remedy) lines.push(`  ${error.remedy}`);
+  if (!known && !debug)
+    lines.push('  this is a defect in athanor: run again with --debug for the stack trace');
+  if (debug && error instanceof Error) {
+    for (let cause: unknown = error; cause instanceof Error; cause = cause.cause)
+      lines.push(cause.stack ?? '');
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** 2 where the command line or a config file is at fault, 130 after Ctrl-C, 1 for everything else. */
+export function exitCodeOf(error: unknown): number {
+  if (!(error instanceof AthanorError)) return 1;
+  if (error.code === 'ERR_OPTION' || error.code === 'ERR_CONFIG') return 2;
+  return error.code === 'ERR_INTERRUPTED' ? 130 : 1;
+}
+
+async function run(argv: readonly string[]): Promise<void> {
+  const selected = await selectCommand(argv);
+  if (!selected) return;
+  const { module, command, args } = selected;
+  const options = parseOptions(command, module.options);
+  const { json, debug } = options as { json: boolean; debug: boolean };
+  const result = await module.run(options, { args, json, debug });
+  const text = json ? JSON.stringify(result) : module.render?.(result);
+  if (text !== undefined) process.stdout.write(`${text}\n`);
+}
+
+/** Runs the command line and returns the exit code; every failure is printed to stderr. */
+export async function runCli(argv: readonly string[]): Promise<number> {
+  const debug = argv.includes('--debug');
+  const report = (error: unknown): number => {
+    process.stderr.write(formatError(error, debug));
+    return exitCodeOf(error);
+  };
+  // What a reader does not want to read any more is not an error: `athanor info | head -1`.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0);
+      process.exit(report(error));
+    });
+  }
+  process.on('unhandledRejection', (error) => process.exit(report(error)));
+  process.on('uncaughtException', (error) => process.exit(report(error)));
+  try {
+    await run(argv);
+    return 0;
+  } catch (error) {
+    return report(error);
+  }
+}

@@ -1,0 +1,6 @@
+export interface BuildInfoBinding {
+  /** The C++ compiler and its version, e.g. "gcc 12.2.0". */
+  compiler(): string;
+  /** The instruction sets in this build, whether or not this machine runs them. */
+  builtIsas(): string[];
+}
