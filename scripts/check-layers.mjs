@@ -1,0 +1,120 @@
+#!/usr/bin/env node
+// The layers of docs/architecture.md: who may include or import whom. `check-layers.mjs [FOLDER]` prints each violation
+// as file:line and exits 1.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** native/: each folder and those it may include besides itself. */
+const nativeLayers = {
+  core: [],
+  kernels: ['core'],
+  cpu: ['core', 'kernels'],
+  cuda: ['core', 'kernels'],
+  ops: ['core', 'kernels', 'cpu', 'cuda'],
+  text: ['core'],
+  comm: ['core'],
+  binding: ['core', 'kernels', 'cpu', 'cuda', 'ops', 'text', 'comm'],
+  test: ['core', 'kernels', 'cpu', 'cuda', 'ops', 'text', 'comm'],
+};
+
+/** src/, in import order: a folder imports only those before it. Files directly in src may import all. */
+const sourceLayers =
+  'native tensor nn optim text data generate eval checkpoint report train serve bench cli'.split(' ');
+
+// A container's out-of-line template, compiled for AVX-512 and merged by the linker, would crash an older machine.
+const containers =
+  'any array_view deque forward_list functional iostream list map memory optional ostream queue regex set sstream stack string unordered_map unordered_set variant vector'.split(
+    ' ',
+  );
+const containerUse = new RegExp(
+  `\\bstd::(${containers.join('|')}|function|unique_ptr|shared_ptr|pair|sort)\\b`,
+);
+
+function filesIn(folder, pattern) {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true })
+    .filter((name) => pattern.test(name))
+    .map((name) => join(folder, name));
+}
+
+/** Blanks comments, keeping line breaks and everything in quotes. */
+function withoutComments(text) {
+  const token = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`/g;
+  return text.replace(token, (match) => (match.startsWith('/') ? match.replace(/[^\n]/g, ' ') : match));
+}
+
+function lineOf(text, index) {
+  return text.slice(0, index).split('\n').length;
+}
+
+function checkNative(root) {
+  const native = join(root, 'native');
+  const problems = [];
+  for (const file of filesIn(native, /\.(h|cpp|cu|cuh)$/)) {
+    const [layer, second] = relative(native, file).split('/');
+    const allowed = nativeLayers[layer];
+    const text = withoutComments(readFileSync(file, 'utf8'));
+    const report = (index, what) => problems.push(`${relative(root, file)}:${lineOf(text, index)}: ${what}`);
+    if (allowed === undefined) {
+      report(0, `native/${layer} is no layer; the layers are ${Object.keys(nativeLayers).join(', ')}`);
+      continue;
+    }
+    const isKernel = layer === 'cpu' && second !== 'host';
+    for (const match of text.matchAll(/^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]/gm)) {
+      const [, bracket, path] = match;
+      const target = path.split('/')[0];
+      if (bracket === '"' && target !== layer && !allowed.includes(target)) {
+        report(match.index, `native/${layer} may not include ${path}`);
+      }
+      if (/^(napi|node_api|js_native_api|uv|v8)\b/.test(path) && layer !== 'binding') {
+        report(match.index, `only native/binding may know JavaScript: ${path}`);
+      }
+      if (isKernel && bracket === '<' && containers.includes(path)) {
+        report(match.index, `a kernel file may not include <${path}>`);
+      }
+    }
+    if (isKernel) {
+      text.split('\n').forEach((line, index) => {
+        const use = containerUse.exec(line);
+        if (use) problems.push(`${relative(root, file)}:${index + 1}: a kernel file may not use ${use[0]}`);
+      });
+    }
+  }
+  return problems;
+}
+
+function checkSource(root) {
+  const source = join(root, 'src');
+  const problems = [];
+  for (const file of filesIn(source, /\.ts$/)) {
+    const parts = relative(source, file).split('/');
+    const layer = parts.length > 1 ? sourceLayers.indexOf(parts[0]) : sourceLayers.length;
+    const text = withoutComments(readFileSync(file, 'utf8'));
+    const report = (index, what) => problems.push(`${relative(root, file)}:${lineOf(text, index)}: ${what}`);
+    if (layer < 0) {
+      report(0, `src/${parts[0]} is no layer; the layers are ${sourceLayers.join(', ')}`);
+      continue;
+    }
+    for (const match of text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*['"]([^'"]+)['"]/g)) {
+      if (!match[1].startsWith('.')) continue;
+      const target = relative(source, resolve(dirname(file), match[1])).split('/');
+      const targetLayer = target.length > 1 ? sourceLayers.indexOf(target[0]) : sourceLayers.length;
+      if (target[0] === '..') report(match.index, `src may not import ${match[1]}, which is outside of it`);
+      else if (targetLayer > layer) report(match.index, `src/${parts[0]} may not import ${target.join('/')}`);
+    }
+  }
+  return problems;
+}
+
+/** Every violation under `root`, as `file:line: what`. */
+export function checkLayers(root) {
+  return [...checkNative(root), ...checkSource(root)];
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const root = process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), '..');
+  const problems = checkLayers(root);
+  for (const problem of problems) process.stdout.write(`${problem}\n`);
+  process.exitCode = problems.length === 0 ? 0 : 1;
+}

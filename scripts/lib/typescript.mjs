@@ -1,0 +1,25 @@
+// tsc, then what tsc leaves undone: output whose source is gone is removed, and the CLI gets its executable bit.
+import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { packageFile } from './native.mjs';
+import { Explained, root, run, say } from './process.mjs';
+
+const dist = join(root, 'dist');
+
+function removeOrphans() {
+  for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    const stem = relative(dist, path).replace(/\.(js|d\.ts)(\.map)?$/, '');
+    if (entry.isFile() && !existsSync(join(root, 'src', `${stem}.ts`))) rmSync(path);
+  }
+}
+
+/** Builds dist/. Throws Explained with the compiler's errors. */
+export async function buildTypescript() {
+  say('compiling TypeScript');
+  const args = [packageFile('typescript', 'bin/tsc'), '-p', 'tsconfig.build.json'];
+  const { code, output } = await run(process.execPath, args, { onLine: () => {} });
+  if (code !== 0) throw new Explained(`${output.trim()}\nThe TypeScript sources were not compiled.`);
+  removeOrphans();
+  chmodSync(join(dist, 'cli', 'main.js'), 0o755);
+}
