@@ -16,7 +16,8 @@ void throw_athanor_error(Napi::Env env, const char* code, const std::string& mes
 
 namespace {
 
-// setErrorClass(AthanorError): called once by the loader, so that native errors are instances of the public class.
+// setErrorClass(AthanorError): called once by the loader, so that native errors are instances of the public
+// class.
 Napi::Value set_error_class(const Napi::CallbackInfo& info) {
   info.Env().GetInstanceData<AddonData>()->error_constructor = Napi::Persistent(info[0].As<Napi::Function>());
   return info.Env().Undefined();

@@ -1,5 +1,5 @@
-// bind<&ops::name>(exports, "name") makes a JavaScript function of a C++ one: each argument is unwrapped by its C++
-// type, the result is wrapped by its own, and an exception becomes an AthanorError with the code.
+// bind<&ops::name>(exports, "name") makes a JavaScript function of a C++ one: each argument is unwrapped by
+// its C++ type, the result is wrapped by its own, and an exception becomes an AthanorError with the code.
 #pragma once
 
 #include <napi.h>
@@ -27,8 +27,8 @@ inline DType parse_dtype(const std::string& name) {
 }
 
 [[noreturn]] inline void fail_type(const char* wanted, const Napi::Value& got) {
-  static const char* kNames[] = {"undefined", "null",     "boolean",  "number",  "string",
-                                 "symbol",    "object",   "function", "external", "bigint"};
+  static const char* kNames[] = {"undefined", "null",   "boolean",  "number",   "string",
+                                 "symbol",    "object", "function", "external", "bigint"};
   fail(ErrorCode::kArgument, "binding", "expected ", wanted, " but got ", kNames[got.Type()]);
 }
 
@@ -47,7 +47,8 @@ struct From<bool> {
   }
 };
 template <class T>
-struct From<T, std::enable_if_t<(std::is_integral_v<T> && !std::is_same_v<T, bool>) || std::is_floating_point_v<T>>> {
+struct From<
+    T, std::enable_if_t<(std::is_integral_v<T> && !std::is_same_v<T, bool>) || std::is_floating_point_v<T>>> {
   static T get(const Napi::Value& v) {
     if (!v.IsNumber()) fail_type("a number", v);
     const double number = v.As<Napi::Number>().DoubleValue();
@@ -137,7 +138,8 @@ Napi::Value guarded(Napi::Env env, Body&& body) {
   } catch (const Error& error) {
     throw_athanor_error(env, error_code_name(error.code()), error.what());
   } catch (const std::bad_alloc&) {
-    throw_athanor_error(env, "ERR_OUT_OF_MEMORY", "[allocate] the system has no memory left for the engine's own tables");
+    throw_athanor_error(env, "ERR_OUT_OF_MEMORY",
+                        "[allocate] the system has no memory left for the engine's own tables");
   } catch (const Napi::Error&) {
     throw;
   } catch (const std::exception& error) {

@@ -22,7 +22,8 @@ void TensorWrap::define(Napi::Env env, Napi::Object exports) {
 
 TensorWrap::TensorWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TensorWrap>(info) {
   if (info.Length() != 1 || !info[0].IsExternal())
-    throw_athanor_error(info.Env(), "ERR_ARGUMENT", "[tensor] a native tensor is made by an operation, not by new");
+    throw_athanor_error(info.Env(), "ERR_ARGUMENT",
+                        "[tensor] a native tensor is made by an operation, not by new");
   tensor_ = *info[0].As<Napi::External<Tensor>>().Data();
   info.This().As<Napi::Object>().TypeTag(&kTensorTag);
   reported_bytes_ = static_cast<int64_t>(tensor_.bytes());
@@ -51,7 +52,8 @@ Napi::Value TensorWrap::wrap(Napi::Env env, const Tensor& tensor) {
 const Tensor& TensorWrap::unwrap(const Napi::Value& value) {
   if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kTensorTag)) fail_type("a tensor", value);
   const TensorWrap* wrap = Napi::ObjectWrap<TensorWrap>::Unwrap(value.As<Napi::Object>());
-  expect(wrap->tensor_.defined(), ErrorCode::kState, "tensor", "this tensor was disposed; keep it out of the scope "
+  expect(wrap->tensor_.defined(), ErrorCode::kState, "tensor",
+         "this tensor was disposed; keep it out of the scope "
          "that freed it, or return it from the scope");
   return wrap->tensor_;
 }
@@ -83,8 +85,8 @@ Napi::Value write(const Napi::CallbackInfo& info) {
     const Tensor t = TensorWrap::unwrap(info[0]);
     if (!info[1].IsTypedArray()) fail_type("a typed array", info[1]);
     const Napi::TypedArray source = info[1].As<Napi::TypedArray>();
-    expect(source.ByteLength() == t.bytes(), ErrorCode::kShape, "write", "expected ", t.bytes(), " bytes for ",
-           t.shape().text(), " ", dtype_name(t.dtype()), " but got ", source.ByteLength());
+    expect(source.ByteLength() == t.bytes(), ErrorCode::kShape, "write", "expected ", t.bytes(),
+           " bytes for ", t.shape().text(), " ", dtype_name(t.dtype()), " but got ", source.ByteLength());
     const auto* bytes = static_cast<const std::byte*>(source.ArrayBuffer().Data()) + source.ByteOffset();
     std::memcpy(t.raw(), bytes, t.bytes());
     t.storage().mark_written();

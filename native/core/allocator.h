@@ -1,5 +1,6 @@
-// A caching allocator: freed blocks are kept by size and handed out again, because returning a large activation
-// to the system and touching it anew costs a page fault per 4 KiB, more than most kernels that write it.
+// A caching allocator: freed blocks are kept by size and handed out again, because returning a large
+// activation to the system and touching it anew costs a page fault per 4 KiB, more than most kernels that
+// write it.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
-// Element types. bf16 is the upper half of an f32, so widening is a shift and narrowing rounds to nearest even.
+// Element types. bf16 is the upper half of an f32, so widening is a shift and narrowing rounds to nearest
+// even.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +14,8 @@ struct bf16 {
   uint16_t bits;
 };
 
-// Kernel files are compiled once per instruction set. An out-of-line copy of a function shared between them could
-// end up with instructions that the machine lacks, so shared helpers are always inlined.
+// Kernel files are compiled once per instruction set. An out-of-line copy of a function shared between them
+// could end up with instructions that the machine lacks, so shared helpers are always inlined.
 #define ATHANOR_INLINE static inline __attribute__((always_inline))
 
 ATHANOR_INLINE size_t dtype_size(DType dtype) {

@@ -1,4 +1,5 @@
-// Every failure in the engine is an Error with a code from this table; src/native/errors.ts mirrors the codes.
+// Every failure in the engine is an Error with a code from this table; src/native/errors.ts mirrors the
+// codes.
 #pragma once
 
 #include <cstdint>

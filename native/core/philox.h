@@ -1,5 +1,6 @@
-// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): the i-th draw is a function of
-// (seed, stream, i), so any thread or device makes the same numbers in any order, and a checkpoint saves a counter.
+// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): the i-th draw is a
+// function of (seed, stream, i), so any thread or device makes the same numbers in any order, and a
+// checkpoint saves a counter.
 #pragma once
 
 #include <array>

@@ -51,8 +51,8 @@ class Shape {
  public:
   Shape() = default;
   Shape(std::initializer_list<int64_t> dims) {
-    expect(dims.size() <= kMaxRank, ErrorCode::kShape, "shape", "expected at most ", kMaxRank, " dimensions but got ",
-           dims.size());
+    expect(dims.size() <= kMaxRank, ErrorCode::kShape, "shape", "expected at most ", kMaxRank,
+           " dimensions but got ", dims.size());
     for (int64_t dim : dims) push_back(dim);
   }
 
@@ -85,7 +85,9 @@ class Tensor {
   Tensor() = default;
   /// Uninitialised memory.
   Tensor(Shape shape, DType dtype, Device device = {})
-      : storage_(std::make_shared<Storage>(shape.numel() * dtype_size(dtype), device)), shape_(shape), dtype_(dtype) {}
+      : storage_(std::make_shared<Storage>(shape.numel() * dtype_size(dtype), device)),
+        shape_(shape),
+        dtype_(dtype) {}
 
   bool defined() const { return storage_ != nullptr; }
   const Shape& shape() const { return shape_; }
@@ -107,8 +109,8 @@ class Tensor {
 
   /// The same storage under another shape with as many elements.
   Tensor view(Shape shape) const {
-    expect(shape.numel() == numel(), ErrorCode::kShape, "view", "expected ", numel(), " elements but ", shape.text(),
-           " has ", shape.numel());
+    expect(shape.numel() == numel(), ErrorCode::kShape, "view", "expected ", numel(), " elements but ",
+           shape.text(), " has ", shape.numel());
     Tensor out = *this;
     out.shape_ = shape;
     return out;
@@ -116,8 +118,8 @@ class Tensor {
 
   /// Rows [begin, end) of the first dimension, sharing storage.
   Tensor slice(int64_t begin, int64_t end) const {
-    expect(rank() > 0 && 0 <= begin && begin <= end && end <= dim(0), ErrorCode::kArgument, "slice", "expected 0 <= ",
-           begin, " <= ", end, " <= ", rank() > 0 ? dim(0) : 0);
+    expect(rank() > 0 && 0 <= begin && begin <= end && end <= dim(0), ErrorCode::kArgument, "slice",
+           "expected 0 <= ", begin, " <= ", end, " <= ", rank() > 0 ? dim(0) : 0);
     Tensor out = *this;
     Shape shape{end - begin};
     for (int i = 1; i < rank(); ++i) shape.push_back(dim(i));

@@ -16,8 +16,8 @@
 namespace athanor {
 namespace {
 
-// A decode step is some fifty kernels of 5 to 20 us; a sleeping worker takes about 50 us to wake. Spinning this long
-// bridges the gap between two kernels of a step, and lets the core go when training pauses.
+// A decode step is some fifty kernels of 5 to 20 us; a sleeping worker takes about 50 us to wake. Spinning
+// this long bridges the gap between two kernels of a step, and lets the core go when training pauses.
 constexpr int kSpinIterations = 20000;
 
 inline void cpu_pause() {

@@ -1,5 +1,6 @@
-// parallel_for hands out task indices in any order to any thread, so a kernel's bits may depend on the task list but
-// never on the number of threads: each task writes its own output, and cross-task sums are done in task order.
+// parallel_for hands out task indices in any order to any thread, so a kernel's bits may depend on the task
+// list but never on the number of threads: each task writes its own output, and cross-task sums are done in
+// task order.
 #pragma once
 
 #include <cstddef>
@@ -8,8 +9,8 @@
 
 namespace athanor {
 
-/// Runs body(context, i) for i in [0, count) on the pool; the calling thread takes part. Exceptions from tasks are
-/// not allowed. A call from inside a task, or while another thread uses the pool, runs serially.
+/// Runs body(context, i) for i in [0, count) on the pool; the calling thread takes part. Exceptions from
+/// tasks are not allowed. A call from inside a task, or while another thread uses the pool, runs serially.
 void parallel_run(int64_t count, void (*body)(void* context, int64_t index), void* context);
 
 template <class Body>

@@ -9,14 +9,14 @@
 namespace athanor::cpu::ATHANOR_ISA {
 namespace {
 
-// 16 KiB of f32: a third of a 48 KiB L1, and large enough that handing out a chunk (about 50 ns) does not show.
+// 16 KiB of f32: a third of a 48 KiB L1, and large enough that handing out a chunk (about 50 ns) does not
+// show.
 constexpr int64_t kChunk = 4096;
 
 template <class Body>
 void for_chunks(int64_t count, Body&& body) {
-  parallel_for((count + kChunk - 1) / kChunk, [&](int64_t chunk) {
-    body(chunk, chunk * kChunk, std::min(count, (chunk + 1) * kChunk));
-  });
+  parallel_for((count + kChunk - 1) / kChunk,
+               [&](int64_t chunk) { body(chunk, chunk * kChunk, std::min(count, (chunk + 1) * kChunk)); });
 }
 
 template <class Body>
@@ -47,7 +47,9 @@ void map2(T* out, const T* a, const T* b, int64_t count, Function f) {
   for_chunks(count, [&](int64_t, int64_t begin, int64_t end) {
     for_lanes(
         begin, end, [&](int64_t i) { store(out + i, f(load(a + i), load(b + i))); },
-        [&](int64_t i, int n) { store_partial(out + i, f(load_partial(a + i, n), load_partial(b + i, n)), n); });
+        [&](int64_t i, int n) {
+          store_partial(out + i, f(load_partial(a + i, n), load_partial(b + i, n)), n);
+        });
   });
 }
 

@@ -1,8 +1,10 @@
-// The vector type that every CPU kernel is written in. Kernel files are compiled once per instruction set with
-// ATHANOR_ISA set; everything here is always inlined and lives in that namespace, so no two sets can mix.
+// The vector type that every CPU kernel is written in. Kernel files are compiled once per instruction set
+// with ATHANOR_ISA set; everything here is always inlined and lives in that namespace, so no two sets can
+// mix.
 //
-// A function of one element gives the same bits in a full vector and in a partial one: partial loads fill the rest
-// with a given value and run the same instructions. That is what makes rows independent of their neighbours.
+// A function of one element gives the same bits in a full vector and in a partial one: partial loads fill the
+// rest with a given value and run the same instructions. That is what makes rows independent of their
+// neighbours.
 #pragma once
 
 #if defined(__x86_64__)
@@ -136,9 +138,7 @@ ATHANOR_INLINE VecF round_small(VecF x) {
 }
 
 /// 2^n for integral n in [-126, 127], built in the exponent bits.
-ATHANOR_INLINE VecF exp2_integral(VecF n) {
-  return as_float((__builtin_convertvector(n, VecI) + 127) << 23);
-}
+ATHANOR_INLINE VecF exp2_integral(VecF n) { return as_float((__builtin_convertvector(n, VecI) + 127) << 23); }
 
 /// e^x within 2 ulp; 0 below -87.3, saturates above 88.7 at about 3e38. x = n ln2 + r, |r| <= ln2 / 2, and a
 /// degree-6 polynomial (Cephes expf) for e^r; ln2 is split in two so that r keeps its low bits.

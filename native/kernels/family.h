@@ -1,6 +1,7 @@
-// The seam between operations and backends. A kernel family is a struct of function pointers over raw memory; each
-// CPU instruction set defines one table of it (native/cpu/<family>.cpp, compiled once per set), and so does CUDA
-// (native/cuda/<family>.cu). An operation asks for the table of its tensor's device and calls through it.
+// The seam between operations and backends. A kernel family is a struct of function pointers over raw memory;
+// each CPU instruction set defines one table of it (native/cpu/<family>.cpp, compiled once per set), and so
+// does CUDA (native/cuda/<family>.cu). An operation asks for the table of its tensor's device and calls
+// through it.
 #pragma once
 
 #include "core/device.h"
@@ -48,30 +49,30 @@ void set_active_isa(CpuIsa isa);
 #else
 #define ATHANOR_IF_avx512bf16(x)
 #endif
-#define ATHANOR_KERNEL_FAMILY(Table, accessor)                                                               \
-  namespace cpu {                                                                                            \
-  namespace portable {                                                                                       \
-  extern const Table accessor##_table;                                                                       \
-  }                                                                                                          \
-  namespace avx2 {                                                                                           \
-  extern const Table accessor##_table;                                                                       \
-  }                                                                                                          \
-  namespace avx512 {                                                                                         \
-  extern const Table accessor##_table;                                                                       \
-  }                                                                                                          \
-  namespace avx512bf16 {                                                                                     \
-  extern const Table accessor##_table;                                                                       \
-  }                                                                                                          \
-  }                                                                                                          \
-  inline const Table& accessor(Device device) {                                                              \
-    if (device.type == DeviceType::kCpu) {                                                                   \
-      switch (active_isa()) {                                                                                \
-        case CpuIsa::kPortable: ATHANOR_IF_portable(return cpu::portable::accessor##_table;) break;          \
-        case CpuIsa::kAvx2: ATHANOR_IF_avx2(return cpu::avx2::accessor##_table;) break;                      \
-        case CpuIsa::kAvx512: ATHANOR_IF_avx512(return cpu::avx512::accessor##_table;) break;                \
-        case CpuIsa::kAvx512Bf16: ATHANOR_IF_avx512bf16(return cpu::avx512bf16::accessor##_table;) break;    \
-      }                                                                                                      \
-    }                                                                                                        \
-    fail_no_backend(#Table);                                                                                 \
+#define ATHANOR_KERNEL_FAMILY(Table, accessor)                                                            \
+  namespace cpu {                                                                                         \
+  namespace portable {                                                                                    \
+  extern const Table accessor##_table;                                                                    \
+  }                                                                                                       \
+  namespace avx2 {                                                                                        \
+  extern const Table accessor##_table;                                                                    \
+  }                                                                                                       \
+  namespace avx512 {                                                                                      \
+  extern const Table accessor##_table;                                                                    \
+  }                                                                                                       \
+  namespace avx512bf16 {                                                                                  \
+  extern const Table accessor##_table;                                                                    \
+  }                                                                                                       \
+  }                                                                                                       \
+  inline const Table& accessor(Device device) {                                                           \
+    if (device.type == DeviceType::kCpu) {                                                                \
+      switch (active_isa()) {                                                                             \
+        case CpuIsa::kPortable: ATHANOR_IF_portable(return cpu::portable::accessor##_table;) break;       \
+        case CpuIsa::kAvx2: ATHANOR_IF_avx2(return cpu::avx2::accessor##_table;) break;                   \
+        case CpuIsa::kAvx512: ATHANOR_IF_avx512(return cpu::avx512::accessor##_table;) break;             \
+        case CpuIsa::kAvx512Bf16: ATHANOR_IF_avx512bf16(return cpu::avx512bf16::accessor##_table;) break; \
+      }                                                                                                   \
+    }                                                                                                     \
+    fail_no_backend(#Table);                                                                              \
   }
 #endif

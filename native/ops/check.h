@@ -11,13 +11,13 @@ inline void check_dtype(const char* operation, const char* name, const Tensor& t
 }
 
 inline void check_float(const char* operation, const char* name, const Tensor& t) {
-  expect(t.dtype() == DType::kF32 || t.dtype() == DType::kBF16, ErrorCode::kDtype, operation, "expected ", name,
-         " to be f32 or bf16 but it is ", dtype_name(t.dtype()));
+  expect(t.dtype() == DType::kF32 || t.dtype() == DType::kBF16, ErrorCode::kDtype, operation, "expected ",
+         name, " to be f32 or bf16 but it is ", dtype_name(t.dtype()));
 }
 
 inline void check_shape(const char* operation, const char* name, const Tensor& t, const Shape& shape) {
-  expect(t.shape() == shape, ErrorCode::kShape, operation, "expected ", name, " to be ", shape.text(), " but it is ",
-         t.shape().text());
+  expect(t.shape() == shape, ErrorCode::kShape, operation, "expected ", name, " to be ", shape.text(),
+         " but it is ", t.shape().text());
 }
 
 inline void check_same(const char* operation, const Tensor& a, const Tensor& b) {

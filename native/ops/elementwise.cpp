@@ -32,7 +32,8 @@ Tensor scale(const Tensor& a, float alpha) {
 
 void scale_into(const Tensor& target, float alpha) {
   check_float("scale_into", "target", target);
-  elementwise_kernels(target.device()).scale(target.dtype(), target.raw(), target.raw(), alpha, target.numel());
+  elementwise_kernels(target.device())
+      .scale(target.dtype(), target.raw(), target.raw(), alpha, target.numel());
   target.storage().mark_written();
 }
 
@@ -63,8 +64,8 @@ void fill_into(const Tensor& target, float value) {
 
 Tensor cast(const Tensor& a, DType dtype) {
   check_float("cast", "a", a);
-  expect(dtype == DType::kF32 || dtype == DType::kBF16, ErrorCode::kDtype, "cast", "expected f32 or bf16 but got ",
-         dtype_name(dtype));
+  expect(dtype == DType::kF32 || dtype == DType::kBF16, ErrorCode::kDtype, "cast",
+         "expected f32 or bf16 but got ", dtype_name(dtype));
   Tensor out(a.shape(), dtype, a.device());
   elementwise_kernels(a.device()).cast(dtype, out.raw(), a.dtype(), a.raw(), a.numel());
   return out;

@@ -27,7 +27,8 @@ CpuIsa isa_from_environment() {
            " is not supported by this machine or not in this build");
     return isa;
   }
-  fail(ErrorCode::kArgument, "isa", "expected ATHANOR_ISA to be portable, avx2, avx512 or avx512bf16 but got ", name);
+  fail(ErrorCode::kArgument, "isa",
+       "expected ATHANOR_ISA to be portable, avx2, avx512 or avx512bf16 but got ", name);
 }
 
 }  // namespace
@@ -50,13 +51,12 @@ bool isa_supported(CpuIsa isa) {
       ATHANOR_IF_avx2(return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");) break;
     case CpuIsa::kAvx512:
       ATHANOR_IF_avx512(return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");)
-      break;
+                                   __builtin_cpu_supports("avx512vl") &&
+                                   __builtin_cpu_supports("avx512dq");) break;
     case CpuIsa::kAvx512Bf16:
-      ATHANOR_IF_avx512bf16(return __builtin_cpu_supports("avx512bf16") &&
-                                   __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                                   __builtin_cpu_supports("avx512dq");)
-      break;
+      ATHANOR_IF_avx512bf16(
+          return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
+                     __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");) break;
 #else
     default: break;
 #endif
