@@ -30,6 +30,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   register_runtime(exports);
   register_build_info(exports);
   register_elementwise(exports);
+  register_linear(exports);
   return exports;
 }
 

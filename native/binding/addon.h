@@ -19,5 +19,6 @@ void register_tensor(Napi::Env env, Napi::Object exports);
 void register_runtime(Napi::Object exports);
 void register_build_info(Napi::Object exports);
 void register_elementwise(Napi::Object exports);
+void register_linear(Napi::Object exports);
 
 }  // namespace athanor::binding

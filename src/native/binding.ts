@@ -5,6 +5,7 @@
 
 import type { BuildInfoBinding } from './binding/build-info.ts';
 import type { ElementwiseBinding } from './binding/elementwise.ts';
+import type { LinearBinding } from './binding/linear.ts';
 
 export type DType = 'f32' | 'bf16' | 'i32' | 'u8';
 export type TypedArray = Float32Array | Uint16Array | Int32Array | Uint8Array;
@@ -39,4 +40,9 @@ export interface RuntimeBinding {
   resetPeakMemory(): void;
 }
 
-export interface Binding extends TensorBinding, RuntimeBinding, BuildInfoBinding, ElementwiseBinding {}
+export interface Binding
+  extends TensorBinding,
+    RuntimeBinding,
+    BuildInfoBinding,
+    ElementwiseBinding,
+    LinearBinding {}

@@ -1,0 +1,131 @@
+// The GEMM micro-kernel: a tile of kRows x kColumns accumulators over the whole of k, and what happens at its store.
+// Operands come from panels (pack.h), streamed at 16 lanes of A and 32 of B for 28 multiply-adds a step: 13 bytes a
+// cycle, which L2 delivers, so k is not blocked for cache and a chain never leaves its register.
+#pragma once
+
+#include "cpu/activation_math.h"
+#include "cpu/pack.h"
+#include "kernels/linear.h"
+
+namespace athanor::cpu::ATHANOR_ISA {
+
+ATHANOR_INLINE VecU broadcast_lane(const uint32_t* p) { return VecU{} + *p; }
+
+struct TileStore {
+  void* out;
+  DType dtype;
+  int64_t stride;  // elements between rows of out, preactivation and gelu_input
+  int columns;     // of this tile that exist
+  Epilogue epilogue;  // pointers already at this tile
+};
+
+template <bool kPairs>
+ATHANOR_INLINE VecF multiply_add(VecF acc, VecU a, VecU b) {
+  if constexpr (kPairs) {
+    return dot_pairs(acc, a, b);
+  } else {
+    return fma(reinterpret_cast<VecF>(a), reinterpret_cast<VecF>(b), acc);
+  }
+}
+
+template <class T>
+ATHANOR_INLINE T* at(void* base, int64_t offset) {
+  return static_cast<T*>(base) + offset;
+}
+template <class T>
+ATHANOR_INLINE const T* at(const void* base, int64_t offset) {
+  return static_cast<const T*>(base) + offset;
+}
+
+/// Applies the epilogue to one vector of the tile and stores it.
+template <class T>
+ATHANOR_INLINE void finish(VecF value, const TileStore& s, int64_t row, int column, int count) {
+  const Epilogue& e = s.epilogue;
+  const int64_t offset = row * s.stride + column;
+  if (e.bias) value += load_partial(e.bias + column, count);
+  if (e.preactivation) store_partial(at<T>(e.preactivation, offset), value, count);
+  if (e.activation == Activation::kGelu) value = gelu_tanh(value);
+  if (e.gelu_input) value *= gelu_tanh_slope(load_partial(at<T>(e.gelu_input, offset), count));
+  store_partial(at<T>(s.out, offset), value, count);
+}
+
+template <class T>
+ATHANOR_INLINE void finish_full(VecF value, const TileStore& s, int64_t row, int column) {
+  const Epilogue& e = s.epilogue;
+  const int64_t offset = row * s.stride + column;
+  if (e.bias) value += load(e.bias + column);
+  if (e.preactivation) store(at<T>(e.preactivation, offset), value);
+  if (e.activation == Activation::kGelu) value = gelu_tanh(value);
+  if (e.gelu_input) value *= gelu_tanh_slope(load(at<T>(e.gelu_input, offset)));
+  store(at<T>(s.out, offset), value);
+}
+
+template <class T, int kR>
+ATHANOR_INLINE void store_tile(const VecF (&acc)[kR][kColumnVectors], const TileStore& s) {
+  for (int r = 0; r < kR; ++r) {
+#pragma GCC unroll 2
+    for (int v = 0; v < kColumnVectors; ++v) {
+      const int column = v * kLanes;
+      const int count = s.columns - column;
+      if (count >= kLanes) {
+        finish_full<T>(acc[r][v], s, r, column);
+      } else if (count > 0) {
+        finish<T>(acc[r][v], s, r, column, count);
+      }
+    }
+  }
+}
+
+/// One tile of kR rows. `a` has `a_width` lanes a step, `b` kColumns.
+template <int kR, bool kPairs>
+__attribute__((noinline)) void tile(const uint32_t* a, int a_width, const uint32_t* b, int64_t steps,
+                                    const TileStore& s) {
+  VecF acc[kR][kColumnVectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < kR; ++r) {
+#pragma GCC unroll 2
+    for (int v = 0; v < kColumnVectors; ++v) acc[r][v] = zero();
+  }
+  if (s.epilogue.accumulate) {
+#pragma GCC unroll 16
+    for (int r = 0; r < kR; ++r) {
+#pragma GCC unroll 2
+      for (int v = 0; v < kColumnVectors; ++v) {
+        const int count = std::min(kLanes, s.columns - v * kLanes);
+        if (count > 0) acc[r][v] = load_partial(at<float>(s.out, r * s.stride + v * kLanes), count);
+      }
+    }
+  }
+  for (int64_t step = 0; step < steps; ++step) {
+    VecU bv[kColumnVectors];
+#pragma GCC unroll 2
+    for (int v = 0; v < kColumnVectors; ++v) bv[v] = load_lanes(b + v * kLanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < kR; ++r) {
+      const VecU av = broadcast_lane(a + r);
+#pragma GCC unroll 2
+      for (int v = 0; v < kColumnVectors; ++v) acc[r][v] = multiply_add<kPairs>(acc[r][v], av, bv[v]);
+    }
+    a += a_width;
+    b += kColumns;
+  }
+  if (s.dtype == DType::kF32) {
+    store_tile<float, kR>(acc, s);
+  } else {
+    store_tile<bf16, kR>(acc, s);
+  }
+}
+
+using TileFunction = void (*)(const uint32_t*, int, const uint32_t*, int64_t, const TileStore&);
+
+/// The kernel for `rows` rows (1 to kRows): a last, short block does no work for rows that are not there.
+template <bool kPairs, int kR = kRows>
+TileFunction tile_for(int64_t rows) {
+  if constexpr (kR == 1) {
+    return tile<1, kPairs>;
+  } else {
+    return rows == kR ? tile<kR, kPairs> : tile_for<kPairs, kR - 1>(rows);
+  }
+}
+
+}  // namespace athanor::cpu::ATHANOR_ISA

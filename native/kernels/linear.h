@@ -1,0 +1,50 @@
+// Matrix products. Every element of a result is one chain of fused multiply-adds over k in rising order, so its bits
+// depend on its own row and column only: not on the other rows, the blocking or the threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/dtype.h"
+#include "kernels/family.h"
+
+namespace athanor {
+
+enum class Activation : int { kNone = 0, kGelu = 1 };
+
+/// What happens to a finished element before it is stored, in this order.
+struct Epilogue {
+  const float* bias = nullptr;        // [n], added
+  void* preactivation = nullptr;      // [m, n] of the output's dtype: the value before the activation is kept here
+  Activation activation = Activation::kNone;
+  const void* gelu_input = nullptr;   // [m, n] of the output's dtype: the value is multiplied by GELU'(gelu_input)
+  bool accumulate = false;            // f32 output only: the chain starts from what is there
+};
+
+/// out [m, n] = A [m, k] B [k, n]. A and B are of `dtype`; a transposed operand is stored as [k, m] or [n, k].
+struct GemmArgs {
+  int64_t m, n, k;
+  DType dtype;
+  const void* a;
+  bool a_transposed;
+  const void* b;
+  bool b_transposed;
+  void* out;
+  DType out_dtype;
+  Epilogue epilogue;
+};
+
+struct LinearKernels {
+  void (*gemm)(const GemmArgs& args);
+  /// Bytes that pack needs.
+  size_t (*packed_bytes)(int64_t k, int64_t n, DType dtype);
+  /// Packs B [k, n] (stored [n, k] when transposed) from f32 into panels of `dtype`.
+  void (*pack)(void* panels, const float* b, int64_t k, int64_t n, bool b_transposed, DType dtype);
+  /// args.b holds packed panels of args.dtype; b_transposed is ignored.
+  void (*gemm_packed)(const GemmArgs& args);
+  /// sums[j] += sum over rows of x [rows, columns], in blocks of 256 rows, the blocks in order.
+  void (*add_column_sums)(float* sums, const void* x, DType dtype, int64_t rows, int64_t columns);
+};
+ATHANOR_KERNEL_FAMILY(LinearKernels, linear_kernels)
+
+}  // namespace athanor

@@ -1,0 +1,147 @@
+#include "ops/linear.h"
+
+#include <mutex>
+#include <vector>
+
+#include "ops/check.h"
+
+namespace athanor::ops {
+namespace {
+
+struct PackedPanels {
+  DType dtype;
+  bool transposed;
+  const void* source;  // a storage may hold several weights: where this one starts
+  uint64_t version = 0;
+  std::shared_ptr<Storage> panels;
+};
+
+class PackedWeights : public StorageAttachment {
+ public:
+  PackedPanels& find(const Tensor& weight, DType dtype, bool transposed) {
+    for (PackedPanels& entry : entries_)
+      if (entry.dtype == dtype && entry.transposed == transposed && entry.source == weight.raw()) return entry;
+    return entries_.emplace_back(PackedPanels{dtype, transposed, weight.raw(), 0, nullptr});
+  }
+  std::mutex mutex;
+
+ private:
+  std::vector<PackedPanels> entries_;
+};
+
+void check_matrix(const char* operation, const char* name, const Tensor& t) {
+  expect(t.rank() == 2, ErrorCode::kShape, operation, "expected ", name, " to be a matrix but it is ", t.shape().text());
+}
+
+void check_weight(const char* operation, const Tensor& weight) {
+  check_dtype(operation, "weight", weight, DType::kF32);
+  check_matrix(operation, "weight", weight);
+}
+
+}  // namespace
+
+const void* packed_weight(const Tensor& weight, DType dtype, bool transposed) {
+  Storage& storage = weight.storage();
+  if (!storage.attachment) storage.attachment = std::make_unique<PackedWeights>();
+  auto& cache = static_cast<PackedWeights&>(*storage.attachment);
+  std::lock_guard lock(cache.mutex);
+  PackedPanels& entry = cache.find(weight, dtype, transposed);
+  const LinearKernels& kernels = linear_kernels(weight.device());
+  const int64_t k = weight.dim(transposed ? 1 : 0);
+  const int64_t n = weight.dim(transposed ? 0 : 1);
+  // A storage's version starts at 0, so an entry remembers one more than the version that it packed.
+  if (entry.version != storage.version() + 1) {
+    const size_t bytes = kernels.packed_bytes(k, n, dtype);
+    if (!entry.panels || entry.panels->bytes() < bytes) entry.panels = std::make_shared<Storage>(bytes, weight.device());
+    kernels.pack(entry.panels->data(), weight.data<float>(), k, n, transposed, dtype);
+    entry.version = storage.version() + 1;
+  }
+  return entry.panels->data();
+}
+
+std::tuple<Tensor, std::optional<Tensor>> linear_forward(const Tensor& x, const Tensor& weight,
+                                                         const std::optional<Tensor>& bias, Activation activation,
+                                                         bool save_preactivation) {
+  constexpr const char* kName = "linear";
+  check_float(kName, "x", x);
+  check_matrix(kName, "x", x);
+  check_weight(kName, weight);
+  const int64_t n = x.dim(0), in = weight.dim(1), out = weight.dim(0);
+  check_shape(kName, "x", x, {n, in});
+  if (bias) {
+    check_dtype(kName, "bias", *bias, DType::kF32);
+    check_shape(kName, "bias", *bias, {out});
+  }
+  Tensor y({n, out}, x.dtype(), x.device());
+  std::optional<Tensor> preactivation;
+  if (save_preactivation) preactivation = Tensor({n, out}, x.dtype(), x.device());
+  GemmArgs args{n, out, in, x.dtype(), x.raw(), false, packed_weight(weight, x.dtype(), true), true,
+                y.raw(), x.dtype(), {}};
+  args.epilogue.bias = bias ? bias->data<float>() : nullptr;
+  args.epilogue.activation = activation;
+  args.epilogue.preactivation = preactivation ? preactivation->raw() : nullptr;
+  linear_kernels(x.device()).gemm_packed(args);
+  return {y, preactivation};
+}
+
+Tensor linear_backward_input(const Tensor& dy, const Tensor& weight, const std::optional<Tensor>& preactivation) {
+  constexpr const char* kName = "linear_backward_input";
+  check_float(kName, "dy", dy);
+  check_matrix(kName, "dy", dy);
+  check_weight(kName, weight);
+  const int64_t n = dy.dim(0), in = weight.dim(1), out = weight.dim(0);
+  check_shape(kName, "dy", dy, {n, out});
+  if (preactivation) {
+    check_dtype(kName, "preactivation", *preactivation, dy.dtype());
+    check_shape(kName, "preactivation", *preactivation, {n, in});
+  }
+  Tensor dx({n, in}, dy.dtype(), dy.device());
+  GemmArgs args{n, in, out, dy.dtype(), dy.raw(), false, packed_weight(weight, dy.dtype(), false), false,
+                dx.raw(), dy.dtype(), {}};
+  args.epilogue.gelu_input = preactivation ? preactivation->raw() : nullptr;
+  linear_kernels(dy.device()).gemm_packed(args);
+  return dx;
+}
+
+void linear_backward_weight(const Tensor& dy, const Tensor& x, const Tensor& dweight,
+                            const std::optional<Tensor>& dbias) {
+  constexpr const char* kName = "linear_backward_weight";
+  check_float(kName, "dy", dy);
+  check_matrix(kName, "dy", dy);
+  check_matrix(kName, "x", x);
+  check_dtype(kName, "x", x, dy.dtype());
+  check_dtype(kName, "dweight", dweight, DType::kF32);
+  const int64_t n = dy.dim(0), out = dy.dim(1), in = x.dim(1);
+  check_shape(kName, "x", x, {n, in});
+  check_shape(kName, "dweight", dweight, {out, in});
+  GemmArgs args{out, in, n, dy.dtype(), dy.raw(), true, x.raw(), false, dweight.raw(), DType::kF32, {}};
+  args.epilogue.accumulate = true;
+  const LinearKernels& kernels = linear_kernels(dy.device());
+  kernels.gemm(args);
+  dweight.storage().mark_written();
+  if (dbias) {
+    check_dtype(kName, "dbias", *dbias, DType::kF32);
+    check_shape(kName, "dbias", *dbias, {out});
+    kernels.add_column_sums(dbias->data<float>(), dy.raw(), dy.dtype(), n, out);
+    dbias->storage().mark_written();
+  }
+}
+
+Tensor gemm(const Tensor& a, const Tensor& b, bool a_transposed, bool b_transposed, DType out_dtype) {
+  constexpr const char* kName = "gemm";
+  check_float(kName, "a", a);
+  check_matrix(kName, "a", a);
+  check_matrix(kName, "b", b);
+  check_dtype(kName, "b", b, a.dtype());
+  const int64_t m = a.dim(a_transposed ? 1 : 0), k = a.dim(a_transposed ? 0 : 1), n = b.dim(b_transposed ? 0 : 1);
+  expect(b.dim(b_transposed ? 1 : 0) == k, ErrorCode::kShape, kName, "expected inner sizes to agree but they are ", k,
+         " and ", b.dim(b_transposed ? 1 : 0));
+  expect(out_dtype == DType::kF32 || out_dtype == DType::kBF16, ErrorCode::kDtype, kName,
+         "expected an f32 or bf16 result but got ", dtype_name(out_dtype));
+  Tensor out({m, n}, out_dtype, a.device());
+  linear_kernels(a.device()).gemm({m, n, k, a.dtype(), a.raw(), a_transposed, b.raw(), b_transposed, out.raw(),
+                                   out_dtype, {}});
+  return out;
+}
+
+}  // namespace athanor::ops
