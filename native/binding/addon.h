@@ -20,5 +20,6 @@ void register_runtime(Napi::Object exports);
 void register_build_info(Napi::Object exports);
 void register_elementwise(Napi::Object exports);
 void register_linear(Napi::Object exports);
+void register_text(Napi::Env env, Napi::Object exports);
 
 }  // namespace athanor::binding

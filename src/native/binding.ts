@@ -6,6 +6,7 @@
 import type { BuildInfoBinding } from './binding/build-info.ts';
 import type { ElementwiseBinding } from './binding/elementwise.ts';
 import type { LinearBinding } from './binding/linear.ts';
+import type { TextBinding } from './binding/text.ts';
 
 export type DType = 'f32' | 'bf16' | 'i32' | 'u8';
 export type TypedArray = Float32Array | Uint16Array | Int32Array | Uint8Array;
@@ -45,4 +46,5 @@ export interface Binding
     RuntimeBinding,
     BuildInfoBinding,
     ElementwiseBinding,
-    LinearBinding {}
+    LinearBinding,
+    TextBinding {}

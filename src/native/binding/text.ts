@@ -1,0 +1,31 @@
+/** A text is a string, read as UTF-8, or the bytes themselves. */
+export type NativeText = string | Uint8Array;
+
+export interface NativeTokenizer {
+  /** The ids of each text. Special tokens are found only when allowed. */
+  encode(texts: readonly NativeText[], allowSpecial: boolean): Int32Array[];
+  decode(ids: Int32Array, skipSpecial: boolean): Uint8Array;
+}
+
+export interface NativeTokenizerTrainer {
+  /** Counts the words of the texts on another thread; the texts are copied before it returns. */
+  count(texts: readonly NativeText[]): Promise<Int32Array>;
+  /** The merges as pairs of ids, in order, found on another thread. */
+  train(tokens: number, minCount: number): Promise<Int32Array>;
+  mergesDone(): number;
+  cancel(): void;
+}
+
+export interface TextBinding {
+  NativeTokenizer: new (
+    bytes: Uint8Array,
+    offsets: Uint32Array,
+    kinds: Uint8Array,
+    merges: Int32Array,
+    pattern: number,
+    ignoreMerges: boolean,
+  ) => NativeTokenizer;
+  NativeTokenizerTrainer: new (pattern: number, reserved: readonly NativeText[]) => NativeTokenizerTrainer;
+  /** The merges behind a rank file as triples of ids; bytes and offsets as NativeTokenizer takes them. */
+  recoverMerges(bytes: Uint8Array, offsets: Uint32Array): Int32Array;
+}

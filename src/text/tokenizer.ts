@@ -1,0 +1,277 @@
+/** Byte-level BPE: any bytes at all become ids and come back as they were. */
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { native } from '../native/addon.ts';
+import type { NativeTokenizer } from '../native/binding/text.ts';
+import { AthanorError, fileError } from '../native/errors.ts';
+import type { JsonValue } from '../native/json.ts';
+import { replaceFile } from './replace-file.ts';
+import { splitPatterns } from './split-patterns.ts';
+import { StreamDecoder } from './stream-decoder.ts';
+import { readTiktokenFile } from './tiktoken-file.ts';
+import { formatTokenizerConfig, parseTokenizerConfig, type TokenizerConfig } from './tokenizer-config.ts';
+import { formatTokenizerJson, parseTokenizerJson } from './tokenizer-json.ts';
+import { END_OF_TEXT, type TrainTokenizerOptions, trainVocabulary } from './train.ts';
+import { fingerprint, type SplitPattern, TokenKind, tokenText, type Vocabulary } from './vocabulary.ts';
+
+export interface EncodeOptions {
+  /** Take text that spells a special token for that token. Default false: it is ordinary text. */
+  allowSpecial?: boolean | undefined;
+}
+
+export interface DecodeOptions {
+  /** Leave special tokens out. Default false. */
+  skipSpecial?: boolean | undefined;
+}
+
+export class Tokenizer {
+  readonly #vocabulary: Vocabulary;
+  readonly #native: NativeTokenizer;
+  readonly #config: TokenizerConfig;
+  readonly #postProcessor: JsonValue | undefined;
+  #ids: Map<string, number> | undefined;
+  #fingerprint: string | undefined;
+
+  /** Tokens that text spells only where `allowSpecial` is set, with their ids. */
+  readonly specialTokens: ReadonlyMap<string, number>;
+
+  private constructor(vocabulary: Vocabulary, config: TokenizerConfig, postProcessor?: JsonValue) {
+    const { bytes, offsets, kinds, merges, pattern, ignoreMerges } = vocabulary;
+    this.#native = new native.NativeTokenizer(
+      bytes,
+      offsets,
+      kinds,
+      merges,
+      splitPatterns.indexOf(pattern),
+      ignoreMerges,
+    );
+    this.#vocabulary = vocabulary;
+    this.#config = config;
+    this.#postProcessor = postProcessor;
+    const special = new Map<string, number>();
+    for (let id = 0; id < kinds.length; id++) {
+      if (kinds[id] === TokenKind.special) special.set(tokenText(vocabulary, id)!, id);
+    }
+    this.specialTokens = special;
+  }
+
+  /**
+   * Learns a vocabulary from texts, on other threads: the event loop stays free. The same texts give the same
+   * vocabulary whatever the number of threads, and the merges of the Hugging Face trainer. `<|endoftext|>`, if it is
+   * among the special tokens, ends texts.
+   */
+  static async train(
+    texts: Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>,
+    options: TrainTokenizerOptions,
+  ): Promise<Tokenizer> {
+    return Tokenizer.#withEndOfText(await trainVocabulary(texts, options));
+  }
+
+  /**
+   * Reads tokenizer.json, and tokenizer_config.json where it is beside it. Throws ERR_FILE_MISSING, and ERR_FORMAT
+   * naming the file and what in it is wrong or not supported.
+   */
+  static load(folderOrFile: string): Tokenizer {
+    const path = isFolder(folderOrFile) ? join(folderOrFile, 'tokenizer.json') : folderOrFile;
+    const file = parseTokenizerJson(readText(path), path);
+    const folder = dirname(path);
+    const configPath = join(folder, 'tokenizer_config.json');
+    const configText = readTextIfThere(configPath);
+    const config = configText === undefined ? {} : parseTokenizerConfig(configText, configPath);
+    config.chatTemplate ??= readTextIfThere(join(folder, 'chat_template.jinja'));
+    const tokenizer = Tokenizer.#checked(
+      path,
+      () => new Tokenizer(file.vocabulary, config, file.postProcessor),
+    );
+    for (const token of [config.eosToken, config.bosToken, config.padToken]) {
+      if (token !== undefined && tokenizer.idOf(token) === undefined) {
+        throw new AthanorError(
+          'ERR_FORMAT',
+          `${configPath}: the token ${JSON.stringify(token)} is not in ${path}`,
+          'the two files belong to different tokenizers; copy both from the same one',
+        );
+      }
+    }
+    if (configText === undefined && tokenizer.specialTokens.has(END_OF_TEXT)) config.eosToken = END_OF_TEXT;
+    return tokenizer;
+  }
+
+  /**
+   * Reads a tiktoken rank file, such as cl100k_base.tiktoken with the pattern gpt4. `specialTokens` gives their ids.
+   * Throws ERR_FORMAT naming the line that is wrong.
+   */
+  static fromTiktoken(
+    file: string,
+    pattern: SplitPattern,
+    specialTokens: Readonly<Record<string, number>> = {},
+  ): Tokenizer {
+    const vocabulary = readTiktokenFile(file, pattern, specialTokens);
+    return Tokenizer.#checked(file, () => Tokenizer.#withEndOfText(vocabulary));
+  }
+
+  static #withEndOfText(vocabulary: Vocabulary): Tokenizer {
+    const config: TokenizerConfig = {};
+    const tokenizer = new Tokenizer(vocabulary, config);
+    if (tokenizer.specialTokens.has(END_OF_TEXT)) config.eosToken = END_OF_TEXT;
+    return tokenizer;
+  }
+
+  /** Names the file in what the engine finds wrong with a vocabulary. */
+  static #checked(path: string, make: () => Tokenizer): Tokenizer {
+    try {
+      return make();
+    } catch (error) {
+      if (!(error instanceof AthanorError) || error.code !== 'ERR_FORMAT') throw error;
+      throw new AthanorError(
+        'ERR_FORMAT',
+        `${path}: ${error.message.replace(/^\[tokenizer\] /, '')}`,
+        error.remedy,
+        {
+          cause: error,
+        },
+      );
+    }
+  }
+
+  /** Writes tokenizer.json and tokenizer_config.json; each replaces the one that was there only when it is whole. */
+  save(folder: string): void {
+    try {
+      mkdirSync(folder, { recursive: true });
+    } catch (error) {
+      throw fileError(error, folder, 'write');
+    }
+    const json = formatTokenizerJson({ vocabulary: this.#vocabulary, postProcessor: this.#postProcessor });
+    replaceFile(join(folder, 'tokenizer.json'), json);
+    replaceFile(join(folder, 'tokenizer_config.json'), formatTokenizerConfig(this.#config));
+  }
+
+  /** The ids of a text. A string is taken as UTF-8; bytes may be anything. */
+  encode(text: string | Uint8Array, options: EncodeOptions = {}): Int32Array {
+    return this.#native.encode([text], options.allowSpecial ?? false)[0]!;
+  }
+
+  /** The ids of each text, worked out on all threads. */
+  encodeBatch(texts: readonly (string | Uint8Array)[], options: EncodeOptions = {}): Int32Array[] {
+    return this.#native.encode(texts, options.allowSpecial ?? false);
+  }
+
+  /** The text of ids; bytes that are not UTF-8 become U+FFFD. Throws ERR_ARGUMENT for an id that is no token. */
+  decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
+    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(this.decodeBytes(ids, options));
+  }
+
+  /** The bytes of ids: of encode(bytes), the same bytes. Throws ERR_ARGUMENT for an id that is no token. */
+  decodeBytes(ids: ArrayLike<number>, options: DecodeOptions = {}): Uint8Array {
+    return this.#native.decode(
+      ids instanceof Int32Array ? ids : checkedIds(ids),
+      options.skipSpecial ?? false,
+    );
+  }
+
+  /** A decoder for ids that come one at a time. */
+  stream(options: DecodeOptions = {}): StreamDecoder {
+    return new StreamDecoder(this.#vocabulary, options.skipSpecial);
+  }
+
+  /** One more than the largest id: the rows of an embedding table. */
+  get vocabSize(): number {
+    return this.#vocabulary.kinds.length;
+  }
+
+  get splitPattern(): SplitPattern {
+    return this.#vocabulary.pattern;
+  }
+
+  /** The id of a token as tokenizer.json writes it: `Ġthe` for ` the`, special tokens as they are. */
+  idOf(token: string): number | undefined {
+    if (!this.#ids) {
+      this.#ids = new Map();
+      for (let id = 0; id < this.vocabSize; id++) {
+        const text = tokenText(this.#vocabulary, id);
+        if (text !== undefined) this.#ids.set(text, id);
+      }
+    }
+    return this.#ids.get(token);
+  }
+
+  /** A token as tokenizer.json writes it, or undefined for an id that no token has. */
+  tokenOf(id: number): string | undefined {
+    return tokenText(this.#vocabulary, id);
+  }
+
+  /** The token that ends a text. */
+  get eosId(): number | undefined {
+    return this.#idOfNamed(this.#config.eosToken);
+  }
+
+  /** The token that begins a text. */
+  get bosId(): number | undefined {
+    return this.#idOfNamed(this.#config.bosToken);
+  }
+
+  get padId(): number | undefined {
+    return this.#idOfNamed(this.#config.padToken);
+  }
+
+  #idOfNamed(token: string | undefined): number | undefined {
+    return token === undefined ? undefined : this.idOf(token);
+  }
+
+  /** The Jinja source of the chat template, verbatim. */
+  get chatTemplate(): string | undefined {
+    return this.#config.chatTemplate;
+  }
+
+  set chatTemplate(template: string | undefined) {
+    this.#config.chatTemplate = template;
+  }
+
+  /** SHA-256 of the vocabulary: two tokenizers with the same one give every text the same ids. */
+  fingerprint(): string {
+    this.#fingerprint ??= fingerprint(this.#vocabulary);
+    return this.#fingerprint;
+  }
+}
+
+function checkedIds(ids: ArrayLike<number>): Int32Array {
+  const checked = new Int32Array(ids.length);
+  for (let i = 0; i < ids.length; i++) {
+    checked[i] = ids[i]!;
+    if (checked[i] !== ids[i]) {
+      throw new AthanorError('ERR_ARGUMENT', `expected ids to be integers but the one at ${i} is ${ids[i]}`);
+    }
+  }
+  return checked;
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch (error) {
+    throw fileError(error, path);
+  }
+}
+
+/** Strict UTF-8: a damaged file must not turn into other tokens in silence. */
+function readText(path: string): string {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    throw fileError(error, path);
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new AthanorError('ERR_FORMAT', `${path}: it is not UTF-8 text`, undefined, { cause: error });
+  }
+}
+
+function readTextIfThere(path: string): string | undefined {
+  try {
+    return readText(path);
+  } catch (error) {
+    if ((error as AthanorError).code === 'ERR_FILE_MISSING') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,122 @@
+/** A vocabulary as the engine takes it: every token's bytes and kind, and the merges in the order of their rank. */
+import { createHash } from 'node:crypto';
+import { AthanorError } from '../native/errors.ts';
+import { spellBytes } from './byte-level.ts';
+
+/** How text is cut into pieces before merging; the regular expressions are in split-patterns.ts. */
+export type SplitPattern = 'gpt2' | 'gpt4' | 'gpt4o';
+
+/** Numbers of the engine's TokenKind. */
+export const TokenKind = { hole: 0, ordinary: 1, special: 2, added: 3 } as const;
+export type TokenKind = (typeof TokenKind)[keyof typeof TokenKind];
+
+export interface Vocabulary {
+  /** The bytes of all tokens, one after another. */
+  readonly bytes: Uint8Array;
+  /** Where each token begins in `bytes`, `[tokens + 1]`. */
+  readonly offsets: Uint32Array;
+  readonly kinds: Uint8Array;
+  /** Triples of ids: left, right, result. */
+  readonly merges: Int32Array;
+  readonly pattern: SplitPattern;
+  /** A piece that is itself a token is that token, whatever the merges make of it. */
+  readonly ignoreMerges: boolean;
+}
+
+// Room for any real vocabulary; a damaged id must not make the tables take gigabytes.
+const MAX_TOKENS = 1 << 24;
+
+const utf8 = new TextEncoder();
+
+/** Tokens by id, in any order, gaps allowed. `where` is what error messages name: a file, or what is being trained. */
+export class TokenTable {
+  readonly #where: string;
+  readonly #bytes: (Uint8Array | undefined)[] = [];
+  readonly #kinds: TokenKind[] = [];
+  readonly #ids = new Map<string, number>();
+
+  constructor(where: string) {
+    this.#where = where;
+  }
+
+  get size(): number {
+    return this.#kinds.length;
+  }
+
+  /** The id of an ordinary token in byte-level spelling, or of a special or added one as it is written. */
+  idOf(token: string): number | undefined {
+    return this.#ids.get(token);
+  }
+
+  bytesOf(id: number): Uint8Array | undefined {
+    return this.#bytes[id];
+  }
+
+  addOrdinary(id: number, bytes: Uint8Array, spelled = spellBytes(bytes)): void {
+    this.#add(id, spelled, bytes, TokenKind.ordinary);
+  }
+
+  addWhole(id: number, text: string, kind: typeof TokenKind.special | typeof TokenKind.added): void {
+    this.#add(id, text, utf8.encode(text), kind);
+  }
+
+  build(merges: Int32Array, pattern: SplitPattern, ignoreMerges: boolean): Vocabulary {
+    const offsets = new Uint32Array(this.size + 1);
+    for (let id = 0; id < this.size; id++) offsets[id + 1] = offsets[id]! + (this.#bytes[id]?.length ?? 0);
+    const bytes = new Uint8Array(offsets[this.size]!);
+    for (let id = 0; id < this.size; id++) {
+      const token = this.#bytes[id];
+      if (token) bytes.set(token, offsets[id]);
+    }
+    const kinds = Uint8Array.from({ length: this.size }, (_, id) => this.#kinds[id] ?? TokenKind.hole);
+    return { bytes, offsets, kinds, merges, pattern, ignoreMerges };
+  }
+
+  #add(id: number, text: string, bytes: Uint8Array, kind: TokenKind): void {
+    if (!Number.isInteger(id) || id < 0 || id >= MAX_TOKENS) {
+      this.#fail(
+        `the token ${JSON.stringify(text)} has the id ${id}; expected an integer from 0 to ${MAX_TOKENS - 1}`,
+      );
+    }
+    if (text === '') this.#fail(`the token of id ${id} is empty`);
+    if (/\p{Cs}/u.test(text)) this.#fail(`the token ${JSON.stringify(text)} holds half of a surrogate pair`);
+    if (this.#kinds[id] !== undefined)
+      this.#fail(`the id ${id} is given to two tokens, the second is ${JSON.stringify(text)}`);
+    const other = this.#ids.get(text);
+    if (other !== undefined) this.#fail(`the token ${JSON.stringify(text)} has two ids, ${other} and ${id}`);
+    this.#ids.set(text, id);
+    this.#bytes[id] = bytes;
+    this.#kinds[id] = kind;
+  }
+
+  #fail(problem: string): never {
+    throw new AthanorError('ERR_FORMAT', `${this.#where}: ${problem}`);
+  }
+}
+
+/** The bytes of a token; undefined for an id that is none. A view, not to be written to. */
+export function tokenBytes(vocabulary: Vocabulary, id: number): Uint8Array | undefined {
+  if (!((vocabulary.kinds[id] ?? TokenKind.hole) > TokenKind.hole)) return undefined;
+  return vocabulary.bytes.subarray(vocabulary.offsets[id]!, vocabulary.offsets[id + 1]!);
+}
+
+const utf8Decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** A token as tokenizer.json writes it: ordinary ones in byte-level spelling, the others as they are. */
+export function tokenText(vocabulary: Vocabulary, id: number): string | undefined {
+  const bytes = tokenBytes(vocabulary, id);
+  if (!bytes) return undefined;
+  return vocabulary.kinds[id] === TokenKind.ordinary ? spellBytes(bytes) : utf8Decoder.decode(bytes);
+}
+
+/** SHA-256 of everything that decides which ids a text gets. */
+export function fingerprint(vocabulary: Vocabulary): string {
+  const hash = createHash('sha256');
+  hash.update(
+    `athanor tokenizer 1 ${vocabulary.pattern} ${vocabulary.ignoreMerges} ${vocabulary.kinds.length}\n`,
+  );
+  for (const array of [vocabulary.kinds, vocabulary.offsets, vocabulary.bytes, vocabulary.merges]) {
+    hash.update(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+  }
+  return hash.digest('hex');
+}
