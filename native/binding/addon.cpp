@@ -32,6 +32,11 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   register_elementwise(exports);
   register_linear(exports);
   register_text(env, exports);
+  register_norm(exports);
+  register_activation(exports);
+  register_embedding(exports);
+  register_optimizer(exports);
+  register_sampling(exports);
   return exports;
 }
 

@@ -21,5 +21,10 @@ void register_build_info(Napi::Object exports);
 void register_elementwise(Napi::Object exports);
 void register_linear(Napi::Object exports);
 void register_text(Napi::Env env, Napi::Object exports);
+void register_norm(Napi::Object exports);
+void register_activation(Napi::Object exports);
+void register_embedding(Napi::Object exports);
+void register_optimizer(Napi::Object exports);
+void register_sampling(Napi::Object exports);
 
 }  // namespace athanor::binding

@@ -23,6 +23,7 @@ enum class ErrorCode {
   kIo,
   kDiskFull,
   kCudaUnavailable,
+  kNotFinite,
   kInternal,
 };
 

@@ -1,57 +1,10 @@
 // Memory-bound loops in chunks of fixed size, so that the sum's order is the chunks' and not the threads'.
 #include "kernels/elementwise.h"
 
-#include <algorithm>
-
-#include "core/thread_pool.h"
-#include "cpu/simd.h"
+#include "cpu/loops.h"
 
 namespace athanor::cpu::ATHANOR_ISA {
 namespace {
-
-// 16 KiB of f32: a third of a 48 KiB L1, and large enough that handing out a chunk (about 50 ns) does not
-// show.
-constexpr int64_t kChunk = 4096;
-
-template <class Body>
-void for_chunks(int64_t count, Body&& body) {
-  parallel_for((count + kChunk - 1) / kChunk,
-               [&](int64_t chunk) { body(chunk, chunk * kChunk, std::min(count, (chunk + 1) * kChunk)); });
-}
-
-template <class Body>
-void for_dtype(DType dtype, Body&& body) {
-  if (dtype == DType::kF32) return body(float{});
-  return body(bf16{});
-}
-
-/// Calls vector(i) for whole vectors of [begin, end) and partial(i, count) for what is left.
-template <class Vector, class Partial>
-ATHANOR_INLINE void for_lanes(int64_t begin, int64_t end, Vector&& vector, Partial&& partial) {
-  int64_t i = begin;
-  for (; i + kLanes <= end; i += kLanes) vector(i);
-  if (i < end) partial(i, static_cast<int>(end - i));
-}
-
-template <class T, class Function>
-void map1(T* out, const T* a, int64_t count, Function f) {
-  for_chunks(count, [&](int64_t, int64_t begin, int64_t end) {
-    for_lanes(
-        begin, end, [&](int64_t i) { store(out + i, f(load(a + i))); },
-        [&](int64_t i, int n) { store_partial(out + i, f(load_partial(a + i, n)), n); });
-  });
-}
-
-template <class T, class Function>
-void map2(T* out, const T* a, const T* b, int64_t count, Function f) {
-  for_chunks(count, [&](int64_t, int64_t begin, int64_t end) {
-    for_lanes(
-        begin, end, [&](int64_t i) { store(out + i, f(load(a + i), load(b + i))); },
-        [&](int64_t i, int n) {
-          store_partial(out + i, f(load_partial(a + i, n), load_partial(b + i, n)), n);
-        });
-  });
-}
 
 void axpby(DType dtype, void* out, const void* a, float alpha, const void* b, float beta, int64_t count) {
   for_dtype(dtype, [&](auto type) {
@@ -80,8 +33,9 @@ void fill(DType dtype, void* out, float value, int64_t count) {
   for_dtype(dtype, [&](auto type) {
     using T = decltype(type);
     const T element = from_float<T>(value);
+    auto* target = static_cast<T*>(out);
     for_chunks(count, [&](int64_t, int64_t begin, int64_t end) {
-      std::fill(static_cast<T*>(out) + begin, static_cast<T*>(out) + end, element);
+      for (int64_t i = begin; i < end; ++i) target[i] = element;
     });
   });
 }
@@ -91,29 +45,20 @@ void cast(DType to, void* out, DType from, const void* in, int64_t count) {
     for_dtype(from, [&](auto from_type) {
       using To = decltype(to_type);
       using From = decltype(from_type);
-      auto* target = static_cast<To*>(out);
-      const auto* source = static_cast<const From*>(in);
-      for_chunks(count, [&](int64_t, int64_t begin, int64_t end) {
-        for_lanes(
-            begin, end, [&](int64_t i) { store(target + i, load(source + i)); },
-            [&](int64_t i, int n) { store_partial(target + i, load_partial(source + i, n), n); });
-      });
+      map1(static_cast<To*>(out), static_cast<const From*>(in), count, [](VecF x) { return x; });
     });
   });
 }
 
 float sum(DType dtype, const void* a, int64_t count) {
-  const int64_t chunks = (count + kChunk - 1) / kChunk;
+  const int64_t chunks = ceil_divide(count, kChunk);
   auto* partial = static_cast<float*>(thread_scratch(static_cast<size_t>(chunks) * sizeof(float)));
   for_dtype(dtype, [&](auto type) {
     using T = decltype(type);
     const auto* source = static_cast<const T*>(a);
     for_chunks(count, [&](int64_t chunk, int64_t begin, int64_t end) {
-      VecF total = zero();
-      for_lanes(
-          begin, end, [&](int64_t i) { total += load(source + i); },
-          [&](int64_t i, int n) { total += load_partial(source + i, n); });
-      partial[chunk] = reduce_add(total);
+      partial[chunk] =
+          reduce_add(sum_lanes(begin, end, [&](int64_t i, auto lanes) { return load(source + i, lanes); }));
     });
   });
   float total = 0.0f;

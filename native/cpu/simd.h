@@ -46,10 +46,13 @@ ATHANOR_INLINE VecF load(const float* p) {
   return v;
 }
 
+/// Lanes of bf16 as f32.
+ATHANOR_INLINE VecF widen(VecH h) { return reinterpret_cast<VecF>(__builtin_convertvector(h, VecU) << 16); }
+
 ATHANOR_INLINE VecF load(const bf16* p) {
   VecH h;
   std::memcpy(&h, p, sizeof h);
-  return reinterpret_cast<VecF>(__builtin_convertvector(h, VecU) << 16);
+  return widen(h);
 }
 
 ATHANOR_INLINE void store(float* p, VecF v) { std::memcpy(p, &v, sizeof v); }
@@ -75,17 +78,37 @@ ATHANOR_INLINE void store(bf16* p, VecF v) {
 /// The first `count` elements (0 to kLanes), the rest `fill`.
 template <class T>
 ATHANOR_INLINE VecF load_partial(const T* p, int count, float fill = 0.0f) {
-  T buffer[kLanes];
-  for (int i = 0; i < kLanes; ++i) buffer[i] = from_float<T>(fill);
+#if defined(__AVX512F__)
+  const auto mask = static_cast<__mmask16>((1u << count) - 1u);
+  if constexpr (sizeof(T) == sizeof(float)) {
+    return _mm512_mask_loadu_ps(set1(fill), mask, p);
+  } else {
+    const VecF v = widen(reinterpret_cast<VecH>(_mm256_maskz_loadu_epi16(mask, p)));
+    return _mm512_mask_mov_ps(set1(fill), mask, v);
+  }
+#else
+  T buffer[kLanes] = {};
   std::memcpy(buffer, p, static_cast<size_t>(count) * sizeof(T));
-  return load(buffer);
+  VecF v = load(buffer);
+  for (int i = 0; i < kLanes; ++i) v[i] = i < count ? v[i] : fill;
+  return v;
+#endif
 }
 
 template <class T>
 ATHANOR_INLINE void store_partial(T* p, VecF v, int count) {
+#if defined(__AVX512F__)
+  const auto mask = static_cast<__mmask16>((1u << count) - 1u);
+  if constexpr (sizeof(T) == sizeof(float)) {
+    _mm512_mask_storeu_ps(p, mask, v);
+  } else {
+    _mm256_mask_storeu_epi16(p, mask, reinterpret_cast<__m256i>(narrow(v)));
+  }
+#else
   T buffer[kLanes];
   store(buffer, v);
   std::memcpy(p, buffer, static_cast<size_t>(count) * sizeof(T));
+#endif
 }
 
 /// a * b + c, rounded once where the instruction set has it.
@@ -105,7 +128,8 @@ ATHANOR_INLINE VecF abs(VecF a) { return as_float(as_int(a) & 0x7fffffff); }
 
 ATHANOR_INLINE VecF sqrt(VecF a) {
 #if defined(__AVX512F__)
-  return _mm512_sqrt_ps(a);
+  return _mm512_maskz_sqrt_ps(static_cast<__mmask16>(0xffff),
+                              a);  // the plain form trips a false warning of GCC 12
 #elif defined(__AVX2__)
   return _mm256_sqrt_ps(a);
 #else
@@ -144,7 +168,7 @@ ATHANOR_INLINE VecF exp2_integral(VecF n) { return as_float((__builtin_convertve
 /// degree-6 polynomial (Cephes expf) for e^r; ln2 is split in two so that r keeps its low bits.
 ATHANOR_INLINE VecF exp(VecF x) {
   const VecF low = set1(-87.3365f);
-  const VecF clamped = min(max(x, low), set1(88.7f));
+  const VecF clamped = min(set1(88.7f), max(low, x));  // in this order NaN passes through
   VecF n = round_small(clamped * set1(1.44269504f));
   n = min(n, set1(127.0f));
   VecF r = fma(n, set1(-0.693359375f), clamped);

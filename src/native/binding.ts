@@ -3,9 +3,14 @@
  * A kernel family's part is in binding/<family>.ts; test/native/binding.test.ts holds the two together.
  */
 
+import type { ActivationBinding } from './binding/activation.ts';
 import type { BuildInfoBinding } from './binding/build-info.ts';
 import type { ElementwiseBinding } from './binding/elementwise.ts';
+import type { EmbeddingBinding } from './binding/embedding.ts';
 import type { LinearBinding } from './binding/linear.ts';
+import type { NormBinding } from './binding/norm.ts';
+import type { OptimizerBinding } from './binding/optimizer.ts';
+import type { SamplingBinding } from './binding/sampling.ts';
 import type { TextBinding } from './binding/text.ts';
 
 export type DType = 'f32' | 'bf16' | 'i32' | 'u8';
@@ -47,4 +52,9 @@ export interface Binding
     BuildInfoBinding,
     ElementwiseBinding,
     LinearBinding,
-    TextBinding {}
+    TextBinding,
+    NormBinding,
+    ActivationBinding,
+    EmbeddingBinding,
+    OptimizerBinding,
+    SamplingBinding {}

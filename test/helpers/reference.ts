@@ -200,8 +200,8 @@ export function maxError(actual: ArrayLike<number>, wanted: ArrayLike<number>): 
 }
 
 /**
- * The rule for accuracy: at most twice the error of a naive version, and half a unit in the last place of the
- * largest value on top (a lucky naive version may be exact). `formula` computes the result, passing every
+ * The rule for accuracy: at most twice the error of a naive version, and one f32 unit in the last place
+ * (half a bf16 one) of the largest value on top, because a lucky naive version may be exact. `formula` computes the result, passing every
  * arithmetic result through `op` and every stored value through `store`.
  */
 export function expectAccurate(
@@ -218,7 +218,7 @@ export function expectAccurate(
   const naive = formula(Math.fround, roundTo(dtype));
   let largest = 0;
   for (let i = 0; i < exact.length; i++) largest = Math.max(largest, Math.abs(exact[i]!));
-  const bound = 2 * maxError(naive, exact) + largest * (dtype === 'f32' ? 2 ** -24 : 2 ** -9);
+  const bound = 2 * maxError(naive, exact) + largest * (dtype === 'f32' ? 2 ** -23 : 2 ** -9);
   const error = maxError(got, exact);
   if (!(error <= bound)) expect.fail(`${what} (${dtype}): error ${error} exceeds ${bound}`);
 }

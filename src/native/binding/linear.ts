@@ -9,7 +9,11 @@ export interface LinearBinding {
     activation: number,
     savePreactivation: boolean,
   ): [NativeTensor, NativeTensor | undefined];
-  linearBackwardInput(dy: NativeTensor, weight: NativeTensor, preactivation: NativeTensor | undefined): NativeTensor;
+  linearBackwardInput(
+    dy: NativeTensor,
+    weight: NativeTensor,
+    preactivation: NativeTensor | undefined,
+  ): NativeTensor;
   /** Adds into dweight and dbias. */
   linearBackwardWeight(
     dy: NativeTensor,

@@ -1,0 +1,145 @@
+// Layer norm and RMS norm are one code: RMS norm is layer norm with a mean of 0 and no bias. A row is read
+// once from memory and then two or three times from L1. Weight gradients are summed over fixed blocks of
+// rows, then over the blocks in order, so their bits do not depend on the threads.
+#include "kernels/norm.h"
+
+#include "cpu/loops.h"
+
+namespace athanor::cpu::ATHANOR_ISA {
+namespace {
+
+// At most this many blocks of rows hold a partial weight gradient: enough to share among 64 threads, and at
+// most 1/16 of the memory traffic because a block has at least kMinBlockRows rows.
+constexpr int64_t kMaxBlocks = 64;
+constexpr int64_t kMinBlockRows = 32;
+
+template <bool kCentered, class T>
+ATHANOR_INLINE void forward_row(T* y, T* sum, float* mean, float* rstd, const T* x, const T* delta,
+                                const float* weight, const float* bias, float eps, int64_t channels) {
+  // Layer norm needs the mean before the squares; RMS norm takes the squares in the first pass.
+  const auto first = [](VecF v) { return kCentered ? v : v * v; };
+  VecF total;
+  if (delta != nullptr) {
+    total = sum_lanes(0, channels, [&](int64_t i, auto lanes) {
+      return first(store_rounded(sum + i, load(x + i, lanes) + load(delta + i, lanes), lanes));
+    });
+  } else {
+    sum = const_cast<T*>(x);
+    total = sum_lanes(0, channels, [&](int64_t i, auto lanes) { return first(load(x + i, lanes)); });
+  }
+  const float inverse_count = 1.0f / static_cast<float>(channels);
+  const float average = kCentered ? reduce_add(total) * inverse_count : 0.0f;
+  if (kCentered) {
+    total = sum_lanes(0, channels, [&](int64_t i, auto lanes) {
+      const VecF v = load(sum + i, lanes, average) - set1(average);
+      return v * v;
+    });
+    *mean = average;
+  }
+  const float scale = 1.0f / __builtin_sqrtf(reduce_add(total) * inverse_count + eps);
+  *rstd = scale;
+  for_lanes(0, channels, [&](int64_t i, auto lanes) {
+    const VecF normal = (load(sum + i, lanes) - set1(average)) * set1(scale);
+    const VecF shift = bias != nullptr ? load(bias + i, lanes) : zero();
+    store(y + i, fma(normal, load(weight + i, lanes), shift), lanes);
+  });
+}
+
+template <bool kCentered>
+void forward(DType dtype, void* y, void* sum, float* mean, float* rstd, const void* x, const void* delta,
+             const float* weight, const float* bias, float eps, int64_t rows, int64_t channels) {
+  for_dtype(dtype, [&](auto type) {
+    using T = decltype(type);
+    for_row_blocks(rows, channels, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        const int64_t at = row * channels;
+        forward_row<kCentered, T>(static_cast<T*>(y) + at, static_cast<T*>(sum) + at,
+                                  kCentered ? mean + row : nullptr, rstd + row, static_cast<const T*>(x) + at,
+                                  delta != nullptr ? static_cast<const T*>(delta) + at : nullptr, weight,
+                                  bias, eps, channels);
+      }
+    });
+  });
+}
+
+/// With g = dy * weight and n the normalised row: dx = rstd * (g - mean(g) - n * mean(g * n)) + dsum.
+template <bool kCentered, class T>
+ATHANOR_INLINE void backward_row(T* dx, float* dweight, float* dbias, const T* dy, const T* dsum,
+                                 const T* sum, const float* weight, float mean, float rstd,
+                                 int64_t channels) {
+  VecF g_sum = zero();
+  const VecF gn_sum = sum_lanes(0, channels, [&](int64_t i, auto lanes) {
+    const VecF d = load(dy + i, lanes);
+    const VecF n = (load(sum + i, lanes, mean) - set1(mean)) * set1(rstd);
+    const VecF g = d * load(weight + i, lanes);
+    store(dweight + i, fma(d, n, load(dweight + i, lanes)), lanes);
+    if (dbias != nullptr) store(dbias + i, load(dbias + i, lanes) + d, lanes);
+    if (kCentered) g_sum += g;
+    return g * n;
+  });
+  const float inverse_count = 1.0f / static_cast<float>(channels);
+  const VecF g_mean = set1(kCentered ? reduce_add(g_sum) * inverse_count : 0.0f);
+  const VecF gn_mean = set1(reduce_add(gn_sum) * inverse_count);
+  for_lanes(0, channels, [&](int64_t i, auto lanes) {
+    const VecF n = (load(sum + i, lanes) - set1(mean)) * set1(rstd);
+    const VecF g = load(dy + i, lanes) * load(weight + i, lanes);
+    const VecF residual = dsum != nullptr ? load(dsum + i, lanes) : zero();
+    store(dx + i, fma((g - g_mean) - n * gn_mean, set1(rstd), residual), lanes);
+  });
+}
+
+/// target[c] += the partial rows in order.
+void add_partials(float* target, const float* partial, int64_t stride, int64_t blocks, int64_t channels) {
+  for_row_blocks(ceil_divide(channels, kLanes), kLanes * blocks, [&](int64_t begin, int64_t end) {
+    for_lanes(begin * kLanes, smaller(channels, end * kLanes), [&](int64_t c, auto lanes) {
+      VecF total = zero();
+      for (int64_t b = 0; b < blocks; ++b) total += load(partial + b * stride + c, lanes);
+      store(target + c, load(target + c, lanes) + total, lanes);
+    });
+  });
+}
+
+template <bool kCentered>
+void backward(DType dtype, void* dx, float* dweight, float* dbias, const void* dy, const void* dsum,
+              const void* sum, const float* weight, const float* mean, const float* rstd, int64_t rows,
+              int64_t channels) {
+  const int64_t block_rows = larger(kMinBlockRows, ceil_divide(rows, kMaxBlocks));
+  const int64_t blocks = ceil_divide(rows, block_rows);
+  const int64_t stride = channels * (dbias != nullptr ? 2 : 1);
+  auto* partial = static_cast<float*>(thread_scratch(static_cast<size_t>(blocks * stride) * sizeof(float)));
+  for_dtype(dtype, [&](auto type) {
+    using T = decltype(type);
+    parallel_for(blocks, [&](int64_t block) {
+      float* weights = partial + block * stride;
+      float* biases = dbias != nullptr ? weights + channels : nullptr;
+      for (int64_t i = 0; i < stride; ++i) weights[i] = 0.0f;
+      const int64_t end = smaller(rows, (block + 1) * block_rows);
+      for (int64_t row = block * block_rows; row < end; ++row) {
+        const int64_t at = row * channels;
+        backward_row<kCentered, T>(static_cast<T*>(dx) + at, weights, biases, static_cast<const T*>(dy) + at,
+                                   dsum != nullptr ? static_cast<const T*>(dsum) + at : nullptr,
+                                   static_cast<const T*>(sum) + at, weight, kCentered ? mean[row] : 0.0f,
+                                   rstd[row], channels);
+      }
+    });
+  });
+  add_partials(dweight, partial, stride, blocks, channels);
+  if (dbias != nullptr) add_partials(dbias, partial + channels, stride, blocks, channels);
+}
+
+void rms_norm_forward(DType dtype, void* y, void* sum, float* rstd, const void* x, const void* delta,
+                      const float* weight, float eps, int64_t rows, int64_t channels) {
+  forward<false>(dtype, y, sum, nullptr, rstd, x, delta, weight, nullptr, eps, rows, channels);
+}
+
+void rms_norm_backward(DType dtype, void* dx, float* dweight, const void* dy, const void* dsum,
+                       const void* sum, const float* weight, const float* rstd, int64_t rows,
+                       int64_t channels) {
+  backward<false>(dtype, dx, dweight, nullptr, dy, dsum, sum, weight, nullptr, rstd, rows, channels);
+}
+
+}  // namespace
+
+const NormKernels norm_kernels_table = {forward<true>, backward<true>, rms_norm_forward, rms_norm_backward};
+
+}  // namespace athanor::cpu::ATHANOR_ISA

@@ -1,0 +1,16 @@
+import type { NativeTensor } from '../binding.ts';
+
+export interface ActivationBinding {
+  geluForward(x: NativeTensor): NativeTensor;
+  geluBackward(dy: NativeTensor, x: NativeTensor): NativeTensor;
+  /** [.., 2 f] (gate first) -> silu(gate) * up [.., f]. */
+  swigluForward(gateUp: NativeTensor): NativeTensor;
+  swigluBackward(dy: NativeTensor, gateUp: NativeTensor): NativeTensor;
+  reluForward(x: NativeTensor): NativeTensor;
+  /** The backward passes of relu, tanh and sigmoid take the result y, not the input. */
+  reluBackward(dy: NativeTensor, y: NativeTensor): NativeTensor;
+  tanhForward(x: NativeTensor): NativeTensor;
+  tanhBackward(dy: NativeTensor, y: NativeTensor): NativeTensor;
+  sigmoidForward(x: NativeTensor): NativeTensor;
+  sigmoidBackward(dy: NativeTensor, y: NativeTensor): NativeTensor;
+}
