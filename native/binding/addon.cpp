@@ -37,6 +37,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   register_embedding(exports);
   register_optimizer(exports);
   register_sampling(exports);
+  register_random(exports);
+  register_rows(exports);
   return exports;
 }
 

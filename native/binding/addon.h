@@ -26,5 +26,7 @@ void register_activation(Napi::Object exports);
 void register_embedding(Napi::Object exports);
 void register_optimizer(Napi::Object exports);
 void register_sampling(Napi::Object exports);
+void register_random(Napi::Object exports);
+void register_rows(Napi::Object exports);
 
 }  // namespace athanor::binding

@@ -3,15 +3,10 @@
 // rows, then over the blocks in order, so their bits do not depend on the threads.
 #include "kernels/norm.h"
 
-#include "cpu/loops.h"
+#include "cpu/column_sum.h"
 
 namespace athanor::cpu::ATHANOR_ISA {
 namespace {
-
-// At most this many blocks of rows hold a partial weight gradient: enough to share among 64 threads, and at
-// most 1/16 of the memory traffic because a block has at least kMinBlockRows rows.
-constexpr int64_t kMaxBlocks = 64;
-constexpr int64_t kMinBlockRows = 32;
 
 template <bool kCentered, class T>
 ATHANOR_INLINE void forward_row(T* y, T* sum, float* mean, float* rstd, const T* x, const T* delta,
@@ -88,22 +83,11 @@ ATHANOR_INLINE void backward_row(T* dx, float* dweight, float* dbias, const T* d
   });
 }
 
-/// target[c] += the partial rows in order.
-void add_partials(float* target, const float* partial, int64_t stride, int64_t blocks, int64_t channels) {
-  for_row_blocks(ceil_divide(channels, kLanes), kLanes * blocks, [&](int64_t begin, int64_t end) {
-    for_lanes(begin * kLanes, smaller(channels, end * kLanes), [&](int64_t c, auto lanes) {
-      VecF total = zero();
-      for (int64_t b = 0; b < blocks; ++b) total += load(partial + b * stride + c, lanes);
-      store(target + c, load(target + c, lanes) + total, lanes);
-    });
-  });
-}
-
 template <bool kCentered>
 void backward(DType dtype, void* dx, float* dweight, float* dbias, const void* dy, const void* dsum,
               const void* sum, const float* weight, const float* mean, const float* rstd, int64_t rows,
               int64_t channels) {
-  const int64_t block_rows = larger(kMinBlockRows, ceil_divide(rows, kMaxBlocks));
+  const int64_t block_rows = sum_block_rows(rows);
   const int64_t blocks = ceil_divide(rows, block_rows);
   const int64_t stride = channels * (dbias != nullptr ? 2 : 1);
   auto* partial = static_cast<float*>(thread_scratch(static_cast<size_t>(blocks * stride) * sizeof(float)));
@@ -123,8 +107,8 @@ void backward(DType dtype, void* dx, float* dweight, float* dbias, const void* d
       }
     });
   });
-  add_partials(dweight, partial, stride, blocks, channels);
-  if (dbias != nullptr) add_partials(dbias, partial + channels, stride, blocks, channels);
+  add_partial_rows(dweight, partial, stride, blocks, channels);
+  if (dbias != nullptr) add_partial_rows(dbias, partial + channels, stride, blocks, channels);
 }
 
 void rms_norm_forward(DType dtype, void* y, void* sum, float* rstd, const void* x, const void* delta,

@@ -10,6 +10,8 @@ import type { EmbeddingBinding } from './binding/embedding.ts';
 import type { LinearBinding } from './binding/linear.ts';
 import type { NormBinding } from './binding/norm.ts';
 import type { OptimizerBinding } from './binding/optimizer.ts';
+import type { RandomBinding } from './binding/random.ts';
+import type { RowsBinding } from './binding/rows.ts';
 import type { SamplingBinding } from './binding/sampling.ts';
 import type { TextBinding } from './binding/text.ts';
 
@@ -57,4 +59,6 @@ export interface Binding
     ActivationBinding,
     EmbeddingBinding,
     OptimizerBinding,
-    SamplingBinding {}
+    SamplingBinding,
+    RandomBinding,
+    RowsBinding {}
