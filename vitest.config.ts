@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: 'test/global-setup.ts',
     // Forks: a crash in native code then fails one file and not the whole run. Kernels use every core themselves.
     pool: 'forks',
     maxWorkers: 2,

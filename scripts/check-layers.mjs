@@ -67,7 +67,7 @@ function checkNative(root) {
       if (bracket === '"' && target !== layer && !allowed.includes(target)) {
         report(match.index, `native/${layer} may not include ${path}`);
       }
-      if (/^(napi|node_api|js_native_api|uv|v8)\b/.test(path) && layer !== 'binding') {
+      if (bracket === '<' && /^(napi|node_api|js_native_api|uv|v8)\b/.test(path) && layer !== 'binding') {
         report(match.index, `only native/binding may know JavaScript: ${path}`);
       }
       if (isKernel && bracket === '<' && containers.includes(path)) {

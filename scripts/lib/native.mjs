@@ -51,7 +51,7 @@ export function errorLines(output) {
   const first = lines.findIndex((line) => /^FAILED:|\berror:|^CMake Error/.test(line));
   if (first < 0) return lines.slice(-40);
   const noise =
-    /^\[\d+\/\d+\]|^\[ *\d+%\]|^FAILED:|^ninja:|^g?make(\[\d+\])?:|^\S*\+\+ .* -o |^: && |^ERR! |^(info|http) /;
+    /^\[\d+\/\d+\]|^\[ *\d+%\]|^FAILED:|^ninja:|^g?make(\[\d+\])?:|^\S*\+\+ .* -o |^: && |^(ERROR|info|http) /;
   return lines.slice(first).filter((line) => line !== '' && !noise.test(line));
 }
 

@@ -42,15 +42,15 @@ const prerequisites = [
   { name: 'CMake 3.20 or newer', apt: 'cmake', problem: cmakeProblem },
 ];
 
-/** Throws one message that names everything missing. */
+/** Throws one message that names everything missing and the one line that installs it. */
 export function requirePrerequisites() {
-  const missing = prerequisites.flatMap(({ name, apt, problem }) => {
-    const what = problem();
-    return what === undefined ? [] : [`  ${name}: ${what}\n      sudo apt-get install -y ${apt}\n`];
-  });
-  if (missing.length > 0) {
-    throw new Explained(
-      `athanor cannot be built on this machine yet. It needs\n${missing.join('')}`.trimEnd(),
-    );
-  }
+  const missing = prerequisites
+    .map((entry) => ({ ...entry, what: entry.problem() }))
+    .filter(({ what }) => what !== undefined);
+  if (missing.length === 0) return;
+  const names = missing.map(({ name, what }) => `  ${name}: ${what}\n`);
+  const packages = missing.map(({ apt }) => apt).join(' ');
+  throw new Explained(
+    `athanor cannot be built on this machine yet. It needs\n${names.join('')}Install with:\n  sudo apt-get install -y ${packages}`,
+  );
 }

@@ -3,7 +3,19 @@
  * option's own parser, so `steps: 10k` and `--steps 10k` mean the same and fail with the same words.
  */
 import { readFileSync } from 'node:fs';
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type Scalar } from 'yaml';
+import {
+  Composer,
+  type CST,
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  Parser,
+  type Scalar,
+} from 'yaml';
 import { AthanorError, fileError } from '../native/errors.ts';
 import { nearest } from '../native/suggest.ts';
 import { type OptionSpec, type OptionSpecs, optionName, sharedOptions } from './options.ts';
@@ -15,7 +27,9 @@ export interface ConfigEntry {
 }
 
 // A config file is a page of text; more is the wrong file, and would be read into memory whole.
-const maxBytes = 1 << 20;
+const maxBytes = 1 << 16;
+// A list of values is three levels deep. Far more would overflow the stack in the YAML library.
+const maxDepth = 16;
 
 function readText(file: string): string {
   let bytes: Buffer;
@@ -60,61 +74,110 @@ function acceptScalar(node: Node | null, option: OptionSpec<unknown>): string | 
   return undefined;
 }
 
-/** Reads the file against the options of one command. Throws ERR_CONFIG with the file and the line. */
-export function readConfig(file: string, options: OptionSpecs): Map<string, ConfigEntry> {
-  const lines = new LineCounter();
-  const document = parseDocument(readText(file), {
-    lineCounter: lines,
-    prettyErrors: false,
-    stringKeys: true,
-  });
-  const lineOf = (node: { range?: readonly [number, number, number] | null }) =>
-    node.range ? lines.linePos(node.range[0]).line : 1;
-  const fail = (line: number, message: string, remedy?: string, cause?: unknown): never => {
-    throw new AthanorError('ERR_CONFIG', `${file} line ${line}: ${message}`, remedy, { cause });
-  };
-
-  const broken = document.errors[0] ?? document.warnings[0];
-  if (broken) fail(lines.linePos(broken.pos[0]).line, broken.message, 'correct the YAML', broken);
-  const root = document.contents;
-  if (root === null) return new Map();
-  if (!isMap(root)) {
-    return fail(lineOf(root), `expected "option: value" lines but got ${describe(root)}`, 'e.g. steps: 500');
-  }
-
-  const keyOfName = new Map(Object.keys(options).map((key) => [optionName(key), key]));
-  const entries = new Map<string, ConfigEntry>();
-  for (const { key, value } of root.items) {
-    const keyNode = key as Node;
-    const line = lineOf(keyNode);
-    if (!isScalar(keyNode)) return fail(line, `expected an option's name but got ${describe(keyNode)}`);
-    const given = String(keyNode.value);
-    const optionKey = keyOfName.get(given.replaceAll('_', '-'));
-    if (optionKey === undefined) {
-      if (Object.hasOwn(sharedOptions, given)) {
-        return fail(line, `"${given}" cannot be set in a config file`, `give --${given} on the command line`);
-      }
-      const close = nearest(given, keyOfName.keys());
-      const all = [...keyOfName.keys()].sort().join(', ');
-      return fail(
-        line,
-        `unknown option "${given}"`,
-        close ? `did you mean "${close}"?` : `the options are: ${all}`,
-      );
-    }
-    if (entries.has(optionKey)) return fail(line, `"${given}" is given twice`, 'keep one of the two');
-
-    const option = options[optionKey]!;
-    const resolve = (node: unknown) =>
-      (isAlias(node) ? (node.resolve(document) ?? null) : node) as Node | null;
-    const node = resolve(value);
-    const items = option.kind === 'list' && isSeq(node) ? node.items.map(resolve) : [node];
-    const texts = items.map((item) => {
-      const text = acceptScalar(item, option);
-      const at = value && lineOf(value as Node) !== 1 && isSeq(node) && item ? lineOf(item) : line;
-      return text ?? fail(at, `"${given}" expects ${option.expected} but got ${describe(item)}`);
+/** A scan for a syntax tree nested deeper than any config, by a loop: the composer after it recurses. */
+function tooDeep(tokens: readonly CST.Token[]): boolean {
+  let level: readonly CST.Token[] = tokens;
+  for (let depth = 0; depth < maxDepth && level.length > 0; depth++) {
+    level = level.flatMap((token) => {
+      if (token.type === 'document') return token.value ? [token.value] : [];
+      const items = 'items' in token ? token.items : [];
+      return items.flatMap(({ key, value }) => [key, value].filter((part) => part != null));
     });
-    entries.set(optionKey, { texts, where: `${file} line ${line}: "${given}"` });
   }
-  return entries;
+  return level.length > 0;
+}
+
+/** One config file read against the options of one command. */
+class ConfigReader {
+  private readonly lines = new LineCounter();
+  private readonly keyOfName: ReadonlyMap<string, string>;
+
+  constructor(
+    private readonly file: string,
+    private readonly options: OptionSpecs,
+  ) {
+    this.keyOfName = new Map(Object.keys(options).map((key) => [optionName(key), key]));
+  }
+
+  read(): Map<string, ConfigEntry> {
+    const document = this.parse();
+    const root = document?.contents ?? null;
+    const entries = new Map<string, ConfigEntry>();
+    if (root === null || (isScalar(root) && root.value === null)) return entries;
+    if (!isMap(root)) {
+      const message = `expected "option: value" lines but got ${describe(root)}`;
+      return this.fail(this.lineOf(root), message, 'e.g. steps: 500');
+    }
+    for (const pair of root.items) {
+      const name = pair.key as Scalar;
+      const line = this.lineOf(name);
+      const key = this.optionKey(String(name.value), line);
+      if (entries.has(key)) this.fail(line, `"${name.value}" is given twice`, 'keep one of the two');
+      const texts = this.valueTexts(document!, pair.value as Node | null, key, line);
+      entries.set(key, { texts, where: `${this.file} line ${line}: "${optionName(key)}"` });
+    }
+    return entries;
+  }
+
+  private lineOf(node: Node): number {
+    return node.range ? this.lines.linePos(node.range[0]).line : 1;
+  }
+
+  private fail(line: number, message: string, remedy?: string, cause?: unknown): never {
+    throw new AthanorError('ERR_CONFIG', `${this.file} line ${line}: ${message}`, remedy, { cause });
+  }
+
+  private parse(): Document.Parsed | undefined {
+    const text = readText(this.file);
+    const tokens = [...new Parser(this.lines.addNewLine).parse(text)];
+    if (tooDeep(tokens)) {
+      const remedy = 'write one "option: value" a line';
+      throw new AthanorError('ERR_CONFIG', `${this.file} is nested too deeply for a config file`, remedy);
+    }
+    const composer = new Composer({ prettyErrors: false, stringKeys: true });
+    const [document, second] = composer.compose(tokens, true, text.length);
+    const broken = document?.errors[0] ?? document?.warnings[0];
+    if (broken) this.fail(this.lines.linePos(broken.pos[0]).line, broken.message, 'correct the YAML', broken);
+    if (second) {
+      const { line } = this.lines.linePos(second.range[0]);
+      this.fail(line, 'a second document begins', 'keep one of the two');
+    }
+    return document as Document.Parsed | undefined;
+  }
+
+  private optionKey(name: string, line: number): string {
+    const key = this.keyOfName.get(name.replaceAll('_', '-'));
+    if (key !== undefined) return key;
+    if (Object.hasOwn(sharedOptions, name)) {
+      this.fail(line, `"${name}" cannot be set in a config file`, `give --${name} on the command line`);
+    }
+    const close = nearest(name, this.keyOfName.keys());
+    const all = [...this.keyOfName.keys()].sort().join(', ');
+    const remedy = close ? `did you mean "${close}"?` : `the options are: ${all}`;
+    return this.fail(line, `unknown option "${name}"`, remedy);
+  }
+
+  private valueTexts(document: Document.Parsed, value: Node | null, key: string, line: number): string[] {
+    const option = this.options[key]!;
+    const resolve = (node: unknown): Node | null => {
+      if (!isAlias(node)) return node as Node | null;
+      const { source } = node;
+      return node.resolve(document) ?? this.fail(this.lineOf(node), `*${source} has no &${source} before it`);
+    };
+    const text = (node: Node | null, at: number): string =>
+      acceptScalar(node, option) ??
+      this.fail(at, `"${optionName(key)}" expects ${option.expected} but got ${describe(node)}`);
+
+    const node = resolve(value);
+    if (option.kind !== 'list' || !isSeq(node)) return [text(node, line)];
+    return node.items.map(resolve).map((item) => text(item, item ? this.lineOf(item) : line));
+  }
+}
+
+/**
+ * Reads a config file against the options of one command: the values that it gives, by option key. Throws ERR_CONFIG
+ * with the file and the line, ERR_FILE_MISSING or ERR_IO.
+ */
+export function readConfig(file: string, options: OptionSpecs): Map<string, ConfigEntry> {
+  return new ConfigReader(file, options).read();
 }

@@ -30,7 +30,7 @@ async function collect(device: 'auto' | 'cpu' | 'cuda', threads: number | undefi
     findLibraries(),
     engineInfo(threads).catch((error: unknown) => {
       if (!(error instanceof AthanorError && error.code === 'ERR_NATIVE_LOAD')) throw error;
-      return { ...noEngine, error: error.message };
+      return { ...noEngine, error: `${error.message}\n${error.remedy}` };
     }),
   ]);
   return {

@@ -49,14 +49,12 @@ function spec<T, E extends Extras<T>>(
   return built as OptionSpec<Value<T, E>>;
 }
 
-function rangeText({ min, max, exclusive }: Range): string {
-  const low = exclusive ? 'above' : 'of at least';
-  const high = exclusive ? 'below' : 'at most';
+function rangeText({ min, max, exclusive }: Range, unit = ''): string {
   if (min !== undefined && max !== undefined) {
-    return exclusive ? ` between ${min} and ${max}, both excluded` : ` between ${min} and ${max}`;
+    return ` between ${min} and ${max}${unit}${exclusive ? ', both excluded' : ''}`;
   }
-  if (min !== undefined) return ` ${low} ${min}`;
-  return max === undefined ? '' : ` ${high} ${max}`;
+  if (min !== undefined) return ` ${exclusive ? 'above' : 'of at least'} ${min}${unit}`;
+  return max === undefined ? '' : ` ${exclusive ? 'below' : 'of at most'} ${max}${unit}`;
 }
 
 function inRange(value: number, { min, max, exclusive }: Range): boolean {
@@ -130,13 +128,13 @@ const durationUnits: Record<string, number> = { '': 1, ms: 1e-3, s: 1, m: 60, h:
 
 /** A length of time, in seconds: `90s`, `5m`, `2h`, `1h30m`; a bare number is seconds. */
 export function duration<const E extends Extras<number> & Range>(description: string, extras?: E) {
-  const range = { min: 0, ...extras };
+  const range = extras ?? {};
   return spec<number, E>(
     {
       kind: 'number',
       placeholder: '<time>',
       description,
-      expected: `a length of time${rangeText(range)}${range.min || range.max ? ' seconds' : ''}, such as 90s, 5m or 2h`,
+      expected: `a length of time${rangeText(range, ' seconds')}, such as 90s, 5m or 2h`,
       parse(text) {
         if (!/^((\d+\.?\d*|\.\d+)(ms|s|m|h|d))+$|^(\d+\.?\d*|\.\d+)$/.test(text)) return undefined;
         let seconds = 0;

@@ -1,4 +1,5 @@
 /** Loads the addon: $ATHANOR_NATIVE, then the cmake-js build, then the node-gyp build, then one error with all causes. */
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Binding } from './binding.ts';
@@ -18,6 +19,10 @@ function load(): Binding {
   const require = createRequire(import.meta.url);
   const causes: string[] = [];
   for (const path of candidates()) {
+    if (!existsSync(path)) {
+      causes.push(`${path} does not exist`);
+      continue;
+    }
     try {
       const addon = require(path) as Binding;
       addon.setErrorClass(AthanorError);

@@ -1,0 +1,12 @@
+/** Tests of the command line run dist/: one tsc before all of them. A type error is `npm run check`'s to report. */
+import { spawnSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { packageRoot } from '../src/native/package-root.ts';
+
+export default function setup(): void {
+  const typescript = dirname(createRequire(import.meta.url).resolve('typescript/package.json'));
+  spawnSync(process.execPath, [join(typescript, 'bin/tsc'), '-p', 'tsconfig.build.json'], {
+    cwd: packageRoot,
+  });
+}
