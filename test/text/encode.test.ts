@@ -1,167 +1,11 @@
 /** Ids against tiktoken, on real text, on corner cases of Unicode and of the split patterns, and on random text. */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { describe, expect, it } from 'vitest';
+import { native } from '../../src/native/addon.ts';
+import { allCorners, corners } from './corners.ts';
 import { expectSameIds, load, oracles, realTexts } from './oracles.ts';
-
-const corners: Record<string, string[]> = {
-  empty: [''],
-  spaces: [
-    ' ',
-    '  ',
-    '   a',
-    'a   ',
-    'a  b',
-    ' \n',
-    '\n ',
-    '\n\n',
-    '\r\n',
-    '\r',
-    'a\r\n\r\nb',
-    ' \r\n \r\n ',
-    '\t\tx',
-    'x \t y',
-    '  \n  x',
-    'x  \n\n  ',
-  ],
-  'unicode spaces': [
-    '\u00a0a',
-    'a\u00a0\u00a0b',
-    '\u0085x',
-    'a\u0085\u0085',
-    '\u180ea',
-    '\u2003\u2003b',
-    '\u3000\u4e2d',
-    '\ufeffabc',
-    'a\u2028\u2029b',
-    '\u200bz',
-    'x\u202f1',
-    '\u1680 \u1680y',
-  ],
-  contractions: [
-    "I'm",
-    "I'M",
-    "don't DON'T Don'T",
-    "we'll WE'LL we'Ll",
-    "they've THEY'VE",
-    "'s'S's",
-    "''s",
-    "'sa",
-    " 's",
-    "x'\u017f x'\u017fy",
-    "'\u017f",
-    "l'homme",
-    "rock'n'roll",
-    "'",
-    "'' ''' '",
-    "'re 'Re 'rE 'RE're",
-    'it\u2019s',
-    "A'b'C'd",
-  ],
-  case: [
-    'helloWorld',
-    'HELLOworld',
-    'HelloWORLD',
-    'ABCdef',
-    'aBCDe',
-    'XMLHttpRequest',
-    '\u01c5abc',
-    'A\u01c5B',
-    '\u01f2z\u01f3',
-    '\u00dfSS',
-    '\u0130i',
-    '\u02b0A\u02b0b',
-    'A\u4e2dB\u4e2dc',
-    '\u4e2dABC',
-    'ABC\u4e2d',
-  ],
-  marks: [
-    'e\u0301',
-    'E\u0301E\u0301',
-    '\u0301',
-    ' \u0301a',
-    '\u0301\u0301A',
-    'A\u0301',
-    '\u0301ABC',
-    '!\u0301ABC',
-    '\u0301 \u0301',
-    '\u0939\u093f\u0928\u094d\u0926\u0940',
-    '\u0e44\u0e17\u0e22\u0e19\u0e35\u0e49',
-    '\u0651\u064e\u0645',
-    '1\u0301',
-    "a\u0301's",
-    '\u20dd',
-    '\u0300\u0301AB\u0302C',
-  ],
-  numbers: [
-    '1',
-    '12',
-    '123',
-    '1234',
-    '1234567',
-    ' 1234',
-    '3.14159',
-    '\u00b2\u00b3',
-    '\u2160\u2161\u2162\u2163',
-    '\u0661\u0662\u0663\u0664',
-    '\u00bd\u00bc',
-    '\u4e00\u4e8c',
-    '\u{1d7d8}\u{1d7d9}\u{1d7da}\u{1d7db}',
-    '1a2b3c',
-    '12e4',
-    '\u2460\u2461 \u3220',
-  ],
-  punctuation: [
-    '!!!',
-    ' !!!',
-    '...\n',
-    '...\n\n\r\n',
-    '//\n//',
-    'a/b/c',
-    '/* x */\n\n',
-    ';\r\n/\n',
-    '<|endoftext|>',
-    ' ($x)',
-    '-->',
-    '\u2026\u2026',
-    '\u00bfqu\u00e9?',
-    '\u300c\u65e5\u672c\u300d\n',
-  ],
-  emoji: [
-    '\u{1f468}\u200d\u{1f469}\u200d\u{1f467}\u200d\u{1f466}',
-    '\u{1f3f3}\ufe0f\u200d\u{1f308}',
-    '\u{1f44d}\u{1f3fd} ok',
-    '\u{1f1e9}\u{1f1ea}\u{1f1eb}\u{1f1f7}',
-    '1\ufe0f\u20e3',
-    '\u2764\ufe0f!',
-    ' \u{1f600}\u{1f600}',
-  ],
-  scripts: [
-    '\u0645\u0631\u062d\u0628\u0627 \u0628\u0627\u0644\u0639\u0627\u0644\u0645',
-    '\u05e9\u05dc\u05d5\u05dd',
-    '\u65e5\u672c\u8a9e\u306e\u30c6\u30ad\u30b9\u30c8',
-    '\ud55c\uad6d\uc5b4',
-    '\u041f\u0440\u0438\u0432\u0435\u0442 \u041c\u0418\u0420',
-    '\u0395\u03bb\u03bb\u03b7\u03bd\u03b9\u03ba\u03ac',
-    '\u0f56\u0f7c\u0f51',
-    '\u10e5\u10d0\u10e0\u1c97',
-    '\u{10400}\u{10428}',
-    '\u{20000}\u{2a6df}',
-    '\u200fabc\u200e',
-  ],
-  surrogates: ['\ud800', 'a\udfffb', '\ud83d', '\udc00\ud800'],
-};
-
-/** A repeatable source of numbers in [0, 1). */
-function random(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-const flat = Object.values(corners).flat();
+import { random } from './random.ts';
 
 describe.each(oracles)('$name', (oracle) => {
   const { ours, theirs } = load(oracle);
@@ -172,7 +16,7 @@ describe.each(oracles)('$name', (oracle) => {
   });
 
   it('agrees on corner cases joined in pairs', () => {
-    for (const a of flat) for (const b of flat) check(a + b);
+    for (const a of allCorners) for (const b of allCorners) check(a + b);
   });
 
   it('agrees on real files, and gives their text back', () => {
@@ -187,7 +31,7 @@ describe.each(oracles)('$name', (oracle) => {
   it('agrees on random text', () => {
     for (let seed = 1; seed <= 300; seed++) {
       const next = random(seed);
-      const pick = () => flat[Math.floor(next() * flat.length)]!;
+      const pick = () => allCorners[Math.floor(next() * allCorners.length)]!;
       let text = '';
       for (let i = 0; i < 30; i++) {
         const kind = next();
@@ -206,6 +50,39 @@ describe.each(oracles)('$name', (oracle) => {
     }
   });
 
+  it('agrees on every code point', () => {
+    // Each in the places where its class decides: inside, before and after letters, numbers, spaces and marks.
+    for (let first = 0; first < 0x110000; first += 4096) {
+      // Planes 4 to 13, the end of 14, 15 and 16 hold no characters: one block stands for each.
+      if (first >= 0x40000 && first % 0x10000 !== 0) continue;
+      let text = '';
+      for (let point = first; point < first + 4096; point++) {
+        const c = String.fromCodePoint(point);
+        text += `a${c}b ${c}${c} 1${c}2 A${c}B  ${c}!${c}\n`;
+      }
+      check(text);
+    }
+  });
+
+  it('agrees on long runs', () => {
+    for (const unit of ['a', ' ', '\n', '!', '7', 'ab', ' \n', '\u4e2d', 'A\u0301', 'aA']) {
+      check(unit.repeat(3000));
+      check(`x${unit.repeat(501)}y`);
+    }
+  });
+
+  it.each(['a', ' ', '\n', '-', '7', 'xq', '\u4e2d', '\u0301A'])(
+    'takes a megabyte of %j in seconds',
+    (unit) => {
+      const text = unit.repeat(Math.ceil(2 ** 20 / unit.length));
+      const before = performance.now();
+      const ids = ours.encode(text);
+      // A quadratic algorithm takes hours here.
+      expect(performance.now() - before).toBeLessThan(20_000);
+      expect(ours.decode(ids)).toBe(text);
+    },
+  );
+
   it('gives any bytes back', () => {
     for (let seed = 1; seed <= 100; seed++) {
       const next = random(seed);
@@ -214,5 +91,56 @@ describe.each(oracles)('$name', (oracle) => {
       );
       expect(ours.decodeBytes(ours.encode(bytes))).toEqual(bytes);
     }
+  });
+});
+
+describe('the test plan of gpt-tokenizer', () => {
+  const require = createRequire(import.meta.url);
+  const plan = readFileSync(require.resolve('gpt-tokenizer/data/TestPlans.txt'), 'utf8');
+  const cases = [...plan.matchAll(/EncodingName: (\w+)\nSample: (.*)\nEncoded: (\[.*\])/g)];
+
+  it.each(oracles)('agrees for $name', (oracle) => {
+    const mine = cases.filter(([, name]) => name === oracle.name);
+    expect(mine.length).toBeGreaterThan(10);
+    for (const [, , text, ids] of mine)
+      expect(Array.from(load(oracle).ours.encode(text!))).toEqual(JSON.parse(ids!));
+  });
+});
+
+describe('encodeBatch', () => {
+  const { ours } = load(oracles[1]!);
+
+  it('gives each text the ids of encode, for one thread and for three', () => {
+    const texts = [...realTexts().map(({ text }) => text), ...allCorners, ''];
+    const bytes = texts.map((text) => new TextEncoder().encode(text));
+    const expected = texts.map((text) => ours.encode(text));
+    const threads = native.numThreads();
+    try {
+      for (const count of [1, 3]) {
+        native.setNumThreads(count);
+        expect(ours.encodeBatch(texts)).toEqual(expected);
+        expect(ours.encodeBatch(bytes)).toEqual(expected);
+      }
+    } finally {
+      native.setNumThreads(threads);
+    }
+  });
+
+  it('gives a long text the same ids cut into parts as whole', () => {
+    const long = realTexts()
+      .map(({ text }) => text)
+      .join('\n')
+      .repeat(3);
+    expect(long.length).toBeGreaterThan(500_000);
+    expectSameIds(ours.encode(long), load(oracles[1]!).theirs.encode(long, [], []), 'all texts');
+  });
+
+  it('refuses what is no text', () => {
+    // @ts-expect-error a number is no text
+    expect(() => ours.encode(5)).toThrow(expect.objectContaining({ code: 'ERR_ARGUMENT' }));
+    // @ts-expect-error nor is an array of 16-bit numbers
+    expect(() => ours.encodeBatch([new Uint16Array(3)])).toThrow(
+      expect.objectContaining({ code: 'ERR_ARGUMENT' }),
+    );
   });
 });
