@@ -80,6 +80,7 @@ export async function trainVocabulary(
   }
   await flush();
   await counting;
+  interrupted();
   if (progress.counted === 0) {
     throw new AthanorError(
       'ERR_ARGUMENT',

@@ -1,0 +1,115 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Tokenizer } from '../../src/text/tokenizer.ts';
+import { realTexts } from './oracles.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'athanor-config-'));
+const configPath = join(folder, 'tokenizer_config.json');
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+let tokenizer: Tokenizer;
+beforeAll(async () => {
+  const specialTokens = ['<|endoftext|>', '<|begin|>', '<|pad|>'];
+  tokenizer = await Tokenizer.train(
+    realTexts(3).map(({ text }) => text),
+    { vocabSize: 400, specialTokens },
+  );
+});
+beforeEach(() => tokenizer.save(folder));
+
+const writeConfig = (config: unknown) => writeFileSync(configPath, JSON.stringify(config));
+const readConfig = () => JSON.parse(readFileSync(configPath, 'utf8'));
+
+describe('tokenizer_config.json', () => {
+  it('names the end of text, and no more than there is', () => {
+    const config = readConfig();
+    expect(config.eos_token).toBe('<|endoftext|>');
+    expect(config).not.toHaveProperty('pad_token');
+    expect(config).not.toHaveProperty('chat_template');
+  });
+
+  it('gives the ids of its tokens, written as text or as objects', () => {
+    writeConfig({
+      eos_token: { content: '<|endoftext|>', lstrip: false },
+      bos_token: '<|begin|>',
+      pad_token: '<|pad|>',
+    });
+    const loaded = Tokenizer.load(folder);
+    expect([loaded.eosId, loaded.bosId, loaded.padId]).toEqual([397, 398, 399]);
+  });
+
+  it('keeps the chat template and unknown fields verbatim', () => {
+    const template = "{% for m in messages %}{{ m['content'] }}\n\u{1f600}{% endfor %}";
+    const config = {
+      eos_token: '<|pad|>',
+      chat_template: template,
+      model_max_length: 1024,
+      other: { a: [1, null] },
+    };
+    writeConfig(config);
+    const loaded = Tokenizer.load(folder);
+    expect(loaded.chatTemplate).toBe(template);
+    loaded.save(folder);
+    expect(readConfig()).toMatchObject(config);
+    loaded.chatTemplate = 'new';
+    loaded.save(folder);
+    expect(Tokenizer.load(folder).chatTemplate).toBe('new');
+    loaded.chatTemplate = undefined;
+    loaded.save(folder);
+    expect(readConfig()).not.toHaveProperty('chat_template');
+  });
+
+  it('keeps a list of named templates', () => {
+    const list = [{ name: 'default', template: 'x' }];
+    writeConfig({ chat_template: list });
+    const loaded = Tokenizer.load(folder);
+    expect(loaded.chatTemplate).toBeUndefined();
+    loaded.save(folder);
+    expect(readConfig().chat_template).toEqual(list);
+  });
+
+  it('may be missing: the end of text is then known by its name', () => {
+    rmSync(configPath);
+    expect(Tokenizer.load(folder).eosId).toBe(397);
+  });
+
+  it('takes the template from chat_template.jinja', () => {
+    const path = join(folder, 'chat_template.jinja');
+    writeFileSync(path, 'from a file');
+    expect(Tokenizer.load(folder).chatTemplate).toBe('from a file');
+    rmSync(path);
+  });
+
+  it('leaves nothing else behind', () => {
+    expect(readdirSync(folder).sort()).toEqual(['tokenizer.json', 'tokenizer_config.json']);
+  });
+
+  it.each([
+    ['a token of another vocabulary', { eos_token: '</s>' }, /"<\/s>" is not in .*tokenizer\.json/],
+    ['a token that is a number', { pad_token: 5 }, /pad_token to be a token but it is 5/],
+    ['a list', [], /expected an object/],
+  ])('refuses %s', (_, config, message) => {
+    writeConfig(config);
+    expect(() => Tokenizer.load(folder)).toThrow(expect.objectContaining({ code: 'ERR_FORMAT' }));
+    expect(() => Tokenizer.load(folder)).toThrow(message);
+    expect(() => Tokenizer.load(folder)).toThrow(configPath);
+  });
+});
+
+describe('files', () => {
+  it.each([
+    ['a missing folder', '/nonexistent/model', 'ERR_FILE_MISSING'],
+    ['a folder without tokenizer.json', tmpdir(), 'ERR_FILE_MISSING'],
+  ])('names %s', (_, path, code) => {
+    expect(() => Tokenizer.load(path)).toThrow(expect.objectContaining({ code }));
+    expect(() => Tokenizer.load(path)).toThrow(path);
+  });
+
+  it('does not write where a file is in the way', () => {
+    expect(() => tokenizer.save(join(configPath, 'deeper'))).toThrow(
+      expect.objectContaining({ name: 'AthanorError' }),
+    );
+  });
+});
