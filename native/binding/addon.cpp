@@ -31,6 +31,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   register_build_info(exports);
   register_elementwise(exports);
   register_linear(exports);
+  register_attention(exports);
   register_text(env, exports);
   register_norm(exports);
   register_activation(exports);

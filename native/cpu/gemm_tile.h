@@ -1,6 +1,7 @@
-// The GEMM micro-kernel: a tile of kRows x kColumns accumulators over the whole of k, and what happens at its store.
-// Operands come from panels (pack.h), streamed at 16 lanes of A and 32 of B for 28 multiply-adds a step: 13 bytes a
-// cycle, which L2 delivers, so k is not blocked for cache and a chain never leaves its register.
+// The GEMM micro-kernel: a tile of kRows x kColumns accumulators over the whole of k, and what happens at its
+// store. Operands come from panels (pack.h), streamed at 16 lanes of A and 32 of B for 28 multiply-adds a
+// step: 13 bytes a cycle, which L2 delivers, so k is not blocked for cache and a chain never leaves its
+// register.
 #pragma once
 
 #include "cpu/activation_math.h"
@@ -14,8 +15,8 @@ ATHANOR_INLINE VecU broadcast_lane(const uint32_t* p) { return VecU{} + *p; }
 struct TileStore {
   void* out;
   DType dtype;
-  int64_t stride;  // elements between rows of out, preactivation and gelu_input
-  int columns;     // of this tile that exist
+  int64_t stride;     // elements between rows of out, preactivation and gelu_input
+  int columns;        // of this tile that exist
   Epilogue epilogue;  // pointers already at this tile
 };
 

@@ -1,6 +1,7 @@
-// Matrix products from packed panels. B is packed whole (weights once a step, by the caller; activations per call).
-// A is packed where it is used: whole and up front when it is small enough to stay in L2, and then threads share out
-// the columns (decoding, logits); else a block of rows at a time, and threads share out the rows (training).
+// Matrix products from packed panels. B is packed whole (weights once a step, by the caller; activations per
+// call). A is packed where it is used: whole and up front when it is small enough to stay in L2, and then
+// threads share out the columns (decoding, logits); else a block of rows at a time, and threads share out the
+// rows (training).
 #include "kernels/linear.h"
 
 #include "core/allocator.h"
@@ -9,10 +10,11 @@
 namespace athanor::cpu::ATHANOR_ISA {
 namespace {
 
-// Packed A that one thread works from: half of a 1 MiB L2, the other half being for the panel of B and the output.
+// Packed A that one thread works from: half of a 1 MiB L2, the other half being for the panel of B and the
+// output.
 constexpr int64_t kRowBlockBytes = 512 * 1024;
-// Chains longer than this are cut, and continued from the f32 output: a panel of B (kColumns lanes a step) of 2,048
-// steps is 256 KiB.
+// Chains longer than this are cut, and continued from the f32 output: a panel of B (kColumns lanes a step) of
+// 2,048 steps is 256 KiB.
 constexpr int64_t kMaxSteps = 2048;
 // Tasks a thread should find, so that a disturbed one does not leave the others waiting long.
 constexpr int64_t kTasksPerThread = 4;
@@ -26,7 +28,8 @@ struct Operand {
   int64_t stride;
 };
 
-/// Panels [first, last) of an operand with `extent` rows or columns, k elements from k0, into `out` one after another.
+/// Panels [first, last) of an operand with `extent` rows or columns, k elements from k0, into `out` one after
+/// another.
 void pack_panels(uint32_t* out, const Operand& x, DType lane_dtype, int width, int64_t extent, int64_t first,
                  int64_t last, int64_t k0, int64_t k) {
   const bool pairs = lane_dtype == DType::kBF16;
@@ -46,9 +49,7 @@ void pack_panels(uint32_t* out, const Operand& x, DType lane_dtype, int width, i
   }
 }
 
-Operand operand_a(const GemmArgs& g) {
-  return {g.a, g.dtype, !g.a_transposed, g.a_transposed ? g.m : g.k};
-}
+Operand operand_a(const GemmArgs& g) { return {g.a, g.dtype, !g.a_transposed, g.a_transposed ? g.m : g.k}; }
 
 /// A stretch of k: B's panels for it, and whether it is the chain's first and last.
 struct Stretch {
@@ -67,7 +68,8 @@ Pointer shifted(Pointer base, int64_t elements, DType dtype) {
 }
 
 /// Rows [row, row + rows) times B's panel `panel`, from A's panels at `a`.
-void multiply_panel(const GemmArgs& g, const Stretch& s, const uint32_t* a, int64_t row, int64_t rows, int64_t panel) {
+void multiply_panel(const GemmArgs& g, const Stretch& s, const uint32_t* a, int64_t row, int64_t rows,
+                    int64_t panel) {
   const int64_t steps = step_count(s.k, g.dtype);
   const int64_t column = panel * kColumns;
   TileStore store{};
@@ -215,7 +217,8 @@ void gemm(const GemmArgs& args) {
   });
 }
 
-/// Four vectors of columns a task: two cache lines of a bf16 row, and enough chains to hide the add's latency.
+/// Four vectors of columns a task: two cache lines of a bf16 row, and enough chains to hide the add's
+/// latency.
 template <class T>
 void add_sums(float* sums, const T* x, int64_t rows, int64_t columns) {
   constexpr int64_t kBlockRows = 256;
@@ -232,8 +235,10 @@ void add_sums(float* sums, const T* x, int64_t rows, int64_t columns) {
         const T* p = x + r * columns + c0;
         for (int v = 0; v < kVectors; ++v) {
           const int64_t left = columns - c0 - v * kLanes;
-          if (left >= kLanes) block[v] += load(p + v * kLanes);
-          else if (left > 0) block[v] += load_partial(p + v * kLanes, static_cast<int>(left));
+          if (left >= kLanes)
+            block[v] += load(p + v * kLanes);
+          else if (left > 0)
+            block[v] += load_partial(p + v * kLanes, static_cast<int>(left));
         }
       }
       for (int v = 0; v < kVectors; ++v) total[v] += block[v];

@@ -1,5 +1,6 @@
-// Panels for the GEMM micro-kernel. bf16 is stored in pairs along k (one 32-bit lane each), so both precisions are
-// matrices of 32-bit lanes: `steps` of k (pairs for bf16) by a panel's width. A missing last element is zero.
+// Panels for the GEMM micro-kernel. bf16 is stored in pairs along k (one 32-bit lane each), so both
+// precisions are matrices of 32-bit lanes: `steps` of k (pairs for bf16) by a panel's width. A missing last
+// element is zero.
 #pragma once
 
 #include <algorithm>
@@ -9,9 +10,9 @@
 
 namespace athanor::cpu::ATHANOR_ISA {
 
-// Registers decide the tile. AVX-512 has 32: 14 x 2 accumulators, 2 of B, 1 of A, 31 in all. AVX2 has 16: 6 x 2 + 2 + 1.
-// FMA latency 4 at 2 a cycle asks for 8 independent chains; both have more. Loads a step: 14 broadcasts + 2 for 28
-// multiply-adds, half of what the load ports give.
+// Registers decide the tile. AVX-512 has 32: 14 x 2 accumulators, 2 of B, 1 of A, 31 in all. AVX2 has 16: 6 x
+// 2 + 2 + 1. FMA latency 4 at 2 a cycle asks for 8 independent chains; both have more. Loads a step: 14
+// broadcasts + 2 for 28 multiply-adds, half of what the load ports give.
 #if defined(__AVX512F__)
 constexpr int kRows = 14;
 #elif defined(__AVX2__)
@@ -34,7 +35,8 @@ ATHANOR_INLINE VecU load_lanes(const uint32_t* p) {
 }
 ATHANOR_INLINE void store_lanes(uint32_t* p, VecU v) { std::memcpy(p, &v, sizeof v); }
 
-/// Rounds the 2 * kLanes numbers at p to bf16 and joins neighbours: lane i holds elements 2i (low) and 2i + 1.
+/// Rounds the 2 * kLanes numbers at p to bf16 and joins neighbours: lane i holds elements 2i (low) and 2i
+/// + 1.
 ATHANOR_INLINE VecU load_pairs(const float* p) {
   VecH halves[2] = {narrow(load(p)), narrow(load(p + kLanes))};
   VecU v;
@@ -58,7 +60,8 @@ ATHANOR_INLINE VecH load_halves(const bf16* p) {
   return h;
 }
 
-/// Transposes a kLanes x kLanes block in registers: log2(kLanes) rounds that each swap half-blocks of pairs of rows.
+/// Transposes a kLanes x kLanes block in registers: log2(kLanes) rounds that each swap half-blocks of pairs
+/// of rows.
 ATHANOR_INLINE void transpose(VecU* rows) {
 #pragma GCC unroll 8
   for (int half = 1; half < kLanes; half *= 2) {
@@ -80,11 +83,13 @@ ATHANOR_INLINE void transpose(VecU* rows) {
   }
 }
 
-/// One panel from rows that run along k: lane (step, c) = source[c][k of step], `columns` of `width` rows present.
-/// From is the source's type; `pairs` packs bf16. `width` is a multiple of kLanes or below it: a narrow row is stored
-/// whole and its surplus overwritten by the next, so a panel needs kLanes of slack behind it.
+/// One panel from rows that run along k: lane (step, c) = source[c][k of step], `columns` of `width` rows
+/// present. From is the source's type; `pairs` packs bf16. `width` is a multiple of kLanes or below it: a
+/// narrow row is stored whole and its surplus overwritten by the next, so a panel needs kLanes of slack
+/// behind it.
 template <class From>
-void pack_along_k(uint32_t* panel, int width, const From* source, int64_t stride, int columns, int64_t k, bool pairs) {
+void pack_along_k(uint32_t* panel, int width, const From* source, int64_t stride, int columns, int64_t k,
+                  bool pairs) {
   const int64_t depth = pairs ? 2 : 1;
   const int64_t steps = ceil_div(k, depth);
   for (int64_t step = 0; step < steps; step += kLanes) {
@@ -121,7 +126,8 @@ void pack_along_k(uint32_t* panel, int width, const From* source, int64_t stride
 
 /// One panel from rows that run across k: lane (step, c) = source[k of step][c].
 template <class From>
-void pack_across_k(uint32_t* panel, int width, const From* source, int64_t stride, int columns, int64_t k, bool pairs) {
+void pack_across_k(uint32_t* panel, int width, const From* source, int64_t stride, int columns, int64_t k,
+                   bool pairs) {
   const int64_t depth = pairs ? 2 : 1;
   const int64_t steps = ceil_div(k, depth);
   for (int64_t step = 0; step < steps; ++step) {

@@ -1,5 +1,5 @@
-// Matrix products. Every element of a result is one chain of fused multiply-adds over k in rising order, so its bits
-// depend on its own row and column only: not on the other rows, the blocking or the threads.
+// Matrix products. Every element of a result is one chain of fused multiply-adds over k in rising order, so
+// its bits depend on its own row and column only: not on the other rows, the blocking or the threads.
 #pragma once
 
 #include <cstddef>
@@ -14,14 +14,17 @@ enum class Activation : int { kNone = 0, kGelu = 1 };
 
 /// What happens to a finished element before it is stored, in this order.
 struct Epilogue {
-  const float* bias = nullptr;        // [n], added
-  void* preactivation = nullptr;      // [m, n] of the output's dtype: the value before the activation is kept here
+  const float* bias = nullptr;  // [n], added
+  void* preactivation =
+      nullptr;  // [m, n] of the output's dtype: the value before the activation is kept here
   Activation activation = Activation::kNone;
-  const void* gelu_input = nullptr;   // [m, n] of the output's dtype: the value is multiplied by GELU'(gelu_input)
-  bool accumulate = false;            // f32 output only: the chain starts from what is there
+  const void* gelu_input =
+      nullptr;              // [m, n] of the output's dtype: the value is multiplied by GELU'(gelu_input)
+  bool accumulate = false;  // f32 output only: the chain starts from what is there
 };
 
-/// out [m, n] = A [m, k] B [k, n]. A and B are of `dtype`; a transposed operand is stored as [k, m] or [n, k].
+/// out [m, n] = A [m, k] B [k, n]. A and B are of `dtype`; a transposed operand is stored as [k, m] or [n,
+/// k].
 struct GemmArgs {
   int64_t m, n, k;
   DType dtype;

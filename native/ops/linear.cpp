@@ -20,7 +20,8 @@ class PackedWeights : public StorageAttachment {
  public:
   PackedPanels& find(const Tensor& weight, DType dtype, bool transposed) {
     for (PackedPanels& entry : entries_)
-      if (entry.dtype == dtype && entry.transposed == transposed && entry.source == weight.raw()) return entry;
+      if (entry.dtype == dtype && entry.transposed == transposed && entry.source == weight.raw())
+        return entry;
     return entries_.emplace_back(PackedPanels{dtype, transposed, weight.raw(), 0, nullptr});
   }
   std::mutex mutex;
@@ -30,7 +31,8 @@ class PackedWeights : public StorageAttachment {
 };
 
 void check_matrix(const char* operation, const char* name, const Tensor& t) {
-  expect(t.rank() == 2, ErrorCode::kShape, operation, "expected ", name, " to be a matrix but it is ", t.shape().text());
+  expect(t.rank() == 2, ErrorCode::kShape, operation, "expected ", name, " to be a matrix but it is ",
+         t.shape().text());
 }
 
 void check_weight(const char* operation, const Tensor& weight) {
@@ -52,7 +54,8 @@ const void* packed_weight(const Tensor& weight, DType dtype, bool transposed) {
   // A storage's version starts at 0, so an entry remembers one more than the version that it packed.
   if (entry.version != storage.version() + 1) {
     const size_t bytes = kernels.packed_bytes(k, n, dtype);
-    if (!entry.panels || entry.panels->bytes() < bytes) entry.panels = std::make_shared<Storage>(bytes, weight.device());
+    if (!entry.panels || entry.panels->bytes() < bytes)
+      entry.panels = std::make_shared<Storage>(bytes, weight.device());
     kernels.pack(entry.panels->data(), weight.data<float>(), k, n, transposed, dtype);
     entry.version = storage.version() + 1;
   }
@@ -60,8 +63,8 @@ const void* packed_weight(const Tensor& weight, DType dtype, bool transposed) {
 }
 
 std::tuple<Tensor, std::optional<Tensor>> linear_forward(const Tensor& x, const Tensor& weight,
-                                                         const std::optional<Tensor>& bias, Activation activation,
-                                                         bool save_preactivation) {
+                                                         const std::optional<Tensor>& bias,
+                                                         Activation activation, bool save_preactivation) {
   constexpr const char* kName = "linear";
   check_float(kName, "x", x);
   check_matrix(kName, "x", x);
@@ -75,8 +78,8 @@ std::tuple<Tensor, std::optional<Tensor>> linear_forward(const Tensor& x, const 
   Tensor y({n, out}, x.dtype(), x.device());
   std::optional<Tensor> preactivation;
   if (save_preactivation) preactivation = Tensor({n, out}, x.dtype(), x.device());
-  GemmArgs args{n, out, in, x.dtype(), x.raw(), false, packed_weight(weight, x.dtype(), true), true,
-                y.raw(), x.dtype(), {}};
+  GemmArgs args{n,    out,     in,        x.dtype(), x.raw(), false, packed_weight(weight, x.dtype(), true),
+                true, y.raw(), x.dtype(), {}};
   args.epilogue.bias = bias ? bias->data<float>() : nullptr;
   args.epilogue.activation = activation;
   args.epilogue.preactivation = preactivation ? preactivation->raw() : nullptr;
@@ -84,7 +87,8 @@ std::tuple<Tensor, std::optional<Tensor>> linear_forward(const Tensor& x, const 
   return {y, preactivation};
 }
 
-Tensor linear_backward_input(const Tensor& dy, const Tensor& weight, const std::optional<Tensor>& preactivation) {
+Tensor linear_backward_input(const Tensor& dy, const Tensor& weight,
+                             const std::optional<Tensor>& preactivation) {
   constexpr const char* kName = "linear_backward_input";
   check_float(kName, "dy", dy);
   check_matrix(kName, "dy", dy);
@@ -96,8 +100,9 @@ Tensor linear_backward_input(const Tensor& dy, const Tensor& weight, const std::
     check_shape(kName, "preactivation", *preactivation, {n, in});
   }
   Tensor dx({n, in}, dy.dtype(), dy.device());
-  GemmArgs args{n, in, out, dy.dtype(), dy.raw(), false, packed_weight(weight, dy.dtype(), false), false,
-                dx.raw(), dy.dtype(), {}};
+  GemmArgs args{
+      n,     in,       out,        dy.dtype(), dy.raw(), false, packed_weight(weight, dy.dtype(), false),
+      false, dx.raw(), dy.dtype(), {}};
   args.epilogue.gelu_input = preactivation ? preactivation->raw() : nullptr;
   linear_kernels(dy.device()).gemm_packed(args);
   return dx;
@@ -133,14 +138,15 @@ Tensor gemm(const Tensor& a, const Tensor& b, bool a_transposed, bool b_transpos
   check_matrix(kName, "a", a);
   check_matrix(kName, "b", b);
   check_dtype(kName, "b", b, a.dtype());
-  const int64_t m = a.dim(a_transposed ? 1 : 0), k = a.dim(a_transposed ? 0 : 1), n = b.dim(b_transposed ? 0 : 1);
-  expect(b.dim(b_transposed ? 1 : 0) == k, ErrorCode::kShape, kName, "expected inner sizes to agree but they are ", k,
-         " and ", b.dim(b_transposed ? 1 : 0));
+  const int64_t m = a.dim(a_transposed ? 1 : 0), k = a.dim(a_transposed ? 0 : 1),
+                n = b.dim(b_transposed ? 0 : 1);
+  expect(b.dim(b_transposed ? 1 : 0) == k, ErrorCode::kShape, kName,
+         "expected inner sizes to agree but they are ", k, " and ", b.dim(b_transposed ? 1 : 0));
   expect(out_dtype == DType::kF32 || out_dtype == DType::kBF16, ErrorCode::kDtype, kName,
          "expected an f32 or bf16 result but got ", dtype_name(out_dtype));
   Tensor out({m, n}, out_dtype, a.device());
-  linear_kernels(a.device()).gemm({m, n, k, a.dtype(), a.raw(), a_transposed, b.raw(), b_transposed, out.raw(),
-                                   out_dtype, {}});
+  linear_kernels(a.device())
+      .gemm({m, n, k, a.dtype(), a.raw(), a_transposed, b.raw(), b_transposed, out.raw(), out_dtype, {}});
   return out;
 }
 

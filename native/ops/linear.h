@@ -8,21 +8,22 @@
 
 namespace athanor::ops {
 
-/// y = activation(x W^T + b). x [n, in] f32 or bf16, weight f32 [out, in], bias f32 [out]. Returns y [n, out] of x's
-/// dtype and, when asked for, the value before the activation.
+/// y = activation(x W^T + b). x [n, in] f32 or bf16, weight f32 [out, in], bias f32 [out]. Returns y [n, out]
+/// of x's dtype and, when asked for, the value before the activation.
 std::tuple<Tensor, std::optional<Tensor>> linear_forward(const Tensor& x, const Tensor& weight,
-                                                         const std::optional<Tensor>& bias, Activation activation,
-                                                         bool save_preactivation);
+                                                         const std::optional<Tensor>& bias,
+                                                         Activation activation, bool save_preactivation);
 /// dx [n, in] = dy [n, out] W, times GELU'(preactivation [n, in]) when given.
-Tensor linear_backward_input(const Tensor& dy, const Tensor& weight, const std::optional<Tensor>& preactivation);
+Tensor linear_backward_input(const Tensor& dy, const Tensor& weight,
+                             const std::optional<Tensor>& preactivation);
 /// dweight f32 [out, in] += dy^T x; dbias f32 [out] += column sums of dy.
 void linear_backward_weight(const Tensor& dy, const Tensor& x, const Tensor& dweight,
                             const std::optional<Tensor>& dbias);
 /// op(a) op(b), both of one dtype; the result is f32 or bf16 as asked.
 Tensor gemm(const Tensor& a, const Tensor& b, bool a_transposed, bool b_transposed, DType out_dtype);
 
-/// The weight [rows, columns] packed as B [k, n] of `dtype`: W^T (k = columns) for forward, W (k = rows) for backward.
-/// Packed anew when the weight was written since; the memory is kept. Valid until the next write.
+/// The weight [rows, columns] packed as B [k, n] of `dtype`: W^T (k = columns) for forward, W (k = rows) for
+/// backward. Packed anew when the weight was written since; the memory is kept. Valid until the next write.
 const void* packed_weight(const Tensor& weight, DType dtype, bool transposed);
 
 }  // namespace athanor::ops

@@ -180,12 +180,9 @@ void for_each_piece(SplitPattern pattern, const uint8_t* begin, const uint8_t* e
   };
   const detail::Cursor cursor{unicode_classes(), end};
   switch (pattern) {
-    case SplitPattern::kGpt2:
-      return walk(detail::Gpt2Splitter{cursor});
-    case SplitPattern::kGpt4:
-      return walk(detail::Gpt4Splitter{cursor});
-    case SplitPattern::kGpt4o:
-      return walk(detail::Gpt4oSplitter{cursor});
+    case SplitPattern::kGpt2: return walk(detail::Gpt2Splitter{cursor});
+    case SplitPattern::kGpt4: return walk(detail::Gpt4Splitter{cursor});
+    case SplitPattern::kGpt4o: return walk(detail::Gpt4oSplitter{cursor});
   }
 }
 

@@ -4,6 +4,7 @@
  */
 
 import type { ActivationBinding } from './binding/activation.ts';
+import type { AttentionBinding } from './binding/attention.ts';
 import type { BuildInfoBinding } from './binding/build-info.ts';
 import type { ElementwiseBinding } from './binding/elementwise.ts';
 import type { EmbeddingBinding } from './binding/embedding.ts';
@@ -53,6 +54,7 @@ export interface Binding
     RuntimeBinding,
     BuildInfoBinding,
     ElementwiseBinding,
+    AttentionBinding,
     LinearBinding,
     TextBinding,
     NormBinding,

@@ -1,0 +1,222 @@
+// Flash attention (Dao et al., 2022; 2023): softmax over key blocks with a running maximum and sum, so no row
+// of scores longer than a block exists. A task is one (sequence, key-value head) with all its queries;
+// nothing is shared.
+#include "kernels/attention.h"
+
+#include "core/thread_pool.h"
+#include "cpu/attention_tiles.h"
+#include "cpu/block_gemm.h"
+
+namespace athanor::cpu::ATHANOR_ISA {
+namespace {
+
+// Queries that visit a key block together: four tiles of the micro-kernel, so that a block fetched into L1 is
+// used four times, while the running outputs (24 x 64 f32, 6 KiB) stay there too.
+constexpr int64_t kQueries = 4 * kBlockRows;
+
+/// Tiles of one (sequence, key-value head), block after block.
+struct KeyValueTiles {
+  const uint32_t* keys;    // across
+  const uint32_t* values;  // along
+};
+
+template <class T>
+struct QueryRows {
+  const T* q;        // row 0, this head
+  int64_t q_stride;  // elements
+  T* out;
+  int64_t out_stride;
+  float* lse;  // null when not wanted
+  int64_t lse_stride;
+  int64_t first_position;  // of row 0 in its sequence
+  int64_t count;
+};
+
+/// Scratch of one query group, in L1.
+struct RowState {
+  alignas(64) float scores[kQueries * kBlock];
+  alignas(64) uint32_t weights[kQueries * kBlock];
+  alignas(64) float outputs[kQueries * 256];
+  float maximum[kQueries];
+  float sum[kQueries];
+};
+
+/// The softmax step of one row in one key block: scores become weights, the running maximum and sum move on,
+/// and the outputs so far are rescaled. Only the first `visible` keys count.
+template <class T>
+ATHANOR_INLINE void softmax_step(RowState& state, int64_t row, int64_t visible, float scale, int64_t padded) {
+  constexpr int kVectors = static_cast<int>(kBlock) / kLanes;
+  const float* scores = state.scores + row * kBlock;
+  const VecF lowest = set1(-__builtin_inff());
+  VecF s[kVectors];
+  VecF best = lowest;
+  VecI lane;
+  for (int i = 0; i < kLanes; ++i) lane[i] = i;
+#pragma GCC unroll 16
+  for (int v = 0; v < kVectors; ++v) {
+    s[v] = load(scores + v * kLanes);
+    if (visible < (v + 1) * kLanes) s[v] = lane < static_cast<int32_t>(visible - v * kLanes) ? s[v] : lowest;
+    best = max(s[v], best);
+  }
+  const float block_max = reduce_max(best);
+  const float before = state.maximum[row];
+  const float now = block_max > before ? block_max : before;
+  const VecF shift = set1(now), factor = set1(scale);
+  VecF total = zero();
+  T* weights = reinterpret_cast<T*>(state.weights + row * kBlock);
+#pragma GCC unroll 16
+  for (int v = 0; v < kVectors; ++v) {
+    const VecF p = exp((s[v] - shift) * factor);
+    total += p;
+    store(weights + v * kLanes, p);
+  }
+  const float correction = reduce_max(exp(set1((before - now) * scale)));
+  state.maximum[row] = now;
+  state.sum[row] = state.sum[row] * correction + reduce_add(total);
+  if (correction != 1.0f) {
+    float* out = state.outputs + row * padded;
+    for (int64_t d = 0; d < padded; d += kLanes) store(out + d, load(out + d) * set1(correction));
+  }
+}
+
+template <class T>
+void attend_group(const QueryRows<T>& rows, int64_t first, int64_t count, const KeyValueTiles& tiles,
+                  const TileShape& shape, float scale, RowState& state) {
+  constexpr bool kPairs = std::is_same_v<T, bf16>;
+  const int64_t padded = shape.padded;
+  std::memset(state.outputs, 0, static_cast<size_t>(count * padded) * 4);
+  for (int64_t r = 0; r < count; ++r) {
+    state.maximum[r] = -__builtin_inff();
+    state.sum[r] = 0.0f;
+  }
+  const int64_t start = rows.first_position + first;
+  const auto* q = reinterpret_cast<const uint32_t*>(rows.q + first * rows.q_stride);
+  const int64_t blocks = ceil_div(start + count, kBlock);
+  for (int64_t block = 0; block < blocks; ++block) {
+    const int64_t key0 = block * kBlock;
+    // Rows before the block see none of it; they are the group's first.
+    const int64_t skip = std::max<int64_t>(0, key0 - start);
+    const int64_t active = count - skip;
+    block_gemm<kPairs>(active, kBlock,
+                       {q + skip * rows.q_stride / shape.depth, rows.q_stride / shape.depth,
+                        tiles.keys + block * shape.across_lanes(), kBlock, state.scores + skip * kBlock,
+                        kBlock, shape.dim_steps(), false});
+    for (int64_t r = skip; r < count; ++r)
+      softmax_step<T>(state, r, std::min(kBlock, start + r + 1 - key0), scale, padded);
+    block_gemm<kPairs>(active, padded,
+                       {state.weights + skip * kBlock, kBlock, tiles.values + block * shape.along_lanes(),
+                        padded, state.outputs + skip * padded, padded, shape.token_steps(), true});
+  }
+  for (int64_t r = 0; r < count; ++r) {
+    const VecF inverse = set1(1.0f / state.sum[r]);
+    T* out = rows.out + (first + r) * rows.out_stride;
+    for (int64_t d = 0; d < shape.head_dim; d += kLanes) {
+      const int lanes = static_cast<int>(std::min<int64_t>(kLanes, shape.head_dim - d));
+      const VecF value = load(state.outputs + r * padded + d) * inverse;
+      if (lanes == kLanes) {
+        store(out + d, value);
+      } else {
+        store_partial(out + d, value, lanes);
+      }
+    }
+    if (rows.lse)
+      rows.lse[(first + r) * rows.lse_stride] = state.maximum[r] * scale + __builtin_logf(state.sum[r]);
+  }
+}
+
+/// One head's queries of one sequence against its tiles.
+template <class T>
+void attend(const QueryRows<T>& rows, const KeyValueTiles& tiles, const TileShape& shape, float scale) {
+  RowState state;
+  for (int64_t first = 0; first < rows.count; first += kQueries)
+    attend_group(rows, first, std::min(kQueries, rows.count - first), tiles, shape, scale, state);
+}
+
+template <class T>
+QueryRows<T> query_rows(const AttentionShape& a, const void* qkv, void* out, float* lse, int64_t row,
+                        int64_t head, int64_t position, int64_t count) {
+  const int64_t width = (a.heads + 2 * a.kv_heads) * a.head_dim;
+  return {static_cast<const T*>(qkv) + row * width + head * a.head_dim,
+          width,
+          static_cast<T*>(out) + (row * a.heads + head) * a.head_dim,
+          a.heads * a.head_dim,
+          lse ? lse + row * a.heads + head : nullptr,
+          a.heads,
+          position,
+          count};
+}
+
+/// Row 0 of key head `kv` (value head with `part` 1) in the rows of qkv from `row`.
+template <class T>
+const T* kv_rows(const AttentionShape& a, const void* qkv, int64_t row, int64_t kv, int64_t part) {
+  const int64_t width = (a.heads + 2 * a.kv_heads) * a.head_dim;
+  return static_cast<const T*>(qkv) + row * width + (a.heads + part * a.kv_heads + kv) * a.head_dim;
+}
+
+template <class T>
+void forward_typed(const AttentionShape& a, const void* qkv, void* out, float* lse) {
+  const TileShape shape(a.head_dim, a.dtype);
+  const int64_t width = (a.heads + 2 * a.kv_heads) * a.head_dim;
+  const int64_t group = a.heads / a.kv_heads;
+  parallel_for(a.sequences * a.kv_heads, [&](int64_t task) {
+    const int64_t sequence = task / a.kv_heads, kv = task % a.kv_heads;
+    const int64_t row = a.cu_seqlens[sequence], length = a.cu_seqlens[sequence + 1] - row;
+    const int64_t blocks = ceil_div(length, kBlock);
+    auto* keys = static_cast<uint32_t*>(
+        thread_scratch(static_cast<size_t>(blocks * (shape.across_lanes() + shape.along_lanes())) * 4 + 64));
+    uint32_t* values = keys + blocks * shape.across_lanes();
+    for (int64_t b = 0; b < blocks; ++b) {
+      const int64_t present = std::min(kBlock, length - b * kBlock);
+      fill_across(keys + b * shape.across_lanes(), kv_rows<T>(a, qkv, row + b * kBlock, kv, 0), width,
+                  present, shape);
+      fill_along(values + b * shape.along_lanes(), kv_rows<T>(a, qkv, row + b * kBlock, kv, 1), width,
+                 present, shape);
+    }
+    for (int64_t h = 0; h < group; ++h)
+      attend(query_rows<T>(a, qkv, out, lse, row, kv * group + h, 0, length), {keys, values}, shape, a.scale);
+  });
+}
+
+template <class T>
+void cached_typed(const AttentionShape& a, const AttentionCache& cache, const void* qkv, void* out) {
+  const TileShape shape(a.head_dim, a.dtype);
+  const int64_t width = (a.heads + 2 * a.kv_heads) * a.head_dim;
+  const int64_t group = a.heads / a.kv_heads;
+  const int64_t blocks = cache.capacity / kBlock;
+  parallel_for(a.sequences * a.kv_heads, [&](int64_t task) {
+    const int64_t sequence = task / a.kv_heads, kv = task % a.kv_heads;
+    const int64_t row = a.cu_seqlens[sequence], count = a.cu_seqlens[sequence + 1] - row;
+    const int64_t past = cache.past_lengths[sequence];
+    const int64_t head = cache.slots[sequence] * a.kv_heads + kv;
+    uint32_t* keys = static_cast<uint32_t*>(cache.keys) + head * blocks * shape.across_lanes();
+    uint32_t* values = static_cast<uint32_t*>(cache.values) + head * blocks * shape.along_lanes();
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t block = (past + i) / kBlock, index = (past + i) % kBlock;
+      append_across(keys + block * shape.across_lanes(), kv_rows<T>(a, qkv, row + i, kv, 0), index, shape);
+      append_along(values + block * shape.along_lanes(), kv_rows<T>(a, qkv, row + i, kv, 1), index, shape);
+    }
+    (void)width;
+    for (int64_t h = 0; h < group; ++h)
+      attend(query_rows<T>(a, qkv, out, nullptr, row, kv * group + h, past, count), {keys, values}, shape,
+             a.scale);
+  });
+}
+
+void forward(const AttentionShape& a, const void* qkv, void* out, float* lse) {
+  if (a.dtype == DType::kF32) return forward_typed<float>(a, qkv, out, lse);
+  forward_typed<bf16>(a, qkv, out, lse);
+}
+
+void cached(const AttentionShape& a, const AttentionCache& cache, const void* qkv, void* out) {
+  if (a.dtype == DType::kF32) return cached_typed<float>(a, cache, qkv, out);
+  cached_typed<bf16>(a, cache, qkv, out);
+}
+
+}  // namespace
+
+void attention_backward(const AttentionShape& shape, const void* dout, const void* qkv, const void* out,
+                        const float* lse, void* dqkv);
+
+const AttentionKernels attention_kernels_table = {forward, attention_backward, cached};
+
+}  // namespace athanor::cpu::ATHANOR_ISA

@@ -1,0 +1,69 @@
+// The layouts that attention computes from, in training and in the KV cache alike. A block of 64 keys (or
+// queries) of one head is kept twice over: "across" with lanes along the tokens ([head_dim steps][64], for
+// products over head_dim) and "along" with lanes along head_dim ([64 steps][padded head_dim], for sums over
+// tokens). bf16 steps are pairs.
+#pragma once
+
+#include <type_traits>
+
+#include "cpu/pack.h"
+#include "kernels/attention.h"
+
+namespace athanor::cpu::ATHANOR_ISA {
+
+constexpr int64_t kBlock = kAttentionKeyBlock;
+
+ATHANOR_INLINE int64_t padded_dim(int64_t head_dim) {
+  return ceil_div(head_dim, kAttentionHeadPadding) * kAttentionHeadPadding;
+}
+
+/// Sizes of the two layouts in 32-bit lanes, and the steps of their sums.
+struct TileShape {
+  int64_t head_dim, padded, depth;
+  TileShape(int64_t dim, DType dtype) : head_dim(dim), padded(padded_dim(dim)), depth(lane_depth(dtype)) {}
+  int64_t dim_steps() const { return head_dim / depth; }
+  int64_t token_steps() const { return kBlock / depth; }
+  int64_t across_lanes() const { return padded / depth * kBlock; }
+  int64_t along_lanes() const { return token_steps() * padded; }
+};
+
+/// Lanes along the tokens, from `present` rows of a row-major matrix; absent tokens are zero.
+template <class T>
+void fill_across(uint32_t* tile, const T* rows, int64_t stride, int64_t present, const TileShape& shape) {
+  pack_along_k(tile, static_cast<int>(kBlock), rows, stride, static_cast<int>(present), shape.head_dim,
+               std::is_same_v<T, bf16>);
+}
+
+/// Lanes along head_dim.
+template <class T>
+void fill_along(uint32_t* tile, const T* rows, int64_t stride, int64_t present, const TileShape& shape) {
+  const int64_t steps = ceil_div(present, shape.depth);
+  pack_across_k(tile, static_cast<int>(shape.padded), rows, stride, static_cast<int>(shape.head_dim), present,
+                std::is_same_v<T, bf16>);
+  std::memset(tile + steps * shape.padded, 0,
+              static_cast<size_t>((shape.token_steps() - steps) * shape.padded) * 4);
+}
+
+/// One more token into a block that was zero or holds an earlier sequence: token `index` of it.
+template <class T>
+void append_across(uint32_t* tile, const T* row, int64_t index, const TileShape& shape) {
+  const auto* lanes = reinterpret_cast<const char*>(row);
+  for (int64_t step = 0; step < shape.dim_steps(); ++step)
+    std::memcpy(tile + step * kBlock + index, lanes + step * 4, 4);
+}
+
+template <class T>
+void append_along(uint32_t* tile, const T* row, int64_t index, const TileShape& shape) {
+  if constexpr (std::is_same_v<T, float>) {
+    std::memcpy(tile + index * shape.padded, row, static_cast<size_t>(shape.head_dim) * 4);
+  } else {
+    uint32_t* out = tile + index / 2 * shape.padded;
+    for (int64_t d = 0; d < shape.head_dim; ++d) {
+      const uint32_t bits = row[d].bits;
+      // The first of a pair clears the second, which may be a stale token's.
+      out[d] = index % 2 == 0 ? bits : (out[d] & 0xffffu) | (bits << 16);
+    }
+  }
+}
+
+}  // namespace athanor::cpu::ATHANOR_ISA

@@ -1,0 +1,96 @@
+// Small matrix products on blocks that live in L1: C [rows, columns] (f32) (+)= A B. A is row-major lanes
+// (numbers, or pairs of bf16 as they lie in memory), B a panel of `b_width` lanes a step (pack.h).
+#pragma once
+
+#include "cpu/pack.h"
+
+namespace athanor::cpu::ATHANOR_ISA {
+
+template <bool kPairs>
+ATHANOR_INLINE VecF block_multiply_add(VecF acc, VecU a, VecU b) {
+  if constexpr (kPairs) {
+    return dot_pairs(acc, a, b);
+  } else {
+    return fma(reinterpret_cast<VecF>(a), reinterpret_cast<VecF>(b), acc);
+  }
+}
+
+// 6 x 4 accumulators, 4 of B and one of A of AVX-512's 32 registers; 4 x 2 elsewhere fits 16.
+#if defined(__AVX512F__)
+constexpr int kBlockRows = 6;
+constexpr int kBlockVectors = 4;
+#else
+constexpr int kBlockRows = 4;
+constexpr int kBlockVectors = 2;
+#endif
+
+struct BlockProduct {
+  const uint32_t* a;
+  int64_t a_stride;  // lanes between rows
+  const uint32_t* b;
+  int64_t b_width;  // lanes a step
+  float* c;
+  int64_t c_stride;
+  int64_t steps;
+  bool accumulate;
+};
+
+template <bool kPairs, int kR, int kV>
+ATHANOR_INLINE void block_tile(const BlockProduct& g) {
+  VecF acc[kR][kV];
+#pragma GCC unroll 8
+  for (int r = 0; r < kR; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kV; ++v) acc[r][v] = g.accumulate ? load(g.c + r * g.c_stride + v * kLanes) : zero();
+  }
+  const uint32_t* b = g.b;
+  for (int64_t step = 0; step < g.steps; ++step, b += g.b_width) {
+    VecU bv[kV];
+#pragma GCC unroll 4
+    for (int v = 0; v < kV; ++v) bv[v] = load_lanes(b + v * kLanes);
+#pragma GCC unroll 8
+    for (int r = 0; r < kR; ++r) {
+      const VecU av = VecU{} + g.a[r * g.a_stride + step];
+#pragma GCC unroll 4
+      for (int v = 0; v < kV; ++v) acc[r][v] = block_multiply_add<kPairs>(acc[r][v], av, bv[v]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < kR; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kV; ++v) store(g.c + r * g.c_stride + v * kLanes, acc[r][v]);
+  }
+}
+
+template <bool kPairs, int kV, int kR = kBlockRows>
+ATHANOR_INLINE void block_rows(int64_t rows, const BlockProduct& g) {
+  if constexpr (kR >= 1) {
+    if (rows == kR) return block_tile<kPairs, kR, kV>(g);
+    block_rows<kPairs, kV, kR - 1>(rows, g);
+  }
+}
+
+/// `columns` is a multiple of kLanes; every element's chain runs over the steps in order.
+template <bool kPairs>
+__attribute__((noinline)) void block_gemm(int64_t rows, int64_t columns, BlockProduct g) {
+  const uint32_t* a = g.a;
+  const uint32_t* b = g.b;
+  float* c = g.c;
+  for (int64_t c0 = 0; c0 < columns;) {
+    const bool wide = columns - c0 >= kBlockVectors * kLanes;
+    for (int64_t r0 = 0; r0 < rows; r0 += kBlockRows) {
+      g.a = a + r0 * g.a_stride;
+      g.b = b + c0;
+      g.c = c + r0 * g.c_stride + c0;
+      const int64_t count = std::min<int64_t>(kBlockRows, rows - r0);
+      if (wide) {
+        block_rows<kPairs, kBlockVectors>(count, g);
+      } else {
+        block_rows<kPairs, 1>(count, g);
+      }
+    }
+    c0 += wide ? kBlockVectors * kLanes : kLanes;
+  }
+}
+
+}  // namespace athanor::cpu::ATHANOR_ISA

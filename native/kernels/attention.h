@@ -1,0 +1,45 @@
+// Causal attention over packed sequences. A sequence's keys are taken in blocks of 64 from its own start,
+// whatever lies around it, and training and decoding run the same code per query row: their rows agree to the
+// bit.
+#pragma once
+
+#include <cstdint>
+
+#include "core/dtype.h"
+#include "kernels/family.h"
+
+namespace athanor {
+
+struct AttentionShape {
+  int64_t tokens;  // rows of qkv, [tokens, (heads + 2 kv_heads) * head_dim]: q heads, then k, then v
+  int64_t sequences;
+  const int32_t* cu_seqlens;  // [sequences + 1]
+  int64_t heads, kv_heads, head_dim;
+  float scale;
+  DType dtype;
+};
+
+/// Buffers of [slots, kv_heads, capacity, padded head_dim] elements, capacity a multiple of the key block and
+/// head_dim padded to 16; what lies where inside is the backend's. Zero at first.
+struct AttentionCache {
+  void* keys;
+  void* values;
+  const int32_t* slots;         // [sequences]
+  const int32_t* past_lengths;  // [sequences]
+  int64_t capacity;
+};
+
+struct AttentionKernels {
+  /// out [tokens, heads * head_dim]; lse f32 [tokens, heads], the log of the softmax's denominator.
+  void (*forward)(const AttentionShape& shape, const void* qkv, void* out, float* lse);
+  void (*backward)(const AttentionShape& shape, const void* dout, const void* qkv, const void* out,
+                   const float* lse, void* dqkv);
+  /// Appends the new keys and values to the cache and attends from the new queries to all of it.
+  void (*cached)(const AttentionShape& shape, const AttentionCache& cache, const void* qkv, void* out);
+};
+ATHANOR_KERNEL_FAMILY(AttentionKernels, attention_kernels)
+
+constexpr int64_t kAttentionKeyBlock = 64;
+constexpr int64_t kAttentionHeadPadding = 16;
+
+}  // namespace athanor

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <tuple>
+
+#include "core/tensor.h"
+
+namespace athanor::ops {
+
+/// qkv [n, (heads + 2 kv_heads) head_dim] f32 or bf16; cu_seqlens i32 [sequences + 1] from 0 to n. Returns
+/// out [n, heads head_dim] and lse f32 [n, heads].
+std::tuple<Tensor, Tensor> attention_forward(const Tensor& qkv, const Tensor& cu_seqlens, int64_t heads,
+                                             int64_t kv_heads, double scale);
+Tensor attention_backward(const Tensor& dout, const Tensor& qkv, const Tensor& out, const Tensor& lse,
+                          const Tensor& cu_seqlens, int64_t heads, int64_t kv_heads, double scale);
+
+/// Keys and values for `slots` sequences of up to max_tokens, zero; the layout inside is the backend's.
+std::tuple<Tensor, Tensor> kv_cache_create(int64_t slots, int64_t max_tokens, int64_t kv_heads,
+                                           int64_t head_dim, DType dtype);
+/// Appends the new tokens' keys and values to the sequences' slots and attends to all of them. slots and
+/// past_lengths i32 [sequences]. Throws ERR_ARGUMENT when a slot would hold more than max_tokens.
+Tensor attention_cached(const Tensor& qkv, const Tensor& keys, const Tensor& values, const Tensor& slots,
+                        const Tensor& cu_seqlens, const Tensor& past_lengths, int64_t max_tokens,
+                        int64_t heads, int64_t kv_heads, double scale);
+
+/// f32 [max_positions, head_dim]: cosines of position / theta^(2 i / head_dim), then sines (Su et al., 2021,
+/// eq. 15).
+Tensor rope_table(int64_t max_positions, int64_t head_dim, double theta);
+/// Rotates the q and k heads of qkv in place; `inverse` rotates back.
+void rope(const Tensor& qkv, const Tensor& positions, const Tensor& table, int64_t heads, int64_t kv_heads,
+          bool inverse);
+
+}  // namespace athanor::ops

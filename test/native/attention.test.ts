@@ -1,0 +1,236 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { native } from '../../src/native/addon.ts';
+import type { NativeTensor } from '../../src/native/binding.ts';
+import {
+  expectSameBits,
+  type FloatType,
+  floatTypes,
+  forEachIsa,
+  maxError as largestError,
+  quantize,
+  randomNormal,
+  roundTo,
+  tensor,
+  values as toNumbers,
+} from '../helpers/reference.ts';
+
+interface Case {
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  lengths: number[];
+}
+
+const cases: Case[] = [
+  { heads: 2, kvHeads: 2, headDim: 16, lengths: [1, 2, 63, 64, 65] },
+  { heads: 4, kvHeads: 2, headDim: 8, lengths: [3, 70] },
+  { heads: 4, kvHeads: 1, headDim: 64, lengths: [127, 5] },
+  { heads: 1, kvHeads: 1, headDim: 80, lengths: [66] },
+  { heads: 2, kvHeads: 1, headDim: 96, lengths: [130] },
+  { heads: 1, kvHeads: 1, headDim: 128, lengths: [200] },
+];
+const names = cases.map(
+  (c) => [`${c.heads}/${c.kvHeads} heads of ${c.headDim}, lengths ${c.lengths}`, c] as const,
+);
+
+const starts = (lengths: readonly number[]) =>
+  Int32Array.from([0, ...lengths].map((_, i) => lengths.slice(0, i).reduce((a, b) => a + b, 0)));
+const total = (lengths: readonly number[]) => lengths.reduce((a, b) => a + b, 0);
+const width = (c: Case) => (c.heads + 2 * c.kvHeads) * c.headDim;
+
+interface Reference {
+  out: Float64Array;
+  lse: Float64Array;
+  dqkv: Float64Array;
+}
+
+/** Attention and its gradient by the definition; `round` after each stored intermediate gives the naive version. */
+function reference(
+  c: Case,
+  qkv: Float32Array,
+  dout: Float32Array,
+  round: (x: number) => number = (x) => x,
+): Reference {
+  const { heads, kvHeads, headDim } = c;
+  const w = width(c);
+  const n = total(c.lengths);
+  const scale = 1 / Math.sqrt(headDim);
+  const out = new Float64Array(n * heads * headDim);
+  const lse = new Float64Array(n * heads);
+  const dqkv = new Float64Array(n * w);
+  let first = 0;
+  for (const length of c.lengths) {
+    for (let h = 0; h < heads; ++h) {
+      const kv = Math.floor((h * kvHeads) / heads);
+      const q = (i: number, d: number) => (first + i) * w + h * headDim + d;
+      const k = (i: number, d: number) => (first + i) * w + (heads + kv) * headDim + d;
+      const v = (i: number, d: number) => (first + i) * w + (heads + kvHeads + kv) * headDim + d;
+      for (let i = 0; i < length; ++i) {
+        const scores = Array.from({ length: i + 1 }, (_, j) => {
+          let dot = 0;
+          for (let d = 0; d < headDim; ++d) dot += qkv[q(i, d)]! * qkv[k(j, d)]!;
+          return round(dot * scale);
+        });
+        const max = Math.max(...scores);
+        const sum = scores.reduce((s, x) => s + Math.exp(x - max), 0);
+        lse[(first + i) * heads + h] = max + Math.log(sum);
+        const p = scores.map((x) => round(Math.exp(x - max) / sum));
+        const o = (first + i) * heads * headDim + h * headDim;
+        for (let d = 0; d < headDim; ++d) {
+          out[o + d] = round(p.reduce((s, weight, j) => s + weight * qkv[v(j, d)]!, 0));
+        }
+        const dp = p.map((_, j) => {
+          let dot = 0;
+          for (let d = 0; d < headDim; ++d) dot += dout[o + d]! * qkv[v(j, d)]!;
+          return round(dot);
+        });
+        const delta = p.reduce((s, weight, j) => s + weight * dp[j]!, 0);
+        p.forEach((weight, j) => {
+          const ds = round(weight * (dp[j]! - delta) * scale);
+          for (let d = 0; d < headDim; ++d) {
+            dqkv[q(i, d)]! += ds * qkv[k(j, d)]!;
+            dqkv[k(j, d)]! += ds * qkv[q(i, d)]!;
+            dqkv[v(j, d)]! += weight * dout[o + d]!;
+          }
+        });
+      }
+    }
+    first += length;
+  }
+  return { out, lse, dqkv: dqkv.map(round) };
+}
+
+function inputs(c: Case, dtype: FloatType, seed = 1) {
+  const n = total(c.lengths);
+  return {
+    qkv: quantize(dtype, randomNormal(n * width(c), seed)),
+    dout: quantize(dtype, randomNormal(n * c.heads * c.headDim, seed + 1)),
+    n,
+  };
+}
+
+const scaleOf = (c: Case) => 1 / Math.sqrt(c.headDim);
+
+function forward(c: Case, qkv: NativeTensor, lengths = c.lengths) {
+  const cu = tensor([lengths.length + 1], starts(lengths), 'i32');
+  return native.attentionForward(qkv, cu, c.heads, c.kvHeads, scaleOf(c));
+}
+
+afterEach(() => native.setNumThreads(0));
+
+describe.each(names)('attention, %s', (_, c) => {
+  it.each(floatTypes)('forward and backward agree with the definition in %s', (dtype) => {
+    const { qkv, dout, n } = inputs(c, dtype);
+    const exact = reference(c, qkv, dout);
+    const naive = reference(c, qkv, dout, roundTo(dtype));
+    forEachIsa(native, () => {
+      const x = tensor([n, width(c)], qkv, dtype);
+      const [out, lse] = forward(c, x);
+      const cu = tensor([c.lengths.length + 1], starts(c.lengths), 'i32');
+      const dy = tensor([n, c.heads * c.headDim], dout, dtype);
+      const dqkv = native.attentionBackward(dy, x, out, lse, cu, c.heads, c.kvHeads, scaleOf(c));
+      const floor = dtype === 'f32' ? 2e-6 : 1e-3;
+      const limit = (part: 'out' | 'dqkv') => 2 * largestError(naive[part], exact[part]) + floor;
+      expect(largestError(toNumbers(out), exact.out)).toBeLessThan(limit('out'));
+      expect(largestError(toNumbers(lse), exact.lse)).toBeLessThan(dtype === 'f32' ? 4e-6 : 2e-2);
+      expect(largestError(toNumbers(dqkv), exact.dqkv)).toBeLessThan(
+        limit('dqkv') + (dtype === 'f32' ? 2e-5 : 0),
+      );
+    });
+  });
+
+  it.each(floatTypes)('gives the same bits for any number of threads and any packing in %s', (dtype) => {
+    const { qkv, n } = inputs(c, dtype);
+    forEachIsa(native, () => {
+      const x = tensor([n, width(c)], qkv, dtype);
+      native.setNumThreads(1);
+      const [whole] = forward(c, x);
+      for (const threads of [2, 3]) {
+        native.setNumThreads(threads);
+        expectSameBits(forward(c, x)[0], whole);
+      }
+      const cu = starts(c.lengths);
+      c.lengths.forEach((length, i) => {
+        const alone = native.slice(x, cu[i]!, cu[i + 1]!);
+        expectSameBits(forward(c, alone, [length])[0], native.slice(whole, cu[i]!, cu[i + 1]!));
+      });
+    });
+  });
+
+  it.each(floatTypes)('the KV cache gives the rows of the full pass bit for bit in %s', (dtype) => {
+    const { qkv, n } = inputs(c, dtype);
+    const cu = starts(c.lengths);
+    const longest = Math.max(...c.lengths);
+    forEachIsa(native, () => {
+      const x = tensor([n, width(c)], qkv, dtype);
+      const [whole] = forward(c, x);
+      const slots = c.lengths.length + 1;
+      const [keys, valuesCache] = native.kvCacheCreate(slots, longest, c.kvHeads, c.headDim, dtype);
+      // Each sequence advances by its own stride, so that prompts and single tokens share calls.
+      const past = c.lengths.map(() => 0);
+      for (let turn = 0; past.some((p, i) => p < c.lengths[i]!); ++turn) {
+        const active = c.lengths.flatMap((length, i) => (past[i]! < length ? [i] : []));
+        const counts = active.map((i) =>
+          Math.min(c.lengths[i]! - past[i]!, turn === 0 ? 1 + i * 31 : 1 + ((i + turn) % 3)),
+        );
+        const rows = active.flatMap((i, a) =>
+          Array.from({ length: counts[a]! }, (_, r) => cu[i]! + past[i]! + r),
+        );
+        const step = native.gatherRows(x, tensor([rows.length], rows, 'i32'));
+        const out = native.attentionCached(
+          step,
+          keys,
+          valuesCache,
+          tensor(
+            [active.length],
+            active.map((i) => slots - 1 - i),
+            'i32',
+          ),
+          tensor([active.length + 1], starts(counts), 'i32'),
+          tensor(
+            [active.length],
+            active.map((i) => past[i]!),
+            'i32',
+          ),
+          longest,
+          c.heads,
+          c.kvHeads,
+          scaleOf(c),
+        );
+        expectSameBits(out, native.gatherRows(whole, tensor([rows.length], rows, 'i32')));
+        active.forEach((i, a) => {
+          past[i]! += counts[a]!;
+        });
+      }
+    });
+  });
+});
+
+describe('attention, bad input', () => {
+  const c: Case = { heads: 2, kvHeads: 1, headDim: 16, lengths: [4] };
+  const x = () => tensor([4, width(c)], randomNormal(4 * width(c), 1));
+  const call = (cu: number[], heads = 2, kvHeads = 1) =>
+    native.attentionForward(x(), tensor([cu.length], cu, 'i32'), heads, kvHeads, 1);
+
+  it('names what is wrong with cu_seqlens, heads and head sizes', () => {
+    expect(() => call([0, 3])).toThrow(/run from 0 to 4 but it runs from 0 to 3/);
+    expect(() => call([0, 3, 2, 4])).toThrow(/expected cu_seqlens to rise but entry 2 is 2 after 3/);
+    expect(() => call([0, 4], 3, 2)).toThrow(/2 key-value heads to divide the 3 heads/);
+    expect(() =>
+      native.attentionForward(tensor([1, 36], randomNormal(36, 1)), tensor([2], [0, 1], 'i32'), 1, 1, 1),
+    ).toThrow(/multiples of 8 up to 256 but got 12/);
+  });
+
+  it('refuses to overflow a cache slot or to use one twice', () => {
+    const [keys, valuesCache] = native.kvCacheCreate(2, 5, 1, 16, 'f32');
+    const run = (slots: number[], past: number[], cu: number[]) => {
+      const rows = cu.at(-1)!;
+      const step = tensor([rows, width(c)], randomNormal(rows * width(c), 1));
+      const i32 = (list: number[]) => tensor([list.length], list, 'i32');
+      return native.attentionCached(step, keys, valuesCache, i32(slots), i32(cu), i32(past), 5, 2, 1, 1);
+    };
+    expect(() => run([0], [3], [0, 3])).toThrow(/slot 0 holds 3 tokens and 3 more exceed its limit of 5/);
+    expect(() => run([2], [0], [0, 1])).toThrow(/slot 2 of sequence 0 is outside of the cache's 2/);
+    expect(() => run([1, 1], [0, 0], [0, 1, 2])).toThrow(/slot 1 is given twice/);
+  });
+});
