@@ -10,7 +10,9 @@ export interface CommandGroup {
   readonly commands: Readonly<Record<string, CommandEntry>>;
 }
 
-export const commands: Readonly<Record<string, CommandEntry | CommandGroup>> = {
+export type CommandTable = Readonly<Record<string, CommandEntry | CommandGroup>>;
+
+export const commands: CommandTable = {
   info: {
     summary: 'show CPU features, GPUs, libraries and versions',
     load: async () => (await import('./info.ts')).info,

@@ -1,4 +1,6 @@
 #!/usr/bin/env node
-import { runCli } from './run-command.ts';
+import { guardProcess, runCli } from './run-command.ts';
 
-process.exitCode = await runCli(process.argv.slice(2));
+const argv = process.argv.slice(2);
+guardProcess(argv);
+process.exitCode = await runCli(argv);

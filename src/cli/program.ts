@@ -6,7 +6,7 @@ import { AthanorError } from '../native/errors.ts';
 import { packageRoot } from '../native/package-root.ts';
 import { nearest } from '../native/suggest.ts';
 import type { CommandModule } from './command.ts';
-import { type CommandEntry, type CommandGroup, commands } from './commands.ts';
+import type { CommandEntry, CommandGroup, CommandTable } from './commands.ts';
 import { declareOptions } from './parse-options.ts';
 
 export function packageVersion(): string {
@@ -14,9 +14,7 @@ export function packageVersion(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-type Table = Readonly<Record<string, CommandEntry | CommandGroup>>;
-
-function lookUp(table: Table, word: string, prefix: string): CommandEntry | CommandGroup {
+function lookUp(table: CommandTable, word: string, prefix: string): CommandEntry | CommandGroup {
   if (Object.hasOwn(table, word)) return table[word]!;
   const close = nearest(word, Object.keys(table));
   const all = Object.keys(table).join(', ');
@@ -48,42 +46,41 @@ function configure(command: Command, module: CommandModule): void {
   command.addHelpText('after', `\nExample:\n  $ athanor ${module.example}`);
 }
 
-/** What the arguments name: a command to run, or nothing when there was only help or a version to print. */
-export interface Selected {
-  readonly module: CommandModule;
+export interface Built {
+  readonly program: Command;
+  /** The command, or group of commands, that the path names; the program itself for an empty path. */
   readonly command: Command;
+  /** Absent when the path names a group. */
+  readonly module?: CommandModule;
 }
 
 /** The program with every command named and the one at `path` fully declared. */
-export async function buildProgram(
-  path: readonly string[],
-): Promise<{ program: Command; selected?: Selected }> {
+export async function buildProgram(path: readonly string[], table: CommandTable): Promise<Built> {
   const program = newProgram();
-  let selected: Selected | undefined;
-  const add = async (parent: Command, table: Table, rest: readonly string[]): Promise<void> => {
-    for (const [name, entry] of Object.entries(table)) {
-      const command = parent
-        .command(name)
-        .summary(entry.summary)
-        .description(entry.summary)
-        .helpCommand(false);
+  let built: Built = { program, command: program };
+  const add = async (parent: Command, entries: CommandTable, depth: number): Promise<void> => {
+    for (const [name, entry] of Object.entries(entries)) {
+      const command = parent.command(name).summary(entry.summary).description(entry.summary);
+      command.helpCommand(false);
+      const onPath = parent === built.command && path[depth] === name;
+      if (onPath) built = { program, command };
       if ('commands' in entry) {
-        await add(command, entry.commands, rest[0] === name ? rest.slice(1) : []);
-      } else if (rest[0] === name) {
+        await add(command, entry.commands, depth + 1);
+      } else if (onPath) {
         const module = await entry.load();
         configure(command, module);
-        selected = { module, command };
+        built = { program, command, module };
       }
     }
   };
-  await add(program, commands, path);
-  return selected ? { program, selected } : { program };
+  await add(program, table, 0);
+  return built;
 }
 
 /** The leading words that name a command, e.g. ["data", "prepare"]. Throws ERR_OPTION with the nearest name. */
-export function commandPath(args: readonly string[]): string[] {
+function commandPath(args: readonly string[], root: CommandTable): string[] {
   const path: string[] = [];
-  let table: Table | undefined = commands;
+  let table: CommandTable | undefined = root;
   for (const word of args) {
     if (table === undefined || word.startsWith('-')) break;
     const entry: CommandEntry | CommandGroup = lookUp(table, word, path.map((part) => `${part} `).join(''));
@@ -111,6 +108,12 @@ function translate(error: CommanderError, command: Command): AthanorError {
         close ? `did you mean ${close}?` : help,
       );
     }
+    case 'commander.help': {
+      const message = command.parent
+        ? `"${command.name()}" needs a command after it`
+        : 'a command is missing';
+      return new AthanorError('ERR_OPTION', message, `${help} for the list`);
+    }
     case 'commander.optionMissingArgument':
       return new AthanorError('ERR_OPTION', `${quoted} needs a value`, help);
     case 'commander.missingArgument':
@@ -120,31 +123,32 @@ function translate(error: CommanderError, command: Command): AthanorError {
   }
 }
 
+/** A command to run, parsed. */
+export interface Selected {
+  readonly module: CommandModule;
+  readonly command: Command;
+  readonly args: readonly string[];
+}
+
 /**
- * Parses the arguments. Resolves to the command to run with its positional arguments, or undefined when help or the
- * version was asked for and printed. Throws ERR_OPTION.
+ * Parses the arguments. Resolves to the command to run, or undefined when help or the version was asked for and
+ * printed. Throws ERR_OPTION.
  */
 export async function selectCommand(
   argv: readonly string[],
-): Promise<(Selected & { args: string[] }) | undefined> {
+  table: CommandTable,
+): Promise<Selected | undefined> {
   const args = argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv];
-  const path = commandPath(args);
-  const { program, selected } = await buildProgram(path);
-  let parsed: string[] | undefined;
-  selected?.command.action(() => {
-    parsed = selected.command.args;
-  });
+  const path = commandPath(args, table);
+  const { program, command, module } = await buildProgram(path, table);
+  // The action only marks the command as one that commander may end with: what it does is the caller's to start.
+  if (module) command.action(() => {});
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.code === 'commander.helpDisplayed' || error.code === 'commander.version') return undefined;
-    if (error.code === 'commander.help') {
-      const what = path.length === 0 ? 'a command' : `a command after "${path.join(' ')}"`;
-      const help = ['athanor', ...path, '--help'].join(' ');
-      throw new AthanorError('ERR_OPTION', `${what} is missing`, `run ${help} for the list`);
-    }
-    throw translate(error, selected?.command ?? program);
+    throw translate(error, command);
   }
-  return selected && parsed ? { ...selected, args: parsed } : undefined;
+  return module && { module, command, args: command.args };
 }

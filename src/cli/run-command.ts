@@ -1,5 +1,6 @@
 /** Runs one command line from arguments to exit code: 0 success, 2 wrong usage, 1 any other error. */
 import { AthanorError } from '../native/errors.ts';
+import { type CommandTable, commands } from './commands.ts';
 import { parseOptions } from './parse-options.ts';
 import { selectCommand } from './program.ts';
 
@@ -25,8 +26,8 @@ export function exitCodeOf(error: unknown): number {
   return error.code === 'ERR_INTERRUPTED' ? 130 : 1;
 }
 
-async function run(argv: readonly string[]): Promise<void> {
-  const selected = await selectCommand(argv);
+async function run(argv: readonly string[], table: CommandTable): Promise<void> {
+  const selected = await selectCommand(argv, table);
   if (!selected) return;
   const { module, command, args } = selected;
   const options = parseOptions(command, module.options);
@@ -36,26 +37,31 @@ async function run(argv: readonly string[]): Promise<void> {
   if (text !== undefined) process.stdout.write(`${text}\n`);
 }
 
-/** Runs the command line and returns the exit code; every failure is printed to stderr. */
-export async function runCli(argv: readonly string[]): Promise<number> {
-  const debug = argv.includes('--debug');
-  const report = (error: unknown): number => {
-    process.stderr.write(formatError(error, debug));
-    return exitCodeOf(error);
-  };
-  // What a reader does not want to read any more is not an error: `athanor info | head -1`.
+function report(error: unknown, debug: boolean): number {
+  process.stderr.write(formatError(error, debug));
+  return exitCodeOf(error);
+}
+
+/** For a process that does nothing but one command: failures outside of it are reported and end the process too. */
+export function guardProcess(argv: readonly string[]): void {
+  const die = (error: unknown) => process.exit(report(error, argv.includes('--debug')));
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
+      // What a reader does not want to read any more is not an error: `athanor info | head -1`.
       if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0);
-      process.exit(report(error));
+      die(error);
     });
   }
-  process.on('unhandledRejection', (error) => process.exit(report(error)));
-  process.on('uncaughtException', (error) => process.exit(report(error)));
+  process.on('unhandledRejection', die);
+  process.on('uncaughtException', die);
+}
+
+/** Runs the command line and returns the exit code; a failure is printed to stderr. */
+export async function runCli(argv: readonly string[], table: CommandTable = commands): Promise<number> {
   try {
-    await run(argv);
+    await run(argv, table);
     return 0;
   } catch (error) {
-    return report(error);
+    return report(error, argv.includes('--debug'));
   }
 }

@@ -1,24 +1,21 @@
 /** Freezes the options of every command, so that a change of the command line is one that somebody meant. */
 import { expect, it } from 'vitest';
-import { type CommandEntry, type CommandGroup, commands } from '../../src/cli/commands.ts';
+import { type CommandTable, commands } from '../../src/cli/commands.ts';
 import { buildProgram } from '../../src/cli/program.ts';
 
-type Table = Readonly<Record<string, CommandEntry | CommandGroup>>;
-
-function paths(table: Table, prefix: string[] = []): string[][] {
+function paths(table: CommandTable, prefix: string[] = []): string[][] {
   return Object.entries(table).flatMap(([name, entry]) =>
     'commands' in entry ? paths(entry.commands, [...prefix, name]) : [[...prefix, name]],
   );
 }
 
 async function describeCommand(path: string[]): Promise<string> {
-  const { selected } = await buildProgram(path);
-  const { command, module } = selected!;
+  const { command, module } = await buildProgram(path, commands);
   const positional = command.registeredArguments.map((argument) => {
     const name = argument.variadic ? `${argument.name()}...` : argument.name();
     return argument.required ? `<${name}>` : `[${name}]`;
   });
-  expect(module.example, `the example of ${path.join(' ')}`).toMatch(new RegExp(`^${path.join(' ')}( |$)`));
+  expect(module?.example, `the example of ${path.join(' ')}`).toMatch(new RegExp(`^${path.join(' ')}( |$)`));
   const options = command.options.map((option) => `  ${option.flags.padEnd(36)}${option.description}`);
   return [['athanor', ...path, ...positional].join(' '), ...options].join('\n');
 }
@@ -30,8 +27,8 @@ it('the options of every command are those of options.txt', async () => {
 
 it('every default of an option is a value that the option accepts', async () => {
   for (const path of paths(commands)) {
-    const { selected } = await buildProgram(path);
-    for (const [key, option] of Object.entries(selected!.module.options)) {
+    const { module } = await buildProgram(path, commands);
+    for (const [key, option] of Object.entries(module!.options)) {
       if (option.default === undefined || option.kind === 'list') continue;
       expect(option.parse(String(option.default)), `--${key} of ${path.join(' ')}`).toEqual(option.default);
     }
