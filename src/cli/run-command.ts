@@ -47,9 +47,8 @@ export function guardProcess(argv: readonly string[]): void {
   const die = (error: unknown) => process.exit(report(error, argv.includes('--debug')));
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      // What a reader does not want to read any more is not an error: `athanor info | head -1`.
-      if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0);
-      die(error);
+      // A reader that has left (`athanor info | head -1`) is no error, and no reason to stop a training run either.
+      if (error.code !== 'EPIPE') die(error);
     });
   }
   process.on('unhandledRejection', die);

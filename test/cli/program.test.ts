@@ -160,15 +160,19 @@ describe('what goes wrong outside of a command', () => {
     );
   });
 
-  it('a reader that leaves is no error', async () => {
-    const child = spawn(process.execPath, [cliPath, '--help'], { stdio: ['ignore', 'pipe', 'pipe'] });
-    child.stdout.destroy();
-    let stderr = '';
-    child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-      stderr += chunk;
+  it('a reader that leaves is no error, and what was begun is finished', async () => {
+    const { code, stderr } = await new Promise<{ code: number | null; stderr: string }>((resolve) => {
+      const body =
+        "setInterval(() => process.stdout.write('x'.repeat(1e5)), 1); setTimeout(() => process.exit(7), 300);";
+      const child = spawn(process.execPath, script(body), { stdio: ['ignore', 'pipe', 'pipe'] });
+      let text = '';
+      child.stdout.once('data', () => child.stdout.destroy());
+      child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+      });
+      child.on('close', (status) => resolve({ code: status, stderr: text }));
     });
-    const code = await new Promise((resolve) => child.on('close', resolve));
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect({ code, stderr }).toEqual({ code: 7, stderr: '' });
   });
 });
 

@@ -151,6 +151,42 @@ describe('prerequisites', () => {
   });
 });
 
+describe('run', async () => {
+  const { run } = (await script('lib/process.mjs')) as {
+    run(
+      program: string,
+      args: string[],
+      options: { onLine: (line: string) => void },
+    ): Promise<{ code: number; output: string }>;
+  };
+  const node = (body: string) => {
+    const lines: string[] = [];
+    return run(process.execPath, ['-e', body], { onLine: (line) => lines.push(line) }).then((result) => ({
+      ...result,
+      lines,
+    }));
+  };
+
+  it('gives the output, line by line and whole', async () => {
+    const body = "process.stdout.write('a\\nb'); setTimeout(() => process.stdout.write('c\\nd'), 50);";
+    expect(await node(body)).toEqual({ code: 0, output: 'a\nbc\nd', lines: ['a', 'bc'] });
+  });
+
+  it.each([
+    ['process.exit(7)', 7],
+    ["process.kill(process.pid, 'SIGKILL'); setInterval(() => {}, 1000)", 137],
+  ])('gives the exit code of %s', async (body, code) => {
+    expect((await node(body)).code).toBe(code);
+  });
+
+  it("keeps make's own variables from what it starts", async () => {
+    process.env.MAKEFLAGS = '-j9';
+    const { output } = await node('console.log(process.env.MAKEFLAGS)');
+    delete process.env.MAKEFLAGS;
+    expect(output).toBe('undefined\n');
+  });
+});
+
 describe('scripts', () => {
   it.each(['build', 'check'])('%s refuses an option that it does not know', async (name) => {
     const { code, stderr } = await runNode([join(packageRoot, `scripts/${name}.mjs`), '--fx']);
