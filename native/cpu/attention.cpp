@@ -37,44 +37,57 @@ struct RowState {
   alignas(64) float scores[kQueries * kBlock];
   alignas(64) uint32_t weights[kQueries * kBlock];
   alignas(64) float outputs[kQueries * 256];
+  // Rounded up to whole vectors for the pass over corrections.
+  alignas(64) float correction[(kQueries + kLanes - 1) / kLanes * kLanes];
   float maximum[kQueries];
   float sum[kQueries];
 };
 
-/// The softmax step of one row in one key block: scores become weights, the running maximum and sum move on,
-/// and the outputs so far are rescaled. Only the first `visible` keys count.
-template <class T>
-ATHANOR_INLINE void softmax_step(RowState& state, int64_t row, int64_t visible, float scale, int64_t padded) {
-  constexpr int kVectors = static_cast<int>(kBlock) / kLanes;
-  const float* scores = state.scores + row * kBlock;
-  const VecF lowest = set1(-__builtin_inff());
-  VecF s[kVectors];
-  VecF best = lowest;
+constexpr int kBlockLanes = static_cast<int>(kBlock) / kLanes;
+
+/// Hides the keys that a row does not see yet: only the first `visible` of a block count.
+ATHANOR_INLINE void mask_row(float* scores, int64_t visible) {
   VecI lane;
   for (int i = 0; i < kLanes; ++i) lane[i] = i;
-#pragma GCC unroll 16
-  for (int v = 0; v < kVectors; ++v) {
-    s[v] = load(scores + v * kLanes);
-    if (visible < (v + 1) * kLanes) s[v] = lane < static_cast<int32_t>(visible - v * kLanes) ? s[v] : lowest;
-    best = max(s[v], best);
+  for (int v = 0; v < kBlockLanes; ++v) {
+    const VecI seen = lane < static_cast<int32_t>(visible - v * kLanes);
+    store(scores + v * kLanes, seen ? load(scores + v * kLanes) : set1(-__builtin_inff()));
   }
-  const float block_max = reduce_max(best);
-  const float before = state.maximum[row];
-  const float now = block_max > before ? block_max : before;
-  const VecF shift = set1(now), factor = set1(scale);
-  VecF total = zero();
-  T* weights = reinterpret_cast<T*>(state.weights + row * kBlock);
+}
+
+/// One key block's part of rows [first, count): scores become weights, the running maximum and sum move on,
+/// and the outputs so far are rescaled. In three passes, so that the rescaling factors of all rows are one
+/// vector's work.
+template <class T>
+void softmax_step(RowState& state, int64_t first, int64_t count, float scale, int64_t padded) {
+  for (int64_t r = first; r < count; ++r) {
+    const float* scores = state.scores + r * kBlock;
+    VecF best = load(scores);
 #pragma GCC unroll 16
-  for (int v = 0; v < kVectors; ++v) {
-    const VecF p = exp((s[v] - shift) * factor);
-    total += p;
-    store(weights + v * kLanes, p);
+    for (int v = 1; v < kBlockLanes; ++v) best = max(load(scores + v * kLanes), best);
+    const float block_max = reduce_max(best);
+    const float before = state.maximum[r];
+    const float now = block_max > before ? block_max : before;
+    state.maximum[r] = now;
+    state.correction[r] = (before - now) * scale;
   }
-  const float correction = reduce_max(exp(set1((before - now) * scale)));
-  state.maximum[row] = now;
-  state.sum[row] = state.sum[row] * correction + reduce_add(total);
-  if (correction != 1.0f) {
-    float* out = state.outputs + row * padded;
+  for (int64_t r = 0; r < count; r += kLanes) store(state.correction + r, exp(load(state.correction + r)));
+  const VecF factor = set1(scale);
+  for (int64_t r = first; r < count; ++r) {
+    const float* scores = state.scores + r * kBlock;
+    T* weights = reinterpret_cast<T*>(state.weights + r * kBlock);
+    const VecF shift = set1(state.maximum[r]);
+    VecF total = zero();
+#pragma GCC unroll 16
+    for (int v = 0; v < kBlockLanes; ++v) {
+      const VecF p = exp((load(scores + v * kLanes) - shift) * factor);
+      total += p;
+      store(weights + v * kLanes, p);
+    }
+    const float correction = state.correction[r];
+    state.sum[r] = state.sum[r] * correction + reduce_add(total);
+    if (correction == 1.0f) continue;
+    float* out = state.outputs + r * padded;
     for (int64_t d = 0; d < padded; d += kLanes) store(out + d, load(out + d) * set1(correction));
   }
 }
@@ -101,8 +114,9 @@ void attend_group(const QueryRows<T>& rows, int64_t first, int64_t count, const 
                        {q + skip * rows.q_stride / shape.depth, rows.q_stride / shape.depth,
                         tiles.keys + block * shape.across_lanes(), kBlock, state.scores + skip * kBlock,
                         kBlock, shape.dim_steps(), false});
-    for (int64_t r = skip; r < count; ++r)
-      softmax_step<T>(state, r, std::min(kBlock, start + r + 1 - key0), scale, padded);
+    for (int64_t r = skip; r < count && start + r + 1 - key0 < kBlock; ++r)
+      mask_row(state.scores + r * kBlock, start + r + 1 - key0);
+    softmax_step<T>(state, skip, count, scale, padded);
     block_gemm<kPairs>(active, padded,
                        {state.weights + skip * kBlock, kBlock, tiles.values + block * shape.along_lanes(),
                         padded, state.outputs + skip * padded, padded, shape.token_steps(), true});
@@ -180,7 +194,6 @@ void forward_typed(const AttentionShape& a, const void* qkv, void* out, float* l
 template <class T>
 void cached_typed(const AttentionShape& a, const AttentionCache& cache, const void* qkv, void* out) {
   const TileShape shape(a.head_dim, a.dtype);
-  const int64_t width = (a.heads + 2 * a.kv_heads) * a.head_dim;
   const int64_t group = a.heads / a.kv_heads;
   const int64_t blocks = cache.capacity / kBlock;
   parallel_for(a.sequences * a.kv_heads, [&](int64_t task) {
@@ -195,7 +208,6 @@ void cached_typed(const AttentionShape& a, const AttentionCache& cache, const vo
       append_across(keys + block * shape.across_lanes(), kv_rows<T>(a, qkv, row + i, kv, 0), index, shape);
       append_along(values + block * shape.along_lanes(), kv_rows<T>(a, qkv, row + i, kv, 1), index, shape);
     }
-    (void)width;
     for (int64_t h = 0; h < group; ++h)
       attend(query_rows<T>(a, qkv, out, nullptr, row, kv * group + h, past, count), {keys, values}, shape,
              a.scale);

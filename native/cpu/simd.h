@@ -138,21 +138,31 @@ ATHANOR_INLINE VecF sqrt(VecF a) {
 #endif
 }
 
+/// v with lane i + half in lane i; what ends up in the other lanes does not matter.
+template <int half>
+ATHANOR_INLINE VecF upper_half(VecF v) {
+  VecI from;
+  for (int i = 0; i < kLanes; ++i) from[i] = (i + half) % kLanes;
+  return __builtin_shuffle(v, from);
+}
+
+template <int half, class Combine>
+ATHANOR_INLINE VecF reduce_tree(VecF v, Combine combine) {
+  if constexpr (half == 0) {
+    return v;
+  } else {
+    return reduce_tree<half / 2>(combine(v, upper_half<half>(v)), combine);
+  }
+}
+
 /// Sum of the lanes as a fixed binary tree (lane i with lane i + half, halving).
 ATHANOR_INLINE float reduce_add(VecF v) {
-  float lane[kLanes];
-  std::memcpy(lane, &v, sizeof v);
-  for (int half = kLanes / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
-  return lane[0];
+  return reduce_tree<kLanes / 2>(v, [](VecF a, VecF b) __attribute__((always_inline)) { return a + b; })[0];
 }
 
 ATHANOR_INLINE float reduce_max(VecF v) {
-  float lane[kLanes];
-  std::memcpy(lane, &v, sizeof v);
-  for (int half = kLanes / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) lane[i] = lane[i] > lane[i + half] ? lane[i] : lane[i + half];
-  return lane[0];
+  return reduce_tree<kLanes / 2>(v,
+                                 [](VecF a, VecF b) __attribute__((always_inline)) { return max(a, b); })[0];
 }
 
 /// Rounds to the nearest integer, |x| < 2^22: adding and taking away 1.5 * 2^23 leaves no fraction bits.
