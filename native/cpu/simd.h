@@ -174,13 +174,13 @@ ATHANOR_INLINE VecF round_small(VecF x) {
 /// 2^n for integral n in [-126, 127], built in the exponent bits.
 ATHANOR_INLINE VecF exp2_integral(VecF n) { return as_float((__builtin_convertvector(n, VecI) + 127) << 23); }
 
-/// e^x within 2 ulp; 0 below -87.3, saturates above 88.7 at about 3e38. x = n ln2 + r, |r| <= ln2 / 2, and a
-/// degree-6 polynomial (Cephes expf) for e^r; ln2 is split in two so that r keeps its low bits.
+/// e^x within 2 ulp; 0 below -86.6, where the result nears the subnormals, inf above 88.73; NaN stays NaN.
+/// x = n ln2 + r, |r| <= ln2 / 2, and a degree-6 polynomial (Cephes expf) for e^r; ln2 is split in two so
+/// that r keeps its low bits.
 ATHANOR_INLINE VecF exp(VecF x) {
-  const VecF low = set1(-87.3365f);
-  const VecF clamped = min(set1(88.7f), max(low, x));  // in this order NaN passes through
-  VecF n = round_small(clamped * set1(1.44269504f));
-  n = min(n, set1(127.0f));
+  const VecF low = set1(-86.6f);
+  const VecF clamped = min(set1(89.0f), max(low, x));  // in this order NaN passes through
+  const VecF n = round_small(clamped * set1(1.44269504f));
   VecF r = fma(n, set1(-0.693359375f), clamped);
   r = fma(n, set1(2.12194440e-4f), r);
   VecF p = set1(1.9875691500e-4f);
@@ -190,8 +190,8 @@ ATHANOR_INLINE VecF exp(VecF x) {
   p = fma(p, r, set1(1.6666665459e-1f));
   p = fma(p, r, set1(5.0000001201e-1f));
   p = fma(p, r * r, r) + set1(1.0f);
-  const VecF value = p * exp2_integral(n);
-  return x < low ? zero() : value;
+  const VecF half = p * exp2_integral(n - set1(1.0f));  // n may be 128, beyond the largest exponent
+  return x < low ? zero() : half + half;
 }
 
 /// 1 / (1 + e^-x)

@@ -193,3 +193,42 @@ describe('swiglu', () => {
     );
   });
 });
+
+describe('tanh and sigmoid over the whole range of f32', () => {
+  /** Error in units of the last place of the exact result, those of subnormals counted as the smallest normal's. */
+  function worstError(actual: ArrayLike<number>, exact: ArrayLike<number>): number {
+    let worst = 0;
+    for (let i = 0; i < actual.length; i++) {
+      const magnitude = Math.max(Math.abs(exact[i]!), 2 ** -126);
+      const unit = 2 ** (Math.floor(Math.log2(magnitude)) - 23);
+      worst = Math.max(worst, Math.abs(actual[i]! - exact[i]!) / unit);
+    }
+    return worst;
+  }
+
+  it('stays within two and three units in the last place', () => {
+    // Every 8,191st bit pattern: all exponents, both signs.
+    const bits = Uint32Array.from({ length: 2 ** 19 }, (_, i) => (i * 8191) >>> 0);
+    const x = new Float32Array(bits.buffer).filter((v) => Number.isFinite(v));
+    forEachIsa(native, (isa) => {
+      const input = tensor([x.length], x);
+      expect(
+        worstError(values(native.tanhForward(input)), Float64Array.from(x, Math.tanh)),
+        isa,
+      ).toBeLessThan(2);
+      const exact = Float64Array.from(x, (v) => sigmoid(v, exactly));
+      // Below -86 the exact result nears the subnormals and the engine gives 0.
+      const [got, wanted] = [
+        values(native.sigmoidForward(input)),
+        exact.map((v, i) => (x[i]! < -86 ? 0 : v)),
+      ];
+      expect(
+        worstError(
+          got.map((v, i) => (x[i]! < -86 ? 0 : v)),
+          wanted,
+        ),
+        isa,
+      ).toBeLessThan(3);
+    });
+  });
+});
