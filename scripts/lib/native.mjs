@@ -2,7 +2,7 @@
 // the build folder and building everything again.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { availableParallelism, freemem } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Explained, root, run, say } from './process.mjs';
 
@@ -15,7 +15,7 @@ const bytesPerJob = 0.8e9;
 function jobs() {
   const given = process.env.ATHANOR_BUILD_JOBS;
   if (given === undefined || given === '') {
-    return Math.max(1, Math.min(availableParallelism(), Math.floor(freemem() / bytesPerJob)));
+    return Math.max(1, Math.min(availableParallelism(), Math.floor(process.availableMemory() / bytesPerJob)));
   }
   if (/^[1-9]\d{0,3}$/.test(given)) return Number(given);
   throw new Explained(`ATHANOR_BUILD_JOBS expects a number of parallel compilers but got "${given}"`);
