@@ -246,12 +246,22 @@ Napi::Value recover_merges(const Napi::CallbackInfo& info) {
   });
 }
 
+/// lastCut(bytes): where a text that goes on after the bytes may be cut, or 0.
+Napi::Value last_cut(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Bytes bytes = bytes_of(info[0]);
+    const uint8_t* cut = text::last_safe_cut(bytes.data(), bytes.data() + bytes.size());
+    return Napi::Number::New(info.Env(), static_cast<double>(cut - bytes.data()));
+  });
+}
+
 }  // namespace
 
 void register_text(Napi::Env env, Napi::Object exports) {
   exports.Set("NativeTokenizer", TokenizerWrap::define(env));
   exports.Set("NativeTokenizerTrainer", TrainerWrap::define(env));
   exports.Set("recoverMerges", Napi::Function::New(env, recover_merges, "recoverMerges"));
+  exports.Set("lastCut", Napi::Function::New(env, last_cut, "lastCut"));
 }
 
 }  // namespace athanor::binding

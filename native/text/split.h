@@ -186,13 +186,34 @@ void for_each_piece(SplitPattern pattern, const uint8_t* begin, const uint8_t* e
   }
 }
 
-/// The first place at or after `from` where every pattern begins a piece whatever comes before or after (a
-/// space between two ASCII letters), or `end`. Lets one text be worked on in parts.
-inline const uint8_t* safe_cut(const uint8_t* from, const uint8_t* begin, const uint8_t* end) {
+/// Whether every pattern begins a piece at p whatever comes before and after, so that the text may be cut
+/// there: at a space between two ASCII letters, or after a newline that stands alone between two characters
+/// that are no space (nor, after it, the slash that GPT-4o's pattern takes along).
+inline bool is_safe_cut(const uint8_t* p, const uint8_t* begin, const uint8_t* end) {
+  // Four bytes hold the next character whole even where the text goes on after `end`.
+  if (p - begin < 2 || end - p < 4) return false;
   const auto letter = [](uint8_t c) { return static_cast<uint8_t>((c | 32) - 'a') < 26; };
-  for (const uint8_t* p = from > begin ? from : begin + 1; p + 1 < end; ++p)
-    if (*p == ' ' && letter(p[-1]) && letter(p[1])) return p;
+  if (*p == ' ') return letter(p[-1]) && letter(p[1]);
+  if (p[-1] != '\n' || *p == '/') return false;
+  const detail::Cursor cursor{unicode_classes(), end};
+  if (cursor.at(p).classes & kSpace) return false;
+  const uint8_t* before = p - 2;
+  while (before > begin && p - before < 5 && (*before & 0xC0) == 0x80) --before;
+  return (cursor.at(before).classes & kSpace) == 0;
+}
+
+/// The first safe cut at or after `from`, or `end`. Lets one text be worked on in parts.
+inline const uint8_t* safe_cut(const uint8_t* from, const uint8_t* begin, const uint8_t* end) {
+  for (const uint8_t* p = from; p < end; ++p)
+    if (is_safe_cut(p, begin, end)) return p;
   return end;
+}
+
+/// The last safe cut, or `begin`.
+inline const uint8_t* last_safe_cut(const uint8_t* begin, const uint8_t* end) {
+  for (const uint8_t* p = end; p > begin; --p)
+    if (is_safe_cut(p, begin, end)) return p;
+  return begin;
 }
 
 }  // namespace athanor::text

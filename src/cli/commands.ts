@@ -21,4 +21,21 @@ export const commands: CommandTable = {
     summary: 'build the native engine on this machine',
     load: async () => (await import('./build.ts')).build,
   },
+  tokenizer: {
+    summary: 'learn a vocabulary, turn text into ids and back',
+    commands: {
+      train: {
+        summary: 'learn a byte-level BPE vocabulary from text files',
+        load: async () => (await import('./tokenizer.ts')).train,
+      },
+      encode: {
+        summary: 'print the ids of a text',
+        load: async () => (await import('./tokenizer.ts')).encode,
+      },
+      decode: {
+        summary: 'print the text of ids',
+        load: async () => (await import('./tokenizer.ts')).decode,
+      },
+    },
+  },
 };

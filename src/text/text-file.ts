@@ -1,0 +1,84 @@
+/**
+ * Plain text files as parts of a few megabytes, cut where no split pattern would look across, so that
+ * files of any size train a tokenizer to the same vocabulary as if they were read whole.
+ */
+import { isUtf8 } from 'node:buffer';
+import { type FileHandle, open } from 'node:fs/promises';
+import { native } from '../native/addon.ts';
+import { AthanorError, fileError } from '../native/errors.ts';
+
+const PART_BYTES = 8 << 20;
+const BYTE_ORDER_MARK = Buffer.from('\ufeff');
+
+/** Throws ERR_FILE_MISSING, and ERR_FORMAT with the line for a file that is empty, binary or not UTF-8. */
+export async function* readTextFile(path: string, partBytes = PART_BYTES): AsyncGenerator<Uint8Array> {
+  let file: FileHandle;
+  try {
+    file = await open(path);
+  } catch (error) {
+    throw fileError(error, path);
+  }
+  try {
+    let rest: Buffer = Buffer.alloc(0);
+    let line = 1;
+    let begun = false;
+    for (let wanted = partBytes; ; ) {
+      const chunk = await readChunk(file, path, wanted);
+      const last = chunk.length < wanted;
+      const all = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+      const end = last ? all.length : native.lastCut(all);
+      // With no place to cut, reading as much again keeps the copies linear.
+      wanted = end === 0 ? all.length : partBytes;
+      let part = all.subarray(0, end);
+      rest = all.subarray(end);
+      if (!begun && part.length > 0) {
+        begun = true;
+        if (part.subarray(0, 3).equals(BYTE_ORDER_MARK)) part = part.subarray(3);
+      }
+      if (part.length > 0) {
+        line = checkText(part, path, line);
+        yield part;
+      }
+      if (last) break;
+    }
+    if (!begun) throw new AthanorError('ERR_FORMAT', `${path} is empty`, 'name a file that holds text');
+  } finally {
+    await file.close();
+  }
+}
+
+/** Full to the last byte but at the end of the file. */
+async function readChunk(file: FileHandle, path: string, bytes: number): Promise<Buffer> {
+  const chunk = Buffer.allocUnsafe(bytes);
+  let filled = 0;
+  while (filled < bytes) {
+    const { bytesRead } = await file.read(chunk, filled, bytes - filled).catch((error: unknown) => {
+      throw fileError(error, path);
+    });
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return chunk.subarray(0, filled);
+}
+
+/** The number of the line on which the part ends. */
+function checkText(part: Uint8Array, path: string, firstLine: number): number {
+  const valid = isUtf8(part) && !part.includes(0);
+  let line = firstLine;
+  for (let begin = 0; begin <= part.length; line++) {
+    const newline = part.indexOf(10, begin);
+    const end = newline === -1 ? part.length : newline;
+    if (!valid) {
+      const bytes = part.subarray(begin, end);
+      if (bytes.includes(0)) fail(`${path}:${line}: holds a zero byte, so the file is binary`);
+      if (!isUtf8(bytes)) fail(`${path}:${line}: is not UTF-8`);
+    }
+    if (newline === -1) return line;
+    begin = end + 1;
+  }
+  return line;
+}
+
+function fail(problem: string): never {
+  throw new AthanorError('ERR_FORMAT', problem, 'name plain text files, or convert this one: iconv -t UTF-8');
+}
