@@ -102,9 +102,13 @@ class TokenizerWrap : public Napi::ObjectWrap<TokenizerWrap> {
       data.pattern = pattern_of(info[4]);
       data.ignore_merges = From<bool>::get(info[5]);
       tokenizer_ = std::make_unique<text::Tokenizer>(std::move(data));
+      reported_bytes_ = static_cast<int64_t>(tokenizer_->vocabulary().memory_bytes());
+      Napi::MemoryManagement::AdjustExternalMemory(info.Env(), reported_bytes_);
       return info.Env().Undefined();
     });
   }
+
+  ~TokenizerWrap() override { Napi::MemoryManagement::AdjustExternalMemory(Env(), -reported_bytes_); }
 
  private:
   /// encode(texts, allowSpecial): an Int32Array a text.
@@ -131,6 +135,7 @@ class TokenizerWrap : public Napi::ObjectWrap<TokenizerWrap> {
   }
 
   std::unique_ptr<text::Tokenizer> tokenizer_;
+  int64_t reported_bytes_ = 0;
 };
 
 /// Runs `work` on a thread of Node's pool while JavaScript goes on; `owner` is kept alive until it is done.

@@ -82,7 +82,6 @@ class PairMap {
     return true;
   }
 
-  size_t size() const { return size_; }
   size_t bytes() const { return slots_.size() * sizeof(Slot); }
 
  private:

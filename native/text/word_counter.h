@@ -31,7 +31,6 @@ class WordCounter {
 
   const std::vector<Entry>& entries() const { return entries_; }
   const uint8_t* word(const Entry& entry) const { return arena_.data() + entry.at; }
-  size_t size() const { return size_; }
 
  private:
   void add(const uint8_t* word, uint32_t size, uint64_t count, uint64_t hash) {
