@@ -33,6 +33,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   register_linear(exports);
   register_attention(exports);
   register_text(env, exports);
+  register_shard(env, exports);
   register_norm(exports);
   register_activation(exports);
   register_embedding(exports);

@@ -22,6 +22,7 @@ void register_elementwise(Napi::Object exports);
 void register_linear(Napi::Object exports);
 void register_attention(Napi::Object exports);
 void register_text(Napi::Env env, Napi::Object exports);
+void register_shard(Napi::Env env, Napi::Object exports);
 void register_norm(Napi::Object exports);
 void register_activation(Napi::Object exports);
 void register_embedding(Napi::Object exports);

@@ -14,6 +14,7 @@ import type { OptimizerBinding } from './binding/optimizer.ts';
 import type { RandomBinding } from './binding/random.ts';
 import type { RowsBinding } from './binding/rows.ts';
 import type { SamplingBinding } from './binding/sampling.ts';
+import type { ShardBinding } from './binding/shard.ts';
 import type { TextBinding } from './binding/text.ts';
 
 export type DType = 'f32' | 'bf16' | 'i32' | 'u8';
@@ -57,6 +58,7 @@ export interface Binding
     AttentionBinding,
     LinearBinding,
     TextBinding,
+    ShardBinding,
     NormBinding,
     ActivationBinding,
     EmbeddingBinding,

@@ -1,0 +1,44 @@
+/**
+ * A seeded permutation of [0, size) by formula: a four-round Feistel network on the smallest even number of bits that
+ * holds the range, walked until it lands inside (Black and Rogaway, 2002). It needs no array, so a corpus of any length
+ * is shuffled in constant memory, and any position can be asked for at once, which is what resuming does.
+ */
+const ROUNDS = 4;
+
+export class Permutation {
+  readonly #size: number;
+  readonly #halfBits: number;
+  readonly #keys: number[];
+
+  constructor(size: number, seed: number, stream: number) {
+    this.#size = size;
+    this.#halfBits = Math.max(1, Math.ceil(Math.log2(Math.max(2, size)) / 2));
+    this.#keys = Array.from({ length: ROUNDS }, (_, round) => mix(mix(seed, stream), round + 1));
+  }
+
+  at(index: number): number {
+    let value = index;
+    do value = this.#scramble(value);
+    while (value >= this.#size);
+    return value;
+  }
+
+  #scramble(value: number): number {
+    const half = 2 ** this.#halfBits;
+    let left = Math.floor(value / half);
+    let right = value % half;
+    for (const key of this.#keys) [left, right] = [right, (left ^ mix(right, key)) & (half - 1)];
+    return left * half + right;
+  }
+}
+
+/** A 32-bit hash of two numbers (the finaliser of MurmurHash3, twice). */
+export function mix(a: number, b: number): number {
+  let h = (a ^ Math.imul(b, 0x9e3779b1)) >>> 0;
+  for (let i = 0; i < 2; ++i) {
+    h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+    h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+    h = (h ^ (h >>> 16) ^ b) >>> 0;
+  }
+  return h;
+}

@@ -1,0 +1,15 @@
+export interface NativeShard {
+  /** Fills `out` with the ids from `begin`. */
+  read(begin: number, out: Int32Array): void;
+  close(): void;
+}
+
+export interface ShardBinding {
+  /** Maps `count` ids of `width` bytes (2 or 4) from byte `offset` of a file. */
+  NativeShard: new (
+    path: string,
+    offset: number,
+    count: number,
+    width: number,
+  ) => NativeShard;
+}
