@@ -1,0 +1,124 @@
+"""Records what PyTorch and transformers compute for a small GPT-2 and a small Llama, for the tests to compare with.
+
+    python3 scripts/record-torch.py [FOLDER]        # default: test/fixtures/torch
+
+Developers run it when the fixtures have to change; no test does. It needs torch, transformers, safetensors, numpy.
+For each architecture FOLDER/<name> gets
+    config.json, generation_config.json, model.safetensors    as save_pretrained writes them
+    record.safetensors       tokens and targets i32 [10, 2, 24]; logits [2, 24, V] and loss of the first batch; losses
+                             and grad_norms [10] (norm before clipping) of ten steps
+    gradients.safetensors    of the loss of the first batch, by transformers' names
+    final.safetensors        parameters after the ten steps
+Arithmetic is f32 on one thread, on the eager attention path. The optimizer is torch.optim.AdamW: lr 1e-3, betas 0.9
+and 0.95, eps 1e-8, weight decay 0.1 on parameters of two dimensions or more, clipped to a norm of 1.
+"""
+
+import pathlib
+import sys
+
+import torch
+from safetensors.torch import save_file
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+STEPS, BATCH, LENGTH, VOCABULARY = 10, 2, 24, 97
+
+MODELS = {
+    # n_inner is not 4 n_embd, so that it must be read.
+    "gpt2": lambda: GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=VOCABULARY, n_positions=32, n_embd=48, n_layer=2, n_head=3, n_inner=64,
+            resid_pdrop=0, embd_pdrop=0, attn_pdrop=0, bos_token_id=0, eos_token_id=1,
+            attn_implementation="eager",
+        )
+    ),
+    # Four query heads over two of keys, 64 wide together and not hidden_size; a rotary base that is not the default.
+    "llama": lambda: LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=VOCABULARY, max_position_embeddings=32, hidden_size=32, num_hidden_layers=2,
+            num_attention_heads=4, num_key_value_heads=2, head_dim=16, intermediate_size=48,
+            rope_parameters={"rope_type": "default", "rope_theta": 500.0}, rms_norm_eps=1e-5,
+            bos_token_id=0, eos_token_id=1, attn_implementation="eager",
+        )
+    ),
+}  # fmt: skip
+
+
+def randomize(model):
+    """Larger weights than at the start of training, and norms and biases that matter: a mistake must show."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            noise = torch.randn_like(parameter)
+            if parameter.dim() > 1:
+                parameter.copy_(0.12 * noise)
+            elif name.endswith("bias"):
+                parameter.copy_(0.1 * noise)
+            else:
+                parameter.copy_(1 + 0.1 * noise)
+
+
+def loss_of(logits, targets):
+    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+
+def by_name(model, value):
+    return {name: value(parameter).detach().clone().contiguous() for name, parameter in model.named_parameters()}
+
+
+def record(name, folder):
+    torch.manual_seed(1234)
+    model = MODELS[name]()
+    randomize(model)
+    model.train()
+    model.save_pretrained(folder)
+
+    stream = torch.randint(0, VOCABULARY, (STEPS, BATCH, LENGTH + 1))
+    tokens, targets = stream[..., :-1], stream[..., 1:]
+
+    logits = model(tokens[0]).logits
+    loss = loss_of(logits, targets[0])
+    loss.backward()
+    save_file(by_name(model, lambda p: p.grad), folder / "gradients.safetensors")
+
+    matrices = [p for p in model.parameters() if p.dim() >= 2]
+    vectors = [p for p in model.parameters() if p.dim() < 2]
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.95), eps=1e-8)
+    losses, norms = [], []
+    for step in range(STEPS):
+        optimizer.zero_grad()
+        step_loss = loss_of(model(tokens[step]).logits, targets[step])
+        step_loss.backward()
+        norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0).item())
+        losses.append(step_loss.item())
+        optimizer.step()
+    save_file(by_name(model, lambda p: p), folder / "final.safetensors")
+    save_file(
+        {
+            "tokens": tokens.to(torch.int32).contiguous(),
+            "targets": targets.to(torch.int32).contiguous(),
+            "logits": logits.detach().contiguous(),
+            "loss": loss.detach(),
+            "losses": torch.tensor(losses),
+            "grad_norms": torch.tensor(norms),
+        },
+        folder / "record.safetensors",
+    )
+    print(name, f"{sum(p.numel() for p in model.parameters())} parameters")
+    print("  losses", " ".join(f"{value:.4f}" for value in losses))
+    print("  norms ", " ".join(f"{value:.3f}" for value in norms))
+
+
+def main():
+    default = pathlib.Path(__file__).resolve().parent.parent / "test" / "fixtures" / "torch"
+    root = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else default
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    for name in MODELS:
+        (root / name).mkdir(parents=True, exist_ok=True)
+        record(name, root / name)
+    total = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+    print(f"{root}: {total} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,257 @@
+/** Reads Hugging Face model folders: GPT-2 and Llama, one file or shards, f32, bf16 or f16. */
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { AthanorError, fileError } from '../native/errors.ts';
+import type { JsonObject, JsonValue } from '../native/json.ts';
+import { configFromJson, type ModelDescription } from '../nn/config-json.ts';
+import { bareName, isIgnorable, type LayoutEntry, modelLayout } from './hf-layout.ts';
+import { SafetensorsFile } from './safetensors.ts';
+import { damaged } from './safetensors-header.ts';
+import { f32FromBf16, type ParameterData, type TensorData, transposed } from './tensor-data.ts';
+
+export interface LoadedModel extends ModelDescription {
+  /** By in-memory name, in the order of the forward pass. */
+  parameters: Map<string, ParameterData>;
+  /** generation_config.json, where there is one. */
+  generationConfig: JsonObject | undefined;
+}
+
+/**
+ * An open model folder whose tensors were all found, with the right shapes: each parameter is read when asked for, so
+ * that a model can be moved into the engine without a second copy of it in memory. Close it when done.
+ */
+export class ModelFolder implements Disposable {
+  readonly #files: readonly SafetensorsFile[];
+  readonly #entries: ReadonlyMap<string, LayoutEntry>;
+  readonly #places: ReadonlyMap<string, Place>;
+
+  private constructor(
+    readonly folder: string,
+    readonly description: ModelDescription,
+    readonly generationConfig: JsonObject | undefined,
+    files: readonly SafetensorsFile[],
+  ) {
+    this.#files = files;
+    const { config, head, labels } = description;
+    const entries = modelLayout(config, head, labels);
+    this.#entries = new Map(entries.map((entry) => [entry.name, entry]));
+    this.#places = matchTensors(folder, entries, files, description);
+  }
+
+  /**
+   * Opens a folder's model, or with `weights` another file of it that holds tensors of the same names (gradients).
+   * Throws ERR_FILE_MISSING, ERR_FILE_DAMAGED, ERR_FORMAT (what is not supported, by name) or ERR_CONFIG.
+   */
+  static open(folder: string, weights?: string): ModelFolder {
+    const description = readDescription(folder);
+    const generation = join(folder, 'generation_config.json');
+    const generationConfig = existsSync(generation) ? readJsonObject(generation) : undefined;
+    const files: SafetensorsFile[] = [];
+    try {
+      const paths = weights === undefined ? weightFiles(folder) : [join(folder, weights)];
+      for (const path of paths) files.push(SafetensorsFile.open(path));
+      return new ModelFolder(folder, description, generationConfig, files);
+    } catch (error) {
+      for (const file of files) file.close();
+      throw error;
+    }
+  }
+
+  /** In-memory names in the order of the forward pass, with shapes. */
+  get shapes(): ReadonlyMap<string, readonly number[]> {
+    return new Map([...this.#entries].map(([name, { shape }]) => [name, shape]));
+  }
+
+  /** One parameter by its in-memory name, in the engine's layout. Throws ERR_ARGUMENT for a name it does not have. */
+  read(name: string): ParameterData {
+    const entry = this.#entries.get(name);
+    if (entry === undefined) {
+      throw new AthanorError('ERR_ARGUMENT', `${this.folder} has no parameter ${JSON.stringify(name)}`);
+    }
+    const parts = entry.parts.map((part) => {
+      const { file, name: stored } = this.#places.get(part.name)!;
+      return parameterData(file.read(stored), file.path, stored);
+    });
+    const [first] = parts;
+    if (first === undefined) throw new AthanorError('ERR_INTERNAL', `${name} is stored as nothing`);
+    if (parts.length > 1) return stack(parts, entry.shape);
+    if (!entry.transposed) return { ...first, shape: entry.shape };
+    const [rows = 0, columns = 0] = first.shape;
+    return first.dtype === 'f32'
+      ? { dtype: 'f32', shape: entry.shape, data: transposed(first.data, rows, columns) }
+      : { dtype: 'bf16', shape: entry.shape, data: transposed(first.data, rows, columns) };
+  }
+
+  close(): void {
+    for (const file of this.#files) file.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** The whole model in memory. Takes and throws what ModelFolder.open does. */
+export function loadModel(folder: string, weights?: string): LoadedModel {
+  const model = ModelFolder.open(folder, weights);
+  try {
+    const parameters = new Map<string, ParameterData>();
+    for (const name of model.shapes.keys()) parameters.set(name, model.read(name));
+    return { ...model.description, parameters, generationConfig: model.generationConfig };
+  } finally {
+    model.close();
+  }
+}
+
+/** The config.json of a model folder alone. */
+export function readDescription(folder: string): ModelDescription {
+  requireFolder(folder);
+  const path = join(folder, 'config.json');
+  return configFromJson(readJsonObject(path), path);
+}
+
+function requireFolder(folder: string): void {
+  let isFolder = false;
+  try {
+    isFolder = statSync(folder).isDirectory();
+  } catch (error) {
+    throw fileError(error, folder);
+  }
+  if (!isFolder) {
+    throw new AthanorError('ERR_ARGUMENT', `${folder} is a file`, 'name the model folder that it is in');
+  }
+}
+
+function readJsonObject(path: string): JsonObject {
+  let value: JsonValue;
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
+  } catch (error) {
+    if (error instanceof TypeError) throw damaged(path, 'it is not UTF-8');
+    throw fileError(error, path);
+  }
+  try {
+    value = JSON.parse(text) as JsonValue;
+  } catch (error) {
+    throw damaged(path, `it is not JSON: ${(error as Error).message}`);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw damaged(path, 'it is not a JSON object');
+  }
+  return value;
+}
+
+/** model.safetensors, or the shards that model.safetensors.index.json lists, as transformers prefers them. */
+function weightFiles(folder: string): string[] {
+  const single = join(folder, 'model.safetensors');
+  if (existsSync(single)) return [single];
+  const indexPath = join(folder, 'model.safetensors.index.json');
+  if (existsSync(indexPath)) {
+    const map = readJsonObject(indexPath).weight_map;
+    if (typeof map !== 'object' || map === null || Array.isArray(map)) {
+      throw damaged(indexPath, 'it has no weight_map');
+    }
+    const names = [...new Set(Object.values(map))];
+    return names.map((name) => {
+      if (typeof name !== 'string' || name !== basename(name) || !name.endsWith('.safetensors')) {
+        throw damaged(indexPath, `${JSON.stringify(name)} is not the name of a safetensors file beside it`);
+      }
+      return join(folder, name);
+    });
+  }
+  if (existsSync(join(folder, 'pytorch_model.bin'))) {
+    throw new AthanorError(
+      'ERR_FORMAT',
+      `${folder} holds pytorch_model.bin, a pickle, which can run code when it is read`,
+      'load it with transformers and write it with save_pretrained(folder, safe_serialization=True)',
+    );
+  }
+  throw new AthanorError(
+    'ERR_FILE_MISSING',
+    `${folder} has no model.safetensors`,
+    'name a folder with a whole model',
+  );
+}
+
+/** Where a tensor of the layout really is. */
+interface Place {
+  file: SafetensorsFile;
+  name: string;
+}
+
+/** Finds every tensor of the layout, and reports all that is missing, mis-shaped or unknown in one error. */
+function matchTensors(
+  folder: string,
+  entries: readonly LayoutEntry[],
+  files: readonly SafetensorsFile[],
+  { config }: ModelDescription,
+): Map<string, Place> {
+  const found = new Map<string, Place>();
+  const problems: string[] = [];
+  for (const file of files) {
+    for (const name of file.tensors.keys()) {
+      const bare = bareName(name);
+      const other = found.get(bare);
+      if (other) problems.push(`${name} is there twice (as ${other.name} in ${basename(other.file.path)})`);
+      found.set(bare, { file, name });
+    }
+  }
+  const places = new Map<string, Place>();
+  for (const part of entries.flatMap((entry) => entry.parts)) {
+    const place = found.get(bareName(part.name));
+    if (place === undefined) {
+      problems.push(`${part.name} is missing`);
+      continue;
+    }
+    const { shape } = place.file.tensors.get(place.name)!;
+    if (shape.join() !== part.shape.join()) {
+      problems.push(
+        `${place.name} is [${shape.join(', ')}] but config.json needs [${part.shape.join(', ')}]`,
+      );
+    }
+    places.set(part.name, place);
+    found.delete(bareName(part.name));
+  }
+  for (const { name } of found.values()) {
+    if (!isIgnorable(name, config)) problems.push(`${name} is not part of the model`);
+  }
+  if (problems.length > 0) {
+    const shown = problems.slice(0, 20);
+    if (problems.length > 20) shown.push(`and ${problems.length - 20} more`);
+    throw new AthanorError(
+      'ERR_FORMAT',
+      `the weights in ${folder} do not fit its config.json: ${shown.join('; ')}`,
+      'the files are of different models, or some are missing; fetch or write the folder again',
+    );
+  }
+  return places;
+}
+
+function parameterData(tensor: TensorData, path: string, name: string): ParameterData {
+  if (tensor.dtype === 'f32' || tensor.dtype === 'bf16') return tensor;
+  throw new AthanorError(
+    'ERR_FORMAT',
+    `${path}: ${name} is ${tensor.dtype}, but weights are f32, f16 or bf16`,
+    'quantized models are not supported',
+  );
+}
+
+function stack(parts: readonly ParameterData[], shape: readonly number[]): ParameterData {
+  const length = parts.reduce((sum, part) => sum + part.data.length, 0);
+  let at = 0;
+  if (parts.every((part) => part.dtype === 'bf16')) {
+    const data = new Uint16Array(length);
+    for (const part of parts) {
+      data.set(part.data, at);
+      at += part.data.length;
+    }
+    return { dtype: 'bf16', shape, data };
+  }
+  const data = new Float32Array(length);
+  for (const part of parts) {
+    data.set(part.dtype === 'f32' ? part.data : f32FromBf16(part.data), at);
+    at += part.data.length;
+  }
+  return { dtype: 'f32', shape, data };
+}

@@ -1,0 +1,172 @@
+/**
+ * The header of a safetensors file: 8 bytes of its length (little-endian), then JSON that gives each tensor's dtype,
+ * shape and byte range in what follows. Nothing in it is believed: ranges must tile the data exactly.
+ */
+import { AthanorError } from '../native/errors.ts';
+import { type DataType, elementCount } from './tensor-data.ts';
+
+/** The dtypes of the format in bytes; those that Athanor reads are in `readable`. */
+const sizes: Record<string, number> = {
+  BOOL: 1,
+  U8: 1,
+  I8: 1,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+  I16: 2,
+  U16: 2,
+  F16: 2,
+  BF16: 2,
+  I32: 4,
+  U32: 4,
+  F32: 4,
+  I64: 8,
+  U64: 8,
+  F64: 8,
+};
+
+export const fileType: Record<DataType, string> = {
+  f32: 'F32',
+  bf16: 'BF16',
+  i32: 'I32',
+  i64: 'I64',
+  u8: 'U8',
+  u16: 'U16',
+};
+
+/** As long as the reference implementation allows. */
+export const maxHeaderBytes = 100_000_000;
+
+export interface TensorInfo {
+  /** As the file spells it: F32, BF16, … */
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /** Byte range in the data, which begins after the header. */
+  readonly begin: number;
+  readonly end: number;
+}
+
+export interface Header {
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+export function damaged(path: string, problem: string): AthanorError {
+  const remedy = 'the file is damaged; fetch or write it again';
+  return new AthanorError('ERR_FILE_DAMAGED', `${path}: ${problem}`, remedy);
+}
+
+/** Parses the JSON of a header and checks it against the `dataBytes` that follow. Throws ERR_FILE_DAMAGED. */
+export function parseHeader(bytes: Uint8Array, dataBytes: number, path: string): Header {
+  let text: string;
+  let parsed: unknown;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    parsed = JSON.parse(text);
+  } catch {
+    throw damaged(path, 'its header is not JSON in UTF-8');
+  }
+  if (!isObject(parsed)) throw damaged(path, 'its header is not a JSON object');
+  const repeated = repeatedKey(text);
+  if (repeated !== undefined)
+    throw damaged(path, `the tensor ${quote(repeated)} is in its header more than once`);
+  const { __metadata__: metadata = {}, ...entries } = parsed;
+  if (!isObject(metadata) || Object.values(metadata).some((value) => typeof value !== 'string')) {
+    throw damaged(path, '__metadata__ is not an object of strings');
+  }
+  const tensors = new Map<string, TensorInfo>();
+  for (const [name, entry] of Object.entries(entries)) tensors.set(name, parseTensor(name, entry, path));
+  checkRanges(tensors, dataBytes, path);
+  return { tensors, metadata: metadata as Record<string, string> };
+}
+
+function parseTensor(name: string, entry: unknown, path: string): TensorInfo {
+  const fail = (problem: string) => damaged(path, `the tensor ${quote(name)} ${problem}`);
+  if (!isObject(entry)) throw fail('is not described by an object');
+  const { dtype, shape, data_offsets: range } = entry;
+  if (typeof dtype !== 'string' || !Object.hasOwn(sizes, dtype))
+    throw fail(`has the unknown dtype ${quote(dtype)}`);
+  if (!isSizes(shape)) throw fail(`has the shape ${quote(shape)}`);
+  if (!isSizes(range) || range.length !== 2) throw fail(`has the offsets ${quote(range)}`);
+  const [begin, end] = range as [number, number];
+  const needed = elementCount(shape) * sizes[dtype]!;
+  if (end - begin !== needed) {
+    throw fail(`of ${dtype} [${shape.join(', ')}] needs ${needed} bytes but its offsets hold ${end - begin}`);
+  }
+  return { dtype, shape, begin, end };
+}
+
+/** Ranges must follow each other without a gap from 0 to the end of the file. */
+function checkRanges(tensors: Map<string, TensorInfo>, dataBytes: number, path: string): void {
+  const byPlace = [...tensors].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end);
+  let end = 0;
+  let before = '';
+  for (const [name, tensor] of byPlace) {
+    if (tensor.begin < end) throw damaged(path, `the tensors ${quote(before)} and ${quote(name)} overlap`);
+    if (tensor.begin > end) {
+      throw damaged(path, `${tensor.begin - end} bytes before the tensor ${quote(name)} belong to no tensor`);
+    }
+    end = tensor.end;
+    before = name;
+  }
+  if (end > dataBytes) {
+    throw damaged(path, `it is cut short: the header promises ${end} bytes of data but ${dataBytes} follow`);
+  }
+  if (end < dataBytes) throw damaged(path, `${dataBytes - end} bytes after the last tensor belong to none`);
+}
+
+/** A key that the outer object of valid JSON has twice; JSON.parse would silently keep the last. */
+function repeatedKey(json: string): string | undefined {
+  const seen = new Set<string>();
+  let depth = 0;
+  for (let at = 0; at < json.length; at++) {
+    const letter = json[at];
+    if (letter === '{' || letter === '[') depth++;
+    else if (letter === '}' || letter === ']') depth--;
+    else if (letter === '"') {
+      const begin = at++;
+      while (json[at] !== '"') at += json[at] === '\\' ? 2 : 1;
+      if (depth !== 1 || !/^\s*:/.test(json.slice(at + 1, at + 9))) continue;
+      const key = JSON.parse(json.slice(begin, at + 1)) as string;
+      if (seen.has(key)) return key;
+      seen.add(key);
+    }
+  }
+  return undefined;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isSizes(value: unknown): value is number[] {
+  return (
+    Array.isArray(value) &&
+    value.length <= 32 &&
+    value.every((size) => Number.isSafeInteger(size) && size >= 0)
+  );
+}
+
+function quote(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'missing';
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+}
+
+/** The bytes that open a file with these tensors: length and JSON, padded so that the data begins on 8 bytes. */
+export function formatHeader(
+  tensors: Iterable<readonly [string, { dtype: DataType; shape: readonly number[]; bytes: number }]>,
+  metadata: Readonly<Record<string, string>>,
+): Buffer {
+  const parts = [`"__metadata__":${JSON.stringify(metadata)}`];
+  let at = 0;
+  for (const [name, { dtype, shape, bytes }] of tensors) {
+    const entry = { dtype: fileType[dtype], shape, data_offsets: [at, at + bytes] };
+    parts.push(`${JSON.stringify(name)}:${JSON.stringify(entry)}`);
+    at += bytes;
+  }
+  const json = Buffer.from(`{${parts.join(',')}}`);
+  const padded = Math.ceil(json.length / 8) * 8;
+  const header = Buffer.alloc(8 + padded, ' ');
+  header.writeBigUInt64LE(BigInt(padded));
+  json.copy(header, 8);
+  return header;
+}

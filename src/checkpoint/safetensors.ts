@@ -1,0 +1,182 @@
+/**
+ * Safetensors files, written tensor by tensor and read one tensor at a time, so that neither side holds a second copy of
+ * a model. Values are little-endian, as is every machine the engine is built for.
+ */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { AthanorError, fileError } from '../native/errors.ts';
+import { HashedFile, type WrittenFile } from './durable.ts';
+import {
+  damaged,
+  fileType,
+  formatHeader,
+  type Header,
+  maxHeaderBytes,
+  parseHeader,
+  type TensorInfo,
+} from './safetensors-header.ts';
+import {
+  bytesPerElement,
+  elementCount,
+  f32FromF16,
+  sourceData,
+  type TensorData,
+  type TensorSource,
+} from './tensor-data.ts';
+
+/** A system call reads at most 2 GiB. */
+const maxRead = 1 << 30;
+
+/** An open safetensors file. Close it when done. */
+export class SafetensorsFile implements Disposable {
+  readonly #file: number;
+  readonly #dataAt: number;
+  readonly #header: Header;
+  #closed = false;
+
+  private constructor(
+    readonly path: string,
+    file: number,
+    header: Header,
+    dataAt: number,
+  ) {
+    this.#file = file;
+    this.#header = header;
+    this.#dataAt = dataAt;
+  }
+
+  /** Opens a file and checks its whole structure. Throws ERR_FILE_MISSING, ERR_FILE_DAMAGED or ERR_IO. */
+  static open(path: string): SafetensorsFile {
+    let file: number | undefined;
+    try {
+      file = openSync(path, 'r');
+      const { size } = fstatSync(file);
+      if (size < 8) throw damaged(path, `it has ${size} bytes, too few for a safetensors file`);
+      const headerBytes = Number(readBytes(file, 0, 8, path).readBigUInt64LE());
+      if (headerBytes > Math.min(size - 8, maxHeaderBytes)) {
+        throw damaged(path, `its header claims ${headerBytes} bytes, but the file has ${size}`);
+      }
+      const header = parseHeader(readBytes(file, 8, headerBytes, path), size - 8 - headerBytes, path);
+      return new SafetensorsFile(path, file, header, 8 + headerBytes);
+    } catch (error) {
+      if (file !== undefined) closeSync(file);
+      throw fileError(error, path);
+    }
+  }
+
+  /** What the file holds, by name, in the order of its header. */
+  get tensors(): ReadonlyMap<string, TensorInfo> {
+    return this.#header.tensors;
+  }
+
+  /** The strings under __metadata__. */
+  get metadata(): Readonly<Record<string, string>> {
+    return this.#header.metadata;
+  }
+
+  /**
+   * Reads one tensor into fresh memory: F32, BF16, I32, I64, U8 and U16 as they are, F16 converted to f32.
+   * Throws ERR_FORMAT for other dtypes and ERR_ARGUMENT for an unknown name.
+   */
+  read(name: string): TensorData {
+    const info = this.tensors.get(name);
+    if (info === undefined) {
+      throw new AthanorError('ERR_ARGUMENT', `${this.path} has no tensor ${JSON.stringify(name)}`);
+    }
+    if (this.#closed) throw new AthanorError('ERR_STATE', `${this.path} is closed`);
+    const { dtype, shape } = info;
+    if (dtype !== 'F16' && !Object.values(fileType).includes(dtype)) {
+      throw new AthanorError(
+        'ERR_FORMAT',
+        `${this.path}: ${JSON.stringify(name)} is ${dtype}, which is not supported`,
+        'convert it to float32 or bfloat16',
+      );
+    }
+    const { buffer } = readBytes(this.#file, this.#dataAt + info.begin, info.end - info.begin, this.path);
+    switch (dtype) {
+      case 'F32':
+        return { dtype: 'f32', shape, data: new Float32Array(buffer) };
+      case 'F16':
+        return { dtype: 'f32', shape, data: f32FromF16(new Uint16Array(buffer)) };
+      case 'BF16':
+        return { dtype: 'bf16', shape, data: new Uint16Array(buffer) };
+      case 'U16':
+        return { dtype: 'u16', shape, data: new Uint16Array(buffer) };
+      case 'I32':
+        return { dtype: 'i32', shape, data: new Int32Array(buffer) };
+      case 'I64':
+        return { dtype: 'i64', shape, data: new BigInt64Array(buffer) };
+      default:
+        return { dtype: 'u8', shape, data: new Uint8Array(buffer) };
+    }
+  }
+
+  close(): void {
+    if (!this.#closed) closeSync(this.#file);
+    this.#closed = true;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** Fills memory of exactly `length` bytes from a file. */
+function readBytes(file: number, position: number, length: number, path: string): Buffer<ArrayBuffer> {
+  let buffer: Buffer<ArrayBuffer>;
+  try {
+    // Not from Node's pool: the whole of its memory becomes the tensor.
+    buffer = Buffer.from(new ArrayBuffer(length));
+  } catch {
+    throw new AthanorError(
+      'ERR_OUT_OF_MEMORY',
+      `no memory for ${length} bytes of ${path}`,
+      'use a smaller model or free some memory',
+    );
+  }
+  try {
+    for (let at = 0; at < length; ) {
+      const read = readSync(file, buffer, at, Math.min(length - at, maxRead), position + at);
+      if (read === 0) throw damaged(path, `it ended at byte ${position + at} while being read`);
+      at += read;
+    }
+  } catch (error) {
+    throw fileError(error, path);
+  }
+  return buffer;
+}
+
+/**
+ * Writes a safetensors file, fsynced, replacing an old one in place: give a temporary name and rename. Data given as
+ * functions is asked for in order and one at a time. A partial file is removed on failure.
+ * Throws ERR_ARGUMENT for a repeated name or data that does not fit its shape, ERR_DISK_FULL, ERR_IO.
+ */
+export async function writeSafetensors(
+  path: string,
+  tensors: Iterable<readonly [string, TensorSource]>,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<WrittenFile> {
+  const entries = [...tensors].map(([name, source]) => {
+    const bytes = elementCount(source.shape) * bytesPerElement[source.dtype];
+    return [name, { source, dtype: source.dtype, shape: source.shape, bytes }] as const;
+  });
+  const names = new Set<string>();
+  for (const [name] of entries) {
+    if (names.has(name) || name === '__metadata__') {
+      throw new AthanorError('ERR_ARGUMENT', `cannot write ${path}: two tensors are named ${name}`);
+    }
+    names.add(name);
+  }
+  return HashedFile.write(path, async (file) => {
+    await file.append(formatHeader(entries, metadata));
+    for (const [name, { source, bytes }] of entries) {
+      const data = sourceData(source);
+      if (data.byteLength !== bytes) {
+        throw new AthanorError(
+          'ERR_ARGUMENT',
+          `cannot write ${path}: ${name} is ${source.dtype} [${source.shape.join(', ')}], ${bytes} bytes, but its data has ${data.byteLength}`,
+        );
+      }
+      await file.append(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    }
+  });
+}

@@ -1,0 +1,210 @@
+/**
+ * Writes Hugging Face model folders. The set of files changes in an order that never shows a reader a mix: see
+ * `publish`.
+ */
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { AthanorError, fileError } from '../native/errors.ts';
+import type { JsonObject } from '../native/json.ts';
+import type { HeadKind, ModelConfig } from '../nn/config.ts';
+import { configToJson } from '../nn/config-json.ts';
+import {
+  copyDurably,
+  hashFile,
+  removeStaleFiles,
+  syncPath,
+  temporarySuffix,
+  type WrittenFile,
+  writeText,
+} from './durable.ts';
+import { type LayoutEntry, modelLayout } from './hf-layout.ts';
+import { writeSafetensors } from './safetensors.ts';
+import {
+  bf16FromF32,
+  elementCount,
+  f32FromBf16,
+  sourceData,
+  type TensorSource,
+  transposed,
+} from './tensor-data.ts';
+
+export interface SaveModelOptions {
+  config: ModelConfig;
+  /** By in-memory name: a Map of TensorData, or sources that fetch one at a time. All f32 or bf16. */
+  parameters: Iterable<readonly [string, TensorSource]>;
+  head?: HeadKind;
+  /** Outputs of a score head. */
+  labels?: number;
+  /** What the weights are stored as; f32 (the masters) unless said otherwise. */
+  dtype?: 'f32' | 'bf16';
+  /** A folder whose tokenizer files are copied, or those files. */
+  tokenizer?: string | readonly string[];
+  generationConfig?: JsonObject;
+  /** Goes into config.json; transformers needs it to score batches of unequal length. */
+  padTokenId?: number;
+}
+
+export const weightsName = 'model.safetensors';
+
+/** The files of a tokenizer that belong to a model folder. */
+export const tokenizerFileNames: readonly string[] = [
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'added_tokens.json',
+  'vocab.json',
+  'merges.txt',
+  'chat_template.jinja',
+];
+
+/**
+ * Writes config.json, model.safetensors, and what else is given, into `folder` (made if need be). Every file is whole
+ * and durable when its name appears. Returns what was written. Throws ERR_MISMATCH when the parameters are not those of
+ * the configuration, ERR_DISK_FULL, ERR_IO.
+ */
+export async function saveModel(folder: string, options: SaveModelOptions): Promise<WrittenFile[]> {
+  const { config, head = 'language-model', labels = 1, dtype = 'f32', padTokenId } = options;
+  const parameters = new Map(options.parameters);
+  const layout = modelLayout(config, head, labels);
+  checkParameters(layout, parameters);
+  const json = configToJson(config, { head, labels, dtype, ...(padTokenId !== undefined && { padTokenId }) });
+  return publish(folder, async (temporary) => {
+    const written = [await writeText(temporary('config.json'), formatJson(json))];
+    if (options.generationConfig !== undefined) {
+      const text = formatJson(options.generationConfig);
+      written.push(await writeText(temporary('generation_config.json'), text));
+    }
+    for (const path of tokenizerFiles(options.tokenizer)) {
+      const name = basename(path);
+      if (resolve(path) !== resolve(folder, name)) written.push(await copyDurably(path, temporary(name)));
+    }
+    const tensors = storedTensors(layout, parameters, dtype);
+    // transformers refuses a file that does not say which framework wrote it.
+    written.push(await writeSafetensors(temporary(weightsName), tensors, { format: 'pt' }));
+    return written;
+  });
+}
+
+/** Copies a model folder's files (not its training state) into another folder, as saveModel would write them. */
+export async function copyModel(from: string, to: string): Promise<WrittenFile[]> {
+  const names = ['config.json', 'generation_config.json', ...tokenizerFileNames, weightsName];
+  return publish(to, async (temporary) => {
+    const written: WrittenFile[] = [];
+    for (const name of names) {
+      if (existsSync(join(from, name))) written.push(await copyDurably(join(from, name), temporary(name)));
+    }
+    return written;
+  });
+}
+
+/**
+ * Lets `write` make files under temporary names and then puts them into place. Weights go last; and where any other file
+ * differs from the one in place, the old weights are removed first. So a reader finds the old set, or a folder without
+ * weights, or the new set, and never new weights beside an old configuration or the reverse.
+ */
+async function publish(
+  folder: string,
+  write: (temporary: (name: string) => string) => Promise<WrittenFile[]>,
+): Promise<WrittenFile[]> {
+  const temporary = (name: string) => join(folder, `${name}${temporarySuffix()}`);
+  const named: string[] = [];
+  try {
+    mkdirSync(folder, { recursive: true });
+    const written = await write((name) => {
+      removeStaleFiles(folder, name);
+      named.push(name);
+      return temporary(name);
+    });
+    const files = written.map((file) => ({ ...file, name: file.name.slice(0, -temporarySuffix().length) }));
+    const isNew = ({ name, sha256 }: WrittenFile) =>
+      !existsSync(join(folder, name)) || hashFile(join(folder, name)).sha256 !== sha256;
+    const changed = files.filter((file) => file.name !== weightsName && isNew(file));
+    if (changed.length > 0) {
+      rmSync(join(folder, weightsName), { force: true });
+      syncPath(folder);
+      for (const { name } of changed) renameSync(temporary(name), join(folder, name));
+      syncPath(folder);
+    }
+    if (named.includes(weightsName)) renameSync(temporary(weightsName), join(folder, weightsName));
+    syncPath(folder);
+    return files;
+  } catch (error) {
+    throw fileError(error, folder, 'write');
+  } finally {
+    for (const name of named) rmSync(temporary(name), { force: true });
+  }
+}
+
+function formatJson(value: JsonObject): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
+}
+
+function tokenizerFiles(tokenizer: string | readonly string[] | undefined): readonly string[] {
+  if (typeof tokenizer !== 'string') return tokenizer ?? [];
+  let present: string[];
+  try {
+    present = readdirSync(tokenizer);
+  } catch (error) {
+    throw fileError(error, tokenizer);
+  }
+  return tokenizerFileNames.filter((name) => present.includes(name)).map((name) => join(tokenizer, name));
+}
+
+function checkParameters(
+  layout: readonly LayoutEntry[],
+  parameters: ReadonlyMap<string, TensorSource>,
+): void {
+  const problems: string[] = [];
+  const expected = new Set(layout.map(({ name }) => name));
+  for (const { name, shape } of layout) {
+    const parameter = parameters.get(name);
+    if (parameter === undefined) problems.push(`${name} is missing`);
+    else if (parameter.shape.join() !== shape.join()) {
+      problems.push(`${name} is [${parameter.shape.join(', ')}], not [${shape.join(', ')}]`);
+    } else if (parameter.dtype !== 'f32' && parameter.dtype !== 'bf16') {
+      problems.push(`${name} is ${parameter.dtype}, not f32 or bf16`);
+    }
+  }
+  for (const name of parameters.keys()) {
+    if (!expected.has(name)) problems.push(`${name} is not part of the model`);
+  }
+  if (problems.length > 0) {
+    throw new AthanorError(
+      'ERR_MISMATCH',
+      `the parameters are not those of the configuration: ${problems.join('; ')}`,
+    );
+  }
+}
+
+/** The tensors of the file, each converted when its turn comes. */
+function storedTensors(
+  layout: readonly LayoutEntry[],
+  parameters: ReadonlyMap<string, TensorSource>,
+  dtype: 'f32' | 'bf16',
+): [string, TensorSource][] {
+  // Parts of one parameter follow each other, so fetching it once for all of them takes one place.
+  let held: { name: string; data: Float32Array | Uint16Array } | undefined;
+  const fetch = (name: string) => {
+    if (held?.name !== name) held = { name, data: convert(parameters.get(name)!, dtype) };
+    return held.data;
+  };
+  return layout.flatMap(({ name, shape, parts, transposed: isTransposed }) => {
+    let at = 0;
+    return parts.map((part): [string, TensorSource] => {
+      const begin = at;
+      at += elementCount(part.shape);
+      const end = at;
+      const data = () =>
+        isTransposed
+          ? transposed(fetch(name), shape[0] ?? 0, shape[1] ?? 0)
+          : fetch(name).subarray(begin, end);
+      return [part.name, { dtype, shape: part.shape, data }];
+    });
+  });
+}
+
+function convert(source: TensorSource, dtype: 'f32' | 'bf16'): Float32Array | Uint16Array {
+  const data = sourceData(source);
+  if (dtype === 'bf16') return data instanceof Float32Array ? bf16FromF32(data) : (data as Uint16Array);
+  return data instanceof Float32Array ? data : f32FromBf16(data as Uint16Array);
+}

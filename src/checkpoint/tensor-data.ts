@@ -1,0 +1,93 @@
+/** Tensors in JavaScript memory, on their way between files and the engine. */
+
+/** A parameter: f32, or the bits of bf16. */
+export type ParameterData =
+  | { dtype: 'f32'; shape: readonly number[]; data: Float32Array }
+  | { dtype: 'bf16'; shape: readonly number[]; data: Uint16Array };
+
+export type TensorData =
+  | ParameterData
+  | { dtype: 'u16'; shape: readonly number[]; data: Uint16Array }
+  | { dtype: 'i32'; shape: readonly number[]; data: Int32Array }
+  | { dtype: 'i64'; shape: readonly number[]; data: BigInt64Array }
+  | { dtype: 'u8'; shape: readonly number[]; data: Uint8Array };
+
+export type DataType = TensorData['dtype'];
+
+/**
+ * A tensor to be written. With `data` as a function only one tensor has to be in memory at a time; the function may
+ * return the same buffer each time, filled anew: what it returned is on its way to disk before the next call.
+ */
+export interface TensorSource {
+  dtype: DataType;
+  shape: readonly number[];
+  data: TensorData['data'] | (() => TensorData['data']);
+}
+
+export const bytesPerElement: Record<DataType, number> = { f32: 4, bf16: 2, u16: 2, i32: 4, i64: 8, u8: 1 };
+
+/** Number of elements; 1 for a scalar's empty shape. */
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+export function sourceData(source: TensorSource): TensorData['data'] {
+  return typeof source.data === 'function' ? source.data() : source.data;
+}
+
+/** f32 rounded to bf16, to nearest, ties to even; a NaN stays one. */
+export function bf16FromF32(values: Float32Array): Uint16Array {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const result = new Uint16Array(values.length);
+  for (let i = 0; i < bits.length; i++) {
+    const word = bits[i]!;
+    result[i] =
+      (word & 0x7fffffff) > 0x7f800000 ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+  }
+  return result;
+}
+
+/** bf16 as f32, exactly. */
+export function f32FromBf16(values: Uint16Array): Float32Array {
+  const bits = new Uint32Array(values.length);
+  for (let i = 0; i < values.length; i++) bits[i] = values[i]! << 16;
+  return new Float32Array(bits.buffer);
+}
+
+/** IEEE half precision as f32, exactly. */
+export function f32FromF16(values: Uint16Array): Float32Array {
+  const result = new Float32Array(values.length);
+  for (let i = 0; i < values.length; i++) {
+    const half = values[i]!;
+    const exponent = (half >>> 10) & 31;
+    const fraction = half & 1023;
+    let magnitude: number;
+    if (exponent === 31) magnitude = fraction === 0 ? Number.POSITIVE_INFINITY : Number.NaN;
+    else if (exponent === 0) magnitude = fraction * 2 ** -24;
+    else magnitude = (1 + fraction / 1024) * 2 ** (exponent - 15);
+    result[i] = half & 0x8000 ? -magnitude : magnitude;
+  }
+  return result;
+}
+
+/** [rows, columns] row by row -> [columns, rows]. Square tiles keep both sides in cache. */
+export function transposed<T extends Float32Array | Uint16Array>(
+  values: T,
+  rows: number,
+  columns: number,
+): T {
+  const result = (
+    values instanceof Float32Array ? new Float32Array(values.length) : new Uint16Array(values.length)
+  ) as T;
+  const tile = 32;
+  for (let top = 0; top < rows; top += tile) {
+    const bottom = Math.min(top + tile, rows);
+    for (let left = 0; left < columns; left += tile) {
+      const right = Math.min(left + tile, columns);
+      for (let i = top; i < bottom; i++) {
+        for (let j = left; j < right; j++) result[j * rows + i] = values[i * columns + j]!;
+      }
+    }
+  }
+  return result;
+}

@@ -1,0 +1,90 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { JsonObject, JsonValue } from '../../src/native/json.ts';
+import { packageRoot } from '../../src/native/package-root.ts';
+import { configFromJson, configToJson } from '../../src/nn/config-json.ts';
+import { presetConfig, presetNames } from '../../src/nn/presets.ts';
+import { expectError } from '../helpers/reference.ts';
+
+function recorded(name: string): JsonObject {
+  const path = join(packageRoot, 'test/fixtures/torch', name, 'config.json');
+  return JSON.parse(readFileSync(path, 'utf8')) as JsonObject;
+}
+
+describe('config.json', () => {
+  it.each(presetNames)('of %s survives a round trip', (name) => {
+    const config = presetConfig(name);
+    const json = JSON.parse(JSON.stringify(configToJson(config))) as JsonObject;
+    expect(configFromJson(json, 'config.json')).toEqual({ config, head: 'language-model', labels: 1 });
+  });
+
+  it('of a score head names its labels', () => {
+    const config = presetConfig('llama-tiny');
+    const json = configToJson(config, { head: 'score', labels: 3, padTokenId: 5 });
+    expect(json).toMatchObject({ architectures: ['LlamaForSequenceClassification'], pad_token_id: 5 });
+    expect(configFromJson(json, 'config.json')).toEqual({ config, head: 'score', labels: 3 });
+  });
+
+  // Every field that transformers writes for this model and that says what it computes is ours, with the same value.
+  it.each(['gpt2', 'llama'])('of %s agrees with what transformers wrote', (name) => {
+    const theirs = recorded(name);
+    const { config } = configFromJson(theirs, name);
+    const ours = configToJson(config);
+    const shared = Object.keys(ours).filter((key) => key in theirs);
+    expect(shared.length).toBeGreaterThan(14);
+    for (const key of shared) expect([key, ours[key]]).toEqual([key, theirs[key]]);
+    expect(ours.torch_dtype).toBe(theirs.dtype);
+  });
+
+  it('reads the rotary base from either place', () => {
+    const json = configToJson(presetConfig('llama-tiny', { ropeTheta: 500_000 }));
+    expect(json.rope_theta).toBe(500_000);
+    expect(configFromJson(recorded('llama'), 'x').config.ropeTheta).toBe(500);
+    const both = { ...json, rope_scaling: { rope_type: 'default' } };
+    expect(configFromJson(both, 'x').config.ropeTheta).toBe(500_000);
+  });
+
+  it('takes the defaults of GPT-2 where an old file is silent', () => {
+    const old = { model_type: 'gpt2', n_ctx: 1024, bos_token_id: 50256, eos_token_id: 50256 };
+    expect(configFromJson(old, 'x').config).toEqual(presetConfig('gpt2'));
+  });
+
+  it('takes the first of several end tokens', () => {
+    const json = { ...configToJson(presetConfig('llama-tiny')), eos_token_id: [7, 9] };
+    expect(configFromJson(json, 'x').config.eosTokenId).toBe(7);
+  });
+
+  const gpt2 = configToJson(presetConfig('tiny'));
+  const llama = configToJson(presetConfig('llama-tiny'));
+  it.each<[JsonValue, RegExp]>([
+    [{ ...gpt2, model_type: 'bert' }, /model_type "bert" is not supported/],
+    [{ ...gpt2, architectures: ['GPT2DoubleHeadsModel'] }, /architecture "GPT2DoubleHeadsModel" is not/],
+    [{ ...llama, architectures: ['GPT2LMHeadModel'] }, /architecture "GPT2LMHeadModel" is not/],
+    [{ ...gpt2, activation_function: 'relu' }, /activation_function "relu" is not supported/],
+    [{ ...gpt2, activation_function: 'gelu' }, /activation_function "gelu" is not supported/],
+    [{ ...gpt2, scale_attn_weights: false }, /scale_attn_weights false/],
+    [{ ...gpt2, scale_attn_by_inverse_layer_idx: true }, /scale_attn_by_inverse_layer_idx true/],
+    [{ ...llama, hidden_act: 'gelu' }, /hidden_act "gelu"/],
+    [{ ...llama, attention_bias: true }, /attention_bias true/],
+    [{ ...llama, mlp_bias: true }, /mlp_bias true/],
+    [{ ...llama, rope_scaling: { type: 'linear', factor: 2 } }, /rope_scaling of type "linear"/],
+    [{ ...llama, rope_parameters: { rope_type: 'llama3' } }, /rope_parameters of rope_type "llama3"/],
+    [{ ...llama, partial_rotary_factor: 0.5 }, /partial_rotary_factor 0.5/],
+    [{ ...llama, quantization_config: { bits: 4 } }, /quantization_config {"bits":4} is not supported/],
+    [{ ...llama, hidden_size: '64' }, /expected hidden_size to be a number but it is "64"/],
+    [{ ...llama, hidden_size: null }, /expected hidden_size to be a number but it is missing/],
+    [{ ...llama, tie_word_embeddings: 1 }, /expected tie_word_embeddings to be true or false/],
+    [{ ...llama, eos_token_id: ['x'] }, /expected eos_token_id to be a token id but it is "x"/],
+    [{ ...llama, rope_scaling: 4 }, /expected rope_scaling to be an object but it is 4/],
+    [[], /expected an object but it is \[\]/],
+  ])('refuses %j', (json, message) => {
+    expectError('ERR_FORMAT', message, () => configFromJson(json, 'config.json'));
+  });
+
+  it('names the file when the shape is impossible', () => {
+    expectError('ERR_CONFIG', /^folder\/config.json: heads/, () =>
+      configFromJson({ ...gpt2, n_head: 5 }, 'folder/config.json'),
+    );
+  });
+});
