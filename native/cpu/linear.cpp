@@ -49,7 +49,10 @@ void pack_panels(uint32_t* out, const Operand& x, DType lane_dtype, int width, i
   }
 }
 
-Operand operand_a(const GemmArgs& g) { return {g.a, g.dtype, !g.a_transposed, g.a_transposed ? g.m : g.k}; }
+Operand operand_a(const GemmArgs& g) {
+  const int64_t dense = g.a_transposed ? g.m : g.k;
+  return {g.a, g.dtype, !g.a_transposed, g.a_stride != 0 ? g.a_stride : dense};
+}
 
 /// A stretch of k: B's panels for it, and whether it is the chain's first and last.
 struct Stretch {
@@ -193,7 +196,7 @@ void with_wide_output(const GemmArgs& g, Body&& body) {
 void gemm_packed(const GemmArgs& args) {
   with_wide_output(args, [](const GemmArgs& g) {
     auto* panels = static_cast<const uint32_t*>(g.b);
-    for (int64_t k0 = 0; k0 < g.k; k0 += stretch_length(g.dtype)) {
+    for (int64_t k0 = 0; k0 == 0 || k0 < g.k; k0 += stretch_length(g.dtype)) {
       const int64_t length = std::min(stretch_length(g.dtype), g.k - k0);
       const int64_t lanes = step_count(length, g.dtype) * kColumns;
       multiply(g, {k0, length, panels, lanes, k0 == 0, k0 + length == g.k});
@@ -207,7 +210,7 @@ void gemm(const GemmArgs& args) {
     const Operand b{g.b, g.dtype, g.b_transposed, g.b_transposed ? g.k : g.n};
     const size_t bytes = packed_bytes(std::min(g.k, stretch_length(g.dtype)), g.n, g.dtype);
     auto* panels = static_cast<uint32_t*>(host_allocate(bytes));
-    for (int64_t k0 = 0; k0 < g.k; k0 += stretch_length(g.dtype)) {
+    for (int64_t k0 = 0; k0 == 0 || k0 < g.k; k0 += stretch_length(g.dtype)) {
       const int64_t length = std::min(stretch_length(g.dtype), g.k - k0);
       pack_stretch(panels, b, g.dtype, g.n, k0, length);
       const int64_t lanes = step_count(length, g.dtype) * kColumns;

@@ -29,12 +29,13 @@ struct GemmArgs {
   int64_t m, n, k;
   DType dtype;
   const void* a;
-  bool a_transposed;
+  bool a_transposed = false;
+  int64_t a_stride = 0;  // elements between A's stored rows; 0: they follow one another
   const void* b;
-  bool b_transposed;
+  bool b_transposed = false;
   void* out;
   DType out_dtype;
-  Epilogue epilogue;
+  Epilogue epilogue = {};
 };
 
 struct LinearKernels {

@@ -78,8 +78,14 @@ std::tuple<Tensor, std::optional<Tensor>> linear_forward(const Tensor& x, const 
   Tensor y({n, out}, x.dtype(), x.device());
   std::optional<Tensor> preactivation;
   if (save_preactivation) preactivation = Tensor({n, out}, x.dtype(), x.device());
-  GemmArgs args{n,    out,     in,        x.dtype(), x.raw(), false, packed_weight(weight, x.dtype(), true),
-                true, y.raw(), x.dtype(), {}};
+  GemmArgs args{.m = n,
+                .n = out,
+                .k = in,
+                .dtype = x.dtype(),
+                .a = x.raw(),
+                .b = packed_weight(weight, x.dtype(), true),
+                .out = y.raw(),
+                .out_dtype = x.dtype()};
   args.epilogue.bias = bias ? bias->data<float>() : nullptr;
   args.epilogue.activation = activation;
   args.epilogue.preactivation = preactivation ? preactivation->raw() : nullptr;
@@ -100,9 +106,14 @@ Tensor linear_backward_input(const Tensor& dy, const Tensor& weight,
     check_shape(kName, "preactivation", *preactivation, {n, in});
   }
   Tensor dx({n, in}, dy.dtype(), dy.device());
-  GemmArgs args{
-      n,     in,       out,        dy.dtype(), dy.raw(), false, packed_weight(weight, dy.dtype(), false),
-      false, dx.raw(), dy.dtype(), {}};
+  GemmArgs args{.m = n,
+                .n = in,
+                .k = out,
+                .dtype = dy.dtype(),
+                .a = dy.raw(),
+                .b = packed_weight(weight, dy.dtype(), false),
+                .out = dx.raw(),
+                .out_dtype = dy.dtype()};
   args.epilogue.gelu_input = preactivation ? preactivation->raw() : nullptr;
   linear_kernels(dy.device()).gemm_packed(args);
   return dx;
@@ -119,8 +130,16 @@ void linear_backward_weight(const Tensor& dy, const Tensor& x, const Tensor& dwe
   const int64_t n = dy.dim(0), out = dy.dim(1), in = x.dim(1);
   check_shape(kName, "x", x, {n, in});
   check_shape(kName, "dweight", dweight, {out, in});
-  GemmArgs args{out, in, n, dy.dtype(), dy.raw(), true, x.raw(), false, dweight.raw(), DType::kF32, {}};
-  args.epilogue.accumulate = true;
+  const GemmArgs args{.m = out,
+                      .n = in,
+                      .k = n,
+                      .dtype = dy.dtype(),
+                      .a = dy.raw(),
+                      .a_transposed = true,
+                      .b = x.raw(),
+                      .out = dweight.raw(),
+                      .out_dtype = DType::kF32,
+                      .epilogue = {.accumulate = true}};
   const LinearKernels& kernels = linear_kernels(dy.device());
   kernels.gemm(args);
   dweight.storage().mark_written();
@@ -146,7 +165,16 @@ Tensor gemm(const Tensor& a, const Tensor& b, bool a_transposed, bool b_transpos
          "expected an f32 or bf16 result but got ", dtype_name(out_dtype));
   Tensor out({m, n}, out_dtype, a.device());
   linear_kernels(a.device())
-      .gemm({m, n, k, a.dtype(), a.raw(), a_transposed, b.raw(), b_transposed, out.raw(), out_dtype, {}});
+      .gemm({.m = m,
+             .n = n,
+             .k = k,
+             .dtype = a.dtype(),
+             .a = a.raw(),
+             .a_transposed = a_transposed,
+             .b = b.raw(),
+             .b_transposed = b_transposed,
+             .out = out.raw(),
+             .out_dtype = out_dtype});
   return out;
 }
 

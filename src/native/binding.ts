@@ -5,10 +5,12 @@
 
 import type { ActivationBinding } from './binding/activation.ts';
 import type { AttentionBinding } from './binding/attention.ts';
+import type { BenchBinding } from './binding/bench.ts';
 import type { BuildInfoBinding } from './binding/build-info.ts';
 import type { ElementwiseBinding } from './binding/elementwise.ts';
 import type { EmbeddingBinding } from './binding/embedding.ts';
 import type { LinearBinding } from './binding/linear.ts';
+import type { LossBinding } from './binding/loss.ts';
 import type { NormBinding } from './binding/norm.ts';
 import type { OptimizerBinding } from './binding/optimizer.ts';
 import type { RandomBinding } from './binding/random.ts';
@@ -57,6 +59,8 @@ export interface Binding
     ElementwiseBinding,
     AttentionBinding,
     LinearBinding,
+    LossBinding,
+    BenchBinding,
     TextBinding,
     ShardBinding,
     NormBinding,

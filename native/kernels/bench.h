@@ -1,0 +1,20 @@
+// What this machine can do at most, measured: the yardsticks that benchmarks print shares of.
+#pragma once
+
+#include <cstdint>
+
+#include "core/dtype.h"
+#include "kernels/family.h"
+
+namespace athanor {
+
+struct BenchKernels {
+  /// Multiply-adds of `dtype` on registers alone, `rounds` rounds on the calling thread. Returns the
+  /// floating-point operations done; `sink` gets a number that depends on all of them.
+  double (*multiply_add)(DType dtype, int64_t rounds, float* sink);
+  /// to[i] = from[i], past the caches where the instruction set can.
+  void (*copy)(float* to, const float* from, int64_t count);
+};
+ATHANOR_KERNEL_FAMILY(BenchKernels, bench_kernels)
+
+}  // namespace athanor

@@ -1,0 +1,203 @@
+#include "ops/loss.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "kernels/linear.h"
+#include "kernels/loss.h"
+#include "ops/check.h"
+#include "ops/linear.h"
+
+namespace athanor::ops {
+namespace {
+
+// f32 logits held at once. A chunk's rows are the depth of its share of dweight's GEMM, which reads and
+// writes all of dweight: at 96 MiB a vocabulary of 50,304 gives 500 rows, so that traffic hides behind the
+// arithmetic.
+constexpr int64_t kLogitBytes = int64_t{96} << 20;
+// Below this, 1 / temperature times a logit could overflow.
+constexpr double kMinTemperature = 1e-6;
+constexpr int32_t kIgnored = -100;
+
+/// A head's product x weight^T, taken a chunk of rows at a time.
+class Head {
+ public:
+  Head(const char* operation, const Tensor& x, const Tensor& weight)
+      : name(operation), x_(x), weight_(weight) {
+    check_float(name, "x", x);
+    check_dtype(name, "weight", weight, DType::kF32);
+    expect(x.rank() == 2 && weight.rank() == 2, ErrorCode::kShape, name, "expected matrices but got x ",
+           x.shape().text(), " and weight ", weight.shape().text());
+    n = x.dim(0);
+    vocab = weight.dim(0);
+    expect(vocab > 0, ErrorCode::kShape, name, "expected weight to have rows but it is ",
+           weight.shape().text());
+    check_shape(name, "weight", weight, {vocab, x.dim(1)});
+  }
+
+  void check_targets(const Tensor& targets) const {
+    check_dtype(name, "targets", targets, DType::kI32);
+    check_shape(name, "targets", targets, {n});
+    const auto* target = targets.data<int32_t>();
+    for (int64_t i = 0; i < n; ++i) {
+      expect(target[i] == kIgnored || (target[i] >= 0 && target[i] < vocab), ErrorCode::kArgument, name,
+             "target ", target[i], " at ", i, " is outside the vocabulary of ", vocab, " (", kIgnored,
+             " is ignored)");
+    }
+  }
+
+  void check_per_token(const char* what, const Tensor& t) const {
+    check_dtype(name, what, t, DType::kF32);
+    check_shape(name, what, t, {n});
+  }
+
+  float inverse_temperature(double temperature) const {
+    expect(std::isfinite(temperature) && temperature >= kMinTemperature, ErrorCode::kArgument, name,
+           "expected temperature to be at least 1e-6 but got ", temperature);
+    return static_cast<float>(1.0 / temperature);
+  }
+
+  /// logits f32 [rows, vocab] of the rows from `first` on.
+  void multiply(int64_t first, int64_t rows, float* logits) const {
+    linear_kernels(x_.device())
+        .gemm_packed({.m = rows,
+                      .n = vocab,
+                      .k = x_.dim(1),
+                      .dtype = x_.dtype(),
+                      .a = x_.slice(first, first + rows).raw(),
+                      .b = packed_weight(weight_, x_.dtype(), true),
+                      .out = logits,
+                      .out_dtype = DType::kF32});
+  }
+
+  /// Calls body(first row, LossRows) chunk by chunk. Chunks are of nearly equal and even size.
+  template <class Body>
+  void for_chunks(const Tensor& targets, Body&& body) const {
+    if (n == 0) return;
+    const int64_t most = std::max<int64_t>(1, kLogitBytes / (vocab * 4));
+    const int64_t chunks = (n + most - 1) / most;
+    const int64_t chunk = std::min(n, ((n + chunks - 1) / chunks + 1) / 2 * 2);
+    const Tensor logits({chunk, vocab}, DType::kF32, x_.device());
+    for (int64_t first = 0; first < n; first += chunk) {
+      const int64_t rows = std::min(chunk, n - first);
+      multiply(first, rows, logits.data<float>());
+      body(first, LossRows{logits.data<float>(), targets.data<int32_t>() + first, rows, vocab, x_.dtype()});
+    }
+  }
+
+  /// From gradients left in place of logits: those rows of dx, and their share of dweight.
+  void backward(int64_t first, const LossRows& gradients, const Tensor& dx, const Tensor* dweight,
+                bool accumulate) const {
+    const LinearKernels& kernels = linear_kernels(x_.device());
+    const int64_t stride = vocab * 4 / static_cast<int64_t>(dtype_size(x_.dtype()));
+    const Tensor dx_rows = dx.slice(first, first + gradients.rows);
+    const Tensor x_rows = x_.slice(first, first + gradients.rows);
+    kernels.gemm_packed({.m = gradients.rows,
+                         .n = x_.dim(1),
+                         .k = vocab,
+                         .dtype = x_.dtype(),
+                         .a = gradients.logits,
+                         .a_stride = stride,
+                         .b = packed_weight(weight_, x_.dtype(), false),
+                         .out = dx_rows.raw(),
+                         .out_dtype = x_.dtype()});
+    if (dweight == nullptr) return;
+    kernels.gemm({.m = vocab,
+                  .n = x_.dim(1),
+                  .k = gradients.rows,
+                  .dtype = x_.dtype(),
+                  .a = gradients.logits,
+                  .a_transposed = true,
+                  .a_stride = stride,
+                  .b = x_rows.raw(),
+                  .out = dweight->raw(),
+                  .out_dtype = DType::kF32,
+                  .epilogue = {.accumulate = accumulate}});
+  }
+
+  const LossKernels& kernels() const { return loss_kernels(x_.device()); }
+
+  const char* name;
+  int64_t n, vocab;
+
+ private:
+  const Tensor& x_;
+  const Tensor& weight_;
+};
+
+}  // namespace
+
+std::tuple<Tensor, double, std::optional<Tensor>, std::optional<Tensor>> linear_cross_entropy(
+    const Tensor& x, const Tensor& weight, const Tensor& targets, const std::optional<Tensor>& token_weights,
+    double scale, bool need_gradient) {
+  const Head head("linear_cross_entropy", x, weight);
+  head.check_targets(targets);
+  if (token_weights) head.check_per_token("token_weights", *token_weights);
+  const auto weight_of = [&](int64_t i) {
+    return token_weights ? static_cast<double>(token_weights->data<float>()[i]) : 1.0;
+  };
+  std::vector<float> row_scale(static_cast<size_t>(head.n));
+  for (int64_t i = 0; i < head.n; ++i) row_scale[i] = static_cast<float>(scale * weight_of(i));
+
+  Tensor losses({head.n}, DType::kF32, x.device());
+  std::optional<Tensor> dx, dweight;
+  if (need_gradient) {
+    dx = Tensor(x.shape(), x.dtype(), x.device());
+    dweight = Tensor(weight.shape(), DType::kF32, weight.device());
+    if (head.n == 0) std::fill_n(dweight->data<float>(), dweight->numel(), 0.0f);
+  }
+  head.for_chunks(targets, [&](int64_t first, const LossRows& rows) {
+    head.kernels().cross_entropy(rows, losses.data<float>() + first,
+                                 need_gradient ? row_scale.data() + first : nullptr);
+    if (need_gradient) head.backward(first, rows, *dx, &*dweight, first > 0);
+  });
+  double total = 0.0;
+  for (int64_t i = 0; i < head.n; ++i) total += weight_of(i) * losses.data<float>()[i];
+  return {losses, scale * total, dx, dweight};
+}
+
+Tensor linear_logits(const Tensor& x, const Tensor& weight) {
+  const Head head("linear_logits", x, weight);
+  Tensor logits({head.n, head.vocab}, DType::kF32, x.device());
+  head.multiply(0, head.n, logits.data<float>());
+  return logits;
+}
+
+std::tuple<Tensor, Tensor> linear_log_prob(const Tensor& x, const Tensor& weight, const Tensor& targets,
+                                           double temperature) {
+  const Head head("linear_log_prob", x, weight);
+  head.check_targets(targets);
+  const float inverse_temperature = head.inverse_temperature(temperature);
+  Tensor log_probs({head.n}, DType::kF32, x.device()), entropies({head.n}, DType::kF32, x.device());
+  head.for_chunks(targets, [&](int64_t first, const LossRows& rows) {
+    head.kernels().log_prob(rows, inverse_temperature, log_probs.data<float>() + first,
+                            entropies.data<float>() + first);
+  });
+  return {log_probs, entropies};
+}
+
+Tensor linear_log_prob_backward(const Tensor& x, const Tensor& weight, const Tensor& targets,
+                                double temperature, const Tensor& dlog_probs,
+                                const std::optional<Tensor>& dentropies,
+                                const std::optional<Tensor>& dweight) {
+  const Head head("linear_log_prob_backward", x, weight);
+  head.check_targets(targets);
+  head.check_per_token("dlog_probs", dlog_probs);
+  if (dentropies) head.check_per_token("dentropies", *dentropies);
+  if (dweight) {
+    check_dtype(head.name, "dweight", *dweight, DType::kF32);
+    check_shape(head.name, "dweight", *dweight, weight.shape());
+  }
+  const float inverse_temperature = head.inverse_temperature(temperature);
+  Tensor dx(x.shape(), x.dtype(), x.device());
+  head.for_chunks(targets, [&](int64_t first, const LossRows& rows) {
+    head.kernels().log_prob_backward(rows, inverse_temperature, dlog_probs.data<float>() + first,
+                                     dentropies ? dentropies->data<float>() + first : nullptr);
+    head.backward(first, rows, dx, dweight ? &*dweight : nullptr, true);
+  });
+  if (dweight) dweight->storage().mark_written();
+  return dx;
+}
+
+}  // namespace athanor::ops
