@@ -36,6 +36,7 @@ struct GemmArgs {
   void* out;
   DType out_dtype;
   Epilogue epilogue = {};
+  float* a_row_sums = nullptr;  // [m], += the sum of each row of A
 };
 
 struct LinearKernels {
@@ -46,8 +47,6 @@ struct LinearKernels {
   void (*pack)(void* panels, const float* b, int64_t k, int64_t n, bool b_transposed, DType dtype);
   /// args.b holds packed panels of args.dtype; b_transposed is ignored.
   void (*gemm_packed)(const GemmArgs& args);
-  /// sums[j] += sum over rows of x [rows, columns], in blocks of 256 rows, the blocks in order.
-  void (*add_column_sums)(float* sums, const void* x, DType dtype, int64_t rows, int64_t columns);
 };
 ATHANOR_KERNEL_FAMILY(LinearKernels, linear_kernels)
 

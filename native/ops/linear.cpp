@@ -130,25 +130,24 @@ void linear_backward_weight(const Tensor& dy, const Tensor& x, const Tensor& dwe
   const int64_t n = dy.dim(0), out = dy.dim(1), in = x.dim(1);
   check_shape(kName, "x", x, {n, in});
   check_shape(kName, "dweight", dweight, {out, in});
-  const GemmArgs args{.m = out,
-                      .n = in,
-                      .k = n,
-                      .dtype = dy.dtype(),
-                      .a = dy.raw(),
-                      .a_transposed = true,
-                      .b = x.raw(),
-                      .out = dweight.raw(),
-                      .out_dtype = DType::kF32,
-                      .epilogue = {.accumulate = true}};
-  const LinearKernels& kernels = linear_kernels(dy.device());
-  kernels.gemm(args);
-  dweight.storage().mark_written();
   if (dbias) {
     check_dtype(kName, "dbias", *dbias, DType::kF32);
     check_shape(kName, "dbias", *dbias, {out});
-    kernels.add_column_sums(dbias->data<float>(), dy.raw(), dy.dtype(), n, out);
-    dbias->storage().mark_written();
   }
+  linear_kernels(dy.device())
+      .gemm({.m = out,
+             .n = in,
+             .k = n,
+             .dtype = dy.dtype(),
+             .a = dy.raw(),
+             .a_transposed = true,
+             .b = x.raw(),
+             .out = dweight.raw(),
+             .out_dtype = DType::kF32,
+             .epilogue = {.accumulate = true},
+             .a_row_sums = dbias ? dbias->data<float>() : nullptr});
+  dweight.storage().mark_written();
+  if (dbias) dbias->storage().mark_written();
 }
 
 Tensor gemm(const Tensor& a, const Tensor& b, bool a_transposed, bool b_transposed, DType out_dtype) {
