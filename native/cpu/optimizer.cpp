@@ -6,9 +6,6 @@
 namespace athanor::cpu::ATHANOR_ISA {
 namespace {
 
-typedef double VecD __attribute__((vector_size(kLanes * 4)));
-typedef float HalfF __attribute__((vector_size(kLanes * 2)));
-
 /// The tensor that holds a chunk, when the chunks of all tensors are numbered one after another and
 /// offsets[i] is the first of tensor i.
 ATHANOR_INLINE int64_t tensor_of_chunk(const int64_t* offsets, int64_t count, int64_t chunk) {
@@ -71,11 +68,8 @@ void adamw_step(const AdamwTensor* tensors, int64_t count, const AdamwSettings& 
 }
 
 ATHANOR_INLINE VecD square_halves(VecF v) {
-  HalfF half[2];
-  std::memcpy(half, &v, sizeof v);
-  const VecD low = __builtin_convertvector(half[0], VecD);
-  const VecD high = __builtin_convertvector(half[1], VecD);
-  return low * low + high * high;
+  const VecDPair d = to_double(v);
+  return d.low * d.low + d.high * d.high;
 }
 
 template <class T>

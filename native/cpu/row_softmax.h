@@ -25,18 +25,27 @@ ATHANOR_INLINE float row_max(const T* row, int64_t n) {
 // Elements of a row summed in f32 lanes before the sum moves to f64, so that 50,000 terms lose no digits.
 constexpr int64_t kSoftmaxBlock = 1024;
 
+/// Sum of exp(row * inverse_temperature - shift); where `terms` is given it receives each of them.
+ATHANOR_INLINE double row_sum_exp(const float* row, int64_t n, float inverse_temperature, float shift,
+                                  float* terms = nullptr) {
+  const VecF scale = set1(inverse_temperature);
+  double total = 0.0;
+  for (int64_t begin = 0; begin < n; begin += kSoftmaxBlock) {
+    const int64_t end = smaller(n, begin + kSoftmaxBlock);
+    total += reduce_add(sum_lanes(begin, end, [&](int64_t i, auto lanes) {
+      const VecF term = exp(load(row + i, lanes, -__builtin_inff()) * scale - set1(shift));
+      if (terms != nullptr) store(terms + i, term, lanes);
+      return term;
+    }));
+  }
+  return total;
+}
+
 /// log(sum(exp(row * inverse_temperature))), not finite where the row holds NaN or +inf or nothing above
 /// -inf. inverse_temperature must be positive and finite.
 ATHANOR_INLINE float row_log_sum_exp(const float* row, int64_t n, float inverse_temperature) {
-  const VecF scale = set1(inverse_temperature);
   const float top = row_max(row, n) * inverse_temperature;
-  double total = 0.0;
-  for (int64_t begin = 0; begin < n; begin += kSoftmaxBlock) {
-    total += reduce_add(sum_lanes(begin, smaller(n, begin + kSoftmaxBlock), [&](int64_t i, auto lanes) {
-      return exp(load(row + i, lanes, -__builtin_inff()) * scale - set1(top));
-    }));
-  }
-  return static_cast<float>(top + __builtin_log(total));
+  return static_cast<float>(top + __builtin_log(row_sum_exp(row, n, inverse_temperature, top)));
 }
 
 /// The log-probability of an element, given the row's log_sum_exp.

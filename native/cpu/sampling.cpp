@@ -1,6 +1,7 @@
 // A filter keeps a prefix of the tokens ordered by (logit descending, token ascending). Instead of sorting a
-// vocabulary, the end of that prefix is found by radix selection on the bits of the logits: linear in any
-// case.
+// vocabulary, the logit that ends the prefix is found by bisection: some twenty vector passes that only count
+// or sum what lies above a threshold. What is kept is then packed together, so that later steps see only
+// that.
 #include "kernels/sampling.h"
 
 #include "core/philox.h"
@@ -9,111 +10,135 @@
 namespace athanor::cpu::ATHANOR_ISA {
 namespace {
 
-constexpr int kDigitBits = 11;  // 3 digits cover 32 bits, and a table of 2,048 doubles stays in L1
-constexpr int64_t kBuckets = int64_t{1} << kDigitBits;
 // Weights are summed in blocks: the block that holds the drawn point is found first, then the token inside
 // it.
 constexpr int64_t kDrawBlock = 256;
 
-/// Scratch of one row. `logits` are penalised; `weights` are exp((logit - max) / temperature), 0 once
-/// filtered out.
-struct Row {
+/// The tokens still in question, ascending, and scratch. weight = exp((logit - largest logit) / temperature).
+struct Candidates {
   float* logits;
   float* weights;
+  int32_t* tokens;
   double* block_sums;
-  double* buckets;
   int64_t n;
+};
+
+/// What lies at or above a threshold.
+struct Above {
+  double measure;
+  int64_t count;
 };
 
 ATHANOR_INLINE int64_t padded(int64_t n) { return ceil_divide(n, 16) * 16; }  // keeps what follows aligned
 
-ATHANOR_INLINE int64_t row_bytes(int64_t n) {
-  return 2 * padded(n) * 4 + padded(ceil_divide(n, kDrawBlock) + kBuckets) * 8;
+ATHANOR_INLINE int64_t scratch_bytes(int64_t n) {
+  return 3 * padded(n) * 4 + padded(ceil_divide(n, kDrawBlock)) * 8;
 }
 
-ATHANOR_INLINE Row row_at(char* memory, int64_t n) {
+ATHANOR_INLINE Candidates candidates_at(char* memory, int64_t n) {
   auto* floats = reinterpret_cast<float*>(memory);
-  auto* doubles = reinterpret_cast<double*>(floats + 2 * padded(n));
-  return {floats, floats + padded(n), doubles, doubles + ceil_divide(n, kDrawBlock), n};
+  auto* tokens = reinterpret_cast<int32_t*>(floats + 2 * padded(n));
+  return {floats, floats + padded(n), tokens, reinterpret_cast<double*>(tokens + padded(n)), n};
 }
 
-/// Bits that order as the floats do, ascending; -0 counts as 0.
-ATHANOR_INLINE uint32_t order_key(float x) {
-  const float plain = x + 0.0f;
-  uint32_t bits;
-  std::memcpy(&bits, &plain, sizeof bits);
-  return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-}
-
-/// Zeroes the weights of all tokens past the shortest prefix (in the order above) whose measure reaches the
-/// target. Counting, a token measures 1 and the target is `limit` tokens; else it measures its weight and the
-/// target is the share `limit` of all. Tokens of weight 0 are out already.
+/// Counting, the measure is the number of candidates, else the sum of their weights.
 template <bool kCounting>
-ATHANOR_INLINE void keep_prefix(const Row& row, double limit) {
-  const auto measure = [&](int64_t i) { return kCounting ? 1.0 : static_cast<double>(row.weights[i]); };
-  uint32_t prefix = 0, mask = 0;
-  double target = limit;
-  double before = 0.0;  // measure of all tokens above the bucket that is being refined
-  for (int shift : {32 - kDigitBits, 32 - 2 * kDigitBits, 0}) {
-    for (int64_t b = 0; b < kBuckets; ++b) row.buckets[b] = 0.0;
-    for (int64_t i = 0; i < row.n; ++i) {
-      if (row.weights[i] == 0.0f) continue;
-      const uint32_t key = order_key(row.logits[i]);
-      if ((key & mask) == prefix) row.buckets[(key >> shift) & (kBuckets - 1)] += measure(i);
+ATHANOR_INLINE Above measure_above(const Candidates& c, float threshold) {
+  const VecF limit = set1(threshold);
+  VecI count = {};
+  VecD sum = {};
+  for_lanes(0, c.n, [&](int64_t i, auto lanes) {
+    const VecI kept = load(c.logits + i, lanes, -__builtin_inff()) >= limit;
+    count -= kept;
+    if (!kCounting) {
+      const VecDPair weight = to_double(kept ? load(c.weights + i, lanes) : zero());
+      sum += weight.low + weight.high;
     }
-    if (!kCounting && mask == 0) {
-      double total = 0.0;
-      for (int64_t b = 0; b < kBuckets; ++b) total += row.buckets[b];
-      target = limit * total;
-    }
-    int64_t lowest = 0;
-    while (row.buckets[lowest] == 0.0) ++lowest;
-    int64_t digit = kBuckets - 1;
-    while (digit > lowest && before + row.buckets[digit] < target) before += row.buckets[digit--];
-    while (row.buckets[digit] == 0.0) --digit;
-    prefix |= static_cast<uint32_t>(digit) << shift;
-    mask |= static_cast<uint32_t>(kBuckets - 1) << shift;
-  }
-  for (int64_t i = 0; i < row.n; ++i) {
-    const uint32_t key = order_key(row.logits[i]);
-    if (row.weights[i] == 0.0f || key > prefix) continue;
-    if (key == prefix && before < target) {
-      before += measure(i);
-    } else {
-      row.weights[i] = 0.0f;
-    }
-  }
+  });
+  int64_t total = 0;
+  for (int lane = 0; lane < kLanes; ++lane) total += count[lane];
+  double weight = 0.0;
+  for (int lane = 0; lane < kLanes / 2; ++lane) weight += sum[lane];
+  return {kCounting ? static_cast<double>(total) : weight, total};
 }
 
-/// The token that the point u * (sum of weights) falls into, u in [0, 1).
-ATHANOR_INLINE int32_t draw(const Row& row, double u) {
+/// Packs the candidates from `high` up, and of those in [low, high) the first that lift `measure` to the
+/// target.
+template <bool kCounting>
+ATHANOR_INLINE void pack(Candidates& c, float low, float high, double measure, double target) {
+  int64_t kept = 0;
+  for (int64_t begin = 0; begin < c.n; begin += kLanes) {
+    const int64_t end = smaller(c.n, begin + kLanes);
+    if (end - begin == kLanes && !any_at_least(load(c.logits + begin), set1(low))) continue;
+    for (int64_t i = begin; i < end; ++i) {
+      const float logit = c.logits[i], weight = c.weights[i];
+      const bool tied = logit >= low && logit < high;
+      // Written in any case and counted if kept: a branch here would be mispredicted half the time.
+      c.logits[kept] = logit;
+      c.weights[kept] = weight;
+      c.tokens[kept] = c.tokens[i];
+      kept += logit >= high || (tied && measure < target);
+      if (tied) measure += kCounting ? 1.0 : static_cast<double>(weight);
+    }
+  }
+  c.n = kept;
+}
+
+/// Drops all candidates past the shortest prefix (in the order above) whose measure reaches the target:
+/// `limit` candidates when counting, else the share `limit` of all weight. The largest logit is `top`.
+template <bool kCounting>
+ATHANOR_INLINE void keep_prefix(Candidates& c, float top, float temperature, double limit) {
+  // The prefix ends at or above `low` and below `high`. Under `low` to start with, every weight is 0.
+  float low = top - 90.0f * temperature;
+  float high = __builtin_nextafterf(top, __builtin_inff());
+  Above at_low = measure_above<kCounting>(c, low), at_high = {0.0, 0};
+  const double target = kCounting ? limit : limit * at_low.measure;
+  if (at_low.measure < target) return;
+  while (at_low.count - at_high.count > 1) {
+    const float middle = low + (high - low) * 0.5f;
+    if (middle <= low || middle >= high) break;  // neighbouring floats: what is left is equal logits
+    const Above at_middle = measure_above<kCounting>(c, middle);
+    const bool enough = at_middle.measure >= target;
+    (enough ? low : high) = middle;
+    (enough ? at_low : at_high) = at_middle;
+    // Few are left: the passes to come need not see the rest.
+    if (at_low.count < c.n / 4) pack<kCounting>(c, low, low, 0.0, 0.0);
+  }
+  pack<kCounting>(c, low, high, at_high.measure, target);
+}
+
+/// The index that the point u * (sum of weights) falls into, u in [0, 1).
+ATHANOR_INLINE int64_t draw(const Candidates& c, double u) {
   double total = 0.0;
   int64_t last_block = 0;
-  for (int64_t block = 0; block * kDrawBlock < row.n; ++block) {
-    const VecF sum = sum_lanes(block * kDrawBlock, smaller(row.n, (block + 1) * kDrawBlock),
-                               [&](int64_t i, auto lanes) { return load(row.weights + i, lanes); });
-    row.block_sums[block] = reduce_add(sum);
-    total += row.block_sums[block];
-    if (row.block_sums[block] > 0.0) last_block = block;
+  for (int64_t block = 0; block * kDrawBlock < c.n; ++block) {
+    const VecF sum = sum_lanes(block * kDrawBlock, smaller(c.n, (block + 1) * kDrawBlock),
+                               [&](int64_t i, auto lanes) { return load(c.weights + i, lanes); });
+    c.block_sums[block] = reduce_add(sum);
+    total += c.block_sums[block];
+    if (c.block_sums[block] > 0.0) last_block = block;
   }
   const double point = u * total;
   double before = 0.0;
   int64_t block = 0;
-  while (block < last_block && before + row.block_sums[block] <= point) before += row.block_sums[block++];
-  // Should rounding carry the point past the block's end, the block's last token has it.
-  int32_t chosen = -1;
-  for (int64_t i = block * kDrawBlock; i < smaller(row.n, (block + 1) * kDrawBlock); ++i) {
-    if (row.weights[i] == 0.0f) continue;
-    chosen = static_cast<int32_t>(i);
-    before += row.weights[i];
+  while (block < last_block && before + c.block_sums[block] <= point) before += c.block_sums[block++];
+  // Should rounding carry the point past the block's end, the block's last candidate has it.
+  int64_t chosen = -1;
+  for (int64_t i = block * kDrawBlock; i < smaller(c.n, (block + 1) * kDrawBlock); ++i) {
+    if (c.weights[i] == 0.0f) continue;
+    chosen = i;
+    before += c.weights[i];
     if (before > point) break;
   }
   return chosen;
 }
 
 ATHANOR_INLINE int32_t first_equal(const float* row, int64_t n, float value) {
-  for (int64_t i = 0; i < n; ++i)
-    if (row[i] == value) return static_cast<int32_t>(i);
+  for (int64_t i = 0; i < n; i += kLanes) {
+    if (n - i >= kLanes && !any_at_least(load(row + i), set1(value))) continue;
+    for (int64_t j = i; j < smaller(n, i + kLanes); ++j)
+      if (row[j] == value) return static_cast<int32_t>(j);
+  }
   return -1;
 }
 
@@ -123,43 +148,51 @@ ATHANOR_INLINE double uniform53(const PhiloxBlock& block) {
 }
 
 template <class T>
-ATHANOR_INLINE void penalise(const Row& row, const T* logits, const int32_t* history, int64_t length,
+ATHANOR_INLINE void penalise(float* out, const T* logits, const int32_t* history, int64_t length,
                              float penalty) {
   for (int64_t i = 0; i < length; ++i) {
     if (history[i] < 0) continue;
     const float x = to_float(logits[history[i]]);  // the original: a token seen twice is penalised once
-    row.logits[history[i]] = x > 0.0f ? x / penalty : x * penalty;
+    out[history[i]] = x > 0.0f ? x / penalty : x * penalty;
   }
 }
 
 template <class T>
-ATHANOR_INLINE void sample_row(int32_t* token, float* log_prob, const Row& row, const T* logits,
+ATHANOR_INLINE void sample_row(int32_t* token, float* log_prob, Candidates c, const T* logits,
                                const int32_t* history, int64_t history_length, const PhiloxBlock& random,
                                const SamplingSettings& s) {
   const bool greedy = s.temperature == 0.0;
   const float inverse_temperature = greedy ? 1.0f : static_cast<float>(1.0 / s.temperature);
-  for_lanes(0, row.n, [&](int64_t i, auto lanes) { store(row.logits + i, load(logits + i, lanes), lanes); });
-  const float log_sum_exp = row_log_sum_exp(row.logits, row.n, inverse_temperature);
-  if (history != nullptr && s.repetition_penalty != 1.0)
-    penalise(row, logits, history, history_length, static_cast<float>(s.repetition_penalty));
-  const float top = row_max(row.logits, row.n);
+  for_lanes(0, c.n, [&](int64_t i, auto lanes) { store(c.logits + i, load(logits + i, lanes), lanes); });
+  float top = row_max(c.logits, c.n);
+  const float shift = top * inverse_temperature;
+  const double sum = row_sum_exp(c.logits, c.n, inverse_temperature, shift, c.weights);
+  const auto log_sum_exp = static_cast<float>(shift + __builtin_log(sum));
+  if (history != nullptr && s.repetition_penalty != 1.0) {
+    penalise(c.logits, logits, history, history_length, static_cast<float>(s.repetition_penalty));
+    top = row_max(c.logits, c.n);
+    if (!greedy) row_sum_exp(c.logits, c.n, inverse_temperature, top * inverse_temperature, c.weights);
+  }
   *token = -1;
   *log_prob = __builtin_nanf("");
-  if (!__builtin_isfinite(log_sum_exp) || !__builtin_isfinite(top)) return;
+  if (!__builtin_isfinite(log_sum_exp) || !__builtin_isfinite(top * inverse_temperature)) return;
   if (greedy) {
-    *token = first_equal(row.logits, row.n, top);
+    *token = first_equal(c.logits, c.n, top);
   } else {
-    const VecF scale = set1(inverse_temperature);
-    for_lanes(0, row.n, [&](int64_t i, auto lanes) {
-      store(row.weights + i, exp((load(row.logits + i, lanes) - set1(top)) * scale), lanes);
-    });
-    if (s.top_k > 0 && s.top_k < row.n) keep_prefix<true>(row, static_cast<double>(s.top_k));
-    if (s.top_p < 1.0) keep_prefix<false>(row, s.top_p);
+    const int64_t vocabulary = c.n;
+    const auto temperature = static_cast<float>(s.temperature);
+    const bool top_k = s.top_k > 0 && s.top_k < vocabulary;
+    const bool filtered = top_k || s.top_p < 1.0;
+    if (filtered)
+      for (int64_t i = 0; i < vocabulary; ++i) c.tokens[i] = static_cast<int32_t>(i);
+    if (top_k) keep_prefix<true>(c, top, temperature, static_cast<double>(s.top_k));
+    if (s.top_p < 1.0) keep_prefix<false>(c, top, temperature, s.top_p);
     if (s.min_p > 0.0) {
-      for (int64_t i = 0; i < row.n; ++i)
-        if (row.weights[i] < s.min_p) row.weights[i] = 0.0f;  // the largest weight is exp(0) = 1
+      for (int64_t i = 0; i < c.n; ++i)
+        if (c.weights[i] < s.min_p) c.weights[i] = 0.0f;  // the largest weight is exp(0) = 1
     }
-    *token = draw(row, uniform53(random));
+    const int64_t chosen = draw(c, uniform53(random));
+    *token = filtered ? c.tokens[chosen] : static_cast<int32_t>(chosen);
   }
   *log_prob = log_probability(to_float(logits[*token]), inverse_temperature, log_sum_exp);
 }
@@ -170,17 +203,17 @@ void sample(DType dtype, int32_t* tokens, float* log_probs, const void* logits, 
   // One scratch row a task, and no more tasks than threads: a row's result does not depend on who computes
   // it.
   const int64_t tasks = smaller(rows, num_threads());
-  auto* scratch = static_cast<char*>(thread_scratch(static_cast<size_t>(tasks * row_bytes(vocabulary))));
+  const int64_t bytes = scratch_bytes(vocabulary);
+  auto* scratch = static_cast<char*>(thread_scratch(static_cast<size_t>(tasks * bytes)));
   for_dtype(dtype, [&](auto type) {
     const auto* source = static_cast<const decltype(type)*>(logits);
     parallel_for(tasks, [&](int64_t task) {
-      const Row scratch_row = row_at(scratch + task * row_bytes(vocabulary), vocabulary);
       for (int64_t i = task; i < rows; i += tasks) {
         const PhiloxBlock random =
             philox(settings.seed, static_cast<uint32_t>(streams[i]), static_cast<uint32_t>(steps[i]));
-        sample_row(tokens + i, log_probs + i, scratch_row, source + i * vocabulary,
-                   history != nullptr ? history + i * history_length : nullptr, history_length, random,
-                   settings);
+        sample_row(tokens + i, log_probs + i, candidates_at(scratch + task * bytes, vocabulary),
+                   source + i * vocabulary, history != nullptr ? history + i * history_length : nullptr,
+                   history_length, random, settings);
       }
     });
   });

@@ -35,6 +35,8 @@ typedef int32_t VecI __attribute__((vector_size(kLanes * 4)));
 typedef uint32_t VecU __attribute__((vector_size(kLanes * 4)));
 typedef uint16_t VecH __attribute__((vector_size(kLanes * 2)));
 
+typedef double VecD __attribute__((vector_size(kLanes * 4)));
+
 ATHANOR_INLINE VecF set1(float x) { return x - VecF{}; }
 ATHANOR_INLINE VecF zero() { return VecF{}; }
 ATHANOR_INLINE VecI as_int(VecF x) { return reinterpret_cast<VecI>(x); }
@@ -46,8 +48,22 @@ ATHANOR_INLINE VecF load(const float* p) {
   return v;
 }
 
+#if defined(__AVX512F__)
+// For the masked forms of intrinsics: GCC 12 warns about its own source of the plain ones.
+constexpr __mmask16 kAllLanes = 0xffff;
+constexpr __mmask8 kAllDoubles = 0xff;
+#endif
+
 /// Lanes of bf16 as f32.
-ATHANOR_INLINE VecF widen(VecH h) { return reinterpret_cast<VecF>(__builtin_convertvector(h, VecU) << 16); }
+ATHANOR_INLINE VecF widen(VecH h) {
+#if defined(__AVX512F__)
+  // GCC 12 makes five instructions of the conversion below at this width.
+  const __m512i word = _mm512_maskz_cvtepu16_epi32(kAllLanes, reinterpret_cast<__m256i>(h));
+  return reinterpret_cast<VecF>(reinterpret_cast<VecU>(word) << 16);
+#else
+  return reinterpret_cast<VecF>(__builtin_convertvector(h, VecU) << 16);
+#endif
+}
 
 ATHANOR_INLINE VecF load(const bf16* p) {
   VecH h;
@@ -111,6 +127,28 @@ ATHANOR_INLINE void store_partial(T* p, VecF v, int count) {
 #endif
 }
 
+/// The lanes of one vector in double precision.
+struct VecDPair {
+  VecD low, high;
+};
+
+ATHANOR_INLINE VecDPair to_double(VecF v) {
+#if defined(__AVX512F__)
+  const __m256 low = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
+  const __m256 high = __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+  return {_mm512_maskz_cvtps_pd(kAllDoubles, low), _mm512_maskz_cvtps_pd(kAllDoubles, high)};
+#elif defined(__AVX2__)
+  return {_mm256_cvtps_pd(_mm256_castps256_ps128(v)), _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1))};
+#else
+  VecDPair out;
+  for (int i = 0; i < kLanes / 2; ++i) {
+    out.low[i] = v[i];
+    out.high[i] = v[i + kLanes / 2];
+  }
+  return out;
+#endif
+}
+
 /// a * b + c, rounded once where the instruction set has it.
 ATHANOR_INLINE VecF fma(VecF a, VecF b, VecF c) {
 #if defined(__AVX512F__)
@@ -122,14 +160,30 @@ ATHANOR_INLINE VecF fma(VecF a, VecF b, VecF c) {
 #endif
 }
 
-ATHANOR_INLINE VecF max(VecF a, VecF b) { return a > b ? a : b; }
-ATHANOR_INLINE VecF min(VecF a, VecF b) { return a < b ? a : b; }
+/// The second operand where either is NaN.
+ATHANOR_INLINE VecF max(VecF a, VecF b) {
+#if defined(__AVX512F__)
+  return _mm512_maskz_max_ps(kAllLanes, a, b);
+#elif defined(__AVX2__)
+  return _mm256_max_ps(a, b);
+#else
+  return a > b ? a : b;
+#endif
+}
+ATHANOR_INLINE VecF min(VecF a, VecF b) {
+#if defined(__AVX512F__)
+  return _mm512_maskz_min_ps(kAllLanes, a, b);
+#elif defined(__AVX2__)
+  return _mm256_min_ps(a, b);
+#else
+  return a < b ? a : b;
+#endif
+}
 ATHANOR_INLINE VecF abs(VecF a) { return as_float(as_int(a) & 0x7fffffff); }
 
 ATHANOR_INLINE VecF sqrt(VecF a) {
 #if defined(__AVX512F__)
-  return _mm512_maskz_sqrt_ps(static_cast<__mmask16>(0xffff),
-                              a);  // the plain form trips a false warning of GCC 12
+  return _mm512_maskz_sqrt_ps(kAllLanes, a);
 #elif defined(__AVX2__)
   return _mm256_sqrt_ps(a);
 #else
@@ -153,6 +207,19 @@ ATHANOR_INLINE VecF reduce_tree(VecF v, Combine combine) {
   } else {
     return reduce_tree<half / 2>(combine(v, upper_half<half>(v)), combine);
   }
+}
+
+/// Whether any lane of a is at least b's.
+ATHANOR_INLINE bool any_at_least(VecF a, VecF b) {
+#if defined(__AVX512F__)
+  return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ) != 0;
+#elif defined(__AVX2__)
+  return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ)) != 0;
+#else
+  for (int i = 0; i < kLanes; ++i)
+    if (a[i] >= b[i]) return true;
+  return false;
+#endif
 }
 
 /// Sum of the lanes as a fixed binary tree (lane i with lane i + half, halving).
@@ -190,8 +257,13 @@ ATHANOR_INLINE VecF exp(VecF x) {
   p = fma(p, r, set1(1.6666665459e-1f));
   p = fma(p, r, set1(5.0000001201e-1f));
   p = fma(p, r * r, r) + set1(1.0f);
+#if defined(__AVX512F__)
+  const __mmask16 kept = _mm512_cmp_ps_mask(x, low, _CMP_NLT_UQ);
+  return _mm512_maskz_scalef_ps(kept, p, n);
+#else
   const VecF half = p * exp2_integral(n - set1(1.0f));  // n may be 128, beyond the largest exponent
   return x < low ? zero() : half + half;
+#endif
 }
 
 /// 1 / (1 + e^-x)
