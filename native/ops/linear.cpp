@@ -75,6 +75,8 @@ std::tuple<Tensor, std::optional<Tensor>> linear_forward(const Tensor& x, const 
     check_dtype(kName, "bias", *bias, DType::kF32);
     check_shape(kName, "bias", *bias, {out});
   }
+  expect(activation == Activation::kNone || activation == Activation::kGelu, ErrorCode::kArgument, kName,
+         "expected activation to be 0 (none) or 1 (GELU) but got ", static_cast<int>(activation));
   Tensor y({n, out}, x.dtype(), x.device());
   std::optional<Tensor> preactivation;
   if (save_preactivation) preactivation = Tensor({n, out}, x.dtype(), x.device());

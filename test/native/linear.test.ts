@@ -1,0 +1,487 @@
+/** Matrix products and linear layers against double precision, on sizes that no block, panel or vector divides. */
+import { describe, expect, it } from 'vitest';
+import { native } from '../../src/native/addon.ts';
+import type { NativeTensor } from '../../src/native/binding.ts';
+import {
+  expectAccurate,
+  expectClose,
+  expectError,
+  expectSameBits,
+  expectSameForThreads,
+  type FloatType,
+  finiteDifferences,
+  floatTypes,
+  forEachIsa,
+  misalignedTensor,
+  quantize,
+  type Round,
+  randomNormal,
+  roundTo,
+  tensor,
+  values,
+} from '../helpers/reference.ts';
+
+/** C[i][j] = sum over k of a(i, k) b(k, j), on top of what `start` says. */
+function product(
+  [m, n, k]: readonly [number, number, number],
+  a: (i: number, k: number) => number,
+  b: (k: number, j: number) => number,
+  op: Round,
+  start: (index: number) => number = () => 0,
+): Float64Array {
+  return new Float64Array(m * n).map((_, index) => {
+    const i = Math.floor(index / n);
+    const j = index % n;
+    let sum = start(index);
+    for (let step = 0; step < k; step++) sum = op(sum + op(a(i, step) * b(step, j)));
+    return sum;
+  });
+}
+
+const root = Math.sqrt(2 / Math.PI);
+const geluTanh = (x: number, op: Round): number =>
+  op(Math.tanh(op(root * op(x + op(0.044715 * op(op(x * x) * x))))));
+const gelu = (x: number, op: Round = (v) => v): number => op(op(0.5 * x) * op(1 + geluTanh(x, op)));
+const geluSlope = (x: number, op: Round): number => {
+  const t = geluTanh(x, op);
+  const inner = op(root * op(1 + op(op(3 * 0.044715) * op(x * x))));
+  return op(op(0.5 * op(1 + t)) + op(op(op(0.5 * x) * op(1 - op(t * t))) * inner));
+};
+
+// m, n, k: around tiles of 14, 6 and 4 rows and 32, 16 and 8 columns; k odd, and long enough to be cut.
+const shapes: readonly (readonly [number, number, number])[] = [
+  [1, 1, 1],
+  [1, 70, 33],
+  [3, 17, 5],
+  [13, 65, 31],
+  [15, 31, 2],
+  [29, 100, 67],
+  [130, 35, 40],
+];
+const longShapes: readonly (readonly [number, number, number])[] = [
+  [3, 5, 4101],
+  [17, 2, 2049],
+];
+
+describe('gemm', () => {
+  for (const dtype of floatTypes) {
+    it(`multiplies in every orientation on every instruction set (${dtype})`, () => {
+      forEachIsa(native, (isa) => {
+        for (const shape of [...shapes, ...longShapes]) {
+          const [m, n, k] = shape;
+          const a = quantize(dtype, randomNormal(m * k, 1));
+          const b = quantize(dtype, randomNormal(k * n, 2));
+          for (const aTransposed of [false, true]) {
+            for (const bTransposed of [false, true]) {
+              for (const out of floatTypes) {
+                const result = native.gemm(
+                  tensor(aTransposed ? [k, m] : [m, k], a, dtype),
+                  tensor(bTransposed ? [n, k] : [k, n], b, dtype),
+                  aTransposed,
+                  bTransposed,
+                  out,
+                );
+                expect(native.shapeOf(result)).toEqual([m, n]);
+                expect(native.dtypeOf(result)).toBe(out);
+                expectAccurate(
+                  result,
+                  out,
+                  (op, store) =>
+                    product(
+                      shape,
+                      (i, s) => a[aTransposed ? s * m + i : i * k + s]!,
+                      (s, j) => b[bTransposed ? j * k + s : s * n + j]!,
+                      op,
+                    ).map(store),
+                  `${isa} ${dtype} ${shape.join('x')} ${aTransposed ? 'T' : 'N'}${bTransposed ? 'T' : 'N'}`,
+                );
+              }
+            }
+          }
+        }
+      });
+    });
+  }
+
+  it('reads operands that start anywhere', () => {
+    const [m, n, k] = [19, 37, 23];
+    const a = randomNormal(m * k, 1);
+    const b = randomNormal(k * n, 2);
+    for (const dtype of floatTypes) {
+      const wanted = native.gemm(tensor([m, k], a, dtype), tensor([k, n], b, dtype), false, false, 'f32');
+      for (const offset of [1, 3]) {
+        const got = native.gemm(
+          misalignedTensor([m, k], a, dtype, offset),
+          misalignedTensor([k, n], b, dtype, offset),
+          false,
+          false,
+          'f32',
+        );
+        expectSameBits(got, wanted);
+      }
+    }
+  });
+
+  it('reads nothing beyond its operands', () => {
+    // The elements behind an operand are NaN: one that is read and used shows.
+    const [m, n, k] = [15, 33, 7];
+    const guarded = (rows: number, columns: number, seed: number, dtype: FloatType): NativeTensor => {
+      const count = rows * columns;
+      const data = new Float32Array(count + 64).fill(Number.NaN);
+      data.set(randomNormal(count, seed));
+      const whole = tensor([count + 64], data, dtype);
+      return native.view(native.slice(whole, 0, count), [rows, columns]);
+    };
+    for (const dtype of floatTypes) {
+      for (const [ta, tb] of [
+        [false, false],
+        [true, true],
+      ] as const) {
+        const a = ta ? guarded(k, m, 1, dtype) : guarded(m, k, 1, dtype);
+        const b = tb ? guarded(n, k, 2, dtype) : guarded(k, n, 2, dtype);
+        for (const value of values(native.gemm(a, b, ta, tb, 'f32'))) expect(value).not.toBeNaN();
+      }
+    }
+  });
+
+  it('sums nothing to zero', () => {
+    const result = native.gemm(tensor([2, 0], []), tensor([0, 3], []), false, false, 'f32');
+    expect([...values(result)]).toEqual(new Array(6).fill(0));
+    const none = native.gemm(tensor([0, 2], []), tensor([2, 3], new Array(6).fill(1)), false, false, 'f32');
+    expect(native.shapeOf(none)).toEqual([0, 3]);
+  });
+
+  it('lets infinities and NaN through to their own row and column only', () => {
+    const a = new Float32Array(20 * 9).fill(1);
+    a[4 * 9 + 2] = Number.NaN;
+    a[7 * 9] = Number.POSITIVE_INFINITY;
+    const result = values(
+      native.gemm(tensor([20, 9], a), tensor([9, 40], new Float32Array(360).fill(1)), false, false, 'f32'),
+    );
+    for (let i = 0; i < 20; i++) {
+      for (let j = 0; j < 40; j++) {
+        const wanted = i === 4 ? Number.NaN : i === 7 ? Number.POSITIVE_INFINITY : 9;
+        expect(result[i * 40 + j]).toBe(wanted);
+      }
+    }
+  });
+});
+
+interface Layer {
+  n: number;
+  inputs: number;
+  outputs: number;
+  x: Float32Array;
+  weight: Float32Array;
+  bias: Float32Array;
+}
+
+function makeLayer(n: number, outputs: number, inputs: number, dtype: FloatType): Layer {
+  return {
+    n,
+    inputs,
+    outputs,
+    x: quantize(dtype, randomNormal(n * inputs, 1)),
+    weight: randomNormal(outputs * inputs, 2, 1 / Math.sqrt(inputs)),
+    bias: randomNormal(outputs, 3, 0.1),
+  };
+}
+
+function forward(l: Layer, bias: boolean, op: Round, store: Round): Float64Array {
+  return product(
+    [l.n, l.outputs, l.inputs],
+    (i, s) => l.x[i * l.inputs + s]!,
+    (s, j) => store(l.weight[j * l.inputs + s]!),
+    op,
+  ).map((v, index) => (bias ? op(v + l.bias[index % l.outputs]!) : v));
+}
+
+describe('linearForward', () => {
+  for (const dtype of floatTypes) {
+    it(`adds a bias, keeps the value before the activation and applies GELU (${dtype})`, () => {
+      forEachIsa(native, (isa) => {
+        for (const [n, outputs, inputs] of [...shapes, ...longShapes]) {
+          const l = makeLayer(n, outputs, inputs, dtype);
+          const x = tensor([n, inputs], l.x, dtype);
+          const weight = tensor([outputs, inputs], l.weight);
+          const bias = tensor([outputs], l.bias);
+          const what = `${isa} ${n}x${inputs}->${outputs}`;
+
+          const [plain, none] = native.linearForward(x, weight, undefined, 0, false);
+          expect(none).toBeUndefined();
+          expectAccurate(
+            plain,
+            dtype,
+            (op, store) => forward(l, false, op, store).map(store),
+            `plain ${what}`,
+          );
+          const [biased] = native.linearForward(x, weight, bias, 0, false);
+          expectAccurate(
+            biased,
+            dtype,
+            (op, store) => forward(l, true, op, store).map(store),
+            `bias ${what}`,
+          );
+          const [active, before] = native.linearForward(x, weight, bias, 1, true);
+          expectSameBits(before!, biased, `preactivation ${what}`);
+          expectAccurate(
+            active,
+            dtype,
+            (op, store) => forward(l, true, op, store).map((v) => store(gelu(v, op))),
+            `gelu ${what}`,
+          );
+        }
+      });
+    });
+  }
+
+  it('gives a row the same bits alone, in any batch, on any threads', () => {
+    forEachIsa(native, (isa) => {
+      for (const dtype of floatTypes) {
+        for (const [n, outputs, inputs] of [
+          [131, 75, 50],
+          [20, 9, 4101],
+        ] as const) {
+          const l = makeLayer(n, outputs, inputs, dtype);
+          const x = tensor([n, inputs], l.x, dtype);
+          const weight = tensor([outputs, inputs], l.weight);
+          const bias = tensor([outputs], l.bias);
+          const [whole] = native.linearForward(x, weight, bias, 1, false);
+          for (const [begin, end] of [
+            [0, 1],
+            [7, 8],
+            [n - 1, n],
+            [3, 6],
+            [2, n - 1],
+          ] as const) {
+            const [part] = native.linearForward(native.slice(x, begin, end), weight, bias, 1, false);
+            const what = `${isa} ${dtype} rows ${begin} to ${end} of ${n}x${inputs}`;
+            expectSameBits(part, native.slice(whole, begin, end), what);
+          }
+          expectSameForThreads(native, () => native.linearForward(x, weight, bias, 1, false)[0]);
+        }
+      }
+    });
+  });
+
+  it('sees every write to a weight, and to a part of its storage', () => {
+    for (const dtype of floatTypes) {
+      const whole = tensor([6, 3], randomNormal(18, 1));
+      const part = native.slice(whole, 2, 4);
+      const x = tensor([1, 3], [1, 1, 1], dtype);
+      const dy = tensor([1, 2], [1, 1], dtype);
+      for (const value of [0.5, 2, -1]) {
+        native.fillInto(whole, value);
+        expect([...values(native.linearForward(x, part, undefined, 0, false)[0])]).toEqual([
+          3 * value,
+          3 * value,
+        ]);
+        expect([...values(native.linearBackwardInput(dy, part, undefined))]).toEqual(
+          new Array(3).fill(2 * value),
+        );
+      }
+      native.write(part, Float32Array.of(1, 2, 3, 4, 5, 6));
+      expect([...values(native.linearForward(x, part, undefined, 0, false)[0])]).toEqual([6, 15]);
+      native.linearBackwardWeight(dy, x, part, undefined);
+      expect([...values(native.linearForward(x, part, undefined, 0, false)[0])]).toEqual([9, 18]);
+    }
+  });
+
+  it('packs a weight once a write, into memory that it keeps', () => {
+    const weight = tensor([256, 512], randomNormal(256 * 512, 1));
+    const x = tensor([4, 512], randomNormal(4 * 512, 2));
+    const run = (): void => native.linearForward(x, weight, undefined, 0, false)[0].dispose();
+    run();
+    const [before] = native.memoryStats();
+    for (let i = 0; i < 3; i++) {
+      native.scaleInto(weight, 0.5);
+      run();
+    }
+    expect(native.memoryStats()[0]).toBe(before);
+  });
+});
+
+describe('linearBackwardInput', () => {
+  for (const dtype of floatTypes) {
+    it(`multiplies by the weight and by the slope of GELU (${dtype})`, () => {
+      forEachIsa(native, (isa) => {
+        for (const [n, inputs, outputs] of [...shapes, ...longShapes]) {
+          const l = makeLayer(n, outputs, inputs, dtype);
+          const dy = quantize(dtype, randomNormal(n * outputs, 4));
+          const before = quantize(dtype, randomNormal(n * inputs, 5));
+          const reference = (op: Round, store: Round): Float64Array =>
+            product(
+              [n, inputs, outputs],
+              (i, s) => dy[i * outputs + s]!,
+              (s, j) => store(l.weight[s * inputs + j]!),
+              op,
+            );
+          const what = `${isa} ${n}x${outputs}->${inputs}`;
+          const upstream = tensor([n, outputs], dy, dtype);
+          const weight = tensor([outputs, inputs], l.weight);
+          expectAccurate(
+            native.linearBackwardInput(upstream, weight, undefined),
+            dtype,
+            (op, store) => reference(op, store).map(store),
+            what,
+          );
+          // Fixed bounds: on few elements a naive slope may be right to the last bit, which twice allows no more.
+          const slopes = reference((v) => v, roundTo(dtype)).map(
+            (v, i) => v * geluSlope(before[i]!, (slope) => slope),
+          );
+          expectClose(
+            native.linearBackwardInput(upstream, weight, tensor([n, inputs], before, dtype)),
+            slopes,
+            dtype === 'f32' ? 2e-6 : 2 ** -8,
+            3e-7 * (outputs + 4),
+            `gelu ${what}`,
+          );
+        }
+      });
+    });
+  }
+});
+
+describe('linearBackwardWeight', () => {
+  for (const dtype of floatTypes) {
+    it(`adds dy^T x and the column sums of dy to what is there (${dtype})`, () => {
+      forEachIsa(native, (isa) => {
+        for (const [outputs, inputs, n] of [...shapes, ...longShapes]) {
+          const x = quantize(dtype, randomNormal(n * inputs, 1));
+          const dy = quantize(dtype, randomNormal(n * outputs, 2));
+          const startWeight = randomNormal(outputs * inputs, 3);
+          const startBias = randomNormal(outputs, 4);
+          const dweight = tensor([outputs, inputs], startWeight);
+          const dbias = tensor([outputs], startBias);
+          native.linearBackwardWeight(
+            tensor([n, outputs], dy, dtype),
+            tensor([n, inputs], x, dtype),
+            dweight,
+            dbias,
+          );
+          const what = `${isa} ${dtype} ${n} rows, ${inputs}->${outputs}`;
+          expectAccurate(
+            dweight,
+            'f32',
+            (op) =>
+              product(
+                [outputs, inputs, n],
+                (i, s) => dy[s * outputs + i]!,
+                (s, j) => x[s * inputs + j]!,
+                op,
+                (index) => startWeight[index]!,
+              ),
+            `dweight ${what}`,
+          );
+          expectAccurate(
+            dbias,
+            'f32',
+            (op) =>
+              product(
+                [outputs, 1, n],
+                (i, s) => dy[s * outputs + i]!,
+                () => 1,
+                op,
+                (index) => startBias[index]!,
+              ),
+            `dbias ${what}`,
+          );
+        }
+      });
+    });
+  }
+
+  it('gives the same bits on any threads, and for a batch in two halves', () => {
+    const [n, inputs, outputs] = [140, 61, 203];
+    for (const dtype of floatTypes) {
+      const x = tensor([n, inputs], randomNormal(n * inputs, 1), dtype);
+      const dy = tensor([n, outputs], randomNormal(n * outputs, 2), dtype);
+      const run = (cuts: number[]): NativeTensor[] => {
+        const dweight = native.full([outputs, inputs], 'f32', 0.25);
+        const dbias = native.full([outputs], 'f32', 0.25);
+        for (let i = 1; i < cuts.length; i++) {
+          const [begin, end] = [cuts[i - 1]!, cuts[i]!];
+          native.linearBackwardWeight(
+            native.slice(dy, begin, end),
+            native.slice(x, begin, end),
+            dweight,
+            dbias,
+          );
+        }
+        return [dweight, dbias];
+      };
+      expectSameForThreads(native, () => run([0, n]));
+      expectSameBits(run([0, 64, n])[0]!, run([0, n])[0]!, 'one chain over the rows, wherever it is cut');
+    }
+  });
+});
+
+describe('the gradients of a layer', () => {
+  it('agree with finite differences', () => {
+    const l = makeLayer(5, 4, 6, 'f32');
+    const up = randomNormal(20, 9);
+    const identity: Round = (v) => v;
+    const loss = (
+      layer: Omit<Layer, 'x' | 'weight' | 'bias'> & Record<'x' | 'weight' | 'bias', ArrayLike<number>>,
+    ) => forward(layer as Layer, true, identity, identity).reduce((sum, v, i) => sum + gelu(v) * up[i]!, 0);
+    const x = tensor([5, 6], l.x);
+    const weight = tensor([4, 6], l.weight);
+    const [, before] = native.linearForward(x, weight, tensor([4], l.bias), 1, true);
+    const dpre = native.geluBackward(tensor([5, 4], up), before!);
+    const dweight = native.full([4, 6], 'f32', 0);
+    const dbias = native.full([4], 'f32', 0);
+    native.linearBackwardWeight(dpre, x, dweight, dbias);
+    const dx = native.linearBackwardInput(dpre, weight, undefined);
+    const close = (got: NativeTensor, name: 'x' | 'weight' | 'bias'): void => {
+      const wanted = finiteDifferences((value) => loss({ ...l, [name]: value }), l[name]);
+      values(got).forEach((v, i) => {
+        expect(Math.abs(v - wanted[i]!), `${name} ${i}`).toBeLessThan(1e-5);
+      });
+    };
+    close(dx, 'x');
+    close(dweight, 'weight');
+    close(dbias, 'bias');
+  });
+});
+
+describe('bad input', () => {
+  const x = tensor([2, 3], new Array(6).fill(1));
+  const weight = tensor([4, 3], new Array(12).fill(1));
+
+  it('names what does not fit', () => {
+    expectError('ERR_SHAPE', /\[linear\] expected x to be \[2, 5\] but it is \[2, 3\]/, () =>
+      native.linearForward(x, tensor([4, 5], new Array(20).fill(1)), undefined, 0, false),
+    );
+    expectError('ERR_SHAPE', /bias to be \[4\]/, () =>
+      native.linearForward(x, weight, tensor([3], [1, 1, 1]), 0, false),
+    );
+    expectError('ERR_DTYPE', /weight to be f32 but it is bf16/, () =>
+      native.linearForward(x, native.cast(weight, 'bf16'), undefined, 0, false),
+    );
+    expectError('ERR_SHAPE', /x to be a matrix/, () =>
+      native.linearForward(native.view(x, [6]), weight, undefined, 0, false),
+    );
+    expectError('ERR_SHAPE', /dy to be \[2, 4\]/, () => native.linearBackwardInput(x, weight, undefined));
+    expectError('ERR_SHAPE', /inner sizes to agree but they are 3 and 4/, () =>
+      native.gemm(x, weight, false, false, 'f32'),
+    );
+    expectError('ERR_DTYPE', /b to be f32 but it is bf16/, () =>
+      native.gemm(x, native.cast(weight, 'bf16'), false, true, 'f32'),
+    );
+    expectError('ERR_DTYPE', /f32 or bf16 result but got i32/, () =>
+      native.gemm(x, weight, false, true, 'i32'),
+    );
+    expectError('ERR_ARGUMENT', /activation to be 0 \(none\) or 1 \(GELU\) but got 2/, () =>
+      native.linearForward(x, weight, undefined, 2, false),
+    );
+  });
+
+  it('leaves the gradients alone when the bias does not fit', () => {
+    const dweight = native.full([4, 3], 'f32', 0.5);
+    const dy = tensor([2, 4], new Array(8).fill(1));
+    expectError('ERR_SHAPE', /dbias to be \[4\]/, () =>
+      native.linearBackwardWeight(dy, x, dweight, tensor([3], [0, 0, 0])),
+    );
+    expect([...values(dweight)]).toEqual(new Array(12).fill(0.5));
+  });
+});
