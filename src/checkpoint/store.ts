@@ -75,6 +75,7 @@ interface StateFile {
 const tensorsName = 'training.safetensors';
 const stateName = 'state.json';
 const checksumsName = 'checksums.json';
+const metricName = 'metric.json';
 
 /** What this process is writing now, which no other store in it may clean up. */
 const inProgress = new Set<string>();
@@ -151,6 +152,17 @@ export class CheckpointStore {
       throw fileError(error, this.folder, 'remove old checkpoints from');
     }
     return { step, path, metric };
+  }
+
+  /**
+   * Tells what a saved checkpoint's evaluation gave: checkpoints are saved before they are evaluated. Kept in a file of
+   * its own, renamed into place, since the rest is checksummed.
+   */
+  async setMetric(step: number, metric: number): Promise<void> {
+    const path = join(this.#pathOf(step), metricName);
+    const temporary = `${path}${temporarySuffix()}`;
+    await writeText(temporary, `${JSON.stringify({ metric })}\n`);
+    renameSync(temporary, path);
   }
 
   async #write(
@@ -333,6 +345,9 @@ function readState(path: string): StateFile {
 /** The metric of a checkpoint; undefined where it has none or cannot be read, which load() reports. */
 function readMetric(path: string): number | undefined {
   try {
+    const evaluated = join(path, metricName);
+    if (existsSync(evaluated))
+      return (JSON.parse(readFileSync(evaluated, 'utf8')) as { metric: number }).metric;
     const { sha256 } = hashFile(join(path, stateName));
     if (readChecksums(path).files[stateName]?.sha256 !== sha256) return undefined;
     return readState(path).metric ?? undefined;

@@ -13,6 +13,10 @@ export interface CommandGroup {
 export type CommandTable = Readonly<Record<string, CommandEntry | CommandGroup>>;
 
 export const commands: CommandTable = {
+  pretrain: {
+    summary: 'train a base model on text',
+    load: async () => (await import('./pretrain.ts')).pretrain,
+  },
   info: {
     summary: 'show CPU features, GPUs, libraries and versions',
     load: async () => (await import('./info.ts')).info,

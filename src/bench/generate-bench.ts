@@ -1,0 +1,57 @@
+/** Sampling throughput with the KV cache, beside the bound that reading the weights and the cache once a step sets. */
+
+import { generate } from '../generate/generator.ts';
+import type { DType } from '../native/binding.ts';
+import { type ModelConfig, parameterCount } from '../nn/config.ts';
+import { Gpt } from '../nn/gpt.ts';
+import { randomBatch } from './train-bench.ts';
+
+export interface GenerateBenchOptions {
+  config: ModelConfig;
+  batchSize: number;
+  promptTokens: number;
+  newTokens: number;
+  dtype: DType;
+  repeats: number;
+  /** Measured copy bandwidth in bytes a second, for the bound. */
+  bandwidth: number;
+}
+
+export interface GenerateBenchResult {
+  tokensPerSecond: number;
+  /** Tokens a second if each step only read every weight and the cached keys and values once. */
+  boundTokensPerSecond: number;
+  /** Bound over measured: 1 is perfect. */
+  timesBound: number;
+}
+
+export async function benchGeneration(options: GenerateBenchOptions): Promise<GenerateBenchResult> {
+  const { config, batchSize, promptTokens, newTokens, dtype } = options;
+  const model = new Gpt(config, { dtype, seed: 1 });
+  const { tokens } = randomBatch(config.vocabSize, batchSize, promptTokens);
+  const prompts = Array.from({ length: batchSize }, (_, i) =>
+    tokens.slice(i * promptTokens, (i + 1) * promptTokens),
+  );
+  const run = async () => {
+    const startedAt = performance.now();
+    await generate(model, prompts, { maxTokens: newTokens, batchSize, seed: 1 });
+    return (performance.now() - startedAt) / 1000;
+  };
+  await run();
+  const seconds: number[] = [];
+  for (let i = 0; i < options.repeats; ++i) seconds.push(await run());
+  model.dispose();
+  const tokensPerSecond = (batchSize * newTokens) / Math.min(...seconds);
+  const boundTokensPerSecond = (batchSize * options.bandwidth) / bytesPerStep(options);
+  return { tokensPerSecond, boundTokensPerSecond, timesBound: boundTokensPerSecond / tokensPerSecond };
+}
+
+function bytesPerStep({ config, batchSize, promptTokens, newTokens, dtype }: GenerateBenchOptions): number {
+  const elementBytes = dtype === 'bf16' ? 2 : 4;
+  const meanLength = promptTokens + newTokens / 2;
+  const cached = 2 * config.layers * config.kvHeads * config.headDim * meanLength * batchSize;
+  // A step gathers single rows of the token and position tables; the tied head reads the token table whole.
+  const tables = config.architecture === 'gpt2' ? config.contextLength * config.hiddenSize : 0;
+  const untied = config.tiedHead ? 0 : config.vocabSize * config.hiddenSize;
+  return (parameterCount(config) - tables - untied + cached) * elementBytes;
+}

@@ -1,0 +1,33 @@
+/** Runs the same shapes through PyTorch, in the same minute on the same machine, where python3 has it. */
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { AthanorError } from '../native/errors.ts';
+import type { JsonObject } from '../native/json.ts';
+import { packageRoot } from '../native/package-root.ts';
+
+/**
+ * @param what train, generate or gemm; @param flags of scripts/bench-torch.py
+ * Throws ERR_STATE when python3 ($ATHANOR_PYTHON names another) has no torch.
+ */
+export function runTorchPeer(what: string, flags: Record<string, string | number | boolean>): JsonObject {
+  const args = Object.entries(flags).flatMap(([name, value]) => {
+    if (typeof value === 'boolean') return value ? [`--${name}`] : [];
+    return [`--${name}`, String(value)];
+  });
+  const script = join(packageRoot, 'scripts', 'bench-torch.py');
+  const python = process.env.ATHANOR_PYTHON ?? 'python3';
+  const run = spawnSync(python, [script, what, ...args], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const last = run.stdout?.trim().split('\n').at(-1) ?? '';
+  if (run.status !== 0 || !last.startsWith('{')) {
+    const cause = run.error?.message ?? run.stderr?.trim().split('\n').at(-1) ?? 'no output';
+    throw new AthanorError(
+      'ERR_STATE',
+      `PyTorch did not run: ${cause}`,
+      'pip install torch==2.13.0 numpy transformers in a virtual environment and set ATHANOR_PYTHON to its python3',
+    );
+  }
+  return JSON.parse(last) as JsonObject;
+}

@@ -1,0 +1,88 @@
+/** Training throughput on random tokens: forward, backward, clip and AdamW, as in a real step. */
+import { native } from '../native/addon.ts';
+import type { DType } from '../native/binding.ts';
+import { flopsPerToken, type ModelConfig } from '../nn/config.ts';
+import { Gpt } from '../nn/gpt.ts';
+import { AdamW } from '../optim/adamw.ts';
+import { backward } from '../tensor/autograd.ts';
+import { scope, tensor } from '../tensor/tensor.ts';
+
+export interface TrainBenchOptions {
+  config: ModelConfig;
+  batchSize: number;
+  context: number;
+  dtype: DType;
+  steps: number;
+  warmup: number;
+  seed: number;
+}
+
+export interface TrainBenchResult {
+  /** Of the fastest step: what the machine does when nothing else runs. */
+  tokensPerSecond: number;
+  /** Over all measured steps. */
+  meanTokensPerSecond: number;
+  flopsPerSecond: number;
+  parameters: number;
+  /** The most memory that tensors held at once. */
+  peakBytes: number;
+  seconds: number[];
+}
+
+export function benchTraining(options: TrainBenchOptions): TrainBenchResult {
+  const { config, batchSize, context, dtype, seed } = options;
+  const model = new Gpt(config, { dtype, seed });
+  const optimizer = new AdamW(model.parameters());
+  const batch = randomBatch(config.vocabSize, batchSize, context);
+  const tokens = batchSize * context;
+  const step = () => {
+    scope(() => {
+      const input = {
+        tokens: tensor(batch.tokens),
+        positions: tensor(batch.positions),
+        cuSeqlens: tensor(batch.cuSeqlens),
+      };
+      backward(model.loss(input, tensor(batch.targets), { scale: 1 / tokens }).loss);
+    });
+    const norm = optimizer.gradNorm();
+    optimizer.step(1e-4, norm > 1 ? 1 / norm : 1);
+    model.zeroGrad();
+  };
+  for (let i = 0; i < options.warmup; ++i) step();
+  native.resetPeakMemory();
+  const seconds = Array.from({ length: options.steps }, () => {
+    const startedAt = performance.now();
+    step();
+    return (performance.now() - startedAt) / 1000;
+  });
+  const parameters = model.parameterCount();
+  const peakBytes = native.memoryStats()[1];
+  optimizer.dispose();
+  model.dispose();
+  const tokensPerSecond = tokens / Math.min(...seconds);
+  return {
+    tokensPerSecond,
+    meanTokensPerSecond: (tokens * seconds.length) / seconds.reduce((a, b) => a + b, 0),
+    flopsPerSecond: tokensPerSecond * flopsPerToken(config, context),
+    parameters,
+    peakBytes,
+    seconds,
+  };
+}
+
+/** Random tokens in equal sequences; the targets are random too, which costs the same. */
+export function randomBatch(vocabSize: number, batchSize: number, context: number) {
+  const n = batchSize * context;
+  // A multiplicative generator is random enough to defeat caches and needs no seed handling.
+  let state = 12345;
+  const next = () => {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+    return (state >>> 8) % vocabSize;
+  };
+  return {
+    tokens: Int32Array.from({ length: n }, next),
+    targets: Int32Array.from({ length: n }, next),
+    positions: Int32Array.from({ length: n }, (_, i) => i % context),
+    cuSeqlens: Int32Array.from({ length: batchSize + 1 }, (_, i) => i * context),
+  };
+}

@@ -1,0 +1,51 @@
+/** Keys and values of every layer for a fixed number of sequences ("slots") of up to maxTokens each. */
+import { native } from '../native/addon.ts';
+import { AthanorError } from '../native/errors.ts';
+import type { Gpt } from '../nn/gpt.ts';
+import type { LayerCache } from '../tensor/ops/attention.ts';
+import { keep, Tensor } from '../tensor/tensor.ts';
+
+export class KvCache {
+  readonly slots: number;
+  readonly maxTokens: number;
+  /** Tokens held in each slot. */
+  readonly lengths: Int32Array;
+  readonly #layers: { keys: Tensor; values: Tensor }[] = [];
+
+  /** Throws ERR_ARGUMENT when maxTokens exceeds the model's context. */
+  constructor(model: Gpt, slots: number, maxTokens: number) {
+    const { contextLength, layers, kvHeads, headDim } = model.config;
+    if (maxTokens > contextLength) {
+      throw new AthanorError(
+        'ERR_ARGUMENT',
+        `a cache of ${maxTokens} tokens exceeds the model's context of ${contextLength}`,
+        'shorten the prompt or lower --max-tokens',
+      );
+    }
+    this.slots = slots;
+    this.maxTokens = maxTokens;
+    this.lengths = new Int32Array(slots);
+    for (let layer = 0; layer < layers; ++layer) {
+      const [keys, values] = native.kvCacheCreate(slots, maxTokens, kvHeads, headDim, model.dtype);
+      this.#layers.push({ keys: keep(new Tensor(keys)), values: keep(new Tensor(values)) });
+    }
+  }
+
+  /** The caches of one forward call over the given slots, in the order of its sequences. */
+  view(slots: Tensor, pastLengths: Tensor): LayerCache[] {
+    return this.#layers.map(({ keys, values }) => ({
+      keys,
+      values,
+      slots,
+      pastLengths,
+      maxTokens: this.maxTokens,
+    }));
+  }
+
+  dispose(): void {
+    for (const { keys, values } of this.#layers) {
+      keys.dispose();
+      values.dispose();
+    }
+  }
+}

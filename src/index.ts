@@ -1,0 +1,42 @@
+/** The public API: what `import … from 'athanor'` gives. */
+
+export { loadGpt, saveGpt } from './checkpoint/gpt-folder.ts';
+export { TokenDataset } from './data/token-dataset.ts';
+export { type Batch, TokenLoader, type TokenLoaderOptions } from './data/token-loader.ts';
+export { type Perplexity, perplexity } from './eval/perplexity.ts';
+export { generateText, type TextCompletion, type TextOptions } from './generate/generate-text.ts';
+export {
+  type Completion,
+  type GenerateOptions,
+  generate,
+  type SamplingOptions,
+} from './generate/generator.ts';
+export { KvCache } from './generate/kv-cache.ts';
+export type { DType, TypedArray } from './native/binding.ts';
+export { AthanorError, type ErrorCode } from './native/errors.ts';
+export type { ModelConfig } from './nn/config.ts';
+export { Gpt, type GptInput, type GptOptions } from './nn/gpt.ts';
+export { Initializer } from './nn/init.ts';
+export { Embedding, LayerNorm, Linear, type Norm, RmsNorm } from './nn/layers.ts';
+export { Module } from './nn/module.ts';
+export { presetConfig, presetNames } from './nn/presets.ts';
+export { AdamW, type AdamWOptions } from './optim/adamw.ts';
+export { learningRate, type ScheduleOptions } from './optim/schedule.ts';
+export { backward, checkpoint, needsGrad, noGrad, record } from './tensor/autograd.ts';
+export { gelu, relu, swiglu } from './tensor/ops/activation.ts';
+export {
+  type AttentionShape,
+  causalSelfAttention,
+  type LayerCache,
+  type SequenceIndex,
+} from './tensor/ops/attention.ts';
+export { add, axpby, cast, mean, mul, scale, sub, sum } from './tensor/ops/elementwise.ts';
+export { embedding } from './tensor/ops/embedding.ts';
+export { type FeedForwardWeights, geluFeedForward, linear } from './tensor/ops/linear.ts';
+export { type CrossEntropyOptions, type CrossEntropyResult, linearCrossEntropy } from './tensor/ops/loss.ts';
+export { layerNorm, type NormResult, rmsNorm } from './tensor/ops/norm.ts';
+export { gatherRows, reshape } from './tensor/ops/rows.ts';
+export { empty, full, keep, parameter, type Shape, scope, Tensor, tensor, zeros } from './tensor/tensor.ts';
+export { Tokenizer } from './text/tokenizer.ts';
+export type { Evaluation, Sample, TrainStage } from './train/stage.ts';
+export { Trainer, type TrainerHooks, type TrainerOptions, type TrainResult } from './train/trainer.ts';

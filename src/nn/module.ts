@@ -1,0 +1,66 @@
+/**
+ * A module is a class whose fields are parameters, other modules or arrays of modules. A parameter's name is the path
+ * to it in snake_case (`blocks.0.attention_norm.weight`): the names under which checkpoints store it.
+ */
+import { AthanorError } from '../native/errors.ts';
+import { Tensor } from '../tensor/tensor.ts';
+
+export abstract class Module {
+  /** All parameters by name, in field order; the order is part of a checkpoint's meaning. */
+  parameters(): Map<string, Tensor> {
+    const found = new Map<string, Tensor>();
+    collectParameters(this, '', found);
+    return found;
+  }
+
+  /** The number of trained elements. */
+  parameterCount(): number {
+    let count = 0;
+    for (const parameter of this.parameters().values()) count += parameter.size;
+    return count;
+  }
+
+  /** Drops the gradients; the next backward pass starts from zero. */
+  zeroGrad(): void {
+    for (const parameter of this.parameters().values()) {
+      parameter.grad?.dispose();
+      parameter.grad = undefined;
+    }
+  }
+
+  /** Copies values in by name. Throws ERR_MISMATCH listing what is missing, unknown or of another shape. */
+  load(values: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>): void {
+    const problems: string[] = [];
+    const parameters = this.parameters();
+    for (const [name, parameter] of parameters) {
+      const value = values.get(name);
+      if (!value) problems.push(`${name} is missing`);
+      else if (value.shape.join() !== parameter.shape.join()) {
+        problems.push(`${name} is [${value.shape.join(', ')}], expected [${parameter.shape.join(', ')}]`);
+      }
+    }
+    for (const name of values.keys()) if (!parameters.has(name)) problems.push(`${name} is unknown`);
+    if (problems.length > 0) {
+      throw new AthanorError(
+        'ERR_MISMATCH',
+        `the weights do not fit the model: ${problems.slice(0, 8).join('; ')}`,
+      );
+    }
+    for (const [name, parameter] of parameters) parameter.write(values.get(name)!.data);
+  }
+
+  dispose(): void {
+    for (const parameter of this.parameters().values()) parameter.dispose();
+  }
+}
+
+function collectParameters(owner: object, prefix: string, found: Map<string, Tensor>): void {
+  for (const [key, value] of Object.entries(owner)) {
+    const path = prefix + key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    if (value instanceof Tensor) {
+      if (value.requiresGrad) found.set(path, value);
+    } else if (value instanceof Module || Array.isArray(value)) {
+      collectParameters(value, `${path}.`, found);
+    }
+  }
+}

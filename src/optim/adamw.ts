@@ -1,0 +1,96 @@
+/** AdamW (Loshchilov and Hutter, 2019, algorithm 2) over all parameters in one native call; moments are f32. */
+import { native } from '../native/addon.ts';
+import { AthanorError } from '../native/errors.ts';
+import { keep, type Tensor, zeros } from '../tensor/tensor.ts';
+
+export interface AdamWOptions {
+  beta1?: number;
+  beta2?: number;
+  eps?: number;
+  /** Decoupled decay, on matrices only: tables and projections, not norms' gains and biases. */
+  weightDecay?: number;
+}
+
+interface Slot {
+  name: string;
+  parameter: Tensor;
+  first: Tensor;
+  second: Tensor;
+  weightDecay: number;
+}
+
+export class AdamW {
+  readonly #slots: Slot[];
+  readonly #options: Required<AdamWOptions>;
+  /** Updates done; the bias correction depends on it. */
+  stepCount = 0;
+
+  constructor(parameters: ReadonlyMap<string, Tensor>, options: AdamWOptions = {}) {
+    this.#options = { beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, ...options };
+    this.#slots = [...parameters].map(([name, parameter]) => ({
+      name,
+      parameter,
+      first: keep(zeros(parameter.shape)),
+      second: keep(zeros(parameter.shape)),
+      weightDecay: parameter.shape.length >= 2 ? this.#options.weightDecay : 0,
+    }));
+  }
+
+  /** L2 norm of all gradients together. */
+  gradNorm(): number {
+    return native.globalNorm(this.#withGrad().map((slot) => slot.parameter.grad!.handle));
+  }
+
+  /** One update; gradients are multiplied by gradientScale first (clipping). Parameters without a gradient stay. */
+  step(lr: number, gradientScale = 1): void {
+    this.stepCount += 1;
+    const slots = this.#withGrad();
+    const { beta1, beta2, eps } = this.#options;
+    native.adamwStep(
+      slots.map((slot) => slot.parameter.handle),
+      slots.map((slot) => slot.parameter.grad!.handle),
+      slots.map((slot) => slot.first.handle),
+      slots.map((slot) => slot.second.handle),
+      slots.map((slot) => slot.weightDecay),
+      lr,
+      beta1,
+      beta2,
+      eps,
+      this.stepCount,
+      gradientScale,
+    );
+  }
+
+  /** The moments by name (`first.<parameter>`, `second.<parameter>`), for a checkpoint. */
+  state(): Map<string, Tensor> {
+    const tensors = new Map<string, Tensor>();
+    for (const { name, first, second } of this.#slots) {
+      tensors.set(`first.${name}`, first);
+      tensors.set(`second.${name}`, second);
+    }
+    return tensors;
+  }
+
+  /** Restores what state() gave, a moment at a time. Throws ERR_MISMATCH when one is of another size. */
+  restore(stepCount: number, read: (name: string) => Float32Array): void {
+    for (const [name, target] of this.state()) {
+      const saved = read(name);
+      if (saved.length !== target.size) {
+        throw new AthanorError('ERR_MISMATCH', `the optimizer state does not fit the model: ${name}`);
+      }
+      target.write(saved);
+    }
+    this.stepCount = stepCount;
+  }
+
+  dispose(): void {
+    for (const { first, second } of this.#slots) {
+      first.dispose();
+      second.dispose();
+    }
+  }
+
+  #withGrad(): Slot[] {
+    return this.#slots.filter((slot) => slot.parameter.grad !== undefined);
+  }
+}

@@ -1,0 +1,44 @@
+/** Learning-rate schedules. Every budget (steps, tokens, time) is turned into steps first, so a resumed run agrees. */
+import { AthanorError } from '../native/errors.ts';
+
+export type ScheduleName = 'cosine' | 'wsd' | 'linear' | 'constant';
+
+export interface ScheduleOptions {
+  /** Peak learning rate. */
+  lr: number;
+  schedule: ScheduleName;
+  /** Steps of linear warm-up from lr / warmupSteps. */
+  warmupSteps: number;
+  /** Learning rate at the end as a fraction of the peak. */
+  finalFraction: number;
+  /** Of `wsd`: the share of the run at the end in which the rate decays linearly (Hu et al., MiniCPM, 2024). */
+  decayFraction: number;
+}
+
+/** The learning rate of one update. @param step updates done before it, from 0; @param totalSteps of the whole run */
+export function learningRate(options: ScheduleOptions, step: number, totalSteps: number): number {
+  const { lr, warmupSteps, finalFraction } = options;
+  if (step < warmupSteps) return (lr * (step + 1)) / warmupSteps;
+  const progress = (step - warmupSteps) / Math.max(1, totalSteps - warmupSteps);
+  return lr * (finalFraction + (1 - finalFraction) * shape(options, Math.min(1, progress)));
+}
+
+/** From 1 at the start to 0 at the end. */
+function shape(options: ScheduleOptions, progress: number): number {
+  switch (options.schedule) {
+    case 'constant':
+      return 1;
+    case 'linear':
+      return 1 - progress;
+    case 'cosine':
+      return 0.5 * (1 + Math.cos(Math.PI * progress));
+    case 'wsd':
+      return Math.min(1, (1 - progress) / options.decayFraction);
+    default:
+      throw new AthanorError(
+        'ERR_ARGUMENT',
+        `unknown schedule ${String(options.schedule)}`,
+        'use cosine, wsd, linear or constant',
+      );
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * Tells a jump from noise: how many standard deviations a value lies above the mean of the last `window` values. A spike
+ * does not enter the window, or it would hide the next one; but when half a window of values in a row are spikes the
+ * level has changed, and they become the new normal.
+ */
+import type { JsonValue } from '../native/json.ts';
+
+export interface SpikeOptions {
+  /** Values that the mean and deviation are taken over. */
+  window: number;
+  /** Standard deviations that make a spike. */
+  threshold: number;
+}
+
+export interface Reading {
+  kind: 'ok' | 'spike' | 'not_finite';
+  /** Standard deviations above the mean; 0 until the window holds enough. */
+  zscore: number;
+}
+
+/** Fewer values than this have no deviation worth the name. */
+const MIN_VALUES = 16;
+
+export class SpikeDetector {
+  readonly #options: SpikeOptions;
+  #values: number[] = [];
+  #suspects: number[] = [];
+
+  constructor(options: SpikeOptions) {
+    this.#options = options;
+  }
+
+  observe(value: number): Reading {
+    if (!Number.isFinite(value)) return { kind: 'not_finite', zscore: Number.POSITIVE_INFINITY };
+    const zscore = this.#zscore(value);
+    if (zscore <= this.#options.threshold) {
+      this.#suspects = [];
+      this.#push(value);
+      return { kind: 'ok', zscore };
+    }
+    this.#suspects.push(value);
+    if (this.#suspects.length >= this.#options.window / 2) {
+      this.#values = this.#suspects;
+      this.#suspects = [];
+    }
+    return { kind: 'spike', zscore };
+  }
+
+  /** What restore() needs to give the same readings. */
+  state(): JsonValue {
+    return { values: [...this.#values], suspects: [...this.#suspects] };
+  }
+
+  restore(state: JsonValue): void {
+    const { values, suspects } = state as { values: number[]; suspects: number[] };
+    this.#values = [...values];
+    this.#suspects = [...suspects];
+  }
+
+  #push(value: number): void {
+    this.#values.push(value);
+    if (this.#values.length > this.#options.window) this.#values.shift();
+  }
+
+  /** Recomputed from the window: a running sum would drift, and a resumed one differently. */
+  #zscore(value: number): number {
+    const n = this.#values.length;
+    if (n < Math.min(MIN_VALUES, this.#options.window)) return 0;
+    const mean = this.#values.reduce((sum, x) => sum + x, 0) / n;
+    const variance = this.#values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / n;
+    // A flat stretch has no deviation; a millionth of the level stands in for it.
+    return (value - mean) / Math.max(Math.sqrt(variance), 1e-6 * Math.abs(mean), 1e-12);
+  }
+}

@@ -1,0 +1,30 @@
+import { native } from '../../native/addon.ts';
+import type { NativeTensor } from '../../native/binding.ts';
+import { record } from '../autograd.ts';
+import { Tensor } from '../tensor.ts';
+
+/** silu(gate) * up (Shazeer, "GLU variants", 2020). `[n, 2 f]`, gate columns first -> `[n, f]`. */
+export function swiglu(gateUp: Tensor): Tensor {
+  return unary('swiglu', gateUp, native.swigluForward, native.swigluBackward);
+}
+
+/** GELU in its tanh form (Hendrycks and Gimpel, 2016), GPT-2's. */
+export function gelu(x: Tensor): Tensor {
+  return unary('gelu', x, native.geluForward, native.geluBackward);
+}
+
+export function relu(x: Tensor): Tensor {
+  return unary('relu', x, native.reluForward, native.reluBackward);
+}
+
+/** backward(dy, x) -> dx */
+function unary(
+  operation: string,
+  x: Tensor,
+  forward: (x: NativeTensor) => NativeTensor,
+  backward: (dy: NativeTensor, x: NativeTensor) => NativeTensor,
+): Tensor {
+  const y = new Tensor(forward(x.handle));
+  record(operation, [x], [y], ([dy]) => [new Tensor(backward(dy!.handle, x.handle))]);
+  return y;
+}

@@ -1,0 +1,30 @@
+import { native } from '../../native/addon.ts';
+import type { DType } from '../../native/binding.ts';
+import { record } from '../autograd.ts';
+import { Tensor } from '../tensor.ts';
+
+/**
+ * tokenTable[tokens] (+ positionTable[positions]).
+ * @param tokens i32 `[n]`; @param tokenTable f32 `[vocab, d]`; @param positionTable f32 `[maxPositions, d]`
+ * @returns `[n, d]` of `dtype`. Throws ERR_ARGUMENT for an id outside of a table.
+ */
+export function embedding(
+  tokens: Tensor,
+  tokenTable: Tensor,
+  positions: Tensor | undefined,
+  positionTable: Tensor | undefined,
+  dtype: DType,
+): Tensor {
+  const used = positionTable && positions;
+  const out = new Tensor(
+    native.embeddingForward(tokens.handle, used?.handle, tokenTable.handle, positionTable?.handle, dtype),
+  );
+  record('embedding', [tokenTable, positionTable], [out], ([dy], accumulate) => {
+    const dtable = accumulate(tokenTable);
+    const dposition = accumulate(positionTable);
+    if (dtable)
+      native.embeddingBackward(dy!.handle, tokens.handle, used?.handle, dtable.handle, dposition?.handle);
+    return [];
+  });
+  return out;
+}

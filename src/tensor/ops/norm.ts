@@ -1,0 +1,67 @@
+/** Normalisation fused with the residual stream: each returns the normed rows and the running sum they came from. */
+import { native } from '../../native/addon.ts';
+import { type Accumulate, record } from '../autograd.ts';
+import { Tensor, zeros } from '../tensor.ts';
+
+export interface NormResult {
+  /** `[n, d]`, normalised, scaled and shifted. */
+  y: Tensor;
+  /** `[n, d]`: x + delta, the residual stream to hand on. */
+  sum: Tensor;
+}
+
+/**
+ * Layer norm of x + delta over the last dimension (Ba et al., 2016).
+ * @param x `[n, d]`; @param delta `[n, d]`, the branch to add to the stream first
+ * @param weight `[d]` f32; @param bias `[d]` f32
+ */
+export function layerNorm(
+  x: Tensor,
+  delta: Tensor | undefined,
+  weight: Tensor,
+  bias?: Tensor,
+  eps = 1e-5,
+): NormResult {
+  const [yHandle, sumHandle, mean, rstd] = native
+    .layerNormForward(x.handle, delta?.handle, weight.handle, bias?.handle, eps)
+    .map((handle) => new Tensor(handle)) as [Tensor, Tensor, Tensor, Tensor];
+  const result = { y: yHandle, sum: sumHandle };
+  record('layerNorm', [x, delta, weight, bias], [result.y, result.sum], ([dy, dsum], accumulate) => {
+    if (!dy) return [dsum, delta && dsum];
+    const dx = new Tensor(
+      native.layerNormBackward(
+        dy.handle,
+        dsum?.handle,
+        result.sum.handle,
+        weight.handle,
+        mean.handle,
+        rstd.handle,
+        weightSum(weight, accumulate).handle,
+        accumulate(bias)?.handle,
+      ),
+    );
+    return [dx, delta && dx];
+  });
+  return result;
+}
+
+/** RMS norm of x + delta (Zhang and Sennrich, 2019); shapes as in layerNorm. */
+export function rmsNorm(x: Tensor, delta: Tensor | undefined, weight: Tensor, eps = 1e-5): NormResult {
+  const [y, sum, rstd] = native
+    .rmsNormForward(x.handle, delta?.handle, weight.handle, eps)
+    .map((handle) => new Tensor(handle)) as [Tensor, Tensor, Tensor];
+  record('rmsNorm', [x, delta, weight], [y, sum], ([dy, dsum], accumulate) => {
+    if (!dy) return [dsum, delta && dsum];
+    const dweight = weightSum(weight, accumulate).handle;
+    const dx = new Tensor(
+      native.rmsNormBackward(dy.handle, dsum?.handle, sum.handle, weight.handle, rstd.handle, dweight),
+    );
+    return [dx, delta && dx];
+  });
+  return { y, sum };
+}
+
+/** Where the kernel adds the gain's gradient; a frozen gain's goes nowhere. */
+function weightSum(weight: Tensor, accumulate: Accumulate): Tensor {
+  return accumulate(weight) ?? zeros(weight.shape);
+}

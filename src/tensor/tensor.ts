@@ -1,0 +1,181 @@
+/**
+ * A tensor is a handle on native memory. The garbage collector is the safety net, not the plan: make tensors inside
+ * scope(), which frees all of them at its end but those it returns and those that were kept.
+ */
+import { native } from '../native/addon.ts';
+import type { DType, NativeTensor, TypedArray } from '../native/binding.ts';
+import { AthanorError } from '../native/errors.ts';
+import type { GradNode } from './autograd.ts';
+
+export type Shape = readonly number[];
+
+/** The innermost open scope's tensors. JavaScript runs one call stack a thread, so a stack of scopes is enough. */
+const openScopes: Set<Tensor>[] = [];
+
+export class Tensor implements Disposable {
+  readonly handle: NativeTensor;
+  readonly shape: Shape;
+  readonly dtype: DType;
+  /** Whether backward() should bring a gradient here. Set by parameter(); an operation's output inherits it. */
+  requiresGrad = false;
+  /** Of a leaf: the accumulated gradient, f32, of the same shape. */
+  grad: Tensor | undefined;
+  /** Of an operation's output: how to go back. */
+  node: GradNode | undefined;
+  /** Which output of the node this is. */
+  outputIndex = 0;
+  #disposed = false;
+
+  constructor(handle: NativeTensor, shape?: Shape, dtype?: DType) {
+    this.handle = handle;
+    this.shape = shape ?? native.shapeOf(handle);
+    this.dtype = dtype ?? native.dtypeOf(handle);
+    openScopes.at(-1)?.add(this);
+  }
+
+  /** Number of elements. */
+  get size(): number {
+    return this.shape.reduce((product, dim) => product * dim, 1);
+  }
+
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
+  /** Frees the memory now (shared storage goes with its last tensor). Twice is harmless. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.node = undefined;
+    this.grad?.dispose();
+    this.grad = undefined;
+    this.handle.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** A copy of the elements; bf16 comes as its raw 16 bits (see toFloats). */
+  read(): TypedArray {
+    return native.read(this.handle);
+  }
+
+  /** A copy of the elements of an f32 or bf16 tensor as numbers. */
+  toFloats(): Float32Array {
+    if (this.dtype === 'f32') return native.read(this.handle) as Float32Array;
+    const wide = native.cast(this.handle, 'f32');
+    try {
+      return native.read(wide) as Float32Array;
+    } finally {
+      wide.dispose();
+    }
+  }
+
+  /** A copy of the elements of an i32 tensor. */
+  toInts(): Int32Array {
+    if (this.dtype !== 'i32')
+      throw new AthanorError('ERR_DTYPE', `[toInts] expected i32 but this is ${this.dtype}`);
+    return native.read(this.handle) as Int32Array;
+  }
+
+  /** The value of a tensor of one element. */
+  item(): number {
+    if (this.size !== 1) {
+      throw new AthanorError(
+        'ERR_SHAPE',
+        `[item] expected one element but the shape is [${this.shape.join(', ')}]`,
+      );
+    }
+    return this.dtype === 'i32' ? this.toInts()[0]! : this.toFloats()[0]!;
+  }
+
+  /** Overwrites the elements; `values` must have this tensor's element type (Uint16Array for bf16) and size. */
+  write(values: TypedArray): void {
+    native.write(this.handle, values);
+  }
+
+  /** The same memory without history. */
+  detach(): Tensor {
+    return new Tensor(native.view(this.handle, this.shape), this.shape, this.dtype);
+  }
+}
+
+/** Uninitialised memory. */
+export function empty(shape: Shape, dtype: DType = 'f32'): Tensor {
+  return new Tensor(native.empty(shape, dtype), [...shape], dtype);
+}
+
+export function full(shape: Shape, value: number, dtype: DType = 'f32'): Tensor {
+  return new Tensor(native.full(shape, dtype, value), [...shape], dtype);
+}
+
+export function zeros(shape: Shape, dtype: DType = 'f32'): Tensor {
+  return full(shape, 0, dtype);
+}
+
+/** Copies numbers into a new tensor: Float32Array -> f32, Int32Array -> i32, Uint8Array -> u8; a plain array -> f32. */
+export function tensor(values: TypedArray | readonly number[], shape?: Shape, dtype?: DType): Tensor {
+  const array = Array.isArray(values) ? Float32Array.from(values) : (values as TypedArray);
+  const type = dtype ?? dtypeOfArray(array);
+  const out = empty(shape ?? [array.length], type);
+  out.write(array);
+  return out;
+}
+
+function dtypeOfArray(array: TypedArray): DType {
+  if (array instanceof Float32Array) return 'f32';
+  if (array instanceof Int32Array) return 'i32';
+  return array instanceof Uint8Array ? 'u8' : 'bf16';
+}
+
+/** Marks a tensor as something to train and takes it out of every open scope. */
+export function parameter(value: Tensor): Tensor {
+  value.requiresGrad = true;
+  return keep(value);
+}
+
+/** Takes a tensor out of every open scope: its owner disposes it. */
+export function keep(value: Tensor): Tensor {
+  for (const scopeTensors of openScopes) scopeTensors.delete(value);
+  return value;
+}
+
+/**
+ * Runs body and frees every tensor made inside but those in its result (a tensor, or arrays, maps and plain objects of
+ * them), which the enclosing scope then owns. An exception frees all of them. Body must be synchronous.
+ */
+export function scope<T>(body: () => T): T {
+  const mine = new Set<Tensor>();
+  openScopes.push(mine);
+  let result: T | undefined;
+  try {
+    result = body();
+    if (result instanceof Promise) {
+      throw new AthanorError(
+        'ERR_ARGUMENT',
+        '[scope] expected a synchronous function',
+        'await outside of the scope',
+      );
+    }
+    return result;
+  } finally {
+    openScopes.pop();
+    const survivors = new Set<Tensor>();
+    collect(result, survivors);
+    const outer = openScopes.at(-1);
+    for (const made of mine) {
+      if (survivors.has(made)) outer?.add(made);
+      else made.dispose();
+    }
+  }
+}
+
+function collect(value: unknown, into: Set<Tensor>): void {
+  if (value instanceof Tensor) into.add(value);
+  else if (Array.isArray(value)) for (const item of value) collect(item, into);
+  else if (value instanceof Map) for (const item of value.values()) collect(item, into);
+  else if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype) {
+    for (const item of Object.values(value)) collect(item, into);
+  }
+}
