@@ -39,8 +39,7 @@ void swiglu_forward(DType dtype, void* y, const void* gate_up, int64_t rows, int
         const T* up = gate + channels;
         T* out = static_cast<T*>(y) + row * channels;
         for_lanes(0, channels, [&](int64_t i, auto lanes) {
-          const VecF g = load(gate + i, lanes);
-          store(out + i, g * sigmoid(g) * load(up + i, lanes), lanes);
+          store(out + i, silu(load(gate + i, lanes)) * load(up + i, lanes), lanes);
         });
       }
     });

@@ -34,6 +34,9 @@ ATHANOR_INLINE void forward_row(T* y, T* sum, float* mean, float* rstd, const T*
   const float scale = 1.0f / __builtin_sqrtf(reduce_add(total) * inverse_count + eps);
   *rstd = scale;
   for_lanes(0, channels, [&](int64_t i, auto lanes) {
+    // The passes over L1 leave memory idle: the next row comes in meanwhile.
+    __builtin_prefetch(x + channels + i);
+    if (delta != nullptr) __builtin_prefetch(delta + channels + i);
     const VecF normal = (load(sum + i, lanes) - set1(average)) * set1(scale);
     const VecF shift = bias != nullptr ? load(bias + i, lanes) : zero();
     store(y + i, fma(normal, load(weight + i, lanes), shift), lanes);
