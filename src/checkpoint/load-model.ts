@@ -107,6 +107,7 @@ export function loadModel(folder: string, weights?: string): LoadedModel {
 export function readDescription(folder: string): ModelDescription {
   requireFolder(folder);
   const path = join(folder, 'config.json');
+  if (!existsSync(path)) throw missing(folder, 'config.json');
   return configFromJson(readJsonObject(path), path);
 }
 
@@ -167,11 +168,15 @@ function weightFiles(folder: string): string[] {
       'load it with transformers and write it with save_pretrained(folder, safe_serialization=True)',
     );
   }
-  throw new AthanorError(
-    'ERR_FILE_MISSING',
-    `${folder} has no model.safetensors`,
-    'name a folder with a whole model',
-  );
+  throw missing(folder, 'model.safetensors');
+}
+
+/** A run that was killed has its model in its checkpoints only. */
+function missing(folder: string, name: string): AthanorError {
+  const remedy = existsSync(join(folder, 'checkpoints'))
+    ? `it is the folder of an unfinished run: name one of the folders in ${join(folder, 'checkpoints')}`
+    : 'name a folder with a whole model';
+  return new AthanorError('ERR_FILE_MISSING', `${folder} has no ${name}`, remedy);
 }
 
 /** Where a tensor of the layout really is. */

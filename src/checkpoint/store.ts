@@ -86,7 +86,9 @@ export class CheckpointStore {
   readonly #keepLast: number;
   readonly #keepBest: number;
 
-  /** Cleans up after a killed run: what it left half-written is removed, what it was replacing is put back. */
+  #recovered = false;
+
+  /** Touches nothing on disk: only save and load do, which are for the one run that owns the folder. */
   constructor(out: string, { keepLast = 2, keepBest = 1 }: StoreOptions = {}) {
     for (const [name, count, least] of [
       ['keepLast', keepLast, 1],
@@ -99,7 +101,6 @@ export class CheckpointStore {
     this.folder = resolve(out, 'checkpoints');
     this.#keepLast = keepLast;
     this.#keepBest = keepBest;
-    this.#recover();
   }
 
   /** The checkpoints, oldest first. */
@@ -132,6 +133,7 @@ export class CheckpointStore {
     if (!Number.isSafeInteger(step) || step < 0) {
       throw new AthanorError('ERR_ARGUMENT', `the step of a checkpoint is ${step}, not a whole number`);
     }
+    this.#recover();
     const path = this.#pathOf(step);
     const temporary = `${path}${temporarySuffix()}`;
     const metric = Number.isFinite(contents.metric) ? contents.metric : undefined;
@@ -220,7 +222,10 @@ export class CheckpointStore {
     }
   }
 
+  /** Cleans up after a killed run: what it left half-written is removed, what it was replacing is put back. */
   #recover(): void {
+    if (this.#recovered) return;
+    this.#recovered = true;
     for (const name of entriesOf(this.folder)) {
       if (!/^step-\d+\.(tmp|old)-\d+$/.test(name) || !isStale(name)) continue;
       const path = join(this.folder, name);
@@ -241,6 +246,7 @@ export class CheckpointStore {
    * Throws ERR_FILE_MISSING where there is no checkpoint.
    */
   load({ path, fallback = false }: { path?: string; fallback?: boolean } = {}): LoadedCheckpoint {
+    this.#recover();
     const all = this.list();
     const index =
       path === undefined
