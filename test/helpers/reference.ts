@@ -146,7 +146,7 @@ export function forEachIsa(engine: Binding, fn: (isa: string) => void): void {
   }
 }
 
-/** Runs fn under 1, 2 and 3 threads and expects the same bits from each; returns the result. */
+/** Runs fn under 1, 2 and 3 threads and expects the same bits from each. */
 export function expectSameForThreads(
   engine: Binding,
   fn: () => NativeTensor | readonly NativeTensor[],
