@@ -13,9 +13,51 @@ export interface CommandGroup {
 export type CommandTable = Readonly<Record<string, CommandEntry | CommandGroup>>;
 
 export const commands: CommandTable = {
+  quickstart: {
+    summary: 'train a small model on packaged text in about a minute',
+    load: async () => (await import('./quickstart.ts')).quickstart,
+  },
   pretrain: {
     summary: 'train a base model on text',
     load: async () => (await import('./pretrain.ts')).pretrain,
+  },
+  generate: {
+    summary: 'continue texts with a model',
+    load: async () => (await import('./generate.ts')).generate,
+  },
+  eval: {
+    summary: 'measure how well a model predicts held-out text',
+    load: async () => (await import('./eval.ts')).evaluate,
+  },
+  bench: {
+    summary: 'measure speed beside what this machine can do',
+    commands: {
+      kernels: {
+        summary: 'one kernel at a time',
+        load: async () => (await import('./bench.ts')).kernels,
+      },
+      train: {
+        summary: 'whole training steps',
+        load: async () => (await import('./bench.ts')).train,
+      },
+      generate: {
+        summary: 'sampling with the KV cache',
+        load: async () => (await import('./bench.ts')).generate,
+      },
+    },
+  },
+  data: {
+    summary: 'turn text into token shards, look into them',
+    commands: {
+      prepare: {
+        summary: 'filter, tokenize and shard a corpus',
+        load: async () => (await import('./data.ts')).prepare,
+      },
+      inspect: {
+        summary: 'check a folder of token shards and show documents',
+        load: async () => (await import('./data.ts')).inspect,
+      },
+    },
   },
   info: {
     summary: 'show CPU features, GPUs, libraries and versions',

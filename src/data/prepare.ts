@@ -46,7 +46,7 @@ export interface PrepareProgress {
   tokens: number;
 }
 
-export interface PrepareReport {
+export type PrepareReport = {
   out: string;
   documents: number;
   tokens: number;
@@ -55,7 +55,7 @@ export interface PrepareReport {
   vocab_size: number;
   bytes_per_token: number;
   dropped: Record<string, number>;
-}
+};
 
 /** Documents encoded at once: some megabytes, so that every thread of the tokenizer has work. */
 const BATCH_CHARS = 4 << 20;

@@ -1,12 +1,16 @@
 /** Validation loss and bits per byte; the second does not depend on the vocabulary, so models compare by it. */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { evaluationBatches } from '../data/evaluation-batches.ts';
+import type { Split } from '../data/manifest.ts';
 import type { TokenDataset } from '../data/token-dataset.ts';
+import { AthanorError } from '../native/errors.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { noGrad } from '../tensor/autograd.ts';
 import { scope, tensor } from '../tensor/tensor.ts';
 
 export interface PerplexityOptions {
+  /** Default validation. */
+  split?: Split;
   batchSize: number;
   context: number;
   /** Validation tokens at most. */
@@ -45,6 +49,13 @@ export async function perplexity(
     tokens += batch.targets.reduce((count, target) => count + (target >= 0 ? 1 : 0), 0);
     bytes += batch.bytes;
     await yieldToEvents();
+  }
+  if (tokens === 0) {
+    throw new AthanorError(
+      'ERR_ARGUMENT',
+      `the ${options.split ?? 'validation'} split of ${dataset.folder} is empty`,
+      'prepare more text, or with a larger --validation',
+    );
   }
   const valLoss = nats / tokens;
   return { valLoss, bitsPerByte: nats / Math.LN2 / bytes, perplexity: Math.exp(valLoss), tokens };

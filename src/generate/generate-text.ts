@@ -11,12 +11,12 @@ export interface TextOptions extends Omit<GenerateOptions, 'onToken'> {
   onText?: (piece: string, prompt: number) => void;
 }
 
-export interface TextCompletion {
+export type TextCompletion = {
   prompt: string;
   text: string;
   tokens: number;
   finish: FinishReason;
-}
+};
 
 /** Completes texts. Throws ERR_MISMATCH when the tokenizer has ids that the model lacks. */
 export async function generateText(

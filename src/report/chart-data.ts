@@ -23,8 +23,12 @@ const stepSeries = ['loss', 'lr', 'grad_norm', 'tokens_per_second'] as const;
 const evaluationSeries = ['val_loss', 'bits_per_byte'] as const;
 
 export function chartData(steps: readonly MetricRecord[], evaluations: readonly MetricRecord[]): ChartData {
+  const timeOf = new Map<number, number>();
   let elapsed = 0;
-  const timeOf = new Map(steps.map((record) => [record.step, (elapsed += Number(record.seconds ?? 0))]));
+  for (const record of steps) {
+    elapsed += Number(record.seconds ?? 0);
+    timeOf.set(record.step, elapsed);
+  }
   const kept = thin(steps, MAX_POINTS);
   const columns = (records: readonly MetricRecord[], names: readonly string[]) => ({
     step: records.map((record) => record.step),

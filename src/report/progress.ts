@@ -152,8 +152,8 @@ class RateEstimate {
   }
 }
 
-const escape = String.fromCharCode(27);
-const styled = new RegExp(`(${escape}\\[[0-9;]*m)|([\\s\\S])`, 'gu');
+const escapeCharacter = String.fromCharCode(27);
+const styled = new RegExp(`(${escapeCharacter}\\[[0-9;]*m)|([\\s\\S])`, 'gu');
 
 /** Cuts to a number of columns; escape sequences take none, wide characters two. */
 export function truncate(text: string, columns: number): string {
@@ -165,7 +165,7 @@ export function truncate(text: string, columns: number): string {
       continue;
     }
     used += isWide(piece) ? 2 : 1;
-    if (used > columns) return `${out}${text.includes(escape) ? `${escape}[0m` : ''}`;
+    if (used > columns) return `${out}${text.includes(escapeCharacter) ? `${escapeCharacter}[0m` : ''}`;
     out += piece;
   }
   return out;

@@ -14,7 +14,9 @@ export function gelu(x: Tensor): Tensor {
 }
 
 export function relu(x: Tensor): Tensor {
-  return unary('relu', x, native.reluForward, native.reluBackward);
+  const y = new Tensor(native.reluForward(x.handle));
+  record('relu', [x], [y], ([dy]) => [new Tensor(native.reluBackward(dy!.handle, y.handle))]);
+  return y;
 }
 
 /** backward(dy, x) -> dx */

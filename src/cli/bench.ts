@@ -1,0 +1,188 @@
+/** `athanor bench kernels|train|generate`: speed beside what the machine can do, and beside PyTorch when asked. */
+import type { ModelConfig } from '../nn/config.ts';
+import { defineCommand } from './command.ts';
+import { type Engine, prepareEngine } from './engine.ts';
+import { choice, engineOptions, integer, text } from './options.ts';
+
+const shapeOptions = {
+  model: text('preset', { default: 'nano', placeholder: '<preset>' }),
+  vocabSize: integer("vocabulary (default: the preset's)", { min: 2 }),
+  peer: choice('also run the same shapes through', ['none', 'torch'], { default: 'none' }),
+};
+
+async function configOf(
+  preset: string,
+  context: number | undefined,
+  vocabSize: number | undefined,
+): Promise<ModelConfig> {
+  const { presetConfig } = await import('../nn/presets.ts');
+  return presetConfig(preset, {
+    ...(context && { contextLength: context }),
+    ...(vocabSize && { vocabSize }),
+  });
+}
+
+function torchShape(config: ModelConfig, engine: Engine, batchSize: number) {
+  return {
+    batch: batchSize,
+    context: config.contextLength,
+    vocab: config.vocabSize,
+    width: config.hiddenSize,
+    layers: config.layers,
+    heads: config.heads,
+    threads: engine.threads,
+    dtype: engine.dtype,
+  };
+}
+
+const gflops = (value: number) => `${(value / 1e9).toFixed(0)} GFLOP/s`;
+
+export const kernels = defineCommand({
+  description: 'The fastest of the repeats, as a rate and as a share of the peak measured just before.',
+  options: {
+    device: engineOptions.device,
+    threads: engineOptions.threads,
+    repeats: integer('times each kernel runs', { default: 15, min: 1 }),
+    filter: text('only kernels whose name contains this', { placeholder: '<name>' }),
+  },
+  example: 'bench kernels --filter gemm',
+  async run(options) {
+    const engine = await prepareEngine({ ...options, dtype: 'auto' });
+    const { benchKernels, measurePeaks } = await import('../bench/kernel-bench.ts');
+    const peaks = measurePeaks();
+    const results = [...benchKernels(peaks, options.repeats, options.filter)];
+    return {
+      threads: engine.threads,
+      peak_flops_per_second: peaks.f32,
+      peak_bf16_flops_per_second: peaks.bf16,
+      bandwidth: peaks.bandwidth,
+      kernels: results.map(({ name, dtype, shape, seconds, rate, unit, share }) => ({
+        name,
+        dtype,
+        shape,
+        seconds,
+        rate,
+        unit,
+        share,
+      })),
+    };
+  },
+  render: ({ peak_flops_per_second, peak_bf16_flops_per_second, bandwidth, kernels: results }) =>
+    [
+      `peak ${gflops(peak_flops_per_second)} f32, ${gflops(peak_bf16_flops_per_second)} bf16, copy ${(bandwidth / 1e9).toFixed(1)} GB/s`,
+      ...results.map(({ name, dtype, shape, seconds, rate, unit, share }) => {
+        const speed = unit === 'flop' ? gflops(rate) : `${(rate / 1e9).toFixed(1)} GB/s`;
+        return `${name.padEnd(20)} ${dtype.padEnd(5)} ${shape.padEnd(26)} ${(seconds * 1e3).toFixed(3).padStart(9)} ms ${speed.padStart(12)} ${(share * 100).toFixed(0).padStart(4)} %`;
+      }),
+    ].join('\n'),
+});
+
+export const train = defineCommand({
+  description: 'A whole training step on random tokens: forward, backward, clipping, AdamW.',
+  options: {
+    ...engineOptions,
+    ...shapeOptions,
+    batchSize: integer('sequences in a batch', { default: 8, min: 1 }),
+    context: integer('tokens in a sequence', { default: 256, min: 2 }),
+    steps: integer('measured steps', { default: 10, min: 1 }),
+    warmup: integer('steps before them', { default: 3, min: 0 }),
+  },
+  example: 'bench train --model gpt2 --batch-size 4 --dtype bf16 --peer torch',
+  async run(options) {
+    const engine = await prepareEngine(options);
+    const { benchTraining } = await import('../bench/train-bench.ts');
+    const { measurePeaks } = await import('../bench/kernel-bench.ts');
+    const { runTorchPeer } = await import('../bench/peer.ts');
+    const config = await configOf(options.model, options.context, options.vocabSize);
+    const peak = measurePeaks()[engine.dtype];
+    const { batchSize, context, steps, warmup, seed } = options;
+    const result = benchTraining({ config, batchSize, context, dtype: engine.dtype, steps, warmup, seed });
+    const peer =
+      options.peer === 'torch'
+        ? Number(
+            runTorchPeer('train', { ...torchShape(config, engine, batchSize), steps, warmup, compile: true })
+              .tokens_per_second,
+          )
+        : null;
+    return {
+      model: options.model,
+      parameters: result.parameters,
+      dtype: engine.dtype,
+      threads: engine.threads,
+      tokens_per_second: result.tokensPerSecond,
+      mean_tokens_per_second: result.meanTokensPerSecond,
+      flops_per_second: result.flopsPerSecond,
+      peak_flops_per_second: peak,
+      share_of_peak: result.flopsPerSecond / peak,
+      peak_bytes: result.peakBytes,
+      resident_bytes: process.memoryUsage.rss(),
+      torch_tokens_per_second: peer,
+      ratio_to_torch: peer === null ? null : result.tokensPerSecond / peer,
+    };
+  },
+  render: (r) =>
+    [
+      `${r.model} (${(r.parameters / 1e6).toFixed(1)}M) ${r.dtype}, ${r.threads} threads: ${r.tokens_per_second.toFixed(0)} tok/s`,
+      `${gflops(r.flops_per_second)}, ${(r.share_of_peak * 100).toFixed(0)} % of the measured peak; tensors ${(r.peak_bytes / 2 ** 20).toFixed(0)} MiB, resident ${(r.resident_bytes / 2 ** 20).toFixed(0)} MiB`,
+      ...(r.ratio_to_torch === null
+        ? []
+        : [`PyTorch: ${r.torch_tokens_per_second!.toFixed(0)} tok/s; ratio ${r.ratio_to_torch.toFixed(2)}`]),
+    ].join('\n'),
+});
+
+export const generate = defineCommand({
+  description: 'Sampling with the KV cache, beside the bound set by reading weights and cache once a step.',
+  options: {
+    ...engineOptions,
+    ...shapeOptions,
+    batchSize: integer('sequences at once', { default: 1, min: 1 }),
+    prompt: integer('tokens in a prompt', { default: 8, min: 1 }),
+    newTokens: integer('new tokens', { default: 128, min: 1 }),
+    repeats: integer('measured runs', { default: 3, min: 1 }),
+  },
+  example: 'bench generate --vocab-size 4096 --batch-size 64',
+  async run(options) {
+    const engine = await prepareEngine(options);
+    const { benchGeneration } = await import('../bench/generate-bench.ts');
+    const { measurePeaks } = await import('../bench/kernel-bench.ts');
+    const { runTorchPeer } = await import('../bench/peer.ts');
+    const config = await configOf(options.model, undefined, options.vocabSize);
+    const { batchSize, prompt: promptTokens, newTokens, repeats } = options;
+    const { bandwidth } = measurePeaks();
+    const result = await benchGeneration({
+      config,
+      batchSize,
+      promptTokens,
+      newTokens,
+      dtype: engine.dtype,
+      repeats,
+      bandwidth,
+    });
+    const flags = {
+      ...torchShape(config, engine, batchSize),
+      prompt: promptTokens,
+      'new-tokens': newTokens,
+      steps: repeats,
+    };
+    const peer = options.peer === 'torch' ? Number(runTorchPeer('generate', flags).tokens_per_second) : null;
+    return {
+      model: options.model,
+      dtype: engine.dtype,
+      batch_size: batchSize,
+      tokens_per_second: result.tokensPerSecond,
+      bound_tokens_per_second: result.boundTokensPerSecond,
+      times_bound: result.timesBound,
+      torch_tokens_per_second: peer,
+      ratio_to_torch: peer === null ? null : result.tokensPerSecond / peer,
+    };
+  },
+  render: (r) =>
+    [
+      `${r.model} ${r.dtype}, batch ${r.batch_size}: ${r.tokens_per_second.toFixed(0)} tok/s, ${r.times_bound.toFixed(2)} times the bandwidth bound of ${r.bound_tokens_per_second.toFixed(0)}`,
+      ...(r.ratio_to_torch === null
+        ? []
+        : [
+            `transformers: ${r.torch_tokens_per_second!.toFixed(0)} tok/s; ratio ${r.ratio_to_torch.toFixed(1)}`,
+          ]),
+    ].join('\n'),
+});
