@@ -8,21 +8,28 @@
 namespace athanor::ops {
 namespace {
 
+// A copy is told by where its weight starts and its shape, for a storage may hold several weights, and by the
+// kernels that packed it, for each instruction set has a layout of its own.
 struct PackedPanels {
+  const LinearKernels* kernels;
   DType dtype;
   bool transposed;
-  const void* source;  // a storage may hold several weights: where this one starts
+  const void* source;
+  int64_t rows, columns;
   uint64_t version = 0;
-  std::shared_ptr<Storage> panels;
+  std::unique_ptr<Storage> panels;
 };
 
 class PackedWeights : public StorageAttachment {
  public:
-  PackedPanels& find(const Tensor& weight, DType dtype, bool transposed) {
-    for (PackedPanels& entry : entries_)
-      if (entry.dtype == dtype && entry.transposed == transposed && entry.source == weight.raw())
+  PackedPanels& find(const LinearKernels& kernels, const Tensor& weight, DType dtype, bool transposed) {
+    for (PackedPanels& entry : entries_) {
+      if (entry.kernels == &kernels && entry.dtype == dtype && entry.transposed == transposed &&
+          entry.source == weight.raw() && entry.rows == weight.dim(0) && entry.columns == weight.dim(1))
         return entry;
-    return entries_.emplace_back(PackedPanels{dtype, transposed, weight.raw(), 0, nullptr});
+    }
+    return entries_.emplace_back(
+        PackedPanels{&kernels, dtype, transposed, weight.raw(), weight.dim(0), weight.dim(1), 0, nullptr});
   }
   std::mutex mutex;
 
@@ -47,15 +54,14 @@ const void* packed_weight(const Tensor& weight, DType dtype, bool transposed) {
   if (!storage.attachment) storage.attachment = std::make_unique<PackedWeights>();
   auto& cache = static_cast<PackedWeights&>(*storage.attachment);
   std::lock_guard lock(cache.mutex);
-  PackedPanels& entry = cache.find(weight, dtype, transposed);
   const LinearKernels& kernels = linear_kernels(weight.device());
+  PackedPanels& entry = cache.find(kernels, weight, dtype, transposed);
   const int64_t k = weight.dim(transposed ? 1 : 0);
   const int64_t n = weight.dim(transposed ? 0 : 1);
   // A storage's version starts at 0, so an entry remembers one more than the version that it packed.
   if (entry.version != storage.version() + 1) {
     const size_t bytes = kernels.packed_bytes(k, n, dtype);
-    if (!entry.panels || entry.panels->bytes() < bytes)
-      entry.panels = std::make_shared<Storage>(bytes, weight.device());
+    if (!entry.panels) entry.panels = std::make_unique<Storage>(bytes, weight.device());
     kernels.pack(entry.panels->data(), weight.data<float>(), k, n, transposed, dtype);
     entry.version = storage.version() + 1;
   }

@@ -287,6 +287,44 @@ describe('linearForward', () => {
     }
   });
 
+  it('tells weights apart that share a start', () => {
+    const storage = tensor([4, 6], randomNormal(24, 1));
+    for (const [rows, columns] of [
+      [4, 6],
+      [6, 4],
+      [2, 6],
+      [3, 4],
+    ] as const) {
+      const part = native.slice(native.view(storage, [24]), 0, rows * columns);
+      const x = tensor([1, columns], randomNormal(columns, 2));
+      const dy = tensor([1, rows], randomNormal(rows, 3));
+      const weight = native.view(part, [rows, columns]);
+      const copy = tensor([rows, columns], values(part));
+      const what = `${rows}x${columns}`;
+      expectSameBits(
+        native.linearForward(x, weight, undefined, 0, false)[0],
+        native.linearForward(x, copy, undefined, 0, false)[0],
+        what,
+      );
+      expectSameBits(
+        native.linearBackwardInput(dy, weight, undefined),
+        native.linearBackwardInput(dy, copy, undefined),
+        what,
+      );
+    }
+  });
+
+  it('keeps the layouts of instruction sets apart', () => {
+    const weight = tensor([33, 20], randomNormal(660, 1));
+    const x = tensor([3, 20], randomNormal(60, 2));
+    const wanted = values(native.linearForward(x, weight, undefined, 0, false)[0]);
+    for (let round = 0; round < 2; round++) {
+      forEachIsa(native, (isa) => {
+        expectClose(native.linearForward(x, weight, undefined, 0, false)[0], wanted, 1e-5, 1e-5, isa);
+      });
+    }
+  });
+
   it('packs a weight once a write, into memory that it keeps', () => {
     const weight = tensor([256, 512], randomNormal(256 * 512, 1));
     const x = tensor([4, 512], randomNormal(4 * 512, 2));
