@@ -4,24 +4,21 @@
  * It is built under a temporary name and renamed when all of it is on disk, so a folder with the right name is whole;
  * which is the latest follows from the names, so no pointer file can be torn.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { AthanorError, fileError } from '../native/errors.ts';
 import type { JsonValue } from '../native/json.ts';
-import { hashFile, isStale, syncPath, temporarySuffix, type WrittenFile, writeText } from './durable.ts';
-import { SafetensorsFile, writeSafetensors } from './safetensors.ts';
-import type { TensorSource } from './tensor-data.ts';
-
-export interface CheckpointContents {
-  /** Writes the model into the given folder, usually `(folder) => saveModel(folder, { … })`. */
-  writeModel: (folder: string) => Promise<readonly WrittenFile[]>;
-  /** Optimizer moments and whatever else is too large for JSON. */
-  tensors: Iterable<readonly [string, TensorSource]>;
-  /** Everything else that the run needs to go on: counters, cursor, seeds, settings. */
-  state: JsonValue;
-  /** What the best checkpoints are kept by, usually the validation loss: lower is better. */
-  metric?: number;
-}
+import {
+  type CheckpointContents,
+  openTensors,
+  readMetric,
+  readState,
+  verifyCheckpoint,
+  writeCheckpoint,
+  writeMetric,
+} from './checkpoint-folder.ts';
+import { isStale, syncPath, temporarySuffix } from './durable.ts';
+import type { SafetensorsFile } from './safetensors.ts';
 
 export interface SavedCheckpoint {
   readonly step: number;
@@ -43,11 +40,11 @@ export interface LoadedCheckpoint extends SavedCheckpoint, Disposable {
 export class DamagedCheckpointError extends AthanorError {
   readonly offered: string | undefined;
 
-  constructor(problem: AthanorError, offered: string | undefined) {
+  constructor(problem: AthanorError, damaged: string, offered: string | undefined) {
     const remedy =
       offered === undefined
         ? 'no other checkpoint is intact; start the run again'
-        : `the last good one is ${offered}; go on from it`;
+        : `the last good one is ${offered}: remove ${damaged} and run again with --resume to go on from it`;
     super('ERR_FILE_DAMAGED', problem.message, remedy, { cause: problem });
     this.offered = offered;
   }
@@ -59,23 +56,6 @@ export interface StoreOptions {
   /** How many of the best by metric stay besides. */
   keepBest?: number;
 }
-
-interface Checksums {
-  version: 1;
-  files: Record<string, { bytes: number; sha256: string }>;
-}
-
-/** state.json: checksummed like every other file, so that a damaged metric cannot pass for the best. */
-interface StateFile {
-  step: number;
-  metric: number | null;
-  state: JsonValue;
-}
-
-const tensorsName = 'training.safetensors';
-const stateName = 'state.json';
-const checksumsName = 'checksums.json';
-const metricName = 'metric.json';
 
 /** What this process is writing now, which no other store in it may clean up. */
 const inProgress = new Set<string>();
@@ -111,7 +91,7 @@ export class CheckpointStore {
     });
     return steps
       .sort((a, b) => a - b)
-      .map((step) => ({ step, path: this.#pathOf(step), metric: readMetric(this.#pathOf(step)) }));
+      .map((step) => ({ step, path: this.#pathOf(step), metric: readMetric(this.#pathOf(step), step) }));
   }
 
   /** The newest checkpoint, undefined where there is none. */
@@ -140,7 +120,9 @@ export class CheckpointStore {
     inProgress.add(temporary);
     try {
       mkdirSync(temporary, { recursive: true });
-      await this.#write(temporary, step, metric, contents);
+      await writeCheckpoint(temporary, contents);
+      if (metric !== undefined) await writeMetric(temporary, step, metric);
+      syncPath(temporary);
       this.#putInPlace(temporary, path);
     } catch (error) {
       rmSync(temporary, { recursive: true, force: true });
@@ -157,45 +139,13 @@ export class CheckpointStore {
   }
 
   /**
-   * Tells what a saved checkpoint's evaluation gave: checkpoints are saved before they are evaluated. Kept in a file of
-   * its own, renamed into place, since the rest is checksummed.
+   * Tells what the evaluation of a saved checkpoint gave, since checkpoints are saved before they are evaluated. A
+   * metric that is not finite counts as none.
    */
   async setMetric(step: number, metric: number): Promise<void> {
-    const path = join(this.#pathOf(step), metricName);
-    const temporary = `${path}${temporarySuffix()}`;
-    await writeText(temporary, `${JSON.stringify({ metric })}\n`);
-    renameSync(temporary, path);
-  }
-
-  async #write(
-    folder: string,
-    step: number,
-    metric: number | undefined,
-    contents: CheckpointContents,
-  ): Promise<void> {
-    const written = new Map<string, WrittenFile>();
-    for (const file of await contents.writeModel(folder)) written.set(file.name, file);
-    for (const file of [
-      await writeSafetensors(join(folder, tensorsName), contents.tensors),
-      await writeText(
-        join(folder, stateName),
-        formatState({ step, metric: metric ?? null, state: contents.state }),
-      ),
-    ]) {
-      written.set(file.name, file);
-    }
-    // What writeModel put there without telling.
-    for (const name of readdirSync(folder)) {
-      if (written.has(name)) continue;
-      syncPath(join(folder, name));
-      written.set(name, hashFile(join(folder, name)));
-    }
-    const files = Object.fromEntries(
-      [...written].sort().map(([name, { bytes, sha256 }]) => [name, { bytes, sha256 }]),
-    );
-    const checksums: Checksums = { version: 1, files };
-    await writeText(join(folder, checksumsName), `${JSON.stringify(checksums, undefined, 2)}\n`);
-    syncPath(folder);
+    const path = this.#pathOf(step);
+    if (!existsSync(path)) throw new AthanorError('ERR_ARGUMENT', `there is no checkpoint ${path}`);
+    if (Number.isFinite(metric)) await writeMetric(path, step, metric);
   }
 
   #putInPlace(temporary: string, path: string): void {
@@ -241,8 +191,9 @@ export class CheckpointStore {
   }
 
   /**
-   * Verifies and opens a checkpoint: the latest, or the one at `path`. A damaged one throws DamagedCheckpointError,
-   * which names the file and offers the newest good one before it; with `fallback` that one is loaded instead.
+   * Verifies and opens the checkpoint to go on from: the latest, or the one at `path`. A damaged one throws
+   * DamagedCheckpointError, which names the file and offers the newest good one before it; with `fallback` that one is
+   * opened instead. Checkpoints newer than the one opened are set aside as `step-….aside`, so that it is the latest.
    * Throws ERR_FILE_MISSING where there is no checkpoint.
    */
   load({ path, fallback = false }: { path?: string; fallback?: boolean } = {}): LoadedCheckpoint {
@@ -252,8 +203,7 @@ export class CheckpointStore {
       path === undefined
         ? all.length - 1
         : all.findIndex((c) => c.path === resolve(path) || basename(c.path) === path);
-    const wanted = all[index];
-    if (wanted === undefined) {
+    if (index < 0) {
       throw new AthanorError(
         'ERR_FILE_MISSING',
         path === undefined ? `${this.folder} has no checkpoint` : `there is no checkpoint ${path}`,
@@ -261,17 +211,33 @@ export class CheckpointStore {
       );
     }
     const skipped: AthanorError[] = [];
-    for (const checkpoint of all.slice(0, index + 1).reverse()) {
+    for (let i = index; i >= 0; i--) {
+      const checkpoint = all[i]!;
       try {
         verifyCheckpoint(checkpoint.path);
-        if (skipped.length > 0 && !fallback) throw new DamagedCheckpointError(skipped[0]!, checkpoint.path);
-        return open(checkpoint, skipped);
       } catch (error) {
-        if (!(error instanceof AthanorError) || error instanceof DamagedCheckpointError) throw error;
+        if (!(error instanceof AthanorError)) throw error;
         skipped.push(error);
+        continue;
       }
+      if (skipped.length > 0 && !fallback) {
+        throw new DamagedCheckpointError(skipped[0]!, all[index]!.path, checkpoint.path);
+      }
+      for (const newer of all.slice(i + 1)) this.#setAside(newer.path);
+      return open(checkpoint, skipped);
     }
-    throw new DamagedCheckpointError(skipped[0]!, undefined);
+    throw new DamagedCheckpointError(skipped[0]!, all[index]!.path, undefined);
+  }
+
+  #setAside(path: string): void {
+    const aside = `${path}.aside`;
+    try {
+      rmSync(aside, { recursive: true, force: true });
+      renameSync(path, aside);
+      syncPath(this.folder);
+    } catch (error) {
+      throw fileError(error, path, 'set aside');
+    }
   }
 
   #pathOf(step: number): string {
@@ -280,86 +246,10 @@ export class CheckpointStore {
 }
 
 function open(checkpoint: SavedCheckpoint, skipped: readonly AthanorError[]): LoadedCheckpoint {
-  const { state } = readState(checkpoint.path);
-  const tensors = SafetensorsFile.open(join(checkpoint.path, tensorsName));
+  const state = readState(checkpoint.path);
+  const tensors = openTensors(checkpoint.path);
   const close = () => tensors.close();
   return { ...checkpoint, state, tensors, skipped, close, [Symbol.dispose]: close };
-}
-
-/** Compares every file of a checkpoint with its checksum. Throws ERR_FILE_DAMAGED naming the first that differs. */
-export function verifyCheckpoint(path: string): void {
-  const { files } = readChecksums(path);
-  for (const name of [stateName, tensorsName]) {
-    if (!Object.hasOwn(files, name)) throw damagedFile(join(path, checksumsName), `it does not list ${name}`);
-  }
-  for (const [name, { bytes, sha256 }] of Object.entries(files)) {
-    const file = join(path, name);
-    if (!existsSync(file)) throw damagedFile(file, 'it is missing');
-    const found = hashFile(file);
-    if (found.bytes !== bytes)
-      throw damagedFile(file, `it has ${found.bytes} bytes, but ${bytes} were written`);
-    if (found.sha256 !== sha256) throw damagedFile(file, 'its SHA-256 is not that of what was written');
-  }
-}
-
-function readChecksums(path: string): Checksums {
-  const file = join(path, checksumsName);
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    if (error instanceof SyntaxError) throw damagedFile(file, 'it is not JSON');
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw damagedFile(file, 'it is missing');
-    throw fileError(error, file);
-  }
-  const { version, files } = (value ?? {}) as Partial<Checksums>;
-  if (version !== 1) throw damagedFile(file, `its version is ${JSON.stringify(version)}, not 1`);
-  if (typeof files !== 'object' || files === null || !Object.entries(files).every(isChecksum)) {
-    throw damagedFile(file, 'its list of files is damaged');
-  }
-  return value as Checksums;
-}
-
-function isChecksum([name, value]: [string, unknown]): boolean {
-  const { bytes, sha256 } = (value ?? {}) as { bytes?: unknown; sha256?: unknown };
-  return name === basename(name) && typeof bytes === 'number' && typeof sha256 === 'string';
-}
-
-function damagedFile(path: string, problem: string): AthanorError {
-  return new AthanorError('ERR_FILE_DAMAGED', `the checkpoint file ${path} is damaged: ${problem}`);
-}
-
-/** JSON has no NaN or infinity and would write null for them: a run must not resume from that. */
-function formatState(file: StateFile): string {
-  const text = JSON.stringify(file, (key, value: unknown) => {
-    if (typeof value === 'number' && !Number.isFinite(value)) {
-      throw new AthanorError(
-        'ERR_ARGUMENT',
-        `the state to save has ${key} = ${value}, which JSON cannot hold`,
-      );
-    }
-    return value;
-  });
-  return `${text}\n`;
-}
-
-/** Reads a state.json that was verified. */
-function readState(path: string): StateFile {
-  return JSON.parse(readFileSync(join(path, stateName), 'utf8')) as StateFile;
-}
-
-/** The metric of a checkpoint; undefined where it has none or cannot be read, which load() reports. */
-function readMetric(path: string): number | undefined {
-  try {
-    const evaluated = join(path, metricName);
-    if (existsSync(evaluated))
-      return (JSON.parse(readFileSync(evaluated, 'utf8')) as { metric: number }).metric;
-    const { sha256 } = hashFile(join(path, stateName));
-    if (readChecksums(path).files[stateName]?.sha256 !== sha256) return undefined;
-    return readState(path).metric ?? undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function byMetric(checkpoints: readonly SavedCheckpoint[]): SavedCheckpoint[] {

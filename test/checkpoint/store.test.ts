@@ -1,14 +1,10 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { type CheckpointContents, verifyCheckpoint } from '../../src/checkpoint/checkpoint-folder.ts';
 import { loadModel } from '../../src/checkpoint/load-model.ts';
 import { saveModel } from '../../src/checkpoint/save-model.ts';
-import {
-  type CheckpointContents,
-  CheckpointStore,
-  DamagedCheckpointError,
-  verifyCheckpoint,
-} from '../../src/checkpoint/store.ts';
+import { CheckpointStore, DamagedCheckpointError } from '../../src/checkpoint/store.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
 import { expectError, randomNormal, rng } from '../helpers/reference.ts';
 import { gpt2Config, randomParameters } from './models.ts';
@@ -55,6 +51,7 @@ describe('CheckpointStore', () => {
     expect(readdirSync(saved.path).sort()).toEqual([
       'checksums.json',
       'config.json',
+      'metric.json',
       'model.safetensors',
       'state.json',
       'training.safetensors',
@@ -81,6 +78,23 @@ describe('CheckpointStore', () => {
       [name(5), name(6)],
     ]);
     expect(store.best()?.step).toBe(6);
+  });
+
+  it('keeps the best by metrics that came after saving', async () => {
+    const store = new CheckpointStore(temporaryFolder(), { keepLast: 1, keepBest: 1 });
+    const kept: string[][] = [];
+    for (const [i, metric] of [3, 1, 2, Number.NaN].entries()) {
+      await store.save(i, contents(i));
+      kept.push(names(store));
+      await store.setMetric(i, metric);
+    }
+    // Each survives at least until it was evaluated.
+    expect(kept).toEqual([[name(0)], [name(0), name(1)], [name(1), name(2)], [name(1), name(3)]]);
+    expect(store.best()).toMatchObject({ step: 1, metric: 1 });
+    await store.setMetric(3, 0.5);
+    expect(store.best()).toMatchObject({ step: 3, metric: 0.5 });
+    expectContents(store, 3);
+    await expect(store.setMetric(9, 1)).rejects.toMatchObject({ code: 'ERR_ARGUMENT' });
   });
 
   it('counts a metric that is not a number as none', async () => {
@@ -220,20 +234,22 @@ describe('a damaged checkpoint', () => {
     });
     rmSync(join(second, 'training.safetensors'));
     expect(caughtFrom(() => store.load())).toMatchObject({ offered: first });
-    expectContents(store, 1, true);
-    using loaded = store.load({ fallback: true });
-    expect(loaded.skipped.map(({ message }) => message)).toEqual([
-      expect.stringContaining('model.safetensors is damaged: its SHA-256'),
-      expect.stringContaining('training.safetensors is damaged: it is missing'),
-    ]);
     for (const path of [second, second.slice(-13)]) {
       expect(caughtFrom(() => store.load({ path }))).toMatchObject({
         message: expect.stringContaining('training.safetensors'),
         offered: first,
       });
     }
-    using chosen = store.load({ path: first });
-    expect(chosen.step).toBe(1);
+    expect(names(store)).toEqual([name(1), name(2), name(3)]);
+    using loaded = store.load({ fallback: true });
+    expect(loaded.step).toBe(1);
+    expect(loaded.skipped.map(({ message }) => message)).toEqual([
+      expect.stringContaining('model.safetensors is damaged: its SHA-256'),
+      expect.stringContaining('training.safetensors is damaged: it is missing'),
+    ]);
+    // Out of the way, so that the next save and resume go on from the good one.
+    expect(names(store)).toEqual([name(1), `${name(2)}.aside`, `${name(3)}.aside`]);
+    expectContents(store, 1);
     expectError('ERR_FILE_MISSING', /no checkpoint step-9/, () => store.load({ path: 'step-9' }));
     writeFileSync(join(first, 'checksums.json'), '{}');
     expect(caughtFrom(() => store.load({ fallback: true }))).toMatchObject({
@@ -243,11 +259,32 @@ describe('a damaged checkpoint', () => {
     });
   });
 
+  it('is set aside, like all after a chosen one, over an older one set aside', async () => {
+    const store = await threeCheckpoints();
+    store.load({ path: name(2) }).close();
+    expect(names(store)).toEqual([name(1), name(2), `${name(3)}.aside`]);
+    await store.save(3, contents(30));
+    store.load({ path: name(2) }).close();
+    expect(names(store)).toEqual([name(1), name(2), `${name(3)}.aside`]);
+    expect(loadModel(join(store.folder, `${name(3)}.aside`)).parameters).toEqual(
+      randomParameters(gpt2Config, 30),
+    );
+    expectContents(store, 2);
+  });
+
   it('is not the best', async () => {
     const store = await threeCheckpoints();
     expect(store.best()?.step).toBe(1);
-    const state = join(store.folder, name(3), 'state.json');
-    writeFileSync(state, readFileSync(state, 'utf8').replace('"metric":3', '"metric":0'));
+    const metric = join(store.folder, name(3), 'metric.json');
+    const text = readFileSync(metric, 'utf8');
+    for (const damaged of [text.replace('"metric":3', '"metric":0'), '', 'null']) {
+      writeFileSync(metric, damaged);
+      expect(store.best()?.step).toBe(1);
+      expect(store.latest()).toMatchObject({ step: 3, metric: undefined });
+      expectContents(store, 3);
+    }
+    // Nor does the metric of another checkpoint count.
+    cpSync(join(store.folder, name(1), 'metric.json'), metric);
     expect(store.best()?.step).toBe(1);
   });
 

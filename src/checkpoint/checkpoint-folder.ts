@@ -1,0 +1,154 @@
+/**
+ * The files of one checkpoint folder beside the model: training.safetensors, state.json, checksums.json, and metric.json,
+ * which comes later than the rest (a checkpoint is saved before it is evaluated) and so vouches for itself.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { AthanorError, fileError } from '../native/errors.ts';
+import type { JsonValue } from '../native/json.ts';
+import {
+  hashFile,
+  removeStaleFiles,
+  syncPath,
+  temporarySuffix,
+  type WrittenFile,
+  writeText,
+} from './durable.ts';
+import { SafetensorsFile, writeSafetensors } from './safetensors.ts';
+import type { TensorSource } from './tensor-data.ts';
+
+export interface CheckpointContents {
+  /** Writes the model into the given folder, usually `(folder) => saveModel(folder, { … })`. */
+  writeModel: (folder: string) => Promise<readonly WrittenFile[]>;
+  /** Optimizer moments and whatever else is too large for JSON. */
+  tensors: Iterable<readonly [string, TensorSource]>;
+  /** Everything else that the run needs to go on: counters, cursor, seeds, settings. */
+  state: JsonValue;
+  /** What the best checkpoints are kept by, where it is known already: lower is better. See setMetric. */
+  metric?: number;
+}
+
+interface Checksums {
+  version: 1;
+  files: Record<string, { bytes: number; sha256: string }>;
+}
+
+const tensorsName = 'training.safetensors';
+const stateName = 'state.json';
+const checksumsName = 'checksums.json';
+const metricName = 'metric.json';
+
+/** Fills an empty folder; every file is fsynced, the folder is not. */
+export async function writeCheckpoint(folder: string, contents: CheckpointContents): Promise<void> {
+  const written = new Map<string, WrittenFile>();
+  for (const file of await contents.writeModel(folder)) written.set(file.name, file);
+  for (const file of [
+    await writeSafetensors(join(folder, tensorsName), contents.tensors),
+    await writeText(join(folder, stateName), formatState(contents.state)),
+  ]) {
+    written.set(file.name, file);
+  }
+  // What writeModel put there without telling.
+  for (const name of readdirSync(folder)) {
+    if (written.has(name)) continue;
+    syncPath(join(folder, name));
+    written.set(name, hashFile(join(folder, name)));
+  }
+  const files = Object.fromEntries(
+    [...written].sort().map(([name, { bytes, sha256 }]) => [name, { bytes, sha256 }]),
+  );
+  const checksums: Checksums = { version: 1, files };
+  await writeText(join(folder, checksumsName), `${JSON.stringify(checksums, undefined, 2)}\n`);
+}
+
+/** JSON has no NaN or infinity and would write null for them: a run must not resume from that. */
+function formatState(state: JsonValue): string {
+  const text = JSON.stringify(state, (key, value: unknown) => {
+    if (typeof value === 'number' && !Number.isFinite(value)) {
+      throw new AthanorError(
+        'ERR_ARGUMENT',
+        `the state to save has ${key} = ${value}, which JSON cannot hold`,
+      );
+    }
+    return value;
+  });
+  return `${text}\n`;
+}
+
+/** Compares every file of a checkpoint with its checksum. Throws ERR_FILE_DAMAGED naming the first that differs. */
+export function verifyCheckpoint(path: string): void {
+  const { files } = readChecksums(path);
+  for (const name of [stateName, tensorsName]) {
+    if (!Object.hasOwn(files, name)) throw damagedFile(join(path, checksumsName), `it does not list ${name}`);
+  }
+  for (const [name, { bytes, sha256 }] of Object.entries(files)) {
+    const file = join(path, name);
+    if (!existsSync(file)) throw damagedFile(file, 'it is missing');
+    const found = hashFile(file);
+    if (found.bytes !== bytes)
+      throw damagedFile(file, `it has ${found.bytes} bytes, but ${bytes} were written`);
+    if (found.sha256 !== sha256) throw damagedFile(file, 'its SHA-256 is not that of what was written');
+  }
+}
+
+function readChecksums(path: string): Checksums {
+  const file = join(path, checksumsName);
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    if (error instanceof SyntaxError) throw damagedFile(file, 'it is not JSON');
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw damagedFile(file, 'it is missing');
+    throw fileError(error, file);
+  }
+  const { version, files } = (value ?? {}) as Partial<Checksums>;
+  if (version !== 1) throw damagedFile(file, `its version is ${JSON.stringify(version)}, not 1`);
+  if (typeof files !== 'object' || files === null || !Object.entries(files).every(isChecksum)) {
+    throw damagedFile(file, 'its list of files is damaged');
+  }
+  return value as Checksums;
+}
+
+function isChecksum([name, value]: [string, unknown]): boolean {
+  const { bytes, sha256 } = (value ?? {}) as { bytes?: unknown; sha256?: unknown };
+  return name === basename(name) && typeof bytes === 'number' && typeof sha256 === 'string';
+}
+
+function damagedFile(path: string, problem: string): AthanorError {
+  return new AthanorError('ERR_FILE_DAMAGED', `the checkpoint file ${path} is damaged: ${problem}`);
+}
+
+/** The state of a checkpoint that was verified. */
+export function readState(path: string): JsonValue {
+  return JSON.parse(readFileSync(join(path, stateName), 'utf8')) as JsonValue;
+}
+
+/** The tensors of a checkpoint that was verified. */
+export function openTensors(path: string): SafetensorsFile {
+  return SafetensorsFile.open(join(path, tensorsName));
+}
+
+/** Names the step too, so that the metric of another checkpoint does not pass. */
+function metricHash(step: number, metric: number): string {
+  return createHash('sha256').update(`step ${step} metric ${metric}`).digest('hex');
+}
+
+export async function writeMetric(path: string, step: number, metric: number): Promise<void> {
+  const temporary = join(path, `${metricName}${temporarySuffix()}`);
+  removeStaleFiles(path, metricName);
+  await writeText(temporary, `${JSON.stringify({ metric, sha256: metricHash(step, metric) })}\n`);
+  renameSync(temporary, join(path, metricName));
+  syncPath(path);
+}
+
+/** The metric of a checkpoint; undefined where it has none, or a damaged one, which costs nothing but its rank. */
+export function readMetric(path: string, step: number): number | undefined {
+  try {
+    const text = readFileSync(join(path, metricName), 'utf8');
+    const { metric, sha256 } = JSON.parse(text) as { metric?: unknown; sha256?: unknown };
+    return typeof metric === 'number' && sha256 === metricHash(step, metric) ? metric : undefined;
+  } catch {
+    return undefined;
+  }
+}
