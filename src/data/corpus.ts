@@ -101,12 +101,11 @@ function* readTextFile(file: string, separator: string | undefined): Generator<C
     yield documentOf(file, text);
     return;
   }
-  const parts = text
-    .split(/\r?\n/)
-    .reduce<string[][]>(
-      (all, line) => (line === separator ? all.push([]) : all.at(-1)!.push(line), all),
-      [[]],
-    );
+  const parts: string[][] = [[]];
+  for (const line of text.split(/\r?\n/)) {
+    if (line === separator) parts.push([]);
+    else parts.at(-1)!.push(line);
+  }
   for (const [i, lines] of parts.entries()) yield documentOf(`${file}#${i}`, lines.join('\n'));
 }
 

@@ -221,6 +221,8 @@ function recompute(body: (...inputs: Tensor[]) => Tensor[], inputs: readonly Ten
   backwardAll(roots);
   return fresh.map((leaf, i) => {
     const grad = leaf.grad;
+    // The leaf is about to be freed, and would take its gradient along.
+    leaf.grad = undefined;
     if (!grad) return undefined;
     const type = inputs[i]!.dtype;
     return grad.dtype === type ? grad : new Tensor(native.cast(grad.handle, type));

@@ -37,7 +37,7 @@ describe('wrong usage exits with 2 and says what was meant', () => {
   it.each([
     [[], 'a command is missing [ERR_OPTION]', 'see athanor --help for the list'],
     [['inof'], 'there is no command "inof" [ERR_OPTION]', 'did you mean "info"?'],
-    [['zzzzzz'], 'there is no command "zzzzzz" [ERR_OPTION]', 'the commands are: info, '],
+    [['zzzzzz'], 'there is no command "zzzzzz" [ERR_OPTION]', 'the commands are: quickstart, '],
     [['help', 'inof'], 'there is no command "inof" [ERR_OPTION]', 'did you mean "info"?'],
     [['--verison'], 'unknown option --verison [ERR_OPTION]', 'did you mean --version?'],
     [['info', '--jsn'], 'unknown option --jsn [ERR_OPTION]', 'did you mean --json?'],

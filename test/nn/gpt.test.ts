@@ -1,0 +1,147 @@
+/** What the engine promises of whole models: one set of bits whatever the threads, the packing, the batch and the cache. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { KvCache } from '../../src/generate/kv-cache.ts';
+import { native } from '../../src/native/addon.ts';
+import type { DType } from '../../src/native/binding.ts';
+import { Gpt } from '../../src/nn/gpt.ts';
+import { presetConfig } from '../../src/nn/presets.ts';
+import { backward, noGrad } from '../../src/tensor/autograd.ts';
+import { keep, scope, type Tensor, tensor } from '../../src/tensor/tensor.ts';
+import { expectGradients } from '../helpers/gradient-check.ts';
+import { expectSameBits, randomIntegers } from '../helpers/reference.ts';
+
+const ints = (values: ArrayLike<number>) => tensor(Int32Array.from(values));
+
+function batch(lengths: number[], vocabulary: number, seed = 3) {
+  const n = lengths.reduce((a, b) => a + b, 0);
+  const starts = [0];
+  for (const length of lengths) starts.push(starts.at(-1)! + length);
+  return {
+    n,
+    starts,
+    ids: randomIntegers(n, seed, vocabulary),
+    targets: randomIntegers(n, seed + 1, vocabulary),
+    positions: lengths.flatMap((length) => Array.from({ length }, (_, i) => i)),
+  };
+}
+
+type Made = ReturnType<typeof batch>;
+const inputOf = ({ ids, positions, starts }: Made) => ({
+  tokens: ints(ids),
+  positions: ints(positions),
+  cuSeqlens: ints(starts),
+});
+
+/** Loss and all gradients of one step. */
+function gradients(model: Gpt, made: Made): { loss: number; grads: Map<string, Float32Array> } {
+  const loss = scope(() => {
+    const value = model.loss(inputOf(made), ints(made.targets), { scale: 1 / made.n }).loss;
+    backward(value);
+    return value.item();
+  });
+  const grads = new Map([...model.parameters()].map(([name, p]) => [name, p.grad!.toFloats()]));
+  model.zeroGrad();
+  return { loss, grads };
+}
+
+const presets = ['tiny', 'llama-tiny'] as const;
+const dtypes: DType[] = ['f32', 'bf16'];
+const cases = presets.flatMap((preset) => dtypes.map((dtype) => [preset, dtype] as const));
+
+afterEach(() => native.setNumThreads(0));
+
+describe.each(cases)('%s in %s', (preset, dtype) => {
+  const config = presetConfig(preset);
+  const made = batch([5, 40, 19], config.vocabSize);
+
+  it('a training step has the same bits with 1, 2 and 3 threads', () => {
+    const model = new Gpt(config, { dtype, seed: 1 });
+    native.setNumThreads(1);
+    const one = gradients(model, made);
+    for (const threads of [2, 3]) {
+      native.setNumThreads(threads);
+      const more = gradients(model, made);
+      expect(more.loss).toBe(one.loss);
+      for (const [name, grad] of one.grads) expectSameBits(more.grads.get(name)!, grad, `${name}, ${threads} threads`);
+    }
+    model.dispose();
+  });
+
+  it('recomputing activations changes no bit of the gradients of weights', () => {
+    const model = new Gpt(config, { dtype, seed: 1 });
+    const recomputing = new Gpt(config, { dtype, seed: 1, checkpointActivations: true });
+    const [a, b] = [gradients(model, made), gradients(recomputing, made)];
+    expect(b.loss).toBe(a.loss);
+    for (const [name, grad] of a.grads) expectSameBits(b.grads.get(name)!, grad, name);
+  });
+
+  it('packed sequences give the rows that each gives alone', () => {
+    const model = new Gpt(config, { dtype, seed: 1 });
+    noGrad(() =>
+      scope(() => {
+        const packed = model.forward(inputOf(made));
+        made.starts.slice(0, -1).forEach((start, i) => {
+          const end = made.starts[i + 1]!;
+          const alone = model.forward({
+            tokens: ints(made.ids.slice(start, end)),
+            positions: ints(made.positions.slice(start, end)),
+            cuSeqlens: ints([0, end - start]),
+          });
+          expectSameBits(alone.handle, native.slice(packed.handle, start, end), `sequence ${i}`);
+        });
+      }),
+    );
+  });
+
+  it('decoding through the KV cache gives the logits of the full pass, bit for bit', () => {
+    const model = new Gpt(config, { dtype, seed: 1 });
+    const { ids } = made;
+    const length = 40;
+    noGrad(() =>
+      scope(() => {
+        const whole = model.logits(
+          model.forward({
+            tokens: ints(ids.slice(0, length)),
+            positions: ints(Array.from({ length }, (_, i) => i)),
+            cuSeqlens: ints([0, length]),
+          }),
+        );
+        const cache = new KvCache(model, 2, length);
+        const pieces = [7, 1, 1, 3, 1, 20, 1, 1, 5];
+        let past = 0;
+        for (const count of pieces) {
+          const positions = Array.from({ length: count }, (_, i) => past + i);
+          const hidden = model.forward(
+            { tokens: ints(positions.map((i) => ids[i]!)), positions: ints(positions), cuSeqlens: ints([0, count]) },
+            cache.view(ints([1]), ints([past])),
+          );
+          expectSameBits(model.logits(hidden).handle, native.slice(whole.handle, past, past + count), `from ${past}`);
+          past += count;
+        }
+        expect(past).toBe(length);
+        cache.dispose();
+      }),
+    );
+  });
+});
+
+describe.each(presets)('%s', (preset) => {
+  it('has the gradients that finite differences find', () => {
+    const config = presetConfig(preset, { vocabSize: 23, layers: 1 });
+    const model = new Gpt({ ...config, initializerRange: 0.3 }, { seed: 2 });
+    const made = batch([6, 9], 23);
+    const [targets, index] = [keep(ints(made.targets)), inputOf(made)];
+    for (const t of Object.values(index)) keep(t);
+    const loss = () => model.loss(index, targets, { scale: 1 / made.n }).loss;
+    const parameters: Record<string, Tensor> = Object.fromEntries(model.parameters());
+    expectGradients(loss, parameters, { tolerance: 2e-2, samples: 4 });
+  });
+
+  it('starts at the loss of a uniform guess and has as many parameters as it says', () => {
+    const config = presetConfig(preset);
+    const model = new Gpt(config, { seed: 4 });
+    const made = batch([32, 32], config.vocabSize);
+    const { loss } = gradients(model, made);
+    expect(Math.abs(loss - Math.log(config.vocabSize))).toBeLessThan(0.1);
+  });
+});
