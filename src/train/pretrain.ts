@@ -22,7 +22,7 @@ import { Tokenizer } from '../text/tokenizer.ts';
 import { Interrupt } from './interrupt.ts';
 import { defaultLearningRate } from './learning-rate.ts';
 import { PretrainStage } from './pretrain-stage.ts';
-import { readRun, writeRun } from './run-file.ts';
+import { forgetRun, readRun, writeRun } from './run-file.ts';
 import { TrainConsole } from './train-console.ts';
 import { Trainer, type TrainResult } from './trainer.ts';
 
@@ -89,11 +89,20 @@ export interface PretrainReport {
  */
 export async function runPretraining(options: PretrainOptions): Promise<PretrainReport> {
   const settings = begin(options);
-  const { out } = options;
+  try {
+    return await pretrain(settings, options.out, options.resume);
+  } catch (error) {
+    // A run that failed before its first checkpoint has nothing to resume and must not block another try.
+    if (!options.resume && !new CheckpointStore(options.out).latest()) forgetRun(options.out);
+    throw error;
+  }
+}
+
+async function pretrain(settings: PretrainSettings, out: string, resume: boolean): Promise<PretrainReport> {
   const dataset = await openData(settings, out);
   const tokenizer = checkedTokenizer(dataset);
   const store = new CheckpointStore(out, { keepLast: settings.keep });
-  const resumed = options.resume && store.latest() ? store.load() : undefined;
+  const resumed = resume && store.latest() ? store.load() : undefined;
   const model = makeModel(settings, dataset, resumed?.path);
   const context = settings.context ?? model.config.contextLength;
   const stage = new PretrainStage(model, tokenizer, dataset, {

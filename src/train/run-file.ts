@@ -1,5 +1,14 @@
 /** `run.json`: what a run was started with. Resuming takes these settings, whatever else is on the command line. */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError, fileError } from '../native/errors.ts';
 import type { JsonObject } from '../native/json.ts';
@@ -55,4 +64,12 @@ export function writeRun(out: string, run: RunFile): void {
   } catch (error) {
     throw fileError(error, path, 'write');
   }
+}
+
+/** Takes back what writeRun and the preparation of data left in a folder. */
+export function forgetRun(out: string): void {
+  for (const name of [NAME, 'data', 'checkpoints', 'metrics.jsonl', 'report.html']) {
+    rmSync(join(out, name), { recursive: true, force: true });
+  }
+  if (existsSync(out) && readdirSync(out).length === 0) rmdirSync(out);
 }

@@ -62,7 +62,8 @@ describe.each(cases)('%s in %s', (preset, dtype) => {
       native.setNumThreads(threads);
       const more = gradients(model, made);
       expect(more.loss).toBe(one.loss);
-      for (const [name, grad] of one.grads) expectSameBits(more.grads.get(name)!, grad, `${name}, ${threads} threads`);
+      for (const [name, grad] of one.grads)
+        expectSameBits(more.grads.get(name)!, grad, `${name}, ${threads} threads`);
     }
     model.dispose();
   });
@@ -112,10 +113,18 @@ describe.each(cases)('%s in %s', (preset, dtype) => {
         for (const count of pieces) {
           const positions = Array.from({ length: count }, (_, i) => past + i);
           const hidden = model.forward(
-            { tokens: ints(positions.map((i) => ids[i]!)), positions: ints(positions), cuSeqlens: ints([0, count]) },
+            {
+              tokens: ints(positions.map((i) => ids[i]!)),
+              positions: ints(positions),
+              cuSeqlens: ints([0, count]),
+            },
             cache.view(ints([1]), ints([past])),
           );
-          expectSameBits(model.logits(hidden).handle, native.slice(whole.handle, past, past + count), `from ${past}`);
+          expectSameBits(
+            model.logits(hidden).handle,
+            native.slice(whole.handle, past, past + count),
+            `from ${past}`,
+          );
           past += count;
         }
         expect(past).toBe(length);

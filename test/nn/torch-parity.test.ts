@@ -54,22 +54,29 @@ describe.each(['gpt2', 'llama'])('%s against PyTorch', (name) => {
   it.each(isas)('logits agree (%s)', (isa) => {
     native.setIsa(isa);
     const model = loadGpt(folder);
-    const logits = noGrad(() => scope(() => model.logits(model.forward(input(step(record.tokens, 0)))).toFloats()));
+    const logits = noGrad(() =>
+      scope(() => model.logits(model.forward(input(step(record.tokens, 0)))).toFloats()),
+    );
     // Logits are of the order of 1; f32 sums of 48 and 64 terms in another order differ by some 1e-6.
     expect(maxError(logits, record.logits)).toBeLessThan(1e-5);
   });
 
-  it.each([false, true])('gradients of every parameter agree (recomputed activations: %s)', (checkpointActivations) => {
-    const model = loadGpt(folder, { checkpointActivations });
-    scope(() => backward(meanLoss(model, step(record.tokens, 0), step(record.targets, 0))));
-    const expected = loadModel(folder, 'gradients.safetensors').parameters;
-    expect([...model.parameters().keys()].sort()).toEqual([...expected.keys()].sort());
-    for (const [parameterName, parameter] of model.parameters()) {
-      const wanted = expected.get(parameterName)!.data as Float32Array;
-      const largest = Math.max(...wanted.map(Math.abs));
-      expect(maxError(parameter.grad!.toFloats(), wanted), parameterName).toBeLessThan(1e-5 * largest + 1e-8);
-    }
-  });
+  it.each([false, true])(
+    'gradients of every parameter agree (recomputed activations: %s)',
+    (checkpointActivations) => {
+      const model = loadGpt(folder, { checkpointActivations });
+      scope(() => backward(meanLoss(model, step(record.tokens, 0), step(record.targets, 0))));
+      const expected = loadModel(folder, 'gradients.safetensors').parameters;
+      expect([...model.parameters().keys()].sort()).toEqual([...expected.keys()].sort());
+      for (const [parameterName, parameter] of model.parameters()) {
+        const wanted = expected.get(parameterName)!.data as Float32Array;
+        const largest = Math.max(...wanted.map(Math.abs));
+        expect(maxError(parameter.grad!.toFloats(), wanted), parameterName).toBeLessThan(
+          1e-5 * largest + 1e-8,
+        );
+      }
+    },
+  );
 
   it('ten clipped AdamW steps give the same losses, norms and weights', () => {
     const model = loadGpt(folder);
@@ -99,8 +106,11 @@ describe.each(['gpt2', 'llama'])('%s against PyTorch', (name) => {
 
   it('in bf16 errs no more than bf16 storage explains', () => {
     const model = loadGpt(folder, { dtype: 'bf16' });
-    const logits = noGrad(() => scope(() => model.logits(model.forward(input(step(record.tokens, 0)))).toFloats()));
-    const rms = (values: Float32Array) => Math.sqrt(values.reduce((sum, x) => sum + x * x, 0) / values.length);
+    const logits = noGrad(() =>
+      scope(() => model.logits(model.forward(input(step(record.tokens, 0)))).toFloats()),
+    );
+    const rms = (values: Float32Array) =>
+      Math.sqrt(values.reduce((sum, x) => sum + x * x, 0) / values.length);
     // Two layers store some ten roundings of 2^-9 each on the way of a value.
     expect(rms(logits.map((x, i) => x - record.logits[i]!)) / rms(record.logits)).toBeLessThan(10 * 2 ** -9);
   });
