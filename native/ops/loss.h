@@ -14,7 +14,8 @@ std::tuple<Tensor, double, std::optional<Tensor>, std::optional<Tensor>> linear_
     const Tensor& x, const Tensor& weight, const Tensor& targets, const std::optional<Tensor>& token_weights,
     double scale, bool need_gradient);
 
-/// The logits x weight^T, f32 [n, vocab] whatever x's dtype: bit for bit what the losses see, for the sampler.
+/// The logits x weight^T, f32 [n, vocab] whatever x's dtype: bit for bit what the losses see, for the
+/// sampler.
 Tensor linear_logits(const Tensor& x, const Tensor& weight);
 
 /// log softmax(x weight^T / temperature)[target] and that distribution's entropy, both f32 [n].
