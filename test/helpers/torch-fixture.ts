@@ -1,17 +1,19 @@
 /** What scripts/record-torch.py recorded of a small model in PyTorch, by Athanor's parameter names. */
 import { join } from 'node:path';
-import { loadModel } from '../../src/checkpoint/load-model.ts';
+import { loadModel, readDescription } from '../../src/checkpoint/load-model.ts';
 import { SafetensorsFile } from '../../src/checkpoint/safetensors.ts';
-import type { ParameterData, TensorData } from '../../src/checkpoint/tensor-data.ts';
+import type { TensorData } from '../../src/checkpoint/tensor-data.ts';
 import { packageRoot } from '../../src/native/package-root.ts';
 import type { Architecture, ModelConfig } from '../../src/nn/config.ts';
+
+export type F32Data = Extract<TensorData, { dtype: 'f32' }>;
 
 export interface TorchFixture {
   /** The Hugging Face folder that save_pretrained wrote. */
   folder: string;
   config: ModelConfig;
   /** Before training, f32. */
-  parameters: Map<string, ParameterData>;
+  parameters: Map<string, F32Data>;
   steps: number;
   batch: number;
   length: number;
@@ -21,11 +23,11 @@ export interface TorchFixture {
   /** Of the first batch before training: [batch * length, vocabulary], flat, and the mean loss over all tokens. */
   logits: Float32Array;
   loss: number;
-  gradients: Map<string, ParameterData>;
+  gradients: Map<string, F32Data>;
   /** Of the ten steps; the norms are before clipping to 1. */
   losses: Float32Array;
   gradientNorms: Float32Array;
-  finalParameters: Map<string, ParameterData>;
+  finalParameters: Map<string, F32Data>;
 }
 
 export const torchOptimizer = {
@@ -40,7 +42,7 @@ export const torchOptimizer = {
 
 export function loadTorchFixture(architecture: Architecture): TorchFixture {
   const folder = join(packageRoot, 'test/fixtures/torch', architecture);
-  const { config, parameters } = loadModel(folder);
+  const load = (weights: string) => loadModel(folder, weights).parameters as Map<string, F32Data>;
   using record = SafetensorsFile.open(join(folder, 'record.safetensors'));
   const [steps = 0, batch = 0, length = 0] = record.read('tokens').shape;
   const split = (name: string) => {
@@ -51,8 +53,8 @@ export function loadTorchFixture(architecture: Architecture): TorchFixture {
   const floats = (name: string) => record.read(name).data as Float32Array;
   return {
     folder,
-    config,
-    parameters,
+    config: readDescription(folder).config,
+    parameters: load('model.safetensors'),
     steps,
     batch,
     length,
@@ -60,9 +62,9 @@ export function loadTorchFixture(architecture: Architecture): TorchFixture {
     targets: split('targets'),
     logits: floats('logits'),
     loss: floats('loss')[0]!,
-    gradients: loadModel(folder, 'gradients.safetensors').parameters,
+    gradients: load('gradients.safetensors'),
     losses: floats('losses'),
     gradientNorms: floats('grad_norms'),
-    finalParameters: loadModel(folder, 'final.safetensors').parameters,
+    finalParameters: load('final.safetensors'),
   };
 }
