@@ -37,7 +37,7 @@ export const quickstart = defineCommand({
       documentMask: true,
       gradAccum: 1,
       schedule: 'cosine',
-      warmup: 20,
+      warmup: 40,
       finalLr: 0.1,
       decay: 0.2,
       weightDecay: 0.1,

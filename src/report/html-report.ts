@@ -134,7 +134,9 @@ function configuration(config: Record<string, JsonValue>): string {
     ([name, value]) =>
       `<tr><th scope="row">${escapeHtml(name.replaceAll('_', ' '))}</th><td>${escapeHtml(typeof value === 'string' ? value : JSON.stringify(value))}</td></tr>`,
   );
-  return rows.length === 0 ? '' : `<section><h2>Settings</h2><table>${rows.join('')}</table></section>`;
+  return rows.length === 0
+    ? ''
+    : `<section><h2>Settings</h2><table class="settings">${rows.join('')}</table></section>`;
 }
 
 const entities: Record<string, string> = {

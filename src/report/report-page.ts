@@ -11,9 +11,9 @@ h1 { font-size: 24px; line-height: 1.25; margin: 0; overflow-wrap: anywhere; }
 h2 { font-size: 17px; margin: 40px 0 12px; }
 h3 { font-size: 13px; color: var(--soft); margin: 0 0 4px; font-weight: 600; }
 button, select { font: inherit; color: inherit; background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: 4px 10px; white-space: nowrap; }
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(140px, 1fr)); gap: 12px; margin-top: 24px; }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(165px, 1fr)); gap: 12px; margin-top: 24px; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 14px 16px; display: flex; flex-direction: column; }
-.card b { font-size: 20px; font-variant-numeric: tabular-nums; }
+.card b { font-size: 19px; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .card span, .hint, footer, figcaption { color: var(--soft); font-size: 13px; }
 .controls { display: flex; flex-wrap: wrap; gap: 8px 24px; align-items: center; margin-bottom: 16px; }
 .controls label { display: flex; gap: 8px; align-items: center; }
@@ -22,15 +22,16 @@ figure { margin: 0; background: var(--card); border: 1px solid var(--line); bord
 figcaption { padding: 0 4px 8px; font-weight: 600; }
 .charts figure:first-child { grid-column: 1 / -1; }
 .chart:focus-visible { outline: 2px solid var(--a); border-radius: 6px; }
-.u-legend { font-size: 12px; text-align: left; }
+.u-legend { font-size: 12px; text-align: left; color: var(--soft); }
+.u-legend .u-value { min-width: 64px; display: inline-block; font-variant-numeric: tabular-nums; }
 .samples { display: grid; gap: 12px; max-height: 640px; overflow-y: auto; }
 article { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 12px 16px; }
 article p { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; font-family: Georgia, 'Times New Roman', serif; }
-table { border-collapse: collapse; width: 100%; max-width: 720px; }
-th, td { text-align: left; padding: 6px 12px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
-th { color: var(--soft); font-weight: 500; width: 200px; text-transform: capitalize; }
+table.settings { border-collapse: collapse; width: 100%; max-width: 720px; }
+.settings th, .settings td { text-align: left; padding: 6px 12px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
+.settings th { color: var(--soft); font-weight: 500; width: 200px; text-transform: capitalize; }
 footer { margin-top: 48px; padding-bottom: 32px; }
-@media (max-width: 600px) { header, main, footer { padding-left: 16px; padding-right: 16px; } th { width: 40%; } }
+@media (max-width: 600px) { header, main, footer { padding-left: 16px; padding-right: 16px; } .settings th { width: 40%; } }
 @media print { button, .controls { display: none; } .samples { max-height: none; } figure, article { break-inside: avoid; } }
 `;
 
