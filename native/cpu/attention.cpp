@@ -46,10 +46,10 @@ struct RowState {
 constexpr int kBlockLanes = static_cast<int>(kBlock) / kLanes;
 
 /// Hides the keys that a row does not see yet: only the first `visible` of a block count.
-ATHANOR_INLINE void mask_row(float* scores, int64_t visible) {
+ATHANOR_INLINE void mask_row(float* scores, int64_t visible, int vectors) {
   VecI lane;
   for (int i = 0; i < kLanes; ++i) lane[i] = i;
-  for (int v = 0; v < kBlockLanes; ++v) {
+  for (int v = 0; v < vectors; ++v) {
     const VecI seen = lane < static_cast<int32_t>(visible - v * kLanes);
     store(scores + v * kLanes, seen ? load(scores + v * kLanes) : set1(-__builtin_inff()));
   }
@@ -59,12 +59,11 @@ ATHANOR_INLINE void mask_row(float* scores, int64_t visible) {
 /// and the outputs so far are rescaled. In three passes, so that the rescaling factors of all rows are one
 /// vector's work.
 template <class T>
-void softmax_step(RowState& state, int64_t first, int64_t count, float scale, int64_t padded) {
+void softmax_step(RowState& state, int64_t first, int64_t count, int vectors, float scale, int64_t padded) {
   for (int64_t r = first; r < count; ++r) {
     const float* scores = state.scores + r * kBlock;
     VecF best = load(scores);
-#pragma GCC unroll 16
-    for (int v = 1; v < kBlockLanes; ++v) best = max(load(scores + v * kLanes), best);
+    for (int v = 1; v < vectors; ++v) best = max(load(scores + v * kLanes), best);
     const float block_max = reduce_max(best);
     const float before = state.maximum[r];
     const float now = block_max > before ? block_max : before;
@@ -78,8 +77,7 @@ void softmax_step(RowState& state, int64_t first, int64_t count, float scale, in
     T* weights = reinterpret_cast<T*>(state.weights + r * kBlock);
     const VecF shift = set1(state.maximum[r]);
     VecF total = zero();
-#pragma GCC unroll 16
-    for (int v = 0; v < kBlockLanes; ++v) {
+    for (int v = 0; v < vectors; ++v) {
       const VecF p = exp((load(scores + v * kLanes) - shift) * factor);
       total += p;
       store(weights + v * kLanes, p);
@@ -110,23 +108,28 @@ void attend_group(const QueryRows<T>& rows, int64_t first, int64_t count, const 
     // Rows before the block see none of it; they are the group's first.
     const int64_t skip = std::max<int64_t>(0, key0 - start);
     const int64_t active = count - skip;
-    block_gemm<kPairs>(active, kBlock,
+    // Keys that the group's last row does not see are left out; a key that adds zero changes no bit.
+    const int64_t visible = std::min(kBlock, start + count - key0);
+    const int64_t columns = ceil_div(visible, kLanes) * kLanes;
+    const int vectors = static_cast<int>(columns / kLanes);
+    block_gemm<kPairs>(active, columns,
                        {q + skip * rows.q_stride / shape.depth, rows.q_stride / shape.depth,
                         tiles.keys + block * shape.across_lanes(), kBlock, state.scores + skip * kBlock,
                         kBlock, shape.dim_steps(), false});
     for (int64_t r = skip; r < count && start + r + 1 - key0 < kBlock; ++r)
-      mask_row(state.scores + r * kBlock, start + r + 1 - key0);
-    softmax_step<T>(state, skip, count, scale, padded);
+      mask_row(state.scores + r * kBlock, start + r + 1 - key0, vectors);
+    softmax_step<T>(state, skip, count, vectors, scale, padded);
     block_gemm<kPairs>(active, padded,
                        {state.weights + skip * kBlock, kBlock, tiles.values + block * shape.along_lanes(),
-                        padded, state.outputs + skip * padded, padded, shape.token_steps(), true});
+                        padded, state.outputs + skip * padded, padded, ceil_div(visible, shape.depth), true});
   }
   for (int64_t r = 0; r < count; ++r) {
     const VecF inverse = set1(1.0f / state.sum[r]);
     T* out = rows.out + (first + r) * rows.out_stride;
     for (int64_t d = 0; d < shape.head_dim; d += kLanes) {
       const int lanes = static_cast<int>(std::min<int64_t>(kLanes, shape.head_dim - d));
-      const VecF value = load(state.outputs + r * padded + d) * inverse;
+      // Plus zero: a sum of zeros is +0 whether or not more zeros of the other sign were added.
+      const VecF value = fma(load(state.outputs + r * padded + d), inverse, zero());
       if (lanes == kLanes) {
         store(out + d, value);
       } else {

@@ -77,19 +77,22 @@ __attribute__((noinline)) void block_gemm(int64_t rows, int64_t columns, BlockPr
   const uint32_t* b = g.b;
   float* c = g.c;
   for (int64_t c0 = 0; c0 < columns;) {
-    const bool wide = columns - c0 >= kBlockVectors * kLanes;
+    const int64_t vectors = (columns - c0) / kLanes;
+    const int wide = vectors >= kBlockVectors ? kBlockVectors : vectors >= 2 ? 2 : 1;
     for (int64_t r0 = 0; r0 < rows; r0 += kBlockRows) {
       g.a = a + r0 * g.a_stride;
       g.b = b + c0;
       g.c = c + r0 * g.c_stride + c0;
       const int64_t count = std::min<int64_t>(kBlockRows, rows - r0);
-      if (wide) {
+      if (wide == kBlockVectors) {
         block_rows<kPairs, kBlockVectors>(count, g);
+      } else if (wide == 2) {
+        block_rows<kPairs, 2>(count, g);
       } else {
         block_rows<kPairs, 1>(count, g);
       }
     }
-    c0 += wide ? kBlockVectors * kLanes : kLanes;
+    c0 += wide * kLanes;
   }
 }
 

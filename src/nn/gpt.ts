@@ -14,7 +14,7 @@ import {
   type SequenceIndex,
 } from '../tensor/ops/attention.ts';
 import { embedding } from '../tensor/ops/embedding.ts';
-import { geluFeedForward, linear } from '../tensor/ops/linear.ts';
+import { geluFeedForward } from '../tensor/ops/linear.ts';
 import { type CrossEntropyOptions, type CrossEntropyResult, linearCrossEntropy } from '../tensor/ops/loss.ts';
 import { gatherRows } from '../tensor/ops/rows.ts';
 import { keep, Tensor } from '../tensor/tensor.ts';
@@ -192,9 +192,13 @@ export class Gpt extends Module {
     return this.finalNorm.forward(x, delta).y;
   }
 
-  /** Logits `[rows, vocab]` of hidden rows, all of them or those listed (i32 `[rows]`). */
+  /**
+   * f32 logits `[rows, vocab]` of hidden rows, all of them or those listed (i32 `[rows]`), to sample from: the numbers
+   * that the losses see, bit for bit. They carry no gradient; train through loss().
+   */
   logits(hidden: Tensor, rows?: Tensor): Tensor {
-    return linear(rows ? gatherRows(hidden, rows) : hidden, this.headWeight);
+    const chosen = rows ? gatherRows(hidden, rows) : hidden;
+    return new Tensor(native.linearLogits(chosen.handle, this.headWeight.handle));
   }
 
   /** Next-token cross-entropy; targets i32 `[n]`, -100 where there is none. */
