@@ -90,6 +90,10 @@ void softmax_step(RowState& state, int64_t first, int64_t count, int vectors, fl
   }
 }
 
+ATHANOR_INLINE void prefetch_lanes(const uint32_t* lanes, int64_t count) {
+  for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(lanes + i);
+}
+
 template <class T>
 void attend_group(const QueryRows<T>& rows, int64_t first, int64_t count, const KeyValueTiles& tiles,
                   const TileShape& shape, float scale, RowState& state) {
@@ -112,6 +116,13 @@ void attend_group(const QueryRows<T>& rows, int64_t first, int64_t count, const 
     const int64_t visible = std::min(kBlock, start + count - key0);
     const int64_t columns = ceil_div(visible, kLanes) * kLanes;
     const int vectors = static_cast<int>(columns / kLanes);
+    if (count == 1) {
+      // Decoding reads the cache once: values are fetched while keys are multiplied, the next keys while
+      // values are.
+      prefetch_lanes(tiles.values + block * shape.along_lanes(), ceil_div(visible, shape.depth) * padded);
+      if (block + 1 < blocks)
+        prefetch_lanes(tiles.keys + (block + 1) * shape.across_lanes(), shape.across_lanes());
+    }
     block_gemm<kPairs>(active, columns,
                        {q + skip * rows.q_stride / shape.depth, rows.q_stride / shape.depth,
                         tiles.keys + block * shape.across_lanes(), kBlock, state.scores + skip * kBlock,
