@@ -1,6 +1,9 @@
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
+  // The examples import the package by its name, as a user's program would.
+  resolve: { alias: { athanor: join(import.meta.dirname, 'src/index.ts') } },
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: 'test/global-setup.ts',

@@ -13,6 +13,8 @@ export type OutputGrads = readonly (Tensor | undefined)[];
 export interface GradNode {
   readonly order: number;
   readonly operation: string;
+  /** The gradients that it returns are new memory that nothing else refers to: a leaf may keep one as it is. */
+  readonly ownsGrads: boolean;
   readonly inputs: readonly (Tensor | undefined)[];
   /**
    * Returns a gradient for each input (undefined where none is needed, or where it went through accumulate). What it
@@ -56,10 +58,11 @@ export function record(
   inputs: readonly (Tensor | undefined)[],
   outputs: readonly Tensor[],
   backward: GradNode['backward'],
+  ownsGrads = false,
 ): void {
   if (!needsGrad(...inputs)) return;
   nodeCount += 1;
-  const node: GradNode = { order: nodeCount, operation, inputs, backward };
+  const node: GradNode = { order: nodeCount, operation, ownsGrads, inputs, backward };
   outputs.forEach((output, index) => {
     output.requiresGrad = true;
     output.node = node;
@@ -106,8 +109,7 @@ export function backwardAll(roots: readonly (readonly [Tensor, Tensor])[]): void
       node.inputs.forEach((input, i) => {
         const grad = inputGrads[i];
         if (grad === undefined || !input?.requiresGrad) return;
-        const shared = grads.includes(grad) || inputGrads.some((other, j) => j !== i && other === grad);
-        pending.add(input, grad, !shared);
+        pending.add(input, grad, node.ownsGrads);
       });
       for (const grad of [...grads, ...inputGrads]) grad?.dispose();
     }
@@ -131,10 +133,9 @@ function reachable(roots: readonly Tensor[]): GradNode[] {
 class Pending {
   readonly #byNode = new Map<GradNode, (Tensor | undefined)[]>();
 
-  /** `exclusive`: nobody else holds this gradient's memory, so a leaf without one may have it as it is. */
-  add(target: Tensor, grad: Tensor, exclusive = false): void {
+  add(target: Tensor, grad: Tensor, owned = false): void {
     if (!target.node) {
-      if (exclusive && !target.grad && grad.dtype === 'f32') {
+      if (owned && !target.grad && grad.dtype === 'f32') {
         target.grad = keep(grad.detach());
         return;
       }
@@ -196,6 +197,7 @@ export function checkpoint(
   const node: GradNode = {
     order: nodeCount,
     operation: 'checkpoint',
+    ownsGrads: false,
     inputs,
     backward: (grads) => recompute(body, inputs, grads),
   };

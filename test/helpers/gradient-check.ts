@@ -19,6 +19,7 @@ export function expectGradients(
   options: GradientCheckOptions = {},
 ): void {
   const { step = 1e-2, tolerance = 1e-2, samples = 12 } = options;
+  for (const input of Object.values(inputs)) input.grad = undefined;
   scope(() => backward(loss()));
   const value = () => noGrad(() => scope(() => loss().item()));
   for (const [name, input] of Object.entries(inputs)) {

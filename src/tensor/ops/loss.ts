@@ -40,12 +40,18 @@ export function linearCrossEntropy(
   const loss = tensor([lossValue]);
   const dhidden = dhiddenHandle && new Tensor(dhiddenHandle);
   const dweight = dweightHandle && new Tensor(dweightHandle);
-  record('linearCrossEntropy', [hidden, weight], [loss], ([dloss]) => {
-    const factor = dloss!.item();
-    return [dhidden, dweight].map((grad) => {
-      if (grad && factor !== 1) native.scaleInto(grad.handle, factor);
-      return grad;
-    });
-  });
+  record(
+    'linearCrossEntropy',
+    [hidden, weight],
+    [loss],
+    ([dloss]) => {
+      const factor = dloss!.item();
+      return [dhidden, dweight].map((grad) => {
+        if (grad && factor !== 1) native.scaleInto(grad.handle, factor);
+        return grad;
+      });
+    },
+    true,
+  );
   return { loss, losses };
 }
