@@ -37,6 +37,11 @@ int available_cores() {
 
 thread_local bool inside_task = false;
 
+// The gate's word: generation of the work, whether it may still be joined, how many workers are on it.
+constexpr uint64_t kActiveMask = 0xffff;
+constexpr uint64_t kOpen = 0x10000;
+constexpr uint64_t kGeneration = 0x20000;
+
 class Pool {
  public:
   explicit Pool(int threads) {
@@ -44,10 +49,9 @@ class Pool {
   }
 
   ~Pool() {
+    stopping_.store(true, std::memory_order_seq_cst);
     {
       std::lock_guard lock(mutex_);
-      stopping_ = true;
-      ++generation_;
     }
     wake_.notify_all();
     for (auto& worker : workers_) worker.join();
@@ -55,19 +59,25 @@ class Pool {
 
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
+  /// The caller takes part and, when no task is left, shuts the gate and waits for the workers that came
+  /// through. One that the system has not scheduled in time is not waited for: on a busy machine that would
+  /// cost milliseconds.
   void run(int64_t count, void (*body)(void*, int64_t), void* context) {
     body_ = body;
     context_ = context;
     count_ = count;
     next_.store(0, std::memory_order_relaxed);
-    busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-    {
-      std::lock_guard lock(mutex_);
-      generation_.fetch_add(1, std::memory_order_release);
+    const uint64_t generation = (gate_.load(std::memory_order_relaxed) / kGeneration + 1) * kGeneration;
+    gate_.store(generation | kOpen, std::memory_order_seq_cst);
+    if (sleeping_.load(std::memory_order_seq_cst) > 0) {
+      {
+        std::lock_guard lock(mutex_);
+      }
+      wake_.notify_all();
     }
-    if (sleeping_.load(std::memory_order_seq_cst) > 0) wake_.notify_all();
     drain();
-    while (busy_.load(std::memory_order_acquire) != 0) cpu_pause();
+    gate_.fetch_and(~kOpen, std::memory_order_acq_rel);
+    while ((gate_.load(std::memory_order_acquire) & kActiveMask) != 0) cpu_pause();
   }
 
  private:
@@ -81,45 +91,58 @@ class Pool {
     inside_task = false;
   }
 
+  bool has_work(uint64_t gate, uint64_t seen) const {
+    return (gate & kOpen) != 0 && gate / kGeneration != seen;
+  }
+
   void work() {
     uint64_t seen = 0;
-    for (;;) {
-      int spins = 0;
-      while (generation_.load(std::memory_order_acquire) == seen) {
-        if (++spins < kSpinIterations) {
-          cpu_pause();
-          continue;
-        }
-        std::unique_lock lock(mutex_);
-        sleeping_.fetch_add(1, std::memory_order_seq_cst);
-        wake_.wait(lock, [&] { return generation_.load(std::memory_order_relaxed) != seen; });
-        sleeping_.fetch_sub(1, std::memory_order_seq_cst);
+    for (int spins = 0;;) {
+      if (stopping_.load(std::memory_order_relaxed)) return;
+      uint64_t gate = gate_.load(std::memory_order_acquire);
+      if (has_work(gate, seen)) {
+        if (!gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acq_rel)) continue;
+        seen = gate / kGeneration;
+        drain();
+        gate_.fetch_sub(1, std::memory_order_release);
+        spins = 0;
+      } else if (++spins < kSpinIterations) {
+        cpu_pause();
+      } else {
+        sleep(seen);
+        spins = 0;
       }
-      seen = generation_.load(std::memory_order_acquire);
-      if (stopping_) return;
-      drain();
-      busy_.fetch_sub(1, std::memory_order_release);
     }
+  }
+
+  void sleep(uint64_t seen) {
+    std::unique_lock lock(mutex_);
+    sleeping_.fetch_add(1, std::memory_order_seq_cst);
+    wake_.wait(lock, [&] {
+      return stopping_.load(std::memory_order_seq_cst) ||
+             has_work(gate_.load(std::memory_order_seq_cst), seen);
+    });
+    sleeping_.fetch_sub(1, std::memory_order_seq_cst);
   }
 
   std::vector<std::thread> workers_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::atomic<uint64_t> generation_{0};
+  std::atomic<bool> stopping_{false};
   std::atomic<int> sleeping_{0};
-  bool stopping_ = false;
   void (*body_)(void*, int64_t) = nullptr;
   void* context_ = nullptr;
   int64_t count_ = 0;
+  alignas(64) std::atomic<uint64_t> gate_{0};
   alignas(64) std::atomic<int64_t> next_{0};
-  alignas(64) std::atomic<int> busy_{0};
 };
 
 // The pool outlives static destruction: a worker blocked in a destructor at exit would hang the process.
 struct PoolHolder {
   std::mutex mutex;
   std::unique_ptr<Pool> pool;
-  int requested = 0;
+  // Read without the mutex, which a running kernel holds.
+  std::atomic<int> threads{available_cores()};
 };
 
 PoolHolder& holder() {
@@ -140,7 +163,7 @@ void parallel_run(int64_t count, void (*body)(void*, int64_t), void* context) {
   if (!inside_task) {
     std::unique_lock lock(h.mutex, std::try_to_lock);
     if (lock.owns_lock()) {
-      if (!h.pool) h.pool = std::make_unique<Pool>(h.requested > 0 ? h.requested : available_cores());
+      if (!h.pool) h.pool = std::make_unique<Pool>(h.threads.load());
       if (h.pool->size() > 1) {
         h.pool->run(count, body, context);
         return;
@@ -150,20 +173,14 @@ void parallel_run(int64_t count, void (*body)(void*, int64_t), void* context) {
   for (int64_t i = 0; i < count; ++i) body(context, i);
 }
 
-int num_threads() {
-  PoolHolder& h = holder();
-  std::lock_guard lock(h.mutex);
-  if (h.pool) return h.pool->size();
-  return h.requested > 0 ? h.requested : available_cores();
-}
+int num_threads() { return holder().threads.load(std::memory_order_relaxed); }
 
 void set_num_threads(int count) {
   expect(count >= 0 && count <= 1024, ErrorCode::kArgument, "threads", "expected 0 to 1024 but got ", count);
   PoolHolder& h = holder();
   std::lock_guard lock(h.mutex);
-  if (h.pool && h.pool->size() == (count > 0 ? count : available_cores())) return;
-  h.requested = count;
-  h.pool.reset();
+  const int threads = count > 0 ? count : available_cores();
+  if (h.threads.exchange(threads) != threads) h.pool.reset();
 }
 
 void* thread_scratch(size_t bytes) {

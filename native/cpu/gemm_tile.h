@@ -117,6 +117,41 @@ __attribute__((noinline)) void tile(const uint32_t* a, int a_width, const uint32
   }
 }
 
+/// One row times kPanels neighbouring panels of B. A row has two chains a panel, each waiting out the latency
+/// of its multiply-add; several panels at once fill the gaps. `a` is the row itself, one lane a step.
+template <bool kPairs, int kPanels>
+__attribute__((noinline)) void row_tile(const uint32_t* a, const uint32_t* b, int64_t panel_lanes,
+                                        int64_t steps, const TileStore* stores) {
+  VecF acc[kPanels][1][kColumnVectors];
+#pragma GCC unroll 4
+  for (int p = 0; p < kPanels; ++p) {
+#pragma GCC unroll 2
+    for (int v = 0; v < kColumnVectors; ++v) {
+      const TileStore& s = stores[p];
+      const int count = std::min(kLanes, s.columns - v * kLanes);
+      acc[p][0][v] =
+          s.epilogue.accumulate && count > 0 ? load_partial(at<float>(s.out, v * kLanes), count) : zero();
+    }
+  }
+  for (int64_t step = 0; step < steps; ++step) {
+    const VecU av = broadcast_lane(a + step);
+#pragma GCC unroll 4
+    for (int p = 0; p < kPanels; ++p) {
+#pragma GCC unroll 2
+      for (int v = 0; v < kColumnVectors; ++v)
+        acc[p][0][v] = multiply_add<kPairs>(acc[p][0][v], av,
+                                            load_lanes(b + p * panel_lanes + step * kColumns + v * kLanes));
+    }
+  }
+  for (int p = 0; p < kPanels; ++p) {
+    if (stores[p].dtype == DType::kF32) {
+      store_tile<float, 1>(acc[p], stores[p]);
+    } else {
+      store_tile<bf16, 1>(acc[p], stores[p]);
+    }
+  }
+}
+
 using TileFunction = void (*)(const uint32_t*, int, const uint32_t*, int64_t, const TileStore&);
 
 /// The kernel for `rows` rows (1 to kRows): a last, short block does no work for rows that are not there.

@@ -72,32 +72,81 @@ void prefetch_rows(const GemmArgs& g, int64_t row, int64_t column) {
     for (int c = 0; c < kColumns; c += 16) __builtin_prefetch(out + r * g.n + c, 1);
 }
 
+/// Where the tile at (row, column) goes, and what is done to it on the way.
+TileStore tile_store(const GemmArgs& g, const Stretch& s, int64_t row, int64_t column) {
+  const int64_t offset = row * g.n + column;
+  TileStore store{};
+  store.out = shifted(g.out, offset, g.out_dtype);
+  store.dtype = g.out_dtype;
+  store.stride = g.n;
+  store.columns = static_cast<int>(std::min<int64_t>(kColumns, g.n - column));
+  store.epilogue.accumulate = g.epilogue.accumulate || !s.first;
+  if (s.last) {
+    store.epilogue.bias = g.epilogue.bias ? g.epilogue.bias + column : nullptr;
+    store.epilogue.activation = g.epilogue.activation;
+    store.epilogue.preactivation = shifted(g.epilogue.preactivation, offset, g.out_dtype);
+    store.epilogue.gelu_input = shifted(g.epilogue.gelu_input, offset, g.out_dtype);
+  }
+  return store;
+}
+
 /// Rows [row, row + rows) times B's panel `panel`, from A's panels at `a`.
 void multiply_panel(const GemmArgs& g, const Stretch& s, const uint32_t* a, int64_t row, int64_t rows,
                     int64_t panel) {
   const int64_t steps = step_count(s.k, g.dtype);
   const uint32_t* b = s.b + panel * panel_lanes(steps, kColumns);
   const int64_t column = panel * kColumns;
-  TileStore store{};
-  store.dtype = g.out_dtype;
-  store.stride = g.n;
-  store.columns = static_cast<int>(std::min<int64_t>(kColumns, g.n - column));
-  store.epilogue.accumulate = g.epilogue.accumulate || !s.first;
   const bool pairs = g.dtype == DType::kBF16;
   for (int64_t r = 0; r < rows; r += kRows, a += panel_lanes(steps, kRows)) {
-    const int64_t offset = (row + r) * g.n + column;
-    store.out = shifted(g.out, offset, g.out_dtype);
-    if (s.last) {
-      store.epilogue.bias = g.epilogue.bias ? g.epilogue.bias + column : nullptr;
-      store.epilogue.activation = g.epilogue.activation;
-      store.epilogue.preactivation = shifted(g.epilogue.preactivation, offset, g.out_dtype);
-      store.epilogue.gelu_input = shifted(g.epilogue.gelu_input, offset, g.out_dtype);
-    }
+    const TileStore store = tile_store(g, s, row + r, column);
     if (store.epilogue.accumulate && r + kRows < rows) prefetch_rows(g, row + r + kRows, column);
     const int64_t tile_rows = std::min<int64_t>(kRows, rows - r);
     const TileFunction kernel = pairs ? tile_for<true>(tile_rows) : tile_for<false>(tile_rows);
     kernel(a, kRows, b, steps, store);
   }
+}
+
+// Panels that one row is multiplied with at once: 8 chains cover the latency of a multiply-add at two a
+// cycle.
+constexpr int kRowPanels = 4;
+
+/// Whether A is one row whose memory already is lanes along k.
+bool is_plain_row(const GemmArgs& g, const Stretch& s) {
+  return g.m == 1 && !g.a_transposed && g.a_row_sums == nullptr && s.k % lane_depth(g.dtype) == 0;
+}
+
+template <bool kPairs>
+void multiply_row_panels(const GemmArgs& g, const Stretch& s, const uint32_t* a, int64_t panel,
+                         int64_t count) {
+  const int64_t steps = step_count(s.k, g.dtype), lanes = panel_lanes(steps, kColumns);
+  TileStore stores[kRowPanels];
+  for (int64_t p = 0; p < count; ++p) stores[p] = tile_store(g, s, 0, (panel + p) * kColumns);
+  const uint32_t* b = s.b + panel * lanes;
+  switch (count) {
+    case 4: return row_tile<kPairs, 4>(a, b, lanes, steps, stores);
+    case 3: return row_tile<kPairs, 3>(a, b, lanes, steps, stores);
+    case 2: return row_tile<kPairs, 2>(a, b, lanes, steps, stores);
+    default: return row_tile<kPairs, 1>(a, b, lanes, steps, stores);
+  }
+}
+
+/// Decoding one sequence: nothing is packed, and threads share out the panels.
+void multiply_row(const GemmArgs& g, const Stretch& s) {
+  const auto* a = static_cast<const uint32_t*>(shifted(g.a, s.k0, g.dtype));
+  const int64_t panels = ceil_div(g.n, kColumns);
+  const int64_t fair = ceil_div(panels, kTasksPerThread * num_threads());
+  const int64_t group =
+      panels >= kRowPanels * kTasksPerThread * num_threads()
+          ? ceil_div(fair, kRowPanels) * kRowPanels
+          : balanced_part(panels, std::min<int64_t>(kRowPanels, ceil_div(panels, num_threads())));
+  parallel_for(ceil_div(panels, group), [&](int64_t task) {
+    const int64_t last = std::min(panels, (task + 1) * group);
+    for (int64_t p = task * group; p < last; p += kRowPanels) {
+      const int64_t count = std::min<int64_t>(kRowPanels, last - p);
+      g.dtype == DType::kBF16 ? multiply_row_panels<true>(g, s, a, p, count)
+                              : multiply_row_panels<false>(g, s, a, p, count);
+    }
+  });
 }
 
 /// A's panels [first, last) of a stretch, and their part of A's row sums.
@@ -150,6 +199,7 @@ void multiply_by_rows(const GemmArgs& g, const Stretch& s) {
 }
 
 void multiply(const GemmArgs& g, const Stretch& s) {
+  if (is_plain_row(g, s)) return multiply_row(g, s);
   const bool few_rows = g.m < kRows * kTasksPerThread * num_threads();
   const bool large_b = g.n * step_count(s.k, g.dtype) * 4 > kSharedBytes;
   if (few_rows || large_b) {

@@ -9,10 +9,11 @@ import { type MetricRecord, readMetrics } from '../../src/report/metrics-log.ts'
 import { rng } from '../helpers/reference.ts';
 
 const main = join(import.meta.dirname, '..', '..', 'dist', 'cli', 'main.js');
-const STEPS = 240;
+const STEPS = 150;
 let root: string;
 let corpus: string;
 let whole: string;
+let wholeMs: number;
 
 interface Exit {
   code: number | null;
@@ -93,7 +94,9 @@ beforeAll(async () => {
   const documents = files.filter(existsSync).flatMap((file) => readFileSync(file, 'utf8').split(/\n(?=#)/));
   writeFileSync(corpus, documents.map((text) => JSON.stringify({ text })).join('\n'));
   whole = join(root, 'whole');
+  const startedAt = performance.now();
   const { code, stderr } = await athanor(settings(whole));
+  wholeMs = performance.now() - startedAt;
   expect(stderr).not.toMatch(/error/);
   expect(code).toBe(0);
 });
@@ -114,30 +117,37 @@ describe('killed and resumed', () => {
     const out = join(root, `killed-${seed}`);
     const random = rng(seed);
     let kills = 0;
+    // From within start-up to some way into training, whatever is being done then; longer when a busy machine does not
+    // get from one checkpoint to the next.
+    let patience = wholeMs / 5;
     for (let attempt = 0; attempt < 60; ++attempt) {
-      // From within start-up to some way into training, whatever is being done then.
-      const patience = 200 + 700 * random.uniform();
+      const before = new CheckpointStore(out).latest()?.step;
       const args = existsSync(join(out, 'run.json'))
         ? ['pretrain', '--out', out, '--resume', '--threads', '1']
         : settings(out);
       const { code, signal, stderr } = await athanor(args, (pid) => {
-        const timer = setTimeout(() => {
-          try {
-            process.kill(pid, 'SIGKILL');
-          } catch {
-            // It was done first.
-          }
-        }, patience);
+        const timer = setTimeout(
+          () => {
+            try {
+              process.kill(pid, 'SIGKILL');
+            } catch {
+              // It was done first.
+            }
+          },
+          patience * (0.4 + 1.2 * random.uniform()),
+        );
         timer.unref();
       });
-      if (signal === 'SIGKILL') kills += 1;
-      else {
+      if (signal === 'SIGKILL') {
+        kills += 1;
+        if (new CheckpointStore(out).latest()?.step === before) patience *= 1.3;
+      } else {
         expect(stderr).not.toMatch(/error/);
         expect(code).toBe(0);
         break;
       }
     }
-    expect(kills).toBeGreaterThan(2);
+    expect(kills).toBeGreaterThan(1);
     expectSameRun(out);
   });
 
