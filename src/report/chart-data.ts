@@ -1,56 +1,156 @@
-/** Metric records as columns for the charts, thinned where a run is longer than a screen can show. */
+/**
+ * Metric records as columns for the charts. A run longer than a screen can show is thinned: of each stretch the records
+ * with the lowest and the highest value of every field are kept, so no spike is lost, and the means of the stretches are
+ * kept beside them, since a smoothed line through extremes alone would lie.
+ */
+import type { ChartSpec } from './chart-specs.ts';
 import type { MetricRecord } from './metrics-log.ts';
 
-/** Points kept a series: several a pixel, and well under a megabyte for all charts. */
-const MAX_POINTS = 4000;
+/** Stretches of a long log: about one a pixel of a wide chart. */
+const STRETCHES = 1000;
+
+export type Column = (number | null)[];
+
+export interface Columns {
+  /** x values, one list for each choice of axis; tokens and time are missing where the log has none. */
+  x: { step: number[]; tokens?: number[]; time?: number[] };
+  /** y values by field; null where a value is missing or not finite. */
+  y: Record<string, Column>;
+}
 
 export interface ChartData {
-  /** x values, by the choices of the axis control. */
-  step: number[];
-  tokens: number[];
-  time: number[];
-  /** y values; null where a point has none. */
-  series: Record<string, (number | null)[]>;
-  evaluations: {
-    step: number[];
-    tokens: number[];
-    time: number[];
-    series: Record<string, (number | null)[]>;
+  charts: ChartSpec[];
+  step: Columns;
+  /** Means of the stretches that a thinned log was cut into. */
+  mean?: Columns;
+  evaluation: Columns;
+  /** Steps of warnings and resumptions. */
+  marks: { step: number; kind: string }[];
+}
+
+export interface ChartSource {
+  steps: readonly MetricRecord[];
+  evaluations: readonly MetricRecord[];
+  marks: readonly MetricRecord[];
+}
+
+/** Data for the charts that have any; the others are left out. */
+export function chartData(
+  { steps, evaluations, marks }: ChartSource,
+  specs: readonly ChartSpec[],
+): ChartData {
+  const has = { step: fieldsIn(steps), evaluation: fieldsIn(evaluations) };
+  const charts = specs
+    .map((spec) => ({ ...spec, lines: spec.lines.filter(({ field, from }) => has[from].has(field)) }))
+    .filter(({ lines }) => lines.length > 0);
+  const fields = (from: 'step' | 'evaluation') => [
+    ...new Set(
+      charts.flatMap(({ lines }) => lines.filter((line) => line.from === from).map(({ field }) => field)),
+    ),
+  ];
+  const timeOf = elapsedTimes(steps);
+  const columns = (records: readonly MetricRecord[], names: string[]) => toColumns(records, names, timeOf);
+  const stepFields = fields('step');
+  const evaluationFields = fields('evaluation');
+  return {
+    charts,
+    step: columns(thinned(steps, stepFields), stepFields),
+    ...(isLong(steps) && {
+      mean: columns(
+        stretchesOf(steps).map((part) => averaged(part, stepFields)),
+        stepFields,
+      ),
+    }),
+    evaluation: columns(thinned(evaluations, evaluationFields), evaluationFields),
+    marks: marks.slice(0, STRETCHES).map(({ step, event }) => ({ step, kind: String(event) })),
   };
 }
 
-const stepSeries = ['loss', 'lr', 'grad_norm', 'tokens_per_second'] as const;
-const evaluationSeries = ['val_loss', 'bits_per_byte'] as const;
-
-export function chartData(steps: readonly MetricRecord[], evaluations: readonly MetricRecord[]): ChartData {
-  const timeOf = new Map<number, number>();
-  let elapsed = 0;
-  for (const record of steps) {
-    elapsed += Number(record.seconds ?? 0);
-    timeOf.set(record.step, elapsed);
+/** Fields with at least one finite value. */
+function fieldsIn(records: readonly MetricRecord[]): Set<string> {
+  const names = new Set<string>();
+  for (const record of records) {
+    for (const [name, value] of Object.entries(record)) if (finite(value) !== null) names.add(name);
   }
-  const kept = thin(steps, MAX_POINTS);
-  const columns = (records: readonly MetricRecord[], names: readonly string[]) => ({
-    step: records.map((record) => record.step),
-    tokens: records.map((record) => Number(record.tokens ?? 0)),
-    time: records.map((record) => timeOf.get(record.step) ?? 0),
-    series: Object.fromEntries(names.map((name) => [name, records.map((record) => finite(record[name]))])),
-  });
-  return { ...columns(kept, stepSeries), evaluations: columns(evaluations, evaluationSeries) };
+  return names;
 }
 
-/** Keeps, of each stretch, the records with the lowest and the highest loss, so that no spike is lost. */
-function thin(records: readonly MetricRecord[], limit: number): readonly MetricRecord[] {
-  if (records.length <= limit) return records;
-  const stretch = Math.ceil((2 * records.length) / limit);
-  const kept: MetricRecord[] = [];
-  for (let i = 0; i < records.length; i += stretch) {
-    const part = records.slice(i, i + stretch);
-    const byLoss = part.toSorted((a, b) => Number(a.loss) - Number(b.loss));
-    const ends = new Set([byLoss[0]!, byLoss.at(-1)!]);
-    kept.push(...part.filter((record) => ends.has(record)));
+/** Seconds of training at the end of each step. */
+function elapsedTimes(steps: readonly MetricRecord[]): (step: number) => number {
+  const times = new Map<number, number>([[0, 0]]);
+  let elapsed = 0;
+  for (const record of steps) {
+    elapsed += finite(record.seconds) ?? 0;
+    times.set(record.step, elapsed);
   }
-  return kept;
+  return (step) => times.get(step) ?? elapsed;
+}
+
+function toColumns(
+  records: readonly MetricRecord[],
+  fields: readonly string[],
+  timeOf: (step: number) => number,
+): Columns {
+  const timed = timeOf(Number.POSITIVE_INFINITY) > 0;
+  const counted = records.length > 0 && records.every(({ tokens }) => finite(tokens) !== null);
+  return {
+    x: {
+      step: records.map(({ step }) => step),
+      ...(counted && { tokens: records.map(({ tokens }) => Number(tokens)) }),
+      ...(timed && { time: records.map(({ step }) => Math.round(timeOf(step) * 1e4) / 1e4) }),
+    },
+    y: Object.fromEntries(fields.map((name) => [name, records.map((record) => rounded(record[name]))])),
+  };
+}
+
+function isLong(records: readonly MetricRecord[]): boolean {
+  return records.length > 2 * STRETCHES;
+}
+
+function stretchesOf(records: readonly MetricRecord[]): (readonly MetricRecord[])[] {
+  const at = (i: number) => Math.floor((i * records.length) / STRETCHES);
+  return Array.from({ length: STRETCHES }, (_, i) => records.slice(at(i), at(i + 1)));
+}
+
+function thinned(records: readonly MetricRecord[], fields: readonly string[]): readonly MetricRecord[] {
+  return isLong(records) ? stretchesOf(records).flatMap((part) => extremes(part, fields)) : records;
+}
+
+/** The first and the last record and, of each field, those with the lowest, the highest and a non-finite value, in order. */
+function extremes(part: readonly MetricRecord[], fields: readonly string[]): MetricRecord[] {
+  const kept = new Set<number>([0, part.length - 1]);
+  for (const field of fields) {
+    let low = -1;
+    let high = -1;
+    let broken = -1;
+    part.forEach((record, i) => {
+      const value = finite(record[field]);
+      if (value === null) {
+        if (typeof record[field] === 'number') broken = i;
+        return;
+      }
+      if (low < 0 || value < Number(part[low]![field])) low = i;
+      if (high < 0 || value > Number(part[high]![field])) high = i;
+    });
+    for (const i of [low, high, broken]) if (i >= 0) kept.add(i);
+  }
+  return [...kept].sort((a, b) => a - b).map((i) => part[i]!);
+}
+
+/** One record in the middle of the part with the means of its finite values. */
+function averaged(part: readonly MetricRecord[], fields: readonly string[]): MetricRecord {
+  const record: MetricRecord = { ...part[Math.floor(part.length / 2)]! };
+  for (const field of fields) {
+    const values = part.map((one) => finite(one[field])).filter((value) => value !== null);
+    record[field] = values.length > 0 ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
+  }
+  return record;
+}
+
+/** More digits than a screen has pixels would only be bytes. */
+function rounded(value: unknown): number | null {
+  const number = finite(value);
+  return number === null ? null : Number(number.toPrecision(6));
 }
 
 function finite(value: unknown): number | null {

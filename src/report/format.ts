@@ -1,34 +1,31 @@
 /** Numbers as people read them: three significant digits and a unit. */
 
-/** 950, 12.3k, 4.56M, 1.20G */
+const countUnits = ['', 'k', 'M', 'B', 'T'];
+const siUnits = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
+const byteUnits = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+
+/** 950, 12.3k, 4.56M, 1.20B: the letters that the command line reads too. */
 export function formatCount(value: number): string {
-  if (!Number.isFinite(value)) return String(value);
-  const units = ['', 'k', 'M', 'G', 'T', 'P'];
-  let scaled = value;
-  let unit = 0;
-  while (Math.abs(scaled) >= 999.5 && unit < units.length - 1) {
-    scaled /= 1000;
-    unit += 1;
-  }
-  return unit === 0 && Number.isInteger(value) ? String(value) : `${digits(scaled)}${units[unit]}`;
+  const [number, unit] = scaled(value, 1000, countUnits);
+  return `${number}${unit}`;
+}
+
+/** 12,345, and from a million on as formatCount: for steps and the like, where 12.3k would stand still for a hundred. */
+export function exactCount(value: number): string {
+  return Number.isInteger(value) && Math.abs(value) < 1e6
+    ? value.toLocaleString('en-US')
+    : formatCount(value);
 }
 
 /** 512 B, 1.50 KiB, 2.00 GiB */
 export function formatBytes(value: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let scaled = value;
-  let unit = 0;
-  while (scaled >= 1023.5 && unit < units.length - 1) {
-    scaled /= 1024;
-    unit += 1;
-  }
-  return `${unit === 0 ? scaled : digits(scaled)} ${units[unit]}`;
+  return scaled(value, 1024, byteUnits).join(' ');
 }
 
-/** 0.4s, 42s, 3m 07s, 2h 05m, 3d 4h */
+/** 0.4s, 42s, 3m 07s, 2h 05m, 3d 4h; ? where it is not known */
 export function formatDuration(seconds: number): string {
   if (!Number.isFinite(seconds)) return '?';
-  if (seconds < 10) return `${Math.max(0, seconds).toFixed(1)}s`;
+  if (seconds < 9.95) return `${Math.max(0, seconds).toFixed(1)}s`;
   const whole = Math.round(seconds);
   const pad = (n: number) => String(n).padStart(2, '0');
   if (whole < 60) return `${whole}s`;
@@ -44,12 +41,25 @@ export function formatRate(value: number, unit: string): string {
 
 /** 745 GFLOP/s */
 export function formatFlops(value: number): string {
-  const text = formatCount(value);
-  const unit = /[kMGTP]$/.exec(text)?.[0] ?? '';
-  return `${text.slice(0, text.length - unit.length)} ${unit}FLOP/s`;
+  return `${scaled(value, 1000, siUnits).join(' ')}FLOP/s`;
 }
 
-function digits(value: number): string {
+/** The number in the largest unit that leaves at least 1 of it, rounding included: 999,600 is 1.00M. */
+function scaled(value: number, base: number, units: readonly string[]): [number: string, unit: string] {
+  if (!Number.isFinite(value)) return [String(value), units[0]!];
+  let left = value;
+  let unit = 0;
+  while (Math.abs(left) >= base - 0.5 && unit < units.length - 1) {
+    left /= base;
+    unit += 1;
+  }
+  return [unit === 0 && Number.isInteger(value) ? String(value) : threeDigits(left), units[unit]!];
+}
+
+function threeDigits(value: number): string {
   const magnitude = Math.abs(value);
-  return value.toFixed(magnitude >= 99.95 ? 0 : magnitude >= 9.995 ? 1 : 2);
+  if (magnitude >= 99.95) return value.toFixed(0);
+  if (magnitude >= 9.995) return value.toFixed(1);
+  // Below a hundredth, fixed places would show nothing but zeros.
+  return magnitude >= 0.01 || magnitude === 0 ? value.toFixed(2) : value.toPrecision(3);
 }

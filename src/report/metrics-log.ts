@@ -7,59 +7,75 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  ftruncateSync,
   mkdirSync,
   openSync,
-  readFileSync,
-  renameSync,
+  readSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { syncPath } from '../checkpoint/durable.ts';
 import { fileError } from '../native/errors.ts';
+import { replaceFile } from '../text/replace-file.ts';
 
 export type MetricValue = string | number | boolean | null | undefined;
+/** A training step, or with `event` something that happened at one: evaluation, sample, warning, checkpoint, resume. */
 export type MetricRecord = { step: number; event?: string } & Record<string, MetricValue>;
 
 export const METRICS_FILE = 'metrics.jsonl';
 
+/** Events that are history and never repeated by a run that goes on from their step. */
+const historic = new Set(['resume', 'checkpoint']);
+
 export class MetricsLog {
   readonly #path: string;
   #file: number;
+  #bytes: number;
 
-  private constructor(path: string) {
+  private constructor(path: string, bytes: number) {
     this.#path = path;
+    this.#bytes = bytes;
     this.#file = openSync(path, 'a');
   }
 
   /**
-   * Opens the log of a folder, made when missing. Without resumeStep it starts anew; with it, records of later steps go,
-   * and so do those of events (evaluations, samples) at that very step, which a resumed run repeats.
+   * Opens the log of a folder, made when missing. Without resumeStep it starts anew. With it, the log is rewritten to what
+   * a run knew when it saved that step: records of later steps go, so do events after that step's own record (an
+   * evaluation, samples: the resumed run makes them again), and so do lines that cannot be read.
    */
   static open(folder: string, options: { resumeStep?: number } = {}): MetricsLog {
     const path = join(folder, METRICS_FILE);
     try {
       mkdirSync(folder, { recursive: true });
       const { resumeStep } = options;
-      const kept =
-        resumeStep === undefined || !existsSync(path)
-          ? []
-          : readMetrics(folder).records.filter(
-              (record) =>
-                record.step < resumeStep || (record.step === resumeStep && record.event === undefined),
-            );
-      writeAtomically(path, kept.map(formatRecord).join(''));
-      return new MetricsLog(path);
+      const kept = resumeStep === undefined || !existsSync(path) ? '' : linesUpTo(path, resumeStep);
+      replaceFile(path, kept);
+      syncPath(folder);
+      return new MetricsLog(path, Buffer.byteLength(kept));
     } catch (error) {
       throw fileError(error, path, 'write');
     }
   }
 
+  /** Throws ERR_DISK_FULL or ERR_IO; the log then ends with the last whole record. */
   append(record: MetricRecord): void {
-    this.#guard(() => writeSync(this.#file, formatRecord(record)));
+    const bytes = Buffer.from(formatRecord(record));
+    try {
+      for (let at = 0; at < bytes.length; ) at += writeSync(this.#file, bytes, at);
+      this.#bytes += bytes.length;
+    } catch (error) {
+      this.#dropTorn();
+      throw fileError(error, this.#path, 'write');
+    }
   }
 
   /** Puts all records on the disk; called before a checkpoint claims that they are there. */
   flush(): void {
-    this.#guard(() => fsyncSync(this.#file));
+    try {
+      fsyncSync(this.#file);
+    } catch (error) {
+      throw fileError(error, this.#path, 'write');
+    }
   }
 
   close(): void {
@@ -67,33 +83,78 @@ export class MetricsLog {
     this.#file = -1;
   }
 
-  #guard(action: () => void): void {
+  #dropTorn(): void {
     try {
-      action();
-    } catch (error) {
-      throw fileError(error, this.#path, 'write');
+      ftruncateSync(this.#file, this.#bytes);
+    } catch {
+      // A reader skips a torn line; what made the write fail is the news.
     }
   }
 }
 
 /** The records of a folder's log and the number of lines that could not be read, e.g. one torn by a kill. */
 export function readMetrics(folder: string): { records: MetricRecord[]; badLines: number } {
-  const path = join(folder, METRICS_FILE);
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw fileError(error, path);
-  }
   const records: MetricRecord[] = [];
   let badLines = 0;
-  for (const line of text.split('\n')) {
-    if (line === '') continue;
+  for (const line of linesOf(join(folder, METRICS_FILE))) {
     const record = parseRecord(line);
     if (record) records.push(record);
     else badLines += 1;
   }
   return { records, badLines };
+}
+
+function linesUpTo(path: string, resumeStep: number): string {
+  const kept: string[] = [];
+  // Step 0 has no record of its own: whatever is logged there comes before training.
+  let passed = resumeStep === 0;
+  for (const line of linesOf(path)) {
+    const record = parseRecord(line);
+    if (!record || record.step > resumeStep) continue;
+    if (record.step === resumeStep) {
+      if (record.event === undefined) passed = true;
+      else if (passed && !historic.has(record.event)) continue;
+    }
+    kept.push(`${line}\n`);
+  }
+  return kept.join('');
+}
+
+/** The lines that are not empty, read in pieces: a log may be longer than the longest string. */
+function* linesOf(path: string): Generator<string> {
+  let file: number;
+  try {
+    file = openSync(path, 'r');
+  } catch (error) {
+    throw fileError(error, path);
+  }
+  try {
+    const buffer = Buffer.allocUnsafe(1 << 20);
+    let begun: Buffer[] = [];
+    for (;;) {
+      const piece = buffer.subarray(0, readPiece(file, buffer, path));
+      if (piece.length === 0) break;
+      let from = 0;
+      for (let end = piece.indexOf(10); end >= 0; end = piece.indexOf(10, from)) {
+        const line = Buffer.concat([...begun, piece.subarray(from, end)]).toString();
+        begun = [];
+        from = end + 1;
+        if (line !== '') yield line;
+      }
+      if (from < piece.length) begun.push(Buffer.from(piece.subarray(from)));
+    }
+    if (begun.length > 0) yield Buffer.concat(begun).toString();
+  } finally {
+    closeSync(file);
+  }
+}
+
+function readPiece(file: number, buffer: Buffer, path: string): number {
+  try {
+    return readSync(file, buffer);
+  } catch (error) {
+    throw fileError(error, path);
+  }
 }
 
 const notFinite = new Map([
@@ -109,29 +170,18 @@ function formatRecord(record: MetricRecord): string {
 }
 
 function parseRecord(line: string): MetricRecord | undefined {
+  let record: MetricRecord | null;
   try {
-    const record = JSON.parse(line, (key, value) =>
-      // A text may well say "NaN"; only the fields of text keep it.
-      key !== 'text' && key !== 'prompt' && typeof value === 'string'
-        ? (notFinite.get(value) ?? value)
-        : value,
-    ) as MetricRecord | null;
-    return record !== null && typeof record === 'object' && typeof record.step === 'number'
-      ? record
-      : undefined;
+    record = JSON.parse(line) as MetricRecord | null;
   } catch {
     return undefined;
   }
-}
-
-function writeAtomically(path: string, text: string): void {
-  const temporary = `${path}.tmp-${process.pid}`;
-  const file = openSync(temporary, 'w');
-  try {
-    writeSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
+  if (record === null || typeof record !== 'object') return undefined;
+  for (const [key, value] of Object.entries(record)) {
+    // A text may well say "NaN"; only the fields of text keep it.
+    if (typeof value !== 'string' || key === 'text' || key === 'prompt') continue;
+    const number = notFinite.get(value);
+    if (number !== undefined) record[key] = number;
   }
-  renameSync(temporary, path);
+  return Number.isFinite(record.step) ? record : undefined;
 }

@@ -1,17 +1,24 @@
 /**
  * One live line on stderr for any long work. On a terminal it redraws in place at most ten times a second; elsewhere
- * (a file, CI, TERM=dumb) it prints a plain line every few seconds.
+ * (a file, CI, TERM=dumb) it prints a plain line every few seconds. A line too long for the terminal first loses its bar,
+ * then fields from the right; never the count and the time left.
  */
 import { styleText } from 'node:util';
-import { formatCount, formatDuration } from './format.ts';
+import { hideCursor, showCursor } from './cursor.ts';
+import { exactCount, formatDuration } from './format.ts';
+import { RateEstimate } from './rate-estimate.ts';
+import { displayWidth, printable, truncate } from './terminal-text.ts';
 
 export interface ProgressOptions {
   /** What is being done, e.g. `pretrain`. */
   label: string;
   /** How much there is to do; unknown when left out. */
   total?: number | undefined;
+  /** Seconds that the work may take, where time is the budget: bar and time left then follow the clock. */
+  seconds?: number | undefined;
   /** What is counted, e.g. `step`. */
   unit?: string;
+  /** Default: stderr. */
   stream?: NodeJS.WriteStream;
   /** Redraw in place. Default: whether the stream is a terminal that can. */
   interactive?: boolean;
@@ -20,15 +27,18 @@ export interface ProgressOptions {
 export interface ProgressUpdate {
   done: number;
   total?: number | undefined;
-  /** Shown in order as `name value`. */
+  /** Shown in order as `name value`, or the value alone where the name is empty; the most important first. */
   fields?: readonly (readonly [name: string, value: string])[];
 }
 
 export interface Progress {
   update(update: ProgressUpdate): void;
-  /** Prints a line above the status line. */
+  /** Prints text above the status line. */
   log(text: string): void;
-  /** Takes the status line away and prints a last line instead. */
+  /**
+   * Takes the status line away and prints a last line instead: the summary, or how much was done in what time; nothing
+   * for an empty summary. Later calls of any method do nothing.
+   */
   finish(summary?: string): void;
 }
 
@@ -45,134 +55,127 @@ class StatusLine implements Progress {
   readonly #stream: NodeJS.WriteStream;
   readonly #interactive: boolean;
   readonly #rate = new RateEstimate();
+  readonly #startedAt = performance.now();
   #drawn = false;
+  #finished = false;
   #lastDraw = Number.NEGATIVE_INFINITY;
   #latest: ProgressUpdate | undefined;
-  readonly #onExit = () => this.#restore();
 
   constructor(options: ProgressOptions) {
     this.#options = options;
     this.#stream = options.stream ?? process.stderr;
-    const plain = process.env.TERM === 'dumb' || process.env.CI !== undefined;
-    this.#interactive = options.interactive ?? (this.#stream.isTTY === true && !plain);
-    if (this.#interactive) {
-      this.#stream.write('\x1b[?25l');
-      process.on('exit', this.#onExit);
-    }
+    this.#interactive = options.interactive ?? canRedraw(this.#stream);
+    if (this.#interactive) hideCursor(this.#stream);
   }
 
   update(update: ProgressUpdate): void {
+    if (this.#finished) return;
+    const now = performance.now();
     this.#latest = update;
-    this.#rate.observe(update.done, performance.now());
-    const due = this.#interactive ? REDRAW_MS : PLAIN_MS;
-    if (performance.now() - this.#lastDraw < due) return;
-    this.#draw();
+    this.#rate.observe(update.done, now);
+    if (now - this.#lastDraw < (this.#interactive ? REDRAW_MS : PLAIN_MS)) return;
+    this.#lastDraw = now;
+    this.#draw(update);
   }
 
   log(text: string): void {
+    if (this.#finished) return;
     this.#clear();
-    this.#stream.write(`${text}\n`);
-    if (this.#interactive && this.#latest) this.#draw();
+    this.#stream.write(`${printable(text)}\n`);
+    if (this.#interactive && this.#latest) this.#draw(this.#latest);
   }
 
   finish(summary?: string): void {
-    if (!this.#interactive && this.#latest && summary === undefined) this.#draw();
+    if (this.#finished) return;
+    this.#finished = true;
     this.#clear();
-    this.#restore();
-    process.off('exit', this.#onExit);
-    if (summary !== undefined) this.#stream.write(`${summary}\n`);
+    if (this.#interactive) showCursor(this.#stream);
+    const last = summary ?? (this.#latest && this.#conclusion(this.#latest));
+    if (last) this.#stream.write(`${printable(last)}\n`);
   }
 
-  #draw(): void {
-    const line = this.#line(this.#latest!);
-    this.#lastDraw = performance.now();
-    if (!this.#interactive) {
-      this.#stream.write(`${line}\n`);
-      return;
-    }
-    // One column short: a terminal that wraps a full line would scroll on every redraw.
-    this.#stream.write(`\r${truncate(line, (this.#stream.columns || 80) - 1)}\x1b[K`);
-    this.#drawn = true;
+  #conclusion(update: ProgressUpdate): string {
+    const seconds = (performance.now() - this.#startedAt) / 1000;
+    const fields = update.fields?.map(fieldText) ?? [];
+    return [`${this.#options.label} ${this.#count(update)}`, ...fields, `in ${formatDuration(seconds)}`].join(
+      '  ',
+    );
   }
 
-  #line({ done, total = this.#options.total, fields = [] }: ProgressUpdate): string {
-    const { label, unit = '' } = this.#options;
-    const color = this.#interactive && !process.env.NO_COLOR;
-    const name = color ? styleText('bold', label) : label;
-    const count = total === undefined ? formatCount(done) : `${formatCount(done)}/${formatCount(total)}`;
-    const parts = [
-      unit ? `${unit} ${count}` : count,
-      ...fields.map(([key, value]) => (key ? `${key} ${value}` : value)),
-    ];
-    if (total !== undefined) {
-      const left = (total - done) / this.#rate.perSecond;
-      if (Number.isFinite(left) && done < total) parts.push(`${formatDuration(left)} left`);
+  #draw(update: ProgressUpdate): void {
+    if (this.#interactive) {
+      // One column short: a terminal that wraps a full line would scroll on every redraw.
+      this.#stream.write(`\r${this.#fitted(update, (this.#stream.columns || 80) - 1)}\x1b[K`);
+      this.#drawn = true;
+    } else {
+      const fields = update.fields?.map(fieldText) ?? [];
+      this.#stream.write(`${[this.#head(update, ''), ...fields, ...this.#left(update)].join('  ')}\n`);
     }
-    const bar = total && this.#interactive ? `${progressBar(done / total)} ` : '';
-    return `${name} ${bar}${parts.join('  ')}`;
+  }
+
+  #fitted(update: ProgressUpdate, columns: number): string {
+    const bar = this.#bar(update);
+    const fields = update.fields?.map(fieldText) ?? [];
+    const line = (head: string, count: number) =>
+      [head, ...fields.slice(0, count), ...this.#left(update)].join('  ');
+    let fitted = line(this.#head(update, bar), fields.length);
+    if (displayWidth(fitted) <= columns) return fitted;
+    const head = this.#head(update, '');
+    for (let count = fields.length; count >= 0; --count) {
+      fitted = line(head, count);
+      if (displayWidth(fitted) <= columns) return fitted;
+    }
+    return truncate(fitted, columns);
+  }
+
+  #head(update: ProgressUpdate, bar: string): string {
+    // Colours by the stream: NO_COLOR, FORCE_COLOR and what the terminal can.
+    const label = printable(this.#options.label);
+    const name = this.#interactive ? styleText('bold', label, { stream: this.#stream }) : label;
+    return [name, bar, this.#count(update)].filter(Boolean).join(' ');
+  }
+
+  #count({ done, total = this.#options.total }: ProgressUpdate): string {
+    const { unit } = this.#options;
+    const count = total === undefined ? exactCount(done) : `${exactCount(done)}/${exactCount(total)}`;
+    return unit ? `${unit} ${count}` : count;
+  }
+
+  /** Undefined where nobody knows how much there is to do. */
+  #share({ done, total = this.#options.total }: ProgressUpdate): number | undefined {
+    const { seconds } = this.#options;
+    if (seconds !== undefined) return (performance.now() - this.#startedAt) / 1000 / seconds;
+    return total === undefined || total <= 0 ? undefined : done / total;
+  }
+
+  #left({ done, total = this.#options.total }: ProgressUpdate): string[] {
+    const { seconds } = this.#options;
+    const left =
+      seconds !== undefined
+        ? seconds - (performance.now() - this.#startedAt) / 1000
+        : ((total ?? Number.NaN) - done) / this.#rate.perSecond;
+    return Number.isFinite(left) && left > 0 ? [`${formatDuration(left)} left`] : [];
+  }
+
+  #bar(update: ProgressUpdate): string {
+    const share = this.#share(update);
+    if (share === undefined || !Number.isFinite(share)) return '';
+    const eighths = Math.round(Math.min(1, Math.max(0, share)) * BAR_WIDTH * 8);
+    const rest = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'][eighths % 8]!;
+    return `${'█'.repeat(Math.floor(eighths / 8))}${rest}`.padEnd(BAR_WIDTH, '░');
   }
 
   #clear(): void {
     if (this.#drawn) this.#stream.write('\r\x1b[K');
     this.#drawn = false;
   }
-
-  #restore(): void {
-    if (this.#interactive) this.#stream.write('\x1b[?25h');
-  }
 }
 
-function progressBar(share: number): string {
-  const eighths = Math.round(Math.min(1, Math.max(0, share)) * BAR_WIDTH * 8);
-  const full = Math.floor(eighths / 8);
-  const rest = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'][eighths % 8]!;
-  return `${'█'.repeat(full)}${rest}`.padEnd(BAR_WIDTH, '░');
+function fieldText([name, value]: readonly [string, string]): string {
+  return printable(name ? `${name} ${value}` : value).replaceAll('\n', ' ');
 }
 
-/** Work a second, as a mean that forgets: what a resumed or uneven run does now says more than its start. */
-class RateEstimate {
-  #last: { done: number; at: number } | undefined;
-  #weight = 0;
-  #sum = 0;
-
-  observe(done: number, at: number): void {
-    if (this.#last && done > this.#last.done && at > this.#last.at) {
-      const seconds = (at - this.#last.at) / 1000;
-      const rate = (done - this.#last.done) / seconds;
-      // Half of the estimate comes from the last fifteen seconds.
-      const keep = 0.5 ** (seconds / 15);
-      this.#sum = this.#sum * keep + rate * (1 - keep);
-      this.#weight = this.#weight * keep + (1 - keep);
-    }
-    if (!this.#last || done !== this.#last.done) this.#last = { done, at };
-  }
-
-  get perSecond(): number {
-    return this.#weight > 0 ? this.#sum / this.#weight : Number.NaN;
-  }
-}
-
-const escapeCharacter = String.fromCharCode(27);
-const styled = new RegExp(`(${escapeCharacter}\\[[0-9;]*m)|([\\s\\S])`, 'gu');
-
-/** Cuts to a number of columns; escape sequences take none, wide characters two. */
-export function truncate(text: string, columns: number): string {
-  let used = 0;
-  let out = '';
-  for (const [piece, style] of text.matchAll(styled)) {
-    if (style) {
-      out += style;
-      continue;
-    }
-    used += isWide(piece) ? 2 : 1;
-    if (used > columns) return `${out}${text.includes(escapeCharacter) ? `${escapeCharacter}[0m` : ''}`;
-    out += piece;
-  }
-  return out;
-}
-
-function isWide(character: string): boolean {
-  return /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u.test(
-    character,
-  );
+function canRedraw(stream: NodeJS.WriteStream): boolean {
+  const { TERM, CI } = process.env;
+  return stream.isTTY === true && TERM !== 'dumb' && !CI;
 }

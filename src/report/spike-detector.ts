@@ -1,12 +1,14 @@
 /**
- * Tells a jump from noise: how many standard deviations a value lies above the mean of the last `window` values. A spike
- * does not enter the window, or it would hide the next one; but when half a window of values in a row are spikes the
- * level has changed, and they become the new normal.
+ * Tells a jump from noise: how many standard deviations a value lies above the mean of the last `window` values. Only
+ * upwards: a loss that falls is no trouble. A spike does not enter the window, or it would widen the deviation and hide
+ * the next one; but when half a window of values in a row are spikes the level has changed for good (other data, a larger
+ * batch), and they become the new normal, so that the detector neither cries on for ever nor is blind meanwhile.
  */
+import { AthanorError } from '../native/errors.ts';
 import type { JsonValue } from '../native/json.ts';
 
 export interface SpikeOptions {
-  /** Values that the mean and deviation are taken over. */
+  /** Values that the mean and deviation are taken over; at least 4. */
   window: number;
   /** Standard deviations that make a spike. */
   threshold: number;
@@ -26,7 +28,15 @@ export class SpikeDetector {
   #values: number[] = [];
   #suspects: number[] = [];
 
+  /** Throws ERR_ARGUMENT when the window is too short or the threshold is not above 0. */
   constructor(options: SpikeOptions) {
+    const { window, threshold } = options;
+    if (!Number.isInteger(window) || window < 4 || !(threshold > 0)) {
+      throw new AthanorError(
+        'ERR_ARGUMENT',
+        `spike detection needs a window of 4 or more values and a threshold above 0, not ${window} and ${threshold}`,
+      );
+    }
     this.#options = options;
   }
 
@@ -51,9 +61,16 @@ export class SpikeDetector {
     return { values: [...this.#values], suspects: [...this.#suspects] };
   }
 
+  /** Throws ERR_FILE_DAMAGED when it is not what state() gave. */
   restore(state: JsonValue): void {
-    const { values, suspects } = state as { values: number[]; suspects: number[] };
-    this.#values = [...values];
+    const { values, suspects } = Object(state) as { values?: JsonValue; suspects?: JsonValue };
+    if (!isNumbers(values) || !isNumbers(suspects)) {
+      throw new AthanorError(
+        'ERR_FILE_DAMAGED',
+        'the saved state of the spike detector is no list of numbers',
+      );
+    }
+    this.#values = values.slice(-this.#options.window);
     this.#suspects = [...suspects];
   }
 
@@ -71,4 +88,8 @@ export class SpikeDetector {
     // A flat stretch has no deviation; a millionth of the level stands in for it.
     return (value - mean) / Math.max(Math.sqrt(variance), 1e-6 * Math.abs(mean), 1e-12);
   }
+}
+
+function isNumbers(value: JsonValue | undefined): value is number[] {
+  return Array.isArray(value) && value.every((item) => Number.isFinite(item));
 }

@@ -1,0 +1,54 @@
+/** The charts of a report. One is drawn when the log has a field of its; stages with fields of their own add some. */
+
+export interface ChartSpec {
+  /** Unique on the page. */
+  id: string;
+  title: string;
+  /** Small, after the title. */
+  unit?: string;
+  lines: readonly ChartLine[];
+  /** Offers the logarithmic axis. */
+  logarithmic?: boolean;
+  /** Over the whole width, and taller. */
+  wide?: boolean;
+}
+
+export interface ChartLine {
+  /** Field of the metrics log. */
+  field: string;
+  label: string;
+  /** From the records of steps (a curve, smoothed on request) or of evaluations (points joined by a line). */
+  from: 'step' | 'evaluation';
+  /** A curve that has no noise, such as a schedule. */
+  smooth?: boolean;
+}
+
+const step = (field: string, label: string): ChartLine => ({ field, label, from: 'step' });
+const evaluation = (field: string, label: string): ChartLine => ({ field, label, from: 'evaluation' });
+
+export const chartSpecs: readonly ChartSpec[] = [
+  {
+    id: 'loss',
+    title: 'Loss',
+    unit: 'nats per token',
+    lines: [step('loss', 'training'), evaluation('val_loss', 'validation')],
+    logarithmic: true,
+    wide: true,
+  },
+  {
+    id: 'bits-per-byte',
+    title: 'Bits per byte',
+    unit: 'of validation text',
+    lines: [evaluation('bits_per_byte', 'validation')],
+  },
+  {
+    id: 'accuracy',
+    title: 'Accuracy',
+    lines: [step('accuracy', 'training'), evaluation('val_accuracy', 'validation')],
+  },
+  { id: 'reward', title: 'Reward', lines: [step('reward', 'reward')] },
+  { id: 'kl', title: 'KL divergence', unit: 'from the reference', lines: [step('kl', 'KL')] },
+  { id: 'lr', title: 'Learning rate', lines: [{ ...step('lr', 'learning rate'), smooth: true }] },
+  { id: 'grad-norm', title: 'Gradient norm', unit: 'before clipping', lines: [step('grad_norm', 'norm')] },
+  { id: 'speed', title: 'Tokens per second', lines: [step('tokens_per_second', 'tokens/s')] },
+];

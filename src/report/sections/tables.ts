@@ -1,0 +1,71 @@
+/** Tables and notes that a stage hands over, and names with their values: settings and environment. */
+
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { JsonValue } from '../../native/json.ts';
+import { cpuInfo, memoryInfo } from '../../native/machine.ts';
+import { packageRoot } from '../../native/package-root.ts';
+import { formatBytes } from '../format.ts';
+import { type Html, html } from '../html.ts';
+import type { ReportTable, Section } from './section.ts';
+
+export const tables: Section = ({ options }) => {
+  const all = options.tables ?? [];
+  return all.length === 0 ? undefined : html`${all.map(table)}`;
+};
+
+export const notes: Section = ({ options }) => {
+  const all = options.notes ?? [];
+  return all.length === 0
+    ? undefined
+    : html`<section><h2>Notes</h2>${all.map((note) => html`<p class="note">${note}</p>`)}</section>`;
+};
+
+export const settings: Section = ({ options }) => {
+  const { config = {}, environment = thisMachine() } = options;
+  const parts = [pairs('Settings', config), pairs('Environment', environment)].filter(
+    (part) => part !== undefined,
+  );
+  return parts.length === 0 ? undefined : html`<div class="columns">${parts}</div>`;
+};
+
+function table({ title, columns, rows, note }: ReportTable): Html {
+  const cell = (value: string | number) =>
+    typeof value === 'number' ? html`<td class="number">${value}</td>` : html`<td>${value}</td>`;
+  return html`<section><h2>${title}</h2><div class="scroll" tabindex="0" role="region" aria-label="${title}"><table>
+<thead><tr>${columns.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
+<tbody>${rows.map((row) => html`<tr>${row.map(cell)}</tr>`)}</tbody>
+</table></div>${note ? html`<p class="hint">${note}</p>` : undefined}</section>`;
+}
+
+function pairs(title: string, values: Record<string, JsonValue>): Html | undefined {
+  const rows = Object.entries(values).map(
+    ([name, value]) => html`<div><dt>${name.replaceAll('_', ' ')}</dt><dd>${shown(value)}</dd></div>`,
+  );
+  return rows.length === 0
+    ? undefined
+    : html`<section><h2>${title}</h2><dl class="pairs">${rows}</dl></section>`;
+}
+
+function shown(value: JsonValue): string {
+  if (typeof value === 'string') return value;
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  return value === null ? 'none' : JSON.stringify(value);
+}
+
+function thisMachine(): Record<string, JsonValue> {
+  const { model, features } = cpuInfo();
+  const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  return {
+    athanor: version,
+    node: process.versions.node,
+    system: `${process.platform} ${process.arch}`,
+    processor: model,
+    cores: availableParallelism(),
+    ...(features.length > 0 && { features: features.join(' ') }),
+    memory: formatBytes(memoryInfo().limit ?? memoryInfo().total),
+  };
+}
