@@ -26,8 +26,6 @@ TensorWrap::TensorWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Tensor
                         "[tensor] a native tensor is made by an operation, not by new");
   tensor_ = *info[0].As<Napi::External<Tensor>>().Data();
   info.This().As<Napi::Object>().TypeTag(&kTensorTag);
-  reported_bytes_ = static_cast<int64_t>(tensor_.bytes());
-  Napi::MemoryManagement::AdjustExternalMemory(info.Env(), reported_bytes_);
 }
 
 TensorWrap::~TensorWrap() { release(Env()); }
@@ -35,7 +33,7 @@ TensorWrap::~TensorWrap() { release(Env()); }
 void TensorWrap::release(Napi::Env env) {
   if (!tensor_.defined()) return;
   tensor_ = Tensor();
-  Napi::MemoryManagement::AdjustExternalMemory(env, -reported_bytes_);
+  if (reported_bytes_ != 0) Napi::MemoryManagement::AdjustExternalMemory(env, -reported_bytes_);
   reported_bytes_ = 0;
 }
 
@@ -49,13 +47,21 @@ Napi::Value TensorWrap::wrap(Napi::Env env, const Tensor& tensor) {
       {Napi::External<Tensor>::New(env, const_cast<Tensor*>(&tensor))});
 }
 
-const Tensor& TensorWrap::unwrap(const Napi::Value& value) {
+TensorWrap* TensorWrap::wrap_of(const Napi::Value& value) {
   if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kTensorTag)) fail_type("a tensor", value);
-  const TensorWrap* wrap = Napi::ObjectWrap<TensorWrap>::Unwrap(value.As<Napi::Object>());
+  TensorWrap* wrap = Napi::ObjectWrap<TensorWrap>::Unwrap(value.As<Napi::Object>());
   expect(wrap->tensor_.defined(), ErrorCode::kState, "tensor",
-         "this tensor was disposed; keep it out of the scope "
-         "that freed it, or return it from the scope");
-  return wrap->tensor_;
+         "this tensor was disposed; keep it out of the scope that freed it, or return it from the scope");
+  return wrap;
+}
+
+const Tensor& TensorWrap::unwrap(const Napi::Value& value) { return wrap_of(value)->tensor_; }
+
+void TensorWrap::account(const Napi::Value& value) {
+  TensorWrap* wrap = wrap_of(value);
+  if (wrap->reported_bytes_ != 0) return;
+  wrap->reported_bytes_ = static_cast<int64_t>(wrap->tensor_.bytes());
+  Napi::MemoryManagement::AdjustExternalMemory(value.Env(), wrap->reported_bytes_);
 }
 
 namespace {
@@ -94,6 +100,13 @@ Napi::Value write(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value account(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    TensorWrap::account(info[0]);
+    return info.Env().Undefined();
+  });
+}
+
 Napi::Value shape(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const Tensor& t = TensorWrap::unwrap(info[0]);
@@ -118,6 +131,7 @@ void register_tensor(Napi::Env env, Napi::Object exports) {
   bind<&dtype>(exports, "dtypeOf");
   exports.Set("read", Napi::Function::New(env, read, "read"));
   exports.Set("write", Napi::Function::New(env, write, "write"));
+  exports.Set("account", Napi::Function::New(env, account, "account"));
   exports.Set("shapeOf", Napi::Function::New(env, shape, "shapeOf"));
 }
 

@@ -1,4 +1,7 @@
 // The JavaScript handle of a tensor. It owns one reference to the storage; dispose() drops it early.
+// Its memory is reported to the garbage collector only once account() says that nothing else will free it: a
+// training step makes and frees hundreds of megabytes in scopes, and reporting those starts a collection
+// every step.
 #pragma once
 
 #include <napi.h>
@@ -11,6 +14,8 @@ class TensorWrap : public Napi::ObjectWrap<TensorWrap> {
  public:
   static void define(Napi::Env env, Napi::Object exports);
   static Napi::Value wrap(Napi::Env env, const Tensor& tensor);
+  /// Leaves the handle to the garbage collector, which from now on counts its bytes. Twice is harmless.
+  static void account(const Napi::Value& value);
   /// Throws ERR_ARGUMENT when it is no tensor, ERR_STATE when it was disposed.
   static const Tensor& unwrap(const Napi::Value& value);
 
@@ -18,6 +23,7 @@ class TensorWrap : public Napi::ObjectWrap<TensorWrap> {
   ~TensorWrap() override;
 
  private:
+  static TensorWrap* wrap_of(const Napi::Value& value);
   Napi::Value dispose(const Napi::CallbackInfo& info);
   void release(Napi::Env env);
 

@@ -33,6 +33,8 @@ export interface TensorBinding {
   empty(shape: readonly number[], dtype: DType): NativeTensor;
   view(tensor: NativeTensor, shape: readonly number[]): NativeTensor;
   slice(tensor: NativeTensor, begin: number, end: number): NativeTensor;
+  /** Tells the garbage collector how large the tensor is; for those that no scope will dispose. */
+  account(tensor: NativeTensor): void;
   dtypeOf(tensor: NativeTensor): DType;
   shapeOf(tensor: NativeTensor): number[];
   read(tensor: NativeTensor): TypedArray;

@@ -30,7 +30,9 @@ export class Tensor implements Disposable {
     this.handle = handle;
     this.shape = shape ?? native.shapeOf(handle);
     this.dtype = dtype ?? native.dtypeOf(handle);
-    openScopes.at(-1)?.add(this);
+    const owner = openScopes.at(-1);
+    if (owner) owner.add(this);
+    else native.account(handle);
   }
 
   /** Number of elements. */
@@ -138,6 +140,7 @@ export function parameter(value: Tensor): Tensor {
 /** Takes a tensor out of every open scope: its owner disposes it. */
 export function keep(value: Tensor): Tensor {
   for (const scopeTensors of openScopes) scopeTensors.delete(value);
+  native.account(value.handle);
   return value;
 }
 
@@ -165,8 +168,9 @@ export function scope<T>(body: () => T): T {
     collect(result, survivors);
     const outer = openScopes.at(-1);
     for (const made of mine) {
-      if (survivors.has(made)) outer?.add(made);
-      else made.dispose();
+      if (!survivors.has(made)) made.dispose();
+      else if (outer) outer.add(made);
+      else if (!made.disposed) native.account(made.handle);
     }
   }
 }
