@@ -16,9 +16,11 @@ class ShardWrap : public Napi::ObjectWrap<ShardWrap> {
 
   explicit ShardWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ShardWrap>(info) {
     guarded(info.Env(), [&]() -> Napi::Value {
-      reader_ =
-          std::make_unique<text::ShardReader>(From<std::string>::get(info[0]), From<uint64_t>::get(info[1]),
-                                              From<uint64_t>::get(info[2]), From<int>::get(info[3]));
+      const text::ShardLayout layout{.offset = From<uint64_t>::get(info[1]),
+                                     .count = From<uint64_t>::get(info[2]),
+                                     .width = From<int>::get(info[3]),
+                                     .vocab_size = From<uint32_t>::get(info[4])};
+      reader_ = std::make_unique<text::ShardReader>(From<std::string>::get(info[0]), layout);
       return info.Env().Undefined();
     });
   }

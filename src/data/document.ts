@@ -3,6 +3,8 @@ export interface Document {
   /** Where it comes from, for messages: a file, a file and line, or a name within a package. */
   id: string;
   text: string;
+  /** The file, folder or packaged corpus that was asked for, or the part of it that counts on its own. */
+  source: string;
 }
 
 /** A line or file that could not be used; nothing is dropped in silence. */
@@ -12,13 +14,27 @@ export interface Dropped {
   detail?: string;
 }
 
-export type DropReason =
-  | 'empty'
-  | 'too_short'
-  | 'duplicate'
-  | 'not_utf8'
-  | 'binary'
-  | 'bad_json'
-  | 'missing_field';
+const reasons = {
+  empty: 'empty',
+  too_short: 'too short',
+  too_long: 'too long a line',
+  duplicate: 'a duplicate',
+  other_kind: 'not a kind of file that is read',
+  not_utf8: 'not UTF-8 text',
+  binary: 'binary, not text',
+  bad_json: 'not JSON',
+  missing_field: 'without the field',
+};
+export type DropReason = keyof typeof reasons;
+
+/** "corpus.jsonl:7: not JSON (Unexpected token ...)" */
+export function describeDropped({ id, reason, detail }: Dropped): string {
+  return `${id}: ${reasons[reason]}${detail ? ` (${detail})` : ''}`;
+}
+
+/** Something is wrong with the input, rather than merely unwanted. */
+export function isBad(reason: DropReason): boolean {
+  return !['empty', 'too_short', 'duplicate', 'other_kind'].includes(reason);
+}
 
 export type CorpusItem = { document: Document } | { dropped: Dropped };

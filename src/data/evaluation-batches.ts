@@ -1,64 +1,83 @@
-/** The validation split in order, without overlap, with the bytes of text that its targets stand for. */
-
+/**
+ * A fixed choice of documents in windows that do not overlap, with the bytes of text that the targets stand for. A model
+ * sees of a document only the window, so its loss depends neither on the other documents nor on the batch size.
+ */
+import { AthanorError } from '../native/errors.ts';
 import type { Split } from './manifest.ts';
+import { Permutation } from './permutation.ts';
 import type { TokenDataset } from './token-dataset.ts';
-import type { Batch } from './token-loader.ts';
-import { makeBatch } from './token-loader.ts';
+import { type PackedTokens, packRows } from './token-loader.ts';
 
 export interface EvaluationOptions {
+  /** Default validation. */
   split?: Split;
+  /** A batch holds up to batchSize * context tokens. */
   batchSize: number;
+  /** Tokens of a window. */
   context: number;
-  /** Documents are read until their tokens reach this. */
+  /** Targets at most, over all batches. */
   maxTokens: number;
 }
 
-export interface EvaluationBatch extends Batch {
-  /** Bytes of text of the documents that end in this batch. */
+export interface EvaluationBatch extends PackedTokens {
+  /** Bytes of text that the targets stand for: nll / ln 2 / bytes is bits per byte, exactly. */
   bytes: number;
 }
 
+/** Documents are taken in this order, so that a few of them stand for all sources; the choice never changes. */
+const ORDER_SEED = 0;
+
 /**
- * Whole documents from the first on, each cut into windows of its own, so that the bytes covered are exact: the targets
- * are all of a document's tokens but the one before it.
+ * Each token of a document is the target once, the end-of-text token before it never; with `maxTokens`, whole documents
+ * until the last, which is cut. Throws ERR_ARGUMENT, ERR_FILE_DAMAGED, and what loading the tokenizer throws.
  */
 export function* evaluationBatches(
   dataset: TokenDataset,
   options: EvaluationOptions,
 ): Generator<EvaluationBatch> {
   const { batchSize, context, maxTokens } = options;
-  const split = options.split ?? 'validation';
-  let rows: { ids: Int32Array; bytes: number }[] = [];
-  let tokens = 0;
-  for (const { start, end, bytes } of dataset.documents(split)) {
-    const ids = dataset.read(split, start, end - start);
-    for (let at = 0; at + 1 < ids.length; at += context) {
-      const window = ids.subarray(at, Math.min(ids.length, at + context + 1));
-      const last = at + context + 1 >= ids.length;
-      rows.push({ ids: window, bytes: last ? bytes : 0 });
-      if (rows.length === batchSize) {
-        yield unevenBatch(rows);
-        rows = [];
-      }
-    }
-    tokens += end - start;
-    if (tokens >= maxTokens) break;
+  if (!(batchSize >= 1 && context >= 1)) {
+    throw new AthanorError(
+      'ERR_ARGUMENT',
+      `expected a batch of at least 1 window of 1 token but got ${batchSize} of ${context}`,
+    );
   }
-  if (rows.length > 0) yield unevenBatch(rows);
+  const room = batchSize * context;
+  let rows: Int32Array[] = [];
+  let length = 0;
+  for (const row of windows(dataset, options.split ?? 'validation', context, maxTokens)) {
+    if (length + row.length - 1 > room) {
+      yield batchOf(dataset, rows, length);
+      rows = [];
+      length = 0;
+    }
+    rows.push(row);
+    length += row.length - 1;
+  }
+  if (length > 0) yield batchOf(dataset, rows, length);
 }
 
-/** Windows of unequal length, each a sequence. */
-function unevenBatch(rows: readonly { ids: Int32Array; bytes: number }[]): EvaluationBatch {
-  const parts = rows.map(({ ids }) => makeBatch([ids], ids.length - 1, undefined));
-  const join = (key: 'tokens' | 'targets' | 'positions') =>
-    Int32Array.from(parts.flatMap((part) => [...part[key]]));
-  const starts = [0];
-  for (const part of parts) starts.push(starts.at(-1)! + part.tokens.length);
-  return {
-    tokens: join('tokens'),
-    targets: join('targets'),
-    positions: join('positions'),
-    cuSeqlens: Int32Array.from(starts),
-    bytes: rows.reduce((sum, row) => sum + row.bytes, 0),
-  };
+function* windows(
+  dataset: TokenDataset,
+  split: Split,
+  context: number,
+  maxTokens: number,
+): Generator<Int32Array> {
+  const documents = dataset.documentCount(split);
+  const order = new Permutation(documents, ORDER_SEED, 0);
+  let left = maxTokens;
+  for (let i = 0; i < documents && left > 0; ++i) {
+    const [span] = dataset.documents(split, order.at(i), 1);
+    const { start, end } = span!;
+    for (let at = start; at + 1 < end && left > 0; at += context) {
+      const targets = Math.min(context, end - at - 1, left);
+      yield dataset.read(split, at, targets + 1);
+      left -= targets;
+    }
+  }
+}
+
+function batchOf(dataset: TokenDataset, rows: readonly Int32Array[], length: number): EvaluationBatch {
+  const packed = packRows(rows, length, undefined);
+  return { ...packed, bytes: dataset.tokenizer().decodeBytes(packed.targets).length };
 }

@@ -49,23 +49,31 @@ function check(value: unknown, path: string): asserts value is Manifest {
     throw damaged(path, 'it is no manifest');
   if (m.version !== 1) throw damaged(path, `its version is ${m.version} and this build reads 1`);
   const whole = (x: unknown) => Number.isSafeInteger(x) && (x as number) >= 0;
-  if (!whole(m.vocab_size)) throw damaged(path, 'vocab_size is not a whole number');
+  if (!whole(m.vocab_size) || m.vocab_size! > 2 ** 31 - 1)
+    throw damaged(path, 'vocab_size is not a whole number below 2^31');
   if (!whole(m.eos_id) || m.eos_id! >= m.vocab_size!)
     throw damaged(path, 'eos_id is outside of the vocabulary');
   if (m.width !== 2 && m.width !== 4) throw damaged(path, 'width is neither 2 nor 4');
   if (typeof m.tokenizer_fingerprint !== 'string') throw damaged(path, 'tokenizer_fingerprint is missing');
+  if (!Array.isArray(m.sources) || m.sources.some((source) => typeof source !== 'string'))
+    throw damaged(path, 'sources is not a list of names');
+  if (m.dropped === null || typeof m.dropped !== 'object' || !Object.values(m.dropped).every(whole))
+    throw damaged(path, 'dropped is not a table of counts');
   for (const split of splits) {
     const s = m.splits?.[split];
     if (!s || !Array.isArray(s.shards)) throw damaged(path, `splits.${split} is missing`);
     const sums = { tokens: 0, documents: 0, bytes: 0 };
     for (const shard of s.shards) {
       const named = typeof shard?.file === 'string' && /^[\w-]+\.bin$/.test(shard.file);
-      if (!named || typeof shard.sha256 !== 'string')
+      if (!named || !/^[0-9a-f]{64}$/.test(shard.sha256))
         throw damaged(path, `a shard of ${split} has no file or sha256`);
       for (const key of ['tokens', 'documents', 'bytes'] as const) {
         if (!whole(shard[key])) throw damaged(path, `${key} of ${shard.file} is not a whole number`);
         sums[key] += shard[key];
       }
+      // An empty shard would never be written, and could not be mapped.
+      if (shard.documents < 1 || shard.tokens < shard.documents)
+        throw damaged(path, `${shard.file} holds ${shard.tokens} tokens in ${shard.documents} documents`);
     }
     for (const key of ['tokens', 'documents', 'bytes'] as const) {
       if (s[key] !== sums[key])

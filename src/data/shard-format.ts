@@ -7,6 +7,8 @@
 import { AthanorError } from '../native/errors.ts';
 
 export const HEADER_BYTES = 64;
+/** An entry of the table of documents. */
+export const END_BYTES = 16;
 const MAGIC = 'ATHTOKEN';
 const VERSION = 1;
 
@@ -54,5 +56,5 @@ export function tableOffset({ width, tokens }: ShardHeader): number {
 }
 
 export function shardBytes(header: ShardHeader): number {
-  return tableOffset(header) + header.documents * 16;
+  return tableOffset(header) + header.documents * END_BYTES;
 }

@@ -1,4 +1,4 @@
-/** Writes documents of ids into shards of bounded size, hashing as it goes. */
+/** Writes documents of ids into shards of bounded size. */
 import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,41 +13,45 @@ export interface ShardEntry {
   sha256: string;
 }
 
-/** Ids a shard holds before the next one begins: 100M, a file of 200 MB. */
-const SHARD_TOKENS = 100_000_000;
+export interface ShardWriterOptions {
+  folder: string;
+  split: string;
+  /** Bytes an id. */
+  width: 2 | 4;
+  /** The id written before each document. */
+  separator: number;
+  /** A shard is full when it holds this many ids; a document is never divided. */
+  shardTokens: number;
+}
 
 export class ShardWriter {
   readonly entries: ShardEntry[] = [];
-  readonly #folder: string;
-  readonly #split: string;
-  readonly #width: 2 | 4;
-  readonly #separator: number;
+  readonly #options: ShardWriterOptions;
   #file = -1;
   #path = '';
   #name = '';
   #tokens = 0;
   #bytes = 0;
-  #ends: bigint[] = [];
+  #documents = 0;
+  /** Two entries a document: where it ends in ids and in bytes of text. */
+  #ends = new BigUint64Array(1 << 10);
 
-  /** @param separator the id written before each document */
-  constructor(folder: string, split: string, width: 2 | 4, separator: number) {
-    this.#folder = folder;
-    this.#split = split;
-    this.#width = width;
-    this.#separator = separator;
+  constructor(options: ShardWriterOptions) {
+    this.#options = options;
   }
 
   /** @param bytes of UTF-8 text that the ids stand for */
   add(ids: Int32Array, bytes: number): void {
+    const { width, separator, shardTokens } = this.#options;
     if (this.#file < 0) this.#open();
-    const all = this.#width === 2 ? new Uint16Array(ids.length + 1) : new Uint32Array(ids.length + 1);
-    all[0] = this.#separator;
+    const all = width === 2 ? new Uint16Array(ids.length + 1) : new Uint32Array(ids.length + 1);
+    all[0] = separator;
     all.set(ids, 1);
     this.#write(all);
     this.#tokens += all.length;
     this.#bytes += bytes;
-    this.#ends.push(BigInt(this.#tokens), BigInt(this.#bytes));
-    if (this.#tokens >= SHARD_TOKENS) this.#finish();
+    this.#addEnd();
+    if (this.#tokens >= shardTokens) this.#finish();
   }
 
   /** Completes the last shard; every file is on disk when this returns. */
@@ -55,16 +59,31 @@ export class ShardWriter {
     if (this.#file >= 0) this.#finish();
   }
 
+  /** Lets go of a shard that is not to be completed. */
+  abandon(): void {
+    if (this.#file >= 0) closeSync(this.#file);
+    this.#file = -1;
+  }
+
   #open(): void {
-    this.#name = `${this.#split}-${String(this.entries.length).padStart(5, '0')}.bin`;
-    this.#path = join(this.#folder, this.#name);
-    this.#guard(() => {
-      this.#file = openSync(this.#path, 'w+');
-      writeSync(this.#file, Buffer.alloc(HEADER_BYTES));
-    });
+    this.#name = `${this.#options.split}-${String(this.entries.length).padStart(5, '0')}.bin`;
+    this.#path = join(this.#options.folder, this.#name);
+    this.#file = this.#guard(() => openSync(this.#path, 'w+'));
+    this.#write(new Uint8Array(HEADER_BYTES));
     this.#tokens = 0;
     this.#bytes = 0;
-    this.#ends = [];
+    this.#documents = 0;
+  }
+
+  #addEnd(): void {
+    if (this.#documents * 2 === this.#ends.length) {
+      const longer = new BigUint64Array(this.#ends.length * 2);
+      longer.set(this.#ends);
+      this.#ends = longer;
+    }
+    this.#ends[this.#documents * 2] = BigInt(this.#tokens);
+    this.#ends[this.#documents * 2 + 1] = BigInt(this.#bytes);
+    this.#documents += 1;
   }
 
   #write(data: Uint8Array | Uint16Array | Uint32Array | BigUint64Array): void {
@@ -76,12 +95,12 @@ export class ShardWriter {
 
   #finish(): void {
     const header: ShardHeader = {
-      width: this.#width,
+      width: this.#options.width,
       tokens: this.#tokens,
-      documents: this.#ends.length / 2,
+      documents: this.#documents,
     };
-    this.#write(new Uint8Array(tableOffset(header) - HEADER_BYTES - this.#tokens * this.#width));
-    this.#write(BigUint64Array.from(this.#ends));
+    this.#write(new Uint8Array(tableOffset(header) - HEADER_BYTES - header.tokens * header.width));
+    this.#write(this.#ends.subarray(0, this.#documents * 2));
     const sha256 = this.#guard(() => {
       writeSync(this.#file, writeHeader(header), 0, HEADER_BYTES, 0);
       fsyncSync(this.#file);

@@ -20,9 +20,10 @@ export function* readTgz(archive: Buffer, path: string): Generator<TarEntry> {
   for (let at = 0; at + BLOCK <= tar.length; ) {
     const header = tar.subarray(at, at + BLOCK);
     if (header.every((byte) => byte === 0)) return;
-    const size = Number.parseInt(field(header, 124, 12), 8);
+    const digits = field(header, 124, 12);
+    const size = /^[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : Number.NaN;
     const end = at + BLOCK + size;
-    if (!Number.isInteger(size) || end > tar.length) throw damaged(path, `entry at byte ${at} is cut short`);
+    if (!(end <= tar.length)) throw damaged(path, `entry at byte ${at} is cut short`);
     const type = field(header, 156, 1);
     const prefix = field(header, 345, 155);
     const name = field(header, 0, 100);

@@ -1,5 +1,5 @@
 export interface NativeShard {
-  /** Fills `out` with the ids from `begin`. */
+  /** Fills `out` with the ids from `begin`. ERR_FILE_DAMAGED names an id that is not below `vocabSize`. */
   read(begin: number, out: Int32Array): void;
   close(): void;
 }
@@ -11,5 +11,6 @@ export interface ShardBinding {
     offset: number,
     count: number,
     width: number,
+    vocabSize: number,
   ) => NativeShard;
 }

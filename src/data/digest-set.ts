@@ -1,0 +1,53 @@
+/**
+ * A set of 128-bit digests in 16 bytes each: JavaScript's own would take some hundred, and holds 2^24 entries at most.
+ * Open addressing with linear probing, at most half full.
+ */
+export class DigestSet {
+  #words: Uint32Array;
+  #capacity: number;
+  #size = 0;
+
+  /** @param capacity a power of two: places to begin with */
+  constructor(capacity = 1 << 12) {
+    this.#capacity = capacity;
+    this.#words = new Uint32Array(capacity * 4);
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** False when it was there already. Only the first 16 bytes of the digest count. */
+  add(digest: Buffer): boolean {
+    // A place of zeros is empty, so no digest may be all zeros.
+    const a = digest.readUInt32LE(0) || 1;
+    const [b, c, d] = [digest.readUInt32LE(4), digest.readUInt32LE(8), digest.readUInt32LE(12)];
+    const at = this.#place(a, b, c, d);
+    if (this.#words[at] !== 0) return false;
+    this.#words.set([a, b, c, d], at);
+    this.#size += 1;
+    if (this.#size * 2 > this.#capacity) this.#grow();
+    return true;
+  }
+
+  /** Index of the words of this digest, or of the empty place for it. */
+  #place(a: number, b: number, c: number, d: number): number {
+    const words = this.#words;
+    for (let i = b & (this.#capacity - 1); ; i = (i + 1) & (this.#capacity - 1)) {
+      const at = i * 4;
+      if (words[at] === 0) return at;
+      if (words[at] === a && words[at + 1] === b && words[at + 2] === c && words[at + 3] === d) return at;
+    }
+  }
+
+  #grow(): void {
+    const old = this.#words;
+    this.#capacity *= 2;
+    this.#words = new Uint32Array(this.#capacity * 4);
+    for (let at = 0; at < old.length; at += 4) {
+      if (old[at] === 0) continue;
+      const place = this.#place(old[at]!, old[at + 1]!, old[at + 2]!, old[at + 3]!);
+      this.#words.set(old.subarray(at, at + 4), place);
+    }
+  }
+}
