@@ -14,8 +14,6 @@ const openScopes: Set<Tensor>[] = [];
 
 export class Tensor implements Disposable {
   readonly handle: NativeTensor;
-  readonly shape: Shape;
-  readonly dtype: DType;
   /** Whether backward() should bring a gradient here. Set by parameter(); an operation's output inherits it. */
   requiresGrad = false;
   /** Of a leaf: the accumulated gradient, f32, of the same shape. */
@@ -25,14 +23,27 @@ export class Tensor implements Disposable {
   /** Which output of the node this is. */
   outputIndex = 0;
   #disposed = false;
+  // Asked of the engine when wanted: a decoding step makes a hundred tensors whose shape nobody reads.
+  #shape: Shape | undefined;
+  #dtype: DType | undefined;
 
   constructor(handle: NativeTensor, shape?: Shape, dtype?: DType) {
     this.handle = handle;
-    this.shape = shape ?? native.shapeOf(handle);
-    this.dtype = dtype ?? native.dtypeOf(handle);
+    this.#shape = shape;
+    this.#dtype = dtype;
     const owner = openScopes.at(-1);
     if (owner) owner.add(this);
     else native.account(handle);
+  }
+
+  get shape(): Shape {
+    this.#shape ??= native.shapeOf(this.handle);
+    return this.#shape;
+  }
+
+  get dtype(): DType {
+    this.#dtype ??= native.dtypeOf(this.handle);
+    return this.#dtype;
   }
 
   /** Number of elements. */
