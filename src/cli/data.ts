@@ -1,37 +1,51 @@
 /** `athanor data prepare` and `athanor data inspect`. */
 import { AthanorError } from '../native/errors.ts';
 import { defineCommand } from './command.ts';
-import { choice, count, flag, integer, number, path, text } from './options.ts';
+import { prepareEngine } from './engine.ts';
+import { choice, count, engineOptions, flag, integer, number, path, text } from './options.ts';
+
+/** Dropped items told of as they come, for each reason; all are in dropped.jsonl. */
+const SHOWN_DROPS = 10;
 
 export const prepare = defineCommand({
   description:
-    'Sources are files or folders of .txt, .md and .jsonl (each also .gz), and the packaged corpora\nstate-of-the-union, wordnet, factbook and moby-dick.',
+    'Sources are files or folders of .txt, .md and .jsonl (each also .gz), and the packaged corpora\nstate-of-the-union, wordnet, factbook, moby-dick and clean, which is all of them.',
   arguments: { '<sources...>': 'files, folders and packaged names' },
   options: {
     out: path('folder to write the token shards to', { required: true }),
     tokenizer: path('folder or file of a tokenizer (default: one is trained on the corpus)'),
-    vocabSize: integer('vocabulary of the tokenizer trained here', { default: 8192, min: 257 }),
+    vocabSize: integer('vocabulary of the tokenizer trained here', { default: 8192, min: 257, max: 1 << 24 }),
     validation: number('share of the documents held back', { default: 0.05, min: 0, max: 0.5 }),
     textKey: text('field of a JSONL line that holds the text', { default: 'text' }),
     separator: text('split text files into documents at lines equal to this'),
+    partBytes: count('cut text files into documents of at most this many bytes', {
+      default: 64 << 10,
+      min: 1 << 10,
+    }),
     minChars: count('drop shorter documents', { default: 1 }),
     onBadLine: choice('what to do with a line or file that cannot be used', ['skip', 'fail'], {
       default: 'skip',
     }),
+    threads: engineOptions.threads,
   },
   example: 'data prepare state-of-the-union wordnet --out shards --vocab-size 4096',
-  async run(options, { args }) {
+  async run({ threads, ...options }, { args }) {
+    await prepareEngine({ device: 'cpu', dtype: 'f32', threads });
     const { prepareData } = await import('../data/prepare.ts');
+    const { describeDropped } = await import('../data/document.ts');
     const { createProgress } = await import('../report/progress.ts');
     const { formatBytes, formatCount } = await import('../report/format.ts');
-    const { tokenizer, separator, ...rest } = options;
     const progress = createProgress({ label: 'prepare', unit: 'documents' });
+    const interrupt = new AbortController();
+    const stop = () => interrupt.abort();
+    process.once('SIGINT', stop);
+    process.once('SIGTERM', stop);
+    const drops = new Map<string, number>();
     try {
       return await prepareData({
-        ...rest,
-        ...(tokenizer && { tokenizer }),
-        ...(separator && { separator }),
+        ...options,
         sources: args,
+        signal: interrupt.signal,
         onProgress: ({ phase, documents, bytes, tokens }) =>
           progress.update({
             done: documents,
@@ -41,12 +55,18 @@ export const prepare = defineCommand({
               ['tokens', formatCount(tokens)],
             ],
           }),
-        onDropped: ({ id, reason, detail }) => {
-          if (reason !== 'duplicate')
-            progress.log(`dropped ${id}: ${reason.replaceAll('_', ' ')}${detail ? ` (${detail})` : ''}`);
+        onDropped: (dropped) => {
+          const { reason } = dropped;
+          if (reason === 'duplicate') return;
+          const before = drops.get(reason) ?? 0;
+          drops.set(reason, before + 1);
+          if (before < SHOWN_DROPS) progress.log(`dropped ${describeDropped(dropped)}`);
+          if (before === SHOWN_DROPS) progress.log(`more are in ${options.out}/dropped.jsonl`);
         },
       });
     } finally {
+      process.removeListener('SIGINT', stop);
+      process.removeListener('SIGTERM', stop);
       progress.finish('');
     }
   },
@@ -54,61 +74,78 @@ export const prepare = defineCommand({
     const dropped = Object.entries(result.dropped).map(
       ([reason, n]) => `${n} ${reason.replaceAll('_', ' ')}`,
     );
+    const sources = Object.entries(result.sources);
     return [
-      `${result.documents} documents, ${result.tokens} tokens (${result.bytes_per_token.toFixed(2)} bytes each), vocabulary ${result.vocab_size}`,
-      `dropped: ${dropped.join(', ') || 'none'}`,
+      `${result.documents} documents, ${result.tokens} tokens of ${result.bytes_per_token.toFixed(2)} bytes, vocabulary ${result.vocab_size}`,
+      ...(sources.length > 1
+        ? sources.map(
+            ([name, { documents, tokens }]) => `  ${name}: ${documents} documents, ${tokens} tokens`,
+          )
+        : []),
+      `held back: ${result.validation_documents} documents, ${result.validation_tokens} tokens`,
+      `dropped: ${dropped.join(', ') || 'none'}${dropped.length > 0 ? ` (see ${result.out}/dropped.jsonl)` : ''}`,
       `shards in ${result.out}`,
     ].join('\n');
   },
 });
 
 export const inspect = defineCommand({
-  description: 'Checks every shard against its checksum and shows the beginnings of some documents.',
+  description:
+    'Checks every shard against its checksum and shows the beginnings of documents from all over a split.',
   arguments: { '<folder>': 'folder of token shards' },
   options: {
     split: choice('which documents to show', ['train', 'validation'], { default: 'train' }),
     documents: integer('how many documents to show', { default: 3, min: 0 }),
-    verify: flag('read every shard and compare it with its checksum', { default: true }),
+    verify: flag('compare every shard with its checksum', { default: true }),
   },
   example: 'data inspect shards --documents 5',
   async run({ split, documents, verify }, { args }) {
     const { TokenDataset } = await import('../data/token-dataset.ts');
-    const { Tokenizer } = await import('../text/tokenizer.ts');
     const folder = args[0];
     if (folder === undefined) throw new AthanorError('ERR_OPTION', 'the argument <folder> is missing');
     const dataset = TokenDataset.open(folder, { verify });
-    const tokenizer = Tokenizer.load(folder);
-    const { manifest } = dataset;
-    const shown: { tokens: number; bytes: number; text: string }[] = [];
-    for (const { start, end, bytes } of dataset.documents(split)) {
-      if (shown.length >= documents) break;
-      const ids = dataset.read(split, start + 1, Math.min(end - start - 1, 64));
-      shown.push({ tokens: end - start - 1, bytes, text: tokenizer.decode(ids) });
+    try {
+      const { manifest } = dataset;
+      const tokenizer = dataset.tokenizer();
+      const total = dataset.documentCount(split);
+      const shown = Math.min(documents, total);
+      const samples = Array.from({ length: shown }, (_, i) => {
+        const index = Math.floor((i * total) / shown);
+        const [span] = dataset.documents(split, index, 1);
+        const { start, end, bytes } = span!;
+        const ids = dataset.read(split, start + 1, Math.min(end - start - 1, 64));
+        return { index, tokens: end - start - 1, bytes, text: tokenizer.decode(ids) };
+      });
+      const counts = (side: 'train' | 'validation') => {
+        const { documents: n, tokens, bytes, shards } = manifest.splits[side];
+        return { documents: n, tokens, bytes, shards: shards.length };
+      };
+      return {
+        folder,
+        vocab_size: manifest.vocab_size,
+        tokenizer_fingerprint: manifest.tokenizer_fingerprint,
+        sources: manifest.sources,
+        dropped: manifest.dropped,
+        train: counts('train'),
+        validation: counts('validation'),
+        verified: verify,
+        documents: samples,
+      };
+    } finally {
+      dataset.close();
     }
-    dataset.close();
-    const { train, validation } = manifest.splits;
-    const counts = (s: typeof train) => ({
-      documents: s.documents,
-      tokens: s.tokens,
-      bytes: s.bytes,
-      shards: s.shards.length,
-    });
-    return {
-      folder,
-      vocab_size: manifest.vocab_size,
-      sources: manifest.sources,
-      dropped: manifest.dropped,
-      train: counts(train),
-      validation: counts(validation),
-      verified: verify,
-      documents: shown,
-    };
   },
-  render: ({ train, validation, vocab_size, verified, documents }) =>
+  render: ({ train, validation, vocab_size, verified, documents, sources, dropped }) =>
     [
-      `vocabulary ${vocab_size}, checksums ${verified ? 'agree' : 'not read'}`,
+      `vocabulary ${vocab_size}, checksums ${verified ? 'agree' : 'not compared'}`,
+      `sources     ${sources.join(', ')}`,
       `train       ${train.documents} documents, ${train.tokens} tokens, ${train.bytes} bytes, ${train.shards} shards`,
       `validation  ${validation.documents} documents, ${validation.tokens} tokens, ${validation.bytes} bytes, ${validation.shards} shards`,
-      ...documents.map(({ tokens, text }) => `\n[${tokens} tokens] ${text}`),
+      `dropped     ${
+        Object.entries(dropped)
+          .map(([reason, n]) => `${n} ${reason.replaceAll('_', ' ')}`)
+          .join(', ') || 'none'
+      }`,
+      ...documents.map(({ index, tokens, text }) => `\n[document ${index}, ${tokens} tokens] ${text}`),
     ].join('\n'),
 });
