@@ -205,6 +205,23 @@ void forward_typed(const AttentionShape& a, const void* qkv, void* out, float* l
   });
 }
 
+/// Asks for the tiles that a task of `cached` reads, when it decodes: what a prompt reads is used many times
+/// over.
+void prefetch_cache(const AttentionShape& a, const AttentionCache& cache, const TileShape& shape,
+                    int64_t task) {
+  if (task >= a.sequences * a.kv_heads) return;
+  const int64_t sequence = task / a.kv_heads;
+  if (a.cu_seqlens[sequence + 1] - a.cu_seqlens[sequence] != 1) return;
+  const int64_t blocks = cache.capacity / kBlock, past = cache.past_lengths[sequence];
+  const int64_t head = cache.slots[sequence] * a.kv_heads + task % a.kv_heads;
+  const auto* keys = static_cast<const uint32_t*>(cache.keys) + head * blocks * shape.across_lanes();
+  const auto* values = static_cast<const uint32_t*>(cache.values) + head * blocks * shape.along_lanes();
+  const int64_t used = ceil_div(past + 1, kBlock);
+  for (int64_t i = 0; i < used * shape.across_lanes(); i += 16) __builtin_prefetch(keys + i, 0, 2);
+  const int64_t steps = ceil_div(past + 1, shape.depth);
+  for (int64_t i = 0; i < steps * shape.padded; i += 16) __builtin_prefetch(values + i, 0, 2);
+}
+
 template <class T>
 void cached_typed(const AttentionShape& a, const AttentionCache& cache, const void* qkv, void* out) {
   const TileShape shape(a.head_dim, a.dtype);
@@ -217,6 +234,8 @@ void cached_typed(const AttentionShape& a, const AttentionCache& cache, const vo
     const int64_t head = cache.slots[sequence] * a.kv_heads + kv;
     uint32_t* keys = static_cast<uint32_t*>(cache.keys) + head * blocks * shape.across_lanes();
     uint32_t* values = static_cast<uint32_t*>(cache.values) + head * blocks * shape.along_lanes();
+    // A thread's next task is likely this many on; its tiles lie in memory that no prefetcher would guess.
+    prefetch_cache(a, cache, shape, task + num_threads());
     for (int64_t i = 0; i < count; ++i) {
       const int64_t block = (past + i) / kBlock, index = (past + i) % kBlock;
       append_across(keys + block * shape.across_lanes(), kv_rows<T>(a, qkv, row + i, kv, 0), index, shape);
