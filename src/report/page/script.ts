@@ -101,6 +101,23 @@ export const pageScript = String.raw`
     return [...ticks].filter((v) => v >= min && v <= max);
   };
 
+  // The lowest and highest value in view, with the neighbours outside of it that lines run to.
+  const extent = (plot) => {
+    const [from, to] = plot.series[0].idxs || [0, plot.data[0].length - 1];
+    let low = Infinity, high = -Infinity;
+    plot.data.slice(1).forEach((values, n) => {
+      if (!plot.series[n + 1].show) return;
+      const known = (i) => values[i] !== null && values[i] !== undefined;
+      let first = from - 1, end = to + 1;
+      while (first > 0 && !known(first)) first--;
+      while (end < values.length - 1 && !known(end)) end++;
+      for (let i = Math.max(0, first); i <= Math.min(end, values.length - 1); i++) {
+        if (known(i)) { low = Math.min(low, values[i]); high = Math.max(high, values[i]); }
+      }
+    });
+    return low <= high ? [low, high] : [0, 1];
+  };
+
   // Each line of a chart as one or two series: what was measured, faint, and its smoothed course over it.
   const tablesOf = (spec, keep) => {
     const tables = [], series = [];
@@ -141,7 +158,8 @@ export const pageScript = String.raw`
       padding: [12, 26, 0, 0],
       scales: {
         x: { time: false, range: () => zoom || domain() },
-        y: logarithmic ? { distr: 3, range: (u, min, max) => (min > 0 ? [min / 1.04, max * 1.04] : [0.1, 1]) } : {},
+        y: logarithmic ? { distr: 3, range: (u) => { const [min, max] = extent(u); return min > 0 ? [min / 1.04, max * 1.04] : [0.1, 1]; } }
+          : { range: (u) => uPlot.rangeNum(...extent(u), 0.1, true) },
       },
       axes: [
         { ...line, grid: { show: false }, space: 80, size: 32, values: (u, vs) => vs.map(format) },
@@ -161,6 +179,7 @@ export const pageScript = String.raw`
       },
       hooks: {
         draw: [drawMarks],
+        setScale: [(u, key) => { if (key === 'x') target.dataset.range = u.scales.x.min + ' ' + u.scales.x.max; }],
         setSelect: [(u) => {
           const { left, width: wide } = u.select;
           if (wide < 6) return;
