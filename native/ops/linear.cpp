@@ -128,7 +128,7 @@ Tensor linear_backward_input(const Tensor& dy, const Tensor& weight,
 }
 
 void linear_backward_weight(const Tensor& dy, const Tensor& x, const Tensor& dweight,
-                            const std::optional<Tensor>& dbias) {
+                            const std::optional<Tensor>& dbias, std::optional<bool> overwrite) {
   constexpr const char* kName = "linear_backward_weight";
   check_float(kName, "dy", dy);
   check_matrix(kName, "dy", dy);
@@ -152,7 +152,7 @@ void linear_backward_weight(const Tensor& dy, const Tensor& x, const Tensor& dwe
              .b = x.raw(),
              .out = dweight.raw(),
              .out_dtype = DType::kF32,
-             .epilogue = {.accumulate = true},
+             .epilogue = {.accumulate = !overwrite.value_or(false)},
              .a_row_sums = dbias ? dbias->data<float>() : nullptr});
   dweight.storage().mark_written();
   if (dbias) dbias->storage().mark_written();

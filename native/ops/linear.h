@@ -16,9 +16,10 @@ std::tuple<Tensor, std::optional<Tensor>> linear_forward(const Tensor& x, const 
 /// dx [n, in] = dy [n, out] W, times GELU'(preactivation [n, in]) when given.
 Tensor linear_backward_input(const Tensor& dy, const Tensor& weight,
                              const std::optional<Tensor>& preactivation);
-/// dweight f32 [out, in] += dy^T x; dbias f32 [out] += column sums of dy.
+/// dweight f32 [out, in] += dy^T x, or = with `overwrite` (what is there may then be anything); dbias f32
+/// [out] += column sums of dy.
 void linear_backward_weight(const Tensor& dy, const Tensor& x, const Tensor& dweight,
-                            const std::optional<Tensor>& dbias);
+                            const std::optional<Tensor>& dbias, std::optional<bool> overwrite = false);
 /// op(a) op(b), both of one dtype; the result is f32 or bf16 as asked.
 Tensor gemm(const Tensor& a, const Tensor& b, bool a_transposed, bool b_transposed, DType out_dtype);
 

@@ -5,7 +5,7 @@
  */
 import { native } from '../native/addon.ts';
 import { AthanorError } from '../native/errors.ts';
-import { full, keep, scope, Tensor, zeros } from './tensor.ts';
+import { empty, full, keep, type Shape, scope, Tensor, zeros } from './tensor.ts';
 
 /** Gradients of a node's outputs, in order; undefined where nothing depends on that output. */
 export type OutputGrads = readonly (Tensor | undefined)[];
@@ -23,11 +23,18 @@ export interface GradNode {
   backward(grads: OutputGrads, accumulate: Accumulate): readonly (Tensor | undefined)[];
 }
 
-/**
- * The f32 buffer in which an input's gradient is summed, zero at first: kernels that add into a weight's gradient
- * write there directly. Undefined when the input needs no gradient.
- */
-export type Accumulate = (input: Tensor | undefined) => Tensor | undefined;
+export interface Accumulate {
+  /**
+   * The f32 buffer in which an input's gradient is summed, zero at first: kernels that add into a weight's gradient
+   * write there directly. Undefined when the input needs no gradient.
+   */
+  (input: Tensor | undefined): Tensor | undefined;
+  /**
+   * The same for a kernel that can overwrite: `fresh` says that nothing was added yet, and the buffer may hold anything.
+   * Filling a large gradient with zeros only to add to it would cost two more passes over it.
+   */
+  claim(input: Tensor): { grad: Tensor; fresh: boolean } | undefined;
+}
 
 let nodeCount = 0;
 let gradEnabled = true;
@@ -104,7 +111,9 @@ export function backwardAll(roots: readonly (readonly [Tensor, Tensor])[]): void
     for (const node of nodes) {
       const grads = pending.take(node);
       if (grads.every((grad) => grad === undefined)) continue;
-      const accumulate = (input: Tensor | undefined) => pending.buffer(input);
+      const accumulate: Accumulate = Object.assign((input: Tensor | undefined) => pending.buffer(input), {
+        claim: (input: Tensor) => pending.claim(input),
+      });
       const inputGrads = scope(() => withGrad(false, () => node.backward(grads, accumulate)));
       node.inputs.forEach((input, i) => {
         const grad = inputGrads[i];
@@ -154,15 +163,22 @@ class Pending {
   }
 
   buffer(target: Tensor | undefined): Tensor | undefined {
-    if (!target?.requiresGrad) return undefined;
-    if (!target.node) {
-      target.grad ??= keep(zeros(target.shape));
-      return target.grad;
-    }
-    const grads = this.#slot(target.node);
+    return target && this.#buffer(target, zeros)?.grad;
+  }
+
+  claim(target: Tensor): { grad: Tensor; fresh: boolean } | undefined {
+    return this.#buffer(target, empty);
+  }
+
+  #buffer(target: Tensor, make: (shape: Shape) => Tensor): { grad: Tensor; fresh: boolean } | undefined {
+    if (!target.requiresGrad) return undefined;
+    const before = target.node ? this.#slot(target.node)[target.outputIndex] : target.grad;
+    if (before) return { grad: before, fresh: false };
     // Kept: it outlives the operation that asks for it; backwardAll disposes it with the node's gradients.
-    grads[target.outputIndex] ??= keep(zeros(target.shape));
-    return grads[target.outputIndex];
+    const grad = keep(make(target.shape));
+    if (target.node) this.#slot(target.node)[target.outputIndex] = grad;
+    else target.grad = grad;
+    return { grad, fresh: true };
   }
 
   take(node: GradNode): (Tensor | undefined)[] {

@@ -14,12 +14,13 @@ export interface LinearBinding {
     weight: NativeTensor,
     preactivation: NativeTensor | undefined,
   ): NativeTensor;
-  /** Adds into dweight and dbias. */
+  /** Adds into dweight, or overwrites it, and adds into dbias. */
   linearBackwardWeight(
     dy: NativeTensor,
     x: NativeTensor,
     dweight: NativeTensor,
     dbias: NativeTensor | undefined,
+    overwrite?: boolean,
   ): void;
   gemm(
     a: NativeTensor,

@@ -1,6 +1,6 @@
 /** y = x W^T + b, and the two-layer GELU network as one operation so that GELU' rides on a GEMM's store. */
 import { native } from '../../native/addon.ts';
-import { needsGrad, record } from '../autograd.ts';
+import { type Accumulate, needsGrad, record } from '../autograd.ts';
 import { Tensor } from '../tensor.ts';
 
 const NO_ACTIVATION = 0;
@@ -19,8 +19,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
     const dx = x.requiresGrad
       ? new Tensor(native.linearBackwardInput(dy!.handle, weight.handle, undefined))
       : undefined;
-    const dweight = accumulate(weight);
-    if (dweight) native.linearBackwardWeight(dy!.handle, x.handle, dweight.handle, accumulate(bias)?.handle);
+    weightGrad(dy!, x, weight, bias, accumulate);
     return [dx];
   });
   return y;
@@ -46,15 +45,24 @@ export function geluFeedForward(x: Tensor, weights: FeedForwardWeights): Tensor 
   const y = new Tensor(handle);
   record('geluFeedForward', [x, up, upBias, down, downBias], [y], ([dy], accumulate) => {
     const dup = new Tensor(native.linearBackwardInput(dy!.handle, down.handle, preactivation!.handle));
-    const ddown = accumulate(down);
-    if (ddown)
-      native.linearBackwardWeight(dy!.handle, hidden.handle, ddown.handle, accumulate(downBias)?.handle);
-    const dupWeight = accumulate(up);
-    if (dupWeight)
-      native.linearBackwardWeight(dup.handle, x.handle, dupWeight.handle, accumulate(upBias)?.handle);
+    weightGrad(dy!, hidden, down, downBias, accumulate);
+    weightGrad(dup, x, up, upBias, accumulate);
     return [
       x.requiresGrad ? new Tensor(native.linearBackwardInput(dup.handle, up.handle, undefined)) : undefined,
     ];
   });
   return y;
+}
+
+function weightGrad(
+  dy: Tensor,
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | undefined,
+  accumulate: Accumulate,
+): void {
+  const claimed = accumulate.claim(weight);
+  if (!claimed) return;
+  const dbias = accumulate(bias)?.handle;
+  native.linearBackwardWeight(dy.handle, x.handle, claimed.grad.handle, dbias, claimed.fresh);
 }
