@@ -1,8 +1,17 @@
 /** The public API: what `import … from 'athanor'` gives. */
 
 export { loadGpt, saveGpt } from './checkpoint/gpt-folder.ts';
-export { TokenDataset } from './data/token-dataset.ts';
-export { type Batch, TokenLoader, type TokenLoaderOptions } from './data/token-loader.ts';
+export { type CorpusOptions, readCorpus } from './data/corpus.ts';
+export type { CorpusItem, Document, Dropped } from './data/document.ts';
+export {
+  type EvaluationBatch,
+  type EvaluationOptions,
+  evaluationBatches,
+} from './data/evaluation-batches.ts';
+export { type PackagedName, packagedDocuments, packagedNames } from './data/packaged.ts';
+export { type PrepareOptions, type PrepareReport, prepareData } from './data/prepare.ts';
+export { type DocumentSpan, TokenDataset } from './data/token-dataset.ts';
+export { type Batch, type LoaderState, TokenLoader, type TokenLoaderOptions } from './data/token-loader.ts';
 export { type Perplexity, perplexity } from './eval/perplexity.ts';
 export { generateText, type TextCompletion, type TextOptions } from './generate/generate-text.ts';
 export {

@@ -1,4 +1,4 @@
-/** `data prepare`: a corpus becomes a folder of token shards. Memory does not grow with the corpus but for 32 bytes a document. */
+/** `data prepare`: a corpus becomes a folder of token shards. Memory does not grow with it, but for digests of documents. */
 import { join } from 'node:path';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { AthanorError } from '../native/errors.ts';

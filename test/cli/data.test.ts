@@ -1,8 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { Tokenizer } from '../../src/text/tokenizer.ts';
 import { readmes } from '../data/corpora.ts';
-import { athanor, lastLineJson, temporaryFolder } from '../helpers/cli.ts';
+import { athanor, cliPath, lastLineJson, temporaryFolder } from '../helpers/cli.ts';
 
 it('prepares text, says what it dropped, and shows what is in the shards', async () => {
   const folder = temporaryFolder();
@@ -44,4 +47,48 @@ it('prepares text, says what it dropped, and shows what is in the shards', async
   expect(refused.code).not.toBe(0);
   expect(refused.stderr).toContain('train-00000.bin: its contents differ from their checksum');
   expect((await athanor('data', 'inspect', out, '--no-verify')).stdout).toContain('checksums not compared');
+});
+
+it('leaves nothing behind on Ctrl-C', async () => {
+  const folder = temporaryFolder();
+  const pipe = join(folder, 'lines.jsonl');
+  execFileSync('mkfifo', [pipe]);
+  const tokenizer = join(folder, 'tokenizer');
+  (await Tokenizer.train(['some text'], { vocabSize: 257 })).save(tokenizer);
+  const out = join(folder, 'shards');
+  const args = [cliPath, 'data', 'prepare', pipe, '--tokenizer', tokenizer, '--out', out];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let stderr = '';
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+  // Opens once the command reads, so its handlers are in place by then.
+  const writer = createWriteStream(pipe).on('error', () => {});
+  await once(writer, 'open');
+  expect(readdirSync(folder)).toContain(`shards.tmp-${child.pid}`);
+  child.kill('SIGINT');
+  let line = 0;
+  const feed = setInterval(() => writer.write(`{"text":"line ${++line}"}\n`), 20);
+  const code = await ended;
+  clearInterval(feed);
+  writer.destroy();
+  expect(stderr).toContain('preparing the data was interrupted');
+  expect(code).not.toBe(0);
+  expect(readdirSync(folder).sort()).toEqual(['lines.jsonl', 'tokenizer']);
+});
+
+it('names the file that cannot be written, and leaves nothing behind', async () => {
+  const folder = temporaryFolder();
+  const source = join(folder, 'corpus.txt');
+  // Prose unlike itself, so that parts are not duplicates: some 400 KB of shards against a limit of 64 KiB a file.
+  const prose = readmes.map((file) => readFileSync(file, 'utf8')).join('\n');
+  writeFileSync(source, Array.from({ length: 12 }, (_, i) => prose.replaceAll('the', `the${i}`)).join('\n'));
+  const out = join(folder, 'shards');
+  const limited = 'ulimit -f 128; exec "$@"';
+  const args = [process.execPath, cliPath, 'data', 'prepare', source, '--out', out, '--vocab-size', '400'];
+  const { status, stderr } = spawnSync('sh', ['-c', limited, 'sh', ...args], { encoding: 'utf8' });
+  expect(stderr).toMatch(/cannot write .*train-00000\.bin/);
+  expect(status).not.toBe(0);
+  expect(readdirSync(folder)).toEqual(['corpus.txt']);
 });
