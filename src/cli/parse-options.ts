@@ -15,7 +15,10 @@ function helpText(option: OptionSpec<unknown>): string {
   if (option.required) notes.push('required');
   if (option.kind === 'list') notes.push('may be repeated');
   else if (option.kind !== 'flag' && option.default !== undefined) notes.push(`default: ${option.default}`);
-  return notes.length === 0 ? option.description : `${option.description} (${notes.join(', ')})`;
+  // A flag that is on is shown as --no-name, under what it turns off.
+  const description =
+    option.kind === 'flag' && option.default === true ? `do not ${option.description}` : option.description;
+  return notes.length === 0 ? description : `${description} (${notes.join(', ')})`;
 }
 
 /** Declares the options on a commander command; their values stay text until `parseOptions`. */

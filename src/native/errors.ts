@@ -56,7 +56,7 @@ export function fileError(error: unknown, path: string, action = 'read'): Athano
       return new AthanorError(
         'ERR_DISK_FULL',
         `the disk is full: cannot ${action} ${path}`,
-        'free some space and run again with --resume; the previous checkpoint is intact',
+        'free some space and run again; earlier files are intact, and training goes on with --resume',
         cause,
       );
     default:

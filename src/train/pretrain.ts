@@ -1,5 +1,5 @@
 /** The pretraining stage as a function: options in, a trained model folder out. The command line is a thin caller. */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadGpt, saveGpt } from '../checkpoint/gpt-folder.ts';
 import { copyModel } from '../checkpoint/save-model.ts';
@@ -18,7 +18,6 @@ import type { ScheduleName } from '../optim/schedule.ts';
 import { formatBytes, formatCount } from '../report/format.ts';
 import { MetricsLog } from '../report/metrics-log.ts';
 import { createProgress } from '../report/progress.ts';
-import { Tokenizer } from '../text/tokenizer.ts';
 import { Interrupt } from './interrupt.ts';
 import { defaultLearningRate } from './learning-rate.ts';
 import { PretrainStage } from './pretrain-stage.ts';
@@ -88,19 +87,21 @@ export interface PretrainReport {
  * `out`. Throws ERR_ARGUMENT, ERR_MISMATCH and ERR_CONFIG before any training, and whatever reading and writing throw.
  */
 export async function runPretraining(options: PretrainOptions): Promise<PretrainReport> {
+  const { out, resume } = options;
+  const before = existsSync(out) ? readdirSync(out) : [];
   const settings = begin(options);
   try {
-    return await pretrain(settings, options.out, options.resume);
+    return await pretrain(settings, out, resume);
   } catch (error) {
     // A run that failed before its first checkpoint has nothing to resume and must not block another try.
-    if (!options.resume && !new CheckpointStore(options.out).latest()) forgetRun(options.out);
+    if (!resume && !new CheckpointStore(out).latest()) forgetRun(out, before);
     throw error;
   }
 }
 
 async function pretrain(settings: PretrainSettings, out: string, resume: boolean): Promise<PretrainReport> {
-  const dataset = await openData(settings, out);
-  const tokenizer = checkedTokenizer(dataset);
+  const dataset = await openData(settings, out, resume);
+  const tokenizer = dataset.tokenizer();
   const store = new CheckpointStore(out, { keepLast: settings.keep });
   const resumed = resume && store.latest() ? store.load() : undefined;
   const model = makeModel(settings, dataset, resumed?.path);
@@ -166,42 +167,45 @@ function begin({ out, resume, ...given }: PretrainOptions): PretrainSettings {
   return settings;
 }
 
-async function openData(settings: PretrainSettings, out: string): Promise<TokenDataset> {
+/** The shards that --data names, or those made from its text; a resumed run finds the ones it made. */
+async function openData(settings: PretrainSettings, out: string, resume: boolean): Promise<TokenDataset> {
   if (existsSync(join(settings.data, MANIFEST))) return TokenDataset.open(settings.data);
   const folder = join(out, 'data');
-  if (!existsSync(join(folder, MANIFEST))) {
-    const progress = createProgress({ label: 'prepare' });
-    await prepareData({
+  if (!resume || !existsSync(join(folder, MANIFEST))) await prepareText(settings, folder);
+  return TokenDataset.open(folder);
+}
+
+async function prepareText(settings: PretrainSettings, folder: string): Promise<void> {
+  const progress = createProgress({ label: 'prepare', unit: 'documents' });
+  const abort = new AbortController();
+  const interrupt = new Interrupt(() => abort.abort());
+  try {
+    const { dropped } = await prepareData({
       sources: [settings.data],
       out: folder,
       vocabSize: settings.vocabSize,
       validation: 0.05,
       minChars: 1,
       onBadLine: 'skip',
+      signal: abort.signal,
       onProgress: ({ phase, documents, bytes }) =>
         progress.update({
           done: documents,
           fields: [
-            ['documents', phase],
+            ['', phase],
             ['read', formatBytes(bytes)],
           ],
         }),
     });
-    progress.finish();
-  }
-  return TokenDataset.open(folder);
-}
-
-function checkedTokenizer(dataset: TokenDataset): Tokenizer {
-  const tokenizer = Tokenizer.load(dataset.folder);
-  if (tokenizer.fingerprint() !== dataset.manifest.tokenizer_fingerprint) {
-    throw new AthanorError(
-      'ERR_MISMATCH',
-      `the tokenizer in ${dataset.folder} is not the one that its shards were made with`,
-      'run athanor data prepare again',
+    const reasons = Object.entries(dropped).map(
+      ([reason, count]) => `${count} ${reason.replaceAll('_', ' ')}`,
     );
+    if (reasons.length > 0)
+      progress.log(`dropped: ${reasons.join(', ')}; see ${join(folder, 'dropped.jsonl')}`);
+  } finally {
+    interrupt.dispose();
+    progress.finish('');
   }
-  return tokenizer;
 }
 
 function makeModel(settings: PretrainSettings, dataset: TokenDataset, checkpoint: string | undefined): Gpt {

@@ -66,10 +66,10 @@ export function writeRun(out: string, run: RunFile): void {
   }
 }
 
-/** Takes back what writeRun and the preparation of data left in a folder. */
-export function forgetRun(out: string): void {
+/** Takes back what a run left in a folder, but for what was there `before` it. */
+export function forgetRun(out: string, before: readonly string[]): void {
   for (const name of [NAME, 'data', 'checkpoints', 'metrics.jsonl', 'report.html']) {
-    rmSync(join(out, name), { recursive: true, force: true });
+    if (!before.includes(name)) rmSync(join(out, name), { recursive: true, force: true });
   }
   if (existsSync(out) && readdirSync(out).length === 0) rmdirSync(out);
 }
