@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/allocator.h"
@@ -78,6 +80,7 @@ class Pool {
     drain();
     gate_.fetch_and(~kOpen, std::memory_order_acq_rel);
     while ((gate_.load(std::memory_order_acquire) & kActiveMask) != 0) cpu_pause();
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   }
 
  private:
@@ -86,9 +89,20 @@ class Pool {
     for (;;) {
       const int64_t index = next_.fetch_add(1, std::memory_order_relaxed);
       if (index >= count_) break;
-      body_(context_, index);
+      try {
+        body_(context_, index);
+      } catch (...) {
+        fail_all();
+      }
     }
     inside_task = false;
+  }
+
+  /// Keeps the first exception for the caller and leaves the other tasks undone.
+  void fail_all() {
+    std::lock_guard lock(mutex_);
+    if (!error_) error_ = std::current_exception();
+    next_.store(count_, std::memory_order_relaxed);
   }
 
   bool has_work(uint64_t gate, uint64_t seen) const {
@@ -133,6 +147,7 @@ class Pool {
   void (*body_)(void*, int64_t) = nullptr;
   void* context_ = nullptr;
   int64_t count_ = 0;
+  std::exception_ptr error_;
   alignas(64) std::atomic<uint64_t> gate_{0};
   alignas(64) std::atomic<int64_t> next_{0};
 };

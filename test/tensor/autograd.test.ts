@@ -202,6 +202,25 @@ describe('scopes', () => {
     expect(live()).toBe(before);
   });
 
+  it('a kernel whose tasks find no memory fails, and the engine goes on', () => {
+    const [x, w] = [constant(4096, 512), constant(512, 512)];
+    const run = () => scope(() => linear(x, w).toFloats()[0]!);
+    const before = run();
+    const [heads, tokens] = [2, 4096];
+    const qkv = constant(tokens, 3 * heads * 64);
+    const attend = () => native.attentionForward(qkv.handle, ints([0, tokens]).handle, heads, heads, 0.125);
+    // Enough for the outputs and not for the tiles that each task packs.
+    const [allocated] = native.memoryStats();
+    native.setMemoryLimit(allocated + tokens * heads * 65 * 4 + (1 << 19));
+    try {
+      expect(attend).toThrow(/ERR_OUT_OF_MEMORY|asked for/);
+    } finally {
+      native.setMemoryLimit(0);
+    }
+    for (const made of attend()) made.dispose();
+    expect(run()).toBe(before);
+  });
+
   it('memory beyond the limit is refused with the amount and the knobs', () => {
     const [allocated, , , limit] = native.memoryStats();
     native.setMemoryLimit(allocated + (1 << 20));
