@@ -1,6 +1,12 @@
 /** The public API: what `import … from 'athanor'` gives. */
 
-export { loadGpt, saveGpt } from './checkpoint/gpt-folder.ts';
+export {
+  loadGpt,
+  loadScoringModel,
+  saveGpt,
+  saveScoringModel,
+  scoringModelFrom,
+} from './checkpoint/gpt-folder.ts';
 export { type CorpusOptions, readCorpus } from './data/corpus.ts';
 export type { CorpusItem, Document, Dropped } from './data/document.ts';
 export {
@@ -24,11 +30,13 @@ export { KvCache } from './generate/kv-cache.ts';
 export type { DType, TypedArray } from './native/binding.ts';
 export { AthanorError, type ErrorCode } from './native/errors.ts';
 export type { ModelConfig } from './nn/config.ts';
-export { Gpt, type GptInput, type GptOptions } from './nn/gpt.ts';
+export { Decoder, type GptInput, type GptOptions } from './nn/decoder.ts';
+export { Gpt } from './nn/gpt.ts';
 export { Initializer } from './nn/init.ts';
 export { Embedding, LayerNorm, Linear, type Norm, RmsNorm } from './nn/layers.ts';
 export { Module } from './nn/module.ts';
 export { presetConfig, presetNames } from './nn/presets.ts';
+export { ScoringModel } from './nn/scoring-model.ts';
 export { AdamW, type AdamWOptions } from './optim/adamw.ts';
 export { learningRate, type ScheduleOptions } from './optim/schedule.ts';
 export { backward, checkpoint, needsGrad, noGrad, record } from './tensor/autograd.ts';

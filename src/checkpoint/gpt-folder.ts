@@ -1,7 +1,10 @@
-/** Gpt models in Hugging Face folders, one tensor at a time: no second copy of the model exists in memory. */
+/** Models in Hugging Face folders, one tensor at a time: no second copy of the model exists in memory. */
 import { AthanorError } from '../native/errors.ts';
-import type { ModelConfig } from '../nn/config.ts';
-import { Gpt, type GptOptions } from '../nn/gpt.ts';
+import type { HeadKind, ModelConfig } from '../nn/config.ts';
+import type { Decoder, GptOptions } from '../nn/decoder.ts';
+import { Gpt } from '../nn/gpt.ts';
+import { ScoringModel } from '../nn/scoring-model.ts';
+import type { Tensor } from '../tensor/tensor.ts';
 import type { WrittenFile } from './durable.ts';
 import { ModelFolder } from './load-model.ts';
 import { saveModel } from './save-model.ts';
@@ -9,18 +12,32 @@ import { f32FromBf16, type TensorSource } from './tensor-data.ts';
 
 /** Throws what ModelFolder.open does, and ERR_MISMATCH for a folder whose head is no language model's. */
 export function loadGpt(folder: string, options: GptOptions = {}): Gpt {
+  return load(folder, 'language-model', (config) => new Gpt(config, options));
+}
+
+/** Throws what ModelFolder.open does, and ERR_MISMATCH for a folder whose head is not one score. */
+export function loadScoringModel(folder: string, options: GptOptions = {}): ScoringModel {
+  return load(folder, 'score', (config) => new ScoringModel(config, options));
+}
+
+/** A scoring model on a language model's trunk, its head fresh from `options.seed`. Throws as loadGpt does. */
+export function scoringModelFrom(folder: string, options: GptOptions = {}): ScoringModel {
+  return load(folder, 'language-model', (config) => new ScoringModel(config, options));
+}
+
+function load<M extends Decoder>(folder: string, wanted: HeadKind, make: (config: ModelConfig) => M): M {
   const files = ModelFolder.open(folder);
   try {
-    const { config, head } = files.description;
-    if (head !== 'language-model') {
-      throw new AthanorError(
-        'ERR_MISMATCH',
-        `${folder} is a scoring model, not a language model`,
-        'name another folder',
-      );
+    const { config, head, labels } = files.description;
+    if (head !== wanted || labels !== 1) {
+      const kind = head === 'score' ? `a scoring model with ${labels} outputs` : 'a language model';
+      const expected = wanted === 'score' ? 'a reward model (one score)' : 'a language model';
+      throw new AthanorError('ERR_MISMATCH', `${folder} is ${kind}, not ${expected}`, 'name another folder');
     }
-    const model = new Gpt(config, options);
+    const model = make(config);
+    const stored = files.shapes;
     for (const [name, parameter] of model.parameters()) {
+      if (!stored.has(name)) continue;
       const value = files.read(name);
       parameter.write(value.dtype === 'bf16' ? f32FromBf16(value.data) : value.data);
     }
@@ -37,9 +54,24 @@ export interface SaveGptOptions {
 }
 
 export function saveGpt(folder: string, model: Gpt, options: SaveGptOptions = {}): Promise<WrittenFile[]> {
-  const parameters = [...model.parameters()].map(([name, parameter]) => {
-    const source: TensorSource = { dtype: 'f32', shape: parameter.shape, data: () => parameter.toFloats() };
-    return [name, source] as const;
-  });
-  return saveModel(folder, { config: model.config satisfies ModelConfig, parameters, ...options });
+  const { config } = model;
+  return saveModel(folder, { config, parameters: tensorSources(model.parameters()), ...options });
+}
+
+/** As transformers' `...ForSequenceClassification` with one label; the score's bias is an extra tensor of the file. */
+export function saveScoringModel(
+  folder: string,
+  model: ScoringModel,
+  options: SaveGptOptions = {},
+): Promise<WrittenFile[]> {
+  const parameters = tensorSources(model.parameters());
+  return saveModel(folder, { config: model.config, parameters, head: 'score', labels: 1, ...options });
+}
+
+/** Engine tensors as what checkpoints and model files are written from, fetched one at a time. */
+export function tensorSources(tensors: Iterable<readonly [string, Tensor]>): [string, TensorSource][] {
+  return [...tensors].map(([name, value]) => [
+    name,
+    { dtype: 'f32', shape: value.shape, data: () => value.toFloats() },
+  ]);
 }

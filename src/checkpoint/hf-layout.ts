@@ -19,6 +19,8 @@ export interface LayoutEntry {
   readonly parts: readonly LayoutPart[];
   /** The one part is stored [in, out]. */
   readonly transposed: boolean;
+  /** A file may lack it, and it is zero then: transformers' score heads have no bias. */
+  readonly optional: boolean;
 }
 
 const gpt2Names: Record<string, string> = {
@@ -54,14 +56,14 @@ export function modelLayout(config: ModelConfig, head: HeadKind, labels: number)
       const file = `${prefix}${headNames[module] ?? gpt2Names[module]}.${kind}`;
       const transposed = kind === 'weight' && gpt2Transposed.has(module);
       const parts = [{ name: file, shape: transposed ? shape.toReversed() : shape }];
-      return { name, shape, parts, transposed };
+      return { name, shape, parts, transposed, optional: name === 'score.bias' };
     }
     const prefix = block.replace('blocks.', 'model.layers.');
     const parts = llamaParts(config, module).map(([file, rows]) => ({
       name: `${prefix}${file}.${kind}`,
       shape: rows === undefined ? shape : [rows, ...shape.slice(1)],
     }));
-    return { name, shape, parts, transposed: false };
+    return { name, shape, parts, transposed: false, optional: name === 'score.bias' };
   });
 }
 

@@ -7,7 +7,7 @@ import { configFromJson, type ModelDescription } from '../nn/config-json.ts';
 import { bareName, isIgnorable, type LayoutEntry, modelLayout } from './hf-layout.ts';
 import { SafetensorsFile } from './safetensors.ts';
 import { damaged } from './safetensors-header.ts';
-import { f32FromBf16, type ParameterData, type TensorData, transposed } from './tensor-data.ts';
+import { elementCount, f32FromBf16, type ParameterData, type TensorData, transposed } from './tensor-data.ts';
 
 export interface LoadedModel extends ModelDescription {
   /** By in-memory name, in the order of the forward pass. */
@@ -68,10 +68,13 @@ export class ModelFolder implements Disposable {
     if (entry === undefined) {
       throw new AthanorError('ERR_ARGUMENT', `${this.folder} has no parameter ${JSON.stringify(name)}`);
     }
-    const parts = entry.parts.map((part) => {
-      const { file, name: stored } = this.#places.get(part.name)!;
-      return parameterData(file.read(stored), file.path, stored);
+    const parts = entry.parts.flatMap((part) => {
+      const place = this.#places.get(part.name);
+      return place ? [parameterData(place.file.read(place.name), place.file.path, place.name)] : [];
     });
+    if (parts.length === 0 && entry.optional) {
+      return { dtype: 'f32', shape: entry.shape, data: new Float32Array(elementCount(entry.shape)) };
+    }
     const [first] = parts;
     if (first === undefined) throw new AthanorError('ERR_INTERNAL', `${name} is stored as nothing`);
     if (parts.length > 1) return stack(parts, entry.shape);
@@ -203,10 +206,11 @@ function matchTensors(
     }
   }
   const places = new Map<string, Place>();
-  for (const part of entries.flatMap((entry) => entry.parts)) {
+  const parts = entries.flatMap(({ parts, optional }) => parts.map((part) => ({ ...part, optional })));
+  for (const part of parts) {
     const place = found.get(bareName(part.name));
     if (place === undefined) {
-      problems.push(`${part.name} is missing`);
+      if (!part.optional) problems.push(`${part.name} is missing`);
       continue;
     }
     const { shape } = place.file.tensors.get(place.name)!;

@@ -57,8 +57,10 @@ export function parameterShapes(
     add(`blocks.${i}.mlp.down`, [d, f]);
   }
   add('final_norm', [d]);
-  if (head === 'score') shapes.set('score.weight', [labels, d]);
-  else if (!config.tiedHead) shapes.set('head.weight', [vocabSize, d]);
+  if (head === 'score') {
+    shapes.set('score.weight', [labels, d]);
+    shapes.set('score.bias', [labels]);
+  } else if (!config.tiedHead) shapes.set('head.weight', [vocabSize, d]);
   return shapes;
 }
 

@@ -119,6 +119,7 @@ describe('parameterShapes', () => {
     expect(Object.fromEntries(parameterShapes(config, 'score', 2))).toEqual({
       ...blocks,
       'score.weight': [2, 64],
+      'score.bias': [2],
     });
   });
 });

@@ -1,0 +1,84 @@
+/**
+ * The decoder-only trunk under every head, as GPT-2 (learned positions, layer norm, GELU, biases; Radford et al., 2019)
+ * or Llama (RMS norm, rotary positions, SwiGLU, grouped queries; Touvron et al., 2023). Rows are tokens; sequences are
+ * told apart by cuSeqlens only, so that a packed batch costs and computes the same as separate ones.
+ */
+import { native } from '../native/addon.ts';
+import type { DType } from '../native/binding.ts';
+import { checkpoint } from '../tensor/autograd.ts';
+import type { LayerCache, SequenceIndex } from '../tensor/ops/attention.ts';
+import { embedding } from '../tensor/ops/embedding.ts';
+import { keep, Tensor } from '../tensor/tensor.ts';
+import { Block, makeNorm } from './blocks.ts';
+import type { ModelConfig } from './config.ts';
+import type { Initializer } from './init.ts';
+import { Embedding, type Norm } from './layers.ts';
+import { Module } from './module.ts';
+
+/** Tokens of one or more sequences, end to end. */
+export interface GptInput extends SequenceIndex {
+  /** i32 `[n]` */
+  tokens: Tensor;
+}
+
+export interface GptOptions {
+  /** Of activations; weights are f32 masters. Default f32. */
+  dtype?: DType;
+  seed?: number;
+  /** Recompute each block's inside in the backward pass: less memory, a third more time. */
+  checkpointActivations?: boolean;
+}
+
+export abstract class Decoder extends Module {
+  readonly config: ModelConfig;
+  readonly tokenEmbedding: Embedding;
+  readonly positionEmbedding: Embedding | undefined;
+  readonly blocks: Block[] = [];
+  readonly finalNorm: Norm;
+  readonly dtype: DType;
+  readonly checkpointActivations: boolean;
+  readonly #ropeTable: Tensor | undefined;
+
+  protected constructor(config: ModelConfig, init: Initializer, options: GptOptions) {
+    super();
+    this.config = config;
+    this.dtype = options.dtype ?? 'f32';
+    this.checkpointActivations = options.checkpointActivations ?? false;
+    const { vocabSize, hiddenSize, contextLength, initializerRange: std } = config;
+    this.tokenEmbedding = new Embedding(vocabSize, hiddenSize, init, std);
+    if (config.architecture === 'gpt2') {
+      this.positionEmbedding = new Embedding(contextLength, hiddenSize, init, std);
+    } else {
+      this.#ropeTable = keep(new Tensor(native.ropeTable(contextLength, config.headDim, config.ropeTheta)));
+    }
+    for (let i = 0; i < config.layers; ++i) this.blocks.push(new Block(config, init));
+    this.finalNorm = makeNorm(config, init);
+  }
+
+  /** Final hidden states `[n, d]`. With caches (one a layer), the tokens continue what is cached. */
+  forward(input: GptInput, caches?: readonly LayerCache[]): Tensor {
+    const { tokens, positions } = input;
+    let x = embedding(
+      tokens,
+      this.tokenEmbedding.weight,
+      positions,
+      this.positionEmbedding?.weight,
+      this.dtype,
+    );
+    let delta: Tensor | undefined;
+    this.blocks.forEach((block, layer) => {
+      const run = (from: Tensor, branch?: Tensor) => {
+        const out = block.forward(from, branch, input, this.#ropeTable, caches?.[layer]);
+        return [out.x, out.delta];
+      };
+      const inputs = delta ? [x, delta] : [x];
+      [x, delta] = (this.checkpointActivations ? checkpoint(run, inputs) : run(x, delta)) as [Tensor, Tensor];
+    });
+    return this.finalNorm.forward(x, delta).y;
+  }
+
+  override dispose(): void {
+    super.dispose();
+    this.#ropeTable?.dispose();
+  }
+}

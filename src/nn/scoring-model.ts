@@ -1,0 +1,31 @@
+/**
+ * A decoder with one number a token on top: the reward model reads it at the last token of a response, the value model
+ * at every token of it. Its bias is where a reward model's normalisation lives, so it is saved with the weights.
+ */
+import { cast } from '../tensor/ops/elementwise.ts';
+import { linear } from '../tensor/ops/linear.ts';
+import { gatherRows, reshape } from '../tensor/ops/rows.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import type { ModelConfig } from './config.ts';
+import { Decoder, type GptInput, type GptOptions } from './decoder.ts';
+import { Initializer } from './init.ts';
+import { Linear } from './layers.ts';
+
+export class ScoringModel extends Decoder {
+  /** `[1, d]` and its bias `[1]`. */
+  readonly score: Linear;
+
+  /** The head starts from N(0, 1 / (d + 1)), standard deviation 1 / sqrt(d + 1) (Stiennon et al., 2020, appendix B.1). */
+  constructor(config: ModelConfig, options: GptOptions = {}) {
+    const init = new Initializer(options.seed ?? 0);
+    super(config, init, options);
+    const { hiddenSize } = config;
+    this.score = new Linear(hiddenSize, 1, init, { bias: true, std: 1 / Math.sqrt(hiddenSize + 1) });
+  }
+
+  /** f32 `[m]`: the scores at the listed rows (i32 `[m]`), in f32 whatever the dtype of activations. */
+  scores(input: GptInput, rows: Tensor): Tensor {
+    const hidden = cast(gatherRows(this.forward(input), rows), 'f32');
+    return reshape(linear(hidden, this.score.weight, this.score.bias), [rows.size]);
+  }
+}
