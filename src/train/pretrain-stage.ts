@@ -8,7 +8,7 @@ import { flopsPerToken } from '../nn/config.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { type Tensor, tensor } from '../tensor/tensor.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
-import type { Evaluation, Sample, TrainStage } from './stage.ts';
+import type { Evaluation, ParameterGroup, Sample, TrainStage } from './stage.ts';
 
 export interface PretrainStageOptions {
   loader: TokenLoaderOptions;
@@ -22,7 +22,7 @@ export interface PretrainStageOptions {
 
 export class PretrainStage implements TrainStage<Batch> {
   readonly name = 'pretrain';
-  readonly parameters: ReadonlyMap<string, Tensor>;
+  readonly groups: readonly ParameterGroup[];
   readonly tokensPerBatch: number;
   readonly flopsPerToken: number;
   readonly #model: Gpt;
@@ -38,7 +38,7 @@ export class PretrainStage implements TrainStage<Batch> {
     this.#dataset = dataset;
     this.#options = options;
     this.#loader = new TokenLoader(dataset, options.loader);
-    this.parameters = model.parameters();
+    this.groups = [{ name: '', parameters: model.parameters() }];
     this.tokensPerBatch = batchSize * context;
     this.flopsPerToken = flopsPerToken(model.config, context);
   }
@@ -90,5 +90,10 @@ export class PretrainStage implements TrainStage<Batch> {
 
   writeModel(folder: string) {
     return this.#options.writeModel(folder);
+  }
+
+  dispose(): void {
+    this.#model.dispose();
+    this.#dataset.close();
   }
 }

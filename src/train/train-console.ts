@@ -1,8 +1,7 @@
 /** Shows a training run: the status line, a line for each evaluation, samples, and the report on disk. */
 import { native } from '../native/addon.ts';
-import type { JsonValue } from '../native/json.ts';
 import { formatBytes, formatCount, formatFlops, formatRate } from '../report/format.ts';
-import { writeReport } from '../report/html-report.ts';
+import { type ReportOptions, writeReport } from '../report/html-report.ts';
 import { createProgress, type Progress } from '../report/progress.ts';
 import type { StepMetrics, TrainerHooks } from './trainer.ts';
 
@@ -10,9 +9,12 @@ export interface TrainConsoleOptions {
   label: string;
   /** The run's folder, where report.html goes. */
   out: string;
-  title: string;
-  config: Record<string, JsonValue>;
+  fields: readonly MetricField[];
+  report: ReportOptions;
 }
+
+/** A metric of the stage on the status line. */
+export type MetricField = readonly [metric: string, label: string, digits: number];
 
 export class TrainConsole {
   readonly #options: TrainConsoleOptions;
@@ -58,6 +60,7 @@ export class TrainConsole {
       total: step.totalSteps,
       fields: [
         ['loss', step.loss.toFixed(3)],
+        ...this.#stageFields(step),
         ['lr', step.lr.toExponential(1)],
         ['norm', step.gradNorm.toFixed(2)],
         ['', formatRate(step.tokensPerSecond, 'tok')],
@@ -68,8 +71,15 @@ export class TrainConsole {
     });
   }
 
+  #stageFields({ metrics }: StepMetrics): [string, string][] {
+    return this.#options.fields.flatMap(([metric, label, digits]) => {
+      const value = metrics[metric];
+      return value === undefined ? [] : [[label, value.toFixed(digits)] as [string, string]];
+    });
+  }
+
   #writeReport(): void {
-    const { out, title, config } = this.#options;
-    writeReport(out, { title, config });
+    const { out, report } = this.#options;
+    writeReport(out, report);
   }
 }

@@ -4,11 +4,12 @@
  * with the same weights and metrics as one left alone.
  */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import { tensorSources } from '../checkpoint/gpt-folder.ts';
 import type { CheckpointStore } from '../checkpoint/store.ts';
-import type { TensorSource } from '../checkpoint/tensor-data.ts';
+import type { TensorData } from '../checkpoint/tensor-data.ts';
 import { AthanorError } from '../native/errors.ts';
 import type { JsonObject } from '../native/json.ts';
-import type { AdamW } from '../optim/adamw.ts';
+import { AdamW, type AdamWOptions } from '../optim/adamw.ts';
 import { learningRate, type ScheduleOptions } from '../optim/schedule.ts';
 import type { MetricsLog } from '../report/metrics-log.ts';
 import { backward } from '../tensor/autograd.ts';
@@ -16,11 +17,13 @@ import { scope, type Tensor } from '../tensor/tensor.ts';
 import { Budget, type BudgetOptions } from './budget.ts';
 import { type Communicator, selfCommunicator } from './communicator.ts';
 import { Guard, type GuardOptions } from './guard.ts';
-import type { Sample, TrainStage } from './stage.ts';
+import { Patience } from './patience.ts';
+import type { ParameterGroup, Sample, TrainStage } from './stage.ts';
 
 export interface TrainerOptions {
   budget: BudgetOptions;
   schedule: ScheduleOptions;
+  optimizer: AdamWOptions;
   /** Batches summed into one update. */
   gradAccum: number;
   /** Largest gradient norm; larger ones are scaled down to it. 0 turns clipping off. */
@@ -30,6 +33,8 @@ export interface TrainerOptions {
   evalEvery: number;
   sampleEvery: number;
   saveEvery: number;
+  /** Evaluations without a better score after which training ends; 0 never ends it. */
+  patience: number;
 }
 
 export interface TrainerHooks {
@@ -51,6 +56,8 @@ export interface StepMetrics {
   gradNorm: number;
   tokensPerSecond: number;
   flopsPerSecond: number;
+  /** The stage's own. */
+  metrics: Record<string, number>;
 }
 
 export interface TrainResult {
@@ -58,9 +65,15 @@ export interface TrainResult {
   tokens: number;
   loss: number;
   evaluation: Record<string, number> | undefined;
+  /** Of the last step. */
+  metrics: Record<string, number>;
   seconds: number;
   tokensPerSecond: number;
   interrupted: boolean;
+}
+
+interface OptimizedGroup extends ParameterGroup {
+  optimizer: AdamW;
 }
 
 /** Everything but the tensors that a checkpoint restores. */
@@ -71,12 +84,13 @@ interface TrainerState extends JsonObject {
   optimizer_steps: number;
   seconds: number;
   guard: JsonObject;
+  patience: JsonObject;
   stage: JsonObject | string | number | null;
 }
 
 export class Trainer<Batch> {
   readonly #stage: TrainStage<Batch>;
-  readonly #optimizer: AdamW;
+  readonly #groups: readonly OptimizedGroup[];
   readonly #options: TrainerOptions;
   readonly #store: CheckpointStore;
   readonly #metrics: MetricsLog;
@@ -84,20 +98,24 @@ export class Trainer<Batch> {
   readonly #communicator: Communicator;
   readonly #budget: Budget;
   readonly #guard: Guard;
+  readonly #patience: Patience;
   #step = 0;
   #tokens = 0;
   #loss = Number.NaN;
   #secondsBefore = 0;
   #evaluation: Record<string, number> | undefined;
+  #stageMetrics: Record<string, number> = {};
 
   constructor(
     stage: TrainStage<Batch>,
-    optimizer: AdamW,
     options: TrainerOptions,
     sinks: { store: CheckpointStore; metrics: MetricsLog; hooks?: TrainerHooks; communicator?: Communicator },
   ) {
     this.#stage = stage;
-    this.#optimizer = optimizer;
+    this.#groups = stage.groups.map((group) => ({
+      ...group,
+      optimizer: new AdamW(group.parameters, options.optimizer),
+    }));
     this.#options = options;
     this.#store = sinks.store;
     this.#metrics = sinks.metrics;
@@ -108,14 +126,21 @@ export class Trainer<Batch> {
       stage.tokensPerBatch * options.gradAccum * this.#communicator.size,
     );
     this.#guard = new Guard(options.guard);
+    this.#patience = new Patience(options.patience);
   }
 
-  /** Continues from a checkpoint's state and optimizer tensors; the weights are the stage's to load. */
-  restore(state: JsonObject, readMoment: (name: string) => Float32Array): void {
+  /** Continues from a checkpoint's state and tensors; the weights of the model saved are the stage's to load. */
+  restore(state: JsonObject, read: (name: string) => TensorData): void {
     const saved = state as TrainerState;
-    this.#optimizer.restore(saved.optimizer_steps, readMoment);
-    this.#stage.restore(saved.stage);
+    for (const { name, optimizer } of this.#groups) {
+      optimizer.restore(
+        saved.optimizer_steps,
+        (moment) => read(momentName(name, moment)).data as Float32Array,
+      );
+    }
+    this.#stage.restore(saved.stage, (name) => read(`stage/${name}`));
     this.#guard.restore(saved.guard);
+    this.#patience.restore(saved.patience);
     this.#budget.restore(saved.total_steps ?? undefined);
     this.#step = saved.step;
     this.#tokens = saved.tokens;
@@ -128,7 +153,7 @@ export class Trainer<Batch> {
     let interrupted = false;
     // A run killed between its checkpoint and its evaluation owes the evaluation.
     if (this.#step > 0) await this.#afterSave();
-    while (this.#step < (this.#budget.totalSteps ?? Number.POSITIVE_INFINITY)) {
+    while (!this.#finished()) {
       await this.#trainStep();
       interrupted = this.#hooks.stopRequested?.() ?? false;
       const last = this.#step === this.#budget.totalSteps;
@@ -146,10 +171,20 @@ export class Trainer<Batch> {
       tokens: this.#tokens,
       loss: this.#loss,
       evaluation: this.#evaluation,
+      metrics: this.#stageMetrics,
       seconds,
       tokensPerSecond: this.#tokens / seconds,
       interrupted,
     };
+  }
+
+  /** Frees the optimizers' state. */
+  dispose(): void {
+    for (const { optimizer } of this.#groups) optimizer.dispose();
+  }
+
+  #finished(): boolean {
+    return this.#patience.exhausted || this.#step >= (this.#budget.totalSteps ?? Number.POSITIVE_INFINITY);
   }
 
   #due(every: number): boolean {
@@ -158,7 +193,8 @@ export class Trainer<Batch> {
 
   async #trainStep(): Promise<void> {
     const startedAt = performance.now();
-    const batches = Array.from({ length: this.#options.gradAccum }, () => this.#stage.nextBatch());
+    const batches: Batch[] = [];
+    for (let i = 0; i < this.#options.gradAccum; ++i) batches.push(await this.#stage.nextBatch());
     const counted = batches.reduce((sum, batch) => sum + this.#stage.lossTokens(batch), 0);
     // Over all tokens of the global batch: a mean of means would weigh a short batch's tokens more.
     const scale = 1 / Math.max(1, this.#communicator.sum(counted));
@@ -173,34 +209,43 @@ export class Trainer<Batch> {
     }
     this.#communicator.allReduceSum(this.#gradients());
     this.#loss = this.#communicator.sum(loss);
-    const gradNorm = this.#optimizer.gradNorm();
+    const gradNorms = this.#groups.map(({ optimizer }) => optimizer.gradNorm());
     const lr = learningRate(
       this.#options.schedule,
       this.#step,
       this.#budget.totalSteps ?? Number.POSITIVE_INFINITY,
     );
-    this.#update(lr, gradNorm);
-    const tokens = this.#stage.tokensPerBatch * batches.length * this.#communicator.size;
+    this.#update(lr, gradNorms);
+    this.#stage.afterUpdate?.();
+    const tokens = this.#communicator.sum(
+      batches.reduce(
+        (sum, batch) => sum + (this.#stage.batchTokens?.(batch) ?? this.#stage.tokensPerBatch),
+        0,
+      ),
+    );
     this.#step += 1;
     this.#tokens += tokens;
-    this.#log(lr, gradNorm, tokens, (performance.now() - startedAt) / 1000);
+    this.#log(lr, gradNorms, tokens, (performance.now() - startedAt) / 1000);
   }
 
   #gradients(): Tensor[] {
-    return [...this.#stage.parameters.values()].flatMap((parameter) =>
-      parameter.grad ? [parameter.grad] : [],
+    return this.#groups.flatMap(({ parameters }) =>
+      [...parameters.values()].flatMap((parameter) => (parameter.grad ? [parameter.grad] : [])),
     );
   }
 
-  #update(lr: number, gradNorm: number): void {
+  #update(lr: number, gradNorms: readonly number[]): void {
     const { clip } = this.#options;
-    const verdict = this.#guard.observe(this.#step + 1, this.#loss, gradNorm);
+    const verdict = this.#guard.observe(this.#step + 1, this.#loss, Math.hypot(...gradNorms));
     if (verdict.warning) this.#warn(verdict.warning);
-    if (!verdict.skip) this.#optimizer.step(lr, clip > 0 && gradNorm > clip ? clip / gradNorm : 1);
-    for (const parameter of this.#stage.parameters.values()) {
-      parameter.grad?.dispose();
-      parameter.grad = undefined;
-    }
+    this.#groups.forEach(({ parameters, optimizer, lrScale = 1 }, i) => {
+      const gradNorm = gradNorms[i]!;
+      if (!verdict.skip) optimizer.step(lr * lrScale, clip > 0 && gradNorm > clip ? clip / gradNorm : 1);
+      for (const parameter of parameters.values()) {
+        parameter.grad?.dispose();
+        parameter.grad = undefined;
+      }
+    });
     if (verdict.stop) {
       throw new AthanorError(
         'ERR_NOT_FINITE',
@@ -210,15 +255,24 @@ export class Trainer<Batch> {
     }
   }
 
-  #log(lr: number, gradNorm: number, tokens: number, seconds: number): void {
+  #log(lr: number, gradNorms: readonly number[], tokens: number, seconds: number): void {
     const tokensPerSecond = tokens / seconds;
     const flopsPerSecond = tokensPerSecond * this.#stage.flopsPerToken;
+    this.#stageMetrics = this.#stage.stepMetrics?.() ?? {};
+    // Before the step's own record, so that a run resumed at this step keeps them.
+    for (const event of this.#stage.stepEvents?.() ?? []) {
+      this.#metrics.append({ ...event, step: this.#step });
+    }
+    const [gradNorm = 0] = gradNorms;
+    const otherNorms = this.#groups.slice(1).map(({ name }, i) => [`${name}_grad_norm`, gradNorms[i + 1]!]);
     this.#metrics.append({
       step: this.#step,
       tokens: this.#tokens,
       loss: this.#loss,
       lr,
       grad_norm: gradNorm,
+      ...Object.fromEntries(otherNorms),
+      ...this.#stageMetrics,
       tokens_per_second: tokensPerSecond,
       flops_per_second: flopsPerSecond,
       seconds,
@@ -233,6 +287,7 @@ export class Trainer<Batch> {
       gradNorm,
       tokensPerSecond,
       flopsPerSecond,
+      metrics: this.#stageMetrics,
     });
   }
 
@@ -241,16 +296,20 @@ export class Trainer<Batch> {
       step: this.#step,
       tokens: this.#tokens,
       total_steps: this.#budget.totalSteps ?? null,
-      optimizer_steps: this.#optimizer.stepCount,
+      optimizer_steps: this.#groups[0]!.optimizer.stepCount,
       seconds,
       guard: this.#guard.state(),
+      patience: this.#patience.state(),
       stage: this.#stage.state() as TrainerState['stage'],
     };
     this.#metrics.flush();
-    const tensors = [...this.#optimizer.state()].map(([name, value]) => {
-      const source: TensorSource = { dtype: 'f32', shape: value.shape, data: () => value.toFloats() };
-      return [name, source] as const;
-    });
+    const moments = this.#groups.flatMap(({ name, optimizer }) =>
+      tensorSources(optimizer.state()).map(([moment, source]) => [momentName(name, moment), source] as const),
+    );
+    const extra = [...(this.#stage.tensors?.() ?? [])].map(
+      ([name, source]) => [`stage/${name}`, source] as const,
+    );
+    const tensors = [...moments, ...extra];
     await this.#store.save(this.#step, {
       writeModel: (folder) => this.#stage.writeModel(folder),
       tensors,
@@ -266,6 +325,7 @@ export class Trainer<Batch> {
       this.#evaluation = metrics;
       this.#metrics.append({ event: 'evaluation', step: this.#step, tokens: this.#tokens, ...metrics });
       await this.#store.setMetric(this.#step, score);
+      this.#patience.observe(score);
       this.#hooks.onEvaluation?.(this.#step, metrics);
     }
     if (last || this.#due(this.#options.sampleEvery)) await this.#sample();
@@ -282,4 +342,9 @@ export class Trainer<Batch> {
     this.#metrics.append({ event: 'warning', step: this.#step + 1, text });
     this.#hooks.onWarning?.(text);
   }
+}
+
+/** What a moment is called in a checkpoint: its own name, behind the group's where there are several. */
+function momentName(group: string, moment: string): string {
+  return group === '' ? moment : `${group}/${moment}`;
 }
