@@ -31,9 +31,19 @@ export type { DType, TypedArray } from './native/binding.ts';
 export { AthanorError, type ErrorCode } from './native/errors.ts';
 export type { ModelConfig } from './nn/config.ts';
 export { Decoder, type GptInput, type GptOptions } from './nn/decoder.ts';
+export type { EmbeddingNoise } from './nn/embedding-noise.ts';
 export { Gpt } from './nn/gpt.ts';
+export { growVocabulary } from './nn/grow-vocabulary.ts';
 export { Initializer } from './nn/init.ts';
 export { Embedding, LayerNorm, Linear, type Norm, RmsNorm } from './nn/layers.ts';
+export {
+  attachLora,
+  LoraAdapters,
+  type LoraOptions,
+  type LoraTarget,
+  loraTargets,
+  type MergedParameter,
+} from './nn/lora.ts';
 export { Module } from './nn/module.ts';
 export { presetConfig, presetNames } from './nn/presets.ts';
 export { ScoringModel } from './nn/scoring-model.ts';
@@ -51,6 +61,7 @@ export { add, axpby, cast, mean, mul, scale, sub, sum } from './tensor/ops/eleme
 export { embedding } from './tensor/ops/embedding.ts';
 export { type FeedForwardWeights, geluFeedForward, linear } from './tensor/ops/linear.ts';
 export { type CrossEntropyOptions, type CrossEntropyResult, linearCrossEntropy } from './tensor/ops/loss.ts';
+export type { LowRank } from './tensor/ops/low-rank.ts';
 export { layerNorm, type NormResult, rmsNorm } from './tensor/ops/norm.ts';
 export { gatherRows, reshape } from './tensor/ops/rows.ts';
 export { empty, full, keep, parameter, type Shape, scope, Tensor, tensor, zeros } from './tensor/tensor.ts';

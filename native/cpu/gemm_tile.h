@@ -15,7 +15,7 @@ ATHANOR_INLINE VecU broadcast_lane(const uint32_t* p) { return VecU{} + *p; }
 struct TileStore {
   void* out;
   DType dtype;
-  int64_t stride;     // elements between rows of out, preactivation and gelu_input
+  int64_t stride;     // elements between rows of out, addend, preactivation and gelu_input
   int columns;        // of this tile that exist
   Epilogue epilogue;  // pointers already at this tile
 };
@@ -44,6 +44,7 @@ ATHANOR_INLINE void finish(VecF value, const TileStore& s, int64_t row, int colu
   const Epilogue& e = s.epilogue;
   const int64_t offset = row * s.stride + column;
   if (e.bias) value += load_partial(e.bias + column, count);
+  if (e.addend) value += load_partial(at<T>(e.addend, offset), count);
   if (e.preactivation) store_partial(at<T>(e.preactivation, offset), value, count);
   if (e.activation == Activation::kGelu) value = gelu_tanh(value);
   if (e.gelu_input) value *= gelu_tanh_slope(load_partial(at<T>(e.gelu_input, offset), count));
@@ -55,6 +56,7 @@ ATHANOR_INLINE void finish_full(VecF value, const TileStore& s, int64_t row, int
   const Epilogue& e = s.epilogue;
   const int64_t offset = row * s.stride + column;
   if (e.bias) value += load(e.bias + column);
+  if (e.addend) value += load(at<T>(e.addend, offset));
   if (e.preactivation) store(at<T>(e.preactivation, offset), value);
   if (e.activation == Activation::kGelu) value = gelu_tanh(value);
   if (e.gelu_input) value *= gelu_tanh_slope(load(at<T>(e.gelu_input, offset)));

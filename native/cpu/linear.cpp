@@ -83,6 +83,7 @@ TileStore tile_store(const GemmArgs& g, const Stretch& s, int64_t row, int64_t c
   store.epilogue.accumulate = g.epilogue.accumulate || !s.first;
   if (s.last) {
     store.epilogue.bias = g.epilogue.bias ? g.epilogue.bias + column : nullptr;
+    store.epilogue.addend = shifted(g.epilogue.addend, offset, g.out_dtype);
     store.epilogue.activation = g.epilogue.activation;
     store.epilogue.preactivation = shifted(g.epilogue.preactivation, offset, g.out_dtype);
     store.epilogue.gelu_input = shifted(g.epilogue.gelu_input, offset, g.out_dtype);

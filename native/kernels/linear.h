@@ -14,7 +14,8 @@ enum class Activation : int { kNone = 0, kGelu = 1 };
 
 /// What happens to a finished element before it is stored, in this order.
 struct Epilogue {
-  const float* bias = nullptr;  // [n], added
+  const float* bias = nullptr;   // [n], added
+  const void* addend = nullptr;  // [m, n] of the output's dtype, added
   void* preactivation =
       nullptr;  // [m, n] of the output's dtype: the value before the activation is kept here
   Activation activation = Activation::kNone;

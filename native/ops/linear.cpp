@@ -47,6 +47,13 @@ void check_weight(const char* operation, const Tensor& weight) {
   check_matrix(operation, "weight", weight);
 }
 
+void check_addend(const char* operation, const std::optional<Tensor>& addend, DType dtype,
+                  const Shape& shape) {
+  if (!addend) return;
+  check_dtype(operation, "addend", *addend, dtype);
+  check_shape(operation, "addend", *addend, shape);
+}
+
 }  // namespace
 
 const void* packed_weight(const Tensor& weight, DType dtype, bool transposed) {
@@ -70,7 +77,8 @@ const void* packed_weight(const Tensor& weight, DType dtype, bool transposed) {
 
 std::tuple<Tensor, std::optional<Tensor>> linear_forward(const Tensor& x, const Tensor& weight,
                                                          const std::optional<Tensor>& bias,
-                                                         Activation activation, bool save_preactivation) {
+                                                         Activation activation, bool save_preactivation,
+                                                         const std::optional<Tensor>& addend) {
   constexpr const char* kName = "linear";
   check_float(kName, "x", x);
   check_matrix(kName, "x", x);
@@ -81,6 +89,7 @@ std::tuple<Tensor, std::optional<Tensor>> linear_forward(const Tensor& x, const 
     check_dtype(kName, "bias", *bias, DType::kF32);
     check_shape(kName, "bias", *bias, {out});
   }
+  check_addend(kName, addend, x.dtype(), {n, out});
   expect(activation == Activation::kNone || activation == Activation::kGelu, ErrorCode::kArgument, kName,
          "expected activation to be 0 (none) or 1 (GELU) but got ", static_cast<int>(activation));
   Tensor y({n, out}, x.dtype(), x.device());
@@ -95,6 +104,7 @@ std::tuple<Tensor, std::optional<Tensor>> linear_forward(const Tensor& x, const 
                 .out = y.raw(),
                 .out_dtype = x.dtype()};
   args.epilogue.bias = bias ? bias->data<float>() : nullptr;
+  args.epilogue.addend = addend ? addend->raw() : nullptr;
   args.epilogue.activation = activation;
   args.epilogue.preactivation = preactivation ? preactivation->raw() : nullptr;
   linear_kernels(x.device()).gemm_packed(args);
@@ -102,7 +112,8 @@ std::tuple<Tensor, std::optional<Tensor>> linear_forward(const Tensor& x, const 
 }
 
 Tensor linear_backward_input(const Tensor& dy, const Tensor& weight,
-                             const std::optional<Tensor>& preactivation) {
+                             const std::optional<Tensor>& preactivation,
+                             const std::optional<Tensor>& addend) {
   constexpr const char* kName = "linear_backward_input";
   check_float(kName, "dy", dy);
   check_matrix(kName, "dy", dy);
@@ -113,6 +124,7 @@ Tensor linear_backward_input(const Tensor& dy, const Tensor& weight,
     check_dtype(kName, "preactivation", *preactivation, dy.dtype());
     check_shape(kName, "preactivation", *preactivation, {n, in});
   }
+  check_addend(kName, addend, dy.dtype(), {n, in});
   Tensor dx({n, in}, dy.dtype(), dy.device());
   GemmArgs args{.m = n,
                 .n = in,
@@ -122,6 +134,7 @@ Tensor linear_backward_input(const Tensor& dy, const Tensor& weight,
                 .b = packed_weight(weight, dy.dtype(), false),
                 .out = dx.raw(),
                 .out_dtype = dy.dtype()};
+  args.epilogue.addend = addend ? addend->raw() : nullptr;
   args.epilogue.gelu_input = preactivation ? preactivation->raw() : nullptr;
   linear_kernels(dy.device()).gemm_packed(args);
   return dx;

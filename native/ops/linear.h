@@ -8,14 +8,17 @@
 
 namespace athanor::ops {
 
-/// y = activation(x W^T + b). x [n, in] f32 or bf16, weight f32 [out, in], bias f32 [out]. Returns y [n, out]
-/// of x's dtype and, when asked for, the value before the activation.
+/// y = activation(x W^T + b + addend). x [n, in] f32 or bf16, weight f32 [out, in], bias f32 [out], addend
+/// [n, out] of x's dtype. Returns y [n, out] of x's dtype and, when asked for, the value before the
+/// activation.
 std::tuple<Tensor, std::optional<Tensor>> linear_forward(const Tensor& x, const Tensor& weight,
                                                          const std::optional<Tensor>& bias,
-                                                         Activation activation, bool save_preactivation);
-/// dx [n, in] = dy [n, out] W, times GELU'(preactivation [n, in]) when given.
+                                                         Activation activation, bool save_preactivation,
+                                                         const std::optional<Tensor>& addend = std::nullopt);
+/// dx [n, in] = dy [n, out] W + addend [n, in], times GELU'(preactivation [n, in]) when given.
 Tensor linear_backward_input(const Tensor& dy, const Tensor& weight,
-                             const std::optional<Tensor>& preactivation);
+                             const std::optional<Tensor>& preactivation,
+                             const std::optional<Tensor>& addend = std::nullopt);
 /// dweight f32 [out, in] += dy^T x, or = with `overwrite` (what is there may then be anything); dbias f32
 /// [out] += column sums of dy.
 void linear_backward_weight(const Tensor& dy, const Tensor& x, const Tensor& dweight,

@@ -130,7 +130,7 @@ class Head {
 
 std::tuple<Tensor, double, std::optional<Tensor>, std::optional<Tensor>> linear_cross_entropy(
     const Tensor& x, const Tensor& weight, const Tensor& targets, const std::optional<Tensor>& token_weights,
-    double scale, bool need_gradient) {
+    double scale, bool need_gradient, std::optional<bool> weight_frozen) {
   const Head head("linear_cross_entropy", x, weight);
   head.check_targets(targets);
   if (token_weights) head.check_per_token("token_weights", *token_weights);
@@ -144,13 +144,15 @@ std::tuple<Tensor, double, std::optional<Tensor>, std::optional<Tensor>> linear_
   std::optional<Tensor> dx, dweight;
   if (need_gradient) {
     dx = Tensor(x.shape(), x.dtype(), x.device());
+  }
+  if (need_gradient && !weight_frozen.value_or(false)) {
     dweight = Tensor(weight.shape(), DType::kF32, weight.device());
     if (head.n == 0) std::fill_n(dweight->data<float>(), dweight->numel(), 0.0f);
   }
   head.for_chunks(targets, [&](int64_t first, const LossRows& rows) {
     head.kernels().cross_entropy(rows, losses.data<float>() + first,
                                  need_gradient ? row_scale.data() + first : nullptr);
-    if (need_gradient) head.backward(first, rows, *dx, &*dweight, first > 0);
+    if (need_gradient) head.backward(first, rows, *dx, dweight ? &*dweight : nullptr, first > 0);
   });
   double total = 0.0;
   for (int64_t i = 0; i < head.n; ++i) total += weight_of(i) * losses.data<float>()[i];

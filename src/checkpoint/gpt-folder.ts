@@ -3,6 +3,7 @@ import { AthanorError } from '../native/errors.ts';
 import type { HeadKind, ModelConfig } from '../nn/config.ts';
 import type { Decoder, GptOptions } from '../nn/decoder.ts';
 import { Gpt } from '../nn/gpt.ts';
+import type { LoraAdapters } from '../nn/lora.ts';
 import { ScoringModel } from '../nn/scoring-model.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { WrittenFile } from './durable.ts';
@@ -51,11 +52,12 @@ export interface SaveGptOptions {
   /** Folder whose tokenizer files go along. */
   tokenizer?: string;
   dtype?: 'f32' | 'bf16';
+  /** Write the model with these, which hang on it, merged into its weights; without, the base weights are written. */
+  adapters?: LoraAdapters;
 }
 
 export function saveGpt(folder: string, model: Gpt, options: SaveGptOptions = {}): Promise<WrittenFile[]> {
-  const { config } = model;
-  return saveModel(folder, { config, parameters: tensorSources(model.parameters()), ...options });
+  return save(folder, model, options, { head: 'language-model' });
 }
 
 /** As transformers' `...ForSequenceClassification` with one label; the score's bias is an extra tensor of the file. */
@@ -64,8 +66,24 @@ export function saveScoringModel(
   model: ScoringModel,
   options: SaveGptOptions = {},
 ): Promise<WrittenFile[]> {
-  const parameters = tensorSources(model.parameters());
-  return saveModel(folder, { config: model.config, parameters, head: 'score', labels: 1, ...options });
+  return save(folder, model, options, { head: 'score', labels: 1 });
+}
+
+async function save(
+  folder: string,
+  model: Decoder,
+  { adapters, ...options }: SaveGptOptions,
+  kind: { head: HeadKind; labels?: number },
+): Promise<WrittenFile[]> {
+  if (adapters && !adapters.belongsTo(model)) {
+    throw new AthanorError(
+      'ERR_MISMATCH',
+      `cannot write ${folder}: the adapters hang on another model`,
+      'give the adapters that attachLora made for this one',
+    );
+  }
+  const parameters = adapters ? adapters.mergedParameters() : tensorSources(model.parameters());
+  return saveModel(folder, { config: model.config, parameters, ...kind, ...options });
 }
 
 /** Engine tensors as what checkpoints and model files are written from, fetched one at a time. */

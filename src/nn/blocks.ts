@@ -51,6 +51,8 @@ class GeluMlp extends Module {
       down: this.down.weight,
       ...(this.up.bias && { upBias: this.up.bias }),
       ...(this.down.bias && { downBias: this.down.bias }),
+      ...(this.up.adapter && { upAdapter: this.up.adapter }),
+      ...(this.down.adapter && { downAdapter: this.down.adapter }),
     });
   }
 }

@@ -5,12 +5,14 @@
  */
 import { native } from '../native/addon.ts';
 import type { DType } from '../native/binding.ts';
+import { AthanorError } from '../native/errors.ts';
 import { checkpoint } from '../tensor/autograd.ts';
 import type { LayerCache, SequenceIndex } from '../tensor/ops/attention.ts';
 import { embedding } from '../tensor/ops/embedding.ts';
 import { keep, Tensor } from '../tensor/tensor.ts';
 import { Block, makeNorm } from './blocks.ts';
 import type { ModelConfig } from './config.ts';
+import { addEmbeddingNoise, type EmbeddingNoise } from './embedding-noise.ts';
 import type { Initializer } from './init.ts';
 import { Embedding, type Norm } from './layers.ts';
 import { Module } from './module.ts';
@@ -19,6 +21,8 @@ import { Module } from './module.ts';
 export interface GptInput extends SequenceIndex {
   /** i32 `[n]` */
   tokens: Tensor;
+  /** NEFTune, for training. */
+  embeddingNoise?: EmbeddingNoise;
 }
 
 export interface GptOptions {
@@ -65,6 +69,11 @@ export abstract class Decoder extends Module {
       this.positionEmbedding?.weight,
       this.dtype,
     );
+    if (input.embeddingNoise) {
+      if (caches)
+        throw new AthanorError('ERR_ARGUMENT', '[embeddingNoise] is for training, not for decoding');
+      addEmbeddingNoise(x, input.cuSeqlens, input.embeddingNoise);
+    }
     let delta: Tensor | undefined;
     this.blocks.forEach((block, layer) => {
       const run = (from: Tensor, branch?: Tensor) => {

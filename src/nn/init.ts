@@ -21,6 +21,14 @@ export class Initializer {
     return parameter(out);
   }
 
+  /** U(-bound, bound). */
+  uniform(shape: Shape, bound: number): Tensor {
+    const out = empty(shape);
+    native.uniformInto(out.handle, -bound, bound, this.#seed, this.#stream);
+    this.#stream += 1;
+    return parameter(out);
+  }
+
   constant(shape: Shape, value: number): Tensor {
     return parameter(full(shape, value));
   }

@@ -2,6 +2,7 @@
 import type { DType } from '../native/binding.ts';
 import { embedding } from '../tensor/ops/embedding.ts';
 import { linear } from '../tensor/ops/linear.ts';
+import type { LowRank } from '../tensor/ops/low-rank.ts';
 import { layerNorm, type NormResult, rmsNorm } from '../tensor/ops/norm.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Initializer } from './init.ts';
@@ -18,6 +19,8 @@ export class Linear extends Module {
   /** `[outFeatures, inFeatures]` */
   readonly weight: Tensor;
   readonly bias: Tensor | undefined;
+  // Not a public field: what is attached is no parameter of this layer.
+  #adapter: LowRank | undefined;
 
   constructor(inFeatures: number, outFeatures: number, init: Initializer, options: LinearOptions = {}) {
     super();
@@ -26,7 +29,16 @@ export class Linear extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return linear(x, this.weight, this.bias);
+    return linear(x, this.weight, this.bias, this.#adapter);
+  }
+
+  get adapter(): LowRank | undefined {
+    return this.#adapter;
+  }
+
+  /** From now on forward() adds the adapter's product; undefined takes it off. Its tensors stay the caller's. */
+  attachAdapter(adapter: LowRank | undefined): void {
+    this.#adapter = adapter;
   }
 }
 

@@ -6,14 +6,26 @@ import { AthanorError } from '../native/errors.ts';
 import { Tensor } from '../tensor/tensor.ts';
 
 export abstract class Module {
-  /** All parameters by name, in field order; the order is part of a checkpoint's meaning. */
+  /** All parameters by name, frozen ones too, in field order; the order is part of a checkpoint's meaning. */
   parameters(): Map<string, Tensor> {
     const found = new Map<string, Tensor>();
     collectParameters(this, '', found);
     return found;
   }
 
-  /** The number of trained elements. */
+  /** The parameters that require a gradient: what an optimizer is given. */
+  trainable(): Map<string, Tensor> {
+    return new Map([...this.parameters()].filter(([, parameter]) => parameter.requiresGrad));
+  }
+
+  /** This module's inner modules by path, outer ones first. */
+  modules(): Map<string, Module> {
+    const found = new Map<string, Module>();
+    collectModules(this, '', found);
+    return found;
+  }
+
+  /** The number of elements of all parameters. */
   parameterCount(): number {
     let count = 0;
     for (const parameter of this.parameters().values()) count += parameter.size;
@@ -54,12 +66,25 @@ export abstract class Module {
   }
 }
 
+function collectModules(owner: object, prefix: string, found: Map<string, Module>): void {
+  for (const [path, value] of fields(owner, prefix)) {
+    if (value instanceof Module) found.set(path, value);
+    if (value instanceof Module || Array.isArray(value)) collectModules(value, `${path}.`, found);
+  }
+}
+
+/** Fields with their paths: `attentionNorm` is `attention_norm`. */
+function fields(owner: object, prefix: string): [string, unknown][] {
+  return Object.entries(owner).map(([key, value]) => [
+    prefix + key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    value,
+  ]);
+}
+
 function collectParameters(owner: object, prefix: string, found: Map<string, Tensor>): void {
-  for (const [key, value] of Object.entries(owner)) {
-    const path = prefix + key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-    if (value instanceof Tensor) {
-      if (value.requiresGrad) found.set(path, value);
-    } else if (value instanceof Module || Array.isArray(value)) {
+  for (const [path, value] of fields(owner, prefix)) {
+    if (value instanceof Tensor) found.set(path, value);
+    else if (value instanceof Module || Array.isArray(value)) {
       collectParameters(value, `${path}.`, found);
     }
   }

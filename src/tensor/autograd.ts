@@ -236,7 +236,8 @@ function recompute(body: (...inputs: Tensor[]) => Tensor[], inputs: readonly Ten
     const grad = grads[i];
     return grad && output.node ? [[output, grad] as const] : [];
   });
-  backwardAll(roots);
+  // Nothing inside trains where every parameter is frozen and so is the input.
+  if (roots.length > 0) backwardAll(roots);
   return fresh.map((leaf, i) => {
     const grad = leaf.grad;
     // The leaf is about to be freed, and would take its gradient along.

@@ -318,6 +318,85 @@ describe('linearBackwardWeight', () => {
   });
 });
 
+describe('an addend', () => {
+  for (const dtype of floatTypes) {
+    it(`is added before the activation, and before its slope is multiplied (${dtype})`, () => {
+      forEachIsa(native, (isa) => {
+        for (const [n, outputs, inputs] of [...shapes, ...longShapes]) {
+          const l = makeLayer(n, outputs, inputs, dtype);
+          const more = quantize(dtype, randomNormal(n * outputs, 6));
+          const x = tensor([n, inputs], l.x, dtype);
+          const weight = tensor([outputs, inputs], l.weight);
+          const bias = tensor([outputs], l.bias);
+          const addend = tensor([n, outputs], more, dtype);
+          const what = `${isa} ${n}x${inputs}->${outputs}`;
+          const sums = (op: Round, store: Round) =>
+            forward(l, true, op, store).map((v, i) => op(v + more[i]!));
+
+          const [active, before] = native.linearForward(x, weight, bias, 1, true, addend);
+          expectAccurate(before!, dtype, (op, store) => sums(op, store).map(store), `sum ${what}`);
+          expectAccurate(
+            active,
+            dtype,
+            (op, store) => sums(op, store).map((v) => store(gelu(v, op))),
+            `gelu ${what}`,
+          );
+          // Nothing is rounded on its account: adding zeros leaves every bit.
+          const zeros = native.full([n, outputs], dtype, 0);
+          expectSameBits(
+            native.linearForward(x, weight, bias, 1, false, zeros)[0],
+            native.linearForward(x, weight, bias, 1, false)[0],
+            `zeros ${what}`,
+          );
+
+          const back = tensor([inputs, outputs], randomNormal(inputs * outputs, 2));
+          const dx = native.linearBackwardInput(x, back, before, addend);
+          const slopes = values(before!);
+          const stored = values(back).map(roundTo(dtype));
+          const wanted = product(
+            [n, outputs, inputs],
+            (i, s) => l.x[i * inputs + s]!,
+            (s, j) => stored[s * outputs + j]!,
+            (v) => v,
+          ).map((v, i) => (v + more[i]!) * geluSlope(slopes[i]!, (v) => v));
+          expectClose(dx, wanted, dtype === 'f32' ? 2e-6 : 2 ** -8, 2e-6 * (inputs + 4), `backward ${what}`);
+        }
+      });
+    });
+  }
+
+  it('gives a row the same bits alone and in any batch', () => {
+    forEachIsa(native, (isa) => {
+      for (const dtype of floatTypes) {
+        const l = makeLayer(37, 75, 5, dtype);
+        const x = tensor([37, 5], l.x, dtype);
+        const weight = tensor([75, 5], l.weight);
+        const addend = tensor([37, 75], randomNormal(37 * 75, 6), dtype);
+        const run = (begin: number, end: number) =>
+          native.linearForward(
+            native.slice(x, begin, end),
+            weight,
+            undefined,
+            1,
+            false,
+            native.slice(addend, begin, end),
+          )[0];
+        for (const [begin, end] of [
+          [0, 1],
+          [36, 37],
+          [3, 20],
+        ] as const) {
+          expectSameBits(
+            run(begin, end),
+            native.slice(run(0, 37), begin, end),
+            `${isa} ${dtype} from ${begin}`,
+          );
+        }
+      }
+    });
+  });
+});
+
 describe('the gradients of a layer', () => {
   it('agree with finite differences', () => {
     const l = makeLayer(5, 4, 6, 'f32');
@@ -362,6 +441,12 @@ describe('bad input', () => {
     );
     expectError('ERR_SHAPE', /x to be a matrix/, () =>
       native.linearForward(native.view(x, [6]), weight, undefined, 0, false),
+    );
+    expectError('ERR_SHAPE', /addend to be \[2, 4\]/, () =>
+      native.linearForward(x, weight, undefined, 0, false, x),
+    );
+    expectError('ERR_DTYPE', /addend to be f32 but it is bf16/, () =>
+      native.linearBackwardInput(native.full([2, 4], 'f32', 1), weight, undefined, native.cast(x, 'bf16')),
     );
     expectError('ERR_SHAPE', /dy to be \[2, 4\]/, () => native.linearBackwardInput(x, weight, undefined));
     expectError('ERR_SHAPE', /inner sizes to agree but they are 3 and 4/, () =>

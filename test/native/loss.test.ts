@@ -227,6 +227,11 @@ describe('linearCrossEntropy', () => {
 
   it('leaves out the gradients when they are not needed', () => {
     const h = makeHead(3, 8, 20, 'f32');
+    const all = native.linearCrossEntropy(...tensors(h, 'f32'), undefined, 1, true);
+    const frozen = native.linearCrossEntropy(...tensors(h, 'f32'), undefined, 1, true, true);
+    expect(frozen[3]).toBeUndefined();
+    expectSameBits(frozen[2]!, all[2]!);
+    expectSameBits(frozen[0], all[0]);
     const [losses, , dx, dweight] = native.linearCrossEntropy(...tensors(h, 'f32'), undefined, 1, false);
     expect([dx, dweight]).toEqual([undefined, undefined]);
     expectSameBits(losses, native.linearCrossEntropy(...tensors(h, 'f32'), undefined, 1, true)[0]);

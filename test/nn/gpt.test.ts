@@ -5,44 +5,11 @@ import { native } from '../../src/native/addon.ts';
 import type { DType } from '../../src/native/binding.ts';
 import { Gpt } from '../../src/nn/gpt.ts';
 import { presetConfig } from '../../src/nn/presets.ts';
-import { backward, noGrad } from '../../src/tensor/autograd.ts';
-import { keep, scope, type Tensor, tensor } from '../../src/tensor/tensor.ts';
+import { noGrad } from '../../src/tensor/autograd.ts';
+import { keep, scope, type Tensor } from '../../src/tensor/tensor.ts';
 import { expectGradients } from '../helpers/gradient-check.ts';
-import { expectSameBits, randomIntegers } from '../helpers/reference.ts';
-
-const ints = (values: ArrayLike<number>) => tensor(Int32Array.from(values));
-
-function batch(lengths: number[], vocabulary: number, seed = 3) {
-  const n = lengths.reduce((a, b) => a + b, 0);
-  const starts = [0];
-  for (const length of lengths) starts.push(starts.at(-1)! + length);
-  return {
-    n,
-    starts,
-    ids: randomIntegers(n, seed, vocabulary),
-    targets: randomIntegers(n, seed + 1, vocabulary),
-    positions: lengths.flatMap((length) => Array.from({ length }, (_, i) => i)),
-  };
-}
-
-type Made = ReturnType<typeof batch>;
-const inputOf = ({ ids, positions, starts }: Made) => ({
-  tokens: ints(ids),
-  positions: ints(positions),
-  cuSeqlens: ints(starts),
-});
-
-/** Loss and all gradients of one step. */
-function gradients(model: Gpt, made: Made): { loss: number; grads: Map<string, Float32Array> } {
-  const loss = scope(() => {
-    const value = model.loss(inputOf(made), ints(made.targets), { scale: 1 / made.n }).loss;
-    backward(value);
-    return value.item();
-  });
-  const grads = new Map([...model.parameters()].map(([name, p]) => [name, p.grad!.toFloats()]));
-  model.zeroGrad();
-  return { loss, grads };
-}
+import { expectSameBits } from '../helpers/reference.ts';
+import { gradients, hiddenStates, inputOf, ints, tokenBatch } from '../helpers/token-batch.ts';
 
 const presets = ['tiny', 'llama-tiny'] as const;
 const dtypes: DType[] = ['f32', 'bf16'];
@@ -52,7 +19,7 @@ afterEach(() => native.setNumThreads(0));
 
 describe.each(cases)('%s in %s', (preset, dtype) => {
   const config = presetConfig(preset);
-  const made = batch([5, 40, 19], config.vocabSize);
+  const made = tokenBatch([5, 40, 19], config.vocabSize);
 
   it('a training step has the same bits with 1, 2 and 3 threads', () => {
     const model = new Gpt(config, { dtype, seed: 1 });
@@ -66,6 +33,14 @@ describe.each(cases)('%s in %s', (preset, dtype) => {
         expectSameBits(more.grads.get(name)!, grad, `${name}, ${threads} threads`);
     }
     model.dispose();
+  });
+
+  it('R1: two training passes over a batch have the same bits: nothing is dropped at random', () => {
+    const model = new Gpt(config, { dtype, seed: 1 });
+    const [a, b] = [gradients(model, made), gradients(model, made)];
+    expect(b.loss).toBe(a.loss);
+    for (const [name, grad] of a.grads) expectSameBits(b.grads.get(name)!, grad, name);
+    expectSameBits(hiddenStates(model, made), hiddenStates(model, made));
   });
 
   it('recomputing activations changes no bit of the gradients of weights', () => {
@@ -138,7 +113,7 @@ describe.each(presets)('%s', (preset) => {
   it('has the gradients that finite differences find', () => {
     const config = presetConfig(preset, { vocabSize: 23, layers: 1 });
     const model = new Gpt({ ...config, initializerRange: 0.3 }, { seed: 2 });
-    const made = batch([6, 9], 23);
+    const made = tokenBatch([6, 9], 23);
     const [targets, index] = [keep(ints(made.targets)), inputOf(made)];
     for (const t of Object.values(index)) keep(t);
     const loss = () => model.loss(index, targets, { scale: 1 / made.n }).loss;
@@ -149,7 +124,7 @@ describe.each(presets)('%s', (preset) => {
   it('starts at the loss of a uniform guess and has as many parameters as it says', () => {
     const config = presetConfig(preset);
     const model = new Gpt(config, { seed: 4 });
-    const made = batch([32, 32], config.vocabSize);
+    const made = tokenBatch([32, 32], config.vocabSize);
     const { loss } = gradients(model, made);
     expect(Math.abs(loss - Math.log(config.vocabSize))).toBeLessThan(0.1);
   });

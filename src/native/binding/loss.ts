@@ -1,7 +1,7 @@
 import type { NativeTensor } from '../binding.ts';
 
 export interface LossBinding {
-  /** [losses, scale * sum(weight * loss), dx, dweight]; the last two only with needGradient. */
+  /** [losses, scale * sum(weight * loss), dx, dweight]; the last two with needGradient, dweight unless weightFrozen. */
   linearCrossEntropy(
     x: NativeTensor,
     weight: NativeTensor,
@@ -9,6 +9,7 @@ export interface LossBinding {
     tokenWeights: NativeTensor | undefined,
     scale: number,
     needGradient: boolean,
+    weightFrozen?: boolean,
   ): [NativeTensor, number, NativeTensor | undefined, NativeTensor | undefined];
   /** f32 `[n, vocab]` whatever the dtype of x: bit for bit the logits that the losses see, for `sample`. */
   linearLogits(x: NativeTensor, weight: NativeTensor): NativeTensor;

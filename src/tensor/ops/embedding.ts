@@ -1,7 +1,7 @@
 import { native } from '../../native/addon.ts';
 import type { DType } from '../../native/binding.ts';
 import { record } from '../autograd.ts';
-import { Tensor } from '../tensor.ts';
+import { Tensor, zeros } from '../tensor.ts';
 
 /**
  * tokenTable[tokens] (+ positionTable[positions]).
@@ -20,8 +20,9 @@ export function embedding(
     native.embeddingForward(tokens.handle, used?.handle, tokenTable.handle, positionTable?.handle, dtype),
   );
   record('embedding', [tokenTable, positionTable], [out], ([dy], accumulate) => {
-    const dtable = accumulate(tokenTable);
     const dposition = accumulate(positionTable);
+    // The kernel adds to both; a frozen token table's gradient goes nowhere.
+    const dtable = accumulate(tokenTable) ?? (dposition && zeros(tokenTable.shape));
     if (dtable)
       native.embeddingBackward(dy!.handle, tokens.handle, used?.handle, dtable.handle, dposition?.handle);
     return [];

@@ -2,6 +2,7 @@
 import { native } from '../../native/addon.ts';
 import { type Accumulate, needsGrad, record } from '../autograd.ts';
 import { Tensor } from '../tensor.ts';
+import { type LowRank, lowRankBackward, lowRankForward } from './low-rank.ts';
 
 const NO_ACTIVATION = 0;
 const GELU = 1;
@@ -10,17 +11,24 @@ const GELU = 1;
  * @param x `[n, in]` f32 or bf16
  * @param weight `[out, in]` f32
  * @param bias `[out]` f32
+ * @param adapter adds scale B (A x)
  * @returns `[n, out]` of x's dtype
  */
-export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
-  const [handle] = native.linearForward(x.handle, weight.handle, bias?.handle, NO_ACTIVATION, false);
+export function linear(x: Tensor, weight: Tensor, bias?: Tensor, adapter?: LowRank): Tensor {
+  const added = adapter && lowRankForward(x, adapter);
+  const [handle] = native.linearForward(
+    x.handle,
+    weight.handle,
+    bias?.handle,
+    NO_ACTIVATION,
+    false,
+    added?.delta.handle,
+  );
   const y = new Tensor(handle);
-  record('linear', [x, weight, bias], [y], ([dy], accumulate) => {
-    const dx = x.requiresGrad
-      ? new Tensor(native.linearBackwardInput(dy!.handle, weight.handle, undefined))
-      : undefined;
+  record('linear', [x, weight, bias, adapter?.a, adapter?.b], [y], ([dy], accumulate) => {
+    const through = adapter && lowRankBackward(dy!, x, added!.narrow, adapter, accumulate, x.requiresGrad);
     weightGrad(dy!, x, weight, bias, accumulate);
-    return [dx];
+    return [x.requiresGrad ? inputGrad(dy!, weight, undefined, through) : undefined];
   });
   return y;
 }
@@ -29,29 +37,58 @@ export interface FeedForwardWeights {
   /** `[hidden, in]` */
   up: Tensor;
   upBias?: Tensor;
+  upAdapter?: LowRank;
   /** `[out, hidden]` */
   down: Tensor;
   downBias?: Tensor;
+  downAdapter?: LowRank;
 }
 
 /** down(GELU(up(x))), GELU in its tanh form (Hendrycks and Gimpel, 2016). `[n, in]` -> `[n, out]`. */
 export function geluFeedForward(x: Tensor, weights: FeedForwardWeights): Tensor {
-  const { up, upBias, down, downBias } = weights;
-  const trains = needsGrad(x, up, upBias, down, downBias);
-  const [hiddenHandle, before] = native.linearForward(x.handle, up.handle, upBias?.handle, GELU, trains);
+  const { up, upBias, upAdapter, down, downBias, downAdapter } = weights;
+  const adapters = [upAdapter?.a, upAdapter?.b, downAdapter?.a, downAdapter?.b];
+  const inputs = [x, up, upBias, down, downBias, ...adapters];
+  const trains = needsGrad(...inputs);
+  const addedUp = upAdapter && lowRankForward(x, upAdapter);
+  const [hiddenHandle, before] = native.linearForward(
+    x.handle,
+    up.handle,
+    upBias?.handle,
+    GELU,
+    trains,
+    addedUp?.delta.handle,
+  );
   const hidden = new Tensor(hiddenHandle);
   const preactivation = before && new Tensor(before);
-  const [handle] = native.linearForward(hidden.handle, down.handle, downBias?.handle, NO_ACTIVATION, false);
+  const addedDown = downAdapter && lowRankForward(hidden, downAdapter);
+  const [handle] = native.linearForward(
+    hidden.handle,
+    down.handle,
+    downBias?.handle,
+    NO_ACTIVATION,
+    false,
+    addedDown?.delta.handle,
+  );
   const y = new Tensor(handle);
-  record('geluFeedForward', [x, up, upBias, down, downBias], [y], ([dy], accumulate) => {
-    const dup = new Tensor(native.linearBackwardInput(dy!.handle, down.handle, preactivation!.handle));
+  record('geluFeedForward', inputs, [y], ([dy], accumulate) => {
+    const throughDown =
+      downAdapter && lowRankBackward(dy!, hidden, addedDown!.narrow, downAdapter, accumulate, true);
+    const dup = inputGrad(dy!, down, preactivation, throughDown);
+    const throughUp =
+      upAdapter && lowRankBackward(dup, x, addedUp!.narrow, upAdapter, accumulate, x.requiresGrad);
     weightGrad(dy!, hidden, down, downBias, accumulate);
     weightGrad(dup, x, up, upBias, accumulate);
-    return [
-      x.requiresGrad ? new Tensor(native.linearBackwardInput(dup.handle, up.handle, undefined)) : undefined,
-    ];
+    return [x.requiresGrad ? inputGrad(dup, up, undefined, throughUp) : undefined];
   });
   return y;
+}
+
+/** dy W + addend, times GELU'(preactivation) when given. */
+function inputGrad(dy: Tensor, weight: Tensor, preactivation?: Tensor, addend?: Tensor): Tensor {
+  return new Tensor(
+    native.linearBackwardInput(dy.handle, weight.handle, preactivation?.handle, addend?.handle),
+  );
 }
 
 function weightGrad(
@@ -62,7 +99,10 @@ function weightGrad(
   accumulate: Accumulate,
 ): void {
   const claimed = accumulate.claim(weight);
-  if (!claimed) return;
-  const dbias = accumulate(bias)?.handle;
-  native.linearBackwardWeight(dy.handle, x.handle, claimed.grad.handle, dbias, claimed.fresh);
+  const dbias = accumulate(bias);
+  if (claimed) {
+    native.linearBackwardWeight(dy.handle, x.handle, claimed.grad.handle, dbias?.handle, claimed.fresh);
+  } else if (dbias) {
+    native.addScaledInto(dbias.handle, new Tensor(native.columnSum(dy.handle)).handle, 1);
+  }
 }

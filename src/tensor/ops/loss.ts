@@ -35,6 +35,7 @@ export function linearCrossEntropy(
     options.tokenWeights?.handle,
     options.scale ?? 1,
     trains,
+    !weight.requiresGrad,
   );
   const losses = new Tensor(lossesHandle);
   const loss = tensor([lossValue]);

@@ -1,0 +1,195 @@
+/**
+ * LoRA (Hu et al., "LoRA: low-rank adaptation of large language models", 2021): every chosen projection W of a frozen
+ * decoder becomes W + (alpha / rank) B A, and only A and B train. The adapters hang on the layers and are no part of
+ * the model's own parameters, so a model's names are the same with them and without.
+ */
+import { native } from '../native/addon.ts';
+import { AthanorError } from '../native/errors.ts';
+import { noGrad } from '../tensor/autograd.ts';
+import type { LowRank } from '../tensor/ops/low-rank.ts';
+import { scope, Tensor } from '../tensor/tensor.ts';
+import type { Decoder } from './decoder.ts';
+import { Initializer } from './init.ts';
+import { Linear } from './layers.ts';
+import { Module } from './module.ts';
+
+/** Projections of a block, by the last part of their names; gpt2 has up, llama gate_up. */
+export const loraTargets = ['qkv', 'output', 'up', 'gate_up', 'down'] as const;
+export type LoraTarget = (typeof loraTargets)[number];
+
+export interface LoraOptions {
+  /** Inner width of each adapter. */
+  rank: number;
+  /** The product B A is scaled by alpha / rank, so that alpha need not change with the rank. */
+  alpha: number;
+  targets: readonly (LoraTarget | 'all')[];
+  seed: number;
+}
+
+/** A base parameter with its adapter's product added, computed when it is asked for. */
+export interface MergedParameter {
+  dtype: 'f32';
+  shape: readonly number[];
+  data: () => Float32Array;
+}
+
+/** One projection's A and B. */
+class Adapter extends Module implements LowRank {
+  /** `[rank, in]` */
+  readonly a: Tensor;
+  /** `[out, rank]` */
+  readonly b: Tensor;
+  readonly scale: number;
+
+  constructor(layer: Linear, { rank, alpha }: LoraOptions, init: Initializer) {
+    super();
+    const [outFeatures = 0, inFeatures = 0] = layer.weight.shape;
+    // PEFT's start, kaiming_uniform_(a = sqrt(5)): U(-1 / sqrt(in), 1 / sqrt(in)). B is zero, so nothing changes yet.
+    this.a = init.uniform([rank, inFeatures], 1 / Math.sqrt(inFeatures));
+    this.b = init.constant([outFeatures, rank], 0);
+    this.scale = alpha / rank;
+  }
+}
+
+interface Place {
+  layer: Linear;
+  adapter: Adapter;
+}
+
+export class LoraAdapters extends Module {
+  readonly options: Readonly<LoraOptions>;
+  readonly #model: Decoder;
+  readonly #places: ReadonlyMap<string, Place>;
+  readonly #frozen: readonly Tensor[];
+
+  /** Use attachLora. */
+  constructor(model: Decoder, options: LoraOptions) {
+    super();
+    this.options = options;
+    this.#model = model;
+    const init = new Initializer(options.seed);
+    const layers = targetLayers(model, options);
+    this.#places = new Map(
+      [...layers].map(([path, layer]) => [path, { layer, adapter: new Adapter(layer, options, init) }]),
+    );
+    // A scoring head is new where the trunk is trained already, so it learns in full.
+    this.#frozen = [...model.trainable()].flatMap(([name, value]) =>
+      name.startsWith('score.') ? [] : [value],
+    );
+    for (const parameter of this.#frozen) parameter.requiresGrad = false;
+    for (const { layer, adapter } of this.#places.values()) layer.attachAdapter(adapter);
+  }
+
+  /** A and B of every target by the layer's name: `blocks.0.attention.qkv.lora_a`, `….lora_b`. */
+  override parameters(): Map<string, Tensor> {
+    const found = new Map<string, Tensor>();
+    for (const [path, { adapter }] of this.#places) {
+      found.set(`${path}.lora_a`, adapter.a);
+      found.set(`${path}.lora_b`, adapter.b);
+    }
+    return found;
+  }
+
+  /** Whether these adapters were made for that model. */
+  belongsTo(model: Decoder): boolean {
+    return model === this.#model;
+  }
+
+  /**
+   * Runs body on the base model: the frozen reference of a policy, at no memory. No gradient is recorded inside, for a
+   * backward pass that comes later would recompute with the adapters on. Throws ERR_ARGUMENT when body returns a promise.
+   */
+  without<T>(body: () => T): T {
+    const before = [...this.#places.values()].map(({ layer }) => [layer, layer.adapter] as const);
+    for (const [layer] of before) layer.attachAdapter(undefined);
+    try {
+      const result = noGrad(body);
+      if (result instanceof Promise) {
+        throw new AthanorError(
+          'ERR_ARGUMENT',
+          '[without] expected a synchronous function',
+          'await outside of it',
+        );
+      }
+      return result;
+    } finally {
+      for (const [layer, adapter] of before) layer.attachAdapter(adapter);
+    }
+  }
+
+  /**
+   * The model's own parameters, f32, with W + (alpha / rank) B A in place of each adapted W: what export writes. The
+   * live model is not touched, and one merged matrix exists at a time.
+   */
+  mergedParameters(): [string, MergedParameter][] {
+    return [...this.#model.parameters()].map(([name, value]) => {
+      const place = this.#places.get(name.replace(/\.weight$/, ''));
+      const adapted = place?.layer.weight === value;
+      const data = () => (adapted ? merged(value, place.adapter) : value.toFloats());
+      return [name, { dtype: 'f32', shape: value.shape, data }];
+    });
+  }
+
+  /** Takes the adapters off the model, which is its old self again and trains as it did, and frees them. */
+  override dispose(): void {
+    for (const { layer, adapter } of this.#places.values()) {
+      if (layer.adapter === adapter) layer.attachAdapter(undefined);
+    }
+    for (const parameter of this.#frozen) parameter.requiresGrad = true;
+    super.dispose();
+  }
+}
+
+/**
+ * Freezes a model's parameters (but a score head's) and puts fresh adapters on it; until the first step it computes what
+ * it did before, bit for bit. Train `adapters.parameters()`, and `model.trainable()` where there is a score head.
+ * Throws ERR_ARGUMENT for a rank or alpha that is no positive number, targets that the model lacks, or none; ERR_STATE for
+ * a model that has adapters.
+ */
+export function attachLora(model: Decoder, options: LoraOptions): LoraAdapters {
+  const { rank, alpha } = options;
+  if (!Number.isInteger(rank) || rank < 1) {
+    throw new AthanorError('ERR_ARGUMENT', `[attachLora] expected rank to be 1 or more but it is ${rank}`);
+  }
+  if (!Number.isFinite(alpha) || alpha <= 0) {
+    throw new AthanorError('ERR_ARGUMENT', `[attachLora] expected alpha to be above 0 but it is ${alpha}`);
+  }
+  return new LoraAdapters(model, options);
+}
+
+function targetLayers(model: Decoder, { targets }: LoraOptions): Map<string, Linear> {
+  const found = new Map<string, Linear>();
+  const has = new Set<string>();
+  for (const [path, layer] of model.modules()) {
+    if (!(layer instanceof Linear) || !path.startsWith('blocks.')) continue;
+    const target = path.slice(path.lastIndexOf('.') + 1) as LoraTarget;
+    has.add(target);
+    if (!targets.includes('all') && !targets.includes(target)) continue;
+    if (layer.adapter) {
+      throw new AthanorError(
+        'ERR_STATE',
+        `[attachLora] ${path} has an adapter already`,
+        'dispose of the adapters that are on the model, or merge them and load the result',
+      );
+    }
+    found.set(path, layer);
+  }
+  const missing = targets.filter((target) => target !== 'all' && !has.has(target));
+  if (missing.length > 0 || found.size === 0) {
+    const what =
+      missing.length > 0 ? `no layers ${missing.join(', ')}` : 'none of the targets, for none were named';
+    throw new AthanorError(
+      'ERR_ARGUMENT',
+      `[attachLora] the ${model.config.architecture} model has ${what}`,
+      `name some of ${[...has].join(', ')}, or all`,
+    );
+  }
+  return found;
+}
+
+function merged(weight: Tensor, { a, b, scale }: LowRank): Float32Array {
+  return scope(() => {
+    const product = new Tensor(native.gemm(b.handle, a.handle, false, false, 'f32'));
+    return new Tensor(native.axpby(weight.handle, 1, product.handle, scale)).toFloats();
+  });
+}

@@ -1,0 +1,54 @@
+/**
+ * The trained part of a linear layer under LoRA, scale B (A x) (Hu et al., 2021): what the layers of ops/linear.ts add to
+ * a frozen weight's product. It goes in as the addend of the weight's own GEMM, so nothing is rounded once more, and at
+ * B = 0 the layer's bits are those without it.
+ */
+import { native } from '../../native/addon.ts';
+import type { Accumulate } from '../autograd.ts';
+import { Tensor } from '../tensor.ts';
+
+export interface LowRank {
+  /** f32 `[rank, in]` */
+  a: Tensor;
+  /** f32 `[out, rank]` */
+  b: Tensor;
+  scale: number;
+}
+
+export interface LowRankResult {
+  /** `[n, rank]`: scale A x */
+  narrow: Tensor;
+  /** `[n, out]`: B narrow */
+  delta: Tensor;
+}
+
+/** x `[n, in]` -> scale B (A x), of x's dtype. */
+export function lowRankForward(x: Tensor, { a, b, scale }: LowRank): LowRankResult {
+  const narrow = new Tensor(native.linearForward(x.handle, a.handle, undefined, 0, false)[0]);
+  native.scaleInto(narrow.handle, scale);
+  return { narrow, delta: new Tensor(native.linearForward(narrow.handle, b.handle, undefined, 0, false)[0]) };
+}
+
+/** Adds to the gradients of A and B; returns what x gets through them, `[n, in]`, where it `needsInput`. */
+export function lowRankBackward(
+  dy: Tensor,
+  x: Tensor,
+  narrow: Tensor,
+  { a, b, scale }: LowRank,
+  accumulate: Accumulate,
+  needsInput: boolean,
+): Tensor | undefined {
+  const dnarrow = new Tensor(native.linearBackwardInput(dy.handle, b.handle, undefined));
+  native.scaleInto(dnarrow.handle, scale);
+  for (const [weight, dout, input] of [
+    [b, dy, narrow],
+    [a, dnarrow, x],
+  ] as const) {
+    const claimed = accumulate.claim(weight);
+    if (!claimed) continue;
+    const { grad, fresh } = claimed;
+    native.linearBackwardWeight(dout.handle, input.handle, grad.handle, undefined, fresh);
+  }
+  if (!needsInput) return undefined;
+  return new Tensor(native.linearBackwardInput(dnarrow.handle, a.handle, undefined));
+}
