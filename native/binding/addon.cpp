@@ -43,6 +43,9 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   register_sampling(exports);
   register_random(exports);
   register_rows(exports);
+  register_policy(exports);
+  register_preference(exports);
+  register_segments(exports);
   return exports;
 }
 

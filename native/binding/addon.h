@@ -32,5 +32,8 @@ void register_optimizer(Napi::Object exports);
 void register_sampling(Napi::Object exports);
 void register_random(Napi::Object exports);
 void register_rows(Napi::Object exports);
+void register_policy(Napi::Object exports);
+void register_preference(Napi::Object exports);
+void register_segments(Napi::Object exports);
 
 }  // namespace athanor::binding

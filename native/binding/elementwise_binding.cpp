@@ -6,6 +6,7 @@ namespace athanor::binding {
 void register_elementwise(Napi::Object exports) {
   bind<&ops::axpby>(exports, "axpby");
   bind<&ops::add_scaled_into>(exports, "addScaledInto");
+  bind<&ops::lerp_into>(exports, "lerpInto");
   bind<&ops::scale>(exports, "scale");
   bind<&ops::scale_into>(exports, "scaleInto");
   bind<&ops::multiply>(exports, "multiply");

@@ -23,6 +23,14 @@ void add_scaled_into(const Tensor& target, const Tensor& source, float alpha) {
   target.storage().mark_written();
 }
 
+void lerp_into(const Tensor& target, const Tensor& source, float weight) {
+  check_float("lerp_into", "target", target);
+  check_same("lerp_into", target, source);
+  elementwise_kernels(target.device())
+      .axpby(target.dtype(), target.raw(), source.raw(), weight, target.raw(), 1.0f - weight, target.numel());
+  target.storage().mark_written();
+}
+
 Tensor scale(const Tensor& a, float alpha) {
   check_float("scale", "a", a);
   Tensor out(a.shape(), a.dtype(), a.device());

@@ -8,6 +8,8 @@ namespace athanor::ops {
 Tensor axpby(const Tensor& a, float alpha, const Tensor& b, float beta);
 /// target += source * alpha, in place.
 void add_scaled_into(const Tensor& target, const Tensor& source, float alpha);
+/// target += weight * (source - target), in place.
+void lerp_into(const Tensor& target, const Tensor& source, float weight);
 Tensor scale(const Tensor& a, float alpha);
 void scale_into(const Tensor& target, float alpha);
 Tensor multiply(const Tensor& a, const Tensor& b);

@@ -13,9 +13,12 @@ import type { LinearBinding } from './binding/linear.ts';
 import type { LossBinding } from './binding/loss.ts';
 import type { NormBinding } from './binding/norm.ts';
 import type { OptimizerBinding } from './binding/optimizer.ts';
+import type { PolicyBinding } from './binding/policy.ts';
+import type { PreferenceBinding } from './binding/preference.ts';
 import type { RandomBinding } from './binding/random.ts';
 import type { RowsBinding } from './binding/rows.ts';
 import type { SamplingBinding } from './binding/sampling.ts';
+import type { SegmentsBinding } from './binding/segments.ts';
 import type { ShardBinding } from './binding/shard.ts';
 import type { TextBinding } from './binding/text.ts';
 
@@ -71,4 +74,7 @@ export interface Binding
     OptimizerBinding,
     SamplingBinding,
     RandomBinding,
-    RowsBinding {}
+    RowsBinding,
+    PolicyBinding,
+    PreferenceBinding,
+    SegmentsBinding {}

@@ -12,7 +12,14 @@ import { readTiktokenFile } from './tiktoken-file.ts';
 import { formatTokenizerConfig, parseTokenizerConfig, type TokenizerConfig } from './tokenizer-config.ts';
 import { formatTokenizerJson, parseTokenizerJson } from './tokenizer-json.ts';
 import { END_OF_TEXT, type TrainTokenizerOptions, trainVocabulary } from './train.ts';
-import { fingerprint, type SplitPattern, TokenKind, tokenText, type Vocabulary } from './vocabulary.ts';
+import {
+  fingerprint,
+  type SplitPattern,
+  TokenKind,
+  tokenText,
+  type Vocabulary,
+  withSpecialTokens,
+} from './vocabulary.ts';
 
 export interface EncodeOptions {
   /** Take text that spells a special token for that token. Default false: it is ordinary text. */
@@ -133,6 +140,17 @@ export class Tokenizer {
     }
   }
 
+  /**
+   * The same tokenizer with more control tokens, behind the ids there are; those that it has already are kept. A model
+   * needs as many rows more: see growVocabulary.
+   */
+  withSpecialTokens(tokens: readonly string[]): Tokenizer {
+    const missing = tokens.filter((token) => !this.specialTokens.has(token));
+    if (missing.length === 0) return this;
+    const vocabulary = withSpecialTokens(this.#vocabulary, missing);
+    return new Tokenizer(vocabulary, { ...this.#config }, this.#postProcessor);
+  }
+
   /** Writes tokenizer.json and tokenizer_config.json; each replaces the one that was there only when it is whole. */
   save(folder: string): void {
     try {
@@ -197,6 +215,12 @@ export class Tokenizer {
   /** A token as tokenizer.json writes it, or undefined for an id that no token has. */
   tokenOf(id: number): string | undefined {
     return tokenText(this.#vocabulary, id);
+  }
+
+  /** How many bytes of text a token stands for. */
+  byteLength(id: number): number {
+    const { offsets } = this.#vocabulary;
+    return offsets[id + 1]! - offsets[id]!;
   }
 
   /** The token that ends a text. */

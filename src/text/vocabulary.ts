@@ -120,3 +120,22 @@ export function fingerprint(vocabulary: Vocabulary): string {
   }
   return hash.digest('hex');
 }
+
+/** The vocabulary with more special tokens behind it. Throws ERR_FORMAT for a text that is a token already. */
+export function withSpecialTokens(vocabulary: Vocabulary, texts: readonly string[]): Vocabulary {
+  const table = new TokenTable('the tokenizer');
+  for (let id = 0; id < vocabulary.kinds.length; id++) {
+    const bytes = tokenBytes(vocabulary, id);
+    if (!bytes) continue;
+    const kind = vocabulary.kinds[id] as TokenKind;
+    if (kind === TokenKind.special || kind === TokenKind.added) {
+      table.addWhole(id, utf8Decoder.decode(bytes), kind);
+    } else {
+      table.addOrdinary(id, bytes.slice());
+    }
+  }
+  texts.forEach((text, i) => {
+    table.addWhole(vocabulary.kinds.length + i, text, TokenKind.special);
+  });
+  return table.build(vocabulary.merges, vocabulary.pattern, vocabulary.ignoreMerges);
+}

@@ -3,6 +3,8 @@ import type { DType, NativeTensor } from '../binding.ts';
 export interface ElementwiseBinding {
   axpby(a: NativeTensor, alpha: number, b: NativeTensor, beta: number): NativeTensor;
   addScaledInto(target: NativeTensor, source: NativeTensor, alpha: number): void;
+  /** target += weight * (source - target) */
+  lerpInto(target: NativeTensor, source: NativeTensor, weight: number): void;
   scale(a: NativeTensor, alpha: number): NativeTensor;
   scaleInto(target: NativeTensor, alpha: number): void;
   multiply(a: NativeTensor, b: NativeTensor): NativeTensor;

@@ -1,7 +1,8 @@
 /** Losses over the vocabulary that never hold the whole `[n, vocab]` logits: the head's GEMM is part of the operation. */
 import { native } from '../../native/addon.ts';
 import { needsGrad, record } from '../autograd.ts';
-import { Tensor, tensor } from '../tensor.ts';
+import { Tensor, zeros } from '../tensor.ts';
+import { scalarLoss } from './scalar-loss.ts';
 
 export interface CrossEntropyOptions {
   /** f32 `[n]`: weight of each token's loss; 1 for all when left out. */
@@ -38,21 +39,48 @@ export function linearCrossEntropy(
     !weight.requiresGrad,
   );
   const losses = new Tensor(lossesHandle);
-  const loss = tensor([lossValue]);
-  const dhidden = dhiddenHandle && new Tensor(dhiddenHandle);
-  const dweight = dweightHandle && new Tensor(dweightHandle);
-  record(
-    'linearCrossEntropy',
-    [hidden, weight],
-    [loss],
-    ([dloss]) => {
-      const factor = dloss!.item();
-      return [dhidden, dweight].map((grad) => {
-        if (grad && factor !== 1) native.scaleInto(grad.handle, factor);
-        return grad;
-      });
-    },
-    true,
-  );
+  const loss = scalarLoss('linearCrossEntropy', lossValue, [hidden, weight], [dhiddenHandle, dweightHandle]);
   return { loss, losses };
+}
+
+export interface LogProbResult {
+  /** f32 `[n]`: log-probability of each target in nats, 0 where it is ignored. */
+  logProbs: Tensor;
+  /** f32 `[n]`: entropy of each row's distribution in nats. */
+  entropies: Tensor;
+}
+
+/**
+ * log softmax(hidden weight^T / temperature)[target] and that distribution's entropy, in f32 whatever the dtype of hidden:
+ * for one hidden row the same bits as what sampling reports. Differentiable in both.
+ * @param hidden `[n, d]`; @param weight f32 `[vocab, d]`; @param targets i32 `[n]`, -100 to ignore
+ */
+export function linearLogProb(
+  hidden: Tensor,
+  weight: Tensor,
+  targets: Tensor,
+  temperature = 1,
+): LogProbResult {
+  const [logProbsHandle, entropiesHandle] = native.linearLogProb(
+    hidden.handle,
+    weight.handle,
+    targets.handle,
+    temperature,
+  );
+  const logProbs = new Tensor(logProbsHandle);
+  const entropies = new Tensor(entropiesHandle);
+  record('linearLogProb', [hidden, weight], [logProbs, entropies], ([dlogProbs, dentropies], accumulate) => [
+    new Tensor(
+      native.linearLogProbBackward(
+        hidden.handle,
+        weight.handle,
+        targets.handle,
+        temperature,
+        (dlogProbs ?? zeros(logProbs.shape)).handle,
+        dentropies?.handle,
+        accumulate(weight)?.handle,
+      ),
+    ),
+  ]);
+  return { logProbs, entropies };
 }

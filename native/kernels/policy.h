@@ -1,0 +1,65 @@
+// Policy contract: what PPO and its kin compute from numbers a response token. Everything is f32 and ragged:
+// `count` numbers of all responses end to end, `starts` i32 [sequences + 1] saying where each begins. Sums
+// are f64: a chunk's first, then the chunks in order.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/family.h"
+
+namespace athanor {
+
+enum class KlEstimator : int { kK1, kK2, kK3 };
+
+struct PolicyLossArgs {
+  const float* log_probs;
+  const float* old_log_probs;
+  const float* advantages;
+  const float* entropies;            // null: no entropy bonus
+  const float* reference_log_probs;  // null: no KL term
+  float* dlog_probs;                 // null: no gradients
+  float* dentropies;                 // null with entropies
+  int64_t count;
+  double clip_low, clip_high;
+  double dual_clip;  // 0: none
+  double entropy_coef, kl_coef, scale;
+};
+
+struct PolicyTotals {
+  double loss = 0;
+  /// Tokens where the clipped branch is strictly the larger loss.
+  double clipped = 0;
+  /// Sum of half the squared log-ratio.
+  double approx_kl = 0;
+  double ratio_sum = 0;
+  double ratio_max_deviation = 0;
+  double ratio_min = __builtin_inf();
+  double ratio_max = -__builtin_inf();
+};
+
+struct ValueTotals {
+  double loss = 0;
+  double clipped = 0;
+};
+
+struct PolicyKernels {
+  /// From the last token of each sequence back: delta = reward + gamma next_value - value,
+  /// advantage = delta + gamma lambda next_advantage; both "next" are 0 after the last. returns = advantage +
+  /// value.
+  void (*gae)(float* advantages, float* returns, const float* rewards, const float* values,
+              const int32_t* starts, int64_t sequences, double gamma, double lambda);
+  /// mean and biased variance
+  void (*moments)(const float* x, int64_t count, double* mean, double* variance);
+  /// out = (x - center) * factor + shift
+  void (*affine)(float* out, const float* x, int64_t count, double center, double factor, double shift);
+  /// Of log_probs against reference_log_probs; see ops/policy.h for the formulas.
+  void (*kl_penalty)(float* out, const float* log_probs, const float* reference_log_probs, int64_t count,
+                     KlEstimator estimator);
+  PolicyTotals (*policy_loss)(const PolicyLossArgs& args);
+  /// dvalues may be null; clip 0 is none.
+  ValueTotals (*value_loss)(float* dvalues, const float* values, const float* old_values,
+                            const float* returns, int64_t count, double clip, double scale);
+};
+ATHANOR_KERNEL_FAMILY(PolicyKernels, policy_kernels)
+
+}  // namespace athanor

@@ -1,0 +1,66 @@
+#include "ops/preference.h"
+
+#include "ops/check.h"
+
+namespace athanor::ops {
+
+std::tuple<double, std::optional<Tensor>, double> ranking_loss(const Tensor& scores, const Tensor& pairs,
+                                                               const std::optional<Tensor>& margins,
+                                                               const std::optional<Tensor>& weights,
+                                                               double centering, double scale,
+                                                               bool need_gradient) {
+  constexpr const char* kName = "ranking_loss";
+  check_dtype(kName, "scores", scores, DType::kF32);
+  expect(scores.rank() == 1, ErrorCode::kShape, kName, "expected scores to be [n] but it is ",
+         scores.shape().text());
+  check_indices(kName, "score", pairs, scores.dim(0));
+  const int64_t count = pairs.numel() / 2;
+  check_shape(kName, "pairs", pairs, {2 * count});
+  for (const auto& [name, values] : {std::pair{"margins", &margins}, std::pair{"weights", &weights}}) {
+    if (!*values) continue;
+    check_dtype(kName, name, **values, DType::kF32);
+    check_shape(kName, name, **values, {count});
+  }
+  std::optional<Tensor> dscores;
+  if (need_gradient) dscores = Tensor(scores.shape(), DType::kF32, scores.device());
+  const PreferenceTotals total = preference_kernels(scores.device())
+                                     .ranking_loss({.scores = scores.data<float>(),
+                                                    .pairs = pairs.data<int32_t>(),
+                                                    .margins = margins ? margins->data<float>() : nullptr,
+                                                    .weights = weights ? weights->data<float>() : nullptr,
+                                                    .dscores = dscores ? dscores->data<float>() : nullptr,
+                                                    .score_count = scores.dim(0),
+                                                    .pair_count = count,
+                                                    .centering = centering,
+                                                    .scale = scale});
+  return {total.loss, dscores, total.correct};
+}
+
+std::tuple<double, Tensor, std::optional<Tensor>, double> dpo_loss(const Tensor& sums,
+                                                                   const Tensor& reference, double beta,
+                                                                   DpoKind kind, double label_smoothing,
+                                                                   double scale, bool need_gradient) {
+  check_dtype("dpo_loss", "sums", sums, DType::kF32);
+  expect(sums.rank() == 1 && sums.dim(0) % 2 == 0, ErrorCode::kShape, "dpo_loss",
+         "expected sums to be [2 pairs] but it is ", sums.shape().text());
+  check_same("dpo_loss", sums, reference);
+  expect(beta > 0, ErrorCode::kArgument, "dpo_loss", "expected beta to be above 0 but it is ", beta);
+  expect(label_smoothing >= 0 && label_smoothing < 0.5, ErrorCode::kArgument, "dpo_loss",
+         "expected label_smoothing to be from 0 to 0.5 but it is ", label_smoothing);
+  Tensor rewards(sums.shape(), DType::kF32, sums.device());
+  std::optional<Tensor> dsums;
+  if (need_gradient) dsums = Tensor(sums.shape(), DType::kF32, sums.device());
+  const PreferenceTotals total = preference_kernels(sums.device())
+                                     .dpo_loss({.sums = sums.data<float>(),
+                                                .reference = reference.data<float>(),
+                                                .rewards = rewards.data<float>(),
+                                                .dsums = dsums ? dsums->data<float>() : nullptr,
+                                                .pair_count = sums.dim(0) / 2,
+                                                .beta = beta,
+                                                .label_smoothing = label_smoothing,
+                                                .scale = scale,
+                                                .kind = kind});
+  return {total.loss, rewards, dsums, total.correct};
+}
+
+}  // namespace athanor::ops

@@ -1,0 +1,44 @@
+#include "ops/segments.h"
+
+#include "kernels/segments.h"
+#include "ops/check.h"
+
+namespace athanor::ops {
+
+void check_starts(const char* operation, const Tensor& starts, int64_t count) {
+  check_dtype(operation, "starts", starts, DType::kI32);
+  expect(starts.rank() == 1 && starts.dim(0) >= 1, ErrorCode::kShape, operation,
+         "expected starts to be [segments + 1] but it is ", starts.shape().text());
+  const auto* start = starts.data<int32_t>();
+  const int64_t segments = starts.dim(0) - 1;
+  bool rising = start[0] == 0 && start[segments] == count;
+  for (int64_t i = 0; i < segments; ++i) rising = rising && start[i] <= start[i + 1];
+  expect(rising, ErrorCode::kArgument, operation, "expected starts to rise from 0 to ", count,
+         " but they go from ", start[0], " to ", start[segments]);
+}
+
+Tensor segment_sum(const Tensor& x, const Tensor& starts) {
+  check_dtype("segment_sum", "x", x, DType::kF32);
+  expect(x.rank() == 1, ErrorCode::kShape, "segment_sum", "expected x to be [n] but it is ",
+         x.shape().text());
+  check_starts("segment_sum", starts, x.dim(0));
+  const int64_t segments = starts.dim(0) - 1;
+  Tensor out({segments}, DType::kF32, x.device());
+  segments_kernels(x.device()).sum(out.data<float>(), x.data<float>(), starts.data<int32_t>(), segments);
+  return out;
+}
+
+Tensor segment_broadcast(const Tensor& values, const Tensor& starts) {
+  check_dtype("segment_broadcast", "values", values, DType::kF32);
+  check_dtype("segment_broadcast", "starts", starts, DType::kI32);
+  const int64_t segments = values.numel();
+  check_shape("segment_broadcast", "starts", starts, {segments + 1});
+  const int64_t count = starts.data<int32_t>()[segments];
+  check_starts("segment_broadcast", starts, count);
+  Tensor out({count}, DType::kF32, values.device());
+  segments_kernels(values.device())
+      .broadcast(out.data<float>(), values.data<float>(), starts.data<int32_t>(), segments);
+  return out;
+}
+
+}  // namespace athanor::ops

@@ -1,0 +1,17 @@
+/**
+ * The template that a model gets when it has none. A role's control token is directly followed by what was said, and
+ * what was said by the end token, so that the boundaries of turns are boundaries of tokens.
+ */
+
+export const CHAT_TOKENS = ['<|system|>', '<|user|>', '<|assistant|>', '<|end|>'] as const;
+
+export const DEFAULT_CHAT_TEMPLATE = `{%- for message in messages -%}
+{%- if message['role'] not in ['system', 'user', 'assistant'] -%}
+{{- raise_exception('unknown role ' + message['role'] + '; the template has system, user and assistant') -}}
+{%- endif -%}
+{{- '<|' + message['role'] + '|>' + message['content'] + '<|end|>' -}}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+{{- '<|assistant|>' -}}
+{%- endif -%}
+`;

@@ -1,0 +1,40 @@
+/** The weight of the KL penalty: fixed, or steered towards a target (Ziegler et al., 2019, section 2.2). */
+import { AthanorError } from '../../native/errors.ts';
+
+export interface KlControllerOptions {
+  /** beta, to begin with. */
+  coef: number;
+  /** KL of a response in nats to steer towards; undefined keeps beta as it is. */
+  target?: number | undefined;
+  /** Responses over which beta may change by a fifth at most, times their number. */
+  horizon: number;
+}
+
+export class KlController {
+  coef: number;
+  readonly #target: number | undefined;
+  readonly #horizon: number;
+
+  constructor({ coef, target, horizon }: KlControllerOptions) {
+    if (target !== undefined && !(target > 0)) {
+      throw new AthanorError(
+        'ERR_OPTION',
+        `--target-kl is ${target}, not above zero`,
+        'leave it out to keep --kl-coef',
+      );
+    }
+    this.coef = coef;
+    this.#target = target;
+    this.#horizon = horizon;
+  }
+
+  /**
+   * beta *= 1 + clip(KL / target - 1, -0.2, 0.2) * responses / horizon.
+   * @param kl mean over responses of the sum over their tokens, in nats
+   */
+  update(kl: number, responses: number): void {
+    if (this.#target === undefined) return;
+    const error = Math.min(0.2, Math.max(-0.2, kl / this.#target - 1));
+    this.coef *= 1 + (error * responses) / this.#horizon;
+  }
+}
