@@ -24,6 +24,8 @@ const reasons = {
   binary: 'binary, not text',
   bad_json: 'not JSON',
   missing_field: 'without the field',
+  bad_row: 'not a row of this kind',
+  tie: 'a tie',
 };
 export type DropReason = keyof typeof reasons;
 
@@ -34,7 +36,7 @@ export function describeDropped({ id, reason, detail }: Dropped): string {
 
 /** Something is wrong with the input, rather than merely unwanted. */
 export function isBad(reason: DropReason): boolean {
-  return !['empty', 'too_short', 'duplicate', 'other_kind'].includes(reason);
+  return !['empty', 'too_short', 'duplicate', 'other_kind', 'tie'].includes(reason);
 }
 
 export type CorpusItem = { document: Document } | { dropped: Dropped };

@@ -1,0 +1,70 @@
+/** Sequences of many lengths into bins of one size with little room left. */
+
+/**
+ * Best-fit decreasing: longest first, each into the fullest bin that still has room. Returns the indices in each bin;
+ * lengths beyond the capacity get a bin each. Of equal lengths the first comes first, so the result is a function of its
+ * arguments. O(n log n + n log capacity).
+ */
+export function bestFitPack(lengths: readonly number[], capacity: number): number[][] {
+  const order = lengths.map((_, i) => i).sort((a, b) => lengths[b]! - lengths[a]! || a - b);
+  const bins: number[][] = [];
+  const byRoom = new RoomIndex(capacity);
+  for (const index of order) {
+    const length = lengths[index]!;
+    const room = length <= capacity ? byRoom.leastAtLeast(length) : undefined;
+    let bin: number;
+    if (room === undefined) {
+      bin = bins.length;
+      bins.push([]);
+      if (length < capacity) byRoom.put(capacity - length, bin);
+    } else {
+      bin = byRoom.take(room);
+      if (room > length) byRoom.put(room - length, bin);
+    }
+    bins[bin]!.push(index);
+  }
+  return bins;
+}
+
+/** Bins by the room left in them; a segment tree over rooms finds the least that is enough. */
+class RoomIndex {
+  readonly #bins: number[][];
+  readonly #leaves: number;
+  /** Bins below each node of the tree. */
+  readonly #counts: Int32Array;
+
+  constructor(capacity: number) {
+    this.#bins = Array.from({ length: capacity + 1 }, () => []);
+    this.#leaves = 2 ** Math.ceil(Math.log2(capacity + 1));
+    this.#counts = new Int32Array(2 * this.#leaves);
+  }
+
+  put(room: number, bin: number): void {
+    this.#bins[room]!.push(bin);
+    this.#count(room, 1);
+  }
+
+  take(room: number): number {
+    this.#count(room, -1);
+    return this.#bins[room]!.pop()!;
+  }
+
+  #count(room: number, change: number): void {
+    for (let node = room + this.#leaves; node > 0; node >>= 1) this.#counts[node]! += change;
+  }
+
+  leastAtLeast(room: number): number | undefined {
+    let node = room + this.#leaves;
+    if (this.#counts[node]! > 0) return room;
+    // Up until there is something to the right, then down to its leftmost.
+    while (node > 1) {
+      if (node % 2 === 0 && this.#counts[node + 1]! > 0) {
+        node += 1;
+        while (node < this.#leaves) node = this.#counts[2 * node]! > 0 ? 2 * node : 2 * node + 1;
+        return node - this.#leaves;
+      }
+      node >>= 1;
+    }
+    return undefined;
+  }
+}
