@@ -93,6 +93,12 @@ export class Block extends Module {
         : new SwigluMlp(config, init, residualStd);
   }
 
+  /** Whether anything in here learns, adapters included. */
+  get trains(): boolean {
+    if (this.trainable().size > 0) return true;
+    return [...this.modules().values()].some((module) => module instanceof Linear && module.adapter);
+  }
+
   forward(
     x: Tensor,
     delta: Tensor | undefined,

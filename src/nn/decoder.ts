@@ -81,7 +81,10 @@ export abstract class Decoder extends Module {
         return [out.x, out.delta];
       };
       const inputs = delta ? [x, delta] : [x];
-      [x, delta] = (this.checkpointActivations ? checkpoint(run, inputs) : run(x, delta)) as [Tensor, Tensor];
+      [x, delta] = (this.checkpointActivations ? checkpoint(run, inputs, block.trains) : run(x, delta)) as [
+        Tensor,
+        Tensor,
+      ];
     });
     return this.finalNorm.forward(x, delta).y;
   }

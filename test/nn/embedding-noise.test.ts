@@ -53,7 +53,8 @@ describe('embedding noise', () => {
     const longer = noiseOf([36], noise)[0]!.slice(0, 9 * width);
     expect(longer.every((v, i) => Math.abs(2 * v - first![i]!) < 1e-6)).toBe(true);
     const others = [{ seed: 8 }, { stream: 4 }].map((more) => noiseOf([9], { ...noise, ...more })[0]!);
-    for (const other of [...others, noiseOf([9, 9], noise)[1]!]) {
+    const next = noiseOf([9, 9], { ...noise, stream: 2 })[1]!;
+    for (const other of [...others, noiseOf([9, 9], noise)[1]!, next]) {
       const equal = other.filter((v, i) => v === first![i]).length;
       expect(equal).toBeLessThan(5);
     }

@@ -175,6 +175,11 @@ describe.each(presets)('LoRA on %s', (preset) => {
       ...Object.fromEntries(model.trainable()),
     };
     expectGradients(loss, trained, { tolerance: 2e-2, samples: 6 });
+    // The head trains, but not through the reference: recomputation would find the adapters on again.
+    scope(() => {
+      expect(loss().requiresGrad).toBe(true);
+      expect(adapters.without(loss).requiresGrad).toBe(false);
+    });
   });
 
   it('trains nothing but A and B', () => {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { native } from '../../src/native/addon.ts';
-import { backward, noGrad } from '../../src/tensor/autograd.ts';
+import { backward, checkpoint, noGrad } from '../../src/tensor/autograd.ts';
 import { gelu, relu, swiglu } from '../../src/tensor/ops/activation.ts';
 import { causalSelfAttention } from '../../src/tensor/ops/attention.ts';
 import { add, axpby, cast, mean, mul, scale, sub, sum } from '../../src/tensor/ops/elementwise.ts';
@@ -232,4 +232,14 @@ describe('scopes', () => {
     expect(native.memoryStats()[3]).toBe(limit);
     expect(randomIntegers(1, 1, 2)).toHaveLength(1);
   });
+});
+
+it('a recomputed part in which nothing trains stops the gradient', () => {
+  const [x, w] = [constant(4), param(4)];
+  scope(() => {
+    const [inside] = checkpoint((value) => [scale(value!, 3)], [x]);
+    backward(sum(mul(inside!, w)));
+  });
+  expect([...w.grad!.toFloats()]).toEqual([...x.toFloats().map((v) => 3 * v)]);
+  expect(x.grad).toBeUndefined();
 });

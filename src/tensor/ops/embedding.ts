@@ -23,8 +23,10 @@ export function embedding(
     const dposition = accumulate(positionTable);
     // The kernel adds to both; a frozen token table's gradient goes nowhere.
     const dtable = accumulate(tokenTable) ?? (dposition && zeros(tokenTable.shape));
-    if (dtable)
-      native.embeddingBackward(dy!.handle, tokens.handle, used?.handle, dtable.handle, dposition?.handle);
+    if (dtable) {
+      const read = dposition && used;
+      native.embeddingBackward(dy!.handle, tokens.handle, read?.handle, dtable.handle, dposition?.handle);
+    }
     return [];
   });
   return out;

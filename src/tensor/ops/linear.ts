@@ -24,6 +24,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, adapter?: LowRa
     false,
     added?.delta.handle,
   );
+  added?.delta.dispose();
   const y = new Tensor(handle);
   record('linear', [x, weight, bias, adapter?.a, adapter?.b], [y], ([dy], accumulate) => {
     const through = adapter && lowRankBackward(dy!, x, added!.narrow, adapter, accumulate, x.requiresGrad);
@@ -59,6 +60,7 @@ export function geluFeedForward(x: Tensor, weights: FeedForwardWeights): Tensor 
     trains,
     addedUp?.delta.handle,
   );
+  addedUp?.delta.dispose();
   const hidden = new Tensor(hiddenHandle);
   const preactivation = before && new Tensor(before);
   const addedDown = downAdapter && lowRankForward(hidden, downAdapter);
@@ -70,6 +72,7 @@ export function geluFeedForward(x: Tensor, weights: FeedForwardWeights): Tensor 
     false,
     addedDown?.delta.handle,
   );
+  addedDown?.delta.dispose();
   const y = new Tensor(handle);
   record('geluFeedForward', inputs, [y], ([dy], accumulate) => {
     const throughDown =
