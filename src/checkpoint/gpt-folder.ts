@@ -1,5 +1,6 @@
 /** Models in Hugging Face folders, one tensor at a time: no second copy of the model exists in memory. */
 import { AthanorError } from '../native/errors.ts';
+import type { JsonObject } from '../native/json.ts';
 import type { HeadKind, ModelConfig } from '../nn/config.ts';
 import type { Decoder, GptOptions } from '../nn/decoder.ts';
 import { Gpt } from '../nn/gpt.ts';
@@ -54,6 +55,8 @@ export interface SaveGptOptions {
   dtype?: 'f32' | 'bf16';
   /** Write the model with these, which hang on it, merged into its weights; without, the base weights are written. */
   adapters?: LoraAdapters;
+  /** generation_config.json: how to sample, where to stop. */
+  generationConfig?: JsonObject;
 }
 
 export function saveGpt(folder: string, model: Gpt, options: SaveGptOptions = {}): Promise<WrittenFile[]> {

@@ -7,6 +7,11 @@ export interface AdamWOptions {
   beta1?: number;
   beta2?: number;
   eps?: number;
+  /**
+   * Where eps is added to the root of the second moment: after its bias correction (`torch`), or before, as in the first
+   * RLHF implementations (`tensorflow`: lr sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(v) + eps)). Default torch.
+   */
+  epsPlacement?: 'torch' | 'tensorflow';
   /** Decoupled decay, on matrices only: tables and projections, not norms' gains and biases. */
   weightDecay?: number;
 }
@@ -26,7 +31,14 @@ export class AdamW {
   stepCount = 0;
 
   constructor(parameters: ReadonlyMap<string, Tensor>, options: AdamWOptions = {}) {
-    this.#options = { beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1, ...options };
+    this.#options = {
+      beta1: 0.9,
+      beta2: 0.95,
+      eps: 1e-8,
+      epsPlacement: 'torch',
+      weightDecay: 0.1,
+      ...options,
+    };
     this.#slots = [...parameters].map(([name, parameter]) => ({
       name,
       parameter,
@@ -45,7 +57,9 @@ export class AdamW {
   step(lr: number, gradientScale = 1): void {
     this.stepCount += 1;
     const slots = this.#withGrad();
-    const { beta1, beta2, eps } = this.#options;
+    const { beta1, beta2, eps, epsPlacement } = this.#options;
+    // Dividing m / (sqrt(v) + e) by the root of v's correction turns e into e / correction.
+    const correction = epsPlacement === 'tensorflow' ? Math.sqrt(1 - beta2 ** this.stepCount) : 1;
     native.adamwStep(
       slots.map((slot) => slot.parameter.handle),
       slots.map((slot) => slot.parameter.grad!.handle),
@@ -55,7 +69,7 @@ export class AdamW {
       lr,
       beta1,
       beta2,
-      eps,
+      eps / correction,
       this.stepCount,
       gradientScale,
     );

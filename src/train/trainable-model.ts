@@ -1,33 +1,94 @@
-/** A model as a stage trains it: what changes, what is written as a model folder, what a checkpoint needs besides. */
+/**
+ * A model as a stage trains it: all of it, or LoRA adapters on it. What is trained, what is written as a model folder, and
+ * what a checkpoint needs besides.
+ */
 
 import type { WrittenFile } from '../checkpoint/durable.ts';
-import { saveGpt } from '../checkpoint/gpt-folder.ts';
+import { saveGpt, saveScoringModel, tensorSources } from '../checkpoint/gpt-folder.ts';
 import type { TensorData, TensorSource } from '../checkpoint/tensor-data.ts';
-import type { Gpt } from '../nn/gpt.ts';
+import type { JsonObject } from '../native/json.ts';
+import type { Decoder } from '../nn/decoder.ts';
+import { Gpt } from '../nn/gpt.ts';
+import { attachLora, type LoraAdapters, type LoraTarget } from '../nn/lora.ts';
+import type { ScoringModel } from '../nn/scoring-model.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
-export class TrainableGpt {
+export interface LoraSettings {
+  /** Rank of the adapters; 0 trains the whole model. */
+  loraRank: number;
+  loraAlpha: number;
+  loraTargets: readonly (LoraTarget | 'all')[];
+}
+
+export interface TrainableOptions extends LoraSettings {
+  /** Folder whose tokenizer files go along with the model. */
+  tokenizerFolder: string;
+  generationConfig?: JsonObject;
+  seed: number;
+}
+
+export class TrainableModel<M extends Decoder> {
+  readonly trainable: ReadonlyMap<string, Tensor>;
+  readonly #adapters: LoraAdapters | undefined;
+  readonly #options: TrainableOptions;
+
   constructor(
-    readonly model: Gpt,
-    /** Folder whose tokenizer files go along with the model. */
-    readonly tokenizerFolder: string,
-  ) {}
-
-  get trainable(): ReadonlyMap<string, Tensor> {
-    return this.model.parameters();
+    readonly model: M,
+    options: TrainableOptions,
+  ) {
+    this.#options = options;
+    const { loraRank: rank, loraAlpha: alpha, loraTargets: targets, seed } = options;
+    this.#adapters = rank > 0 ? attachLora(model, { rank, alpha, targets, seed }) : undefined;
+    this.trainable = new Map([...(this.#adapters?.parameters() ?? []), ...model.trainable()]);
   }
 
+  /** Whether the frozen model is still there under the adapters. */
+  get hasAdapters(): boolean {
+    return this.#adapters !== undefined;
+  }
+
+  /** Runs body on the model as it was before training. Only with adapters. */
+  withoutAdapters<T>(body: () => T): T {
+    return this.#adapters!.without(body);
+  }
+
+  /** As a model folder, adapters merged. */
   write(folder: string): Promise<WrittenFile[]> {
-    return saveGpt(folder, this.model, { tokenizer: this.tokenizerFolder });
+    const { tokenizerFolder, generationConfig } = this.#options;
+    const options = {
+      tokenizer: tokenizerFolder,
+      ...(generationConfig && { generationConfig }),
+      ...(this.#adapters && { adapters: this.#adapters }),
+    };
+    const { model } = this;
+    if (model instanceof Gpt) return saveGpt(folder, model, options);
+    return saveScoringModel(folder, model as unknown as ScoringModel, options);
   }
 
+  /** A folder holds merged weights, so adapters and what trains beside them are stored as they are. */
   tensors(): [string, TensorSource][] {
-    return [];
+    if (!this.#adapters) return [];
+    return tensorSources(this.trainable).map(([name, source]) => [`trained/${name}`, source]);
   }
 
-  restore(_tensors: (name: string) => TensorData): void {}
+  restore(tensors: (name: string) => TensorData): void {
+    if (!this.#adapters) return;
+    for (const [name, parameter] of this.trainable) {
+      parameter.write(tensors(`trained/${name}`).data as Float32Array);
+    }
+  }
 
   dispose(): void {
+    this.#adapters?.dispose();
     this.model.dispose();
   }
+}
+
+/** The folder to load a model from: a resumed run's checkpoint, but the start where only adapters were trained. */
+export function startFolder(
+  model: string,
+  checkpoint: string | undefined,
+  { loraRank }: LoraSettings,
+): string {
+  return loraRank > 0 ? model : (checkpoint ?? model);
 }

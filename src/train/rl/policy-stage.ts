@@ -10,11 +10,13 @@ import { native } from '../../native/addon.ts';
 import { AthanorError } from '../../native/errors.ts';
 import type { JsonObject, JsonValue } from '../../native/json.ts';
 import { flopsPerToken } from '../../nn/config.ts';
+import type { Gpt } from '../../nn/gpt.ts';
+import { mean } from '../../report/statistics.ts';
 import { add } from '../../tensor/ops/elementwise.ts';
 import { policyLoss, valueLoss } from '../../tensor/ops/policy.ts';
 import { keep, type Tensor, tensor } from '../../tensor/tensor.ts';
 import type { Evaluation, ParameterGroup, Sample, StageEvent, TrainStage } from '../stage.ts';
-import type { TrainableGpt } from '../trainable-model.ts';
+import type { TrainableModel } from '../trainable-model.ts';
 import {
   type GroupBaseline,
   gaeAdvantages,
@@ -26,7 +28,7 @@ import type { Critic } from './critic.ts';
 import { episodeInput, responseLength, responseStarts } from './episode.ts';
 import type { KlController } from './kl-controller.ts';
 import { overEpisodes, policyOutput, responseLogProbs } from './policy.ts';
-import { explainedVariance, mean, sumsByResponse } from './rewards.ts';
+import { explainedVariance, sumsByResponse } from './rewards.ts';
 import { Rollout } from './rollout.ts';
 import type { SampledResponses, Sampler } from './sampler.ts';
 import { StepStatistics } from './step-statistics.ts';
@@ -84,7 +86,9 @@ export class PolicyStage implements TrainStage<EpisodeBatch> {
   readonly groups: readonly ParameterGroup[];
   readonly tokensPerBatch: number;
   readonly flopsPerToken: number;
-  readonly #policy: TrainableGpt;
+  /** Only where there are prompts to evaluate on. */
+  readonly evaluate?: () => Promise<Evaluation>;
+  readonly #policy: TrainableModel<Gpt>;
   readonly #sampler: Sampler;
   readonly #options: PolicyStageOptions;
   readonly #prompts: ShuffledCycle;
@@ -95,7 +99,7 @@ export class PolicyStage implements TrainStage<EpisodeBatch> {
   #verified = false;
   #warnings: string[] = [];
 
-  constructor(policy: TrainableGpt, sampler: Sampler, options: PolicyStageOptions) {
+  constructor(policy: TrainableModel<Gpt>, sampler: Sampler, options: PolicyStageOptions) {
     this.name = options.name;
     this.#policy = policy;
     this.#sampler = sampler;
@@ -118,6 +122,7 @@ export class PolicyStage implements TrainStage<EpisodeBatch> {
         ]),
       );
     }
+    if (options.validation.length > 0) this.evaluate = () => this.#evaluate();
     const { gradAccum } = options;
     const responses = sampler.options.prompts * sampler.options.responsesPerPrompt;
     if (responses % (batchSize * gradAccum) !== 0) {
@@ -318,7 +323,7 @@ export class PolicyStage implements TrainStage<EpisodeBatch> {
     return events;
   }
 
-  async evaluate(): Promise<Evaluation> {
+  async #evaluate(): Promise<Evaluation> {
     const { validation, seed } = this.#options;
     // The same prompts and random streams each time: two evaluations differ by the policy alone.
     const sampled = await this.#sampler.respond(validation, seed);
@@ -402,6 +407,7 @@ export class PolicyStage implements TrainStage<EpisodeBatch> {
     for (const average of this.#average?.values() ?? []) average.dispose();
     if (algorithm.kind === 'critic') algorithm.critic.dispose();
     this.#sampler.parts.reward.dispose();
+    this.#sampler.parts.reference?.dispose();
     this.#policy.dispose();
   }
 }

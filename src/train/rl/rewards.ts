@@ -1,4 +1,5 @@
 /** From scores to rewards a token: what happens to a response that never stopped, the KL penalty, and where the score goes. */
+import { mean } from '../../report/statistics.ts';
 import type { Episode } from './episode.ts';
 
 export interface MissingEosOptions {
@@ -45,12 +46,6 @@ export function sumsByResponse(values: Float32Array, starts: Int32Array): Float6
     for (let t = starts[i]!; t < starts[i + 1]!; ++t) sums[i]! += values[t]!;
   }
   return sums;
-}
-
-export function mean(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; ++i) sum += values[i]!;
-  return sum / values.length;
 }
 
 export function standardDeviation(values: ArrayLike<number>): number {

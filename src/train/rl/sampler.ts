@@ -47,6 +47,8 @@ export interface SampledResponses {
 
 export interface SamplerParts {
   policy: Gpt;
+  /** Undefined where it is the policy without its adapters. */
+  reference: Gpt | undefined;
   tokenizer: Tokenizer;
   prompts: readonly EncodedPrompt[];
   reward: RewardSource;

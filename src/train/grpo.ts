@@ -1,0 +1,90 @@
+/** GRPO as a function: PPO without a value model, each response weighed against the others to its prompt. */
+import { AthanorError } from '../native/errors.ts';
+import { parameterCount } from '../nn/config.ts';
+import { formatCount } from '../report/format.ts';
+import { defaultLearningRate } from './learning-rate.ts';
+import { RL_LR_SHARE } from './ppo.ts';
+import type { GroupBaseline } from './rl/advantages.ts';
+import { KlController } from './rl/kl-controller.ts';
+import { type EpisodeBatch, PolicyStage } from './rl/policy-stage.ts';
+import { Sampler } from './rl/sampler.ts';
+import { prepareRollouts, type RolloutSettings, stepsOf } from './rl/settings.ts';
+import {
+  type PreparedStage,
+  type RunPlace,
+  runStage,
+  type StageOptions,
+  type StageReport,
+} from './run-stage.ts';
+
+export interface GrpoSettings extends RolloutSettings {
+  /** Responses to each prompt. */
+  group: number;
+  baseline: GroupBaseline;
+}
+
+/** `data` is prompts as JSONL (readPrompts). Throws as runStage. */
+export function runGrpo(options: StageOptions<GrpoSettings>): Promise<StageReport> {
+  return runStage<GrpoSettings, EpisodeBatch>({ name: 'grpo', prepare }, options);
+}
+
+async function prepare(
+  settings: GrpoSettings,
+  place: RunPlace,
+  checkpoint: string | undefined,
+): Promise<PreparedStage<EpisodeBatch>> {
+  const { group, rollout } = settings;
+  if (group < 2 || rollout % group !== 0) {
+    throw new AthanorError(
+      'ERR_OPTION',
+      `a rollout of ${rollout} responses does not divide into groups of ${group}`,
+      'choose --group of at least 2 and --rollout as a multiple of it',
+    );
+  }
+  const ready = await prepareRollouts(settings, place, checkpoint, group);
+  const { policy, parts, sampler, training, validation } = ready;
+  const { config } = policy.model;
+  const stage = new PolicyStage(policy, new Sampler(parts, sampler), {
+    ...settings,
+    name: 'grpo',
+    algorithm: { kind: 'group', baseline: settings.baseline },
+    kl: new KlController({ coef: settings.klCoef, horizon: 1 }),
+    dualClip: settings.dualClip,
+    maxApproxKl: settings.maxApproxKl,
+    ptx: undefined,
+    training,
+    validation,
+    ratioTolerance: 0,
+  });
+  return {
+    stage,
+    title: `GRPO of ${settings.model} against ${settings.reward ?? settings.rewardFn}`,
+    config: {
+      parameters: formatCount(parameterCount(config)),
+      trained: settings.loraRank > 0 ? `LoRA of rank ${settings.loraRank}` : 'all weights',
+      prompts: training,
+      responses_a_rollout: rollout,
+      responses_a_prompt: group,
+      baseline: settings.baseline,
+      minibatch: settings.batchSize * settings.gradAccum,
+      epochs: settings.epochs,
+      temperature: settings.temperature,
+      kl_coef: settings.klCoef,
+      clip: `${settings.clipLow}, ${settings.clipHigh}`,
+      seed: settings.seed,
+    },
+    budget: { steps: stepsOf(settings) },
+    defaultLr: defaultLearningRate(parameterCount(config)) * RL_LR_SHARE,
+    optimizer: { beta2: 0.95, eps: settings.adamEps, epsPlacement: settings.adamEpsPlacement },
+    sampleEvery: settings.sampleEvery,
+    patience: 0,
+    exports: 'last',
+    fields: [
+      ['reward', 'reward', 3],
+      ['kl', 'KL', 2],
+      ['entropy', 'entropy', 2],
+      ['response_length', 'length', 1],
+    ],
+    notes: ready.notes,
+  };
+}

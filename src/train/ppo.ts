@@ -1,0 +1,144 @@
+/** PPO as a function: an assistant, a reward and prompts in, an assistant that scores higher out. */
+import { loadScoringModel, scoringModelFrom } from '../checkpoint/gpt-folder.ts';
+import { TokenDataset } from '../data/token-dataset.ts';
+import { TokenLoader } from '../data/token-loader.ts';
+import { AthanorError } from '../native/errors.ts';
+import { parameterCount } from '../nn/config.ts';
+import { formatCount } from '../report/format.ts';
+import { defaultLearningRate } from './learning-rate.ts';
+import { type Critic, SeparateCritic, SharedCritic } from './rl/critic.ts';
+import { KlController } from './rl/kl-controller.ts';
+import { type EpisodeBatch, PolicyStage } from './rl/policy-stage.ts';
+import { Sampler } from './rl/sampler.ts';
+import {
+  isScoringModel,
+  prepareRollouts,
+  type RolloutParts,
+  type RolloutSettings,
+  stepsOf,
+} from './rl/settings.ts';
+import {
+  type PreparedStage,
+  type RunPlace,
+  runStage,
+  type StageOptions,
+  type StageReport,
+} from './run-stage.ts';
+
+export interface PpoSettings extends RolloutSettings {
+  /** `reward` starts as a copy of the reward model, `head` is a head on the policy, else a model folder. */
+  value: string;
+  /** Learning rate of the value model as a multiple of the policy's. */
+  valueLr: number;
+  valueClip: number;
+  valueCoef: number;
+  gamma: number;
+  lambda: number;
+  klEstimator: 'k1' | 'k2' | 'k3';
+  targetKl?: number | undefined;
+  klHorizon: number;
+  whitenRewards: boolean;
+  /** Token shards of pretraining text, and the weight of their loss. */
+  ptx?: string | undefined;
+  ptxCoef: number;
+  ptxBatch: number;
+}
+
+/** `data` is prompts as JSONL (readPrompts). Throws as runStage. */
+export function runPpo(options: StageOptions<PpoSettings>): Promise<StageReport> {
+  return runStage<PpoSettings, EpisodeBatch>({ name: 'ppo', prepare }, options);
+}
+
+/** Reinforcement learning moves a trained model by little: InstructGPT's rates are some 1 / 30 of its pretraining's. */
+export const RL_LR_SHARE = 1 / 30;
+
+async function prepare(
+  settings: PpoSettings,
+  place: RunPlace,
+  checkpoint: string | undefined,
+): Promise<PreparedStage<EpisodeBatch>> {
+  const ready = await prepareRollouts(settings, place, checkpoint, 1);
+  const { policy, parts, sampler, training, validation, chat } = ready;
+  const { config } = policy.model;
+  const stage = new PolicyStage(policy, new Sampler(parts, sampler), {
+    ...settings,
+    name: 'ppo',
+    algorithm: { ...settings, kind: 'critic', critic: makeCritic(settings, ready) },
+    kl: new KlController({ coef: settings.klCoef, target: settings.targetKl, horizon: settings.klHorizon }),
+    dualClip: settings.dualClip,
+    maxApproxKl: settings.maxApproxKl,
+    ptx: pretraining(settings, chat.tokenizer.fingerprint(), config.contextLength),
+    training,
+    validation,
+    ratioTolerance: 0,
+  });
+  return {
+    stage,
+    title: `PPO of ${settings.model} against ${settings.reward ?? settings.rewardFn}`,
+    config: {
+      parameters: formatCount(parameterCount(config)),
+      trained: settings.loraRank > 0 ? `LoRA of rank ${settings.loraRank}` : 'all weights',
+      value_model: settings.value,
+      prompts: training,
+      responses_a_rollout: settings.rollout,
+      minibatch: settings.batchSize * settings.gradAccum,
+      epochs: settings.epochs,
+      temperature: settings.temperature,
+      kl_coef: settings.klCoef,
+      target_kl: settings.targetKl ?? 'none',
+      clip: `${settings.clipLow}, ${settings.clipHigh}`,
+      gamma: settings.gamma,
+      lambda: settings.lambda,
+      ptx_coef: settings.ptx ? settings.ptxCoef : 0,
+      seed: settings.seed,
+    },
+    budget: { steps: stepsOf(settings) },
+    defaultLr: defaultLearningRate(parameterCount(config)) * RL_LR_SHARE,
+    optimizer: {
+      beta2: 0.95,
+      eps: settings.adamEps,
+      epsPlacement: settings.adamEpsPlacement,
+    },
+    sampleEvery: settings.sampleEvery,
+    patience: 0,
+    exports: 'last',
+    fields: [
+      ['reward', 'reward', 3],
+      ['kl', 'KL', 2],
+      ['entropy', 'entropy', 2],
+      ['clip_fraction', 'clipped', 3],
+      ['response_length', 'length', 1],
+    ],
+    notes: ready.notes,
+  };
+}
+
+function makeCritic(settings: PpoSettings, { policy }: RolloutParts): Critic {
+  const { value, reward, valueLr, dtype, seed, checkpointActivations } = settings;
+  const options = { dtype, seed, checkpointActivations };
+  const { hiddenSize } = policy.model.config;
+  if (value === 'head') return new SharedCritic(hiddenSize, valueLr);
+  if (value !== 'reward') {
+    const load = isScoringModel(value) ? loadScoringModel : scoringModelFrom;
+    return new SeparateCritic(load(value, options), valueLr);
+  }
+  if (reward !== undefined) return new SeparateCritic(loadScoringModel(reward, options), valueLr);
+  throw new AthanorError(
+    'ERR_OPTION',
+    'there is no reward model that the value model could start from',
+    'choose --value head, or --value with a model folder',
+  );
+}
+
+function pretraining({ ptx, ptxCoef, ptxBatch, seed }: PpoSettings, fingerprint: string, context: number) {
+  if (ptx === undefined || ptxCoef === 0) return undefined;
+  const dataset = TokenDataset.open(ptx);
+  if (dataset.manifest.tokenizer_fingerprint !== fingerprint) {
+    throw new AthanorError(
+      'ERR_MISMATCH',
+      `the shards in ${ptx} were made with another tokenizer than the policy's`,
+      'prepare them with: athanor data prepare --tokenizer <model folder>',
+    );
+  }
+  return { loader: new TokenLoader(dataset, { batchSize: ptxBatch, context, seed }), coef: ptxCoef };
+}

@@ -1,0 +1,174 @@
+/** Settings that PPO and GRPO share, and what both make ready from them. */
+import { ModelFolder } from '../../checkpoint/load-model.ts';
+import { type Prompt, readPrompts } from '../../data/prompts.ts';
+import { splitByPrompt } from '../../data/row-split.ts';
+import { AthanorError } from '../../native/errors.ts';
+import type { Gpt } from '../../nn/gpt.ts';
+import { type ChatTokenizer, chatTokenizer, generationConfig, loadChatModel } from '../chat-model.ts';
+import type { CommonSettings, RunPlace } from '../run-stage.ts';
+import { type LoraSettings, startFolder, TrainableModel } from '../trainable-model.ts';
+import { RewardFunctionSource, RewardModelSource, type RewardSource } from './reward-source.ts';
+import type { EncodedPrompt, SamplerOptions, SamplerParts } from './sampler.ts';
+
+export interface RolloutSettings extends CommonSettings, LoraSettings {
+  /** Reward model folder, or else a file that exports a function. */
+  reward?: string | undefined;
+  rewardFn?: string | undefined;
+  /** Rollouts in all; `steps` are what they come to. */
+  rollouts: number;
+  /** Responses of a rollout. */
+  rollout: number;
+  batchSize: number;
+  epochs: number;
+  maxPrompt: number;
+  maxResponse: number;
+  temperature: number;
+  decodeBatch: number;
+  missingEos: 'score' | 'penalty' | 'none';
+  missingEosValue: number;
+  rewardClip: number;
+  klCoef: number;
+  entropyCoef: number;
+  clipLow: number;
+  clipHigh: number;
+  dualClip?: number | undefined;
+  maxApproxKl?: number | undefined;
+  ema: number;
+  /** Prompts of an evaluation, kept out of training. */
+  evalPrompts: number;
+  adamEps: number;
+  adamEpsPlacement: 'torch' | 'tensorflow';
+  onBadLine: 'skip' | 'stop';
+  sampleEvery: number;
+}
+
+export interface RolloutParts {
+  policy: TrainableModel<Gpt>;
+  chat: ChatTokenizer;
+  parts: SamplerParts;
+  sampler: SamplerOptions;
+  /** Prompts are ordered: those to train on, then those to evaluate on. */
+  training: number;
+  validation: number[];
+  notes: string[];
+}
+
+/** Loads policy, reference, reward and prompts. Throws ERR_MISMATCH and ERR_OPTION for what does not fit together. */
+export async function prepareRollouts(
+  settings: RolloutSettings,
+  { out }: RunPlace,
+  checkpoint: string | undefined,
+  responsesPerPrompt: number,
+): Promise<RolloutParts> {
+  const { seed } = settings;
+  const chat = chatTokenizer(settings.model, out);
+  const { rows, counts } = await readPrompts(settings.data, settings);
+  const model = loadChatModel(startFolder(settings.model, checkpoint, settings), chat.tokenizer, settings);
+  const longest = settings.maxPrompt + settings.maxResponse;
+  if (longest > model.config.contextLength) {
+    throw new AthanorError(
+      'ERR_MISMATCH',
+      `prompts of ${settings.maxPrompt} tokens and responses of ${settings.maxResponse} exceed the context of ${model.config.contextLength} of the model in ${settings.model}`,
+      'lower --max-prompt or --max-response',
+    );
+  }
+  const { prompts, training, validation, tooLong } = encodePrompts(rows, chat, settings);
+  const reward = await rewardSource(settings, chat, longest);
+  const policy = new TrainableModel(model, {
+    ...settings,
+    tokenizerFolder: chat.folder,
+    generationConfig: generationConfig(chat.template),
+  });
+  const reference = policy.hasAdapters ? undefined : loadChatModel(settings.model, chat.tokenizer, settings);
+  const notes = [counts.describe()];
+  if (tooLong > 0) notes.push(`${tooLong} prompts of more than ${settings.maxPrompt} tokens left out`);
+  return {
+    policy,
+    chat,
+    parts: {
+      policy: model,
+      reference,
+      tokenizer: chat.tokenizer,
+      prompts,
+      reward,
+      withReference: (body) => (reference ? body(reference) : policy.withoutAdapters(() => body(model))),
+    },
+    sampler: {
+      ...settings,
+      prompts: settings.rollout / responsesPerPrompt,
+      responsesPerPrompt,
+      stopTokens: chat.template.stopTokens,
+      seed,
+    },
+    training,
+    validation,
+    notes: notes.filter((note) => note !== ''),
+  };
+}
+
+function encodePrompts(rows: readonly Prompt[], { template }: ChatTokenizer, settings: RolloutSettings) {
+  const fitting: { prompt: Prompt; tokens: Int32Array }[] = [];
+  for (const prompt of rows) {
+    const tokens = template.encodePrompt(prompt.messages);
+    // A prompt that is cut asks something else, so it is left out and counted.
+    if (tokens.length <= settings.maxPrompt) fitting.push({ prompt, tokens });
+  }
+  const fraction = Math.min(0.5, settings.evalPrompts / Math.max(1, fitting.length));
+  const split = splitByPrompt(fitting, ({ prompt }) => prompt.messages, fraction, settings.seed);
+  const validationRows = split.validation.slice(0, settings.evalPrompts);
+  if (split.train.length === 0) {
+    throw new AthanorError(
+      'ERR_ARGUMENT',
+      `${settings.data} has no prompt of at most ${settings.maxPrompt} tokens to train on`,
+      'raise --max-prompt, or give more prompts',
+    );
+  }
+  const prompts = [...split.train, ...validationRows].map(
+    ({ prompt, tokens }): EncodedPrompt => ({
+      id: prompt.id,
+      tokens,
+      text: prompt.messages.at(-1)!.content,
+      row: prompt.row,
+    }),
+  );
+  const training = split.train.length;
+  return {
+    prompts,
+    training,
+    validation: validationRows.map((_, i) => training + i),
+    tooLong: rows.length - fitting.length,
+  };
+}
+
+async function rewardSource(
+  settings: RolloutSettings,
+  { tokenizer }: ChatTokenizer,
+  longest: number,
+): Promise<RewardSource> {
+  const { reward, rewardFn, dtype } = settings;
+  if ((reward === undefined) === (rewardFn === undefined)) {
+    throw new AthanorError(
+      'ERR_OPTION',
+      'expected exactly one of --reward and --reward-fn',
+      'name a reward model folder, or a file that exports a function of prompt and response',
+    );
+  }
+  if (rewardFn !== undefined) return RewardFunctionSource.load(rewardFn);
+  return RewardModelSource.load(reward!, tokenizer, longest, dtype);
+}
+
+/** Optimizer steps that the rollouts come to. */
+export function stepsOf(settings: RolloutSettings): number {
+  const { rollouts, rollout, batchSize, gradAccum, epochs, steps } = settings;
+  return steps ?? Math.max(1, Math.floor((rollouts * epochs * rollout) / (batchSize * gradAccum)));
+}
+
+/** A reward model's folder has weights of this shape; a critic starts from it. */
+export function isScoringModel(folder: string): boolean {
+  const files = ModelFolder.open(folder);
+  try {
+    return files.description.head === 'score';
+  } finally {
+    files.close();
+  }
+}
