@@ -21,6 +21,26 @@ export const commands: CommandTable = {
     summary: 'train a base model on text',
     load: async () => (await import('./pretrain.ts')).pretrain,
   },
+  sft: {
+    summary: 'fine-tune a base model on instructions',
+    load: async () => (await import('./sft.ts')).sft,
+  },
+  reward: {
+    summary: 'train a reward model on comparisons of answers',
+    load: async () => (await import('./reward.ts')).reward,
+  },
+  ppo: {
+    summary: 'train an assistant on rewards, with PPO',
+    load: async () => (await import('./ppo.ts')).ppo,
+  },
+  grpo: {
+    summary: 'train an assistant on rewards, with GRPO',
+    load: async () => (await import('./grpo.ts')).grpo,
+  },
+  dpo: {
+    summary: 'train an assistant on comparisons, with DPO',
+    load: async () => (await import('./dpo.ts')).dpo,
+  },
   generate: {
     summary: 'continue texts with a model',
     load: async () => (await import('./generate.ts')).generate,

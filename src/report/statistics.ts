@@ -4,6 +4,7 @@
  */
 import { mix } from '../data/permutation.ts';
 import { AthanorError } from '../native/errors.ts';
+import type { CalibrationBin } from './figures.ts';
 
 export interface Interval {
   low: number;
@@ -54,6 +55,32 @@ export function wilsonInterval(successes: number, trials: number, confidence = 0
     low: successes === 0 ? 0 : (centre - reach) / scale,
     high: successes === trials ? 1 : (centre + reach) / scale,
   };
+}
+
+/**
+ * Whether probabilities are right: predictions in bins of equal width, and how often each bin's came true. Empty bins are
+ * left out.
+ */
+export function calibrationBins(
+  probabilities: readonly number[],
+  outcomes: readonly boolean[],
+  bins: number,
+): CalibrationBin[] {
+  const groups = Array.from({ length: bins }, () => ({ predicted: 0, count: 0, successes: 0 }));
+  probabilities.forEach((probability, i) => {
+    const group = groups[Math.min(bins - 1, Math.floor(probability * bins))]!;
+    group.predicted += probability;
+    group.count += 1;
+    group.successes += outcomes[i] ? 1 : 0;
+  });
+  return groups
+    .filter(({ count }) => count > 0)
+    .map(({ predicted, count, successes }) => ({
+      predicted: predicted / count,
+      observed: successes / count,
+      ...wilsonInterval(successes, count),
+      count,
+    }));
 }
 
 export interface BootstrapOptions {

@@ -8,6 +8,7 @@ import { loadGpt } from '../checkpoint/gpt-folder.ts';
 import type { DType } from '../native/binding.ts';
 import { AthanorError } from '../native/errors.ts';
 import type { JsonObject } from '../native/json.ts';
+import type { Decoder } from '../nn/decoder.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { growVocabulary } from '../nn/grow-vocabulary.ts';
 import { ChatTemplate } from '../text/chat-template.ts';
@@ -59,7 +60,7 @@ export function generationConfig(template: ChatTemplate): JsonObject {
 }
 
 /** A context within what the model has. Throws ERR_MISMATCH. */
-export function checkedContext(asked: number | undefined, model: Gpt, folder: string): number {
+export function checkedContext(asked: number | undefined, model: Decoder, folder: string): number {
   const { contextLength } = model.config;
   if (asked !== undefined && asked > contextLength) {
     throw new AthanorError(

@@ -70,6 +70,8 @@ export interface PreparedStage<Batch> {
   patience: number;
   /** Which checkpoint becomes the model in the run's folder. */
   exports: 'last' | 'best';
+  /** After the last step and only then: writes the model anew into the run's folder. */
+  finish?: () => Promise<Record<string, number>>;
   /** Of the stage's metrics, those on the status line. */
   fields?: readonly MetricField[];
   report?: Partial<ReportOptions>;
@@ -165,7 +167,8 @@ async function train<Settings extends CommonSettings, Batch>(
     const result = await trainer.run();
     const exported = (prepared.exports === 'best' && store.best()) || store.latest()!;
     await copyModel(exported.path, out);
-    return report(result, stage, out);
+    const finished = result.interrupted ? {} : await prepared.finish?.();
+    return { ...report(result, stage, out), ...finished };
   } finally {
     interrupt.dispose();
     metrics.close();

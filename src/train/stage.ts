@@ -10,6 +10,8 @@ export interface Evaluation {
   metrics: Record<string, number>;
   /** What the best checkpoint is chosen by; lower is better. */
   score: number;
+  /** Logged beside it: figures. */
+  events?: readonly StageEvent[];
 }
 
 export interface Sample {

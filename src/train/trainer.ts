@@ -321,9 +321,10 @@ export class Trainer<Batch> {
   async #afterSave(): Promise<void> {
     const last = this.#step === this.#budget.totalSteps;
     if (this.#stage.evaluate && (last || this.#due(this.#options.evalEvery))) {
-      const { metrics, score } = await this.#stage.evaluate();
+      const { metrics, score, events = [] } = await this.#stage.evaluate();
       this.#evaluation = metrics;
       this.#metrics.append({ event: 'evaluation', step: this.#step, tokens: this.#tokens, ...metrics });
+      for (const event of events) this.#metrics.append({ ...event, step: this.#step });
       await this.#store.setMetric(this.#step, score);
       this.#patience.observe(score);
       this.#hooks.onEvaluation?.(this.#step, metrics);

@@ -1,0 +1,176 @@
+/**
+ * The reward model: one score at the end of each answer, trained so that better answers score higher. A batch holds whole
+ * comparisons: every completion is read once and all its pairs are formed from the scores (Ouyang et al., 2022, 3.5).
+ */
+import type { TensorData } from '../checkpoint/tensor-data.ts';
+import { ShuffledCycle } from '../data/cycle.ts';
+import type { JsonValue } from '../native/json.ts';
+import { flopsPerToken } from '../nn/config.ts';
+import type { ScoringModel } from '../nn/scoring-model.ts';
+import { wilsonInterval } from '../report/statistics.ts';
+import { noGrad } from '../tensor/autograd.ts';
+import { rankingLoss } from '../tensor/ops/preference.ts';
+import { scope, type Tensor, tensor } from '../tensor/tensor.ts';
+import { batchOf, type EncodedComparison } from './preference-data.ts';
+import { type JudgedPair, preferenceFigures } from './reward-figures.ts';
+import { byTokens, ints, packSequences } from './rl/episode.ts';
+import { SCORING_TOKENS, scoreSequences } from './rl/reward-source.ts';
+import type { Evaluation, ParameterGroup, TrainStage } from './stage.ts';
+import type { TrainableModel } from './trainable-model.ts';
+
+export interface RewardStageOptions {
+  train: readonly EncodedComparison[];
+  validation: readonly EncodedComparison[];
+  /** Comparisons of a batch. */
+  batchSize: number;
+  /** Weight of (better + worse)^2. */
+  centering: number;
+  seed: number;
+}
+
+export class RewardStage implements TrainStage<EncodedComparison[]> {
+  readonly name = 'reward';
+  readonly groups: readonly ParameterGroup[];
+  readonly tokensPerBatch: number;
+  readonly flopsPerToken: number;
+  readonly evaluate?: () => Promise<Evaluation>;
+  readonly #model: TrainableModel<ScoringModel>;
+  readonly #options: RewardStageOptions;
+  readonly #cycle: ShuffledCycle;
+  #pairs = 0;
+  #correct = 0;
+
+  constructor(model: TrainableModel<ScoringModel>, options: RewardStageOptions) {
+    this.#model = model;
+    this.#options = options;
+    this.#cycle = new ShuffledCycle(options.train.length, options.seed);
+    this.groups = [{ name: '', parameters: model.trainable }];
+    const tokens = options.train.reduce((sum, comparison) => sum + tokensOf(comparison), 0);
+    const typical = tokens / options.train.length;
+    this.tokensPerBatch = Math.max(1, Math.round(options.batchSize * typical));
+    const longest = Math.max(...options.train.flatMap(({ answers }) => answers.map((a) => a.tokens.length)));
+    this.flopsPerToken = flopsPerToken(model.model.config, longest);
+    if (options.validation.length > 0) this.evaluate = async () => this.#evaluate();
+  }
+
+  nextBatch(): EncodedComparison[] {
+    return Array.from({ length: this.#options.batchSize }, () => this.#options.train[this.#cycle.next()]!);
+  }
+
+  batchTokens(batch: EncodedComparison[]): number {
+    return batch.reduce((sum, comparison) => sum + tokensOf(comparison), 0);
+  }
+
+  lossTokens(batch: EncodedComparison[]): number {
+    return batch.length;
+  }
+
+  loss(batch: EncodedComparison[], scale: number): Tensor {
+    const { answers, pairs, weights, margins } = batchOf(batch);
+    const sequences = answers.map(({ tokens }) => tokens);
+    let end = 0;
+    const last = sequences.map(({ length }) => {
+      end += length;
+      return end - 1;
+    });
+    const scores = this.#model.model.scores(packSequences(sequences), ints(last));
+    const { loss, correct } = rankingLoss(scores, ints(pairs), {
+      weights: tensor(weights),
+      margins: tensor(margins),
+      centering: this.#options.centering,
+      scale,
+    });
+    this.#pairs += weights.length;
+    this.#correct += correct;
+    return loss;
+  }
+
+  stepMetrics(): Record<string, number> {
+    const metrics = { accuracy: this.#correct / Math.max(1, this.#pairs), pairs: this.#pairs };
+    this.#pairs = 0;
+    this.#correct = 0;
+    return metrics;
+  }
+
+  /** Loss and share of pairs in the right order on held-out prompts, with its 95 % interval. */
+  #evaluate(): Evaluation {
+    const judged = this.judge(this.#options.validation);
+    const loss = judged.reduce((sum, { weight, loss }) => sum + weight * loss, 0);
+    const correct = judged.filter(({ better, worse }) => better > worse).length;
+    const interval = wilsonInterval(correct, judged.length);
+    const valLoss = loss / this.#options.validation.length;
+    const scores = judged.flatMap(({ better, worse }) => [better, worse]);
+    return {
+      metrics: {
+        val_loss: valLoss,
+        val_accuracy: correct / judged.length,
+        val_accuracy_low: interval.low,
+        val_accuracy_high: interval.high,
+        val_pairs: judged.length,
+        val_margin: judged.reduce((sum, { better, worse }) => sum + better - worse, 0) / judged.length,
+        val_score_mean: scores.reduce((sum, score) => sum + score, 0) / scores.length,
+      },
+      score: valLoss,
+      events: preferenceFigures(judged),
+    };
+  }
+
+  /** Every pair of some comparisons with the scores of its two answers. */
+  judge(comparisons: readonly EncodedComparison[]): JudgedPair[] {
+    const judged: JudgedPair[] = [];
+    for (const group of byTokens(comparisons, tokensOf, SCORING_TOKENS)) {
+      const { answers, pairs, weights, margins } = batchOf(group);
+      const scores = scoreSequences(
+        this.#model.model,
+        answers.map(({ tokens }) => tokens),
+      );
+      weights.forEach((weight, p) => {
+        const [better, worse] = [scores[pairs[2 * p]!]!, scores[pairs[2 * p + 1]!]!];
+        judged.push({ better, worse, weight, loss: pairLoss(better - worse - margins[p]!) });
+      });
+    }
+    return judged;
+  }
+
+  /** Moves the bias so that these sequences score zero on average (Stiennon et al., 2020, appendix B.1). */
+  centerOn(sequences: readonly Int32Array[]): number {
+    const scores: number[] = [];
+    for (const group of byTokens(sequences, ({ length }) => length, SCORING_TOKENS)) {
+      scores.push(...scoreSequences(this.#model.model, group));
+    }
+    const mean = scores.reduce((sum, score) => sum + score, 0) / scores.length;
+    const bias = this.#model.model.score.bias!;
+    noGrad(() => scope(() => bias.write(Float32Array.of(bias.item() - mean))));
+    return mean;
+  }
+
+  state(): JsonValue {
+    return { comparisons: this.#cycle.state() };
+  }
+
+  tensors() {
+    return this.#model.tensors();
+  }
+
+  restore(state: JsonValue, tensors: (name: string) => TensorData): void {
+    this.#cycle.restore((state as { comparisons: JsonValue }).comparisons);
+    this.#model.restore(tensors);
+  }
+
+  writeModel(folder: string) {
+    return this.#model.write(folder);
+  }
+
+  dispose(): void {
+    this.#model.dispose();
+  }
+}
+
+function tokensOf({ answers }: EncodedComparison): number {
+  return answers.reduce((sum, { tokens }) => sum + tokens.length, 0);
+}
+
+/** -log sigmoid(lead), stable for any lead. */
+function pairLoss(lead: number): number {
+  return Math.max(0, -lead) + Math.log1p(Math.exp(-Math.abs(lead)));
+}

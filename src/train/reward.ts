@@ -1,0 +1,125 @@
+/** Reward modelling as a function: an assistant and comparisons in, a model that scores answers out. */
+import { loadScoringModel, scoringModelFrom } from '../checkpoint/gpt-folder.ts';
+import { readInstructions } from '../data/instructions.ts';
+import { parameterCount } from '../nn/config.ts';
+import type { ScoringModel } from '../nn/scoring-model.ts';
+import { formatCount } from '../report/format.ts';
+import type { ChatTemplate } from '../text/chat-template.ts';
+import { chatTokenizer, checkedContext } from './chat-model.ts';
+import { defaultLearningRate } from './learning-rate.ts';
+import {
+  type EncodedComparison,
+  encodeComparison,
+  type PreferenceData,
+  preferenceData,
+} from './preference-data.ts';
+import { RewardStage } from './reward-stage.ts';
+import { isScoringModel } from './rl/settings.ts';
+import {
+  type CommonSettings,
+  type PreparedStage,
+  type RunPlace,
+  runStage,
+  type StageOptions,
+  type StageReport,
+} from './run-stage.ts';
+import { type LoraSettings, startFolder, TrainableModel } from './trainable-model.ts';
+
+export interface RewardSettings extends CommonSettings, LoraSettings {
+  epochs: number;
+  /** Comparisons of a batch. */
+  batchSize: number;
+  context?: number | undefined;
+  centering: number;
+  validation: number;
+  patience: number;
+  /** Instructions whose answers shall score zero on average; without, the better answers of the training data. */
+  normalize?: string | undefined;
+  onBadLine: 'skip' | 'stop';
+}
+
+/** `data` is comparisons as JSONL (readComparisons). Throws as runStage. */
+export function runReward(options: StageOptions<RewardSettings>): Promise<StageReport> {
+  return runStage<RewardSettings, EncodedComparison[]>({ name: 'reward', prepare }, options);
+}
+
+async function prepare(
+  settings: RewardSettings,
+  { out }: RunPlace,
+  checkpoint: string | undefined,
+): Promise<PreparedStage<EncodedComparison[]>> {
+  const { seed, batchSize, gradAccum } = settings;
+  const { template, folder } = chatTokenizer(settings.model, out);
+  const start = startFolder(settings.model, checkpoint, settings);
+  const load = isScoringModel(start) ? loadScoringModel : scoringModelFrom;
+  const model = new TrainableModel<ScoringModel>(load(start, settings), {
+    ...settings,
+    tokenizerFolder: folder,
+  });
+  const context = checkedContext(settings.context, model.model, settings.model);
+  const data = await preferenceData(settings, template, context);
+  const stage = new RewardStage(model, {
+    ...data,
+    batchSize,
+    centering: settings.centering,
+    seed,
+  });
+  const stepsPerEpoch = Math.max(1, Math.floor(data.train.length / (batchSize * gradAccum)));
+  return {
+    stage,
+    title: `Reward model from ${settings.model} on ${settings.data}`,
+    config: {
+      parameters: formatCount(parameterCount(model.model.config, 'score')),
+      trained: settings.loraRank > 0 ? `LoRA of rank ${settings.loraRank}` : 'all weights',
+      comparisons: data.train.length,
+      validation_comparisons: data.validation.length,
+      epochs: settings.epochs,
+      batch_size: batchSize,
+      grad_accum: gradAccum,
+      centering: settings.centering,
+      seed,
+    },
+    budget: { steps: settings.steps ?? Math.max(1, Math.round(settings.epochs * stepsPerEpoch)) },
+    defaultLr: defaultLearningRate(parameterCount(model.model.config)) * REWARD_LR_SHARE,
+    optimizer: { beta2: 0.95, eps: 1e-5 },
+    sampleEvery: 0,
+    patience: settings.patience,
+    exports: settings.patience > 0 ? 'best' : 'last',
+    finish: () => normalize(stage, settings, { template, data, context }, out),
+    fields: [['accuracy', 'accuracy', 3]],
+    notes: data.notes,
+  };
+}
+
+/** One epoch of comparisons says less than a corpus, so less than SFT's third. */
+const REWARD_LR_SHARE = 1 / 5;
+
+async function normalize(
+  stage: RewardStage,
+  settings: RewardSettings,
+  { template, data, context }: { template: ChatTemplate; data: PreferenceData; context: number },
+  out: string,
+): Promise<Record<string, number>> {
+  const answers =
+    settings.normalize === undefined
+      ? data.train.map(({ answers, pairs }) => answers[pairs[0]![0]]!)
+      : await demonstrations(settings.normalize, settings, template, context);
+  const before = stage.centerOn(answers.map(({ tokens }) => tokens));
+  await stage.writeModel(out);
+  return { score_offset: -before };
+}
+
+async function demonstrations(
+  path: string,
+  settings: RewardSettings,
+  template: ChatTemplate,
+  context: number,
+) {
+  const { rows } = await readInstructions(path, settings);
+  const encoded = rows.map(({ id, messages }) => {
+    const prompt = messages.slice(0, -1);
+    const completions = [messages.at(-1)!.content];
+    return encodeComparison({ id, prompt, completions, ranks: [0] }, template).answers[0]!;
+  });
+  return encoded.filter(({ tokens }) => tokens.length <= context);
+}
