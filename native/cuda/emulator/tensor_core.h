@@ -1,0 +1,37 @@
+// The warp's and the warpgroup's matrix instructions. Fragment layouts are those of the PTX manual: lane l of
+// a warp holds rows l / 4 and l / 4 + 8 and columns 2 (l % 4) and the next of each 8 x 8 part.
+#pragma once
+
+#include "cuda/emulator/async_copy.h"
+#include "cuda/emulator/runtime.h"
+
+namespace athanor::emulator {
+
+struct MatrixProductArgument {
+  float* d;           // 4
+  const uint32_t* a;  // 4
+  const uint32_t* b;  // 2
+};
+/// d [16, 8] += a [16, 16] b [16, 8], bf16 pairs in and f32 out.
+void run_matrix_product(uint32_t mask, void* const* arguments);
+
+struct MatrixLoadArgument {
+  uint32_t* registers;
+  const unsigned char* row;  // lanes 8 i to 8 i + 7 give the rows of matrix i
+  int matrices;
+  bool transposed;
+};
+void run_matrix_load(uint32_t mask, void* const* arguments);
+void matrix_load(uint32_t* registers, const void* row, int matrices, bool transposed, Site site);
+
+struct WarpgroupProductArgument {
+  float* d;                     // columns / 2
+  const uint32_t* a_registers;  // null: A is in shared memory too
+  uint64_t a, b;                // descriptors
+  int columns;
+  bool b_transposed, accumulate;
+};
+/// d [64, columns] (+)= a [64, 16] b [16, columns].
+void run_warpgroup_product(void* const* arguments);
+
+}  // namespace athanor::emulator

@@ -1,0 +1,47 @@
+// What every kernel file includes: CUDA C++ and wrappers of the instructions that have no CUDA C++ spelling.
+// Under nvcc they are inline PTX, under another compiler the emulator; the sources that use them are the
+// same.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/dtype.h"
+
+#ifdef __CUDACC__
+#include "cuda/ptx.h"
+#else
+#include "cuda/emulator/gpu.h"
+#endif
+
+namespace athanor::cuda {
+
+constexpr unsigned kAllLanes = 0xffffffffu;
+constexpr int kWarp = 32;
+
+inline int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/// Grid, block and dynamic shared memory of a launch.
+struct Launch {
+  dim3 grid, block;
+  size_t shared_bytes = 0;
+};
+
+/// Device memory for the length of a call. The stream orders its reuse behind the kernels that use it.
+class Scratch {
+ public:
+  explicit Scratch(size_t bytes) : data_(device_allocate(bytes)), bytes_(bytes) {}
+  ~Scratch() { device_free(data_, bytes_); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  template <class T>
+  T* as() const {
+    return static_cast<T*>(data_);
+  }
+
+ private:
+  void* data_;
+  size_t bytes_;
+};
+
+}  // namespace athanor::cuda

@@ -1,0 +1,20 @@
+// Device memory and the stream that all work is queued on.
+#pragma once
+
+#include <cstddef>
+
+namespace athanor::cuda {
+
+/// 256-byte aligned, uninitialised. Throws ERR_OUT_OF_MEMORY.
+void* device_allocate(size_t bytes);
+/// Safe while kernels that were queued before still use it: what reuses the memory is queued behind them.
+void device_free(void* pointer, size_t bytes) noexcept;
+void copy_to_device(void* to, const void* from, size_t bytes);
+/// Waits for everything queued before.
+void copy_to_host(void* to, const void* from, size_t bytes);
+void copy_on_device(void* to, const void* from, size_t bytes);
+void fill_zero(void* pointer, size_t bytes);
+/// Waits, and throws what went wrong meanwhile.
+void synchronize();
+
+}  // namespace athanor::cuda
