@@ -9,7 +9,7 @@ import type { JsonObject } from '../../native/json.ts';
 import { replaceFile } from '../../text/replace-file.ts';
 import type { Document } from '../document.ts';
 import { mix } from '../permutation.ts';
-import { type Factbook, readFactbook } from './facts.ts';
+import { type Country, type Factbook, readFactbook } from './facts.ts';
 import { fill, questionSplits, type Relation, relations } from './relations.ts';
 
 export interface FactbookTaskOptions {
@@ -63,7 +63,7 @@ export function taskOf(factbook: Factbook, options: FactbookTaskOptions): Factbo
   return {
     corpus: corpus(factbook, options, random),
     instructions,
-    comparisons: comparisons(instructions, factbook.values, random),
+    comparisons: comparisons(instructions, factbook, random),
     prompts: asked(questionSplits.ppo, false),
     heldOutPhrasings: asked(questionSplits.evaluation, false),
     heldOutFacts: asked(questionSplits.evaluation, true),
@@ -124,29 +124,66 @@ const evasions = [
   'There are many things to say about {c}.',
 ];
 
-/** Two for each fact: the right answer over a wrong or an evasive one. */
+/**
+ * Rankings by a declared rule: the right answer over a wrong value, over the answer to another question about the country,
+ * and over one more that misses in its own way. The last three are equally bad.
+ */
 function comparisons(
   instructions: readonly Question[],
-  values: FactbookTask['values'],
+  { values, countries }: Factbook,
   random: Draws,
 ): JsonObject[] {
   return instructions.flatMap((question) => {
     // Enough for one pass of the reward model: two of each fact's five wordings.
-    if (random.next() > 0.4) return [];
-    const rejected = random.next() < 0.8 ? wrongAnswer(question, values, random) : evasion(question, random);
-    return [{ prompt: question.question, chosen: question.sentence, rejected, source: 'rule' }];
+    if (random.next() > COMPARED) return [];
+    const country = countries.find(({ name }) => name === question.country)!;
+    const completions = [
+      question.sentence,
+      wrongValue(question, random.pick(values.get(question.relation)!)),
+      otherFact(question, country, random),
+      random.pick([evasion, otherCountry, confusedValue, stutter])(question, country, random, countries),
+    ];
+    const wrong = [...new Set(completions.slice(1).filter((text) => text !== question.sentence))];
+    const ranks = [0, ...wrong.map(() => 1)];
+    return [{ prompt: question.question, completions: [question.sentence, ...wrong], ranks, source: 'rule' }];
   });
 }
 
-function wrongAnswer(question: Question, values: FactbookTask['values'], random: Draws): string {
-  const relation = relations.find(({ name }) => name === question.relation)!;
-  const others = values.get(question.relation)!.filter((value) => value !== question.answer);
-  return fill(relation.answer, question.country, random.pick(others));
+const COMPARED = 0.4;
+
+const relationOf = (name: string) => relations.find((relation) => relation.name === name)!;
+
+type Miss = (question: Question, country: Country, random: Draws, countries: readonly Country[]) => string;
+
+function wrongValue({ relation, country }: Question, value: string): string {
+  return fill(relationOf(relation).answer, country, value);
 }
 
-function evasion({ country }: Question, random: Draws): string {
-  return fill(random.pick(evasions), country, '');
+/** True of the country, and not what was asked. */
+function otherFact({ relation }: Question, { name, facts }: Country, random: Draws): string {
+  const [other, value] = random.pick([...facts].filter(([key]) => key !== relation));
+  return fill(relationOf(other).answer, name, value);
 }
+
+const evasion: Miss = ({ country }, _, random) => fill(random.pick(evasions), country, '');
+
+/** What was asked, and of another country. */
+const otherCountry: Miss = (question, country, random, countries) => {
+  const other = random.pick(countries);
+  const value = other.facts.get(question.relation);
+  if (other.name === country.name || value === undefined)
+    return evasion(question, country, random, countries);
+  return fill(relationOf(question.relation).answer, other.name, value);
+};
+
+/** The value of another relation in the sentence that answers. */
+const confusedValue: Miss = (question, { facts }, random) => {
+  const [, value] = random.pick([...facts].filter(([key]) => key !== question.relation));
+  return wrongValue(question, value);
+};
+
+/** The right answer with its value said twice. */
+const stutter: Miss = (question) => wrongValue(question, `${question.answer} ${question.answer}`);
 
 /** Writes the task as files that the stages take through --data: corpus, instructions, comparisons, prompts, questions. */
 export function writeFactbookTask(folder: string, task: FactbookTask): void {
