@@ -11,6 +11,7 @@ const nativeLayers = {
   kernels: ['core'],
   cpu: ['core', 'kernels'],
   cuda: ['core', 'kernels'],
+  no_cuda: ['core', 'kernels'],
   ops: ['core', 'kernels', 'cpu', 'cuda'],
   text: ['core'],
   comm: ['core'],

@@ -1,5 +1,5 @@
 #include "binding/convert.h"
-#include "core/allocator.h"
+#include "core/device_memory.h"
 #include "core/thread_pool.h"
 #include "kernels/family.h"
 
@@ -21,9 +21,24 @@ void set_isa(const std::string& name) {
   fail(ErrorCode::kArgument, "isa", "expected portable, avx2, avx512 or avx512bf16 but got ", name);
 }
 
-/// [allocated, peak, cached, limit] in bytes.
+/// Where tensors are made from now on: cpu or cuda.
+void set_device(const std::string& name) {
+  if (name == "cpu") return set_default_device({DeviceType::kCpu});
+  if (name == "cuda") return set_default_device({DeviceType::kCuda});
+  fail(ErrorCode::kArgument, "device", "expected cpu or cuda but got ", name);
+}
+
+std::string device() { return default_device().type == DeviceType::kCuda ? "cuda" : "cpu"; }
+
+/// Whether there is a GPU that this build can use, then its name or what is missing.
+std::tuple<bool, std::string> cuda_status() {
+  const DeviceStatus status = cuda::backend().status();
+  return {status.available, status.detail};
+}
+
+/// [allocated, peak, cached, limit] in bytes, of the device in use.
 std::vector<double> memory_stats() {
-  const MemoryStats s = host_memory_stats();
+  const MemoryStats s = device_memory_stats(default_device());
   return {static_cast<double>(s.allocated_bytes), static_cast<double>(s.peak_bytes),
           static_cast<double>(s.cached_bytes), static_cast<double>(s.limit_bytes)};
 }
@@ -38,6 +53,9 @@ void register_runtime(Napi::Object exports) {
   bind<&set_isa>(exports, "setIsa");
   bind<&num_threads>(exports, "numThreads");
   bind<&set_num_threads>(exports, "setNumThreads");
+  bind<&set_device>(exports, "setDevice");
+  bind<&device>(exports, "device");
+  bind<&cuda_status>(exports, "cudaStatus");
   bind<&memory_stats>(exports, "memoryStats");
   bind<&set_memory_limit>(exports, "setMemoryLimit");
   bind<&host_trim>(exports, "trimMemory");

@@ -1,7 +1,5 @@
 #include "binding/tensor_wrap.h"
 
-#include <cstring>
-
 #include "binding/addon.h"
 #include "binding/convert.h"
 
@@ -72,7 +70,7 @@ Napi::Value read(const Napi::CallbackInfo& info) {
   return guarded(env, [&]() -> Napi::Value {
     const Tensor t = TensorWrap::unwrap(info[0]);
     Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, t.bytes());
-    std::memcpy(buffer.Data(), t.raw(), t.bytes());
+    device_read(t.device(), buffer.Data(), t.raw(), t.bytes());
     const size_t n = static_cast<size_t>(t.numel());
     switch (t.dtype()) {
       case DType::kF32: return Napi::Float32Array::New(env, n, buffer, 0);
@@ -94,8 +92,7 @@ Napi::Value write(const Napi::CallbackInfo& info) {
     expect(source.ByteLength() == t.bytes(), ErrorCode::kShape, "write", "expected ", t.bytes(),
            " bytes for ", t.shape().text(), " ", dtype_name(t.dtype()), " but got ", source.ByteLength());
     const auto* bytes = static_cast<const std::byte*>(source.ArrayBuffer().Data()) + source.ByteOffset();
-    std::memcpy(t.raw(), bytes, t.bytes());
-    t.storage().mark_written();
+    t.write(bytes);
     return env.Undefined();
   });
 }
@@ -116,7 +113,7 @@ Napi::Value shape(const Napi::CallbackInfo& info) {
   });
 }
 
-Tensor empty(Shape shape, DType dtype) { return Tensor(shape, dtype); }
+Tensor empty(Shape shape, DType dtype) { return Tensor(shape, dtype, default_device()); }
 Tensor view(const Tensor& t, Shape shape) { return t.view(shape); }
 Tensor slice(const Tensor& t, int64_t begin, int64_t end) { return t.slice(begin, end); }
 std::string dtype(const Tensor& t) { return dtype_name(t.dtype()); }

@@ -6,9 +6,9 @@
 #include <initializer_list>
 #include <memory>
 #include <string>
+#include <vector>
 
-#include "core/allocator.h"
-#include "core/device.h"
+#include "core/device_memory.h"
 #include "core/dtype.h"
 #include "core/error.h"
 
@@ -23,8 +23,8 @@ class StorageAttachment {
 class Storage {
  public:
   Storage(size_t bytes, Device device)
-      : data_(static_cast<std::byte*>(host_allocate(bytes))), bytes_(bytes), device_(device) {}
-  ~Storage() { host_free(data_, bytes_); }
+      : data_(static_cast<std::byte*>(device_allocate(device, bytes))), bytes_(bytes), device_(device) {}
+  ~Storage() { device_free(device_, data_, bytes_); }
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
@@ -36,6 +36,12 @@ class Storage {
   uint64_t version() const { return version_; }
   void mark_written() { ++version_; }
 
+  /// The bytes where the host can read them: these, or a copy that is made, after waiting for the device,
+  /// when there is none of this version. Valid until the next write.
+  const std::byte* host_bytes();
+  /// Copies host memory in and counts as a write. With `keep_copy` host_bytes need not wait for the device.
+  void write(size_t offset, const void* from, size_t bytes, bool keep_copy);
+
   std::unique_ptr<StorageAttachment> attachment;
 
  private:
@@ -43,6 +49,8 @@ class Storage {
   size_t bytes_;
   Device device_;
   uint64_t version_ = 0;
+  std::vector<std::byte> host_copy_;
+  uint64_t host_copy_version_ = UINT64_MAX;
 };
 
 constexpr int kMaxRank = 4;
@@ -106,6 +114,18 @@ class Tensor {
     return reinterpret_cast<T*>(storage_->data() + offset_);
   }
   void* raw() const { return storage_->data() + offset_; }
+  /// The elements where the host can read them; see Storage::host_bytes.
+  template <class T>
+  const T* host() const {
+    return reinterpret_cast<const T*>(storage_->host_bytes() + offset_);
+  }
+  /// Copies all elements from host memory. Indices are read again by the checks of operations, so a copy of
+  /// them is kept.
+  void write(const void* from) const { storage_->write(offset_, from, bytes(), dtype_ == DType::kI32); }
+  void fill_zero() const {
+    device_fill_zero(device(), raw(), bytes());
+    storage_->mark_written();
+  }
 
   /// The same storage under another shape with as many elements.
   Tensor view(Shape shape) const {

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+
+#include "core/device_memory.h"
 
 namespace athanor::cuda {
 
@@ -16,5 +19,10 @@ void copy_on_device(void* to, const void* from, size_t bytes);
 void fill_zero(void* pointer, size_t bytes);
 /// Waits, and throws what went wrong meanwhile.
 void synchronize();
+MemoryStats memory_stats();
+/// Looks once; see DeviceBackend::status.
+DeviceStatus device_status();
+/// Streaming multiprocessors of the device, for grids that fill it.
+int multiprocessors();
 
 }  // namespace athanor::cuda

@@ -22,7 +22,8 @@ void set_active_isa(CpuIsa isa);
 }  // namespace athanor
 
 // ATHANOR_KERNEL_FAMILY(NormKernels, norm_kernels), inside namespace athanor, declares the tables
-// cpu::<isa>::norm_kernels_table and the accessor norm_kernels(device).
+// cpu::<isa>::norm_kernels_table, cuda::norm_kernels() and the accessor norm_kernels(device). A build without
+// CUDA, or a family without a CUDA file, gets a stub that throws, written by native/cuda/cuda.cmake.
 #ifdef ATHANOR_ISA
 #define ATHANOR_KERNEL_FAMILY(Table, accessor) \
   namespace cpu::ATHANOR_ISA {                 \
@@ -49,30 +50,32 @@ void set_active_isa(CpuIsa isa);
 #else
 #define ATHANOR_IF_avx512bf16(x)
 #endif
-#define ATHANOR_KERNEL_FAMILY(Table, accessor)                                                            \
-  namespace cpu {                                                                                         \
-  namespace portable {                                                                                    \
-  extern const Table accessor##_table;                                                                    \
-  }                                                                                                       \
-  namespace avx2 {                                                                                        \
-  extern const Table accessor##_table;                                                                    \
-  }                                                                                                       \
-  namespace avx512 {                                                                                      \
-  extern const Table accessor##_table;                                                                    \
-  }                                                                                                       \
-  namespace avx512bf16 {                                                                                  \
-  extern const Table accessor##_table;                                                                    \
-  }                                                                                                       \
-  }                                                                                                       \
-  inline const Table& accessor(Device device) {                                                           \
-    if (device.type == DeviceType::kCpu) {                                                                \
-      switch (active_isa()) {                                                                             \
-        case CpuIsa::kPortable: ATHANOR_IF_portable(return cpu::portable::accessor##_table;) break;       \
-        case CpuIsa::kAvx2: ATHANOR_IF_avx2(return cpu::avx2::accessor##_table;) break;                   \
-        case CpuIsa::kAvx512: ATHANOR_IF_avx512(return cpu::avx512::accessor##_table;) break;             \
-        case CpuIsa::kAvx512Bf16: ATHANOR_IF_avx512bf16(return cpu::avx512bf16::accessor##_table;) break; \
-      }                                                                                                   \
-    }                                                                                                     \
-    fail_no_backend(#Table);                                                                              \
+#define ATHANOR_KERNEL_FAMILY(Table, accessor)                                                          \
+  namespace cpu {                                                                                       \
+  namespace portable {                                                                                  \
+  extern const Table accessor##_table;                                                                  \
+  }                                                                                                     \
+  namespace avx2 {                                                                                      \
+  extern const Table accessor##_table;                                                                  \
+  }                                                                                                     \
+  namespace avx512 {                                                                                    \
+  extern const Table accessor##_table;                                                                  \
+  }                                                                                                     \
+  namespace avx512bf16 {                                                                                \
+  extern const Table accessor##_table;                                                                  \
+  }                                                                                                     \
+  }                                                                                                     \
+  namespace cuda {                                                                                      \
+  const Table& accessor();                                                                              \
+  }                                                                                                     \
+  inline const Table& accessor(Device device) {                                                         \
+    if (device.type == DeviceType::kCuda) return cuda::accessor();                                      \
+    switch (active_isa()) {                                                                             \
+      case CpuIsa::kPortable: ATHANOR_IF_portable(return cpu::portable::accessor##_table;) break;       \
+      case CpuIsa::kAvx2: ATHANOR_IF_avx2(return cpu::avx2::accessor##_table;) break;                   \
+      case CpuIsa::kAvx512: ATHANOR_IF_avx512(return cpu::avx512::accessor##_table;) break;             \
+      case CpuIsa::kAvx512Bf16: ATHANOR_IF_avx512bf16(return cpu::avx512bf16::accessor##_table;) break; \
+    }                                                                                                   \
+    fail_no_backend(#Table);                                                                            \
   }
 #endif

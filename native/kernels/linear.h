@@ -44,9 +44,10 @@ struct LinearKernels {
   void (*gemm)(const GemmArgs& args);
   /// Bytes that pack needs.
   size_t (*packed_bytes)(int64_t k, int64_t n, DType dtype);
-  /// Packs B [k, n] (stored [n, k] when transposed) from f32 into panels of `dtype`.
+  /// Packs B [k, n] (stored [n, k] when transposed) from f32 into panels of `dtype`, in whatever order the
+  /// backend multiplies fastest.
   void (*pack)(void* panels, const float* b, int64_t k, int64_t n, bool b_transposed, DType dtype);
-  /// args.b holds packed panels of args.dtype; b_transposed is ignored.
+  /// args.b holds packed panels of args.dtype; b_transposed is what pack was told.
   void (*gemm_packed)(const GemmArgs& args);
 };
 ATHANOR_KERNEL_FAMILY(LinearKernels, linear_kernels)

@@ -1,7 +1,7 @@
 #include "ops/attention.h"
 
 #include <cmath>
-#include <cstring>
+#include <vector>
 
 #include "kernels/attention.h"
 #include "kernels/rope.h"
@@ -32,7 +32,7 @@ AttentionShape check_attention(const char* name, const Tensor& qkv, const Tensor
   expect(cu_seqlens.rank() == 1 && cu_seqlens.dim(0) >= 1, ErrorCode::kShape, name,
          "expected cu_seqlens to be [sequences + 1] but it is ", cu_seqlens.shape().text());
   const int64_t sequences = cu_seqlens.dim(0) - 1;
-  const int32_t* starts = cu_seqlens.data<int32_t>();
+  const int32_t* starts = cu_seqlens.host<int32_t>();
   expect(starts[0] == 0 && starts[sequences] == qkv.dim(0), ErrorCode::kArgument, name,
          "expected cu_seqlens to run from 0 to ", qkv.dim(0), " but it runs from ", starts[0], " to ",
          starts[sequences]);
@@ -40,7 +40,8 @@ AttentionShape check_attention(const char* name, const Tensor& qkv, const Tensor
     expect(starts[i] <= starts[i + 1], ErrorCode::kArgument, name, "expected cu_seqlens to rise but entry ",
            i + 1, " is ", starts[i + 1], " after ", starts[i]);
   }
-  return {qkv.dim(0), sequences, starts, heads, kv_heads, head_dim, static_cast<float>(scale), qkv.dtype()};
+  return {qkv.dim(0), sequences, cu_seqlens.data<int32_t>(), heads,
+          kv_heads,   head_dim,  static_cast<float>(scale),  qkv.dtype()};
 }
 
 }  // namespace
@@ -77,11 +78,11 @@ std::tuple<Tensor, Tensor> kv_cache_create(int64_t slots, int64_t max_tokens, in
          "expected at least one slot, token and head but got ", slots, ", ", max_tokens, " and ", kv_heads);
   const Shape shape{slots, kv_heads, round_up(max_tokens, kAttentionKeyBlock),
                     round_up(head_dim, kAttentionHeadPadding)};
-  Tensor keys(shape, dtype), values(shape, dtype);
+  Tensor keys(shape, dtype, default_device()), values(shape, dtype, default_device());
   check_float(kName, "dtype", keys);
   // Masked keys have weight zero, and zero times what was in fresh memory could be NaN.
-  std::memset(keys.raw(), 0, keys.bytes());
-  std::memset(values.raw(), 0, values.bytes());
+  keys.fill_zero();
+  values.fill_zero();
   return {keys, values};
 }
 
@@ -101,14 +102,14 @@ Tensor attention_cached(const Tensor& qkv, const Tensor& keys, const Tensor& val
               {keys.rank() == 4 ? keys.dim(0) : 0, kv_heads, capacity,
                round_up(shape.head_dim, kAttentionHeadPadding)});
   for (int64_t i = 0; i < shape.sequences; ++i) {
-    const int32_t slot = slots.data<int32_t>()[i], past = past_lengths.data<int32_t>()[i];
-    const int64_t added = shape.cu_seqlens[i + 1] - shape.cu_seqlens[i];
+    const int32_t slot = slots.host<int32_t>()[i], past = past_lengths.host<int32_t>()[i];
+    const int64_t added = cu_seqlens.host<int32_t>()[i + 1] - cu_seqlens.host<int32_t>()[i];
     expect(slot >= 0 && slot < keys.dim(0), ErrorCode::kArgument, kName, "slot ", slot, " of sequence ", i,
            " is outside of the cache's ", keys.dim(0));
     expect(past >= 0 && past + added <= max_tokens, ErrorCode::kArgument, kName, "slot ", slot, " holds ",
            past, " tokens and ", added, " more exceed its limit of ", max_tokens);
     for (int64_t j = 0; j < i; ++j)
-      expect(slots.data<int32_t>()[j] != slot, ErrorCode::kArgument, kName, "slot ", slot, " is given twice");
+      expect(slots.host<int32_t>()[j] != slot, ErrorCode::kArgument, kName, "slot ", slot, " is given twice");
   }
   Tensor out({shape.tokens, heads * shape.head_dim}, qkv.dtype(), qkv.device());
   const AttentionCache cache{keys.raw(), values.raw(), slots.data<int32_t>(), past_lengths.data<int32_t>(),
@@ -124,10 +125,10 @@ Tensor rope_table(int64_t max_positions, int64_t head_dim, double theta) {
   expect(head_dim > 0 && head_dim % 2 == 0, ErrorCode::kShape, kName, "expected an even head size but got ",
          head_dim);
   expect(theta > 0, ErrorCode::kArgument, kName, "expected theta above 0 but got ", theta);
-  Tensor table({max_positions, head_dim}, DType::kF32);
+  std::vector<float> numbers(static_cast<size_t>(max_positions * head_dim));
   const int64_t half = head_dim / 2;
   for (int64_t position = 0; position < max_positions; ++position) {
-    float* row = table.data<float>() + position * head_dim;
+    float* row = numbers.data() + position * head_dim;
     for (int64_t i = 0; i < half; ++i) {
       const double angle = static_cast<double>(position) *
                            std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
@@ -135,6 +136,8 @@ Tensor rope_table(int64_t max_positions, int64_t head_dim, double theta) {
       row[half + i] = static_cast<float>(std::sin(angle));
     }
   }
+  const Tensor table({max_positions, head_dim}, DType::kF32, default_device());
+  table.write(numbers.data());
   return table;
 }
 
@@ -151,7 +154,7 @@ void rope(const Tensor& qkv, const Tensor& positions, const Tensor& table, int64
   check_shape(kName, "qkv", qkv, {tokens, (heads + 2 * kv_heads) * head_dim});
   check_shape(kName, "positions", positions, {tokens});
   for (int64_t i = 0; i < tokens; ++i) {
-    const int32_t position = positions.data<int32_t>()[i];
+    const int32_t position = positions.host<int32_t>()[i];
     expect(position >= 0 && position < table.dim(0), ErrorCode::kArgument, kName, "position ", position,
            " of token ", i, " is outside of the table of ", table.dim(0), " positions");
   }

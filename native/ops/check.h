@@ -31,7 +31,7 @@ inline void check_same(const char* operation, const Tensor& a, const Tensor& b) 
 /// Every element of an i32 tensor in [0, limit); names the first that is not: "token 50304 at 17".
 inline void check_indices(const char* operation, const char* name, const Tensor& indices, int64_t limit) {
   check_dtype(operation, name, indices, DType::kI32);
-  const auto* index = indices.data<int32_t>();
+  const auto* index = indices.host<int32_t>();
   for (int64_t i = 0, count = indices.numel(); i < count; ++i) {
     expect(index[i] >= 0 && index[i] < limit, ErrorCode::kArgument, operation, name, ' ', index[i], " at ", i,
            " is outside the table of ", limit, " rows");

@@ -1,6 +1,6 @@
 #include "ops/elementwise.h"
 
-#include <cstring>
+#include <vector>
 
 #include "kernels/elementwise.h"
 #include "ops/check.h"
@@ -54,16 +54,18 @@ Tensor multiply(const Tensor& a, const Tensor& b) {
 }
 
 Tensor full(Shape shape, DType dtype, float value) {
-  Tensor out(shape, dtype);
+  Tensor out(shape, dtype, default_device());
   fill_into(out, value);
   return out;
 }
 
 void fill_into(const Tensor& target, float value) {
   if (target.dtype() == DType::kI32) {
-    for (int64_t i = 0; i < target.numel(); ++i) target.data<int32_t>()[i] = static_cast<int32_t>(value);
+    const std::vector<int32_t> numbers(static_cast<size_t>(target.numel()), static_cast<int32_t>(value));
+    target.write(numbers.data());
   } else if (target.dtype() == DType::kU8) {
-    std::memset(target.raw(), static_cast<int>(value), target.bytes());
+    const std::vector<uint8_t> numbers(static_cast<size_t>(target.numel()), static_cast<uint8_t>(value));
+    target.write(numbers.data());
   } else {
     elementwise_kernels(target.device()).fill(target.dtype(), target.raw(), value, target.numel());
   }

@@ -101,6 +101,7 @@ std::tuple<Tensor, std::optional<Tensor>> linear_forward(const Tensor& x, const 
                 .dtype = x.dtype(),
                 .a = x.raw(),
                 .b = packed_weight(weight, x.dtype(), true),
+                .b_transposed = true,
                 .out = y.raw(),
                 .out_dtype = x.dtype()};
   args.epilogue.bias = bias ? bias->data<float>() : nullptr;

@@ -39,7 +39,7 @@ class Head {
   void check_targets(const Tensor& targets) const {
     check_dtype(name, "targets", targets, DType::kI32);
     check_shape(name, "targets", targets, {n});
-    const auto* target = targets.data<int32_t>();
+    const auto* target = targets.host<int32_t>();
     for (int64_t i = 0; i < n; ++i) {
       expect(target[i] == kIgnored || (target[i] >= 0 && target[i] < vocab), ErrorCode::kArgument, name,
              "target ", target[i], " at ", i, " is outside the vocabulary of ", vocab, " (", kIgnored,
@@ -67,6 +67,7 @@ class Head {
                       .dtype = x_.dtype(),
                       .a = x_.slice(first, first + rows).raw(),
                       .b = packed_weight(weight_, x_.dtype(), true),
+                      .b_transposed = true,
                       .out = logits,
                       .out_dtype = DType::kF32});
   }
@@ -135,10 +136,12 @@ std::tuple<Tensor, double, std::optional<Tensor>, std::optional<Tensor>> linear_
   head.check_targets(targets);
   if (token_weights) head.check_per_token("token_weights", *token_weights);
   const auto weight_of = [&](int64_t i) {
-    return token_weights ? static_cast<double>(token_weights->data<float>()[i]) : 1.0;
+    return token_weights ? static_cast<double>(token_weights->host<float>()[i]) : 1.0;
   };
-  std::vector<float> row_scale(static_cast<size_t>(head.n));
-  for (int64_t i = 0; i < head.n; ++i) row_scale[i] = static_cast<float>(scale * weight_of(i));
+  std::vector<float> scales(static_cast<size_t>(head.n));
+  for (int64_t i = 0; i < head.n; ++i) scales[i] = static_cast<float>(scale * weight_of(i));
+  const Tensor row_scale({head.n}, DType::kF32, x.device());
+  row_scale.write(scales.data());
 
   Tensor losses({head.n}, DType::kF32, x.device());
   std::optional<Tensor> dx, dweight;
@@ -147,15 +150,15 @@ std::tuple<Tensor, double, std::optional<Tensor>, std::optional<Tensor>> linear_
   }
   if (need_gradient && !weight_frozen.value_or(false)) {
     dweight = Tensor(weight.shape(), DType::kF32, weight.device());
-    if (head.n == 0) std::fill_n(dweight->data<float>(), dweight->numel(), 0.0f);
+    if (head.n == 0) dweight->fill_zero();
   }
   head.for_chunks(targets, [&](int64_t first, const LossRows& rows) {
     head.kernels().cross_entropy(rows, losses.data<float>() + first,
-                                 need_gradient ? row_scale.data() + first : nullptr);
+                                 need_gradient ? row_scale.data<float>() + first : nullptr);
     if (need_gradient) head.backward(first, rows, *dx, dweight ? &*dweight : nullptr, first > 0);
   });
   double total = 0.0;
-  for (int64_t i = 0; i < head.n; ++i) total += weight_of(i) * losses.data<float>()[i];
+  for (int64_t i = 0; i < head.n; ++i) total += weight_of(i) * losses.host<float>()[i];
   return {losses, scale * total, dx, dweight};
 }
 

@@ -20,7 +20,7 @@ void check_history(const Tensor& history, int64_t rows, int64_t vocabulary) {
   expect(history.rank() == 2 && history.dim(0) == rows, ErrorCode::kShape, "sample",
          "expected history to be [", rows, ", length] but it is ", history.shape().text());
   for (int64_t i = 0; i < history.numel(); ++i) {
-    const int32_t token = history.data<int32_t>()[i];
+    const int32_t token = history.host<int32_t>()[i];
     expect(token >= -1 && token < vocabulary, ErrorCode::kArgument, "sample", "history token ", token,
            " in row ", i / history.dim(1), " is outside the vocabulary of ", vocabulary, " (-1 is no token)");
   }
@@ -58,7 +58,7 @@ std::tuple<Tensor, Tensor> sample(const Tensor& logits, double temperature, int6
               history ? history->data<int32_t>() : nullptr, history ? history->dim(1) : 0,
               streams.data<int32_t>(), steps.data<int32_t>(), settings, rows, vocabulary);
   for (int64_t row = 0; row < rows; ++row) {
-    expect(tokens.data<int32_t>()[row] >= 0, ErrorCode::kNotFinite, "sample", "row ", row,
+    expect(tokens.host<int32_t>()[row] >= 0, ErrorCode::kNotFinite, "sample", "row ", row,
            " of the logits is no distribution: it holds NaN or +inf, or nothing above -inf");
   }
   return {tokens, log_probs};

@@ -9,7 +9,7 @@ void check_starts(const char* operation, const Tensor& starts, int64_t count) {
   check_dtype(operation, "starts", starts, DType::kI32);
   expect(starts.rank() == 1 && starts.dim(0) >= 1, ErrorCode::kShape, operation,
          "expected starts to be [segments + 1] but it is ", starts.shape().text());
-  const auto* start = starts.data<int32_t>();
+  const auto* start = starts.host<int32_t>();
   const int64_t segments = starts.dim(0) - 1;
   bool rising = start[0] == 0 && start[segments] == count;
   for (int64_t i = 0; i < segments; ++i) rising = rising && start[i] <= start[i + 1];
@@ -33,7 +33,7 @@ Tensor segment_broadcast(const Tensor& values, const Tensor& starts) {
   check_dtype("segment_broadcast", "starts", starts, DType::kI32);
   const int64_t segments = values.numel();
   check_shape("segment_broadcast", "starts", starts, {segments + 1});
-  const int64_t count = starts.data<int32_t>()[segments];
+  const int64_t count = starts.host<int32_t>()[segments];
   check_starts("segment_broadcast", starts, count);
   Tensor out({count}, DType::kF32, values.device());
   segments_kernels(values.device())

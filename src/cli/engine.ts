@@ -1,5 +1,6 @@
 /** Applies --device, --dtype and --threads. The engine is imported here and not before, so that --help works without it. */
 import { AthanorError } from '../native/errors.ts';
+import { hasGpu } from '../native/machine.ts';
 
 export interface EngineChoice {
   readonly device: 'auto' | 'cpu' | 'cuda';
@@ -7,26 +8,36 @@ export interface EngineChoice {
   readonly threads: number | undefined;
 }
 export interface Engine {
-  readonly device: 'cpu';
+  readonly device: 'cpu' | 'cuda';
   readonly dtype: 'f32' | 'bf16';
   readonly threads: number;
 }
 
-/** Throws ERR_CUDA_UNAVAILABLE for a device that this build does not drive; `auto` takes what there is. */
-export function chooseDevice(device: EngineChoice['device']): Engine['device'] {
+/**
+ * What `--device` comes to: `auto` takes a GPU where there is one to use, and where a machine has one that cannot be
+ * used it says so in one line on stderr. Throws ERR_CUDA_UNAVAILABLE for `cuda` where there is none.
+ */
+export async function chooseDevice(device: EngineChoice['device']): Promise<Engine['device']> {
+  if (device === 'cpu') return 'cpu';
+  const { native } = await import('../native/addon.ts');
+  const [available, detail] = native.cudaStatus();
+  if (available) return 'cuda';
   if (device === 'cuda') {
-    const remedy = 'leave --device out or give --device cpu';
-    throw new AthanorError('ERR_CUDA_UNAVAILABLE', '--device cuda: this build has no CUDA kernels', remedy);
+    const remedy = 'leave --device out or give --device cpu to run without a GPU';
+    throw new AthanorError('ERR_CUDA_UNAVAILABLE', `--device cuda: ${detail}`, remedy);
   }
+  if (hasGpu()) process.stderr.write(`running on the CPU: ${detail}\n`);
   return 'cpu';
 }
 
 /** Loads the engine, sets its threads and resolves `auto`. Throws ERR_NATIVE_LOAD, ERR_CUDA_UNAVAILABLE. */
 export async function prepareEngine(choice: EngineChoice): Promise<Engine> {
-  const device = chooseDevice(choice.device);
+  const device = await chooseDevice(choice.device);
   const { native } = await import('../native/addon.ts');
+  native.setDevice(device);
   if (choice.threads !== undefined) native.setNumThreads(choice.threads);
-  const dtype =
-    choice.dtype === 'auto' ? (native.activeIsa() === 'avx512bf16' ? 'bf16' : 'f32') : choice.dtype;
+  // Every GPU that the kernels take (sm_80 and later) multiplies bf16.
+  const hasBf16 = device === 'cuda' || native.activeIsa() === 'avx512bf16';
+  const dtype = choice.dtype === 'auto' ? (hasBf16 ? 'bf16' : 'f32') : choice.dtype;
   return { device, dtype, threads: native.numThreads() };
 }

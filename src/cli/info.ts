@@ -16,11 +16,19 @@ async function engineInfo(threads: number | undefined) {
     isas_supported: native.supportedIsas(),
     isa_active: native.activeIsa(),
     threads: native.numThreads(),
+    cuda: native.cudaStatus()[1],
     error: null,
   };
 }
 
-const noEngine = { compiler: null, isas_built: [], isas_supported: [], isa_active: null, threads: null };
+const noEngine = {
+  compiler: null,
+  isas_built: [],
+  isas_supported: [],
+  isa_active: null,
+  threads: null,
+  cuda: null,
+};
 
 async function collect(device: 'auto' | 'cpu' | 'cuda', threads: number | undefined) {
   const cpu = cpuInfo();
@@ -36,7 +44,7 @@ async function collect(device: 'auto' | 'cpu' | 'cuda', threads: number | undefi
   return {
     versions: { athanor: packageVersion(), node: process.versions.node },
     engine,
-    device: chooseDevice(device),
+    device: engine.error === null ? await chooseDevice(device) : null,
     cpu: { model: cpu.model, cores: cpu.cores, usable_cores: cpu.usableCores, features: cpu.features },
     memory: { total_bytes: memory.total, free_bytes: memory.free, limit_bytes: memory.limit },
     gpus: gpus.map(({ name, memoryBytes, driver }) => ({ name, memory_bytes: memoryBytes, driver })),
@@ -66,7 +74,8 @@ function render({ versions, engine, device, cpu, memory, gpus, libraries, folder
     ['engine', engine.error ?? `built by ${engine.compiler}`],
     ['instruction sets', `${engine.isas_built.join(' ') || 'none'} built`],
     ['', `${engine.isas_supported.join(' ') || 'none'} run here, ${engine.isa_active ?? 'none'} active`],
-    ['device', device],
+    ['device', device ?? 'none'],
+    ['cuda', engine.cuda ?? 'unknown'],
     ['cpu', `${cpu.model}, ${cpu.usable_cores} of ${cpu.cores} cores usable`],
     ['cpu features', cpu.features.join(' ')],
     ['threads', engine.threads === null ? 'unknown' : String(engine.threads)],

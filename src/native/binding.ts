@@ -50,7 +50,12 @@ export interface RuntimeBinding {
   setIsa(name: string): void;
   numThreads(): number;
   setNumThreads(count: number): void;
-  /** [allocated, peak, cached, limit] in bytes. */
+  /** Where tensors are made from now on. Throws ERR_CUDA_UNAVAILABLE, with the reason and the remedy. */
+  setDevice(name: 'cpu' | 'cuda'): void;
+  device(): 'cpu' | 'cuda';
+  /** Whether there is a GPU that this build can use, then its name, or what is missing and the remedy. */
+  cudaStatus(): [boolean, string];
+  /** [allocated, peak, cached, limit] in bytes, of the device in use. */
   memoryStats(): [number, number, number, number];
   setMemoryLimit(bytes: number): void;
   trimMemory(): void;

@@ -54,6 +54,11 @@ export function memoryInfo(): { total: number; free: number; limit: number | nul
   };
 }
 
+/** Whether the NVIDIA driver's files are here. Costs nothing, unlike asking nvidia-smi. */
+export function hasGpu(): boolean {
+  return existsSync('/proc/driver/nvidia/version');
+}
+
 /** The NVIDIA GPUs of this machine, by nvidia-smi or, where that is not installed, by the driver's own files. */
 export async function findGpus(): Promise<Gpu[]> {
   const query = ['--query-gpu=name,memory.total,driver_version', '--format=csv,noheader,nounits'];

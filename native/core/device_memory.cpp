@@ -1,0 +1,66 @@
+#include "core/device_memory.h"
+
+#include <atomic>
+#include <cstring>
+
+#include "core/error.h"
+
+namespace athanor {
+namespace {
+
+std::atomic<DeviceType> chosen{DeviceType::kCpu};
+
+bool is_host(Device device) { return device.type == DeviceType::kCpu; }
+
+}  // namespace
+
+Device default_device() { return {chosen.load(std::memory_order_relaxed)}; }
+
+void set_default_device(Device device) {
+  if (!is_host(device)) {
+    const DeviceStatus status = cuda::backend().status();
+    expect(status.available, ErrorCode::kCudaUnavailable, "device", status.detail);
+  }
+  chosen.store(device.type, std::memory_order_relaxed);
+}
+
+void* device_allocate(Device device, size_t bytes) {
+  return is_host(device) ? host_allocate(bytes) : cuda::backend().allocate(bytes);
+}
+
+void device_free(Device device, void* pointer, size_t bytes) noexcept {
+  is_host(device) ? host_free(pointer, bytes) : cuda::backend().free(pointer, bytes);
+}
+
+void device_write(Device device, void* to, const void* from, size_t bytes) {
+  if (bytes == 0) return;
+  if (is_host(device)) {
+    std::memcpy(to, from, bytes);
+  } else {
+    cuda::backend().copy_to_device(to, from, bytes);
+  }
+}
+
+void device_read(Device device, void* to, const void* from, size_t bytes) {
+  if (bytes == 0) return;
+  if (is_host(device)) {
+    std::memcpy(to, from, bytes);
+  } else {
+    cuda::backend().copy_to_host(to, from, bytes);
+  }
+}
+
+void device_fill_zero(Device device, void* pointer, size_t bytes) {
+  if (bytes == 0) return;
+  if (is_host(device)) {
+    std::memset(pointer, 0, bytes);
+  } else {
+    cuda::backend().fill_zero(pointer, bytes);
+  }
+}
+
+MemoryStats device_memory_stats(Device device) {
+  return is_host(device) ? host_memory_stats() : cuda::backend().memory_stats();
+}
+
+}  // namespace athanor

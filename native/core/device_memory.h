@@ -1,0 +1,49 @@
+// Memory of any device behind one set of functions. What CUDA's does is in native/cuda, or, in a build
+// without it, in a stub that throws: nothing above this file asks which of the two it has.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "core/allocator.h"
+#include "core/device.h"
+
+namespace athanor {
+
+struct DeviceStatus {
+  bool available = false;
+  /// The device's name, or why there is none and what to do about it.
+  std::string detail;
+};
+
+/// One backend's table. Work is queued in order: a copy to the device comes after the kernels before it.
+struct DeviceBackend {
+  void* (*allocate)(size_t bytes);
+  void (*free)(void* pointer, size_t bytes) noexcept;
+  void (*copy_to_device)(void* to, const void* from, size_t bytes);
+  /// Waits, and throws what went wrong in the work before it.
+  void (*copy_to_host)(void* to, const void* from, size_t bytes);
+  void (*fill_zero)(void* pointer, size_t bytes);
+  void (*synchronize)();
+  MemoryStats (*memory_stats)();
+  /// Never throws: what a machine lacks is an answer.
+  DeviceStatus (*status)();
+};
+
+namespace cuda {
+const DeviceBackend& backend();
+}
+
+/// Where tensors are made that nobody gives a device: the CPU until set_default_device.
+Device default_device();
+/// Throws ERR_CUDA_UNAVAILABLE, with the reason, for a GPU that cannot be used.
+void set_default_device(Device device);
+
+void* device_allocate(Device device, size_t bytes);
+void device_free(Device device, void* pointer, size_t bytes) noexcept;
+void device_write(Device device, void* to, const void* from, size_t bytes);
+void device_read(Device device, void* to, const void* from, size_t bytes);
+void device_fill_zero(Device device, void* pointer, size_t bytes);
+MemoryStats device_memory_stats(Device device);
+
+}  // namespace athanor

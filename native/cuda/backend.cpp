@@ -1,0 +1,27 @@
+// The table of native/core/device_memory.h. What it calls is in device/ for GPUs and in emulator/ for tests.
+#include "core/device_memory.h"
+#include "cuda/memory.h"
+
+namespace athanor::cuda {
+namespace {
+
+// Set by cuda.cmake: the families whose kernels this backend lacks.
+constexpr const char* kMissing = ATHANOR_CUDA_MISSING;
+
+DeviceStatus status() {
+  DeviceStatus found = device_status();
+  if (found.available && *kMissing != '\0') {
+    return {false, std::string("this build has no CUDA kernels of: ") + kMissing};
+  }
+  return found;
+}
+
+}  // namespace
+
+const DeviceBackend& backend() {
+  static constexpr DeviceBackend kBackend = {device_allocate, device_free, copy_to_device, copy_to_host,
+                                             fill_zero,       synchronize, memory_stats,   status};
+  return kBackend;
+}
+
+}  // namespace athanor::cuda

@@ -1,0 +1,112 @@
+# Adds the library athanor_cuda: the kernels of native/cuda for the GPU, or on the emulator, or stubs.
+#
+# ATHANOR_CUDA: `auto` compiles for the GPU where nvcc 12.4 or later is, `on` fails without it, `off` never does,
+# and `emulated` runs the same sources on the CPU, for tests.
+set(ATHANOR_CUDA "auto" CACHE STRING "CUDA kernels: auto, on, off or emulated")
+set_property(CACHE ATHANOR_CUDA PROPERTY STRINGS auto on off emulated)
+set(cuda_folder ${CMAKE_CURRENT_LIST_DIR})
+set(cuda_minimum 12.4)
+
+# nvcc from the environment, the PATH or where installers put it; empty where there is none that will do.
+function(find_cuda_compiler result)
+  find_program(ATHANOR_NVCC nvcc HINTS ENV CUDACXX ENV CUDA_HOME ENV CUDA_PATH PATH_SUFFIXES bin
+    PATHS /usr/local/cuda /opt/cuda)
+  set(${result} "" PARENT_SCOPE)
+  set(why "nvcc was not found")
+  if(ATHANOR_NVCC)
+    execute_process(COMMAND ${ATHANOR_NVCC} --version OUTPUT_VARIABLE text)
+    string(REGEX MATCH "release ([0-9]+\\.[0-9]+)" found "${text}")
+    if(CMAKE_MATCH_1 VERSION_GREATER_EQUAL cuda_minimum)
+      set(${result} ${ATHANOR_NVCC} PARENT_SCOPE)
+      return()
+    endif()
+    set(why "${ATHANOR_NVCC} is version ${CMAKE_MATCH_1} and ${cuda_minimum} is needed")
+  endif()
+  if(ATHANOR_CUDA STREQUAL "on")
+    message(FATAL_ERROR "ATHANOR_CUDA=on: ${why}; put nvcc on the PATH or set CUDA_HOME")
+  endif()
+  message(STATUS "CUDA kernels: none, ${why}")
+endfunction()
+
+# Writes `source` with a stub of what the contract `header` declares as TABLE and ACCESSOR.
+function(write_cuda_stub header table accessor)
+  set(source ${CMAKE_BINARY_DIR}/no_cuda/${accessor}.cpp)
+  file(CONFIGURE OUTPUT ${source} @ONLY CONTENT [[// Written by native/cuda/cuda.cmake.
+#include "@header@"
+
+namespace athanor::cuda {
+const @table@& @accessor@() { fail_no_backend("@table@"); }
+}
+]])
+  target_sources(athanor_cuda PRIVATE ${source})
+endfunction()
+
+set(cuda_compiler "")
+if(ATHANOR_CUDA MATCHES "^(auto|on)$")
+  find_cuda_compiler(cuda_compiler)
+endif()
+if(cuda_compiler)
+  set(CMAKE_CUDA_COMPILER ${cuda_compiler})
+  set(CMAKE_CUDA_ARCHITECTURES OFF)
+  enable_language(CUDA)
+  if(NOT DEFINED CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # a CMake older than this nvcc
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+  endif()
+  find_package(CUDAToolkit REQUIRED)
+  file(GLOB runtime_sources CONFIGURE_DEPENDS ${cuda_folder}/device/*.cu)
+  set(cuda_language CUDA)
+  set(has_cuda ON)
+elseif(ATHANOR_CUDA STREQUAL "emulated")
+  file(GLOB runtime_sources CONFIGURE_DEPENDS ${cuda_folder}/emulator/*.cpp)
+  list(REMOVE_ITEM runtime_sources ${cuda_folder}/emulator/race_hooks.cpp)
+  set(cuda_language CXX)
+  set(has_cuda ON)
+else()
+  set(has_cuda OFF)
+endif()
+
+if(has_cuda)
+  add_library(athanor_cuda OBJECT ${cuda_folder}/backend.cpp ${runtime_sources})
+else()
+  add_library(athanor_cuda OBJECT ${CMAKE_SOURCE_DIR}/native/no_cuda/backend.cpp)
+endif()
+target_include_directories(athanor_cuda PRIVATE ${CMAKE_SOURCE_DIR}/native)
+
+# A family is a header in native/kernels; its kernels are native/cuda/<family>.cu.
+file(GLOB family_headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/native/kernels/*.h)
+set(missing "")
+file(GLOB cuda_sources CONFIGURE_DEPENDS ${cuda_folder}/*.cu)
+foreach(path IN LISTS family_headers)
+  get_filename_component(family ${path} NAME_WE)
+  file(STRINGS ${path} declaration REGEX "^ATHANOR_KERNEL_FAMILY\\([A-Za-z]+, [a-z_]+\\)")
+  if(NOT declaration)
+    continue()
+  endif()
+  if(NOT has_cuda OR NOT EXISTS ${cuda_folder}/${family}.cu)
+    string(REGEX MATCH "\\(([A-Za-z]+), ([a-z_]+)\\)" found "${declaration}")
+    list(APPEND missing ${family})
+    write_cuda_stub(kernels/${family}.h ${CMAKE_MATCH_1} ${CMAKE_MATCH_2})
+  endif()
+endforeach()
+if(has_cuda)
+  list(JOIN missing " " missing_text)
+  set_source_files_properties(${cuda_folder}/backend.cpp PROPERTIES
+    COMPILE_DEFINITIONS "ATHANOR_CUDA_MISSING=\"${missing_text}\"")
+  target_sources(athanor_cuda PRIVATE ${cuda_sources})
+  set_source_files_properties(${cuda_sources} PROPERTIES LANGUAGE ${cuda_language})
+endif()
+
+if(cuda_language STREQUAL "CUDA")
+  # Machine code for Ampere and its kin, and for Hopper with all its features; PTX for what comes after.
+  set_target_properties(athanor_cuda PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON
+    CUDA_VISIBILITY_PRESET hidden POSITION_INDEPENDENT_CODE ON)
+  target_compile_options(athanor_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-O3
+    -gencode=arch=compute_80,code=sm_80 -gencode=arch=compute_90a,code=sm_90a
+    -gencode=arch=compute_90,code=compute_90>)
+  target_include_directories(athanor_cuda PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+  target_link_libraries(athanor_engine PUBLIC CUDA::cudart_static)
+elseif(has_cuda)
+  target_compile_options(athanor_cuda PRIVATE -Wno-unknown-pragmas)
+endif()
+target_sources(athanor_engine PRIVATE $<TARGET_OBJECTS:athanor_cuda>)

@@ -1,0 +1,27 @@
+// What a build without CUDA has in place of native/cuda/backend.cpp. The stubs of the kernel families are
+// written by native/cuda/cuda.cmake from their contracts.
+#include "core/device_memory.h"
+#include "core/error.h"
+
+namespace athanor::cuda {
+namespace {
+
+constexpr const char* kReason =
+    "this build has no CUDA kernels; install the CUDA toolkit (12.4 or later), so that nvcc is on the PATH, "
+    "and build again with: npm run build";
+
+template <class Result, class... Arguments>
+Result refuse(Arguments...) {
+  fail(ErrorCode::kCudaUnavailable, "device", kReason);
+}
+void refuse_to_free(void*, size_t) noexcept {}
+DeviceStatus status() { return {false, kReason}; }
+
+constexpr DeviceBackend kNoBackend = {refuse<void*>, refuse_to_free, refuse<void>,        refuse<void>,
+                                      refuse<void>,  refuse<void>,   refuse<MemoryStats>, status};
+
+}  // namespace
+
+const DeviceBackend& backend() { return kNoBackend; }
+
+}  // namespace athanor::cuda
