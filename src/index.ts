@@ -60,10 +60,35 @@ export {
 export { add, axpby, cast, mean, mul, scale, sub, sum } from './tensor/ops/elementwise.ts';
 export { embedding } from './tensor/ops/embedding.ts';
 export { type FeedForwardWeights, geluFeedForward, linear } from './tensor/ops/linear.ts';
-export { type CrossEntropyOptions, type CrossEntropyResult, linearCrossEntropy } from './tensor/ops/loss.ts';
+export {
+  type CrossEntropyOptions,
+  type CrossEntropyResult,
+  type LogProbResult,
+  linearCrossEntropy,
+  linearLogProb,
+} from './tensor/ops/loss.ts';
 export type { LowRank } from './tensor/ops/low-rank.ts';
 export { layerNorm, type NormResult, rmsNorm } from './tensor/ops/norm.ts';
+export {
+  gae,
+  klPenalty,
+  type PolicyLossInputs,
+  type PolicyLossOptions,
+  type PolicyLossResult,
+  policyLoss,
+  type ValueLossOptions,
+  valueLoss,
+  whiten,
+} from './tensor/ops/policy.ts';
+export {
+  type DpoKind,
+  type DpoLossOptions,
+  dpoLoss,
+  type RankingLossOptions,
+  rankingLoss,
+} from './tensor/ops/preference.ts';
 export { gatherRows, reshape } from './tensor/ops/rows.ts';
+export { segmentSum } from './tensor/ops/segments.ts';
 export { empty, full, keep, parameter, type Shape, scope, Tensor, tensor, zeros } from './tensor/tensor.ts';
 export { Tokenizer } from './text/tokenizer.ts';
 export type { Evaluation, Sample, TrainStage } from './train/stage.ts';

@@ -14,6 +14,14 @@ void axpby(DType dtype, void* out, const void* a, float alpha, const void* b, fl
   });
 }
 
+void lerp(DType dtype, void* target, const void* source, float weight, int64_t count) {
+  for_dtype(dtype, [&](auto type) {
+    using T = decltype(type);
+    map2(static_cast<T*>(target), static_cast<const T*>(target), static_cast<const T*>(source), count,
+         [=](VecF x, VecF y) { return fma(y - x, set1(weight), x); });
+  });
+}
+
 void scale(DType dtype, void* out, const void* a, float alpha, int64_t count) {
   for_dtype(dtype, [&](auto type) {
     using T = decltype(type);
@@ -68,6 +76,6 @@ float sum(DType dtype, const void* a, int64_t count) {
 
 }  // namespace
 
-const ElementwiseKernels elementwise_kernels_table = {axpby, scale, multiply, fill, cast, sum};
+const ElementwiseKernels elementwise_kernels_table = {axpby, lerp, scale, multiply, fill, cast, sum};
 
 }  // namespace athanor::cpu::ATHANOR_ISA

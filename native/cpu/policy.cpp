@@ -24,8 +24,9 @@ ATHANOR_INLINE Total sum_chunks(int64_t count, Body&& body, Merge&& merge) {
   return all;
 }
 
-ATHANOR_INLINE double larger_of(double a, double b) { return a > b ? a : b; }
-ATHANOR_INLINE double smaller_of(double a, double b) { return a < b ? a : b; }
+// A NaN on either side is the result: no extreme may hide that a ratio was none.
+ATHANOR_INLINE double larger_of(double a, double b) { return a > b || a != a ? a : b; }
+ATHANOR_INLINE double smaller_of(double a, double b) { return a < b || a != a ? a : b; }
 ATHANOR_INLINE double clamp(double x, double low, double high) { return larger_of(low, smaller_of(high, x)); }
 
 void gae(float* advantages, float* returns, const float* rewards, const float* values, const int32_t* starts,
@@ -79,7 +80,7 @@ ATHANOR_INLINE double token_loss(const PolicyLossArgs& args, int64_t i, PolicyTo
   const double plain = -advantage * ratio;
   const double bounded = -advantage * clamp(ratio, 1 - args.clip_low, 1 + args.clip_high);
   double loss = larger_of(plain, bounded);
-  slope = plain >= bounded ? plain : 0.0;
+  slope = bounded > plain ? 0.0 : plain;
   if (args.dual_clip > 0 && advantage < 0 && loss > -args.dual_clip * advantage) {
     loss = -args.dual_clip * advantage;
     slope = 0;
@@ -126,7 +127,8 @@ ValueTotals value_loss(float* dvalues, const float* values, const float* old_val
     if (clip > 0) {
       const double bounded =
           old_values[i] + clamp(static_cast<double>(values[i]) - old_values[i], -clip, clip) - returns[i];
-      if (bounded * bounded > loss) {
+      // So written, an old value that is NaN makes the loss NaN.
+      if (!(bounded * bounded <= loss)) {
         loss = bounded * bounded;
         slope = 0;
         total.clipped += 1;

@@ -42,8 +42,10 @@ ATHANOR_INLINE double pair_loss(const DpoArgs& args, double h, double& slope) {
     }
     case DpoKind::kHinge: {
       const double short_of = 1 - args.beta * h;
-      slope = short_of > 0 ? -args.beta : 0.0;
-      return short_of > 0 ? short_of : 0.0;
+      // Not `> 0`, which would make a loss of nothing out of NaN.
+      const bool met = short_of <= 0;
+      slope = met ? 0.0 : -args.beta;
+      return met ? 0.0 : short_of;
     }
     default: {
       const double z = args.beta * h, flipped = args.label_smoothing;

@@ -11,6 +11,8 @@ namespace athanor {
 struct ElementwiseKernels {
   /// out = a * alpha + b * beta
   void (*axpby)(DType dtype, void* out, const void* a, float alpha, const void* b, float beta, int64_t count);
+  /// target += weight * (source - target): where the two are equal, target keeps its bits.
+  void (*lerp)(DType dtype, void* target, const void* source, float weight, int64_t count);
   /// out = a * alpha
   void (*scale)(DType dtype, void* out, const void* a, float alpha, int64_t count);
   /// out = a * b

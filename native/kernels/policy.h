@@ -18,7 +18,7 @@ struct PolicyLossArgs {
   const float* entropies;            // null: no entropy bonus
   const float* reference_log_probs;  // null: no KL term
   float* dlog_probs;                 // null: no gradients
-  float* dentropies;                 // null with entropies
+  float* dentropies;                 // null: not wanted
   int64_t count;
   double clip_low, clip_high;
   double dual_clip;  // 0: none

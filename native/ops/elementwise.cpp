@@ -27,7 +27,7 @@ void lerp_into(const Tensor& target, const Tensor& source, float weight) {
   check_float("lerp_into", "target", target);
   check_same("lerp_into", target, source);
   elementwise_kernels(target.device())
-      .axpby(target.dtype(), target.raw(), source.raw(), weight, target.raw(), 1.0f - weight, target.numel());
+      .lerp(target.dtype(), target.raw(), source.raw(), weight, target.numel());
   target.storage().mark_written();
 }
 

@@ -20,6 +20,15 @@ int64_t token_count(const char* operation, const char* name, const Tensor& t) {
   return t.dim(0);
 }
 
+/// A term's weight that is not 0 asks for the tensor that the term is made of.
+void check_coefficient(const char* name, double value, const char* input,
+                       const std::optional<Tensor>& given) {
+  expect(std::isfinite(value), ErrorCode::kArgument, "policy_loss", "expected ", name,
+         " to be a number but it is ", value);
+  expect(value == 0 || given.has_value(), ErrorCode::kArgument, "policy_loss", name, " is ", value, " but ",
+         input, " is missing");
+}
+
 void check_at_least_zero(const char* operation, const char* name, double value) {
   expect(value >= 0, ErrorCode::kArgument, operation, "expected ", name, " to be at least 0 but it is ",
          value);
@@ -51,8 +60,8 @@ Tensor whiten(const Tensor& x, bool shift_mean) {
   const PolicyKernels& kernels = policy_kernels(x.device());
   double mean = 0, variance = 0;
   kernels.moments(x.data<float>(), count, &mean, &variance);
-  expect(std::isfinite(mean) && std::isfinite(variance), ErrorCode::kNotFinite, "whiten", "the mean of ",
-         count, " numbers is ", mean, " and their variance ", variance);
+  expect(std::isfinite(mean) && std::isfinite(variance), ErrorCode::kNotFinite, "whiten",
+         "expected finite numbers but the mean of ", count, " is ", mean, " and their variance ", variance);
   constexpr double kEpsilon = 1e-8;
   kernels.affine(out.data<float>(), x.data<float>(), count, mean, 1 / std::sqrt(variance + kEpsilon),
                  shift_mean ? 0 : mean);
@@ -62,6 +71,8 @@ Tensor whiten(const Tensor& x, bool shift_mean) {
 Tensor kl_penalty(const Tensor& log_probs, const Tensor& reference_log_probs, KlEstimator estimator) {
   const int64_t count = token_count("kl_penalty", "log_probs", log_probs);
   check_per_token("kl_penalty", "reference_log_probs", reference_log_probs, count);
+  expect(estimator >= KlEstimator::kK1 && estimator <= KlEstimator::kK3, ErrorCode::kArgument, "kl_penalty",
+         "expected the estimator to be k1, k2 or k3");
   Tensor out(log_probs.shape(), DType::kF32, log_probs.device());
   policy_kernels(log_probs.device())
       .kl_penalty(out.data<float>(), log_probs.data<float>(), reference_log_probs.data<float>(), count,
@@ -83,12 +94,14 @@ std::tuple<double, std::optional<Tensor>, std::optional<Tensor>, std::vector<dou
   check_at_least_zero("policy_loss", "clip_high", clip_high);
   expect(dual_clip == 0 || dual_clip > 1, ErrorCode::kArgument, "policy_loss",
          "expected dual_clip to be above 1, or 0 for none, but it is ", dual_clip);
+  check_coefficient("entropy_coef", entropy_coef, "entropies", entropies);
+  check_coefficient("kl_coef", kl_coef, "reference_log_probs", reference_log_probs);
   const auto gradient = [&](bool wanted) {
     return wanted ? std::optional<Tensor>(Tensor(log_probs.shape(), DType::kF32, log_probs.device()))
                   : std::nullopt;
   };
   const std::optional<Tensor> dlog_probs = gradient(need_gradient);
-  const std::optional<Tensor> dentropies = gradient(need_gradient && entropies.has_value());
+  const std::optional<Tensor> dentropies = gradient(need_gradient && entropy_coef != 0);
   const PolicyTotals total =
       policy_kernels(log_probs.device())
           .policy_loss(

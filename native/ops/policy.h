@@ -23,8 +23,9 @@ Tensor kl_penalty(const Tensor& log_probs, const Tensor& reference_log_probs, Kl
 
 /// scale * sum over tokens of max(-A r, -A clip(r, 1 - clip_low, 1 + clip_high)), r = exp(log_probs - old),
 /// bounded by -dual_clip A where A < 0 (0: no bound), + kl_coef * k3(log_probs, reference)
-/// - entropy_coef * entropies. Returns the loss, the gradients by log_probs and entropies (with
-/// need_gradient), and clipped, approx_kl, ratio_max_deviation, ratio_sum, ratio_min, ratio_max.
+/// - entropy_coef * entropies, of which each asks for its tensor. Returns the loss, the gradients by
+/// log_probs and entropies (with need_gradient), and clipped, approx_kl, ratio_max_deviation, ratio_sum,
+/// ratio_min, ratio_max.
 std::tuple<double, std::optional<Tensor>, std::optional<Tensor>, std::vector<double>> policy_loss(
     const Tensor& log_probs, const Tensor& old_log_probs, const Tensor& advantages,
     const std::optional<Tensor>& entropies, const std::optional<Tensor>& reference_log_probs, double clip_low,

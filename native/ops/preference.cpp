@@ -21,6 +21,8 @@ std::tuple<double, std::optional<Tensor>, double> ranking_loss(const Tensor& sco
     check_dtype(kName, name, **values, DType::kF32);
     check_shape(kName, name, **values, {count});
   }
+  expect(centering >= 0, ErrorCode::kArgument, kName, "expected centering to be at least 0 but it is ",
+         centering);
   std::optional<Tensor> dscores;
   if (need_gradient) dscores = Tensor(scores.shape(), DType::kF32, scores.device());
   const PreferenceTotals total = preference_kernels(scores.device())
@@ -46,7 +48,11 @@ std::tuple<double, Tensor, std::optional<Tensor>, double> dpo_loss(const Tensor&
   check_same("dpo_loss", sums, reference);
   expect(beta > 0, ErrorCode::kArgument, "dpo_loss", "expected beta to be above 0 but it is ", beta);
   expect(label_smoothing >= 0 && label_smoothing < 0.5, ErrorCode::kArgument, "dpo_loss",
-         "expected label_smoothing to be from 0 to 0.5 but it is ", label_smoothing);
+         "expected label_smoothing to be at least 0 and below 0.5 but it is ", label_smoothing);
+  expect(kind >= DpoKind::kSigmoid && kind <= DpoKind::kHinge, ErrorCode::kArgument, "dpo_loss",
+         "expected the kind to be sigmoid, ipo or hinge");
+  expect(label_smoothing == 0 || kind == DpoKind::kSigmoid, ErrorCode::kArgument, "dpo_loss",
+         "label_smoothing is defined for the kind sigmoid only");
   Tensor rewards(sums.shape(), DType::kF32, sums.device());
   std::optional<Tensor> dsums;
   if (need_gradient) dsums = Tensor(sums.shape(), DType::kF32, sums.device());

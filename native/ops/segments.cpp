@@ -11,10 +11,13 @@ void check_starts(const char* operation, const Tensor& starts, int64_t count) {
          "expected starts to be [segments + 1] but it is ", starts.shape().text());
   const auto* start = starts.host<int32_t>();
   const int64_t segments = starts.dim(0) - 1;
-  bool rising = start[0] == 0 && start[segments] == count;
-  for (int64_t i = 0; i < segments; ++i) rising = rising && start[i] <= start[i + 1];
-  expect(rising, ErrorCode::kArgument, operation, "expected starts to rise from 0 to ", count,
-         " but they go from ", start[0], " to ", start[segments]);
+  expect(start[0] == 0 && start[segments] == count, ErrorCode::kArgument, operation,
+         "expected starts to run from 0 to ", count, " but they run from ", start[0], " to ",
+         start[segments]);
+  for (int64_t i = 0; i < segments; ++i) {
+    expect(start[i] <= start[i + 1], ErrorCode::kArgument, operation, "expected starts to rise but entry ",
+           i + 1, " is ", start[i + 1], " after ", start[i]);
+  }
 }
 
 Tensor segment_sum(const Tensor& x, const Tensor& starts) {

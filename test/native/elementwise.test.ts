@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { native } from '../../src/native/addon.ts';
 import {
   expectAccurate,
+  expectClose,
   expectError,
   expectSameBits,
   expectSameForThreads,
@@ -61,6 +62,32 @@ describe('elementwise operations', () => {
       native.scaleInto(scaled, -2.5);
       expectAccurate(scaled, dtype, (op, store) => map(b, (v) => store(op(v * -2.5))), `${what} scaleInto`);
     });
+  });
+
+  it('lerpInto moves a share of the way, and nothing where the two are equal', () => {
+    forCases((dtype, a, b, what) => {
+      const [target, source] = [
+        misalignedTensor([a.length], a, dtype),
+        misalignedTensor([b.length], b, dtype, 3),
+      ];
+      native.lerpInto(target, source, 0.3);
+      expectAccurate(
+        target,
+        dtype,
+        (op, store) => map(a, (v, i) => store(op(v + op(0.3 * op(b[i]! - v))))),
+        what,
+      );
+      const still = misalignedTensor([b.length], b, dtype);
+      native.lerpInto(still, source, 0.008);
+      expectSameBits(still, source, what);
+    });
+  });
+
+  it('R40: lerpInto a thousand times is the closed form of a moving average', () => {
+    const [average, decay] = [tensor([1], [2]), 0.992];
+    for (let i = 0; i < 1000; ++i) native.lerpInto(average, tensor([1], [-1]), 1 - decay);
+    // Each step rounds to f32, and what was rounded decays: 1 / (1 - decay) roundings of half a unit at most.
+    expectClose(average, [-1 + 3 * decay ** 1000], 0, 2 ** -25 / (1 - decay));
   });
 
   it('sum is accurate and has the same bits for 1, 2 and 3 threads', () => {

@@ -1,4 +1,7 @@
-/** What PPO and GRPO compute a response token. All numbers are f32 `[n]`, the tokens of all responses end to end. */
+/**
+ * What PPO and GRPO compute a response token. All numbers are f32 `[n]`, the tokens of all responses end to end; where there
+ * are none, sums are 0. What is not finite stays so, in a loss and in each of its statistics.
+ */
 import { native } from '../../native/addon.ts';
 import { needsGrad } from '../autograd.ts';
 import { Tensor } from '../tensor.ts';
@@ -7,7 +10,7 @@ import { scalarLoss } from './scalar-loss.ts';
 /**
  * Generalised advantage estimation (Schulman et al., 2016): delta_t = r_t + gamma V_{t+1} - V_t, summed with weights
  * (gamma lambda)^k; the value after a response's last token is 0. returns = advantages + values. Carries no gradient.
- * @param cuSeqlens i32 `[responses + 1]`
+ * @param cuSeqlens i32 `[responses + 1]`; an empty response has no advantages
  */
 export function gae(
   rewards: Tensor,
@@ -40,9 +43,9 @@ export function klPenalty(logProbs: Tensor, reference: Tensor, kind: 'k1' | 'k2'
 export interface PolicyLossInputs {
   oldLogProbs: Tensor;
   advantages: Tensor;
-  /** With entropyCoef. */
+  /** What entropyCoef weighs. */
   entropies?: Tensor;
-  /** With klCoef. */
+  /** What klCoef weighs the distance from. */
   referenceLogProbs?: Tensor;
 }
 
@@ -69,6 +72,7 @@ export interface PolicyLossResult {
     approxKl: number;
     ratioMaxDeviation: number;
     ratioSum: number;
+    /** Of no tokens: Infinity and -Infinity. */
     ratioMin: number;
     ratioMax: number;
   };
@@ -76,7 +80,8 @@ export interface PolicyLossResult {
 
 /**
  * scale * sum of max(-A r, -A clip(r)) + klCoef * k3 - entropyCoef * entropy, with r = exp(logProbs - oldLogProbs)
- * (Schulman et al., 2017, equation 7). Differentiable in logProbs and entropies.
+ * (Schulman et al., 2017, equation 7). Differentiable in logProbs and entropies. Throws ERR_ARGUMENT where a coefficient has
+ * nothing to weigh.
  */
 export function policyLoss(
   logProbs: Tensor,
@@ -130,7 +135,7 @@ export function valueLoss(
     values.handle,
     oldValues.handle,
     returns.handle,
-    Number.isFinite(clip) ? clip : 0,
+    clip === Number.POSITIVE_INFINITY ? 0 : clip,
     scale,
     needsGrad(values),
   );

@@ -42,7 +42,7 @@ export type DpoKind = (typeof dpoKinds)[number];
 export interface DpoLossOptions {
   beta: number;
   kind?: DpoKind;
-  /** Share of labels taken to be flipped, below a half; of `sigmoid` only. */
+  /** Share of labels taken to be flipped, below a half (Mitchell, "A note on DPO with noisy preferences", 2023); of `sigmoid` only. */
   labelSmoothing?: number;
   scale?: number;
 }
