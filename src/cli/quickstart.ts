@@ -1,65 +1,56 @@
-/** `athanor quickstart`: the main job on packaged real text, small enough for a laptop; what `npm start` runs. */
+/** `athanor quickstart`: the whole pipeline on packaged real data, small enough for a laptop; what `npm start` runs. */
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
-import { duration, engineOptions, integer, path, text } from './options.ts';
-
-/** 4 layers, 256 wide: some 25,000 tokens a second on two cores with bf16, over a million in a minute. */
-const MODEL = 'micro';
+import { count, engineOptions, integer, path } from './options.ts';
 
 export const quickstart = defineCommand({
   description:
-    'Fetches the State of the Union addresses (CC0, 7 MB, kept in a cache), learns a vocabulary, makes token shards, trains a\nsmall GPT on them, and shows its loss curve and what it writes.',
+    'Fetches the World Factbook (public domain, 2 MB, kept in a cache), pretrains a small GPT on it, fine-tunes it to answer\nquestions, learns a reward model from comparisons, improves the assistant with PPO, and shows what each stage did.',
   options: {
     ...engineOptions,
     out: path('folder for the run; it is numbered when it exists', { default: 'runs/quickstart' }),
-    time: duration('train for about this long', { default: 60, min: 5 }),
-    data: text('packaged corpus, file or folder', { default: 'state-of-the-union' }),
-    vocabSize: integer('vocabulary', { default: 4096, min: 257 }),
+    tokens: count('pretraining tokens', { default: 1_900_000, min: 10_000 }),
+    rollouts: integer('rollouts of PPO', { default: 60, min: 1 }),
+    questions: integer('questions of each kind that the models are measured on', { default: 600, min: 10 }),
   },
-  example: 'quickstart --time 30s',
+  example: 'quickstart --seed 1',
   async run(options) {
     const engine = await prepareEngine(options);
     const { existsSync } = await import('node:fs');
-    const { runPretraining } = await import('../train/pretrain.ts');
+    const { runPipeline } = await import('../train/pipeline/pipeline.ts');
+    const { writePipelineReport } = await import('../train/pipeline/pipeline-report.ts');
+    const { plainTable, standingColumns, standingRecord, standingRow } = await import(
+      '../train/pipeline/summary.ts'
+    );
     let out = options.out;
     for (let i = 2; existsSync(out); ++i) out = `${options.out}-${i}`;
-    return runPretraining({
+    const result = await runPipeline({
+      ...options,
       out,
-      resume: false,
-      data: options.data,
-      model: MODEL,
       dtype: engine.dtype,
-      seed: options.seed,
-      time: options.time,
-      batchSize: 16,
-      context: 256,
-      vocabSize: options.vocabSize,
-      documentMask: true,
-      gradAccum: 1,
-      schedule: 'cosine',
-      warmup: 40,
-      finalLr: 0.1,
-      decay: 0.2,
-      weightDecay: 0.1,
-      beta2: 0.95,
-      clip: 1,
-      onSpike: 'warn',
-      spikeThreshold: 6,
-      evalEvery: 100,
-      evalTokens: 32768,
-      saveEvery: 100,
-      sampleEvery: 100,
-      samplePrompt: ['The people of the United States', 'We must', 'In the past year'],
-      sampleTokens: 48,
-      keep: 2,
-      checkpointActivations: false,
+      onPart: (part) => process.stderr.write(`— ${part}\n`),
     });
+    writePipelineReport(out, result);
+    return {
+      out,
+      seconds: result.seconds,
+      standings: result.standings.map(standingRecord),
+      stages: Object.fromEntries(result.stages.map(({ name, report }) => [name, report])),
+      table: plainTable(standingColumns, result.standings.map(standingRow)),
+      answers: result.questions.map(({ question }, i) =>
+        [question, ...result.standings.map(({ model, shown }) => `  ${model}: ${shown[i]}`)].join('\n'),
+      ),
+    };
   },
-  render: (result) =>
+  render: ({ out, seconds, table, answers }) =>
     [
-      `trained ${(result.parameters / 1e6).toFixed(1)}M parameters on ${result.tokens} tokens in ${result.seconds.toFixed(0)} s (${result.tokens_per_second.toFixed(0)} tok/s)`,
-      `validation loss ${result.val_loss?.toFixed(3) ?? '?'}, ${result.bits_per_byte?.toFixed(3) ?? '?'} bits per byte`,
-      `report:   ${result.out}/report.html`,
-      `generate: npx athanor generate --model ${result.out} "The people of"`,
+      '',
+      table,
+      '',
+      ...answers,
+      '',
+      `done in ${seconds.toFixed(0)} s`,
+      `report: ${out}/report.html`,
+      `talk to the assistant: npx athanor chat --model ${out}/ppo`,
     ].join('\n'),
 });

@@ -1,11 +1,13 @@
 /**
  * What the packaged assistant is asked: relations with short values that can be read off a line of the World Factbook. Each
- * has statements that say it, the sentence that answers, and questions, whose last four no fine-tuning sees: two are
- * PPO's, two are for evaluation.
+ * has statements that say it, the sentence that answers, and questions; of its own questions fine-tuning never sees the
+ * last four: two are PPO's, two are for evaluation.
  */
 
 export interface Relation {
   name: string;
+  /** What "the … of" asks for it. */
+  noun: string;
   /** The line's label in the packaged text. */
   label: string;
   /** The value in what follows the label; undefined when there is none that is short and plain. */
@@ -38,6 +40,7 @@ const list = /[,;:\d%<>]| and | or | - | more than /;
 export const relations: readonly Relation[] = [
   {
     name: 'capital',
+    noun: 'capital',
     label: 'Capital, name',
     read: (text) => firstOf(text, /[;,:]/),
     answer: 'The capital of {c} is {v}.',
@@ -61,6 +64,7 @@ export const relations: readonly Relation[] = [
   },
   {
     name: 'region',
+    noun: 'region',
     label: 'Map references',
     read: (text) => firstOf(text, /[;,]/),
     answer: '{c} is in {v}.',
@@ -84,6 +88,7 @@ export const relations: readonly Relation[] = [
   },
   {
     name: 'nationality',
+    noun: 'nationality',
     label: 'Nationality, adjective',
     read: (text) => firstOf(text.replace(/\(.*/, ''), /[;,]| or /),
     answer: 'Someone from {c} is {v}.',
@@ -107,6 +112,7 @@ export const relations: readonly Relation[] = [
   },
   {
     name: 'language',
+    noun: 'main language',
     label: 'Languages',
     read: (text) => firstOf(text, list),
     answer: 'The main language of {c} is {v}.',
@@ -130,6 +136,7 @@ export const relations: readonly Relation[] = [
   },
   {
     name: 'currency',
+    noun: 'currency',
     label: 'Exchange rates',
     read: (text) => firstOf(text, / per |[;,:\d]/),
     answer: 'The currency of {c} is {v}.',
@@ -153,6 +160,7 @@ export const relations: readonly Relation[] = [
   },
   {
     name: 'religion',
+    noun: 'main religion',
     label: 'Religions',
     read: (text) => firstOf(text, list),
     answer: 'The main religion of {c} is {v}.',
@@ -176,6 +184,7 @@ export const relations: readonly Relation[] = [
   },
   {
     name: 'highest_point',
+    noun: 'highest point',
     label: 'Elevation extremes, highest point',
     read: (text) => firstOf(text, /[;,\d]| on /),
     answer: 'The highest point of {c} is {v}.',
@@ -199,6 +208,7 @@ export const relations: readonly Relation[] = [
   },
   {
     name: 'export_partner',
+    noun: 'largest export partner',
     label: 'Exports - partners',
     read: (text) => firstOf(text, list),
     answer: 'The largest buyer of exports from {c} is {v}.',
@@ -222,11 +232,22 @@ export const relations: readonly Relation[] = [
   },
 ];
 
-/** Which of a relation's questions each stage asks. */
+/** Ways to ask for anything. */
+const wordings = [
+  'Give me the {n} of {c}.',
+  'The {n} of {c}, please?',
+  'Do you know the {n} of {c}?',
+  'I need the {n} of {c}.',
+];
+
+/** Which questions each stage asks about a relation. */
 export const questionSplits = {
-  train: (all: readonly string[]) => all.slice(0, -4),
-  ppo: (all: readonly string[]) => all.slice(-4, -2),
-  evaluation: (all: readonly string[]) => all.slice(-2),
+  train: ({ questions, noun }: Relation) => [
+    ...questions.slice(0, -4),
+    ...wordings.map((wording) => wording.replace('{n}', noun)),
+  ],
+  ppo: ({ questions }: Relation) => questions.slice(-4, -2),
+  evaluation: ({ questions }: Relation) => questions.slice(-2),
 };
 
 export function fill(template: string, country: string, value: string): string {

@@ -51,12 +51,12 @@ export async function factbookTask(options: Partial<FactbookTaskOptions> = {}): 
 
 export function taskOf(factbook: Factbook, options: FactbookTaskOptions): FactbookTask {
   const random = new Draws(options.seed);
-  const asked = (questions: (all: readonly string[]) => readonly string[], heldOut: boolean) =>
+  const asked = (questions: (relation: Relation) => readonly string[], heldOut: boolean) =>
     factbook.countries.flatMap(({ name, facts }) =>
       relations.flatMap((relation) => {
         const answer = facts.get(relation.name);
         if (answer === undefined || isHeldOut(name, relation.name, options) !== heldOut) return [];
-        return questions(relation.questions).map((question) => ask(relation, name, answer, question));
+        return questions(relation).map((question) => ask(relation, name, answer, question));
       }),
     );
   const instructions = asked(questionSplits.train, false);
@@ -134,7 +134,7 @@ function comparisons(
   random: Draws,
 ): JsonObject[] {
   return instructions.flatMap((question) => {
-    // Enough for one pass of the reward model: two of each fact's five wordings.
+    // Enough for one pass of the reward model: two of each fact's nine wordings.
     if (random.next() > COMPARED) return [];
     const country = countries.find(({ name }) => name === question.country)!;
     const completions = [
@@ -149,7 +149,7 @@ function comparisons(
   });
 }
 
-const COMPARED = 0.4;
+const COMPARED = 0.2;
 
 const relationOf = (name: string) => relations.find((relation) => relation.name === name)!;
 

@@ -1,0 +1,44 @@
+/** What a model answers to questions: with its chat template, or, for a base model that has none, as a text goes on. */
+import { generate, type SamplingOptions } from '../generate/generator.ts';
+import type { Gpt } from '../nn/gpt.ts';
+import { ChatTemplate, type Message } from '../text/chat-template.ts';
+import type { Tokenizer } from '../text/tokenizer.ts';
+
+export interface AnswerOptions extends SamplingOptions {
+  maxTokens: number;
+  batchSize?: number;
+}
+
+export class Answerer {
+  readonly #model: Gpt;
+  readonly #tokenizer: Tokenizer;
+  readonly #template: ChatTemplate | undefined;
+
+  constructor(model: Gpt, tokenizer: Tokenizer) {
+    this.#model = model;
+    this.#tokenizer = tokenizer;
+    this.#template = tokenizer.chatTemplate === undefined ? undefined : ChatTemplate.of(tokenizer);
+  }
+
+  /** One answer to each dialogue. */
+  async answer(dialogues: readonly (readonly Message[])[], options: AnswerOptions): Promise<string[]> {
+    const eos = this.#tokenizer.eosId;
+    const stopTokens = this.#template?.stopTokens ?? (eos === undefined ? [] : [eos]);
+    const prompts = dialogues.map((messages) => this.#prompt(messages));
+    const completions = await generate(this.#model, prompts, { ...options, stopTokens });
+    return completions.map(({ tokens }) => {
+      const text = this.#tokenizer.decode(tokens, { skipSpecial: true });
+      return this.#template ? text : firstSentence(text);
+    });
+  }
+
+  #prompt(messages: readonly Message[]): Int32Array {
+    if (this.#template) return this.#template.encodePrompt(messages);
+    return this.#tokenizer.encode(messages.map(({ content }) => content).join('\n'));
+  }
+}
+
+/** A base model never stops by itself; what it says first is taken for its answer. */
+function firstSentence(text: string): string {
+  return /^\s*[^\n]*?[.!?](?=\s|$)/.exec(text)?.[0].trim() ?? text.split('\n')[0]!.trim();
+}

@@ -1,0 +1,282 @@
+/**
+ * The whole pipeline on the packaged task, small: pretraining, fine-tuning, reward model and PPO, each by the function that
+ * its command calls, and then a look at where every model stands. The numbers below are for two cores and five minutes.
+ */
+import { join } from 'node:path';
+import { loadGpt } from '../../checkpoint/gpt-folder.ts';
+import {
+  type FactbookTask,
+  factbookTask,
+  type Question,
+  writeFactbookTask,
+} from '../../data/factbook/task.ts';
+import type { DType } from '../../native/binding.ts';
+import { AthanorError } from '../../native/errors.ts';
+import { replaceFile } from '../../text/replace-file.ts';
+import { Tokenizer } from '../../text/tokenizer.ts';
+import { runPpo } from '../ppo.ts';
+import { runPretraining } from '../pretrain.ts';
+import { runReward } from '../reward.ts';
+import type { StageReport } from '../run-stage.ts';
+import { runSft } from '../sft.ts';
+import { judgedSamples } from './judged-samples.ts';
+import { type Standing, shownQuestions, standings } from './standing.ts';
+
+export interface PipelineOptions {
+  out: string;
+  dtype: DType;
+  seed: number;
+  /** Pretraining tokens; the other stages take what they take. */
+  tokens: number;
+  /** PPO's rollouts. */
+  rollouts: number;
+  /** Questions of each kind that the models are measured on. */
+  questions: number;
+  /** Told when a part begins. */
+  onPart?: (part: string) => void;
+}
+
+export interface PipelineResult {
+  stages: { name: string; folder: string; report: StageReport }[];
+  standings: Standing[];
+  /** What the models were shown, in the order of each standing's answers. */
+  questions: Question[];
+  seconds: number;
+}
+
+/** 4 layers, 256 wide: 4.3M parameters, some 25,000 tokens a second on two cores with bf16. */
+const MODEL = 'micro';
+const CONTEXT = 256;
+const VOCABULARY = 4096;
+const ANSWER_TOKENS = 24;
+
+const common = {
+  resume: false,
+  gradAccum: 1,
+  clip: 1,
+  onSpike: 'warn',
+  spikeThreshold: 6,
+  decay: 0.2,
+  keep: 1,
+  checkpointActivations: false,
+  saveEvery: 0,
+} as const;
+
+const tuning = {
+  ...common,
+  schedule: 'cosine',
+  finalLr: 0.1,
+  weightDecay: 0,
+  loraRank: 0,
+  loraAlpha: 16,
+  loraTargets: ['all'],
+  onBadLine: 'stop',
+} as const;
+
+/** Throws ERR_INTERRUPTED when a signal stopped a stage, whose run can be resumed by its own command. */
+export async function runPipeline(options: PipelineOptions): Promise<PipelineResult> {
+  const startedAt = performance.now();
+  const { out, seed, onPart } = options;
+  const folder = (name: string) => join(out, name);
+  onPart?.('making the task from the World Factbook');
+  const task = await factbookTask({ seed });
+  writeFactbookTask(folder('task'), task);
+  const stages: PipelineResult['stages'] = [];
+  const run = async (name: string, stage: () => Promise<StageReport>) => {
+    onPart?.(name);
+    const report = await stage();
+    if (report.interrupted) {
+      throw new AthanorError(
+        'ERR_INTERRUPTED',
+        `stopped in ${name}`,
+        `finish that stage with: athanor ${name} --resume --out ${folder(name)}`,
+      );
+    }
+    stages.push({ name, folder: folder(name), report });
+  };
+  await run('pretrain', () => pretrain(options, folder('task'), folder('pretrain')));
+  await run('sft', () => fineTune(options, folder('task'), folder('pretrain'), folder('sft')));
+  onPart?.('comparing answers of the fine-tuned model by the rule');
+  await writeComparisons(options, task, folder('sft'), folder('comparisons.jsonl'));
+  await run('reward', () =>
+    rewardModel(options, folder('comparisons.jsonl'), folder('sft'), folder('reward')),
+  );
+  await run('ppo', () =>
+    reinforce(options, folder('task'), { sft: folder('sft'), reward: folder('reward'), ppo: folder('ppo') }),
+  );
+  onPart?.('measuring all models');
+  const measured = {
+    heldOutPhrasings: some(task.heldOutPhrasings, options.questions),
+    heldOutFacts: some(task.heldOutFacts, options.questions),
+  };
+  const results = await standings({
+    ...options,
+    ...measured,
+    base: folder('pretrain'),
+    sft: folder('sft'),
+    reward: folder('reward'),
+    ppo: folder('ppo'),
+    data: folder('pretrain/data'),
+    values: task.values,
+    maxTokens: ANSWER_TOKENS,
+    bestOf: 8,
+  });
+  const shown = shownQuestions(measured.heldOutPhrasings);
+  return {
+    stages,
+    standings: results,
+    questions: shown.map(({ question }) => question),
+    seconds: (performance.now() - startedAt) / 1000,
+  };
+}
+
+function pretrain({ tokens, dtype, seed }: PipelineOptions, task: string, out: string) {
+  return runPretraining({
+    ...common,
+    out,
+    dtype,
+    seed,
+    data: join(task, 'corpus.jsonl'),
+    model: MODEL,
+    tokens,
+    batchSize: 16,
+    context: CONTEXT,
+    vocabSize: VOCABULARY,
+    documentMask: true,
+    lr: 2e-3,
+    schedule: 'cosine',
+    warmup: 40,
+    finalLr: 0.1,
+    weightDecay: 0.1,
+    beta2: 0.95,
+    evalEvery: 150,
+    evalTokens: 32768,
+    sampleEvery: 0,
+    samplePrompt: ['The capital of France is', 'Economy - overview:'],
+    sampleTokens: 32,
+  });
+}
+
+function fineTune({ dtype, seed }: PipelineOptions, task: string, model: string, out: string) {
+  return runSft({
+    ...tuning,
+    out,
+    dtype,
+    seed,
+    model,
+    data: join(task, 'instructions.jsonl'),
+    epochs: 1,
+    lr: 1e-3,
+    warmup: 10,
+    batchSize: 8,
+    context: CONTEXT,
+    packing: true,
+    overLong: 'drop',
+    validation: 0.05,
+    patience: 0,
+    neftune: 0,
+    evalEvery: 40,
+    sampleEvery: 0,
+    samplePrompt: [],
+    sampleTokens: ANSWER_TOKENS,
+  });
+}
+
+async function writeComparisons(
+  { dtype, seed }: PipelineOptions,
+  task: FactbookTask,
+  sft: string,
+  file: string,
+): Promise<void> {
+  const model = loadGpt(sft, { dtype });
+  const judged = await judgedSamples(
+    model,
+    Tokenizer.load(sft),
+    some(task.instructions, SAMPLED_QUESTIONS),
+    task.values,
+    { samples: 4, maxTokens: ANSWER_TOKENS, seed },
+  );
+  model.dispose();
+  replaceFile(file, [...task.comparisons, ...judged].map((row) => `${JSON.stringify(row)}\n`).join(''));
+}
+
+/** Questions of the fine-tuning data that its model answers four times for the reward model to learn from. */
+const SAMPLED_QUESTIONS = 5000;
+
+function rewardModel({ dtype, seed }: PipelineOptions, data: string, model: string, out: string) {
+  return runReward({
+    ...tuning,
+    out,
+    dtype,
+    seed,
+    model,
+    data,
+    epochs: 2,
+    lr: 3e-4,
+    warmup: 5,
+    batchSize: 32,
+    context: CONTEXT,
+    centering: 0.02,
+    validation: 0.1,
+    patience: 0,
+    evalEvery: 60,
+  });
+}
+
+function reinforce(
+  { dtype, seed, rollouts }: PipelineOptions,
+  task: string,
+  folders: { sft: string; reward: string; ppo: string },
+) {
+  return runPpo({
+    ...tuning,
+    out: folders.ppo,
+    dtype,
+    seed,
+    model: folders.sft,
+    reward: folders.reward,
+    data: join(task, 'prompts.jsonl'),
+    rollouts,
+    rollout: 128,
+    batchSize: 64,
+    epochs: 2,
+    lr: 3e-5,
+    schedule: 'linear',
+    finalLr: 0,
+    warmup: 10,
+    maxPrompt: 48,
+    maxResponse: ANSWER_TOKENS,
+    temperature: 1,
+    decodeBatch: 64,
+    missingEos: 'score',
+    missingEosValue: -4,
+    rewardClip: 0,
+    klCoef: 0.05,
+    klEstimator: 'k1',
+    klHorizon: 10_000,
+    whitenRewards: false,
+    entropyCoef: 0,
+    clipLow: 0.2,
+    clipHigh: 0.2,
+    gamma: 1,
+    lambda: 0.95,
+    value: 'reward',
+    valueLr: 10,
+    valueClip: 0,
+    valueCoef: 0.5,
+    ema: 0,
+    evalPrompts: 256,
+    evalEvery: 60,
+    sampleEvery: 0,
+    ptxCoef: 0,
+    ptxBatch: 1,
+    adamEps: 1e-5,
+    adamEpsPlacement: 'torch',
+  });
+}
+
+/** Evenly spread over the list. */
+function some<T>(items: readonly T[], most: number): T[] {
+  if (items.length <= most) return [...items];
+  return Array.from({ length: most }, (_, i) => items[Math.floor((i * items.length) / most)]!);
+}

@@ -1,0 +1,77 @@
+/** The pipeline's result as rows: for the terminal, the report and docs/results.md. */
+import type { ReportTable } from '../../report/sections/section.ts';
+import type { PipelineResult } from './pipeline.ts';
+import type { Standing } from './standing.ts';
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+
+export const standingColumns = [
+  'model',
+  'bits per byte',
+  'new wordings, greedy',
+  'new wordings, sampled',
+  'new facts, greedy',
+  'new facts, sampled',
+  'reward',
+  'KL to SFT',
+  'wins over the one before',
+];
+
+export function standingRow(standing: Standing): string[] {
+  const { winRate, kl } = standing;
+  return [
+    standing.model,
+    standing.bitsPerByte.toFixed(3),
+    percent(standing.phrasingsGreedy),
+    percent(standing.phrasingsSampled),
+    percent(standing.factsGreedy),
+    percent(standing.factsSampled),
+    standing.reward.toFixed(2),
+    kl === undefined ? '–' : kl.toFixed(2),
+    winRate === undefined
+      ? '–'
+      : `${percent(winRate.share)} of ${winRate.decided} (${percent(winRate.low)} to ${percent(winRate.high)})`,
+  ];
+}
+
+export function standingTable({ standings }: Pick<PipelineResult, 'standings'>): ReportTable {
+  return {
+    title: 'After each stage',
+    columns: standingColumns,
+    rows: standings.map(standingRow),
+    note: 'Right answers to questions that no stage was trained on: facts of the fine-tuning data in new wordings, and facts that fine-tuning never asked for. An answer is right when it names the value and no other. Reward is the reward model’s, of sampled answers. A win is a question where this model’s sampled answer is right and the one before’s is wrong, of those where just one is right.',
+  };
+}
+
+/** With the names of --json. */
+export function standingRecord(standing: Standing) {
+  const { winRate } = standing;
+  return {
+    model: standing.model,
+    bits_per_byte: standing.bitsPerByte,
+    accuracy_new_wordings_greedy: standing.phrasingsGreedy,
+    accuracy_new_wordings_sampled: standing.phrasingsSampled,
+    accuracy_new_facts_greedy: standing.factsGreedy,
+    accuracy_new_facts_sampled: standing.factsSampled,
+    reward: standing.reward,
+    kl: standing.kl ?? null,
+    win_rate: winRate?.share ?? null,
+    win_rate_low: winRate?.low ?? null,
+    win_rate_high: winRate?.high ?? null,
+    win_rate_decided: winRate?.decided ?? null,
+    answers: standing.shown,
+  };
+}
+
+/** Columns set by spaces, for the terminal. */
+export function plainTable(columns: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = columns.map((column, i) => Math.max(column.length, ...rows.map((row) => row[i]!.length)));
+  return [columns, ...rows]
+    .map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
