@@ -44,8 +44,7 @@ export class ModelFolder implements Disposable {
    */
   static open(folder: string, weights?: string): ModelFolder {
     const description = readDescription(folder);
-    const generation = join(folder, 'generation_config.json');
-    const generationConfig = existsSync(generation) ? readJsonObject(generation) : undefined;
+    const generationConfig = readGenerationConfig(folder);
     const files: SafetensorsFile[] = [];
     try {
       const paths = weights === undefined ? weightFiles(folder) : [join(folder, weights)];
@@ -112,6 +111,21 @@ export function readDescription(folder: string): ModelDescription {
   const path = join(folder, 'config.json');
   if (!existsSync(path)) throw missing(folder, 'config.json');
   return configFromJson(readJsonObject(path), path);
+}
+
+function readGenerationConfig(folder: string): JsonObject | undefined {
+  const path = join(folder, 'generation_config.json');
+  return existsSync(path) ? readJsonObject(path) : undefined;
+}
+
+/** Ids at which generation_config.json lets texts end; none where it is missing or does not say. Throws ERR_FILE_DAMAGED. */
+export function generationStopTokens(folder: string): number[] {
+  const ids = readGenerationConfig(folder)?.eos_token_id ?? [];
+  const list = Array.isArray(ids) ? ids : [ids];
+  return list.map((id) => {
+    if (Number.isSafeInteger(id) && (id as number) >= 0) return id as number;
+    throw damaged(join(folder, 'generation_config.json'), `eos_token_id holds ${JSON.stringify(id)}`);
+  });
 }
 
 function requireFolder(folder: string): void {

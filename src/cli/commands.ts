@@ -45,6 +45,10 @@ export const commands: CommandTable = {
     summary: 'continue texts with a model',
     load: async () => (await import('./generate.ts')).generate,
   },
+  chat: {
+    summary: 'talk to an assistant',
+    load: async () => (await import('./chat.ts')).chat,
+  },
   eval: {
     summary: 'measure how well a model predicts held-out text',
     load: async () => (await import('./eval.ts')).evaluate,

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { AthanorError, fileError } from '../native/errors.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
-import { engineOptions, integer, list, number, path, text } from './options.ts';
+import { engineOptions, flag, integer, list, path, text } from './options.ts';
+import { samplingOptions } from './sampling-options.ts';
 
 export const generate = defineCommand({
   description:
@@ -14,66 +15,67 @@ export const generate = defineCommand({
     model: path('model folder', { required: true }),
     promptFile: path('file with a prompt a line, besides those given'),
     maxTokens: integer('new tokens at most', { default: 128, min: 1 }),
-    temperature: number('0 always takes the likeliest token', { default: 0.8, min: 0 }),
-    topK: integer('keep the k likeliest tokens (0: all)', { default: 0, min: 0 }),
-    topP: number('keep the likeliest tokens that together reach this probability', {
-      default: 0.95,
-      min: 0,
-      max: 1,
-    }),
-    minP: number('keep tokens at least this fraction as likely as the likeliest', {
-      default: 0,
-      min: 0,
-      max: 1,
-    }),
-    repetitionPenalty: number('above 1: makes tokens that are there already less likely', {
-      default: 1,
-      min: 0,
-      exclusive: true,
-    }),
+    ...samplingOptions,
     stop: list(text('end the text before this string')),
     batchSize: integer('prompts continued at once', { default: 16, min: 1 }),
     samples: integer('continuations of each prompt', { default: 1, min: 1 }),
+    chat: flag("take each prompt as a user's message, by the model's chat template"),
   },
   example: 'generate --model run "The people of the United States"',
   async run(options, { args, json }) {
     const { dtype } = await prepareEngine(options);
     const { loadGpt } = await import('../checkpoint/gpt-folder.ts');
-    const { generateText } = await import('../generate/generate-text.ts');
+    const { generationStopTokens } = await import('../checkpoint/load-model.ts');
+    const { continueTokens, promptTokens } = await import('../generate/generate-text.ts');
+    const { ChatTemplate } = await import('../text/chat-template.ts');
     const { Tokenizer } = await import('../text/tokenizer.ts');
-    const model = loadGpt(options.model, { dtype });
     const tokenizer = Tokenizer.load(options.model);
+    const template = options.chat ? ChatTemplate.of(tokenizer) : undefined;
     const given = [...args, ...(options.promptFile ? promptLines(options.promptFile) : [])];
+    if (template && given.length === 0) {
+      throw new AthanorError(
+        'ERR_ARGUMENT',
+        'there is no message to answer',
+        'give one, or leave --chat out',
+      );
+    }
     const prompts = (given.length > 0 ? given : ['']).flatMap((prompt) =>
       Array<string>(options.samples).fill(prompt),
     );
+    const ids = prompts.map((content) =>
+      template ? template.encodePrompt([{ role: 'user', content }]) : promptTokens(tokenizer, content),
+    );
+    const stopTokens = new Set([...(template?.stopTokens ?? []), ...generationStopTokens(options.model)]);
+    if (tokenizer.eosId !== undefined) stopTokens.add(tokenizer.eosId);
+    const model = loadGpt(options.model, { dtype });
     const live = !json && prompts.length === 1;
-    if (live) process.stdout.write(prompts[0]!);
+    if (live && !template) process.stdout.write(prompts[0]!);
     const startedAt = performance.now();
     const abort = new AbortController();
     const stop = () => abort.abort();
     process.once('SIGINT', stop);
-    const completions = await generateText(model, tokenizer, prompts, {
-      maxTokens: options.maxTokens,
-      temperature: options.temperature,
-      topK: options.topK,
-      topP: options.topP,
-      minP: options.minP,
-      repetitionPenalty: options.repetitionPenalty,
+    const texts = await continueTokens(model, tokenizer, ids, {
+      ...options,
+      stopTokens: [...stopTokens],
       stopStrings: options.stop,
-      batchSize: options.batchSize,
-      seed: options.seed,
+      skipSpecial: options.chat,
       signal: abort.signal,
       ...(live && { onText: (piece: string) => process.stdout.write(piece) }),
     });
     process.off('SIGINT', stop);
     const seconds = (performance.now() - startedAt) / 1000;
+    const completions = texts.map((text, i) => ({ prompt: prompts[i]!, ...text }));
     const tokens = completions.reduce((sum, completion) => sum + completion.tokens, 0);
     model.dispose();
-    return { completions, tokens, seconds, tokens_per_second: tokens / seconds, live };
+    const { chat } = options;
+    return { completions, tokens, seconds, tokens_per_second: tokens / seconds, live, chat };
   },
-  render: ({ completions, live }) =>
-    live ? '' : completions.map(({ prompt, text: continued }) => `${prompt}${continued}`).join('\n---\n'),
+  render: ({ completions, live, chat }) =>
+    live
+      ? ''
+      : completions
+          .map(({ prompt, text: continued }) => `${prompt}${chat ? '\n\n' : ''}${continued}`)
+          .join('\n---\n'),
 });
 
 function promptLines(file: string): string[] {

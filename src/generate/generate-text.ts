@@ -1,6 +1,7 @@
-/** Text in, text out: tokenizing, stop strings and streaming around generate(). */
+/** Text out, and text in: tokenizing, stop strings and streaming around generate(). */
 import { AthanorError } from '../native/errors.ts';
 import type { Gpt } from '../nn/gpt.ts';
+import type { StreamDecoder } from '../text/stream-decoder.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { type FinishReason, type GenerateOptions, generate } from './generator.ts';
 
@@ -9,11 +10,14 @@ export interface TextOptions extends Omit<GenerateOptions, 'onToken'> {
   stopStrings?: readonly string[];
   /** Called with each new piece of text; a piece never splits a character. */
   onText?: (piece: string, prompt: number) => void;
+  /** Leave special tokens out of the text. Default false. */
+  skipSpecial?: boolean;
 }
 
 export type TextCompletion = {
   prompt: string;
   text: string;
+  /** New tokens, with the one that ended the text. */
   tokens: number;
   finish: FinishReason;
 };
@@ -25,36 +29,44 @@ export async function generateText(
   prompts: readonly string[],
   options: TextOptions,
 ): Promise<TextCompletion[]> {
+  const ids = prompts.map((prompt) => promptTokens(tokenizer, prompt));
+  const completions = await continueTokens(model, tokenizer, ids, options);
+  return completions.map((completion, i) => ({ prompt: prompts[i]!, ...completion }));
+}
+
+/** Completes token sequences with text. Throws as generateText. */
+export async function continueTokens(
+  model: Gpt,
+  tokenizer: Tokenizer,
+  prompts: readonly Int32Array[],
+  options: TextOptions,
+): Promise<Omit<TextCompletion, 'prompt'>[]> {
   checkVocabulary(model, tokenizer);
   const stopStrings = options.stopStrings ?? [];
   const stopTokens = options.stopTokens ?? (tokenizer.eosId === undefined ? [] : [tokenizer.eosId]);
-  const writers = prompts.map(() => new StopWriter(tokenizer, stopStrings));
+  const writers = prompts.map(() => new StopWriter(tokenizer.stream(options), stopStrings));
   const emit = (piece: string, prompt: number) => {
     if (piece !== '') options.onText?.(piece, prompt);
   };
-  const completions = await generate(
-    model,
-    prompts.map((prompt) => promptTokens(tokenizer, prompt)),
-    {
-      ...options,
-      stopTokens,
-      onToken: ({ prompt, token }) => {
-        if (stopTokens.includes(token)) return true;
-        const writer = writers[prompt]!;
-        emit(writer.push(token), prompt);
-        return writer.stopped;
-      },
+  const completions = await generate(model, prompts, {
+    ...options,
+    stopTokens,
+    onToken: ({ prompt, token }) => {
+      if (stopTokens.includes(token)) return true;
+      const writer = writers[prompt]!;
+      emit(writer.push(token), prompt);
+      return writer.stopped;
     },
-  );
+  });
   return completions.map(({ tokens, finish }, i) => {
     const writer = writers[i]!;
     emit(writer.end(), i);
-    return { prompt: prompts[i]!, text: writer.text, tokens: tokens.length, finish };
+    return { text: writer.text, tokens: tokens.length, finish };
   });
 }
 
-/** An empty prompt starts a new document. */
-function promptTokens(tokenizer: Tokenizer, prompt: string): Int32Array {
+/** The ids of a text to continue; an empty one starts a new document. */
+export function promptTokens(tokenizer: Tokenizer, prompt: string): Int32Array {
   const ids = tokenizer.encode(prompt);
   if (ids.length > 0 || tokenizer.eosId === undefined) return ids;
   return Int32Array.of(tokenizer.eosId);
@@ -74,11 +86,11 @@ class StopWriter {
   text = '';
   stopped = false;
   #held = '';
-  readonly #stream;
-  readonly #stopStrings;
+  readonly #stream: StreamDecoder;
+  readonly #stopStrings: readonly string[];
 
-  constructor(tokenizer: Tokenizer, stopStrings: readonly string[]) {
-    this.#stream = tokenizer.stream();
+  constructor(stream: StreamDecoder, stopStrings: readonly string[]) {
+    this.#stream = stream;
     this.#stopStrings = stopStrings.filter((stop) => stop !== '');
   }
 

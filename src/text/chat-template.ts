@@ -1,13 +1,14 @@
 /**
- * Dialogues as tokens, by the Jinja template that is stored with the model. What people say can never become a control
- * token: before rendering, each spelling of one inside a message is broken by a marker character that no message holds,
- * and only unbroken ones, which the template itself wrote, are encoded as control tokens.
+ * Dialogues as tokens, by the Jinja template that is stored with the model. Boundaries of turns are places in the one
+ * text that is encoded whole, so that a model is trained on the tokens that it is prompted with.
  */
 import { Template } from '@huggingface/jinja';
 import { AthanorError } from '../native/errors.ts';
+import { ControlTokens, type Guards, withoutGuards } from './control-tokens.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 export interface Message {
+  /** system, user or assistant; which others there are is the template's to say. */
   role: string;
   content: string;
 }
@@ -18,15 +19,24 @@ export interface EncodedDialogue {
   supervised: Uint8Array;
 }
 
-/** Characters for private use, one of which is in no message. */
-const MARKERS = Array.from({ length: 256 }, (_, i) => String.fromCodePoint(0xe000 + i));
+export interface RenderOptions {
+  /** End with what comes before an answer of the assistant's. Default false. */
+  addGenerationPrompt?: boolean;
+}
+
+/** Messages that nobody can pass off as control tokens. */
+interface Guarded {
+  messages: Message[];
+  guards: Guards;
+}
 
 export class ChatTemplate {
-  /** Ids that end an assistant's turn. */
+  /** Ids that end an assistant's turn: the control token that the template writes behind an answer, and end of text. */
   readonly stopTokens: readonly number[];
+  readonly #source: string;
   readonly #template: Template;
   readonly #tokenizer: Tokenizer;
-  readonly #controlTokens: RegExp | undefined;
+  readonly #control: ControlTokens;
 
   /** Throws ERR_CONFIG when the source is no template. */
   constructor(source: string, tokenizer: Tokenizer) {
@@ -40,10 +50,9 @@ export class ChatTemplate {
         { cause: error },
       );
     }
+    this.#source = source;
     this.#tokenizer = tokenizer;
-    const names = [...tokenizer.specialTokens.keys()].sort((a, b) => b.length - a.length);
-    this.#controlTokens =
-      names.length > 0 ? new RegExp(names.map(escapeForRegExp).join('|'), 'g') : undefined;
+    this.#control = new ControlTokens(tokenizer);
     this.stopTokens = this.#findStopTokens();
   }
 
@@ -59,14 +68,21 @@ export class ChatTemplate {
     return new ChatTemplate(tokenizer.chatTemplate, tokenizer);
   }
 
-  /** The text that the template makes of messages. Throws ERR_CONFIG with what the template said when it raised. */
-  render(messages: readonly Message[], options: { addGenerationPrompt?: boolean } = {}): string {
+  /**
+   * The text that the template makes of messages. Throws ERR_CONFIG with what the template said when it raised; `where`
+   * is what the message begins with, such as the row of the data.
+   */
+  render(
+    messages: readonly Message[],
+    { addGenerationPrompt = false }: RenderOptions = {},
+    where?: string,
+  ): string {
     const { eosId, bosId, padId } = this.#tokenizer;
     const spelled = (id: number | undefined) => (id === undefined ? '' : this.#tokenizer.tokenOf(id)!);
     try {
       return this.#template.render({
         messages,
-        add_generation_prompt: options.addGenerationPrompt ?? false,
+        add_generation_prompt: addGenerationPrompt,
         eos_token: spelled(eosId),
         bos_token: spelled(bosId),
         pad_token: spelled(padId),
@@ -74,150 +90,130 @@ export class ChatTemplate {
     } catch (error) {
       throw new AthanorError(
         'ERR_CONFIG',
-        `the chat template refused the messages: ${(error as Error).message}`,
+        at(where, `the chat template refused the messages: ${(error as Error).message}`),
         'the roles and their order must be those that the template was written for',
         { cause: error },
       );
     }
   }
 
-  /** What the model reads before it answers. */
-  encodePrompt(messages: readonly Message[]): Int32Array {
-    const { broken, marker } = this.#broken(messages);
-    return this.#encode(this.render(broken, { addGenerationPrompt: true }), marker);
+  /** What the model reads before it answers. Throws as render. */
+  encodePrompt(messages: readonly Message[], where?: string): Int32Array {
+    const guarded = this.#guarded(messages);
+    return this.#control.encode(
+      this.render(guarded.messages, { addGenerationPrompt: true }, where),
+      guarded.guards,
+    );
   }
 
   /**
-   * A dialogue to learn from. Boundaries of turns are offsets in the one text that is encoded whole, so training sees the
-   * tokens that encodePrompt gives for the same messages. Throws ERR_CONFIG when a template writes the beginning of a
-   * dialogue differently once it goes on, since then no such offsets exist.
+   * A dialogue to learn from. Throws as render, and ERR_CONFIG naming the turn when the template writes the beginning of
+   * a dialogue differently once it goes on, or writes no control token behind an answer.
    */
-  encodeDialogue(messages: readonly Message[]): EncodedDialogue {
-    const { broken, marker } = this.#broken(messages);
-    const full = this.render(broken);
-    const tokens = this.#encode(full, marker);
-    const ends = this.#byteEnds(tokens);
+  encodeDialogue(messages: readonly Message[], where?: string): EncodedDialogue {
+    const guarded = this.#guarded(messages);
+    const text = this.render(guarded.messages, {}, where);
+    const tokens = this.#control.encode(text, guarded.guards);
     const supervised = new Uint8Array(tokens.length);
-    broken.forEach(({ role }, i) => {
+    let index = 0;
+    let bytes = 0;
+    guarded.messages.forEach(({ role }, turn) => {
       if (role !== 'assistant') return;
-      const before = this.render(broken.slice(0, i), { addGenerationPrompt: true });
-      const after = i + 1 === broken.length ? full : this.render(broken.slice(0, i + 1));
-      if (!full.startsWith(before) || !full.startsWith(after) || after.length <= before.length) {
-        throw new AthanorError(
-          'ERR_CONFIG',
-          `the chat template is not prefix-preserving: it writes what comes before turn ${i + 1} differently when the dialogue goes on`,
-          'use a template whose text for the first turns does not depend on later ones',
-        );
+      const start = this.#startOf(turn, guarded, text, where);
+      if (bytes > start) throw endless(turn, where);
+      // A token that lies on both sides of the boundary is the prompt's.
+      while (bytes < start) bytes += this.#tokenizer.byteLength(tokens[index++]!);
+      let stopped = false;
+      while (!stopped) {
+        if (index === tokens.length) throw endless(turn, where);
+        const id = tokens[index]!;
+        stopped = this.stopTokens.includes(id);
+        bytes += this.#tokenizer.byteLength(id);
+        supervised[index++] = 1;
       }
-      this.#superviseSpan(tokens, ends, supervised, byteLength(before, marker), byteLength(after, marker));
     });
     return { tokens, supervised };
   }
 
-  /** From the first token that begins in [from, to) to the last control token in it, which is where a turn is over. */
-  #superviseSpan(
-    tokens: Int32Array,
-    ends: Float64Array,
-    supervised: Uint8Array,
-    from: number,
-    to: number,
-  ): void {
-    const inside: number[] = [];
-    for (let i = 0; i < tokens.length; ++i) {
-      const start = i === 0 ? 0 : ends[i - 1]!;
-      if (start >= from && start < to) inside.push(i);
-    }
-    const last = inside.findLast((i) => this.#isControl(tokens[i]!)) ?? inside.at(-1) ?? -1;
-    for (const i of inside) if (i <= last) supervised[i] = 1;
-  }
-
-  #isControl(id: number): boolean {
-    const text = this.#tokenizer.tokenOf(id);
-    return text !== undefined && this.#tokenizer.specialTokens.get(text) === id;
-  }
-
-  /** The messages with every control token that is spelled in one broken by the marker. */
-  #broken(messages: readonly Message[]): { broken: Message[]; marker: string } {
-    const marker = MARKERS.find((candidate) => !messages.some(({ content }) => content.includes(candidate)));
-    if (marker === undefined) {
+  /** The byte of the text at which an answer begins. */
+  #startOf(turn: number, { messages, guards }: Guarded, text: string, where?: string): number {
+    const before = this.render(messages.slice(0, turn), { addGenerationPrompt: true }, where);
+    if (!text.startsWith(before)) {
       throw new AthanorError(
-        'ERR_ARGUMENT',
-        'the messages hold every one of 256 characters for private use',
-        'remove characters from U+E000 to U+E0FF',
+        'ERR_CONFIG',
+        at(
+          where,
+          `the chat template is not prefix-preserving: it writes what comes before turn ${turn + 1} differently when the dialogue goes on`,
+        ),
+        'use a template whose text for the first turns does not depend on later ones',
       );
     }
-    const pattern = this.#controlTokens;
-    const broken = messages.map(({ role, content }) => ({
-      role,
-      content: pattern ? content.replace(pattern, (token) => breakText(token, marker)) : content,
-    }));
-    return { broken, marker };
+    return Buffer.byteLength(withoutGuards(before, guards));
   }
 
-  #encode(text: string, marker: string): Int32Array {
-    const pieces: Int32Array[] = [];
-    const ordinary = (from: number, to: number) => {
-      if (to > from) pieces.push(this.#tokenizer.encode(text.slice(from, to).replaceAll(marker, '')));
+  #guarded(messages: readonly Message[]): Guarded {
+    const guards = this.#control.guardsFor([
+      this.#source,
+      ...messages.flatMap(({ role, content }) => [role, content]),
+    ]);
+    const guard = (text: string) => this.#control.guard(text, guards);
+    return {
+      messages: messages.map(({ role, content }) => ({ role: guard(role), content: guard(content) })),
+      guards,
     };
-    let at = 0;
-    for (const match of this.#controlTokens ? text.matchAll(this.#controlTokens) : []) {
-      ordinary(at, match.index);
-      pieces.push(Int32Array.of(this.#tokenizer.specialTokens.get(match[0])!));
-      at = match.index + match[0].length;
-    }
-    ordinary(at, text.length);
-    const ids = new Int32Array(pieces.reduce((sum, { length }) => sum + length, 0));
-    let filled = 0;
-    for (const piece of pieces) {
-      ids.set(piece, filled);
-      filled += piece.length;
-    }
-    return ids;
   }
 
-  /** Where each token's bytes end in the text. */
-  #byteEnds(tokens: Int32Array): Float64Array {
-    const ends = new Float64Array(tokens.length);
-    let at = 0;
-    tokens.forEach((id, i) => {
-      at += this.#tokenizer.byteLength(id);
-      ends[i] = at;
-    });
-    return ends;
-  }
-
-  /** The first control token after an assistant's words, and the token that ends texts. */
+  /** The first control token after an answer, in the middle of a dialogue and at its end, and the one that ends texts. */
   #findStopTokens(): number[] {
-    const { eosId } = this.#tokenizer;
+    const { eosId, specialTokens } = this.#tokenizer;
+    // Answers that no template contains.
+    const answers = ['\ue100', '\ue101'];
+    const text = this.#firstRendered([
+      [user, assistant(answers[0]!), user, assistant(answers[1]!)],
+      [{ role: 'system', content: 'x' }, user, assistant(answers[0]!), user, assistant(answers[1]!)],
+      [user, assistant(answers[0]!)],
+    ]);
+    const written = [...this.#control.find(text, this.#control.guardsFor([text]))];
     const found = new Set<number>();
-    const said = 'yes';
-    let text = '';
-    try {
-      text = this.render([
-        { role: 'user', content: 'no' },
-        { role: 'assistant', content: said },
-      ]);
-    } catch (error) {
-      // A template that wants other roles tells so when it is used.
-      if (!(error instanceof AthanorError)) throw error;
+    for (const answer of answers) {
+      const place = text.indexOf(answer);
+      const next = place < 0 ? undefined : written.find(({ index }) => index > place);
+      if (next) found.add(specialTokens.get(next[0])!);
     }
-    const tail = text.slice(text.lastIndexOf(said) + said.length);
-    const next = this.#controlTokens && tail.match(this.#controlTokens)?.[0];
-    if (next) found.add(this.#tokenizer.specialTokens.get(next)!);
     if (eosId !== undefined) found.add(eosId);
     return [...found];
   }
+
+  /** Of the first dialogue that the template takes; nothing where it takes none, which it tells when it is used. */
+  #firstRendered(dialogues: readonly Message[][]): string {
+    for (const messages of dialogues) {
+      try {
+        return this.render(messages);
+      } catch (error) {
+        if (!(error instanceof AthanorError)) throw error;
+      }
+    }
+    return '';
+  }
 }
 
-function breakText(token: string, marker: string): string {
-  const [first = ''] = token;
-  return first + marker + token.slice(first.length);
+const user: Message = { role: 'user', content: 'x' };
+
+function assistant(content: string): Message {
+  return { role: 'assistant', content };
 }
 
-function byteLength(text: string, marker: string): number {
-  return Buffer.byteLength(text.replaceAll(marker, ''));
+function endless(turn: number, where?: string): AthanorError {
+  return new AthanorError(
+    'ERR_CONFIG',
+    at(
+      where,
+      `the chat template writes no control token behind the assistant's turn ${turn + 1}, so a model could not learn to stop`,
+    ),
+    'let the template end every answer with a special token of the tokenizer, such as eos_token',
+  );
 }
 
-function escapeForRegExp(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+function at(where: string | undefined, message: string): string {
+  return where === undefined ? message : `${where}: ${message}`;
 }

@@ -1,0 +1,49 @@
+/** `athanor chat`: a conversation on the terminal, over a pipe, or of messages on the command line. */
+import { AthanorError } from '../native/errors.ts';
+import { defineCommand } from './command.ts';
+import { prepareEngine } from './engine.ts';
+import { engineOptions, integer, list, path, text } from './options.ts';
+import { samplingOptions } from './sampling-options.ts';
+
+export const chat = defineCommand({
+  description:
+    'Answers each line of stdin, remembering what was said before. /reset forgets it, /system TEXT sets the system message,\n/exit ends. On a terminal Ctrl-C stops an answer, and at the prompt the program. With --json the answers are shown on stderr.',
+  options: {
+    ...engineOptions,
+    model: path('folder of an assistant', { required: true }),
+    message: list(text('message to answer instead of reading stdin; several are one conversation')),
+    system: text('what the system message says'),
+    maxTokens: integer('new tokens of an answer at most', { default: 256, min: 1 }),
+    ...samplingOptions,
+  },
+  example: 'chat --model assistant',
+  async run(options, { json }) {
+    const { dtype } = await prepareEngine(options);
+    const { loadGpt } = await import('../checkpoint/gpt-folder.ts');
+    const { generationStopTokens } = await import('../checkpoint/load-model.ts');
+    const { Conversation } = await import('../generate/conversation.ts');
+    const { ChatTemplate } = await import('../text/chat-template.ts');
+    const { Tokenizer } = await import('../text/tokenizer.ts');
+    const { ChatSession } = await import('./chat-session.ts');
+    const tokenizer = Tokenizer.load(options.model);
+    const template = ChatTemplate.of(tokenizer);
+    const model = loadGpt(options.model, { dtype });
+    const stopTokens = [...new Set([...template.stopTokens, ...generationStopTokens(options.model)])];
+    const conversation = new Conversation(model, tokenizer, template, { ...options, stopTokens });
+    const session = new ChatSession(conversation, {
+      answers: json ? process.stderr : process.stdout,
+      notes: process.stderr,
+    });
+    try {
+      if (options.message.length > 0) await session.script(options.message);
+      else if (process.stdin.isTTY) await session.interactive(process.stdin);
+      else await session.lines(process.stdin);
+    } finally {
+      model.dispose();
+    }
+    if (session.interrupted) throw new AthanorError('ERR_INTERRUPTED', 'stopped by Ctrl-C');
+    const tokens = session.turns.reduce((sum, turn) => sum + turn.tokens, 0);
+    const { seconds } = session;
+    return { turns: session.turns, tokens, seconds, tokens_per_second: seconds > 0 ? tokens / seconds : 0 };
+  },
+});
