@@ -184,8 +184,8 @@ std::tuple<Tensor, Tensor> linear_log_prob(const Tensor& x, const Tensor& weight
 
 Tensor linear_log_prob_backward(const Tensor& x, const Tensor& weight, const Tensor& targets,
                                 double temperature, const Tensor& dlog_probs,
-                                const std::optional<Tensor>& dentropies,
-                                const std::optional<Tensor>& dweight) {
+                                const std::optional<Tensor>& dentropies, const std::optional<Tensor>& dweight,
+                                std::optional<bool> overwrite) {
   const Head head("linear_log_prob_backward", x, weight);
   head.check_targets(targets);
   head.check_per_token("dlog_probs", dlog_probs);
@@ -199,8 +199,9 @@ Tensor linear_log_prob_backward(const Tensor& x, const Tensor& weight, const Ten
   head.for_chunks(targets, [&](int64_t first, const LossRows& rows) {
     head.kernels().log_prob_backward(rows, inverse_temperature, dlog_probs.data<float>() + first,
                                      dentropies ? dentropies->data<float>() + first : nullptr);
-    head.backward(first, rows, dx, dweight ? &*dweight : nullptr, true);
+    head.backward(first, rows, dx, dweight ? &*dweight : nullptr, !overwrite.value_or(false) || first > 0);
   });
+  if (dweight && overwrite.value_or(false) && head.n == 0) dweight->fill_zero();
   if (dweight) dweight->storage().mark_written();
   return dx;
 }

@@ -24,10 +24,10 @@ std::tuple<Tensor, Tensor> linear_log_prob(const Tensor& x, const Tensor& weight
                                            double temperature);
 
 /// Gradients of sum(dlog_probs * log_probs + dentropies * entropies): dx [n, d]; dweight f32 [vocab, d] is
-/// added to.
+/// added to, or with `overwrite` written (what is there may then be anything).
 Tensor linear_log_prob_backward(const Tensor& x, const Tensor& weight, const Tensor& targets,
                                 double temperature, const Tensor& dlog_probs,
-                                const std::optional<Tensor>& dentropies,
-                                const std::optional<Tensor>& dweight);
+                                const std::optional<Tensor>& dentropies, const std::optional<Tensor>& dweight,
+                                std::optional<bool> overwrite = false);
 
 }  // namespace athanor::ops

@@ -374,6 +374,27 @@ describe('linearLogProb', () => {
     }
   });
 
+  it('adds into dweight, or overwrites what was there, also over several chunks and for no rows', () => {
+    for (const n of [0, 5, 403]) {
+      const [d, vocab] = [3, n === 403 ? 70_001 : 7];
+      const h = makeHead(n, d, vocab, 'f32');
+      const up = tensor([n], randomNormal(n, 5));
+      const run = (dweight: NativeTensor, overwrite?: boolean) => {
+        native.linearLogProbBackward(...tensors(h, 'f32'), 1, up, undefined, dweight, overwrite);
+        return dweight;
+      };
+      const added = run(native.full([vocab, d], 'f32', 0));
+      expectClose(run(native.full([vocab, d], 'f32', Number.NaN), true), values(added), 1e-6, 1e-6);
+      const twice = run(run(native.full([vocab, d], 'f32', 0)));
+      expectClose(
+        twice,
+        values(added).map((v) => 2 * v),
+        1e-5,
+        1e-6,
+      );
+    }
+  });
+
   it('gives a uniform distribution the entropy log V, and a certain one 0', () => {
     const weight = tensor([3, 2], [1, 100, 1, 0, 1, -100]);
     const x = tensor([2, 2], [1, 0, 0, 10]);

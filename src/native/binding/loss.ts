@@ -20,7 +20,7 @@ export interface LossBinding {
     targets: NativeTensor,
     temperature: number,
   ): [NativeTensor, NativeTensor];
-  /** dx; adds into dweight. */
+  /** dx; adds into dweight, or overwrites it. */
   linearLogProbBackward(
     x: NativeTensor,
     weight: NativeTensor,
@@ -29,5 +29,6 @@ export interface LossBinding {
     dlogProbs: NativeTensor,
     dentropies: NativeTensor | undefined,
     dweight: NativeTensor | undefined,
+    overwrite?: boolean,
   ): NativeTensor;
 }

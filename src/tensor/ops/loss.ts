@@ -69,18 +69,22 @@ export function linearLogProb(
   );
   const logProbs = new Tensor(logProbsHandle);
   const entropies = new Tensor(entropiesHandle);
-  record('linearLogProb', [hidden, weight], [logProbs, entropies], ([dlogProbs, dentropies], accumulate) => [
-    new Tensor(
-      native.linearLogProbBackward(
-        hidden.handle,
-        weight.handle,
-        targets.handle,
-        temperature,
-        (dlogProbs ?? zeros(logProbs.shape)).handle,
-        dentropies?.handle,
-        accumulate(weight)?.handle,
+  record('linearLogProb', [hidden, weight], [logProbs, entropies], ([dlogProbs, dentropies], accumulate) => {
+    const dweight = accumulate.claim(weight);
+    return [
+      new Tensor(
+        native.linearLogProbBackward(
+          hidden.handle,
+          weight.handle,
+          targets.handle,
+          temperature,
+          (dlogProbs ?? zeros(logProbs.shape)).handle,
+          dentropies?.handle,
+          dweight?.grad.handle,
+          dweight?.fresh,
+        ),
       ),
-    ),
-  ]);
+    ];
+  });
   return { logProbs, entropies };
 }
