@@ -16,7 +16,11 @@ struct bf16 {
 
 // Kernel files are compiled once per instruction set. An out-of-line copy of a function shared between them
 // could end up with instructions that the machine lacks, so shared helpers are always inlined.
+#ifdef __CUDACC__
+#define ATHANOR_INLINE static inline __host__ __device__ __attribute__((always_inline))
+#else
 #define ATHANOR_INLINE static inline __attribute__((always_inline))
+#endif
 
 ATHANOR_INLINE size_t dtype_size(DType dtype) {
   switch (dtype) {

@@ -97,7 +97,9 @@ if(has_cuda)
   set_source_files_properties(${cuda_sources} PROPERTIES LANGUAGE ${cuda_language})
 endif()
 
+# The same bits as the CPU's: no fused multiply-adds.
 if(cuda_language STREQUAL "CUDA")
+  set_source_files_properties(${cuda_folder}/random.cu PROPERTIES COMPILE_OPTIONS --fmad=false)
   # Machine code for Ampere and its kin, and for Hopper with all its features; PTX for what comes after.
   set_target_properties(athanor_cuda PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON
     CUDA_VISIBILITY_PRESET hidden POSITION_INDEPENDENT_CODE ON)
@@ -107,6 +109,7 @@ if(cuda_language STREQUAL "CUDA")
   target_include_directories(athanor_cuda PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
   target_link_libraries(athanor_engine PUBLIC CUDA::cudart_static)
 elseif(has_cuda)
-  target_compile_options(athanor_cuda PRIVATE -Wno-unknown-pragmas)
+  target_compile_options(athanor_cuda PRIVATE -Wall -Wextra -Wno-unknown-pragmas -fno-strict-aliasing
+    -ffp-contract=off)
 endif()
 target_sources(athanor_engine PRIVATE $<TARGET_OBJECTS:athanor_cuda>)

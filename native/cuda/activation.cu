@@ -1,0 +1,124 @@
+#include "kernels/activation.h"
+
+#include "cuda/activation_math.h"
+#include "cuda/loops.h"
+
+namespace athanor::cuda {
+namespace {
+
+template <class Function>
+void unary(DType dtype, void* y, const void* x, int64_t count) {
+  for_dtype(dtype, [&](auto type) {
+    using T = decltype(type);
+    map1(static_cast<T*>(y), static_cast<const T*>(x), count, Function{});
+  });
+}
+
+template <class Function>
+void binary(DType dtype, void* out, const void* a, const void* b, int64_t count) {
+  for_dtype(dtype, [&](auto type) {
+    using T = decltype(type);
+    map2(static_cast<T*>(out), static_cast<const T*>(a), static_cast<const T*>(b), count, Function{});
+  });
+}
+
+struct Gelu {
+  __device__ float operator()(float x) const { return gelu_tanh(x); }
+};
+struct GeluSlope {
+  __device__ float operator()(float dy, float x) const { return dy * gelu_tanh_slope(x); }
+};
+
+/// One thread a vector of a row's channels. Three streams of `width` channels are moved for 10 operations
+/// each: bound by memory like every map.
+template <int kWidth, class T>
+__global__ void __launch_bounds__(kBlock)
+    swiglu_forward_kernel(T* y, const T* gate_up, int64_t rows, int64_t channels) {
+  const int64_t i = (static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x) * kWidth;
+  if (i >= rows * channels) return;
+  const int64_t row = i / channels, c = i % channels;
+  float gate[kWidth], up[kWidth];
+  load(gate, gate_up + row * 2 * channels + c);
+  load(up, gate_up + (row * 2 + 1) * channels + c);
+#pragma unroll
+  for (int k = 0; k < kWidth; ++k) up[k] *= gate[k] * sigmoid(gate[k]);
+  store(y + i, up);
+}
+
+void swiglu_forward(DType dtype, void* y, const void* gate_up, int64_t rows, int64_t channels) {
+  if (rows * channels == 0) return;
+  for_dtype(dtype, [&](auto type) {
+    using T = decltype(type);
+    for_width(are_vector_rows(channels, y, gate_up), [&](auto width) {
+      launch(swiglu_forward_kernel<width, T>, Launch{blocks_for(rows * channels, kBlock * width), kBlock},
+             static_cast<T*>(y), static_cast<const T*>(gate_up), rows, channels);
+    });
+  });
+}
+
+/// With s = sigmoid(gate): dup = dy * gate * s, dgate = dy * up * s * (1 + gate * (1 - s)).
+template <int kWidth, class T>
+__global__ void __launch_bounds__(kBlock)
+    swiglu_backward_kernel(T* dgate_up, const T* dy, const T* gate_up, int64_t rows, int64_t channels) {
+  const int64_t i = (static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x) * kWidth;
+  if (i >= rows * channels) return;
+  const int64_t row = i / channels, c = i % channels;
+  const int64_t gate_at = row * 2 * channels + c, up_at = gate_at + channels;
+  float gate[kWidth], up[kWidth], d[kWidth];
+  load(gate, gate_up + gate_at);
+  load(up, gate_up + up_at);
+  load(d, dy + i);
+#pragma unroll
+  for (int k = 0; k < kWidth; ++k) {
+    const float s = sigmoid(gate[k]);
+    const float dgate = d[k] * up[k] * s * (1.0f + gate[k] * (1.0f - s));
+    up[k] = d[k] * gate[k] * s;
+    gate[k] = dgate;
+  }
+  store(dgate_up + gate_at, gate);
+  store(dgate_up + up_at, up);
+}
+
+void swiglu_backward(DType dtype, void* dgate_up, const void* dy, const void* gate_up, int64_t rows,
+                     int64_t channels) {
+  if (rows * channels == 0) return;
+  for_dtype(dtype, [&](auto type) {
+    using T = decltype(type);
+    for_width(are_vector_rows(channels, dgate_up, dy, gate_up), [&](auto width) {
+      launch(swiglu_backward_kernel<width, T>, Launch{blocks_for(rows * channels, kBlock * width), kBlock},
+             static_cast<T*>(dgate_up), static_cast<const T*>(dy), static_cast<const T*>(gate_up), rows,
+             channels);
+    });
+  });
+}
+
+struct Relu {
+  // In this order because NaN must stay NaN.
+  __device__ float operator()(float x) const { return x < 0.0f ? 0.0f : x; }
+};
+struct ReluSlope {
+  __device__ float operator()(float dy, float y) const { return y > 0.0f ? dy : 0.0f; }
+};
+struct Tanh {
+  __device__ float operator()(float x) const { return tanhf(x); }
+};
+struct TanhSlope {
+  __device__ float operator()(float dy, float y) const { return dy * ((1.0f - y) * (1.0f + y)); }
+};
+struct Sigmoid {
+  __device__ float operator()(float x) const { return sigmoid(x); }
+};
+struct SigmoidSlope {
+  __device__ float operator()(float dy, float y) const { return dy * (y * (1.0f - y)); }
+};
+
+}  // namespace
+
+const ActivationKernels& activation_kernels() {
+  static constexpr ActivationKernels kTable = {
+      unary<Gelu>,       binary<GeluSlope>, swiglu_forward,    swiglu_backward, unary<Relu>,
+      binary<ReluSlope>, unary<Tanh>,       binary<TanhSlope>, unary<Sigmoid>,  binary<SigmoidSlope>};
+  return kTable;
+}
+
+}  // namespace athanor::cuda

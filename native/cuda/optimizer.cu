@@ -1,0 +1,191 @@
+// Both kernels are bound by memory: AdamW moves 28 bytes a parameter (4 streams read, 3 written), the norm 4.
+// Tensors go in by value, as many to a launch as fit the 4 KiB of a kernel's parameters: no copy, no wait.
+#include "kernels/optimizer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "cuda/loops.h"
+
+namespace athanor::cuda {
+namespace {
+
+constexpr int kTensors = 64;
+// 16 elements a thread: enough loads in flight, and a chunk of a tensor is a block's whole work.
+constexpr int64_t kChunk = 4096;
+
+struct AdamwList {
+  struct Item {
+    float* parameter;
+    const float* gradient;
+    float* first;
+    float* second;
+    int64_t count;
+    int32_t first_chunk;
+    float keep;
+  } items[kTensors];
+  int count;
+  float gradient_scale, first_rate, beta2, second_rate, step_size, second_scale, eps;
+};
+static_assert(sizeof(AdamwList) <= 4096);
+
+struct SpanList {
+  struct Item {
+    const void* data;
+    int64_t count;
+    int32_t first_chunk;
+    DType dtype;
+  } items[kTensors];
+  int count;
+};
+
+/// The item that a chunk belongs to; chunks of all items are numbered one after another.
+template <class List>
+__device__ __forceinline__ int item_of_chunk(const List& list, int chunk) {
+  int low = 0, high = list.count;
+  while (high - low > 1) {
+    const int middle = (low + high) / 2;
+    (list.items[middle].first_chunk <= chunk ? low : high) = middle;
+  }
+  return low;
+}
+
+__device__ __forceinline__ void adamw_element(const AdamwList& k, float keep, float& p, float g, float& m,
+                                              float& v) {
+  g *= k.gradient_scale;
+  m = fmaf(g - m, k.first_rate, m);
+  v = fmaf(v, k.beta2, g * g * k.second_rate);
+  p = p * keep - k.step_size * (m / fmaf(sqrtf(v), k.second_scale, k.eps));
+}
+
+__global__ void __launch_bounds__(kBlock) adamw_kernel(const __grid_constant__ AdamwList list) {
+  const auto chunk = static_cast<int>(blockIdx.x);
+  const auto& t = list.items[item_of_chunk(list, chunk)];
+  const int64_t begin = (chunk - t.first_chunk) * kChunk;
+  const int64_t end = begin + kChunk < t.count ? begin + kChunk : t.count;
+  int64_t i = begin + threadIdx.x * 4;
+  for (; i + 4 <= end; i += kBlock * 4) {
+    float4 p = *reinterpret_cast<float4*>(t.parameter + i), m = *reinterpret_cast<float4*>(t.first + i);
+    float4 v = *reinterpret_cast<float4*>(t.second + i);
+    const float4 g = *reinterpret_cast<const float4*>(t.gradient + i);
+    adamw_element(list, t.keep, p.x, g.x, m.x, v.x);
+    adamw_element(list, t.keep, p.y, g.y, m.y, v.y);
+    adamw_element(list, t.keep, p.z, g.z, m.z, v.z);
+    adamw_element(list, t.keep, p.w, g.w, m.w, v.w);
+    *reinterpret_cast<float4*>(t.parameter + i) = p;
+    *reinterpret_cast<float4*>(t.first + i) = m;
+    *reinterpret_cast<float4*>(t.second + i) = v;
+  }
+  for (; i < end; ++i) adamw_element(list, t.keep, t.parameter[i], t.gradient[i], t.first[i], t.second[i]);
+}
+
+/// One element a thread, for tensors that do not start at a multiple of 16 bytes.
+__global__ void __launch_bounds__(kBlock) adamw_unaligned_kernel(const __grid_constant__ AdamwList list) {
+  const auto chunk = static_cast<int>(blockIdx.x);
+  const auto& t = list.items[item_of_chunk(list, chunk)];
+  const int64_t begin = (chunk - t.first_chunk) * kChunk;
+  const int64_t end = begin + kChunk < t.count ? begin + kChunk : t.count;
+  for (int64_t i = begin + threadIdx.x; i < end; i += kBlock) {
+    adamw_element(list, t.keep, t.parameter[i], t.gradient[i], t.first[i], t.second[i]);
+  }
+}
+
+void adamw_step(const AdamwTensor* tensors, int64_t count, const AdamwSettings& s) {
+  AdamwList list;
+  const double step = static_cast<double>(s.step);
+  list.gradient_scale = static_cast<float>(s.gradient_scale);
+  list.first_rate = static_cast<float>(1.0 - s.beta1);
+  list.beta2 = static_cast<float>(s.beta2);
+  list.second_rate = static_cast<float>(1.0 - s.beta2);
+  list.step_size = static_cast<float>(s.lr / (1.0 - std::pow(s.beta1, step)));
+  list.second_scale = static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(s.beta2, step)));
+  list.eps = static_cast<float>(s.eps);
+  for (int64_t first = 0; first < count; first += kTensors) {
+    list.count = static_cast<int>(std::min<int64_t>(kTensors, count - first));
+    int64_t chunks = 0;
+    bool is_vector = true;
+    for (int i = 0; i < list.count; ++i) {
+      const AdamwTensor& t = tensors[first + i];
+      list.items[i] = {t.parameter,
+                       t.gradient,
+                       t.first,
+                       t.second,
+                       t.count,
+                       static_cast<int32_t>(chunks),
+                       static_cast<float>(1.0 - s.lr * t.weight_decay)};
+      is_vector = is_vector && are_aligned(t.parameter, t.gradient, t.first, t.second);
+      chunks += ceil_divide(t.count, kChunk);
+    }
+    if (chunks == 0) continue;
+    launch(is_vector ? adamw_kernel : adamw_unaligned_kernel, Launch{static_cast<unsigned>(chunks), kBlock},
+           list);
+  }
+}
+
+template <class T>
+__device__ __forceinline__ double squares(const T* data, int64_t begin, int64_t end) {
+  double total = 0;
+  for (int64_t i = begin + threadIdx.x; i < end; i += kBlock) {
+    const double x = widen(data[i]);
+    total += x * x;
+  }
+  return total;
+}
+
+/// partial[chunk] = the chunk's sum of squares.
+__global__ void __launch_bounds__(kBlock)
+    squares_kernel(double* partial, const __grid_constant__ SpanList list) {
+  ATHANOR_SHARED(double, scratch, [kBlock / kWarp]);
+  const auto chunk = static_cast<int>(blockIdx.x);
+  const auto& span = list.items[item_of_chunk(list, chunk)];
+  const int64_t begin = (chunk - span.first_chunk) * kChunk;
+  const int64_t end = begin + kChunk < span.count ? begin + kChunk : span.count;
+  double total = span.dtype == DType::kF32 ? squares(static_cast<const float*>(span.data), begin, end)
+                                           : squares(static_cast<const bf16*>(span.data), begin, end);
+  total = block_sum(total, static_cast<double*>(scratch));
+  if (threadIdx.x == 0) partial[chunk] = total;
+}
+
+__global__ void __launch_bounds__(kBlock)
+    add_chunks_kernel(double* out, const double* partial, int64_t chunks) {
+  ATHANOR_SHARED(double, scratch, [kBlock / kWarp]);
+  double total = 0;
+  for (int64_t i = threadIdx.x; i < chunks; i += kBlock) total += partial[i];
+  total = block_sum(total, static_cast<double*>(scratch));
+  if (threadIdx.x == 0) *out = total;
+}
+
+double sum_of_squares(const FloatSpan* spans, int64_t count) {
+  int64_t all_chunks = 0;
+  for (int64_t i = 0; i < count; ++i) all_chunks += ceil_divide(spans[i].count, kChunk);
+  if (all_chunks == 0) return 0.0;
+  const Scratch memory(static_cast<size_t>(all_chunks + 1) * sizeof(double));
+  auto* partial = memory.as<double>();
+  int64_t done = 0;
+  for (int64_t first = 0; first < count; first += kTensors) {
+    SpanList list;
+    list.count = static_cast<int>(std::min<int64_t>(kTensors, count - first));
+    int64_t chunks = 0;
+    for (int i = 0; i < list.count; ++i) {
+      const FloatSpan& span = spans[first + i];
+      list.items[i] = {span.data, span.count, static_cast<int32_t>(chunks), span.dtype};
+      chunks += ceil_divide(span.count, kChunk);
+    }
+    if (chunks == 0) continue;
+    launch(squares_kernel, Launch{static_cast<unsigned>(chunks), kBlock}, partial + done, list);
+    done += chunks;
+  }
+  launch(add_chunks_kernel, Launch{1, kBlock}, partial + all_chunks, partial, all_chunks);
+  double total;
+  copy_to_host(&total, partial + all_chunks, sizeof total);
+  return total;
+}
+
+}  // namespace
+
+const OptimizerKernels& optimizer_kernels() {
+  static constexpr OptimizerKernels kTable = {adamw_step, sum_of_squares};
+  return kTable;
+}
+
+}  // namespace athanor::cuda

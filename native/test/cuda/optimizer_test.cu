@@ -1,0 +1,71 @@
+#include "kernels/optimizer.h"
+
+#include <memory>
+
+#include "test/cuda/arrays.h"
+
+namespace athanor::test {
+namespace {
+
+const OptimizerKernels& kernels() { return cuda::optimizer_kernels(); }
+
+/// More tensors than one launch takes, of odd sizes, one of them empty; `shift` moves them off 16 bytes.
+void expect_adamw(size_t shift) {
+  const AdamwSettings s{1e-2, 0.9, 0.95, 1e-8, 0.5, 3};
+  std::vector<std::unique_ptr<DeviceArray<float>>> arrays;
+  std::vector<AdamwTensor> tensors;
+  std::vector<std::vector<double>> parameters, firsts, seconds;
+  for (unsigned i = 0; i < 70; ++i) {
+    const size_t count = i == 5 ? 0 : i == 9 ? 4801 : 1 + i * 3;
+    const double decay = i % 2 == 0 ? 0.1 : 0.0;
+    std::vector<float> p = normals(count + shift, i), g = normals(count + shift, 100 + i),
+                       m = normals(count + shift, 200 + i), v = normals(count + shift, 300 + i);
+    for (float& x : v) x *= x;
+    for (const auto* values : {&p, &g, &m, &v})
+      arrays.push_back(std::make_unique<DeviceArray<float>>(*values));
+    float* at[4];
+    for (size_t k = 0; k < 4; ++k) at[k] = *arrays[i * 4 + k] + shift;
+    tensors.push_back({at[0], at[1], at[2], at[3], static_cast<int64_t>(count), decay});
+    parameters.emplace_back();
+    firsts.emplace_back();
+    seconds.emplace_back();
+    for (size_t j = shift; j < count + shift; ++j) {
+      const double gradient = g[j] * s.gradient_scale;
+      const double first = s.beta1 * m[j] + (1 - s.beta1) * gradient;
+      const double second = s.beta2 * v[j] + (1 - s.beta2) * gradient * gradient;
+      const double denominator = std::sqrt(second / (1 - std::pow(s.beta2, 3))) + s.eps;
+      parameters[i].push_back(p[j] * (1 - s.lr * decay) -
+                              s.lr * first / (1 - std::pow(s.beta1, 3)) / denominator);
+      firsts[i].push_back(first);
+      seconds[i].push_back(second);
+    }
+  }
+  kernels().adamw_step(tensors.data(), static_cast<int64_t>(tensors.size()), s);
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const auto result = [&](size_t k) {
+      const std::vector<float> all = arrays[i * 4 + k]->get();
+      return std::vector<float>(all.begin() + static_cast<ptrdiff_t>(shift), all.end());
+    };
+    EXPECT_CLOSE(result(0), parameters[i], 1e-6);
+    EXPECT_CLOSE(result(2), firsts[i], 1e-6);
+    EXPECT_CLOSE(result(3), seconds[i], 1e-6);
+  }
+}
+
+TEST(adamw_agrees_over_many_tensors) { expect_adamw(0); }
+TEST(adamw_agrees_at_odd_addresses) { expect_adamw(1); }
+
+TEST(the_sum_of_squares_agrees_over_both_types) {
+  const std::vector<float> wide = normals(9001, 1);
+  const std::vector<bf16> narrow = as_type<bf16>(normals(77, 2));
+  const DeviceArray<float> a(wide);
+  const DeviceArray<bf16> b(narrow);
+  double reference = 0;
+  for (float x : wide) reference += static_cast<double>(x) * x;
+  for (double x : as_double(narrow)) reference += x * x;
+  const FloatSpan spans[] = {{a, 9001, DType::kF32}, {b, 77, DType::kBF16}, {b, 0, DType::kBF16}};
+  EXPECT(std::fabs(kernels().sum_of_squares(spans, 3) / reference - 1) < 1e-12);
+}
+
+}  // namespace
+}  // namespace athanor::test
