@@ -9,6 +9,11 @@ struct Axpby {
   float alpha, beta;
   __device__ float operator()(float a, float b) const { return a * alpha + b * beta; }
 };
+struct Lerp {
+  float weight;
+  // Fused, so that x stays x where the two are equal.
+  __device__ float operator()(float x, float y) const { return fmaf(y - x, weight, x); }
+};
 struct Scale {
   float alpha;
   __device__ float operator()(float a) const { return a * alpha; }
@@ -24,6 +29,14 @@ void axpby(DType dtype, void* out, const void* a, float alpha, const void* b, fl
   for_dtype(dtype, [&](auto type) {
     using T = decltype(type);
     map2(static_cast<T*>(out), static_cast<const T*>(a), static_cast<const T*>(b), count, Axpby{alpha, beta});
+  });
+}
+
+void lerp(DType dtype, void* target, const void* source, float weight, int64_t count) {
+  for_dtype(dtype, [&](auto type) {
+    using T = decltype(type);
+    map2(static_cast<T*>(target), static_cast<const T*>(target), static_cast<const T*>(source), count,
+         Lerp{weight});
   });
 }
 
@@ -114,7 +127,7 @@ float sum(DType dtype, const void* a, int64_t count) {
 }  // namespace
 
 const ElementwiseKernels& elementwise_kernels() {
-  static constexpr ElementwiseKernels kTable = {axpby, scale, multiply, fill, cast, sum};
+  static constexpr ElementwiseKernels kTable = {axpby, lerp, scale, multiply, fill, cast, sum};
   return kTable;
 }
 

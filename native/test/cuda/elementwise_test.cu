@@ -35,6 +35,16 @@ TEST_BOTH_TYPES(maps_agree_at_odd_sizes_and_addresses) {
       EXPECT_CLOSE(result(), product, kTolerance<T>);
       kernels().scale(kType, out + shift, da + shift, 1.25f, n);
       EXPECT_CLOSE(result(), scaled, kTolerance<T>);
+      std::vector<double> mixed(count);
+      for (size_t i = 0; i < count; ++i) {
+        const double x = to_float(a[i + shift]);
+        mixed[i] = x + 0.125 * (to_float(b[i + shift]) - x);
+      }
+      const DeviceArray<T> target(a);
+      kernels().lerp(kType, target + shift, db + shift, 0.125f, n);
+      std::vector<double> all = as_double(target.get());
+      all.erase(all.begin(), all.begin() + static_cast<ptrdiff_t>(shift));
+      EXPECT_CLOSE(all, mixed, kTolerance<T>);
       kernels().fill(kType, out + shift, 2.0f, n);
       EXPECT_CLOSE(result(), std::vector<double>(count, 2.0), 0.0);
     }
