@@ -1,8 +1,19 @@
-/** Comparisons of completions of one prompt, best first: pairs, rankings, or HH-RLHF's pairs of transcripts. */
+/** Comparisons of completions of one prompt: pairs, rankings, or HH-RLHF's pairs of transcripts. */
+import { isDeepStrictEqual } from 'node:util';
 import type { JsonObject, JsonValue } from '../native/json.ts';
 import type { Message } from '../text/chat-template.ts';
-import { isRecord, kindOf } from './json-lines.ts';
-import { BadRow, messagesOf, promptOf, type RowOptions, type RowsRead, readRows, textField } from './rows.ts';
+import { kindOf } from './json-lines.ts';
+import {
+  answerOf,
+  BadRow,
+  has,
+  messagesOf,
+  promptOf,
+  type RowOptions,
+  type RowsRead,
+  readRows,
+  textOf,
+} from './rows.ts';
 
 export interface Comparison {
   /** File and line. */
@@ -32,21 +43,24 @@ export function rankedPairs({ ranks }: Comparison): RankedPair[] {
 
 /**
  * Reads rows with `prompt`, `chosen`, `rejected`; `prompt` and `completions`, best first or with `ranks` or `scores`; or
- * `chosen` and `rejected` as whole transcripts. Identical completions are one; a row that has no order left is a tie; a
- * row that was there before is a duplicate. Throws as readRows does.
+ * `chosen` and `rejected` as whole transcripts. Identical completions are one, with the best of their ranks; a row that
+ * has no order left is a tie; a row that was there before is a duplicate. Throws as readRows does.
  */
 export function readComparisons(path: string, options?: RowOptions): Promise<RowsRead<Comparison>> {
   const seen = new Set<string>();
   return readRows(
     path,
-    (row, id) => {
-      const comparison = withoutRepeats({ id, ...parse(row) });
-      if (rankedPairs(comparison).length === 0)
-        throw new BadRow('no completion is better than another', 'tie');
+    (row, id, counts) => {
+      const parsed = parse(row);
+      const comparison = { id, ...withoutRepeats(parsed) };
       const { prompt, completions, ranks } = comparison;
+      const pairs = rankedPairs(comparison).length;
+      if (pairs === 0) throw new BadRow('no completion is better than another', 'tie');
       const key = JSON.stringify([prompt, completions, ranks]);
       if (seen.has(key)) throw new BadRow('the same comparison was there before', 'duplicate');
       seen.add(key);
+      counts.change('repeated completions made one', parsed.completions.length - completions.length);
+      counts.change('tied pairs passed over', (completions.length * (completions.length - 1)) / 2 - pairs);
       return comparison;
     },
     options,
@@ -56,44 +70,54 @@ export function readComparisons(path: string, options?: RowOptions): Promise<Row
 type Parsed = Omit<Comparison, 'id'>;
 
 function parse(row: JsonObject): Parsed {
-  if ('completions' in row) return ranking(row);
-  if (!('chosen' in row && 'rejected' in row)) {
+  if (has(row, 'completions')) return ranking(row);
+  if (!(has(row, 'chosen') && has(row, 'rejected'))) {
     throw new BadRow('it has neither chosen and rejected nor completions');
   }
-  const margin = row.margin;
-  if (margin !== undefined && margin !== null && typeof margin !== 'number') {
-    throw new BadRow(`"margin" is ${kindOf(margin)}, not a number`);
-  }
-  const extra = typeof margin === 'number' ? { margin } : {};
-  if ('prompt' in row) {
+  const margin = has(row, 'margin') ? { margin: marginOf(row.margin!) } : {};
+  if (has(row, 'prompt')) {
     const prompt = promptOf(row.prompt, 'prompt');
-    return { prompt, completions: [answer(row, 'chosen'), answer(row, 'rejected')], ranks: [0, 1], ...extra };
+    const completions = ['chosen', 'rejected'].map((key) => answerTo(prompt, row, key));
+    return { prompt, completions, ranks: [0, 1], ...margin };
   }
   const [chosen, rejected] = [transcript(row, 'chosen'), transcript(row, 'rejected')];
   const prompt = chosen.slice(0, -1);
-  if (JSON.stringify(prompt) !== JSON.stringify(rejected.slice(0, -1))) {
+  if (!isDeepStrictEqual(prompt, rejected.slice(0, -1))) {
     throw new BadRow('chosen and rejected differ before their last turn, so they answer different prompts');
   }
-  return { prompt, completions: [chosen.at(-1)!.content, rejected.at(-1)!.content], ranks: [0, 1], ...extra };
+  return {
+    prompt,
+    completions: [chosen.at(-1)!.content, rejected.at(-1)!.content],
+    ranks: [0, 1],
+    ...margin,
+  };
+}
+
+function marginOf(value: JsonValue): number {
+  if (typeof value === 'number' && value >= 0) return value;
+  throw new BadRow(
+    `"margin" is ${typeof value === 'number' ? value : kindOf(value)}, not a number from 0 on`,
+  );
 }
 
 function ranking(row: JsonObject): Parsed {
   const prompt = promptOf(row.prompt, 'prompt');
   const { completions } = row;
   if (!Array.isArray(completions)) throw new BadRow(`"completions" is ${kindOf(completions)}, not a list`);
-  const texts = completions.map((_, i) => textField({ text: completions[i]! }, 'text'));
+  const texts = completions.map((completion, i) => textOf(completion, `completion ${i + 1}`));
   if (texts.length < 2) throw new BadRow('a ranking needs two completions at least');
-  if (row.scores !== undefined) {
-    const scores = numbers(row.scores, 'scores', texts.length);
-    // The best is the highest, and equal scores are a tie: the rank is how many are higher.
-    return {
-      prompt,
-      completions: texts,
-      ranks: scores.map((score) => scores.filter((other) => other > score).length),
-    };
+  return { prompt, completions: texts, ranks: ranksOf(row, texts.length) };
+}
+
+/** Of each how many are better, so equal ones are ties. */
+function ranksOf(row: JsonObject, count: number): number[] {
+  if (has(row, 'scores')) {
+    const scores = numbers(row.scores!, 'scores', count);
+    return scores.map((score) => scores.filter((other) => other > score).length);
   }
-  const ranks = row.ranks === undefined ? texts.map((_, i) => i) : numbers(row.ranks, 'ranks', texts.length);
-  return { prompt, completions: texts, ranks };
+  if (!has(row, 'ranks')) return Array.from({ length: count }, (_, i) => i);
+  const ranks = numbers(row.ranks!, 'ranks', count);
+  return ranks.map((rank) => ranks.filter((other) => other < rank).length);
 }
 
 function numbers(value: JsonValue, key: string, count: number): number[] {
@@ -103,47 +127,47 @@ function numbers(value: JsonValue, key: string, count: number): number[] {
   return value as number[];
 }
 
-/** A text, or a list of messages that is the answer alone. */
-function answer(row: JsonObject, key: string): string {
+/** An answer, or a whole dialogue that begins with the prompt and ends with the answer. */
+function answerTo(prompt: readonly Message[], row: JsonObject, key: string): string {
   const value = row[key];
-  if (!Array.isArray(value)) return textField(row, key);
-  const message = value.at(-1);
-  if (!isRecord(message) || message.role !== 'assistant')
-    throw new BadRow(`"${key}" does not end with an answer`);
-  return textField(message, 'content');
+  if (!Array.isArray(value) || value.length < 2) return answerOf(row, key);
+  const messages = transcript(row, key);
+  if (!isDeepStrictEqual(messages.slice(0, -1), prompt)) {
+    throw new BadRow(`"${key}" begins with other messages than "prompt"`);
+  }
+  return messages.at(-1)!.content;
 }
 
 /** A whole dialogue that ends with the answer: messages, or "\n\nHuman: … \n\nAssistant: …". */
 function transcript(row: JsonObject, key: string): Message[] {
   const value = row[key];
-  const messages = typeof value === 'string' ? humanAssistant(value, key) : messagesOf(value, key);
-  if (messages.at(-1)?.role !== 'assistant') throw new BadRow(`"${key}" does not end with an answer`);
+  const messages =
+    typeof value === 'string' ? messagesOf(humanAssistant(value, key), key) : messagesOf(value, key);
+  if (messages.at(-1)!.role !== 'assistant') throw new BadRow(`"${key}" does not end with an answer`);
   return messages;
 }
 
-function humanAssistant(text: string, key: string): Message[] {
-  const parts = `\n\n${text.trim()}`.split(/\n\n(Human|Assistant):/).slice(1);
-  const messages: JsonValue[] = [];
-  for (let i = 0; i + 1 < parts.length; i += 2) {
-    messages.push({ role: parts[i] === 'Human' ? 'user' : 'assistant', content: parts[i + 1]!.trim() });
-  }
-  if (messages.length === 0) {
+function humanAssistant(text: string, key: string): JsonValue[] {
+  const [before, ...parts] = `\n\n${text.trim()}`.split(/\n\n(Human|Assistant):/);
+  if (parts.length === 0) {
     throw new BadRow(`"${key}" has no turns of "Human:" and "Assistant:", and the row has no prompt`);
   }
-  return messagesOf(messages, key);
+  if (before !== '') throw new BadRow(`"${key}" begins with text that is nobody's turn`);
+  const messages: JsonValue[] = [];
+  for (let i = 0; i < parts.length; i += 2) {
+    messages.push({ role: parts[i] === 'Human' ? 'user' : 'assistant', content: parts[i + 1]!.trim() });
+  }
+  return messages;
 }
 
 /** Of completions that say the same, the best stays. */
-function withoutRepeats(comparison: Comparison): Comparison {
+function withoutRepeats(parsed: Parsed): Parsed {
+  const { completions, ranks } = parsed;
   const best = new Map<string, number>();
-  comparison.completions.forEach((text, i) => {
+  completions.forEach((text, i) => {
     const before = best.get(text);
-    if (before === undefined || comparison.ranks[i]! < comparison.ranks[before]!) best.set(text, i);
+    if (before === undefined || ranks[i]! < ranks[before]!) best.set(text, i);
   });
   const kept = [...best.values()].sort((a, b) => a - b);
-  return {
-    ...comparison,
-    completions: kept.map((i) => comparison.completions[i]!),
-    ranks: kept.map((i) => comparison.ranks[i]!),
-  };
+  return { ...parsed, completions: kept.map((i) => completions[i]!), ranks: kept.map((i) => ranks[i]!) };
 }

@@ -1,4 +1,5 @@
 /** Indices in a seeded shuffled order that starts over, reshuffled, when all were given. */
+import { AthanorError } from '../native/errors.ts';
 import type { JsonValue } from '../native/json.ts';
 import { Permutation } from './permutation.ts';
 
@@ -7,7 +8,10 @@ export class ShuffledCycle {
   readonly #seed: number;
   #given = 0;
 
+  /** Throws ERR_ARGUMENT without anything to shuffle. */
   constructor(size: number, seed: number) {
+    if (!(size >= 1))
+      throw new AthanorError('ERR_ARGUMENT', `there are ${size} items to shuffle`, 'give one at least');
     this.#size = size;
     this.#seed = seed;
   }
@@ -20,10 +24,19 @@ export class ShuffledCycle {
   }
 
   state(): JsonValue {
-    return this.#given;
+    return { given: this.#given, size: this.#size };
   }
 
+  /** Throws ERR_MISMATCH when it was of another number of items. */
   restore(state: JsonValue): void {
-    this.#given = state as number;
+    const { given, size } = state as { given: number; size: number };
+    if (size !== this.#size) {
+      throw new AthanorError(
+        'ERR_MISMATCH',
+        `the run had ${size} rows to choose from and there are ${this.#size} now`,
+        'resume with the data that it was started with',
+      );
+    }
+    this.#given = given;
   }
 }

@@ -2,7 +2,8 @@
  * Batches of supervised examples. An epoch takes every example once in a seeded order; packed, examples fill bins of
  * `context` tokens, and since a token sees its own example only, packing changes how many go into a batch and no loss.
  */
-
+import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { AthanorError } from '../native/errors.ts';
 import type { JsonObject, JsonValue } from '../native/json.ts';
 import { bestFitPack } from './packing.ts';
@@ -22,14 +23,15 @@ export interface ExampleLoaderOptions {
 export class ExampleLoader {
   readonly #examples: readonly SupervisedExample[];
   readonly #options: ExampleLoaderOptions;
-  /** What is shuffled: bins of examples, or examples one by one. */
-  readonly #units: readonly (readonly number[])[];
   readonly batchesPerEpoch: number;
+  /** Bins of this epoch, or single examples: indices into the examples. */
+  #units: number[][];
   #epoch = 0;
   /** Batches of this epoch given. */
   #batch = 0;
+  #digest: string | undefined;
 
-  /** Throws ERR_ARGUMENT without examples. */
+  /** Throws ERR_ARGUMENT without examples, or with one that exceeds the context. */
   constructor(examples: readonly SupervisedExample[], options: ExampleLoaderOptions) {
     if (examples.length === 0) {
       throw new AthanorError(
@@ -38,55 +40,90 @@ export class ExampleLoader {
         'check the data and --context',
       );
     }
+    const tooLong = examples.find(({ tokens }) => tokens.length > options.context);
+    if (tooLong) {
+      throw new AthanorError(
+        'ERR_ARGUMENT',
+        `an example has ${tooLong.tokens.length} tokens and the context is ${options.context}`,
+        'cut it, or leave it out',
+      );
+    }
     this.#examples = examples;
     this.#options = options;
-    this.#units = options.packing
-      ? bestFitPack(
-          examples.map(({ tokens }) => tokens.length),
-          options.context,
-        )
-      : examples.map((_, i) => [i]);
+    this.#units = this.#unitsOf(0);
+    // The lengths alone decide how many bins there are, so every epoch has as many.
     this.batchesPerEpoch = Math.ceil(this.#units.length / options.batchSize);
   }
 
+  /** Epochs completed. */
   get epoch(): number {
     return this.#epoch;
   }
 
   next(): PackedTokens {
-    const { batchSize, seed } = this.#options;
-    const order = new Permutation(this.#units.length, seed, this.#epoch);
+    const { batchSize } = this.#options;
     const first = this.#batch * batchSize;
-    const end = Math.min(first + batchSize, this.#units.length);
-    const chosen: SupervisedExample[] = [];
-    for (let i = first; i < end; ++i) {
-      for (const index of this.#units[order.at(i)]!) chosen.push(this.#examples[index]!);
-    }
+    const units = this.#units.slice(first, first + batchSize);
     this.#batch += 1;
     if (this.#batch === this.batchesPerEpoch) {
       this.#batch = 0;
       this.#epoch += 1;
+      this.#units = this.#unitsOf(this.#epoch);
     }
-    return packExamples(chosen);
+    return packExamples(units.flat().map((index) => this.#examples[index]!));
   }
 
   state(): JsonValue {
-    return { epoch: this.#epoch, batch: this.#batch, examples: this.#examples.length };
+    this.#digest ??= digestOf(this.#examples);
+    const { batchSize, context, packing, seed } = this.#options;
+    return {
+      epoch: this.#epoch,
+      batch: this.#batch,
+      of: { examples: this.#digest, batchSize, context, packing, seed },
+    };
   }
 
-  /** Throws ERR_MISMATCH when the examples are not those of the run. */
+  /** Throws ERR_MISMATCH when the examples or the options are not those of the run. */
   restore(state: JsonValue): void {
     const saved = state as JsonObject;
-    if (saved.examples !== this.#examples.length) {
+    const now = this.state() as JsonObject;
+    if (!isDeepStrictEqual(saved.of, now.of)) {
       throw new AthanorError(
         'ERR_MISMATCH',
-        `the run had ${String(saved.examples)} examples and the data has ${this.#examples.length} now`,
+        `the run had other examples, or gave them in another order: ${JSON.stringify(saved.of)}, now ${JSON.stringify(now.of)}`,
         'resume with the data that it was started with',
       );
     }
     this.#epoch = saved.epoch as number;
     this.#batch = saved.batch as number;
+    this.#units = this.#unitsOf(this.#epoch);
   }
+
+  /** What an epoch gives, in order. Packed anew in each, so that an example does not always meet the same others. */
+  #unitsOf(epoch: number): number[][] {
+    const { seed, packing, context } = this.#options;
+    const shuffled = shuffledIndices(this.#examples.length, seed, 2 * epoch);
+    if (!packing) return shuffled.map((index) => [index]);
+    const bins = bestFitPack(
+      shuffled.map((index) => this.#examples[index]!.tokens.length),
+      context,
+    );
+    const order = shuffledIndices(bins.length, seed, 2 * epoch + 1);
+    return order.map((bin) => bins[bin]!.map((place) => shuffled[place]!));
+  }
+}
+
+function shuffledIndices(count: number, seed: number, stream: number): number[] {
+  const permutation = new Permutation(count, seed, stream);
+  return Array.from({ length: count }, (_, i) => permutation.at(i));
+}
+
+function digestOf(examples: readonly SupervisedExample[]): string {
+  const hash = createHash('sha256');
+  for (const { tokens, targets } of examples) {
+    hash.update(Int32Array.of(tokens.length)).update(tokens).update(targets);
+  }
+  return hash.digest('hex');
 }
 
 /** Examples end to end. */

@@ -2,7 +2,18 @@
 import type { JsonObject } from '../native/json.ts';
 import type { Message } from '../text/chat-template.ts';
 import { kindOf } from './json-lines.ts';
-import { BadRow, messagesOf, promptOf, type RowOptions, type RowsRead, readRows, textField } from './rows.ts';
+import {
+  answerOf,
+  BadRow,
+  has,
+  messagesOf,
+  promptOf,
+  type RowCounts,
+  type RowOptions,
+  type RowsRead,
+  readRows,
+  textField,
+} from './rows.ts';
 
 export interface Instruction {
   /** File and line. */
@@ -16,16 +27,15 @@ export interface Instruction {
  * Throws as readRows does.
  */
 export function readInstructions(path: string, options?: RowOptions): Promise<RowsRead<Instruction>> {
-  return readRows(path, (row, id) => ({ id, messages: instructionMessages(row) }), options);
+  return readRows(path, (row, id, counts) => ({ id, messages: instructionMessages(row, counts) }), options);
 }
 
-function instructionMessages(row: JsonObject): Message[] {
-  if ('messages' in row) return endingWithAnswer(messagesOf(row.messages, 'messages'));
-  if ('prompt' in row) {
-    const prompt = promptOf(row.prompt, 'prompt');
-    return [...prompt, { role: 'assistant', content: completionText(row) }];
+function instructionMessages(row: JsonObject, counts: RowCounts): Message[] {
+  if (has(row, 'messages')) return endingWithAnswer(messagesOf(row.messages, 'messages'), counts);
+  if (has(row, 'prompt')) {
+    return [...promptOf(row.prompt, 'prompt'), { role: 'assistant', content: answerOf(row, 'completion') }];
   }
-  if ('instruction' in row) {
+  if (has(row, 'instruction')) {
     const instruction = textField(row, 'instruction');
     const input = row.input ?? '';
     if (typeof input !== 'string') throw new BadRow(`"input" is ${kindOf(input)}, not a text`);
@@ -39,21 +49,10 @@ function instructionMessages(row: JsonObject): Message[] {
   throw new BadRow(`it has ${names}; expected messages, or prompt and completion, or instruction and output`);
 }
 
-/** A completion is a text, or a list of the one message that is the answer. */
-function completionText(row: JsonObject): string {
-  const { completion } = row;
-  if (!Array.isArray(completion)) return textField(row, 'completion');
-  const [message, ...rest] = completion;
-  if (rest.length > 0 || typeof message !== 'object' || message === null || Array.isArray(message)) {
-    throw new BadRow('"completion" is not one message');
-  }
-  if (message.role !== 'assistant') throw new BadRow('"completion" is not the assistant\'s');
-  return textField(message, 'content');
-}
-
 /** Turns of the user's after the last answer teach nothing. */
-function endingWithAnswer(messages: Message[]): Message[] {
+function endingWithAnswer(messages: Message[], counts: RowCounts): Message[] {
   const last = messages.findLastIndex(({ role }) => role === 'assistant');
   if (last < 0) throw new BadRow('there is no turn of the assistant');
+  if (last + 1 < messages.length) counts.change('dialogues cut after their last answer');
   return messages.slice(0, last + 1);
 }

@@ -4,7 +4,7 @@ import type { Dropped } from './document.ts';
 import { decodeUtf8, lineBlocks } from './line-blocks.ts';
 
 /** Far beyond any document, and far below the longest string that there can be. */
-const MAX_LINE_BYTES = 64 << 20;
+export const MAX_LINE_BYTES = 64 << 20;
 
 export type JsonLine = { id: string; value: JsonValue } | { dropped: Dropped };
 

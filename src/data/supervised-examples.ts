@@ -24,14 +24,15 @@ export interface SupervisedSet {
   unsupervised: number;
 }
 
+/** Throws ERR_CONFIG naming the row when the template refuses it. */
 export function supervisedExamples(
   instructions: readonly Instruction[],
   template: ChatTemplate,
   { context, overLong }: SupervisedOptions,
 ): SupervisedSet {
   const set: SupervisedSet = { examples: [], truncated: 0, dropped: 0, unsupervised: 0 };
-  for (const { messages } of instructions) {
-    const dialogue = template.encodeDialogue(messages);
+  for (const { id, messages } of instructions) {
+    const dialogue = template.encodeDialogue(messages, id);
     // The last token is only predicted, so an example one longer than the context fits.
     const tooLong = dialogue.tokens.length > context + 1;
     if (tooLong && overLong === 'drop') {

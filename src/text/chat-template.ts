@@ -33,6 +33,8 @@ interface Guarded {
 export class ChatTemplate {
   /** Ids that end an assistant's turn: the control token that the template writes behind an answer, and end of text. */
   readonly stopTokens: readonly number[];
+  /** Answers before the last one, and the last one, come where their prompt ends. */
+  readonly #followsPrompt: { earlier: boolean; last: boolean };
   readonly #source: string;
   readonly #template: Template;
   readonly #tokenizer: Tokenizer;
@@ -53,7 +55,9 @@ export class ChatTemplate {
     this.#source = source;
     this.#tokenizer = tokenizer;
     this.#control = new ControlTokens(tokenizer);
-    this.stopTokens = this.#findStopTokens();
+    const { stops, followsPrompt } = this.#probe();
+    this.stopTokens = stops;
+    this.#followsPrompt = followsPrompt;
   }
 
   /** The template that a tokenizer carries. Throws ERR_CONFIG when it has none. */
@@ -107,8 +111,8 @@ export class ChatTemplate {
   }
 
   /**
-   * A dialogue to learn from. Throws as render, and ERR_CONFIG naming the turn when the template writes the beginning of
-   * a dialogue differently once it goes on, or writes no control token behind an answer.
+   * A dialogue to learn from. Throws as render, and ERR_CONFIG naming the turn when an answer does not follow what
+   * encodePrompt gives for the turns before it, or when no control token ends it.
    */
   encodeDialogue(messages: readonly Message[], where?: string): EncodedDialogue {
     const guarded = this.#guarded(messages);
@@ -138,17 +142,19 @@ export class ChatTemplate {
   /** The byte of the text at which an answer begins. */
   #startOf(turn: number, { messages, guards }: Guarded, text: string, where?: string): number {
     const before = this.render(messages.slice(0, turn), { addGenerationPrompt: true }, where);
-    if (!text.startsWith(before)) {
-      throw new AthanorError(
-        'ERR_CONFIG',
-        at(
-          where,
-          `the chat template is not prefix-preserving: it writes what comes before turn ${turn + 1} differently when the dialogue goes on`,
-        ),
-        'use a template whose text for the first turns does not depend on later ones',
-      );
+    const { earlier, last } = this.#followsPrompt;
+    const isLast = !messages.some(({ role }, i) => i > turn && role === 'assistant');
+    if (text.startsWith(before) && (isLast ? last : earlier)) {
+      return Buffer.byteLength(withoutGuards(before, guards));
     }
-    return Buffer.byteLength(withoutGuards(before, guards));
+    throw new AthanorError(
+      'ERR_CONFIG',
+      at(
+        where,
+        `the chat template is not prefix-preserving: turn ${turn + 1} does not follow the prompt that the template gives for it`,
+      ),
+      'use a template whose text for the first turns does not depend on later ones',
+    );
   }
 
   #guarded(messages: readonly Message[]): Guarded {
@@ -163,44 +169,49 @@ export class ChatTemplate {
     };
   }
 
-  /** The first control token after an answer, in the middle of a dialogue and at its end, and the one that ends texts. */
-  #findStopTokens(): number[] {
-    const { eosId, specialTokens } = this.#tokenizer;
+  /** What the template writes around answers, found in the first dialogue that it takes. */
+  #probe(): { stops: number[]; followsPrompt: { earlier: boolean; last: boolean } } {
     // Answers that no template contains.
-    const answers = ['\ue100', '\ue101'];
-    const text = this.#firstRendered([
-      [user, assistant(answers[0]!), user, assistant(answers[1]!)],
-      [{ role: 'system', content: 'x' }, user, assistant(answers[0]!), user, assistant(answers[1]!)],
-      [user, assistant(answers[0]!)],
-    ]);
-    const written = [...this.#control.find(text, this.#control.guardsFor([text]))];
-    const found = new Set<number>();
-    for (const answer of answers) {
-      const place = text.indexOf(answer);
-      const next = place < 0 ? undefined : written.find(({ index }) => index > place);
-      if (next) found.add(specialTokens.get(next[0])!);
+    const [first, second] = ['\ue100', '\ue101'].map((content) => ({ role: 'assistant', content }));
+    const system = { role: 'system', content: 'x' };
+    const user = { role: 'user', content: 'x' };
+    const { specialTokens, eosId } = this.#tokenizer;
+    const stops = new Set<number>();
+    // Of a template that takes none of them no more is known: it tells why when it is used.
+    const followsPrompt = { earlier: true, last: true };
+    for (const messages of [
+      [user, first!, user, second!],
+      [system, user, first!, user, second!],
+      [user, second!],
+    ]) {
+      const text = this.#renderedIfTaken(messages, false);
+      if (text === undefined) continue;
+      const written = [...this.#control.find(text, this.#control.guardsFor([text]))];
+      messages.forEach((message, i) => {
+        if (message.role !== 'assistant') return;
+        const place = text.indexOf(message.content);
+        const before = this.#renderedIfTaken(messages.slice(0, i), true) ?? '';
+        const stop = place < 0 ? undefined : written.find(({ index }) => index > place)?.[0];
+        const between = written.some(({ 0: token, index }) => {
+          return token === stop && index >= before.length && index < place;
+        });
+        followsPrompt[message === second ? 'last' : 'earlier'] = place >= before.length && !between;
+        if (stop !== undefined) stops.add(specialTokens.get(stop)!);
+      });
+      break;
     }
-    if (eosId !== undefined) found.add(eosId);
-    return [...found];
+    if (eosId !== undefined) stops.add(eosId);
+    return { stops: [...stops], followsPrompt };
   }
 
-  /** Of the first dialogue that the template takes; nothing where it takes none, which it tells when it is used. */
-  #firstRendered(dialogues: readonly Message[][]): string {
-    for (const messages of dialogues) {
-      try {
-        return this.render(messages);
-      } catch (error) {
-        if (!(error instanceof AthanorError)) throw error;
-      }
+  #renderedIfTaken(messages: readonly Message[], addGenerationPrompt: boolean): string | undefined {
+    try {
+      return this.render(messages, { addGenerationPrompt });
+    } catch (error) {
+      if (error instanceof AthanorError) return undefined;
+      throw error;
     }
-    return '';
   }
-}
-
-const user: Message = { role: 'user', content: 'x' };
-
-function assistant(content: string): Message {
-  return { role: 'assistant', content };
 }
 
 function endless(turn: number, where?: string): AthanorError {

@@ -32,9 +32,19 @@ export function parseTokenizerConfig(text: string, path: string): TokenizerConfi
   for (const [key, field] of Object.entries(tokenFields) as [keyof typeof tokenFields, string][]) {
     config[key] = tokenName(fields[field], field, path);
   }
-  const template = fields.chat_template;
-  if (typeof template === 'string') config.chatTemplate = template;
+  config.chatTemplate = templateOf(fields.chat_template);
   return config;
+}
+
+/** One template, or of a list of named ones the one that is called default. */
+function templateOf(value: JsonValue | undefined): string | undefined {
+  if (typeof value === 'string') return value;
+  if (!Array.isArray(value)) return undefined;
+  for (const named of value) {
+    if (typeof named !== 'object' || named === null || Array.isArray(named)) continue;
+    if (named.name === 'default' && typeof named.template === 'string') return named.template;
+  }
+  return undefined;
 }
 
 /** A token is written as its text, or as an object with the text as `content`. */
@@ -60,8 +70,10 @@ export function formatTokenizerConfig(config: TokenizerConfig): string {
     if (token === undefined) delete fields[field];
     else fields[field] = token;
   }
-  // A list of named templates is among the fields and stays; one template is ours to write.
-  if (config.chatTemplate !== undefined) fields.chat_template = config.chatTemplate;
-  else if (typeof fields.chat_template === 'string') delete fields.chat_template;
+  // A list of named templates is among the fields and stays while its default is the one in use.
+  if (config.chatTemplate !== templateOf(config.fields?.chat_template)) {
+    if (config.chatTemplate === undefined) delete fields.chat_template;
+    else fields.chat_template = config.chatTemplate;
+  }
   return `${JSON.stringify(fields, null, 2)}\n`;
 }

@@ -1,5 +1,5 @@
 /** Byte-level BPE: any bytes at all become ids and come back as they were. */
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { native } from '../native/addon.ts';
 import type { NativeTokenizer } from '../native/binding/text.ts';
@@ -20,6 +20,8 @@ import {
   type Vocabulary,
   withSpecialTokens,
 } from './vocabulary.ts';
+
+const TEMPLATE_FILE = 'chat_template.jinja';
 
 export interface EncodeOptions {
   /** Take text that spells a special token for that token. Default false: it is ordinary text. */
@@ -85,7 +87,8 @@ export class Tokenizer {
     const configPath = join(folder, 'tokenizer_config.json');
     const configText = readTextIfThere(configPath);
     const config = configText === undefined ? {} : parseTokenizerConfig(configText, configPath);
-    config.chatTemplate ??= readTextIfThere(join(folder, 'chat_template.jinja'));
+    // Where both are there, transformers takes the file.
+    config.chatTemplate = readTextIfThere(join(folder, TEMPLATE_FILE)) ?? config.chatTemplate;
     const tokenizer = Tokenizer.#checked(
       path,
       () => new Tokenizer(file.vocabulary, config, file.postProcessor),
@@ -151,7 +154,10 @@ export class Tokenizer {
     return new Tokenizer(vocabulary, { ...this.#config }, this.#postProcessor);
   }
 
-  /** Writes tokenizer.json and tokenizer_config.json; each replaces the one that was there only when it is whole. */
+  /**
+   * Writes tokenizer.json and tokenizer_config.json, which holds the chat template; each replaces the one that was there
+   * only when it is whole. A chat_template.jinja that is there would win over them, so it is rewritten or removed.
+   */
   save(folder: string): void {
     try {
       mkdirSync(folder, { recursive: true });
@@ -161,6 +167,10 @@ export class Tokenizer {
     const json = formatTokenizerJson({ vocabulary: this.#vocabulary, postProcessor: this.#postProcessor });
     replaceFile(join(folder, 'tokenizer.json'), json);
     replaceFile(join(folder, 'tokenizer_config.json'), formatTokenizerConfig(this.#config));
+    const templateFile = join(folder, TEMPLATE_FILE);
+    if (!existsSync(templateFile)) return;
+    if (this.chatTemplate === undefined) rmSync(templateFile);
+    else replaceFile(templateFile, this.chatTemplate);
   }
 
   /** The ids of a text. A string is taken as UTF-8; bytes may be anything. */

@@ -59,12 +59,10 @@ export async function preferenceData(
 
 /** Answers end with their end token and not with whatever a template writes after it: that is where they are scored. */
 export function encodeComparison(comparison: Comparison, template: ChatTemplate): EncodedComparison {
-  const promptLength = template.encodePrompt(comparison.prompt).length;
+  const promptLength = template.encodePrompt(comparison.prompt, comparison.id).length;
   const answers = comparison.completions.map((content, i): Episode => {
-    const { tokens, supervised } = template.encodeDialogue([
-      ...comparison.prompt,
-      { role: 'assistant', content },
-    ]);
+    const dialogue = [...comparison.prompt, { role: 'assistant', content }];
+    const { tokens, supervised } = template.encodeDialogue(dialogue, comparison.id);
     const end = supervised.lastIndexOf(1) + 1;
     return { prompt: i, tokens: tokens.slice(0, end), promptLength, finished: true };
   });

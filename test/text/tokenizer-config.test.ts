@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -61,13 +61,22 @@ describe('tokenizer_config.json', () => {
     expect(readConfig()).not.toHaveProperty('chat_template');
   });
 
-  it('keeps a list of named templates', () => {
-    const list = [{ name: 'default', template: 'x' }];
+  it('takes the default of a list of named templates, and keeps the list until another is set', () => {
+    const tools = { name: 'tool_use', template: 'y' };
+    const list = [{ name: 'default', template: 'x' }, tools];
     writeConfig({ chat_template: list });
     const loaded = Tokenizer.load(folder);
-    expect(loaded.chatTemplate).toBeUndefined();
+    expect(loaded.chatTemplate).toBe('x');
     loaded.save(folder);
     expect(readConfig().chat_template).toEqual(list);
+    loaded.chatTemplate = 'z';
+    loaded.save(folder);
+    expect(readConfig().chat_template).toBe('z');
+    writeConfig({ chat_template: [tools] });
+    const without = Tokenizer.load(folder);
+    expect(without.chatTemplate).toBeUndefined();
+    without.save(folder);
+    expect(readConfig().chat_template).toEqual([tools]);
   });
 
   it('may be missing: the end of text is then known by its name', () => {
@@ -75,11 +84,20 @@ describe('tokenizer_config.json', () => {
     expect(Tokenizer.load(folder).eosId).toBe(397);
   });
 
-  it('takes the template from chat_template.jinja', () => {
+  it('takes the template from chat_template.jinja before the one here, and saves over it', () => {
     const path = join(folder, 'chat_template.jinja');
+    writeConfig({ chat_template: 'from the configuration' });
     writeFileSync(path, 'from a file');
-    expect(Tokenizer.load(folder).chatTemplate).toBe('from a file');
-    rmSync(path);
+    const loaded = Tokenizer.load(folder);
+    expect(loaded.chatTemplate).toBe('from a file');
+    loaded.chatTemplate = 'new';
+    loaded.save(folder);
+    expect(readFileSync(path, 'utf8')).toBe('new');
+    expect(Tokenizer.load(folder).chatTemplate).toBe('new');
+    loaded.chatTemplate = undefined;
+    loaded.save(folder);
+    expect(existsSync(path)).toBe(false);
+    expect(Tokenizer.load(folder).chatTemplate).toBeUndefined();
   });
 
   it('leaves nothing else behind', () => {

@@ -65,6 +65,32 @@ describe.each(['gpt2', 'gpt4', 'gpt4o'] as SplitPattern[])(
   },
 );
 
+it('special tokens that a tokenizer is given come behind its ids, and other readers find them there', () => {
+  const path = join(folder, 'given');
+  const before = Tokenizer.load(join(folder, 'gpt4'));
+  const given = before.withSpecialTokens(['<|user|>', '<|end|>', 'caf\u00e9 \u{1f600}']);
+  given.save(path);
+  expect(given.vocabSize).toBe(before.vocabSize + 2);
+  expect(['<|end|>', 'caf\u00e9 \u{1f600}'].map((name) => given.idOf(name))).toEqual([3000, 3001]);
+  expect(given.idOf('<|user|>')).toBe(before.idOf('<|user|>'));
+  expect(given.eosId).toBe(before.eosId);
+  const again = Tokenizer.load(path);
+  expect(again.fingerprint()).toBe(given.fingerprint());
+  const theirs = new HuggingFace(
+    readJson(join(path, 'tokenizer.json')),
+    readJson(join(path, 'tokenizer_config.json')),
+  );
+  for (const text of texts) {
+    const short = text.slice(0, 2000);
+    expect(given.encode(short)).toEqual(before.encode(short));
+    const mixed = `<|user|>${short.slice(0, 50)}<|end|>caf\u00e9 \u{1f600}<|en`;
+    const { ids } = theirs.encode(mixed, { add_special_tokens: false });
+    expectSameIds(again.encode(mixed, { allowSpecial: true }), ids, mixed);
+  }
+  expect(given.withSpecialTokens(['<|end|>'])).toBe(given);
+  expect(() => before.withSpecialTokens(['the'])).toThrow(/"the" has two ids/);
+});
+
 describe.each(oracles)('$name written as tokenizer.json', (oracle) => {
   it('gives the same ids when read again', () => {
     const { ours, theirs } = load(oracle);

@@ -1,6 +1,6 @@
 /** Settings that PPO and GRPO share, and what both make ready from them. */
 import { ModelFolder } from '../../checkpoint/load-model.ts';
-import { type Prompt, readPrompts } from '../../data/prompts.ts';
+import { fittingPrompts, type Prompt, readPrompts } from '../../data/prompts.ts';
 import { splitByPrompt } from '../../data/row-split.ts';
 import { AthanorError } from '../../native/errors.ts';
 import type { Gpt } from '../../nn/gpt.ts';
@@ -107,12 +107,7 @@ export async function prepareRollouts(
 }
 
 function encodePrompts(rows: readonly Prompt[], { template }: ChatTokenizer, settings: RolloutSettings) {
-  const fitting: { prompt: Prompt; tokens: Int32Array }[] = [];
-  for (const prompt of rows) {
-    const tokens = template.encodePrompt(prompt.messages);
-    // A prompt that is cut asks something else, so it is left out and counted.
-    if (tokens.length <= settings.maxPrompt) fitting.push({ prompt, tokens });
-  }
+  const { fitting, tooLong } = fittingPrompts(rows, template, settings.maxPrompt);
   const fraction = Math.min(0.5, settings.evalPrompts / Math.max(1, fitting.length));
   const split = splitByPrompt(fitting, ({ prompt }) => prompt.messages, fraction, settings.seed);
   const validationRows = split.validation.slice(0, settings.evalPrompts);
@@ -136,7 +131,7 @@ function encodePrompts(rows: readonly Prompt[], { template }: ChatTokenizer, set
     prompts,
     training,
     validation: validationRows.map((_, i) => training + i),
-    tooLong: rows.length - fitting.length,
+    tooLong,
   };
 }
 
