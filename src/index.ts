@@ -7,6 +7,7 @@ export {
   saveScoringModel,
   scoringModelFrom,
 } from './checkpoint/gpt-folder.ts';
+export { type Comparison, type RankedPair, rankedPairs, readComparisons } from './data/comparisons.ts';
 export { type CorpusOptions, readCorpus } from './data/corpus.ts';
 export type { CorpusItem, Document, Dropped } from './data/document.ts';
 export {
@@ -14,11 +15,28 @@ export {
   type EvaluationOptions,
   evaluationBatches,
 } from './data/evaluation-batches.ts';
+export { ExampleLoader, type ExampleLoaderOptions, packExamples } from './data/example-loader.ts';
+export { type Instruction, readInstructions } from './data/instructions.ts';
 export { type PackagedName, packagedDocuments, packagedNames } from './data/packaged.ts';
 export { type PrepareOptions, type PrepareReport, prepareData } from './data/prepare.ts';
+export { type Prompt, readPrompts } from './data/prompts.ts';
+export { splitByPrompt } from './data/row-split.ts';
+export type { RowCounts, RowOptions, RowsRead } from './data/rows.ts';
+export {
+  type SupervisedExample,
+  type SupervisedOptions,
+  type SupervisedSet,
+  supervisedExamples,
+} from './data/supervised-examples.ts';
 export { type DocumentSpan, TokenDataset } from './data/token-dataset.ts';
 export { type Batch, type LoaderState, TokenLoader, type TokenLoaderOptions } from './data/token-loader.ts';
 export { type Perplexity, perplexity } from './eval/perplexity.ts';
+export {
+  type Answer,
+  type AnswerOptions,
+  Conversation,
+  type ConversationOptions,
+} from './generate/conversation.ts';
 export { generateText, type TextCompletion, type TextOptions } from './generate/generate-text.ts';
 export {
   type Completion,
@@ -90,6 +108,13 @@ export {
 export { gatherRows, reshape } from './tensor/ops/rows.ts';
 export { segmentSum } from './tensor/ops/segments.ts';
 export { empty, full, keep, parameter, type Shape, scope, Tensor, tensor, zeros } from './tensor/tensor.ts';
+export {
+  ChatTemplate,
+  type EncodedDialogue,
+  type Message,
+  type RenderOptions,
+} from './text/chat-template.ts';
+export { CHAT_TOKENS, DEFAULT_CHAT_TEMPLATE } from './text/default-chat-template.ts';
 export { Tokenizer } from './text/tokenizer.ts';
 export type { Evaluation, Sample, TrainStage } from './train/stage.ts';
 export { Trainer, type TrainerHooks, type TrainerOptions, type TrainResult } from './train/trainer.ts';

@@ -70,8 +70,9 @@ it('special tokens that a tokenizer is given come behind its ids, and other read
   const before = Tokenizer.load(join(folder, 'gpt4'));
   const given = before.withSpecialTokens(['<|user|>', '<|end|>', 'caf\u00e9 \u{1f600}']);
   given.save(path);
-  expect(given.vocabSize).toBe(before.vocabSize + 2);
-  expect(['<|end|>', 'caf\u00e9 \u{1f600}'].map((name) => given.idOf(name))).toEqual([3000, 3001]);
+  const size = before.vocabSize;
+  expect(given.vocabSize).toBe(size + 2);
+  expect(['<|end|>', 'caf\u00e9 \u{1f600}'].map((name) => given.idOf(name))).toEqual([size, size + 1]);
   expect(given.idOf('<|user|>')).toBe(before.idOf('<|user|>'));
   expect(given.eosId).toBe(before.eosId);
   const again = Tokenizer.load(path);
