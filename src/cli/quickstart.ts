@@ -17,6 +17,8 @@ export const quickstart = defineCommand({
   async run(options) {
     const engine = await prepareEngine(options);
     const { existsSync } = await import('node:fs');
+    const { join } = await import('node:path');
+    const { replaceFile } = await import('../text/replace-file.ts');
     const { runPipeline } = await import('../train/pipeline/pipeline.ts');
     const { writePipelineReport } = await import('../train/pipeline/pipeline-report.ts');
     const { plainTable, standingColumns, standingRecord, standingRow } = await import(
@@ -31,11 +33,16 @@ export const quickstart = defineCommand({
       onPart: (part) => process.stderr.write(`— ${part}\n`),
     });
     writePipelineReport(out, result);
-    return {
-      out,
+    const figures = {
+      seed: options.seed,
       seconds: result.seconds,
       standings: result.standings.map(standingRecord),
       stages: Object.fromEntries(result.stages.map(({ name, report }) => [name, report])),
+    };
+    replaceFile(join(out, 'result.json'), `${JSON.stringify(figures, undefined, 2)}\n`);
+    return {
+      out,
+      ...figures,
       table: plainTable(standingColumns, result.standings.map(standingRow)),
       answers: result.questions.map(({ question }, i) =>
         [question, ...result.standings.map(({ model, shown }) => `  ${model}: ${shown[i]}`)].join('\n'),

@@ -43,8 +43,24 @@ export function standingTable({ standings }: Pick<PipelineResult, 'standings'>):
   };
 }
 
-/** With the names of --json. */
-export function standingRecord(standing: Standing) {
+/** With the names of --json; a type, so that it is a JSON object to the compiler. */
+export type StandingRecord = {
+  model: string;
+  bits_per_byte: number;
+  accuracy_new_wordings_greedy: number;
+  accuracy_new_wordings_sampled: number;
+  accuracy_new_facts_greedy: number;
+  accuracy_new_facts_sampled: number;
+  reward: number;
+  kl: number | null;
+  win_rate: number | null;
+  win_rate_low: number | null;
+  win_rate_high: number | null;
+  win_rate_decided: number | null;
+  answers: string[];
+};
+
+export function standingRecord(standing: Standing): StandingRecord {
   const { winRate } = standing;
   return {
     model: standing.model,
