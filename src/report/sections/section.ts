@@ -4,11 +4,18 @@ import type { ChartSpec } from '../chart-specs.ts';
 import type { Html } from '../html.ts';
 import type { MetricRecord } from '../metrics-log.ts';
 
+/** A page beside the report. */
+export interface ReportLink {
+  text: string;
+  /** Relative to the report's folder. */
+  href: string;
+}
+
 export interface ReportTable {
   title: string;
   columns: readonly string[];
   /** Numbers are set right-aligned. */
-  rows: readonly (readonly (string | number)[])[];
+  rows: readonly (readonly (string | number | ReportLink)[])[];
   /** A sentence under the table. */
   note?: string;
 }

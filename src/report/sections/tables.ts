@@ -8,7 +8,7 @@ import { cpuInfo, memoryInfo } from '../../native/machine.ts';
 import { packageRoot } from '../../native/package-root.ts';
 import { formatBytes } from '../format.ts';
 import { type Html, html } from '../html.ts';
-import type { ReportTable, Section } from './section.ts';
+import type { ReportLink, ReportTable, Section } from './section.ts';
 
 export const tables: Section = ({ options }) => {
   const all = options.tables ?? [];
@@ -31,8 +31,10 @@ export const settings: Section = ({ options }) => {
 };
 
 function table({ title, columns, rows, note }: ReportTable): Html {
-  const cell = (value: string | number) =>
-    typeof value === 'number' ? html`<td class="number">${value}</td>` : html`<td>${value}</td>`;
+  const cell = (value: string | number | ReportLink) => {
+    if (typeof value === 'object') return html`<td><a href="${value.href}">${value.text}</a></td>`;
+    return typeof value === 'number' ? html`<td class="number">${value}</td>` : html`<td>${value}</td>`;
+  };
   return html`<section><h2>${title}</h2><div class="scroll" tabindex="0" role="region" aria-label="${title}"><table>
 <thead><tr>${columns.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
 <tbody>${rows.map((row) => html`<tr>${row.map(cell)}</tr>`)}</tbody>

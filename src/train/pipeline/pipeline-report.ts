@@ -2,13 +2,14 @@
 import { writeReport } from '../../report/html-report.ts';
 import { MetricsLog } from '../../report/metrics-log.ts';
 import type { PipelineResult } from './pipeline.ts';
-import { standingTable } from './summary.ts';
+import { pipelineCards, stageTable, standingTable } from './summary.ts';
 
 export function writePipelineReport(out: string, result: PipelineResult): void {
   MetricsLog.open(out).close();
   writeReport(out, {
     title: 'From text to assistant',
     subtitle: 'Pretraining, fine-tuning, reward model and PPO on the World Factbook',
+    summary: pipelineCards(result),
     tables: [
       standingTable(result),
       {
@@ -19,10 +20,10 @@ export function writePipelineReport(out: string, result: PipelineResult): void {
           answer,
           ...result.standings.map(({ shown }) => shown[i]!),
         ]),
+        note: 'Greedy answers; best of 8 is what the reward model chose among sampled ones.',
       },
+      stageTable(result),
     ],
-    notes: result.stages.map(
-      ({ name }) => `The course of ${name} is in ${name}/report.html beside this page.`,
-    ),
+    notes: [`Talk to the assistant: npx athanor chat --model ${out}/ppo`],
   });
 }

@@ -45,7 +45,7 @@ const figures: readonly { name: Figure; title: string; show: (value: number) => 
   { name: 'accuracy_new_facts_sampled', title: 'new facts, sampled, %', show: percent },
   { name: 'reward', title: 'reward', show: (value) => value.toFixed(2) },
   { name: 'kl', title: 'KL to SFT, nats', show: (value) => value.toFixed(2) },
-  { name: 'win_rate', title: 'wins over the one before, %', show: percent },
+  { name: 'win_rate', title: 'wins over the stage before, %', show: percent },
 ];
 
 /** One row a model, one cell a figure: mean (low to high). */
@@ -136,8 +136,9 @@ Student's t.
   that the pretraining text says and no fine-tuning asked for, in those wordings too. Right is an answer that names the value and
   no other value of its kind.
 - **Reward** is the reward model's, of sampled answers to new wordings, and **KL** those answers' divergence from the SFT model, in
-  nats an answer. A **win** is a question that this model's sampled answer gets right and the one before's wrong, as a share of
-  those where just one of them is right. "Best of 8" lets the reward model choose among eight sampled answers of SFT.
+  nats an answer. A **win** is a question that this model's sampled answer gets right and the stage before's wrong, as a share of
+  those where just one of them is right. "Best of 8" lets the reward model choose among eight sampled answers of SFT;
+  it and PPO are both compared with SFT.
 
 ## After each stage
 ${summaryTable(results)}

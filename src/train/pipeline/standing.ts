@@ -45,9 +45,9 @@ export interface Standing {
   reward: number;
   /** Nats a sampled answer; undefined for a base model, which reads no dialogue. */
   kl: number | undefined;
-  /** Against the model before, by the rule, of the questions where just one is right. */
+  /** Against the stage before, by the rule, of the questions where just one is right. */
   winRate: (Interval & { share: number; decided: number }) | undefined;
-  /** Greedy answers to the shown questions. */
+  /** Answers to the shown questions: greedy ones, or those chosen among sampled ones. */
   shown: string[];
 }
 
@@ -87,7 +87,8 @@ export async function standings(options: StandingOptions): Promise<Standing[]> {
     for (const contender of contenders) {
       const { standing, right } = await measure(contender, judge, sft, options, before);
       results.push(standing);
-      before = right;
+      // Choosing among answers is no stage: what comes after it is measured against the model itself.
+      if (contender.bestOf === 1) before = right;
     }
   } finally {
     judge.dispose();
@@ -131,7 +132,9 @@ async function measure(
     kl:
       contender.model === 'base' ? undefined : judge.kl(contender.gpt, reference, heldOutPhrasings, sampled),
     winRate: before && winRate(right, before),
-    shown: shownQuestions(heldOutPhrasings).map(({ index }) => greedy[index]!),
+    shown: shownQuestions(heldOutPhrasings).map(
+      ({ index }) => (contender.bestOf > 1 ? sampled : greedy)[index]!,
+    ),
   };
   return { standing, right };
 }

@@ -1,5 +1,7 @@
 /** The pipeline's result as rows: for the terminal, the report and docs/results.md. */
+import { exactCount, formatCount, formatDuration } from '../../report/format.ts';
 import type { ReportTable } from '../../report/sections/section.ts';
+import type { StageReport } from '../run-stage.ts';
 import type { PipelineResult } from './pipeline.ts';
 import type { Standing } from './standing.ts';
 
@@ -14,7 +16,7 @@ export const standingColumns = [
   'new facts, sampled',
   'reward',
   'KL to SFT',
-  'wins over the one before',
+  'wins over the stage before',
 ];
 
 export function standingRow(standing: Standing): string[] {
@@ -39,9 +41,52 @@ export function standingTable({ standings }: Pick<PipelineResult, 'standings'>):
     title: 'After each stage',
     columns: standingColumns,
     rows: standings.map(standingRow),
-    note: 'Right answers to questions that no stage was trained on: facts of the fine-tuning data in new wordings, and facts that fine-tuning never asked for. An answer is right when it names the value and no other. Reward is the reward model’s, of sampled answers. A win is a question where this model’s sampled answer is right and the one before’s is wrong, of those where just one is right.',
+    note: 'Right answers to questions that no stage was trained on: facts of the fine-tuning data in new wordings, and facts that fine-tuning never asked for. An answer is right when it names the value and no other. Reward is the reward model’s, of sampled answers to new wordings, which the reward model has not seen either. A win is a question where this model’s sampled answer is right and the stage before’s is wrong, of those where just one is right.',
   };
 }
+
+/** What the whole run came to, for the top of the page. */
+export function pipelineCards({ standings, stages, seconds }: PipelineResult): [string, string][] {
+  const of = (model: string) => standings.find((standing) => standing.model === model)!;
+  const report = (stage: string) => stages.find(({ name }) => name === stage)!.report;
+  const accuracy = report('reward').val_accuracy;
+  return [
+    ['Right answers, sampled: base', percent(of('base').phrasingsSampled)],
+    ['after SFT', percent(of('SFT').phrasingsSampled)],
+    ['after PPO', percent(of('PPO').phrasingsSampled)],
+    ['Reward model, held out', typeof accuracy === 'number' ? percent(accuracy) : '–'],
+    ['KL of PPO to SFT', `${of('PPO').kl!.toFixed(2)} nats`],
+    ['Largest deviation of the first ratios from 1', `${report('ppo').ratio_max_deviation}`],
+    ['Time', formatDuration(seconds)],
+  ];
+}
+
+/** How each stage went, with its own report. */
+export function stageTable({ stages }: PipelineResult): ReportTable {
+  return {
+    title: 'Stages',
+    columns: ['stage', 'steps', 'tokens', 'tokens a second', 'time', 'on held-out data', 'report'],
+    rows: stages.map(({ name, report }) => [
+      name,
+      exactCount(report.step),
+      formatCount(report.tokens),
+      formatCount(report.tokens_per_second),
+      formatDuration(report.seconds),
+      heldOut[name]?.(report) ?? '–',
+      { text: 'charts', href: `${name}/report.html` },
+    ]),
+  };
+}
+
+const heldOut: Record<string, (report: StageReport) => string> = {
+  pretrain: ({ val_loss, bits_per_byte }) => `loss ${fixed(val_loss)}, ${fixed(bits_per_byte)} bits per byte`,
+  sft: ({ val_loss }) => `loss ${fixed(val_loss)}`,
+  reward: ({ val_accuracy, val_accuracy_low, val_accuracy_high }) =>
+    `${percent(Number(val_accuracy))} of pairs in the right order (${percent(Number(val_accuracy_low))} to ${percent(Number(val_accuracy_high))})`,
+  ppo: ({ val_reward, val_kl }) => `reward ${fixed(val_reward)}, KL ${fixed(val_kl)} nats`,
+};
+
+const fixed = (value: unknown) => (typeof value === 'number' ? value.toFixed(3) : '–');
 
 /** With the names of --json; a type, so that it is a JSON object to the compiler. */
 export type StandingRecord = {
