@@ -7,14 +7,8 @@ import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { AthanorError, fileError } from '../native/errors.ts';
 import type { JsonValue } from '../native/json.ts';
-import {
-  hashFile,
-  removeStaleFiles,
-  syncPath,
-  temporarySuffix,
-  type WrittenFile,
-  writeText,
-} from './durable.ts';
+import { removeStaleFiles, temporarySuffix } from '../native/temporary-files.ts';
+import { hashFile, syncPath, type WrittenFile, writeText } from './durable.ts';
 import { SafetensorsFile, writeSafetensors } from './safetensors.ts';
 import type { TensorSource } from './tensor-data.ts';
 

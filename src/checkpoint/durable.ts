@@ -3,9 +3,9 @@
  * renamed; a folder is fsynced after its entries changed. The SHA-256 is taken while the disk writes, not after.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readdirSync, readSync, rmSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readSync } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { fileError } from '../native/errors.ts';
 
 export interface WrittenFile {
@@ -116,32 +116,5 @@ export function syncPath(path: string): void {
     fsyncSync(handle);
   } finally {
     closeSync(handle);
-  }
-}
-
-/** Ends the names of what is not finished. */
-export function temporarySuffix(): string {
-  return `.tmp-${process.pid}`;
-}
-
-/** The process that a temporary name belongs to, when that process cannot be writing it any more. */
-export function isStale(name: string): boolean {
-  const match = /\.(?:tmp|old)-(\d+)$/.exec(name);
-  if (!match) return false;
-  const pid = Number(match[1]);
-  // Ours from before: in a container every run may have the same id.
-  if (pid === process.pid) return true;
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH';
-  }
-}
-
-/** Removes what killed processes left half-written of the file `name` in this folder. */
-export function removeStaleFiles(folder: string, name: string): void {
-  for (const entry of readdirSync(folder)) {
-    if (entry.startsWith(`${name}.tmp-`) && isStale(entry)) rmSync(join(folder, entry), { force: true });
   }
 }

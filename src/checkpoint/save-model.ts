@@ -6,17 +6,10 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path';
 import { AthanorError, fileError } from '../native/errors.ts';
 import type { JsonObject } from '../native/json.ts';
+import { removeStaleFiles, temporarySuffix } from '../native/temporary-files.ts';
 import type { HeadKind, ModelConfig } from '../nn/config.ts';
 import { configToJson } from '../nn/config-json.ts';
-import {
-  copyDurably,
-  hashFile,
-  removeStaleFiles,
-  syncPath,
-  temporarySuffix,
-  type WrittenFile,
-  writeText,
-} from './durable.ts';
+import { copyDurably, hashFile, syncPath, type WrittenFile, writeText } from './durable.ts';
 import { type LayoutEntry, modelLayout } from './hf-layout.ts';
 import { writeSafetensors } from './safetensors.ts';
 import {

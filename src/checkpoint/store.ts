@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path';
 import { AthanorError, fileError } from '../native/errors.ts';
 import type { JsonValue } from '../native/json.ts';
+import { isStale, temporarySuffix } from '../native/temporary-files.ts';
 import {
   type CheckpointContents,
   openTensors,
@@ -17,7 +18,7 @@ import {
   writeCheckpoint,
   writeMetric,
 } from './checkpoint-folder.ts';
-import { isStale, syncPath, temporarySuffix } from './durable.ts';
+import { syncPath } from './durable.ts';
 import type { SafetensorsFile } from './safetensors.ts';
 
 export interface SavedCheckpoint {

@@ -27,7 +27,7 @@ export const trainingOptions = {
 /** Of the stages after pretraining, which start from a model folder. */
 export const tuningOptions = {
   ...trainingOptions,
-  model: path('folder of the model to start from', { required: true }),
+  model: path('folder of the model to start from'),
   out: path('folder to write checkpoints, metrics, report and model to', { required: true }),
   onBadLine: choice('what to do with a line of the data that cannot be used', ['skip', 'stop'], {
     default: 'skip',

@@ -1,10 +1,13 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { fileError } from '../native/errors.ts';
+import { removeStaleFiles, temporarySuffix } from '../native/temporary-files.ts';
 
 /** Writes a text file so that a reader finds the old one or the new one, whole, also after a crash. */
 export function replaceFile(path: string, content: string): void {
-  const temporary = `${path}.${process.pid}.tmp`;
+  const temporary = `${path}${temporarySuffix()}`;
   try {
+    removeStaleFiles(dirname(path), basename(path));
     const file = openSync(temporary, 'w');
     try {
       const bytes = Buffer.from(content);

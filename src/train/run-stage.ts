@@ -51,10 +51,13 @@ export interface RunPlace {
   resume: boolean;
 }
 
-/** What a caller gives: the settings and the place; a resumed run may leave the data out. */
-export type StageOptions<Settings extends CommonSettings> = Omit<Settings, 'data'> & {
+/** What a caller gives: the settings and the place; a resumed run may leave out what it starts from. */
+export type StageOptions<Settings extends CommonSettings> = StartOptional<Settings> & RunPlace;
+
+type StartOptional<Settings> = Omit<Settings, 'data' | 'model'> & {
   data?: string | undefined;
-} & RunPlace;
+  model?: string | undefined;
+};
 
 /** A stage made ready to run. */
 export interface PreparedStage<Batch> {
@@ -110,10 +113,7 @@ export async function runStage<Settings extends CommonSettings, Batch>(
   { out, resume, ...given }: StageOptions<Settings>,
 ): Promise<StageReport> {
   const before = existsSync(out) ? readdirSync(out) : [];
-  const settings = begin(kind.name, given as unknown as Omit<Settings, 'data'> & { data?: string }, {
-    out,
-    resume,
-  });
+  const settings = begin<Settings>(kind.name, given as unknown as StartOptional<Settings>, { out, resume });
   try {
     return await train(kind, settings, { out, resume });
   } catch (error) {
@@ -126,12 +126,14 @@ export async function runStage<Settings extends CommonSettings, Batch>(
 /** The settings of the run to continue, or those of a new one, written down. */
 function begin<Settings extends CommonSettings>(
   stage: string,
-  given: Omit<Settings, 'data'> & { data?: string },
+  given: StartOptional<Settings>,
   { out, resume }: RunPlace,
 ): Settings {
   if (resume) return readRun(out, stage).settings as unknown as Settings;
-  if (given.data === undefined) {
-    throw new AthanorError('ERR_OPTION', '--data is missing', `see athanor ${stage} --help`);
+  for (const name of ['data', 'model'] as const) {
+    if (given[name] === undefined) {
+      throw new AthanorError('ERR_OPTION', `--${name} is missing`, `see athanor ${stage} --help`);
+    }
   }
   const plain = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   writeRun(out, { stage, settings: plain as JsonObject });

@@ -1,5 +1,5 @@
 /** Runs the built command line as a user does. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,15 +10,22 @@ export const cliPath = join(packageRoot, 'dist/cli/main.js');
 
 export interface Finished {
   readonly code: number | null;
+  /** What ended it, if it did not end itself. */
+  readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
+export interface RunOptions {
+  cwd?: string;
+  env?: Record<string, string>;
+  input?: string;
+  /** Gets the process when it has started, and may end it. */
+  started?: (child: ChildProcess) => void;
+}
+
 /** Runs a Node program to its end. */
-export function runNode(
-  args: readonly string[],
-  options: { cwd?: string; env?: Record<string, string>; input?: string } = {},
-): Promise<Finished> {
+export function runNode(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
   const env = { ...process.env, ...options.env };
   const child = spawn(process.execPath, args, { cwd: options.cwd ?? packageRoot, env });
   let stdout = '';
@@ -30,9 +37,10 @@ export function runNode(
     stderr += chunk;
   });
   child.stdin.end(options.input ?? '');
+  options.started?.(child);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
+    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
   });
 }
 
