@@ -38,6 +38,12 @@ ATHANOR_INLINE PhiloxBlock philox(uint64_t seed, uint64_t stream, uint64_t index
 /// Uniform in [0, 1) with 24 random bits.
 ATHANOR_INLINE float uniform_from_bits(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24f; }
 
+/// Uniform in [0, 1) with 53 random bits, of the block's first two words.
+ATHANOR_INLINE double uniform53(const PhiloxBlock& block) {
+  const uint64_t bits = (static_cast<uint64_t>(block.word[0]) << 32 | block.word[1]) >> 11;
+  return static_cast<double>(bits) * 0x1p-53;
+}
+
 /// Uniform in (0, 1), never 0: safe under a logarithm.
 ATHANOR_INLINE float open_uniform_from_bits(uint32_t bits) {
   return (static_cast<float>(bits >> 9) + 0.5f) * 0x1p-23f;

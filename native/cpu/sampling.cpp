@@ -142,11 +142,6 @@ ATHANOR_INLINE int32_t first_equal(const float* row, int64_t n, float value) {
   return -1;
 }
 
-ATHANOR_INLINE double uniform53(const PhiloxBlock& block) {
-  const uint64_t bits = (static_cast<uint64_t>(block.word[0]) << 32 | block.word[1]) >> 11;
-  return static_cast<double>(bits) * 0x1p-53;
-}
-
 template <class T>
 ATHANOR_INLINE void penalise(float* out, const T* logits, const int32_t* history, int64_t length,
                              float penalty) {

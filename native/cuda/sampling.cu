@@ -1,0 +1,366 @@
+// A block a row. A filter keeps a prefix of the tokens ordered by (logit descending, token ascending).
+// Instead of sorting a vocabulary, the logit that ends the prefix is searched for, a quarter of what is left
+// each time, over the bits of the logits, which order as the numbers do. Every pass reads the row, from the
+// second on out of the L2 cache (a row of 50,257 is 200 KB), and only counts or sums what lies above three
+// thresholds.
+#include "kernels/sampling.h"
+
+#include "core/philox.h"
+#include "cuda/loops.h"
+
+namespace athanor::cuda {
+namespace {
+
+// A block pulls a row through by itself, so it is large; with 1024 threads the 64 registers left to each
+// would not hold the sums of three thresholds. Unrolled, the loops over its warps would fill the registers
+// again.
+constexpr int kThreads = 512;
+constexpr int kWarps = kThreads / kWarp;
+constexpr int kThresholds = 3;
+constexpr int32_t kEvery = 0x7fffffff;
+constexpr float kInfinity = __builtin_inff(), kLargest = 0x1.fffffep127f, kNoNumber = __builtin_nanf("");
+
+struct SampleArgs {
+  int32_t* tokens;
+  float* log_probs;
+  const void* logits;
+  float* penalised;  // [rows, vocabulary], or null: nothing is
+  const int32_t* history;
+  int64_t history_length;
+  const int32_t* streams;
+  const int32_t* steps;
+  SamplingSettings settings;
+  int64_t vocabulary;
+};
+
+/// What a block's threads tell each other.
+struct Shared {
+  double sums[kWarps][2 * kThresholds];
+  float tops[kWarps];
+  int counts[kWarps];
+  int32_t token;
+};
+
+/// Unsigned numbers that order as the floats do; both zeros are one.
+__device__ __forceinline__ uint32_t ordered(float x) {
+  const uint32_t bits = __float_as_uint(x + 0.0f);
+  return (bits >> 31) != 0 ? ~bits : bits | 0x80000000u;
+}
+__device__ __forceinline__ float from_ordered(uint32_t key) {
+  return __uint_as_float((key >> 31) != 0 ? key & 0x7fffffffu : ~key);
+}
+
+__device__ __forceinline__ bool is_number(float x) { return fabsf(x) <= kLargest; }
+
+/// The logits that are drawn from. weight = exp((logit - top) / temperature), so the largest is exactly 1.
+template <class T>
+struct Row {
+  const T* logits;
+  const float* penalised;
+  int64_t vocabulary;
+  float inverse_temperature;
+  float shift;
+
+  __device__ __forceinline__ float operator[](int64_t i) const {
+    return penalised != nullptr ? penalised[i] : widen(logits[i]);
+  }
+  __device__ __forceinline__ float weight(float logit) const {
+    return expf(__fadd_rn(__fmul_rn(logit, inverse_temperature), -shift));
+  }
+};
+
+/// The tokens that filters have left: those above the threshold, and of those at it the ones up to a token.
+struct Kept {
+  uint32_t threshold = 0;
+  int32_t last_tie = kEvery;
+
+  __device__ __forceinline__ bool has(uint32_t key, int64_t token) const {
+    return key > threshold || (key == threshold && token <= last_tie);
+  }
+};
+
+/// Sums over the block, in every thread.
+template <int kCount>
+__device__ __forceinline__ void block_sums(double (&x)[kCount], Shared& shared) {
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) x[i] = warp_sum(x[i]);
+  __syncthreads();
+  if (threadIdx.x % kWarp == 0) {
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) shared.sums[threadIdx.x / kWarp][i] = x[i];
+  }
+  __syncthreads();
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) {
+    x[i] = 0;
+#pragma unroll 1
+    for (int warp = 0; warp < kWarps; ++warp) x[i] += shared.sums[warp][i];
+  }
+}
+
+/// Sets the row's shift; returns the largest logit, and the sum of all weights in `sum`.
+template <class T>
+__device__ __forceinline__ float measure_row(Row<T>& row, double& sum, Shared& shared) {
+  float top = -kInfinity;
+  for (int64_t i = threadIdx.x; i < row.vocabulary; i += kThreads) top = fmaxf(top, row[i]);
+  top = block_max(top, shared.tops);
+  row.shift = __fmul_rn(top, row.inverse_temperature);
+  double total[1] = {0};
+  for (int64_t i = threadIdx.x; i < row.vocabulary; i += kThreads) total[0] += row.weight(row[i]);
+  block_sums(total, shared);
+  sum = total[0];
+  return top;
+}
+
+/// The n-th token, from 1, of those whose logit has the key; there must be as many.
+template <class T>
+__device__ __forceinline__ int32_t nth_with_key(const Row<T>& row, uint32_t key, int64_t n, Shared& shared) {
+  const unsigned lane = threadIdx.x % kWarp, own = threadIdx.x / kWarp;
+  int64_t seen = 0;
+  for (int64_t begin = 0; begin < row.vocabulary && seen < n; begin += kThreads) {
+    const int64_t i = begin + threadIdx.x;
+    const bool matches = i < row.vocabulary && ordered(row[i]) == key;
+    const uint32_t lanes = __ballot_sync(kAllLanes, matches);
+    __syncthreads();
+    if (lane == 0) shared.counts[own] = __popc(lanes);
+    __syncthreads();
+    int64_t rank = seen + __popc(lanes & ((1u << lane) - 1)) + 1;
+#pragma unroll 1
+    for (unsigned warp = 0; warp < kWarps; ++warp) {
+      rank += warp < own ? shared.counts[warp] : 0;
+      seen += shared.counts[warp];
+    }
+    if (matches && rank == n) shared.token = static_cast<int32_t>(i);
+  }
+  __syncthreads();
+  return shared.token;
+}
+
+/// How many candidates lie at or above a threshold, and their measure: that number, or their weights' sum.
+struct Above {
+  double measure, count;
+};
+
+template <bool kCounting, int kCount, class T>
+__device__ __forceinline__ void measure_above(Above (&above)[kCount], const uint32_t (&thresholds)[kCount],
+                                              const Row<T>& row, const Kept& kept, Shared& shared) {
+  double sums[2 * kCount] = {};
+  for (int64_t i = threadIdx.x; i < row.vocabulary; i += kThreads) {
+    const float logit = row[i];
+    const uint32_t key = ordered(logit);
+    if (key < thresholds[0] || !kept.has(key, i)) continue;
+    const double weight = kCounting ? 1.0 : static_cast<double>(row.weight(logit));
+#pragma unroll
+    for (int k = 0; k < kCount; ++k) {
+      sums[2 * k] += key >= thresholds[k] ? weight : 0.0;
+      sums[2 * k + 1] += key >= thresholds[k] ? 1.0 : 0.0;
+    }
+  }
+  block_sums(sums, shared);
+#pragma unroll
+  for (int k = 0; k < kCount; ++k) above[k] = {sums[2 * k], sums[2 * k + 1]};
+}
+
+/// Drops all candidates past the shortest prefix (in the order above) whose measure reaches the target:
+/// `limit` candidates when counting, else the share `limit` of all weight.
+template <bool kCounting, class T>
+__device__ __forceinline__ void keep_prefix(Kept& kept, const Row<T>& row, float top, double limit,
+                                            Shared& shared) {
+  // The prefix ends at or above `low` and below `high`. Under `low` to start with, every weight is 0.
+  const uint32_t lowest = ordered(top - 90.0f / row.inverse_temperature);
+  uint32_t low = lowest > kept.threshold ? lowest : kept.threshold, high = ordered(top) + 1;
+  Above all[1], at_high{0, 0};
+  measure_above<kCounting>(all, {low}, row, kept, shared);
+  Above at_low = all[0];
+  const double target = kCounting ? limit : limit * at_low.measure;
+  if (at_low.measure < target) return;
+  while (high - low > 1 && at_low.count - at_high.count > 1) {
+    const uint32_t step = high - low > kThresholds ? (high - low) / (kThresholds + 1) : 1;
+    uint32_t thresholds[kThresholds];
+#pragma unroll
+    for (int k = 0; k < kThresholds; ++k) {
+      const uint32_t threshold = low + step * static_cast<uint32_t>(k + 1);
+      thresholds[k] = threshold < high ? threshold : high;
+    }
+    Above above[kThresholds];
+    measure_above<kCounting>(above, thresholds, row, kept, shared);
+#pragma unroll
+    for (int k = kThresholds - 1; k >= 0; --k) {
+      if (above[k].measure >= target) {
+        low = thresholds[k];
+        at_low = above[k];
+        break;
+      }
+      high = thresholds[k];
+      at_high = above[k];
+    }
+  }
+  int32_t last_tie = low == kept.threshold ? kept.last_tie : kEvery;
+  if (const double tied = at_low.count - at_high.count; tied > 1) {  // of equal logits
+    const double weight = kCounting ? 1.0 : static_cast<double>(row.weight(from_ordered(low)));
+    const double wanted = ceil((target - at_high.measure) / weight);
+    if (wanted < tied) {
+      last_tie = nth_with_key(row, low, wanted > 1 ? static_cast<int64_t>(wanted) : 1, shared);
+    }
+  }
+  kept = {low, last_tie};
+}
+
+/// Whose weights are summed to find the drawn point: a part of the vocabulary, and what lies before it.
+struct Part {
+  int64_t begin, end;
+  double before;
+};
+
+/// The weight of a token that may be drawn, else 0.
+template <class T>
+__device__ __forceinline__ double weight_of(const Row<T>& row, const Kept& kept, float min_p, int64_t i) {
+  const float logit = row[i];
+  if (!kept.has(ordered(logit), i)) return 0;
+  const float weight = row.weight(logit);
+  return weight < min_p ? 0.0 : static_cast<double>(weight);
+}
+
+/// Sums a share of the part in each warp and returns the share that holds the point, which is `u` of the
+/// whole sum where `u` is not negative and stays as it is otherwise.
+template <class T>
+__device__ __forceinline__ Part share_with_point(const Row<T>& row, const Kept& kept, float min_p, Part part,
+                                                 double u, double& point, Shared& shared) {
+  const int64_t share = (part.end - part.begin + kThreads - 1) / kThreads * kWarp;
+  const int64_t begin = part.begin + threadIdx.x / kWarp * share;
+  const int64_t end = begin + share < part.end ? begin + share : part.end;
+  double sum = 0;
+  for (int64_t i = begin + threadIdx.x % kWarp; i < end; i += kWarp) sum += weight_of(row, kept, min_p, i);
+  sum = warp_sum(sum);
+  __syncthreads();
+  if (threadIdx.x % kWarp == 0) shared.sums[threadIdx.x / kWarp][0] = sum;
+  __syncthreads();
+  double total = 0;
+  int last = 0;
+#pragma unroll 1
+  for (int warp = 0; warp < kWarps; ++warp) {
+    total += shared.sums[warp][0];
+    if (shared.sums[warp][0] > 0) last = warp;
+  }
+  if (u >= 0) point = u * total;
+  int chosen = 0;
+  while (chosen < last && part.before + shared.sums[chosen][0] <= point) {
+    part.before += shared.sums[chosen++][0];
+  }
+  const int64_t first = part.begin + chosen * share;
+  return {first, first + share < part.end ? first + share : part.end, part.before};
+}
+
+/// By a whole warp: the first token of the part up to which the weights sum to more than the point.
+/// Should rounding carry the point past the part's end, its last token has it.
+template <class T>
+__device__ __forceinline__ int32_t token_at(const Row<T>& row, const Kept& kept, float min_p, Part part,
+                                            double point) {
+  const auto lane = static_cast<int>(threadIdx.x % kWarp);
+  int32_t chosen = -1;
+  for (int64_t begin = part.begin; begin < part.end; begin += kWarp) {
+    const int64_t i = begin + lane;
+    const double weight = i < part.end ? weight_of(row, kept, min_p, i) : 0.0;
+    double up_to = weight;
+#pragma unroll
+    for (int lanes = 1; lanes < kWarp; lanes *= 2) {
+      const double below = __shfl_up_sync(kAllLanes, up_to, static_cast<unsigned>(lanes));
+      if (lane >= lanes) up_to += below;
+    }
+    const uint32_t past = __ballot_sync(kAllLanes, weight > 0 && part.before + up_to > point);
+    if (past != 0) return static_cast<int32_t>(begin) + __ffs(static_cast<int>(past)) - 1;
+    const uint32_t possible = __ballot_sync(kAllLanes, weight > 0);
+    if (possible != 0) chosen = static_cast<int32_t>(begin) + 31 - __clz(static_cast<int>(possible));
+    part.before += __shfl_sync(kAllLanes, up_to, kWarp - 1);
+  }
+  return chosen;
+}
+
+/// In thread 0 the drawn token.
+template <class T>
+__device__ __forceinline__ int32_t draw(const Row<T>& row, float top, const SamplingSettings& s, double u,
+                                        Shared& shared) {
+  Kept kept;
+  if (s.top_k > 0 && s.top_k < row.vocabulary) {
+    keep_prefix<true>(kept, row, top, static_cast<double>(s.top_k), shared);
+  }
+  if (s.top_p < 1.0) keep_prefix<false>(kept, row, top, s.top_p, shared);
+  const auto min_p = static_cast<float>(s.min_p);
+  double point = 0;
+  Part part = share_with_point(row, kept, min_p, {0, row.vocabulary, 0}, u, point, shared);
+  part = share_with_point(row, kept, min_p, part, -1, point, shared);
+  return threadIdx.x < kWarp ? token_at(row, kept, min_p, part, point) : -1;
+}
+
+/// Writes the row as f32 with the logits of tokens that have been there before made smaller.
+template <class T>
+__device__ __forceinline__ void penalise(float* out, const T* logits, const int32_t* history, int64_t length,
+                                         int64_t vocabulary, float penalty) {
+  for (int64_t i = threadIdx.x; i < vocabulary; i += kThreads) out[i] = widen(logits[i]);
+  __syncthreads();
+  for (int64_t i = threadIdx.x; i < length; i += kThreads) {
+    if (history[i] < 0) continue;
+    const float x = widen(logits[history[i]]);
+    // Atomic because a token may be there twice; both write the same number.
+    atomicExch(out + history[i], x > 0.0f ? x / penalty : x * penalty);
+  }
+  __syncthreads();
+}
+
+template <class T>
+__global__ void __launch_bounds__(kThreads, 1) sample_kernel(const __grid_constant__ SampleArgs args) {
+  ATHANOR_SHARED(Shared, shared);
+  const int64_t r = blockIdx.x;
+  const SamplingSettings& s = args.settings;
+  const bool greedy = s.temperature == 0.0;
+  Row<T> row{static_cast<const T*>(args.logits) + r * args.vocabulary, nullptr, args.vocabulary,
+             greedy ? 1.0f : static_cast<float>(1.0 / s.temperature), 0.0f};
+  double sum;
+  float top = measure_row(row, sum, shared);
+  const auto log_sum_exp = static_cast<float>(row.shift + log(sum));
+  if (args.penalised != nullptr) {
+    float* const penalised = args.penalised + r * args.vocabulary;
+    penalise(penalised, row.logits, args.history + r * args.history_length, args.history_length,
+             args.vocabulary, static_cast<float>(s.repetition_penalty));
+    row.penalised = penalised;
+    top = measure_row(row, sum, shared);
+  }
+  int32_t token = -1;
+  if (is_number(log_sum_exp) && is_number(__fmul_rn(top, row.inverse_temperature))) {
+    if (greedy) {
+      token = nth_with_key(row, ordered(top), 1, shared);
+    } else {
+      const PhiloxBlock random =
+          philox(s.seed, static_cast<uint32_t>(args.streams[r]), static_cast<uint32_t>(args.steps[r]));
+      token = draw(row, top, s, uniform53(random), shared);
+    }
+  }
+  if (threadIdx.x != 0) return;
+  args.tokens[r] = token;
+  args.log_probs[r] =
+      token < 0 ? kNoNumber
+                : __fadd_rn(__fmul_rn(widen(row.logits[token]), row.inverse_temperature), -log_sum_exp);
+}
+
+void sample(DType dtype, int32_t* tokens, float* log_probs, const void* logits, const int32_t* history,
+            int64_t history_length, const int32_t* streams, const int32_t* steps,
+            const SamplingSettings& settings, int64_t rows, int64_t vocabulary) {
+  if (rows == 0) return;
+  const bool is_penalised = history != nullptr && history_length > 0 && settings.repetition_penalty != 1.0;
+  const Scratch memory(is_penalised ? static_cast<size_t>(rows * vocabulary) * sizeof(float) : 0);
+  const SampleArgs args{tokens,   log_probs,      logits,  is_penalised ? memory.as<float>() : nullptr,
+                        history,  history_length, streams, steps,
+                        settings, vocabulary};
+  for_dtype(dtype, [&](auto type) {
+    launch(sample_kernel<decltype(type)>, Launch{static_cast<unsigned>(rows), kThreads}, args);
+  });
+}
+
+}  // namespace
+
+const SamplingKernels& sampling_kernels() {
+  static constexpr SamplingKernels kTable = {sample};
+  return kTable;
+}
+
+}  // namespace athanor::cuda
