@@ -1,7 +1,14 @@
 /** `athanor quickstart`: the whole pipeline on packaged real data, small enough for a laptop; what `npm start` runs. */
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
-import { count, engineOptions, integer, path } from './options.ts';
+import { count, engineOptions, flag, integer, path } from './options.ts';
+
+const quick = {
+  tokens: 120_000,
+  rollouts: 2,
+  questions: 40,
+  most: { tuningSteps: 24, sampledQuestions: 300 },
+};
 
 export const quickstart = defineCommand({
   description:
@@ -11,6 +18,7 @@ export const quickstart = defineCommand({
     out: path('folder for the run; it is numbered when it exists', { default: 'runs/quickstart' }),
     tokens: count('pretraining tokens', { default: 1_900_000, min: 10_000 }),
     rollouts: integer('rollouts of PPO', { default: 60, min: 1 }),
+    quick: flag('see every stage run in a minute, too shortly to learn much'),
     questions: integer('questions of each kind that the models are measured on', { default: 600, min: 10 }),
   },
   example: 'quickstart --seed 1',
@@ -28,6 +36,7 @@ export const quickstart = defineCommand({
     for (let i = 2; existsSync(out); ++i) out = `${options.out}-${i}`;
     const result = await runPipeline({
       ...options,
+      ...(options.quick && quick),
       out,
       dtype: engine.dtype,
       onPart: (part) => process.stderr.write(`— ${part}\n`),

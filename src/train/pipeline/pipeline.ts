@@ -32,6 +32,8 @@ export interface PipelineOptions {
   rollouts: number;
   /** Questions of each kind that the models are measured on. */
   questions: number;
+  /** Bounds that make a run short enough to only see that it works. */
+  most?: { tuningSteps: number; sampledQuestions: number } | undefined;
   /** Told when a part begins. */
   onPart?: (part: string) => void;
 }
@@ -157,7 +159,7 @@ function pretrain({ tokens, dtype, seed }: PipelineOptions, task: string, out: s
   });
 }
 
-function fineTune({ dtype, seed }: PipelineOptions, task: string, model: string, out: string) {
+function fineTune({ dtype, seed, most }: PipelineOptions, task: string, model: string, out: string) {
   return runSft({
     ...tuning,
     out,
@@ -165,6 +167,7 @@ function fineTune({ dtype, seed }: PipelineOptions, task: string, model: string,
     seed,
     model,
     data: join(task, 'instructions.jsonl'),
+    steps: most?.tuningSteps,
     epochs: 1,
     lr: 1e-3,
     warmup: 10,
@@ -183,7 +186,7 @@ function fineTune({ dtype, seed }: PipelineOptions, task: string, model: string,
 }
 
 async function writeComparisons(
-  { dtype, seed }: PipelineOptions,
+  { dtype, seed, most }: PipelineOptions,
   task: FactbookTask,
   sft: string,
   file: string,
@@ -192,7 +195,7 @@ async function writeComparisons(
   const judged = await judgedSamples(
     model,
     Tokenizer.load(sft),
-    some(task.instructions, SAMPLED_QUESTIONS),
+    some(task.instructions, most?.sampledQuestions ?? SAMPLED_QUESTIONS),
     task.values,
     { samples: 4, maxTokens: ANSWER_TOKENS, seed },
   );
@@ -203,7 +206,7 @@ async function writeComparisons(
 /** Questions of the fine-tuning data that its model answers four times for the reward model to learn from. */
 const SAMPLED_QUESTIONS = 5000;
 
-function rewardModel({ dtype, seed }: PipelineOptions, data: string, model: string, out: string) {
+function rewardModel({ dtype, seed, most }: PipelineOptions, data: string, model: string, out: string) {
   return runReward({
     ...tuning,
     out,
@@ -211,6 +214,7 @@ function rewardModel({ dtype, seed }: PipelineOptions, data: string, model: stri
     seed,
     model,
     data,
+    steps: most?.tuningSteps,
     epochs: 2,
     lr: 3e-4,
     warmup: 5,
