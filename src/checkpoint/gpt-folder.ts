@@ -55,6 +55,8 @@ export interface SaveGptOptions {
   dtype?: 'f32' | 'bf16';
   /** Write the model with these, which hang on it, merged into its weights; without, the base weights are written. */
   adapters?: LoraAdapters;
+  /** Of a scoring model: what transformers may fill shorter answers of a batch up with. No answer may end with it. */
+  padTokenId?: number;
   /** generation_config.json: how to sample, where to stop. */
   generationConfig?: JsonObject;
 }

@@ -1,4 +1,5 @@
 /** Pictures of a distribution rather than a course. A stage logs them as records `{ event: 'figure' }`; the newest of a title counts. */
+import type { MetricRecord, MetricValue } from './metrics-log.ts';
 
 export interface HistogramFigure {
   kind: 'histogram';
@@ -35,4 +36,17 @@ export type Figure = HistogramFigure | CalibrationFigure | BarFigure;
 /** The record of the metrics log for a figure, which travels as JSON text in one field. */
 export function figureEvent(figure: Figure): { event: string; title: string; figure: string } {
   return { event: 'figure', title: figure.title, figure: JSON.stringify(figure) };
+}
+
+/** The figures of such records, of each title the newest; a record that holds none is passed over. */
+export function newestFigures(records: readonly MetricRecord[]): Figure[] {
+  const newest = new Map<MetricValue, Figure>();
+  for (const { title, figure } of records) {
+    try {
+      newest.set(title, JSON.parse(String(figure)) as Figure);
+    } catch {
+      // A damaged line of the log is counted where it is read.
+    }
+  }
+  return [...newest.values()];
 }

@@ -6,12 +6,14 @@ import { dirname, join } from 'node:path';
 import { replaceFile } from '../text/replace-file.ts';
 import { chartData } from './chart-data.ts';
 import { chartSpecs } from './chart-specs.ts';
+import { newestFigures } from './figures.ts';
 import { Html, html, scriptJson } from './html.ts';
 import { type MetricRecord, readMetrics } from './metrics-log.ts';
 import { pageScript } from './page/script.ts';
 import { pageStyle } from './page/style.ts';
 import { charts } from './sections/charts.ts';
 import { events } from './sections/events.ts';
+import { figures } from './sections/figures.ts';
 import { samples } from './sections/samples.ts';
 import type { ReportContext, ReportOptions, Section } from './sections/section.ts';
 import { summary } from './sections/summary.ts';
@@ -20,7 +22,7 @@ import { notes, settings, tables } from './sections/tables.ts';
 export type { ReportOptions, ReportTable } from './sections/section.ts';
 
 /** The page, from top to bottom. */
-const sections: readonly Section[] = [summary, events, charts, tables, samples, notes, settings];
+const sections: readonly Section[] = [summary, events, charts, figures, tables, samples, notes, settings];
 
 /** Writes `<folder>/report.html` from the folder's metrics. Throws ERR_FILE_MISSING, ERR_IO and ERR_DISK_FULL. */
 export function writeReport(folder: string, options: ReportOptions): void {
@@ -75,7 +77,16 @@ function contextOf(
   const evaluations = events('evaluation');
   const marks = events('warning', 'resume');
   const data = chartData({ steps, evaluations, marks }, [...chartSpecs, ...(options.charts ?? [])]);
-  return { options, steps, evaluations, samples: events('sample'), marks, badLines, data };
+  return {
+    options,
+    steps,
+    evaluations,
+    samples: events('sample'),
+    marks,
+    badLines,
+    data,
+    figures: newestFigures(events('figure')),
+  };
 }
 
 function sourceHash(script: string): string {

@@ -59,6 +59,16 @@ export function generationConfig(template: ChatTemplate): JsonObject {
   return { eos_token_id: [...template.stopTokens] };
 }
 
+/**
+ * What transformers may fill shorter answers up with. It reads a score at the last token that is not this one, so it is
+ * never the token that ends an answer, whatever the tokenizer says.
+ */
+export function scoringPad({ tokenizer, template }: ChatTokenizer): number | undefined {
+  const [end] = template.stopTokens;
+  const { padId, eosId, bosId, specialTokens } = tokenizer;
+  return [padId, eosId, bosId, ...specialTokens.values()].find((id) => id !== undefined && id !== end);
+}
+
 /** A context within what the model has. Throws ERR_MISMATCH. */
 export function checkedContext(asked: number | undefined, model: Decoder, folder: string): number {
   const { contextLength } = model.config;

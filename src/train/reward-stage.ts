@@ -7,14 +7,14 @@ import { ShuffledCycle } from '../data/cycle.ts';
 import type { JsonValue } from '../native/json.ts';
 import { flopsPerToken } from '../nn/config.ts';
 import type { ScoringModel } from '../nn/scoring-model.ts';
-import { wilsonInterval } from '../report/statistics.ts';
+import { mean, wilsonInterval } from '../report/statistics.ts';
 import { noGrad } from '../tensor/autograd.ts';
 import { rankingLoss } from '../tensor/ops/preference.ts';
 import { scope, type Tensor, tensor } from '../tensor/tensor.ts';
 import { batchOf, type EncodedComparison } from './preference-data.ts';
 import { type JudgedPair, preferenceFigures } from './reward-figures.ts';
 import { byTokens, ints, packSequences } from './rl/episode.ts';
-import { SCORING_TOKENS, scoreSequences } from './rl/reward-source.ts';
+import { SCORING_TOKENS, scoreAll, scoreSequences } from './rl/reward-source.ts';
 import type { Evaluation, ParameterGroup, TrainStage } from './stage.ts';
 import type { TrainableModel } from './trainable-model.ts';
 
@@ -132,18 +132,6 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
     return judged;
   }
 
-  /** Moves the bias so that these sequences score zero on average (Stiennon et al., 2020, appendix B.1). */
-  centerOn(sequences: readonly Int32Array[]): number {
-    const scores: number[] = [];
-    for (const group of byTokens(sequences, ({ length }) => length, SCORING_TOKENS)) {
-      scores.push(...scoreSequences(this.#model.model, group));
-    }
-    const mean = scores.reduce((sum, score) => sum + score, 0) / scores.length;
-    const bias = this.#model.model.score.bias!;
-    noGrad(() => scope(() => bias.write(Float32Array.of(bias.item() - mean))));
-    return mean;
-  }
-
   state(): JsonValue {
     return { comparisons: this.#cycle.state() };
   }
@@ -173,4 +161,15 @@ function tokensOf({ answers }: EncodedComparison): number {
 /** -log sigmoid(lead), stable for any lead. */
 function pairLoss(lead: number): number {
   return Math.max(0, -lead) + Math.log1p(Math.exp(-Math.abs(lead)));
+}
+
+/**
+ * Moves the bias so that these sequences score zero on average (Stiennon et al., 2020, appendix B.1). Returns what they
+ * scored before.
+ */
+export function centerOn(model: ScoringModel, sequences: readonly Int32Array[]): number {
+  const before = mean(scoreAll(model, sequences));
+  const bias = model.score.bias!;
+  noGrad(() => scope(() => bias.write(Float32Array.of(bias.item() - before))));
+  return before;
 }

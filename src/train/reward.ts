@@ -1,19 +1,16 @@
 /** Reward modelling as a function: an assistant and comparisons in, a model that scores answers out. */
-import { loadScoringModel, scoringModelFrom } from '../checkpoint/gpt-folder.ts';
+import { loadScoringModel, saveScoringModel, scoringModelFrom } from '../checkpoint/gpt-folder.ts';
 import { readInstructions } from '../data/instructions.ts';
+import { AthanorError } from '../native/errors.ts';
 import { parameterCount } from '../nn/config.ts';
 import type { ScoringModel } from '../nn/scoring-model.ts';
 import { formatCount } from '../report/format.ts';
 import type { ChatTemplate } from '../text/chat-template.ts';
-import { chatTokenizer, checkedContext } from './chat-model.ts';
+import { type ChatTokenizer, chatTokenizer, checkedContext, scoringPad } from './chat-model.ts';
 import { defaultLearningRate } from './learning-rate.ts';
-import {
-  type EncodedComparison,
-  encodeComparison,
-  type PreferenceData,
-  preferenceData,
-} from './preference-data.ts';
-import { RewardStage } from './reward-stage.ts';
+import { type EncodedComparison, encodeComparison, preferenceData } from './preference-data.ts';
+import { centerOn, RewardStage } from './reward-stage.ts';
+import type { Episode } from './rl/episode.ts';
 import { isScoringModel } from './rl/settings.ts';
 import {
   type CommonSettings,
@@ -49,15 +46,21 @@ async function prepare(
   checkpoint: string | undefined,
 ): Promise<PreparedStage<EncodedComparison[]>> {
   const { seed, batchSize, gradAccum } = settings;
-  const { template, folder } = chatTokenizer(settings.model, out);
+  const chat = chatTokenizer(settings.model, out);
+  const { template, folder } = chat;
   const start = startFolder(settings.model, checkpoint, settings);
   const load = isScoringModel(start) ? loadScoringModel : scoringModelFrom;
   const model = new TrainableModel<ScoringModel>(load(start, settings), {
     ...settings,
     tokenizerFolder: folder,
+    padTokenId: scoringPad(chat),
   });
   const context = checkedContext(settings.context, model.model, settings.model);
   const data = await preferenceData(settings, template, context);
+  const zero =
+    settings.normalize === undefined
+      ? data.train.map(({ answers, pairs }) => answers[pairs[0]![0]]!)
+      : await demonstrations(settings.normalize, settings, template, context);
   const stage = new RewardStage(model, {
     ...data,
     batchSize,
@@ -85,7 +88,7 @@ async function prepare(
     sampleEvery: 0,
     patience: settings.patience,
     exports: settings.patience > 0 ? 'best' : 'last',
-    finish: () => normalize(stage, settings, { template, data, context }, out),
+    finish: () => normalize(out, settings, chat, zero),
     fields: [['accuracy', 'accuracy', 3]],
     notes: data.notes,
   };
@@ -94,19 +97,28 @@ async function prepare(
 /** One epoch of comparisons says less than a corpus, so less than SFT's third. */
 const REWARD_LR_SHARE = 1 / 5;
 
+/** Of the model as it was exported, which is not the one in memory where an earlier checkpoint was better. */
 async function normalize(
-  stage: RewardStage,
-  settings: RewardSettings,
-  { template, data, context }: { template: ChatTemplate; data: PreferenceData; context: number },
   out: string,
+  settings: RewardSettings,
+  chat: ChatTokenizer,
+  zero: readonly Episode[],
 ): Promise<Record<string, number>> {
-  const answers =
-    settings.normalize === undefined
-      ? data.train.map(({ answers, pairs }) => answers[pairs[0]![0]]!)
-      : await demonstrations(settings.normalize, settings, template, context);
-  const before = stage.centerOn(answers.map(({ tokens }) => tokens));
-  await stage.writeModel(out);
-  return { score_offset: -before };
+  const model = loadScoringModel(out, settings);
+  try {
+    const before = centerOn(
+      model,
+      zero.map(({ tokens }) => tokens),
+    );
+    const padTokenId = scoringPad(chat);
+    await saveScoringModel(out, model, {
+      tokenizer: chat.folder,
+      ...(padTokenId !== undefined && { padTokenId }),
+    });
+    return { score_offset: -before };
+  } finally {
+    model.dispose();
+  }
 }
 
 async function demonstrations(
@@ -121,5 +133,11 @@ async function demonstrations(
     const completions = [messages.at(-1)!.content];
     return encodeComparison({ id, prompt, completions, ranks: [0] }, template).answers[0]!;
   });
-  return encoded.filter(({ tokens }) => tokens.length <= context);
+  const fitting = encoded.filter(({ tokens }) => tokens.length <= context);
+  if (fitting.length > 0) return fitting;
+  throw new AthanorError(
+    'ERR_ARGUMENT',
+    `${path} has no answer of at most ${context} tokens to normalize on`,
+    'raise --context, or give other instructions to --normalize',
+  );
 }

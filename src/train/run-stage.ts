@@ -155,7 +155,12 @@ async function train<Settings extends CommonSettings, Batch>(
     label: kind.name,
     out,
     fields: prepared.fields ?? [],
-    report: { title: prepared.title, config: prepared.config, ...prepared.report },
+    report: {
+      title: prepared.title,
+      config: prepared.config,
+      notes: prepared.notes ?? [],
+      ...prepared.report,
+    },
   });
   for (const note of prepared.notes ?? []) screen.note(note);
   const interrupt = new Interrupt((signal) => screen.warn(`${signal}: finishing the step, then saving`));

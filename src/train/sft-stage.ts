@@ -41,7 +41,7 @@ export class SftStage implements TrainStage<PackedTokens> {
   readonly #policy: TrainableModel<Gpt>;
   readonly #chat: ChatTokenizer;
   readonly #options: SftStageOptions;
-  /** Batches given: the stream of their noise. */
+  /** Batches gone through: the stream of each one's noise. */
   #batches = 0;
   #supervised = 0;
 
@@ -56,7 +56,6 @@ export class SftStage implements TrainStage<PackedTokens> {
   }
 
   nextBatch(): PackedTokens {
-    this.#batches += 1;
     return this.#options.loader.next();
   }
 
@@ -72,6 +71,7 @@ export class SftStage implements TrainStage<PackedTokens> {
 
   loss(batch: PackedTokens, scale: number): Tensor {
     const { neftune, seed } = this.#options;
+    this.#batches += 1;
     const noise = neftune > 0 ? { alpha: neftune, seed, stream: this.#batches } : undefined;
     const input = {
       tokens: tensor(batch.tokens),

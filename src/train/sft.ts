@@ -1,12 +1,13 @@
 /** Supervised fine-tuning as a function: a base model and instructions in, an assistant out. */
 import { ExampleLoader } from '../data/example-loader.ts';
-import { readInstructions } from '../data/instructions.ts';
+import { type Instruction, readInstructions } from '../data/instructions.ts';
 import { splitByPrompt } from '../data/row-split.ts';
 import { type SupervisedSet, supervisedExamples } from '../data/supervised-examples.ts';
 import type { PackedTokens } from '../data/token-loader.ts';
 import { AthanorError } from '../native/errors.ts';
 import { parameterCount } from '../nn/config.ts';
 import { formatCount } from '../report/format.ts';
+import type { ChatTemplate } from '../text/chat-template.ts';
 import { chatTokenizer, checkedContext, generationConfig, loadChatModel } from './chat-model.ts';
 import { defaultLearningRate } from './learning-rate.ts';
 import {
@@ -76,8 +77,10 @@ async function prepare(
     tokensPerBatch: batchSize * (packing ? context : longest),
     context,
     neftune: settings.neftune,
-    samplePrompts: samplePrompts(settings, split.validation.length > 0 ? split.validation : split.train),
-    sampleTokens: Math.min(settings.sampleTokens, model.config.contextLength - 1),
+    ...samplesOf(settings, split.validation.length > 0 ? split.validation : split.train, {
+      template: chat.template,
+      contextLength: model.config.contextLength,
+    }),
     seed,
   });
   const stepsPerEpoch = Math.ceil(loader.batchesPerEpoch / gradAccum);
@@ -120,10 +123,29 @@ function describeSet({ truncated, dropped, unsupervised }: SupervisedSet): strin
   return parts.join(', ');
 }
 
-function samplePrompts(
-  settings: SftSettings,
-  rows: readonly { messages: { content: string }[] }[],
-): string[] {
-  if (settings.samplePrompt.length > 0) return [...settings.samplePrompt];
-  return rows.slice(0, 4).map(({ messages }) => messages.at(-2)!.content);
+/** What is answered as a sample: what was asked for, or a few questions of the data that leave room for an answer. */
+function samplesOf(
+  { samplePrompt, sampleTokens: asked }: SftSettings,
+  rows: readonly Instruction[],
+  { template, contextLength }: { template: ChatTemplate; contextLength: number },
+): { samplePrompts: string[]; sampleTokens: number } {
+  const sampleTokens = Math.min(asked, Math.floor(contextLength / 2));
+  const lengthOf = (content: string) => template.encodePrompt([{ role: 'user', content }]).length;
+  const fits = (content: string) => lengthOf(content) + sampleTokens <= contextLength;
+  const tooLong = samplePrompt.find((content) => !fits(content));
+  if (tooLong !== undefined) {
+    throw new AthanorError(
+      'ERR_ARGUMENT',
+      `a --sample-prompt of ${lengthOf(tooLong)} tokens and ${sampleTokens} for its answer exceed the context of ${contextLength}`,
+      'shorten it, or lower --sample-tokens',
+    );
+  }
+  if (samplePrompt.length > 0) return { samplePrompts: [...samplePrompt], sampleTokens };
+  const found: string[] = [];
+  for (const { messages } of rows) {
+    if (found.length === 4) break;
+    const question = messages.at(-2)!.content;
+    if (fits(question)) found.push(question);
+  }
+  return { samplePrompts: found, sampleTokens };
 }

@@ -24,6 +24,7 @@ export interface TrainableOptions extends LoraSettings {
   /** Folder whose tokenizer files go along with the model. */
   tokenizerFolder: string;
   generationConfig?: JsonObject;
+  padTokenId?: number | undefined;
   seed: number;
 }
 
@@ -54,10 +55,11 @@ export class TrainableModel<M extends Decoder> {
 
   /** As a model folder, adapters merged. */
   write(folder: string): Promise<WrittenFile[]> {
-    const { tokenizerFolder, generationConfig } = this.#options;
+    const { tokenizerFolder, generationConfig, padTokenId } = this.#options;
     const options = {
       tokenizer: tokenizerFolder,
       ...(generationConfig && { generationConfig }),
+      ...(padTokenId !== undefined && { padTokenId }),
       ...(this.#adapters && { adapters: this.#adapters }),
     };
     const { model } = this;

@@ -55,6 +55,11 @@ figure.wide { grid-column: 1 / -1; }
 figcaption { font-weight: 600; }
 figcaption small { font-size: 13px; font-weight: 400; color: var(--soft); margin-left: 4px; }
 .chart { border-radius: 6px; min-height: 200px; }
+.plot { display: block; width: 100%; height: auto; }
+.plot text { font-size: 12px; fill: var(--soft); font-variant-numeric: tabular-nums; }
+.keys { margin: 2px 0 6px; font-size: 12.5px; color: var(--soft); }
+.key { margin-right: 18px; }
+.key i { display: inline-block; width: 12px; height: 3px; border-radius: 2px; margin-right: 6px; vertical-align: middle; }
 .uplot { display: flex; flex-direction: column; width: 100%; font: inherit; }
 .uplot .u-legend { order: -1; margin: 2px 0 6px; text-align: left; font-size: 12.5px; color: var(--soft); border-collapse: collapse; }
 .uplot .u-legend tr { margin-right: 18px; }

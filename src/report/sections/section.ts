@@ -1,6 +1,7 @@
 import type { JsonValue } from '../../native/json.ts';
 import type { ChartData } from '../chart-data.ts';
 import type { ChartSpec } from '../chart-specs.ts';
+import type { Figure } from '../figures.ts';
 import type { Html } from '../html.ts';
 import type { MetricRecord } from '../metrics-log.ts';
 
@@ -44,6 +45,8 @@ export interface ReportContext {
   steps: readonly MetricRecord[];
   evaluations: readonly MetricRecord[];
   samples: readonly MetricRecord[];
+  /** The newest of each title. */
+  figures: readonly Figure[];
   /** Warnings and resumptions, in order. */
   marks: readonly MetricRecord[];
   /** Lines of the log that could not be read. */

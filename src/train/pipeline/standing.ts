@@ -12,9 +12,9 @@ import { type Interval, mean, wilsonInterval } from '../../report/statistics.ts'
 import { ChatTemplate } from '../../text/chat-template.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
 import { encodeComparison } from '../preference-data.ts';
-import { byTokens, type Episode } from '../rl/episode.ts';
+import type { Episode } from '../rl/episode.ts';
 import { responseLogProbs } from '../rl/policy.ts';
-import { SCORING_TOKENS, scoreSequences } from '../rl/reward-source.ts';
+import { scoreAll } from '../rl/reward-source.ts';
 
 export interface StandingOptions {
   /** Model folders after each stage, and shards to measure bits per byte on. */
@@ -180,9 +180,7 @@ class Judge {
 
   score(questions: readonly Question[], texts: readonly string[]): number[] {
     const sequences = this.#episodes(questions, texts).map(({ tokens }) => tokens);
-    return byTokens(sequences, ({ length }) => length, SCORING_TOKENS).flatMap((group) => [
-      ...scoreSequences(this.#model, group),
-    ]);
+    return scoreAll(this.#model, sequences);
   }
 
   /** Mean over answers of the log-ratio of all their tokens: an estimate of the divergence, as the answers are the model's. */

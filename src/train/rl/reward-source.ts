@@ -83,7 +83,14 @@ export class RewardModelSource implements RewardSource {
   }
 }
 
-/** The score at the last token of each sequence. */
+/** The score at the last token of each of any number of sequences. */
+export function scoreAll(model: ScoringModel, sequences: readonly Int32Array[]): number[] {
+  return byTokens(sequences, ({ length }) => length, SCORING_TOKENS).flatMap((group) => [
+    ...scoreSequences(model, group),
+  ]);
+}
+
+/** The score at the last token of each sequence, read in one batch. */
 export function scoreSequences(model: ScoringModel, sequences: readonly Int32Array[]): Float32Array {
   return noGrad(() =>
     scope(() => {

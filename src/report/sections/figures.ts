@@ -1,0 +1,106 @@
+/** Distributions as drawings in the page itself: they are still, so they need no script. */
+import type { BarFigure, CalibrationFigure, Figure, HistogramFigure } from '../figures.ts';
+import { type Html, html } from '../html.ts';
+import { areaPath, binned, type Frame, frameOf, ticksOf } from './plane.ts';
+import type { Section } from './section.ts';
+
+export const figures: Section = ({ figures: all }) =>
+  all.length === 0
+    ? undefined
+    : html`<section aria-labelledby="figures">
+<h2 id="figures">At the last evaluation</h2>
+<div class="charts">${all.map(drawn)}</div>
+</section>`;
+
+function drawn(figure: Figure): Html {
+  const drawing =
+    figure.kind === 'histogram'
+      ? histogram(figure)
+      : figure.kind === 'calibration'
+        ? calibration(figure)
+        : bars(figure);
+  const unit = figure.kind === 'histogram' && figure.unit;
+  return html`<figure>
+<figcaption>${figure.title}${unit ? html` <small>${unit}</small>` : undefined}</figcaption>
+${drawing}
+</figure>`;
+}
+
+const colors = ['var(--first)', 'var(--second)', 'var(--third)', 'var(--fourth)'];
+
+/** Shares of each series in the same bins. Values that are not finite are in none. */
+function histogram({ title, series, bins = 40 }: HistogramFigure): Html {
+  const { edges, shares } = binned(
+    series.map(({ values }) => values),
+    bins,
+  );
+  const most = Math.max(...shares.flat(), 0);
+  const frame = frameOf([edges[0]!, edges.at(-1)!], [0, most || 1]);
+  const areas = shares.map((heights, i) => {
+    const color = colors[i % colors.length]!;
+    return html`<path d="${areaPath(frame, edges, heights)}" fill="${color}" fill-opacity=".28" stroke="${color}"/>`;
+  });
+  const keys = series.map(({ label, values }, i) => {
+    const color = colors[i % colors.length]!;
+    return html`<span class="key"><i style="background:${color}"></i>${label} (${values.length})</span>`;
+  });
+  const described = series.map(({ label, values }) => `${label}: ${values.length} values`);
+  return html`<p class="keys">${keys}</p>${plot(frame, `${title}. ${described.join('; ')}`, areas, percent)}`;
+}
+
+/** What came true against what was predicted, with 95 % intervals; on the diagonal the two are equal. */
+function calibration({ title, bins }: CalibrationFigure): Html {
+  const frame = frameOf([0, 1], [0, 1]);
+  const { x, y } = frame;
+  const points = bins.map(({ predicted, observed, low, high, count }) => {
+    const text = `predicted ${percent(predicted)}, came true ${percent(observed)} of ${count}`;
+    return html`<g stroke="var(--first)"><title>${text}</title><line x1="${x(predicted)}" x2="${x(predicted)}" y1="${y(low)}" y2="${y(high)}"/><circle cx="${x(predicted)}" cy="${y(observed)}" r="4" fill="var(--first)"/></g>`;
+  });
+  const diagonal = html`<line x1="${x(0)}" y1="${y(0)}" x2="${x(1)}" y2="${y(1)}" stroke="var(--soft)" stroke-dasharray="4 4"/>`;
+  const described = bins.map(({ predicted, observed }) => `${percent(predicted)}: ${percent(observed)}`);
+  return plot(frame, `${title}. ${described.join('; ')}`, [diagonal, ...points], percent, percent);
+}
+
+/** Shares with their intervals and how many they are of. */
+function bars({ title, bars: all }: BarFigure): Html {
+  const frame = frameOf([0, all.length], [0, 1], 44);
+  const { x, y } = frame;
+  const columns = all.map(({ label, value, low, high, count }, i) => {
+    const [left, middle] = [x(i + 0.2), x(i + 0.5)];
+    const interval =
+      low === undefined || high === undefined
+        ? undefined
+        : html`<line x1="${middle}" x2="${middle}" y1="${y(low)}" y2="${y(high)}" stroke="var(--ink)"/>`;
+    const below =
+      count === undefined ? undefined : html`<text x="${middle}" y="${y(0) + 32}">${count}</text>`;
+    return html`<g text-anchor="middle"><title>${label}: ${percent(value)}</title><rect x="${left}" y="${y(value)}" width="${x(i + 0.8) - left}" height="${y(0) - y(value)}" fill="var(--first)" fill-opacity=".55"/>${interval}<text x="${middle}" y="${y(0) + 16}">${label}</text>${below}</g>`;
+  });
+  const described = all.map(({ label, value, count }) => `${label}: ${percent(value)} of ${count ?? '?'}`);
+  return plot(frame, `${title}. ${described.join('; ')}`, columns, percent, null);
+}
+
+type Label = (value: number) => string;
+
+/** The drawing in its frame; an axis without labels has no ticks. */
+function plot(
+  frame: Frame,
+  described: string,
+  marks: readonly Html[],
+  labelY: Label,
+  labelX: Label | null = String,
+): Html {
+  const { x, y, width, height, domain, range } = frame;
+  const across = ticksOf(range).map(
+    (value) =>
+      html`<line x1="${x(domain[0])}" x2="${x(domain[1])}" y1="${y(value)}" y2="${y(value)}" stroke="var(--grid)"/><text x="${x(domain[0]) - 6}" y="${y(value) + 4}" text-anchor="end">${labelY(value)}</text>`,
+  );
+  const along = (labelX ? ticksOf(domain) : []).map(
+    (value) =>
+      html`<text x="${x(value)}" y="${y(range[0]) + 16}" text-anchor="middle">${labelX!(value)}</text>`,
+  );
+  return html`<svg class="plot" viewBox="0 0 ${width} ${height}" role="img" aria-label="${described}">${across}${along}${marks}</svg>`;
+}
+
+function percent(share: number): string {
+  return `${Number((100 * share).toFixed(1))} %`;
+}
