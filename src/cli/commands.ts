@@ -50,7 +50,7 @@ export const commands: CommandTable = {
     load: async () => (await import('./chat.ts')).chat,
   },
   eval: {
-    summary: 'measure how well a model predicts held-out text',
+    summary: 'measure a model: perplexity, right answers, preferences, win rate',
     load: async () => (await import('./eval.ts')).evaluate,
   },
   bench: {

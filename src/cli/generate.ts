@@ -20,13 +20,20 @@ export const generate = defineCommand({
     batchSize: integer('prompts continued at once', { default: 16, min: 1 }),
     samples: integer('continuations of each prompt', { default: 1, min: 1 }),
     chat: flag("take each prompt as a user's message, by the model's chat template"),
+    bestOf: integer('answers to draw for each, of which the one that --reward scores highest is given', {
+      default: 1,
+      min: 1,
+    }),
+    reward: path('reward model folder, for --best-of'),
   },
   example: 'generate --model run "The people of the United States"',
   async run(options, { args, json }) {
+    checkBestOf(options);
     const { dtype } = await prepareEngine(options);
     const { loadGpt } = await import('../checkpoint/gpt-folder.ts');
     const { generationStopTokens } = await import('../checkpoint/load-model.ts');
     const { continueTokens, promptTokens } = await import('../generate/generate-text.ts');
+    const { bestTexts } = await import('../train/best-texts.ts');
     const { ChatTemplate } = await import('../text/chat-template.ts');
     const { Tokenizer } = await import('../text/tokenizer.ts');
     const tokenizer = Tokenizer.load(options.model);
@@ -48,20 +55,22 @@ export const generate = defineCommand({
     const stopTokens = new Set([...(template?.stopTokens ?? []), ...generationStopTokens(options.model)]);
     if (tokenizer.eosId !== undefined) stopTokens.add(tokenizer.eosId);
     const model = loadGpt(options.model, { dtype });
-    const live = !json && prompts.length === 1;
+    const live = !json && prompts.length === 1 && options.bestOf === 1;
     if (live && !template) process.stdout.write(prompts[0]!);
     const startedAt = performance.now();
     const abort = new AbortController();
     const stop = () => abort.abort();
     process.once('SIGINT', stop);
-    const texts = await continueTokens(model, tokenizer, ids, {
-      ...options,
-      stopTokens: [...stopTokens],
-      stopStrings: options.stop,
-      skipSpecial: options.chat,
-      signal: abort.signal,
-      ...(live && { onText: (piece: string) => process.stdout.write(piece) }),
-    });
+    const common = { ...options, stopTokens: [...stopTokens], signal: abort.signal };
+    const texts =
+      options.bestOf > 1
+        ? await bestTexts(model, tokenizer, ids, { ...common, folder: options.reward!, dtype })
+        : await continueTokens(model, tokenizer, ids, {
+            ...common,
+            stopStrings: options.stop,
+            skipSpecial: options.chat,
+            ...(live && { onText: (piece: string) => process.stdout.write(piece) }),
+          });
     process.off('SIGINT', stop);
     const seconds = (performance.now() - startedAt) / 1000;
     const completions = texts.map((text, i) => ({ prompt: prompts[i]!, ...text }));
@@ -77,6 +86,32 @@ export const generate = defineCommand({
           .map(({ prompt, text: continued }) => `${prompt}${chat ? '\n\n' : ''}${continued}`)
           .join('\n---\n'),
 });
+
+/** Throws ERR_OPTION for what best-of-n cannot be done with. */
+function checkBestOf(options: {
+  bestOf: number;
+  reward: string | undefined;
+  chat: boolean;
+  temperature: number;
+  stop: readonly string[];
+}): void {
+  const refuse = (problem: string, remedy: string) => {
+    throw new AthanorError('ERR_OPTION', problem, remedy);
+  };
+  if (options.bestOf === 1) {
+    if (options.reward !== undefined)
+      refuse('--reward chooses among answers, and there is one', 'give --best-of');
+    return;
+  }
+  if (options.reward === undefined)
+    refuse('--best-of needs a reward model to choose by', 'give --reward FOLDER');
+  if (!options.chat) refuse('a reward model scores answers to messages', 'give --chat');
+  if (options.temperature === 0) {
+    refuse('at --temperature 0 all answers to a prompt are the same', 'raise --temperature');
+  }
+  if (options.stop.length > 0)
+    refuse('--best-of takes no --stop: a cut answer is scored otherwise', 'leave it out');
+}
 
 function promptLines(file: string): string[] {
   let content: string;

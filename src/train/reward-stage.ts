@@ -92,44 +92,12 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
     return metrics;
   }
 
-  /** Loss and share of pairs in the right order on held-out prompts, with its 95 % interval. */
+  /** On held-out prompts. */
   #evaluate(): Evaluation {
-    const judged = this.judge(this.#options.validation);
-    const loss = judged.reduce((sum, { weight, loss }) => sum + weight * loss, 0);
-    const correct = judged.filter(({ better, worse }) => better > worse).length;
-    const interval = wilsonInterval(correct, judged.length);
-    const valLoss = loss / this.#options.validation.length;
-    const scores = judged.flatMap(({ better, worse }) => [better, worse]);
-    return {
-      metrics: {
-        val_loss: valLoss,
-        val_accuracy: correct / judged.length,
-        val_accuracy_low: interval.low,
-        val_accuracy_high: interval.high,
-        val_pairs: judged.length,
-        val_margin: judged.reduce((sum, { better, worse }) => sum + better - worse, 0) / judged.length,
-        val_score_mean: scores.reduce((sum, score) => sum + score, 0) / scores.length,
-      },
-      score: valLoss,
-      events: preferenceFigures(judged),
-    };
-  }
-
-  /** Every pair of some comparisons with the scores of its two answers. */
-  judge(comparisons: readonly EncodedComparison[]): JudgedPair[] {
-    const judged: JudgedPair[] = [];
-    for (const group of byTokens(comparisons, tokensOf, SCORING_TOKENS)) {
-      const { answers, pairs, weights, margins } = batchOf(group);
-      const scores = scoreSequences(
-        this.#model.model,
-        answers.map(({ tokens }) => tokens),
-      );
-      weights.forEach((weight, p) => {
-        const [better, worse] = [scores[pairs[2 * p]!]!, scores[pairs[2 * p + 1]!]!];
-        judged.push({ better, worse, weight, loss: pairLoss(better - worse - margins[p]!) });
-      });
-    }
-    return judged;
+    const { validation } = this.#options;
+    const judged = judgePairs(this.#model.model, validation);
+    const metrics = prefixed('val_', pairMetrics(judged, validation.length));
+    return { metrics, score: metrics.val_loss!, events: preferenceFigures(judged) };
   }
 
   state(): JsonValue {
@@ -156,6 +124,42 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
 
 function tokensOf({ answers }: EncodedComparison): number {
   return answers.reduce((sum, { tokens }) => sum + tokens.length, 0);
+}
+
+/** Every pair of some comparisons with the scores of its two answers. */
+export function judgePairs(model: ScoringModel, comparisons: readonly EncodedComparison[]): JudgedPair[] {
+  const judged: JudgedPair[] = [];
+  for (const group of byTokens(comparisons, tokensOf, SCORING_TOKENS)) {
+    const { answers, pairs, weights, margins } = batchOf(group);
+    const scores = scoreSequences(
+      model,
+      answers.map(({ tokens }) => tokens),
+    );
+    weights.forEach((weight, p) => {
+      const [better, worse] = [scores[pairs[2 * p]!]!, scores[pairs[2 * p + 1]!]!];
+      judged.push({ better, worse, weight, loss: pairLoss(better - worse - margins[p]!) });
+    });
+  }
+  return judged;
+}
+
+/** Loss a comparison, share of pairs in the right order with its 95 % interval, and how far apart and high scores are. */
+export function pairMetrics(judged: readonly JudgedPair[], comparisons: number): Record<string, number> {
+  const correct = judged.filter(({ better, worse }) => better > worse).length;
+  const { low, high } = wilsonInterval(correct, judged.length);
+  return {
+    loss: judged.reduce((sum, { weight, loss }) => sum + weight * loss, 0) / comparisons,
+    accuracy: correct / judged.length,
+    accuracy_low: low,
+    accuracy_high: high,
+    pairs: judged.length,
+    margin: mean(judged.map(({ better, worse }) => better - worse)),
+    score_mean: mean(judged.flatMap(({ better, worse }) => [better, worse])),
+  };
+}
+
+function prefixed(prefix: string, metrics: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`${prefix}${name}`, value]));
 }
 
 /** -log sigmoid(lead), stable for any lead. */

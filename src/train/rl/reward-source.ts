@@ -64,15 +64,15 @@ export class RewardModelSource implements RewardSource {
     return new RewardModelSource(model);
   }
 
-  async score(answers: readonly Answer[]): Promise<Float32Array> {
+  score(answers: readonly Answer[]): Promise<Float32Array> {
+    return this.scoreSequences(answers.map(({ tokens }) => tokens));
+  }
+
+  /** The scores of prompts with their responses, as tokens. */
+  async scoreSequences(sequences: readonly Int32Array[]): Promise<Float32Array> {
     const scores: number[] = [];
-    for (const group of byTokens(answers, ({ tokens }) => tokens.length, SCORING_TOKENS)) {
-      scores.push(
-        ...scoreSequences(
-          this.#model,
-          group.map(({ tokens }) => tokens),
-        ),
-      );
+    for (const group of byTokens(sequences, ({ length }) => length, SCORING_TOKENS)) {
+      scores.push(...scoreSequences(this.#model, group));
       await yieldToEvents();
     }
     return Float32Array.from(scores);
