@@ -5,7 +5,6 @@
 
 #include "core/thread_pool.h"
 #include "cpu/attention_tiles.h"
-#include "cpu/block_gemm.h"
 
 namespace athanor::cpu::ATHANOR_ISA {
 namespace {
@@ -14,10 +13,13 @@ namespace {
 // used four times, while the running outputs (24 x 64 f32, 6 KiB) stay there too.
 constexpr int64_t kQueries = 4 * kBlockRows;
 
-/// Tiles of one (sequence, key-value head), block after block.
+/// Tiles of one (sequence, key-value head), block after block, and how far on the next one's lie where they
+/// come from memory.
 struct KeyValueTiles {
   const uint32_t* keys;    // across
   const uint32_t* values;  // along
+  int64_t next_keys = 0;   // lanes
+  int64_t next_values = 0;
 };
 
 template <class T>
@@ -90,10 +92,6 @@ void softmax_step(RowState& state, int64_t first, int64_t count, int vectors, fl
   }
 }
 
-ATHANOR_INLINE void prefetch_lanes(const uint32_t* lanes, int64_t count) {
-  for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(lanes + i);
-}
-
 template <class T>
 void attend_group(const QueryRows<T>& rows, int64_t first, int64_t count, const KeyValueTiles& tiles,
                   const TileShape& shape, float scale, RowState& state) {
@@ -116,23 +114,17 @@ void attend_group(const QueryRows<T>& rows, int64_t first, int64_t count, const 
     const int64_t visible = std::min(kBlock, start + count - key0);
     const int64_t columns = ceil_div(visible, kLanes) * kLanes;
     const int vectors = static_cast<int>(columns / kLanes);
-    if (count == 1) {
-      // Decoding reads the cache once: values are fetched while keys are multiplied, the next keys while
-      // values are.
-      prefetch_lanes(tiles.values + block * shape.along_lanes(), ceil_div(visible, shape.depth) * padded);
-      if (block + 1 < blocks)
-        prefetch_lanes(tiles.keys + (block + 1) * shape.across_lanes(), shape.across_lanes());
-    }
     block_gemm<kPairs>(active, columns,
                        {q + skip * rows.q_stride / shape.depth, rows.q_stride / shape.depth,
-                        tiles.keys + block * shape.across_lanes(), kBlock, state.scores + skip * kBlock,
-                        kBlock, shape.dim_steps(), false});
+                        tiles.keys + block * shape.across_lanes(), kGroupColumns, shape.group_lanes(),
+                        state.scores + skip * kBlock, kBlock, shape.dim_steps(), false, tiles.next_keys});
     for (int64_t r = skip; r < count && start + r + 1 - key0 < kBlock; ++r)
       mask_row(state.scores + r * kBlock, start + r + 1 - key0, vectors);
     softmax_step<T>(state, skip, count, vectors, scale, padded);
     block_gemm<kPairs>(active, padded,
                        {state.weights + skip * kBlock, kBlock, tiles.values + block * shape.along_lanes(),
-                        padded, state.outputs + skip * padded, padded, ceil_div(visible, shape.depth), true});
+                        padded, kGroupColumns, state.outputs + skip * padded, padded,
+                        ceil_div(visible, shape.depth), true, tiles.next_values});
   }
   for (int64_t r = 0; r < count; ++r) {
     const VecF inverse = set1(1.0f / state.sum[r]);
@@ -205,45 +197,50 @@ void forward_typed(const AttentionShape& a, const void* qkv, void* out, float* l
   });
 }
 
-/// Asks for the tiles that a task of `cached` reads, when it decodes: what a prompt reads is used many times
-/// over.
-void prefetch_cache(const AttentionShape& a, const AttentionCache& cache, const TileShape& shape,
-                    int64_t task) {
-  if (task >= a.sequences * a.kv_heads) return;
-  const int64_t sequence = task / a.kv_heads;
-  if (a.cu_seqlens[sequence + 1] - a.cu_seqlens[sequence] != 1) return;
-  const int64_t blocks = cache.capacity / kBlock, past = cache.past_lengths[sequence];
-  const int64_t head = cache.slots[sequence] * a.kv_heads + task % a.kv_heads;
-  const auto* keys = static_cast<const uint32_t*>(cache.keys) + head * blocks * shape.across_lanes();
-  const auto* values = static_cast<const uint32_t*>(cache.values) + head * blocks * shape.along_lanes();
-  const int64_t used = ceil_div(past + 1, kBlock);
-  for (int64_t i = 0; i < used * shape.across_lanes(); i += 16) __builtin_prefetch(keys + i, 0, 2);
-  const int64_t steps = ceil_div(past + 1, shape.depth);
-  for (int64_t i = 0; i < steps * shape.padded; i += 16) __builtin_prefetch(values + i, 0, 2);
+/// Where item `item` of the (sequence, key-value head) pairs has its tiles in the cache.
+struct CachedTiles {
+  uint32_t* keys;
+  uint32_t* values;
+  CachedTiles(const AttentionShape& a, const AttentionCache& cache, const TileShape& shape, int64_t item) {
+    const int64_t blocks = cache.capacity / kBlock;
+    const int64_t head = cache.slots[item / a.kv_heads] * a.kv_heads + item % a.kv_heads;
+    keys = static_cast<uint32_t*>(cache.keys) + head * blocks * shape.across_lanes();
+    values = static_cast<uint32_t*>(cache.values) + head * blocks * shape.along_lanes();
+  }
+};
+
+template <class T>
+void attend_cached(const AttentionShape& a, const AttentionCache& cache, const TileShape& shape,
+                   const void* qkv, void* out, int64_t item, int64_t next) {
+  const int64_t sequence = item / a.kv_heads, kv = item % a.kv_heads, group = a.heads / a.kv_heads;
+  const int64_t row = a.cu_seqlens[sequence], count = a.cu_seqlens[sequence + 1] - row;
+  const int64_t past = cache.past_lengths[sequence];
+  const CachedTiles tiles(a, cache, shape, item), coming(a, cache, shape, next);
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t block = (past + i) / kBlock, index = (past + i) % kBlock;
+    append_across(tiles.keys + block * shape.across_lanes(), kv_rows<T>(a, qkv, row + i, kv, 0), index,
+                  shape);
+    append_along(tiles.values + block * shape.along_lanes(), kv_rows<T>(a, qkv, row + i, kv, 1), index,
+                 shape);
+  }
+  const KeyValueTiles both{tiles.keys, tiles.values, coming.keys - tiles.keys, coming.values - tiles.values};
+  for (int64_t h = 0; h < group; ++h)
+    attend(query_rows<T>(a, qkv, out, nullptr, row, kv * group + h, past, count), both, shape, a.scale);
 }
+
+// Tasks a thread should find: a prompt among decoding sequences makes its task a long one.
+constexpr int64_t kTasksPerThread = 8;
 
 template <class T>
 void cached_typed(const AttentionShape& a, const AttentionCache& cache, const void* qkv, void* out) {
   const TileShape shape(a.head_dim, a.dtype);
-  const int64_t group = a.heads / a.kv_heads;
-  const int64_t blocks = cache.capacity / kBlock;
-  parallel_for(a.sequences * a.kv_heads, [&](int64_t task) {
-    const int64_t sequence = task / a.kv_heads, kv = task % a.kv_heads;
-    const int64_t row = a.cu_seqlens[sequence], count = a.cu_seqlens[sequence + 1] - row;
-    const int64_t past = cache.past_lengths[sequence];
-    const int64_t head = cache.slots[sequence] * a.kv_heads + kv;
-    uint32_t* keys = static_cast<uint32_t*>(cache.keys) + head * blocks * shape.across_lanes();
-    uint32_t* values = static_cast<uint32_t*>(cache.values) + head * blocks * shape.along_lanes();
-    // A thread's next task is likely this many on; its tiles lie in memory that no prefetcher would guess.
-    prefetch_cache(a, cache, shape, task + num_threads());
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t block = (past + i) / kBlock, index = (past + i) % kBlock;
-      append_across(keys + block * shape.across_lanes(), kv_rows<T>(a, qkv, row + i, kv, 0), index, shape);
-      append_along(values + block * shape.along_lanes(), kv_rows<T>(a, qkv, row + i, kv, 1), index, shape);
-    }
-    for (int64_t h = 0; h < group; ++h)
-      attend(query_rows<T>(a, qkv, out, nullptr, row, kv * group + h, past, count), {keys, values}, shape,
-             a.scale);
+  const int64_t items = a.sequences * a.kv_heads;
+  // Neighbours in one task, so that a thread knows what it reads next: the cache lies in memory, in pieces
+  // that no prefetcher would guess.
+  const int64_t part = std::max<int64_t>(1, items / (kTasksPerThread * num_threads()));
+  parallel_for(ceil_div(items, part), [&](int64_t task) {
+    for (int64_t item = task * part; item < std::min(items, (task + 1) * part); ++item)
+      attend_cached<T>(a, cache, shape, qkv, out, item, std::min(item + 1, items - 1));
   });
 }
 

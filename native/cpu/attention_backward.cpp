@@ -6,7 +6,6 @@
 
 #include "core/thread_pool.h"
 #include "cpu/attention_tiles.h"
-#include "cpu/block_gemm.h"
 
 namespace athanor::cpu::ATHANOR_ISA {
 namespace {
@@ -145,21 +144,23 @@ void backward_pair(const HeadInputs<T>& in, int64_t query_block, int64_t queries
   const int64_t keys = std::min(kBlock, in.length - key0);
   const int64_t padded = shape.padded, depth = shape.depth;
   block_gemm<kPairs>(keys, kBlock,
-                     {in.k.lanes(key0), in.k.stride / depth, s.q_across, kBlock, s.scores, kBlock,
-                      shape.dim_steps(), false});
+                     {in.k.lanes(key0), in.k.stride / depth, s.q_across, kGroupColumns, shape.group_lanes(),
+                      s.scores, kBlock, shape.dim_steps(), false});
   block_gemm<kPairs>(keys, kBlock,
-                     {in.v.lanes(key0), in.v.stride / depth, s.dout_across, kBlock, s.dscores, kBlock,
-                      shape.dim_steps(), false});
+                     {in.v.lanes(key0), in.v.stride / depth, s.dout_across, kGroupColumns,
+                      shape.group_lanes(), s.dscores, kBlock, shape.dim_steps(), false});
   to_weights<T>(keys, key_block == query_block, in.scale, s);
   const int64_t steps = ceil_div(queries, depth);
-  block_gemm<kPairs>(keys, padded,
-                     {s.weights, kBlock, s.dout_along, padded, task.dv + key0 * padded, padded, steps, true});
-  block_gemm<kPairs>(keys, padded,
-                     {s.dweights, kBlock, s.q_along, padded, task.dk + key0 * padded, padded, steps, true});
+  block_gemm<kPairs>(
+      keys, padded,
+      {s.weights, kBlock, s.dout_along, padded, kGroupColumns, task.dv + key0 * padded, padded, steps, true});
+  block_gemm<kPairs>(
+      keys, padded,
+      {s.dweights, kBlock, s.q_along, padded, kGroupColumns, task.dk + key0 * padded, padded, steps, true});
   transpose_dscores<T>(keys, s);
   block_gemm<kPairs>(queries, padded,
                      {s.dweights_by_query, kBlock, task.k_along + key_block * shape.along_lanes(), padded,
-                      s.dq, padded, ceil_div(keys, depth), true});
+                      kGroupColumns, s.dq, padded, ceil_div(keys, depth), true});
 }
 
 template <class T>

@@ -1,12 +1,13 @@
 // The layouts that attention computes from, in training and in the KV cache alike. A block of 64 keys (or
-// queries) of one head is kept twice over: "across" with lanes along the tokens ([head_dim steps][64], for
-// products over head_dim) and "along" with lanes along head_dim ([64 steps][padded head_dim], for sums over
-// tokens). bf16 steps are pairs.
+// queries) of one head is kept in one or both of two: "across" with lanes along the tokens ([4][head_dim
+// steps][16], for products over head_dim) and "along" with lanes along head_dim ([64 steps][padded head_dim],
+// for sums over tokens). bf16 steps are pairs. Both fill up from their start, so that decoding reads little
+// more than the tokens that are there.
 #pragma once
 
 #include <type_traits>
 
-#include "cpu/pack.h"
+#include "cpu/block_gemm.h"
 #include "kernels/attention.h"
 
 namespace athanor::cpu::ATHANOR_ISA {
@@ -23,6 +24,8 @@ struct TileShape {
   TileShape(int64_t dim, DType dtype) : head_dim(dim), padded(padded_dim(dim)), depth(lane_depth(dtype)) {}
   int64_t dim_steps() const { return head_dim / depth; }
   int64_t token_steps() const { return kBlock / depth; }
+  /// Sixteen tokens of an "across" tile.
+  int64_t group_lanes() const { return padded / depth * kGroupColumns; }
   int64_t across_lanes() const { return padded / depth * kBlock; }
   int64_t along_lanes() const { return token_steps() * padded; }
 };
@@ -30,8 +33,9 @@ struct TileShape {
 /// Lanes along the tokens, from `present` rows of a row-major matrix; absent tokens are zero.
 template <class T>
 void fill_across(uint32_t* tile, const T* rows, int64_t stride, int64_t present, const TileShape& shape) {
-  pack_along_k(tile, static_cast<int>(kBlock), rows, stride, static_cast<int>(present), shape.head_dim,
-               std::is_same_v<T, bf16>);
+  for (int64_t first = 0; first < kBlock; first += kGroupColumns, tile += shape.group_lanes())
+    pack_along_k(tile, static_cast<int>(kGroupColumns), rows + first * stride, stride,
+                 static_cast<int>(present - first), shape.head_dim, std::is_same_v<T, bf16>);
 }
 
 /// Lanes along head_dim.
@@ -48,8 +52,9 @@ void fill_along(uint32_t* tile, const T* rows, int64_t stride, int64_t present, 
 template <class T>
 void append_across(uint32_t* tile, const T* row, int64_t index, const TileShape& shape) {
   const auto* lanes = reinterpret_cast<const char*>(row);
+  uint32_t* out = tile + column_lanes(index, shape.group_lanes());
   for (int64_t step = 0; step < shape.dim_steps(); ++step)
-    std::memcpy(tile + step * kBlock + index, lanes + step * 4, 4);
+    std::memcpy(out + step * kGroupColumns, lanes + step * 4, 4);
 }
 
 template <class T>

@@ -24,16 +24,27 @@ constexpr int kBlockRows = 4;
 constexpr int kBlockVectors = 2;
 #endif
 
+constexpr int64_t kGroupColumns = 16;
+
 struct BlockProduct {
   const uint32_t* a;
   int64_t a_stride;  // lanes between rows
   const uint32_t* b;
   int64_t b_width;  // lanes a step
+  int64_t b_group;  // lanes from 16 columns to the next 16
   float* c;
   int64_t c_stride;
   int64_t steps;
   bool accumulate;
+  // A single row is bound by memory: as it reads B it asks for what lies this many lanes on, for the caller's
+  // next product.
+  int64_t ahead_lanes = 0;
 };
+
+/// Where column c of a step of B lies.
+ATHANOR_INLINE int64_t column_lanes(int64_t c, int64_t group) {
+  return c / kGroupColumns * group + c % kGroupColumns;
+}
 
 template <bool kPairs, int kR, int kV>
 ATHANOR_INLINE void block_tile(const BlockProduct& g) {
@@ -47,7 +58,11 @@ ATHANOR_INLINE void block_tile(const BlockProduct& g) {
   for (int64_t step = 0; step < g.steps; ++step, b += g.b_width) {
     VecU bv[kV];
 #pragma GCC unroll 4
-    for (int v = 0; v < kV; ++v) bv[v] = load_lanes(b + v * kLanes);
+    for (int v = 0; v < kV; ++v) {
+      const uint32_t* lanes = b + column_lanes(v * kLanes, g.b_group);
+      bv[v] = load_lanes(lanes);
+      if constexpr (kR == 1) __builtin_prefetch(lanes + g.ahead_lanes);
+    }
 #pragma GCC unroll 8
     for (int r = 0; r < kR; ++r) {
       const VecU av = VecU{} + g.a[r * g.a_stride + step];
@@ -81,7 +96,7 @@ __attribute__((noinline)) void block_gemm(int64_t rows, int64_t columns, BlockPr
     const int wide = vectors >= kBlockVectors ? kBlockVectors : vectors >= 2 ? 2 : 1;
     for (int64_t r0 = 0; r0 < rows; r0 += kBlockRows) {
       g.a = a + r0 * g.a_stride;
-      g.b = b + c0;
+      g.b = b + column_lanes(c0, g.b_group);
       g.c = c + r0 * g.c_stride + c0;
       const int64_t count = std::min<int64_t>(kBlockRows, rows - r0);
       if (wide == kBlockVectors) {

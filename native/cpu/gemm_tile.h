@@ -18,6 +18,9 @@ struct TileStore {
   int64_t stride;     // elements between rows of out, addend, preactivation and gelu_input
   int columns;        // of this tile that exist
   Epilogue epilogue;  // pointers already at this tile
+  // Memory that the caller will read next, asked for while this tile is multiplied, `ahead_lanes` a step.
+  const uint32_t* ahead;
+  int64_t ahead_lanes;
 };
 
 template <bool kPairs>
@@ -99,7 +102,9 @@ __attribute__((noinline)) void tile(const uint32_t* a, int a_width, const uint32
       }
     }
   }
-  for (int64_t step = 0; step < steps; ++step) {
+  const uint32_t* ahead = s.ahead;
+  for (int64_t step = 0; step < steps; ++step, ahead += s.ahead_lanes) {
+    __builtin_prefetch(ahead);
     VecU bv[kColumnVectors];
 #pragma GCC unroll 2
     for (int v = 0; v < kColumnVectors; ++v) bv[v] = load_lanes(b + v * kLanes);

@@ -23,12 +23,19 @@ constexpr int64_t kMaxSteps = 2048;
 // Tasks a thread should find, so that a disturbed one does not leave the others waiting long.
 constexpr int64_t kTasksPerThread = 4;
 
-/// Parts of `items` of at most `most` each, as many as make a whole number of turns for all threads.
-int64_t balanced_part(int64_t items, int64_t most) {
-  const int64_t threads = num_threads();
-  const int64_t parts = ceil_div(ceil_div(items, std::max<int64_t>(1, most)), threads) * threads;
-  return std::max<int64_t>(1, ceil_div(items, parts));
-}
+/// `items` in parts of at most `most` each, as many as make a whole number of turns for all threads and as
+/// equal as can be: were only the last one smaller, the thread that has it would wait for the others.
+struct Split {
+  int64_t items, parts;
+  Split(int64_t count, int64_t most) : items(count) {
+    const int64_t threads = num_threads();
+    const int64_t turns = ceil_div(ceil_div(items, std::max<int64_t>(1, most)), threads);
+    parts = std::max<int64_t>(1, std::min(items, turns * threads));
+  }
+  int64_t begin(int64_t part) const { return part * items / parts; }
+  int64_t end(int64_t part) const { return begin(part + 1); }
+  int64_t largest() const { return ceil_div(items, parts); }
+};
 
 /// Memory from the allocator for the length of a call.
 class Buffer {
@@ -91,21 +98,22 @@ TileStore tile_store(const GemmArgs& g, const Stretch& s, int64_t row, int64_t c
   return store;
 }
 
-/// Asks for the next panel of B while the one at hand is multiplied: with few rows a weight is used once and
-/// comes from memory, and the hardware's own prefetch stops at each 4 KiB page.
-void prefetch_panel(const uint32_t* panel, int64_t lanes) {
-  for (int64_t i = 0; i < lanes; i += 16) __builtin_prefetch(panel + i, 0, 2);
-}
-
-/// Rows [row, row + rows) times B's panel `panel`, from A's panels at `a`.
+/// Rows [row, row + rows) times B's panel `panel`, from A's panels at `a`. Meanwhile the panel `next` is
+/// asked for, a little at each step: with few rows a weight is used once and comes from memory, the
+/// hardware's own prefetch stops at each 4 KiB page, and asking for all of it at once holds up the loads of
+/// the product.
 void multiply_panel(const GemmArgs& g, const Stretch& s, const uint32_t* a, int64_t row, int64_t rows,
-                    int64_t panel) {
+                    int64_t panel, int64_t next) {
   const int64_t steps = step_count(s.k, g.dtype);
   const uint32_t* b = s.b + panel * panel_lanes(steps, kColumns);
+  const uint32_t* ahead = s.b + next * panel_lanes(steps, kColumns);
+  const int64_t ahead_lanes = ceil_div(kColumns, ceil_div(rows, kRows));
   const int64_t column = panel * kColumns;
   const bool pairs = g.dtype == DType::kBF16;
-  for (int64_t r = 0; r < rows; r += kRows, a += panel_lanes(steps, kRows)) {
-    const TileStore store = tile_store(g, s, row + r, column);
+  for (int64_t r = 0; r < rows; r += kRows, a += panel_lanes(steps, kRows), ahead += steps * ahead_lanes) {
+    TileStore store = tile_store(g, s, row + r, column);
+    store.ahead = ahead;
+    store.ahead_lanes = ahead_lanes;
     if (store.epilogue.accumulate && r + kRows < rows) prefetch_rows(g, row + r + kRows, column);
     const int64_t tile_rows = std::min<int64_t>(kRows, rows - r);
     const TileFunction kernel = pairs ? tile_for<true>(tile_rows) : tile_for<false>(tile_rows);
@@ -145,7 +153,7 @@ void multiply_row(const GemmArgs& g, const Stretch& s) {
   const int64_t group =
       panels >= kRowPanels * kTasksPerThread * num_threads()
           ? ceil_div(fair, kRowPanels) * kRowPanels
-          : balanced_part(panels, std::min<int64_t>(kRowPanels, ceil_div(panels, num_threads())));
+          : Split(panels, std::min<int64_t>(kRowPanels, ceil_div(panels, num_threads()))).largest();
   parallel_for(ceil_div(panels, group), [&](int64_t task) {
     const int64_t last = std::min(panels, (task + 1) * group);
     for (int64_t p = task * group; p < last; p += kRowPanels) {
@@ -173,18 +181,19 @@ void multiply_by_columns(const GemmArgs& g, const Stretch& s) {
   const int64_t fit = std::max<int64_t>(1, kRowBlockBytes / (lanes * 4));
   const int64_t block = ceil_div(row_panels, std::max<int64_t>(1, ceil_div(row_panels, fit)));
   const int64_t panels = ceil_div(g.n, kColumns);
-  const int64_t b_lanes = panel_lanes(step_count(s.k, g.dtype), kColumns);
-  const int64_t group = balanced_part(panels, ceil_div(panels, kTasksPerThread * num_threads()));
+  const Split split(panels, ceil_div(panels, kTasksPerThread * num_threads()));
   auto* a = static_cast<uint32_t*>(thread_scratch(static_cast<size_t>(block * lanes) * 4 + 64));
   for (int64_t first = 0; first < row_panels; first += block) {
     const int64_t last = std::min(row_panels, first + block);
     parallel_for(last - first, [&](int64_t p) { pack_rows(g, s, a + p * lanes, first + p, first + p + 1); });
     const int64_t row = first * kRows;
     const int64_t rows = std::min(g.m, last * kRows) - row;
-    parallel_for(ceil_div(panels, group), [&](int64_t task) {
-      for (int64_t p = task * group; p < std::min(panels, (task + 1) * group); ++p) {
-        if (p + 1 < panels) prefetch_panel(s.b + (p + 1) * b_lanes, b_lanes);
-        multiply_panel(g, s, a, row, rows, p);
+    parallel_for(split.parts, [&](int64_t task) {
+      const int64_t end = split.end(task);
+      for (int64_t p = split.begin(task); p < end; ++p) {
+        // After its last panel a thread's next task is likely this many on.
+        const int64_t next = p + 1 < end ? p + 1 : split.begin(task + num_threads());
+        multiply_panel(g, s, a, row, rows, p, next < panels ? next : p);
       }
     });
   }
@@ -195,16 +204,15 @@ void multiply_by_rows(const GemmArgs& g, const Stretch& s) {
   const int64_t row_panels = ceil_div(g.m, kRows);
   const int64_t fit = std::max<int64_t>(1, kRowBlockBytes / (lanes * 4));
   const int64_t fair = ceil_div(row_panels, kTasksPerThread * num_threads());
-  const int64_t block = balanced_part(row_panels, std::min(fit, fair));
+  const Split split(row_panels, std::min(fit, fair));
   const int64_t panels = ceil_div(g.n, kColumns);
-  parallel_for(ceil_div(row_panels, block), [&](int64_t task) {
-    const int64_t first = task * block;
-    const int64_t last = std::min(row_panels, first + block);
-    auto* a = static_cast<uint32_t*>(thread_scratch(static_cast<size_t>(block * lanes) * 4 + 64));
+  parallel_for(split.parts, [&](int64_t task) {
+    const int64_t first = split.begin(task), last = split.end(task);
+    auto* a = static_cast<uint32_t*>(thread_scratch(static_cast<size_t>(split.largest() * lanes) * 4 + 64));
     pack_rows(g, s, a, first, last);
     const int64_t row = first * kRows;
     const int64_t rows = std::min(g.m, last * kRows) - row;
-    for (int64_t p = 0; p < panels; ++p) multiply_panel(g, s, a, row, rows, p);
+    for (int64_t p = 0; p < panels; ++p) multiply_panel(g, s, a, row, rows, p, std::min(p + 1, panels - 1));
   });
 }
 
