@@ -68,6 +68,14 @@ export const commands: CommandTable = {
         summary: 'sampling with the KV cache',
         load: async () => (await import('./bench.ts')).generate,
       },
+      sft: {
+        summary: 'fine-tuning beside pretraining',
+        load: async () => (await import('./bench-stages.ts')).sft,
+      },
+      ppo: {
+        summary: 'rollouts and updates of PPO',
+        load: async () => (await import('./bench-stages.ts')).ppo,
+      },
     },
   },
   data: {

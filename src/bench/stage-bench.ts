@@ -1,0 +1,255 @@
+/**
+ * Training stages as their commands run them, one after another in a folder that goes away, timed by their own metrics.
+ * What a stage writes is what the next one starts from; how good the models are does not matter here.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { saveScoringModel, scoringModelFrom } from '../checkpoint/gpt-folder.ts';
+import type { DType } from '../native/binding.ts';
+import { AthanorError } from '../native/errors.ts';
+import type { JsonObject } from '../native/json.ts';
+import { type MetricRecord, readMetrics } from '../report/metrics-log.ts';
+import { runPpo } from '../train/ppo.ts';
+import { runPretraining } from '../train/pretrain.ts';
+import type { StageReport } from '../train/run-stage.ts';
+import { runSft } from '../train/sft.ts';
+import { Prose } from './prose.ts';
+
+export interface StageBenchOptions {
+  /** Preset. */
+  model: string;
+  vocabSize: number;
+  /** Sequences of a batch and tokens in each, of pretraining and fine-tuning. */
+  batchSize: number;
+  context: number;
+  /** Measured steps of each, after WARMUP. */
+  steps: number;
+  dtype: DType;
+  seed: number;
+}
+
+export interface SftBenchResult {
+  /** Tokens a second of the fastest step. */
+  tokensPerSecond: number;
+  pretrainTokensPerSecond: number;
+}
+
+export interface PpoBenchOptions extends StageBenchOptions {
+  /** Rollouts measured, after one that is not, and responses in each. */
+  rollouts: number;
+  rollout: number;
+  /** Responses in a minibatch. */
+  minibatch: number;
+  epochs: number;
+  maxResponse: number;
+  decodeBatch: number;
+}
+
+/** Of the fastest rollout with its updates. Tokens are those of responses. */
+export interface PpoBenchResult {
+  tokensPerSecond: number;
+  generationTokensPerSecond: number;
+  /** Response tokens times epochs over the time of the updates. */
+  updateTokensPerSecond: number;
+  responseLength: number;
+  seconds: number;
+  /** Parts of `seconds`: sampling, reward with reference and values, updates. */
+  generationSeconds: number;
+  scoringSeconds: number;
+  updateSeconds: number;
+}
+
+/** First steps pack weights and grow buffers. */
+const WARMUP = 2;
+
+const common = {
+  resume: false,
+  gradAccum: 1,
+  schedule: 'constant',
+  warmup: 0,
+  finalLr: 1,
+  decay: 0.2,
+  weightDecay: 0.1,
+  clip: 1,
+  onSpike: 'warn',
+  spikeThreshold: 100,
+  evalEvery: 0,
+  saveEvery: 0,
+  keep: 1,
+  checkpointActivations: false,
+  sampleEvery: 0,
+  samplePrompt: [],
+  sampleTokens: 1,
+} as const;
+
+const tuning = {
+  ...common,
+  loraRank: 0,
+  loraAlpha: 16,
+  loraTargets: ['all'],
+  onBadLine: 'stop',
+} as const;
+
+/** Fine-tuning with packing beside pretraining of the same shape. Throws ERR_INTERRUPTED, and what the stages throw. */
+export function benchSft(options: StageBenchOptions): Promise<SftBenchResult> {
+  return inFolder(async (folder) => {
+    await pretrain(folder, options);
+    await fineTune(folder, options);
+    return {
+      tokensPerSecond: fastestStep(join(folder, 'sft')),
+      pretrainTokensPerSecond: fastestStep(join(folder, 'pretrain')),
+    };
+  });
+}
+
+/** PPO with a reward model, a reference and a value model of the policy's shape. Throws as benchSft. */
+export function benchPpo(options: PpoBenchOptions): Promise<PpoBenchResult> {
+  return inFolder(async (folder) => {
+    await pretrain(folder, { ...options, steps: 1 });
+    await fineTune(folder, { ...options, steps: 1 });
+    const sft = join(folder, 'sft');
+    const reward = scoringModelFrom(sft, { seed: options.seed });
+    await saveScoringModel(join(folder, 'reward'), reward, { tokenizer: sft });
+    reward.dispose();
+    await reinforce(folder, options);
+    return fastestRollout(stepsOf(join(folder, 'ppo')), options);
+  });
+}
+
+async function inFolder<T>(body: (folder: string) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'athanor-bench-'));
+  try {
+    return await body(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function completed(run: Promise<StageReport>): Promise<void> {
+  if ((await run).interrupted) throw new AthanorError('ERR_INTERRUPTED', 'stopped by a signal');
+}
+
+function pretrain(folder: string, options: StageBenchOptions): Promise<void> {
+  const { batchSize, context, seed } = options;
+  // A third of the words are one token; half as many documents as windows fill them all.
+  const windows = batchSize * (options.steps + WARMUP);
+  const data = rows(folder, 'corpus', new Prose(seed).documents(Math.ceil((windows * context) / 150) + 100));
+  return completed(
+    runPretraining({
+      ...common,
+      ...options,
+      data,
+      out: join(folder, 'pretrain'),
+      steps: options.steps + WARMUP,
+      documentMask: true,
+      beta2: 0.95,
+      evalTokens: 1,
+    }),
+  );
+}
+
+function fineTune(folder: string, options: StageBenchOptions): Promise<void> {
+  const { batchSize, context, seed } = options;
+  const windows = batchSize * (options.steps + WARMUP);
+  const examples = new Prose(seed + 1).instructions(Math.ceil((windows * context) / 60) + 100);
+  return completed(
+    runSft({
+      ...tuning,
+      ...options,
+      data: rows(folder, 'instructions', examples),
+      model: join(folder, 'pretrain'),
+      out: join(folder, 'sft'),
+      steps: options.steps + WARMUP,
+      epochs: 1,
+      packing: true,
+      overLong: 'truncate',
+      validation: 0,
+      patience: 0,
+      neftune: 0,
+    }),
+  );
+}
+
+function reinforce(folder: string, options: PpoBenchOptions): Promise<void> {
+  const { rollout, seed, context, maxResponse } = options;
+  return completed(
+    runPpo({
+      ...tuning,
+      ...options,
+      data: rows(folder, 'prompts', new Prose(seed + 2).instructions(rollout * 2)),
+      model: join(folder, 'sft'),
+      reward: join(folder, 'reward'),
+      out: join(folder, 'ppo'),
+      steps: undefined,
+      // The first rollout is checked against a second forward pass, which a run does once.
+      rollouts: options.rollouts + 1,
+      batchSize: options.minibatch,
+      maxPrompt: context - maxResponse,
+      temperature: 1,
+      missingEos: 'none',
+      missingEosValue: 0,
+      rewardClip: 0,
+      klCoef: 0.05,
+      klEstimator: 'k1',
+      klHorizon: 10_000,
+      whitenRewards: false,
+      entropyCoef: 0,
+      clipLow: 0.2,
+      clipHigh: 0.2,
+      gamma: 1,
+      lambda: 0.95,
+      value: 'reward',
+      valueLr: 1,
+      valueClip: 0.2,
+      valueCoef: 0.1,
+      ema: 0,
+      evalPrompts: 0,
+      ptxCoef: 0,
+      ptxBatch: 1,
+      adamEps: 1e-5,
+      adamEpsPlacement: 'torch',
+    }),
+  );
+}
+
+function rows(folder: string, name: string, list: readonly JsonObject[]): string {
+  const path = join(folder, `${name}.jsonl`);
+  writeFileSync(path, list.map((row) => `${JSON.stringify(row)}\n`).join(''));
+  return path;
+}
+
+function stepsOf(run: string): MetricRecord[] {
+  return readMetrics(run).records.filter(({ event }) => event === undefined);
+}
+
+function fastestStep(run: string): number {
+  const rates = stepsOf(run).map((record) => record.tokens_per_second as number);
+  return Math.max(...rates.slice(WARMUP));
+}
+
+function fastestRollout(steps: readonly MetricRecord[], options: PpoBenchOptions): PpoBenchResult {
+  const { rollout, minibatch, epochs } = options;
+  const updates = (rollout / minibatch) * epochs;
+  const results: PpoBenchResult[] = [];
+  for (let first = updates; first < steps.length; first += updates) {
+    const own = steps.slice(first, first + updates);
+    const of = (field: string) => own[0]![field] as number;
+    // The step that begins a rollout has its sampling and scoring in its own time.
+    const seconds = own.reduce((sum, step) => sum + (step.seconds as number), 0);
+    const [generationSeconds, scoringSeconds] = [of('rollout_seconds'), of('scoring_seconds')];
+    const updateSeconds = seconds - generationSeconds - scoringSeconds;
+    const tokens = of('response_length') * rollout;
+    results.push({
+      tokensPerSecond: tokens / seconds,
+      generationTokensPerSecond: tokens / generationSeconds,
+      updateTokensPerSecond: (tokens * epochs) / updateSeconds,
+      responseLength: of('response_length'),
+      seconds,
+      generationSeconds,
+      scoringSeconds,
+      updateSeconds,
+    });
+  }
+  return results.reduce((best, result) => (result.tokensPerSecond > best.tokensPerSecond ? result : best));
+}
