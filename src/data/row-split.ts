@@ -2,21 +2,41 @@
 import { createHash } from 'node:crypto';
 import type { Message } from '../text/chat-template.ts';
 
+export interface RowSplit<T> {
+  train: T[];
+  validation: T[];
+}
+
 /** @param promptOf what decides the side; @param fraction of prompts that validate */
 export function splitByPrompt<T>(
   rows: readonly T[],
   promptOf: (row: T) => readonly Message[],
   fraction: number,
   seed: number,
-): { train: T[]; validation: T[] } {
+): RowSplit<T> {
+  return split(rows, (row) => digest(promptOf(row), seed).readUInt32LE(0) / 2 ** 32 < fraction);
+}
+
+/** Keeps out so many distinct prompts, or half of them where there are fewer than twice as many. */
+export function holdOutPrompts<T>(
+  rows: readonly T[],
+  promptOf: (row: T) => readonly Message[],
+  count: number,
+  seed: number,
+): RowSplit<T> {
+  const place = (row: T) => digest(promptOf(row), seed).toString('hex');
+  const places = [...new Set(rows.map(place))].sort();
+  const held = new Set(places.slice(0, Math.min(count, Math.floor(places.length / 2))));
+  return split(rows, (row) => held.has(place(row)));
+}
+
+function split<T>(rows: readonly T[], validates: (row: T) => boolean): RowSplit<T> {
   const train: T[] = [];
   const validation: T[] = [];
-  for (const row of rows) {
-    const digest = createHash('sha256')
-      .update(`${seed}\n`)
-      .update(JSON.stringify(promptOf(row)))
-      .digest();
-    (digest.readUInt32LE(0) / 2 ** 32 < fraction ? validation : train).push(row);
-  }
+  for (const row of rows) (validates(row) ? validation : train).push(row);
   return { train, validation };
+}
+
+function digest(prompt: readonly Message[], seed: number): Buffer {
+  return createHash('sha256').update(`${seed}\n`).update(JSON.stringify(prompt)).digest();
 }

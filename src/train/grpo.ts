@@ -1,4 +1,5 @@
 /** GRPO as a function: PPO without a value model, each response weighed against the others to its prompt. */
+import { native } from '../native/addon.ts';
 import { AthanorError } from '../native/errors.ts';
 import { parameterCount } from '../nn/config.ts';
 import { formatCount } from '../report/format.ts';
@@ -7,8 +8,9 @@ import { RL_LR_SHARE } from './ppo.ts';
 import type { GroupBaseline } from './rl/advantages.ts';
 import { KlController } from './rl/kl-controller.ts';
 import { type EpisodeBatch, PolicyStage } from './rl/policy-stage.ts';
+import { ratioTolerance } from './rl/ratio-check.ts';
 import { Sampler } from './rl/sampler.ts';
-import { prepareRollouts, type RolloutSettings, stepsOf } from './rl/settings.ts';
+import { memoryNote, prepareRollouts, type RolloutSettings, stepsOf } from './rl/settings.ts';
 import {
   type PreparedStage,
   type RunPlace,
@@ -47,14 +49,14 @@ async function prepare(
   const stage = new PolicyStage(policy, new Sampler(parts, sampler), {
     ...settings,
     name: 'grpo',
-    algorithm: { kind: 'group', baseline: settings.baseline },
+    algorithm: { kind: 'group', baseline: settings.baseline, responsesPerPrompt: group },
     kl: new KlController({ coef: settings.klCoef, horizon: 1 }),
     dualClip: settings.dualClip,
     maxApproxKl: settings.maxApproxKl,
     ptx: undefined,
     training,
     validation,
-    ratioTolerance: 0,
+    ratioTolerance: ratioTolerance(native.device(), settings.dtype),
   });
   return {
     stage,
@@ -85,6 +87,6 @@ async function prepare(
       ['entropy', 'entropy', 2],
       ['response_length', 'length', 1],
     ],
-    notes: ready.notes,
+    notes: [...ready.notes, memoryNote(ready, settings)],
   };
 }

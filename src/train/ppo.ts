@@ -2,16 +2,24 @@
 import { loadScoringModel, scoringModelFrom } from '../checkpoint/gpt-folder.ts';
 import { TokenDataset } from '../data/token-dataset.ts';
 import { TokenLoader } from '../data/token-loader.ts';
+import { native } from '../native/addon.ts';
 import { AthanorError } from '../native/errors.ts';
 import { parameterCount } from '../nn/config.ts';
+import type { ScoringModel } from '../nn/scoring-model.ts';
 import { formatCount } from '../report/format.ts';
 import { defaultLearningRate } from './learning-rate.ts';
-import { type Critic, SeparateCritic, SharedCritic } from './rl/critic.ts';
+import { AdaptedCritic, type Critic, SeparateCritic, SharedCritic } from './rl/critic.ts';
 import { KlController } from './rl/kl-controller.ts';
+import type { PlannedModel } from './rl/memory-plan.ts';
 import { type EpisodeBatch, PolicyStage } from './rl/policy-stage.ts';
+import { PretrainingMix } from './rl/pretraining-mix.ts';
+import { ratioTolerance } from './rl/ratio-check.ts';
+import { RewardModelSource } from './rl/reward-source.ts';
 import { Sampler } from './rl/sampler.ts';
 import {
   isScoringModel,
+  memoryNote,
+  parametersIn,
   prepareRollouts,
   type RolloutParts,
   type RolloutSettings,
@@ -26,7 +34,7 @@ import {
 } from './run-stage.ts';
 
 export interface PpoSettings extends RolloutSettings {
-  /** `reward` starts as a copy of the reward model, `head` is a head on the policy, else a model folder. */
+  /** `reward` starts as the reward model (with LoRA on its very weights), `head` is a head on the policy, else a model folder. */
   value: string;
   /** Learning rate of the value model as a multiple of the policy's. */
   valueLr: number;
@@ -60,17 +68,18 @@ async function prepare(
   const ready = await prepareRollouts(settings, place, checkpoint, 1);
   const { policy, parts, sampler, training, validation, chat } = ready;
   const { config } = policy.model;
+  const value = valueModel(settings, ready);
   const stage = new PolicyStage(policy, new Sampler(parts, sampler), {
     ...settings,
     name: 'ppo',
-    algorithm: { ...settings, kind: 'critic', critic: makeCritic(settings, ready) },
+    algorithm: { ...settings, kind: 'critic', critic: value.critic },
     kl: new KlController({ coef: settings.klCoef, target: settings.targetKl, horizon: settings.klHorizon }),
     dualClip: settings.dualClip,
     maxApproxKl: settings.maxApproxKl,
     ptx: pretraining(settings, chat.tokenizer.fingerprint(), config.contextLength),
     training,
     validation,
-    ratioTolerance: 0,
+    ratioTolerance: ratioTolerance(native.device(), settings.dtype),
   });
   return {
     stage,
@@ -109,20 +118,37 @@ async function prepare(
       ['clip_fraction', 'clipped', 3],
       ['response_length', 'length', 1],
     ],
-    notes: ready.notes,
+    notes: [...ready.notes, memoryNote(ready, settings, [value.memory])],
   };
 }
 
-function makeCritic(settings: PpoSettings, { policy }: RolloutParts): Critic {
-  const { value, reward, valueLr, dtype, seed, checkpointActivations } = settings;
-  const options = { dtype, seed, checkpointActivations };
-  const { hiddenSize } = policy.model.config;
-  if (value === 'head') return new SharedCritic(hiddenSize, valueLr);
-  if (value !== 'reward') {
-    const load = isScoringModel(value) ? loadScoringModel : scoringModelFrom;
-    return new SeparateCritic(load(value, options), valueLr);
+/** The critic, and what it takes beside the models that it shares weights with. */
+function valueModel(settings: PpoSettings, ready: RolloutParts): { critic: Critic; memory: PlannedModel } {
+  const { value, valueLr, loraRank: rank, loraAlpha: alpha, loraTargets: targets, seed } = settings;
+  const name = 'value model';
+  if (value === 'head') {
+    const critic = new SharedCritic(ready.policy.model.config.hiddenSize, valueLr);
+    return { critic, memory: { name, trained: parametersIn(critic.group.parameters.values()) } };
   }
-  if (reward !== undefined) return new SeparateCritic(loadScoringModel(reward, options), valueLr);
+  if (rank === 0) {
+    const model = scoringModel(settings);
+    return { critic: new SeparateCritic(model, valueLr), memory: { name, trained: model.parameterCount() } };
+  }
+  const rewardModel = ready.parts.reward;
+  const shared = value === 'reward' && rewardModel instanceof RewardModelSource ? rewardModel : undefined;
+  const model = shared?.model ?? scoringModel(settings);
+  const critic = new AdaptedCritic(model, { rank, alpha, targets, seed }, valueLr, shared === undefined);
+  if (shared) shared.frozen = (body) => critic.adapters.without(body);
+  const trained = parametersIn(critic.group.parameters.values());
+  return { critic, memory: { name, trained, passing: shared ? 0 : model.parameterCount() } };
+}
+
+/** Of its own, with the weights that the value model starts from. */
+function scoringModel({ value, reward, dtype, seed, checkpointActivations }: PpoSettings): ScoringModel {
+  const options = { dtype, seed, checkpointActivations };
+  if (value !== 'reward')
+    return (isScoringModel(value) ? loadScoringModel : scoringModelFrom)(value, options);
+  if (reward !== undefined) return loadScoringModel(reward, options);
   throw new AthanorError(
     'ERR_OPTION',
     'there is no reward model that the value model could start from',
@@ -140,5 +166,5 @@ function pretraining({ ptx, ptxCoef, ptxBatch, seed }: PpoSettings, fingerprint:
       'prepare them with: athanor data prepare --tokenizer <model folder>',
     );
   }
-  return { loader: new TokenLoader(dataset, { batchSize: ptxBatch, context, seed }), coef: ptxCoef };
+  return new PretrainingMix(new TokenLoader(dataset, { batchSize: ptxBatch, context, seed }), ptxCoef);
 }

@@ -262,6 +262,7 @@ export class Trainer<Batch> {
     // Before the step's own record, so that a run resumed at this step keeps them.
     for (const event of this.#stage.stepEvents?.() ?? []) {
       this.#metrics.append({ ...event, step: this.#step });
+      if (event.event === 'warning') this.#hooks.onWarning?.(String(event.text));
     }
     const [gradNorm = 0] = gradNorms;
     const otherNorms = this.#groups.slice(1).map(({ name }, i) => [`${name}_grad_norm`, gradNorms[i + 1]!]);

@@ -1,49 +1,59 @@
-/** The value of each state of a response: a model of its own that starts as the reward model, or a head on the policy. */
+/**
+ * The value of each state of a response: a model of its own that starts as the reward model, adapters on a scoring model,
+ * or a head on the policy.
+ */
 import { tensorSources } from '../../checkpoint/gpt-folder.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
 import { Initializer } from '../../nn/init.ts';
 import { Linear } from '../../nn/layers.ts';
+import { attachLora, type LoraAdapters, type LoraOptions } from '../../nn/lora.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
 import { cast } from '../../tensor/ops/elementwise.ts';
 import { linear } from '../../tensor/ops/linear.ts';
-import { reshape } from '../../tensor/ops/rows.ts';
+import { gatherRows, reshape } from '../../tensor/ops/rows.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { ParameterGroup } from '../stage.ts';
 import type { EpisodeInput } from './episode.ts';
 
-export interface Critic {
-  /** Added to the policy's. */
-  readonly groups: readonly ParameterGroup[];
+export abstract class Critic {
+  /** What trains, added to the policy's. */
+  readonly group: ParameterGroup;
   /** Whether values() reads the policy's hidden states. */
-  readonly sharesTrunk: boolean;
+  abstract readonly sharesTrunk: boolean;
+
+  protected constructor(parameters: ReadonlyMap<string, Tensor>, lrScale: number) {
+    this.group = { name: 'value', parameters, lrScale };
+  }
+
   /** f32 `[m]` values. @param hidden the policy's `[m, d]` at the same rows */
-  values(input: EpisodeInput, hidden: Tensor | undefined): Tensor;
-  tensors(): [string, TensorSource][];
-  restore(tensors: (name: string) => TensorData): void;
-  dispose(): void;
+  abstract values(input: EpisodeInput, hidden: Tensor | undefined): Tensor;
+
+  abstract dispose(): void;
+
+  /** What a checkpoint needs of it. */
+  tensors(): [string, TensorSource][] {
+    return tensorSources(this.group.parameters).map(([name, source]) => [`value/${name}`, source]);
+  }
+
+  restore(tensors: (name: string) => TensorData): void {
+    for (const [name, parameter] of this.group.parameters) {
+      parameter.write(tensors(`value/${name}`).data as Float32Array);
+    }
+  }
 }
 
-/** A copy of the reward model, bias included, or whatever scoring model it is given. */
-export class SeparateCritic implements Critic {
+/** All of a scoring model: a copy of the reward model, bias included, or whatever it is given. */
+export class SeparateCritic extends Critic {
   readonly sharesTrunk = false;
-  readonly groups: readonly ParameterGroup[];
   readonly #model: ScoringModel;
 
   constructor(model: ScoringModel, lrScale: number) {
+    super(model.parameters(), lrScale);
     this.#model = model;
-    this.groups = [{ name: 'value', parameters: model.parameters(), lrScale }];
   }
 
   values({ input, rows }: EpisodeInput): Tensor {
     return this.#model.scores(input, rows);
-  }
-
-  tensors(): [string, TensorSource][] {
-    return prefixed(this.#model.parameters());
-  }
-
-  restore(tensors: (name: string) => TensorData): void {
-    restoreParameters(this.#model.parameters(), tensors);
   }
 
   dispose(): void {
@@ -51,28 +61,54 @@ export class SeparateCritic implements Critic {
   }
 }
 
+/**
+ * Adapters and a head of its own on a frozen scoring model, which without them stays what it was: the reward model goes on
+ * scoring with the same weights.
+ */
+export class AdaptedCritic extends Critic {
+  readonly sharesTrunk = false;
+  readonly adapters: LoraAdapters;
+  readonly #model: ScoringModel;
+  readonly #head: Linear;
+  readonly #ownsModel: boolean;
+
+  /** @param ownsModel dispose() frees the model too */
+  constructor(model: ScoringModel, options: LoraOptions, lrScale: number, ownsModel: boolean) {
+    const adapters = attachLora(model, options);
+    const head = valueHead(model.config.hiddenSize);
+    head.weight.write(model.score.weight.toFloats());
+    head.bias!.write(model.score.bias!.toFloats());
+    super(new Map([...adapters.parameters(), ...headParameters(head)]), lrScale);
+    this.adapters = adapters;
+    this.#model = model;
+    this.#head = head;
+    this.#ownsModel = ownsModel;
+  }
+
+  values({ input, rows }: EpisodeInput): Tensor {
+    return headValues(this.#head, gatherRows(this.#model.forward(input), rows));
+  }
+
+  dispose(): void {
+    this.adapters.dispose();
+    this.#head.dispose();
+    if (this.#ownsModel) this.#model.dispose();
+  }
+}
+
 /** One linear head on the policy's trunk; it starts at exactly zero (Ziegler et al., 2019). */
-export class SharedCritic implements Critic {
+export class SharedCritic extends Critic {
   readonly sharesTrunk = true;
-  readonly groups: readonly ParameterGroup[];
   readonly #head: Linear;
 
   constructor(hiddenSize: number, lrScale: number) {
-    this.#head = new Linear(hiddenSize, 1, new Initializer(0), { bias: true, std: 0 });
-    this.groups = [{ name: 'value', parameters: this.#head.parameters(), lrScale }];
+    const head = valueHead(hiddenSize);
+    super(headParameters(head), lrScale);
+    this.#head = head;
   }
 
-  values({ rows }: EpisodeInput, hidden: Tensor | undefined): Tensor {
-    const wide = cast(hidden!, 'f32');
-    return reshape(linear(wide, this.#head.weight, this.#head.bias), [rows.size]);
-  }
-
-  tensors(): [string, TensorSource][] {
-    return prefixed(this.#head.parameters());
-  }
-
-  restore(tensors: (name: string) => TensorData): void {
-    restoreParameters(this.#head.parameters(), tensors);
+  values(_: EpisodeInput, hidden: Tensor | undefined): Tensor {
+    return headValues(this.#head, hidden!);
   }
 
   dispose(): void {
@@ -80,13 +116,16 @@ export class SharedCritic implements Critic {
   }
 }
 
-function prefixed(parameters: ReadonlyMap<string, Tensor>): [string, TensorSource][] {
-  return tensorSources(parameters).map(([name, source]) => [`value/${name}`, source]);
+function valueHead(hiddenSize: number): Linear {
+  return new Linear(hiddenSize, 1, new Initializer(0), { bias: true, std: 0 });
 }
 
-function restoreParameters(
-  parameters: ReadonlyMap<string, Tensor>,
-  tensors: (name: string) => TensorData,
-): void {
-  for (const [name, parameter] of parameters) parameter.write(tensors(`value/${name}`).data as Float32Array);
+function headParameters(head: Linear): Map<string, Tensor> {
+  return new Map([...head.parameters()].map(([name, parameter]) => [`score.${name}`, parameter]));
+}
+
+/** As ScoringModel.scores. */
+function headValues(head: Linear, hidden: Tensor): Tensor {
+  const wide = cast(hidden, 'f32');
+  return reshape(linear(wide, head.weight, head.bias), [wide.shape[0]!]);
 }

@@ -6,7 +6,7 @@ export interface KlControllerOptions {
   coef: number;
   /** KL of a response in nats to steer towards; undefined keeps beta as it is. */
   target?: number | undefined;
-  /** Responses over which beta may change by a fifth at most, times their number. */
+  /** The larger, the slower: n responses change beta by a fifth of n / horizon of it at most. */
   horizon: number;
 }
 

@@ -2,10 +2,8 @@
  * Reinforcement learning as a stage: nextBatch() samples a rollout when the last one is used up, and each step is one
  * minibatch of it. PPO and GRPO differ in where advantages come from and in what holds the policy to its reference.
  */
-import { tensorSources } from '../../checkpoint/gpt-folder.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
 import { ShuffledCycle } from '../../data/cycle.ts';
-import type { TokenLoader } from '../../data/token-loader.ts';
 import { native } from '../../native/addon.ts';
 import { AthanorError } from '../../native/errors.ts';
 import type { JsonObject, JsonValue } from '../../native/json.ts';
@@ -13,47 +11,30 @@ import { flopsPerToken } from '../../nn/config.ts';
 import type { Gpt } from '../../nn/gpt.ts';
 import { mean } from '../../report/statistics.ts';
 import { add } from '../../tensor/ops/elementwise.ts';
-import { policyLoss, valueLoss } from '../../tensor/ops/policy.ts';
-import { keep, type Tensor, tensor } from '../../tensor/tensor.ts';
+import { type PolicyLossResult, policyLoss, valueLoss } from '../../tensor/ops/policy.ts';
+import { type Tensor, tensor } from '../../tensor/tensor.ts';
 import type { Evaluation, ParameterGroup, Sample, StageEvent, TrainStage } from '../stage.ts';
 import type { TrainableModel } from '../trainable-model.ts';
+import { type EpisodeInput, episodeInput, responseLength } from './episode.ts';
 import {
-  type GroupBaseline,
-  gaeAdvantages,
-  groupAdvantages,
-  type KlEstimator,
-  tokenKl,
-} from './advantages.ts';
-import type { Critic } from './critic.ts';
-import { episodeInput, responseLength, responseStarts } from './episode.ts';
+  type Algorithm,
+  type CriticAlgorithm,
+  makeRollout,
+  negativeKlWarning,
+  responseKl,
+} from './experience.ts';
 import type { KlController } from './kl-controller.ts';
-import { overEpisodes, policyOutput, responseLogProbs } from './policy.ts';
-import { explainedVariance, sumsByResponse } from './rewards.ts';
-import { Rollout } from './rollout.ts';
-import type { SampledResponses, Sampler } from './sampler.ts';
+import { type PolicyOutput, policyOutput } from './policy.ts';
+import type { PretrainingMix } from './pretraining-mix.ts';
+import { checkRatios, ratioDeviation } from './ratio-check.ts';
+import { Rollout, type TokenValues } from './rollout.ts';
+import type { Sampler } from './sampler.ts';
 import { StepStatistics } from './step-statistics.ts';
-
-/** Advantages from a critic, with the KL penalty inside the reward. */
-export interface CriticAlgorithm {
-  kind: 'critic';
-  critic: Critic;
-  gamma: number;
-  lambda: number;
-  klEstimator: KlEstimator;
-  whitenRewards: boolean;
-  valueClip: number;
-  valueCoef: number;
-}
-
-/** Advantages within the responses to one prompt, with the KL penalty (k3) inside the loss. */
-export interface GroupAlgorithm {
-  kind: 'group';
-  baseline: GroupBaseline;
-}
+import { WeightAverage } from './weight-average.ts';
 
 export interface PolicyStageOptions {
   name: 'ppo' | 'grpo';
-  algorithm: CriticAlgorithm | GroupAlgorithm;
+  algorithm: Algorithm;
   kl: KlController;
   /** Responses in a batch, and batches in a minibatch. */
   batchSize: number;
@@ -69,13 +50,13 @@ export interface PolicyStageOptions {
   maxApproxKl: number | undefined;
   /** Decay a rollout of the weights' moving average, which is then what is saved; 0 for none. */
   ema: number;
-  /** Next-token loss on pretraining text, with this weight on its mean a token (InstructGPT's PPO-ptx). */
-  ptx: { loader: TokenLoader; coef: number } | undefined;
+  /** Pretraining text beside the rollouts; undefined for none. */
+  ptx: PretrainingMix | undefined;
   /** Prompts of evaluations, by index; none of them is trained on. */
   validation: readonly number[];
   training: number;
   seed: number;
-  /** What importance ratios may deviate from 1 before the first update: 0 on the CPU, whose kernels agree exactly. */
+  /** What importance ratios may deviate from 1 before the first update (ratioTolerance). */
   ratioTolerance: number;
 }
 
@@ -93,7 +74,7 @@ export class PolicyStage implements TrainStage<EpisodeBatch> {
   readonly #options: PolicyStageOptions;
   readonly #prompts: ShuffledCycle;
   readonly #statistics = new StepStatistics();
-  readonly #average: Map<string, Tensor> | undefined;
+  readonly #average: WeightAverage | undefined;
   #rollout: Rollout | undefined;
   #iteration = 0;
   #verified = false;
@@ -105,25 +86,8 @@ export class PolicyStage implements TrainStage<EpisodeBatch> {
     this.#sampler = sampler;
     this.#options = options;
     this.#prompts = new ShuffledCycle(options.training, options.seed);
-    const { algorithm, batchSize } = options;
-    const policyGroup = { name: algorithm.kind === 'critic' ? 'policy' : '', parameters: policy.trainable };
-    this.groups = [policyGroup, ...(algorithm.kind === 'critic' ? algorithm.critic.groups : [])];
+    const { algorithm, batchSize, gradAccum } = options;
     const { prompts, policy: model } = sampler.parts;
-    const typicalPrompt = mean(prompts.map(({ tokens }) => tokens.length));
-    const typical = Math.round(typicalPrompt + sampler.options.maxResponse);
-    this.tokensPerBatch = batchSize * typical;
-    const models = algorithm.kind === 'critic' && !algorithm.critic.sharesTrunk ? 2 : 1;
-    this.flopsPerToken = models * flopsPerToken(model.config, typical);
-    if (options.ema > 0) {
-      this.#average = new Map(
-        [...policy.trainable].map(([name, parameter]) => [
-          name,
-          keep(tensor(parameter.toFloats(), parameter.shape)),
-        ]),
-      );
-    }
-    if (options.validation.length > 0) this.evaluate = () => this.#evaluate();
-    const { gradAccum } = options;
     const responses = sampler.options.prompts * sampler.options.responsesPerPrompt;
     if (responses % (batchSize * gradAccum) !== 0) {
       throw new AthanorError(
@@ -132,6 +96,18 @@ export class PolicyStage implements TrainStage<EpisodeBatch> {
         'choose --rollout as a multiple of --batch-size times --grad-accum',
       );
     }
+    const parameters = policy.trainable;
+    this.groups =
+      algorithm.kind === 'critic'
+        ? [{ name: 'policy', parameters }, algorithm.critic.group]
+        : [{ name: '', parameters }];
+    const typicalPrompt = mean(prompts.map(({ tokens }) => tokens.length));
+    const typical = Math.round(typicalPrompt + sampler.options.maxResponse);
+    this.tokensPerBatch = batchSize * typical;
+    const models = algorithm.kind === 'critic' && !algorithm.critic.sharesTrunk ? 2 : 1;
+    this.flopsPerToken = models * flopsPerToken(model.config, typical);
+    if (options.ema > 0) this.#average = new WeightAverage(parameters, options.ema);
+    if (options.validation.length > 0) this.evaluate = () => this.#withSaved(() => this.#evaluate());
   }
 
   async nextBatch(): Promise<EpisodeBatch> {
@@ -154,163 +130,86 @@ export class PolicyStage implements TrainStage<EpisodeBatch> {
   }
 
   loss(batch: EpisodeBatch, scale: number): Tensor {
-    const { algorithm, kl, clipLow, clipHigh, dualClip, entropyCoef, ptx, gradAccum } = this.#options;
-    const rollout = this.#rollout!;
-    const of = (field: Parameters<Rollout['gather']>[0]) => tensor(rollout.gather(field, batch));
-    const input = episodeInput(batch.map((i) => rollout.episodes[i]!));
-    const { logProbs, entropies, hidden } = policyOutput(
-      this.#policy.model,
-      input,
-      this.#sampler.options.temperature,
-    );
-    const inGroups = algorithm.kind === 'group';
-    const policy = policyLoss(
-      logProbs,
-      {
-        oldLogProbs: of('logProbs'),
-        advantages: of('advantages'),
-        ...(entropyCoef !== 0 && { entropies }),
-        ...(inGroups && kl.coef !== 0 && { referenceLogProbs: of('referenceLogProbs') }),
-      },
-      {
-        clipLow,
-        clipHigh,
-        ...(dualClip !== undefined && { dualClip }),
-        entropyCoef,
-        klCoef: inGroups ? kl.coef : 0,
-        scale,
-      },
-    );
-    let loss = policy.loss;
-    let valueTerm = 0;
-    let valueClipped = 0;
-    if (!inGroups) {
-      const value = valueLoss(
-        algorithm.critic.values(input, hidden),
-        { oldValues: of('values'), returns: of('returns') },
-        { clip: algorithm.valueClip, scale: scale * algorithm.valueCoef },
-      );
-      valueTerm = value.loss.item() / algorithm.valueCoef;
-      valueClipped = value.clipped;
-      loss = add(loss, value.loss);
-    }
+    const { algorithm, ptx, gradAccum } = this.#options;
+    const { model } = this.#policy;
+    const input = episodeInput(batch.map((i) => this.#rollout!.episodes[i]!));
+    const output = policyOutput(model, input, this.#sampler.options.temperature);
+    const policy = this.#policyLoss(batch, output, scale);
+    const value =
+      algorithm.kind === 'critic' ? this.#valueLoss(batch, input, output, algorithm, scale) : undefined;
     this.#statistics.add({
-      tokens: logProbs.size,
-      entropy: native.sum(entropies.handle),
+      tokens: output.logProbs.size,
+      entropy: native.sum(output.entropies.handle),
       policyLoss: policy.loss.item(),
-      valueLoss: valueTerm,
-      valueClipped,
+      valueLoss: value?.unweighted ?? 0,
+      valueClipped: value?.clipped ?? 0,
       policy: policy.stats,
     });
-    return ptx ? add(loss, this.#pretrainingLoss(ptx, gradAccum)) : loss;
-  }
-
-  #pretrainingLoss({ loader, coef }: { loader: TokenLoader; coef: number }, gradAccum: number): Tensor {
-    const batch = loader.next();
-    const counted = batch.targets.reduce((count, target) => count + (target >= 0 ? 1 : 0), 0);
-    const input = {
-      tokens: tensor(batch.tokens),
-      positions: tensor(batch.positions),
-      cuSeqlens: tensor(batch.cuSeqlens),
-    };
-    const scale = coef / (Math.max(1, counted) * gradAccum);
-    const { loss } = this.#policy.model.loss(input, tensor(batch.targets), { scale });
-    this.#statistics.addPretraining((loss.item() * gradAccum) / coef);
+    let loss = value ? add(policy.loss, value.loss) : policy.loss;
+    if (ptx) {
+      const text = ptx.loss(model, gradAccum);
+      this.#statistics.addPretraining(text.perToken);
+      loss = add(loss, text.loss);
+    }
     return loss;
   }
 
+  #policyLoss(batch: EpisodeBatch, { logProbs, entropies }: PolicyOutput, scale: number): PolicyLossResult {
+    const { algorithm, kl, clipLow, clipHigh, dualClip, entropyCoef } = this.#options;
+    const klCoef = algorithm.kind === 'group' ? kl.coef : 0;
+    const inputs = {
+      oldLogProbs: this.#perToken('logProbs', batch),
+      advantages: this.#perToken('advantages', batch),
+      ...(entropyCoef !== 0 && { entropies }),
+      ...(klCoef !== 0 && { referenceLogProbs: this.#perToken('referenceLogProbs', batch) }),
+    };
+    const bound = dualClip === undefined ? {} : { dualClip };
+    return policyLoss(logProbs, inputs, { clipLow, clipHigh, ...bound, entropyCoef, klCoef, scale });
+  }
+
+  #valueLoss(
+    batch: EpisodeBatch,
+    input: EpisodeInput,
+    { hidden }: PolicyOutput,
+    { critic, valueClip, valueCoef }: CriticAlgorithm,
+    scale: number,
+  ): { loss: Tensor; unweighted: number; clipped: number } {
+    const { loss, clipped } = valueLoss(
+      critic.values(input, hidden),
+      { oldValues: this.#perToken('values', batch), returns: this.#perToken('returns', batch) },
+      { clip: valueClip, scale: scale * valueCoef },
+    );
+    return { loss, unweighted: loss.item() / valueCoef, clipped };
+  }
+
+  #perToken(field: keyof TokenValues, batch: EpisodeBatch): Tensor {
+    return tensor(this.#rollout!.gather(field, batch));
+  }
+
   afterUpdate(): void {
-    const { maxApproxKl, ema } = this.#options;
+    const { maxApproxKl } = this.#options;
     const rollout = this.#rollout!;
     // Ratios of the first minibatch come before any update on the rollout, so they must be 1.
     rollout.metrics.ratio_max_deviation ??= this.#statistics.ratioMaxDeviation;
     if (maxApproxKl !== undefined && this.#statistics.approxKl > maxApproxKl) rollout.finish();
-    if (this.#average && this.#usedUp(rollout)) {
-      for (const [name, parameter] of this.#policy.trainable) {
-        native.lerpInto(this.#average.get(name)!.handle, parameter.handle, 1 - ema);
-      }
-    }
+    if (this.#usedUp(rollout)) this.#average?.update();
   }
 
   async #newRollout(): Promise<Rollout> {
-    const { kl } = this.#options;
+    const { kl, algorithm, ratioTolerance } = this.#options;
+    const { model } = this.#policy;
     const sampled = await this.#sampler.sample(this.#prompts, this.#iteration);
-    const beta = kl.coef;
-    const rollout = this.#makeRollout(sampled, beta);
+    if (!this.#verified) {
+      const { temperature } = this.#sampler.options;
+      checkRatios(ratioDeviation(model, sampled.episodes, sampled.logProbs, temperature), ratioTolerance);
+      this.#verified = true;
+    }
+    const rollout = makeRollout(this.#iteration, sampled, kl.coef, { policy: model, algorithm });
     kl.update(rollout.metrics.kl!, sampled.episodes.length);
     this.#iteration += 1;
-    if (!this.#verified) this.#verifyRatios(rollout);
+    const warning = negativeKlWarning(sampled);
+    if (warning !== undefined) this.#warnings.push(warning);
     return rollout;
-  }
-
-  #makeRollout(sampled: SampledResponses, beta: number): Rollout {
-    const { algorithm } = this.#options;
-    const { episodes, logProbs, referenceLogProbs, scores, rawScores } = sampled;
-    const starts = responseStarts(episodes);
-    const klSums = sumsByResponse(tokenKl(sampled, 'k1'), starts);
-    const klMean = mean(klSums);
-    const startedAt = performance.now();
-    let values = new Float32Array(0);
-    let advantages: Float32Array;
-    let returns = new Float32Array(0);
-    if (algorithm.kind === 'critic') {
-      values = this.#values(algorithm.critic, sampled);
-      ({ advantages, returns } = gaeAdvantages(sampled, values, beta, algorithm) as {
-        advantages: Float32Array<ArrayBuffer>;
-        returns: Float32Array<ArrayBuffer>;
-      });
-    } else {
-      const { responsesPerPrompt } = this.#sampler.options;
-      advantages = groupAdvantages(scores, starts, responsesPerPrompt, algorithm.baseline);
-    }
-    const criticSeconds = (performance.now() - startedAt) / 1000;
-    const lengths = episodes.map(responseLength);
-    if (klMean < -1e-3 && episodes.length >= 64) {
-      this.#warnings.push(
-        `the KL divergence is ${klMean.toFixed(4)}, which over ${episodes.length} responses of the policy cannot be: are reference and policy of one family, and is sampling untruncated?`,
-      );
-    }
-    const metrics = {
-      reward: mean(scores),
-      score: mean(rawScores),
-      rlhf_reward: mean(scores) - beta * klMean,
-      kl: klMean,
-      kl_coef: beta,
-      response_length: mean(lengths),
-      eos_rate: mean(episodes.map(({ finished }) => (finished ? 1 : 0))),
-      ...(algorithm.kind === 'critic' && { value_explained_variance: explainedVariance(values, returns) }),
-      rollout_tokens_per_second: starts.at(-1)! / sampled.rolloutSeconds,
-      rollout_seconds: sampled.rolloutSeconds,
-      scoring_seconds: sampled.scoringSeconds + criticSeconds,
-    };
-    const perToken = { logProbs, referenceLogProbs, advantages, values, returns };
-    return new Rollout(this.#iteration, episodes, perToken, metrics);
-  }
-
-  #values(critic: Critic, { episodes }: SampledResponses): Float32Array<ArrayBuffer> {
-    const { temperature } = this.#sampler.options;
-    const { model } = this.#policy;
-    return overEpisodes(episodes, (batch) =>
-      critic.values(batch, critic.sharesTrunk ? policyOutput(model, batch, temperature).hidden : undefined),
-    ) as Float32Array<ArrayBuffer>;
-  }
-
-  /** Training must see the very numbers that were sampled from; otherwise every ratio after this is off. */
-  #verifyRatios({ episodes, perToken }: Rollout): void {
-    const { temperature } = this.#sampler.options;
-    const again = responseLogProbs(this.#policy.model, episodes, temperature);
-    let worst = 0;
-    again.forEach((logProb, i) => {
-      worst = Math.max(worst, Math.abs(Math.exp(logProb - perToken.logProbs[i]!) - 1));
-    });
-    if (!(worst <= this.#options.ratioTolerance)) {
-      throw new AthanorError(
-        'ERR_INTERNAL',
-        `before any update the importance ratio of a token is off by ${worst}, and ${this.#options.ratioTolerance} is the most that is right: sampling and training disagree`,
-        'please report this with the command and the output of athanor info',
-      );
-    }
-    this.#verified = true;
   }
 
   stepMetrics(): Record<string, number> {
@@ -327,9 +226,8 @@ export class PolicyStage implements TrainStage<EpisodeBatch> {
     const { validation, seed } = this.#options;
     // The same prompts and random streams each time: two evaluations differ by the policy alone.
     const sampled = await this.#sampler.respond(validation, seed);
-    const starts = responseStarts(sampled.episodes);
     const reward = mean(sampled.scores);
-    const kl = mean(sumsByResponse(tokenKl(sampled, 'k1'), starts));
+    const kl = mean(responseKl(sampled));
     return { metrics: { val_reward: reward, val_kl: kl }, score: -reward };
   }
 
@@ -350,23 +248,17 @@ export class PolicyStage implements TrainStage<EpisodeBatch> {
       kl_coef: kl.coef,
       rollout: this.#rollout ? this.#rollout.state() : null,
     };
-    if (ptx) state.ptx = { ...ptx.loader.state() };
+    if (ptx) state.ptx = ptx.state();
     return state;
   }
 
   tensors(): [string, TensorSource][] {
     const { algorithm } = this.#options;
-    const named = (prefix: string, values: Iterable<readonly [string, Tensor]>) =>
-      tensorSources(values).map(([name, source]): [string, TensorSource] => [`${prefix}/${name}`, source]);
-    // With an average, that is what the model folder holds, so the live weights are stored beside it.
-    const averaged = this.#average
-      ? [...named('ema', this.#average), ...named('live', this.#policy.trainable)]
-      : [];
     return [
       ...this.#policy.tensors(),
       ...(algorithm.kind === 'critic' ? algorithm.critic.tensors() : []),
       ...(this.#rollout?.tensors() ?? []),
-      ...averaged,
+      ...(this.#average?.tensors() ?? []),
     ];
   }
 
@@ -376,35 +268,25 @@ export class PolicyStage implements TrainStage<EpisodeBatch> {
     this.#prompts.restore(saved.prompts!);
     this.#iteration = saved.iteration as number;
     kl.coef = saved.kl_coef as number;
-    if (ptx) ptx.loader.restore(saved.ptx as unknown as Parameters<TokenLoader['restore']>[0]);
+    ptx?.restore(saved.ptx as JsonObject);
     this.#policy.restore(tensors);
     if (algorithm.kind === 'critic') algorithm.critic.restore(tensors);
-    for (const [name, average] of this.#average ?? []) {
-      average.write(tensors(`ema/${name}`).data as Float32Array);
-      this.#policy.trainable.get(name)!.write(tensors(`live/${name}`).data as Float32Array);
-    }
+    this.#average?.restore(tensors);
     this.#rollout = saved.rollout ? Rollout.restore(saved.rollout as JsonObject, tensors) : undefined;
   }
 
-  /** The moving average where one is kept, else the policy. */
-  async writeModel(folder: string) {
-    const average = this.#average;
-    if (!average) return this.#policy.write(folder);
-    const live = new Map<string, Float32Array>();
-    for (const [name, parameter] of this.#policy.trainable) {
-      live.set(name, parameter.toFloats());
-      parameter.write(average.get(name)!.toFloats());
-    }
-    try {
-      return await this.#policy.write(folder);
-    } finally {
-      for (const [name, parameter] of this.#policy.trainable) parameter.write(live.get(name)!);
-    }
+  writeModel(folder: string) {
+    return this.#withSaved(() => this.#policy.write(folder));
+  }
+
+  /** With the weights that are saved: the moving average where one is kept, else the policy's own. */
+  #withSaved<T>(body: () => Promise<T>): Promise<T> {
+    return this.#average ? this.#average.inPlace(body) : body();
   }
 
   dispose(): void {
     const { algorithm } = this.#options;
-    for (const average of this.#average?.values() ?? []) average.dispose();
+    this.#average?.dispose();
     if (algorithm.kind === 'critic') algorithm.critic.dispose();
     this.#sampler.parts.reward.dispose();
     this.#sampler.parts.reference?.dispose();

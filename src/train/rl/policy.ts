@@ -1,4 +1,4 @@
-/** The policy being trained and the frozen reference that it is held to. */
+/** What the policy being trained, or the frozen reference that it is held to, says of responses. */
 
 import type { Gpt } from '../../nn/gpt.ts';
 import { noGrad } from '../../tensor/autograd.ts';
@@ -19,8 +19,13 @@ export interface PolicyOutput {
 
 /** What the model says of the response tokens; prompt rows never reach the vocabulary. */
 export function policyOutput(model: Gpt, batch: EpisodeInput, temperature: number): PolicyOutput {
-  const hidden = gatherRows(model.forward(batch.input), batch.rows);
+  const hidden = policyHidden(model, batch);
   return { ...linearLogProb(hidden, model.headWeight, batch.targets, temperature), hidden };
+}
+
+/** `[m, d]`: the hidden states that predict the response tokens. */
+export function policyHidden(model: Gpt, { input, rows }: EpisodeInput): Tensor {
+  return gatherRows(model.forward(input), rows);
 }
 
 /** Log-probabilities of all response tokens, end to end, without gradients. */
@@ -28,7 +33,7 @@ export function responseLogProbs(
   model: Gpt,
   episodes: readonly Episode[],
   temperature: number,
-): Float32Array {
+): Float32Array<ArrayBuffer> {
   return overEpisodes(episodes, (batch) => policyOutput(model, batch, temperature).logProbs);
 }
 
@@ -36,7 +41,7 @@ export function responseLogProbs(
 export function overEpisodes(
   episodes: readonly Episode[],
   read: (batch: EpisodeInput) => Tensor,
-): Float32Array {
+): Float32Array<ArrayBuffer> {
   const total = episodes.reduce((sum, episode) => sum + responseLength(episode), 0);
   const out = new Float32Array(total);
   let at = 0;

@@ -1,4 +1,5 @@
 /** Where rewards come from: a reward model, or a function of the user's for tasks whose answers can be checked. */
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
@@ -36,11 +37,12 @@ export const SCORING_TOKENS = 8192;
 
 /** The score of a reward model at the last token of each answer. */
 export class RewardModelSource implements RewardSource {
-  readonly #model: ScoringModel;
+  /**
+   * Runs body on the reward model as it was trained. Replaced where a value model's adapters hang on the same weights.
+   */
+  frozen: <T>(body: () => T) => T = (body) => body();
 
-  constructor(model: ScoringModel) {
-    this.#model = model;
-  }
+  constructor(readonly model: ScoringModel) {}
 
   /** Throws ERR_MISMATCH when the reward model reads other tokens than the policy writes, or has a shorter context. */
   static load(folder: string, policyTokenizer: Tokenizer, longest: number, dtype: DType): RewardModelSource {
@@ -72,14 +74,14 @@ export class RewardModelSource implements RewardSource {
   async scoreSequences(sequences: readonly Int32Array[]): Promise<Float32Array> {
     const scores: number[] = [];
     for (const group of byTokens(sequences, ({ length }) => length, SCORING_TOKENS)) {
-      scores.push(...scoreSequences(this.#model, group));
+      scores.push(...this.frozen(() => scoreSequences(this.model, group)));
       await yieldToEvents();
     }
     return Float32Array.from(scores);
   }
 
   dispose(): void {
-    this.#model.dispose();
+    this.model.dispose();
   }
 }
 
@@ -116,22 +118,15 @@ export class RewardFunctionSource implements RewardSource {
 
   /** Imports a JavaScript module. Throws ERR_FILE_MISSING, and ERR_CONFIG when it fails to load or exports no function. */
   static async load(file: string): Promise<RewardFunctionSource> {
+    if (!existsSync(file)) {
+      throw new AthanorError('ERR_FILE_MISSING', `${file} does not exist`, 'check --reward-fn');
+    }
     let module: Record<string, unknown>;
     try {
       module = (await import(pathToFileURL(resolve(file)).href)) as Record<string, unknown>;
     } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      if (code === 'ERR_MODULE_NOT_FOUND' && message.includes(resolve(file))) {
-        throw new AthanorError('ERR_FILE_MISSING', `${file} does not exist`, 'check --reward-fn');
-      }
-      throw new AthanorError(
-        'ERR_CONFIG',
-        `${file} does not load: ${message}`,
-        'run it with node to see why',
-        {
-          cause: error,
-        },
-      );
+      const what = `${file} does not load: ${messageOf(error)}`;
+      throw new AthanorError('ERR_CONFIG', what, 'run it with node to see why', { cause: error });
     }
     const reward = module.default ?? module.reward;
     if (typeof reward !== 'function') {
@@ -158,7 +153,7 @@ export class RewardFunctionSource implements RewardSource {
     } catch (error) {
       throw new AthanorError(
         'ERR_CONFIG',
-        `${this.#name} threw on the response ${JSON.stringify(response.slice(0, 80))}: ${(error as Error).message}`,
+        `${this.#name} threw on the response ${JSON.stringify(response.slice(0, 80))}: ${messageOf(error)}`,
         'make the function return a number for any response',
         { cause: error },
       );
@@ -172,4 +167,9 @@ export class RewardFunctionSource implements RewardSource {
   }
 
   dispose(): void {}
+}
+
+/** Of whatever a user's code threw. */
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -55,9 +55,12 @@ export function standardDeviation(values: ArrayLike<number>): number {
   return Math.sqrt(sum / values.length);
 }
 
-/** 1 - variance of (returns - values) over variance of returns: 1 is a perfect critic, 0 one that knows the mean only. */
-export function explainedVariance(values: Float32Array, returns: Float32Array): number {
+/**
+ * 1 - variance of (returns - values) over variance of returns: 1 is a perfect critic, 0 one that knows the mean only, and below
+ * 0 one that is worse than that. Undefined where all returns are equal.
+ */
+export function explainedVariance(values: Float32Array, returns: Float32Array): number | undefined {
   const spread = standardDeviation(returns) ** 2;
-  if (spread === 0) return Number.NaN;
+  if (spread === 0) return undefined;
   return 1 - standardDeviation(returns.map((value, i) => value - values[i]!)) ** 2 / spread;
 }

@@ -1,12 +1,15 @@
 /** Settings that PPO and GRPO share, and what both make ready from them. */
 import { ModelFolder } from '../../checkpoint/load-model.ts';
 import { fittingPrompts, type Prompt, readPrompts } from '../../data/prompts.ts';
-import { splitByPrompt } from '../../data/row-split.ts';
+import { holdOutPrompts } from '../../data/row-split.ts';
 import { AthanorError } from '../../native/errors.ts';
+import type { Decoder } from '../../nn/decoder.ts';
 import type { Gpt } from '../../nn/gpt.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
 import { type ChatTokenizer, chatTokenizer, generationConfig, loadChatModel } from '../chat-model.ts';
 import type { CommonSettings, RunPlace } from '../run-stage.ts';
 import { type LoraSettings, startFolder, TrainableModel } from '../trainable-model.ts';
+import { memoryPlan, type PlannedModel } from './memory-plan.ts';
 import { RewardFunctionSource, RewardModelSource, type RewardSource } from './reward-source.ts';
 import type { EncodedPrompt, SamplerOptions, SamplerParts } from './sampler.ts';
 
@@ -108,9 +111,7 @@ export async function prepareRollouts(
 
 function encodePrompts(rows: readonly Prompt[], { template }: ChatTokenizer, settings: RolloutSettings) {
   const { fitting, tooLong } = fittingPrompts(rows, template, settings.maxPrompt);
-  const fraction = Math.min(0.5, settings.evalPrompts / Math.max(1, fitting.length));
-  const split = splitByPrompt(fitting, ({ prompt }) => prompt.messages, fraction, settings.seed);
-  const validationRows = split.validation.slice(0, settings.evalPrompts);
+  const split = holdOutPrompts(fitting, ({ prompt }) => prompt.messages, settings.evalPrompts, settings.seed);
   if (split.train.length === 0) {
     throw new AthanorError(
       'ERR_ARGUMENT',
@@ -118,7 +119,7 @@ function encodePrompts(rows: readonly Prompt[], { template }: ChatTokenizer, set
       'raise --max-prompt, or give more prompts',
     );
   }
-  const prompts = [...split.train, ...validationRows].map(
+  const prompts = [...split.train, ...split.validation].map(
     ({ prompt, tokens }): EncodedPrompt => ({
       id: prompt.id,
       tokens,
@@ -130,7 +131,7 @@ function encodePrompts(rows: readonly Prompt[], { template }: ChatTokenizer, set
   return {
     prompts,
     training,
-    validation: validationRows.map((_, i) => training + i),
+    validation: split.validation.map((_, i) => training + i),
     tooLong,
   };
 }
@@ -150,6 +151,28 @@ async function rewardSource(
   }
   if (rewardFn !== undefined) return RewardFunctionSource.load(rewardFn);
   return RewardModelSource.load(reward!, tokenizer, longest, dtype);
+}
+
+/** The memory plan, as a note to the user. @param others models that PPO has and GRPO has not */
+export function memoryNote(
+  { policy, parts: { reference, reward } }: RolloutParts,
+  { ema, dtype }: RolloutSettings,
+  others: readonly PlannedModel[] = [],
+): string {
+  const trained = parametersIn(policy.trainable.values());
+  const frozen = (name: string, model: Decoder | undefined): PlannedModel[] =>
+    model ? [{ name, trained: 0, read: model.parameterCount() }] : [];
+  const models = [
+    { name: 'policy', trained, passing: policy.hasAdapters ? policy.model.parameterCount() : 0 },
+    ...frozen('reference', reference),
+    ...frozen('reward model', reward instanceof RewardModelSource ? reward.model : undefined),
+    ...others,
+  ];
+  return memoryPlan(models, ema > 0 ? trained : 0, dtype);
+}
+
+export function parametersIn(tensors: Iterable<Tensor>): number {
+  return [...tensors].reduce((sum, { size }) => sum + size, 0);
 }
 
 /** Optimizer steps that the rollouts come to. */

@@ -1,0 +1,264 @@
+/** Tiny policies with prompts of unequal length, a reward and a stage around them: what the tests of this folder share. */
+import { CheckpointStore } from '../../../src/checkpoint/store.ts';
+import type { DType } from '../../../src/native/binding.ts';
+import { Gpt } from '../../../src/nn/gpt.ts';
+import { presetConfig } from '../../../src/nn/presets.ts';
+import { ScoringModel } from '../../../src/nn/scoring-model.ts';
+import { MetricsLog, readMetrics } from '../../../src/report/metrics-log.ts';
+import { backward } from '../../../src/tensor/autograd.ts';
+import { scope, type Tensor } from '../../../src/tensor/tensor.ts';
+import { Tokenizer } from '../../../src/text/tokenizer.ts';
+import { SharedCritic } from '../../../src/train/rl/critic.ts';
+import type { Episode } from '../../../src/train/rl/episode.ts';
+import type { CriticAlgorithm } from '../../../src/train/rl/experience.ts';
+import { KlController } from '../../../src/train/rl/kl-controller.ts';
+import { PolicyStage, type PolicyStageOptions } from '../../../src/train/rl/policy-stage.ts';
+import type { Answer, RewardSource } from '../../../src/train/rl/reward-source.ts';
+import {
+  type EncodedPrompt,
+  Sampler,
+  type SamplerOptions,
+  type SamplerParts,
+} from '../../../src/train/rl/sampler.ts';
+import { type LoraSettings, TrainableModel } from '../../../src/train/trainable-model.ts';
+import { Trainer, type TrainerOptions } from '../../../src/train/trainer.ts';
+import { temporaryFolder } from '../../helpers/cli.ts';
+import { randomIntegers } from '../../helpers/reference.ts';
+
+/** Ids of a byte vocabulary; the last one ends a response. */
+export const VOCABULARY = 64;
+export const STOP = VOCABULARY - 1;
+
+export interface WorldOptions {
+  dtype?: DType;
+  vocabulary?: number;
+  prompts?: number;
+  lora?: Partial<LoraSettings>;
+  sampler?: Partial<SamplerOptions>;
+  stage?: Partial<PolicyStageOptions>;
+  algorithm?: Partial<CriticAlgorithm>;
+  /** Of one answer. Default: how many of its tokens are even. */
+  reward?: (answer: Answer, response: Int32Array) => number;
+}
+
+/** Wide enough that no distribution is nearly uniform, so that mistakes show. */
+const wide = { initializerRange: 0.3 };
+
+export function tinyPolicy(seed = 1, dtype: DType = 'f32', vocabulary = VOCABULARY): Gpt {
+  return new Gpt(presetConfig('tiny', { vocabSize: vocabulary, ...wide }), { seed, dtype });
+}
+
+export function tinyScorer(seed = 1, dtype: DType = 'f32'): ScoringModel {
+  return new ScoringModel(presetConfig('tiny', { vocabSize: VOCABULARY, ...wide }), { seed, dtype });
+}
+
+/** Prompts of 1, 2, ... tokens, then from 1 again. */
+export function unequalPrompts(count: number, vocabulary = VOCABULARY): EncodedPrompt[] {
+  return Array.from({ length: count }, (_, i) => ({
+    id: `prompts.jsonl:${i + 1}`,
+    tokens: randomIntegers(1 + (i % 9), 50 + i, vocabulary - 1),
+    text: `prompt ${i}`,
+    row: { place: i },
+  }));
+}
+
+let bytes: Promise<Tokenizer> | undefined;
+/** Only to have some text; ids beyond it decode to nothing. */
+export function byteTokenizer(): Promise<Tokenizer> {
+  bytes ??= Tokenizer.train(['abcabc'], { vocabSize: 260 });
+  return bytes;
+}
+
+export class CountingReward implements RewardSource {
+  readonly seen: Answer[] = [];
+  readonly #reward: NonNullable<WorldOptions['reward']>;
+  readonly #promptLengths: ReadonlyMap<string, number>;
+
+  constructor(reward: NonNullable<WorldOptions['reward']>, prompts: readonly EncodedPrompt[]) {
+    this.#reward = reward;
+    this.#promptLengths = new Map(prompts.map(({ text, tokens }) => [text, tokens.length]));
+  }
+
+  async score(answers: readonly Answer[]): Promise<Float32Array> {
+    this.seen.push(...answers);
+    return Float32Array.from(answers, (answer) =>
+      this.#reward(answer, answer.tokens.subarray(this.#promptLengths.get(answer.prompt)!)),
+    );
+  }
+
+  dispose(): void {}
+}
+
+export const samplerDefaults: SamplerOptions = {
+  prompts: 16,
+  responsesPerPrompt: 1,
+  maxResponse: 12,
+  temperature: 1,
+  stopTokens: [STOP],
+  decodeBatch: 5,
+  rewardClip: 0,
+  missingEos: 'none',
+  missingEosValue: 0,
+  seed: 11,
+};
+
+export const evenTokens = (_: unknown, response: Int32Array): number =>
+  response.filter((token) => token % 2 === 0).length / 4;
+
+export interface World {
+  stage: PolicyStage;
+  policy: Gpt;
+  reference: Gpt | undefined;
+  reward: CountingReward;
+  sampler: Sampler;
+  kl: KlController;
+  parts: SamplerParts;
+}
+
+export async function makeSampler(options: WorldOptions = {}) {
+  const { dtype = 'f32', prompts: count = 16, vocabulary = VOCABULARY, lora = {} } = options;
+  const policy = tinyPolicy(1, dtype, vocabulary);
+  const trainable = new TrainableModel(policy, {
+    tokenizerFolder: '',
+    seed: 3,
+    loraRank: 0,
+    loraAlpha: 16,
+    loraTargets: ['all'],
+    ...lora,
+  });
+  const reference = trainable.hasAdapters ? undefined : tinyPolicy(1, dtype, vocabulary);
+  const prompts = unequalPrompts(count, vocabulary);
+  const reward = new CountingReward(options.reward ?? evenTokens, prompts);
+  const parts: SamplerParts = {
+    policy,
+    reference,
+    tokenizer: await byteTokenizer(),
+    prompts,
+    reward,
+    withReference: (body) => (reference ? body(reference) : trainable.withoutAdapters(() => body(policy))),
+  };
+  const sampler = new Sampler(parts, { ...samplerDefaults, ...options.sampler });
+  return { sampler, parts, policy, reference, reward, trainable };
+}
+
+/** PPO with a head on the policy for values, unless told otherwise. */
+export async function makeWorld(options: WorldOptions = {}): Promise<World> {
+  const made = await makeSampler(options);
+  const { sampler, trainable, policy, parts } = made;
+  const kl = options.stage?.kl ?? new KlController({ coef: 0.05, horizon: 10_000 });
+  const algorithm: CriticAlgorithm = {
+    kind: 'critic',
+    critic: options.algorithm?.critic ?? new SharedCritic(policy.config.hiddenSize, 1),
+    gamma: 1,
+    lambda: 0.95,
+    klEstimator: 'k1',
+    whitenRewards: false,
+    valueClip: 0.2,
+    valueCoef: 0.1,
+    ...options.algorithm,
+  };
+  const stage = new PolicyStage(trainable, sampler, {
+    name: 'ppo',
+    algorithm,
+    kl,
+    batchSize: 16,
+    gradAccum: 1,
+    epochs: 1,
+    clipLow: 0.2,
+    clipHigh: 0.2,
+    dualClip: undefined,
+    maxApproxKl: undefined,
+    entropyCoef: 0,
+    ema: 0,
+    ptx: undefined,
+    validation: [],
+    training: parts.prompts.length,
+    seed: 7,
+    ratioTolerance: 0,
+    ...options.stage,
+  });
+  return { ...made, stage, kl };
+}
+
+/** Sums the gradients of one update, as the Trainer does; they stay on the parameters. Returns its loss. */
+export async function accumulate(stage: PolicyStage, batches = 1): Promise<number> {
+  const taken: (readonly number[])[] = [];
+  for (let i = 0; i < batches; ++i) taken.push(await stage.nextBatch());
+  const tokens = taken.reduce((sum, batch) => sum + stage.lossTokens(batch), 0);
+  return taken.reduce((sum, batch) => sum + batchLoss(stage, batch, 1 / tokens), 0);
+}
+
+function batchLoss(stage: PolicyStage, batch: readonly number[], scale: number): number {
+  return scope(() => {
+    const loss = stage.loss(batch, scale);
+    backward(loss);
+    return loss.item();
+  });
+}
+
+/** Takes the gradients off, by name, of all groups. */
+export function takeGradients(stage: PolicyStage): Map<string, Float32Array> {
+  const found = new Map<string, Float32Array>();
+  for (const { name: group, parameters } of stage.groups) {
+    for (const [name, parameter] of parameters) {
+      if (parameter.grad) found.set(`${group}/${name}`, parameter.grad.toFloats());
+      parameter.grad?.dispose();
+      parameter.grad = undefined;
+    }
+  }
+  return found;
+}
+
+/** Plain gradient descent on what has accumulated. */
+export function descend(stage: PolicyStage, lr: number): void {
+  const gradients = takeGradients(stage);
+  for (const { name: group, parameters } of stage.groups) {
+    for (const [name, parameter] of parameters) {
+      const gradient = gradients.get(`${group}/${name}`);
+      if (gradient) parameter.write(parameter.toFloats().map((value, i) => value - lr * gradient[i]!));
+    }
+  }
+}
+
+export const trainerDefaults: TrainerOptions = {
+  budget: { steps: 10 },
+  schedule: { lr: 1e-3, schedule: 'constant', warmupSteps: 0, finalFraction: 1, decayFraction: 0 },
+  optimizer: { eps: 1e-5, weightDecay: 0 },
+  gradAccum: 1,
+  clip: 1,
+  guard: { onSpike: 'warn', spikeThreshold: 1e6, spikeWindow: 128 },
+  evalEvery: 0,
+  sampleEvery: 0,
+  saveEvery: 0,
+  patience: 0,
+};
+
+/** Trains without writing a model, and returns the records of the steps. */
+export async function train(stage: PolicyStage, options: Partial<TrainerOptions>) {
+  const folder = temporaryFolder();
+  const store = new CheckpointStore(folder);
+  store.save = async (step) => ({ step, path: folder }) as Awaited<ReturnType<CheckpointStore['save']>>;
+  const metrics = MetricsLog.open(folder);
+  const trainer = new Trainer(stage, { ...trainerDefaults, ...options }, { store, metrics });
+  try {
+    await trainer.run();
+    const { records } = readMetrics(folder);
+    return {
+      steps: records.filter(({ event }) => event === undefined) as unknown as Record<string, number>[],
+      events: records.filter(({ event }) => event !== undefined),
+    };
+  } finally {
+    metrics.close();
+    trainer.dispose();
+  }
+}
+
+export function weights(parameters: Iterable<readonly [string, Tensor]>): Map<string, Float32Array> {
+  return new Map([...parameters].map(([name, value]) => [name, value.toFloats()]));
+}
+
+/** A response of these tokens to a prompt of `promptLength` tokens. */
+export function episodeOf(promptLength: number, response: readonly number[], finished = true): Episode {
+  const prompt = Array.from({ length: promptLength }, (_, i) => i + 1);
+  return { prompt: 0, tokens: Int32Array.from([...prompt, ...response]), promptLength, finished };
+}
