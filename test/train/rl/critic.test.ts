@@ -105,7 +105,7 @@ it('a value model trains with all of its parameters, and the shared one reaches 
 
 it('is restored from what it gave', () => {
   const make = () => [
-    new SharedCritic(64, 1),
+    new SharedCritic(32, 1),
     new SeparateCritic(tinyScorer(), 1),
     new AdaptedCritic(tinyScorer(), lora, 1, true),
   ];

@@ -7,11 +7,12 @@ import {
   tokenRewards,
   withMissingEos,
 } from '../../../src/train/rl/rewards.ts';
-import { episodeOf, STOP } from './world.ts';
+import { episodeOf, STOPS } from './world.ts';
 
 describe('R18: a response without a stop token', () => {
   // The second ends with the stop token in the very last slot.
-  const episodes = [episodeOf(2, [1, 2, 3, 4], false), episodeOf(2, [1, 2, 3, STOP]), episodeOf(2, [STOP])];
+  const stop = STOPS[0]!;
+  const episodes = [episodeOf(2, [1, 2, 3, 4], false), episodeOf(2, [1, 2, 3, stop]), episodeOf(2, [stop])];
   const scores = Float32Array.of(2, 3, 4);
 
   it('gets a fixed score', () => {

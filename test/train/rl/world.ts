@@ -25,9 +25,10 @@ import { Trainer, type TrainerOptions } from '../../../src/train/trainer.ts';
 import { temporaryFolder } from '../../helpers/cli.ts';
 import { randomIntegers } from '../../helpers/reference.ts';
 
-/** Ids of a byte vocabulary; the last one ends a response. */
+/** The last four ids end a response, so that responses have many lengths. */
 export const VOCABULARY = 64;
-export const STOP = VOCABULARY - 1;
+export const STOPS: readonly number[] = Array.from({ length: 4 }, (_, i) => VOCABULARY - 1 - i);
+export const isStop = (token: number): boolean => token >= VOCABULARY - STOPS.length;
 
 export interface WorldOptions {
   dtype?: DType;
@@ -42,7 +43,7 @@ export interface WorldOptions {
 }
 
 /** Wide enough that no distribution is nearly uniform, so that mistakes show. */
-const wide = { initializerRange: 0.3 };
+const wide = { initializerRange: 0.3, hiddenSize: 32, heads: 2 };
 
 export function tinyPolicy(seed = 1, dtype: DType = 'f32', vocabulary = VOCABULARY): Gpt {
   return new Gpt(presetConfig('tiny', { vocabSize: vocabulary, ...wide }), { seed, dtype });
@@ -94,7 +95,7 @@ export const samplerDefaults: SamplerOptions = {
   responsesPerPrompt: 1,
   maxResponse: 12,
   temperature: 1,
-  stopTokens: [STOP],
+  stopTokens: STOPS,
   decodeBatch: 5,
   rewardClip: 0,
   missingEos: 'none',
@@ -220,9 +221,12 @@ export function descend(stage: PolicyStage, lr: number): void {
   }
 }
 
+export const constantRate = (lr: number) =>
+  ({ lr, schedule: 'constant', warmupSteps: 0, finalFraction: 1, decayFraction: 0 }) as const;
+
 export const trainerDefaults: TrainerOptions = {
   budget: { steps: 10 },
-  schedule: { lr: 1e-3, schedule: 'constant', warmupSteps: 0, finalFraction: 1, decayFraction: 0 },
+  schedule: constantRate(1e-3),
   optimizer: { eps: 1e-5, weightDecay: 0 },
   gradAccum: 1,
   clip: 1,
