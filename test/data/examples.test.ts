@@ -8,7 +8,7 @@ import { ExampleLoader, packExamples } from '../../src/data/example-loader.ts';
 import type { Instruction } from '../../src/data/instructions.ts';
 import { bestFitPack } from '../../src/data/packing.ts';
 import { fittingPrompts, readPrompts } from '../../src/data/prompts.ts';
-import { splitByPrompt } from '../../src/data/row-split.ts';
+import { holdOutPrompts, splitByPrompt } from '../../src/data/row-split.ts';
 import { type SupervisedExample, supervisedExamples } from '../../src/data/supervised-examples.ts';
 import { Gpt } from '../../src/nn/gpt.ts';
 import { presetConfig } from '../../src/nn/presets.ts';
@@ -338,5 +338,19 @@ describe('the split', () => {
     expect(new Set(reversed.validation)).toEqual(new Set(validation));
     expect(splitByPrompt(rows, promptOf, 0.2, 2).validation).not.toEqual(validation);
     expect(splitByPrompt(rows, promptOf, 0, 1).validation).toEqual([]);
+  });
+
+  it('keeps out so many distinct prompts, all rows of each, and half of the prompts at most', () => {
+    const held = holdOutPrompts(rows, promptOf, 30, 1);
+    const asked = (of: Instruction[]) => new Set(of.map((row) => JSON.stringify(promptOf(row))));
+    expect(asked(held.validation).size).toBe(30);
+    expect(asked(held.train).size).toBe(170);
+    expect(held.validation).toHaveLength(90);
+    expect(held.train.length + held.validation.length).toBe(600);
+    const reversed = holdOutPrompts([...rows].reverse(), promptOf, 30, 1);
+    expect(new Set(reversed.validation)).toEqual(new Set(held.validation));
+    expect(holdOutPrompts(rows, promptOf, 30, 2).validation).not.toEqual(held.validation);
+    expect(asked(holdOutPrompts(rows, promptOf, 1000, 1).validation).size).toBe(100);
+    expect(holdOutPrompts(rows.slice(0, 1), promptOf, 64, 1).train).toHaveLength(1);
   });
 });

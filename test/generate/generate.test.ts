@@ -26,7 +26,7 @@ describe.each(['tiny', 'llama-tiny'])('%s', (preset) => {
   const options = { maxTokens: 20, temperature: 0.9, seed: 3 };
 
   it.each(['f32', 'bf16'] as DType[])(
-    'what a prompt yields does not depend on its batch (%s)',
+    'R8: what a prompt yields does not depend on its batch (%s)',
     async (dtype) => {
       const model = models[dtype as 'f32' | 'bf16'];
       const whole = await generate(model, prompts, { ...options, batchSize: 6 });
@@ -37,7 +37,7 @@ describe.each(['tiny', 'llama-tiny'])('%s', (preset) => {
   );
 
   it.each(['f32', 'bf16'] as DType[])(
-    'log-probabilities are those that the loss gives, bit for bit (%s)',
+    'R15: log-probabilities are those that the loss gives, bit for bit (%s)',
     async (dtype) => {
       const model = models[dtype as 'f32' | 'bf16'];
       const [completion] = await generate(model, [prompts[0]!], options);

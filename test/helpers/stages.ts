@@ -46,6 +46,47 @@ export const rewardDefaults = { ...tuning, centering: 0 } as const;
 
 export const dpoDefaults = { ...tuning, beta: 0.1, loss: 'sigmoid', labelSmoothing: 0 } as const;
 
+/** Three rollouts of eight short responses, two epochs each. */
+export const rolloutDefaults = {
+  ...tuning,
+  epochs: 2,
+  rollouts: 3,
+  rollout: 8,
+  maxPrompt: 40,
+  maxResponse: 8,
+  temperature: 1,
+  decodeBatch: 3,
+  missingEos: 'score',
+  missingEosValue: -1,
+  rewardClip: 0,
+  klCoef: 0.05,
+  entropyCoef: 0,
+  clipLow: 0.2,
+  clipHigh: 0.2,
+  ema: 0,
+  evalPrompts: 2,
+  adamEps: 1e-5,
+  adamEpsPlacement: 'torch',
+  sampleEvery: 0,
+} as const;
+
+export const ppoDefaults = {
+  ...rolloutDefaults,
+  value: 'reward',
+  valueLr: 1,
+  valueClip: 0.2,
+  valueCoef: 0.1,
+  gamma: 1,
+  lambda: 0.95,
+  klEstimator: 'k1',
+  klHorizon: 10_000,
+  whitenRewards: false,
+  ptxCoef: 1,
+  ptxBatch: 2,
+} as const;
+
+export const grpoDefaults = { ...rolloutDefaults, group: 4, baseline: 'grpo' } as const;
+
 /** Writes rows, or lines as they are, and returns the file's path. */
 export function jsonl(folder: string, name: string, rows: readonly (object | string)[]): string {
   const path = join(folder, name);

@@ -51,7 +51,7 @@ describe.each(cases)('%s in %s', (preset, dtype) => {
     for (const [name, grad] of a.grads) expectSameBits(b.grads.get(name)!, grad, name);
   });
 
-  it('packed sequences give the rows that each gives alone', () => {
+  it('R8: packed sequences of unequal length give the rows that each gives alone, so there is no padding', () => {
     const model = new Gpt(config, { dtype, seed: 1 });
     noGrad(() =>
       scope(() => {
@@ -69,7 +69,7 @@ describe.each(cases)('%s in %s', (preset, dtype) => {
     );
   });
 
-  it('decoding through the KV cache gives the logits of the full pass, bit for bit', () => {
+  it('R15: decoding through the KV cache gives the logits of the full pass, bit for bit', () => {
     const model = new Gpt(config, { dtype, seed: 1 });
     const { ids } = made;
     const length = 40;

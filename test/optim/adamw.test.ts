@@ -3,7 +3,7 @@ import { Gpt } from '../../src/nn/gpt.ts';
 import { presetConfig } from '../../src/nn/presets.ts';
 import { AdamW } from '../../src/optim/adamw.ts';
 import { backward } from '../../src/tensor/autograd.ts';
-import { scope, tensor } from '../../src/tensor/tensor.ts';
+import { parameter, scope, tensor } from '../../src/tensor/tensor.ts';
 import { expectSameBits, maxError, randomIntegers } from '../helpers/reference.ts';
 
 const ints = (values: ArrayLike<number>) => tensor(Int32Array.from(values));
@@ -78,4 +78,48 @@ it('goes on from its state with the same bits, and decays matrices only', () => 
   expectSameBits(norm!.toFloats(), before[0]!);
   expect(matrix!.toFloats()[0]! / before[1]![0]!).toBeCloseTo(1 - 0.1 * 0.5, 6);
   expect(() => second.restore(1, () => new Float32Array(1))).toThrow(/does not fit the model/);
+});
+
+it.each([
+  ['torch', 1],
+  // sqrt(v) is not yet corrected when eps is added, so eps counts 1 / sqrt(1 - beta2) times.
+  ['tensorflow', 1 / Math.sqrt(1 - 0.95)],
+] as const)('R34: the first step with the epsilon of %s is lr g / (|g| + %d eps)', (epsPlacement, times) => {
+  const [lr, eps] = [0.1, 1e-5];
+  const gradient = Float32Array.of(1e-5, -3e-6, 2e-7, 1, 0);
+  const weight = parameter(tensor(new Float32Array(5)));
+  const optimizer = new AdamW(new Map([['weight', weight]]), {
+    beta2: 0.95,
+    eps,
+    epsPlacement,
+    weightDecay: 0,
+  });
+  weight.grad = tensor(gradient);
+  optimizer.step(lr);
+  weight.toFloats().forEach((value, i) => {
+    const g = gradient[i]!;
+    expect(value).toBeCloseTo((-lr * g) / (Math.abs(g) + times * eps), 6);
+  });
+});
+
+it('R34: the second step has the moments of both gradients', () => {
+  const [lr, eps, beta1, beta2] = [0.1, 1e-3, 0.9, 0.95];
+  const weight = parameter(tensor(new Float32Array(1)));
+  const optimizer = new AdamW(new Map([['weight', weight]]), {
+    beta1,
+    beta2,
+    eps,
+    epsPlacement: 'tensorflow',
+    weightDecay: 0,
+  });
+  let [m, v, wanted] = [0, 0, 0];
+  for (const [i, g] of [0.01, -0.004].entries()) {
+    weight.grad = tensor(Float32Array.of(g));
+    optimizer.step(lr);
+    m = beta1 * m + (1 - beta1) * g;
+    v = beta2 * v + (1 - beta2) * g * g;
+    const rate = (lr * Math.sqrt(1 - beta2 ** (i + 1))) / (1 - beta1 ** (i + 1));
+    wanted -= (rate * m) / (Math.sqrt(v) + eps);
+    expect(weight.toFloats()[0]).toBeCloseTo(wanted, 6);
+  }
 });

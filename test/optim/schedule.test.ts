@@ -34,6 +34,14 @@ it('each has its own shape', () => {
   expect(new Set(course('constant').slice(10))).toEqual(new Set([1]));
 });
 
+it('R35: linear without warm-up ends at 0; ten steps of warm-up begin at a tenth and stay constant', () => {
+  const rate = (schedule: ScheduleOptions['schedule'], warmupSteps: number, step: number) =>
+    learningRate({ lr: 3e-6, schedule, warmupSteps, finalFraction: 0, decayFraction: 0 }, step, 100);
+  expect([0, 50, 75, 100].map((step) => rate('linear', 0, step))).toEqual([3e-6, 1.5e-6, 0.75e-6, 0]);
+  expect(rate('constant', 10, 0)).toBeCloseTo(3e-7, 15);
+  expect([9, 10, 60, 99].map((step) => rate('constant', 10, step))).toEqual(Array(4).fill(3e-6));
+});
+
 it('is flat while a time budget has no number of steps yet', () => {
   expect(learningRate(options('cosine'), 50, Number.POSITIVE_INFINITY)).toBe(1);
 });

@@ -141,9 +141,8 @@ export class PolicyStage implements TrainStage<EpisodeBatch> {
       tokens: output.logProbs.size,
       entropy: native.sum(output.entropies.handle),
       policyLoss: policy.loss.item(),
-      valueLoss: value?.unweighted ?? 0,
-      valueClipped: value?.clipped ?? 0,
       policy: policy.stats,
+      value: value && { loss: value.unweighted, clipped: value.clipped },
     });
     let loss = value ? add(policy.loss, value.loss) : policy.loss;
     if (ptx) {

@@ -1,20 +1,15 @@
 /** What the batches of one step add up to; every mean is over response tokens, and there are no others. */
+import type { PolicyLossResult } from '../../tensor/ops/policy.ts';
+
 export interface BatchStatistics {
   tokens: number;
   /** Sum over tokens, nats. */
   entropy: number;
   /** Already scaled by the step's token count. */
   policyLoss: number;
-  valueLoss: number;
-  valueClipped: number;
-  policy: {
-    clipped: number;
-    approxKl: number;
-    ratioMaxDeviation: number;
-    ratioSum: number;
-    ratioMin: number;
-    ratioMax: number;
-  };
+  policy: PolicyLossResult['stats'];
+  /** Where there is a critic: its loss, scaled the same way but not weighted, and the tokens clipped. */
+  value: { loss: number; clipped: number } | undefined;
 }
 
 export class StepStatistics {
@@ -46,14 +41,16 @@ export class StepStatistics {
     const pretraining = this.#pretrainingLosses;
     const metrics = {
       policy_loss: sum(({ policyLoss }) => policyLoss),
-      value_loss: sum(({ valueLoss }) => valueLoss),
       entropy: this.#mean(({ entropy }) => entropy),
       approx_kl: this.approxKl,
       clip_fraction: this.#mean(({ policy }) => policy.clipped),
-      value_clip_fraction: this.#mean(({ valueClipped }) => valueClipped),
       ratio_mean: this.#mean(({ policy }) => policy.ratioSum),
       ratio_min: Math.min(...this.#batches.map(({ policy }) => policy.ratioMin)),
       ratio_max: Math.max(...this.#batches.map(({ policy }) => policy.ratioMax)),
+      ...(this.#batches.some(({ value }) => value) && {
+        value_loss: sum(({ value }) => value!.loss),
+        value_clip_fraction: this.#mean(({ value }) => value!.clipped),
+      }),
       ...(pretraining.length > 0 && {
         ptx_loss: pretraining.reduce((all, loss) => all + loss, 0) / pretraining.length,
       }),

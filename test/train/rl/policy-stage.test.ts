@@ -5,6 +5,7 @@ import { mean } from '../../../src/report/statistics.ts';
 import { AdaptedCritic, SeparateCritic, SharedCritic } from '../../../src/train/rl/critic.ts';
 import { KlController } from '../../../src/train/rl/kl-controller.ts';
 import { responseLogProbs } from '../../../src/train/rl/policy.ts';
+import { RewardModelSource } from '../../../src/train/rl/reward-source.ts';
 import { expectSameBits, maxError } from '../../helpers/reference.ts';
 import {
   accumulate,
@@ -151,13 +152,24 @@ describe('the KL penalty', () => {
     }
   });
 
-  it('R42: reference and reward keep their weights to the bit', async () => {
-    const { stage, reference, policy } = await makeWorld({ stage: { epochs: 2 } });
+  it('R42: reference and reward model keep their weights to the bit, policy and value model do not', async () => {
+    const scorer = tinyScorer(4);
+    const { stage, reference, policy } = await makeWorld({
+      source: new RewardModelSource(scorer),
+      algorithm: { critic: new SeparateCritic(tinyScorer(4), 1) },
+      stage: { epochs: 2 },
+    });
     const before = weights(reference!.parameters());
+    const rewardBefore = weights(scorer.parameters());
+    const valueBefore = weights(stage.groups[1]!.parameters);
+    expect(valueBefore).toEqual(rewardBefore);
     await train(stage, { budget: { steps: 6 } });
     for (const [name, value] of weights(reference!.parameters()))
       expectSameBits(value, before.get(name)!, name);
+    for (const [name, value] of weights(scorer.parameters()))
+      expectSameBits(value, rewardBefore.get(name)!, name);
     expect(weights(policy.parameters())).not.toEqual(before);
+    expect(weights(stage.groups[1]!.parameters)).not.toEqual(valueBefore);
   });
 
   it('R42: under adapters the reference is the model below them', async () => {

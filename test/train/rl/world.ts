@@ -40,6 +40,8 @@ export interface WorldOptions {
   algorithm?: Partial<CriticAlgorithm>;
   /** Of one answer. Default: how many of its tokens are even. */
   reward?: (answer: Answer, response: Int32Array) => number;
+  /** Instead. */
+  source?: RewardSource;
 }
 
 /** Wide enough that no distribution is nearly uniform, so that mistakes show. */
@@ -135,7 +137,7 @@ export async function makeSampler(options: WorldOptions = {}) {
     reference,
     tokenizer: await byteTokenizer(),
     prompts,
-    reward,
+    reward: options.source ?? reward,
     withReference: (body) => (reference ? body(reference) : trainable.withoutAdapters(() => body(policy))),
   };
   const sampler = new Sampler(parts, { ...samplerDefaults, ...options.sampler });

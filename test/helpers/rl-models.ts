@@ -1,0 +1,59 @@
+/** What a run of PPO or GRPO needs on disk: an assistant, a reward model of the same tokens, prompts, pretraining text. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { saveScoringModel } from '../../src/checkpoint/gpt-folder.ts';
+import { prepareData } from '../../src/data/prepare.ts';
+import { packageRoot } from '../../src/native/package-root.ts';
+import { presetConfig } from '../../src/nn/presets.ts';
+import { ScoringModel } from '../../src/nn/scoring-model.ts';
+import { chatTokenizer, writeChatModel } from './chat-model.ts';
+import { jsonl } from './stages.ts';
+
+export interface RlModels {
+  model: string;
+  reward: string;
+  /** Prompts of unequal length. */
+  data: string;
+  /** Token shards. */
+  text: string;
+}
+
+const shape = { contextLength: 64, initializerRange: 0.2 };
+
+export async function writeRlModels(root: string): Promise<RlModels> {
+  const [model, reward, text] = ['model', 'reward', 'shards'].map((name) => join(root, name)) as [
+    string,
+    string,
+    string,
+  ];
+  (await writeChatModel(model, shape)).dispose();
+  const tokenizer = await chatTokenizer();
+  const scorer = new ScoringModel(presetConfig('tiny', { ...shape, vocabSize: tokenizer.vocabSize }), {
+    seed: 9,
+  });
+  tokenizer.save(reward);
+  await saveScoringModel(reward, scorer, { tokenizer: reward });
+  scorer.dispose();
+  const words = 'name a colour blue red then be brief another one hello'.split(' ');
+  const prompts = Array.from({ length: 24 }, (_, i) => ({
+    prompt: `${words.slice(i % 7, (i % 7) + 1 + (i % 4)).join(' ')} ${i}?`,
+    wanted: words[i % words.length],
+  }));
+  const data = jsonl(root, 'prompts.jsonl', prompts);
+  const readme = readFileSync(join(packageRoot, 'node_modules/typescript/README.md'), 'utf8');
+  const corpus = jsonl(
+    root,
+    'corpus.jsonl',
+    readme.split(/\n(?=#)/).map((part) => ({ text: part })),
+  );
+  await prepareData({
+    sources: [corpus],
+    out: text,
+    tokenizer: model,
+    vocabSize: 0,
+    validation: 0.1,
+    minChars: 1,
+    onBadLine: 'skip',
+  });
+  return { model, reward, data, text };
+}
