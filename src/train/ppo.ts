@@ -138,7 +138,7 @@ function valueModel(settings: PpoSettings, ready: RolloutParts): { critic: Criti
   const shared = value === 'reward' && rewardModel instanceof RewardModelSource ? rewardModel : undefined;
   const model = shared?.model ?? scoringModel(settings);
   const critic = new AdaptedCritic(model, { rank, alpha, targets, seed }, valueLr, shared === undefined);
-  if (shared) shared.frozen = (body) => critic.adapters.without(body);
+  shared?.share(critic.adapters);
   const trained = parametersIn(critic.group.parameters.values());
   return { critic, memory: { name, trained, passing: shared ? 0 : model.parameterCount() } };
 }

@@ -7,6 +7,7 @@ import { loadScoringModel } from '../../checkpoint/gpt-folder.ts';
 import type { DType } from '../../native/binding.ts';
 import { AthanorError } from '../../native/errors.ts';
 import type { JsonObject } from '../../native/json.ts';
+import type { LoraAdapters } from '../../nn/lora.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
 import { noGrad } from '../../tensor/autograd.ts';
 import { scope } from '../../tensor/tensor.ts';
@@ -37,12 +38,21 @@ export const SCORING_TOKENS = 8192;
 
 /** The score of a reward model at the last token of each answer. */
 export class RewardModelSource implements RewardSource {
-  /**
-   * Runs body on the reward model as it was trained. Replaced where a value model's adapters hang on the same weights.
-   */
-  frozen: <T>(body: () => T) => T = (body) => body();
+  readonly model: ScoringModel;
+  #adapters: LoraAdapters | undefined;
 
-  constructor(readonly model: ScoringModel) {}
+  constructor(model: ScoringModel) {
+    this.model = model;
+  }
+
+  /** From now on the adapters of a value model hang on the same weights; answers are scored without them. */
+  share(adapters: LoraAdapters): void {
+    this.#adapters = adapters;
+  }
+
+  get isShared(): boolean {
+    return this.#adapters !== undefined;
+  }
 
   /** Throws ERR_MISMATCH when the reward model reads other tokens than the policy writes, or has a shorter context. */
   static load(folder: string, policyTokenizer: Tokenizer, longest: number, dtype: DType): RewardModelSource {
@@ -74,7 +84,8 @@ export class RewardModelSource implements RewardSource {
   async scoreSequences(sequences: readonly Int32Array[]): Promise<Float32Array> {
     const scores: number[] = [];
     for (const group of byTokens(sequences, ({ length }) => length, SCORING_TOKENS)) {
-      scores.push(...this.frozen(() => scoreSequences(this.model, group)));
+      const score = () => scoreSequences(this.model, group);
+      scores.push(...(this.#adapters ? this.#adapters.without(score) : score()));
       await yieldToEvents();
     }
     return Float32Array.from(scores);

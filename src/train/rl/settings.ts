@@ -3,7 +3,6 @@ import { ModelFolder } from '../../checkpoint/load-model.ts';
 import { fittingPrompts, type Prompt, readPrompts } from '../../data/prompts.ts';
 import { holdOutPrompts } from '../../data/row-split.ts';
 import { AthanorError } from '../../native/errors.ts';
-import type { Decoder } from '../../nn/decoder.ts';
 import type { Gpt } from '../../nn/gpt.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { type ChatTokenizer, chatTokenizer, generationConfig, loadChatModel } from '../chat-model.ts';
@@ -160,14 +159,19 @@ export function memoryNote(
   others: readonly PlannedModel[] = [],
 ): string {
   const trained = parametersIn(policy.trainable.values());
-  const frozen = (name: string, model: Decoder | undefined): PlannedModel[] =>
-    model ? [{ name, trained: 0, read: model.parameterCount() }] : [];
-  const models = [
+  const models: PlannedModel[] = [
     { name: 'policy', trained, passing: policy.hasAdapters ? policy.model.parameterCount() : 0 },
-    ...frozen('reference', reference),
-    ...frozen('reward model', reward instanceof RewardModelSource ? reward.model : undefined),
-    ...others,
   ];
+  if (reference) models.push({ name: 'reference', trained: 0, read: reference.parameterCount() });
+  if (reward instanceof RewardModelSource) {
+    const count = reward.model.parameterCount();
+    models.push({
+      name: 'reward model',
+      trained: 0,
+      ...(reward.isShared ? { passing: count } : { read: count }),
+    });
+  }
+  models.push(...others);
   return memoryPlan(models, ema > 0 ? trained : 0, dtype);
 }
 
