@@ -14,7 +14,7 @@ export type CommandTable = Readonly<Record<string, CommandEntry | CommandGroup>>
 
 export const commands: CommandTable = {
   quickstart: {
-    summary: 'train a small model on packaged text in about a minute',
+    summary: 'the whole pipeline on packaged data, in under five minutes',
     load: async () => (await import('./quickstart.ts')).quickstart,
   },
   pretrain: {
