@@ -116,6 +116,7 @@ async function prepare(
       ['kl', 'KL', 2],
       ['entropy', 'entropy', 2],
       ['clip_fraction', 'clipped', 3],
+      ['value_explained_variance', 'explained', 2],
       ['response_length', 'length', 1],
     ],
     notes: [...ready.notes, memoryNote(ready, settings, [value.memory])],

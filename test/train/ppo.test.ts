@@ -56,6 +56,16 @@ describe.each(['f32', 'bf16'] as DType[])('in %s', (dtype) => {
       expect(result.kl).not.toBe(0);
       expect(weightsOf(out).equals(weightsOf(models.model))).toBe(false);
       loadGpt(out).dispose();
+      const report = readFileSync(join(out, 'report.html'), 'utf8');
+      for (const title of [
+        'Reward',
+        'KL divergence',
+        'Entropy',
+        'Clipped',
+        'Explained variance',
+        'Response length',
+      ])
+        expect(report).toContain(`>${title}`);
     },
   );
 });

@@ -231,9 +231,9 @@ export class PolicyStage implements TrainStage<EpisodeBatch> {
   }
 
   async sample(): Promise<Sample[]> {
-    const rollout = this.#rollout;
-    if (!rollout) return [];
-    return rollout.episodes.slice(0, 4).map((episode) => ({
+    const { responsesPerPrompt } = this.#sampler.options;
+    const ofEachPrompt = (this.#rollout?.episodes ?? []).filter((_, i) => i % responsesPerPrompt === 0);
+    return ofEachPrompt.slice(0, 4).map((episode) => ({
       prompt: this.#sampler.parts.prompts[episode.prompt]!.text,
       text: this.#sampler.responseText(episode),
     }));

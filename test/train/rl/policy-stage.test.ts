@@ -346,11 +346,12 @@ it('evaluations ask the held-out prompts the same way each time, and report rewa
   expect((await makeWorld()).stage.evaluate).toBeUndefined();
 });
 
-it('samples show the prompts and what was answered', async () => {
-  const { stage } = await makeWorld();
+it('samples show different prompts and what was answered', async () => {
+  const { stage } = await makeWorld({ sampler: { prompts: 4, responsesPerPrompt: 4 } });
   expect(await stage.sample()).toEqual([]);
   await stage.nextBatch();
   const samples = await stage.sample();
   expect(samples).toHaveLength(4);
   expect(samples[0]!.prompt).toMatch(/^prompt \d+$/);
+  expect(new Set(samples.map(({ prompt }) => prompt)).size).toBe(4);
 });
