@@ -20,6 +20,7 @@ export { type Instruction, readInstructions } from './data/instructions.ts';
 export { type PackagedName, packagedDocuments, packagedNames } from './data/packaged.ts';
 export { type PrepareOptions, type PrepareReport, prepareData } from './data/prepare.ts';
 export { type Prompt, readPrompts } from './data/prompts.ts';
+export { type RatedTerm, ratedTerms } from './data/rated-terms.ts';
 export { splitByPrompt } from './data/row-split.ts';
 export type { RowCounts, RowOptions, RowsRead } from './data/rows.ts';
 export {

@@ -1,5 +1,5 @@
 /** Reward modelling as a function: an assistant and comparisons in, a model that scores answers out. */
-import { loadScoringModel, saveScoringModel, scoringModelFrom } from '../checkpoint/gpt-folder.ts';
+import { loadScoringModel, saveScoringModel } from '../checkpoint/gpt-folder.ts';
 import { readInstructions } from '../data/instructions.ts';
 import { AthanorError } from '../native/errors.ts';
 import { parameterCount } from '../nn/config.ts';
@@ -11,7 +11,6 @@ import { defaultLearningRate } from './learning-rate.ts';
 import { type EncodedComparison, encodeComparison, preferenceData } from './preference-data.ts';
 import { centerOn, RewardStage } from './reward-stage.ts';
 import type { Episode } from './rl/episode.ts';
-import { isScoringModel } from './rl/settings.ts';
 import {
   type CommonSettings,
   type PreparedStage,
@@ -20,6 +19,7 @@ import {
   type StageOptions,
   type StageReport,
 } from './run-stage.ts';
+import { scoringStart } from './scoring-start.ts';
 import { type LoraSettings, startFolder, TrainableModel } from './trainable-model.ts';
 
 export interface RewardSettings extends CommonSettings, LoraSettings {
@@ -49,8 +49,7 @@ async function prepare(
   const chat = chatTokenizer(settings.model, out);
   const { template, folder } = chat;
   const start = startFolder(settings.model, checkpoint, settings);
-  const load = isScoringModel(start) ? loadScoringModel : scoringModelFrom;
-  const model = new TrainableModel<ScoringModel>(load(start, settings), {
+  const model = new TrainableModel<ScoringModel>(scoringStart(start, chat.tokenizer, settings), {
     ...settings,
     tokenizerFolder: folder,
     padTokenId: scoringPad(chat),

@@ -11,7 +11,7 @@ export async function preferenceAccuracy(
   folder: string,
   comparisons: string,
   { dtype, onBadLine }: EvaluationOptions,
-) {
+): Promise<{ metrics: Record<string, number>; notes: string[] }> {
   const template = ChatTemplate.of(Tokenizer.load(folder));
   const model = loadScoringModel(folder, { dtype });
   try {
