@@ -8,6 +8,9 @@ import { type RatedTerm, ratedTerms } from 'athanor';
 
 const PROMPT = 'Say something positive.';
 const WORDS_A_ROW = 6;
+/** Which of a word's ten ratings are trained on, and which are to be foretold. */
+export const TRAINED = [0, 1, 2, 3, 4, 5, 6, 7];
+export const UNSEEN = [8, 9];
 
 /** Uniform in [0, 1), the same for the same seed (SplitMix32). */
 export function randomOf(seed: number): () => number {
@@ -30,11 +33,11 @@ export function splitWords(terms: readonly RatedTerm[], share: number, seed: num
   return { train: words.filter((word) => !isHeldOut(word)), heldOut: words.filter(isHeldOut) };
 }
 
-/** Rows for `athanor reward`: a few words, in the order that one of the ten people puts them in. Equal ratings are ties. */
-export function rankings(words: readonly RatedTerm[], count: number, seed: number) {
+/** Rows for `athanor reward`: a few words, in the order that one rater puts them in. Equal ratings are ties. */
+export function rankings(words: readonly RatedTerm[], raters: readonly number[], count: number, seed: number) {
   const random = randomOf(seed);
   return Array.from({ length: count }, () => {
-    const rater = Math.floor(10 * random());
+    const rater = raters[Math.floor(raters.length * random())]!;
     const chosen = Array.from({ length: WORDS_A_ROW }, () => words[Math.floor(words.length * random())]!);
     return {
       prompt: PROMPT,
@@ -45,30 +48,26 @@ export function rankings(words: readonly RatedTerm[], count: number, seed: numbe
 }
 
 /**
- * How often the order that one person gives two words, where there is one, is that of somebody else (`oneOther`), and of the
- * other nine together (`nineOthers`): what a reward model that knew the words could reach. Nobody's guess counts half.
+ * How often the order in which an unseen rater puts two words, where there is one, is that of one other rater (`oneOther`), and of
+ * the eight others together (`eightOthers`): what a reward model that knew them could reach. No order of theirs counts half.
  */
 export function ceilings(words: readonly RatedTerm[], draws: number, seed: number) {
   const random = randomOf(seed);
-  const pick = (count: number) => Math.floor(count * random());
-  const total = { pairs: 0, ties: 0, oneOther: 0, nineOthers: 0 };
+  const oneOf = <T>(list: readonly T[]) => list[Math.floor(list.length * random())]!;
+  const total = { pairs: 0, oneOther: 0, eightOthers: 0 };
   for (let i = 0; i < draws; ++i) {
-    const [a, b] = [words[pick(words.length)]!.ratings, words[pick(words.length)]!.ratings];
-    const [rater, step] = [pick(10), 1 + pick(9)];
-    const order = Math.sign(a[rater]! - b[rater]!);
-    if (order === 0) {
-      total.ties += 1;
-      continue;
-    }
-    const other = (rater + step) % 10;
+    const [a, b] = [oneOf(words).ratings, oneOf(words).ratings];
+    const [rater, other] = [oneOf(UNSEEN), oneOf(TRAINED)];
+    const leads = a.map((rating, r) => rating - b[r]!);
+    const order = Math.sign(leads[rater]!);
     const agrees = (lead: number) => (lead === 0 ? 0.5 : Number(Math.sign(lead) === order));
-    const others = a.reduce((sum, rating, r) => sum + (r === rater ? 0 : rating - b[r]!), 0);
+    if (order === 0) continue;
     total.pairs += 1;
-    total.oneOther += agrees(a[other]! - b[other]!);
-    total.nineOthers += agrees(others);
+    total.oneOther += agrees(leads[other]!);
+    total.eightOthers += agrees(TRAINED.reduce((sum, r) => sum + leads[r]!, 0));
   }
-  const { pairs, ties, oneOther, nineOthers } = total;
-  return { ties: ties / draws, oneOther: oneOther / pairs, nineOthers: nineOthers / pairs };
+  const { pairs, oneOther, eightOthers } = total;
+  return { ties: 1 - pairs / draws, oneOther: oneOther / pairs, eightOthers: eightOthers / pairs };
 }
 
 export async function writeComparisons(folder: string) {
@@ -76,9 +75,10 @@ export async function writeComparisons(folder: string) {
   mkdirSync(folder, { recursive: true });
   const write = (name: string, rows: readonly object[]) =>
     writeFileSync(join(folder, name), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
-  write('train.jsonl', rankings(train, 4000, 2));
-  write('held-out.jsonl', rankings(heldOut, 600, 3));
-  return { words: train.length, heldOutWords: heldOut.length, ...ceilings(heldOut, 100_000, 4) };
+  write('train.jsonl', rankings(train, TRAINED, 8000, 2));
+  write('unseen-raters.jsonl', rankings(train, UNSEEN, 600, 3));
+  write('unseen-words.jsonl', rankings(heldOut, UNSEEN, 600, 4));
+  return { words: train.length, unseenWords: heldOut.length, ...ceilings(train, 200_000, 5) };
 }
 
 if (process.argv[1]?.endsWith('rater-disagreement.ts')) {

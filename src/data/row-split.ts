@@ -1,5 +1,6 @@
 /** Training and validation rows, told apart by what they ask: the same prompt never falls on both sides. */
 import { createHash } from 'node:crypto';
+import { AthanorError } from '../native/errors.ts';
 import type { Message } from '../text/chat-template.ts';
 
 export interface RowSplit<T> {
@@ -7,14 +8,23 @@ export interface RowSplit<T> {
   validation: T[];
 }
 
-/** @param promptOf what decides the side; @param fraction of prompts that validate */
+/**
+ * Throws ERR_ARGUMENT when that leaves nothing to train on, as where all rows ask the same.
+ * @param promptOf what decides the side; @param fraction of prompts that validate
+ */
 export function splitByPrompt<T>(
   rows: readonly T[],
   promptOf: (row: T) => readonly Message[],
   fraction: number,
   seed: number,
 ): RowSplit<T> {
-  return split(rows, (row) => digest(promptOf(row), seed).readUInt32LE(0) / 2 ** 32 < fraction);
+  const sides = split(rows, (row) => digest(promptOf(row), seed).readUInt32LE(0) / 2 ** 32 < fraction);
+  if (sides.train.length > 0 || rows.length === 0) return sides;
+  throw new AthanorError(
+    'ERR_ARGUMENT',
+    `nothing is left to train on: all ${rows.length} rows fell to validation, since the same prompt is never on both sides and there are few prompts`,
+    'give --validation 0, and evaluate on rows of their own',
+  );
 }
 
 /** Keeps out so many distinct prompts, or half of them where there are fewer than twice as many. */

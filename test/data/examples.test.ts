@@ -353,4 +353,18 @@ describe('the split', () => {
     expect(asked(holdOutPrompts(rows, promptOf, 1000, 1).validation).size).toBe(100);
     expect(holdOutPrompts(rows.slice(0, 1), promptOf, 64, 1).train).toHaveLength(1);
   });
+
+  it('tells when all rows ask the same and fell to validation', () => {
+    const same = Array.from({ length: 5 }, () => instruction('Name a colour.', 'Blue.'));
+    const seeds = Array.from({ length: 40 }, (_, seed) => seed);
+    const sides = seeds.map((seed) => {
+      try {
+        return splitByPrompt(same, promptOf, 0.5, seed).train.length;
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'ERR_ARGUMENT', message: /all 5 rows fell to validation/ });
+        return 0;
+      }
+    });
+    expect(new Set(sides)).toEqual(new Set([0, 5]));
+  });
 });
