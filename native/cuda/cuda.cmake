@@ -1,9 +1,8 @@
-# Adds the library athanor_cuda: the kernels of native/cuda for the GPU, or on the emulator, or stubs.
+# Adds the library athanor_cuda: the kernels of native/cuda for the GPU, or stubs.
 #
-# ATHANOR_CUDA: `auto` compiles for the GPU where nvcc 12.4 or later is, `on` fails without it, `off` never does,
-# and `emulated` runs the same sources on the CPU, for tests.
-set(ATHANOR_CUDA "auto" CACHE STRING "CUDA kernels: auto, on, off or emulated")
-set_property(CACHE ATHANOR_CUDA PROPERTY STRINGS auto on off emulated)
+# ATHANOR_CUDA: `auto` compiles for the GPU where nvcc 12.4 or later is, `on` fails without it, `off` never does.
+set(ATHANOR_CUDA "auto" CACHE STRING "CUDA kernels: auto, on or off")
+set_property(CACHE ATHANOR_CUDA PROPERTY STRINGS auto on off)
 set(cuda_folder ${CMAKE_CURRENT_LIST_DIR})
 set(cuda_minimum 12.4)
 
@@ -55,12 +54,6 @@ if(cuda_compiler)
   endif()
   find_package(CUDAToolkit REQUIRED)
   file(GLOB runtime_sources CONFIGURE_DEPENDS ${cuda_folder}/device/*.cu)
-  set(cuda_language CUDA)
-  set(has_cuda ON)
-elseif(ATHANOR_CUDA STREQUAL "emulated")
-  file(GLOB runtime_sources CONFIGURE_DEPENDS ${cuda_folder}/emulator/*.cpp)
-  list(REMOVE_ITEM runtime_sources ${cuda_folder}/emulator/race_hooks.cpp)
-  set(cuda_language CXX)
   set(has_cuda ON)
 else()
   set(has_cuda OFF)
@@ -94,11 +87,7 @@ if(has_cuda)
   set_source_files_properties(${cuda_folder}/backend.cpp PROPERTIES
     COMPILE_DEFINITIONS "ATHANOR_CUDA_MISSING=\"${missing_text}\"")
   target_sources(athanor_cuda PRIVATE ${cuda_sources})
-  set_source_files_properties(${cuda_sources} PROPERTIES LANGUAGE ${cuda_language})
-endif()
-
-# The same bits as the CPU's: no fused multiply-adds.
-if(cuda_language STREQUAL "CUDA")
+  # The same bits as the CPU's: no fused multiply-adds.
   set_source_files_properties(${cuda_folder}/random.cu PROPERTIES COMPILE_OPTIONS --fmad=false)
   # Machine code for Ampere and its kin, and for Hopper with all its features; PTX for what comes after.
   set_target_properties(athanor_cuda PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON
@@ -108,8 +97,4 @@ if(cuda_language STREQUAL "CUDA")
     -gencode=arch=compute_90,code=compute_90>)
   target_include_directories(athanor_cuda PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
   target_link_libraries(athanor_engine PUBLIC CUDA::cudart_static)
-elseif(has_cuda)
-  target_compile_options(athanor_cuda PRIVATE -Wall -Wextra -Wno-unknown-pragmas -fno-strict-aliasing
-    -ffp-contract=off)
 endif()
-target_sources(athanor_engine PRIVATE $<TARGET_OBJECTS:athanor_cuda>)

@@ -136,8 +136,9 @@ export function values(t: NativeTensor): Float64Array {
 /** Runs fn once under each instruction set that this build and machine have. */
 export function forEachIsa(engine: Binding, fn: (isa: string) => void): void {
   const before = engine.activeIsa();
+  const isas = engine.device() === 'cuda' ? [before] : engine.supportedIsas(); // a GPU has no instruction sets
   try {
-    for (const isa of engine.supportedIsas()) {
+    for (const isa of isas) {
       engine.setIsa(isa);
       fn(isa);
     }

@@ -1,0 +1,19 @@
+/** The engine over the emulated kernels passes the suites that the CPU passes: operations, their gradients, models. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { buildEmulatedAddon, output } from '../helpers/emulator.ts';
+
+let addon: string;
+beforeAll(async () => {
+  addon = await buildEmulatedAddon();
+}, 600_000);
+
+describe('device cuda, emulated', () => {
+  it('passes the suites that hold on every device', async () => {
+    // The C++ tests have sampling at sizes that suit the emulator; its tanh is the C library's, of 2.2 ulp.
+    const left = ['sampling', 'activation'].flatMap((name) => ['--exclude', `test/native/${name}.test.ts`]);
+    const args = ['node_modules/vitest/vitest.mjs', 'run', '--config', 'vitest.cuda.config.ts', ...left];
+    const { code, text } = await output(process.execPath, args, { ATHANOR_NATIVE: addon, NO_COLOR: '1' });
+    expect(code, text.slice(-6000)).toBe(0);
+    expect(text).toMatch(/Tests +\d{2,} passed/);
+  }, 600_000);
+});
