@@ -14,6 +14,7 @@
 #include "binding/addon.h"
 #include "binding/tensor_wrap.h"
 #include "core/error.h"
+#include "core/operation.h"
 #include "core/tensor.h"
 
 namespace athanor::binding {
@@ -159,6 +160,7 @@ struct Bound<function> {
   template <size_t... I>
   static Napi::Value invoke(const Napi::CallbackInfo& info, std::index_sequence<I...>) {
     const Napi::Env env = info.Env();
+    const OperationScope scope(static_cast<const char*>(info.Data()));
     return guarded(env, [&]() -> Napi::Value {
       if constexpr (std::is_void_v<Result>) {
         function(From<std::decay_t<Args>>::get(info[I])...);
@@ -170,9 +172,10 @@ struct Bound<function> {
   }
 };
 
+/// `name` must be a literal: errors and profiler ranges of the operation go by it.
 template <auto function>
 void bind(Napi::Object exports, const char* name) {
-  exports.Set(name, Napi::Function::New(exports.Env(), Bound<function>::call, name));
+  exports.Set(name, Napi::Function::New(exports.Env(), Bound<function>::call, name, const_cast<char*>(name)));
 }
 
 }  // namespace athanor::binding

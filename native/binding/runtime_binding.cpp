@@ -43,6 +43,8 @@ std::vector<double> memory_stats() {
           static_cast<double>(s.cached_bytes), static_cast<double>(s.limit_bytes)};
 }
 
+void synchronize() { device_synchronize(default_device()); }
+
 void set_memory_limit(int64_t bytes) { host_set_memory_limit(static_cast<uint64_t>(bytes)); }
 
 }  // namespace
@@ -56,6 +58,7 @@ void register_runtime(Napi::Object exports) {
   bind<&set_device>(exports, "setDevice");
   bind<&device>(exports, "device");
   bind<&cuda_status>(exports, "cudaStatus");
+  bind<&synchronize>(exports, "synchronize");
   bind<&memory_stats>(exports, "memoryStats");
   bind<&set_memory_limit>(exports, "setMemoryLimit");
   bind<&host_trim>(exports, "trimMemory");

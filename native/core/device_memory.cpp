@@ -59,6 +59,10 @@ void device_fill_zero(Device device, void* pointer, size_t bytes) {
   }
 }
 
+void device_synchronize(Device device) {
+  if (!is_host(device)) cuda::backend().synchronize();
+}
+
 MemoryStats device_memory_stats(Device device) {
   return is_host(device) ? host_memory_stats() : cuda::backend().memory_stats();
 }

@@ -28,6 +28,9 @@ struct DeviceBackend {
   MemoryStats (*memory_stats)();
   /// Never throws: what a machine lacks is an answer.
   DeviceStatus (*status)();
+  /// A named range in a profiler's picture, from one to the other.
+  void (*begin_range)(const char* name) noexcept;
+  void (*end_range)() noexcept;
 };
 
 namespace cuda {
@@ -44,6 +47,8 @@ void device_free(Device device, void* pointer, size_t bytes) noexcept;
 void device_write(Device device, void* to, const void* from, size_t bytes);
 void device_read(Device device, void* to, const void* from, size_t bytes);
 void device_fill_zero(Device device, void* pointer, size_t bytes);
+/// Waits for the work that is queued, and throws what went wrong in it.
+void device_synchronize(Device device);
 MemoryStats device_memory_stats(Device device);
 
 }  // namespace athanor

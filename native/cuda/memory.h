@@ -22,6 +22,9 @@ void synchronize();
 MemoryStats memory_stats();
 /// Looks once; see DeviceBackend::status.
 DeviceStatus device_status();
+/// See DeviceBackend; nothing where no profiler is attached.
+void begin_range(const char* name) noexcept;
+void end_range() noexcept;
 /// Streaming multiprocessors of the device, for grids that fill it.
 int multiprocessors();
 

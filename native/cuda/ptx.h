@@ -169,6 +169,8 @@ __device__ __forceinline__ void wgmma_64x64(float (&d)[32], uint64_t a, uint64_t
 
 /// Throws what a CUDA call answered, under the name of what was tried.
 void check_cuda(cudaError_t status, const char* what);
+/// After a launch: notes who queued it, and throws where it could not be.
+void check_launch();
 cudaStream_t current_stream();
 
 template <class... Parameters, class... Arguments, class LaunchShape>
@@ -183,7 +185,7 @@ void launch(void (*kernel)(Parameters...), const LaunchShape& shape, Arguments&&
   }
   kernel<<<shape.grid, shape.block, shape.shared_bytes, current_stream()>>>(
       static_cast<Parameters>(std::forward<Arguments>(arguments))...);
-  check_cuda(cudaGetLastError(), "launch");
+  check_launch();
 }
 
 }  // namespace athanor::cuda

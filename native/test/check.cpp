@@ -5,6 +5,8 @@
 #include <cstring>
 #include <exception>
 
+#include "cuda/memory.h"
+
 namespace athanor::test {
 namespace {
 
@@ -54,4 +56,12 @@ int run_all(int count, char** words) {
 
 }  // namespace athanor::test
 
-int main(int count, char** words) { return athanor::test::run_all(count, words); }
+int main(int count, char** words) {
+  const athanor::DeviceStatus device = athanor::cuda::device_status();
+  if (!device.available) {
+    std::fprintf(stderr, "no GPU to test on: %s\n", device.detail.c_str());
+    return 2;
+  }
+  std::printf("on %s\n", device.detail.c_str());
+  return athanor::test::run_all(count, words);
+}

@@ -55,6 +55,8 @@ export interface RuntimeBinding {
   device(): 'cpu' | 'cuda';
   /** Whether there is a GPU that this build can use, then its name, or what is missing and the remedy. */
   cudaStatus(): [boolean, string];
+  /** Waits for what is queued on the GPU and throws what went wrong in it; on the CPU nothing is queued. */
+  synchronize(): void;
   /** [allocated, peak, cached, limit] in bytes, of the device in use. */
   memoryStats(): [number, number, number, number];
   setMemoryLimit(bytes: number): void;

@@ -2,8 +2,12 @@
 // which keeps what is freed and hands it out again without waiting for the kernels that still use it.
 #include <cudaTypedefs.h>
 #include <dlfcn.h>
+#include <nvtx3/nvToolsExt.h>
 
+#include "core/operation.h"
 #include "cuda/device/diagnosis.h"
+#include "cuda/device/queue_log.h"
+#include "cuda/device/upload.h"
 #include "cuda/gpu.h"
 
 namespace athanor::cuda {
@@ -15,6 +19,8 @@ struct Device {
   cudaStream_t stream = nullptr;
   cudaMemPool_t pool = nullptr;
   int multiprocessors = 1;
+  QueueLog queued;
+  Uploader uploader;
 };
 
 /// The driver's own version, which the runtime does not tell when it is too old to start.
@@ -88,8 +94,14 @@ double gibibytes(uint64_t bytes) { return static_cast<double>(bytes) / (1 << 30)
 
 void check_cuda(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
-  fail(ErrorCode::kInternal, what, "the GPU answered ", cudaGetErrorName(status), ": ",
-       cudaGetErrorString(status));
+  const QueueLog& queued = device().queued;
+  fail(ErrorCode::kInternal, queued.newest(what), "the GPU answered ", cudaGetErrorName(status), ": ",
+       cudaGetErrorString(status), queued.suspects());
+}
+
+void check_launch() {
+  usable_device().queued.add(current_operation());
+  check_cuda(cudaGetLastError(), "launch");
 }
 
 cudaStream_t current_stream() { return usable_device().stream; }
@@ -120,7 +132,8 @@ void device_free(void* pointer, size_t) noexcept {
 }
 
 void copy_to_device(void* to, const void* from, size_t bytes) {
-  check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, current_stream()), "copy to the GPU");
+  Device& d = usable_device();
+  d.uploader.copy(to, from, bytes, d.stream);
 }
 
 void copy_to_host(void* to, const void* from, size_t bytes) {
@@ -136,7 +149,14 @@ void fill_zero(void* pointer, size_t bytes) {
   check_cuda(cudaMemsetAsync(pointer, 0, bytes, current_stream()), "fill");
 }
 
-void synchronize() { check_cuda(cudaStreamSynchronize(current_stream()), "synchronise"); }
+void synchronize() {
+  Device& d = usable_device();
+  check_cuda(cudaStreamSynchronize(d.stream), "synchronise");
+  d.queued.clear();
+}
+
+void begin_range(const char* name) noexcept { nvtxRangePushA(name); }
+void end_range() noexcept { nvtxRangePop(); }
 
 MemoryStats memory_stats() {
   const uint64_t used = pool_number(cudaMemPoolAttrUsedMemCurrent);

@@ -32,6 +32,8 @@ void fill_zero(void* pointer, size_t bytes) { std::memset(pointer, 0, bytes); }
 void synchronize() {}
 MemoryStats memory_stats() { return in_use; }
 DeviceStatus device_status() { return {true, "the CPU, emulating a GPU for tests"}; }
+void begin_range(const char*) noexcept {}
+void end_range() noexcept {}
 int multiprocessors() { return 3; }
 
 }  // namespace athanor::cuda
