@@ -44,10 +44,12 @@ export function* benchKernels(peaks: Peaks, repeats: number, filter = ''): Gener
     const { name, dtype, shape, work, unit, run } = make();
     if (!name.includes(filter)) continue;
     run();
+    native.synchronize();
     let seconds = Number.POSITIVE_INFINITY;
     for (let i = 0; i < repeats; ++i) {
       const startedAt = performance.now();
       run();
+      native.synchronize();
       seconds = Math.min(seconds, (performance.now() - startedAt) / 1000);
     }
     const peak = unit === 'byte' ? peaks.bandwidth : dtype === 'bf16' ? peaks.bf16 : peaks.f32;

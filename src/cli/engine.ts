@@ -15,13 +15,26 @@ export interface Engine {
 
 /**
  * What `--device` comes to: `auto` takes a GPU where there is one to use, and where a machine has one that cannot be
- * used it says so in one line on stderr. Throws ERR_CUDA_UNAVAILABLE for `cuda` where there is none.
+ * used it says so in one line on stderr. Throws ERR_CUDA_UNAVAILABLE for `cuda` where there is none, ERR_OPTION for `cuda`
+ * with a dtype that its attention does not take.
  */
-export async function chooseDevice(device: EngineChoice['device']): Promise<Engine['device']> {
+export async function chooseDevice(
+  device: EngineChoice['device'],
+  dtype: EngineChoice['dtype'] = 'auto',
+): Promise<Engine['device']> {
   if (device === 'cpu') return 'cpu';
   const { native } = await import('../native/addon.ts');
   const [available, detail] = native.cudaStatus();
-  if (available) return 'cuda';
+  if (available && dtype !== 'f32') return 'cuda';
+  if (available) {
+    const reason = 'attention on a GPU takes bf16 and not f32';
+    if (device === 'cuda') {
+      const remedy = 'leave --dtype out, or give --device cpu';
+      throw new AthanorError('ERR_OPTION', `--device cuda with --dtype f32: ${reason}`, remedy);
+    }
+    process.stderr.write(`running on the CPU: ${reason}\n`);
+    return 'cpu';
+  }
   if (device === 'cuda') {
     const remedy = 'leave --device out or give --device cpu to run without a GPU';
     throw new AthanorError('ERR_CUDA_UNAVAILABLE', `--device cuda: ${detail}`, remedy);
@@ -30,9 +43,9 @@ export async function chooseDevice(device: EngineChoice['device']): Promise<Engi
   return 'cpu';
 }
 
-/** Loads the engine, sets its threads and resolves `auto`. Throws ERR_NATIVE_LOAD, ERR_CUDA_UNAVAILABLE. */
+/** Loads the engine, sets its threads and resolves `auto`. Throws ERR_NATIVE_LOAD, ERR_CUDA_UNAVAILABLE, ERR_OPTION. */
 export async function prepareEngine(choice: EngineChoice): Promise<Engine> {
-  const device = await chooseDevice(choice.device);
+  const device = await chooseDevice(choice.device, choice.dtype);
   const { native } = await import('../native/addon.ts');
   native.setDevice(device);
   if (choice.threads !== undefined) native.setNumThreads(choice.threads);
