@@ -22,7 +22,9 @@ async function testKernels(names) {
 export async function testGpu(names) {
   // Looked at before an hour of compiling: the driver makes this one wherever there is a GPU.
   if (!existsSync('/dev/nvidiactl') && !existsSync('/dev/dxg')) {
-    throw new Explained('test:gpu: there is no NVIDIA GPU on this machine; npm test runs the kernels emulated');
+    throw new Explained(
+      'test:gpu: there is no NVIDIA GPU on this machine; npm test runs the kernels emulated',
+    );
   }
   await testKernels(names);
   await prepare();

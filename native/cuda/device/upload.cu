@@ -25,9 +25,9 @@ void Uploader::copy(void* to, const void* from, size_t bytes, cudaStream_t strea
     const size_t part = std::min(kBytes, bytes - done);
     const Buffer& buffer = next_buffer();
     std::memcpy(buffer.memory, static_cast<const char*>(from) + done, part);
-    check_cuda(cudaMemcpyAsync(static_cast<char*>(to) + done, buffer.memory, part, cudaMemcpyHostToDevice,
-                               stream),
-               "copy to the GPU");
+    check_cuda(
+        cudaMemcpyAsync(static_cast<char*>(to) + done, buffer.memory, part, cudaMemcpyHostToDevice, stream),
+        "copy to the GPU");
     check_cuda(cudaEventRecord(buffer.copied, stream), "copy to the GPU");
   }
 }
