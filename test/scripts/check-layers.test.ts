@@ -20,7 +20,7 @@ async function check(files: Record<string, string>): Promise<{ code: number | nu
 
 describe('the layer checker', () => {
   it('is content with this repository', async () => {
-    expect(await runNode([script])).toEqual({ code: 0, stdout: '', stderr: '' });
+    expect(await runNode([script])).toMatchObject({ code: 0, stdout: '', stderr: '' });
   });
 
   it('is content with a tree that keeps the rules', async () => {
