@@ -32,7 +32,8 @@ function load<M extends Decoder>(folder: string, wanted: HeadKind, make: (config
   try {
     const { config, head, labels } = files.description;
     if (head !== wanted || labels !== 1) {
-      const kind = head === 'score' ? `a scoring model with ${labels} outputs` : 'a language model';
+      const scoring = labels === 1 ? 'a reward model' : `a scoring model with ${labels} outputs`;
+      const kind = head === 'score' ? scoring : 'a language model';
       const expected = wanted === 'score' ? 'a reward model (one score)' : 'a language model';
       throw new AthanorError('ERR_MISMATCH', `${folder} is ${kind}, not ${expected}`, 'name another folder');
     }

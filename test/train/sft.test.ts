@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadGpt, saveGpt } from '../../src/checkpoint/gpt-folder.ts';
+import { loadGpt, saveGpt, saveScoringModel, scoringModelFrom } from '../../src/checkpoint/gpt-folder.ts';
 import { CheckpointStore } from '../../src/checkpoint/store.ts';
 import { ExampleLoader } from '../../src/data/example-loader.ts';
 import { type Instruction, readInstructions } from '../../src/data/instructions.ts';
@@ -315,6 +315,13 @@ describe('what can go wrong', () => {
 
   it('a reward model, a missing file and a context beyond the model are refused', async () => {
     const data = jsonl(folder, 'good.jsonl', [good]);
+    const judge = join(folder, 'judge');
+    const scoring = scoringModelFrom(model);
+    await saveScoringModel(judge, scoring, { tokenizer: model });
+    scoring.dispose();
+    expect((await sft(data, '--model', judge)).stderr).toMatch(
+      /judge is a reward model, not a language model/,
+    );
     expect((await sft(data, '--context', '65')).stderr).toMatch(/--context 65 exceeds the context of 64/);
     expect((await sft(join(folder, 'absent.jsonl'))).stderr).toMatch(/absent\.jsonl.*\[ERR_FILE_MISSING\]/);
   });
