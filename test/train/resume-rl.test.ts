@@ -1,5 +1,5 @@
 /**
- * PPO and GRPO killed while they sample, while they learn and at any moment, and resumed: the same bits as left alone, in every
+ * PPO and GRPO killed while they sample, while they learn and (PPO) at any moment, and resumed: the same bits as left alone, in every
  * file. Real processes, SIGKILL. PPO has all that can have a state: adaptive KL, moving average, pretraining text, a
  * value model of its own.
  */
@@ -101,7 +101,7 @@ describe.each(Object.keys(stages))('R39: %s, killed and resumed, ends with the s
     expectSameRun(out, whole);
   });
 
-  it('killed again and again, at random moments', async () => {
+  it.runIf(stage === 'ppo')('killed again and again, at random moments', async () => {
     const out = join(root, `${stage}-killed`);
     const kills = await runKilled(stages[stage]!(), out, { wholeMs, seed: 5, extra: ['--threads', '1'] });
     expect(kills).toBeGreaterThan(1);
@@ -124,6 +124,31 @@ describe.each(Object.keys(stages))('R39: %s, killed and resumed, ends with the s
       expect(state.stage.kl_coef).not.toBe(0.05);
     }
   });
+});
+
+it('R39: so does ppo with adapters on policy and reward model', async () => {
+  const rollouts = [
+    '--rollout',
+    '8',
+    '--batch-size',
+    '4',
+    '--epochs',
+    '8',
+    '--rollouts',
+    '2',
+    '--max-response',
+    '8',
+  ];
+  const command = [
+    ...['ppo', '--model', models.model, '--data', models.data, '--reward', models.reward, ...rollouts],
+    ...['--max-prompt', '40', '--eval-prompts', '3', '--save-every', '2', '--lora-rank', '4', '--lr', '1e-3'],
+  ];
+  const [whole, out] = [join(root, 'adapters-whole'), join(root, 'adapters-killed')];
+  await runWhole(command, whole);
+  await signalWhen(command, out, (records) => records.some(({ step }) => step >= 6));
+  expect(newestStep(out)).toBeLessThan(32);
+  await resume('ppo', out);
+  expectSameRun(out, whole);
 });
 
 interface SavedState {

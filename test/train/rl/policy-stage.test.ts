@@ -2,9 +2,13 @@
 import { describe, expect, it } from 'vitest';
 import type { DType } from '../../../src/native/binding.ts';
 import { mean } from '../../../src/report/statistics.ts';
+import { backward } from '../../../src/tensor/autograd.ts';
+import { scale, sum } from '../../../src/tensor/ops/elementwise.ts';
+import { scope } from '../../../src/tensor/tensor.ts';
 import { AdaptedCritic, SeparateCritic, SharedCritic } from '../../../src/train/rl/critic.ts';
+import { type EpisodeInput, episodeInput } from '../../../src/train/rl/episode.ts';
 import { KlController } from '../../../src/train/rl/kl-controller.ts';
-import { responseLogProbs } from '../../../src/train/rl/policy.ts';
+import { policyOutput, responseLogProbs } from '../../../src/train/rl/policy.ts';
 import { RewardModelSource } from '../../../src/train/rl/reward-source.ts';
 import { expectSameBits, maxError } from '../../helpers/reference.ts';
 import {
@@ -117,7 +121,15 @@ it('R41: metrics are means over the tokens that were sampled, whatever the batch
 describe('the KL penalty', () => {
   it('R22: steers by the mean over responses of sums over tokens, with the coefficient before the change', async () => {
     const kl = new KlController({ coef: 0.2, target: 0.001, horizon: 100 });
-    const { stage } = await makeWorld({ stage: { kl } });
+    const { stage, sampler } = await makeWorld({ stage: { kl } });
+    const respond = sampler.respond.bind(sampler);
+    const sums: number[] = [];
+    sampler.respond = async (...given) => {
+      const sampled = await respond(...given);
+      const all = sampled.logProbs.reduce((sum, value, i) => sum + value - sampled.referenceLogProbs[i]!, 0);
+      sums.push(all / sampled.episodes.length);
+      return sampled;
+    };
     const { steps } = await train(stage, {
       budget: { steps: 3 },
       schedule: constantRate(3e-3),
@@ -129,6 +141,9 @@ describe('the KL penalty', () => {
       0.2 * (1 - 0.032) * (1 + 0.032),
     ]);
     expect(steps[1]!.kl).toBeGreaterThan(0.002);
+    steps.forEach(({ kl: logged }, i) => {
+      expect(logged).toBeCloseTo(sums[i]!, 4);
+    });
     expect(steps[1]!.rlhf_reward).toBeCloseTo(steps[1]!.reward! - steps[1]!.kl_coef! * steps[1]!.kl!, 10);
   });
 
@@ -233,13 +248,30 @@ describe('epochs', () => {
 });
 
 describe('the losses', () => {
-  it('an entropy bonus adds its gradient in proportion, and holds the entropy up', async () => {
-    const at = (entropyCoef: number) => gradientsOf({ stage: { entropyCoef } });
-    const [none, one, two] = [await at(0), await at(1), await at(2)];
+  it('an entropy bonus subtracts the gradient of the entropy, and holds the entropy up', async () => {
+    const world = await makeWorld({ stage: { entropyCoef: 2 } });
+    const respond = world.sampler.respond.bind(world.sampler);
+    let input: (() => EpisodeInput) | undefined;
+    world.sampler.respond = async (...given) => {
+      const sampled = await respond(...given);
+      input = () => episodeInput(sampled.episodes);
+      return sampled;
+    };
+    await accumulate(world.stage);
+    const withBonus = takeGradients(world.stage);
+    scope(() => {
+      const { entropies } = policyOutput(world.policy, input!(), 1);
+      backward(scale(sum(entropies), -2 / entropies.size));
+    });
+    const ofEntropy = takeGradients(world.stage);
+    const without = await gradientsOf({ stage: { entropyCoef: 0 } });
     const sums = new Map(
-      [...one].map(([name, values]) => [name, values.map((value, i) => 2 * value - none.get(name)![i]!)]),
+      [...without].map(([name, values]) => {
+        const more = ofEntropy.get(name);
+        return [name, more ? values.map((value, i) => value + more[i]!) : values];
+      }),
     );
-    expectSameGradients(two, sums, 1e-4);
+    expectSameGradients(withBonus, sums, 1e-4);
     const entropies = await Promise.all(
       [0, 3].map(async (entropyCoef) => {
         const { stage } = await makeWorld({ stage: { entropyCoef } });
