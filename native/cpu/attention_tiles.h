@@ -53,8 +53,9 @@ template <class T>
 void append_across(uint32_t* tile, const T* row, int64_t index, const TileShape& shape) {
   const auto* lanes = reinterpret_cast<const char*>(row);
   uint32_t* out = tile + column_lanes(index, shape.group_lanes());
-  for (int64_t step = 0; step < shape.dim_steps(); ++step)
-    std::memcpy(out + step * kGroupColumns, lanes + step * 4, 4);
+  // Not in the loop's condition: the stores could change it for all the compiler knows, and it divides.
+  const int64_t steps = shape.dim_steps();
+  for (int64_t step = 0; step < steps; ++step) std::memcpy(out + step * kGroupColumns, lanes + step * 4, 4);
 }
 
 template <class T>
