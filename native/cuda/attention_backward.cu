@@ -3,8 +3,7 @@
 // 64 queries and walks the keys before them for dQ. Scores are computed in both: seven products where one
 // kernel with atomic additions to dQ takes five. That is the price of results that are the same in every run.
 #include "core/error.h"
-#include "cuda/attention_tiles.h"
-#include "kernels/attention.h"
+#include "cuda/attention_forward.h"
 
 namespace athanor::cuda {
 namespace {
@@ -32,9 +31,9 @@ struct BackwardArgs {
   int heads, kv_heads, head_dim;
   float scale;
 
-  __device__ int64_t width() const { return static_cast<int64_t>(heads + 2 * kv_heads) * head_dim; }
-  __device__ int64_t out_width() const { return static_cast<int64_t>(heads) * head_dim; }
-  __device__ int64_t column(int head) const { return static_cast<int64_t>(head) * head_dim; }
+  __device__ int width() const { return (heads + 2 * kv_heads) * head_dim; }
+  __device__ int out_width() const { return heads * head_dim; }
+  __device__ int column(int head) const { return head * head_dim; }
 };
 
 /// A warp a row and head.
@@ -90,8 +89,7 @@ __global__ void __launch_bounds__(kAttentionBlock) keys_kernel(const __grid_cons
   if (place.first >= place.length) return;
   const int kv_head = static_cast<int>(blockIdx.y), group = a.heads / a.kv_heads;
   const int warp = static_cast<int>(threadIdx.x) / kWarp, lane = static_cast<int>(threadIdx.x) % kWarp;
-  const int64_t key_column = a.column(a.heads + kv_head),
-                value_column = a.column(a.heads + a.kv_heads + kv_head);
+  const int key_column = a.column(a.heads + kv_head), value_column = a.column(a.heads + a.kv_heads + kv_head);
   load_tile<kDim, kKeys>(keys, a.qkv + place.start * a.width() + key_column, a.width(), place.first,
                          place.length, a.head_dim);
   load_tile<kDim, kKeys>(values, a.qkv + place.start * a.width() + value_column, a.width(), place.first,
@@ -109,7 +107,7 @@ __global__ void __launch_bounds__(kAttentionBlock) keys_kernel(const __grid_cons
   load_round(0);
   copy_async_commit();
 
-  float dk[kDim / 8][4], dv[kDim / 8][4];
+  float dk[1][kDim / 8][4], dv[1][kDim / 8][4];
   set_zero(dk);
   set_zero(dv);
   const float scale_log2 = a.scale * kLog2E;
@@ -120,11 +118,11 @@ __global__ void __launch_bounds__(kAttentionBlock) keys_kernel(const __grid_cons
     copy_async_wait<1>();
     __syncthreads();
     const int stage = round % 2, first = (first_tile + round % tiles) * kQueries;
-    float weights[kQueries / 8][4], dscores[kQueries / 8][4];
+    float weights[1][kQueries / 8][4], dscores[1][kQueries / 8][4];
     set_zero(weights);
     set_zero(dscores);
-    multiply_rows<kDim, kQueries>(weights, keys, warp * 16, q + stage * kQueryBytes);
-    multiply_rows<kDim, kQueries>(dscores, values, warp * 16, dout + stage * kQueryBytes);
+    multiply_rows<kDim>(weights, keys, warp * 16, q + stage * kQueryBytes);
+    multiply_rows<kDim>(dscores, values, warp * 16, dout + stage * kQueryBytes);
 #pragma unroll
     for (int n = 0; n < kQueries / 8; ++n) {
 #pragma unroll
@@ -132,20 +130,20 @@ __global__ void __launch_bounds__(kAttentionBlock) keys_kernel(const __grid_cons
         const int column = n * 8 + lane % 4 * 2 + i % 2;
         const bool is_seen = key + i / 2 * 8 <= first + column;
         const float shift = lse[stage * kQueries + column];
-        const float p = is_seen ? exp2f(fmaf(weights[n][i], scale_log2, -shift)) : 0.0f;
-        weights[n][i] = p;
-        dscores[n][i] = p * (dscores[n][i] - delta[stage * kQueries + column]);
+        const float p = is_seen ? exp2_approximate(fmaf(weights[0][n][i], scale_log2, -shift)) : 0.0f;
+        weights[0][n][i] = p;
+        dscores[0][n][i] = p * (dscores[0][n][i] - delta[stage * kQueries + column]);
       }
     }
-    multiply_weights<kDim, kQueries>(dv, weights, dout + stage * kQueryBytes);
-    multiply_weights<kDim, kQueries>(dk, dscores, q + stage * kQueryBytes);
+    multiply_weights<kDim>(dv, weights, dout + stage * kQueryBytes);
+    multiply_weights<kDim>(dk, dscores, q + stage * kQueryBytes);
     __syncthreads();
   }
   bf16* out = a.dqkv + place.start * a.width();
   const int row = place.first + warp * 16;
   const float one[2] = {1.0f, 1.0f}, scale[2] = {a.scale, a.scale};
-  store_rows<kDim>(out + value_column, a.width(), dv, row, place.length, a.head_dim, one);
-  store_rows<kDim>(out + key_column, a.width(), dk, row, place.length, a.head_dim, scale);
+  store_rows<kDim>(out + value_column, a.width(), dv[0], row, place.length, a.head_dim, one);
+  store_rows<kDim>(out + key_column, a.width(), dk[0], row, place.length, a.head_dim, scale);
 }
 
 /// dQ of 64 queries of one head.
@@ -185,7 +183,7 @@ __global__ void __launch_bounds__(kAttentionBlock) queries_kernel(const __grid_c
     shift[half] = is_there ? a.lse[at] * kLog2E : INFINITY;
     delta[half] = is_there ? a.delta[at] : 0.0f;
   }
-  float dq[kDim / 8][4];
+  float dq[1][kDim / 8][4];
   set_zero(dq);
   const float scale_log2 = a.scale * kLog2E;
   const int last = place.first + kQueries < place.length ? place.first + kQueries : place.length;
@@ -196,27 +194,27 @@ __global__ void __launch_bounds__(kAttentionBlock) queries_kernel(const __grid_c
     copy_async_wait<1>();
     __syncthreads();
     const int stage = tile % 2 * kTileBytes;
-    float weights[kOwnKeys / 8][4], dscores[kOwnKeys / 8][4];
+    float weights[1][kOwnKeys / 8][4], dscores[1][kOwnKeys / 8][4];
     set_zero(weights);
     set_zero(dscores);
-    multiply_rows<kDim, kOwnKeys>(weights, q, warp * 16, keys + stage);
-    multiply_rows<kDim, kOwnKeys>(dscores, dout, warp * 16, values + stage);
+    multiply_rows<kDim>(weights, q, warp * 16, keys + stage);
+    multiply_rows<kDim>(dscores, dout, warp * 16, values + stage);
 #pragma unroll
     for (int n = 0; n < kOwnKeys / 8; ++n) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const int key = tile * kOwnKeys + n * 8 + lane % 4 * 2 + i % 2;
         const bool is_seen = key <= row + i / 2 * 8;
-        const float p = is_seen ? exp2f(fmaf(weights[n][i], scale_log2, -shift[i / 2])) : 0.0f;
-        dscores[n][i] = p * (dscores[n][i] - delta[i / 2]);
+        const float p = is_seen ? exp2_approximate(fmaf(weights[0][n][i], scale_log2, -shift[i / 2])) : 0.0f;
+        dscores[0][n][i] = p * (dscores[0][n][i] - delta[i / 2]);
       }
     }
-    multiply_weights<kDim, kOwnKeys>(dq, dscores, keys + stage);
+    multiply_weights<kDim>(dq, dscores, keys + stage);
     __syncthreads();
   }
   const float scale[2] = {a.scale, a.scale};
-  store_rows<kDim>(a.dqkv + place.start * a.width() + a.column(head), a.width(), dq, place.first + warp * 16,
-                   place.length, a.head_dim, scale);
+  store_rows<kDim>(a.dqkv + place.start * a.width() + a.column(head), a.width(), dq[0],
+                   place.first + warp * 16, place.length, a.head_dim, scale);
 }
 
 template <int kDim>
@@ -234,8 +232,8 @@ void attention_backward(const AttentionShape& s, const void* dout, const void* q
                         const float* lse, void* dqkv) {
   expect(s.dtype == DType::kBF16, ErrorCode::kDtype, "attention_backward", "takes bf16 on CUDA but got ",
          dtype_name(s.dtype), "; use --dtype bf16");
-  expect(s.head_dim <= 128, ErrorCode::kShape, "attention_backward",
-         "takes head sizes up to 128 on CUDA but got ", s.head_dim);
+  expect(s.head_dim % 8 == 0 && s.head_dim <= 128, ErrorCode::kShape, "attention_backward",
+         "takes head sizes that are multiples of 8 up to 128 on CUDA but got ", s.head_dim);
   if (s.tokens == 0) return;
   const Scratch delta(static_cast<size_t>(s.tokens * s.heads) * sizeof(float));
   launch(delta_kernel,

@@ -19,33 +19,33 @@ __device__ __forceinline__ int swizzled(int row, int piece) {
 
 /// Asks for rows [first, first + kRows) of `source`; zeros past `count` rows and past `head_dim` columns.
 template <int kDim, int kRows>
-__device__ __forceinline__ void load_tile(unsigned char* tile, const bf16* source, int64_t stride, int first,
+__device__ __forceinline__ void load_tile(unsigned char* tile, const bf16* source, int stride, int first,
                                           int count, int head_dim) {
   constexpr int kPieces = kDim / 8;
-#pragma unroll 4  // more at once take registers for addresses that the products need
+#pragma unroll 2  // more at once take registers for addresses that the products need
   for (int i = 0; i < kRows * kPieces / kAttentionBlock; ++i) {
     const int at = i * kAttentionBlock + static_cast<int>(threadIdx.x);
     const int row = at / kPieces, piece = at % kPieces;
     const bool is_there = first + row < count && piece * 8 < head_dim;
-    const bf16* from = is_there ? source + (first + row) * stride + piece * 8 : source;
+    const bf16* from = is_there ? source + static_cast<int64_t>(first + row) * stride + piece * 8 : source;
     copy_async_16(tile + swizzled<kDim>(row, piece), from, is_there ? 16 : 0);
   }
 }
 
 /// The left operand's fragment: rows [row, row + 16), columns [16 step, 16 step + 16).
 template <int kDim>
-__device__ __forceinline__ void load_left(uint32_t (&fragment)[4], const unsigned char* tile, int row,
-                                          int step) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarp, in = lane % 8, part = lane / 8;
+__device__ __forceinline__ void load_left(uint32_t (&fragment)[4], const unsigned char* tile, int lane,
+                                          int row, int step) {
+  const int in = lane % 8, part = lane / 8;
   load_matrices(fragment, tile + swizzled<kDim>(row + in + part % 2 * 8, step * 2 + part / 2));
 }
 
 /// Two neighbouring right operands, 8 columns each, from a tile whose rows are the product's columns:
 /// fragment[0..1] for rows [row, row + 8), fragment[2..3] for the next 8.
 template <int kDim>
-__device__ __forceinline__ void load_right_rows(uint32_t (&fragment)[4], const unsigned char* tile, int row,
-                                                int step) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarp, in = lane % 8, part = lane / 8;
+__device__ __forceinline__ void load_right_rows(uint32_t (&fragment)[4], const unsigned char* tile, int lane,
+                                                int row, int step) {
+  const int in = lane % 8, part = lane / 8;
   load_matrices(fragment, tile + swizzled<kDim>(row + in + part / 2 * 8, step * 2 + part % 2));
 }
 
@@ -53,8 +53,8 @@ __device__ __forceinline__ void load_right_rows(uint32_t (&fragment)[4], const u
 /// 16).
 template <int kDim>
 __device__ __forceinline__ void load_right_columns(uint32_t (&fragment)[4], const unsigned char* tile,
-                                                   int column, int step) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarp, in = lane % 8, part = lane / 8;
+                                                   int lane, int column, int step) {
+  const int in = lane % 8, part = lane / 8;
   load_matrices_transposed(fragment,
                            tile + swizzled<kDim>(step * 16 + in + part % 2 * 8, column / 8 + part / 2));
 }
@@ -67,50 +67,65 @@ __device__ __forceinline__ void multiply_pair(float (&d0)[4], float (&d1)[4], co
   mma_bf16(d1, a, b1);
 }
 
-/// d [16, 8 kColumns / 8] += rows [row, row + 16) of `left` times the rows of `right`, transposed.
-template <int kDim, int kColumns>
-__device__ __forceinline__ void multiply_rows(float (&d)[kColumns / 8][4], const unsigned char* left, int row,
-                                              const unsigned char* right) {
-#pragma unroll 4  // all eight of a head of 128 would spill registers
+/// d[t] [16, kColumns] += rows [row + 16 t, ...) of `left` times the rows of `right`, transposed.
+template <int kDim, int kTiles, int kColumns8>
+__device__ __forceinline__ void multiply_rows(float (&d)[kTiles][kColumns8][4], const unsigned char* left,
+                                              int row, const unsigned char* right) {
+  const int lane = lane_again();
+#pragma unroll kTiles == 1 ? 4 : 2  // all of a head of 128 would spill registers
   for (int step = 0; step < kDim / 16; ++step) {
-    uint32_t a[4];
-    load_left<kDim>(a, left, row, step);
+    uint32_t a[kTiles][4];
 #pragma unroll
-    for (int n = 0; n < kColumns / 8; n += 2) {
+    for (int t = 0; t < kTiles; ++t) load_left<kDim>(a[t], left, lane, row + t * 16, step);
+#pragma unroll
+    for (int n = 0; n < kColumns8; n += 2) {
       uint32_t b[4];
-      load_right_rows<kDim>(b, right, n * 8, step);
-      multiply_pair(d[n], d[n + 1], a, b);
+      load_right_rows<kDim>(b, right, lane, n * 8, step);
+#pragma unroll
+      for (int t = 0; t < kTiles; ++t) multiply_pair(d[t][n], d[t][n + 1], a[t], b);
     }
   }
 }
 
-/// d [16, kDim] += weights [16, kRows] times the rows of `right`; accumulators of one product are, rounded,
-/// the left operand of the next.
-template <int kDim, int kRows>
-__device__ __forceinline__ void multiply_weights(float (&d)[kDim / 8][4],
-                                                 const float (&weights)[kRows / 8][4],
-                                                 const unsigned char* right) {
+/// Accumulators of one product are, rounded, the left operand of the next: columns [16 step, 16 step + 16).
+template <int kColumns8>
+__device__ __forceinline__ void pack_left(uint32_t (&a)[4], const float (&d)[kColumns8][4], int step) {
 #pragma unroll
-  for (int step = 0; step < kRows / 16; ++step) {
-    const float (&low)[4] = weights[2 * step];
-    const float (&high)[4] = weights[2 * step + 1];
-    const uint32_t a[4] = {pack_bf16(low[0], low[1]), pack_bf16(low[2], low[3]), pack_bf16(high[0], high[1]),
-                           pack_bf16(high[2], high[3])};
+  for (int i = 0; i < 4; ++i) {
+    a[i] = pack_bf16(d[2 * step + i / 2][i % 2 * 2], d[2 * step + i / 2][i % 2 * 2 + 1]);
+  }
+}
+
+/// d[t] [16, kDim] += weights[t] [16, kRows] times the rows of `right`.
+template <int kDim, int kTiles, int kRows8>
+__device__ __forceinline__ void multiply_weights(float (&d)[kTiles][kDim / 8][4],
+                                                 const float (&weights)[kTiles][kRows8][4],
+                                                 const unsigned char* right) {
+  const int lane = lane_again();
+#pragma unroll
+  for (int step = 0; step < kRows8 / 2; ++step) {
+    uint32_t a[kTiles][4];
+#pragma unroll
+    for (int t = 0; t < kTiles; ++t) pack_left(a[t], weights[t], step);
 #pragma unroll
     for (int n = 0; n < kDim / 8; n += 2) {
       uint32_t b[4];
-      load_right_columns<kDim>(b, right, n * 8, step);
-      multiply_pair(d[n], d[n + 1], a, b);
+      load_right_columns<kDim>(b, right, lane, n * 8, step);
+#pragma unroll
+      for (int t = 0; t < kTiles; ++t) multiply_pair(d[t][n], d[t][n + 1], a[t], b);
     }
   }
 }
 
-template <int kCount>
-__device__ __forceinline__ void set_zero(float (&d)[kCount][4]) {
+template <int kTiles, int kCount>
+__device__ __forceinline__ void set_zero(float (&d)[kTiles][kCount][4]) {
 #pragma unroll
-  for (int n = 0; n < kCount; ++n) {
+  for (int t = 0; t < kTiles; ++t) {
 #pragma unroll
-    for (int i = 0; i < 4; ++i) d[n][i] = 0.0f;
+    for (int n = 0; n < kCount; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) d[t][n][i] = 0.0f;
+    }
   }
 }
 

@@ -10,6 +10,7 @@
 
 #ifdef __CUDACC__
 #include "cuda/ptx.h"
+#include "cuda/ptx_sm90.h"
 #else
 #include "cuda/emulator/gpu.h"
 #endif

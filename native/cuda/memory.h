@@ -27,5 +27,7 @@ void begin_range(const char* name) noexcept;
 void end_range() noexcept;
 /// Streaming multiprocessors of the device, for grids that fill it.
 int multiprocessors();
+/// Ten times the major version plus the minor: 90 for Hopper.
+int compute_capability();
 
 }  // namespace athanor::cuda

@@ -27,6 +27,7 @@ struct AttentionCache {
   const int32_t* slots;         // [sequences]
   const int32_t* past_lengths;  // [sequences]
   int64_t capacity;
+  int64_t slot_count;
 };
 
 struct AttentionKernels {

@@ -113,7 +113,7 @@ Tensor attention_cached(const Tensor& qkv, const Tensor& keys, const Tensor& val
   }
   Tensor out({shape.tokens, heads * shape.head_dim}, qkv.dtype(), qkv.device());
   const AttentionCache cache{keys.raw(), values.raw(), slots.data<int32_t>(), past_lengths.data<int32_t>(),
-                             capacity};
+                             capacity,   keys.dim(0)};
   attention_kernels(qkv.device()).cached(shape, cache, qkv.raw(), out.raw());
   keys.storage().mark_written();
   values.storage().mark_written();

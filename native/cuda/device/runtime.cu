@@ -106,6 +106,10 @@ void check_launch() {
 
 cudaStream_t current_stream() { return usable_device().stream; }
 int multiprocessors() { return usable_device().multiprocessors; }
+int compute_capability() {
+  const DeviceFacts& facts = usable_device().facts;
+  return facts.capability_major * 10 + facts.capability_minor;
+}
 
 void* device_allocate(size_t bytes) {
   Device& d = usable_device();

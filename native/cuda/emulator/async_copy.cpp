@@ -2,6 +2,7 @@
 // that does not wait reads what was there before.
 #include "cuda/emulator/async_copy.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "cuda/emulator/state.h"
@@ -107,6 +108,7 @@ void mbarrier_expect(uint64_t* barrier, unsigned bytes, Site site) {
 
 void mbarrier_wait(uint64_t* barrier, unsigned parity, Site site) {
   check_shared(barrier, 8, 8, "an mbarrier", site);
+  machine.current->polled = barrier;
   while (load(barrier).parity == (parity & 1)) poll_current("an mbarrier", site);
   join(machine.current->warp->clock, machine.object_clocks[barrier]);
 }
@@ -154,7 +156,7 @@ void bulk_copy(const BulkCopy& copy, Site site) {
   if (!is_box && (copy.bytes % 16 != 0 || reinterpret_cast<uintptr_t>(copy.from) % 16 != 0)) {
     return fail("a bulk copy takes sizes and sources that are multiples of 16", site);
   }
-  note_access(copy.to, copy.bytes, true, site);
+  note_access(copy.to, copy.bytes, true, site, AccessKind::kAsync);
   release_to(copy.barrier);
   if (options().async_late) {
     machine.bulk_copies.push_back(copy);
@@ -163,9 +165,19 @@ void bulk_copy(const BulkCopy& copy, Site site) {
   }
 }
 
+// What somebody waits for comes first: a kernel may not count on copies landing in the order that it asked for
+// them in.
 void land_bulk_copy() {
-  const BulkCopy copy = machine.bulk_copies.front();
-  machine.bulk_copies.pop_front();
+  const auto is_waited_for = [](const BulkCopy& copy) {
+    return std::any_of(machine.threads.begin(), machine.threads.end(), [&](const Thread& thread) {
+      return thread.state == ThreadState::kPolling && thread.polled == copy.barrier;
+    });
+  };
+  auto& copies = machine.bulk_copies;
+  auto found = std::find_if(copies.begin(), copies.end(), is_waited_for);
+  if (found == copies.end()) found = copies.begin();
+  const BulkCopy copy = *found;
+  copies.erase(found);
   land_bulk(copy);
 }
 

@@ -108,7 +108,7 @@ void warpgroup_operation(const char* name, void* argument, GroupFunction functio
 
 void reset_collectives() {
   for (Barrier& b : machine.barriers) b = Barrier();
-  for (Warpgroup& group : machine.warpgroups) group.arrived = 0;
+  for (Warpgroup& group : machine.warpgroups) group = Warpgroup();
 }
 
 }  // namespace athanor::emulator

@@ -27,6 +27,13 @@ inline uint32_t pack_bf16(float low, float high) {
   return from_float<bf16>(low).bits | static_cast<uint32_t>(from_float<bf16>(high).bits) << 16;
 }
 
+inline int lane_again() { return static_cast<int>(emulator::self->lane); }
+
+inline float exp2_approximate(float x) {
+  const float y = std::exp2(x);
+  return y < 1.17549435e-38f ? 0.0f : y;
+}
+
 inline void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], ATHANOR_SITE) {
   emulator::MatrixProductArgument argument{d, a, b};
   emulator::warp_operation(emulator::WarpKind::kMatrixProduct, "mma.sync", 0xffffffffu, &argument,
@@ -58,7 +65,8 @@ inline void named_barrier(int id, int threads, ATHANOR_SITE) {
 inline void mbarrier_init(uint64_t* barrier, unsigned count, ATHANOR_SITE) {
   emulator::mbarrier_init(barrier, count, site);
 }
-inline void mbarrier_fence_init() {}
+inline void mbarrier_fence_init() { emulator::proxy_fence(); }
+inline void proxy_fence() { emulator::proxy_fence(); }
 inline void mbarrier_arrive(uint64_t* barrier, ATHANOR_SITE) { emulator::mbarrier_arrive(barrier, site); }
 inline void mbarrier_arrive_expect(uint64_t* barrier, unsigned bytes, ATHANOR_SITE) {
   emulator::mbarrier_expect(barrier, bytes, site);
@@ -90,18 +98,35 @@ inline uint64_t wgmma_descriptor(const void* tile, uint32_t leading_bytes, uint3
          static_cast<uint64_t>(leading_bytes >> 4) << 16 | static_cast<uint64_t>(stride_bytes >> 4) << 32 |
          uint64_t{1} << 62;
 }
-inline void wgmma_fence(ATHANOR_SITE) {
-  emulator::warpgroup_operation("wgmma.fence", nullptr, [](void* const*) {}, site);
+template <int kRegisters>
+void take_registers(ATHANOR_SITE) {
+  emulator::set_registers(kRegisters, true, site);
 }
-inline void wgmma_commit() {}
-template <int kGroupsLeft>
-void wgmma_wait(ATHANOR_SITE) {
-  emulator::warpgroup_operation("wgmma.wait_group", nullptr, [](void* const*) {}, site);
+template <int kRegisters>
+void give_registers(ATHANOR_SITE) {
+  emulator::set_registers(kRegisters, false, site);
 }
-/// Runs where it is issued: a missing wgmma_wait or wgmma_fence is not seen.
-inline void wgmma_64x64(float (&d)[32], uint64_t a, uint64_t b, bool accumulate, ATHANOR_SITE) {
-  emulator::WarpgroupProductArgument argument{d, nullptr, a, b, 64, false, accumulate};
-  emulator::warpgroup_operation("wgmma", &argument, emulator::run_warpgroup_product, site);
+inline void wgmma_fence(ATHANOR_SITE) { emulator::warpgroup_fence(site); }
+template <class T, int kCount>
+void wgmma_fence(T (&)[kCount][4], ATHANOR_SITE) {
+  emulator::warpgroup_fence(site);
+}
+template <class T, int kCount, class U, int kOther>
+void wgmma_fence(T (&)[kCount][4], U (&)[kOther][4], ATHANOR_SITE) {
+  emulator::warpgroup_fence(site);
+}
+inline void wgmma_commit(ATHANOR_SITE) { emulator::warpgroup_commit(site); }
+template <int kGroupsLeft, int kCount>
+void wgmma_wait(float (&)[kCount][4], ATHANOR_SITE) {
+  emulator::warpgroup_wait(kGroupsLeft, site);
+}
+template <int kCount>
+void wgmma_rows(float (&d)[kCount][4], uint64_t a, uint64_t b, bool accumulate, ATHANOR_SITE) {
+  emulator::warpgroup_product({d[0], nullptr, a, b, kCount * 8, false, accumulate}, site);
+}
+template <int kCount>
+void wgmma_columns(float (&d)[kCount][4], const uint32_t (&a)[4], uint64_t b, ATHANOR_SITE) {
+  emulator::warpgroup_product({d[0], a, 0, b, kCount * 8, true, true}, site);
 }
 
 template <class... Parameters, class... Arguments, class LaunchShape>

@@ -89,9 +89,11 @@ void check_shared(const void* pointer, size_t bytes, size_t alignment, const cha
   fail(std::string(what) + " is outside of the block's arrays (offset " + std::to_string(offset) + ")", site);
 }
 
-void note_access(const void* pointer, size_t bytes, bool is_write, Site site, bool is_atomic) {
-  race_access(pointer, bytes, is_write, nullptr, site, is_atomic);
+void note_access(const void* pointer, size_t bytes, bool is_write, Site site, AccessKind kind) {
+  race_access(pointer, bytes, is_write, nullptr, site, kind);
 }
+
+void proxy_fence() { ++machine.current->proxy_fences; }
 
 void* allocate(size_t bytes) {
   const size_t whole = (bytes + kFence - 1) / kFence * kFence;

@@ -35,5 +35,6 @@ DeviceStatus device_status() { return {true, "the CPU, emulating a GPU for tests
 void begin_range(const char*) noexcept {}
 void end_range() noexcept {}
 int multiprocessors() { return 3; }
+int compute_capability() { return 90; }
 
 }  // namespace athanor::cuda

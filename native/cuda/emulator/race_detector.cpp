@@ -17,8 +17,9 @@ struct Access {
   uint32_t launch, block;
   uint16_t thread;
   uint8_t bytes;  // a bit a byte of the cell; 0: no access
-  bool is_atomic;
+  AccessKind kind;
   uint32_t clock;
+  uint32_t proxy_fences;  // that its thread had passed
   const void* code;
   Site site;
 };
@@ -49,7 +50,7 @@ bool happened_before(const Access& access) {
 
 bool conflicts(const Access& earlier, const Access& now) {
   if (earlier.launch != now.launch || !(earlier.bytes & now.bytes)) return false;
-  if (earlier.is_atomic && now.is_atomic) return false;
+  if (earlier.kind == AccessKind::kAtomic && now.kind == AccessKind::kAtomic) return false;
   return earlier.block != now.block || !happened_before(earlier);
 }
 
@@ -74,9 +75,20 @@ void report(const Access& earlier, const Access& now, const char* kind, const Pl
        {});
 }
 
+/// A thread's own write, which wgmma or a bulk copy reads although the thread passed no proxy fence since.
+bool lacks_proxy_fence(const Access& write, const Access& now) {
+  return now.kind == AccessKind::kAsync && write.kind != AccessKind::kAsync && write.launch == now.launch &&
+         (write.bytes & now.bytes) && machine.threads[write.thread].proxy_fences == write.proxy_fences;
+}
+
 void record(Cell& cell, const Access& now, bool is_write, const Place& where) {
   if (conflicts(cell.write, now)) {
     return report(cell.write, now, is_write ? "write after write" : "read of another thread's write", where);
+  }
+  if (!is_write && where.cells == shared_cells.get() && lacks_proxy_fence(cell.write, now)) {
+    return fail("no proxy fence between a write" + place_of(cell.write) + " and its asynchronous read" +
+                    place_of(now),
+                {});
   }
   if (is_write) {
     for (Access& read : cell.reads) {
@@ -162,7 +174,7 @@ void race_drop_allocation(const void* pointer) {
 }
 
 void race_access(const void* pointer, size_t bytes, bool is_write, const void* code, Site site,
-                 bool is_atomic) {
+                 AccessKind kind) {
   if (!enabled || machine.current == nullptr || !machine.error.empty()) return;
   const auto* p = static_cast<const unsigned char*>(pointer);
   const Thread& thread = *machine.current;
@@ -170,8 +182,9 @@ void race_access(const void* pointer, size_t bytes, bool is_write, const void* c
              machine.block,
              static_cast<uint16_t>(thread.linear),
              0,
-             is_atomic,
+             kind,
              thread.warp->clock[thread.warp_index],
+             thread.proxy_fences,
              code,
              site};
   const bool is_shared = p >= shared_arena && p < shared_arena + sizeof shared_arena;

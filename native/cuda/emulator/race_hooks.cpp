@@ -9,7 +9,7 @@ const struct SwitchOn {
 } switch_on;
 
 void see(const void* pointer, size_t bytes, bool is_write, const void* code) {
-  athanor::emulator::race_access(pointer, bytes, is_write, code, {}, false);
+  athanor::emulator::race_access(pointer, bytes, is_write, code, {}, athanor::emulator::AccessKind::kPlain);
 }
 
 }  // namespace

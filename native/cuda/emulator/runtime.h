@@ -78,8 +78,12 @@ void* static_shared(size_t bytes, size_t alignment, const char* name, uint64_t* 
 /// What __cvta_generic_to_shared gives: an offset into the block's shared memory.
 uint32_t shared_offset(const void* pointer);
 void check_shared(const void* pointer, size_t bytes, size_t alignment, const char* what, Site site);
+/// kAsync: by wgmma and bulk copies, which see a thread's own writes only after its proxy fence.
+enum class AccessKind : uint8_t { kPlain, kAtomic, kAsync };
 /// Tells the race detector of an access that the emulator makes in a thread's name.
-void note_access(const void* pointer, size_t bytes, bool is_write, Site site, bool is_atomic = false);
+void note_access(const void* pointer, size_t bytes, bool is_write, Site site,
+                 AccessKind kind = AccessKind::kPlain);
+void proxy_fence();
 /// Whether this is the build that checks every load and store for races.
 bool detects_races();
 /// Tells threads that spin on memory that some of it has changed.

@@ -229,6 +229,8 @@ void start_block(Index3 block_index, dim3 block, dim3 grid, size_t shared_bytes)
     thread.warp = &machine.warps[i / 32];
     thread.copies.clear();
     thread.open_group = 0;
+    thread.proxy_fences = 0;
+    thread.polled = nullptr;
     thread.fiber.stack = machine.stacks[i];
     fiber_prepare(thread.fiber, thread_entry);
     thread.warp->lane[thread.lane] = &thread;
@@ -248,6 +250,9 @@ void run_block() {
     seen = machine.progress;
   }
   while (!machine.bulk_copies.empty()) land_bulk_copy();
+  for (const Warpgroup& group : machine.warpgroups) {
+    if (!group.products.empty()) throw Fault("nobody waits for wgmma" + describe(group.products[0].site));
+  }
 }
 
 struct LaunchGuard {

@@ -1,7 +1,6 @@
 // What the emulator's files share: the running launch, block, warps and threads. One launch runs at a time.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <string>
 #include <vector>
@@ -32,10 +31,12 @@ struct Thread : ThreadContext {
   Warp* warp;
   ThreadState state;
   const char* waits_for;
+  const uint64_t* polled;  // the mbarrier that it came to last
   Site site;
   void* argument;  // of the warp operation that it has come to
   std::vector<PendingCopy> copies;
   uint64_t open_group;
+  uint32_t proxy_fences;  // that it has passed
 };
 
 /// A warp operation that some lanes of its mask have reached.
@@ -60,10 +61,25 @@ struct Barrier {
   Clock clock;
 };
 
+/// A warpgroup's matrix product that was started and not waited for.
+struct PendingProduct {
+  float* d[128];
+  uint32_t a_registers[128][4];
+  bool a_in_registers;
+  uint64_t a, b;
+  int columns;
+  bool b_transposed, accumulate;
+  uint64_t group;
+  Site site;
+};
+
 struct Warpgroup {
   unsigned arrived = 0;
   Site site;
   void* arguments[128];
+  std::vector<PendingProduct> products;
+  uint64_t open_group = 0;
+  bool fenced = false;  // a wgmma.fence came after the last wait
 };
 
 struct Machine {
@@ -72,7 +88,7 @@ struct Machine {
   std::vector<char*> stacks;
   Barrier barriers[16];
   Warpgroup warpgroups[8];
-  std::deque<BulkCopy> bulk_copies;
+  std::vector<BulkCopy> bulk_copies;
   std::map<const void*, Clock> object_clocks;  // of mbarriers
   Thread* current = nullptr;
   unsigned alive = 0;
@@ -112,7 +128,7 @@ void memory_end_launch();
 // The race detector, which does nothing until it is switched on.
 void race_detection_on();
 void race_access(const void* pointer, size_t bytes, bool is_write, const void* code, Site site,
-                 bool is_atomic);
+                 AccessKind kind);
 void race_begin_block();
 void race_new_allocation(const void* pointer, size_t bytes);
 void race_drop_allocation(const void* pointer);

@@ -85,7 +85,7 @@ inline uint32_t vote(uint32_t mask, bool predicate, Site site) {
 /// Threads change hands only inside the emulator, so a plain read and write cannot be interrupted.
 template <class T, class Change>
 __attribute__((no_sanitize("thread"), noinline)) T atomic_change(T* pointer, Change change, Site site) {
-  note_access(pointer, sizeof(T), true, site, true);
+  note_access(pointer, sizeof(T), true, site, AccessKind::kAtomic);
   const T before = *pointer;
   *pointer = change(before);
   note_progress();

@@ -1,12 +1,20 @@
 #include "kernels/attention.h"
 
 #include "core/error.h"
+#include "cuda/attention_forward.h"
 #include "test/cuda/arrays.h"
 
 namespace athanor::test {
 namespace {
 
-const AttentionKernels& kernels() { return cuda::attention_kernels(); }
+using cuda::AttentionPath;
+
+/// The forward paths that the device has for a head size.
+std::vector<AttentionPath> paths(size_t head_dim) {
+  const AttentionPath best = cuda::attention_path(static_cast<int64_t>(head_dim));
+  if (best == AttentionPath::kMma) return {best};
+  return {AttentionPath::kMma, best};
+}
 
 struct Case {
   std::vector<int32_t> starts;
@@ -85,10 +93,12 @@ void expect_attention(const Case& c) {
   const DeviceArray<bf16> in(qkv), ddout(dout), out(dout.size()), dqkv(qkv.size());
   const DeviceArray<float> lse(c.tokens() * c.heads);
   const AttentionShape shape = c.shape(starts);
-  kernels().forward(shape, in, out, lse);
-  EXPECT_CLOSE(as_double(out.get()), r.out, kForward);
-  EXPECT_CLOSE(lse.get(), r.lse, 1e-5);
-  kernels().backward(shape, ddout, in, out, lse, dqkv);
+  for (AttentionPath path : paths(c.head_dim)) {
+    cuda::attention_kernels(path).forward(shape, in, out, lse);
+    EXPECT_CLOSE(as_double(out.get()), r.out, kForward);
+    EXPECT_CLOSE(lse.get(), r.lse, 1e-5);
+  }
+  cuda::attention_kernels().backward(shape, ddout, in, out, lse, dqkv);
   EXPECT_CLOSE(as_double(dqkv.get()), r.dqkv, kBackward);
 }
 
@@ -103,43 +113,97 @@ TEST(attention_pads_head_sizes) {
   expect_attention({{0, 33}, 2, 2, 96});
 }
 
-TEST(attention_refuses_what_it_was_not_built_for) {
-  const Case c{{0, 4}, 1, 1, 136};
+/// Sequences of these lengths, one after another.
+std::vector<int32_t> packed(const std::vector<int32_t>& lengths) {
+  std::vector<int32_t> starts = {0};
+  for (int32_t length : lengths) starts.push_back(starts.back() + length);
+  return starts;
+}
+
+// Around the tiles of every kernel: 32, 64 and 128 keys, 64, 128 and 192 queries.
+TEST(attention_agrees_at_lengths_around_its_tiles) {
+  expect_attention({packed({31, 33, 63, 64, 65, 127, 128, 129}), 1, 1, 64});
+  expect_attention({packed({191, 193, 2, 257}), 1, 1, 64});
+  expect_attention({packed({65, 1, 129, 200}), 1, 1, 128});
+}
+TEST(attention_agrees_for_many_sequences_of_one_token) {
+  expect_attention({packed(std::vector<int32_t>(14, 1)), 2, 1, 64});
+  expect_attention({packed(std::vector<int32_t>(5, 1)), 1, 1, 128});
+}
+TEST(attention_agrees_with_eight_heads_to_a_key) {
+  expect_attention({{0, 30, 47}, 8, 1, 64});
+  expect_attention({{0, 20}, 4, 1, 128});
+}
+
+/// What a sequence is packed with must not reach it, were it NaN.
+TEST(attention_keeps_sequences_apart) {
+  for (size_t head_dim : {64, 128}) {
+    const Case c{packed({5, 70, 150, 9}), 2, 1, head_dim};
+    std::vector<bf16> qkv = as_type<bf16>(normals(c.tokens() * c.width(), 1));
+    const DeviceArray<int32_t> starts(c.starts);
+    const DeviceArray<float> lse(c.tokens() * c.heads);
+    for (AttentionPath path : paths(head_dim)) {
+      std::vector<std::vector<bf16>> results;
+      for (bool poisoned : {false, true}) {
+        std::vector<bf16> rows = qkv;
+        for (size_t i = 0; poisoned && i < rows.size(); ++i) {
+          const size_t token = i / c.width();
+          if (token < 5 || (token >= 75 && token < 225)) rows[i] = from_float<bf16>(NAN);
+        }
+        const DeviceArray<bf16> in(rows), out(c.tokens() * c.out_width());
+        cuda::attention_kernels(path).forward(c.shape(starts), in, out, lse);
+        results.push_back(out.get());
+      }
+      for (size_t i = 0; i < results[0].size(); ++i) {
+        const size_t token = i / c.out_width();
+        if (token < 5 || (token >= 75 && token < 225)) continue;
+        EXPECT(results[0][i].bits == results[1][i].bits);
+      }
+    }
+  }
+}
+
+std::string refusal(const Case& c, DType dtype, AttentionPath path) {
   const DeviceArray<int32_t> starts(c.starts);
   const DeviceArray<bf16> in(c.tokens() * c.width()), out(c.tokens() * c.out_width());
   const DeviceArray<float> lse(c.tokens());
-  const auto message = [&](const AttentionShape& shape) -> std::string {
-    try {
-      kernels().forward(shape, in, out, lse);
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
+  AttentionShape shape = c.shape(starts);
+  shape.dtype = dtype;
+  try {
+    cuda::attention_kernels(path).forward(shape, in, out, lse);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(attention_refuses_what_it_was_not_built_for) {
+  const auto refuses = [](size_t head_dim, DType dtype, AttentionPath path, const char* text) {
+    return refusal({{0, 4}, 1, 1, head_dim}, dtype, path).find(text) != std::string::npos;
   };
-  EXPECT(message(c.shape(starts)).find("head sizes up to 128 on CUDA but got 136") != std::string::npos);
-  AttentionShape wide = c.shape(starts);
-  wide.head_dim = 64;
-  wide.dtype = DType::kF32;
-  EXPECT(message(wide).find("takes bf16 on CUDA but got f32") != std::string::npos);
+  EXPECT(refuses(136, DType::kBF16, AttentionPath::kMma, "multiples of 8 up to 128 on CUDA but got 136"));
+  EXPECT(refuses(60, DType::kBF16, AttentionPath::kMma, "multiples of 8 up to 128 on CUDA but got 60"));
+  EXPECT(refuses(64, DType::kF32, AttentionPath::kMma, "takes bf16 on CUDA but got f32"));
+  EXPECT(
+      refuses(96, DType::kBF16, AttentionPath::kWgmma, "takes head sizes 64 and 128 with wgmma but got 96"));
 }
 
 /// Two sequences in slots of their own, fed in pieces: every row must have the bits of the full pass.
-TEST(cached_attention_has_the_bits_of_the_full_pass) {
-  const Case c{{0, 90, 170}, 4, 2, 40};
-  constexpr size_t kSlots = 3, kCapacity = 128, kPadded = 48;
+void expect_cached(const Case& c, AttentionPath path, const std::vector<std::vector<size_t>>& pieces) {
+  constexpr size_t kSlots = 3, kCapacity = 256;
+  const size_t padded = (c.head_dim + 15) / 16 * 16;
   const std::vector<bf16> qkv = as_type<bf16>(normals(c.tokens() * c.width(), 1));
   const DeviceArray<int32_t> starts(c.starts);
   const DeviceArray<bf16> in(qkv), full(c.tokens() * c.out_width());
   const DeviceArray<float> lse(c.tokens() * c.heads);
-  kernels().forward(c.shape(starts), in, full, lse);
+  cuda::attention_kernels(path).forward(c.shape(starts), in, full, lse);
   const std::vector<bf16> reference = full.get();
 
-  const std::vector<bf16> zeros(kSlots * c.kv_heads * kCapacity * kPadded, bf16{0});
-  const DeviceArray<bf16> keys(zeros), values(zeros);
+  // What a slot held before must not be seen, were it NaN.
+  const std::vector<bf16> stale(kSlots * c.kv_heads * kCapacity * padded, from_float<bf16>(NAN));
+  const DeviceArray<bf16> keys(stale), values(stale);
   const DeviceArray<int32_t> slots(std::vector<int32_t>{2, 0});
-  const size_t lengths[2] = {90, 80};
   size_t past[2] = {0, 0};
-  const std::vector<std::vector<size_t>> pieces = {{64, 1}, {1, 70}, {1, 1}, {24, 8}};
   for (const std::vector<size_t>& added : pieces) {
     std::vector<bf16> rows;
     for (size_t s = 0; s < 2; ++s) {
@@ -152,17 +216,30 @@ TEST(cached_attention_has_the_bits_of_the_full_pass) {
     const DeviceArray<int32_t> piece_starts(piece.starts),
         past_lengths(std::vector<int32_t>{static_cast<int32_t>(past[0]), static_cast<int32_t>(past[1])});
     const DeviceArray<bf16> piece_in(rows), out(piece.tokens() * c.out_width());
-    const AttentionCache cache{keys, values, slots, past_lengths, kCapacity};
-    kernels().cached(piece.shape(piece_starts), cache, piece_in, out);
+    const AttentionCache cache{keys, values, slots, past_lengths, kCapacity, kSlots};
+    cuda::attention_kernels(path).cached(piece.shape(piece_starts), cache, piece_in, out);
     const std::vector<bf16> result = out.get();
+    size_t wrong = 0;
     for (size_t i = 0; i < result.size(); ++i) {
       const size_t row = i / c.out_width(), s = row < added[0] ? 0 : 1;
       const size_t token = static_cast<size_t>(c.starts[s]) + past[s] + row - (s == 0 ? 0 : added[0]);
-      EXPECT(result[i].bits == reference[token * c.out_width() + i % c.out_width()].bits);
+      wrong += result[i].bits != reference[token * c.out_width() + i % c.out_width()].bits;
     }
+    EXPECT(wrong == 0);
     for (size_t s = 0; s < 2; ++s) past[s] += added[s];
   }
-  EXPECT(past[0] == lengths[0] && past[1] == lengths[1]);
+  EXPECT(past[0] == static_cast<size_t>(c.starts[1]) && past[0] + past[1] == c.tokens());
+}
+
+TEST(cached_attention_has_the_bits_of_the_full_pass) {
+  expect_cached({{0, 90, 170}, 4, 2, 40}, AttentionPath::kMma, {{64, 1}, {1, 70}, {1, 1}, {24, 8}});
+  // Few new tokens and many have kernels of their own.
+  for (AttentionPath path : paths(64)) {
+    expect_cached({{0, 150, 353}, 2, 1, 64}, path, {{1, 198}, {147, 1}, {1, 1}, {1, 3}});
+  }
+  for (AttentionPath path : paths(128)) {
+    expect_cached({{0, 130, 200}, 1, 1, 128}, path, {{128, 60}, {1, 1}, {1, 9}});
+  }
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // What the emulator counts and a GPU would only be slower by: the attention kernels' tiles are laid out so
 // that no matrix load meets two rows in one bank.
-#include "kernels/attention.h"
+#include "cuda/attention_forward.h"
 #include "test/cuda/arrays.h"
 #include "test/emulator/faults.h"
 
@@ -16,8 +16,9 @@ TEST(attention_tiles_have_no_bank_conflicts) {
     const DeviceArray<float> lse(kTokens);
     const AttentionShape shape{kTokens, 1, starts, 1, 1, static_cast<int64_t>(head_dim), 0.1f, DType::kBF16};
     const emulator::Stats before = emulator::stats();
-    cuda::attention_kernels().forward(shape, qkv, out, lse);
-    cuda::attention_kernels().backward(shape, out, qkv, out, lse, dqkv);
+    const AttentionKernels& kernels = cuda::attention_kernels(cuda::AttentionPath::kMma);
+    kernels.forward(shape, qkv, out, lse);
+    kernels.backward(shape, out, qkv, out, lse, dqkv);
     EXPECT(emulator::stats().matrix_loads > before.matrix_loads + 1000);
     EXPECT(emulator::stats().bank_conflicts == before.bank_conflicts);
   }

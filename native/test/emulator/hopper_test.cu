@@ -87,6 +87,37 @@ TEST(a_ring_that_releases_a_stage_too_early_is_a_race) {
   if (emulator::detects_races()) EXPECT(racy.has("memory race"));
 }
 
+/// Two copies, each with its barrier; only the second is waited for, and the first is read.
+__global__ void wait_for_the_other(float* out, const float* in, int waits_for_both) {
+  ATHANOR_DYNAMIC_SHARED(bytes);
+  auto* barriers = reinterpret_cast<uint64_t*>(bytes + 2 * 128);
+  if (threadIdx.x == 0) {
+    for (int i = 0; i < 2; ++i) mbarrier_init(barriers + i, 1);
+    mbarrier_fence_init();
+    for (int i = 0; i < 2; ++i) {
+      mbarrier_arrive_expect(barriers + i, 128);
+      bulk_copy(bytes + i * 128, in + i * 32, 128, barriers + i);
+    }
+  }
+  __syncthreads();
+  if (waits_for_both) mbarrier_wait(barriers, 0);
+  mbarrier_wait(barriers + 1, 0);
+  out[threadIdx.x] = reinterpret_cast<float*>(bytes)[threadIdx.x];
+}
+
+TEST(copies_need_not_land_in_their_order) {
+  if (!emulator::options().async_late) return;
+  const Scratch in(64 * sizeof(float));
+  const std::vector<float> ones(64, 1.0f);
+  copy_to_device(in.as<float>(), ones.data(), 64 * sizeof(float));
+  const auto run_with = [&](int waits_for_both) {
+    return run(wait_for_the_other, 32, {1, 32, 2 * 128 + 16}, static_cast<const float*>(in.as<float>()),
+               waits_for_both);
+  };
+  EXPECT(std::isnan(run_with(0).sum()) || !run_with(0).fault.empty());
+  EXPECT(run_with(1).fault.empty() && run_with(1).sum() == 32);
+}
+
 constexpr int kTileBytes = 64 * 64 * 2;
 
 /// out [m, n] = a [m, k] b [n, k]^T in tiles of 64 x 64, a producer warp and one warpgroup.
@@ -116,24 +147,24 @@ __global__ void tensor_product(float* out, const TensorMap a, const TensorMap b,
     }
     return;
   }
-  float d[32] = {};
+  float d[8][4] = {};
   for (int t = 0; t < tiles; ++t) {
     const int stage = t % 2;
     const unsigned char* tile = bytes + stage * 2 * kTileBytes;
     mbarrier_wait(full + stage, static_cast<unsigned>(t / 2) & 1);
-    wgmma_fence();
+    wgmma_fence(d);
     for (int step = 0; step < 4; ++step) {
-      wgmma_64x64(d, wgmma_descriptor(tile + step * 32, 16, 1024),
-                  wgmma_descriptor(tile + kTileBytes + step * 32, 16, 1024), true);
+      wgmma_rows(d, wgmma_descriptor(tile + step * 32, 16, 1024),
+                 wgmma_descriptor(tile + kTileBytes + step * 32, 16, 1024), true);
     }
     wgmma_commit();
-    wgmma_wait<0>();
+    wgmma_wait<0>(d);
     if (threadIdx.x == 0) mbarrier_arrive(empty + stage);
   }
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
   for (int i = 0; i < 32; ++i) {
     const int r = row + warp * 16 + lane / 4 + i / 2 % 2 * 8, c = column + i / 4 * 8 + lane % 4 * 2 + i % 2;
-    if (r < m && c < n) out[r * n + c] = d[i];
+    if (r < m && c < n) out[r * n + c] = d[i / 4][i % 4];
   }
 #endif
 }

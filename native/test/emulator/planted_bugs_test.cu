@@ -239,6 +239,7 @@ __global__ void copy_through_shared(float* out, const float* in, int waits) {
 }
 
 TEST(a_copy_that_nobody_waits_for_has_not_landed) {
+  if (!emulator::options().async_late) return;
   auto* in = static_cast<float*>(device_allocate(128 * sizeof(float)));
   for (int i = 0; i < 128; ++i) in[i] = 1;
   const Outcome early = run(copy_through_shared, 32, {1, 32, 512}, static_cast<const float*>(in), 0);
