@@ -62,9 +62,13 @@ struct Stage {
 /// Registers a thread for a number of consumers: a multiprocessor has 512 for the warpgroups of all its
 /// blocks.
 template <int kConsumers>
-constexpr int kProducerRegisters = kConsumers == 1 ? 56 : kConsumers == 2 ? 24 : 32;
+constexpr int kProducerRegisters = kConsumers == 1   ? 56
+                                   : kConsumers == 2 ? 24
+                                                     : 32;
 template <int kConsumers>
-constexpr int kConsumerRegisters = kConsumers == 1 ? 200 : kConsumers == 2 ? 240 : 160;
+constexpr int kConsumerRegisters = kConsumers == 1   ? 200
+                                   : kConsumers == 2 ? 240
+                                                     : 160;
 
 __device__ __forceinline__ Source source_of(const ForwardArgs& a, const TilePlace& place, int kv_head) {
   if (a.cached_keys != nullptr) {

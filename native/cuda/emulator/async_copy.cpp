@@ -165,8 +165,8 @@ void bulk_copy(const BulkCopy& copy, Site site) {
   }
 }
 
-// What somebody waits for comes first: a kernel may not count on copies landing in the order that it asked for
-// them in.
+// What somebody waits for comes first: a kernel may not count on copies landing in the order that it asked
+// for them in.
 void land_bulk_copy() {
   const auto is_waited_for = [](const BulkCopy& copy) {
     return std::any_of(machine.threads.begin(), machine.threads.end(), [&](const Thread& thread) {
