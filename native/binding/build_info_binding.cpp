@@ -1,7 +1,9 @@
-// How this addon was built, for `athanor info`; the instruction sets come from CMakeLists.txt.
+// How this addon was built and what it finds here, for `athanor info`; the instruction sets come from
+// CMakeLists.txt.
 #include <sstream>
 
 #include "binding/convert.h"
+#include "core/cuda_libraries.h"
 
 namespace athanor::binding {
 namespace {
@@ -21,11 +23,19 @@ std::vector<std::string> built_isas() {
   return names;
 }
 
+/// [name, version, path, problem] of each; the last is empty where the library is there.
+std::vector<std::tuple<std::string, std::string, std::string, std::string>> cuda_libraries() {
+  std::vector<std::tuple<std::string, std::string, std::string, std::string>> out;
+  for (const LibraryReport& r : cuda_library_reports()) out.emplace_back(r.name, r.version, r.path, r.problem);
+  return out;
+}
+
 }  // namespace
 
 void register_build_info(Napi::Object exports) {
   bind<&compiler>(exports, "compiler");
   bind<&built_isas>(exports, "builtIsas");
+  bind<&cuda_libraries>(exports, "cudaLibraries");
 }
 
 }  // namespace athanor::binding

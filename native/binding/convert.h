@@ -117,6 +117,8 @@ template <class T>
 Napi::Value to_js(Napi::Env env, const std::optional<T>& value) {
   return value ? to_js(env, *value) : env.Undefined();
 }
+template <class... T>
+Napi::Value to_js(Napi::Env env, const std::tuple<T...>& values);
 template <class T>
 Napi::Value to_js(Napi::Env env, const std::vector<T>& values) {
   Napi::Array array = Napi::Array::New(env, values.size());

@@ -16,6 +16,7 @@ const char* error_code_name(ErrorCode code) {
     case ErrorCode::kIo: return "ERR_IO";
     case ErrorCode::kDiskFull: return "ERR_DISK_FULL";
     case ErrorCode::kCudaUnavailable: return "ERR_CUDA_UNAVAILABLE";
+    case ErrorCode::kCudaLibraryMissing: return "ERR_CUDA_LIBRARY_MISSING";
     case ErrorCode::kNotFinite: return "ERR_NOT_FINITE";
     case ErrorCode::kInternal: return "ERR_INTERNAL";
   }

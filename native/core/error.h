@@ -23,6 +23,7 @@ enum class ErrorCode {
   kIo,
   kDiskFull,
   kCudaUnavailable,
+  kCudaLibraryMissing,
   kNotFinite,
   kInternal,
 };

@@ -314,6 +314,6 @@ void gemm(const GemmArgs& args) {
 
 }  // namespace
 
-const LinearKernels linear_kernels_table = {gemm, packed_bytes, pack, gemm_packed};
+const LinearKernels linear_kernels_table = {gemm, packed_bytes, pack, gemm_packed, /*one_layout=*/false};
 
 }  // namespace athanor::cpu::ATHANOR_ISA

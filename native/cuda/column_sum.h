@@ -16,7 +16,8 @@ constexpr int kSumLanes = 32, kSumRows = 8;
 /// partial[block, c] = the sum over the block's rows of x[., c]; a warp reads 32 neighbouring channels.
 template <class T>
 __global__ void __launch_bounds__(kSumLanes* kSumRows)
-    partial_columns_kernel(float* partial, const T* x, int64_t rows, int64_t channels, int64_t block_rows) {
+    partial_columns_kernel(float* partial, const T* x, int64_t rows, int64_t channels, int64_t stride,
+                           int64_t block_rows) {
   ATHANOR_SHARED(float, sums, [kSumRows][kSumLanes]);
   const int64_t c = static_cast<int64_t>(blockIdx.y) * kSumLanes + threadIdx.x;
   const int64_t first = static_cast<int64_t>(blockIdx.x) * block_rows;
@@ -24,7 +25,7 @@ __global__ void __launch_bounds__(kSumLanes* kSumRows)
   float total = 0;
   if (c < channels) {
     for (int64_t row = first + threadIdx.y; row < last; row += kSumRows)
-      total += widen(x[row * channels + c]);
+      total += widen(x[row * stride + c]);
   }
   sums[threadIdx.y][threadIdx.x] = total;
   __syncthreads();
@@ -43,8 +44,9 @@ static __global__ void __launch_bounds__(kBlock)
   out[c] += total;
 }
 
-/// out[c] += the sum over rows of x[., c]
-inline void add_column_sums(DType dtype, float* out, const void* x, int64_t rows, int64_t channels) {
+/// out[c] += the sum over rows of x[., c]; rows are `stride` elements apart.
+inline void add_column_sums(DType dtype, float* out, const void* x, int64_t rows, int64_t channels,
+                            int64_t stride) {
   if (rows == 0 || channels == 0) return;
   const int64_t block_rows = std::max(kMinSumRows, ceil_divide(rows, kMaxSumBlocks));
   const int64_t blocks = ceil_divide(rows, block_rows);
@@ -53,7 +55,7 @@ inline void add_column_sums(DType dtype, float* out, const void* x, int64_t rows
   for_dtype(dtype, [&](auto type) {
     using T = decltype(type);
     launch(partial_columns_kernel<T>, Launch{grid, dim3(kSumLanes, kSumRows)}, partial.as<float>(),
-           static_cast<const T*>(x), rows, channels, block_rows);
+           static_cast<const T*>(x), rows, channels, stride, block_rows);
   });
   launch(add_columns_kernel, Launch{blocks_for(channels, kBlock), kBlock}, out, partial.as<float>(), blocks,
          channels);

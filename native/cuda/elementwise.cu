@@ -21,9 +21,6 @@ struct Scale {
 struct Multiply {
   __device__ float operator()(float a, float b) const { return a * b; }
 };
-struct Same {
-  __device__ float operator()(float a) const { return a; }
-};
 
 void axpby(DType dtype, void* out, const void* a, float alpha, const void* b, float beta, int64_t count) {
   for_dtype(dtype, [&](auto type) {

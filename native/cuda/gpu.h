@@ -28,10 +28,11 @@ struct Launch {
   size_t shared_bytes = 0;
 };
 
-/// Device memory for the length of a call. The stream orders its reuse behind the kernels that use it.
+/// Device memory for the length of a call; null for 0 bytes. The stream orders its reuse behind the kernels
+/// that use it.
 class Scratch {
  public:
-  explicit Scratch(size_t bytes) : data_(device_allocate(bytes)), bytes_(bytes) {}
+  explicit Scratch(size_t bytes) : data_(bytes == 0 ? nullptr : device_allocate(bytes)), bytes_(bytes) {}
   ~Scratch() { device_free(data_, bytes_); }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;

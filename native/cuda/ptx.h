@@ -27,6 +27,8 @@
 
 namespace athanor::cuda {
 
+constexpr bool kIsEmulated = false;
+
 __device__ __forceinline__ float widen(float x) { return x; }
 __device__ __forceinline__ float widen(bf16 x) {
   return __uint_as_float(static_cast<uint32_t>(x.bits) << 16);

@@ -94,7 +94,7 @@ void softmax_backward(DType dtype, void* dx, const void* dy, const void* y, int6
 
 void column_sum(DType dtype, float* out, const void* x, int64_t rows, int64_t channels) {
   fill_zero(out, static_cast<size_t>(channels) * sizeof(float));
-  add_column_sums(dtype, out, x, rows, channels);
+  add_column_sums(dtype, out, x, rows, channels, channels);
 }
 
 // 32 x 32 elements go through shared memory, so that reads and writes are both runs of a warp; a column of

@@ -62,7 +62,7 @@ const void* packed_weight(const Tensor& weight, DType dtype, bool transposed) {
   auto& cache = static_cast<PackedWeights&>(*storage.attachment);
   std::lock_guard lock(cache.mutex);
   const LinearKernels& kernels = linear_kernels(weight.device());
-  PackedPanels& entry = cache.find(kernels, weight, dtype, transposed);
+  PackedPanels& entry = cache.find(kernels, weight, dtype, transposed && !kernels.one_layout);
   const int64_t k = weight.dim(transposed ? 1 : 0);
   const int64_t n = weight.dim(transposed ? 0 : 1);
   // A storage's version starts at 0, so an entry remembers one more than the version that it packed.

@@ -12,10 +12,11 @@
 namespace athanor::ops {
 namespace {
 
-// f32 logits held at once. A chunk's rows are the depth of its share of dweight's GEMM, which reads and
-// writes all of dweight: at 96 MiB a vocabulary of 50,304 gives 500 rows, so that traffic hides behind the
-// arithmetic.
-constexpr int64_t kLogitBytes = int64_t{96} << 20;
+/// f32 logits held at once. A chunk's rows are the depth of its share of dweight's GEMM, which reads and
+/// writes all of dweight. On the CPU 96 MiB, 500 rows of a vocabulary of 50,304, hide that traffic behind the
+/// arithmetic; a GPU does some 300 operations in the time of a byte, ten times as many, and 1 GiB is little of
+/// its memory.
+int64_t logit_bytes(Device device) { return int64_t{device.type == DeviceType::kCpu ? 96 : 1024} << 20; }
 // Below this, 1 / temperature times a logit could overflow.
 constexpr double kMinTemperature = 1e-6;
 constexpr int32_t kIgnored = -100;
@@ -76,7 +77,7 @@ class Head {
   template <class Body>
   void for_chunks(const Tensor& targets, Body&& body) const {
     if (n == 0) return;
-    const int64_t most = std::max<int64_t>(1, kLogitBytes / (vocab * 4));
+    const int64_t most = std::max<int64_t>(1, logit_bytes(x_.device()) / (vocab * 4));
     const int64_t chunks = (n + most - 1) / most;
     const int64_t chunk = std::min(n, ((n + chunks - 1) / chunks + 1) / 2 * 2);
     const Tensor logits({chunk, vocab}, DType::kF32, x_.device());

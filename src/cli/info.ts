@@ -1,6 +1,6 @@
 /** `athanor info`: all that a bug report needs. It works without the engine too, and then says why there is none. */
 import { AthanorError } from '../native/errors.ts';
-import { cacheFolder, cpuInfo, findGpus, findLibraries, memoryInfo } from '../native/machine.ts';
+import { cacheFolder, cpuInfo, findGpus, findSystemLibraries, memoryInfo } from '../native/machine.ts';
 import { packageRoot } from '../native/package-root.ts';
 import { defineCommand } from './command.ts';
 import { chooseDevice } from './engine.ts';
@@ -17,6 +17,12 @@ async function engineInfo(threads: number | undefined) {
     isa_active: native.activeIsa(),
     threads: native.numThreads(),
     cuda: native.cudaStatus()[1],
+    libraries: native.cudaLibraries().map(([name, version, path, problem]) => ({
+      name,
+      version: version || null,
+      path: path || null,
+      problem: problem || null,
+    })),
     error: null,
   };
 }
@@ -28,14 +34,19 @@ const noEngine = {
   isa_active: null,
   threads: null,
   cuda: null,
+  libraries: [],
 };
+
+function systemLibrary([name, path]: [string, string | null]) {
+  return { name, version: null, path, problem: path === null ? 'not found by the dynamic linker' : null };
+}
 
 async function collect(device: 'auto' | 'cpu' | 'cuda', threads: number | undefined) {
   const cpu = cpuInfo();
   const memory = memoryInfo();
-  const [gpus, libraries, engine] = await Promise.all([
+  const [gpus, system, { libraries, ...engine }] = await Promise.all([
     findGpus(),
-    findLibraries(),
+    findSystemLibraries(),
     engineInfo(threads).catch((error: unknown) => {
       if (!(error instanceof AthanorError && error.code === 'ERR_NATIVE_LOAD')) throw error;
       return { ...noEngine, error: `${error.message}\n${error.remedy}` };
@@ -48,7 +59,7 @@ async function collect(device: 'auto' | 'cpu' | 'cuda', threads: number | undefi
     cpu: { model: cpu.model, cores: cpu.cores, usable_cores: cpu.usableCores, features: cpu.features },
     memory: { total_bytes: memory.total, free_bytes: memory.free, limit_bytes: memory.limit },
     gpus: gpus.map(({ name, memoryBytes, driver }) => ({ name, memory_bytes: memoryBytes, driver })),
-    libraries,
+    libraries: [...Object.entries(system).map(systemLibrary), ...libraries],
     folders: { package: packageRoot, cache: cacheFolder() },
   };
 }
@@ -60,7 +71,10 @@ function gibibytes(bytes: number): string {
 type Info = Awaited<ReturnType<typeof collect>>;
 
 function render({ versions, engine, device, cpu, memory, gpus, libraries, folders }: Info): string {
-  const found = Object.entries(libraries).filter(([, path]) => path !== null);
+  const libraryTexts = libraries.map(({ name, version, path, problem }) =>
+    // The first line of a problem says what to do; the rest, all the places that were tried, is in --json.
+    problem === null ? [name, version, path].filter(Boolean).join(' ') : `${name}: ${problem.split('\n')[0]}`,
+  );
   const limit =
     memory.limit_bytes === null ? '' : `, ${gibibytes(memory.limit_bytes)} allowed to this process`;
   const gpuTexts = gpus.map(({ name, memory_bytes, driver }) =>
@@ -81,7 +95,7 @@ function render({ versions, engine, device, cpu, memory, gpus, libraries, folder
     ['threads', engine.threads === null ? 'unknown' : String(engine.threads)],
     ['memory', `${gibibytes(memory.total_bytes)}, ${gibibytes(memory.free_bytes)} free${limit}`],
     ['gpu', gpuTexts.join('\n') || 'none'],
-    ['libraries', found.map(([name, path]) => `${name} ${path}`).join('\n') || 'none of CUDA, NCCL, MPI'],
+    ['libraries', libraryTexts.join('\n')],
     ['package', folders.package],
     ['cache', folders.cache],
   ];

@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'ERR_IO'
   | 'ERR_DISK_FULL'
   | 'ERR_CUDA_UNAVAILABLE'
+  | 'ERR_CUDA_LIBRARY_MISSING'
   | 'ERR_INTERNAL'
   | 'ERR_NATIVE_LOAD'
   | 'ERR_CONFIG'

@@ -13,13 +13,8 @@ export interface Gpu {
   readonly driver: string | null;
 }
 
-/** Shared libraries that the engine can open at run time, and what for. */
-const optionalLibraries = {
-  'libcuda.so.1': 'CUDA driver',
-  'libcublasLt.so': 'cuBLASLt',
-  'libnccl.so': 'NCCL',
-  'libmpi.so': 'MPI',
-} as const;
+/** Shared libraries that are looked for in the dynamic linker's places alone, by the names that people know. */
+const systemLibraries = { 'CUDA driver': 'libcuda.so.1', MPI: 'libmpi.so' } as const;
 
 // The features that kernels are chosen by; a CPU lists some two hundred.
 const kernelFeatures =
@@ -87,8 +82,8 @@ export async function findGpus(): Promise<Gpu[]> {
   }
 }
 
-/** Where the dynamic linker finds each optional library; null where it does not. */
-export async function findLibraries(): Promise<Record<string, string | null>> {
+/** Where the dynamic linker finds each of the system's libraries; null where it does not. */
+export async function findSystemLibraries(): Promise<Record<string, string | null>> {
   let listing = '';
   for (const program of ['/sbin/ldconfig', 'ldconfig']) {
     try {
@@ -99,7 +94,7 @@ export async function findLibraries(): Promise<Record<string, string | null>> {
   const entries = [...listing.matchAll(/^\s*(\S+) \(.*\) => (\S+)$/gm)];
   const folders = (process.env.LD_LIBRARY_PATH ?? '').split(':').filter(Boolean);
   const found: Record<string, string | null> = {};
-  for (const [file, name] of Object.entries(optionalLibraries)) {
+  for (const [name, file] of Object.entries(systemLibraries)) {
     const near = folders.map((folder) => join(folder, file)).find((path) => existsSync(path));
     found[name] = near ?? entries.find(([, entry]) => entry!.startsWith(file))?.[2] ?? null;
   }

@@ -16,6 +16,8 @@
 
 namespace athanor::cuda {
 
+constexpr bool kIsEmulated = true;
+
 inline float widen(float x) { return x; }
 inline float widen(bf16 x) { return to_float(x); }
 template <class T>
@@ -128,6 +130,9 @@ template <int kCount>
 void wgmma_columns(float (&d)[kCount][4], const uint32_t (&a)[4], uint64_t b, ATHANOR_SITE) {
   emulator::warpgroup_product({d[0], a, 0, b, kCount * 8, true, true}, site);
 }
+
+/// A launch is finished when it returns, so there is no stream.
+inline void* current_stream() { return nullptr; }
 
 template <class... Parameters, class... Arguments, class LaunchShape>
 void launch(void (*kernel)(Parameters...), const LaunchShape& shape, Arguments&&... arguments) {

@@ -3,4 +3,6 @@ export interface BuildInfoBinding {
   compiler(): string;
   /** The instruction sets in this build, whether or not this machine runs them. */
   builtIsas(): string[];
+  /** [name, version, path, problem] of each library for GPUs; problem is empty where it is there. */
+  cudaLibraries(): [string, string, string, string][];
 }
