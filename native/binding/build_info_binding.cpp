@@ -26,7 +26,8 @@ std::vector<std::string> built_isas() {
 /// [name, version, path, problem] of each; the last is empty where the library is there.
 std::vector<std::tuple<std::string, std::string, std::string, std::string>> cuda_libraries() {
   std::vector<std::tuple<std::string, std::string, std::string, std::string>> out;
-  for (const LibraryReport& r : cuda_library_reports()) out.emplace_back(r.name, r.version, r.path, r.problem);
+  for (const LibraryReport& r : cuda_library_reports())
+    out.emplace_back(r.name, r.version, r.path, r.problem);
   return out;
 }
 

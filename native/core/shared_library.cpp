@@ -97,8 +97,9 @@ SharedLibrary::SharedLibrary(const LibraryPlaces& places) : name_(places.name) {
   const char* chosen = variable(places.variable);
   handle_ = chosen != nullptr ? search.open(chosen) : find(places, search);
   if (handle_ == nullptr && chosen != nullptr) {
-    fail(ErrorCode::kCudaLibraryMissing, name_, places.variable, " names a library that cannot be opened:",
-         search.tried(), "\ncorrect it, or unset it to have the usual places searched");
+    fail(ErrorCode::kCudaLibraryMissing, name_, places.variable,
+         " names a library that cannot be opened:", search.tried(),
+         "\ncorrect it, or unset it to have the usual places searched");
   }
   if (handle_ == nullptr) {
     fail(ErrorCode::kCudaLibraryMissing, name_, "is not on this machine; install it with: ", places.remedy,

@@ -5,8 +5,8 @@
 namespace athanor::cuda {
 namespace {
 
-// Sixteen warps a multiprocessor, each with eight products or multiply-adds under way that wait for nothing but
-// their own predecessors: enough for all units to start one whenever they can.
+// Sixteen warps a multiprocessor, each with eight products or multiply-adds under way that wait for nothing
+// but their own predecessors: enough for all units to start one whenever they can.
 constexpr int kBlocksPerMultiprocessor = 4;
 constexpr int kThreads = 128;
 constexpr int kChains = 8;
@@ -57,8 +57,8 @@ double multiply_add(DType dtype, int64_t rounds, float* sink) {
   const bool is_products = dtype == DType::kBF16;
   fill_zero(sink, sizeof(float));
   const int blocks = block_count();
-  launch(is_products ? products_kernel : multiply_adds_kernel, Launch{static_cast<unsigned>(blocks), kThreads},
-         sink, rounds);
+  launch(is_products ? products_kernel : multiply_adds_kernel,
+         Launch{static_cast<unsigned>(blocks), kThreads}, sink, rounds);
   const double per_round = kChains * (is_products ? kThreads / kWarp * 16.0 * 8.0 * 16.0 : kThreads * 1.0);
   return 2.0 * per_round * static_cast<double>(rounds) * blocks;
 }

@@ -24,8 +24,7 @@ __global__ void __launch_bounds__(kSumLanes* kSumRows)
   const int64_t last = first + block_rows < rows ? first + block_rows : rows;
   float total = 0;
   if (c < channels) {
-    for (int64_t row = first + threadIdx.y; row < last; row += kSumRows)
-      total += widen(x[row * stride + c]);
+    for (int64_t row = first + threadIdx.y; row < last; row += kSumRows) total += widen(x[row * stride + c]);
   }
   sums[threadIdx.y][threadIdx.x] = total;
   __syncthreads();

@@ -125,9 +125,9 @@ void CublasLt::choose(Plan& plan, const LtProblem& p) const {
   prefer(lt::kAlignmentC, p.alignments[2]);
   prefer(lt::kAlignmentD, p.alignments[3]);
   int count = 0;
-  const lt::Status status = functions_.get_heuristic(handle_, plan.descriptor.get(), plan.a.get(),
-                                                     plan.b.get(), plan.out.get(), plan.out.get(),
-                                                     preference.get(), 1, &plan.choice, &count);
+  const lt::Status status =
+      functions_.get_heuristic(handle_, plan.descriptor.get(), plan.a.get(), plan.b.get(), plan.out.get(),
+                               plan.out.get(), preference.get(), 1, &plan.choice, &count);
   if (status != lt::kNotSupported && status != lt::kInvalidValue) check(status, "a heuristic");
   plan.found = status == lt::kSuccess && count > 0 && plan.choice.state == lt::kSuccess;
 }

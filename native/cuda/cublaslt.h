@@ -1,5 +1,5 @@
-// Products through cuBLASLt. It thinks in columns: what it computes is our product transposed, out^T = op(B)^T
-// op(A)^T, so that its A is our B and its rows are our columns; memory is the same either way.
+// Products through cuBLASLt. It thinks in columns: what it computes is our product transposed, out^T =
+// op(B)^T op(A)^T, so that its A is our B and its rows are our columns; memory is the same either way.
 #pragma once
 
 #include <array>

@@ -1,6 +1,6 @@
-// The engine's own bf16 product: a block has 128 x 128 elements of it, its 8 warps 64 x 32 each, and stretches
-// of 64 along k come to shared memory two ahead. Operands lie there as they are stored; the matrix loads
-// transpose.
+// The engine's own bf16 product: a block has 128 x 128 elements of it, its 8 warps 64 x 32 each, and
+// stretches of 64 along k come to shared memory two ahead. Operands lie there as they are stored; the matrix
+// loads transpose.
 #include "cuda/attention_tiles.h"
 #include "cuda/gemm.h"
 #include "cuda/gemm_epilogue.h"

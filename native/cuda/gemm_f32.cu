@@ -7,8 +7,8 @@ namespace athanor::cuda {
 namespace {
 
 constexpr int kTile = 64, kDepth = 16, kThreads = 256;
-constexpr int kOwn = 4;                // rows and columns of a thread
-constexpr int kPadded = kTile + 4;     // spreads a column over banks
+constexpr int kOwn = 4;             // rows and columns of a thread
+constexpr int kPadded = kTile + 4;  // spreads a column over banks
 
 /// Element (i, k) is at i * step + k * depth_step; one of the two is 1.
 struct Operand {
@@ -32,7 +32,8 @@ __device__ __forceinline__ void load_tile(float4 (&tile)[kDepth][kPadded / 4], c
     const int at = i * kThreads + static_cast<int>(threadIdx.x);
     const int k = x.step == 1 ? at / kTile : at % kDepth, row = x.step == 1 ? at % kTile : at / kDepth;
     const bool is_inside = first + row < x.extent && first_k + k < depth;
-    elements[k * kPadded + row] = is_inside ? x.data[(first + row) * x.step + (first_k + k) * x.depth_step] : 0.0f;
+    elements[k * kPadded + row] =
+        is_inside ? x.data[(first + row) * x.step + (first_k + k) * x.depth_step] : 0.0f;
   }
 }
 

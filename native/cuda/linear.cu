@@ -1,7 +1,7 @@
 // Products go to cuBLASLt with as much of their epilogue as it has, and where it lacks some of it, as an f32
 // product that a kernel finishes. ATHANOR_CUBLASLT=none takes the engine's own kernels instead, which are
-// slower, and give a row the same bits in any batch. Weights are packed by being rounded: a panel is the matrix
-// as it was stored, so that one copy serves the products with it and with its transpose.
+// slower, and give a row the same bits in any batch. Weights are packed by being rounded: a panel is the
+// matrix as it was stored, so that one copy serves the products with it and with its transpose.
 #include "kernels/linear.h"
 
 #include <cstdlib>
@@ -89,7 +89,9 @@ CublasLt* chosen_library() {
 
 void gemm(const GemmArgs& args) { gemm_with(chosen_library(), args); }
 
-size_t packed_bytes(int64_t k, int64_t n, DType dtype) { return static_cast<size_t>(k * n) * dtype_size(dtype); }
+size_t packed_bytes(int64_t k, int64_t n, DType dtype) {
+  return static_cast<size_t>(k * n) * dtype_size(dtype);
+}
 
 void pack(void* panels, const float* b, int64_t k, int64_t n, bool, DType dtype) {
   if (dtype == DType::kF32) return copy_on_device(panels, b, packed_bytes(k, n, dtype));
@@ -98,9 +100,7 @@ void pack(void* panels, const float* b, int64_t k, int64_t n, bool, DType dtype)
 
 }  // namespace
 
-void own_gemm(const GemmArgs& args) {
-  args.dtype == DType::kBF16 ? own_gemm_bf16(args) : own_gemm_f32(args);
-}
+void own_gemm(const GemmArgs& args) { args.dtype == DType::kBF16 ? own_gemm_bf16(args) : own_gemm_f32(args); }
 
 void gemm_with(CublasLt* library, const GemmArgs& g) {
   if (g.m == 0) return;

@@ -7,8 +7,8 @@
 namespace athanor::cuda {
 namespace {
 
-// Two blocks a multiprocessor: on an H100 264 rows are at work, with a vocabulary of 50,304 about the 50 MiB of
-// its L2 cache.
+// Two blocks a multiprocessor: on an H100 264 rows are at work, with a vocabulary of 50,304 about the 50 MiB
+// of its L2 cache.
 constexpr int kRowThreads = 1024;
 constexpr int kRowWarps = kRowThreads / kWarp;
 // What log p is taken for where p is 0: p log p is 0 there, and 0 * -inf would be NaN.
@@ -156,7 +156,8 @@ __global__ void __launch_bounds__(kRowThreads)
       dentropy != 0.0f ? row_entropy<kWidth>(row, in.vocab, inverse_temperature, log_sum, memory) : 0.0f;
   replace_row<kWidth, T>(row, in.vocab, [=](int64_t i, float logit) {
     const float log_p = logit * inverse_temperature - log_sum;
-    const float share = expf(log_p) * (dlog_prob + dentropy * (fmaxf(log_p, kLowestLogProbability) + entropy));
+    const float share =
+        expf(log_p) * (dlog_prob + dentropy * (fmaxf(log_p, kLowestLogProbability) + entropy));
     return ((i == target ? dlog_prob : 0.0f) - share) * inverse_temperature;
   });
 }

@@ -1,6 +1,7 @@
 // Matrix products. On the CPU every element of a result is one chain of fused multiply-adds over k in rising
-// order, so its bits depend on its own row and column only: not on the other rows, the blocking or the threads.
-// On GPUs they depend on the shape as well, for cuBLASLt has an algorithm for each; see cuda/linear.cu.
+// order, so its bits depend on its own row and column only: not on the other rows, the blocking or the
+// threads. On GPUs they depend on the shape as well, for cuBLASLt has an algorithm for each; see
+// cuda/linear.cu.
 #pragma once
 
 #include <cstddef>
@@ -50,7 +51,8 @@ struct LinearKernels {
   void (*pack)(void* panels, const float* b, int64_t k, int64_t n, bool b_transposed, DType dtype);
   /// args.b holds packed panels of args.dtype; b_transposed is what pack was told.
   void (*gemm_packed)(const GemmArgs& args);
-  /// Whether B packed as transposed and B^T packed as it is are the same bytes, so that one copy does for both.
+  /// Whether B packed as transposed and B^T packed as it is are the same bytes, so that one copy does for
+  /// both.
   bool one_layout;
 };
 ATHANOR_KERNEL_FAMILY(LinearKernels, linear_kernels)

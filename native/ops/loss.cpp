@@ -14,8 +14,8 @@ namespace {
 
 /// f32 logits held at once. A chunk's rows are the depth of its share of dweight's GEMM, which reads and
 /// writes all of dweight. On the CPU 96 MiB, 500 rows of a vocabulary of 50,304, hide that traffic behind the
-/// arithmetic; a GPU does some 300 operations in the time of a byte, ten times as many, and 1 GiB is little of
-/// its memory.
+/// arithmetic; a GPU does some 300 operations in the time of a byte, ten times as many, and 1 GiB is little
+/// of its memory.
 int64_t logit_bytes(Device device) { return int64_t{device.type == DeviceType::kCpu ? 96 : 1024} << 20; }
 // Below this, 1 / temperature times a logit could overflow.
 constexpr double kMinTemperature = 1e-6;

@@ -42,7 +42,9 @@ describe('libraries for GPUs', () => {
     const all = Object.fromEntries((await libraries(env)).map((library) => [library.name, library]));
     expect(Object.keys(all)).toEqual(['CUDA driver', 'MPI', 'cuBLASLt', 'NCCL']);
     expect(all.cuBLASLt!.problem).toMatch(/ATHANOR_CUBLASLT names a library that cannot be opened/);
-    expect(all.cuBLASLt!.problem).toMatch(/\/nonexistent\/libcublasLt\.so\.13: cannot open shared object file/);
+    expect(all.cuBLASLt!.problem).toMatch(
+      /\/nonexistent\/libcublasLt\.so\.13: cannot open shared object file/,
+    );
     expect(all.NCCL!.problem).toBe('not used: ATHANOR_NCCL=none');
   });
 });

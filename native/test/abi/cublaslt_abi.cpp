@@ -51,9 +51,8 @@ static_assert(offsetof(lt::Heuristic, state) == offsetof(cublasLtMatmulHeuristic
 
 /// Whether arguments are passed the same way: pointers as pointers, numbers and enumerations of one size.
 template <class A, class B>
-constexpr bool kIsPassedAlike =
-    std::is_pointer_v<A> == std::is_pointer_v<B> && sizeof(A) == sizeof(B) &&
-    std::is_floating_point_v<A> == std::is_floating_point_v<B>;
+constexpr bool kIsPassedAlike = std::is_pointer_v<A> == std::is_pointer_v<B> && sizeof(A) == sizeof(B) &&
+                                std::is_floating_point_v<A> == std::is_floating_point_v<B>;
 
 template <class Ours, class Theirs>
 struct IsCalledAlike : std::false_type {};

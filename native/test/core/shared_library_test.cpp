@@ -70,7 +70,8 @@ TEST(a_missing_library_says_what_was_tried_and_what_installs_it) {
   EXPECT(has(text, "libathanor_nowhere.so.1: cannot open shared object file"));  // the loader's own words
   EXPECT(has(text, "/nonexistent/toolkit/lib64/libathanor_nowhere.so.1: no such file"));
   EXPECT(has(text, "/usr/local/cuda*/targets/*-linux/lib/libathanor_nowhere.so.1: no such file"));
-  EXPECT(has(text, "/nonexistent/venv/lib/python3*/site-packages/nvidia/nowhere/lib/libathanor_nowhere.so.1"));
+  EXPECT(
+      has(text, "/nonexistent/venv/lib/python3*/site-packages/nvidia/nowhere/lib/libathanor_nowhere.so.1"));
 }
 
 TEST(a_library_is_found_in_toolkits_and_wheels) {

@@ -1,5 +1,5 @@
-// Every case runs on the engine's own kernels and through cuBLASLt: the library itself on a GPU that has it, and
-// on the emulator its double.
+// Every case runs on the engine's own kernels and through cuBLASLt: the library itself on a GPU that has it,
+// and on the emulator its double.
 #include "kernels/linear.h"
 
 #include <cmath>
@@ -70,8 +70,17 @@ struct Case {
     const DeviceArray<float> dbias(bias_values), dsums(sums);
     const DeviceArray<Out> dout(before), daddend(addends), dinputs(inputs), dpre(before.size());
 
-    GemmArgs args{m, n, k, dtype_of<In>(), da + shift, a_transposed, extra_stride == 0 ? 0 : a_stride(),
-                  db + shift, b_transposed, dout, dtype_of<Out>()};
+    GemmArgs args{m,
+                  n,
+                  k,
+                  dtype_of<In>(),
+                  da + shift,
+                  a_transposed,
+                  extra_stride == 0 ? 0 : a_stride(),
+                  db + shift,
+                  b_transposed,
+                  dout,
+                  dtype_of<Out>()};
     if (bias) args.epilogue.bias = dbias;
     if (addend) args.epilogue.addend = daddend;
     if (preactivation) args.epilogue.preactivation = dpre;
@@ -83,7 +92,8 @@ struct Case {
 
     std::vector<double> expected, expected_pre, expected_sums(sums.begin(), sums.end());
     const auto a_at = [&](int64_t i, int64_t s) {
-      return static_cast<double>(to_float(a[size(shift + (a_transposed ? s * a_stride() + i : i * a_stride() + s))]));
+      return static_cast<double>(
+          to_float(a[size(shift + (a_transposed ? s * a_stride() + i : i * a_stride() + s))]));
     };
     for (int64_t i = 0; i < m; ++i) {
       for (int64_t s = 0; s < k; ++s) expected_sums[size(i)] += a_at(i, s);
@@ -109,7 +119,8 @@ struct Case {
 TEST_BOTH_TYPES(products_agree_in_every_layout) {
   for_libraries([](CublasLt* with) {
     for (int layout = 0; layout < 4; ++layout) {
-      Case<T, T> c{.m = 70, .n = 136, .k = 88, .a_transposed = layout % 2 != 0, .b_transposed = layout / 2 != 0};
+      Case<T, T> c{
+          .m = 70, .n = 136, .k = 88, .a_transposed = layout % 2 != 0, .b_transposed = layout / 2 != 0};
       c.check(with);
       c.shift = 3;  // no vector is aligned
       c.m = 1;

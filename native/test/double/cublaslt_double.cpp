@@ -1,5 +1,6 @@
-// A stand-in for cuBLASLt over host memory, so that the calls of cuda/cublaslt.cu run where there is no GPU. It
-// refuses what the documentation forbids, and an algorithm that was chosen for another problem than it is given.
+// A stand-in for cuBLASLt over host memory, so that the calls of cuda/cublaslt.cu run where there is no GPU.
+// It refuses what the documentation forbids, and an algorithm that was chosen for another problem than it is
+// given.
 #include <cmath>
 #include <cstring>
 #include <new>
@@ -95,7 +96,8 @@ Status check_epilogue(const DescriptorOpaque& d, const LayoutOpaque& out) {
   if ((d.epilogue & (kBias | kBiasGradientB)) != 0 && d.bias == nullptr) return kInvalidValue;
   if ((d.epilogue & kAuxiliary) == 0) return kSuccess;
   if (d.auxiliary == nullptr || !is_multiple(d.auxiliary, 16)) return kInvalidValue;
-  if (d.auxiliary_stride % 8 != 0 || d.auxiliary_stride < static_cast<int64_t>(out.rows)) return kInvalidValue;
+  if (d.auxiliary_stride % 8 != 0 || d.auxiliary_stride < static_cast<int64_t>(out.rows))
+    return kInvalidValue;
   return out.type == kF32 ? kNotSupported : kSuccess;  // so that callers must have another way
 }
 
@@ -104,7 +106,8 @@ Status check_problem(const DescriptorOpaque& d, const LayoutOpaque& a, const Lay
   if (!a.is_valid() || !b.is_valid() || !out.is_valid()) return kInvalidValue;
   const bool a_t = d.operation_a == kTransposed, b_t = d.operation_b == kTransposed;
   const uint64_t k = a_t ? a.rows : a.columns;
-  if ((a_t ? a.columns : a.rows) != out.rows || (b_t ? b.rows : b.columns) != out.columns) return kInvalidValue;
+  if ((a_t ? a.columns : a.rows) != out.rows || (b_t ? b.rows : b.columns) != out.columns)
+    return kInvalidValue;
   if ((b_t ? b.columns : b.rows) != k) return kInvalidValue;
   if (a.type != b.type || (a.type == kF32 && out.type != kF32)) return kNotSupported;
   if (k == test::kDepthWithoutAlgorithm) return kNotSupported;
