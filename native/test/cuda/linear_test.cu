@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/cuda_libraries.h"
+#include "core/error.h"
 #include "cuda/gemm.h"
 #include "test/cuda/arrays.h"
 #include "test/double/cublaslt_double.h"
