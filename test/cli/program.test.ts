@@ -18,7 +18,7 @@ describe('athanor', () => {
   });
 
   it('prints its version', async () => {
-    expect(await athanor('--version')).toEqual({ code: 0, stdout: '0.1.0\n', stderr: '' });
+    expect(await athanor('--version')).toEqual({ code: 0, signal: null, stdout: '0.1.0\n', stderr: '' });
   });
 
   it.each([[['help', 'info']], [['info', '--help']]])(
