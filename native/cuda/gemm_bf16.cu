@@ -74,35 +74,35 @@ __device__ __forceinline__ void load_operand(unsigned char* tile, const Operand&
 
 /// The left operand's fragment from a tile whose rows are summed over: columns [row, row + 16), rows
 /// [16 step, 16 step + 16).
-__device__ __forceinline__ void load_left_columns(uint32_t (&fragment)[4], const unsigned char* tile, int row,
-                                                  int step) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarp, in = lane % 8, part = lane / 8;
+__device__ __forceinline__ void load_left_columns(uint32_t (&fragment)[4], const unsigned char* tile,
+                                                  int lane, int row, int step) {
+  const int in = lane % 8, part = lane / 8;
   load_matrices_transposed(fragment,
                            tile + swizzled<kRows>(step * 16 + in + part / 2 * 8, row / 8 + part % 2));
 }
 
 template <bool kATransposed, bool kBTransposed>
 __device__ __forceinline__ void multiply_stage(float (&d)[kWarpRows / 16][kWarpColumns / 8][4],
-                                               const unsigned char* a, const unsigned char* b, int row,
-                                               int column) {
+                                               const unsigned char* a, const unsigned char* b, int lane,
+                                               int row, int column) {
 #pragma unroll
   for (int step = 0; step < kDepth / 16; ++step) {
     uint32_t right[kWarpColumns / 16][4];
 #pragma unroll
     for (int n = 0; n < kWarpColumns / 16; ++n) {
       if constexpr (kBTransposed) {
-        load_right_rows<kDepth>(right[n], b, column + n * 16, step);
+        load_right_rows<kDepth>(right[n], b, lane, column + n * 16, step);
       } else {
-        load_right_columns<kColumns>(right[n], b, column + n * 16, step);
+        load_right_columns<kColumns>(right[n], b, lane, column + n * 16, step);
       }
     }
 #pragma unroll
     for (int t = 0; t < kWarpRows / 16; ++t) {
       uint32_t left[4];
       if constexpr (kATransposed) {
-        load_left_columns(left, a, row + t * 16, step);
+        load_left_columns(left, a, lane, row + t * 16, step);
       } else {
-        load_left<kDepth>(left, a, row + t * 16, step);
+        load_left<kDepth>(left, a, lane, row + t * 16, step);
       }
 #pragma unroll
       for (int n = 0; n < kWarpColumns / 16; ++n) {
@@ -136,7 +136,7 @@ __global__ void __launch_bounds__(kThreads) gemm_kernel(const __grid_constant__ 
     copy_async_wait<1>();
     __syncthreads();
     const unsigned char* a = bytes + stage * 2 * kOperandBytes;
-    multiply_stage<kATransposed, kBTransposed>(d, a, a + kOperandBytes, row, column);
+    multiply_stage<kATransposed, kBTransposed>(d, a, a + kOperandBytes, lane, row, column);
     __syncthreads();  // all are done with this stage before the next but one overwrites it
   }
 #pragma unroll
