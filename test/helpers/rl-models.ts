@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { saveScoringModel } from '../../src/checkpoint/gpt-folder.ts';
 import { prepareData } from '../../src/data/prepare.ts';
 import { packageRoot } from '../../src/native/package-root.ts';
+import type { ModelConfig } from '../../src/nn/config.ts';
 import { presetConfig } from '../../src/nn/presets.ts';
 import { ScoringModel } from '../../src/nn/scoring-model.ts';
 import { chatTokenizer, writeChatModel } from './chat-model.ts';
@@ -18,9 +19,9 @@ export interface RlModels {
   text: string;
 }
 
-const shape = { contextLength: 64, initializerRange: 0.2 };
-
-export async function writeRlModels(root: string): Promise<RlModels> {
+/** @param overrides of the tiny shape */
+export async function writeRlModels(root: string, overrides: Partial<ModelConfig> = {}): Promise<RlModels> {
+  const shape = { contextLength: 64, initializerRange: 0.2, ...overrides };
   const [model, reward, text] = ['model', 'reward', 'shards'].map((name) => join(root, name)) as [
     string,
     string,

@@ -1,0 +1,226 @@
+/**
+ * Training, generation and the four stages with device cuda: against the CPU, against themselves and across a change of
+ * device. Part of vitest.cuda.config.ts, on a GPU or emulated.
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { generate } from '../../src/generate/generator.ts';
+import { KvCache } from '../../src/generate/kv-cache.ts';
+import { native } from '../../src/native/addon.ts';
+import { Gpt } from '../../src/nn/gpt.ts';
+import { presetConfig } from '../../src/nn/presets.ts';
+import { AdamW } from '../../src/optim/adamw.ts';
+import { backward, noGrad } from '../../src/tensor/autograd.ts';
+import { linearLogProb } from '../../src/tensor/ops/loss.ts';
+import { scope, tensor } from '../../src/tensor/tensor.ts';
+import { expectSameRun, newestStep, resume, runWhole, signalWhen } from '../helpers/killed-run.ts';
+import { expectSameBits, maxError, values } from '../helpers/reference.ts';
+import { type RlModels, writeRlModels } from '../helpers/rl-models.ts';
+import { jsonl, logged } from '../helpers/stages.ts';
+import { inputOf, ints, tokenBatch } from '../helpers/token-batch.ts';
+
+/** A head of 64: the size that Hopper's own path takes. */
+const oneHead = { heads: 1, kvHeads: 1, headDim: 64 };
+/** Of losses near 5: bf16 has 8 bits, and rounds each activation of both devices in its own order. */
+const TOLERANCE = 2 ** -6;
+const isEmulated = /emulating/.test(native.cudaStatus()[1]);
+
+function on<T>(device: 'cpu' | 'cuda', run: () => T): T {
+  native.setDevice(device);
+  try {
+    return run();
+  } finally {
+    native.setDevice('cuda');
+  }
+}
+
+describe.each(['tiny', 'llama-tiny'])('%s', (preset) => {
+  const shape = presetConfig(preset, { ...oneHead, layers: 1, vocabSize: 67 });
+  const config = preset === 'tiny' ? shape : { ...shape, heads: 2, hiddenSize: 128, kvHeads: 1 };
+
+  /** Loss and gradient norm of ten steps on one batch. */
+  const train = (): number[][] => {
+    const model = new Gpt(config, { dtype: 'bf16', seed: 5 });
+    const optimizer = new AdamW(model.parameters());
+    const made = tokenBatch([24, 1, 15], config.vocabSize);
+    const steps = Array.from({ length: 10 }, () => {
+      const loss = scope(() => {
+        const value = model.loss(inputOf(made), ints(made.targets), { scale: 1 / made.n }).loss;
+        backward(value);
+        return value.item();
+      });
+      const norm = optimizer.gradNorm();
+      optimizer.step(3e-3, Math.min(1, 1 / norm));
+      model.zeroGrad();
+      return [loss, norm];
+    });
+    model.dispose();
+    return steps;
+  };
+
+  it('learns as on the CPU, and in the same bits each time', () => {
+    const [cpu, cuda] = [on('cpu', train), on('cuda', train)];
+    for (const part of [0, 1]) {
+      const [wanted, got] = [cpu, cuda].map((steps) => steps.map((step) => step[part]!));
+      const relative = got!.map((value, i) => value / wanted![i]!);
+      expect(maxError(relative, new Array(10).fill(1)), `${part}`).toBeLessThan(TOLERANCE);
+    }
+    expect(cpu[9]![0]).toBeLessThan(0.8 * cpu[0]![0]!);
+    expect(on('cuda', train)).toEqual(cuda);
+  });
+
+  const sequence = (ids: Int32Array, first = 0) => ({
+    tokens: tensor(ids.subarray(first)),
+    positions: ints(Array.from({ length: ids.length - first }, (_, i) => first + i)),
+    cuSeqlens: ints([0, ids.length - first]),
+  });
+
+  it('generates through the cache what its full pass says', async () => {
+    const model = new Gpt({ ...config, initializerRange: 0.2 }, { dtype: 'bf16', seed: 5 });
+    const prompts = [5, 1, 17].map((length) => tokenBatch([length], config.vocabSize).ids);
+    const completions = await generate(model, prompts, { maxTokens: 9, seed: 3, batchSize: 2 });
+    completions.forEach(({ tokens, logProbs }, i) => {
+      const ids = Int32Array.from([...prompts[i]!, ...tokens]);
+      const whole = noGrad(() =>
+        scope(() => {
+          const hidden = model.forward(sequence(ids.subarray(0, -1)));
+          const { logProbs: all } = linearLogProb(hidden, model.headWeight, tensor(ids.subarray(1)));
+          return all.toFloats().subarray(prompts[i]!.length - 1);
+        }),
+      );
+      // Own products give a row the same bits in any batch, and sampler and loss then sum the same logits, each in its
+      // own order; cuBLASLt's algorithm may change with the number of rows.
+      expect(maxError(logProbs, whole)).toBeLessThan(isEmulated ? 2e-6 : 0.1);
+    });
+    model.dispose();
+  });
+
+  it('has the logits of the full pass through the cache', () => {
+    const model = new Gpt({ ...config, initializerRange: 0.2 }, { dtype: 'bf16', seed: 5 });
+    const { ids } = tokenBatch([30], config.vocabSize);
+    noGrad(() =>
+      scope(() => {
+        const whole = model.logits(model.forward(sequence(ids)));
+        const cache = new KvCache(model, 2, ids.length);
+        for (const [past, end] of [
+          [0, 7],
+          [7, 8],
+          [8, 9],
+          [9, 12],
+          [12, 30],
+        ] as const) {
+          const views = cache.view(ints([1]), ints([past]));
+          const part = model.logits(model.forward(sequence(ids.subarray(0, end), past), views));
+          const wanted = native.slice(whole.handle, past, end);
+          if (isEmulated) expectSameBits(part.handle, wanted, `from ${past}`);
+          else expect(maxError(part.toFloats(), values(wanted))).toBeLessThan(0.1);
+        }
+        cache.dispose();
+      }),
+    );
+    model.dispose();
+  });
+});
+
+describe('commands', () => {
+  let root: string;
+  let models: RlModels;
+  beforeAll(async () => {
+    root = mkdtempSync(join(tmpdir(), 'athanor-cuda-'));
+    native.setDevice('cpu');
+    models = await writeRlModels(root, { ...oneHead, layers: 1 });
+    native.setDevice('cuda');
+  });
+  afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+  const common = () => ['--model', models.model, '--dtype', 'bf16', '--warmup', '0', '--lr', '1e-3'];
+  const words = (i: number) => ['red', 'a blue one', 'hello then', 'brief'][i % 4]!;
+  const stages: Record<string, () => string[]> = {
+    pretrain: () => [
+      ...['pretrain', '--data', models.text, ...common(), '--batch-size', '2', '--context', '32'],
+      ...['--steps', '6', '--eval-tokens', '64', '--sample-tokens', '4'],
+    ],
+    sft: () => {
+      const rows = Array.from({ length: 16 }, (_, i) => ({
+        prompt: `${words(i)} ${i}?`,
+        completion: words(i + 1),
+      }));
+      const data = jsonl(root, 'instructions.jsonl', rows);
+      return [
+        ...['sft', '--data', data, ...common(), '--batch-size', '2', '--context', '32', '--steps', '5'],
+        ...['--neftune', '5', '--sample-tokens', '4', '--validation', '0.1'],
+      ];
+    },
+    reward: () => {
+      const rows = Array.from({ length: 16 }, (_, i) => ({
+        prompt: `${words(i)} ${i}?`,
+        completions: [words(i + 1), words(i + 2), words(i + 3)],
+      }));
+      const data = jsonl(root, 'rankings.jsonl', rows);
+      return [
+        'reward',
+        '--data',
+        data,
+        ...common(),
+        '--batch-size',
+        '2',
+        '--steps',
+        '5',
+        '--validation',
+        '0.1',
+      ];
+    },
+    ppo: () => [
+      ...['ppo', '--data', models.data, '--reward', models.reward, ...common(), '--rollout', '4'],
+      ...[
+        '--batch-size',
+        '2',
+        '--epochs',
+        '1',
+        '--rollouts',
+        '2',
+        '--max-response',
+        '5',
+        '--max-prompt',
+        '40',
+      ],
+      ...['--eval-prompts', '1', '--ptx', models.text, '--ptx-batch', '1', '--entropy-coef', '0.01'],
+    ],
+  };
+  const whole = (stage: string) => join(root, `${stage}-whole`);
+
+  it.each(Object.keys(stages))(
+    '%s, stopped by SIGTERM and resumed, ends with the same bits',
+    async (stage) => {
+      const command = [...stages[stage]!(), '--device', 'cuda'];
+      await runWhole(command, whole(stage));
+      const out = join(root, `${stage}-stopped`);
+      const first = await signalWhen(command, out, (records) => records.length > 0, { signal: 'SIGTERM' });
+      expect(first.code, first.stderr).toBe(0);
+      expect(newestStep(out)).toBeLessThan(newestStep(whole(stage))!);
+      await resume(stage, out, ['--device', 'cuda']);
+      expectSameRun(out, whole(stage));
+    },
+  );
+
+  it.each([
+    ['cuda', 'cpu'],
+    ['cpu', 'cuda'],
+  ])('a run begun on %s goes on on %s', async (from, to) => {
+    const out = join(root, `from-${from}`);
+    const command = [...stages.pretrain!(), '--device', from];
+    await signalWhen(command, out, (records) => records.length > 0, { signal: 'SIGTERM' });
+    const stopped = newestStep(out)!;
+    expect(stopped).toBeLessThan(6);
+    await resume('pretrain', out, ['--device', to]);
+    const [got, wanted] = [logged(out, 'loss'), logged(whole('pretrain'), 'loss')];
+    expect(got).toHaveLength(6);
+    const relative = got.map((loss, i) => loss / wanted[i]!);
+    expect(maxError(relative, new Array(6).fill(1))).toBeLessThan(TOLERANCE);
+    // The run that changed device is no copy of the one that did not.
+    const weights = (folder: string) => readFileSync(join(folder, 'model.safetensors'));
+    expect(weights(out).equals(weights(whole('pretrain')))).toBe(false);
+  });
+});
