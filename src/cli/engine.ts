@@ -6,6 +6,9 @@ export interface EngineChoice {
   readonly device: 'auto' | 'cpu' | 'cuda';
   readonly dtype: 'auto' | 'f32' | 'bf16';
   readonly threads: number | undefined;
+  /** Of a training command: a run that goes on keeps its dtype. */
+  readonly resume?: boolean;
+  readonly out?: string;
 }
 export interface Engine {
   readonly device: 'cpu' | 'cuda';
@@ -29,8 +32,8 @@ export async function chooseDevice(
   if (available) {
     const reason = 'attention on a GPU takes bf16 and not f32';
     if (device === 'cuda') {
-      const remedy = 'leave --dtype out, or give --device cpu';
-      throw new AthanorError('ERR_OPTION', `--device cuda with --dtype f32: ${reason}`, remedy);
+      const remedy = 'begin with --dtype bf16 for a GPU, or give --device cpu';
+      throw new AthanorError('ERR_OPTION', `--device cuda for a run in f32: ${reason}`, remedy);
     }
     process.stderr.write(`running on the CPU: ${reason}\n`);
     return 'cpu';
@@ -43,14 +46,21 @@ export async function chooseDevice(
   return 'cpu';
 }
 
+async function dtypeOfRun(out: string): Promise<'f32' | 'bf16' | undefined> {
+  const { savedDtype } = await import('../train/run-file.ts');
+  return savedDtype(out);
+}
+
 /** Loads the engine, sets its threads and resolves `auto`. Throws ERR_NATIVE_LOAD, ERR_CUDA_UNAVAILABLE, ERR_OPTION. */
 export async function prepareEngine(choice: EngineChoice): Promise<Engine> {
-  const device = await chooseDevice(choice.device, choice.dtype);
+  const wanted =
+    (choice.resume && choice.out !== undefined && (await dtypeOfRun(choice.out))) || choice.dtype;
+  const device = await chooseDevice(choice.device, wanted);
   const { native } = await import('../native/addon.ts');
   native.setDevice(device);
   if (choice.threads !== undefined) native.setNumThreads(choice.threads);
   // Every GPU that the kernels take (sm_80 and later) multiplies bf16.
   const hasBf16 = device === 'cuda' || native.activeIsa() === 'avx512bf16';
-  const dtype = choice.dtype === 'auto' ? (hasBf16 ? 'bf16' : 'f32') : choice.dtype;
+  const dtype = wanted === 'auto' ? (hasBf16 ? 'bf16' : 'f32') : wanted;
   return { device, dtype, threads: native.numThreads() };
 }

@@ -47,6 +47,17 @@ export function readRun(out: string, stage: string): RunFile {
   return run as RunFile;
 }
 
+/** The precision of the run in a folder; undefined where none can be read, which readRun explains. */
+export function savedDtype(out: string): 'f32' | 'bf16' | undefined {
+  try {
+    const run = JSON.parse(readFileSync(join(out, NAME), 'utf8')) as Partial<RunFile>;
+    const dtype = run.settings?.dtype;
+    return dtype === 'f32' || dtype === 'bf16' ? dtype : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Begins a run in a folder. Throws ERR_ARGUMENT when one is there already. */
 export function writeRun(out: string, run: RunFile): void {
   const path = join(out, NAME);

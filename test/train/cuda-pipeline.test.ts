@@ -15,6 +15,7 @@ import { AdamW } from '../../src/optim/adamw.ts';
 import { backward, noGrad } from '../../src/tensor/autograd.ts';
 import { linearLogProb } from '../../src/tensor/ops/loss.ts';
 import { scope, tensor } from '../../src/tensor/tensor.ts';
+import { athanor } from '../helpers/cli.ts';
 import { expectSameRun, newestStep, resume, runWhole, signalWhen } from '../helpers/killed-run.ts';
 import { expectSameBits, maxError, values } from '../helpers/reference.ts';
 import { type RlModels, writeRlModels } from '../helpers/rl-models.ts';
@@ -222,5 +223,19 @@ describe('commands', () => {
     // The run that changed device is no copy of the one that did not.
     const weights = (folder: string) => readFileSync(join(folder, 'model.safetensors'));
     expect(weights(out).equals(weights(whole('pretrain')))).toBe(false);
+  });
+
+  it('a run in f32, which attention on a GPU refuses, goes on on the CPU and says why', async () => {
+    const out = join(root, 'f32');
+    const command = [...stages.pretrain!(), '--device', 'cpu', '--dtype', 'f32'];
+    await signalWhen(command, out, (records) => records.length > 0, { signal: 'SIGTERM' });
+    const goOn = (device: string) => athanor('pretrain', '--out', out, '--resume', '--device', device);
+    const refused = await goOn('cuda');
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toMatch(/--device cuda for a run in f32: attention on a GPU takes bf16/);
+    const { code, stderr } = await goOn('auto');
+    expect(stderr).toMatch(/running on the CPU: attention on a GPU takes bf16 and not f32/);
+    expect(code, stderr).toBe(0);
+    expect(newestStep(out)).toBe(6);
   });
 });
