@@ -37,7 +37,7 @@ export default defineConfig(({ mode }) => {
   const left = [...notOnDevices, ...(isEmulated ? notEmulated : [])];
   return {
     test: {
-      include: [...families.map((family) => `test/native/${family}.test.ts`), 'test/tensor/*.test.ts', 'test/train/cuda-pipeline.test.ts'],
+      include: [...families.map((family) => `test/native/${family}.test.ts`), 'test/tensor/*.test.ts', 'test/bench/kernel-bench.test.ts', 'test/train/cuda-pipeline.test.ts'],
       exclude: isEmulated ? filesNotEmulated : [],
       testNamePattern: new RegExp(`^(?!.*(${left.join('|')}))`),
       setupFiles: 'test/helpers/on-cuda.ts',

@@ -1,6 +1,10 @@
-/** One kernel at a time, as a share of what this machine can do: its measured FLOP/s or its measured bandwidth. */
+/**
+ * One kernel at a time, as a share of what this machine can do: its measured FLOP/s or its measured bandwidth. What a GPU
+ * computes is held against the CPU's result before it is timed.
+ */
 import { native } from '../native/addon.ts';
 import type { DType, NativeTensor } from '../native/binding.ts';
+import { AthanorError } from '../native/errors.ts';
 
 export interface KernelResult {
   name: string;
@@ -30,31 +34,77 @@ export function measurePeaks(): Peaks {
 }
 
 interface Case {
-  name: string;
   dtype: DType;
   shape: string;
   work: number;
   unit: KernelResult['unit'];
-  run: () => void;
+  /** Returns what it made, for the caller to dispose of. */
+  run: () => NativeTensor[];
 }
+type NamedCase = [name: string, make: () => Case];
 
-/** Runs the cases whose name contains `filter`. */
+/** Of the largest number in a result. bf16 has 8 bits, and gradients of attention are rounded twice on their way. */
+const tolerances: Partial<Record<DType, number>> = { f32: 1e-4, bf16: 2 ** -6 };
+
+/** Runs the cases whose name contains `filter`. Throws ERR_INTERNAL for a GPU's result that is not the CPU's. */
 export function* benchKernels(peaks: Peaks, repeats: number, filter = ''): Generator<KernelResult> {
-  for (const make of cases()) {
-    const { name, dtype, shape, work, unit, run } = make();
+  for (const [name, make] of cases(native.device())) {
     if (!name.includes(filter)) continue;
-    run();
+    const { dtype, shape, work, unit, run } = make();
+    const made = run();
+    if (native.device() === 'cuda') checkAgainstCpu(`${name} ${dtype} ${shape}`, dtype, made, make);
+    for (const tensor of made) tensor.dispose();
     native.synchronize();
     let seconds = Number.POSITIVE_INFINITY;
     for (let i = 0; i < repeats; ++i) {
       const startedAt = performance.now();
-      run();
+      const results = run();
       native.synchronize();
+      for (const tensor of results) tensor.dispose();
       seconds = Math.min(seconds, (performance.now() - startedAt) / 1000);
     }
     const peak = unit === 'byte' ? peaks.bandwidth : dtype === 'bf16' ? peaks.bf16 : peaks.f32;
     yield { name, dtype, shape, seconds, rate: work / seconds, unit, share: work / seconds / peak };
   }
+}
+
+function checkAgainstCpu(what: string, dtype: DType, made: NativeTensor[], make: () => Case): void {
+  native.setDevice('cpu');
+  try {
+    make()
+      .run()
+      .forEach((tensor, i) => {
+        const error = relativeError(floatsOf(made[i]!), floatsOf(tensor));
+        tensor.dispose();
+        if (error <= tolerances[dtype]!) return;
+        const remedy = 'report it with what athanor info prints; npm run test:gpu names the kernel at fault';
+        const found = `result ${i} of ${what} differs from the CPU's by ${error} of its largest number`;
+        throw new AthanorError('ERR_INTERNAL', found, remedy);
+      });
+  } finally {
+    native.setDevice('cuda');
+  }
+}
+
+function floatsOf(tensor: NativeTensor): Float32Array {
+  const wide = native.cast(tensor, 'f32');
+  try {
+    return native.read(wide) as Float32Array;
+  } finally {
+    wide.dispose();
+  }
+}
+
+/** The largest difference over the largest number wanted; NaN, which no bound accepts, where one of them is. */
+function relativeError(got: Float32Array, wanted: Float32Array): number {
+  let [worst, largest] = [0, 0];
+  for (let i = 0; i < wanted.length; ++i) {
+    const error = Math.abs(got[i]! - wanted[i]!);
+    if (!(error <= worst)) worst = error;
+    if (Number.isNaN(worst)) return worst;
+    largest = Math.max(largest, Math.abs(wanted[i]!));
+  }
+  return worst / largest;
 }
 
 const floats = ['f32', 'bf16'] as const;
@@ -66,7 +116,7 @@ const random = (shape: number[], dtype: DType, stream = 0): NativeTensor => {
 };
 
 /** Each case is made when its turn comes, so that one case's tensors are gone before the next one's. */
-function* cases(): Generator<() => Case> {
+function* cases(device: 'cpu' | 'cuda'): Generator<NamedCase> {
   for (const dtype of floats) {
     for (const size of [
       [256, 384, 384],
@@ -76,18 +126,25 @@ function* cases(): Generator<() => Case> {
       [1024, 3072, 768],
       [1024, 768, 3072],
     ] as const) {
-      for (const layout of ['nn', 'nt', 'tn'] as const) yield () => gemm(dtype, size, layout);
-      yield () => linearForward(dtype, size);
+      for (const layout of ['nn', 'nt', 'tn'] as const)
+        yield [`gemm_${layout}`, () => gemm(dtype, size, layout)];
+      yield ['linear', () => linearForward(dtype, size)];
     }
-    yield () => attention(dtype, 'forward', 8, 256, 6, 64);
-    yield () => attention(dtype, 'backward', 8, 256, 6, 64);
-    yield () => attention(dtype, 'forward', 2, 1024, 12, 64);
-    yield () => attention(dtype, 'backward', 2, 1024, 12, 64);
-    yield () => layerNorm(dtype, 8192, 768);
-    yield () => geluForward(dtype, 8192, 3072);
+    // A GPU's attention takes bf16.
+    if (device === 'cpu' || dtype === 'bf16') {
+      for (const shape of [
+        [8, 256, 6, 64],
+        [2, 1024, 12, 64],
+      ] as const) {
+        yield ['attention_forward', () => attention(dtype, 'forward', shape)];
+        yield ['attention_backward', () => attention(dtype, 'backward', shape)];
+      }
+    }
+    yield ['layer_norm', () => layerNorm(dtype, 8192, 768)];
+    yield ['gelu', () => geluForward(dtype, 8192, 3072)];
   }
-  yield () => adamw(32 << 20);
-  yield () => linearForward('bf16', [1, 50304, 768]);
+  yield ['adamw', () => adamw(32 << 20)];
+  yield ['linear_decode', () => linearForward('bf16', [1, 50304, 768])];
 }
 
 function gemm(dtype: DType, [m, n, k]: readonly [number, number, number], layout: 'nn' | 'nt' | 'tn'): Case {
@@ -95,27 +152,23 @@ function gemm(dtype: DType, [m, n, k]: readonly [number, number, number], layout
   const bTransposed = layout === 'nt';
   const a = random(aTransposed ? [k, m] : [m, k], dtype);
   const b = random(bTransposed ? [n, k] : [k, n], dtype, 1);
-  const run = () => native.gemm(a, b, aTransposed, bTransposed, dtype).dispose();
-  return { name: `gemm_${layout}`, dtype, shape: `${m}x${n}x${k}`, work: 2 * m * n * k, unit: 'flop', run };
+  const run = () => [native.gemm(a, b, aTransposed, bTransposed, dtype)];
+  return { dtype, shape: `${m}x${n}x${k}`, work: 2 * m * n * k, unit: 'flop', run };
 }
 
 function linearForward(dtype: DType, [m, n, k]: readonly [number, number, number]): Case {
   const x = random([m, k], dtype);
   const weight = random([n, k], 'f32', 1);
-  const run = () => native.linearForward(x, weight, undefined, 0, false)[0].dispose();
+  const run = () => [native.linearForward(x, weight, undefined, 0, false)[0]];
   const shape = `${m}x${n}x${k}`;
-  if (m === 1)
-    return { name: 'linear_decode', dtype, shape, work: n * k * bytesOf(dtype), unit: 'byte', run };
-  return { name: 'linear', dtype, shape, work: 2 * m * n * k, unit: 'flop', run };
+  if (m === 1) return { dtype, shape, work: n * k * bytesOf(dtype), unit: 'byte', run };
+  return { dtype, shape, work: 2 * m * n * k, unit: 'flop', run };
 }
 
 function attention(
   dtype: DType,
   pass: 'forward' | 'backward',
-  batch: number,
-  t: number,
-  heads: number,
-  dim: number,
+  [batch, t, heads, dim]: readonly [number, number, number, number],
 ): Case {
   const qkv = random([batch * t, 3 * heads * dim], dtype);
   const cu = native.empty([batch + 1], 'i32');
@@ -127,15 +180,11 @@ function attention(
   const [out, lse] = native.attentionForward(qkv, cu, heads, heads, scale);
   // Causal: half of the square, 2 products forward and 5 backward.
   const work = batch * heads * t * (t + 1) * dim * (pass === 'forward' ? 2 : 5);
-  const run = () => {
-    if (pass === 'forward') {
-      for (const made of native.attentionForward(qkv, cu, heads, heads, scale)) made.dispose();
-    } else {
-      native.attentionBackward(out, qkv, out, lse, cu, heads, heads, scale).dispose();
-    }
-  };
+  const run = () =>
+    pass === 'forward'
+      ? [...native.attentionForward(qkv, cu, heads, heads, scale)]
+      : [native.attentionBackward(out, qkv, out, lse, cu, heads, heads, scale)];
   return {
-    name: `attention_${pass}`,
     dtype,
     shape: `${batch}x${t}, ${heads} heads of ${dim}`,
     work,
@@ -147,11 +196,11 @@ function attention(
 function layerNorm(dtype: DType, rows: number, width: number): Case {
   const x = random([rows, width], dtype);
   const weight = random([width], 'f32', 1);
-  const run = () => {
-    for (const made of native.layerNormForward(x, undefined, weight, weight, 1e-5)) made.dispose();
-  };
+  const run = () =>
+    native
+      .layerNormForward(x, undefined, weight, weight, 1e-5)
+      .filter((made): made is NativeTensor => made !== undefined);
   return {
-    name: 'layer_norm',
     dtype,
     shape: `${rows}x${width}`,
     work: 2 * rows * width * bytesOf(dtype),
@@ -162,9 +211,8 @@ function layerNorm(dtype: DType, rows: number, width: number): Case {
 
 function geluForward(dtype: DType, rows: number, width: number): Case {
   const x = random([rows, width], dtype);
-  const run = () => native.geluForward(x).dispose();
+  const run = () => [native.geluForward(x)];
   return {
-    name: 'gelu',
     dtype,
     shape: `${rows}x${width}`,
     work: 2 * rows * width * bytesOf(dtype),
@@ -183,6 +231,7 @@ function adamw(count: number): Case {
   const run = () => {
     step += 1;
     native.adamwStep([parameter], [gradient], [first], [second], [0.1], 1e-4, 0.9, 0.95, 1e-8, step, 1);
+    return [native.slice(parameter, 0, 1 << 20)];
   };
-  return { name: 'adamw', dtype: 'f32', shape: `${count}`, work: 7 * 4 * count, unit: 'byte', run };
+  return { dtype: 'f32', shape: `${count}`, work: 7 * 4 * count, unit: 'byte', run };
 }

@@ -27,6 +27,8 @@ const oneHead = { heads: 1, kvHeads: 1, headDim: 64 };
 /** Of losses near 5: bf16 has 8 bits, and rounds each activation of both devices in its own order. */
 const TOLERANCE = 2 ** -6;
 const isEmulated = /emulating/.test(native.cudaStatus()[1]);
+/** A GPU takes milliseconds a step: a signal needs time to come before the last. */
+const [STEPS, ROLLOUTS] = isEmulated ? [6, 2] : [300, 40];
 
 function on<T>(device: 'cpu' | 'cuda', run: () => T): T {
   native.setDevice(device);
@@ -41,12 +43,12 @@ describe.each(['tiny', 'llama-tiny'])('%s', (preset) => {
   const shape = presetConfig(preset, { ...oneHead, layers: 1, vocabSize: 67 });
   const config = preset === 'tiny' ? shape : { ...shape, heads: 2, hiddenSize: 128, kvHeads: 1 };
 
-  /** Loss and gradient norm of ten steps on one batch. */
-  const train = (): number[][] => {
+  /** Loss and gradient norm of steps on one batch. */
+  const train = (count = 10): number[][] => {
     const model = new Gpt(config, { dtype: 'bf16', seed: 5 });
     const optimizer = new AdamW(model.parameters());
     const made = tokenBatch([24, 1, 15], config.vocabSize);
-    const steps = Array.from({ length: 10 }, () => {
+    const steps = Array.from({ length: count }, () => {
       const loss = scope(() => {
         const value = model.loss(inputOf(made), ints(made.targets), { scale: 1 / made.n }).loss;
         backward(value);
@@ -62,14 +64,14 @@ describe.each(['tiny', 'llama-tiny'])('%s', (preset) => {
   };
 
   it('learns as on the CPU, and in the same bits each time', () => {
-    const [cpu, cuda] = [on('cpu', train), on('cuda', train)];
+    const [cpu, cuda] = [on('cpu', () => train()), train()];
     for (const part of [0, 1]) {
       const [wanted, got] = [cpu, cuda].map((steps) => steps.map((step) => step[part]!));
       const relative = got!.map((value, i) => value / wanted![i]!);
       expect(maxError(relative, new Array(10).fill(1)), `${part}`).toBeLessThan(TOLERANCE);
     }
     expect(cpu[9]![0]).toBeLessThan(0.8 * cpu[0]![0]!);
-    expect(on('cuda', train)).toEqual(cuda);
+    expect(train(3)).toEqual(cuda.slice(0, 3));
   });
 
   const sequence = (ids: Int32Array, first = 0) => ({
@@ -141,7 +143,7 @@ describe('commands', () => {
   const stages: Record<string, () => string[]> = {
     pretrain: () => [
       ...['pretrain', '--data', models.text, ...common(), '--batch-size', '2', '--context', '32'],
-      ...['--steps', '6', '--eval-tokens', '64', '--sample-tokens', '4'],
+      ...['--steps', String(STEPS), '--eval-tokens', '64', '--sample-tokens', '4'],
     ],
     sft: () => {
       const rows = Array.from({ length: 16 }, (_, i) => ({
@@ -150,7 +152,18 @@ describe('commands', () => {
       }));
       const data = jsonl(root, 'instructions.jsonl', rows);
       return [
-        ...['sft', '--data', data, ...common(), '--batch-size', '2', '--context', '32', '--steps', '5'],
+        ...[
+          'sft',
+          '--data',
+          data,
+          ...common(),
+          '--batch-size',
+          '2',
+          '--context',
+          '32',
+          '--steps',
+          String(STEPS),
+        ],
         ...['--neftune', '5', '--sample-tokens', '4', '--validation', '0.1'],
       ];
     },
@@ -168,7 +181,7 @@ describe('commands', () => {
         '--batch-size',
         '2',
         '--steps',
-        '5',
+        String(STEPS),
         '--validation',
         '0.1',
       ];
@@ -181,7 +194,7 @@ describe('commands', () => {
         '--epochs',
         '1',
         '--rollouts',
-        '2',
+        String(ROLLOUTS),
         '--max-response',
         '5',
         '--max-prompt',
@@ -214,12 +227,14 @@ describe('commands', () => {
     const command = [...stages.pretrain!(), '--device', from];
     await signalWhen(command, out, (records) => records.length > 0, { signal: 'SIGTERM' });
     const stopped = newestStep(out)!;
-    expect(stopped).toBeLessThan(6);
+    expect(stopped).toBeLessThan(STEPS);
     await resume('pretrain', out, ['--device', to]);
     const [got, wanted] = [logged(out, 'loss'), logged(whole('pretrain'), 'loss')];
-    expect(got).toHaveLength(6);
-    const relative = got.map((loss, i) => loss / wanted[i]!);
-    expect(maxError(relative, new Array(6).fill(1))).toBeLessThan(TOLERANCE);
+    expect(got).toHaveLength(STEPS);
+    // Not further than ten steps after the change: roundings add up.
+    const end = Math.min(STEPS, stopped + 10);
+    const relative = got.slice(0, end).map((loss, i) => loss / wanted[i]!);
+    expect(maxError(relative, new Array(end).fill(1))).toBeLessThan(TOLERANCE);
     // The run that changed device is no copy of the one that did not.
     const weights = (folder: string) => readFileSync(join(folder, 'model.safetensors'));
     expect(weights(out).equals(weights(whole('pretrain')))).toBe(false);
@@ -236,6 +251,6 @@ describe('commands', () => {
     const { code, stderr } = await goOn('auto');
     expect(stderr).toMatch(/running on the CPU: attention on a GPU takes bf16 and not f32/);
     expect(code, stderr).toBe(0);
-    expect(newestStep(out)).toBe(6);
+    expect(newestStep(out)).toBe(STEPS);
   });
 });
