@@ -21,6 +21,7 @@ void register_build_info(Napi::Object exports);
 void register_elementwise(Napi::Object exports);
 void register_linear(Napi::Object exports);
 void register_attention(Napi::Object exports);
+void register_decoder(Napi::Object exports);
 void register_loss(Napi::Object exports);
 void register_bench(Napi::Object exports);
 void register_text(Napi::Env env, Napi::Object exports);

@@ -101,15 +101,18 @@ Tensor attention_cached(const Tensor& qkv, const Tensor& keys, const Tensor& val
   check_shape(kName, "keys", keys,
               {keys.rank() == 4 ? keys.dim(0) : 0, kv_heads, capacity,
                round_up(shape.head_dim, kAttentionHeadPadding)});
+  const int32_t *slot_of = slots.host<int32_t>(), *past_of = past_lengths.host<int32_t>(),
+                *starts = cu_seqlens.host<int32_t>();
+  std::vector<bool> taken(static_cast<size_t>(keys.dim(0)));
   for (int64_t i = 0; i < shape.sequences; ++i) {
-    const int32_t slot = slots.host<int32_t>()[i], past = past_lengths.host<int32_t>()[i];
-    const int64_t added = cu_seqlens.host<int32_t>()[i + 1] - cu_seqlens.host<int32_t>()[i];
+    const int32_t slot = slot_of[i], past = past_of[i];
+    const int64_t added = starts[i + 1] - starts[i];
     expect(slot >= 0 && slot < keys.dim(0), ErrorCode::kArgument, kName, "slot ", slot, " of sequence ", i,
            " is outside of the cache's ", keys.dim(0));
     expect(past >= 0 && past + added <= max_tokens, ErrorCode::kArgument, kName, "slot ", slot, " holds ",
            past, " tokens and ", added, " more exceed its limit of ", max_tokens);
-    for (int64_t j = 0; j < i; ++j)
-      expect(slots.host<int32_t>()[j] != slot, ErrorCode::kArgument, kName, "slot ", slot, " is given twice");
+    expect(!taken[static_cast<size_t>(slot)], ErrorCode::kArgument, kName, "slot ", slot, " is given twice");
+    taken[static_cast<size_t>(slot)] = true;
   }
   Tensor out({shape.tokens, heads * shape.head_dim}, qkv.dtype(), qkv.device());
   const AttentionCache cache{keys.raw(), values.raw(), slots.data<int32_t>(), past_lengths.data<int32_t>(),

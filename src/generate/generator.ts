@@ -64,6 +64,10 @@ interface Sequence {
   limit: number;
 }
 
+// A turn of the event loop is several system calls, which a step of half a millisecond would feel; a signal or a reader of
+// the text does not feel this wait.
+const MAX_MS_BETWEEN_TURNS = 5;
+
 /** Completes every prompt. Throws ERR_ARGUMENT for an empty prompt or one that leaves no room in the context. */
 export async function generate(
   model: Gpt,
@@ -78,6 +82,7 @@ export async function generate(
   const cache = new KvCache(model, slots, Math.max(...waiting.map((sequence) => sequence.limit)));
   const free = Array.from({ length: slots }, (_, i) => slots - 1 - i);
   let active: Sequence[] = [];
+  let lastTurn = performance.now();
   try {
     while (active.length > 0 || waiting.length > 0) {
       if (options.signal?.aborted) break;
@@ -95,7 +100,10 @@ export async function generate(
         free.push(sequence.slot);
         return false;
       });
-      await yieldToEvents();
+      if (performance.now() - lastTurn >= MAX_MS_BETWEEN_TURNS) {
+        await yieldToEvents();
+        lastTurn = performance.now();
+      }
     }
   } finally {
     cache.dispose();

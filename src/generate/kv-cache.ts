@@ -1,8 +1,8 @@
 /** Keys and values of every layer for a fixed number of sequences ("slots") of up to maxTokens each. */
 import { native } from '../native/addon.ts';
 import { AthanorError } from '../native/errors.ts';
+import type { DecoderCache } from '../nn/cached-decoder.ts';
 import type { Gpt } from '../nn/gpt.ts';
-import type { LayerCache } from '../tensor/ops/attention.ts';
 import { keep, Tensor } from '../tensor/tensor.ts';
 
 export class KvCache {
@@ -10,7 +10,7 @@ export class KvCache {
   readonly maxTokens: number;
   /** Tokens held in each slot. */
   readonly lengths: Int32Array;
-  readonly #layers: { keys: Tensor; values: Tensor }[] = [];
+  readonly #tensors: Tensor[] = [];
 
   /** Throws ERR_ARGUMENT when maxTokens exceeds the model's context. */
   constructor(model: Gpt, slots: number, maxTokens: number) {
@@ -26,26 +26,17 @@ export class KvCache {
     this.maxTokens = maxTokens;
     this.lengths = new Int32Array(slots);
     for (let layer = 0; layer < layers; ++layer) {
-      const [keys, values] = native.kvCacheCreate(slots, maxTokens, kvHeads, headDim, model.dtype);
-      this.#layers.push({ keys: keep(new Tensor(keys)), values: keep(new Tensor(values)) });
+      const made = native.kvCacheCreate(slots, maxTokens, kvHeads, headDim, model.dtype);
+      this.#tensors.push(...made.map((handle) => keep(new Tensor(handle))));
     }
   }
 
-  /** The caches of one forward call over the given slots, in the order of its sequences. */
-  view(slots: Tensor, pastLengths: Tensor): LayerCache[] {
-    return this.#layers.map(({ keys, values }) => ({
-      keys,
-      values,
-      slots,
-      pastLengths,
-      maxTokens: this.maxTokens,
-    }));
+  /** The cache of one forward call over the given slots, in the order of its sequences. */
+  view(slots: Tensor, pastLengths: Tensor): DecoderCache {
+    return { tensors: this.#tensors, slots, pastLengths, maxTokens: this.maxTokens };
   }
 
   dispose(): void {
-    for (const { keys, values } of this.#layers) {
-      keys.dispose();
-      values.dispose();
-    }
+    for (const tensor of this.#tensors) tensor.dispose();
   }
 }

@@ -7,6 +7,7 @@ import type { ActivationBinding } from './binding/activation.ts';
 import type { AttentionBinding } from './binding/attention.ts';
 import type { BenchBinding } from './binding/bench.ts';
 import type { BuildInfoBinding } from './binding/build-info.ts';
+import type { DecoderBinding } from './binding/decoder.ts';
 import type { ElementwiseBinding } from './binding/elementwise.ts';
 import type { EmbeddingBinding } from './binding/embedding.ts';
 import type { LinearBinding } from './binding/linear.ts';
@@ -70,6 +71,7 @@ export interface Binding
     BuildInfoBinding,
     ElementwiseBinding,
     AttentionBinding,
+    DecoderBinding,
     LinearBinding,
     LossBinding,
     BenchBinding,

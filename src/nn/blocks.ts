@@ -3,7 +3,6 @@ import { swiglu } from '../tensor/ops/activation.ts';
 import {
   type AttentionShape,
   causalSelfAttention,
-  type LayerCache,
   type SequenceIndex,
 } from '../tensor/ops/attention.ts';
 import { geluFeedForward } from '../tensor/ops/linear.ts';
@@ -27,10 +26,8 @@ class Attention extends Module {
     this.output = new Linear(heads * headDim, hiddenSize, init, { bias, std: residualStd });
   }
 
-  forward(x: Tensor, index: SequenceIndex, ropeTable?: Tensor, cache?: LayerCache): Tensor {
-    return this.output.forward(
-      causalSelfAttention(this.qkv.forward(x), index, this.#shape, ropeTable, cache),
-    );
+  forward(x: Tensor, index: SequenceIndex, ropeTable?: Tensor): Tensor {
+    return this.output.forward(causalSelfAttention(this.qkv.forward(x), index, this.#shape, ropeTable));
   }
 }
 
@@ -99,15 +96,21 @@ export class Block extends Module {
     return [...this.modules().values()].some((module) => module instanceof Linear && module.adapter);
   }
 
-  forward(
-    x: Tensor,
-    delta: Tensor | undefined,
-    index: SequenceIndex,
-    ropeTable?: Tensor,
-    cache?: LayerCache,
-  ) {
+  /** What multiplies, in the order of use. */
+  get projections(): readonly [qkv: Linear, output: Linear, up: Linear, down: Linear] {
+    const up = this.mlp instanceof GeluMlp ? this.mlp.up : this.mlp.gateUp;
+    return [this.attention.qkv, this.attention.output, up, this.mlp.down];
+  }
+
+  /** What has weights, in the order of use. */
+  get weighted(): readonly (Norm | Linear)[] {
+    const [qkv, output, up, down] = this.projections;
+    return [this.attentionNorm, qkv, output, this.mlpNorm, up, down];
+  }
+
+  forward(x: Tensor, delta: Tensor | undefined, index: SequenceIndex, ropeTable?: Tensor) {
     const first = this.attentionNorm.forward(x, delta);
-    const attended = this.attention.forward(first.y, index, ropeTable, cache);
+    const attended = this.attention.forward(first.y, index, ropeTable);
     const second = this.mlpNorm.forward(first.sum, attended);
     return { x: second.sum, delta: this.mlp.forward(second.y) };
   }

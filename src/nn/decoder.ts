@@ -7,10 +7,11 @@ import { native } from '../native/addon.ts';
 import type { DType } from '../native/binding.ts';
 import { AthanorError } from '../native/errors.ts';
 import { checkpoint } from '../tensor/autograd.ts';
-import type { LayerCache, SequenceIndex } from '../tensor/ops/attention.ts';
+import type { SequenceIndex } from '../tensor/ops/attention.ts';
 import { embedding } from '../tensor/ops/embedding.ts';
 import { keep, Tensor } from '../tensor/tensor.ts';
 import { Block, makeNorm } from './blocks.ts';
+import { CachedDecoder, type DecoderCache } from './cached-decoder.ts';
 import type { ModelConfig } from './config.ts';
 import { addEmbeddingNoise, type EmbeddingNoise } from './embedding-noise.ts';
 import type { Initializer } from './init.ts';
@@ -42,6 +43,7 @@ export abstract class Decoder extends Module {
   readonly dtype: DType;
   readonly checkpointActivations: boolean;
   readonly #ropeTable: Tensor | undefined;
+  readonly #cached: CachedDecoder;
 
   protected constructor(config: ModelConfig, init: Initializer, options: GptOptions) {
     super();
@@ -57,11 +59,17 @@ export abstract class Decoder extends Module {
     }
     for (let i = 0; i < config.layers; ++i) this.blocks.push(new Block(config, init));
     this.finalNorm = makeNorm(config, init);
+    this.#cached = new CachedDecoder(this, this.#ropeTable);
   }
 
-  /** Final hidden states `[n, d]`. With caches (one a layer), the tokens continue what is cached. */
-  forward(input: GptInput, caches?: readonly LayerCache[]): Tensor {
-    const { tokens, positions } = input;
+  /** Final hidden states `[n, d]`. With a cache, the tokens continue what is cached, and carry no gradient. */
+  forward(input: GptInput, cache?: DecoderCache): Tensor {
+    const { tokens, positions, embeddingNoise } = input;
+    if (cache) {
+      if (embeddingNoise)
+        throw new AthanorError('ERR_ARGUMENT', '[embeddingNoise] is for training, not for decoding');
+      return this.#cached.forward(input, cache);
+    }
     let x = embedding(
       tokens,
       this.tokenEmbedding.weight,
@@ -69,15 +77,11 @@ export abstract class Decoder extends Module {
       this.positionEmbedding?.weight,
       this.dtype,
     );
-    if (input.embeddingNoise) {
-      if (caches)
-        throw new AthanorError('ERR_ARGUMENT', '[embeddingNoise] is for training, not for decoding');
-      addEmbeddingNoise(x, input.cuSeqlens, input.embeddingNoise);
-    }
+    if (embeddingNoise) addEmbeddingNoise(x, input.cuSeqlens, embeddingNoise);
     let delta: Tensor | undefined;
-    this.blocks.forEach((block, layer) => {
+    this.blocks.forEach((block) => {
       const run = (from: Tensor, branch?: Tensor) => {
-        const out = block.forward(from, branch, input, this.#ropeTable, caches?.[layer]);
+        const out = block.forward(from, branch, input, this.#ropeTable);
         return [out.x, out.delta];
       };
       const inputs = delta ? [x, delta] : [x];

@@ -60,6 +60,8 @@ export class Embedding extends Module {
 
 /** Layer norm or RMS norm of x + delta, handing on the sum: see tensor/ops/norm.ts. */
 export interface Norm extends Module {
+  readonly weight: Tensor;
+  readonly bias?: Tensor;
   forward(x: Tensor, delta?: Tensor): NormResult;
 }
 
