@@ -1,8 +1,10 @@
 // Matrix products from packed panels. B is packed whole (weights once a step, by the caller; activations per
-// call). A is packed where it is used. Where B stays in the shared cache, threads share out blocks of rows
-// and each packs its own; where B is larger (logits) or rows are few (decoding), they share out the columns
-// of one block of rows, so that B is read from memory once a block.
+// call). A is packed where it is used. Where B stays in the shared cache, threads share out blocks of
+// rows; where B is larger (logits) or rows are few (decoding), they share out the columns of one block of
+// rows, so that B is read from memory once a block.
 #include "kernels/linear.h"
+
+#include <atomic>
 
 #include "core/allocator.h"
 #include "cpu/gemm_tile.h"
@@ -17,6 +19,10 @@ constexpr int64_t kRowBlockBytes = 512 * 1024;
 // A B of more bytes than this is not assumed to be in the last-level cache from one block of rows to the
 // next.
 constexpr int64_t kSharedBytes = int64_t{8} << 20;
+// A B of no more bytes than this, what a core's L2 holds, is packed by every thread for itself. Lines that
+// another core has just written come one by one from its cache, and before the next call packs into the same
+// memory, they have to be taken from that core again: slower than packing.
+constexpr size_t kOwnBytes = size_t{1} << 20;
 // Chains longer than this are cut, and continued from the f32 output: a panel of B (kColumns lanes a step) of
 // 2,048 steps is 256 KiB.
 constexpr int64_t kMaxSteps = 2048;
@@ -175,6 +181,10 @@ void pack_rows(const GemmArgs& g, const Stretch& s, uint32_t* a, int64_t first, 
   }
 }
 
+uint32_t* scratch_lanes(int64_t lanes) {
+  return static_cast<uint32_t*>(thread_scratch(static_cast<size_t>(lanes) * 4 + 64));
+}
+
 void multiply_by_columns(const GemmArgs& g, const Stretch& s) {
   const int64_t lanes = panel_lanes(step_count(s.k, g.dtype), kRows);
   const int64_t row_panels = ceil_div(g.m, kRows);
@@ -182,7 +192,7 @@ void multiply_by_columns(const GemmArgs& g, const Stretch& s) {
   const int64_t block = ceil_div(row_panels, std::max<int64_t>(1, ceil_div(row_panels, fit)));
   const int64_t panels = ceil_div(g.n, kColumns);
   const Split split(panels, ceil_div(panels, kTasksPerThread * num_threads()));
-  auto* a = static_cast<uint32_t*>(thread_scratch(static_cast<size_t>(block * lanes) * 4 + 64));
+  uint32_t* a = scratch_lanes(block * lanes);
   for (int64_t first = 0; first < row_panels; first += block) {
     const int64_t last = std::min(row_panels, first + block);
     parallel_for(last - first, [&](int64_t p) { pack_rows(g, s, a + p * lanes, first + p, first + p + 1); });
@@ -199,28 +209,53 @@ void multiply_by_columns(const GemmArgs& g, const Stretch& s) {
   }
 }
 
+Split split_rows(const GemmArgs& g, int64_t panel) {
+  const int64_t row_panels = ceil_div(g.m, kRows);
+  const int64_t fit = std::max<int64_t>(1, kRowBlockBytes / (panel * 4));
+  return Split(row_panels, std::min(fit, ceil_div(row_panels, kTasksPerThread * num_threads())));
+}
+
+/// A's panels [first, last), packed at `a`, times all of B.
+void multiply_row_part(const GemmArgs& g, const Stretch& s, uint32_t* a, int64_t first, int64_t last) {
+  pack_rows(g, s, a, first, last);
+  const int64_t row = first * kRows;
+  const int64_t rows = std::min(g.m, last * kRows) - row;
+  const int64_t panels = ceil_div(g.n, kColumns);
+  for (int64_t p = 0; p < panels; ++p) multiply_panel(g, s, a, row, rows, p, std::min(p + 1, panels - 1));
+}
+
 void multiply_by_rows(const GemmArgs& g, const Stretch& s) {
   const int64_t lanes = panel_lanes(step_count(s.k, g.dtype), kRows);
-  const int64_t row_panels = ceil_div(g.m, kRows);
-  const int64_t fit = std::max<int64_t>(1, kRowBlockBytes / (lanes * 4));
-  const int64_t fair = ceil_div(row_panels, kTasksPerThread * num_threads());
-  const Split split(row_panels, std::min(fit, fair));
-  const int64_t panels = ceil_div(g.n, kColumns);
-  parallel_for(split.parts, [&](int64_t task) {
-    const int64_t first = split.begin(task), last = split.end(task);
-    auto* a = static_cast<uint32_t*>(thread_scratch(static_cast<size_t>(split.largest() * lanes) * 4 + 64));
-    pack_rows(g, s, a, first, last);
-    const int64_t row = first * kRows;
-    const int64_t rows = std::min(g.m, last * kRows) - row;
-    for (int64_t p = 0; p < panels; ++p) multiply_panel(g, s, a, row, rows, p, std::min(p + 1, panels - 1));
+  const Split split = split_rows(g, lanes);
+  parallel_for(split.parts, [&](int64_t part) {
+    multiply_row_part(g, s, scratch_lanes(split.largest() * lanes), split.begin(part), split.end(part));
   });
 }
 
+/// The same for a small B that is not packed yet: every thread that finds a part to do packs all of it for
+/// itself.
+void pack_and_multiply_by_rows(const GemmArgs& g, const Operand& b, const Stretch& s) {
+  const int64_t steps = step_count(s.k, g.dtype), panels = ceil_div(g.n, kColumns);
+  const int64_t lanes = panel_lanes(steps, kRows), b_lanes = panels * panel_lanes(steps, kColumns);
+  const Split split = split_rows(g, lanes);
+  std::atomic<int64_t> next{0};
+  parallel_for(std::min<int64_t>(split.parts, num_threads()), [&](int64_t) {
+    int64_t part = next.fetch_add(1, std::memory_order_relaxed);
+    if (part >= split.parts) return;
+    uint32_t* own = scratch_lanes(b_lanes + split.largest() * lanes);
+    pack_panels(own, b, g.dtype, kColumns, 0, panels, s.k0, s.k);
+    const Stretch mine{s.k0, s.k, own, s.first, s.last};
+    for (; part < split.parts; part = next.fetch_add(1, std::memory_order_relaxed))
+      multiply_row_part(g, mine, own + b_lanes, split.begin(part), split.end(part));
+  });
+}
+
+bool has_few_rows(const GemmArgs& g) { return g.m < kRows * kTasksPerThread * num_threads(); }
+
 void multiply(const GemmArgs& g, const Stretch& s) {
   if (is_plain_row(g, s)) return multiply_row(g, s);
-  const bool few_rows = g.m < kRows * kTasksPerThread * num_threads();
   const bool large_b = g.n * step_count(s.k, g.dtype) * 4 > kSharedBytes;
-  if (few_rows || large_b) {
+  if (has_few_rows(g) || large_b) {
     multiply_by_columns(g, s);
   } else {
     multiply_by_rows(g, s);
@@ -304,7 +339,13 @@ void gemm_packed(const GemmArgs& args) {
 void gemm(const GemmArgs& args) {
   with_wide_output(args, [](const GemmArgs& g) {
     const Operand b{g.b, g.dtype, g.b_transposed, g.b_transposed ? g.k : g.n, g.n};
-    const Buffer panels(packed_bytes(std::min(g.k, stretch_length(g.dtype)), g.n, g.dtype));
+    const size_t bytes = packed_bytes(std::min(g.k, stretch_length(g.dtype)), g.n, g.dtype);
+    if (bytes <= kOwnBytes && !has_few_rows(g)) {
+      return for_stretches(g.k, g.dtype, [&](int64_t k0, int64_t length) {
+        pack_and_multiply_by_rows(g, b, {k0, length, nullptr, k0 == 0, k0 + length == g.k});
+      });
+    }
+    const Buffer panels(bytes);
     for_stretches(g.k, g.dtype, [&](int64_t k0, int64_t length) {
       pack_stretch(panels.as<uint32_t>(), b, g.dtype, k0, length);
       multiply(g, {k0, length, panels.as<const uint32_t>(), k0 == 0, k0 + length == g.k});

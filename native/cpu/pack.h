@@ -38,10 +38,17 @@ ATHANOR_INLINE void store_lanes(uint32_t* p, VecU v) { std::memcpy(p, &v, sizeof
 /// Rounds the 2 * kLanes numbers at p to bf16 and joins neighbours: lane i holds elements 2i (low) and 2i
 /// + 1.
 ATHANOR_INLINE VecU load_pairs(const float* p) {
-  VecH halves[2] = {narrow(load(p)), narrow(load(p + kLanes))};
+  const VecH halves[2] = {narrow(load(p)), narrow(load(p + kLanes))};
+#if defined(__AVX512F__)
+  // Joined in registers; GCC 12 goes through memory otherwise.
+  const __m512i low = _mm512_castsi256_si512(reinterpret_cast<__m256i>(halves[0]));
+  return reinterpret_cast<VecU>(
+      _mm512_maskz_inserti64x4(kAllDoubles, low, reinterpret_cast<__m256i>(halves[1]), 1));
+#else
   VecU v;
   std::memcpy(&v, halves, sizeof v);
   return v;
+#endif
 }
 ATHANOR_INLINE VecU load_pairs(const bf16* p) {
   VecU v;
@@ -51,7 +58,7 @@ ATHANOR_INLINE VecU load_pairs(const bf16* p) {
 
 /// Lane i holds row0[i] (low) and row1[i], as bf16.
 ATHANOR_INLINE VecU interleave(VecH row0, VecH row1) {
-  return __builtin_convertvector(row0, VecU) | (__builtin_convertvector(row1, VecU) << 16);
+  return (reinterpret_cast<VecU>(widen(row0)) >> 16) | reinterpret_cast<VecU>(widen(row1));
 }
 ATHANOR_INLINE VecH load_halves(const float* p) { return narrow(load(p)); }
 ATHANOR_INLINE VecH load_halves(const bf16* p) {
@@ -60,26 +67,79 @@ ATHANOR_INLINE VecH load_halves(const bf16* p) {
   return h;
 }
 
-/// Transposes a kLanes x kLanes block in registers: log2(kLanes) rounds that each swap half-blocks of pairs
-/// of rows.
+/// The lanes at p: pairs of bf16, or numbers as they are.
+template <bool kPairs, class From>
+ATHANOR_INLINE VecU lanes_at(const From* p) {
+  if constexpr (kPairs) {
+    return load_pairs(p);
+  } else {
+    return reinterpret_cast<VecU>(load(p));
+  }
+}
+
+/// Transposes a kLanes x kLanes block in registers: log2(kLanes) rounds in which row i and the one half a
+/// block on are dealt out in turn to rows 2i and 2i + 1. Every round is the same two shuffles, whose indices
+/// stay in registers beside the block.
 ATHANOR_INLINE void transpose(VecU* rows) {
-#pragma GCC unroll 8
-  for (int half = 1; half < kLanes; half *= 2) {
-    VecU low, high;
-    for (int i = 0; i < kLanes; ++i) {
-      const bool upper = (i & half) != 0;
-      low[i] = static_cast<uint32_t>(upper ? kLanes + (i ^ half) : i);
-      high[i] = static_cast<uint32_t>(upper ? kLanes + i : (i ^ half));
-    }
+  VecU low, high;
+  for (int i = 0; i < kLanes; ++i) {
+    low[i] = static_cast<uint32_t>(i / 2 + i % 2 * kLanes);
+    high[i] = low[i] + kLanes / 2;
+  }
+#pragma GCC unroll 4
+  for (int round = 1; round < kLanes; round *= 2) {
     VecU next[kLanes];
-#pragma GCC unroll 16
-    for (int i = 0; i < kLanes; ++i) {
-      if ((i & half) != 0) continue;
-      next[i] = __builtin_shuffle(rows[i], rows[i + half], low);
-      next[i + half] = __builtin_shuffle(rows[i], rows[i + half], high);
+#pragma GCC unroll 8
+    for (int i = 0; i < kLanes / 2; ++i) {
+      next[2 * i] = __builtin_shuffle(rows[i], rows[i + kLanes / 2], low);
+      next[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + kLanes / 2], high);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < kLanes; ++i) rows[i] = next[i];
+  }
+}
+
+/// kLanes rows of kLanes lanes each, of which the first `columns` exist and the rest are zero, to `steps`
+/// rows of the panel.
+template <bool kPairs, class From>
+ATHANOR_INLINE void pack_block(uint32_t* panel, int width, const From* source, int64_t stride, int columns,
+                               int steps) {
+  const From zeros[2 * kLanes] = {};
+  VecU block[kLanes];
+  // A choice of address, not a branch: the rows stay in registers from here to the stores.
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) block[i] = lanes_at<kPairs>(i < columns ? source + i * stride : zeros);
+  transpose(block);
+  if (steps >= kLanes) {
+#pragma GCC unroll 16
+    for (int s = 0; s < kLanes; ++s) store_lanes(panel + s * width, block[s]);
+  } else {
+    VecU rows[kLanes];
+    std::memcpy(rows, block, sizeof rows);
+    for (int s = 0; s < steps; ++s) store_lanes(panel + s * width, rows[s]);
+  }
+}
+
+template <bool kPairs, class From>
+ATHANOR_INLINE void pack_blocks_along_k(uint32_t* panel, int width, const From* source, int64_t stride,
+                                        int columns, int64_t k) {
+  constexpr int64_t kBlockDepth = kLanes * (kPairs ? 2 : 1);
+  const int64_t whole = k / kBlockDepth;
+  for (int64_t block = 0; block < whole; ++block) {
+    for (int c0 = 0; c0 < width; c0 += kLanes)
+      pack_block<kPairs>(panel + block * kLanes * width + c0, width,
+                         source + c0 * stride + block * kBlockDepth, stride, columns - c0, kLanes);
+  }
+  const int64_t left = k - whole * kBlockDepth;
+  if (left == 0) return;
+  for (int c0 = 0; c0 < width; c0 += kLanes) {
+    From tail[kLanes * kBlockDepth] = {};
+    for (int c = 0; c < std::min(kLanes, columns - c0); ++c) {
+      std::memcpy(tail + c * kBlockDepth, source + (c0 + c) * stride + whole * kBlockDepth,
+                  static_cast<size_t>(left) * sizeof(From));
+    }
+    pack_block<kPairs>(panel + whole * kLanes * width + c0, width, tail, kBlockDepth, kLanes,
+                       static_cast<int>(ceil_div(left, kPairs ? 2 : 1)));
   }
 }
 
@@ -90,37 +150,36 @@ ATHANOR_INLINE void transpose(VecU* rows) {
 template <class From>
 void pack_along_k(uint32_t* panel, int width, const From* source, int64_t stride, int columns, int64_t k,
                   bool pairs) {
-  const int64_t depth = pairs ? 2 : 1;
-  const int64_t steps = ceil_div(k, depth);
-  for (int64_t step = 0; step < steps; step += kLanes) {
-    const int64_t k0 = step * depth;
-    const int64_t present = std::min<int64_t>(k - k0, kLanes * depth);
-    const int rows_out = static_cast<int>(std::min<int64_t>(kLanes, steps - step));
-    for (int c0 = 0; c0 < width; c0 += kLanes) {
-      VecU block[kLanes];
-#pragma GCC unroll 16
-      for (int i = 0; i < kLanes; ++i) {
-        block[i] = VecU{};
-        const int c = c0 + i;
-        if (c >= columns) continue;
-        const From* row = source + c * stride + k0;
-        From tail[2 * kLanes];
-        if (present < kLanes * depth) {
-          std::memset(tail, 0, sizeof tail);
-          std::memcpy(tail, row, static_cast<size_t>(present) * sizeof(From));
-          row = tail;
-        }
-        if (pairs) {
-          block[i] = load_pairs(row);
-        } else {
-          block[i] = reinterpret_cast<VecU>(load(row));
-        }
-      }
-      transpose(block);
-      for (int s = 0; s < rows_out; ++s) {
-        store_lanes(panel + (step + s) * width + c0, block[s]);
-      }
-    }
+  pairs ? pack_blocks_along_k<true>(panel, width, source, stride, columns, k)
+        : pack_blocks_along_k<false>(panel, width, source, stride, columns, k);
+}
+
+/// A step's lanes from its row or, in pairs, its two rows.
+template <bool kPairs, class From>
+ATHANOR_INLINE VecU lanes_across(const From* row0, const From* row1) {
+  if constexpr (kPairs) {
+    return interleave(load_halves(row0), load_halves(row1));
+  } else {
+    return reinterpret_cast<VecU>(load(row0));
+  }
+}
+
+/// kLanes columns of a panel, of which `columns` exist and the rest are zero.
+template <bool kPairs, class From>
+ATHANOR_INLINE void pack_columns_across_k(uint32_t* panel, int width, const From* source, int64_t stride,
+                                          int columns, int64_t k) {
+  constexpr int64_t kDepth = kPairs ? 2 : 1;
+  const int64_t whole = columns >= kLanes ? k / kDepth : 0;
+  for (int64_t step = 0; step < whole; ++step) {
+    const From* row = source + step * kDepth * stride;
+    store_lanes(panel + step * width, lanes_across<kPairs>(row, row + stride));
+  }
+  const auto bytes = static_cast<size_t>(std::max(0, std::min(kLanes, columns))) * sizeof(From);
+  for (int64_t step = whole; step * kDepth < k; ++step) {
+    From rows[2][kLanes] = {};
+    for (int64_t i = 0; i < std::min(kDepth, k - step * kDepth); ++i)
+      std::memcpy(rows[i], source + (step * kDepth + i) * stride, bytes);
+    store_lanes(panel + step * width, lanes_across<kPairs>(rows[0], rows[1]));
   }
 }
 
@@ -128,34 +187,9 @@ void pack_along_k(uint32_t* panel, int width, const From* source, int64_t stride
 template <class From>
 void pack_across_k(uint32_t* panel, int width, const From* source, int64_t stride, int columns, int64_t k,
                    bool pairs) {
-  const int64_t depth = pairs ? 2 : 1;
-  const int64_t steps = ceil_div(k, depth);
-  for (int64_t step = 0; step < steps; ++step) {
-    const From* row0 = source + step * depth * stride;
-    const bool has1 = pairs && step * 2 + 1 < k;
-    const From* row1 = has1 ? row0 + stride : row0;
-    for (int c0 = 0; c0 < width; c0 += kLanes) {
-      const int present = std::min(kLanes, columns - c0);
-      From tail0[kLanes], tail1[kLanes];
-      const From *p0 = row0 + c0, *p1 = row1 + c0;
-      if (present < kLanes) {
-        std::memset(tail0, 0, sizeof tail0);
-        std::memset(tail1, 0, sizeof tail1);
-        if (present > 0) {
-          std::memcpy(tail0, p0, static_cast<size_t>(present) * sizeof(From));
-          std::memcpy(tail1, p1, static_cast<size_t>(present) * sizeof(From));
-        }
-        p0 = tail0;
-        p1 = tail1;
-      }
-      VecU lanes_out;
-      if (pairs) {
-        lanes_out = interleave(load_halves(p0), has1 ? load_halves(p1) : VecH{});
-      } else {
-        lanes_out = reinterpret_cast<VecU>(load(p0));
-      }
-      store_lanes(panel + step * width + c0, lanes_out);
-    }
+  for (int c0 = 0; c0 < width; c0 += kLanes) {
+    pairs ? pack_columns_across_k<true>(panel + c0, width, source + c0, stride, columns - c0, k)
+          : pack_columns_across_k<false>(panel + c0, width, source + c0, stride, columns - c0, k);
   }
 }
 

@@ -88,12 +88,11 @@ Tensor decoder_cached(const std::vector<OptionalTensor>& weights, const std::vec
                       int64_t kv_heads, bool llama, double eps, DType dtype) {
   const size_t layers = caches.size() / 2;
   const size_t adapted = adapters.empty() ? 0 : layers;
-  expect(weights.size() == kTrunkWeights + layers * kLayerWeights && caches.size() == 2 * layers &&
-             adapters.size() == adapted * 2 * kLayerProjections &&
-             scales.size() == adapted * kLayerProjections,
-         ErrorCode::kArgument, kName, "expected weights, adapters and scales of ", layers,
-         " layers, one for each cache, but got ", weights.size(), ", ", adapters.size(), " and ",
-         scales.size());
+  expect(
+      weights.size() == kTrunkWeights + layers * kLayerWeights && caches.size() == 2 * layers &&
+          adapters.size() == adapted * 2 * kLayerProjections && scales.size() == adapted * kLayerProjections,
+      ErrorCode::kArgument, kName, "expected weights, adapters and scales of ", layers,
+      " layers, one for each cache, but got ", weights.size(), ", ", adapters.size(), " and ", scales.size());
   const OptionalTensor &position_table = weights[1], &rope_table = weights[2];
   const Trunk trunk(llama, eps);
   Tensor x = embedding_forward(tokens, position_table ? OptionalTensor(positions) : std::nullopt,
@@ -107,8 +106,9 @@ Tensor decoder_cached(const std::vector<OptionalTensor>& weights, const std::vec
     const Tensor qkv = Trunk::project(first.y, layer, 2, 0);
     if (rope_table) rope(qkv, positions, *rope_table, heads, kv_heads, false);
     const double head_dim = static_cast<double>(qkv.dim(1)) / static_cast<double>(heads + 2 * kv_heads);
-    const Tensor attended = attention_cached(qkv, caches[2 * i], caches[2 * i + 1], slots, cu_seqlens,
-                                             past_lengths, max_tokens, heads, kv_heads, 1 / std::sqrt(head_dim));
+    const Tensor attended =
+        attention_cached(qkv, caches[2 * i], caches[2 * i + 1], slots, cu_seqlens, past_lengths, max_tokens,
+                         heads, kv_heads, 1 / std::sqrt(head_dim));
     const Normed second = trunk.norm(first.sum, Trunk::project(attended, layer, 4, 1), layer.weights + 6);
     x = second.sum;
     delta = trunk.feed_forward(second.y, layer);

@@ -1,10 +1,6 @@
 /** What a decoder is stacked from: attention, feed-forward network and their pre-norm block. */
 import { swiglu } from '../tensor/ops/activation.ts';
-import {
-  type AttentionShape,
-  causalSelfAttention,
-  type SequenceIndex,
-} from '../tensor/ops/attention.ts';
+import { type AttentionShape, causalSelfAttention, type SequenceIndex } from '../tensor/ops/attention.ts';
 import { geluFeedForward } from '../tensor/ops/linear.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { ModelConfig } from './config.ts';

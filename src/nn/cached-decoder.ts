@@ -27,7 +27,10 @@ export class CachedDecoder {
       tokenEmbedding.weight,
       positionEmbedding?.weight,
       ropeTable,
-      ...[finalNorm, ...blocks.flatMap((block) => block.weighted)].flatMap(({ weight, bias }) => [weight, bias]),
+      ...[finalNorm, ...blocks.flatMap((block) => block.weighted)].flatMap(({ weight, bias }) => [
+        weight,
+        bias,
+      ]),
     ].map((weight) => weight?.handle);
   }
 

@@ -97,6 +97,25 @@ describe('gemm', () => {
     }
   });
 
+  it('gives the same bits for any number of threads, also where a chain is cut', () => {
+    // Rows enough for three threads to share them out, each with a packed copy of b.
+    const [m, n, k] = [200, 35, 4100];
+    const threads = native.numThreads();
+    const [numbersA, numbersB] = [randomNormal(m * k, 1), randomNormal(k * n, 2)];
+    for (const dtype of floatTypes) {
+      const [a, b] = [tensor([m, k], numbersA, dtype), tensor([n, k], numbersB, dtype)];
+      native.setNumThreads(1);
+      const wanted = native.gemm(a, b, false, true, dtype);
+      for (const count of [2, 3]) {
+        native.setNumThreads(count);
+        expectSameBits(native.gemm(a, b, false, true, dtype), wanted, `${dtype}, ${count} threads`);
+      }
+      const few = native.gemm(native.slice(a, 0, 5), b, false, true, dtype);
+      expectSameBits(few, native.slice(wanted, 0, 5), `${dtype}, five rows alone`);
+    }
+    native.setNumThreads(threads);
+  });
+
   it('sums nothing to zero', () => {
     const result = native.gemm(tensor([2, 0], []), tensor([0, 3], []), false, false, 'f32');
     expect([...values(result)]).toEqual(new Array(6).fill(0));
