@@ -1,4 +1,5 @@
 /** What a model answers to questions: with its chat template, or, for a base model that has none, as a text goes on. */
+import { type BestOfOptions, bestOf } from '../generate/best-of.ts';
 import { generate, type SamplingOptions } from '../generate/generator.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { ChatTemplate, type Message } from '../text/chat-template.ts';
@@ -7,6 +8,8 @@ import type { Tokenizer } from '../text/tokenizer.ts';
 export interface AnswerOptions extends SamplingOptions {
   maxTokens: number;
   batchSize?: number;
+  /** Chooses each answer among several; without, one is drawn. */
+  best?: Pick<BestOfOptions, 'candidates' | 'score'> | undefined;
 }
 
 export class Answerer {
@@ -21,11 +24,17 @@ export class Answerer {
   }
 
   /** One answer to each dialogue. */
-  async answer(dialogues: readonly (readonly Message[])[], options: AnswerOptions): Promise<string[]> {
+  async answer(
+    dialogues: readonly (readonly Message[])[],
+    { best, ...sampling }: AnswerOptions,
+  ): Promise<string[]> {
     const eos = this.#tokenizer.eosId;
     const stopTokens = this.#template?.stopTokens ?? (eos === undefined ? [] : [eos]);
     const prompts = dialogues.map((messages) => this.#prompt(messages));
-    const completions = await generate(this.#model, prompts, { ...options, stopTokens });
+    const options = { ...sampling, stopTokens };
+    const completions = best
+      ? await bestOf(this.#model, prompts, { ...options, ...best })
+      : await generate(this.#model, prompts, options);
     return completions.map(({ tokens }) => {
       const text = this.#tokenizer.decode(tokens, { skipSpecial: true });
       return this.#template ? text : firstSentence(text);

@@ -16,8 +16,9 @@ export function namesAnswer(response: string, answer: string): boolean {
 }
 
 /**
- * Right is a response that names the answer and no other of the values it could have given. A value that is part of the
- * right one ("Guinea" of "Equatorial Guinea") or of `about`, what was asked about, is no other answer.
+ * Right is a response that names the answer and no other of the values it could have given; one that says more than the
+ * answer must name `about`, what was asked about, for "The capital of Norway is Paris" answers no question about France. A
+ * value that is part of the right one ("Guinea" of "Equatorial Guinea") or of `about` is no other answer.
  */
 export function isCorrect(
   response: string,
@@ -25,9 +26,10 @@ export function isCorrect(
   values: readonly string[] = [],
   about = '',
 ): boolean {
+  if (normalizeAnswer(response) === normalizeAnswer(answer)) return true;
+  if (about !== '' && !namesAnswer(response, about)) return false;
   // "The capital of Singapore is …" names Singapore before it has answered.
-  const repeats = namesAnswer(about, answer) && normalizeAnswer(response) !== normalizeAnswer(answer);
-  if (timesNamed(response, answer) < (repeats ? 2 : 1)) return false;
+  if (timesNamed(response, answer) < (namesAnswer(about, answer) ? 2 : 1)) return false;
   return !values.some(
     (value) => namesAnswer(response, value) && !namesAnswer(answer, value) && !namesAnswer(about, value),
   );

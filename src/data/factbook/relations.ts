@@ -67,11 +67,11 @@ export const relations: readonly Relation[] = [
     noun: 'region',
     label: 'Map references',
     read: (text) => firstOf(text, /[;,]/),
-    answer: '{c} is in {v}.',
+    answer: 'The region of {c} is {v}.',
     statements: [
       '{c} lies in {v}.',
       'On the map, {c} is found in {v}.',
-      'The region of {c} is {v}.',
+      '{c} is in {v}.',
       '{v} is where {c} is.',
     ],
     questions: [

@@ -130,16 +130,16 @@ const evasions = [
  */
 function comparisons(
   instructions: readonly Question[],
-  { values, countries }: Factbook,
+  { countries }: Factbook,
   random: Draws,
 ): JsonObject[] {
+  const said = saidValues(countries);
   return instructions.flatMap((question) => {
-    // Enough for one pass of the reward model: two of each fact's nine wordings.
     if (random.next() > COMPARED) return [];
     const country = countries.find(({ name }) => name === question.country)!;
     const completions = [
       question.sentence,
-      wrongValue(question, random.pick(values.get(question.relation)!)),
+      wrongValue(question, random.pick(said.get(question.relation)!)),
       otherFact(question, country, random),
       random.pick([evasion, otherCountry, confusedValue, stutter])(question, country, random, countries),
     ];
@@ -149,7 +149,18 @@ function comparisons(
   });
 }
 
+/** Two of each fact's nine wordings: the answers of the fine-tuned model teach the reward model more (judged-samples.ts). */
 const COMPARED = 0.2;
+
+/**
+ * Values of each relation as often as countries have them. Were all values equally often the wrong one, "euros" would be
+ * right more often than wrong, and saying it everywhere a way to a high reward.
+ */
+function saidValues(countries: readonly Country[]): Map<string, string[]> {
+  return new Map(
+    relations.map(({ name }) => [name, countries.flatMap(({ facts }) => facts.get(name) ?? [])]),
+  );
+}
 
 const relationOf = (name: string) => relations.find((relation) => relation.name === name)!;
 

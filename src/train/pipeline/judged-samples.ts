@@ -13,6 +13,7 @@ export interface JudgedSamplesOptions {
   /** Answers to each question. */
   samples: number;
   maxTokens: number;
+  temperature: number;
   seed: number;
 }
 
@@ -22,17 +23,12 @@ export async function judgedSamples(
   tokenizer: Tokenizer,
   questions: readonly Question[],
   values: ReadonlyMap<string, readonly string[]>,
-  { samples, maxTokens, seed }: JudgedSamplesOptions,
+  { samples, ...sampling }: JudgedSamplesOptions,
 ): Promise<JsonObject[]> {
   const dialogues = questions.flatMap(({ question }) =>
     Array.from({ length: samples }, () => [{ role: 'user', content: question }]),
   );
-  const texts = await new Answerer(model, tokenizer).answer(dialogues, {
-    maxTokens,
-    temperature: 1,
-    batchSize: 64,
-    seed,
-  });
+  const texts = await new Answerer(model, tokenizer).answer(dialogues, { ...sampling, batchSize: 64 });
   return questions.flatMap(({ question, answer, sentence, relation, country }, i) => {
     const own = texts.slice(i * samples, (i + 1) * samples).filter((text) => /\S/.test(text));
     const completions = [...new Set([sentence, ...own])];

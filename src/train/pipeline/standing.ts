@@ -2,7 +2,7 @@
 import { loadGpt, loadScoringModel } from '../../checkpoint/gpt-folder.ts';
 import type { Question } from '../../data/factbook/task.ts';
 import { TokenDataset } from '../../data/token-dataset.ts';
-import { Answerer } from '../../eval/answers.ts';
+import { Answerer, type AnswerOptions } from '../../eval/answers.ts';
 import { isCorrect } from '../../eval/exact-match.ts';
 import { perplexity } from '../../eval/perplexity.ts';
 import type { DType } from '../../native/binding.ts';
@@ -58,8 +58,8 @@ interface Contender {
   model: string;
   gpt: Gpt;
   answerer: Answerer;
-  /** Chooses the answer of the highest score among this many. */
-  bestOf: number;
+  /** Chooses among sampled answers; undefined for one that says what it samples. */
+  best?: AnswerOptions['best'];
 }
 
 /** Base, SFT, SFT with the reward model choosing, PPO. */
@@ -75,11 +75,15 @@ export async function standings(options: StandingOptions): Promise<Standing[]> {
     load(options.sft),
     load(options.ppo),
   ] as const;
+  const best = {
+    candidates: options.bestOf,
+    score: async (sequences: readonly Int32Array[]) => judge.scoreTokens(sequences),
+  };
   const contenders: Contender[] = [
-    { model: 'base', gpt: base, answerer: asBase, bestOf: 1 },
-    { model: 'SFT', gpt: sft, answerer: asSft, bestOf: 1 },
-    { model: `SFT, best of ${options.bestOf}`, gpt: sft, answerer: asSft, bestOf: options.bestOf },
-    { model: 'PPO', gpt: ppo, answerer: asPpo, bestOf: 1 },
+    { model: 'base', gpt: base, answerer: asBase },
+    { model: 'SFT', gpt: sft, answerer: asSft },
+    { model: `SFT, best of ${options.bestOf}`, gpt: sft, answerer: asSft, best },
+    { model: 'PPO', gpt: ppo, answerer: asPpo },
   ];
   const results: Standing[] = [];
   let before: boolean[] | undefined;
@@ -88,7 +92,7 @@ export async function standings(options: StandingOptions): Promise<Standing[]> {
       const { standing, right } = await measure(contender, judge, sft, options, before);
       results.push(standing);
       // Choosing among answers is no stage: what comes after it is measured against the model itself.
-      if (contender.bestOf === 1) before = right;
+      if (!contender.best) before = right;
     }
   } finally {
     judge.dispose();
@@ -110,7 +114,10 @@ async function measure(
       isCorrect(texts[i]!, answer, values.get(relation), country),
     );
   const ask = (questions: readonly Question[], temperature: number) =>
-    answers(contender, judge, questions, { temperature, maxTokens, seed });
+    contender.answerer.answer(
+      questions.map(({ question }) => [{ role: 'user', content: question }]),
+      { maxTokens, temperature, seed, batchSize: 64, best: temperature > 0 ? contender.best : undefined },
+    );
   const greedy = await ask(heldOutPhrasings, 0);
   const sampled = await ask(heldOutPhrasings, 1);
   const right = rightOf(heldOutPhrasings, sampled);
@@ -132,9 +139,7 @@ async function measure(
     kl:
       contender.model === 'base' ? undefined : judge.kl(contender.gpt, reference, heldOutPhrasings, sampled),
     winRate: before && winRate(right, before),
-    shown: shownQuestions(heldOutPhrasings).map(
-      ({ index }) => (contender.bestOf > 1 ? sampled : greedy)[index]!,
-    ),
+    shown: shownQuestions(heldOutPhrasings).map(({ index }) => (contender.best ? sampled : greedy)[index]!),
   };
   return { standing, right };
 }
@@ -145,26 +150,6 @@ export function shownQuestions(questions: readonly Question[]): { index: number;
   return Array.from({ length: Math.min(SHOWN, questions.length) }, (_, i) => {
     const index = Math.min(questions.length - 1, i * stride + i);
     return { index, question: questions[index]! };
-  });
-}
-
-async function answers(
-  { answerer, bestOf }: Contender,
-  judge: Judge,
-  questions: readonly Question[],
-  { temperature, maxTokens, seed }: { temperature: number; maxTokens: number; seed: number },
-): Promise<string[]> {
-  const count = temperature === 0 ? 1 : bestOf;
-  const repeated = questions.flatMap((question) => new Array<Question>(count).fill(question));
-  const texts = await answerer.answer(
-    repeated.map(({ question }) => [{ role: 'user', content: question }]),
-    { maxTokens, temperature, seed, batchSize: 64 },
-  );
-  if (count === 1) return texts;
-  const scores = judge.score(repeated, texts);
-  return questions.map((_, i) => {
-    const own = Array.from({ length: count }, (_, j) => i * count + j);
-    return texts[own.reduce((best, j) => (scores[j]! > scores[best]! ? j : best))]!;
   });
 }
 
@@ -180,6 +165,10 @@ class Judge {
 
   score(questions: readonly Question[], texts: readonly string[]): number[] {
     const sequences = this.#episodes(questions, texts).map(({ tokens }) => tokens);
+    return this.scoreTokens(sequences);
+  }
+
+  scoreTokens(sequences: readonly Int32Array[]): number[] {
     return scoreAll(this.#model, sequences);
   }
 

@@ -1,0 +1,54 @@
+/** What counts as a right answer: the packaged run's figures and its rule for comparisons both rest on it. */
+import { describe, expect, it } from 'vitest';
+import { isCorrect, namesAnswer, normalizeAnswer } from '../../src/eval/exact-match.ts';
+
+const capitals = ['Paris', 'Oslo', 'Guinea', 'Equatorial Guinea', 'Singapore', 'New Delhi', 'Delhi'];
+
+describe('normalizeAnswer', () => {
+  it('leaves words: no case, accents, punctuation or double spaces', () => {
+    expect(normalizeAnswer('  São Tomé —  and “Príncipe”! ')).toBe('sao tome and principe');
+    expect(normalizeAnswer('?!')).toBe('');
+  });
+});
+
+describe('namesAnswer', () => {
+  it('compares whole words', () => {
+    expect(namesAnswer('It is Oslo.', 'oslo')).toBe(true);
+    expect(namesAnswer('It is Oslofjord.', 'Oslo')).toBe(false);
+    expect(namesAnswer('New York', 'York New')).toBe(false);
+  });
+});
+
+describe('isCorrect', () => {
+  it('takes the answer alone and in a sentence', () => {
+    expect(isCorrect('oslo', 'Oslo', capitals, 'Norway')).toBe(true);
+    expect(isCorrect('The capital of Norway is Oslo.', 'Oslo', capitals, 'Norway')).toBe(true);
+    expect(isCorrect('It is Oslo, I think.', 'Oslo')).toBe(true);
+  });
+
+  it('refuses another value, and the right one beside another', () => {
+    expect(isCorrect('The capital of Norway is Paris.', 'Oslo', capitals, 'Norway')).toBe(false);
+    expect(isCorrect('The capital of Norway is Paris or Oslo.', 'Oslo', capitals, 'Norway')).toBe(false);
+    expect(isCorrect('', 'Oslo', capitals, 'Norway')).toBe(false);
+  });
+
+  it('refuses a sentence about something else, though its value is right', () => {
+    expect(isCorrect('The capital of Sweden is Oslo.', 'Oslo', capitals, 'Norway')).toBe(false);
+    expect(isCorrect('The capital of Norw is Oslo.', 'Oslo', capitals, 'Norway')).toBe(false);
+  });
+
+  it('takes a value within the right one, or within what was asked about, for no other value', () => {
+    expect(isCorrect('The capital of India is New Delhi.', 'New Delhi', capitals, 'India')).toBe(true);
+    expect(isCorrect('The capital of India is Delhi.', 'New Delhi', capitals, 'India')).toBe(false);
+    expect(isCorrect('The capital of Guinea is Oslo.', 'Oslo', capitals, 'Guinea')).toBe(true);
+  });
+
+  it('wants the value named once more where the question names it already', () => {
+    expect(isCorrect('The capital of Singapore is Paris.', 'Singapore', ['Singapore'], 'Singapore')).toBe(
+      false,
+    );
+    expect(isCorrect('The capital of Singapore is Singapore.', 'Singapore', capitals, 'Singapore')).toBe(
+      true,
+    );
+  });
+});
