@@ -199,6 +199,7 @@ function reinforce(folder: string, options: PpoBenchOptions): Promise<void> {
       clipHigh: 0.2,
       gamma: 1,
       lambda: 0.95,
+      group: 1,
       value: 'reward',
       valueLr: 1,
       valueClip: 0.2,

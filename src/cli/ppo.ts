@@ -30,6 +30,10 @@ export const ppo = defineCommand({
       min: 0,
       exclusive: true,
     }),
+    group: integer('responses to each prompt; above 1, each is scored relative to the others', {
+      default: 1,
+      min: 1,
+    }),
     whitenRewards: flag('scale rewards to unit variance'),
     ptx: path('token shards of pretraining text to go on learning from (PPO-ptx)'),
     ptxCoef: number('weight of its mean loss a token', { default: 1, min: 0 }),

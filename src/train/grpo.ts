@@ -36,11 +36,11 @@ async function prepare(
   checkpoint: string | undefined,
 ): Promise<PreparedStage<EpisodeBatch>> {
   const { group, rollout } = settings;
-  if (group < 2 || rollout % group !== 0) {
+  if (group < 2) {
     throw new AthanorError(
       'ERR_OPTION',
-      `a rollout of ${rollout} responses does not divide into groups of ${group}`,
-      'choose --group of at least 2 and --rollout as a multiple of it',
+      `a group of ${group} has no others to weigh a response against`,
+      'choose --group of at least 2',
     );
   }
   const ready = await prepareRollouts(settings, place, checkpoint, group);

@@ -46,6 +46,8 @@ export interface PpoSettings extends RolloutSettings {
   targetKl?: number | undefined;
   klHorizon: number;
   whitenRewards: boolean;
+  /** Responses to each prompt; above 1, each is scored by how far it is above the mean of the others. */
+  group: number;
   /** Token shards of pretraining text, and the weight of their loss. */
   ptx?: string | undefined;
   ptxCoef: number;
@@ -65,14 +67,20 @@ async function prepare(
   place: RunPlace,
   checkpoint: string | undefined,
 ): Promise<PreparedStage<EpisodeBatch>> {
-  const ready = await prepareRollouts(settings, place, checkpoint, 1);
+  const ready = await prepareRollouts(settings, place, checkpoint, settings.group);
   const { policy, parts, sampler, training, validation, chat } = ready;
   const { config } = policy.model;
   const value = valueModel(settings, ready);
+  if (settings.group > 1) value.critic.startAtZero();
   const stage = new PolicyStage(policy, new Sampler(parts, sampler), {
     ...settings,
     name: 'ppo',
-    algorithm: { ...settings, kind: 'critic', critic: value.critic },
+    algorithm: {
+      ...settings,
+      kind: 'critic',
+      critic: value.critic,
+      responsesPerPrompt: settings.group,
+    },
     kl: new KlController({ coef: settings.klCoef, target: settings.targetKl, horizon: settings.klHorizon }),
     dualClip: settings.dualClip,
     maxApproxKl: settings.maxApproxKl,
@@ -90,6 +98,7 @@ async function prepare(
       value_model: settings.value,
       prompts: training,
       responses_a_rollout: settings.rollout,
+      responses_a_prompt: settings.group,
       minibatch: settings.batchSize * settings.gradAccum,
       epochs: settings.epochs,
       temperature: settings.temperature,

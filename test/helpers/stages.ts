@@ -78,6 +78,7 @@ export const ppoDefaults = {
   valueCoef: 0.1,
   gamma: 1,
   lambda: 0.95,
+  group: 1,
   klEstimator: 'k1',
   klHorizon: 10_000,
   whitenRewards: false,

@@ -45,7 +45,7 @@ it('holds to the reference inside the loss: another weight, another model, from 
 });
 
 it.each([
-  [{ group: 1 }, /8 responses does not divide into groups of 1/],
+  [{ group: 1 }, /a group of 1 has no others/],
   [{ group: 3 }, /8 responses does not divide into groups of 3/],
 ] as [Partial<GrpoSettings>, RegExp][])('is refused with %o', async (settings, message) => {
   await expect(run(settings)).rejects.toThrow(message);

@@ -99,6 +99,18 @@ it('R40: what is saved is the moving average, in each checkpoint and at the end'
   expectSameBits(parameters(new CheckpointStore(averaged.out).latest()!.path), average);
 });
 
+it('scores responses relative to the others to their prompt, from values of exactly 0', async () => {
+  const rewardFn = rewardFunction(
+    'export default (prompt, response) => response.length % 3 + 100 * prompt.length;',
+  );
+  const settings: Partial<PpoSettings> = { group: 4, value: 'head', rewardFn, missingEos: 'none' };
+  const { out } = await run(settings);
+  // Were the prompts' hundreds left in, the returns and with them the loss of values would be in the thousands.
+  expect(logged(out, 'value_loss')[0]).toBeLessThan(10);
+  expect(logged(out, 'reward')[0]).toBeGreaterThan(100);
+  await expect(run({ group: 3 })).rejects.toThrow(/does not divide into groups of 3/);
+});
+
 it('evaluates on prompts that it never trains on', async () => {
   const file = rewardFunction(`
     export const asked = [];

@@ -240,15 +240,25 @@ const wordings = [
   'I need the {n} of {c}.',
 ];
 
+/** Ways to ask for anything that only PPO meets: of wordings it has many, so that it learns from questions and not from two. */
+const newWordings = [
+  'Could you tell me the {n} of {c}?',
+  'Say what the {n} of {c} is.',
+  'I wonder what the {n} of {c} might be.',
+  'My homework asks for the {n} of {c}.',
+  'Do you remember the {n} of {c}?',
+];
+
 /** Which questions each stage asks about a relation. */
 export const questionSplits = {
-  train: ({ questions, noun }: Relation) => [
-    ...questions.slice(0, -4),
-    ...wordings.map((wording) => wording.replace('{n}', noun)),
-  ],
-  ppo: ({ questions }: Relation) => questions.slice(-4, -2),
+  train: (relation: Relation) => [...relation.questions.slice(0, -4), ...asked(wordings, relation)],
+  ppo: (relation: Relation) => [...relation.questions.slice(-4, -2), ...asked(newWordings, relation)],
   evaluation: ({ questions }: Relation) => questions.slice(-2),
 };
+
+function asked(ways: readonly string[], { noun }: Relation): string[] {
+  return ways.map((wording) => wording.replace('{n}', noun));
+}
 
 export function fill(template: string, country: string, value: string): string {
   return template.replaceAll('{c}', country).replaceAll('{v}', value);

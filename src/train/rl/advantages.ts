@@ -55,9 +55,33 @@ export function gaeAdvantages(
 export type GroupBaseline = 'grpo' | 'dr-grpo' | 'rloo';
 
 /**
- * Of each response, the score less that of its group, the same for all its tokens: `grpo` (r - mean) / (std + 1e-4)
- * (Shao et al., 2024), `dr-grpo` r - mean (Liu et al., 2025), `rloo` r - mean of the others (Ahmadian et al., 2024).
+ * Of each response, the score less that of its group: `grpo` (r - mean) / (std + 1e-4) (Shao et al., 2024), `dr-grpo`
+ * r - mean (Liu et al., 2025), `rloo` r - mean of the others (Ahmadian et al., 2024).
  */
+export function relativeScores(
+  scores: Float32Array,
+  groupSize: number,
+  baseline: GroupBaseline,
+): Float32Array {
+  const out = new Float32Array(scores.length);
+  for (let first = 0; first < scores.length; first += groupSize) {
+    const group = scores.subarray(first, first + groupSize);
+    const center = mean(group);
+    const spread = standardDeviation(group);
+    group.forEach((score, i) => {
+      const above = score - center;
+      out[first + i] =
+        baseline === 'grpo'
+          ? above / (spread + 1e-4)
+          : baseline === 'rloo'
+            ? (above * groupSize) / (groupSize - 1)
+            : above;
+    });
+  }
+  return out;
+}
+
+/** Every token of a response is credited with its relative score. */
 export function groupAdvantages(
   scores: Float32Array,
   starts: Int32Array,
@@ -65,20 +89,8 @@ export function groupAdvantages(
   baseline: GroupBaseline,
 ): Float32Array {
   const out = new Float32Array(starts.at(-1)!);
-  for (let first = 0; first < scores.length; first += groupSize) {
-    const group = scores.subarray(first, first + groupSize);
-    const center = mean(group);
-    const spread = standardDeviation(group);
-    group.forEach((score, i) => {
-      const above = score - center;
-      const advantage =
-        baseline === 'grpo'
-          ? above / (spread + 1e-4)
-          : baseline === 'rloo'
-            ? (above * groupSize) / (groupSize - 1)
-            : above;
-      out.fill(advantage, starts[first + i]!, starts[first + i + 1]!);
-    });
-  }
+  relativeScores(scores, groupSize, baseline).forEach((advantage, i) => {
+    out.fill(advantage, starts[i]!, starts[i + 1]!);
+  });
   return out;
 }

@@ -30,6 +30,14 @@ export abstract class Critic {
 
   abstract dispose(): void;
 
+  /** Makes every value exactly 0, which is what scores relative to a group are on average. */
+  startAtZero(): void {
+    for (const name of ['score.weight', 'score.bias']) {
+      const parameter = this.group.parameters.get(name)!;
+      parameter.write(new Float32Array(parameter.size));
+    }
+  }
+
   /** What a checkpoint needs of it. */
   tensors(): [string, TensorSource][] {
     return tensorSources(this.group.parameters).map(([name, source]) => [`value/${name}`, source]);

@@ -7,6 +7,7 @@ import {
   gaeAdvantages,
   groupAdvantages,
   type KlEstimator,
+  relativeScores,
   tokenKl,
 } from './advantages.ts';
 import type { Critic } from './critic.ts';
@@ -20,6 +21,8 @@ import type { SampledResponses } from './sampler.ts';
 export interface CriticAlgorithm {
   kind: 'critic';
   critic: Critic;
+  /** Above 1, scores count relative to the other responses to the same prompt. */
+  responsesPerPrompt: number;
   gamma: number;
   lambda: number;
   klEstimator: KlEstimator;
@@ -65,7 +68,10 @@ function criticCredit(sampled: SampledResponses, beta: number, policy: Gpt, how:
   const values = overEpisodes(sampled.episodes, (batch) =>
     critic.values(batch, critic.sharesTrunk ? policyHidden(policy, batch) : undefined),
   );
-  return { values, ...gaeAdvantages(sampled, values, beta, how) };
+  const { responsesPerPrompt } = how;
+  const scores =
+    responsesPerPrompt > 1 ? relativeScores(sampled.scores, responsesPerPrompt, 'rloo') : sampled.scores;
+  return { values, ...gaeAdvantages({ ...sampled, scores }, values, beta, how) };
 }
 
 function groupCredit({ scores, episodes }: SampledResponses, how: GroupAlgorithm): Credit {

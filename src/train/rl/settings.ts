@@ -62,7 +62,14 @@ export async function prepareRollouts(
   checkpoint: string | undefined,
   responsesPerPrompt: number,
 ): Promise<RolloutParts> {
-  const { seed } = settings;
+  const { seed, rollout } = settings;
+  if (rollout % responsesPerPrompt !== 0) {
+    throw new AthanorError(
+      'ERR_OPTION',
+      `a rollout of ${rollout} responses does not divide into groups of ${responsesPerPrompt}`,
+      'choose --rollout as a multiple of --group',
+    );
+  }
   const chat = chatTokenizer(settings.model, out);
   const { rows, counts } = await readPrompts(settings.data, settings);
   const model = loadChatModel(startFolder(settings.model, checkpoint, settings), chat.tokenizer, settings);
@@ -97,7 +104,7 @@ export async function prepareRollouts(
     },
     sampler: {
       ...settings,
-      prompts: settings.rollout / responsesPerPrompt,
+      prompts: rollout / responsesPerPrompt,
       responsesPerPrompt,
       stopTokens: chat.template.stopTokens,
       seed,

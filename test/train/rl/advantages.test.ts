@@ -5,6 +5,7 @@ import {
   type GaeOptions,
   gaeAdvantages,
   groupAdvantages,
+  relativeScores,
   tokenKl,
 } from '../../../src/train/rl/advantages.ts';
 import { responseStarts } from '../../../src/train/rl/episode.ts';
@@ -124,5 +125,6 @@ describe('advantages within a group', () => {
   ] as const)('%s: the same for all tokens of a response', (baseline, [a, b, c]) => {
     const advantages = groupAdvantages(scores, starts, 3, baseline);
     expectNear(advantages, [a!, a!, b!, c!, 0, 0, 0, 0]);
+    expectNear(relativeScores(scores, 3, baseline), [a!, b!, c!, 0, 0, 0]);
   });
 });

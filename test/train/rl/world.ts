@@ -151,6 +151,7 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
   const kl = options.stage?.kl ?? new KlController({ coef: 0.05, horizon: 10_000 });
   const algorithm: CriticAlgorithm = {
     kind: 'critic',
+    responsesPerPrompt: 1,
     critic: options.algorithm?.critic ?? new SharedCritic(policy.config.hiddenSize, 1),
     gamma: 1,
     lambda: 0.95,
