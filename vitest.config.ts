@@ -6,7 +6,8 @@ export default defineConfig({
   resolve: { alias: { athanor: join(import.meta.dirname, 'src/index.ts') } },
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/train/cuda-pipeline.test.ts'], // test/native/cuda-device.test.ts runs it, emulated
+    // test/native/cuda-device.test.ts runs these, emulated
+    exclude: ['test/train/cuda-*.test.ts', 'test/native/mixed-devices.test.ts'],
     globalSetup: 'test/global-setup.ts',
     // Forks: a crash in native code then fails one file and not the whole run. Kernels use every core themselves.
     pool: 'forks',

@@ -8,6 +8,10 @@ const families = [
   ...['activation', 'attention', 'elementwise', 'embedding', 'gemm', 'linear', 'loss', 'norm', 'optimizer'],
   ...['policy', 'preference', 'random', 'rows', 'sampling'],
 ];
+const others = [
+  ...['test/train/cuda-*.test.ts', 'test/native/mixed-devices.test.ts', 'test/tensor/*.test.ts'],
+  'test/bench/kernel-bench.test.ts',
+];
 
 /** What a GPU does not promise, by parts of its tests' names. */
 const notOnDevices = [
@@ -16,7 +20,6 @@ const notOnDevices = [
   'a kernel whose tasks find no memory fails',
   'memory beyond the limit is refused', // the limit is of the allocator of the CPU
   'gives the same bits on any threads, and for a batch in two halves', // each call's product is summed, then added
-  'has the bits that the sampler gives the token', // the two sum in different orders
   'linearCrossEntropy keeps far less memory than the whole logits', // a head's chunk may take 1 GiB there
 ];
 
@@ -37,7 +40,7 @@ export default defineConfig(({ mode }) => {
   const left = [...notOnDevices, ...(isEmulated ? notEmulated : [])];
   return {
     test: {
-      include: [...families.map((family) => `test/native/${family}.test.ts`), 'test/tensor/*.test.ts', 'test/bench/kernel-bench.test.ts', 'test/train/cuda-pipeline.test.ts'],
+      include: [...families.map((family) => `test/native/${family}.test.ts`), ...others],
       exclude: isEmulated ? filesNotEmulated : [],
       testNamePattern: new RegExp(`^(?!.*(${left.join('|')}))`),
       setupFiles: 'test/helpers/on-cuda.ts',

@@ -150,6 +150,23 @@ Napi::Value guarded(Napi::Env env, Body&& body) {
   }
 }
 
+// An operation's tensors are all on one device: nothing below asks again.
+template <class T>
+void check_device(const char*, std::optional<Device>&, const T&) {}
+inline void check_device(const char* operation, std::optional<Device>& first, const Tensor& tensor) {
+  if (!first) first = tensor.device();
+  expect(*first == tensor.device(), ErrorCode::kDevice, operation,
+         "got tensors on the CPU and on the GPU; make model and inputs with one --device");
+}
+template <class T>
+void check_device(const char* operation, std::optional<Device>& first, const std::optional<T>& value) {
+  if (value) check_device(operation, first, *value);
+}
+inline void check_device(const char* operation, std::optional<Device>& first,
+                         const std::vector<Tensor>& tensors) {
+  for (const Tensor& tensor : tensors) check_device(operation, first, tensor);
+}
+
 template <auto function>
 struct Bound;
 template <class Result, class... Args, Result (*function)(Args...)>
@@ -164,11 +181,14 @@ struct Bound<function> {
     const Napi::Env env = info.Env();
     const OperationScope scope(static_cast<const char*>(info.Data()));
     return guarded(env, [&]() -> Napi::Value {
+      const std::tuple<std::decay_t<Args>...> given{From<std::decay_t<Args>>::get(info[I])...};
+      std::optional<Device> device;
+      (check_device(current_operation(), device, std::get<I>(given)), ...);
       if constexpr (std::is_void_v<Result>) {
-        function(From<std::decay_t<Args>>::get(info[I])...);
+        function(std::get<I>(given)...);
         return env.Undefined();
       } else {
-        return to_js(env, function(From<std::decay_t<Args>>::get(info[I])...));
+        return to_js(env, function(std::get<I>(given)...));
       }
     });
   }

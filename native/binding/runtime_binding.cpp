@@ -1,4 +1,5 @@
 #include "binding/convert.h"
+#include "core/device_graph.h"
 #include "core/device_memory.h"
 #include "core/thread_pool.h"
 #include "kernels/family.h"
@@ -59,6 +60,11 @@ void register_runtime(Napi::Object exports) {
   bind<&device>(exports, "device");
   bind<&cuda_status>(exports, "cudaStatus");
   bind<&synchronize>(exports, "synchronize");
+  bind<&begin_recording>(exports, "beginRecording");
+  bind<&end_recording>(exports, "endRecording");
+  bind<&abandon_recording>(exports, "abandonRecording");
+  bind<&launch_graph>(exports, "launchGraph");
+  bind<&free_graph>(exports, "freeGraph");
   bind<&memory_stats>(exports, "memoryStats");
   bind<&set_memory_limit>(exports, "setMemoryLimit");
   bind<&host_trim>(exports, "trimMemory");

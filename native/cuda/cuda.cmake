@@ -62,7 +62,7 @@ else()
 endif()
 
 if(has_cuda)
-  add_library(athanor_cuda OBJECT ${cuda_folder}/backend.cpp ${runtime_sources})
+  add_library(athanor_cuda OBJECT ${cuda_folder}/backend.cpp ${cuda_folder}/graph.cpp ${runtime_sources})
 else()
   add_library(athanor_cuda OBJECT ${CMAKE_SOURCE_DIR}/native/no_cuda/backend.cpp)
 endif()

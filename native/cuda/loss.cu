@@ -1,8 +1,9 @@
 // A block a row, which is read once for its log-sum-exp and, mostly from the L2 cache, once for each thing
 // that is made from it.
-#include "kernels/loss.h"
+#include "cuda/loss.h"
 
 #include "cuda/loops.h"
+#include "kernels/loss.h"
 
 namespace athanor::cuda {
 namespace {
@@ -119,6 +120,7 @@ __global__ void __launch_bounds__(kRowThreads)
   });
 }
 
+/// Only reads; `entropies` may be null.
 template <int kWidth>
 __global__ void __launch_bounds__(kRowThreads)
     log_prob_kernel(LossRows in, float inverse_temperature, float* log_probs, float* entropies) {
@@ -130,12 +132,13 @@ __global__ void __launch_bounds__(kRowThreads)
   if (target >= 0) {
     auto* memory = static_cast<float*>(scratch);
     const float log_sum = log_sum_exp<kWidth>(row, in.vocab, inverse_temperature, memory);
-    entropy = row_entropy<kWidth>(row, in.vocab, inverse_temperature, log_sum, memory);
+    if (entropies != nullptr)
+      entropy = row_entropy<kWidth>(row, in.vocab, inverse_temperature, log_sum, memory);
     log_prob = row[target] * inverse_temperature - log_sum;
   }
   if (threadIdx.x != 0) return;
   log_probs[r] = log_prob;
-  entropies[r] = entropy;
+  if (entropies != nullptr) entropies[r] = entropy;
 }
 
 /// With p the softmax of logits / temperature and H its entropy: d log p[t] = 1[t] - p, dH = -p (log p + H).
@@ -195,6 +198,12 @@ void log_prob_backward(const LossRows& in, float inverse_temperature, const floa
 }
 
 }  // namespace
+
+void token_log_probs(float* log_probs, const float* logits, const int32_t* tokens, int64_t rows,
+                     int64_t vocab, float inverse_temperature) {
+  log_prob({const_cast<float*>(logits), tokens, rows, vocab, DType::kF32}, inverse_temperature, log_probs,
+           nullptr);
+}
 
 const LossKernels& loss_kernels() {
   static constexpr LossKernels kTable = {cross_entropy, log_prob, log_prob_backward};

@@ -7,6 +7,7 @@
 
 #include "core/philox.h"
 #include "cuda/loops.h"
+#include "cuda/loss.h"
 
 namespace athanor::cuda {
 namespace {
@@ -18,12 +19,11 @@ constexpr int kThreads = 512;
 constexpr int kWarps = kThreads / kWarp;
 constexpr int kThresholds = 3;
 constexpr int32_t kEvery = 0x7fffffff;
-constexpr float kInfinity = __builtin_inff(), kLargest = 0x1.fffffep127f, kNoNumber = __builtin_nanf("");
+constexpr float kInfinity = __builtin_inff(), kLargest = 0x1.fffffep127f;
 
 struct SampleArgs {
   int32_t* tokens;
-  float* log_probs;
-  const void* logits;
+  const float* logits;
   float* penalised;  // [rows, vocabulary], or null: nothing is
   const int32_t* history;
   int64_t history_length;
@@ -31,6 +31,7 @@ struct SampleArgs {
   const int32_t* steps;
   SamplingSettings settings;
   int64_t vocabulary;
+  float inverse_temperature;
 };
 
 /// What a block's threads tell each other.
@@ -53,17 +54,13 @@ __device__ __forceinline__ float from_ordered(uint32_t key) {
 __device__ __forceinline__ bool is_number(float x) { return fabsf(x) <= kLargest; }
 
 /// The logits that are drawn from. weight = exp((logit - top) / temperature), so the largest is exactly 1.
-template <class T>
 struct Row {
-  const T* logits;
-  const float* penalised;
+  const float* logits;
   int64_t vocabulary;
   float inverse_temperature;
   float shift;
 
-  __device__ __forceinline__ float operator[](int64_t i) const {
-    return penalised != nullptr ? penalised[i] : widen(logits[i]);
-  }
+  __device__ __forceinline__ float operator[](int64_t i) const { return logits[i]; }
   __device__ __forceinline__ float weight(float logit) const {
     return expf(__fadd_rn(__fmul_rn(logit, inverse_temperature), -shift));
   }
@@ -99,8 +96,7 @@ __device__ __forceinline__ void block_sums(double (&x)[kCount], Shared& shared) 
 }
 
 /// Sets the row's shift; returns the largest logit, and the sum of all weights in `sum`.
-template <class T>
-__device__ __forceinline__ float measure_row(Row<T>& row, double& sum, Shared& shared) {
+__device__ __forceinline__ float measure_row(Row& row, double& sum, Shared& shared) {
   float top = -kInfinity;
   for (int64_t i = threadIdx.x; i < row.vocabulary; i += kThreads) top = fmaxf(top, row[i]);
   top = block_max(top, shared.tops);
@@ -113,8 +109,7 @@ __device__ __forceinline__ float measure_row(Row<T>& row, double& sum, Shared& s
 }
 
 /// The n-th token, from 1, of those whose logit has the key; there must be as many.
-template <class T>
-__device__ __forceinline__ int32_t nth_with_key(const Row<T>& row, uint32_t key, int64_t n, Shared& shared) {
+__device__ __forceinline__ int32_t nth_with_key(const Row& row, uint32_t key, int64_t n, Shared& shared) {
   const unsigned lane = threadIdx.x % kWarp, own = threadIdx.x / kWarp;
   int64_t seen = 0;
   for (int64_t begin = 0; begin < row.vocabulary && seen < n; begin += kThreads) {
@@ -141,9 +136,9 @@ struct Above {
   double measure, count;
 };
 
-template <bool kCounting, int kCount, class T>
+template <bool kCounting, int kCount>
 __device__ __forceinline__ void measure_above(Above (&above)[kCount], const uint32_t (&thresholds)[kCount],
-                                              const Row<T>& row, const Kept& kept, Shared& shared) {
+                                              const Row& row, const Kept& kept, Shared& shared) {
   double sums[2 * kCount] = {};
   for (int64_t i = threadIdx.x; i < row.vocabulary; i += kThreads) {
     const float logit = row[i];
@@ -163,8 +158,8 @@ __device__ __forceinline__ void measure_above(Above (&above)[kCount], const uint
 
 /// Drops all candidates past the shortest prefix (in the order above) whose measure reaches the target:
 /// `limit` candidates when counting, else the share `limit` of all weight.
-template <bool kCounting, class T>
-__device__ __forceinline__ void keep_prefix(Kept& kept, const Row<T>& row, float top, double limit,
+template <bool kCounting>
+__device__ __forceinline__ void keep_prefix(Kept& kept, const Row& row, float top, double limit,
                                             Shared& shared) {
   // The prefix ends at or above `low` and below `high`. Under `low` to start with, every weight is 0.
   const uint32_t lowest = ordered(top - 90.0f / row.inverse_temperature);
@@ -213,8 +208,7 @@ struct Part {
 };
 
 /// The weight of a token that may be drawn, else 0.
-template <class T>
-__device__ __forceinline__ double weight_of(const Row<T>& row, const Kept& kept, float min_p, int64_t i) {
+__device__ __forceinline__ double weight_of(const Row& row, const Kept& kept, float min_p, int64_t i) {
   const float logit = row[i];
   if (!kept.has(ordered(logit), i)) return 0;
   const float weight = row.weight(logit);
@@ -223,8 +217,7 @@ __device__ __forceinline__ double weight_of(const Row<T>& row, const Kept& kept,
 
 /// Sums a share of the part in each warp and returns the share that holds the point, which is `u` of the
 /// whole sum where `u` is not negative and stays as it is otherwise.
-template <class T>
-__device__ __forceinline__ Part share_with_point(const Row<T>& row, const Kept& kept, float min_p, Part part,
+__device__ __forceinline__ Part share_with_point(const Row& row, const Kept& kept, float min_p, Part part,
                                                  double u, double& point, Shared& shared) {
   const int64_t share = (part.end - part.begin + kThreads - 1) / kThreads * kWarp;
   const int64_t begin = part.begin + threadIdx.x / kWarp * share;
@@ -253,8 +246,7 @@ __device__ __forceinline__ Part share_with_point(const Row<T>& row, const Kept& 
 
 /// By a whole warp: the first token of the part up to which the weights sum to more than the point.
 /// Should rounding carry the point past the part's end, its last token has it.
-template <class T>
-__device__ __forceinline__ int32_t token_at(const Row<T>& row, const Kept& kept, float min_p, Part part,
+__device__ __forceinline__ int32_t token_at(const Row& row, const Kept& kept, float min_p, Part part,
                                             double point) {
   const auto lane = static_cast<int>(threadIdx.x % kWarp);
   int32_t chosen = -1;
@@ -277,8 +269,7 @@ __device__ __forceinline__ int32_t token_at(const Row<T>& row, const Kept& kept,
 }
 
 /// In thread 0 the drawn token.
-template <class T>
-__device__ __forceinline__ int32_t draw(const Row<T>& row, float top, const SamplingSettings& s, double u,
+__device__ __forceinline__ int32_t draw(const Row& row, float top, const SamplingSettings& s, double u,
                                         Shared& shared) {
   Kept kept;
   if (s.top_k > 0 && s.top_k < row.vocabulary) {
@@ -292,29 +283,26 @@ __device__ __forceinline__ int32_t draw(const Row<T>& row, float top, const Samp
   return threadIdx.x < kWarp ? token_at(row, kept, min_p, part, point) : -1;
 }
 
-/// Writes the row as f32 with the logits of tokens that have been there before made smaller.
-template <class T>
-__device__ __forceinline__ void penalise(float* out, const T* logits, const int32_t* history, int64_t length,
-                                         int64_t vocabulary, float penalty) {
-  for (int64_t i = threadIdx.x; i < vocabulary; i += kThreads) out[i] = widen(logits[i]);
+/// Copies the row with the logits of tokens that have been there before made smaller.
+__device__ __forceinline__ void penalise(float* out, const float* logits, const int32_t* history,
+                                         int64_t length, int64_t vocabulary, float penalty) {
+  for (int64_t i = threadIdx.x; i < vocabulary; i += kThreads) out[i] = logits[i];
   __syncthreads();
   for (int64_t i = threadIdx.x; i < length; i += kThreads) {
     if (history[i] < 0) continue;
-    const float x = widen(logits[history[i]]);
+    const float x = logits[history[i]];
     // Atomic because a token may be there twice; both write the same number.
     atomicExch(out + history[i], x > 0.0f ? x / penalty : x * penalty);
   }
   __syncthreads();
 }
 
-template <class T>
 __global__ void __launch_bounds__(kThreads, 1) sample_kernel(const __grid_constant__ SampleArgs args) {
   ATHANOR_SHARED(Shared, shared);
   const int64_t r = blockIdx.x;
   const SamplingSettings& s = args.settings;
   const bool greedy = s.temperature == 0.0;
-  Row<T> row{static_cast<const T*>(args.logits) + r * args.vocabulary, nullptr, args.vocabulary,
-             greedy ? 1.0f : static_cast<float>(1.0 / s.temperature), 0.0f};
+  Row row{args.logits + r * args.vocabulary, args.vocabulary, args.inverse_temperature, 0.0f};
   double sum;
   float top = measure_row(row, sum, shared);
   const auto log_sum_exp = static_cast<float>(row.shift + log(sum));
@@ -322,7 +310,7 @@ __global__ void __launch_bounds__(kThreads, 1) sample_kernel(const __grid_consta
     float* const penalised = args.penalised + r * args.vocabulary;
     penalise(penalised, row.logits, args.history + r * args.history_length, args.history_length,
              args.vocabulary, static_cast<float>(s.repetition_penalty));
-    row.penalised = penalised;
+    row.logits = penalised;
     top = measure_row(row, sum, shared);
   }
   int32_t token = -1;
@@ -335,11 +323,7 @@ __global__ void __launch_bounds__(kThreads, 1) sample_kernel(const __grid_consta
       token = draw(row, top, s, uniform53(random), shared);
     }
   }
-  if (threadIdx.x != 0) return;
-  args.tokens[r] = token;
-  args.log_probs[r] =
-      token < 0 ? kNoNumber
-                : __fadd_rn(__fmul_rn(widen(row.logits[token]), row.inverse_temperature), -log_sum_exp);
+  if (threadIdx.x == 0) args.tokens[r] = token;
 }
 
 void sample(DType dtype, int32_t* tokens, float* log_probs, const void* logits, const int32_t* history,
@@ -347,13 +331,17 @@ void sample(DType dtype, int32_t* tokens, float* log_probs, const void* logits, 
             const SamplingSettings& settings, int64_t rows, int64_t vocabulary) {
   if (rows == 0) return;
   const bool is_penalised = history != nullptr && history_length > 0 && settings.repetition_penalty != 1.0;
-  const Scratch memory(is_penalised ? static_cast<size_t>(rows * vocabulary) * sizeof(float) : 0);
-  const SampleArgs args{tokens,   log_probs,      logits,  is_penalised ? memory.as<float>() : nullptr,
-                        history,  history_length, streams, steps,
-                        settings, vocabulary};
-  for_dtype(dtype, [&](auto type) {
-    launch(sample_kernel<decltype(type)>, Launch{static_cast<unsigned>(rows), kThreads}, args);
-  });
+  const int64_t count = rows * vocabulary;
+  const size_t bytes = static_cast<size_t>(count) * sizeof(float);
+  const Scratch widened(dtype == DType::kF32 ? 0 : bytes), penalised(is_penalised ? bytes : 0);
+  if (dtype == DType::kBF16) map1(widened.as<float>(), static_cast<const bf16*>(logits), count, Same{});
+  const auto* given = dtype == DType::kF32 ? static_cast<const float*>(logits) : widened.as<float>();
+  const float inverse_temperature =
+      settings.temperature == 0.0 ? 1.0f : static_cast<float>(1.0 / settings.temperature);
+  const SampleArgs args{tokens,   given,      penalised.as<float>(), history, history_length, streams, steps,
+                        settings, vocabulary, inverse_temperature};
+  launch(sample_kernel, Launch{static_cast<unsigned>(rows), kThreads}, args);
+  token_log_probs(log_probs, given, tokens, rows, vocabulary, inverse_temperature);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // What a build without CUDA has in place of native/cuda/backend.cpp. The stubs of the kernel families are
 // written by native/cuda/cuda.cmake from their contracts.
+#include "core/device_graph.h"
 #include "core/device_memory.h"
 #include "core/error.h"
 
@@ -15,6 +16,8 @@ Result refuse(Arguments...) {
   fail(ErrorCode::kCudaUnavailable, "device", kReason);
 }
 void refuse_to_free(void*, size_t) noexcept {}
+void abandon_nothing() noexcept {}
+void free_no_graph(DeviceGraph*) noexcept {}
 DeviceStatus status() { return {false, kReason}; }
 void begin_no_range(const char*) noexcept {}
 void end_no_range() noexcept {}
@@ -22,9 +25,12 @@ void end_no_range() noexcept {}
 constexpr DeviceBackend kNoBackend = {refuse<void*>,  refuse_to_free, refuse<void>,        refuse<void>,
                                       refuse<void>,   refuse<void>,   refuse<MemoryStats>, status,
                                       begin_no_range, end_no_range};
+constexpr GraphBackend kNoGraphs = {refuse<void>, refuse<DeviceGraph*>, abandon_nothing, refuse<void>,
+                                    free_no_graph};
 
 }  // namespace
 
 const DeviceBackend& backend() { return kNoBackend; }
+const GraphBackend& graph_backend() { return kNoGraphs; }
 
 }  // namespace athanor::cuda

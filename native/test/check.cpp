@@ -60,7 +60,7 @@ int main(int count, char** words) {
   const athanor::DeviceStatus device = athanor::cuda::device_status();
   if (!device.available) {
     std::fprintf(stderr, "no GPU to test on: %s\n", device.detail.c_str());
-    return 2;
+    return 1;
   }
   std::printf("on %s\n", device.detail.c_str());
   return athanor::test::run_all(count, words);

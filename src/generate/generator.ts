@@ -9,6 +9,7 @@ import { AthanorError } from '../native/errors.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { noGrad } from '../tensor/autograd.ts';
 import { scope, Tensor, tensor } from '../tensor/tensor.ts';
+import { DecodeGraphs } from './decode-graph.ts';
 import { KvCache } from './kv-cache.ts';
 
 export interface SamplingOptions {
@@ -80,6 +81,7 @@ export async function generate(
   if (waiting.length === 0) return results;
   const slots = Math.min(options.batchSize ?? 16, waiting.length);
   const cache = new KvCache(model, slots, Math.max(...waiting.map((sequence) => sequence.limit)));
+  const graphs = new DecodeGraphs(model, cache);
   const free = Array.from({ length: slots }, (_, i) => slots - 1 - i);
   let active: Sequence[] = [];
   let lastTurn = performance.now();
@@ -92,7 +94,7 @@ export async function generate(
         cache.lengths[sequence.slot] = 0;
         active.push(sequence);
       }
-      decodeStep(model, cache, active, options);
+      decodeStep({ model, cache, graphs }, active, options);
       active = active.filter((sequence) => {
         const finish = finishReason(sequence, options);
         if (!finish) return true;
@@ -106,6 +108,7 @@ export async function generate(
       }
     }
   } finally {
+    graphs.dispose();
     cache.dispose();
   }
   for (const sequence of [...active, ...waiting]) results[sequence.prompt] = completion(sequence, 'aborted');
@@ -137,38 +140,24 @@ function checkedPrompt(
   return { prompt: index, slot: -1, tokens, promptLength: tokens.length, logProbs: [], limit };
 }
 
+interface Decoder {
+  model: Gpt;
+  cache: KvCache;
+  graphs: DecodeGraphs;
+}
+
 /** One forward pass over the active sequences' new tokens, and one sampled token for each. */
-function decodeStep(model: Gpt, cache: KvCache, active: Sequence[], options: GenerateOptions): void {
-  const sampled = noGrad(() => scope(() => readSample(sampleNext(model, cache, active, options))));
+function decodeStep(decoder: Decoder, active: Sequence[], options: GenerateOptions): void {
+  const sampled = noGrad(() => scope(() => readSample(sampleNext(decoder, active, options))));
   active.forEach((sequence, i) => {
-    cache.lengths[sequence.slot] = sequence.tokens.length;
+    decoder.cache.lengths[sequence.slot] = sequence.tokens.length;
     sequence.tokens.push(sampled.tokens[i]!);
     sequence.logProbs.push(sampled.logProbs[i]!);
   });
 }
 
-function sampleNext(
-  model: Gpt,
-  cache: KvCache,
-  active: Sequence[],
-  options: GenerateOptions,
-): [Tensor, Tensor] {
-  const tokens: number[] = [];
-  const positions: number[] = [];
-  const starts = [0];
-  for (const { slot, tokens: all } of active) {
-    for (let i = cache.lengths[slot]!; i < all.length; ++i) {
-      tokens.push(all[i]!);
-      positions.push(i);
-    }
-    starts.push(tokens.length);
-  }
-  const slots = ints(active.map((sequence) => sequence.slot));
-  const past = ints(active.map((sequence) => cache.lengths[sequence.slot]!));
-  const input = { tokens: ints(tokens), positions: ints(positions), cuSeqlens: ints(starts) };
-  const hidden = model.forward(input, cache.view(slots, past));
-  const lastRows = tokens.length === active.length ? undefined : ints(starts.slice(1).map((end) => end - 1));
-  const logits = model.logits(hidden, lastRows);
+function sampleNext(decoder: Decoder, active: Sequence[], options: GenerateOptions): [Tensor, Tensor] {
+  const logits = nextLogits(decoder, active);
   const [next, logProbs] = native.sample(
     logits.handle,
     options.temperature ?? 1,
@@ -182,6 +171,28 @@ function sampleNext(
     ints(active.map((sequence) => sequence.tokens.length)).handle,
   );
   return [new Tensor(next), new Tensor(logProbs)];
+}
+
+/** Of the token after each sequence's last. */
+function nextLogits({ model, cache, graphs }: Decoder, active: Sequence[]): Tensor {
+  const tokens: number[] = [];
+  const positions: number[] = [];
+  const starts = [0];
+  for (const { slot, tokens: all } of active) {
+    for (let i = cache.lengths[slot]!; i < all.length; ++i) {
+      tokens.push(all[i]!);
+      positions.push(i);
+    }
+    starts.push(tokens.length);
+  }
+  const slots = active.map((sequence) => sequence.slot);
+  const recorded = graphs.logits({ tokens, positions, starts, slots });
+  if (recorded) return recorded;
+  const past = slots.map((slot) => cache.lengths[slot]!);
+  const input = { tokens: ints(tokens), positions: ints(positions), cuSeqlens: ints(starts) };
+  const hidden = model.forward(input, cache.view(ints(slots), ints(past)));
+  const lastRows = tokens.length === active.length ? undefined : ints(starts.slice(1).map((end) => end - 1));
+  return model.logits(hidden, lastRows);
 }
 
 /** i32 `[active, longest]` of the tokens so far, -1 padded, where the repetition penalty asks for it. */

@@ -10,7 +10,8 @@ export class KvCache {
   readonly maxTokens: number;
   /** Tokens held in each slot. */
   readonly lengths: Int32Array;
-  readonly #tensors: Tensor[] = [];
+  /** Keys, then values of each layer. */
+  readonly tensors: Tensor[] = [];
 
   /** Throws ERR_ARGUMENT when maxTokens exceeds the model's context. */
   constructor(model: Gpt, slots: number, maxTokens: number) {
@@ -27,16 +28,22 @@ export class KvCache {
     this.lengths = new Int32Array(slots);
     for (let layer = 0; layer < layers; ++layer) {
       const made = native.kvCacheCreate(slots, maxTokens, kvHeads, headDim, model.dtype);
-      this.#tensors.push(...made.map((handle) => keep(new Tensor(handle))));
+      this.tensors.push(...made.map((handle) => keep(new Tensor(handle))));
     }
   }
 
   /** The cache of one forward call over the given slots, in the order of its sequences. */
   view(slots: Tensor, pastLengths: Tensor): DecoderCache {
-    return { tensors: this.#tensors, slots, pastLengths, maxTokens: this.maxTokens };
+    return { tensors: this.tensors, slots, pastLengths, maxTokens: this.maxTokens };
+  }
+
+  /** Keys and values of every layer. */
+  get tensors(): Tensor[] {
+    return this.#layers.flatMap(({ keys, values }) => [keys, values]);
   }
 
   dispose(): void {
-    for (const tensor of this.#tensors) tensor.dispose();
+  dispose(): void {
+    for (const tensor of this.tensors) tensor.dispose();
   }
 }

@@ -58,6 +58,18 @@ export interface RuntimeBinding {
   cudaStatus(): [boolean, string];
   /** Waits for what is queued on the GPU and throws what went wrong in it; on the CPU nothing is queued. */
   synchronize(): void;
+  /**
+   * What is queued on the GPU from here on is recorded and does not run yet; what would wait for it or send to it throws.
+   * Throws ERR_STATE on the CPU.
+   */
+  beginRecording(): void;
+  /** A graph: launched, it does again what was recorded, at the same addresses. It keeps its memory until freeGraph. */
+  endRecording(): number;
+  /** Instead of endRecording. */
+  abandonRecording(): void;
+  /** `written`: tensors that the graph writes to. */
+  launchGraph(graph: number, written: readonly NativeTensor[]): void;
+  freeGraph(graph: number): void;
   /** [allocated, peak, cached, limit] in bytes, of the device in use. */
   memoryStats(): [number, number, number, number];
   setMemoryLimit(bytes: number): void;

@@ -26,6 +26,16 @@ const ceilings: [name: string, registers: number][] = [
   ['queries_kernelILi128E', 168],
   ['11ForwardRows', 80], // layer norm and RMS norm
   ['12BackwardRows', 168], // a row in registers: it is read once
+  ['gemm_kernelILb', 168], // bf16: 256 threads, once
+  ['gemm_kernelIf', 64], // f32 and, next, f32 of bf16: 256 threads, 4 times
+  ['gemm_kernelIN', 64],
+  ['finish_kernel', 32],
+  ['add_row_sums_kernel', 32],
+  ['cross_entropy_kernel', 32], // 1024 threads, twice
+  ['log_prob_kernel', 32],
+  ['log_prob_backward_kernel', 32],
+  ['sample_kernel', 128], // 512 threads, once
+  ['warpgroup_products_kernel', 128],
   ['12adamw_kernel', 64],
   ['add_runs_kernel', 64],
   ['PolicyLoss', 64],
@@ -40,6 +50,9 @@ const instructions: [name: string, operations: string[], architectures: number[]
   ['10mma_kernel', ['HMMA', 'LDSM'], [80, 90]],
   ['11keys_kernel', ['HMMA', 'LDSM'], [80, 90]],
   ['14queries_kernel', ['HMMA', 'LDSM'], [80, 90]],
+  ['gemm_kernelILb', ['HMMA', 'LDSM'], [80, 90]],
+  ['25warpgroup_products_kernel', ['HGMMA'], [90]],
+  ['15products_kernel', ['HMMA'], [80, 90]],
 ];
 
 const addon = [

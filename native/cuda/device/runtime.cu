@@ -6,9 +6,11 @@
 
 #include "core/operation.h"
 #include "cuda/device/diagnosis.h"
+#include "cuda/device/graph.h"
 #include "cuda/device/queue_log.h"
 #include "cuda/device/upload.h"
 #include "cuda/gpu.h"
+#include "cuda/graph.h"
 
 namespace athanor::cuda {
 namespace {
@@ -111,10 +113,11 @@ int compute_capability() {
   return facts.capability_major * 10 + facts.capability_minor;
 }
 
-void* device_allocate(size_t bytes) {
+void* allocate_unrecorded(size_t bytes) {
   Device& d = usable_device();
+  const cudaStream_t stream = recording_memory() != nullptr ? memory_stream() : d.stream;
   void* pointer = nullptr;
-  const cudaError_t status = cudaMallocAsync(&pointer, bytes == 0 ? 1 : bytes, d.stream);
+  const cudaError_t status = cudaMallocAsync(&pointer, bytes == 0 ? 1 : bytes, stream);
   if (status == cudaSuccess) return pointer;
   cudaGetLastError();
   expect(status == cudaErrorMemoryAllocation, ErrorCode::kInternal, "allocate", cudaGetErrorString(status));
@@ -131,16 +134,27 @@ void* device_allocate(size_t bytes) {
        "--checkpoint-activations");
 }
 
-void device_free(void* pointer, size_t) noexcept {
-  if (pointer != nullptr) cudaFreeAsync(pointer, device().stream);
+void free_unrecorded(void* pointer, size_t) noexcept {
+  cudaFreeAsync(pointer, recording_memory() != nullptr ? memory_stream() : device().stream);
+}
+
+void* device_allocate(size_t bytes) {
+  GraphMemory* const own = recording_memory();
+  return own != nullptr ? own->take(bytes) : allocate_unrecorded(bytes);
+}
+
+void device_free(void* pointer, size_t bytes) noexcept {
+  if (pointer != nullptr && !free_to_graph(pointer)) free_unrecorded(pointer, bytes);
 }
 
 void copy_to_device(void* to, const void* from, size_t bytes) {
+  expect_no_recording("a copy to the GPU");
   Device& d = usable_device();
   d.uploader.copy(to, from, bytes, d.stream);
 }
 
 void copy_to_host(void* to, const void* from, size_t bytes) {
+  expect_no_recording("a copy from the GPU");
   check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, current_stream()), "copy from the GPU");
   synchronize();
 }
@@ -154,6 +168,7 @@ void fill_zero(void* pointer, size_t bytes) {
 }
 
 void synchronize() {
+  expect_no_recording("a wait for the GPU");
   Device& d = usable_device();
   check_cuda(cudaStreamSynchronize(d.stream), "synchronise");
   d.queued.clear();

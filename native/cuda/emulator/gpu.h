@@ -137,6 +137,7 @@ inline void* current_stream() { return nullptr; }
 template <class... Parameters, class... Arguments, class LaunchShape>
 void launch(void (*kernel)(Parameters...), const LaunchShape& shape, Arguments&&... arguments) {
   static_assert(sizeof...(Parameters) == sizeof...(Arguments), "one argument a parameter of the kernel");
+  static_assert((std::is_trivially_copyable_v<std::decay_t<Parameters>> && ...), "parameters go by value");
   struct Call {
     void (*kernel)(Parameters...);
     std::tuple<std::decay_t<Parameters>...> arguments;
@@ -147,7 +148,7 @@ void launch(void (*kernel)(Parameters...), const LaunchShape& shape, Arguments&&
         auto& c = *static_cast<Call*>(p);
         std::apply(c.kernel, c.arguments);
       },
-      &call);
+      &call, sizeof call);
 }
 
 }  // namespace athanor::cuda

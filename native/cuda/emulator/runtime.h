@@ -89,8 +89,9 @@ bool detects_races();
 /// Tells threads that spin on memory that some of it has changed.
 void note_progress();
 
+/// `argument` is copied, byte by byte, where the launch is recorded.
 void launch(const void* kernel, dim3 grid, dim3 block, size_t shared_bytes, void (*function)(void*),
-            void* argument);
+            void* argument, size_t argument_bytes);
 
 /// A __shared__ array. Its memory is taken afresh in each block, filled with NaN and fenced.
 template <class T>

@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
+#include "cuda/emulator/recording.h"
 #include "cuda/emulator/state.h"
 
 namespace athanor::emulator {
@@ -271,7 +274,13 @@ struct LaunchGuard {
 }  // namespace
 
 void launch(const void* kernel, dim3 grid, dim3 block, size_t shared_bytes, void (*function)(void*),
-            void* argument) {
+            void* argument, size_t argument_bytes) {
+  if (is_recording()) {
+    std::vector<std::max_align_t> copy(argument_bytes / sizeof(std::max_align_t) + 1);
+    std::memcpy(copy.data(), argument, argument_bytes);
+    return run_or_record(
+        [=]() mutable { launch(kernel, grid, block, shared_bytes, function, copy.data(), argument_bytes); });
+  }
   const unsigned thread_count = block.x * block.y * block.z;
   if (machine.running) throw Fault("a kernel launches a kernel");
   if (thread_count == 0 || thread_count > 1024 || block.z > 64) {

@@ -1,6 +1,7 @@
 // The yardsticks must do the work that they say they did.
 #include "kernels/bench.h"
 
+#include "cuda/bench.h"
 #include "test/cuda/arrays.h"
 
 namespace athanor::test {
@@ -8,10 +9,16 @@ namespace {
 
 TEST(tensor_cores_do_the_products_that_are_counted) {
   constexpr int64_t kRounds = 3;
+  const bool is_hopper = cuda::compute_capability() == 90;
   const DeviceArray<float> sink(1);
-  const double operations = cuda::bench_kernels().multiply_add(DType::kBF16, kRounds, sink);
-  // All operands are 1, so that each multiply-add adds 1 to one element.
-  EXPECT(operations > 0 && sink.get()[0] == operations / 2);
+  for (bool by_wgmma : {false, true}) {
+    if (by_wgmma && !is_hopper) continue;
+    const double operations = cuda::multiply_matrices(by_wgmma, kRounds, sink);
+    // All operands are 1, so that each multiply-add adds 1 to one element.
+    EXPECT(operations > 0 && sink.get()[0] == operations / 2);
+  }
+  const double fastest = cuda::multiply_matrices(is_hopper, kRounds, sink);
+  EXPECT(cuda::bench_kernels().multiply_add(DType::kBF16, kRounds, sink) == fastest);
 }
 
 TEST(multiply_adds_near_their_limit) {

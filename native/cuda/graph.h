@@ -1,0 +1,51 @@
+// Graphs: what GPU and emulator have in common is the memory; how work is recorded is theirs.
+#pragma once
+
+#include <cstddef>
+#include <unordered_map>
+#include <vector>
+
+#include "core/device_graph.h"
+
+namespace athanor::cuda {
+
+/// Memory of one graph, whose work is bound to addresses. Blocks that are freed within the recording are used
+/// again in it, for the work runs in order, and none goes back before the graph does.
+class GraphMemory {
+ public:
+  GraphMemory() = default;
+  /// Blocks that are still in use live on as ordinary memory.
+  ~GraphMemory();
+  GraphMemory(const GraphMemory&) = delete;
+  GraphMemory& operator=(const GraphMemory&) = delete;
+
+  void* take(size_t bytes);
+  /// False for memory that is not this graph's.
+  bool give_back(void* pointer);
+
+ private:
+  std::unordered_map<void*, size_t> in_use_;
+  std::unordered_map<size_t, std::vector<void*>> free_;
+};
+
+/// The memory of the graph that is being recorded, or null.
+GraphMemory* recording_memory();
+/// Gives a graph back what is its own; false for other memory.
+bool free_to_graph(void* pointer) noexcept;
+/// Throws ERR_STATE within a recording.
+void expect_no_recording(const char* what);
+
+// Of GPU and emulator each: device/graph.cu, emulator/graph.cpp.
+
+struct RecordedWork;
+void start_recording();
+RecordedWork* stop_recording();
+/// Ends a recording of which something has failed.
+void drop_recording() noexcept;
+void queue_recorded(RecordedWork* work);
+void free_recorded(RecordedWork* work) noexcept;
+/// Ordinary memory, while a recording is under way or not.
+void* allocate_unrecorded(size_t bytes);
+void free_unrecorded(void* pointer, size_t bytes) noexcept;
+
+}  // namespace athanor::cuda

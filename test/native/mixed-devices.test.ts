@@ -1,0 +1,55 @@
+/** A tensor of the CPU among those of the GPU is one clear error, whichever operation it is. Of vitest.cuda.config.ts. */
+import { describe, expect, it } from 'vitest';
+import { native } from '../../src/native/addon.ts';
+import type { NativeTensor } from '../../src/native/binding.ts';
+import { expectError, tensor } from '../helpers/reference.ts';
+
+function onCpu<T>(make: () => T): T {
+  native.setDevice('cpu');
+  try {
+    return make();
+  } finally {
+    native.setDevice('cuda');
+  }
+}
+
+const ones = (shape: number[]) => native.full(shape, 'f32', 1);
+const targets = () => tensor([3], [0, 1, 2], 'i32');
+
+describe('a weight on the CPU and activations on the GPU', () => {
+  const weight = onCpu(() => ones([4, 5]));
+  const x = ones([3, 5]);
+  const dy = ones([3, 4]);
+  const calls: Record<string, () => unknown> = {
+    linearForward: () => native.linearForward(x, weight, undefined, 0, false),
+    linearBackwardInput: () => native.linearBackwardInput(dy, weight, undefined),
+    linearBackwardWeight: () => native.linearBackwardWeight(dy, x, weight, undefined),
+    linearCrossEntropy: () => native.linearCrossEntropy(x, weight, targets(), undefined, 1, true),
+    linearLogProb: () => native.linearLogProb(x, weight, targets(), 1),
+    linearLogits: () => native.linearLogits(x, weight),
+    gemm: () => native.gemm(x, weight, false, true, 'f32'),
+    rmsNormForward: () =>
+      native.rmsNormForward(
+        x,
+        undefined,
+        onCpu(() => ones([5])),
+        1e-5,
+      ),
+    globalNorm: () => native.globalNorm([x, weight]),
+  };
+
+  it.each(Object.keys(calls))('%s says so', (name) => {
+    expectError(
+      'ERR_DEVICE',
+      new RegExp(`^\\[${name}\\] got tensors on the CPU and on the GPU`),
+      calls[name]!,
+    );
+  });
+
+  it('is no error where all are on the CPU, whatever new tensors are made on', () => {
+    const all: [NativeTensor, NativeTensor] = onCpu(() => [ones([3, 5]), ones([4, 5])]);
+    expect(Array.from(native.read(native.linearForward(...all, undefined, 0, false)[0]))).toEqual(
+      new Array(12).fill(5),
+    );
+  });
+});
