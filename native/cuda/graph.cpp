@@ -15,8 +15,15 @@ struct DeviceGraph {
 namespace cuda {
 namespace {
 
-std::vector<std::unique_ptr<DeviceGraph>> graphs;  // that which is being recorded is the last
+// That which is being recorded is the last. Never destroyed: tensors are freed up to a process's end.
+auto& graphs = *new std::vector<std::unique_ptr<DeviceGraph>>;
 bool is_recording = false;
+
+/// Gives a graph back what is its own; false for other memory.
+bool free_to_graph(void* pointer) noexcept {
+  return std::any_of(graphs.begin(), graphs.end(),
+                     [=](const auto& graph) { return graph->memory.give_back(pointer); });
+}
 
 void forget(DeviceGraph* graph) noexcept {
   const auto is_it = [=](const std::unique_ptr<DeviceGraph>& other) { return other.get() == graph; };
@@ -96,9 +103,13 @@ bool GraphMemory::give_back(void* pointer) {
 
 GraphMemory* recording_memory() { return is_recording ? &graphs.back()->memory : nullptr; }
 
-bool free_to_graph(void* pointer) noexcept {
-  return std::any_of(graphs.begin(), graphs.end(),
-                     [=](const auto& graph) { return graph->memory.give_back(pointer); });
+void* device_allocate(size_t bytes) {
+  GraphMemory* const own = recording_memory();
+  return own != nullptr ? own->take(bytes) : allocate_unrecorded(bytes);
+}
+
+void device_free(void* pointer, size_t bytes) noexcept {
+  if (pointer != nullptr && !free_to_graph(pointer)) free_unrecorded(pointer, bytes);
 }
 
 void expect_no_recording(const char* what) {

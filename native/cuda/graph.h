@@ -1,4 +1,5 @@
-// Graphs: what GPU and emulator have in common is the memory; how work is recorded is theirs.
+// Graphs, and device memory in and out of them (device_allocate and device_free of memory.h): what GPU and
+// emulator have in common. How work is recorded and where memory comes from is theirs.
 #pragma once
 
 #include <cstddef>
@@ -30,8 +31,6 @@ class GraphMemory {
 
 /// The memory of the graph that is being recorded, or null.
 GraphMemory* recording_memory();
-/// Gives a graph back what is its own; false for other memory.
-bool free_to_graph(void* pointer) noexcept;
 /// Throws ERR_STATE within a recording.
 void expect_no_recording(const char* what);
 

@@ -138,15 +138,6 @@ void free_unrecorded(void* pointer, size_t) noexcept {
   cudaFreeAsync(pointer, recording_memory() != nullptr ? memory_stream() : device().stream);
 }
 
-void* device_allocate(size_t bytes) {
-  GraphMemory* const own = recording_memory();
-  return own != nullptr ? own->take(bytes) : allocate_unrecorded(bytes);
-}
-
-void device_free(void* pointer, size_t bytes) noexcept {
-  if (pointer != nullptr && !free_to_graph(pointer)) free_unrecorded(pointer, bytes);
-}
-
 void copy_to_device(void* to, const void* from, size_t bytes) {
   expect_no_recording("a copy to the GPU");
   Device& d = usable_device();
