@@ -162,9 +162,9 @@ template <class T>
 void check_device(const char* operation, std::optional<Device>& first, const std::optional<T>& value) {
   if (value) check_device(operation, first, *value);
 }
-inline void check_device(const char* operation, std::optional<Device>& first,
-                         const std::vector<Tensor>& tensors) {
-  for (const Tensor& tensor : tensors) check_device(operation, first, tensor);
+template <class T>
+void check_device(const char* operation, std::optional<Device>& first, const std::vector<T>& values) {
+  for (const T& value : values) check_device(operation, first, value);
 }
 
 template <auto function>

@@ -37,12 +37,6 @@ export class KvCache {
     return { tensors: this.tensors, slots, pastLengths, maxTokens: this.maxTokens };
   }
 
-  /** Keys and values of every layer. */
-  get tensors(): Tensor[] {
-    return this.#layers.flatMap(({ keys, values }) => [keys, values]);
-  }
-
-  dispose(): void {
   dispose(): void {
     for (const tensor of this.tensors) tensor.dispose();
   }
