@@ -58,7 +58,8 @@ describe.each(['tiny', 'llama-tiny'])('%s', (preset) => {
         return value.item();
       });
       const norm = optimizer.gradNorm();
-      optimizer.step(1e-3, Math.min(1, 1 / norm));
+      // At 1e-3 roundings grow over fifty steps until two runs part, whatever made them.
+      optimizer.step(3e-4, Math.min(1, 1 / norm));
       model.zeroGrad();
       return [loss, norm];
     });
