@@ -272,7 +272,7 @@ function reinforce(
     lambda: 1,
     // Against seven other answers to its question: which question it was moves a reward more than being right does.
     group: 8,
-    // A value model of its own learns nothing in so short a run that the other answers do not say, for half as much time again.
+    // A value model of its own learns nothing in so short a run that the other answers do not say, for a third more time.
     value: 'head',
     valueLr: 1,
     valueClip: 0,

@@ -133,7 +133,7 @@ that is drawn differs, the split of facts into asked and held out included. Inte
 Student's t.
 
 - **New wordings**: questions about facts of the fine-tuning data, in wordings that no stage has seen. **New facts**: facts
-  that the pretraining text says and no fine-tuning asked for, in those wordings too. Right is an answer that names the value and
+  that the pretraining text says and no fine-tuning asked for, in those wordings too. Right is an answer that names what was asked about, the value and
   no other value of its kind.
 - **Reward** is the reward model's, of sampled answers to new wordings, and **KL** those answers' divergence from the SFT model, in
   nats an answer. A **win** is a question that this model's sampled answer gets right and the stage before's wrong, as a share of

@@ -41,7 +41,7 @@ export function standingTable({ standings }: Pick<PipelineResult, 'standings'>):
     title: 'After each stage',
     columns: standingColumns,
     rows: standings.map(standingRow),
-    note: 'Right answers to questions that no stage was trained on: facts of the fine-tuning data in new wordings, and facts that fine-tuning never asked for. An answer is right when it names the value and no other. Reward is the reward model’s, of sampled answers to new wordings, which the reward model has not seen either. A win is a question where this model’s sampled answer is right and the stage before’s is wrong, of those where just one is right.',
+    note: 'Right answers to questions that no stage was trained on: facts of the fine-tuning data in new wordings, and facts that fine-tuning never asked for. An answer is right when it names what was asked about, the value, and no other value. Reward is the reward model’s, of sampled answers to new wordings, which the reward model has not seen either. A win is a question where this model’s sampled answer is right and the stage before’s is wrong, of those where just one is right.',
   };
 }
 
