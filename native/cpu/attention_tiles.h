@@ -63,12 +63,13 @@ void append_along(uint32_t* tile, const T* row, int64_t index, const TileShape& 
   if constexpr (std::is_same_v<T, float>) {
     std::memcpy(tile + index * shape.padded, row, static_cast<size_t>(shape.head_dim) * 4);
   } else {
+    // The first of a pair clears the second, which may be a stale token's.
     uint32_t* out = tile + index / 2 * shape.padded;
-    for (int64_t d = 0; d < shape.head_dim; ++d) {
-      const uint32_t bits = row[d].bits;
-      // The first of a pair clears the second, which may be a stale token's.
-      out[d] = index % 2 == 0 ? bits : (out[d] & 0xffffu) | (bits << 16);
-    }
+    const uint32_t kept = index % 2 == 0 ? 0 : 0xffffu;
+    const int shift = index % 2 == 0 ? 0 : 16;
+    const int64_t count = shape.head_dim;
+    for (int64_t d = 0; d < count; ++d)
+      out[d] = (out[d] & kept) | (static_cast<uint32_t>(row[d].bits) << shift);
   }
 }
 

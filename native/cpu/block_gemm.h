@@ -36,9 +36,6 @@ struct BlockProduct {
   int64_t c_stride;
   int64_t steps;
   bool accumulate;
-  // A single row is bound by memory: as it reads B it asks for what lies this many lanes on, for the caller's
-  // next product.
-  int64_t ahead_lanes = 0;
 };
 
 /// Where column c of a step of B lies.
@@ -58,11 +55,7 @@ ATHANOR_INLINE void block_tile(const BlockProduct& g) {
   for (int64_t step = 0; step < g.steps; ++step, b += g.b_width) {
     VecU bv[kV];
 #pragma GCC unroll 4
-    for (int v = 0; v < kV; ++v) {
-      const uint32_t* lanes = b + column_lanes(v * kLanes, g.b_group);
-      bv[v] = load_lanes(lanes);
-      if constexpr (kR == 1) __builtin_prefetch(lanes + g.ahead_lanes);
-    }
+    for (int v = 0; v < kV; ++v) bv[v] = load_lanes(b + column_lanes(v * kLanes, g.b_group));
 #pragma GCC unroll 8
     for (int r = 0; r < kR; ++r) {
       const VecU av = VecU{} + g.a[r * g.a_stride + step];
@@ -107,6 +100,71 @@ __attribute__((noinline)) void block_gemm(int64_t rows, int64_t columns, BlockPr
         block_rows<kPairs, 1>(count, g);
       }
     }
+    c0 += wide * kLanes;
+  }
+}
+
+/// Products of one row each, with the same steps: row r of A times B r, whose `columns` of all steps lie in
+/// one piece. One alone has a chain for every vector and would wait for its multiply-adds; and it is bound by
+/// memory, so as it reads B it asks for a piece as large at `ahead` (and b_next on), the caller's next.
+struct RowProducts {
+  const uint32_t* a;
+  int64_t a_next;  // lanes to the next product's
+  const uint32_t* b;
+  int64_t b_next;
+  int64_t b_width, b_group;
+  const uint32_t* ahead;
+  float* c;
+  int64_t c_next;
+  int64_t steps;
+  bool accumulate;
+};
+
+template <bool kPairs, int kCount, int kV>
+ATHANOR_INLINE void row_products_tile(const RowProducts& g) {
+  VecF acc[kCount][kV];
+#pragma GCC unroll 2
+  for (int r = 0; r < kCount; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kV; ++v) acc[r][v] = g.accumulate ? load(g.c + r * g.c_next + v * kLanes) : zero();
+  }
+  const uint32_t *b = g.b, *ahead = g.ahead;
+  for (int64_t step = 0; step < g.steps; ++step, b += g.b_width, ahead += kV * kLanes) {
+#pragma GCC unroll 2
+    for (int r = 0; r < kCount; ++r) {
+      const VecU av = VecU{} + g.a[r * g.a_next + step];
+#pragma GCC unroll 4
+      for (int v = 0; v < kV; ++v) {
+        const VecU bv = load_lanes(b + r * g.b_next + column_lanes(v * kLanes, g.b_group));
+        acc[r][v] = block_multiply_add<kPairs>(acc[r][v], av, bv);
+        __builtin_prefetch(ahead + r * g.b_next + v * kLanes);
+      }
+    }
+  }
+#pragma GCC unroll 2
+  for (int r = 0; r < kCount; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kV; ++v) store(g.c + r * g.c_next + v * kLanes, acc[r][v]);
+  }
+}
+
+template <bool kPairs, int kCount>
+__attribute__((noinline)) void row_products(int64_t columns, RowProducts g) {
+  const uint32_t* b = g.b;
+  float* c = g.c;
+  for (int64_t c0 = 0; c0 < columns;) {
+    const int64_t vectors = (columns - c0) / kLanes;
+    const int wide = vectors >= kBlockVectors ? kBlockVectors : vectors >= 2 ? 2 : 1;
+    g.b = b + column_lanes(c0, g.b_group);
+    g.c = c + c0;
+    if (wide == kBlockVectors) {
+      row_products_tile<kPairs, kCount, kBlockVectors>(g);
+    } else if (wide == 2) {
+      row_products_tile<kPairs, kCount, 2>(g);
+    } else {
+      row_products_tile<kPairs, kCount, 1>(g);
+    }
+    g.ahead += g.steps * wide * kLanes;
     c0 += wide * kLanes;
   }
 }

@@ -20,7 +20,8 @@ struct AttentionShape {
 };
 
 /// Buffers of [slots, kv_heads, capacity, padded head_dim] elements, capacity a multiple of the key block and
-/// head_dim padded to 16; what lies where inside is the backend's. Zero at first.
+/// head_dim padded to 16; what lies where inside is the backend's. Of what was never appended a kernel may
+/// read keys, whose scores it replaces, but no values: zero times NaN is NaN.
 struct AttentionCache {
   void* keys;
   void* values;

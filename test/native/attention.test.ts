@@ -168,6 +168,7 @@ describe.each(names)('attention, %s', (_, c) => {
       const [whole] = forward(c, x);
       const slots = c.lengths.length + 1;
       const [keys, valuesCache] = native.kvCacheCreate(slots, longest, c.kvHeads, c.headDim, dtype);
+      for (const cache of [keys, valuesCache]) native.write(cache, notNumbers(cache));
       // Each sequence advances by its own stride, so that prompts and single tokens share calls.
       const past = c.lengths.map(() => 0);
       for (let turn = 0; past.some((p, i) => p < c.lengths[i]!); ++turn) {
@@ -207,6 +208,13 @@ describe.each(names)('attention, %s', (_, c) => {
     });
   });
 });
+
+/** What fresh memory may hold. */
+function notNumbers(cache: NativeTensor) {
+  const count = native.shapeOf(cache).reduce((product, dim) => product * dim, 1);
+  const isWide = native.dtypeOf(cache) === 'f32';
+  return isWide ? new Float32Array(count).fill(Number.NaN) : new Uint16Array(count).fill(0x7fc0);
+}
 
 describe('attention, bad input', () => {
   const c: Case = { heads: 2, kvHeads: 1, headDim: 16, lengths: [4] };
