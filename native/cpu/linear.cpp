@@ -108,22 +108,22 @@ TileStore tile_store(const GemmArgs& g, const Stretch& s, int64_t row, int64_t c
 /// asked for, a little at each step: with few rows a weight is used once and comes from memory, the
 /// hardware's own prefetch stops at each 4 KiB page, and asking for all of it at once holds up the loads of
 /// the product.
-void multiply_panel(const GemmArgs& g, const Stretch& s, const uint32_t* a, int64_t row, int64_t rows,
-                    int64_t panel, int64_t next) {
+void multiply_panel(const GemmArgs& g, const Stretch& s, const uint32_t* a, int height, int64_t row,
+                    int64_t rows, int64_t panel, int64_t next) {
   const int64_t steps = step_count(s.k, g.dtype);
   const uint32_t* b = s.b + panel * panel_lanes(steps, kColumns);
   const uint32_t* ahead = s.b + next * panel_lanes(steps, kColumns);
-  const int64_t ahead_lanes = ceil_div(kColumns, ceil_div(rows, kRows));
+  const int64_t ahead_lanes = ceil_div(kColumns, ceil_div(rows, height));
   const int64_t column = panel * kColumns;
   const bool pairs = g.dtype == DType::kBF16;
-  for (int64_t r = 0; r < rows; r += kRows, a += panel_lanes(steps, kRows), ahead += steps * ahead_lanes) {
+  for (int64_t r = 0; r < rows; r += height, a += panel_lanes(steps, height), ahead += steps * ahead_lanes) {
     TileStore store = tile_store(g, s, row + r, column);
     store.ahead = ahead;
     store.ahead_lanes = ahead_lanes;
-    if (store.epilogue.accumulate && r + kRows < rows) prefetch_rows(g, row + r + kRows, column);
-    const int64_t tile_rows = std::min<int64_t>(kRows, rows - r);
+    if (store.epilogue.accumulate && r + height < rows) prefetch_rows(g, row + r + height, column);
+    const int64_t tile_rows = std::min<int64_t>(height, rows - r);
     const TileFunction kernel = pairs ? tile_for<true>(tile_rows) : tile_for<false>(tile_rows);
-    kernel(a, kRows, b, steps, store);
+    kernel(a, height, b, steps, store);
   }
 }
 
@@ -170,14 +170,14 @@ void multiply_row(const GemmArgs& g, const Stretch& s) {
   });
 }
 
-/// A's panels [first, last) of a stretch, and their part of A's row sums.
-void pack_rows(const GemmArgs& g, const Stretch& s, uint32_t* a, int64_t first, int64_t last) {
-  pack_panels(a, operand_a(g), g.dtype, kRows, first, last, s.k0, s.k);
+/// A's panels [first, last) of `height` rows of a stretch, and their part of A's row sums.
+void pack_rows(const GemmArgs& g, const Stretch& s, uint32_t* a, int height, int64_t first, int64_t last) {
+  pack_panels(a, operand_a(g), g.dtype, height, first, last, s.k0, s.k);
   if (g.a_row_sums == nullptr) return;
   const int64_t steps = step_count(s.k, g.dtype);
-  for (int64_t p = first; p < last; ++p, a += panel_lanes(steps, kRows)) {
-    const int rows = static_cast<int>(std::min<int64_t>(kRows, g.m - p * kRows));
-    add_row_sums(g.a_row_sums + p * kRows, a, rows, steps, g.dtype);
+  for (int64_t p = first; p < last; ++p, a += panel_lanes(steps, height)) {
+    const int rows = static_cast<int>(std::min<int64_t>(height, g.m - p * height));
+    add_row_sums(g.a_row_sums + p * height, a, height, rows, steps, g.dtype);
   }
 }
 
@@ -186,8 +186,10 @@ uint32_t* scratch_lanes(int64_t lanes) {
 }
 
 void multiply_by_columns(const GemmArgs& g, const Stretch& s) {
-  const int64_t lanes = panel_lanes(step_count(s.k, g.dtype), kRows);
   const int64_t row_panels = ceil_div(g.m, kRows);
+  // As equal as can be: a last tile of few rows would wait for its multiply-adds.
+  const int height = static_cast<int>(ceil_div(g.m, std::max<int64_t>(1, row_panels)));
+  const int64_t lanes = panel_lanes(step_count(s.k, g.dtype), height);
   const int64_t fit = std::max<int64_t>(1, kRowBlockBytes / (lanes * 4));
   const int64_t block = ceil_div(row_panels, std::max<int64_t>(1, ceil_div(row_panels, fit)));
   const int64_t panels = ceil_div(g.n, kColumns);
@@ -195,15 +197,16 @@ void multiply_by_columns(const GemmArgs& g, const Stretch& s) {
   uint32_t* a = scratch_lanes(block * lanes);
   for (int64_t first = 0; first < row_panels; first += block) {
     const int64_t last = std::min(row_panels, first + block);
-    parallel_for(last - first, [&](int64_t p) { pack_rows(g, s, a + p * lanes, first + p, first + p + 1); });
-    const int64_t row = first * kRows;
-    const int64_t rows = std::min(g.m, last * kRows) - row;
+    parallel_for(last - first,
+                 [&](int64_t p) { pack_rows(g, s, a + p * lanes, height, first + p, first + p + 1); });
+    const int64_t row = first * height;
+    const int64_t rows = std::min(g.m, last * height) - row;
     parallel_for(split.parts, [&](int64_t task) {
       const int64_t end = split.end(task);
       for (int64_t p = split.begin(task); p < end; ++p) {
         // After its last panel a thread's next task is likely this many on.
         const int64_t next = p + 1 < end ? p + 1 : split.begin(task + num_threads());
-        multiply_panel(g, s, a, row, rows, p, next < panels ? next : p);
+        multiply_panel(g, s, a, height, row, rows, p, next < panels ? next : p);
       }
     });
   }
@@ -217,11 +220,12 @@ Split split_rows(const GemmArgs& g, int64_t panel) {
 
 /// A's panels [first, last), packed at `a`, times all of B.
 void multiply_row_part(const GemmArgs& g, const Stretch& s, uint32_t* a, int64_t first, int64_t last) {
-  pack_rows(g, s, a, first, last);
+  pack_rows(g, s, a, kRows, first, last);
   const int64_t row = first * kRows;
   const int64_t rows = std::min(g.m, last * kRows) - row;
   const int64_t panels = ceil_div(g.n, kColumns);
-  for (int64_t p = 0; p < panels; ++p) multiply_panel(g, s, a, row, rows, p, std::min(p + 1, panels - 1));
+  for (int64_t p = 0; p < panels; ++p)
+    multiply_panel(g, s, a, kRows, row, rows, p, std::min(p + 1, panels - 1));
 }
 
 void multiply_by_rows(const GemmArgs& g, const Stretch& s) {

@@ -73,9 +73,10 @@ ATHANOR_INLINE void pack_panels(uint32_t* out, const Operand& x, DType lane_dtyp
   }
 }
 
-/// sums[r] += the sum over k of row r of a panel of A. Four chains in turn, 256 steps at a time, so that the
-/// rounding error grows with neither the whole of k nor the waiting for an addition.
-ATHANOR_INLINE void add_row_sums(float* sums, const uint32_t* panel, int rows, int64_t steps, DType dtype) {
+/// sums[r] += the sum over k of row r of a panel of A that is `width` wide. Four chains in turn, 256 steps at
+/// a time, so that the rounding error grows with neither the whole of k nor the waiting for an addition.
+ATHANOR_INLINE void add_row_sums(float* sums, const uint32_t* panel, int width, int rows, int64_t steps,
+                                 DType dtype) {
   constexpr int64_t kBlockSteps = 256;
   const bool pairs = dtype == DType::kBF16;
   for (int r0 = 0; r0 < rows; r0 += kLanes) {
@@ -84,7 +85,7 @@ ATHANOR_INLINE void add_row_sums(float* sums, const uint32_t* panel, int rows, i
       VecF chain[4] = {zero(), zero(), zero(), zero()};
       const int64_t end = std::min(steps, begin + kBlockSteps);
       const auto add = [&](VecF& sum, int64_t step) __attribute__((always_inline)) {
-        const VecU lanes = load_lanes(panel + step * kRows + r0);
+        const VecU lanes = load_lanes(panel + step * width + r0);
         if (pairs) {
           sum += reinterpret_cast<VecF>(lanes << 16) + reinterpret_cast<VecF>(lanes & 0xffff0000u);
         } else {
