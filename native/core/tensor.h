@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -33,8 +34,8 @@ class Storage {
   Device device() const { return device_; }
 
   /// Grows by one with every in-place write, so that an attachment can tell that it is stale.
-  uint64_t version() const { return version_; }
-  void mark_written() { ++version_; }
+  uint64_t version() const { return version_.load(std::memory_order_relaxed); }
+  void mark_written() { version_.fetch_add(1, std::memory_order_relaxed); }
 
   /// The bytes where the host can read them: these, or a copy that is made, after waiting for the device,
   /// when there is none of this version. Valid until the next write.
@@ -48,7 +49,7 @@ class Storage {
   std::byte* data_;
   size_t bytes_;
   Device device_;
-  uint64_t version_ = 0;
+  std::atomic<uint64_t> version_{0};  // threads of one operation may write different parts
   std::vector<std::byte> host_copy_;
   uint64_t host_copy_version_ = UINT64_MAX;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <memory>
@@ -14,13 +15,15 @@
 
 #include "core/allocator.h"
 #include "core/error.h"
+#include "core/shares.h"
 
 namespace athanor {
 namespace {
 
-// A decode step is some fifty kernels of 5 to 20 us; a sleeping worker takes about 50 us to wake. Spinning
-// this long bridges the gap between two kernels of a step, and lets the core go when training pauses.
-constexpr int kSpinIterations = 20000;
+// A decode step is some fifty kernels of 5 to 20 us, and 150 us pass between two steps; a sleeping worker
+// takes about 50 us to wake. Spinning this long, half a millisecond or so, bridges both gaps, and lets the
+// core go when training pauses.
+constexpr int kSpinIterations = 50000;
 
 inline void cpu_pause() {
 #if defined(__x86_64__)
@@ -38,6 +41,8 @@ int available_cores() {
 }
 
 thread_local bool inside_task = false;
+// The thread's place in the pool that it works for; a caller is 0.
+thread_local size_t place = 0;
 
 // The gate's word: generation of the work, whether it may still be joined, how many workers are on it.
 constexpr uint64_t kActiveMask = 0xffff;
@@ -46,8 +51,13 @@ constexpr uint64_t kGeneration = 0x20000;
 
 class Pool {
  public:
-  explicit Pool(int threads) {
-    for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+  explicit Pool(int threads) : shares_(static_cast<size_t>(threads)) {
+    for (int i = 1; i < threads; ++i) {
+      workers_.emplace_back([this, i] {
+        place = static_cast<size_t>(i);
+        work();
+      });
+    }
   }
 
   ~Pool() {
@@ -81,6 +91,27 @@ class Pool {
     gate_.fetch_and(~kOpen, std::memory_order_acq_rel);
     while ((gate_.load(std::memory_order_acquire) & kActiveMask) != 0) cpu_pause();
     if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+  }
+
+  void run_shares(int64_t count, void (*body)(void*, int64_t, int64_t), void* context) {
+    struct Call {
+      Shares& shares;
+      void (*body)(void*, int64_t, int64_t);
+      void* context;
+    } call{shares_, body, context};
+    shares_.divide(count);
+    run(
+        size(),
+        [](void* self, int64_t) {
+          const Call& c = *static_cast<Call*>(self);
+          const Shares::Share share = c.shares.take(place);
+          const auto start = std::chrono::steady_clock::now();
+          if (share.begin < share.end) c.body(c.context, share.begin, share.end);
+          const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+          c.shares.record(place, share, seconds.count());
+        },
+        &call);
+    shares_.learn();
   }
 
  private:
@@ -140,6 +171,7 @@ class Pool {
   }
 
   std::vector<std::thread> workers_;
+  Shares shares_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::atomic<bool> stopping_{false};
@@ -165,6 +197,20 @@ PoolHolder& holder() {
   return *instance;
 }
 
+/// Calls use(pool) with the pool to itself; false inside of a task, while another thread uses the pool, and
+/// where there are no workers.
+template <class Use>
+bool with_pool(Use&& use) {
+  if (inside_task) return false;
+  PoolHolder& h = holder();
+  const std::unique_lock lock(h.mutex, std::try_to_lock);
+  if (!lock.owns_lock()) return false;
+  if (!h.pool) h.pool = std::make_unique<Pool>(h.threads.load());
+  if (h.pool->size() == 1) return false;
+  use(*h.pool);
+  return true;
+}
+
 struct Scratch {
   void* data = nullptr;
   size_t bytes = 0;
@@ -174,21 +220,16 @@ struct Scratch {
 }  // namespace
 
 void parallel_run(int64_t count, void (*body)(void*, int64_t), void* context) {
-  PoolHolder& h = holder();
-  if (!inside_task) {
-    std::unique_lock lock(h.mutex, std::try_to_lock);
-    if (lock.owns_lock()) {
-      if (!h.pool) h.pool = std::make_unique<Pool>(h.threads.load());
-      if (h.pool->size() > 1) {
-        h.pool->run(count, body, context);
-        return;
-      }
-    }
-  }
+  if (with_pool([&](Pool& pool) { pool.run(count, body, context); })) return;
   for (int64_t i = 0; i < count; ++i) body(context, i);
 }
 
-int num_threads() { return holder().threads.load(std::memory_order_relaxed); }
+void parallel_run_shares(int64_t count, void (*body)(void*, int64_t, int64_t), void* context) {
+  if (with_pool([&](Pool& pool) { pool.run_shares(count, body, context); })) return;
+  body(context, 0, count);
+}
+
+int num_threads() { return inside_task ? 1 : holder().threads.load(std::memory_order_relaxed); }
 
 void set_num_threads(int count) {
   expect(count >= 0 && count <= 1024, ErrorCode::kArgument, "threads", "expected 0 to 1024 but got ", count);

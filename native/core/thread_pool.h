@@ -25,6 +25,21 @@ void parallel_for(int64_t count, Body&& body) {
       const_cast<void*>(static_cast<const void*>(&body)));
 }
 
+/// Runs body(begin, end) on runs of [0, count), one a thread, each as long as the thread was fast in earlier
+/// calls. For work of milliseconds that threads do without waiting for each other: cores of one machine can
+/// differ by a third, where a neighbour's load or a virtual machine's host takes from one of them.
+void parallel_run_shares(int64_t count, void (*body)(void* context, int64_t begin, int64_t end),
+                         void* context);
+
+template <class Body>
+void parallel_shares(int64_t count, Body&& body) {
+  using Plain = std::remove_reference_t<Body>;
+  parallel_run_shares(
+      count, [](void* context, int64_t begin, int64_t end) { (*static_cast<Plain*>(context))(begin, end); },
+      const_cast<void*>(static_cast<const void*>(&body)));
+}
+
+/// What a parallel_for has here: 1 inside a task.
 int num_threads();
 /// 0: one a core that this process may use. Throws ERR_ARGUMENT beyond 1,024.
 void set_num_threads(int count);

@@ -80,10 +80,21 @@ std::tuple<Tensor, Tensor> kv_cache_create(int64_t slots, int64_t max_tokens, in
                     round_up(head_dim, kAttentionHeadPadding)};
   Tensor keys(shape, dtype, default_device()), values(shape, dtype, default_device());
   check_float(kName, "dtype", keys);
-  // Masked keys have weight zero, and zero times what was in fresh memory could be NaN.
-  keys.fill_zero();
-  values.fill_zero();
   return {keys, values};
+}
+
+void check_cache_slots(const char* name, const Tensor& slots, const Tensor& cache) {
+  check_dtype(name, "slots", slots, DType::kI32);
+  const int32_t* slot_of = slots.host<int32_t>();
+  const int64_t count = cache.rank() > 0 ? cache.dim(0) : 0;
+  std::vector<bool> taken(static_cast<size_t>(count));
+  for (int64_t i = 0; i < slots.numel(); ++i) {
+    const int32_t slot = slot_of[i];
+    expect(slot >= 0 && slot < count, ErrorCode::kArgument, name, "slot ", slot, " of sequence ", i,
+           " is outside of the cache's ", count);
+    expect(!taken[static_cast<size_t>(slot)], ErrorCode::kArgument, name, "slot ", slot, " is given twice");
+    taken[static_cast<size_t>(slot)] = true;
+  }
 }
 
 Tensor attention_cached(const Tensor& qkv, const Tensor& keys, const Tensor& values, const Tensor& slots,
@@ -93,7 +104,6 @@ Tensor attention_cached(const Tensor& qkv, const Tensor& keys, const Tensor& val
   const AttentionShape shape = check_attention(kName, qkv, cu_seqlens, heads, kv_heads, scale);
   check_dtype(kName, "keys", keys, qkv.dtype());
   check_same(kName, keys, values);
-  check_dtype(kName, "slots", slots, DType::kI32);
   check_dtype(kName, "past_lengths", past_lengths, DType::kI32);
   check_shape(kName, "slots", slots, {shape.sequences});
   check_shape(kName, "past_lengths", past_lengths, {shape.sequences});
@@ -101,18 +111,14 @@ Tensor attention_cached(const Tensor& qkv, const Tensor& keys, const Tensor& val
   check_shape(kName, "keys", keys,
               {keys.rank() == 4 ? keys.dim(0) : 0, kv_heads, capacity,
                round_up(shape.head_dim, kAttentionHeadPadding)});
+  check_cache_slots(kName, slots, keys);
   const int32_t *slot_of = slots.host<int32_t>(), *past_of = past_lengths.host<int32_t>(),
                 *starts = cu_seqlens.host<int32_t>();
-  std::vector<bool> taken(static_cast<size_t>(keys.dim(0)));
   for (int64_t i = 0; i < shape.sequences; ++i) {
-    const int32_t slot = slot_of[i], past = past_of[i];
+    const int32_t past = past_of[i];
     const int64_t added = starts[i + 1] - starts[i];
-    expect(slot >= 0 && slot < keys.dim(0), ErrorCode::kArgument, kName, "slot ", slot, " of sequence ", i,
-           " is outside of the cache's ", keys.dim(0));
-    expect(past >= 0 && past + added <= max_tokens, ErrorCode::kArgument, kName, "slot ", slot, " holds ",
-           past, " tokens and ", added, " more exceed its limit of ", max_tokens);
-    expect(!taken[static_cast<size_t>(slot)], ErrorCode::kArgument, kName, "slot ", slot, " is given twice");
-    taken[static_cast<size_t>(slot)] = true;
+    expect(past >= 0 && past + added <= max_tokens, ErrorCode::kArgument, kName, "slot ", slot_of[i],
+           " holds ", past, " tokens and ", added, " more exceed its limit of ", max_tokens);
   }
   Tensor out({shape.tokens, heads * shape.head_dim}, qkv.dtype(), qkv.device());
   const AttentionCache cache{keys.raw(), values.raw(), slots.data<int32_t>(), past_lengths.data<int32_t>(),

@@ -13,9 +13,12 @@ std::tuple<Tensor, Tensor> attention_forward(const Tensor& qkv, const Tensor& cu
 Tensor attention_backward(const Tensor& dout, const Tensor& qkv, const Tensor& out, const Tensor& lse,
                           const Tensor& cu_seqlens, int64_t heads, int64_t kv_heads, double scale);
 
-/// Keys and values for `slots` sequences of up to max_tokens, zero; the layout inside is the backend's.
+/// Keys and values for `slots` sequences of up to max_tokens, uninitialised; the layout inside is the
+/// backend's.
 std::tuple<Tensor, Tensor> kv_cache_create(int64_t slots, int64_t max_tokens, int64_t kv_heads,
                                            int64_t head_dim, DType dtype);
+/// Throws ERR_ARGUMENT for a slot that the cache does not have or that is given twice.
+void check_cache_slots(const char* name, const Tensor& slots, const Tensor& cache);
 /// Appends the new tokens' keys and values to the sequences' slots and attends to all of them. slots and
 /// past_lengths i32 [sequences]. Throws ERR_ARGUMENT when a slot would hold more than max_tokens.
 Tensor attention_cached(const Tensor& qkv, const Tensor& keys, const Tensor& values, const Tensor& slots,
