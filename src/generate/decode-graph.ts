@@ -5,19 +5,16 @@
 import { native } from '../native/addon.ts';
 import type { NativeTensor } from '../native/binding.ts';
 import type { Gpt } from '../nn/gpt.ts';
-import { keep, scope, Tensor, tensor } from '../tensor/tensor.ts';
+import { keep, scope, type Tensor } from '../tensor/tensor.ts';
 import type { KvCache } from './kv-cache.ts';
+import type { StepInputs } from './step-inputs.ts';
 
 /** Steps with as many sequences before one is recorded, which takes the host longer than a step. */
 const STEPS_BEFORE_RECORDING = 4;
 
-/** What one forward pass takes, an element a token; a decoding step has one token a sequence. */
-export interface StepInput {
-  tokens: readonly number[];
-  positions: readonly number[];
-  /** Where each sequence begins, and the end. */
-  starts: readonly number[];
-  slots: readonly number[];
+/** f32 `[sequences, vocab]` of the token after each sequence's one new token. */
+export function stepLogits(model: Gpt, cache: KvCache, inputs: StepInputs): Tensor {
+  return model.logits(model.forward(inputs.pass, cache.view(inputs.slots, inputs.pastLengths)));
 }
 
 export class DecodeGraphs {
@@ -26,7 +23,7 @@ export class DecodeGraphs {
   /** ATHANOR_CUDA_GRAPHS=none does without. */
   readonly #isWanted = native.device() === 'cuda' && process.env.ATHANOR_CUDA_GRAPHS !== 'none';
   #recorded: RecordedStep | undefined;
-  #sequences = 0;
+  #inputs: StepInputs | undefined;
   #steps = 0;
 
   constructor(model: Gpt, cache: KvCache) {
@@ -34,18 +31,17 @@ export class DecodeGraphs {
     this.#cache = cache;
   }
 
-  /** f32 `[sequences, vocab]`, good until the next call; undefined for a pass that is not recorded. */
-  logits(input: StepInput): Tensor | undefined {
-    const sequences = input.slots.length;
-    if (!this.#isWanted || input.tokens.length !== sequences) return undefined;
-    this.#steps = sequences === this.#sequences ? this.#steps + 1 : 1;
-    this.#sequences = sequences;
-    if (this.#recorded?.sequences !== sequences) {
+  /** As stepLogits, good until the next call; undefined for a step that is not recorded. */
+  logits(inputs: StepInputs): Tensor | undefined {
+    if (!this.#isWanted) return undefined;
+    this.#steps = inputs === this.#inputs ? this.#steps + 1 : 1;
+    this.#inputs = inputs;
+    if (this.#recorded?.inputs !== inputs) {
       if (this.#steps <= STEPS_BEFORE_RECORDING) return undefined;
       this.dispose();
-      this.#recorded = new RecordedStep(this.#model, this.#cache, input);
+      this.#recorded = new RecordedStep(this.#model, this.#cache, inputs);
     }
-    return this.#recorded!.run(input);
+    return this.#recorded!.run();
   }
 
   dispose(): void {
@@ -56,29 +52,19 @@ export class DecodeGraphs {
 
 /** The pass with inputs and logits at fixed addresses. */
 class RecordedStep {
-  readonly sequences: number;
-  /** i32: tokens, positions (which are the lengths before the step), slots, starts. */
-  readonly #numbers: Tensor;
+  readonly inputs: StepInputs;
   readonly #logits: Tensor;
   /** The logits, keys and values. */
   readonly #written: NativeTensor[];
   readonly #graph: number;
 
-  constructor(model: Gpt, cache: KvCache, input: StepInput) {
-    const n = input.slots.length;
-    this.sequences = n;
-    this.#numbers = keep(tensor(numbersOf(input)));
-    const part = (begin: number, end: number) => new Tensor(native.slice(this.#numbers.handle, begin, end));
+  constructor(model: Gpt, cache: KvCache, inputs: StepInputs) {
+    this.inputs = inputs;
     native.beginRecording();
     try {
-      this.#logits = scope(() => {
-        const positions = part(n, 2 * n);
-        const pass = { tokens: part(0, n), positions, cuSeqlens: part(3 * n, 4 * n + 1) };
-        return model.logits(model.forward(pass, cache.view(part(2 * n, 3 * n), positions)));
-      });
+      this.#logits = scope(() => stepLogits(model, cache, inputs));
     } catch (error) {
       native.abandonRecording();
-      this.#numbers.dispose();
       throw error;
     }
     keep(this.#logits);
@@ -86,8 +72,7 @@ class RecordedStep {
     this.#written = [this.#logits, ...cache.tensors].map(({ handle }) => handle);
   }
 
-  run(input: StepInput): Tensor {
-    this.#numbers.write(numbersOf(input));
+  run(): Tensor {
     native.launchGraph(this.#graph, this.#written);
     return this.#logits;
   }
@@ -95,10 +80,5 @@ class RecordedStep {
   dispose(): void {
     native.freeGraph(this.#graph);
     this.#logits.dispose();
-    this.#numbers.dispose();
   }
-}
-
-function numbersOf({ tokens, positions, slots, starts }: StepInput): Int32Array {
-  return Int32Array.from([...tokens, ...positions, ...slots, ...starts]);
 }

@@ -9,8 +9,9 @@ import { AthanorError } from '../native/errors.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { noGrad } from '../tensor/autograd.ts';
 import { scope, Tensor, tensor } from '../tensor/tensor.ts';
-import { DecodeGraphs } from './decode-graph.ts';
+import { DecodeGraphs, stepLogits } from './decode-graph.ts';
 import { KvCache } from './kv-cache.ts';
+import { StepInputs, type StepSequence } from './step-inputs.ts';
 
 export interface SamplingOptions {
   /** 0 is greedy. Default 1. */
@@ -55,10 +56,7 @@ export interface Completion {
   finish: FinishReason;
 }
 
-interface Sequence {
-  prompt: number;
-  slot: number;
-  /** Prompt and new tokens. */
+interface Sequence extends StepSequence {
   tokens: number[];
   promptLength: number;
   logProbs: number[];
@@ -81,7 +79,7 @@ export async function generate(
   if (waiting.length === 0) return results;
   const slots = Math.min(options.batchSize ?? 16, waiting.length);
   const cache = new KvCache(model, slots, Math.max(...waiting.map((sequence) => sequence.limit)));
-  const graphs = new DecodeGraphs(model, cache);
+  const decoder: Decoder = { model, cache, graphs: new DecodeGraphs(model, cache), inputs: undefined };
   const free = Array.from({ length: slots }, (_, i) => slots - 1 - i);
   let active: Sequence[] = [];
   let lastTurn = performance.now();
@@ -94,7 +92,7 @@ export async function generate(
         cache.lengths[sequence.slot] = 0;
         active.push(sequence);
       }
-      decodeStep({ model, cache, graphs }, active, options);
+      decodeStep(decoder, active, options);
       active = active.filter((sequence) => {
         const finish = finishReason(sequence, options);
         if (!finish) return true;
@@ -108,7 +106,8 @@ export async function generate(
       }
     }
   } finally {
-    graphs.dispose();
+    decoder.graphs.dispose();
+    decoder.inputs?.dispose();
     cache.dispose();
   }
   for (const sequence of [...active, ...waiting]) results[sequence.prompt] = completion(sequence, 'aborted');
@@ -144,6 +143,15 @@ interface Decoder {
   model: Gpt;
   cache: KvCache;
   graphs: DecodeGraphs;
+  /** Of the last step in which each sequence brought one token. */
+  inputs: StepInputs | undefined;
+}
+
+/** Logits of the token after each sequence's last, and what its draw is keyed by: i32 `[active]` each. */
+interface NextToken {
+  logits: Tensor;
+  prompts: Tensor;
+  lengths: Tensor;
 }
 
 /** One forward pass over the active sequences' new tokens, and one sampled token for each. */
@@ -157,7 +165,9 @@ function decodeStep(decoder: Decoder, active: Sequence[], options: GenerateOptio
 }
 
 function sampleNext(decoder: Decoder, active: Sequence[], options: GenerateOptions): [Tensor, Tensor] {
-  const logits = nextLogits(decoder, active);
+  const { lengths: cached } = decoder.cache;
+  const isDecoding = active.every(({ slot, tokens }) => cached[slot] === tokens.length - 1);
+  const { logits, prompts, lengths } = isDecoding ? decode(decoder, active) : readPrompts(decoder, active);
   const [next, logProbs] = native.sample(
     logits.handle,
     options.temperature ?? 1,
@@ -167,14 +177,26 @@ function sampleNext(decoder: Decoder, active: Sequence[], options: GenerateOptio
     options.repetitionPenalty ?? 1,
     history(active, options)?.handle,
     options.seed ?? 0,
-    ints(active.map((sequence) => sequence.prompt)).handle,
-    ints(active.map((sequence) => sequence.tokens.length)).handle,
+    prompts.handle,
+    lengths.handle,
   );
-  return [new Tensor(next), new Tensor(logProbs)];
+  return [new Tensor(next, [active.length], 'i32'), new Tensor(logProbs, [active.length], 'f32')];
 }
 
-/** Of the token after each sequence's last. */
-function nextLogits({ model, cache, graphs }: Decoder, active: Sequence[]): Tensor {
+/** Every sequence brings one token. */
+function decode(decoder: Decoder, active: Sequence[]): NextToken {
+  if (decoder.inputs?.sequences !== active.length) {
+    decoder.inputs?.dispose();
+    decoder.inputs = new StepInputs(active.length);
+  }
+  const { model, cache, graphs, inputs } = decoder;
+  inputs.write(active);
+  const logits = graphs.logits(inputs) ?? stepLogits(model, cache, inputs);
+  return { logits, prompts: inputs.prompts, lengths: inputs.lengths };
+}
+
+/** Some sequences bring their prompts. */
+function readPrompts({ model, cache }: Decoder, active: Sequence[]): NextToken {
   const tokens: number[] = [];
   const positions: number[] = [];
   const starts = [0];
@@ -186,13 +208,14 @@ function nextLogits({ model, cache, graphs }: Decoder, active: Sequence[]): Tens
     starts.push(tokens.length);
   }
   const slots = active.map((sequence) => sequence.slot);
-  const recorded = graphs.logits({ tokens, positions, starts, slots });
-  if (recorded) return recorded;
   const past = slots.map((slot) => cache.lengths[slot]!);
   const input = { tokens: ints(tokens), positions: ints(positions), cuSeqlens: ints(starts) };
   const hidden = model.forward(input, cache.view(ints(slots), ints(past)));
-  const lastRows = tokens.length === active.length ? undefined : ints(starts.slice(1).map((end) => end - 1));
-  return model.logits(hidden, lastRows);
+  return {
+    logits: model.logits(hidden, ints(starts.slice(1).map((end) => end - 1))),
+    prompts: ints(active.map((sequence) => sequence.prompt)),
+    lengths: ints(active.map((sequence) => sequence.tokens.length)),
+  };
 }
 
 /** i32 `[active, longest]` of the tokens so far, -1 padded, where the repetition penalty asks for it. */
@@ -212,8 +235,8 @@ function readSample([tokens, logProbs]: [Tensor, Tensor]) {
 
 function finishReason(sequence: Sequence, options: GenerateOptions): FinishReason | undefined {
   const token = sequence.tokens.at(-1)!;
-  const event = { prompt: sequence.prompt, token, logProb: sequence.logProbs.at(-1)! };
-  if (options.onToken?.(event) || options.stopTokens?.includes(token)) return 'stop';
+  const isEnd = options.onToken?.({ prompt: sequence.prompt, token, logProb: sequence.logProbs.at(-1)! });
+  if (isEnd || options.stopTokens?.includes(token)) return 'stop';
   return sequence.tokens.length >= sequence.limit ? 'length' : undefined;
 }
 
