@@ -32,10 +32,10 @@ export const tuningOptions = {
   onBadLine: choice('what to do with a line of the data that cannot be used', ['skip', 'stop'], {
     default: 'skip',
   }),
-  loraRank: integer('train adapters of this rank instead of the whole model (0: the whole model)', {
-    default: 0,
-    min: 0,
-  }),
+  loraRank: integer(
+    'train adapters of this rank instead of the whole model, by default at ten times its rate (0: the whole model)',
+    { default: 0, min: 0 },
+  ),
   loraAlpha: number('adapters count alpha / rank times', { default: 16, min: 0, exclusive: true }),
   loraTargets: list(
     choice('projections that get an adapter (default: all)', [

@@ -4,8 +4,7 @@ import { formatCount } from '../report/format.ts';
 import type { DpoKind } from '../tensor/ops/preference.ts';
 import { chatTokenizer, checkedContext, generationConfig, loadChatModel } from './chat-model.ts';
 import { DpoStage, type PreferencePair, referencePairs } from './dpo-stage.ts';
-import { defaultLearningRate } from './learning-rate.ts';
-import { RL_LR_SHARE } from './ppo.ts';
+import { stageLearningRate } from './learning-rate.ts';
 import { preferenceData } from './preference-data.ts';
 import {
   type CommonSettings,
@@ -73,7 +72,7 @@ async function prepare(
       seed,
     },
     budget: { steps: settings.steps ?? Math.max(1, Math.round(settings.epochs * stepsPerEpoch)) },
-    defaultLr: defaultLearningRate(parameterCount(model.config)) * RL_LR_SHARE,
+    defaultLr: stageLearningRate('rl', parameterCount(model.config), settings.loraRank),
     optimizer: { beta2: 0.95 },
     sampleEvery: 0,
     patience: settings.patience,

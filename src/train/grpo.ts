@@ -3,8 +3,7 @@ import { native } from '../native/addon.ts';
 import { AthanorError } from '../native/errors.ts';
 import { parameterCount } from '../nn/config.ts';
 import { formatCount } from '../report/format.ts';
-import { defaultLearningRate } from './learning-rate.ts';
-import { RL_LR_SHARE } from './ppo.ts';
+import { stageLearningRate } from './learning-rate.ts';
 import type { GroupBaseline } from './rl/advantages.ts';
 import { KlController } from './rl/kl-controller.ts';
 import { type EpisodeBatch, PolicyStage } from './rl/policy-stage.ts';
@@ -76,7 +75,7 @@ async function prepare(
       seed: settings.seed,
     },
     budget: { steps: stepsOf(settings) },
-    defaultLr: defaultLearningRate(parameterCount(config)) * RL_LR_SHARE,
+    defaultLr: stageLearningRate('rl', parameterCount(config), settings.loraRank),
     optimizer: { beta2: 0.95, eps: settings.adamEps, epsPlacement: settings.adamEpsPlacement },
     sampleEvery: settings.sampleEvery,
     patience: 0,

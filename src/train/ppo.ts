@@ -7,7 +7,7 @@ import { AthanorError } from '../native/errors.ts';
 import { parameterCount } from '../nn/config.ts';
 import type { ScoringModel } from '../nn/scoring-model.ts';
 import { formatCount } from '../report/format.ts';
-import { defaultLearningRate } from './learning-rate.ts';
+import { stageLearningRate } from './learning-rate.ts';
 import { AdaptedCritic, type Critic, SeparateCritic, SharedCritic } from './rl/critic.ts';
 import { KlController } from './rl/kl-controller.ts';
 import type { PlannedModel } from './rl/memory-plan.ts';
@@ -59,9 +59,6 @@ export function runPpo(options: StageOptions<PpoSettings>): Promise<StageReport>
   return runStage<PpoSettings, EpisodeBatch>({ name: 'ppo', prepare }, options);
 }
 
-/** Reinforcement learning moves a trained model by little: InstructGPT's rates are some 1 / 30 of its pretraining's. */
-export const RL_LR_SHARE = 1 / 30;
-
 async function prepare(
   settings: PpoSettings,
   place: RunPlace,
@@ -111,7 +108,7 @@ async function prepare(
       seed: settings.seed,
     },
     budget: { steps: stepsOf(settings) },
-    defaultLr: defaultLearningRate(parameterCount(config)) * RL_LR_SHARE,
+    defaultLr: stageLearningRate('rl', parameterCount(config), settings.loraRank),
     optimizer: {
       beta2: 0.95,
       eps: settings.adamEps,

@@ -7,7 +7,7 @@ import type { ScoringModel } from '../nn/scoring-model.ts';
 import { formatCount } from '../report/format.ts';
 import type { ChatTemplate } from '../text/chat-template.ts';
 import { type ChatTokenizer, chatTokenizer, checkedContext, scoringPad } from './chat-model.ts';
-import { defaultLearningRate } from './learning-rate.ts';
+import { stageLearningRate } from './learning-rate.ts';
 import { type EncodedComparison, encodeComparison, preferenceData } from './preference-data.ts';
 import { centerOn, RewardStage } from './reward-stage.ts';
 import type { Episode } from './rl/episode.ts';
@@ -82,7 +82,7 @@ async function prepare(
       seed,
     },
     budget: { steps: settings.steps ?? Math.max(1, Math.round(settings.epochs * stepsPerEpoch)) },
-    defaultLr: defaultLearningRate(parameterCount(model.model.config)) * REWARD_LR_SHARE,
+    defaultLr: stageLearningRate('reward', parameterCount(model.model.config), settings.loraRank),
     optimizer: { beta2: 0.95, eps: 1e-5 },
     sampleEvery: 0,
     patience: settings.patience,
@@ -92,9 +92,6 @@ async function prepare(
     notes: data.notes,
   };
 }
-
-/** One epoch of comparisons says less than a corpus, so less than SFT's third. */
-const REWARD_LR_SHARE = 1 / 5;
 
 /** Of the model as it was exported, which is not the one in memory where an earlier checkpoint was better. */
 async function normalize(

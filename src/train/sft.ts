@@ -9,7 +9,7 @@ import { parameterCount } from '../nn/config.ts';
 import { formatCount } from '../report/format.ts';
 import type { ChatTemplate } from '../text/chat-template.ts';
 import { chatTokenizer, checkedContext, generationConfig, loadChatModel } from './chat-model.ts';
-import { defaultLearningRate } from './learning-rate.ts';
+import { stageLearningRate } from './learning-rate.ts';
 import {
   type CommonSettings,
   type PreparedStage,
@@ -102,7 +102,7 @@ async function prepare(
       seed,
     },
     budget: { steps: settings.steps ?? Math.ceil(settings.epochs * stepsPerEpoch) },
-    defaultLr: defaultLearningRate(parameterCount(model.config)) * SFT_LR_SHARE,
+    defaultLr: stageLearningRate('sft', parameterCount(model.config), settings.loraRank),
     optimizer: { beta2: 0.95 },
     sampleEvery: settings.sampleEvery,
     patience: settings.patience,
@@ -111,9 +111,6 @@ async function prepare(
     notes: [counts.describe(), describeSet(train)].filter((note) => note !== ''),
   };
 }
-
-/** What is learned already is to be kept: a third of the peak rate of pretraining. */
-const SFT_LR_SHARE = 1 / 3;
 
 function describeSet({ truncated, dropped, unsupervised }: SupervisedSet): string {
   const parts: string[] = [];
