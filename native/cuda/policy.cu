@@ -1,16 +1,11 @@
 // A rollout has some 10,000 tokens and these loops a few operations each, so they are in f64: what they must
 // be is exact. GAE's recursion runs as a scan, a warp a response.
-#include "kernels/policy.h"
+#include "kernels/policy_math.h"
 
 #include "cuda/totals.h"
 
 namespace athanor::cuda {
 namespace {
-
-// A NaN on either side is the result: no extreme may hide that a ratio was none.
-ATHANOR_INLINE double larger_of(double a, double b) { return a > b || a != a ? a : b; }
-ATHANOR_INLINE double smaller_of(double a, double b) { return a < b || a != a ? a : b; }
-ATHANOR_INLINE double clamp(double x, double low, double high) { return larger_of(low, smaller_of(high, x)); }
 
 struct GaeArgs {
   float* advantages;
@@ -92,10 +87,7 @@ void affine(float* out, const float* x, int64_t count, double center, double fac
 struct Kl {
   KlEstimator estimator;
   __device__ float operator()(float log_prob, float reference) const {
-    const double difference = static_cast<double>(log_prob) - reference;
-    if (estimator == KlEstimator::kK2) return static_cast<float>(0.5 * difference * difference);
-    if (estimator == KlEstimator::kK3) return static_cast<float>(expm1(-difference) + difference);
-    return static_cast<float>(difference);
+    return static_cast<float>(policy::kl_estimate(static_cast<double>(log_prob) - reference, estimator));
   }
 };
 
@@ -104,93 +96,23 @@ void kl_penalty(float* out, const float* log_probs, const float* reference_log_p
   map2(out, log_probs, reference_log_probs, count, Kl{estimator});
 }
 
-struct PolicyLoss {
-  PolicyLossArgs args;
-
-  /// One token's loss; `slope` is its derivative by the token's log-probability.
-  __device__ double token_loss(int64_t i, PolicyTotals& total, double& slope) const {
-    const double advantage = args.advantages[i];
-    const double log_ratio = static_cast<double>(args.log_probs[i]) - args.old_log_probs[i];
-    const double ratio = exp(log_ratio);
-    const double plain = -advantage * ratio;
-    const double bounded = -advantage * clamp(ratio, 1 - args.clip_low, 1 + args.clip_high);
-    double loss = larger_of(plain, bounded);
-    slope = bounded > plain ? 0.0 : plain;
-    if (args.dual_clip > 0 && advantage < 0 && loss > -args.dual_clip * advantage) {
-      loss = -args.dual_clip * advantage;
-      slope = 0;
-    }
-    if (args.reference_log_probs != nullptr) {
-      const double behind = static_cast<double>(args.reference_log_probs[i]) - args.log_probs[i];
-      loss += args.kl_coef * (expm1(behind) - behind);
-      slope -= args.kl_coef * expm1(behind);
-    }
-    total.clipped += bounded > plain ? 1 : 0;
-    total.approx_kl += 0.5 * log_ratio * log_ratio;
-    total.ratio_sum += ratio;
-    total.ratio_max_deviation = larger_of(total.ratio_max_deviation, fabs(ratio - 1));
-    total.ratio_min = smaller_of(total.ratio_min, ratio);
-    total.ratio_max = larger_of(total.ratio_max, ratio);
-    return loss;
-  }
-
-  __device__ void operator()(PolicyTotals& total, int64_t i) const {
-    double slope = 0;
-    double loss = token_loss(i, total, slope);
-    if (args.entropies != nullptr) loss -= args.entropy_coef * args.entropies[i];
-    total.loss += args.scale * loss;
-    if (args.dlog_probs != nullptr) args.dlog_probs[i] = static_cast<float>(args.scale * slope);
-    if (args.dentropies != nullptr) args.dentropies[i] = static_cast<float>(-args.scale * args.entropy_coef);
-  }
-
-  ATHANOR_INLINE void merge(PolicyTotals& all, const PolicyTotals& part) {
-    all.loss += part.loss;
-    all.clipped += part.clipped;
-    all.approx_kl += part.approx_kl;
-    all.ratio_sum += part.ratio_sum;
-    all.ratio_max_deviation = larger_of(all.ratio_max_deviation, part.ratio_max_deviation);
-    all.ratio_min = smaller_of(all.ratio_min, part.ratio_min);
-    all.ratio_max = larger_of(all.ratio_max, part.ratio_max);
-  }
+/// Of all tokens, with add_token and merge of the totals' kind.
+template <class Total, class Args>
+struct TokenSum {
+  Args args;
+  __device__ void operator()(Total& total, int64_t i) const { policy::add_token(args, i, total); }
+  ATHANOR_INLINE void merge(Total& all, const Total& part) { policy::merge(all, part); }
 };
 
 PolicyTotals policy_loss(const PolicyLossArgs& args) {
-  return totals<PolicyTotals>(args.count, PolicyLoss{args});
+  return totals<PolicyTotals>(args.count, TokenSum<PolicyTotals, PolicyLossArgs>{args});
 }
-
-struct ValueLoss {
-  float* dvalues;
-  const float* values;
-  const float* old_values;
-  const float* returns;
-  double clip, scale;
-
-  __device__ void operator()(ValueTotals& total, int64_t i) const {
-    const double error = static_cast<double>(values[i]) - returns[i];
-    double loss = error * error, slope = error;
-    if (clip > 0) {
-      const double bounded =
-          old_values[i] + clamp(static_cast<double>(values[i]) - old_values[i], -clip, clip) - returns[i];
-      // So written, an old value that is NaN makes the loss NaN.
-      if (!(bounded * bounded <= loss)) {
-        loss = bounded * bounded;
-        slope = 0;
-        total.clipped += 1;
-      }
-    }
-    total.loss += 0.5 * scale * loss;
-    if (dvalues != nullptr) dvalues[i] = static_cast<float>(scale * slope);
-  }
-
-  ATHANOR_INLINE void merge(ValueTotals& all, const ValueTotals& part) {
-    all.loss += part.loss;
-    all.clipped += part.clipped;
-  }
-};
 
 ValueTotals value_loss(float* dvalues, const float* values, const float* old_values, const float* returns,
                        int64_t count, double clip, double scale) {
-  return totals<ValueTotals>(count, ValueLoss{dvalues, values, old_values, returns, clip, scale});
+  using Args = policy::ValueLossArgs;
+  return totals<ValueTotals>(
+      count, TokenSum<ValueTotals, Args>{Args{dvalues, values, old_values, returns, clip, scale}});
 }
 
 }  // namespace
