@@ -34,8 +34,10 @@ export class TrainConsole {
         this.#writeReport();
       },
       onSamples: (step, samples) => {
-        for (const { prompt, text } of samples)
-          this.note(`step ${step} sample: ${JSON.stringify(prompt + text)}`);
+        for (const { prompt, text } of samples) {
+          const before = prompt === '' ? '' : `${JSON.stringify(prompt)} -> `;
+          this.note(`step ${step} sample: ${before}${JSON.stringify(text)}`);
+        }
       },
       onWarning: (text) => this.warn(text),
     };

@@ -194,6 +194,7 @@ describe('R11: athanor ppo', () => {
     expect(code).toBe(0);
     expect(stderr).toMatch(/left out .*bad json.*bad row.*empty/);
     expect(stderr).toMatch(/1 prompts of more than 40 tokens left out/);
+    expect(stderr).toMatch(/^step \d+ sample: ".+" -> ".*"$/m);
     expect(stderr).toMatch(/memory: policy .*, reference .*, value model .*, averaged weights .* in all/);
     expect(lastLineJson(stdout)).toMatchObject({ step: 4, ratio_max_deviation: 0 });
   });
