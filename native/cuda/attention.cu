@@ -1,5 +1,6 @@
 // Flash attention (Dao et al., 2022; 2023). This file has the table, the cache and the choice of the path;
-// the forward kernels are in attention_wgmma.cu (Hopper) and attention_mma.cu (what came before and after).
+// the forward kernels are in attention_wgmma.cu (Hopper) and attention_mma.cu (what came before and after),
+// the backward pass begins in attention_backward.cu.
 //
 // Training and decoding run one kernel with the same key tiles, and a tile that a row does not see changes no
 // bit of it: a row computed with the cache equals the one of the full pass.
@@ -11,13 +12,13 @@
 namespace athanor::cuda {
 namespace {
 
-void check_forward(const AttentionShape& shape, AttentionPath path) {
-  expect(shape.dtype == DType::kBF16, ErrorCode::kDtype, "attention", "takes bf16 on CUDA but got ",
+void check(const AttentionShape& shape, AttentionPath path, const char* operation) {
+  expect(shape.dtype == DType::kBF16, ErrorCode::kDtype, operation, "takes bf16 on CUDA but got ",
          dtype_name(shape.dtype), "; use --dtype bf16");
-  expect(shape.head_dim % 8 == 0 && shape.head_dim <= 128, ErrorCode::kShape, "attention",
+  expect(shape.head_dim % 8 == 0 && shape.head_dim <= 128, ErrorCode::kShape, operation,
          "takes head sizes that are multiples of 8 up to 128 on CUDA but got ", shape.head_dim);
   expect(path == AttentionPath::kMma || shape.head_dim == 64 || shape.head_dim == 128, ErrorCode::kShape,
-         "attention", "takes head sizes 64 and 128 with wgmma but got ", shape.head_dim);
+         operation, "takes head sizes 64 and 128 with wgmma but got ", shape.head_dim);
 }
 
 ForwardArgs forward_args(const AttentionShape& s, const void* qkv, void* out, float* lse) {
@@ -40,9 +41,16 @@ void launch_forward(const ForwardArgs& args, AttentionPath path) {
 }
 
 void forward(const AttentionShape& shape, const void* qkv, void* out, float* lse, AttentionPath path) {
-  check_forward(shape, path);
+  check(shape, path, "attention");
   if (shape.tokens == 0) return;
   launch_forward(forward_args(shape, qkv, out, lse), path);
+}
+
+void backward(const AttentionShape& shape, const void* dout, const void* qkv, const void* out,
+              const float* lse, void* dqkv, AttentionPath path) {
+  check(shape, path, "attention_backward");
+  if (shape.tokens == 0) return;
+  launch_backward(shape, dout, qkv, out, lse, dqkv, path);
 }
 
 /// The cache is [slots, kv_heads, capacity, padded head_dim]. A block appends one token's keys and values.
@@ -63,7 +71,7 @@ __global__ void __launch_bounds__(kAttentionBlock)
 
 void cached(const AttentionShape& shape, const AttentionCache& cache, const void* qkv, void* out,
             AttentionPath path) {
-  check_forward(shape, path);  // before the cache is written
+  check(shape, path, "attention");  // before the cache is written
   if (shape.tokens == 0) return;
   ForwardArgs args = forward_args(shape, qkv, out, nullptr);
   args.cached_keys = static_cast<const bf16*>(cache.keys);
@@ -84,14 +92,23 @@ void forward_by(const AttentionShape& shape, const void* qkv, void* out, float* 
   forward(shape, qkv, out, lse, kPath);
 }
 template <AttentionPath kPath>
+void backward_by(const AttentionShape& shape, const void* dout, const void* qkv, const void* out,
+                 const float* lse, void* dqkv) {
+  backward(shape, dout, qkv, out, lse, dqkv, kPath);
+}
+template <AttentionPath kPath>
 void cached_by(const AttentionShape& shape, const AttentionCache& cache, const void* qkv, void* out) {
   cached(shape, cache, qkv, out, kPath);
 }
 template <AttentionPath kPath>
-constexpr AttentionKernels kKernels = {forward_by<kPath>, attention_backward, cached_by<kPath>};
+constexpr AttentionKernels kKernels = {forward_by<kPath>, backward_by<kPath>, cached_by<kPath>};
 
 void forward_by_device(const AttentionShape& shape, const void* qkv, void* out, float* lse) {
   forward(shape, qkv, out, lse, attention_path(shape.head_dim));
+}
+void backward_by_device(const AttentionShape& shape, const void* dout, const void* qkv, const void* out,
+                        const float* lse, void* dqkv) {
+  backward(shape, dout, qkv, out, lse, dqkv, attention_path(shape.head_dim));
 }
 void cached_by_device(const AttentionShape& shape, const AttentionCache& cache, const void* qkv, void* out) {
   cached(shape, cache, qkv, out, attention_path(shape.head_dim));
@@ -110,7 +127,7 @@ const AttentionKernels& attention_kernels(AttentionPath path) {
 }
 
 const AttentionKernels& attention_kernels() {
-  static constexpr AttentionKernels kTable = {forward_by_device, attention_backward, cached_by_device};
+  static constexpr AttentionKernels kTable = {forward_by_device, backward_by_device, cached_by_device};
   return kTable;
 }
 

@@ -112,8 +112,8 @@ __device__ __forceinline__ void store_outputs(const ForwardArgs& a, const TilePl
 
 /// Ways to the same results. Rows of one path have the same bits whether the cache is used or not.
 enum class AttentionPath {
-  kMma,    // mma.sync, sm_80 and later: attention_mma.cu
-  kWgmma,  // wgmma and tensor copies, sm_90a, head sizes 64 and 128: attention_wgmma.cu
+  kMma,    // mma.sync, sm_80 and later: attention_mma.cu, attention_backward_mma.cu
+  kWgmma,  // wgmma and tensor copies, sm_90a, head sizes 64 and 128: attention_wgmma.cu and its like
 };
 /// The faster one of those that the device has for a head size.
 AttentionPath attention_path(int64_t head_dim);
@@ -122,8 +122,7 @@ const AttentionKernels& attention_kernels(AttentionPath path);
 
 void launch_forward_mma(const ForwardArgs& args);
 void launch_forward_wgmma(const ForwardArgs& args);
-/// In attention_backward.cu.
-void attention_backward(const AttentionShape& shape, const void* dout, const void* qkv, const void* out,
-                        const float* lse, void* dqkv);
+void launch_backward(const AttentionShape& shape, const void* dout, const void* qkv, const void* out,
+                     const float* lse, void* dqkv, AttentionPath path);
 
 }  // namespace athanor::cuda

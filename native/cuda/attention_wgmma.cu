@@ -13,24 +13,22 @@
 
 #include "core/error.h"
 #include "cuda/attention_forward.h"
+#include "cuda/attention_wgmma.h"
 
 namespace athanor::cuda {
 namespace {
 
-constexpr int kGroup = 4 * kWarp;  // threads of a warpgroup
-constexpr int kGroupQueries = 64, kKeys = 128, kStages = 2;
-constexpr int kRowBytes = 128;  // 64 columns: what one tensor copy is wide
+constexpr int kKeys = 128, kStages = 2;
 
 template <int kDim, int kConsumers>
 struct Wgmma {
-  static constexpr int kQueries = kConsumers * kGroupQueries;
-  static constexpr int kBoxes = kDim / 64;
-  static constexpr int kQueryBox = kGroupQueries * kRowBytes, kTileBox = kKeys * kRowBytes;
-  static constexpr int kTileBytes = kBoxes * kTileBox, kQueryBytes = kConsumers * kBoxes * kQueryBox;
+  using Queries = Tile<kDim, kGroupRows>;  // of one consumer
+  using Keys = Tile<kDim, kKeys>;
+  static constexpr int kQueries = kConsumers * kGroupRows, kQueryBytes = kConsumers * Queries::kBytes;
   static constexpr int kThreads = (kConsumers + 1) * kGroup;
   static constexpr size_t kBarrierBytes = 128;
-  // Tiles are aligned by hand.
-  static constexpr size_t kSharedBytes = 1024 + kQueryBytes + 2 * kStages * kTileBytes + kBarrierBytes;
+  static constexpr size_t kSharedBytes =
+      kTileAlignment + kQueryBytes + 2 * kStages * Keys::kBytes + kBarrierBytes;
   static constexpr int kBlocks = kConsumers == 1 && kDim == 64 ? 2 : 1;  // of a multiprocessor
 };
 
@@ -50,25 +48,7 @@ struct Barriers {
   uint64_t empty_keys[kStages], empty_values[kStages];
 };
 
-/// A place in the ring of stages and the parity of its round.
-struct Stage {
-  int index;
-  unsigned parity;
-  __device__ explicit Stage(int tile) : index(tile % kStages), parity(tile / kStages % 2) {}
-};
-
 #ifdef ATHANOR_SM90A
-
-/// Registers a thread for a number of consumers: a multiprocessor has 512 for the warpgroups of all its
-/// blocks.
-template <int kConsumers>
-constexpr int kProducerRegisters = kConsumers == 1   ? 56
-                                   : kConsumers == 2 ? 24
-                                                     : 32;
-template <int kConsumers>
-constexpr int kConsumerRegisters = kConsumers == 1   ? 200
-                                   : kConsumers == 2 ? 240
-                                                     : 160;
 
 __device__ __forceinline__ Source source_of(const ForwardArgs& a, const TilePlace& place, int kv_head) {
   if (a.cached_keys != nullptr) {
@@ -78,103 +58,52 @@ __device__ __forceinline__ Source source_of(const ForwardArgs& a, const TilePlac
   return {static_cast<int>(place.start), key_column, key_column + a.kv_heads * a.head_dim, 0};
 }
 
-template <class Shape>
-__device__ __forceinline__ void copy_tile(unsigned char* tile, const TensorMap& map, int column, int row,
-                                          uint64_t* barrier) {
-  mbarrier_arrive_expect(barrier, Shape::kTileBytes);
-#pragma unroll
-  for (int box = 0; box < Shape::kBoxes; ++box) {
-    tensor_copy(tile + box * Shape::kTileBox, &map, column + box * 64, row, barrier);
-  }
-}
-
-/// What lies after the end of a sequence is another's, and weighs nothing; but nothing times NaN is NaN.
-template <class Shape>
-__device__ __forceinline__ void clear_rows(unsigned char* tile, int first, int lane) {
-  constexpr int kPieces = kRowBytes / 16;
-  for (int i = first * kPieces + lane; i < kKeys * kPieces; i += kWarp) {
-#pragma unroll
-    for (int box = 0; box < Shape::kBoxes; ++box) {
-      *reinterpret_cast<uint4*>(tile + box * Shape::kTileBox + i * 16) = make_uint4(0, 0, 0, 0);
-    }
-  }
-}
-
 /// One warp: lane 0 asks for the copies, all clean the end of the last tile. `key_count` are the sequence's.
-template <class Shape>
+template <class Keys>
 __device__ __forceinline__ void produce(const Tensors& tensors, const Source& from, int tiles, int key_count,
                                         unsigned char* keys, unsigned char* values, Barriers& barriers) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   for (int tile = 0; tile < tiles; ++tile) {
-    const Stage stage(tile);
+    const Stage<kStages> stage(tile);
     const int row = from.row + tile * kKeys;
     mbarrier_wait(&barriers.empty_keys[stage.index], stage.parity ^ 1);
     if (lane == 0) {
-      copy_tile<Shape>(keys + stage.index * Shape::kTileBytes, tensors.keys, from.key_column, row,
-                       &barriers.full_keys[stage.index]);
+      uint64_t* full = &barriers.full_keys[stage.index];
+      mbarrier_arrive_expect(full, Keys::kBytes);
+      copy_tile<Keys>(keys + stage.index * Keys::kBytes, tensors.keys, from.key_column, row, full);
     }
     mbarrier_wait(&barriers.empty_values[stage.index], stage.parity ^ 1);
-    unsigned char* to = values + stage.index * Shape::kTileBytes;
+    unsigned char* to = values + stage.index * Keys::kBytes;
     const int rows_left = key_count - tile * kKeys;
     uint64_t* full = &barriers.full_values[stage.index];
     if (lane == 0) {
-      copy_tile<Shape>(to, tensors.values, from.value_column, row,
-                       rows_left >= kKeys ? full : &barriers.tail);
+      uint64_t* landed = rows_left >= kKeys ? full : &barriers.tail;
+      mbarrier_arrive_expect(landed, Keys::kBytes);
+      copy_tile<Keys>(to, tensors.values, from.value_column, row, landed);
     }
     if (rows_left >= kKeys) continue;
     mbarrier_wait(&barriers.tail, 0);
-    clear_rows<Shape>(to, rows_left, lane);
+    clear_rows<Keys>(to, rows_left, lane);
     proxy_fence();
     __syncwarp();
     if (lane == 0) mbarrier_arrive(full);
   }
 }
 
-/// scores [64, 128] = the queries times the keys, transposed.
-template <class Shape>
-__device__ __forceinline__ void start_scores(float (&scores)[kKeys / 8][4], const unsigned char* queries,
-                                             const unsigned char* keys) {
-#pragma unroll
-  for (int box = 0; box < Shape::kBoxes; ++box) {
-#pragma unroll
-    for (int step = 0; step < 4; ++step) {
-      wgmma_rows(scores, wgmma_descriptor(queries + box * Shape::kQueryBox + step * 32, 16, 1024),
-                 wgmma_descriptor(keys + box * Shape::kTileBox + step * 32, 16, 1024), box + step > 0);
-    }
-  }
-  wgmma_commit();
-}
-
-/// out [64, kDim] += weights [64, 128] times the values.
-template <class Shape, int kDim>
-__device__ __forceinline__ void start_outputs(float (&out)[kDim / 8][4],
-                                              const uint32_t (&weights)[kKeys / 16][4],
-                                              const unsigned char* values) {
-#pragma unroll
-  for (int step = 0; step < kKeys / 16; ++step) {
-    wgmma_columns(out, weights[step],
-                  wgmma_descriptor(values + step * 16 * kRowBytes, Shape::kTileBox, 1024));
-  }
-  wgmma_commit();
-}
-
-/// Each warp says for itself that it is done with a stage.
-__device__ __forceinline__ void release(uint64_t* barrier) {
-  if (threadIdx.x % kWarp == 0) mbarrier_arrive(barrier);
-}
-
 template <class Shape, int kDim>
 __device__ __forceinline__ void consume(const ForwardArgs& a, const TilePlace& place, int head, int past,
                                         int tiles, const unsigned char* queries, const unsigned char* keys,
                                         const unsigned char* values, Barriers& barriers) {
+  using Queries = typename Shape::Queries;
+  using Keys = typename Shape::Keys;
   const int group = static_cast<int>(threadIdx.x) / kGroup;
-  const int group_row = place.first + group * kGroupQueries;
+  const int group_row = place.first + group * kGroupRows;
   const int row = group_row + static_cast<int>(threadIdx.x) % kGroup / kWarp * 16;  // the warp's first
   // The tiles that the group's last row sees; none where all its rows are past the end.
-  const int last = group_row + kGroupQueries < place.length ? group_row + kGroupQueries : place.length;
+  const int last = group_row + kGroupRows < place.length ? group_row + kGroupRows : place.length;
   const int own_tiles = group_row < place.length ? (past + last + kKeys - 1) / kKeys : 0;
   if (own_tiles > 0) {
-    queries += group * Shape::kBoxes * Shape::kQueryBox;
+    queries += group * Queries::kBytes;
     float scores[kKeys / 8][4] = {}, out[kDim / 8][4] = {};
     uint32_t weights[kKeys / 16][4] = {};
     float correction[2];
@@ -183,45 +112,41 @@ __device__ __forceinline__ void consume(const ForwardArgs& a, const TilePlace& p
       if ((tile + 1) * kKeys > past + row) mask_scores(scores, tile * kKeys, past + row);
       softmax_step(scores, state, correction, a.scale_log2);
     };
-    const auto pack = [&] {
-#pragma unroll
-      for (int step = 0; step < kKeys / 16; ++step) pack_left(weights[step], scores, step);
-    };
     mbarrier_wait(&barriers.queries, 0);
     mbarrier_wait(&barriers.full_keys[0], 0);
     wgmma_fence(scores);
-    start_scores<Shape>(scores, queries, keys);
+    start_scores<Queries, Keys>(scores, queries, keys);
     wgmma_wait<0>(scores);
     release(&barriers.empty_keys[0]);
     weigh(0);
-    pack();
+    pack_weights(weights, scores);
     for (int tile = 1; tile < own_tiles; ++tile) {
-      const Stage stage(tile), before(tile - 1);
+      const Stage<kStages> stage(tile), before(tile - 1);
       mbarrier_wait(&barriers.full_keys[stage.index], stage.parity);
       wgmma_fence(scores);
-      start_scores<Shape>(scores, queries, keys + stage.index * Shape::kTileBytes);
+      start_scores<Queries, Keys>(scores, queries, keys + stage.index * Keys::kBytes);
       mbarrier_wait(&barriers.full_values[before.index], before.parity);
       wgmma_fence(out, weights);
-      start_outputs<Shape, kDim>(out, weights, values + before.index * Shape::kTileBytes);
+      start_sums<Keys>(out, weights, values + before.index * Keys::kBytes);
       wgmma_wait<1>(scores);
       release(&barriers.empty_keys[stage.index]);
       weigh(tile);
       wgmma_wait<0>(out);
       release(&barriers.empty_values[before.index]);
       rescale(out, correction);
-      pack();
+      pack_weights(weights, scores);
     }
-    const Stage stage(own_tiles - 1);
+    const Stage<kStages> stage(own_tiles - 1);
     mbarrier_wait(&barriers.full_values[stage.index], stage.parity);
     wgmma_fence(out, weights);
-    start_outputs<Shape, kDim>(out, weights, values + stage.index * Shape::kTileBytes);
+    start_sums<Keys>(out, weights, values + stage.index * Keys::kBytes);
     wgmma_wait<0>(out);
     release(&barriers.empty_values[stage.index]);
     store_outputs<kDim>(a, place, head, row, out, state);
   }
   // What other groups still need passes through this one's hands too, and no copy may land after the block.
   for (int tile = own_tiles; tile < tiles; ++tile) {
-    const Stage stage(tile);
+    const Stage<kStages> stage(tile);
     mbarrier_wait(&barriers.full_keys[stage.index], stage.parity);
     release(&barriers.empty_keys[stage.index]);
     mbarrier_wait(&barriers.full_values[stage.index], stage.parity);
@@ -242,10 +167,10 @@ __global__ void __launch_bounds__(Wgmma<kDim, kConsumers>::kThreads, Wgmma<kDim,
       tile_place(a.starts, a.sequences, Shape::kQueries, static_cast<int>(gridDim.x - 1 - blockIdx.x));
   if (place.first >= place.length) return;
   ATHANOR_DYNAMIC_SHARED(bytes);
-  unsigned char* queries = bytes + (1024 - reinterpret_cast<uintptr_t>(bytes) % 1024) % 1024;
+  unsigned char* queries = align_tiles(bytes);
   unsigned char* keys = queries + Shape::kQueryBytes;
-  unsigned char* values = keys + kStages * Shape::kTileBytes;
-  Barriers& barriers = *reinterpret_cast<Barriers*>(values + kStages * Shape::kTileBytes);
+  unsigned char* values = keys + kStages * Shape::Keys::kBytes;
+  Barriers& barriers = *reinterpret_cast<Barriers*>(values + kStages * Shape::Keys::kBytes);
   const int head = static_cast<int>(blockIdx.y);
   const Source from = source_of(a, place, head / (a.heads / a.kv_heads));
   const int last =
@@ -272,19 +197,17 @@ __global__ void __launch_bounds__(Wgmma<kDim, kConsumers>::kThreads, Wgmma<kDim,
   if (threadIdx.x >= kConsumers * kGroup + kWarp) return;
   if (threadIdx.x % kWarp == 0) {
     mbarrier_arrive_expect(&barriers.queries, Shape::kQueryBytes);
-    for (int i = 0; i < kConsumers * Shape::kBoxes; ++i) {
-      tensor_copy(queries + i * Shape::kQueryBox, &tensors.queries, head * kDim + i % Shape::kBoxes * 64,
-                  static_cast<int>(place.start) + place.first + i / Shape::kBoxes * kGroupQueries,
-                  &barriers.queries);
-    }
+    copy_tiles<typename Shape::Queries, kConsumers>(queries, tensors.queries, head * kDim,
+                                                    static_cast<int>(place.start) + place.first,
+                                                    &barriers.queries);
   }
-  produce<Shape>(tensors, from, tiles, from.past + place.length, keys, values, barriers);
+  produce<typename Shape::Keys>(tensors, from, tiles, from.past + place.length, keys, values, barriers);
 #endif
 }
 
 Tensors tensors_of(const ForwardArgs& a) {
   const auto columns = static_cast<uint64_t>(a.width()), rows = static_cast<uint64_t>(a.tokens);
-  const TensorMap queries = make_tensor_map(a.qkv, columns, rows, columns * 2, kGroupQueries);
+  const TensorMap queries = make_tensor_map(a.qkv, columns, rows, columns * 2, kGroupRows);
   if (a.cached_keys == nullptr) {
     const TensorMap tiles = make_tensor_map(a.qkv, columns, rows, columns * 2, kKeys);
     return {queries, tiles, tiles};
@@ -308,7 +231,7 @@ void launch_shape(const ForwardArgs& args) {
 }  // namespace
 
 void launch_forward_wgmma(const ForwardArgs& args) {
-  const bool is_short = args.tokens <= args.sequences * kGroupQueries;
+  const bool is_short = args.tokens <= args.sequences * kGroupRows;
   if (args.head_dim == 64) return is_short ? launch_shape<64, 1>(args) : launch_shape<64, 3>(args);
   is_short ? launch_shape<128, 1>(args) : launch_shape<128, 2>(args);
 }

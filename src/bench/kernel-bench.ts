@@ -135,6 +135,7 @@ function* cases(device: 'cpu' | 'cuda'): Generator<NamedCase> {
       for (const shape of [
         [8, 256, 6, 64],
         [2, 1024, 12, 64],
+        [2, 1024, 6, 128],
       ] as const) {
         yield ['attention_forward', () => attention(dtype, 'forward', shape)];
         yield ['attention_backward', () => attention(dtype, 'backward', shape)];

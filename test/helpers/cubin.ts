@@ -14,6 +14,8 @@ const operations: Record<string, number[]> = {
   LDSM: [0x83b],
   HGMMA: [0x9f0, 0xdf0], // both operands in shared memory; the first in registers
   UTMALDG: [0x5b4],
+  UBLKCP: [0x3ba],
+  'WARPGROUP.DEPBAR': [0x9c5], // a wait for products
 };
 
 export interface Kernel {
