@@ -144,9 +144,7 @@ __device__ __forceinline__ void consume_keys(const BackwardArgs& a, const TilePl
                 delta[2] = {rows.delta[at], rows.delta[at + 8]};
     float dq[P::kDim / 8][4] = {}, weights[Keys::kRows / 8][4] = {}, dscores[Keys::kRows / 8][4] = {};
     uint32_t left_dscores[Keys::kRows / 16][4];
-    const auto release_tile = [&](int tile) {
-      release(&barriers.empty[Stage<P::kStages>(tile).index]);
-    };
+    const auto release_tile = [&](int tile) { release(&barriers.empty[Stage<P::kStages>(tile).index]); };
     mbarrier_wait(&barriers.own, 0);
     for (int tile = 0; tile < own_tiles; ++tile) {
       const Stage<P::kStages> stage(tile);

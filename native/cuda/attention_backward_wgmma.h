@@ -1,5 +1,5 @@
-// What the two kernels of attention's backward pass on Hopper have in common: what they keep in shared memory,
-// and the producer warp that streams pairs of tiles past it.
+// What the two kernels of attention's backward pass on Hopper have in common: what they keep in shared
+// memory, and the producer warp that streams pairs of tiles past it.
 #pragma once
 
 #include "cuda/attention_backward.h"
