@@ -50,6 +50,15 @@ void device_read(Device device, void* to, const void* from, size_t bytes) {
   }
 }
 
+void device_copy(Device device, void* to, const void* from, size_t bytes) {
+  if (bytes == 0) return;
+  if (is_host(device)) {
+    std::memmove(to, from, bytes);
+  } else {
+    cuda::backend().copy(to, from, bytes);
+  }
+}
+
 void device_fill_zero(Device device, void* pointer, size_t bytes) {
   if (bytes == 0) return;
   if (is_host(device)) {

@@ -23,6 +23,8 @@ struct DeviceBackend {
   void (*copy_to_device)(void* to, const void* from, size_t bytes);
   /// Waits, and throws what went wrong in the work before it.
   void (*copy_to_host)(void* to, const void* from, size_t bytes);
+  /// Within the device; the two may overlap only where they are the same.
+  void (*copy)(void* to, const void* from, size_t bytes);
   void (*fill_zero)(void* pointer, size_t bytes);
   void (*synchronize)();
   MemoryStats (*memory_stats)();
@@ -46,6 +48,7 @@ void* device_allocate(Device device, size_t bytes);
 void device_free(Device device, void* pointer, size_t bytes) noexcept;
 void device_write(Device device, void* to, const void* from, size_t bytes);
 void device_read(Device device, void* to, const void* from, size_t bytes);
+void device_copy(Device device, void* to, const void* from, size_t bytes);
 void device_fill_zero(Device device, void* pointer, size_t bytes);
 /// Waits for the work that is queued, and throws what went wrong in it.
 void device_synchronize(Device device);

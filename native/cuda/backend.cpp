@@ -20,8 +20,8 @@ DeviceStatus status() {
 
 const DeviceBackend& backend() {
   static constexpr DeviceBackend kBackend = {device_allocate, device_free, copy_to_device, copy_to_host,
-                                             fill_zero,       synchronize, memory_stats,   status,
-                                             begin_range,     end_range};
+                                             copy_on_device,  fill_zero,   synchronize,    memory_stats,
+                                             status,          begin_range, end_range};
   return kBackend;
 }
 

@@ -22,9 +22,9 @@ DeviceStatus status() { return {false, kReason}; }
 void begin_no_range(const char*) noexcept {}
 void end_no_range() noexcept {}
 
-constexpr DeviceBackend kNoBackend = {refuse<void*>,  refuse_to_free, refuse<void>,        refuse<void>,
-                                      refuse<void>,   refuse<void>,   refuse<MemoryStats>, status,
-                                      begin_no_range, end_no_range};
+constexpr DeviceBackend kNoBackend = {refuse<void*>, refuse_to_free, refuse<void>, refuse<void>,
+                                      refuse<void>,  refuse<void>,   refuse<void>, refuse<MemoryStats>,
+                                      status,        begin_no_range, end_no_range};
 constexpr GraphBackend kNoGraphs = {refuse<void>, refuse<DeviceGraph*>, abandon_nothing, refuse<void>,
                                     free_no_graph};
 
