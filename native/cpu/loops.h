@@ -21,12 +21,12 @@ template <class T>
 ATHANOR_INLINE VecF load(const T* p, SomeLanes lanes, float fill = 0.0f) {
   return load_partial(p, lanes.count, fill);
 }
-template <class T>
-ATHANOR_INLINE void store(T* p, VecF v, AllLanes) {
+template <class T, class Values>
+ATHANOR_INLINE void store(T* p, Values v, AllLanes) {
   store(p, v);
 }
-template <class T>
-ATHANOR_INLINE void store(T* p, VecF v, SomeLanes lanes) {
+template <class T, class Values>
+ATHANOR_INLINE void store(T* p, Values v, SomeLanes lanes) {
   store_partial(p, v, lanes.count);
 }
 

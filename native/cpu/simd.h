@@ -86,10 +86,8 @@ ATHANOR_INLINE VecH narrow(VecF v) {
 #endif
 }
 
-ATHANOR_INLINE void store(bf16* p, VecF v) {
-  const VecH h = narrow(v);
-  std::memcpy(p, &h, sizeof h);
-}
+ATHANOR_INLINE void store(bf16* p, VecH h) { std::memcpy(p, &h, sizeof h); }
+ATHANOR_INLINE void store(bf16* p, VecF v) { store(p, narrow(v)); }
 
 /// The first `count` elements (0 to kLanes), the rest `fill`.
 template <class T>
@@ -111,21 +109,21 @@ ATHANOR_INLINE VecF load_partial(const T* p, int count, float fill = 0.0f) {
 #endif
 }
 
-template <class T>
-ATHANOR_INLINE void store_partial(T* p, VecF v, int count) {
+ATHANOR_INLINE void store_partial(float* p, VecF v, int count) {
 #if defined(__AVX512F__)
-  const auto mask = static_cast<__mmask16>((1u << count) - 1u);
-  if constexpr (sizeof(T) == sizeof(float)) {
-    _mm512_mask_storeu_ps(p, mask, v);
-  } else {
-    _mm256_mask_storeu_epi16(p, mask, reinterpret_cast<__m256i>(narrow(v)));
-  }
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1u), v);
 #else
-  T buffer[kLanes];
-  store(buffer, v);
-  std::memcpy(p, buffer, static_cast<size_t>(count) * sizeof(T));
+  std::memcpy(p, &v, static_cast<size_t>(count) * sizeof(float));
 #endif
 }
+ATHANOR_INLINE void store_partial(bf16* p, VecH h, int count) {
+#if defined(__AVX512F__)
+  _mm256_mask_storeu_epi16(p, static_cast<__mmask16>((1u << count) - 1u), reinterpret_cast<__m256i>(h));
+#else
+  std::memcpy(p, &h, static_cast<size_t>(count) * sizeof(bf16));
+#endif
+}
+ATHANOR_INLINE void store_partial(bf16* p, VecF v, int count) { store_partial(p, narrow(v), count); }
 
 /// The lanes of one vector in double precision.
 struct VecDPair {

@@ -91,8 +91,9 @@ if(has_cuda)
   set_source_files_properties(${cuda_folder}/backend.cpp PROPERTIES
     COMPILE_DEFINITIONS "ATHANOR_CUDA_MISSING=\"${missing_text}\"")
   target_sources(athanor_cuda PRIVATE ${cuda_sources})
-  # The same bits as the CPU's: no fused multiply-adds.
-  set_source_files_properties(${cuda_folder}/random.cu PROPERTIES COMPILE_OPTIONS --fmad=false)
+  # The same bits as the CPU's: no fused multiply-adds but those that are spelled out.
+  set_source_files_properties(${cuda_folder}/random.cu ${cuda_folder}/optimizer.cu
+    PROPERTIES COMPILE_OPTIONS --fmad=false)
   # Machine code for Ampere and its kin, and for Hopper with all its features; for what comes after the PTX that
   # Ampere's is made from, which costs no pass of its own.
   set_target_properties(athanor_cuda PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON

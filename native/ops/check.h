@@ -20,12 +20,16 @@ inline void check_shape(const char* operation, const char* name, const Tensor& t
          " but it is ", t.shape().text());
 }
 
-inline void check_same(const char* operation, const Tensor& a, const Tensor& b) {
+inline void check_same_place(const char* operation, const Tensor& a, const Tensor& b) {
   expect(a.shape() == b.shape(), ErrorCode::kShape, operation, "expected two tensors of one shape but got ",
          a.shape().text(), " and ", b.shape().text());
+  expect(a.device() == b.device(), ErrorCode::kDevice, operation, "expected two tensors on one device");
+}
+
+inline void check_same(const char* operation, const Tensor& a, const Tensor& b) {
+  check_same_place(operation, a, b);
   expect(a.dtype() == b.dtype(), ErrorCode::kDtype, operation, "expected two tensors of one dtype but got ",
          dtype_name(a.dtype()), " and ", dtype_name(b.dtype()));
-  expect(a.device() == b.device(), ErrorCode::kDevice, operation, "expected two tensors on one device");
 }
 
 /// Every element of an i32 tensor in [0, limit); names the first that is not: "token 50304 at 17".

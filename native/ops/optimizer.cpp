@@ -30,23 +30,26 @@ void check_settings(const AdamwSettings& s) {
 void adamw_step(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
                 const std::vector<Tensor>& first, const std::vector<Tensor>& second,
                 const std::vector<double>& weight_decay, double lr, double beta1, double beta2, double eps,
-                int64_t step, double gradient_scale) {
+                int64_t step, double gradient_scale, int64_t seed) {
   const size_t count = parameters.size();
   check_list("gradients", gradients.size(), count);
   check_list("first moments", first.size(), count);
   check_list("second moments", second.size(), count);
   check_list("weight decays", weight_decay.size(), count);
-  const AdamwSettings settings{lr, beta1, beta2, eps, gradient_scale, step};
+  const AdamwSettings settings{lr, beta1, beta2, eps, gradient_scale, step, static_cast<uint64_t>(seed)};
   check_settings(settings);
   if (count == 0) return;
   std::vector<AdamwTensor> tensors;
   tensors.reserve(count);
   for (size_t i = 0; i < count; ++i) {
-    check_dtype("adamw_step", "every parameter", parameters[i], DType::kF32);
-    for (const Tensor* other : {&gradients[i], &first[i], &second[i]})
-      check_same("adamw_step", parameters[i], *other);
-    tensors.push_back({parameters[i].data<float>(), gradients[i].data<float>(), first[i].data<float>(),
-                       second[i].data<float>(), parameters[i].numel(), weight_decay[i]});
+    check_float("adamw_step", "every parameter", parameters[i]);
+    for (const Tensor* other : {&gradients[i], &first[i], &second[i]}) {
+      check_same_place("adamw_step", parameters[i], *other);
+      check_dtype("adamw_step", "every gradient and moment", *other, DType::kF32);
+    }
+    tensors.push_back({parameters[i].raw(), parameters[i].dtype(), gradients[i].data<float>(),
+                       first[i].data<float>(), second[i].data<float>(), parameters[i].numel(),
+                       weight_decay[i]});
   }
   optimizer_kernels(parameters[0].device()).adamw_step(tensors.data(), static_cast<int64_t>(count), settings);
   for (const auto* list : {&parameters, &first, &second})

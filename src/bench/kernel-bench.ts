@@ -144,7 +144,7 @@ function* cases(device: 'cpu' | 'cuda'): Generator<NamedCase> {
     yield ['layer_norm', () => layerNorm(dtype, 8192, 768)];
     yield ['gelu', () => geluForward(dtype, 8192, 3072)];
   }
-  yield ['adamw', () => adamw(32 << 20)];
+  for (const dtype of floats) yield ['adamw', () => adamw(dtype, 32 << 20)];
   yield ['linear_decode', () => linearForward('bf16', [1, 50304, 768])];
 }
 
@@ -222,17 +222,20 @@ function geluForward(dtype: DType, rows: number, width: number): Case {
   };
 }
 
-/** Four streams read, three written. */
-function adamw(count: number): Case {
-  const [parameter, gradient, first, second] = [0, 1, 2, 3].map((stream) =>
-    random([count], 'f32', stream),
-  ) as [NativeTensor, NativeTensor, NativeTensor, NativeTensor];
+/** Four streams read, three written; a bf16 parameter is rounded stochastically. */
+function adamw(dtype: DType, count: number): Case {
+  const parameter = random([count], dtype);
+  const [gradient, first, second] = [1, 2, 3].map((stream) => random([count], 'f32', stream)) as [
+    NativeTensor,
+    NativeTensor,
+    NativeTensor,
+  ];
   native.fillInto(second, 1);
   let step = 0;
   const run = () => {
     step += 1;
-    native.adamwStep([parameter], [gradient], [first], [second], [0.1], 1e-4, 0.9, 0.95, 1e-8, step, 1);
+    native.adamwStep([parameter], [gradient], [first], [second], [0.1], 1e-4, 0.9, 0.95, 1e-8, step, 1, 7);
     return [native.slice(parameter, 0, 1 << 20)];
   };
-  return { dtype: 'f32', shape: `${count}`, work: 7 * 4 * count, unit: 'byte', run };
+  return { dtype, shape: `${count}`, work: (5 * 4 + 2 * bytesOf(dtype)) * count, unit: 'byte', run };
 }

@@ -1,4 +1,8 @@
-/** AdamW (Loshchilov and Hutter, 2019, algorithm 2) over all parameters in one native call; moments are f32. */
+/**
+ * AdamW (Loshchilov and Hutter, 2019, algorithm 2) over all parameters in one native call; moments are f32. A bf16
+ * parameter has no f32 master: its update is computed in f32 and rounded stochastically (native/core/stochastic_rounding.h),
+ * so that what is far below its precision still adds up.
+ */
 import { native } from '../native/addon.ts';
 import { AthanorError } from '../native/errors.ts';
 import { keep, type Tensor, zeros } from '../tensor/tensor.ts';
@@ -14,6 +18,8 @@ export interface AdamWOptions {
   epsPlacement?: 'torch' | 'tensorflow';
   /** Decoupled decay, on matrices only: tables and projections, not norms' gains and biases. */
   weightDecay?: number;
+  /** Of the rounding of bf16 parameters, whose bits are a function of (seed, step, parameter, element). Default 0. */
+  seed?: number;
 }
 
 interface Slot {
@@ -37,6 +43,7 @@ export class AdamW {
       eps: 1e-8,
       epsPlacement: 'torch',
       weightDecay: 0.1,
+      seed: 0,
       ...options,
     };
     this.#slots = [...parameters].map(([name, parameter]) => ({
@@ -57,7 +64,7 @@ export class AdamW {
   step(lr: number, gradientScale = 1): void {
     this.stepCount += 1;
     const slots = this.#withGrad();
-    const { beta1, beta2, eps, epsPlacement } = this.#options;
+    const { beta1, beta2, eps, epsPlacement, seed } = this.#options;
     // Dividing m / (sqrt(v) + e) by the root of v's correction turns e into e / correction.
     const correction = epsPlacement === 'tensorflow' ? Math.sqrt(1 - beta2 ** this.stepCount) : 1;
     native.adamwStep(
@@ -72,6 +79,7 @@ export class AdamW {
       eps / correction,
       this.stepCount,
       gradientScale,
+      seed,
     );
   }
 

@@ -42,6 +42,7 @@ const ceilings: [name: string, registers: number][] = [
   ['sample_kernel', 128], // 512 threads, once
   ['warpgroup_products_kernel', 128],
   ['12adamw_kernel', 64],
+  ['20adamw_rounded_kernel', 64],
   ['add_runs_kernel', 64],
   ['PolicyLoss', 64],
   ['ValueLoss', 64],

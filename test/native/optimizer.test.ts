@@ -1,15 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import { native } from '../../src/native/addon.ts';
 import type { NativeTensor } from '../../src/native/binding.ts';
+import { philox } from '../helpers/philox.ts';
 import {
   expectClose,
   expectError,
+  expectSameBits,
   expectSameForThreads,
+  type FloatType,
   forEachIsa,
   misalignedTensor,
   oddSizes,
   randomNormal,
+  roundBf16,
   tensor,
+  values,
 } from '../helpers/reference.ts';
 
 const lr = 0.01;
@@ -29,9 +34,9 @@ function zeros(count: number): NativeTensor {
   return native.full([count], 'f32', 0);
 }
 
-function makeState(sizes: readonly number[]): State {
+function makeState(sizes: readonly number[], dtype: FloatType = 'f32'): State {
   return {
-    parameters: sizes.map((n, i) => misalignedTensor([n], randomNormal(n, i + 1))),
+    parameters: sizes.map((n, i) => misalignedTensor([n], randomNormal(n, i + 1), dtype)),
     gradients: sizes.map((n) => zeros(n)),
     first: sizes.map((n) => zeros(n)),
     second: sizes.map((n) => zeros(n)),
@@ -39,7 +44,7 @@ function makeState(sizes: readonly number[]): State {
   };
 }
 
-function step(s: State, number: number, gradientScale = 1): void {
+function step(s: State, number: number, gradientScale = 1, seed = 0): void {
   native.adamwStep(
     s.parameters,
     s.gradients,
@@ -52,6 +57,7 @@ function step(s: State, number: number, gradientScale = 1): void {
     eps,
     number,
     gradientScale,
+    seed,
   );
 }
 
@@ -113,9 +119,173 @@ describe('adamwStep', () => {
     expectError('ERR_SHAPE', /\[4\] and \[5\]/, () => step({ ...s, gradients: [zeros(5), zeros(5)] }, 1));
     expectError('ERR_ARGUMENT', /step.*1 or more.*0/, () => step(s, 0));
     expectError('ERR_ARGUMENT', /gradient_scale.*finite/, () => step(s, 1, Number.NaN));
-    expectError('ERR_DTYPE', /parameter.*f32.*bf16/, () =>
-      step({ ...s, parameters: [native.full([4], 'bf16', 0), native.full([5], 'bf16', 0)] }, 1),
+    expectError('ERR_DTYPE', /parameter.*f32 or bf16.*i32/, () =>
+      step({ ...s, parameters: [native.full([4], 'i32', 0), native.full([5], 'i32', 0)] }, 1),
     );
+    expectError('ERR_DTYPE', /gradient and moment to be f32 but it is bf16/, () =>
+      step({ ...s, gradients: [zeros(4), native.full([5], 'bf16', 0)] }, 1),
+    );
+  });
+});
+
+/** What stochastic rounding makes of numbers, by its definition alone. */
+function roundedStochastically(
+  numbers: ArrayLike<number>,
+  at: { seed: number; step: number; place: number },
+): Uint16Array {
+  const stream = (1n << 63n) | (BigInt(at.step) << 32n) | BigInt(at.place);
+  const blocks = new Map<number, number[]>();
+  return Uint16Array.from(numbers, (x, i) => {
+    const index = Math.floor(i / 128) * 16 + (i % 16);
+    if (!blocks.has(index)) blocks.set(index, philox(BigInt(at.seed), stream, BigInt(index)));
+    const half = Math.floor((i % 128) / 16);
+    const random = (blocks.get(index)![half >> 1]! >>> ((half & 1) * 16)) & 0xffff;
+    return (bitsOf(x) + random) >>> 16;
+  });
+}
+
+function bitsOf(x: number): number {
+  return new Uint32Array(Float32Array.of(x).buffer)[0]!;
+}
+
+/** Decays bf16 parameters that have no gradient, which is one product a number and so the same in every arithmetic. */
+function decay(parameters: NativeTensor[], by: number, number: number, seed: number): void {
+  const none = parameters.map((p) => native.full(native.shapeOf(p), 'f32', 0));
+  const moments = () => none.map((g) => native.scale(g, 1));
+  const [first, second] = [moments(), moments()];
+  const decays = parameters.map(() => by / lr);
+  native.adamwStep(parameters, none, first, second, decays, lr, beta1, beta2, eps, number, 1, seed);
+}
+
+/** Which of `count` numbers of 1 - 2^-8 share end at the lower neighbour, 1 - 2^-8; the rest must be 1. */
+function lowerOf(count: number, share: number, number: number, seed: number, place: number): boolean[] {
+  const parameters = Array.from({ length: place + 1 }, () => native.full([count], 'bf16', 1));
+  decay(parameters, share * 2 ** -8, number, seed);
+  const bits = Array.from(native.read(parameters[place]!));
+  expect([...new Set(bits)].sort()).toEqual([0x3f7f, 0x3f80]);
+  return bits.map((found) => found === 0x3f7f);
+}
+
+describe('adamwStep on bf16 parameters', () => {
+  it('rounds by the bits of (seed, step, place, element) on every instruction set', () => {
+    const [by, seed, number] = [0.001, 2 ** 40 + 5, 70_000];
+    const keep = Math.fround(1 - lr * (by / lr));
+    forEachIsa(native, (isa) => {
+      const sizes = [...oddSizes, 0, 4500];
+      const { parameters } = makeState(sizes, 'bf16');
+      const wanted = parameters.map((p, place) =>
+        roundedStochastically(
+          values(p).map((x) => Math.fround(x * keep)),
+          { seed, step: number, place },
+        ),
+      );
+      decay(parameters, by, number, seed);
+      for (const [i, bits] of wanted.entries()) expectSameBits(parameters[i]!, bits, `${isa} tensor ${i}`);
+    });
+  });
+
+  it('leaves zeros, infinities and NaN what they are', () => {
+    const special = Uint16Array.of(0, 0x8000, 0x7f80, 0xff80, 0x7f81, 0xffff, 0x7fc0);
+    forEachIsa(native, (isa) => {
+      const parameter = native.empty([7], 'bf16');
+      native.write(parameter, special);
+      decay([parameter], 0, 1, 1);
+      expect([...values(parameter)], isa).toEqual([0, -0, Infinity, -Infinity, NaN, NaN, NaN]);
+    });
+  });
+
+  it('is unbiased: the lower neighbour comes as often as the number is near it', () => {
+    const count = 20_000;
+    const seen = new Map<string, boolean[]>();
+    for (const share of [0.01, 0.25, 0.5, 0.9]) {
+      for (const [number, seed, place] of [
+        [1, 0, 0],
+        [2, 0, 0],
+        [1, 1, 0],
+        [1, 0, 1],
+      ] as const) {
+        const lower = lowerOf(count, share, number, seed, place);
+        const deviation = Math.sqrt(count * share * (1 - share));
+        const found = lower.filter(Boolean).length;
+        expect(Math.abs(found - count * share), `${share}: ${found}`).toBeLessThan(4.5 * deviation);
+        seen.set([share, number, seed, place].join(), lower);
+      }
+    }
+    // Another step, seed or place is another draw: two agree by chance alone.
+    const first = seen.get('0.5,1,0,0')!;
+    for (const other of ['0.5,2,0,0', '0.5,1,1,0', '0.5,1,0,1']) {
+      const agreeing = seen.get(other)!.filter((lower, i) => lower === first[i]).length;
+      expect(Math.abs(agreeing - count / 2), other).toBeLessThan(4.5 * Math.sqrt(count / 4));
+    }
+  });
+
+  it('adds up updates of a fiftieth of a unit, each of which rounding to nearest loses', () => {
+    const [count, steps, rate] = [2000, 200, 2 ** -8 / 50];
+    expect(roundBf16(1 - rate)).toBe(1);
+    const parameter = native.full([count], 'bf16', 1);
+    const [gradient, first, second] = [native.full([count], 'f32', 0.5), zeros(count), zeros(count)];
+    for (let number = 1; number <= steps; number++) {
+      const args = [rate, beta1, beta2, 0, number, 1, 9] as const;
+      native.adamwStep([parameter], [gradient], [first], [second], [0], ...args);
+    }
+    // A constant gradient moves by the rate each step. Of one rounding the variance is at most 49 / 50^2 units.
+    const moved = 1 - values(parameter).reduce((sum, x) => sum + x, 0) / count;
+    const deviation = (2 ** -8 / 50) * Math.sqrt((steps * 49) / count);
+    expect(Math.abs(moved - steps * rate)).toBeLessThan(4.5 * deviation);
+    expect(4.5 * deviation).toBeLessThan(0.1 * steps * rate);
+  });
+
+  it('updates in f32: the moments of an f32 parameter, and one of the neighbours of a double-precision result', () => {
+    const sizes = [5000, 17];
+    forEachIsa(native, (isa) => {
+      const [narrow, wide] = [makeState(sizes, 'bf16'), makeState(sizes)];
+      const before = narrow.parameters.map((p) => values(p));
+      for (const [i, n] of sizes.entries()) {
+        for (const s of [narrow, wide]) native.write(s.gradients[i]!, randomNormal(n, 70 + i));
+      }
+      step(narrow, 1);
+      step(wide, 1);
+      for (const [i, p] of narrow.parameters.entries()) {
+        expectSameBits(narrow.first[i]!, wide.first[i]!, `${isa} first`);
+        expectSameBits(narrow.second[i]!, wide.second[i]!, `${isa} second`);
+        const got = values(p);
+        const gradient = values(narrow.gradients[i]!);
+        for (const [j, x] of before[i]!.entries()) {
+          const exact = x - lr * narrow.decay[i]! * x - lr * (gradient[j]! / (Math.abs(gradient[j]!) + eps));
+          const unit = 2 ** (Math.floor(Math.log2(Math.abs(exact))) - 7);
+          // The f32 result is off by a little, which may put it beyond a neighbour.
+          expect(Math.abs(got[j]! - exact), `${isa} ${x}`).toBeLessThan(1.001 * unit);
+        }
+      }
+    });
+  });
+
+  it('has the same bits for any threads, beside f32 ones or not, and wherever there is a fused multiply-add', () => {
+    const sizes = [10000, 3, 7777];
+    const run = (dtypes: FloatType[]) => {
+      const s = makeState(sizes);
+      s.parameters = s.parameters.map((p, i) => native.cast(p, dtypes[i]!));
+      for (const [i, g] of s.gradients.entries()) native.write(g, randomNormal(sizes[i]!, 50 + i));
+      step(s, 1, 1, 3);
+      step(s, 2, 1, 3);
+      return s.parameters;
+    };
+    const mixed = () => run(['bf16', 'f32', 'bf16']);
+    expectSameForThreads(native, mixed);
+    expectSameBits(mixed()[1]!, run(['f32', 'f32', 'f32'])[1]!);
+    const device = native.device();
+    let wanted: NativeTensor[] | undefined = device === 'cuda' ? mixed() : undefined;
+    native.setDevice('cpu');
+    try {
+      forEachIsa(native, (isa) => {
+        if (isa === 'portable') return;
+        const found = mixed();
+        wanted ??= found;
+        for (const [i, p] of found.entries()) expectSameBits(p, wanted[i]!, isa);
+      });
+    } finally {
+      native.setDevice(device);
+    }
   });
 });
 

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "core/stochastic_rounding.h"
 #include "test/cuda/arrays.h"
 
 namespace athanor::test {
@@ -11,7 +12,7 @@ const OptimizerKernels& kernels() { return cuda::optimizer_kernels(); }
 
 /// More tensors than one launch takes, of odd sizes, one of them empty; `shift` moves them off 16 bytes.
 void expect_adamw(size_t shift) {
-  const AdamwSettings s{1e-2, 0.9, 0.95, 1e-8, 0.5, 3};
+  const AdamwSettings s{1e-2, 0.9, 0.95, 1e-8, 0.5, 3, 0};
   std::vector<std::unique_ptr<DeviceArray<float>>> arrays;
   std::vector<AdamwTensor> tensors;
   std::vector<std::vector<double>> parameters, firsts, seconds;
@@ -25,7 +26,7 @@ void expect_adamw(size_t shift) {
       arrays.push_back(std::make_unique<DeviceArray<float>>(*values));
     float* at[4];
     for (size_t k = 0; k < 4; ++k) at[k] = *arrays[i * 4 + k] + shift;
-    tensors.push_back({at[0], at[1], at[2], at[3], static_cast<int64_t>(count), decay});
+    tensors.push_back({at[0], DType::kF32, at[1], at[2], at[3], static_cast<int64_t>(count), decay});
     parameters.emplace_back();
     firsts.emplace_back();
     seconds.emplace_back();
@@ -54,6 +55,50 @@ void expect_adamw(size_t shift) {
 
 TEST(adamw_agrees_over_many_tensors) { expect_adamw(0); }
 TEST(adamw_agrees_at_odd_addresses) { expect_adamw(1); }
+
+/// Bits of a decay without a gradient, which is one product an element; f32 tensors lie in between.
+void expect_rounding(size_t shift) {
+  const AdamwSettings s{0.5, 0.9, 0.95, 1e-8, 1.0, 70000, uint64_t{1} << 40 | 7};
+  constexpr double kDecay = 2e-3;
+  const auto keep = static_cast<float>(1 - s.lr * kDecay);
+  const size_t counts[] = {1, 129, 0, 4801, 16};
+  std::vector<std::unique_ptr<DeviceArray<bf16>>> parameters;
+  std::vector<std::unique_ptr<DeviceArray<float>>> others;
+  const auto zeros = [&](size_t count) -> float* {
+    others.push_back(std::make_unique<DeviceArray<float>>(std::vector<float>(count)));
+    return *others.back();
+  };
+  std::vector<AdamwTensor> tensors;
+  for (int64_t i = 0; i < 140; ++i) {
+    const size_t count = counts[i % 5];
+    void* parameter = nullptr;
+    if (i % 2 == 0) {
+      const auto seed = static_cast<unsigned>(i);
+      parameters.push_back(std::make_unique<DeviceArray<bf16>>(as_type<bf16>(normals(count + shift, seed))));
+      parameter = static_cast<bf16*>(*parameters.back()) + shift;
+    } else {
+      parameter = zeros(count);
+    }
+    tensors.push_back({parameter, i % 2 == 0 ? DType::kBF16 : DType::kF32, zeros(count), zeros(count),
+                       zeros(count), static_cast<int64_t>(count), kDecay});
+  }
+  kernels().adamw_step(tensors.data(), static_cast<int64_t>(tensors.size()), s);
+  for (size_t i = 0; i < tensors.size(); i += 2) {
+    const std::vector<bf16> before = as_type<bf16>(normals(counts[i % 5] + shift, static_cast<unsigned>(i)));
+    const std::vector<bf16> after = parameters[i / 2]->get();
+    const uint64_t stream = uint64_t{1} << 63 | uint64_t{70000} << 32 | i;
+    for (size_t j = 0; j + shift < after.size(); ++j) {
+      const PhiloxBlock block = philox(s.seed, stream, j / 128 * 16 + j % 16);
+      const size_t half = j % 128 / 16;
+      const uint32_t random = block.word[half / 2] >> half % 2 * 16 & 0xffffu;
+      const bf16 wanted = round_stochastically(to_float(before[j + shift]) * keep, random);
+      EXPECT(after[j + shift].bits == wanted.bits);
+    }
+  }
+}
+
+TEST(adamw_rounds_bf16_parameters_by_their_own_bits) { expect_rounding(0); }
+TEST(adamw_rounds_bf16_parameters_at_odd_addresses) { expect_rounding(1); }
 
 TEST(the_sum_of_squares_agrees_over_both_types) {
   const std::vector<float> wide = normals(9001, 1);
