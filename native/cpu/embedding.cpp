@@ -5,25 +5,34 @@
 namespace athanor::cpu::ATHANOR_ISA {
 namespace {
 
+template <class T, class Table>
+ATHANOR_INLINE void embed_rows(T* y, const int32_t* tokens, const int32_t* positions,
+                               const Table* token_table, const Table* position_table, int64_t rows,
+                               int64_t channels) {
+  for_row_blocks(rows, channels, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      T* out = y + row * channels;
+      const Table* token = token_table + tokens[row] * channels;
+      if (position_table == nullptr) {
+        for_lanes(0, channels, [&](int64_t i, auto lanes) { store(out + i, load(token + i, lanes), lanes); });
+      } else {
+        const Table* position = position_table + positions[row] * channels;
+        for_lanes(0, channels, [&](int64_t i, auto lanes) {
+          store(out + i, load(token + i, lanes) + load(position + i, lanes), lanes);
+        });
+      }
+    }
+  });
+}
+
 void embedding_forward(DType dtype, void* y, const int32_t* tokens, const int32_t* positions,
-                       const float* token_table, const float* position_table, int64_t rows,
+                       DType table_dtype, const void* token_table, const void* position_table, int64_t rows,
                        int64_t channels) {
   for_dtype(dtype, [&](auto type) {
-    using T = decltype(type);
-    for_row_blocks(rows, channels, [&](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; ++row) {
-        T* out = static_cast<T*>(y) + row * channels;
-        const float* token = token_table + tokens[row] * channels;
-        if (position_table == nullptr) {
-          for_lanes(0, channels,
-                    [&](int64_t i, auto lanes) { store(out + i, load(token + i, lanes), lanes); });
-        } else {
-          const float* position = position_table + positions[row] * channels;
-          for_lanes(0, channels, [&](int64_t i, auto lanes) {
-            store(out + i, load(token + i, lanes) + load(position + i, lanes), lanes);
-          });
-        }
-      }
+    for_dtype(table_dtype, [&](auto table_type) {
+      using Table = decltype(table_type);
+      embed_rows(static_cast<decltype(type)*>(y), tokens, positions, static_cast<const Table*>(token_table),
+                 static_cast<const Table*>(position_table), rows, channels);
     });
   });
 }

@@ -297,8 +297,8 @@ void pack_stretch(uint32_t* out, const Operand& b, DType dtype, int64_t k0, int6
   }
 }
 
-void pack(void* panels, const float* b, int64_t k, int64_t n, bool b_transposed, DType dtype) {
-  const Operand operand{b, DType::kF32, b_transposed, b_transposed ? k : n, n};
+void pack(void* panels, const void* b, DType b_dtype, int64_t k, int64_t n, bool b_transposed, DType dtype) {
+  const Operand operand{b, b_dtype, b_transposed, b_transposed ? k : n, n};
   auto* out = static_cast<uint32_t*>(panels);
   for_stretches(k, dtype, [&](int64_t k0, int64_t length) {
     pack_stretch(out, operand, dtype, k0, length);
@@ -359,6 +359,6 @@ void gemm(const GemmArgs& args) {
 
 }  // namespace
 
-const LinearKernels linear_kernels_table = {gemm, packed_bytes, pack, gemm_packed, /*one_layout=*/false};
+const LinearKernels linear_kernels_table = {gemm, packed_bytes, pack, gemm_packed, /*packs_as_stored=*/false};
 
 }  // namespace athanor::cpu::ATHANOR_ISA

@@ -1,7 +1,8 @@
 // Products go to cuBLASLt with as much of their epilogue as it has, and where it lacks some of it, as an f32
 // product that a kernel finishes. ATHANOR_CUBLASLT=none takes the engine's own kernels instead, which are
 // slower, and give a row the same bits in any batch. Weights are packed by being rounded: a panel is the
-// matrix as it was stored, so that one copy serves the products with it and with its transpose.
+// matrix as it was stored, so that one copy serves the products with it and with its transpose, and a weight
+// that is stored in bf16 is its own.
 #include "kernels/linear.h"
 
 #include <cstdlib>
@@ -93,9 +94,13 @@ size_t packed_bytes(int64_t k, int64_t n, DType dtype) {
   return static_cast<size_t>(k * n) * dtype_size(dtype);
 }
 
-void pack(void* panels, const float* b, int64_t k, int64_t n, bool, DType dtype) {
-  if (dtype == DType::kF32) return copy_on_device(panels, b, packed_bytes(k, n, dtype));
-  map1(static_cast<bf16*>(panels), b, k * n, Same{});
+void pack(void* panels, const void* b, DType b_dtype, int64_t k, int64_t n, bool, DType dtype) {
+  if (dtype == b_dtype) return copy_on_device(panels, b, packed_bytes(k, n, dtype));
+  for_dtype(b_dtype, [&](auto from) {
+    for_dtype(dtype, [&](auto to) {
+      map1(static_cast<decltype(to)*>(panels), static_cast<const decltype(from)*>(b), k * n, Same{});
+    });
+  });
 }
 
 }  // namespace
@@ -114,7 +119,7 @@ void gemm_with(CublasLt* library, const GemmArgs& g) {
 }
 
 const LinearKernels& linear_kernels() {
-  static constexpr LinearKernels kTable = {gemm, packed_bytes, pack, gemm, /*one_layout=*/true};
+  static constexpr LinearKernels kTable = {gemm, packed_bytes, pack, gemm, /*packs_as_stored=*/true};
   return kTable;
 }
 

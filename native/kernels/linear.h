@@ -46,14 +46,15 @@ struct LinearKernels {
   void (*gemm)(const GemmArgs& args);
   /// Bytes that pack needs.
   size_t (*packed_bytes)(int64_t k, int64_t n, DType dtype);
-  /// Packs B [k, n] (stored [n, k] when transposed) from f32 into panels of `dtype`, in whatever order the
-  /// backend multiplies fastest.
-  void (*pack)(void* panels, const float* b, int64_t k, int64_t n, bool b_transposed, DType dtype);
+  /// Packs B [k, n] (stored [n, k] when transposed), f32 or bf16, into panels of `dtype`, in whatever order
+  /// the backend multiplies fastest.
+  void (*pack)(void* panels, const void* b, DType b_dtype, int64_t k, int64_t n, bool b_transposed,
+               DType dtype);
   /// args.b holds packed panels of args.dtype; b_transposed is what pack was told.
   void (*gemm_packed)(const GemmArgs& args);
-  /// Whether B packed as transposed and B^T packed as it is are the same bytes, so that one copy does for
-  /// both.
-  bool one_layout;
+  /// Whether panels are B as it was stored: one copy does for B and for B^T, and a B of the panels' dtype
+  /// needs none.
+  bool packs_as_stored;
 };
 ATHANOR_KERNEL_FAMILY(LinearKernels, linear_kernels)
 

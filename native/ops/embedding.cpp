@@ -7,7 +7,7 @@ namespace athanor::ops {
 namespace {
 
 void check_table(const char* operation, const char* name, const Tensor& table) {
-  check_dtype(operation, name, table, DType::kF32);
+  check_float(operation, name, table);
   expect(table.rank() == 2, ErrorCode::kShape, operation, "expected ", name,
          " to be [rows, channels] but it is ", table.shape().text());
 }
@@ -20,6 +20,7 @@ void check_pair(const char* operation, const Tensor& tokens, const std::optional
          "expected positions and a position table together, or neither");
   if (!positions) return;
   check_table(operation, "the position table", *position_table);
+  check_dtype(operation, "the position table", *position_table, token_table.dtype());
   check_shape(operation, "the position table", *position_table, {position_table->dim(0), token_table.dim(1)});
   check_shape(operation, "positions", *positions, tokens.shape());
   check_indices(operation, "position", *positions, position_table->dim(0));
@@ -42,8 +43,8 @@ Tensor embedding_forward(const Tensor& tokens, const std::optional<Tensor>& posi
   Tensor y(embedded_shape(tokens, token_table.dim(1)), dtype, tokens.device());
   embedding_kernels(tokens.device())
       .embedding_forward(dtype, y.raw(), tokens.data<int32_t>(),
-                         positions ? positions->data<int32_t>() : nullptr, token_table.data<float>(),
-                         position_table ? position_table->data<float>() : nullptr, tokens.numel(),
+                         positions ? positions->data<int32_t>() : nullptr, token_table.dtype(),
+                         token_table.raw(), position_table ? position_table->raw() : nullptr, tokens.numel(),
                          token_table.dim(1));
   return y;
 }
@@ -51,6 +52,7 @@ Tensor embedding_forward(const Tensor& tokens, const std::optional<Tensor>& posi
 void embedding_backward(const Tensor& dy, const Tensor& tokens, const std::optional<Tensor>& positions,
                         const Tensor& dtoken_table, const std::optional<Tensor>& dposition_table) {
   check_float("embedding_backward", "dy", dy);
+  check_dtype("embedding_backward", "the token table", dtoken_table, DType::kF32);
   check_pair("embedding_backward", tokens, positions, dtoken_table, dposition_table);
   check_shape("embedding_backward", "dy", dy, embedded_shape(tokens, dtoken_table.dim(1)));
   const auto scatter = embedding_kernels(dy.device()).embedding_backward;

@@ -43,7 +43,7 @@ void check_matrix(const char* operation, const char* name, const Tensor& t) {
 }
 
 void check_weight(const char* operation, const Tensor& weight) {
-  check_dtype(operation, "weight", weight, DType::kF32);
+  check_float(operation, "weight", weight);
   check_matrix(operation, "weight", weight);
 }
 
@@ -57,19 +57,20 @@ void check_addend(const char* operation, const std::optional<Tensor>& addend, DT
 }  // namespace
 
 const void* packed_weight(const Tensor& weight, DType dtype, bool transposed) {
+  const LinearKernels& kernels = linear_kernels(weight.device());
+  if (kernels.packs_as_stored && weight.dtype() == dtype) return weight.raw();
   Storage& storage = weight.storage();
   if (!storage.attachment) storage.attachment = std::make_unique<PackedWeights>();
   auto& cache = static_cast<PackedWeights&>(*storage.attachment);
   std::lock_guard lock(cache.mutex);
-  const LinearKernels& kernels = linear_kernels(weight.device());
-  PackedPanels& entry = cache.find(kernels, weight, dtype, transposed && !kernels.one_layout);
+  PackedPanels& entry = cache.find(kernels, weight, dtype, transposed && !kernels.packs_as_stored);
   const int64_t k = weight.dim(transposed ? 1 : 0);
   const int64_t n = weight.dim(transposed ? 0 : 1);
   // A storage's version starts at 0, so an entry remembers one more than the version that it packed.
   if (entry.version != storage.version() + 1) {
     const size_t bytes = kernels.packed_bytes(k, n, dtype);
     if (!entry.panels) entry.panels = std::make_unique<Storage>(bytes, weight.device());
-    kernels.pack(entry.panels->data(), weight.data<float>(), k, n, transposed, dtype);
+    kernels.pack(entry.panels->data(), weight.raw(), weight.dtype(), k, n, transposed, dtype);
     entry.version = storage.version() + 1;
   }
   return entry.panels->data();

@@ -8,9 +8,9 @@
 
 namespace athanor::ops {
 
-/// y = activation(x W^T + b + addend). x [n, in] f32 or bf16, weight f32 [out, in], bias f32 [out], addend
-/// [n, out] of x's dtype. Returns y [n, out] of x's dtype and, when asked for, the value before the
-/// activation.
+/// y = activation(x W^T + b + addend). x [n, in] and weight [out, in] f32 or bf16, bias f32 [out], addend
+/// [n, out] of x's dtype; the product is of x's dtype, to which the weight is rounded. Returns y [n, out] of
+/// x's dtype and, when asked for, the value before the activation.
 std::tuple<Tensor, std::optional<Tensor>> linear_forward(const Tensor& x, const Tensor& weight,
                                                          const std::optional<Tensor>& bias,
                                                          Activation activation, bool save_preactivation,
@@ -28,6 +28,7 @@ Tensor gemm(const Tensor& a, const Tensor& b, bool a_transposed, bool b_transpos
 
 /// The weight [rows, columns] packed as B [k, n] of `dtype`: W^T (k = columns) for forward, W (k = rows) for
 /// backward. Packed anew when the weight was written since; the memory is kept. Valid until the next write.
+/// On a GPU a bf16 weight is its own copy.
 const void* packed_weight(const Tensor& weight, DType dtype, bool transposed);
 
 }  // namespace athanor::ops

@@ -27,7 +27,7 @@ class Head {
   Head(const char* operation, const Tensor& x, const Tensor& weight)
       : name(operation), x_(x), weight_(weight) {
     check_float(name, "x", x);
-    check_dtype(name, "weight", weight, DType::kF32);
+    check_float(name, "weight", weight);
     expect(x.rank() == 2 && weight.rank() == 2, ErrorCode::kShape, name, "expected matrices but got x ",
            x.shape().text(), " and weight ", weight.shape().text());
     n = x.dim(0);

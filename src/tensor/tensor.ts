@@ -108,6 +108,18 @@ export class Tensor implements Disposable {
     native.write(this.handle, values);
   }
 
+  /** Overwrites the elements of an f32 or bf16 tensor with numbers, rounded to the nearest that it can hold. */
+  writeFloats(values: Float32Array): void {
+    if (this.dtype === 'f32') {
+      this.write(values);
+      return;
+    }
+    scope(() => {
+      const wide = tensor(values, this.shape);
+      native.copyInto(this.handle, new Tensor(native.cast(wide.handle, this.dtype)).handle);
+    });
+  }
+
   /** The same memory without history. */
   detach(): Tensor {
     return new Tensor(native.view(this.handle, this.shape), this.shape, this.dtype);

@@ -60,6 +60,25 @@ describe('embeddingForward', () => {
     });
   });
 
+  it('reads bf16 tables as the same numbers in f32', () => {
+    forEachIsa(native, (isa) => {
+      const { tokens, positions } = indices();
+      const [t, p] = [tensor([rows], tokens, 'i32'), tensor([rows], positions, 'i32')];
+      for (const channels of [7, 64]) {
+        const narrow = [vocabulary, places].map((n, i) =>
+          native.cast(tensor([n, channels], randomNormal(n * channels, i)), 'bf16'),
+        );
+        const wide = narrow.map((table) => native.cast(table, 'f32'));
+        for (const dtype of floatTypes) {
+          const [a, b] = [narrow, wide].map((tables) =>
+            native.embeddingForward(t, p, tables[0]!, tables[1]!, dtype),
+          );
+          expectSameBits(a!, b!, `${isa} ${dtype} ${channels}`);
+        }
+      }
+    });
+  });
+
   it('names a token or position that is out of range, where it is, and the table size', () => {
     const table = native.full([vocabulary, 4], 'f32', 0);
     const places4 = native.full([places, 4], 'f32', 0);
@@ -79,6 +98,15 @@ describe('embeddingForward', () => {
     );
     expectError('ERR_DTYPE', /token.*i32/, () =>
       native.embeddingForward(tensor([1], [0]), undefined, table, undefined, 'f32'),
+    );
+    expectError('ERR_DTYPE', /position table to be f32 but it is bf16/, () =>
+      native.embeddingForward(
+        tensor([1], [0], 'i32'),
+        tensor([1], [0], 'i32'),
+        table,
+        native.cast(places4, 'bf16'),
+        'f32',
+      ),
     );
     expectError('ERR_SHAPE', /position table.*\[6, 4\].*\[6, 5\]/, () =>
       native.embeddingForward(

@@ -425,6 +425,33 @@ describe('the gradients of a layer', () => {
   });
 });
 
+describe('a bf16 weight', () => {
+  it('gives the bits of the same numbers in f32, in both directions, again when it was written', () => {
+    forEachIsa(native, (isa) => {
+      for (const dtype of floatTypes) {
+        for (const [n, outputs, inputs] of [
+          [5, 33, 17],
+          [1, 64, 48],
+        ] as const) {
+          const narrow = native.cast(tensor([outputs, inputs], randomNormal(outputs * inputs, 2)), 'bf16');
+          const x = tensor([n, inputs], randomNormal(n * inputs, 1), dtype);
+          const dy = tensor([n, outputs], randomNormal(n * outputs, 3), dtype);
+          for (const scale of [1, -2]) {
+            native.scaleInto(narrow, scale);
+            const wide = native.cast(narrow, 'f32');
+            const both = [narrow, wide].map((weight) => [
+              native.linearForward(x, weight, undefined, 0, false)[0],
+              native.linearBackwardInput(dy, weight, undefined),
+            ]);
+            const what = `${isa} ${dtype} ${n}x${outputs}x${inputs}`;
+            for (const [i, result] of both[0]!.entries()) expectSameBits(result, both[1]![i]!, what);
+          }
+        }
+      }
+    });
+  });
+});
+
 describe('bad input', () => {
   const x = tensor([2, 3], new Array(6).fill(1));
   const weight = tensor([4, 3], new Array(12).fill(1));
@@ -436,8 +463,8 @@ describe('bad input', () => {
     expectError('ERR_SHAPE', /bias to be \[4\]/, () =>
       native.linearForward(x, weight, tensor([3], [1, 1, 1]), 0, false),
     );
-    expectError('ERR_DTYPE', /weight to be f32 but it is bf16/, () =>
-      native.linearForward(x, native.cast(weight, 'bf16'), undefined, 0, false),
+    expectError('ERR_DTYPE', /weight to be f32 or bf16 but it is i32/, () =>
+      native.linearForward(x, native.full([4, 3], 'i32', 0), undefined, 0, false),
     );
     expectError('ERR_SHAPE', /x to be a matrix/, () =>
       native.linearForward(native.view(x, [6]), weight, undefined, 0, false),

@@ -415,6 +415,22 @@ describe('linearLogProb', () => {
   });
 });
 
+describe('a bf16 weight', () => {
+  it('gives the bits of the same numbers in f32', () => {
+    forEachIsa(native, (isa) => {
+      for (const dtype of floatTypes) {
+        const [x, weight, targets] = tensors(makeHead(9, 34, 130, dtype), dtype);
+        const narrow = native.cast(weight, 'bf16');
+        const [a, b] = [narrow, native.cast(narrow, 'f32')].map((head) => {
+          const [losses, , dx, dweight] = native.linearCrossEntropy(x, head, targets, undefined, 1, true);
+          return [losses, dx!, dweight!, native.linearLogits(x, head)];
+        });
+        for (const [i, result] of a!.entries()) expectSameBits(result, b![i]!, `${isa} ${dtype} ${i}`);
+      }
+    });
+  });
+});
+
 describe('bad input', () => {
   const x = tensor([2, 3], new Array(6).fill(1));
   const weight = tensor([5, 3], new Array(15).fill(1));
@@ -435,8 +451,8 @@ describe('bad input', () => {
     expectError('ERR_SHAPE', /token_weights to be \[2\]/, () =>
       native.linearCrossEntropy(x, weight, targets, tensor([1], [1]), 1, true),
     );
-    expectError('ERR_DTYPE', /weight to be f32/, () =>
-      native.linearLogProb(x, native.cast(weight, 'bf16'), targets, 1),
+    expectError('ERR_DTYPE', /weight to be f32 or bf16/, () =>
+      native.linearLogProb(x, native.full([3, 5], 'i32', 0), targets, 1),
     );
     expectError('ERR_SHAPE', /weight to be \[3, 3\]/, () =>
       native.linearLogProb(x, native.view(weight, [3, 5]), targets, 1),

@@ -223,11 +223,11 @@ TEST_BOTH_TYPES(a_row_has_the_same_bits_in_any_batch) {
 TEST_BOTH_TYPES(packed_weights_multiply_both_ways) {
   constexpr int64_t kIn = 24, kOut = 40, kRows = 5;
   const LinearKernels& kernels = cuda::linear_kernels();
-  EXPECT(kernels.one_layout);
+  EXPECT(kernels.packs_as_stored);
   const std::vector<float> weight = normals(kOut * kIn, 1);
   const DeviceArray<float> w(weight);
   const DeviceArray<uint8_t> panels(kernels.packed_bytes(kIn, kOut, kType));
-  kernels.pack(panels, w, kIn, kOut, true, kType);
+  kernels.pack(panels, w, DType::kF32, kIn, kOut, true, kType);
   const std::vector<T> x = as_type<T>(normals(kRows * kOut, 2)), rounded = as_type<T>(weight);
   const DeviceArray<T> dx(x);
   const DeviceArray<float> forward(kRows * kOut), backward(kRows * kIn);

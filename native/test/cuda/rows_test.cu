@@ -84,9 +84,10 @@ TEST_BOTH_TYPES(embeddings_add_positions) {
       both.push_back(alone.back() + position_table[static_cast<size_t>(positions[row]) * channels + c]);
     }
     const auto forward = cuda::embedding_kernels().embedding_forward;
-    forward(kType, y, token, position, dtokens, dpositions, kRows, static_cast<int64_t>(channels));
+    const auto kColumns = static_cast<int64_t>(channels);
+    forward(kType, y, token, position, DType::kF32, dtokens, dpositions, kRows, kColumns);
     EXPECT_CLOSE(as_double(y.get()), both, kTolerance<T>);
-    forward(kType, y, token, nullptr, dtokens, nullptr, kRows, static_cast<int64_t>(channels));
+    forward(kType, y, token, nullptr, DType::kF32, dtokens, nullptr, kRows, kColumns);
     EXPECT_CLOSE(as_double(y.get()), alone, kTolerance<T>);
   }
 }
