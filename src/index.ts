@@ -49,7 +49,7 @@ export { KvCache } from './generate/kv-cache.ts';
 export type { DType, TypedArray } from './native/binding.ts';
 export { AthanorError, type ErrorCode } from './native/errors.ts';
 export type { ModelConfig } from './nn/config.ts';
-export { Decoder, type GptInput, type GptOptions } from './nn/decoder.ts';
+export { Decoder, type GptInput, type GptOptions, type WeightDType } from './nn/decoder.ts';
 export type { EmbeddingNoise } from './nn/embedding-noise.ts';
 export { Gpt } from './nn/gpt.ts';
 export { growVocabulary } from './nn/grow-vocabulary.ts';

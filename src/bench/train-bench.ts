@@ -2,6 +2,7 @@
 import { native } from '../native/addon.ts';
 import type { DType } from '../native/binding.ts';
 import { flopsPerToken, type ModelConfig } from '../nn/config.ts';
+import type { WeightDType } from '../nn/decoder.ts';
 import { Gpt } from '../nn/gpt.ts';
 import { AdamW } from '../optim/adamw.ts';
 import { backward } from '../tensor/autograd.ts';
@@ -12,6 +13,7 @@ export interface TrainBenchOptions {
   batchSize: number;
   context: number;
   dtype: DType;
+  weights?: WeightDType;
   steps: number;
   warmup: number;
   seed: number;
@@ -30,9 +32,9 @@ export interface TrainBenchResult {
 }
 
 export function benchTraining(options: TrainBenchOptions): TrainBenchResult {
-  const { config, batchSize, context, dtype, seed } = options;
-  const model = new Gpt(config, { dtype, seed });
-  const optimizer = new AdamW(model.parameters());
+  const { config, batchSize, context, dtype, weights, seed } = options;
+  const model = new Gpt(config, { dtype, weights, seed });
+  const optimizer = new AdamW(model.parameters(), { seed });
   const batch = randomBatch(config.vocabSize, batchSize, context);
   const tokens = batchSize * context;
   const step = () => {

@@ -42,7 +42,8 @@ function load<M extends Decoder>(folder: string, wanted: HeadKind, make: (config
     for (const [name, parameter] of model.parameters()) {
       if (!stored.has(name)) continue;
       const value = files.read(name);
-      parameter.write(value.dtype === 'bf16' ? f32FromBf16(value.data) : value.data);
+      if (value.dtype === parameter.dtype) parameter.write(value.data);
+      else parameter.writeFloats(value.dtype === 'bf16' ? f32FromBf16(value.data) : value.data);
     }
     return model;
   } finally {
@@ -53,6 +54,7 @@ function load<M extends Decoder>(folder: string, wanted: HeadKind, make: (config
 export interface SaveGptOptions {
   /** Folder whose tokenizer files go along. */
   tokenizer?: string;
+  /** What the weights are stored as; each as it is kept unless said otherwise. */
   dtype?: 'f32' | 'bf16';
   /** Write the model with these, which hang on it, merged into its weights; without, the base weights are written. */
   adapters?: LoraAdapters;
@@ -92,10 +94,10 @@ async function save(
   return saveModel(folder, { config: model.config, parameters, ...kind, ...options });
 }
 
-/** Engine tensors as what checkpoints and model files are written from, fetched one at a time. */
+/** Engine tensors, f32 or bf16, as what checkpoints and model files are written from, fetched one at a time. */
 export function tensorSources(tensors: Iterable<readonly [string, Tensor]>): [string, TensorSource][] {
   return [...tensors].map(([name, value]) => [
     name,
-    { dtype: 'f32', shape: value.shape, data: () => value.toFloats() },
+    { dtype: value.dtype as 'f32' | 'bf16', shape: value.shape, data: () => value.read() },
   ]);
 }

@@ -28,7 +28,7 @@ export interface SaveModelOptions {
   head?: HeadKind;
   /** Outputs of a score head. */
   labels?: number;
-  /** What the weights are stored as; f32 (the masters) unless said otherwise. */
+  /** What the weights are stored as; each in its source's dtype unless said otherwise. */
   dtype?: 'f32' | 'bf16';
   /** A folder whose tokenizer files are copied, or those files. */
   tokenizer?: string | readonly string[];
@@ -56,11 +56,16 @@ export const tokenizerFileNames: readonly string[] = [
  * the configuration, ERR_DISK_FULL, ERR_IO.
  */
 export async function saveModel(folder: string, options: SaveModelOptions): Promise<WrittenFile[]> {
-  const { config, head = 'language-model', labels = 1, dtype = 'f32', padTokenId } = options;
+  const { config, head = 'language-model', labels = 1, dtype, padTokenId } = options;
   const parameters = new Map(options.parameters);
   const layout = modelLayout(config, head, labels);
   checkParameters(layout, parameters);
-  const json = configToJson(config, { head, labels, dtype, ...(padTokenId !== undefined && { padTokenId }) });
+  const json = configToJson(config, {
+    head,
+    labels,
+    dtype: dtype ?? mainDtype(parameters),
+    ...(padTokenId !== undefined && { padTokenId }),
+  });
   return publish(folder, async (temporary) => {
     const written = [await writeText(temporary('config.json'), formatJson(json))];
     if (options.generationConfig !== undefined) {
@@ -169,18 +174,24 @@ function checkParameters(
   }
 }
 
+/** What config.json says of weights that may be of both dtypes: bf16 where matrices are. */
+function mainDtype(parameters: ReadonlyMap<string, TensorSource>): 'f32' | 'bf16' {
+  return [...parameters.values()].some(({ dtype }) => dtype === 'bf16') ? 'bf16' : 'f32';
+}
+
 /** The tensors of the file, each converted when its turn comes. */
 function storedTensors(
   layout: readonly LayoutEntry[],
   parameters: ReadonlyMap<string, TensorSource>,
-  dtype: 'f32' | 'bf16',
+  asked: 'f32' | 'bf16' | undefined,
 ): [string, TensorSource][] {
   // Parts of one parameter follow each other, so fetching it once for all of them takes one place.
   let held: { name: string; data: Float32Array | Uint16Array } | undefined;
   const fetch = (name: string) => {
-    if (held?.name !== name) held = { name, data: convert(parameters.get(name)!, dtype) };
+    if (held?.name !== name) held = { name, data: convert(parameters.get(name)!, dtypeOf(name)) };
     return held.data;
   };
+  const dtypeOf = (name: string) => asked ?? (parameters.get(name)!.dtype as 'f32' | 'bf16');
   return layout.flatMap(({ name, shape, parts, transposed: isTransposed }) => {
     let at = 0;
     return parts.map((part): [string, TensorSource] => {
@@ -191,7 +202,7 @@ function storedTensors(
         isTransposed
           ? transposed(fetch(name), shape[0] ?? 0, shape[1] ?? 0)
           : fetch(name).subarray(begin, end);
-      return [part.name, { dtype, shape: part.shape, data }];
+      return [part.name, { dtype: dtypeOf(name), shape: part.shape, data }];
     });
   });
 }

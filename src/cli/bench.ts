@@ -3,6 +3,7 @@ import type { ModelConfig } from '../nn/config.ts';
 import { defineCommand } from './command.ts';
 import { type Engine, prepareEngine } from './engine.ts';
 import { choice, engineOptions, integer, text } from './options.ts';
+import { trainingOptions } from './training-options.ts';
 
 const shapeOptions = {
   model: text('preset', { default: 'nano', placeholder: '<preset>' }),
@@ -86,6 +87,7 @@ export const train = defineCommand({
     context: integer('tokens in a sequence', { default: 256, min: 2 }),
     steps: integer('measured steps', { default: 10, min: 1 }),
     warmup: integer('steps before them', { default: 3, min: 0 }),
+    weights: trainingOptions.weights,
   },
   example: 'bench train --model gpt2 --batch-size 4 --dtype bf16 --peer torch',
   async run(options) {
@@ -95,8 +97,9 @@ export const train = defineCommand({
     const { runTorchPeer } = await import('../bench/peer.ts');
     const config = await configOf(options.model, options.context, options.vocabSize);
     const peak = measurePeaks()[engine.dtype];
-    const { batchSize, context, steps, warmup, seed } = options;
-    const result = benchTraining({ config, batchSize, context, dtype: engine.dtype, steps, warmup, seed });
+    const { batchSize, context, steps, warmup, weights, seed } = options;
+    const { dtype } = engine;
+    const result = benchTraining({ config, batchSize, context, dtype, weights, steps, warmup, seed });
     const peer =
       options.peer === 'torch'
         ? Number(
@@ -107,7 +110,8 @@ export const train = defineCommand({
     return {
       model: options.model,
       parameters: result.parameters,
-      dtype: engine.dtype,
+      dtype,
+      weights,
       threads: engine.threads,
       tokens_per_second: result.tokensPerSecond,
       mean_tokens_per_second: result.meanTokensPerSecond,

@@ -20,6 +20,13 @@ export const trainingOptions = {
   evalEvery: integer('steps between evaluations (0: at the end only)', { default: 250, min: 0 }),
   saveEvery: integer('steps between checkpoints (0: with evaluations only)', { default: 250, min: 0 }),
   keep: integer('checkpoints to keep beside the best', { default: 2, min: 1 }),
+  weights: choice(
+    'what matrices are kept in: f32 masters, or bf16 alone with stochastic rounding',
+    ['f32', 'bf16'],
+    {
+      default: 'f32',
+    },
+  ),
   checkpointActivations: flag('recompute activations in the backward pass to save memory'),
   resume: flag('continue the run in --out'),
 };

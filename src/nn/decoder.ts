@@ -26,9 +26,16 @@ export interface GptInput extends SequenceIndex {
   embeddingNoise?: EmbeddingNoise;
 }
 
+export type WeightDType = 'f32' | 'bf16';
+
 export interface GptOptions {
-  /** Of activations; weights are f32 masters. Default f32. */
+  /** Of activations. Default f32. */
   dtype?: DType;
+  /**
+   * What matrices (tables and projections) are kept in: f32 masters, or bf16 alone, which AdamW then updates by stochastic
+   * rounding. Gains, biases and a score head are f32 in either case. Default f32.
+   */
+  weights?: WeightDType | undefined;
   seed?: number;
   /** Recompute each block's inside in the backward pass: less memory, a third more time. */
   checkpointActivations?: boolean;
@@ -41,6 +48,7 @@ export abstract class Decoder extends Module {
   readonly blocks: Block[] = [];
   readonly finalNorm: Norm;
   readonly dtype: DType;
+  readonly weights: WeightDType;
   readonly checkpointActivations: boolean;
   readonly #ropeTable: Tensor | undefined;
   readonly #cached: CachedDecoder;
@@ -49,6 +57,7 @@ export abstract class Decoder extends Module {
     super();
     this.config = config;
     this.dtype = options.dtype ?? 'f32';
+    this.weights = options.weights ?? 'f32';
     this.checkpointActivations = options.checkpointActivations ?? false;
     const { vocabSize, hiddenSize, contextLength, initializerRange: std } = config;
     this.tokenEmbedding = new Embedding(vocabSize, hiddenSize, init, std);

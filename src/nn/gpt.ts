@@ -12,7 +12,7 @@ export class Gpt extends Decoder {
   readonly head: Linear | undefined;
 
   constructor(config: ModelConfig, options: GptOptions = {}) {
-    const init = new Initializer(options.seed ?? 0);
+    const init = new Initializer(options.seed ?? 0, options.weights);
     super(config, init, options);
     const { vocabSize, hiddenSize, initializerRange: std } = config;
     this.head = config.tiedHead ? undefined : new Linear(hiddenSize, vocabSize, init, { std });

@@ -29,8 +29,8 @@ export function growVocabulary(model: Gpt, vocabSize: number): Gpt {
       'grow the vocabulary first, then attach adapters',
     );
   }
-  const { dtype, checkpointActivations } = model;
-  const grown = new Gpt({ ...model.config, vocabSize }, { dtype, checkpointActivations });
+  const { dtype, weights, checkpointActivations } = model;
+  const grown = new Gpt({ ...model.config, vocabSize }, { dtype, weights, checkpointActivations });
   const targets = grown.parameters();
   for (const [name, source] of model.parameters()) {
     const target = targets.get(name)!;
@@ -48,7 +48,7 @@ function copyRows(target: Tensor, source: Tensor): void {
   values.set(source.toFloats());
   const mean = columnMeans(values, rows, width);
   for (let at = rows * width; at < values.length; at += width) values.set(mean, at);
-  target.write(values);
+  target.writeFloats(values);
 }
 
 /** In double precision: a vocabulary is long. */

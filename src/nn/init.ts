@@ -1,24 +1,31 @@
 /**
- * Initial weights. Each parameter draws from its own Philox stream, so the values depend on (seed, parameter) and not
+ * Initial weights, in the dtype that the model keeps them in. Each parameter draws from its own Philox stream, so the values depend on (seed, parameter) and not
  * on the order in which modules are built.
  */
 import { native } from '../native/addon.ts';
-import { empty, full, parameter, type Shape, type Tensor } from '../tensor/tensor.ts';
+import type { DType } from '../native/binding.ts';
+import { empty, full, parameter, type Shape, Tensor } from '../tensor/tensor.ts';
 
 export class Initializer {
   readonly #seed: number;
+  readonly #matrices: DType;
   #stream = 0;
 
-  constructor(seed: number) {
+  /** @param matrices what normal() gives; everything else is f32 */
+  constructor(seed: number, matrices: DType = 'f32') {
     this.#seed = seed;
+    this.#matrices = matrices;
   }
 
-  /** N(0, std^2). */
-  normal(shape: Shape, std: number): Tensor {
+  /** N(0, std^2), drawn in f32 and then rounded to `dtype`. */
+  normal(shape: Shape, std: number, dtype: DType = this.#matrices): Tensor {
     const out = empty(shape);
     native.normalInto(out.handle, 0, std, this.#seed, this.#stream);
     this.#stream += 1;
-    return parameter(out);
+    if (dtype === 'f32') return parameter(out);
+    const narrow = new Tensor(native.cast(out.handle, dtype));
+    out.dispose();
+    return parameter(narrow);
   }
 
   /** U(-bound, bound). */

@@ -12,6 +12,8 @@ export interface LinearOptions {
   bias?: boolean;
   /** Standard deviation of the initial weights. */
   std?: number;
+  /** What the weight is kept in, where that is not the initializer's. */
+  dtype?: DType;
 }
 
 /** `[n, inFeatures]` -> `[n, outFeatures]`. */
@@ -24,7 +26,7 @@ export class Linear extends Module {
 
   constructor(inFeatures: number, outFeatures: number, init: Initializer, options: LinearOptions = {}) {
     super();
-    this.weight = init.normal([outFeatures, inFeatures], options.std ?? 0.02);
+    this.weight = init.normal([outFeatures, inFeatures], options.std ?? 0.02, options.dtype);
     this.bias = options.bias ? init.constant([outFeatures], 0) : undefined;
   }
 

@@ -6,6 +6,7 @@
 import { native } from '../native/addon.ts';
 import { AthanorError } from '../native/errors.ts';
 import { noGrad } from '../tensor/autograd.ts';
+import { axpby, cast } from '../tensor/ops/elementwise.ts';
 import type { LowRank } from '../tensor/ops/low-rank.ts';
 import { scope, Tensor } from '../tensor/tensor.ts';
 import type { Decoder } from './decoder.ts';
@@ -190,6 +191,6 @@ function targetLayers(model: Decoder, { targets }: LoraOptions): Map<string, Lin
 function merged(weight: Tensor, { a, b, scale }: LowRank): Float32Array {
   return scope(() => {
     const product = new Tensor(native.gemm(b.handle, a.handle, false, false, 'f32'));
-    return new Tensor(native.axpby(weight.handle, 1, product.handle, scale)).toFloats();
+    return axpby(cast(weight, 'f32'), 1, product, scale).toFloats();
   });
 }

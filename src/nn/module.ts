@@ -58,7 +58,7 @@ export abstract class Module {
         `the weights do not fit the model: ${problems.slice(0, 8).join('; ')}`,
       );
     }
-    for (const [name, parameter] of parameters) parameter.write(values.get(name)!.data);
+    for (const [name, parameter] of parameters) parameter.writeFloats(values.get(name)!.data);
   }
 
   dispose(): void {

@@ -17,10 +17,12 @@ export class ScoringModel extends Decoder {
 
   /** The head starts from N(0, 1 / (d + 1)), standard deviation 1 / sqrt(d + 1) (Stiennon et al., 2020, appendix B.1). */
   constructor(config: ModelConfig, options: GptOptions = {}) {
-    const init = new Initializer(options.seed ?? 0);
+    const init = new Initializer(options.seed ?? 0, options.weights);
     super(config, init, options);
     const { hiddenSize } = config;
-    this.score = new Linear(hiddenSize, 1, init, { bias: true, std: 1 / Math.sqrt(hiddenSize + 1) });
+    const std = 1 / Math.sqrt(hiddenSize + 1);
+    // One row that reads f32: bf16 would save nothing and cost the scores their precision.
+    this.score = new Linear(hiddenSize, 1, init, { bias: true, std, dtype: 'f32' });
   }
 
   /** f32 `[m]`: the scores at the listed rows (i32 `[m]`), in f32 whatever the dtype of activations. */

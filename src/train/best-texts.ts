@@ -32,7 +32,7 @@ export async function bestTexts(
 ): Promise<BestText[]> {
   const longest = Math.max(...prompts.map(({ length }) => length)) + options.maxTokens;
   const { contextLength } = model.config;
-  const judge = RewardModelSource.load(folder, tokenizer, Math.min(longest, contextLength), dtype);
+  const judge = RewardModelSource.load(folder, tokenizer, Math.min(longest, contextLength), { dtype });
   try {
     const completions = await bestOf(model, prompts, {
       ...options,

@@ -8,7 +8,7 @@ import { loadGpt } from '../checkpoint/gpt-folder.ts';
 import type { DType } from '../native/binding.ts';
 import { AthanorError } from '../native/errors.ts';
 import type { JsonObject } from '../native/json.ts';
-import type { Decoder } from '../nn/decoder.ts';
+import type { Decoder, WeightDType } from '../nn/decoder.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { growVocabulary } from '../nn/grow-vocabulary.ts';
 import { ChatTemplate } from '../text/chat-template.ts';
@@ -17,6 +17,7 @@ import { Tokenizer } from '../text/tokenizer.ts';
 
 export interface ChatModelOptions {
   dtype: DType;
+  weights?: WeightDType | undefined;
   seed: number;
   checkpointActivations: boolean;
 }

@@ -151,8 +151,9 @@ function valueModel(settings: PpoSettings, ready: RolloutParts): { critic: Criti
 }
 
 /** Of its own, with the weights that the value model starts from. */
-function scoringModel({ value, reward, dtype, seed, checkpointActivations }: PpoSettings): ScoringModel {
-  const options = { dtype, seed, checkpointActivations };
+function scoringModel(settings: PpoSettings): ScoringModel {
+  const { value, reward, dtype, weights, seed, checkpointActivations } = settings;
+  const options = { dtype, weights, seed, checkpointActivations };
   if (value !== 'reward')
     return (isScoringModel(value) ? loadScoringModel : scoringModelFrom)(value, options);
   if (reward !== undefined) return loadScoringModel(reward, options);

@@ -120,8 +120,8 @@ async function prepareText(settings: PretrainSettings, folder: string): Promise<
 }
 
 function makeModel(settings: PretrainSettings, dataset: TokenDataset, checkpoint: string | undefined): Gpt {
-  const { dtype, seed, checkpointActivations, context } = settings;
-  const options = { dtype, seed, checkpointActivations };
+  const { dtype, weights, seed, checkpointActivations, context } = settings;
+  const options = { dtype, weights, seed, checkpointActivations };
   const { vocab_size: vocabSize, eos_id: eosTokenId } = dataset.manifest;
   const isPreset = presetNames.includes(settings.model);
   if (!checkpoint && (isPreset || !existsSync(settings.model))) {
@@ -164,6 +164,7 @@ function describe(settings: PretrainSettings, model: Gpt, dataset: TokenDataset)
     vocabulary: config.vocabSize,
     context: settings.context ?? config.contextLength,
     dtype: settings.dtype,
+    weights: settings.weights ?? 'f32',
     batch_size: settings.batchSize,
     grad_accum: settings.gradAccum,
     lr: settings.lr ?? defaultLearningRate(parameterCount(config)),

@@ -9,6 +9,7 @@ import type { TensorData } from '../checkpoint/tensor-data.ts';
 import type { DType } from '../native/binding.ts';
 import { AthanorError } from '../native/errors.ts';
 import type { JsonObject, JsonValue } from '../native/json.ts';
+import type { WeightDType } from '../nn/decoder.ts';
 import type { AdamWOptions } from '../optim/adamw.ts';
 import type { ScheduleName } from '../optim/schedule.ts';
 import type { ReportOptions } from '../report/html-report.ts';
@@ -27,6 +28,8 @@ export interface CommonSettings {
   /** Preset or model folder. */
   model: string;
   dtype: DType;
+  /** What matrices are kept in: f32 masters (the default), or bf16 alone, rounded stochastically. */
+  weights?: WeightDType | undefined;
   seed: number;
   steps?: number | undefined;
   gradAccum: number;
@@ -135,6 +138,13 @@ function begin<Settings extends CommonSettings>(
       throw new AthanorError('ERR_OPTION', `--${name} is missing`, `see athanor ${stage} --help`);
     }
   }
+  if (given.weights === 'bf16' && given.dtype !== 'bf16') {
+    throw new AthanorError(
+      'ERR_OPTION',
+      `--weights bf16 is for activations in bf16, and these would be ${given.dtype}`,
+      'add --dtype bf16, or leave --weights out',
+    );
+  }
   const plain = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   writeRun(out, { stage, settings: plain as JsonObject });
   return plain as unknown as Settings;
@@ -204,7 +214,7 @@ function trainerOptions<Batch>(settings: CommonSettings, prepared: PreparedStage
       finalFraction: settings.finalLr,
       decayFraction: settings.decay,
     },
-    optimizer: { weightDecay: settings.weightDecay, ...prepared.optimizer },
+    optimizer: { weightDecay: settings.weightDecay, seed: settings.seed, ...prepared.optimizer },
     gradAccum: settings.gradAccum,
     clip: settings.clip,
     guard: { onSpike: settings.onSpike, spikeThreshold: settings.spikeThreshold, spikeWindow: 128 },

@@ -17,7 +17,7 @@ export function scoringStart(folder: string, tokenizer: Tokenizer, options: Chat
   const grown = loadChatModel(folder, tokenizer, options);
   const model = new ScoringModel(grown.config, options);
   const parameters = new Map(model.parameters());
-  for (const [name, value] of grown.parameters()) parameters.get(name)?.write(value.toFloats());
+  for (const [name, value] of grown.parameters()) parameters.get(name)?.writeFloats(value.toFloats());
   grown.dispose();
   return model;
 }

@@ -6,6 +6,7 @@
 import type { WrittenFile } from '../checkpoint/durable.ts';
 import { saveGpt, saveScoringModel, tensorSources } from '../checkpoint/gpt-folder.ts';
 import type { TensorData, TensorSource } from '../checkpoint/tensor-data.ts';
+import type { TypedArray } from '../native/binding.ts';
 import type { JsonObject } from '../native/json.ts';
 import type { Decoder } from '../nn/decoder.ts';
 import { Gpt } from '../nn/gpt.ts';
@@ -76,7 +77,7 @@ export class TrainableModel<M extends Decoder> {
   restore(tensors: (name: string) => TensorData): void {
     if (!this.#adapters) return;
     for (const [name, parameter] of this.trainable) {
-      parameter.write(tensors(`trained/${name}`).data as Float32Array);
+      parameter.write(tensors(`trained/${name}`).data as TypedArray);
     }
   }
 

@@ -112,9 +112,10 @@ export class Trainer<Batch> {
     sinks: { store: CheckpointStore; metrics: MetricsLog; hooks?: TrainerHooks; communicator?: Communicator },
   ) {
     this.#stage = stage;
-    this.#groups = stage.groups.map((group) => ({
+    const { seed = 0, ...optimizer } = options.optimizer;
+    this.#groups = stage.groups.map((group, i) => ({
       ...group,
-      optimizer: new AdamW(group.parameters, options.optimizer),
+      optimizer: new AdamW(group.parameters, { ...optimizer, seed: seed + i }),
     }));
     this.#options = options;
     this.#store = sinks.store;

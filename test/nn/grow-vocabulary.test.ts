@@ -41,12 +41,12 @@ describe.each([
   });
 
   it('changes nothing else, leaves the model alone and may keep the size', () => {
-    const model = new Gpt(config, { seed: 3, dtype: 'bf16', checkpointActivations: true });
+    const model = new Gpt(config, { seed: 3, dtype: 'bf16', weights: 'bf16', checkpointActivations: true });
     const values = (of: Gpt) =>
       new Map([...of.parameters()].map(([name, value]) => [name, value.toFloats()]));
     const start = values(model);
     const grown = growVocabulary(model, after);
-    expect([grown.dtype, grown.checkpointActivations]).toEqual(['bf16', true]);
+    expect([grown.dtype, grown.weights, grown.checkpointActivations]).toEqual(['bf16', 'bf16', true]);
     for (const [name, value] of values(grown)) {
       const old = start.get(name)!;
       expectSameBits(value.subarray(0, old.length), old, name);

@@ -53,7 +53,7 @@ const stages: Record<string, () => string[]> = {
     ...['ppo', ...common(), '--value', models.reward, '--target-kl', '0.5', '--kl-horizon', '50'],
     ...['--ema', '0.9', '--ptx', models.text, '--ptx-batch', '1', '--entropy-coef', '0.01'],
   ],
-  grpo: () => ['grpo', ...common(), '--group', '4', '--lora-rank', '4'],
+  grpo: () => ['grpo', ...common(), '--group', '4', '--lora-rank', '4', '--weights', 'bf16'],
 };
 
 describe.each(Object.keys(stages))('R39: %s, killed and resumed, ends with the same bits', (stage) => {

@@ -43,7 +43,7 @@ const stages: Record<string, { steps: number; command: () => string[] }> = {
     command: () => {
       const data = write('instructions.jsonl', 200, (say) => ({ prompt: say(), completion: say() }));
       const noise = ['--neftune', '5', '--sample-every', '10', '--sample-tokens', '8', '--patience', '9'];
-      return ['sft', '--data', data, ...noise, ...common(), '--steps', '40'];
+      return ['sft', '--data', data, '--weights', 'bf16', ...noise, ...common(), '--steps', '40'];
     },
   },
   reward: {

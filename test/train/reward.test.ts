@@ -352,18 +352,18 @@ describe('held-out comparisons', () => {
 
   it('a policy with another tokenizer is refused, with the reason', async () => {
     const own = Tokenizer.load(out);
-    RewardModelSource.load(out, own, 40, 'f32').dispose();
+    RewardModelSource.load(out, own, 40, { dtype: 'f32' }).dispose();
     const other = await Tokenizer.train(['abc abc'], { vocabSize: 258, specialTokens: ['<|endoftext|>'] });
     expectError(
       'ERR_MISMATCH',
       /another tokenizer than the policy, so it would read other text than was written/,
-      () => RewardModelSource.load(out, other, 40, 'f32'),
+      () => RewardModelSource.load(out, other, 40, { dtype: 'f32' }),
     );
     expectError('ERR_MISMATCH', /can be 65 tokens and the reward model in .* reads 64/, () =>
-      RewardModelSource.load(out, own, 65, 'f32'),
+      RewardModelSource.load(out, own, 65, { dtype: 'f32' }),
     );
     expectError('ERR_MISMATCH', /is a language model, not a reward model/, () =>
-      RewardModelSource.load(model, own, 40, 'f32'),
+      RewardModelSource.load(model, own, 40, { dtype: 'f32' }),
     );
   });
 });

@@ -4,6 +4,7 @@
  */
 import { tensorSources } from '../../checkpoint/gpt-folder.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
+import type { TypedArray } from '../../native/binding.ts';
 import { Initializer } from '../../nn/init.ts';
 import { Linear } from '../../nn/layers.ts';
 import { attachLora, type LoraAdapters, type LoraOptions } from '../../nn/lora.ts';
@@ -45,7 +46,7 @@ export abstract class Critic {
 
   restore(tensors: (name: string) => TensorData): void {
     for (const [name, parameter] of this.group.parameters) {
-      parameter.write(tensors(`value/${name}`).data as Float32Array);
+      parameter.write(tensors(`value/${name}`).data as TypedArray);
     }
   }
 }

@@ -1,5 +1,7 @@
 /** What the models of a run cost before any activation: said before the start, where it can still be changed. */
+import { bytesPerElement } from '../../checkpoint/tensor-data.ts';
 import type { DType } from '../../native/binding.ts';
+import type { WeightDType } from '../../nn/decoder.ts';
 import { formatBytes } from '../../report/format.ts';
 
 export interface PlannedModel {
@@ -11,18 +13,27 @@ export interface PlannedModel {
   read?: number;
 }
 
+/** What a run's models compute in, and what their matrices are kept in. */
+export interface Precision {
+  dtype: DType;
+  weights?: WeightDType | undefined;
+}
+
 /**
- * Bytes of a model's weights and what goes with them: f32 weights; a copy packed for each direction of matrix products in
- * the dtype of activations; and for what trains, an f32 gradient and AdamW's two moments.
+ * Bytes of a model's weights and what goes with them: weights, vectors counted as matrices; a copy packed for each direction
+ * of matrix products in the dtype of activations; and for what trains, an f32 gradient and AdamW's two moments.
  */
-export function modelBytes({ trained, passing = 0, read = 0 }: PlannedModel, dtype: DType): number {
-  const packed = dtype === 'bf16' ? 2 : 4;
-  return trained * (4 + 4 + 8 + 2 * packed) + passing * (4 + 2 * packed) + read * (4 + packed);
+export function modelBytes(
+  { trained, passing = 0, read = 0 }: PlannedModel,
+  { dtype, weights }: Precision,
+): number {
+  const [kept, packed] = [bytesPerElement[weights ?? 'f32'], bytesPerElement[dtype]];
+  return trained * (kept + 4 + 8 + 2 * packed) + passing * (kept + 2 * packed) + read * (kept + packed);
 }
 
 /** One line for the user. @param averaged parameters that a moving average is kept of */
-export function memoryPlan(models: readonly PlannedModel[], averaged: number, dtype: DType): string {
-  const parts = models.map((model) => [model.name, modelBytes(model, dtype)] as const);
+export function memoryPlan(models: readonly PlannedModel[], averaged: number, precision: Precision): string {
+  const parts = models.map((model) => [model.name, modelBytes(model, precision)] as const);
   const all = averaged > 0 ? [...parts, ['averaged weights', 4 * averaged] as const] : parts;
   const total = all.reduce((sum, [, bytes]) => sum + bytes, 0);
   const listed = all.map(([name, bytes]) => `${name} ${formatBytes(bytes)}`).join(', ');

@@ -4,9 +4,9 @@ import { resolve } from 'node:path';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { loadScoringModel } from '../../checkpoint/gpt-folder.ts';
-import type { DType } from '../../native/binding.ts';
 import { AthanorError } from '../../native/errors.ts';
 import type { JsonObject } from '../../native/json.ts';
+import type { GptOptions } from '../../nn/decoder.ts';
 import type { LoraAdapters } from '../../nn/lora.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
 import { noGrad } from '../../tensor/autograd.ts';
@@ -55,7 +55,12 @@ export class RewardModelSource implements RewardSource {
   }
 
   /** Throws ERR_MISMATCH when the reward model reads other tokens than the policy writes, or has a shorter context. */
-  static load(folder: string, policyTokenizer: Tokenizer, longest: number, dtype: DType): RewardModelSource {
+  static load(
+    folder: string,
+    policyTokenizer: Tokenizer,
+    longest: number,
+    options: GptOptions,
+  ): RewardModelSource {
     if (Tokenizer.load(folder).fingerprint() !== policyTokenizer.fingerprint()) {
       throw new AthanorError(
         'ERR_MISMATCH',
@@ -63,7 +68,7 @@ export class RewardModelSource implements RewardSource {
         'train the reward model from the same model as the policy',
       );
     }
-    const model = loadScoringModel(folder, { dtype });
+    const model = loadScoringModel(folder, options);
     const { contextLength } = model.config;
     if (longest > contextLength) {
       model.dispose();

@@ -147,7 +147,7 @@ async function rewardSource(
   { tokenizer }: ChatTokenizer,
   longest: number,
 ): Promise<RewardSource> {
-  const { reward, rewardFn, dtype } = settings;
+  const { reward, rewardFn, dtype, weights } = settings;
   if ((reward === undefined) === (rewardFn === undefined)) {
     throw new AthanorError(
       'ERR_OPTION',
@@ -156,13 +156,13 @@ async function rewardSource(
     );
   }
   if (rewardFn !== undefined) return RewardFunctionSource.load(rewardFn);
-  return RewardModelSource.load(reward!, tokenizer, longest, dtype);
+  return RewardModelSource.load(reward!, tokenizer, longest, { dtype, weights });
 }
 
 /** The memory plan, as a note to the user. @param others models that PPO has and GRPO has not */
 export function memoryNote(
   { policy, parts: { reference, reward } }: RolloutParts,
-  { ema, dtype }: RolloutSettings,
+  { ema, dtype, weights }: RolloutSettings,
   others: readonly PlannedModel[] = [],
 ): string {
   const trained = parametersIn(policy.trainable.values());
@@ -179,7 +179,7 @@ export function memoryNote(
     });
   }
   models.push(...others);
-  return memoryPlan(models, ema > 0 ? trained : 0, dtype);
+  return memoryPlan(models, ema > 0 ? trained : 0, { dtype, weights });
 }
 
 export function parametersIn(tensors: Iterable<Tensor>): number {

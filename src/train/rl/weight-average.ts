@@ -1,8 +1,14 @@
-/** An exponential moving average of what is trained, which is then what is evaluated and saved (InstructGPT's is 0.992). */
+/**
+ * An exponential moving average of what is trained, which is then what is evaluated and saved (InstructGPT's is 0.992). It is
+ * f32 whatever the weights are: what a rollout adds to it is often below bf16's precision.
+ */
 import { tensorSources } from '../../checkpoint/gpt-folder.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
 import { native } from '../../native/addon.ts';
-import { keep, type Tensor, tensor } from '../../tensor/tensor.ts';
+import type { TypedArray } from '../../native/binding.ts';
+import { noGrad } from '../../tensor/autograd.ts';
+import { cast } from '../../tensor/ops/elementwise.ts';
+import { keep, scope, type Tensor, tensor } from '../../tensor/tensor.ts';
 
 export class WeightAverage {
   readonly #live: ReadonlyMap<string, Tensor>;
@@ -20,15 +26,18 @@ export class WeightAverage {
 
   /** average = decay * average + (1 - decay) * live. */
   update(): void {
-    for (const [name, parameter] of this.#live) {
-      native.lerpInto(this.#average.get(name)!.handle, parameter.handle, 1 - this.#decay);
-    }
+    scope(() => {
+      for (const [name, parameter] of this.#live) {
+        const live = noGrad(() => cast(parameter, 'f32'));
+        native.lerpInto(this.#average.get(name)!.handle, live.handle, 1 - this.#decay);
+      }
+    });
   }
 
   /** Runs body with the average in the live weights' place; nothing may train meanwhile. */
   async inPlace<T>(body: () => Promise<T>): Promise<T> {
-    const live = new Map([...this.#live].map(([name, parameter]) => [name, parameter.toFloats()]));
-    for (const [name, parameter] of this.#live) parameter.write(this.#average.get(name)!.toFloats());
+    const live = new Map([...this.#live].map(([name, parameter]) => [name, parameter.read()]));
+    for (const [name, parameter] of this.#live) parameter.writeFloats(this.#average.get(name)!.toFloats());
     try {
       return await body();
     } finally {
@@ -45,8 +54,8 @@ export class WeightAverage {
 
   restore(tensors: (name: string) => TensorData): void {
     for (const [name, average] of this.#average) {
-      average.write(tensors(`ema/${name}`).data as Float32Array);
-      this.#live.get(name)!.write(tensors(`live/${name}`).data as Float32Array);
+      average.write(tensors(`ema/${name}`).data as TypedArray);
+      this.#live.get(name)!.write(tensors(`live/${name}`).data as TypedArray);
     }
   }
 

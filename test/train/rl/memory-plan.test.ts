@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { native } from '../../../src/native/addon.ts';
 import type { DType } from '../../../src/native/binding.ts';
 import { parameterCount } from '../../../src/nn/config.ts';
+import type { WeightDType } from '../../../src/nn/decoder.ts';
 import { Gpt } from '../../../src/nn/gpt.ts';
 import { attachLora } from '../../../src/nn/lora.ts';
 import { presetConfig } from '../../../src/nn/presets.ts';
@@ -22,66 +23,76 @@ function bytesOf(make: () => Disposable): number {
   return bytes;
 }
 
-describe.each(['f32', 'bf16'] as DType[])('in %s, within a twentieth of what is allocated', (dtype) => {
-  const config = presetConfig('tiny', { hiddenSize: 128, vocabSize: 256 });
-  const batch = tokenBatch([9, 5], 256);
+const precisions: [DType, WeightDType][] = [
+  ['f32', 'f32'],
+  ['bf16', 'f32'],
+  ['bf16', 'bf16'],
+];
 
-  function trained(rank: number): Disposable {
-    const model = new Gpt(config, { dtype });
-    const lora = rank > 0 ? attachLora(model, { rank, alpha: 8, targets: ['all'], seed: 1 }) : undefined;
-    const optimizer = new AdamW(lora?.parameters() ?? model.parameters());
-    scope(() => backward(model.loss(inputOf(batch), ints(batch.targets)).loss));
-    return {
-      [Symbol.dispose]() {
-        optimizer.dispose();
-        lora?.dispose();
-        model.dispose();
-      },
-    };
-  }
+describe.each(precisions)(
+  'in %s with weights in %s, within a twentieth of what is allocated',
+  (dtype, weights) => {
+    const precision = { dtype, weights };
+    const config = presetConfig('tiny', { hiddenSize: 128, vocabSize: 256 });
+    const batch = tokenBatch([9, 5], 256);
 
-  function expectPlanned(planned: number, actual: number): void {
-    expect(Math.abs(planned / actual - 1), `${planned} planned, ${actual} allocated`).toBeLessThan(0.05);
-  }
+    function trained(rank: number): Disposable {
+      const model = new Gpt(config, precision);
+      const lora = rank > 0 ? attachLora(model, { rank, alpha: 8, targets: ['all'], seed: 1 }) : undefined;
+      const optimizer = new AdamW(lora?.parameters() ?? model.parameters());
+      scope(() => backward(model.loss(inputOf(batch), ints(batch.targets)).loss));
+      return {
+        [Symbol.dispose]() {
+          optimizer.dispose();
+          lora?.dispose();
+          model.dispose();
+        },
+      };
+    }
 
-  it('a model that trains', () => {
-    const planned = modelBytes({ name: 'policy', trained: parameterCount(config) }, dtype);
-    expectPlanned(
-      planned,
-      bytesOf(() => trained(0)),
-    );
-  });
+    function expectPlanned(planned: number, actual: number): void {
+      expect(Math.abs(planned / actual - 1), `${planned} planned, ${actual} allocated`).toBeLessThan(0.05);
+    }
 
-  it('a model under adapters that train', () => {
-    const model = new Gpt(config);
-    const adapters = attachLora(model, { rank: 16, alpha: 8, targets: ['all'], seed: 1 });
-    const sizes = { trained: adapters.parameterCount(), passing: parameterCount(config) };
-    expectPlanned(
-      modelBytes({ name: 'policy', ...sizes }, dtype),
-      bytesOf(() => trained(16)),
-    );
-  });
+    it('a model that trains', () => {
+      const planned = modelBytes({ name: 'policy', trained: parameterCount(config) }, precision);
+      expectPlanned(
+        planned,
+        bytesOf(() => trained(0)),
+      );
+    });
 
-  it('a model that is read', () => {
-    const read = () => {
-      const model = new Gpt(config, { dtype });
-      noGrad(() => scope(() => model.loss(inputOf(batch), ints(batch.targets))));
-      return { [Symbol.dispose]: () => model.dispose() };
-    };
-    const planned = modelBytes({ name: 'reference', trained: 0, read: parameterCount(config) }, dtype);
-    expectPlanned(planned, bytesOf(read));
-  });
-});
+    it('a model under adapters that train', () => {
+      const model = new Gpt(config);
+      const adapters = attachLora(model, { rank: 16, alpha: 8, targets: ['all'], seed: 1 });
+      const sizes = { trained: adapters.parameterCount(), passing: parameterCount(config) };
+      expectPlanned(
+        modelBytes({ name: 'policy', ...sizes }, precision),
+        bytesOf(() => trained(16)),
+      );
+    });
+
+    it('a model that is read', () => {
+      const read = () => {
+        const model = new Gpt(config, precision);
+        noGrad(() => scope(() => model.loss(inputOf(batch), ints(batch.targets))));
+        return { [Symbol.dispose]: () => model.dispose() };
+      };
+      const planned = modelBytes({ name: 'reference', trained: 0, read: parameterCount(config) }, precision);
+      expectPlanned(planned, bytesOf(read));
+    });
+  },
+);
 
 it('is one line with each model and their sum', () => {
   const models = [
     { name: 'policy', trained: 1024 },
     { name: 'reference', trained: 0, read: 1024 },
   ];
-  expect(memoryPlan(models, 0, 'bf16')).toBe(
+  expect(memoryPlan(models, 0, { dtype: 'bf16' })).toBe(
     'memory: policy 20.0 KiB, reference 6.00 KiB; 26.0 KiB in all, activations and the cache of decoding aside',
   );
-  expect(memoryPlan(models, 1024, 'f32')).toMatch(
+  expect(memoryPlan(models, 1024, { dtype: 'f32' })).toMatch(
     /policy 24\.0 KiB, reference 8\.00 KiB, averaged weights 4\.00 KiB; 36\.0/,
   );
 });

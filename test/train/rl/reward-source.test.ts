@@ -42,14 +42,14 @@ describe('a reward model', () => {
       vocabSize: tokenizer.vocabSize,
     });
     const folder = await folderOf(other);
-    expect(() => RewardModelSource.load(folder, tokenizer, 8, 'f32')).toThrow(
+    expect(() => RewardModelSource.load(folder, tokenizer, 8, { dtype: 'f32' })).toThrow(
       /another tokenizer than the policy, so it would read other text than was written/,
     );
     const fitting = await folderOf(tokenizer);
-    expect(() => RewardModelSource.load(fitting, tokenizer, 65, 'f32')).toThrow(
+    expect(() => RewardModelSource.load(fitting, tokenizer, 65, { dtype: 'f32' })).toThrow(
       /can be 65 tokens .* reads 64/,
     );
-    RewardModelSource.load(fitting, tokenizer, 64, 'f32').dispose();
+    RewardModelSource.load(fitting, tokenizer, 64, { dtype: 'f32' }).dispose();
   });
 });
 
