@@ -23,38 +23,36 @@ ATHANOR_INLINE VecQ multiply_low_halves(VecQ x, uint32_t b) {
 #endif
 }
 
-struct WideProducts {
-  VecU low, high;
-};
-
-ATHANOR_INLINE WideProducts multiply_wide(VecU a, uint32_t b) {
-  const VecQ pairs = reinterpret_cast<VecQ>(a);
-  const VecQ even = multiply_low_halves(pairs, b), odd = multiply_low_halves(pairs >> 32, b);
-  constexpr uint64_t kLow = 0xffffffffu;
-  return {reinterpret_cast<VecU>((even & kLow) | (odd << 32)),
-          reinterpret_cast<VecU>((even >> 32) | (odd & ~kLow))};
-}
-
-/// core/philox.h for the blocks from `index` on, a lane each; they share the index's upper half.
-ATHANOR_INLINE void philox_lanes(VecU (&words)[4], uint64_t seed, uint64_t stream, uint64_t index) {
-  VecU lane;
-  for (int i = 0; i < kLanes; ++i) lane[i] = static_cast<uint32_t>(i);
-  VecU c0 = lane + static_cast<uint32_t>(index), c1 = VecU{} + static_cast<uint32_t>(index >> 32);
-  VecU c2 = VecU{} + static_cast<uint32_t>(stream), c3 = VecU{} + static_cast<uint32_t>(stream >> 32);
+/// The rounds of core/philox.h on words in the lower halves of 64-bit lanes. A product's own lower half is
+/// the next word as it lies there; what is left in the upper halves is read by nobody.
+ATHANOR_INLINE void philox_rounds(VecQ (&words)[4], uint64_t seed) {
   uint32_t k0 = static_cast<uint32_t>(seed), k1 = static_cast<uint32_t>(seed >> 32);
   for (int round = 0; round < kPhiloxRounds; ++round) {
-    const WideProducts p0 = multiply_wide(c0, kPhiloxFactor0), p1 = multiply_wide(c2, kPhiloxFactor1);
-    c0 = p1.high ^ c1 ^ k0;
-    c1 = p1.low;
-    c2 = p0.high ^ c3 ^ k1;
-    c3 = p0.low;
+    const VecQ p0 = multiply_low_halves(words[0], kPhiloxFactor0);
+    const VecQ p1 = multiply_low_halves(words[2], kPhiloxFactor1);
+    words[0] = (p1 >> 32) ^ words[1] ^ uint64_t { k0 };
+    words[1] = p1;
+    words[2] = (p0 >> 32) ^ words[3] ^ uint64_t { k1 };
+    words[3] = p0;
     k0 += kPhiloxKeyStep0;
     k1 += kPhiloxKeyStep1;
   }
-  words[0] = c0;
-  words[1] = c1;
-  words[2] = c2;
-  words[3] = c3;
+}
+
+/// The words of the blocks from `index` on, a lane each; they share the index's upper half.
+ATHANOR_INLINE void philox_lanes(VecU (&words)[4], uint64_t seed, uint64_t stream, uint64_t index) {
+  VecQ even[4], odd[4];
+  for (int i = 0; i < kLanes / 2; ++i) even[0][i] = static_cast<uint32_t>(2 * i);
+  even[0] += index;
+  even[1] = VecQ{} + (index >> 32);
+  even[2] = VecQ{} + stream;
+  even[3] = VecQ{} + (stream >> 32);
+  std::memcpy(odd, even, sizeof odd);
+  odd[0] += 1;
+  philox_rounds(even, seed);
+  philox_rounds(odd, seed);
+  for (int i = 0; i < 4; ++i)
+    words[i] = reinterpret_cast<VecU>((even[i] & uint64_t{0xffffffff}) | (odd[i] << 32));
 }
 
 /// The random bits of a group of elements.

@@ -52,7 +52,7 @@ const few = ['--dtype', 'bf16', '--warmup', '0', '--lr', '1e-3', '--batch-size',
 describe('training', () => {
   const stages: Record<string, () => string[]> = {
     'sft --lora-rank': () => ['sft', '--data', questions, '--lora-rank', '4', '--sample-tokens', '1'],
-    dpo: () => ['dpo', '--data', comparisons],
+    'dpo --weights bf16': () => ['dpo', '--data', comparisons, '--weights', 'bf16'],
     'dpo --lora-rank': () => ['dpo', '--data', comparisons, '--lora-rank', '4', '--checkpoint-activations'],
   };
   it.each(Object.keys(stages))('%s learns as on the CPU', async (stage) => {
