@@ -91,15 +91,10 @@ if(has_cuda)
   set_source_files_properties(${cuda_folder}/backend.cpp PROPERTIES
     COMPILE_DEFINITIONS "ATHANOR_CUDA_MISSING=\"${missing_text}\"")
   target_sources(athanor_cuda PRIVATE ${cuda_sources})
-  # The same bits as the CPU's: no fused multiply-adds but those that are spelled out.
-  set_source_files_properties(${cuda_folder}/random.cu ${cuda_folder}/optimizer.cu
-    PROPERTIES COMPILE_OPTIONS --fmad=false)
-  # Machine code for Ampere and its kin, and for Hopper with all its features; for what comes after the PTX that
-  # Ampere's is made from, which costs no pass of its own.
+  include(${cuda_folder}/compile_options.cmake)
   set_target_properties(athanor_cuda PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON
     CUDA_VISIBILITY_PRESET hidden POSITION_INDEPENDENT_CODE ON)
-  target_compile_options(athanor_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-O3
-    -gencode=arch=compute_80,code=[sm_80,compute_80] -gencode=arch=compute_90a,code=sm_90a>)
+  target_compile_options(athanor_cuda PRIVATE ${athanor_cuda_options})
   target_include_directories(athanor_cuda PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
   target_link_libraries(athanor_engine PUBLIC CUDA::cudart_static)
 endif()

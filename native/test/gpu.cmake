@@ -14,7 +14,6 @@ add_executable(athanor_test_gpu ${native}/test/check.cpp ${native}/cuda/backend.
 set_target_properties(athanor_test_gpu PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON)
 target_include_directories(athanor_test_gpu PRIVATE ${native} ${CUDAToolkit_INCLUDE_DIRS})
 target_compile_definitions(athanor_test_gpu PRIVATE ATHANOR_CUDA_MISSING="")
-set_source_files_properties(${native}/cuda/random.cu PROPERTIES COMPILE_OPTIONS --fmad=false)
-target_compile_options(athanor_test_gpu PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-O3
-  -gencode=arch=compute_80,code=sm_80 -gencode=arch=compute_90a,code=sm_90a -gencode=arch=compute_90,code=compute_90>)
+include(${native}/cuda/compile_options.cmake)
+target_compile_options(athanor_test_gpu PRIVATE ${athanor_cuda_options})
 target_link_libraries(athanor_test_gpu PRIVATE CUDA::cudart_static Threads::Threads ${CMAKE_DL_LIBS})
