@@ -9,8 +9,9 @@
 
 namespace athanor {
 
-/// Runs body(context, i) for i in [0, count) on the pool; the calling thread takes part. Exceptions from
-/// tasks are not allowed. A call from inside a task, or while another thread uses the pool, runs serially.
+/// Runs body(context, i) for i in [0, count) on the pool; the calling thread takes part. A task's exception
+/// reaches the caller, the first of several, and tasks not begun are left undone. A call from inside a task,
+/// or while another thread uses the pool, runs serially.
 void parallel_run(int64_t count, void (*body)(void* context, int64_t index), void* context);
 
 template <class Body>
