@@ -1,5 +1,5 @@
 /** The plan against what the engine has allocated. */
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { native } from '../../../src/native/addon.ts';
 import type { DType } from '../../../src/native/binding.ts';
 import { parameterCount } from '../../../src/nn/config.ts';
@@ -12,6 +12,10 @@ import { backward, noGrad } from '../../../src/tensor/autograd.ts';
 import { scope } from '../../../src/tensor/tensor.ts';
 import { memoryPlan, modelBytes } from '../../../src/train/rl/memory-plan.ts';
 import { inputOf, ints, tokenBatch } from '../../helpers/token-batch.ts';
+
+// A worker has buffers of its own from the first task on that it takes, and on a busy machine that may be in the second run.
+beforeAll(() => native.setNumThreads(1));
+afterAll(() => native.setNumThreads(0));
 
 /** Bytes that the engine holds for what `make` leaves behind; the second time, when its own buffers are there already. */
 function bytesOf(make: () => Disposable): number {
