@@ -19,9 +19,31 @@ const nativeLayers = {
   test: ['core', 'kernels', 'cpu', 'cuda', 'ops', 'text', 'comm'],
 };
 
-/** src/, in import order: a folder imports only those before it. Files directly in src may import all. */
-const sourceLayers =
-  'native tensor nn optim text data generate eval checkpoint report train serve bench cli'.split(' ');
+/**
+ * src/, in import order: a folder imports only those before it. Files directly in src may import all. `inside` orders a
+ * folder's own folders the same way ('' stands for the files directly in it); a list holds siblings, none of which imports
+ * another. `only` names the folders that may import this one.
+ */
+const sourceRooms = [
+  { name: 'base', inside: ['', 'files'] },
+  { name: 'native' },
+  { name: 'tensor', inside: ['', 'ops'] },
+  { name: 'comm' },
+  { name: 'nn' },
+  { name: 'optim' },
+  { name: 'text' },
+  { name: 'data', inside: ['', 'packaged', 'corpus', 'shards', 'rows'] },
+  { name: 'report' },
+  { name: 'generate' },
+  { name: 'checkpoint' },
+  { name: 'scoring' },
+  { name: 'eval' },
+  { name: 'train', inside: ['loop', ['pretrain', 'sft', 'preference', 'rl']] },
+  { name: 'serve', only: ['cli'] },
+  { name: 'quickstart', inside: ['factbook', ''] },
+  { name: 'bench' },
+  { name: 'cli' },
+];
 
 // A container's out-of-line template, compiled for AVX-512 and merged by the linker, would crash an older machine.
 const containers =
@@ -85,24 +107,58 @@ function checkNative(root) {
   return problems;
 }
 
+/** Where a file under src stands: its room and, in a room with folders, its floor and the folder on that floor. */
+function placeOf(parts) {
+  if (parts.length === 1) return { room: sourceRooms.length };
+  const room = sourceRooms.findIndex(({ name }) => name === parts[0]);
+  const { inside } = sourceRooms[room] ?? {};
+  if (!inside) return { room };
+  const folder = parts.length > 2 ? parts[1] : '';
+  return { room, folder, floor: inside.findIndex((entry) => [entry].flat().includes(folder)) };
+}
+
+/** Why a file at `from` may not import one at `to`; undefined where it may. */
+function refusal(from, to, path) {
+  const { name, only } = sourceRooms[to.room] ?? {};
+  if (only && from.room < sourceRooms.length && from.room !== to.room) {
+    if (!only.includes(sourceRooms[from.room].name))
+      return `only ${only.join(', ')} may import src/${name}: ${path}`;
+  }
+  if (to.room > from.room) return `src/${sourceRooms[from.room].name} may not import ${path}`;
+  if (to.room < from.room || from.floor === undefined) return undefined;
+  const above = to.floor > from.floor || (to.floor === from.floor && to.folder !== from.folder);
+  return above ? `src/${name}/${from.folder} may not import ${path}` : undefined;
+}
+
 function checkSource(root) {
   const source = join(root, 'src');
   const problems = [];
   for (const file of filesIn(source, /\.ts$/)) {
     const parts = relative(source, file).split('/');
-    const layer = parts.length > 1 ? sourceLayers.indexOf(parts[0]) : sourceLayers.length;
+    const from = placeOf(parts);
     const text = withoutComments(readFileSync(file, 'utf8'));
     const report = (index, what) => problems.push(`${relative(root, file)}:${lineOf(text, index)}: ${what}`);
-    if (layer < 0) {
-      report(0, `src/${parts[0]} is no layer; the layers are ${sourceLayers.join(', ')}`);
+    if (from.room < 0) {
+      report(
+        0,
+        `src/${parts[0]} is no room; the rooms are ${sourceRooms.map(({ name }) => name).join(', ')}`,
+      );
+      continue;
+    }
+    if (from.floor === -1) {
+      const folders = sourceRooms[from.room].inside.flat().filter(Boolean).join(', ');
+      report(0, `src/${parts[0]} has no room for ${parts.slice(1).join('/')}; its folders are ${folders}`);
       continue;
     }
     for (const match of text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*['"]([^'"]+)['"]/g)) {
       if (!match[1].startsWith('.')) continue;
       const target = relative(source, resolve(dirname(file), match[1])).split('/');
-      const targetLayer = target.length > 1 ? sourceLayers.indexOf(target[0]) : sourceLayers.length;
-      if (target[0] === '..') report(match.index, `src may not import ${match[1]}, which is outside of it`);
-      else if (targetLayer > layer) report(match.index, `src/${parts[0]} may not import ${target.join('/')}`);
+      if (target[0] === '..') {
+        report(match.index, `src may not import ${match[1]}, which is outside of it`);
+        continue;
+      }
+      const why = refusal(from, placeOf(target), target.join('/'));
+      if (why) report(match.index, why);
     }
   }
   return problems;

@@ -1,5 +1,6 @@
 /** The public API: what `import … from 'athanor'` gives. */
 
+export { AthanorError, type ErrorCode } from './base/errors.ts';
 export {
   loadGpt,
   loadScoringModel,
@@ -7,30 +8,35 @@ export {
   saveScoringModel,
   scoringModelFrom,
 } from './checkpoint/gpt-folder.ts';
-export { type Comparison, type RankedPair, rankedPairs, readComparisons } from './data/comparisons.ts';
-export { type CorpusOptions, readCorpus } from './data/corpus.ts';
+export { type CorpusOptions, readCorpus } from './data/corpus/corpus.ts';
 export type { CorpusItem, Document, Dropped } from './data/document.ts';
-export {
-  type EvaluationBatch,
-  type EvaluationOptions,
-  evaluationBatches,
-} from './data/evaluation-batches.ts';
-export { ExampleLoader, type ExampleLoaderOptions, packExamples } from './data/example-loader.ts';
-export { type Instruction, readInstructions } from './data/instructions.ts';
-export { type PackagedName, packagedDocuments, packagedNames } from './data/packaged.ts';
-export { type PrepareOptions, type PrepareReport, prepareData } from './data/prepare.ts';
-export { type Prompt, readPrompts } from './data/prompts.ts';
-export { type RatedTerm, ratedTerms } from './data/rated-terms.ts';
-export { splitByPrompt } from './data/row-split.ts';
-export type { RowCounts, RowOptions, RowsRead } from './data/rows.ts';
+export { type PackagedName, packagedDocuments, packagedNames } from './data/packaged/packaged.ts';
+export { type RatedTerm, ratedTerms } from './data/packaged/rated-terms.ts';
+export { type Comparison, type RankedPair, rankedPairs, readComparisons } from './data/rows/comparisons.ts';
+export { ExampleLoader, type ExampleLoaderOptions, packExamples } from './data/rows/example-loader.ts';
+export { type Instruction, readInstructions } from './data/rows/instructions.ts';
+export { type Prompt, readPrompts } from './data/rows/prompts.ts';
+export { splitByPrompt } from './data/rows/row-split.ts';
+export type { RowCounts, RowOptions, RowsRead } from './data/rows/rows.ts';
 export {
   type SupervisedExample,
   type SupervisedOptions,
   type SupervisedSet,
   supervisedExamples,
-} from './data/supervised-examples.ts';
-export { type DocumentSpan, TokenDataset } from './data/token-dataset.ts';
-export { type Batch, type LoaderState, TokenLoader, type TokenLoaderOptions } from './data/token-loader.ts';
+} from './data/rows/supervised-examples.ts';
+export {
+  type EvaluationBatch,
+  type EvaluationOptions,
+  evaluationBatches,
+} from './data/shards/evaluation-batches.ts';
+export { type PrepareOptions, type PrepareReport, prepareData } from './data/shards/prepare.ts';
+export { type DocumentSpan, TokenDataset } from './data/shards/token-dataset.ts';
+export {
+  type Batch,
+  type LoaderState,
+  TokenLoader,
+  type TokenLoaderOptions,
+} from './data/shards/token-loader.ts';
 export { type Perplexity, perplexity } from './eval/perplexity.ts';
 export {
   type Answer,
@@ -47,7 +53,6 @@ export {
 } from './generate/generator.ts';
 export { KvCache } from './generate/kv-cache.ts';
 export type { DType, TypedArray } from './native/binding.ts';
-export { AthanorError, type ErrorCode } from './native/errors.ts';
 export type { ModelConfig } from './nn/config.ts';
 export { Decoder, type GptInput, type GptOptions, type WeightDType } from './nn/decoder.ts';
 export type { EmbeddingNoise } from './nn/embedding-noise.ts';
@@ -117,5 +122,5 @@ export {
 } from './text/chat-template.ts';
 export { CHAT_TOKENS, DEFAULT_CHAT_TEMPLATE } from './text/default-chat-template.ts';
 export { Tokenizer } from './text/tokenizer.ts';
-export type { Evaluation, Sample, TrainStage } from './train/stage.ts';
-export { Trainer, type TrainerHooks, type TrainerOptions, type TrainResult } from './train/trainer.ts';
+export type { Evaluation, Sample, TrainStage } from './train/loop/stage.ts';
+export { Trainer, type TrainerHooks, type TrainerOptions, type TrainResult } from './train/loop/trainer.ts';

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { packageRoot } from '../src/native/package-root.ts';
+import { packageRoot } from '../src/base/package-root.ts';
 
 export default function setup(): void {
   const typescript = dirname(createRequire(import.meta.url).resolve('typescript/package.json'));

@@ -29,7 +29,7 @@ export async function results(args) {
     }
     found.push(JSON.parse(readFileSync(file, 'utf8')));
   }
-  const { resultsPage } = await import(join(root, 'dist/train/pipeline/results.js'));
+  const { resultsPage } = await import(join(root, 'dist/quickstart/results.js'));
   writeFileSync(join(root, 'docs/results.md'), resultsPage(found));
   process.stdout.write('docs/results.md written\n');
 }

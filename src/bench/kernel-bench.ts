@@ -2,9 +2,10 @@
  * One kernel at a time, as a share of what this machine can do: its measured FLOP/s or its measured bandwidth. What a GPU
  * computes is held against the CPU's result before it is timed.
  */
+
+import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
 import type { DType, NativeTensor } from '../native/binding.ts';
-import { AthanorError } from '../native/errors.ts';
 
 export interface KernelResult {
   name: string;

@@ -1,9 +1,9 @@
 /** Runs the same shapes through PyTorch, in the same minute on the same machine, where python3 has it. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { AthanorError } from '../native/errors.ts';
-import type { JsonObject } from '../native/json.ts';
-import { packageRoot } from '../native/package-root.ts';
+import { AthanorError } from '../base/errors.ts';
+import type { JsonObject } from '../base/json.ts';
+import { packageRoot } from '../base/package-root.ts';
 
 /**
  * @param what train, generate or gemm; @param flags of scripts/bench-torch.py

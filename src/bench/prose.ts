@@ -1,6 +1,7 @@
 /** Text for benchmarks that train: made-up words, the common ones as common as in a real text (Zipf), nothing to fetch. */
-import { mix } from '../data/permutation.ts';
-import type { JsonObject } from '../native/json.ts';
+
+import type { JsonObject } from '../base/json.ts';
+import { mix } from '../base/random.ts';
 
 const WORDS = 8000;
 const syllables = 'ba ko ri te lun mar so di pel gra vin tho eck ju sam'.split(' ');

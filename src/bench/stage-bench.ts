@@ -5,15 +5,15 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { AthanorError } from '../base/errors.ts';
+import type { JsonObject } from '../base/json.ts';
 import { saveScoringModel, scoringModelFrom } from '../checkpoint/gpt-folder.ts';
 import type { DType } from '../native/binding.ts';
-import { AthanorError } from '../native/errors.ts';
-import type { JsonObject } from '../native/json.ts';
 import { type MetricRecord, readMetrics } from '../report/metrics-log.ts';
-import { runPpo } from '../train/ppo.ts';
-import { runPretraining } from '../train/pretrain.ts';
-import type { StageReport } from '../train/run-stage.ts';
-import { runSft } from '../train/sft.ts';
+import type { StageReport } from '../train/loop/run-stage.ts';
+import { runPretraining } from '../train/pretrain/run.ts';
+import { runPpo } from '../train/rl/ppo.ts';
+import { runSft } from '../train/sft/run.ts';
 import { Prose } from './prose.ts';
 
 export interface StageBenchOptions {

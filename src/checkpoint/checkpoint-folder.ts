@@ -5,10 +5,10 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { AthanorError, fileError } from '../native/errors.ts';
-import type { JsonValue } from '../native/json.ts';
-import { removeStaleFiles, temporarySuffix } from '../native/temporary-files.ts';
-import { hashFile, syncPath, type WrittenFile, writeText } from './durable.ts';
+import { AthanorError, fileError } from '../base/errors.ts';
+import { hashFile, syncPath, type WrittenFile, writeText } from '../base/files/hashed-file.ts';
+import { removeStaleFiles, temporarySuffix } from '../base/files/temporary-files.ts';
+import type { JsonValue } from '../base/json.ts';
 import { SafetensorsFile, writeSafetensors } from './safetensors.ts';
 import type { TensorSource } from './tensor-data.ts';
 

@@ -1,13 +1,13 @@
 /** Models in Hugging Face folders, one tensor at a time: no second copy of the model exists in memory. */
-import { AthanorError } from '../native/errors.ts';
-import type { JsonObject } from '../native/json.ts';
+import { AthanorError } from '../base/errors.ts';
+import type { WrittenFile } from '../base/files/hashed-file.ts';
+import type { JsonObject } from '../base/json.ts';
 import type { HeadKind, ModelConfig } from '../nn/config.ts';
 import type { Decoder, GptOptions } from '../nn/decoder.ts';
 import { Gpt } from '../nn/gpt.ts';
 import type { LoraAdapters } from '../nn/lora.ts';
 import { ScoringModel } from '../nn/scoring-model.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { WrittenFile } from './durable.ts';
 import { ModelFolder } from './load-model.ts';
 import { saveModel } from './save-model.ts';
 import { f32FromBf16, type TensorSource } from './tensor-data.ts';
@@ -25,6 +25,16 @@ export function loadScoringModel(folder: string, options: GptOptions = {}): Scor
 /** A scoring model on a language model's trunk, its head fresh from `options.seed`. Throws as loadGpt does. */
 export function scoringModelFrom(folder: string, options: GptOptions = {}): ScoringModel {
   return load(folder, 'language-model', (config) => new ScoringModel(config, options));
+}
+
+/** A reward model's folder has weights of this shape; a critic starts from it. */
+export function isScoringModel(folder: string): boolean {
+  const files = ModelFolder.open(folder);
+  try {
+    return files.description.head === 'score';
+  } finally {
+    files.close();
+  }
 }
 
 function load<M extends Decoder>(folder: string, wanted: HeadKind, make: (config: ModelConfig) => M): M {

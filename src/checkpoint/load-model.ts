@@ -1,8 +1,8 @@
 /** Reads Hugging Face model folders: GPT-2 and Llama, one file or shards, f32, bf16 or f16. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { AthanorError, fileError } from '../native/errors.ts';
-import type { JsonObject, JsonValue } from '../native/json.ts';
+import { AthanorError, fileError } from '../base/errors.ts';
+import type { JsonObject, JsonValue } from '../base/json.ts';
 import { configFromJson, type ModelDescription } from '../nn/config-json.ts';
 import { bareName, isIgnorable, type LayoutEntry, modelLayout } from './hf-layout.ts';
 import { SafetensorsFile } from './safetensors.ts';

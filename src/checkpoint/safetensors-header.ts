@@ -2,7 +2,7 @@
  * The header of a safetensors file: 8 bytes of its length (little-endian), then JSON that gives each tensor's dtype,
  * shape and byte range in what follows. Nothing in it is believed: ranges must tile the data exactly.
  */
-import { AthanorError } from '../native/errors.ts';
+import { AthanorError } from '../base/errors.ts';
 import { type DataType, elementCount } from './tensor-data.ts';
 
 /** The dtypes of the format in bytes; those that Athanor reads are in `readable`. */

@@ -3,8 +3,8 @@
  * a model. Values are little-endian, as is every machine the engine is built for.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { AthanorError, fileError } from '../native/errors.ts';
-import { HashedFile, type WrittenFile } from './durable.ts';
+import { AthanorError, fileError } from '../base/errors.ts';
+import { HashedFile, type WrittenFile } from '../base/files/hashed-file.ts';
 import {
   damaged,
   fileType,

@@ -4,12 +4,12 @@
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { AthanorError, fileError } from '../native/errors.ts';
-import type { JsonObject } from '../native/json.ts';
-import { removeStaleFiles, temporarySuffix } from '../native/temporary-files.ts';
+import { AthanorError, fileError } from '../base/errors.ts';
+import { copyDurably, hashFile, syncPath, type WrittenFile, writeText } from '../base/files/hashed-file.ts';
+import { removeStaleFiles, temporarySuffix } from '../base/files/temporary-files.ts';
+import type { JsonObject } from '../base/json.ts';
 import type { HeadKind, ModelConfig } from '../nn/config.ts';
 import { configToJson } from '../nn/config-json.ts';
-import { copyDurably, hashFile, syncPath, type WrittenFile, writeText } from './durable.ts';
 import { type LayoutEntry, modelLayout } from './hf-layout.ts';
 import { writeSafetensors } from './safetensors.ts';
 import {

@@ -6,9 +6,10 @@
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { AthanorError, fileError } from '../native/errors.ts';
-import type { JsonValue } from '../native/json.ts';
-import { isStale, temporarySuffix } from '../native/temporary-files.ts';
+import { AthanorError, fileError } from '../base/errors.ts';
+import { syncPath } from '../base/files/hashed-file.ts';
+import { isStale, temporarySuffix } from '../base/files/temporary-files.ts';
+import type { JsonValue } from '../base/json.ts';
 import {
   type CheckpointContents,
   openTensors,
@@ -18,7 +19,6 @@ import {
   writeCheckpoint,
   writeMetric,
 } from './checkpoint-folder.ts';
-import { syncPath } from './durable.ts';
 import type { SafetensorsFile } from './safetensors.ts';
 
 export interface SavedCheckpoint {

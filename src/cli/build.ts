@@ -4,8 +4,8 @@
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { AthanorError } from '../native/errors.ts';
-import { packageRoot } from '../native/package-root.ts';
+import { AthanorError } from '../base/errors.ts';
+import { packageRoot } from '../base/package-root.ts';
 import { defineCommand } from './command.ts';
 
 export const build = defineCommand({

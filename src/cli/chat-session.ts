@@ -1,8 +1,8 @@
 /** A conversation line by line: commands, answers as they are written, and what Ctrl-C does. */
 import { createInterface } from 'node:readline';
+import { AthanorError } from '../base/errors.ts';
 import type { Conversation } from '../generate/conversation.ts';
 import type { FinishReason } from '../generate/generator.ts';
-import { AthanorError } from '../native/errors.ts';
 
 export type Turn = {
   message: string;

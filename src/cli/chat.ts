@@ -1,5 +1,5 @@
 /** `athanor chat`: a conversation on the terminal, over a pipe, or of messages on the command line. */
-import { AthanorError } from '../native/errors.ts';
+import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { engineOptions, integer, list, path, text } from './options.ts';

@@ -16,8 +16,8 @@ import {
   Parser,
   type Scalar,
 } from 'yaml';
-import { AthanorError, fileError } from '../native/errors.ts';
-import { nearest } from '../native/suggest.ts';
+import { AthanorError, fileError } from '../base/errors.ts';
+import { nearest } from '../base/suggest.ts';
 import { type OptionSpec, type OptionSpecs, optionName, sharedOptions } from './options.ts';
 
 /** One option as the file gives it: its values as text, and where they stand, for error messages. */

@@ -1,5 +1,5 @@
 /** `athanor data prepare` and `athanor data inspect`. */
-import { AthanorError } from '../native/errors.ts';
+import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { choice, count, engineOptions, flag, integer, number, path, text } from './options.ts';
@@ -31,7 +31,7 @@ export const prepare = defineCommand({
   example: 'data prepare state-of-the-union wordnet --out shards --vocab-size 4096',
   async run({ threads, ...options }, { args }) {
     await prepareEngine({ device: 'cpu', dtype: 'f32', threads });
-    const { prepareData } = await import('../data/prepare.ts');
+    const { prepareData } = await import('../data/shards/prepare.ts');
     const { describeDropped } = await import('../data/document.ts');
     const { createProgress } = await import('../report/progress.ts');
     const { formatBytes, formatCount } = await import('../report/format.ts');
@@ -100,7 +100,7 @@ export const inspect = defineCommand({
   },
   example: 'data inspect shards --documents 5',
   async run({ split, documents, verify }, { args }) {
-    const { TokenDataset } = await import('../data/token-dataset.ts');
+    const { TokenDataset } = await import('../data/shards/token-dataset.ts');
     const folder = args[0];
     if (folder === undefined) throw new AthanorError('ERR_OPTION', 'the argument <folder> is missing');
     const dataset = TokenDataset.open(folder, { verify });

@@ -20,7 +20,7 @@ export const dpo = defineCommand({
   example: 'dpo --model assistant --data comparisons.jsonl --out dpo',
   async run(options) {
     const { dtype } = await prepareEngine(options);
-    const { runDpo } = await import('../train/dpo.ts');
+    const { runDpo } = await import('../train/preference/dpo.ts');
     return runDpo({ ...options, dtype, loraTargets: loraTargetsOf(options.loraTargets) });
   },
   render: (result) => {

@@ -1,6 +1,6 @@
 /** Applies --device, --dtype and --threads. The engine is imported here and not before, so that --help works without it. */
-import { AthanorError } from '../native/errors.ts';
-import { hasGpu } from '../native/machine.ts';
+import { AthanorError } from '../base/errors.ts';
+import { hasGpu } from '../base/machine.ts';
 
 export interface EngineChoice {
   readonly device: 'auto' | 'cpu' | 'cuda';
@@ -47,7 +47,7 @@ export async function chooseDevice(
 }
 
 async function dtypeOfRun(out: string): Promise<'f32' | 'bf16' | undefined> {
-  const { savedDtype } = await import('../train/run-file.ts');
+  const { savedDtype } = await import('../train/loop/run-file.ts');
   return savedDtype(out);
 }
 

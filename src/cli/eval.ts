@@ -1,6 +1,7 @@
 /** `athanor eval`: what a model has learned, by whichever measure there is data for. */
+
+import { AthanorError } from '../base/errors.ts';
 import type { DType } from '../native/binding.ts';
-import { AthanorError } from '../native/errors.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { choice, count, engineOptions, integer, number, type OptionValues, path } from './options.ts';
@@ -58,19 +59,19 @@ const inputs = ['model', 'data', 'questions', 'comparisons', 'prompts', 'against
 const measures: Record<string, Measure> = {
   'model data': perplexityOf,
   'model questions': async (given) => {
-    const { exactMatch } = await import('../train/evaluate/questions.ts');
+    const { exactMatch } = await import('../eval/questions.ts');
     return exactMatch(given.model!, given.questions!, answering(given));
   },
   'comparisons reward': async (given) => {
-    const { preferenceAccuracy } = await import('../train/evaluate/preference-accuracy.ts');
+    const { preferenceAccuracy } = await import('../eval/preference-accuracy.ts');
     return preferenceAccuracy(given.reward!, given.comparisons!, given);
   },
   'model questions against': async (given) => {
-    const { winRate } = await import('../train/evaluate/win-rate.ts');
+    const { winRate } = await import('../eval/win-rate.ts');
     return winRate(given.model!, given.against!, { questions: given.questions! }, answering(given));
   },
   'model prompts against reward': async (given) => {
-    const { winRate } = await import('../train/evaluate/win-rate.ts');
+    const { winRate } = await import('../eval/win-rate.ts');
     const judge = { prompts: given.prompts!, reward: given.reward! };
     return winRate(given.model!, given.against!, judge, answering(given));
   },
@@ -94,7 +95,7 @@ function answering(given: Ready) {
 
 async function perplexityOf(given: Ready) {
   const { loadGpt } = await import('../checkpoint/gpt-folder.ts');
-  const { TokenDataset } = await import('../data/token-dataset.ts');
+  const { TokenDataset } = await import('../data/shards/token-dataset.ts');
   const { perplexity } = await import('../eval/perplexity.ts');
   const { Tokenizer } = await import('../text/tokenizer.ts');
   const { model: folder, data } = given as Ready & { model: string; data: string };

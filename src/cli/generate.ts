@@ -1,6 +1,6 @@
 /** `athanor generate`: text from a model folder. */
 import { readFileSync } from 'node:fs';
-import { AthanorError, fileError } from '../native/errors.ts';
+import { AthanorError, fileError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { engineOptions, flag, integer, list, path, text } from './options.ts';
@@ -33,7 +33,7 @@ export const generate = defineCommand({
     const { loadGpt } = await import('../checkpoint/gpt-folder.ts');
     const { generationStopTokens } = await import('../checkpoint/load-model.ts');
     const { continueTokens, promptTokens } = await import('../generate/generate-text.ts');
-    const { bestTexts } = await import('../train/best-texts.ts');
+    const { bestTexts } = await import('../scoring/best-texts.ts');
     const { ChatTemplate } = await import('../text/chat-template.ts');
     const { Tokenizer } = await import('../text/tokenizer.ts');
     const tokenizer = Tokenizer.load(options.model);

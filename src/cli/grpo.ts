@@ -24,7 +24,7 @@ export const grpo = defineCommand({
   example: 'grpo --model assistant --reward-fn correct.js --data prompts.jsonl --out grpo',
   async run(options) {
     const { dtype } = await prepareEngine(options);
-    const { runGrpo } = await import('../train/grpo.ts');
+    const { runGrpo } = await import('../train/rl/grpo.ts');
     return runGrpo({ ...options, dtype, loraTargets: loraTargetsOf(options.loraTargets) });
   },
   render: (result) =>

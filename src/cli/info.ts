@@ -1,7 +1,7 @@
 /** `athanor info`: all that a bug report needs. It works without the engine too, and then says why there is none. */
-import { AthanorError } from '../native/errors.ts';
-import { cacheFolder, cpuInfo, findGpus, findSystemLibraries, memoryInfo } from '../native/machine.ts';
-import { packageRoot } from '../native/package-root.ts';
+import { AthanorError } from '../base/errors.ts';
+import { cacheFolder, cpuInfo, findGpus, findSystemLibraries, memoryInfo } from '../base/machine.ts';
+import { packageRoot } from '../base/package-root.ts';
 import { defineCommand } from './command.ts';
 import { chooseDevice } from './engine.ts';
 import { engineOptions } from './options.ts';

@@ -1,5 +1,5 @@
 /** Typed option builders: `{ steps: count('how many steps', { default: 1000, min: 1 }) }` gives `options.steps: number`. */
-import { AthanorError } from '../native/errors.ts';
+import { AthanorError } from '../base/errors.ts';
 
 /** One option of a command. Its flag is its key in kebab-case: `batchSize` is `--batch-size`. */
 export interface OptionSpec<T> {

@@ -1,6 +1,6 @@
 /** Command line and config file to typed option values. Order: command line, config file, default. */
 import type { Command } from 'commander';
-import { AthanorError } from '../native/errors.ts';
+import { AthanorError } from '../base/errors.ts';
 import { readConfig } from './config-file.ts';
 import { type OptionSpec, type OptionSpecs, optionName, sharedOptions, valueError } from './options.ts';
 

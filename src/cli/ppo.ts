@@ -42,7 +42,7 @@ export const ppo = defineCommand({
   example: 'ppo --model assistant --reward reward-model --data prompts.jsonl --out ppo',
   async run(options) {
     const { dtype } = await prepareEngine(options);
-    const { runPpo } = await import('../train/ppo.ts');
+    const { runPpo } = await import('../train/rl/ppo.ts');
     return runPpo({ ...options, dtype, loraTargets: loraTargetsOf(options.loraTargets) });
   },
   render: (result) =>

@@ -36,7 +36,7 @@ export const pretrain = defineCommand({
   example: 'pretrain --data corpus.txt --out run --time 5m',
   async run(options) {
     const engine = await prepareEngine(options);
-    const { runPretraining } = await import('../train/pretrain.ts');
+    const { runPretraining } = await import('../train/pretrain/run.ts');
     return runPretraining({ ...options, dtype: engine.dtype });
   },
   render: (result) => {

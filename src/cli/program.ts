@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
-import { AthanorError } from '../native/errors.ts';
-import { packageRoot } from '../native/package-root.ts';
-import { nearest } from '../native/suggest.ts';
+import { AthanorError } from '../base/errors.ts';
+import { packageRoot } from '../base/package-root.ts';
+import { nearest } from '../base/suggest.ts';
 import type { CommandModule } from './command.ts';
 import type { CommandEntry, CommandGroup, CommandTable } from './commands.ts';
 import { declareOptions } from './parse-options.ts';

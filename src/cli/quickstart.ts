@@ -26,11 +26,11 @@ export const quickstart = defineCommand({
     const engine = await prepareEngine(options);
     const { existsSync } = await import('node:fs');
     const { join } = await import('node:path');
-    const { replaceFile } = await import('../text/replace-file.ts');
-    const { runPipeline } = await import('../train/pipeline/pipeline.ts');
-    const { writePipelineReport } = await import('../train/pipeline/pipeline-report.ts');
+    const { replaceFile } = await import('../base/files/replace-file.ts');
+    const { runPipeline } = await import('../quickstart/pipeline.ts');
+    const { writePipelineReport } = await import('../quickstart/pipeline-report.ts');
     const { plainTable, standingColumns, standingRecord, standingRow } = await import(
-      '../train/pipeline/summary.ts'
+      '../quickstart/summary.ts'
     );
     let out = options.out;
     for (let i = 2; existsSync(out); ++i) out = `${options.out}-${i}`;

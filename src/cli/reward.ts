@@ -25,7 +25,7 @@ export const reward = defineCommand({
   example: 'reward --model assistant --data comparisons.jsonl --out reward-model',
   async run(options) {
     const { dtype } = await prepareEngine(options);
-    const { runReward } = await import('../train/reward.ts');
+    const { runReward } = await import('../train/preference/reward.ts');
     return runReward({ ...options, dtype, loraTargets: loraTargetsOf(options.loraTargets) });
   },
   render: (result) => {

@@ -1,5 +1,5 @@
 /** Runs one command line from arguments to exit code: 0 success, 2 wrong usage, 1 any other error. */
-import { AthanorError } from '../native/errors.ts';
+import { AthanorError } from '../base/errors.ts';
 import { type CommandTable, commands } from './commands.ts';
 import { parseOptions } from './parse-options.ts';
 import { selectCommand } from './program.ts';

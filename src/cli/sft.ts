@@ -31,7 +31,7 @@ export const sft = defineCommand({
   example: 'sft --model base --data instructions.jsonl --out assistant',
   async run(options) {
     const { dtype } = await prepareEngine(options);
-    const { runSft } = await import('../train/sft.ts');
+    const { runSft } = await import('../train/sft/run.ts');
     return runSft({ ...options, dtype, loraTargets: loraTargetsOf(options.loraTargets) });
   },
   render: (result) => {

@@ -1,6 +1,6 @@
 /** `athanor tokenizer train|encode|decode`. */
 import { readFileSync, statSync } from 'node:fs';
-import { AthanorError, fileError } from '../native/errors.ts';
+import { AthanorError, fileError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { choice, count, engineOptions, flag, list, path, text } from './options.ts';

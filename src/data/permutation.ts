@@ -4,6 +4,8 @@
  * shuffled in constant memory, and any position can be asked for at once, which is what resuming does.
  */
 
+import { mix } from '../base/random.ts';
+
 // Four rounds are the least that theory asks for; on ranges of a few bits, only more rounds mix well.
 const ROUNDS = 8;
 
@@ -33,16 +35,4 @@ export class Permutation {
     for (const key of this.#keys) [left, right] = [right, (left ^ mix(right, key)) & (half - 1)];
     return left * half + right;
   }
-}
-
-/** A 32-bit hash of two whole numbers of up to 53 bits (the finaliser of MurmurHash3, once for each word). */
-export function mix(a: number, b: number): number {
-  let h = 0x9e3779b9;
-  for (const word of [a, a / 2 ** 32, b, b / 2 ** 32]) {
-    h = Math.imul(h ^ word, 0x85ebca6b);
-    h = Math.imul(h ^ (h >>> 16), 0xc2b2ae35);
-    h ^= h >>> 13;
-  }
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  return (h ^ (h >>> 15)) >>> 0;
 }

@@ -1,7 +1,8 @@
 /** What a model answers to questions: with its chat template, or, for a base model that has none, as a text goes on. */
-import { type BestOfOptions, bestOf } from '../generate/best-of.ts';
+
 import { generate, type SamplingOptions } from '../generate/generator.ts';
 import type { Gpt } from '../nn/gpt.ts';
+import { type BestOfOptions, bestOf } from '../scoring/best-of.ts';
 import { ChatTemplate, type Message } from '../text/chat-template.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 

@@ -1,9 +1,9 @@
 /** Validation loss and bits per byte; the second does not depend on the vocabulary, so models compare by it. */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
-import { evaluationBatches } from '../data/evaluation-batches.ts';
-import type { Split } from '../data/manifest.ts';
-import type { TokenDataset } from '../data/token-dataset.ts';
-import { AthanorError } from '../native/errors.ts';
+import { AthanorError } from '../base/errors.ts';
+import { evaluationBatches } from '../data/shards/evaluation-batches.ts';
+import type { Split } from '../data/shards/manifest.ts';
+import type { TokenDataset } from '../data/shards/token-dataset.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { noGrad } from '../tensor/autograd.ts';
 import { scope, tensor } from '../tensor/tensor.ts';

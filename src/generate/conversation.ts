@@ -2,7 +2,7 @@
  * A conversation with a model: what was said so far becomes tokens by the model's chat template, whole, for every answer,
  * as it was in training. What no longer fits into the context is forgotten from the oldest turn on.
  */
-import { AthanorError } from '../native/errors.ts';
+import { AthanorError } from '../base/errors.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import type { ChatTemplate, Message } from '../text/chat-template.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';

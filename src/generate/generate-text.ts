@@ -1,5 +1,5 @@
 /** Text out, and text in: tokenizing, stop strings and streaming around generate(). */
-import { AthanorError } from '../native/errors.ts';
+import { AthanorError } from '../base/errors.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import type { StreamDecoder } from '../text/stream-decoder.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';

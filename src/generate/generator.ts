@@ -4,8 +4,8 @@
  * sequence draws from its own random stream, so what a prompt yields does not depend on its batch mates.
  */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
-import { AthanorError } from '../native/errors.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { noGrad } from '../tensor/autograd.ts';
 import { scope, Tensor, tensor } from '../tensor/tensor.ts';

@@ -1,6 +1,7 @@
 /** Keys and values of every layer for a fixed number of sequences ("slots") of up to maxTokens each. */
+
+import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
-import { AthanorError } from '../native/errors.ts';
 import type { DecoderCache } from '../nn/cached-decoder.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { keep, Tensor } from '../tensor/tensor.ts';

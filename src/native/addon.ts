@@ -2,9 +2,9 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { AthanorError } from '../base/errors.ts';
+import { packageRoot } from '../base/package-root.ts';
 import type { Binding } from './binding.ts';
-import { AthanorError } from './errors.ts';
-import { packageRoot } from './package-root.ts';
 
 function candidates(): string[] {
   const chosen = process.env.ATHANOR_NATIVE;

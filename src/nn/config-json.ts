@@ -2,8 +2,8 @@
  * Hugging Face's config.json for the two architectures, both ways. Whatever would change what the model computes and is
  * not supported is refused by name; dropout is not part of a model here (written as 0, ignored when read).
  */
-import { AthanorError } from '../native/errors.ts';
-import type { JsonObject, JsonValue } from '../native/json.ts';
+import { AthanorError } from '../base/errors.ts';
+import type { JsonObject, JsonValue } from '../base/json.ts';
 import { type Architecture, type HeadKind, type ModelConfig, validateConfig } from './config.ts';
 
 export interface ModelDescription {

@@ -1,5 +1,5 @@
 /** The shape of a model: what its parameters are called and how large they are follows from this and nothing else. */
-import { AthanorError } from '../native/errors.ts';
+import { AthanorError } from '../base/errors.ts';
 
 export type Architecture = 'gpt2' | 'llama';
 

@@ -3,9 +3,10 @@
  * or Llama (RMS norm, rotary positions, SwiGLU, grouped queries; Touvron et al., 2023). Rows are tokens; sequences are
  * told apart by cuSeqlens only, so that a packed batch costs and computes the same as separate ones.
  */
+
+import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
 import type { DType } from '../native/binding.ts';
-import { AthanorError } from '../native/errors.ts';
 import { checkpoint } from '../tensor/autograd.ts';
 import type { SequenceIndex } from '../tensor/ops/attention.ts';
 import { embedding } from '../tensor/ops/embedding.ts';

@@ -2,8 +2,9 @@
  * NEFTune (Jain et al., "NEFTune: noisy embeddings improve instruction finetuning", 2023): in training, uniform noise on
  * the embeddings, of magnitude alpha / sqrt(L d) with L the length of the token's own sequence.
  */
+
+import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
-import { AthanorError } from '../native/errors.ts';
 import { empty, scope, type Tensor } from '../tensor/tensor.ts';
 
 /**

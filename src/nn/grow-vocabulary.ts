@@ -3,8 +3,9 @@
  * the old ones (Hewitt, "Initializing new word embeddings for pretrained language models", 2021): a new token's logit is
  * then the mean of the old logits, so it takes little probability from them before it is trained.
  */
+
+import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
-import { AthanorError } from '../native/errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Gpt } from './gpt.ts';
 import { Linear } from './layers.ts';

@@ -3,8 +3,9 @@
  * decoder becomes W + (alpha / rank) B A, and only A and B train. The adapters hang on the layers and are no part of
  * the model's own parameters, so a model's names are the same with them and without.
  */
+
+import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
-import { AthanorError } from '../native/errors.ts';
 import { noGrad } from '../tensor/autograd.ts';
 import { axpby, cast } from '../tensor/ops/elementwise.ts';
 import type { LowRank } from '../tensor/ops/low-rank.ts';

@@ -2,7 +2,7 @@
  * A module is a class whose fields are parameters, other modules or arrays of modules. A parameter's name is the path
  * to it in snake_case (`blocks.0.attention_norm.weight`): the names under which checkpoints store it.
  */
-import { AthanorError } from '../native/errors.ts';
+import { AthanorError } from '../base/errors.ts';
 import { Tensor } from '../tensor/tensor.ts';
 
 export abstract class Module {

@@ -1,6 +1,6 @@
 /** Model shapes by name. The published ones have exactly the sizes of the models they are named after. */
-import { AthanorError } from '../native/errors.ts';
-import { nearest } from '../native/suggest.ts';
+import { AthanorError } from '../base/errors.ts';
+import { nearest } from '../base/suggest.ts';
 import { type ModelConfig, validateConfig } from './config.ts';
 
 function gpt2(

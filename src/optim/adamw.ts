@@ -3,8 +3,9 @@
  * parameter has no f32 master: its update is computed in f32 and rounded stochastically (native/core/stochastic_rounding.h),
  * so that what is far below its precision still adds up.
  */
+
+import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
-import { AthanorError } from '../native/errors.ts';
 import { keep, type Tensor, zeros } from '../tensor/tensor.ts';
 
 export interface AdamWOptions {

@@ -1,5 +1,5 @@
 /** Learning-rate schedules. Every budget (steps, tokens, time) is turned into steps first, so a resumed run agrees. */
-import { AthanorError } from '../native/errors.ts';
+import { AthanorError } from '../base/errors.ts';
 
 export type ScheduleName = 'cosine' | 'wsd' | 'linear' | 'constant';
 

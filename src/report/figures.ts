@@ -1,4 +1,5 @@
 /** Pictures of a distribution rather than a course. A stage logs them as records `{ event: 'figure' }`; the newest of a title counts. */
+import type { CalibrationBin } from '../base/statistics.ts';
 import type { MetricRecord, MetricValue } from './metrics-log.ts';
 
 export interface HistogramFigure {
@@ -8,15 +9,6 @@ export interface HistogramFigure {
   series: readonly { label: string; values: readonly number[] }[];
   /** Default 40. */
   bins?: number;
-}
-
-export interface CalibrationBin {
-  /** Mean predicted probability, and the share that came true with its interval. */
-  predicted: number;
-  observed: number;
-  low: number;
-  high: number;
-  count: number;
 }
 
 export interface CalibrationFigure {

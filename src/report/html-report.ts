@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { replaceFile } from '../text/replace-file.ts';
+import { replaceFile } from '../base/files/replace-file.ts';
 import { chartData } from './chart-data.ts';
 import { chartSpecs } from './chart-specs.ts';
 import { newestFigures } from './figures.ts';

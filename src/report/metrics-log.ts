@@ -14,9 +14,9 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { syncPath } from '../checkpoint/durable.ts';
-import { fileError } from '../native/errors.ts';
-import { replaceFile } from '../text/replace-file.ts';
+import { fileError } from '../base/errors.ts';
+import { syncPath } from '../base/files/hashed-file.ts';
+import { replaceFile } from '../base/files/replace-file.ts';
 
 export type MetricValue = string | number | boolean | null | undefined;
 /** A training step, or with `event` something that happened at one: evaluation, sample, warning, checkpoint, resume. */

@@ -4,8 +4,8 @@
  * the next one; but when half a window of values in a row are spikes the level has changed for good (other data, a larger
  * batch), and they become the new normal, so that the detector neither cries on for ever nor is blind meanwhile.
  */
-import { AthanorError } from '../native/errors.ts';
-import type { JsonValue } from '../native/json.ts';
+import { AthanorError } from '../base/errors.ts';
+import type { JsonValue } from '../base/json.ts';
 
 export interface SpikeOptions {
   /** Values that the mean and deviation are taken over; at least 4. */

@@ -3,8 +3,9 @@
  * inputs, and nodes are numbered as they are made, so going through the reachable ones from the highest number down
  * is a topological order.
  */
+
+import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
-import { AthanorError } from '../native/errors.ts';
 import { empty, full, keep, type Shape, scope, Tensor, zeros } from './tensor.ts';
 
 /** Gradients of a node's outputs, in order; undefined where nothing depends on that output. */

@@ -2,9 +2,10 @@
  * A tensor is a handle on native memory. The garbage collector is the safety net, not the plan: make tensors inside
  * scope(), which frees all of them at its end but those it returns and those that were kept.
  */
+
+import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
 import type { DType, NativeTensor, TypedArray } from '../native/binding.ts';
-import { AthanorError } from '../native/errors.ts';
 import type { GradNode } from './autograd.ts';
 
 export type Shape = readonly number[];

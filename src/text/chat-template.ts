@@ -3,7 +3,7 @@
  * text that is encoded whole, so that a model is trained on the tokens that it is prompted with.
  */
 import { Template } from '@huggingface/jinja';
-import { AthanorError } from '../native/errors.ts';
+import { AthanorError } from '../base/errors.ts';
 import { ControlTokens, type Guards, withoutGuards } from './control-tokens.ts';
 import type { Tokenizer } from './tokenizer.ts';
 

@@ -3,7 +3,7 @@
  * control token would begin in it, or could arise where it meets the template's own text, a character that nobody used
  * stands in between. After rendering, only unbroken spellings are control tokens, and the guards are taken out again.
  */
-import { AthanorError } from '../native/errors.ts';
+import { AthanorError } from '../base/errors.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** Characters for private use: guards are two of those that are in no message. */

@@ -1,4 +1,4 @@
-import { AthanorError } from '../native/errors.ts';
+import { AthanorError } from '../base/errors.ts';
 import { TokenKind, tokenBytes, type Vocabulary } from './vocabulary.ts';
 
 /**

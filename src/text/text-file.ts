@@ -4,8 +4,8 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { type FileHandle, open } from 'node:fs/promises';
+import { AthanorError, fileError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
-import { AthanorError, fileError } from '../native/errors.ts';
 
 const PART_BYTES = 8 << 20;
 const BYTE_ORDER_MARK = Buffer.from('\ufeff');

@@ -1,7 +1,7 @@
 /** tiktoken rank files: a line a token, its bytes in base64 and its rank, which is its id. */
 import { readFileSync } from 'node:fs';
+import { AthanorError, fileError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
-import { AthanorError, fileError } from '../native/errors.ts';
 import { type SplitPattern, TokenKind, TokenTable, type Vocabulary } from './vocabulary.ts';
 
 const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;

@@ -2,8 +2,8 @@
  * tokenizer_config.json: which tokens end, begin and pad a text, and the chat template. Fields that this library does
  * not know are kept as they were read.
  */
-import { AthanorError } from '../native/errors.ts';
-import type { JsonObject, JsonValue } from '../native/json.ts';
+import { AthanorError } from '../base/errors.ts';
+import type { JsonObject, JsonValue } from '../base/json.ts';
 
 export interface TokenizerConfig {
   eosToken?: string | undefined;

@@ -3,8 +3,8 @@
  * supported is refused by name; what is about batches (truncation, padding) or about wrapping whole inputs
  * (post_processor) is not part of encoding here, and the latter is kept for other programs.
  */
-import { AthanorError } from '../native/errors.ts';
-import type { JsonObject, JsonValue } from '../native/json.ts';
+import { AthanorError } from '../base/errors.ts';
+import type { JsonObject, JsonValue } from '../base/json.ts';
 import { unspellBytes } from './byte-level.ts';
 import { patternOfExpression, splitExpressions } from './split-patterns.ts';
 import { type SplitPattern, TokenKind, TokenTable, tokenText, type Vocabulary } from './vocabulary.ts';

@@ -1,11 +1,11 @@
 /** Byte-level BPE: any bytes at all become ids and come back as they were. */
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { AthanorError, fileError } from '../base/errors.ts';
+import { replaceFile } from '../base/files/replace-file.ts';
+import type { JsonValue } from '../base/json.ts';
 import { native } from '../native/addon.ts';
 import type { NativeTokenizer } from '../native/binding/text.ts';
-import { AthanorError, fileError } from '../native/errors.ts';
-import type { JsonValue } from '../native/json.ts';
-import { replaceFile } from './replace-file.ts';
 import { splitPatterns } from './split-patterns.ts';
 import { StreamDecoder } from './stream-decoder.ts';
 import { readTiktokenFile } from './tiktoken-file.ts';

@@ -1,6 +1,7 @@
 /** Training goes on in other threads: batches of text are counted while the next batch is read. */
+
+import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
-import { AthanorError } from '../native/errors.ts';
 import { byteOrder, unspellBytes } from './byte-level.ts';
 import { splitPatterns } from './split-patterns.ts';
 import { type SplitPattern, TokenKind, TokenTable, type Vocabulary } from './vocabulary.ts';

@@ -1,6 +1,6 @@
 /** A vocabulary as the engine takes it: every token's bytes and kind, and the merges in the order of their rank. */
 import { createHash } from 'node:crypto';
-import { AthanorError } from '../native/errors.ts';
+import { AthanorError } from '../base/errors.ts';
 import { spellBytes } from './byte-level.ts';
 
 /** How text is cut into pieces before merging; the regular expressions are in split-patterns.ts. */

@@ -4,10 +4,10 @@ import { existsSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { AthanorError } from '../../src/base/errors.ts';
+import { packageRoot } from '../../src/base/package-root.ts';
 import { type LoadedModel, loadModel } from '../../src/checkpoint/load-model.ts';
 import { CheckpointStore } from '../../src/checkpoint/store.ts';
-import { AthanorError } from '../../src/native/errors.ts';
-import { packageRoot } from '../../src/native/package-root.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
 import { rng } from '../helpers/reference.ts';
 

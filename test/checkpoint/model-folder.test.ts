@@ -10,12 +10,12 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { AthanorError } from '../../src/base/errors.ts';
+import { packageRoot } from '../../src/base/package-root.ts';
 import { loadModel, ModelFolder } from '../../src/checkpoint/load-model.ts';
 import { SafetensorsFile, writeSafetensors } from '../../src/checkpoint/safetensors.ts';
 import { copyModel, saveModel } from '../../src/checkpoint/save-model.ts';
 import { bf16FromF32, type ParameterData, type TensorData } from '../../src/checkpoint/tensor-data.ts';
-import { AthanorError } from '../../src/native/errors.ts';
-import { packageRoot } from '../../src/native/package-root.ts';
 import type { ModelConfig } from '../../src/nn/config.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
 import { expectError, rng } from '../helpers/reference.ts';

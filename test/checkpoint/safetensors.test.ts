@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { AthanorError } from '../../src/base/errors.ts';
 import { SafetensorsFile, writeSafetensors } from '../../src/checkpoint/safetensors.ts';
 import { maxHeaderBytes } from '../../src/checkpoint/safetensors-header.ts';
 import {
@@ -10,7 +11,6 @@ import {
   type TensorData,
   transposed,
 } from '../../src/checkpoint/tensor-data.ts';
-import { AthanorError } from '../../src/native/errors.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
 import { bf16FromNumber, expectError, randomNormal, rng } from '../helpers/reference.ts';
 

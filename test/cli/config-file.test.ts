@@ -1,9 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { AthanorError } from '../../src/base/errors.ts';
 import { readConfig } from '../../src/cli/config-file.ts';
 import { choice, count, duration, flag, list, number, path } from '../../src/cli/options.ts';
-import { AthanorError } from '../../src/native/errors.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
 
 const options = {

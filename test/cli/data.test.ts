@@ -4,7 +4,7 @@ import { createWriteStream, readdirSync, readFileSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { Tokenizer } from '../../src/text/tokenizer.ts';
-import { readmes } from '../data/corpora.ts';
+import { readmes } from '../data/corpus/corpora.ts';
 import { athanor, cliPath, lastLineJson, temporaryFolder } from '../helpers/cli.ts';
 
 it('prepares text, says what it dropped, and shows what is in the shards', async () => {

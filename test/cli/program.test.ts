@@ -3,9 +3,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { AthanorError } from '../../src/base/errors.ts';
+import { packageRoot } from '../../src/base/package-root.ts';
 import { exitCodeOf, formatError } from '../../src/cli/run-command.ts';
-import { AthanorError } from '../../src/native/errors.ts';
-import { packageRoot } from '../../src/native/package-root.ts';
 import { athanor, cliPath, lastLineJson, runNode, temporaryFolder } from '../helpers/cli.ts';
 
 const noEngine = { ATHANOR_NATIVE: '/nonexistent/athanor.node' };

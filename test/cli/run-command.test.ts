@@ -2,11 +2,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { AthanorError } from '../../src/base/errors.ts';
 import { type CommandResult, defineCommand } from '../../src/cli/command.ts';
 import type { CommandTable } from '../../src/cli/commands.ts';
 import { count, duration, flag, list, path } from '../../src/cli/options.ts';
 import { runCli } from '../../src/cli/run-command.ts';
-import { AthanorError } from '../../src/native/errors.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
 
 let seen: Record<string, unknown> | undefined;

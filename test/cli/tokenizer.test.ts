@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { packageRoot } from '../../src/native/package-root.ts';
+import { packageRoot } from '../../src/base/package-root.ts';
 import { Tokenizer } from '../../src/text/tokenizer.ts';
 import { athanor, cliPath, lastLineJson, runNode, temporaryFolder } from '../helpers/cli.ts';
 

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ceilings, rankings, splitWords, TRAINED, UNSEEN } from '../../docs/examples/rater-disagreement.ts';
 import { saveGpt } from '../../src/checkpoint/gpt-folder.ts';
-import { type RatedTerm, ratedTerms } from '../../src/data/rated-terms.ts';
+import { type RatedTerm, ratedTerms } from '../../src/data/packaged/rated-terms.ts';
+import { preferenceAccuracy } from '../../src/eval/preference-accuracy.ts';
 import { Gpt } from '../../src/nn/gpt.ts';
 import { presetConfig } from '../../src/nn/presets.ts';
 import { Tokenizer } from '../../src/text/tokenizer.ts';
-import { preferenceAccuracy } from '../../src/train/evaluate/preference-accuracy.ts';
-import { runReward } from '../../src/train/reward.ts';
+import { runReward } from '../../src/train/preference/reward.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
 import { jsonl, rewardDefaults } from '../helpers/stages.ts';
 

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { packageRoot } from '../../src/native/package-root.ts';
+import { packageRoot } from '../../src/base/package-root.ts';
 
 const LAST = 44;
 const table = readFileSync(join(packageRoot, 'docs/ppo.md'), 'utf8')

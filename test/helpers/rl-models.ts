@@ -1,9 +1,9 @@
 /** What a run of PPO or GRPO needs on disk: an assistant, a reward model of the same tokens, prompts, pretraining text. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { packageRoot } from '../../src/base/package-root.ts';
 import { saveScoringModel } from '../../src/checkpoint/gpt-folder.ts';
-import { prepareData } from '../../src/data/prepare.ts';
-import { packageRoot } from '../../src/native/package-root.ts';
+import { prepareData } from '../../src/data/shards/prepare.ts';
 import type { ModelConfig } from '../../src/nn/config.ts';
 import { presetConfig } from '../../src/nn/presets.ts';
 import { ScoringModel } from '../../src/nn/scoring-model.ts';

@@ -1,9 +1,9 @@
 /** What scripts/record-torch.py recorded of a small model in PyTorch, by Athanor's parameter names. */
 import { join } from 'node:path';
+import { packageRoot } from '../../src/base/package-root.ts';
 import { loadModel, readDescription } from '../../src/checkpoint/load-model.ts';
 import { SafetensorsFile } from '../../src/checkpoint/safetensors.ts';
 import type { TensorData } from '../../src/checkpoint/tensor-data.ts';
-import { packageRoot } from '../../src/native/package-root.ts';
 import type { Architecture, ModelConfig } from '../../src/nn/config.ts';
 
 export type F32Data = Extract<TensorData, { dtype: 'f32' }>;

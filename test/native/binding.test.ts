@@ -2,8 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { packageRoot } from '../../src/base/package-root.ts';
 import { native } from '../../src/native/addon.ts';
-import { packageRoot } from '../../src/native/package-root.ts';
 
 function declaredMembers(source: string): string[] {
   const members: string[] = [];

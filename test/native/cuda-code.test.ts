@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { packageRoot } from '../../src/native/package-root.ts';
+import { packageRoot } from '../../src/base/package-root.ts';
 import { type Kernel, readKernels } from '../helpers/cubin.ts';
 
 /**

@@ -3,8 +3,8 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { packageRoot } from '../../src/base/package-root.ts';
 import { native } from '../../src/native/addon.ts';
-import { packageRoot } from '../../src/native/package-root.ts';
 
 const execute = promisify(execFile);
 

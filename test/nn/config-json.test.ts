@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { JsonObject, JsonValue } from '../../src/native/json.ts';
-import { packageRoot } from '../../src/native/package-root.ts';
+import type { JsonObject, JsonValue } from '../../src/base/json.ts';
+import { packageRoot } from '../../src/base/package-root.ts';
 import { configFromJson, configToJson } from '../../src/nn/config-json.ts';
 import { presetConfig, presetNames } from '../../src/nn/presets.ts';
 import { expectError } from '../helpers/reference.ts';

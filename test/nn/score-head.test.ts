@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { packageRoot } from '../../src/base/package-root.ts';
 import { loadScoringModel, saveScoringModel } from '../../src/checkpoint/gpt-folder.ts';
 import { SafetensorsFile } from '../../src/checkpoint/safetensors.ts';
-import { packageRoot } from '../../src/native/package-root.ts';
 import { attachLora } from '../../src/nn/lora.ts';
 import { presetConfig } from '../../src/nn/presets.ts';
 import { ScoringModel } from '../../src/nn/scoring-model.ts';

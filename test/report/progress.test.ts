@@ -4,7 +4,7 @@ import { Writable } from 'node:stream';
 import { WriteStream } from 'node:tty';
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { packageRoot } from '../../src/native/package-root.ts';
+import { packageRoot } from '../../src/base/package-root.ts';
 import { createProgress, type ProgressOptions } from '../../src/report/progress.ts';
 import { RateEstimate } from '../../src/report/rate-estimate.ts';
 import { displayWidth, printable, truncate } from '../../src/report/terminal-text.ts';

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { packageRoot } from '../../src/native/package-root.ts';
+import { packageRoot } from '../../src/base/package-root.ts';
 import { runNode, temporaryFolder } from '../helpers/cli.ts';
 
 const script = join(packageRoot, 'scripts/check-layers.mjs');
@@ -30,8 +30,12 @@ describe('the layer checker', () => {
       'native/cpu/host/c.cpp': '#include <string>\nstd::vector<int> x;\n',
       'native/binding/d.cpp': '#include <napi.h>\n#include "ops/e.h"\n#include "text/f.h"\n',
       'src/index.ts': "export * from './cli/x.ts';\n",
-      'src/tensor/ops/y.ts': "import { a } from '../../native/a.ts';\nimport { b } from '../tensor.ts';\n",
-      'src/cli/x.ts': "// import '../zoo/x.ts'\nconst m = await import('../train/t.ts');\n",
+      'src/tensor/ops/y.ts':
+        "import { a } from '../../native/a.ts';\nimport { b } from '../../src/tensor/tensor.ts';\n",
+      'src/train/sft/a.ts': "import '../loop/b.ts';\nimport './c.ts';\nimport '../../nn/d.ts';\n",
+      'src/serve/a.ts': "import '../train/loop/b.ts';\nimport './b.ts';\n",
+      'src/cli/x.ts':
+        "import '../serve/a.ts';\n" + "// import '../zoo/x.ts'\nconst m = await import('../train/t.ts');\n",
     };
     expect(await check(files)).toEqual({ code: 0, problems: [] });
   });
@@ -74,9 +78,26 @@ describe('the layer checker', () => {
       'src/nn/a.ts:3: src/nn may not import optim/x.ts',
     ],
     ['src/nn/a.ts', "await import('../cli/x.ts');\n", 'src/nn/a.ts:1: src/nn may not import cli/x.ts'],
-    ['src/nn/a.ts', "import '../index.ts';\n", 'src/nn/a.ts:1: src/nn may not import index.ts'],
+    ['src/nn/a.ts', "import '../../src/index.ts';\n", 'src/nn/a.ts:1: src/nn may not import index.ts'],
     ['src/nn/a.ts', "import '../../test/x.ts';\n", 'src/nn/a.ts:1: src may not import ../../test/x.ts'],
-    ['src/zoo/a.ts', '\n', 'src/zoo/a.ts:1: src/zoo is no layer'],
+    [
+      'src/train/sft/a.ts',
+      "import '../rl/x.ts';\n",
+      'src/train/sft/a.ts:1: src/train/sft may not import train/rl/x.ts',
+    ],
+    [
+      'src/train/loop/a.ts',
+      "import '../sft/x.ts';\n",
+      'src/train/loop/a.ts:1: src/train/loop may not import train/sft/x.ts',
+    ],
+    ['src/train/a.ts', '\n', 'src/train/a.ts:1: src/train has no room for'],
+    ['src/train/zoo/a.ts', '\n', 'src/train/zoo/a.ts:1: src/train has no room for'],
+    [
+      'src/bench/a.ts',
+      "import '../serve/x.ts';\n",
+      'src/bench/a.ts:1: only cli may import src/serve: serve/x.ts',
+    ],
+    ['src/zoo/a.ts', '\n', 'src/zoo/a.ts:1: src/zoo is no room'],
   ])('finds in %s %j', async (file, text, problem) => {
     const { code, problems } = await check({ [file]: text });
     expect(code).toBe(1);

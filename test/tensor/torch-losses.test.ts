@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { packageRoot } from '../../src/native/package-root.ts';
+import { packageRoot } from '../../src/base/package-root.ts';
 import { backward } from '../../src/tensor/autograd.ts';
 import { mul, sum } from '../../src/tensor/ops/elementwise.ts';
 import { linearLogProb } from '../../src/tensor/ops/loss.ts';

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { AthanorError } from '../../src/native/errors.ts';
+import { AthanorError } from '../../src/base/errors.ts';
 import { Tokenizer } from '../../src/text/tokenizer.ts';
 import { oracles, rankFile, realTexts } from './oracles.ts';
 import { random } from './random.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Tokenizer as HuggingFace } from '@huggingface/tokenizers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { JsonObject, JsonValue } from '../../src/native/json.ts';
+import type { JsonObject, JsonValue } from '../../src/base/json.ts';
 import { Tokenizer } from '../../src/text/tokenizer.ts';
 import type { SplitPattern } from '../../src/text/vocabulary.ts';
 import { allCorners } from './corners.ts';

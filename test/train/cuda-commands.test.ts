@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { native } from '../../src/native/addon.ts';
-import { runSft } from '../../src/train/sft.ts';
+import { runSft } from '../../src/train/sft/run.ts';
 import { athanor, lastLineJson } from '../helpers/cli.ts';
 import { expectSameRun, runWhole } from '../helpers/killed-run.ts';
 import { maxError } from '../helpers/reference.ts';

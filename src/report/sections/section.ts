@@ -1,4 +1,4 @@
-import type { JsonValue } from '../../native/json.ts';
+import type { JsonValue } from '../../base/json.ts';
 import type { ChartData } from '../chart-data.ts';
 import type { ChartSpec } from '../chart-specs.ts';
 import type { Figure } from '../figures.ts';

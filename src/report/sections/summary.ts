@@ -1,8 +1,9 @@
 /** The cards on top: what the run came to, each with a smaller line that puts the number in its place. */
+
+import { mean } from '../../base/statistics.ts';
 import { exactCount, formatCount, formatDuration, formatFlops } from '../format.ts';
 import { html } from '../html.ts';
 import type { MetricRecord } from '../metrics-log.ts';
-import { mean } from '../statistics.ts';
 import type { ReportContext, Section } from './section.ts';
 
 /** Cards in a row of the full width. */

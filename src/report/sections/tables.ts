@@ -3,9 +3,9 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { JsonValue } from '../../native/json.ts';
-import { cpuInfo, memoryInfo } from '../../native/machine.ts';
-import { packageRoot } from '../../native/package-root.ts';
+import type { JsonValue } from '../../base/json.ts';
+import { cpuInfo, memoryInfo } from '../../base/machine.ts';
+import { packageRoot } from '../../base/package-root.ts';
 import { formatBytes } from '../format.ts';
 import { type Html, html } from '../html.ts';
 import type { ReportLink, ReportTable, Section } from './section.ts';

@@ -1,9 +1,9 @@
 /** What each token is credited with: against a critic (PPO), or against the other responses to its prompt (GRPO, RLOO). */
-import { mean } from '../../report/statistics.ts';
+import { mean } from '../../base/statistics.ts';
+import { responseStarts } from '../../scoring/episode.ts';
 import { noGrad } from '../../tensor/autograd.ts';
 import { gae, klPenalty, whiten } from '../../tensor/ops/policy.ts';
 import { scope, tensor } from '../../tensor/tensor.ts';
-import { responseStarts } from './episode.ts';
 import { standardDeviation, tokenRewards } from './rewards.ts';
 import type { SampledResponses } from './sampler.ts';
 

@@ -9,12 +9,12 @@ import { Initializer } from '../../nn/init.ts';
 import { Linear } from '../../nn/layers.ts';
 import { attachLora, type LoraAdapters, type LoraOptions } from '../../nn/lora.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
+import type { EpisodeInput } from '../../scoring/episode.ts';
 import { cast } from '../../tensor/ops/elementwise.ts';
 import { linear } from '../../tensor/ops/linear.ts';
 import { gatherRows, reshape } from '../../tensor/ops/rows.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
-import type { ParameterGroup } from '../stage.ts';
-import type { EpisodeInput } from './episode.ts';
+import type { ParameterGroup } from '../loop/stage.ts';
 
 export abstract class Critic {
   /** What trains, added to the policy's. */

@@ -1,6 +1,9 @@
 /** From scored responses to a rollout to learn from: what each token is credited with, and what is logged of it all. */
+
+import { mean, standardError } from '../../base/statistics.ts';
 import type { Gpt } from '../../nn/gpt.ts';
-import { mean, standardError } from '../../report/statistics.ts';
+import { responseLength, responseStarts, sumsByResponse } from '../../scoring/episode.ts';
+import { overEpisodes, policyHidden } from '../../scoring/log-probs.ts';
 import {
   type Advantages,
   type GroupBaseline,
@@ -11,9 +14,7 @@ import {
   tokenKl,
 } from './advantages.ts';
 import type { Critic } from './critic.ts';
-import { responseLength, responseStarts } from './episode.ts';
-import { overEpisodes, policyHidden } from './policy.ts';
-import { explainedVariance, sumsByResponse } from './rewards.ts';
+import { explainedVariance } from './rewards.ts';
 import { Rollout } from './rollout.ts';
 import type { SampledResponses } from './sampler.ts';
 

@@ -1,5 +1,5 @@
 /** The weight of the KL penalty: fixed, or steered towards a target (Ziegler et al., 2019, section 2.2). */
-import { AthanorError } from '../../native/errors.ts';
+import { AthanorError } from '../../base/errors.ts';
 
 export interface KlControllerOptions {
   /** beta, to begin with. */

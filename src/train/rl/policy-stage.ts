@@ -2,20 +2,22 @@
  * Reinforcement learning as a stage: nextBatch() samples a rollout when the last one is used up, and each step is one
  * minibatch of it. PPO and GRPO differ in where advantages come from and in what holds the policy to its reference.
  */
+
+import { AthanorError } from '../../base/errors.ts';
+import type { JsonObject, JsonValue } from '../../base/json.ts';
+import { mean } from '../../base/statistics.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
-import { ShuffledCycle } from '../../data/cycle.ts';
+import { ShuffledCycle } from '../../data/rows/cycle.ts';
 import { native } from '../../native/addon.ts';
-import { AthanorError } from '../../native/errors.ts';
-import type { JsonObject, JsonValue } from '../../native/json.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { Gpt } from '../../nn/gpt.ts';
-import { mean } from '../../report/statistics.ts';
+import { type EpisodeInput, episodeInput, responseLength } from '../../scoring/episode.ts';
+import { type PolicyOutput, policyOutput } from '../../scoring/log-probs.ts';
 import { add } from '../../tensor/ops/elementwise.ts';
 import { type PolicyLossResult, policyLoss, valueLoss } from '../../tensor/ops/policy.ts';
 import { type Tensor, tensor } from '../../tensor/tensor.ts';
-import type { Evaluation, ParameterGroup, Sample, StageEvent, TrainStage } from '../stage.ts';
-import type { TrainableModel } from '../trainable-model.ts';
-import { type EpisodeInput, episodeInput, responseLength } from './episode.ts';
+import type { Evaluation, ParameterGroup, Sample, StageEvent, TrainStage } from '../loop/stage.ts';
+import type { TrainableModel } from '../loop/trainable-model.ts';
 import {
   type Algorithm,
   type CriticAlgorithm,
@@ -24,7 +26,6 @@ import {
   responseKl,
 } from './experience.ts';
 import type { KlController } from './kl-controller.ts';
-import { type PolicyOutput, policyOutput } from './policy.ts';
 import type { PretrainingMix } from './pretraining-mix.ts';
 import { checkRatios, ratioDeviation } from './ratio-check.ts';
 import { Rollout, type TokenValues } from './rollout.ts';

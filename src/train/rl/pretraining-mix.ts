@@ -2,8 +2,9 @@
  * PPO-ptx (Ouyang et al., 2022, equation 2): pretraining text beside the rollouts, so that the policy keeps what no reward asks
  * for. Its loss is a mean over tokens, as the policy's is, so the coefficient does not depend on the amount of text.
  */
-import type { LoaderState, TokenLoader } from '../../data/token-loader.ts';
-import type { JsonObject } from '../../native/json.ts';
+
+import type { JsonObject } from '../../base/json.ts';
+import type { LoaderState, TokenLoader } from '../../data/shards/token-loader.ts';
 import type { Gpt } from '../../nn/gpt.ts';
 import { type Tensor, tensor } from '../../tensor/tensor.ts';
 

@@ -3,11 +3,12 @@
  * sampled with. Where it does not (another temperature, another mask, kernels that disagree), PPO corrects for a policy
  * that never was, and no loss shows it: so a run looks first.
  */
+
+import { AthanorError } from '../../base/errors.ts';
 import type { DType } from '../../native/binding.ts';
-import { AthanorError } from '../../native/errors.ts';
 import type { Gpt } from '../../nn/gpt.ts';
-import type { Episode } from './episode.ts';
-import { responseLogProbs } from './policy.ts';
+import type { Episode } from '../../scoring/episode.ts';
+import { responseLogProbs } from '../../scoring/log-probs.ts';
 
 /** The largest |ratio - 1| over the response tokens. @param logProbs f32, flat, as sampled */
 export function ratioDeviation(

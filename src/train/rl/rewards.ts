@@ -1,6 +1,6 @@
 /** From scores to rewards a token: what happens to a response that never stopped, the KL penalty, and where the score goes. */
-import { mean } from '../../report/statistics.ts';
-import type { Episode } from './episode.ts';
+import { mean } from '../../base/statistics.ts';
+import type { Episode } from '../../scoring/episode.ts';
 
 export interface MissingEosOptions {
   /** `score` gives such a response this score whatever the model thinks; `penalty` subtracts it; `none` does nothing. */
@@ -37,15 +37,6 @@ export function tokenRewards(
     rewards[starts[i + 1]! - 1]! += score;
   });
   return rewards;
-}
-
-/** Sum of each response's numbers. */
-export function sumsByResponse(values: Float32Array, starts: Int32Array): Float64Array {
-  const sums = new Float64Array(starts.length - 1);
-  for (let i = 0; i < sums.length; ++i) {
-    for (let t = starts[i]!; t < starts[i + 1]!; ++t) sums[i]! += values[t]!;
-  }
-  return sums;
 }
 
 export function standardDeviation(values: ArrayLike<number>): number {

@@ -2,11 +2,12 @@
  * One batch of responses with everything that the updates on it need, and how far those have come. A checkpoint holds
  * it whole, so a run killed between two updates goes on with the same responses in the same order.
  */
+
+import { AthanorError } from '../../base/errors.ts';
+import type { JsonObject } from '../../base/json.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
 import { Permutation } from '../../data/permutation.ts';
-import { AthanorError } from '../../native/errors.ts';
-import type { JsonObject } from '../../native/json.ts';
-import { type Episode, responseStarts } from './episode.ts';
+import { type Episode, responseStarts } from '../../scoring/episode.ts';
 
 /** Flat f32 numbers, one a response token of the rollout, in the order of its episodes. */
 export interface TokenValues {

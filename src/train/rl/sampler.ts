@@ -1,12 +1,13 @@
 /** Responses to prompts, scored: generation, reward, reference and critic in one pass each, none of them with gradients. */
-import type { ShuffledCycle } from '../../data/cycle.ts';
+
+import type { JsonObject } from '../../base/json.ts';
+import type { ShuffledCycle } from '../../data/rows/cycle.ts';
 import { generate } from '../../generate/generator.ts';
-import type { JsonObject } from '../../native/json.ts';
 import type { Gpt } from '../../nn/gpt.ts';
+import type { Episode } from '../../scoring/episode.ts';
+import { responseLogProbs } from '../../scoring/log-probs.ts';
+import type { Answer, RewardSource } from '../../scoring/reward-source.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
-import type { Episode } from './episode.ts';
-import { responseLogProbs } from './policy.ts';
-import type { Answer, RewardSource } from './reward-source.ts';
 import { type MissingEosOptions, withMissingEos } from './rewards.ts';
 
 /** A prompt as the policy reads it. */

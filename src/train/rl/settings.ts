@@ -1,15 +1,15 @@
 /** Settings that PPO and GRPO share, and what both make ready from them. */
-import { ModelFolder } from '../../checkpoint/load-model.ts';
-import { fittingPrompts, type Prompt, readPrompts } from '../../data/prompts.ts';
-import { holdOutPrompts } from '../../data/row-split.ts';
-import { AthanorError } from '../../native/errors.ts';
+
+import { AthanorError } from '../../base/errors.ts';
+import { fittingPrompts, type Prompt, readPrompts } from '../../data/rows/prompts.ts';
+import { holdOutPrompts } from '../../data/rows/row-split.ts';
 import type { Gpt } from '../../nn/gpt.ts';
+import { RewardFunctionSource, RewardModelSource, type RewardSource } from '../../scoring/reward-source.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
-import { type ChatTokenizer, chatTokenizer, generationConfig, loadChatModel } from '../chat-model.ts';
-import type { CommonSettings, RunPlace } from '../run-stage.ts';
-import { type LoraSettings, startFolder, TrainableModel } from '../trainable-model.ts';
+import { type ChatTokenizer, chatTokenizer, generationConfig, loadChatModel } from '../loop/chat-model.ts';
+import type { CommonSettings, RunPlace } from '../loop/run-stage.ts';
+import { type LoraSettings, startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { memoryPlan, type PlannedModel } from './memory-plan.ts';
-import { RewardFunctionSource, RewardModelSource, type RewardSource } from './reward-source.ts';
 import type { EncodedPrompt, SamplerOptions, SamplerParts } from './sampler.ts';
 
 export interface RolloutSettings extends CommonSettings, LoraSettings {
@@ -190,14 +190,4 @@ export function parametersIn(tensors: Iterable<Tensor>): number {
 export function stepsOf(settings: RolloutSettings): number {
   const { rollouts, rollout, batchSize, gradAccum, epochs, steps } = settings;
   return steps ?? Math.max(1, Math.floor((rollouts * epochs * rollout) / (batchSize * gradAccum)));
-}
-
-/** A reward model's folder has weights of this shape; a critic starts from it. */
-export function isScoringModel(folder: string): boolean {
-  const files = ModelFolder.open(folder);
-  try {
-    return files.description.head === 'score';
-  } finally {
-    files.close();
-  }
 }

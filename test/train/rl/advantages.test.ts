@@ -1,6 +1,7 @@
 /** Advantages of whole rollouts: over responses of unequal length, whitened once. */
 import { describe, expect, it } from 'vitest';
-import { mean } from '../../../src/report/statistics.ts';
+import { mean } from '../../../src/base/statistics.ts';
+import { responseStarts } from '../../../src/scoring/episode.ts';
 import {
   type GaeOptions,
   gaeAdvantages,
@@ -8,7 +9,6 @@ import {
   relativeScores,
   tokenKl,
 } from '../../../src/train/rl/advantages.ts';
-import { responseStarts } from '../../../src/train/rl/episode.ts';
 import { standardDeviation } from '../../../src/train/rl/rewards.ts';
 import type { SampledResponses } from '../../../src/train/rl/sampler.ts';
 import { randomNormal } from '../../helpers/reference.ts';

@@ -1,13 +1,13 @@
 /** Value models: where they start, what they train, what they share. */
 import { describe, expect, it } from 'vitest';
 import type { DType } from '../../../src/native/binding.ts';
+import { type Episode, episodeInput, responseStarts } from '../../../src/scoring/episode.ts';
+import { policyHidden } from '../../../src/scoring/log-probs.ts';
+import { RewardModelSource, scoreSequences } from '../../../src/scoring/reward-source.ts';
 import { backward, noGrad } from '../../../src/tensor/autograd.ts';
 import { sum } from '../../../src/tensor/ops/elementwise.ts';
 import { scope } from '../../../src/tensor/tensor.ts';
 import { AdaptedCritic, type Critic, SeparateCritic, SharedCritic } from '../../../src/train/rl/critic.ts';
-import { type Episode, episodeInput, responseStarts } from '../../../src/train/rl/episode.ts';
-import { policyHidden } from '../../../src/train/rl/policy.ts';
-import { RewardModelSource, scoreSequences } from '../../../src/train/rl/reward-source.ts';
 import { expectSameBits, randomIntegers } from '../../helpers/reference.ts';
 import { episodeOf, tinyPolicy, tinyScorer, weights } from './world.ts';
 

@@ -1,12 +1,12 @@
 /** R43: tasks whose optimum is known in closed form, and is reached. */
 import { describe, expect, it } from 'vitest';
+import { mean } from '../../../src/base/statistics.ts';
 import type { Gpt } from '../../../src/nn/gpt.ts';
-import { mean } from '../../../src/report/statistics.ts';
+import { episodeInput } from '../../../src/scoring/episode.ts';
+import { policyOutput } from '../../../src/scoring/log-probs.ts';
 import { noGrad } from '../../../src/tensor/autograd.ts';
 import { scope } from '../../../src/tensor/tensor.ts';
-import { episodeInput } from '../../../src/train/rl/episode.ts';
 import { KlController } from '../../../src/train/rl/kl-controller.ts';
-import { policyOutput } from '../../../src/train/rl/policy.ts';
 import { makeWorld, train, unequalPrompts, type WorldOptions } from './world.ts';
 
 const seeds = [1, 2, 3];

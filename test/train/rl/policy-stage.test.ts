@@ -1,15 +1,15 @@
 /** One stage of reinforcement learning, a minibatch at a time: what its losses, gradients and metrics are made of. */
 import { describe, expect, it } from 'vitest';
+import { mean } from '../../../src/base/statistics.ts';
 import type { DType } from '../../../src/native/binding.ts';
-import { mean } from '../../../src/report/statistics.ts';
+import { type EpisodeInput, episodeInput } from '../../../src/scoring/episode.ts';
+import { policyOutput, responseLogProbs } from '../../../src/scoring/log-probs.ts';
+import { RewardModelSource } from '../../../src/scoring/reward-source.ts';
 import { backward } from '../../../src/tensor/autograd.ts';
 import { scale, sum } from '../../../src/tensor/ops/elementwise.ts';
 import { scope } from '../../../src/tensor/tensor.ts';
 import { AdaptedCritic, SeparateCritic, SharedCritic } from '../../../src/train/rl/critic.ts';
-import { type EpisodeInput, episodeInput } from '../../../src/train/rl/episode.ts';
 import { KlController } from '../../../src/train/rl/kl-controller.ts';
-import { policyOutput, responseLogProbs } from '../../../src/train/rl/policy.ts';
-import { RewardModelSource } from '../../../src/train/rl/reward-source.ts';
 import { expectSameBits, maxError } from '../../helpers/reference.ts';
 import {
   accumulate,

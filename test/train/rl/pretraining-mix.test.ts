@@ -1,10 +1,10 @@
 /** R31: pretraining text beside the rollouts. */
 import { describe, expect, it } from 'vitest';
-import { TokenLoader } from '../../../src/data/token-loader.ts';
+import { TokenLoader } from '../../../src/data/shards/token-loader.ts';
 import { backward } from '../../../src/tensor/autograd.ts';
 import { scope, tensor } from '../../../src/tensor/tensor.ts';
 import { PretrainingMix } from '../../../src/train/rl/pretraining-mix.ts';
-import { writeIds } from '../../data/corpora.ts';
+import { writeIds } from '../../data/corpus/corpora.ts';
 import { temporaryFolder } from '../../helpers/cli.ts';
 import { maxError } from '../../helpers/reference.ts';
 import { accumulate, makeWorld, takeGradients, tinyPolicy } from './world.ts';

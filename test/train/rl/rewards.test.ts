@@ -1,9 +1,9 @@
 /** What a response is worth, and which of its tokens gets it. */
 import { describe, expect, it } from 'vitest';
+import { sumsByResponse } from '../../../src/scoring/episode.ts';
 import {
   explainedVariance,
   standardDeviation,
-  sumsByResponse,
   tokenRewards,
   withMissingEos,
 } from '../../../src/train/rl/rewards.ts';

@@ -1,8 +1,8 @@
 /** Rollouts: what is drawn, where it ends, what is scored, and that its log-probabilities are those of training. */
 import { describe, expect, it } from 'vitest';
-import { ShuffledCycle } from '../../../src/data/cycle.ts';
+import { ShuffledCycle } from '../../../src/data/rows/cycle.ts';
 import type { DType } from '../../../src/native/binding.ts';
-import { responseLogProbs } from '../../../src/train/rl/policy.ts';
+import { responseLogProbs } from '../../../src/scoring/log-probs.ts';
 import { Sampler } from '../../../src/train/rl/sampler.ts';
 import { expectSameBits } from '../../helpers/reference.ts';
 import { isStop, makeSampler, tinyPolicy } from './world.ts';

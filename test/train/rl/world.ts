@@ -5,23 +5,23 @@ import { Gpt } from '../../../src/nn/gpt.ts';
 import { presetConfig } from '../../../src/nn/presets.ts';
 import { ScoringModel } from '../../../src/nn/scoring-model.ts';
 import { MetricsLog, readMetrics } from '../../../src/report/metrics-log.ts';
+import type { Episode } from '../../../src/scoring/episode.ts';
+import type { Answer, RewardSource } from '../../../src/scoring/reward-source.ts';
 import { backward } from '../../../src/tensor/autograd.ts';
 import { scope, type Tensor } from '../../../src/tensor/tensor.ts';
 import { Tokenizer } from '../../../src/text/tokenizer.ts';
+import { type LoraSettings, TrainableModel } from '../../../src/train/loop/trainable-model.ts';
+import { Trainer, type TrainerOptions } from '../../../src/train/loop/trainer.ts';
 import { SharedCritic } from '../../../src/train/rl/critic.ts';
-import type { Episode } from '../../../src/train/rl/episode.ts';
 import type { CriticAlgorithm } from '../../../src/train/rl/experience.ts';
 import { KlController } from '../../../src/train/rl/kl-controller.ts';
 import { PolicyStage, type PolicyStageOptions } from '../../../src/train/rl/policy-stage.ts';
-import type { Answer, RewardSource } from '../../../src/train/rl/reward-source.ts';
 import {
   type EncodedPrompt,
   Sampler,
   type SamplerOptions,
   type SamplerParts,
 } from '../../../src/train/rl/sampler.ts';
-import { type LoraSettings, TrainableModel } from '../../../src/train/trainable-model.ts';
-import { Trainer, type TrainerOptions } from '../../../src/train/trainer.ts';
 import { temporaryFolder } from '../../helpers/cli.ts';
 import { randomIntegers } from '../../helpers/reference.ts';
 

@@ -1,0 +1,69 @@
+/** A folder that appears whole or not at all: filled under a temporary name, then renamed. */
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { AthanorError, fileError } from '../errors.ts';
+
+/**
+ * Runs `fill` on a new folder, makes it durable and gives it the name `out`. Throws ERR_ARGUMENT when `out` exists, and
+ * what `fill` throws, leaving nothing behind.
+ */
+export async function createFolder<T>(out: string, fill: (folder: string) => Promise<T>): Promise<T> {
+  if (existsSync(out)) {
+    throw new AthanorError('ERR_ARGUMENT', `${out} exists already`, 'delete it or name another --out');
+  }
+  const target = resolve(out);
+  const temporary = `${target}.tmp-${process.pid}`;
+  try {
+    removeLeftovers(target);
+    mkdirSync(temporary, { recursive: true });
+    const result = await fill(temporary);
+    syncFolder(temporary);
+    renameSync(temporary, target);
+    syncFolder(dirname(target));
+    return result;
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    throw (error as NodeJS.ErrnoException).syscall ? fileError(error, out, 'write') : error;
+  }
+}
+
+/** What killed processes left half-filled, and this process' own id from before a restart of its container. */
+function removeLeftovers(target: string): void {
+  const folder = dirname(target);
+  if (!existsSync(folder)) return;
+  const prefix = `${basename(target)}.tmp-`;
+  for (const name of readdirSync(folder)) {
+    if (!name.startsWith(prefix)) continue;
+    const pid = Number(name.slice(prefix.length));
+    if (Number.isInteger(pid) && (pid === process.pid || !isAlive(pid)))
+      rmSync(join(folder, name), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
+
+/** Without it the names in a folder may be lost with the power. */
+function syncFolder(folder: string): void {
+  const handle = openSync(folder, 'r');
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}

@@ -1,0 +1,24 @@
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { fileError } from '../errors.ts';
+import { removeStaleFiles, temporarySuffix } from './temporary-files.ts';
+
+/** Writes a text file so that a reader finds the old one or the new one, whole, also after a crash. */
+export function replaceFile(path: string, content: string): void {
+  const temporary = `${path}${temporarySuffix()}`;
+  try {
+    removeStaleFiles(dirname(path), basename(path));
+    const file = openSync(temporary, 'w');
+    try {
+      const bytes = Buffer.from(content);
+      for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw fileError(error, path, 'write');
+  }
+}

@@ -1,0 +1,13 @@
+/** Randomness as a function of its arguments: nothing to seed, nothing to store. */
+
+/** A 32-bit hash of two whole numbers of up to 53 bits (the finaliser of MurmurHash3, once for each word). */
+export function mix(a: number, b: number): number {
+  let h = 0x9e3779b9;
+  for (const word of [a, a / 2 ** 32, b, b / 2 ** 32]) {
+    h = Math.imul(h ^ word, 0x85ebca6b);
+    h = Math.imul(h ^ (h >>> 16), 0xc2b2ae35);
+    h ^= h >>> 13;
+  }
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  return (h ^ (h >>> 15)) >>> 0;
+}

@@ -1,0 +1,99 @@
+/**
+ * Files and packaged corpora as a stream of documents. Reading never holds a corpus or a large file; what cannot be used
+ * comes out as a dropped item with its place and reason.
+ */
+import { type Dirent, readdirSync, realpathSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { AthanorError, fileError } from '../../base/errors.ts';
+import type { CorpusItem } from '../document.ts';
+import { isPackagedName, packagedDocuments, packagedNames } from '../packaged/packaged.ts';
+import { readJsonl } from './jsonl-documents.ts';
+import { readTextFile } from './text-documents.ts';
+
+export interface CorpusOptions {
+  /** Field of a JSONL line that holds the text. Default `text`. */
+  textKey?: string | undefined;
+  /** Splits text files into documents at lines equal to this. */
+  separator?: string | undefined;
+  /** Documents of text files are cut where they are longer than this. Default 64 KiB. */
+  partBytes?: number | undefined;
+}
+
+const TEXT_FILE = /\.(txt|md)(\.gz)?$/i;
+const JSONL_FILE = /\.(jsonl|ndjson)(\.gz)?$/i;
+const KINDS = '.txt, .md or .jsonl, each also as .gz';
+const PART_BYTES = 64 << 10;
+const LEAST_PART_BYTES = 1 << 10;
+
+/**
+ * Documents of files, folders (searched to any depth in name order, hidden entries left out) and packaged names.
+ * Throws ERR_FILE_MISSING, ERR_IO, ERR_FILE_DAMAGED, or ERR_ARGUMENT for a folder without usable files or a file of
+ * another kind.
+ */
+export async function* readCorpus(
+  sources: readonly string[],
+  options: CorpusOptions = {},
+): AsyncGenerator<CorpusItem> {
+  const { textKey = 'text', separator, partBytes = PART_BYTES } = options;
+  if (!Number.isSafeInteger(partBytes) || partBytes < LEAST_PART_BYTES) {
+    throw new AthanorError(
+      'ERR_ARGUMENT',
+      `expected partBytes of at least ${LEAST_PART_BYTES} but got ${partBytes}`,
+    );
+  }
+  if (separator === '') throw new AthanorError('ERR_ARGUMENT', 'expected a separator but it is empty');
+  for (const source of sources) {
+    if (isPackagedName(source)) {
+      for await (const document of packagedDocuments(source)) yield { document };
+      continue;
+    }
+    for (const file of filesOf(source)) {
+      if (JSONL_FILE.test(file)) yield* readJsonl(file, source, textKey);
+      else if (TEXT_FILE.test(file)) yield* readTextFile(file, source, { separator, partBytes });
+      else yield { dropped: { id: file, reason: 'other_kind' } };
+    }
+  }
+}
+
+function filesOf(source: string): string[] {
+  let folder: boolean;
+  try {
+    folder = statSync(source).isDirectory();
+  } catch (error) {
+    const known = fileError(error, source);
+    if (known.code !== 'ERR_FILE_MISSING') throw known;
+    const remedy = `give a file, a folder, or one of ${packagedNames.join(', ')}`;
+    throw new AthanorError('ERR_FILE_MISSING', `${source} does not exist`, remedy, { cause: error });
+  }
+  const usable = (file: string) => TEXT_FILE.test(file) || JSONL_FILE.test(file);
+  if (!folder) {
+    if (usable(source)) return [source];
+    const what = `${source} is not a kind of file that can be read`;
+    throw new AthanorError('ERR_ARGUMENT', what, `give ${KINDS}`);
+  }
+  const files = [...filesBelow(source, [])];
+  if (!files.some(usable))
+    throw new AthanorError('ERR_ARGUMENT', `${source} holds no text`, `put files of ${KINDS} there`);
+  return files;
+}
+
+/** @param above real paths of the folders on the way here, so that a link to one of them is not followed for ever */
+function* filesBelow(folder: string, above: readonly string[]): Generator<string> {
+  let entries: Dirent[];
+  let real: string;
+  try {
+    real = realpathSync(folder);
+    entries = readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    throw fileError(error, folder);
+  }
+  if (above.includes(real)) return;
+  entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (const entry of entries) {
+    if (entry.name.startsWith('.')) continue;
+    const path = join(folder, entry.name);
+    const link = entry.isSymbolicLink() && statSync(path, { throwIfNoEntry: false });
+    if ((link || entry).isDirectory()) yield* filesBelow(path, [...above, real]);
+    else yield path;
+  }
+}

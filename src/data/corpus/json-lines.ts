@@ -1,0 +1,63 @@
+/** The lines of a JSONL file as JSON values, each with its place; a line that cannot be read is told and passed over. */
+import type { JsonObject, JsonValue } from '../../base/json.ts';
+import type { Dropped } from '../document.ts';
+import { decodeUtf8, lineBlocks } from './line-blocks.ts';
+
+/** Far beyond any document, and far below the longest string that there can be. */
+export const MAX_LINE_BYTES = 64 << 20;
+
+export type JsonLine = { id: string; value: JsonValue } | { dropped: Dropped };
+
+/** `id` is "file:line". Blank lines are passed over. Throws what lineBlocks does. */
+export async function* jsonLines(file: string): AsyncGenerator<JsonLine> {
+  let number = 0;
+  let skipping = false;
+  for await (const { bytes, whole } of lineBlocks(file, MAX_LINE_BYTES)) {
+    let start = 0;
+    if (skipping) {
+      start = bytes.indexOf(10) + 1;
+      if (start === 0) continue;
+      skipping = false;
+    }
+    if (!whole) {
+      number += 1;
+      skipping = true;
+      yield {
+        dropped: { id: `${file}:${number}`, reason: 'too_long', detail: `over ${MAX_LINE_BYTES} bytes` },
+      };
+      continue;
+    }
+    while (start < bytes.length) {
+      const newline = bytes.indexOf(10, start);
+      const end = newline < 0 ? bytes.length : newline;
+      number += 1;
+      const line = parseLine(`${file}:${number}`, bytes.subarray(start, end));
+      if (line) yield line;
+      start = end + 1;
+    }
+  }
+}
+
+/** Undefined for a blank line. */
+function parseLine(id: string, bytes: Buffer): JsonLine | undefined {
+  const line = decodeUtf8(bytes);
+  if (line === undefined) return { dropped: { id, reason: 'not_utf8' } };
+  if (line.trim() === '') return undefined;
+  try {
+    return { id, value: JSON.parse(line) as JsonValue };
+  } catch (error) {
+    return { dropped: { id, reason: 'bad_json', detail: (error as Error).message } };
+  }
+}
+
+export function isRecord(value: unknown): value is JsonObject {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
+}
+
+/** What a JSON value is, for messages. */
+export function kindOf(value: unknown): string {
+  if (value === undefined) return 'missing';
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}

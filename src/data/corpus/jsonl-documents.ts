@@ -1,0 +1,31 @@
+/** One document a line of JSON. */
+import type { CorpusItem, Document, Dropped } from '../document.ts';
+import { isRecord, jsonLines, kindOf } from './json-lines.ts';
+
+/** @param key the field that holds the text */
+export async function* readJsonl(file: string, source: string, key: string): AsyncGenerator<CorpusItem> {
+  for await (const line of jsonLines(file)) {
+    if ('dropped' in line) {
+      yield line;
+      continue;
+    }
+    const { id, value } = line;
+    const text = isRecord(value) ? value[key] : undefined;
+    if (typeof text !== 'string') yield { dropped: withoutText(id, value, key) };
+    else yield documentOf({ id, text, source });
+  }
+}
+
+function withoutText(id: string, value: unknown, key: string): Dropped {
+  if (!isRecord(value))
+    return { id, reason: 'missing_field', detail: `it is ${kindOf(value)}, not an object` };
+  if (Object.hasOwn(value, key))
+    return { id, reason: 'missing_field', detail: `"${key}" is ${kindOf(value[key])}, not a text` };
+  const names = Object.keys(value).slice(0, 8).join(', ') || 'nothing';
+  return { id, reason: 'missing_field', detail: `no "${key}"; it has ${names}` };
+}
+
+/** A text of white space only is no document. */
+export function documentOf(document: Document): CorpusItem {
+  return /\S/.test(document.text) ? { document } : { dropped: { id: document.id, reason: 'empty' } };
+}

@@ -1,0 +1,72 @@
+/** Files as blocks of whole lines in bytes, so that one bad line does not spoil how its neighbours decode. */
+import { createReadStream } from 'node:fs';
+import { createGunzip } from 'node:zlib';
+import { AthanorError, fileError } from '../../base/errors.ts';
+
+export interface LineBlock {
+  bytes: Buffer;
+  /** False for a piece of a line that is longer than the limit; the line goes on in the next block. */
+  whole: boolean;
+}
+
+const CHUNK_BYTES = 1 << 20;
+const BYTE_ORDER_MARK = Buffer.from('\ufeff');
+
+/**
+ * Reads a file, or what a .gz file holds, without its byte-order mark and in constant memory.
+ * Throws ERR_FILE_MISSING, ERR_IO, or ERR_FILE_DAMAGED for a .gz that is not whole.
+ */
+export async function* lineBlocks(path: string, maxLineBytes: number): AsyncGenerator<LineBlock> {
+  const raw = createReadStream(path, { highWaterMark: CHUNK_BYTES });
+  const zipped = /\.gz$/i.test(path);
+  const stream = zipped ? raw.pipe(createGunzip({ chunkSize: CHUNK_BYTES })) : raw;
+  raw.on('error', (error) => stream.destroy(error));
+  let pieces: Buffer[] = [];
+  let held = 0;
+  let begun = false;
+  const take = (last: Buffer, whole: boolean): LineBlock => {
+    let bytes = pieces.length === 0 ? last : Buffer.concat([...pieces, last]);
+    if (!begun && bytes.subarray(0, 3).equals(BYTE_ORDER_MARK)) bytes = bytes.subarray(3);
+    begun = true;
+    pieces = [];
+    held = 0;
+    return { bytes, whole };
+  };
+  try {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      const end = chunk.lastIndexOf(10) + 1;
+      if (end > 0) yield take(chunk.subarray(0, end), true);
+      if (end === chunk.length) continue;
+      pieces.push(chunk.subarray(end));
+      held += chunk.length - end;
+      if (held >= maxLineBytes) yield take(Buffer.alloc(0), false);
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code?.startsWith('Z_')) {
+      const what = `${path} is not a whole gzip file`;
+      throw new AthanorError('ERR_FILE_DAMAGED', what, 'copy it again', { cause: error });
+    }
+    throw fileError(error, path);
+  } finally {
+    raw.destroy();
+  }
+  if (held > 0) yield take(Buffer.alloc(0), true);
+}
+
+/** Newlines in some bytes. */
+export function countLines(bytes: Buffer): number {
+  let count = 0;
+  for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) count += 1;
+  return count;
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Undefined for bytes that are not UTF-8. */
+export function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}

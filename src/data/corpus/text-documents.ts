@@ -1,0 +1,112 @@
+/**
+ * Text files as documents. A long file is cut into parts that together are the file, byte for byte: memory stays
+ * constant, and a corpus of one file still has documents to hold back for validation.
+ */
+import type { CorpusItem } from '../document.ts';
+import { documentOf } from './jsonl-documents.ts';
+import { countLines, decodeUtf8, lineBlocks } from './line-blocks.ts';
+
+export interface TextOptions {
+  /** Documents end at lines equal to this, which belong to none. */
+  separator: string | undefined;
+  /** Longer documents are cut, at blank lines where there are any. */
+  partBytes: number;
+}
+
+export async function* readTextFile(
+  file: string,
+  source: string,
+  options: TextOptions,
+): AsyncGenerator<CorpusItem> {
+  const { partBytes } = options;
+  const separator = options.separator === undefined ? undefined : Buffer.from(options.separator);
+  let held: Buffer = Buffer.alloc(0);
+  let line = 1;
+  let emitted = 0;
+  let atLineStart = true;
+  const emit = (bytes: Buffer, last = false): CorpusItem => {
+    const id = last && emitted === 0 ? file : `${file}:${line}`;
+    const item = partItem(id, bytes, source, line);
+    emitted += 1;
+    line += countLines(bytes);
+    return item;
+  };
+  for await (const { bytes, whole } of lineBlocks(file, partBytes)) {
+    // A zero byte never stands in text, and stands early in nearly every binary format.
+    if (bytes.includes(0)) {
+      const detail = utf16(bytes)
+        ? 'it looks like UTF-16; convert it with iconv -f UTF-16 -t UTF-8'
+        : undefined;
+      yield { dropped: { id: file, reason: 'binary', ...(detail && { detail }) } };
+      return;
+    }
+    for (const piece of separator ? cutAtLines(bytes, separator, atLineStart) : [bytes]) {
+      if (piece === undefined) {
+        yield emit(held);
+        held = Buffer.alloc(0);
+        line += 1;
+        continue;
+      }
+      held = held.length === 0 ? piece : Buffer.concat([held, piece]);
+      while (held.length > partBytes) {
+        const end = cutPoint(held, partBytes);
+        yield emit(held.subarray(0, end));
+        held = held.subarray(end);
+      }
+    }
+    atLineStart = whole;
+  }
+  if (held.length > 0 || emitted === 0) yield emit(held, true);
+}
+
+function partItem(id: string, bytes: Buffer, source: string, line: number): CorpusItem {
+  const text = decodeUtf8(bytes);
+  if (text === undefined)
+    return { dropped: { id, reason: 'not_utf8', detail: `line ${line + badLine(bytes)}` } };
+  return documentOf({ id, text, source });
+}
+
+/** The first line, counted from 0, that is not UTF-8. */
+function badLine(bytes: Buffer): number {
+  let line = 0;
+  for (let start = 0; ; ++line) {
+    const end = bytes.indexOf(10, start) + 1;
+    if (end === 0 || decodeUtf8(bytes.subarray(start, end)) === undefined) return line;
+    start = end;
+  }
+}
+
+function utf16(bytes: Buffer): boolean {
+  const mark = bytes.length > 1 ? bytes.readUInt16LE(0) : 0;
+  return mark === 0xfeff || mark === 0xfffe;
+}
+
+/** What stands between the lines that equal the separator; undefined stands for each such line. */
+function* cutAtLines(bytes: Buffer, separator: Buffer, atLineStart: boolean): Generator<Buffer | undefined> {
+  let start = 0;
+  for (let at = bytes.indexOf(separator); at >= 0; at = bytes.indexOf(separator, at + 1)) {
+    const begins = at === 0 ? atLineStart : bytes[at - 1] === 10;
+    let end = at + separator.length;
+    if (bytes[end] === 13 && bytes[end + 1] === 10) end += 1;
+    if (!begins || (end < bytes.length && bytes[end] !== 10)) continue;
+    if (at > start) yield bytes.subarray(start, at);
+    yield undefined;
+    start = Math.min(end + 1, bytes.length);
+  }
+  if (start < bytes.length) yield bytes.subarray(start);
+}
+
+/**
+ * Where to cut bytes so that at most `limit` come before: after the last blank line, else line, else space in the
+ * second half of them, else between two characters.
+ */
+export function cutPoint(bytes: Buffer, limit: number): number {
+  const least = Math.floor(limit / 2);
+  for (const mark of ['\n\n', '\r\n\r\n', '\n', ' ']) {
+    const at = bytes.lastIndexOf(mark, limit - mark.length);
+    if (at >= least) return at + mark.length;
+  }
+  let end = limit;
+  while (end > least && (bytes[end]! & 0xc0) === 0x80) end -= 1;
+  return end;
+}

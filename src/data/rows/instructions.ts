@@ -1,0 +1,58 @@
+/** Instructions with the answers to learn, in the three forms that people have them in. */
+import type { JsonObject } from '../../base/json.ts';
+import type { Message } from '../../text/chat-template.ts';
+import { kindOf } from '../corpus/json-lines.ts';
+import {
+  answerOf,
+  BadRow,
+  has,
+  messagesOf,
+  promptOf,
+  type RowCounts,
+  type RowOptions,
+  type RowsRead,
+  readRows,
+  textField,
+} from './rows.ts';
+
+export interface Instruction {
+  /** File and line. */
+  id: string;
+  /** Ends with the assistant's turn. */
+  messages: Message[];
+}
+
+/**
+ * Reads rows with `messages` (OpenAI), `prompt` and `completion`, or `instruction`, `input`, `output` (Alpaca).
+ * Throws as readRows does.
+ */
+export function readInstructions(path: string, options?: RowOptions): Promise<RowsRead<Instruction>> {
+  return readRows(path, (row, id, counts) => ({ id, messages: instructionMessages(row, counts) }), options);
+}
+
+function instructionMessages(row: JsonObject, counts: RowCounts): Message[] {
+  if (has(row, 'messages')) return endingWithAnswer(messagesOf(row.messages, 'messages'), counts);
+  if (has(row, 'prompt')) {
+    return [...promptOf(row.prompt, 'prompt'), { role: 'assistant', content: answerOf(row, 'completion') }];
+  }
+  if (has(row, 'instruction')) {
+    const instruction = textField(row, 'instruction');
+    const input = row.input ?? '';
+    if (typeof input !== 'string') throw new BadRow(`"input" is ${kindOf(input)}, not a text`);
+    const content = /\S/.test(input) ? `${instruction}\n\n${input}` : instruction;
+    return [
+      { role: 'user', content },
+      { role: 'assistant', content: textField(row, 'output') },
+    ];
+  }
+  const names = Object.keys(row).slice(0, 8).join(', ') || 'nothing';
+  throw new BadRow(`it has ${names}; expected messages, or prompt and completion, or instruction and output`);
+}
+
+/** Turns of the user's after the last answer teach nothing. */
+function endingWithAnswer(messages: Message[], counts: RowCounts): Message[] {
+  const last = messages.findLastIndex(({ role }) => role === 'assistant');
+  if (last < 0) throw new BadRow('there is no turn of the assistant');
+  if (last + 1 < messages.length) counts.change('dialogues cut after their last answer');
+  return messages.slice(0, last + 1);
+}

@@ -1,0 +1,217 @@
+/** Rows of training data in JSONL and JSON files: instructions, comparisons and prompts are read through this. */
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { AthanorError, fileError } from '../../base/errors.ts';
+import type { JsonObject, JsonValue } from '../../base/json.ts';
+import type { Message } from '../../text/chat-template.ts';
+import { isRecord, type JsonLine, jsonLines, kindOf, MAX_LINE_BYTES } from '../corpus/json-lines.ts';
+import { decodeUtf8, lineBlocks } from '../corpus/line-blocks.ts';
+import { type DropReason, describeDropped, isBad } from '../document.ts';
+
+export interface RowOptions {
+  /** A line that cannot be used: skip and count it, or stop with an error. Default skip. */
+  onBadLine?: 'skip' | 'stop';
+}
+
+/** What came of reading: nothing is dropped in silence. */
+export class RowCounts {
+  /** By reason. */
+  readonly dropped: Partial<Record<DropReason, number>> = {};
+  /** The first of each reason, as "file:line: why". */
+  readonly examples: string[] = [];
+  /** What was changed in rows that stay, by what it was. */
+  readonly changed: Record<string, number> = {};
+
+  add(reason: DropReason, description: string): void {
+    if (!this.dropped[reason]) this.examples.push(description);
+    this.dropped[reason] = (this.dropped[reason] ?? 0) + 1;
+  }
+
+  /** @param what is said after its number, such as "answers said twice were made one" */
+  change(what: string, count = 1): void {
+    if (count > 0) this.changed[what] = (this.changed[what] ?? 0) + count;
+  }
+
+  /** "left out 3 tie, 1 bad json; the first of each: rows.jsonl:7: not JSON (…)", or nothing. */
+  describe(): string {
+    const parts = Object.entries(this.changed).map(([what, count]) => `${count} ${what}`);
+    const counts = Object.entries(this.dropped).map(
+      ([reason, count]) => `${count} ${reason.replaceAll('_', ' ')}`,
+    );
+    if (counts.length > 0) {
+      parts.push(`left out ${counts.join(', ')}; the first of each: ${this.examples.join('; ')}`);
+    }
+    return parts.join('; ');
+  }
+}
+
+export interface RowsRead<T> {
+  rows: T[];
+  counts: RowCounts;
+}
+
+/** Why a row cannot be used; thrown by parsers of rows. */
+export class BadRow extends Error {
+  constructor(
+    message: string,
+    readonly reason: DropReason = 'bad_row',
+  ) {
+    super(message);
+  }
+}
+
+/**
+ * Reads a .jsonl or .json file (a list of rows), .gz or not, or all of a folder. `parse` throws BadRow for a row it
+ * cannot use. Throws ERR_FORMAT naming file and line of a bad one with onBadLine 'stop', when a .json file is no list,
+ * and when not one row is left; ERR_FILE_MISSING, ERR_FILE_DAMAGED.
+ */
+export async function readRows<T>(
+  path: string,
+  parse: (row: JsonObject, id: string, counts: RowCounts) => T,
+  options: RowOptions = {},
+): Promise<RowsRead<T>> {
+  const rows: T[] = [];
+  const counts = new RowCounts();
+  const drop = (id: string, reason: DropReason, detail?: string) => {
+    const description = describeDropped({ id, reason, ...(detail !== undefined && { detail }) });
+    if (options.onBadLine === 'stop' && isBad(reason)) {
+      throw new AthanorError('ERR_FORMAT', description, 'correct the line, or leave out --on-bad-line stop');
+    }
+    counts.add(reason, description);
+  };
+  for (const file of rowFiles(path)) {
+    for await (const line of isList(file) ? listItems(file) : jsonLines(file)) {
+      if ('dropped' in line) {
+        drop(line.dropped.id, line.dropped.reason, line.dropped.detail);
+        continue;
+      }
+      try {
+        if (!isRecord(line.value)) throw new BadRow(`it is ${kindOf(line.value)}, not an object`);
+        rows.push(parse(line.value, line.id, counts));
+      } catch (error) {
+        if (!(error instanceof BadRow)) throw error;
+        drop(line.id, error.reason, error.message);
+      }
+    }
+  }
+  if (rows.length === 0) {
+    throw new AthanorError(
+      'ERR_FORMAT',
+      `${path} has no row that can be used${counts.examples.length > 0 ? `: ${counts.describe()}` : ''}`,
+      'see docs/data.md for the formats',
+    );
+  }
+  return { rows, counts };
+}
+
+function rowFiles(path: string): string[] {
+  try {
+    if (!statSync(path).isDirectory()) return [path];
+    const names = readdirSync(path).filter((name) => /^[^.].*\.(jsonl|ndjson|json)(\.gz)?$/i.test(name));
+    if (names.length === 0) {
+      throw new AthanorError(
+        'ERR_FILE_MISSING',
+        `${path} holds no .jsonl or .json file`,
+        'name a file or another folder',
+      );
+    }
+    return names.sort().map((name) => join(path, name));
+  } catch (error) {
+    throw fileError(error, path);
+  }
+}
+
+function isList(file: string): boolean {
+  return /\.json(\.gz)?$/i.test(file);
+}
+
+/** The rows of a file that is one list; `id` is "file[index]". */
+async function* listItems(file: string): AsyncGenerator<JsonLine> {
+  const pieces: Buffer[] = [];
+  for await (const { bytes } of lineBlocks(file, MAX_LINE_BYTES)) pieces.push(bytes);
+  let list: JsonValue;
+  try {
+    list = JSON.parse(decodeUtf8(Buffer.concat(pieces)) ?? '') as JsonValue;
+  } catch (error) {
+    throw notList(file, `it is not JSON: ${(error as Error).message}`, error);
+  }
+  if (!Array.isArray(list)) throw notList(file, `it is ${kindOf(list)}, not a list of rows`);
+  for (const [i, value] of list.entries()) yield { id: `${file}[${i}]`, value };
+}
+
+function notList(file: string, problem: string, cause?: unknown): AthanorError {
+  return new AthanorError('ERR_FORMAT', `${file}: ${problem}`, 'write one row a line and name it .jsonl', {
+    cause,
+  });
+}
+
+/** Tables turned into rows write null for a field that a row does not have. */
+export function has(row: JsonObject, key: string): boolean {
+  return row[key] !== undefined && row[key] !== null;
+}
+
+/** A field that must be a text with something in it. */
+export function textField(row: JsonObject, key: string): string {
+  return textOf(row[key], `"${key}"`);
+}
+
+/** @param what the value is, for messages */
+export function textOf(value: JsonValue | undefined, what: string): string {
+  if (typeof value !== 'string') throw new BadRow(`${what} is ${kindOf(value)}, not a text`);
+  if (!/\S/.test(value)) throw new BadRow(`${what} is empty`, 'empty');
+  return value;
+}
+
+const roles = ['system', 'user', 'assistant'];
+
+/**
+ * A list of { role, content } in an order that a dialogue can have: system first or not at all, then user and assistant
+ * by turns. A system message that says nothing is none.
+ */
+export function messagesOf(value: JsonValue | undefined, key: string): Message[] {
+  if (!Array.isArray(value)) throw new BadRow(`"${key}" is ${kindOf(value)}, not a list of messages`);
+  const messages = value.map((message, i) => messageOf(message, `message ${i + 1} of "${key}"`));
+  const [first] = messages;
+  if (first?.role === 'system' && !/\S/.test(first.content)) messages.shift();
+  if (messages.length === 0) throw new BadRow(`"${key}" is empty`, 'empty');
+  const turns = messages[0]!.role === 'system' ? messages.slice(1) : messages;
+  turns.forEach(({ role, content }, i) => {
+    const expected = i % 2 === 0 ? 'user' : 'assistant';
+    if (role !== expected) {
+      throw new BadRow(`turn ${i + 1} of "${key}" is the ${role}'s where the ${expected}'s is due`);
+    }
+    if (!/\S/.test(content)) throw new BadRow(`turn ${i + 1} of "${key}" is empty`, 'empty');
+  });
+  return messages;
+}
+
+function messageOf(message: JsonValue, what: string): Message {
+  if (!isRecord(message)) throw new BadRow(`${what} is ${kindOf(message)}, not an object`);
+  const { role, content } = message;
+  if (typeof role !== 'string' || !roles.includes(role)) {
+    const shown = JSON.stringify(role ?? null).slice(0, 40);
+    throw new BadRow(`${what} has the role ${shown}, not one of ${roles.join(', ')}`);
+  }
+  if (typeof content !== 'string') {
+    throw new BadRow(`the content of ${what} is ${kindOf(content)}, not a text`);
+  }
+  return { role, content };
+}
+
+/** A prompt field: a text is what the user says, a list is messages that end with the user's. */
+export function promptOf(value: JsonValue | undefined, key: string): Message[] {
+  if (!Array.isArray(value)) return [{ role: 'user', content: textOf(value, `"${key}"`) }];
+  const messages = messagesOf(value, key);
+  if (messages.at(-1)!.role !== 'user') throw new BadRow(`"${key}" does not end with the user's turn`);
+  return messages;
+}
+
+/** An answer field: a text, or a list of the one message that it is. */
+export function answerOf(row: JsonObject, key: string): string {
+  const value = row[key];
+  if (!Array.isArray(value)) return textField(row, key);
+  const [message, ...rest] = value;
+  if (rest.length > 0 || !isRecord(message)) throw new BadRow(`"${key}" is not one message`);
+  if (message.role !== 'assistant') throw new BadRow(`"${key}" is not the assistant's`);
+  return textOf(message.content, `"${key}"`);
+}

@@ -1,0 +1,83 @@
+/**
+ * A fixed choice of documents in windows that do not overlap, with the bytes of text that the targets stand for. A model
+ * sees of a document only the window, so its loss depends neither on the other documents nor on the batch size.
+ */
+import { AthanorError } from '../../base/errors.ts';
+import { Permutation } from '../permutation.ts';
+import type { Split } from './manifest.ts';
+import type { TokenDataset } from './token-dataset.ts';
+import { type PackedTokens, packRows } from './token-loader.ts';
+
+export interface EvaluationOptions {
+  /** Default validation. */
+  split?: Split;
+  /** A batch holds up to batchSize * context tokens. */
+  batchSize: number;
+  /** Tokens of a window. */
+  context: number;
+  /** Targets at most, over all batches. */
+  maxTokens: number;
+}
+
+export interface EvaluationBatch extends PackedTokens {
+  /** Bytes of text that the targets stand for: nll / ln 2 / bytes is bits per byte, exactly. */
+  bytes: number;
+}
+
+/** Documents are taken in this order, so that a few of them stand for all sources; the choice never changes. */
+const ORDER_SEED = 0;
+
+/**
+ * Each token of a document is the target once, the end-of-text token before it never; with `maxTokens`, whole documents
+ * until the last, which is cut. Throws ERR_ARGUMENT, ERR_FILE_DAMAGED, and what loading the tokenizer throws.
+ */
+export function* evaluationBatches(
+  dataset: TokenDataset,
+  options: EvaluationOptions,
+): Generator<EvaluationBatch> {
+  const { batchSize, context, maxTokens } = options;
+  if (!(batchSize >= 1 && context >= 1)) {
+    throw new AthanorError(
+      'ERR_ARGUMENT',
+      `expected a batch of at least 1 window of 1 token but got ${batchSize} of ${context}`,
+    );
+  }
+  const room = batchSize * context;
+  let rows: Int32Array[] = [];
+  let length = 0;
+  for (const row of windows(dataset, options.split ?? 'validation', context, maxTokens)) {
+    if (length + row.length - 1 > room) {
+      yield batchOf(dataset, rows, length);
+      rows = [];
+      length = 0;
+    }
+    rows.push(row);
+    length += row.length - 1;
+  }
+  if (length > 0) yield batchOf(dataset, rows, length);
+}
+
+function* windows(
+  dataset: TokenDataset,
+  split: Split,
+  context: number,
+  maxTokens: number,
+): Generator<Int32Array> {
+  const documents = dataset.documentCount(split);
+  const order = new Permutation(documents, ORDER_SEED, 0);
+  let left = maxTokens;
+  for (let i = 0; i < documents && left > 0; ++i) {
+    const [span] = dataset.documents(split, order.at(i), 1);
+    const { start, end } = span!;
+    for (let at = start; at + 1 < end && left > 0; at += context) {
+      const targets = Math.min(context, end - at - 1, left);
+      yield dataset.read(split, at, targets + 1);
+      left -= targets;
+    }
+  }
+}
+
+function batchOf(dataset: TokenDataset, rows: readonly Int32Array[], length: number): EvaluationBatch {
+  const packed = packRows(rows, length, undefined);
+  return { ...packed, bytes: dataset.tokenizer().decodeBytes(packed.targets).length };
+}

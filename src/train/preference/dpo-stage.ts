@@ -1,0 +1,179 @@
+/** Direct preference optimisation: the reward model's data, and a policy trained on it without one (Rafailov et al., 2023). */
+
+import type { JsonValue } from '../../base/json.ts';
+import type { TensorData } from '../../checkpoint/tensor-data.ts';
+import { ShuffledCycle } from '../../data/rows/cycle.ts';
+import { flopsPerToken } from '../../nn/config.ts';
+import type { Gpt } from '../../nn/gpt.ts';
+import {
+  byTokens,
+  type Episode,
+  episodeInput,
+  responseLength,
+  responseStarts,
+  sumsByResponse,
+} from '../../scoring/episode.ts';
+import { policyOutput, responseLogProbs } from '../../scoring/log-probs.ts';
+import type { EncodedComparison } from '../../scoring/preference-data.ts';
+import { SCORING_TOKENS } from '../../scoring/reward-source.ts';
+import { noGrad } from '../../tensor/autograd.ts';
+import { type DpoKind, type DpoLossOptions, dpoLoss } from '../../tensor/ops/preference.ts';
+import { segmentSum } from '../../tensor/ops/segments.ts';
+import { scope, type Tensor, tensor } from '../../tensor/tensor.ts';
+import type { Evaluation, ParameterGroup, TrainStage } from '../loop/stage.ts';
+import type { TrainableModel } from '../loop/trainable-model.ts';
+
+/** One pair of answers, with the reference's log-probabilities of both. */
+export interface PreferencePair {
+  chosen: Episode;
+  rejected: Episode;
+  referenceChosen: number;
+  referenceRejected: number;
+}
+
+export interface DpoStageOptions {
+  train: readonly PreferencePair[];
+  validation: readonly PreferencePair[];
+  /** Pairs of a batch. */
+  batchSize: number;
+  beta: number;
+  kind: DpoKind;
+  labelSmoothing: number;
+  seed: number;
+}
+
+/** All pairs of comparisons, each answer read by the reference once and before training begins. */
+export function referencePairs(reference: Gpt, comparisons: readonly EncodedComparison[]): PreferencePair[] {
+  const answers = comparisons.flatMap((comparison) => comparison.answers);
+  const sums = sumsByResponse(responseLogProbs(reference, answers, 1), responseStarts(answers));
+  let first = 0;
+  return comparisons.flatMap(({ answers: own, pairs }) => {
+    const at = first;
+    first += own.length;
+    return pairs.map(([better, worse]) => ({
+      chosen: own[better]!,
+      rejected: own[worse]!,
+      referenceChosen: sums[at + better]!,
+      referenceRejected: sums[at + worse]!,
+    }));
+  });
+}
+
+export class DpoStage implements TrainStage<PreferencePair[]> {
+  readonly name = 'dpo';
+  readonly groups: readonly ParameterGroup[];
+  readonly tokensPerBatch: number;
+  readonly flopsPerToken: number;
+  readonly evaluate?: () => Promise<Evaluation>;
+  readonly #policy: TrainableModel<Gpt>;
+  readonly #options: DpoStageOptions;
+  readonly #cycle: ShuffledCycle;
+  #pairs = 0;
+  #correct = 0;
+  #margin = 0;
+
+  constructor(policy: TrainableModel<Gpt>, options: DpoStageOptions) {
+    this.#policy = policy;
+    this.#options = options;
+    this.#cycle = new ShuffledCycle(options.train.length, options.seed);
+    this.groups = [{ name: '', parameters: policy.trainable }];
+    const tokens = options.train.reduce((sum, pair) => sum + tokensOf(pair), 0);
+    const typical = tokens / options.train.length;
+    this.tokensPerBatch = Math.max(1, Math.round(options.batchSize * typical));
+    this.flopsPerToken = flopsPerToken(policy.model.config, Math.round(typical / 2));
+    if (options.validation.length > 0) this.evaluate = async () => this.#evaluate();
+  }
+
+  nextBatch(): PreferencePair[] {
+    return Array.from({ length: this.#options.batchSize }, () => this.#options.train[this.#cycle.next()]!);
+  }
+
+  batchTokens(batch: PreferencePair[]): number {
+    return batch.reduce((sum, pair) => sum + tokensOf(pair), 0);
+  }
+
+  lossTokens(batch: PreferencePair[]): number {
+    return batch.length;
+  }
+
+  loss(batch: PreferencePair[], scale: number): Tensor {
+    const { loss, correct, margin } = this.#pairLoss(batch, scale);
+    this.#pairs += batch.length;
+    this.#correct += correct;
+    this.#margin += margin;
+    return loss;
+  }
+
+  #pairLoss(batch: PreferencePair[], scale: number) {
+    const { beta, kind, labelSmoothing } = this.#options;
+    const options: DpoLossOptions = { beta, kind, labelSmoothing, scale };
+    const answers = [...batch.map(({ chosen }) => chosen), ...batch.map(({ rejected }) => rejected)];
+    const { logProbs } = policyOutput(this.#policy.model, episodeInput(answers), 1);
+    const sums = segmentSum(logProbs, tensor(responseStarts(answers)));
+    const reference = tensor([
+      ...batch.map(({ referenceChosen }) => referenceChosen),
+      ...batch.map(({ referenceRejected }) => referenceRejected),
+    ]);
+    const { loss, rewards, correct } = dpoLoss(sums, reference, options);
+    const values = rewards.toFloats();
+    let margin = 0;
+    for (let i = 0; i < batch.length; ++i) margin += values[i]! - values[batch.length + i]!;
+    return { loss, correct, margin };
+  }
+
+  stepMetrics(): Record<string, number> {
+    const pairs = Math.max(1, this.#pairs);
+    const metrics = { accuracy: this.#correct / pairs, margin: this.#margin / pairs };
+    this.#pairs = 0;
+    this.#correct = 0;
+    this.#margin = 0;
+    return metrics;
+  }
+
+  #evaluate(): Evaluation {
+    const { validation } = this.#options;
+    const total = { loss: 0, correct: 0, margin: 0 };
+    for (const group of byTokens(validation, tokensOf, SCORING_TOKENS)) {
+      noGrad(() =>
+        scope(() => {
+          const { loss, correct, margin } = this.#pairLoss(group, 1);
+          total.loss += loss.item();
+          total.correct += correct;
+          total.margin += margin;
+        }),
+      );
+    }
+    const count = validation.length;
+    const metrics = {
+      val_loss: total.loss / count,
+      val_accuracy: total.correct / count,
+      val_margin: total.margin / count,
+    };
+    return { metrics, score: metrics.val_loss };
+  }
+
+  state(): JsonValue {
+    return { pairs: this.#cycle.state() };
+  }
+
+  tensors() {
+    return this.#policy.tensors();
+  }
+
+  restore(state: JsonValue, tensors: (name: string) => TensorData): void {
+    this.#cycle.restore((state as { pairs: JsonValue }).pairs);
+    this.#policy.restore(tensors);
+  }
+
+  writeModel(folder: string) {
+    return this.#policy.write(folder);
+  }
+
+  dispose(): void {
+    this.#policy.dispose();
+  }
+}
+
+function tokensOf({ chosen, rejected }: PreferencePair): number {
+  return [chosen, rejected].reduce((sum, answer) => sum + answer.promptLength + responseLength(answer), 0);
+}

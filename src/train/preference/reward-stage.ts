@@ -1,0 +1,140 @@
+/**
+ * The reward model: one score at the end of each answer, trained so that better answers score higher. A batch holds whole
+ * comparisons: every completion is read once and all its pairs are formed from the scores (Ouyang et al., 2022, 3.5).
+ */
+
+import type { JsonValue } from '../../base/json.ts';
+import { mean } from '../../base/statistics.ts';
+import type { TensorData } from '../../checkpoint/tensor-data.ts';
+import { ShuffledCycle } from '../../data/rows/cycle.ts';
+import { flopsPerToken } from '../../nn/config.ts';
+import type { ScoringModel } from '../../nn/scoring-model.ts';
+import { ints, packSequences } from '../../scoring/episode.ts';
+import { judgePairs, pairMetrics } from '../../scoring/judged-pairs.ts';
+import { batchOf, comparisonTokens, type EncodedComparison } from '../../scoring/preference-data.ts';
+import { scoreAll } from '../../scoring/reward-source.ts';
+import { noGrad } from '../../tensor/autograd.ts';
+import { rankingLoss } from '../../tensor/ops/preference.ts';
+import { scope, type Tensor, tensor } from '../../tensor/tensor.ts';
+import type { Evaluation, ParameterGroup, TrainStage } from '../loop/stage.ts';
+import type { TrainableModel } from '../loop/trainable-model.ts';
+import { preferenceFigures } from './reward-figures.ts';
+
+export interface RewardStageOptions {
+  train: readonly EncodedComparison[];
+  validation: readonly EncodedComparison[];
+  /** Comparisons of a batch. */
+  batchSize: number;
+  /** Weight of (better + worse)^2. */
+  centering: number;
+  seed: number;
+}
+
+export class RewardStage implements TrainStage<EncodedComparison[]> {
+  readonly name = 'reward';
+  readonly groups: readonly ParameterGroup[];
+  readonly tokensPerBatch: number;
+  readonly flopsPerToken: number;
+  readonly evaluate?: () => Promise<Evaluation>;
+  readonly #model: TrainableModel<ScoringModel>;
+  readonly #options: RewardStageOptions;
+  readonly #cycle: ShuffledCycle;
+  #pairs = 0;
+  #correct = 0;
+
+  constructor(model: TrainableModel<ScoringModel>, options: RewardStageOptions) {
+    this.#model = model;
+    this.#options = options;
+    this.#cycle = new ShuffledCycle(options.train.length, options.seed);
+    this.groups = [{ name: '', parameters: model.trainable }];
+    const tokens = options.train.reduce((sum, comparison) => sum + comparisonTokens(comparison), 0);
+    const typical = tokens / options.train.length;
+    this.tokensPerBatch = Math.max(1, Math.round(options.batchSize * typical));
+    const longest = Math.max(...options.train.flatMap(({ answers }) => answers.map((a) => a.tokens.length)));
+    this.flopsPerToken = flopsPerToken(model.model.config, longest);
+    if (options.validation.length > 0) this.evaluate = async () => this.#evaluate();
+  }
+
+  nextBatch(): EncodedComparison[] {
+    return Array.from({ length: this.#options.batchSize }, () => this.#options.train[this.#cycle.next()]!);
+  }
+
+  batchTokens(batch: EncodedComparison[]): number {
+    return batch.reduce((sum, comparison) => sum + comparisonTokens(comparison), 0);
+  }
+
+  lossTokens(batch: EncodedComparison[]): number {
+    return batch.length;
+  }
+
+  loss(batch: EncodedComparison[], scale: number): Tensor {
+    const { answers, pairs, weights, margins } = batchOf(batch);
+    const sequences = answers.map(({ tokens }) => tokens);
+    let end = 0;
+    const last = sequences.map(({ length }) => {
+      end += length;
+      return end - 1;
+    });
+    const scores = this.#model.model.scores(packSequences(sequences), ints(last));
+    const { loss, correct } = rankingLoss(scores, ints(pairs), {
+      weights: tensor(weights),
+      margins: tensor(margins),
+      centering: this.#options.centering,
+      scale,
+    });
+    this.#pairs += weights.length;
+    this.#correct += correct;
+    return loss;
+  }
+
+  stepMetrics(): Record<string, number> {
+    const metrics = { accuracy: this.#correct / Math.max(1, this.#pairs), pairs: this.#pairs };
+    this.#pairs = 0;
+    this.#correct = 0;
+    return metrics;
+  }
+
+  /** On held-out prompts. */
+  #evaluate(): Evaluation {
+    const { validation } = this.#options;
+    const judged = judgePairs(this.#model.model, validation);
+    const metrics = prefixed('val_', pairMetrics(judged, validation.length));
+    return { metrics, score: metrics.val_loss!, events: preferenceFigures(judged) };
+  }
+
+  state(): JsonValue {
+    return { comparisons: this.#cycle.state() };
+  }
+
+  tensors() {
+    return this.#model.tensors();
+  }
+
+  restore(state: JsonValue, tensors: (name: string) => TensorData): void {
+    this.#cycle.restore((state as { comparisons: JsonValue }).comparisons);
+    this.#model.restore(tensors);
+  }
+
+  writeModel(folder: string) {
+    return this.#model.write(folder);
+  }
+
+  dispose(): void {
+    this.#model.dispose();
+  }
+}
+
+function prefixed(prefix: string, metrics: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`${prefix}${name}`, value]));
+}
+
+/**
+ * Moves the bias so that these sequences score zero on average (Stiennon et al., 2020, appendix B.1). Returns what they
+ * scored before.
+ */
+export function centerOn(model: ScoringModel, sequences: readonly Int32Array[]): number {
+  const before = mean(scoreAll(model, sequences));
+  const bias = model.score.bias!;
+  noGrad(() => scope(() => bias.write(Float32Array.of(bias.item() - before))));
+  return before;
+}

@@ -1,0 +1,140 @@
+/** Reward modelling as a function: an assistant and comparisons in, a model that scores answers out. */
+
+import { AthanorError } from '../../base/errors.ts';
+import { loadScoringModel, saveScoringModel } from '../../checkpoint/gpt-folder.ts';
+import { readInstructions } from '../../data/rows/instructions.ts';
+import { parameterCount } from '../../nn/config.ts';
+import type { ScoringModel } from '../../nn/scoring-model.ts';
+import { formatCount } from '../../report/format.ts';
+import type { Episode } from '../../scoring/episode.ts';
+import { type EncodedComparison, encodeComparison, preferenceData } from '../../scoring/preference-data.ts';
+import type { ChatTemplate } from '../../text/chat-template.ts';
+import { type ChatTokenizer, chatTokenizer, checkedContext, scoringPad } from '../loop/chat-model.ts';
+import { stageLearningRate } from '../loop/learning-rate.ts';
+import {
+  type CommonSettings,
+  type PreparedStage,
+  type RunPlace,
+  runStage,
+  type StageOptions,
+  type StageReport,
+} from '../loop/run-stage.ts';
+import { type LoraSettings, startFolder, TrainableModel } from '../loop/trainable-model.ts';
+import { centerOn, RewardStage } from './reward-stage.ts';
+import { scoringStart } from './scoring-start.ts';
+
+export interface RewardSettings extends CommonSettings, LoraSettings {
+  epochs: number;
+  /** Comparisons of a batch. */
+  batchSize: number;
+  context?: number | undefined;
+  centering: number;
+  validation: number;
+  patience: number;
+  /** Instructions whose answers shall score zero on average; without, the better answers of the training data. */
+  normalize?: string | undefined;
+  onBadLine: 'skip' | 'stop';
+}
+
+/** `data` is comparisons as JSONL (readComparisons). Throws as runStage. */
+export function runReward(options: StageOptions<RewardSettings>): Promise<StageReport> {
+  return runStage<RewardSettings, EncodedComparison[]>({ name: 'reward', prepare }, options);
+}
+
+async function prepare(
+  settings: RewardSettings,
+  { out }: RunPlace,
+  checkpoint: string | undefined,
+): Promise<PreparedStage<EncodedComparison[]>> {
+  const { seed, batchSize, gradAccum } = settings;
+  const chat = chatTokenizer(settings.model, out);
+  const { template, folder } = chat;
+  const start = startFolder(settings.model, checkpoint, settings);
+  const model = new TrainableModel<ScoringModel>(scoringStart(start, chat.tokenizer, settings), {
+    ...settings,
+    tokenizerFolder: folder,
+    padTokenId: scoringPad(chat),
+  });
+  const context = checkedContext(settings.context, model.model, settings.model);
+  const data = await preferenceData(settings, template, context);
+  const zero =
+    settings.normalize === undefined
+      ? data.train.map(({ answers, pairs }) => answers[pairs[0]![0]]!)
+      : await demonstrations(settings.normalize, settings, template, context);
+  const stage = new RewardStage(model, {
+    ...data,
+    batchSize,
+    centering: settings.centering,
+    seed,
+  });
+  const stepsPerEpoch = Math.max(1, Math.floor(data.train.length / (batchSize * gradAccum)));
+  return {
+    stage,
+    title: `Reward model from ${settings.model} on ${settings.data}`,
+    config: {
+      parameters: formatCount(parameterCount(model.model.config, 'score')),
+      trained: settings.loraRank > 0 ? `LoRA of rank ${settings.loraRank}` : 'all weights',
+      comparisons: data.train.length,
+      validation_comparisons: data.validation.length,
+      epochs: settings.epochs,
+      batch_size: batchSize,
+      grad_accum: gradAccum,
+      centering: settings.centering,
+      seed,
+    },
+    budget: { steps: settings.steps ?? Math.max(1, Math.round(settings.epochs * stepsPerEpoch)) },
+    defaultLr: stageLearningRate('reward', parameterCount(model.model.config), settings.loraRank),
+    optimizer: { beta2: 0.95, eps: 1e-5 },
+    sampleEvery: 0,
+    patience: settings.patience,
+    exports: settings.patience > 0 ? 'best' : 'last',
+    finish: () => normalize(out, settings, chat, zero),
+    fields: [['accuracy', 'accuracy', 3]],
+    notes: data.notes,
+  };
+}
+
+/** Of the model as it was exported, which is not the one in memory where an earlier checkpoint was better. */
+async function normalize(
+  out: string,
+  settings: RewardSettings,
+  chat: ChatTokenizer,
+  zero: readonly Episode[],
+): Promise<Record<string, number>> {
+  const model = loadScoringModel(out, settings);
+  try {
+    const before = centerOn(
+      model,
+      zero.map(({ tokens }) => tokens),
+    );
+    const padTokenId = scoringPad(chat);
+    await saveScoringModel(out, model, {
+      tokenizer: chat.folder,
+      ...(padTokenId !== undefined && { padTokenId }),
+    });
+    return { score_offset: -before };
+  } finally {
+    model.dispose();
+  }
+}
+
+async function demonstrations(
+  path: string,
+  settings: RewardSettings,
+  template: ChatTemplate,
+  context: number,
+) {
+  const { rows } = await readInstructions(path, settings);
+  const encoded = rows.map(({ id, messages }) => {
+    const prompt = messages.slice(0, -1);
+    const completions = [messages.at(-1)!.content];
+    return encodeComparison({ id, prompt, completions, ranks: [0] }, template).answers[0]!;
+  });
+  const fitting = encoded.filter(({ tokens }) => tokens.length <= context);
+  if (fitting.length > 0) return fitting;
+  throw new AthanorError(
+    'ERR_ARGUMENT',
+    `${path} has no answer of at most ${context} tokens to normalize on`,
+    'raise --context, or give other instructions to --normalize',
+  );
+}

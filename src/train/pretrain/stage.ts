@@ -1,0 +1,105 @@
+/** Next-token prediction over token shards (the first stage). */
+
+import type { JsonObject, JsonValue } from '../../base/json.ts';
+import type { TokenDataset } from '../../data/shards/token-dataset.ts';
+import {
+  type Batch,
+  type LoaderState,
+  TokenLoader,
+  type TokenLoaderOptions,
+} from '../../data/shards/token-loader.ts';
+import { perplexity } from '../../eval/perplexity.ts';
+import { generateText } from '../../generate/generate-text.ts';
+import { flopsPerToken } from '../../nn/config.ts';
+import type { Gpt } from '../../nn/gpt.ts';
+import { type Tensor, tensor } from '../../tensor/tensor.ts';
+import type { Tokenizer } from '../../text/tokenizer.ts';
+import type { Evaluation, ParameterGroup, Sample, TrainStage } from '../loop/stage.ts';
+
+export interface PretrainStageOptions {
+  loader: TokenLoaderOptions;
+  /** Validation tokens an evaluation reads at most. */
+  evalTokens: number;
+  samplePrompts: readonly string[];
+  /** New tokens a sample. */
+  sampleTokens: number;
+  writeModel: TrainStage<Batch>['writeModel'];
+}
+
+export class PretrainStage implements TrainStage<Batch> {
+  readonly name = 'pretrain';
+  readonly groups: readonly ParameterGroup[];
+  readonly tokensPerBatch: number;
+  readonly flopsPerToken: number;
+  readonly #model: Gpt;
+  readonly #tokenizer: Tokenizer;
+  readonly #dataset: TokenDataset;
+  readonly #loader: TokenLoader;
+  readonly #options: PretrainStageOptions;
+
+  constructor(model: Gpt, tokenizer: Tokenizer, dataset: TokenDataset, options: PretrainStageOptions) {
+    const { batchSize, context } = options.loader;
+    this.#model = model;
+    this.#tokenizer = tokenizer;
+    this.#dataset = dataset;
+    this.#options = options;
+    this.#loader = new TokenLoader(dataset, options.loader);
+    this.groups = [{ name: '', parameters: model.parameters() }];
+    this.tokensPerBatch = batchSize * context;
+    this.flopsPerToken = flopsPerToken(model.config, context);
+  }
+
+  nextBatch(): Batch {
+    return this.#loader.next();
+  }
+
+  lossTokens(batch: Batch): number {
+    return batch.targets.reduce((count, target) => count + (target >= 0 ? 1 : 0), 0);
+  }
+
+  loss(batch: Batch, scale: number): Tensor {
+    const input = {
+      tokens: tensor(batch.tokens),
+      positions: tensor(batch.positions),
+      cuSeqlens: tensor(batch.cuSeqlens),
+    };
+    return this.#model.loss(input, tensor(batch.targets), { scale }).loss;
+  }
+
+  async evaluate(): Promise<Evaluation> {
+    const { batchSize, context } = this.#options.loader;
+    const result = await perplexity(this.#model, this.#dataset, {
+      batchSize,
+      context,
+      maxTokens: this.#options.evalTokens,
+    });
+    return {
+      metrics: { val_loss: result.valLoss, bits_per_byte: result.bitsPerByte },
+      score: result.valLoss,
+    };
+  }
+
+  async sample(): Promise<Sample[]> {
+    const { samplePrompts, sampleTokens, loader } = this.#options;
+    const options = { maxTokens: sampleTokens, temperature: 0.8, topP: 0.95, seed: loader.seed };
+    const completions = await generateText(this.#model, this.#tokenizer, samplePrompts, options);
+    return completions.map(({ prompt, text }) => ({ prompt, text }));
+  }
+
+  state(): JsonValue {
+    return { loader: { ...this.#loader.state() } };
+  }
+
+  restore(state: JsonValue): void {
+    this.#loader.restore((state as { loader: JsonObject }).loader as unknown as LoaderState);
+  }
+
+  writeModel(folder: string) {
+    return this.#options.writeModel(folder);
+  }
+
+  dispose(): void {
+    this.#model.dispose();
+    this.#dataset.close();
+  }
+}

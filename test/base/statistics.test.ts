@@ -1,0 +1,158 @@
+import { describe, expect, it } from 'vitest';
+import {
+  Ema,
+  mean,
+  normalQuantile,
+  pairedBootstrap,
+  quantile,
+  sampleVariance,
+  standardError,
+  wilsonInterval,
+} from '../../src/base/statistics.ts';
+import { random } from '../text/random.ts';
+
+const argument = expect.objectContaining({ code: 'ERR_ARGUMENT' });
+
+describe('means and errors', () => {
+  it('of 1 to n are (n + 1) / 2 and n (n + 1) / 12', () => {
+    const values = Array.from({ length: 1000 }, (_, i) => i + 1);
+    expect(mean(values)).toBe(500.5);
+    expect(sampleVariance(values)).toBeCloseTo((1000 * 1001) / 12, 8);
+    expect(standardError(values)).toBeCloseTo(Math.sqrt(1001 / 12), 10);
+  });
+
+  it('lose nothing beside large values', () => {
+    expect(mean([1e16, 1, -1e16, 1])).toBe(0.5);
+    expect(sampleVariance([1e9 + 4, 1e9 + 7, 1e9 + 13, 1e9 + 16])).toBe(30);
+    expect(mean([Number.MAX_VALUE, Number.MAX_VALUE])).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it('are NaN where there is none', () => {
+    expect(mean([])).toBeNaN();
+    expect(sampleVariance([1])).toBeNaN();
+    expect(standardError([])).toBeNaN();
+  });
+});
+
+describe('normal quantile', () => {
+  // From tables of the standard normal distribution.
+  it.each([
+    [0.5, 0],
+    [0.9, 1.2815515655446004],
+    [0.975, 1.959963984540054],
+    [0.995, 2.5758293035489004],
+    [0.9995, 3.2905267314918945],
+    [0.02, -2.0537489106318225],
+    [1e-6, -4.753424308822899],
+  ])('of %d is %d', (p, z) => expect(Math.abs(normalQuantile(p) - z)).toBeLessThan(1e-8 * (1 + Math.abs(z))));
+});
+
+describe("Wilson's interval", () => {
+  it('solves (share - p)^2 = z^2 p (1 - p) / n at both ends', () => {
+    for (const [successes, trials] of [
+      [7, 20],
+      [1, 3],
+      [480, 1000],
+    ] as const) {
+      const { low, high } = wilsonInterval(successes, trials);
+      for (const p of [low, high]) {
+        const left = (successes / trials - p) ** 2;
+        expect(left).toBeCloseTo((1.959963984540054 ** 2 * p * (1 - p)) / trials, 9);
+      }
+      expect(low).toBeLessThan(successes / trials);
+      expect(high).toBeGreaterThan(successes / trials);
+    }
+  });
+
+  it('at the ends is z^2 / (n + z^2) wide', () => {
+    const z2 = 1.959963984540054 ** 2;
+    expect(wilsonInterval(0, 10)).toEqual({ low: 0, high: expect.closeTo(z2 / (10 + z2), 8) });
+    expect(wilsonInterval(10, 10)).toEqual({ low: expect.closeTo(10 / (10 + z2), 8), high: 1 });
+  });
+
+  it('refuses what is no share', () => {
+    for (const [successes, trials] of [
+      [0, 0],
+      [-1, 4],
+      [5, 4],
+      [Number.NaN, 4],
+    ] as const)
+      expect(() => wilsonInterval(successes, trials)).toThrow(argument);
+    expect(() => wilsonInterval(1, 2, 1)).toThrow(argument);
+  });
+});
+
+describe('paired bootstrap', () => {
+  const uniform = random(11);
+  const normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+  const b = Array.from({ length: 400 }, () => 10 * normal());
+  const a = b.map((value) => value + 0.3 + normal());
+
+  it('comes close to the normal interval of the differences, however much the items differ', () => {
+    const differences = a.map((value, i) => value - b[i]!);
+    const { difference, low, high, pValue } = pairedBootstrap(a, b, { seed: 1 });
+    const reach = 1.959963984540054 * standardError(differences);
+    expect(difference).toBeCloseTo(mean(differences), 12);
+    expect(Math.abs(low - (difference - reach))).toBeLessThan(0.08 * reach);
+    expect(Math.abs(high - (difference + reach))).toBeLessThan(0.08 * reach);
+    expect(pValue).toBeLessThan(0.01);
+  });
+
+  it('says that equals are equal', () => {
+    const noise = b.map((value) => value + normal());
+    expect(pairedBootstrap(b, noise, { seed: 1 }).pValue).toBeGreaterThan(0.05);
+    expect(pairedBootstrap(b, b, { seed: 1 })).toEqual({ difference: 0, low: 0, high: 0, pValue: 1 });
+  });
+
+  it('is a function of the seed', () => {
+    const run = (seed: number) => pairedBootstrap(a, b, { seed, resamples: 500 });
+    expect(run(5)).toEqual(run(5));
+    expect(run(5).low).not.toBe(run(6).low);
+  });
+
+  it('draws every item about as often as any other', () => {
+    // A mean of 0..n-1 over all resamples is the middle when draws are uniform.
+    const items = Array.from({ length: 101 }, (_, i) => i);
+    const zeros = items.map(() => 0);
+    const { low, high } = pairedBootstrap(items, zeros, { seed: 9, confidence: 0.0001, resamples: 20_000 });
+    const error = (Math.sqrt((101 ** 2 - 1) / 12 / 101) / Math.sqrt(20_000)) * 5;
+    expect(Math.abs((low + high) / 2 - 50)).toBeLessThan(error);
+  });
+
+  it('refuses unequal and empty lists', () => {
+    expect(() => pairedBootstrap([1, 2], [1], { seed: 1 })).toThrow(argument);
+    expect(() => pairedBootstrap([], [], { seed: 1 })).toThrow(argument);
+    expect(() => pairedBootstrap([1], [1], { seed: 1, confidence: 1.5 })).toThrow(argument);
+    expect(() => pairedBootstrap([1], [1], { seed: 1, resamples: 0 })).toThrow(argument);
+  });
+});
+
+describe('quantile', () => {
+  it('interpolates', () => {
+    expect([0, 0.25, 0.5, 1].map((p) => quantile([10, 20, 40], p))).toEqual([10, 15, 20, 40]);
+    expect(quantile([], 0.5)).toBeNaN();
+  });
+});
+
+describe('Ema', () => {
+  it('is the weighted mean with weights keep^age', () => {
+    const ema = new Ema(0.9);
+    expect(ema.value).toBeNaN();
+    const values = [3, 1, 4, 1, 5, 9, 2, 6];
+    values.forEach((value) => {
+      ema.observe(value);
+    });
+    const weights = values.map((_, i) => 0.9 ** (values.length - 1 - i));
+    const wanted =
+      values.reduce((sum, value, i) => sum + value * weights[i]!, 0) / weights.reduce((x, y) => x + y);
+    expect(ema.value).toBeCloseTo(wanted, 12);
+  });
+
+  it('starts with the first value and follows at once when it keeps nothing', () => {
+    expect(new Ema(0.99).observe(7)).toBeCloseTo(7, 12);
+    const ema = new Ema(0);
+    ema.observe(1);
+    expect(ema.observe(2)).toBe(2);
+    expect(() => new Ema(1)).toThrow(argument);
+  });
+});

@@ -1,0 +1,198 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { prepareData } from '../../../src/data/shards/prepare.ts';
+import { TokenDataset } from '../../../src/data/shards/token-dataset.ts';
+import { Tokenizer } from '../../../src/text/tokenizer.ts';
+import { temporaryFolder } from '../../helpers/cli.ts';
+import { oracles, rankFile } from '../../text/oracles.ts';
+import { defaults, readmes } from '../corpus/corpora.ts';
+
+let root: string;
+let shards: string;
+
+beforeAll(async () => {
+  root = mkdtempSync(join(tmpdir(), 'athanor-data-'));
+  shards = join(root, 'shards');
+  await prepareData({ ...defaults, sources: readmes, out: shards });
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+/** All documents of a folder, decoded and checked against their byte counts, as "split: text". */
+function decodeAll(folder: string): string[] {
+  const dataset = TokenDataset.open(folder, { verify: true });
+  const tokenizer = dataset.tokenizer();
+  const texts = (['train', 'validation'] as const).flatMap((split) =>
+    [...dataset.documents(split)].map(({ start, end, bytes }) => {
+      const ids = dataset.read(split, start, end - start);
+      expect(ids[0]).toBe(tokenizer.eosId);
+      expect(ids.subarray(1)).not.toContain(tokenizer.eosId);
+      const text = tokenizer.decode(ids.subarray(1));
+      expect(Buffer.byteLength(text)).toBe(bytes);
+      return `${split}: ${text}`;
+    }),
+  );
+  dataset.close();
+  return texts.sort();
+}
+
+const withoutSplit = (texts: readonly string[]) => texts.map((text) => text.replace(/^\w+: /, '')).sort();
+
+describe('data prepare', () => {
+  it('gives back every document with its bytes', () => {
+    const texts = decodeAll(shards);
+    expect(withoutSplit(texts)).toEqual(readmes.map((file) => readFileSync(file, 'utf8')).sort());
+    expect(texts.filter((text) => text.startsWith('validation')).length).toBeGreaterThan(0);
+  });
+
+  it('puts each document on the same side whatever the order of the sources', async () => {
+    const out = join(root, 'reversed');
+    await prepareData({ ...defaults, sources: [...readmes].reverse(), out, tokenizer: shards });
+    expect(decodeAll(out)).toEqual(decodeAll(shards));
+  });
+
+  it('has a document on both sides as soon as there are two, whatever the share', async () => {
+    for (const [i, validation] of [1e-9, 0.5, 0.999].entries()) {
+      const out = join(root, `two-${i}`);
+      const sources = readmes.slice(0, 2);
+      const report = await prepareData({ ...defaults, sources, out, tokenizer: shards, validation });
+      expect([report.train_documents, report.validation_documents]).toEqual([1, 1]);
+    }
+  });
+
+  it('cuts a corpus of one document, and holds nothing back when told so', async () => {
+    const [source] = readmes.filter((file) => readFileSync(file).length > 10_000);
+    const out = join(root, 'one');
+    const options = { ...defaults, sources: [source!], tokenizer: shards };
+    await prepareData({ ...options, out, validation: 0.2 });
+    const texts = decodeAll(out);
+    expect(texts.map((text) => text.split(':')[0])).toEqual(['train', 'validation']);
+    const whole = readFileSync(source!, 'utf8');
+    expect(texts.map((text) => text.replace(/^\w+: /, '')).join('')).toBe(whole);
+    const kept = texts[0]!.length / whole.length;
+    expect(kept).toBeGreaterThan(0.4);
+    expect(kept).toBeLessThan(0.81);
+    const report = await prepareData({ ...options, out: join(root, 'all'), validation: 0 });
+    expect([report.train_documents, report.validation_documents]).toEqual([1, 0]);
+  });
+
+  it('learns its vocabulary from the documents to train on only', async () => {
+    const folder = join(root, 'halves');
+    mkdirSync(folder);
+    const words = (letters: string) =>
+      Array.from({ length: 3000 }, (_, i) => letters[i % 7]! + letters[(i * i) % 11]!).join(' ');
+    writeFileSync(join(folder, 'a.txt'), words('abcdefghijk'));
+    writeFileSync(join(folder, 'b.txt'), words('mnopqrstuvw'));
+    const out = join(root, 'halves-shards');
+    await prepareData({ ...defaults, sources: [folder], out, vocabSize: 300 });
+    const [train, validation] = decodeAll(out).map((text) => text.replace(/^\w+: /, ''));
+    const tokenizer = Tokenizer.load(out);
+    expect(tokenizer.encode(train!).length).toBeLessThan(train!.length / 2);
+    expect(tokenizer.encode(validation!).length).toBeGreaterThan(validation!.length / 2);
+  });
+
+  it('writes as many shards as it takes, of either width, which read as one row', async () => {
+    const cl100k = oracles.find(({ name }) => name === 'cl100k_base')!;
+    const wide = Tokenizer.fromTiktoken(rankFile(cl100k), cl100k.pattern, cl100k.specialTokens);
+    for (const tokenizer of [Tokenizer.load(shards), wide]) {
+      const options = { ...defaults, sources: readmes, tokenizer };
+      const [one, many] = [join(temporaryFolder(), 'one'), join(temporaryFolder(), 'many')];
+      await prepareData({ ...options, out: one });
+      const report = await prepareData({ ...options, out: many, shardTokens: 1000 });
+      expect(report.shards).toBeGreaterThan(4);
+      expect(decodeAll(many)).toEqual(decodeAll(shards));
+      const [a, b] = [TokenDataset.open(one), TokenDataset.open(many)];
+      expect(a.manifest.width).toBe(tokenizer === wide ? 4 : 2);
+      const count = a.tokens('train');
+      expect(b.read('train', 0, count)).toEqual(a.read('train', 0, count));
+      expect([...b.documents('train')]).toEqual([...a.documents('train')]);
+      expect([...b.documents('train', 1, 2)]).toEqual([...a.documents('train')].slice(1, 3));
+    }
+  });
+
+  it('counts and lists what it dropped, and drops each text but once', async () => {
+    const file = join(root, 'lines.jsonl');
+    const second = '{"text":"a second document of its own"}\n';
+    writeFileSync(file, `{"text":"the first document"}\n${second}{"text": 7}\nno\n{"text":"ab"}\n${second}`);
+    const out = join(root, 'lines');
+    const report = await prepareData({
+      ...defaults,
+      sources: [file, file],
+      out,
+      tokenizer: shards,
+      minChars: 3,
+    });
+    expect(report.documents).toBe(2);
+    expect(report.dropped).toEqual({ missing_field: 2, bad_json: 2, too_short: 2, duplicate: 4 });
+    expect(report.sources).toEqual({
+      [file]: { documents: 2, tokens: report.tokens, bytes: 46 },
+    });
+    const log = readFileSync(join(out, 'dropped.jsonl'), 'utf8').trim().split('\n');
+    expect(log.map((line) => JSON.parse(line)).slice(0, 4)).toEqual([
+      { id: `${file}:3`, reason: 'missing_field', detail: '"text" is a number, not a text' },
+      { id: `${file}:4`, reason: 'bad_json', detail: expect.stringContaining('JSON') },
+      { id: `${file}:5`, reason: 'too_short' },
+      { id: `${file}:6`, reason: 'duplicate' },
+    ]);
+    expect(log).toHaveLength(10);
+    expect(existsSync(join(shards, 'dropped.jsonl'))).toBe(false);
+  });
+
+  it('says why there is nothing, with the first thing that was wrong', async () => {
+    const file = join(root, 'other.jsonl');
+    writeFileSync(file, '{"body":"x"}\n{"body":"y"}\n');
+    const run = prepareData({ ...defaults, sources: [file], out: join(root, 'none'), tokenizer: shards });
+    await expect(run).rejects.toMatchObject({
+      code: 'ERR_ARGUMENT',
+      message: `no usable document in ${file}: dropped 2 missing field; the first was ${file}:1: without the field (no "text"; it has body)`,
+      remedy: expect.stringContaining('--text-key'),
+    });
+  });
+
+  it('leaves nothing behind when it stops: at a bad line, at a signal, or before a folder that exists', async () => {
+    const folder = temporaryFolder();
+    const file = join(folder, 'bad.jsonl');
+    writeFileSync(file, '{"text":"fine"}\n{"text":\n');
+    const out = join(folder, 'out');
+    const options = { ...defaults, sources: [file], out };
+    for (const tokenizer of [undefined, shards]) {
+      await expect(prepareData({ ...options, tokenizer, onBadLine: 'fail' })).rejects.toMatchObject({
+        code: 'ERR_FORMAT',
+        message: expect.stringContaining('bad.jsonl:2: not JSON'),
+      });
+      const signal = AbortSignal.abort();
+      await expect(prepareData({ ...options, tokenizer, signal })).rejects.toMatchObject({
+        code: 'ERR_INTERRUPTED',
+      });
+    }
+    expect(readdirSync(folder)).toEqual(['bad.jsonl']);
+    mkdirSync(out);
+    await expect(prepareData(options)).rejects.toThrow(/exists already/);
+    expect(readdirSync(folder).sort()).toEqual(['bad.jsonl', 'out']);
+  });
+
+  it('clears away what a killed process left, and nothing of a living one', async () => {
+    const folder = temporaryFolder();
+    // 2^22 is the largest process id that Linux gives.
+    for (const name of ['out.tmp-4194305', `out.tmp-${process.ppid}`, 'out.tmp-x'])
+      mkdirSync(join(folder, name));
+    await prepareData({ ...defaults, sources: readmes, out: join(folder, 'out'), tokenizer: shards });
+    expect(readdirSync(folder).sort()).toEqual(['out', `out.tmp-${process.ppid}`, 'out.tmp-x']);
+  });
+
+  it('needs a tokenizer with an end-of-text token and a share that is one', async () => {
+    const bare = await Tokenizer.train(['some text to learn from'], { vocabSize: 256, specialTokens: [] });
+    const options = { ...defaults, sources: readmes, out: join(root, 'never') };
+    await expect(prepareData({ ...options, tokenizer: bare })).rejects.toThrow(/no token that ends a text/);
+    await expect(prepareData({ ...options, validation: 1 })).rejects.toThrow(/validation share/);
+  });
+});

@@ -1,0 +1,52 @@
+/** GRPO from settings to a model folder. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readMetrics } from '../../../src/report/metrics-log.ts';
+import { type GrpoSettings, runGrpo } from '../../../src/train/rl/grpo.ts';
+import { type RlModels, writeRlModels } from '../../helpers/rl-models.ts';
+import { grpoDefaults, logged } from '../../helpers/stages.ts';
+
+let root: string;
+let models: RlModels;
+let runs = 0;
+
+beforeAll(async () => {
+  root = mkdtempSync(join(tmpdir(), 'athanor-grpo-'));
+  models = await writeRlModels(root);
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+async function run(settings: Partial<GrpoSettings> = {}) {
+  const out = join(root, `run-${++runs}`);
+  const { model, reward, data } = models;
+  return { out, result: await runGrpo({ ...grpoDefaults, model, reward, data, ...settings, out }) };
+}
+
+describe.each([0, 4])('with adapters of rank %i', (loraRank) => {
+  it('R14: ratios are exactly 1 before the first update of each rollout', async () => {
+    const { out, result } = await run({ loraRank });
+    expect(result.step).toBe(12);
+    expect(logged(out, 'ratio_max_deviation')).toEqual(new Array(12).fill(0));
+    expect(Math.max(...logged(out, 'approx_kl'))).toBeGreaterThan(0);
+    const { records } = readMetrics(out);
+    expect(records.some((record) => 'value_loss' in record || 'value_grad_norm' in record)).toBe(false);
+  });
+});
+
+it('holds to the reference inside the loss: another weight, another model, from the same first rollout', async () => {
+  const [free, held] = [await run({ klCoef: 0 }), await run({ klCoef: 1 })];
+  expect(logged(held.out, 'reward').slice(0, 4)).toEqual(logged(free.out, 'reward').slice(0, 4));
+  // At the reference k3 and its gradient are 0, so the first updates are the same.
+  expect(logged(held.out, 'loss')[0]).toBe(logged(free.out, 'loss')[0]);
+  const weights = (out: string) => readFileSync(join(out, 'model.safetensors'));
+  expect(weights(held.out).equals(weights(free.out))).toBe(false);
+});
+
+it.each([
+  [{ group: 1 }, /a group of 1 has no others/],
+  [{ group: 3 }, /8 responses does not divide into groups of 3/],
+] as [Partial<GrpoSettings>, RegExp][])('is refused with %o', async (settings, message) => {
+  await expect(run(settings)).rejects.toThrow(message);
+});
