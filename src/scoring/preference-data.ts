@@ -18,8 +18,8 @@ export interface PreferenceSettings {
   data: string;
   seed: number;
   /** Share of prompts that validate. */
-  validation: number;
-  onBadLine: 'skip' | 'stop';
+  validationSplit: number;
+  onBadLine: 'skip' | 'fail';
 }
 
 export interface PreferenceData {
@@ -36,7 +36,7 @@ export async function preferenceData(
   context: number,
 ): Promise<PreferenceData> {
   const { rows, counts } = await readComparisons(settings.data, settings);
-  const split = splitByPrompt(rows, ({ prompt }) => prompt, settings.validation, settings.seed);
+  const split = splitByPrompt(rows, ({ prompt }) => prompt, settings.validationSplit, settings.seed);
   let tooLong = 0;
   const encode = (comparisons: readonly Comparison[]) =>
     comparisons.flatMap((comparison) => {
@@ -50,7 +50,7 @@ export async function preferenceData(
     throw new AthanorError(
       'ERR_ARGUMENT',
       `${settings.data} has no comparison of at most ${context} tokens to train on`,
-      'raise --context, or give more data',
+      'raise `context`, or give more data',
     );
   }
   const notes = [counts.describe()];
