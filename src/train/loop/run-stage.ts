@@ -6,18 +6,16 @@ import { existsSync, readdirSync } from 'node:fs';
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { copyModel } from '../../checkpoint/save-model.ts';
-import { CheckpointStore, type LoadedCheckpoint } from '../../checkpoint/store.ts';
-import type { TensorData } from '../../checkpoint/tensor-data.ts';
+import { CheckpointStore } from '../../checkpoint/store.ts';
 import type { DType } from '../../native/binding.ts';
 import type { WeightDType } from '../../nn/decoder.ts';
 import type { AdamWOptions } from '../../optim/adamw.ts';
 import type { ScheduleName } from '../../optim/schedule.ts';
 import type { ReportOptions } from '../../report/html-report.ts';
-import { MetricsLog } from '../../report/metrics-log.ts';
 import type { BudgetOptions } from './budget.ts';
 import { Interrupt } from './interrupt.ts';
 import { forgetRun, readRun, writeRun } from './run-file.ts';
-import type { TrainStage } from './stage.ts';
+import { parameterGroups, type TrainStage } from './stage.ts';
 import { type MetricField, TrainConsole } from './train-console.ts';
 import { Trainer, type TrainResult } from './trainer.ts';
 
@@ -160,7 +158,6 @@ async function train<Settings extends CommonSettings, Batch>(
   const resumed = resume && store.latest() ? store.load() : undefined;
   const prepared = await kind.prepare(settings, place, resumed?.path);
   const { stage } = prepared;
-  const metrics = MetricsLog.open(out, resumed ? { resumeStep: resumed.step } : {});
   const screen = new TrainConsole({
     label: kind.name,
     out,
@@ -173,60 +170,57 @@ async function train<Settings extends CommonSettings, Batch>(
     },
   });
   for (const note of prepared.notes ?? []) screen.note(note);
-  const interrupt = new Interrupt((signal) => screen.warn(`${signal}: finishing the step, then saving`));
-  const trainer = new Trainer(stage, trainerOptions(settings, prepared), {
-    store,
-    metrics,
-    hooks: { ...screen.hooks(), stopRequested: () => interrupt.requested },
+  const abort = new AbortController();
+  const interrupt = new Interrupt((signal) => {
+    screen.warn(`${signal}: finishing the step, then saving`);
+    abort.abort();
+  });
+  const trainer = new Trainer(stage, {
+    ...trainerOptions(settings, prepared),
+    out,
+    seed: settings.seed,
+    signal: abort.signal,
+    onEvent: (event) => screen.handle(event),
   });
   try {
-    if (resumed) restore(trainer, resumed, screen);
+    if (resumed) trainer.resume(resumed);
     const result = await trainer.run();
     const exported = (prepared.exports === 'best' && store.best()) || store.latest()!;
     await copyModel(exported.path, out);
     const finished = result.interrupted ? {} : await prepared.finish?.();
     return { ...report(result, stage, out), ...finished };
   } finally {
+    resumed?.close();
     interrupt.dispose();
-    metrics.close();
     screen.finish();
     trainer.dispose();
-    stage.dispose();
-  }
-}
-
-function restore<Batch>(trainer: Trainer<Batch>, resumed: LoadedCheckpoint, screen: TrainConsole): void {
-  try {
-    trainer.restore(resumed.state as JsonObject, (name) => resumed.tensors.read(name) as TensorData);
-    screen.note(`resumed at step ${resumed.step}`);
-  } finally {
-    resumed.close();
+    stage.dispose?.();
   }
 }
 
 function trainerOptions<Batch>(settings: CommonSettings, prepared: PreparedStage<Batch>) {
   return {
-    budget: prepared.budget,
-    schedule: {
-      lr: settings.lr ?? prepared.defaultLr,
-      schedule: settings.schedule,
-      warmupSteps: settings.warmup,
-      finalFraction: settings.finalLr,
-      decayFraction: settings.decay,
-    },
-    optimizer: { weightDecay: settings.weightDecay, seed: settings.seed, ...prepared.optimizer },
+    ...prepared.budget,
+    lr: settings.lr ?? prepared.defaultLr,
+    schedule: settings.schedule,
+    warmupSteps: settings.warmup,
+    minLrRatio: settings.finalLr,
+    decayRatio: settings.decay,
+    optimizer: { weightDecay: settings.weightDecay, ...prepared.optimizer },
     gradAccum: settings.gradAccum,
-    clip: settings.clip,
-    guard: { onSpike: settings.onSpike, spikeThreshold: settings.spikeThreshold, spikeWindow: 128 },
+    maxGradNorm: settings.clip,
+    onSpike: settings.onSpike,
+    spikeThreshold: settings.spikeThreshold,
     evalEvery: settings.evalEvery,
     sampleEvery: prepared.sampleEvery,
     saveEvery: settings.saveEvery,
     patience: prepared.patience,
+    keepCheckpoints: settings.keep,
   };
 }
 
 function report<Batch>(result: TrainResult, stage: TrainStage<Batch>, out: string): StageReport {
-  const trained = stage.groups.flatMap(({ parameters }) => [...parameters.values()]);
+  const trained = parameterGroups(stage).flatMap(({ parameters }) => [...parameters.values()]);
   return {
     val_loss: null,
     bits_per_byte: null,

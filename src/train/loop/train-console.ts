@@ -3,7 +3,8 @@ import { native } from '../../native/addon.ts';
 import { formatBytes, formatCount, formatFlops, formatRate } from '../../report/format.ts';
 import { type ReportOptions, writeReport } from '../../report/html-report.ts';
 import { createProgress, type Progress } from '../../report/progress.ts';
-import type { StepMetrics, TrainerHooks } from './trainer.ts';
+import type { StepMetrics, TrainEvent } from './events.ts';
+import type { Sample } from './stage.ts';
 
 export interface TrainConsoleOptions {
   label: string;
@@ -25,22 +26,12 @@ export class TrainConsole {
     this.#progress = createProgress({ label: options.label, unit: 'step' });
   }
 
-  hooks(): Omit<TrainerHooks, 'stopRequested'> {
-    return {
-      onStep: (step) => this.#show(step),
-      onEvaluation: (step, metrics) => {
-        const text = Object.entries(metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`);
-        this.note(`step ${step}: ${text.join('  ')}`);
-        this.#writeReport();
-      },
-      onSamples: (step, samples) => {
-        for (const { prompt, text } of samples) {
-          const before = prompt === '' ? '' : `${JSON.stringify(prompt)} -> `;
-          this.note(`step ${step} sample: ${before}${JSON.stringify(text)}`);
-        }
-      },
-      onWarning: (text) => this.warn(text),
-    };
+  handle(event: TrainEvent): void {
+    if (event.type === 'step') this.#show(event);
+    else if (event.type === 'evaluation') this.#showEvaluation(event.step, event.metrics);
+    else if (event.type === 'samples') this.#showSamples(event.step, event.samples);
+    else if (event.type === 'warning') this.warn(event.text);
+    else if (event.type === 'note') this.note(event.text);
   }
 
   note(text: string): void {
@@ -54,6 +45,19 @@ export class TrainConsole {
   finish(): void {
     this.#progress.finish('');
     this.#writeReport();
+  }
+
+  #showEvaluation(step: number, metrics: Record<string, number>): void {
+    const text = Object.entries(metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`);
+    this.note(`step ${step}: ${text.join('  ')}`);
+    this.#writeReport();
+  }
+
+  #showSamples(step: number, samples: readonly Sample[]): void {
+    for (const { prompt, text } of samples) {
+      const before = prompt === '' ? '' : `${JSON.stringify(prompt)} -> `;
+      this.note(`step ${step} sample: ${before}${JSON.stringify(text)}`);
+    }
   }
 
   #show(step: StepMetrics): void {
