@@ -8,6 +8,8 @@ export {
   saveScoringModel,
   scoringModelFrom,
 } from './checkpoint/gpt-folder.ts';
+export { type Communicator, selfCommunicator } from './comm/communicator.ts';
+export { createRunContext, type RunContext } from './comm/run-context.ts';
 export { type CorpusOptions, readCorpus } from './data/corpus/corpus.ts';
 export type { CorpusItem, Document, Dropped } from './data/document.ts';
 export { type PackagedName, packagedDocuments, packagedNames } from './data/packaged/packaged.ts';
@@ -72,7 +74,7 @@ export { Module } from './nn/module.ts';
 export { presetConfig, presetNames } from './nn/presets.ts';
 export { ScoringModel } from './nn/scoring-model.ts';
 export { AdamW, type AdamWOptions } from './optim/adamw.ts';
-export { learningRate, type ScheduleOptions } from './optim/schedule.ts';
+export { learningRate, type ScheduleOptions, scheduleDefaults } from './optim/schedule.ts';
 export { backward, checkpoint, needsGrad, noGrad, record } from './tensor/autograd.ts';
 export { gelu, relu, swiglu } from './tensor/ops/activation.ts';
 export {
@@ -122,5 +124,7 @@ export {
 } from './text/chat-template.ts';
 export { CHAT_TOKENS, DEFAULT_CHAT_TEMPLATE } from './text/default-chat-template.ts';
 export { Tokenizer } from './text/tokenizer.ts';
-export type { Evaluation, Sample, TrainStage } from './train/loop/stage.ts';
-export { Trainer, type TrainerHooks, type TrainerOptions, type TrainResult } from './train/loop/trainer.ts';
+export type { StepMetrics, TrainEvent } from './train/loop/events.ts';
+export type { Evaluation, ParameterGroup, Sample, TrainStage } from './train/loop/stage.ts';
+export { Trainer, type TrainerOptions, type TrainResult } from './train/loop/trainer.ts';
+export { type TrainerSettings, trainerDefaults } from './train/loop/trainer-settings.ts';

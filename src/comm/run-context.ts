@@ -3,8 +3,9 @@
  * compute, where results go, and when to stop. It is made once per run and handed to stages, loaders, the checkpoint
  * store, the metrics log and the console.
  */
+import { native } from '../native/addon.ts';
 import type { DType } from '../native/binding.ts';
-import type { Communicator } from './communicator.ts';
+import { type Communicator, selfCommunicator } from './communicator.ts';
 
 /** Where a run tells its user something that is no figure. */
 export interface RunConsole {
@@ -20,11 +21,27 @@ export interface RunContext {
   /** Of activations. */
   readonly dtype: DType;
   readonly seed: number;
-  /** The run's folder. */
-  readonly out: string;
+  /** The run's folder; without one nothing is written. */
+  readonly out: string | undefined;
   /** Once aborted, the run finishes its step, saves and ends. */
   readonly signal: AbortSignal;
   readonly console: RunConsole;
+}
+
+/**
+ * A context of what is given. The rest: one rank, the device in use, f32, seed 0, no folder, a signal that never aborts and
+ * a console that drops everything.
+ */
+export function createRunContext(given: Partial<RunContext> = {}): RunContext {
+  return {
+    communicator: given.communicator ?? selfCommunicator,
+    device: given.device ?? native.device(),
+    dtype: given.dtype ?? 'f32',
+    seed: given.seed ?? 0,
+    out: given.out,
+    signal: given.signal ?? new AbortController().signal,
+    console: given.console ?? { note: () => {}, warn: () => {} },
+  };
 }
 
 /** Whether this process writes what all ranks share: the model, the metrics log, the report. */

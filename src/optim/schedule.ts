@@ -10,17 +10,25 @@ export interface ScheduleOptions {
   /** Steps of linear warm-up from lr / warmupSteps. */
   warmupSteps: number;
   /** Learning rate at the end as a fraction of the peak. */
-  finalFraction: number;
+  minLrRatio: number;
   /** Of `wsd`: the share of the run at the end in which the rate decays linearly (Hu et al., MiniCPM, 2024). */
-  decayFraction: number;
+  decayRatio: number;
 }
+
+export const scheduleDefaults: ScheduleOptions = {
+  lr: 1e-3,
+  schedule: 'cosine',
+  warmupSteps: 0,
+  minLrRatio: 0.1,
+  decayRatio: 0.2,
+};
 
 /** The learning rate of one update. @param step updates done before it, from 0; @param totalSteps of the whole run */
 export function learningRate(options: ScheduleOptions, step: number, totalSteps: number): number {
-  const { lr, warmupSteps, finalFraction } = options;
+  const { lr, warmupSteps, minLrRatio } = options;
   if (step < warmupSteps) return (lr * (step + 1)) / warmupSteps;
   const progress = (step - warmupSteps) / Math.max(1, totalSteps - warmupSteps);
-  return lr * (finalFraction + (1 - finalFraction) * shape(options, Math.min(1, progress)));
+  return lr * (minLrRatio + (1 - minLrRatio) * shape(options, Math.min(1, progress)));
 }
 
 /** From 1 at the start to 0 at the end. */
@@ -33,7 +41,7 @@ function shape(options: ScheduleOptions, progress: number): number {
     case 'cosine':
       return 0.5 * (1 + Math.cos(Math.PI * progress));
     case 'wsd':
-      return Math.min(1, (1 - progress) / options.decayFraction);
+      return Math.min(1, (1 - progress) / options.decayRatio);
     default:
       throw new AthanorError(
         'ERR_ARGUMENT',

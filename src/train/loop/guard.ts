@@ -11,6 +11,8 @@ export interface GuardOptions {
   spikeWindow: number;
 }
 
+export const guardDefaults: GuardOptions = { onSpike: 'warn', spikeThreshold: 6, spikeWindow: 128 };
+
 export interface Verdict {
   skip: boolean;
   stop: boolean;

@@ -1,4 +1,7 @@
-/** What the Trainer needs to know of a stage. Pretraining, SFT, reward modelling and the rest each implement this. */
+/**
+ * What the Trainer needs to know of a stage. Pretraining, SFT, reward modelling and the rest each implement this; the
+ * smallest stage has parameters, nextBatch and loss.
+ */
 import type { WrittenFile } from '../../base/files/hashed-file.ts';
 import type { JsonValue } from '../../base/json.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
@@ -10,7 +13,7 @@ export interface Evaluation {
   metrics: Record<string, number>;
   /** What the best checkpoint is chosen by; lower is better. */
   score: number;
-  /** Logged beside it: figures. */
+  /** Logged after the metrics: figures. */
   events?: readonly StageEvent[];
 }
 
@@ -28,38 +31,55 @@ export interface ParameterGroup {
   lrScale?: number;
 }
 
-/** A record of the metrics log; the step is the Trainer's to add. */
+/** A record of the metrics log; the Trainer adds the step. */
 export type StageEvent = { event: string } & Record<string, MetricValue>;
 
 export interface TrainStage<Batch> {
-  readonly name: string;
-  readonly groups: readonly ParameterGroup[];
-  /** Tokens that one batch feeds through the model, or at most: a budget of tokens counts with it. */
-  readonly tokensPerBatch: number;
-  /** Floating-point operations of a forward and backward pass for one token. */
-  readonly flopsPerToken: number;
+  /** What to train: parameters by name, such as a module's trainable(), or several groups of them. */
+  readonly parameters: ReadonlyMap<string, Tensor> | readonly ParameterGroup[];
   /** The next batch; a stage that makes its own data (rollouts) does so here. */
   nextBatch(): Batch | Promise<Batch>;
+  /** `scale` times the sum of the losses of a batch, f32 `[1]`. */
+  loss(batch: Batch, scale: number): Tensor;
+  /**
+   * How many losses a batch sums: tokens with a target, comparisons. `scale` is 1 over their number in all batches of an
+   * update. Default 1: the sum of a batch is its mean loss.
+   */
+  lossTokens?(batch: Batch): number;
+  /**
+   * Tokens that one batch feeds through the model, or at most. A budget of tokens needs it. Default 0, which reports
+   * no speed.
+   */
+  readonly tokensPerBatch?: number;
   /** Tokens that this batch feeds through the model. Default: tokensPerBatch. */
   batchTokens?(batch: Batch): number;
-  /** What the loss of a batch is a sum over: tokens with a loss, or comparisons. */
-  lossTokens(batch: Batch): number;
-  /** scale * the sum of the losses, f32 `[1]`. */
-  loss(batch: Batch, scale: number): Tensor;
+  /** Floating-point operations of a forward and backward pass for one token. Default 0, which reports none. */
+  readonly flopsPerToken?: number;
   /** After an update (skipped or not): whatever follows the weights, such as their moving average. */
   afterUpdate?(): void;
-  /** What to log of the step besides loss and speed. */
+  /** What to log of the step beside loss and speed. */
   stepMetrics?(): Record<string, number>;
   /** Events to log with the step: samples of a rollout, figures. */
   stepEvents?(): readonly StageEvent[];
   evaluate?(): Promise<Evaluation>;
   sample?(): Promise<Sample[]>;
-  /** The data cursor and whatever else must be restored for the same bits. */
-  state(): JsonValue;
+  /** The data cursor and whatever else a resumed run needs to give the same bits. Default: nothing. */
+  state?(): JsonValue;
   /** State that is too large for JSON, by names of its own: other models' weights, a rollout. */
   tensors?(): Iterable<readonly [string, TensorSource]>;
-  restore(state: JsonValue, tensors: (name: string) => TensorData): void;
-  /** Writes the model as it stands into a folder and says which files. */
-  writeModel(folder: string): Promise<readonly WrittenFile[]>;
-  dispose(): void;
+  /** Takes back what state() and tensors() gave. */
+  restore?(state: JsonValue, tensors: (name: string) => TensorData): void;
+  /**
+   * Writes the model as it stands into a checkpoint's folder and says which files. A stage that writes its model is made
+   * from that folder when its run is resumed. Of one that does not, the Trainer saves and restores the parameters.
+   */
+  writeModel?(folder: string): Promise<readonly WrittenFile[]>;
+  dispose?(): void;
+}
+
+/** A stage's parameters as groups; parameters alone are one group without a name. */
+export function parameterGroups({
+  parameters,
+}: Pick<TrainStage<never>, 'parameters'>): readonly ParameterGroup[] {
+  return parameters instanceof Map ? [{ name: '', parameters }] : (parameters as readonly ParameterGroup[]);
 }

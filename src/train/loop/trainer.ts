@@ -1,63 +1,36 @@
 /**
  * The loop that every stage shares: accumulate, guard, clip, update, log, save, evaluate. A checkpoint is always on disk
- * before an evaluation starts, and holds all that later bits depend on, so a run killed at any moment and resumed ends
- * with the same weights and metrics as one left alone.
+ * before an evaluation starts and holds all that later bits depend on, so a run that is killed at any moment and resumed
+ * ends with the same weights and metrics as one left alone.
  */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { AthanorError } from '../../base/errors.ts';
-import type { JsonObject } from '../../base/json.ts';
+import type { JsonObject, JsonValue } from '../../base/json.ts';
+import type { CheckpointContents } from '../../checkpoint/checkpoint-folder.ts';
 import { tensorSources } from '../../checkpoint/gpt-folder.ts';
-import type { CheckpointStore } from '../../checkpoint/store.ts';
-import type { TensorData } from '../../checkpoint/tensor-data.ts';
-import { type Communicator, selfCommunicator } from '../../comm/communicator.ts';
-import { AdamW, type AdamWOptions } from '../../optim/adamw.ts';
-import { learningRate, type ScheduleOptions } from '../../optim/schedule.ts';
-import type { MetricsLog } from '../../report/metrics-log.ts';
+import type { CheckpointStore, LoadedCheckpoint } from '../../checkpoint/store.ts';
+import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
+import { createRunContext, type RunContext } from '../../comm/run-context.ts';
+import type { TypedArray } from '../../native/binding.ts';
+import { AdamW } from '../../optim/adamw.ts';
+import { learningRate } from '../../optim/schedule.ts';
 import { backward } from '../../tensor/autograd.ts';
 import { scope, type Tensor } from '../../tensor/tensor.ts';
-import { Budget, type BudgetOptions } from './budget.ts';
-import { Guard, type GuardOptions } from './guard.ts';
+import { Budget } from './budget.ts';
+import type { TrainEvent } from './events.ts';
+import { Guard } from './guard.ts';
 import { Patience } from './patience.ts';
-import type { ParameterGroup, Sample, TrainStage } from './stage.ts';
+import { RunOutput } from './run-output.ts';
+import { type ParameterGroup, parameterGroups, type TrainStage } from './stage.ts';
+import { type TrainerSettings, trainerSettings } from './trainer-settings.ts';
 
-export interface TrainerOptions {
-  budget: BudgetOptions;
-  schedule: ScheduleOptions;
-  optimizer: AdamWOptions;
-  /** Batches summed into one update. */
-  gradAccum: number;
-  /** Largest gradient norm; larger ones are scaled down to it. 0 turns clipping off. */
-  clip: number;
-  guard: GuardOptions;
-  /** Steps between evaluations, samples and checkpoints; 0 for the end only. */
-  evalEvery: number;
-  sampleEvery: number;
-  saveEvery: number;
-  /** Evaluations without a better score after which training ends; 0 never ends it. */
-  patience: number;
-}
-
-export interface TrainerHooks {
-  /** After each step, for the progress line. */
-  onStep?: (step: StepMetrics) => void;
-  onEvaluation?: (step: number, metrics: Record<string, number>) => void;
-  onSamples?: (step: number, samples: Sample[]) => void;
-  onWarning?: (text: string) => void;
-  /** Asked after each step; true saves and ends the run. */
-  stopRequested?: () => boolean;
-}
-
-export interface StepMetrics {
-  step: number;
-  totalSteps: number | undefined;
-  tokens: number;
-  loss: number;
-  lr: number;
-  gradNorm: number;
-  tokensPerSecond: number;
-  flopsPerSecond: number;
-  /** The stage's own. */
-  metrics: Record<string, number>;
+/**
+ * Settings, the defaults of which are trainerDefaults; what is known of the run's surroundings, see createRunContext; and
+ * who listens. With `out` the metrics log and checkpoints are written there.
+ */
+export interface TrainerOptions extends Partial<TrainerSettings>, Partial<RunContext> {
+  /** Called on the main rank. */
+  onEvent?: ((event: TrainEvent) => void) | undefined;
 }
 
 export interface TrainResult {
@@ -85,17 +58,15 @@ interface TrainerState extends JsonObject {
   seconds: number;
   guard: JsonObject;
   patience: JsonObject;
-  stage: JsonObject | string | number | null;
+  stage: JsonValue;
 }
 
 export class Trainer<Batch> {
   readonly #stage: TrainStage<Batch>;
   readonly #groups: readonly OptimizedGroup[];
-  readonly #options: TrainerOptions;
-  readonly #store: CheckpointStore;
-  readonly #metrics: MetricsLog;
-  readonly #hooks: TrainerHooks;
-  readonly #communicator: Communicator;
+  readonly #settings: TrainerSettings;
+  readonly #context: RunContext;
+  readonly #output: RunOutput;
   readonly #budget: Budget;
   readonly #guard: Guard;
   readonly #patience: Patience;
@@ -106,40 +77,58 @@ export class Trainer<Batch> {
   #evaluation: Record<string, number> | undefined;
   #stageMetrics: Record<string, number> = {};
 
-  constructor(
-    stage: TrainStage<Batch>,
-    options: TrainerOptions,
-    sinks: { store: CheckpointStore; metrics: MetricsLog; hooks?: TrainerHooks; communicator?: Communicator },
-  ) {
+  /** Throws ERR_OPTION unless exactly one of steps, tokens and seconds is given. Writes nothing yet. */
+  constructor(stage: TrainStage<Batch>, options: TrainerOptions) {
     this.#stage = stage;
-    const { seed = 0, ...optimizer } = options.optimizer;
-    this.#groups = stage.groups.map((group, i) => ({
+    this.#context = createRunContext(options);
+    this.#settings = trainerSettings(options);
+    const { optimizer, gradAccum, keepCheckpoints, patience } = this.#settings;
+    const { seed = this.#context.seed } = optimizer;
+    this.#groups = parameterGroups(stage).map((group, i) => ({
       ...group,
       optimizer: new AdamW(group.parameters, { ...optimizer, seed: seed + i }),
     }));
-    this.#options = options;
-    this.#store = sinks.store;
-    this.#metrics = sinks.metrics;
-    this.#hooks = sinks.hooks ?? {};
-    this.#communicator = sinks.communicator ?? selfCommunicator;
-    this.#budget = new Budget(
-      options.budget,
-      stage.tokensPerBatch * options.gradAccum * this.#communicator.size,
-    );
-    this.#guard = new Guard(options.guard);
-    this.#patience = new Patience(options.patience);
+    this.#output = new RunOutput(this.#context, { keepCheckpoints, onEvent: options.onEvent });
+    const batches = gradAccum * this.#context.communicator.size;
+    this.#budget = new Budget(this.#settings, batches * (stage.tokensPerBatch ?? 0));
+    this.#guard = new Guard(this.#settings);
+    this.#patience = new Patience(patience);
   }
 
-  /** Continues from a checkpoint's state and tensors; the weights of the model saved are the stage's to load. */
-  restore(state: JsonObject, read: (name: string) => TensorData): void {
-    const saved = state as TrainerState;
+  /** The checkpoints of the run; undefined without `out`. */
+  get store(): CheckpointStore | undefined {
+    return this.#output.store;
+  }
+
+  /**
+   * Continues from a checkpoint, the latest of `out` unless one is given. Returns its step, or undefined where there is no
+   * checkpoint yet. The weights of a stage that writes its model are the stage's to load. Throws what opening the
+   * checkpoint throws, and ERR_MISMATCH where it is another model's.
+   */
+  resume(checkpoint?: LoadedCheckpoint): number | undefined {
+    const { store } = this;
+    if (!checkpoint && !store?.latest()) return undefined;
+    const loaded = checkpoint ?? store!.load();
+    try {
+      this.#restore(loaded.state as TrainerState, (name) => loaded.tensors.read(name));
+    } finally {
+      if (!checkpoint) loaded.close();
+    }
+    this.#output.emit({ type: 'note', text: `resumed at step ${this.#step}` });
+    return this.#step;
+  }
+
+  #restore(saved: TrainerState, read: (name: string) => TensorData): void {
     for (const { name, optimizer } of this.#groups) {
       optimizer.restore(
         saved.optimizer_steps,
         (moment) => read(momentName(name, moment)).data as Float32Array,
       );
     }
-    this.#stage.restore(saved.stage, (name) => read(`stage/${name}`));
+    if (!this.#stage.writeModel) {
+      for (const [name, parameter] of this.#parameters()) parameter.write(read(name).data as TypedArray);
+    }
+    this.#stage.restore?.(saved.stage, (name) => read(`stage/${name}`));
     this.#guard.restore(saved.guard);
     this.#patience.restore(saved.patience);
     this.#budget.restore(saved.total_steps ?? undefined);
@@ -148,7 +137,17 @@ export class Trainer<Batch> {
     this.#secondsBefore = saved.seconds;
   }
 
+  /** Trains until the budget is used, patience has run out or the signal is aborted. */
   async run(): Promise<TrainResult> {
+    this.#output.open(this.#step);
+    try {
+      return await this.#train();
+    } finally {
+      this.#output.close();
+    }
+  }
+
+  async #train(): Promise<TrainResult> {
     const startedAt = performance.now();
     const elapsed = () => this.#secondsBefore + (performance.now() - startedAt) / 1000;
     let interrupted = false;
@@ -156,13 +155,13 @@ export class Trainer<Batch> {
     if (this.#step > 0) await this.#afterSave();
     while (!this.#finished()) {
       await this.#trainStep();
-      interrupted = this.#hooks.stopRequested?.() ?? false;
+      interrupted = this.#context.communicator.sum(this.#context.signal.aborted ? 1 : 0) > 0;
       const last = this.#step === this.#budget.totalSteps;
-      if (interrupted || last || this.#due(this.#options.saveEvery) || this.#due(this.#options.evalEvery)) {
+      if (interrupted || last || this.#due(this.#settings.saveEvery) || this.#due(this.#settings.evalEvery)) {
         await this.#save(elapsed());
         if (interrupted) break;
         await this.#afterSave();
-      } else if (this.#due(this.#options.sampleEvery)) {
+      } else if (this.#due(this.#settings.sampleEvery)) {
         await this.#sample();
       }
     }
@@ -195,10 +194,10 @@ export class Trainer<Batch> {
   async #trainStep(): Promise<void> {
     const startedAt = performance.now();
     const batches: Batch[] = [];
-    for (let i = 0; i < this.#options.gradAccum; ++i) batches.push(await this.#stage.nextBatch());
-    const counted = batches.reduce((sum, batch) => sum + this.#stage.lossTokens(batch), 0);
+    for (let i = 0; i < this.#settings.gradAccum; ++i) batches.push(await this.#stage.nextBatch());
+    const counted = batches.reduce((sum, batch) => sum + (this.#stage.lossTokens?.(batch) ?? 1), 0);
     // Over all tokens of the global batch: a mean of means would weigh a short batch's tokens more.
-    const scale = 1 / Math.max(1, this.#communicator.sum(counted));
+    const scale = 1 / Math.max(1, this.#context.communicator.sum(counted));
     let loss = 0;
     for (const batch of batches) {
       loss += scope(() => {
@@ -208,19 +207,15 @@ export class Trainer<Batch> {
       });
       await yieldToEvents();
     }
-    this.#communicator.allReduceSum(this.#gradients());
-    this.#loss = this.#communicator.sum(loss);
+    this.#context.communicator.allReduceSum(this.#gradients());
+    this.#loss = this.#context.communicator.sum(loss);
     const gradNorms = this.#groups.map(({ optimizer }) => optimizer.gradNorm());
-    const lr = learningRate(
-      this.#options.schedule,
-      this.#step,
-      this.#budget.totalSteps ?? Number.POSITIVE_INFINITY,
-    );
+    const lr = learningRate(this.#settings, this.#step, this.#budget.totalSteps ?? Number.POSITIVE_INFINITY);
     this.#update(lr, gradNorms);
     this.#stage.afterUpdate?.();
-    const tokens = this.#communicator.sum(
+    const tokens = this.#context.communicator.sum(
       batches.reduce(
-        (sum, batch) => sum + (this.#stage.batchTokens?.(batch) ?? this.#stage.tokensPerBatch),
+        (sum, batch) => sum + (this.#stage.batchTokens?.(batch) ?? this.#stage.tokensPerBatch ?? 0),
         0,
       ),
     );
@@ -236,12 +231,12 @@ export class Trainer<Batch> {
   }
 
   #update(lr: number, gradNorms: readonly number[]): void {
-    const { clip } = this.#options;
+    const { maxGradNorm } = this.#settings;
     const verdict = this.#guard.observe(this.#step + 1, this.#loss, Math.hypot(...gradNorms));
-    if (verdict.warning) this.#warn(verdict.warning);
+    if (verdict.warning) this.#output.warn(this.#step + 1, verdict.warning);
     this.#groups.forEach(({ parameters, optimizer, lrScale = 1 }, i) => {
       const gradNorm = gradNorms[i]!;
-      if (!verdict.skip) optimizer.step(lr * lrScale, clip > 0 && gradNorm > clip ? clip / gradNorm : 1);
+      if (!verdict.skip) optimizer.step(lr * lrScale, clipScale(gradNorm, maxGradNorm));
       for (const parameter of parameters.values()) {
         parameter.grad?.dispose();
         parameter.grad = undefined;
@@ -251,23 +246,23 @@ export class Trainer<Batch> {
       throw new AthanorError(
         'ERR_NOT_FINITE',
         `${verdict.warning}; training stopped as configured`,
-        'resume from the last checkpoint with a lower --lr, or choose --on-spike skip',
+        'resume from the last checkpoint with a lower lr, or set onSpike to skip',
       );
     }
   }
 
   #log(lr: number, gradNorms: readonly number[], tokens: number, seconds: number): void {
     const tokensPerSecond = tokens / seconds;
-    const flopsPerSecond = tokensPerSecond * this.#stage.flopsPerToken;
+    const flopsPerSecond = tokensPerSecond * (this.#stage.flopsPerToken ?? 0);
     this.#stageMetrics = this.#stage.stepMetrics?.() ?? {};
     // Before the step's own record, so that a run resumed at this step keeps them.
     for (const event of this.#stage.stepEvents?.() ?? []) {
-      this.#metrics.append({ ...event, step: this.#step });
-      if (event.event === 'warning') this.#hooks.onWarning?.(String(event.text));
+      if (event.event === 'warning') this.#output.warn(this.#step, String(event.text));
+      else this.#output.record({ ...event, step: this.#step });
     }
     const [gradNorm = 0] = gradNorms;
     const otherNorms = this.#groups.slice(1).map(({ name }, i) => [`${name}_grad_norm`, gradNorms[i + 1]!]);
-    this.#metrics.append({
+    this.#output.record({
       step: this.#step,
       tokens: this.#tokens,
       loss: this.#loss,
@@ -280,7 +275,8 @@ export class Trainer<Batch> {
       seconds,
     });
     this.#budget.observe(this.#step, seconds);
-    this.#hooks.onStep?.({
+    this.#output.emit({
+      type: 'step',
       step: this.#step,
       totalSteps: this.#budget.totalSteps,
       tokens: this.#tokens,
@@ -293,7 +289,11 @@ export class Trainer<Batch> {
     });
   }
 
-  async #save(seconds: number): Promise<void> {
+  #save(seconds: number): Promise<void> {
+    return this.#output.save(this.#step, () => this.#contents(seconds));
+  }
+
+  #contents(seconds: number): CheckpointContents {
     const state: TrainerState = {
       step: this.#step,
       tokens: this.#tokens,
@@ -302,52 +302,66 @@ export class Trainer<Batch> {
       seconds,
       guard: this.#guard.state(),
       patience: this.#patience.state(),
-      stage: this.#stage.state() as TrainerState['stage'],
+      stage: this.#stage.state?.() ?? null,
     };
-    this.#metrics.flush();
+    const { writeModel } = this.#stage;
     const moments = this.#groups.flatMap(({ name, optimizer }) =>
       tensorSources(optimizer.state()).map(([moment, source]) => [momentName(name, moment), source] as const),
     );
-    const extra = [...(this.#stage.tensors?.() ?? [])].map(
-      ([name, source]) => [`stage/${name}`, source] as const,
-    );
-    const tensors = [...moments, ...extra];
-    await this.#store.save(this.#step, {
-      writeModel: (folder) => this.#stage.writeModel(folder),
-      tensors,
+    const extra = [...(this.#stage.tensors?.() ?? [])].map(([name, source]): [string, TensorSource] => [
+      `stage/${name}`,
+      source,
+    ]);
+    return {
+      writeModel: writeModel ? (folder) => writeModel.call(this.#stage, folder) : async () => [],
+      tensors: [...moments, ...(writeModel ? [] : tensorSources(this.#parameters())), ...extra],
       state,
-    });
+    };
+  }
+
+  /** All parameters under the names that a checkpoint has them by. */
+  #parameters(): [string, Tensor][] {
+    return this.#groups.flatMap(({ name: group, parameters }) =>
+      [...parameters].map(([name, value]): [string, Tensor] => [
+        momentName(group, `parameters.${name}`),
+        value,
+      ]),
+    );
   }
 
   /** What is due once the step is safely on disk. */
   async #afterSave(): Promise<void> {
     const last = this.#step === this.#budget.totalSteps;
-    if (this.#stage.evaluate && (last || this.#due(this.#options.evalEvery))) {
-      const { metrics, score, events = [] } = await this.#stage.evaluate();
-      this.#evaluation = metrics;
-      this.#metrics.append({ event: 'evaluation', step: this.#step, tokens: this.#tokens, ...metrics });
-      for (const event of events) this.#metrics.append({ ...event, step: this.#step });
-      await this.#store.setMetric(this.#step, score);
-      this.#patience.observe(score);
-      this.#hooks.onEvaluation?.(this.#step, metrics);
-    }
-    if (last || this.#due(this.#options.sampleEvery)) await this.#sample();
+    if (this.#stage.evaluate && (last || this.#due(this.#settings.evalEvery))) await this.#evaluate();
+    if (last || this.#due(this.#settings.sampleEvery)) await this.#sample();
+  }
+
+  async #evaluate(): Promise<void> {
+    const step = this.#step;
+    const { metrics, score, events = [] } = await this.#stage.evaluate!();
+    this.#evaluation = metrics;
+    this.#output.record({ event: 'evaluation', step, tokens: this.#tokens, ...metrics });
+    for (const event of events) this.#output.record({ ...event, step });
+    await this.#output.setScore(step, score);
+    this.#patience.observe(score);
+    this.#output.emit({ type: 'evaluation', step, metrics });
   }
 
   async #sample(): Promise<void> {
+    if (!this.#output.isMain) return;
     const samples = await this.#stage.sample?.();
     if (!samples) return;
-    for (const sample of samples) this.#metrics.append({ event: 'sample', step: this.#step, ...sample });
-    this.#hooks.onSamples?.(this.#step, samples);
-  }
-
-  #warn(text: string): void {
-    this.#metrics.append({ event: 'warning', step: this.#step + 1, text });
-    this.#hooks.onWarning?.(text);
+    for (const sample of samples) this.#output.record({ event: 'sample', step: this.#step, ...sample });
+    this.#output.emit({ type: 'samples', step: this.#step, samples });
   }
 }
 
-/** What a moment is called in a checkpoint: its own name, behind the group's where there are several. */
+/** The factor that brings a gradient down to the largest norm allowed; 0 allows any. */
+function clipScale(gradNorm: number, maxGradNorm: number): number {
+  return maxGradNorm > 0 && gradNorm > maxGradNorm ? maxGradNorm / gradNorm : 1;
+}
+
+/** The name of a moment in a checkpoint: its own, behind the group's where there are several. */
 function momentName(group: string, moment: string): string {
   return group === '' ? moment : `${group}/${moment}`;
 }

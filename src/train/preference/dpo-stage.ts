@@ -20,7 +20,7 @@ import { noGrad } from '../../tensor/autograd.ts';
 import { type DpoKind, type DpoLossOptions, dpoLoss } from '../../tensor/ops/preference.ts';
 import { segmentSum } from '../../tensor/ops/segments.ts';
 import { scope, type Tensor, tensor } from '../../tensor/tensor.ts';
-import type { Evaluation, ParameterGroup, TrainStage } from '../loop/stage.ts';
+import type { Evaluation, TrainStage } from '../loop/stage.ts';
 import type { TrainableModel } from '../loop/trainable-model.ts';
 
 /** One pair of answers, with the reference's log-probabilities of both. */
@@ -60,8 +60,7 @@ export function referencePairs(reference: Gpt, comparisons: readonly EncodedComp
 }
 
 export class DpoStage implements TrainStage<PreferencePair[]> {
-  readonly name = 'dpo';
-  readonly groups: readonly ParameterGroup[];
+  readonly parameters: ReadonlyMap<string, Tensor>;
   readonly tokensPerBatch: number;
   readonly flopsPerToken: number;
   readonly evaluate?: () => Promise<Evaluation>;
@@ -76,7 +75,7 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
     this.#policy = policy;
     this.#options = options;
     this.#cycle = new ShuffledCycle(options.train.length, options.seed);
-    this.groups = [{ name: '', parameters: policy.trainable }];
+    this.parameters = policy.trainable;
     const tokens = options.train.reduce((sum, pair) => sum + tokensOf(pair), 0);
     const typical = tokens / options.train.length;
     this.tokensPerBatch = Math.max(1, Math.round(options.batchSize * typical));

@@ -16,7 +16,7 @@ import { scoreAll } from '../../scoring/reward-source.ts';
 import { noGrad } from '../../tensor/autograd.ts';
 import { rankingLoss } from '../../tensor/ops/preference.ts';
 import { scope, type Tensor, tensor } from '../../tensor/tensor.ts';
-import type { Evaluation, ParameterGroup, TrainStage } from '../loop/stage.ts';
+import type { Evaluation, TrainStage } from '../loop/stage.ts';
 import type { TrainableModel } from '../loop/trainable-model.ts';
 import { preferenceFigures } from './reward-figures.ts';
 
@@ -31,8 +31,7 @@ export interface RewardStageOptions {
 }
 
 export class RewardStage implements TrainStage<EncodedComparison[]> {
-  readonly name = 'reward';
-  readonly groups: readonly ParameterGroup[];
+  readonly parameters: ReadonlyMap<string, Tensor>;
   readonly tokensPerBatch: number;
   readonly flopsPerToken: number;
   readonly evaluate?: () => Promise<Evaluation>;
@@ -46,7 +45,7 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
     this.#model = model;
     this.#options = options;
     this.#cycle = new ShuffledCycle(options.train.length, options.seed);
-    this.groups = [{ name: '', parameters: model.trainable }];
+    this.parameters = model.trainable;
     const tokens = options.train.reduce((sum, comparison) => sum + comparisonTokens(comparison), 0);
     const typical = tokens / options.train.length;
     this.tokensPerBatch = Math.max(1, Math.round(options.batchSize * typical));

@@ -1,5 +1,6 @@
 /** Next-token prediction over token shards (the first stage). */
 
+import type { WrittenFile } from '../../base/files/hashed-file.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { TokenDataset } from '../../data/shards/token-dataset.ts';
 import {
@@ -14,7 +15,7 @@ import { flopsPerToken } from '../../nn/config.ts';
 import type { Gpt } from '../../nn/gpt.ts';
 import { type Tensor, tensor } from '../../tensor/tensor.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
-import type { Evaluation, ParameterGroup, Sample, TrainStage } from '../loop/stage.ts';
+import type { Evaluation, Sample, TrainStage } from '../loop/stage.ts';
 
 export interface PretrainStageOptions {
   loader: TokenLoaderOptions;
@@ -23,12 +24,11 @@ export interface PretrainStageOptions {
   samplePrompts: readonly string[];
   /** New tokens a sample. */
   sampleTokens: number;
-  writeModel: TrainStage<Batch>['writeModel'];
+  writeModel: (folder: string) => Promise<readonly WrittenFile[]>;
 }
 
 export class PretrainStage implements TrainStage<Batch> {
-  readonly name = 'pretrain';
-  readonly groups: readonly ParameterGroup[];
+  readonly parameters: ReadonlyMap<string, Tensor>;
   readonly tokensPerBatch: number;
   readonly flopsPerToken: number;
   readonly #model: Gpt;
@@ -44,7 +44,7 @@ export class PretrainStage implements TrainStage<Batch> {
     this.#dataset = dataset;
     this.#options = options;
     this.#loader = new TokenLoader(dataset, options.loader);
-    this.groups = [{ name: '', parameters: model.parameters() }];
+    this.parameters = model.parameters();
     this.tokensPerBatch = batchSize * context;
     this.flopsPerToken = flopsPerToken(model.config, context);
   }

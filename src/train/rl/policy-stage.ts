@@ -65,7 +65,7 @@ export type EpisodeBatch = readonly number[];
 
 export class PolicyStage implements TrainStage<EpisodeBatch> {
   readonly name: string;
-  readonly groups: readonly ParameterGroup[];
+  readonly parameters: readonly ParameterGroup[];
   readonly tokensPerBatch: number;
   readonly flopsPerToken: number;
   /** Only where there are prompts to evaluate on. */
@@ -98,7 +98,7 @@ export class PolicyStage implements TrainStage<EpisodeBatch> {
       );
     }
     const parameters = policy.trainable;
-    this.groups =
+    this.parameters =
       algorithm.kind === 'critic'
         ? [{ name: 'policy', parameters }, algorithm.critic.group]
         : [{ name: '', parameters }];

@@ -14,7 +14,7 @@ import { SCORING_TOKENS } from '../../scoring/reward-source.ts';
 import { noGrad } from '../../tensor/autograd.ts';
 import { scope, type Tensor, tensor } from '../../tensor/tensor.ts';
 import type { ChatTokenizer } from '../loop/chat-model.ts';
-import type { Evaluation, ParameterGroup, Sample, TrainStage } from '../loop/stage.ts';
+import type { Evaluation, Sample, TrainStage } from '../loop/stage.ts';
 import type { TrainableModel } from '../loop/trainable-model.ts';
 
 export interface SftStageOptions {
@@ -32,8 +32,7 @@ export interface SftStageOptions {
 }
 
 export class SftStage implements TrainStage<PackedTokens> {
-  readonly name = 'sft';
-  readonly groups: readonly ParameterGroup[];
+  readonly parameters: ReadonlyMap<string, Tensor>;
   readonly tokensPerBatch: number;
   readonly flopsPerToken: number;
   /** Only where there is something to evaluate on. */
@@ -49,7 +48,7 @@ export class SftStage implements TrainStage<PackedTokens> {
     this.#policy = policy;
     this.#chat = chat;
     this.#options = options;
-    this.groups = [{ name: '', parameters: policy.trainable }];
+    this.parameters = policy.trainable;
     this.tokensPerBatch = options.tokensPerBatch;
     this.flopsPerToken = flopsPerToken(policy.model.config, options.context);
     if (options.validation.length > 0) this.evaluate = () => this.#evaluate();

@@ -12,7 +12,7 @@ import { makeWorld, train, unequalPrompts, type WorldOptions } from './world.ts'
 const seeds = [1, 2, 3];
 /** Down to nothing, so that the last steps do not undo each other. */
 const toZero = (lr: number) =>
-  ({ lr, schedule: 'linear', warmupSteps: 0, finalFraction: 0, decayFraction: 0 }) as const;
+  ({ lr, schedule: 'linear', warmupSteps: 0, minLrRatio: 0, decayRatio: 0 }) as const;
 
 /** Two tokens, one drawn: the second pays 1, the first nothing. */
 const bandit = (seed: number, beta: number, stage: WorldOptions['stage'] = {}): WorldOptions => ({
@@ -53,7 +53,7 @@ describe('a two-armed bandit', () => {
       const beta = 1;
       const { stage, policy, reference } = await makeWorld(bandit(seed, beta));
       const before = secondArm(reference!);
-      const { steps } = await train(stage, { budget: { steps: 80 }, schedule: toZero(2e-4) });
+      const { steps } = await train(stage, { steps: 80, ...toZero(2e-4) });
       secondArm(policy).forEach((probability, i) => {
         const wanted = optimum(before[i]!, beta);
         expect(Math.abs(wanted - before[i]!)).toBeGreaterThan(0.01);
@@ -70,7 +70,7 @@ describe('a two-armed bandit', () => {
     'R43: with next to no KL weight, PPO takes the better arm always (seed %i)',
     async (seed) => {
       const { stage, policy } = await makeWorld(bandit(seed, 0));
-      await train(stage, { budget: { steps: 40 }, schedule: toZero(2e-3) });
+      await train(stage, { steps: 40, ...toZero(2e-3) });
       expect(Math.min(...secondArm(policy))).toBeGreaterThan(0.95);
     },
   );
@@ -78,7 +78,7 @@ describe('a two-armed bandit', () => {
   it.each(seeds)('R43: with a huge KL weight, it stays where it was (seed %i)', async (seed) => {
     const { stage, policy, reference } = await makeWorld(bandit(seed, 100));
     const before = secondArm(reference!);
-    const { steps } = await train(stage, { budget: { steps: 40 }, schedule: toZero(2e-4) });
+    const { steps } = await train(stage, { steps: 40, ...toZero(2e-4) });
     secondArm(policy).forEach((probability, i) => {
       expect(Math.abs(probability - before[i]!)).toBeLessThan(0.01);
     });
@@ -96,13 +96,13 @@ describe('a two-armed bandit', () => {
         return { ...options, sampler: { ...options.sampler, prompts: 4, responsesPerPrompt: 16 } };
       };
       const free = await makeWorld(group(0));
-      const { steps } = await train(free.stage, { budget: { steps: 40 }, schedule: toZero(2e-3) });
+      const { steps } = await train(free.stage, { steps: 40, ...toZero(2e-3) });
       expect(Math.min(...secondArm(free.policy))).toBeGreaterThan(0.95);
       expect(steps[0]).not.toHaveProperty('value_explained_variance');
       expect(steps[0]!.ratio_max_deviation).toBe(0);
       const held = await makeWorld(group(100));
       const before = secondArm(held.reference!);
-      await train(held.stage, { budget: { steps: 40 }, schedule: toZero(2e-4) });
+      await train(held.stage, { steps: 40, ...toZero(2e-4) });
       secondArm(held.policy).forEach((probability, i) => {
         expect(Math.abs(probability - before[i]!)).toBeLessThan(0.02);
       });
@@ -122,7 +122,7 @@ describe('the share of one token in a response', () => {
 
   it.each(seeds)('R43: rises within 100 updates with the KL finite (seed %i)', async (seed) => {
     const { stage } = await makeWorld(options(seed, 0.01));
-    const { steps } = await train(stage, { budget: { steps: 100 }, schedule: toZero(2e-3) });
+    const { steps } = await train(stage, { steps: 100, ...toZero(2e-3) });
     expect(steps[0]!.reward).toBeLessThan(0.15);
     expect(mean(steps.slice(-10).map(({ reward }) => reward!))).toBeGreaterThan(0.8);
     expect(steps.every(({ kl }) => Number.isFinite(kl))).toBe(true);
@@ -131,7 +131,7 @@ describe('the share of one token in a response', () => {
 
   it('R43: stays with a huge KL weight', async () => {
     const { stage } = await makeWorld(options(1, 30));
-    const { steps } = await train(stage, { budget: { steps: 40 }, schedule: toZero(2e-4) });
+    const { steps } = await train(stage, { steps: 40, ...toZero(2e-4) });
     expect(Math.abs(mean(steps.slice(-10).map(({ kl }) => kl!)))).toBeLessThan(0.05);
   });
 });

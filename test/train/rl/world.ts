@@ -1,10 +1,9 @@
 /** Tiny policies with prompts of unequal length, a reward and a stage around them: what the tests of this folder share. */
-import { CheckpointStore } from '../../../src/checkpoint/store.ts';
 import type { DType } from '../../../src/native/binding.ts';
 import { Gpt } from '../../../src/nn/gpt.ts';
 import { presetConfig } from '../../../src/nn/presets.ts';
 import { ScoringModel } from '../../../src/nn/scoring-model.ts';
-import { MetricsLog, readMetrics } from '../../../src/report/metrics-log.ts';
+import { readMetrics } from '../../../src/report/metrics-log.ts';
 import type { Episode } from '../../../src/scoring/episode.ts';
 import type { Answer, RewardSource } from '../../../src/scoring/reward-source.ts';
 import { backward } from '../../../src/tensor/autograd.ts';
@@ -203,7 +202,7 @@ function batchLoss(stage: PolicyStage, batch: readonly number[], scale: number):
 /** Takes the gradients off, by name, of all groups. */
 export function takeGradients(stage: PolicyStage): Map<string, Float32Array> {
   const found = new Map<string, Float32Array>();
-  for (const { name: group, parameters } of stage.groups) {
+  for (const { name: group, parameters } of stage.parameters) {
     for (const [name, parameter] of parameters) {
       if (parameter.grad) found.set(`${group}/${name}`, parameter.grad.toFloats());
       parameter.grad?.dispose();
@@ -216,7 +215,7 @@ export function takeGradients(stage: PolicyStage): Map<string, Float32Array> {
 /** Plain gradient descent on what has accumulated. */
 export function descend(stage: PolicyStage, lr: number): void {
   const gradients = takeGradients(stage);
-  for (const { name: group, parameters } of stage.groups) {
+  for (const { name: group, parameters } of stage.parameters) {
     for (const [name, parameter] of parameters) {
       const gradient = gradients.get(`${group}/${name}`);
       if (gradient) parameter.write(parameter.toFloats().map((value, i) => value - lr * gradient[i]!));
@@ -225,37 +224,30 @@ export function descend(stage: PolicyStage, lr: number): void {
 }
 
 export const constantRate = (lr: number) =>
-  ({ lr, schedule: 'constant', warmupSteps: 0, finalFraction: 1, decayFraction: 0 }) as const;
+  ({ lr, schedule: 'constant', warmupSteps: 0, minLrRatio: 1, decayRatio: 0 }) as const;
 
 export const trainerDefaults: TrainerOptions = {
-  budget: { steps: 10 },
-  schedule: constantRate(1e-3),
+  steps: 10,
+  ...constantRate(1e-3),
   optimizer: { eps: 1e-5, weightDecay: 0 },
-  gradAccum: 1,
-  clip: 1,
-  guard: { onSpike: 'warn', spikeThreshold: 1e6, spikeWindow: 128 },
+  spikeThreshold: 1e6,
   evalEvery: 0,
-  sampleEvery: 0,
   saveEvery: 0,
-  patience: 0,
 };
 
 /** Trains without writing a model, and returns the records of the steps. */
 export async function train(stage: PolicyStage, options: Partial<TrainerOptions>) {
-  const folder = temporaryFolder();
-  const store = new CheckpointStore(folder);
-  store.save = async (step) => ({ step, path: folder }) as Awaited<ReturnType<CheckpointStore['save']>>;
-  const metrics = MetricsLog.open(folder);
-  const trainer = new Trainer(stage, { ...trainerDefaults, ...options }, { store, metrics });
+  const out = temporaryFolder();
+  stage.writeModel = async () => [];
+  const trainer = new Trainer(stage, { ...trainerDefaults, ...options, out });
   try {
     await trainer.run();
-    const { records } = readMetrics(folder);
+    const { records } = readMetrics(out);
     return {
       steps: records.filter(({ event }) => event === undefined) as unknown as Record<string, number>[],
       events: records.filter(({ event }) => event !== undefined),
     };
   } finally {
-    metrics.close();
     trainer.dispose();
   }
 }

@@ -1,0 +1,32 @@
+/** What a training run reports while it goes on. The main rank reports; the other ranks are silent. */
+import type { Sample } from './stage.ts';
+
+export interface StepMetrics {
+  /** Updates done, this one included. */
+  step: number;
+  /** Undefined while a budget of seconds is still being turned into steps. */
+  totalSteps: number | undefined;
+  /** Tokens that all ranks have fed through the model since the run began. */
+  tokens: number;
+  /** Mean over what the losses were summed over: tokens, comparisons. */
+  loss: number;
+  lr: number;
+  /** Before clipping, of the first group of parameters. */
+  gradNorm: number;
+  tokensPerSecond: number;
+  /** 0 where the stage gives no flopsPerToken. */
+  flopsPerSecond: number;
+  /** The stage's own. */
+  metrics: Record<string, number>;
+}
+
+export type TrainEvent =
+  | ({ type: 'step' } & StepMetrics)
+  | { type: 'evaluation'; step: number; metrics: Record<string, number> }
+  | { type: 'samples'; step: number; samples: readonly Sample[] }
+  /** Something that the user may want to act on, such as a skipped update. */
+  | { type: 'warning'; step: number; text: string }
+  /** A checkpoint that is safely on disk. */
+  | { type: 'checkpoint'; step: number; folder: string }
+  /** A fact, such as the step at which a run was resumed. */
+  | { type: 'note'; text: string };
