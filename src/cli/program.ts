@@ -103,7 +103,10 @@ function translate(error: CommanderError, command: Command): AthanorError {
     case 'commander.unknownOption': {
       const names = command.options.map((option) => option.long!).concat('--help');
       const given = quoted.split('=')[0]!;
-      const renamed = newNameOf(given.replace(/^--/, ''), names.map((name) => name.replace(/^--/, '')));
+      const renamed = newNameOf(
+        given.replace(/^--/, ''),
+        names.map((name) => name.replace(/^--/, '')),
+      );
       const close = nearest(given, names);
       return new AthanorError(
         'ERR_OPTION',

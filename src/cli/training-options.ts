@@ -22,6 +22,12 @@ type TuningDefaults = Wide<Omit<typeof tuningDefaults, 'schedule' | 'loraTargets
 
 const out = path('folder to write checkpoints, metrics, report and model to', { required: true });
 
+export const paramDtypeOption = choice(
+  'what matrices are kept in: f32 masters, or bf16 alone with stochastic rounding',
+  ['f32', 'bf16'],
+  { default: 'f32' },
+);
+
 /** Of every stage. */
 export function trainingOptions(defaults: CommonDefaults) {
   return {
@@ -39,11 +45,7 @@ export function trainingOptions(defaults: CommonDefaults) {
       }),
     }),
     ...inGroup('Model', {
-      paramDtype: choice(
-        'what matrices are kept in: f32 masters, or bf16 alone with stochastic rounding',
-        ['f32', 'bf16'],
-        { default: 'f32' },
-      ),
+      paramDtype: paramDtypeOption,
       gradientCheckpointing: flag('recompute activations in the backward pass to save memory'),
     }),
     ...inGroup('Optimizer', {
@@ -246,10 +248,13 @@ export function rolloutOptions(defaults: RolloutDefaults) {
         min: 1,
         exclusive: true,
       }),
-      maxApproxKl: number('mean of squared log-ratios, halved, beyond which the rest of a rollout is dropped', {
-        min: 0,
-        exclusive: true,
-      }),
+      maxApproxKl: number(
+        'mean of squared log-ratios, halved, beyond which the rest of a rollout is dropped',
+        {
+          min: 0,
+          exclusive: true,
+        },
+      ),
     }),
     ...inGroup('Optimizer', {
       emaDecay: number('decay per rollout of averaged weights, which are then saved (0: no average)', {

@@ -15,7 +15,7 @@ export async function preferenceAccuracy(
   const template = ChatTemplate.of(Tokenizer.load(folder));
   const model = loadScoringModel(folder, { dtype });
   try {
-    const settings = { data: comparisons, seed: 0, validation: 0, onBadLine };
+    const settings = { data: comparisons, seed: 0, validationSplit: 0, onBadLine };
     const { train: all, notes } = await preferenceData(settings, template, model.config.contextLength);
     const judged = judgePairs(model, all);
     return { metrics: { ...pairMetrics(judged, all.length), comparisons: all.length }, notes };

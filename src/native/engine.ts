@@ -5,9 +5,10 @@
 import { AthanorError } from '../base/errors.ts';
 import { hasGpu } from '../base/machine.ts';
 import { native } from './addon.ts';
-import type { DType } from './binding.ts';
 
 export type Device = 'cpu' | 'cuda';
+/** Of activations. */
+export type Precision = 'f32' | 'bf16';
 
 /**
  * Chooses where new tensors live. `auto` takes a GPU where there is one to use and otherwise the CPU.
@@ -17,7 +18,7 @@ export type Device = 'cpu' | 'cuda';
  */
 export function setDevice(
   device: Device | 'auto' = 'auto',
-  { dtype = 'auto', onNote }: { dtype?: DType | 'auto'; onNote?: (text: string) => void } = {},
+  { dtype = 'auto', onNote }: { dtype?: Precision | 'auto'; onNote?: (text: string) => void } = {},
 ): Device {
   const chosen = usableDevice(device, dtype, onNote);
   native.setDevice(chosen);
@@ -35,7 +36,7 @@ export function setThreads(count: number): void {
 }
 
 /** The precision that `auto` stands for on the current device: bf16 where the hardware multiplies it, else f32. */
-export function resolveDtype(dtype: DType | 'auto' = 'auto'): DType {
+export function resolveDtype(dtype: Precision | 'auto' = 'auto'): Precision {
   if (dtype !== 'auto') return dtype;
   // Every GPU that the kernels take (sm_80 and later) multiplies bf16.
   return native.device() === 'cuda' || native.activeIsa() === 'avx512bf16' ? 'bf16' : 'f32';
@@ -43,7 +44,7 @@ export function resolveDtype(dtype: DType | 'auto' = 'auto'): DType {
 
 function usableDevice(
   device: Device | 'auto',
-  dtype: DType | 'auto',
+  dtype: Precision | 'auto',
   onNote: ((text: string) => void) | undefined,
 ): Device {
   if (device === 'cpu') return 'cpu';

@@ -8,9 +8,8 @@ import { preferenceAccuracy } from '../../src/eval/preference-accuracy.ts';
 import { Gpt } from '../../src/nn/gpt.ts';
 import { presetConfig } from '../../src/nn/presets.ts';
 import { Tokenizer } from '../../src/text/tokenizer.ts';
-import { runReward } from '../../src/train/preference/reward.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
-import { jsonl, rewardDefaults } from '../helpers/stages.ts';
+import { jsonl, rewardDefaults, runReward } from '../helpers/stages.ts';
 
 let terms: RatedTerm[];
 beforeAll(async () => {

@@ -3,7 +3,7 @@
  * default stands: the library, the command line, the packaged run and the benchmarks read it from here. They import types
  * only, so that `--help` needs no engine.
  */
-import type { DType } from '../../native/binding.ts';
+import type { Precision } from '../../native/engine.ts';
 import type { WeightDType } from '../../nn/decoder.ts';
 import type { LoraTarget } from '../../nn/lora.ts';
 import type { ScheduleName } from '../../optim/schedule.ts';
@@ -15,7 +15,7 @@ export interface CommonSettings {
   /** Preset (pretraining only) or model folder to start from. */
   model: string;
   /** Precision of activations. */
-  dtype: DType;
+  dtype: Precision;
   /** What matrices are kept in: f32 masters, or bf16 alone with stochastic rounding. */
   paramDtype: WeightDType;
   /** Seed of every random choice. */
@@ -128,7 +128,7 @@ export type StageOptions<Settings extends CommonSettings> = Omit<Partial<Setting
   /** Continue the run in `out`. */
   resume?: boolean;
   /** `auto`, the default, is bf16 where the hardware multiplies it. */
-  dtype?: DType | 'auto' | undefined;
+  dtype?: Precision | 'auto' | undefined;
 };
 
 /** What a model of a run is loaded or made with. */

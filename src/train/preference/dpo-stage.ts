@@ -59,6 +59,8 @@ export function referencePairs(reference: Gpt, comparisons: readonly EncodedComp
   });
 }
 
+export type DpoBatch = PreferencePair[];
+
 export class DpoStage implements TrainStage<PreferencePair[]> {
   readonly parameters: ReadonlyMap<string, Tensor>;
   readonly tokensPerBatch: number;

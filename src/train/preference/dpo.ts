@@ -1,7 +1,6 @@
 /** DPO as a function: an assistant and comparisons in, an assistant that prefers the better answers out. */
 import { parameterCount } from '../../nn/config.ts';
 import { preferenceData } from '../../scoring/preference-data.ts';
-import type { DpoKind } from '../../tensor/ops/preference.ts';
 import { chatTokenizer, checkedContext, generationConfig, loadChatModel } from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import {
@@ -13,7 +12,7 @@ import {
 } from '../loop/run-stage.ts';
 import { modelOptions, type StageOptions } from '../loop/settings.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
-import { DpoStage, type PreferencePair, referencePairs } from './dpo-stage.ts';
+import { type DpoBatch, DpoStage, referencePairs } from './dpo-stage.ts';
 import { type DpoSettings, dpoDefaults } from './settings.ts';
 
 export type DpoOptions = StageOptions<DpoSettings>;
@@ -27,7 +26,7 @@ async function prepare(
   settings: DpoSettings,
   { out, checkpoint }: StageContext,
 ): Promise<PreparedStage<DpoBatch>> {
-  const { seed, batchSize, gradAccum } = settings;
+  const { batchSize, gradAccum } = settings;
   const { tokenizer, template, folder } = chatTokenizer(settings.model, out);
   // The reference's log-probabilities never change, so they are computed once and the reference is let go.
   const reference = loadChatModel(settings.model, tokenizer, modelOptions(settings));

@@ -30,6 +30,8 @@ export interface RewardStageOptions {
   seed: number;
 }
 
+export type RewardBatch = EncodedComparison[];
+
 export class RewardStage implements TrainStage<EncodedComparison[]> {
   readonly parameters: ReadonlyMap<string, Tensor>;
   readonly tokensPerBatch: number;

@@ -6,7 +6,7 @@ import { readInstructions } from '../../data/rows/instructions.ts';
 import { parameterCount } from '../../nn/config.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
 import type { Episode } from '../../scoring/episode.ts';
-import { type EncodedComparison, encodeComparison, preferenceData } from '../../scoring/preference-data.ts';
+import { encodeComparison, preferenceData } from '../../scoring/preference-data.ts';
 import type { ChatTemplate } from '../../text/chat-template.ts';
 import { type ChatTokenizer, chatTokenizer, checkedContext, scoringPad } from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
@@ -19,7 +19,7 @@ import {
 } from '../loop/run-stage.ts';
 import { modelOptions, type StageOptions } from '../loop/settings.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
-import { centerOn, RewardStage } from './reward-stage.ts';
+import { centerOn, type RewardBatch, RewardStage } from './reward-stage.ts';
 import { scoringStart } from './scoring-start.ts';
 import { type RewardSettings, rewardDefaults } from './settings.ts';
 
@@ -41,11 +41,14 @@ async function prepare(
   const chat = chatTokenizer(settings.model, out);
   const { template, folder } = chat;
   const start = startFolder(settings.model, checkpoint, settings);
-  const model = new TrainableModel<ScoringModel>(scoringStart(start, chat.tokenizer, modelOptions(settings)), {
-    ...settings,
-    tokenizerFolder: folder,
-    padTokenId: scoringPad(chat),
-  });
+  const model = new TrainableModel<ScoringModel>(
+    scoringStart(start, chat.tokenizer, modelOptions(settings)),
+    {
+      ...settings,
+      tokenizerFolder: folder,
+      padTokenId: scoringPad(chat),
+    },
+  );
   const context = checkedContext(settings.context, model.model, settings.model);
   const data = await preferenceData(settings, template, context);
   const zero =

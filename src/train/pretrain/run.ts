@@ -12,7 +12,13 @@ import { Gpt } from '../../nn/gpt.ts';
 import { presetConfig, presetNames } from '../../nn/presets.ts';
 import { formatCount } from '../../report/format.ts';
 import { defaultLearningRate } from '../loop/learning-rate.ts';
-import { type PreparedStage, type RunHooks, runStage, type StageContext, type StageResult } from '../loop/run-stage.ts';
+import {
+  type PreparedStage,
+  type RunHooks,
+  runStage,
+  type StageContext,
+  type StageResult,
+} from '../loop/run-stage.ts';
 import { modelOptions, type StageOptions } from '../loop/settings.ts';
 import { type PretrainSettings, pretrainDefaults } from './settings.ts';
 import { type PretrainBatch, PretrainStage } from './stage.ts';
@@ -27,7 +33,10 @@ export function pretrain(options: PretrainOptions, hooks?: RunHooks): Promise<St
   return runStage({ name: 'pretrain', defaults: pretrainDefaults, prepare }, options, hooks);
 }
 
-async function prepare(settings: PretrainSettings, context: StageContext): Promise<PreparedStage<PretrainBatch>> {
+async function prepare(
+  settings: PretrainSettings,
+  context: StageContext,
+): Promise<PreparedStage<PretrainBatch>> {
   checkBudget(settings);
   const dataset = await openData(settings, context);
   const model = makeModel(settings, dataset, context.checkpoint);
@@ -59,7 +68,11 @@ async function prepare(settings: PretrainSettings, context: StageContext): Promi
 /** Before the data is prepared, which may take minutes. */
 function checkBudget({ steps, tokens, time, model }: PretrainSettings): void {
   if ([steps, tokens, time].filter((value) => value !== undefined).length !== 1) {
-    throw new AthanorError('ERR_OPTION', 'expected exactly one of `steps`, `tokens` and `time`', 'such as `steps` 1000');
+    throw new AthanorError(
+      'ERR_OPTION',
+      'expected exactly one of `steps`, `tokens` and `time`',
+      'such as `steps` 1000',
+    );
   }
   // An unknown preset is named before anything is read.
   if (!presetNames.includes(model) && !existsSync(model)) presetConfig(model);
@@ -126,7 +139,11 @@ function makeModel(settings: PretrainSettings, dataset: TokenDataset, checkpoint
 }
 
 /** What the report says of model and data. */
-function describe(settings: PretrainSettings, { config }: Gpt, dataset: TokenDataset): Record<string, JsonValue> {
+function describe(
+  settings: PretrainSettings,
+  { config }: Gpt,
+  dataset: TokenDataset,
+): Record<string, JsonValue> {
   const { splits, sources } = dataset.manifest;
   return {
     architecture: config.architecture,

@@ -27,6 +27,9 @@ export interface PretrainStageOptions {
   writeModel: (folder: string) => Promise<readonly WrittenFile[]>;
 }
 
+/** Windows of text with their targets. */
+export type PretrainBatch = Batch;
+
 export class PretrainStage implements TrainStage<Batch> {
   readonly parameters: ReadonlyMap<string, Tensor>;
   readonly tokensPerBatch: number;

@@ -6,7 +6,6 @@ import { type Instruction, readInstructions } from '../../data/rows/instructions
 import { splitByPrompt } from '../../data/rows/row-split.ts';
 import { type SupervisedSet, supervisedExamples } from '../../data/rows/supervised-examples.ts';
 import { parameterCount } from '../../nn/config.ts';
-import { formatCount } from '../../report/format.ts';
 import type { ChatTemplate } from '../../text/chat-template.ts';
 import { chatTokenizer, checkedContext, generationConfig, loadChatModel } from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
@@ -114,7 +113,7 @@ function samplesOf(
   if (tooLong !== undefined) {
     throw new AthanorError(
       'ERR_ARGUMENT',
-      `a `samplePrompt` of ${lengthOf(tooLong)} tokens and ${sampleTokens} for its answer exceed the context of ${contextLength}`,
+      `a \`samplePrompt\` of ${lengthOf(tooLong)} tokens and ${sampleTokens} for its answer exceed the context of ${contextLength}`,
       'shorten it, or lower `sampleTokens`',
     );
   }

@@ -31,6 +31,8 @@ export interface SftStageOptions {
   seed: number;
 }
 
+export type SftBatch = PackedTokens;
+
 export class SftStage implements TrainStage<PackedTokens> {
   readonly parameters: ReadonlyMap<string, Tensor>;
   readonly tokensPerBatch: number;

@@ -9,7 +9,8 @@ import type { Answer, RewardSource } from '../../../src/scoring/reward-source.ts
 import { backward } from '../../../src/tensor/autograd.ts';
 import { scope, type Tensor } from '../../../src/tensor/tensor.ts';
 import { Tokenizer } from '../../../src/text/tokenizer.ts';
-import { type LoraSettings, TrainableModel } from '../../../src/train/loop/trainable-model.ts';
+import type { LoraSettings } from '../../../src/train/loop/settings.ts';
+import { TrainableModel } from '../../../src/train/loop/trainable-model.ts';
 import { Trainer, type TrainerOptions } from '../../../src/train/loop/trainer.ts';
 import { SharedCritic } from '../../../src/train/rl/critic.ts';
 import type { CriticAlgorithm } from '../../../src/train/rl/experience.ts';
