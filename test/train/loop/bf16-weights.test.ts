@@ -79,7 +79,16 @@ describe('fine-tuning with weights in bf16', () => {
 it('PPO with a value model, a moving average and weights in bf16 goes on from any checkpoint to the same bits', async () => {
   const { model, data, reward } = models;
   const [whole, again] = [join(root, 'whole'), join(root, 'again')];
-  const settings = { ...ppoDefaults, ...precision, model, data, reward, emaDecay: 0.9, saveEvery: 1, keepCheckpoints: 20 };
+  const settings = {
+    ...ppoDefaults,
+    ...precision,
+    model,
+    data,
+    reward,
+    emaDecay: 0.9,
+    saveEvery: 1,
+    keepCheckpoints: 20,
+  };
   await runPpo({ ...settings, out: whole });
   cpSync(whole, again, { recursive: true });
   const store = new CheckpointStore(again);

@@ -1,6 +1,6 @@
 /**
  * A reward model from people who disagree: comparisons from the ten ratings that each word of the VADER lexicon got, and
- * how well anything could foretell them. Run it with: npx tsx docs/examples/rater-disagreement.ts FOLDER
+ * how well anything could foretell them. Run it with: npm run example rater-disagreement FOLDER
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -34,7 +34,12 @@ export function splitWords(terms: readonly RatedTerm[], share: number, seed: num
 }
 
 /** Rows for `athanor reward`: a few words, in the order that one rater puts them in. Equal ratings are ties. */
-export function rankings(words: readonly RatedTerm[], raters: readonly number[], count: number, seed: number) {
+export function rankings(
+  words: readonly RatedTerm[],
+  raters: readonly number[],
+  count: number,
+  seed: number,
+) {
   const random = randomOf(seed);
   return Array.from({ length: count }, () => {
     const rater = raters[Math.floor(raters.length * random())]!;

@@ -1,7 +1,7 @@
 /** The example of people who disagree, at small size: its data are what they say, and a reward model learns from them. */
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { ceilings, rankings, splitWords, TRAINED, UNSEEN } from '../../docs/examples/rater-disagreement.ts';
+import { ceilings, rankings, splitWords, TRAINED, UNSEEN } from '../../examples/rater-disagreement.ts';
 import { saveGpt } from '../../src/checkpoint/gpt-folder.ts';
 import { type RatedTerm, ratedTerms } from '../../src/data/packaged/rated-terms.ts';
 import { preferenceAccuracy } from '../../src/eval/preference-accuracy.ts';

@@ -1,6 +1,6 @@
 /**
  * A language model that is no transformer: the feed-forward model of Bengio et al. (2003) over the last eight bytes,
- * trained on any text file. Run it with: npx tsx docs/examples/feed-forward-model.ts FILE (or from TypeScript of your own).
+ * trained on any text file. Run it with: npm run example own-model [FILE]
  */
 import { readFileSync } from 'node:fs';
 import {
@@ -35,7 +35,10 @@ export class FeedForwardModel extends Module {
     const init = new Initializer(seed);
     this.#width = width;
     this.bytes = new Embedding(VOCABULARY, width, init, 0.1);
-    this.hidden = new Linear(WINDOW * width, hidden, init, { bias: true, std: 1 / Math.sqrt(WINDOW * width) });
+    this.hidden = new Linear(WINDOW * width, hidden, init, {
+      bias: true,
+      std: 1 / Math.sqrt(WINDOW * width),
+    });
     this.output = new Linear(hidden, VOCABULARY, init);
   }
 
@@ -89,10 +92,14 @@ export function train(model: FeedForwardModel, text: Uint8Array, steps: number):
   return losses;
 }
 
-if (process.argv[1]?.endsWith('feed-forward-model.ts')) {
-  const text = readFileSync(process.argv[2]!);
+/** The text of the file named on the command line, or of this package's README. */
+export function main(file = 'README.md'): void {
+  const text = readFileSync(file);
   const model = new FeedForwardModel(16, 128, 1);
-  const losses = train(model, text, 300);
-  console.log(`loss ${losses[0]!.toFixed(3)} -> ${losses.at(-1)!.toFixed(3)}`);
-  noGrad(() => scope(() => console.log(model.logits(tensor(batchOf(text, 0, 1).windows)).shape)));
+  const losses = train(model, text, 150);
+  console.log(`loss ${losses[0]!.toFixed(3)} -> ${losses.at(-1)!.toFixed(3)} nats per byte`);
+  noGrad(() => scope(() => console.log('logits', model.logits(tensor(batchOf(text, 0, 1).windows)).shape)));
+  model.dispose();
 }
+
+if (import.meta.filename === process.argv[1]) main(process.argv[2]);

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { FeedForwardModel, train } from '../../docs/examples/feed-forward-model.ts';
+import { FeedForwardModel, train } from '../../examples/own-model.ts';
 
-const source = join(import.meta.dirname, '..', '..', 'docs', 'examples', 'feed-forward-model.ts');
+const source = join(import.meta.dirname, '..', '..', 'examples', 'own-model.ts');
 
 it('the worked example is under 100 lines and learns from real text', () => {
   expect(readFileSync(source, 'utf8').split('\n').length).toBeLessThan(100);
