@@ -1,9 +1,14 @@
 /** What a training step needs from the other ranks. One process is the case of one rank. */
 import type { Tensor } from '../tensor/tensor.ts';
 
-export interface Communicator {
+/** Which process of how many this is. */
+export interface Ranks {
+  /** From 0 */
   readonly rank: number;
   readonly size: number;
+}
+
+export interface Communicator extends Ranks {
   /**
    * Starts to sum an f32 tensor over the ranks, in place and in rank order, and returns at once. Every rank must start the
    * same reductions in the same order. Until wait() the tensor belongs to the reduction.

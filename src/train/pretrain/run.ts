@@ -7,7 +7,7 @@ import { loadGpt, saveGpt } from '../../checkpoint/gpt-folder.ts';
 import { MANIFEST } from '../../data/shards/manifest.ts';
 import { prepareData } from '../../data/shards/prepare.ts';
 import { TokenDataset } from '../../data/shards/token-dataset.ts';
-import type { Batch } from '../../data/shards/token-loader.ts';
+import type { TokenBatch } from '../../data/token-batch.ts';
 import { parameterCount } from '../../nn/config.ts';
 import { Gpt } from '../../nn/gpt.ts';
 import { presetConfig, presetNames } from '../../nn/presets.ts';
@@ -42,14 +42,14 @@ export interface PretrainSettings extends CommonSettings {
 
 /** `data` is token shards, or text (files, folders, packaged names) to prepare into `<out>/data`. Throws as runStage. */
 export function runPretraining(options: StageOptions<PretrainSettings>): Promise<StageReport> {
-  return runStage<PretrainSettings, Batch>({ name: 'pretrain', prepare }, options);
+  return runStage<PretrainSettings, TokenBatch>({ name: 'pretrain', prepare }, options);
 }
 
 async function prepare(
   settings: PretrainSettings,
   { out, resume }: RunPlace,
   checkpoint: string | undefined,
-): Promise<PreparedStage<Batch>> {
+): Promise<PreparedStage<TokenBatch>> {
   const dataset = await openData(settings, out, resume);
   const model = makeModel(settings, dataset, checkpoint);
   const stage = new PretrainStage(model, dataset.tokenizer(), dataset, {

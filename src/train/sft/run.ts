@@ -5,7 +5,7 @@ import { ExampleLoader } from '../../data/rows/example-loader.ts';
 import { type Instruction, readInstructions } from '../../data/rows/instructions.ts';
 import { splitByPrompt } from '../../data/rows/row-split.ts';
 import { type SupervisedSet, supervisedExamples } from '../../data/rows/supervised-examples.ts';
-import type { PackedTokens } from '../../data/shards/token-loader.ts';
+
 import { parameterCount } from '../../nn/config.ts';
 import { formatCount } from '../../report/format.ts';
 import type { ChatTemplate } from '../../text/chat-template.ts';
@@ -20,7 +20,7 @@ import {
   type StageReport,
 } from '../loop/run-stage.ts';
 import { type LoraSettings, startFolder, TrainableModel } from '../loop/trainable-model.ts';
-import { SftStage } from './stage.ts';
+import { type SftBatch, SftStage } from './stage.ts';
 
 export interface SftSettings extends CommonSettings, LoraSettings {
   epochs: number;
@@ -41,14 +41,14 @@ export interface SftSettings extends CommonSettings, LoraSettings {
 
 /** `data` is instructions as JSONL (readInstructions). Throws as runStage. */
 export function runSft(options: StageOptions<SftSettings>): Promise<StageReport> {
-  return runStage<SftSettings, PackedTokens>({ name: 'sft', prepare }, options);
+  return runStage<SftSettings, SftBatch>({ name: 'sft', prepare }, options);
 }
 
 async function prepare(
   settings: SftSettings,
   { out }: RunPlace,
   checkpoint: string | undefined,
-): Promise<PreparedStage<PackedTokens>> {
+): Promise<PreparedStage<SftBatch>> {
   const { seed, batchSize, packing, gradAccum } = settings;
   const { rows, counts } = await readInstructions(settings.data, settings);
   const chat = chatTokenizer(settings.model, out);
