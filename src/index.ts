@@ -8,7 +8,8 @@ export {
   saveScoringModel,
   scoringModelFrom,
 } from './checkpoint/gpt-folder.ts';
-export { type Communicator, selfCommunicator } from './comm/communicator.ts';
+export { type BucketOptions, GradientBuckets } from './comm/buckets.ts';
+export { type Communicator, type Ranks, type Reduction, selfCommunicator } from './comm/communicator.ts';
 export { createRunContext, type RunContext } from './comm/run-context.ts';
 export { type CorpusOptions, readCorpus } from './data/corpus/corpus.ts';
 export type { CorpusItem, Document, Dropped } from './data/document.ts';
@@ -39,6 +40,7 @@ export {
   TokenLoader,
   type TokenLoaderOptions,
 } from './data/shards/token-loader.ts';
+export { type PackedTokens, TokenBatch } from './data/token-batch.ts';
 export { type Perplexity, perplexity } from './eval/perplexity.ts';
 export {
   type Answer,
@@ -75,7 +77,7 @@ export { presetConfig, presetNames } from './nn/presets.ts';
 export { ScoringModel } from './nn/scoring-model.ts';
 export { AdamW, type AdamWOptions } from './optim/adamw.ts';
 export { learningRate, type ScheduleOptions, scheduleDefaults } from './optim/schedule.ts';
-export { backward, checkpoint, needsGrad, noGrad, record } from './tensor/autograd.ts';
+export { type BackwardOptions, backward, checkpoint, needsGrad, noGrad, record } from './tensor/autograd.ts';
 export { gelu, relu, swiglu } from './tensor/ops/activation.ts';
 export {
   type AttentionShape,

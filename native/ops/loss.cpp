@@ -53,6 +53,11 @@ class Head {
     check_shape(name, what, t, {n});
   }
 
+  void check_dweight(const Tensor& t) const {
+    check_dtype(name, "dweight", t, DType::kF32);
+    check_shape(name, "dweight", t, weight_.shape());
+  }
+
   float inverse_temperature(double temperature) const {
     expect(std::isfinite(temperature) && temperature >= kMinTemperature, ErrorCode::kArgument, name,
            "expected temperature to be at least 1e-6 but got ", temperature);
@@ -132,10 +137,12 @@ class Head {
 
 std::tuple<Tensor, double, std::optional<Tensor>, std::optional<Tensor>> linear_cross_entropy(
     const Tensor& x, const Tensor& weight, const Tensor& targets, const std::optional<Tensor>& token_weights,
-    double scale, bool need_gradient, std::optional<bool> weight_frozen) {
+    double scale, bool need_gradient, std::optional<bool> weight_frozen,
+    const std::optional<Tensor>& dweight_memory) {
   const Head head("linear_cross_entropy", x, weight);
   head.check_targets(targets);
   if (token_weights) head.check_per_token("token_weights", *token_weights);
+  if (dweight_memory) head.check_dweight(*dweight_memory);
   const auto weight_of = [&](int64_t i) {
     return token_weights ? static_cast<double>(token_weights->host<float>()[i]) : 1.0;
   };
@@ -150,7 +157,7 @@ std::tuple<Tensor, double, std::optional<Tensor>, std::optional<Tensor>> linear_
     dx = Tensor(x.shape(), x.dtype(), x.device());
   }
   if (need_gradient && !weight_frozen.value_or(false)) {
-    dweight = Tensor(weight.shape(), DType::kF32, weight.device());
+    dweight = dweight_memory ? *dweight_memory : Tensor(weight.shape(), DType::kF32, weight.device());
     if (head.n == 0) dweight->fill_zero();
   }
   head.for_chunks(targets, [&](int64_t first, const LossRows& rows) {
@@ -158,6 +165,7 @@ std::tuple<Tensor, double, std::optional<Tensor>, std::optional<Tensor>> linear_
                                  need_gradient ? row_scale.data<float>() + first : nullptr);
     if (need_gradient) head.backward(first, rows, *dx, dweight ? &*dweight : nullptr, first > 0);
   });
+  if (dweight) dweight->storage().mark_written();
   double total = 0.0;
   for (int64_t i = 0; i < head.n; ++i) total += weight_of(i) * losses.host<float>()[i];
   return {losses, scale * total, dx, dweight};
@@ -191,10 +199,7 @@ Tensor linear_log_prob_backward(const Tensor& x, const Tensor& weight, const Ten
   head.check_targets(targets);
   head.check_per_token("dlog_probs", dlog_probs);
   if (dentropies) head.check_per_token("dentropies", *dentropies);
-  if (dweight) {
-    check_dtype(head.name, "dweight", *dweight, DType::kF32);
-    check_shape(head.name, "dweight", *dweight, weight.shape());
-  }
+  if (dweight) head.check_dweight(*dweight);
   const float inverse_temperature = head.inverse_temperature(temperature);
   Tensor dx(x.shape(), x.dtype(), x.device());
   head.for_chunks(targets, [&](int64_t first, const LossRows& rows) {

@@ -1,4 +1,7 @@
 /** Training throughput on random tokens: forward, backward, clip and AdamW, as in a real step. */
+import { GradientBuckets } from '../comm/buckets.ts';
+import { selfCommunicator } from '../comm/communicator.ts';
+import { type PackedTokens, TokenBatch } from '../data/token-batch.ts';
 import { native } from '../native/addon.ts';
 import type { DType } from '../native/binding.ts';
 import { flopsPerToken, type ModelConfig } from '../nn/config.ts';
@@ -6,7 +9,7 @@ import type { WeightDType } from '../nn/decoder.ts';
 import { Gpt } from '../nn/gpt.ts';
 import { AdamW } from '../optim/adamw.ts';
 import { backward } from '../tensor/autograd.ts';
-import { scope, tensor } from '../tensor/tensor.ts';
+import { scope } from '../tensor/tensor.ts';
 
 export interface TrainBenchOptions {
   config: ModelConfig;
@@ -35,20 +38,17 @@ export function benchTraining(options: TrainBenchOptions): TrainBenchResult {
   const { config, batchSize, context, dtype, weights, seed } = options;
   const model = new Gpt(config, { dtype, weights, seed });
   const optimizer = new AdamW(model.parameters(), { seed });
-  const batch = randomBatch(config.vocabSize, batchSize, context);
+  const buckets = new GradientBuckets([...model.parameters().values()], selfCommunicator);
+  const packed = randomBatch(config.vocabSize, batchSize, context);
   const tokens = batchSize * context;
   const step = () => {
     scope(() => {
-      const input = {
-        tokens: tensor(batch.tokens),
-        positions: tensor(batch.positions),
-        cuSeqlens: tensor(batch.cuSeqlens),
-      };
-      backward(model.loss(input, tensor(batch.targets), { scale: 1 / tokens }).loss);
+      const { input, targets } = new TokenBatch(packed);
+      backward(model.loss(input, targets, { scale: 1 / tokens }).loss);
     });
     const norm = optimizer.gradNorm();
     optimizer.step(1e-4, norm > 1 ? 1 / norm : 1);
-    model.zeroGrad();
+    buckets.release();
   };
   for (let i = 0; i < options.warmup; ++i) step();
   native.resetPeakMemory();
@@ -59,6 +59,7 @@ export function benchTraining(options: TrainBenchOptions): TrainBenchResult {
   });
   const parameters = model.parameterCount();
   const peakBytes = native.memoryStats()[1];
+  buckets.dispose();
   optimizer.dispose();
   model.dispose();
   const tokensPerSecond = tokens / Math.min(...seconds);
@@ -73,7 +74,7 @@ export function benchTraining(options: TrainBenchOptions): TrainBenchResult {
 }
 
 /** Random tokens in equal sequences; the targets are random too, which costs the same. */
-export function randomBatch(vocabSize: number, batchSize: number, context: number) {
+export function randomBatch(vocabSize: number, batchSize: number, context: number): PackedTokens {
   const n = batchSize * context;
   // A multiplicative generator is random enough to defeat caches and needs no seed handling.
   let state = 12345;

@@ -4,9 +4,10 @@ import { AthanorError } from '../base/errors.ts';
 import { evaluationBatches } from '../data/shards/evaluation-batches.ts';
 import type { Split } from '../data/shards/manifest.ts';
 import type { TokenDataset } from '../data/shards/token-dataset.ts';
+import { TokenBatch } from '../data/token-batch.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { noGrad } from '../tensor/autograd.ts';
-import { scope, tensor } from '../tensor/tensor.ts';
+import { scope } from '../tensor/tensor.ts';
 
 export interface PerplexityOptions {
   /** Default validation. */
@@ -35,26 +36,22 @@ export async function perplexity(
   let nats = 0;
   let tokens = 0;
   let bytes = 0;
-  for (const batch of evaluationBatches(dataset, options)) {
+  for (const packed of evaluationBatches(dataset, options)) {
     nats += noGrad(() =>
       scope(() => {
-        const input = {
-          tokens: tensor(batch.tokens),
-          positions: tensor(batch.positions),
-          cuSeqlens: tensor(batch.cuSeqlens),
-        };
-        return model.loss(input, tensor(batch.targets)).loss.item();
+        const { input, targets, countedTargets } = new TokenBatch(packed);
+        tokens += countedTargets;
+        return model.loss(input, targets).loss.item();
       }),
     );
-    tokens += batch.targets.reduce((count, target) => count + (target >= 0 ? 1 : 0), 0);
-    bytes += batch.bytes;
+    bytes += packed.bytes;
     await yieldToEvents();
   }
   if (tokens === 0) {
     throw new AthanorError(
       'ERR_ARGUMENT',
       `the ${options.split ?? 'validation'} split of ${dataset.folder} is empty`,
-      'prepare more text, or with a larger --validation',
+      'prepare more text, or with a larger validation split',
     );
   }
   const valLoss = nats / tokens;

@@ -6,7 +6,7 @@
 
 import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
-import { empty, full, keep, type Shape, scope, Tensor, zeros } from './tensor.ts';
+import { empty, full, keep, scope, Tensor, zeros } from './tensor.ts';
 
 /** Gradients of a node's outputs, in order; undefined where nothing depends on that output. */
 export type OutputGrads = readonly (Tensor | undefined)[];
@@ -17,9 +17,11 @@ export interface GradNode {
   /** The gradients that it returns are new memory that nothing else refers to: a leaf may keep one as it is. */
   readonly ownsGrads: boolean;
   readonly inputs: readonly (Tensor | undefined)[];
+  /** Leaves that its backward pass gives a gradient to though they are no inputs. */
+  readonly hiddenLeaves?: readonly Tensor[];
   /**
-   * Returns a gradient for each input (undefined where none is needed, or where it went through accumulate). What it
-   * returns is the engine's to dispose; everything else that it makes is freed when it returns.
+   * Returns a gradient for each input (undefined where none is needed, or where it went through accumulate). The
+   * engine disposes of what it returns; everything else that it makes is freed when it returns.
    */
   backward(grads: OutputGrads, accumulate: Accumulate): readonly (Tensor | undefined)[];
 }
@@ -39,6 +41,8 @@ export interface Accumulate {
 
 let nodeCount = 0;
 let gradEnabled = true;
+/** The leaves met by operations while checkpoint() looks for them. */
+let metLeaves: Set<Tensor> | undefined;
 
 /** Runs body without recording: evaluation, generation, optimizer updates. */
 export function noGrad<T>(body: () => T): T {
@@ -57,7 +61,12 @@ function withGrad<T>(enabled: boolean, body: () => T): T {
 
 /** Whether an operation on these inputs has to remember how to go back. */
 export function needsGrad(...inputs: readonly (Tensor | undefined)[]): boolean {
+  if (metLeaves) for (const input of inputs) if (input && isLeaf(input)) metLeaves.add(input);
   return gradEnabled && inputs.some((input) => input?.requiresGrad === true);
+}
+
+function isLeaf(value: Tensor): boolean {
+  return value.requiresGrad && !value.node;
 }
 
 /** Ties outputs to the node that made them, when an input needs a gradient. */
@@ -78,26 +87,35 @@ export function record(
   });
 }
 
-/**
- * Adds d(root)/d(leaf) to the grad of every leaf that requires it. Without `seed` (a gradient of root's own shape) the
- * root must hold one element. Throws ERR_STATE when nothing below the root requires a gradient.
- */
-export function backward(root: Tensor, seed?: Tensor): void {
-  backwardAll([[root, seed ?? rootSeed(root)]]);
+export interface BackwardOptions {
+  /**
+   * Called once for each leaf that got a gradient, as soon as this pass adds no more to it, while the pass goes on below:
+   * in the order in which the graph is gone through, which is the same each time. Where batches accumulate into one
+   * gradient, only the last batch's pass knows that it is final, so give it there. The leaf's grad may be read and
+   * started to be summed over ranks, not replaced.
+   */
+  onGradient?: ((leaf: Tensor) => void) | undefined;
 }
 
-function rootSeed(root: Tensor): Tensor {
+/**
+ * Adds d(root)/d(leaf) to the grad of every leaf that requires it; the root holds one element. Throws ERR_STATE when
+ * nothing below the root requires a gradient.
+ */
+export function backward(root: Tensor, options: BackwardOptions = {}): void {
   if (root.size !== 1) {
     throw new AthanorError(
       'ERR_SHAPE',
       `[backward] expected a loss of one element but got [${root.shape.join(', ')}]`,
     );
   }
-  return full(root.shape, 1, root.dtype);
+  backwardAll([[root, full(root.shape, 1, root.dtype)]], options);
 }
 
-/** backward from several outputs of one graph at once. */
-export function backwardAll(roots: readonly (readonly [Tensor, Tensor])[]): void {
+/** The same from several outputs of one graph at once, given their gradients. */
+function backwardAll(
+  roots: readonly (readonly [Tensor, Tensor])[],
+  { onGradient }: BackwardOptions = {},
+): void {
   const nodes = reachable(roots.map(([root]) => root));
   if (nodes.length === 0) {
     throw new AthanorError(
@@ -106,24 +124,57 @@ export function backwardAll(roots: readonly (readonly [Tensor, Tensor])[]): void
       'was it computed in noGrad()?',
     );
   }
+  const uses = onGradient ? new LeafUses(nodes, onGradient) : undefined;
   scope(() => {
     const pending = new Pending();
     for (const [root, seed] of roots) pending.add(root, seed);
     for (const node of nodes) {
       const grads = pending.take(node);
-      if (grads.every((grad) => grad === undefined)) continue;
-      const accumulate: Accumulate = Object.assign((input: Tensor | undefined) => pending.buffer(input), {
-        claim: (input: Tensor) => pending.claim(input),
-      });
-      const inputGrads = scope(() => withGrad(false, () => node.backward(grads, accumulate)));
-      node.inputs.forEach((input, i) => {
-        const grad = inputGrads[i];
-        if (grad === undefined || !input?.requiresGrad) return;
-        pending.add(input, grad, node.ownsGrads);
-      });
-      for (const grad of [...grads, ...inputGrads]) grad?.dispose();
+      if (grads.some((grad) => grad !== undefined)) backwardNode(node, grads, pending);
+      uses?.done(node);
     }
   });
+}
+
+/** Takes a node's output gradients on to its inputs. */
+function backwardNode(node: GradNode, grads: OutputGrads, pending: Pending): void {
+  const accumulate: Accumulate = Object.assign((input: Tensor | undefined) => pending.buffer(input), {
+    claim: (input: Tensor) => pending.claim(input),
+  });
+  const inputGrads = scope(() => withGrad(false, () => node.backward(grads, accumulate)));
+  node.inputs.forEach((input, i) => {
+    const grad = inputGrads[i];
+    if (grad === undefined || !input?.requiresGrad) return;
+    pending.add(input, grad, node.ownsGrads);
+  });
+  for (const grad of grads) grad?.dispose();
+  inputGrads.forEach((grad, i) => {
+    if (node.inputs[i]?.grad !== grad) grad?.dispose();
+  });
+}
+
+/** Counts how often each leaf is still to come, and says when it was for the last time. */
+class LeafUses {
+  readonly #left = new Map<Tensor, number>();
+  readonly #onGradient: (leaf: Tensor) => void;
+
+  constructor(nodes: readonly GradNode[], onGradient: (leaf: Tensor) => void) {
+    this.#onGradient = onGradient;
+    for (const leaf of nodes.flatMap(leavesOf)) this.#left.set(leaf, (this.#left.get(leaf) ?? 0) + 1);
+  }
+
+  done(node: GradNode): void {
+    for (const leaf of leavesOf(node)) {
+      const left = this.#left.get(leaf)! - 1;
+      this.#left.set(leaf, left);
+      if (left === 0 && leaf.grad) this.#onGradient(leaf);
+    }
+  }
+}
+
+/** The leaves that a node gives gradients to; one that it takes twice is there twice. */
+function leavesOf({ inputs, hiddenLeaves = [] }: GradNode): Tensor[] {
+  return [...inputs, ...hiddenLeaves].filter((input) => input !== undefined && isLeaf(input)) as Tensor[];
 }
 
 /** All nodes below the roots, latest first. */
@@ -146,7 +197,7 @@ class Pending {
   add(target: Tensor, grad: Tensor, owned = false): void {
     if (!target.node) {
       if (owned && !target.grad && grad.dtype === 'f32') {
-        target.grad = keep(grad.detach());
+        target.grad = keep(grad);
         return;
       }
       const buffer = this.buffer(target)!;
@@ -164,19 +215,20 @@ class Pending {
   }
 
   buffer(target: Tensor | undefined): Tensor | undefined {
-    return target && this.#buffer(target, zeros)?.grad;
+    const claimed = target && this.#buffer(target, true);
+    return claimed?.grad;
   }
 
   claim(target: Tensor): { grad: Tensor; fresh: boolean } | undefined {
-    return this.#buffer(target, empty);
+    return this.#buffer(target, false);
   }
 
-  #buffer(target: Tensor, make: (shape: Shape) => Tensor): { grad: Tensor; fresh: boolean } | undefined {
+  #buffer(target: Tensor, zeroed: boolean): { grad: Tensor; fresh: boolean } | undefined {
     if (!target.requiresGrad) return undefined;
     const before = target.node ? this.#slot(target.node)[target.outputIndex] : target.grad;
     if (before) return { grad: before, fresh: false };
-    // Kept: it outlives the operation that asks for it; backwardAll disposes it with the node's gradients.
-    const grad = keep(make(target.shape));
+    // Kept: it outlives the operation that asks for it; backwardNode disposes of it with the node's gradients.
+    const grad = keep(newGrad(target, zeroed));
     if (target.node) this.#slot(target.node)[target.outputIndex] = grad;
     else target.grad = grad;
     return { grad, fresh: true };
@@ -198,6 +250,14 @@ class Pending {
   }
 }
 
+/** Memory for a gradient: the leaf's own where it has some, else new. */
+function newGrad(target: Tensor, zeroed: boolean): Tensor {
+  const memory = target.node ? undefined : target.gradMemory?.take();
+  if (!memory) return zeroed ? zeros(target.shape) : empty(target.shape);
+  if (zeroed) native.fillInto(memory.handle, 0);
+  return memory;
+}
+
 /**
  * Runs body without remembering its inside and runs it again when the gradient comes by: memory for its inputs and
  * outputs only, for one more forward pass (Chen et al., "Training deep nets with sublinear memory cost", 2016).
@@ -208,7 +268,7 @@ export function checkpoint(
   inputs: readonly Tensor[],
   trains = true,
 ): Tensor[] {
-  const outputs = noGrad(() => scope(() => body(...inputs)));
+  const [outputs, leaves] = withMetLeaves(() => noGrad(() => scope(() => body(...inputs))));
   if (!gradEnabled || !(trains || needsGrad(...inputs))) return outputs;
   nodeCount += 1;
   const node: GradNode = {
@@ -216,6 +276,8 @@ export function checkpoint(
     operation: 'checkpoint',
     ownsGrads: false,
     inputs,
+    // Last used, first to get its gradient.
+    hiddenLeaves: leaves.filter((leaf) => !inputs.includes(leaf)).reverse(),
     backward: (grads) => recompute(body, inputs, grads),
   };
   outputs.forEach((output, index) => {
@@ -224,6 +286,19 @@ export function checkpoint(
     output.outputIndex = index;
   });
   return outputs;
+}
+
+/** What body returns, and the leaves that its operations were given, in the order of their first use. */
+function withMetLeaves<T>(body: () => T): [T, Tensor[]] {
+  const outer = metLeaves;
+  const mine = new Set<Tensor>();
+  metLeaves = mine;
+  try {
+    return [body(), [...mine]];
+  } finally {
+    metLeaves = outer;
+    if (outer) for (const leaf of mine) outer.add(leaf);
+  }
 }
 
 function recompute(body: (...inputs: Tensor[]) => Tensor[], inputs: readonly Tensor[], grads: OutputGrads) {

@@ -10,8 +10,14 @@ import type { GradNode } from './autograd.ts';
 
 export type Shape = readonly number[];
 
-/** The innermost open scope's tensors. JavaScript runs one call stack a thread, so a stack of scopes is enough. */
+/** The tensors of the open scopes, innermost last. A thread has one call stack, so one stack of scopes is enough. */
 const openScopes: Set<Tensor>[] = [];
+
+/** Where a leaf's gradient goes, such as a part of a buffer that all ranks sum at once. */
+export interface GradMemory {
+  /** Uninitialised f32 memory of the leaf's shape; undefined while what it gave before is alive. */
+  take(): Tensor | undefined;
+}
 
 export class Tensor implements Disposable {
   readonly handle: NativeTensor;
@@ -19,6 +25,8 @@ export class Tensor implements Disposable {
   requiresGrad = false;
   /** Of a leaf: the accumulated gradient, f32, of the same shape. */
   grad: Tensor | undefined;
+  /** Of a leaf: asked for the memory of its gradient; without one the gradient gets memory of its own. */
+  gradMemory: GradMemory | undefined;
   /** Of an operation's output: how to go back. */
   node: GradNode | undefined;
   /** Which output of the node this is. */
@@ -196,6 +204,16 @@ export function scope<T>(body: () => T): T {
       else if (outer) outer.add(made);
       else if (!made.disposed) native.account(made.handle);
     }
+  }
+}
+
+/** Runs body as if no scope were open: the caller owns what it makes, whatever goes on around it. */
+export function outsideScopes<T>(body: () => T): T {
+  const open = openScopes.splice(0);
+  try {
+    return body();
+  } finally {
+    openScopes.push(...open);
   }
 }
 

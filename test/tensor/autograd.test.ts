@@ -153,6 +153,78 @@ describe('the graph', () => {
   });
 });
 
+describe('onGradient', () => {
+  /** What a pass reports: each leaf's name, and its gradient at that moment. */
+  function reported(leaves: Record<string, Tensor>, root: () => Tensor, batches = 1) {
+    const calls: [string, Float32Array][] = [];
+    const onGradient = (leaf: Tensor) => {
+      const [name] = Object.entries(leaves).find(([, one]) => one === leaf)!;
+      calls.push([name, leaf.grad!.toFloats()]);
+    };
+    for (let i = 1; i <= batches; ++i) scope(() => backward(root(), i === batches ? { onGradient } : {}));
+    const final = Object.fromEntries(Object.entries(leaves).map(([name, leaf]) => [name, leaf.grad]));
+    for (const [name, grad] of calls) expect([...grad]).toEqual([...final[name]!.toFloats()]);
+    return { names: calls.map(([name]) => name), calls };
+  }
+
+  it('reports each leaf once and finally, the last layer first, while the pass goes on', () => {
+    const [x, a, b, c] = [constant(4, 4), param(4, 4), param(4, 4), param(4, 4)];
+    const leaves = { a, b, c };
+    const root = () => sum(linear(gelu(linear(gelu(linear(x, a)), b)), c));
+    let before: string[] = [];
+    backward(root(), {
+      onGradient: (leaf) => {
+        if (leaf === c) before = Object.keys(leaves).filter((name) => leaves[name as 'a'].grad);
+      },
+    });
+    expect(before).toEqual(['c']);
+    expect(reported(leaves, root).names).toEqual(['c', 'b', 'a']);
+    expect(reported(leaves, root).names).toEqual(['c', 'b', 'a']);
+  });
+
+  it('waits for the last use of a weight that is used several times', () => {
+    const [table, middle] = [param(6, 4), param(4, 4)];
+    const [tokens, targets] = [ints([1, 5, 1]), ints([2, 0, 3])];
+    const root = () =>
+      linearCrossEntropy(
+        linear(embedding(tokens, table, undefined, undefined, 'f32'), middle),
+        table,
+        targets,
+      ).loss;
+    expect(reported({ table, middle }, root).names).toEqual(['middle', 'table']);
+    const square = param(3);
+    expect(reported({ square }, () => sum(mul(square, square))).names).toEqual(['square']);
+  });
+
+  it('knows the weights inside of a recomputed part, also of two parts that share one', () => {
+    const [x, shared, own, last] = [param(4, 4), param(4, 4), param(4, 4), param(4, 4)];
+    const root = () => {
+      const [first] = checkpoint((value) => [gelu(linear(value!, shared))], [x]);
+      const [second] = checkpoint((value) => [gelu(linear(linear(value!, shared), own))], [first!]);
+      return sum(linear(second!, last));
+    };
+    expect(reported({ x, shared, own, last }, root).names).toEqual(['last', 'own', 'x', 'shared']);
+  });
+
+  it('is given to the last of several accumulated batches, and reports their sum', () => {
+    const w = param(3, 3);
+    const x = constant(2, 3);
+    const { calls } = reported({ w }, () => sum(linear(x, w)), 3);
+    w.grad = undefined;
+    const once = reported({ w }, () => sum(linear(x, w)));
+    expect(calls).toHaveLength(1);
+    once.calls[0]![1].forEach((value, i) => {
+      expect(calls[0]![1][i]).toBeCloseTo(3 * value, 5);
+    });
+  });
+
+  it('says nothing of a leaf that gets no gradient', () => {
+    const [used, unused] = [param(3), param(3)];
+    noGrad(() => scale(unused, 2));
+    expect(reported({ used, unused }, () => sum(scale(used, 2))).names).toEqual(['used']);
+  });
+});
+
 describe('scopes', () => {
   const live = () => native.memoryStats()[0];
 

@@ -1,26 +1,39 @@
-/** Indices in a seeded shuffled order that starts over, reshuffled, when all were given. */
+/**
+ * Indices in a seeded shuffled order that starts over, reshuffled, when all were given. The order is global: r of w ranks
+ * takes places r, r + w, ... of what they take together.
+ */
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonValue } from '../../base/json.ts';
+import { type Ranks, selfCommunicator } from '../../comm/communicator.ts';
 import { Permutation } from '../permutation.ts';
 
 export class ShuffledCycle {
   readonly #size: number;
   readonly #seed: number;
+  readonly #ranks: Ranks;
+  /** To all ranks together. */
   #given = 0;
 
   /** Throws ERR_ARGUMENT without anything to shuffle. */
-  constructor(size: number, seed: number) {
+  constructor(size: number, seed: number, ranks: Ranks = selfCommunicator) {
     if (!(size >= 1))
       throw new AthanorError('ERR_ARGUMENT', `there are ${size} items to shuffle`, 'give one at least');
     this.#size = size;
     this.#seed = seed;
+    this.#ranks = ranks;
   }
 
-  next(): number {
-    const round = Math.floor(this.#given / this.#size);
-    const index = new Permutation(this.#size, this.#seed, round).at(this.#given % this.#size);
-    this.#given += 1;
-    return index;
+  /** This rank's next `count` indices; every rank takes as many. */
+  take(count: number): number[] {
+    const { rank, size } = this.#ranks;
+    const first = this.#given + rank;
+    this.#given += count * size;
+    return Array.from({ length: count }, (_, i) => this.#at(first + i * size));
+  }
+
+  #at(place: number): number {
+    const round = Math.floor(place / this.#size);
+    return new Permutation(this.#size, this.#seed, round).at(place % this.#size);
   }
 
   state(): JsonValue {

@@ -1,28 +1,37 @@
 /**
  * Batches of supervised examples. An epoch takes every example once in a seeded order; packed, examples fill bins of
  * `context` tokens, and since a token sees its own example only, packing changes how many go into a batch and no loss.
+ * The order is global: r of w ranks takes units r, r + w, ... of what they take together.
  */
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
+import { type Ranks, selfCommunicator } from '../../comm/communicator.ts';
 import { Permutation } from '../permutation.ts';
-import type { PackedTokens } from '../shards/token-loader.ts';
+import type { PackedTokens } from '../token-batch.ts';
 import { bestFitPack } from './packing.ts';
 import type { SupervisedExample } from './supervised-examples.ts';
 
 export interface ExampleLoaderOptions {
-  /** Bins of a batch when packing, else examples. */
+  /** Bins of a batch when packing, else examples; on this rank. */
   batchSize: number;
   /** Tokens of a bin. */
   context: number;
   packing: boolean;
   seed: number;
+  /** Whose share to take. Default: all, as the only rank. */
+  communicator?: Ranks;
 }
+
+const NOTHING_TO_LEARN: SupervisedExample = { tokens: Int32Array.of(0), targets: Int32Array.of(-100) };
 
 export class ExampleLoader {
   readonly #examples: readonly SupervisedExample[];
   readonly #options: ExampleLoaderOptions;
+  readonly #ranks: Ranks;
+  /** Units that all ranks take together. */
+  readonly #globalBatch: number;
   readonly batchesPerEpoch: number;
   /** Bins of this epoch, or single examples: indices into the examples. */
   #units: number[][];
@@ -37,7 +46,7 @@ export class ExampleLoader {
       throw new AthanorError(
         'ERR_ARGUMENT',
         'there is no example to learn from',
-        'check the data and --context',
+        'check the data and the context',
       );
     }
     const tooLong = examples.find(({ tokens }) => tokens.length > options.context);
@@ -50,9 +59,11 @@ export class ExampleLoader {
     }
     this.#examples = examples;
     this.#options = options;
+    this.#ranks = options.communicator ?? selfCommunicator;
+    this.#globalBatch = options.batchSize * this.#ranks.size;
     this.#units = this.#unitsOf(0);
     // The lengths alone decide how many bins there are, so every epoch has as many.
-    this.batchesPerEpoch = Math.ceil(this.#units.length / options.batchSize);
+    this.batchesPerEpoch = Math.ceil(this.#units.length / this.#globalBatch);
   }
 
   /** Epochs completed. */
@@ -61,29 +72,32 @@ export class ExampleLoader {
   }
 
   next(): PackedTokens {
-    const { batchSize } = this.#options;
-    const first = this.#batch * batchSize;
-    const units = this.#units.slice(first, first + batchSize);
+    const { rank, size } = this.#ranks;
+    const first = this.#batch * this.#globalBatch;
+    const global = this.#units.slice(first, first + this.#globalBatch);
+    const units = global.filter((_, i) => i % size === rank);
+    const examples = units.flat().map((index) => this.#examples[index]!);
     this.#batch += 1;
     if (this.#batch === this.batchesPerEpoch) {
       this.#batch = 0;
       this.#epoch += 1;
       this.#units = this.#unitsOf(this.#epoch);
     }
-    return packExamples(units.flat().map((index) => this.#examples[index]!));
+    // An epoch's last batch may leave a rank without a unit; it takes part with a token that has no target.
+    return packExamples(examples.length > 0 ? examples : [NOTHING_TO_LEARN]);
   }
 
   state(): JsonValue {
     this.#digest ??= digestOf(this.#examples);
-    const { batchSize, context, packing, seed } = this.#options;
+    const { context, packing, seed } = this.#options;
     return {
       epoch: this.#epoch,
       batch: this.#batch,
-      of: { examples: this.#digest, batchSize, context, packing, seed },
+      of: { examples: this.#digest, batchSize: this.#globalBatch, context, packing, seed },
     };
   }
 
-  /** Throws ERR_MISMATCH when the examples or the options are not those of the run. */
+  /** Throws ERR_MISMATCH when the examples or the options are not those of the run; the number of ranks may differ. */
   restore(state: JsonValue): void {
     const saved = state as JsonObject;
     const now = this.state() as JsonObject;

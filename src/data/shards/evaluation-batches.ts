@@ -4,9 +4,10 @@
  */
 import { AthanorError } from '../../base/errors.ts';
 import { Permutation } from '../permutation.ts';
+import type { PackedTokens } from '../token-batch.ts';
 import type { Split } from './manifest.ts';
 import type { TokenDataset } from './token-dataset.ts';
-import { type PackedTokens, packRows } from './token-loader.ts';
+import { packRows } from './token-loader.ts';
 
 export interface EvaluationOptions {
   /** Default validation. */

@@ -6,7 +6,9 @@
  */
 import { AthanorError } from '../../base/errors.ts';
 import { mix } from '../../base/random.ts';
+import { type Ranks, selfCommunicator } from '../../comm/communicator.ts';
 import { Permutation } from '../permutation.ts';
+import type { PackedTokens } from '../token-batch.ts';
 import type { Split } from './manifest.ts';
 import type { TokenDataset } from './token-dataset.ts';
 
@@ -22,20 +24,8 @@ export interface TokenLoaderOptions {
   shuffle?: boolean;
   /** A token sees its own document only; positions restart with each. Default true. */
   documentMask?: boolean;
-  rank?: number;
-  worldSize?: number;
-}
-
-/** Sequences one after another. */
-export interface PackedTokens {
-  /** `[n]` */
-  tokens: Int32Array;
-  /** `[n]`, the next token of each. */
-  targets: Int32Array;
-  /** `[n]`, the place of each in its sequence. */
-  positions: Int32Array;
-  /** `[sequences + 1]`, where each begins, and n. */
-  cuSeqlens: Int32Array;
+  /** Whose windows to take. Default: all of them, as the only rank. */
+  communicator?: Ranks;
 }
 
 /** `n` is batchSize * context; sequences are windows, or documents within windows. */
@@ -44,7 +34,7 @@ export interface Batch extends PackedTokens {
   cursor: number;
 }
 
-/** Where a run is in its data, and what that depends on. */
+/** Where a run is in its data, and what that depends on; the same on every rank. */
 export interface LoaderState {
   /** Windows taken so far, over all ranks. */
   cursor: number;
@@ -65,7 +55,13 @@ export class TokenLoader {
   /** Throws ERR_ARGUMENT for an option out of range, and when the split holds no whole window. */
   constructor(dataset: TokenDataset, options: TokenLoaderOptions) {
     this.#dataset = dataset;
-    this.#options = { split: 'train', shuffle: true, documentMask: true, rank: 0, worldSize: 1, ...options };
+    const defaults = {
+      split: 'train',
+      shuffle: true,
+      documentMask: true,
+      communicator: selfCommunicator,
+    } as const;
+    this.#options = { ...defaults, ...options };
     checkOptions(this.#options);
     const { context, split } = this.#options;
     const tokens = dataset.tokens(split);
@@ -76,7 +72,7 @@ export class TokenLoader {
       throw new AthanorError(
         'ERR_ARGUMENT',
         `the ${split} split of ${dataset.folder} has ${tokens} tokens, fewer than one window of ${context + 1}`,
-        'lower --context or prepare more text',
+        'lower context or prepare more text',
       );
     }
   }
@@ -92,22 +88,22 @@ export class TokenLoader {
   }
 
   next(): Batch {
-    const { batchSize, context, rank, worldSize } = this.#options;
+    const { batchSize, context, communicator } = this.#options;
+    const { rank, size } = communicator;
     const cursor = this.#cursor;
-    const rows = Array.from({ length: batchSize }, (_, i) => this.#window(cursor + rank + i * worldSize));
-    this.#cursor += batchSize * worldSize;
+    const rows = Array.from({ length: batchSize }, (_, i) => this.#window(cursor + rank + i * size));
+    this.#cursor += batchSize * size;
     const separator = this.#options.documentMask ? this.#dataset.manifest.eos_id : undefined;
     return { ...packRows(rows, batchSize * context, separator), cursor };
   }
 
-  /** Small, and the same on every rank. */
   state(): LoaderState {
     const { context, seed, shuffle, split } = this.#options;
     return { cursor: this.#cursor, data: this.#dataset.fingerprint(split), context, seed, shuffle };
   }
 
   /**
-   * Goes on where a loader left off; rank, ranks and batch size may differ. Throws ERR_MISMATCH when the data or an
+   * Goes on where a loader left off; ranks and batch size may differ. Throws ERR_MISMATCH when the data or an
    * option that decides the order is not the same, and ERR_FORMAT for what is no state.
    */
   restore(state: LoaderState): void {
@@ -150,8 +146,8 @@ export class TokenLoader {
 }
 
 function checkOptions(options: Required<TokenLoaderOptions>): void {
-  const { worldSize, rank } = options;
-  const whole = (name: 'batchSize' | 'context' | 'seed' | 'worldSize' | 'rank', least: number) => {
+  const { rank, size } = options.communicator;
+  const whole = (name: 'batchSize' | 'context' | 'seed', least: number) => {
     const value = options[name];
     if (Number.isSafeInteger(value) && value >= least) return;
     throw new AthanorError(
@@ -162,10 +158,8 @@ function checkOptions(options: Required<TokenLoaderOptions>): void {
   whole('batchSize', 1);
   whole('context', 1);
   whole('seed', 0);
-  whole('worldSize', 1);
-  whole('rank', 0);
-  if (rank >= worldSize)
-    throw new AthanorError('ERR_ARGUMENT', `expected a rank below ${worldSize} but got ${rank}`);
+  if (!(Number.isSafeInteger(size) && Number.isSafeInteger(rank) && rank >= 0 && rank < size))
+    throw new AthanorError('ERR_ARGUMENT', `expected a rank from 0 below ${size} but got ${rank}`);
 }
 
 /**

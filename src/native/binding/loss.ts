@@ -1,7 +1,10 @@
 import type { NativeTensor } from '../binding.ts';
 
 export interface LossBinding {
-  /** [losses, scale * sum(weight * loss), dx, dweight]; the last two with needGradient, dweight unless weightFrozen. */
+  /**
+   * [losses, scale * sum(weight * loss), dx, dweight]; the last two with needGradient, dweight unless weightFrozen.
+   * dweight overwrites dweightMemory where that is given.
+   */
   linearCrossEntropy(
     x: NativeTensor,
     weight: NativeTensor,
@@ -10,6 +13,7 @@ export interface LossBinding {
     scale: number,
     needGradient: boolean,
     weightFrozen?: boolean,
+    dweightMemory?: NativeTensor,
   ): [NativeTensor, number, NativeTensor | undefined, NativeTensor | undefined];
   /** f32 `[n, vocab]` whatever the dtype of x: bit for bit the logits that the losses see, for `sample`. */
   linearLogits(x: NativeTensor, weight: NativeTensor): NativeTensor;

@@ -29,6 +29,7 @@ export function linearCrossEntropy(
   options: CrossEntropyOptions = {},
 ): CrossEntropyResult {
   const trains = needsGrad(hidden, weight);
+  const memory = trains && weight.requiresGrad ? weight.gradMemory?.take() : undefined;
   const [lossesHandle, lossValue, dhiddenHandle, dweightHandle] = native.linearCrossEntropy(
     hidden.handle,
     weight.handle,
@@ -37,9 +38,12 @@ export function linearCrossEntropy(
     options.scale ?? 1,
     trains,
     !weight.requiresGrad,
+    memory?.handle,
   );
   const losses = new Tensor(lossesHandle);
-  const loss = scalarLoss('linearCrossEntropy', lossValue, [hidden, weight], [dhiddenHandle, dweightHandle]);
+  if (memory) dweightHandle!.dispose();
+  const dweight = memory ?? dweightHandle;
+  const loss = scalarLoss('linearCrossEntropy', lossValue, [hidden, weight], [dhiddenHandle, dweight]);
   return { loss, losses };
 }
 

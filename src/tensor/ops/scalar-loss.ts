@@ -9,10 +9,10 @@ export function scalarLoss(
   operation: string,
   value: number,
   inputs: readonly (Tensor | undefined)[],
-  grads: readonly (NativeTensor | undefined)[],
+  grads: readonly (Tensor | NativeTensor | undefined)[],
 ): Tensor {
   const loss = tensor([value]);
-  const owned = grads.map((grad) => grad && new Tensor(grad));
+  const owned = grads.map((grad) => (grad && !(grad instanceof Tensor) ? new Tensor(grad) : grad));
   record(
     operation,
     inputs,

@@ -37,8 +37,17 @@ export type StageEvent = { event: string } & Record<string, MetricValue>;
 export interface TrainStage<Batch> {
   /** What to train: parameters by name, such as a module's trainable(), or several groups of them. */
   readonly parameters: ReadonlyMap<string, Tensor> | readonly ParameterGroup[];
-  /** The next batch; a stage that makes its own data (rollouts) does so here. */
+  /**
+   * The next batch; a stage that makes its own data (rollouts) does so here. The Trainer disposes of a batch that is
+   * Disposable once it is used.
+   */
   nextBatch(): Batch | Promise<Batch>;
+  /**
+   * Whether batches of the next update may be made while this one is computed. It takes a nextBatch that does not depend on
+   * the weights, and a state that only nextBatch and loss change: it is read before the early batches are made. Default
+   * false.
+   */
+  readonly prefetch?: boolean;
   /** `scale` times the sum of the losses of a batch, f32 `[1]`. */
   loss(batch: Batch, scale: number): Tensor;
   /**

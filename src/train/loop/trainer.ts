@@ -10,12 +10,14 @@ import type { CheckpointContents } from '../../checkpoint/checkpoint-folder.ts';
 import { tensorSources } from '../../checkpoint/gpt-folder.ts';
 import type { CheckpointStore, LoadedCheckpoint } from '../../checkpoint/store.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
+import { GradientBuckets } from '../../comm/buckets.ts';
 import { createRunContext, type RunContext } from '../../comm/run-context.ts';
 import type { TypedArray } from '../../native/binding.ts';
 import { AdamW } from '../../optim/adamw.ts';
 import { learningRate } from '../../optim/schedule.ts';
 import { backward } from '../../tensor/autograd.ts';
 import { scope, type Tensor } from '../../tensor/tensor.ts';
+import { BatchQueue, disposeOf } from './batch-queue.ts';
 import { Budget } from './budget.ts';
 import type { TrainEvent } from './events.ts';
 import { Guard } from './guard.ts';
@@ -67,6 +69,8 @@ export class Trainer<Batch> {
   readonly #settings: TrainerSettings;
   readonly #context: RunContext;
   readonly #output: RunOutput;
+  readonly #buckets: GradientBuckets;
+  readonly #queue: BatchQueue<Batch>;
   readonly #budget: Budget;
   readonly #guard: Guard;
   readonly #patience: Patience;
@@ -89,8 +93,12 @@ export class Trainer<Batch> {
       optimizer: new AdamW(group.parameters, { ...optimizer, seed: seed + i }),
     }));
     this.#output = new RunOutput(this.#context, { keepCheckpoints, onEvent: options.onEvent });
-    const batches = gradAccum * this.#context.communicator.size;
-    this.#budget = new Budget(this.#settings, batches * (stage.tokensPerBatch ?? 0));
+    const { communicator } = this.#context;
+    const parameters = this.#groups.flatMap((group) => [...group.parameters.values()]);
+    this.#buckets = new GradientBuckets(parameters, communicator);
+    this.#queue = new BatchQueue(stage, gradAccum);
+    const tokensPerStep = gradAccum * communicator.size * (stage.tokensPerBatch ?? 0);
+    this.#budget = new Budget(this.#settings, tokensPerStep);
     this.#guard = new Guard(this.#settings);
     this.#patience = new Patience(patience);
   }
@@ -144,6 +152,7 @@ export class Trainer<Batch> {
       return await this.#train();
     } finally {
       this.#output.close();
+      await this.#queue.dispose();
     }
   }
 
@@ -155,7 +164,7 @@ export class Trainer<Batch> {
     if (this.#step > 0) await this.#afterSave();
     while (!this.#finished()) {
       await this.#trainStep();
-      interrupted = this.#context.communicator.sum(this.#context.signal.aborted ? 1 : 0) > 0;
+      interrupted = await this.#agree();
       const last = this.#step === this.#budget.totalSteps;
       if (interrupted || last || this.#due(this.#settings.saveEvery) || this.#due(this.#settings.evalEvery)) {
         await this.#save(elapsed());
@@ -178,9 +187,22 @@ export class Trainer<Batch> {
     };
   }
 
-  /** Frees the optimizers' state. */
+  /** Frees the optimizers' state and the gradients; the parameters are the stage's. */
   dispose(): void {
+    this.#buckets.dispose();
     for (const { optimizer } of this.#groups) optimizer.dispose();
+  }
+
+  /** Brings the ranks to one opinion on the end, which clocks and signals decide; returns whether to stop now. */
+  async #agree(): Promise<boolean> {
+    const { communicator, signal } = this.#context;
+    const steps = this.#output.isMain ? (this.#budget.totalSteps ?? 0) : 0;
+    const [aborted, totalSteps] = (await communicator.sum([signal.aborted ? 1 : 0, steps])) as [
+      number,
+      number,
+    ];
+    this.#budget.restore(totalSteps > 0 ? totalSteps : undefined);
+    return aborted > 0;
   }
 
   #finished(): boolean {
@@ -193,55 +215,56 @@ export class Trainer<Batch> {
 
   async #trainStep(): Promise<void> {
     const startedAt = performance.now();
-    const batches: Batch[] = [];
-    for (let i = 0; i < this.#settings.gradAccum; ++i) batches.push(await this.#stage.nextBatch());
-    const counted = batches.reduce((sum, batch) => sum + (this.#stage.lossTokens?.(batch) ?? 1), 0);
+    const { communicator } = this.#context;
+    const batches = await this.#queue.take();
+    const [counted, tokens] = (await communicator.sum([
+      this.#total(batches, (batch) => this.#stage.lossTokens?.(batch) ?? 1),
+      this.#total(batches, (batch) => this.#stage.batchTokens?.(batch) ?? this.#stage.tokensPerBatch ?? 0),
+    ])) as [number, number];
     // Over all tokens of the global batch: a mean of means would weigh a short batch's tokens more.
-    const scale = 1 / Math.max(1, this.#context.communicator.sum(counted));
-    let loss = 0;
-    for (const batch of batches) {
-      loss += scope(() => {
-        const batchLoss = this.#stage.loss(batch, scale);
-        backward(batchLoss);
-        return batchLoss.item();
-      });
-      await yieldToEvents();
-    }
-    this.#context.communicator.allReduceSum(this.#gradients());
-    this.#loss = this.#context.communicator.sum(loss);
+    const loss = await this.#accumulate(batches, 1 / Math.max(1, counted));
+    [this.#loss] = (await communicator.sum([loss])) as [number];
     const gradNorms = this.#groups.map(({ optimizer }) => optimizer.gradNorm());
     const lr = learningRate(this.#settings, this.#step, this.#budget.totalSteps ?? Number.POSITIVE_INFINITY);
     this.#update(lr, gradNorms);
     this.#stage.afterUpdate?.();
-    const tokens = this.#context.communicator.sum(
-      batches.reduce(
-        (sum, batch) => sum + (this.#stage.batchTokens?.(batch) ?? this.#stage.tokensPerBatch ?? 0),
-        0,
-      ),
-    );
     this.#step += 1;
     this.#tokens += tokens;
     this.#log(lr, gradNorms, tokens, (performance.now() - startedAt) / 1000);
   }
 
-  #gradients(): Tensor[] {
-    return this.#groups.flatMap(({ parameters }) =>
-      [...parameters.values()].flatMap((parameter) => (parameter.grad ? [parameter.grad] : [])),
-    );
+  #total(batches: readonly Batch[], count: (batch: Batch) => number): number {
+    return batches.reduce((sum, batch) => sum + count(batch), 0);
+  }
+
+  /** Leaves the gradients of the global batch in the buckets; returns this rank's part of its loss. */
+  async #accumulate(batches: readonly Batch[], scale: number): Promise<number> {
+    let loss = 0;
+    for (const [i, batch] of batches.entries()) {
+      const isLast = i === batches.length - 1;
+      loss += scope(() => {
+        const batchLoss = this.#stage.loss(batch, scale);
+        // Here a GPU still computes the forward pass, and all that the state depends on has happened.
+        if (isLast && this.#step + 1 !== this.#budget.totalSteps) this.#queue.prefetch();
+        backward(batchLoss, isLast ? { onGradient: (parameter) => this.#buckets.ready(parameter) } : {});
+        return batchLoss.item();
+      });
+      disposeOf(batch);
+      await yieldToEvents();
+    }
+    await this.#buckets.finish();
+    return loss;
   }
 
   #update(lr: number, gradNorms: readonly number[]): void {
     const { maxGradNorm } = this.#settings;
     const verdict = this.#guard.observe(this.#step + 1, this.#loss, Math.hypot(...gradNorms));
     if (verdict.warning) this.#output.warn(this.#step + 1, verdict.warning);
-    this.#groups.forEach(({ parameters, optimizer, lrScale = 1 }, i) => {
+    this.#groups.forEach(({ optimizer, lrScale = 1 }, i) => {
       const gradNorm = gradNorms[i]!;
       if (!verdict.skip) optimizer.step(lr * lrScale, clipScale(gradNorm, maxGradNorm));
-      for (const parameter of parameters.values()) {
-        parameter.grad?.dispose();
-        parameter.grad = undefined;
-      }
     });
+    this.#buckets.release();
     if (verdict.stop) {
       throw new AthanorError(
         'ERR_NOT_FINITE',
@@ -302,7 +325,7 @@ export class Trainer<Batch> {
       seconds,
       guard: this.#guard.state(),
       patience: this.#patience.state(),
-      stage: this.#stage.state?.() ?? null,
+      stage: this.#queue.state(),
     };
     const { writeModel } = this.#stage;
     const moments = this.#groups.flatMap(({ name, optimizer }) =>
@@ -338,7 +361,9 @@ export class Trainer<Batch> {
 
   async #evaluate(): Promise<void> {
     const step = this.#step;
-    const { metrics, score, events = [] } = await this.#stage.evaluate!();
+    const { metrics, score: own, events = [] } = await this.#stage.evaluate!();
+    // The main rank's, so that none loses patience alone.
+    const [score] = (await this.#context.communicator.sum([this.#output.isMain ? own : 0])) as [number];
     this.#evaluation = metrics;
     this.#output.record({ event: 'evaluation', step, tokens: this.#tokens, ...metrics });
     for (const event of events) this.#output.record({ ...event, step });

@@ -2,6 +2,7 @@
 
 import type { JsonValue } from '../../base/json.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
+import type { Ranks } from '../../comm/communicator.ts';
 import { ShuffledCycle } from '../../data/rows/cycle.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { Gpt } from '../../nn/gpt.ts';
@@ -40,6 +41,8 @@ export interface DpoStageOptions {
   kind: DpoKind;
   labelSmoothing: number;
   seed: number;
+  /** Whose share of each batch to take. Default: all, as the only rank. */
+  communicator?: Ranks;
 }
 
 /** All pairs of comparisons, each answer read by the reference once and before training begins. */
@@ -65,6 +68,7 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
   readonly parameters: ReadonlyMap<string, Tensor>;
   readonly tokensPerBatch: number;
   readonly flopsPerToken: number;
+  readonly prefetch = true;
   readonly evaluate?: () => Promise<Evaluation>;
   readonly #policy: TrainableModel<Gpt>;
   readonly #options: DpoStageOptions;
@@ -76,7 +80,7 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
   constructor(policy: TrainableModel<Gpt>, options: DpoStageOptions) {
     this.#policy = policy;
     this.#options = options;
-    this.#cycle = new ShuffledCycle(options.train.length, options.seed);
+    this.#cycle = new ShuffledCycle(options.train.length, options.seed, options.communicator);
     this.parameters = policy.trainable;
     const tokens = options.train.reduce((sum, pair) => sum + tokensOf(pair), 0);
     const typical = tokens / options.train.length;
@@ -86,7 +90,8 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
   }
 
   nextBatch(): PreferencePair[] {
-    return Array.from({ length: this.#options.batchSize }, () => this.#options.train[this.#cycle.next()]!);
+    const { train, batchSize } = this.#options;
+    return this.#cycle.take(batchSize).map((index) => train[index]!);
   }
 
   batchTokens(batch: PreferencePair[]): number {

@@ -6,6 +6,7 @@
 import type { JsonValue } from '../../base/json.ts';
 import { mean } from '../../base/statistics.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
+import type { Ranks } from '../../comm/communicator.ts';
 import { ShuffledCycle } from '../../data/rows/cycle.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
@@ -28,6 +29,8 @@ export interface RewardStageOptions {
   /** Weight of (better + worse)^2. */
   centering: number;
   seed: number;
+  /** Whose share of each batch to take. Default: all, as the only rank. */
+  communicator?: Ranks;
 }
 
 export type RewardBatch = EncodedComparison[];
@@ -36,6 +39,7 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   readonly parameters: ReadonlyMap<string, Tensor>;
   readonly tokensPerBatch: number;
   readonly flopsPerToken: number;
+  readonly prefetch = true;
   readonly evaluate?: () => Promise<Evaluation>;
   readonly #model: TrainableModel<ScoringModel>;
   readonly #options: RewardStageOptions;
@@ -46,7 +50,7 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   constructor(model: TrainableModel<ScoringModel>, options: RewardStageOptions) {
     this.#model = model;
     this.#options = options;
-    this.#cycle = new ShuffledCycle(options.train.length, options.seed);
+    this.#cycle = new ShuffledCycle(options.train.length, options.seed, options.communicator);
     this.parameters = model.trainable;
     const tokens = options.train.reduce((sum, comparison) => sum + comparisonTokens(comparison), 0);
     const typical = tokens / options.train.length;
@@ -57,7 +61,8 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   }
 
   nextBatch(): EncodedComparison[] {
-    return Array.from({ length: this.#options.batchSize }, () => this.#options.train[this.#cycle.next()]!);
+    const { train, batchSize } = this.#options;
+    return this.#cycle.take(batchSize).map((index) => train[index]!);
   }
 
   batchTokens(batch: EncodedComparison[]): number {

@@ -7,6 +7,7 @@ import { loadGpt, saveGpt } from '../../checkpoint/gpt-folder.ts';
 import { MANIFEST } from '../../data/shards/manifest.ts';
 import { prepareData } from '../../data/shards/prepare.ts';
 import { TokenDataset } from '../../data/shards/token-dataset.ts';
+import type { TokenBatch } from '../../data/token-batch.ts';
 import { parameterCount } from '../../nn/config.ts';
 import { Gpt } from '../../nn/gpt.ts';
 import { presetConfig, presetNames } from '../../nn/presets.ts';
@@ -21,7 +22,7 @@ import {
 } from '../loop/run-stage.ts';
 import { modelOptions, type StageOptions } from '../loop/settings.ts';
 import { type PretrainSettings, pretrainDefaults } from './settings.ts';
-import { type PretrainBatch, PretrainStage } from './stage.ts';
+import { PretrainStage } from './stage.ts';
 
 export type PretrainOptions = StageOptions<PretrainSettings>;
 
@@ -36,7 +37,7 @@ export function pretrain(options: PretrainOptions, hooks?: RunHooks): Promise<St
 async function prepare(
   settings: PretrainSettings,
   context: StageContext,
-): Promise<PreparedStage<PretrainBatch>> {
+): Promise<PreparedStage<TokenBatch>> {
   checkBudget(settings);
   const dataset = await openData(settings, context);
   const model = makeModel(settings, dataset, context.checkpoint);

@@ -3,37 +3,31 @@
 import type { WrittenFile } from '../../base/files/hashed-file.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { TokenDataset } from '../../data/shards/token-dataset.ts';
-import {
-  type Batch,
-  type LoaderState,
-  TokenLoader,
-  type TokenLoaderOptions,
-} from '../../data/shards/token-loader.ts';
+import { type LoaderState, TokenLoader, type TokenLoaderOptions } from '../../data/shards/token-loader.ts';
+import { TokenBatch } from '../../data/token-batch.ts';
 import { perplexity } from '../../eval/perplexity.ts';
 import { generateText } from '../../generate/generate-text.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { Gpt } from '../../nn/gpt.ts';
-import { type Tensor, tensor } from '../../tensor/tensor.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
 import type { Evaluation, Sample, TrainStage } from '../loop/stage.ts';
 
 export interface PretrainStageOptions {
   loader: TokenLoaderOptions;
-  /** Validation tokens an evaluation reads at most. */
+  /** Validation tokens that an evaluation reads at most. */
   evalTokens: number;
   samplePrompts: readonly string[];
-  /** New tokens a sample. */
+  /** New tokens of a sample. */
   sampleTokens: number;
   writeModel: (folder: string) => Promise<readonly WrittenFile[]>;
 }
 
-/** Windows of text with their targets. */
-export type PretrainBatch = Batch;
-
-export class PretrainStage implements TrainStage<Batch> {
+export class PretrainStage implements TrainStage<TokenBatch> {
   readonly parameters: ReadonlyMap<string, Tensor>;
   readonly tokensPerBatch: number;
   readonly flopsPerToken: number;
+  readonly prefetch = true;
   readonly #model: Gpt;
   readonly #tokenizer: Tokenizer;
   readonly #dataset: TokenDataset;
@@ -52,21 +46,16 @@ export class PretrainStage implements TrainStage<Batch> {
     this.flopsPerToken = flopsPerToken(model.config, context);
   }
 
-  nextBatch(): Batch {
-    return this.#loader.next();
+  nextBatch(): TokenBatch {
+    return new TokenBatch(this.#loader.next());
   }
 
-  lossTokens(batch: Batch): number {
-    return batch.targets.reduce((count, target) => count + (target >= 0 ? 1 : 0), 0);
+  lossTokens({ countedTargets }: TokenBatch): number {
+    return countedTargets;
   }
 
-  loss(batch: Batch, scale: number): Tensor {
-    const input = {
-      tokens: tensor(batch.tokens),
-      positions: tensor(batch.positions),
-      cuSeqlens: tensor(batch.cuSeqlens),
-    };
-    return this.#model.loss(input, tensor(batch.targets), { scale }).loss;
+  loss({ input, targets }: TokenBatch, scale: number): Tensor {
+    return this.#model.loss(input, targets, { scale }).loss;
   }
 
   async evaluate(): Promise<Evaluation> {

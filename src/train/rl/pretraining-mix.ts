@@ -5,8 +5,9 @@
 
 import type { JsonObject } from '../../base/json.ts';
 import type { LoaderState, TokenLoader } from '../../data/shards/token-loader.ts';
+import { TokenBatch } from '../../data/token-batch.ts';
 import type { Gpt } from '../../nn/gpt.ts';
-import { type Tensor, tensor } from '../../tensor/tensor.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
 
 export class PretrainingMix {
   readonly #loader: TokenLoader;
@@ -20,15 +21,9 @@ export class PretrainingMix {
 
   /** coef / share times the mean next-token loss of the next batch. @param share batches of one update */
   loss(model: Gpt, share: number): { loss: Tensor; perToken: number } {
-    const batch = this.#loader.next();
-    const counted = batch.targets.reduce((count, target) => count + (target >= 0 ? 1 : 0), 0);
-    const input = {
-      tokens: tensor(batch.tokens),
-      positions: tensor(batch.positions),
-      cuSeqlens: tensor(batch.cuSeqlens),
-    };
-    const scale = this.#coef / (Math.max(1, counted) * share);
-    const { loss } = model.loss(input, tensor(batch.targets), { scale });
+    const { input, targets, countedTargets } = new TokenBatch(this.#loader.next());
+    const scale = this.#coef / (Math.max(1, countedTargets) * share);
+    const { loss } = model.loss(input, targets, { scale });
     return { loss, perToken: (loss.item() * share) / this.#coef };
   }
 

@@ -66,7 +66,7 @@ export class Sampler {
   /** Responses of one iteration to the next prompts of the cycle, those to one prompt side by side. */
   async sample(cycle: ShuffledCycle, iteration: number): Promise<SampledResponses> {
     const { prompts, responsesPerPrompt, seed } = this.options;
-    const chosen = Array.from({ length: prompts }, () => cycle.next());
+    const chosen = cycle.take(prompts);
     const repeated = chosen.flatMap((prompt) => new Array<number>(responsesPerPrompt).fill(prompt));
     // A seed of its own for each iteration: within one, every response draws from its own stream.
     return this.respond(repeated, seed + 1_000_003 * (iteration + 1));

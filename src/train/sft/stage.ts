@@ -5,14 +5,14 @@ import type { TensorData } from '../../checkpoint/tensor-data.ts';
 import type { ExampleLoader } from '../../data/rows/example-loader.ts';
 import { packExamples } from '../../data/rows/example-loader.ts';
 import type { SupervisedExample } from '../../data/rows/supervised-examples.ts';
-import type { PackedTokens } from '../../data/shards/token-loader.ts';
+import { type PackedTokens, TokenBatch } from '../../data/token-batch.ts';
 import { generate } from '../../generate/generator.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { Gpt } from '../../nn/gpt.ts';
 import { byTokens } from '../../scoring/episode.ts';
 import { SCORING_TOKENS } from '../../scoring/reward-source.ts';
 import { noGrad } from '../../tensor/autograd.ts';
-import { scope, type Tensor, tensor } from '../../tensor/tensor.ts';
+import { scope, type Tensor } from '../../tensor/tensor.ts';
 import type { ChatTokenizer } from '../loop/chat-model.ts';
 import type { Evaluation, Sample, TrainStage } from '../loop/stage.ts';
 import type { TrainableModel } from '../loop/trainable-model.ts';
@@ -31,12 +31,21 @@ export interface SftStageOptions {
   seed: number;
 }
 
-export type SftBatch = PackedTokens;
+/** A batch, and the epochs that are complete with it. */
+export class SftBatch extends TokenBatch {
+  constructor(
+    packed: PackedTokens,
+    readonly epoch: number,
+  ) {
+    super(packed);
+  }
+}
 
-export class SftStage implements TrainStage<PackedTokens> {
+export class SftStage implements TrainStage<SftBatch> {
   readonly parameters: ReadonlyMap<string, Tensor>;
   readonly tokensPerBatch: number;
   readonly flopsPerToken: number;
+  readonly prefetch = true;
   /** Only where there is something to evaluate on. */
   readonly evaluate?: () => Promise<Evaluation>;
   readonly #policy: TrainableModel<Gpt>;
@@ -44,6 +53,7 @@ export class SftStage implements TrainStage<PackedTokens> {
   readonly #options: SftStageOptions;
   /** Batches gone through: the stream of each one's noise. */
   #batches = 0;
+  #epoch = 0;
   #supervised = 0;
 
   constructor(policy: TrainableModel<Gpt>, chat: ChatTokenizer, options: SftStageOptions) {
@@ -56,35 +66,32 @@ export class SftStage implements TrainStage<PackedTokens> {
     if (options.validation.length > 0) this.evaluate = () => this.#evaluate();
   }
 
-  nextBatch(): PackedTokens {
-    return this.#options.loader.next();
+  nextBatch(): SftBatch {
+    const { loader } = this.#options;
+    const packed = loader.next();
+    return new SftBatch(packed, loader.epoch);
   }
 
-  batchTokens({ tokens }: PackedTokens): number {
-    return tokens.length;
+  batchTokens({ tokens }: SftBatch): number {
+    return tokens;
   }
 
-  lossTokens({ targets }: PackedTokens): number {
-    const count = targets.reduce((sum, target) => sum + (target >= 0 ? 1 : 0), 0);
-    this.#supervised += count;
-    return count;
+  lossTokens({ countedTargets }: SftBatch): number {
+    return countedTargets;
   }
 
-  loss(batch: PackedTokens, scale: number): Tensor {
+  loss(batch: SftBatch, scale: number): Tensor {
     const { neftune, seed } = this.#options;
     this.#batches += 1;
+    this.#epoch = batch.epoch;
+    this.#supervised += batch.countedTargets;
     const noise = neftune > 0 ? { alpha: neftune, seed, stream: this.#batches } : undefined;
-    const input = {
-      tokens: tensor(batch.tokens),
-      positions: tensor(batch.positions),
-      cuSeqlens: tensor(batch.cuSeqlens),
-      ...(noise && { embeddingNoise: noise }),
-    };
-    return this.#policy.model.loss(input, tensor(batch.targets), { scale }).loss;
+    const input = { ...batch.input, ...(noise && { embeddingNoise: noise }) };
+    return this.#policy.model.loss(input, batch.targets, { scale }).loss;
   }
 
   stepMetrics(): Record<string, number> {
-    const metrics = { epoch: this.#options.loader.epoch, supervised_tokens: this.#supervised };
+    const metrics = { epoch: this.#epoch, supervised_tokens: this.#supervised };
     this.#supervised = 0;
     return metrics;
   }
@@ -94,18 +101,13 @@ export class SftStage implements TrainStage<PackedTokens> {
     let nats = 0;
     let counted = 0;
     for (const group of byTokens(this.#options.validation, ({ tokens }) => tokens.length, SCORING_TOKENS)) {
-      const batch = packExamples(group);
       nats += noGrad(() =>
         scope(() => {
-          const input = {
-            tokens: tensor(batch.tokens),
-            positions: tensor(batch.positions),
-            cuSeqlens: tensor(batch.cuSeqlens),
-          };
-          return this.#policy.model.loss(input, tensor(batch.targets)).loss.item();
+          const { input, targets, countedTargets } = new TokenBatch(packExamples(group));
+          counted += countedTargets;
+          return this.#policy.model.loss(input, targets).loss.item();
         }),
       );
-      counted += batch.targets.reduce((sum, target) => sum + (target >= 0 ? 1 : 0), 0);
     }
     const valLoss = nats / Math.max(1, counted);
     return { metrics: { val_loss: valLoss }, score: valLoss };
