@@ -1,7 +1,7 @@
 /** DPO as a function: an assistant and comparisons in, an assistant that prefers the better answers out. */
 import { parameterCount } from '../../nn/config.ts';
 import { formatCount } from '../../report/format.ts';
-import { preferenceData } from '../../scoring/preference-data.ts';
+import { preferenceData } from '../../scoring/encoded-comparisons.ts';
 import type { DpoKind } from '../../tensor/ops/preference.ts';
 import { chatTokenizer, checkedContext, generationConfig, loadChatModel } from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';

@@ -6,8 +6,12 @@ import { readInstructions } from '../../data/rows/instructions.ts';
 import { parameterCount } from '../../nn/config.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
 import { formatCount } from '../../report/format.ts';
-import type { Episode } from '../../scoring/episode.ts';
-import { type EncodedComparison, encodeComparison, preferenceData } from '../../scoring/preference-data.ts';
+import {
+  type EncodedComparison,
+  encodeComparison,
+  preferenceData,
+} from '../../scoring/encoded-comparisons.ts';
+import type { ResponseSequence } from '../../scoring/sequences.ts';
 import type { ChatTemplate } from '../../text/chat-template.ts';
 import { type ChatTokenizer, chatTokenizer, checkedContext, scoringPad } from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
@@ -99,7 +103,7 @@ async function normalize(
   out: string,
   settings: RewardSettings,
   chat: ChatTokenizer,
-  zero: readonly Episode[],
+  zero: readonly ResponseSequence[],
 ): Promise<Record<string, number>> {
   const model = loadScoringModel(out, settings);
   try {

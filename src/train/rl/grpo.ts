@@ -1,7 +1,6 @@
 /** GRPO as a function: PPO without a value model, each response weighed against the others to its prompt. */
 
 import { AthanorError } from '../../base/errors.ts';
-import { native } from '../../native/addon.ts';
 import { parameterCount } from '../../nn/config.ts';
 import { formatCount } from '../../report/format.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
@@ -13,11 +12,13 @@ import {
   type StageReport,
 } from '../loop/run-stage.ts';
 import type { GroupBaseline } from './advantages.ts';
+import { GroupEstimator } from './group-estimator.ts';
 import { KlController } from './kl-controller.ts';
-import { type EpisodeBatch, PolicyStage } from './policy-stage.ts';
-import { ratioTolerance } from './ratio-check.ts';
-import { Sampler } from './sampler.ts';
-import { memoryNote, prepareRollouts, type RolloutSettings, stepsOf } from './settings.ts';
+import { makePolicyStage } from './make-policy-stage.ts';
+import { memoryNote } from './memory-plan.ts';
+import { prepareRollouts } from './prepare-rollouts.ts';
+import type { RolloutBatch } from './rollout.ts';
+import { type RolloutSettings, stepsOf } from './settings.ts';
 
 export interface GrpoSettings extends RolloutSettings {
   /** Responses to each prompt. */
@@ -27,14 +28,14 @@ export interface GrpoSettings extends RolloutSettings {
 
 /** `data` is prompts as JSONL (readPrompts). Throws as runStage. */
 export function runGrpo(options: StageOptions<GrpoSettings>): Promise<StageReport> {
-  return runStage<GrpoSettings, EpisodeBatch>({ name: 'grpo', prepare }, options);
+  return runStage<GrpoSettings, RolloutBatch>({ name: 'grpo', prepare }, options);
 }
 
 async function prepare(
   settings: GrpoSettings,
   place: RunPlace,
   checkpoint: string | undefined,
-): Promise<PreparedStage<EpisodeBatch>> {
+): Promise<PreparedStage<RolloutBatch>> {
   const { group, rollout } = settings;
   if (group < 2) {
     throw new AthanorError(
@@ -44,19 +45,11 @@ async function prepare(
     );
   }
   const ready = await prepareRollouts(settings, place, checkpoint, group);
-  const { policy, parts, sampler, training, validation } = ready;
-  const { config } = policy.model;
-  const stage = new PolicyStage(policy, new Sampler(parts, sampler), {
-    ...settings,
+  const { config } = ready.models.policy.model;
+  const stage = makePolicyStage(ready, settings, {
     name: 'grpo',
-    algorithm: { kind: 'group', baseline: settings.baseline, responsesPerPrompt: group },
+    estimator: new GroupEstimator({ baseline: settings.baseline, responsesPerPrompt: group }),
     kl: new KlController({ coef: settings.klCoef, horizon: 1 }),
-    dualClip: settings.dualClip,
-    maxApproxKl: settings.maxApproxKl,
-    ptx: undefined,
-    training,
-    validation,
-    ratioTolerance: ratioTolerance(native.device(), settings.dtype),
   });
   return {
     stage,
@@ -64,7 +57,7 @@ async function prepare(
     config: {
       parameters: formatCount(parameterCount(config)),
       trained: settings.loraRank > 0 ? `LoRA of rank ${settings.loraRank}` : 'all weights',
-      prompts: training,
+      prompts: ready.prompts.trainingCount,
       responses_a_rollout: rollout,
       responses_a_prompt: group,
       baseline: settings.baseline,

@@ -4,11 +4,10 @@ import { AthanorError } from '../../base/errors.ts';
 import { isScoringModel, loadScoringModel, scoringModelFrom } from '../../checkpoint/gpt-folder.ts';
 import { TokenDataset } from '../../data/shards/token-dataset.ts';
 import { TokenLoader } from '../../data/shards/token-loader.ts';
-import { native } from '../../native/addon.ts';
 import { parameterCount } from '../../nn/config.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
 import { formatCount } from '../../report/format.ts';
-import { RewardModelSource } from '../../scoring/reward-source.ts';
+import { RewardModelSource } from '../../scoring/reward-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import {
   type PreparedStage,
@@ -18,20 +17,14 @@ import {
   type StageReport,
 } from '../loop/run-stage.ts';
 import { AdaptedCritic, type Critic, SeparateCritic, SharedCritic } from './critic.ts';
+import { CriticEstimator } from './critic-estimator.ts';
 import { KlController } from './kl-controller.ts';
-import type { PlannedModel } from './memory-plan.ts';
-import { type EpisodeBatch, PolicyStage } from './policy-stage.ts';
+import { makePolicyStage } from './make-policy-stage.ts';
+import { memoryNote, type PlannedModel, parametersIn } from './memory-plan.ts';
+import { type PreparedRollouts, prepareRollouts } from './prepare-rollouts.ts';
 import { PretrainingMix } from './pretraining-mix.ts';
-import { ratioTolerance } from './ratio-check.ts';
-import { Sampler } from './sampler.ts';
-import {
-  memoryNote,
-  parametersIn,
-  prepareRollouts,
-  type RolloutParts,
-  type RolloutSettings,
-  stepsOf,
-} from './settings.ts';
+import type { RolloutBatch } from './rollout.ts';
+import { type RolloutSettings, stepsOf } from './settings.ts';
 
 export interface PpoSettings extends RolloutSettings {
   /** `reward` starts as the reward model (with LoRA on its very weights), `head` is a head on the policy, else a model folder. */
@@ -56,35 +49,22 @@ export interface PpoSettings extends RolloutSettings {
 
 /** `data` is prompts as JSONL (readPrompts). Throws as runStage. */
 export function runPpo(options: StageOptions<PpoSettings>): Promise<StageReport> {
-  return runStage<PpoSettings, EpisodeBatch>({ name: 'ppo', prepare }, options);
+  return runStage<PpoSettings, RolloutBatch>({ name: 'ppo', prepare }, options);
 }
 
 async function prepare(
   settings: PpoSettings,
   place: RunPlace,
   checkpoint: string | undefined,
-): Promise<PreparedStage<EpisodeBatch>> {
+): Promise<PreparedStage<RolloutBatch>> {
   const ready = await prepareRollouts(settings, place, checkpoint, settings.group);
-  const { policy, parts, sampler, training, validation, chat } = ready;
-  const { config } = policy.model;
+  const { config } = ready.models.policy.model;
   const value = valueModel(settings, ready);
-  if (settings.group > 1) value.critic.startAtZero();
-  const stage = new PolicyStage(policy, new Sampler(parts, sampler), {
-    ...settings,
+  const stage = makePolicyStage(ready, settings, {
     name: 'ppo',
-    algorithm: {
-      ...settings,
-      kind: 'critic',
-      critic: value.critic,
-      responsesPerPrompt: settings.group,
-    },
+    estimator: new CriticEstimator(value.critic, { ...settings, responsesPerPrompt: settings.group }),
     kl: new KlController({ coef: settings.klCoef, target: settings.targetKl, horizon: settings.klHorizon }),
-    dualClip: settings.dualClip,
-    maxApproxKl: settings.maxApproxKl,
-    ptx: pretraining(settings, chat.tokenizer.fingerprint(), config.contextLength),
-    training,
-    validation,
-    ratioTolerance: ratioTolerance(native.device(), settings.dtype),
+    ptx: pretraining(settings, ready.chat.tokenizer.fingerprint(), config.contextLength),
   });
   return {
     stage,
@@ -93,7 +73,7 @@ async function prepare(
       parameters: formatCount(parameterCount(config)),
       trained: settings.loraRank > 0 ? `LoRA of rank ${settings.loraRank}` : 'all weights',
       value_model: settings.value,
-      prompts: training,
+      prompts: ready.prompts.trainingCount,
       responses_a_rollout: settings.rollout,
       responses_a_prompt: settings.group,
       minibatch: settings.batchSize * settings.gradAccum,
@@ -130,18 +110,21 @@ async function prepare(
 }
 
 /** The critic, and what it takes beside the models that it shares weights with. */
-function valueModel(settings: PpoSettings, ready: RolloutParts): { critic: Critic; memory: PlannedModel } {
+function valueModel(
+  settings: PpoSettings,
+  ready: PreparedRollouts,
+): { critic: Critic; memory: PlannedModel } {
   const { value, valueLr, loraRank: rank, loraAlpha: alpha, loraTargets: targets, seed } = settings;
   const name = 'value model';
   if (value === 'head') {
-    const critic = new SharedCritic(ready.policy.model.config.hiddenSize, valueLr);
+    const critic = new SharedCritic(ready.models.policy.model.config.hiddenSize, valueLr);
     return { critic, memory: { name, trained: parametersIn(critic.group.parameters.values()) } };
   }
   if (rank === 0) {
     const model = scoringModel(settings);
     return { critic: new SeparateCritic(model, valueLr), memory: { name, trained: model.parameterCount() } };
   }
-  const rewardModel = ready.parts.reward;
+  const rewardModel = ready.models.reward;
   const shared = value === 'reward' && rewardModel instanceof RewardModelSource ? rewardModel : undefined;
   const model = shared?.model ?? scoringModel(settings);
   const critic = new AdaptedCritic(model, { rank, alpha, targets, seed }, valueLr, shared === undefined);

@@ -1,0 +1,105 @@
+/** Everything that sampling and scoring need, loaded and checked: models, prompts, reward. PPO and GRPO share it. */
+
+import { AthanorError } from '../../base/errors.ts';
+import { readPrompts } from '../../data/rows/prompts.ts';
+import { RewardFunctionSource } from '../../scoring/reward-function.ts';
+import { RewardModelSource } from '../../scoring/reward-model.ts';
+import type { RewardSource } from '../../scoring/reward-source.ts';
+import { type ChatTokenizer, chatTokenizer, generationConfig, loadChatModel } from '../loop/chat-model.ts';
+import type { RunPlace } from '../loop/run-stage.ts';
+import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
+import { RolloutModels } from './models.ts';
+import { encodePrompts, type PromptSet } from './prompts.ts';
+import { Sampler } from './sampler.ts';
+import { Scorer } from './scorer.ts';
+import type { RolloutSettings } from './settings.ts';
+
+export interface PreparedRollouts {
+  chat: ChatTokenizer;
+  /** Owned by whoever gets this, until a stage takes them over. */
+  models: RolloutModels;
+  prompts: PromptSet;
+  sampler: Sampler;
+  scorer: Scorer;
+  /** What the user should know, such as rows that were left out. */
+  notes: string[];
+}
+
+/**
+ * Loads policy, reference, reward and prompts. Throws ERR_OPTION and ERR_MISMATCH if settings, models or data do not fit
+ * together, ERR_ARGUMENT if no prompt is left, and as readPrompts and loadGpt.
+ * @param checkpoint folder of the policy in a run that is resumed
+ */
+export async function prepareRollouts(
+  settings: RolloutSettings,
+  { out }: RunPlace,
+  checkpoint: string | undefined,
+  responsesPerPrompt: number,
+): Promise<PreparedRollouts> {
+  const { rollout, maxPrompt, maxResponse } = settings;
+  if (rollout % responsesPerPrompt !== 0) {
+    throw new AthanorError(
+      'ERR_OPTION',
+      `a rollout of ${rollout} responses does not divide into groups of ${responsesPerPrompt}`,
+      'choose --rollout as a multiple of --group',
+    );
+  }
+  const chat = chatTokenizer(settings.model, out);
+  const { rows, counts } = await readPrompts(settings.data, settings);
+  const model = loadChatModel(startFolder(settings.model, checkpoint, settings), chat.tokenizer, settings);
+  const longest = maxPrompt + maxResponse;
+  if (longest > model.config.contextLength) {
+    throw new AthanorError(
+      'ERR_MISMATCH',
+      `prompts of ${maxPrompt} tokens and responses of ${maxResponse} exceed the context of ${model.config.contextLength} of the model in ${settings.model}`,
+      'lower --max-prompt or --max-response',
+    );
+  }
+  const prompts = encodePrompts(rows, chat.template, { ...settings, maxPromptLength: maxPrompt });
+  const reward = await rewardSource(settings, chat, longest);
+  const policy = new TrainableModel(model, {
+    ...settings,
+    tokenizerFolder: chat.folder,
+    generationConfig: generationConfig(chat.template),
+  });
+  const reference = policy.hasAdapters ? undefined : loadChatModel(settings.model, chat.tokenizer, settings);
+  const models = new RolloutModels({ policy, reference, reward });
+  const { temperature, rewardClip, missingEos, missingEosValue } = settings;
+  const sampler = new Sampler(model, prompts.encoded, {
+    promptsPerRollout: rollout / responsesPerPrompt,
+    responsesPerPrompt,
+    maxResponseLength: maxResponse,
+    temperature,
+    stopTokens: chat.template.stopTokens,
+    decodeBatchSize: settings.decodeBatch,
+    seed: settings.seed,
+  });
+  const scorer = new Scorer(models, prompts.encoded, chat.tokenizer, {
+    temperature,
+    rewardClip,
+    missingEos,
+    missingEosValue,
+  });
+  const notes = [counts.describe()];
+  if (prompts.tooLong > 0) {
+    notes.push(`${prompts.tooLong} prompts of more than ${maxPrompt} tokens left out`);
+  }
+  return { chat, models, prompts, sampler, scorer, notes: notes.filter((note) => note !== '') };
+}
+
+async function rewardSource(
+  settings: RolloutSettings,
+  { tokenizer }: ChatTokenizer,
+  longest: number,
+): Promise<RewardSource> {
+  const { reward, rewardFn, dtype, weights } = settings;
+  if ((reward === undefined) === (rewardFn === undefined)) {
+    throw new AthanorError(
+      'ERR_OPTION',
+      'expected exactly one of --reward and --reward-fn',
+      'name a reward model folder, or a file that exports a function of prompt and response',
+    );
+  }
+  if (rewardFn !== undefined) return RewardFunctionSource.load(rewardFn);
+  return RewardModelSource.load(reward!, tokenizer, longest, { dtype, weights });
+}
