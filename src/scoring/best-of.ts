@@ -18,9 +18,9 @@ export interface BestCompletion extends Completion {
 }
 
 /**
- * One answer per prompt. An answer that ended by itself is better than any that was cut at the limit, because no reward
- * model was trained on answers that were cut. Among equal scores the first answer wins. Every candidate draws from its
- * own random stream. Throws as generate.
+ * One answer per prompt. An answer that ended by itself is better than any that was cut at the
+ * limit, because no reward model was trained on answers that were cut. Among equal scores the first
+ * answer wins. Every candidate draws from its own random stream. Throws as generate.
  */
 export async function bestOf(
   model: Gpt,

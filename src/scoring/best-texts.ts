@@ -27,8 +27,8 @@ export type BestText = {
 };
 
 /**
- * One answer per prompt. Throws ERR_MISMATCH if the reward model has another tokenizer or a shorter context, and as
- * generate.
+ * One answer per prompt. Throws ERR_MISMATCH if the reward model has another tokenizer or a shorter
+ * context, and as generate.
  */
 export async function bestTexts(
   model: Gpt,

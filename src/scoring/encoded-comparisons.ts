@@ -1,4 +1,7 @@
-/** Comparisons of answers as token sequences: read, encoded and made into batches, for the reward model and for DPO. */
+/**
+ * Comparisons of answers as token sequences: read, encoded and made into batches, for the reward
+ * model and for DPO.
+ */
 
 import { AthanorError } from '../base/errors.ts';
 import { type Comparison, type RankedPair, rankedPairs, readComparisons } from '../data/rows/comparisons.ts';
@@ -31,8 +34,9 @@ export interface PreferenceData {
 }
 
 /**
- * Reads and encodes. A comparison with an answer beyond the context is left out: two answers that were cut can be the
- * same. Throws as readComparisons, and ERR_ARGUMENT if nothing is left to train on.
+ * Reads and encodes. A comparison with an answer beyond the context is left out: two answers that
+ * were cut can be the same. Throws as readComparisons, and ERR_ARGUMENT if nothing is left to train
+ * on.
  */
 export async function preferenceData(
   settings: PreferenceSettings,
@@ -62,7 +66,10 @@ export async function preferenceData(
   return { train, validation, notes: notes.filter((note) => note !== '') };
 }
 
-/** An answer ends with its end token, where it is scored. Whatever the template writes after that is dropped. */
+/**
+ * An answer ends with its end token, where it is scored. Whatever the template writes after that is
+ * dropped.
+ */
 export function encodeComparison(comparison: Comparison, template: ChatTemplate): EncodedComparison {
   const promptLength = template.encodePrompt(comparison.prompt, comparison.id).length;
   const answers = comparison.completions.map((content, i): ResponseSequence => {
@@ -75,8 +82,8 @@ export function encodeComparison(comparison: Comparison, template: ChatTemplate)
 }
 
 /**
- * Several comparisons as one batch: all answers side by side, and for each pair two indices into them (the better one
- * first), a weight and a margin.
+ * Several comparisons as one batch: all answers side by side, and for each pair two indices into
+ * them (the better one first), a weight and a margin.
  */
 export function comparisonBatch(comparisons: readonly EncodedComparison[]) {
   const answers: ResponseSequence[] = [];

@@ -19,7 +19,10 @@ export class RewardFunctionSource implements RewardSource {
     this.#name = name;
   }
 
-  /** Imports a JavaScript module. Throws ERR_FILE_MISSING, and ERR_CONFIG if it fails to load or exports no function. */
+  /**
+   * Imports a JavaScript module. Throws ERR_FILE_MISSING, and ERR_CONFIG if it fails to load or
+   * exports no function.
+   */
   static async load(file: string): Promise<RewardFunctionSource> {
     if (!existsSync(file)) {
       throw new AthanorError('ERR_FILE_MISSING', `${file} does not exist`, 'check --reward-fn');

@@ -20,7 +20,9 @@ export class RewardModelSource implements RewardSource {
     this.model = model;
   }
 
-  /** A value model's adapters are on the same weights from now on. Answers are scored without them. */
+  /**
+   * A value model's adapters are on the same weights from now on. Answers are scored without them.
+   */
   share(adapters: LoraAdapters): void {
     this.#adapters = adapters;
   }
@@ -30,7 +32,8 @@ export class RewardModelSource implements RewardSource {
   }
 
   /**
-   * Throws ERR_MISMATCH if the reward model has another tokenizer than the policy, or too short a context.
+   * Throws ERR_MISMATCH if the reward model has another tokenizer than the policy, or too short a
+   * context.
    * @param longest tokens of a prompt with its response at most
    */
   static load(
@@ -63,7 +66,10 @@ export class RewardModelSource implements RewardSource {
     return this.scoreSequences(answers.map(({ tokens }) => tokens));
   }
 
-  /** f32 `[sequences]`: the scores of prompts with their responses. Other work of the process runs between batches. */
+  /**
+   * f32 `[sequences]`: the scores of prompts with their responses. Other work of the process runs
+   * between batches.
+   */
   async scoreSequences(sequences: readonly Int32Array[]): Promise<Float32Array> {
     const scores: number[] = [];
     for (const group of byTokens(sequences, ({ length }) => length, SCORING_TOKENS)) {
@@ -86,7 +92,10 @@ export function scoreAll(model: ScoringModel, sequences: readonly Int32Array[]):
   ]);
 }
 
-/** f32 `[sequences]`: the score at the last token of each sequence, all read in one batch without gradients. */
+/**
+ * f32 `[sequences]`: the score at the last token of each sequence, all read in one batch without
+ * gradients.
+ */
 export function scoreSequences(model: ScoringModel, sequences: readonly Int32Array[]): Float32Array {
   return noGrad(() => scope(() => model.scores(packSequences(sequences), lastRows(sequences)).toFloats()));
 }

@@ -1,4 +1,7 @@
-/** Pairs of answers with the scores that a reward model gave them, and the metrics of the model that follow. */
+/**
+ * Pairs of answers with the scores that a reward model gave them, and the metrics of the model that
+ * follow.
+ */
 import { mean, wilsonInterval } from '../base/statistics.ts';
 import type { ScoringModel } from '../nn/scoring-model.ts';
 import { comparisonBatch, comparisonTokens, type EncodedComparison } from './encoded-comparisons.ts';
@@ -34,8 +37,8 @@ export function scorePairs(model: ScoringModel, comparisons: readonly EncodedCom
 }
 
 /**
- * `loss` per comparison, `accuracy` (the share of pairs in the right order) with its 95 % interval, the mean `margin`
- * between the scores of a pair, and the mean score.
+ * `loss` per comparison, `accuracy` (the share of pairs in the right order) with its 95 % interval,
+ * the mean `margin` between the scores of a pair, and the mean score.
  * @param comparisons their number
  */
 export function pairMetrics(scored: readonly ScoredPair[], comparisons: number): Record<string, number> {

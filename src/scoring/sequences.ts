@@ -1,7 +1,7 @@
 /**
- * Prompts with responses to them as token sequences, and the rows and targets that a model needs to read them. Nothing is
- * padded: the numbers of all response tokens of several sequences lie end to end, and `starts` says where each response
- * begins.
+ * Prompts with responses to them as token sequences, and the rows and targets that a model needs to
+ * read them. Nothing is padded: the numbers of all response tokens of several sequences lie end to
+ * end, and `starts` says where each response begins.
  */
 
 import type { GptInput } from '../nn/decoder.ts';
@@ -19,8 +19,8 @@ export interface ResponseSequence {
 }
 
 /**
- * Tokens that a frozen model reads at once. Products of so many rows keep every core busy; one f32 activation of 768
- * channels takes 24 MiB.
+ * Tokens that a frozen model reads at once. Products of so many rows keep every core busy; one f32
+ * activation of 768 channels takes 24 MiB.
  */
 export const SCORING_TOKENS = 8192;
 
@@ -28,7 +28,10 @@ export function responseLength({ tokens, promptLength }: ResponseSequence): numb
   return tokens.length - promptLength;
 }
 
-/** i32 `[sequences + 1]`: where each response begins in a flat array of all response tokens, and the array's length. */
+/**
+ * i32 `[sequences + 1]`: where each response begins in a flat array of all response tokens, and the
+ * array's length.
+ */
 export function responseStarts(sequences: readonly ResponseSequence[]): Int32Array {
   const starts = new Int32Array(sequences.length + 1);
   sequences.forEach((sequence, i) => {
@@ -49,7 +52,10 @@ export function sumsByResponse(values: Float32Array, starts: Int32Array): Float6
 /** A batch of sequences as a model reads it; `m` is the number of response tokens. */
 export interface ResponseInput {
   input: GptInput;
-  /** i32 `[m]`: the row before each response token. Its hidden state predicts the token; its value is the state's. */
+  /**
+   * i32 `[m]`: the row before each response token. Its hidden state predicts the token; its value
+   * is the state's.
+   */
   rows: Tensor;
   /** i32 `[m]`: the response tokens. */
   targets: Tensor;
@@ -100,7 +106,10 @@ export function lastRows(sequences: readonly Int32Array[]): Tensor {
   );
 }
 
-/** Splits a list into groups of at most `most` tokens, in order. An item that is longer forms a group of its own. */
+/**
+ * Splits a list into groups of at most `most` tokens, in order. An item that is longer forms a
+ * group of its own.
+ */
 export function byTokens<T>(items: readonly T[], lengthOf: (item: T) => number, most: number): T[][] {
   const groups: T[][] = [];
   let filled = Number.POSITIVE_INFINITY;

@@ -1,6 +1,6 @@
 /**
- * The formulas of advantages: against the values of a critic (PPO), or against the other responses to the same prompt
- * (GRPO, Dr. GRPO, RLOO).
+ * The formulas of advantages: against the values of a critic (PPO), or against the other responses
+ * to the same prompt (GRPO, Dr. GRPO, RLOO).
  */
 import { mean } from '../../base/statistics.ts';
 import { noGrad } from '../../tensor/autograd.ts';
@@ -24,8 +24,8 @@ export interface Advantages {
 }
 
 /**
- * Generalised advantage estimation. Advantages are whitened once over the whole rollout; returns come from the
- * unwhitened ones.
+ * Generalised advantage estimation. Advantages are whitened once over the whole rollout; returns
+ * come from the unwhitened ones.
  * @param rewards f32 `[m]`
  * @param values f32 `[m]`: the critic's, of the state before each token
  * @param starts i32 `[responses + 1]`
@@ -49,8 +49,9 @@ export function gaeAdvantages(
 export type GroupBaseline = 'grpo' | 'dr-grpo' | 'rloo';
 
 /**
- * The score of each response relative to its group: `grpo` (r - mean) / (std + 1e-4) (Shao et al., 2024), `dr-grpo`
- * r - mean (Liu et al., 2025), `rloo` r - mean of the others (Ahmadian et al., 2024).
+ * The score of each response relative to its group: `grpo` (r - mean) / (std + 1e-4) (Shao et al.,
+ * 2024), `dr-grpo` r - mean (Liu et al., 2025), `rloo` r - mean of the others (Ahmadian et al.,
+ * 2024).
  * @param scores f32 `[responses]`, those of a group side by side
  */
 export function relativeScores(

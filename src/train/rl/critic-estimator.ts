@@ -1,4 +1,7 @@
-/** PPO's advantages: rewards with the KL penalty in them, against the values of a critic that trains alongside. */
+/**
+ * PPO's advantages: rewards with the KL penalty in them, against the values of a critic that trains
+ * alongside.
+ */
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
 import type { Gpt } from '../../nn/gpt.ts';
 import { mapResponseTokens, responseHidden } from '../../scoring/response-log-probs.ts';
@@ -17,7 +20,10 @@ export interface CriticOptions extends GaeOptions {
   /** Above 1, a score counts relative to the other responses to the same prompt. */
   responsesPerPrompt: number;
   klEstimator: KlEstimator;
-  /** How far a value may move from the one at the time of the rollout and still count; 0 for any distance. */
+  /**
+   * How far a value may move from the one at the time of the rollout and still count; 0 for any
+   * distance.
+   */
   valueClip: number;
   /** Weight of the value loss. */
   valueCoef: number;
@@ -28,7 +34,9 @@ export class CriticEstimator implements AdvantageEstimator {
   readonly #critic: Critic;
   readonly #options: CriticOptions;
 
-  /** Sets the values of a critic of relative scores to 0, which is what those scores are on average. */
+  /**
+   * Sets the values of a critic of relative scores to 0, which is what those scores are on average.
+   */
   constructor(critic: Critic, options: CriticOptions) {
     this.#critic = critic;
     this.#options = options;

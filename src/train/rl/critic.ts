@@ -1,6 +1,7 @@
 /**
- * Value models: the reward to expect from each state of a response on. A critic is a scoring model of its own (mostly a
- * copy of the reward model), adapters on a frozen scoring model, or a head on the policy.
+ * Value models: the reward to expect from each state of a response on. A critic is a scoring model
+ * of its own (mostly a copy of the reward model), adapters on a frozen scoring model, or a head on
+ * the policy.
  */
 import { tensorSources } from '../../checkpoint/gpt-folder.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
@@ -26,7 +27,10 @@ export abstract class Critic {
     this.group = { name: 'value', parameters, lrScale };
   }
 
-  /** f32 `[m]`: the value of the state before each response token. @param hidden `[m, channels]`: the policy's */
+  /**
+   * f32 `[m]`: the value of the state before each response token.
+   * @param hidden `[m, channels]`: the policy's
+   */
   abstract values(input: ResponseInput, hidden: Tensor | undefined): Tensor;
 
   /** Frees everything that the critic owns. */
@@ -72,8 +76,8 @@ export class SeparateCritic extends Critic {
 }
 
 /**
- * Adapters and a new head on a frozen scoring model. Without them the model is unchanged, so a reward model can continue
- * to score with the same weights.
+ * Adapters and a new head on a frozen scoring model. Without them the model is unchanged, so a
+ * reward model can continue to score with the same weights.
  */
 export class AdaptedCritic extends Critic {
   readonly sharesTrunk = false;
@@ -82,7 +86,10 @@ export class AdaptedCritic extends Critic {
   readonly #head: Linear;
   readonly #ownsModel: boolean;
 
-  /** @param ownsModel whether dispose() frees the model; a shared reward model belongs to RolloutModels */
+  /**
+   * @param ownsModel whether dispose() frees the model; a shared reward model belongs to
+   * RolloutModels
+   */
   constructor(model: ScoringModel, options: LoraOptions, lrScale: number, ownsModel: boolean) {
     const adapters = attachLora(model, options);
     const head = valueHead(model.config.hiddenSize);
@@ -106,7 +113,9 @@ export class AdaptedCritic extends Critic {
   }
 }
 
-/** A linear head on the policy's hidden states that starts at exactly zero (Ziegler et al., 2019). */
+/**
+ * A linear head on the policy's hidden states that starts at exactly zero (Ziegler et al., 2019).
+ */
 export class SharedCritic extends Critic {
   readonly sharesTrunk = true;
   readonly #head: Linear;

@@ -1,4 +1,7 @@
-/** The weight of the KL penalty: fixed, or steered towards a target (Ziegler et al., 2019, section 2.2). */
+/**
+ * The weight of the KL penalty: fixed, or steered towards a target (Ziegler et al., 2019, section
+ * 2.2).
+ */
 import { AthanorError } from '../../base/errors.ts';
 
 export interface KlControllerOptions {
@@ -6,7 +9,9 @@ export interface KlControllerOptions {
   coef: number;
   /** KL per response, in nats, to steer towards; undefined keeps beta as it is. */
   target?: number | undefined;
-  /** A larger one is slower: n responses change beta by at most a fifth of n / horizon of itself. */
+  /**
+   * A larger one is slower: n responses change beta by at most a fifth of n / horizon of itself.
+   */
   horizon: number;
 }
 

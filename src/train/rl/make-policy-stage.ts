@@ -1,4 +1,7 @@
-/** The stage of a PPO or GRPO run, put together from its settings and from what prepareRollouts() made ready. */
+/**
+ * The stage of a PPO or GRPO run, put together from its settings and from what prepareRollouts()
+ * made ready.
+ */
 import { native } from '../../native/addon.ts';
 import type { AdvantageEstimator } from './advantage-estimator.ts';
 import type { KlController } from './kl-controller.ts';
@@ -16,7 +19,10 @@ export interface Algorithm {
   ptx?: PretrainingMix | undefined;
 }
 
-/** The stage owns the models of `ready` and the estimator. Throws ERR_OPTION for sizes that do not divide. */
+/**
+ * The stage owns the models of `ready` and the estimator. Throws ERR_OPTION for sizes that do not
+ * divide.
+ */
 export function makePolicyStage(
   { models, sampler, scorer, prompts }: PreparedRollouts,
   settings: RolloutSettings,

@@ -1,4 +1,7 @@
-/** The memory that the models of a run need, activations aside: told before the run starts, when it can be changed. */
+/**
+ * The memory that the models of a run need, without activations. It is printed before the run
+ * starts, while settings can still be changed.
+ */
 import { bytesPerElement } from '../../checkpoint/tensor-data.ts';
 import type { DType } from '../../native/binding.ts';
 import type { WeightDType } from '../../nn/decoder.ts';
@@ -26,9 +29,9 @@ export interface Precision {
 }
 
 /**
- * Bytes of a model's weights and of what comes with them: the weights, vectors counted as matrices; a copy packed for each
- * direction of matrix products in the dtype of activations; and for parameters that train, an f32 gradient and AdamW's
- * two moments.
+ * Bytes of a model's weights and of what comes with them: the weights, vectors counted as matrices;
+ * a copy packed for each direction of matrix products in the dtype of activations; and for
+ * parameters that train, an f32 gradient and AdamW's two moments.
  */
 export function modelBytes(
   { trained, passing = 0, read = 0 }: PlannedModel,

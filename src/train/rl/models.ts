@@ -4,8 +4,9 @@ import type { RewardSource } from '../../scoring/reward-source.ts';
 import type { TrainableModel } from '../loop/trainable-model.ts';
 
 /**
- * Owns policy, reference and reward source: dispose() frees them, and nothing else may. Sampler and Scorer only use them.
- * A value model belongs to the advantage estimator that trains it. PolicyStage owns both objects.
+ * Owns policy, reference and reward source: dispose() frees them, and nothing else may. Sampler and
+ * Scorer only use them. A value model belongs to the advantage estimator that trains it.
+ * PolicyStage owns both objects.
  */
 export class RolloutModels {
   readonly policy: TrainableModel<Gpt>;

@@ -1,4 +1,6 @@
-/** The clipped policy loss of a batch, with the entropy bonus and, for GRPO, the KL penalty in it. */
+/**
+ * The clipped policy loss of a batch, with the entropy bonus and, for GRPO, the KL penalty in it.
+ */
 import type { ResponseOutput } from '../../scoring/response-log-probs.ts';
 import { type PolicyLossResult, policyLoss } from '../../tensor/ops/policy.ts';
 import type { RolloutBatch } from './rollout.ts';
@@ -7,7 +9,10 @@ export interface PolicyLossSettings {
   /** The ratio counts within [1 - clipLow, 1 + clipHigh]. */
   clipLow: number;
   clipHigh: number;
-  /** Bound on the cost of a negative advantage, a multiple of it (Ye et al., 2020); undefined for none. */
+  /**
+   * Bound on the cost of a negative advantage, a multiple of it (Ye et al., 2020); undefined for
+   * none.
+   */
   dualClip: number | undefined;
   /** Weight of the entropy, which is subtracted from the loss. */
   entropyCoef: number;
@@ -15,7 +20,10 @@ export interface PolicyLossSettings {
   gradAccum: number;
 }
 
-/** @param now what the policy gives for the batch at present; @param klCoef weight of the KL to the reference (k3) */
+/**
+ * @param now what the policy gives for the batch at present;
+ * @param klCoef weight of the KL to the reference (k3)
+ */
 export function batchPolicyLoss(
   { logProbs, entropies }: ResponseOutput,
   batch: RolloutBatch,

@@ -1,6 +1,6 @@
 /**
- * PPO and GRPO as a stage of the Trainer: which rollout and which batch of it is next, what is logged, evaluated and
- * saved. ppo-iteration.ts tells what happens to them.
+ * PPO and GRPO as a stage of the Trainer: which rollout and which batch of it is next, what is
+ * logged, evaluated and saved. ppo-iteration.ts tells what happens to them.
  */
 
 import { AthanorError } from '../../base/errors.ts';
@@ -27,9 +27,15 @@ export interface PolicyStageOptions extends PolicyLossSettings {
   batchSize: number;
   /** Passes over each rollout. */
   epochs: number;
-  /** Mean squared log-ratio, halved, beyond which the rest of a rollout is dropped; undefined for never. */
+  /**
+   * Mean squared log-ratio, halved, beyond which the rest of a rollout is dropped; undefined for
+   * never.
+   */
   maxApproxKl: number | undefined;
-  /** Decay per rollout of the weights' moving average, which is then evaluated and saved; 0 for none. */
+  /**
+   * Decay per rollout of the weights' moving average, which is then evaluated and saved; 0 for
+   * none.
+   */
   emaDecay: number;
   seed: number;
   /** What importance ratios may deviate from 1 before the first update (ratioTolerance). */
@@ -58,7 +64,10 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
   #iteration = 0;
   #warnings: string[] = [];
 
-  /** Owns the models and the estimator of `parts`: dispose() frees them. Throws ERR_OPTION for sizes that do not divide. */
+  /**
+   * Owns the models and the estimator of `parts`: dispose() frees them. Throws ERR_OPTION for sizes
+   * that do not divide.
+   */
   constructor(parts: PpoParts, prompts: PromptSet, options: PolicyStageOptions) {
     this.name = options.name;
     this.#parts = parts;
@@ -78,7 +87,10 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
     if (prompts.heldOut.length > 0) this.evaluate = () => this.#withSaved(() => this.#evaluate());
   }
 
-  /** Needs the weights as the updates before left them: it samples a new rollout when the last one is used up. */
+  /**
+   * Needs the weights as the updates before left them: it samples a new rollout when the last one
+   * is used up.
+   */
   async nextBatch(): Promise<RolloutBatch> {
     if (!this.#rollout || this.#rollout.isUsedUp(this.#options.epochs)) {
       this.#rollout = await this.#nextRollout();
@@ -132,7 +144,10 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
     return events;
   }
 
-  /** Uses the same prompts and random streams each time, so that two evaluations differ by the policy alone. */
+  /**
+   * Uses the same prompts and random streams each time, so that two evaluations differ by the
+   * policy alone.
+   */
   async #evaluate(): Promise<Evaluation> {
     const sampled = await respond(this.#parts, this.#prompts.heldOut, this.#options.seed);
     const reward = mean(sampled.scores);
@@ -188,7 +203,10 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
     return this.#withSaved(() => this.#parts.models.policy.write(folder));
   }
 
-  /** Runs body with the weights that are saved: the moving average if there is one, else the policy's own. */
+  /**
+   * Runs body with the weights that are saved: the moving average if there is one, else the
+   * policy's own.
+   */
   #withSaved<T>(body: () => Promise<T>): Promise<T> {
     return this.#average ? this.#average.inPlace(body) : body();
   }

@@ -1,7 +1,8 @@
 /**
- * One iteration of PPO, told in the order in which it happens. GRPO is the same with another advantage estimator.
- * Steps 1 to 4 happen once per iteration and make a rollout. Step 5 goes over that rollout in batches, several times;
- * PolicyStage decides which batch is next, and the Trainer computes gradients and lets AdamW change the weights.
+ * One iteration of PPO, told in the order in which it happens: sample, score, penalise, estimate
+ * advantages, update. GRPO is the same with another advantage estimator. Steps 1 to 4 happen once
+ * and make a rollout. Step 5 goes over the rollout in batches, several times: PolicyStage hands
+ * them out, and the Trainer computes gradients and lets AdamW change the weights.
  */
 
 import type { ShuffledCycle } from '../../data/rows/cycle.ts';
@@ -22,7 +23,7 @@ import type { Sampler } from './sampler.ts';
 import type { Scorer } from './scorer.ts';
 import type { StepStatistics } from './step-statistics.ts';
 
-/** Who takes part. */
+/** Those who take part in an iteration. */
 export interface PpoParts {
   models: RolloutModels;
   sampler: Sampler;
@@ -33,22 +34,28 @@ export interface PpoParts {
   ptx: PretrainingMix | undefined;
 }
 
-/** Steps 1 to 3, which an evaluation does too: responses to prompts, given by their indices, and their scores. */
+/**
+ * Steps 1 to 3, which an evaluation does too: responses to prompts, given by their indices, and
+ * their scores.
+ */
 export async function respond(
   { sampler, scorer }: Pick<PpoParts, 'sampler' | 'scorer'>,
   prompts: readonly number[],
   seed: number,
 ): Promise<SampledResponses> {
-  // 1. Sample: the policy answers every prompt. The log-probability of each token that it draws is kept.
+  // 1. Sample: the policy answers every prompt, and the log-probability of each token is kept.
   const drawn = await sampler.draw(prompts, seed);
-  // 2. Score: the reward source reads every response, and the frozen reference says how likely it finds each token.
+  // 2. Score: rewards for the responses, and the frozen reference's log-probability of each token.
   const scored = await scorer.score(drawn.sequences);
-  // 3. Penalise: a response that never stopped loses score. (For the distance from the reference, see step 4.)
+  // 3. Penalise: a response that never stopped loses score. (The KL penalty is in step 4 or 5.)
   const scores = penaliseUnfinished(scored.rawScores, drawn.sequences, scorer.options);
   return new SampledResponses(drawn, { ...scored, scores });
 }
 
-/** Steps 1 to 4: a rollout to learn from. @param check looks at the responses before anything is learned from them */
+/**
+ * Steps 1 to 4: a rollout to learn from.
+ * @param check looks at the responses before anything is learned from them
+ */
 export async function makeRollout(
   parts: PpoParts,
   iteration: number,
@@ -58,15 +65,19 @@ export async function makeRollout(
   const { models, sampler, estimator, kl } = parts;
   const sampled = await respond(parts, sampler.nextPrompts(cycle), sampler.iterationSeed(iteration));
   check(sampled);
-  // 4. Estimate advantages: by how much was each token better than expected? PPO subtracts beta times the KL from the
-  //    rewards and expects what its critic says. GRPO expects the mean of the prompt's other responses.
+  // 4. Estimate advantages: by how much was each token better than expected? PPO subtracts
+  //    coef * KL from the rewards and compares with its critic's values; GRPO compares a response
+  //    with the others to the same prompt.
   const estimate = estimator.estimate(sampled, models.policy.model, kl.coef);
   const metrics = rolloutMetrics(sampled, estimate, kl.coef);
   kl.update(sampled.meanKl, sampled.count);
   return Rollout.of(iteration, sampled, estimate, metrics);
 }
 
-/** Step 5, the loss of one batch, f32 `[1]`. @param scale one divided by the response tokens of the whole minibatch */
+/**
+ * Step 5, the loss of one batch, f32 `[1]`.
+ * @param scale one divided by the response tokens of the whole minibatch
+ */
 export function batchLoss(
   { models, sampler, estimator, kl, ptx }: PpoParts,
   batch: RolloutBatch,
@@ -76,8 +87,9 @@ export function batchLoss(
 ): Tensor {
   const policy = models.policy.model;
   const input = responseInput(batch.sequences);
-  // 5. Update: make tokens with a positive advantage more likely and others less, within the clipped ratio of the
-  //    policy as it is now to the policy that sampled. The critic learns the returns; GRPO adds beta times the KL.
+  // 5. Update: tokens of positive advantage become more likely and the others less, as far as the
+  //    clipped ratio of the present policy to the one that sampled allows. GRPO adds coef * KL
+  //    here; PPO's critic learns the returns.
   const now = responseOutput(policy, input, sampler.options.temperature);
   const surrogate = batchPolicyLoss(now, batch, estimator.klWeightInLoss(kl.coef), scale, settings);
   const value = estimator.valueLoss(batch, input, now.hidden, scale);

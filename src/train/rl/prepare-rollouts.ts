@@ -1,4 +1,7 @@
-/** Everything that sampling and scoring need, loaded and checked: models, prompts, reward. PPO and GRPO share it. */
+/**
+ * Everything that sampling and scoring need, loaded and checked: models, prompts, reward. PPO and
+ * GRPO share it.
+ */
 
 import { AthanorError } from '../../base/errors.ts';
 import { readPrompts } from '../../data/rows/prompts.ts';
@@ -26,8 +29,9 @@ export interface PreparedRollouts {
 }
 
 /**
- * Loads policy, reference, reward and prompts. Throws ERR_OPTION and ERR_MISMATCH if settings, models or data do not fit
- * together, ERR_ARGUMENT if no prompt is left, and as readPrompts and loadGpt.
+ * Loads policy, reference, reward and prompts. Throws ERR_OPTION and ERR_MISMATCH if settings,
+ * models or data do not fit together, ERR_ARGUMENT if no prompt is left, and as readPrompts and
+ * loadGpt.
  * @param checkpoint folder of the policy in a run that is resumed
  */
 export async function prepareRollouts(

@@ -1,7 +1,7 @@
 /**
- * PPO-ptx (Ouyang et al., 2022, equation 2): pretraining text beside the rollouts, so that the policy keeps abilities
- * that no reward asks for. Its loss is a mean over tokens, as the policy's is, so the coefficient does not depend on
- * the amount of text.
+ * PPO-ptx (Ouyang et al., 2022, equation 2): pretraining text beside the rollouts, so that the
+ * policy keeps abilities that no reward asks for. Its loss is a mean over tokens, as the policy's
+ * is, so the coefficient does not depend on the amount of text.
  */
 
 import type { JsonObject } from '../../base/json.ts';

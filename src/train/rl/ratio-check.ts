@@ -1,7 +1,8 @@
 /**
- * Before any update on a rollout the importance ratio of every token is 1, if training computes the same
- * log-probabilities that were sampled with. If it does not (another temperature, another mask, kernels that disagree), PPO
- * corrects for a policy that never existed, and no loss shows it. So each process checks its first rollout.
+ * Before any update on a rollout the importance ratio of every token is 1, if training computes the
+ * same log-probabilities that were sampled with. If it does not (another temperature, another mask,
+ * kernels that disagree), PPO corrects for a policy that never existed, and no loss shows it. So
+ * each process checks its first rollout.
  */
 
 import { AthanorError } from '../../base/errors.ts';
@@ -22,7 +23,9 @@ export class RatioCheck {
     this.#tolerance = tolerance;
   }
 
-  /** Throws ERR_INTERNAL if sampling and training disagree. Does nothing after it has passed once. */
+  /**
+   * Throws ERR_INTERNAL if sampling and training disagree. Does nothing after it has passed once.
+   */
   verify(policy: Gpt, drawn: TokenLogProbs, temperature: number): void {
     if (this.#passed) return;
     checkRatios(ratioDeviation(policy, drawn, temperature), this.#tolerance);
@@ -56,8 +59,9 @@ export function checkRatios(deviation: number, tolerance: number): void {
 }
 
 /**
- * What a ratio may deviate from 1. On the CPU nothing: the kernels of decoding and training give the same bits. On a GPU
- * they need not, and the tolerance is so small that a forgotten temperature or a wrong mask still exceeds it by far.
+ * What a ratio may deviate from 1. On the CPU nothing: the kernels of decoding and training give
+ * the same bits. On a GPU they need not, and the tolerance is so small that a forgotten temperature
+ * or a wrong mask still exceeds it by far.
  */
 export function ratioTolerance(device: 'cpu' | 'cuda', dtype: DType): number {
   if (device === 'cpu') return 0;

@@ -1,11 +1,14 @@
-/** From scores to rewards per token: the rule for unfinished responses, the KL penalty, and where the score goes. */
+/**
+ * From scores to rewards per token: the rule for unfinished responses, the KL penalty, and where
+ * the score goes.
+ */
 import { mean } from '../../base/statistics.ts';
 import type { ResponseSequence } from '../../scoring/sequences.ts';
 
 export interface MissingEosOptions {
   /**
-   * What happens to a response that never stopped. `score` replaces its score by the value, `penalty` subtracts the
-   * value, `none` keeps the score.
+   * What happens to a response that never stopped. `score` replaces its score by the value,
+   * `penalty` subtracts the value, `none` keeps the score.
    */
   missingEos: 'score' | 'penalty' | 'none';
   missingEosValue: number;
@@ -25,8 +28,9 @@ export function penaliseUnfinished(
 }
 
 /**
- * f32 `[m]`: reward_t = -beta * kl_t, and the score on the last token of each response, be it a stop token or the one at
- * the limit. (Other libraries add it one token later for finished responses, where the value function no longer counts.)
+ * f32 `[m]`: reward_t = -beta * kl_t, and the score on the last token of each response, be it a
+ * stop token or the one at the limit. (Other libraries add it one token later for finished
+ * responses, where the value function no longer counts.)
  * @param kl f32 `[m]`, one per token
  * @param starts i32 `[responses + 1]`, as responseStarts gives them
  * @param beta weight of the KL penalty
@@ -53,8 +57,8 @@ export function standardDeviation(values: ArrayLike<number>): number {
 }
 
 /**
- * 1 - variance of (returns - values) / variance of returns. A perfect critic has 1, one that knows only the mean has 0,
- * and a worse one is below 0. Undefined if all returns are equal.
+ * 1 - variance of (returns - values) / variance of returns. A perfect critic has 1, one that knows
+ * only the mean has 0, and a worse one is below 0. Undefined if all returns are equal.
  */
 export function explainedVariance(values: Float32Array, returns: Float32Array): number | undefined {
   const spread = standardDeviation(returns) ** 2;

@@ -1,7 +1,7 @@
 /**
- * The responses of one iteration with everything that the updates on them need, and how far the updates have come. A
- * checkpoint holds all of it, so a run that is killed between two updates continues with the same responses in the same
- * order.
+ * The responses of one iteration with everything that the updates on them need, and how far the
+ * updates have come. A checkpoint holds all of it, so a run that is killed between two updates
+ * continues with the same responses in the same order.
  */
 
 import { AthanorError } from '../../base/errors.ts';
@@ -29,32 +29,35 @@ export interface TokenValues {
 const fields = ['logProbs', 'referenceLogProbs', 'advantages', 'values', 'returns'] as const;
 
 export class Rollout {
-  /** i32 `[responses + 1]`: where each response begins in the numbers per token, and their count. */
-  readonly starts: Int32Array;
   /** Responses that updates have taken so far, over all epochs. */
   #taken = 0;
 
-  /** @param metrics measured when the rollout was made, and logged with every step on it */
+  /**
+   * @param metrics measured when the rollout was made, and logged with every step on it
+   * @param starts i32 `[responses + 1]`: where each response begins in the numbers per token
+   */
   constructor(
     readonly iteration: number,
     readonly sequences: readonly ResponseSequence[],
     readonly perToken: TokenValues,
     readonly metrics: Record<string, number>,
-  ) {
-    this.starts = responseStarts(sequences);
-  }
+    readonly starts: Int32Array = responseStarts(sequences),
+  ) {}
 
   static of(
     iteration: number,
-    { sequences, logProbs, referenceLogProbs }: SampledResponses,
+    { sequences, logProbs, referenceLogProbs, starts }: SampledResponses,
     { advantages, values, returns }: Estimate,
     metrics: Record<string, number>,
   ): Rollout {
     const perToken = { logProbs, referenceLogProbs, advantages, values, returns };
-    return new Rollout(iteration, sequences, perToken, metrics);
+    return new Rollout(iteration, sequences, perToken, metrics, starts);
   }
 
-  /** The next responses to learn from. Each epoch goes through all of them in a fresh order, the same on every rank. */
+  /**
+   * The next responses to learn from. Each epoch goes through all of them in a fresh order, the
+   * same on every rank.
+   */
   take(count: number, seed: number): RolloutBatch {
     const size = this.sequences.length;
     const indices = Array.from({ length: count }, () => {
@@ -119,7 +122,7 @@ export class Rollout {
 
   /** Throws ERR_FILE_DAMAGED if state and tensors do not belong together. */
   static restore(state: JsonObject, tensors: (name: string) => TensorData): Rollout {
-    const saved = state as unknown as SavedRollout;
+    const saved = state as SavedRollout;
     const tokens = tensors('rollout/tokens').data as Int32Array;
     let at = 0;
     const sequences = saved.episodes.map(({ prompt, length, prompt_length, finished }) => {
@@ -129,9 +132,14 @@ export class Rollout {
     if (at !== tokens.length) {
       throw new AthanorError('ERR_FILE_DAMAGED', 'the saved rollout does not match its tokens', 'start anew');
     }
-    const perToken = Object.fromEntries(
-      fields.map((field) => [field, tensors(`rollout/${field}`).data as Float32Array]),
-    ) as unknown as TokenValues;
+    const floats = (field: keyof TokenValues) => tensors(`rollout/${field}`).data as Float32Array;
+    const perToken: TokenValues = {
+      logProbs: floats('logProbs'),
+      referenceLogProbs: floats('referenceLogProbs'),
+      advantages: floats('advantages'),
+      values: floats('values'),
+      returns: floats('returns'),
+    };
     const rollout = new Rollout(saved.iteration, sequences, perToken, saved.metrics);
     rollout.#taken = saved.taken;
     return rollout;
@@ -166,9 +174,10 @@ export class RolloutBatch {
   }
 }
 
-interface SavedRollout {
+interface SavedRollout extends JsonObject {
   iteration: number;
   taken: number;
   metrics: Record<string, number>;
+  /** One per sequence, in order; the key is part of the format of checkpoints. */
   episodes: { prompt: number; length: number; prompt_length: number; finished: boolean }[];
 }

@@ -1,6 +1,7 @@
 /**
- * The responses of one rollout with everything that was measured of them: log-probabilities of policy and reference, and
- * scores. Numbers per token are flat, the tokens of all responses end to end.
+ * The responses of one rollout with everything that was measured of them: log-probabilities of
+ * policy and reference, and scores. Numbers per token are flat, the tokens of all responses end to
+ * end.
  */
 
 import { mean } from '../../base/statistics.ts';
@@ -41,9 +42,13 @@ export class SampledResponses {
   readonly scores: Float32Array;
   readonly rolloutSeconds: number;
   readonly scoringSeconds: number;
-  /** i32 `[responses + 1]`: where each response begins in the numbers per token, and their count. */
+  /**
+   * i32 `[responses + 1]`: where each response begins in the numbers per token, and their count.
+   */
   readonly starts: Int32Array;
-  /** f32 `[m]`: log(policy / reference) of each token in nats, which is its KL by the estimator k1. */
+  /**
+   * f32 `[m]`: log(policy / reference) of each token in nats, which is its KL by the estimator k1.
+   */
   readonly logRatios: Float32Array;
   /** f64 `[responses]`: the log-ratios of each response, summed over its tokens. */
   readonly responseKl: Float64Array;

@@ -22,8 +22,9 @@ export interface SamplerOptions {
 }
 
 /**
- * Distance between the seeds of two iterations. Two runs share the seed of a rollout only if their own seeds differ by a
- * multiple of it, so it is larger than the differences of usual seeds, and it is not a round number.
+ * Distance between the seeds of two iterations. Two runs share the seed of a rollout only if their
+ * own seeds differ by a multiple of it, so it is larger than the differences of usual seeds, and it
+ * is not a round number.
  */
 const ITERATION_SEED_STRIDE = 1_000_003;
 
@@ -46,14 +47,20 @@ export class Sampler {
     return this.options.promptsPerRollout * this.options.responsesPerPrompt;
   }
 
-  /** Indices of a rollout's prompts, the next ones of the cycle. Each is there once per response, side by side. */
+  /**
+   * Indices of a rollout's prompts, the next ones of the cycle. Each is there once per response,
+   * side by side.
+   */
   nextPrompts(cycle: ShuffledCycle): number[] {
     const { promptsPerRollout, responsesPerPrompt } = this.options;
     const chosen = Array.from({ length: promptsPerRollout }, () => cycle.next());
     return chosen.flatMap((prompt) => new Array<number>(responsesPerPrompt).fill(prompt));
   }
 
-  /** The seed of an iteration's rollout. Each response in it has its own stream; evaluations use `seed` itself. */
+  /**
+   * The seed of an iteration's rollout. Each response in it has its own stream; evaluations use
+   * `seed` itself.
+   */
   iterationSeed(iteration: number): number {
     return this.options.seed + ITERATION_SEED_STRIDE * (iteration + 1);
   }

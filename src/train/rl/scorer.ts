@@ -1,4 +1,7 @@
-/** Scores of responses from the reward source, and log-probabilities from the reference; none with gradients. */
+/**
+ * Scores of responses from the reward source, and log-probabilities from the reference; none with
+ * gradients.
+ */
 
 import { responseLogProbs } from '../../scoring/response-log-probs.ts';
 import type { Answer } from '../../scoring/reward-source.ts';
@@ -33,7 +36,10 @@ export class Scorer {
     this.#tokenizer = tokenizer;
   }
 
-  /** Scores of the reward source, and log-probabilities of the reference. Throws as the reward source. */
+  /**
+   * Scores of the reward source, and log-probabilities of the reference. Throws as the reward
+   * source.
+   */
   async score(sequences: readonly ResponseSequence[]): Promise<Omit<ResponseScores, 'scores'>> {
     const startedAt = performance.now();
     const rawScores = await this.#rewards(sequences);

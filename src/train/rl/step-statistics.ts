@@ -1,4 +1,7 @@
-/** Sums over the batches of one step. Every mean is over response tokens, and there is no padding among them. */
+/**
+ * Sums over the batches of one step. Every mean is over response tokens, and there is no padding
+ * among them.
+ */
 import { native } from '../../native/addon.ts';
 import type { ResponseOutput } from '../../scoring/response-log-probs.ts';
 import type { PolicyLossResult } from '../../tensor/ops/policy.ts';
@@ -12,7 +15,10 @@ interface BatchStatistics {
   /** Already divided by the step's token count. */
   policyLoss: number;
   policy: PolicyLossResult['stats'];
-  /** With a critic: its loss, divided the same way but not weighted, and the number of clipped tokens. */
+  /**
+   * With a critic: its loss, divided the same way but not weighted, and the number of clipped
+   * tokens.
+   */
   value: { loss: number; clipped: number } | undefined;
 }
 

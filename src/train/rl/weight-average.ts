@@ -1,7 +1,7 @@
 /**
- * An exponential moving average of the weights that train. If there is one, it is evaluated and saved in their place
- * (InstructGPT's decay is 0.992). It is f32 for weights of any dtype: what one rollout adds is often below the precision
- * of bf16.
+ * An exponential moving average of the weights that train. If there is one, it is evaluated and
+ * saved in their place (InstructGPT's decay is 0.992). It is f32 for weights of any dtype: what one
+ * rollout adds is often below the precision of bf16.
  */
 import { tensorSources } from '../../checkpoint/gpt-folder.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
@@ -46,7 +46,10 @@ export class WeightAverage {
     }
   }
 
-  /** Average and live weights: the model folder holds the average, so a checkpoint needs the live ones too. */
+  /**
+   * Average and live weights: the model folder holds the average, so a checkpoint needs the live
+   * ones too.
+   */
   tensors(): [string, TensorSource][] {
     const named = (prefix: string, values: ReadonlyMap<string, Tensor>) =>
       tensorSources(values).map(([name, source]): [string, TensorSource] => [`${prefix}/${name}`, source]);
