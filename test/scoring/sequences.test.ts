@@ -1,4 +1,7 @@
-/** Which rows and tokens of a rollout count: the response's own, its stop token included, and no others. */
+/**
+ * Which rows and tokens of a rollout count: the response's own, its stop token included, and no
+ * others.
+ */
 import { expect, it } from 'vitest';
 import {
   byTokens,
@@ -17,7 +20,8 @@ it('R19: the tokens of a response are real to its stop token or its last, and no
   expect([...responseStarts(sequences)]).toEqual([0, 3, 4, 6]);
   const { rows, targets } = responseInput(sequences);
   expect([...targets.toInts()]).toEqual([10, 11, 63, 12, 13, 14]);
-  // The row before each token predicts it: rows 2, 3 and 4 of the first, 5 of the second, 7 and 8 of the third.
+  // The row before each token predicts it: rows 2, 3 and 4 of the first, 5 of the second, 7 and 8
+  // of the third.
   expect([...rows.toInts()]).toEqual([2, 3, 4, 5, 7, 8]);
 });
 

@@ -1,4 +1,7 @@
-/** GRPO's estimator: advantages from scores alone, the KL in the loss, nothing trained beside the policy. */
+/**
+ * GRPO's estimator: advantages from scores alone, the KL in the loss, nothing trained beside the
+ * policy.
+ */
 import { expect, it } from 'vitest';
 import { groupAdvantages } from '../../../src/train/rl/advantages.ts';
 import { GroupEstimator } from '../../../src/train/rl/group-estimator.ts';

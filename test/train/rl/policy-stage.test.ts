@@ -1,4 +1,7 @@
-/** One stage of reinforcement learning, a minibatch at a time: what its losses, gradients and metrics are made of. */
+/**
+ * One stage of reinforcement learning, a minibatch at a time: what its losses, gradients and
+ * metrics are made of.
+ */
 import { describe, expect, it } from 'vitest';
 import { mean } from '../../../src/base/statistics.ts';
 import type { DType } from '../../../src/native/binding.ts';
@@ -103,7 +106,8 @@ it('R41: metrics are means over the tokens that were sampled, whatever the batch
       if (!timed.test(name)) expect(split.steps[i]![name], `${name} of step ${i + 1}`).toBeCloseTo(value, 4);
     }
   });
-  // Responses differ in length, so a mean that padding or a mean of means had moved would be another.
+  // Responses differ in length, so a mean that padding or a mean of means had moved would be
+  // another.
   const { sequences, logProbs, scores } = whole.sampled;
   const lengths = sequences.map(({ tokens, promptLength }) => tokens.length - promptLength);
   expect(new Set(lengths).size).toBeGreaterThan(3);

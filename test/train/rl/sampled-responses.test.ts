@@ -1,4 +1,6 @@
-/** What a rollout knows of its responses: where they begin, and how far they are from the reference. */
+/**
+ * What a rollout knows of its responses: where they begin, and how far they are from the reference.
+ */
 import { expect, it } from 'vitest';
 import { klPenalty } from '../../../src/tensor/ops/policy.ts';
 import { tensor } from '../../../src/tensor/tensor.ts';

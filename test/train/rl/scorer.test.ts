@@ -1,4 +1,7 @@
-/** What is scored and how: rewards of responses as they were cut, the rule for unfinished ones, and the reference. */
+/**
+ * What is scored and how: rewards of responses as they were cut, the rule for unfinished ones, and
+ * the reference.
+ */
 import { expect, it } from 'vitest';
 import { responseLogProbs } from '../../../src/scoring/response-log-probs.ts';
 import { RolloutModels } from '../../../src/train/rl/models.ts';

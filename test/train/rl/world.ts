@@ -1,4 +1,7 @@
-/** Tiny policies with prompts of unequal length, a reward and a stage around them: what the tests of this folder share. */
+/**
+ * Tiny policies with prompts of unequal length, a reward and a stage around them: what the tests of
+ * this folder share.
+ */
 import { CheckpointStore } from '../../../src/checkpoint/store.ts';
 import type { DType } from '../../../src/native/binding.ts';
 import { Gpt } from '../../../src/nn/gpt.ts';
@@ -225,7 +228,10 @@ export function recordResponses({ sampler, scorer }: Responders): SampledRespons
   return seen;
 }
 
-/** Sums the gradients of one update, as the Trainer does; they stay on the parameters. Returns its loss. */
+/**
+ * Sums the gradients of one update, as the Trainer does; they stay on the parameters. Returns its
+ * loss.
+ */
 export async function accumulate(stage: PolicyStage, batches = 1): Promise<number> {
   const taken: RolloutBatch[] = [];
   for (let i = 0; i < batches; ++i) taken.push(await stage.nextBatch());
