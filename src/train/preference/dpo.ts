@@ -1,6 +1,6 @@
 /** DPO as a function: an assistant and comparisons in, an assistant that prefers the better answers out. */
 import { parameterCount } from '../../nn/config.ts';
-import { preferenceData } from '../../scoring/preference-data.ts';
+import { preferenceData } from '../../scoring/encoded-comparisons.ts';
 import { chatTokenizer, checkedContext, generationConfig, loadChatModel } from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import {

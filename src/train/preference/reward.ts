@@ -5,8 +5,8 @@ import { loadScoringModel, saveScoringModel } from '../../checkpoint/gpt-folder.
 import { readInstructions } from '../../data/rows/instructions.ts';
 import { parameterCount } from '../../nn/config.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
-import type { Episode } from '../../scoring/episode.ts';
-import { encodeComparison, preferenceData } from '../../scoring/preference-data.ts';
+import { encodeComparison, preferenceData } from '../../scoring/encoded-comparisons.ts';
+import type { ResponseSequence } from '../../scoring/sequences.ts';
 import type { ChatTemplate } from '../../text/chat-template.ts';
 import { type ChatTokenizer, chatTokenizer, checkedContext, scoringPad } from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
@@ -87,7 +87,7 @@ async function normalize(
   out: string,
   settings: RewardSettings,
   chat: ChatTokenizer,
-  zero: readonly Episode[],
+  zero: readonly ResponseSequence[],
 ): Promise<Record<string, number>> {
   const model = loadScoringModel(out, modelOptions(settings));
   try {

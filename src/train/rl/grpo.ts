@@ -1,7 +1,6 @@
 /** GRPO as a function: PPO without a value model, each response weighed against the others to its prompt. */
 
 import { AthanorError } from '../../base/errors.ts';
-import { native } from '../../native/addon.ts';
 import { parameterCount } from '../../nn/config.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import {
@@ -12,13 +11,14 @@ import {
   type StageResult,
 } from '../loop/run-stage.ts';
 import type { StageOptions } from '../loop/settings.ts';
+import { GroupEstimator } from './group-estimator.ts';
 import { KlController } from './kl-controller.ts';
-import { type EpisodeBatch, PolicyStage } from './policy-stage.ts';
-import { memoryNote, prepareRollouts, stepsOf } from './prepare-rollouts.ts';
-import { ratioTolerance } from './ratio-check.ts';
+import { makePolicyStage } from './make-policy-stage.ts';
+import { memoryNote } from './memory-plan.ts';
+import { prepareRollouts } from './prepare-rollouts.ts';
+import type { RolloutBatch } from './rollout.ts';
 import { rewardName, rolloutConfig } from './rollout-config.ts';
-import { Sampler } from './sampler.ts';
-import { type GrpoSettings, grpoDefaults } from './settings.ts';
+import { type GrpoSettings, grpoDefaults, stepsOf } from './settings.ts';
 
 export type GrpoOptions = StageOptions<GrpoSettings>;
 
@@ -27,7 +27,7 @@ export function grpo(options: GrpoOptions, hooks?: RunHooks): Promise<StageResul
   return runStage({ name: 'grpo', defaults: grpoDefaults, prepare }, options, hooks);
 }
 
-async function prepare(settings: GrpoSettings, context: StageContext): Promise<PreparedStage<EpisodeBatch>> {
+async function prepare(settings: GrpoSettings, context: StageContext): Promise<PreparedStage<RolloutBatch>> {
   const { numGenerations } = settings;
   if (numGenerations < 2) {
     throw new AthanorError(
@@ -37,27 +37,18 @@ async function prepare(settings: GrpoSettings, context: StageContext): Promise<P
     );
   }
   const ready = await prepareRollouts(settings, context);
-  const { policy, parts, sampler, training, validation } = ready;
-  const { config } = policy.model;
-  const stage = new PolicyStage(policy, new Sampler(parts, sampler), {
-    ...settings,
-    ema: settings.emaDecay,
+  const { config } = ready.models.policy.model;
+  const stage = makePolicyStage(ready, settings, {
     name: 'grpo',
-    algorithm: { kind: 'group', baseline: settings.baseline, responsesPerPrompt: numGenerations },
+    estimator: new GroupEstimator({ baseline: settings.baseline, responsesPerPrompt: numGenerations }),
     kl: new KlController({ coef: settings.klCoef, horizon: 1 }),
-    dualClip: settings.dualClip,
-    maxApproxKl: settings.maxApproxKl,
-    ptx: undefined,
-    training,
-    validation,
-    ratioTolerance: ratioTolerance(native.device(), settings.dtype),
   });
   const parameters = parameterCount(config);
   return {
     stage,
     title: `GRPO of ${settings.model} against ${rewardName(settings)}`,
     parameters,
-    config: { ...rolloutConfig(settings, training), baseline: settings.baseline },
+    config: { ...rolloutConfig(settings, ready.prompts.trainingCount), baseline: settings.baseline },
     budget: { steps: stepsOf(settings) },
     defaultLr: stageLearningRate('rl', parameters, settings.loraRank),
     optimizer: { eps: settings.adamEps, epsPlacement: settings.adamEpsPlacement },

@@ -4,10 +4,9 @@ import { AthanorError } from '../../base/errors.ts';
 import { isScoringModel, loadScoringModel, scoringModelFrom } from '../../checkpoint/gpt-folder.ts';
 import { TokenDataset } from '../../data/shards/token-dataset.ts';
 import { TokenLoader } from '../../data/shards/token-loader.ts';
-import { native } from '../../native/addon.ts';
 import { parameterCount } from '../../nn/config.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
-import { RewardModelSource } from '../../scoring/reward-source.ts';
+import { RewardModelSource } from '../../scoring/reward-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import {
   type PreparedStage,
@@ -18,15 +17,15 @@ import {
 } from '../loop/run-stage.ts';
 import { modelOptions, type StageOptions } from '../loop/settings.ts';
 import { AdaptedCritic, type Critic, SeparateCritic, SharedCritic } from './critic.ts';
+import { CriticEstimator } from './critic-estimator.ts';
 import { KlController } from './kl-controller.ts';
-import type { PlannedModel } from './memory-plan.ts';
-import { type EpisodeBatch, PolicyStage } from './policy-stage.ts';
-import { memoryNote, parametersIn, prepareRollouts, type RolloutParts, stepsOf } from './prepare-rollouts.ts';
+import { makePolicyStage } from './make-policy-stage.ts';
+import { memoryNote, type PlannedModel, parametersIn } from './memory-plan.ts';
+import { type PreparedRollouts, prepareRollouts } from './prepare-rollouts.ts';
 import { PretrainingMix } from './pretraining-mix.ts';
-import { ratioTolerance } from './ratio-check.ts';
+import type { RolloutBatch } from './rollout.ts';
 import { rewardName, rolloutConfig } from './rollout-config.ts';
-import { Sampler } from './sampler.ts';
-import { type PpoSettings, ppoDefaults } from './settings.ts';
+import { type PpoSettings, ppoDefaults, stepsOf } from './settings.ts';
 
 export type PpoOptions = StageOptions<PpoSettings>;
 
@@ -38,29 +37,18 @@ export function ppo(options: PpoOptions, hooks?: RunHooks): Promise<StageResult>
   return runStage({ name: 'ppo', defaults: ppoDefaults, prepare }, options, hooks);
 }
 
-async function prepare(settings: PpoSettings, context: StageContext): Promise<PreparedStage<EpisodeBatch>> {
+async function prepare(settings: PpoSettings, context: StageContext): Promise<PreparedStage<RolloutBatch>> {
   const ready = await prepareRollouts(settings, context);
-  const { policy, parts, sampler, training, validation, chat } = ready;
-  const { config } = policy.model;
+  const { config } = ready.models.policy.model;
   const value = valueModel(settings, ready);
-  if (settings.numGenerations > 1) value.critic.startAtZero();
-  const stage = new PolicyStage(policy, new Sampler(parts, sampler), {
-    ...settings,
-    ema: settings.emaDecay,
+  const stage = makePolicyStage(ready, settings, {
     name: 'ppo',
-    algorithm: {
+    estimator: new CriticEstimator(value.critic, {
       ...settings,
-      kind: 'critic',
-      critic: value.critic,
       responsesPerPrompt: settings.numGenerations,
-    },
+    }),
     kl: new KlController({ coef: settings.klCoef, target: settings.targetKl, horizon: settings.klHorizon }),
-    dualClip: settings.dualClip,
-    maxApproxKl: settings.maxApproxKl,
-    ptx: pretraining(settings, chat.tokenizer.fingerprint(), config.contextLength),
-    training,
-    validation,
-    ratioTolerance: ratioTolerance(native.device(), settings.dtype),
+    ptx: pretraining(settings, ready.chat.tokenizer.fingerprint(), config.contextLength),
   });
   const parameters = parameterCount(config);
   return {
@@ -68,7 +56,7 @@ async function prepare(settings: PpoSettings, context: StageContext): Promise<Pr
     title: `PPO of ${settings.model} against ${rewardName(settings)}`,
     parameters,
     config: {
-      ...rolloutConfig(settings, training),
+      ...rolloutConfig(settings, ready.prompts.trainingCount),
       value_init: settings.valueInit,
       target_kl: settings.targetKl ?? 'none',
       gamma: settings.gamma,
@@ -91,19 +79,22 @@ async function prepare(settings: PpoSettings, context: StageContext): Promise<Pr
 }
 
 /** The critic, and what it takes beside the models that it shares weights with. */
-function valueModel(settings: PpoSettings, ready: RolloutParts): { critic: Critic; memory: PlannedModel } {
+function valueModel(
+  settings: PpoSettings,
+  ready: PreparedRollouts,
+): { critic: Critic; memory: PlannedModel } {
   const { valueInit, valueLrScale: lrScale, seed } = settings;
   const { loraRank: rank, loraAlpha: alpha, loraTargets: targets } = settings;
   const name = 'value model';
   if (valueInit === 'head') {
-    const critic = new SharedCritic(ready.policy.model.config.hiddenSize, lrScale);
+    const critic = new SharedCritic(ready.models.policy.model.config.hiddenSize, lrScale);
     return { critic, memory: { name, trained: parametersIn(critic.group.parameters.values()) } };
   }
   if (rank === 0) {
     const model = scoringModel(settings);
     return { critic: new SeparateCritic(model, lrScale), memory: { name, trained: model.parameterCount() } };
   }
-  const rewardModel = ready.parts.reward;
+  const rewardModel = ready.models.reward;
   const shared = valueInit === 'reward' && rewardModel instanceof RewardModelSource ? rewardModel : undefined;
   const model = shared?.model ?? scoringModel(settings);
   const critic = new AdaptedCritic(model, { rank, alpha, targets, seed }, lrScale, shared === undefined);

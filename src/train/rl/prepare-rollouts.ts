@@ -1,36 +1,44 @@
-/** What PPO and GRPO make ready from their settings: policy, reference, reward and prompts. */
+/**
+ * Everything that sampling and scoring need, loaded and checked: models, prompts, reward. PPO and
+ * GRPO share it.
+ */
 
 import { AthanorError } from '../../base/errors.ts';
-import { fittingPrompts, type Prompt, readPrompts } from '../../data/rows/prompts.ts';
-import { holdOutPrompts } from '../../data/rows/row-split.ts';
-import type { Gpt } from '../../nn/gpt.ts';
-import { RewardFunctionSource, RewardModelSource, type RewardSource } from '../../scoring/reward-source.ts';
-import type { Tensor } from '../../tensor/tensor.ts';
+import { readPrompts } from '../../data/rows/prompts.ts';
+import { RewardFunctionSource } from '../../scoring/reward-function.ts';
+import { RewardModelSource } from '../../scoring/reward-model.ts';
+import type { RewardSource } from '../../scoring/reward-source.ts';
 import { type ChatTokenizer, chatTokenizer, generationConfig, loadChatModel } from '../loop/chat-model.ts';
 import type { StageContext } from '../loop/run-stage.ts';
 import { modelOptions } from '../loop/settings.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
-import { memoryPlan, type PlannedModel } from './memory-plan.ts';
-import type { EncodedPrompt, SamplerOptions, SamplerParts } from './sampler.ts';
+import { RolloutModels } from './models.ts';
+import { encodePrompts, type PromptSet } from './prompts.ts';
+import { Sampler } from './sampler.ts';
+import { Scorer } from './scorer.ts';
 import type { RolloutSettings } from './settings.ts';
 
-export interface RolloutParts {
-  policy: TrainableModel<Gpt>;
+export interface PreparedRollouts {
   chat: ChatTokenizer;
-  parts: SamplerParts;
-  sampler: SamplerOptions;
-  /** Prompts are ordered: those to train on, then those to evaluate on. */
-  training: number;
-  validation: number[];
+  /** Owned by whoever gets this, until a stage takes them over. */
+  models: RolloutModels;
+  prompts: PromptSet;
+  sampler: Sampler;
+  scorer: Scorer;
+  /** What the user should know, such as rows that were left out. */
   notes: string[];
 }
 
-/** Loads policy, reference, reward and prompts. Throws ERR_MISMATCH and ERR_OPTION for what does not fit together. */
+/**
+ * Loads policy, reference, reward and prompts. Throws ERR_OPTION and ERR_MISMATCH if settings,
+ * models or data do not fit together, ERR_ARGUMENT if no prompt is left, and as readPrompts and
+ * loadGpt.
+ */
 export async function prepareRollouts(
   settings: RolloutSettings,
   { out, checkpoint }: StageContext,
-): Promise<RolloutParts> {
-  const { seed, rolloutSize, numGenerations } = settings;
+): Promise<PreparedRollouts> {
+  const { rolloutSize, numGenerations, maxPromptLength, maxResponseLength } = settings;
   if (rolloutSize % numGenerations !== 0) {
     throw new AthanorError(
       'ERR_OPTION',
@@ -42,15 +50,15 @@ export async function prepareRollouts(
   const { rows, counts } = await readPrompts(settings.data, settings);
   const start = startFolder(settings.model, checkpoint, settings);
   const model = loadChatModel(start, chat.tokenizer, modelOptions(settings));
-  const longest = settings.maxPromptLength + settings.maxResponseLength;
+  const longest = maxPromptLength + maxResponseLength;
   if (longest > model.config.contextLength) {
     throw new AthanorError(
       'ERR_MISMATCH',
-      `prompts of ${settings.maxPromptLength} tokens and responses of ${settings.maxResponseLength} exceed the context of ${model.config.contextLength} of the model in ${settings.model}`,
+      `prompts of ${maxPromptLength} tokens and responses of ${maxResponseLength} exceed the context of ${model.config.contextLength} of the model in ${settings.model}`,
       'lower `maxPromptLength` or `maxResponseLength`',
     );
   }
-  const { prompts, training, validation, tooLong } = encodePrompts(rows, chat, settings);
+  const prompts = encodePrompts(rows, chat.template, settings);
   const reward = await rewardSource(settings, chat, longest);
   const policy = new TrainableModel(model, {
     ...settings,
@@ -60,59 +68,28 @@ export async function prepareRollouts(
   const reference = policy.hasAdapters
     ? undefined
     : loadChatModel(settings.model, chat.tokenizer, modelOptions(settings));
+  const models = new RolloutModels({ policy, reference, reward });
+  const { temperature, rewardClip, missingEos, missingEosValue } = settings;
+  const sampler = new Sampler(model, prompts.encoded, {
+    promptsPerRollout: rolloutSize / numGenerations,
+    responsesPerPrompt: numGenerations,
+    maxResponseLength,
+    temperature,
+    stopTokens: chat.template.stopTokens,
+    decodeBatchSize: settings.decodeBatchSize,
+    seed: settings.seed,
+  });
+  const scorer = new Scorer(models, prompts.encoded, chat.tokenizer, {
+    temperature,
+    rewardClip,
+    missingEos,
+    missingEosValue,
+  });
   const notes = [counts.describe()];
-  if (tooLong > 0) notes.push(`${tooLong} prompts of more than ${settings.maxPromptLength} tokens left out`);
-  return {
-    policy,
-    chat,
-    parts: {
-      policy: model,
-      reference,
-      tokenizer: chat.tokenizer,
-      prompts,
-      reward,
-      withReference: (body) => (reference ? body(reference) : policy.withoutAdapters(() => body(model))),
-    },
-    sampler: {
-      ...settings,
-      prompts: rolloutSize / numGenerations,
-      responsesPerPrompt: numGenerations,
-      maxResponse: settings.maxResponseLength,
-      decodeBatch: settings.decodeBatchSize,
-      stopTokens: chat.template.stopTokens,
-      seed,
-    },
-    training,
-    validation,
-    notes: notes.filter((note) => note !== ''),
-  };
-}
-
-function encodePrompts(rows: readonly Prompt[], { template }: ChatTokenizer, settings: RolloutSettings) {
-  const { fitting, tooLong } = fittingPrompts(rows, template, settings.maxPromptLength);
-  const split = holdOutPrompts(fitting, ({ prompt }) => prompt.messages, settings.evalPrompts, settings.seed);
-  if (split.train.length === 0) {
-    throw new AthanorError(
-      'ERR_ARGUMENT',
-      `${settings.data} has no prompt of at most ${settings.maxPromptLength} tokens to train on`,
-      'raise `maxPromptLength`, or give more prompts',
-    );
+  if (prompts.tooLong > 0) {
+    notes.push(`${prompts.tooLong} prompts of more than ${maxPromptLength} tokens left out`);
   }
-  const prompts = [...split.train, ...split.validation].map(
-    ({ prompt, tokens }): EncodedPrompt => ({
-      id: prompt.id,
-      tokens,
-      text: prompt.messages.at(-1)!.content,
-      row: prompt.row,
-    }),
-  );
-  const training = split.train.length;
-  return {
-    prompts,
-    training,
-    validation: split.validation.map((_, i) => training + i),
-    tooLong,
-  };
+  return { chat, models, prompts, sampler, scorer, notes: notes.filter((note) => note !== '') };
 }
 
 async function rewardSource(
@@ -128,40 +105,7 @@ async function rewardSource(
       'name a reward model folder, or a file that exports a function of prompt and response',
     );
   }
-  if (typeof rewardFn === 'function') return new RewardFunctionSource(rewardFn, 'rewardFn');
+  if (typeof rewardFn === 'function') return new RewardFunctionSource(rewardFn, '`rewardFn`');
   if (rewardFn !== undefined) return RewardFunctionSource.load(rewardFn);
   return RewardModelSource.load(reward!, tokenizer, longest, modelOptions(settings));
-}
-
-/** The memory plan, as a note to the user. @param others models that PPO has and GRPO has not */
-export function memoryNote(
-  { policy, parts: { reference, reward } }: RolloutParts,
-  { emaDecay, dtype, paramDtype: weights }: RolloutSettings,
-  others: readonly PlannedModel[] = [],
-): string {
-  const trained = parametersIn(policy.trainable.values());
-  const models: PlannedModel[] = [
-    { name: 'policy', trained, passing: policy.hasAdapters ? policy.model.parameterCount() : 0 },
-  ];
-  if (reference) models.push({ name: 'reference', trained: 0, read: reference.parameterCount() });
-  if (reward instanceof RewardModelSource) {
-    const count = reward.model.parameterCount();
-    models.push({
-      name: 'reward model',
-      trained: 0,
-      ...(reward.isShared ? { passing: count } : { read: count }),
-    });
-  }
-  models.push(...others);
-  return memoryPlan(models, emaDecay > 0 ? trained : 0, { dtype, weights });
-}
-
-export function parametersIn(tensors: Iterable<Tensor>): number {
-  return [...tensors].reduce((sum, { size }) => sum + size, 0);
-}
-
-/** Optimizer steps that the rollouts come to. */
-export function stepsOf(settings: RolloutSettings): number {
-  const { iterations, rolloutSize, batchSize, gradAccum, epochs, steps } = settings;
-  return steps ?? Math.max(1, Math.floor((iterations * epochs * rolloutSize) / (batchSize * gradAccum)));
 }

@@ -1,5 +1,5 @@
 /** The settings of PPO and GRPO, with their defaults. */
-import type { RewardFunction } from '../../scoring/reward-source.ts';
+import type { RewardFunction } from '../../scoring/reward-function.ts';
 import { type TuningSettings, tuningDefaults } from '../loop/settings.ts';
 import type { GroupBaseline } from './advantages.ts';
 
@@ -53,6 +53,12 @@ export interface RolloutSettings extends TuningSettings {
   adamEps: number;
   /** Epsilon after the bias correction (`torch`), or before it (`tensorflow`). */
   adamEpsPlacement: 'torch' | 'tensorflow';
+}
+
+/** Optimizer steps that the iterations come to. */
+export function stepsOf(settings: RolloutSettings): number {
+  const { iterations, rolloutSize, batchSize, gradAccum, epochs, steps } = settings;
+  return steps ?? Math.max(1, Math.floor((iterations * epochs * rolloutSize) / (batchSize * gradAccum)));
 }
 
 export const rolloutDefaults = {

@@ -12,7 +12,7 @@ import { holdOutPrompts, splitByPrompt } from '../../../src/data/rows/row-split.
 import { type SupervisedExample, supervisedExamples } from '../../../src/data/rows/supervised-examples.ts';
 import { Gpt } from '../../../src/nn/gpt.ts';
 import { presetConfig } from '../../../src/nn/presets.ts';
-import { preferenceData } from '../../../src/scoring/preference-data.ts';
+import { preferenceData } from '../../../src/scoring/encoded-comparisons.ts';
 import { ChatTemplate } from '../../../src/text/chat-template.ts';
 import { Tokenizer } from '../../../src/text/tokenizer.ts';
 import { chatTokenizer } from '../../helpers/chat-model.ts';

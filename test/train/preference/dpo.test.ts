@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mean } from '../../../src/base/statistics.ts';
 import { loadGpt } from '../../../src/checkpoint/gpt-folder.ts';
-import type { Episode } from '../../../src/scoring/episode.ts';
-import { responseLogProbs } from '../../../src/scoring/log-probs.ts';
-import { preferenceData } from '../../../src/scoring/preference-data.ts';
+import { preferenceData } from '../../../src/scoring/encoded-comparisons.ts';
+import { responseLogProbs } from '../../../src/scoring/response-log-probs.ts';
+import type { ResponseSequence } from '../../../src/scoring/sequences.ts';
 import { ChatTemplate } from '../../../src/text/chat-template.ts';
 import { Tokenizer } from '../../../src/text/tokenizer.ts';
 import type { DpoSettings } from '../../../src/train/preference/settings.ts';
@@ -70,14 +70,14 @@ it('what is held out is judged by log-probabilities under the model that is left
   const settings = { data, seed: dpoDefaults.seed, validationSplit: 0.3, onBadLine: 'fail' } as const;
   const { validation } = await preferenceData(settings, ChatTemplate.of(Tokenizer.load(model)), CONTEXT);
   expect(validation.length).toBeGreaterThan(3);
-  const sumOf = (from: string, answer: Episode) => {
+  const sumOf = (from: string, answer: ResponseSequence) => {
     const gpt = loadGpt(from);
     const sum = responseLogProbs(gpt, [answer], 1).reduce((a, b) => a + b, 0);
     gpt.dispose();
     return sum;
   };
   const leads = validation.map(({ answers: [chosen, rejected] }) => {
-    const lead = (answer: Episode) => sumOf(out, answer) - sumOf(model, answer);
+    const lead = (answer: ResponseSequence) => sumOf(out, answer) - sumOf(model, answer);
     return 0.3 * (lead(chosen!) - lead(rejected!));
   });
   expect(report.val_margin).toBeCloseTo(mean(leads), 3);

@@ -109,7 +109,8 @@ it('scores responses relative to the others to their prompt, from values of exac
     missingEos: 'none',
   };
   const { out } = await run(settings);
-  // Were the prompts' hundreds left in, the returns and with them the loss of values would be in the thousands.
+  // Were the prompts' hundreds left in, the returns and with them the loss of values would be in
+  // the thousands.
   expect(logged(out, 'value_loss')[0]).toBeLessThan(10);
   expect(logged(out, 'reward')[0]).toBeGreaterThan(100);
   await expect(run({ numGenerations: 3 })).rejects.toThrow(/does not divide into groups of 3/);

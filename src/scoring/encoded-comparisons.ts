@@ -1,23 +1,27 @@
-/** Comparisons as token sequences, for the reward model and for DPO. */
+/**
+ * Comparisons of answers as token sequences: read, encoded and made into batches, for the reward
+ * model and for DPO.
+ */
 
 import { AthanorError } from '../base/errors.ts';
 import { type Comparison, type RankedPair, rankedPairs, readComparisons } from '../data/rows/comparisons.ts';
 import { splitByPrompt } from '../data/rows/row-split.ts';
 import type { ChatTemplate } from '../text/chat-template.ts';
-import type { Episode } from './episode.ts';
+import type { ResponseSequence } from './sequences.ts';
 
 export interface EncodedComparison {
-  /** Prompt and completion each, the completion up to and with the token that ends it. */
-  answers: Episode[];
+  /** The prompt with each of its completions. A completion ends with its end token. */
+  answers: ResponseSequence[];
+  /** Indices into `answers`, the better one first. */
   pairs: readonly RankedPair[];
-  /** By how much the better should lead, of comparisons that say so. */
+  /** By how much the better answer should lead; 0 if the data does not say. */
   margin: number;
 }
 
 export interface PreferenceSettings {
   data: string;
   seed: number;
-  /** Share of prompts that validate. */
+  /** Share of prompts that are held out. */
   validationSplit: number;
   onBadLine: 'skip' | 'fail';
 }
@@ -25,11 +29,15 @@ export interface PreferenceSettings {
 export interface PreferenceData {
   train: EncodedComparison[];
   validation: EncodedComparison[];
-  /** What was left out, for the user. */
+  /** What was left out, as text for the user. */
   notes: string[];
 }
 
-/** Reads and encodes; a comparison with an answer beyond the context is left out, since two cut answers can be the same. */
+/**
+ * Reads and encodes. A comparison with an answer beyond the context is left out: two answers that
+ * were cut can be the same. Throws as readComparisons, and ERR_ARGUMENT if nothing is left to train
+ * on.
+ */
 export async function preferenceData(
   settings: PreferenceSettings,
   template: ChatTemplate,
@@ -50,7 +58,7 @@ export async function preferenceData(
     throw new AthanorError(
       'ERR_ARGUMENT',
       `${settings.data} has no comparison of at most ${context} tokens to train on`,
-      'raise `context`, or give more data',
+      'raise --context, or give more data',
     );
   }
   const notes = [counts.describe()];
@@ -58,10 +66,13 @@ export async function preferenceData(
   return { train, validation, notes: notes.filter((note) => note !== '') };
 }
 
-/** Answers end with their end token and not with whatever a template writes after it: that is where they are scored. */
+/**
+ * An answer ends with its end token, where it is scored. Whatever the template writes after that is
+ * dropped.
+ */
 export function encodeComparison(comparison: Comparison, template: ChatTemplate): EncodedComparison {
   const promptLength = template.encodePrompt(comparison.prompt, comparison.id).length;
-  const answers = comparison.completions.map((content, i): Episode => {
+  const answers = comparison.completions.map((content, i): ResponseSequence => {
     const dialogue = [...comparison.prompt, { role: 'assistant', content }];
     const { tokens, supervised } = template.encodeDialogue(dialogue, comparison.id);
     const end = supervised.lastIndexOf(1) + 1;
@@ -70,9 +81,12 @@ export function encodeComparison(comparison: Comparison, template: ChatTemplate)
   return { answers, pairs: rankedPairs(comparison), margin: comparison.margin ?? 0 };
 }
 
-/** The answers of some comparisons side by side, with their pairs as indices into them. */
-export function batchOf(comparisons: readonly EncodedComparison[]) {
-  const answers: Episode[] = [];
+/**
+ * Several comparisons as one batch: all answers side by side, and for each pair two indices into
+ * them (the better one first), a weight and a margin.
+ */
+export function comparisonBatch(comparisons: readonly EncodedComparison[]) {
+  const answers: ResponseSequence[] = [];
   const pairs: number[] = [];
   const weights: number[] = [];
   const margins: number[] = [];
@@ -88,7 +102,7 @@ export function batchOf(comparisons: readonly EncodedComparison[]) {
   return { answers, pairs, weights, margins };
 }
 
-/** Tokens of all answers of a comparison, each with its prompt. */
+/** Tokens of all answers of a comparison; each answer counts its prompt too. */
 export function comparisonTokens({ answers }: EncodedComparison): number {
   return answers.reduce((sum, { tokens }) => sum + tokens.length, 0);
 }
