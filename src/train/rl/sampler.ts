@@ -1,8 +1,9 @@
 /** Responses to prompts, scored: generation, reward, reference and critic in one pass each, none of them with gradients. */
 
+import { concatFloats, concatInts } from '../../base/concat.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { ShuffledCycle } from '../../data/rows/cycle.ts';
-import { generate } from '../../generate/generator.ts';
+import { generate } from '../../generate/generate.ts';
 import type { Gpt } from '../../nn/gpt.ts';
 import type { Episode } from '../../scoring/episode.ts';
 import { responseLogProbs } from '../../scoring/log-probs.ts';
@@ -87,7 +88,7 @@ export class Sampler {
       const prompt = prompts[indices[i]!]!.tokens;
       return {
         prompt: indices[i]!,
-        tokens: Int32Array.from([...prompt, ...tokens]),
+        tokens: concatInts([prompt, tokens]),
         promptLength: prompt.length,
         finished: finish === 'stop',
       };
@@ -98,7 +99,7 @@ export class Sampler {
     );
     return {
       episodes,
-      logProbs: Float32Array.from(completions.flatMap(({ logProbs }) => logProbs)),
+      logProbs: concatFloats(completions.map(({ logProbs }) => logProbs)),
       referenceLogProbs,
       rawScores,
       scores: withMissingEos(rawScores, episodes, this.options),
