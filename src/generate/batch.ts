@@ -96,12 +96,9 @@ export class Batch implements Disposable {
    */
   step(): BatchEvent[] {
     this.#admit();
-    const parts = this.#parts();
-    if (parts.length === 0) return [];
-    const drawing = parts.flatMap(({ sequence, end }) => (end === sequence.length ? [sequence] : []));
-    const drawn = noGrad(() => scope(() => this.#run(parts, drawing)));
-    for (const { sequence, end } of parts) this.#cache.lengths[sequence.slot] = end;
-    return drawing.map((sequence, i) => this.#append(sequence, drawn!.tokens[i]!, drawn!.logProbs[i]!));
+    const { lengths: cached } = this.#cache;
+    if (this.#running.every(({ slot, length }) => cached[slot] === length - 1)) return this.#decode();
+    return this.#prefill();
   }
 
   /**
@@ -141,38 +138,64 @@ export class Batch implements Disposable {
     }
   }
 
+  /** A step in which every running sequence brings its last token. */
+  #decode(): BatchEvent[] {
+    const drawing = this.#running;
+    if (drawing.length === 0) return [];
+    const drawn = noGrad(() => scope(() => drawTokens(this.#passes.decode(drawing), drawing)));
+    return this.#append(drawing, drawn);
+  }
+
+  /** A step in which some sequences bring a part of their prompt. */
+  #prefill(): BatchEvent[] {
+    const parts = this.#parts();
+    const drawing = parts.flatMap(({ sequence, end }) => (end === sequence.length ? [sequence] : []));
+    const drawn = noGrad(() =>
+      scope(() => {
+        const rows = this.#passes.prefill(parts);
+        return rows && drawTokens(rows, drawing);
+      }),
+    );
+    for (const { sequence, end } of parts) this.#cache.lengths[sequence.slot] = end;
+    return drawn ? this.#append(drawing, drawn) : [];
+  }
+
   /** What each running sequence brings: its last token, or what the budget allows of its prompt. */
   #parts(): SequencePart<Sequence>[] {
     const { lengths: cached } = this.#cache;
     const rest = ({ slot, length }: Sequence) => length - cached[slot]!;
-    const taken = new Map<Sequence, number>();
+    const counts = new Map<Sequence, number>();
     let budget = this.#prefillTokens;
     const reading = this.#running.filter((sequence) => rest(sequence) > 1);
     for (const sequence of reading.sort((a, b) => a.id - b.id)) {
       const count = Math.min(rest(sequence), budget);
-      taken.set(sequence, count);
+      counts.set(sequence, count);
       budget -= count;
     }
     return this.#running.flatMap((sequence) => {
       const begin = cached[sequence.slot]!;
-      const count = taken.get(sequence) ?? 1;
+      const count = counts.get(sequence) ?? 1;
       return count > 0 ? [{ sequence, begin, end: begin + count }] : [];
     });
   }
 
-  /** @param drawing those of the parts that end their sequence */
-  #run(parts: SequencePart<Sequence>[], drawing: Sequence[]): DrawnTokens | undefined {
-    const isDecoding = parts.every(({ sequence, begin }) => begin === sequence.length - 1);
-    const rows = isDecoding ? this.#passes.decode(drawing) : this.#passes.prefill(parts);
-    return rows && drawTokens(rows, drawing);
-  }
-
-  #append(sequence: Sequence, token: number, logProb: number): BatchEvent {
-    const { id } = sequence;
-    const finish = sequence.append(token, logProb);
-    if (!finish) return { id, token, logProb };
-    this.#release(sequence);
-    return { id, token, logProb, completion: sequence.completion(finish) };
+  /** Adds the tokens that were drawn; what was the last token of each is cached now. */
+  #append(drawing: readonly Sequence[], { tokens, logProbs }: DrawnTokens): BatchEvent[] {
+    const events: BatchEvent[] = [];
+    const finished: Sequence[] = [];
+    for (let i = 0; i < drawing.length; ++i) {
+      const sequence = drawing[i]!;
+      const event: BatchEvent = { id: sequence.id, token: tokens[i]!, logProb: logProbs[i]! };
+      this.#cache.lengths[sequence.slot] = sequence.length;
+      const finish = sequence.append(event.token, event.logProb);
+      if (finish) {
+        event.completion = sequence.completion(finish);
+        finished.push(sequence);
+      }
+      events.push(event);
+    }
+    for (const sequence of finished) this.#release(sequence);
+    return events;
   }
 
   #release(sequence: Sequence): void {

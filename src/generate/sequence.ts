@@ -63,7 +63,7 @@ export class Sequence implements StepSequence, SampledSequence {
     this.id = id;
     this.stream = stream;
     this.sampling = samplingSettings(request, name);
-    this.tokens = Int32Array.from(request.prompt);
+    this.tokens = new Int32Array(request.prompt);
     this.length = this.tokens.length;
     this.promptLength = this.tokens.length;
     checkPrompt(this.tokens, limits, name);
