@@ -42,20 +42,20 @@ export {
 } from './data/shards/token-loader.ts';
 export { type PackedTokens, TokenBatch } from './data/token-batch.ts';
 export { type Perplexity, perplexity } from './eval/perplexity.ts';
+export { Batch as GenerationBatch, type BatchEvent, type BatchOptions } from './generate/batch.ts';
 export {
   type Answer,
   type AnswerOptions,
   Conversation,
   type ConversationOptions,
+  type Turn,
 } from './generate/conversation.ts';
+export { type GenerateOptions, generate, type TokenEvent } from './generate/generate.ts';
 export { generateText, type TextCompletion, type TextOptions } from './generate/generate-text.ts';
-export {
-  type Completion,
-  type GenerateOptions,
-  generate,
-  type SamplingOptions,
-} from './generate/generator.ts';
 export { KvCache } from './generate/kv-cache.ts';
+export type { SamplingOptions } from './generate/sampling.ts';
+export type { BatchRequest, Completion, FinishReason } from './generate/sequence.ts';
+export { TextStream, type TextStreamOptions } from './generate/text-stream.ts';
 export type { DType, TypedArray } from './native/binding.ts';
 export type { ModelConfig } from './nn/config.ts';
 export { Decoder, type GptInput, type GptOptions, type WeightDType } from './nn/decoder.ts';

@@ -1,6 +1,8 @@
 /** Best-of-n: draw several answers to each prompt, score them all, and keep the best one. */
 
-import { type Completion, type GenerateOptions, generate } from '../generate/generator.ts';
+import { concatInts } from '../base/concat.ts';
+import { type GenerateOptions, generate } from '../generate/generate.ts';
+import type { Completion } from '../generate/sequence.ts';
 import type { Gpt } from '../nn/gpt.ts';
 
 export interface BestOfOptions extends GenerateOptions {
@@ -29,9 +31,7 @@ export async function bestOf(
 ): Promise<BestCompletion[]> {
   const repeated = prompts.flatMap((prompt) => new Array<ArrayLike<number>>(candidates).fill(prompt));
   const drawn = await generate(model, repeated, options);
-  const scores = await score(
-    drawn.map(({ tokens }, i) => Int32Array.from([...Array.from(repeated[i]!), ...tokens])),
-  );
+  const scores = await score(drawn.map(({ tokens }, i) => concatInts([repeated[i]!, tokens])));
   return prompts.map((_, prompt) => {
     const own = Array.from({ length: candidates }, (_, i) => prompt * candidates + i);
     const best = own.reduce((leader, i) => (isBetter(i, leader) ? i : leader));

@@ -1,6 +1,7 @@
 /** Best-of-n answers as text, chosen by the reward model of a folder. */
 
-import type { FinishReason, GenerateOptions } from '../generate/generator.ts';
+import type { GenerateOptions } from '../generate/generate.ts';
+import type { FinishReason } from '../generate/sequence.ts';
 import type { DType } from '../native/binding.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';

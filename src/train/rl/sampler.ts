@@ -1,7 +1,9 @@
 /** The policy's answers to prompts, drawn from its whole distribution: no top-k, no top-p. */
 
+import { concatFloats, concatInts } from '../../base/concat.ts';
 import type { ShuffledCycle } from '../../data/rows/cycle.ts';
-import { type Completion, generate } from '../../generate/generator.ts';
+import { generate } from '../../generate/generate.ts';
+import type { Completion } from '../../generate/sequence.ts';
 import type { Gpt } from '../../nn/gpt.ts';
 import type { ResponseSequence } from '../../scoring/sequences.ts';
 import type { EncodedPrompt } from './prompts.ts';
@@ -76,7 +78,7 @@ export class Sampler {
     );
     return {
       sequences: completions.map((completion, i) => this.#sequence(indices[i]!, completion)),
-      logProbs: Float32Array.from(completions.flatMap(({ logProbs }) => logProbs)),
+      logProbs: concatFloats(completions.map(({ logProbs }) => logProbs)),
       seconds: (performance.now() - startedAt) / 1000,
     };
   }
@@ -85,7 +87,7 @@ export class Sampler {
     const prompt = this.#prompts[index]!.tokens;
     return {
       prompt: index,
-      tokens: Int32Array.from([...prompt, ...tokens]),
+      tokens: concatInts([prompt, tokens]),
       promptLength: prompt.length,
       finished: finish === 'stop',
     };

@@ -6,7 +6,7 @@ import type { ExampleLoader } from '../../data/rows/example-loader.ts';
 import { packExamples } from '../../data/rows/example-loader.ts';
 import type { SupervisedExample } from '../../data/rows/supervised-examples.ts';
 import { type PackedTokens, TokenBatch } from '../../data/token-batch.ts';
-import { generate } from '../../generate/generator.ts';
+import { generate } from '../../generate/generate.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { Gpt } from '../../nn/gpt.ts';
 import { byTokens, SCORING_TOKENS } from '../../scoring/sequences.ts';
