@@ -158,9 +158,9 @@ facts into those that fine-tuning asks for and those that it does not.
 - **Best of 8** lets the reward model choose among eight sampled answers of SFT. It and PPO are both
   compared with SFT.
 
-Intervals are 95 % intervals of the mean over the seeds, by Student's t. For few seeds they are wide;
-the last table has each seed's own figures. The interval of a share is computed for its logit and
-transformed back, because the plain one can leave the range of 0 to 100 %.
+Intervals are 95 % intervals of the mean over the seeds, by Student's t. They are wide for few
+seeds; the last table has each seed's own figures. The interval of a share is computed for its logit
+and transformed back, because the plain one can leave the range of 0 to 100 %.
 
 ## After each stage
 ${summaryTable(results)}
