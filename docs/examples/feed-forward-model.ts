@@ -1,6 +1,6 @@
 /**
- * A language model that is no transformer: that of Bengio et al. (2003), over the last eight bytes of
- * any text file. Run it with: npx tsx docs/examples/feed-forward-model.ts FILE
+ * A language model that is no transformer: that of Bengio et al. (2003), over the last bytes of any
+ * text file. Run it with: npx tsx docs/examples/feed-forward-model.ts FILE
  */
 import { readFileSync } from 'node:fs';
 import {
