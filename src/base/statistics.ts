@@ -51,7 +51,10 @@ const T_95 = [
   12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145,
 ];
 
-/** The 95 % interval of the mean by Student's t. Throws ERR_ARGUMENT for fewer than 2 values or more than 15. */
+/**
+ * The 95 % interval of the mean by Student's t. Throws ERR_ARGUMENT for fewer than 2 values or more
+ * than 15.
+ */
 export function meanInterval(values: readonly number[]): Interval & { mean: number } {
   const t = T_95[values.length - 2];
   if (t === undefined) {
@@ -63,9 +66,10 @@ export function meanInterval(values: readonly number[]): Interval & { mean: numb
 }
 
 /**
- * The 95 % interval of the mean of shares, each in [0, 1]. It is Student's interval of the mean's logit, whose standard
- * error is that of the mean over m (1 - m): so it contains the mean m and stays within [0, 1], as a share must. A mean of
- * exactly 0 or 1 comes from equal shares and has no width. Throws as meanInterval, and for a value that is no share.
+ * The 95 % interval of the mean of shares, each in [0, 1]: Student's interval on the logit, transformed
+ * back. The logit of the mean m has the mean's standard error divided by m (1 - m). So the interval
+ * contains m and stays within [0, 1]. A mean of exactly 0 or 1 comes from equal shares and has no
+ * width. Throws as meanInterval, and for a value that is no share.
  */
 export function meanShareInterval(shares: readonly number[]): Interval & { mean: number } {
   const wrong = shares.find((share) => !(share >= 0 && share <= 1));
