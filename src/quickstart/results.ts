@@ -1,7 +1,7 @@
 /**
  * The pipeline over several seeds: each figure's mean with its interval by Student's t, and the
- * gains of PPO over SFT as differences within a seed, which the luck of a seed does not blur. Written
- * to docs/results.md.
+ * gains of PPO over SFT as differences within a seed, which the luck of a seed does not blur.
+ * Written to docs/results.md.
  */
 import type { JsonObject } from '../base/json.ts';
 import { meanInterval, meanShareInterval } from '../base/statistics.ts';
