@@ -67,9 +67,9 @@ export function meanInterval(values: readonly number[]): Interval & { mean: numb
 
 /**
  * The 95 % interval of the mean of shares, each in [0, 1]: Student's interval on the logit,
- * transformed back. The logit of the mean m has the mean's standard error divided by m (1 - m). So the
- * interval contains m and stays within [0, 1]. A mean of exactly 0 or 1 comes from equal shares and has no
- * width. Throws as meanInterval, and for a value that is no share.
+ * transformed back. The logit of the mean m has the mean's standard error over m (1 - m). So the
+ * interval contains m and stays within [0, 1]. A mean of exactly 0 or 1 comes from equal shares and
+ * has no width. Throws as meanInterval, and for a value that is no share.
  */
 export function meanShareInterval(shares: readonly number[]): Interval & { mean: number } {
   const wrong = shares.find((share) => !(share >= 0 && share <= 1));
