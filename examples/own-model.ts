@@ -1,6 +1,6 @@
 /**
- * A language model that is no transformer: the feed-forward model of Bengio et al. (2003) over the last eight bytes,
- * trained on any text file. Run it with: npm run example own-model [FILE]
+ * A language model that is no transformer: that of Bengio et al. (2003), over the last bytes of any
+ * text file. Run it with: npm run example own-model [FILE]
  */
 import { readFileSync } from 'node:fs';
 import {
@@ -23,7 +23,7 @@ import {
 const WINDOW = 8;
 const VOCABULARY = 256;
 
-/** Looks the last bytes up, joins their vectors, and guesses the next byte from one hidden layer. */
+/** Looks up the last bytes, joins their vectors, predicts the next byte with one hidden layer. */
 export class FeedForwardModel extends Module {
   readonly bytes: Embedding;
   readonly hidden: Linear;

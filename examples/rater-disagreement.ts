@@ -1,6 +1,8 @@
 /**
- * A reward model from people who disagree: comparisons from the ten ratings that each word of the VADER lexicon got, and
- * how well anything could foretell them. Run it with: npm run example rater-disagreement FOLDER
+ * A reward model from people who disagree. The example makes comparisons from the VADER lexicon, in
+ * which each word has ten ratings, and computes how well anything could predict them. Run it with
+ *
+ *     npm run example rater-disagreement FOLDER
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +10,7 @@ import { type RatedTerm, ratedTerms } from 'athanor';
 
 const PROMPT = 'Say something positive.';
 const WORDS_A_ROW = 6;
-/** Which of a word's ten ratings are trained on, and which are to be foretold. */
+/** The ratings of a word, of ten, that are trained on, and those that are predicted. */
 export const TRAINED = [0, 1, 2, 3, 4, 5, 6, 7];
 export const UNSEEN = [8, 9];
 
@@ -23,7 +25,10 @@ export function randomOf(seed: number): () => number {
   };
 }
 
-/** Words of at least three letters. Those that begin alike fall on one side, since "abandon" tells of "abandoned". */
+/**
+ * Words of at least three letters. Words with the same beginning fall on one side, because
+ * "abandon" would give "abandoned" away.
+ */
 export function splitWords(terms: readonly RatedTerm[], share: number, seed: number) {
   const words = terms.filter(({ term }) => /^[a-z]{3,}$/.test(term));
   const random = randomOf(seed);
@@ -33,7 +38,7 @@ export function splitWords(terms: readonly RatedTerm[], share: number, seed: num
   return { train: words.filter((word) => !isHeldOut(word)), heldOut: words.filter(isHeldOut) };
 }
 
-/** Rows for `athanor reward`: a few words, in the order that one rater puts them in. Equal ratings are ties. */
+/** Rows for `athanor reward`: a few words in the order of one rater. Equal ratings are ties. */
 export function rankings(
   words: readonly RatedTerm[],
   raters: readonly number[],
@@ -53,8 +58,9 @@ export function rankings(
 }
 
 /**
- * How often the order in which an unseen rater puts two words, where there is one, is that of one other rater (`oneOther`), and of
- * the eight others together (`eightOthers`): what a reward model that knew them could reach. No order of theirs counts half.
+ * An unseen rater gives two words an order, or a tie. Among the pairs with an order: how often one
+ * other rater has the same order (`oneOther`), and how often the sum of the eight others has it
+ * (`eightOthers`), which a reward model that knew them could reach. A tie counts half there.
  */
 export function ceilings(words: readonly RatedTerm[], draws: number, seed: number) {
   const random = randomOf(seed);
@@ -86,6 +92,6 @@ export async function writeComparisons(folder: string) {
   return { words: train.length, unseenWords: heldOut.length, ...ceilings(train, 200_000, 5) };
 }
 
-if (process.argv[1]?.endsWith('rater-disagreement.ts')) {
+if (import.meta.filename === process.argv[1]) {
   console.log(await writeComparisons(process.argv[2] ?? 'ratings'));
 }
