@@ -45,7 +45,11 @@ class QuartersStage implements TrainStage<Points> {
 
   nextBatch(): Points {
     this.#batch += 1;
-    const points = Array.from({ length: 2 * 64 }, (_, i) => Math.sin(this.#batch * 977 + i * 131));
+    // Fractions of multiples of an irrational number lie evenly in [0, 1).
+    const points = Array.from({ length: 2 * 64 }, (_, i) => {
+      const multiple = (this.#batch * 128 + i) * (i % 2 === 0 ? Math.SQRT2 : Math.E);
+      return 2 * (multiple % 1) - 1;
+    });
     const quarters = Array.from({ length: 64 }, (_, i) => {
       return (points[2 * i]! > 0 ? 1 : 0) + (points[2 * i + 1]! > 0 ? 2 : 0);
     });
@@ -70,7 +74,8 @@ const trainer = new Trainer(stage, {
   lr: 2e-2,
   warmupSteps: 10,
   onEvent: (event) => {
-    if (event.type === 'step' && event.step % 100 === 0) console.log(event.step, event.loss.toFixed(3));
+    if (event.type !== 'step' || event.step % 100 > 0) return;
+    console.log(`step ${event.step}: loss ${event.loss.toFixed(3)}`);
   },
 });
 const { loss, step } = await trainer.run();

@@ -31,6 +31,7 @@ await grpo(
     iterations: 12,
     rolloutSize: 32,
     numGenerations: 8,
+    maxPromptLength: 32,
     maxResponseLength: 8,
     missingEos: 'none',
     evalPrompts: 0,

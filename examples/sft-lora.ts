@@ -27,7 +27,7 @@ await saveModel(base, model, { tokenizer: base });
 const abort = new AbortController();
 process.once('SIGINT', () => abort.abort());
 const result = await sft(
-  { model: base, data, out: join(folder, 'assistant'), loraRank: 4, epochs: 10, evalEvery: 10 },
+  { model: base, data, out: join(folder, 'assistant'), loraRank: 4, epochs: 20, lr: 2e-2, evalEvery: 20 },
   {
     signal: abort.signal,
     onEvent: (event) => {

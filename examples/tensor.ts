@@ -28,4 +28,4 @@ for (let step = 0; step < 200; ++step) {
   }
   if (step % 50 === 0) console.log(`step ${step}: loss ${loss.toFixed(4)}`);
 }
-console.log(`y = ${weight.item().toFixed(2)} x + ${bias.item().toFixed(2)}`);
+console.log(`y = ${weight.item().toFixed(2)} x + (${bias.item().toFixed(2)})`);
