@@ -1,16 +1,42 @@
-/** The public API: what `import … from 'athanor'` gives. */
+/**
+ * The public API: what `import … from 'athanor'` gives. It has all that the command line has: each
+ * stage is a function, and so is each part of one.
+ */
 
 export { AthanorError, type ErrorCode } from './base/errors.ts';
+export type { JsonObject, JsonValue } from './base/json.ts';
 export {
-  loadGpt,
-  loadScoringModel,
-  saveGpt,
-  saveScoringModel,
-  scoringModelFrom,
+  type Interval,
+  meanInterval,
+  meanShareInterval,
+  wilsonInterval,
+} from './base/statistics.ts';
+// Checkpoints and model folders
+export {
+  isScoringModel,
+  loadGpt as loadModel,
+  loadScoringModel as loadRewardModel,
+  type SaveGptOptions as SaveModelOptions,
+  saveGpt as saveModel,
+  saveScoringModel as saveRewardModel,
+  scoringModelFrom as rewardModelFrom,
 } from './checkpoint/gpt-folder.ts';
-export { type BucketOptions, GradientBuckets } from './comm/buckets.ts';
-export { type Communicator, type Ranks, type Reduction, selfCommunicator } from './comm/communicator.ts';
-export { createRunContext, type RunContext } from './comm/run-context.ts';
+export {
+  type LoadedModel as ModelFiles,
+  loadModel as readModelFiles,
+  ModelFolder,
+} from './checkpoint/load-model.ts';
+export { saveModel as writeModelFiles } from './checkpoint/save-model.ts';
+export {
+  CheckpointStore,
+  DamagedCheckpointError,
+  type LoadedCheckpoint,
+} from './checkpoint/store.ts';
+export type { TensorData, TensorSource } from './checkpoint/tensor-data.ts';
+// What a run knows of its surroundings
+export { type Communicator, selfCommunicator } from './comm/communicator.ts';
+export { createRunContext, type RunConsole, type RunContext } from './comm/run-context.ts';
+// Data
 export { type CorpusOptions, readCorpus } from './data/corpus/corpus.ts';
 export type { CorpusItem, Document, Dropped } from './data/document.ts';
 export { type PackagedName, packagedDocuments, packagedNames } from './data/packaged/packaged.ts';
@@ -29,34 +55,50 @@ export {
 } from './data/rows/supervised-examples.ts';
 export {
   type EvaluationBatch,
-  type EvaluationOptions,
   evaluationBatches,
 } from './data/shards/evaluation-batches.ts';
 export { type PrepareOptions, type PrepareReport, prepareData } from './data/shards/prepare.ts';
 export { type DocumentSpan, TokenDataset } from './data/shards/token-dataset.ts';
-export {
-  type Batch,
-  type LoaderState,
-  TokenLoader,
-  type TokenLoaderOptions,
-} from './data/shards/token-loader.ts';
+export { type LoaderState, TokenLoader, type TokenLoaderOptions } from './data/shards/token-loader.ts';
 export { type PackedTokens, TokenBatch } from './data/token-batch.ts';
+// Evaluation
+export { isCorrect } from './eval/exact-match.ts';
+export type { AnsweringOptions, EvaluationOptions } from './eval/options.ts';
 export { type Perplexity, perplexity } from './eval/perplexity.ts';
+export { preferenceAccuracy } from './eval/preference-accuracy.ts';
+export { exactMatch } from './eval/questions.ts';
+export { type WinRateJudge, winRate } from './eval/win-rate.ts';
+// Generation
+export { Batch, type BatchEvent, type BatchOptions } from './generate/batch.ts';
 export {
   type Answer,
   type AnswerOptions,
   Conversation,
   type ConversationOptions,
 } from './generate/conversation.ts';
-export { generateText, type TextCompletion, type TextOptions } from './generate/generate-text.ts';
+export { type GenerateOptions, generate } from './generate/generate.ts';
 export {
-  type Completion,
-  type GenerateOptions,
-  generate,
-  type SamplingOptions,
-} from './generate/generator.ts';
+  continueTokens,
+  generateText,
+  promptTokens,
+  type TextCompletion,
+  type TextOptions,
+} from './generate/generate-text.ts';
 export { KvCache } from './generate/kv-cache.ts';
+export type { SamplingOptions } from './generate/sampling.ts';
+export type { BatchRequest, Completion, FinishReason } from './generate/sequence.ts';
+export { TextStream, type TextStreamOptions } from './generate/text-stream.ts';
+// The engine
 export type { DType, TypedArray } from './native/binding.ts';
+export {
+  currentDevice,
+  type Device,
+  type Precision,
+  resolveDtype,
+  setDevice,
+  setThreads,
+} from './native/engine.ts';
+// Models
 export type { ModelConfig } from './nn/config.ts';
 export { Decoder, type GptInput, type GptOptions, type WeightDType } from './nn/decoder.ts';
 export type { EmbeddingNoise } from './nn/embedding-noise.ts';
@@ -76,15 +118,26 @@ export { Module } from './nn/module.ts';
 export { presetConfig, presetNames } from './nn/presets.ts';
 export { ScoringModel } from './nn/scoring-model.ts';
 export { AdamW, type AdamWOptions } from './optim/adamw.ts';
-export { learningRate, type ScheduleOptions, scheduleDefaults } from './optim/schedule.ts';
-export { type BackwardOptions, backward, checkpoint, needsGrad, noGrad, record } from './tensor/autograd.ts';
-export { gelu, relu, swiglu } from './tensor/ops/activation.ts';
+export { learningRate, type ScheduleName, type ScheduleOptions } from './optim/schedule.ts';
+// Metrics, progress and reports
+export { type Figure, figureEvent } from './report/figures.ts';
+export { type ReportOptions, writeReport } from './report/html-report.ts';
+export { type MetricRecord, MetricsLog, type MetricValue, readMetrics } from './report/metrics-log.ts';
 export {
-  type AttentionShape,
-  causalSelfAttention,
-  type LayerCache,
-  type SequenceIndex,
-} from './tensor/ops/attention.ts';
+  createProgress,
+  type Progress,
+  type ProgressOptions,
+  type ProgressUpdate,
+} from './report/progress.ts';
+// Scoring
+export { type BestOfOptions, bestOf } from './scoring/best-of.ts';
+export { type BestText, type BestTextsOptions, bestTexts } from './scoring/best-texts.ts';
+export type { RewardFunction } from './scoring/reward-function.ts';
+export type { Answer as ScoredAnswer, RewardSource } from './scoring/reward-source.ts';
+// Tensors
+export { backward, checkpoint, needsGrad, noGrad, record } from './tensor/autograd.ts';
+export { gelu, relu, swiglu } from './tensor/ops/activation.ts';
+export { type AttentionShape, causalSelfAttention, type SequenceIndex } from './tensor/ops/attention.ts';
 export { add, axpby, cast, mean, mul, scale, sub, sum } from './tensor/ops/elementwise.ts';
 export { embedding } from './tensor/ops/embedding.ts';
 export { type FeedForwardWeights, geluFeedForward, linear } from './tensor/ops/linear.ts';
@@ -118,6 +171,7 @@ export {
 export { gatherRows, reshape } from './tensor/ops/rows.ts';
 export { segmentSum } from './tensor/ops/segments.ts';
 export { empty, full, keep, parameter, type Shape, scope, Tensor, tensor, zeros } from './tensor/tensor.ts';
+// Text
 export {
   ChatTemplate,
   type EncodedDialogue,
@@ -126,7 +180,34 @@ export {
 } from './text/chat-template.ts';
 export { CHAT_TOKENS, DEFAULT_CHAT_TEMPLATE } from './text/default-chat-template.ts';
 export { Tokenizer } from './text/tokenizer.ts';
+// Training: the loop
 export type { StepMetrics, TrainEvent } from './train/loop/events.ts';
-export type { Evaluation, ParameterGroup, Sample, TrainStage } from './train/loop/stage.ts';
+export type { MetricField, RunEvent } from './train/loop/run-events.ts';
+export type { RunHooks, StageResult } from './train/loop/run-stage.ts';
+export type { CommonSettings, EpochSettings, StageOptions, TuningSettings } from './train/loop/settings.ts';
+export type { Evaluation, ParameterGroup, Sample, StageEvent, TrainStage } from './train/loop/stage.ts';
+export { type TerminalProgressOptions, terminalProgress } from './train/loop/terminal-progress.ts';
 export { Trainer, type TrainerOptions, type TrainResult } from './train/loop/trainer.ts';
 export { type TrainerSettings, trainerDefaults } from './train/loop/trainer-settings.ts';
+// Training: the stages
+export { type DpoOptions, dpo } from './train/preference/dpo.ts';
+export { type RewardOptions, reward } from './train/preference/reward.ts';
+export {
+  type DpoSettings,
+  dpoDefaults,
+  type RewardSettings,
+  rewardDefaults,
+} from './train/preference/settings.ts';
+export { type PretrainOptions, pretrain } from './train/pretrain/run.ts';
+export { type PretrainSettings, pretrainDefaults } from './train/pretrain/settings.ts';
+export { type GrpoOptions, grpo } from './train/rl/grpo.ts';
+export { type PpoOptions, ppo } from './train/rl/ppo.ts';
+export {
+  type GrpoSettings,
+  grpoDefaults,
+  type PpoSettings,
+  ppoDefaults,
+  type RolloutSettings,
+} from './train/rl/settings.ts';
+export { type SftOptions, sft } from './train/sft/run.ts';
+export { type SftSettings, sftDefaults } from './train/sft/settings.ts';

@@ -46,6 +46,42 @@ export function standardError(values: ArrayLike<number>): number {
   return Math.sqrt(sampleVariance(values) / values.length);
 }
 
+/** Two-sided 95 % points of Student's t for 1, 2, … degrees of freedom. */
+const T_95 = [
+  12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145,
+];
+
+/**
+ * The 95 % interval of the mean by Student's t. Throws ERR_ARGUMENT for fewer than 2 values or more
+ * than 15.
+ */
+export function meanInterval(values: readonly number[]): Interval & { mean: number } {
+  const t = T_95[values.length - 2];
+  if (t === undefined) {
+    throw new AthanorError('ERR_ARGUMENT', `expected 2 to 15 values but got ${values.length}`);
+  }
+  const center = mean(values);
+  const reach = t * standardError(values);
+  return { mean: center, low: center - reach, high: center + reach };
+}
+
+/**
+ * The 95 % interval of the mean of shares, each in [0, 1]: Student's interval on the logit,
+ * transformed back. The logit of the mean m has the mean's standard error over m (1 - m). So the
+ * interval contains m and stays within [0, 1]. A mean of exactly 0 or 1 comes from equal shares and
+ * has no width. Throws as meanInterval, and for a value that is no share.
+ */
+export function meanShareInterval(shares: readonly number[]): Interval & { mean: number } {
+  const wrong = shares.find((share) => !(share >= 0 && share <= 1));
+  if (wrong !== undefined) throw new AthanorError('ERR_ARGUMENT', `${wrong} is no share, 0 to 1`);
+  const { mean: center, high } = meanInterval(shares);
+  if (center <= 0 || center >= 1) return { mean: center, low: center, high: center };
+  const logit = Math.log(center / (1 - center));
+  const reach = (high - center) / (center * (1 - center));
+  const share = (value: number) => 1 / (1 + Math.exp(-value));
+  return { mean: center, low: share(logit - reach), high: share(logit + reach) };
+}
+
 /**
  * Wilson's interval for a share: unlike the textbook one it stays within [0, 1] and is right for few trials and for shares
  * near the ends. Throws ERR_ARGUMENT unless 0 <= successes <= trials, trials > 0 and 0 < confidence < 1.

@@ -1,6 +1,6 @@
 /** Sampling throughput with the KV cache, beside the bound that reading the weights and the cache once a step sets. */
 
-import { generate } from '../generate/generator.ts';
+import { generate } from '../generate/generate.ts';
 import type { DType } from '../native/binding.ts';
 import { type ModelConfig, parameterCount } from '../nn/config.ts';
 import { Gpt } from '../nn/gpt.ts';

@@ -15,7 +15,7 @@ const rate = (value: number) => `${value.toFixed(0)} tok/s`;
 
 export const sft = defineCommand({
   description:
-    'Pretraining, then fine-tuning of the same shape on packed dialogues: tokens a second of the fastest step of each.',
+    'Pretraining, then fine-tuning of the same shape on packed dialogues: tokens per second of the fastest step of each.',
   options: {
     ...stageOptions,
     steps: integer('measured steps of each', { default: 20, min: 1 }),
@@ -44,14 +44,14 @@ export const ppo = defineCommand({
     'PPO with a reward model, a reference and a value model of the same shape: the fastest rollout with its updates. Tokens are\nthose of responses.',
   options: {
     ...stageOptions,
-    rollouts: integer('measured rollouts, after one that is not', { default: 3, min: 1 }),
-    rollout: integer('responses of a rollout', { default: 128, min: 1 }),
+    iterations: integer('measured rollouts, after one that is not', { default: 3, min: 1 }),
+    rolloutSize: integer('responses per rollout', { default: 128, min: 1 }),
     minibatch: integer('responses in an update', { default: 32, min: 1 }),
     epochs: integer('passes over each rollout', { default: 4, min: 1 }),
-    maxResponse: integer('new tokens of a response at most', { default: 128, min: 1 }),
-    decodeBatch: integer('responses decoded at once', { default: 64, min: 1 }),
+    maxResponseLength: integer('new tokens per response at most', { default: 128, min: 1 }),
+    decodeBatchSize: integer('responses decoded at once', { default: 64, min: 1 }),
   },
-  example: 'bench ppo --dtype bf16 --decode-batch 64',
+  example: 'bench ppo --dtype bf16 --decode-batch-size 64',
   async run(options) {
     const { dtype, threads } = await prepareEngine(options);
     const { benchPpo } = await import('../bench/stage-bench.ts');
@@ -60,8 +60,8 @@ export const ppo = defineCommand({
       model: options.model,
       dtype,
       threads,
-      rollout: options.rollout,
-      decode_batch: options.decodeBatch,
+      rollout_size: options.rolloutSize,
+      decode_batch_size: options.decodeBatchSize,
       response_length: result.responseLength,
       seconds: result.seconds,
       tokens_per_second: result.tokensPerSecond,
@@ -75,8 +75,8 @@ export const ppo = defineCommand({
   render: (r) => {
     const percent = (share: number) => `${(share * 100).toFixed(0)} %`;
     return [
-      `${r.model} ${r.dtype}, ${r.threads} threads, ${r.rollout} responses of ${r.response_length.toFixed(0)} tokens: ${rate(r.tokens_per_second)} in all`,
-      `generation ${percent(r.generation_share)} (${rate(r.rollout_tokens_per_second)}, ${r.decode_batch} at once), scoring ${percent(r.scoring_share)}, updates ${percent(r.update_share)} (${rate(r.update_tokens_per_second)})`,
+      `${r.model} ${r.dtype}, ${r.threads} threads, ${r.rollout_size} responses of ${r.response_length.toFixed(0)} tokens: ${rate(r.tokens_per_second)} in all`,
+      `generation ${percent(r.generation_share)} (${rate(r.rollout_tokens_per_second)}, ${r.decode_batch_size} at once), scoring ${percent(r.scoring_share)}, updates ${percent(r.update_share)} (${rate(r.update_tokens_per_second)})`,
     ].join('\n');
   },
 });

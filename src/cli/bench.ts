@@ -3,7 +3,7 @@ import type { ModelConfig } from '../nn/config.ts';
 import { defineCommand } from './command.ts';
 import { type Engine, prepareEngine } from './engine.ts';
 import { choice, engineOptions, integer, text } from './options.ts';
-import { trainingOptions } from './training-options.ts';
+import { paramDtypeOption } from './training-options.ts';
 
 const shapeOptions = {
   model: text('preset', { default: 'nano', placeholder: '<preset>' }),
@@ -87,7 +87,7 @@ export const train = defineCommand({
     context: integer('tokens in a sequence', { default: 256, min: 2 }),
     steps: integer('measured steps', { default: 10, min: 1 }),
     warmup: integer('steps before them', { default: 3, min: 0 }),
-    weights: trainingOptions.weights,
+    paramDtype: paramDtypeOption,
   },
   example: 'bench train --model gpt2 --batch-size 4 --dtype bf16 --peer torch',
   async run(options) {
@@ -97,7 +97,7 @@ export const train = defineCommand({
     const { runTorchPeer } = await import('../bench/peer.ts');
     const config = await configOf(options.model, options.context, options.vocabSize);
     const peak = measurePeaks()[engine.dtype];
-    const { batchSize, context, steps, warmup, weights, seed } = options;
+    const { batchSize, context, steps, warmup, paramDtype: weights, seed } = options;
     const { dtype } = engine;
     const result = benchTraining({ config, batchSize, context, dtype, weights, steps, warmup, seed });
     const peer =
@@ -111,7 +111,7 @@ export const train = defineCommand({
       model: options.model,
       parameters: result.parameters,
       dtype,
-      weights,
+      param_dtype: weights,
       threads: engine.threads,
       tokens_per_second: result.tokensPerSecond,
       mean_tokens_per_second: result.meanTokensPerSecond,

@@ -2,7 +2,7 @@
 import { createInterface } from 'node:readline';
 import { AthanorError } from '../base/errors.ts';
 import type { Conversation } from '../generate/conversation.ts';
-import type { FinishReason } from '../generate/generator.ts';
+import type { FinishReason } from '../generate/sequence.ts';
 
 export type Turn = {
   message: string;

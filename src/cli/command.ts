@@ -18,6 +18,8 @@ export interface CommandContext {
   /** True with --json: stdout must then hold nothing after the result, and progress goes to stderr as always. */
   readonly json: boolean;
   readonly debug: boolean;
+  /** Spells the settings that a text of the library names, in backticks, as this command's flags. */
+  readonly spell: (text: string) => string;
 }
 
 export interface CommandModule<S extends OptionSpecs = OptionSpecs, R extends CommandResult = CommandResult> {

@@ -19,6 +19,7 @@ import {
 import { AthanorError, fileError } from '../base/errors.ts';
 import { nearest } from '../base/suggest.ts';
 import { type OptionSpec, type OptionSpecs, optionName, sharedOptions } from './options.ts';
+import { newNameOf } from './renamed-options.ts';
 
 /** One option as the file gives it: its values as text, and where they stand, for error messages. */
 export interface ConfigEntry {
@@ -151,6 +152,8 @@ class ConfigReader {
     if (Object.hasOwn(sharedOptions, name)) {
       this.fail(line, `"${name}" cannot be set in a config file`, `give --${name} on the command line`);
     }
+    const renamed = newNameOf(name.replaceAll('_', '-'), this.keyOfName.keys());
+    if (renamed) this.fail(line, `unknown option "${name}"`, `it is called "${renamed}" now`);
     const close = nearest(name, this.keyOfName.keys());
     const all = [...this.keyOfName.keys()].sort().join(', ');
     const remedy = close ? `did you mean "${close}"?` : `the options are: ${all}`;

@@ -2,6 +2,7 @@
 import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
+import { Interrupt } from './interrupt.ts';
 import { choice, count, engineOptions, flag, integer, number, path, text } from './options.ts';
 
 /** Dropped items told of as they come, for each reason; all are in dropped.jsonl. */
@@ -36,10 +37,7 @@ export const prepare = defineCommand({
     const { createProgress } = await import('../report/progress.ts');
     const { formatBytes, formatCount } = await import('../report/format.ts');
     const progress = createProgress({ label: 'prepare', unit: 'documents' });
-    const interrupt = new AbortController();
-    const stop = () => interrupt.abort();
-    process.once('SIGINT', stop);
-    process.once('SIGTERM', stop);
+    const interrupt = new Interrupt();
     const drops = new Map<string, number>();
     try {
       return await prepareData({
@@ -65,8 +63,7 @@ export const prepare = defineCommand({
         },
       });
     } finally {
-      process.removeListener('SIGINT', stop);
-      process.removeListener('SIGTERM', stop);
+      interrupt.dispose();
       progress.finish('');
     }
   },
@@ -96,7 +93,10 @@ export const inspect = defineCommand({
   options: {
     split: choice('which documents to show', ['train', 'validation'], { default: 'train' }),
     documents: integer('how many documents to show', { default: 3, min: 0 }),
-    verify: flag('compare every shard with its checksum', { default: true }),
+    verify: flag('compare every shard with its checksum', {
+      default: true,
+      negated: 'do not compare shards with their checksums',
+    }),
   },
   example: 'data inspect shards --documents 5',
   async run({ split, documents, verify }, { args }) {

@@ -22,7 +22,7 @@ const options = {
     min: 1,
   }),
   temperature: number('of answers; 0 takes the likeliest token', { default: 0, min: 0 }),
-  onBadLine: choice('what to do with a row that cannot be used', ['skip', 'stop'], { default: 'skip' }),
+  onBadLine: choice('what to do with a row that cannot be used', ['skip', 'fail'], { default: 'skip' }),
 };
 
 export const evaluate = defineCommand({

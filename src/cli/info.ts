@@ -3,9 +3,13 @@ import { AthanorError } from '../base/errors.ts';
 import { cacheFolder, cpuInfo, findGpus, findSystemLibraries, memoryInfo } from '../base/machine.ts';
 import { packageRoot } from '../base/package-root.ts';
 import { defineCommand } from './command.ts';
-import { chooseDevice } from './engine.ts';
 import { engineOptions } from './options.ts';
 import { packageVersion } from './program.ts';
+
+async function usableDevice(device: 'auto' | 'cpu' | 'cuda'): Promise<string> {
+  const { setDevice } = await import('../native/engine.ts');
+  return setDevice(device, { onNote: (text) => process.stderr.write(`${text}\n`) });
+}
 
 async function engineInfo(threads: number | undefined) {
   const { native } = await import('../native/addon.ts');
@@ -55,7 +59,7 @@ async function collect(device: 'auto' | 'cpu' | 'cuda', threads: number | undefi
   return {
     versions: { athanor: packageVersion(), node: process.versions.node },
     engine,
-    device: engine.error === null ? await chooseDevice(device) : null,
+    device: engine.error === null ? await usableDevice(device) : null,
     cpu: { model: cpu.model, cores: cpu.cores, usable_cores: cpu.usableCores, features: cpu.features },
     memory: { total_bytes: memory.total, free_bytes: memory.free, limit_bytes: memory.limit },
     gpus: gpus.map(({ name, memoryBytes, driver }) => ({ name, memory_bytes: memoryBytes, driver })),

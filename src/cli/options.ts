@@ -11,8 +11,33 @@ export interface OptionSpec<T> {
   readonly expected: string;
   readonly required: boolean;
   readonly default: T | undefined;
+  /** Of a flag that is on by default: what its `--no-` form does. */
+  readonly negated?: string;
+  /** Heading that the option stands under in the help text. */
+  readonly group?: OptionGroup;
   /** The value, or undefined when the text is not a valid one. */
   parse(text: string): T | undefined;
+}
+
+/** Headings of the help text, in their order: what a user needs first comes first. */
+export const optionGroups = [
+  'Run',
+  'Model',
+  'Data',
+  'Rollout',
+  'Reward',
+  'Loss',
+  'Optimizer',
+  'Evaluation',
+  'Sampling',
+  'Engine',
+] as const;
+export type OptionGroup = (typeof optionGroups)[number];
+
+/** The same options under a heading of the help text. */
+export function inGroup<const S extends OptionSpecs>(group: OptionGroup, options: S): S {
+  const entries = Object.entries(options).map(([key, option]) => [key, { ...option, group }]);
+  return Object.fromEntries(entries) as S;
 }
 
 export type OptionSpecs = Readonly<Record<string, OptionSpec<unknown>>>;
@@ -194,14 +219,18 @@ export function choice<const C extends string, const E extends Extras<NoInfer<C>
   );
 }
 
-/** On or off; one that is on by default is turned off with `--no-name`. */
-export function flag(description: string, extras: { default?: boolean } = {}): OptionSpec<boolean> {
+/** On or off. A flag that is on by default is turned off with `--no-name`, which `negated` explains. */
+export function flag(
+  description: string,
+  extras: { default?: false } | { default: boolean; negated: string } = {},
+): OptionSpec<boolean> {
   return {
     kind: 'flag',
     description,
     expected: 'true or false',
     required: false,
     default: extras.default ?? false,
+    ...('negated' in extras && { negated: extras.negated }),
     parse: (given) => (given === 'true' ? true : given === 'false' ? false : undefined),
   };
 }
@@ -237,7 +266,7 @@ export const sharedOptions = {
 };
 
 /** For commands that compute: spread into `options`, then call `prepareEngine(options)` (src/cli/engine.ts). */
-export const engineOptions = {
+export const engineOptions = inGroup('Engine', {
   seed: integer('seed of every random choice', { default: 0, min: 0 }),
   device: choice('where to compute', ['auto', 'cpu', 'cuda'], { default: 'auto' }),
   dtype: choice(
@@ -247,5 +276,5 @@ export const engineOptions = {
       default: 'auto',
     },
   ),
-  threads: integer('threads to compute with (default: one a core)', { min: 1, max: 1024 }),
-};
+  threads: integer('threads to compute with (default: one per core)', { min: 1, max: 1024 }),
+});

@@ -1,8 +1,15 @@
 /** Command line and config file to typed option values. Order: command line, config file, default. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { AthanorError } from '../base/errors.ts';
 import { readConfig } from './config-file.ts';
-import { type OptionSpec, type OptionSpecs, optionName, sharedOptions, valueError } from './options.ts';
+import {
+  type OptionSpec,
+  type OptionSpecs,
+  optionGroups,
+  optionName,
+  sharedOptions,
+  valueError,
+} from './options.ts';
 
 function flagText(key: string, option: OptionSpec<unknown>): string {
   const name = optionName(key);
@@ -15,22 +22,25 @@ function helpText(option: OptionSpec<unknown>): string {
   if (option.required) notes.push('required');
   if (option.kind === 'list') notes.push('may be repeated');
   else if (option.kind !== 'flag' && option.default !== undefined) notes.push(`default: ${option.default}`);
-  // A flag that is on is shown as --no-name, under what it turns off.
-  const description =
-    option.kind === 'flag' && option.default === true ? `do not ${option.description}` : option.description;
+  // A flag that is on is shown as --no-name, with what that form does.
+  const description = option.negated && option.default === true ? option.negated : option.description;
   return notes.length === 0 ? description : `${description} (${notes.join(', ')})`;
 }
 
-/** Declares the options on a commander command; their values stay text until `parseOptions`. */
+/**
+ * Declares the options on a commander command; their values stay text until `parseOptions`. The help text shows options
+ * without a heading first, then those under each heading.
+ */
 export function declareOptions(command: Command, options: OptionSpecs): void {
-  for (const [key, option] of Object.entries({ ...options, ...sharedOptions })) {
-    const flags = flagText(key, option);
-    if (option.kind === 'list') {
-      const collect = (given: string, earlier: string[] | undefined) => [...(earlier ?? []), given];
-      command.option(flags, helpText(option), collect);
-    } else {
-      command.option(flags, helpText(option));
+  const place = ({ group }: OptionSpec<unknown>) => (group === undefined ? -1 : optionGroups.indexOf(group));
+  const ordered = Object.entries(options).sort(([, a], [, b]) => place(a) - place(b));
+  for (const [key, spec] of [...ordered, ...Object.entries(sharedOptions)]) {
+    const option = new Option(flagText(key, spec), helpText(spec));
+    if (spec.group !== undefined) option.helpGroup(`${spec.group}:`);
+    if (spec.kind === 'list') {
+      option.argParser((given: string, earlier: string[] | undefined) => [...(earlier ?? []), given]);
     }
+    command.addOption(option);
   }
 }
 

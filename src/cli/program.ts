@@ -8,6 +8,7 @@ import { nearest } from '../base/suggest.ts';
 import type { CommandModule } from './command.ts';
 import type { CommandEntry, CommandGroup, CommandTable } from './commands.ts';
 import { declareOptions } from './parse-options.ts';
+import { newNameOf } from './renamed-options.ts';
 
 export function packageVersion(): string {
   const text = readFileSync(join(packageRoot, 'package.json'), 'utf8');
@@ -101,11 +102,16 @@ function translate(error: CommanderError, command: Command): AthanorError {
   switch (error.code) {
     case 'commander.unknownOption': {
       const names = command.options.map((option) => option.long!).concat('--help');
-      const close = nearest(quoted.split('=')[0]!, names);
+      const given = quoted.split('=')[0]!;
+      const renamed = newNameOf(
+        given.replace(/^--/, ''),
+        names.map((name) => name.replace(/^--/, '')),
+      );
+      const close = nearest(given, names);
       return new AthanorError(
         'ERR_OPTION',
         `unknown option ${quoted}`,
-        close ? `did you mean ${close}?` : help,
+        renamed ? `it is called --${renamed} now` : close ? `did you mean ${close}?` : help,
       );
     }
     case 'commander.help': {

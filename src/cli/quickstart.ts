@@ -27,6 +27,8 @@ export const quickstart = defineCommand({
     const { existsSync } = await import('node:fs');
     const { join } = await import('node:path');
     const { replaceFile } = await import('../base/files/replace-file.ts');
+    const { Interrupt } = await import('./interrupt.ts');
+    const { terminalProgress } = await import('../train/loop/terminal-progress.ts');
     const { runPipeline } = await import('../quickstart/pipeline.ts');
     const { writePipelineReport } = await import('../quickstart/pipeline-report.ts');
     const { plainTable, standingColumns, standingRecord, standingRow } = await import(
@@ -34,13 +36,16 @@ export const quickstart = defineCommand({
     );
     let out = options.out;
     for (let i = 2; existsSync(out); ++i) out = `${options.out}-${i}`;
+    const interrupt = new Interrupt();
     const result = await runPipeline({
       ...options,
       ...(options.quick && quick),
       out,
       dtype: engine.dtype,
+      hooks: { signal: interrupt.signal, onEvent: terminalProgress() },
       onPart: (part) => process.stderr.write(`— ${part}\n`),
     });
+    interrupt.dispose();
     writePipelineReport(out, result);
     const figures = {
       seed: options.seed,

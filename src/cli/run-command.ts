@@ -2,14 +2,15 @@
 import { AthanorError } from '../base/errors.ts';
 import { type CommandTable, commands } from './commands.ts';
 import { parseOptions } from './parse-options.ts';
-import { selectCommand } from './program.ts';
+import { type Selected, selectCommand } from './program.ts';
+import { spellingOf } from './spelling.ts';
 
 /** `error: what happened [CODE]`, then the remedy; the stack only with --debug. */
-export function formatError(error: unknown, debug: boolean): string {
+export function formatError(error: unknown, debug: boolean, spell = (text: string) => text): string {
   const known = error instanceof AthanorError;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = spell(error instanceof Error ? error.message : String(error));
   const lines = [`error: ${message || 'unknown failure'} [${known ? error.code : 'ERR_INTERNAL'}]`];
-  if (known && error.remedy) lines.push(`  ${error.remedy}`);
+  if (known && error.remedy) lines.push(`  ${spell(error.remedy)}`);
   if (!known && !debug)
     lines.push('  this is a defect in athanor: run again with --debug for the stack trace');
   if (debug && error instanceof Error) {
@@ -26,19 +27,16 @@ export function exitCodeOf(error: unknown): number {
   return error.code === 'ERR_INTERRUPTED' ? 130 : 1;
 }
 
-async function run(argv: readonly string[], table: CommandTable): Promise<void> {
-  const selected = await selectCommand(argv, table);
-  if (!selected) return;
-  const { module, command, args } = selected;
+async function run({ module, command, args }: Selected, spell: (text: string) => string): Promise<void> {
   const options = parseOptions(command, module.options);
   const { json, debug } = options as { json: boolean; debug: boolean };
-  const result = await module.run(options, { args, json, debug });
+  const result = await module.run(options, { args, json, debug, spell });
   const text = json ? JSON.stringify(result) : module.render?.(result);
   if (text !== undefined) process.stdout.write(`${text}\n`);
 }
 
-function report(error: unknown, debug: boolean): number {
-  process.stderr.write(formatError(error, debug));
+function report(error: unknown, debug: boolean, spell?: (text: string) => string): number {
+  process.stderr.write(formatError(error, debug, spell));
   return exitCodeOf(error);
 }
 
@@ -57,10 +55,14 @@ export function guardProcess(argv: readonly string[]): void {
 
 /** Runs the command line and returns the exit code; a failure is printed to stderr. */
 export async function runCli(argv: readonly string[], table: CommandTable = commands): Promise<number> {
+  let spell: ((text: string) => string) | undefined;
   try {
-    await run(argv, table);
+    const selected = await selectCommand(argv, table);
+    if (!selected) return 0;
+    spell = spellingOf(selected.module.options);
+    await run(selected, spell);
     return 0;
   } catch (error) {
-    return report(error, argv.includes('--debug'));
+    return report(error, argv.includes('--debug'), spell);
   }
 }

@@ -3,6 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { AthanorError, fileError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
+import { Interrupt } from './interrupt.ts';
 import { choice, count, engineOptions, flag, list, path, text } from './options.ts';
 
 const patterns = ['gpt2', 'gpt4', 'gpt4o'] as const;
@@ -41,10 +42,7 @@ export const train = defineCommand({
     const { Tokenizer } = await import('../text/tokenizer.ts');
     const { END_OF_TEXT } = await import('../text/train.ts');
     const bytes = args.reduce((sum, file) => sum + fileSize(file), 0);
-    const interrupt = new AbortController();
-    const stop = () => interrupt.abort();
-    process.once('SIGINT', stop);
-    process.once('SIGTERM', stop);
+    const interrupt = new Interrupt();
     const start = performance.now();
     try {
       const tokenizer = await Tokenizer.train(partsOf(args), {
@@ -66,8 +64,7 @@ export const train = defineCommand({
         out: options.out,
       };
     } finally {
-      process.removeListener('SIGINT', stop);
-      process.removeListener('SIGTERM', stop);
+      interrupt.dispose();
     }
   },
   render(result) {

@@ -1,6 +1,7 @@
 /** What a model answers to questions: with its chat template, or, for a base model that has none, as a text goes on. */
 
-import { generate, type SamplingOptions } from '../generate/generator.ts';
+import { generate } from '../generate/generate.ts';
+import type { SamplingOptions } from '../generate/sampling.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { type BestOfOptions, bestOf } from '../scoring/best-of.ts';
 import { ChatTemplate, type Message } from '../text/chat-template.ts';

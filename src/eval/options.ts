@@ -3,7 +3,7 @@ import type { DType } from '../native/binding.ts';
 /** What every measurement takes. */
 export interface EvaluationOptions {
   dtype: DType;
-  onBadLine: 'skip' | 'stop';
+  onBadLine: 'skip' | 'fail';
 }
 
 /** How a model answers while it is measured. */

@@ -1,7 +1,7 @@
 /** How often a reward model puts answers in the order that people, or a rule, put them in. */
 import { loadScoringModel } from '../checkpoint/gpt-folder.ts';
-import { judgePairs, pairMetrics } from '../scoring/judged-pairs.ts';
-import { preferenceData } from '../scoring/preference-data.ts';
+import { preferenceData } from '../scoring/encoded-comparisons.ts';
+import { pairMetrics, scorePairs } from '../scoring/scored-pairs.ts';
 import { ChatTemplate } from '../text/chat-template.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
 import type { EvaluationOptions } from './options.ts';
@@ -15,10 +15,10 @@ export async function preferenceAccuracy(
   const template = ChatTemplate.of(Tokenizer.load(folder));
   const model = loadScoringModel(folder, { dtype });
   try {
-    const settings = { data: comparisons, seed: 0, validation: 0, onBadLine };
+    const settings = { data: comparisons, seed: 0, validationSplit: 0, onBadLine };
     const { train: all, notes } = await preferenceData(settings, template, model.config.contextLength);
-    const judged = judgePairs(model, all);
-    return { metrics: { ...pairMetrics(judged, all.length), comparisons: all.length }, notes };
+    const scored = scorePairs(model, all);
+    return { metrics: { ...pairMetrics(scored, all.length), comparisons: all.length }, notes };
   } finally {
     model.dispose();
   }

@@ -6,20 +6,21 @@ import { join } from 'node:path';
 import { AthanorError } from '../base/errors.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
 import { loadGpt } from '../checkpoint/gpt-folder.ts';
-import type { DType } from '../native/binding.ts';
+import type { Precision } from '../native/engine.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
-import type { StageReport } from '../train/loop/run-stage.ts';
-import { runReward } from '../train/preference/reward.ts';
-import { runPretraining } from '../train/pretrain/run.ts';
-import { runPpo } from '../train/rl/ppo.ts';
-import { runSft } from '../train/sft/run.ts';
+import type { RunHooks, StageResult } from '../train/loop/run-stage.ts';
+import { type TrainingRecord, trainingRecord } from '../train/loop/training-record.ts';
+import { reward } from '../train/preference/reward.ts';
+import { pretrain } from '../train/pretrain/run.ts';
+import { ppo } from '../train/rl/ppo.ts';
+import { sft } from '../train/sft/run.ts';
 import { type FactbookTask, factbookTask, type Question, writeFactbookTask } from './factbook/task.ts';
 import { judgedSamples } from './judged-samples.ts';
 import { type Standing, shownQuestions, standings } from './scoreboard.ts';
 
 export interface PipelineOptions {
   out: string;
-  dtype: DType;
+  dtype: Precision;
   seed: number;
   /** Pretraining tokens; the other stages take what they take. */
   tokens: number;
@@ -31,10 +32,12 @@ export interface PipelineOptions {
   most?: { tuningSteps: number; sampledQuestions: number } | undefined;
   /** Told when a part begins. */
   onPart?: (part: string) => void;
+  /** Of every stage. */
+  hooks: RunHooks;
 }
 
 export interface PipelineResult {
-  stages: { name: string; folder: string; report: StageReport }[];
+  stages: { name: string; folder: string; report: TrainingRecord }[];
   standings: Standing[];
   /** What the models were shown, in the order of each standing's answers. */
   questions: Question[];
@@ -47,28 +50,9 @@ const CONTEXT = 256;
 const VOCABULARY = 4096;
 const ANSWER_TOKENS = 24;
 
-const common = {
-  resume: false,
-  gradAccum: 1,
-  clip: 1,
-  onSpike: 'warn',
-  spikeThreshold: 6,
-  decay: 0.2,
-  keep: 1,
-  checkpointActivations: false,
-  saveEvery: 0,
-} as const;
-
-const tuning = {
-  ...common,
-  schedule: 'cosine',
-  finalLr: 0.1,
-  weightDecay: 0,
-  loraRank: 0,
-  loraAlpha: 16,
-  loraTargets: ['all'],
-  onBadLine: 'stop',
-} as const;
+/** The run's end is what counts, so one checkpoint is enough. */
+const common = { keepCheckpoints: 1, saveEvery: 0 } as const;
+const tuning = { ...common, onBadLine: 'fail' } as const;
 
 /** Throws ERR_INTERRUPTED when a signal stopped a stage, whose run can be resumed by its own command. */
 export async function runPipeline(options: PipelineOptions): Promise<PipelineResult> {
@@ -79,7 +63,7 @@ export async function runPipeline(options: PipelineOptions): Promise<PipelineRes
   const task = await factbookTask({ seed });
   writeFactbookTask(folder('task'), task);
   const stages: PipelineResult['stages'] = [];
-  const run = async (name: string, stage: () => Promise<StageReport>) => {
+  const run = async (name: string, stage: () => Promise<StageResult>) => {
     onPart?.(name);
     const report = await stage();
     if (report.interrupted) {
@@ -89,9 +73,9 @@ export async function runPipeline(options: PipelineOptions): Promise<PipelineRes
         `finish that stage with: athanor ${name} --resume --out ${folder(name)}`,
       );
     }
-    stages.push({ name, folder: folder(name), report });
+    stages.push({ name, folder: folder(name), report: trainingRecord(report) });
   };
-  await run('pretrain', () => pretrain(options, folder('task'), folder('pretrain')));
+  await run('pretrain', () => basePretrain(options, folder('task'), folder('pretrain')));
   await run('sft', () => fineTune(options, folder('task'), folder('pretrain'), folder('sft')));
   onPart?.('comparing answers of the fine-tuned model by the rule');
   await writeComparisons(options, task, folder('sft'), folder('comparisons.jsonl'));
@@ -127,57 +111,50 @@ export async function runPipeline(options: PipelineOptions): Promise<PipelineRes
   };
 }
 
-function pretrain({ tokens, dtype, seed }: PipelineOptions, task: string, out: string) {
-  return runPretraining({
-    ...common,
-    out,
-    dtype,
-    seed,
-    data: join(task, 'corpus.jsonl'),
-    model: MODEL,
-    tokens,
-    batchSize: 16,
-    context: CONTEXT,
-    vocabSize: VOCABULARY,
-    documentMask: true,
-    lr: 2e-3,
-    schedule: 'cosine',
-    warmup: 40,
-    finalLr: 0.1,
-    weightDecay: 0.1,
-    beta2: 0.95,
-    evalEvery: 150,
-    evalTokens: 32768,
-    sampleEvery: 0,
-    samplePrompt: ['The capital of France is', 'Economy - overview:'],
-    sampleTokens: 32,
-  });
+function basePretrain({ tokens, dtype, seed, hooks }: PipelineOptions, task: string, out: string) {
+  return pretrain(
+    {
+      ...common,
+      out,
+      dtype,
+      seed,
+      data: join(task, 'corpus.jsonl'),
+      model: MODEL,
+      tokens,
+      batchSize: 16,
+      context: CONTEXT,
+      vocabSize: VOCABULARY,
+      lr: 2e-3,
+      warmupSteps: 40,
+      evalEvery: 150,
+      evalTokens: 32768,
+      samplePrompt: ['The capital of France is', 'Economy - overview:'],
+      sampleTokens: 32,
+    },
+    hooks,
+  );
 }
 
-function fineTune({ dtype, seed, most }: PipelineOptions, task: string, model: string, out: string) {
-  return runSft({
-    ...tuning,
-    out,
-    dtype,
-    seed,
-    model,
-    data: join(task, 'instructions.jsonl'),
-    steps: most?.tuningSteps,
-    epochs: 1,
-    lr: 1e-3,
-    warmup: 10,
-    batchSize: 8,
-    context: CONTEXT,
-    packing: true,
-    overLong: 'drop',
-    validation: 0.05,
-    patience: 0,
-    neftune: 0,
-    evalEvery: 40,
-    sampleEvery: 0,
-    samplePrompt: [],
-    sampleTokens: ANSWER_TOKENS,
-  });
+function fineTune({ dtype, seed, most, hooks }: PipelineOptions, task: string, model: string, out: string) {
+  return sft(
+    {
+      ...tuning,
+      out,
+      dtype,
+      seed,
+      model,
+      data: join(task, 'instructions.jsonl'),
+      steps: most?.tuningSteps,
+      epochs: 1,
+      lr: 1e-3,
+      batchSize: 8,
+      context: CONTEXT,
+      overLong: 'drop',
+      evalEvery: 40,
+      sampleTokens: ANSWER_TOKENS,
+    },
+    hooks,
+  );
 }
 
 async function writeComparisons(
@@ -204,83 +181,69 @@ const SAMPLES = 3;
 /** At 1 nine of ten answers are right, and their mistakes too few to learn from; at 1.4 six of ten. */
 const SAMPLING_TEMPERATURE = 1.4;
 
-function rewardModel({ dtype, seed, most }: PipelineOptions, data: string, model: string, out: string) {
-  return runReward({
-    ...tuning,
-    out,
-    dtype,
-    seed,
-    model,
-    data,
-    steps: most?.tuningSteps,
-    epochs: 1.5,
-    lr: 4e-4,
-    warmup: 5,
-    batchSize: 32,
-    context: CONTEXT,
-    centering: 0.02,
-    validation: 0.1,
-    patience: 0,
-    evalEvery: 60,
-  });
+function rewardModel(
+  { dtype, seed, most, hooks }: PipelineOptions,
+  data: string,
+  model: string,
+  out: string,
+) {
+  return reward(
+    {
+      ...tuning,
+      out,
+      dtype,
+      seed,
+      model,
+      data,
+      steps: most?.tuningSteps,
+      epochs: 1.5,
+      lr: 4e-4,
+      warmupSteps: 5,
+      batchSize: 32,
+      context: CONTEXT,
+      centering: 0.02,
+      evalEvery: 60,
+    },
+    hooks,
+  );
 }
 
 function reinforce(
-  { dtype, seed, rollouts }: PipelineOptions,
+  { dtype, seed, rollouts, hooks }: PipelineOptions,
   task: string,
   folders: { sft: string; reward: string; ppo: string },
 ) {
-  return runPpo({
-    ...tuning,
-    // Moving all weights unlearns facts: sixty noisy steps of AdamW are a random walk in all of them.
-    loraRank: 8,
-    out: folders.ppo,
-    dtype,
-    seed,
-    model: folders.sft,
-    reward: folders.reward,
-    data: join(task, 'prompts.jsonl'),
-    rollouts,
-    rollout: 256,
-    batchSize: 256,
-    epochs: 2,
-    lr: 1.5e-3,
-    schedule: 'linear',
-    finalLr: 0,
-    warmup: 10,
-    maxPrompt: 48,
-    maxResponse: ANSWER_TOKENS,
-    temperature: 1,
-    decodeBatch: 64,
-    missingEos: 'score',
-    missingEosValue: -4,
-    rewardClip: 0,
-    klCoef: 0.05,
-    klEstimator: 'k1',
-    klHorizon: 10_000,
-    whitenRewards: false,
-    entropyCoef: 0,
-    clipLow: 0.2,
-    clipHigh: 0.2,
-    gamma: 1,
-    // Whole returns: the values know too little in so short a run to shorten them.
-    lambda: 1,
-    // Against seven other answers to its question: which question it was moves a reward more than being right does.
-    group: 8,
-    // A value model of its own learns nothing in so short a run that the other answers do not say, for a third more time.
-    value: 'head',
-    valueLr: 1,
-    valueClip: 0,
-    valueCoef: 0.1,
-    ema: 0,
-    evalPrompts: 256,
-    evalEvery: 60,
-    sampleEvery: 0,
-    ptxCoef: 0,
-    ptxBatch: 1,
-    adamEps: 1e-5,
-    adamEpsPlacement: 'torch',
-  });
+  return ppo(
+    {
+      ...tuning,
+      // Moving all weights unlearns facts: sixty noisy steps of AdamW are a random walk in all of them.
+      loraRank: 8,
+      out: folders.ppo,
+      dtype,
+      seed,
+      model: folders.sft,
+      reward: folders.reward,
+      data: join(task, 'prompts.jsonl'),
+      iterations: rollouts,
+      rolloutSize: 256,
+      batchSize: 256,
+      epochs: 2,
+      lr: 1.5e-3,
+      maxPromptLength: 48,
+      maxResponseLength: ANSWER_TOKENS,
+      missingEosValue: -4,
+      // Whole returns: the values know too little in so short a run to shorten them.
+      lambda: 1,
+      // Against seven other answers to its question: which question it was moves a reward more than being right does.
+      numGenerations: 8,
+      // A value model of its own learns nothing in so short a run that the other answers do not say, for a third more time.
+      valueInit: 'head',
+      valueClip: 0,
+      evalPrompts: 256,
+      evalEvery: 60,
+    },
+    hooks,
+  );
 }
 
 /** Evenly spread over the list. */

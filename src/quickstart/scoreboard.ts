@@ -9,10 +9,10 @@ import { perplexity } from '../eval/perplexity.ts';
 import type { DType } from '../native/binding.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import type { ScoringModel } from '../nn/scoring-model.ts';
-import type { Episode } from '../scoring/episode.ts';
-import { responseLogProbs } from '../scoring/log-probs.ts';
-import { encodeComparison } from '../scoring/preference-data.ts';
-import { scoreAll } from '../scoring/reward-source.ts';
+import { encodeComparison } from '../scoring/encoded-comparisons.ts';
+import { responseLogProbs } from '../scoring/response-log-probs.ts';
+import { scoreAll } from '../scoring/reward-model.ts';
+import type { ResponseSequence } from '../scoring/sequences.ts';
 import { ChatTemplate } from '../text/chat-template.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
 import type { Question } from './factbook/task.ts';
@@ -165,7 +165,7 @@ class Judge {
   }
 
   score(questions: readonly Question[], texts: readonly string[]): number[] {
-    const sequences = this.#episodes(questions, texts).map(({ tokens }) => tokens);
+    const sequences = this.#sequences(questions, texts).map(({ tokens }) => tokens);
     return this.scoreTokens(sequences);
   }
 
@@ -176,13 +176,13 @@ class Judge {
   /** Mean over answers of the log-ratio of all their tokens: an estimate of the divergence, as the answers are the model's. */
   kl(model: Gpt, reference: Gpt, questions: readonly Question[], texts: readonly string[]): number {
     if (model === reference) return 0;
-    const episodes = this.#episodes(questions, texts);
-    const own = responseLogProbs(model, episodes, 1);
-    const other = responseLogProbs(reference, episodes, 1);
-    return own.reduce((sum, logProb, i) => sum + logProb - other[i]!, 0) / episodes.length;
+    const sequences = this.#sequences(questions, texts);
+    const own = responseLogProbs(model, sequences, 1);
+    const other = responseLogProbs(reference, sequences, 1);
+    return own.reduce((sum, logProb, i) => sum + logProb - other[i]!, 0) / sequences.length;
   }
 
-  #episodes(questions: readonly Question[], texts: readonly string[]): Episode[] {
+  #sequences(questions: readonly Question[], texts: readonly string[]): ResponseSequence[] {
     return questions.map(({ question }, i) => {
       const prompt = [{ role: 'user', content: question }];
       const comparison = { id: '', prompt, completions: [texts[i]!], ranks: [0] };

@@ -1,7 +1,7 @@
 /** The pipeline's result as rows: for the terminal, the report and docs/results.md. */
 import { exactCount, formatCount, formatDuration } from '../report/format.ts';
 import type { ReportTable } from '../report/sections/section.ts';
-import type { StageReport } from '../train/loop/run-stage.ts';
+import type { TrainingRecord } from '../train/loop/training-record.ts';
 import type { PipelineResult } from './pipeline.ts';
 import type { Standing } from './scoreboard.ts';
 
@@ -78,7 +78,7 @@ export function stageTable({ stages }: PipelineResult): ReportTable {
   };
 }
 
-const heldOut: Record<string, (report: StageReport) => string> = {
+const heldOut: Record<string, (report: TrainingRecord) => string> = {
   pretrain: ({ val_loss, bits_per_byte }) => `loss ${fixed(val_loss)}, ${fixed(bits_per_byte)} bits per byte`,
   sft: ({ val_loss }) => `loss ${fixed(val_loss)}`,
   reward: ({ val_accuracy, val_accuracy_low, val_accuracy_high }) =>

@@ -3,6 +3,7 @@
  * control token would begin in it, or could arise where it meets the template's own text, a character that nobody used
  * stands in between. After rendering, only unbroken spellings are control tokens, and the guards are taken out again.
  */
+import { concatInts } from '../base/concat.ts';
 import { AthanorError } from '../base/errors.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -87,7 +88,7 @@ export class ControlTokens {
       at = match.index + match[0].length;
     }
     ordinary(at, text.length);
-    return concatenated(pieces);
+    return concatInts(pieces);
   }
 
   /** The control tokens that a template wrote. */
@@ -99,16 +100,6 @@ export class ControlTokens {
 
 export function withoutGuards(text: string, { inside, edge }: Guards): string {
   return text.replaceAll(inside, '').replaceAll(edge, '');
-}
-
-function concatenated(pieces: readonly ArrayLike<number>[]): Int32Array {
-  const all = new Int32Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let filled = 0;
-  for (const piece of pieces) {
-    all.set(piece, filled);
-    filled += piece.length;
-  }
-  return all;
 }
 
 function escapeForRegExp(text: string): string {

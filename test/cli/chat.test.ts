@@ -7,7 +7,7 @@ import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ChatSession, type Turn } from '../../src/cli/chat-session.ts';
 import { Conversation } from '../../src/generate/conversation.ts';
-import { generate } from '../../src/generate/generator.ts';
+import { generate } from '../../src/generate/generate.ts';
 import type { Gpt } from '../../src/nn/gpt.ts';
 import { ChatTemplate, type Message } from '../../src/text/chat-template.ts';
 import { Tokenizer } from '../../src/text/tokenizer.ts';

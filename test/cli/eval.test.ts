@@ -3,11 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runReward } from '../../src/train/preference/reward.ts';
-import { runSft } from '../../src/train/sft/run.ts';
 import { writeChatModel } from '../helpers/chat-model.ts';
 import { athanor, lastLineJson } from '../helpers/cli.ts';
-import { jsonl, rewardDefaults, sftDefaults } from '../helpers/stages.ts';
+import { jsonl, rewardDefaults, runReward, runSft, sftDefaults } from '../helpers/stages.ts';
 
 let folder: string;
 let start: string;

@@ -18,7 +18,7 @@ const prepare = defineCommand({
     out: path('the folder to write to', { required: true }),
     limit: count('at most this many', { default: 10, min: 1 }),
     time: duration('for so long'),
-    shuffle: flag('in random order', { default: true }),
+    shuffle: flag('in random order', { default: true, negated: 'in the order of the sources' }),
     dryRun: flag('write nothing'),
     also: list(path('more of it')),
   },

@@ -1,6 +1,6 @@
 /** LoRA: what adapters change, and above all what they must not. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { generate } from '../../src/generate/generator.ts';
+import { generate } from '../../src/generate/generate.ts';
 import { KvCache } from '../../src/generate/kv-cache.ts';
 import { native } from '../../src/native/addon.ts';
 import type { DType } from '../../src/native/binding.ts';
@@ -121,7 +121,7 @@ describe.each(cases)('LoRA on %s in %s', (preset, dtype) => {
         return new Tensor(logProbs).toFloats();
       }),
     );
-    expect(completion!.logProbs).toEqual([...scored.slice(prompt.length - 1)]);
+    expect(completion!.logProbs).toEqual(scored.slice(prompt.length - 1));
   });
 
   it('without() is the base model, and puts everything back whatever happens inside', () => {

@@ -10,7 +10,7 @@ import { type DropReason, describeDropped, isBad } from '../document.ts';
 
 export interface RowOptions {
   /** A line that cannot be used: skip and count it, or stop with an error. Default skip. */
-  onBadLine?: 'skip' | 'stop';
+  onBadLine?: 'skip' | 'fail';
 }
 
 /** What came of reading: nothing is dropped in silence. */
@@ -62,7 +62,7 @@ export class BadRow extends Error {
 
 /**
  * Reads a .jsonl or .json file (a list of rows), .gz or not, or all of a folder. `parse` throws BadRow for a row it
- * cannot use. Throws ERR_FORMAT naming file and line of a bad one with onBadLine 'stop', when a .json file is no list,
+ * cannot use. Throws ERR_FORMAT naming file and line of a bad one with onBadLine 'fail', when a .json file is no list,
  * and when not one row is left; ERR_FILE_MISSING, ERR_FILE_DAMAGED.
  */
 export async function readRows<T>(
@@ -74,7 +74,7 @@ export async function readRows<T>(
   const counts = new RowCounts();
   const drop = (id: string, reason: DropReason, detail?: string) => {
     const description = describeDropped({ id, reason, ...(detail !== undefined && { detail }) });
-    if (options.onBadLine === 'stop' && isBad(reason)) {
+    if (options.onBadLine === 'fail' && isBad(reason)) {
       throw new AthanorError('ERR_FORMAT', description, 'correct the line, or leave out --on-bad-line stop');
     }
     counts.add(reason, description);

@@ -9,7 +9,7 @@ const GELU = 1;
 
 /**
  * @param x `[n, in]` f32 or bf16
- * @param weight `[out, in]` f32
+ * @param weight `[out, in]` f32 or bf16
  * @param bias `[out]` f32
  * @param adapter adds scale B (A x)
  * @returns `[n, out]` of x's dtype

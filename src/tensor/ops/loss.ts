@@ -20,7 +20,7 @@ export interface CrossEntropyResult {
 
 /**
  * Cross-entropy of softmax(hidden weight^T) against the targets.
- * @param hidden `[n, d]`; @param weight f32 `[vocab, d]`; @param targets i32 `[n]`, -100 to ignore
+ * @param hidden `[n, d]`; @param weight f32 or bf16 `[vocab, d]`; @param targets i32 `[n]`, -100 to ignore
  */
 export function linearCrossEntropy(
   hidden: Tensor,
@@ -57,7 +57,7 @@ export interface LogProbResult {
 /**
  * log softmax(hidden weight^T / temperature)[target] and that distribution's entropy, in f32 whatever the dtype of hidden:
  * for one hidden row the same bits as what sampling reports. Differentiable in both.
- * @param hidden `[n, d]`; @param weight f32 `[vocab, d]`; @param targets i32 `[n]`, -100 to ignore
+ * @param hidden `[n, d]`; @param weight f32 or bf16 `[vocab, d]`; @param targets i32 `[n]`, -100 to ignore
  */
 export function linearLogProb(
   hidden: Tensor,

@@ -1,236 +1,299 @@
 /**
- * A stage from options to a model folder: what every training command does around its stage. Settings are written down
- * first and a resumed run takes those, so that nothing on a later command line can change its course.
+ * A stage from settings to a model folder: what every training function does around its stage. The settings are written
+ * down first, and a resumed run takes those, so that nothing given later can change its course.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { copyModel } from '../../checkpoint/save-model.ts';
 import { CheckpointStore } from '../../checkpoint/store.ts';
-import type { DType } from '../../native/binding.ts';
-import type { WeightDType } from '../../nn/decoder.ts';
+import type { Communicator } from '../../comm/communicator.ts';
+import { createRunContext, isMainRank, type RunContext } from '../../comm/run-context.ts';
+import { currentDevice, resolveDtype } from '../../native/engine.ts';
 import type { AdamWOptions } from '../../optim/adamw.ts';
-import type { ScheduleName } from '../../optim/schedule.ts';
-import type { ReportOptions } from '../../report/html-report.ts';
+import { formatCount } from '../../report/format.ts';
+import { type ReportOptions, writeReport } from '../../report/html-report.ts';
 import type { BudgetOptions } from './budget.ts';
-import { Interrupt } from './interrupt.ts';
+import type { MetricField, RunEvent } from './run-events.ts';
 import { forgetRun, readRun, writeRun } from './run-file.ts';
+import type { CommonSettings, EpochSettings, LoraSettings, StageOptions } from './settings.ts';
 import { parameterGroups, type TrainStage } from './stage.ts';
-import { type MetricField, TrainConsole } from './train-console.ts';
-import { Trainer, type TrainResult } from './trainer.ts';
+import { Trainer, type TrainerOptions, type TrainResult } from './trainer.ts';
 
-/** Settings of every stage; they decide a run's course and are saved with it. */
-export interface CommonSettings {
-  /** What to train on. */
-  data: string;
-  /** Preset or model folder. */
-  model: string;
-  dtype: DType;
-  /** What matrices are kept in: f32 masters (the default), or bf16 alone, rounded stochastically. */
-  weights?: WeightDType | undefined;
-  seed: number;
-  steps?: number | undefined;
-  gradAccum: number;
-  lr?: number | undefined;
-  schedule: ScheduleName;
-  warmup: number;
-  finalLr: number;
-  decay: number;
-  weightDecay: number;
-  clip: number;
-  onSpike: 'warn' | 'skip' | 'stop';
-  spikeThreshold: number;
-  evalEvery: number;
-  saveEvery: number;
-  keep: number;
-  checkpointActivations: boolean;
+/** What a caller may hand to a stage besides its settings; none of it decides the run's course. */
+export interface RunHooks {
+  /** Once aborted, the run finishes its step, saves and ends with `interrupted`. */
+  signal?: AbortSignal;
+  /** Called on the main rank; terminalProgress() is one that shows a run on the terminal. */
+  onEvent?: (event: RunEvent) => void;
+  /** The other ranks. Default: none. */
+  communicator?: Communicator;
 }
 
-/** Where a run lives, and whether it goes on with what is there. */
-export interface RunPlace {
+/** What a run came to. */
+export interface StageResult {
+  /** Optimizer steps done, and tokens fed through the model. */
+  step: number;
+  tokens: number;
+  /** Loss of the last step; NaN where no step was done. */
+  loss: number;
+  /** The stage's own figures of the last step, and those of its end, by the names of the metrics log. */
+  metrics: Record<string, number>;
+  /** Figures of the last evaluation. */
+  evaluation: Record<string, number> | undefined;
+  /** Trained numbers. */
+  parameters: number;
+  tokensPerSecond: number;
+  seconds: number;
+  /** Whether the signal ended the run before its budget was used. */
+  interrupted: boolean;
+  /** Folder of the model, its checkpoints, metrics and report. */
   out: string;
-  resume: boolean;
 }
 
-/** What a caller gives: the settings and the place; a resumed run may leave out what it starts from. */
-export type StageOptions<Settings extends CommonSettings> = StartOptional<Settings> & RunPlace;
-
-type StartOptional<Settings> = Omit<Settings, 'data' | 'model'> & {
-  data?: string | undefined;
-  model?: string | undefined;
-};
+/** Where a stage is made ready: the run's context, and what it continues from. */
+export interface StageContext extends RunContext {
+  readonly out: string;
+  readonly resume: boolean;
+  /** Folder of the model to continue from, where a run is resumed. */
+  readonly checkpoint: string | undefined;
+  readonly onEvent: (event: RunEvent) => void;
+}
 
 /** A stage made ready to run. */
 export interface PreparedStage<Batch> {
   stage: TrainStage<Batch>;
-  /** Of the status line and the report. */
+  /** What is trained on what, for the status line and the report. */
   title: string;
+  /** Numbers in the model. */
+  parameters: number;
+  /** What the report says of the stage, beside what it says of every one. */
   config: Record<string, JsonValue>;
   budget: BudgetOptions;
-  /** Peak learning rate where --lr is not given. */
+  /** Peak learning rate where `lr` is not given. */
   defaultLr: number;
-  optimizer: AdamWOptions;
-  sampleEvery: number;
-  patience: number;
-  /** Which checkpoint becomes the model in the run's folder. */
-  exports: 'last' | 'best';
+  optimizer?: AdamWOptions;
   /** After the last step and only then: writes the model anew into the run's folder. */
   finish?: () => Promise<Record<string, number>>;
   /** Of the stage's metrics, those on the status line. */
   fields?: readonly MetricField[];
   report?: Partial<ReportOptions>;
-  /** Notes for the user before training starts: what was dropped, what was found. */
+  /** Facts for the user before training starts: what was dropped, what was found. */
   notes?: readonly string[];
-}
-
-/** The last step's metrics and the last evaluation's by their names, and what every stage has. */
-export interface StageReport {
-  [key: string]: number | string | boolean | null;
-  step: number;
-  tokens: number;
-  loss: number;
-  val_loss: number | null;
-  bits_per_byte: number | null;
-  /** Trained numbers. */
-  parameters: number;
-  tokens_per_second: number;
-  seconds: number;
-  interrupted: boolean;
-  out: string;
 }
 
 export interface StageKind<Settings extends CommonSettings, Batch> {
   name: string;
-  /** @param checkpoint folder of the model to go on from, where a run is resumed */
-  prepare(settings: Settings, place: RunPlace, checkpoint: string | undefined): Promise<PreparedStage<Batch>>;
+  defaults: Partial<Settings>;
+  prepare(settings: Settings, context: StageContext): Promise<PreparedStage<Batch>>;
 }
 
 /**
- * Trains until the budget is used or a signal asks to stop, and leaves the model, its checkpoints, metrics and report in
- * `out`. Throws ERR_ARGUMENT, ERR_MISMATCH and ERR_CONFIG before any training, and whatever reading and writing throw.
+ * Trains until the budget is used or the signal is aborted, and leaves the model, its checkpoints, metrics and report in
+ * `out`. Throws ERR_OPTION, ERR_ARGUMENT, ERR_MISMATCH and ERR_CONFIG before any training, ERR_INTERRUPTED when the signal
+ * is aborted before the first step, and whatever reading and writing throw.
  */
 export async function runStage<Settings extends CommonSettings, Batch>(
   kind: StageKind<Settings, Batch>,
-  { out, resume, ...given }: StageOptions<Settings>,
-): Promise<StageReport> {
+  { out, resume = false, ...given }: StageOptions<Settings>,
+  hooks: RunHooks = {},
+): Promise<StageResult> {
   const before = existsSync(out) ? readdirSync(out) : [];
-  const settings = begin<Settings>(kind.name, given as unknown as StartOptional<Settings>, { out, resume });
+  const settings = begin(kind, given as Partial<Settings>, { out, resume });
   try {
-    return await train(kind, settings, { out, resume });
+    return await train(kind, settings, { out, resume }, hooks);
   } catch (error) {
     // A run that failed before its first checkpoint has nothing to resume and must not block another try.
     if (!resume && !new CheckpointStore(out).latest()) forgetRun(out, before);
     throw error;
+  } finally {
+    hooks.onEvent?.({ type: 'end' });
   }
 }
 
+interface RunPlace {
+  out: string;
+  resume: boolean;
+}
+
 /** The settings of the run to continue, or those of a new one, written down. */
-function begin<Settings extends CommonSettings>(
-  stage: string,
-  given: StartOptional<Settings>,
+function begin<Settings extends CommonSettings, Batch>(
+  { name, defaults }: StageKind<Settings, Batch>,
+  given: Partial<Settings>,
   { out, resume }: RunPlace,
 ): Settings {
-  if (resume) return readRun(out, stage).settings as unknown as Settings;
-  for (const name of ['data', 'model'] as const) {
-    if (given[name] === undefined) {
-      throw new AthanorError('ERR_OPTION', `--${name} is missing`, `see athanor ${stage} --help`);
+  if (resume) return withFunctions(readRun(out, name).settings, given) as unknown as Settings;
+  const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const settings = { ...defaults, ...known } as Partial<Settings>;
+  for (const key of ['data', 'model'] as const) {
+    if (settings[key] === undefined) {
+      throw new AthanorError('ERR_OPTION', `\`${key}\` is missing`, `see athanor ${name} --help`);
     }
   }
-  if (given.weights === 'bf16' && given.dtype !== 'bf16') {
+  const dtype = resolveDtype(settings.dtype ?? 'auto');
+  if (settings.paramDtype === 'bf16' && dtype !== 'bf16') {
     throw new AthanorError(
       'ERR_OPTION',
-      `--weights bf16 is for activations in bf16, and these would be ${given.dtype}`,
-      'add --dtype bf16, or leave --weights out',
+      `\`paramDtype\` bf16 is for activations in bf16, and these would be ${dtype}`,
+      'choose `dtype` bf16, or leave `paramDtype` out',
     );
   }
-  const plain = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  writeRun(out, { stage, settings: plain as JsonObject });
-  return plain as unknown as Settings;
+  const complete = { ...settings, dtype };
+  writeRun(out, { stage: name, settings: storable(complete) });
+  return complete as Settings;
+}
+
+/** What stands in run.json for a setting that is a function of the caller's program. */
+const FUNCTION = '[function]';
+
+function storable(settings: object): JsonObject {
+  const entries = Object.entries(settings).map(([key, value]) => [
+    key,
+    typeof value === 'function' ? FUNCTION : value,
+  ]);
+  return Object.fromEntries(entries) as JsonObject;
+}
+
+/** Saved settings with the functions that only the caller's program has. */
+function withFunctions(saved: JsonObject, given: object): JsonObject {
+  const entries = Object.entries(saved).map(([key, value]) => {
+    if (value !== FUNCTION) return [key, value];
+    const again = (given as Record<string, unknown>)[key];
+    if (typeof again === 'function') return [key, again];
+    throw new AthanorError(
+      'ERR_OPTION',
+      `the run was started with a function of the program as \`${key}\``,
+      'resume it from that program, with the function',
+    );
+  });
+  return Object.fromEntries(entries) as JsonObject;
 }
 
 async function train<Settings extends CommonSettings, Batch>(
   kind: StageKind<Settings, Batch>,
   settings: Settings,
-  place: RunPlace,
-): Promise<StageReport> {
-  const { out, resume } = place;
-  const store = new CheckpointStore(out, { keepLast: settings.keep });
-  const resumed = resume && store.latest() ? store.load() : undefined;
-  const prepared = await kind.prepare(settings, place, resumed?.path);
-  const { stage } = prepared;
-  const screen = new TrainConsole({
-    label: kind.name,
+  { out, resume }: RunPlace,
+  hooks: RunHooks,
+): Promise<StageResult> {
+  const emit = (event: RunEvent) => hooks.onEvent?.(event);
+  const context = createRunContext({
+    communicator: hooks.communicator,
+    device: currentDevice(),
+    dtype: settings.dtype,
+    seed: settings.seed,
     out,
-    fields: prepared.fields ?? [],
-    report: {
-      title: prepared.title,
-      config: prepared.config,
-      notes: prepared.notes ?? [],
-      ...prepared.report,
+    signal: hooks.signal,
+    console: {
+      note: (text) => emit({ type: 'note', text }),
+      warn: (text) => emit({ type: 'warning', text }),
     },
   });
-  for (const note of prepared.notes ?? []) screen.note(note);
-  const abort = new AbortController();
-  const interrupt = new Interrupt((signal) => {
-    screen.warn(`${signal}: finishing the step, then saving`);
-    abort.abort();
-  });
+  const store = new CheckpointStore(out, { keepLast: settings.keepCheckpoints });
+  const resumed = resume && store.latest() ? store.load() : undefined;
+  const place = { out, resume, checkpoint: resumed?.path, onEvent: emit };
+  const prepared = await kind.prepare(settings, { ...context, ...place });
+  const { stage, notes = [] } = prepared;
+  const report = reportOf(settings, prepared);
+  emit({ type: 'start', stage: kind.name, title: prepared.title, fields: prepared.fields ?? [] });
+  for (const note of notes) context.console.note(note);
   const trainer = new Trainer(stage, {
     ...trainerOptions(settings, prepared),
-    out,
-    seed: settings.seed,
-    signal: abort.signal,
-    onEvent: (event) => screen.handle(event),
+    ...context,
+    onEvent: (event) => {
+      emit(event);
+      if (event.type === 'evaluation') writeReport(out, report);
+    },
   });
   try {
     if (resumed) trainer.resume(resumed);
+    else if (context.signal.aborted) {
+      throw new AthanorError('ERR_INTERRUPTED', 'stopped before the first step', 'start the run again');
+    }
     const result = await trainer.run();
-    const exported = (prepared.exports === 'best' && store.best()) || store.latest()!;
-    await copyModel(exported.path, out);
-    const finished = result.interrupted ? {} : await prepared.finish?.();
-    return { ...report(result, stage, out), ...finished };
+    const finished = isMainRank(context) ? await exportModel(store, settings, result, prepared, out) : {};
+    return { ...summary(result, stage, out), metrics: { ...result.metrics, ...finished } };
   } finally {
     resumed?.close();
-    interrupt.dispose();
-    screen.finish();
     trainer.dispose();
     stage.dispose?.();
+    if (isMainRank(context)) writeReport(out, report);
   }
 }
 
-function trainerOptions<Batch>(settings: CommonSettings, prepared: PreparedStage<Batch>) {
+/** Puts the model of the right checkpoint into the run's folder: the best one where training stops early. */
+async function exportModel<Batch>(
+  store: CheckpointStore,
+  settings: CommonSettings & Partial<EpochSettings>,
+  result: TrainResult,
+  { finish }: PreparedStage<Batch>,
+  out: string,
+): Promise<Record<string, number>> {
+  const isEarly = (settings.patience ?? 0) > 0;
+  await copyModel(((isEarly && store.best()) || store.latest()!).path, out);
+  return result.interrupted ? {} : ((await finish?.()) ?? {});
+}
+
+function trainerOptions<Batch>(
+  settings: CommonSettings & Partial<EpochSettings>,
+  { budget, defaultLr, optimizer }: PreparedStage<Batch>,
+): TrainerOptions {
   return {
-    ...prepared.budget,
-    lr: settings.lr ?? prepared.defaultLr,
+    ...budget,
+    lr: settings.lr ?? defaultLr,
     schedule: settings.schedule,
-    warmupSteps: settings.warmup,
-    minLrRatio: settings.finalLr,
-    decayRatio: settings.decay,
-    optimizer: { weightDecay: settings.weightDecay, ...prepared.optimizer },
+    warmupSteps: settings.warmupSteps,
+    minLrRatio: settings.minLrRatio,
+    decayRatio: settings.decayRatio,
+    optimizer: { weightDecay: settings.weightDecay, ...optimizer },
     gradAccum: settings.gradAccum,
-    maxGradNorm: settings.clip,
+    maxGradNorm: settings.maxGradNorm,
     onSpike: settings.onSpike,
     spikeThreshold: settings.spikeThreshold,
     evalEvery: settings.evalEvery,
-    sampleEvery: prepared.sampleEvery,
+    sampleEvery: settings.sampleEvery,
     saveEvery: settings.saveEvery,
-    patience: prepared.patience,
-    keepCheckpoints: settings.keep,
+    patience: settings.patience ?? 0,
+    keepCheckpoints: settings.keepCheckpoints,
   };
 }
 
-function report<Batch>(result: TrainResult, stage: TrainStage<Batch>, out: string): StageReport {
+/** The report's head: what every stage has, then the stage's own. */
+function reportOf<Batch>(
+  settings: CommonSettings & Partial<LoraSettings> & { batchSize?: number },
+  { title, parameters, config, defaultLr, notes = [], report }: PreparedStage<Batch>,
+): ReportOptions {
+  const { loraRank = 0 } = settings;
+  return {
+    title,
+    config: {
+      parameters: formatCount(parameters),
+      trained: loraRank > 0 ? `LoRA of rank ${loraRank}` : 'all weights',
+      ...config,
+      dtype: settings.dtype,
+      param_dtype: settings.paramDtype,
+      ...(settings.batchSize !== undefined && { batch_size: settings.batchSize }),
+      grad_accum: settings.gradAccum,
+      lr: settings.lr ?? defaultLr,
+      schedule: settings.schedule,
+      weight_decay: settings.weightDecay,
+      max_grad_norm: settings.maxGradNorm,
+      seed: settings.seed,
+    },
+    notes,
+    ...report,
+  };
+}
+
+function summary<Batch>(result: TrainResult, stage: TrainStage<Batch>, out: string): StageResult {
   const trained = parameterGroups(stage).flatMap(({ parameters }) => [...parameters.values()]);
   return {
-    val_loss: null,
-    bits_per_byte: null,
     step: result.step,
     tokens: result.tokens,
     loss: result.loss,
-    ...result.metrics,
-    ...result.evaluation,
+    metrics: result.metrics,
+    evaluation: result.evaluation,
     parameters: trained.reduce((count, parameter) => count + parameter.size, 0),
-    tokens_per_second: result.tokensPerSecond,
+    tokensPerSecond: result.tokensPerSecond,
     seconds: result.seconds,
     interrupted: result.interrupted,
     out,

@@ -10,16 +10,10 @@ import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
 import type { TypedArray } from '../../native/binding.ts';
 import type { Decoder } from '../../nn/decoder.ts';
 import { Gpt } from '../../nn/gpt.ts';
-import { attachLora, type LoraAdapters, type LoraTarget } from '../../nn/lora.ts';
+import { attachLora, type LoraAdapters } from '../../nn/lora.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
-
-export interface LoraSettings {
-  /** Rank of the adapters; 0 trains the whole model. */
-  loraRank: number;
-  loraAlpha: number;
-  loraTargets: readonly (LoraTarget | 'all')[];
-}
+import type { LoraSettings } from './settings.ts';
 
 export interface TrainableOptions extends LoraSettings {
   /** Folder whose tokenizer files go along with the model. */

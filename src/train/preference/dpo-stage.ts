@@ -6,17 +6,17 @@ import type { Ranks } from '../../comm/communicator.ts';
 import { ShuffledCycle } from '../../data/rows/cycle.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { Gpt } from '../../nn/gpt.ts';
+import type { EncodedComparison } from '../../scoring/encoded-comparisons.ts';
+import { responseLogProbs, responseOutput } from '../../scoring/response-log-probs.ts';
 import {
   byTokens,
-  type Episode,
-  episodeInput,
+  type ResponseSequence,
+  responseInput,
   responseLength,
   responseStarts,
+  SCORING_TOKENS,
   sumsByResponse,
-} from '../../scoring/episode.ts';
-import { policyOutput, responseLogProbs } from '../../scoring/log-probs.ts';
-import type { EncodedComparison } from '../../scoring/preference-data.ts';
-import { SCORING_TOKENS } from '../../scoring/reward-source.ts';
+} from '../../scoring/sequences.ts';
 import { noGrad } from '../../tensor/autograd.ts';
 import { type DpoKind, type DpoLossOptions, dpoLoss } from '../../tensor/ops/preference.ts';
 import { segmentSum } from '../../tensor/ops/segments.ts';
@@ -26,8 +26,8 @@ import type { TrainableModel } from '../loop/trainable-model.ts';
 
 /** One pair of answers, with the reference's log-probabilities of both. */
 export interface PreferencePair {
-  chosen: Episode;
-  rejected: Episode;
+  chosen: ResponseSequence;
+  rejected: ResponseSequence;
   referenceChosen: number;
   referenceRejected: number;
 }
@@ -61,6 +61,8 @@ export function referencePairs(reference: Gpt, comparisons: readonly EncodedComp
     }));
   });
 }
+
+export type DpoBatch = PreferencePair[];
 
 export class DpoStage implements TrainStage<PreferencePair[]> {
   readonly parameters: ReadonlyMap<string, Tensor>;
@@ -112,7 +114,7 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
     const { beta, kind, labelSmoothing } = this.#options;
     const options: DpoLossOptions = { beta, kind, labelSmoothing, scale };
     const answers = [...batch.map(({ chosen }) => chosen), ...batch.map(({ rejected }) => rejected)];
-    const { logProbs } = policyOutput(this.#policy.model, episodeInput(answers), 1);
+    const { logProbs } = responseOutput(this.#policy.model, responseInput(answers), 1);
     const sums = segmentSum(logProbs, tensor(responseStarts(answers)));
     const reference = tensor([
       ...batch.map(({ referenceChosen }) => referenceChosen),

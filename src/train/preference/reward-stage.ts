@@ -10,10 +10,14 @@ import type { Ranks } from '../../comm/communicator.ts';
 import { ShuffledCycle } from '../../data/rows/cycle.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
-import { ints, packSequences } from '../../scoring/episode.ts';
-import { judgePairs, pairMetrics } from '../../scoring/judged-pairs.ts';
-import { batchOf, comparisonTokens, type EncodedComparison } from '../../scoring/preference-data.ts';
-import { scoreAll } from '../../scoring/reward-source.ts';
+import {
+  comparisonBatch,
+  comparisonTokens,
+  type EncodedComparison,
+} from '../../scoring/encoded-comparisons.ts';
+import { scoreAll } from '../../scoring/reward-model.ts';
+import { pairMetrics, scorePairs } from '../../scoring/scored-pairs.ts';
+import { ints, lastRows, packSequences } from '../../scoring/sequences.ts';
 import { noGrad } from '../../tensor/autograd.ts';
 import { rankingLoss } from '../../tensor/ops/preference.ts';
 import { scope, type Tensor, tensor } from '../../tensor/tensor.ts';
@@ -32,6 +36,8 @@ export interface RewardStageOptions {
   /** Whose share of each batch to take. Default: all, as the only rank. */
   communicator?: Ranks;
 }
+
+export type RewardBatch = EncodedComparison[];
 
 export class RewardStage implements TrainStage<EncodedComparison[]> {
   readonly parameters: ReadonlyMap<string, Tensor>;
@@ -72,14 +78,9 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   }
 
   loss(batch: EncodedComparison[], scale: number): Tensor {
-    const { answers, pairs, weights, margins } = batchOf(batch);
+    const { answers, pairs, weights, margins } = comparisonBatch(batch);
     const sequences = answers.map(({ tokens }) => tokens);
-    let end = 0;
-    const last = sequences.map(({ length }) => {
-      end += length;
-      return end - 1;
-    });
-    const scores = this.#model.model.scores(packSequences(sequences), ints(last));
+    const scores = this.#model.model.scores(packSequences(sequences), lastRows(sequences));
     const { loss, correct } = rankingLoss(scores, ints(pairs), {
       weights: tensor(weights),
       margins: tensor(margins),
@@ -101,9 +102,9 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   /** On held-out prompts. */
   #evaluate(): Evaluation {
     const { validation } = this.#options;
-    const judged = judgePairs(this.#model.model, validation);
-    const metrics = prefixed('val_', pairMetrics(judged, validation.length));
-    return { metrics, score: metrics.val_loss!, events: preferenceFigures(judged) };
+    const scored = scorePairs(this.#model.model, validation);
+    const metrics = prefixed('val_', pairMetrics(scored, validation.length));
+    return { metrics, score: metrics.val_loss!, events: preferenceFigures(scored) };
   }
 
   state(): JsonValue {

@@ -1,20 +1,27 @@
-/** The weight of the KL penalty: fixed, or steered towards a target (Ziegler et al., 2019, section 2.2). */
+/**
+ * The weight of the KL penalty: fixed, or steered towards a target (Ziegler et al., 2019, section
+ * 2.2).
+ */
 import { AthanorError } from '../../base/errors.ts';
 
 export interface KlControllerOptions {
-  /** beta, to begin with. */
+  /** beta at the start. */
   coef: number;
-  /** KL of a response in nats to steer towards; undefined keeps beta as it is. */
+  /** KL per response, in nats, to steer towards; undefined keeps beta as it is. */
   target?: number | undefined;
-  /** The larger, the slower: n responses change beta by a fifth of n / horizon of it at most. */
+  /**
+   * A larger one is slower: n responses change beta by at most a fifth of n / horizon of itself.
+   */
   horizon: number;
 }
 
 export class KlController {
+  /** beta as it is now. */
   coef: number;
   readonly #target: number | undefined;
   readonly #horizon: number;
 
+  /** Throws ERR_OPTION if the target is not above zero. */
   constructor({ coef, target, horizon }: KlControllerOptions) {
     if (target !== undefined && !(target > 0)) {
       throw new AthanorError(

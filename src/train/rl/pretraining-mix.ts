@@ -1,6 +1,7 @@
 /**
- * PPO-ptx (Ouyang et al., 2022, equation 2): pretraining text beside the rollouts, so that the policy keeps what no reward asks
- * for. Its loss is a mean over tokens, as the policy's is, so the coefficient does not depend on the amount of text.
+ * PPO-ptx (Ouyang et al., 2022, equation 2): pretraining text beside the rollouts, so that the
+ * policy keeps abilities that no reward asks for. Its loss is a mean over tokens, as the policy's
+ * is, so the coefficient does not depend on the amount of text.
  */
 
 import type { JsonObject } from '../../base/json.ts';
@@ -13,13 +14,16 @@ export class PretrainingMix {
   readonly #loader: TokenLoader;
   readonly #coef: number;
 
-  /** @param coef above 0 */
+  /** @param coef weight of the loss, above 0 */
   constructor(loader: TokenLoader, coef: number) {
     this.#loader = loader;
     this.#coef = coef;
   }
 
-  /** coef / share times the mean next-token loss of the next batch. @param share batches of one update */
+  /**
+   * coef / share times the mean next-token loss of the next batch, and that mean itself.
+   * @param share batches of one update
+   */
   loss(model: Gpt, share: number): { loss: Tensor; perToken: number } {
     const { input, targets, countedTargets } = new TokenBatch(this.#loader.next());
     const scale = this.#coef / (Math.max(1, countedTargets) * share);

@@ -12,7 +12,7 @@ import { holdOutPrompts, splitByPrompt } from '../../../src/data/rows/row-split.
 import { type SupervisedExample, supervisedExamples } from '../../../src/data/rows/supervised-examples.ts';
 import { Gpt } from '../../../src/nn/gpt.ts';
 import { presetConfig } from '../../../src/nn/presets.ts';
-import { preferenceData } from '../../../src/scoring/preference-data.ts';
+import { preferenceData } from '../../../src/scoring/encoded-comparisons.ts';
 import { ChatTemplate } from '../../../src/text/chat-template.ts';
 import { Tokenizer } from '../../../src/text/tokenizer.ts';
 import { chatTokenizer } from '../../helpers/chat-model.ts';
@@ -133,7 +133,7 @@ describe('R10: what is too long', () => {
       { prompt: 'Hello!', chosen: 'Blue.', rejected: 'Red.' },
       { prompt: 'Hello!', chosen: `${long}1`, rejected: `${long}2` },
     ]);
-    const settings = { data: path, seed: 0, validation: 0, onBadLine: 'stop' } as const;
+    const settings = { data: path, seed: 0, validationSplit: 0, onBadLine: 'fail' } as const;
     const { train, notes } = await preferenceData(settings, template, 40);
     expect(train).toHaveLength(1);
     expect(notes).toEqual(['1 comparisons with answers beyond 40 tokens left out']);

@@ -165,7 +165,7 @@ describe('instructions', () => {
     expect(counts.examples).toHaveLength(1);
     expect(counts.examples[0]).toMatch(message);
     expect(counts.examples[0]!.startsWith(`${path}:2: `)).toBe(true);
-    const stopped = readInstructions(path, { onBadLine: 'stop' });
+    const stopped = readInstructions(path, { onBadLine: 'fail' });
     if (reason === 'empty') expect((await stopped).rows).toHaveLength(2);
     else await expect(stopped).rejects.toMatchObject({ code: 'ERR_FORMAT', message: counts.examples[0] });
   });

@@ -6,14 +6,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadGpt } from '../../../src/checkpoint/gpt-folder.ts';
 import { loadModel } from '../../../src/checkpoint/load-model.ts';
 import { CheckpointStore } from '../../../src/checkpoint/store.ts';
-import { runPpo } from '../../../src/train/rl/ppo.ts';
-import { runSft } from '../../../src/train/sft/run.ts';
 import { expectSameRun } from '../../helpers/killed-run.ts';
 import { expectSameBits } from '../../helpers/reference.ts';
 import { type RlModels, writeRlModels } from '../../helpers/rl-models.ts';
-import { jsonl, logged, ppoDefaults, sftDefaults } from '../../helpers/stages.ts';
+import { jsonl, logged, ppoDefaults, runPpo, runSft, sftDefaults } from '../../helpers/stages.ts';
 
-const precision = { dtype: 'bf16', weights: 'bf16' } as const;
+const precision = { dtype: 'bf16', paramDtype: 'bf16' } as const;
 let root: string;
 let models: RlModels;
 let instructions: string;
@@ -72,7 +70,7 @@ describe('fine-tuning with weights in bf16', () => {
   it('is refused with activations in f32, before anything is written', async () => {
     const refused = sft('never', { ...precision, dtype: 'f32' });
     await expect(refused).rejects.toThrow(
-      /--weights bf16 is for activations in bf16, and these would be f32/,
+      /`paramDtype` bf16 is for activations in bf16, and these would be f32/,
     );
     expect(existsSync(join(root, 'never'))).toBe(false);
   });
@@ -81,7 +79,16 @@ describe('fine-tuning with weights in bf16', () => {
 it('PPO with a value model, a moving average and weights in bf16 goes on from any checkpoint to the same bits', async () => {
   const { model, data, reward } = models;
   const [whole, again] = [join(root, 'whole'), join(root, 'again')];
-  const settings = { ...ppoDefaults, ...precision, model, data, reward, ema: 0.9, saveEvery: 1, keep: 20 };
+  const settings = {
+    ...ppoDefaults,
+    ...precision,
+    model,
+    data,
+    reward,
+    emaDecay: 0.9,
+    saveEvery: 1,
+    keepCheckpoints: 20,
+  };
   await runPpo({ ...settings, out: whole });
   cpSync(whole, again, { recursive: true });
   const store = new CheckpointStore(again);

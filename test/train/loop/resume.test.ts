@@ -34,7 +34,18 @@ const command = () => [
     '--sample-every',
     '10',
   ],
-  ...['--warmup', '5', '--keep', '3', '--grad-accum', '2', '--dtype', 'bf16', '--threads', '2'],
+  ...[
+    '--warmup-steps',
+    '5',
+    '--keep-checkpoints',
+    '3',
+    '--grad-accum',
+    '2',
+    '--dtype',
+    'bf16',
+    '--threads',
+    '2',
+  ],
   ...['--eval-tokens', '2k'],
 ];
 

@@ -2,10 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import { mean } from '../../../src/base/statistics.ts';
 import type { Gpt } from '../../../src/nn/gpt.ts';
-import { episodeInput } from '../../../src/scoring/episode.ts';
-import { policyOutput } from '../../../src/scoring/log-probs.ts';
+import { responseOutput } from '../../../src/scoring/response-log-probs.ts';
+import { responseInput } from '../../../src/scoring/sequences.ts';
 import { noGrad } from '../../../src/tensor/autograd.ts';
 import { scope } from '../../../src/tensor/tensor.ts';
+import { GroupEstimator } from '../../../src/train/rl/group-estimator.ts';
 import { KlController } from '../../../src/train/rl/kl-controller.ts';
 import { makeWorld, train, unequalPrompts, type WorldOptions } from './world.ts';
 
@@ -15,12 +16,13 @@ const toZero = (lr: number) =>
   ({ lr, schedule: 'linear', warmupSteps: 0, minLrRatio: 0, decayRatio: 0 }) as const;
 
 /** Two tokens, one drawn: the second pays 1, the first nothing. */
-const bandit = (seed: number, beta: number, stage: WorldOptions['stage'] = {}): WorldOptions => ({
+const bandit = (seed: number, beta: number): WorldOptions => ({
   vocabulary: 2,
   prompts: 4,
   reward: (_, response) => response[0]!,
-  sampler: { prompts: 64, maxResponse: 1, stopTokens: [], seed, decodeBatch: 64 },
-  stage: { batchSize: 64, kl: new KlController({ coef: beta, horizon: 1 }), ...stage },
+  sampler: { promptsPerRollout: 64, maxResponseLength: 1, stopTokens: [], seed, decodeBatchSize: 64 },
+  stage: { batchSize: 64 },
+  kl: new KlController({ coef: beta, horizon: 1 }),
 });
 
 /** Probability of the second arm after each prompt. */
@@ -28,13 +30,13 @@ function secondArm(policy: Gpt): number[] {
   return unequalPrompts(4, 2).map(({ tokens }) =>
     noGrad(() =>
       scope(() => {
-        const episode = {
+        const sequence = {
           prompt: 0,
           tokens: Int32Array.from([...tokens, 1]),
           promptLength: tokens.length,
           finished: true,
         };
-        return Math.exp(policyOutput(policy, episodeInput([episode]), 1).logProbs.item());
+        return Math.exp(responseOutput(policy, responseInput([sequence]), 1).logProbs.item());
       }),
     ),
   );
@@ -89,11 +91,13 @@ describe('a two-armed bandit', () => {
     'R43: so does group-relative learning (%s)',
     async (baseline) => {
       const group = (beta: number): WorldOptions => {
-        const options = bandit(1, beta, {
-          name: 'grpo',
-          algorithm: { kind: 'group', baseline, responsesPerPrompt: 16 },
-        });
-        return { ...options, sampler: { ...options.sampler, prompts: 4, responsesPerPrompt: 16 } };
+        const options = bandit(1, beta);
+        return {
+          ...options,
+          sampler: { ...options.sampler, promptsPerRollout: 4, responsesPerPrompt: 16 },
+          stage: { ...options.stage, name: 'grpo' },
+          estimator: new GroupEstimator({ baseline, responsesPerPrompt: 16 }),
+        };
       };
       const free = await makeWorld(group(0));
       const { steps } = await train(free.stage, { steps: 40, ...toZero(2e-3) });
@@ -116,8 +120,9 @@ describe('the share of one token in a response', () => {
   const options = (seed: number, beta: number): WorldOptions => ({
     vocabulary: 16,
     reward: share,
-    sampler: { prompts: 32, maxResponse: 6, stopTokens: [15], decodeBatch: 32, seed },
-    stage: { batchSize: 32, epochs: 2, seed, kl: new KlController({ coef: beta, horizon: 1 }) },
+    sampler: { promptsPerRollout: 32, maxResponseLength: 6, stopTokens: [15], decodeBatchSize: 32, seed },
+    stage: { batchSize: 32, epochs: 2, seed },
+    kl: new KlController({ coef: beta, horizon: 1 }),
   });
 
   it.each(seeds)('R43: rises within 100 updates with the KL finite (seed %i)', async (seed) => {

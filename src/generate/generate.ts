@@ -1,0 +1,66 @@
+/** Completes prompts: a batch that is driven to its end. */
+import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import type { Gpt } from '../nn/gpt.ts';
+import { Batch } from './batch.ts';
+import type { SamplingOptions } from './sampling.ts';
+import type { Completion } from './sequence.ts';
+
+export interface GenerateOptions extends SamplingOptions {
+  /** New tokens at most. */
+  maxTokens: number;
+  /** Ids that end a sequence; the stop token itself is part of the result. */
+  stopTokens?: readonly number[];
+  /** Sequences decoded at once. Default 16. */
+  batchSize?: number;
+  /** Called for each new token; returning true ends the sequence after it. */
+  onToken?: (event: TokenEvent) => boolean | undefined;
+  /** Once aborted, everything that is unfinished ends as it is. */
+  signal?: AbortSignal;
+}
+
+export interface TokenEvent {
+  /** Index of the prompt. */
+  prompt: number;
+  token: number;
+  logProb: number;
+}
+
+// A turn of the event loop is several system calls, which a step of half a millisecond would feel;
+// a signal or a reader of the text does not feel this wait.
+const MAX_MS_BETWEEN_TURNS = 5;
+
+/**
+ * Completes every prompt; prompt i draws from the random stream i. Throws ERR_ARGUMENT for an empty
+ * prompt or one that leaves no room in the context.
+ */
+export async function generate(
+  model: Gpt,
+  prompts: readonly ArrayLike<number>[],
+  { batchSize = 16, onToken, signal, ...request }: GenerateOptions,
+): Promise<Completion[]> {
+  const results: Completion[] = new Array(prompts.length);
+  if (prompts.length === 0) return results;
+  const longest = prompts.reduce((most, { length }) => Math.max(most, length), 0);
+  using batch = new Batch(model, {
+    slots: Math.min(batchSize, prompts.length),
+    slotTokens: Math.min(model.config.contextLength, longest + request.maxTokens),
+  });
+  // The ids that the batch gives are the indices of the prompts.
+  for (const [stream, prompt] of prompts.entries()) {
+    batch.add({ ...request, prompt, stream, name: `prompt ${stream}` });
+  }
+  let lastTurn = performance.now();
+  while (batch.size > 0 && !signal?.aborted) {
+    for (const { id, token, logProb, completion } of batch.step()) {
+      const isEnd = onToken?.({ prompt: id, token, logProb });
+      const made = isEnd ? (completion ?? batch.cancel(id)) : completion;
+      if (made) results[id] = isEnd ? { ...made, finish: 'stop' } : made;
+    }
+    if (performance.now() - lastTurn >= MAX_MS_BETWEEN_TURNS) {
+      await yieldToEvents();
+      lastTurn = performance.now();
+    }
+  }
+  for (let id = 0; id < prompts.length; ++id) results[id] ??= batch.cancel(id)!;
+  return results;
+}

@@ -1,0 +1,144 @@
+/**
+ * How tokens are drawn. Every request has its own settings; the engine draws for rows that share
+ * all of theirs, so a step makes one call for each kind of setting among its rows. Rows of one kind
+ * should lie side by side: they are then a slice of the logits, and nothing is copied.
+ */
+import { AthanorError } from '../base/errors.ts';
+import { native } from '../native/addon.ts';
+import { scope, Tensor, tensor } from '../tensor/tensor.ts';
+
+export interface SamplingOptions {
+  /** 0 takes the likeliest token. Default 1. */
+  temperature?: number;
+  /** Keep the k likeliest tokens; 0 keeps all. Default 0. */
+  topK?: number;
+  /** Keep the smallest set of tokens whose probability reaches this; 1 keeps all. Default 1. */
+  topP?: number;
+  /** Keep tokens at least this fraction as likely as the likeliest; 0 keeps all. Default 0. */
+  minP?: number;
+  /**
+   * Divides positive and multiplies negative logits of tokens that are in the sequence already
+   * (Keskar et al., 2019). Default 1, which changes nothing.
+   */
+  repetitionPenalty?: number;
+  /** Default 0. */
+  seed?: number;
+}
+
+export interface SamplingSettings extends Required<SamplingOptions> {
+  /** The same text for the same settings. */
+  readonly key: string;
+}
+
+/** Logits of the next token of some sequences, and what each draw depends on besides the settings. */
+export interface NextTokenRows {
+  /** f32 `[rows, vocab]` */
+  logits: Tensor;
+  /** i32 `[rows]`: random stream of each sequence. */
+  streams: Tensor;
+  /** i32 `[rows]`: tokens of each sequence so far, the place of the draw in its stream. */
+  lengths: Tensor;
+}
+
+/** What drawing needs of the sequence that a row belongs to. */
+export interface SampledSequence {
+  readonly sampling: SamplingSettings;
+  /** Prompt and new tokens, i32 `[length]` at the front of a longer array. */
+  readonly tokens: Int32Array;
+  readonly length: number;
+}
+
+export interface DrawnTokens {
+  /** `[rows]` */
+  tokens: Int32Array;
+  /** `[rows]`: of each token under the model's own distribution at the temperature, in nats. */
+  logProbs: Float32Array;
+}
+
+/** Fills in defaults. Throws ERR_ARGUMENT for a value out of range. @param name of the request */
+export function samplingSettings(options: SamplingOptions, name: string): SamplingSettings {
+  const { temperature = 1, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1, seed = 0 } = options;
+  const check = (isGood: boolean, setting: keyof SamplingOptions, range: string) => {
+    if (isGood) return;
+    throw new AthanorError(
+      'ERR_ARGUMENT',
+      `${name} has the ${setting} ${options[setting]}; it must be ${range}`,
+    );
+  };
+  const isUsable = temperature >= MIN_TEMPERATURE && temperature < Infinity;
+  check(temperature === 0 || isUsable, 'temperature', `0 (greedy) or at least ${MIN_TEMPERATURE}`);
+  check(Number.isSafeInteger(topK) && topK >= 0, 'topK', '0 (all) or a positive integer');
+  check(topP > 0 && topP <= 1, 'topP', 'above 0 and at most 1');
+  check(minP >= 0 && minP <= 1, 'minP', 'from 0 to 1');
+  const isPenalty = repetitionPenalty > 0 && repetitionPenalty < Infinity;
+  check(isPenalty, 'repetitionPenalty', 'a number above 0');
+  check(Number.isSafeInteger(seed), 'seed', 'an integer');
+  const key = [temperature, topK, topP, minP, repetitionPenalty, seed].join(' ');
+  return { temperature, topK, topP, minP, repetitionPenalty, seed, key };
+}
+
+/** The engine's own limit: below it, a logit divided by the temperature could overflow. */
+const MIN_TEMPERATURE = 1e-6;
+
+/** Draws a token for each row; row i belongs to sequence i. Throws ERR_NOT_FINITE for NaN logits. */
+export function drawTokens(rows: NextTokenRows, sequences: readonly SampledSequence[]): DrawnTokens {
+  const first = endOfRun(sequences, 0);
+  if (first === sequences.length) return drawAlike(rows, sequences);
+  const tokens = new Int32Array(sequences.length);
+  const logProbs = new Float32Array(sequences.length);
+  for (let begin = 0, end = first; begin < sequences.length; begin = end) {
+    end = endOfRun(sequences, begin);
+    const drawn = scope(() => drawAlike(rowsOf(rows, begin, end), sequences.slice(begin, end)));
+    tokens.set(drawn.tokens, begin);
+    logProbs.set(drawn.logProbs, begin);
+  }
+  return { tokens, logProbs };
+}
+
+/** Where the sequences from `begin` on stop having the same settings. */
+function endOfRun(sequences: readonly SampledSequence[], begin: number): number {
+  const { key } = sequences[begin]!.sampling;
+  let end = begin + 1;
+  while (end < sequences.length && sequences[end]!.sampling.key === key) ++end;
+  return end;
+}
+
+function rowsOf({ logits, streams, lengths }: NextTokenRows, begin: number, end: number): NextTokenRows {
+  const slice = (whole: Tensor) => new Tensor(native.slice(whole.handle, begin, end));
+  return { logits: slice(logits), streams: slice(streams), lengths: slice(lengths) };
+}
+
+/** Of sequences that share their settings. */
+function drawAlike(
+  { logits, streams, lengths }: NextTokenRows,
+  sequences: readonly SampledSequence[],
+): DrawnTokens {
+  const { temperature, topK, topP, minP, repetitionPenalty, seed } = sequences[0]!.sampling;
+  const [tokens, logProbs] = native.sample(
+    logits.handle,
+    temperature,
+    topK,
+    topP,
+    minP,
+    repetitionPenalty,
+    repetitionPenalty === 1 ? undefined : history(sequences).handle,
+    seed,
+    streams.handle,
+    lengths.handle,
+  );
+  const rows = [sequences.length];
+  return {
+    tokens: new Tensor(tokens, rows, 'i32').toInts(),
+    logProbs: new Tensor(logProbs, rows, 'f32').toFloats(),
+  };
+}
+
+/** i32 `[sequences, longest]` of the tokens so far, filled up with -1. */
+function history(sequences: readonly SampledSequence[]): Tensor {
+  const longest = sequences.reduce((most, { length }) => Math.max(most, length), 0);
+  const values = new Int32Array(sequences.length * longest).fill(-1);
+  sequences.forEach(({ tokens, length }, row) => {
+    values.set(tokens.subarray(0, length), row * longest);
+  });
+  return tensor(values, [sequences.length, longest]);
+}

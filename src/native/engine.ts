@@ -1,0 +1,68 @@
+/**
+ * Where and with how many threads the engine computes. Both hold for the whole process and its worker threads; set them
+ * before the first tensor is made.
+ */
+import { AthanorError } from '../base/errors.ts';
+import { hasGpu } from '../base/machine.ts';
+import { native } from './addon.ts';
+
+export type Device = 'cpu' | 'cuda';
+/** Of activations. */
+export type Precision = 'f32' | 'bf16';
+
+/**
+ * Chooses where new tensors live. `auto` takes a GPU where there is one to use and otherwise the CPU.
+ * @param dtype precision of the activations to come: attention on a GPU takes bf16 only
+ * @param onNote told in one line why a GPU that the machine has is not used
+ * Throws ERR_CUDA_UNAVAILABLE for `cuda` where there is none, ERR_OPTION for `cuda` with f32.
+ */
+export function setDevice(
+  device: Device | 'auto' = 'auto',
+  { dtype = 'auto', onNote }: { dtype?: Precision | 'auto'; onNote?: (text: string) => void } = {},
+): Device {
+  const chosen = usableDevice(device, dtype, onNote);
+  native.setDevice(chosen);
+  return chosen;
+}
+
+/** The device that new tensors live on. */
+export function currentDevice(): Device {
+  return native.device();
+}
+
+/** Sets how many threads the CPU's kernels use; the default is one per core. Results do not depend on it. */
+export function setThreads(count: number): void {
+  native.setNumThreads(count);
+}
+
+/** The precision that `auto` stands for on the current device: bf16 where the hardware multiplies it, else f32. */
+export function resolveDtype(dtype: Precision | 'auto' = 'auto'): Precision {
+  if (dtype !== 'auto') return dtype;
+  // Every GPU that the kernels take (sm_80 and later) multiplies bf16.
+  return native.device() === 'cuda' || native.activeIsa() === 'avx512bf16' ? 'bf16' : 'f32';
+}
+
+function usableDevice(
+  device: Device | 'auto',
+  dtype: Precision | 'auto',
+  onNote: ((text: string) => void) | undefined,
+): Device {
+  if (device === 'cpu') return 'cpu';
+  const [available, detail] = native.cudaStatus();
+  if (available && dtype !== 'f32') return 'cuda';
+  if (available) {
+    const reason = 'attention on a GPU takes bf16 and not f32';
+    if (device === 'cuda') {
+      const remedy = 'start with `dtype` bf16 for a GPU, or choose `device` cpu';
+      throw new AthanorError('ERR_OPTION', `\`device\` cuda for a run in f32: ${reason}`, remedy);
+    }
+    onNote?.(`running on the CPU: ${reason}`);
+    return 'cpu';
+  }
+  if (device === 'cuda') {
+    const remedy = 'leave `device` out or choose cpu to run without a GPU';
+    throw new AthanorError('ERR_CUDA_UNAVAILABLE', `\`device\` cuda: ${detail}`, remedy);
+  }
+  if (hasGpu()) onNote?.(`running on the CPU: ${detail}`);
+  return 'cpu';
+}
