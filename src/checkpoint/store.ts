@@ -1,8 +1,9 @@
 /**
- * Training checkpoints under `OUT/checkpoints`. A checkpoint is a folder `step-00000100`: a Hugging Face model (it opens
- * in transformers as it is), `training.safetensors` (optimizer moments and the like), `state.json` and `checksums.json`.
- * It is built under a temporary name and renamed when all of it is on disk, so a folder with the right name is whole;
- * which is the latest follows from the names, so no pointer file can be torn.
+ * Training checkpoints under `OUT/checkpoints`. A checkpoint is a folder `step-00000100`: a Hugging
+ * Face model (it opens in transformers as it is), `training.safetensors` (optimizer moments and the
+ * like), `state.json` and `checksums.json`. It is built under a temporary name and renamed when all
+ * of it is on disk, so a folder with the right name is whole; which is the latest follows from the
+ * names, so no pointer file can be torn.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
@@ -69,7 +70,9 @@ export class CheckpointStore {
 
   #recovered = false;
 
-  /** Touches nothing on disk: only save and load do, which are for the one run that owns the folder. */
+  /**
+   * Touches nothing on disk: only save and load do, which are for the one run that owns the folder.
+   */
   constructor(out: string, { keepLast = 2, keepBest = 1 }: StoreOptions = {}) {
     for (const [name, count, least] of [
       ['keepLast', keepLast, 1],
@@ -106,9 +109,9 @@ export class CheckpointStore {
   }
 
   /**
-   * Writes a checkpoint; when the promise is fulfilled it survives a loss of power. One of the same step is replaced.
-   * Then removes those that are neither among the last nor the best. Throws ERR_DISK_FULL or ERR_IO, after which
-   * every earlier checkpoint is as it was.
+   * Writes a checkpoint; when the promise is fulfilled it survives a loss of power. One of the same
+   * step is replaced. Then removes those that are neither among the last nor the best. Throws
+   * ERR_DISK_FULL or ERR_IO, after which every earlier checkpoint is as it was.
    */
   async save(step: number, contents: CheckpointContents): Promise<SavedCheckpoint> {
     if (!Number.isSafeInteger(step) || step < 0) {
@@ -140,8 +143,8 @@ export class CheckpointStore {
   }
 
   /**
-   * Tells what the evaluation of a saved checkpoint gave, since checkpoints are saved before they are evaluated. A
-   * metric that is not finite counts as none.
+   * Tells what the evaluation of a saved checkpoint gave, since checkpoints are saved before they
+   * are evaluated. A metric that is not finite counts as none.
    */
   async setMetric(step: number, metric: number): Promise<void> {
     const path = this.#pathOf(step);
@@ -152,7 +155,8 @@ export class CheckpointStore {
   #putInPlace(temporary: string, path: string): void {
     const replaced = `${path}.old-${process.pid}`;
     const replaces = existsSync(path);
-    // A folder cannot be renamed over a full one. Killed in between, #recover puts the old one back.
+    // A folder cannot be renamed over a full one. Killed in between, #recover puts the old one
+    // back.
     if (replaces) renameSync(path, replaced);
     renameSync(temporary, path);
     syncPath(this.folder);
@@ -173,7 +177,10 @@ export class CheckpointStore {
     }
   }
 
-  /** Cleans up after a killed run: what it left half-written is removed, what it was replacing is put back. */
+  /**
+   * Cleans up after a killed run: what it left half-written is removed, what it was replacing is
+   * put back.
+   */
   #recover(): void {
     if (this.#recovered) return;
     this.#recovered = true;
@@ -192,10 +199,11 @@ export class CheckpointStore {
   }
 
   /**
-   * Verifies and opens the checkpoint to go on from: the latest, or the one at `path`. A damaged one throws
-   * DamagedCheckpointError, which names the file and offers the newest good one before it; with `fallback` that one is
-   * opened instead. Checkpoints newer than the one opened are set aside as `step-….aside`, so that it is the latest.
-   * Throws ERR_FILE_MISSING where there is no checkpoint.
+   * Verifies and opens the checkpoint to go on from: the latest, or the one at `path`. A damaged
+   * one throws DamagedCheckpointError, which names the file and offers the newest good one before
+   * it; with `fallback` that one is opened instead. Checkpoints newer than the one opened are set
+   * aside as `step-….aside`, so that it is the latest. Throws ERR_FILE_MISSING where there is no
+   * checkpoint.
    */
   load({ path, fallback = false }: { path?: string; fallback?: boolean } = {}): LoadedCheckpoint {
     this.#recover();

@@ -1,8 +1,9 @@
 /**
- * Gradients in flat buffers, so that ranks sum many small ones at once, and each buffer while the backward pass goes on
- * above it (Li et al., "PyTorch Distributed", 2020, 3.2.3). Parameters are assigned in reverse, since the backward pass
- * meets the last one first. A buffer exists from its first gradient to release(), as separate gradients would, and
- * kernels write gradients into it: nothing is copied.
+ * Gradients in flat buffers, so that ranks sum many small ones at once, and each buffer while the
+ * backward pass goes on above it (Li et al., "PyTorch Distributed", 2020, 3.2.3). Parameters are
+ * assigned in reverse, since the backward pass meets the last one first. A buffer exists from its
+ * first gradient to release(), as separate gradients would, and kernels write gradients into it:
+ * nothing is copied.
  */
 import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
@@ -12,25 +13,35 @@ import type { Communicator, Reduction } from './communicator.ts';
 
 export interface BucketOptions {
   /**
-   * Bytes of a bucket at most; a larger gradient has a bucket of its own. Default 32 MiB: between machines, at 25 GB/s, that
-   * takes a millisecond, ten times what it costs to start a reduction, and a model of 124M parameters still has 15
-   * buckets, so that all but the last are summed behind the backward pass.
+   * Bytes of a bucket at most; a larger gradient has a bucket of its own. Default 32 MiB: between
+   * machines, at 25 GB/s, that takes a millisecond, ten times what it costs to start a reduction,
+   * and a model of 124M parameters still has 15 buckets, so that all but the last are summed behind
+   * the backward pass.
    */
   bucketBytes?: number;
 }
 
 const DEFAULT_BUCKET_BYTES = 32 * 2 ** 20;
-/** Elements at multiples of which gradients begin: 256 bytes, what an allocation on a GPU is aligned to. */
+/**
+ * Elements at multiples of which gradients begin: 256 bytes, what an allocation on a GPU is aligned
+ * to.
+ */
 const ALIGNMENT = 64;
 
 export class GradientBuckets {
   readonly #communicator: Communicator;
   readonly #buckets: readonly Bucket[];
   readonly #bucketOf = new Map<Tensor, Bucket>();
-  /** Buckets whose reduction has started are those before this one: all ranks start them in one order. */
+  /**
+   * Buckets whose reduction has started are those before this one: all ranks start them in one
+   * order.
+   */
   #started = 0;
 
-  /** @param parameters in the order of the forward pass. From now on their gradients are put into buckets. */
+  /**
+   * @param parameters in the order of the forward pass. From now on their gradients are put into
+   * buckets.
+   */
   constructor(
     parameters: readonly Tensor[],
     communicator: Communicator,
@@ -55,8 +66,9 @@ export class GradientBuckets {
   }
 
   /**
-   * For backward's onGradient in the last pass of an update: tells that a gradient is final. A bucket is reduced as soon as
-   * it and all before it are complete. Parameters that are in no bucket are ignored.
+   * For backward's onGradient in the last pass of an update: tells that a gradient is final. A
+   * bucket is reduced as soon as it and all before it are complete. Parameters that are in no
+   * bucket are ignored.
    */
   ready(parameter: Tensor): void {
     const bucket = this.#bucketOf.get(parameter);
@@ -66,8 +78,9 @@ export class GradientBuckets {
   }
 
   /**
-   * Starts what is left and waits for all. After it every rank has the same gradients. A parameter without one on this rank
-   * counts as zeros, and gets the sum of the others'; a single rank leaves it without.
+   * Starts what is left and waits for all. After it every rank has the same gradients. A parameter
+   * without one on this rank counts as zeros, and gets the sum of the others'; a single rank leaves
+   * it without.
    */
   async finish(): Promise<void> {
     if (this.#communicator.size === 1) return;
@@ -180,7 +193,10 @@ class Slot implements GradMemory {
     return this.#taken;
   }
 
-  /** Sees to it that the bucket holds the gradient: zeros where there is none, a copy of one that lies elsewhere. */
+  /**
+   * Sees to it that the bucket holds the gradient: zeros where there is none, a copy of one that
+   * lies elsewhere.
+   */
   bringHome(): void {
     const { parameter } = this;
     const { grad } = parameter;

@@ -10,8 +10,9 @@ export interface Ranks {
 
 export interface Communicator extends Ranks {
   /**
-   * Starts to sum an f32 tensor over the ranks, in place and in rank order, and returns at once. Every rank must start the
-   * same reductions in the same order. Until wait() the tensor belongs to the reduction.
+   * Starts to sum an f32 tensor over the ranks, in place and in rank order, and returns at once.
+   * Every rank must start the same reductions in the same order. Until wait() the tensor belongs to
+   * the reduction.
    */
   allReduce(tensor: Tensor): Reduction;
   /** The sums of some numbers over the ranks, each in rank order. Every rank gives equally many. */
@@ -20,7 +21,10 @@ export interface Communicator extends Ranks {
 
 /** A sum over the ranks that is under way. */
 export interface Reduction {
-  /** Whatever is computed after it sees the sums; on a GPU that may mean that the device waits and the host does not. */
+  /**
+   * Whatever is computed after it sees the sums; on a GPU that may mean that the device waits and
+   * the host does not.
+   */
   wait(): Promise<void>;
 }
 

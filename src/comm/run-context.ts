@@ -1,7 +1,7 @@
 /**
- * What every part of a run asks for instead of keeping its own: who the other ranks are, where and in what precision to
- * compute, where results go, and when to stop. It is made once per run and handed to stages, loaders, the checkpoint
- * store, the metrics log and the console.
+ * What every part of a run asks for instead of keeping its own: who the other ranks are, where and
+ * in what precision to compute, where results go, and when to stop. It is made once per run and
+ * handed to stages, loaders, the checkpoint store, the metrics log and the console.
  */
 import { native } from '../native/addon.ts';
 import type { DType } from '../native/binding.ts';
@@ -29,8 +29,8 @@ export interface RunContext {
 }
 
 /**
- * A context of what is given. The rest: one rank, the device in use, f32, seed 0, no folder, a signal that never aborts and
- * a console that drops everything.
+ * A context of what is given. The rest: one rank, the device in use, f32, seed 0, no folder, a
+ * signal that never aborts and a console that drops everything.
  */
 export function createRunContext(given: Partial<RunContext> = {}): RunContext {
   return {

@@ -1,4 +1,7 @@
-/** Validation loss and bits per byte; the second does not depend on the vocabulary, so models compare by it. */
+/**
+ * Validation loss and bits per byte; the second does not depend on the vocabulary, so models
+ * compare by it.
+ */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { AthanorError } from '../base/errors.ts';
 import { evaluationBatches } from '../data/shards/evaluation-batches.ts';

@@ -1,7 +1,8 @@
 /**
- * AdamW (Loshchilov and Hutter, 2019, algorithm 2) over all parameters in one native call; moments are f32. A bf16
- * parameter has no f32 master: its update is computed in f32 and rounded stochastically (native/core/stochastic_rounding.h),
- * so that what is far below its precision still adds up.
+ * AdamW (Loshchilov and Hutter, 2019, algorithm 2) over all parameters in one native call; moments
+ * are f32. A bf16 parameter has no f32 master: its update is computed in f32 and rounded
+ * stochastically (native/core/stochastic_rounding.h), so that what is far below its precision still
+ * adds up.
  */
 
 import { AthanorError } from '../base/errors.ts';
@@ -13,13 +14,17 @@ export interface AdamWOptions {
   beta2?: number;
   eps?: number;
   /**
-   * Where eps is added to the root of the second moment: after its bias correction (`torch`), or before, as in the first
-   * RLHF implementations (`tensorflow`: lr sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(v) + eps)). Default torch.
+   * Where eps is added to the root of the second moment: after its bias correction (`torch`), or
+   * before, as in the first RLHF implementations (`tensorflow`: lr sqrt(1 - beta2^t) / (1 -
+   * beta1^t) * m / (sqrt(v) + eps)). Default torch.
    */
   epsPlacement?: 'torch' | 'tensorflow';
   /** Decoupled decay, on matrices only: tables and projections, not norms' gains and biases. */
   weightDecay?: number;
-  /** Of the rounding of bf16 parameters, whose bits are a function of (seed, step, parameter, element). Default 0. */
+  /**
+   * Of the rounding of bf16 parameters, whose bits are a function of (seed, step, parameter,
+   * element). Default 0.
+   */
   seed?: number;
 }
 
@@ -61,7 +66,10 @@ export class AdamW {
     return native.globalNorm(this.#withGrad().map((slot) => slot.parameter.grad!.handle));
   }
 
-  /** One update; gradients are multiplied by gradientScale first (clipping). Parameters without a gradient stay. */
+  /**
+   * One update; gradients are multiplied by gradientScale first (clipping). Parameters without a
+   * gradient stay.
+   */
   step(lr: number, gradientScale = 1): void {
     this.stepCount += 1;
     const slots = this.#withGrad();
@@ -94,7 +102,10 @@ export class AdamW {
     return tensors;
   }
 
-  /** Restores what state() gave, a moment at a time. Throws ERR_MISMATCH when one is of another size. */
+  /**
+   * Restores what state() gave, a moment at a time. Throws ERR_MISMATCH when one is of another
+   * size.
+   */
   restore(stepCount: number, read: (name: string) => Float32Array): void {
     for (const [name, target] of this.state()) {
       const saved = read(name);

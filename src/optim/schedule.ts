@@ -1,4 +1,7 @@
-/** Learning-rate schedules. Every budget (steps, tokens, time) is turned into steps first, so a resumed run agrees. */
+/**
+ * Learning-rate schedules. Every budget (steps, tokens, time) is turned into steps first, so a
+ * resumed run agrees.
+ */
 import { AthanorError } from '../base/errors.ts';
 
 export type ScheduleName = 'cosine' | 'wsd' | 'linear' | 'constant';
@@ -11,7 +14,10 @@ export interface ScheduleOptions {
   warmupSteps: number;
   /** Learning rate at the end as a fraction of the peak. */
   minLrRatio: number;
-  /** Of `wsd`: the share of the run at the end in which the rate decays linearly (Hu et al., MiniCPM, 2024). */
+  /**
+   * Of `wsd`: the share of the run at the end in which the rate decays linearly (Hu et al.,
+   * MiniCPM, 2024).
+   */
   decayRatio: number;
 }
 
@@ -23,7 +29,10 @@ export const scheduleDefaults: ScheduleOptions = {
   decayRatio: 0.2,
 };
 
-/** The learning rate of one update. @param step updates done before it, from 0; @param totalSteps of the whole run */
+/**
+ * The learning rate of one update. @param step updates done before it, from 0; @param totalSteps of
+ * the whole run
+ */
 export function learningRate(options: ScheduleOptions, step: number, totalSteps: number): number {
   const { lr, warmupSteps, minLrRatio } = options;
   if (step < warmupSteps) return (lr * (step + 1)) / warmupSteps;

@@ -1,7 +1,8 @@
 /**
- * `metrics.jsonl`: one JSON object a line. Resuming at a step drops what was written after it, so a run that was killed
- * and resumed ends with the same records (their timings aside) as one that was not. NaN and infinities, which JSON
- * lacks, are written as the strings "NaN", "Infinity" and "-Infinity" and read back as numbers.
+ * `metrics.jsonl`: one JSON object a line. Resuming at a step drops what was written after it, so a
+ * run that was killed and resumed ends with the same records (their timings aside) as one that was
+ * not. NaN and infinities, which JSON lacks, are written as the strings "NaN", "Infinity" and
+ * "-Infinity" and read back as numbers.
  */
 import {
   closeSync,
@@ -19,7 +20,10 @@ import { syncPath } from '../base/files/hashed-file.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
 
 export type MetricValue = string | number | boolean | null | undefined;
-/** A training step, or with `event` something that happened at one: evaluation, sample, warning, checkpoint, resume. */
+/**
+ * A training step, or with `event` something that happened at one: evaluation, sample, warning,
+ * checkpoint, resume.
+ */
 export type MetricRecord = { step: number; event?: string } & Record<string, MetricValue>;
 
 export const METRICS_FILE = 'metrics.jsonl';
@@ -39,9 +43,10 @@ export class MetricsLog {
   }
 
   /**
-   * Opens the log of a folder, made when missing. Without resumeStep it starts anew. With it, the log is rewritten to what
-   * a run knew when it saved that step: records of later steps go, so do events after that step's own record (an
-   * evaluation, samples: the resumed run makes them again), and so do lines that cannot be read.
+   * Opens the log of a folder, made when missing. Without resumeStep it starts anew. With it, the
+   * log is rewritten to what a run knew when it saved that step: records of later steps go, so do
+   * events after that step's own record (an evaluation, samples: the resumed run makes them again),
+   * and so do lines that cannot be read.
    */
   static open(folder: string, options: { resumeStep?: number } = {}): MetricsLog {
     const path = join(folder, METRICS_FILE);
@@ -92,7 +97,10 @@ export class MetricsLog {
   }
 }
 
-/** The records of a folder's log and the number of lines that could not be read, e.g. one torn by a kill. */
+/**
+ * The records of a folder's log and the number of lines that could not be read, e.g. one torn by a
+ * kill.
+ */
 export function readMetrics(folder: string): { records: MetricRecord[]; badLines: number } {
   const records: MetricRecord[] = [];
   let badLines = 0;

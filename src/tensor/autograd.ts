@@ -1,7 +1,7 @@
 /**
- * Reverse-mode differentiation. There is no global tape: an operation's outputs point at a node, the node at its
- * inputs, and nodes are numbered as they are made, so going through the reachable ones from the highest number down
- * is a topological order.
+ * Reverse-mode differentiation. There is no global tape: an operation's outputs point at a node,
+ * the node at its inputs, and nodes are numbered as they are made, so going through the reachable
+ * ones from the highest number down is a topological order.
  */
 
 import { AthanorError } from '../base/errors.ts';
@@ -14,27 +14,32 @@ export type OutputGrads = readonly (Tensor | undefined)[];
 export interface GradNode {
   readonly order: number;
   readonly operation: string;
-  /** The gradients that it returns are new memory that nothing else refers to: a leaf may keep one as it is. */
+  /**
+   * The gradients that it returns are new memory that nothing else refers to: a leaf may keep one
+   * as it is.
+   */
   readonly ownsGrads: boolean;
   readonly inputs: readonly (Tensor | undefined)[];
   /** Leaves that its backward pass gives a gradient to though they are no inputs. */
   readonly hiddenLeaves?: readonly Tensor[];
   /**
-   * Returns a gradient for each input (undefined where none is needed, or where it went through accumulate). The
-   * engine disposes of what it returns; everything else that it makes is freed when it returns.
+   * Returns a gradient for each input (undefined where none is needed, or where it went through
+   * accumulate). The engine disposes of what it returns; everything else that it makes is freed
+   * when it returns.
    */
   backward(grads: OutputGrads, accumulate: Accumulate): readonly (Tensor | undefined)[];
 }
 
 export interface Accumulate {
   /**
-   * The f32 buffer in which an input's gradient is summed, zero at first: kernels that add into a weight's gradient
-   * write there directly. Undefined when the input needs no gradient.
+   * The f32 buffer in which an input's gradient is summed, zero at first: kernels that add into a
+   * weight's gradient write there directly. Undefined when the input needs no gradient.
    */
   (input: Tensor | undefined): Tensor | undefined;
   /**
-   * The same for a kernel that can overwrite: `fresh` says that nothing was added yet, and the buffer may hold anything.
-   * Filling a large gradient with zeros only to add to it would cost two more passes over it.
+   * The same for a kernel that can overwrite: `fresh` says that nothing was added yet, and the
+   * buffer may hold anything. Filling a large gradient with zeros only to add to it would cost two
+   * more passes over it.
    */
   claim(input: Tensor): { grad: Tensor; fresh: boolean } | undefined;
 }
@@ -89,17 +94,18 @@ export function record(
 
 export interface BackwardOptions {
   /**
-   * Called once for each leaf that got a gradient, as soon as this pass adds no more to it, while the pass goes on below:
-   * in the order in which the graph is gone through, which is the same each time. Where batches accumulate into one
-   * gradient, only the last batch's pass knows that it is final, so give it there. The leaf's grad may be read and
-   * started to be summed over ranks, not replaced.
+   * Called once for each leaf that got a gradient, as soon as this pass adds no more to it, while
+   * the pass goes on below: in the order in which the graph is gone through, which is the same each
+   * time. Where batches accumulate into one gradient, only the last batch's pass knows that it is
+   * final, so give it there. The leaf's grad may be read and started to be summed over ranks, not
+   * replaced.
    */
   onGradient?: ((leaf: Tensor) => void) | undefined;
 }
 
 /**
- * Adds d(root)/d(leaf) to the grad of every leaf that requires it; the root holds one element. Throws ERR_STATE when
- * nothing below the root requires a gradient.
+ * Adds d(root)/d(leaf) to the grad of every leaf that requires it; the root holds one element.
+ * Throws ERR_STATE when nothing below the root requires a gradient.
  */
 export function backward(root: Tensor, options: BackwardOptions = {}): void {
   if (root.size !== 1) {
@@ -227,7 +233,8 @@ class Pending {
     if (!target.requiresGrad) return undefined;
     const before = target.node ? this.#slot(target.node)[target.outputIndex] : target.grad;
     if (before) return { grad: before, fresh: false };
-    // Kept: it outlives the operation that asks for it; backwardNode disposes of it with the node's gradients.
+    // Kept: it outlives the operation that asks for it; backwardNode disposes of it with the node's
+    // gradients.
     const grad = keep(newGrad(target, zeroed));
     if (target.node) this.#slot(target.node)[target.outputIndex] = grad;
     else target.grad = grad;
@@ -259,9 +266,9 @@ function newGrad(target: Tensor, zeroed: boolean): Tensor {
 }
 
 /**
- * Runs body without remembering its inside and runs it again when the gradient comes by: memory for its inputs and
- * outputs only, for one more forward pass (Chen et al., "Training deep nets with sublinear memory cost", 2016).
- * Body must be a pure function of its inputs and of parameters.
+ * Runs body without remembering its inside and runs it again when the gradient comes by: memory for
+ * its inputs and outputs only, for one more forward pass (Chen et al., "Training deep nets with
+ * sublinear memory cost", 2016). Body must be a pure function of its inputs and of parameters.
  */
 export function checkpoint(
   body: (...inputs: Tensor[]) => Tensor[],
@@ -288,7 +295,10 @@ export function checkpoint(
   return outputs;
 }
 
-/** What body returns, and the leaves that its operations were given, in the order of their first use. */
+/**
+ * What body returns, and the leaves that its operations were given, in the order of their first
+ * use.
+ */
 function withMetLeaves<T>(body: () => T): [T, Tensor[]] {
   const outer = metLeaves;
   const mine = new Set<Tensor>();

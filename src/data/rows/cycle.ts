@@ -1,6 +1,6 @@
 /**
- * Indices in a seeded shuffled order that starts over, reshuffled, when all were given. The order is global: r of w ranks
- * takes places r, r + w, ... of what they take together.
+ * Indices in a seeded shuffled order that starts over, reshuffled, when all were given. The order
+ * is global: r of w ranks takes places r, r + w, ... of what they take together.
  */
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonValue } from '../../base/json.ts';

@@ -1,7 +1,8 @@
 /**
- * Batches of supervised examples. An epoch takes every example once in a seeded order; packed, examples fill bins of
- * `context` tokens, and since a token sees its own example only, packing changes how many go into a batch and no loss.
- * The order is global: r of w ranks takes units r, r + w, ... of what they take together.
+ * Batches of supervised examples. An epoch takes every example once in a seeded order; packed,
+ * examples fill bins of `context` tokens, and since a token sees its own example only, packing
+ * changes how many go into a batch and no loss. The order is global: r of w ranks takes units r, r
+ * + w, ... of what they take together.
  */
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
@@ -83,7 +84,8 @@ export class ExampleLoader {
       this.#epoch += 1;
       this.#units = this.#unitsOf(this.#epoch);
     }
-    // An epoch's last batch may leave a rank without a unit; it takes part with a token that has no target.
+    // An epoch's last batch may leave a rank without a unit; it takes part with a token that has no
+    // target.
     return packExamples(examples.length > 0 ? examples : [NOTHING_TO_LEARN]);
   }
 
@@ -97,7 +99,10 @@ export class ExampleLoader {
     };
   }
 
-  /** Throws ERR_MISMATCH when the examples or the options are not those of the run; the number of ranks may differ. */
+  /**
+   * Throws ERR_MISMATCH when the examples or the options are not those of the run; the number of
+   * ranks may differ.
+   */
   restore(state: JsonValue): void {
     const saved = state as JsonObject;
     const now = this.state() as JsonObject;
@@ -113,7 +118,10 @@ export class ExampleLoader {
     this.#units = this.#unitsOf(this.#epoch);
   }
 
-  /** What an epoch gives, in order. Packed anew in each, so that an example does not always meet the same others. */
+  /**
+   * What an epoch gives, in order. Packed anew in each, so that an example does not always meet the
+   * same others.
+   */
   #unitsOf(epoch: number): number[][] {
     const { seed, packing, context } = this.#options;
     const shuffled = shuffledIndices(this.#examples.length, seed, 2 * epoch);

@@ -1,9 +1,9 @@
 /** Sequences of many lengths into bins of one size with little room left. */
 
 /**
- * Best-fit decreasing: longest first, each into the fullest bin that still has room. Returns the indices in each bin;
- * lengths beyond the capacity get a bin each. Of equal lengths the first comes first, so the result is a function of its
- * arguments. O(n log n + n log capacity).
+ * Best-fit decreasing: longest first, each into the fullest bin that still has room. Returns the
+ * indices in each bin; lengths beyond the capacity get a bin each. Of equal lengths the first comes
+ * first, so the result is a function of its arguments. O(n log n + n log capacity).
  */
 export function bestFitPack(lengths: readonly number[], capacity: number): number[][] {
   const order = lengths.map((_, i) => i).sort((a, b) => lengths[b]! - lengths[a]! || a - b);

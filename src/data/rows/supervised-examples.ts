@@ -1,4 +1,7 @@
-/** Dialogues as examples to learn from: token ids, and for each the id to predict where that is to be learned. */
+/**
+ * Dialogues as examples to learn from: token ids, and for each the id to predict where that is to
+ * be learned.
+ */
 import type { ChatTemplate } from '../../text/chat-template.ts';
 import type { Instruction } from './instructions.ts';
 

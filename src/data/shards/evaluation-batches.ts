@@ -1,6 +1,7 @@
 /**
- * A fixed choice of documents in windows that do not overlap, with the bytes of text that the targets stand for. A model
- * sees of a document only the window, so its loss depends neither on the other documents nor on the batch size.
+ * A fixed choice of documents in windows that do not overlap, with the bytes of text that the
+ * targets stand for. A model sees of a document only the window, so its loss depends neither on the
+ * other documents nor on the batch size.
  */
 import { AthanorError } from '../../base/errors.ts';
 import { Permutation } from '../permutation.ts';
@@ -25,12 +26,16 @@ export interface EvaluationBatch extends PackedTokens {
   bytes: number;
 }
 
-/** Documents are taken in this order, so that a few of them stand for all sources; the choice never changes. */
+/**
+ * Documents are taken in this order, so that a few of them stand for all sources; the choice never
+ * changes.
+ */
 const ORDER_SEED = 0;
 
 /**
- * Each token of a document is the target once, the end-of-text token before it never; with `maxTokens`, whole documents
- * until the last, which is cut. Throws ERR_ARGUMENT, ERR_FILE_DAMAGED, and what loading the tokenizer throws.
+ * Each token of a document is the target once, the end-of-text token before it never; with
+ * `maxTokens`, whole documents until the last, which is cut. Throws ERR_ARGUMENT, ERR_FILE_DAMAGED,
+ * and what loading the tokenizer throws.
  */
 export function* evaluationBatches(
   dataset: TokenDataset,

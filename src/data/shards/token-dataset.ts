@@ -44,8 +44,9 @@ export class TokenDataset {
   }
 
   /**
-   * Opens and checks a folder. Sizes and headers always; contents against their checksums with `verify`.
-   * Throws ERR_FILE_MISSING or ERR_FILE_DAMAGED naming the file and what is wrong with it.
+   * Opens and checks a folder. Sizes and headers always; contents against their checksums with
+   * `verify`. Throws ERR_FILE_MISSING or ERR_FILE_DAMAGED naming the file and what is wrong with
+   * it.
    */
   static open(folder: string, options: { verify?: boolean } = {}): TokenDataset {
     const manifest = readManifest(folder);
@@ -107,8 +108,9 @@ export class TokenDataset {
   }
 
   /**
-   * Ids [begin, begin + count) of a split, `[count]`. Throws ERR_ARGUMENT beyond its end, and ERR_FILE_DAMAGED for an id
-   * outside of the vocabulary or a file that was cut short since it was opened.
+   * Ids [begin, begin + count) of a split, `[count]`. Throws ERR_ARGUMENT beyond its end, and
+   * ERR_FILE_DAMAGED for an id outside of the vocabulary or a file that was cut short since it was
+   * opened.
    */
   read(split: Split, begin: number, count: number): Int32Array {
     const total = this.tokens(split);
@@ -127,7 +129,10 @@ export class TokenDataset {
     return out;
   }
 
-  /** Documents [first, first + count) of a split in order; to its end without a count. Throws ERR_FILE_DAMAGED. */
+  /**
+   * Documents [first, first + count) of a split in order; to its end without a count. Throws
+   * ERR_FILE_DAMAGED.
+   */
   *documents(split: Split, first = 0, count = Number.POSITIVE_INFINITY): Generator<DocumentSpan> {
     for (const shard of this.#shards[split]) {
       const from = Math.max(0, first - shard.firstDocument);

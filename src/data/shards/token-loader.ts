@@ -1,8 +1,9 @@
 /**
- * Batches of windows of context + 1 ids over the whole split as one row. An epoch visits every window once in a seeded
- * permuted order and starts at an offset of its own, so that a document is not always cut in the same place. The order
- * is global: a cursor counts windows over all ranks, rank r of w takes windows cursor + r, cursor + r + w, ..., and a run
- * goes on from a cursor on any number of ranks and with any batch size.
+ * Batches of windows of context + 1 ids over the whole split as one row. An epoch visits every
+ * window once in a seeded permuted order and starts at an offset of its own, so that a document is
+ * not always cut in the same place. The order is global: a cursor counts windows over all ranks,
+ * rank r of w takes windows cursor + r, cursor + r + w, ..., and a run goes on from a cursor on any
+ * number of ranks and with any batch size.
  */
 import { AthanorError } from '../../base/errors.ts';
 import { mix } from '../../base/random.ts';
@@ -65,7 +66,8 @@ export class TokenLoader {
     checkOptions(this.#options);
     const { context, split } = this.#options;
     const tokens = dataset.tokens(split);
-    // One context less than fits, where there is enough, so that an epoch can start at any of that many offsets.
+    // One context less than fits, where there is enough, so that an epoch can start at any of that
+    // many offsets.
     const shifted = tokens >= 2 * context;
     this.#windows = Math.floor((shifted ? tokens - context : tokens - 1) / context);
     if (this.#windows < 1) {
@@ -103,8 +105,8 @@ export class TokenLoader {
   }
 
   /**
-   * Goes on where a loader left off; ranks and batch size may differ. Throws ERR_MISMATCH when the data or an
-   * option that decides the order is not the same, and ERR_FORMAT for what is no state.
+   * Goes on where a loader left off; ranks and batch size may differ. Throws ERR_MISMATCH when the
+   * data or an option that decides the order is not the same, and ERR_FORMAT for what is no state.
    */
   restore(state: LoaderState): void {
     const now = this.state();
@@ -163,7 +165,8 @@ function checkOptions(options: Required<TokenLoaderOptions>): void {
 }
 
 /**
- * Rows of ids as packed sequences: of each row, all ids but the last are tokens and all but the first are targets.
+ * Rows of ids as packed sequences: of each row, all ids but the last are tokens and all but the
+ * first are targets.
  * @param length of all rows together, each less one
  * @param separator each occurrence of this id begins a sequence too
  */

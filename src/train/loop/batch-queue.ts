@@ -1,7 +1,7 @@
 /**
- * The batches of each update. Those of the next one are made while the last of this one is computed, if the stage
- * allows it: a GPU computes meanwhile, and what a stage waits for (a file, a request) is waited for meanwhile. On the CPU
- * a step takes as long with it as without.
+ * The batches of each update. Those of the next one are made while the last of this one is
+ * computed, if the stage allows it: a GPU computes meanwhile, and what a stage waits for (a file, a
+ * request) is waited for meanwhile. On the CPU a step takes as long with it as without.
  */
 import type { JsonValue } from '../../base/json.ts';
 import { outsideScopes } from '../../tensor/tensor.ts';
@@ -25,7 +25,9 @@ export class BatchQueue<Batch> {
     return batches;
   }
 
-  /** Begins to make the next update's batches. Called when no loss of this update is left to take. */
+  /**
+   * Begins to make the next update's batches. Called when no loss of this update is left to take.
+   */
   prefetch(): void {
     if (!this.#stage.prefetch || this.#ahead) return;
     const state = this.#stage.state?.() ?? null;

@@ -1,4 +1,6 @@
-/** What a training run reports while it goes on. The main rank reports; the other ranks are silent. */
+/**
+ * What a training run reports while it goes on. The main rank reports; the other ranks are silent.
+ */
 import type { Sample } from './stage.ts';
 
 export interface StepMetrics {

@@ -1,9 +1,13 @@
-/** Decides what a step's loss and gradient norm mean for the update: go on, warn, skip it or stop. */
+/**
+ * Decides what a step's loss and gradient norm mean for the update: go on, warn, skip it or stop.
+ */
 import type { JsonObject } from '../../base/json.ts';
 import { SpikeDetector } from '../../report/spike-detector.ts';
 
 export interface GuardOptions {
-  /** What to do when the loss or gradient norm jumps; a value that is not finite is never applied. */
+  /**
+   * What to do when the loss or gradient norm jumps; a value that is not finite is never applied.
+   */
   onSpike: 'warn' | 'skip' | 'stop';
   /** Standard deviations above the running mean that count as a jump. */
   spikeThreshold: number;

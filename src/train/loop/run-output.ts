@@ -1,6 +1,7 @@
 /**
- * Where a training loop's results go: records to the metrics log, checkpoints to the store, events to the listener. Only
- * the main rank has any of them, and without a folder there is only the listener.
+ * Where a training loop's results go: records to the metrics log, checkpoints to the store, events
+ * to the listener. Only the main rank has any of them, and without a folder there is only the
+ * listener.
  */
 import type { CheckpointContents } from '../../checkpoint/checkpoint-folder.ts';
 import { CheckpointStore } from '../../checkpoint/store.ts';

@@ -1,6 +1,6 @@
 /**
- * What the Trainer needs to know of a stage. Pretraining, SFT, reward modelling and the rest each implement this; the
- * smallest stage has parameters, nextBatch and loss.
+ * What the Trainer needs to know of a stage. Pretraining, SFT, reward modelling and the rest each
+ * implement this; the smallest stage has parameters, nextBatch and loss.
  */
 import type { WrittenFile } from '../../base/files/hashed-file.ts';
 import type { JsonValue } from '../../base/json.ts';
@@ -35,36 +35,43 @@ export interface ParameterGroup {
 export type StageEvent = { event: string } & Record<string, MetricValue>;
 
 export interface TrainStage<Batch> {
-  /** What to train: parameters by name, such as a module's trainable(), or several groups of them. */
+  /**
+   * What to train: parameters by name, such as a module's trainable(), or several groups of them.
+   */
   readonly parameters: ReadonlyMap<string, Tensor> | readonly ParameterGroup[];
   /**
-   * The next batch; a stage that makes its own data (rollouts) does so here. The Trainer disposes of a batch that is
-   * Disposable once it is used.
+   * The next batch; a stage that makes its own data (rollouts) does so here. The Trainer disposes
+   * of a batch that is Disposable once it is used.
    */
   nextBatch(): Batch | Promise<Batch>;
   /**
-   * Whether batches of the next update may be made while this one is computed. It takes a nextBatch that does not depend on
-   * the weights, and a state that only nextBatch and loss change: it is read before the early batches are made. Default
-   * false.
+   * Whether batches of the next update may be made while this one is computed. It takes a nextBatch
+   * that does not depend on the weights, and a state that only nextBatch and loss change: it is
+   * read before the early batches are made. Default false.
    */
   readonly prefetch?: boolean;
   /** `scale` times the sum of the losses of a batch, f32 `[1]`. */
   loss(batch: Batch, scale: number): Tensor;
   /**
-   * How many losses a batch sums: tokens with a target, comparisons. `scale` is 1 over their number in all batches of an
-   * update. Default 1: the sum of a batch is its mean loss.
+   * How many losses a batch sums: tokens with a target, comparisons. `scale` is 1 over their number
+   * in all batches of an update. Default 1: the sum of a batch is its mean loss.
    */
   lossTokens?(batch: Batch): number;
   /**
-   * Tokens that one batch feeds through the model, or at most. A budget of tokens needs it. Default 0, which reports
-   * no speed.
+   * Tokens that one batch feeds through the model, or at most. A budget of tokens needs it. Default
+   * 0, which reports no speed.
    */
   readonly tokensPerBatch?: number;
   /** Tokens that this batch feeds through the model. Default: tokensPerBatch. */
   batchTokens?(batch: Batch): number;
-  /** Floating-point operations of a forward and backward pass for one token. Default 0, which reports none. */
+  /**
+   * Floating-point operations of a forward and backward pass for one token. Default 0, which
+   * reports none.
+   */
   readonly flopsPerToken?: number;
-  /** After an update (skipped or not): whatever follows the weights, such as their moving average. */
+  /**
+   * After an update (skipped or not): whatever follows the weights, such as their moving average.
+   */
   afterUpdate?(): void;
   /** What to log of the step beside loss and speed. */
   stepMetrics?(): Record<string, number>;
@@ -72,15 +79,18 @@ export interface TrainStage<Batch> {
   stepEvents?(): readonly StageEvent[];
   evaluate?(): Promise<Evaluation>;
   sample?(): Promise<Sample[]>;
-  /** The data cursor and whatever else a resumed run needs to give the same bits. Default: nothing. */
+  /**
+   * The data cursor and whatever else a resumed run needs to give the same bits. Default: nothing.
+   */
   state?(): JsonValue;
   /** State that is too large for JSON, by names of its own: other models' weights, a rollout. */
   tensors?(): Iterable<readonly [string, TensorSource]>;
   /** Takes back what state() and tensors() gave. */
   restore?(state: JsonValue, tensors: (name: string) => TensorData): void;
   /**
-   * Writes the model as it stands into a checkpoint's folder and says which files. A stage that writes its model is made
-   * from that folder when its run is resumed. Of one that does not, the Trainer saves and restores the parameters.
+   * Writes the model as it stands into a checkpoint's folder and says which files. A stage that
+   * writes its model is made from that folder when its run is resumed. Of one that does not, the
+   * Trainer saves and restores the parameters.
    */
   writeModel?(folder: string): Promise<readonly WrittenFile[]>;
   dispose?(): void;

@@ -10,7 +10,9 @@ export interface TrainerSettings extends BudgetOptions, ScheduleOptions, GuardOp
   optimizer: AdamWOptions;
   /** Batches summed into one update. */
   gradAccum: number;
-  /** Largest gradient norm of a group; a larger gradient is scaled down to it. 0 turns clipping off. */
+  /**
+   * Largest gradient norm of a group; a larger gradient is scaled down to it. 0 turns clipping off.
+   */
   maxGradNorm: number;
   /** Steps between evaluations, samples and checkpoints; 0 for the end only. */
   evalEvery: number;

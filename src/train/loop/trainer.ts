@@ -1,7 +1,8 @@
 /**
- * The loop that every stage shares: accumulate, guard, clip, update, log, save, evaluate. A checkpoint is always on disk
- * before an evaluation starts and holds all that later bits depend on, so a run that is killed at any moment and resumed
- * ends with the same weights and metrics as one left alone.
+ * The loop that every stage shares: accumulate, guard, clip, update, log, save, evaluate. A
+ * checkpoint is always on disk before an evaluation starts and holds all that later bits depend on,
+ * so a run that is killed at any moment and resumed ends with the same weights and metrics as one
+ * left alone.
  */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { AthanorError } from '../../base/errors.ts';
@@ -27,8 +28,8 @@ import { type ParameterGroup, parameterGroups, type TrainStage } from './stage.t
 import { type TrainerSettings, trainerSettings } from './trainer-settings.ts';
 
 /**
- * Settings, the defaults of which are trainerDefaults; what is known of the run's surroundings, see createRunContext; and
- * who listens. With `out` the metrics log and checkpoints are written there.
+ * Settings, the defaults of which are trainerDefaults; what is known of the run's surroundings, see
+ * createRunContext; and who listens. With `out` the metrics log and checkpoints are written there.
  */
 export interface TrainerOptions extends Partial<TrainerSettings>, Partial<RunContext> {
   /** Called on the main rank. */
@@ -81,7 +82,9 @@ export class Trainer<Batch> {
   #evaluation: Record<string, number> | undefined;
   #stageMetrics: Record<string, number> = {};
 
-  /** Throws ERR_OPTION unless exactly one of steps, tokens and seconds is given. Writes nothing yet. */
+  /**
+   * Throws ERR_OPTION unless exactly one of steps, tokens and seconds is given. Writes nothing yet.
+   */
   constructor(stage: TrainStage<Batch>, options: TrainerOptions) {
     this.#stage = stage;
     this.#context = createRunContext(options);
@@ -109,9 +112,10 @@ export class Trainer<Batch> {
   }
 
   /**
-   * Continues from a checkpoint, the latest of `out` unless one is given. Returns its step, or undefined where there is no
-   * checkpoint yet. The weights of a stage that writes its model are the stage's to load. Throws what opening the
-   * checkpoint throws, and ERR_MISMATCH where it is another model's.
+   * Continues from a checkpoint, the latest of `out` unless one is given. Returns its step, or
+   * undefined where there is no checkpoint yet. The weights of a stage that writes its model are
+   * the stage's to load. Throws what opening the checkpoint throws, and ERR_MISMATCH where it is
+   * another model's.
    */
   resume(checkpoint?: LoadedCheckpoint): number | undefined {
     const { store } = this;
@@ -193,7 +197,10 @@ export class Trainer<Batch> {
     for (const { optimizer } of this.#groups) optimizer.dispose();
   }
 
-  /** Brings the ranks to one opinion on the end, which clocks and signals decide; returns whether to stop now. */
+  /**
+   * Brings the ranks to one opinion on the end, which clocks and signals decide; returns whether to
+   * stop now.
+   */
   async #agree(): Promise<boolean> {
     const { communicator, signal } = this.#context;
     const steps = this.#output.isMain ? (this.#budget.totalSteps ?? 0) : 0;
@@ -237,14 +244,17 @@ export class Trainer<Batch> {
     return batches.reduce((sum, batch) => sum + count(batch), 0);
   }
 
-  /** Leaves the gradients of the global batch in the buckets; returns this rank's part of its loss. */
+  /**
+   * Leaves the gradients of the global batch in the buckets; returns this rank's part of its loss.
+   */
   async #accumulate(batches: readonly Batch[], scale: number): Promise<number> {
     let loss = 0;
     for (const [i, batch] of batches.entries()) {
       const isLast = i === batches.length - 1;
       loss += scope(() => {
         const batchLoss = this.#stage.loss(batch, scale);
-        // Here a GPU still computes the forward pass, and all that the state depends on has happened.
+        // Here a GPU still computes the forward pass, and all that the state depends on has
+        // happened.
         if (isLast && this.#step + 1 !== this.#budget.totalSteps) this.#queue.prefetch();
         backward(batchLoss, isLast ? { onGradient: (parameter) => this.#buckets.ready(parameter) } : {});
         return batchLoss.item();

@@ -1,4 +1,7 @@
-/** Direct preference optimisation: the reward model's data, and a policy trained on it without one (Rafailov et al., 2023). */
+/**
+ * Direct preference optimisation: the reward model's data, and a policy trained on it without one
+ * (Rafailov et al., 2023).
+ */
 
 import type { JsonValue } from '../../base/json.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';

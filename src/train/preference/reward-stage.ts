@@ -1,6 +1,7 @@
 /**
- * The reward model: one score at the end of each answer, trained so that better answers score higher. A batch holds whole
- * comparisons: every completion is read once and all its pairs are formed from the scores (Ouyang et al., 2022, 3.5).
+ * The reward model: one score at the end of each answer, trained so that better answers score
+ * higher. A batch holds whole comparisons: every completion is read once and all its pairs are
+ * formed from the scores (Ouyang et al., 2022, 3.5).
  */
 
 import type { JsonValue } from '../../base/json.ts';
@@ -134,8 +135,8 @@ function prefixed(prefix: string, metrics: Record<string, number>): Record<strin
 }
 
 /**
- * Moves the bias so that these sequences score zero on average (Stiennon et al., 2020, appendix B.1). Returns what they
- * scored before.
+ * Moves the bias so that these sequences score zero on average (Stiennon et al., 2020, appendix
+ * B.1). Returns what they scored before.
  */
 export function centerOn(model: ScoringModel, sequences: readonly Int32Array[]): number {
   const before = mean(scoreAll(model, sequences));

@@ -1,4 +1,6 @@
-/** Supervised fine-tuning: next-token prediction on what the assistant said, and on nothing else. */
+/**
+ * Supervised fine-tuning: next-token prediction on what the assistant said, and on nothing else.
+ */
 
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';

@@ -133,6 +133,104 @@ describe('a stage of one’s own', () => {
     ]);
   });
 
+  it('makes the next batches during a step, and saves as if it had not', async () => {
+    class Ahead extends ResumableLine {
+      readonly prefetch = true;
+      readonly log: string[] = [];
+
+      override nextBatch(): Points {
+        this.log.push(`batch ${this.given + 1}`);
+        return super.nextBatch();
+      }
+
+      override loss(points: Points, scale: number): Tensor {
+        this.log.push('loss');
+        return super.loss(points, scale);
+      }
+
+      afterUpdate(): void {
+        this.log.push('update');
+      }
+    }
+    const whole = await train(new Ahead(), { steps: 6, gradAccum: 2 });
+    const out = join(root, 'ahead');
+    const stop = new AbortController();
+    const stage = new Ahead();
+    const first = new Trainer(stage, {
+      steps: 6,
+      gradAccum: 2,
+      lr: 0.1,
+      out,
+      signal: stop.signal,
+      onEvent: (event) => event.type === 'step' && event.step === 2 && stop.abort(),
+    });
+    await first.run();
+    first.dispose();
+    const [made, taken] = ['batch', 'loss'].map((what) => stage.log.filter((line) => line.startsWith(what)));
+    expect([made!.length, taken!.length]).toEqual([6, 4]);
+    expect(stage.log.slice(0, 6)).toEqual(['batch 1', 'batch 2', 'loss', 'loss', 'batch 3', 'batch 4']);
+    const second = new Ahead();
+    const rest = await train(second, { steps: 6, gradAccum: 2, out });
+    expect(rest.resumedAt).toBe(2);
+    expect(second.log[0]).toBe('batch 5');
+    expect(second.log.filter((line) => line.startsWith('batch')).at(-1)).toBe('batch 12');
+    expect(rest.weights).toEqual(whole.weights);
+  });
+
+  it('waits for batches that come later, and passes on what goes wrong in making one, a step later', async () => {
+    const steps: number[] = [];
+    let made = 0;
+    const broken: TrainStage<Points> = Object.assign(new Line(), {
+      prefetch: true,
+      nextBatch: async () => {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        if (++made === 4) throw new Error('the disk is gone');
+        return new Line().nextBatch();
+      },
+    });
+    const trainer = new Trainer(broken, {
+      steps: 9,
+      onEvent: (event) => event.type === 'step' && steps.push(event.step),
+    });
+    await expect(trainer.run()).rejects.toThrow('the disk is gone');
+    trainer.dispose();
+    expect(steps).toEqual([1, 2, 3]);
+  });
+
+  it('disposes of batches that own memory, also of those that were made ahead in vain', async () => {
+    const open = new Set<number>();
+    class Owned implements TrainStage<Points & Disposable> {
+      readonly #line = new Line();
+      readonly parameters = this.#line.parameters;
+      readonly prefetch = true;
+      #made = 0;
+
+      nextBatch() {
+        const number = ++this.#made;
+        open.add(number);
+        const points = this.#line.nextBatch();
+        return Object.assign(points, { [Symbol.dispose]: () => void open.delete(number) });
+      }
+
+      loss(points: Points, scale: number): Tensor {
+        return this.#line.loss(points, scale);
+      }
+    }
+    const stop = new AbortController();
+    const trainer = new Trainer(new Owned(), {
+      steps: 5,
+      signal: stop.signal,
+      onEvent: (event) => {
+        if (event.type !== 'step') return;
+        expect([...open]).toEqual([event.step + 1]);
+        if (event.step === 3) stop.abort();
+      },
+    });
+    await trainer.run();
+    trainer.dispose();
+    expect(open.size).toBe(0);
+  });
+
   it('stops where no evaluation is better any more', async () => {
     const stage = Object.assign(new Line(), {
       evaluate: async () => ({ metrics: { val_loss: 1 }, score: 1 }),
