@@ -213,7 +213,7 @@ function matchTensors(
   const problems: string[] = [];
   for (const file of files) {
     for (const name of file.tensors.keys()) {
-      const bare = bareName(name);
+      const bare = bareName(name, config);
       const other = found.get(bare);
       if (other) problems.push(`${name} is there twice (as ${other.name} in ${basename(other.file.path)})`);
       found.set(bare, { file, name });
@@ -222,7 +222,7 @@ function matchTensors(
   const places = new Map<string, Place>();
   const parts = entries.flatMap(({ parts, optional }) => parts.map((part) => ({ ...part, optional })));
   for (const part of parts) {
-    const place = found.get(bareName(part.name));
+    const place = found.get(bareName(part.name, config));
     if (place === undefined) {
       if (!part.optional) problems.push(`${part.name} is missing`);
       continue;
@@ -234,7 +234,7 @@ function matchTensors(
       );
     }
     places.set(part.name, place);
-    found.delete(bareName(part.name));
+    found.delete(bareName(part.name, config));
   }
   for (const { name } of found.values()) {
     if (!isIgnorable(name, config)) problems.push(`${name} is not part of the model`);

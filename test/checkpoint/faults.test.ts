@@ -39,9 +39,9 @@ function killed(args: string[], reports: number, delay: number): Promise<number>
 /** The one number that all of a model's weights and its configuration hold. */
 function commonValue({ config, parameters }: LoadedModel): number {
   for (const { data } of parameters.values()) {
-    expect(data.every((value) => value === config.ropeTheta)).toBe(true);
+    expect(data.every((value) => value === config.normEps)).toBe(true);
   }
-  return config.ropeTheta;
+  return config.normEps;
 }
 
 describe('SIGKILL', () => {

@@ -4,7 +4,9 @@ import { describe, expect, it } from 'vitest';
 import type { JsonObject, JsonValue } from '../../src/base/json.ts';
 import { packageRoot } from '../../src/base/package-root.ts';
 import { configFromJson, configToJson } from '../../src/nn/config-json.ts';
+import { llamaStructure } from '../../src/nn/families/llama.ts';
 import { presetConfig, presetNames } from '../../src/nn/presets.ts';
+import { familyConfigs } from '../helpers/family-configs.ts';
 import { expectError } from '../helpers/reference.ts';
 
 function recorded(name: string): JsonObject {
@@ -38,11 +40,11 @@ describe('config.json', () => {
   });
 
   it('reads the rotary base from either place', () => {
-    const json = configToJson(presetConfig('llama-tiny', { ropeTheta: 500_000 }));
+    const json = configToJson(presetConfig('llama-tiny', llamaStructure({ theta: 500_000 })));
     expect(json.rope_theta).toBe(500_000);
-    expect(configFromJson(recorded('llama'), 'x').config.ropeTheta).toBe(500);
+    expect(configFromJson(recorded('llama'), 'x').config.blocks[0]!.rope).toEqual({ theta: 500 });
     const both = { ...json, rope_scaling: { rope_type: 'default' } };
-    expect(configFromJson(both, 'x').config.ropeTheta).toBe(500_000);
+    expect(configFromJson(both, 'x').config.blocks[0]!.rope).toEqual({ theta: 500_000 });
   });
 
   it('takes the defaults of GPT-2 where an old file is silent', () => {
@@ -57,6 +59,7 @@ describe('config.json', () => {
 
   const gpt2 = configToJson(presetConfig('tiny'));
   const llama = configToJson(presetConfig('llama-tiny'));
+  const qwen3 = configToJson(familyConfigs.qwen3);
   it.each<[JsonValue, RegExp]>([
     [{ ...gpt2, model_type: 'bert' }, /model_type "bert" is not supported/],
     [{ ...gpt2, architectures: ['GPT2DoubleHeadsModel'] }, /architecture "GPT2DoubleHeadsModel" is not/],
@@ -66,8 +69,10 @@ describe('config.json', () => {
     [{ ...gpt2, scale_attn_weights: false }, /scale_attn_weights false/],
     [{ ...gpt2, scale_attn_by_inverse_layer_idx: true }, /scale_attn_by_inverse_layer_idx true/],
     [{ ...llama, hidden_act: 'gelu' }, /hidden_act "gelu"/],
-    [{ ...llama, attention_bias: true }, /attention_bias true/],
-    [{ ...llama, mlp_bias: true }, /mlp_bias true/],
+    [{ ...llama, attention_bias: 'q' }, /expected attention_bias to be true or false but it is "q"/],
+    [{ ...qwen3, use_sliding_window: true }, /use_sliding_window true is not supported/],
+    [{ ...qwen3, layer_types: ['full_attention', 'sliding_attention'] }, /layer_types "sliding_attention"/],
+    [{ ...qwen3, layer_types: 'full_attention' }, /expected layer_types to be a list/],
     [{ ...llama, rope_scaling: { type: 'linear', factor: 2 } }, /rope_scaling of type "linear"/],
     [{ ...llama, rope_parameters: { rope_type: 'llama3' } }, /rope_parameters of rope_type "llama3"/],
     [{ ...llama, partial_rotary_factor: 0.5 }, /partial_rotary_factor 0.5/],
