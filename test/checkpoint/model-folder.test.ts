@@ -42,7 +42,7 @@ async function rewritten(
   return folder;
 }
 
-describe.each(['gpt2', 'llama'])('the %s folder that transformers wrote', (name) => {
+describe.each(['gpt2', 'llama', 'llama-biases', 'qwen2', 'qwen3'])('the %s folder that transformers wrote', (name) => {
   it('is written again with the same names, shapes, dtypes, values and metadata', async () => {
     const folder = temporaryFolder();
     await saveModel(folder, loadModel(recorded(name)));

@@ -29,7 +29,7 @@ describe('config.json', () => {
   });
 
   // Every field that transformers writes for this model and that says what it computes is ours, with the same value.
-  it.each(['gpt2', 'llama'])('of %s agrees with what transformers wrote', (name) => {
+  it.each(['gpt2', 'llama', 'llama-biases', 'qwen2', 'qwen3'])('of %s agrees with what transformers wrote', (name) => {
     const theirs = recorded(name);
     const { config } = configFromJson(theirs, name);
     const ours = configToJson(config);

@@ -1,6 +1,5 @@
 /** Qwen2 and Qwen2.5, dense (Yang et al., 2024): Llama with biases on queries, keys and values. */
 import type { JsonObject } from '../../base/json.ts';
-import type { ModelConfig } from '../config.ts';
 import type { ConfigFields } from './config-fields.ts';
 import type { Family } from './family.ts';
 import { llamaStructure, llamaTensors, readLlamaSizes, writeLlamaSizes } from './llama.ts';
@@ -11,9 +10,7 @@ export function refuseQwenWindows(fields: ConfigFields): void {
   fields.onlyEach('layer_types', 'full_attention');
 }
 
-export function writeQwenWindows(config: ModelConfig): JsonObject {
-  return { use_sliding_window: false, sliding_window: null, max_window_layers: config.layers };
-}
+export const noQwenWindows: JsonObject = { use_sliding_window: false, sliding_window: null };
 
 export const qwen2: Family = {
   name: 'qwen2',
@@ -31,7 +28,7 @@ export const qwen2: Family = {
   writeConfig: (config) => ({
     ...writeLlamaSizes(config),
     attention_dropout: 0,
-    ...writeQwenWindows(config),
+    ...noQwenWindows,
   }),
   tensors: llamaTensors,
 };

@@ -1,7 +1,7 @@
 /** Qwen3, dense (Yang et al., 2025): Llama with an RMS norm on each query and key head. */
 import type { Family } from './family.ts';
 import { llamaStructure, llamaTensors, readLlamaSizes, writeLlamaSizes } from './llama.ts';
-import { refuseQwenWindows, writeQwenWindows } from './qwen2.ts';
+import { noQwenWindows, refuseQwenWindows } from './qwen2.ts';
 
 export const qwen3: Family = {
   name: 'qwen3',
@@ -23,7 +23,7 @@ export const qwen3: Family = {
     ...writeLlamaSizes(config),
     attention_bias: config.blocks[0]!.qkvBias,
     attention_dropout: 0,
-    ...writeQwenWindows(config),
+    ...noQwenWindows,
   }),
   tensors: {
     ...llamaTensors,
