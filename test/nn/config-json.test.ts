@@ -29,15 +29,18 @@ describe('config.json', () => {
   });
 
   // Every field that transformers writes for this model and that says what it computes is ours, with the same value.
-  it.each(['gpt2', 'llama', 'llama-biases', 'qwen2', 'qwen3'])('of %s agrees with what transformers wrote', (name) => {
-    const theirs = recorded(name);
-    const { config } = configFromJson(theirs, name);
-    const ours = configToJson(config);
-    const shared = Object.keys(ours).filter((key) => key in theirs);
-    expect(shared.length).toBeGreaterThan(14);
-    for (const key of shared) expect([key, ours[key]]).toEqual([key, theirs[key]]);
-    expect(ours.torch_dtype).toBe(theirs.dtype);
-  });
+  it.each(['gpt2', 'llama', 'llama-biases', 'qwen2', 'qwen3'])(
+    'of %s agrees with what transformers wrote',
+    (name) => {
+      const theirs = recorded(name);
+      const { config } = configFromJson(theirs, name);
+      const ours = configToJson(config);
+      const shared = Object.keys(ours).filter((key) => key in theirs);
+      expect(shared.length).toBeGreaterThan(14);
+      for (const key of shared) expect([key, ours[key]]).toEqual([key, theirs[key]]);
+      expect(ours.torch_dtype).toBe(theirs.dtype);
+    },
+  );
 
   it('reads the rotary base from either place', () => {
     const json = configToJson(presetConfig('llama-tiny', llamaStructure({ theta: 500_000 })));

@@ -89,7 +89,8 @@ describe.each(['gpt2', 'llama', 'llama-biases', 'qwen2', 'qwen3'])('%s against P
       const start = fixture.parameters.get(name)!.data;
       // Without rotation a bias on the keys shifts all scores of a query alike, which softmax
       // ignores: its gradient is rounding alone.
-      if (name.endsWith('qkv.bias') && !model.config.blocks[0]!.rope) wanted.set(got.subarray(width, 2 * width), width);
+      if (name.endsWith('qkv.bias') && !model.config.blocks[0]!.rope)
+        wanted.set(got.subarray(width, 2 * width), width);
       // As a share of the way that ten steps went, over the tensor: Adam divides a gradient by its own size, so the few
       // that are almost zero (-2.5e-8 in double precision, beside 2e-2) step as far as others by their rounding.
       const off = rms(got.map((x, i) => x - wanted[i]!)) / rms(wanted.map((x, i) => x - start[i]!));
