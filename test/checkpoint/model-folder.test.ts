@@ -18,6 +18,7 @@ import { copyModel, saveModel } from '../../src/checkpoint/save-model.ts';
 import { bf16FromF32, type ParameterData, type TensorData } from '../../src/checkpoint/tensor-data.ts';
 import type { ModelConfig } from '../../src/nn/config.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
+import { familyConfigs } from '../helpers/family-configs.ts';
 import { expectError, rng } from '../helpers/reference.ts';
 import { gpt2Config, llamaConfig, randomParameters } from './models.ts';
 
@@ -143,12 +144,32 @@ describe('layout', () => {
   });
 });
 
+describe('layout of Qwen3', () => {
+  it('has the norms of queries and keys beside the projections', async () => {
+    const folder = temporaryFolder();
+    const config = familyConfigs.qwen3;
+    const parameters = randomParameters(config);
+    await saveModel(folder, { config, parameters });
+    const tensors = stored(folder);
+    const prefix = 'model.layers.1.self_attn';
+    expect([...tensors.keys()].filter((name) => name.startsWith(prefix))).toEqual(
+      ['k_norm', 'k_proj', 'o_proj', 'q_norm', 'q_proj', 'v_proj'].map((name) => `${prefix}.${name}.weight`),
+    );
+    expect(tensors.get(`${prefix}.q_norm.weight`)!.data).toEqual(
+      parameters.get('blocks.1.attention.query_norm.weight')!.data,
+    );
+    expect(tensors.get(`${prefix}.q_proj.weight`)!.shape).toEqual([96, 48]);
+  });
+});
+
 describe('a model folder', () => {
   it.each([
     ['gpt2, tied', gpt2Config],
     ['gpt2, untied', { ...gpt2Config, tiedHead: false }],
     ['llama, untied', llamaConfig],
     ['llama, tied', { ...llamaConfig, tiedHead: true }],
+    ['qwen2', familyConfigs.qwen2],
+    ['qwen3, tied', { ...familyConfigs.qwen3, tiedHead: true }],
   ])('survives a round trip: %s', async (_, config) => {
     const folder = temporaryFolder();
     const parameters = randomParameters(config);

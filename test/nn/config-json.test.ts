@@ -21,6 +21,33 @@ describe('config.json', () => {
     expect(configFromJson(json, 'config.json')).toEqual({ config, head: 'language-model', labels: 1 });
   });
 
+  it.each(Object.entries(familyConfigs))('of the family %s survives a round trip', (name, config) => {
+    const json = JSON.parse(JSON.stringify(configToJson(config))) as JsonObject;
+    expect(json.model_type).toBe(name);
+    expect(configFromJson(json, 'config.json')).toEqual({ config, head: 'language-model', labels: 1 });
+  });
+
+  it('of llama with biases survives a round trip', () => {
+    const biases = { qkvBias: true, outputBias: true, mlpBias: true };
+    const config = presetConfig('llama-tiny', llamaStructure({ theta: 10_000 }, biases));
+    const json = configToJson(config);
+    expect(json).toMatchObject({ attention_bias: true, mlp_bias: true });
+    expect(configFromJson(json, 'config.json').config).toEqual(config);
+  });
+
+  it('lists what could stand in the place of what it refuses', () => {
+    const refused = (json: JsonObject) => () => configFromJson(json, 'config.json');
+    const remedy = (text: string) => expect.objectContaining({ remedy: text });
+    const bert = remedy('supported: gpt2, llama, qwen2, qwen3');
+    expect(refused({ ...configToJson(familyConfigs.llama), model_type: 'bert' })).toThrow(bert);
+    const llama3 = { ...configToJson(familyConfigs.llama), rope_scaling: { rope_type: 'llama3' } };
+    expect(refused(llama3)).toThrow(remedy('supported: rope_type "default"'));
+    const window = { ...configToJson(familyConfigs.qwen2), use_sliding_window: true };
+    expect(refused(window)).toThrow(remedy('supported: use_sliding_window false'));
+    const bits = { ...configToJson(familyConfigs.qwen2), quantization_config: {} };
+    expect(refused(bits)).toThrow(remedy('supported: no quantization_config'));
+  });
+
   it('of a score head names its labels', () => {
     const config = presetConfig('llama-tiny');
     const json = configToJson(config, { head: 'score', labels: 3, padTokenId: 5 });
