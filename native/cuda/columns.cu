@@ -26,8 +26,9 @@ template <class Unit>
 void copy_units(void* to, int64_t to_stride, const void* from, int64_t from_stride, int64_t rows,
                 int64_t width) {
   constexpr int64_t kSize = sizeof(Unit);
-  const CopiedColumns<Unit> in{static_cast<Unit*>(to), to_stride / kSize, static_cast<const Unit*>(from),
-                               from_stride / kSize,    rows,              width / kSize};
+  const CopiedColumns<Unit> in{
+      static_cast<Unit*>(to), to_stride / kSize, static_cast<const Unit*>(from), from_stride / kSize, rows,
+      width / kSize};
   launch(copy_kernel<Unit>, Launch{blocks_for(rows * in.width, kBlock), kBlock}, in);
 }
 

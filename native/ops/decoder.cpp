@@ -64,8 +64,8 @@ class Trunk {
     const auto [heads, kv_heads] = std::pair(model_.heads, model_.kv_heads);
     Tensor qkv = projected;
     if (const auto& norms = layer.query_key_norm) {
-      qkv = std::get<0>(query_key_norm_forward(projected, norms->query_gain, norms->key_gain, heads, kv_heads,
-                                               model_.eps));
+      qkv = std::get<0>(
+          query_key_norm_forward(projected, norms->query_gain, norms->key_gain, heads, kv_heads, model_.eps));
     }
     if (layer.rope_table) rope(qkv, step_.positions, *layer.rope_table, heads, kv_heads, false);
     const double head_dim = static_cast<double>(qkv.dim(1)) / static_cast<double>(heads + 2 * kv_heads);
@@ -74,7 +74,8 @@ class Trunk {
                             1 / std::sqrt(head_dim));
   }
 
-  static Tensor feed_forward(const Tensor& x, const DecoderLayer& layer, const DecoderLayerAdapters& adapters) {
+  static Tensor feed_forward(const Tensor& x, const DecoderLayer& layer,
+                             const DecoderLayerAdapters& adapters) {
     switch (layer.activation) {
       case DecoderActivation::kGelu:
         return project(project(x, layer.up, adapters.up, Activation::kGelu), layer.down, adapters.down);
@@ -125,7 +126,8 @@ bool is_shared_out(const DecoderStep& step) {
 void pack_weights(const DecoderModel& model, const DecoderStep& step) {
   const auto pack = [&](const Tensor& weight) { packed_weight(weight, model.dtype, true); };
   for (const DecoderLayer& layer : model.layers)
-    for (const auto* projection : {&layer.qkv, &layer.output, &layer.up, &layer.down}) pack(projection->weight);
+    for (const auto* projection : {&layer.qkv, &layer.output, &layer.up, &layer.down})
+      pack(projection->weight);
   for (const DecoderLayerAdapters& layer : step.adapters)
     for (const auto* adapter : {&layer.qkv, &layer.output, &layer.up, &layer.down})
       if (*adapter) {

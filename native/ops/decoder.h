@@ -63,11 +63,11 @@ struct DecoderLayerAdapters {
 
 /// The sequences of one call: the tokens that they bring, and where each is cached.
 struct DecoderStep {
-  Tensor tokens, positions;     // i32 [n]
-  Tensor cu_seqlens;            // i32 [sequences + 1]
-  Tensor slots, past_lengths;   // i32 [sequences]
-  std::vector<Tensor> caches;   // keys, then values of each layer in turn; see kv_cache_create
-  int64_t max_tokens;           // of a slot
+  Tensor tokens, positions;                    // i32 [n]
+  Tensor cu_seqlens;                           // i32 [sequences + 1]
+  Tensor slots, past_lengths;                  // i32 [sequences]
+  std::vector<Tensor> caches;                  // keys, then values of each layer in turn; see kv_cache_create
+  int64_t max_tokens;                          // of a slot
   std::vector<DecoderLayerAdapters> adapters;  // one per layer, or none
 };
 

@@ -38,17 +38,18 @@ void copy_rest(const Tensor& to, const Tensor& x, int64_t begin) {
 
 }  // namespace
 
-std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> query_key_norm_forward(
-    const Tensor& qkv, const Tensor& query_gain, const Tensor& key_gain, int64_t heads, int64_t kv_heads,
-    double eps) {
+std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> query_key_norm_forward(const Tensor& qkv,
+                                                                          const Tensor& query_gain,
+                                                                          const Tensor& key_gain,
+                                                                          int64_t heads, int64_t kv_heads,
+                                                                          double eps) {
   constexpr const char* kName = "query_key_norm_forward";
   check_float(kName, "qkv", qkv);
   expect(query_gain.rank() == 1 && query_gain.dim(0) > 0 && heads > 0 && kv_heads > 0, ErrorCode::kShape,
          kName, "expected query_gain to be [head_dim] and heads above 0 but got ", query_gain.shape().text(),
          ", ", heads, " and ", kv_heads);
   const int64_t head_dim = query_gain.dim(0);
-  check_shape(kName, "qkv", qkv,
-              {qkv.rank() == 2 ? qkv.dim(0) : 0, (heads + 2 * kv_heads) * head_dim});
+  check_shape(kName, "qkv", qkv, {qkv.rank() == 2 ? qkv.dim(0) : 0, (heads + 2 * kv_heads) * head_dim});
   const int64_t query_width = heads * head_dim, key_width = kv_heads * head_dim;
   const Tensor queries = take_heads(qkv, 0, query_width, head_dim);
   const Tensor keys = take_heads(qkv, query_width, key_width, head_dim);

@@ -1,7 +1,7 @@
 /**
- * How parameters are named and laid out in a Hugging Face folder. The names are those of the model's
- * family (nn/families); shapes and parts follow from the configuration. The rotary layout is the
- * same in memory and on disk (halves, not pairs), so no row moves.
+ * How parameters are named and laid out in a Hugging Face folder. The names are those of the
+ * model's family (nn/families); shapes and parts follow from the configuration. The rotary layout
+ * is the same in memory and on disk (halves, not pairs), so no row moves.
  */
 import { AthanorError } from '../base/errors.ts';
 import { type HeadKind, type ModelConfig, parameterShapes, stackedRows } from '../nn/config.ts';
@@ -68,7 +68,9 @@ export function bareName(name: string, config: ModelConfig): string {
   return name.startsWith(prefix) ? name.slice(prefix.length) : name;
 }
 
-/** Buffers that older files carry beside the weights; and the head of a model whose head is tied. */
+/**
+ * Buffers that older files carry beside the weights; and the head of a model whose head is tied.
+ */
 export function isIgnorable(name: string, config: ModelConfig): boolean {
   if (name === 'lm_head.weight') return config.tiedHead;
   return familyOf(config).tensors.ignored.test(name);

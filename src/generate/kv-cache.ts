@@ -1,4 +1,6 @@
-/** Keys and values of every layer for a fixed number of sequences ("slots") of up to maxTokens each. */
+/**
+ * Keys and values of every layer for a fixed number of sequences (slots) of up to maxTokens each.
+ */
 
 import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
@@ -11,7 +13,7 @@ export class KvCache {
   readonly maxTokens: number;
   /** Tokens held in each slot. */
   readonly lengths: Int32Array;
-  /** Keys, then values of each layer. */
+  /** Keys, then values of each layer in turn. */
   readonly tensors: Tensor[] = [];
 
   /** Throws ERR_ARGUMENT when maxTokens exceeds the model's context. */

@@ -1,4 +1,4 @@
-/** What a decoder is stacked from, as a BlockSpec describes it: attention and feed-forward network. */
+/** A decoder's blocks, as a BlockSpec describes them: attention and feed-forward network. */
 import { swiglu } from '../tensor/ops/activation.ts';
 import { causalSelfAttention, type SequenceIndex } from '../tensor/ops/attention.ts';
 import { geluFeedForward } from '../tensor/ops/linear.ts';

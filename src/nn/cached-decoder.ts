@@ -1,4 +1,4 @@
-/** Decoding: a model's trunk over tokens that continue cached sequences, in one native operation. */
+/** A model's trunk over tokens that continue cached sequences, in one native operation. */
 import { native } from '../native/addon.ts';
 import type { DecoderLayerAdapters, DecoderModel, NativeDecoder } from '../native/binding/decoder.ts';
 import type { DType, NativeTensor } from '../native/binding.ts';

@@ -6,7 +6,9 @@
 /** The head on the final norm: logits over the vocabulary, or `labels` scores per token. */
 export type HeadKind = 'language-model' | 'score';
 
-/** Layer norm has a gain and a bias (Ba et al., 2016), RMS norm a gain (Zhang and Sennrich, 2019). */
+/**
+ * Layer norm has a gain and a bias (Ba et al., 2016), RMS norm a gain (Zhang and Sennrich, 2019).
+ */
 export const normKinds = ['layer', 'rms'] as const;
 export type NormKind = (typeof normKinds)[number];
 

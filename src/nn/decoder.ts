@@ -1,7 +1,7 @@
 /**
- * The decoder-only trunk under every head, as a ModelConfig describes it. Rows are tokens. Sequences
- * are told apart by cuSeqlens only, so that a packed batch computes the same as separate ones, at
- * the same cost.
+ * The decoder-only trunk under every head, as a ModelConfig describes it. Rows are tokens.
+ * Sequences are told apart by cuSeqlens only, so that a packed batch computes the same as separate
+ * ones, at the same cost.
  */
 import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';

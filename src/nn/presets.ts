@@ -1,4 +1,4 @@
-/** Model shapes by name. The published ones have exactly the sizes of the models they are named after. */
+/** Model shapes by name. Published models have exactly their published sizes. */
 import { AthanorError } from '../base/errors.ts';
 import { nearest } from '../base/suggest.ts';
 import type { ModelConfig } from './config.ts';
@@ -104,11 +104,13 @@ export const presetNames: readonly string[] = Object.keys(builders);
 /**
  * The preset `name` with some values replaced. Values that follow from others are adapted unless
  * they are given too:
- * - `heads` resets `kvHeads`, unless the preset has grouped queries and its count is still a divisor;
+ * - `heads` resets `kvHeads`, unless the preset has grouped queries and its count is still a
+ *   divisor;
  * - `heads` and `hiddenSize` reset `headDim`, and `hiddenSize` resets `intermediateSize`;
  * - `vocabSize` drops a token id outside of it: the id belongs to the tokenizer that was replaced.
  *
- * Throws ERR_CONFIG for an unknown name, with the nearest one, and for a model that cannot be built.
+ * Throws ERR_CONFIG for an unknown name, with the nearest one, and for a model that cannot be
+ * built.
  */
 export function presetConfig(name: string, overrides: Partial<ModelConfig> = {}): ModelConfig {
   if (!Object.hasOwn(builders, name)) {

@@ -13,7 +13,10 @@ import { rng } from '../helpers/reference.ts';
 
 const child = join(packageRoot, 'test/checkpoint/saving-child.mjs');
 
-/** Starts the child, lets it report `reports` times and kills it `delay` ms later. Returns its last report. */
+/**
+ * Starts the child, lets it report `reports` times and kills it `delay` ms later. Returns its last
+ * report.
+ */
 function killed(args: string[], reports: number, delay: number): Promise<number> {
   const saving = spawn(process.execPath, [child, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let last = 0;
@@ -85,7 +88,9 @@ describe('SIGKILL', () => {
   });
 });
 
-/** Runs a script with a file system of `size` bytes mounted at `folder`, where this machine lets us. */
+/**
+ * Runs a script with a file system of `size` bytes mounted at `folder`, where this machine lets us.
+ */
 function onSmallDisk(folder: string, size: string, script: string): ReturnType<typeof spawnSync> {
   const mount = 'mount -t tmpfs -o size="$1" none "$2" && shift 2 && exec "$@"';
   const args = ['-Urm', 'sh', '-c', mount, 'sh', size, folder];

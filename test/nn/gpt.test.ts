@@ -1,4 +1,7 @@
-/** What the engine promises of whole models: one set of bits whatever the threads, the packing, the batch and the cache. */
+/**
+ * What the engine promises of whole models: one set of bits whatever the threads, the packing, the
+ * batch and the cache.
+ */
 import { afterEach, describe, expect, it } from 'vitest';
 import { KvCache } from '../../src/generate/kv-cache.ts';
 import { native } from '../../src/native/addon.ts';

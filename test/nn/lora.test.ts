@@ -175,7 +175,8 @@ describe.each(presets)('LoRA on %s', (preset) => {
       ...Object.fromEntries(model.trainable()),
     };
     expectGradients(loss, trained, { tolerance: 2e-2, samples: 6 });
-    // The head trains, but not through the reference: recomputation would find the adapters on again.
+    // The head trains, but not through the reference: recomputation would find the adapters on
+    // again.
     scope(() => {
       expect(loss().requiresGrad).toBe(true);
       expect(adapters.without(loss).requiresGrad).toBe(false);

@@ -1,4 +1,4 @@
-/** A model family as data: how config.json and the tensors of a Hugging Face folder spell a model. */
+/** A model family as data: how a Hugging Face folder spells a model. */
 import type { JsonObject } from '../../base/json.ts';
 import type { HeadKind, ModelConfig } from '../config.ts';
 import type { ConfigFields } from './config-fields.ts';
@@ -8,7 +8,7 @@ export interface Family {
   readonly name: string;
   /** The name in `architectures` of config.json, for each head. */
   readonly classNames: Readonly<Record<HeadKind, string>>;
-  /** Token ids aside, which config-json.ts reads. Throws ERR_FORMAT for an option it does not know. */
+  /** Everything but token ids. Throws ERR_FORMAT for an option that is not supported. */
   readonly readConfig: (fields: ConfigFields) => ModelConfig;
   /** The fields of this family; config-json.ts adds those that all families have. */
   readonly writeConfig: (config: ModelConfig) => JsonObject;

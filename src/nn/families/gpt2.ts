@@ -1,4 +1,7 @@
-/** GPT-2 (Radford et al., 2019): learned positions, layer norm, GELU, biases; linear layers stored [in, out]. */
+/**
+ * GPT-2 (Radford et al., 2019): learned positions, layer norm, GELU and biases. Linear layers are
+ * stored [in, out].
+ */
 import type { ModelConfig } from '../config.ts';
 import type { Family } from './family.ts';
 

@@ -1,4 +1,4 @@
-/** The families that can be read, trained and written. A new one is a file here and an entry below. */
+/** The families that can be read, trained and written. A new one is a file and an entry below. */
 import type { Family } from './family.ts';
 import { gpt2 } from './gpt2.ts';
 import { llama } from './llama.ts';

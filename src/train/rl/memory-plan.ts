@@ -1,4 +1,7 @@
-/** What the models of a run cost before any activation: said before the start, where it can still be changed. */
+/**
+ * The memory of a run's models without activations, printed before the start, when settings can
+ * still be changed.
+ */
 import { bytesPerElement } from '../../checkpoint/tensor-data.ts';
 import type { DType } from '../../native/binding.ts';
 import type { WeightDType } from '../../nn/decoder.ts';
@@ -6,22 +9,27 @@ import { formatBytes } from '../../report/format.ts';
 
 export interface PlannedModel {
   name: string;
-  /** Parameters that train, and those that only pass gradients on (under adapters). */
+  /** Parameters that train. */
   trained: number;
+  /** Frozen parameters under adapters: gradients pass through them. */
   passing?: number;
   /** Parameters of a model that is only read. */
   read?: number;
 }
 
-/** What a run's models compute in, and what their matrices are kept in. */
 export interface Precision {
+  /** Of activations. */
   dtype: DType;
+  /** Of matrices. */
   weights?: WeightDType | undefined;
 }
 
 /**
- * Bytes of a model's weights and what goes with them: weights, vectors counted as matrices; a copy packed for each direction
- * of matrix products in the dtype of activations; and for what trains, an f32 gradient and AdamW's two moments.
+ * Bytes of a model's weights and of what belongs to them:
+ * - the weights, with vectors counted as matrices;
+ * - a packed copy in the dtype of activations for each direction of matrix products: forward, and
+ *   backward where gradients pass;
+ * - an f32 gradient and AdamW's two moments for each parameter that trains.
  */
 export function modelBytes(
   { trained, passing = 0, read = 0 }: PlannedModel,
