@@ -1,9 +1,9 @@
 /**
  * Training checkpoints under `OUT/checkpoints`. A checkpoint is a folder `step-00000100`: a Hugging
- * Face model (it opens in transformers as it is), `training.safetensors` (optimizer moments and the
- * like), `state.json` and `checksums.json`. It is built under a temporary name and renamed when all
- * of it is on disk, so a folder with the right name is whole; which is the latest follows from the
- * names, so no pointer file can be torn.
+ * Face model, which opens in transformers, `training.safetensors` (optimizer moments and other
+ * tensors), `state.json` and `checksums.json`. It is built under a temporary name and renamed when
+ * all of it is on disk, so a folder with the right name is whole. The names tell which is the
+ * latest, so no pointer file can be damaged.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
@@ -55,11 +55,11 @@ export class DamagedCheckpointError extends AthanorError {
 export interface StoreOptions {
   /** How many of the latest checkpoints stay; at least 1. */
   keepLast?: number;
-  /** How many of the best by metric stay besides. */
+  /** How many of the best by metric stay in addition. */
   keepBest?: number;
 }
 
-/** What this process is writing now, which no other store in it may clean up. */
+/** Folders that this process is writing now: no other store of the process may remove them. */
 const inProgress = new Set<string>();
 
 export class CheckpointStore {
@@ -70,9 +70,7 @@ export class CheckpointStore {
 
   #recovered = false;
 
-  /**
-   * Touches nothing on disk: only save and load do, which are for the one run that owns the folder.
-   */
+  /** Changes nothing on disk. Only the run that owns the folder may save and load. */
   constructor(out: string, { keepLast = 2, keepBest = 1 }: StoreOptions = {}) {
     for (const [name, count, least] of [
       ['keepLast', keepLast, 1],
@@ -109,9 +107,9 @@ export class CheckpointStore {
   }
 
   /**
-   * Writes a checkpoint; when the promise is fulfilled it survives a loss of power. One of the same
-   * step is replaced. Then removes those that are neither among the last nor the best. Throws
-   * ERR_DISK_FULL or ERR_IO, after which every earlier checkpoint is as it was.
+   * Writes a checkpoint, which survives a loss of power once the promise is fulfilled. It replaces
+   * one of the same step. Then removes the checkpoints that are neither among the latest nor among
+   * the best. Throws ERR_DISK_FULL or ERR_IO; earlier checkpoints are unchanged then.
    */
   async save(step: number, contents: CheckpointContents): Promise<SavedCheckpoint> {
     if (!Number.isSafeInteger(step) || step < 0) {
@@ -143,8 +141,8 @@ export class CheckpointStore {
   }
 
   /**
-   * Tells what the evaluation of a saved checkpoint gave, since checkpoints are saved before they
-   * are evaluated. A metric that is not finite counts as none.
+   * Stores the metric of a saved checkpoint, because checkpoints are saved before they are
+   * evaluated. A metric that is not finite counts as none.
    */
   async setMetric(step: number, metric: number): Promise<void> {
     const path = this.#pathOf(step);
@@ -155,8 +153,8 @@ export class CheckpointStore {
   #putInPlace(temporary: string, path: string): void {
     const replaced = `${path}.old-${process.pid}`;
     const replaces = existsSync(path);
-    // A folder cannot be renamed over a full one. Killed in between, #recover puts the old one
-    // back.
+    // A folder cannot be renamed over a full one. If the process is killed between the two renames,
+    // #recover puts the old one back.
     if (replaces) renameSync(path, replaced);
     renameSync(temporary, path);
     syncPath(this.folder);
@@ -170,7 +168,7 @@ export class CheckpointStore {
     for (const { step } of byMetric(all).slice(0, this.#keepBest)) kept.add(step);
     for (const { step, path } of all) {
       if (kept.has(step)) continue;
-      // Renamed first: a folder half removed must not look like a checkpoint.
+      // Renamed first, for a folder that is half removed must not look like a checkpoint.
       const removed = `${path}${temporarySuffix()}`;
       renameSync(path, removed);
       rmSync(removed, { recursive: true, force: true });
@@ -178,8 +176,7 @@ export class CheckpointStore {
   }
 
   /**
-   * Cleans up after a killed run: what it left half-written is removed, what it was replacing is
-   * put back.
+   * Cleans up after a killed run: removes half-written folders and puts back what it was replacing.
    */
   #recover(): void {
     if (this.#recovered) return;
@@ -199,10 +196,10 @@ export class CheckpointStore {
   }
 
   /**
-   * Verifies and opens the checkpoint to go on from: the latest, or the one at `path`. A damaged
-   * one throws DamagedCheckpointError, which names the file and offers the newest good one before
-   * it; with `fallback` that one is opened instead. Checkpoints newer than the one opened are set
-   * aside as `step-….aside`, so that it is the latest. Throws ERR_FILE_MISSING where there is no
+   * Verifies and opens the checkpoint to continue from: the latest, or the one at `path`. A damaged
+   * one throws DamagedCheckpointError, which names the file and the newest good checkpoint before
+   * it; with `fallback` that one is opened instead. Newer checkpoints than the one opened are
+   * renamed to `step-….aside`, so that it is the latest. Throws ERR_FILE_MISSING where there is no
    * checkpoint.
    */
   load({ path, fallback = false }: { path?: string; fallback?: boolean } = {}): LoadedCheckpoint {

@@ -1,4 +1,6 @@
-/** Keys and values of every layer for a fixed number of slots: a slot holds one sequence. */
+/**
+ * Keys and values of every layer for a fixed number of sequences (slots) of up to maxTokens each.
+ */
 
 import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
@@ -12,7 +14,7 @@ export class KvCache {
   readonly maxTokens: number;
   /** Tokens cached in each slot. */
   readonly lengths: Int32Array;
-  /** Keys and values of the first layer, of the second and so on. */
+  /** Keys, then values of each layer in turn. */
   readonly tensors: Tensor[] = [];
 
   /** Throws ERR_ARGUMENT when maxTokens exceeds the model's context. */

@@ -13,7 +13,10 @@ import { rng } from '../helpers/reference.ts';
 
 const child = join(packageRoot, 'test/checkpoint/saving-child.mjs');
 
-/** Starts the child, lets it report `reports` times and kills it `delay` ms later. Returns its last report. */
+/**
+ * Starts the child, lets it report `reports` times and kills it `delay` ms later. Returns its last
+ * report.
+ */
 function killed(args: string[], reports: number, delay: number): Promise<number> {
   const saving = spawn(process.execPath, [child, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let last = 0;
@@ -39,9 +42,9 @@ function killed(args: string[], reports: number, delay: number): Promise<number>
 /** The one number that all of a model's weights and its configuration hold. */
 function commonValue({ config, parameters }: LoadedModel): number {
   for (const { data } of parameters.values()) {
-    expect(data.every((value) => value === config.ropeTheta)).toBe(true);
+    expect(data.every((value) => value === config.normEps)).toBe(true);
   }
-  return config.ropeTheta;
+  return config.normEps;
 }
 
 describe('SIGKILL', () => {
@@ -85,7 +88,9 @@ describe('SIGKILL', () => {
   });
 });
 
-/** Runs a script with a file system of `size` bytes mounted at `folder`, where this machine lets us. */
+/**
+ * Runs a script with a file system of `size` bytes mounted at `folder`, where this machine lets us.
+ */
 function onSmallDisk(folder: string, size: string, script: string): ReturnType<typeof spawnSync> {
   const mount = 'mount -t tmpfs -o size="$1" none "$2" && shift 2 && exec "$@"';
   const args = ['-Urm', 'sh', '-c', mount, 'sh', size, folder];

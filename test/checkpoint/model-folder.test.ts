@@ -18,6 +18,7 @@ import { copyModel, saveModel } from '../../src/checkpoint/save-model.ts';
 import { bf16FromF32, type ParameterData, type TensorData } from '../../src/checkpoint/tensor-data.ts';
 import type { ModelConfig } from '../../src/nn/config.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
+import { familyConfigs } from '../helpers/family-configs.ts';
 import { expectError, rng } from '../helpers/reference.ts';
 import { gpt2Config, llamaConfig, randomParameters } from './models.ts';
 
@@ -42,30 +43,33 @@ async function rewritten(
   return folder;
 }
 
-describe.each(['gpt2', 'llama'])('the %s folder that transformers wrote', (name) => {
-  it('is written again with the same names, shapes, dtypes, values and metadata', async () => {
-    const folder = temporaryFolder();
-    await saveModel(folder, loadModel(recorded(name)));
-    expect(stored(folder)).toEqual(stored(recorded(name)));
-    using ours = SafetensorsFile.open(join(folder, 'model.safetensors'));
-    using theirs = SafetensorsFile.open(join(recorded(name), 'model.safetensors'));
-    expect(ours.metadata).toEqual(theirs.metadata);
-    const read = (path: string) => JSON.parse(readFileSync(join(path, 'generation_config.json'), 'utf8'));
-    expect(read(folder)).toEqual(read(recorded(name)));
-  });
+describe.each(['gpt2', 'llama', 'llama-biases', 'qwen2', 'qwen3'])(
+  'the %s folder that transformers wrote',
+  (name) => {
+    it('is written again with the same names, shapes, dtypes, values and metadata', async () => {
+      const folder = temporaryFolder();
+      await saveModel(folder, loadModel(recorded(name)));
+      expect(stored(folder)).toEqual(stored(recorded(name)));
+      using ours = SafetensorsFile.open(join(folder, 'model.safetensors'));
+      using theirs = SafetensorsFile.open(join(recorded(name), 'model.safetensors'));
+      expect(ours.metadata).toEqual(theirs.metadata);
+      const read = (path: string) => JSON.parse(readFileSync(join(path, 'generation_config.json'), 'utf8'));
+      expect(read(folder)).toEqual(read(recorded(name)));
+    });
 
-  it('has a gradient and a trained value for every parameter', () => {
-    const { parameters } = loadModel(recorded(name));
-    for (const file of ['gradients.safetensors', 'final.safetensors']) {
-      const other = loadModel(recorded(name), file).parameters;
-      expect([...other.keys()]).toEqual([...parameters.keys()]);
-      for (const [key, { data }] of other) {
-        expect(data.length).toBe(parameters.get(key)!.data.length);
-        expect(data.some((value) => value !== 0)).toBe(true);
+    it('has a gradient and a trained value for every parameter', () => {
+      const { parameters } = loadModel(recorded(name));
+      for (const file of ['gradients.safetensors', 'final.safetensors']) {
+        const other = loadModel(recorded(name), file).parameters;
+        expect([...other.keys()]).toEqual([...parameters.keys()]);
+        for (const [key, { data }] of other) {
+          expect(data.length).toBe(parameters.get(key)!.data.length);
+          expect(data.some((value) => value !== 0)).toBe(true);
+        }
       }
-    }
-  });
-});
+    });
+  },
+);
 
 describe('layout', () => {
   it('of GPT-2 stores linear layers [in, out]', async () => {
@@ -140,12 +144,32 @@ describe('layout', () => {
   });
 });
 
+describe('layout of Qwen3', () => {
+  it('has the norms of queries and keys beside the projections', async () => {
+    const folder = temporaryFolder();
+    const config = familyConfigs.qwen3;
+    const parameters = randomParameters(config);
+    await saveModel(folder, { config, parameters });
+    const tensors = stored(folder);
+    const prefix = 'model.layers.1.self_attn';
+    expect([...tensors.keys()].filter((name) => name.startsWith(prefix))).toEqual(
+      ['k_norm', 'k_proj', 'o_proj', 'q_norm', 'q_proj', 'v_proj'].map((name) => `${prefix}.${name}.weight`),
+    );
+    expect(tensors.get(`${prefix}.q_norm.weight`)!.data).toEqual(
+      parameters.get('blocks.1.attention.query_norm.weight')!.data,
+    );
+    expect(tensors.get(`${prefix}.q_proj.weight`)!.shape).toEqual([96, 48]);
+  });
+});
+
 describe('a model folder', () => {
   it.each([
     ['gpt2, tied', gpt2Config],
     ['gpt2, untied', { ...gpt2Config, tiedHead: false }],
     ['llama, untied', llamaConfig],
     ['llama, tied', { ...llamaConfig, tiedHead: true }],
+    ['qwen2', familyConfigs.qwen2],
+    ['qwen3, tied', { ...familyConfigs.qwen3, tiedHead: true }],
   ])('survives a round trip: %s', async (_, config) => {
     const folder = temporaryFolder();
     const parameters = randomParameters(config);

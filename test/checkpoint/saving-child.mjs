@@ -10,8 +10,8 @@ const [what, folder, size] = process.argv.slice(2);
 const floats = Number(size);
 
 function model(value) {
-  // The rotary base is in config.json and the same number is every weight, so that a mix would show.
-  const config = presetConfig('llama-tiny', { layers: 1, ropeTheta: value });
+  // The norm's epsilon is in config.json and the same number is every weight: a mix would show.
+  const config = presetConfig('llama-tiny', { layers: 1, normEps: value });
   const parameters = [...parameterShapes(config)].map(([name, shape]) => {
     const data = new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(value);
     return [name, { dtype: 'f32', shape, data }];

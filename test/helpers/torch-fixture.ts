@@ -4,7 +4,7 @@ import { packageRoot } from '../../src/base/package-root.ts';
 import { loadModel, readDescription } from '../../src/checkpoint/load-model.ts';
 import { SafetensorsFile } from '../../src/checkpoint/safetensors.ts';
 import type { TensorData } from '../../src/checkpoint/tensor-data.ts';
-import type { Architecture, ModelConfig } from '../../src/nn/config.ts';
+import type { ModelConfig } from '../../src/nn/config.ts';
 
 export type F32Data = Extract<TensorData, { dtype: 'f32' }>;
 
@@ -40,7 +40,7 @@ export const torchOptimizer = {
   maxNorm: 1,
 };
 
-export function loadTorchFixture(architecture: Architecture): TorchFixture {
+export function loadTorchFixture(architecture: string): TorchFixture {
   const folder = join(packageRoot, 'test/fixtures/torch', architecture);
   const load = (weights: string) => loadModel(folder, weights).parameters as Map<string, F32Data>;
   using record = SafetensorsFile.open(join(folder, 'record.safetensors'));

@@ -1,4 +1,7 @@
-/** LoRA against PyTorch: what scripts/record-lora.py recorded with PEFT's formula on every projection, in f32. */
+/**
+ * LoRA against PyTorch: what scripts/record-lora.py recorded with PEFT's formula on every
+ * projection, in f32.
+ */
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadGpt, saveGpt } from '../../src/checkpoint/gpt-folder.ts';
