@@ -13,16 +13,24 @@ function packagesOf(path) {
   }
 }
 
-/** True when every package of the lock file is there at its version; optional ones, for other platforms, may lack. */
-export function isInstalled(folder = root) {
+/**
+ * How many packages of the lock file are not there at their version. Optional ones, for other platforms, count only
+ * where another version of them is there.
+ */
+export function missingPackages(folder = root) {
   const wanted = packagesOf(join(folder, 'package-lock.json'));
   const installed = packagesOf(join(folder, 'node_modules', '.package-lock.json'));
-  return Object.entries(wanted).every(([path, { integrity, optional }]) => {
-    if (path === '') return true;
+  return Object.entries(wanted).filter(([path, { integrity, optional }]) => {
+    if (path === '') return false;
     const found = installed[path];
-    if (found === undefined || !existsSync(join(folder, path))) return optional === true;
-    return found.integrity === integrity;
-  });
+    if (found === undefined || !existsSync(join(folder, path))) return optional !== true;
+    return found.integrity !== integrity;
+  }).length;
+}
+
+/** True when every package of the lock file is there at its version; optional ones, for other platforms, may lack. */
+export function isInstalled(folder = root) {
+  return missingPackages(folder) === 0;
 }
 
 export async function install() {
