@@ -1,6 +1,11 @@
 /** The public API: what `import … from 'athanor'` gives. */
 
 export { AthanorError, type ErrorCode } from './base/errors.ts';
+// The types that the signatures above name.
+export type { WrittenFile } from './base/files/hashed-file.ts';
+export type { JsonObject, JsonValue } from './base/json.ts';
+export type { CheckpointContents } from './checkpoint/checkpoint-folder.ts';
+export type { SaveGptOptions } from './checkpoint/gpt-folder.ts';
 export {
   loadGpt,
   loadScoringModel,
@@ -8,14 +13,20 @@ export {
   saveScoringModel,
   scoringModelFrom,
 } from './checkpoint/gpt-folder.ts';
+export type { SafetensorsFile } from './checkpoint/safetensors.ts';
+export type { TensorInfo } from './checkpoint/safetensors-header.ts';
+export type { CheckpointStore, LoadedCheckpoint, SavedCheckpoint } from './checkpoint/store.ts';
+export type { ParameterData, TensorData, TensorSource } from './checkpoint/tensor-data.ts';
+export type { Communicator } from './comm/communicator.ts';
 export { type CorpusOptions, readCorpus } from './data/corpus/corpus.ts';
-export type { CorpusItem, Document, Dropped } from './data/document.ts';
+export type { CorpusItem, Document, Dropped, DropReason } from './data/document.ts';
 export { type PackagedName, packagedDocuments, packagedNames } from './data/packaged/packaged.ts';
 export { type RatedTerm, ratedTerms } from './data/packaged/rated-terms.ts';
 export { type Comparison, type RankedPair, rankedPairs, readComparisons } from './data/rows/comparisons.ts';
 export { ExampleLoader, type ExampleLoaderOptions, packExamples } from './data/rows/example-loader.ts';
 export { type Instruction, readInstructions } from './data/rows/instructions.ts';
 export { type Prompt, readPrompts } from './data/rows/prompts.ts';
+export type { RowSplit } from './data/rows/row-split.ts';
 export { splitByPrompt } from './data/rows/row-split.ts';
 export type { RowCounts, RowOptions, RowsRead } from './data/rows/rows.ts';
 export {
@@ -29,14 +40,19 @@ export {
   type EvaluationOptions,
   evaluationBatches,
 } from './data/shards/evaluation-batches.ts';
+export type { Manifest, Split } from './data/shards/manifest.ts';
+export type { PrepareProgress } from './data/shards/prepare.ts';
 export { type PrepareOptions, type PrepareReport, prepareData } from './data/shards/prepare.ts';
+export type { ShardEntry } from './data/shards/shard-writer.ts';
 export { type DocumentSpan, TokenDataset } from './data/shards/token-dataset.ts';
+export type { PackedTokens } from './data/shards/token-loader.ts';
 export {
   type Batch,
   type LoaderState,
   TokenLoader,
   type TokenLoaderOptions,
 } from './data/shards/token-loader.ts';
+export type { PerplexityOptions } from './eval/perplexity.ts';
 export { type Perplexity, perplexity } from './eval/perplexity.ts';
 export {
   type Answer,
@@ -45,6 +61,7 @@ export {
   type ConversationOptions,
 } from './generate/conversation.ts';
 export { generateText, type TextCompletion, type TextOptions } from './generate/generate-text.ts';
+export type { FinishReason, TokenEvent } from './generate/generator.ts';
 export {
   type Completion,
   type GenerateOptions,
@@ -53,12 +70,14 @@ export {
 } from './generate/generator.ts';
 export { KvCache } from './generate/kv-cache.ts';
 export type { DType, TypedArray } from './native/binding.ts';
-export type { ModelConfig } from './nn/config.ts';
+export type { DecoderCache } from './nn/cached-decoder.ts';
+export type { Architecture, ModelConfig } from './nn/config.ts';
 export { Decoder, type GptInput, type GptOptions, type WeightDType } from './nn/decoder.ts';
 export type { EmbeddingNoise } from './nn/embedding-noise.ts';
 export { Gpt } from './nn/gpt.ts';
 export { growVocabulary } from './nn/grow-vocabulary.ts';
 export { Initializer } from './nn/init.ts';
+export type { LinearOptions } from './nn/layers.ts';
 export { Embedding, LayerNorm, Linear, type Norm, RmsNorm } from './nn/layers.ts';
 export {
   attachLora,
@@ -72,7 +91,10 @@ export { Module } from './nn/module.ts';
 export { presetConfig, presetNames } from './nn/presets.ts';
 export { ScoringModel } from './nn/scoring-model.ts';
 export { AdamW, type AdamWOptions } from './optim/adamw.ts';
+export type { ScheduleName } from './optim/schedule.ts';
 export { learningRate, type ScheduleOptions } from './optim/schedule.ts';
+export type { MetricRecord, MetricsLog, MetricValue } from './report/metrics-log.ts';
+export type { Accumulate, OutputGrads } from './tensor/autograd.ts';
 export { backward, checkpoint, needsGrad, noGrad, record } from './tensor/autograd.ts';
 export { gelu, relu, swiglu } from './tensor/ops/activation.ts';
 export {
@@ -121,6 +143,13 @@ export {
   type RenderOptions,
 } from './text/chat-template.ts';
 export { CHAT_TOKENS, DEFAULT_CHAT_TEMPLATE } from './text/default-chat-template.ts';
+export type { StreamDecoder } from './text/stream-decoder.ts';
+export type { DecodeOptions, EncodeOptions } from './text/tokenizer.ts';
 export { Tokenizer } from './text/tokenizer.ts';
-export type { Evaluation, Sample, TrainStage } from './train/loop/stage.ts';
+export type { TokenizerProgress, TrainTokenizerOptions } from './text/train.ts';
+export type { SplitPattern } from './text/vocabulary.ts';
+export type { BudgetOptions } from './train/loop/budget.ts';
+export type { GuardOptions } from './train/loop/guard.ts';
+export type { Evaluation, ParameterGroup, Sample, StageEvent, TrainStage } from './train/loop/stage.ts';
+export type { StepMetrics } from './train/loop/trainer.ts';
 export { Trainer, type TrainerHooks, type TrainerOptions, type TrainResult } from './train/loop/trainer.ts';

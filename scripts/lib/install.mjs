@@ -1,9 +1,9 @@
 // npm ci, but only when node_modules is not what package-lock.json says. npm's own record of what it installed
 // (node_modules/.package-lock.json) tells, so an install by hand counts too.
-import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Explained, root, run, say } from './process.mjs';
+import { npm } from './npm.mjs';
+import { Explained, root, say } from './process.mjs';
 
 function packagesOf(path) {
   try {
@@ -36,12 +36,6 @@ export function isInstalled(folder = root) {
 export async function install() {
   if (isInstalled()) return;
   say('installing packages (npm ci)');
-  // The npm that started us, where one did: it is the one that works here.
-  const cli = process.env.npm_execpath;
-  const [program, ...first] = cli?.endsWith('.js') ? [process.execPath, cli] : ['npm'];
-  if (spawnSync(program, [...first, '--version']).status !== 0) {
-    throw new Explained('npm was not found. Install it with:\n  sudo apt-get install -y npm');
-  }
-  const { code } = await run(program, [...first, 'ci', '--include=dev', '--no-audit', '--no-fund']);
+  const { code } = await npm(['ci', '--include=dev', '--no-audit', '--no-fund'], {});
   if (code !== 0) throw new Explained('npm ci failed; its reason stands above.');
 }

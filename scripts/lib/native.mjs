@@ -28,12 +28,22 @@ export function jobs() {
   throw new Explained(`ATHANOR_BUILD_JOBS expects a number of parallel compilers but got "${given}"`);
 }
 
+/** A clone has a lock file; a project that uses athanor has only what it runs with, and not what builds the engine. */
+function installCommand(name) {
+  if (existsSync(join(root, 'package-lock.json'))) return 'npm ci';
+  const { peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const build = Object.entries(peerDependencies).map(([peer, version]) => `${peer}@${version}`);
+  return `npm install ${Object.hasOwn(peerDependencies, name) ? build.join(' ') : name}`;
+}
+
 /** The path of a file in an installed package. */
 export function packageFile(name, path) {
   try {
     return join(dirname(createRequire(join(root, 'package.json')).resolve(`${name}/package.json`)), path);
   } catch {
-    throw new Explained(`the package ${name} is not installed. Install the packages first with: npm ci`);
+    throw new Explained(
+      `the package ${name} is not installed. Install what is missing with: ${installCommand(name)}`,
+    );
   }
 }
 
@@ -125,7 +135,8 @@ async function configure(cmakeJs, parts, cmakeArguments) {
 async function dryRun(target) {
   const ninja = join(folder, 'build.ninja');
   if (!existsSync(ninja)) {
-    return (await run('cmake', ['--build', folder, '--target', target, '--', '-n'], { onLine: () => {} })).output;
+    return (await run('cmake', ['--build', folder, '--target', target, '--', '-n'], { onLine: () => {} }))
+      .output;
   }
   // Under another name: a dry run of build.ninja would stop at "CMake may have to run again".
   const copy = join(folder, 'plan.ninja');

@@ -2,10 +2,10 @@
 import { AthanorError } from '../base/errors.ts';
 import { cacheFolder, cpuInfo, findGpus, findSystemLibraries, memoryInfo } from '../base/machine.ts';
 import { packageRoot } from '../base/package-root.ts';
+import { packageVersion } from '../base/package-version.ts';
 import { defineCommand } from './command.ts';
 import { chooseDevice } from './engine.ts';
 import { engineOptions } from './options.ts';
-import { packageVersion } from './program.ts';
 
 async function engineInfo(threads: number | undefined) {
   const { native } = await import('../native/addon.ts');
