@@ -1,6 +1,7 @@
 /**
- * The whole pipeline on the packaged task, small: pretraining, fine-tuning, reward model and PPO, each by the function that
- * its command calls, and then a look at where every model stands. The numbers below are for two cores and five minutes.
+ * The whole pipeline on the packaged task, small: pretraining, supervised fine-tuning, a reward model and PPO, each by the
+ * function that its command calls. Every model is measured when its stage is done. The numbers below are for two cores and
+ * five minutes; docs/lab-notes.md has what else was tried.
  */
 import { join } from 'node:path';
 import { AthanorError } from '../base/errors.ts';
@@ -13,38 +14,23 @@ import { runReward } from '../train/preference/reward.ts';
 import { runPretraining } from '../train/pretrain/run.ts';
 import { runPpo } from '../train/rl/ppo.ts';
 import { runSft } from '../train/sft/run.ts';
-import { type FactbookTask, factbookTask, type Question, writeFactbookTask } from './factbook/task.ts';
+import { type FactbookTask, factbookTask, writeFactbookTask } from './factbook/task.ts';
 import { judgedSamples } from './judged-samples.ts';
-import { type Standing, shownQuestions, standings } from './scoreboard.ts';
+import type { RunPlan, RunSize } from './plan.ts';
+import { type PipelineState, RunProgress } from './run-progress.ts';
+import { Scoreboard, shownQuestions } from './scoreboard.ts';
+import { BATCH, CONTEXT, MODEL, VOCABULARY } from './shape.ts';
 
-export interface PipelineOptions {
+export interface PipelineOptions extends RunSize {
   out: string;
   dtype: DType;
   seed: number;
-  /** Pretraining tokens; the other stages take what they take. */
-  tokens: number;
-  /** PPO's rollouts. */
-  rollouts: number;
-  /** Questions of each kind that the models are measured on. */
-  questions: number;
-  /** Bounds that make a run short enough to only see that it works. */
-  most?: { tuningSteps: number; sampledQuestions: number } | undefined;
-  /** Told when a part begins. */
-  onPart?: (part: string) => void;
+  plan: RunPlan;
+  /** Told of every change: a part begins or ends, a model is measured. */
+  onChange?: (state: PipelineState) => void;
 }
 
-export interface PipelineResult {
-  stages: { name: string; folder: string; report: StageReport }[];
-  standings: Standing[];
-  /** What the models were shown, in the order of each standing's answers. */
-  questions: Question[];
-  seconds: number;
-}
-
-/** 4 layers, 256 wide: 4.3M parameters, some 25,000 tokens a second on two cores with bf16. */
-const MODEL = 'micro';
-const CONTEXT = 256;
-const VOCABULARY = 4096;
+/** Of an answer. */
 const ANSWER_TOKENS = 24;
 
 const common = {
@@ -70,61 +56,80 @@ const tuning = {
   onBadLine: 'stop',
 } as const;
 
-/** Throws ERR_INTERRUPTED when a signal stopped a stage, whose run can be resumed by its own command. */
-export async function runPipeline(options: PipelineOptions): Promise<PipelineResult> {
-  const startedAt = performance.now();
-  const { out, seed, onPart } = options;
+/**
+ * Runs all parts one after the other. Throws ERR_INTERRUPTED when a signal stopped a stage, whose run can be resumed by
+ * its own command, and whatever the stages throw.
+ */
+export async function runPipeline(options: PipelineOptions): Promise<PipelineState> {
+  const { out, seed, plan, onChange } = options;
   const folder = (name: string) => join(out, name);
-  onPart?.('making the task from the World Factbook');
-  const task = await factbookTask({ seed });
-  writeFactbookTask(folder('task'), task);
-  const stages: PipelineResult['stages'] = [];
-  const run = async (name: string, stage: () => Promise<StageReport>) => {
-    onPart?.(name);
-    const report = await stage();
-    if (report.interrupted) {
-      throw new AthanorError(
-        'ERR_INTERRUPTED',
-        `stopped in ${name}`,
-        `finish that stage with: athanor ${name} --resume --out ${folder(name)}`,
-      );
-    }
-    stages.push({ name, folder: folder(name), report });
-  };
-  await run('pretrain', () => pretrain(options, folder('task'), folder('pretrain')));
-  await run('sft', () => fineTune(options, folder('task'), folder('pretrain'), folder('sft')));
-  onPart?.('comparing answers of the fine-tuned model by the rule');
-  await writeComparisons(options, task, folder('sft'), folder('comparisons.jsonl'));
-  await run('reward', () =>
-    rewardModel(options, folder('comparisons.jsonl'), folder('sft'), folder('reward')),
-  );
-  await run('ppo', () =>
-    reinforce(options, folder('task'), { sft: folder('sft'), reward: folder('reward'), ppo: folder('ppo') }),
-  );
-  onPart?.('measuring all models');
+  const progress = new RunProgress(plan, onChange);
+  const task = await progress.part('task', async () => {
+    const made = await factbookTask({ seed });
+    writeFactbookTask(folder('task'), made);
+    return made;
+  });
   const measured = {
     heldOutPhrasings: some(task.heldOutPhrasings, options.questions),
     heldOutFacts: some(task.heldOutFacts, options.questions),
   };
-  const results = await standings({
+  const board = new Scoreboard({
     ...options,
     ...measured,
-    base: folder('pretrain'),
-    sft: folder('sft'),
-    reward: folder('reward'),
-    ppo: folder('ppo'),
     data: folder('pretrain/data'),
     values: task.values,
     maxTokens: ANSWER_TOKENS,
     bestOf: 8,
   });
-  const shown = shownQuestions(measured.heldOutPhrasings);
-  return {
-    stages,
-    standings: results,
-    questions: shown.map(({ question }) => question),
-    seconds: (performance.now() - startedAt) / 1000,
-  };
+  progress.questions = shownQuestions(measured.heldOutPhrasings).map(({ question }) => question);
+  /** A stage, and then its model on the scoreboard. */
+  const stage = (
+    name: 'pretrain' | 'sft' | 'reward' | 'ppo',
+    train: (out: string) => Promise<StageReport>,
+    measure: (out: string) => Promise<void>,
+  ) =>
+    progress.part(name, async () => {
+      progress.stageDone(name, finished(name, await train(folder(name))));
+      await measure(folder(name));
+      progress.rows = board.rows;
+    });
+  try {
+    await stage(
+      'pretrain',
+      (to) => pretrain(options, folder('task'), to),
+      (model) => board.addBase(model),
+    );
+    await stage(
+      'sft',
+      (to) => fineTune(options, folder('task'), folder('pretrain'), to),
+      (model) => board.addSft(model),
+    );
+    await progress.part('comparisons', () =>
+      writeComparisons(options, task, folder('sft'), folder('comparisons.jsonl')),
+    );
+    await stage(
+      'reward',
+      (to) => rewardModel(options, folder('comparisons.jsonl'), folder('sft'), to),
+      (model) => board.judge(model),
+    );
+    await stage(
+      'ppo',
+      (to) => reinforce(options, folder('task'), { sft: folder('sft'), reward: folder('reward'), ppo: to }),
+      (model) => board.addPpo(model),
+    );
+  } finally {
+    board.dispose();
+  }
+  return progress.state();
+}
+
+function finished(name: string, report: StageReport): StageReport {
+  if (!report.interrupted) return report;
+  throw new AthanorError(
+    'ERR_INTERRUPTED',
+    `stopped in ${name}`,
+    `finish that stage with: athanor ${name} --resume --out ${report.out}`,
+  );
 }
 
 function pretrain({ tokens, dtype, seed }: PipelineOptions, task: string, out: string) {
@@ -136,7 +141,7 @@ function pretrain({ tokens, dtype, seed }: PipelineOptions, task: string, out: s
     data: join(task, 'corpus.jsonl'),
     model: MODEL,
     tokens,
-    batchSize: 16,
+    batchSize: BATCH,
     context: CONTEXT,
     vocabSize: VOCABULARY,
     documentMask: true,
@@ -232,7 +237,7 @@ function reinforce(
 ) {
   return runPpo({
     ...tuning,
-    // Moving all weights unlearns facts: sixty noisy steps of AdamW are a random walk in all of them.
+    // Moving all weights unlearns facts: sixty noisy steps of AdamW are a random walk of every weight.
     loraRank: 8,
     out: folders.ppo,
     dtype,
@@ -263,11 +268,11 @@ function reinforce(
     clipLow: 0.2,
     clipHigh: 0.2,
     gamma: 1,
-    // Whole returns: the values know too little in so short a run to shorten them.
+    // Whole returns: in so short a run the values learn too little to stand in for a part of them.
     lambda: 1,
-    // Against seven other answers to its question: which question it was moves a reward more than being right does.
+    // Each answer is compared with seven others to its question, for a reward depends more on the question than on the answer.
     group: 8,
-    // A value model of its own learns nothing in so short a run that the other answers do not say, for a third more time.
+    // A value model of its own takes a third more time, and in so short a run learns no more than the other answers say.
     value: 'head',
     valueLr: 1,
     valueClip: 0,

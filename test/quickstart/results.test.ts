@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { gainTable, meanInterval, resultsPage, summaryTable } from '../../src/quickstart/results.ts';
-import type { StandingRecord } from '../../src/quickstart/summary.ts';
+import type { ScoreboardRecord } from '../../src/quickstart/summary.ts';
 
-function standing(model: string, accuracy: number, kl: number | null): StandingRecord {
+function row(model: string, accuracy: number, kl: number | null): ScoreboardRecord {
   return {
     model,
     bits_per_byte: 0.5,
@@ -23,11 +23,7 @@ function standing(model: string, accuracy: number, kl: number | null): StandingR
 const results = [0.5, 0.6, 0.7].map((accuracy, i) => ({
   seed: i + 1,
   seconds: 100,
-  standings: [
-    standing('base', 0, null),
-    standing('SFT', accuracy, 0),
-    standing('PPO', accuracy + 0.05 * i, 1),
-  ],
+  scoreboard: [row('base', 0, null), row('SFT', accuracy, 0), row('PPO', accuracy + 0.05 * i, 1)],
   stages: { reward: { val_accuracy: 0.9 }, ppo: { ratio_max_deviation: 0, kl: 1.5 } },
 }));
 
