@@ -1,4 +1,7 @@
-/** `athanor quickstart`: the whole pipeline on packaged real data, small enough for a laptop; what `npm start` runs. */
+/**
+ * `athanor quickstart`: the whole pipeline on packaged real data, small enough for a laptop; what
+ * `npm start` runs.
+ */
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { count, engineOptions, flag, integer, path } from './options.ts';
@@ -16,8 +19,8 @@ export const quickstart = defineCommand({
   options: {
     ...engineOptions,
     out: path('folder for the run; it is numbered when it exists', { default: 'runs/quickstart' }),
-    tokens: count('pretraining tokens', { default: 1_900_000, min: 10_000 }),
-    rollouts: integer('rollouts of PPO', { default: 40, min: 1 }),
+    tokens: count('pretraining tokens', { default: 1_100_000, min: 10_000 }),
+    rollouts: integer('rollouts of PPO', { default: 30, min: 1 }),
     quick: flag('see every stage run in a minute, too shortly to learn much'),
     questions: integer('questions of each kind that the models are measured on', { default: 600, min: 10 }),
   },

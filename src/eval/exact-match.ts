@@ -1,4 +1,7 @@
-/** Whether an answer names the right thing: words are compared, not characters, case, accents or punctuation. */
+/**
+ * Whether an answer names the right thing: words are compared, not characters, case, accents or
+ * punctuation.
+ */
 
 /** Lower case, without accents, words apart by one space: "São Tomé!" is "sao tome". */
 export function normalizeAnswer(text: string): string {
@@ -16,9 +19,10 @@ export function namesAnswer(response: string, answer: string): boolean {
 }
 
 /**
- * Right is a response that names the answer and none of the other `values` it could have given. One that says more than
- * the answer must name `about`, what was asked about: "The capital of Norway is Paris" answers no question about France.
- * A value that is part of the right one ("Guinea" of "Equatorial Guinea") or of `about` is no other answer.
+ * Right is a response that names the answer and none of the other `values` it could have given. One
+ * that says more than the answer must name `about`, what was asked about: "The capital of Norway is
+ * Paris" answers no question about France. A value that is part of the right one ("Guinea" of
+ * "Equatorial Guinea") or of `about` is no other answer.
  */
 export function isCorrect(
   response: string,
@@ -29,7 +33,10 @@ export function isCorrect(
   return new AnswerRule(values).isCorrect(response, answer, about);
 }
 
-/** The rule of `isCorrect` for many answers: it makes the words of its values once, and not for every answer again. */
+/**
+ * The rule of `isCorrect` for many answers: it makes the words of its values once, and not for
+ * every answer again.
+ */
 export class AnswerRule {
   readonly #values: readonly Words[];
 

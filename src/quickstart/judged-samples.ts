@@ -1,6 +1,6 @@
 /**
- * Comparisons of a model's own answers, judged by a declared rule where InstructGPT had people. The reward model must be
- * able to tell apart the answers that the policy will give.
+ * Comparisons of a model's own answers, judged by a declared rule where InstructGPT had people. The
+ * reward model must be able to tell apart the answers that the policy will give.
  */
 
 import type { JsonObject } from '../base/json.ts';
@@ -18,7 +18,10 @@ export interface JudgedSamplesOptions {
   seed: number;
 }
 
-/** Rankings of the right answer and sampled ones. Questions whose answers are all right or all wrong are left out. */
+/**
+ * Rankings of the right answer and sampled ones. Questions whose answers are all right or all wrong
+ * are left out.
+ */
 export async function judgedSamples(
   model: Gpt,
   tokenizer: Tokenizer,

@@ -1,6 +1,6 @@
 /**
- * The pipeline's page, written anew after every part: the table of all models, their answers side by side, and each part
- * with a link to its stage's own page.
+ * The pipeline's page, written anew after every part: the table of all models, their answers side
+ * by side, and each part with a link to its stage's own page.
  */
 
 import { formatRate } from '../report/format.ts';

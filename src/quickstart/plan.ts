@@ -1,6 +1,6 @@
 /**
- * The parts of the run and how long each takes on this machine. The speed of a few training steps gives the first
- * estimate; the parts that are done correct it.
+ * The parts of the run and how long each takes on this machine. The speed of a few training steps
+ * gives the first estimate; the parts that are done correct it.
  */
 import type { DType } from '../native/binding.ts';
 import { measureTrainingSpeed } from './training-speed.ts';

@@ -1,6 +1,7 @@
 /**
- * The pipeline over several seeds: each figure's mean with the interval that Student's t gives for so few runs, and what PPO
- * added to SFT as differences within a seed, which the luck of a seed does not blur. Written to docs/results.md.
+ * The pipeline over several seeds: each figure's mean with the interval that Student's t gives for
+ * so few runs, and what PPO added to SFT as differences within a seed, which the luck of a seed
+ * does not blur. Written to docs/results.md.
  */
 import { AthanorError } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
@@ -128,17 +129,19 @@ function markdownTable(columns: readonly string[], rows: readonly (readonly stri
 export function resultsPage(results: readonly SeedResult[]): string {
   return `# Results of the packaged pipeline
 
-\`npm run results -- --seeds ${results.map(({ seed }) => seed).join(',')}\` wrote this page: \`athanor quickstart\` once a seed, in which everything
-that is drawn differs, the split of facts into asked and held out included. Intervals are of the mean over the seeds, 95 %, by
-Student's t.
+\`npm run results -- --seeds ${results.map(({ seed }) => seed).join(',')}\` wrote this page. It runs \`athanor quickstart\` once
+per seed. Everything that is drawn differs between seeds, and so does the split of facts into asked
+and held out. Intervals are of the mean over the seeds, 95 %, by Student's t.
 
-- **New wordings**: questions about facts of the fine-tuning data, in wordings that no stage has seen. **New facts**: facts
-  that the pretraining text says and no fine-tuning asked for, in those wordings too. Right is an answer that names what was asked about, the value and
-  no other value of its kind.
-- **Reward** is the reward model's, of sampled answers to new wordings, and **KL** those answers' divergence from the SFT model, in
-  nats an answer. A **win** is a question that this model's sampled answer gets right and the stage before's wrong, as a share of
-  those where just one of them is right. "Best of 8" lets the reward model choose among eight sampled answers of SFT;
-  it and PPO are both compared with SFT.
+- **New wordings**: questions about facts of the fine-tuning data, in wordings that no stage has
+  seen. **New facts**: facts that the pretraining text says and no fine-tuning asked for, in the same
+  wordings. An answer is right when it names what was asked about, the value and no other value of
+  its kind.
+- **Reward** is the reward model's, of sampled answers to new wordings. **KL** is the divergence of
+  those answers from the SFT model, in nats per answer. A **win** is a question that this model's
+  sampled answer gets right and that of the stage before gets wrong, as a share of the questions
+  where just one of them is right. "Best of 8" lets the reward model choose among eight sampled
+  answers of SFT; it and PPO are both compared with SFT.
 
 ## After each stage
 ${summaryTable(results)}

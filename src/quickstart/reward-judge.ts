@@ -31,8 +31,8 @@ export class RewardJudge {
   }
 
   /**
-   * How far `model` is from `reference`, in nats per answer. `texts` are the model's own sampled answers, so the mean of
-   * their log-ratios estimates the KL divergence.
+   * How far `model` is from `reference`, in nats per answer. `texts` are the model's own sampled
+   * answers, so the mean of their log-ratios estimates the KL divergence.
    */
   kl(model: Gpt, reference: Gpt, questions: readonly Question[], texts: readonly string[]): number {
     const episodes = this.#episodes(questions, texts);

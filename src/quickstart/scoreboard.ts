@@ -38,14 +38,20 @@ export interface ScoreboardRow {
   factsSampled: number;
   /** Mean over sampled answers to held-out phrasings; undefined while there is no reward model. */
   reward: number | undefined;
-  /** To the SFT model, in nats per sampled answer; undefined for a base model, which reads no dialogue. */
+  /**
+   * To the SFT model, in nats per sampled answer; undefined for a base model, which reads no
+   * dialogue.
+   */
   kl: number | undefined;
   winRate: WinRate | undefined;
   /** Answers to the shown questions: greedy ones, or those chosen among sampled ones. */
   shown: string[];
 }
 
-/** Against the stage before: questions that this model alone answers right, of those that just one of both does. */
+/**
+ * Against the stage before: questions that this model alone answers right, of those that just one
+ * of both does.
+ */
 export interface WinRate {
   decided: number;
   /** Undefined where no question is decided. */
@@ -63,8 +69,8 @@ interface Entry {
 const SHOWN = 5;
 
 /**
- * Measures each model when its stage is done. The reward model comes after two of them, and `judge` then adds its
- * figures to their rows.
+ * Measures each model when its stage is done. The reward model comes after two of them, and `judge`
+ * then adds its figures to their rows.
  */
 export class Scoreboard {
   readonly #options: ScoreboardOptions;
@@ -94,7 +100,10 @@ export class Scoreboard {
     this.#sft.entry.row.kl = 0;
   }
 
-  /** Scores what was measured with the reward model in `folder`, and lets it choose among SFT's answers. */
+  /**
+   * Scores what was measured with the reward model in `folder`, and lets it choose among SFT's
+   * answers.
+   */
   async judge(folder: string): Promise<void> {
     this.#judge = new RewardJudge(folder, this.#options.dtype);
     const { entry } = this.#sft!;
@@ -149,7 +158,9 @@ export class Scoreboard {
     }
   }
 
-  /** SFT again, with only the sampled answers chosen: the greedy ones and the text stay as they are. */
+  /**
+   * SFT again, with only the sampled answers chosen: the greedy ones and the text stay as they are.
+   */
   async #chosen(judge: RewardJudge): Promise<Entry> {
     const { dtype, heldOutPhrasings, heldOutFacts, bestOf } = this.#options;
     const { entry: sft, folder } = this.#sft!;
@@ -170,7 +181,8 @@ export class Scoreboard {
         phrasingsSampled: share(right),
         factsSampled: share(this.#rightOf(heldOutFacts, await ask(heldOutFacts))),
         reward: this.#reward(sampled),
-        // Choosing among answers is no stage: it and the next one are both compared with the model itself.
+        // Choosing among answers is no stage: it and the next one are both compared with the model
+        // itself.
         winRate: winRate(right, sft.right),
         shown: shownQuestions(heldOutPhrasings).map(({ index }) => sampled[index]!),
       };

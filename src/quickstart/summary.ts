@@ -90,7 +90,9 @@ export function pipelineCards(state: PipelineState): [string, string][] {
   return [['Parts done', `${done} of ${parts.length}`], left, ...cards];
 }
 
-/** Each part of the run: how it went or how long it is expected to take, with the stages' own pages. */
+/**
+ * Each part of the run: how it went or how long it is expected to take, with the stages' own pages.
+ */
 export function partsTable({ parts }: Pick<PipelineState, 'parts'>): ReportTable {
   return {
     title: 'Parts of the run',

@@ -16,9 +16,13 @@ export interface TrainConsoleOptions {
 /** A metric of the stage on the status line. */
 export type MetricField = readonly [metric: string, label: string, digits: number];
 
+/** Between two writings of the report while a run goes on. */
+const REPORT_MS = 20_000;
+
 export class TrainConsole {
   readonly #options: TrainConsoleOptions;
   readonly #progress: Progress;
+  #reportedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: TrainConsoleOptions) {
     this.#options = options;
@@ -27,7 +31,11 @@ export class TrainConsole {
 
   hooks(): Omit<TrainerHooks, 'stopRequested'> {
     return {
-      onStep: (step) => this.#show(step),
+      onStep: (step) => {
+        this.#show(step);
+        // From the first step on there is a page to look at, and it grows before the first evaluation, too.
+        if (performance.now() - this.#reportedAt > REPORT_MS) this.#writeReport();
+      },
       onEvaluation: (step, metrics) => {
         const text = Object.entries(metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`);
         this.note(`step ${step}: ${text.join('  ')}`);
@@ -83,5 +91,6 @@ export class TrainConsole {
   #writeReport(): void {
     const { out, report } = this.#options;
     writeReport(out, report);
+    this.#reportedAt = performance.now();
   }
 }
