@@ -52,10 +52,20 @@ const builders: Record<string, () => ModelConfig> = {
   // For tests: every mechanism, milliseconds per step.
   tiny: () => gpt2(2, 4, 64, 64, 256),
   'llama-tiny': () => llama({ ...small, kvHeads: 2, intermediateSize: 176 }),
-  // `athanor quickstart` trains it in a minute on two cores: 3.2M parameters in the blocks.
+  // 3.2M parameters in the blocks and 1.0M in the table.
   micro: () => gpt2(4, 4, 256, 256, 4096),
-  // 10.8M parameters with a byte vocabulary: the smallest that writes words, and the shape that
-  // `athanor bench` measures.
+  // As large, and it learns more from as many tokens: what `athanor quickstart` trains.
+  'llama-micro': () =>
+    llama({
+      vocabSize: 4096,
+      contextLength: 256,
+      layers: 4,
+      heads: 4,
+      hiddenSize: 256,
+      intermediateSize: 672,
+      tiedHead: true,
+    }),
+  // 10.8M parameters with a byte vocabulary: the smallest that writes words, and the shape `athanor bench` measures.
   nano: () => gpt2(6, 6, 384, 256, 256),
   'llama-nano': () =>
     llama({
