@@ -14,7 +14,7 @@ import { SafetensorsFile, writeSafetensors } from './safetensors.ts';
 import type { TensorSource } from './tensor-data.ts';
 
 export interface CheckpointContents {
-  /** Writes the model into the given folder, usually `(folder) => saveModel(folder, { … })`. */
+  /** Writes the model into the given folder, usually `(folder) => writeModelFiles(folder, { … })`. */
   writeModel: (folder: string) => Promise<readonly WrittenFile[]>;
   /** Optimizer moments and whatever else is too large for JSON. */
   tensors: Iterable<readonly [string, TensorSource]>;

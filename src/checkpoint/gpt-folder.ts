@@ -9,13 +9,13 @@ import type { LoraAdapters } from '../nn/lora.ts';
 import { ScoringModel } from '../nn/scoring-model.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ModelFolder } from './load-model.ts';
-import { saveModel } from './save-model.ts';
+import { writeModelFiles } from './save-model.ts';
 import { f32FromBf16, type TensorSource } from './tensor-data.ts';
 
 /**
  * Throws what ModelFolder.open does, and ERR_MISMATCH for a folder without a language model's head.
  */
-export function loadGpt(folder: string, options: GptOptions = {}): Gpt {
+export function loadModel(folder: string, options: GptOptions = {}): Gpt {
   return load(folder, 'language-model', (config) => new Gpt(config, options));
 }
 
@@ -25,7 +25,7 @@ export function loadScoringModel(folder: string, options: GptOptions = {}): Scor
 }
 
 /**
- * A scoring model on a language model's trunk; `options.seed` draws its head. Throws as loadGpt
+ * A scoring model on a language model's trunk; `options.seed` draws its head. Throws as loadModel
  * does.
  */
 export function scoringModelFrom(folder: string, options: GptOptions = {}): ScoringModel {
@@ -69,7 +69,7 @@ function load<M extends Decoder>(folder: string, wanted: HeadKind, make: (config
   }
 }
 
-export interface SaveGptOptions {
+export interface SaveModelOptions {
   /** Folder whose tokenizer files are copied. */
   tokenizer?: string;
   /** The dtype of all stored weights; without it each is stored in its own. */
@@ -88,7 +88,11 @@ export interface SaveGptOptions {
   generationConfig?: JsonObject;
 }
 
-export function saveGpt(folder: string, model: Gpt, options: SaveGptOptions = {}): Promise<WrittenFile[]> {
+export function saveModel(
+  folder: string,
+  model: Gpt,
+  options: SaveModelOptions = {},
+): Promise<WrittenFile[]> {
   return save(folder, model, options, { head: 'language-model' });
 }
 
@@ -99,7 +103,7 @@ export function saveGpt(folder: string, model: Gpt, options: SaveGptOptions = {}
 export function saveScoringModel(
   folder: string,
   model: ScoringModel,
-  options: SaveGptOptions = {},
+  options: SaveModelOptions = {},
 ): Promise<WrittenFile[]> {
   return save(folder, model, options, { head: 'score', labels: 1 });
 }
@@ -107,7 +111,7 @@ export function saveScoringModel(
 async function save(
   folder: string,
   model: Decoder,
-  { adapters, ...options }: SaveGptOptions,
+  { adapters, ...options }: SaveModelOptions,
   kind: { head: HeadKind; labels?: number },
 ): Promise<WrittenFile[]> {
   if (adapters && !adapters.belongsTo(model)) {
@@ -118,7 +122,7 @@ async function save(
     );
   }
   const parameters = adapters ? adapters.mergedParameters() : tensorSources(model.parameters());
-  return saveModel(folder, { config: model.config, parameters, ...kind, ...options });
+  return writeModelFiles(folder, { config: model.config, parameters, ...kind, ...options });
 }
 
 /**

@@ -12,7 +12,7 @@ import { SafetensorsFile } from './safetensors.ts';
 import { damaged } from './safetensors-header.ts';
 import { elementCount, f32FromBf16, type ParameterData, type TensorData, transposed } from './tensor-data.ts';
 
-export interface LoadedModel extends ModelDescription {
+export interface ModelFiles extends ModelDescription {
   /** By in-memory name, in the order of the forward pass. */
   parameters: Map<string, ParameterData>;
   /** generation_config.json, where there is one. */
@@ -102,7 +102,7 @@ export class ModelFolder implements Disposable {
 }
 
 /** The whole model in memory. Takes and throws what ModelFolder.open does. */
-export function loadModel(folder: string, weights?: string): LoadedModel {
+export function readModelFiles(folder: string, weights?: string): ModelFiles {
   const model = ModelFolder.open(folder, weights);
   try {
     const parameters = new Map<string, ParameterData>();

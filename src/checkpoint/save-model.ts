@@ -59,7 +59,7 @@ export const tokenizerFileNames: readonly string[] = [
  * files written. Throws ERR_MISMATCH when the parameters are not those of the configuration,
  * ERR_DISK_FULL and ERR_IO.
  */
-export async function saveModel(folder: string, options: SaveModelOptions): Promise<WrittenFile[]> {
+export async function writeModelFiles(folder: string, options: SaveModelOptions): Promise<WrittenFile[]> {
   const { config, head = 'language-model', labels = 1, dtype, padTokenId } = options;
   const parameters = new Map(options.parameters);
   const layout = modelLayout(config, head, labels);
@@ -87,7 +87,7 @@ export async function saveModel(folder: string, options: SaveModelOptions): Prom
   });
 }
 
-/** Copies a model folder's files without training state, in the way that saveModel writes them. */
+/** Copies a model folder's files without training state, in the way that writeModelFiles writes them. */
 export async function copyModel(from: string, to: string): Promise<WrittenFile[]> {
   const names = ['config.json', 'generation_config.json', ...tokenizerFileNames, weightsName];
   return publish(to, async (temporary) => {

@@ -7,7 +7,7 @@
 import { join } from 'node:path';
 import { AthanorError } from '../base/errors.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
-import { loadGpt } from '../checkpoint/gpt-folder.ts';
+import { loadModel } from '../checkpoint/gpt-folder.ts';
 import type { Precision } from '../native/engine.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
 import type { RunHooks, StageResult } from '../train/loop/run-stage.ts';
@@ -178,7 +178,7 @@ async function writeComparisons(
   sft: string,
   files: { data: string; normalize: string },
 ): Promise<void> {
-  const model = loadGpt(sft, { dtype });
+  const model = loadModel(sft, { dtype });
   const judged = await judgedSamples(
     model,
     Tokenizer.load(sft),

@@ -2,7 +2,7 @@
 
 import type { Interval } from '../base/statistics.ts';
 import { mean, wilsonInterval } from '../base/statistics.ts';
-import { loadGpt } from '../checkpoint/gpt-folder.ts';
+import { loadModel } from '../checkpoint/gpt-folder.ts';
 import { TokenDataset } from '../data/shards/token-dataset.ts';
 import { Answerer, type AnswerOptions } from '../eval/answers.ts';
 import { perplexity } from '../eval/perplexity.ts';
@@ -117,7 +117,7 @@ export class Scoreboard {
     this.#ppo = await this.#measure('PPO', folder, entry);
     const { row, sampled } = this.#ppo;
     row.reward = this.#reward(sampled);
-    row.kl = using([loadGpt(folder, { dtype }), loadGpt(sft, { dtype })], ([model, reference]) =>
+    row.kl = using([loadModel(folder, { dtype }), loadModel(sft, { dtype })], ([model, reference]) =>
       this.#judge!.kl(model!, reference!, heldOutPhrasings, sampled),
     );
   }
@@ -132,7 +132,7 @@ export class Scoreboard {
 
   async #measure(model: string, folder: string, before?: Entry): Promise<Entry> {
     const { dtype, heldOutPhrasings, heldOutFacts } = this.#options;
-    const gpt = loadGpt(folder, { dtype });
+    const gpt = loadModel(folder, { dtype });
     try {
       const answerer = new Answerer(gpt, Tokenizer.load(folder));
       const ask = (questions: readonly Question[], temperature: number) =>
@@ -164,7 +164,7 @@ export class Scoreboard {
   async #chosen(judge: RewardJudge): Promise<Entry> {
     const { dtype, heldOutPhrasings, heldOutFacts, bestOf } = this.#options;
     const { entry: sft, folder } = this.#sft!;
-    const gpt = loadGpt(folder, { dtype });
+    const gpt = loadModel(folder, { dtype });
     try {
       const answerer = new Answerer(gpt, Tokenizer.load(folder));
       const best = {

@@ -1,6 +1,6 @@
 /** Whole models against PyTorch: what scripts/record-torch.py recorded, in f32. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { loadGpt } from '../../src/checkpoint/gpt-folder.ts';
+import { loadModel } from '../../src/checkpoint/gpt-folder.ts';
 import { native } from '../../src/native/addon.ts';
 import type { Gpt } from '../../src/nn/gpt.ts';
 import { AdamW } from '../../src/optim/adamw.ts';
@@ -39,7 +39,7 @@ describe.each(['gpt2', 'llama', 'llama-biases', 'qwen2', 'qwen3'])('%s against P
 
   it.each(isas)('logits agree (%s)', (isa) => {
     native.setIsa(isa);
-    const model = loadGpt(fixture.folder);
+    const model = loadModel(fixture.folder);
     // Logits are of the order of 1; f32 sums of 48 and 64 terms in another order differ by some
     // 1e-6.
     expect(maxError(firstLogits(model, fixture), fixture.logits)).toBeLessThan(1e-5);
@@ -49,7 +49,7 @@ describe.each(['gpt2', 'llama', 'llama-biases', 'qwen2', 'qwen3'])('%s against P
   it.each([false, true])(
     'the loss and gradients of every parameter agree (recomputed activations: %s)',
     (checkpointActivations) => {
-      const model = loadGpt(fixture.folder, { checkpointActivations });
+      const model = loadModel(fixture.folder, { checkpointActivations });
       const loss = scope(() => {
         const value = meanLoss(model, fixture, 0);
         backward(value);
@@ -69,7 +69,7 @@ describe.each(['gpt2', 'llama', 'llama-biases', 'qwen2', 'qwen3'])('%s against P
   it.each(isas)('ten clipped AdamW steps give the same losses, norms and weights (%s)', (isa) => {
     native.setIsa(isa);
     const { learningRate, maxNorm } = torchOptimizer;
-    const model = loadGpt(fixture.folder);
+    const model = loadModel(fixture.folder);
     const width = model.config.hiddenSize;
     const optimizer = new AdamW(model.parameters(), torchOptimizer);
     for (let i = 0; i < fixture.steps; ++i) {
@@ -105,7 +105,7 @@ describe.each(['gpt2', 'llama', 'llama-biases', 'qwen2', 'qwen3'])('%s against P
   });
 
   it('in bf16 errs no more than bf16 storage explains', () => {
-    const model = loadGpt(fixture.folder, { dtype: 'bf16' });
+    const model = loadModel(fixture.folder, { dtype: 'bf16' });
     const errors = firstLogits(model, fixture).map((x, i) => x - fixture.logits[i]!);
     // Two layers store some ten roundings of 2^-9 each on the way of a value.
     expect(rms(errors) / rms(fixture.logits)).toBeLessThan(10 * 2 ** -9);
