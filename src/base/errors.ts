@@ -9,7 +9,7 @@ export const errorTable = {
   },
   ERR_CONFIG: {
     meaning:
-      'The description of a model, a chat template or a file given with --config holds values that do not fit ' +
+      'The description of a model, a chat template or a file given with `config` holds values that do not fit ' +
       'together or that are not known.',
     remedy:
       'Correct the values that the message names. `athanor help` COMMAND lists the keys of a config file.',
@@ -27,7 +27,7 @@ export const errorTable = {
       'A GPU was asked for and there is none that can be used: no driver, a driver that is too old, or an engine that ' +
       'was built without CUDA kernels.',
     remedy:
-      'Leave --device out to run on the CPU, or do what the message says about the driver or the build.',
+      'Leave `device` out to run on the CPU, or do what the message says about the driver or the build.',
   },
   ERR_DEVICE: {
     meaning: 'An operation was given tensors on the CPU and tensors on the GPU.',
@@ -36,7 +36,7 @@ export const errorTable = {
   ERR_DISK_FULL: {
     meaning:
       'The disk, or the quota on it, is full. The file that was being written is removed; others are intact.',
-    remedy: 'Free some space and continue with --resume. --keep-checkpoints lowers what a run keeps.',
+    remedy: 'Free some space and continue with `resume`. `keepCheckpoints` lowers what a run keeps.',
   },
   ERR_DTYPE: {
     meaning: 'A tensor has a dtype that the operation does not take, or a name is not that of a dtype.',
@@ -63,7 +63,7 @@ export const errorTable = {
   },
   ERR_INTERRUPTED: {
     meaning: 'Ctrl-C, SIGTERM or an abort signal ended the work before it was done. The exit code is 130.',
-    remedy: 'Start it again; a training run continues with --resume.',
+    remedy: 'Start it again; a training run continues with `resume`.',
   },
   ERR_IO: {
     meaning:
@@ -88,7 +88,7 @@ export const errorTable = {
     meaning:
       'NaN or infinity where a finite number is needed: in a loss, in a gradient, in logits or in advantages.',
     remedy:
-      'Resume from the last checkpoint with a lower --lr, or use --on-spike skip to leave such steps out.',
+      'Resume from the last checkpoint with a lower `lr`, or use `onSpike` skip to leave such steps out.',
   },
   ERR_OPTION: {
     meaning:
@@ -98,7 +98,7 @@ export const errorTable = {
   ERR_OUT_OF_MEMORY: {
     meaning: 'The machine, the GPU, or the limit set for the engine has no memory left for a tensor.',
     remedy:
-      'Lower --batch-size or --context and raise --grad-accum, use --gradient-checkpointing, or use a smaller model.',
+      'Lower `batchSize` or `context` and raise `gradAccum`, use `gradientCheckpointing`, or use a smaller model.',
   },
   ERR_SHAPE: {
     meaning: 'Tensors have shapes that the operation cannot use together.',
@@ -151,7 +151,7 @@ export function fileError(error: unknown, path: string, action = 'read'): Athano
       return new AthanorError(
         'ERR_DISK_FULL',
         `the disk is full: cannot ${action} ${path}`,
-        'free some space and run again; earlier files are intact, and training goes on with --resume',
+        'free some space and run again; earlier files are intact, and training goes on with `resume`',
         cause,
       );
     default:

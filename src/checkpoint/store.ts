@@ -46,7 +46,7 @@ export class DamagedCheckpointError extends AthanorError {
     const remedy =
       offered === undefined
         ? 'no other checkpoint is intact; start the run again'
-        : `the last good one is ${offered}: remove ${damaged} and run again with --resume to go on from it`;
+        : `the last good one is ${offered}: remove ${damaged} and run again with \`resume\` to go on from it`;
     super('ERR_FILE_DAMAGED', problem.message, remedy, { cause: problem });
     this.offered = offered;
   }
@@ -213,7 +213,7 @@ export class CheckpointStore {
       throw new AthanorError(
         'ERR_FILE_MISSING',
         path === undefined ? `${this.folder} has no checkpoint` : `there is no checkpoint ${path}`,
-        'start without --resume, or name another folder',
+        'start without `resume`, or name another folder',
       );
     }
     const skipped: AthanorError[] = [];

@@ -76,8 +76,8 @@ export function checkedContext(asked: number | undefined, model: Decoder, folder
   if (asked !== undefined && asked > contextLength) {
     throw new AthanorError(
       'ERR_MISMATCH',
-      `--context ${asked} exceeds the context of ${contextLength} of the model in ${folder}`,
-      'lower --context',
+      `\`context\` ${asked} exceeds the context of ${contextLength} of the model in ${folder}`,
+      'lower `context`',
     );
   }
   return asked ?? contextLength;
