@@ -2,8 +2,8 @@
  * Training checkpoints under `OUT/checkpoints`. A checkpoint is a folder `step-00000100`: a Hugging
  * Face model (it opens in transformers as it is), `training.safetensors` (optimizer moments and the
  * like), `state.json` and `checksums.json`. It is built under a temporary name and renamed when all
- * of it is on disk, so a folder with the right name is whole; which is the latest follows from the
- * names, so no pointer file can be torn.
+ * of it is on disk, so a folder with the right name is whole. The names say which is the latest, so
+ * there is no pointer file that could be torn.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
@@ -46,7 +46,7 @@ export class DamagedCheckpointError extends AthanorError {
     const remedy =
       offered === undefined
         ? 'no other checkpoint is intact; start the run again'
-        : `the last good one is ${offered}: remove ${damaged} and run again with --resume to go on from it`;
+        : `the last good one is ${offered}: remove ${damaged} and run again with \`resume\` to continue from it`;
     super('ERR_FILE_DAMAGED', problem.message, remedy, { cause: problem });
     this.offered = offered;
   }
@@ -55,11 +55,13 @@ export class DamagedCheckpointError extends AthanorError {
 export interface StoreOptions {
   /** How many of the latest checkpoints stay; at least 1. */
   keepLast?: number;
-  /** How many of the best by metric stay besides. */
+  /** How many of the best by metric stay in addition. */
   keepBest?: number;
+  /** For ranks that only read: load() repairs nothing, and save() throws ERR_STATE. Default false. */
+  readOnly?: boolean;
 }
 
-/** What this process is writing now, which no other store in it may clean up. */
+/** The folders that this process is writing now: no other store in it may clean them up. */
 const inProgress = new Set<string>();
 
 export class CheckpointStore {
@@ -67,13 +69,14 @@ export class CheckpointStore {
   readonly folder: string;
   readonly #keepLast: number;
   readonly #keepBest: number;
+  readonly #readOnly: boolean;
 
   #recovered = false;
 
   /**
-   * Touches nothing on disk: only save and load do, which are for the one run that owns the folder.
+   * Touches nothing on disk: save and load do, and only the run that owns the folder calls them.
    */
-  constructor(out: string, { keepLast = 2, keepBest = 1 }: StoreOptions = {}) {
+  constructor(out: string, { keepLast = 2, keepBest = 1, readOnly = false }: StoreOptions = {}) {
     for (const [name, count, least] of [
       ['keepLast', keepLast, 1],
       ['keepBest', keepBest, 0],
@@ -85,6 +88,7 @@ export class CheckpointStore {
     this.folder = resolve(out, 'checkpoints');
     this.#keepLast = keepLast;
     this.#keepBest = keepBest;
+    this.#readOnly = readOnly;
   }
 
   /** The checkpoints, oldest first. */
@@ -117,6 +121,7 @@ export class CheckpointStore {
     if (!Number.isSafeInteger(step) || step < 0) {
       throw new AthanorError('ERR_ARGUMENT', `the step of a checkpoint is ${step}, not a whole number`);
     }
+    if (this.#readOnly) throw new AthanorError('ERR_STATE', `${this.folder} is opened to read only`);
     this.#recover();
     const path = this.#pathOf(step);
     const temporary = `${path}${temporarySuffix()}`;
@@ -143,8 +148,8 @@ export class CheckpointStore {
   }
 
   /**
-   * Tells what the evaluation of a saved checkpoint gave, since checkpoints are saved before they
-   * are evaluated. A metric that is not finite counts as none.
+   * Adds the metric of a saved checkpoint: it is evaluated after it is saved. A metric that is not
+   * finite counts as none.
    */
   async setMetric(step: number, metric: number): Promise<void> {
     const path = this.#pathOf(step);
@@ -155,8 +160,8 @@ export class CheckpointStore {
   #putInPlace(temporary: string, path: string): void {
     const replaced = `${path}.old-${process.pid}`;
     const replaces = existsSync(path);
-    // A folder cannot be renamed over a full one. Killed in between, #recover puts the old one
-    // back.
+    // A folder cannot be renamed over a full one. After a kill in between #recover restores the
+    // old.
     if (replaces) renameSync(path, replaced);
     renameSync(temporary, path);
     syncPath(this.folder);
@@ -177,12 +182,9 @@ export class CheckpointStore {
     }
   }
 
-  /**
-   * Cleans up after a killed run: what it left half-written is removed, what it was replacing is
-   * put back.
-   */
+  /** Cleans up after a killed run: removes half-written folders, restores one being replaced. */
   #recover(): void {
-    if (this.#recovered) return;
+    if (this.#recovered || this.#readOnly) return;
     this.#recovered = true;
     for (const name of entriesOf(this.folder)) {
       if (!/^step-\d+\.(tmp|old)-\d+$/.test(name) || !isStale(name)) continue;
@@ -199,7 +201,7 @@ export class CheckpointStore {
   }
 
   /**
-   * Verifies and opens the checkpoint to go on from: the latest, or the one at `path`. A damaged
+   * Verifies and opens the checkpoint to continue from: the latest, or the one at `path`. A damaged
    * one throws DamagedCheckpointError, which names the file and offers the newest good one before
    * it; with `fallback` that one is opened instead. Checkpoints newer than the one opened are set
    * aside as `step-….aside`, so that it is the latest. Throws ERR_FILE_MISSING where there is no
@@ -216,7 +218,7 @@ export class CheckpointStore {
       throw new AthanorError(
         'ERR_FILE_MISSING',
         path === undefined ? `${this.folder} has no checkpoint` : `there is no checkpoint ${path}`,
-        'start without --resume, or name another folder',
+        'start without `resume`, or name another folder',
       );
     }
     const skipped: AthanorError[] = [];
@@ -232,7 +234,7 @@ export class CheckpointStore {
       if (skipped.length > 0 && !fallback) {
         throw new DamagedCheckpointError(skipped[0]!, all[index]!.path, checkpoint.path);
       }
-      for (const newer of all.slice(i + 1)) this.#setAside(newer.path);
+      if (!this.#readOnly) for (const newer of all.slice(i + 1)) this.#setAside(newer.path);
       return open(checkpoint, skipped);
     }
     throw new DamagedCheckpointError(skipped[0]!, all[index]!.path, undefined);
