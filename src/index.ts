@@ -117,7 +117,7 @@ export {
 export { Module } from './nn/module.ts';
 export { presetConfig, presetNames } from './nn/presets.ts';
 export { ScoringModel } from './nn/scoring-model.ts';
-export { AdamW, type AdamWOptions } from './optim/adamw.ts';
+export { AdamW, type AdamWOptions, adamwDefaults } from './optim/adamw.ts';
 export { learningRate, type ScheduleName, type ScheduleOptions } from './optim/schedule.ts';
 // Metrics, progress and reports
 export { type Figure, figureEvent } from './report/figures.ts';

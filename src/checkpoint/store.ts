@@ -1,9 +1,9 @@
 /**
  * Training checkpoints under `OUT/checkpoints`. A checkpoint is a folder `step-00000100`: a Hugging
- * Face model, which opens in transformers, `training.safetensors` (optimizer moments and other
- * tensors), `state.json` and `checksums.json`. It is built under a temporary name and renamed when
- * all of it is on disk, so a folder with the right name is whole. The names tell which is the
- * latest, so no pointer file can be damaged.
+ * Face model (it opens in transformers as it is), `training.safetensors` (optimizer moments and the
+ * like), `state.json` and `checksums.json`. It is built under a temporary name and renamed when all
+ * of it is on disk, so a folder with the right name is whole. The names say which is the latest, so
+ * there is no pointer file that could be torn.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
@@ -46,7 +46,7 @@ export class DamagedCheckpointError extends AthanorError {
     const remedy =
       offered === undefined
         ? 'no other checkpoint is intact; start the run again'
-        : `the last good one is ${offered}: remove ${damaged} and run again with \`resume\` to go on from it`;
+        : `the last good one is ${offered}: remove ${damaged} and run again with \`resume\` to continue from it`;
     super('ERR_FILE_DAMAGED', problem.message, remedy, { cause: problem });
     this.offered = offered;
   }
@@ -57,9 +57,11 @@ export interface StoreOptions {
   keepLast?: number;
   /** How many of the best by metric stay in addition. */
   keepBest?: number;
+  /** For ranks that only read: load() repairs nothing, and save() throws ERR_STATE. Default false. */
+  readOnly?: boolean;
 }
 
-/** Folders that this process is writing now: no other store of the process may remove them. */
+/** The folders that this process is writing now: no other store in it may clean them up. */
 const inProgress = new Set<string>();
 
 export class CheckpointStore {
@@ -67,11 +69,14 @@ export class CheckpointStore {
   readonly folder: string;
   readonly #keepLast: number;
   readonly #keepBest: number;
+  readonly #readOnly: boolean;
 
   #recovered = false;
 
-  /** Changes nothing on disk. Only the run that owns the folder may save and load. */
-  constructor(out: string, { keepLast = 2, keepBest = 1 }: StoreOptions = {}) {
+  /**
+   * Touches nothing on disk: save and load do, and only the run that owns the folder calls them.
+   */
+  constructor(out: string, { keepLast = 2, keepBest = 1, readOnly = false }: StoreOptions = {}) {
     for (const [name, count, least] of [
       ['keepLast', keepLast, 1],
       ['keepBest', keepBest, 0],
@@ -83,6 +88,7 @@ export class CheckpointStore {
     this.folder = resolve(out, 'checkpoints');
     this.#keepLast = keepLast;
     this.#keepBest = keepBest;
+    this.#readOnly = readOnly;
   }
 
   /** The checkpoints, oldest first. */
@@ -115,6 +121,7 @@ export class CheckpointStore {
     if (!Number.isSafeInteger(step) || step < 0) {
       throw new AthanorError('ERR_ARGUMENT', `the step of a checkpoint is ${step}, not a whole number`);
     }
+    if (this.#readOnly) throw new AthanorError('ERR_STATE', `${this.folder} is opened to read only`);
     this.#recover();
     const path = this.#pathOf(step);
     const temporary = `${path}${temporarySuffix()}`;
@@ -141,8 +148,8 @@ export class CheckpointStore {
   }
 
   /**
-   * Stores the metric of a saved checkpoint, because checkpoints are saved before they are
-   * evaluated. A metric that is not finite counts as none.
+   * Adds the metric of a saved checkpoint: it is evaluated after it is saved. A metric that is not
+   * finite counts as none.
    */
   async setMetric(step: number, metric: number): Promise<void> {
     const path = this.#pathOf(step);
@@ -153,8 +160,8 @@ export class CheckpointStore {
   #putInPlace(temporary: string, path: string): void {
     const replaced = `${path}.old-${process.pid}`;
     const replaces = existsSync(path);
-    // A folder cannot be renamed over a full one. If the process is killed between the two renames,
-    // #recover puts the old one back.
+    // A folder cannot be renamed over a full one. After a kill in between #recover restores the
+    // old.
     if (replaces) renameSync(path, replaced);
     renameSync(temporary, path);
     syncPath(this.folder);
@@ -175,11 +182,9 @@ export class CheckpointStore {
     }
   }
 
-  /**
-   * Cleans up after a killed run: removes half-written folders and puts back what it was replacing.
-   */
+  /** Cleans up after a killed run: removes half-written folders, restores one being replaced. */
   #recover(): void {
-    if (this.#recovered) return;
+    if (this.#recovered || this.#readOnly) return;
     this.#recovered = true;
     for (const name of entriesOf(this.folder)) {
       if (!/^step-\d+\.(tmp|old)-\d+$/.test(name) || !isStale(name)) continue;
@@ -197,9 +202,9 @@ export class CheckpointStore {
 
   /**
    * Verifies and opens the checkpoint to continue from: the latest, or the one at `path`. A damaged
-   * one throws DamagedCheckpointError, which names the file and the newest good checkpoint before
-   * it; with `fallback` that one is opened instead. Newer checkpoints than the one opened are
-   * renamed to `step-….aside`, so that it is the latest. Throws ERR_FILE_MISSING where there is no
+   * one throws DamagedCheckpointError, which names the file and offers the newest good one before
+   * it; with `fallback` that one is opened instead. Checkpoints newer than the one opened are set
+   * aside as `step-….aside`, so that it is the latest. Throws ERR_FILE_MISSING where there is no
    * checkpoint.
    */
   load({ path, fallback = false }: { path?: string; fallback?: boolean } = {}): LoadedCheckpoint {
@@ -229,7 +234,7 @@ export class CheckpointStore {
       if (skipped.length > 0 && !fallback) {
         throw new DamagedCheckpointError(skipped[0]!, all[index]!.path, checkpoint.path);
       }
-      for (const newer of all.slice(i + 1)) this.#setAside(newer.path);
+      if (!this.#readOnly) for (const newer of all.slice(i + 1)) this.#setAside(newer.path);
       return open(checkpoint, skipped);
     }
     throw new DamagedCheckpointError(skipped[0]!, all[index]!.path, undefined);

@@ -1,9 +1,9 @@
 /**
- * Gradients in flat buffers, so that ranks sum many small ones at once, and each buffer while the
- * backward pass goes on above it (Li et al., "PyTorch Distributed", 2020, 3.2.3). Parameters are
- * assigned in reverse, since the backward pass meets the last one first. A buffer exists from its
- * first gradient to release(), as separate gradients would, and kernels write gradients into it:
- * nothing is copied.
+ * Gradients in flat buffers ("buckets"). The ranks sum a whole bucket at once, and they do so while
+ * the backward pass still computes the gradients of other buckets (Li et al., "PyTorch
+ * Distributed", 2020, 3.2.3). Parameters are assigned in reverse, since the backward pass reaches
+ * the last one first. Kernels write gradients into the bucket, so nothing is copied, and its memory
+ * exists only from its first gradient to release().
  */
 import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
@@ -13,34 +13,28 @@ import type { Communicator, Reduction } from './communicator.ts';
 
 export interface BucketOptions {
   /**
-   * Bytes of a bucket at most; a larger gradient has a bucket of its own. Default 32 MiB: between
-   * machines, at 25 GB/s, that takes a millisecond, ten times what it costs to start a reduction,
-   * and a model of 124M parameters still has 15 buckets, so that all but the last are summed behind
-   * the backward pass.
+   * Bytes of a bucket at most; a larger gradient has a bucket of its own. Default 32 MiB. Between
+   * machines, at 25 GB/s, the sum of so much takes over a millisecond, ten times the time in which
+   * a reduction starts. And a model of 124M parameters still has a dozen buckets, so the backward
+   * pass hides the sums of all but the last.
    */
   bucketBytes?: number;
 }
 
 const DEFAULT_BUCKET_BYTES = 32 * 2 ** 20;
-/**
- * Elements at multiples of which gradients begin: 256 bytes, what an allocation on a GPU is aligned
- * to.
- */
+/** In elements. A gradient begins at a multiple of 256 bytes, like any allocation on a GPU. */
 const ALIGNMENT = 64;
 
 export class GradientBuckets {
   readonly #communicator: Communicator;
   readonly #buckets: readonly Bucket[];
   readonly #bucketOf = new Map<Tensor, Bucket>();
-  /**
-   * Buckets whose reduction has started are those before this one: all ranks start them in one
-   * order.
-   */
+  /** Number of buckets whose reduction has started. Every rank starts them in the same order. */
   #started = 0;
 
   /**
-   * @param parameters in the order of the forward pass. From now on their gradients are put into
-   * buckets.
+   * Their gradients are put into buckets from now on. Throws ERR_STATE where they already are.
+   * @param parameters in the order of the forward pass
    */
   constructor(
     parameters: readonly Tensor[],
@@ -66,9 +60,8 @@ export class GradientBuckets {
   }
 
   /**
-   * For backward's onGradient in the last pass of an update: tells that a gradient is final. A
-   * bucket is reduced as soon as it and all before it are complete. Parameters that are in no
-   * bucket are ignored.
+   * Says that a gradient is final: backward's onGradient in the last pass of an update. A bucket is
+   * reduced as soon as it and all buckets before it are complete. Other parameters are ignored.
    */
   ready(parameter: Tensor): void {
     const bucket = this.#bucketOf.get(parameter);
@@ -78,9 +71,9 @@ export class GradientBuckets {
   }
 
   /**
-   * Starts what is left and waits for all. After it every rank has the same gradients. A parameter
-   * without one on this rank counts as zeros, and gets the sum of the others'; a single rank leaves
-   * it without.
+   * Starts the reductions that are left and waits for all. After it every rank has the same
+   * gradients. A parameter without a gradient on this rank counts as zeros and gets the sum of the
+   * other ranks; on a single rank it stays without.
    */
   async finish(): Promise<void> {
     if (this.#communicator.size === 1) return;
@@ -99,7 +92,7 @@ export class GradientBuckets {
     this.#started = 0;
   }
 
-  /** Releases the gradients; those that come after have memory of their own again. */
+  /** Frees all gradients; later ones have memory of their own again. */
   dispose(): void {
     this.release();
     for (const parameter of this.#bucketOf.keys()) parameter.gradMemory = undefined;
@@ -131,7 +124,7 @@ class Bucket {
   /** Gradients that are not final yet. */
   missing: number;
   readonly #elements: number;
-  /** A handle only: what counts for the garbage collector are the gradients in it. */
+  /** Without a Tensor around it: the garbage collector already counts the gradients inside. */
   #memory: NativeTensor | undefined;
   #flat: Tensor | undefined;
   #reduction: Reduction | undefined;
@@ -193,10 +186,7 @@ class Slot implements GradMemory {
     return this.#taken;
   }
 
-  /**
-   * Sees to it that the bucket holds the gradient: zeros where there is none, a copy of one that
-   * lies elsewhere.
-   */
+  /** Makes the bucket hold the gradient: zeros if there is none, a copy if it lies elsewhere. */
   bringHome(): void {
     const { parameter } = this;
     const { grad } = parameter;

@@ -22,8 +22,7 @@ export interface Communicator extends Ranks {
 /** A sum over the ranks that is under way. */
 export interface Reduction {
   /**
-   * Whatever is computed after it sees the sums; on a GPU that may mean that the device waits and
-   * the host does not.
+   * What is computed afterwards sees the sums. On a GPU the device may wait in the host's place.
    */
   wait(): Promise<void>;
 }

@@ -1,7 +1,4 @@
-/**
- * Validation loss and bits per byte; the second does not depend on the vocabulary, so models
- * compare by it.
- */
+/** Validation loss, and bits per byte, which compares models of different vocabularies. */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { AthanorError } from '../base/errors.ts';
 import { evaluationBatches } from '../data/shards/evaluation-batches.ts';
@@ -17,7 +14,7 @@ export interface PerplexityOptions {
   split?: Split;
   batchSize: number;
   context: number;
-  /** Validation tokens at most. */
+  /** Most tokens to read. */
   maxTokens: number;
 }
 

@@ -1,11 +1,12 @@
 /**
  * AdamW (Loshchilov and Hutter, 2019, algorithm 2) over all parameters in one native call; moments
  * are f32. A bf16 parameter has no f32 master: its update is computed in f32 and rounded
- * stochastically (native/core/stochastic_rounding.h), so that what is far below its precision still
- * adds up.
+ * stochastically (native/core/stochastic_rounding.h), so that updates far below its precision still
+ * add up.
  */
 
 import { AthanorError } from '../base/errors.ts';
+import { withDefaults } from '../base/with-defaults.ts';
 import { native } from '../native/addon.ts';
 import { keep, type Tensor, zeros } from '../tensor/tensor.ts';
 
@@ -16,17 +17,23 @@ export interface AdamWOptions {
   /**
    * Where eps is added to the root of the second moment: after its bias correction (`torch`), or
    * before, as in the first RLHF implementations (`tensorflow`: lr sqrt(1 - beta2^t) / (1 -
-   * beta1^t) * m / (sqrt(v) + eps)). Default torch.
+   * beta1^t) * m / (sqrt(v) + eps)).
    */
   epsPlacement?: 'torch' | 'tensorflow';
-  /** Decoupled decay, on matrices only: tables and projections, not norms' gains and biases. */
+  /** Decoupled decay of matrices: tables and projections, not the gains of norms and biases. */
   weightDecay?: number;
-  /**
-   * Of the rounding of bf16 parameters, whose bits are a function of (seed, step, parameter,
-   * element). Default 0.
-   */
+  /** Rounding of bf16 parameters is a function of (seed, step, parameter, element). */
   seed?: number;
 }
+
+export const adamwDefaults: Required<AdamWOptions> = {
+  beta1: 0.9,
+  beta2: 0.95,
+  eps: 1e-8,
+  epsPlacement: 'torch',
+  weightDecay: 0.1,
+  seed: 0,
+};
 
 interface Slot {
   name: string;
@@ -43,15 +50,7 @@ export class AdamW {
   stepCount = 0;
 
   constructor(parameters: ReadonlyMap<string, Tensor>, options: AdamWOptions = {}) {
-    this.#options = {
-      beta1: 0.9,
-      beta2: 0.95,
-      eps: 1e-8,
-      epsPlacement: 'torch',
-      weightDecay: 0.1,
-      seed: 0,
-      ...options,
-    };
+    this.#options = withDefaults(adamwDefaults, options);
     this.#slots = [...parameters].map(([name, parameter]) => ({
       name,
       parameter,
@@ -66,10 +65,7 @@ export class AdamW {
     return native.globalNorm(this.#withGrad().map((slot) => slot.parameter.grad!.handle));
   }
 
-  /**
-   * One update; gradients are multiplied by gradientScale first (clipping). Parameters without a
-   * gradient stay.
-   */
+  /** One update of all parameters with a gradient, which is first multiplied by gradientScale. */
   step(lr: number, gradientScale = 1): void {
     this.stepCount += 1;
     const slots = this.#withGrad();
@@ -102,10 +98,7 @@ export class AdamW {
     return tensors;
   }
 
-  /**
-   * Restores what state() gave, a moment at a time. Throws ERR_MISMATCH when one is of another
-   * size.
-   */
+  /** Restores what state() gave, one moment at a time. Throws ERR_MISMATCH for another size. */
   restore(stepCount: number, read: (name: string) => Float32Array): void {
     for (const [name, target] of this.state()) {
       const saved = read(name);

@@ -1,6 +1,6 @@
 /**
- * Learning-rate schedules. Every budget (steps, tokens, time) is turned into steps first, so a
- * resumed run agrees.
+ * Learning-rate schedules, by step: every budget becomes a number of steps, so a resumed run
+ * agrees.
  */
 import { AthanorError } from '../base/errors.ts';
 
@@ -12,12 +12,9 @@ export interface ScheduleOptions {
   schedule: ScheduleName;
   /** Steps of linear warm-up from lr / warmupSteps. */
   warmupSteps: number;
-  /** Learning rate at the end as a fraction of the peak. */
+  /** Learning rate at the end, as a share of the peak. */
   minLrRatio: number;
-  /**
-   * Of `wsd`: the share of the run at the end in which the rate decays linearly (Hu et al.,
-   * MiniCPM, 2024).
-   */
+  /** For `wsd`: the last share of the run, in which the rate decays linearly (MiniCPM, 2024). */
   decayRatio: number;
 }
 
@@ -30,8 +27,9 @@ export const scheduleDefaults: ScheduleOptions = {
 };
 
 /**
- * The learning rate of one update. @param step updates done before it, from 0; @param totalSteps of
- * the whole run
+ * The learning rate of one update.
+ * @param step updates done before it, from 0
+ * @param totalSteps of the whole run
  */
 export function learningRate(options: ScheduleOptions, step: number, totalSteps: number): number {
   const { lr, warmupSteps, minLrRatio } = options;

@@ -1,7 +1,7 @@
 /**
- * `metrics.jsonl`: one JSON object a line. Resuming at a step drops what was written after it, so a
- * run that was killed and resumed ends with the same records (their timings aside) as one that was
- * not. NaN and infinities, which JSON lacks, are written as the strings "NaN", "Infinity" and
+ * `metrics.jsonl`: one JSON object per line. Resuming at a step drops what was written after it, so
+ * a run that was killed and resumed ends with the same records (their timings aside) as one that
+ * was not. NaN and infinities, which JSON lacks, are written as the strings "NaN", "Infinity" and
  * "-Infinity" and read back as numbers.
  */
 import {
@@ -20,15 +20,12 @@ import { syncPath } from '../base/files/hashed-file.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
 
 export type MetricValue = string | number | boolean | null | undefined;
-/**
- * A training step, or with `event` something that happened at one: evaluation, sample, warning,
- * checkpoint, resume.
- */
+/** A training step, or with `event` something that happened at it, such as an evaluation. */
 export type MetricRecord = { step: number; event?: string } & Record<string, MetricValue>;
 
 export const METRICS_FILE = 'metrics.jsonl';
 
-/** Events that are history and never repeated by a run that goes on from their step. */
+/** Events that a run never repeats when it continues from their step. */
 const historic = new Set(['resume', 'checkpoint']);
 
 export class MetricsLog {
@@ -43,10 +40,10 @@ export class MetricsLog {
   }
 
   /**
-   * Opens the log of a folder, made when missing. Without resumeStep it starts anew. With it, the
-   * log is rewritten to what a run knew when it saved that step: records of later steps go, so do
-   * events after that step's own record (an evaluation, samples: the resumed run makes them again),
-   * and so do lines that cannot be read.
+   * Opens the log of a folder, and makes the folder. Without resumeStep the log starts anew. With
+   * it, the log is rewritten to what a run knew when it saved that step. Left out are records of
+   * later steps, lines that cannot be read, and events after that step's own record (an evaluation,
+   * samples), which the resumed run makes again.
    */
   static open(folder: string, options: { resumeStep?: number } = {}): MetricsLog {
     const path = join(folder, METRICS_FILE);
@@ -92,15 +89,12 @@ export class MetricsLog {
     try {
       ftruncateSync(this.#file, this.#bytes);
     } catch {
-      // A reader skips a torn line; what made the write fail is the news.
+      // A reader skips a torn line, and the error to report is the one that made the write fail.
     }
   }
 }
 
-/**
- * The records of a folder's log and the number of lines that could not be read, e.g. one torn by a
- * kill.
- */
+/** The records of a folder's log, and how many lines could not be read, e.g. one torn by a kill. */
 export function readMetrics(folder: string): { records: MetricRecord[]; badLines: number } {
   const records: MetricRecord[] = [];
   let badLines = 0;
@@ -186,7 +180,7 @@ function parseRecord(line: string): MetricRecord | undefined {
   }
   if (record === null || typeof record !== 'object') return undefined;
   for (const [key, value] of Object.entries(record)) {
-    // A text may well say "NaN"; only the fields of text keep it.
+    // A text may say "NaN" itself; it is kept in the fields that hold texts.
     if (typeof value !== 'string' || key === 'text' || key === 'prompt') continue;
     const number = notFinite.get(value);
     if (number !== undefined) record[key] = number;

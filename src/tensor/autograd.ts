@@ -1,7 +1,7 @@
 /**
- * Reverse-mode differentiation. There is no global tape: an operation's outputs point at a node,
- * the node at its inputs, and nodes are numbered as they are made, so going through the reachable
- * ones from the highest number down is a topological order.
+ * Reverse-mode differentiation. There is no global tape: an operation's outputs point at a node and
+ * the node at its inputs. Nodes are numbered as they are made, so the reachable ones from the
+ * highest number down are in topological order.
  */
 
 import { AthanorError } from '../base/errors.ts';
@@ -14,13 +14,10 @@ export type OutputGrads = readonly (Tensor | undefined)[];
 export interface GradNode {
   readonly order: number;
   readonly operation: string;
-  /**
-   * The gradients that it returns are new memory that nothing else refers to: a leaf may keep one
-   * as it is.
-   */
+  /** Nothing else refers to the gradients that it returns: a leaf may keep one as its own. */
   readonly ownsGrads: boolean;
   readonly inputs: readonly (Tensor | undefined)[];
-  /** Leaves that its backward pass gives a gradient to though they are no inputs. */
+  /** Leaves that get a gradient from its backward pass without being its inputs. */
   readonly hiddenLeaves?: readonly Tensor[];
   /**
    * Returns a gradient for each input (undefined where none is needed, or where it went through
@@ -64,7 +61,7 @@ function withGrad<T>(enabled: boolean, body: () => T): T {
   }
 }
 
-/** Whether an operation on these inputs has to remember how to go back. */
+/** Whether an operation on these inputs has to record its backward pass. */
 export function needsGrad(...inputs: readonly (Tensor | undefined)[]): boolean {
   if (metLeaves) for (const input of inputs) if (input && isLeaf(input)) metLeaves.add(input);
   return gradEnabled && inputs.some((input) => input?.requiresGrad === true);
@@ -94,11 +91,11 @@ export function record(
 
 export interface BackwardOptions {
   /**
-   * Called once for each leaf that got a gradient, as soon as this pass adds no more to it, while
-   * the pass goes on below: in the order in which the graph is gone through, which is the same each
-   * time. Where batches accumulate into one gradient, only the last batch's pass knows that it is
-   * final, so give it there. The leaf's grad may be read and started to be summed over ranks, not
-   * replaced.
+   * Called once for each leaf that got a gradient, as soon as this pass adds no more to it and
+   * while the pass continues with the rest of the graph. The order is that of the graph, the same
+   * each time. Where several batches accumulate into one gradient, give it to the pass of the last
+   * batch: only then is the gradient final. The callback may read the leaf's grad or start to sum
+   * it over ranks, but not replace it.
    */
   onGradient?: ((leaf: Tensor) => void) | undefined;
 }
@@ -142,7 +139,7 @@ function backwardAll(
   });
 }
 
-/** Takes a node's output gradients on to its inputs. */
+/** Passes the gradients of a node's outputs to its inputs. */
 function backwardNode(node: GradNode, grads: OutputGrads, pending: Pending): void {
   const accumulate: Accumulate = Object.assign((input: Tensor | undefined) => pending.buffer(input), {
     claim: (input: Tensor) => pending.claim(input),
@@ -159,7 +156,7 @@ function backwardNode(node: GradNode, grads: OutputGrads, pending: Pending): voi
   });
 }
 
-/** Counts how often each leaf is still to come, and says when it was for the last time. */
+/** Counts the uses of each leaf that are left, and reports the leaf after the last one. */
 class LeafUses {
   readonly #left = new Map<Tensor, number>();
   readonly #onGradient: (leaf: Tensor) => void;
@@ -178,7 +175,7 @@ class LeafUses {
   }
 }
 
-/** The leaves that a node gives gradients to; one that it takes twice is there twice. */
+/** The leaves that a node gives gradients to. One that is two of its inputs is there twice. */
 function leavesOf({ inputs, hiddenLeaves = [] }: GradNode): Tensor[] {
   return [...inputs, ...hiddenLeaves].filter((input) => input !== undefined && isLeaf(input)) as Tensor[];
 }
@@ -196,7 +193,7 @@ function reachable(roots: readonly Tensor[]): GradNode[] {
   return [...seen].sort((a, b) => b.order - a.order);
 }
 
-/** Gradients on their way down, by node and output; those of leaves go to Tensor.grad. */
+/** Gradients that wait for their node, by output; those of leaves go to Tensor.grad. */
 class Pending {
   readonly #byNode = new Map<GradNode, (Tensor | undefined)[]>();
 
@@ -213,7 +210,7 @@ class Pending {
     }
     const grads = this.#slot(target.node);
     const before = grads[target.outputIndex];
-    // An operation may hand one tensor to two inputs, so a gradient is never added to in place.
+    // An operation may give one tensor to two inputs, so nothing is added to a gradient in place.
     grads[target.outputIndex] = before
       ? new Tensor(native.axpby(before.handle, 1, grad.handle, 1))
       : new Tensor(native.view(grad.handle, grad.shape), grad.shape, grad.dtype);
@@ -233,8 +230,7 @@ class Pending {
     if (!target.requiresGrad) return undefined;
     const before = target.node ? this.#slot(target.node)[target.outputIndex] : target.grad;
     if (before) return { grad: before, fresh: false };
-    // Kept: it outlives the operation that asks for it; backwardNode disposes of it with the node's
-    // gradients.
+    // It outlives the operation that asks for it; backwardNode disposes of it later.
     const grad = keep(newGrad(target, zeroed));
     if (target.node) this.#slot(target.node)[target.outputIndex] = grad;
     else target.grad = grad;
@@ -266,9 +262,10 @@ function newGrad(target: Tensor, zeroed: boolean): Tensor {
 }
 
 /**
- * Runs body without remembering its inside and runs it again when the gradient comes by: memory for
- * its inputs and outputs only, for one more forward pass (Chen et al., "Training deep nets with
- * sublinear memory cost", 2016). Body must be a pure function of its inputs and of parameters.
+ * Runs body without keeping what it computes inside, and runs it again in the backward pass: it
+ * costs one more forward pass and keeps memory for inputs and outputs only (Chen et al., "Training
+ * deep nets with sublinear memory cost", 2016). Body must be a pure function of its inputs and of
+ * parameters.
  */
 export function checkpoint(
   body: (...inputs: Tensor[]) => Tensor[],
@@ -295,10 +292,7 @@ export function checkpoint(
   return outputs;
 }
 
-/**
- * What body returns, and the leaves that its operations were given, in the order of their first
- * use.
- */
+/** Runs body; returns its result and the leaves that its operations use, by their first use. */
 function withMetLeaves<T>(body: () => T): [T, Tensor[]] {
   const outer = metLeaves;
   const mine = new Set<Tensor>();
@@ -322,11 +316,11 @@ function recompute(body: (...inputs: Tensor[]) => Tensor[], inputs: readonly Ten
     const grad = grads[i];
     return grad && output.node ? [[output, grad] as const] : [];
   });
-  // Nothing inside trains where every parameter is frozen and so is the input.
+  // With a frozen input and frozen parameters nothing inside trains.
   if (roots.length > 0) backwardAll(roots);
   return fresh.map((leaf, i) => {
     const grad = leaf.grad;
-    // The leaf is about to be freed, and would take its gradient along.
+    // The leaf is about to be freed, and would free its gradient with it.
     leaf.grad = undefined;
     if (!grad) return undefined;
     const type = inputs[i]!.dtype;

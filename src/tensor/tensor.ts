@@ -1,7 +1,7 @@
 /**
- * A tensor is a handle on native memory. The garbage collector is the safety net, not the plan:
- * make tensors inside scope(), which frees all of them at its end but those it returns and those
- * that were kept.
+ * A tensor is a handle on native memory. Do not leave it to the garbage collector, which comes
+ * late: make tensors inside scope(), which at its end frees all but those it returns and those that
+ * were kept.
  */
 
 import { AthanorError } from '../base/errors.ts';
@@ -12,38 +12,30 @@ import type { GradNode } from './autograd.ts';
 export type Shape = readonly number[];
 
 /**
- * The tensors of the open scopes, innermost last. A thread has one call stack, so one stack of
- * scopes is enough.
+ * The tensors of the open scopes, innermost last. A thread has one call stack, and so one of these.
  */
 const openScopes: Set<Tensor>[] = [];
 
 /** Where a leaf's gradient goes, such as a part of a buffer that all ranks sum at once. */
 export interface GradMemory {
-  /** Uninitialised f32 memory of the leaf's shape; undefined while what it gave before is alive. */
+  /** Uninitialised f32 memory of the leaf's shape; undefined while the last one is in use. */
   take(): Tensor | undefined;
 }
 
 export class Tensor implements Disposable {
   readonly handle: NativeTensor;
-  /**
-   * Whether backward() should bring a gradient here. Set by parameter(); an operation's output
-   * inherits it.
-   */
+  /** Whether backward() computes a gradient. parameter() sets it, and outputs inherit it. */
   requiresGrad = false;
-  /** Of a leaf: the accumulated gradient, f32, of the same shape. */
+  /** On a leaf: the accumulated gradient, f32, of the same shape. */
   grad: Tensor | undefined;
-  /**
-   * Of a leaf: asked for the memory of its gradient; without one the gradient gets memory of its
-   * own.
-   */
+  /** On a leaf: gives the memory for its gradient. Default: new memory. */
   gradMemory: GradMemory | undefined;
-  /** Of an operation's output: how to go back. */
+  /** On an operation's output: how to go back. */
   node: GradNode | undefined;
   /** Which output of the node this is. */
   outputIndex = 0;
   #disposed = false;
-  // Asked of the engine when wanted: a decoding step makes a hundred tensors whose shape nobody
-  // reads.
+  // Asked of the engine when needed: nobody reads the shapes of most tensors of a decoding step.
   #shape: Shape | undefined;
   #dtype: DType | undefined;
 
@@ -123,18 +115,12 @@ export class Tensor implements Disposable {
     return this.dtype === 'i32' ? this.toInts()[0]! : this.toFloats()[0]!;
   }
 
-  /**
-   * Overwrites the elements; `values` must have this tensor's element type (Uint16Array for bf16)
-   * and size.
-   */
+  /** Overwrites the elements with `values` of the same type (Uint16Array for bf16) and number. */
   write(values: TypedArray): void {
     native.write(this.handle, values);
   }
 
-  /**
-   * Overwrites the elements of an f32 or bf16 tensor with numbers, rounded to the nearest that it
-   * can hold.
-   */
+  /** Overwrites the elements of an f32 or bf16 tensor with numbers, rounded to nearest. */
   writeFloats(values: Float32Array): void {
     if (this.dtype === 'f32') {
       this.write(values);
@@ -166,8 +152,7 @@ export function zeros(shape: Shape, dtype: DType = 'f32'): Tensor {
 }
 
 /**
- * Copies numbers into a new tensor: Float32Array -> f32, Int32Array -> i32, Uint8Array -> u8; a
- * plain array -> f32.
+ * Copies numbers into a new tensor: f32, i32, u8 or bf16 by the type of array; f32 for a plain one.
  */
 export function tensor(values: TypedArray | readonly number[], shape?: Shape, dtype?: DType): Tensor {
   const array = Array.isArray(values) ? Float32Array.from(values) : (values as TypedArray);
@@ -197,9 +182,9 @@ export function keep(value: Tensor): Tensor {
 }
 
 /**
- * Runs body and frees every tensor made inside but those in its result (a tensor, or arrays, maps
- * and plain objects of them), which the enclosing scope then owns. An exception frees all of them.
- * Body must be synchronous.
+ * Runs body and frees every tensor made inside except those in its result (a tensor, or arrays,
+ * maps and plain objects of them), which the enclosing scope then owns. An exception frees all of
+ * them. Body must be synchronous.
  */
 export function scope<T>(body: () => T): T {
   const mine = new Set<Tensor>();
@@ -228,9 +213,7 @@ export function scope<T>(body: () => T): T {
   }
 }
 
-/**
- * Runs body as if no scope were open: the caller owns what it makes, whatever goes on around it.
- */
+/** Runs body as if no scope were open: what it makes outlives the scopes around the call. */
 export function outsideScopes<T>(body: () => T): T {
   const open = openScopes.splice(0);
   try {

@@ -200,6 +200,18 @@ describe('after a killed run', () => {
     expect(names(store)).toEqual([name(1)]);
   });
 
+  it('changes nothing where it is opened to read only', async () => {
+    const out = temporaryFolder();
+    const store = new CheckpointStore(out);
+    await store.save(1, contents(1));
+    mkdirSync(join(store.folder, `${name(2)}.tmp-999999999`));
+    const before = names(store);
+    const reader = new CheckpointStore(out, { readOnly: true });
+    expectContents(reader, 1);
+    await expect(reader.save(3, contents(3))).rejects.toThrow(/read only/);
+    expect(names(store)).toEqual(before);
+  });
+
   it('does not touch what this process is writing', async () => {
     const out = temporaryFolder();
     const store = new CheckpointStore(out);

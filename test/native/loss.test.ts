@@ -237,6 +237,28 @@ describe('linearCrossEntropy', () => {
     expectSameBits(losses, native.linearCrossEntropy(...tensors(h, 'f32'), undefined, 1, true)[0]);
   });
 
+  it('overwrites the memory that is given for dweight, with the bits that it has elsewhere', () => {
+    const h = makeHead(3, 8, 20, 'f32');
+    const memory = tensor([20, 8], new Float32Array(160).fill(Number.NaN));
+    const wanted = native.linearCrossEntropy(...tensors(h, 'f32'), undefined, 1, true)[3]!;
+    const found = native.linearCrossEntropy(...tensors(h, 'f32'), undefined, 1, true, false, memory)[3]!;
+    expectSameBits(found, wanted);
+    expectSameBits(memory, wanted);
+    h.targets.fill(-100);
+    native.linearCrossEntropy(...tensors(h, 'f32'), undefined, 1, true, false, memory);
+    expect(values(memory).every((value) => value === 0)).toBe(true);
+    expectError('ERR_SHAPE', /dweight to be \[20, 8\]/, () =>
+      native.linearCrossEntropy(
+        ...tensors(h, 'f32'),
+        undefined,
+        1,
+        true,
+        false,
+        tensor([8, 20], new Float32Array(160)),
+      ),
+    );
+  });
+
   it('survives logits far apart', () => {
     const x = tensor([2, 1], [1000, -1000]);
     const weight = tensor([3, 1], [1, 0, -1]);

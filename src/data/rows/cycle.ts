@@ -1,6 +1,6 @@
 /**
- * Indices in a seeded shuffled order that starts over, reshuffled, when all were given. The order
- * is global: r of w ranks takes places r, r + w, ... of what they take together.
+ * Indices in a seeded shuffled order. When all were given it starts again in another order. The
+ * order is global: of the places that w ranks take together, rank r takes r, r + w, ...
  */
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonValue } from '../../base/json.ts';
@@ -17,7 +17,7 @@ export class ShuffledCycle {
   /** Throws ERR_ARGUMENT without anything to shuffle. */
   constructor(size: number, seed: number, ranks: Ranks = selfCommunicator) {
     if (!(size >= 1))
-      throw new AthanorError('ERR_ARGUMENT', `there are ${size} items to shuffle`, 'give one at least');
+      throw new AthanorError('ERR_ARGUMENT', `there are ${size} items to shuffle`, 'give at least one');
     this.#size = size;
     this.#seed = seed;
     this.#ranks = ranks;
@@ -40,7 +40,7 @@ export class ShuffledCycle {
     return { given: this.#given, size: this.#size };
   }
 
-  /** Throws ERR_MISMATCH when it was of another number of items. */
+  /** Throws ERR_MISMATCH when the state belongs to another number of items. */
   restore(state: JsonValue): void {
     const { given, size } = state as { given: number; size: number };
     if (size !== this.#size) {

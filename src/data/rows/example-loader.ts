@@ -1,8 +1,8 @@
 /**
  * Batches of supervised examples. An epoch takes every example once in a seeded order; packed,
  * examples fill bins of `context` tokens, and since a token sees its own example only, packing
- * changes how many go into a batch and no loss. The order is global: r of w ranks takes units r, r
- * + w, ... of what they take together.
+ * changes how many go into a batch and no loss. The order is global: of the units that w ranks take
+ * together, rank r takes r, r + w, ...
  */
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
@@ -25,6 +25,9 @@ export interface ExampleLoaderOptions {
   communicator?: Ranks;
 }
 
+/**
+ * The batch of a rank for which there is none: one token without a target adds nothing to a loss.
+ */
 const NOTHING_TO_LEARN: SupervisedExample = { tokens: Int32Array.of(0), targets: Int32Array.of(-100) };
 
 export class ExampleLoader {
@@ -34,10 +37,10 @@ export class ExampleLoader {
   /** Units that all ranks take together. */
   readonly #globalBatch: number;
   readonly batchesPerEpoch: number;
-  /** Bins of this epoch, or single examples: indices into the examples. */
+  /** The bins of this epoch, or single examples, as indices into the examples. */
   #units: number[][];
   #epoch = 0;
-  /** Batches of this epoch given. */
+  /** Batches that this epoch has given. */
   #batch = 0;
   #digest: string | undefined;
 
@@ -47,7 +50,7 @@ export class ExampleLoader {
       throw new AthanorError(
         'ERR_ARGUMENT',
         'there is no example to learn from',
-        'check the data and the context',
+        'check the data and `context`',
       );
     }
     const tooLong = examples.find(({ tokens }) => tokens.length > options.context);
@@ -84,8 +87,7 @@ export class ExampleLoader {
       this.#epoch += 1;
       this.#units = this.#unitsOf(this.#epoch);
     }
-    // An epoch's last batch may leave a rank without a unit; it takes part with a token that has no
-    // target.
+    // The last batch of an epoch may have fewer units than ranks.
     return packExamples(examples.length > 0 ? examples : [NOTHING_TO_LEARN]);
   }
 
@@ -118,10 +120,7 @@ export class ExampleLoader {
     this.#units = this.#unitsOf(this.#epoch);
   }
 
-  /**
-   * What an epoch gives, in order. Packed anew in each, so that an example does not always meet the
-   * same others.
-   */
+  /** The units of an epoch in order. Each epoch packs anew, so bins hold other combinations. */
   #unitsOf(epoch: number): number[][] {
     const { seed, packing, context } = this.#options;
     const shuffled = shuffledIndices(this.#examples.length, seed, 2 * epoch);

@@ -1,4 +1,4 @@
-/** Sequences of many lengths into bins of one size with little room left. */
+/** Packs sequences of many lengths into bins of one size with little room left. */
 
 /**
  * Best-fit decreasing: longest first, each into the fullest bin that still has room. Returns the

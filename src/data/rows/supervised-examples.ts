@@ -1,13 +1,10 @@
-/**
- * Dialogues as examples to learn from: token ids, and for each the id to predict where that is to
- * be learned.
- */
+/** Dialogues as examples to learn from: token ids, and the id to predict after each of them. */
 import type { ChatTemplate } from '../../text/chat-template.ts';
 import type { Instruction } from './instructions.ts';
 
 export interface SupervisedExample {
   tokens: Int32Array;
-  /** `targets[i]` follows `tokens[i]`; -100 where nothing is to be learned. */
+  /** `targets[i]` follows `tokens[i]`; -100 where the model should not learn it. */
   targets: Int32Array;
 }
 
@@ -23,7 +20,7 @@ export interface SupervisedSet {
   examples: SupervisedExample[];
   truncated: number;
   dropped: number;
-  /** Cut before anything that is to be learned, so left out: such an example has no mean loss. */
+  /** Left out, since the cut took all targets: such an example has no mean loss. */
   unsupervised: number;
 }
 

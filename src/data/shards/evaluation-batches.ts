@@ -1,7 +1,7 @@
 /**
  * A fixed choice of documents in windows that do not overlap, with the bytes of text that the
- * targets stand for. A model sees of a document only the window, so its loss depends neither on the
- * other documents nor on the batch size.
+ * targets stand for. The model sees one window at a time, so its loss depends neither on other
+ * documents nor on the batch size.
  */
 import { AthanorError } from '../../base/errors.ts';
 import { Permutation } from '../permutation.ts';
@@ -17,7 +17,7 @@ export interface EvaluationOptions {
   batchSize: number;
   /** Tokens of a window. */
   context: number;
-  /** Targets at most, over all batches. */
+  /** Most targets over all batches. */
   maxTokens: number;
 }
 
@@ -26,16 +26,13 @@ export interface EvaluationBatch extends PackedTokens {
   bytes: number;
 }
 
-/**
- * Documents are taken in this order, so that a few of them stand for all sources; the choice never
- * changes.
- */
+/** Documents come in this shuffled order, so a few stand for all sources. It never changes. */
 const ORDER_SEED = 0;
 
 /**
- * Each token of a document is the target once, the end-of-text token before it never; with
- * `maxTokens`, whole documents until the last, which is cut. Throws ERR_ARGUMENT, ERR_FILE_DAMAGED,
- * and what loading the tokenizer throws.
+ * Each token of a document is a target once; the end-of-text token before it is none. `maxTokens`
+ * cuts the last document that it leaves room for. Throws ERR_ARGUMENT, ERR_FILE_DAMAGED, and
+ * whatever loading the tokenizer throws.
  */
 export function* evaluationBatches(
   dataset: TokenDataset,

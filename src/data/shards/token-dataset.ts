@@ -14,7 +14,7 @@ import { hashFile, type ShardEntry } from './shard-writer.ts';
 export interface DocumentSpan {
   start: number;
   end: number;
-  /** Of its text as UTF-8. */
+  /** Length of its text as UTF-8. */
   bytes: number;
 }
 
@@ -28,7 +28,7 @@ interface OpenShard {
   firstDocument: number;
 }
 
-/** Documents of the table read at once. */
+/** Documents whose table entries are read at once. */
 const TABLE_BLOCK = 4096;
 
 export class TokenDataset {
@@ -44,9 +44,8 @@ export class TokenDataset {
   }
 
   /**
-   * Opens and checks a folder. Sizes and headers always; contents against their checksums with
-   * `verify`. Throws ERR_FILE_MISSING or ERR_FILE_DAMAGED naming the file and what is wrong with
-   * it.
+   * Opens a folder and checks sizes and headers; with `verify` also the contents against their
+   * checksums. Throws ERR_FILE_MISSING or ERR_FILE_DAMAGED, which name the file and its problem.
    */
   static open(folder: string, options: { verify?: boolean } = {}): TokenDataset {
     const manifest = readManifest(folder);
@@ -77,7 +76,7 @@ export class TokenDataset {
     return this.manifest.splits[split].documents;
   }
 
-  /** Changes with the contents of a split: a run does not go on with other data by accident. */
+  /** Changes with the contents of a split, so that a run does not continue with other data. */
   fingerprint(split: Split): string {
     const hash = createHash('sha256');
     for (const { sha256 } of this.manifest.splits[split].shards) hash.update(sha256);
@@ -130,7 +129,7 @@ export class TokenDataset {
   }
 
   /**
-   * Documents [first, first + count) of a split in order; to its end without a count. Throws
+   * Documents [first, first + count) of a split; without a count to its end. Throws
    * ERR_FILE_DAMAGED.
    */
   *documents(split: Split, first = 0, count = Number.POSITIVE_INFINITY): Generator<DocumentSpan> {
@@ -152,7 +151,7 @@ export class TokenDataset {
     for (let i = from; i < to; ++i) {
       const at = 2 * (i - from + before);
       const next = { end: Number(table[at]), bytes: Number(table[at + 1]) };
-      // Of the last document the end is known.
+      // The manifest says where the last document ends.
       const late = i + 1 === entry.documents && (next.end !== entry.tokens || next.bytes !== entry.bytes);
       if (next.end <= end || next.end > entry.tokens || next.bytes < bytes || late)
         throw damaged(path, `its table of documents is not in order at document ${i}`);

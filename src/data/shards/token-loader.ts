@@ -2,7 +2,7 @@
  * Batches of windows of context + 1 ids over the whole split as one row. An epoch visits every
  * window once in a seeded permuted order and starts at an offset of its own, so that a document is
  * not always cut in the same place. The order is global: a cursor counts windows over all ranks,
- * rank r of w takes windows cursor + r, cursor + r + w, ..., and a run goes on from a cursor on any
+ * rank r of w takes windows cursor + r, cursor + r + w, ... A run continues from a cursor on any
  * number of ranks and with any batch size.
  */
 import { AthanorError } from '../../base/errors.ts';
@@ -16,14 +16,14 @@ import type { TokenDataset } from './token-dataset.ts';
 export interface TokenLoaderOptions {
   /** Default train. */
   split?: Split;
-  /** Windows a batch, on this rank. */
+  /** Windows of a batch on this rank. */
   batchSize: number;
-  /** Ids that the model sees of a window. */
+  /** Ids of a window that the model sees. */
   context: number;
   seed: number;
   /** Default true. */
   shuffle?: boolean;
-  /** A token sees its own document only; positions restart with each. Default true. */
+  /** Tokens attend to their own document only, and positions restart with each. Default true. */
   documentMask?: boolean;
   /** Whose windows to take. Default: all of them, as the only rank. */
   communicator?: Ranks;
@@ -35,7 +35,7 @@ export interface Batch extends PackedTokens {
   cursor: number;
 }
 
-/** Where a run is in its data, and what that depends on; the same on every rank. */
+/** Where a run is in its data, and the options that this depends on; the same on every rank. */
 export interface LoaderState {
   /** Windows taken so far, over all ranks. */
   cursor: number;
@@ -45,6 +45,11 @@ export interface LoaderState {
   seed: number;
   shuffle: boolean;
 }
+
+/**
+ * Tells the random offset of an epoch apart from its permutation, which comes from the same seed.
+ */
+const SHIFT_STREAM = 0x5f;
 
 export class TokenLoader {
   readonly #dataset: TokenDataset;
@@ -66,20 +71,19 @@ export class TokenLoader {
     checkOptions(this.#options);
     const { context, split } = this.#options;
     const tokens = dataset.tokens(split);
-    // One context less than fits, where there is enough, so that an epoch can start at any of that
-    // many offsets.
+    // Where there is enough, one context less than fits: an epoch can start at as many offsets.
     const shifted = tokens >= 2 * context;
     this.#windows = Math.floor((shifted ? tokens - context : tokens - 1) / context);
     if (this.#windows < 1) {
       throw new AthanorError(
         'ERR_ARGUMENT',
         `the ${split} split of ${dataset.folder} has ${tokens} tokens, fewer than one window of ${context + 1}`,
-        'lower context or prepare more text',
+        'lower `context` or prepare more text',
       );
     }
   }
 
-  /** Windows an epoch, over all ranks. */
+  /** Windows of an epoch, over all ranks. */
   get windows(): number {
     return this.#windows;
   }
@@ -105,8 +109,9 @@ export class TokenLoader {
   }
 
   /**
-   * Goes on where a loader left off; ranks and batch size may differ. Throws ERR_MISMATCH when the
-   * data or an option that decides the order is not the same, and ERR_FORMAT for what is no state.
+   * Continues where a loader left off; ranks and batch size may differ. Throws ERR_MISMATCH when
+   * the data or an option that decides the order is another, and ERR_FORMAT for a state that is
+   * none.
    */
   restore(state: LoaderState): void {
     const now = this.state();
@@ -140,7 +145,7 @@ export class TokenLoader {
     if (this.#order?.epoch === epoch) return this.#order;
     const { context, seed, shuffle, split } = this.#options;
     const slack = this.#dataset.tokens(split) - 1 - this.#windows * context;
-    const shift = shuffle ? mix(mix(seed, epoch), 0x5f) % (Math.min(slack, context - 1) + 1) : 0;
+    const shift = shuffle ? mix(mix(seed, epoch), SHIFT_STREAM) % (Math.min(slack, context - 1) + 1) : 0;
     const permutation = shuffle ? new Permutation(this.#windows, seed, epoch) : undefined;
     this.#order = { epoch, shift, permutation };
     return this.#order;

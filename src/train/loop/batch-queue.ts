@@ -1,7 +1,8 @@
 /**
- * The batches of each update. Those of the next one are made while the last of this one is
- * computed, if the stage allows it: a GPU computes meanwhile, and what a stage waits for (a file, a
- * request) is waited for meanwhile. On the CPU a step takes as long with it as without.
+ * The batches of each update. If the stage allows it, the next update's batches are begun before
+ * the backward pass of this update's last one. A GPU computes while the host makes them, and a
+ * batch that waits for a file or a request waits during the step. Where batches are made by the
+ * thread that computes, as by the loaders on the CPU, a step takes as long with it as without.
  */
 import type { JsonValue } from '../../base/json.ts';
 import { outsideScopes } from '../../tensor/tensor.ts';
@@ -18,21 +19,19 @@ export class BatchQueue<Batch> {
     this.#count = count;
   }
 
-  /** The batches of the update at hand, which are the caller's to dispose of. */
+  /** The batches of the update at hand. The caller disposes of them. */
   take(): Promise<Batch[]> {
     const batches = this.#ahead?.batches ?? this.#make();
     this.#ahead = undefined;
     return batches;
   }
 
-  /**
-   * Begins to make the next update's batches. Called when no loss of this update is left to take.
-   */
+  /** Begins to make the next update's batches. To be called after the last loss of this one. */
   prefetch(): void {
     if (!this.#stage.prefetch || this.#ahead) return;
     const state = this.#stage.state?.() ?? null;
     const batches = this.#make();
-    // An error is the next update's, which awaits it; until then it is not unhandled.
+    // take() rethrows an error; until then Node must not see it as unhandled.
     batches.catch(() => {});
     this.#ahead = { batches, state };
   }

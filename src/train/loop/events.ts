@@ -1,6 +1,4 @@
-/**
- * What a training run reports while it goes on. The main rank reports; the other ranks are silent.
- */
+/** The reports of a running training loop. Only the main rank reports. */
 import type { Sample } from './stage.ts';
 
 export interface StepMetrics {
@@ -10,7 +8,7 @@ export interface StepMetrics {
   totalSteps: number | undefined;
   /** Tokens that all ranks have fed through the model since the run began. */
   tokens: number;
-  /** Mean over what the losses were summed over: tokens, comparisons. */
+  /** Mean over the tokens or comparisons of the step. */
   loss: number;
   lr: number;
   /** Before clipping, of the first group of parameters. */

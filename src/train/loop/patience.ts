@@ -1,4 +1,4 @@
-/** Early stopping: how many evaluations in a row brought nothing better. */
+/** Early stopping: counts the evaluations since the best one. */
 import type { JsonObject } from '../../base/json.ts';
 
 export class Patience {
@@ -15,7 +15,7 @@ export class Patience {
     return this.#limit > 0 && this.#waited >= this.#limit;
   }
 
-  /** @param score of an evaluation, lower is better; one that is not finite is no improvement */
+  /** @param score of an evaluation; lower is better, and one that is not finite is never better */
   observe(score: number): void {
     if (Number.isFinite(score) && (this.#best === undefined || score < this.#best)) {
       this.#best = score;

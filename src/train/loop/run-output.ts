@@ -1,7 +1,7 @@
 /**
- * Where a training loop's results go: records to the metrics log, checkpoints to the store, events
- * to the listener. Only the main rank has any of them, and without a folder there is only the
- * listener.
+ * Where the results of a training loop go: records to the metrics log, checkpoints to the store,
+ * events to the listener. On other ranks than the main one they go nowhere, and without a folder
+ * only the listener hears of them.
  */
 import type { CheckpointContents } from '../../checkpoint/checkpoint-folder.ts';
 import { CheckpointStore } from '../../checkpoint/store.ts';
@@ -28,7 +28,8 @@ export class RunOutput {
     this.#folder = context.out;
     this.#onEvent = onEvent;
     if (this.#folder !== undefined) {
-      this.store = new CheckpointStore(this.#folder, { keepLast: keepCheckpoints });
+      const options = { keepLast: keepCheckpoints, readOnly: !this.isMain };
+      this.store = new CheckpointStore(this.#folder, options);
     }
   }
 

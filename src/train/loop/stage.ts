@@ -35,9 +35,7 @@ export interface ParameterGroup {
 export type StageEvent = { event: string } & Record<string, MetricValue>;
 
 export interface TrainStage<Batch> {
-  /**
-   * What to train: parameters by name, such as a module's trainable(), or several groups of them.
-   */
+  /** What to train: parameters by name, such as trainable() of a module, or groups of them. */
   readonly parameters: ReadonlyMap<string, Tensor> | readonly ParameterGroup[];
   /**
    * The next batch; a stage that makes its own data (rollouts) does so here. The Trainer disposes
@@ -45,9 +43,9 @@ export interface TrainStage<Batch> {
    */
   nextBatch(): Batch | Promise<Batch>;
   /**
-   * Whether batches of the next update may be made while this one is computed. It takes a nextBatch
-   * that does not depend on the weights, and a state that only nextBatch and loss change: it is
-   * read before the early batches are made. Default false.
+   * Whether the next update's batches may be made during this update. Then nextBatch must not
+   * depend on the weights, and only nextBatch and loss may change the state, which is read before
+   * the early batches are made. Default false.
    */
   readonly prefetch?: boolean;
   /** `scale` times the sum of the losses of a batch, f32 `[1]`. */
@@ -58,39 +56,32 @@ export interface TrainStage<Batch> {
    */
   lossTokens?(batch: Batch): number;
   /**
-   * Tokens that one batch feeds through the model, or at most. A budget of tokens needs it. Default
-   * 0, which reports no speed.
+   * Tokens that one batch feeds through the model, or the most. A budget of tokens needs it.
+   * Default 0: unknown, and no speed is reported.
    */
   readonly tokensPerBatch?: number;
   /** Tokens that this batch feeds through the model. Default: tokensPerBatch. */
   batchTokens?(batch: Batch): number;
-  /**
-   * Floating-point operations of a forward and backward pass for one token. Default 0, which
-   * reports none.
-   */
+  /** Floating-point operations of a token's forward and backward pass. Default 0: unknown. */
   readonly flopsPerToken?: number;
-  /**
-   * After an update (skipped or not): whatever follows the weights, such as their moving average.
-   */
+  /** Called after each update, skipped or not: e.g. to update a moving average of the weights. */
   afterUpdate?(): void;
-  /** What to log of the step beside loss and speed. */
+  /** What to log of the step beside loss and speed. Of several ranks the main rank's is logged. */
   stepMetrics?(): Record<string, number>;
   /** Events to log with the step: samples of a rollout, figures. */
   stepEvents?(): readonly StageEvent[];
   evaluate?(): Promise<Evaluation>;
   sample?(): Promise<Sample[]>;
-  /**
-   * The data cursor and whatever else a resumed run needs to give the same bits. Default: nothing.
-   */
+  /** The data cursor and all else that a resumed run needs for the same bits. Default: nothing. */
   state?(): JsonValue;
   /** State that is too large for JSON, by names of its own: other models' weights, a rollout. */
   tensors?(): Iterable<readonly [string, TensorSource]>;
   /** Takes back what state() and tensors() gave. */
   restore?(state: JsonValue, tensors: (name: string) => TensorData): void;
   /**
-   * Writes the model as it stands into a checkpoint's folder and says which files. A stage that
-   * writes its model is made from that folder when its run is resumed. Of one that does not, the
-   * Trainer saves and restores the parameters.
+   * Writes the model as it stands into a checkpoint's folder and returns the files. When the run is
+   * resumed, the stage is made from that folder. For a stage without writeModel the Trainer saves
+   * and restores the parameters.
    */
   writeModel?(folder: string): Promise<readonly WrittenFile[]>;
   dispose?(): void;

@@ -1,4 +1,5 @@
 /** What decides the course of a training loop, whatever the stage. */
+import { withDefaults } from '../../base/with-defaults.ts';
 import type { AdamWOptions } from '../../optim/adamw.ts';
 import { type ScheduleOptions, scheduleDefaults } from '../../optim/schedule.ts';
 import type { BudgetOptions } from './budget.ts';
@@ -6,13 +7,11 @@ import { type GuardOptions, guardDefaults } from './guard.ts';
 
 /** How long to train is one of `steps`, `tokens` and `seconds`; it has no default. */
 export interface TrainerSettings extends BudgetOptions, ScheduleOptions, GuardOptions {
-  /** Where it has no seed, the run's is taken. */
+  /** Its seed is by default that of the run. */
   optimizer: AdamWOptions;
   /** Batches summed into one update. */
   gradAccum: number;
-  /**
-   * Largest gradient norm of a group; a larger gradient is scaled down to it. 0 turns clipping off.
-   */
+  /** Largest gradient norm of a group; larger gradients are scaled down to it. 0: no clipping. */
   maxGradNorm: number;
   /** Steps between evaluations, samples and checkpoints; 0 for the end only. */
   evalEvery: number;
@@ -39,6 +38,5 @@ export const trainerDefaults = {
 
 /** The settings that are given, and the defaults of the rest. */
 export function trainerSettings(given: Partial<TrainerSettings>): TrainerSettings {
-  const known = Object.entries(given).filter(([, value]) => value !== undefined);
-  return { ...trainerDefaults, ...(Object.fromEntries(known) as Partial<TrainerSettings>) };
+  return withDefaults<TrainerSettings>(trainerDefaults, given);
 }

@@ -1,8 +1,8 @@
 /**
  * The loop that every stage shares: accumulate, guard, clip, update, log, save, evaluate. A
- * checkpoint is always on disk before an evaluation starts and holds all that later bits depend on,
- * so a run that is killed at any moment and resumed ends with the same weights and metrics as one
- * left alone.
+ * checkpoint is on disk before an evaluation starts, and it holds everything that later bits depend
+ * on. So a run that is killed at any moment and resumed ends with the same weights and metrics as
+ * one that was left alone.
  */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { AthanorError } from '../../base/errors.ts';
@@ -28,8 +28,8 @@ import { type ParameterGroup, parameterGroups, type TrainStage } from './stage.t
 import { type TrainerSettings, trainerSettings } from './trainer-settings.ts';
 
 /**
- * Settings, the defaults of which are trainerDefaults; what is known of the run's surroundings, see
- * createRunContext; and who listens. With `out` the metrics log and checkpoints are written there.
+ * Settings (see trainerDefaults), the parts of a run's context that are given (see
+ * createRunContext), and a listener. With `out` the metrics log and checkpoints are written there.
  */
 export interface TrainerOptions extends Partial<TrainerSettings>, Partial<RunContext> {
   /** Called on the main rank. */
@@ -82,9 +82,7 @@ export class Trainer<Batch> {
   #evaluation: Record<string, number> | undefined;
   #stageMetrics: Record<string, number> = {};
 
-  /**
-   * Throws ERR_OPTION unless exactly one of steps, tokens and seconds is given. Writes nothing yet.
-   */
+  /** Writes nothing yet. Throws ERR_OPTION unless one of steps, tokens and seconds is given. */
   constructor(stage: TrainStage<Batch>, options: TrainerOptions) {
     this.#stage = stage;
     this.#context = createRunContext(options);
@@ -164,7 +162,7 @@ export class Trainer<Batch> {
     const startedAt = performance.now();
     const elapsed = () => this.#secondsBefore + (performance.now() - startedAt) / 1000;
     let interrupted = false;
-    // A run killed between its checkpoint and its evaluation owes the evaluation.
+    // A run that was killed between its checkpoint and its evaluation still has to evaluate.
     if (this.#step > 0) await this.#afterSave();
     while (!this.#finished()) {
       await this.#trainStep();
@@ -197,10 +195,7 @@ export class Trainer<Batch> {
     for (const { optimizer } of this.#groups) optimizer.dispose();
   }
 
-  /**
-   * Brings the ranks to one opinion on the end, which clocks and signals decide; returns whether to
-   * stop now.
-   */
+  /** Whether a rank was asked to stop. Also makes the ranks agree on the steps of a time budget. */
   async #agree(): Promise<boolean> {
     const { communicator, signal } = this.#context;
     const steps = this.#output.isMain ? (this.#budget.totalSteps ?? 0) : 0;
@@ -228,7 +223,8 @@ export class Trainer<Batch> {
       this.#total(batches, (batch) => this.#stage.lossTokens?.(batch) ?? 1),
       this.#total(batches, (batch) => this.#stage.batchTokens?.(batch) ?? this.#stage.tokensPerBatch ?? 0),
     ])) as [number, number];
-    // Over all tokens of the global batch: a mean of means would weigh a short batch's tokens more.
+    // Over all tokens of the global batch: a mean of means would give those of short batches more
+    // weight.
     const loss = await this.#accumulate(batches, 1 / Math.max(1, counted));
     [this.#loss] = (await communicator.sum([loss])) as [number];
     const gradNorms = this.#groups.map(({ optimizer }) => optimizer.gradNorm());
@@ -244,17 +240,14 @@ export class Trainer<Batch> {
     return batches.reduce((sum, batch) => sum + count(batch), 0);
   }
 
-  /**
-   * Leaves the gradients of the global batch in the buckets; returns this rank's part of its loss.
-   */
+  /** Computes the gradients of the global batch; returns this rank's part of its loss. */
   async #accumulate(batches: readonly Batch[], scale: number): Promise<number> {
     let loss = 0;
     for (const [i, batch] of batches.entries()) {
       const isLast = i === batches.length - 1;
       loss += scope(() => {
         const batchLoss = this.#stage.loss(batch, scale);
-        // Here a GPU still computes the forward pass, and all that the state depends on has
-        // happened.
+        // A GPU still computes the forward pass, and the stage's state is that of this update.
         if (isLast && this.#step + 1 !== this.#budget.totalSteps) this.#queue.prefetch();
         backward(batchLoss, isLast ? { onGradient: (parameter) => this.#buckets.ready(parameter) } : {});
         return batchLoss.item();
@@ -362,7 +355,7 @@ export class Trainer<Batch> {
     );
   }
 
-  /** What is due once the step is safely on disk. */
+  /** The evaluation and the samples that are due once the step is on disk. */
   async #afterSave(): Promise<void> {
     const last = this.#step === this.#budget.totalSteps;
     if (this.#stage.evaluate && (last || this.#due(this.#settings.evalEvery))) await this.#evaluate();
@@ -372,7 +365,7 @@ export class Trainer<Batch> {
   async #evaluate(): Promise<void> {
     const step = this.#step;
     const { metrics, score: own, events = [] } = await this.#stage.evaluate!();
-    // The main rank's, so that none loses patience alone.
+    // The main rank's score, so that all ranks stop at the same step.
     const [score] = (await this.#context.communicator.sum([this.#output.isMain ? own : 0])) as [number];
     this.#evaluation = metrics;
     this.#output.record({ event: 'evaluation', step, tokens: this.#tokens, ...metrics });

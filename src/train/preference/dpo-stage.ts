@@ -1,5 +1,5 @@
 /**
- * Direct preference optimisation: the reward model's data, and a policy trained on it without one
+ * Direct preference optimisation: a policy learns from preferences, without a reward model between
  * (Rafailov et al., 2023).
  */
 

@@ -24,7 +24,7 @@ export function dpo(options: DpoOptions, hooks?: RunHooks): Promise<StageResult>
 
 async function prepare(
   settings: DpoSettings,
-  { out, checkpoint }: StageContext,
+  { out, checkpoint, communicator }: StageContext,
 ): Promise<PreparedStage<DpoBatch>> {
   const { batchSize, gradAccum } = settings;
   const { tokenizer, template, folder } = chatTokenizer(settings.model, out);
@@ -42,8 +42,9 @@ async function prepare(
     tokenizerFolder: folder,
     generationConfig: generationConfig(template),
   });
-  const stage = new DpoStage(policy, { ...settings, kind: settings.loss, train, validation });
-  const stepsPerEpoch = Math.max(1, Math.floor(train.length / (batchSize * gradAccum)));
+  const stage = new DpoStage(policy, { ...settings, kind: settings.loss, train, validation, communicator });
+  const pairsPerStep = batchSize * gradAccum * communicator.size;
+  const stepsPerEpoch = Math.max(1, Math.floor(train.length / pairsPerStep));
   const parameters = parameterCount(model.config);
   return {
     stage,

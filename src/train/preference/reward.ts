@@ -35,7 +35,7 @@ export function reward(options: RewardOptions, hooks?: RunHooks): Promise<StageR
 
 async function prepare(
   settings: RewardSettings,
-  { out, checkpoint }: StageContext,
+  { out, checkpoint, communicator }: StageContext,
 ): Promise<PreparedStage<RewardBatch>> {
   const { seed, batchSize, gradAccum } = settings;
   const chat = chatTokenizer(settings.model, out);
@@ -60,8 +60,10 @@ async function prepare(
     batchSize,
     centering: settings.centering,
     seed,
+    communicator,
   });
-  const stepsPerEpoch = Math.max(1, Math.floor(data.train.length / (batchSize * gradAccum)));
+  const comparisonsPerStep = batchSize * gradAccum * communicator.size;
+  const stepsPerEpoch = Math.max(1, Math.floor(data.train.length / comparisonsPerStep));
   const { config } = model.model;
   return {
     stage,

@@ -33,7 +33,7 @@ export function sft(options: SftOptions, hooks?: RunHooks): Promise<StageResult>
 
 async function prepare(
   settings: SftSettings,
-  { out, checkpoint }: StageContext,
+  { out, checkpoint, communicator }: StageContext,
 ): Promise<PreparedStage<SftBatch>> {
   const { seed, batchSize, packing, gradAccum } = settings;
   const { rows, counts } = await readInstructions(settings.data, settings);
@@ -52,7 +52,7 @@ async function prepare(
       'raise `context`, or lower `validationSplit`',
     );
   }
-  const loader = new ExampleLoader(train.examples, { batchSize, context, packing, seed });
+  const loader = new ExampleLoader(train.examples, { batchSize, context, packing, seed, communicator });
   const policy = new TrainableModel(model, {
     ...settings,
     tokenizerFolder: chat.folder,

@@ -1,6 +1,4 @@
-/**
- * Supervised fine-tuning: next-token prediction on what the assistant said, and on nothing else.
- */
+/** Supervised fine-tuning: next-token prediction of the assistant's words and no others. */
 
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
@@ -32,7 +30,7 @@ export interface SftStageOptions {
   seed: number;
 }
 
-/** A batch, and the epochs that are complete with it. */
+/** A batch, and how many epochs are complete after it. */
 export class SftBatch extends TokenBatch {
   constructor(
     packed: PackedTokens,
