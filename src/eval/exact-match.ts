@@ -1,6 +1,9 @@
-/** Whether an answer names the right thing: words are compared, not characters, case, accents or punctuation. */
+/**
+ * Whether an answer names the right thing. Whole words are compared; case, accents and punctuation
+ * do not matter.
+ */
 
-/** Lower case, without accents, words apart by one space: "São Tomé!" is "sao tome". */
+/** Lower case, no accents, one space between words: "São Tomé!" becomes "sao tome". */
 export function normalizeAnswer(text: string): string {
   return text
     .normalize('NFKD')
@@ -16,9 +19,13 @@ export function namesAnswer(response: string, answer: string): boolean {
 }
 
 /**
- * Right is a response that names the answer and no other of the values it could have given; one that says more than the
- * answer must name `about`, what was asked about, for "The capital of Norway is Paris" answers no question about France. A
- * value that is part of the right one ("Guinea" of "Equatorial Guinea") or of `about` is no other answer.
+ * Whether a response names the answer and none of the other values that it could have given. A
+ * response that says more than the answer must also name the subject of the question: "The capital
+ * of Norway is Paris" answers no question about France.
+ *
+ * @param values possible answers; one that is part of the right answer ("Guinea" of "Equatorial
+ *   Guinea") or of the subject does not count as another
+ * @param about subject of the question
  */
 export function isCorrect(
   response: string,
@@ -36,7 +43,7 @@ export function isCorrect(
 }
 
 function timesNamed(response: string, answer: string): number {
-  // Words are apart by two spaces, so that neighbours do not share one.
+  // With two spaces between words, two matches side by side do not share a space.
   const doubled = (text: string) => ` ${normalizeAnswer(text).replaceAll(' ', '  ')} `;
   return doubled(response).split(doubled(answer)).length - 1;
 }

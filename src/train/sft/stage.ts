@@ -6,13 +6,13 @@ import type { ExampleLoader } from '../../data/rows/example-loader.ts';
 import { packExamples } from '../../data/rows/example-loader.ts';
 import type { SupervisedExample } from '../../data/rows/supervised-examples.ts';
 import type { PackedTokens } from '../../data/shards/token-loader.ts';
+import { batchLoss } from '../../eval/perplexity.ts';
 import { generate } from '../../generate/generate.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { Gpt } from '../../nn/gpt.ts';
 import { byTokens } from '../../scoring/episode.ts';
 import { SCORING_TOKENS } from '../../scoring/reward-source.ts';
-import { noGrad } from '../../tensor/autograd.ts';
-import { scope, type Tensor, tensor } from '../../tensor/tensor.ts';
+import { type Tensor, tensor } from '../../tensor/tensor.ts';
 import type { ChatTokenizer } from '../loop/chat-model.ts';
 import type { Evaluation, ParameterGroup, Sample, TrainStage } from '../loop/stage.ts';
 import type { TrainableModel } from '../loop/trainable-model.ts';
@@ -93,18 +93,9 @@ export class SftStage implements TrainStage<PackedTokens> {
     let nats = 0;
     let counted = 0;
     for (const group of byTokens(this.#options.validation, ({ tokens }) => tokens.length, SCORING_TOKENS)) {
-      const batch = packExamples(group);
-      nats += noGrad(() =>
-        scope(() => {
-          const input = {
-            tokens: tensor(batch.tokens),
-            positions: tensor(batch.positions),
-            cuSeqlens: tensor(batch.cuSeqlens),
-          };
-          return this.#policy.model.loss(input, tensor(batch.targets)).loss.item();
-        }),
-      );
-      counted += batch.targets.reduce((sum, target) => sum + (target >= 0 ? 1 : 0), 0);
+      const loss = batchLoss(this.#policy.model, packExamples(group));
+      nats += loss.nats;
+      counted += loss.tokens;
     }
     const valLoss = nats / Math.max(1, counted);
     return { metrics: { val_loss: valLoss }, score: valLoss };
