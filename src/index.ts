@@ -64,9 +64,9 @@ export { type PackedTokens, TokenBatch } from './data/token-batch.ts';
 // Evaluation
 export { isCorrect } from './eval/exact-match.ts';
 export type { AnsweringOptions, EvaluationOptions } from './eval/options.ts';
-export { type Perplexity, perplexity } from './eval/perplexity.ts';
+export { folderPerplexity, type Perplexity, type PerplexityOptions, perplexity } from './eval/perplexity.ts';
 export { preferenceAccuracy } from './eval/preference-accuracy.ts';
-export { exactMatch } from './eval/questions.ts';
+export { folderAnswers, type Questions, questionAccuracy, readQuestions } from './eval/questions.ts';
 export { type WinRateJudge, winRate } from './eval/win-rate.ts';
 // Generation
 export { Batch, type BatchEvent, type BatchOptions } from './generate/batch.ts';

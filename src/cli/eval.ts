@@ -1,6 +1,7 @@
 /** `athanor eval`: what a model has learned, by whichever measure there is data for. */
 
 import { AthanorError } from '../base/errors.ts';
+import type { RunConsole } from '../comm/run-context.ts';
 import type { DType } from '../native/binding.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
@@ -38,8 +39,7 @@ export const evaluate = defineCommand({
     const measure = measureFor(given);
     const { dtype } = await prepareEngine(given);
     const startedAt = performance.now();
-    const { metrics, notes } = await measure({ ...given, dtype });
-    for (const note of notes) process.stderr.write(`${note}\n`);
+    const metrics = await measure({ ...given, dtype, console: notesOnStderr });
     return { ...metrics, seconds: (performance.now() - startedAt) / 1000 };
   },
   render: (result) =>
@@ -50,8 +50,8 @@ export const evaluate = defineCommand({
 });
 
 type Given = OptionValues<typeof options>;
-type Ready = Omit<Given, 'dtype'> & { dtype: DType };
-type Measure = (options: Ready) => Promise<{ metrics: Record<string, number>; notes: readonly string[] }>;
+type Ready = Omit<Given, 'dtype'> & { dtype: DType; console: RunConsole };
+type Measure = (options: Ready) => Promise<Record<string, number>>;
 
 /** What is given besides settings, for which there is exactly one measure. */
 const inputs = ['model', 'data', 'questions', 'comparisons', 'prompts', 'against', 'reward'] as const;
@@ -59,8 +59,8 @@ const inputs = ['model', 'data', 'questions', 'comparisons', 'prompts', 'against
 const measures: Record<string, Measure> = {
   'model data': perplexityOf,
   'model questions': async (given) => {
-    const { exactMatch } = await import('../eval/questions.ts');
-    return exactMatch(given.model!, given.questions!, answering(given));
+    const { questionAccuracy } = await import('../eval/questions.ts');
+    return questionAccuracy(given.model!, given.questions!, answering(given));
   },
   'comparisons reward': async (given) => {
     const { preferenceAccuracy } = await import('../eval/preference-accuracy.ts');
@@ -94,40 +94,15 @@ function answering(given: Ready) {
 }
 
 async function perplexityOf(given: Ready) {
-  const { loadModel } = await import('../checkpoint/gpt-folder.ts');
-  const { TokenDataset } = await import('../data/shards/token-dataset.ts');
-  const { perplexity } = await import('../eval/perplexity.ts');
-  const { Tokenizer } = await import('../text/tokenizer.ts');
-  const { model: folder, data } = given as Ready & { model: string; data: string };
-  const dataset = TokenDataset.open(data);
-  if (Tokenizer.load(folder).fingerprint() !== dataset.manifest.tokenizer_fingerprint) {
-    throw new AthanorError(
-      'ERR_MISMATCH',
-      `the shards in ${data} were made with another tokenizer than that of ${folder}`,
-      'prepare the text with: athanor data prepare --tokenizer <model folder>',
-    );
-  }
-  const model = loadModel(folder, { dtype: given.dtype });
-  const { contextLength } = model.config;
-  const startedAt = performance.now();
-  const result = await perplexity(model, dataset, {
-    split: given.split,
-    batchSize: given.batchSize,
-    context: Math.min(given.context ?? contextLength, contextLength),
-    maxTokens: given.maxTokens ?? Number.MAX_SAFE_INTEGER,
-  });
-  const seconds = (performance.now() - startedAt) / 1000;
-  model.dispose();
-  dataset.close();
-  const metrics = {
-    val_loss: result.valLoss,
-    perplexity: result.perplexity,
-    bits_per_byte: result.bitsPerByte,
-    tokens: result.tokens,
-    tokens_per_second: result.tokens / seconds,
-  };
-  return { metrics, notes: [] };
+  const { folderPerplexity } = await import('../eval/perplexity.ts');
+  const { maxTokens = Number.MAX_SAFE_INTEGER } = given;
+  return folderPerplexity(given.model!, given.data!, { ...given, maxTokens });
 }
+
+const notesOnStderr: RunConsole = {
+  note: (text) => process.stderr.write(`${text}\n`),
+  warn: (text) => process.stderr.write(`warning: ${text}\n`),
+};
 
 function shown(value: number): string {
   return Number.isInteger(value) ? String(value) : value.toFixed(4);

@@ -1,5 +1,7 @@
-/** What a model answers to questions: with its chat template, or, for a base model that has none, as a text goes on. */
-
+/**
+ * Answers of a model to questions: by its chat template, or, for a base model without one, as the
+ * continuation of the question.
+ */
 import { generate } from '../generate/generate.ts';
 import type { SamplingOptions } from '../generate/sampling.ts';
 import type { Gpt } from '../nn/gpt.ts';
@@ -8,9 +10,11 @@ import { ChatTemplate, type Message } from '../text/chat-template.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 
 export interface AnswerOptions extends SamplingOptions {
+  /** New tokens per answer at most. */
   maxTokens: number;
+  /** Answers decoded at once. */
   batchSize?: number;
-  /** Chooses each answer among several; without, one is drawn. */
+  /** Draws several answers to each question and takes the best; without it, one is drawn. */
   best?: Pick<BestOfOptions, 'candidates' | 'score'> | undefined;
 }
 
@@ -49,7 +53,7 @@ export class Answerer {
   }
 }
 
-/** A base model never stops by itself; what it says first is taken for its answer. */
+/** A base model never stops by itself, so its first sentence is taken for the answer. */
 function firstSentence(text: string): string {
   return /^\s*[^\n]*?[.!?](?=\s|$)/.exec(text)?.[0].trim() ?? text.split('\n')[0]!.trim();
 }

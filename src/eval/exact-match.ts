@@ -1,9 +1,9 @@
 /**
- * Whether an answer names the right thing: words are compared, not characters, case, accents or
- * punctuation.
+ * Whether an answer names the right thing. Whole words are compared; case, accents and punctuation
+ * do not matter.
  */
 
-/** Lower case, without accents, words apart by one space: "São Tomé!" is "sao tome". */
+/** Lower case, no accents, one space between words: "São Tomé!" becomes "sao tome". */
 export function normalizeAnswer(text: string): string {
   return text
     .normalize('NFKD')
@@ -19,10 +19,13 @@ export function namesAnswer(response: string, answer: string): boolean {
 }
 
 /**
- * Right is a response that names the answer and none of the other `values` it could have given. One
- * that says more than the answer must name `about`, what was asked about: "The capital of Norway is
- * Paris" answers no question about France. A value that is part of the right one ("Guinea" of
- * "Equatorial Guinea") or of `about` is no other answer.
+ * Whether a response names the answer and none of the other values that it could have given. A
+ * response that says more than the answer must also name the subject of the question: "The capital
+ * of Norway is Paris" answers no question about France.
+ *
+ * @param values possible answers; one that is part of the right answer ("Guinea" of "Equatorial
+ *   Guinea") or of the subject does not count as another
+ * @param about subject of the question
  */
 export function isCorrect(
   response: string,

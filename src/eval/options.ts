@@ -1,17 +1,21 @@
-import type { DType } from '../native/binding.ts';
+import type { RunContext } from '../comm/run-context.ts';
+import type { RowOptions } from '../data/rows/rows.ts';
 
-/** What every measurement takes. */
-export interface EvaluationOptions {
-  dtype: DType;
-  onBadLine: 'skip' | 'fail';
-}
+/** What every evaluation of model folders takes. Its console hears of rows that were left out. */
+export interface EvaluationOptions
+  extends Pick<RunContext, 'dtype' | 'console'>,
+    Required<Pick<RowOptions, 'onBadLine'>> {}
 
-/** How a model answers while it is measured. */
+/** How a model answers while it is evaluated. */
 export interface AnsweringOptions extends EvaluationOptions {
-  /** New tokens of an answer at most. */
+  /** New tokens per answer at most. */
   maxTokens: number;
   /** 0 takes the likeliest token. */
   temperature: number;
+  /** Answers decoded at once. */
   batchSize: number;
   seed: number;
 }
+
+/** Figures of an evaluation, under the names that the metrics log gives its own. */
+export type Metrics = Record<string, number>;

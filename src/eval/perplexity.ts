@@ -1,33 +1,44 @@
-/** Validation loss, and bits per byte, which compares models of different vocabularies. */
+/**
+ * Validation loss, perplexity and bits per byte. Bits per byte do not depend on the vocabulary, so
+ * they compare models with different tokenizers.
+ */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { AthanorError } from '../base/errors.ts';
+import { loadModel } from '../checkpoint/gpt-folder.ts';
 import { evaluationBatches } from '../data/shards/evaluation-batches.ts';
 import type { Split } from '../data/shards/manifest.ts';
-import type { TokenDataset } from '../data/shards/token-dataset.ts';
-import { TokenBatch } from '../data/token-batch.ts';
+import { TokenDataset } from '../data/shards/token-dataset.ts';
+import { type PackedTokens, TokenBatch } from '../data/token-batch.ts';
+import type { DType } from '../native/binding.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { noGrad } from '../tensor/autograd.ts';
 import { scope } from '../tensor/tensor.ts';
+import { Tokenizer } from '../text/tokenizer.ts';
+import type { Metrics } from './options.ts';
 
 export interface PerplexityOptions {
   /** Default validation. */
   split?: Split;
+  /** Windows at once. */
   batchSize: number;
+  /** Tokens per window. */
   context: number;
-  /** Most tokens to read. */
+  /** Tokens to predict at most. */
   maxTokens: number;
 }
 
 export interface Perplexity {
-  /** Mean negative log-likelihood of a token in nats. */
+  /** Mean negative log-likelihood per token, in nats. */
   valLoss: number;
-  /** Negative log-likelihood in bits over the bytes of text that the tokens stand for. */
+  /** Negative log-likelihood in bits, over the bytes of text that the tokens stand for. */
   bitsPerByte: number;
+  /** exp(valLoss) */
   perplexity: number;
+  /** Tokens that were predicted. */
   tokens: number;
 }
 
-/** Throws ERR_ARGUMENT when the validation split is empty. */
+/** Throws ERR_ARGUMENT when the split is empty. */
 export async function perplexity(
   model: Gpt,
   dataset: TokenDataset,
@@ -36,24 +47,75 @@ export async function perplexity(
   let nats = 0;
   let tokens = 0;
   let bytes = 0;
-  for (const packed of evaluationBatches(dataset, options)) {
-    nats += noGrad(() =>
-      scope(() => {
-        const { input, targets, countedTargets } = new TokenBatch(packed);
-        tokens += countedTargets;
-        return model.loss(input, targets).loss.item();
-      }),
-    );
-    bytes += packed.bytes;
+  for (const batch of evaluationBatches(dataset, options)) {
+    const loss = batchLoss(model, batch);
+    nats += loss.nats;
+    tokens += loss.tokens;
+    bytes += batch.bytes;
     await yieldToEvents();
   }
   if (tokens === 0) {
     throw new AthanorError(
       'ERR_ARGUMENT',
       `the ${options.split ?? 'validation'} split of ${dataset.folder} is empty`,
-      'prepare more text, or with a larger validation split',
+      'prepare more text, or a larger validation split',
     );
   }
   const valLoss = nats / tokens;
   return { valLoss, bitsPerByte: nats / Math.LN2 / bytes, perplexity: Math.exp(valLoss), tokens };
+}
+
+/** Negative log-likelihood of a batch's targets, in nats, and how many targets there are. */
+export function batchLoss(model: Gpt, packed: PackedTokens): { nats: number; tokens: number } {
+  return noGrad(() =>
+    scope(() => {
+      const { input, targets, countedTargets } = new TokenBatch(packed);
+      return { nats: model.loss(input, targets).loss.item(), tokens: countedTargets };
+    }),
+  );
+}
+
+export interface FolderPerplexityOptions extends Omit<PerplexityOptions, 'context'> {
+  dtype: DType;
+  /** Tokens per window; at most, and by default, the model's context. */
+  context?: number | undefined;
+}
+
+/**
+ * Perplexity of a model folder on a folder of token shards. Throws ERR_MISMATCH when the shards
+ * were made with another tokenizer, and as perplexity.
+ */
+export async function folderPerplexity(
+  folder: string,
+  data: string,
+  { dtype, context = Number.POSITIVE_INFINITY, ...options }: FolderPerplexityOptions,
+): Promise<Metrics> {
+  const dataset = TokenDataset.open(data);
+  try {
+    if (Tokenizer.load(folder).fingerprint() !== dataset.manifest.tokenizer_fingerprint) {
+      throw new AthanorError(
+        'ERR_MISMATCH',
+        `the shards in ${data} were made with another tokenizer than that of ${folder}`,
+        'prepare the text with: athanor data prepare --tokenizer <model folder>',
+      );
+    }
+    const model = loadModel(folder, { dtype });
+    try {
+      const startedAt = performance.now();
+      const window = Math.min(context, model.config.contextLength);
+      const result = await perplexity(model, dataset, { ...options, context: window });
+      const seconds = (performance.now() - startedAt) / 1000;
+      return {
+        val_loss: result.valLoss,
+        perplexity: result.perplexity,
+        bits_per_byte: result.bitsPerByte,
+        tokens: result.tokens,
+        tokens_per_second: result.tokens / seconds,
+      };
+    } finally {
+      model.dispose();
+    }
+  } finally {
+    dataset.close();
+  }
 }

@@ -28,6 +28,12 @@ export interface BatchOptions {
    * sequences that are decoding; the oldest request comes first. Default: all.
    */
   prefillTokens?: number;
+  /**
+   * Whether a slot's keys and values outlive its request, so that a later prompt that begins with
+   * the same tokens, such as the next turn of a conversation, reads the rest only. The weights must
+   * then not change while the batch lives. Default false.
+   */
+  reusePrefixes?: boolean;
 }
 
 /** A token that a step has drawn. */
@@ -46,7 +52,11 @@ export class Batch implements Disposable {
   readonly #cache: KvCache;
   readonly #passes: CachedPasses;
   readonly #prefillTokens: number;
+  readonly #reusePrefixes: boolean;
+  /** The one that is free for longest comes first. */
   readonly #freeSlots: number[];
+  /** The last sequence of each slot, whose first tokens are cached there still. */
+  readonly #held: (Sequence | undefined)[];
   /** By id, the oldest first. */
   readonly #waiting = new Map<number, Sequence>();
   /** Those with the same sampling settings lie side by side. */
@@ -56,7 +66,7 @@ export class Batch implements Disposable {
   /** Throws ERR_ARGUMENT for sizes that are no positive integers or exceed the model's context. */
   constructor(model: Gpt, options: BatchOptions) {
     const { slots, slotTokens = model.config.contextLength } = options;
-    const { prefillTokens = Number.MAX_SAFE_INTEGER } = options;
+    const { prefillTokens = Number.MAX_SAFE_INTEGER, reusePrefixes = false } = options;
     for (const [name, value] of Object.entries({ slots, slotTokens, prefillTokens })) {
       if (Number.isSafeInteger(value) && value >= 1) continue;
       throw new AthanorError('ERR_ARGUMENT', `${name} of a batch must be a positive integer, not ${value}`);
@@ -65,7 +75,9 @@ export class Batch implements Disposable {
     this.#cache = new KvCache(model, slots, slotTokens);
     this.#passes = new CachedPasses(model, this.#cache);
     this.#prefillTokens = prefillTokens;
+    this.#reusePrefixes = reusePrefixes;
     this.#freeSlots = Array.from({ length: slots }, (_, i) => i);
+    this.#held = new Array(slots);
   }
 
   /** Requests that are not finished, the waiting ones included. */
@@ -116,6 +128,7 @@ export class Batch implements Disposable {
   dispose(): void {
     this.#waiting.clear();
     this.#running = [];
+    this.#held.length = 0;
     this.#passes.dispose();
     this.#cache.dispose();
   }
@@ -127,15 +140,40 @@ export class Batch implements Disposable {
   /** Gives free slots to those that wait longest. */
   #admit(): void {
     for (const [id, sequence] of this.#waiting) {
-      const slot = this.#freeSlots.shift();
-      if (slot === undefined) return;
+      if (this.#freeSlots.length === 0) return;
       this.#waiting.delete(id);
-      sequence.start(slot);
-      this.#cache.lengths[slot] = 0;
+      this.#start(sequence);
       const { key } = sequence.sampling;
       const alike = this.#running.findLastIndex(({ sampling }) => sampling.key === key);
       this.#running.splice(alike < 0 ? this.#running.length : alike + 1, 0, sequence);
     }
+  }
+
+  /**
+   * Gives a free slot to a sequence: where prefixes are reused, the one that has most of it cached.
+   */
+  #start(sequence: Sequence): void {
+    let best = 0;
+    let cached = 0;
+    if (this.#reusePrefixes) {
+      const all = this.#freeSlots.map((slot) => this.#cachedOf(sequence, slot));
+      cached = Math.max(...all);
+      best = all.indexOf(cached);
+    }
+    const slot = this.#freeSlots.splice(best, 1)[0]!;
+    sequence.start(slot);
+    this.#cache.lengths[slot] = cached;
+    if (this.#reusePrefixes) this.#held[slot] = sequence;
+  }
+
+  /** Tokens of the prompt that a slot has cached; never all, for the last one gives the logits. */
+  #cachedOf({ tokens, promptLength }: Sequence, slot: number): number {
+    const held = this.#held[slot]?.tokens;
+    if (!held) return 0;
+    const most = Math.min(this.#cache.lengths[slot]!, promptLength - 1);
+    let count = 0;
+    while (count < most && tokens[count] === held[count]) ++count;
+    return count;
   }
 
   /** A step in which every running sequence brings its last token. */

@@ -84,7 +84,11 @@ describe('the example', () => {
     const settings = { ...rewardDefaults, onBadLine: 'skip', batchSize: 16, epochs: 3 } as const;
     await runReward({ ...settings, data, model: base, out });
     const others = jsonl(temporaryFolder(), 'others.jsonl', rankings(words, UNSEEN, 60, 3));
-    const { metrics } = await preferenceAccuracy(out, others, { dtype: 'f32', onBadLine: 'skip' });
+    const metrics = await preferenceAccuracy(out, others, {
+      dtype: 'f32',
+      onBadLine: 'skip',
+      console: { note: () => {}, warn: () => {} },
+    });
     // As these people judge these words anew; no better than they can be foretold.
     expect(metrics.accuracy).toBeGreaterThan(0.65);
     expect(metrics.accuracy!).toBeLessThan(ceilings(words, 50_000, 1).eightOthers + 0.05);

@@ -136,6 +136,38 @@ describe.each(['tiny', 'llama-tiny'])('%s', (preset) => {
     expect(batch.cancel(5)).toBeUndefined();
   });
 
+  it('reads only what no free slot has cached, where prefixes are reused, and draws the same', () => {
+    const model = models.f32!;
+    const first: BatchRequest = { prompt: prompt(30), maxTokens: 4, temperature: 0 };
+    const { tokens } = alone(model, first);
+    const talk = [...(first.prompt as Int32Array), ...tokens];
+    // How many steps of at most 4 tokens each takes after the first, alone in its batch.
+    const later: [ArrayLike<number>, number, number][] = [
+      [[...talk, 1, 2, 3, 4, 5, 6], 2, 10], // 33 are cached: all but the last of the answer
+      [first.prompt, 1, 8], // all but the last token, from which the draw comes
+      [talk.slice(0, 20).concat(talk.slice(0, 9)), 3, 8],
+      [prompt(9), 3, 3],
+    ];
+    for (const [next, steps, stepsAnew] of later) {
+      const request = { prompt: next, maxTokens: 1, seed: 5 };
+      for (const reusePrefixes of [true, false]) {
+        using batch = new Batch(model, { slots: 2, prefillTokens: 4, reusePrefixes });
+        batch.add(first);
+        finish(batch);
+        batch.add(request);
+        let taken = 0;
+        for (let events: BatchEvent[] = []; batch.size > 0; ++taken) {
+          events = batch.step();
+          if (events.length > 0) expect(events[0]!.completion).toEqual(alone(model, request));
+        }
+        expect(taken).toBe(reusePrefixes ? steps : stepsAnew);
+      }
+    }
+    const all = [...requests, ...requests];
+    const options = { slots: 3, prefillTokens: 8 };
+    expect(together(model, { ...options, reusePrefixes: true }, all)).toEqual(together(model, options, all));
+  });
+
   it('ends at stop tokens, at maxTokens and where the slot is full', () => {
     const model = models.f32!;
     const free = alone(model, requests[2]!);

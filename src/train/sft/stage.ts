@@ -6,12 +6,12 @@ import type { ExampleLoader } from '../../data/rows/example-loader.ts';
 import { packExamples } from '../../data/rows/example-loader.ts';
 import type { SupervisedExample } from '../../data/rows/supervised-examples.ts';
 import { type PackedTokens, TokenBatch } from '../../data/token-batch.ts';
+import { batchLoss } from '../../eval/perplexity.ts';
 import { generate } from '../../generate/generate.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { Gpt } from '../../nn/gpt.ts';
 import { byTokens, SCORING_TOKENS } from '../../scoring/sequences.ts';
-import { noGrad } from '../../tensor/autograd.ts';
-import { scope, type Tensor } from '../../tensor/tensor.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
 import type { ChatTokenizer } from '../loop/chat-model.ts';
 import type { Evaluation, Sample, TrainStage } from '../loop/stage.ts';
 import type { TrainableModel } from '../loop/trainable-model.ts';
@@ -100,13 +100,9 @@ export class SftStage implements TrainStage<SftBatch> {
     let nats = 0;
     let counted = 0;
     for (const group of byTokens(this.#options.validation, ({ tokens }) => tokens.length, SCORING_TOKENS)) {
-      nats += noGrad(() =>
-        scope(() => {
-          const { input, targets, countedTargets } = new TokenBatch(packExamples(group));
-          counted += countedTargets;
-          return this.#policy.model.loss(input, targets).loss.item();
-        }),
-      );
+      const loss = batchLoss(this.#policy.model, packExamples(group));
+      nats += loss.nats;
+      counted += loss.tokens;
     }
     const valLoss = nats / Math.max(1, counted);
     return { metrics: { val_loss: valLoss }, score: valLoss };
