@@ -27,6 +27,8 @@ from transformers import (
     Qwen2ForCausalLM,
     Qwen3Config,
     Qwen3ForCausalLM,
+    SmolLM3Config,
+    SmolLM3ForCausalLM,
 )
 
 STEPS, BATCH, LENGTH, VOCABULARY = 10, 2, 24, 97
@@ -73,6 +75,15 @@ MODELS = {
             num_attention_heads=4, num_key_value_heads=2, head_dim=16, intermediate_size=48,
             rope_parameters={"rope_type": "default", "rope_theta": 1e6},
             bos_token_id=0, eos_token_id=1, attn_implementation="eager",
+        )
+    ),
+    # The second layer rotates nothing.
+    "smollm3": lambda: SmolLM3ForCausalLM(
+        SmolLM3Config(
+            vocab_size=VOCABULARY, max_position_embeddings=32, hidden_size=32, num_hidden_layers=2,
+            num_attention_heads=4, num_key_value_heads=2, intermediate_size=48, no_rope_layer_interval=2,
+            rope_parameters={"rope_type": "default", "rope_theta": 2e6},
+            bos_token_id=0, eos_token_id=1, pad_token_id=None, attn_implementation="eager",
         )
     ),
 }  # fmt: skip

@@ -128,13 +128,37 @@ ops::DecoderStep step_of(const Fields& from) {
           .adapters = from.list("adapters", adapters_of)};
 }
 
-/// The model is on one device, for parameters are made on the one in use; a step's tensors are asked.
-void check_step(const ops::DecoderModel& model, const ops::DecoderStep& step) {
-  std::optional<Device> device = model.token_table.device();
-  for (const Tensor* tensor :
-       {&step.tokens, &step.positions, &step.cu_seqlens, &step.slots, &step.past_lengths})
-    check_device(current_operation(), device, *tensor);
-  check_device(current_operation(), device, step.caches);
+/// Throws ERR_DEVICE unless all tensors that it is given are on one device.
+class OneDevice {
+ public:
+  template <class... T>
+  void operator()(const T&... tensors) {
+    (check_device("decoder", device_, tensors), ...);
+  }
+
+ private:
+  std::optional<Device> device_;
+};
+
+void check_devices(const ops::DecoderModel& model) {
+  OneDevice check;
+  check(model.token_table, model.position_table, model.final_norm.gain, model.final_norm.bias);
+  for (const ops::DecoderLayer& layer : model.layers) {
+    for (const auto* norm : {&layer.attention_norm, &layer.mlp_norm}) check(norm->gain, norm->bias);
+    for (const auto* projection : {&layer.qkv, &layer.output, &layer.up, &layer.down})
+      check(projection->weight, projection->bias);
+    if (layer.query_key_norm) check(layer.query_key_norm->query_gain, layer.query_key_norm->key_gain);
+    check(layer.rope_table);
+  }
+}
+
+void check_devices(const ops::DecoderModel& model, const ops::DecoderStep& step) {
+  OneDevice check;
+  check(model.token_table, step.tokens, step.positions, step.cu_seqlens, step.slots, step.past_lengths);
+  check(step.caches);
+  for (const ops::DecoderLayerAdapters& layer : step.adapters)
+    for (const auto* adapter : {&layer.qkv, &layer.output, &layer.up, &layer.down})
+      if (*adapter) check((*adapter)->a, (*adapter)->b);
 }
 
 /// Holds the weights of a model by name, so that a step need not hand them over again.
@@ -149,6 +173,7 @@ class DecoderWrap : public Napi::ObjectWrap<DecoderWrap> {
   explicit DecoderWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DecoderWrap>(info) {
     guarded(info.Env(), [&]() -> Napi::Value {
       model_ = std::make_unique<ops::DecoderModel>(model_of(Fields(info[0])));
+      check_devices(*model_);
       return info.Env().Undefined();
     });
   }
@@ -159,7 +184,7 @@ class DecoderWrap : public Napi::ObjectWrap<DecoderWrap> {
     return guarded(info.Env(), [&]() -> Napi::Value {
       expect(model_ != nullptr, ErrorCode::kState, "decoder", "it was disposed");
       const ops::DecoderStep step = step_of(Fields(info[0]));
-      check_step(*model_, step);
+      check_devices(*model_, step);
       return to_js(info.Env(), ops::decoder_cached(*model_, step));
     });
   }

@@ -67,6 +67,12 @@ export interface ModelConfig {
   eosTokenId?: number;
 }
 
+/**
+ * A damaged or hostile config.json must not make us list billions of parameters: validateConfig
+ * refuses more layers.
+ */
+export const maxLayers = 10_000;
+
 /** What the layer with this index, from 0, is made of. */
 export function blockOf(config: ModelConfig, layer: number): BlockSpec {
   return config.blocks[layer % config.blocks.length]!;

@@ -6,6 +6,7 @@ import {
   type BlockSpec,
   blockOf,
   type ModelConfig,
+  maxLayers,
   normKinds,
   queryKeyNorms,
 } from './config.ts';
@@ -68,8 +69,7 @@ function sizeProblems(config: ModelConfig): string[] {
     const good = Number.isInteger(config[key]) && config[key] >= 1 && config[key] < 2 ** 31;
     expect(good, `${key} is ${config[key]}, not a whole number from 1 to 2^31 - 1`);
   }
-  // A damaged or hostile config.json must not make us list billions of parameters.
-  expect(!(config.layers > 10_000), `layers is ${config.layers}, more than 10000`);
+  expect(!(config.layers > maxLayers), `layers is ${config.layers}, more than ${maxLayers}`);
   const expectPositive = (name: string, value: number) =>
     expect(Number.isFinite(value) && value > 0, `${name} is ${value}, not a number above zero`);
   expectPositive('normEps', config.normEps);

@@ -43,7 +43,7 @@ async function rewritten(
   return folder;
 }
 
-describe.each(['gpt2', 'llama', 'llama-biases', 'qwen2', 'qwen3'])(
+describe.each(['gpt2', 'llama', 'llama-biases', 'qwen2', 'qwen3', 'smollm3'])(
   'the %s folder that transformers wrote',
   (name) => {
     it('is written again with the same names, shapes, dtypes, values and metadata', async () => {

@@ -3,7 +3,7 @@ import type { BlockSpec, ModelConfig } from '../../src/nn/config.ts';
 import { configFromJson } from '../../src/nn/config-json.ts';
 import { presetConfig } from '../../src/nn/presets.ts';
 
-const qwenSizes = {
+const sizes = {
   vocab_size: 61,
   hidden_size: 48,
   intermediate_size: 88,
@@ -16,12 +16,14 @@ const qwenSizes = {
 };
 
 /** By family name. Qwen3's heads times headDim is not its hidden size. */
-export const familyConfigs: Readonly<Record<'gpt2' | 'llama' | 'qwen2' | 'qwen3', ModelConfig>> = {
-  gpt2: presetConfig('tiny'),
-  llama: presetConfig('llama-tiny'),
-  qwen2: configFromJson({ model_type: 'qwen2', ...qwenSizes }, 'qwen2').config,
-  qwen3: configFromJson({ model_type: 'qwen3', head_dim: 16, ...qwenSizes }, 'qwen3').config,
-};
+export const familyConfigs: Readonly<Record<'gpt2' | 'llama' | 'qwen2' | 'qwen3' | 'smollm3', ModelConfig>> =
+  {
+    gpt2: presetConfig('tiny'),
+    llama: presetConfig('llama-tiny'),
+    qwen2: configFromJson({ model_type: 'qwen2', ...sizes }, 'qwen2').config,
+    smollm3: configFromJson({ model_type: 'smollm3', ...sizes, num_hidden_layers: 4 }, 'smollm3').config,
+    qwen3: configFromJson({ model_type: 'qwen3', head_dim: 16, ...sizes }, 'qwen3').config,
+  };
 
 const plainBlock: BlockSpec = {
   qkvBias: false,

@@ -38,7 +38,7 @@ describe('config.json', () => {
   it('lists what could stand in the place of what it refuses', () => {
     const refused = (json: JsonObject) => () => configFromJson(json, 'config.json');
     const remedy = (text: string) => expect.objectContaining({ remedy: text });
-    const bert = remedy('supported: gpt2, llama, qwen2, qwen3');
+    const bert = remedy('supported: gpt2, llama, qwen2, qwen3, smollm3');
     expect(refused({ ...configToJson(familyConfigs.llama), model_type: 'bert' })).toThrow(bert);
     const llama3 = { ...configToJson(familyConfigs.llama), rope_scaling: { rope_type: 'llama3' } };
     expect(refused(llama3)).toThrow(remedy('supported: rope_type "default"'));
@@ -57,7 +57,7 @@ describe('config.json', () => {
 
   // Every field that transformers writes for this model and that says what it computes is ours,
   // with the same value.
-  it.each(['gpt2', 'llama', 'llama-biases', 'qwen2', 'qwen3'])(
+  it.each(['gpt2', 'llama', 'llama-biases', 'qwen2', 'qwen3', 'smollm3'])(
     'of %s agrees with what transformers wrote',
     (name) => {
       const theirs = recorded(name);
@@ -91,6 +91,7 @@ describe('config.json', () => {
   const gpt2 = configToJson(presetConfig('tiny'));
   const llama = configToJson(presetConfig('llama-tiny'));
   const qwen3 = configToJson(familyConfigs.qwen3);
+  const smollm3 = configToJson(familyConfigs.smollm3);
   it.each<[JsonValue, RegExp]>([
     [{ ...gpt2, model_type: 'bert' }, /model_type "bert" is not supported/],
     [{ ...gpt2, architectures: ['GPT2DoubleHeadsModel'] }, /architecture "GPT2DoubleHeadsModel" is not/],
@@ -113,9 +114,20 @@ describe('config.json', () => {
     [{ ...llama, tie_word_embeddings: 1 }, /expected tie_word_embeddings to be true or false/],
     [{ ...llama, eos_token_id: ['x'] }, /expected eos_token_id to be a token id but it is "x"/],
     [{ ...llama, rope_scaling: 4 }, /expected rope_scaling to be an object but it is 4/],
+    [{ ...smollm3, no_rope_layers: [1, 0] }, /no_rope_layers has 2 entries for 4 layers/],
+    [{ ...smollm3, no_rope_layers: 4 }, /expected no_rope_layers to be a list of numbers but it is 4/],
     [[], /expected an object but it is \[\]/],
   ])('refuses %j', (json, message) => {
     expectError('ERR_FORMAT', message, () => configFromJson(json, 'config.json'));
+  });
+
+  it('of smollm3 rotates all layers but every fourth, where no list says which', () => {
+    const { no_rope_layers: _, ...json } = configToJson(familyConfigs.smollm3);
+    const read = (layers: number) => configFromJson({ ...json, num_hidden_layers: layers }, 'x').config;
+    expect(read(9).blocks.map(({ rope }) => (rope ? 1 : 0))).toEqual([1, 1, 1, 0, 1, 1, 1, 0, 1]);
+    expect(json.pad_token_id).toBeNull();
+    expect(configToJson(read(4), { padTokenId: 5 }).pad_token_id).toBe(5);
+    for (const layers of [1e9, 1e15]) expectError('ERR_CONFIG', /more than 10000/, () => read(layers));
   });
 
   it('names the file when the shape is impossible', () => {

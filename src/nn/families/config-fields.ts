@@ -38,6 +38,15 @@ export class ConfigFields {
     return value;
   }
 
+  /** A list of numbers, or undefined. */
+  numbers(key: string): number[] | undefined {
+    const list = this.value(key);
+    if (list === undefined) return undefined;
+    const isNumbers = Array.isArray(list) && list.every((value) => typeof value === 'number');
+    if (!isNumbers) this.fail(`expected ${key} to be a list of numbers but it is ${spell(list)}`);
+    return list as number[];
+  }
+
   object(key: string): ConfigFields | undefined {
     const value = this.value(key);
     if (value === undefined) return undefined;

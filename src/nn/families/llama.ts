@@ -19,6 +19,12 @@ export function llamaStructure(rope: RopeSpec, biases: LlamaBiases = noBiases) {
   return { architecture: 'llama', norm: 'rms', positionTable: false, blocks: [block] } as const;
 }
 
+export function readLlamaBiases(fields: ConfigFields): LlamaBiases {
+  const attentionBias = fields.boolean('attention_bias', false);
+  const mlpBias = fields.boolean('mlp_bias', false);
+  return { qkvBias: attentionBias, outputBias: attentionBias, mlpBias };
+}
+
 /** The sizes as Llama and the families after it spell them. */
 export function readLlamaSizes(fields: ConfigFields) {
   fields.only('hidden_act', 'silu', 'swish');
@@ -51,7 +57,7 @@ export function writeLlamaSizes(config: ModelConfig): JsonObject {
     max_position_embeddings: config.contextLength,
     hidden_act: 'silu',
     rms_norm_eps: config.normEps,
-    rope_theta: config.blocks[0]!.rope?.theta ?? null,
+    rope_theta: config.blocks.find(({ rope }) => rope)?.rope?.theta ?? null,
     rope_scaling: null,
   };
 }
@@ -77,13 +83,10 @@ export const llama: Family = {
   name: 'llama',
   classNames: { 'language-model': 'LlamaForCausalLM', score: 'LlamaForSequenceClassification' },
   readConfig(fields) {
-    const attentionBias = fields.boolean('attention_bias', false);
-    const biases = {
-      qkvBias: attentionBias,
-      outputBias: attentionBias,
-      mlpBias: fields.boolean('mlp_bias', false),
+    return {
+      ...llamaStructure(fields.rope(), readLlamaBiases(fields)),
+      ...readLlamaSizes(fields),
     };
-    return { ...llamaStructure(fields.rope(), biases), ...readLlamaSizes(fields) };
   },
   writeConfig: (config) => ({
     ...writeLlamaSizes(config),

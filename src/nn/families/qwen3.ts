@@ -1,6 +1,6 @@
 /** Qwen3, dense (Yang et al., 2025): Llama with an RMS norm on each query and key head. */
 import type { Family } from './family.ts';
-import { llamaStructure, llamaTensors, readLlamaSizes, writeLlamaSizes } from './llama.ts';
+import { llamaStructure, llamaTensors, readLlamaBiases, readLlamaSizes, writeLlamaSizes } from './llama.ts';
 import { noQwenWindows, refuseQwenWindows } from './qwen2.ts';
 
 export const qwen3: Family = {
@@ -8,9 +8,7 @@ export const qwen3: Family = {
   classNames: { 'language-model': 'Qwen3ForCausalLM', score: 'Qwen3ForSequenceClassification' },
   readConfig(fields) {
     refuseQwenWindows(fields);
-    const attentionBias = fields.boolean('attention_bias', false);
-    const biases = { qkvBias: attentionBias, outputBias: attentionBias, mlpBias: false };
-    const { blocks, ...structure } = llamaStructure(fields.rope(), biases);
+    const { blocks, ...structure } = llamaStructure(fields.rope(), readLlamaBiases(fields));
     return {
       ...structure,
       ...readLlamaSizes(fields),

@@ -4,8 +4,9 @@ import { gpt2 } from './gpt2.ts';
 import { llama } from './llama.ts';
 import { qwen2 } from './qwen2.ts';
 import { qwen3 } from './qwen3.ts';
+import { smollm3 } from './smollm3.ts';
 
-export const families: readonly Family[] = [gpt2, llama, qwen2, qwen3];
+export const families: readonly Family[] = [gpt2, llama, qwen2, qwen3, smollm3];
 
 export const familyNames: readonly string[] = families.map(({ name }) => name);
 
