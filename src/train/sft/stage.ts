@@ -8,10 +8,13 @@ import type { SupervisedExample } from '../../data/rows/supervised-examples.ts';
 import type { PackedTokens } from '../../data/shards/token-loader.ts';
 import { generate } from '../../generate/generator.ts';
 import { flopsPerToken } from '../../nn/config.ts';
+import type { EmbeddingNoise } from '../../nn/embedding-noise.ts';
 import type { Gpt } from '../../nn/gpt.ts';
-import { byTokens } from '../../scoring/episode.ts';
+import { byTokens, ints } from '../../scoring/episode.ts';
 import { SCORING_TOKENS } from '../../scoring/reward-source.ts';
 import { noGrad } from '../../tensor/autograd.ts';
+import { linearCrossEntropy } from '../../tensor/ops/loss.ts';
+import { gatherRows } from '../../tensor/ops/rows.ts';
 import { scope, type Tensor, tensor } from '../../tensor/tensor.ts';
 import type { ChatTokenizer } from '../loop/chat-model.ts';
 import type { Evaluation, ParameterGroup, Sample, TrainStage } from '../loop/stage.ts';
@@ -73,13 +76,7 @@ export class SftStage implements TrainStage<PackedTokens> {
     const { neftune, seed } = this.#options;
     this.#batches += 1;
     const noise = neftune > 0 ? { alpha: neftune, seed, stream: this.#batches } : undefined;
-    const input = {
-      tokens: tensor(batch.tokens),
-      positions: tensor(batch.positions),
-      cuSeqlens: tensor(batch.cuSeqlens),
-      ...(noise && { embeddingNoise: noise }),
-    };
-    return this.#policy.model.loss(input, tensor(batch.targets), { scale }).loss;
+    return supervisedLoss(this.#policy.model, batch, { scale, noise });
   }
 
   stepMetrics(): Record<string, number> {
@@ -94,16 +91,7 @@ export class SftStage implements TrainStage<PackedTokens> {
     let counted = 0;
     for (const group of byTokens(this.#options.validation, ({ tokens }) => tokens.length, SCORING_TOKENS)) {
       const batch = packExamples(group);
-      nats += noGrad(() =>
-        scope(() => {
-          const input = {
-            tokens: tensor(batch.tokens),
-            positions: tensor(batch.positions),
-            cuSeqlens: tensor(batch.cuSeqlens),
-          };
-          return this.#policy.model.loss(input, tensor(batch.targets)).loss.item();
-        }),
-      );
+      nats += noGrad(() => scope(() => supervisedLoss(this.#policy.model, batch, { scale: 1 }).item()));
       counted += batch.targets.reduce((sum, target) => sum + (target >= 0 ? 1 : 0), 0);
     }
     const valLoss = nats / Math.max(1, counted);
@@ -147,4 +135,21 @@ export class SftStage implements TrainStage<PackedTokens> {
   dispose(): void {
     this.#policy.dispose();
   }
+}
+
+/** `scale` times the sum of the losses, f32 `[1]`. Rows without a target never reach the vocabulary. */
+function supervisedLoss(
+  model: Gpt,
+  batch: PackedTokens,
+  { scale, noise }: { scale: number; noise?: EmbeddingNoise | undefined },
+): Tensor {
+  const hidden = model.forward({
+    tokens: tensor(batch.tokens),
+    positions: tensor(batch.positions),
+    cuSeqlens: tensor(batch.cuSeqlens),
+    ...(noise && { embeddingNoise: noise }),
+  });
+  const rows = Array.from(batch.targets.keys()).filter((row) => batch.targets[row]! >= 0);
+  const targets = ints(rows.map((row) => batch.targets[row]!));
+  return linearCrossEntropy(gatherRows(hidden, ints(rows)), model.headWeight, targets, { scale }).loss;
 }
