@@ -6,12 +6,15 @@ import type { ExampleLoader } from '../../data/rows/example-loader.ts';
 import { packExamples } from '../../data/rows/example-loader.ts';
 import type { SupervisedExample } from '../../data/rows/supervised-examples.ts';
 import { type PackedTokens, TokenBatch } from '../../data/token-batch.ts';
-import { batchLoss } from '../../eval/perplexity.ts';
 import { generate } from '../../generate/generate.ts';
 import { flopsPerToken } from '../../nn/config.ts';
+import type { EmbeddingNoise } from '../../nn/embedding-noise.ts';
 import type { Gpt } from '../../nn/gpt.ts';
-import { byTokens, SCORING_TOKENS } from '../../scoring/sequences.ts';
-import type { Tensor } from '../../tensor/tensor.ts';
+import { byTokens, ints, SCORING_TOKENS } from '../../scoring/sequences.ts';
+import { noGrad } from '../../tensor/autograd.ts';
+import { linearCrossEntropy } from '../../tensor/ops/loss.ts';
+import { gatherRows } from '../../tensor/ops/rows.ts';
+import { scope, type Tensor } from '../../tensor/tensor.ts';
 import type { ChatTokenizer } from '../loop/chat-model.ts';
 import type { Evaluation, Sample, TrainStage } from '../loop/stage.ts';
 import type { TrainableModel } from '../loop/trainable-model.ts';
@@ -30,13 +33,27 @@ export interface SftStageOptions {
   seed: number;
 }
 
-/** A batch, and how many epochs are complete after it. */
+/** A batch, how many epochs are complete after it, and the rows that have a target. */
 export class SftBatch extends TokenBatch {
+  /** i32 `[m]`: which rows have a target. Only these reach the vocabulary. */
+  readonly countedRows: Tensor;
+  /** i32 `[m]` */
+  readonly rowTargets: Tensor;
+
   constructor(
     packed: PackedTokens,
-    readonly epoch: number,
+    readonly epoch = 0,
   ) {
     super(packed);
+    const rows = Array.from(packed.targets.keys()).filter((row) => packed.targets[row]! >= 0);
+    this.countedRows = ints(rows);
+    this.rowTargets = ints(rows.map((row) => packed.targets[row]!));
+  }
+
+  override [Symbol.dispose](): void {
+    super[Symbol.dispose]();
+    this.countedRows.dispose();
+    this.rowTargets.dispose();
   }
 }
 
@@ -85,8 +102,7 @@ export class SftStage implements TrainStage<SftBatch> {
     this.#epoch = batch.epoch;
     this.#supervised += batch.countedTargets;
     const noise = neftune > 0 ? { alpha: neftune, seed, stream: this.#batches } : undefined;
-    const input = { ...batch.input, ...(noise && { embeddingNoise: noise }) };
-    return this.#policy.model.loss(input, batch.targets, { scale }).loss;
+    return supervisedLoss(this.#policy.model, batch, { scale, noise });
   }
 
   stepMetrics(): Record<string, number> {
@@ -100,9 +116,13 @@ export class SftStage implements TrainStage<SftBatch> {
     let nats = 0;
     let counted = 0;
     for (const group of byTokens(this.#options.validation, ({ tokens }) => tokens.length, SCORING_TOKENS)) {
-      const loss = batchLoss(this.#policy.model, packExamples(group));
-      nats += loss.nats;
-      counted += loss.tokens;
+      noGrad(() =>
+        scope(() => {
+          const batch = new SftBatch(packExamples(group));
+          nats += supervisedLoss(this.#policy.model, batch, { scale: 1 }).item();
+          counted += batch.countedTargets;
+        }),
+      );
     }
     const valLoss = nats / Math.max(1, counted);
     return { metrics: { val_loss: valLoss }, score: valLoss };
@@ -145,4 +165,31 @@ export class SftStage implements TrainStage<SftBatch> {
   dispose(): void {
     this.#policy.dispose();
   }
+}
+
+/** `scale` times the sum of the losses, f32 `[1]`. Rows without a target never reach the vocabulary. */
+function supervisedLoss(
+  model: Gpt,
+  batch: PackedTokens,
+  { scale, noise }: { scale: number; noise?: EmbeddingNoise | undefined },
+): Tensor {
+  const hidden = model.forward({
+    tokens: tensor(batch.tokens),
+    positions: tensor(batch.positions),
+    cuSeqlens: tensor(batch.cuSeqlens),
+    ...(noise && { embeddingNoise: noise }),
+  });
+  const rows = Array.from(batch.targets.keys()).filter((row) => batch.targets[row]! >= 0);
+  const targets = ints(rows.map((row) => batch.targets[row]!));
+  return linearCrossEntropy(gatherRows(hidden, ints(rows)), model.headWeight, targets, { scale }).loss;
+}
+
+/** scale times the summed loss of the batch's targets, f32 `[1]`. */
+function supervisedLoss(
+  model: Gpt,
+  { input, countedRows, rowTargets }: SftBatch,
+  { scale, noise }: { scale: number; noise?: EmbeddingNoise | undefined },
+): Tensor {
+  const hidden = model.forward({ ...input, ...(noise && { embeddingNoise: noise }) });
+  return linearCrossEntropy(gatherRows(hidden, countedRows), model.headWeight, rowTargets, { scale }).loss;
 }
