@@ -167,23 +167,6 @@ export class SftStage implements TrainStage<SftBatch> {
   }
 }
 
-/** `scale` times the sum of the losses, f32 `[1]`. Rows without a target never reach the vocabulary. */
-function supervisedLoss(
-  model: Gpt,
-  batch: PackedTokens,
-  { scale, noise }: { scale: number; noise?: EmbeddingNoise | undefined },
-): Tensor {
-  const hidden = model.forward({
-    tokens: tensor(batch.tokens),
-    positions: tensor(batch.positions),
-    cuSeqlens: tensor(batch.cuSeqlens),
-    ...(noise && { embeddingNoise: noise }),
-  });
-  const rows = Array.from(batch.targets.keys()).filter((row) => batch.targets[row]! >= 0);
-  const targets = ints(rows.map((row) => batch.targets[row]!));
-  return linearCrossEntropy(gatherRows(hidden, ints(rows)), model.headWeight, targets, { scale }).loss;
-}
-
 /** scale times the summed loss of the batch's targets, f32 `[1]`. */
 function supervisedLoss(
   model: Gpt,

@@ -154,7 +154,7 @@ describe('data prepare', () => {
     await expect(run).rejects.toMatchObject({
       code: 'ERR_ARGUMENT',
       message: `no usable document in ${file}: dropped 2 missing field; the first was ${file}:1: without the field (no "text"; it has body)`,
-      remedy: expect.stringContaining('--text-key'),
+      remedy: expect.stringContaining('`textKey`'),
     });
   });
 
