@@ -28,7 +28,7 @@ await grpo(
     data: prompts,
     out: join(folder, 'tuned'),
     rewardFn,
-    iterations: 12,
+    iterations: 30,
     rolloutSize: 32,
     numGenerations: 8,
     maxPromptLength: 32,
@@ -36,7 +36,7 @@ await grpo(
     missingEos: 'none',
     evalPrompts: 0,
     klCoef: 0,
-    lr: 1e-2,
+    lr: 2e-2,
   },
   { onEvent: (event) => event.type === 'step' && rewards.push(event.metrics.reward!) },
 );

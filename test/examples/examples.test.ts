@@ -43,7 +43,7 @@ describe('an example', () => {
     const output = await run('sft-lora');
     const [trained, all] = numbers(/^.*numbers were trained$/m.exec(output)![0]);
     expect(trained).toBeLessThan(all! / 2);
-    expect(output).toMatch(/step 10: \{ val_loss: \d/);
+    expect(output).toMatch(/step 20: \{ val_loss: \d/);
   });
 
   it('raises the value of a reward function', async () => {
