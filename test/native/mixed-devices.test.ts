@@ -46,6 +46,21 @@ describe('a weight on the CPU and activations on the GPU', () => {
     );
   });
 
+  it('of a decoder says so too', () => {
+    const part = { weight, bias: undefined };
+    const norm = { gain: ones([5]), bias: undefined };
+    const [none, rows] = [undefined, { weight: ones([4, 5]), bias: undefined }];
+    const layer = {
+      ...{ attentionNorm: norm, qkv: rows, queryKeyNorm: none, ropeTable: none, output: part },
+      ...{ mlpNorm: norm, activation: 'gelu' as const, up: rows, down: rows },
+    };
+    const model = {
+      ...{ tokenTable: ones([4, 5]), positionTable: none, layers: [layer], finalNorm: norm },
+      ...{ norm: 'rms' as const, eps: 1e-5, heads: 1, kvHeads: 1, dtype: 'f32' as const },
+    };
+    expectError('ERR_DEVICE', /^\[decoder\] got tensors on the CPU/, () => new native.NativeDecoder(model));
+  });
+
   it('is no error where all are on the CPU, whatever new tensors are made on', () => {
     const all: [NativeTensor, NativeTensor] = onCpu(() => [ones([3, 5]), ones([4, 5])]);
     expect(Array.from(native.read(native.linearForward(...all, undefined, 0, false)[0]))).toEqual(

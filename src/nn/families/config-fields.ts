@@ -81,6 +81,12 @@ export class ConfigFields {
     for (const value of list) new ConfigFields({ [key]: value }, this.path).only(key, ...allowed);
   }
 
+  /** Refuses sliding windows. `sliding_window` may have a value that is not used. */
+  fullAttention(): void {
+    this.only('use_sliding_window', false);
+    this.onlyEach('layer_types', 'full_attention');
+  }
+
   /** Rotary positions: transformers 5 moved rope_theta and rope_scaling into rope_parameters. */
   rope(): RopeSpec {
     this.only('partial_rotary_factor', 1);

@@ -1,13 +1,12 @@
 /** Qwen3, dense (Yang et al., 2025): Llama with an RMS norm on each query and key head. */
 import type { Family } from './family.ts';
 import { llamaStructure, llamaTensors, readLlamaBiases, readLlamaSizes, writeLlamaSizes } from './llama.ts';
-import { noQwenWindows, refuseQwenWindows } from './qwen2.ts';
 
 export const qwen3: Family = {
   name: 'qwen3',
   classNames: { 'language-model': 'Qwen3ForCausalLM', score: 'Qwen3ForSequenceClassification' },
   readConfig(fields) {
-    refuseQwenWindows(fields);
+    fields.fullAttention();
     const { blocks, ...structure } = llamaStructure(fields.rope(), readLlamaBiases(fields));
     return {
       ...structure,
@@ -21,7 +20,8 @@ export const qwen3: Family = {
     ...writeLlamaSizes(config),
     attention_bias: config.blocks[0]!.qkvBias,
     attention_dropout: 0,
-    ...noQwenWindows,
+    use_sliding_window: false,
+    sliding_window: null,
   }),
   tensors: {
     ...llamaTensors,

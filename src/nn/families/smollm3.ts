@@ -1,4 +1,7 @@
-/** SmolLM3 (Bakouch et al., 2025): Llama in which some layers, every fourth as published, do not rotate. */
+/**
+ * SmolLM3 (Bakouch et al., 2025): Llama in which some layers, every fourth as published, do not
+ * rotate.
+ */
 import { blockOf, maxLayers } from '../config.ts';
 import type { Family } from './family.ts';
 import { llamaStructure, llamaTensors, readLlamaBiases, readLlamaSizes, writeLlamaSizes } from './llama.ts';
@@ -7,8 +10,7 @@ export const smollm3: Family = {
   name: 'smollm3',
   classNames: { 'language-model': 'SmolLM3ForCausalLM', score: 'SmolLM3ForSequenceClassification' },
   readConfig(fields) {
-    fields.only('use_sliding_window', false);
-    fields.onlyEach('layer_types', 'full_attention');
+    fields.fullAttention();
     const { blocks, ...structure } = llamaStructure(fields.rope(), readLlamaBiases(fields));
     const { rope, ...unrotated } = blocks[0];
     const sizes = readLlamaSizes(fields);
