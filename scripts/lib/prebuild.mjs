@@ -47,23 +47,26 @@ function emptyFolder(name) {
   return folder;
 }
 
-/** The newest glibc symbol that a binary asks for, such as "2.34": older systems cannot load it. */
-export function neededGlibc(binary) {
-  const versions = [...binary.toString('latin1').matchAll(/GLIBC_2\.(\d+)/g)].map(([, minor]) =>
-    Number(minor),
-  );
-  return `2.${Math.max(...versions, 17)}`;
+/** The newest versions of the C and C++ libraries that a binary asks for: older systems cannot load it. */
+export function neededLibraries(binary) {
+  const text = binary.toString('latin1');
+  const newest = (name, pattern, least) => {
+    const minors = [...text.matchAll(pattern)].map(([, minor]) => Number(minor));
+    return `${name}${Math.max(...minors, least)}`;
+  };
+  const glibc = newest('2.', /GLIBC_2\.(\d+)/g, 17);
+  return `glibc ${glibc} and ${newest('GLIBCXX_3.4.', /GLIBCXX_3\.4\.(\d+)/g, 21)}`;
 }
 
 /** What the prebuilt package says of itself. `manifest` is the main package's. */
-export function platformManifest(target, manifest, glibc) {
+export function platformManifest(target, manifest, libraries) {
   const [os, cpu] = target.split('-');
   const what = targets[target].cuda ? 'with CUDA kernels' : 'without CUDA kernels';
   const { version, license, author, homepage, repository, bugs } = manifest;
   return {
     name: `@athanor/${target}`,
     version,
-    description: `The native engine of athanor for ${os} on ${cpu}, ${what}; needs glibc ${glibc} or newer`,
+    description: `The native engine of athanor for ${os} on ${cpu}, ${what}; needs ${libraries} or newer`,
     license,
     author,
     homepage,
@@ -116,7 +119,7 @@ async function packPlatform(target, manifest) {
   const folder = emptyFolder(`@athanor-${target}`);
   writeJson(
     join(folder, 'package.json'),
-    platformManifest(target, manifest, neededGlibc(readFileSync(path))),
+    platformManifest(target, manifest, neededLibraries(readFileSync(path))),
   );
   const text = `# @athanor/${target}\n\nThe native engine of athanor ${manifest.version}, built${cuda ? ' with CUDA' : ''}.\nInstall \`athanor\`, which loads it.\n`;
   writeFileSync(join(folder, 'README.md'), text);

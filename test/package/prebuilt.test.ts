@@ -96,8 +96,8 @@ describe('the packages, installed', () => {
     const options = ['--model', 'nano', '--context', '64', '--vocab-size', '300', '--batch-size', '4'];
     const args = ['pretrain', '--data', 'text.txt', '--out', 'run', '--steps', '10', ...options, '--json'];
     const { stdout } = await run('npx', 'athanor', ...args);
-    expect(lastLineJson(stdout).steps).toBe(10);
-    expect(existsSync(join(project, 'run/model/model.safetensors'))).toBe(true);
+    expect(lastLineJson(stdout).step).toBe(10);
+    expect(existsSync(join(project, 'run/model.safetensors'))).toBe(true);
   });
 
   it('athanor build names the packages and programs that it lacks', async () => {

@@ -6,12 +6,12 @@ import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../../src/base/package-root.ts';
 import { output } from '../helpers/emulator.ts';
 
-const { mainManifest, neededGlibc, platformManifest } = (await import(
+const { mainManifest, neededLibraries, platformManifest } = (await import(
   pathToFileURL(join(packageRoot, 'scripts/lib/prebuild.mjs')).href
 )) as {
   mainManifest(manifest: object, names: string[]): Record<string, unknown>;
-  neededGlibc(binary: Buffer): string;
-  platformManifest(target: string, manifest: object, glibc: string): Record<string, unknown>;
+  neededLibraries(binary: Buffer): string;
+  platformManifest(target: string, manifest: object, libraries: string): Record<string, unknown>;
 };
 const manifest = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
 
@@ -27,7 +27,7 @@ describe('npm run prebuild', () => {
   });
 
   it('says where a package of the engine can be installed', () => {
-    expect(platformManifest('linux-arm64-cuda', manifest, '2.31')).toMatchObject({
+    expect(platformManifest('linux-arm64-cuda', manifest, 'glibc 2.31')).toMatchObject({
       name: '@athanor/linux-arm64-cuda',
       version: manifest.version,
       os: ['linux'],
@@ -37,8 +37,9 @@ describe('npm run prebuild', () => {
     });
   });
 
-  it('reads the glibc that a binary needs', () => {
-    expect(neededGlibc(Buffer.from('\0GLIBC_2.4\0GLIBC_2.34\0GLIBCXX_3.4.30\0GLIBC_2.17\0'))).toBe('2.34');
+  it('reads which C and C++ libraries a binary needs', () => {
+    const binary = Buffer.from('\0GLIBC_2.4\0GLIBC_2.34\0GLIBCXX_3.4.30\0GLIBC_2.17\0GLIBCXX_3.4.9\0');
+    expect(neededLibraries(binary)).toBe('glibc 2.34 and GLIBCXX_3.4.30');
   });
 
   it('refuses a target that is unknown, or of another machine', async () => {
