@@ -6,8 +6,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { Batch, type BatchOptions } from '../../src/generate/batch.ts';
 import { generate } from '../../src/generate/generate.ts';
 import { KvCache } from '../../src/generate/kv-cache.ts';
+import type { Completion } from '../../src/generate/sequence.ts';
 import { native } from '../../src/native/addon.ts';
 import { Gpt } from '../../src/nn/gpt.ts';
 import { presetConfig } from '../../src/nn/presets.ts';
@@ -122,6 +124,30 @@ describe.each(['tiny', 'llama-tiny'])('%s', (preset) => {
     if (isEmulated) expect(recorded.bytes).toBe(plain.bytes);
     vi.unstubAllEnvs();
     launches.mockRestore();
+    model.dispose();
+  });
+
+  it('draws for requests of several settings what it draws for each alone', () => {
+    const model = new Gpt({ ...config, initializerRange: 0.2 }, { dtype: 'bf16', seed: 5 });
+    const requests = [5, 1, 17, 3].map((length, stream) => ({
+      prompt: tokenBatch([length], config.vocabSize).ids,
+      maxTokens: 10,
+      temperature: stream % 2 === 0 ? 0.8 : 1.2,
+      stream,
+    }));
+    const run = (all: typeof requests, options: BatchOptions) => {
+      using batch = new Batch(model, options);
+      for (const request of all) batch.add(request);
+      const done: Completion[] = [];
+      while (batch.size > 0) {
+        for (const { id, completion } of batch.step()) if (completion) done[id] = completion;
+      }
+      return done;
+    };
+    const together = run(requests, { slots: 4, prefillTokens: 8 });
+    const alone = requests.flatMap((request) => run([request], { slots: 1 }));
+    expect(together.map(({ tokens }) => tokens.length)).toEqual([10, 10, 10, 10]);
+    if (isEmulated) expect(together).toEqual(alone);
     model.dispose();
   });
 
