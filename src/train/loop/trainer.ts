@@ -247,9 +247,11 @@ export class Trainer<Batch> {
       const isLast = i === batches.length - 1;
       loss += scope(() => {
         const batchLoss = this.#stage.loss(batch, scale);
-        // A GPU still computes the forward pass, and the stage's state is that of this update.
-        if (isLast && this.#step + 1 !== this.#budget.totalSteps) this.#queue.prefetch();
+        // The CPU computes in this thread: what the next batches wait for has to begin before.
+        if (isLast && this.#context.device === 'cpu') this.#prefetch();
         backward(batchLoss, isLast ? { onGradient: (parameter) => this.#buckets.ready(parameter) } : {});
+        // A GPU computes what is queued while this thread makes batches.
+        if (isLast) this.#prefetch();
         return batchLoss.item();
       });
       disposeOf(batch);
@@ -257,6 +259,10 @@ export class Trainer<Batch> {
     }
     await this.#buckets.finish();
     return loss;
+  }
+
+  #prefetch(): void {
+    if (this.#step + 1 !== this.#budget.totalSteps) this.#queue.prefetch();
   }
 
   #update(lr: number, gradNorms: readonly number[]): void {
@@ -272,7 +278,7 @@ export class Trainer<Batch> {
       throw new AthanorError(
         'ERR_NOT_FINITE',
         `${verdict.warning}; training stopped as configured`,
-        'resume from the last checkpoint with a lower lr, or set onSpike to skip',
+        'resume from the last checkpoint with a lower `lr`, or choose `onSpike` skip',
       );
     }
   }
