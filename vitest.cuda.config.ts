@@ -6,7 +6,7 @@ import { defineConfig } from 'vitest/config';
 
 const families = [
   ...['activation', 'attention', 'elementwise', 'embedding', 'gemm', 'linear', 'loss', 'norm', 'optimizer'],
-  ...['policy', 'preference', 'random', 'rows', 'sampling'],
+  ...['policy', 'preference', 'query-key-norm', 'random', 'rows', 'sampling'],
 ];
 const others = [
   ...['test/train/cuda-*.test.ts', 'test/native/mixed-devices.test.ts', 'test/tensor/*.test.ts'],

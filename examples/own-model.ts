@@ -10,10 +10,8 @@ import {
   gelu,
   Initializer,
   Linear,
-  linear,
   linearCrossEntropy,
   Module,
-  noGrad,
   reshape,
   scope,
   type Tensor,
@@ -35,10 +33,8 @@ export class FeedForwardModel extends Module {
     const init = new Initializer(seed);
     this.#width = width;
     this.bytes = new Embedding(VOCABULARY, width, init, 0.1);
-    this.hidden = new Linear(WINDOW * width, hidden, init, {
-      bias: true,
-      std: 1 / Math.sqrt(WINDOW * width),
-    });
+    const std = 1 / Math.sqrt(WINDOW * width);
+    this.hidden = new Linear(WINDOW * width, hidden, init, { bias: true, std });
     this.output = new Linear(hidden, VOCABULARY, init);
   }
 
@@ -53,10 +49,6 @@ export class FeedForwardModel extends Module {
   loss(windows: Tensor, next: Tensor): Tensor {
     const options = { scale: 1 / next.size };
     return linearCrossEntropy(this.forward(windows), this.output.weight, next, options).loss;
-  }
-
-  logits(windows: Tensor): Tensor {
-    return linear(this.forward(windows), this.output.weight);
   }
 }
 
@@ -98,7 +90,6 @@ export function main(file = 'README.md'): void {
   const model = new FeedForwardModel(16, 128, 1);
   const losses = train(model, text, 150);
   console.log(`loss ${losses[0]!.toFixed(3)} -> ${losses.at(-1)!.toFixed(3)} nats per byte`);
-  noGrad(() => scope(() => console.log('logits', model.logits(tensor(batchOf(text, 0, 1).windows)).shape)));
   model.dispose();
 }
 

@@ -6,7 +6,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Gpt, presetConfig, saveModel, sft, Tokenizer } from 'athanor';
+import { pretrain, sft } from 'athanor';
 
 const folder = mkdtempSync(join(tmpdir(), 'athanor-example-'));
 const rows = Array.from({ length: 64 }, (_, i) => ({
@@ -16,18 +16,24 @@ const rows = Array.from({ length: 64 }, (_, i) => ({
 const data = join(folder, 'sums.jsonl');
 writeFileSync(data, rows.map((row) => JSON.stringify(row)).join('\n'));
 
-// A model to start from. Any folder that transformers wrote for a supported architecture does as well.
-const base = join(folder, 'base');
-const words = rows.map(({ prompt, completion }) => `${prompt} ${completion}`).join('\n');
-const tokenizer = await Tokenizer.train([words], { vocabSize: 300 });
-tokenizer.save(base);
-const model = new Gpt(presetConfig('tiny', { vocabSize: tokenizer.vocabSize, contextLength: 64 }));
-await saveModel(base, model, { tokenizer: base });
+// A model to start from. Any folder that transformers wrote for a supported family does as well.
+const text = rows.map(({ prompt, completion }) => `${prompt} ${completion}`).join('\n');
+const corpus = join(folder, 'text.jsonl');
+writeFileSync(corpus, Array.from({ length: 40 }, () => JSON.stringify({ text })).join('\n'));
+const base = await pretrain({
+  data: corpus,
+  model: 'tiny',
+  out: join(folder, 'base'),
+  vocabSize: 300,
+  context: 64,
+  steps: 100,
+  lr: 3e-3,
+});
 
 const abort = new AbortController();
 process.once('SIGINT', () => abort.abort());
 const result = await sft(
-  { model: base, data, out: join(folder, 'assistant'), loraRank: 4, epochs: 20, lr: 2e-2, evalEvery: 20 },
+  { model: base.out, data, out: join(folder, 'assistant'), loraRank: 4, epochs: 20, evalEvery: 20 },
   {
     signal: abort.signal,
     onEvent: (event) => {
@@ -35,5 +41,5 @@ const result = await sft(
     },
   },
 );
-console.log(`${result.parameters} of ${model.parameterCount()} numbers were trained`);
+console.log(`${result.parameters} of ${base.parameters} numbers were trained`);
 console.log(`loss ${result.loss.toFixed(3)} after ${result.step} steps`);

@@ -17,7 +17,7 @@ async function buildInto(target) {
   const { addonPath, buildNative } = await import('./lib/native.mjs');
   await buildNative();
   mkdirSync(dirname(target), { recursive: true });
-  copyFileSync(addonPath, target);
+  copyFileSync(addonPath(), target);
 }
 
 const argument = process.argv[2];

@@ -14,19 +14,19 @@ export {
 // Checkpoints and model folders
 export {
   isScoringModel,
-  loadGpt as loadModel,
-  loadScoringModel as loadRewardModel,
-  type SaveGptOptions as SaveModelOptions,
-  saveGpt as saveModel,
-  saveScoringModel as saveRewardModel,
-  scoringModelFrom as rewardModelFrom,
+  loadModel,
+  loadScoringModel,
+  type SaveModelOptions,
+  saveModel,
+  saveScoringModel,
+  scoringModelFrom,
 } from './checkpoint/gpt-folder.ts';
 export {
-  type LoadedModel as ModelFiles,
-  loadModel as readModelFiles,
+  type ModelFiles,
   ModelFolder,
+  readModelFiles,
 } from './checkpoint/load-model.ts';
-export { saveModel as writeModelFiles } from './checkpoint/save-model.ts';
+export { writeModelFiles } from './checkpoint/save-model.ts';
 export {
   CheckpointStore,
   DamagedCheckpointError,

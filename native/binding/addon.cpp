@@ -32,7 +32,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   register_elementwise(exports);
   register_linear(exports);
   register_attention(exports);
-  register_decoder(exports);
+  register_decoder(env, exports);
+  register_query_key_norm(exports);
   register_loss(exports);
   register_bench(exports);
   register_text(env, exports);

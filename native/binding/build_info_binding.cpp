@@ -1,9 +1,7 @@
-// How this addon was built and what it finds here, for `athanor info`; the instruction sets come from
-// CMakeLists.txt.
-#include <sstream>
-
+// How this addon was built and what it finds here, for `athanor info`.
 #include "binding/convert.h"
 #include "core/cuda_libraries.h"
+#include "kernels/family.h"
 
 namespace athanor::binding {
 namespace {
@@ -18,8 +16,8 @@ std::string compiler() { return kCompiler; }
 
 std::vector<std::string> built_isas() {
   std::vector<std::string> names;
-  std::istringstream list(ATHANOR_BUILT_ISAS);
-  for (std::string name; list >> name;) names.push_back(name);
+  for (CpuIsa isa : {CpuIsa::kPortable, CpuIsa::kAvx2, CpuIsa::kAvx512, CpuIsa::kAvx512Bf16})
+    if (isa_built(isa)) names.push_back(isa_name(isa));
   return names;
 }
 

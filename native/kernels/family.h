@@ -14,6 +14,9 @@ enum class CpuIsa : int { kPortable, kAvx2, kAvx512, kAvx512Bf16 };
 /// Throws ERR_ARGUMENT when ATHANOR_ISA names one that is unknown, not built or not supported here.
 CpuIsa active_isa();
 const char* isa_name(CpuIsa isa);
+/// Whether this build holds it.
+bool isa_built(CpuIsa isa);
+/// Whether this build holds it and this machine runs it.
 bool isa_supported(CpuIsa isa);
 /// Tests run every set that the machine has through this.
 void set_active_isa(CpuIsa isa);
@@ -30,52 +33,32 @@ void set_active_isa(CpuIsa isa);
   extern const Table accessor##_table;         \
   }
 #else
-#ifdef ATHANOR_HAS_portable
-#define ATHANOR_IF_portable(x) x
-#else
-#define ATHANOR_IF_portable(x)
-#endif
-#ifdef ATHANOR_HAS_avx2
-#define ATHANOR_IF_avx2(x) x
-#else
-#define ATHANOR_IF_avx2(x)
-#endif
-#ifdef ATHANOR_HAS_avx512
-#define ATHANOR_IF_avx512(x) x
-#else
-#define ATHANOR_IF_avx512(x)
-#endif
-#ifdef ATHANOR_HAS_avx512bf16
-#define ATHANOR_IF_avx512bf16(x) x
-#else
-#define ATHANOR_IF_avx512bf16(x)
-#endif
-#define ATHANOR_KERNEL_FAMILY(Table, accessor)                                                          \
-  namespace cpu {                                                                                       \
-  namespace portable {                                                                                  \
-  extern const Table accessor##_table;                                                                  \
-  }                                                                                                     \
-  namespace avx2 {                                                                                      \
-  extern const Table accessor##_table;                                                                  \
-  }                                                                                                     \
-  namespace avx512 {                                                                                    \
-  extern const Table accessor##_table;                                                                  \
-  }                                                                                                     \
-  namespace avx512bf16 {                                                                                \
-  extern const Table accessor##_table;                                                                  \
-  }                                                                                                     \
-  }                                                                                                     \
-  namespace cuda {                                                                                      \
-  const Table& accessor();                                                                              \
-  }                                                                                                     \
-  inline const Table& accessor(Device device) {                                                         \
-    if (device.type == DeviceType::kCuda) return cuda::accessor();                                      \
-    switch (active_isa()) {                                                                             \
-      case CpuIsa::kPortable: ATHANOR_IF_portable(return cpu::portable::accessor##_table;) break;       \
-      case CpuIsa::kAvx2: ATHANOR_IF_avx2(return cpu::avx2::accessor##_table;) break;                   \
-      case CpuIsa::kAvx512: ATHANOR_IF_avx512(return cpu::avx512::accessor##_table;) break;             \
-      case CpuIsa::kAvx512Bf16: ATHANOR_IF_avx512bf16(return cpu::avx512bf16::accessor##_table;) break; \
-    }                                                                                                   \
-    fail_no_backend(#Table);                                                                            \
+// A table is weak where it is asked for: its address is null when its instruction set is not in this build,
+// so that nothing has to be compiled again when one is added.
+#define ATHANOR_KERNEL_TABLE(isa, Table, accessor)           \
+  namespace isa {                                            \
+  extern const Table accessor##_table __attribute__((weak)); \
+  }
+#define ATHANOR_KERNEL_FAMILY(Table, accessor)                                     \
+  namespace cpu {                                                                  \
+  ATHANOR_KERNEL_TABLE(portable, Table, accessor)                                  \
+  ATHANOR_KERNEL_TABLE(avx2, Table, accessor)                                      \
+  ATHANOR_KERNEL_TABLE(avx512, Table, accessor)                                    \
+  ATHANOR_KERNEL_TABLE(avx512bf16, Table, accessor)                                \
+  }                                                                                \
+  namespace cuda {                                                                 \
+  const Table& accessor();                                                         \
+  }                                                                                \
+  inline const Table& accessor(Device device) {                                    \
+    if (device.type == DeviceType::kCuda) return cuda::accessor();                 \
+    const Table* table = nullptr;                                                  \
+    switch (active_isa()) {                                                        \
+      case CpuIsa::kPortable: table = &cpu::portable::accessor##_table; break;     \
+      case CpuIsa::kAvx2: table = &cpu::avx2::accessor##_table; break;             \
+      case CpuIsa::kAvx512: table = &cpu::avx512::accessor##_table; break;         \
+      case CpuIsa::kAvx512Bf16: table = &cpu::avx512bf16::accessor##_table; break; \
+    }                                                                              \
+    if (table == nullptr) fail_no_backend(#Table);                                 \
+    return *table;                                                                 \
   }
 #endif

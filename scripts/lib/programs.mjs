@@ -21,6 +21,7 @@ export async function compilePrograms(folder, out) {
       outDir: '.',
       typeRoots: [relative(out, join(root, 'node_modules/@types'))],
     },
+    exclude: [],
     include: [`${relative(out, folder) || '.'}/*.ts`],
   };
   writeFileSync(config, JSON.stringify(options, undefined, 2));

@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { hasGpu } from './machine.mjs';
 import { packageFile } from './native.mjs';
 import { Explained, root, run } from './process.mjs';
 import { prepare } from './start.mjs';
@@ -20,8 +20,8 @@ async function testKernels(names) {
 }
 
 export async function testGpu(names) {
-  // Looked at before an hour of compiling: the driver makes this one wherever there is a GPU.
-  if (!existsSync('/dev/nvidiactl') && !existsSync('/dev/dxg')) {
+  // Looked at before an hour of compiling.
+  if (!hasGpu()) {
     throw new Explained(
       'test:gpu: there is no NVIDIA GPU on this machine; npm test runs the kernels emulated',
     );

@@ -14,12 +14,17 @@ function removeOrphans() {
   }
 }
 
-/** Builds dist/. Throws Explained with the compiler's errors. */
-export async function buildTypescript() {
+/** Compiles src into `folder`. Throws Explained with the compiler's errors. */
+export async function compileTypescript(folder) {
   say('compiling TypeScript');
-  const args = [packageFile('typescript', 'bin/tsc'), '-p', 'tsconfig.build.json'];
+  const args = [packageFile('typescript', 'bin/tsc'), '-p', 'tsconfig.build.json', '--outDir', folder];
   const { code, output } = await run(process.execPath, args, { onLine: () => {} });
   if (code !== 0) throw new Explained(`${output.trim()}\nThe TypeScript sources were not compiled.`);
+}
+
+/** Builds dist/. */
+export async function buildTypescript() {
+  await compileTypescript(dist);
   removeOrphans();
   chmodSync(join(dist, 'cli', 'main.js'), 0o755);
 }

@@ -51,7 +51,7 @@ function bytesPerStep({ config, batchSize, promptTokens, newTokens, dtype }: Gen
   const meanLength = promptTokens + newTokens / 2;
   const cached = 2 * config.layers * config.kvHeads * config.headDim * meanLength * batchSize;
   // A step gathers single rows of the token and position tables; the tied head reads the token table whole.
-  const tables = config.architecture === 'gpt2' ? config.contextLength * config.hiddenSize : 0;
+  const tables = config.positionTable ? config.contextLength * config.hiddenSize : 0;
   const untied = config.tiedHead ? 0 : config.vocabSize * config.hiddenSize;
   return (parameterCount(config) - tables - untied + cached) * elementBytes;
 }

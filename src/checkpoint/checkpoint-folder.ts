@@ -1,6 +1,7 @@
 /**
- * The files of one checkpoint folder beside the model: training.safetensors, state.json, checksums.json, and metric.json,
- * which comes later than the rest (a checkpoint is saved before it is evaluated) and so vouches for itself.
+ * The files of one checkpoint folder beside the model: training.safetensors, state.json,
+ * checksums.json and metric.json. The metric comes later than the rest, because a checkpoint is
+ * saved before it is evaluated, so metric.json holds its own checksum.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
@@ -13,13 +14,15 @@ import { SafetensorsFile, writeSafetensors } from './safetensors.ts';
 import type { TensorSource } from './tensor-data.ts';
 
 export interface CheckpointContents {
-  /** Writes the model into the given folder, usually `(folder) => saveModel(folder, { … })`. */
+  /** Writes the model into the given folder, usually `(folder) => writeModelFiles(folder, { … })`. */
   writeModel: (folder: string) => Promise<readonly WrittenFile[]>;
   /** Optimizer moments and whatever else is too large for JSON. */
   tensors: Iterable<readonly [string, TensorSource]>;
-  /** Everything else that the run needs to go on: counters, cursor, seeds, settings. */
+  /** Everything else that the run needs to continue: counters, cursor, seeds, settings. */
   state: JsonValue;
-  /** What the best checkpoints are kept by, where it is known already: lower is better. See setMetric. */
+  /**
+   * By it the best checkpoints are kept, lower is better; see setMetric for one that comes later.
+   */
   metric?: number;
 }
 
@@ -43,7 +46,7 @@ export async function writeCheckpoint(folder: string, contents: CheckpointConten
   ]) {
     written.set(file.name, file);
   }
-  // What writeModel put there without telling.
+  // Files that writeModel wrote and did not return.
   for (const name of readdirSync(folder)) {
     if (written.has(name)) continue;
     syncPath(join(folder, name));
@@ -56,7 +59,7 @@ export async function writeCheckpoint(folder: string, contents: CheckpointConten
   await writeText(join(folder, checksumsName), `${JSON.stringify(checksums, undefined, 2)}\n`);
 }
 
-/** JSON has no NaN or infinity and would write null for them: a run must not resume from that. */
+/** JSON would write null for NaN and infinity, and a run must not resume from that. */
 function formatState(state: JsonValue): string {
   const text = JSON.stringify(state, (key, value: unknown) => {
     if (typeof value === 'number' && !Number.isFinite(value)) {
@@ -70,7 +73,10 @@ function formatState(state: JsonValue): string {
   return `${text}\n`;
 }
 
-/** Compares every file of a checkpoint with its checksum. Throws ERR_FILE_DAMAGED naming the first that differs. */
+/**
+ * Compares every file of a checkpoint with its checksum. Throws ERR_FILE_DAMAGED naming the first
+ * that differs.
+ */
 export function verifyCheckpoint(path: string): void {
   const { files } = readChecksums(path);
   for (const name of [stateName, tensorsName]) {
@@ -123,7 +129,7 @@ export function openTensors(path: string): SafetensorsFile {
   return SafetensorsFile.open(join(path, tensorsName));
 }
 
-/** Names the step too, so that the metric of another checkpoint does not pass. */
+/** The step is part of it, so that the metric of another checkpoint does not pass. */
 function metricHash(step: number, metric: number): string {
   return createHash('sha256').update(`step ${step} metric ${metric}`).digest('hex');
 }
@@ -136,7 +142,10 @@ export async function writeMetric(path: string, step: number, metric: number): P
   syncPath(path);
 }
 
-/** The metric of a checkpoint; undefined where it has none, or a damaged one, which costs nothing but its rank. */
+/**
+ * The metric of a checkpoint; undefined where it has none or a damaged one, which costs it only its
+ * rank.
+ */
 export function readMetric(path: string, step: number): number | undefined {
   try {
     const text = readFileSync(join(path, metricName), 'utf8');

@@ -1,4 +1,4 @@
-/** Models in Hugging Face folders, one tensor at a time: no second copy of the model exists in memory. */
+/** Models in Hugging Face folders, moved one tensor at a time: memory holds no second copy. */
 import { AthanorError } from '../base/errors.ts';
 import type { WrittenFile } from '../base/files/hashed-file.ts';
 import type { JsonObject } from '../base/json.ts';
@@ -9,11 +9,13 @@ import type { LoraAdapters } from '../nn/lora.ts';
 import { ScoringModel } from '../nn/scoring-model.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ModelFolder } from './load-model.ts';
-import { saveModel } from './save-model.ts';
+import { writeModelFiles } from './save-model.ts';
 import { f32FromBf16, type TensorSource } from './tensor-data.ts';
 
-/** Throws what ModelFolder.open does, and ERR_MISMATCH for a folder whose head is no language model's. */
-export function loadGpt(folder: string, options: GptOptions = {}): Gpt {
+/**
+ * Throws what ModelFolder.open does, and ERR_MISMATCH for a folder without a language model's head.
+ */
+export function loadModel(folder: string, options: GptOptions = {}): Gpt {
   return load(folder, 'language-model', (config) => new Gpt(config, options));
 }
 
@@ -22,12 +24,18 @@ export function loadScoringModel(folder: string, options: GptOptions = {}): Scor
   return load(folder, 'score', (config) => new ScoringModel(config, options));
 }
 
-/** A scoring model on a language model's trunk, its head fresh from `options.seed`. Throws as loadGpt does. */
+/**
+ * A scoring model on a language model's trunk; `options.seed` draws its head. Throws as loadModel
+ * does.
+ */
 export function scoringModelFrom(folder: string, options: GptOptions = {}): ScoringModel {
   return load(folder, 'language-model', (config) => new ScoringModel(config, options));
 }
 
-/** A reward model's folder has weights of this shape; a critic starts from it. */
+/**
+ * Whether the folder holds a score head, such as a reward model's. Throws what ModelFolder.open
+ * does.
+ */
 export function isScoringModel(folder: string): boolean {
   const files = ModelFolder.open(folder);
   try {
@@ -61,28 +69,41 @@ function load<M extends Decoder>(folder: string, wanted: HeadKind, make: (config
   }
 }
 
-export interface SaveGptOptions {
-  /** Folder whose tokenizer files go along. */
+export interface SaveModelOptions {
+  /** Folder whose tokenizer files are copied. */
   tokenizer?: string;
-  /** What the weights are stored as; each as it is kept unless said otherwise. */
+  /** The dtype of all stored weights; without it each is stored in its own. */
   dtype?: 'f32' | 'bf16';
-  /** Write the model with these, which hang on it, merged into its weights; without, the base weights are written. */
+  /**
+   * The adapters of this model, to be merged into the stored weights; without them the base weights
+   * are stored.
+   */
   adapters?: LoraAdapters;
-  /** Of a scoring model: what transformers may fill shorter answers of a batch up with. No answer may end with it. */
+  /**
+   * Of a scoring model: the token with which transformers may pad a batch. No answer may end with
+   * it.
+   */
   padTokenId?: number;
   /** generation_config.json: how to sample, where to stop. */
   generationConfig?: JsonObject;
 }
 
-export function saveGpt(folder: string, model: Gpt, options: SaveGptOptions = {}): Promise<WrittenFile[]> {
+export function saveModel(
+  folder: string,
+  model: Gpt,
+  options: SaveModelOptions = {},
+): Promise<WrittenFile[]> {
   return save(folder, model, options, { head: 'language-model' });
 }
 
-/** As transformers' `...ForSequenceClassification` with one label; the score's bias is an extra tensor of the file. */
+/**
+ * As transformers' `…ForSequenceClassification` with one label; the score's bias is an extra
+ * tensor.
+ */
 export function saveScoringModel(
   folder: string,
   model: ScoringModel,
-  options: SaveGptOptions = {},
+  options: SaveModelOptions = {},
 ): Promise<WrittenFile[]> {
   return save(folder, model, options, { head: 'score', labels: 1 });
 }
@@ -90,7 +111,7 @@ export function saveScoringModel(
 async function save(
   folder: string,
   model: Decoder,
-  { adapters, ...options }: SaveGptOptions,
+  { adapters, ...options }: SaveModelOptions,
   kind: { head: HeadKind; labels?: number },
 ): Promise<WrittenFile[]> {
   if (adapters && !adapters.belongsTo(model)) {
@@ -101,10 +122,13 @@ async function save(
     );
   }
   const parameters = adapters ? adapters.mergedParameters() : tensorSources(model.parameters());
-  return saveModel(folder, { config: model.config, parameters, ...kind, ...options });
+  return writeModelFiles(folder, { config: model.config, parameters, ...kind, ...options });
 }
 
-/** Engine tensors, f32 or bf16, as what checkpoints and model files are written from, fetched one at a time. */
+/**
+ * Engine tensors, f32 or bf16, as sources of checkpoints and model files; each is fetched when it
+ * is written.
+ */
 export function tensorSources(tensors: Iterable<readonly [string, Tensor]>): [string, TensorSource][] {
   return [...tensors].map(([name, value]) => [
     name,

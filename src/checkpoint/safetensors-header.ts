@@ -1,6 +1,7 @@
 /**
- * The header of a safetensors file: 8 bytes of its length (little-endian), then JSON that gives each tensor's dtype,
- * shape and byte range in what follows. Nothing in it is believed: ranges must tile the data exactly.
+ * The header of a safetensors file: its length in 8 bytes (little-endian), then JSON with each
+ * tensor's dtype, shape and byte range in the data that follows. Everything in it is checked:
+ * ranges must cover the data exactly, without gaps or overlaps.
  */
 import { AthanorError } from '../base/errors.ts';
 import { type DataType, elementCount } from './tensor-data.ts';
@@ -33,7 +34,7 @@ export const fileType: Record<DataType, string> = {
   u16: 'U16',
 };
 
-/** As long as the reference implementation allows. */
+/** The limit of the reference implementation. */
 export const maxHeaderBytes = 100_000_000;
 
 export interface TensorInfo {
@@ -55,7 +56,10 @@ export function damaged(path: string, problem: string): AthanorError {
   return new AthanorError('ERR_FILE_DAMAGED', `${path}: ${problem}`, remedy);
 }
 
-/** Parses the JSON of a header and checks it against the `dataBytes` that follow. Throws ERR_FILE_DAMAGED. */
+/**
+ * Parses the JSON of a header and checks it against the `dataBytes` that follow. Throws
+ * ERR_FILE_DAMAGED.
+ */
 export function parseHeader(bytes: Uint8Array, dataBytes: number, path: string): Header {
   let text: string;
   let parsed: unknown;
@@ -114,7 +118,10 @@ function checkRanges(tensors: Map<string, TensorInfo>, dataBytes: number, path: 
   if (end < dataBytes) throw damaged(path, `${dataBytes - end} bytes after the last tensor belong to none`);
 }
 
-/** A key that the outer object of valid JSON has twice; JSON.parse would silently keep the last. */
+/**
+ * A key that the outer object of valid JSON has twice: JSON.parse would keep the last without an
+ * error.
+ */
 function repeatedKey(json: string): string | undefined {
   const seen = new Set<string>();
   let depth = 0;
@@ -151,7 +158,10 @@ function quote(value: unknown): string {
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 
-/** The bytes that open a file with these tensors: length and JSON, padded so that the data begins on 8 bytes. */
+/**
+ * The first bytes of a file with these tensors: length and JSON, padded so that data begins at a
+ * multiple of 8 bytes.
+ */
 export function formatHeader(
   tensors: Iterable<readonly [string, { dtype: DataType; shape: readonly number[]; bytes: number }]>,
   metadata: Readonly<Record<string, string>>,

@@ -1,5 +1,5 @@
 /**
- * Writes Hugging Face model folders. The set of files changes in an order that never shows a reader a mix: see
+ * Writes Hugging Face model folders. Files change in an order in which no reader finds a mix: see
  * `publish`.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
@@ -23,12 +23,15 @@ import {
 
 export interface SaveModelOptions {
   config: ModelConfig;
-  /** By in-memory name: a Map of TensorData, or sources that fetch one at a time. All f32 or bf16. */
+  /**
+   * By in-memory name: a Map of TensorData, or sources that fetch their data when asked. All f32 or
+   * bf16.
+   */
   parameters: Iterable<readonly [string, TensorSource]>;
   head?: HeadKind;
   /** Outputs of a score head. */
   labels?: number;
-  /** What the weights are stored as; each in its source's dtype unless said otherwise. */
+  /** The dtype of all stored weights; without it each is stored in its source's. */
   dtype?: 'f32' | 'bf16';
   /** A folder whose tokenizer files are copied, or those files. */
   tokenizer?: string | readonly string[];
@@ -51,11 +54,12 @@ export const tokenizerFileNames: readonly string[] = [
 ];
 
 /**
- * Writes config.json, model.safetensors, and what else is given, into `folder` (made if need be). Every file is whole
- * and durable when its name appears. Returns what was written. Throws ERR_MISMATCH when the parameters are not those of
- * the configuration, ERR_DISK_FULL, ERR_IO.
+ * Writes config.json, model.safetensors, and the other files that are given, into `folder`, which
+ * is made if it is missing. Every file is whole and durable when its name appears. Returns the
+ * files written. Throws ERR_MISMATCH when the parameters are not those of the configuration,
+ * ERR_DISK_FULL and ERR_IO.
  */
-export async function saveModel(folder: string, options: SaveModelOptions): Promise<WrittenFile[]> {
+export async function writeModelFiles(folder: string, options: SaveModelOptions): Promise<WrittenFile[]> {
   const { config, head = 'language-model', labels = 1, dtype, padTokenId } = options;
   const parameters = new Map(options.parameters);
   const layout = modelLayout(config, head, labels);
@@ -83,7 +87,7 @@ export async function saveModel(folder: string, options: SaveModelOptions): Prom
   });
 }
 
-/** Copies a model folder's files (not its training state) into another folder, as saveModel would write them. */
+/** Copies a model folder's files without training state, in the way that writeModelFiles writes them. */
 export async function copyModel(from: string, to: string): Promise<WrittenFile[]> {
   const names = ['config.json', 'generation_config.json', ...tokenizerFileNames, weightsName];
   return publish(to, async (temporary) => {
@@ -96,9 +100,10 @@ export async function copyModel(from: string, to: string): Promise<WrittenFile[]
 }
 
 /**
- * Lets `write` make files under temporary names and then puts them into place. Weights go last; and where any other file
- * differs from the one in place, the old weights are removed first. So a reader finds the old set, or a folder without
- * weights, or the new set, and never new weights beside an old configuration or the reverse.
+ * `write` makes files under temporary names; then they are renamed. Weights come last. Where any
+ * other file differs from the one in place, the old weights are removed first. So a reader finds
+ * the old files, or a folder without weights, or the new files: never new weights with an old
+ * configuration or the reverse.
  */
 async function publish(
   folder: string,
@@ -174,7 +179,7 @@ function checkParameters(
   }
 }
 
-/** What config.json says of weights that may be of both dtypes: bf16 where matrices are. */
+/** The dtype for config.json where weights may have both: bf16, if any is. */
 function mainDtype(parameters: ReadonlyMap<string, TensorSource>): 'f32' | 'bf16' {
   return [...parameters.values()].some(({ dtype }) => dtype === 'bf16') ? 'bf16' : 'f32';
 }
@@ -185,7 +190,7 @@ function storedTensors(
   parameters: ReadonlyMap<string, TensorSource>,
   asked: 'f32' | 'bf16' | undefined,
 ): [string, TensorSource][] {
-  // Parts of one parameter follow each other, so fetching it once for all of them takes one place.
+  // Parts of one parameter follow each other, so one held parameter serves all of them.
   let held: { name: string; data: Float32Array | Uint16Array } | undefined;
   const fetch = (name: string) => {
     if (held?.name !== name) held = { name, data: convert(parameters.get(name)!, dtypeOf(name)) };

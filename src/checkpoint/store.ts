@@ -113,9 +113,9 @@ export class CheckpointStore {
   }
 
   /**
-   * Writes a checkpoint; when the promise is fulfilled it survives a loss of power. One of the same
-   * step is replaced. Then removes those that are neither among the last nor the best. Throws
-   * ERR_DISK_FULL or ERR_IO, after which every earlier checkpoint is as it was.
+   * Writes a checkpoint, which survives a loss of power once the promise is fulfilled. It replaces
+   * one of the same step. Then removes the checkpoints that are neither among the latest nor among
+   * the best. Throws ERR_DISK_FULL or ERR_IO; earlier checkpoints are unchanged then.
    */
   async save(step: number, contents: CheckpointContents): Promise<SavedCheckpoint> {
     if (!Number.isSafeInteger(step) || step < 0) {
@@ -175,7 +175,7 @@ export class CheckpointStore {
     for (const { step } of byMetric(all).slice(0, this.#keepBest)) kept.add(step);
     for (const { step, path } of all) {
       if (kept.has(step)) continue;
-      // Renamed first: a folder half removed must not look like a checkpoint.
+      // Renamed first, for a folder that is half removed must not look like a checkpoint.
       const removed = `${path}${temporarySuffix()}`;
       renameSync(path, removed);
       rmSync(removed, { recursive: true, force: true });

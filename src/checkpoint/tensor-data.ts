@@ -15,8 +15,8 @@ export type TensorData =
 export type DataType = TensorData['dtype'];
 
 /**
- * A tensor to be written. With `data` as a function only one tensor has to be in memory at a time; the function may
- * return the same buffer each time, filled anew: what it returned is on its way to disk before the next call.
+ * A tensor to be written. With `data` as a function, one tensor at a time is in memory. The
+ * function may return the same buffer each time: its values were written before the next call.
  */
 export interface TensorSource {
   dtype: DataType;
@@ -35,7 +35,7 @@ export function sourceData(source: TensorSource): TensorData['data'] {
   return typeof source.data === 'function' ? source.data() : source.data;
 }
 
-/** f32 rounded to bf16, to nearest, ties to even; a NaN stays one. */
+/** f32 rounded to bf16, to nearest, ties to even; NaN stays NaN. */
 export function bf16FromF32(values: Float32Array): Uint16Array {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const result = new Uint16Array(values.length);

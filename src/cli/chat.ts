@@ -19,7 +19,7 @@ export const chat = defineCommand({
   example: 'chat --model assistant',
   async run(options, { json }) {
     const { dtype } = await prepareEngine(options);
-    const { loadGpt } = await import('../checkpoint/gpt-folder.ts');
+    const { loadModel } = await import('../checkpoint/gpt-folder.ts');
     const { generationStopTokens } = await import('../checkpoint/load-model.ts');
     const { Conversation } = await import('../generate/conversation.ts');
     const { ChatTemplate } = await import('../text/chat-template.ts');
@@ -27,7 +27,7 @@ export const chat = defineCommand({
     const { ChatSession } = await import('./chat-session.ts');
     const tokenizer = Tokenizer.load(options.model);
     const template = ChatTemplate.of(tokenizer);
-    const model = loadGpt(options.model, { dtype });
+    const model = loadModel(options.model, { dtype });
     const stopTokens = [...new Set([...template.stopTokens, ...generationStopTokens(options.model)])];
     const conversation = new Conversation(model, tokenizer, template, { ...options, stopTokens });
     const session = new ChatSession(conversation, {

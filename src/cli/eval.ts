@@ -94,7 +94,7 @@ function answering(given: Ready) {
 }
 
 async function perplexityOf(given: Ready) {
-  const { loadGpt } = await import('../checkpoint/gpt-folder.ts');
+  const { loadModel } = await import('../checkpoint/gpt-folder.ts');
   const { TokenDataset } = await import('../data/shards/token-dataset.ts');
   const { perplexity } = await import('../eval/perplexity.ts');
   const { Tokenizer } = await import('../text/tokenizer.ts');
@@ -107,7 +107,7 @@ async function perplexityOf(given: Ready) {
       'prepare the text with: athanor data prepare --tokenizer <model folder>',
     );
   }
-  const model = loadGpt(folder, { dtype: given.dtype });
+  const model = loadModel(folder, { dtype: given.dtype });
   const { contextLength } = model.config;
   const startedAt = performance.now();
   const result = await perplexity(model, dataset, {

@@ -30,7 +30,7 @@ export const generate = defineCommand({
   async run(options, { args, json }) {
     checkBestOf(options);
     const { dtype } = await prepareEngine(options);
-    const { loadGpt } = await import('../checkpoint/gpt-folder.ts');
+    const { loadModel } = await import('../checkpoint/gpt-folder.ts');
     const { generationStopTokens } = await import('../checkpoint/load-model.ts');
     const { continueTokens, promptTokens } = await import('../generate/generate-text.ts');
     const { bestTexts } = await import('../scoring/best-texts.ts');
@@ -54,7 +54,7 @@ export const generate = defineCommand({
     );
     const stopTokens = new Set([...(template?.stopTokens ?? []), ...generationStopTokens(options.model)]);
     if (tokenizer.eosId !== undefined) stopTokens.add(tokenizer.eosId);
-    const model = loadGpt(options.model, { dtype });
+    const model = loadModel(options.model, { dtype });
     const live = !json && prompts.length === 1 && options.bestOf === 1;
     if (live && !template) process.stdout.write(prompts[0]!);
     const startedAt = performance.now();

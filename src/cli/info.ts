@@ -2,9 +2,9 @@
 import { AthanorError } from '../base/errors.ts';
 import { cacheFolder, cpuInfo, findGpus, findSystemLibraries, memoryInfo } from '../base/machine.ts';
 import { packageRoot } from '../base/package-root.ts';
+import { packageVersion } from '../base/package-version.ts';
 import { defineCommand } from './command.ts';
 import { engineOptions } from './options.ts';
-import { packageVersion } from './program.ts';
 
 async function usableDevice(device: 'auto' | 'cpu' | 'cuda'): Promise<string> {
   const { setDevice } = await import('../native/engine.ts');

@@ -1,19 +1,12 @@
 /** From arguments to the command that they name. Only that command's file is imported. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { AthanorError } from '../base/errors.ts';
-import { packageRoot } from '../base/package-root.ts';
+import { packageVersion } from '../base/package-version.ts';
 import { nearest } from '../base/suggest.ts';
 import type { CommandModule } from './command.ts';
 import type { CommandEntry, CommandGroup, CommandTable } from './commands.ts';
 import { declareOptions } from './parse-options.ts';
 import { newNameOf } from './renamed-options.ts';
-
-export function packageVersion(): string {
-  const text = readFileSync(join(packageRoot, 'package.json'), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
 
 function lookUp(table: CommandTable, word: string, prefix: string): CommandEntry | CommandGroup {
   if (Object.hasOwn(table, word)) return table[word]!;

@@ -1,4 +1,7 @@
-/** `athanor quickstart`: the whole pipeline on packaged real data, small enough for a laptop; what `npm start` runs. */
+/**
+ * `athanor quickstart`: the whole pipeline on packaged real data, small enough for a laptop; what
+ * `npm start` runs.
+ */
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { count, engineOptions, flag, integer, path } from './options.ts';
@@ -12,17 +15,17 @@ const quick = {
 
 export const quickstart = defineCommand({
   description:
-    'Fetches the World Factbook (public domain, 2 MB, kept in a cache), pretrains a small GPT on it, fine-tunes it to answer\nquestions, learns a reward model from comparisons, improves the assistant with PPO, and shows what each stage did.',
+    "Fetches the World Factbook (public domain, 2 MB, kept in a cache), pretrains a small GPT on it, fine-tunes it to answer\nquestions, learns a reward model from comparisons, improves the assistant with PPO, and shows what each stage did.\nreport.html in the run's folder grows with the run.",
   options: {
     ...engineOptions,
     out: path('folder for the run; it is numbered when it exists', { default: 'runs/quickstart' }),
-    tokens: count('pretraining tokens', { default: 1_900_000, min: 10_000 }),
-    rollouts: integer('rollouts of PPO', { default: 40, min: 1 }),
+    tokens: count('pretraining tokens', { default: 1_100_000, min: 10_000 }),
+    rollouts: integer('rollouts of PPO', { default: 30, min: 1 }),
     quick: flag('see every stage run in a minute, too shortly to learn much'),
     questions: integer('questions of each kind that the models are measured on', { default: 600, min: 10 }),
   },
   example: 'quickstart --seed 1',
-  async run(options) {
+  async run(options, { spell }) {
     const engine = await prepareEngine(options);
     const { existsSync } = await import('node:fs');
     const { join } = await import('node:path');
@@ -31,45 +34,61 @@ export const quickstart = defineCommand({
     const { terminalProgress } = await import('../train/loop/terminal-progress.ts');
     const { runPipeline } = await import('../quickstart/pipeline.ts');
     const { writePipelineReport } = await import('../quickstart/pipeline-report.ts');
-    const { plainTable, standingColumns, standingRecord, standingRow } = await import(
+    const { planAt, plannedSeconds, planRun } = await import('../quickstart/plan.ts');
+    const { planLines, QUICK_NOTE } = await import('../quickstart/plan-text.ts');
+    const { partLine, plainTable, scoreboardCells, scoreboardColumns, scoreboardRecord } = await import(
       '../quickstart/summary.ts'
     );
     let out = options.out;
     for (let i = 2; existsSync(out); ++i) out = `${options.out}-${i}`;
+    const size = { ...options, ...(options.quick && quick) };
+    const plan = await planRun(size, engine);
+    const quickSeconds = plannedSeconds(planAt(quick, plan.tokensPerSecond));
+    const say = (line: string) => process.stderr.write(`${line}\n`);
+    planLines(plan, { ...engine, out, quick: options.quick, quickSeconds }).forEach(say);
+    const notes = options.quick ? [QUICK_NOTE] : [];
+    let begun = '';
     const interrupt = new Interrupt();
-    const result = await runPipeline({
-      ...options,
-      ...(options.quick && quick),
+    const state = await runPipeline({
+      ...size,
+      seed: options.seed,
       out,
       dtype: engine.dtype,
-      hooks: { signal: interrupt.signal, onEvent: terminalProgress() },
-      onPart: (part) => process.stderr.write(`— ${part}\n`),
+      plan,
+      hooks: { signal: interrupt.signal, onEvent: terminalProgress({ spell }) },
+      onChange: (now) => {
+        writePipelineReport(out, now, { notes });
+        const running = now.parts.find(({ status }) => status === 'running');
+        if (running && running.name !== begun) say(partLine(now, running));
+        begun = running?.name ?? begun;
+      },
     });
     interrupt.dispose();
-    writePipelineReport(out, result);
     const figures = {
       seed: options.seed,
-      seconds: result.seconds,
-      standings: result.standings.map(standingRecord),
-      stages: Object.fromEntries(result.stages.map(({ name, report }) => [name, report])),
+      seconds: state.seconds,
+      scoreboard: state.rows.map(scoreboardRecord),
+      stages: Object.fromEntries(state.parts.flatMap(({ name, report }) => (report ? [[name, report]] : []))),
     };
     replaceFile(join(out, 'result.json'), `${JSON.stringify(figures, undefined, 2)}\n`);
     return {
       out,
       ...figures,
-      table: plainTable(standingColumns, result.standings.map(standingRow)),
-      answers: result.questions.map(({ question }, i) =>
-        [question, ...result.standings.map(({ model, shown }) => `  ${model}: ${shown[i]}`)].join('\n'),
+      table: plainTable(scoreboardColumns, state.rows.map(scoreboardCells)),
+      answers: state.questions.map(({ question }, i) =>
+        [question, ...state.rows.map(({ model, shown }) => `  ${model}: ${shown[i]}`)].join('\n'),
       ),
+      notes,
     };
   },
-  render: ({ out, seconds, table, answers }) =>
+  render: ({ out, seconds, table, answers, notes }) =>
     [
       '',
       table,
       '',
       ...answers,
       '',
+      ...notes,
       `done in ${seconds.toFixed(0)} s`,
       `report: ${out}/report.html`,
       `talk to the assistant: npx athanor chat --model ${out}/ppo`,

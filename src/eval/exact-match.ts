@@ -1,4 +1,7 @@
-/** Whether an answer names the right thing: words are compared, not characters, case, accents or punctuation. */
+/**
+ * Whether an answer names the right thing: words are compared, not characters, case, accents or
+ * punctuation.
+ */
 
 /** Lower case, without accents, words apart by one space: "São Tomé!" is "sao tome". */
 export function normalizeAnswer(text: string): string {
@@ -12,13 +15,14 @@ export function normalizeAnswer(text: string): string {
 
 /** Whether these words stand in the text in this order, next to each other. */
 export function namesAnswer(response: string, answer: string): boolean {
-  return ` ${normalizeAnswer(response)} `.includes(` ${normalizeAnswer(answer)} `);
+  return names(wordsOf(response), wordsOf(answer));
 }
 
 /**
- * Right is a response that names the answer and no other of the values it could have given; one that says more than the
- * answer must name `about`, what was asked about, for "The capital of Norway is Paris" answers no question about France. A
- * value that is part of the right one ("Guinea" of "Equatorial Guinea") or of `about` is no other answer.
+ * Right is a response that names the answer and none of the other `values` it could have given. One
+ * that says more than the answer must name `about`, what was asked about: "The capital of Norway is
+ * Paris" answers no question about France. A value that is part of the right one ("Guinea" of
+ * "Equatorial Guinea") or of `about` is no other answer.
  */
 export function isCorrect(
   response: string,
@@ -26,17 +30,43 @@ export function isCorrect(
   values: readonly string[] = [],
   about = '',
 ): boolean {
-  if (normalizeAnswer(response) === normalizeAnswer(answer)) return true;
-  if (about !== '' && !namesAnswer(response, about)) return false;
-  // "The capital of Singapore is …" names Singapore before it has answered.
-  if (timesNamed(response, answer) < (namesAnswer(about, answer) ? 2 : 1)) return false;
-  return !values.some(
-    (value) => namesAnswer(response, value) && !namesAnswer(answer, value) && !namesAnswer(about, value),
-  );
+  return new AnswerRule(values).isCorrect(response, answer, about);
 }
 
-function timesNamed(response: string, answer: string): number {
+/**
+ * The rule of `isCorrect` for many answers: it makes the words of its values once, and not for
+ * every answer again.
+ */
+export class AnswerRule {
+  readonly #values: readonly Words[];
+
+  constructor(values: readonly string[]) {
+    this.#values = values.map(wordsOf);
+  }
+
+  isCorrect(response: string, answer: string, about = ''): boolean {
+    const [said, right, topic] = [wordsOf(response), wordsOf(answer), wordsOf(about)];
+    if (said === right) return true;
+    if (about !== '' && !names(said, topic)) return false;
+    // "The capital of Singapore is …" names Singapore before it has answered.
+    if (timesNamed(said, right) < (names(topic, right) ? 2 : 1)) return false;
+    return !this.#values.some((value) => names(said, value) && !names(right, value) && !names(topic, value));
+  }
+}
+
+/** A normalized text between two spaces, so that whole words are found in it. */
+type Words = string;
+
+function wordsOf(text: string): Words {
+  return ` ${normalizeAnswer(text)} `;
+}
+
+function names(text: Words, sought: Words): boolean {
+  return text.includes(sought);
+}
+
+function timesNamed(text: Words, sought: Words): number {
   // Words are apart by two spaces, so that neighbours do not share one.
-  const doubled = (text: string) => ` ${normalizeAnswer(text).replaceAll(' ', '  ')} `;
-  return doubled(response).split(doubled(answer)).length - 1;
+  const doubled = (words: Words) => ` ${words.trim().replaceAll(' ', '  ')} `;
+  return doubled(text).split(doubled(sought)).length - 1;
 }

@@ -1,7 +1,7 @@
 /** Answers of model folders to questions, and whether they are right. */
 
 import { wilsonInterval } from '../base/statistics.ts';
-import { loadGpt } from '../checkpoint/gpt-folder.ts';
+import { loadModel } from '../checkpoint/gpt-folder.ts';
 import { type Instruction, readInstructions } from '../data/rows/instructions.ts';
 import type { Message } from '../text/chat-template.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
@@ -15,7 +15,7 @@ export async function answersOf(
   dialogues: readonly (readonly Message[])[],
   options: AnsweringOptions,
 ): Promise<string[]> {
-  const model = loadGpt(folder, { dtype: options.dtype });
+  const model = loadModel(folder, { dtype: options.dtype });
   try {
     return await new Answerer(model, Tokenizer.load(folder)).answer(dialogues, options);
   } finally {

@@ -104,7 +104,7 @@ function rewardsOf(
       throw new AthanorError(
         'ERR_MISMATCH',
         `prompt and answer can be ${longest} tokens and the reward model in ${folder} reads ${contextLength}`,
-        'lower --max-tokens, or judge with a reward model of a longer context',
+        'lower `maxTokens`, or judge with a reward model of a longer context',
       );
     }
     return scoreAll(judge, sequences);

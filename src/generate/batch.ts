@@ -1,8 +1,8 @@
 /**
  * Continuous batching. A batch has a fixed number of slots in a cache of keys and values; a request
- * waits until a slot is free, and its slot goes to the next one as soon as it is finished. Each step
- * is one forward pass over whatever the running sequences bring: the last token, or a part of the
- * prompt. generate() drives a batch to its end; a server steps one for as long as it lives.
+ * waits until a slot is free, and its slot goes to the next one as soon as it is finished. Each
+ * step is one forward pass over whatever the running sequences bring: the last token, or a part of
+ * the prompt. generate() drives a batch to its end; a server steps one for as long as it lives.
  *
  * The kernels are batch-invariant and each request draws from its own random stream, so its tokens
  * and their log-probabilities do not depend on what else is in the batch, on when it was added, or
@@ -24,8 +24,8 @@ export interface BatchOptions {
   /** Tokens of a sequence at most, prompt and new ones. Default: the model's context. */
   slotTokens?: number;
   /**
-   * Tokens of prompts that a step reads at most, so that a long prompt does not hold up the sequences
-   * that are decoding; the oldest request comes first. Default: all.
+   * Tokens of prompts that a step reads at most, so that a long prompt does not hold up the
+   * sequences that are decoding; the oldest request comes first. Default: all.
    */
   prefillTokens?: number;
 }

@@ -3,10 +3,10 @@
  * conversation into tokens, as it was in training. When the context is full, the oldest turns are
  * forgotten.
  *
- * answer() generates by itself, for a terminal. A server that holds many conversations takes the two
- * halves of it instead: ask() gives a prompt for a Batch, and its end() takes the answer that the
- * request's TextStream has put together. Only end() changes the conversation, so a request that is
- * cancelled or fails leaves nothing behind.
+ * answer() generates by itself, for a terminal. A server that holds many conversations takes the
+ * two halves of it instead: ask() gives a prompt for a Batch, and its end() takes the answer that
+ * the request's TextStream has put together. Only end() changes the conversation, so a request that
+ * is cancelled or fails leaves nothing behind.
  */
 import { AthanorError } from '../base/errors.ts';
 import type { Gpt } from '../nn/gpt.ts';
@@ -79,8 +79,9 @@ export class Conversation {
   }
 
   /**
-   * The turn that this message begins; it has to end before the next one begins. Throws ERR_ARGUMENT
-   * for a message that does not fit into the context alone, ERR_CONFIG when the template refuses it.
+   * The turn that this message begins; it has to end before the next one begins. Throws
+   * ERR_ARGUMENT for a message that does not fit into the context alone, ERR_CONFIG when the
+   * template refuses it.
    */
   ask(text: string): Turn {
     const asked: Message[] = [...this.#messages, { role: 'user', content: text }];

@@ -1,4 +1,6 @@
-/** Keys and values of every layer for a fixed number of sequences ("slots") of up to maxTokens each. */
+/**
+ * Keys and values of every layer for a fixed number of sequences (slots) of up to maxTokens each.
+ */
 
 import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
@@ -8,10 +10,11 @@ import { keep, Tensor } from '../tensor/tensor.ts';
 
 export class KvCache {
   readonly slots: number;
+  /** Tokens of a slot at most. */
   readonly maxTokens: number;
-  /** Tokens held in each slot. */
+  /** Tokens cached in each slot. */
   readonly lengths: Int32Array;
-  /** Keys, then values of each layer. */
+  /** Keys, then values of each layer in turn. */
   readonly tensors: Tensor[] = [];
 
   /** Throws ERR_ARGUMENT when maxTokens exceeds the model's context. */
@@ -21,7 +24,7 @@ export class KvCache {
       throw new AthanorError(
         'ERR_ARGUMENT',
         `a cache of ${maxTokens} tokens exceeds the model's context of ${contextLength}`,
-        'shorten the prompt or lower --max-tokens',
+        'shorten the prompt, or ask for fewer tokens',
       );
     }
     this.slots = slots;

@@ -30,7 +30,9 @@ export interface SamplingSettings extends Required<SamplingOptions> {
   readonly key: string;
 }
 
-/** Logits of the next token of some sequences, and what each draw depends on besides the settings. */
+/**
+ * Logits of the next token of some sequences, and what each draw depends on besides the settings.
+ */
 export interface NextTokenRows {
   /** f32 `[rows, vocab]` */
   logits: Tensor;
@@ -80,7 +82,9 @@ export function samplingSettings(options: SamplingOptions, name: string): Sampli
 /** The engine's own limit: below it, a logit divided by the temperature could overflow. */
 const MIN_TEMPERATURE = 1e-6;
 
-/** Draws a token for each row; row i belongs to sequence i. Throws ERR_NOT_FINITE for NaN logits. */
+/**
+ * Draws a token for each row; row i belongs to sequence i. Throws ERR_NOT_FINITE for NaN logits.
+ */
 export function drawTokens(rows: NextTokenRows, sequences: readonly SampledSequence[]): DrawnTokens {
   const first = endOfRun(sequences, 0);
   if (first === sequences.length) return drawAlike(rows, sequences);

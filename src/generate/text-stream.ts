@@ -34,7 +34,10 @@ export class TextStream {
     this.#stopStrings = stopStrings.filter((stop) => stop !== '');
   }
 
-  /** The piece of text that this token completes, often empty. Throws ERR_ARGUMENT for an id that is no token. */
+  /**
+   * The piece of text that this token completes, often empty. Throws ERR_ARGUMENT for an id that
+   * is no token.
+   */
   push(token: number): string {
     if (this.stopped) return '';
     if (!this.#stopTokens.includes(token)) return this.#release(this.#decoder.push(token), false);

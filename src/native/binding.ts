@@ -16,6 +16,7 @@ import type { NormBinding } from './binding/norm.ts';
 import type { OptimizerBinding } from './binding/optimizer.ts';
 import type { PolicyBinding } from './binding/policy.ts';
 import type { PreferenceBinding } from './binding/preference.ts';
+import type { QueryKeyNormBinding } from './binding/query-key-norm.ts';
 import type { RandomBinding } from './binding/random.ts';
 import type { RowsBinding } from './binding/rows.ts';
 import type { SamplingBinding } from './binding/sampling.ts';
@@ -84,6 +85,7 @@ export interface Binding
     ElementwiseBinding,
     AttentionBinding,
     DecoderBinding,
+    QueryKeyNormBinding,
     LinearBinding,
     LossBinding,
     BenchBinding,

@@ -18,14 +18,15 @@ export class Gpt extends Decoder {
     this.head = config.tiedHead ? undefined : new Linear(hiddenSize, vocabSize, init, { std });
   }
 
-  /** `[vocab, d]`: what turns hidden states into logits; the token table itself when tied. */
+  /** `[vocab, d]`: the weight that turns hidden states into logits; the token table when tied. */
   get headWeight(): Tensor {
     return this.head?.weight ?? this.tokenEmbedding.weight;
   }
 
   /**
-   * f32 logits `[rows, vocab]` of hidden rows, all of them or those listed (i32 `[rows]`), to sample from: the numbers
-   * that the losses see, bit for bit. They carry no gradient; train through loss().
+   * f32 logits `[rows, vocab]` of hidden rows, to sample from: of all rows, or of those listed (i32
+   * `[rows]`). They have the bits that the losses see. They carry no gradient: train through
+   * loss().
    */
   logits(hidden: Tensor, rows?: Tensor): Tensor {
     const chosen = rows ? gatherRows(hidden, rows) : hidden;

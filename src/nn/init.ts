@@ -1,6 +1,6 @@
 /**
- * Initial weights, in the dtype that the model keeps them in. Each parameter draws from its own Philox stream, so the values depend on (seed, parameter) and not
- * on the order in which modules are built.
+ * Initial weights, in the dtype that the model keeps them in. Each parameter that is drawn at
+ * random has its own Philox stream: the n-th one of a model has stream n.
  */
 import { native } from '../native/addon.ts';
 import type { DType } from '../native/binding.ts';
@@ -11,7 +11,7 @@ export class Initializer {
   readonly #matrices: DType;
   #stream = 0;
 
-  /** @param matrices what normal() gives; everything else is f32 */
+  /** @param matrices the dtype that normal() gives; everything else is f32 */
   constructor(seed: number, matrices: DType = 'f32') {
     this.#seed = seed;
     this.#matrices = matrices;

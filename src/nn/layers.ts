@@ -12,7 +12,7 @@ export interface LinearOptions {
   bias?: boolean;
   /** Standard deviation of the initial weights. */
   std?: number;
-  /** What the weight is kept in, where that is not the initializer's. */
+  /** The dtype of the weight, where it is not the initializer's. */
   dtype?: DType;
 }
 
@@ -21,7 +21,7 @@ export class Linear extends Module {
   /** `[outFeatures, inFeatures]` */
   readonly weight: Tensor;
   readonly bias: Tensor | undefined;
-  // Not a public field: what is attached is no parameter of this layer.
+  // Private, because an adapter's tensors are no parameters of this layer.
   #adapter: LowRank | undefined;
 
   constructor(inFeatures: number, outFeatures: number, init: Initializer, options: LinearOptions = {}) {
@@ -38,7 +38,10 @@ export class Linear extends Module {
     return this.#adapter;
   }
 
-  /** From now on forward() adds the adapter's product; undefined takes it off. Its tensors stay the caller's. */
+  /**
+   * From now on forward() adds the adapter's product; undefined takes it off. The caller keeps its
+   * tensors.
+   */
   attachAdapter(adapter: LowRank | undefined): void {
     this.#adapter = adapter;
   }
@@ -60,7 +63,7 @@ export class Embedding extends Module {
   }
 }
 
-/** Layer norm or RMS norm of x + delta, handing on the sum: see tensor/ops/norm.ts. */
+/** Layer norm or RMS norm of x + delta, which also returns the sum: see tensor/ops/norm.ts. */
 export interface Norm extends Module {
   readonly weight: Tensor;
   readonly bias?: Tensor;

@@ -1,19 +1,20 @@
 /**
- * A module is a class whose fields are parameters, other modules or arrays of modules. A parameter's name is the path
- * to it in snake_case (`blocks.0.attention_norm.weight`): the names under which checkpoints store it.
+ * A module is a class whose public fields are parameters, other modules or arrays of modules. A
+ * parameter's name is the path to it in snake_case, such as `blocks.0.attention_norm.weight`.
+ * Checkpoints of training state use these names.
  */
 import { AthanorError } from '../base/errors.ts';
 import { Tensor } from '../tensor/tensor.ts';
 
 export abstract class Module {
-  /** All parameters by name, frozen ones too, in field order; the order is part of a checkpoint's meaning. */
+  /** All parameters by name, frozen ones too, in field order. Checkpoints depend on the order. */
   parameters(): Map<string, Tensor> {
     const found = new Map<string, Tensor>();
     collectParameters(this, '', found);
     return found;
   }
 
-  /** The parameters that require a gradient: what an optimizer is given. */
+  /** The parameters that require a gradient, for an optimizer. */
   trainable(): Map<string, Tensor> {
     return new Map([...this.parameters()].filter(([, parameter]) => parameter.requiresGrad));
   }
@@ -40,7 +41,10 @@ export abstract class Module {
     }
   }
 
-  /** Copies values in by name. Throws ERR_MISMATCH listing what is missing, unknown or of another shape. */
+  /**
+   * Copies values in by name. Throws ERR_MISMATCH listing what is missing, unknown or of another
+   * shape.
+   */
   load(values: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>): void {
     const problems: string[] = [];
     const parameters = this.parameters();

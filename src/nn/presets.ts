@@ -1,7 +1,10 @@
-/** Model shapes by name. The published ones have exactly the sizes of the models they are named after. */
+/** Model shapes by name. Published models have exactly their published sizes. */
 import { AthanorError } from '../base/errors.ts';
 import { nearest } from '../base/suggest.ts';
-import { type ModelConfig, validateConfig } from './config.ts';
+import type { ModelConfig } from './config.ts';
+import { gpt2Structure } from './families/gpt2.ts';
+import { llamaStructure } from './families/llama.ts';
+import { validateConfig } from './validate-config.ts';
 
 function gpt2(
   layers: number,
@@ -11,7 +14,7 @@ function gpt2(
   vocabSize = 50257,
 ): ModelConfig {
   return {
-    architecture: 'gpt2',
+    ...gpt2Structure,
     vocabSize,
     contextLength,
     hiddenSize,
@@ -21,7 +24,6 @@ function gpt2(
     headDim: hiddenSize / heads,
     intermediateSize: 4 * hiddenSize,
     normEps: 1e-5,
-    ropeTheta: 10_000,
     tiedHead: true,
     initializerRange: 0.02,
   };
@@ -32,13 +34,12 @@ type LlamaShape = Pick<ModelConfig, 'layers' | 'heads' | 'hiddenSize' | 'interme
 
 function llama(shape: LlamaShape): ModelConfig {
   return {
-    architecture: 'llama',
+    ...llamaStructure({ theta: 10_000 }),
     vocabSize: 32_000,
     contextLength: 2048,
     kvHeads: shape.heads,
     headDim: shape.hiddenSize / shape.heads,
     normEps: 1e-5,
-    ropeTheta: 10_000,
     tiedHead: false,
     initializerRange: 0.02,
     ...shape,
@@ -48,11 +49,22 @@ function llama(shape: LlamaShape): ModelConfig {
 const small = { vocabSize: 256, contextLength: 64, layers: 2, heads: 4, hiddenSize: 64, tiedHead: true };
 const smollm = { vocabSize: 49_152, tiedHead: true };
 const builders: Record<string, () => ModelConfig> = {
-  // For tests: every mechanism, milliseconds a step.
+  // For tests: every mechanism, milliseconds per step.
   tiny: () => gpt2(2, 4, 64, 64, 256),
   'llama-tiny': () => llama({ ...small, kvHeads: 2, intermediateSize: 176 }),
-  // What `athanor quickstart` trains in a minute on two cores: 3.2M parameters in the blocks.
+  // 3.2M parameters in the blocks and 1.0M in the table.
   micro: () => gpt2(4, 4, 256, 256, 4096),
+  // As large, and it learns more from as many tokens: what `athanor quickstart` trains.
+  'llama-micro': () =>
+    llama({
+      vocabSize: 4096,
+      contextLength: 256,
+      layers: 4,
+      heads: 4,
+      hiddenSize: 256,
+      intermediateSize: 672,
+      tiedHead: true,
+    }),
   // 10.8M parameters with a byte vocabulary: the smallest that writes words, and the shape `athanor bench` measures.
   nano: () => gpt2(6, 6, 384, 256, 256),
   'llama-nano': () =>
@@ -100,10 +112,15 @@ const builders: Record<string, () => ModelConfig> = {
 export const presetNames: readonly string[] = Object.keys(builders);
 
 /**
- * The preset `name` with some values replaced. A value that others follow from takes them along unless they are given
- * too: `heads` resets `kvHeads` (unless grouped and still a divisor), `heads` or `hiddenSize` resets `headDim` and (`hiddenSize`) `intermediateSize`. An
- * id outside an overridden vocabulary is dropped: it belongs to the tokenizer that was replaced.
- * Throws ERR_CONFIG for an unknown name, with the nearest one, and for a shape that cannot be built.
+ * The preset `name` with some values replaced. Values that follow from others are adapted unless
+ * they are given too:
+ * - `heads` resets `kvHeads`, unless the preset has grouped queries and its count is still a
+ *   divisor;
+ * - `heads` and `hiddenSize` reset `headDim`, and `hiddenSize` resets `intermediateSize`;
+ * - `vocabSize` drops a token id outside of it: the id belongs to the tokenizer that was replaced.
+ *
+ * Throws ERR_CONFIG for an unknown name, with the nearest one, and for a model that cannot be
+ * built.
  */
 export function presetConfig(name: string, overrides: Partial<ModelConfig> = {}): ModelConfig {
   if (!Object.hasOwn(builders, name)) {
@@ -125,10 +142,10 @@ export function presetConfig(name: string, overrides: Partial<ModelConfig> = {})
     config.headDim = config.hiddenSize / config.heads;
   }
   if (given.hiddenSize !== undefined && given.intermediateSize === undefined) {
-    // In whole steps of 32: 8/3 of the width, as in the Llama paper, is rarely round.
+    // Of SwiGLU in whole steps of 32: 8/3 of the width, as in the Llama paper, is rarely round.
     const scaled = (preset.intermediateSize / preset.hiddenSize) * given.hiddenSize;
     config.intermediateSize =
-      config.architecture === 'gpt2' ? 4 * given.hiddenSize : Math.ceil(scaled / 32) * 32;
+      config.blocks[0]!.activation === 'gelu' ? 4 * given.hiddenSize : Math.ceil(scaled / 32) * 32;
   }
   if (given.vocabSize !== undefined) {
     for (const key of ['bosTokenId', 'eosTokenId'] as const) {

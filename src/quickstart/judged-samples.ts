@@ -1,13 +1,13 @@
 /**
- * Comparisons of a model's own answers, as InstructGPT's labellers made them, but judged by a declared rule: what the
- * policy will say is what the reward model must be able to tell apart.
+ * Comparisons of a model's own answers, judged by a declared rule where InstructGPT had people. The
+ * reward model must be able to tell apart the answers that the policy will give.
  */
 
 import type { JsonObject } from '../base/json.ts';
 import { Answerer } from '../eval/answers.ts';
-import { isCorrect } from '../eval/exact-match.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
+import { RightAnswers } from './factbook/right-answers.ts';
 import type { Question } from './factbook/task.ts';
 
 export interface JudgedSamplesOptions {
@@ -18,7 +18,10 @@ export interface JudgedSamplesOptions {
   seed: number;
 }
 
-/** Rankings of the right answer and sampled ones; a question whose answers are all right or all wrong teaches nothing. */
+/**
+ * Rankings of the right answer and sampled ones. Questions whose answers are all right or all wrong
+ * are left out.
+ */
 export async function judgedSamples(
   model: Gpt,
   tokenizer: Tokenizer,
@@ -30,11 +33,12 @@ export async function judgedSamples(
     Array.from({ length: samples }, () => [{ role: 'user', content: question }]),
   );
   const texts = await new Answerer(model, tokenizer).answer(dialogues, { ...sampling, batchSize: 64 });
-  return questions.flatMap(({ question, answer, sentence, relation, country }, i) => {
+  const rule = new RightAnswers(values);
+  return questions.flatMap((question, i) => {
     const own = texts.slice(i * samples, (i + 1) * samples).filter((text) => /\S/.test(text));
-    const completions = [...new Set([sentence, ...own])];
-    const ranks = completions.map((text) => (isCorrect(text, answer, values.get(relation), country) ? 0 : 1));
+    const completions = [...new Set([question.sentence, ...own])];
+    const ranks = completions.map((text) => (rule.isRight(question, text) ? 0 : 1));
     if (!ranks.includes(0) || !ranks.includes(1)) return [];
-    return [{ prompt: question, completions, ranks, source: 'rule' }];
+    return [{ prompt: question.question, completions, ranks, source: 'rule' }];
   });
 }

@@ -1,29 +1,43 @@
-/** The pipeline's page: the table of all models first, their answers side by side, and a way to each stage's own report. */
+/**
+ * The pipeline's page, written anew after every part: the table of all models, their answers side
+ * by side, and each part with a link to its stage's own page.
+ */
+
+import { formatRate } from '../report/format.ts';
 import { writeReport } from '../report/html-report.ts';
 import { MetricsLog } from '../report/metrics-log.ts';
-import type { PipelineResult } from './pipeline.ts';
-import { pipelineCards, stageTable, standingTable } from './summary.ts';
+import type { PipelineState } from './run-progress.ts';
+import { answersTable, partsTable, pipelineCards, scoreboardTable } from './summary.ts';
 
-export function writePipelineReport(out: string, result: PipelineResult): void {
+/** Of an open page while the run goes on. */
+const REFRESH_SECONDS = 10;
+
+export interface PageNotes {
+  /** Shown with the state, such as what a short run cannot show. */
+  notes: readonly string[];
+}
+
+/** Writes `<out>/report.html`. Throws as writeReport does. */
+export function writePipelineReport(out: string, state: PipelineState, { notes }: PageNotes): void {
   MetricsLog.open(out).close();
+  const running = state.parts.some(({ status }) => status === 'running' || status === 'waiting');
+  const stopped = state.parts.some(({ status }) => status === 'stopped');
+  const goesOn = running && !stopped;
+  const measured = state.rows.length > 0 ? [scoreboardTable(state), answersTable(state)] : [];
+  const parts = partsTable(state);
+  const assistant = state.parts.findLast(({ name, report }) => report && (name === 'sft' || name === 'ppo'));
+  const talk = assistant ? [`Talk to the assistant: npx athanor chat --model ${out}/${assistant.name}`] : [];
+  const growing = goesOn
+    ? [
+        `The run goes on, and this page shows it every ${REFRESH_SECONDS} seconds. This machine trains at ${formatRate(state.tokensPerSecond, 'tokens')}.`,
+      ]
+    : [];
   writeReport(out, {
     title: 'From text to assistant',
     subtitle: 'Pretraining, fine-tuning, reward model and PPO on the World Factbook',
-    summary: pipelineCards(result),
-    tables: [
-      standingTable(result),
-      {
-        title: 'The same questions, answered by every model',
-        columns: ['question', 'right', ...result.standings.map(({ model }) => model)],
-        rows: result.questions.map(({ question, answer }, i) => [
-          question,
-          answer,
-          ...result.standings.map(({ shown }) => shown[i]!),
-        ]),
-        note: 'Greedy answers; best of 8 is what the reward model chose among sampled ones.',
-      },
-      stageTable(result),
-    ],
-    notes: [`Talk to the assistant: npx athanor chat --model ${out}/ppo`],
+    summary: pipelineCards(state),
+    tables: goesOn ? [parts, ...measured] : [...measured, parts],
+    notes: [...growing, ...notes, ...talk],
+    ...(goesOn && { refreshSeconds: REFRESH_SECONDS }),
   });
 }

@@ -5,19 +5,19 @@
  */
 import type { JsonObject } from '../base/json.ts';
 import { meanInterval, meanShareInterval } from '../base/statistics.ts';
-import type { StandingRecord } from './summary.ts';
+import type { ScoreboardRecord } from './summary.ts';
 
 /** What one seed's run left in its `result.json`. */
 export interface SeedResult {
   seed: number;
   seconds: number;
-  standings: StandingRecord[];
+  scoreboard: ScoreboardRecord[];
   stages: Record<string, JsonObject>;
 }
 
 type Figure = {
-  [K in keyof StandingRecord]: StandingRecord[K] extends number | null ? K : never;
-}[keyof StandingRecord];
+  [K in keyof ScoreboardRecord]: ScoreboardRecord[K] extends number | null ? K : never;
+}[keyof ScoreboardRecord];
 
 const percent = (share: number) => (100 * share).toFixed(1);
 
@@ -62,10 +62,10 @@ const figures: readonly ShownFigure[] = [
 
 /** One row per model, one cell per figure: mean (low to high). */
 export function summaryTable(results: readonly SeedResult[]): string {
-  const models = results[0]!.standings.map(({ model }) => model);
+  const models = results[0]!.scoreboard.map(({ model }) => model);
   const rows = models.map((model, at) => {
     const cells = figures.map(({ name, show, isShare }) => {
-      const values = results.map(({ standings }) => standings[at]![name]);
+      const values = results.map(({ scoreboard }) => scoreboard[at]![name]);
       if (!values.every((value) => value !== null)) return '–';
       return shownInterval(isShare ? meanShareInterval(values) : meanInterval(values), show);
     });
@@ -77,7 +77,7 @@ export function summaryTable(results: readonly SeedResult[]): string {
 /** PPO less SFT within each seed. */
 export function gainTable(results: readonly SeedResult[]): string {
   const of = (result: SeedResult, model: string, name: Figure) =>
-    result.standings.find((standing) => standing.model === model)![name] ?? Number.NaN;
+    result.scoreboard.find((row) => row.model === model)![name] ?? Number.NaN;
   const gains = figures.filter(({ name }) => name !== 'kl' && name !== 'win_rate');
   const rows = gains.map(({ name, title, show }) => {
     const differences = results.map((result) => of(result, 'PPO', name) - of(result, 'SFT', name));
@@ -91,12 +91,12 @@ export function gainTable(results: readonly SeedResult[]): string {
 
 /** Every seed's own figures. */
 export function seedTable(results: readonly SeedResult[]): string {
-  const rows = results.flatMap(({ seed, standings }) =>
-    standings.map((standing) => [
+  const rows = results.flatMap(({ seed, scoreboard }) =>
+    scoreboard.map((row) => [
       `${seed}`,
-      standing.model,
+      row.model,
       ...figures.map(({ name, show }) => {
-        const value = standing[name];
+        const value = row[name];
         return value === null ? '–' : show(value);
       }),
     ]),

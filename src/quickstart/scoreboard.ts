@@ -1,40 +1,34 @@
-/** Where each model of the pipeline stands on questions that none of them was trained on. */
+/** How good each model of the pipeline is on questions that none of them was trained on. */
 
-import { type Interval, mean, wilsonInterval } from '../base/statistics.ts';
-import { loadGpt, loadScoringModel } from '../checkpoint/gpt-folder.ts';
+import type { Interval } from '../base/statistics.ts';
+import { mean, wilsonInterval } from '../base/statistics.ts';
+import { loadModel } from '../checkpoint/gpt-folder.ts';
 import { TokenDataset } from '../data/shards/token-dataset.ts';
 import { Answerer, type AnswerOptions } from '../eval/answers.ts';
-import { isCorrect } from '../eval/exact-match.ts';
 import { perplexity } from '../eval/perplexity.ts';
 import type { DType } from '../native/binding.ts';
 import type { Gpt } from '../nn/gpt.ts';
-import type { ScoringModel } from '../nn/scoring-model.ts';
-import { encodeComparison } from '../scoring/encoded-comparisons.ts';
-import { responseLogProbs } from '../scoring/response-log-probs.ts';
-import { scoreAll } from '../scoring/reward-model.ts';
-import type { ResponseSequence } from '../scoring/sequences.ts';
-import { ChatTemplate } from '../text/chat-template.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
+import { RightAnswers } from './factbook/right-answers.ts';
 import type { Question } from './factbook/task.ts';
+import { RewardJudge } from './reward-judge.ts';
 
-export interface StandingOptions {
-  /** Model folders after each stage, and shards to measure bits per byte on. */
-  base: string;
-  sft: string;
-  reward: string;
-  ppo: string;
+export interface ScoreboardOptions {
+  /** Shards to measure bits per byte on. */
   data: string;
   dtype: DType;
   seed: number;
   heldOutPhrasings: readonly Question[];
   heldOutFacts: readonly Question[];
   values: ReadonlyMap<string, readonly string[]>;
+  /** Of an answer. */
   maxTokens: number;
   /** Answers among which the reward model chooses. */
   bestOf: number;
 }
 
-export interface Standing {
+/** The figures of one model. */
+export interface ScoreboardRow {
   model: string;
   bitsPerByte: number;
   /** Shares of right answers. */
@@ -42,107 +36,186 @@ export interface Standing {
   phrasingsSampled: number;
   factsGreedy: number;
   factsSampled: number;
-  /** Of sampled answers to held-out phrasings. */
-  reward: number;
-  /** Nats a sampled answer; undefined for a base model, which reads no dialogue. */
+  /** Mean over sampled answers to held-out phrasings; undefined while there is no reward model. */
+  reward: number | undefined;
+  /**
+   * To the SFT model, in nats per sampled answer; undefined for a base model, which reads no
+   * dialogue.
+   */
   kl: number | undefined;
-  /** Against the stage before, by the rule, of the questions where just one is right. */
-  winRate: (Interval & { share: number; decided: number }) | undefined;
+  winRate: WinRate | undefined;
   /** Answers to the shown questions: greedy ones, or those chosen among sampled ones. */
   shown: string[];
+}
+
+/**
+ * Against the stage before: questions that this model alone answers right, of those that just one
+ * of both does.
+ */
+export interface WinRate {
+  decided: number;
+  /** Undefined where no question is decided. */
+  share: (Interval & { value: number }) | undefined;
+}
+
+/** A model that is measured, with its sampled answers to the held-out phrasings. */
+interface Entry {
+  row: ScoreboardRow;
+  sampled: readonly string[];
+  right: readonly boolean[];
 }
 
 /** How many questions are shown with every model's answer. */
 const SHOWN = 5;
 
-interface Contender {
-  model: string;
-  gpt: Gpt;
-  answerer: Answerer;
-  /** Chooses among sampled answers; undefined for one that says what it samples. */
-  best?: AnswerOptions['best'];
-}
+/**
+ * Measures each model when its stage is done. The reward model comes after two of them, and `judge`
+ * then adds its figures to their rows.
+ */
+export class Scoreboard {
+  readonly #options: ScoreboardOptions;
+  readonly #rule: RightAnswers;
+  #base: Entry | undefined;
+  #sft: { entry: Entry; folder: string } | undefined;
+  #best: Entry | undefined;
+  #ppo: Entry | undefined;
+  #judge: RewardJudge | undefined;
 
-/** Base, SFT, SFT with the reward model choosing, PPO. */
-export async function standings(options: StandingOptions): Promise<Standing[]> {
-  const { dtype } = options;
-  const judge = new Judge(options.reward, dtype);
-  const load = (folder: string): [Gpt, Answerer] => {
-    const gpt = loadGpt(folder, { dtype });
-    return [gpt, new Answerer(gpt, Tokenizer.load(folder))];
-  };
-  const [[base, asBase], [sft, asSft], [ppo, asPpo]] = [
-    load(options.base),
-    load(options.sft),
-    load(options.ppo),
-  ] as const;
-  const best = {
-    candidates: options.bestOf,
-    score: async (sequences: readonly Int32Array[]) => judge.scoreTokens(sequences),
-  };
-  const contenders: Contender[] = [
-    { model: 'base', gpt: base, answerer: asBase },
-    { model: 'SFT', gpt: sft, answerer: asSft },
-    { model: `SFT, best of ${options.bestOf}`, gpt: sft, answerer: asSft, best },
-    { model: 'PPO', gpt: ppo, answerer: asPpo },
-  ];
-  const results: Standing[] = [];
-  let before: boolean[] | undefined;
-  try {
-    for (const contender of contenders) {
-      const { standing, right } = await measure(contender, judge, sft, options, before);
-      results.push(standing);
-      // Choosing among answers is no stage: what comes after it is measured against the model itself.
-      if (!contender.best) before = right;
-    }
-  } finally {
-    judge.dispose();
-    for (const model of [base, sft, ppo]) model.dispose();
+  constructor(options: ScoreboardOptions) {
+    this.#options = options;
+    this.#rule = new RightAnswers(options.values);
   }
-  return results;
-}
 
-async function measure(
-  contender: Contender,
-  judge: Judge,
-  reference: Gpt,
-  options: StandingOptions,
-  before: readonly boolean[] | undefined,
-) {
-  const { heldOutPhrasings, heldOutFacts, values, seed, maxTokens } = options;
-  const rightOf = (questions: readonly Question[], texts: readonly string[]) =>
-    questions.map(({ answer, relation, country }, i) =>
-      isCorrect(texts[i]!, answer, values.get(relation), country),
+  /** Of the models measured so far: base, SFT, SFT with the reward model choosing, PPO. */
+  get rows(): ScoreboardRow[] {
+    return [this.#base, this.#sft?.entry, this.#best, this.#ppo].flatMap((entry) => entry?.row ?? []);
+  }
+
+  async addBase(folder: string): Promise<void> {
+    this.#base = await this.#measure('base', folder);
+  }
+
+  async addSft(folder: string): Promise<void> {
+    this.#sft = { entry: await this.#measure('SFT', folder, this.#base), folder };
+    this.#sft.entry.row.kl = 0;
+  }
+
+  /**
+   * Scores what was measured with the reward model in `folder`, and lets it choose among SFT's
+   * answers.
+   */
+  async judge(folder: string): Promise<void> {
+    this.#judge = new RewardJudge(folder, this.#options.dtype);
+    const { entry } = this.#sft!;
+    for (const { row, sampled } of [this.#base!, entry]) row.reward = this.#reward(sampled);
+    this.#best = await this.#chosen(this.#judge);
+  }
+
+  async addPpo(folder: string): Promise<void> {
+    const { dtype, heldOutPhrasings } = this.#options;
+    const { entry, folder: sft } = this.#sft!;
+    this.#ppo = await this.#measure('PPO', folder, entry);
+    const { row, sampled } = this.#ppo;
+    row.reward = this.#reward(sampled);
+    row.kl = using([loadModel(folder, { dtype }), loadModel(sft, { dtype })], ([model, reference]) =>
+      this.#judge!.kl(model!, reference!, heldOutPhrasings, sampled),
     );
-  const ask = (questions: readonly Question[], temperature: number) =>
-    contender.answerer.answer(
-      questions.map(({ question }) => [{ role: 'user', content: question }]),
-      { maxTokens, temperature, seed, batchSize: 64, best: temperature > 0 ? contender.best : undefined },
-    );
-  const greedy = await ask(heldOutPhrasings, 0);
-  const sampled = await ask(heldOutPhrasings, 1);
-  const right = rightOf(heldOutPhrasings, sampled);
-  const dataset = TokenDataset.open(options.data);
-  const { bitsPerByte } = await perplexity(contender.gpt, dataset, {
-    batchSize: 16,
-    context: contender.gpt.config.contextLength,
-    maxTokens: 32768,
-  });
-  dataset.close();
-  const standing: Standing = {
-    model: contender.model,
-    bitsPerByte,
-    phrasingsGreedy: share(rightOf(heldOutPhrasings, greedy)),
-    phrasingsSampled: share(right),
-    factsGreedy: share(rightOf(heldOutFacts, await ask(heldOutFacts, 0))),
-    factsSampled: share(rightOf(heldOutFacts, await ask(heldOutFacts, 1))),
-    reward: mean(judge.score(heldOutPhrasings, sampled)),
-    kl:
-      contender.model === 'base' ? undefined : judge.kl(contender.gpt, reference, heldOutPhrasings, sampled),
-    winRate: before && winRate(right, before),
-    shown: shownQuestions(heldOutPhrasings).map(({ index }) => (contender.best ? sampled : greedy)[index]!),
-  };
-  return { standing, right };
+  }
+
+  dispose(): void {
+    this.#judge?.dispose();
+  }
+
+  #reward(sampled: readonly string[]): number {
+    return mean(this.#judge!.score(this.#options.heldOutPhrasings, sampled));
+  }
+
+  async #measure(model: string, folder: string, before?: Entry): Promise<Entry> {
+    const { dtype, heldOutPhrasings, heldOutFacts } = this.#options;
+    const gpt = loadModel(folder, { dtype });
+    try {
+      const answerer = new Answerer(gpt, Tokenizer.load(folder));
+      const ask = (questions: readonly Question[], temperature: number) =>
+        this.#ask(answerer, questions, { temperature });
+      const greedy = await ask(heldOutPhrasings, 0);
+      const sampled = await ask(heldOutPhrasings, 1);
+      const right = this.#rightOf(heldOutPhrasings, sampled);
+      const row: ScoreboardRow = {
+        model,
+        bitsPerByte: await this.#bitsPerByte(gpt),
+        phrasingsGreedy: share(this.#rightOf(heldOutPhrasings, greedy)),
+        phrasingsSampled: share(right),
+        factsGreedy: share(this.#rightOf(heldOutFacts, await ask(heldOutFacts, 0))),
+        factsSampled: share(this.#rightOf(heldOutFacts, await ask(heldOutFacts, 1))),
+        reward: undefined,
+        kl: undefined,
+        winRate: before && winRate(right, before.right),
+        shown: shownQuestions(heldOutPhrasings).map(({ index }) => greedy[index]!),
+      };
+      return { row, sampled, right };
+    } finally {
+      gpt.dispose();
+    }
+  }
+
+  /**
+   * SFT again, with only the sampled answers chosen: the greedy ones and the text stay as they are.
+   */
+  async #chosen(judge: RewardJudge): Promise<Entry> {
+    const { dtype, heldOutPhrasings, heldOutFacts, bestOf } = this.#options;
+    const { entry: sft, folder } = this.#sft!;
+    const gpt = loadModel(folder, { dtype });
+    try {
+      const answerer = new Answerer(gpt, Tokenizer.load(folder));
+      const best = {
+        candidates: bestOf,
+        score: async (sequences: readonly Int32Array[]) => judge.scoreTokens(sequences),
+      };
+      const ask = (questions: readonly Question[]) =>
+        this.#ask(answerer, questions, { temperature: 1, best });
+      const sampled = await ask(heldOutPhrasings);
+      const right = this.#rightOf(heldOutPhrasings, sampled);
+      const row: ScoreboardRow = {
+        ...sft.row,
+        model: `SFT, best of ${bestOf}`,
+        phrasingsSampled: share(right),
+        factsSampled: share(this.#rightOf(heldOutFacts, await ask(heldOutFacts))),
+        reward: this.#reward(sampled),
+        // Choosing among answers is no stage: it and the next one are both compared with the model
+        // itself.
+        winRate: winRate(right, sft.right),
+        shown: shownQuestions(heldOutPhrasings).map(({ index }) => sampled[index]!),
+      };
+      return { row, sampled, right };
+    } finally {
+      gpt.dispose();
+    }
+  }
+
+  #ask(
+    answerer: Answerer,
+    questions: readonly Question[],
+    sampling: Pick<AnswerOptions, 'temperature' | 'best'>,
+  ): Promise<string[]> {
+    const { maxTokens, seed } = this.#options;
+    const dialogues = questions.map(({ question }) => [{ role: 'user', content: question }]);
+    return answerer.answer(dialogues, { maxTokens, seed, batchSize: 64, ...sampling });
+  }
+
+  #rightOf(questions: readonly Question[], texts: readonly string[]): boolean[] {
+    return questions.map((question, i) => this.#rule.isRight(question, texts[i]!));
+  }
+
+  async #bitsPerByte(gpt: Gpt): Promise<number> {
+    const dataset = TokenDataset.open(this.#options.data);
+    try {
+      const context = gpt.config.contextLength;
+      const result = await perplexity(gpt, dataset, { batchSize: 16, context, maxTokens: 32768 });
+      return result.bitsPerByte;
+    } finally {
+      dataset.close();
+    }
+  }
 }
 
 /** Questions from all over the list, the same for every model. */
@@ -154,55 +227,23 @@ export function shownQuestions(questions: readonly Question[]): { index: number;
   });
 }
 
-/** The reward model with the tokenizer that it and the assistants share. */
-class Judge {
-  readonly #model: ScoringModel;
-  readonly #template: ChatTemplate;
-
-  constructor(folder: string, dtype: DType) {
-    this.#model = loadScoringModel(folder, { dtype });
-    this.#template = ChatTemplate.of(Tokenizer.load(folder));
-  }
-
-  score(questions: readonly Question[], texts: readonly string[]): number[] {
-    const sequences = this.#sequences(questions, texts).map(({ tokens }) => tokens);
-    return this.scoreTokens(sequences);
-  }
-
-  scoreTokens(sequences: readonly Int32Array[]): number[] {
-    return scoreAll(this.#model, sequences);
-  }
-
-  /** Mean over answers of the log-ratio of all their tokens: an estimate of the divergence, as the answers are the model's. */
-  kl(model: Gpt, reference: Gpt, questions: readonly Question[], texts: readonly string[]): number {
-    if (model === reference) return 0;
-    const sequences = this.#sequences(questions, texts);
-    const own = responseLogProbs(model, sequences, 1);
-    const other = responseLogProbs(reference, sequences, 1);
-    return own.reduce((sum, logProb, i) => sum + logProb - other[i]!, 0) / sequences.length;
-  }
-
-  #sequences(questions: readonly Question[], texts: readonly string[]): ResponseSequence[] {
-    return questions.map(({ question }, i) => {
-      const prompt = [{ role: 'user', content: question }];
-      const comparison = { id: '', prompt, completions: [texts[i]!], ranks: [0] };
-      return encodeComparison(comparison, this.#template).answers[0]!;
-    });
-  }
-
-  dispose(): void {
-    this.#model.dispose();
-  }
-}
-
 function share(right: readonly boolean[]): number {
   return right.filter(Boolean).length / right.length;
 }
 
-function winRate(now: readonly boolean[], before: readonly boolean[]) {
+function winRate(now: readonly boolean[], before: readonly boolean[]): WinRate {
   const wins = now.filter((right, i) => right && !before[i]).length;
   const losses = now.filter((right, i) => !right && before[i]).length;
   const decided = wins + losses;
-  if (decided === 0) return { share: 0.5, low: 0, high: 1, decided };
-  return { share: wins / decided, ...wilsonInterval(wins, decided), decided };
+  if (decided === 0) return { decided, share: undefined };
+  return { decided, share: { value: wins / decided, ...wilsonInterval(wins, decided) } };
+}
+
+/** Runs `work` on models and disposes them. */
+function using<T>(models: readonly Gpt[], work: (models: readonly Gpt[]) => T): T {
+  try {
+    return work(models);
+  } finally {
+    for (const model of models) model.dispose();
+  }
 }

@@ -1,13 +1,13 @@
-/** The pipeline's result as rows: for the terminal, the report and docs/results.md. */
+/** The pipeline's state as rows: for the terminal, the page and docs/results.md. */
 import { exactCount, formatCount, formatDuration } from '../report/format.ts';
 import type { ReportTable } from '../report/sections/section.ts';
 import type { TrainingRecord } from '../train/loop/training-record.ts';
-import type { PipelineResult } from './pipeline.ts';
-import type { Standing } from './scoreboard.ts';
+import type { PartState, PipelineState } from './run-progress.ts';
+import type { ScoreboardRow, WinRate } from './scoreboard.ts';
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
-export const standingColumns = [
+export const scoreboardColumns = [
   'model',
   'bits per byte',
   'new wordings, greedy',
@@ -19,63 +19,109 @@ export const standingColumns = [
   'wins over the stage before',
 ];
 
-export function standingRow(standing: Standing): string[] {
-  const { winRate, kl } = standing;
+/** The cells of one model; a dash where there is no figure. */
+export function scoreboardCells({ reward, kl, winRate, ...row }: ScoreboardRow): string[] {
   return [
-    standing.model,
-    standing.bitsPerByte.toFixed(3),
-    percent(standing.phrasingsGreedy),
-    percent(standing.phrasingsSampled),
-    percent(standing.factsGreedy),
-    percent(standing.factsSampled),
-    standing.reward.toFixed(2),
+    row.model,
+    row.bitsPerByte.toFixed(3),
+    percent(row.phrasingsGreedy),
+    percent(row.phrasingsSampled),
+    percent(row.factsGreedy),
+    percent(row.factsSampled),
+    reward === undefined ? '–' : reward.toFixed(2),
     kl === undefined ? '–' : kl.toFixed(2),
-    winRate === undefined
-      ? '–'
-      : `${percent(winRate.share)} of ${winRate.decided} (${percent(winRate.low)} to ${percent(winRate.high)})`,
+    winRate === undefined ? '–' : winRateCell(winRate),
   ];
 }
 
-export function standingTable({ standings }: Pick<PipelineResult, 'standings'>): ReportTable {
+function winRateCell({ decided, share }: WinRate): string {
+  if (share === undefined) return 'no question decided';
+  return `${percent(share.value)} of ${decided} (${percent(share.low)} to ${percent(share.high)})`;
+}
+
+export function scoreboardTable({ rows }: Pick<PipelineState, 'rows'>): ReportTable {
   return {
     title: 'After each stage',
-    columns: standingColumns,
-    rows: standings.map(standingRow),
-    note: 'Right answers to questions that no stage was trained on: facts of the fine-tuning data in new wordings, and facts that fine-tuning never asked for. An answer is right when it names what was asked about, the value, and no other value. Reward is the reward model’s, of sampled answers to new wordings, which the reward model has not seen either. A win is a question where this model’s sampled answer is right and the stage before’s is wrong, of those where just one is right.',
+    columns: scoreboardColumns,
+    rows: rows.map(scoreboardCells),
+    note: SCOREBOARD_NOTE,
   };
 }
 
-/** What the whole run came to, for the top of the page. */
-export function pipelineCards({ standings, stages, seconds }: PipelineResult): [string, string][] {
-  const of = (model: string) => standings.find((standing) => standing.model === model)!;
-  const report = (stage: string) => stages.find(({ name }) => name === stage)!.report;
-  const accuracy = report('reward').val_accuracy;
-  return [
-    ['Right answers, sampled: base', percent(of('base').phrasingsSampled)],
-    ['after SFT', percent(of('SFT').phrasingsSampled)],
-    ['after PPO', percent(of('PPO').phrasingsSampled)],
-    ['Reward model, held out', typeof accuracy === 'number' ? percent(accuracy) : '–'],
-    ['KL of PPO to SFT', `${of('PPO').kl!.toFixed(2)} nats`],
-    ['Largest deviation of the first ratios from 1', `${report('ppo').ratio_max_deviation}`],
-    ['Time', formatDuration(seconds)],
-  ];
-}
+const SCOREBOARD_NOTE = [
+  'Right answers to questions that no stage was trained on: facts of the fine-tuning data in new wordings, and facts that',
+  'fine-tuning never asked for. An answer is right when it names what was asked about, the value, and no other value.',
+  'Reward is the reward model’s, of sampled answers to new wordings, which the reward model has not seen either. A win is a',
+  'question where this model’s sampled answer is right and that of the stage before is wrong, as a share of the questions',
+  'where just one of them is right.',
+].join(' ');
 
-/** How each stage went, with its own report. */
-export function stageTable({ stages }: PipelineResult): ReportTable {
+/** The same questions, answered by every model so far. */
+export function answersTable({ questions, rows }: Pick<PipelineState, 'questions' | 'rows'>): ReportTable {
   return {
-    title: 'Stages',
-    columns: ['stage', 'steps', 'tokens', 'tokens a second', 'time', 'on held-out data', 'report'],
-    rows: stages.map(({ name, report }) => [
-      name,
-      exactCount(report.step),
-      formatCount(report.tokens),
-      formatCount(report.tokens_per_second),
-      formatDuration(report.seconds),
-      heldOut[name]?.(report) ?? '–',
-      { text: 'charts', href: `${name}/report.html` },
+    title: 'The same questions, answered by every model',
+    columns: ['question', 'right', ...rows.map(({ model }) => model)],
+    rows: questions.map(({ question, answer }, i) => [
+      question,
+      answer,
+      ...rows.map(({ shown }) => shown[i]!),
     ]),
+    note: 'Greedy answers; best of 8 is what the reward model chose among sampled ones.',
   };
+}
+
+/** The cards on top of the page: what came out, and before the end how far the run is. */
+export function pipelineCards(state: PipelineState): [string, string][] {
+  const { parts, rows, seconds, secondsLeft } = state;
+  const done = parts.filter(({ status }) => status === 'done').length;
+  const accuracy = parts.find(({ name }) => name === 'reward')?.report?.val_accuracy;
+  const deviation = parts.find(({ name }) => name === 'ppo')?.report?.ratio_max_deviation;
+  const kl = rows.find(({ model }) => model === 'PPO')?.kl;
+  const cards: [string, string][] = rows
+    .filter(({ model }) => ['base', 'SFT', 'PPO'].includes(model))
+    .map(({ model, phrasingsSampled }) => [`Right answers, sampled: ${model}`, percent(phrasingsSampled)]);
+  if (typeof accuracy === 'number') cards.push(['Reward model, held out', percent(accuracy)]);
+  if (kl !== undefined) cards.push(['KL of PPO to SFT', `${kl.toFixed(2)} nats`]);
+  if (deviation !== undefined) cards.push(['Largest deviation of the first ratios from 1', `${deviation}`]);
+  if (done === parts.length) return [...cards, ['Time', formatDuration(seconds)]];
+  const left: [string, string] = parts.some(({ status }) => status === 'stopped')
+    ? ['Stopped after', formatDuration(seconds)]
+    : ['Time left', `about ${formatDuration(secondsLeft)}`];
+  return [['Parts done', `${done} of ${parts.length}`], left, ...cards];
+}
+
+/**
+ * Each part of the run: how it went or how long it is expected to take, with the stages' own pages.
+ */
+export function partsTable({ parts }: Pick<PipelineState, 'parts'>): ReportTable {
+  return {
+    title: 'Parts of the run',
+    columns: ['part', 'state', 'time', 'steps', 'tokens', 'tokens per second', 'on held-out data', 'report'],
+    rows: parts.map((part) => {
+      const { name, title, status, report } = part;
+      const figures = report
+        ? [
+            exactCount(report.step),
+            formatCount(report.tokens),
+            formatCount(report.tokens_per_second),
+            heldOut[name]?.(report) ?? '–',
+          ]
+        : ['–', '–', '–', '–'];
+      const isStage = name in heldOut && status !== 'waiting';
+      const link = isStage ? { text: 'charts', href: `${name}/report.html` } : '–';
+      return [title, status, timeOf(part), ...figures, link];
+    }),
+  };
+}
+
+function timeOf({ secondsTaken, seconds }: PartState): string {
+  return secondsTaken === undefined ? `about ${formatDuration(seconds)}` : formatDuration(secondsTaken);
+}
+
+/** What the terminal says when a part begins. */
+export function partLine({ parts, secondsLeft }: PipelineState, running: PartState): string {
+  const place = `${parts.indexOf(running) + 1} of ${parts.length}`;
+  return `— ${place}: ${running.title} (about ${formatDuration(secondsLeft)} left)`;
 }
 
 const heldOut: Record<string, (report: TrainingRecord) => string> = {
@@ -89,14 +135,14 @@ const heldOut: Record<string, (report: TrainingRecord) => string> = {
 const fixed = (value: unknown) => (typeof value === 'number' ? value.toFixed(3) : '–');
 
 /** With the names of --json; a type, so that it is a JSON object to the compiler. */
-export type StandingRecord = {
+export type ScoreboardRecord = {
   model: string;
   bits_per_byte: number;
   accuracy_new_wordings_greedy: number;
   accuracy_new_wordings_sampled: number;
   accuracy_new_facts_greedy: number;
   accuracy_new_facts_sampled: number;
-  reward: number;
+  reward: number | null;
   kl: number | null;
   win_rate: number | null;
   win_rate_low: number | null;
@@ -105,22 +151,22 @@ export type StandingRecord = {
   answers: string[];
 };
 
-export function standingRecord(standing: Standing): StandingRecord {
-  const { winRate } = standing;
+export function scoreboardRecord(row: ScoreboardRow): ScoreboardRecord {
+  const { winRate } = row;
   return {
-    model: standing.model,
-    bits_per_byte: standing.bitsPerByte,
-    accuracy_new_wordings_greedy: standing.phrasingsGreedy,
-    accuracy_new_wordings_sampled: standing.phrasingsSampled,
-    accuracy_new_facts_greedy: standing.factsGreedy,
-    accuracy_new_facts_sampled: standing.factsSampled,
-    reward: standing.reward,
-    kl: standing.kl ?? null,
-    win_rate: winRate?.share ?? null,
-    win_rate_low: winRate?.low ?? null,
-    win_rate_high: winRate?.high ?? null,
+    model: row.model,
+    bits_per_byte: row.bitsPerByte,
+    accuracy_new_wordings_greedy: row.phrasingsGreedy,
+    accuracy_new_wordings_sampled: row.phrasingsSampled,
+    accuracy_new_facts_greedy: row.factsGreedy,
+    accuracy_new_facts_sampled: row.factsSampled,
+    reward: row.reward ?? null,
+    kl: row.kl ?? null,
+    win_rate: winRate?.share?.value ?? null,
+    win_rate_low: winRate?.share?.low ?? null,
+    win_rate_high: winRate?.share?.high ?? null,
     win_rate_decided: winRate?.decided ?? null,
-    answers: standing.shown,
+    answers: row.shown,
   };
 }
 

@@ -33,7 +33,7 @@ export function writeReport(folder: string, options: ReportOptions): void {
 /** The page for these records. Whatever they hold is shown as text and never run. */
 export function renderReport(records: readonly MetricRecord[], options: ReportOptions, badLines = 0): string {
   const report = contextOf(records, options, badLines);
-  const { title, subtitle } = options;
+  const { title, subtitle, refreshSeconds } = options;
   const { library, licence, style } = uplot();
   const scripts = [`/*\n${licence}*/\n${library}`, pageScript];
   // The hashes of our own scripts: the browser runs no other, and the page can reach nothing outside itself.
@@ -44,7 +44,7 @@ export function renderReport(records: readonly MetricRecord[], options: ReportOp
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
+<meta name="color-scheme" content="light dark">${refreshSeconds ? html`<meta http-equiv="refresh" content="${refreshSeconds}">` : undefined}
 <title>${title}</title>
 <style>${new Html(`${style}\n${pageStyle}`)}</style>
 </head>

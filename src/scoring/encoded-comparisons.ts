@@ -58,7 +58,7 @@ export async function preferenceData(
     throw new AthanorError(
       'ERR_ARGUMENT',
       `${settings.data} has no comparison of at most ${context} tokens to train on`,
-      'raise --context, or give more data',
+      'raise `context`, or give more data',
     );
   }
   const notes = [counts.describe()];

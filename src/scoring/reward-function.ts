@@ -25,7 +25,7 @@ export class RewardFunctionSource implements RewardSource {
    */
   static async load(file: string): Promise<RewardFunctionSource> {
     if (!existsSync(file)) {
-      throw new AthanorError('ERR_FILE_MISSING', `${file} does not exist`, 'check --reward-fn');
+      throw new AthanorError('ERR_FILE_MISSING', `${file} does not exist`, 'check `rewardFn`');
     }
     let module: Record<string, unknown>;
     try {

@@ -56,7 +56,7 @@ export class RewardModelSource implements RewardSource {
       throw new AthanorError(
         'ERR_MISMATCH',
         `prompt and response can be ${longest} tokens and the reward model in ${folder} reads ${contextLength}`,
-        'lower --max-response, or train a reward model of a longer context',
+        'lower `maxResponseLength`, or train a reward model of a longer context',
       );
     }
     return new RewardModelSource(model);

@@ -2,8 +2,8 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, write
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type CheckpointContents, verifyCheckpoint } from '../../src/checkpoint/checkpoint-folder.ts';
-import { loadModel } from '../../src/checkpoint/load-model.ts';
-import { saveModel } from '../../src/checkpoint/save-model.ts';
+import { readModelFiles } from '../../src/checkpoint/load-model.ts';
+import { writeModelFiles } from '../../src/checkpoint/save-model.ts';
 import { CheckpointStore, DamagedCheckpointError } from '../../src/checkpoint/store.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
 import { expectError, randomNormal, rng } from '../helpers/reference.ts';
@@ -13,7 +13,7 @@ import { gpt2Config, randomParameters } from './models.ts';
 function contents(step: number, metric?: number): CheckpointContents {
   const parameters = randomParameters(gpt2Config, step);
   return {
-    writeModel: (folder) => saveModel(folder, { config: gpt2Config, parameters }),
+    writeModel: (folder) => writeModelFiles(folder, { config: gpt2Config, parameters }),
     tensors: [...parameters].map(([name, { shape, data }]) => [
       `first.${name}`,
       { dtype: 'f32', shape, data: () => randomNormal(data.length, step + 100) },
@@ -28,7 +28,7 @@ function expectContents(store: CheckpointStore, step: number, fallback = false):
   const expected = contents(step);
   expect(loaded.step).toBe(step);
   expect(loaded.state).toEqual(expected.state);
-  expect(loadModel(loaded.path).parameters).toEqual(randomParameters(gpt2Config, step));
+  expect(readModelFiles(loaded.path).parameters).toEqual(randomParameters(gpt2Config, step));
   const tensors = [...expected.tensors];
   expect([...loaded.tensors.tensors.keys()]).toEqual(tensors.map(([name]) => name));
   for (const [name, source] of tensors) {
@@ -116,7 +116,7 @@ describe('CheckpointStore', () => {
     await store.save(7, { ...contents(8), metric: 9 });
     expect(names(store)).toEqual([name(7)]);
     expect(store.latest()?.metric).toBe(9);
-    expect(loadModel(path).parameters).toEqual(randomParameters(gpt2Config, 8));
+    expect(readModelFiles(path).parameters).toEqual(randomParameters(gpt2Config, 8));
   });
 
   it('checksums what writeModel did not mention', async () => {
@@ -278,7 +278,7 @@ describe('a damaged checkpoint', () => {
     await store.save(3, contents(30));
     store.load({ path: name(2) }).close();
     expect(names(store)).toEqual([name(1), name(2), `${name(3)}.aside`]);
-    expect(loadModel(join(store.folder, `${name(3)}.aside`)).parameters).toEqual(
+    expect(readModelFiles(join(store.folder, `${name(3)}.aside`)).parameters).toEqual(
       randomParameters(gpt2Config, 30),
     );
     expectContents(store, 2);

@@ -1,6 +1,6 @@
 /** What counts as a right answer: the packaged run's figures and its rule for comparisons both rest on it. */
 import { describe, expect, it } from 'vitest';
-import { isCorrect, namesAnswer, normalizeAnswer } from '../../src/eval/exact-match.ts';
+import { AnswerRule, isCorrect, namesAnswer, normalizeAnswer } from '../../src/eval/exact-match.ts';
 
 const capitals = ['Paris', 'Oslo', 'Guinea', 'Equatorial Guinea', 'Singapore', 'New Delhi', 'Delhi'];
 
@@ -50,5 +50,24 @@ describe('isCorrect', () => {
     expect(isCorrect('The capital of Singapore is Singapore.', 'Singapore', capitals, 'Singapore')).toBe(
       true,
     );
+  });
+});
+
+describe('AnswerRule', () => {
+  it('judges as isCorrect does, answer after answer', () => {
+    const rule = new AnswerRule(capitals);
+    const responses = ['The capital of Norway is Oslo.', 'Óslo!', 'Oslo or Paris in Norway', 'Oslo', ''];
+    for (const response of responses) {
+      expect(rule.isCorrect(response, 'Oslo', 'Norway')).toBe(
+        isCorrect(response, 'Oslo', capitals, 'Norway'),
+      );
+    }
+    expect(responses.map((response) => rule.isCorrect(response, 'Oslo', 'Norway'))).toEqual([
+      true,
+      true,
+      false,
+      true,
+      false,
+    ]);
   });
 });

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ceilings, rankings, splitWords, TRAINED, UNSEEN } from '../../examples/rater-disagreement.ts';
-import { saveGpt } from '../../src/checkpoint/gpt-folder.ts';
+import { saveModel } from '../../src/checkpoint/gpt-folder.ts';
 import { type RatedTerm, ratedTerms } from '../../src/data/packaged/rated-terms.ts';
 import { preferenceAccuracy } from '../../src/eval/preference-accuracy.ts';
 import { Gpt } from '../../src/nn/gpt.ts';
@@ -78,7 +78,7 @@ describe('the example', () => {
     const gpt = new Gpt(presetConfig('tiny', { vocabSize: tokenizer.vocabSize, contextLength: 64 }), {
       seed: 1,
     });
-    await saveGpt(base, gpt, { tokenizer: base });
+    await saveModel(base, gpt, { tokenizer: base });
     gpt.dispose();
     const data = jsonl(temporaryFolder(), 'train.jsonl', rankings(words, TRAINED, 200, 2));
     const settings = { ...rewardDefaults, onBadLine: 'skip', batchSize: 16, epochs: 3 } as const;

@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { Batch, type BatchEvent, type BatchOptions } from '../../src/generate/batch.ts';
 import { generate } from '../../src/generate/generate.ts';
 import type { BatchRequest, Completion } from '../../src/generate/sequence.ts';
@@ -180,6 +180,23 @@ describe('a batch', () => {
     expect(finish(batch).size).toBe(2);
   });
 
+  it('asks the engine once for rows of the same settings, wherever they came in', () => {
+    using batch = new Batch(model, { slots: 5 });
+    const [hot, greedy] = [{ temperature: 1.2 }, { temperature: 0 }];
+    for (const [stream, settings] of [hot, greedy, hot, { ...hot, seed: 1 }, greedy].entries()) {
+      batch.add({ prompt: prompt(3), maxTokens: 4, stream, ...settings });
+    }
+    const rows: number[] = [];
+    const { sample } = native;
+    const spy = vi.spyOn(native, 'sample').mockImplementation((...args) => {
+      rows.push(native.shapeOf(args[0])[0]!);
+      return sample(...args);
+    });
+    batch.step();
+    expect(rows).toEqual([2, 2, 1]);
+    spy.mockRestore();
+  });
+
   it('refuses sizes that make no sense', () => {
     const made = (options: BatchOptions) => () => new Batch(model, options);
     expect(made({ slots: 0 })).toThrow('slots of a batch must be a positive integer, not 0');
@@ -201,15 +218,14 @@ describe('a batch', () => {
     const single = requests.slice(0, 3).map((request) => alone(model, request));
     using batch = new Batch(model, { slots: 3, prefillTokens: 16 });
     for (const request of requests.slice(0, 3)) batch.add(request);
-    const sample = native.sample;
     const done = new Map<number, Completion>();
     for (let step = 0; batch.size > 0; ++step) {
       if (step % 2 === 0) {
-        native.sample = () => {
+        const spy = vi.spyOn(native, 'sample').mockImplementation(() => {
           throw new Error('no memory');
-        };
+        });
         expect(() => batch.step()).toThrow('no memory');
-        native.sample = sample;
+        spy.mockRestore();
       }
       for (const { id, completion } of batch.step()) if (completion) done.set(id, completion);
     }

@@ -1,10 +1,10 @@
 /** What scripts/record-torch.py recorded of a small model in PyTorch, by Athanor's parameter names. */
 import { join } from 'node:path';
 import { packageRoot } from '../../src/base/package-root.ts';
-import { loadModel, readDescription } from '../../src/checkpoint/load-model.ts';
+import { readDescription, readModelFiles } from '../../src/checkpoint/load-model.ts';
 import { SafetensorsFile } from '../../src/checkpoint/safetensors.ts';
 import type { TensorData } from '../../src/checkpoint/tensor-data.ts';
-import type { Architecture, ModelConfig } from '../../src/nn/config.ts';
+import type { ModelConfig } from '../../src/nn/config.ts';
 
 export type F32Data = Extract<TensorData, { dtype: 'f32' }>;
 
@@ -40,9 +40,9 @@ export const torchOptimizer = {
   maxNorm: 1,
 };
 
-export function loadTorchFixture(architecture: Architecture): TorchFixture {
+export function loadTorchFixture(architecture: string): TorchFixture {
   const folder = join(packageRoot, 'test/fixtures/torch', architecture);
-  const load = (weights: string) => loadModel(folder, weights).parameters as Map<string, F32Data>;
+  const load = (weights: string) => readModelFiles(folder, weights).parameters as Map<string, F32Data>;
   using record = SafetensorsFile.open(join(folder, 'record.safetensors'));
   const [steps = 0, batch = 0, length = 0] = record.read('tokens').shape;
   const split = (name: string) => {

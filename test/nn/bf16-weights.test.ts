@@ -1,4 +1,7 @@
-/** A model whose matrices are bf16 computes what one with the same numbers as f32 masters does, bit for bit. */
+/**
+ * A model whose matrices are bf16 computes what one with the same numbers as f32 masters does, bit
+ * for bit.
+ */
 import { describe, expect, it } from 'vitest';
 import { generate } from '../../src/generate/generate.ts';
 import type { DType } from '../../src/native/binding.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { gainTable, resultsPage, summaryTable } from '../../src/quickstart/results.ts';
-import type { StandingRecord } from '../../src/quickstart/summary.ts';
+import type { ScoreboardRecord } from '../../src/quickstart/summary.ts';
 
-function standing(model: string, accuracy: number, kl: number | null): StandingRecord {
+function row(model: string, accuracy: number, kl: number | null): ScoreboardRecord {
   return {
     model,
     bits_per_byte: 0.5,
@@ -23,11 +23,7 @@ function standing(model: string, accuracy: number, kl: number | null): StandingR
 const results = [0.5, 0.6, 0.7].map((accuracy, i) => ({
   seed: i + 1,
   seconds: 100,
-  standings: [
-    standing('base', 0, null),
-    standing('SFT', accuracy, 0),
-    standing('PPO', accuracy + 0.05 * i, 1),
-  ],
+  scoreboard: [row('base', 0, null), row('SFT', accuracy, 0), row('PPO', accuracy + 0.05 * i, 1)],
   stages: { reward: { val_accuracy: 0.9 }, ppo: { ratio_max_deviation: 0, kl: 1.5 } },
 }));
 
@@ -41,12 +37,12 @@ describe('results over seeds', () => {
   it('keep the interval of a share within 0 and 100 %, and leave other intervals as they are', () => {
     const near = [0.89, 0.975, 0.967].map((accuracy, i) => ({
       ...results[i]!,
-      standings: [standing('PPO', accuracy, null)],
+      scoreboard: [row('PPO', accuracy, null)],
     }));
-    const [, , row] = summaryTable(near).split('\n');
-    expect(row).toContain('| 94.4 (65.0 to 99.4) |');
+    const [, , line] = summaryTable(near).split('\n');
+    expect(line).toContain('| 94.4 (65.0 to 99.4) |');
     // Reward is twice the accuracy here, and no share.
-    expect(row).toContain('| 1.89 (1.65 to 2.12) |');
+    expect(line).toContain('| 1.89 (1.65 to 2.12) |');
   });
 
   it('need at least two seeds', () => {

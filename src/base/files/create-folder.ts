@@ -18,7 +18,7 @@ import { AthanorError, fileError } from '../errors.ts';
  */
 export async function createFolder<T>(out: string, fill: (folder: string) => Promise<T>): Promise<T> {
   if (existsSync(out)) {
-    throw new AthanorError('ERR_ARGUMENT', `${out} exists already`, 'delete it or name another --out');
+    throw new AthanorError('ERR_ARGUMENT', `${out} exists already`, 'delete it or name another `out`');
   }
   const target = resolve(out);
   const temporary = `${target}.tmp-${process.pid}`;

@@ -23,7 +23,7 @@ export function splitByPrompt<T>(
   throw new AthanorError(
     'ERR_ARGUMENT',
     `nothing is left to train on: all ${rows.length} rows fell to validation, since the same prompt is never on both sides and there are few prompts`,
-    'give --validation 0, and evaluate on rows of their own',
+    'set `validationSplit` to 0, and evaluate on other rows',
   );
 }
 

@@ -75,7 +75,7 @@ export async function readRows<T>(
   const drop = (id: string, reason: DropReason, detail?: string) => {
     const description = describeDropped({ id, reason, ...(detail !== undefined && { detail }) });
     if (options.onBadLine === 'fail' && isBad(reason)) {
-      throw new AthanorError('ERR_FORMAT', description, 'correct the line, or leave out --on-bad-line stop');
+      throw new AthanorError('ERR_FORMAT', description, 'correct the line, or choose `onBadLine` skip');
     }
     counts.add(reason, description);
   };

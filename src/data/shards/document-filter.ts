@@ -68,7 +68,7 @@ export class DocumentFilter {
 
   #drop(dropped: Dropped): void {
     if (isBad(dropped.reason) && this.#options.onBadLine === 'fail') {
-      const remedy = 'correct it, or leave such lines out with --on-bad-line skip';
+      const remedy = 'correct it, or leave such lines out with `onBadLine` skip';
       throw new AthanorError('ERR_FORMAT', describeDropped(dropped), remedy);
     }
     this.#first ??= dropped;
@@ -86,7 +86,7 @@ export class DocumentFilter {
     return new AthanorError(
       'ERR_ARGUMENT',
       `no usable document in ${this.#options.sources.join(', ')}${why}`,
-      this.dropped.missing_field ? 'name the field that holds the text with --text-key' : 'name other text',
+      this.dropped.missing_field ? 'name the field that holds the text with `textKey`' : 'name other text',
     );
   }
 }

@@ -1,4 +1,4 @@
-/** The facts of the packaged World Factbook, one value a country and relation. */
+/** The facts of the packaged World Factbook: one value for each country and relation. */
 
 import type { Document } from '../../data/document.ts';
 import { packagedDocuments } from '../../data/packaged/packaged.ts';
@@ -6,7 +6,7 @@ import { relations } from './relations.ts';
 
 export interface Country {
   name: string;
-  /** Value by relation. */
+  /** From the name of a relation to its value. */
   facts: ReadonlyMap<string, string>;
 }
 
@@ -32,7 +32,7 @@ export async function readFactbook(): Promise<Factbook> {
   return { countries, documents, values };
 }
 
-/** Undefined for what is no country: oceans, bases, islands without a capital, the world. */
+/** Undefined for documents about an ocean, a base, an island without a capital, the world. */
 function countryOf(text: string): Country | undefined {
   const lines = text.split('\n');
   const name = lines[0]!.replace(/ \(.*/, '').trim();

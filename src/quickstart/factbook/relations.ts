@@ -1,16 +1,16 @@
 /**
- * What the packaged assistant is asked: relations with short values that can be read off a line of the World Factbook. Each
- * has statements that say it, the sentence that answers, and questions; of its own questions fine-tuning never sees the
- * last four: two are PPO's, two are for evaluation.
+ * The relations that the packaged assistant is asked about. Each value is short and stands on a
+ * line of the World Factbook. A relation has statements that say it, the sentence that answers, and
+ * questions. Fine-tuning never sees the last four questions: two are for PPO, two for evaluation.
  */
 
 export interface Relation {
   name: string;
-  /** What "the … of" asks for it. */
+  /** The noun of questions such as "What is the capital of Norway?". */
   noun: string;
   /** The line's label in the packaged text. */
   label: string;
-  /** The value in what follows the label; undefined when there is none that is short and plain. */
+  /** The value in the text after the label; undefined when it is not short and plain. */
   read: (text: string) => string | undefined;
   /** Said by the assistant, with `{c}` for the country and `{v}` for the value. */
   answer: string;
@@ -28,7 +28,7 @@ function firstOf(text: string, marks: RegExp): string | undefined {
   return plain(value);
 }
 
-/** Letters, spaces and the marks within names; nothing long, nothing that is no answer. */
+/** The value when it is a short name; undefined otherwise. */
 function plain(value: string): string | undefined {
   if (/^(unnamed|unknown|mostly|more than)/i.test(value)) return undefined;
   const good = /^[\p{L}][\p{L} '.-]*$/u.test(value) && value.length >= 2 && value.length <= 28;
@@ -232,7 +232,7 @@ export const relations: readonly Relation[] = [
   },
 ];
 
-/** Ways to ask for anything. */
+/** Questions that fit every relation. */
 const wordings = [
   'Give me the {n} of {c}.',
   'The {n} of {c}, please?',
@@ -240,7 +240,10 @@ const wordings = [
   'I need the {n} of {c}.',
 ];
 
-/** Ways to ask for anything that only PPO meets: of wordings it has many, so that it learns from questions and not from two. */
+/**
+ * Questions that fit every relation and that only PPO sees. There are many, so that it does not
+ * learn from two wordings alone.
+ */
 const newWordings = [
   'Could you tell me the {n} of {c}?',
   'Say what the {n} of {c} is.',

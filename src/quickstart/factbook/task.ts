@@ -1,6 +1,6 @@
 /**
- * The packaged task: an assistant that answers questions about countries. Everything is made from the factbook's own facts
- * by rule and says so; no person compared any answers here.
+ * The packaged task: an assistant that answers questions about countries. Everything is made from
+ * the factbook's own facts by rule and says so; no person compared any answers here.
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ export interface FactbookTaskOptions {
   heldOut: number;
 }
 
-/** A question with what it is about. */
+/** A question about one fact of one country. */
 export interface Question {
   country: string;
   relation: string;
@@ -36,8 +36,9 @@ export interface FactbookTask {
   instructions: Question[];
   comparisons: JsonObject[];
   prompts: Question[];
-  /** Facts that fine-tuning asked for, in other words; and facts it never asked for. */
+  /** Questions in wordings of their own, about facts that fine-tuning asks for. */
   heldOutPhrasings: Question[];
+  /** Questions in the same wordings, about facts that fine-tuning never asks for. */
   heldOutFacts: Question[];
   /** All values of each relation: an answer may name the right one and no other. */
   values: ReadonlyMap<string, readonly string[]>;
@@ -111,7 +112,9 @@ function corpus(
   return made;
 }
 
-/** Sections of prose; the tables of figures after them would fill a small model's time with numbers. */
+/**
+ * The sections of prose. A small model would spend its time on the tables of figures that follow.
+ */
 function opening(text: string): string {
   const end = text.indexOf('\n\nPeople and Society');
   return end < 0 ? text : text.slice(0, end);
@@ -125,8 +128,9 @@ const evasions = [
 ];
 
 /**
- * Rankings by a declared rule: the right answer over a wrong value, over the answer to another question about the country,
- * and over one more that misses in its own way. The last three are equally bad.
+ * Rankings by a declared rule: the right answer over a wrong value, over the answer to another
+ * question about the country, and over one more that misses in its own way. The last three are
+ * equally bad.
  */
 function comparisons(
   instructions: readonly Question[],
@@ -149,12 +153,16 @@ function comparisons(
   });
 }
 
-/** Two of each fact's nine wordings: the answers of the fine-tuned model teach the reward model more (judged-samples.ts). */
+/**
+ * The share of questions that are compared by these rules. More of them help less than answers of
+ * the fine-tuned model do (judged-samples.ts).
+ */
 const COMPARED = 0.2;
 
 /**
- * Values of each relation as often as countries have them. Were all values equally often the wrong one, "euros" would be
- * right more often than wrong, and saying it everywhere a way to a high reward.
+ * Values of each relation, each as often as countries have it. If every value were the wrong one
+ * equally often, "euros" would be right more often than wrong, and a policy could raise its reward
+ * by saying it everywhere.
  */
 function saidValues(countries: readonly Country[]): Map<string, string[]> {
   return new Map(
@@ -170,7 +178,7 @@ function wrongValue({ relation, country }: Question, value: string): string {
   return fill(relationOf(relation).answer, country, value);
 }
 
-/** True of the country, and not what was asked. */
+/** Another fact about the country, which was not asked for. */
 function otherFact({ relation }: Question, { name, facts }: Country, random: Draws): string {
   const [other, value] = random.pick([...facts].filter(([key]) => key !== relation));
   return fill(relationOf(other).answer, name, value);
@@ -178,7 +186,7 @@ function otherFact({ relation }: Question, { name, facts }: Country, random: Dra
 
 const evasion: Miss = ({ country }, _, random) => fill(random.pick(evasions), country, '');
 
-/** What was asked, and of another country. */
+/** The right relation of the wrong country. */
 const otherCountry: Miss = (question, country, random, countries) => {
   const other = random.pick(countries);
   const value = other.facts.get(question.relation);
@@ -196,7 +204,10 @@ const confusedValue: Miss = (question, { facts }, random) => {
 /** The right answer with its value said twice. */
 const stutter: Miss = (question) => wrongValue(question, `${question.answer} ${question.answer}`);
 
-/** Writes the task as files that the stages take through --data: corpus, instructions, comparisons, prompts, questions. */
+/**
+ * Writes the task as files that the stages take through --data: corpus, instructions, comparisons,
+ * prompts, questions.
+ */
 export function writeFactbookTask(folder: string, task: FactbookTask): void {
   const lines = (rows: readonly unknown[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
   const prompt = ({ question, ...rest }: Question) => ({ prompt: question, ...rest });

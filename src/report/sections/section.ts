@@ -35,6 +35,8 @@ export interface ReportOptions {
   peakFlopsPerSecond?: number;
   tables?: readonly ReportTable[];
   notes?: readonly string[];
+  /** An open page loads itself anew after so many seconds, for a run that goes on. */
+  refreshSeconds?: number;
   /** Charts of fields that only this stage logs. */
   charts?: readonly ChartSpec[];
 }

@@ -28,8 +28,8 @@ export class Budget {
     if (given.length !== 1) {
       throw new AthanorError(
         'ERR_OPTION',
-        'expected exactly one of --steps, --tokens and --time',
-        'e.g. --steps 1000',
+        'expected exactly one of `steps`, `tokens` and `seconds`',
+        'such as `steps` 1000',
       );
     }
     if (options.steps !== undefined) this.#totalSteps = options.steps;

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
-import { loadGpt } from '../../checkpoint/gpt-folder.ts';
+import { loadModel } from '../../checkpoint/gpt-folder.ts';
 import type { DType } from '../../native/binding.ts';
 import type { Decoder, WeightDType } from '../../nn/decoder.ts';
 import type { Gpt } from '../../nn/gpt.ts';
@@ -48,7 +48,7 @@ export function chatTokenizer(model: string, out: string): ChatTokenizer {
 
 /** The model of a folder with a row for every token. Throws ERR_MISMATCH when it has no room in its context. */
 export function loadChatModel(folder: string, tokenizer: Tokenizer, options: ChatModelOptions): Gpt {
-  const model = loadGpt(folder, options);
+  const model = loadModel(folder, options);
   if (tokenizer.vocabSize <= model.config.vocabSize) return model;
   const grown = growVocabulary(model, tokenizer.vocabSize);
   model.dispose();
@@ -76,8 +76,8 @@ export function checkedContext(asked: number | undefined, model: Decoder, folder
   if (asked !== undefined && asked > contextLength) {
     throw new AthanorError(
       'ERR_MISMATCH',
-      `--context ${asked} exceeds the context of ${contextLength} of the model in ${folder}`,
-      'lower --context',
+      `\`context\` ${asked} exceeds the context of ${contextLength} of the model in ${folder}`,
+      'lower `context`',
     );
   }
   return asked ?? contextLength;

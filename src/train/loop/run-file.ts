@@ -32,7 +32,7 @@ export function readRun(out: string, stage: string): RunFile {
       throw new AthanorError('ERR_FILE_DAMAGED', `${path} is not JSON`, 'start anew');
     const known = fileError(error, path);
     if (known.code !== 'ERR_FILE_MISSING') throw known;
-    throw new AthanorError('ERR_FILE_MISSING', `${out} holds no run to resume`, 'start it without --resume');
+    throw new AthanorError('ERR_FILE_MISSING', `${out} holds no run to resume`, 'start it without `resume`');
   }
   if (typeof run.settings !== 'object' || run.settings === null) {
     throw new AthanorError('ERR_FILE_DAMAGED', `${path} has no settings`, 'start anew');
@@ -65,7 +65,7 @@ export function writeRun(out: string, run: RunFile): void {
     throw new AthanorError(
       'ERR_ARGUMENT',
       `${out} already holds a run`,
-      'go on with --resume, or name another --out',
+      'go on with `resume`, or name another `out`',
     );
   }
   try {

@@ -14,6 +14,7 @@ import type { AdamWOptions } from '../../optim/adamw.ts';
 import { formatCount } from '../../report/format.ts';
 import { type ReportOptions, writeReport } from '../../report/html-report.ts';
 import type { BudgetOptions } from './budget.ts';
+import type { TrainEvent } from './events.ts';
 import type { MetricField, RunEvent } from './run-events.ts';
 import { forgetRun, readRun, writeRun } from './run-file.ts';
 import type { CommonSettings, EpochSettings, LoraSettings, StageOptions } from './settings.ts';
@@ -193,7 +194,7 @@ async function train<Settings extends CommonSettings, Batch>(
   const place = { out, resume, checkpoint: resumed?.path, onEvent: emit };
   const prepared = await kind.prepare(settings, { ...context, ...place });
   const { stage, notes = [] } = prepared;
-  const report = reportOf(settings, prepared);
+  const report = new LiveReport(out, reportOf(settings, prepared));
   emit({ type: 'start', stage: kind.name, title: prepared.title, fields: prepared.fields ?? [] });
   for (const note of notes) context.console.note(note);
   const trainer = new Trainer(stage, {
@@ -201,7 +202,7 @@ async function train<Settings extends CommonSettings, Batch>(
     ...context,
     onEvent: (event) => {
       emit(event);
-      if (event.type === 'evaluation') writeReport(out, report);
+      report.observe(event);
     },
   });
   try {
@@ -216,7 +217,32 @@ async function train<Settings extends CommonSettings, Batch>(
     resumed?.close();
     trainer.dispose();
     stage.dispose?.();
-    if (isMainRank(context)) writeReport(out, report);
+    if (isMainRank(context)) report.write();
+  }
+}
+
+/** Time between two writings of the report while a run goes on. */
+const REPORT_MS = 20_000;
+
+/** `report.html`, there from the first step on, and rewritten while the run goes on. */
+class LiveReport {
+  readonly #out: string;
+  readonly #options: ReportOptions;
+  #writtenAt = Number.NEGATIVE_INFINITY;
+
+  constructor(out: string, options: ReportOptions) {
+    this.#out = out;
+    this.#options = options;
+  }
+
+  observe({ type }: TrainEvent): void {
+    const isDue = type === 'step' && performance.now() - this.#writtenAt > REPORT_MS;
+    if (isDue || type === 'evaluation') this.write();
+  }
+
+  write(): void {
+    writeReport(this.#out, this.#options);
+    this.#writtenAt = performance.now();
   }
 }
 

@@ -5,7 +5,7 @@
 
 import type { WrittenFile } from '../../base/files/hashed-file.ts';
 import type { JsonObject } from '../../base/json.ts';
-import { saveGpt, saveScoringModel, tensorSources } from '../../checkpoint/gpt-folder.ts';
+import { saveModel, saveScoringModel, tensorSources } from '../../checkpoint/gpt-folder.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
 import type { TypedArray } from '../../native/binding.ts';
 import type { Decoder } from '../../nn/decoder.ts';
@@ -58,7 +58,7 @@ export class TrainableModel<M extends Decoder> {
       ...(this.#adapters && { adapters: this.#adapters }),
     };
     const { model } = this;
-    if (model instanceof Gpt) return saveGpt(folder, model, options);
+    if (model instanceof Gpt) return saveModel(folder, model, options);
     return saveScoringModel(folder, model as unknown as ScoringModel, options);
   }
 

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonValue } from '../../base/json.ts';
-import { loadGpt, saveGpt } from '../../checkpoint/gpt-folder.ts';
+import { loadModel, saveModel } from '../../checkpoint/gpt-folder.ts';
 import { MANIFEST } from '../../data/shards/manifest.ts';
 import { prepareData } from '../../data/shards/prepare.ts';
 import { TokenDataset } from '../../data/shards/token-dataset.ts';
@@ -52,7 +52,7 @@ async function prepare(
     evalTokens: settings.evalTokens,
     samplePrompts: settings.samplePrompt.length > 0 ? settings.samplePrompt : [''],
     sampleTokens: Math.min(settings.sampleTokens, model.config.contextLength - 1),
-    writeModel: (folder) => saveGpt(folder, model, { tokenizer: dataset.folder }),
+    writeModel: (folder) => saveModel(folder, model, { tokenizer: dataset.folder }),
   });
   const { steps, tokens, time } = settings;
   const parameters = parameterCount(model.config);
@@ -121,7 +121,7 @@ function makeModel(settings: PretrainSettings, dataset: TokenDataset, checkpoint
     return new Gpt(presetConfig(settings.model, overrides), options);
   }
   const folder = checkpoint ?? settings.model;
-  const model = loadGpt(folder, options);
+  const model = loadModel(folder, options);
   const { config } = model;
   if (config.vocabSize < vocabSize) {
     throw new AthanorError(

@@ -26,8 +26,8 @@ export class KlController {
     if (target !== undefined && !(target > 0)) {
       throw new AthanorError(
         'ERR_OPTION',
-        `--target-kl is ${target}, not above zero`,
-        'leave it out to keep --kl-coef',
+        `\`targetKl\` is ${target}, not above zero`,
+        'leave it out to keep `klCoef`',
       );
     }
     this.coef = coef;

@@ -1,6 +1,6 @@
 /**
- * The memory that the models of a run need, without activations. It is printed before the run
- * starts, while settings can still be changed.
+ * The memory of a run's models without activations, printed before the start, when settings can
+ * still be changed.
  */
 import { bytesPerElement } from '../../checkpoint/tensor-data.ts';
 import type { DType } from '../../native/binding.ts';
@@ -15,7 +15,7 @@ export interface PlannedModel {
   name: string;
   /** Parameters that train. */
   trained: number;
-  /** Frozen parameters that gradients pass through, under adapters. */
+  /** Frozen parameters under adapters: gradients pass through them. */
   passing?: number;
   /** Parameters of a model that runs without gradients. */
   read?: number;
@@ -24,14 +24,16 @@ export interface PlannedModel {
 export interface Precision {
   /** Of activations. */
   dtype: DType;
-  /** Of the matrices among the weights. */
+  /** Of matrices. */
   weights?: WeightDType | undefined;
 }
 
 /**
- * Bytes of a model's weights and of what comes with them: the weights, vectors counted as matrices;
- * a copy packed for each direction of matrix products in the dtype of activations; and for
- * parameters that train, an f32 gradient and AdamW's two moments.
+ * Bytes of a model's weights and of what belongs to them:
+ * - the weights, with vectors counted as matrices;
+ * - a packed copy in the dtype of activations for each direction of matrix products: forward, and
+ *   backward where gradients pass;
+ * - an f32 gradient and AdamW's two moments for each parameter that trains.
  */
 export function modelBytes(
   { trained, passing = 0, read = 0 }: PlannedModel,

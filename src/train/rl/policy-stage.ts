@@ -223,6 +223,6 @@ function checkDivides(rolloutSize: number, { batchSize, gradAccum }: PolicyStage
   throw new AthanorError(
     'ERR_OPTION',
     `a rollout of ${rolloutSize} responses does not divide into minibatches of ${batchSize * gradAccum}`,
-    'choose --rollout as a multiple of --batch-size times --grad-accum',
+    'choose `rolloutSize` as a multiple of `batchSize` times `gradAccum`',
   );
 }

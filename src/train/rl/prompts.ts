@@ -52,7 +52,7 @@ export function encodePrompts(
     throw new AthanorError(
       'ERR_ARGUMENT',
       `${data} has no prompt of at most ${maxPromptLength} tokens to train on`,
-      'raise --max-prompt, or give more prompts',
+      'raise `maxPromptLength`, or give more prompts',
     );
   }
   const encoded = [...split.train, ...split.validation].map(

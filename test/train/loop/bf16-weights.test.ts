@@ -3,8 +3,8 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadGpt } from '../../../src/checkpoint/gpt-folder.ts';
-import { loadModel } from '../../../src/checkpoint/load-model.ts';
+import { loadModel } from '../../../src/checkpoint/gpt-folder.ts';
+import { readModelFiles } from '../../../src/checkpoint/load-model.ts';
 import { CheckpointStore } from '../../../src/checkpoint/store.ts';
 import { expectSameRun } from '../../helpers/killed-run.ts';
 import { expectSameBits } from '../../helpers/reference.ts';
@@ -50,10 +50,10 @@ describe('fine-tuning with weights in bf16', () => {
     expect(fall).toBeGreaterThan(0.5);
     expect(Math.abs(narrow!.at(-1)! - masters!.at(-1)!)).toBeLessThan(0.05 * fall);
     const folder = join(root, 'narrow');
-    for (const [name, { dtype, shape }] of loadModel(folder).parameters)
+    for (const [name, { dtype, shape }] of readModelFiles(folder).parameters)
       expect(dtype, name).toBe(shape.length === 2 ? 'bf16' : 'f32');
     expect(JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')).torch_dtype).toBe('bfloat16');
-    const [kept, wide] = [loadGpt(folder, precision), loadGpt(folder)];
+    const [kept, wide] = [loadModel(folder, precision), loadModel(folder)];
     for (const [name, p] of kept.parameters())
       expectSameBits(p.toFloats(), wide.parameters().get(name)!.toFloats());
   });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mean } from '../../../src/base/statistics.ts';
-import { loadGpt } from '../../../src/checkpoint/gpt-folder.ts';
+import { loadModel } from '../../../src/checkpoint/gpt-folder.ts';
 import { preferenceData } from '../../../src/scoring/encoded-comparisons.ts';
 import { responseLogProbs } from '../../../src/scoring/response-log-probs.ts';
 import type { ResponseSequence } from '../../../src/scoring/sequences.ts';
@@ -71,7 +71,7 @@ it('what is held out is judged by log-probabilities under the model that is left
   const { validation } = await preferenceData(settings, ChatTemplate.of(Tokenizer.load(model)), CONTEXT);
   expect(validation.length).toBeGreaterThan(3);
   const sumOf = (from: string, answer: ResponseSequence) => {
-    const gpt = loadGpt(from);
+    const gpt = loadModel(from);
     const sum = responseLogProbs(gpt, [answer], 1).reduce((a, b) => a + b, 0);
     gpt.dispose();
     return sum;

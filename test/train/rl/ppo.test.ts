@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadGpt } from '../../../src/checkpoint/gpt-folder.ts';
+import { loadModel } from '../../../src/checkpoint/gpt-folder.ts';
 import { CheckpointStore } from '../../../src/checkpoint/store.ts';
 import { readMetrics } from '../../../src/report/metrics-log.ts';
 import type { PpoSettings } from '../../../src/train/rl/settings.ts';
@@ -54,7 +54,7 @@ describe.each(['f32', 'bf16'] as const)('in %s', (dtype) => {
       expect(logged(out, 'kl').slice(0, 4)).toEqual([0, 0, 0, 0]);
       expect(result.kl).not.toBe(0);
       expect(weightsOf(out).equals(weightsOf(models.model))).toBe(false);
-      loadGpt(out).dispose();
+      loadModel(out).dispose();
       const report = readFileSync(join(out, 'report.html'), 'utf8');
       for (const title of [
         'Reward',
@@ -81,7 +81,7 @@ it('R40: what is saved is the moving average, in each checkpoint and at the end'
   const live = await run();
   const averaged = await run({ emaDecay: 0.9 });
   const parameters = (folder: string) => {
-    const model = loadGpt(folder);
+    const model = loadModel(folder);
     const values = model.tokenEmbedding.weight.toFloats();
     model.dispose();
     return values;

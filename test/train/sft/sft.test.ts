@@ -3,7 +3,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadGpt, saveGpt, saveScoringModel, scoringModelFrom } from '../../../src/checkpoint/gpt-folder.ts';
+import {
+  loadModel,
+  saveModel,
+  saveScoringModel,
+  scoringModelFrom,
+} from '../../../src/checkpoint/gpt-folder.ts';
 import { CheckpointStore } from '../../../src/checkpoint/store.ts';
 import { ExampleLoader } from '../../../src/data/rows/example-loader.ts';
 import { type Instruction, readInstructions } from '../../../src/data/rows/instructions.ts';
@@ -59,7 +64,7 @@ function nats(gpt: Gpt, { tokens, targets }: SupervisedExample): { sum: number; 
 /** Mean loss of a model folder on rows, each example by itself. */
 function lossOf(from: string, rows: readonly Instruction[]): number {
   const template = ChatTemplate.of(Tokenizer.load(from));
-  const gpt = loadGpt(from);
+  const gpt = loadModel(from);
   const { examples } = supervisedExamples(rows, template, { context: CONTEXT, overLong: 'truncate' });
   const losses = examples.map((example) => nats(gpt, example));
   gpt.dispose();
@@ -177,7 +182,7 @@ describe('NEFTune', () => {
       { context: CONTEXT, overLong: 'drop' },
     ).examples;
     const losses = () => {
-      const policy = new TrainableModel(loadGpt(model), { ...sftDefaults, tokenizerFolder: model });
+      const policy = new TrainableModel(loadModel(model), { ...sftDefaults, tokenizerFolder: model });
       const stage = new SftStage(policy, chat, {
         loader: new ExampleLoader(examples, { batchSize: 1, context: CONTEXT, packing: true, seed: 1 }),
         ...{ validation: [], tokensPerBatch: CONTEXT, context: CONTEXT, neftune: 10 },
@@ -205,7 +210,7 @@ it('LoRA leaves an ordinary model folder that scores as the live model did', asy
   const { validation } = splitByPrompt(rows, ({ messages }) => messages.slice(0, -1), 0.3, sftDefaults.seed);
   expect(report.val_loss).toBeLessThan(lossOf(model, validation) - 0.3);
   expect(report.val_loss).toBeCloseTo(lossOf(out, validation), 4);
-  const [before, after] = [loadGpt(model), loadGpt(out)];
+  const [before, after] = [loadModel(model), loadModel(out)];
   const stored = new Map([...after.parameters()].map(([name, value]) => [name, value.toFloats()]));
   expect([...stored.keys()]).toEqual([...before.parameters()].map(([name]) => name));
   const changed = [...before.parameters()].filter(
@@ -225,7 +230,7 @@ it('R7: a base model gets a template, learns the answers, and learns to stop', a
   const gpt = new Gpt(presetConfig('tiny', { vocabSize: tokenizer.vocabSize, contextLength: CONTEXT }), {
     seed: 1,
   });
-  await saveGpt(base, gpt, { tokenizer: base });
+  await saveModel(base, gpt, { tokenizer: base });
   gpt.dispose();
   const facts = { sky: 'Blue.', rose: 'Red.', grass: 'Green, of course.', snow: 'White.' };
   const rows = Object.entries(facts).map(([thing, completion]) => ({
@@ -237,7 +242,7 @@ it('R7: a base model gets a template, learns the answers, and learns to stop', a
     ...{ steps: 120, lr: 5e-3, samplePrompt: ['Colour of snow?'] },
   });
   expect(report.loss).toBeLessThan(0.05);
-  const trained = loadGpt(out);
+  const trained = loadModel(out);
   const answers = await new Answerer(trained, Tokenizer.load(out)).answer(
     rows.map(({ prompt }) => [{ role: 'user', content: prompt }]),
     { maxTokens: 40, temperature: 0 },

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <tuple>
+
+#include "core/tensor.h"
+
+namespace athanor::ops {
+
+/// RMS norm of each query and each key head on its own; values pass unchanged. qkv [n, (heads + 2 kv_heads)
+/// head_dim] f32 or bf16; gains f32 [head_dim], shared by the heads. Returns y, and for the backward pass the
+/// queries, the keys [n, heads head_dim] and their rstd f32 [n heads]; keys with kv_heads.
+std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> query_key_norm_forward(const Tensor& qkv,
+                                                                          const Tensor& query_gain,
+                                                                          const Tensor& key_gain,
+                                                                          int64_t heads, int64_t kv_heads,
+                                                                          double eps);
+/// dquery_gain and dkey_gain are added to. Returns dqkv.
+Tensor query_key_norm_backward(const Tensor& dy, const Tensor& queries, const Tensor& keys,
+                               const Tensor& query_gain, const Tensor& key_gain, const Tensor& query_rstd,
+                               const Tensor& key_rstd, const Tensor& dquery_gain, const Tensor& dkey_gain);
+
+}  // namespace athanor::ops

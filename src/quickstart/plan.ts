@@ -1,0 +1,89 @@
+/**
+ * The parts of the run and how long each takes on this machine. The speed of a few training steps
+ * gives the first estimate; the parts that are done correct it.
+ */
+import type { DType } from '../native/binding.ts';
+import { measureTrainingSpeed } from './training-speed.ts';
+
+export type PartName = 'task' | 'pretrain' | 'sft' | 'comparisons' | 'reward' | 'ppo';
+
+/** What decides how much work a run is. */
+export interface RunSize {
+  /** Pretraining tokens. */
+  tokens: number;
+  /** PPO's rollouts. */
+  rollouts: number;
+  /** Questions of each kind that the models are measured on. */
+  questions: number;
+  /** Bounds that make a run short enough to only see that it works. */
+  most?: { tuningSteps: number; sampledQuestions: number } | undefined;
+}
+
+interface PartWork {
+  name: PartName;
+  title: string;
+  /** Training tokens of pretraining that take as long. */
+  cost: (size: RunSize) => number;
+}
+
+/** Costs are seconds of a whole run on two cores, times its tokens per second of pretraining. */
+const works: readonly PartWork[] = [
+  { name: 'task', title: 'making the task from the World Factbook', cost: () => 10_000 },
+  {
+    name: 'pretrain',
+    title: 'pretraining: the base model reads the Factbook',
+    cost: ({ tokens, questions }) => 30_000 + 1.05 * tokens + 60 * questions,
+  },
+  {
+    name: 'sft',
+    title: 'supervised fine-tuning: it learns to answer questions',
+    cost: ({ most, questions }) => 2200 * (most?.tuningSteps ?? 134) + 40 * questions,
+  },
+  {
+    name: 'comparisons',
+    title: 'sampling its answers and comparing them by the rule',
+    cost: ({ most }) => 14 * (most?.sampledQuestions ?? 12_900),
+  },
+  {
+    name: 'reward',
+    title: 'reward model: it learns which answers are better',
+    cost: ({ most, questions }) => 1700 * (most?.tuningSteps ?? 513) + 200 * questions,
+  },
+  {
+    name: 'ppo',
+    title: 'PPO: the assistant learns from the reward model',
+    cost: ({ rollouts, questions }) => 16_000 * rollouts + 60 * questions,
+  },
+];
+
+export interface PlannedPart {
+  name: PartName;
+  title: string;
+  /** Expected. */
+  seconds: number;
+}
+
+export interface RunPlan {
+  /** Of training the pipeline's model on this machine. */
+  tokensPerSecond: number;
+  parts: readonly PlannedPart[];
+}
+
+/** Takes a second or two, for it trains a model of the pipeline's shape. */
+export async function planRun(size: RunSize, { dtype }: { dtype: DType }): Promise<RunPlan> {
+  return planAt(size, await measureTrainingSpeed({ dtype }));
+}
+
+/** The plan for a machine of this speed. */
+export function planAt(size: RunSize, tokensPerSecond: number): RunPlan {
+  const parts = works.map(({ name, title, cost }) => ({
+    name,
+    title,
+    seconds: cost(size) / tokensPerSecond,
+  }));
+  return { tokensPerSecond, parts };
+}
+
+export function plannedSeconds({ parts }: Pick<RunPlan, 'parts'>): number {
+  return parts.reduce((sum, { seconds }) => sum + seconds, 0);
+}

@@ -1,0 +1,38 @@
+/** RMS norm of each query and key head before attention, which bounds the scores (Henry et al., 2020). */
+import { native } from '../../native/addon.ts';
+import { record } from '../autograd.ts';
+import { Tensor, zeros } from '../tensor.ts';
+
+export interface QueryKeyNormOptions {
+  /** f32 `[headDim]`, shared by all query heads. */
+  queryGain: Tensor;
+  /** f32 `[headDim]`, shared by all key heads. */
+  keyGain: Tensor;
+  heads: number;
+  kvHeads: number;
+  eps: number;
+}
+
+/** `[n, (heads + 2 kvHeads) headDim]` -> the same shape, with the values as they were. */
+export function queryKeyNorm(qkv: Tensor, options: QueryKeyNormOptions): Tensor {
+  const { queryGain, keyGain, heads, kvHeads, eps } = options;
+  const [y, queries, keys, queryRstd, keyRstd] = native
+    .queryKeyNormForward(qkv.handle, queryGain.handle, keyGain.handle, heads, kvHeads, eps)
+    .map((handle) => new Tensor(handle)) as [Tensor, Tensor, Tensor, Tensor, Tensor];
+  record('queryKeyNorm', [qkv, queryGain, keyGain], [y], ([dy], accumulate) => {
+    const dqkv = native.queryKeyNormBackward(
+      dy!.handle,
+      queries.handle,
+      keys.handle,
+      queryGain.handle,
+      keyGain.handle,
+      queryRstd.handle,
+      keyRstd.handle,
+      // The gradient of a frozen gain goes nowhere.
+      (accumulate(queryGain) ?? zeros(queryGain.shape)).handle,
+      (accumulate(keyGain) ?? zeros(keyGain.shape)).handle,
+    );
+    return [new Tensor(dqkv)];
+  });
+  return y;
+}

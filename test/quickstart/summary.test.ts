@@ -1,0 +1,33 @@
+import { expect, it } from 'vitest';
+import type { ScoreboardRow } from '../../src/quickstart/scoreboard.ts';
+import { scoreboardCells, scoreboardRecord } from '../../src/quickstart/summary.ts';
+
+const row: ScoreboardRow = {
+  model: 'base',
+  bitsPerByte: 0.4,
+  phrasingsGreedy: 0,
+  phrasingsSampled: 0,
+  factsGreedy: 0,
+  factsSampled: 0,
+  reward: undefined,
+  kl: undefined,
+  winRate: { decided: 0, share: undefined },
+  shown: [],
+};
+
+it('gives no interval where no question is decided, and no figure that is not measured', () => {
+  expect(scoreboardCells(row).slice(-3)).toEqual(['–', '–', 'no question decided']);
+  expect(scoreboardRecord(row)).toMatchObject({
+    reward: null,
+    kl: null,
+    win_rate: null,
+    win_rate_low: null,
+    win_rate_high: null,
+    win_rate_decided: 0,
+  });
+});
+
+it('gives the share of decided questions with its interval', () => {
+  const winRate = { decided: 4, share: { value: 0.75, low: 0.3, high: 0.95 } };
+  expect(scoreboardCells({ ...row, winRate }).at(-1)).toBe('75.0 % of 4 (30.0 % to 95.0 %)');
+});
