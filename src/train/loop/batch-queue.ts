@@ -1,8 +1,8 @@
 /**
- * The batches of each update. If the stage allows it, the next update's batches are begun before
- * the backward pass of this update's last one. A GPU computes while the host makes them, and a
- * batch that waits for a file or a request waits during the step. Where batches are made by the
- * thread that computes, as by the loaders on the CPU, a step takes as long with it as without.
+ * The batches of each update. If the stage allows it, those of the next update are begun during the
+ * last backward pass of this one, while a GPU computes, or a file or request is waited for. Where
+ * the thread that computes also makes the batches, as the loaders do on the CPU, a step takes as
+ * long with it as without.
  */
 import type { JsonValue } from '../../base/json.ts';
 import { outsideScopes } from '../../tensor/tensor.ts';
@@ -26,7 +26,10 @@ export class BatchQueue<Batch> {
     return batches;
   }
 
-  /** Begins to make the next update's batches. To be called after the last loss of this one. */
+  /**
+   * Begins to make the next update's batches, once. To be called after the last loss of this update,
+   * when the stage's state is that of a checkpoint after this update.
+   */
   prefetch(): void {
     if (!this.#stage.prefetch || this.#ahead) return;
     const state = this.#stage.state?.() ?? null;

@@ -8,23 +8,21 @@ import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { CheckpointContents } from '../../checkpoint/checkpoint-folder.ts';
-import { tensorSources } from '../../checkpoint/gpt-folder.ts';
 import type { CheckpointStore, LoadedCheckpoint } from '../../checkpoint/store.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
 import { GradientBuckets } from '../../comm/buckets.ts';
 import { createRunContext, type RunContext } from '../../comm/run-context.ts';
-import type { TypedArray } from '../../native/binding.ts';
-import { AdamW } from '../../optim/adamw.ts';
 import { learningRate } from '../../optim/schedule.ts';
 import { backward } from '../../tensor/autograd.ts';
-import { scope, type Tensor } from '../../tensor/tensor.ts';
+import { scope } from '../../tensor/tensor.ts';
 import { BatchQueue, disposeOf } from './batch-queue.ts';
 import { Budget } from './budget.ts';
 import type { TrainEvent } from './events.ts';
 import { Guard } from './guard.ts';
+import { Optimizers } from './optimizers.ts';
 import { Patience } from './patience.ts';
 import { RunOutput } from './run-output.ts';
-import { type ParameterGroup, parameterGroups, type TrainStage } from './stage.ts';
+import { parameterGroups, type TrainStage } from './stage.ts';
 import { type TrainerSettings, trainerSettings } from './trainer-settings.ts';
 
 /**
@@ -48,10 +46,6 @@ export interface TrainResult {
   interrupted: boolean;
 }
 
-interface OptimizedGroup extends ParameterGroup {
-  optimizer: AdamW;
-}
-
 /** Everything but the tensors that a checkpoint restores. */
 interface TrainerState extends JsonObject {
   step: number;
@@ -66,7 +60,7 @@ interface TrainerState extends JsonObject {
 
 export class Trainer<Batch> {
   readonly #stage: TrainStage<Batch>;
-  readonly #groups: readonly OptimizedGroup[];
+  readonly #optimizers: Optimizers;
   readonly #settings: TrainerSettings;
   readonly #context: RunContext;
   readonly #output: RunOutput;
@@ -89,14 +83,10 @@ export class Trainer<Batch> {
     this.#settings = trainerSettings(options);
     const { optimizer, gradAccum, keepCheckpoints, patience } = this.#settings;
     const { seed = this.#context.seed } = optimizer;
-    this.#groups = parameterGroups(stage).map((group, i) => ({
-      ...group,
-      optimizer: new AdamW(group.parameters, { ...optimizer, seed: seed + i }),
-    }));
+    this.#optimizers = new Optimizers(parameterGroups(stage), { ...optimizer, seed });
     this.#output = new RunOutput(this.#context, { keepCheckpoints, onEvent: options.onEvent });
     const { communicator } = this.#context;
-    const parameters = this.#groups.flatMap((group) => [...group.parameters.values()]);
-    this.#buckets = new GradientBuckets(parameters, communicator);
+    this.#buckets = new GradientBuckets(this.#optimizers.parameters, communicator);
     this.#queue = new BatchQueue(stage, gradAccum);
     const tokensPerStep = gradAccum * communicator.size * (stage.tokensPerBatch ?? 0);
     this.#budget = new Budget(this.#settings, tokensPerStep);
@@ -129,15 +119,8 @@ export class Trainer<Batch> {
   }
 
   #restore(saved: TrainerState, read: (name: string) => TensorData): void {
-    for (const { name, optimizer } of this.#groups) {
-      optimizer.restore(
-        saved.optimizer_steps,
-        (moment) => read(momentName(name, moment)).data as Float32Array,
-      );
-    }
-    if (!this.#stage.writeModel) {
-      for (const [name, parameter] of this.#parameters()) parameter.write(read(name).data as TypedArray);
-    }
+    this.#optimizers.restoreMoments(saved.optimizer_steps, read);
+    if (!this.#stage.writeModel) this.#optimizers.restoreWeights(read);
     this.#stage.restore?.(saved.stage, (name) => read(`stage/${name}`));
     this.#guard.restore(saved.guard);
     this.#patience.restore(saved.patience);
@@ -192,7 +175,7 @@ export class Trainer<Batch> {
   /** Frees the optimizers' state and the gradients; the parameters are the stage's. */
   dispose(): void {
     this.#buckets.dispose();
-    for (const { optimizer } of this.#groups) optimizer.dispose();
+    this.#optimizers.dispose();
   }
 
   /** Whether a rank was asked to stop. Also makes the ranks agree on the steps of a time budget. */
@@ -227,7 +210,7 @@ export class Trainer<Batch> {
     // weight.
     const loss = await this.#accumulate(batches, 1 / Math.max(1, counted));
     [this.#loss] = (await communicator.sum([loss])) as [number];
-    const gradNorms = this.#groups.map(({ optimizer }) => optimizer.gradNorm());
+    const gradNorms = this.#optimizers.gradNorms();
     const lr = learningRate(this.#settings, this.#step, this.#budget.totalSteps ?? Number.POSITIVE_INFINITY);
     this.#update(lr, gradNorms);
     this.#stage.afterUpdate?.();
@@ -247,9 +230,11 @@ export class Trainer<Batch> {
       const isLast = i === batches.length - 1;
       loss += scope(() => {
         const batchLoss = this.#stage.loss(batch, scale);
-        // A GPU still computes the forward pass, and the stage's state is that of this update.
-        if (isLast && this.#step + 1 !== this.#budget.totalSteps) this.#queue.prefetch();
+        // The CPU computes in this thread: what the next batches wait for has to begin before.
+        if (isLast && this.#context.device === 'cpu') this.#prefetch();
         backward(batchLoss, isLast ? { onGradient: (parameter) => this.#buckets.ready(parameter) } : {});
+        // A GPU computes what is queued while this thread makes batches.
+        if (isLast) this.#prefetch();
         return batchLoss.item();
       });
       disposeOf(batch);
@@ -259,20 +244,20 @@ export class Trainer<Batch> {
     return loss;
   }
 
+  #prefetch(): void {
+    if (this.#step + 1 !== this.#budget.totalSteps) this.#queue.prefetch();
+  }
+
   #update(lr: number, gradNorms: readonly number[]): void {
-    const { maxGradNorm } = this.#settings;
     const verdict = this.#guard.observe(this.#step + 1, this.#loss, Math.hypot(...gradNorms));
     if (verdict.warning) this.#output.warn(this.#step + 1, verdict.warning);
-    this.#groups.forEach(({ optimizer, lrScale = 1 }, i) => {
-      const gradNorm = gradNorms[i]!;
-      if (!verdict.skip) optimizer.step(lr * lrScale, clipScale(gradNorm, maxGradNorm));
-    });
+    if (!verdict.skip) this.#optimizers.step(lr, gradNorms, this.#settings.maxGradNorm);
     this.#buckets.release();
     if (verdict.stop) {
       throw new AthanorError(
         'ERR_NOT_FINITE',
         `${verdict.warning}; training stopped as configured`,
-        'resume from the last checkpoint with a lower lr, or set onSpike to skip',
+        'resume from the last checkpoint with a lower `lr`, or choose `onSpike` skip',
       );
     }
   }
@@ -286,15 +271,12 @@ export class Trainer<Batch> {
       if (event.event === 'warning') this.#output.warn(this.#step, String(event.text));
       else this.#output.record({ ...event, step: this.#step });
     }
-    const [gradNorm = 0] = gradNorms;
-    const otherNorms = this.#groups.slice(1).map(({ name }, i) => [`${name}_grad_norm`, gradNorms[i + 1]!]);
     this.#output.record({
       step: this.#step,
       tokens: this.#tokens,
       loss: this.#loss,
       lr,
-      grad_norm: gradNorm,
-      ...Object.fromEntries(otherNorms),
+      ...this.#optimizers.normMetrics(gradNorms),
       ...this.#stageMetrics,
       tokens_per_second: tokensPerSecond,
       flops_per_second: flopsPerSecond,
@@ -308,7 +290,7 @@ export class Trainer<Batch> {
       tokens: this.#tokens,
       loss: this.#loss,
       lr,
-      gradNorm,
+      gradNorm: gradNorms[0]!,
       tokensPerSecond,
       flopsPerSecond,
       metrics: this.#stageMetrics,
@@ -324,35 +306,22 @@ export class Trainer<Batch> {
       step: this.#step,
       tokens: this.#tokens,
       total_steps: this.#budget.totalSteps ?? null,
-      optimizer_steps: this.#groups[0]!.optimizer.stepCount,
+      optimizer_steps: this.#optimizers.stepCount,
       seconds,
       guard: this.#guard.state(),
       patience: this.#patience.state(),
       stage: this.#queue.state(),
     };
     const { writeModel } = this.#stage;
-    const moments = this.#groups.flatMap(({ name, optimizer }) =>
-      tensorSources(optimizer.state()).map(([moment, source]) => [momentName(name, moment), source] as const),
-    );
     const extra = [...(this.#stage.tensors?.() ?? [])].map(([name, source]): [string, TensorSource] => [
       `stage/${name}`,
       source,
     ]);
     return {
       writeModel: writeModel ? (folder) => writeModel.call(this.#stage, folder) : async () => [],
-      tensors: [...moments, ...(writeModel ? [] : tensorSources(this.#parameters())), ...extra],
+      tensors: [...this.#optimizers.moments(), ...(writeModel ? [] : this.#optimizers.weights()), ...extra],
       state,
     };
-  }
-
-  /** All parameters under the names that a checkpoint has them by. */
-  #parameters(): [string, Tensor][] {
-    return this.#groups.flatMap(({ name: group, parameters }) =>
-      [...parameters].map(([name, value]): [string, Tensor] => [
-        momentName(group, `parameters.${name}`),
-        value,
-      ]),
-    );
   }
 
   /** The evaluation and the samples that are due once the step is on disk. */
@@ -382,14 +351,4 @@ export class Trainer<Batch> {
     for (const sample of samples) this.#output.record({ event: 'sample', step: this.#step, ...sample });
     this.#output.emit({ type: 'samples', step: this.#step, samples });
   }
-}
-
-/** The factor that brings a gradient down to the largest norm allowed; 0 allows any. */
-function clipScale(gradNorm: number, maxGradNorm: number): number {
-  return maxGradNorm > 0 && gradNorm > maxGradNorm ? maxGradNorm / gradNorm : 1;
-}
-
-/** The name of a moment in a checkpoint: its own, behind the group's where there are several. */
-function momentName(group: string, moment: string): string {
-  return group === '' ? moment : `${group}/${moment}`;
 }
