@@ -20,7 +20,7 @@ export const quickstart = defineCommand({
     ...engineOptions,
     out: path('folder for the run; it is numbered when it exists', { default: 'runs/quickstart' }),
     tokens: count('pretraining tokens', { default: 1_100_000, min: 10_000 }),
-    rollouts: integer('rollouts of PPO', { default: 30, min: 1 }),
+    rollouts: integer('rollouts of PPO', { default: 28, min: 1 }),
     quick: flag('see every stage run in a minute, too shortly to learn much'),
     questions: integer('questions of each kind that the models are measured on', { default: 600, min: 10 }),
   },
