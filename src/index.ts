@@ -75,12 +75,7 @@ export { AdamW, type AdamWOptions } from './optim/adamw.ts';
 export { learningRate, type ScheduleOptions } from './optim/schedule.ts';
 export { backward, checkpoint, needsGrad, noGrad, record } from './tensor/autograd.ts';
 export { gelu, relu, swiglu } from './tensor/ops/activation.ts';
-export {
-  type AttentionShape,
-  causalSelfAttention,
-  type LayerCache,
-  type SequenceIndex,
-} from './tensor/ops/attention.ts';
+export { type AttentionShape, causalSelfAttention, type SequenceIndex } from './tensor/ops/attention.ts';
 export { add, axpby, cast, mean, mul, scale, sub, sum } from './tensor/ops/elementwise.ts';
 export { embedding } from './tensor/ops/embedding.ts';
 export { type FeedForwardWeights, geluFeedForward, linear } from './tensor/ops/linear.ts';

@@ -31,12 +31,11 @@ std::vector<std::tuple<std::string, std::string, std::string, std::string>> cuda
   return out;
 }
 
-}  // namespace
-
-void register_build_info(Napi::Object exports) {
+const Family family([](Exports& exports) {
   bind<&compiler>(exports, "compiler");
   bind<&built_isas>(exports, "builtIsas");
   bind<&cuda_libraries>(exports, "cudaLibraries");
-}
+});
 
+}  // namespace
 }  // namespace athanor::binding

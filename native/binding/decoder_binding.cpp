@@ -2,7 +2,9 @@
 #include "ops/decoder.h"
 
 namespace athanor::binding {
+namespace {
 
-void register_decoder(Napi::Object exports) { bind<&ops::decoder_cached>(exports, "decoderCached"); }
+const Family family([](Exports& exports) { bind<&ops::decoder_cached>(exports, "decoderCached"); });
 
+}  // namespace
 }  // namespace athanor::binding

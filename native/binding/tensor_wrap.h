@@ -6,6 +6,7 @@
 
 #include <napi.h>
 
+#include "binding/place.h"
 #include "core/tensor.h"
 
 namespace athanor::binding {
@@ -16,14 +17,14 @@ class TensorWrap : public Napi::ObjectWrap<TensorWrap> {
   static Napi::Value wrap(Napi::Env env, const Tensor& tensor);
   /// Leaves the handle to the garbage collector, which from now on counts its bytes. Twice is harmless.
   static void account(const Napi::Value& value);
-  /// Throws ERR_ARGUMENT when it is no tensor, ERR_STATE when it was disposed.
-  static const Tensor& unwrap(const Napi::Value& value);
+  /// Throws ERR_ARGUMENT when the value is no tensor, ERR_STATE when it was disposed. Errors name `place`.
+  static const Tensor& unwrap(const Napi::Value& value, const Place& place);
 
   explicit TensorWrap(const Napi::CallbackInfo& info);
   ~TensorWrap() override;
 
  private:
-  static TensorWrap* wrap_of(const Napi::Value& value);
+  static TensorWrap* wrap_of(const Napi::Value& value, const Place& place);
   Napi::Value dispose(const Napi::CallbackInfo& info);
   void release(Napi::Env env);
 

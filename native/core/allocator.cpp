@@ -91,7 +91,7 @@ void* host_allocate(size_t bytes) {
     if (c.stats.allocated_bytes + c.stats.cached_bytes + size > c.stats.limit_bytes) c.trim();
     if (c.stats.allocated_bytes + size <= c.stats.limit_bytes) pointer = system_allocate(size);
     if (pointer == nullptr) {
-      fail(ErrorCode::kOutOfMemory, "allocate", "asked for ", mebibytes(size), " MiB with ",
+      fail(ErrorCode::kOutOfMemory, "asked for ", mebibytes(size), " MiB with ",
            mebibytes(c.stats.allocated_bytes), " MiB in use of a limit of ", mebibytes(c.stats.limit_bytes),
            " MiB; lower --batch-size or --context, raise --grad-accum instead, or turn on "
            "--checkpoint-activations");

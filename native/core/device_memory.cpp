@@ -19,7 +19,7 @@ Device default_device() { return {chosen.load(std::memory_order_relaxed)}; }
 void set_default_device(Device device) {
   if (!is_host(device)) {
     const DeviceStatus status = cuda::backend().status();
-    expect(status.available, ErrorCode::kCudaUnavailable, "device", status.detail);
+    expect(status.available, ErrorCode::kCudaUnavailable, status.detail);
   }
   chosen.store(device.type, std::memory_order_relaxed);
 }

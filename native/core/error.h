@@ -1,5 +1,4 @@
-// Every failure in the engine is an Error with a code from this table; src/native/errors.ts mirrors the
-// codes.
+// Every failure in the engine is an Error with a code from this table; src/base/errors.ts mirrors the codes.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +6,8 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+
+#include "core/operation.h"
 
 namespace athanor {
 
@@ -40,18 +41,26 @@ class Error : public std::runtime_error {
   ErrorCode code_;
 };
 
-/// Throws Error with the parts joined: fail(kShape, "linear", "expected ", k, " columns but got ", n).
+/// Throws Error with the parts joined, under `subject`: fail_about("NCCL", kIo, "is ", age, " years old")
+/// says "[NCCL] is 9 years old". For errors that are about something else than the operation that runs.
 template <class... Parts>
-[[noreturn]] void fail(ErrorCode code, const char* operation, Parts&&... parts) {
+[[noreturn]] void fail_about(const char* subject, ErrorCode code, Parts&&... parts) {
   std::ostringstream text;
-  text << '[' << operation << "] ";
+  if (*subject != '\0') text << '[' << subject << "] ";
   (text << ... << std::forward<Parts>(parts));
   throw Error(code, text.str());
 }
 
+/// The same under the name of the operation that runs: fail(kShape, "expected ", k, " columns but got ", n)
+/// says "[linearForward] expected 768 columns but got 512".
 template <class... Parts>
-void expect(bool condition, ErrorCode code, const char* operation, Parts&&... parts) {
-  if (!condition) fail(code, operation, std::forward<Parts>(parts)...);
+[[noreturn]] void fail(ErrorCode code, Parts&&... parts) {
+  fail_about(current_operation(), code, std::forward<Parts>(parts)...);
+}
+
+template <class... Parts>
+void expect(bool condition, ErrorCode code, Parts&&... parts) {
+  if (!condition) fail(code, std::forward<Parts>(parts)...);
 }
 
 }  // namespace athanor

@@ -60,16 +60,16 @@ class Shape {
  public:
   Shape() = default;
   Shape(std::initializer_list<int64_t> dims) {
-    expect(dims.size() <= kMaxRank, ErrorCode::kShape, "shape", "expected at most ", kMaxRank,
-           " dimensions but got ", dims.size());
+    expect(dims.size() <= kMaxRank, ErrorCode::kShape, "expected at most ", kMaxRank, " dimensions but got ",
+           dims.size());
     for (int64_t dim : dims) push_back(dim);
   }
 
   int rank() const { return rank_; }
   int64_t operator[](int axis) const { return dims_[axis < 0 ? axis + rank_ : axis]; }
   void push_back(int64_t dim) {
-    expect(rank_ < kMaxRank, ErrorCode::kShape, "shape", "expected at most ", kMaxRank, " dimensions");
-    expect(dim >= 0, ErrorCode::kShape, "shape", "expected a size of 0 or more but got ", dim);
+    expect(rank_ < kMaxRank, ErrorCode::kShape, "expected at most ", kMaxRank, " dimensions");
+    expect(dim >= 0, ErrorCode::kShape, "expected a size of 0 or more but got ", dim);
     dims_[rank_++] = dim;
   }
   int64_t numel() const {
@@ -130,8 +130,8 @@ class Tensor {
 
   /// The same storage under another shape with as many elements.
   Tensor view(Shape shape) const {
-    expect(shape.numel() == numel(), ErrorCode::kShape, "view", "expected ", numel(), " elements but ",
-           shape.text(), " has ", shape.numel());
+    expect(shape.numel() == numel(), ErrorCode::kShape, "expected ", numel(), " elements but ", shape.text(),
+           " has ", shape.numel());
     Tensor out = *this;
     out.shape_ = shape;
     return out;
@@ -139,7 +139,7 @@ class Tensor {
 
   /// Rows [begin, end) of the first dimension, sharing storage.
   Tensor slice(int64_t begin, int64_t end) const {
-    expect(rank() > 0 && 0 <= begin && begin <= end && end <= dim(0), ErrorCode::kArgument, "slice",
+    expect(rank() > 0 && 0 <= begin && begin <= end && end <= dim(0), ErrorCode::kArgument,
            "expected 0 <= ", begin, " <= ", end, " <= ", rank() > 0 ? dim(0) : 0);
     Tensor out = *this;
     Shape shape{end - begin};

@@ -15,6 +15,7 @@
 
 #include "core/allocator.h"
 #include "core/error.h"
+#include "core/operation.h"
 #include "core/shares.h"
 
 namespace athanor {
@@ -78,6 +79,7 @@ class Pool {
     body_ = body;
     context_ = context;
     count_ = count;
+    operation_ = current_operation();
     next_.store(0, std::memory_order_relaxed);
     const uint64_t generation = (gate_.load(std::memory_order_relaxed) / kGeneration + 1) * kGeneration;
     gate_.store(generation | kOpen, std::memory_order_seq_cst);
@@ -116,6 +118,7 @@ class Pool {
 
  private:
   void drain() {
+    const OperationName name(operation_);  // a task may fail
     inside_task = true;
     for (;;) {
       const int64_t index = next_.fetch_add(1, std::memory_order_relaxed);
@@ -178,6 +181,7 @@ class Pool {
   std::atomic<int> sleeping_{0};
   void (*body_)(void*, int64_t) = nullptr;
   void* context_ = nullptr;
+  const char* operation_ = "";
   int64_t count_ = 0;
   std::exception_ptr error_;
   alignas(64) std::atomic<uint64_t> gate_{0};
@@ -232,7 +236,7 @@ void parallel_run_shares(int64_t count, void (*body)(void*, int64_t, int64_t), v
 int num_threads() { return inside_task ? 1 : holder().threads.load(std::memory_order_relaxed); }
 
 void set_num_threads(int count) {
-  expect(count >= 0 && count <= 1024, ErrorCode::kArgument, "threads", "expected 0 to 1024 but got ", count);
+  expect(count >= 0 && count <= 1024, ErrorCode::kArgument, "expected 0 to 1024 but got ", count);
   PoolHolder& h = holder();
   std::lock_guard lock(h.mutex);
   const int threads = count > 0 ? count : available_cores();

@@ -192,23 +192,21 @@ ATHANOR_INLINE void sample_row(int32_t* token, float* log_prob, Candidates c, co
   *log_prob = log_probability(to_float(logits[*token]), inverse_temperature, log_sum_exp);
 }
 
-void sample(DType dtype, int32_t* tokens, float* log_probs, const void* logits, const int32_t* history,
-            int64_t history_length, const int32_t* streams, const int32_t* steps,
-            const SamplingSettings& settings, int64_t rows, int64_t vocabulary) {
-  // One scratch row a task, and no more tasks than threads: a row's result does not depend on who computes
-  // it.
+void sample(const SampleArgs& args) {
+  // One scratch row per task, and no more tasks than threads. A row's result does not depend on the task.
+  const int64_t rows = args.rows, vocabulary = args.vocabulary;
   const int64_t tasks = smaller(rows, num_threads());
   const int64_t bytes = scratch_bytes(vocabulary);
   auto* scratch = static_cast<char*>(thread_scratch(static_cast<size_t>(tasks * bytes)));
-  for_dtype(dtype, [&](auto type) {
-    const auto* source = static_cast<const decltype(type)*>(logits);
+  for_dtype(args.dtype, [&](auto type) {
+    const auto* logits = static_cast<const decltype(type)*>(args.logits);
     parallel_for(tasks, [&](int64_t task) {
       for (int64_t i = task; i < rows; i += tasks) {
-        const PhiloxBlock random =
-            philox(settings.seed, static_cast<uint32_t>(streams[i]), static_cast<uint32_t>(steps[i]));
-        sample_row(tokens + i, log_probs + i, candidates_at(scratch + task * bytes, vocabulary),
-                   source + i * vocabulary, history != nullptr ? history + i * history_length : nullptr,
-                   history_length, random, settings);
+        const PhiloxBlock random = philox(args.settings.seed, static_cast<uint32_t>(args.streams[i]),
+                                          static_cast<uint32_t>(args.steps[i]));
+        const int32_t* history = args.history != nullptr ? args.history + i * args.history_length : nullptr;
+        sample_row(args.tokens + i, args.log_probs + i, candidates_at(scratch + task * bytes, vocabulary),
+                   logits + i * vocabulary, history, args.history_length, random, args.settings);
       }
     });
   });

@@ -12,13 +12,13 @@
 namespace athanor::cuda {
 namespace {
 
-void check(const AttentionShape& shape, AttentionPath path, const char* operation) {
-  expect(shape.dtype == DType::kBF16, ErrorCode::kDtype, operation, "takes bf16 on CUDA but got ",
+void check(const AttentionShape& shape, AttentionPath path) {
+  expect(shape.dtype == DType::kBF16, ErrorCode::kDtype, "takes bf16 on CUDA but got ",
          dtype_name(shape.dtype), "; use --dtype bf16");
-  expect(shape.head_dim % 8 == 0 && shape.head_dim <= 128, ErrorCode::kShape, operation,
+  expect(shape.head_dim % 8 == 0 && shape.head_dim <= 128, ErrorCode::kShape,
          "takes head sizes that are multiples of 8 up to 128 on CUDA but got ", shape.head_dim);
   expect(path == AttentionPath::kMma || shape.head_dim == 64 || shape.head_dim == 128, ErrorCode::kShape,
-         operation, "takes head sizes 64 and 128 with wgmma but got ", shape.head_dim);
+         "takes head sizes 64 and 128 with wgmma but got ", shape.head_dim);
 }
 
 ForwardArgs forward_args(const AttentionShape& s, const void* qkv, void* out, float* lse) {
@@ -41,14 +41,14 @@ void launch_forward(const ForwardArgs& args, AttentionPath path) {
 }
 
 void forward(const AttentionShape& shape, const void* qkv, void* out, float* lse, AttentionPath path) {
-  check(shape, path, "attention");
+  check(shape, path);
   if (shape.tokens == 0) return;
   launch_forward(forward_args(shape, qkv, out, lse), path);
 }
 
 void backward(const AttentionShape& shape, const void* dout, const void* qkv, const void* out,
               const float* lse, void* dqkv, AttentionPath path) {
-  check(shape, path, "attention_backward");
+  check(shape, path);
   if (shape.tokens == 0) return;
   launch_backward(shape, dout, qkv, out, lse, dqkv, path);
 }
@@ -71,7 +71,7 @@ __global__ void __launch_bounds__(kAttentionBlock)
 
 void cached(const AttentionShape& shape, const AttentionCache& cache, const void* qkv, void* out,
             AttentionPath path) {
-  check(shape, path, "attention");  // before the cache is written
+  check(shape, path);  // before the cache is written
   if (shape.tokens == 0) return;
   ForwardArgs args = forward_args(shape, qkv, out, nullptr);
   args.cached_keys = static_cast<const bf16*>(cache.keys);

@@ -62,15 +62,15 @@ struct CublasLt::Call {
 
 CublasLt::CublasLt(const SharedLibrary& library) : functions_(library) {
   const lt::Status status = functions_.create(&handle_);
-  expect(status == lt::kSuccess, ErrorCode::kCudaUnavailable, "gemm", library.path(),
+  expect(status == lt::kSuccess, ErrorCode::kCudaUnavailable, library.path(),
          " could not start: ", functions_.status_string(status),
          "; the driver may be too old for it: set ATHANOR_CUBLASLT to an older one, or to none for the "
          "engine's own kernels");
 }
 
 void CublasLt::check(lt::Status status, const char* what) const {
-  expect(status == lt::kSuccess, ErrorCode::kInternal, "gemm", "cuBLASLt answered ",
-         functions_.status_string(status), " to ", what);
+  expect(status == lt::kSuccess, ErrorCode::kInternal, "cuBLASLt answered ", functions_.status_string(status),
+         " to ", what);
 }
 
 template <class T>

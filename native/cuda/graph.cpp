@@ -43,7 +43,7 @@ void begin() {
 }
 
 DeviceGraph* end() {
-  expect(is_recording, ErrorCode::kState, "graph", "nothing is being recorded");
+  expect(is_recording, ErrorCode::kState, "nothing is being recorded");
   DeviceGraph* const graph = graphs.back().get();
   is_recording = false;
   try {
@@ -113,7 +113,7 @@ void device_free(void* pointer, size_t bytes) noexcept {
 }
 
 void expect_no_recording(const char* what) {
-  expect(!is_recording, ErrorCode::kState, "graph", what, " cannot be part of a recording");
+  expect(!is_recording, ErrorCode::kState, what, " cannot be part of a recording");
 }
 
 const GraphBackend& graph_backend() {

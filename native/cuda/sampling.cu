@@ -21,16 +21,10 @@ constexpr int kThresholds = 3;
 constexpr int32_t kEvery = 0x7fffffff;
 constexpr float kInfinity = __builtin_inff(), kLargest = 0x1.fffffep127f;
 
-struct SampleArgs {
-  int32_t* tokens;
-  const float* logits;
-  float* penalised;  // [rows, vocabulary], or null: nothing is
-  const int32_t* history;
-  int64_t history_length;
-  const int32_t* streams;
-  const int32_t* steps;
-  SamplingSettings settings;
-  int64_t vocabulary;
+struct RowsArgs {
+  SampleArgs given;
+  const float* logits;  // given.logits in f32
+  float* penalised;     // [rows, vocabulary], or null: nothing is
   float inverse_temperature;
 };
 
@@ -297,51 +291,56 @@ __device__ __forceinline__ void penalise(float* out, const float* logits, const 
   __syncthreads();
 }
 
-__global__ void __launch_bounds__(kThreads, 1) sample_kernel(const __grid_constant__ SampleArgs args) {
+__global__ void __launch_bounds__(kThreads, 1) sample_kernel(const __grid_constant__ RowsArgs args) {
   ATHANOR_SHARED(Shared, shared);
   const int64_t r = blockIdx.x;
-  const SamplingSettings& s = args.settings;
+  const SampleArgs& given = args.given;
+  const SamplingSettings& s = given.settings;
+  const int64_t vocabulary = given.vocabulary;
   const bool greedy = s.temperature == 0.0;
-  Row row{args.logits + r * args.vocabulary, args.vocabulary, args.inverse_temperature, 0.0f};
+  // Measure the row as it was given.
+  Row row{args.logits + r * vocabulary, vocabulary, args.inverse_temperature, 0.0f};
   double sum;
   float top = measure_row(row, sum, shared);
   const auto log_sum_exp = static_cast<float>(row.shift + log(sum));
+  // Penalise, and measure again.
   if (args.penalised != nullptr) {
-    float* const penalised = args.penalised + r * args.vocabulary;
-    penalise(penalised, row.logits, args.history + r * args.history_length, args.history_length,
-             args.vocabulary, static_cast<float>(s.repetition_penalty));
+    float* const penalised = args.penalised + r * vocabulary;
+    penalise(penalised, row.logits, given.history + r * given.history_length, given.history_length,
+             vocabulary, static_cast<float>(s.repetition_penalty));
     row.logits = penalised;
     top = measure_row(row, sum, shared);
   }
+  // Filter and draw.
   int32_t token = -1;
   if (is_number(log_sum_exp) && is_number(__fmul_rn(top, row.inverse_temperature))) {
     if (greedy) {
       token = nth_with_key(row, ordered(top), 1, shared);
     } else {
       const PhiloxBlock random =
-          philox(s.seed, static_cast<uint32_t>(args.streams[r]), static_cast<uint32_t>(args.steps[r]));
+          philox(s.seed, static_cast<uint32_t>(given.streams[r]), static_cast<uint32_t>(given.steps[r]));
       token = draw(row, top, s, uniform53(random), shared);
     }
   }
-  if (threadIdx.x == 0) args.tokens[r] = token;
+  if (threadIdx.x == 0) given.tokens[r] = token;
 }
 
-void sample(DType dtype, int32_t* tokens, float* log_probs, const void* logits, const int32_t* history,
-            int64_t history_length, const int32_t* streams, const int32_t* steps,
-            const SamplingSettings& settings, int64_t rows, int64_t vocabulary) {
+void sample(const SampleArgs& given) {
+  const int64_t rows = given.rows, vocabulary = given.vocabulary;
   if (rows == 0) return;
-  const bool is_penalised = history != nullptr && history_length > 0 && settings.repetition_penalty != 1.0;
+  const SamplingSettings& s = given.settings;
+  const bool is_penalised =
+      given.history != nullptr && given.history_length > 0 && s.repetition_penalty != 1.0;
+  const bool is_f32 = given.dtype == DType::kF32;
   const int64_t count = rows * vocabulary;
   const size_t bytes = static_cast<size_t>(count) * sizeof(float);
-  const Scratch widened(dtype == DType::kF32 ? 0 : bytes), penalised(is_penalised ? bytes : 0);
-  if (dtype == DType::kBF16) map1(widened.as<float>(), static_cast<const bf16*>(logits), count, Same{});
-  const auto* given = dtype == DType::kF32 ? static_cast<const float*>(logits) : widened.as<float>();
-  const float inverse_temperature =
-      settings.temperature == 0.0 ? 1.0f : static_cast<float>(1.0 / settings.temperature);
-  const SampleArgs args{tokens,   given,      penalised.as<float>(), history, history_length, streams, steps,
-                        settings, vocabulary, inverse_temperature};
-  launch(sample_kernel, Launch{static_cast<unsigned>(rows), kThreads}, args);
-  token_log_probs(log_probs, given, tokens, rows, vocabulary, inverse_temperature);
+  const Scratch widened(is_f32 ? 0 : bytes), penalised(is_penalised ? bytes : 0);
+  if (!is_f32) map1(widened.as<float>(), static_cast<const bf16*>(given.logits), count, Same{});
+  const auto* logits = is_f32 ? static_cast<const float*>(given.logits) : widened.as<float>();
+  const float inverse_temperature = s.temperature == 0.0 ? 1.0f : static_cast<float>(1.0 / s.temperature);
+  launch(sample_kernel, Launch{static_cast<unsigned>(rows), kThreads},
+         RowsArgs{given, logits, penalised.as<float>(), inverse_temperature});
+  token_log_probs(given.log_probs, logits, given.tokens, rows, vocabulary, inverse_temperature);
 }
 
 }  // namespace

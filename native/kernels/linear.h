@@ -12,7 +12,7 @@
 
 namespace athanor {
 
-enum class Activation : int { kNone = 0, kGelu = 1 };
+enum class Activation { kNone, kGelu };
 
 /// What happens to a finished element before it is stored, in this order.
 struct Epilogue {

@@ -67,15 +67,6 @@ ATHANOR_INLINE void merge(PolicyTotals& all, const PolicyTotals& part) {
   all.ratio_max = larger_of(all.ratio_max, part.ratio_max);
 }
 
-/// The arguments of value_loss.
-struct ValueLossArgs {
-  float* dvalues;
-  const float* values;
-  const float* old_values;
-  const float* returns;
-  double clip, scale;
-};
-
 ATHANOR_INLINE void add_token(const ValueLossArgs& args, int64_t i, ValueTotals& total) {
   const double value = args.values[i], old_value = args.clip > 0 ? args.old_values[i] : 0.0f;
   const double error = value - args.returns[i];

@@ -13,7 +13,7 @@ constexpr const char* kReason =
 
 template <class Result, class... Arguments>
 Result refuse(Arguments...) {
-  fail(ErrorCode::kCudaUnavailable, "device", kReason);
+  fail(ErrorCode::kCudaUnavailable, kReason);
 }
 void refuse_to_free(void*, size_t) noexcept {}
 void abandon_nothing() noexcept {}

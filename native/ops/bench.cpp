@@ -78,8 +78,8 @@ double measure_device_copy(Device device) {
 }  // namespace
 
 double measure_peak_flops(DType dtype) {
-  expect(dtype == DType::kF32 || dtype == DType::kBF16, ErrorCode::kDtype, "measure_peak_flops",
-         "expected f32 or bf16 but got ", dtype_name(dtype));
+  expect(dtype == DType::kF32 || dtype == DType::kBF16, ErrorCode::kDtype, "expected f32 or bf16 but got ",
+         dtype_name(dtype));
   if (!is_host(default_device())) return measure_device_flops(default_device(), dtype);
   const BenchKernels& kernels = bench_kernels(Device{});
   const int threads = num_threads();

@@ -18,8 +18,6 @@ namespace athanor::ops {
 namespace {
 
 using OptionalTensor = std::optional<Tensor>;
-
-constexpr const char* kName = "decoder_cached";
 constexpr size_t kTrunkWeights = 5;
 constexpr size_t kLayerWeights = 12;
 constexpr size_t kLayerProjections = 4;
@@ -31,7 +29,7 @@ struct Layer {
 };
 
 const Tensor& required(const OptionalTensor& tensor) {
-  expect(tensor.has_value(), ErrorCode::kArgument, kName, "a weight that every decoder has is missing");
+  expect(tensor.has_value(), ErrorCode::kArgument, "a weight that every decoder has is missing");
   return *tensor;
 }
 
@@ -96,8 +94,16 @@ class Trunk {
 
   Tensor attend(const Tensor& qkv, size_t layer, const Step& step) const {
     const double head_dim = static_cast<double>(qkv.dim(1)) / static_cast<double>(d_.heads + 2 * d_.kv_heads);
-    return attention_cached(qkv, d_.caches[2 * layer], d_.caches[2 * layer + 1], step.slots, step.cu_seqlens,
-                            step.past_lengths, d_.max_tokens, d_.heads, d_.kv_heads, 1 / std::sqrt(head_dim));
+    return attention_cached({.qkv = qkv,
+                             .keys = d_.caches[2 * layer],
+                             .values = d_.caches[2 * layer + 1],
+                             .slots = step.slots,
+                             .cu_seqlens = step.cu_seqlens,
+                             .past_lengths = step.past_lengths,
+                             .max_tokens = d_.max_tokens,
+                             .heads = d_.heads,
+                             .kv_heads = d_.kv_heads,
+                             .scale = 1 / std::sqrt(head_dim)});
   }
 
   Tensor feed_forward(const Tensor& x, const Layer& layer) const {
@@ -120,7 +126,8 @@ class Trunk {
 
   static Tensor linear(const Tensor& x, const Tensor& weight, const OptionalTensor& bias,
                        Activation activation, const OptionalTensor& addend) {
-    return std::get<0>(linear_forward(x, weight, bias, activation, false, addend));
+    return std::get<0>(
+        linear_forward({.x = x, .weight = weight, .bias = bias, .activation = activation, .addend = addend}));
   }
 
   const Decoder& d_;
@@ -154,7 +161,7 @@ void pack_weights(const Decoder& d) {
 
 Tensor run_shared_out(const Decoder& d, const Step& step) {
   const int64_t sequences = step.slots.numel();
-  check_cache_slots(kName, step.slots, d.caches[0]);
+  check_cache_slots(step.slots, d.caches[0]);
   pack_weights(d);
   const Tensor out({sequences, required(d.weights[0]).dim(1)}, d.dtype, step.tokens.device());
   parallel_shares(sequences, [&](int64_t begin, int64_t end) {
@@ -180,7 +187,7 @@ Tensor decoder_cached(const std::vector<OptionalTensor>& weights, const std::vec
   expect(
       weights.size() == kTrunkWeights + layers * kLayerWeights && caches.size() == 2 * layers &&
           adapters.size() == adapted * 2 * kLayerProjections && scales.size() == adapted * kLayerProjections,
-      ErrorCode::kArgument, kName, "expected weights, adapters and scales of ", layers,
+      ErrorCode::kArgument, "expected weights, adapters and scales of ", layers,
       " layers, one for each cache, but got ", weights.size(), ", ", adapters.size(), " and ", scales.size());
   const Decoder decoder{weights, adapters, scales, caches, max_tokens, heads, kv_heads, llama, eps, dtype};
   const Step step{tokens, positions, cu_seqlens, slots, past_lengths};

@@ -8,13 +8,18 @@
 
 namespace athanor::ops {
 
-/// y = activation(x W^T + b + addend). x [n, in] and weight [out, in] f32 or bf16, bias f32 [out], addend
-/// [n, out] of x's dtype; the product is of x's dtype, to which the weight is rounded. Returns y [n, out] of
-/// x's dtype and, when asked for, the value before the activation.
-std::tuple<Tensor, std::optional<Tensor>> linear_forward(const Tensor& x, const Tensor& weight,
-                                                         const std::optional<Tensor>& bias,
-                                                         Activation activation, bool save_preactivation,
-                                                         const std::optional<Tensor>& addend = std::nullopt);
+struct LinearForwardInputs {
+  Tensor x;                    // [n, in] f32 or bf16
+  Tensor weight;               // [out, in] f32 or bf16, rounded to x's dtype
+  std::optional<Tensor> bias;  // f32 [out]
+  Activation activation = Activation::kNone;
+  bool save_preactivation = false;
+  std::optional<Tensor> addend;  // [n, out] of x's dtype
+};
+
+/// y = activation(x W^T + b + addend). Returns y [n, out] of x's dtype and, with save_preactivation, the
+/// value before the activation.
+std::tuple<Tensor, std::optional<Tensor>> linear_forward(const LinearForwardInputs& in);
 /// dx [n, in] = dy [n, out] W + addend [n, in], times GELU'(preactivation [n, in]) when given.
 Tensor linear_backward_input(const Tensor& dy, const Tensor& weight,
                              const std::optional<Tensor>& preactivation,

@@ -24,7 +24,7 @@ class Words {
     size_t total = 1;
     for (const auto& e : words.entries())
       if (e.count > 0 && e.size > 1) total += e.size + 1;
-    expect(total < kInside, ErrorCode::kArgument, "tokenizer", "the distinct words are ", total,
+    expect(total < kInside, ErrorCode::kArgument, "the distinct words are ", total,
            " bytes; the most is 4 GiB: train on a sample");
     symbols_.reserve(total);
     word_of_.reserve(total);
@@ -268,7 +268,7 @@ void BpeTrainer::count(const std::vector<Bytes>& texts) {
       for (size_t i; (i = next.fetch_add(1)) < parts.size();) {
         for_each_piece(pattern_, parts[i].data(), parts[i].data() + parts[i].size(),
                        [&](const uint8_t* begin, const uint8_t* end) {
-                         expect(end - begin < 0xFFFFFFFFll, ErrorCode::kArgument, "tokenizer",
+                         expect(end - begin < 0xFFFFFFFFll, ErrorCode::kArgument,
                                 "a word of 4 GiB with no place to split it");
                          counter.add(begin, static_cast<uint32_t>(end - begin), 1);
                        });
@@ -282,9 +282,9 @@ void BpeTrainer::count(const std::vector<Bytes>& texts) {
 }
 
 std::vector<int32_t> BpeTrainer::train(size_t tokens, uint64_t min_count) {
-  expect(tokens >= 256 && tokens <= (size_t{1} << 24), ErrorCode::kArgument, "tokenizer",
+  expect(tokens >= 256 && tokens <= (size_t{1} << 24), ErrorCode::kArgument,
          "expected a vocabulary of 256 to 16777216 tokens but got ", tokens);
-  expect(min_count >= 1, ErrorCode::kArgument, "tokenizer", "the least count must be at least 1");
+  expect(min_count >= 1, ErrorCode::kArgument, "the least count must be at least 1");
   const uint8_t* order = gpt2_byte_order();
   uint32_t byte_ids[256];
   for (uint32_t id = 0; id < 256; ++id) byte_ids[order[id]] = id;
@@ -301,8 +301,7 @@ std::vector<int32_t> BpeTrainer::train(size_t tokens, uint64_t min_count) {
   std::vector<int32_t> merges;
   Candidate best;
   while (spelled.size() < tokens && merger.next(&best)) {
-    expect(!cancelled_.load(std::memory_order_relaxed), ErrorCode::kState, "tokenizer",
-           "training was cancelled");
+    expect(!cancelled_.load(std::memory_order_relaxed), ErrorCode::kState, "training was cancelled");
     std::vector<uint8_t> token = spelled[best.left];
     token.insert(token.end(), spelled[best.right].begin(), spelled[best.right].end());
     if (std::find(reserved_.begin(), reserved_.end(), token) != reserved_.end()) {

@@ -9,8 +9,7 @@
 
 namespace athanor::text {
 
-enum class SplitPattern { kGpt2 = 0, kGpt4 = 1, kGpt4o = 2 };
-inline constexpr int kSplitPatterns = 3;
+enum class SplitPattern { kGpt2, kGpt4, kGpt4o };
 
 namespace detail {
 

@@ -95,7 +95,7 @@ void EncoderState::merge(const Vocabulary& vocabulary, const uint8_t* piece, siz
     const int32_t id = vocabulary.whole(piece, size);
     if (id >= 0) return out.push_back(id);
   }
-  expect(size < 0xFFFFFFFFull, ErrorCode::kArgument, "encode", "a piece of ", size,
+  expect(size < 0xFFFFFFFFull, ErrorCode::kArgument, "a piece of ", size,
          " bytes with no place to split it; the most is 4 GiB");
   const auto find = [&](uint32_t left, uint32_t right) { return vocabulary.merge(left, right); };
   merge_piece(piece, size, vocabulary.byte_ids(), find, scratch_, out);
@@ -212,8 +212,8 @@ std::vector<uint8_t> Tokenizer::decode(const int32_t* ids, size_t count, bool sk
   for (size_t i = 0; i < count; ++i) {
     const bool known = ids[i] >= 0 && static_cast<size_t>(ids[i]) < vocabulary_.size() &&
                        vocabulary_.kind(static_cast<size_t>(ids[i])) != TokenKind::kHole;
-    expect(known, ErrorCode::kArgument, "decode", "id ", ids[i], " at ", i,
-           " is not a token of this vocabulary of ", vocabulary_.size());
+    expect(known, ErrorCode::kArgument, "id ", ids[i], " at ", i, " is not a token of this vocabulary of ",
+           vocabulary_.size());
     if (skip_special && vocabulary_.kind(static_cast<size_t>(ids[i])) == TokenKind::kSpecial) continue;
     const Bytes token = vocabulary_.bytes(static_cast<size_t>(ids[i]));
     out.insert(out.end(), token.begin(), token.end());

@@ -168,18 +168,18 @@ function sampleNext(decoder: Decoder, active: Sequence[], options: GenerateOptio
   const { lengths: cached } = decoder.cache;
   const isDecoding = active.every(({ slot, tokens }) => cached[slot] === tokens.length - 1);
   const { logits, prompts, lengths } = isDecoding ? decode(decoder, active) : readPrompts(decoder, active);
-  const [next, logProbs] = native.sample(
-    logits.handle,
-    options.temperature ?? 1,
-    options.topK ?? 0,
-    options.topP ?? 1,
-    options.minP ?? 0,
-    options.repetitionPenalty ?? 1,
-    history(active, options)?.handle,
-    options.seed ?? 0,
-    prompts.handle,
-    lengths.handle,
-  );
+  const [next, logProbs] = native.sample({
+    logits: logits.handle,
+    temperature: options.temperature ?? 1,
+    topK: options.topK ?? 0,
+    topP: options.topP ?? 1,
+    minP: options.minP ?? 0,
+    repetitionPenalty: options.repetitionPenalty ?? 1,
+    history: history(active, options)?.handle,
+    seed: options.seed ?? 0,
+    streams: prompts.handle,
+    steps: lengths.handle,
+  });
   return [new Tensor(next, [active.length], 'i32'), new Tensor(logProbs, [active.length], 'f32')];
 }
 

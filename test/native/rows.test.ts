@@ -83,8 +83,8 @@ describe('gatherRows and scatterRowsAdd', () => {
   it('names a row outside the matrix', () => {
     const x = native.full([3, 2], 'f32', 0);
     const rows = tensor([2], [0, 3], 'i32');
-    expectError('ERR_ARGUMENT', /\[gather_rows\] row 3 at 1 .* 3 rows/, () => native.gatherRows(x, rows));
-    expectError('ERR_ARGUMENT', /\[scatter_rows_add\] row 3 at 1/, () => native.scatterRowsAdd(x, x, rows));
+    expectError('ERR_ARGUMENT', /\[gatherRows\] row 3 at 1 .* 3 rows/, () => native.gatherRows(x, rows));
+    expectError('ERR_ARGUMENT', /\[scatterRowsAdd\] row 3 at 1/, () => native.scatterRowsAdd(x, x, rows));
     expectError('ERR_SHAPE', /source.*\[1, 2\].*\[3, 2\]/, () =>
       native.scatterRowsAdd(x, x, tensor([1], [0], 'i32')),
     );

@@ -80,7 +80,7 @@ Device& device() {
 /// The device, or ERR_CUDA_UNAVAILABLE with the reason.
 Device& usable_device() {
   Device& d = device();
-  expect(d.problem.empty(), ErrorCode::kCudaUnavailable, "device", d.problem);
+  expect(d.problem.empty(), ErrorCode::kCudaUnavailable, d.problem);
   return d;
 }
 
@@ -97,8 +97,8 @@ double gibibytes(uint64_t bytes) { return static_cast<double>(bytes) / (1 << 30)
 void check_cuda(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
   const QueueLog& queued = device().queued;
-  fail(ErrorCode::kInternal, queued.newest(what), "the GPU answered ", cudaGetErrorName(status), ": ",
-       cudaGetErrorString(status), queued.suspects());
+  fail_about(queued.newest(what), ErrorCode::kInternal, "the GPU answered ", cudaGetErrorName(status), ": ",
+             cudaGetErrorString(status), queued.suspects());
 }
 
 void check_launch() {
@@ -120,14 +120,14 @@ void* allocate_unrecorded(size_t bytes) {
   const cudaError_t status = cudaMallocAsync(&pointer, bytes == 0 ? 1 : bytes, stream);
   if (status == cudaSuccess) return pointer;
   cudaGetLastError();
-  expect(status == cudaErrorMemoryAllocation, ErrorCode::kInternal, "allocate", cudaGetErrorString(status));
+  expect(status == cudaErrorMemoryAllocation, ErrorCode::kInternal, cudaGetErrorString(status));
   const MemoryStats stats = memory_stats();
   const uint64_t own = stats.allocated_bytes + stats.cached_bytes;
   size_t free_bytes = 0, total = d.facts.total_bytes;
   cudaMemGetInfo(&free_bytes, &total);
   const uint64_t others = total - free_bytes > own ? total - free_bytes - own : 0;
-  fail(ErrorCode::kOutOfMemory, "allocate", "asked for ", gibibytes(bytes), " GiB on ", d.facts.name,
-       " with ", gibibytes(stats.allocated_bytes), " GiB in tensors, ", gibibytes(stats.cached_bytes),
+  fail(ErrorCode::kOutOfMemory, "asked for ", gibibytes(bytes), " GiB on ", d.facts.name, " with ",
+       gibibytes(stats.allocated_bytes), " GiB in tensors, ", gibibytes(stats.cached_bytes),
        " GiB kept for reuse and ", gibibytes(others), " GiB of other programs and the driver, of ",
        gibibytes(total),
        " GiB; lower --batch-size or --context, raise --grad-accum instead, or turn on "
@@ -197,8 +197,7 @@ TensorMap make_tensor_map(const void* base, uint64_t columns, uint64_t rows, uin
       encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, const_cast<void*>(base), sizes, strides, box, steps,
              CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_128B,
              CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-  expect(status == CUDA_SUCCESS, ErrorCode::kInternal, "tensor map", "the driver answered ",
-         static_cast<int>(status));
+  expect(status == CUDA_SUCCESS, ErrorCode::kInternal, "the driver answered ", static_cast<int>(status));
   return map;
 }
 

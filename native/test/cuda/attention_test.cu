@@ -205,6 +205,7 @@ std::string refusals(const Case& c, DType dtype, AttentionPath path) {
   const AttentionKernels& kernels = cuda::attention_kernels(path);
   std::string text;
   for (bool is_backward : {false, true}) {
+    const OperationName name(is_backward ? "attentionBackward" : "attentionForward");
     try {
       is_backward ? kernels.backward(shape, out, in, out, lse, in) : kernels.forward(shape, in, out, lse);
     } catch (const Error& error) {
@@ -217,8 +218,8 @@ std::string refusals(const Case& c, DType dtype, AttentionPath path) {
 TEST(attention_refuses_what_it_was_not_built_for) {
   const auto refuses = [](size_t head_dim, DType dtype, AttentionPath path, const std::string& why) {
     const std::string text = refusals({{0, 4}, 1, 1, head_dim}, dtype, path);
-    return text.find("[attention] " + why) != std::string::npos &&
-           text.find("[attention_backward] " + why) != std::string::npos;
+    return text.find("[attentionForward] " + why) != std::string::npos &&
+           text.find("[attentionBackward] " + why) != std::string::npos;
   };
   EXPECT(refuses(136, DType::kBF16, AttentionPath::kMma,
                  "takes head sizes that are multiples of 8 up to 128 on CUDA but got 136"));

@@ -83,11 +83,20 @@ TEST_BOTH_TYPES(embeddings_add_positions) {
       alone.push_back(token_table[static_cast<size_t>(tokens[row]) * channels + c]);
       both.push_back(alone.back() + position_table[static_cast<size_t>(positions[row]) * channels + c]);
     }
-    const auto forward = cuda::embedding_kernels().embedding_forward;
-    const auto kColumns = static_cast<int64_t>(channels);
-    forward(kType, y, token, position, DType::kF32, dtokens, dpositions, kRows, kColumns);
+    EmbeddingArgs args{.dtype = kType,
+                       .y = y,
+                       .tokens = token,
+                       .positions = position,
+                       .table_dtype = DType::kF32,
+                       .token_table = dtokens,
+                       .position_table = dpositions,
+                       .rows = kRows,
+                       .channels = static_cast<int64_t>(channels)};
+    cuda::embedding_kernels().embedding_forward(args);
     EXPECT_CLOSE(as_double(y.get()), both, kTolerance<T>);
-    forward(kType, y, token, nullptr, DType::kF32, dtokens, nullptr, kRows, kColumns);
+    args.positions = nullptr;
+    args.position_table = nullptr;
+    cuda::embedding_kernels().embedding_forward(args);
     EXPECT_CLOSE(as_double(y.get()), alone, kTolerance<T>);
   }
 }

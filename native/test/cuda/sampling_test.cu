@@ -29,10 +29,17 @@ Drawn sample(DType dtype, const std::vector<T>& logits, size_t rows, const Sampl
   const DeviceArray<T> x(logits);
   const DeviceArray<int32_t> past(history), stream(streams), step(steps), tokens(rows);
   const DeviceArray<float> log_probs(rows);
-  cuda::sampling_kernels().sample(dtype, tokens, log_probs, x,
-                                  history.empty() ? nullptr : static_cast<int32_t*>(past),
-                                  static_cast<int64_t>(history.size() / rows), stream, step, settings,
-                                  static_cast<int64_t>(rows), static_cast<int64_t>(logits.size() / rows));
+  cuda::sampling_kernels().sample({.dtype = dtype,
+                                   .tokens = tokens,
+                                   .log_probs = log_probs,
+                                   .logits = x,
+                                   .history = history.empty() ? nullptr : static_cast<int32_t*>(past),
+                                   .history_length = static_cast<int64_t>(history.size() / rows),
+                                   .streams = stream,
+                                   .steps = step,
+                                   .settings = settings,
+                                   .rows = static_cast<int64_t>(rows),
+                                   .vocabulary = static_cast<int64_t>(logits.size() / rows)});
   return {tokens.get(), log_probs.get()};
 }
 
