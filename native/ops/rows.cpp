@@ -11,12 +11,6 @@ void check_matrix(const char* name, const Tensor& t) {
          t.shape().text());
 }
 
-void check_channels(const Tensor& x) {
-  check_float("x", x);
-  expect(x.rank() >= 1 && x.dim(-1) > 0, ErrorCode::kShape, "expected x to be [.., channels] but it is ",
-         x.shape().text());
-}
-
 }  // namespace
 
 Tensor gather_rows(const Tensor& x, const Tensor& rows) {
@@ -40,21 +34,6 @@ void scatter_rows_add(const Tensor& target, const Tensor& source, const Tensor& 
       .scatter_add(target.dtype(), target.raw(), source.dtype(), source.raw(), rows.data<int32_t>(),
                    rows.numel(), target.dim(1));
   target.storage().mark_written();
-}
-
-Tensor softmax_rows_forward(const Tensor& x) {
-  check_channels(x);
-  Tensor y(x.shape(), x.dtype(), x.device());
-  rows_kernels(x.device()).softmax_forward(x.dtype(), y.raw(), x.raw(), x.rows(), x.dim(-1));
-  return y;
-}
-
-Tensor softmax_rows_backward(const Tensor& dy, const Tensor& y) {
-  check_channels(y);
-  check_same(dy, y);
-  Tensor dx(y.shape(), y.dtype(), y.device());
-  rows_kernels(y.device()).softmax_backward(y.dtype(), dx.raw(), dy.raw(), y.raw(), y.rows(), y.dim(-1));
-  return dx;
 }
 
 Tensor column_sum(const Tensor& x) {

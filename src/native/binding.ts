@@ -21,6 +21,7 @@ import type { RowsBinding } from './binding/rows.ts';
 import type { SamplingBinding } from './binding/sampling.ts';
 import type { SegmentsBinding } from './binding/segments.ts';
 import type { ShardBinding } from './binding/shard.ts';
+import type { SoftmaxBinding } from './binding/softmax.ts';
 import type { TextBinding } from './binding/text.ts';
 
 export type DType = 'f32' | 'bf16' | 'i32' | 'u8';
@@ -104,4 +105,5 @@ export interface Binding
     RowsBinding,
     PolicyBinding,
     PreferenceBinding,
-    SegmentsBinding {}
+    SegmentsBinding,
+    SoftmaxBinding {}
