@@ -12,7 +12,7 @@
 #include "cuda/ptx.h"
 #include "cuda/ptx_sm90.h"
 #else
-#include "cuda/emulator/gpu.h"
+#include "emulator/gpu.h"
 #endif
 
 namespace athanor::cuda {

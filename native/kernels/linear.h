@@ -1,7 +1,7 @@
 // Matrix products. On the CPU every element of a result is one chain of fused multiply-adds over k in rising
 // order, so its bits depend on its own row and column only: not on the other rows, the blocking or the
 // threads. On GPUs they depend on the shape as well, for cuBLASLt has an algorithm for each; see
-// cuda/linear.cu.
+// cuda/gemm/linear.cu.
 #pragma once
 
 #include <cstddef>

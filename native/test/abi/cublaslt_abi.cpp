@@ -1,10 +1,10 @@
-// Compiles where cuda/cublaslt_abi.h says what NVIDIA's header does.
+// Compiles where cuda/gemm/cublaslt_abi.h says what NVIDIA's header does.
 #include <cublasLt.h>
 
 #include <cstddef>
 #include <type_traits>
 
-#include "cuda/cublaslt_abi.h"
+#include "cuda/gemm/cublaslt_abi.h"
 
 namespace athanor::cuda {
 namespace {

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "core/error.h"
-#include "cuda/attention_forward.h"
+#include "cuda/attention/forward.h"
 #include "test/cuda/arrays.h"
 
 namespace athanor::test {

@@ -6,9 +6,9 @@
 
 #include "core/cuda_libraries.h"
 #include "core/error.h"
-#include "cuda/gemm.h"
+#include "cuda/gemm/gemm.h"
 #include "test/cuda/arrays.h"
-#include "test/double/cublaslt_double.h"
+#include "test/fake/fake_cublaslt.h"
 
 namespace athanor::test {
 namespace {
@@ -18,9 +18,9 @@ using cuda::CublasLt;
 /// Null where there is none.
 CublasLt* library() {
   static const std::unique_ptr<CublasLt> opened = []() -> std::unique_ptr<CublasLt> {
-#ifdef ATHANOR_CUBLASLT_DOUBLE
+#ifdef ATHANOR_FAKE_CUBLASLT
     return std::make_unique<CublasLt>(
-        SharedLibrary({"the double", "ATHANOR_NO_VARIABLE", {ATHANOR_CUBLASLT_DOUBLE}, {}, ""}));
+        SharedLibrary({"the double", "ATHANOR_NO_VARIABLE", {ATHANOR_FAKE_CUBLASLT}, {}, ""}));
 #else
     try {
       return std::make_unique<CublasLt>(SharedLibrary(cublaslt_places()));
