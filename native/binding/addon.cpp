@@ -30,8 +30,8 @@ const Family*& Family::newest() {
 
 namespace {
 
-// setErrorClass(AthanorError): called once by the loader, so that native errors are instances of the public
-// class.
+// setErrorClass(AthanorError): called once by the loader, so that native errors are instances of
+// the public class.
 Napi::Value set_error_class(const Napi::CallbackInfo& info) {
   info.Env().GetInstanceData<AddonData>()->error_constructor = Napi::Persistent(info[0].As<Napi::Function>());
   return info.Env().Undefined();

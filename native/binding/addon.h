@@ -7,14 +7,14 @@
 
 namespace athanor::binding {
 
-/// What a bound function takes and returns, as TypeScript writes it.
+/// The types of a bound function, as TypeScript writes them.
 struct Signature {
   const char* name;
   std::vector<std::string> (*parameters)();
   std::string (*result)();
 };
 
-/// What one JavaScript environment (the main thread or a worker) holds.
+/// The state of one JavaScript environment (the main thread or a worker).
 struct AddonData {
   Napi::FunctionReference tensor_constructor;
   Napi::FunctionReference error_constructor;
@@ -30,8 +30,8 @@ struct Exports {
   std::vector<Signature>& signatures;
 };
 
-/// A family of functions. Each binding file makes one, at namespace scope, and is complete with that: the
-/// addon adds all families to the exports of every environment that loads it.
+/// A family of functions. Each binding file makes one, at namespace scope, and is complete with
+/// that: the addon adds all families to the exports of every environment that loads it.
 class Family {
  public:
   explicit Family(void (*add)(Exports& exports));

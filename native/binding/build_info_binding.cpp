@@ -1,5 +1,5 @@
-// How this addon was built and what it finds here, for `athanor info`; the instruction sets come from
-// CMakeLists.txt.
+// How this addon was built and which libraries this machine has, for `athanor info`. CMakeLists.txt
+// passes the instruction sets in.
 #include <sstream>
 
 #include "binding/convert.h"
@@ -23,7 +23,7 @@ std::vector<std::string> built_isas() {
   return names;
 }
 
-/// [name, version, path, problem] of each; the last is empty where the library is there.
+/// [name, version, path, problem] of each library; problem is empty where it was found.
 std::vector<std::tuple<std::string, std::string, std::string, std::string>> cuda_libraries() {
   std::vector<std::tuple<std::string, std::string, std::string, std::string>> out;
   for (const LibraryReport& r : cuda_library_reports())

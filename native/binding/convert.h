@@ -1,5 +1,6 @@
-// bind<&ops::name>(exports, "name") makes a JavaScript function of a C++ one: each argument is unwrapped by
-// its C++ type, the result is wrapped by its own, and an exception becomes an AthanorError with the code.
+// bind<&ops::name>(exports, "name") makes a JavaScript function of a C++ one: each argument is
+// unwrapped by its C++ type, the result is wrapped by its own, and an exception becomes an
+// AthanorError with the code.
 #pragma once
 
 #include <napi.h>
@@ -20,8 +21,8 @@
 
 namespace athanor::binding {
 
-/// Runs body under the operation's name and rethrows a C++ exception as an AthanorError. `operation` must be
-/// a literal: work that is queued on a GPU is remembered by it.
+/// Runs body under the operation's name and rethrows a C++ exception as an AthanorError.
+/// `operation` must be a literal: work that is queued on a GPU is remembered by it.
 template <class Body>
 Napi::Value guarded(const char* operation, Napi::Env env, Body&& body) {
   const OperationScope scope(operation);
@@ -46,7 +47,7 @@ class OneDevice {
   void check(const Tensor& tensor) {
     if (!first_) first_ = tensor.device();
     expect(*first_ == tensor.device(), ErrorCode::kDevice,
-           "got tensors on the CPU and on the GPU; make model and inputs with one --device");
+           "got tensors on the CPU and on the GPU; make model and inputs on one device");
   }
   template <class T>
   void check(const std::optional<T>& value) {

@@ -1,6 +1,6 @@
-// How types of the engine cross the border: an enum as one of its words, a struct of arguments as an object.
-// Each is described once, in the binding file of its family, and then read, printed and compared with the
-// TypeScript declarations by templates.
+// How types of the engine cross the border: an enum as one of its words, a struct of arguments as
+// an object. Each is described once, in the binding file of its family, and then read, printed and
+// compared with the TypeScript declarations by templates.
 //
 //   ATHANOR_WORDS(Activation, {"none", Activation::kNone}, {"gelu", Activation::kGelu})
 //   ATHANOR_FIELDS(ops::SampleArgs, logits, temperature, top_k)  // { logits, temperature, topK }
@@ -87,8 +87,8 @@ inline constexpr bool has_members =
   inline constexpr auto athanor::binding::words<Enum> = \
       std::to_array<athanor::binding::Word<Enum>>({__VA_ARGS__});
 
-// ATHANOR_EACH(m, S, a, b) is m(S, a), m(S, b): each round of ATHANOR_EXPAND takes one more name off the
-// list.
+// ATHANOR_EACH(m, S, a, b) is m(S, a), m(S, b): each round of ATHANOR_EXPAND takes one more name
+// off the list.
 #define ATHANOR_EXPAND(...) ATHANOR_EXPAND_9(ATHANOR_EXPAND_9(ATHANOR_EXPAND_9(__VA_ARGS__)))
 #define ATHANOR_EXPAND_9(...) ATHANOR_EXPAND_3(ATHANOR_EXPAND_3(ATHANOR_EXPAND_3(__VA_ARGS__)))
 #define ATHANOR_EXPAND_3(...) ATHANOR_EXPAND_1(ATHANOR_EXPAND_1(ATHANOR_EXPAND_1(__VA_ARGS__)))

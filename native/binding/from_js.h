@@ -1,4 +1,5 @@
-// From<T>::get(value, place): a C++ value out of a JavaScript one, or ERR_ARGUMENT that names the place.
+// From<T>::get(value, place): a C++ value out of a JavaScript one, or ERR_ARGUMENT that
+// names the place.
 #pragma once
 
 #include <napi.h>

@@ -21,7 +21,7 @@ std::vector<CpuIsa> supported_isas() {
 void set_device(DeviceType type) { set_default_device({type}); }
 DeviceType device() { return default_device().type; }
 
-/// Whether there is a GPU that this build can use, then its name or what is missing.
+/// Whether there is a GPU that this build can use, then its name or the missing part.
 std::tuple<bool, std::string> cuda_status() {
   const DeviceStatus status = cuda::backend().status();
   return {status.available, status.detail};

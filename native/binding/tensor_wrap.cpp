@@ -6,7 +6,7 @@
 namespace athanor::binding {
 namespace {
 
-// Marks handles of this addon, so that any other object is told apart before it is unwrapped.
+// Marks the handles of this addon: any other object is refused before it is unwrapped.
 constexpr napi_type_tag kTensorTag = {0x6174686e6f720001ull, 0x74656e736f720001ull};
 
 }  // namespace

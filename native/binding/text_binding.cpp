@@ -1,5 +1,5 @@
-// Texts come as strings (taken as UTF-8, a lone surrogate becoming U+FFFD) or as Uint8Array, read in place
-// while the call runs and copied where the work goes to another thread.
+// Texts come as strings (taken as UTF-8, a lone surrogate becoming U+FFFD) or as Uint8Array, read
+// in place while the call runs and copied where the work goes to another thread.
 #include <exception>
 #include <functional>
 #include <memory>
@@ -21,8 +21,8 @@ using Kinds = std::span<const uint8_t>;
 using Offsets = std::span<const uint32_t>;
 using Ids = std::span<const int32_t>;
 
-/// An array of strings and byte arrays; owns the UTF-8 of the strings, and of the bytes too when asked to
-/// copy.
+/// An array of strings and byte arrays. It owns the UTF-8 of the strings, and a copy of the
+/// bytes with `copy`.
 class Texts {
  public:
   Texts(const Napi::CallbackInfo& info, size_t index, bool copy) {
@@ -87,7 +87,7 @@ class TokenizerWrap : public Napi::ObjectWrap<TokenizerWrap> {
   ~TokenizerWrap() override { Napi::MemoryManagement::AdjustExternalMemory(Env(), -reported_bytes_); }
 
  private:
-  /// encode(texts, allowSpecial): an Int32Array a text.
+  /// encode(texts, allowSpecial): an Int32Array per text.
   Napi::Value encode(const Napi::CallbackInfo& info) {
     return guarded("NativeTokenizer.encode", info.Env(), [&]() -> Napi::Value {
       const Texts texts(info, 0, false);
@@ -115,7 +115,8 @@ class TokenizerWrap : public Napi::ObjectWrap<TokenizerWrap> {
   int64_t reported_bytes_ = 0;
 };
 
-/// Runs `work` on a thread of Node's pool while JavaScript goes on; `owner` is kept alive until it is done.
+/// Runs `work` on a thread of Node's pool while JavaScript continues; `owner` is kept alive until
+/// the work is done.
 class Job : public Napi::AsyncWorker {
  public:
   static Napi::Value start(Napi::Object owner, bool* busy, std::function<std::vector<int32_t>()> work) {

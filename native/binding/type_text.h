@@ -1,5 +1,5 @@
-// TypeText<T>::get(): the TypeScript type of a C++ one, as test/native/binding.test.ts compares it with the
-// declarations in src/native.
+// TypeText<T>::get(): the TypeScript type of a C++ one, as test/native/binding.test.ts compares it
+// with the declarations in src/native.
 #pragma once
 
 #include <optional>

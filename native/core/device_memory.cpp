@@ -10,8 +10,6 @@ namespace {
 
 std::atomic<DeviceType> chosen{DeviceType::kCpu};
 
-bool is_host(Device device) { return device.type == DeviceType::kCpu; }
-
 }  // namespace
 
 Device default_device() { return {chosen.load(std::memory_order_relaxed)}; }

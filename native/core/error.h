@@ -1,4 +1,5 @@
-// Every failure in the engine is an Error with a code from this table; src/base/errors.ts mirrors the codes.
+// Every failure in the engine is an Error with a code from this table; src/base/errors.ts
+// mirrors the codes.
 #pragma once
 
 #include <cstdint>
@@ -41,8 +42,8 @@ class Error : public std::runtime_error {
   ErrorCode code_;
 };
 
-/// Throws Error with the parts joined, under `subject`: fail_about("NCCL", kIo, "is ", age, " years old")
-/// says "[NCCL] is 9 years old". For errors that are about something else than the operation that runs.
+/// Throws Error with the parts joined, under `subject`, for errors that are not about the running
+/// operation: fail_about("NCCL", code, "is of version ", v) says "[NCCL] is of version 2".
 template <class... Parts>
 [[noreturn]] void fail_about(const char* subject, ErrorCode code, Parts&&... parts) {
   std::ostringstream text;
@@ -51,8 +52,8 @@ template <class... Parts>
   throw Error(code, text.str());
 }
 
-/// The same under the name of the operation that runs: fail(kShape, "expected ", k, " columns but got ", n)
-/// says "[linearForward] expected 768 columns but got 512".
+/// The same under the name of the running operation (core/operation.h):
+/// fail(code, "expected ", k, " columns") says "[linearForward] expected 768 columns".
 template <class... Parts>
 [[noreturn]] void fail(ErrorCode code, Parts&&... parts) {
   fail_about(current_operation(), code, std::forward<Parts>(parts)...);

@@ -1,11 +1,11 @@
-// The operation that a user called, by its name in JavaScript. Errors and a profiler's ranges carry it, so
-// nothing below the border passes names around.
+// The operation that a user called, by its name in JavaScript. Errors and a profiler's ranges carry
+// it, so nothing below the border passes names around.
 #pragma once
 
 namespace athanor {
 
-/// Names the calling thread's work until the end of the block. A thread that helps with an operation
-/// continues its name with this. `name` must outlive the work that it queues.
+/// Names the calling thread's work until the end of the block. A thread that helps with an
+/// operation continues its name with this. `name` must outlive the work that it queues.
 class OperationName {
  public:
   explicit OperationName(const char* name);

@@ -1,4 +1,5 @@
-// A tensor is a dtype, a shape and a slice of reference-counted storage; it is always contiguous (row-major).
+// A tensor is a dtype, a shape and a slice of reference-counted storage; it is
+// always contiguous (row-major).
 #pragma once
 
 #include <array>
@@ -15,7 +16,8 @@
 
 namespace athanor {
 
-/// Something a backend keeps beside a storage and that lives as long as it, e.g. a weight packed for GEMM.
+/// Data that a backend keeps beside a storage for as long as it lives, e.g. a weight
+/// packed for GEMM.
 class StorageAttachment {
  public:
   virtual ~StorageAttachment() = default;
@@ -33,14 +35,15 @@ class Storage {
   size_t bytes() const { return bytes_; }
   Device device() const { return device_; }
 
-  /// Grows by one with every in-place write, so that an attachment can tell that it is stale.
+  /// Grows by one with every in-place write: an attachment sees by it that it is stale.
   uint64_t version() const { return version_.load(std::memory_order_relaxed); }
   void mark_written() { version_.fetch_add(1, std::memory_order_relaxed); }
 
-  /// The bytes where the host can read them: these, or a copy that is made, after waiting for the device,
-  /// when there is none of this version. Valid until the next write.
+  /// The bytes where the host can read them: the memory itself on the CPU; elsewhere a copy, made
+  /// after waiting for the device where there is none of this version. Valid until the next write.
   const std::byte* host_bytes();
-  /// Copies host memory in and counts as a write. With `keep_copy` host_bytes need not wait for the device.
+  /// Copies host memory in and counts as a write. With `keep_copy` host_bytes need not wait
+  /// for the device.
   void write(size_t offset, const void* from, size_t bytes, bool keep_copy);
 
   std::unique_ptr<StorageAttachment> attachment;
@@ -120,8 +123,8 @@ class Tensor {
   const T* host() const {
     return reinterpret_cast<const T*>(storage_->host_bytes() + offset_);
   }
-  /// Copies all elements from host memory. Indices are read again by the checks of operations, so a copy of
-  /// them is kept.
+  /// Copies all elements from host memory. A copy of indices is kept, because the checks of
+  /// operations read them again.
   void write(const void* from) const { storage_->write(offset_, from, bytes(), dtype_ == DType::kI32); }
   void fill_zero() const {
     device_fill_zero(device(), raw(), bytes());

@@ -21,9 +21,9 @@
 namespace athanor {
 namespace {
 
-// A decode step is some fifty kernels of 5 to 20 us, and 150 us pass between two steps; a sleeping worker
-// takes about 50 us to wake. Spinning this long, half a millisecond or so, bridges both gaps, and lets the
-// core go when training pauses.
+// A decoding step is some fifty kernels of 5 to 20 us, 150 us pass between two steps, and a
+// sleeping worker takes about 50 us to wake. Spinning for about half a millisecond bridges both
+// gaps and still frees the core when training pauses.
 constexpr int kSpinIterations = 50000;
 
 inline void cpu_pause() {
@@ -45,7 +45,8 @@ thread_local bool inside_task = false;
 // The thread's place in the pool that it works for; a caller is 0.
 thread_local size_t place = 0;
 
-// The gate's word: generation of the work, whether it may still be joined, how many workers are on it.
+// The gate's word: generation of the work, whether it may still be joined, how many workers
+// are on it.
 constexpr uint64_t kActiveMask = 0xffff;
 constexpr uint64_t kOpen = 0x10000;
 constexpr uint64_t kGeneration = 0x20000;
@@ -72,9 +73,9 @@ class Pool {
 
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
-  /// The caller takes part and, when no task is left, shuts the gate and waits for the workers that came
-  /// through. One that the system has not scheduled in time is not waited for: on a busy machine that would
-  /// cost milliseconds.
+  /// The caller takes part. When no task is left, it shuts the gate and waits for the workers that
+  /// came through, but not for a worker that the system has not scheduled yet: on a busy machine
+  /// that would cost milliseconds.
   void run(int64_t count, void (*body)(void*, int64_t), void* context) {
     body_ = body;
     context_ = context;
@@ -188,7 +189,8 @@ class Pool {
   alignas(64) std::atomic<int64_t> next_{0};
 };
 
-// The pool outlives static destruction: a worker blocked in a destructor at exit would hang the process.
+// The pool outlives static destruction: a worker blocked in a destructor at exit would
+// hang the process.
 struct PoolHolder {
   std::mutex mutex;
   std::unique_ptr<Pool> pool;
@@ -201,8 +203,8 @@ PoolHolder& holder() {
   return *instance;
 }
 
-/// Calls use(pool) with the pool to itself; false inside of a task, while another thread uses the pool, and
-/// where there are no workers.
+/// Calls use(pool) with the pool to itself; false inside of a task, while another thread uses the
+/// pool, and where there are no workers.
 template <class Use>
 bool with_pool(Use&& use) {
   if (inside_task) return false;

@@ -1,6 +1,6 @@
-// Layer norm and RMS norm are one code: RMS norm is layer norm with a mean of 0 and no bias. A row is read
-// once from memory and then two or three times from L1. Weight gradients are summed over fixed blocks of
-// rows, then over the blocks in order, so their bits do not depend on the threads.
+// Layer norm and RMS norm are one code: RMS norm is layer norm with a mean of 0 and no bias. A row
+// is read once from memory and then two or three times from L1. Weight gradients are summed over
+// fixed blocks of rows, then over the blocks in order, so their bits do not depend on the threads.
 #include "kernels/norm.h"
 
 #include "cpu/column_sum.h"
@@ -63,7 +63,8 @@ void forward(const NormForwardArgs& args) {
   });
 }
 
-/// With g = dy * weight and n the normalised row: dx = rstd * (g - mean(g) - n * mean(g * n)) + dsum.
+/// With g = dy * weight and n the normalised row: dx = rstd * (g - mean(g) - n * mean(g *
+/// n)) + dsum.
 template <bool kCentered, class T>
 ATHANOR_INLINE void backward_row(T* dx, float* dweight, float* dbias, const T* dy, const T* dsum,
                                  const T* sum, const float* weight, float mean, float rstd,

@@ -1,5 +1,5 @@
-// A rollout has some 10,000 tokens and these loops a few operations each, so they are scalar in f64: what
-// they must be is exact, and independent of the number of threads.
+// A rollout has some 10,000 tokens and these loops do a few operations per token. So they are
+// scalar and in f64: they need to be exact and independent of the number of threads, not fast.
 #include "kernels/policy_math.h"
 
 #include "cpu/loops.h"

@@ -28,11 +28,11 @@ ATHANOR_INLINE void rotate_head(T* head, const float* table, int64_t half, float
 
 template <class T>
 void rotate_typed(const RopeArgs& args) {
-  // 16 rows a task: some microseconds of work.
+  // 16 rows per task: some microseconds of work.
   constexpr int64_t kTaskRows = 16;
   const int64_t tokens = args.tokens, head_dim = args.head_dim;
-  parallel_for((tokens + kTaskRows - 1) / kTaskRows, [&](int64_t task) {
-    const int64_t end = tokens < (task + 1) * kTaskRows ? tokens : (task + 1) * kTaskRows;
+  parallel_for(ceil_divide(tokens, kTaskRows), [&](int64_t task) {
+    const int64_t end = smaller(tokens, (task + 1) * kTaskRows);
     for (int64_t row = task * kTaskRows; row < end; ++row) {
       T* first = static_cast<T*>(args.rows) + row * args.row_width;
       const float* table = args.table + args.positions[row] * head_dim;

@@ -46,8 +46,9 @@ void column_sum(DType dtype, float* out, const void* x, int64_t rows, int64_t ch
   add_partial_rows(out, partial, channels, blocks, channels);
 }
 
-// A tile goes through a buffer, so that memory is read and written in runs of kTile elements: reading down
-// the columns of a matrix whose width is a power of two would map them all to one cache set.
+// A tile goes through a buffer, so that memory is read and written in runs of kTile elements:
+// reading down the columns of a matrix whose width is a power of two would map them all to
+// one cache set.
 constexpr int64_t kTile = 64;
 
 template <class T>

@@ -13,7 +13,8 @@ void softmax_forward(DType dtype, void* y, const void* x, int64_t rows, int64_t 
         const T* in = static_cast<const T*>(x) + row * channels;
         T* out = static_cast<T*>(y) + row * channels;
         const VecF top = set1(row_max(in, channels));
-        // Exponentials are computed again for the result: kept in a bf16 row they would be rounded twice.
+        // The result computes the exponentials again: kept in a bf16 row, they would
+        // be rounded twice.
         const float total = reduce_add(sum_lanes(0, channels, [&](int64_t i, auto lanes) {
           return exp(load(in + i, lanes, -__builtin_inff()) - top);
         }));

@@ -6,7 +6,8 @@
 namespace athanor::cuda {
 namespace {
 
-/// One vector of channels per thread: reads 2 or 4 bytes per element of one or two tables, writes 2 or 4.
+/// One vector of channels per thread: reads 2 or 4 bytes per element of one or two tables, writes
+/// 2 or 4.
 template <int kWidth, class T, class Table>
 __global__ void __launch_bounds__(kBlock) embedding_forward_kernel(EmbeddingArgs args) {
   const int64_t channels = args.channels;

@@ -1,7 +1,7 @@
-// Layer norm and RMS norm are one code: RMS norm is layer norm with a mean of 0 and no bias. A warp has a
-// row; where the row fits in its registers it is read once, so that forward moves what it must: x, delta, sum
-// and y, and backward dy, dsum, sum and dx. Weight gradients are summed per warp over the rows it takes, then
-// over the warps of a block, then over blocks, always in the same order.
+// Layer norm and RMS norm are one code: RMS norm is layer norm with a mean of 0 and no bias. A warp
+// has a row. Where the row fits in its registers it is read once, so memory traffic is minimal: x,
+// delta, sum and y forward; dy, dsum, sum and dx backward. Weight gradients are summed per warp
+// over its rows, then over the warps of a block, then over blocks, always in the same order.
 #include "kernels/norm.h"
 
 #include <algorithm>
@@ -70,7 +70,7 @@ __global__ void __launch_bounds__(kRowWarps* kWarp) forward_kernel(NormForwardAr
   }
 }
 
-/// Rows of any length: what does not fit in registers is read again, from the first-level cache.
+/// Rows of any length, which do not fit in registers and are read again from the first-level cache.
 template <bool kCentered, class T>
 __global__ void __launch_bounds__(kRowWarps* kWarp) forward_any_kernel(NormForwardArgs in) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
@@ -86,7 +86,7 @@ __global__ void __launch_bounds__(kRowWarps* kWarp) forward_any_kernel(NormForwa
     for (int64_t c = lane; c < in.channels; c += kWarp) {
       sum[c] = narrow<T>(widen(x[c]) + widen(delta[c]));
     }
-    x = sum;  // each lane reads what it wrote itself
+    x = sum;  // each lane reads its own writes
   }
   // Reduce over the warp: the mean, then the squared distances from it.
   float total = 0;
@@ -111,7 +111,8 @@ __global__ void __launch_bounds__(kRowWarps* kWarp) forward_any_kernel(NormForwa
   }
 }
 
-/// Calls body(std::integral_constant<int, steps>) for rows that fit in registers as vectors, else with 0.
+/// Calls body(std::integral_constant<int, steps>) for rows that fit in registers as vectors,
+/// else with 0.
 template <class Body>
 void for_steps(bool is_vector, int64_t channels, Body&& body) {
   if (is_vector && channels <= kLaneStep) return body(std::integral_constant<int, 1>{});
@@ -137,8 +138,8 @@ void forward(const NormForwardArgs& in) {
   });
 }
 
-/// With g = dy * weight and n the normalised row: dx = rstd * (g - mean(g) - n * mean(g * n)) + dsum.
-/// `partial` is [blocks, 2, channels]: a block's dweight, then its dbias.
+/// With g = dy * weight and n the normalised row: dx = rstd * (g - mean(g) - n * mean(g * n)) +
+/// dsum. `partial` is [blocks, 2, channels]: a block's dweight, then its dbias.
 template <bool kCentered, int kSteps, class T>
 __global__ void __launch_bounds__(kRowWarps* kWarp) backward_kernel(NormBackwardArgs in, float* partial) {
   ATHANOR_SHARED(float, sums, [kRowWarps][2 * kLaneStep]);
@@ -203,7 +204,7 @@ __global__ void __launch_bounds__(kRowWarps* kWarp) backward_kernel(NormBackward
   }
 }
 
-/// dx of rows of any length; the weight gradients are columns_kernel's.
+/// dx of rows of any length; columns_kernel computes the weight gradients.
 template <bool kCentered, class T>
 __global__ void __launch_bounds__(kRowWarps* kWarp) backward_any_kernel(NormBackwardArgs in) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
@@ -232,7 +233,7 @@ __global__ void __launch_bounds__(kRowWarps* kWarp) backward_any_kernel(NormBack
   }
 }
 
-/// A block sums the rows that are its share, one thread a column.
+/// A block sums its share of the rows, with a thread per column.
 template <bool kCentered, class T>
 __global__ void __launch_bounds__(kBlock)
     columns_kernel(NormBackwardArgs in, float* partial, int64_t rows_per_block) {
@@ -269,8 +270,8 @@ void backward(const NormBackwardArgs& in) {
   const int64_t rows = in.rows, channels = in.channels;
   if (rows == 0) return;
   const bool is_vector = are_vector_rows(channels, in.dx, in.dy, in.dsum, in.sum, in.weight);
-  // Two blocks per multiprocessor: with some 150 registers per thread it holds twice as many, and they are
-  // few enough partial rows to add.
+  // Two blocks per multiprocessor: with some 150 registers per thread it holds twice as many, and
+  // they are few enough partial rows to add.
   const int64_t blocks = std::min<int64_t>(2 * multiprocessors(), ceil_divide(rows, kRowWarps));
   const Scratch scratch(static_cast<size_t>(blocks * 2 * channels) * sizeof(float));
   auto* const partial = scratch.as<float>();

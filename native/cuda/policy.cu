@@ -1,5 +1,5 @@
-// A rollout has some 10,000 tokens and these loops a few operations each, so they are in f64: what they must
-// be is exact. GAE's recursion runs as a scan, a warp a response.
+// A rollout has some 10,000 tokens and these loops do a few operations per token. So they are in
+// f64: they need to be exact, not fast. GAE's recursion runs as a scan, with a warp per response.
 #include "kernels/policy_math.h"
 
 #include "cuda/totals.h"
@@ -7,8 +7,8 @@
 namespace athanor::cuda {
 namespace {
 
-/// 32 tokens at a time from the end. With every step of the scan a lane knows the sum of twice as many deltas
-/// after its own, each times `decay` to the power of how far away it is.
+/// Takes 32 tokens at a time, from the end. Each step of the scan doubles the number of later
+/// deltas in a lane's sum; a delta counts times `decay` to the power of its distance.
 __global__ void __launch_bounds__(kBlock) gae_kernel(const __grid_constant__ GaeArgs args) {
   const int64_t s = static_cast<int64_t>(blockIdx.x) * (kBlock / kWarp) + threadIdx.x / kWarp;
   if (s >= args.sequences) return;

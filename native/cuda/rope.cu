@@ -5,8 +5,8 @@
 namespace athanor::cuda {
 namespace {
 
-/// A thread turns one vector of pairs of one head: reads and writes 2 x 16 bytes of bf16 in place. The
-/// table's row is shared by all heads of a token and comes from the caches.
+/// A thread rotates one vector of pairs of one head: it reads and writes 2 x 16 bytes of bf16 in
+/// place. All heads of a token share a row of the table, which comes from the caches.
 template <int kWidth, class T>
 __global__ void __launch_bounds__(kBlock) rotate_kernel(RopeArgs in) {
   const int64_t half = in.head_dim / 2;

@@ -7,7 +7,7 @@
 namespace athanor::cuda {
 namespace {
 
-/// Word is the largest that divides the row: a thread copies one.
+/// A thread copies one Word, the largest that divides the row.
 template <class Word>
 __global__ void __launch_bounds__(kBlock)
     gather_kernel(Word* out, const Word* x, const int32_t* indices, int64_t rows, int64_t row_words) {
@@ -49,8 +49,8 @@ void column_sum(DType dtype, float* out, const void* x, int64_t rows, int64_t ch
   add_column_sums(dtype, out, x, rows, channels, channels);
 }
 
-// 32 x 32 elements go through shared memory, so that reads and writes are both runs of a warp; a column of
-// padding keeps the 32 of a column in different banks.
+// A tile of 32 x 32 elements goes through shared memory, so that a warp both reads and writes
+// contiguous runs. A column of padding puts the 32 elements of a column into different banks.
 constexpr int kTile = 32, kTileRows = 8;
 
 template <class Word>

@@ -1,5 +1,5 @@
-// A copy lands as late as its wait allows (or, with ATHANOR_EMULATOR_ASYNC=early, at once), so that a kernel
-// that does not wait reads what was there before.
+// A copy lands as late as its wait allows (or at once, with ATHANOR_EMULATOR_ASYNC=early), so that
+// a kernel that does not wait reads the old contents.
 #include "emulator/async_copy.h"
 
 #include <algorithm>
@@ -50,7 +50,8 @@ void land_copies(Thread& thread, uint64_t groups_below) {
   thread.copies.resize(kept);
 }
 
-// ---- mbarriers: arrivals and bytes still missing in this phase, and the phase's parity, in one word.
+// ---- mbarriers: arrivals and bytes still missing in this phase, and the phase's parity,
+// in one word.
 namespace {
 
 struct Phase {
@@ -116,8 +117,8 @@ void mbarrier_wait(uint64_t* barrier, unsigned parity, Site site) {
 // ---- bulk copies
 namespace {
 
-/// 16-byte pieces of a row change places by the row's number modulo 8, which is what makes reading down the
-/// rows free of bank conflicts. Outside of the tensor there are zeros.
+/// The order of the 16-byte pieces of a row depends on the row's number modulo 8, so that reads
+/// down the rows are free of bank conflicts. Outside of the tensor there are zeros.
 void land_box(const BulkCopy& copy) {
   const TensorView& view = copy.view;
   for (unsigned r = 0; r < view.box_rows; ++r) {
@@ -165,8 +166,8 @@ void bulk_copy(const BulkCopy& copy, Site site) {
   }
 }
 
-// What somebody waits for comes first: a kernel may not count on copies landing in the order that it asked
-// for them in.
+// A copy that somebody waits for lands first: a kernel may not count on copies landing in the order
+// of their starts.
 void land_bulk_copy() {
   const auto is_waited_for = [](const BulkCopy& copy) {
     return std::any_of(machine.threads.begin(), machine.threads.end(), [&](const Thread& thread) {

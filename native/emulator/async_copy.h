@@ -14,7 +14,8 @@ void mbarrier_arrive(uint64_t* barrier, Site site);
 void mbarrier_expect(uint64_t* barrier, unsigned bytes, Site site);
 void mbarrier_wait(uint64_t* barrier, unsigned parity, Site site);
 
-/// A two-dimensional bf16 array and the box that one copy takes; rows of 64 elements land 128-byte swizzled.
+/// A two-dimensional bf16 array and the box that one copy takes; rows of 64 elements
+/// land 128-byte swizzled.
 struct TensorView {
   const unsigned char* base;
   uint64_t columns, rows, stride_bytes;

@@ -1,4 +1,5 @@
-// Where threads meet. Each meeting is also an edge of the race detector's "happened before".
+// Operations at which threads meet. Each meeting is also an edge in the race
+// detector's "happened before".
 #include <cstring>
 
 #include "emulator/state.h"

@@ -1,4 +1,5 @@
-// A switch saves what the calling convention says that a function must not change, and the stack pointer.
+// A switch saves the registers that a function must preserve by the calling convention, and
+// the stack pointer.
 #include "emulator/fiber.h"
 
 #include <sys/mman.h>
@@ -15,7 +16,7 @@
 #endif
 
 #if ATHANOR_ASAN
-// A fiber that a fault ended never runs its destructors.
+// A fiber that ended in a fault never runs its destructors.
 extern "C" const char* __asan_default_options() { return "detect_leaks=0"; }
 #endif
 

@@ -1,5 +1,5 @@
-// Stackful coroutines: the scheduler enters a fiber, the fiber leaves to the scheduler, never to another
-// fiber.
+// Stackful coroutines: the scheduler enters a fiber, the fiber leaves to the scheduler, never
+// to another fiber.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,8 @@ struct Fiber {
 size_t fiber_stack_bytes();
 /// A stack below which a page faults. Never freed: launches reuse stacks.
 char* fiber_new_stack();
-/// `entry` runs at the next fiber_enter; it must call fiber_started first and fiber_leave(fiber, true) last.
+/// `entry` runs at the next fiber_enter; it must call fiber_started first and
+/// fiber_leave(fiber, true) last.
 void fiber_prepare(Fiber& fiber, void (*entry)());
 void fiber_started();
 void fiber_enter(Fiber& fiber);

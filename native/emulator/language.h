@@ -1,4 +1,4 @@
-// The words of CUDA C++ that are neither threads nor memory: keywords, vector types, arithmetic.
+// The parts of CUDA C++ that are neither threads nor memory: keywords, vector types, arithmetic.
 #pragma once
 
 #include <cmath>

@@ -1,5 +1,6 @@
-// Shared and global memory. Both are filled with all ones, NaN in f32 and bf16, so that a read before a write
-// shows in the result, and both have fences that AddressSanitizer and the race detector know.
+// Shared and global memory. Both are filled with one bits, which are NaN in f32 and bf16, so
+// that a read before a write shows in the result. Both have fences that AddressSanitizer and the
+// race detector know.
 #include <cstdlib>
 #include <cstring>
 #include <map>

@@ -1,5 +1,5 @@
-// cuda/memory.h and cuda/graph.h on the emulator, where the device's memory is the host's and every launch is
-// finished when it returns, but while it is recorded.
+// cuda/memory.h and cuda/graph.h on the emulator, where the device's memory is the host's and every
+// launch is complete when it returns, unless it is recorded.
 #include <algorithm>
 #include <cstring>
 

@@ -1,7 +1,7 @@
-// Every four bytes of shared and global memory remember their last write and up to three reads: who, at which
-// point of his warp's history, from which line. An access races with one that did not happen before it: of
-// another block always, of another warp unless a barrier or an mbarrier lies between, of another lane unless
-// a warp operation does.
+// Every four bytes of shared and global memory remember their last write and up to three reads: by
+// which thread, at which point of its warp's history, from which line. Two accesses race when
+// neither happened before the other: of two blocks always, of two warps unless a barrier or an
+// mbarrier lies between them, of two lanes unless a warp operation does.
 #include <algorithm>
 #include <memory>
 
@@ -54,8 +54,8 @@ bool conflicts(const Access& earlier, const Access& now) {
   return earlier.block != now.block || !happened_before(earlier);
 }
 
-/// The cells of an array or allocation and where in it an access is; no cells where it is nobody's, or out of
-/// bounds.
+/// The cells of an array or allocation and the place of an access in it; no cells for memory of
+/// nobody or out of bounds.
 struct Place {
   Cell* cells;
   size_t offset;
@@ -75,7 +75,8 @@ void report(const Access& earlier, const Access& now, const char* kind, const Pl
        {});
 }
 
-/// A thread's own write, which wgmma or a bulk copy reads although the thread passed no proxy fence since.
+/// Reports a thread's own write that wgmma or a bulk copy reads without a proxy fence of the
+/// thread in between.
 bool lacks_proxy_fence(const Access& write, const Access& now) {
   return now.kind == AccessKind::kAsync && write.kind != AccessKind::kAsync && write.launch == now.launch &&
          (write.bytes & now.bytes) && machine.threads[write.thread].proxy_fences == write.proxy_fences;
@@ -120,7 +121,7 @@ Place shared_place(size_t offset, size_t bytes, const Access& now) {
   return kNowhere;
 }
 
-// Most accesses fall where the last one did.
+// Most accesses are in the same array as the last one.
 struct {
   const char* begin = nullptr;
   GlobalShadow* shadow = nullptr;

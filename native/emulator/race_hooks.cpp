@@ -1,5 +1,5 @@
-// Linked into the race-checked build only. There kernels are compiled with -fsanitize=thread, and these
-// functions take the place of its runtime: they see each load and store of the unchanged source.
+// Linked into the race-checked build only. There kernels are compiled with -fsanitize=thread, and
+// these functions replace its runtime: they see each load and store of the unchanged source.
 #include "emulator/state.h"
 
 namespace {

@@ -1,4 +1,4 @@
-// Launches and copies that are recorded instead of run, to be run as often as one likes.
+// Launches and copies that are recorded instead of run, and can then be run many times.
 #pragma once
 
 #include <functional>

@@ -1,7 +1,7 @@
-// Runs kernel sources on the CPU: one fiber a GPU thread, one block after another, one system thread, the
-// same order every time. What is emulated is what programs get wrong (barriers, warps, shared memory,
-// asynchronous copies), so that a kernel that runs here without a fault and agrees with its reference has
-// only its inline PTX and its speed left to prove on hardware.
+// Runs kernel sources on the CPU: one fiber per GPU thread, one block after another, on one system
+// thread, in the same order every time. It emulates the parts that programs get wrong (barriers,
+// warps, shared memory, asynchronous copies). If a kernel runs here without a fault and agrees with
+// its reference, only its inline PTX and its speed remain to be proved on hardware.
 #pragma once
 
 #include <cstddef>
@@ -13,14 +13,14 @@
 
 namespace athanor::emulator {
 
-/// A line of a kernel, taken by default argument wherever a kernel calls the emulator.
+/// A source line of a kernel: the default argument of every call from a kernel to the emulator.
 struct Site {
   const char* file = nullptr;
   int line = 0;
 };
 #define ATHANOR_SITE ::athanor::emulator::Site site = {__builtin_FILE(), __builtin_LINE()}
 
-/// What a kernel did that a GPU would punish, or would not and should have.
+/// A mistake of a kernel, whether a GPU would report it or not.
 class Fault : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -30,7 +30,7 @@ struct Index3 {
   unsigned x, y, z;
 };
 
-/// What a GPU thread knows of itself.
+/// The indices of a GPU thread.
 struct ThreadContext {
   Index3 thread_index, block_index;
   dim3 block_size, grid_size;
@@ -39,8 +39,8 @@ struct ThreadContext {
 extern ThreadContext* self;
 
 struct Options {
-  /// 0: threads run in rising order, 1: in falling, else the seed of a shuffled order
-  /// (ATHANOR_EMULATOR_ORDER).
+  /// 0: threads run in rising order, 1: in falling, else the seed of a
+  /// shuffled order (ATHANOR_EMULATOR_ORDER).
   int order = 0;
   /// Asynchronous copies land at the wait rather than at once (ATHANOR_EMULATOR_ASYNC=late|early).
   bool async_late = true;
@@ -58,8 +58,8 @@ Stats& stats();
 /// Ends the running kernel; the launch throws Fault with this text, the site and the thread.
 void fail(const std::string& text, Site site);
 
-// Collectives. A warp operation runs once, when the last lane of its mask has come, on all lanes' arguments;
-// `aligned` ones must be reached on one line by all.
+// Collectives. A warp operation runs once, when the last lane of its mask has arrived, on the
+// arguments of all lanes. All lanes must reach an `aligned` operation on one source line.
 enum class WarpKind { kSync, kShuffle, kVote, kMatrixLoad, kMatrixProduct };
 using WarpFunction = void (*)(uint32_t mask, void* const* arguments);
 void warp_operation(WarpKind kind, const char* name, uint32_t mask, void* argument, WarpFunction function,
@@ -75,7 +75,7 @@ void* allocate(size_t bytes);
 void release(void* pointer);
 unsigned char* dynamic_shared();
 void* static_shared(size_t bytes, size_t alignment, const char* name, uint64_t* block, void** pointer);
-/// What __cvta_generic_to_shared gives: an offset into the block's shared memory.
+/// The result of __cvta_generic_to_shared: an offset into the block's shared memory.
 uint32_t shared_offset(const void* pointer);
 void check_shared(const void* pointer, size_t bytes, size_t alignment, const char* what, Site site);
 /// kAsync: by wgmma and bulk copies, which see a thread's own writes only after its proxy fence.
@@ -86,14 +86,14 @@ void note_access(const void* pointer, size_t bytes, bool is_write, Site site,
 void proxy_fence();
 /// Whether this is the build that checks every load and store for races.
 bool detects_races();
-/// Tells threads that spin on memory that some of it has changed.
+/// Wakes threads that spin on memory: some of it has changed.
 void note_progress();
 
 /// `argument` is copied, byte by byte, where the launch is recorded.
 void launch(const void* kernel, dim3 grid, dim3 block, size_t shared_bytes, void (*function)(void*),
             void* argument, size_t argument_bytes);
 
-/// A __shared__ array. Its memory is taken afresh in each block, filled with NaN and fenced.
+/// A __shared__ array. Its memory is new in each block, filled with NaN and fenced.
 template <class T>
 struct SharedArray {
   uint64_t block = 0;
@@ -111,7 +111,7 @@ struct SharedArray {
 #define blockDim (::athanor::emulator::self->block_size)
 #define gridDim (::athanor::emulator::self->grid_size)
 
-/// Writing `__shared__ float name[32];` and `extern __shared__` in both worlds.
+/// `__shared__ float name[32];` and `extern __shared__`, for nvcc and for the emulator.
 #define ATHANOR_SHARED(T, name, ...)                                          \
   static ::athanor::emulator::SharedArray<T __VA_ARGS__> name##_shared_array; \
   auto& name = name##_shared_array.get(#name)

@@ -1,5 +1,6 @@
-// Runs the blocks of a launch one after another and the threads of a block until each blocks or ends. A block
-// in which nobody can go on has deadlocked, and the fault says who waits where.
+// Runs the blocks of a launch one after another and the threads of a block until each blocks
+// or ends. A block in which no thread can continue has deadlocked, and the fault says which
+// thread waits where.
 #include <dlfcn.h>
 
 #include <algorithm>
@@ -88,7 +89,7 @@ std::string kernel_name() {
 }
 
 std::string code_line(const void* address) {
-  // The address is where the call returns to; the line before it is the access.
+  // The address is the return address of the call; the access is on the line before it.
   return base_name(addr2line(static_cast<const char*>(address) - 1, ""));
 }
 

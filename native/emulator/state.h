@@ -1,4 +1,5 @@
-// What the emulator's files share: the running launch, block, warps and threads. One launch runs at a time.
+// The state that the emulator's files share: the running launch, block, warps and threads. One
+// launch runs at a time.
 #pragma once
 
 #include <map>
@@ -11,7 +12,7 @@
 
 namespace athanor::emulator {
 
-/// How much of each warp's history has happened before a point; one number a warp of the block.
+/// How much of each warp's history has happened before a point; one number per warp of the block.
 using Clock = std::vector<uint32_t>;
 
 enum class ThreadState : uint8_t { kReady, kBlocked, kPolling, kDone };
@@ -113,7 +114,7 @@ std::string kernel_name();
 std::string code_line(const void* address);
 
 void block_current(const char* waits_for, Site site);
-/// A spinning thread gives way. A block in which only spinners are left has deadlocked.
+/// A spinning thread yields. A block in which only spinning threads are left has deadlocked.
 void poll_current(const char* waits_for, Site site);
 void wake(Thread& thread);
 

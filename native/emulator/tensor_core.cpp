@@ -10,7 +10,7 @@ namespace {
 float low_half(uint32_t pair) { return __uint_as_float(pair << 16); }
 float high_half(uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); }
 
-/// Puts one lane's four registers of a 16 x 16 fragment where they belong.
+/// Puts the four registers of a lane into their places in a 16 x 16 fragment.
 void place_a(float (*a)[16], int first_row, int lane, const uint32_t* registers) {
   for (int i = 0; i < 4; ++i) {
     const int row = first_row + lane / 4 + i % 2 * 8, column = lane % 4 * 2 + i / 2 * 8;

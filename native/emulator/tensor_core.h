@@ -1,5 +1,6 @@
-// The warp's and the warpgroup's matrix instructions. Fragment layouts are those of the PTX manual: lane l of
-// a warp holds rows l / 4 and l / 4 + 8 and columns 2 (l % 4) and the next of each 8 x 8 part.
+// The warp's and the warpgroup's matrix instructions. Fragment layouts are those of the PTX
+// manual: lane l of a warp holds rows l / 4 and l / 4 + 8 and columns 2 (l % 4) and the next of
+// each 8 x 8 part.
 #pragma once
 
 #include "emulator/async_copy.h"
@@ -24,8 +25,8 @@ struct MatrixLoadArgument {
 void run_matrix_load(uint32_t mask, void* const* arguments);
 void matrix_load(uint32_t* registers, const void* row, int matrices, bool transposed, Site site);
 
-/// d [64, columns] (+)= a [64, 16] b [16, columns]. The product runs when it is waited for, as late as it may
-/// (or, with ATHANOR_EMULATOR_ASYNC=early, at once); until then what it overwrites is NaN.
+/// d [64, columns] (+)= a [64, 16] b [16, columns]. The product runs when it is waited for, as late
+/// as possible (or at once, with ATHANOR_EMULATOR_ASYNC=early); until then its output is NaN.
 struct WarpgroupProductArgument {
   float* d;                     // columns / 2
   const uint32_t* a_registers;  // null: A is in shared memory too
@@ -37,7 +38,8 @@ void warpgroup_product(WarpgroupProductArgument argument, Site site);
 void warpgroup_fence(Site site);
 void warpgroup_commit(Site site);
 void warpgroup_wait(unsigned groups_left, Site site);
-/// setmaxnreg: all of a warpgroup change how many registers they have, to a multiple of 8 from 24 to 256.
+/// setmaxnreg: all of a warpgroup change how many registers they have, to a multiple of 8 from
+/// 24 to 256.
 void set_registers(int count, bool is_more, Site site);
 
 }  // namespace athanor::emulator

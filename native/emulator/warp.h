@@ -27,7 +27,7 @@ struct ShuffleArgument {
   int width;
 };
 
-/// The lane that `lane` reads from; its own where the source is outside of its part of the warp.
+/// The lane that `lane` reads from: itself where the source is outside of its part of the warp.
 inline int shuffle_source(int lane, int operand, Shuffle kind, int width) {
   const int begin = lane & ~(width - 1), end = begin + width;
   switch (kind) {
@@ -82,7 +82,7 @@ inline uint32_t vote(uint32_t mask, bool predicate, Site site) {
   return argument.ballot;
 }
 
-/// Threads change hands only inside the emulator, so a plain read and write cannot be interrupted.
+/// Threads switch only inside the emulator, so nothing interrupts a plain read and write.
 template <class T, class Change>
 __attribute__((no_sanitize("thread"), noinline)) T atomic_change(T* pointer, Change change, Site site) {
   note_access(pointer, sizeof(T), true, site, AccessKind::kAtomic);

@@ -1,4 +1,5 @@
-// Embedding contract: indices are in range (the operation has checked), tables and their gradients are f32.
+// Embedding contract: indices are in range (the operation has checked), tables and their
+// gradients are f32.
 #pragma once
 
 #include <cstdint>

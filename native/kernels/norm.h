@@ -1,5 +1,5 @@
-// Normalisation contract. Activations are [rows, channels] of `dtype`; weight, bias and their gradients are
-// f32 [channels], statistics f32 [rows].
+// Normalisation contract. Activations are [rows, channels] of `dtype`; weight, bias and their
+// gradients are f32 [channels], statistics f32 [rows].
 #pragma once
 
 #include <cstdint>
@@ -38,8 +38,9 @@ struct NormBackwardArgs {
 };
 
 struct NormKernels {
-  /// sum = x + delta, rounded to dtype, then y = (sum - mean) * rstd * weight + bias. The statistics are
-  /// those of the rounded sum, so that a backward pass from `sum` sees the same values.
+  /// sum = x + delta, rounded to dtype, then y = (sum - mean) * rstd * weight + bias.
+  /// The statistics are those of the rounded sum, so that a backward pass from `sum`
+  /// sees the same values.
   void (*layer_norm_forward)(const NormForwardArgs& args);
   /// dx = gradient through the norm + dsum.
   void (*layer_norm_backward)(const NormBackwardArgs& args);

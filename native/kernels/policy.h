@@ -1,6 +1,6 @@
-// Policy contract: the losses and estimates of PPO and GRPO, over one number per response token. Everything
-// is f32 and ragged: the `count` numbers of all responses end to end, and `starts` says where each response
-// begins. Sums are f64: each chunk's first, then the chunks in order.
+// Policy contract: the losses and estimates of PPO and GRPO, over one number per response token.
+// Everything is f32 and ragged: the `count` numbers of all responses end to end, and `starts` says
+// where each response begins. Sums are f64: each chunk's first, then the chunks in order.
 #pragma once
 
 #include <cstdint>
@@ -64,14 +64,14 @@ struct ValueTotals {
 
 struct PolicyKernels {
   /// From the last token of each sequence back: delta = reward + gamma next_value - value,
-  /// advantage = delta + gamma lambda next_advantage; both "next" are 0 after the last. returns = advantage +
-  /// value.
+  /// advantage = delta + gamma lambda next_advantage; both "next" are 0 after the last. returns =
+  /// advantage + value.
   void (*gae)(const GaeArgs& args);
   /// mean and biased variance
   void (*moments)(const float* x, int64_t count, double* mean, double* variance);
   /// out = (x - center) * factor + shift
   void (*affine)(float* out, const float* x, int64_t count, double center, double factor, double shift);
-  /// Of log_probs against reference_log_probs; see ops/policy.h for the formulas.
+  /// The estimate per token; see ops/policy.h for the formulas.
   void (*kl_penalty)(float* out, const float* log_probs, const float* reference_log_probs, int64_t count,
                      KlEstimator estimator);
   PolicyTotals (*policy_loss)(const PolicyLossArgs& args);

@@ -1,4 +1,4 @@
-// What a token adds to the losses of policy and value, in f64: the formulas of every backend.
+// A token's part of the policy and value losses, in f64: the formulas of every backend.
 #pragma once
 
 #include <cmath>
@@ -8,7 +8,7 @@
 
 namespace athanor::policy {
 
-// A NaN on either side is the result: no extreme may hide that a ratio was none.
+// A NaN on either side is the result, so that an extreme does not hide a NaN ratio.
 ATHANOR_INLINE double larger_of(double a, double b) { return a > b || a != a ? a : b; }
 ATHANOR_INLINE double smaller_of(double a, double b) { return a < b || a != a ? a : b; }
 ATHANOR_INLINE double clamp(double x, double low, double high) { return larger_of(low, smaller_of(high, x)); }
@@ -73,7 +73,7 @@ ATHANOR_INLINE void add_token(const ValueLossArgs& args, int64_t i, ValueTotals&
   double loss = error * error, slope = error;
   if (args.clip > 0) {
     const double bounded = old_value + clamp(value - old_value, -args.clip, args.clip) - args.returns[i];
-    // So written, an old value that is NaN makes the loss NaN.
+    // Written so that a NaN in the old value makes the loss NaN.
     if (!(bounded * bounded <= loss)) {
       loss = bounded * bounded;
       slope = 0;

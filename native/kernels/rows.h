@@ -1,4 +1,5 @@
-// Rows contract: operations on matrices [rows, channels] by whole rows or columns. Indices are in range.
+// Rows contract: operations on matrices [rows, channels] by whole rows or columns. Indices
+// are in range.
 #pragma once
 
 #include <cstdint>

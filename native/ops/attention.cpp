@@ -3,6 +3,7 @@
 #include <cmath>
 #include <vector>
 
+#include "core/integers.h"
 #include "kernels/attention.h"
 #include "kernels/rope.h"
 #include "ops/check.h"
@@ -11,8 +12,6 @@ namespace athanor::ops {
 namespace {
 
 constexpr int64_t kMaxHeadDim = 256;
-
-int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
 void check_head_dim(int64_t head_dim) {
   expect(head_dim % 8 == 0 && head_dim >= 8 && head_dim <= kMaxHeadDim, ErrorCode::kShape,

@@ -1,4 +1,5 @@
-// Checks that operations share. Each throws ERR_SHAPE, ERR_DTYPE or ERR_DEVICE under the operation's name.
+// Checks that operations share. Each throws ERR_SHAPE, ERR_DTYPE or ERR_DEVICE under
+// the operation's name.
 #pragma once
 
 #include "core/tensor.h"

@@ -8,8 +8,8 @@
 namespace athanor::ops {
 namespace {
 
-// A copy is told by where its weight starts and its shape, for a storage may hold several weights, and by the
-// kernels that packed it, for each instruction set has a layout of its own.
+// A copy is identified by its weight's start and shape, since a storage may hold several weights,
+// and by the kernels that packed it, since each instruction set has a layout of its own.
 struct PackedPanels {
   const LinearKernels* kernels;
   DType dtype;
@@ -64,7 +64,8 @@ const void* packed_weight(const Tensor& weight, DType dtype, bool transposed) {
   PackedPanels& entry = cache.find(kernels, weight, dtype, transposed && !kernels.packs_as_stored);
   const int64_t k = weight.dim(transposed ? 1 : 0);
   const int64_t n = weight.dim(transposed ? 0 : 1);
-  // A storage's version starts at 0, so an entry remembers one more than the version that it packed.
+  // A storage's version starts at 0, so an entry remembers one more than the version
+  // that it packed.
   if (entry.version != storage.version() + 1) {
     const size_t bytes = kernels.packed_bytes(k, n, dtype);
     if (!entry.panels) entry.panels = std::make_unique<Storage>(bytes, weight.device());

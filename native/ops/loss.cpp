@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "core/integers.h"
 #include "kernels/linear.h"
 #include "kernels/loss.h"
 #include "ops/check.h"
@@ -12,10 +13,10 @@
 namespace athanor::ops {
 namespace {
 
-/// f32 logits held at once. A chunk's rows are the depth of its share of dweight's GEMM, which reads and
-/// writes all of dweight. On the CPU 96 MiB, 500 rows of a vocabulary of 50,304, hide that traffic behind the
-/// arithmetic; a GPU does some 300 operations in the time of a byte, ten times as many, and 1 GiB is little
-/// of its memory.
+/// f32 logits held at once. A chunk's rows are the depth of its share of dweight's GEMM, which
+/// reads and writes all of dweight. On the CPU, 96 MiB (500 rows of a vocabulary of 50,304) hide
+/// that traffic behind the arithmetic. A GPU does some 300 operations in the time of a byte, ten
+/// times as many, and 1 GiB is a small part of its memory.
 int64_t logit_bytes(Device device) { return int64_t{device.type == DeviceType::kCpu ? 96 : 1024} << 20; }
 // Below this, 1 / temperature times a logit could overflow.
 constexpr double kMinTemperature = 1e-6;
@@ -75,8 +76,8 @@ class Head {
   void for_chunks(const Tensor& targets, Body&& body) const {
     if (n == 0) return;
     const int64_t most = std::max<int64_t>(1, logit_bytes(x_.device()) / (vocab * 4));
-    const int64_t chunks = (n + most - 1) / most;
-    const int64_t chunk = std::min(n, ((n + chunks - 1) / chunks + 1) / 2 * 2);
+    const int64_t chunks = ceil_divide(n, most);
+    const int64_t chunk = std::min(n, round_up(ceil_divide(n, chunks), 2));
     const Tensor logits({chunk, vocab}, DType::kF32, x_.device());
     for (int64_t first = 0; first < n; first += chunk) {
       const int64_t rows = std::min(chunk, n - first);
@@ -85,7 +86,7 @@ class Head {
     }
   }
 
-  /// From gradients left in place of logits: those rows of dx, and their share of dweight.
+  /// From the gradients in the place of the logits: their rows of dx, and their share of dweight.
   void backward(int64_t first, const LossRows& gradients, const Tensor& dx, const Tensor* dweight,
                 bool accumulate) const {
     const LinearKernels& kernels = linear_kernels(x_.device());

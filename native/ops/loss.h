@@ -17,14 +17,14 @@ struct CrossEntropyInputs {
   std::optional<bool> weight_frozen;  // no dweight
 };
 
-/// Cross-entropy of softmax(x weight^T). Returns losses f32 [n], scale * sum(weight * loss), and the
-/// gradients of that sum: dx [n, d] of x's dtype and dweight f32 [vocab, d]. The logits exist for a chunk of
-/// rows at a time.
+/// Cross-entropy of softmax(x weight^T). Returns losses f32 [n], scale * sum(weight * loss), and
+/// the gradients of that sum: dx [n, d] of x's dtype and dweight f32 [vocab, d]. The logits exist
+/// for a chunk of rows at a time.
 std::tuple<Tensor, double, std::optional<Tensor>, std::optional<Tensor>> linear_cross_entropy(
     const CrossEntropyInputs& in);
 
-/// The logits x weight^T, f32 [n, vocab] whatever x's dtype: bit for bit what the losses see, for the
-/// sampler.
+/// The logits x weight^T, f32 [n, vocab] for any dtype of x: the bits that the losses see,
+/// for the sampler.
 Tensor linear_logits(const Tensor& x, const Tensor& weight);
 
 /// log softmax(x weight^T / temperature)[target] and that distribution's entropy, both f32 [n].

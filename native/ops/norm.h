@@ -7,8 +7,8 @@
 
 namespace athanor::ops {
 
-/// -> y, sum = x + delta (x itself where delta is absent), mean f32 [n], rstd f32 [n]. x is [.., d] f32 or
-/// bf16.
+/// -> y, sum = x + delta (x itself where delta is absent), mean f32 [n], rstd f32 [n]. x is [.., d]
+/// f32 or bf16.
 std::tuple<Tensor, Tensor, Tensor, Tensor> layer_norm_forward(const Tensor& x,
                                                               const std::optional<Tensor>& delta,
                                                               const Tensor& weight,

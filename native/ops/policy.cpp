@@ -19,7 +19,7 @@ int64_t token_count(const char* name, const Tensor& t) {
   return t.dim(0);
 }
 
-/// A term's weight that is not 0 asks for the tensor that the term is made of.
+/// A coefficient other than 0 needs the tensor of its term.
 void check_coefficient(const char* name, double value, const char* input,
                        const std::optional<Tensor>& given) {
   expect(std::isfinite(value), ErrorCode::kArgument, "expected ", name, " to be a number but it is ", value);

@@ -17,8 +17,9 @@ struct RankingInputs {
   bool need_gradient;
 };
 
-/// scale * sum over pairs (b, w) of weight * (-log sigmoid(s_b - s_w - margin) + centering * (s_b + s_w)^2).
-/// Returns the loss, the gradient f32 [n] (with need_gradient) and the number of pairs with s_b > s_w.
+/// scale * sum over pairs (b, w) of weight * (-log sigmoid(s_b - s_w - margin) + centering * (s_b +
+/// s_w)^2). Returns the loss, the gradient f32 [n] (with need_gradient) and the number of pairs
+/// with s_b > s_w.
 std::tuple<double, std::optional<Tensor>, double> ranking_loss(const RankingInputs& in);
 
 struct DpoInputs {
@@ -31,10 +32,10 @@ struct DpoInputs {
   bool need_gradient;
 };
 
-/// Direct preference optimisation with h = (chosen - its reference) - (rejected - its reference): sigmoid
-/// (Rafailov et al., 2023; label smoothing as in cDPO), IPO (Azar et al., 2023) or hinge (Zhao et al., 2023).
-/// Returns the loss, rewards beta * (sums - reference) f32 [2 m], the gradient (with need_gradient) and the
-/// number of pairs with h > 0.
+/// Direct preference optimisation with h = (chosen - its reference) - (rejected - its reference):
+/// sigmoid (Rafailov et al., 2023; label smoothing as in cDPO), IPO (Azar et al., 2023) or hinge
+/// (Zhao et al., 2023). Returns the loss, rewards beta * (sums - reference) f32 [2 m], the gradient
+/// (with need_gradient) and the number of pairs with h > 0.
 std::tuple<double, Tensor, std::optional<Tensor>, double> dpo_loss(const DpoInputs& in);
 
 }  // namespace athanor::ops

@@ -20,9 +20,10 @@ struct SampleInputs {
   Tensor steps;    // i32 [b]
 };
 
-/// -> tokens i32 [b], log_probs f32 [b]. The latter are under the unfiltered softmax at that temperature, or
-/// at 1 where the temperature is 0. The random number of row i is a function of (seed, streams[i], steps[i]).
-/// Throws ERR_NOT_FINITE that names the row when logits hold NaN, +inf or nothing above -inf.
+/// -> tokens i32 [b], log_probs f32 [b]. The latter are under the unfiltered softmax at that
+/// temperature, or at 1 where the temperature is 0. The random number of row i is a function of
+/// (seed, streams[i], steps[i]). Throws ERR_NOT_FINITE that names the row when logits hold NaN,
+/// +inf or nothing above -inf.
 std::tuple<Tensor, Tensor> sample(const SampleInputs& in);
 
 }  // namespace athanor::ops

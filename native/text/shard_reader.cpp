@@ -13,7 +13,7 @@
 
 namespace athanor::text {
 namespace {
-// Beyond any file, and far from overflowing in the sums below.
+// Larger than any file, and too small to overflow in the sums below.
 constexpr uint64_t kMostBytes = uint64_t{1} << 56;
 
 /// The largest id, so that the loop has no branch and the compiler can vectorise it.

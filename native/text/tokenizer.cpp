@@ -11,14 +11,15 @@
 namespace athanor::text {
 namespace {
 
-// 32 bytes each: together half of the smallest common L2, so that words stay in reach beside the text.
+// 32 bytes each: together half of the smallest common L2, so that words stay in reach
+// beside the text.
 constexpr size_t kWordSlots = size_t{1} << 14;
-// A part this long takes about a millisecond, far more than handing it out.
+// A part of this length takes about a millisecond, far longer than handing it out.
 constexpr size_t kPartBytes = 64 << 10;
 // A piece longer than this is rare enough to give its working memory back.
 constexpr size_t kKeptScratch = 1 << 20;
 
-/// A stretch of one text: to be split and merged, or (size 0) one token found whole.
+/// A run of one text: to be split and merged, or (size 0) one token that was found whole.
 struct Part {
   Bytes text;
   int32_t token;

@@ -11,7 +11,6 @@ import {
   misalignedTensor,
   oddSizes,
   quantize,
-  type Round,
   randomIntegers,
   randomNormal,
   tensor,

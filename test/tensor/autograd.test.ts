@@ -228,7 +228,7 @@ describe('scopes', () => {
     const [allocated, , , limit] = native.memoryStats();
     native.setMemoryLimit(allocated + (1 << 20));
     try {
-      expect(() => zeros([1 << 20])).toThrow(/asked for 4 MiB .*lower --batch-size/);
+      expect(() => zeros([1 << 20])).toThrow(/asked for 4 MiB .*lower the batch size/);
     } finally {
       native.setMemoryLimit(0);
     }

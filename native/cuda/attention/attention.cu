@@ -1,9 +1,9 @@
-// Flash attention (Dao et al., 2022; 2023). This file has the table, the cache and the choice of the path;
-// the forward kernels are in attention_wgmma.cu (Hopper) and attention_mma.cu (what came before and after),
-// the backward pass begins in attention_backward.cu.
+// Flash attention (Dao et al., 2022; 2023). This file has the table, the cache and the choice of
+// the path; the forward kernels are in forward_wgmma.cu (Hopper) and forward_mma.cu (older and
+// newer GPUs); the backward pass begins in backward.cu.
 //
-// Training and decoding run one kernel with the same key tiles, and a tile that a row does not see changes no
-// bit of it: a row computed with the cache equals the one of the full pass.
+// Training and decoding run one kernel with the same key tiles, and a tile that a row does not see
+// changes no bit of it: a row computed with the cache equals the row of the full pass.
 #include "kernels/attention.h"
 
 #include "core/error.h"
@@ -14,7 +14,7 @@ namespace {
 
 void check(const AttentionShape& shape, AttentionPath path) {
   expect(shape.dtype == DType::kBF16, ErrorCode::kDtype, "takes bf16 on CUDA but got ",
-         dtype_name(shape.dtype), "; use --dtype bf16");
+         dtype_name(shape.dtype), "; use the dtype bf16");
   expect(shape.head_dim % 8 == 0 && shape.head_dim <= 128, ErrorCode::kShape,
          "takes head sizes that are multiples of 8 up to 128 on CUDA but got ", shape.head_dim);
   expect(path == AttentionPath::kMma || shape.head_dim == 64 || shape.head_dim == 128, ErrorCode::kShape,
@@ -53,7 +53,8 @@ void backward(const AttentionShape& shape, const void* dout, const void* qkv, co
   launch_backward(shape, dout, qkv, out, lse, dqkv, path);
 }
 
-/// The cache is [slots, kv_heads, capacity, padded head_dim]. A block appends one token's keys and values.
+/// The cache is [slots, kv_heads, capacity, padded head_dim]. A block appends one token's
+/// keys and values.
 __global__ void __launch_bounds__(kAttentionBlock)
     append_kernel(const __grid_constant__ ForwardArgs a, bf16* keys, bf16* values) {
   const TilePlace place = tile_place(a.starts, a.sequences, 1, static_cast<int>(blockIdx.x));
@@ -80,8 +81,7 @@ void cached(const AttentionShape& shape, const AttentionCache& cache, const void
   args.past_lengths = cache.past_lengths;
   args.slot_count = cache.slot_count;
   args.capacity = cache.capacity;
-  args.padded_dim =
-      static_cast<int>(ceil_divide(shape.head_dim, kAttentionHeadPadding) * kAttentionHeadPadding);
+  args.padded_dim = static_cast<int>(round_up(shape.head_dim, kAttentionHeadPadding));
   launch(append_kernel, Launch{tile_count(shape.tokens, shape.sequences, 1), kAttentionBlock}, args,
          static_cast<bf16*>(cache.keys), static_cast<bf16*>(cache.values));
   launch_forward(args, path);
@@ -117,7 +117,7 @@ void cached_by_device(const AttentionShape& shape, const AttentionCache& cache, 
 }  // namespace
 
 AttentionPath attention_path(int64_t head_dim) {
-  // wgmma is sm_90a's alone: what came after has other instructions in its place.
+  // Only sm_90a has wgmma: newer GPUs have other instructions instead.
   const bool has_wgmma = compute_capability() == 90;
   return has_wgmma && (head_dim == 64 || head_dim == 128) ? AttentionPath::kWgmma : AttentionPath::kMma;
 }

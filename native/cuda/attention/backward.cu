@@ -1,9 +1,9 @@
-// Flash attention backward (Dao et al., 2022, algorithm 4) in two kernels, so that every sum has one order
-// and one owner: one has a tile of keys and walks the queries after them for dK and dV, the other has a tile
-// of queries and walks the keys before them for dQ. Scores are computed in both: seven products where one
-// kernel with atomic additions to dQ takes five. That is the price of results that are the same in every run.
-// This file has what comes before them; they are in attention_backward_wgmma.cu (Hopper) and
-// attention_backward_mma.cu.
+// Flash attention backward (Dao et al., 2022, algorithm 4) in two kernels, so that every sum has
+// one order and one owner. One kernel keeps a tile of keys and walks the queries after them for dK
+// and dV. The other keeps a tile of queries and walks the keys before them for dQ. Both compute the
+// scores: seven products, where one kernel with atomic additions to dQ takes five. That is the
+// price of results that are the same in every run. This file has the preparation; the two kernels
+// are in backward_wgmma.cu (Hopper) and backward_mma.cu.
 #include "cuda/attention/backward.h"
 
 #include "cuda/attention/forward.h"
@@ -23,7 +23,7 @@ __device__ __forceinline__ float dot_piece(const bf16* a, const bf16* b) {
   return dot_pair(x.x, y.x) + dot_pair(x.y, y.y) + dot_pair(x.z, y.z) + dot_pair(x.w, y.w);
 }
 
-/// A block 64 rows of one head, half a warp a row.
+/// A block has 64 rows of one head, with half a warp per row.
 __global__ void __launch_bounds__(kAttentionBlock)
     statistics_kernel(const __grid_constant__ BackwardArgs a, RowStatistics* statistics, const bf16* out,
                       const float* lse) {

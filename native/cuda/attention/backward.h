@@ -1,4 +1,5 @@
-// What the two backward paths of attention share: arguments, and what they know of each row of the softmax.
+// The parts that the two backward paths of attention share: arguments, and the statistics of each
+// row of the softmax.
 #pragma once
 
 #include "cuda/attention/tiles.h"
@@ -6,7 +7,8 @@
 
 namespace athanor::cuda {
 
-/// Of 64 rows of a sequence and one head. Rows past its end weigh nothing: their shift is infinite.
+/// The statistics of 64 rows of a sequence and one head. Rows past its end have weights of 0: their
+/// shift is infinite.
 struct RowStatistics {
   static constexpr int kRows = 64;
   float shift[kRows];  // lse * log2 e
@@ -28,7 +30,7 @@ struct BackwardArgs {
   __device__ int column(int head) const { return head * head_dim; }
   __device__ int key_column(int kv_head) const { return column(heads + kv_head); }
   __device__ int value_column(int kv_head) const { return column(heads + kv_heads + kv_head); }
-  /// Those of the rows from `row` of a sequence, a multiple of 64, on.
+  /// The statistics of a sequence's rows from `row` on, a multiple of 64.
   __device__ const RowStatistics* statistics_of(const TilePlace& place, int head, int row) const {
     const int tile =
         static_cast<int>(place.start) / RowStatistics::kRows + place.sequence + row / RowStatistics::kRows;

@@ -1,5 +1,5 @@
-// The backward pass on mma.sync. keys_kernel has 64 keys and walks the queries after them for dK and dV,
-// queries_kernel has 64 queries and walks the keys before them for dQ.
+// The backward pass on mma.sync. keys_kernel keeps 64 keys and walks the queries after them for dK
+// and dV; queries_kernel keeps 64 queries and walks the keys before them for dQ.
 #include "cuda/attention/backward.h"
 
 namespace athanor::cuda {
@@ -9,7 +9,7 @@ constexpr int kKeys = 64;
 
 template <int kDim>
 struct Backward {
-  // Queries that are multiplied at once: what the registers leave beside dK and dV.
+  // Queries that are multiplied at once: as many as the registers leave room for beside dK and dV.
   static constexpr int kQueries = kDim == 64 ? 64 : 32;
   static constexpr size_t kKeysShared = (2 * kKeys + 4 * kQueries) * kDim * 2 + 4 * kQueries * sizeof(float);
   // Keys that queries_kernel multiplies at once, beside dQ.
@@ -35,8 +35,8 @@ __device__ __forceinline__ void load_queries(const BackwardArgs& a, const TilePl
   }
 }
 
-/// dK and dV of 64 keys of one key-value head, over all its query heads. Scores are transposed, S^T [keys,
-/// queries], so that P^T and dS^T are left operands as they come.
+/// dK and dV of 64 keys of one key-value head, over all its query heads. Scores are transposed, S^T
+/// [keys, queries], so that P^T and dS^T are left operands as they come.
 template <int kDim>
 __global__ void __launch_bounds__(kAttentionBlock) keys_kernel(const __grid_constant__ BackwardArgs a) {
   constexpr int kQueries = Backward<kDim>::kQueries, kQueryBytes = kQueries * kDim * 2;
@@ -52,6 +52,7 @@ __global__ void __launch_bounds__(kAttentionBlock) keys_kernel(const __grid_cons
   const int kv_head = static_cast<int>(blockIdx.y), group = a.heads / a.kv_heads;
   const int warp = static_cast<int>(threadIdx.x) / kWarp, lane = static_cast<int>(threadIdx.x) % kWarp;
   const int key_column = a.key_column(kv_head), value_column = a.value_column(kv_head);
+  // Start copying the keys and values of the block.
   load_tile<kDim, kKeys>(keys, a.qkv + place.start * a.width() + key_column, a.width(), place.first,
                          place.length, a.head_dim);
   load_tile<kDim, kKeys>(values, a.qkv + place.start * a.width() + value_column, a.width(), place.first,
@@ -75,16 +76,19 @@ __global__ void __launch_bounds__(kAttentionBlock) keys_kernel(const __grid_cons
   const float scale_log2 = a.scale * kLog2E;
   const int key = place.first + warp * 16 + lane / 4;  // and the one 8 further
   for (int round = 0; round < rounds; ++round) {
+    // Start copying the next queries, and wait for these.
     if (round + 1 < rounds) load_round(round + 1);
     copy_async_commit();
     copy_async_wait<1>();
     __syncthreads();
     const int stage = round % 2, first = (first_tile + round % tiles) * kQueries;
+    // Scores, and gradients of the weights.
     float weights[1][kQueries / 8][4], dscores[1][kQueries / 8][4];
     set_zero(weights);
     set_zero(dscores);
     multiply_rows<kDim>(weights, keys, warp * 16, q + stage * kQueryBytes);
     multiply_rows<kDim>(dscores, values, warp * 16, dout + stage * kQueryBytes);
+    // Weights, and gradients of the scores.
 #pragma unroll
     for (int n = 0; n < kQueries / 8; ++n) {
 #pragma unroll
@@ -97,10 +101,12 @@ __global__ void __launch_bounds__(kAttentionBlock) keys_kernel(const __grid_cons
         dscores[0][n][i] = p * (dscores[0][n][i] - delta[stage * kQueries + column]);
       }
     }
+    // Add to dV and dK.
     multiply_weights<kDim>(dv, weights, dout + stage * kQueryBytes);
     multiply_weights<kDim>(dk, dscores, q + stage * kQueryBytes);
     __syncthreads();
   }
+  // Write dV and dK.
   bf16* out = a.dqkv + place.start * a.width();
   const int row = place.first + warp * 16;
   const float one[2] = {1.0f, 1.0f}, scale[2] = {a.scale, a.scale};
@@ -124,6 +130,7 @@ __global__ void __launch_bounds__(kAttentionBlock) queries_kernel(const __grid_c
   const int warp = static_cast<int>(threadIdx.x) / kWarp, lane = static_cast<int>(threadIdx.x) % kWarp;
   const bf16* rows = a.qkv + place.start * a.width();
   const bf16 *key_rows = rows + a.key_column(kv_head), *value_rows = rows + a.value_column(kv_head);
+  // Start copying the queries of the block and the first tile of keys and values.
   load_tile<kDim, kQueries>(q, rows + a.column(head), a.width(), place.first, place.length, a.head_dim);
   load_tile<kDim, kQueries>(dout, a.dout + place.start * a.out_width() + a.column(head), a.out_width(),
                             place.first, place.length, a.head_dim);
@@ -146,16 +153,19 @@ __global__ void __launch_bounds__(kAttentionBlock) queries_kernel(const __grid_c
   const int last = place.first + kQueries < place.length ? place.first + kQueries : place.length;
   const int tiles = (last + kOwnKeys - 1) / kOwnKeys;
   for (int tile = 0; tile < tiles; ++tile) {
+    // Start copying the next keys and values, and wait for these.
     if (tile + 1 < tiles) load_keys(tile + 1);
     copy_async_commit();
     copy_async_wait<1>();
     __syncthreads();
     const int stage = tile % 2 * kTileBytes;
+    // Scores, and gradients of the weights.
     float weights[1][kOwnKeys / 8][4], dscores[1][kOwnKeys / 8][4];
     set_zero(weights);
     set_zero(dscores);
     multiply_rows<kDim>(weights, q, warp * 16, keys + stage);
     multiply_rows<kDim>(dscores, dout, warp * 16, values + stage);
+    // Weights, and gradients of the scores.
 #pragma unroll
     for (int n = 0; n < kOwnKeys / 8; ++n) {
 #pragma unroll
@@ -166,9 +176,11 @@ __global__ void __launch_bounds__(kAttentionBlock) queries_kernel(const __grid_c
         dscores[0][n][i] = p * (dscores[0][n][i] - delta[i / 2]);
       }
     }
+    // Add to dQ.
     multiply_weights<kDim>(dq, dscores, keys + stage);
     __syncthreads();
   }
+  // Write dQ.
   const float scale[2] = {a.scale, a.scale};
   store_rows<kDim>(a.dqkv + place.start * a.width() + a.column(head), a.width(), dq[0],
                    place.first + warp * 16, place.length, a.head_dim, scale);

@@ -1,20 +1,21 @@
-// The backward pass for Hopper, in the two kernels of attention_backward.cu. A block keeps tiles of two
-// operands, 64 rows of each a consumer warpgroup, and a producer warp streams pairs of tiles past them
-// through tensor copies: queries and dout past keys and values, or keys and values past queries and dout.
-// Either way a warpgroup multiplies what it keeps by what passes for scores and for the weights' gradients,
-// makes of these the scores' gradients, and multiplies the results by what passes: products in which weights
-// are the left operand as they come out of the registers. The weights are computed while the second product
-// runs.
+// The backward pass for Hopper, in the two kernels of backward.cu. A block keeps tiles of
+// two operands, 64 rows of each a consumer warpgroup, and a producer warp streams pairs of tiles
+// past them through tensor copies: queries and dout past keys and values, or keys and values past
+// queries and dout. Either way a warpgroup multiplies the tiles that it keeps by the tiles that
+// pass, for scores and for the weights' gradients. It makes the scores' gradients of these and
+// multiplies the results by the tiles that pass; in these products the registers of the weights are
+// the left operand as they are. The weights are computed while the second product runs.
 //
-// Why these sizes, counted a warpgroup and pair of tiles: clocks of the tensor cores, and of shared memory
-// (128 bytes a clock) with the copies. dK and dV, 64 keys and 64 queries: head size 64 512 and 428, 128 1,024
-// and 898; with 128 queries the accumulators alone would take 192 registers a thread at 64 and all 256 at
-// 128. dQ, 64 queries and 128 keys: 768 and 640, 1,536 and 1,280; with 64 keys size 128 would take 768 of
-// each. Beside that, exponentials take 256 clocks for 64 x 64. Three warpgroups for dK and dV at head size
-// 64, where scores, their gradients, dK and dV (32 registers each) fit into 160: the others multiply while
-// one has its exponentials, and a pair comes from L2 for 1,536 clocks of products. Elsewhere two with 240
-// registers, which hold up to 192 accumulators; for dQ at size 64 one product can then run on into the next
-// pair of tiles.
+// Why these sizes, counted per warpgroup and pair of tiles: clocks of the tensor cores, and of
+// shared memory (128 bytes per clock) with the copies. dK and dV, 64 keys and 64 queries: head size
+// 64 512 and 428, 128 1,024 and 898; with 128 queries the accumulators alone would take 192
+// registers per thread at size 64 and all 256 at size 128. dQ, 64 queries and 128 keys: 768 and
+// 640, 1,536 and 1,280; with 64 keys size 128 would take 768 of each. In addition, exponentials
+// take 256 clocks for 64 x 64. Three warpgroups for dK and dV at head size 64, where scores, their
+// gradients, dK and dV (32 registers each) fit into 160: the others multiply while one computes
+// exponentials, and a pair comes from L2 for 1,536 clocks of products. Elsewhere there are two with
+// 240 registers, which hold up to 192 accumulators; for dQ at size 64 one product can then continue
+// into the next pair of tiles.
 #include "cuda/attention/backward_wgmma.h"
 
 #include "cuda/attention/forward.h"
@@ -29,8 +30,8 @@ using QueriesPass = Pass<kDim, 2, 128, 2, false>;
 
 #ifdef ATHANOR_SM90A
 
-/// Hides queries before a lane's keys in the tile that begins with the warpgroup's first key; `row` is the
-/// warp's first there.
+/// Hides queries before a lane's keys in the tile that begins with the warpgroup's first key; `row`
+/// is the warp's first there.
 template <int kCount>
 __device__ __forceinline__ void mask_queries(float (&scores)[kCount][4], int row) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
@@ -43,14 +44,15 @@ __device__ __forceinline__ void mask_queries(float (&scores)[kCount][4], int row
   }
 }
 
-/// A pair of tiles: the weights and the scores' gradients, [64, rows that pass]. `mask` is called when the
-/// scores are there; shift(n, i) and delta(n, i) are of the query of weights[n][i].
+/// A pair of tiles: the weights and the scores' gradients, [64, rows that pass]. `mask` is called
+/// when the scores are complete; shift(n, i) and delta(n, i) belong to the query of weights[n][i].
 template <class P, int kCount, class Mask, class Shift, class Delta>
 __device__ __forceinline__ void weigh_pair(float (&weights)[kCount][4], float (&dscores)[kCount][4],
                                            const Memory<P>& memory, int group, int stage, float scale_log2,
                                            const Mask& mask, const Shift& shift, const Delta& delta) {
   using Own = typename P::Own;
   using Passing = typename P::Passing;
+  // Start both products; the weights are computed while the second runs.
   wgmma_fence(weights, dscores);
   start_scores<Own, Passing>(weights, memory.own(0, group), memory.passing(0, stage));
   start_scores<Own, Passing>(dscores, memory.own(1, group), memory.passing(1, stage));
@@ -63,6 +65,7 @@ __device__ __forceinline__ void weigh_pair(float (&weights)[kCount][4], float (&
       weights[n][i] = exp2_approximate(fmaf(weights[n][i], scale_log2, -shift(n, i)));
     }
   }
+  // Gradients of the scores.
   wgmma_wait<0>(dscores);
 #pragma unroll
   for (int n = 0; n < kCount; ++n) {
@@ -71,8 +74,8 @@ __device__ __forceinline__ void weigh_pair(float (&weights)[kCount][4], float (&
   }
 }
 
-/// dK and dV of a warpgroup's 64 keys, over all query heads of their head. Scores are transposed, [keys,
-/// queries].
+/// dK and dV of a warpgroup's 64 keys, over all query heads of their head. Scores are
+/// transposed, [keys, queries].
 template <class P>
 __device__ __forceinline__ void consume_queries(const BackwardArgs& a, const TilePlace& place, int kv_head,
                                                 const Source& from, const Memory<P>& memory) {
@@ -90,7 +93,7 @@ __device__ __forceinline__ void consume_queries(const BackwardArgs& a, const Til
     for (int tile = from.first_tile; tile < from.end_tile; ++tile) {
       const Stage<P::kStages> stage(round++);
       mbarrier_wait(&barriers.full[stage.index], stage.parity);
-      // Queries before the keys are for the groups before.
+      // Queries before the keys belong to the groups before.
       if (tile * Queries::kRows >= first) {
         const RowStatistics& rows = memory.statistics(stage.index);
         const auto of_query = [&](const float* statistic, int n, int i) {
@@ -106,6 +109,7 @@ __device__ __forceinline__ void consume_queries(const BackwardArgs& a, const Til
             [&](int n, int i) { return of_query(rows.delta, n, i); });
         pack_weights(left_weights, weights);
         pack_weights(left_dscores, dscores);
+        // Add to dV and dK.
         wgmma_fence(dv, left_weights);
         start_sums<Queries>(dv, left_weights, memory.passing(1, stage.index));
         wgmma_fence(dk, left_dscores);
@@ -116,6 +120,7 @@ __device__ __forceinline__ void consume_queries(const BackwardArgs& a, const Til
       release(&barriers.empty[stage.index]);
     }
   }
+  // Write dV and dK.
   bf16* out = a.dqkv + place.start * a.width();
   const float one[2] = {1.0f, 1.0f}, scale[2] = {a.scale, a.scale};
   const int row = first + warp_row;
@@ -128,7 +133,8 @@ template <class P>
 __device__ __forceinline__ void consume_keys(const BackwardArgs& a, const TilePlace& place, int head,
                                              const Source& from, const Memory<P>& memory) {
   using Keys = typename P::Passing;
-  // The product of one pair runs on into the next where the registers hold its left operand, too.
+  // The product of one pair continues into the next where the registers hold its left
+  // operand as well.
   constexpr bool kRunsOn = P::kDim == 64;
   typename P::Barriers& barriers = memory.barriers();
   const int group = static_cast<int>(threadIdx.x) / kGroup;
@@ -157,6 +163,7 @@ __device__ __forceinline__ void consume_keys(const BackwardArgs& a, const TilePl
           },
           [&](int, int i) { return shift[i / 2]; }, [&](int, int i) { return delta[i / 2]; });
       pack_weights(left_dscores, dscores);
+      // Add to dQ.
       wgmma_fence(dq, left_dscores);
       start_sums<Keys>(dq, left_dscores, memory.passing(0, stage.index));
       if constexpr (!kRunsOn) {
@@ -168,11 +175,13 @@ __device__ __forceinline__ void consume_keys(const BackwardArgs& a, const TilePl
       wgmma_wait<0>(dq);
       release_tile(own_tiles - 1);
     }
+    // Write dQ.
     const float scale[2] = {a.scale, a.scale};
     store_rows<P::kDim>(a.dqkv + place.start * a.width() + a.column(head), a.width(), dq, row, place.length,
                         P::kDim, scale);
   }
-  // What other groups still need passes through this one's hands too, and no copy may land after the block.
+  // Tiles that other groups still need have to be released by this group as well, and no copy may
+  // land after the block ends.
   for (int tile = own_tiles; tile < from.end_tile; ++tile) {
     const Stage<P::kStages> stage(tile);
     mbarrier_wait(&barriers.full[stage.index], stage.parity);
@@ -214,7 +223,7 @@ __global__ void __launch_bounds__(QueriesPass<kDim>::kThreads, 1)
                          [[maybe_unused]] const __grid_constant__ Tensors tensors) {
 #ifdef ATHANOR_SM90A
   using P = QueriesPass<kDim>;
-  // Late tiles see the most keys: they go first.
+  // Late tiles see the most keys, so they start first.
   const TilePlace place =
       tile_place(a.starts, a.sequences, P::kRows, static_cast<int>(gridDim.x - 1 - blockIdx.x));
   if (place.first >= place.length) return;

@@ -1,5 +1,5 @@
-// What the two kernels of attention's backward pass on Hopper have in common: what they keep in shared
-// memory, and the producer warp that streams pairs of tiles past it.
+// The parts that the two kernels of attention's backward pass on Hopper share: the layout of shared
+// memory, and the producer warp that streams pairs of tiles through it.
 #pragma once
 
 #include "cuda/attention/backward.h"
@@ -7,7 +7,7 @@
 
 namespace athanor::cuda {
 
-/// A block's part of the work. `kPassed` are the rows of a tile that passes.
+/// A block's part of the work. `kPassed` is the number of rows of a tile that passes.
 template <int kHeadDim, int kGroups, int kPassed, int kStageCount, bool kByKeys>
 struct Pass {
   using Own = Tile<kHeadDim, kGroupRows>;  // of one consumer
@@ -31,7 +31,8 @@ struct Tensors {
 
 #ifdef ATHANOR_SM90A
 
-/// A block's shared memory. Of the two operands, 0 takes part in the scores and 1 in the weights' gradients.
+/// A block's shared memory. Of the two operands, 0 takes part in the scores and 1 in
+/// the weights' gradients.
 template <class P>
 struct Memory {
   unsigned char* tiles;
@@ -51,8 +52,8 @@ struct Memory {
   }
 };
 
-/// Where a block's own rows are in their tensors, and the tiles of the same sequence that pass it: those of
-/// one head after another.
+/// Where a block's own rows are in their tensors, and the tiles of the same sequence that pass it,
+/// head after head.
 struct Source {
   int row, length;  // the sequence's
   int own_row, own_columns[2];
@@ -61,7 +62,7 @@ struct Source {
   int statistics_tiles;             // from head to head
 };
 
-/// One warp: lane 0 asks for the copies, all clean the end of a sequence.
+/// The producer warp: lane 0 starts the copies, all lanes clear the end of a sequence.
 template <class P>
 __device__ __forceinline__ void produce(const Tensors& tensors, const Source& from, const Memory<P>& memory) {
   using Tile = typename P::Passing;
@@ -103,7 +104,7 @@ __device__ __forceinline__ void produce(const Tensors& tensors, const Source& fr
   }
 }
 
-/// What every block does: `consume` is the consumers' part.
+/// The work of every block; `consume` is the consumers' part.
 template <class P, class Consume>
 __device__ __forceinline__ void run_pass(const Tensors& tensors, const Source& from, const Memory<P>& memory,
                                          const Consume& consume) {

@@ -1,5 +1,5 @@
-// What the two forward paths of attention share: arguments, and the softmax over accumulators, whose layout
-// in a warp is the same for mma.sync and wgmma.
+// The parts that the two forward paths of attention share: arguments, and the softmax over
+// accumulators, whose layout in a warp is the same for mma.sync and wgmma.
 #pragma once
 
 #include "cuda/attention/tiles.h"
@@ -30,13 +30,13 @@ struct ForwardArgs {
   }
 };
 
-/// Running statistics of the two rows that a lane has of each 16.
+/// Running statistics of the two rows that a lane has of each 16 rows.
 struct RowState {
   float top[2] = {-INFINITY, -INFINITY};
   float sum[2] = {0.0f, 0.0f};
 };
 
-/// Scores become weights; what was summed before is to be multiplied by the correction.
+/// Turns scores into weights; earlier sums have to be multiplied by the correction.
 template <int kCount>
 __device__ __forceinline__ void softmax_step(float (&scores)[kCount][4], RowState& state,
                                              float (&correction)[2], float scale_log2) {
@@ -74,7 +74,8 @@ __device__ __forceinline__ void rescale(float (&out)[kCount][4], const float (&c
   }
 }
 
-/// Hides keys after a lane's rows: `first_key` is the tile's first, `position` that of the warp's row 0.
+/// Hides the keys after a lane's rows: `first_key` is the tile's first key, `position` the position
+/// of the warp's row 0.
 template <int kCount>
 __device__ __forceinline__ void mask_scores(float (&scores)[kCount][4], int first_key, int position) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
@@ -110,12 +111,13 @@ __device__ __forceinline__ void store_outputs(const ForwardArgs& a, const TilePl
                    place.length, a.head_dim, inverse);
 }
 
-/// Ways to the same results. Rows of one path have the same bits whether the cache is used or not.
+/// Kernels for the same results. Rows of one path have the same bits whether the cache is
+/// used or not.
 enum class AttentionPath {
-  kMma,    // mma.sync, sm_80 and later: attention_mma.cu, attention_backward_mma.cu
-  kWgmma,  // wgmma and tensor copies, sm_90a, head sizes 64 and 128: attention_wgmma.cu and its like
+  kMma,    // mma.sync, sm_80 and later: forward_mma.cu, backward_mma.cu
+  kWgmma,  // wgmma and tensor copies, sm_90a, head sizes 64 and 128: *_wgmma.cu
 };
-/// The faster one of those that the device has for a head size.
+/// The fastest path that the device has for a head size.
 AttentionPath attention_path(int64_t head_dim);
 /// The kernels with a given path, for tests and benchmarks.
 const AttentionKernels& attention_kernels(AttentionPath path);

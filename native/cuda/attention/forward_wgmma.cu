@@ -1,14 +1,15 @@
-// The forward pass for Hopper, after the public design of FlashAttention-3 (Shah et al., 2024): a producer
-// warp streams tiles of 128 keys and values through tensor copies, and each consumer warpgroup has 64
-// queries. The scores of one tile are multiplied while the weights of the one before go into the outputs, and
-// the softmax of the former runs beside the latter product.
+// The forward pass for Hopper, after the public design of FlashAttention-3 (Shah et al., 2024): a
+// producer warp streams tiles of 128 keys and values through tensor copies, and each consumer
+// warpgroup has 64 queries. The product for the scores of a tile runs while the weights of the tile
+// before are multiplied into the outputs, and its softmax runs beside that second product.
 //
-// Why these sizes. 128 keys: a product of 64 x 128 x 16 takes 64 clocks and reads 6 KiB of shared memory (48
-// clocks); with 64 keys both are 32. Three warpgroups for head size 64: scores (64 registers), weights (32)
-// and outputs (32) fit into 160 registers, and the more queries a block has the less often keys come from L2:
-// per tile, 32 KiB for 1536 clocks of products. Two for head size 128, where the outputs take 64 and 160
-// would spill. One where sequences have few new tokens, as in decoding: a block then takes half of a
-// multiprocessor's registers or less, and one block's start hides behind another's stream.
+// Why these sizes. 128 keys: a product of 64 x 128 x 16 takes 64 clocks and reads 6 KiB of shared
+// memory (48 clocks); with 64 keys both are 32. Three warpgroups for head size 64: scores (64
+// registers), weights (32) and outputs (32) fit into 160 registers, and more queries per block mean
+// fewer reads of keys from L2: per tile, 32 KiB for 1,536 clocks of products. Two for head size
+// 128, where the outputs take 64 and 160 would spill. One where sequences have few new tokens, as
+// in decoding: a block then takes at most half of a multiprocessor's registers, and the start of
+// one block hides behind the stream of another.
 #include <algorithm>
 
 #include "core/error.h"
@@ -58,7 +59,8 @@ __device__ __forceinline__ Source source_of(const ForwardArgs& a, const TilePlac
   return {static_cast<int>(place.start), key_column, key_column + a.kv_heads * a.head_dim, 0};
 }
 
-/// One warp: lane 0 asks for the copies, all clean the end of the last tile. `key_count` are the sequence's.
+/// The producer warp: lane 0 starts the copies, all lanes clear the end of the last tile.
+/// `key_count` is the sequence's number of keys.
 template <class Keys>
 __device__ __forceinline__ void produce(const Tensors& tensors, const Source& from, int tiles, int key_count,
                                         unsigned char* keys, unsigned char* values, Barriers& barriers) {
@@ -66,12 +68,14 @@ __device__ __forceinline__ void produce(const Tensors& tensors, const Source& fr
   for (int tile = 0; tile < tiles; ++tile) {
     const Stage<kStages> stage(tile);
     const int row = from.row + tile * kKeys;
+    // Keys: wait until the stage is free, and start the copy.
     mbarrier_wait(&barriers.empty_keys[stage.index], stage.parity ^ 1);
     if (lane == 0) {
       uint64_t* full = &barriers.full_keys[stage.index];
       mbarrier_arrive_expect(full, Keys::kBytes);
       copy_tile<Keys>(keys + stage.index * Keys::kBytes, tensors.keys, from.key_column, row, full);
     }
+    // Values: the same.
     mbarrier_wait(&barriers.empty_values[stage.index], stage.parity ^ 1);
     unsigned char* to = values + stage.index * Keys::kBytes;
     const int rows_left = key_count - tile * kKeys;
@@ -81,6 +85,7 @@ __device__ __forceinline__ void produce(const Tensors& tensors, const Source& fr
       mbarrier_arrive_expect(landed, Keys::kBytes);
       copy_tile<Keys>(to, tensors.values, from.value_column, row, landed);
     }
+    // The last tile: clear the rows after the end before the consumers may read it.
     if (rows_left >= kKeys) continue;
     mbarrier_wait(&barriers.tail, 0);
     clear_rows<Keys>(to, rows_left, lane);
@@ -112,6 +117,7 @@ __device__ __forceinline__ void consume(const ForwardArgs& a, const TilePlace& p
       if ((tile + 1) * kKeys > past + row) mask_scores(scores, tile * kKeys, past + row);
       softmax_step(scores, state, correction, a.scale_log2);
     };
+    // The first tile: scores, then weights.
     mbarrier_wait(&barriers.queries, 0);
     mbarrier_wait(&barriers.full_keys[0], 0);
     wgmma_fence(scores);
@@ -120,6 +126,7 @@ __device__ __forceinline__ void consume(const ForwardArgs& a, const TilePlace& p
     release(&barriers.empty_keys[0]);
     weigh(0);
     pack_weights(weights, scores);
+    // The other tiles: the scores of one run beside the weighted values of the one before.
     for (int tile = 1; tile < own_tiles; ++tile) {
       const Stage<kStages> stage(tile), before(tile - 1);
       mbarrier_wait(&barriers.full_keys[stage.index], stage.parity);
@@ -136,6 +143,7 @@ __device__ __forceinline__ void consume(const ForwardArgs& a, const TilePlace& p
       rescale(out, correction);
       pack_weights(weights, scores);
     }
+    // The weighted values of the last tile, then write the outputs.
     const Stage<kStages> stage(own_tiles - 1);
     mbarrier_wait(&barriers.full_values[stage.index], stage.parity);
     wgmma_fence(out, weights);
@@ -144,7 +152,8 @@ __device__ __forceinline__ void consume(const ForwardArgs& a, const TilePlace& p
     release(&barriers.empty_values[stage.index]);
     store_outputs<kDim>(a, place, head, row, out, state);
   }
-  // What other groups still need passes through this one's hands too, and no copy may land after the block.
+  // Tiles that other groups still need have to be released by this group as well, and no copy may
+  // land after the block ends.
   for (int tile = own_tiles; tile < tiles; ++tile) {
     const Stage<kStages> stage(tile);
     mbarrier_wait(&barriers.full_keys[stage.index], stage.parity);
@@ -162,7 +171,7 @@ __global__ void __launch_bounds__(Wgmma<kDim, kConsumers>::kThreads, Wgmma<kDim,
                  [[maybe_unused]] const __grid_constant__ Tensors tensors) {
 #ifdef ATHANOR_SM90A
   using Shape = Wgmma<kDim, kConsumers>;
-  // Late tiles see the most keys: they go first.
+  // Late tiles see the most keys, so they start first.
   const TilePlace place =
       tile_place(a.starts, a.sequences, Shape::kQueries, static_cast<int>(gridDim.x - 1 - blockIdx.x));
   if (place.first >= place.length) return;
@@ -176,6 +185,7 @@ __global__ void __launch_bounds__(Wgmma<kDim, kConsumers>::kThreads, Wgmma<kDim,
   const int last =
       place.first + Shape::kQueries < place.length ? place.first + Shape::kQueries : place.length;
   const int tiles = (from.past + last + kKeys - 1) / kKeys;
+  // Set up the barriers.
   if (threadIdx.x == 0) {
     mbarrier_init(&barriers.queries, 1);
     mbarrier_init(&barriers.tail, 1);
@@ -188,6 +198,7 @@ __global__ void __launch_bounds__(Wgmma<kDim, kConsumers>::kThreads, Wgmma<kDim,
     mbarrier_fence_init();
   }
   __syncthreads();
+  // Split into consumers and the producer.
   if (threadIdx.x < kConsumers * kGroup) {
     take_registers<kConsumerRegisters<kConsumers>>();
     consume<Shape, kDim>(a, place, head, from.past, tiles, queries, keys, values, barriers);

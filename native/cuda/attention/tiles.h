@@ -1,4 +1,5 @@
-// Tiles of the attention kernels: 4 warps, bf16 rows in shared memory, products on the tensor cores.
+// Tiles of the attention kernels: 4 warps, bf16 rows in shared memory, products on
+// the tensor cores.
 #pragma once
 
 #include "cuda/gpu.h"
@@ -10,14 +11,15 @@ constexpr int kAttentionBlock = kAttentionWarps * kWarp;
 constexpr float kLog2E = 1.4426950408889634f;
 constexpr float kLn2 = 0.6931471805599453f;
 
-/// Byte offset of 16-byte piece `piece` of row `row`. Pieces change places by the row, so that the 8 rows of
-/// a matrix load lie in different banks.
+/// Byte offset of the 16-byte piece `piece` of row `row`. The order of the pieces depends on the
+/// row, so that the 8 rows of a matrix load lie in different banks.
 template <int kDim>
 __device__ __forceinline__ int swizzled(int row, int piece) {
   return row * (kDim * 2) + ((piece ^ (row & 7)) * 16);
 }
 
-/// Asks for rows [first, first + kRows) of `source`; zeros past `count` rows and past `head_dim` columns.
+/// Starts copying rows [first, first + kRows) of `source`; zeros past `count` rows and
+/// past `head_dim` columns.
 template <int kDim, int kRows>
 __device__ __forceinline__ void load_tile(unsigned char* tile, const bf16* source, int stride, int first,
                                           int count, int head_dim) {
@@ -40,8 +42,8 @@ __device__ __forceinline__ void load_left(uint32_t (&fragment)[4], const unsigne
   load_matrices(fragment, tile + swizzled<kDim>(row + in + part % 2 * 8, step * 2 + part / 2));
 }
 
-/// Two neighbouring right operands, 8 columns each, from a tile whose rows are the product's columns:
-/// fragment[0..1] for rows [row, row + 8), fragment[2..3] for the next 8.
+/// Two neighbouring right operands, 8 columns each, from a tile whose rows are the product's
+/// columns: fragment[0..1] for rows [row, row + 8), fragment[2..3] for the next 8.
 template <int kDim>
 __device__ __forceinline__ void load_right_rows(uint32_t (&fragment)[4], const unsigned char* tile, int lane,
                                                 int row, int step) {
@@ -49,8 +51,8 @@ __device__ __forceinline__ void load_right_rows(uint32_t (&fragment)[4], const u
   load_matrices(fragment, tile + swizzled<kDim>(row + in + part / 2 * 8, step * 2 + part % 2));
 }
 
-/// The same from a tile whose rows are summed over: rows [16 step, 16 step + 16), columns [column, column +
-/// 16).
+/// The same from a tile whose rows are summed over: rows [16 step, 16 step + 16), columns [column,
+/// column + 16).
 template <int kDim>
 __device__ __forceinline__ void load_right_columns(uint32_t (&fragment)[4], const unsigned char* tile,
                                                    int lane, int column, int step) {
@@ -87,7 +89,8 @@ __device__ __forceinline__ void multiply_rows(float (&d)[kTiles][kColumns8][4], 
   }
 }
 
-/// Accumulators of one product are, rounded, the left operand of the next: columns [16 step, 16 step + 16).
+/// Accumulators of one product are, rounded, the left operand of the next: columns [16 step, 16
+/// step + 16).
 template <int kColumns8>
 __device__ __forceinline__ void pack_left(uint32_t (&a)[4], const float (&d)[kColumns8][4], int step) {
 #pragma unroll
@@ -129,8 +132,8 @@ __device__ __forceinline__ void set_zero(float (&d)[kTiles][kCount][4]) {
   }
 }
 
-/// Writes accumulators [16, kDim] times `factor` as rows of bf16: those below `count`, columns below
-/// head_dim.
+/// Writes accumulators [16, kDim] times `factor` as rows of bf16: those below `count`,
+/// columns below head_dim.
 template <int kDim>
 __device__ __forceinline__ void store_rows(bf16* out, int64_t stride, const float (&d)[kDim / 8][4],
                                            int first, int count, int head_dim, const float (&factor)[2]) {
@@ -149,9 +152,9 @@ __device__ __forceinline__ void store_rows(bf16* out, int64_t stride, const floa
   }
 }
 
-/// Which sequence a tile of `rows` rows belongs to, and its first row there. Sequence s has the tiles from
-/// starts[s] / rows + s on: enough of them whatever its length, without a table made for the batch; those
-/// past its end have nothing to do.
+/// Which sequence a tile of `rows` rows belongs to, and its first row there. Sequence s has the
+/// tiles from starts[s] / rows + s on. That is enough tiles for any length, without a table per
+/// batch; tiles past a sequence's end have nothing to do.
 struct TilePlace {
   int sequence, first, length;
   int64_t start;

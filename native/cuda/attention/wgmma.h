@@ -1,6 +1,7 @@
-// What the Hopper kernels of attention share: tiles that a producer warp streams through a ring of stages,
-// and the products that consumer warpgroups make of them. A tile is boxes of 64 columns, one after another,
-// 128-byte swizzled as tensor copies write and wgmma reads them.
+// The parts that the Hopper kernels of attention share: tiles that a producer warp streams
+// through a ring of stages, and the products that consumer warpgroups make of them. A tile
+// consists of boxes of 64 columns, one after another, with the 128-byte swizzle that tensor
+// copies write and wgmma reads.
 #pragma once
 
 #include "cuda/attention/tiles.h"
@@ -9,7 +10,7 @@ namespace athanor::cuda {
 
 constexpr int kGroup = 4 * kWarp;  // threads of a warpgroup
 constexpr int kGroupRows = 64;     // of a product of a warpgroup
-constexpr int kRowBytes = 128;     // 64 columns: what one tensor copy is wide
+constexpr int kRowBytes = 128;     // 64 columns: the width of one tensor copy
 constexpr size_t kTileAlignment = 1024;
 
 template <int kDim, int kTileRows>
@@ -28,8 +29,8 @@ struct Stage {
 
 #ifdef ATHANOR_SM90A
 
-/// Registers a thread for a number of consumers: a multiprocessor has 512 for the warpgroups of all its
-/// blocks.
+/// Registers per thread for a number of consumers: a multiprocessor has 512 for the warpgroups of
+/// all its blocks.
 template <int kConsumers>
 constexpr int kProducerRegisters = kConsumers == 1   ? 56
                                    : kConsumers == 2 ? 24
@@ -44,7 +45,7 @@ __device__ __forceinline__ unsigned char* align_tiles(unsigned char* bytes) {
   return bytes + (kTileAlignment - reinterpret_cast<uintptr_t>(bytes) % kTileAlignment) % kTileAlignment;
 }
 
-/// Asks for a tile, whose bytes `barrier` has been told to expect.
+/// Starts copying a tile, whose bytes `barrier` already expects.
 template <class Tile>
 __device__ __forceinline__ void copy_tile(unsigned char* tile, const TensorMap& map, int column, int row,
                                           uint64_t* barrier) {
@@ -63,7 +64,8 @@ __device__ __forceinline__ void copy_tiles(unsigned char* tiles, const TensorMap
   }
 }
 
-/// What lies after the end of a sequence is another's, and weighs nothing; but nothing times NaN is NaN.
+/// Clears the rows after the end of a sequence. They belong to another sequence and have weights of
+/// 0, but 0 * NaN is NaN.
 template <class Tile>
 __device__ __forceinline__ void clear_rows(unsigned char* tile, int first, int lane) {
   constexpr int kPieces = kRowBytes / 16;
@@ -75,7 +77,7 @@ __device__ __forceinline__ void clear_rows(unsigned char* tile, int first, int l
   }
 }
 
-/// Each warp says for itself that it is done with a stage.
+/// Each warp reports by itself that it is done with a stage.
 __device__ __forceinline__ void release(uint64_t* barrier) {
   if (threadIdx.x % kWarp == 0) mbarrier_arrive(barrier);
 }

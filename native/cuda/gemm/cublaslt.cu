@@ -6,7 +6,7 @@
 namespace athanor::cuda {
 namespace {
 
-// What NVIDIA recommends for Hopper; a plan takes what its algorithm asks for.
+// NVIDIA's recommendation for Hopper; a plan takes as much as its algorithm needs.
 constexpr uint64_t kMaxWorkspaceBytes = uint64_t{32} << 20;
 // Rollouts bring a new number of rows with almost every batch: a plan is about 1 KiB.
 constexpr size_t kMaxPlans = 4096;
@@ -19,7 +19,7 @@ struct Add {
 
 lt::DataType data_type(DType dtype) { return dtype == DType::kBF16 ? lt::kBF16 : lt::kF32; }
 
-/// The largest power of two that an address is a multiple of, 16 at most: no load is wider.
+/// The largest power of two, up to 16, that an address is a multiple of: no load is wider.
 uint32_t alignment_of(const void* pointer) {
   const auto low = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(pointer) & 15u);
   return low == 0 ? 16 : low & (~low + 1);
@@ -118,7 +118,7 @@ void CublasLt::choose(Plan& plan, const LtProblem& p) const {
     check(functions_.preference_set(preference.get(), attribute, &value, sizeof value), "a preference");
   };
   prefer(lt::kMaxWorkspaceBytes, kMaxWorkspaceBytes);
-  // Parts of a sum that is cut along k are added in f32, in a fixed order.
+  // Where an algorithm cuts a sum along k, the parts are added in f32, in a fixed order.
   prefer(lt::kReductionSchemes, lt::kReduceInComputeType);
   prefer(lt::kAlignmentA, p.alignments[1]);
   prefer(lt::kAlignmentB, p.alignments[0]);
@@ -166,7 +166,7 @@ bool CublasLt::multiply(const GemmArgs& g) {
   const std::lock_guard lock(mutex_);
   const Plan& plan = plan_for(problem, call);
   if (!plan.found) return false;
-  if (narrows_bias) map1(bias.as<bf16>(), e.bias, g.n, Same{});
+  if (narrows_bias) map1(bias.as<bf16>(), e.bias, g.n, Identity{});
   set_pointers(plan, call);
   const Scratch workspace(plan.choice.workspace_bytes);
   const float alpha = 1.0f, beta = problem.reads_c ? 1.0f : 0.0f;

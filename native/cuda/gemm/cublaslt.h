@@ -1,5 +1,5 @@
-// Products through cuBLASLt. It thinks in columns: what it computes is our product transposed, out^T =
-// op(B)^T op(A)^T, so that its A is our B and its rows are our columns; memory is the same either way.
+// Products through cuBLASLt. It works in column-major order and computes our product transposed,
+// out^T = op(B)^T op(A)^T: its A is our B and its rows are our columns. The memory is the same.
 #pragma once
 
 #include <array>
@@ -13,12 +13,12 @@
 
 namespace athanor::cuda {
 
-/// What chooses an algorithm: equal problems run the same one, so the same call has the same bits.
+/// The key of an algorithm: equal problems run the same one, so the same call has the same bits.
 struct LtProblem {
   int64_t m, n, k, a_stride;
   DType dtype, out_dtype;
   bool a_transposed, b_transposed;
-  bool reads_c;  // the addend, or what is accumulated to
+  bool reads_c;  // the addend, or the old output
   uint32_t epilogue;
   std::array<uint32_t, 6> alignments;  // of a, b, c, out, bias and auxiliary, in bytes
   auto operator<=>(const LtProblem&) const = default;
@@ -26,16 +26,16 @@ struct LtProblem {
 
 class CublasLt {
  public:
-  /// Throws ERR_CUDA_LIBRARY_MISSING for a library without the functions, ERR_CUDA_UNAVAILABLE for one that
-  /// this machine's driver is too old for.
+  /// Throws ERR_CUDA_LIBRARY_MISSING for a library without the functions, ERR_CUDA_UNAVAILABLE for
+  /// a library that needs a newer driver than this machine has.
   explicit CublasLt(const SharedLibrary& library);
 
-  /// The product with its epilogue and row sums, accumulated in f32 without TF32. False, with nothing done,
-  /// where cuBLASLt has no such epilogue or no algorithm for the shape. Biases are rounded to the output's
-  /// dtype, the only one that it takes.
+  /// The product with its epilogue and row sums, accumulated in f32 without TF32. False, with
+  /// nothing done, where cuBLASLt has no such epilogue or no algorithm for the shape. Biases are
+  /// rounded to the output's dtype, because cuBLASLt takes no other.
   bool multiply(const GemmArgs& args);
 
-  /// Problems that an algorithm was looked up for.
+  /// The number of problems with a plan.
   size_t plan_count() const { return plans_.size(); }
 
  private:

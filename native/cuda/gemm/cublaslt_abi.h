@@ -1,5 +1,6 @@
-// The part of cuBLASLt's binary interface that is used, declared by hand so that building needs no NVIDIA
-// header; native/test/abi holds it against the real one where that is present. The same in 12 and 13.
+// The part of cuBLASLt's binary interface that is used, declared by hand so that building needs no
+// NVIDIA header; native/test/abi compares it with the real one where that is present. The same in
+// 12 and 13.
 #pragma once
 
 #include <cstddef>

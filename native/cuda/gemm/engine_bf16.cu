@@ -1,6 +1,6 @@
-// The engine's own bf16 product: a block has 128 x 128 elements of it, its 8 warps 64 x 32 each, and
-// stretches of 64 along k come to shared memory two ahead. Operands lie there as they are stored; the matrix
-// loads transpose.
+// The engine's own bf16 product: a block has 128 x 128 elements, each of its 8 warps 64 x 32.
+// Slices of 64 along k are copied to shared memory two ahead. Operands keep their stored layout
+// there; the matrix loads transpose.
 #include "cuda/attention/tiles.h"
 #include "cuda/gemm/epilogue.h"
 #include "cuda/gemm/gemm.h"
@@ -25,10 +25,10 @@ template <class T>
 struct Args {
   Operand a, b;
   int64_t k;
-  Finish<T> finish;
+  StoreEpilogue<T> store;
 };
 
-/// Pieces of 8 elements that do not start at multiples of 16 bytes are gathered one by one.
+/// Gathers a piece of 8 elements that does not start at a multiple of 16 bytes one by one.
 __device__ __forceinline__ void gather_piece(unsigned char* to, const bf16* from, int count) {
   uint32_t pairs[4];
 #pragma unroll
@@ -40,7 +40,8 @@ __device__ __forceinline__ void gather_piece(unsigned char* to, const bf16* from
   *reinterpret_cast<uint4*>(to) = make_uint4(pairs[0], pairs[1], pairs[2], pairs[3]);
 }
 
-/// Asks for kHeight stored rows from `row` on, kWidth elements from `column` on; zeros outside of the matrix.
+/// Starts copying kHeight stored rows from `row` on, kWidth elements from `column` on; zeros
+/// outside of the matrix.
 template <int kHeight, int kWidth>
 __device__ __forceinline__ void load_stored(unsigned char* tile, const Operand& x, int64_t row, int64_t rows,
                                             int64_t column, int64_t columns) {
@@ -72,8 +73,8 @@ __device__ __forceinline__ void load_operand(unsigned char* tile, const Operand&
   }
 }
 
-/// The left operand's fragment from a tile whose rows are summed over: columns [row, row + 16), rows
-/// [16 step, 16 step + 16).
+/// The left operand's fragment from a tile whose rows are summed over: columns [row, row + 16),
+/// rows [16 step, 16 step + 16).
 __device__ __forceinline__ void load_left_columns(uint32_t (&fragment)[4], const unsigned char* tile,
                                                   int lane, int row, int step) {
   const int in = lane % 8, part = lane / 8;
@@ -147,7 +148,7 @@ __global__ void __launch_bounds__(kThreads) gemm_kernel(const __grid_constant__ 
       for (int i = 0; i < 4; ++i) {
         const int64_t r = first_row + row + t * 16 + lane / 4 + i / 2 * 8;
         const int64_t c = first_column + column + n * 8 + lane % 4 * 2 + i % 2;
-        if (r < args.a.extent && c < args.b.extent) args.finish(d[t][n][i], r, c);
+        if (r < args.a.extent && c < args.b.extent) args.store(d[t][n][i], r, c);
       }
     }
   }
@@ -166,13 +167,13 @@ void launch_gemm(const GemmArgs& g) {
   for_dtype(g.out_dtype, [&](auto type) {
     using T = decltype(type);
     launch(gemm_kernel<kATransposed, kBTransposed, T>, Launch{grid, kThreads, kSharedBytes},
-           Args<T>{a, b, g.k, Finish<T>(g)});
+           Args<T>{a, b, g.k, StoreEpilogue<T>(g)});
   });
 }
 
 }  // namespace
 
-void own_gemm_bf16(const GemmArgs& g) {
+void engine_gemm_bf16(const GemmArgs& g) {
   if (g.a_transposed) return g.b_transposed ? launch_gemm<true, true>(g) : launch_gemm<true, false>(g);
   g.b_transposed ? launch_gemm<false, true>(g) : launch_gemm<false, false>(g);
 }

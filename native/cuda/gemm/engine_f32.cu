@@ -1,5 +1,6 @@
-// The engine's own f32 product, without tensor cores, which would round its inputs to TF32: a block has 64 x
-// 64 elements, a thread 4 x 4 of them, each one chain of fused multiply-adds over k in rising order.
+// The engine's own f32 product, without tensor cores, which would round its inputs to TF32. A block
+// has 64 x 64 elements, a thread 4 x 4 of them. Each element is one chain of fused multiply-adds
+// over k in rising order.
 #include "cuda/gemm/epilogue.h"
 #include "cuda/gemm/gemm.h"
 
@@ -20,7 +21,7 @@ template <class T>
 struct Args {
   Operand a, b;
   int64_t k;
-  Finish<T> finish;
+  StoreEpilogue<T> store;
 };
 
 /// tile[k][i]; neighbouring threads read neighbouring memory. Zeros outside of the matrix.
@@ -67,14 +68,14 @@ __global__ void __launch_bounds__(kThreads) gemm_kernel(const __grid_constant__ 
 #pragma unroll
     for (int j = 0; j < kOwn; ++j) {
       const int64_t r = first_row + row + i, c = first_column + column + j;
-      if (r < args.a.extent && c < args.b.extent) args.finish(d[i][j], r, c);
+      if (r < args.a.extent && c < args.b.extent) args.store(d[i][j], r, c);
     }
   }
 }
 
 }  // namespace
 
-void own_gemm_f32(const GemmArgs& g) {
+void engine_gemm_f32(const GemmArgs& g) {
   const int64_t a_stride = g.a_stride != 0 ? g.a_stride : g.a_transposed ? g.m : g.k;
   const int64_t b_stride = g.b_transposed ? g.k : g.n;
   const Operand a{static_cast<const float*>(g.a), g.a_transposed ? 1 : a_stride,
@@ -84,7 +85,7 @@ void own_gemm_f32(const GemmArgs& g) {
   const dim3 grid(blocks_for(g.m, kTile), blocks_for(g.n, kTile));
   for_dtype(g.out_dtype, [&](auto type) {
     using T = decltype(type);
-    launch(gemm_kernel<T>, Launch{grid, kThreads}, Args<T>{a, b, g.k, Finish<T>(g)});
+    launch(gemm_kernel<T>, Launch{grid, kThreads}, Args<T>{a, b, g.k, StoreEpilogue<T>(g)});
   });
 }
 

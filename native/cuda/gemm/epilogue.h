@@ -1,4 +1,4 @@
-// What happens to an element of a product before it is stored: kernels/linear.h's Epilogue on the device.
+// The Epilogue of kernels/linear.h on the device.
 #pragma once
 
 #include "cuda/activation_math.h"
@@ -9,7 +9,7 @@ namespace athanor::cuda {
 
 /// The epilogue of an output of element type T and n columns.
 template <class T>
-struct Finish {
+struct StoreEpilogue {
   T* out;
   const float* bias;
   const T* addend;
@@ -18,7 +18,7 @@ struct Finish {
   int64_t n;
   bool is_gelu, accumulates;
 
-  explicit Finish(const GemmArgs& g)
+  explicit StoreEpilogue(const GemmArgs& g)
       : out(static_cast<T*>(g.out)),
         bias(g.epilogue.bias),
         addend(static_cast<const T*>(g.epilogue.addend)),

@@ -1,8 +1,8 @@
-// Products go to cuBLASLt with as much of their epilogue as it has, and where it lacks some of it, as an f32
-// product that a kernel finishes. ATHANOR_CUBLASLT=none takes the engine's own kernels instead, which are
-// slower, and give a row the same bits in any batch. Weights are packed by being rounded: a panel is the
-// matrix as it was stored, so that one copy serves the products with it and with its transpose, and a weight
-// that is stored in bf16 is its own.
+// Products go to cuBLASLt with their epilogue. Where cuBLASLt lacks the epilogue, it computes an
+// f32 product and a kernel applies the epilogue. ATHANOR_CUBLASLT=none takes the engine's own
+// kernels instead, which are slower and give a row the same bits in any batch. To pack a weight is
+// to round it: a panel is the matrix in its stored layout, so one copy serves the products with it
+// and with its transpose, and a bf16 weight needs no copy.
 #include "kernels/linear.h"
 
 #include <cstdlib>
@@ -16,20 +16,21 @@
 namespace athanor::cuda {
 namespace {
 
-/// The epilogue of `sums`, an f32 product [m, n]. It accumulates nothing: the product has done that.
+/// The epilogue of `sums`, an f32 product [m, n]. It does not accumulate: the product did.
 template <class T>
 __global__ void __launch_bounds__(kBlock)
-    finish_kernel(const __grid_constant__ Finish<T> finish, const float* sums, int64_t count) {
+    epilogue_kernel(const __grid_constant__ StoreEpilogue<T> store, const float* sums, int64_t count) {
   const int64_t at = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
-  if (at < count) finish(sums[at], at / finish.n, at % finish.n);
+  if (at < count) store(sums[at], at / store.n, at % store.n);
 }
 
-void finish(const GemmArgs& args, const float* sums) {
+void apply_epilogue(const GemmArgs& args, const float* sums) {
   GemmArgs g = args;
   g.epilogue.accumulate = false;
   for_dtype(g.out_dtype, [&](auto type) {
     using T = decltype(type);
-    launch(finish_kernel<T>, Launch{blocks_for(g.m * g.n, kBlock), kBlock}, Finish<T>(g), sums, g.m * g.n);
+    launch(epilogue_kernel<T>, Launch{blocks_for(g.m * g.n, kBlock), kBlock}, StoreEpilogue<T>(g), sums,
+           g.m * g.n);
   });
 }
 
@@ -38,8 +39,8 @@ bool has_epilogue(const Epilogue& e) {
          e.activation != Activation::kNone || e.gelu_input != nullptr;
 }
 
-/// The product in f32, where the output is or beside it, and then its epilogue.
-bool multiply_then_finish(CublasLt& library, const GemmArgs& g) {
+/// Computes the product in f32, in the output or beside it, and then the epilogue.
+bool multiply_then_apply(CublasLt& library, const GemmArgs& g) {
   const bool is_wide = g.out_dtype == DType::kF32;
   const Scratch sums(is_wide ? 0 : static_cast<size_t>(g.m * g.n) * sizeof(float));
   GemmArgs plain = g;
@@ -49,11 +50,11 @@ bool multiply_then_finish(CublasLt& library, const GemmArgs& g) {
   plain.epilogue.accumulate = g.epilogue.accumulate;
   plain.a_row_sums = nullptr;
   if (!library.multiply(plain)) return false;
-  if (!is_wide || has_epilogue(g.epilogue)) finish(g, static_cast<const float*>(plain.out));
+  if (!is_wide || has_epilogue(g.epilogue)) apply_epilogue(g, static_cast<const float*>(plain.out));
   return true;
 }
 
-/// A warp a row.
+/// A warp per row.
 template <class T>
 __global__ void __launch_bounds__(kBlock)
     add_row_sums_kernel(float* out, const T* x, int64_t rows, int64_t columns, int64_t stride) {
@@ -75,8 +76,8 @@ void add_row_sums(const GemmArgs& g) {
   });
 }
 
-/// Null where own kernels were asked for. The emulator has no memory that cuBLASLt could reach: there it is
-/// what the variable names, a double for tests, or nothing.
+/// Null where the user chose the engine's own kernels. cuBLASLt cannot reach the emulator's memory:
+/// there it is the fake of the tests, where the variable names it, or null.
 CublasLt* chosen_library() {
   static const std::unique_ptr<CublasLt> chosen = []() -> std::unique_ptr<CublasLt> {
     const LibraryPlaces places = cublaslt_places();
@@ -98,22 +99,24 @@ void pack(void* panels, const void* b, DType b_dtype, int64_t k, int64_t n, bool
   if (dtype == b_dtype) return copy_on_device(panels, b, packed_bytes(k, n, dtype));
   for_dtype(b_dtype, [&](auto from) {
     for_dtype(dtype, [&](auto to) {
-      map1(static_cast<decltype(to)*>(panels), static_cast<const decltype(from)*>(b), k * n, Same{});
+      map1(static_cast<decltype(to)*>(panels), static_cast<const decltype(from)*>(b), k * n, Identity{});
     });
   });
 }
 
 }  // namespace
 
-void own_gemm(const GemmArgs& args) { args.dtype == DType::kBF16 ? own_gemm_bf16(args) : own_gemm_f32(args); }
+void engine_gemm(const GemmArgs& args) {
+  args.dtype == DType::kBF16 ? engine_gemm_bf16(args) : engine_gemm_f32(args);
+}
 
 void gemm_with(CublasLt* library, const GemmArgs& g) {
   if (g.m == 0) return;
   if (g.n != 0 && g.k != 0 && library != nullptr) {
     if (library->multiply(g)) return;
-    if (!multiply_then_finish(*library, g)) own_gemm(g);
+    if (!multiply_then_apply(*library, g)) engine_gemm(g);
   } else if (g.n != 0) {
-    own_gemm(g);
+    engine_gemm(g);
   }
   if (g.a_row_sums != nullptr && g.k != 0) add_row_sums(g);
 }

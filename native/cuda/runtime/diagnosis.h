@@ -1,5 +1,5 @@
-// Why a GPU cannot be used, in words: a pure function of what was found, so that machines without one can
-// test it.
+// Why a GPU cannot be used, in words. A pure function of the facts, so that machines without a GPU
+// can test it.
 #pragma once
 
 #include <cstddef>
@@ -12,16 +12,16 @@ struct DeviceFacts {
   int driver_version = 0;     // of CUDA that the driver knows, e.g. 12040; 0 where it did not say
   int runtime_version = 0;    // that this build was made with
   int device_count = 0;
-  std::string count_error;  // empty, or what counting the devices answered
+  std::string count_error;  // empty, or the error of counting the devices
   std::string name;
   int capability_major = 0, capability_minor = 0;
-  std::string start_error;        // empty, or what the first use of the device answered
+  std::string start_error;        // empty, or the error of the first use of the device
   bool is_out_of_memory = false;  // that answer was that its memory is full
   bool is_busy = false;           // that another process has it to itself
   size_t free_bytes = 0, total_bytes = 0;
 };
 
-/// Empty where nothing is wrong; else one sentence with what to do.
+/// Empty where nothing is wrong; else one sentence with the remedy.
 inline std::string explain(const DeviceFacts& f) {
   const auto version = [](int v) { return std::to_string(v / 1000) + "." + std::to_string(v % 1000 / 10); };
   if (!f.driver_found) {
@@ -39,7 +39,7 @@ inline std::string explain(const DeviceFacts& f) {
   }
   if (f.capability_major < 8) {
     return f.name + " is too old: it has compute capability " + std::to_string(f.capability_major) + "." +
-           std::to_string(f.capability_minor) + " and 8.0 (Ampere, 2020) is needed; use --device cpu";
+           std::to_string(f.capability_minor) + " and 8.0 (Ampere, 2020) is needed; use the device cpu";
   }
   if (f.is_busy) {
     return f.name +

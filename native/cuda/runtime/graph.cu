@@ -1,5 +1,5 @@
-// cuda/graph.h on a GPU: the stream is captured. Memory is not: a second stream, which takes part in no
-// capture, serves what is allocated and freed meanwhile.
+// cuda/graph.h on a GPU: the stream is captured. Memory is not captured: a second stream, outside
+// of any capture, allocates and frees meanwhile.
 #include "cuda/graph.h"
 
 #include "core/operation.h"
@@ -29,7 +29,7 @@ void start_recording() {
 RecordedWork* stop_recording() {
   cudaGraph_t graph = nullptr;
   const cudaError_t captured = cudaStreamEndCapture(current_stream(), &graph);
-  // The memory of the graph has come before work on the other stream uses or frees it.
+  // The graph's memory must exist before work on the other stream uses or frees it.
   const cudaError_t memory = cudaStreamSynchronize(memory_stream());
   check_cuda(captured, "graph");
   cudaGraphExec_t work = nullptr;

@@ -1,5 +1,5 @@
-// Kernels run after the call that queued them has returned, so what went wrong in one comes to light at a
-// later call. This is the list of who has queued work since the last wait that found nothing wrong.
+// Kernels run after the call that queued them has returned, so a kernel's error appears at a later
+// call. This is the list of operations that queued work since the last wait without an error.
 #pragma once
 
 #include <algorithm>
@@ -31,7 +31,7 @@ class QueueLog {
     return count_ == 0 || *names_[count_ - 1] == '\0' ? otherwise : names_[count_ - 1];
   }
 
-  /// What to think of an error that was just reported.
+  /// The operations that may have caused an error that was just reported.
   std::string suspects() const {
     if (kernels_ == 0) return "";
     if (kernels_ == 1) return "; nothing else was queued";

@@ -1,5 +1,6 @@
-// cuda/memory.h and cuda/ptx.h's host side on a GPU. Memory comes from the driver's stream-ordered pool,
-// which keeps what is freed and hands it out again without waiting for the kernels that still use it.
+// cuda/memory.h and cuda/ptx.h's host side on a GPU. Memory comes from the driver's stream-ordered
+// pool, which keeps what is freed and hands it out again without waiting for the kernels that
+// still use it.
 #include <cudaTypedefs.h>
 #include <dlfcn.h>
 #include <nvtx3/nvToolsExt.h>
@@ -25,7 +26,7 @@ struct Device {
   Uploader uploader;
 };
 
-/// The driver's own version, which the runtime does not tell when it is too old to start.
+/// The driver's own version: the runtime does not report it when the driver is too old to start.
 void ask_driver(DeviceFacts& facts) {
   void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
   facts.driver_found = library != nullptr;
@@ -130,8 +131,8 @@ void* allocate_unrecorded(size_t bytes) {
        gibibytes(stats.allocated_bytes), " GiB in tensors, ", gibibytes(stats.cached_bytes),
        " GiB kept for reuse and ", gibibytes(others), " GiB of other programs and the driver, of ",
        gibibytes(total),
-       " GiB; lower --batch-size or --context, raise --grad-accum instead, or turn on "
-       "--checkpoint-activations");
+       " GiB; lower the batch size or the context, accumulate more gradients instead, or turn on "
+       "gradient checkpointing");
 }
 
 void free_unrecorded(void* pointer, size_t) noexcept {

@@ -1,6 +1,6 @@
-// Copies to the GPU for which nobody waits. The driver takes a copy from ordinary memory through a buffer of
-// its own and may wait for the stream; from pinned memory the copy engine reads while the CPU goes on, so
-// that the next batch is on its way while the GPU computes this one.
+// Copies to the GPU for which nobody waits. From ordinary memory the driver copies through a buffer
+// of its own and may wait for the stream. From pinned memory the copy engine reads while the CPU
+// continues, so the next batch is copied while the GPU computes this one.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -9,7 +9,7 @@
 
 namespace athanor::cuda {
 
-/// Two pinned buffers in turn: one is filled while the other's copy is under way.
+/// Two pinned buffers in turn: one is filled while the other is copied.
 class Uploader {
  public:
   /// `from` may be overwritten when this returns.

@@ -1,4 +1,4 @@
-// Where libraries are looked for, and what is said when they are nowhere.
+// Where libraries are looked for, and the message when they are not found.
 #include "core/shared_library.h"
 
 #include <cstdlib>
@@ -46,8 +46,8 @@ class Variable {
   bool had_ = false;
 };
 
-/// A folder with a library in it, as pip or an installer would leave it. Copies, for the loader takes a link
-/// to what it has for the same library.
+/// A folder with a library in it, as pip or an installer would leave it. The library is a copy,
+/// since the loader takes a link to a loaded library for the same library.
 class Installed {
  public:
   explicit Installed(const std::string& below) {

@@ -1,4 +1,4 @@
-// A machine without a usable GPU must say which of the many reasons it is, and what helps.
+// A machine without a usable GPU must report the reason and the remedy.
 #include "cuda/runtime/diagnosis.h"
 #include "test/check.h"
 

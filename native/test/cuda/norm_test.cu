@@ -11,7 +11,8 @@ struct Reference {
   std::vector<double> y, sum, mean, rstd, dx, dweight, dbias;
 };
 
-/// Forward from x + delta rounded to T, and backward from dy and dsum; without centring it is RMS norm.
+/// Forward from x + delta rounded to T, and backward from dy and dsum; without centring it
+/// is RMS norm.
 template <class T>
 Reference reference_norm(bool centered, const std::vector<T>& x, const std::vector<T>& delta,
                          const std::vector<float>& weight, const std::vector<float>& bias,
@@ -95,7 +96,7 @@ void expect_norm(DType type, bool centered, size_t rows, size_t channels) {
     kernels().layer_norm_forward(forward);
     kernels().layer_norm_backward(backward);
     EXPECT_CLOSE(mean.get(), r.mean, 1e-5);
-    std::vector<double> added = r.dbias;  // the kernel adds to what is there
+    std::vector<double> added = r.dbias;  // the kernel adds to the old value
     for (double& v : added) v += 1;
     EXPECT_CLOSE(dbias.get(), added, 1e-5);
   } else {
@@ -111,8 +112,8 @@ void expect_norm(DType type, bool centered, size_t rows, size_t channels) {
   EXPECT_CLOSE(dweight.get(), added, 1e-5);
 }
 
-// One, three and four vectors a lane with the last ones partly past the end; one by one; longer than
-// registers.
+// One, three and four vectors per lane with the last ones partly past the end; one by one;
+// longer than registers.
 constexpr size_t kChannels[] = {40, 768, 1000, 13, 1160};
 
 TEST_BOTH_TYPES(layer_norm_agrees) {

@@ -83,7 +83,7 @@ struct Tokens {
 
 bool near(double a, double b) { return std::fabs(a - b) <= 1e-12 * (1 + std::fabs(b)); }
 
-/// The formulas of ops/policy.h a token at a time. More tokens than one block takes.
+/// The formulas of ops/policy.h, token by token, for more tokens than one block takes.
 void expect_policy_loss(size_t count, double dual_clip, bool has_terms) {
   const Tokens t(count);
   const DeviceArray<float> log_probs(t.log_probs), old(t.old_log_probs), advantages(t.advantages);

@@ -45,7 +45,7 @@ std::vector<int32_t> skewed(size_t count, int32_t limit) {
 TEST_BOTH_TYPES(scattered_rows_are_added) {
   for (size_t channels : {24, 5, 300}) {
     for (size_t rows : {1, 37, 1500}) {
-      if (rows * channels > 100000) continue;  // one size a tile and more than one a row is enough
+      if (rows * channels > 100000) continue;  // one size above a tile per row is enough
       constexpr int32_t kTargets = 70000;      // needs three passes of the sort
       const std::vector<int32_t> indices = skewed(rows, kTargets);
       const std::vector<T> source = as_type<T>(normals(rows * channels, 1));

@@ -1,6 +1,6 @@
-// A stand-in for cuBLASLt over host memory, so that the calls of cuda/gemm/cublaslt.cu run where there is no
-// GPU. It refuses what the documentation forbids, and an algorithm that was chosen for another problem than
-// it is given.
+// A stand-in for cuBLASLt over host memory, so that the calls of cuda/gemm/cublaslt.cu run where
+// there is no GPU. It refuses calls that the documentation forbids, and an algorithm that was
+// chosen for another problem.
 #include <cmath>
 #include <cstring>
 #include <new>
@@ -19,7 +19,7 @@ struct LayoutOpaque {
   int64_t stride;
 
   bool is_valid() const { return stride >= static_cast<int64_t>(rows) && rows > 0 && columns > 0; }
-  /// Element (row, column), columns being what runs through memory slowly.
+  /// Element (row, column) of a column-major matrix.
   double get(const void* data, uint64_t row, uint64_t column) const {
     const size_t at = column * static_cast<size_t>(stride) + row;
     return type == kBF16 ? to_float(static_cast<const bf16*>(data)[at]) : static_cast<const float*>(data)[at];
@@ -67,7 +67,7 @@ uint64_t mix(uint64_t hash, const LayoutOpaque& x) {
   return mix(mix(mix(mix(hash, x.type), x.rows), x.columns), static_cast<uint64_t>(x.stride));
 }
 
-/// What an algorithm is chosen for, the pointers' alignments aside.
+/// The problem that an algorithm is chosen for, without the alignments of pointers.
 uint64_t fingerprint(const DescriptorOpaque& d, const LayoutOpaque& a, const LayoutOpaque& b,
                      const LayoutOpaque& out) {
   uint64_t hash = mix(mix(0xcbf29ce484222325, static_cast<uint64_t>(d.operation_a)),

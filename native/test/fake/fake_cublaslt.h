@@ -4,7 +4,7 @@
 
 namespace athanor::test {
 
-/// The one k for which the double has no algorithm, as cuBLASLt has none for some shapes.
+/// The one k for which the fake has no algorithm, as cuBLASLt has none for some shapes.
 constexpr uint64_t kDepthWithoutAlgorithm = 77;
 
 }  // namespace athanor::test
