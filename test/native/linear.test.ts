@@ -527,7 +527,7 @@ describe('bad input', () => {
   const weight = tensor([4, 3], new Array(12).fill(1));
 
   it('names what does not fit', () => {
-    expectError('ERR_SHAPE', /\[linear\] expected x to be \[2, 5\] but it is \[2, 3\]/, () =>
+    expectError('ERR_SHAPE', /\[linearForward\] expected x to be \[2, 5\] but it is \[2, 3\]/, () =>
       native.linearForward({
         x,
         weight: tensor([4, 5], new Array(20).fill(1)),
