@@ -21,7 +21,7 @@ std::vector<std::string> built_isas() {
   return names;
 }
 
-/// [name, version, path, problem] of each; the last is empty where the library is there.
+/// [name, version, path, problem] of each library; problem is empty where it was found.
 std::vector<std::tuple<std::string, std::string, std::string, std::string>> cuda_libraries() {
   std::vector<std::tuple<std::string, std::string, std::string, std::string>> out;
   for (const LibraryReport& r : cuda_library_reports())
@@ -29,12 +29,11 @@ std::vector<std::tuple<std::string, std::string, std::string, std::string>> cuda
   return out;
 }
 
-}  // namespace
-
-void register_build_info(Napi::Object exports) {
+const Family family([](Exports& exports) {
   bind<&compiler>(exports, "compiler");
   bind<&built_isas>(exports, "builtIsas");
   bind<&cuda_libraries>(exports, "cudaLibraries");
-}
+});
 
+}  // namespace
 }  // namespace athanor::binding

@@ -1,11 +1,17 @@
-#include "binding/convert.h"
 #include "ops/query_key_norm.h"
 
-namespace athanor::binding {
+#include "binding/convert.h"
 
-void register_query_key_norm(Napi::Object exports) {
+ATHANOR_FIELDS(athanor::ops::QueryKeyNormBackwardInputs, dy, queries, keys, query_gain, key_gain, query_rstd,
+               key_rstd, dquery_gain, dkey_gain)
+
+namespace athanor::binding {
+namespace {
+
+const Family family([](Exports& exports) {
   bind<&ops::query_key_norm_forward>(exports, "queryKeyNormForward");
   bind<&ops::query_key_norm_backward>(exports, "queryKeyNormBackward");
-}
+});
 
+}  // namespace
 }  // namespace athanor::binding

@@ -1,7 +1,7 @@
-// The seam between operations and backends. A kernel family is a struct of function pointers over raw memory;
-// each CPU instruction set defines one table of it (native/cpu/<family>.cpp, compiled once per set), and so
-// does CUDA (native/cuda/<family>.cu). An operation asks for the table of its tensor's device and calls
-// through it.
+// The seam between operations and backends. A kernel family is a struct of function pointers over
+// raw memory; each CPU instruction set defines one table of it (native/cpu/<family>.cpp, compiled
+// once per set), and so does CUDA (native/cuda/<family>.cu). An operation asks for the table of its
+// tensor's device and calls through it.
 #pragma once
 
 #include "core/device.h"
@@ -10,8 +10,9 @@ namespace athanor {
 
 enum class CpuIsa : int { kPortable, kAvx2, kAvx512, kAvx512Bf16 };
 
-/// The best instruction set that this machine has and this build holds, or the one that ATHANOR_ISA names.
-/// Throws ERR_ARGUMENT when ATHANOR_ISA names one that is unknown, not built or not supported here.
+/// The best instruction set that this machine has and this build holds, or the one that
+/// ATHANOR_ISA names. Throws ERR_ARGUMENT when ATHANOR_ISA names one that is unknown, not built or
+/// not supported here.
 CpuIsa active_isa();
 const char* isa_name(CpuIsa isa);
 /// Whether this build holds it.
@@ -24,9 +25,10 @@ void set_active_isa(CpuIsa isa);
 
 }  // namespace athanor
 
-// ATHANOR_KERNEL_FAMILY(NormKernels, norm_kernels), inside namespace athanor, declares the tables
-// cpu::<isa>::norm_kernels_table, cuda::norm_kernels() and the accessor norm_kernels(device). A build without
-// CUDA, or a family without a CUDA file, gets a stub that throws, written by native/cuda/cuda.cmake.
+// ATHANOR_KERNEL_FAMILY(NormKernels, norm_kernels), inside namespace athanor, declares the
+// tables cpu::<isa>::norm_kernels_table, cuda::norm_kernels() and the accessor
+// norm_kernels(device). A build without CUDA, or a family without a CUDA file, gets a stub that
+// throws, written by native/cuda/cuda.cmake.
 #ifdef ATHANOR_ISA
 #define ATHANOR_KERNEL_FAMILY(Table, accessor) \
   namespace cpu::ATHANOR_ISA {                 \

@@ -22,8 +22,6 @@ namespace {
 using OptionalTensor = std::optional<Tensor>;
 using OptionalAdapter = std::optional<DecoderAdapter>;
 
-constexpr const char* kName = "decoder_cached";
-
 struct Normed {
   Tensor y, sum;
 };
@@ -69,9 +67,16 @@ class Trunk {
     }
     if (layer.rope_table) rope(qkv, step_.positions, *layer.rope_table, heads, kv_heads, false);
     const double head_dim = static_cast<double>(qkv.dim(1)) / static_cast<double>(heads + 2 * kv_heads);
-    return attention_cached(qkv, step_.caches[2 * index], step_.caches[2 * index + 1], step_.slots,
-                            step_.cu_seqlens, step_.past_lengths, step_.max_tokens, heads, kv_heads,
-                            1 / std::sqrt(head_dim));
+    return attention_cached({.qkv = qkv,
+                             .keys = step_.caches[2 * index],
+                             .values = step_.caches[2 * index + 1],
+                             .slots = step_.slots,
+                             .cu_seqlens = step_.cu_seqlens,
+                             .past_lengths = step_.past_lengths,
+                             .max_tokens = step_.max_tokens,
+                             .heads = heads,
+                             .kv_heads = kv_heads,
+                             .scale = 1 / std::sqrt(head_dim)});
   }
 
   static Tensor feed_forward(const Tensor& x, const DecoderLayer& layer,
@@ -82,7 +87,7 @@ class Trunk {
       case DecoderActivation::kSwiglu:
         return project(swiglu_forward(project(x, layer.up, adapters.up)), layer.down, adapters.down);
     }
-    fail(ErrorCode::kInternal, kName, "unknown activation");
+    fail(ErrorCode::kInternal, "unknown activation");
   }
 
   static Tensor project(const Tensor& x, const DecoderProjection& projection, const OptionalAdapter& adapter,
@@ -98,7 +103,8 @@ class Trunk {
 
   static Tensor linear(const Tensor& x, const Tensor& weight, const OptionalTensor& bias,
                        Activation activation, const OptionalTensor& addend) {
-    return std::get<0>(linear_forward(x, weight, bias, activation, false, addend));
+    return std::get<0>(linear_forward(
+        {.x = x, .weight = weight, .bias = bias, .activation = activation, .addend = addend}));
   }
 
   const DecoderModel& model_;
@@ -148,7 +154,7 @@ DecoderStep share_of(const DecoderStep& step, int64_t begin, int64_t end) {
 
 Tensor run_shared_out(const DecoderModel& model, const DecoderStep& step) {
   const int64_t sequences = step.slots.numel();
-  check_cache_slots(kName, step.slots, step.caches[0]);
+  check_cache_slots(step.slots, step.caches[0]);
   pack_weights(model, step);
   const Tensor out({sequences, model.token_table.dim(1)}, model.dtype, step.tokens.device());
   parallel_shares(sequences, [&](int64_t begin, int64_t end) {
@@ -164,7 +170,7 @@ Tensor run_shared_out(const DecoderModel& model, const DecoderStep& step) {
 Tensor decoder_cached(const DecoderModel& model, const DecoderStep& step) {
   const size_t layers = model.layers.size();
   expect(step.caches.size() == 2 * layers && (step.adapters.empty() || step.adapters.size() == layers),
-         ErrorCode::kArgument, kName, "expected keys and values, and adapters or none, for each of ", layers,
+         ErrorCode::kArgument, "expected keys and values, and adapters or none, for each of ", layers,
          " layers but got ", step.caches.size(), " caches and adapters of ", step.adapters.size(), " layers");
   return is_shared_out(step) ? run_shared_out(model, step) : Trunk(model, step).run();
 }

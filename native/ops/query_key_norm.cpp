@@ -43,13 +43,12 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> query_key_norm_forward(const 
                                                                           const Tensor& key_gain,
                                                                           int64_t heads, int64_t kv_heads,
                                                                           double eps) {
-  constexpr const char* kName = "query_key_norm_forward";
-  check_float(kName, "qkv", qkv);
+  check_float("qkv", qkv);
   expect(query_gain.rank() == 1 && query_gain.dim(0) > 0 && heads > 0 && kv_heads > 0, ErrorCode::kShape,
-         kName, "expected query_gain to be [head_dim] and heads above 0 but got ", query_gain.shape().text(),
+         "expected query_gain to be [head_dim] and heads above 0 but got ", query_gain.shape().text(),
          ", ", heads, " and ", kv_heads);
   const int64_t head_dim = query_gain.dim(0);
-  check_shape(kName, "qkv", qkv, {qkv.rank() == 2 ? qkv.dim(0) : 0, (heads + 2 * kv_heads) * head_dim});
+  check_shape("qkv", qkv, {qkv.rank() == 2 ? qkv.dim(0) : 0, (heads + 2 * kv_heads) * head_dim});
   const int64_t query_width = heads * head_dim, key_width = kv_heads * head_dim;
   const Tensor queries = take_heads(qkv, 0, query_width, head_dim);
   const Tensor keys = take_heads(qkv, query_width, key_width, head_dim);
@@ -62,21 +61,25 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> query_key_norm_forward(const 
   return {y, queries, keys, query_rstd, key_rstd};
 }
 
-Tensor query_key_norm_backward(const Tensor& dy, const Tensor& queries, const Tensor& keys,
-                               const Tensor& query_gain, const Tensor& key_gain, const Tensor& query_rstd,
-                               const Tensor& key_rstd, const Tensor& dquery_gain, const Tensor& dkey_gain) {
-  constexpr const char* kName = "query_key_norm_backward";
+Tensor query_key_norm_backward(const QueryKeyNormBackwardInputs& in) {
+  const auto& [dy, queries, keys, query_gain, key_gain, query_rstd, key_rstd, dquery_gain, dkey_gain] = in;
   expect(dy.rank() == 2 && queries.rank() == 2 && keys.rank() == 2 &&
              dy.numel() == queries.numel() + 2 * keys.numel(),
-         ErrorCode::kShape, kName, "expected dy to hold queries ", queries.shape().text(), " and twice keys ",
+         ErrorCode::kShape, "expected dy to hold queries ", queries.shape().text(), " and twice keys ",
          keys.shape().text(), " but it is ", dy.shape().text());
   if (dy.dim(0) == 0) return dy;
   const int64_t head_dim = queries.dim(1);
   const int64_t query_width = queries.numel() / dy.dim(0), key_width = keys.numel() / dy.dim(0);
-  const Tensor dqueries = rms_norm_backward(take_heads(dy, 0, query_width, head_dim), {}, queries, query_gain,
-                                            query_rstd, dquery_gain);
-  const Tensor dkeys = rms_norm_backward(take_heads(dy, query_width, key_width, head_dim), {}, keys, key_gain,
-                                         key_rstd, dkey_gain);
+  const Tensor dqueries = rms_norm_backward({.dy = take_heads(dy, 0, query_width, head_dim),
+                                             .sum = queries,
+                                             .weight = query_gain,
+                                             .rstd = query_rstd,
+                                             .dweight = dquery_gain});
+  const Tensor dkeys = rms_norm_backward({.dy = take_heads(dy, query_width, key_width, head_dim),
+                                          .sum = keys,
+                                          .weight = key_gain,
+                                          .rstd = key_rstd,
+                                          .dweight = dkey_gain});
   const Tensor dqkv(dy.shape(), dy.dtype(), dy.device());
   put_columns(dqkv, 0, dqueries);
   put_columns(dqkv, query_width, dkeys);

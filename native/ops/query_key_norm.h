@@ -14,9 +14,15 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> query_key_norm_forward(const 
                                                                           const Tensor& key_gain,
                                                                           int64_t heads, int64_t kv_heads,
                                                                           double eps);
-/// dquery_gain and dkey_gain are added to. Returns dqkv.
-Tensor query_key_norm_backward(const Tensor& dy, const Tensor& queries, const Tensor& keys,
-                               const Tensor& query_gain, const Tensor& key_gain, const Tensor& query_rstd,
-                               const Tensor& key_rstd, const Tensor& dquery_gain, const Tensor& dkey_gain);
+struct QueryKeyNormBackwardInputs {
+  Tensor dy;                            // [n, (heads + 2 kv_heads) head_dim]
+  Tensor queries, keys;                 // of the forward pass
+  Tensor query_gain, key_gain;          // f32 [head_dim]
+  Tensor query_rstd, key_rstd;          // of the forward pass
+  Tensor dquery_gain, dkey_gain;        // f32 [head_dim], added to
+};
+
+/// -> dqkv.
+Tensor query_key_norm_backward(const QueryKeyNormBackwardInputs& in);
 
 }  // namespace athanor::ops

@@ -44,7 +44,9 @@ export function freshObjects(parts) {
   );
   const kernels = parts.flatMap((part) =>
     part === 'cuda'
-      ? [...compiled('athanor_cuda', 'cuda', '.cu'), ...compiled('athanor_cuda', 'cuda/device', '.cu')]
+      ? ['cuda', 'cuda/attention', 'cuda/gemm', 'cuda/runtime'].flatMap((folder) =>
+          compiled('athanor_cuda', folder, '.cu'),
+        )
       : compiled(`athanor_cpu_${part}`, 'cpu'),
   );
   return [...engine, ...kernels, ...binding];

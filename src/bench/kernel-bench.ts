@@ -161,7 +161,7 @@ function gemm(dtype: DType, [m, n, k]: readonly [number, number, number], layout
 function linearForward(dtype: DType, [m, n, k]: readonly [number, number, number]): Case {
   const x = random([m, k], dtype);
   const weight = random([n, k], 'f32', 1);
-  const run = () => [native.linearForward(x, weight, undefined, 0, false)[0]];
+  const run = () => [native.linearForward({ x, weight, activation: 'none', savePreactivation: false })[0]];
   const shape = `${m}x${n}x${k}`;
   if (m === 1) return { dtype, shape, work: n * k * bytesOf(dtype), unit: 'byte', run };
   return { dtype, shape, work: 2 * m * n * k, unit: 'flop', run };
@@ -185,7 +185,7 @@ function attention(
   const run = () =>
     pass === 'forward'
       ? [...native.attentionForward(qkv, cu, heads, heads, scale)]
-      : [native.attentionBackward(out, qkv, out, lse, cu, heads, heads, scale)];
+      : [native.attentionBackward({ dout: out, qkv, out, lse, cuSeqlens: cu, heads, kvHeads: heads, scale })];
   return {
     dtype,
     shape: `${batch}x${t}, ${heads} heads of ${dim}`,
@@ -235,7 +235,20 @@ function adamw(dtype: DType, count: number): Case {
   let step = 0;
   const run = () => {
     step += 1;
-    native.adamwStep([parameter], [gradient], [first], [second], [0.1], 1e-4, 0.9, 0.95, 1e-8, step, 1, 7);
+    native.adamwStep({
+      parameters: [parameter],
+      gradients: [gradient],
+      first: [first],
+      second: [second],
+      weightDecay: [0.1],
+      lr: 1e-4,
+      beta1: 0.9,
+      beta2: 0.95,
+      eps: 1e-8,
+      step,
+      gradientScale: 1,
+      seed: 7,
+    });
     return [native.slice(parameter, 0, 1 << 20)];
   };
   return { dtype, shape: `${count}`, work: (5 * 4 + 2 * bytesOf(dtype)) * count, unit: 'byte', run };

@@ -118,18 +118,18 @@ function drawAlike(
   sequences: readonly SampledSequence[],
 ): DrawnTokens {
   const { temperature, topK, topP, minP, repetitionPenalty, seed } = sequences[0]!.sampling;
-  const [tokens, logProbs] = native.sample(
-    logits.handle,
+  const [tokens, logProbs] = native.sample({
+    logits: logits.handle,
     temperature,
     topK,
     topP,
     minP,
     repetitionPenalty,
-    repetitionPenalty === 1 ? undefined : history(sequences).handle,
+    history: repetitionPenalty === 1 ? undefined : history(sequences).handle,
     seed,
-    streams.handle,
-    lengths.handle,
-  );
+    streams: streams.handle,
+    steps: lengths.handle,
+  });
   const rows = [sequences.length];
   return {
     tokens: new Tensor(tokens, rows, 'i32').toInts(),

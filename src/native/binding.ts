@@ -1,6 +1,6 @@
 /**
- * The addon as TypeScript sees it, written by hand: one function a C++ operation of the same name in snake_case.
- * A kernel family's part is in binding/<family>.ts; test/native/binding.test.ts holds the two together.
+ * The addon as TypeScript sees it, written by hand: one function per C++ operation of the same name in snake_case.
+ * A kernel family's part is in binding/<family>.ts; test/native/binding.test.ts compares all of it with the addon.
  */
 
 import type { ActivationBinding } from './binding/activation.ts';
@@ -22,6 +22,7 @@ import type { RowsBinding } from './binding/rows.ts';
 import type { SamplingBinding } from './binding/sampling.ts';
 import type { SegmentsBinding } from './binding/segments.ts';
 import type { ShardBinding } from './binding/shard.ts';
+import type { SoftmaxBinding } from './binding/softmax.ts';
 import type { TextBinding } from './binding/text.ts';
 
 export type DType = 'f32' | 'bf16' | 'i32' | 'u8';
@@ -35,6 +36,8 @@ export interface NativeTensor {
 export interface TensorBinding {
   NativeTensor: new () => NativeTensor;
   setErrorClass(errorClass: unknown): void;
+  /** [name, parameter types, result type] of each bound function, as TypeScript writes them, out of the C++ types. */
+  signatures(): [string, string[], string][];
   empty(shape: readonly number[], dtype: DType): NativeTensor;
   view(tensor: NativeTensor, shape: readonly number[]): NativeTensor;
   slice(tensor: NativeTensor, begin: number, end: number): NativeTensor;
@@ -46,15 +49,19 @@ export interface TensorBinding {
   write(tensor: NativeTensor, values: TypedArray): void;
 }
 
+/** The instruction sets that CPU kernels are compiled for. */
+export type CpuIsa = 'portable' | 'avx2' | 'avx512' | 'avx512bf16';
+export type DeviceType = 'cpu' | 'cuda';
+
 export interface RuntimeBinding {
-  activeIsa(): string;
-  supportedIsas(): string[];
-  setIsa(name: string): void;
+  activeIsa(): CpuIsa;
+  supportedIsas(): CpuIsa[];
+  setIsa(name: CpuIsa): void;
   numThreads(): number;
   setNumThreads(count: number): void;
   /** Where tensors are made from now on. Throws ERR_CUDA_UNAVAILABLE, with the reason and the remedy. */
-  setDevice(name: 'cpu' | 'cuda'): void;
-  device(): 'cpu' | 'cuda';
+  setDevice(type: DeviceType): void;
+  device(): DeviceType;
   /** Whether there is a GPU that this build can use, then its name, or what is missing and the remedy. */
   cudaStatus(): [boolean, string];
   /** Waits for what is queued on the GPU and throws what went wrong in it; on the CPU nothing is queued. */
@@ -100,4 +107,5 @@ export interface Binding
     RowsBinding,
     PolicyBinding,
     PreferenceBinding,
-    SegmentsBinding {}
+    SegmentsBinding,
+    SoftmaxBinding {}

@@ -72,20 +72,20 @@ export class AdamW {
     const { beta1, beta2, eps, epsPlacement, seed } = this.#options;
     // Dividing m / (sqrt(v) + e) by the root of v's correction turns e into e / correction.
     const correction = epsPlacement === 'tensorflow' ? Math.sqrt(1 - beta2 ** this.stepCount) : 1;
-    native.adamwStep(
-      slots.map((slot) => slot.parameter.handle),
-      slots.map((slot) => slot.parameter.grad!.handle),
-      slots.map((slot) => slot.first.handle),
-      slots.map((slot) => slot.second.handle),
-      slots.map((slot) => slot.weightDecay),
+    native.adamwStep({
+      parameters: slots.map((slot) => slot.parameter.handle),
+      gradients: slots.map((slot) => slot.parameter.grad!.handle),
+      first: slots.map((slot) => slot.first.handle),
+      second: slots.map((slot) => slot.second.handle),
+      weightDecay: slots.map((slot) => slot.weightDecay),
       lr,
       beta1,
       beta2,
-      eps / correction,
-      this.stepCount,
+      eps: eps / correction,
+      step: this.stepCount,
       gradientScale,
       seed,
-    );
+    });
   }
 
   /** The moments by name (`first.<parameter>`, `second.<parameter>`), for a checkpoint. */

@@ -6,7 +6,6 @@ import { replaceFile } from '../base/files/replace-file.ts';
 import type { JsonValue } from '../base/json.ts';
 import { native } from '../native/addon.ts';
 import type { NativeTokenizer } from '../native/binding/text.ts';
-import { splitPatterns } from './split-patterns.ts';
 import { StreamDecoder } from './stream-decoder.ts';
 import { readTiktokenFile } from './tiktoken-file.ts';
 import { formatTokenizerConfig, parseTokenizerConfig, type TokenizerConfig } from './tokenizer-config.ts';
@@ -46,14 +45,7 @@ export class Tokenizer {
 
   private constructor(vocabulary: Vocabulary, config: TokenizerConfig, postProcessor?: JsonValue) {
     const { bytes, offsets, kinds, merges, pattern, ignoreMerges } = vocabulary;
-    this.#native = new native.NativeTokenizer(
-      bytes,
-      offsets,
-      kinds,
-      merges,
-      splitPatterns.indexOf(pattern),
-      ignoreMerges,
-    );
+    this.#native = new native.NativeTokenizer(bytes, offsets, kinds, merges, pattern, ignoreMerges);
     this.#vocabulary = vocabulary;
     this.#config = config;
     this.#postProcessor = postProcessor;

@@ -47,7 +47,7 @@ export async function trainVocabulary(
     const spelled = unspellBytes(token);
     return spelled ? [token, spelled] : [token];
   });
-  const trainer = new native.NativeTokenizerTrainer(splitPatterns.indexOf(pattern), reserved);
+  const trainer = new native.NativeTokenizerTrainer(pattern, reserved);
   const progress: TokenizerProgress = {
     phase: 'count',
     counted: 0,

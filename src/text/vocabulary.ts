@@ -1,10 +1,11 @@
 /** A vocabulary as the engine takes it: every token's bytes and kind, and the merges in the order of their rank. */
 import { createHash } from 'node:crypto';
 import { AthanorError } from '../base/errors.ts';
+import type { SplitPattern } from '../native/binding/text.ts';
 import { spellBytes } from './byte-level.ts';
 
 /** How text is cut into pieces before merging; the regular expressions are in split-patterns.ts. */
-export type SplitPattern = 'gpt2' | 'gpt4' | 'gpt4o';
+export type { SplitPattern };
 
 /** Numbers of the engine's TokenKind. */
 export const TokenKind = { hole: 0, ordinary: 1, special: 2, added: 3 } as const;

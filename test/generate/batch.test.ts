@@ -220,9 +220,9 @@ describe('a batch', () => {
     }
     const rows: number[] = [];
     const { sample } = native;
-    const spy = vi.spyOn(native, 'sample').mockImplementation((...args) => {
-      rows.push(native.shapeOf(args[0])[0]!);
-      return sample(...args);
+    const spy = vi.spyOn(native, 'sample').mockImplementation((inputs) => {
+      rows.push(native.shapeOf(inputs.logits)[0]!);
+      return sample(inputs);
     });
     batch.step();
     expect(rows).toEqual([2, 2, 1]);

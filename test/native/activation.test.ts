@@ -185,7 +185,7 @@ describe('swiglu', () => {
   });
 
   it('wants an even number of channels', () => {
-    expectError('ERR_SHAPE', /gate_up.*2 \* channels.*\[2, 5\]/, () =>
+    expectError('ERR_SHAPE', /gateUp.*2 \* channels.*\[2, 5\]/, () =>
       native.swigluForward(native.full([2, 5], 'f32', 0)),
     );
     expectError('ERR_SHAPE', /dy.*\[2, 2\].*\[2, 3\]/, () =>

@@ -29,12 +29,12 @@ const ceilings: [name: string, registers: number][] = [
   ['14queries_kernelILi64E', 168],
   ['14queries_kernelILi128E', 168],
   ['17statistics_kernel', 64], // of attention's backward pass
-  ['11ForwardRows', 80], // layer norm and RMS norm
-  ['12BackwardRows', 168], // a row in registers: it is read once
+  ['15NormForwardArgs', 80], // layer norm and RMS norm
+  ['16NormBackwardArgs', 168], // a row in registers: it is read once
   ['gemm_kernelILb', 168], // bf16: 256 threads, once
   ['gemm_kernelIf', 64], // f32 and, next, f32 of bf16: 256 threads, 4 times
   ['gemm_kernelIN', 64],
-  ['finish_kernel', 32],
+  ['epilogue_kernel', 32],
   ['add_row_sums_kernel', 32],
   ['cross_entropy_kernel', 32], // 1024 threads, twice
   ['log_prob_kernel', 32],

@@ -1,4 +1,4 @@
-// The kernels of native/cuda on the emulator (native/cuda/emulator), through the C++ test programs of native/test. The
+// The kernels of native/cuda on the emulator (native/emulator), through the C++ test programs of native/test. The
 // planted bugs run with them: where the emulator misses one, that is a failure too.
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';

@@ -1,7 +1,6 @@
 /** A tensor of the CPU among those of the GPU is one clear error, whichever operation it is. Of vitest.cuda.config.ts. */
 import { describe, expect, it } from 'vitest';
 import { native } from '../../src/native/addon.ts';
-import type { NativeTensor } from '../../src/native/binding.ts';
 import { expectError, tensor } from '../helpers/reference.ts';
 
 function onCpu<T>(make: () => T): T {
@@ -21,10 +20,11 @@ describe('a weight on the CPU and activations on the GPU', () => {
   const x = ones([3, 5]);
   const dy = ones([3, 4]);
   const calls: Record<string, () => unknown> = {
-    linearForward: () => native.linearForward(x, weight, undefined, 0, false),
+    linearForward: () => native.linearForward({ x, weight, activation: 'none', savePreactivation: false }),
     linearBackwardInput: () => native.linearBackwardInput(dy, weight, undefined),
     linearBackwardWeight: () => native.linearBackwardWeight(dy, x, weight, undefined),
-    linearCrossEntropy: () => native.linearCrossEntropy(x, weight, targets(), undefined, 1, true),
+    linearCrossEntropy: () =>
+      native.linearCrossEntropy({ x, weight, targets: targets(), scale: 1, needGradient: true }),
     linearLogProb: () => native.linearLogProb(x, weight, targets(), 1),
     linearLogits: () => native.linearLogits(x, weight),
     gemm: () => native.gemm(x, weight, false, true, 'f32'),
@@ -62,9 +62,8 @@ describe('a weight on the CPU and activations on the GPU', () => {
   });
 
   it('is no error where all are on the CPU, whatever new tensors are made on', () => {
-    const all: [NativeTensor, NativeTensor] = onCpu(() => [ones([3, 5]), ones([4, 5])]);
-    expect(Array.from(native.read(native.linearForward(...all, undefined, 0, false)[0]))).toEqual(
-      new Array(12).fill(5),
-    );
+    const all = onCpu(() => ({ x: ones([3, 5]), weight: ones([4, 5]) }));
+    const [y] = native.linearForward({ ...all, activation: 'none', savePreactivation: false });
+    expect(Array.from(native.read(y))).toEqual(new Array(12).fill(5));
   });
 });

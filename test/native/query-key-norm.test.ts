@@ -60,7 +60,10 @@ function backward(c: Case, dtype: FloatType, dy: ArrayLike<number>) {
   const [, queries, keys, queryRstd, keyRstd] = results;
   const sums = [tensor([c.headDim], c.queryGain), tensor([c.headDim], c.keyGain)] as const;
   const gradient = tensor([c.rows, c.width], dy, dtype);
-  const dqkv = native.queryKeyNormBackward(gradient, queries, keys, ...gains, queryRstd, keyRstd, ...sums);
+  const dqkv = native.queryKeyNormBackward({
+    ...{ dy: gradient, queries, keys, queryRstd, keyRstd },
+    ...{ queryGain: gains[0], keyGain: gains[1], dqueryGain: sums[0], dkeyGain: sums[1] },
+  });
   return { dqkv, sums };
 }
 
@@ -123,9 +126,13 @@ describe('query and key norm', () => {
       forward({ ...two, width: 63 }, 'f32', two.x.subarray(0, 126)),
     );
     const { gains, results } = forward(two, 'f32');
-    const [y, queries, keys, ...rstds] = results;
+    const [y, queries, keys, queryRstd, keyRstd] = results;
+    const [queryGain, keyGain] = gains;
     expectError('ERR_SHAPE', /expected dy to hold queries/, () =>
-      native.queryKeyNormBackward(native.slice(y, 0, 1), queries, keys, ...gains, ...rstds, ...gains),
+      native.queryKeyNormBackward({
+        ...{ dy: native.slice(y, 0, 1), queries, keys, queryRstd, keyRstd },
+        ...{ queryGain, keyGain, dqueryGain: queryGain, dkeyGain: keyGain },
+      }),
     );
   });
 });

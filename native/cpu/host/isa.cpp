@@ -16,7 +16,7 @@ std::atomic<int> chosen{-1};
 CpuIsa best_isa() {
   for (CpuIsa isa : kAll)
     if (isa_supported(isa)) return isa;
-  fail(ErrorCode::kInternal, "isa",
+  fail(ErrorCode::kInternal,
        "this build holds no instruction set that this machine can run; build it again on this machine with: "
        "npx athanor build");
 }
@@ -26,12 +26,12 @@ CpuIsa isa_from_environment() {
   if (name == nullptr || *name == '\0') return best_isa();
   for (CpuIsa isa : kAll) {
     if (std::string(name) != isa_name(isa)) continue;
-    expect(isa_supported(isa), ErrorCode::kArgument, "isa", "ATHANOR_ISA=", name,
+    expect(isa_supported(isa), ErrorCode::kArgument, "ATHANOR_ISA=", name,
            " is not supported by this machine or not in this build");
     return isa;
   }
-  fail(ErrorCode::kArgument, "isa",
-       "expected ATHANOR_ISA to be portable, avx2, avx512 or avx512bf16 but got ", name);
+  fail(ErrorCode::kArgument, "expected ATHANOR_ISA to be portable, avx2, avx512 or avx512bf16 but got ",
+       name);
 }
 
 }  // namespace
@@ -86,12 +86,12 @@ CpuIsa active_isa() {
 }
 
 void set_active_isa(CpuIsa isa) {
-  expect(isa_supported(isa), ErrorCode::kArgument, "isa", isa_name(isa), " is not supported here");
+  expect(isa_supported(isa), ErrorCode::kArgument, isa_name(isa), " is not supported here");
   chosen.store(static_cast<int>(isa), std::memory_order_relaxed);
 }
 
 void fail_no_backend(const char* family) {
-  fail(ErrorCode::kCudaUnavailable, "device", family, " has no kernels for this device in this build");
+  fail(ErrorCode::kCudaUnavailable, family, " has no kernels for this device in this build");
 }
 
 }  // namespace athanor

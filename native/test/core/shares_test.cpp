@@ -8,7 +8,7 @@
 namespace athanor::test {
 namespace {
 
-/// Every thread does its own share, at so many items a second.
+/// Every thread does its own share, at the given items per second.
 void work(Shares& shares, int64_t count, const std::vector<double>& speeds) {
   shares.divide(count);
   for (size_t i = 0; i < speeds.size(); ++i) {

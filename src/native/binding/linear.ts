@@ -1,18 +1,24 @@
 import type { DType, NativeTensor } from '../binding.ts';
 
+/** GELU is in its tanh form. */
+export type Activation = 'none' | 'gelu';
+
+export interface LinearForwardInputs {
+  /** `[n, in]` f32 or bf16 */
+  x: NativeTensor;
+  /** `[out, in]` f32 or bf16 */
+  weight: NativeTensor;
+  /** f32 `[out]` */
+  bias?: NativeTensor | undefined;
+  activation: Activation;
+  savePreactivation: boolean;
+  /** `[n, out]` of x's dtype, added before the activation. */
+  addend?: NativeTensor | undefined;
+}
+
 export interface LinearBinding {
-  /**
-   * activation: 0 none, 1 GELU; addend `[n, out]` of x's dtype is added before it. Returns y `[n, out]` and, when asked
-   * for, the value before the activation.
-   */
-  linearForward(
-    x: NativeTensor,
-    weight: NativeTensor,
-    bias: NativeTensor | undefined,
-    activation: number,
-    savePreactivation: boolean,
-    addend?: NativeTensor,
-  ): [NativeTensor, NativeTensor | undefined];
+  /** [y `[n, out]`, the value before the activation where asked for] */
+  linearForward(inputs: LinearForwardInputs): [NativeTensor, NativeTensor | undefined];
   /** addend `[n, in]` of dy's dtype is added before GELU' of the preactivation is multiplied. */
   linearBackwardInput(
     dy: NativeTensor,

@@ -1,19 +1,41 @@
 import type { NativeTensor } from '../binding.ts';
 
+export interface CrossEntropyInputs {
+  /** `[n, d]` */
+  x: NativeTensor;
+  /** `[vocab, d]` f32 or bf16 */
+  weight: NativeTensor;
+  /** i32 `[n]`, -100 to ignore */
+  targets: NativeTensor;
+  /** f32 `[n]`; 1 for all when left out */
+  tokenWeights?: NativeTensor | undefined;
+  scale: number;
+  needGradient: boolean;
+  /** No dweight. */
+  weightFrozen?: boolean | undefined;
+  /** f32 `[vocab, d]` that dweight overwrites; without, it gets new memory. */
+  dweightMemory?: NativeTensor | undefined;
+}
+
+export interface LogProbBackwardInputs {
+  x: NativeTensor;
+  weight: NativeTensor;
+  targets: NativeTensor;
+  temperature: number;
+  /** f32 `[n]` */
+  dlogProbs: NativeTensor;
+  /** f32 `[n]` */
+  dentropies?: NativeTensor | undefined;
+  /** f32 `[vocab, d]`, added to */
+  dweight?: NativeTensor | undefined;
+  /** dweight is overwritten instead. */
+  overwrite?: boolean | undefined;
+}
+
 export interface LossBinding {
-  /**
-   * [losses, scale * sum(weight * loss), dx, dweight]; the last two with needGradient, dweight unless weightFrozen.
-   * dweight overwrites dweightMemory where that is given.
-   */
+  /** [losses, scale * sum(weight * loss), dx, dweight]; the last two with needGradient, dweight unless weightFrozen. */
   linearCrossEntropy(
-    x: NativeTensor,
-    weight: NativeTensor,
-    targets: NativeTensor,
-    tokenWeights: NativeTensor | undefined,
-    scale: number,
-    needGradient: boolean,
-    weightFrozen?: boolean,
-    dweightMemory?: NativeTensor,
+    inputs: CrossEntropyInputs,
   ): [NativeTensor, number, NativeTensor | undefined, NativeTensor | undefined];
   /** f32 `[n, vocab]` whatever the dtype of x: bit for bit the logits that the losses see, for `sample`. */
   linearLogits(x: NativeTensor, weight: NativeTensor): NativeTensor;
@@ -24,15 +46,6 @@ export interface LossBinding {
     targets: NativeTensor,
     temperature: number,
   ): [NativeTensor, NativeTensor];
-  /** dx; adds into dweight, or overwrites it. */
-  linearLogProbBackward(
-    x: NativeTensor,
-    weight: NativeTensor,
-    targets: NativeTensor,
-    temperature: number,
-    dlogProbs: NativeTensor,
-    dentropies: NativeTensor | undefined,
-    dweight: NativeTensor | undefined,
-    overwrite?: boolean,
-  ): NativeTensor;
+  /** -> dx */
+  linearLogProbBackward(inputs: LogProbBackwardInputs): NativeTensor;
 }

@@ -1,5 +1,27 @@
 import type { NativeTensor } from '../binding.ts';
 
+export interface LayerNormBackwardInputs {
+  dy: NativeTensor;
+  /** The gradient that arrives through the residual; added to dx. */
+  dsum?: NativeTensor | undefined;
+  sum: NativeTensor;
+  weight: NativeTensor;
+  mean: NativeTensor;
+  rstd: NativeTensor;
+  /** Added to, as dbias. */
+  dweight: NativeTensor;
+  dbias?: NativeTensor | undefined;
+}
+
+export interface RmsNormBackwardInputs {
+  dy: NativeTensor;
+  dsum?: NativeTensor | undefined;
+  sum: NativeTensor;
+  weight: NativeTensor;
+  rstd: NativeTensor;
+  dweight: NativeTensor;
+}
+
 export interface NormBinding {
   /** -> [y, sum = x + delta, mean, rstd]. Without delta, sum is x's own storage. */
   layerNormForward(
@@ -9,17 +31,8 @@ export interface NormBinding {
     bias: NativeTensor | undefined,
     eps: number,
   ): [NativeTensor, NativeTensor, NativeTensor, NativeTensor];
-  /** -> dx, with dsum added; dweight and dbias are added to. */
-  layerNormBackward(
-    dy: NativeTensor,
-    dsum: NativeTensor | undefined,
-    sum: NativeTensor,
-    weight: NativeTensor,
-    mean: NativeTensor,
-    rstd: NativeTensor,
-    dweight: NativeTensor,
-    dbias: NativeTensor | undefined,
-  ): NativeTensor;
+  /** -> dx */
+  layerNormBackward(inputs: LayerNormBackwardInputs): NativeTensor;
   /** -> [y, sum, rstd]. */
   rmsNormForward(
     x: NativeTensor,
@@ -27,13 +40,6 @@ export interface NormBinding {
     weight: NativeTensor,
     eps: number,
   ): [NativeTensor, NativeTensor, NativeTensor];
-  /** -> dx, with dsum added; dweight is added to. */
-  rmsNormBackward(
-    dy: NativeTensor,
-    dsum: NativeTensor | undefined,
-    sum: NativeTensor,
-    weight: NativeTensor,
-    rstd: NativeTensor,
-    dweight: NativeTensor,
-  ): NativeTensor;
+  /** -> dx */
+  rmsNormBackward(inputs: RmsNormBackwardInputs): NativeTensor;
 }

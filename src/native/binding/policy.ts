@@ -1,5 +1,27 @@
 import type { NativeTensor } from '../binding.ts';
 
+/** With d = logProbs - reference: k1 d, k2 d^2 / 2, k3 exp(-d) - 1 + d. */
+export type KlEstimator = 'k1' | 'k2' | 'k3';
+
+/** Tensors are f32 `[n]`. */
+export interface PolicyLossInputs {
+  logProbs: NativeTensor;
+  oldLogProbs: NativeTensor;
+  advantages: NativeTensor;
+  /** Needed where entropyCoef is not 0. */
+  entropies?: NativeTensor | undefined;
+  /** Needed where klCoef is not 0. */
+  referenceLogProbs?: NativeTensor | undefined;
+  clipLow: number;
+  clipHigh: number;
+  /** 0: none. */
+  dualClip: number;
+  entropyCoef: number;
+  klCoef: number;
+  scale: number;
+  needGradient: boolean;
+}
+
 export interface PolicyBinding {
   /** [advantages, returns] */
   gae(
@@ -10,23 +32,16 @@ export interface PolicyBinding {
     lambda: number,
   ): [NativeTensor, NativeTensor];
   whiten(x: NativeTensor, shiftMean: boolean): NativeTensor;
-  /** @param estimator 0 k1, 1 k2, 2 k3 */
-  klPenalty(logProbs: NativeTensor, referenceLogProbs: NativeTensor, estimator: number): NativeTensor;
+  klPenalty(logProbs: NativeTensor, referenceLogProbs: NativeTensor, estimator: KlEstimator): NativeTensor;
   /** [loss, dlogProbs, dentropies, [clipped, approxKl, ratioMaxDeviation, ratioSum, ratioMin, ratioMax]] */
   policyLoss(
-    logProbs: NativeTensor,
-    oldLogProbs: NativeTensor,
-    advantages: NativeTensor,
-    entropies: NativeTensor | undefined,
-    referenceLogProbs: NativeTensor | undefined,
-    clipLow: number,
-    clipHigh: number,
-    dualClip: number,
-    entropyCoef: number,
-    klCoef: number,
-    scale: number,
-    needGradient: boolean,
-  ): [number, NativeTensor | undefined, NativeTensor | undefined, number[]];
+    inputs: PolicyLossInputs,
+  ): [
+    number,
+    NativeTensor | undefined,
+    NativeTensor | undefined,
+    [number, number, number, number, number, number],
+  ];
   /** [loss, dvalues, clipped] */
   valueLoss(
     values: NativeTensor,

@@ -1,5 +1,17 @@
 import type { NativeTensor } from '../binding.ts';
 
+export interface QueryKeyNormBackwardInputs {
+  dy: NativeTensor;
+  queries: NativeTensor;
+  keys: NativeTensor;
+  queryGain: NativeTensor;
+  keyGain: NativeTensor;
+  queryRstd: NativeTensor;
+  keyRstd: NativeTensor;
+  dqueryGain: NativeTensor;
+  dkeyGain: NativeTensor;
+}
+
 export interface QueryKeyNormBinding {
   /** [y, queries, keys, queryRstd, keyRstd]: y is qkv with its query and key heads normed. */
   queryKeyNormForward(
@@ -11,15 +23,5 @@ export interface QueryKeyNormBinding {
     eps: number,
   ): [NativeTensor, NativeTensor, NativeTensor, NativeTensor, NativeTensor];
   /** dqkv; the gains' gradients are added to. */
-  queryKeyNormBackward(
-    dy: NativeTensor,
-    queries: NativeTensor,
-    keys: NativeTensor,
-    queryGain: NativeTensor,
-    keyGain: NativeTensor,
-    queryRstd: NativeTensor,
-    keyRstd: NativeTensor,
-    dqueryGain: NativeTensor,
-    dkeyGain: NativeTensor,
-  ): NativeTensor;
+  queryKeyNormBackward(inputs: QueryKeyNormBackwardInputs): NativeTensor;
 }

@@ -5,9 +5,6 @@ export interface RowsBinding {
   gatherRows(x: NativeTensor, rows: NativeTensor): NativeTensor;
   /** target[rows[i]] += source[i], in the order of i. */
   scatterRowsAdd(target: NativeTensor, source: NativeTensor, rows: NativeTensor): void;
-  /** Softmax over the last dimension. */
-  softmaxRowsForward(x: NativeTensor): NativeTensor;
-  softmaxRowsBackward(dy: NativeTensor, y: NativeTensor): NativeTensor;
   /** x [n, d] -> f32 [d], the sum over n. */
   columnSum(x: NativeTensor): NativeTensor;
   /** x [n, d] of any dtype -> [d, n]. */

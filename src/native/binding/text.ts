@@ -1,6 +1,9 @@
 /** A text is a string, read as UTF-8, or the bytes themselves. */
 export type NativeText = string | Uint8Array;
 
+/** The split pattern of GPT-2, of GPT-4 (cl100k) or of GPT-4o (o200k). */
+export type SplitPattern = 'gpt2' | 'gpt4' | 'gpt4o';
+
 export interface NativeTokenizer {
   /** The ids of each text. Special tokens are found only when allowed. */
   encode(texts: readonly NativeText[], allowSpecial: boolean): Int32Array[];
@@ -22,10 +25,13 @@ export interface TextBinding {
     offsets: Uint32Array,
     kinds: Uint8Array,
     merges: Int32Array,
-    pattern: number,
+    pattern: SplitPattern,
     ignoreMerges: boolean,
   ) => NativeTokenizer;
-  NativeTokenizerTrainer: new (pattern: number, reserved: readonly NativeText[]) => NativeTokenizerTrainer;
+  NativeTokenizerTrainer: new (
+    pattern: SplitPattern,
+    reserved: readonly NativeText[],
+  ) => NativeTokenizerTrainer;
   /** The merges behind a rank file as triples of ids; bytes and offsets as NativeTokenizer takes them. */
   recoverMerges(bytes: Uint8Array, offsets: Uint32Array): Int32Array;
   /** The last place where a text that goes on after the bytes may be cut without changing its pieces, or 0. */

@@ -4,9 +4,6 @@ import { type Accumulate, needsGrad, record } from '../autograd.ts';
 import { Tensor } from '../tensor.ts';
 import { type LowRank, lowRankBackward, lowRankForward } from './low-rank.ts';
 
-const NO_ACTIVATION = 0;
-const GELU = 1;
-
 /**
  * @param x `[n, in]` f32 or bf16
  * @param weight `[out, in]` f32 or bf16
@@ -16,14 +13,14 @@ const GELU = 1;
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor, adapter?: LowRank): Tensor {
   const added = adapter && lowRankForward(x, adapter);
-  const [handle] = native.linearForward(
-    x.handle,
-    weight.handle,
-    bias?.handle,
-    NO_ACTIVATION,
-    false,
-    added?.delta.handle,
-  );
+  const [handle] = native.linearForward({
+    x: x.handle,
+    weight: weight.handle,
+    bias: bias?.handle,
+    activation: 'none',
+    savePreactivation: false,
+    addend: added?.delta.handle,
+  });
   added?.delta.dispose();
   const y = new Tensor(handle);
   record('linear', [x, weight, bias, adapter?.a, adapter?.b], [y], ([dy], accumulate) => {
@@ -52,26 +49,26 @@ export function geluFeedForward(x: Tensor, weights: FeedForwardWeights): Tensor 
   const inputs = [x, up, upBias, down, downBias, ...adapters];
   const trains = needsGrad(...inputs);
   const addedUp = upAdapter && lowRankForward(x, upAdapter);
-  const [hiddenHandle, before] = native.linearForward(
-    x.handle,
-    up.handle,
-    upBias?.handle,
-    GELU,
-    trains,
-    addedUp?.delta.handle,
-  );
+  const [hiddenHandle, before] = native.linearForward({
+    x: x.handle,
+    weight: up.handle,
+    bias: upBias?.handle,
+    activation: 'gelu',
+    savePreactivation: trains,
+    addend: addedUp?.delta.handle,
+  });
   addedUp?.delta.dispose();
   const hidden = new Tensor(hiddenHandle);
   const preactivation = before && new Tensor(before);
   const addedDown = downAdapter && lowRankForward(hidden, downAdapter);
-  const [handle] = native.linearForward(
-    hidden.handle,
-    down.handle,
-    downBias?.handle,
-    NO_ACTIVATION,
-    false,
-    addedDown?.delta.handle,
-  );
+  const [handle] = native.linearForward({
+    x: hidden.handle,
+    weight: down.handle,
+    bias: downBias?.handle,
+    activation: 'none',
+    savePreactivation: false,
+    addend: addedDown?.delta.handle,
+  });
   addedDown?.delta.dispose();
   const y = new Tensor(handle);
   record('geluFeedForward', inputs, [y], ([dy], accumulate) => {

@@ -20,7 +20,7 @@ export interface CrossEntropyResult {
 
 /**
  * Cross-entropy of softmax(hidden weight^T) against the targets.
- * @param hidden `[n, d]`; @param weight f32 or bf16 `[vocab, d]`; @param targets i32 `[n]`, -100 to ignore
+ * @param hidden `[n, d]`; @param weight `[vocab, d]` f32 or bf16; @param targets i32 `[n]`, -100 to ignore
  */
 export function linearCrossEntropy(
   hidden: Tensor,
@@ -30,16 +30,16 @@ export function linearCrossEntropy(
 ): CrossEntropyResult {
   const trains = needsGrad(hidden, weight);
   const memory = trains && weight.requiresGrad ? weight.gradMemory?.take() : undefined;
-  const [lossesHandle, lossValue, dhiddenHandle, dweightHandle] = native.linearCrossEntropy(
-    hidden.handle,
-    weight.handle,
-    targets.handle,
-    options.tokenWeights?.handle,
-    options.scale ?? 1,
-    trains,
-    !weight.requiresGrad,
-    memory?.handle,
-  );
+  const [lossesHandle, lossValue, dhiddenHandle, dweightHandle] = native.linearCrossEntropy({
+    x: hidden.handle,
+    weight: weight.handle,
+    targets: targets.handle,
+    tokenWeights: options.tokenWeights?.handle,
+    scale: options.scale ?? 1,
+    needGradient: trains,
+    weightFrozen: !weight.requiresGrad,
+    dweightMemory: memory?.handle,
+  });
   const losses = new Tensor(lossesHandle);
   if (memory) dweightHandle!.dispose();
   const dweight = memory ?? dweightHandle;
@@ -57,7 +57,7 @@ export interface LogProbResult {
 /**
  * log softmax(hidden weight^T / temperature)[target] and that distribution's entropy, in f32 whatever the dtype of hidden:
  * for one hidden row the same bits as what sampling reports. Differentiable in both.
- * @param hidden `[n, d]`; @param weight f32 or bf16 `[vocab, d]`; @param targets i32 `[n]`, -100 to ignore
+ * @param hidden `[n, d]`; @param weight `[vocab, d]` f32 or bf16; @param targets i32 `[n]`, -100 to ignore
  */
 export function linearLogProb(
   hidden: Tensor,
@@ -77,16 +77,16 @@ export function linearLogProb(
     const dweight = accumulate.claim(weight);
     return [
       new Tensor(
-        native.linearLogProbBackward(
-          hidden.handle,
-          weight.handle,
-          targets.handle,
+        native.linearLogProbBackward({
+          x: hidden.handle,
+          weight: weight.handle,
+          targets: targets.handle,
           temperature,
-          (dlogProbs ?? zeros(logProbs.shape)).handle,
-          dentropies?.handle,
-          dweight?.grad.handle,
-          dweight?.fresh,
-        ),
+          dlogProbs: (dlogProbs ?? zeros(logProbs.shape)).handle,
+          dentropies: dentropies?.handle,
+          dweight: dweight?.grad.handle,
+          overwrite: dweight?.fresh,
+        }),
       ),
     ];
   });

@@ -24,9 +24,20 @@ export interface LowRankResult {
 
 /** x `[n, in]` -> scale B (A x), of x's dtype. */
 export function lowRankForward(x: Tensor, { a, b, scale }: LowRank): LowRankResult {
-  const narrow = new Tensor(native.linearForward(x.handle, a.handle, undefined, 0, false)[0]);
+  const narrow = product(x, a);
   native.scaleInto(narrow.handle, scale);
-  return { narrow, delta: new Tensor(native.linearForward(narrow.handle, b.handle, undefined, 0, false)[0]) };
+  return { narrow, delta: product(narrow, b) };
+}
+
+/** x W^T */
+function product(x: Tensor, weight: Tensor): Tensor {
+  const inputs = {
+    x: x.handle,
+    weight: weight.handle,
+    activation: 'none',
+    savePreactivation: false,
+  } as const;
+  return new Tensor(native.linearForward(inputs)[0]);
 }
 
 /** Adds to the gradients of A and B; returns what x gets through them, `[n, in]`, where it `needsInput`. */

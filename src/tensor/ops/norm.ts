@@ -29,16 +29,16 @@ export function layerNorm(
   record('layerNorm', [x, delta, weight, bias], [result.y, result.sum], ([dy, dsum], accumulate) => {
     if (!dy) return [dsum, delta && dsum];
     const dx = new Tensor(
-      native.layerNormBackward(
-        dy.handle,
-        dsum?.handle,
-        result.sum.handle,
-        weight.handle,
-        mean.handle,
-        rstd.handle,
-        weightSum(weight, accumulate).handle,
-        accumulate(bias)?.handle,
-      ),
+      native.layerNormBackward({
+        dy: dy.handle,
+        dsum: dsum?.handle,
+        sum: result.sum.handle,
+        weight: weight.handle,
+        mean: mean.handle,
+        rstd: rstd.handle,
+        dweight: weightSum(weight, accumulate).handle,
+        dbias: accumulate(bias)?.handle,
+      }),
     );
     return [dx, delta && dx];
   });
@@ -52,9 +52,15 @@ export function rmsNorm(x: Tensor, delta: Tensor | undefined, weight: Tensor, ep
     .map((handle) => new Tensor(handle)) as [Tensor, Tensor, Tensor];
   record('rmsNorm', [x, delta, weight], [y, sum], ([dy, dsum], accumulate) => {
     if (!dy) return [dsum, delta && dsum];
-    const dweight = weightSum(weight, accumulate).handle;
     const dx = new Tensor(
-      native.rmsNormBackward(dy.handle, dsum?.handle, sum.handle, weight.handle, rstd.handle, dweight),
+      native.rmsNormBackward({
+        dy: dy.handle,
+        dsum: dsum?.handle,
+        sum: sum.handle,
+        weight: weight.handle,
+        rstd: rstd.handle,
+        dweight: weightSum(weight, accumulate).handle,
+      }),
     );
     return [dx, delta && dx];
   });

@@ -3,6 +3,7 @@
  * are none, sums are 0. What is not finite stays so, in a loss and in each of its statistics.
  */
 import { native } from '../../native/addon.ts';
+import type { KlEstimator } from '../../native/binding/policy.ts';
 import { needsGrad } from '../autograd.ts';
 import { Tensor } from '../tensor.ts';
 import { scalarLoss } from './scalar-loss.ts';
@@ -30,14 +31,12 @@ export function whiten(x: Tensor, { shiftMean = true }: { shiftMean?: boolean } 
   return new Tensor(native.whiten(x.handle, shiftMean));
 }
 
-const estimators = ['k1', 'k2', 'k3'] as const;
-
 /**
  * An estimate of the KL divergence from the reference, a token; with d = logProbs - reference: k1 d, k2 d^2 / 2,
  * k3 exp(-d) - 1 + d (Schulman, "Approximating KL divergence", 2020). Carries no gradient.
  */
-export function klPenalty(logProbs: Tensor, reference: Tensor, kind: 'k1' | 'k2' | 'k3'): Tensor {
-  return new Tensor(native.klPenalty(logProbs.handle, reference.handle, estimators.indexOf(kind)));
+export function klPenalty(logProbs: Tensor, reference: Tensor, kind: KlEstimator): Tensor {
+  return new Tensor(native.klPenalty(logProbs.handle, reference.handle, kind));
 }
 
 export interface PolicyLossInputs {
@@ -90,29 +89,22 @@ export function policyLoss(
 ): PolicyLossResult {
   const { oldLogProbs, advantages, entropies, referenceLogProbs } = inputs;
   const { clipLow, clipHigh, dualClip = 0, entropyCoef = 0, klCoef = 0, scale } = options;
-  const [value, dlogProbs, dentropies, totals] = native.policyLoss(
-    logProbs.handle,
-    oldLogProbs.handle,
-    advantages.handle,
-    entropies?.handle,
-    referenceLogProbs?.handle,
+  const [value, dlogProbs, dentropies, totals] = native.policyLoss({
+    logProbs: logProbs.handle,
+    oldLogProbs: oldLogProbs.handle,
+    advantages: advantages.handle,
+    entropies: entropies?.handle,
+    referenceLogProbs: referenceLogProbs?.handle,
     clipLow,
     clipHigh,
     dualClip,
     entropyCoef,
     klCoef,
     scale,
-    needsGrad(logProbs, entropies),
-  );
+    needGradient: needsGrad(logProbs, entropies),
+  });
   const loss = scalarLoss('policyLoss', value, [logProbs, entropies], [dlogProbs, dentropies]);
-  const [clipped, approxKl, ratioMaxDeviation, ratioSum, ratioMin, ratioMax] = totals as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [clipped, approxKl, ratioMaxDeviation, ratioSum, ratioMin, ratioMax] = totals;
   return { loss, stats: { clipped, approxKl, ratioMaxDeviation, ratioSum, ratioMin, ratioMax } };
 }
 

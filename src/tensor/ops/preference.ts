@@ -1,5 +1,6 @@
 /** Losses over pairs: the reward model's ranking loss, and DPO's over log-probabilities. */
 import { native } from '../../native/addon.ts';
+import type { DpoKind } from '../../native/binding/preference.ts';
 import { needsGrad } from '../autograd.ts';
 import { Tensor } from '../tensor.ts';
 import { scalarLoss } from './scalar-loss.ts';
@@ -24,20 +25,19 @@ export function rankingLoss(
   pairs: Tensor,
   { margins, weights, centering = 0, scale = 1 }: RankingLossOptions = {},
 ): { loss: Tensor; correct: number } {
-  const [value, dscores, correct] = native.rankingLoss(
-    scores.handle,
-    pairs.handle,
-    margins?.handle,
-    weights?.handle,
+  const [value, dscores, correct] = native.rankingLoss({
+    scores: scores.handle,
+    pairs: pairs.handle,
+    margins: margins?.handle,
+    weights: weights?.handle,
     centering,
     scale,
-    needsGrad(scores),
-  );
+    needGradient: needsGrad(scores),
+  });
   return { loss: scalarLoss('rankingLoss', value, [scores], [dscores]), correct };
 }
 
-const dpoKinds = ['sigmoid', 'ipo', 'hinge'] as const;
-export type DpoKind = (typeof dpoKinds)[number];
+export type { DpoKind };
 
 export interface DpoLossOptions {
   beta: number;
@@ -59,14 +59,14 @@ export function dpoLoss(
   referenceSums: Tensor,
   { beta, kind = 'sigmoid', labelSmoothing = 0, scale = 1 }: DpoLossOptions,
 ): { loss: Tensor; rewards: Tensor; correct: number } {
-  const [value, rewards, dsums, correct] = native.dpoLoss(
-    sums.handle,
-    referenceSums.handle,
+  const [value, rewards, dsums, correct] = native.dpoLoss({
+    sums: sums.handle,
+    reference: referenceSums.handle,
     beta,
-    dpoKinds.indexOf(kind),
+    kind,
     labelSmoothing,
     scale,
-    needsGrad(sums),
-  );
+    needGradient: needsGrad(sums),
+  });
   return { loss: scalarLoss('dpoLoss', value, [sums], [dsums]), rewards: new Tensor(rewards), correct };
 }

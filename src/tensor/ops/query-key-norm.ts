@@ -20,18 +20,18 @@ export function queryKeyNorm(qkv: Tensor, options: QueryKeyNormOptions): Tensor 
     .queryKeyNormForward(qkv.handle, queryGain.handle, keyGain.handle, heads, kvHeads, eps)
     .map((handle) => new Tensor(handle)) as [Tensor, Tensor, Tensor, Tensor, Tensor];
   record('queryKeyNorm', [qkv, queryGain, keyGain], [y], ([dy], accumulate) => {
-    const dqkv = native.queryKeyNormBackward(
-      dy!.handle,
-      queries.handle,
-      keys.handle,
-      queryGain.handle,
-      keyGain.handle,
-      queryRstd.handle,
-      keyRstd.handle,
+    const dqkv = native.queryKeyNormBackward({
+      dy: dy!.handle,
+      queries: queries.handle,
+      keys: keys.handle,
+      queryGain: queryGain.handle,
+      keyGain: keyGain.handle,
+      queryRstd: queryRstd.handle,
+      keyRstd: keyRstd.handle,
       // The gradient of a frozen gain goes nowhere.
-      (accumulate(queryGain) ?? zeros(queryGain.shape)).handle,
-      (accumulate(keyGain) ?? zeros(keyGain.shape)).handle,
-    );
+      dqueryGain: (accumulate(queryGain) ?? zeros(queryGain.shape)).handle,
+      dkeyGain: (accumulate(keyGain) ?? zeros(keyGain.shape)).handle,
+    });
     return [new Tensor(dqkv)];
   });
   return y;
