@@ -27,9 +27,9 @@ namespace {
 class DecoderWrap : public Napi::ObjectWrap<DecoderWrap> {
  public:
   static Napi::Function define(Napi::Env env) {
-    return DefineClass(env, "NativeDecoder",
-                       {InstanceMethod<&DecoderWrap::forward>("forward"),
-                        InstanceMethod<&DecoderWrap::dispose>("dispose")});
+    return DefineClass(
+        env, "NativeDecoder",
+        {InstanceMethod<&DecoderWrap::forward>("forward"), InstanceMethod<&DecoderWrap::dispose>("dispose")});
   }
 
   explicit DecoderWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DecoderWrap>(info) {

@@ -103,8 +103,8 @@ class Trunk {
 
   static Tensor linear(const Tensor& x, const Tensor& weight, const OptionalTensor& bias,
                        Activation activation, const OptionalTensor& addend) {
-    return std::get<0>(linear_forward(
-        {.x = x, .weight = weight, .bias = bias, .activation = activation, .addend = addend}));
+    return std::get<0>(
+        linear_forward({.x = x, .weight = weight, .bias = bias, .activation = activation, .addend = addend}));
   }
 
   const DecoderModel& model_;

@@ -45,8 +45,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> query_key_norm_forward(const 
                                                                           double eps) {
   check_float("qkv", qkv);
   expect(query_gain.rank() == 1 && query_gain.dim(0) > 0 && heads > 0 && kv_heads > 0, ErrorCode::kShape,
-         "expected query_gain to be [head_dim] and heads above 0 but got ", query_gain.shape().text(),
-         ", ", heads, " and ", kv_heads);
+         "expected query_gain to be [head_dim] and heads above 0 but got ", query_gain.shape().text(), ", ",
+         heads, " and ", kv_heads);
   const int64_t head_dim = query_gain.dim(0);
   check_shape("qkv", qkv, {qkv.rank() == 2 ? qkv.dim(0) : 0, (heads + 2 * kv_heads) * head_dim});
   const int64_t query_width = heads * head_dim, key_width = kv_heads * head_dim;

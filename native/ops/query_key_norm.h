@@ -15,11 +15,11 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> query_key_norm_forward(const 
                                                                           int64_t heads, int64_t kv_heads,
                                                                           double eps);
 struct QueryKeyNormBackwardInputs {
-  Tensor dy;                            // [n, (heads + 2 kv_heads) head_dim]
-  Tensor queries, keys;                 // of the forward pass
-  Tensor query_gain, key_gain;          // f32 [head_dim]
-  Tensor query_rstd, key_rstd;          // of the forward pass
-  Tensor dquery_gain, dkey_gain;        // f32 [head_dim], added to
+  Tensor dy;                      // [n, (heads + 2 kv_heads) head_dim]
+  Tensor queries, keys;           // of the forward pass
+  Tensor query_gain, key_gain;    // f32 [head_dim]
+  Tensor query_rstd, key_rstd;    // of the forward pass
+  Tensor dquery_gain, dkey_gain;  // f32 [head_dim], added to
 };
 
 /// -> dqkv.
