@@ -92,9 +92,7 @@ function checkNative(root) {
       const [, bracket, path] = match;
       const target = path.split('/')[0];
       const isAllowed =
-        target === layer ||
-        allowed.includes(target) ||
-        nativeExceptions[relative(native, file)] === target;
+        target === layer || allowed.includes(target) || nativeExceptions[relative(native, file)] === target;
       if (bracket === '"' && !isAllowed) {
         report(match.index, `native/${layer} may not include ${path}`);
       }
