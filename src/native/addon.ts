@@ -1,4 +1,7 @@
-/** Loads the addon: $ATHANOR_NATIVE, then the cmake-js build, then the node-gyp build, then one error with all causes. */
+/**
+ * Loads the addon: $ATHANOR_NATIVE, then the cmake-js build, then the node-gyp build, then one
+ * error with all causes.
+ */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
