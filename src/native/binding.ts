@@ -1,6 +1,7 @@
 /**
- * The addon as TypeScript sees it, written by hand: one function per C++ operation of the same name in snake_case.
- * A kernel family's part is in binding/<family>.ts; test/native/binding.test.ts compares all of it with the addon.
+ * The addon as TypeScript sees it, written by hand: one function per C++ operation of the same name
+ * in snake_case. A kernel family's part is in binding/<family>.ts; test/native/binding.test.ts
+ * compares all of it with the addon.
  */
 
 import type { ActivationBinding } from './binding/activation.ts';
@@ -36,7 +37,10 @@ export interface NativeTensor {
 export interface TensorBinding {
   NativeTensor: new () => NativeTensor;
   setErrorClass(errorClass: unknown): void;
-  /** [name, parameter types, result type] of each bound function, as TypeScript writes them, out of the C++ types. */
+  /**
+   * [name, parameter types, result type] of each bound function, as TypeScript writes them, out of
+   * the C++ types.
+   */
   signatures(): [string, string[], string][];
   empty(shape: readonly number[], dtype: DType): NativeTensor;
   view(tensor: NativeTensor, shape: readonly number[]): NativeTensor;
@@ -59,19 +63,27 @@ export interface RuntimeBinding {
   setIsa(name: CpuIsa): void;
   numThreads(): number;
   setNumThreads(count: number): void;
-  /** Where tensors are made from now on. Throws ERR_CUDA_UNAVAILABLE, with the reason and the remedy. */
+  /**
+   * Sets the device of new tensors. Throws ERR_CUDA_UNAVAILABLE, with the reason and the remedy.
+   */
   setDevice(type: DeviceType): void;
   device(): DeviceType;
-  /** Whether there is a GPU that this build can use, then its name, or what is missing and the remedy. */
+  /**
+   * Whether there is a GPU that this build can use; then its name, or the missing part and the
+   * remedy.
+   */
   cudaStatus(): [boolean, string];
-  /** Waits for what is queued on the GPU and throws what went wrong in it; on the CPU nothing is queued. */
+  /** Waits for the work that is queued on the GPU and throws its error; the CPU queues nothing. */
   synchronize(): void;
   /**
-   * What is queued on the GPU from here on is recorded and does not run yet; what would wait for it or send to it throws.
-   * Throws ERR_STATE on the CPU.
+   * Records the work for the GPU from here on instead of running it; waiting for the GPU or copying
+   * to it throws meanwhile. Throws ERR_STATE on the CPU.
    */
   beginRecording(): void;
-  /** A graph: launched, it does again what was recorded, at the same addresses. It keeps its memory until freeGraph. */
+  /**
+   * A graph of the recorded work. A launch runs it again, at the same addresses. The graph keeps
+   * its memory until freeGraph.
+   */
   endRecording(): number;
   /** Instead of endRecording. */
   abandonRecording(): void;

@@ -3,6 +3,8 @@ export interface BuildInfoBinding {
   compiler(): string;
   /** The instruction sets in this build, whether or not this machine runs them. */
   builtIsas(): string[];
-  /** [name, version, path, problem] of each library for GPUs; problem is empty where it is there. */
+  /**
+   * [name, version, path, problem] of each library for GPUs; problem is empty where it was found.
+   */
   cudaLibraries(): [string, string, string, string][];
 }

@@ -33,11 +33,16 @@ export interface LogProbBackwardInputs {
 }
 
 export interface LossBinding {
-  /** [losses, scale * sum(weight * loss), dx, dweight]; the last two with needGradient, dweight unless weightFrozen. */
+  /**
+   * [losses, scale * sum(weight * loss), dx, dweight]; the last two with needGradient, dweight
+   * unless weightFrozen.
+   */
   linearCrossEntropy(
     inputs: CrossEntropyInputs,
   ): [NativeTensor, number, NativeTensor | undefined, NativeTensor | undefined];
-  /** f32 `[n, vocab]` whatever the dtype of x: bit for bit the logits that the losses see, for `sample`. */
+  /**
+   * f32 `[n, vocab]` for any dtype of x: the bits of the logits that the losses see, for `sample`.
+   */
   linearLogits(x: NativeTensor, weight: NativeTensor): NativeTensor;
   /** [log-probabilities, entropies] */
   linearLogProb(

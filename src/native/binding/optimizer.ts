@@ -2,7 +2,10 @@ import type { NativeTensor } from '../binding.ts';
 
 /** The lists are parallel: one entry per parameter. */
 export interface AdamwInputs {
-  /** f32, or bf16 and rounded stochastically by bits that depend on (seed, step, place in the list, element) alone. */
+  /**
+   * f32, or bf16 and rounded stochastically by bits that depend on (seed, step, place in the list,
+   * element) alone.
+   */
   parameters: readonly NativeTensor[];
   /** f32, as the moments. */
   gradients: readonly NativeTensor[];

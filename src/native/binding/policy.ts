@@ -33,7 +33,10 @@ export interface PolicyBinding {
   ): [NativeTensor, NativeTensor];
   whiten(x: NativeTensor, shiftMean: boolean): NativeTensor;
   klPenalty(logProbs: NativeTensor, referenceLogProbs: NativeTensor, estimator: KlEstimator): NativeTensor;
-  /** [loss, dlogProbs, dentropies, [clipped, approxKl, ratioMaxDeviation, ratioSum, ratioMin, ratioMax]] */
+  /**
+   * [loss, dlogProbs, dentropies, [clipped, approxKl, ratioMaxDeviation, ratioSum, ratioMin,
+   * ratioMax]]
+   */
   policyLoss(
     inputs: PolicyLossInputs,
   ): [

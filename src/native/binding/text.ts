@@ -32,8 +32,14 @@ export interface TextBinding {
     pattern: SplitPattern,
     reserved: readonly NativeText[],
   ) => NativeTokenizerTrainer;
-  /** The merges behind a rank file as triples of ids; bytes and offsets as NativeTokenizer takes them. */
+  /**
+   * The merges behind a rank file as triples of ids; bytes and offsets as NativeTokenizer takes
+   * them.
+   */
   recoverMerges(bytes: Uint8Array, offsets: Uint32Array): Int32Array;
-  /** The last place where a text that goes on after the bytes may be cut without changing its pieces, or 0. */
+  /**
+   * The last place at which a text that continues after the bytes may be cut without changing its
+   * pieces, or 0.
+   */
   lastCut(bytes: Uint8Array): number;
 }
