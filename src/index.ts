@@ -93,6 +93,7 @@ export type { DType, TypedArray } from './native/binding.ts';
 export {
   currentDevice,
   type Device,
+  type DeviceOptions,
   type Precision,
   resolveDtype,
   setDevice,

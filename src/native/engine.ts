@@ -10,15 +10,20 @@ export type Device = 'cpu' | 'cuda';
 /** Of activations. */
 export type Precision = 'f32' | 'bf16';
 
+export interface DeviceOptions {
+  /** Precision of the activations to come: attention on a GPU takes bf16 only. Default auto. */
+  dtype?: Precision | 'auto';
+  /** Told in one line why a GPU that the machine has is not used. */
+  onNote?: (text: string) => void;
+}
+
 /**
- * Chooses where new tensors live. `auto` takes a GPU where there is one to use and otherwise the CPU.
- * @param dtype precision of the activations to come: attention on a GPU takes bf16 only
- * @param onNote told in one line why a GPU that the machine has is not used
- * Throws ERR_CUDA_UNAVAILABLE for `cuda` where there is none, ERR_OPTION for `cuda` with f32.
+ * Chooses where new tensors live. `auto` takes a GPU where there is one to use and otherwise the
+ * CPU. Throws ERR_CUDA_UNAVAILABLE for `cuda` where there is none, ERR_OPTION for `cuda` with f32.
  */
 export function setDevice(
   device: Device | 'auto' = 'auto',
-  { dtype = 'auto', onNote }: { dtype?: Precision | 'auto'; onNote?: (text: string) => void } = {},
+  { dtype = 'auto', onNote }: DeviceOptions = {},
 ): Device {
   const chosen = usableDevice(device, dtype, onNote);
   native.setDevice(chosen);
