@@ -30,7 +30,7 @@ export interface TokenLoaderOptions {
 }
 
 /** `n` is batchSize * context; sequences are windows, or documents within windows. */
-export interface Batch extends PackedTokens {
+export interface TokenWindows extends PackedTokens {
   /** Windows that all ranks had taken before this batch. */
   cursor: number;
 }
@@ -93,7 +93,7 @@ export class TokenLoader {
     return Math.floor(this.#cursor / this.#windows);
   }
 
-  next(): Batch {
+  next(): TokenWindows {
     const { batchSize, context, communicator } = this.#options;
     const { rank, size } = communicator;
     const cursor = this.#cursor;
