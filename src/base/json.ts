@@ -1,3 +1,3 @@
-/** What JSON.stringify and JSON.parse carry unchanged. */
+/** Values that JSON.stringify and JSON.parse carry unchanged. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
 export type JsonObject = { [key: string]: JsonValue };
