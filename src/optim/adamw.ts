@@ -19,8 +19,8 @@ export interface AdamWOptions {
   eps?: number;
   /**
    * Whether eps is added to the root of the second moment after its bias correction (`torch`, the
-   * default) or before it (`tensorflow`), as the first RLHF implementations did: lr sqrt(1 -
-   * beta2^t) / (1 - beta1^t) * m / (sqrt(v) + eps).
+   * default) or before it (`tensorflow`). The first RLHF implementations did the latter:
+   * `lr sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(v) + eps)`.
    */
   epsPlacement?: 'torch' | 'tensorflow';
   /**
