@@ -29,6 +29,7 @@ export interface RunContext {
   readonly out: string | undefined;
   /** When it aborts, the run finishes its step, saves and ends. */
   readonly signal: AbortSignal;
+  /** Where notes and warnings of the run go. */
   readonly console: RunConsole;
 }
 

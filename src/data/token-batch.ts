@@ -18,6 +18,7 @@ export interface PackedTokens {
  * The same sequences as tensors, which the batch owns. In a scope they are freed with the scope.
  */
 export class TokenBatch implements Disposable {
+  /** The input of a model's forward(). */
   readonly input: GptInput;
   /** i32 `[n]`; -100 where there is no target. */
   readonly targets: Tensor;

@@ -45,6 +45,7 @@ export interface ModelConfig {
    * The name of its family in nn/families, which decides the spelling in config.json and in files.
    */
   architecture: string;
+  /** Number of tokens, and of rows of the token embedding. */
   vocabSize: number;
   /** The longest sequence, and the rows of the position table where there is one. */
   contextLength: number;
@@ -72,6 +73,7 @@ export interface ModelConfig {
   tiedHead: boolean;
   /** Standard deviation of the initial weights. */
   initializerRange: number;
+  /** The token that begins a text, and the token that ends it, for config.json. */
   bosTokenId?: number;
   eosTokenId?: number;
 }

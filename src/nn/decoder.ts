@@ -48,10 +48,13 @@ export interface GptOptions {
 export abstract class Decoder extends Module {
   readonly config: ModelConfig;
   readonly tokenEmbedding: Embedding;
+  /** Undefined where positions are rotary or absent. */
   readonly positionEmbedding: Embedding | undefined;
   readonly blocks: Block[] = [];
   readonly finalNorm: Norm;
+  /** Dtype of activations. */
   readonly dtype: DType;
+  /** Dtype of matrices. */
   readonly weights: WeightDType;
   readonly checkpointActivations: boolean;
   /** One table for each base of rotary positions among the blocks. */
@@ -121,6 +124,7 @@ export abstract class Decoder extends Module {
     return this.finalNorm.forward(x, delta).y;
   }
 
+  /** Frees the parameters and tables. */
   override dispose(): void {
     this.#cached.dispose();
     super.dispose();

@@ -21,6 +21,7 @@ export interface LinearOptions {
 export class Linear extends Module {
   /** `[outFeatures, inFeatures]` */
   readonly weight: Tensor;
+  /** f32 `[outFeatures]` */
   readonly bias: Tensor | undefined;
   // Private, because the tensors of an adapter are not parameters of this layer.
   #adapter: LowRank | undefined;
@@ -31,10 +32,12 @@ export class Linear extends Module {
     this.bias = options.bias ? init.constant([outFeatures], 0) : undefined;
   }
 
+  /** x `[n, inFeatures]` f32 or bf16 -> `[n, outFeatures]` of the same dtype, adapter included. */
   forward(x: Tensor): Tensor {
     return linear(x, this.weight, this.bias, this.#adapter);
   }
 
+  /** The attached LoRA adapter, if there is one. */
   get adapter(): LowRank | undefined {
     return this.#adapter;
   }
@@ -68,6 +71,7 @@ export class Embedding extends Module {
 export interface Norm extends Module {
   readonly weight: Tensor;
   readonly bias?: Tensor;
+  /** x and delta `[n, width]` -> y and sum `[n, width]`. */
   forward(x: Tensor, delta?: Tensor): NormResult;
 }
 

@@ -20,8 +20,10 @@ import { Module } from './module.ts';
  * Projections of a block, by the last part of their names: `up` with GELU, `gate_up` with SwiGLU.
  */
 export const loraTargets = ['qkv', 'output', 'up', 'gate_up', 'down'] as const;
+/** The last part of the name of a projection. */
 export type LoraTarget = (typeof loraTargets)[number];
 
+/** The size and place of the adapters. */
 export interface LoraOptions {
   /** The inner width of each adapter: the number of rows of A. */
   rank: number;
@@ -66,6 +68,7 @@ interface Place {
 
 /** The adapters of one model, which attachLora makes. */
 export class LoraAdapters extends Module {
+  /** The options that the adapters were made with. */
   readonly options: Readonly<LoraOptions>;
   readonly #model: Decoder;
   readonly #places: ReadonlyMap<string, Place>;

@@ -10,6 +10,7 @@ import { withDefaults } from '../base/with-defaults.ts';
 import { native } from '../native/addon.ts';
 import { keep, type Tensor, zeros } from '../tensor/tensor.ts';
 
+/** Hyperparameters of AdamW. adamwDefaults has the defaults. */
 export interface AdamWOptions {
   /** Decay rate of the first moment. Default 0.9. */
   beta1?: number;
@@ -34,6 +35,7 @@ export interface AdamWOptions {
   seed?: number;
 }
 
+/** The defaults of AdamWOptions. */
 export const adamwDefaults: Required<AdamWOptions> = {
   beta1: 0.9,
   beta2: 0.95,
@@ -125,6 +127,7 @@ export class AdamW {
     this.stepCount = stepCount;
   }
 
+  /** Frees the moments. */
   dispose(): void {
     for (const { first, second } of this.#slots) {
       first.dispose();

@@ -7,6 +7,7 @@ import { AthanorError } from '../base/errors.ts';
 /** How the learning rate falls after the warm-up. */
 export type ScheduleName = 'cosine' | 'wsd' | 'linear' | 'constant';
 
+/** The shape of a learning-rate schedule. */
 export interface ScheduleOptions {
   /** Peak learning rate. */
   lr: number;
@@ -22,6 +23,7 @@ export interface ScheduleOptions {
   decayRatio: number;
 }
 
+/** The defaults of ScheduleOptions. */
 export const scheduleDefaults: ScheduleOptions = {
   lr: 1e-3,
   schedule: 'cosine',

@@ -31,6 +31,7 @@ export interface GradMemory {
  * the backward pass.
  */
 export class Tensor implements Disposable {
+  /** The tensor in the engine. */
   readonly handle: NativeTensor;
   /** Whether backward() computes a gradient. parameter() sets it, and outputs inherit it. */
   requiresGrad = false;
@@ -71,6 +72,7 @@ export class Tensor implements Disposable {
     return this.shape.reduce((product, dim) => product * dim, 1);
   }
 
+  /** Whether dispose() was called. */
   get disposed(): boolean {
     return this.#disposed;
   }

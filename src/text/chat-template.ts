@@ -25,6 +25,7 @@ export interface EncodedDialogue {
   supervised: Uint8Array;
 }
 
+/** How a dialogue is rendered. */
 export interface RenderOptions {
   /** End with the text that comes before an answer of the assistant. Default false. */
   addGenerationPrompt?: boolean;

@@ -11,6 +11,7 @@ import { isPackagedName, packagedDocuments, packagedNames } from '../packaged/pa
 import { readJsonl } from './jsonl-documents.ts';
 import { readTextFile } from './text-documents.ts';
 
+/** How files become documents. */
 export interface CorpusOptions {
   /** The field of a JSONL line that holds the text. Default `text`. */
   textKey?: string | undefined;

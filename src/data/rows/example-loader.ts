@@ -14,6 +14,7 @@ import type { PackedTokens } from '../token-batch.ts';
 import { bestFitPack } from './packing.ts';
 import type { SupervisedExample } from './supervised-examples.ts';
 
+/** How examples become batches. */
 export interface ExampleLoaderOptions {
   /** Bins per batch on this rank, or without packing examples. */
   batchSize: number;
@@ -21,6 +22,7 @@ export interface ExampleLoaderOptions {
   context: number;
   /** Whether several examples share a bin. */
   packing: boolean;
+  /** The seed of the order. */
   seed: number;
   /** The ranks that share the examples. Default: one rank, which takes all. */
   communicator?: Ranks;

@@ -11,6 +11,7 @@ export interface SupervisedExample {
 
 const IGNORED = -100;
 
+/** How long examples may be. */
 export interface SupervisedOptions {
   /** The most tokens in an example. */
   context: number;
@@ -18,6 +19,7 @@ export interface SupervisedOptions {
   overLong: 'truncate' | 'drop';
 }
 
+/** Examples, and how many were cut or left out. */
 export interface SupervisedSet {
   examples: SupervisedExample[];
   /** Examples that were cut. */

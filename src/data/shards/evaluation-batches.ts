@@ -10,6 +10,7 @@ import type { Split } from './manifest.ts';
 import type { TokenDataset } from './token-dataset.ts';
 import { packRows } from './token-loader.ts';
 
+/** The size of batches, and how much to evaluate. */
 export interface EvaluationOptions {
   /** Default validation. */
   split?: Split;
@@ -21,6 +22,7 @@ export interface EvaluationOptions {
   maxTokens: number;
 }
 
+/** One batch of windows. */
 export interface EvaluationBatch extends PackedTokens {
   /** Bytes of text that the targets stand for. Bits per byte is exactly nll / ln 2 / bytes. */
   bytes: number;

@@ -24,6 +24,7 @@ export interface PrepareOptions extends FilterOptions {
   vocabSize: number;
   /** Ids after which a shard is complete. Default 100 million, a file of 200 MB. */
   shardTokens?: number | undefined;
+  /** Called during both passes with the counts so far. */
   onProgress?: ((progress: PrepareProgress) => void) | undefined;
 }
 

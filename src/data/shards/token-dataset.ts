@@ -36,7 +36,9 @@ const TABLE_BLOCK = 4096;
 
 /** Reads a folder that prepareData wrote. */
 export class TokenDataset {
+  /** The folder as it was given. */
   readonly folder: string;
+  /** The contents of manifest.json. */
   readonly manifest: Manifest;
   readonly #shards: Record<Split, OpenShard[]>;
   #tokenizer: Tokenizer | undefined;

@@ -13,6 +13,7 @@ import type { PackedTokens } from '../token-batch.ts';
 import type { Split } from './manifest.ts';
 import type { TokenDataset } from './token-dataset.ts';
 
+/** How a split becomes batches. */
 export interface TokenLoaderOptions {
   /** The split to read. Default train. */
   split?: Split;
@@ -20,6 +21,7 @@ export interface TokenLoaderOptions {
   batchSize: number;
   /** Tokens per window that the model sees. */
   context: number;
+  /** The seed of the order. */
   seed: number;
   /** Whether windows come in a random order. Default true. */
   shuffle?: boolean;

@@ -7,6 +7,7 @@ import { needsGrad, record } from '../autograd.ts';
 import { Tensor, zeros } from '../tensor.ts';
 import { scalarLoss } from './scalar-loss.ts';
 
+/** Weights of the tokens and of the sum. */
 export interface CrossEntropyOptions {
   /** f32 `[n]`: weight of the loss of each token. Default: 1 for all. */
   tokenWeights?: Tensor;
@@ -17,6 +18,7 @@ export interface CrossEntropyOptions {
   scale?: number;
 }
 
+/** The loss to train on, and the losses of single tokens, which carry no gradient. */
 export interface CrossEntropyResult {
   /** f32 `[1]`: scale * sum of weight * negative log-likelihood, in nats. */
   loss: Tensor;
@@ -56,6 +58,7 @@ export function linearCrossEntropy(
   return { loss, losses };
 }
 
+/** Log-probabilities and entropies, one per row. */
 export interface LogProbResult {
   /** f32 `[n]`: log-probability of each target in nats; 0 for an ignored target. */
   logProbs: Tensor;

@@ -6,6 +6,7 @@ import { native } from '../../native/addon.ts';
 import { type Accumulate, record } from '../autograd.ts';
 import { Tensor, zeros } from '../tensor.ts';
 
+/** The outputs of a norm. Both carry gradients. */
 export interface NormResult {
   /** `[n, d]`: the normalised rows times the gain, plus the bias if there is one. */
   y: Tensor;

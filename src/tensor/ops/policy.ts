@@ -49,6 +49,7 @@ export function klPenalty(logProbs: Tensor, reference: Tensor, kind: KlEstimator
 export interface PolicyLossInputs {
   /** Log-probabilities when the tokens were sampled. */
   oldLogProbs: Tensor;
+  /** Advantages, such as those of gae(). */
   advantages: Tensor;
   /** Entropy at each token; required unless entropyCoef is 0. */
   entropies?: Tensor;
@@ -56,6 +57,7 @@ export interface PolicyLossInputs {
   referenceLogProbs?: Tensor;
 }
 
+/** Coefficients of the policy loss. */
 export interface PolicyLossOptions {
   /** The ratio is clipped to [1 - clipLow, 1 + clipHigh]. */
   clipLow: number;
@@ -76,6 +78,7 @@ export interface PolicyLossOptions {
   scale: number;
 }
 
+/** The policy loss and its statistics. */
 export interface PolicyLossResult {
   /** f32 `[1]` */
   loss: Tensor;
@@ -130,6 +133,7 @@ export function policyLoss(
   return { loss, stats: { clipped, approxKl, ratioMaxDeviation, ratioSum, ratioMin, ratioMax } };
 }
 
+/** Coefficients of the value loss. */
 export interface ValueLossOptions {
   /** The largest counted distance of a value from the old one. 0 or Infinity: any distance. */
   clip: number;

@@ -8,6 +8,7 @@ import { needsGrad } from '../autograd.ts';
 import { Tensor } from '../tensor.ts';
 import { scalarLoss } from './scalar-loss.ts';
 
+/** Margins, weights and coefficients of the ranking loss. */
 export interface RankingLossOptions {
   /** f32 `[m]`: the lead that the better score should have. Default: 0 for all. */
   margins?: Tensor;
@@ -48,8 +49,10 @@ export function rankingLoss(
   return { loss: scalarLoss('rankingLoss', value, [scores], [dscores]), correct };
 }
 
+/** The loss of a pair; see dpoLoss. */
 export type { DpoKind };
 
+/** Kind and coefficients of the DPO loss. */
 export interface DpoLossOptions {
   /** Strength of the tie to the reference. */
   beta: number;
