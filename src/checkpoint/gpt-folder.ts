@@ -69,6 +69,7 @@ function load<M extends Decoder>(folder: string, wanted: HeadKind, make: (config
   }
 }
 
+/** What a model folder gets besides the weights. */
 export interface SaveModelOptions {
   /** Folder whose tokenizer files are copied. */
   tokenizer?: string;
@@ -88,6 +89,10 @@ export interface SaveModelOptions {
   generationConfig?: JsonObject;
 }
 
+/**
+ * Writes a language model as a folder that transformers reads, and returns the written files.
+ * Throws ERR_MISMATCH for adapters of another model, and as writeModelFiles does.
+ */
 export function saveModel(
   folder: string,
   model: Gpt,

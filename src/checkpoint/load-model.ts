@@ -12,6 +12,7 @@ import { SafetensorsFile } from './safetensors.ts';
 import { damaged } from './safetensors-header.ts';
 import { elementCount, f32FromBf16, type ParameterData, type TensorData, transposed } from './tensor-data.ts';
 
+/** The description and the weights of a model folder. */
 export interface ModelFiles extends ModelDescription {
   /** By in-memory name, in the order of the forward pass. */
   parameters: Map<string, ParameterData>;

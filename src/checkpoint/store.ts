@@ -64,6 +64,7 @@ export interface StoreOptions {
 /** The folders that this process is writing now: no other store in it may clean them up. */
 const inProgress = new Set<string>();
 
+/** The checkpoints of one run, in `OUT/checkpoints`. */
 export class CheckpointStore {
   /** `OUT/checkpoints`. */
   readonly folder: string;

@@ -5,6 +5,7 @@ export type ParameterData =
   | { dtype: 'f32'; shape: readonly number[]; data: Float32Array }
   | { dtype: 'bf16'; shape: readonly number[]; data: Uint16Array };
 
+/** The elements of a tensor in JavaScript, with their dtype. */
 export type TensorData =
   | ParameterData
   | { dtype: 'u16'; shape: readonly number[]; data: Uint16Array }

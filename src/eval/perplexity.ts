@@ -16,6 +16,7 @@ import { scope } from '../tensor/tensor.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
 import type { Metrics } from './options.ts';
 
+/** The text to predict, and the size of its windows and batches. */
 export interface PerplexityOptions {
   /** Default validation. */
   split?: Split;
@@ -27,6 +28,7 @@ export interface PerplexityOptions {
   maxTokens: number;
 }
 
+/** The result of predicting text. */
 export interface Perplexity {
   /** Mean negative log-likelihood per token, in nats. */
   valLoss: number;

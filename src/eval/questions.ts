@@ -22,6 +22,7 @@ export async function folderAnswers(
   }
 }
 
+/** Questions with their right answers. */
 export interface Questions {
   /** Each ends with the question. */
   dialogues: Message[][];

@@ -18,6 +18,7 @@ import { KvCache } from './kv-cache.ts';
 import { type DrawnTokens, drawTokens } from './sampling.ts';
 import { type BatchRequest, type Completion, Sequence } from './sequence.ts';
 
+/** The size of a batch. */
 export interface BatchOptions {
   /** Sequences that run at once. */
   slots: number;
@@ -47,6 +48,7 @@ export interface BatchEvent {
   completion?: Completion;
 }
 
+/** A batch of requests that run together. */
 export class Batch implements Disposable {
   readonly #model: Gpt;
   readonly #cache: KvCache;

@@ -15,17 +15,20 @@ import type { Tokenizer } from '../text/tokenizer.ts';
 import { continueTokens, type TextOptions } from './generate-text.ts';
 import type { FinishReason } from './sequence.ts';
 
+/** How a conversation begins, and how its answers are sampled. */
 export interface ConversationOptions extends Omit<TextOptions, 'onText' | 'signal' | 'batchSize'> {
   /** Text of the system message; without it, there is none. */
   system?: string | undefined;
 }
 
+/** Options of one answer. */
 export interface AnswerOptions {
   onText?: (piece: string) => void;
   /** Once aborted, the answer ends as it is. */
   signal?: AbortSignal;
 }
 
+/** An answer of the model. */
 export type Answer = {
   text: string;
   /** Number of new tokens; the one that ended the answer counts. */
@@ -45,6 +48,9 @@ export interface Turn {
   end(answer: string): void;
 }
 
+/**
+ * A dialogue with a model. It keeps the messages, and forgets the oldest when the context is full.
+ */
 export class Conversation {
   readonly #model: Gpt;
   readonly #tokenizer: Tokenizer;

@@ -12,6 +12,7 @@ export interface TextOptions extends Omit<GenerateOptions, 'onToken'>, TextStrea
   onText?: (piece: string, prompt: number) => void;
 }
 
+/** A completion as text. */
 export type TextCompletion = {
   prompt: string;
   text: string;

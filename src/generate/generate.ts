@@ -5,6 +5,7 @@ import { Batch } from './batch.ts';
 import type { SamplingOptions } from './sampling.ts';
 import type { Completion } from './sequence.ts';
 
+/** How completions are sampled. */
 export interface GenerateOptions extends SamplingOptions {
   /** New tokens at most. */
   maxTokens: number;

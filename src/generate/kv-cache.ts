@@ -8,6 +8,7 @@ import type { DecoderCache } from '../nn/cached-decoder.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { keep, Tensor } from '../tensor/tensor.ts';
 
+/** The KV cache of one model. */
 export class KvCache {
   readonly slots: number;
   /** Tokens of a slot at most. */

@@ -7,6 +7,7 @@ import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
 import { scope, Tensor, tensor } from '../tensor/tensor.ts';
 
+/** How a token is drawn from the model's distribution. */
 export interface SamplingOptions {
   /** 0 takes the likeliest token. Default 1. */
   temperature?: number;

@@ -4,6 +4,7 @@ import type { SampledSequence, SamplingOptions, SamplingSettings } from './sampl
 import { samplingSettings } from './sampling.ts';
 import type { StepSequence } from './step-inputs.ts';
 
+/** A prompt to complete in a batch. */
 export interface BatchRequest extends SamplingOptions {
   /** Token ids to continue. They are copied. */
   prompt: ArrayLike<number>;
@@ -23,6 +24,7 @@ export interface BatchRequest extends SamplingOptions {
 /** A stop token or the caller ended it; it was as long as it may be; it was cancelled. */
 export type FinishReason = 'stop' | 'length' | 'aborted';
 
+/** The tokens that were drawn for a request. */
 export interface Completion {
   /** New tokens, a stop token included. */
   tokens: Int32Array;

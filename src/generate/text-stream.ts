@@ -7,6 +7,7 @@
 import type { StreamDecoder } from '../text/stream-decoder.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 
+/** Where the text ends, and what it leaves out. */
 export interface TextStreamOptions {
   /** Ids that end the text; not part of it. */
   stopTokens?: readonly number[];
@@ -16,6 +17,7 @@ export interface TextStreamOptions {
   skipSpecial?: boolean;
 }
 
+/** The text of one request, token by token. */
 export class TextStream {
   /** All pieces so far. */
   text = '';

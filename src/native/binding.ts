@@ -26,10 +26,14 @@ import type { ShardBinding } from './binding/shard.ts';
 import type { SoftmaxBinding } from './binding/softmax.ts';
 import type { TextBinding } from './binding/text.ts';
 
+/** Element types of tensors. */
 export type DType = 'f32' | 'bf16' | 'i32' | 'u8';
+/**
+ * The elements of a tensor in JavaScript: f32, bf16 (its raw 16 bits), i32 and u8 in this order.
+ */
 export type TypedArray = Float32Array | Uint16Array | Int32Array | Uint8Array;
 
-/** An opaque tensor handle; dispose() frees the storage before the garbage collector would. */
+/** An opaque handle on a tensor. dispose() frees the storage before the garbage collector would. */
 export interface NativeTensor {
   dispose(): void;
 }
@@ -45,7 +49,7 @@ export interface TensorBinding {
   empty(shape: readonly number[], dtype: DType): NativeTensor;
   view(tensor: NativeTensor, shape: readonly number[]): NativeTensor;
   slice(tensor: NativeTensor, begin: number, end: number): NativeTensor;
-  /** Tells the garbage collector how large the tensor is; for those that no scope will dispose. */
+  /** Tells the garbage collector the size of a tensor that no scope will dispose of. */
   account(tensor: NativeTensor): void;
   dtypeOf(tensor: NativeTensor): DType;
   shapeOf(tensor: NativeTensor): number[];
@@ -85,12 +89,12 @@ export interface RuntimeBinding {
    * its memory until freeGraph.
    */
   endRecording(): number;
-  /** Instead of endRecording. */
+  /** Ends the recording without a graph. */
   abandonRecording(): void;
-  /** `written`: tensors that the graph writes to. */
+  /** @param written tensors that the graph writes to */
   launchGraph(graph: number, written: readonly NativeTensor[]): void;
   freeGraph(graph: number): void;
-  /** [allocated, peak, cached, limit] in bytes, of the device in use. */
+  /** [allocated, peak, cached, limit] of the current device, in bytes. */
   memoryStats(): [number, number, number, number];
   setMemoryLimit(bytes: number): void;
   trimMemory(): void;

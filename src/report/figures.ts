@@ -23,6 +23,7 @@ export interface BarFigure {
   bars: readonly { label: string; value: number; low?: number; high?: number; count?: number }[];
 }
 
+/** A figure of the report. */
 export type Figure = HistogramFigure | CalibrationFigure | BarFigure;
 
 /** The record of the metrics log for a figure, which travels as JSON text in one field. */

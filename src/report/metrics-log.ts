@@ -19,6 +19,7 @@ import { fileError } from '../base/errors.ts';
 import { syncPath } from '../base/files/hashed-file.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
 
+/** A value of a record. */
 export type MetricValue = string | number | boolean | null | undefined;
 /** A training step, or with `event` something that happened at it, such as an evaluation. */
 export type MetricRecord = { step: number; event?: string } & Record<string, MetricValue>;
@@ -28,6 +29,7 @@ export const METRICS_FILE = 'metrics.jsonl';
 /** Events that a run never repeats when it continues from their step. */
 const historic = new Set(['resume', 'checkpoint']);
 
+/** Writes `metrics.jsonl`, one record per line. */
 export class MetricsLog {
   readonly #path: string;
   #file: number;

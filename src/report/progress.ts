@@ -9,6 +9,7 @@ import { exactCount, formatDuration } from './format.ts';
 import { RateEstimate } from './rate-estimate.ts';
 import { displayWidth, printable, truncate } from './terminal-text.ts';
 
+/** What a progress line shows, and where. */
 export interface ProgressOptions {
   /** What is being done, e.g. `pretrain`. */
   label: string;
@@ -24,6 +25,7 @@ export interface ProgressOptions {
   interactive?: boolean;
 }
 
+/** The state of the work. */
 export interface ProgressUpdate {
   done: number;
   total?: number | undefined;
@@ -31,6 +33,7 @@ export interface ProgressUpdate {
   fields?: readonly (readonly [name: string, value: string])[];
 }
 
+/** A running progress line. */
 export interface Progress {
   update(update: ProgressUpdate): void;
   /** Prints text above the status line. */
@@ -46,6 +49,7 @@ const REDRAW_MS = 100;
 const PLAIN_MS = 5000;
 const BAR_WIDTH = 20;
 
+/** Starts a progress line. */
 export function createProgress(options: ProgressOptions): Progress {
   return new StatusLine(options);
 }

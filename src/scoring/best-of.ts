@@ -5,6 +5,7 @@ import { type GenerateOptions, generate } from '../generate/generate.ts';
 import type { Completion } from '../generate/sequence.ts';
 import type { Gpt } from '../nn/gpt.ts';
 
+/** How the candidates are sampled. */
 export interface BestOfOptions extends GenerateOptions {
   /** Answers drawn for each prompt. */
   candidates: number;

@@ -8,6 +8,7 @@ import type { Tokenizer } from '../text/tokenizer.ts';
 import { bestOf } from './best-of.ts';
 import { RewardModelSource } from './reward-model.ts';
 
+/** How the candidates are sampled. */
 export interface BestTextsOptions extends GenerateOptions {
   /** Answers drawn for each prompt. */
   bestOf: number;
@@ -16,6 +17,7 @@ export interface BestTextsOptions extends GenerateOptions {
   dtype: DType;
 }
 
+/** The best of several sampled texts. */
 export type BestText = {
   text: string;
   /** Number of new tokens. */

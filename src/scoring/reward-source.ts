@@ -16,6 +16,7 @@ export interface Answer {
   row: JsonObject;
 }
 
+/** Scores answers: a reward model or a reward function. */
 export interface RewardSource {
   /** One score per answer; a higher one is better. */
   score(answers: readonly Answer[]): Promise<Float32Array>;

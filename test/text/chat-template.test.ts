@@ -170,9 +170,9 @@ describe('a template', () => {
   });
 
   it('that ends no answer with a control token is refused', () => {
-    refused(turns('', '\n'), /no control token behind the assistant's turn/);
+    refused(turns('', '\n'), /no control token after the assistant's turn/);
     const exceptLast = "{{ '<|end|>' if not (loop.last and m['role'] == 'assistant') }}";
-    refused(turns('', exceptLast), /no control token behind the assistant's turn 5/);
+    refused(turns('', exceptLast), /no control token after the assistant's turn 5/);
   });
 
   it('that writes its end tokens between turns, and so after a prompt, is refused', () => {

@@ -7,7 +7,7 @@ export interface AdamwInputs {
    * element) alone.
    */
   parameters: readonly NativeTensor[];
-  /** f32, as the moments. */
+  /** f32, like the moments `first` and `second`. */
   gradients: readonly NativeTensor[];
   first: readonly NativeTensor[];
   second: readonly NativeTensor[];
@@ -16,7 +16,7 @@ export interface AdamwInputs {
   beta1: number;
   beta2: number;
   eps: number;
-  /** From 1. */
+  /** The number of this update, from 1. */
   step: number;
   /** Multiplies every gradient. */
   gradientScale: number;

@@ -5,7 +5,10 @@ export type NativeText = string | Uint8Array;
 export type SplitPattern = 'gpt2' | 'gpt4' | 'gpt4o';
 
 export interface NativeTokenizer {
-  /** The ids of each text. Special tokens are found only when allowed. */
+  /**
+   * The ids of each text. Text that spells a special token becomes that token
+   * only with allowSpecial.
+   */
   encode(texts: readonly NativeText[], allowSpecial: boolean): Int32Array[];
   decode(ids: Int32Array, skipSpecial: boolean): Uint8Array;
 }
@@ -13,7 +16,7 @@ export interface NativeTokenizer {
 export interface NativeTokenizerTrainer {
   /** Counts the words of the texts on another thread; the texts are copied before it returns. */
   count(texts: readonly NativeText[]): Promise<Int32Array>;
-  /** The merges as pairs of ids, in order, found on another thread. */
+  /** Finds the merges on another thread and returns them in order, as pairs of ids. */
   train(tokens: number, minCount: number): Promise<Int32Array>;
   mergesDone(): number;
   cancel(): void;

@@ -1,6 +1,7 @@
 /** The reports of a running training loop. Only the main rank reports. */
 import type { Sample } from './stage.ts';
 
+/** The figures of one step. */
 export interface StepMetrics {
   /** Updates done, this one included. */
   step: number;
@@ -20,6 +21,7 @@ export interface StepMetrics {
   metrics: Record<string, number>;
 }
 
+/** What the Trainer reports to its listener. */
 export type TrainEvent =
   | ({ type: 'step' } & StepMetrics)
   | { type: 'evaluation'; step: number; metrics: Record<string, number> }

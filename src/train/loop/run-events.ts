@@ -4,6 +4,7 @@ import type { TrainEvent } from './events.ts';
 /** A metric of the stage for the status line. */
 export type MetricField = readonly [metric: string, label: string, digits: number];
 
+/** What a stage reports to its listener. */
 export type RunEvent =
   | TrainEvent
   /** Text is being turned into token shards before the run. */

@@ -8,6 +8,7 @@ import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
 import type { MetricValue } from '../../report/metrics-log.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 
+/** The result of an evaluation. */
 export interface Evaluation {
   /** Logged as they are, e.g. { val_loss, bits_per_byte }. */
   metrics: Record<string, number>;
@@ -17,6 +18,7 @@ export interface Evaluation {
   events?: readonly StageEvent[];
 }
 
+/** A text that the model wrote. */
 export interface Sample {
   prompt: string;
   text: string;
@@ -34,6 +36,7 @@ export interface ParameterGroup {
 /** A record of the metrics log; the Trainer adds the step. */
 export type StageEvent = { event: string } & Record<string, MetricValue>;
 
+/** What a stage gives the Trainer. */
 export interface TrainStage<Batch> {
   /** What to train: parameters by name, such as trainable() of a module, or groups of them. */
   readonly parameters: ReadonlyMap<string, Tensor> | readonly ParameterGroup[];

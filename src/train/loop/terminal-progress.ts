@@ -5,6 +5,7 @@ import { createProgress, type Progress } from '../../report/progress.ts';
 import type { StepMetrics } from './events.ts';
 import type { MetricField, RunEvent } from './run-events.ts';
 
+/** How a run is shown on a terminal. */
 export interface TerminalProgressOptions {
   /** Rewrites texts that name settings, in backticks, for the reader at hand. Default: they stay. */
   spell?: (text: string) => string;

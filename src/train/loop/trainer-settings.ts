@@ -23,6 +23,7 @@ export interface TrainerSettings extends BudgetOptions, ScheduleOptions, GuardOp
   keepCheckpoints: number;
 }
 
+/** The defaults of TrainerSettings. */
 export const trainerDefaults = {
   ...scheduleDefaults,
   ...guardDefaults,

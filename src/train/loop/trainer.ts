@@ -34,6 +34,7 @@ export interface TrainerOptions extends Partial<TrainerSettings>, Partial<RunCon
   onEvent?: ((event: TrainEvent) => void) | undefined;
 }
 
+/** The state of a run when it ends. */
 export interface TrainResult {
   step: number;
   tokens: number;
@@ -58,6 +59,7 @@ interface TrainerState extends JsonObject {
   stage: JsonValue;
 }
 
+/** Trains one stage. */
 export class Trainer<Batch> {
   readonly #stage: TrainStage<Batch>;
   readonly #optimizers: Optimizers;

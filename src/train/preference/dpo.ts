@@ -15,6 +15,7 @@ import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { type DpoBatch, DpoStage, referencePairs } from './dpo-stage.ts';
 import { type DpoSettings, dpoDefaults } from './settings.ts';
 
+/** The settings of dpo(); those with a default may be left out. */
 export type DpoOptions = StageOptions<DpoSettings>;
 
 /** Trains an assistant on comparisons directly, without a reward model. `data` is as for reward. Throws as runStage. */

@@ -23,6 +23,7 @@ import { centerOn, type RewardBatch, RewardStage } from './reward-stage.ts';
 import { scoringStart } from './scoring-start.ts';
 import { type RewardSettings, rewardDefaults } from './settings.ts';
 
+/** The settings of reward(); those with a default may be left out. */
 export type RewardOptions = StageOptions<RewardSettings>;
 
 /**

@@ -1,6 +1,7 @@
 import type { DpoKind } from '../../tensor/ops/preference.ts';
 import { type EpochSettings, epochDefaults } from '../loop/settings.ts';
 
+/** The settings of reward modelling. */
 export interface RewardSettings extends EpochSettings {
   /** Weight of (better + worse)^2, which keeps scores around zero. */
   centering: number;
@@ -8,6 +9,7 @@ export interface RewardSettings extends EpochSettings {
   normalize?: string | undefined;
 }
 
+/** The defaults of RewardSettings. */
 export const rewardDefaults = {
   ...epochDefaults,
   epochs: 1,
@@ -16,6 +18,7 @@ export const rewardDefaults = {
   centering: 0,
 } as const satisfies Partial<RewardSettings>;
 
+/** The settings of DPO. */
 export interface DpoSettings extends EpochSettings {
   /** How strongly the starting model holds. */
   beta: number;
@@ -25,6 +28,7 @@ export interface DpoSettings extends EpochSettings {
   labelSmoothing: number;
 }
 
+/** The defaults of DpoSettings. */
 export const dpoDefaults = {
   ...epochDefaults,
   epochs: 1,

@@ -24,6 +24,7 @@ import { modelOptions, type StageOptions } from '../loop/settings.ts';
 import { type PretrainSettings, pretrainDefaults } from './settings.ts';
 import { PretrainStage } from './stage.ts';
 
+/** The settings of pretrain(); those with a default may be left out. */
 export type PretrainOptions = StageOptions<PretrainSettings>;
 
 /**

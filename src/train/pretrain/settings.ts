@@ -1,5 +1,6 @@
 import { type CommonSettings, commonDefaults } from '../loop/settings.ts';
 
+/** The settings of pretraining. */
 export interface PretrainSettings extends CommonSettings {
   /** Training tokens in all; one of `steps`, `tokens` and `time` is given. */
   tokens?: number | undefined;
@@ -23,6 +24,7 @@ export interface PretrainSettings extends CommonSettings {
   sampleTokens: number;
 }
 
+/** The defaults of PretrainSettings. */
 export const pretrainDefaults = {
   ...commonDefaults,
   model: 'nano',

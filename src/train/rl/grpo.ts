@@ -20,6 +20,7 @@ import type { RolloutBatch } from './rollout.ts';
 import { rewardName, rolloutConfig } from './rollout-config.ts';
 import { type GrpoSettings, grpoDefaults, stepsOf } from './settings.ts';
 
+/** The settings of grpo(); those with a default may be left out. */
 export type GrpoOptions = StageOptions<GrpoSettings>;
 
 /** PPO without a value model: each response is compared with the others to its prompt. Takes and throws what ppo does. */

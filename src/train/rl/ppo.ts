@@ -27,6 +27,7 @@ import type { RolloutBatch } from './rollout.ts';
 import { rewardName, rolloutConfig } from './rollout-config.ts';
 import { type PpoSettings, ppoDefaults, stepsOf } from './settings.ts';
 
+/** The settings of ppo(); those with a default may be left out. */
 export type PpoOptions = StageOptions<PpoSettings>;
 
 /**

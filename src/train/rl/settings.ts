@@ -85,6 +85,7 @@ export const rolloutDefaults = {
   adamEpsPlacement: 'torch',
 } as const satisfies Partial<RolloutSettings>;
 
+/** The settings of PPO. */
 export interface PpoSettings extends RolloutSettings {
   /**
    * What values start from: `reward` (the reward model; with LoRA on its very weights), `head` (a head on the policy) or a
@@ -117,6 +118,7 @@ export interface PpoSettings extends RolloutSettings {
   ptxBatchSize: number;
 }
 
+/** The defaults of PpoSettings. */
 export const ppoDefaults = {
   ...rolloutDefaults,
   epochs: 4,
@@ -135,11 +137,13 @@ export const ppoDefaults = {
   ptxBatchSize: 4,
 } as const satisfies Partial<PpoSettings>;
 
+/** The settings of GRPO. */
 export interface GrpoSettings extends RolloutSettings {
   /** What a response is compared with: mean and deviation of its group, its mean, or the mean of the others. */
   baseline: GroupBaseline;
 }
 
+/** The defaults of GrpoSettings. */
 export const grpoDefaults = {
   ...rolloutDefaults,
   epochs: 1,

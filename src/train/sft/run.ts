@@ -21,6 +21,7 @@ import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { type SftSettings, sftDefaults } from './settings.ts';
 import { type SftBatch, SftStage } from './stage.ts';
 
+/** The settings of sft(); those with a default may be left out. */
 export type SftOptions = StageOptions<SftSettings>;
 
 /**

@@ -1,5 +1,6 @@
 import { type EpochSettings, epochDefaults } from '../loop/settings.ts';
 
+/** The settings of SFT. */
 export interface SftSettings extends EpochSettings {
   /** Rows of `context` tokens in a batch; without packing, examples. */
   batchSize: number;
@@ -15,6 +16,7 @@ export interface SftSettings extends EpochSettings {
   sampleTokens: number;
 }
 
+/** The defaults of SftSettings. */
 export const sftDefaults = {
   ...epochDefaults,
   epochs: 3,

@@ -410,7 +410,7 @@ describe('the split', () => {
       try {
         return splitByPrompt(same, promptOf, 0.5, seed).train.length;
       } catch (error) {
-        expect(error).toMatchObject({ code: 'ERR_ARGUMENT', message: /all 5 rows fell to validation/ });
+        expect(error).toMatchObject({ code: 'ERR_ARGUMENT', message: /all 5 rows are validation data/ });
         return 0;
       }
     });

@@ -192,7 +192,7 @@ describe('data prepare', () => {
   it('needs a tokenizer with an end-of-text token and a share that is one', async () => {
     const bare = await Tokenizer.train(['some text to learn from'], { vocabSize: 256, specialTokens: [] });
     const options = { ...defaults, sources: readmes, out: join(root, 'never') };
-    await expect(prepareData({ ...options, tokenizer: bare })).rejects.toThrow(/no token that ends a text/);
+    await expect(prepareData({ ...options, tokenizer: bare })).rejects.toThrow(/no end-of-text token/);
     await expect(prepareData({ ...options, validation: 1 })).rejects.toThrow(/validation share/);
   });
 });

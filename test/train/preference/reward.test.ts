@@ -137,7 +137,7 @@ describe('R32: K ranked completions of a prompt', () => {
       [2, [[0, 1]]],
     ]);
     expect(notes[0]).toMatch(
-      /^1 tied pairs passed over; 1 repeated completions made one; left out 2 tie, 1 duplicate/,
+      /^1 tied pairs left out; 1 repeated completions merged; left out 2 tie, 1 duplicate/,
     );
     expect(notes[0]).toMatch(/ties\.jsonl:3.*ties\.jsonl:6/);
   });
