@@ -1,4 +1,7 @@
-/** Sampling throughput with the KV cache, beside the bound that reading the weights and the cache once a step sets. */
+/**
+ * Sampling throughput with the KV cache, beside the bound that reading the weights and the cache
+ * once a step sets.
+ */
 
 import { generate } from '../generate/generate.ts';
 import type { DType } from '../native/binding.ts';
@@ -50,7 +53,8 @@ function bytesPerStep({ config, batchSize, promptTokens, newTokens, dtype }: Gen
   const elementBytes = dtype === 'bf16' ? 2 : 4;
   const meanLength = promptTokens + newTokens / 2;
   const cached = 2 * config.layers * config.kvHeads * config.headDim * meanLength * batchSize;
-  // A step gathers single rows of the token and position tables; the tied head reads the token table whole.
+  // A step gathers single rows of the token and position tables; the tied head reads the
+  // token table whole.
   const tables = config.positionTable ? config.contextLength * config.hiddenSize : 0;
   const untied = config.tiedHead ? 0 : config.vocabSize * config.hiddenSize;
   return (parameterCount(config) - tables - untied + cached) * elementBytes;

@@ -1,6 +1,6 @@
 /**
- * One kernel at a time, as a share of what this machine can do: its measured FLOP/s or its measured bandwidth. What a GPU
- * computes is held against the CPU's result before it is timed.
+ * One kernel at a time, as a share of what this machine can do: its measured FLOP/s or its measured
+ * bandwidth. What a GPU computes is held against the CPU's result before it is timed.
  */
 
 import { AthanorError } from '../base/errors.ts';
@@ -44,10 +44,16 @@ interface Case {
 }
 type NamedCase = [name: string, make: () => Case];
 
-/** Of the largest number in a result. bf16 has 8 bits, and gradients of attention are rounded twice on their way. */
+/**
+ * Of the largest number in a result. bf16 has 8 bits, and gradients of attention are rounded twice
+ * on their way.
+ */
 const tolerances: Partial<Record<DType, number>> = { f32: 1e-4, bf16: 2 ** -6 };
 
-/** Runs the cases whose name contains `filter`. Throws ERR_INTERNAL for a GPU's result that is not the CPU's. */
+/**
+ * Runs the cases whose name contains `filter`. Throws ERR_INTERNAL for a GPU's result that is
+ * not the CPU's.
+ */
 export function* benchKernels(peaks: Peaks, repeats: number, filter = ''): Generator<KernelResult> {
   for (const [name, make] of cases(native.device())) {
     if (!name.includes(filter)) continue;
@@ -96,7 +102,10 @@ function floatsOf(tensor: NativeTensor): Float32Array {
   }
 }
 
-/** The largest difference over the largest number wanted; NaN, which no bound accepts, where one of them is. */
+/**
+ * The largest difference over the largest number wanted; NaN, which no bound accepts, where one
+ * of them is.
+ */
 function relativeError(got: Float32Array, wanted: Float32Array): number {
   let [worst, largest] = [0, 0];
   for (let i = 0; i < wanted.length; ++i) {
@@ -116,7 +125,9 @@ const random = (shape: number[], dtype: DType, stream = 0): NativeTensor => {
   return dtype === 'f32' ? out : native.cast(out, dtype);
 };
 
-/** Each case is made when its turn comes, so that one case's tensors are gone before the next one's. */
+/**
+ * Each case is made when its turn comes, so that one case's tensors are gone before the next one's.
+ */
 function* cases(device: 'cpu' | 'cuda'): Generator<NamedCase> {
   for (const dtype of floats) {
     for (const size of [

@@ -1,4 +1,7 @@
-/** Runs the same shapes through PyTorch, in the same minute on the same machine, where python3 has it. */
+/**
+ * Runs the same shapes through PyTorch, in the same minute on the same machine, where
+ * python3 has it.
+ */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { AthanorError } from '../base/errors.ts';

@@ -1,4 +1,7 @@
-/** Text for benchmarks that train: made-up words, the common ones as common as in a real text (Zipf), nothing to fetch. */
+/**
+ * Text for benchmarks that train: made-up words, the common ones as common as in a real text
+ * (Zipf), nothing to fetch.
+ */
 
 import type { JsonObject } from '../base/json.ts';
 import { mix } from '../base/random.ts';

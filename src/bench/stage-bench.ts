@@ -1,6 +1,7 @@
 /**
- * Training stages as their commands run them, one after another in a folder that goes away, timed by their own metrics.
- * What a stage writes is what the next one starts from; how good the models are does not matter here.
+ * Training stages as their commands run them, one after another in a folder that goes away, timed
+ * by their own metrics. What a stage writes is what the next one starts from; how good the models
+ * are does not matter here.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -75,7 +76,10 @@ const timed = {
   keepCheckpoints: 1,
 } as const;
 
-/** Fine-tuning with packing beside pretraining of the same shape. Throws ERR_INTERRUPTED, and what the stages throw. */
+/**
+ * Fine-tuning with packing beside pretraining of the same shape. Throws ERR_INTERRUPTED, and what
+ * the stages throw.
+ */
 export function benchSft(options: StageBenchOptions): Promise<SftBenchResult> {
   return inFolder(async (folder) => {
     await benchPretraining(folder, options);
@@ -87,7 +91,9 @@ export function benchSft(options: StageBenchOptions): Promise<SftBenchResult> {
   });
 }
 
-/** PPO with a reward model, a reference and a value model of the policy's shape. Throws as benchSft. */
+/**
+ * PPO with a reward model, a reference and a value model of the policy's shape. Throws as benchSft.
+ */
 export function benchPpo(options: PpoBenchOptions): Promise<PpoBenchResult> {
   return inFolder(async (folder) => {
     await benchPretraining(folder, { ...options, steps: 1 });

@@ -14,7 +14,9 @@ import { SafetensorsFile, writeSafetensors } from './safetensors.ts';
 import type { TensorSource } from './tensor-data.ts';
 
 export interface CheckpointContents {
-  /** Writes the model into the given folder, usually `(folder) => writeModelFiles(folder, { … })`. */
+  /**
+   * Writes the model into the given folder, usually `(folder) => writeModelFiles(folder, { … })`.
+   */
   writeModel: (folder: string) => Promise<readonly WrittenFile[]>;
   /** Optimizer moments and whatever else is too large for JSON. */
   tensors: Iterable<readonly [string, TensorSource]>;
@@ -74,8 +76,8 @@ function formatState(state: JsonValue): string {
 }
 
 /**
- * Compares every file of a checkpoint with its checksum. Throws ERR_FILE_DAMAGED naming the first
- * that differs.
+ * Compares every file of a checkpoint with its checksum. Throws ERR_FILE_DAMAGED naming the
+ * first that differs.
  */
 export function verifyCheckpoint(path: string): void {
   const { files } = readChecksums(path);
@@ -143,8 +145,8 @@ export async function writeMetric(path: string, step: number, metric: number): P
 }
 
 /**
- * The metric of a checkpoint; undefined where it has none or a damaged one, which costs it only its
- * rank.
+ * The metric of a checkpoint; undefined where it has none or a damaged one, which costs it
+ * only its rank.
  */
 export function readMetric(path: string, step: number): number | undefined {
   try {

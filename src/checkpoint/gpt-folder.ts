@@ -25,16 +25,16 @@ export function loadScoringModel(folder: string, options: GptOptions = {}): Scor
 }
 
 /**
- * A scoring model on a language model's trunk; `options.seed` draws its head. Throws as loadModel
- * does.
+ * A scoring model on a language model's trunk; `options.seed` draws its head. Throws
+ * as loadModel does.
  */
 export function scoringModelFrom(folder: string, options: GptOptions = {}): ScoringModel {
   return load(folder, 'language-model', (config) => new ScoringModel(config, options));
 }
 
 /**
- * Whether the folder holds a score head, such as a reward model's. Throws what ModelFolder.open
- * does.
+ * Whether the folder holds a score head, such as a reward model's. Throws
+ * what ModelFolder.open does.
  */
 export function isScoringModel(folder: string): boolean {
   const files = ModelFolder.open(folder);
@@ -75,13 +75,13 @@ export interface SaveModelOptions {
   /** The dtype of all stored weights; without it each is stored in its own. */
   dtype?: 'f32' | 'bf16';
   /**
-   * The adapters of this model, to be merged into the stored weights; without them the base weights
-   * are stored.
+   * The adapters of this model, to be merged into the stored weights; without them the base
+   * weights are stored.
    */
   adapters?: LoraAdapters;
   /**
-   * Of a scoring model: the token with which transformers may pad a batch. No answer may end with
-   * it.
+   * Of a scoring model: the token with which transformers may pad a batch. No answer may
+   * end with it.
    */
   padTokenId?: number;
   /** generation_config.json: how to sample, where to stop. */
@@ -97,8 +97,8 @@ export function saveModel(
 }
 
 /**
- * As transformers' `…ForSequenceClassification` with one label; the score's bias is an extra
- * tensor.
+ * As transformers' `…ForSequenceClassification` with one label; the score's bias is
+ * an extra tensor.
  */
 export function saveScoringModel(
   folder: string,
@@ -126,8 +126,8 @@ async function save(
 }
 
 /**
- * Engine tensors, f32 or bf16, as sources of checkpoints and model files; each is fetched when it
- * is written.
+ * Engine tensors, f32 or bf16, as sources of checkpoints and model files; each is fetched when
+ * it is written.
  */
 export function tensorSources(tensors: Iterable<readonly [string, Tensor]>): [string, TensorSource][] {
   return [...tensors].map(([name, value]) => [

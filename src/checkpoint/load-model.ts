@@ -1,6 +1,6 @@
 /**
- * Reads Hugging Face model folders of the families in nn/families: one file or shards; f32, bf16 or
- * f16.
+ * Reads Hugging Face model folders of the families in nn/families: one file or shards; f32,
+ * bf16 or f16.
  */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -67,8 +67,8 @@ export class ModelFolder implements Disposable {
   }
 
   /**
-   * One parameter by its in-memory name, in the engine's layout. Throws ERR_ARGUMENT for an unknown
-   * name.
+   * One parameter by its in-memory name, in the engine's layout. Throws ERR_ARGUMENT for
+   * an unknown name.
    */
   read(name: string): ParameterData {
     const entry = this.#entries.get(name);
@@ -216,8 +216,8 @@ interface Place {
 }
 
 /**
- * Finds every tensor of the layout. One error lists all that are missing, unknown or of a wrong
- * shape.
+ * Finds every tensor of the layout. One error lists all that are missing, unknown or of
+ * a wrong shape.
  */
 function matchTensors(
   folder: string,

@@ -57,8 +57,8 @@ export function damaged(path: string, problem: string): AthanorError {
 }
 
 /**
- * Parses the JSON of a header and checks it against the `dataBytes` that follow. Throws
- * ERR_FILE_DAMAGED.
+ * Parses the JSON of a header and checks it against the `dataBytes` that
+ * follow. Throws ERR_FILE_DAMAGED.
  */
 export function parseHeader(bytes: Uint8Array, dataBytes: number, path: string): Header {
   let text: string;
@@ -119,8 +119,8 @@ function checkRanges(tensors: Map<string, TensorInfo>, dataBytes: number, path: 
 }
 
 /**
- * A key that the outer object of valid JSON has twice: JSON.parse would keep the last without an
- * error.
+ * A key that the outer object of valid JSON has twice: JSON.parse would keep the last
+ * without an error.
  */
 function repeatedKey(json: string): string | undefined {
   const seen = new Set<string>();

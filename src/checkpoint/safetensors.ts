@@ -45,8 +45,8 @@ export class SafetensorsFile implements Disposable {
   }
 
   /**
-   * Opens a file and checks its whole structure. Throws ERR_FILE_MISSING, ERR_FILE_DAMAGED or
-   * ERR_IO.
+   * Opens a file and checks its whole structure. Throws ERR_FILE_MISSING,
+   * ERR_FILE_DAMAGED or ERR_IO.
    */
   static open(path: string): SafetensorsFile {
     let file: number | undefined;
@@ -151,8 +151,8 @@ function readBytes(file: number, position: number, length: number, path: string)
 /**
  * Writes a safetensors file and fsyncs it. It overwrites an old one in place, so give a temporary
  * name and rename. Functions that give data are called in order, one at a time. A partial file is
- * removed on failure. Throws ERR_ARGUMENT for a repeated name or data that does not fit its shape,
- * ERR_DISK_FULL, ERR_IO.
+ * removed on failure. Throws ERR_ARGUMENT for a repeated name or data that does not fit its
+ * shape, ERR_DISK_FULL, ERR_IO.
  */
 export async function writeSafetensors(
   path: string,

@@ -1,6 +1,6 @@
 /**
- * Writes Hugging Face model folders. Files change in an order in which no reader finds a mix: see
- * `publish`.
+ * Writes Hugging Face model folders. Files change in an order in which no reader finds a
+ * mix: see `publish`.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
@@ -24,8 +24,8 @@ import {
 export interface SaveModelOptions {
   config: ModelConfig;
   /**
-   * By in-memory name: a Map of TensorData, or sources that fetch their data when asked. All f32 or
-   * bf16.
+   * By in-memory name: a Map of TensorData, or sources that fetch their data when asked. All
+   * f32 or bf16.
    */
   parameters: Iterable<readonly [string, TensorSource]>;
   head?: HeadKind;
@@ -87,7 +87,10 @@ export async function writeModelFiles(folder: string, options: SaveModelOptions)
   });
 }
 
-/** Copies a model folder's files without training state, in the way that writeModelFiles writes them. */
+/**
+ * Copies a model folder's files without training state, in the way that
+ * writeModelFiles writes them.
+ */
 export async function copyModel(from: string, to: string): Promise<WrittenFile[]> {
   const names = ['config.json', 'generation_config.json', ...tokenizerFileNames, weightsName];
   return publish(to, async (temporary) => {

@@ -57,7 +57,9 @@ export interface StoreOptions {
   keepLast?: number;
   /** How many of the best by metric stay in addition. */
   keepBest?: number;
-  /** For ranks that only read: load() repairs nothing, and save() throws ERR_STATE. Default false. */
+  /**
+   * For ranks that only read: load() repairs nothing, and save() throws ERR_STATE. Default false.
+   */
   readOnly?: boolean;
 }
 
@@ -160,8 +162,8 @@ export class CheckpointStore {
   #putInPlace(temporary: string, path: string): void {
     const replaced = `${path}.old-${process.pid}`;
     const replaces = existsSync(path);
-    // A folder cannot be renamed over a full one. After a kill in between #recover restores the
-    // old.
+    // A folder cannot be renamed over a full one. After a kill in between #recover
+    // restores the old.
     if (replaces) renameSync(path, replaced);
     renameSync(temporary, path);
     syncPath(this.folder);
@@ -201,11 +203,11 @@ export class CheckpointStore {
   }
 
   /**
-   * Verifies and opens the checkpoint to continue from: the latest, or the one at `path`. A damaged
-   * one throws DamagedCheckpointError, which names the file and offers the newest good one before
-   * it; with `fallback` that one is opened instead. Checkpoints newer than the one opened are set
-   * aside as `step-….aside`, so that it is the latest. Throws ERR_FILE_MISSING where there is no
-   * checkpoint.
+   * Verifies and opens the checkpoint to continue from: the latest, or the one at `path`. A
+   * damaged one throws DamagedCheckpointError, which names the file and offers the newest good one
+   * before it; with `fallback` that one is opened instead. Checkpoints newer than the one opened
+   * are set aside as `step-….aside`, so that it is the latest. Throws ERR_FILE_MISSING where there
+   * is no checkpoint.
    */
   load({ path, fallback = false }: { path?: string; fallback?: boolean } = {}): LoadedCheckpoint {
     this.#recover();

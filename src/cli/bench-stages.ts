@@ -1,4 +1,7 @@
-/** `athanor bench sft|ppo`: the stages after pretraining, run whole on made-up text and timed by their own metrics. */
+/**
+ * `athanor bench sft|ppo`: the stages after pretraining, run whole on made-up text and timed by
+ * their own metrics.
+ */
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { engineOptions, integer, text } from './options.ts';

@@ -1,4 +1,7 @@
-/** `athanor bench kernels|train|generate`: speed beside what the machine can do, and beside PyTorch when asked. */
+/**
+ * `athanor bench kernels|train|generate`: speed beside what the machine can do, and beside
+ * PyTorch when asked.
+ */
 import type { ModelConfig } from '../nn/config.ts';
 import { defineCommand } from './command.ts';
 import { type Engine, prepareEngine } from './engine.ts';

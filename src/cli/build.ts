@@ -1,6 +1,7 @@
 /**
- * `athanor build`: where there is no prebuilt package for a machine, this compiles the sources where they lie, with the
- * same script as `npm run build`. There is no install script that would do it unasked.
+ * `athanor build`: where there is no prebuilt package for a machine, this compiles the sources
+ * where they lie, with the same script as `npm run build`. There is no install script that would
+ * do it unasked.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';

@@ -1,4 +1,6 @@
-/** `athanor chat`: a conversation on the terminal, over a pipe, or of messages on the command line. */
+/**
+ * `athanor chat`: a conversation on the terminal, over a pipe, or of messages on the command line.
+ */
 import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';

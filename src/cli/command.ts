@@ -15,15 +15,23 @@ export type CommandResult = { readonly [key: string]: Json };
 export interface CommandContext {
   /** The positional arguments, as many as `CommandModule.arguments` allows. */
   readonly args: readonly string[];
-  /** True with --json: stdout must then hold nothing after the result, and progress goes to stderr as always. */
+  /**
+   * True with --json: stdout must then hold nothing after the result, and progress goes to
+   * stderr as always.
+   */
   readonly json: boolean;
   readonly debug: boolean;
-  /** Spells the settings that a text of the library names, in backticks, as this command's flags. */
+  /**
+   * Spells the settings that a text of the library names, in backticks, as this command's flags.
+   */
   readonly spell: (text: string) => string;
 }
 
 export interface CommandModule<S extends OptionSpecs = OptionSpecs, R extends CommandResult = CommandResult> {
-  /** Positional arguments as commander writes them: `<file>`, `[text]`, `<files...>`, each with what it means. */
+  /**
+   * Positional arguments as commander writes them: `<file>`, `[text]`, `<files...>`, each with
+   * what it means.
+   */
   readonly arguments?: Readonly<Record<string, string>>;
   readonly options: S;
   /** Shown at the end of `--help`: one command line that works, without the leading `athanor`. */

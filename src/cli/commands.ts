@@ -1,4 +1,7 @@
-/** The command table. A command's file is imported only when that command runs, and the engine only inside `run`. */
+/**
+ * The command table. A command's file is imported only when that command runs, and the engine
+ * only inside `run`.
+ */
 import type { CommandModule } from './command.ts';
 
 export interface CommandEntry {

@@ -1,6 +1,7 @@
 /**
- * `--config FILE`: a flat YAML map whose keys are a command's options. Values keep their source text and go through the
- * option's own parser, so `steps: 10k` and `--steps 10k` mean the same and fail with the same words.
+ * `--config FILE`: a flat YAML map whose keys are a command's options. Values keep their source
+ * text and go through the option's own parser, so `steps: 10k` and `--steps 10k` mean the same and
+ * fail with the same words.
  */
 import { readFileSync } from 'node:fs';
 import {
@@ -21,7 +22,9 @@ import { nearest } from '../base/suggest.ts';
 import { type OptionSpec, type OptionSpecs, optionName, sharedOptions } from './options.ts';
 import { newNameOf } from './renamed-options.ts';
 
-/** One option as the file gives it: its values as text, and where they stand, for error messages. */
+/**
+ * One option as the file gives it: its values as text, and where they stand, for error messages.
+ */
 export interface ConfigEntry {
   readonly texts: readonly string[];
   readonly where: string;
@@ -75,7 +78,10 @@ function acceptScalar(node: Node | null, option: OptionSpec<unknown>): string | 
   return undefined;
 }
 
-/** A scan for a syntax tree nested deeper than any config, by a loop: the composer after it recurses. */
+/**
+ * A scan for a syntax tree nested deeper than any config, by a loop: the composer
+ * after it recurses.
+ */
 function tooDeep(tokens: readonly CST.Token[]): boolean {
   let level: readonly CST.Token[] = tokens;
   for (let depth = 0; depth < maxDepth && level.length > 0; depth++) {
@@ -178,8 +184,8 @@ class ConfigReader {
 }
 
 /**
- * Reads a config file against the options of one command: the values that it gives, by option key. Throws ERR_CONFIG
- * with the file and the line, ERR_FILE_MISSING or ERR_IO.
+ * Reads a config file against the options of one command: the values that it gives, by option key.
+ * Throws ERR_CONFIG with the file and the line, ERR_FILE_MISSING or ERR_IO.
  */
 export function readConfig(file: string, options: OptionSpecs): Map<string, ConfigEntry> {
   return new ConfigReader(file, options).read();

@@ -1,4 +1,7 @@
-/** `athanor dpo`: an assistant trained on comparisons directly, with no reward model and no sampling. */
+/**
+ * `athanor dpo`: an assistant trained on comparisons directly, with no reward model
+ * and no sampling.
+ */
 import { dpoDefaults as defaults } from '../train/preference/settings.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';

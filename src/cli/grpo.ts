@@ -1,4 +1,7 @@
-/** `athanor grpo`: an assistant trained on rewards, each response compared with others to its prompt. */
+/**
+ * `athanor grpo`: an assistant trained on rewards, each response compared with others
+ * to its prompt.
+ */
 import { grpoDefaults as defaults } from '../train/rl/settings.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';

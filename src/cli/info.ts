@@ -1,4 +1,7 @@
-/** `athanor info`: all that a bug report needs. It works without the engine too, and then says why there is none. */
+/**
+ * `athanor info`: all that a bug report needs. It works without the engine too, and then says why
+ * there is none.
+ */
 import { AthanorError } from '../base/errors.ts';
 import { cacheFolder, cpuInfo, findGpus, findSystemLibraries, memoryInfo } from '../base/machine.ts';
 import { packageRoot } from '../base/package-root.ts';
@@ -76,7 +79,8 @@ type Info = Awaited<ReturnType<typeof collect>>;
 
 function render({ versions, engine, device, cpu, memory, gpus, libraries, folders }: Info): string {
   const libraryTexts = libraries.map(({ name, version, path, problem }) =>
-    // The first line of a problem says what to do; the rest, all the places that were tried, is in --json.
+    // The first line of a problem says what to do; the rest, all the places that were tried,
+    // is in --json.
     problem === null ? [name, version, path].filter(Boolean).join(' ') : `${name}: ${problem.split('\n')[0]}`,
   );
   const limit =

@@ -1,4 +1,7 @@
-/** Turns the first Ctrl-C or SIGTERM into a request to stop, as an AbortSignal; a second one ends the process. */
+/**
+ * Turns the first Ctrl-C or SIGTERM into a request to stop, as an AbortSignal; a second one
+ * ends the process.
+ */
 export class Interrupt {
   readonly #controller = new AbortController();
   readonly #notify: (signal: NodeJS.Signals) => void;

@@ -1,4 +1,7 @@
-/** Typed option builders: `{ steps: count('how many steps', { default: 1000, min: 1 }) }` gives `options.steps: number`. */
+/**
+ * Typed option builders: `{ steps: count('how many steps', { default: 1000, min: 1 }) }`
+ * gives `options.steps: number`.
+ */
 import { AthanorError } from '../base/errors.ts';
 
 /** One option of a command. Its flag is its key in kebab-case: `batchSize` is `--batch-size`. */
@@ -121,7 +124,8 @@ export function count<const E extends Extras<number> & Range>(description: strin
       parse(text) {
         const match = /^(.*?)([kmbgt]?)$/i.exec(text);
         if (!match || !decimal.test(match[1]!)) return undefined;
-        // 1.1 * 1e6 is not whole in binary; a value within rounding of a whole number is meant as that number.
+        // 1.1 * 1e6 is not whole in binary; a value within rounding of a whole number is meant
+        // as that number.
         const exact = Number(match[1]) * countUnits[match[2]!.toLowerCase()]!;
         const value = Math.round(exact);
         const whole = Number.isSafeInteger(value) && Math.abs(exact - value) <= Math.abs(value) * 1e-12;
@@ -219,7 +223,9 @@ export function choice<const C extends string, const E extends Extras<NoInfer<C>
   );
 }
 
-/** On or off. A flag that is on by default is turned off with `--no-name`, which `negated` explains. */
+/**
+ * On or off. A flag that is on by default is turned off with `--no-name`, which `negated` explains.
+ */
 export function flag(
   description: string,
   extras: { default?: false } | { default: boolean; negated: string } = {},
@@ -235,7 +241,10 @@ export function flag(
   };
 }
 
-/** An option that may be given several times, or as a list in a config file: `list(path('a corpus file'))`. */
+/**
+ * An option that may be given several times, or as a list in a config file:
+ * `list(path('a corpus file'))`.
+ */
 export function list<T>(item: OptionSpec<T>): OptionSpec<readonly NonNullable<T>[]> {
   const parse = (given: string) => {
     const value = item.parse(given);
@@ -265,7 +274,10 @@ export const sharedOptions = {
   debug: flag('print stack traces of errors'),
 };
 
-/** For commands that compute: spread into `options`, then call `prepareEngine(options)` (src/cli/engine.ts). */
+/**
+ * For commands that compute: spread into `options`, then call
+ * `prepareEngine(options)` (src/cli/engine.ts).
+ */
 export const engineOptions = inGroup('Engine', {
   seed: integer('seed of every random choice', { default: 0, min: 0 }),
   device: choice('where to compute', ['auto', 'cpu', 'cuda'], { default: 'auto' }),

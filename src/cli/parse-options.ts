@@ -1,4 +1,6 @@
-/** Command line and config file to typed option values. Order: command line, config file, default. */
+/**
+ * Command line and config file to typed option values. Order: command line, config file, default.
+ */
 import { type Command, Option } from 'commander';
 import { AthanorError } from '../base/errors.ts';
 import { readConfig } from './config-file.ts';
@@ -28,8 +30,8 @@ function helpText(option: OptionSpec<unknown>): string {
 }
 
 /**
- * Declares the options on a commander command; their values stay text until `parseOptions`. The help text shows options
- * without a heading first, then those under each heading.
+ * Declares the options on a commander command; their values stay text until `parseOptions`. The
+ * help text shows options without a heading first, then those under each heading.
  */
 export function declareOptions(command: Command, options: OptionSpecs): void {
   const place = ({ group }: OptionSpec<unknown>) => (group === undefined ? -1 : optionGroups.indexOf(group));
@@ -53,7 +55,10 @@ function parseTexts(option: OptionSpec<unknown>, texts: readonly string[], where
   return option.kind === 'list' ? values.flat() : values[0];
 }
 
-/** The typed values of a parsed commander command. Throws ERR_OPTION or ERR_CONFIG that names the option. */
+/**
+ * The typed values of a parsed commander command. Throws ERR_OPTION or ERR_CONFIG that
+ * names the option.
+ */
 export function parseOptions(command: Command, options: OptionSpecs): Record<string, unknown> {
   const given = command.opts<Record<string, string | boolean | string[]>>();
   const onCommandLine = (key: string) => command.getOptionValueSource(key) === 'cli';

@@ -1,4 +1,7 @@
-/** `athanor pretrain`: a base model from token shards, or straight from text, which is prepared first. */
+/**
+ * `athanor pretrain`: a base model from token shards, or straight from text, which
+ * is prepared first.
+ */
 import { pretrainDefaults as defaults } from '../train/pretrain/settings.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';

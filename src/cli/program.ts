@@ -42,7 +42,9 @@ function configure(command: Command, module: CommandModule): void {
 
 export interface Built {
   readonly program: Command;
-  /** The command, or group of commands, that the path names; the program itself for an empty path. */
+  /**
+   * The command, or group of commands, that the path names; the program itself for an empty path.
+   */
   readonly command: Command;
   /** Absent when the path names a group. */
   readonly module?: CommandModule;
@@ -71,7 +73,10 @@ export async function buildProgram(path: readonly string[], table: CommandTable)
   return built;
 }
 
-/** The leading words that name a command, e.g. ["data", "prepare"]. Throws ERR_OPTION with the nearest name. */
+/**
+ * The leading words that name a command, e.g. ["data", "prepare"]. Throws ERR_OPTION with
+ * the nearest name.
+ */
 function commandPath(args: readonly string[], root: CommandTable): string[] {
   const path: string[] = [];
   let table: CommandTable | undefined = root;
@@ -130,8 +135,8 @@ export interface Selected {
 }
 
 /**
- * Parses the arguments. Resolves to the command to run, or undefined when help or the version was asked for and
- * printed. Throws ERR_OPTION.
+ * Parses the arguments. Resolves to the command to run, or undefined when help or the version was
+ * asked for and printed. Throws ERR_OPTION.
  */
 export async function selectCommand(
   argv: readonly string[],
@@ -140,7 +145,8 @@ export async function selectCommand(
   const args = argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv];
   const path = commandPath(args, table);
   const { program, command, module } = await buildProgram(path, table);
-  // The action only marks the command as one that commander may end with: what it does is the caller's to start.
+  // The action only marks the command as one that commander may end with: what it does is the
+  // caller's to start.
   if (module) command.action(() => {});
   try {
     await program.parseAsync(args, { from: 'user' });

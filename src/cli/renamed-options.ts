@@ -22,7 +22,10 @@ const renamed: Readonly<Record<string, string>> = {
   'ptx-batch': 'ptx-batch-size',
 };
 
-/** What the option of this old name is called in a command that has these options; undefined where it has none such. */
+/**
+ * What the option of this old name is called in a command that has these options; undefined where
+ * it has none such.
+ */
 export function newNameOf(old: string, options: Iterable<string>): string | undefined {
   const name = Object.hasOwn(renamed, old) ? renamed[old] : undefined;
   return name !== undefined && [...options].includes(name) ? name : undefined;

@@ -1,4 +1,6 @@
-/** Runs one command line from arguments to exit code: 0 success, 2 wrong usage, 1 any other error. */
+/**
+ * Runs one command line from arguments to exit code: 0 success, 2 wrong usage, 1 any other error.
+ */
 import { AthanorError } from '../base/errors.ts';
 import { type CommandTable, commands } from './commands.ts';
 import { parseOptions } from './parse-options.ts';
@@ -20,7 +22,9 @@ export function formatError(error: unknown, debug: boolean, spell = (text: strin
   return `${lines.join('\n')}\n`;
 }
 
-/** 2 where the command line or a config file is at fault, 130 after Ctrl-C, 1 for everything else. */
+/**
+ * 2 where the command line or a config file is at fault, 130 after Ctrl-C, 1 for everything else.
+ */
 export function exitCodeOf(error: unknown): number {
   if (!(error instanceof AthanorError)) return 1;
   if (error.code === 'ERR_OPTION' || error.code === 'ERR_CONFIG') return 2;
@@ -40,12 +44,16 @@ function report(error: unknown, debug: boolean, spell?: (text: string) => string
   return exitCodeOf(error);
 }
 
-/** For a process that does nothing but one command: failures outside of it are reported and end the process too. */
+/**
+ * For a process that does nothing but one command: failures outside of it are reported and end
+ * the process too.
+ */
 export function guardProcess(argv: readonly string[]): void {
   const die = (error: unknown) => process.exit(report(error, argv.includes('--debug')));
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      // A reader that has left (`athanor info | head -1`) is no error, and no reason to stop a training run either.
+      // A reader that has left (`athanor info | head -1`) is no error, and no reason to stop a
+      // training run either.
       if (error.code !== 'EPIPE') die(error);
     });
   }

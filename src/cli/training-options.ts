@@ -1,6 +1,6 @@
 /**
- * Options of the training commands. A setting has one option with one meaning in every command; its default is the stage's
- * own (src/train/<stage>/settings.ts).
+ * Options of the training commands. A setting has one option with one meaning in every command; its
+ * default is the stage's own (src/train/<stage>/settings.ts).
  */
 import type { commonDefaults, LoraSettings, tuningDefaults } from '../train/loop/settings.ts';
 import type { RolloutSettings } from '../train/rl/settings.ts';

@@ -17,9 +17,9 @@ import { correctAnswers, folderAnswers, readQuestions } from './questions.ts';
 export type WinRateJudge = { questions: string } | { prompts: string; reward: string };
 
 /**
- * `win_rate` is the share of prompts on which the model in folder `model` gives the better answer,
- * ties counting half, with a 95 % interval over prompts. Throws as readPrompts and
- * readInstructions.
+ * `win_rate` is the share of prompts on which the model in folder `model` gives the
+ * better answer, ties counting half, with a 95 % interval over prompts. Throws as
+ * readPrompts and readInstructions.
  */
 export async function winRate(
   model: string,

@@ -1,7 +1,7 @@
 /**
  * A conversation with a model: for every answer the model's chat template turns the whole
- * conversation into tokens, as it was in training. When the context is full, the oldest turns are
- * forgotten.
+ * conversation into tokens, as it was in training. When the context is full, the oldest
+ * turns are forgotten.
  *
  * answer() generates by itself, for a terminal. A server that holds many conversations takes the
  * two halves of it instead: ask() gives a prompt for a Batch, and its end() takes the answer that

@@ -12,8 +12,8 @@ export interface BatchRequest extends SamplingOptions {
   /** Ids that end the sequence; the stop token itself is part of the result. */
   stopTokens?: readonly number[];
   /**
-   * Random stream, i32: requests that share prompt, settings, seed and stream draw the same tokens.
-   * Default 0.
+   * Random stream, i32: requests that share prompt, settings, seed and stream draw the same
+   * tokens. Default 0.
    */
   stream?: number;
   /** What errors call the request. Default `request` and its id. */

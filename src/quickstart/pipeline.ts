@@ -248,8 +248,8 @@ function reinforce(
   return ppo(
     {
       ...tuning,
-      // Moving all weights unlearns facts: sixty noisy steps of AdamW are a random walk of every
-      // weight.
+      // Moving all weights unlearns facts: sixty noisy steps of AdamW are a random walk
+      // of every weight.
       loraRank: 8,
       out: folders.ppo,
       dtype,
@@ -265,7 +265,8 @@ function reinforce(
       maxPromptLength: 48,
       maxResponseLength: ANSWER_TOKENS,
       missingEosValue: -4,
-      // Whole returns: in so short a run the values learn too little to stand in for a part of them.
+      // Whole returns: in so short a run the values learn too little to stand in for a
+      // part of them.
       lambda: 1,
       // Each answer is compared with seven others to its question, for a reward depends more on the
       // question than on the answer.

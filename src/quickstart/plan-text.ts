@@ -1,6 +1,6 @@
 /**
- * What a user reads before the run begins: what is coming, how long it takes here, and what makes
- * it slow.
+ * What a user reads before the run begins: what is coming, how long it takes here, and what
+ * makes it slow.
  */
 import { formatDuration, formatRate } from '../report/format.ts';
 import { plannedSeconds, type RunPlan } from './plan.ts';

@@ -39,8 +39,8 @@ export interface ScoreboardRow {
   /** Mean over sampled answers to held-out phrasings; undefined while there is no reward model. */
   reward: number | undefined;
   /**
-   * To the SFT model, in nats per sampled answer; undefined for a base model, which reads no
-   * dialogue.
+   * To the SFT model, in nats per sampled answer; undefined for a base model, which
+   * reads no dialogue.
    */
   kl: number | undefined;
   winRate: WinRate | undefined;
@@ -101,8 +101,8 @@ export class Scoreboard {
   }
 
   /**
-   * Scores what was measured with the reward model in `folder`, and lets it choose among SFT's
-   * answers.
+   * Scores what was measured with the reward model in `folder`, and lets it choose
+   * among SFT's answers.
    */
   async judge(folder: string): Promise<void> {
     this.#judge = new RewardJudge(folder, this.#options.dtype);
@@ -181,8 +181,8 @@ export class Scoreboard {
         phrasingsSampled: share(right),
         factsSampled: share(this.#rightOf(heldOutFacts, await ask(heldOutFacts))),
         reward: this.#reward(sampled),
-        // Choosing among answers is no stage: it and the next one are both compared with the model
-        // itself.
+        // Choosing among answers is no stage: it and the next one are both compared with
+        // the model itself.
         winRate: winRate(right, sft.right),
         shown: shownQuestions(heldOutPhrasings).map(({ index }) => sampled[index]!),
       };

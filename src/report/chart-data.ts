@@ -1,7 +1,8 @@
 /**
- * Metric records as columns for the charts. A run longer than a screen can show is thinned: of each stretch the records
- * with the lowest and the highest value of every field are kept, so no spike is lost, and the means of the stretches are
- * kept beside them, since a smoothed line through extremes alone would lie.
+ * Metric records as columns for the charts. A run longer than a screen can show is thinned: of each
+ * stretch the records with the lowest and the highest value of every field are kept, so no spike is
+ * lost, and the means of the stretches are kept beside them, since a smoothed line through extremes
+ * alone would lie.
  */
 import type { ChartSpec } from './chart-specs.ts';
 import type { MetricRecord } from './metrics-log.ts';
@@ -12,7 +13,9 @@ const STRETCHES = 1000;
 export type Column = (number | null)[];
 
 export interface Columns {
-  /** x values, one list for each choice of axis; tokens and time are missing where the log has none. */
+  /**
+   * x values, one list for each choice of axis; tokens and time are missing where the log has none.
+   */
   x: { step: number[]; tokens?: number[]; time?: number[] };
   /** y values by field; null where a value is missing or not finite. */
   y: Record<string, Column>;
@@ -116,7 +119,10 @@ function thinned(records: readonly MetricRecord[], fields: readonly string[]): r
   return isLong(records) ? stretchesOf(records).flatMap((part) => extremes(part, fields)) : records;
 }
 
-/** The first and the last record and, of each field, those with the lowest, the highest and a non-finite value, in order. */
+/**
+ * The first and the last record and, of each field, those with the lowest, the highest and a
+ * non-finite value, in order.
+ */
 function extremes(part: readonly MetricRecord[], fields: readonly string[]): MetricRecord[] {
   const kept = new Set<number>([0, part.length - 1]);
   for (const field of fields) {

@@ -1,4 +1,7 @@
-/** The charts of a report. One is drawn when the log has a field of its; stages with fields of their own add some. */
+/**
+ * The charts of a report. One is drawn when the log has a field of its; stages with fields of their
+ * own add some.
+ */
 
 export interface ChartSpec {
   /** Unique on the page. */
@@ -17,7 +20,10 @@ export interface ChartLine {
   /** Field of the metrics log. */
   field: string;
   label: string;
-  /** From the records of steps (a curve, smoothed on request) or of evaluations (points joined by a line). */
+  /**
+   * From the records of steps (a curve, smoothed on request) or of evaluations (points joined
+   * by a line).
+   */
   from: 'step' | 'evaluation';
   /** A curve that has no noise, such as a schedule. */
   smooth?: boolean;

@@ -1,6 +1,7 @@
 /**
- * A hidden cursor comes back however the process ends. Node's exit event is not sent when a signal ends it, so while a
- * cursor is hidden the signals are listened to; where nobody else listens, the signal then does what it would have done.
+ * A hidden cursor comes back however the process ends. Node's exit event is not sent when a signal
+ * ends it, so while a cursor is hidden the signals are listened to; where nobody else listens, the
+ * signal then does what it would have done.
  */
 const SHOW = '\x1b[?25h';
 const HIDE = '\x1b[?25l';

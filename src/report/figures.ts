@@ -1,4 +1,7 @@
-/** Pictures of a distribution rather than a course. A stage logs them as records `{ event: 'figure' }`; the newest of a title counts. */
+/**
+ * Pictures of a distribution rather than a course. A stage logs them as records `{ event: 'figure'
+ * }`; the newest of a title counts.
+ */
 import type { CalibrationBin } from '../base/statistics.ts';
 import type { MetricRecord, MetricValue } from './metrics-log.ts';
 
@@ -30,7 +33,9 @@ export function figureEvent(figure: Figure): { event: string; title: string; fig
   return { event: 'figure', title: figure.title, figure: JSON.stringify(figure) };
 }
 
-/** The figures of such records, of each title the newest; a record that holds none is passed over. */
+/**
+ * The figures of such records, of each title the newest; a record that holds none is passed over.
+ */
 export function newestFigures(records: readonly MetricRecord[]): Figure[] {
   const newest = new Map<MetricValue, Figure>();
   for (const { title, figure } of records) {

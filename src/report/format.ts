@@ -10,7 +10,10 @@ export function formatCount(value: number): string {
   return `${number}${unit}`;
 }
 
-/** 12,345, and from a million on as formatCount: for steps and the like, where 12.3k would stand still for a hundred. */
+/**
+ * 12,345, and from a million on as formatCount: for steps and the like, where 12.3k would stand
+ * still for a hundred.
+ */
 export function exactCount(value: number): string {
   return Number.isInteger(value) && Math.abs(value) < 1e6
     ? value.toLocaleString('en-US')
@@ -44,7 +47,9 @@ export function formatFlops(value: number): string {
   return `${scaled(value, 1000, siUnits).join(' ')}FLOP/s`;
 }
 
-/** The number in the largest unit that leaves at least 1 of it, rounding included: 999,600 is 1.00M. */
+/**
+ * The number in the largest unit that leaves at least 1 of it, rounding included: 999,600 is 1.00M.
+ */
 function scaled(value: number, base: number, units: readonly string[]): [number: string, unit: string] {
   if (!Number.isFinite(value)) return [String(value), units[0]!];
   let left = value;

@@ -24,7 +24,10 @@ export type { ReportOptions, ReportTable } from './sections/section.ts';
 /** The page, from top to bottom. */
 const sections: readonly Section[] = [summary, events, charts, figures, tables, samples, notes, settings];
 
-/** Writes `<folder>/report.html` from the folder's metrics. Throws ERR_FILE_MISSING, ERR_IO and ERR_DISK_FULL. */
+/**
+ * Writes `<folder>/report.html` from the folder's metrics. Throws ERR_FILE_MISSING,
+ * ERR_IO and ERR_DISK_FULL.
+ */
 export function writeReport(folder: string, options: ReportOptions): void {
   const { records, badLines } = readMetrics(folder);
   replaceFile(join(folder, 'report.html'), renderReport(records, options, badLines));
@@ -36,7 +39,8 @@ export function renderReport(records: readonly MetricRecord[], options: ReportOp
   const { title, subtitle, refreshSeconds } = options;
   const { library, licence, style } = uplot();
   const scripts = [`/*\n${licence}*/\n${library}`, pageScript];
-  // The hashes of our own scripts: the browser runs no other, and the page can reach nothing outside itself.
+  // The hashes of our own scripts: the browser runs no other, and the page can reach
+  // nothing outside itself.
   const policy = `default-src 'none'; style-src 'unsafe-inline'; script-src ${scripts.map(sourceHash).join(' ')}`;
   const page = html`<!doctype html>
 <html lang="en">

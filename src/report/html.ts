@@ -1,4 +1,6 @@
-/** HTML that is safe by construction: whatever a template holds is escaped unless it is Html itself. */
+/**
+ * HTML that is safe by construction: whatever a template holds is escaped unless it is Html itself.
+ */
 import { visible } from './terminal-text.ts';
 
 export class Html {

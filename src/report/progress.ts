@@ -1,7 +1,8 @@
 /**
- * One live line on stderr for any long work. On a terminal it redraws in place at most ten times a second; elsewhere
- * (a file, CI, TERM=dumb) it prints a plain line every few seconds. A line too long for the terminal first loses its bar,
- * then fields from the right; never the count and the time left.
+ * One live line on stderr for any long work. On a terminal it redraws in place at most ten times
+ * a second; elsewhere (a file, CI, TERM=dumb) it prints a plain line every few seconds. A line
+ * too long for the terminal first loses its bar, then fields from the right; never the count and
+ * the time left.
  */
 import { styleText } from 'node:util';
 import { hideCursor, showCursor } from './cursor.ts';
@@ -14,7 +15,10 @@ export interface ProgressOptions {
   label: string;
   /** How much there is to do; unknown when left out. */
   total?: number | undefined;
-  /** Seconds that the work may take, where time is the budget: bar and time left then follow the clock. */
+  /**
+   * Seconds that the work may take, where time is the budget: bar and time left then
+   * follow the clock.
+   */
   seconds?: number | undefined;
   /** What is counted, e.g. `step`. */
   unit?: string;
@@ -27,7 +31,10 @@ export interface ProgressOptions {
 export interface ProgressUpdate {
   done: number;
   total?: number | undefined;
-  /** Shown in order as `name value`, or the value alone where the name is empty; the most important first. */
+  /**
+   * Shown in order as `name value`, or the value alone where the name is empty; the
+   * most important first.
+   */
   fields?: readonly (readonly [name: string, value: string])[];
 }
 
@@ -36,8 +43,8 @@ export interface Progress {
   /** Prints text above the status line. */
   log(text: string): void;
   /**
-   * Takes the status line away and prints a last line instead: the summary, or how much was done in what time; nothing
-   * for an empty summary. Later calls of any method do nothing.
+   * Takes the status line away and prints a last line instead: the summary, or how much was done in
+   * what time; nothing for an empty summary. Later calls of any method do nothing.
    */
   finish(summary?: string): void;
 }

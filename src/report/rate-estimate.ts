@@ -6,7 +6,8 @@ export class RateEstimate {
   #seconds = 0;
 
   /**
-   * @param done work done so far; the first call only sets the mark, so a resumed run does not count what it skipped
+   * @param done work done so far; the first call only sets the mark, so a resumed run does not
+   *   count what it skipped
    * @param at milliseconds
    */
   observe(done: number, at: number): void {
@@ -17,8 +18,9 @@ export class RateEstimate {
     // Work that starts over, another file of a list say, sets a new mark.
     if (!last || done < last.done || at <= last.at) return;
     const seconds = (at - last.at) / 1000;
-    // Half of the estimate is fifteen seconds old at most, or a tenth of the run where that is longer: a pause for an
-    // evaluation then hardly shows, and what the run does now still says more than its start.
+    // Half of the estimate is fifteen seconds old at most, or a tenth of the run where that is
+    // longer: a pause for an evaluation then hardly shows, and what the run does now still says
+    // more than its start.
     const halfLife = Math.max(15, (at - this.#first) / 10_000);
     const keep = 0.5 ** (seconds / halfLife);
     this.#work = this.#work * keep + (done - last.done);

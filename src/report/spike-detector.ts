@@ -1,8 +1,9 @@
 /**
- * Tells a jump from noise: how many standard deviations a value lies above the mean of the last `window` values. Only
- * upwards: a loss that falls is no trouble. A spike does not enter the window, or it would widen the deviation and hide
- * the next one; but when half a window of values in a row are spikes the level has changed for good (other data, a larger
- * batch), and they become the new normal, so that the detector neither cries on for ever nor is blind meanwhile.
+ * Tells a jump from noise: how many standard deviations a value lies above the mean of the last
+ * `window` values. Only upwards: a loss that falls is no trouble. A spike does not enter the
+ * window, or it would widen the deviation and hide the next one; but when half a window of values
+ * in a row are spikes the level has changed for good (other data, a larger batch), and they become
+ * the new normal, so that the detector neither cries on for ever nor is blind meanwhile.
  */
 import { AthanorError } from '../base/errors.ts';
 import type { JsonValue } from '../base/json.ts';

@@ -1,4 +1,7 @@
-/** Text as a terminal shows it: escape sequences take no column, combining marks none, wide characters two. */
+/**
+ * Text as a terminal shows it: escape sequences take no column, combining marks none,
+ * wide characters two.
+ */
 
 const escapeCharacter = String.fromCharCode(27);
 const styleSequence = `${escapeCharacter}\\[[0-9;]*m`;
@@ -29,8 +32,9 @@ export function truncate(text: string, columns: number): string {
 }
 
 /**
- * Makes text from outside (a file's name, a model's sample) safe to print: control characters, which could move the
- * cursor or rename the window, become visible ones. Line breaks, tabs and colours stay.
+ * Makes text from outside (a file's name, a model's sample) safe to print: control
+ * characters, which could move the cursor or rename the window, become visible ones. Line
+ * breaks, tabs and colours stay.
  */
 export function printable(text: string): string {
   return text.replace(pieces, (piece, style) =>

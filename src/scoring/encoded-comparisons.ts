@@ -34,9 +34,9 @@ export interface PreferenceData {
 }
 
 /**
- * Reads and encodes. A comparison with an answer beyond the context is left out: two answers that
- * were cut can be the same. Throws as readComparisons, and ERR_ARGUMENT if nothing is left to train
- * on.
+ * Reads and encodes. A comparison with an answer beyond the context is left out: two answers
+ * that were cut can be the same. Throws as readComparisons, and ERR_ARGUMENT if nothing is left
+ * to train on.
  */
 export async function preferenceData(
   settings: PreferenceSettings,
@@ -67,8 +67,8 @@ export async function preferenceData(
 }
 
 /**
- * An answer ends with its end token, where it is scored. Whatever the template writes after that is
- * dropped.
+ * An answer ends with its end token, where it is scored. Whatever the template writes after
+ * that is dropped.
  */
 export function encodeComparison(comparison: Comparison, template: ChatTemplate): EncodedComparison {
   const promptLength = template.encodePrompt(comparison.prompt, comparison.id).length;

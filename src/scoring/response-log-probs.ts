@@ -48,8 +48,8 @@ export function responseLogProbs(
 }
 
 /**
- * One number for each response token, end to end, read without gradients in batches of bounded
- * size.
+ * One number for each response token, end to end, read without gradients in batches
+ * of bounded size.
  * @param read returns f32 `[m]` for a batch of `m` response tokens
  */
 export function mapResponseTokens(

@@ -32,8 +32,8 @@ export class RewardModelSource implements RewardSource {
   }
 
   /**
-   * Throws ERR_MISMATCH if the reward model has another tokenizer than the policy, or too short a
-   * context.
+   * Throws ERR_MISMATCH if the reward model has another tokenizer than the policy, or too
+   * short a context.
    * @param longest tokens of a prompt with its response at most
    */
   static load(
@@ -67,8 +67,8 @@ export class RewardModelSource implements RewardSource {
   }
 
   /**
-   * f32 `[sequences]`: the scores of prompts with their responses. Other work of the process runs
-   * between batches.
+   * f32 `[sequences]`: the scores of prompts with their responses. Other work of the process
+   * runs between batches.
    */
   async scoreSequences(sequences: readonly Int32Array[]): Promise<Float32Array> {
     const scores: number[] = [];
@@ -93,8 +93,8 @@ export function scoreAll(model: ScoringModel, sequences: readonly Int32Array[]):
 }
 
 /**
- * f32 `[sequences]`: the score at the last token of each sequence, all read in one batch without
- * gradients.
+ * f32 `[sequences]`: the score at the last token of each sequence, all read in one
+ * batch without gradients.
  */
 export function scoreSequences(model: ScoringModel, sequences: readonly Int32Array[]): Float32Array {
   return noGrad(() => scope(() => model.scores(packSequences(sequences), lastRows(sequences)).toFloats()));

@@ -1,6 +1,6 @@
 /**
- * What a source of rewards gets and gives; reward-model.ts and reward-function.ts are the two
- * kinds.
+ * What a source of rewards gets and gives; reward-model.ts and reward-function.ts are
+ * the two kinds.
  */
 import type { JsonObject } from '../base/json.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Pairs of answers with the scores that a reward model gave them, and the metrics of the model that
- * follow.
+ * Pairs of answers with the scores that a reward model gave them, and the metrics of the
+ * model that follow.
  */
 import { mean, wilsonInterval } from '../base/statistics.ts';
 import type { ScoringModel } from '../nn/scoring-model.ts';

@@ -29,8 +29,8 @@ export function responseLength({ tokens, promptLength }: ResponseSequence): numb
 }
 
 /**
- * i32 `[sequences + 1]`: where each response begins in a flat array of all response tokens, and the
- * array's length.
+ * i32 `[sequences + 1]`: where each response begins in a flat array of all response tokens, and
+ * the array's length.
  */
 export function responseStarts(sequences: readonly ResponseSequence[]): Int32Array {
   const starts = new Int32Array(sequences.length + 1);

@@ -128,9 +128,9 @@ const evasions = [
 ];
 
 /**
- * Rankings by a declared rule: the right answer over a wrong value, over the answer to another
- * question about the country, and over one more that misses in its own way. The last three are
- * equally bad.
+ * Rankings by a declared rule: the right answer over a wrong value, over the answer to
+ * another question about the country, and over one more that misses in its own way. The last
+ * three are equally bad.
  */
 function comparisons(
   instructions: readonly Question[],
@@ -205,8 +205,8 @@ const confusedValue: Miss = (question, { facts }, random) => {
 const stutter: Miss = (question) => wrongValue(question, `${question.answer} ${question.answer}`);
 
 /**
- * Writes the task as files that the stages take through --data: corpus, instructions, comparisons,
- * prompts, questions.
+ * Writes the task as files that the stages take through --data: corpus, instructions,
+ * comparisons, prompts, questions.
  */
 export function writeFactbookTask(folder: string, task: FactbookTask): void {
   const lines = (rows: readonly unknown[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');

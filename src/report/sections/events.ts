@@ -1,4 +1,7 @@
-/** Warnings, resumptions and what is wrong with the log itself: above the charts, where they are not missed. */
+/**
+ * Warnings, resumptions and what is wrong with the log itself: above the charts, where they
+ * are not missed.
+ */
 import { exactCount } from '../format.ts';
 import { html } from '../html.ts';
 import type { MetricRecord } from '../metrics-log.ts';

@@ -1,4 +1,7 @@
-/** Where numbers lie on a drawing. Coordinates are rounded, so that a page does not grow by digits nobody sees. */
+/**
+ * Where numbers lie on a drawing. Coordinates are rounded, so that a page does not grow by
+ * digits nobody sees.
+ */
 
 export type Span = readonly [low: number, high: number];
 

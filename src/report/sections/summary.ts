@@ -1,4 +1,7 @@
-/** The cards on top: what the run came to, each with a smaller line that puts the number in its place. */
+/**
+ * The cards on top: what the run came to, each with a smaller line that puts the number
+ * in its place.
+ */
 
 import { mean } from '../../base/statistics.ts';
 import { exactCount, formatCount, formatDuration, formatFlops } from '../format.ts';
@@ -32,7 +35,10 @@ export const summary: Section = (report) => {
   return html`<dl class="cards" style="--across: ${across}">${items}</dl>`;
 };
 
-/** The last evaluation of each field, and the mean of the last training losses, since a single step's is noise. */
+/**
+ * The last evaluation of each field, and the mean of the last training losses, since a single
+ * step's is noise.
+ */
 function quality({ steps, evaluations }: ReportContext): Card[] {
   const cards: Card[] = [];
   const last = latest(evaluations, 'val_loss');

@@ -1,4 +1,6 @@
-/** Tables and notes that a stage hands over, and names with their values: settings and environment. */
+/**
+ * Tables and notes that a stage hands over, and names with their values: settings and environment.
+ */
 
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';

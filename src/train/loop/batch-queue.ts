@@ -27,8 +27,8 @@ export class BatchQueue<Batch> {
   }
 
   /**
-   * Begins to make the next update's batches, once. To be called after the last loss of this update,
-   * when the stage's state is that of a checkpoint after this update.
+   * Begins to make the next update's batches, once. To be called after the last loss of this
+   * update, when the stage's state is that of a checkpoint after this update.
    */
   prefetch(): void {
     if (!this.#stage.prefetch || this.#ahead) return;

@@ -1,6 +1,7 @@
 /**
- * How long to train. A budget of tokens or time becomes a number of steps (time after a few measured ones), which is
- * saved with the run: the learning-rate schedule, and so every later bit, depends on it.
+ * How long to train. A budget of tokens or time becomes a number of steps (time after a few
+ * measured ones), which is saved with the run: the learning-rate schedule, and so every later bit,
+ * depends on it.
  */
 import { AthanorError } from '../../base/errors.ts';
 
@@ -13,7 +14,10 @@ export interface BudgetOptions {
   seconds?: number;
 }
 
-/** Steps measured before a time budget is turned into steps; the first also pays for page faults and packing. */
+/**
+ * Steps measured before a time budget is turned into steps; the first also pays for page
+ * faults and packing.
+ */
 const MEASURED_STEPS = 4;
 
 export class Budget {

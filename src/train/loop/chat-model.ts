@@ -1,6 +1,6 @@
 /**
- * A language model made ready for dialogue: with the chat template that it carries, or with the default one and the
- * control tokens it needs, for which the model grows.
+ * A language model made ready for dialogue: with the chat template that it carries, or with the
+ * default one and the control tokens it needs, for which the model grows.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,7 +29,10 @@ export interface ChatTokenizer {
   folder: string;
 }
 
-/** The tokenizer of a model with a chat template; one that was completed is kept in `<out>/tokenizer`. */
+/**
+ * The tokenizer of a model with a chat template; one that was completed is
+ * kept in `<out>/tokenizer`.
+ */
 export function chatTokenizer(model: string, out: string): ChatTokenizer {
   const kept = join(out, 'tokenizer');
   if (existsSync(join(kept, 'tokenizer.json'))) {
@@ -46,7 +49,10 @@ export function chatTokenizer(model: string, out: string): ChatTokenizer {
   return { tokenizer, template: ChatTemplate.of(tokenizer), folder: kept };
 }
 
-/** The model of a folder with a row for every token. Throws ERR_MISMATCH when it has no room in its context. */
+/**
+ * The model of a folder with a row for every token. Throws ERR_MISMATCH when it has no room
+ * in its context.
+ */
 export function loadChatModel(folder: string, tokenizer: Tokenizer, options: ChatModelOptions): Gpt {
   const model = loadModel(folder, options);
   if (tokenizer.vocabSize <= model.config.vocabSize) return model;
@@ -61,8 +67,8 @@ export function generationConfig(template: ChatTemplate): JsonObject {
 }
 
 /**
- * What transformers may fill shorter answers up with. It reads a score at the last token that is not this one, so it is
- * never the token that ends an answer, whatever the tokenizer says.
+ * What transformers may fill shorter answers up with. It reads a score at the last token that is
+ * not this one, so it is never the token that ends an answer, whatever the tokenizer says.
  */
 export function scoringPad({ tokenizer, template }: ChatTokenizer): number | undefined {
   const [end] = template.stopTokens;

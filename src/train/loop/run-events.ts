@@ -1,4 +1,7 @@
-/** What a stage reports, beyond what its Trainer does: its beginning, its end, and what happened before the first step. */
+/**
+ * What a stage reports, beyond what its Trainer does: its beginning, its end, and what happened
+ * before the first step.
+ */
 import type { TrainEvent } from './events.ts';
 
 /** A metric of the stage for the status line. */

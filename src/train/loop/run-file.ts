@@ -1,4 +1,7 @@
-/** `run.json`: what a run was started with. Resuming takes these settings, whatever else is on the command line. */
+/**
+ * `run.json`: what a run was started with. Resuming takes these settings, whatever else is on
+ * the command line.
+ */
 import {
   existsSync,
   mkdirSync,
@@ -21,7 +24,10 @@ export interface RunFile {
   settings: JsonObject;
 }
 
-/** Throws ERR_FILE_MISSING when the folder holds no run, ERR_MISMATCH when it is another stage's, ERR_FILE_DAMAGED. */
+/**
+ * Throws ERR_FILE_MISSING when the folder holds no run, ERR_MISMATCH when it is another
+ * stage's, ERR_FILE_DAMAGED.
+ */
 export function readRun(out: string, stage: string): RunFile {
   const path = join(out, NAME);
   let run: Partial<RunFile>;
@@ -47,7 +53,9 @@ export function readRun(out: string, stage: string): RunFile {
   return run as RunFile;
 }
 
-/** The precision of the run in a folder; undefined where none can be read, which readRun explains. */
+/**
+ * The precision of the run in a folder; undefined where none can be read, which readRun explains.
+ */
 export function savedDtype(out: string): 'f32' | 'bf16' | undefined {
   try {
     const run = JSON.parse(readFileSync(join(out, NAME), 'utf8')) as Partial<RunFile>;

@@ -1,6 +1,7 @@
 /**
- * A stage from settings to a model folder: what every training function does around its stage. The settings are written
- * down first, and a resumed run takes those, so that nothing given later can change its course.
+ * A stage from settings to a model folder: what every training function does around its stage. The
+ * settings are written down first, and a resumed run takes those, so that nothing given later can
+ * change its course.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { AthanorError } from '../../base/errors.ts';
@@ -38,7 +39,10 @@ export interface StageResult {
   tokens: number;
   /** Loss of the last step; NaN where no step was done. */
   loss: number;
-  /** The stage's own figures of the last step, and those of its end, by the names of the metrics log. */
+  /**
+   * The stage's own figures of the last step, and those of its end, by the names of
+   * the metrics log.
+   */
   metrics: Record<string, number>;
   /** Figures of the last evaluation. */
   evaluation: Record<string, number> | undefined;
@@ -90,9 +94,10 @@ export interface StageKind<Settings extends CommonSettings, Batch> {
 }
 
 /**
- * Trains until the budget is used or the signal is aborted, and leaves the model, its checkpoints, metrics and report in
- * `out`. Throws ERR_OPTION, ERR_ARGUMENT, ERR_MISMATCH and ERR_CONFIG before any training, ERR_INTERRUPTED when the signal
- * is aborted before the first step, and whatever reading and writing throw.
+ * Trains until the budget is used or the signal is aborted, and leaves the model, its checkpoints,
+ * metrics and report in `out`. Throws ERR_OPTION, ERR_ARGUMENT, ERR_MISMATCH and ERR_CONFIG before
+ * any training, ERR_INTERRUPTED when the signal is aborted before the first step, and whatever
+ * reading and writing throw.
  */
 export async function runStage<Settings extends CommonSettings, Batch>(
   kind: StageKind<Settings, Batch>,
@@ -104,7 +109,8 @@ export async function runStage<Settings extends CommonSettings, Batch>(
   try {
     return await train(kind, settings, { out, resume }, hooks);
   } catch (error) {
-    // A run that failed before its first checkpoint has nothing to resume and must not block another try.
+    // A run that failed before its first checkpoint has nothing to resume and must not
+    // block another try.
     if (!resume && !new CheckpointStore(out).latest()) forgetRun(out, before);
     throw error;
   } finally {
@@ -246,7 +252,10 @@ class LiveReport {
   }
 }
 
-/** Puts the model of the right checkpoint into the run's folder: the best one where training stops early. */
+/**
+ * Puts the model of the right checkpoint into the run's folder: the best one where
+ * training stops early.
+ */
 async function exportModel<Batch>(
   store: CheckpointStore,
   settings: CommonSettings & Partial<EpochSettings>,

@@ -1,7 +1,7 @@
 /**
- * The settings that stages share, with their defaults. This file and each stage's `settings.ts` are the only place where a
- * default stands: the library, the command line, the packaged run and the benchmarks read it from here. They import types
- * only, so that `--help` needs no engine.
+ * The settings that stages share, with their defaults. This file and each stage's `settings.ts` are
+ * the only place where a default stands: the library, the command line, the packaged run and the
+ * benchmarks read it from here. They import types only, so that `--help` needs no engine.
  */
 import type { Precision } from '../../native/engine.ts';
 import type { WeightDType } from '../../nn/decoder.ts';
@@ -50,7 +50,10 @@ export interface CommonSettings {
   sampleEvery: number;
   /** Checkpoints to keep beside the best. */
   keepCheckpoints: number;
-  /** Recompute activations in the backward pass, which saves memory and costs about a third more time. */
+  /**
+   * Recompute activations in the backward pass, which saves memory and costs about a
+   * third more time.
+   */
   gradientCheckpointing: boolean;
 }
 
@@ -119,8 +122,8 @@ export const epochDefaults = {
 } as const satisfies Partial<EpochSettings>;
 
 /**
- * What a caller gives: `out`, and whatever differs from the defaults. `data` and `model` are required of a new run; with
- * `resume` the settings of the run in `out` are taken instead.
+ * What a caller gives: `out`, and whatever differs from the defaults. `data` and `model` are
+ * required of a new run; with `resume` the settings of the run in `out` are taken instead.
  */
 export type StageOptions<Settings extends CommonSettings> = Omit<Partial<Settings>, 'dtype'> & {
   /** Folder for checkpoints, metrics, report and model. */

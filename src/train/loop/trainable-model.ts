@@ -1,6 +1,6 @@
 /**
- * A model as a stage trains it: all of it, or LoRA adapters on it. What is trained, what is written as a model folder, and
- * what a checkpoint needs besides.
+ * A model as a stage trains it: all of it, or LoRA adapters on it. What is trained, what is written
+ * as a model folder, and what a checkpoint needs besides.
  */
 
 import type { WrittenFile } from '../../base/files/hashed-file.ts';
@@ -62,7 +62,9 @@ export class TrainableModel<M extends Decoder> {
     return saveScoringModel(folder, model as unknown as ScoringModel, options);
   }
 
-  /** A folder holds merged weights, so adapters and what trains beside them are stored as they are. */
+  /**
+   * A folder holds merged weights, so adapters and what trains beside them are stored as they are.
+   */
   tensors(): [string, TensorSource][] {
     if (!this.#adapters) return [];
     return tensorSources(this.trainable).map(([name, source]) => [`trained/${name}`, source]);
@@ -81,7 +83,10 @@ export class TrainableModel<M extends Decoder> {
   }
 }
 
-/** The folder to load a model from: a resumed run's checkpoint, but the start where only adapters were trained. */
+/**
+ * The folder to load a model from: a resumed run's checkpoint, but the start where only
+ * adapters were trained.
+ */
 export function startFolder(
   model: string,
   checkpoint: string | undefined,

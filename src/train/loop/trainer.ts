@@ -101,9 +101,9 @@ export class Trainer<Batch> {
 
   /**
    * Continues from a checkpoint, the latest of `out` unless one is given. Returns its step, or
-   * undefined where there is no checkpoint yet. The weights of a stage that writes its model are
-   * the stage's to load. Throws what opening the checkpoint throws, and ERR_MISMATCH where it is
-   * another model's.
+   * undefined where there is no checkpoint yet. The weights of a stage that writes its model
+   * are the stage's to load. Throws what opening the checkpoint throws, and ERR_MISMATCH where
+   * it is another model's.
    */
   resume(checkpoint?: LoadedCheckpoint): number | undefined {
     const { store } = this;
@@ -206,8 +206,8 @@ export class Trainer<Batch> {
       this.#total(batches, (batch) => this.#stage.lossTokens?.(batch) ?? 1),
       this.#total(batches, (batch) => this.#stage.batchTokens?.(batch) ?? this.#stage.tokensPerBatch ?? 0),
     ])) as [number, number];
-    // Over all tokens of the global batch: a mean of means would give those of short batches more
-    // weight.
+    // Over all tokens of the global batch: a mean of means would give those of short
+    // batches more weight.
     const loss = await this.#accumulate(batches, 1 / Math.max(1, counted));
     [this.#loss] = (await communicator.sum([loss])) as [number];
     const gradNorms = this.#optimizers.gradNorms();

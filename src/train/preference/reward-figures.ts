@@ -1,4 +1,7 @@
-/** What the report shows of a reward model: who scores what, whether its probabilities are right, and where it errs. */
+/**
+ * What the report shows of a reward model: who scores what, whether its probabilities are right,
+ * and where it errs.
+ */
 
 import { calibrationBins, wilsonInterval } from '../../base/statistics.ts';
 import { type Figure, figureEvent } from '../../report/figures.ts';
@@ -22,7 +25,9 @@ export function preferenceFigures(pairs: readonly ScoredPair[]): StageEvent[] {
   return [histogram, calibrationFigure(pairs), marginFigure(pairs)].map(figureEvent);
 }
 
-/** Half of the pairs are turned round, so that what is predicted is a probability of either outcome. */
+/**
+ * Half of the pairs are turned round, so that what is predicted is a probability of either outcome.
+ */
 function calibrationFigure(pairs: readonly ScoredPair[]): Figure {
   const turned = pairs.map(({ better, worse }, i) => ({
     probability: 1 / (1 + Math.exp(i % 2 === 0 ? worse - better : better - worse)),

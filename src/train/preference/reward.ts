@@ -1,4 +1,6 @@
-/** Reward modelling as a function: an assistant and comparisons in, a model that scores answers out. */
+/**
+ * Reward modelling as a function: an assistant and comparisons in, a model that scores answers out.
+ */
 
 import { AthanorError } from '../../base/errors.ts';
 import { loadScoringModel, saveScoringModel } from '../../checkpoint/gpt-folder.ts';
@@ -26,8 +28,8 @@ import { type RewardSettings, rewardDefaults } from './settings.ts';
 export type RewardOptions = StageOptions<RewardSettings>;
 
 /**
- * Trains a model that gives each answer one score. `data` is comparisons: JSON lines of `prompt`, `chosen` and `rejected`,
- * or of `prompt` and ranked `completions`. Throws as runStage.
+ * Trains a model that gives each answer one score. `data` is comparisons: JSON lines of `prompt`,
+ * `chosen` and `rejected`, or of `prompt` and ranked `completions`. Throws as runStage.
  */
 export function reward(options: RewardOptions, hooks?: RunHooks): Promise<StageResult> {
   return runStage({ name: 'reward', defaults: rewardDefaults, prepare }, options, hooks);
@@ -84,7 +86,10 @@ async function prepare(
   };
 }
 
-/** Of the model as it was exported, which is not the one in memory where an earlier checkpoint was better. */
+/**
+ * Of the model as it was exported, which is not the one in memory where an earlier
+ * checkpoint was better.
+ */
 async function normalize(
   out: string,
   settings: RewardSettings,

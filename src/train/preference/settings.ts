@@ -4,7 +4,10 @@ import { type EpochSettings, epochDefaults } from '../loop/settings.ts';
 export interface RewardSettings extends EpochSettings {
   /** Weight of (better + worse)^2, which keeps scores around zero. */
   centering: number;
-  /** Instructions whose answers score zero on average; without, the better answers of the training data do. */
+  /**
+   * Instructions whose answers score zero on average; without, the better answers of the
+   * training data do.
+   */
   normalize?: string | undefined;
 }
 

@@ -27,8 +27,9 @@ import { PretrainStage } from './stage.ts';
 export type PretrainOptions = StageOptions<PretrainSettings>;
 
 /**
- * Trains a language model on text. `data` is token shards, or text (a file, a folder or the name of a packaged corpus),
- * which is prepared into `<out>/data` first. Exactly one of `steps`, `tokens` and `time` is given. Throws as runStage.
+ * Trains a language model on text. `data` is token shards, or text (a file, a folder or the name of
+ * a packaged corpus), which is prepared into `<out>/data` first. Exactly one of `steps`, `tokens`
+ * and `time` is given. Throws as runStage.
  */
 export function pretrain(options: PretrainOptions, hooks?: RunHooks): Promise<StageResult> {
   return runStage({ name: 'pretrain', defaults: pretrainDefaults, prepare }, options, hooks);
@@ -80,7 +81,10 @@ function checkBudget({ steps, tokens, time, model }: PretrainSettings): void {
   if (!presetNames.includes(model) && !existsSync(model)) presetConfig(model);
 }
 
-/** The shards that `data` names, or those made from its text; a resumed run finds the ones that it made. */
+/**
+ * The shards that `data` names, or those made from its text; a resumed run finds the ones
+ * that it made.
+ */
 async function openData(settings: PretrainSettings, context: StageContext): Promise<TokenDataset> {
   if (existsSync(join(settings.data, MANIFEST))) return TokenDataset.open(settings.data);
   const folder = join(context.out, 'data');

@@ -32,8 +32,8 @@ export interface AdvantageEstimator {
   /** Whole models that each batch goes through: the policy, and a value model of its own. */
   readonly trainedModels: number;
   /**
-   * Everything that trains, the policy first. Names of groups become part of names in checkpoints
-   * and metrics.
+   * Everything that trains, the policy first. Names of groups become part of names in
+   * checkpoints and metrics.
    * @param policy the policy's own parameters
    */
   parameterGroups(policy: ReadonlyMap<string, Tensor>): ParameterGroup[];
@@ -43,8 +43,8 @@ export interface AdvantageEstimator {
    */
   estimate(sampled: SampledResponses, policy: Gpt, beta: number): Estimate;
   /**
-   * The weight that the KL has inside the policy's loss; 0 if the penalty is in the rewards
-   * already.
+   * The weight that the KL has inside the policy's loss; 0 if the penalty is in
+   * the rewards already.
    */
   klWeightInLoss(beta: number): number;
   /**

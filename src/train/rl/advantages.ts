@@ -49,9 +49,9 @@ export function gaeAdvantages(
 export type GroupBaseline = 'grpo' | 'dr-grpo' | 'rloo';
 
 /**
- * The score of each response relative to its group: `grpo` (r - mean) / (std + 1e-4) (Shao et al.,
- * 2024), `dr-grpo` r - mean (Liu et al., 2025), `rloo` r - mean of the others (Ahmadian et al.,
- * 2024).
+ * The score of each response relative to its group: `grpo` (r - mean) / (std + 1e-4) (Shao et
+ * al., 2024), `dr-grpo` r - mean (Liu et al., 2025), `rloo` r - mean of the others (Ahmadian
+ * et al., 2024).
  * @param scores f32 `[responses]`, those of a group side by side
  */
 export function relativeScores(

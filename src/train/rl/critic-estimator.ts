@@ -1,6 +1,6 @@
 /**
- * PPO's advantages: rewards with the KL penalty in them, against the values of a critic that trains
- * alongside.
+ * PPO's advantages: rewards with the KL penalty in them, against the values of a critic
+ * that trains alongside.
  */
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
 import type { Gpt } from '../../nn/gpt.ts';
@@ -21,8 +21,8 @@ export interface CriticOptions extends GaeOptions {
   responsesPerPrompt: number;
   klEstimator: KlEstimator;
   /**
-   * How far a value may move from the one at the time of the rollout and still count; 0 for any
-   * distance.
+   * How far a value may move from the one at the time of the rollout and still count; 0
+   * for any distance.
    */
   valueClip: number;
   /** Weight of the value loss. */

@@ -1,7 +1,7 @@
 /**
- * Value models: the reward to expect from each state of a response on. A critic is a scoring model
- * of its own (mostly a copy of the reward model), adapters on a frozen scoring model, or a head on
- * the policy.
+ * Value models: the reward to expect from each state of a response on. A critic is a scoring
+ * model of its own (mostly a copy of the reward model), adapters on a frozen scoring model, or a
+ * head on the policy.
  */
 import { tensorSources } from '../../checkpoint/gpt-folder.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';

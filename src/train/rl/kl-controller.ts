@@ -1,6 +1,6 @@
 /**
- * The weight of the KL penalty: fixed, or steered towards a target (Ziegler et al., 2019, section
- * 2.2).
+ * The weight of the KL penalty: fixed, or steered towards a target (Ziegler et al.,
+ * 2019, section 2.2).
  */
 import { AthanorError } from '../../base/errors.ts';
 

@@ -10,8 +10,8 @@ export interface PolicyLossSettings {
   clipLow: number;
   clipHigh: number;
   /**
-   * Bound on the cost of a negative advantage, a multiple of it (Ye et al., 2020); undefined for
-   * none.
+   * Bound on the cost of a negative advantage, a multiple of it (Ye et al., 2020);
+   * undefined for none.
    */
   dualClip: number | undefined;
   /** Weight of the entropy, which is subtracted from the loss. */

@@ -28,13 +28,13 @@ export interface PolicyStageOptions extends PolicyLossSettings {
   /** Passes over each rollout. */
   epochs: number;
   /**
-   * Mean squared log-ratio, halved, beyond which the rest of a rollout is dropped; undefined for
-   * never.
+   * Mean squared log-ratio, halved, beyond which the rest of a rollout is dropped;
+   * undefined for never.
    */
   maxApproxKl: number | undefined;
   /**
-   * Decay per rollout of the weights' moving average, which is then evaluated and saved; 0 for
-   * none.
+   * Decay per rollout of the weights' moving average, which is then evaluated and saved;
+   * 0 for none.
    */
   emaDecay: number;
   seed: number;
@@ -145,8 +145,8 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
   }
 
   /**
-   * Uses the same prompts and random streams each time, so that two evaluations differ by the
-   * policy alone.
+   * Uses the same prompts and random streams each time, so that two evaluations differ by
+   * the policy alone.
    */
   async #evaluate(): Promise<Evaluation> {
     const sampled = await respond(this.#parts, this.#prompts.heldOut, this.#options.seed);
@@ -204,8 +204,8 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
   }
 
   /**
-   * Runs body with the weights that are saved: the moving average if there is one, else the
-   * policy's own.
+   * Runs body with the weights that are saved: the moving average if there is one, else
+   * the policy's own.
    */
   #withSaved<T>(body: () => Promise<T>): Promise<T> {
     return this.#average ? this.#average.inPlace(body) : body();

@@ -35,8 +35,8 @@ export interface PpoParts {
 }
 
 /**
- * Steps 1 to 3, which an evaluation does too: responses to prompts, given by their indices, and
- * their scores.
+ * Steps 1 to 3, which an evaluation does too: responses to prompts, given by their indices,
+ * and their scores.
  */
 export async function respond(
   { sampler, scorer }: Pick<PpoParts, 'sampler' | 'scorer'>,

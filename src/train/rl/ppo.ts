@@ -1,4 +1,6 @@
-/** PPO as a function: an assistant, a reward and prompts in, an assistant that scores higher out. */
+/**
+ * PPO as a function: an assistant, a reward and prompts in, an assistant that scores higher out.
+ */
 
 import { AthanorError } from '../../base/errors.ts';
 import { isScoringModel, loadScoringModel, scoringModelFrom } from '../../checkpoint/gpt-folder.ts';
@@ -30,8 +32,8 @@ import { type PpoSettings, ppoDefaults, stepsOf } from './settings.ts';
 export type PpoOptions = StageOptions<PpoSettings>;
 
 /**
- * Trains an assistant on rewards with a value model (RLHF). `data` is prompts: JSON lines of `prompt` or `messages`. The
- * reward is a reward model folder or a function. Throws as runStage.
+ * Trains an assistant on rewards with a value model (RLHF). `data` is prompts: JSON lines of
+ * `prompt` or `messages`. The reward is a reward model folder or a function. Throws as runStage.
  */
 export function ppo(options: PpoOptions, hooks?: RunHooks): Promise<StageResult> {
   return runStage({ name: 'ppo', defaults: ppoDefaults, prepare }, options, hooks);

@@ -30,9 +30,9 @@ export interface PreparedRollouts {
 }
 
 /**
- * Loads policy, reference, reward and prompts. Throws ERR_OPTION and ERR_MISMATCH if settings,
- * models or data do not fit together, ERR_ARGUMENT if no prompt is left, and as readPrompts and
- * loadModel.
+ * Loads policy, reference, reward and prompts. Throws ERR_OPTION and ERR_MISMATCH if
+ * settings, models or data do not fit together, ERR_ARGUMENT if no prompt is left, and as
+ * readPrompts and loadModel.
  */
 export async function prepareRollouts(
   settings: RolloutSettings,

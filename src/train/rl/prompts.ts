@@ -1,6 +1,6 @@
 /**
- * The prompts of a run as the policy reads them: those that it trains on and those that are held
- * out.
+ * The prompts of a run as the policy reads them: those that it trains on and those that
+ * are held out.
  */
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';

@@ -31,8 +31,8 @@ const ENOUGH_RESPONSES = 64;
 
 /**
  * A text if the KL of a rollout is below zero by more than chance (three standard errors), else
- * undefined. Responses drawn from the policy itself cannot have such a KL, so they were drawn from
- * another distribution.
+ * undefined. Responses drawn from the policy itself cannot have such a KL, so they were drawn
+ * from another distribution.
  */
 export function negativeKlWarning({ responseKl: kl, meanKl, count }: SampledResponses): string | undefined {
   if (count < ENOUGH_RESPONSES || !(meanKl < -1e-3 - 3 * standardError(kl))) return undefined;

@@ -1,7 +1,7 @@
 /**
  * The responses of one rollout with everything that was measured of them: log-probabilities of
- * policy and reference, and scores. Numbers per token are flat, the tokens of all responses end to
- * end.
+ * policy and reference, and scores. Numbers per token are flat, the tokens of all responses
+ * end to end.
  */
 
 import { mean } from '../../base/statistics.ts';

@@ -60,8 +60,8 @@ export class Sampler {
   }
 
   /**
-   * The seed of an iteration's rollout. Each response in it has its own stream; evaluations use
-   * `seed` itself.
+   * The seed of an iteration's rollout. Each response in it has its own stream; evaluations
+   * use `seed` itself.
    */
   iterationSeed(iteration: number): number {
     return this.options.seed + ITERATION_SEED_STRIDE * (iteration + 1);

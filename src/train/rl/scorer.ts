@@ -1,6 +1,6 @@
 /**
- * Scores of responses from the reward source, and log-probabilities from the reference; none with
- * gradients.
+ * Scores of responses from the reward source, and log-probabilities from the reference;
+ * none with gradients.
  */
 
 import { responseLogProbs } from '../../scoring/response-log-probs.ts';
@@ -37,8 +37,8 @@ export class Scorer {
   }
 
   /**
-   * Scores of the reward source, and log-probabilities of the reference. Throws as the reward
-   * source.
+   * Scores of the reward source, and log-probabilities of the reference. Throws as
+   * the reward source.
    */
   async score(sequences: readonly ResponseSequence[]): Promise<Omit<ResponseScores, 'scores'>> {
     const startedAt = performance.now();

@@ -41,7 +41,9 @@ export interface RolloutSettings extends TuningSettings {
   clipLow: number;
   /** Upper bound of the policy ratio: 1 + clipHigh. */
   clipHigh: number;
-  /** Bound on what a token of negative advantage can cost, as a multiple of it (Ye et al., 2020). */
+  /**
+   * Bound on what a token of negative advantage can cost, as a multiple of it (Ye et al., 2020).
+   */
   dualClip?: number | undefined;
   /** Mean of squared log-ratios, halved, beyond which the rest of a rollout is dropped. */
   maxApproxKl?: number | undefined;
@@ -87,8 +89,8 @@ export const rolloutDefaults = {
 
 export interface PpoSettings extends RolloutSettings {
   /**
-   * What values start from: `reward` (the reward model; with LoRA on its very weights), `head` (a head on the policy) or a
-   * model folder.
+   * What values start from: `reward` (the reward model; with LoRA on its very weights), `head` (a
+   * head on the policy) or a model folder.
    */
   valueInit: string;
   /** Learning rate of the value model as a multiple of the policy's. */
@@ -136,7 +138,10 @@ export const ppoDefaults = {
 } as const satisfies Partial<PpoSettings>;
 
 export interface GrpoSettings extends RolloutSettings {
-  /** What a response is compared with: mean and deviation of its group, its mean, or the mean of the others. */
+  /**
+   * What a response is compared with: mean and deviation of its group, its mean, or the mean
+   * of the others.
+   */
   baseline: GroupBaseline;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Sums over the batches of one step. Every mean is over response tokens, and there is no padding
- * among them.
+ * Sums over the batches of one step. Every mean is over response tokens, and there is no
+ * padding among them.
  */
 import { native } from '../../native/addon.ts';
 import type { ResponseOutput } from '../../scoring/response-log-probs.ts';
@@ -16,8 +16,8 @@ interface BatchStatistics {
   policyLoss: number;
   policy: PolicyLossResult['stats'];
   /**
-   * With a critic: its loss, divided the same way but not weighted, and the number of clipped
-   * tokens.
+   * With a critic: its loss, divided the same way but not weighted, and the number
+   * of clipped tokens.
    */
   value: { loss: number; clipped: number } | undefined;
 }

@@ -47,8 +47,8 @@ export class WeightAverage {
   }
 
   /**
-   * Average and live weights: the model folder holds the average, so a checkpoint needs the live
-   * ones too.
+   * Average and live weights: the model folder holds the average, so a checkpoint needs the
+   * live ones too.
    */
   tensors(): [string, TensorSource][] {
     const named = (prefix: string, values: ReadonlyMap<string, Tensor>) =>

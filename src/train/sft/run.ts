@@ -24,8 +24,8 @@ import { type SftBatch, SftStage } from './stage.ts';
 export type SftOptions = StageOptions<SftSettings>;
 
 /**
- * Fine-tunes a language model on instructions: JSON lines of `messages`, of `prompt` and `completion`, or of Alpaca's
- * fields. Throws as runStage.
+ * Fine-tunes a language model on instructions: JSON lines of `messages`, of `prompt` and
+ * `completion`, or of Alpaca's fields. Throws as runStage.
  */
 export function sft(options: SftOptions, hooks?: RunHooks): Promise<StageResult> {
   return runStage({ name: 'sft', defaults: sftDefaults, prepare }, options, hooks);
@@ -100,7 +100,10 @@ function describeSet({ truncated, dropped, unsupervised }: SupervisedSet): strin
   return parts.join(', ');
 }
 
-/** What is answered as a sample: what was asked for, or a few questions of the data that leave room for an answer. */
+/**
+ * What is answered as a sample: what was asked for, or a few questions of the data that leave room
+ * for an answer.
+ */
 function samplesOf(
   { samplePrompt, sampleTokens: asked }: SftSettings,
   rows: readonly Instruction[],
