@@ -1,5 +1,5 @@
 /**
- * Turns the first Ctrl-C or SIGTERM into a request to stop, as an AbortSignal; a second one
+ * Turns the first Ctrl-C or SIGTERM into a request to stop, as an AbortSignal. A second one
  * ends the process.
  */
 export class Interrupt {
@@ -18,7 +18,7 @@ export class Interrupt {
     process.on('SIGTERM', this.#onSignal);
   }
 
-  /** Aborted once a signal has come. */
+  /** Aborted after the first signal. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }

@@ -77,7 +77,7 @@ describe('athanor chat', () => {
     const [first] = await expectedAnswers(['Hello!']);
     const [briefly] = await expectedAnswers(['Hello!'], 'Be brief.');
     expect(turns.map(({ answer }) => answer)).toEqual([first, first, briefly]);
-    expect(stderr).toContain('There is no command /nonsense; there are /reset, /system TEXT and /exit.');
+    expect(stderr).toContain('There is no command /nonsense; the commands are /reset, /system TEXT and /exit.');
   });
 
   it('takes a message on the command line as it is, though it looks like a command', async () => {

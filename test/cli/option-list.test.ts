@@ -25,6 +25,24 @@ it('the options of every command are those of options.txt', async () => {
   await expect(`${texts.join('\n\n')}\n`).toMatchFileSnapshot('options.txt');
 });
 
+it('every option of a command stands under a heading of the help text', async () => {
+  for (const path of paths(commands)) {
+    const { module } = await buildProgram(path, commands);
+    for (const [key, option] of Object.entries(module!.options)) {
+      expect(option.group, `--${key} of ${path.join(' ')}`).toBeDefined();
+    }
+  }
+});
+
+it('no text of the help has a line break that would be wrapped again', async () => {
+  for (const path of paths(commands)) {
+    const { command } = await buildProgram(path, commands);
+    const texts = [command.description(), ...command.options.map((option) => option.description)];
+    // An indented line is an item of a list, which stays as it is.
+    for (const text of texts) expect(text).not.toMatch(/[^\n]\n[^ \n]/);
+  }
+});
+
 it('every default of an option is a value that the option accepts', async () => {
   for (const path of paths(commands)) {
     const { module } = await buildProgram(path, commands);

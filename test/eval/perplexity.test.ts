@@ -19,7 +19,7 @@ let dataset: TokenDataset;
 let model: Gpt;
 beforeAll(async () => {
   shards = join(root, 'shards');
-  await prepareData({ ...defaults, sources: readmes, out: shards, partBytes: 2048, validation: 0.5 });
+  await prepareData({ ...defaults, sources: readmes, out: shards, partBytes: 2048, validationSplit: 0.5 });
   dataset = TokenDataset.open(shards);
   const shape = { vocabSize: dataset.tokenizer().vocabSize, initializerRange: 0.2 };
   model = new Gpt(presetConfig('tiny', shape), { seed: 3 });

@@ -52,7 +52,7 @@ export async function writeRlModels(root: string, overrides: Partial<ModelConfig
     out: text,
     tokenizer: model,
     vocabSize: 0,
-    validation: 0.1,
+    validationSplit: 0.1,
     minChars: 1,
     onBadLine: 'skip',
   });

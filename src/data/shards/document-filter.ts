@@ -10,7 +10,7 @@ export interface FilterOptions extends CorpusOptions {
   /** Files, folders and packaged names. */
   sources: readonly string[];
   /** Share of the documents held back, chosen by a hash of their text. */
-  validation: number;
+  validationSplit: number;
   /** Documents of fewer characters are dropped. */
   minChars: number;
   /** What to do with a line or file that cannot be used. */
@@ -35,9 +35,9 @@ export class DocumentFilter {
    * ERR_ARGUMENT when there is no document at all, ERR_INTERRUPTED when the signal says so, and what reading throws.
    */
   async *documents(): AsyncGenerator<PlacedDocument> {
-    const { sources, signal, validation } = this.#options;
+    const { sources, signal, validationSplit } = this.#options;
     const seen = new DigestSet();
-    const splitter = new Splitter(validation);
+    const splitter = new Splitter(validationSplit);
     for await (const item of readCorpus(sources, this.#options)) {
       if (signal?.aborted) throw new AthanorError('ERR_INTERRUPTED', 'preparing the data was interrupted');
       if ('dropped' in item) {

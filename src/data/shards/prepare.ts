@@ -59,11 +59,11 @@ const SHARD_TOKENS = 100_000_000;
  * ERR_INTERRUPTED when the signal says so, and whatever reading and writing throw. `out` appears only when all is done.
  */
 export async function prepareData(options: PrepareOptions): Promise<PrepareReport> {
-  const { validation } = options;
-  if (!(validation >= 0 && validation < 1)) {
+  const { validationSplit } = options;
+  if (!(validationSplit >= 0 && validationSplit < 1)) {
     throw new AthanorError(
       'ERR_ARGUMENT',
-      `expected the validation share to be at least 0 and below 1 but got ${validation}`,
+      `expected \`validationSplit\` to be at least 0 and below 1 but got ${validationSplit}`,
     );
   }
   const start = performance.now();

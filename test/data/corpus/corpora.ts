@@ -25,7 +25,7 @@ export const readmes: readonly string[] = [
 
 export const defaults: Omit<PrepareOptions, 'sources' | 'out'> = {
   vocabSize: 600,
-  validation: 0.3,
+  validationSplit: 0.3,
   minChars: 1,
   onBadLine: 'skip',
 };

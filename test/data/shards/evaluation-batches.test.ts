@@ -13,7 +13,7 @@ let dataset: TokenDataset;
 beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), 'athanor-evaluation-'));
   const out = join(root, 'shards');
-  await prepareData({ ...defaults, sources: readmes, out, partBytes: 2048, validation: 0.5 });
+  await prepareData({ ...defaults, sources: readmes, out, partBytes: 2048, validationSplit: 0.5 });
   dataset = TokenDataset.open(out);
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
