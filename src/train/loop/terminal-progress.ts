@@ -1,5 +1,5 @@
 /**
- * Shows a training run on the terminal (stderr): a status line, and a line for each evaluation,
+ * Shows a training run on the terminal (stderr): a status line, and one line per evaluation,
  * sample and warning.
  */
 import { native } from '../../native/addon.ts';
@@ -9,16 +9,11 @@ import type { StepMetrics } from './events.ts';
 import type { MetricField, RunEvent } from './run-events.ts';
 
 export interface TerminalProgressOptions {
-  /**
-   * Rewrites texts that name settings, in backticks, for the reader at hand. Default: they stay.
-   */
+  /** Rewrites texts that name settings in backticks. Default: no change. */
   spell?: (text: string) => string;
 }
 
-/**
- * An `onEvent` for stages and for Trainer. It serves one run at a time, and several
- * one after another.
- */
+/** Returns an `onEvent` for stages and for Trainer. It can show several runs, one after another. */
 export function terminalProgress({
   spell = (text) => text,
 }: TerminalProgressOptions = {}): (event: RunEvent) => void {

@@ -1,6 +1,6 @@
 /**
- * What the report shows of a reward model: who scores what, whether its probabilities are right,
- * and where it errs.
+ * The figures of a reward model's report: distributions of scores, calibration, and
+ * accuracy by margin.
  */
 
 import { calibrationBins, wilsonInterval } from '../../base/statistics.ts';
@@ -25,9 +25,7 @@ export function preferenceFigures(pairs: readonly ScoredPair[]): StageEvent[] {
   return [histogram, calibrationFigure(pairs), marginFigure(pairs)].map(figureEvent);
 }
 
-/**
- * Half of the pairs are turned round, so that what is predicted is a probability of either outcome.
- */
+/** Half of the pairs are reversed, so that predicted probabilities lie on both sides of 0.5. */
 function calibrationFigure(pairs: readonly ScoredPair[]): Figure {
   const turned = pairs.map(({ better, worse }, i) => ({
     probability: 1 / (1 + Math.exp(i % 2 === 0 ? worse - better : better - worse)),

@@ -1,5 +1,5 @@
 /**
- * GRPO as a function: PPO without a value model, each response weighed against the others
+ * GRPO as a function: PPO without a value model; each response is compared with the others
  * to its prompt.
  */
 
@@ -26,8 +26,8 @@ import { type GrpoSettings, grpoDefaults, stepsOf } from './settings.ts';
 export type GrpoOptions = StageOptions<GrpoSettings>;
 
 /**
- * PPO without a value model: each response is compared with the others to its prompt. Takes and
- * throws what ppo does.
+ * PPO without a value model: each response is compared with the others to its prompt. Takes the
+ * options of ppo, except those of the value model, and throws the same errors.
  */
 export function grpo(options: GrpoOptions, hooks?: RunHooks): Promise<StageResult> {
   return runStage({ name: 'grpo', defaults: grpoDefaults, prepare }, options, hooks);

@@ -1,4 +1,4 @@
-/** Supervised fine-tuning as a function: a base model and instructions in, an assistant out. */
+/** Supervised fine-tuning as a function: from a base model and instructions to an assistant. */
 
 import { AthanorError } from '../../base/errors.ts';
 import { ExampleLoader } from '../../data/rows/example-loader.ts';
@@ -101,8 +101,8 @@ function describeSet({ truncated, dropped, unsupervised }: SupervisedSet): strin
 }
 
 /**
- * What is answered as a sample: what was asked for, or a few questions of the data that leave room
- * for an answer.
+ * The messages that samples answer: those of the settings, or a few questions of the data that
+ * leave room for an answer.
  */
 function samplesOf(
   { samplePrompt, sampleTokens: asked }: SftSettings,
