@@ -9,7 +9,7 @@ import { bestOf } from './best-of.ts';
 import { RewardModelSource } from './reward-model.ts';
 
 export interface BestTextsOptions extends GenerateOptions {
-  /** Answers drawn for each prompt. */
+  /** Answers to draw per prompt. */
   bestOf: number;
   /** Folder of the reward model. */
   folder: string;
@@ -21,9 +21,9 @@ export type BestText = {
   /** Number of new tokens. */
   tokens: number;
   finish: FinishReason;
-  /** Score of the answer that was kept. */
+  /** Score of the best answer. */
   reward: number;
-  /** Scores of all answers that were drawn. */
+  /** Scores of all answers. */
   rewards: number[];
 };
 
