@@ -1,6 +1,6 @@
 /**
- * The pipeline's page, written anew after every part: the table of all models, their answers side
- * by side, and each part with a link to its stage's own page.
+ * The pipeline's page, written again after every part: a table of all models, their answers side by
+ * side, and each part with a link to the page of its stage.
  */
 
 import { formatRate } from '../report/format.ts';
@@ -9,11 +9,11 @@ import { MetricsLog } from '../report/metrics-log.ts';
 import type { PipelineState } from './run-progress.ts';
 import { answersTable, partsTable, pipelineCards, scoreboardTable } from './summary.ts';
 
-/** Of an open page while the run goes on. */
+/** Seconds after which an open page reloads during the run. */
 const REFRESH_SECONDS = 10;
 
 export interface PageNotes {
-  /** Shown with the state, such as what a short run cannot show. */
+  /** Texts at the end of the page, such as the limits of a short run. */
   notes: readonly string[];
 }
 
