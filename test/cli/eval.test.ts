@@ -1,4 +1,7 @@
-/** athanor eval and generate --best-of on an assistant that has learned something, its start, and a reward model. */
+/**
+ * `athanor eval` and `generate --best-of` on three models: an assistant that has learned something,
+ * its start, and a reward model.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Freezes the options of every command, so that a change of the command line is one that somebody meant. */
+/** Records the options of every command, so that no change of the command line goes unnoticed. */
 import { expect, it } from 'vitest';
 import { type CommandTable, commands } from '../../src/cli/commands.ts';
 import { buildProgram } from '../../src/cli/program.ts';

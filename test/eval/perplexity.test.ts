@@ -31,7 +31,10 @@ afterAll(() => {
 
 const all = { batchSize: 4, context: 32, maxTokens: Number.POSITIVE_INFINITY };
 
-/** Negative log-likelihood of a document in windows of `context`, by another operation than the loss. */
+/**
+ * Negative log-likelihood of a document in windows of `context`, by another operation
+ * than the loss.
+ */
 function documentNats(ids: Int32Array, context: number): number {
   let nats = 0;
   for (let begin = 0; begin < ids.length - 1; begin += context) {

@@ -1,6 +1,7 @@
 /**
- * The declarations of src/native as plain types, to compare with those that the addon derives from its C++ functions. Reads
- * the regular TypeScript of these files only: interfaces of functions and fields, and aliases of unions.
+ * The declarations of src/native as plain types, to compare with those that the addon derives from
+ * its C++ functions. Reads only the simple TypeScript of these files: interfaces of functions and
+ * fields, and aliases of unions.
  */
 
 export interface Signature {
@@ -94,8 +95,9 @@ export class Declarations {
   }
 
   /**
-   * One text for each type: names are replaced by what they stand for, members of unions are in order of the alphabet, and
-   * `readonly` and brackets that change nothing are gone. NativeTensor stays a name.
+   * One text for each type: names are replaced by what they stand for, members of unions are in
+   * order of the alphabet, and `readonly` and brackets that change nothing are gone. NativeTensor
+   * stays a name.
    */
   canonical(text: string): string {
     const type = text.trim().replace(/^readonly\s+/, '');

@@ -1,4 +1,7 @@
-/** Which device a test file runs on, for tests that hold on some only: it.skipIf(onCuda). vitest.cuda.config.ts sets it up. */
+/**
+ * The device that a test file runs on, for tests that need a certain one: it.skipIf(onCuda).
+ * vitest.cuda.config.ts sets it.
+ */
 import { native } from '../../src/native/addon.ts';
 
 export const onCuda = native.device() === 'cuda';

@@ -1,4 +1,7 @@
-/** Holds the hand-written interfaces of src/native and the addon together: the same names, arities and types, both ways. */
+/**
+ * The hand-written interfaces of src/native and the addon have the same names, arities and types,
+ * in both directions.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

@@ -21,7 +21,7 @@ import { defaults } from '../corpus/corpora.ts';
 
 afterEach(() => vi.unstubAllEnvs());
 
-/** Nothing listens there. */
+/** Nothing listens at this address. */
 const offline = () => vi.stubEnv('npm_config_registry', 'http://127.0.0.1:9/');
 
 const mobyDick = {

@@ -61,7 +61,8 @@ describe('evaluation batches', () => {
 
   it('do not depend on the batch size, and the first of them stand for the whole split', () => {
     expect(sequences({ ...all, batchSize: 1 })).toEqual(sequences({ ...all, batchSize: 7 }));
-    // Sources follow one another in the shards, so a prefix of the documents would stand for the first source only.
+    // Sources follow one another in the shards, so a prefix of the documents would stand for the
+    // first source only.
     const heads = [...dataset.documents('validation')].map(({ start, end }) =>
       dataset
         .read('validation', start, Math.min(41, end - start))
