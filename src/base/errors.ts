@@ -151,7 +151,7 @@ export function fileError(error: unknown, path: string, action = 'read'): Athano
       return new AthanorError(
         'ERR_DISK_FULL',
         `the disk is full: cannot ${action} ${path}`,
-        'free some space and run again; earlier files are intact, and training goes on with `resume`',
+        'free some space and run again; earlier files are intact, and training continues with `resume`',
         cause,
       );
     default:

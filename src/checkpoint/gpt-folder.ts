@@ -118,8 +118,8 @@ async function save(
   if (adapters && !adapters.belongsTo(model)) {
     throw new AthanorError(
       'ERR_MISMATCH',
-      `cannot write ${folder}: the adapters hang on another model`,
-      'give the adapters that attachLora made for this one',
+      `cannot write ${folder}: the adapters belong to another model`,
+      'give the adapters that attachLora made for this model',
     );
   }
   const parameters = adapters ? adapters.mergedParameters() : tensorSources(model.parameters());

@@ -83,7 +83,7 @@ export class ModelFolder implements Disposable {
       return { dtype: 'f32', shape: entry.shape, data: new Float32Array(elementCount(entry.shape)) };
     }
     const [first] = parts;
-    if (first === undefined) throw new AthanorError('ERR_INTERNAL', `${name} is stored as nothing`);
+    if (first === undefined) throw new AthanorError('ERR_INTERNAL', `${name} has no tensor in the file`);
     if (parts.length > 1) return stack(parts, entry.shape);
     if (!entry.transposed) return { ...first, shape: entry.shape };
     const [rows = 0, columns = 0] = first.shape;
@@ -147,7 +147,7 @@ function requireFolder(folder: string): void {
     throw fileError(error, folder);
   }
   if (!isFolder) {
-    throw new AthanorError('ERR_ARGUMENT', `${folder} is a file`, 'name the model folder that it is in');
+    throw new AthanorError('ERR_ARGUMENT', `${folder} is a file`, 'name the folder of the model');
   }
 }
 

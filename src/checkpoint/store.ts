@@ -124,7 +124,7 @@ export class CheckpointStore {
     if (!Number.isSafeInteger(step) || step < 0) {
       throw new AthanorError('ERR_ARGUMENT', `the step of a checkpoint is ${step}, not a whole number`);
     }
-    if (this.#readOnly) throw new AthanorError('ERR_STATE', `${this.folder} is opened to read only`);
+    if (this.#readOnly) throw new AthanorError('ERR_STATE', `${this.folder} is open for reading only`);
     this.#recover();
     const path = this.#pathOf(step);
     const temporary = `${path}${temporarySuffix()}`;

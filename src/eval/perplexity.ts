@@ -58,7 +58,7 @@ export async function perplexity(
     throw new AthanorError(
       'ERR_ARGUMENT',
       `the ${options.split ?? 'validation'} split of ${dataset.folder} is empty`,
-      'prepare more text, or a larger validation split',
+      'prepare more text, or raise `validationSplit` there',
     );
   }
   const valLoss = nats / tokens;

@@ -105,8 +105,8 @@ function rewardsOf(
     if (longest > contextLength) {
       throw new AthanorError(
         'ERR_MISMATCH',
-        `prompt and answer can be ${longest} tokens and the reward model in ${folder} reads ${contextLength}`,
-        'ask for fewer new tokens, or judge with a reward model of a longer context',
+        `a prompt with its answer can have ${longest} tokens, but the context of the reward model in ${folder} is ${contextLength}`,
+        'lower `maxTokens`, or use a reward model with a longer context',
       );
     }
     return scoreAll(judge, sequences);

@@ -128,7 +128,7 @@ export class Conversation {
     if (prompt.length < contextLength) return { messages, prompt };
     throw new AthanorError(
       'ERR_ARGUMENT',
-      `the message comes to ${prompt.length} tokens and the model's context is ${contextLength}`,
+      `the message has ${prompt.length} tokens with its template, but the model's context is ${contextLength}`,
       'shorten the message or the system message',
     );
   }

@@ -20,7 +20,7 @@ const SLOW_SECONDS = 600;
 
 /** The note of a `--quick` run, because a reader could take its figures for results. */
 export const QUICK_NOTE =
-  'This run is too short to learn: expect nonsense for answers, and figures that say nothing. It shows that every part works.';
+  'This run is too short to learn: answers are nonsense and figures say nothing. It shows that every part works.';
 
 export function planLines(plan: RunPlan, options: PlanTextOptions): string[] {
   const { out, threads, dtype, quick } = options;

@@ -68,7 +68,7 @@ export class SpikeDetector {
     if (!isNumbers(values) || !isNumbers(suspects)) {
       throw new AthanorError(
         'ERR_FILE_DAMAGED',
-        'the saved state of the spike detector is no list of numbers',
+        'the saved state of the spike detector is not a list of numbers',
       );
     }
     this.#values = values.slice(-this.#options.window);

@@ -45,7 +45,7 @@ export class RewardModelSource implements RewardSource {
     if (Tokenizer.load(folder).fingerprint() !== policyTokenizer.fingerprint()) {
       throw new AthanorError(
         'ERR_MISMATCH',
-        `the reward model in ${folder} has another tokenizer than the policy, so it would read other text than was written`,
+        `the reward model in ${folder} has another tokenizer than the policy, so it would read a different text`,
         'train the reward model from the same model as the policy',
       );
     }
@@ -55,8 +55,8 @@ export class RewardModelSource implements RewardSource {
       model.dispose();
       throw new AthanorError(
         'ERR_MISMATCH',
-        `prompt and response can be ${longest} tokens and the reward model in ${folder} reads ${contextLength}`,
-        'lower `maxResponseLength`, or train a reward model of a longer context',
+        `a prompt with its response can have ${longest} tokens, but the context of the reward model in ${folder} is ${contextLength}`,
+        'lower `maxResponseLength`, or train a reward model with a longer context',
       );
     }
     return new RewardModelSource(model);

@@ -35,13 +35,13 @@ export function readRun(out: string, stage: string): RunFile {
     run = JSON.parse(readFileSync(path, 'utf8')) as Partial<RunFile>;
   } catch (error) {
     if (error instanceof SyntaxError)
-      throw new AthanorError('ERR_FILE_DAMAGED', `${path} is not JSON`, 'start anew');
+      throw new AthanorError('ERR_FILE_DAMAGED', `${path} is not JSON`, 'start a new run in another `out`');
     const known = fileError(error, path);
     if (known.code !== 'ERR_FILE_MISSING') throw known;
     throw new AthanorError('ERR_FILE_MISSING', `${out} holds no run to resume`, 'start it without `resume`');
   }
   if (typeof run.settings !== 'object' || run.settings === null) {
-    throw new AthanorError('ERR_FILE_DAMAGED', `${path} has no settings`, 'start anew');
+    throw new AthanorError('ERR_FILE_DAMAGED', `${path} has no settings`, 'start a new run in another `out`');
   }
   if (run.stage !== stage) {
     throw new AthanorError(
@@ -71,7 +71,7 @@ export function writeRun(out: string, run: RunFile): void {
     throw new AthanorError(
       'ERR_ARGUMENT',
       `${out} already holds a run`,
-      'go on with `resume`, or name another `out`',
+      'continue it with `resume`, or name another `out`',
     );
   }
   try {

@@ -137,7 +137,7 @@ function begin<Settings extends CommonSettings, Batch>(
   if (settings.paramDtype === 'bf16' && dtype !== 'bf16') {
     throw new AthanorError(
       'ERR_OPTION',
-      `\`paramDtype\` bf16 is for activations in bf16, and these would be ${dtype}`,
+      `\`paramDtype\` bf16 needs activations in bf16, but \`dtype\` is ${dtype}`,
       'choose `dtype` bf16, or leave `paramDtype` out',
     );
   }

@@ -36,7 +36,7 @@ function calibrationFigure(pairs: readonly ScoredPair[]): Figure {
     turned.map(({ outcome }) => outcome),
     BINS,
   );
-  return { kind: 'calibration', title: 'Predicted preference against what was preferred', bins };
+  return { kind: 'calibration', title: 'Predicted and actual preferences', bins };
 }
 
 function marginFigure(pairs: readonly ScoredPair[]): Figure {

@@ -53,7 +53,7 @@ export function checkRatios(deviation: number, tolerance: number): void {
   if (deviation <= tolerance) return;
   throw new AthanorError(
     'ERR_INTERNAL',
-    `before any update the importance ratio of a token is off by ${deviation}, and ${tolerance} is the most that is right: sampling and training disagree`,
+    `before any update the importance ratio of a token deviates from 1 by ${deviation}; the limit is ${tolerance}: sampling and training disagree`,
     'please report this with the command and the output of athanor info',
   );
 }

@@ -130,7 +130,11 @@ export class Rollout {
       return { prompt, tokens: tokens.slice(at - length, at), promptLength: prompt_length, finished };
     });
     if (at !== tokens.length) {
-      throw new AthanorError('ERR_FILE_DAMAGED', 'the saved rollout does not match its tokens', 'start anew');
+      throw new AthanorError(
+        'ERR_FILE_DAMAGED',
+        'the saved rollout does not match its tokens',
+        'start a new run',
+      );
     }
     const floats = (field: keyof TokenValues) => tensors(`rollout/${field}`).data as Float32Array;
     const perToken: TokenValues = {
