@@ -1,4 +1,7 @@
-/** Tests of the command line run dist/: one tsc before all of them. A type error is `npm run check`'s to report. */
+/**
+ * Tests of the command line run dist/, so tsc runs once before all of them. `npm run check`
+ * reports type errors.
+ */
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';

@@ -1,4 +1,5 @@
-// tsc, then what tsc leaves undone: output whose source is gone is removed, and the CLI gets its executable bit.
+// Runs tsc, then does what tsc leaves out: removes output without a source, and makes
+// the CLI executable.
 import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { packageFile } from './native.mjs';

@@ -1,6 +1,6 @@
 /**
- * The pipeline's page, written anew after every part: the table of all models, their answers side
- * by side, and each part with a link to its stage's own page.
+ * The pipeline's page, written again after every part: a table of all models, their answers side by
+ * side, and each part with a link to the page of its stage.
  */
 
 import { formatRate } from '../report/format.ts';
@@ -9,11 +9,11 @@ import { MetricsLog } from '../report/metrics-log.ts';
 import type { PipelineState } from './run-progress.ts';
 import { answersTable, partsTable, pipelineCards, scoreboardTable } from './summary.ts';
 
-/** Of an open page while the run goes on. */
+/** Seconds after which an open page reloads during the run. */
 const REFRESH_SECONDS = 10;
 
 export interface PageNotes {
-  /** Shown with the state, such as what a short run cannot show. */
+  /** Texts at the end of the page, such as the limits of a short run. */
   notes: readonly string[];
 }
 
@@ -22,22 +22,22 @@ export function writePipelineReport(out: string, state: PipelineState, { notes }
   MetricsLog.open(out).close();
   const running = state.parts.some(({ status }) => status === 'running' || status === 'waiting');
   const stopped = state.parts.some(({ status }) => status === 'stopped');
-  const goesOn = running && !stopped;
+  const continues = running && !stopped;
   const measured = state.rows.length > 0 ? [scoreboardTable(state), answersTable(state)] : [];
   const parts = partsTable(state);
   const assistant = state.parts.findLast(({ name, report }) => report && (name === 'sft' || name === 'ppo'));
   const talk = assistant ? [`Talk to the assistant: npx athanor chat --model ${out}/${assistant.name}`] : [];
-  const growing = goesOn
+  const growing = continues
     ? [
-        `The run goes on, and this page shows it every ${REFRESH_SECONDS} seconds. This machine trains at ${formatRate(state.tokensPerSecond, 'tokens')}.`,
+        `The run continues; this page reloads every ${REFRESH_SECONDS} seconds. This machine trains at ${formatRate(state.tokensPerSecond, 'tokens')}.`,
       ]
     : [];
   writeReport(out, {
     title: 'From text to assistant',
     subtitle: 'Pretraining, fine-tuning, reward model and PPO on the World Factbook',
     summary: pipelineCards(state),
-    tables: goesOn ? [parts, ...measured] : [...measured, parts],
+    tables: continues ? [parts, ...measured] : [...measured, parts],
     notes: [...growing, ...notes, ...talk],
-    ...(goesOn && { refreshSeconds: REFRESH_SECONDS }),
+    ...(continues && { refreshSeconds: REFRESH_SECONDS }),
   });
 }

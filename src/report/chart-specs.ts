@@ -1,15 +1,18 @@
-/** The charts of a report. One is drawn when the log has a field of its; stages with fields of their own add some. */
+/**
+ * The charts of a report. A chart is drawn if the log has one of its fields. Stages with other
+ * fields add charts.
+ */
 
 export interface ChartSpec {
   /** Unique on the page. */
   id: string;
   title: string;
-  /** Small, after the title. */
+  /** Shown in small type after the title. */
   unit?: string;
   lines: readonly ChartLine[];
-  /** Offers the logarithmic axis. */
+  /** Whether the chart offers a logarithmic axis. */
   logarithmic?: boolean;
-  /** Over the whole width, and taller. */
+  /** Whether the chart takes the whole width, and is taller. */
   wide?: boolean;
 }
 
@@ -17,9 +20,12 @@ export interface ChartLine {
   /** Field of the metrics log. */
   field: string;
   label: string;
-  /** From the records of steps (a curve, smoothed on request) or of evaluations (points joined by a line). */
+  /**
+   * Source: records of steps (a curve, smoothed on request) or of evaluations (points
+   * joined by lines).
+   */
   from: 'step' | 'evaluation';
-  /** A curve that has no noise, such as a schedule. */
+  /** Whether the curve has no noise, such as a schedule. */
   smooth?: boolean;
 }
 

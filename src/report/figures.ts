@@ -1,4 +1,7 @@
-/** Pictures of a distribution rather than a course. A stage logs them as records `{ event: 'figure' }`; the newest of a title counts. */
+/**
+ * Figures that show a distribution. A stage logs them as records `{ event: 'figure' }`; the newest
+ * of each title counts.
+ */
 import type { CalibrationBin } from '../base/statistics.ts';
 import type { MetricRecord, MetricValue } from './metrics-log.ts';
 
@@ -26,19 +29,19 @@ export interface BarFigure {
 /** A figure of the report. */
 export type Figure = HistogramFigure | CalibrationFigure | BarFigure;
 
-/** The record of the metrics log for a figure, which travels as JSON text in one field. */
+/** The log record of a figure. The figure is JSON text in one field. */
 export function figureEvent(figure: Figure): { event: string; title: string; figure: string } {
   return { event: 'figure', title: figure.title, figure: JSON.stringify(figure) };
 }
 
-/** The figures of such records, of each title the newest; a record that holds none is passed over. */
+/** The newest figure of each title. Records without a valid figure are skipped. */
 export function newestFigures(records: readonly MetricRecord[]): Figure[] {
   const newest = new Map<MetricValue, Figure>();
   for (const { title, figure } of records) {
     try {
       newest.set(title, JSON.parse(String(figure)) as Figure);
     } catch {
-      // A damaged line of the log is counted where it is read.
+      // metrics-log.ts counts damaged lines.
     }
   }
   return [...newest.values()];

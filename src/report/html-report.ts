@@ -1,4 +1,4 @@
-/** `report.html`: one file that opens from disk with no network, made from metrics.jsonl. */
+/** `report.html`: one file, made from metrics.jsonl, that opens from disk without a network. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -21,22 +21,26 @@ import { notes, settings, tables } from './sections/tables.ts';
 
 export type { ReportOptions, ReportTable } from './sections/section.ts';
 
-/** The page, from top to bottom. */
+/** The sections of the page, from top to bottom. */
 const sections: readonly Section[] = [summary, events, charts, figures, tables, samples, notes, settings];
 
-/** Writes `<folder>/report.html` from the folder's metrics. Throws ERR_FILE_MISSING, ERR_IO and ERR_DISK_FULL. */
+/**
+ * Writes `<folder>/report.html` from the folder's metrics. Throws ERR_FILE_MISSING,
+ * ERR_IO and ERR_DISK_FULL.
+ */
 export function writeReport(folder: string, options: ReportOptions): void {
   const { records, badLines } = readMetrics(folder);
   replaceFile(join(folder, 'report.html'), renderReport(records, options, badLines));
 }
 
-/** The page for these records. Whatever they hold is shown as text and never run. */
+/** The page for these records. Their texts are shown as text and never run. */
 export function renderReport(records: readonly MetricRecord[], options: ReportOptions, badLines = 0): string {
   const report = contextOf(records, options, badLines);
   const { title, subtitle, refreshSeconds } = options;
   const { library, licence, style } = uplot();
   const scripts = [`/*\n${licence}*/\n${library}`, pageScript];
-  // The hashes of our own scripts: the browser runs no other, and the page can reach nothing outside itself.
+  // The hashes of the page's own scripts. The browser runs no other script, and the page cannot
+  // reach anything outside itself.
   const policy = `default-src 'none'; style-src 'unsafe-inline'; script-src ${scripts.map(sourceHash).join(' ')}`;
   const page = html`<!doctype html>
 <html lang="en">
@@ -93,7 +97,7 @@ function sourceHash(script: string): string {
   return `'sha256-${createHash('sha256').update(script).digest('base64')}'`;
 }
 
-/** The chart library's own files, to be inlined. */
+/** The files of the chart library, which become part of the page. */
 function uplot(): { library: string; licence: string; style: string } {
   const folder = dirname(createRequire(import.meta.url).resolve('uplot/package.json'));
   const read = (name: string) => readFileSync(join(folder, name), 'utf8');

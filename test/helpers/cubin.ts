@@ -1,12 +1,15 @@
-// Reads the machine code of CUDA kernels out of a program that nvcc made, without NVIDIA's tools: cubins are ELF files
-// that lie uncompressed in it. Registers and stack frames stand in the section .nv.info (the numbers of its attributes
-// are those that cuobjdump and CUDA binary utilities print as EIATTR names); an instruction takes 16 bytes, and its
-// lowest 12 bits are the operation.
+// Reads the machine code of CUDA kernels from a program that nvcc made, without NVIDIA's tools.
+// Cubins are ELF files that lie uncompressed in the program. The section .nv.info holds registers
+// and stack frames; the numbers of its attributes are those that cuobjdump prints as EIATTR names.
+// An instruction takes 16 bytes, and its lowest 12 bits are the operation.
 const elfMagic = '\x7fELF';
 const cudaMachine = 190;
 const attributes = { frameSize: 0x11, registers: 0x2f };
 
-/** Operations of sm_80 to sm_90 by their lowest 12 bits; two where operands come from different places. */
+/**
+ * Operations of sm_80 to sm_90 by their lowest 12 bits; two where operands come
+ * from different places.
+ */
 const operations: Record<string, number[]> = {
   LDL: [0x983],
   STL: [0x387],

@@ -1,4 +1,4 @@
-/** Where the engine is looked for, and in which order. */
+/** The places where the engine is looked for, and their order. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';

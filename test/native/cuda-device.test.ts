@@ -1,4 +1,7 @@
-/** The engine over the emulated kernels passes the suites that the CPU passes: operations, their gradients, models. */
+/**
+ * The engine over the emulated kernels passes the suites that the CPU passes: operations,
+ * their gradients, models.
+ */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { buildEmulatedAddon, output } from '../helpers/emulator.ts';
 

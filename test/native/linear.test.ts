@@ -277,7 +277,8 @@ describe('linearBackwardInput', () => {
             (op, store) => reference(op, store).map(store),
             what,
           );
-          // Fixed bounds: on few elements a naive slope may be right to the last bit, which twice allows no more.
+          // Fixed bounds: on few elements a naive slope may be right to the last bit, which twice
+          // allows no more.
           const slopes = reference((v) => v, roundTo(dtype)).map(
             (v, i) => v * geluSlope(before[i]!, (slope) => slope),
           );

@@ -6,7 +6,7 @@ import { allConfigs, familyConfigs, mixedConfig } from '../helpers/family-config
 import { expectError } from '../helpers/reference.ts';
 
 describe('presets', () => {
-  // As published, or as transformers counts them.
+  // Published counts, or those of transformers.
   it.each([
     ['gpt2', 124_439_808],
     ['gpt2-medium', 354_823_168],

@@ -1,4 +1,7 @@
-/** Training against the Hugging Face trainer's recorded merges, against the definition, and in its odd cases. */
+/**
+ * Training compared with the recorded merges of the Hugging Face trainer and with the definition,
+ * and its corner cases.
+ */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -110,7 +113,7 @@ describe('training', () => {
       native.setNumThreads(threads);
     }
     expect(fingerprints.size).toBe(1);
-    // A text is a unit: words do not go on from one to the next.
+    // A text is a unit: words do not continue from one text to the next.
     expect((await Tokenizer.train([whole], { vocabSize: 1000 })).vocabSize).toBe(1000);
   });
 

@@ -15,8 +15,8 @@ export interface FilterOptions extends CorpusOptions {
   /**
    * Share of the documents for validation, which a hash of their text chooses. At least 0, below 1.
    */
-  validation: number;
-  /** Shorter documents are dropped. */
+  validationSplit: number;
+  /** Documents of fewer characters are dropped. */
   minChars: number;
   /** What to do with a line or file that cannot be used: drop it, or throw ERR_FORMAT. */
   onBadLine: 'skip' | 'fail';
@@ -42,9 +42,9 @@ export class DocumentFilter {
    * aborts, and the errors of readCorpus.
    */
   async *documents(): AsyncGenerator<PlacedDocument> {
-    const { sources, signal, validation } = this.#options;
+    const { sources, signal, validationSplit } = this.#options;
     const seen = new DigestSet();
-    const splitter = new Splitter(validation);
+    const splitter = new Splitter(validationSplit);
     for await (const item of readCorpus(sources, this.#options)) {
       if (signal?.aborted) throw new AthanorError('ERR_INTERRUPTED', 'preparing the data was interrupted');
       if ('dropped' in item) {

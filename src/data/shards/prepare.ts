@@ -70,11 +70,11 @@ const SHARD_TOKENS = 100_000_000;
  * when the signal aborts, and the errors of reading and writing.
  */
 export async function prepareData(options: PrepareOptions): Promise<PrepareReport> {
-  const { validation } = options;
-  if (!(validation >= 0 && validation < 1)) {
+  const { validationSplit } = options;
+  if (!(validationSplit >= 0 && validationSplit < 1)) {
     throw new AthanorError(
       'ERR_ARGUMENT',
-      `expected the validation share to be at least 0 and below 1 but got ${validation}`,
+      `expected \`validationSplit\` to be at least 0 and below 1 but got ${validationSplit}`,
     );
   }
   const start = performance.now();

@@ -1,4 +1,4 @@
-/** The frame of the charts and their controls; page/script.ts draws into it. */
+/** The frame of the charts and their controls. The page's script draws into it. */
 import type { ChartSpec } from '../chart-specs.ts';
 import { type Html, html } from '../html.ts';
 import type { ReportContext, Section } from './section.ts';

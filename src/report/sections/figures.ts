@@ -1,4 +1,4 @@
-/** Distributions as drawings in the page itself: they are still, so they need no script. */
+/** Drawings of distributions in the page itself. They do not move, so they need no script. */
 import type { BarFigure, CalibrationFigure, Figure, HistogramFigure } from '../figures.ts';
 import { type Html, html } from '../html.ts';
 import { areaPath, binned, type Frame, frameOf, ticksOf } from './plane.ts';
@@ -28,7 +28,7 @@ ${drawing}
 
 const colors = ['var(--first)', 'var(--second)', 'var(--third)', 'var(--fourth)'];
 
-/** Shares of each series in the same bins. Values that are not finite are in none. */
+/** Shares of each series in common bins. Values that are not finite are left out. */
 function histogram({ title, series, bins = 40 }: HistogramFigure): Html {
   const { edges, shares } = binned(
     series.map(({ values }) => values),
@@ -48,7 +48,7 @@ function histogram({ title, series, bins = 40 }: HistogramFigure): Html {
   return html`<p class="keys">${keys}</p>${plot(frame, `${title}. ${described.join('; ')}`, areas, percent)}`;
 }
 
-/** What came true against what was predicted, with 95 % intervals; on the diagonal the two are equal. */
+/** Observed against predicted shares, with 95 % intervals. On the diagonal they are equal. */
 function calibration({ title, bins }: CalibrationFigure): Html {
   const frame = frameOf([0, 1], [0, 1]);
   const { x, y } = frame;
@@ -61,7 +61,7 @@ function calibration({ title, bins }: CalibrationFigure): Html {
   return plot(frame, `${title}. ${described.join('; ')}`, [diagonal, ...points], percent, percent);
 }
 
-/** Shares with their intervals and how many they are of. */
+/** Shares with their intervals and their numbers of cases. */
 function bars({ title, bars: all }: BarFigure): Html {
   const frame = frameOf([0, all.length], [0, 1], 44);
   const { x, y } = frame;
@@ -81,7 +81,7 @@ function bars({ title, bars: all }: BarFigure): Html {
 
 type Label = (value: number) => string;
 
-/** The drawing in its frame; an axis without labels has no ticks. */
+/** The drawing in its frame. An axis without labels has no ticks. */
 function plot(
   frame: Frame,
   described: string,

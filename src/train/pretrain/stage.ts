@@ -1,4 +1,4 @@
-/** Next-token prediction over token shards (the first stage). */
+/** The pretraining stage: next-token prediction on token shards. */
 
 import type { WrittenFile } from '../../base/files/hashed-file.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
@@ -15,10 +15,10 @@ import type { Evaluation, Sample, TrainStage } from '../loop/stage.ts';
 
 export interface PretrainStageOptions {
   loader: TokenLoaderOptions;
-  /** Validation tokens that an evaluation reads at most. */
+  /** Largest number of validation tokens per evaluation. */
   evalTokens: number;
   samplePrompts: readonly string[];
-  /** New tokens of a sample. */
+  /** New tokens per sample. */
   sampleTokens: number;
   writeModel: (folder: string) => Promise<readonly WrittenFile[]>;
 }

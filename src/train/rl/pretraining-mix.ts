@@ -1,7 +1,7 @@
 /**
- * PPO-ptx (Ouyang et al., 2022, equation 2): pretraining text beside the rollouts, so that the
- * policy keeps abilities that no reward asks for. Its loss is a mean over tokens, as the policy's
- * is, so the coefficient does not depend on the amount of text.
+ * PPO-ptx (Ouyang et al., 2022, equation 2): pretraining text in the updates, so that the policy
+ * keeps abilities that no reward asks for. Its loss is a mean over tokens like the policy's, so the
+ * coefficient does not depend on the amount of text.
  */
 
 import type { JsonObject } from '../../base/json.ts';
@@ -22,7 +22,7 @@ export class PretrainingMix {
 
   /**
    * coef / share times the mean next-token loss of the next batch, and that mean itself.
-   * @param share batches of one update
+   * @param share number of batches per update
    */
   loss(model: Gpt, share: number): { loss: Tensor; perToken: number } {
     const { input, targets, countedTargets } = new TokenBatch(this.#loader.next());

@@ -1,4 +1,7 @@
-/** Instructions, comparisons and prompts from files: every form that is read, and every kind of row that is not. */
+/**
+ * Instructions, comparisons and prompts from files: every form of row that is accepted, and every
+ * kind that is refused.
+ */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';

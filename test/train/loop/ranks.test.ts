@@ -1,4 +1,7 @@
-/** Two ranks in one process train as one rank with twice the batch, and only the main rank reports and writes. */
+/**
+ * Two ranks in one process train like one rank with twice the batch. Only the main rank
+ * reports and writes.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -86,7 +89,10 @@ interface Ran {
   gradients: Map<string, Float32Array>;
 }
 
-/** Trains at `batchSize` windows a rank. With beta1 = 0 the first moment is the last gradient itself. */
+/**
+ * Trains at `batchSize` windows a rank. With beta1 = 0 the first moment is the
+ * last gradient itself.
+ */
 async function train(
   communicators: readonly Communicator[],
   batchSize: number,
