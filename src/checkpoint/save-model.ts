@@ -21,7 +21,7 @@ import {
   transposed,
 } from './tensor-data.ts';
 
-export interface SaveModelOptions {
+export interface WriteModelOptions {
   config: ModelConfig;
   /**
    * By in-memory name: a Map of TensorData, or sources that fetch their data when asked. All f32 or
@@ -59,7 +59,7 @@ export const tokenizerFileNames: readonly string[] = [
  * files written. Throws ERR_MISMATCH when the parameters are not those of the configuration,
  * ERR_DISK_FULL and ERR_IO.
  */
-export async function writeModelFiles(folder: string, options: SaveModelOptions): Promise<WrittenFile[]> {
+export async function writeModelFiles(folder: string, options: WriteModelOptions): Promise<WrittenFile[]> {
   const { config, head = 'language-model', labels = 1, dtype, padTokenId } = options;
   const parameters = new Map(options.parameters);
   const layout = modelLayout(config, head, labels);

@@ -1,7 +1,7 @@
 /**
- * The TypeScript view of the addon, written by hand. Each function is the C++ operation of the same
- * name in snake_case. Each kernel family has its part in binding/<family>.ts.
- * test/native/binding.test.ts compares all signatures with the addon.
+ * The addon as TypeScript sees it, written by hand: one function per C++ operation of the same name
+ * in snake_case. A kernel family's part is in binding/<family>.ts; test/native/binding.test.ts
+ * compares all of it with the addon.
  */
 
 import type { ActivationBinding } from './binding/activation.ts';
@@ -42,8 +42,8 @@ export interface TensorBinding {
   NativeTensor: new () => NativeTensor;
   setErrorClass(errorClass: unknown): void;
   /**
-   * [name, parameter types, result type] of each bound function, derived from the C++ types and
-   * spelled as in TypeScript.
+   * [name, parameter types, result type] of each bound function, as TypeScript writes them, out of
+   * the C++ types.
    */
   signatures(): [string, string[], string][];
   empty(shape: readonly number[], dtype: DType): NativeTensor;
@@ -68,25 +68,25 @@ export interface RuntimeBinding {
   numThreads(): number;
   setNumThreads(count: number): void;
   /**
-   * Chooses where new tensors are made. Throws ERR_CUDA_UNAVAILABLE with the reason and the remedy.
+   * Sets the device of new tensors. Throws ERR_CUDA_UNAVAILABLE, with the reason and the remedy.
    */
   setDevice(type: DeviceType): void;
   device(): DeviceType;
   /**
-   * [usable, detail]: whether this build can use a GPU of this machine. The detail is the name of
-   * the GPU, or else the problem and its remedy.
+   * Whether there is a GPU that this build can use; then its name, or the missing part and the
+   * remedy.
    */
   cudaStatus(): [boolean, string];
-  /** Waits for all work queued on the GPU and throws its errors. On the CPU nothing is queued. */
+  /** Waits for the work that is queued on the GPU and throws its error; the CPU queues nothing. */
   synchronize(): void;
   /**
-   * From now on work for the GPU is recorded and does not run yet. Operations that would wait for
-   * the GPU or send data to it throw. Throws ERR_STATE on the CPU.
+   * Records the work for the GPU from here on instead of running it; waiting for the GPU or copying
+   * to it throws meanwhile. Throws ERR_STATE on the CPU.
    */
   beginRecording(): void;
   /**
-   * Ends the recording and returns a graph. Each launch of the graph repeats the recorded work at
-   * the same addresses. The graph keeps its memory until freeGraph.
+   * A graph of the recorded work. A launch runs it again, at the same addresses. The graph keeps
+   * its memory until freeGraph.
    */
   endRecording(): number;
   /** Ends the recording without a graph. */

@@ -11,16 +11,21 @@ export type Device = 'cpu' | 'cuda';
 /** Dtype of activations. */
 export type Precision = 'f32' | 'bf16';
 
+export interface DeviceOptions {
+  /** Precision of the activations to come: attention on a GPU takes bf16 only. Default auto. */
+  dtype?: Precision | 'auto';
+  /** Told in one line why a GPU that the machine has is not used. */
+  onNote?: (text: string) => void;
+}
+
 /**
  * Chooses the device of new tensors and returns it. `auto` takes a GPU if one can be used, and
  * otherwise the CPU. Throws ERR_CUDA_UNAVAILABLE for `cuda` without a usable GPU, and ERR_OPTION
  * for `cuda` with f32.
- * @param dtype precision of the coming activations, since attention on a GPU takes bf16 only
- * @param onNote receives one line that says why a GPU of the machine is not used
  */
 export function setDevice(
   device: Device | 'auto' = 'auto',
-  { dtype = 'auto', onNote }: { dtype?: Precision | 'auto'; onNote?: (text: string) => void } = {},
+  { dtype = 'auto', onNote }: DeviceOptions = {},
 ): Device {
   const chosen = usableDevice(device, dtype, onNote);
   native.setDevice(chosen);

@@ -98,7 +98,7 @@ describe('the packages, installed', () => {
     const { stdout } = await run('npx', 'athanor', ...args);
     expect(lastLineJson(stdout).step).toBe(10);
     expect(existsSync(join(project, 'run/model.safetensors'))).toBe(true);
-  });
+  }, 300_000);
 
   it('athanor build names the packages and programs that it lacks', async () => {
     const failure = await run('npx', 'athanor', 'build').catch((error: { stderr: string }) => error);

@@ -11,7 +11,7 @@ import type { TokenDataset } from './token-dataset.ts';
 import { packRows } from './token-loader.ts';
 
 /** The size of batches, and how much to evaluate. */
-export interface EvaluationOptions {
+export interface EvaluationBatchOptions {
   /** Default validation. */
   split?: Split;
   /** A batch holds up to batchSize * context tokens. */
@@ -41,7 +41,7 @@ const ORDER_SEED = 0;
  */
 export function* evaluationBatches(
   dataset: TokenDataset,
-  options: EvaluationOptions,
+  options: EvaluationBatchOptions,
 ): Generator<EvaluationBatch> {
   const { batchSize, context, maxTokens } = options;
   if (!(batchSize >= 1 && context >= 1)) {

@@ -35,7 +35,7 @@ export interface TokenLoaderOptions {
 /**
  * A batch of batchSize * context tokens. Its sequences are windows, or documents within windows.
  */
-export interface Batch extends PackedTokens {
+export interface TokenWindows extends PackedTokens {
   /** Windows that all ranks had taken before this batch. */
   cursor: number;
 }
@@ -104,7 +104,7 @@ export class TokenLoader {
   }
 
   /** The next batch of this rank. */
-  next(): Batch {
+  next(): TokenWindows {
     const { batchSize, context, communicator } = this.#options;
     const { rank, size } = communicator;
     const cursor = this.#cursor;

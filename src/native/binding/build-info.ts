@@ -4,8 +4,7 @@ export interface BuildInfoBinding {
   /** The instruction sets in this build, whether or not this machine supports them. */
   builtIsas(): string[];
   /**
-   * [name, version, path, problem] of each GPU library. `problem` is empty when the
-   * library was found.
+   * [name, version, path, problem] of each library for GPUs; problem is empty where it was found.
    */
   cudaLibraries(): [string, string, string, string][];
 }

@@ -34,15 +34,14 @@ export interface LogProbBackwardInputs {
 
 export interface LossBinding {
   /**
-   * [losses, scale * sum(weight * loss), dx, dweight]. The last two need needGradient. weightFrozen
-   * leaves out dweight.
+   * [losses, scale * sum(weight * loss), dx, dweight]; the last two with needGradient, dweight
+   * unless weightFrozen.
    */
   linearCrossEntropy(
     inputs: CrossEntropyInputs,
   ): [NativeTensor, number, NativeTensor | undefined, NativeTensor | undefined];
   /**
-   * f32 `[n, vocab]` for x of any dtype: the logits to sample from, with the same bits that
-   * the losses use.
+   * f32 `[n, vocab]` for any dtype of x: the bits of the logits that the losses see, for `sample`.
    */
   linearLogits(x: NativeTensor, weight: NativeTensor): NativeTensor;
   /** [log-probabilities, entropies] */

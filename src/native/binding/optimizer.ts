@@ -3,8 +3,8 @@ import type { NativeTensor } from '../binding.ts';
 /** The lists are parallel: one entry per parameter. */
 export interface AdamwInputs {
   /**
-   * f32, or bf16 with stochastic rounding. The random bits depend on (seed, step, place in the
-   * list, element) alone.
+   * f32, or bf16 and rounded stochastically by bits that depend on (seed, step, place in the list,
+   * element) alone.
    */
   parameters: readonly NativeTensor[];
   /** f32, like the moments `first` and `second`. */

@@ -35,8 +35,8 @@ export interface PolicyBinding {
   whiten(x: NativeTensor, shiftMean: boolean): NativeTensor;
   klPenalty(logProbs: NativeTensor, referenceLogProbs: NativeTensor, estimator: KlEstimator): NativeTensor;
   /**
-   * [loss, dlogProbs, dentropies, statistics]. The statistics are [clipped, approxKl,
-   * ratioMaxDeviation, ratioSum, ratioMin, ratioMax].
+   * [loss, dlogProbs, dentropies, [clipped, approxKl, ratioMaxDeviation, ratioSum, ratioMin,
+   * ratioMax]]
    */
   policyLoss(
     inputs: PolicyLossInputs,

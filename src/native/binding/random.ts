@@ -2,8 +2,7 @@ import type { NativeTensor } from '../binding.ts';
 
 export interface RandomBinding {
   /**
-   * Fills an f32 tensor with normal numbers. Element i is a function of (seed, stream, i), the same
-   * on every machine.
+   * Fills an f32 tensor; element i is a function of (seed, stream, i), the same on every machine.
    */
   normalInto(target: NativeTensor, mean: number, std: number, seed: number, stream: number): void;
   /**

@@ -29,9 +29,8 @@ export interface SampleInputs {
 
 export interface SamplingBinding {
   /**
-   * [tokens i32 `[b]`, logProbs f32 `[b]`]. The log-probabilities are those of the softmax at this
-   * temperature (at 1 where it is 0), before any filter. Throws ERR_NOT_FINITE naming a row that
-   * has no distribution.
+   * [tokens i32 `[b]`, logProbs f32 `[b]`], the latter under the unfiltered softmax at that
+   * temperature, or at 1 where it is 0. ERR_NOT_FINITE names a row without a distribution.
    */
   sample(inputs: SampleInputs): [NativeTensor, NativeTensor];
 }

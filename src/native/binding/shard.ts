@@ -1,7 +1,7 @@
 export interface NativeShard {
   /**
-   * Fills `out` with the ids from `begin` on. Throws ERR_FILE_DAMAGED naming an id that is
-   * not below `vocabSize`.
+   * Fills `out` with the ids from `begin`. ERR_FILE_DAMAGED names an id that is not below
+   * `vocabSize`.
    */
   read(begin: number, out: Int32Array): void;
   close(): void;

@@ -36,13 +36,13 @@ export interface TextBinding {
     reserved: readonly NativeText[],
   ) => NativeTokenizerTrainer;
   /**
-   * Recovers the merges of a rank file as triples of ids (left, right, result). `bytes` and
-   * `offsets` have the form that NativeTokenizer takes.
+   * The merges behind a rank file as triples of ids; bytes and offsets as NativeTokenizer takes
+   * them.
    */
   recoverMerges(bytes: Uint8Array, offsets: Uint32Array): Int32Array;
   /**
-   * The last offset at which the bytes may be cut without changing the pieces of the text, which
-   * continues after them. 0 where there is none.
+   * The last place at which a text that continues after the bytes may be cut without changing its
+   * pieces, or 0.
    */
   lastCut(bytes: Uint8Array): number;
 }

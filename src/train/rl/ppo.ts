@@ -49,7 +49,7 @@ async function prepare(settings: PpoSettings, context: StageContext): Promise<Pr
       responsesPerPrompt: settings.numGenerations,
     }),
     kl: new KlController({ coef: settings.klCoef, target: settings.targetKl, horizon: settings.klHorizon }),
-    ptx: pretraining(settings, ready.chat.tokenizer.fingerprint(), config.contextLength),
+    ptx: pretraining(settings, ready.chat.tokenizer.fingerprint(), config.contextLength, context),
   });
   const parameters = parameterCount(config);
   return {
@@ -121,7 +121,8 @@ function scoringModel(settings: PpoSettings): ScoringModel {
 function pretraining(
   { ptxData, ptxCoef, ptxBatchSize, seed }: PpoSettings,
   fingerprint: string,
-  context: number,
+  contextLength: number,
+  { communicator }: StageContext,
 ) {
   if (ptxData === undefined || ptxCoef === 0) return undefined;
   const dataset = TokenDataset.open(ptxData);
@@ -132,5 +133,6 @@ function pretraining(
       'prepare them with: athanor data prepare --tokenizer <model folder>',
     );
   }
-  return new PretrainingMix(new TokenLoader(dataset, { batchSize: ptxBatchSize, context, seed }), ptxCoef);
+  const loader = { batchSize: ptxBatchSize, context: contextLength, seed, communicator };
+  return new PretrainingMix(new TokenLoader(dataset, loader), ptxCoef);
 }
