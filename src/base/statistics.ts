@@ -80,8 +80,8 @@ export function meanInterval(values: readonly number[]): Interval & { mean: numb
  * The 95 % interval of the mean of shares, each in [0, 1]: Student's interval of the logit,
  * transformed back. The standard error of the logit is that of the mean m, divided by m (1 - m).
  * The interval therefore contains m and stays within [0, 1]. A mean of exactly 0 or 1 comes from
- * equal shares, and its interval has no width. Throws ERR_ARGUMENT as meanInterval does, and for a value
- * outside of [0, 1].
+ * equal shares, and its interval has no width. Throws ERR_ARGUMENT as meanInterval does, and for a
+ * value outside of [0, 1].
  */
 export function meanShareInterval(shares: readonly number[]): Interval & { mean: number } {
   const wrong = shares.find((share) => !(share >= 0 && share <= 1));

@@ -1,4 +1,4 @@
-/** What a training step needs from the other ranks. One process is the case of one rank. */
+/** The exchange of a training step with the other ranks. A single process is the only rank. */
 import type { Tensor } from '../tensor/tensor.ts';
 
 /** The place of this process among all processes of a run. */

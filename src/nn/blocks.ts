@@ -9,7 +9,7 @@ import type { Initializer } from './init.ts';
 import { LayerNorm, Linear, type Norm, RmsNorm } from './layers.ts';
 import { Module } from './module.ts';
 
-/** What the parts of one block are built from. */
+/** The arguments of the parts of one block. */
 interface BlockParts {
   config: ModelConfig;
   spec: BlockSpec;

@@ -54,7 +54,7 @@ class Adapter extends Module implements LowRank {
     super();
     const [outFeatures = 0, inFeatures = 0] = layer.weight.shape;
     // As PEFT: kaiming_uniform_(a = sqrt(5)), which is U(-1 / sqrt(in), 1 / sqrt(in)). B is zero,
-    // so the model computes what it did before.
+    // so the results of the model do not change yet.
     this.a = init.uniform([rank, inFeatures], 1 / Math.sqrt(inFeatures));
     this.b = init.constant([outFeatures, rank], 0);
     this.scale = alpha / rank;

@@ -6,6 +6,7 @@
  * ranks and with any batch size.
  */
 import { AthanorError } from '../../base/errors.ts';
+import type { JsonValue } from '../../base/json.ts';
 import { mix } from '../../base/random.ts';
 import { type Ranks, selfCommunicator } from '../../comm/communicator.ts';
 import { Permutation } from '../permutation.ts';
@@ -43,7 +44,7 @@ export interface TokenWindows extends PackedTokens {
  * The place of a run in its data, and the options on which it depends. It is the same
  * on every rank.
  */
-export interface LoaderState {
+export type LoaderState = {
   /** Windows that all ranks have taken so far. */
   cursor: number;
   /** Fingerprint of the split. */
@@ -51,7 +52,7 @@ export interface LoaderState {
   context: number;
   seed: number;
   shuffle: boolean;
-}
+};
 
 /** Distinguishes the random offset of an epoch from its permutation, which has the same seed. */
 const SHIFT_STREAM = 0x5f;
@@ -124,23 +125,24 @@ export class TokenLoader {
    * ERR_MISMATCH when the data or an option that decides the order differs, and ERR_FORMAT for
    * an invalid state.
    */
-  restore(state: LoaderState): void {
+  restore(state: JsonValue): void {
+    const saved = state as LoaderState;
     const now = this.state();
-    if (!Number.isSafeInteger(state.cursor) || state.cursor < 0)
+    if (!Number.isSafeInteger(saved.cursor) || saved.cursor < 0)
       throw new AthanorError(
         'ERR_FORMAT',
-        `the saved place in the data, ${state.cursor}, is not a whole number`,
+        `the saved place in the data, ${saved.cursor}, is not a whole number`,
       );
     const labels = { data: 'data', context: 'context', seed: 'seed', shuffle: 'shuffling' } as const;
     for (const key of ['data', 'context', 'seed', 'shuffle'] as const) {
-      if (state[key] === now[key]) continue;
+      if (saved[key] === now[key]) continue;
       throw new AthanorError(
         'ERR_MISMATCH',
-        `the run was saved with another ${labels[key]} (${state[key]}) than now (${now[key]}), so its place in the data is not valid now`,
+        `the run was saved with another ${labels[key]} (${saved[key]}) than now (${now[key]}), so its place in the data is not valid now`,
         'resume with the data and options that the run began with',
       );
     }
-    this.#cursor = state.cursor;
+    this.#cursor = saved.cursor;
   }
 
   /** The context + 1 ids of the window at a place in the global order. */

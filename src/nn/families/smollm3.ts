@@ -38,7 +38,7 @@ export const smollm3: Family = {
     mlp_bias: config.blocks[0]!.mlpBias,
     use_sliding_window: false,
     sliding_window: null,
-    // null, because transformers takes 128004 for a missing key, whatever the vocabulary.
+    // null, because transformers takes 128004 for a missing key, for any vocabulary.
     pad_token_id: null,
   }),
   tensors: llamaTensors,

@@ -5,7 +5,7 @@
  */
 
 import type { JsonObject } from '../../base/json.ts';
-import type { LoaderState, TokenLoader } from '../../data/shards/token-loader.ts';
+import type { TokenLoader } from '../../data/shards/token-loader.ts';
 import { TokenBatch } from '../../data/token-batch.ts';
 import type { Gpt } from '../../nn/gpt.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
@@ -32,10 +32,10 @@ export class PretrainingMix {
   }
 
   state(): JsonObject {
-    return { ...this.#loader.state() };
+    return this.#loader.state();
   }
 
   restore(state: JsonObject): void {
-    this.#loader.restore(state as unknown as LoaderState);
+    this.#loader.restore(state);
   }
 }

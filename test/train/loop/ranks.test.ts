@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { JsonValue } from '../../../src/base/json.ts';
 import { type Communicator, selfCommunicator } from '../../../src/comm/communicator.ts';
 import type { TokenDataset } from '../../../src/data/shards/token-dataset.ts';
-import { type LoaderState, TokenLoader } from '../../../src/data/shards/token-loader.ts';
+import { TokenLoader } from '../../../src/data/shards/token-loader.ts';
 import { TokenBatch } from '../../../src/data/token-batch.ts';
 import { Gpt } from '../../../src/nn/gpt.ts';
 import { presetConfig } from '../../../src/nn/presets.ts';
@@ -77,7 +77,7 @@ class Small implements TrainStage<TokenBatch> {
   }
 
   restore(state: JsonValue): void {
-    this.#loader.restore(state as unknown as LoaderState);
+    this.#loader.restore(state);
   }
 }
 
