@@ -120,6 +120,7 @@ export { ScoringModel } from './nn/scoring-model.ts';
 export { AdamW, type AdamWOptions, adamwDefaults } from './optim/adamw.ts';
 export { learningRate, type ScheduleName, type ScheduleOptions } from './optim/schedule.ts';
 // Metrics, progress and reports
+export { type ComparisonOptions, writeComparison } from './report/comparison.ts';
 export { type Figure, figureEvent } from './report/figures.ts';
 export { type ReportOptions, writeReport } from './report/html-report.ts';
 export { type MetricRecord, MetricsLog, type MetricValue, readMetrics } from './report/metrics-log.ts';

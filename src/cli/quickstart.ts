@@ -5,6 +5,7 @@
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { count, engineOptions, flag, integer, path } from './options.ts';
+import { repeatingCommand } from './spelling.ts';
 
 const quick = {
   tokens: 120_000,
@@ -13,17 +14,19 @@ const quick = {
   most: { tuningSteps: 24, sampledQuestions: 300 },
 };
 
+const quickstartOptions = {
+  ...engineOptions,
+  out: path('folder for the run; it is numbered when it exists', { default: 'runs/quickstart' }),
+  tokens: count('pretraining tokens', { default: 1_100_000, min: 10_000 }),
+  rollouts: integer('rollouts of PPO', { default: 28, min: 1 }),
+  quick: flag('see every stage run in a minute, too shortly to learn much'),
+  questions: integer('questions of each kind that the models are measured on', { default: 600, min: 10 }),
+};
+
 export const quickstart = defineCommand({
   description:
     "Fetches the World Factbook (public domain, 2 MB, kept in a cache), pretrains a small GPT on it, fine-tunes it to answer\nquestions, learns a reward model from comparisons, improves the assistant with PPO, and shows what each stage did.\nreport.html in the run's folder grows with the run.",
-  options: {
-    ...engineOptions,
-    out: path('folder for the run; it is numbered when it exists', { default: 'runs/quickstart' }),
-    tokens: count('pretraining tokens', { default: 1_100_000, min: 10_000 }),
-    rollouts: integer('rollouts of PPO', { default: 28, min: 1 }),
-    quick: flag('see every stage run in a minute, too shortly to learn much'),
-    questions: integer('questions of each kind that the models are measured on', { default: 600, min: 10 }),
-  },
+  options: quickstartOptions,
   example: 'quickstart --seed 1',
   async run(options, { spell }) {
     const engine = await prepareEngine(options);
@@ -47,17 +50,20 @@ export const quickstart = defineCommand({
     const say = (line: string) => process.stderr.write(`${line}\n`);
     planLines(plan, { ...engine, out, quick: options.quick, quickSeconds }).forEach(say);
     const notes = options.quick ? [QUICK_NOTE] : [];
+    const { seed } = options;
+    const repeated = { ...options, out: undefined, dtype: engine.dtype };
+    const command = repeatingCommand('quickstart', quickstartOptions, repeated);
     let begun = '';
     const interrupt = new Interrupt();
     const state = await runPipeline({
       ...size,
-      seed: options.seed,
+      seed,
       out,
       dtype: engine.dtype,
       plan,
       hooks: { signal: interrupt.signal, onEvent: terminalProgress({ spell }) },
       onChange: (now) => {
-        writePipelineReport(out, now, { notes });
+        writePipelineReport(out, now, { notes, seed, command });
         const running = now.parts.find(({ status }) => status === 'running');
         if (running && running.name !== begun) say(partLine(now, running));
         begun = running?.name ?? begun;
@@ -65,7 +71,7 @@ export const quickstart = defineCommand({
     });
     interrupt.dispose();
     const figures = {
-      seed: options.seed,
+      seed,
       seconds: state.seconds,
       scoreboard: state.rows.map(scoreboardRecord),
       stages: Object.fromEntries(state.parts.flatMap(({ name, report }) => (report ? [[name, report]] : []))),

@@ -1,31 +1,19 @@
 /**
- * Metric records as columns for the charts. A run longer than a screen can show is thinned: of each stretch the records
- * with the lowest and the highest value of every field are kept, so no spike is lost, and the means of the stretches are
- * kept beside them, since a smoothed line through extremes alone would lie.
+ * Metric records as columns for the charts. A run longer than a screen can show is thinned: of each
+ * stretch the records with the lowest and the highest value of every field are kept, so no spike is
+ * lost. The means of the stretches are kept beside them, since a smoothed line through extremes
+ * alone would be wrong.
  */
 import type { ChartSpec } from './chart-specs.ts';
 import type { MetricRecord } from './metrics-log.ts';
+import type { Columns, RunColumns } from './page-data.ts';
 
-/** Stretches of a long log: about one a pixel of a wide chart. */
+/** Stretches of a long log: about one per pixel of a wide chart. */
 const STRETCHES = 1000;
 
-export type Column = (number | null)[];
-
-export interface Columns {
-  /** x values, one list for each choice of axis; tokens and time are missing where the log has none. */
-  x: { step: number[]; tokens?: number[]; time?: number[] };
-  /** y values by field; null where a value is missing or not finite. */
-  y: Record<string, Column>;
-}
-
-export interface ChartData {
+/** A run's columns, and the charts that have data in it. */
+export interface ChartData extends RunColumns {
   charts: ChartSpec[];
-  step: Columns;
-  /** Means of the stretches that a thinned log was cut into. */
-  mean?: Columns;
-  evaluation: Columns;
-  /** Steps of warnings and resumptions. */
-  marks: { step: number; kind: string }[];
 }
 
 export interface ChartSource {
@@ -116,7 +104,10 @@ function thinned(records: readonly MetricRecord[], fields: readonly string[]): r
   return isLong(records) ? stretchesOf(records).flatMap((part) => extremes(part, fields)) : records;
 }
 
-/** The first and the last record and, of each field, those with the lowest, the highest and a non-finite value, in order. */
+/**
+ * The first and the last record and, of each field, those with the lowest, the highest and a
+ * non-finite value, in order.
+ */
 function extremes(part: readonly MetricRecord[], fields: readonly string[]): MetricRecord[] {
   const kept = new Set<number>([0, part.length - 1]);
   for (const field of fields) {

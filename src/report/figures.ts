@@ -1,4 +1,7 @@
-/** Pictures of a distribution rather than a course. A stage logs them as records `{ event: 'figure' }`; the newest of a title counts. */
+/**
+ * Pictures of a distribution or a comparison rather than a course. A stage logs them as records
+ * `{ event: 'figure' }`; the newest of a title counts.
+ */
 import type { CalibrationBin } from '../base/statistics.ts';
 import type { MetricRecord, MetricValue } from './metrics-log.ts';
 
@@ -23,7 +26,18 @@ export interface BarFigure {
   bars: readonly { label: string; value: number; low?: number; high?: number; count?: number }[];
 }
 
-export type Figure = HistogramFigure | CalibrationFigure | BarFigure;
+/** Shares between 0 and 1 side by side, such as the right answers of several models. */
+export interface ShareFigure {
+  kind: 'shares';
+  title: string;
+  unit?: string;
+  /** What each bar of a row stands for. */
+  series: readonly string[];
+  /** `values` has one share for each of `series`. */
+  rows: readonly { label: string; values: readonly number[] }[];
+}
+
+export type Figure = HistogramFigure | CalibrationFigure | BarFigure | ShareFigure;
 
 /** The record of the metrics log for a figure, which travels as JSON text in one field. */
 export function figureEvent(figure: Figure): { event: string; title: string; figure: string } {

@@ -13,6 +13,7 @@ const row: ScoreboardRow = {
   kl: undefined,
   winRate: { decided: 0, share: undefined },
   shown: [],
+  shownRight: [],
 };
 
 it('gives no interval where no question is decided, and no figure that is not measured', () => {

@@ -149,7 +149,7 @@ describe('the report', () => {
 
   it('says what is missing', () => {
     expect(renderReport([], { title: 't' })).toContain('No step was logged.');
-    expect(renderReport([{ step: 1, loss: 2 }], { title: 't' }, 3)).toContain(
+    expect(renderReport([{ step: 1, loss: 2 }], { title: 't' }, { badLines: 3 })).toContain(
       '3 lines of metrics.jsonl could not be read',
     );
     expect(() => writeReport(join(root, 'nowhere'), { title: 't' })).toThrow(

@@ -1,4 +1,7 @@
-/** Where numbers lie on a drawing. Coordinates are rounded, so that a page does not grow by digits nobody sees. */
+/**
+ * Where numbers lie on a drawing. Coordinates are rounded, so that a page does not grow by digits
+ * that nobody sees. The margins hold labels in the larger type of a phone.
+ */
 
 export type Span = readonly [low: number, high: number];
 
@@ -11,7 +14,7 @@ export interface Frame {
   y(value: number): number;
 }
 
-const [WIDTH, HEIGHT, LEFT, RIGHT, TOP] = [560, 240, 52, 14, 10];
+const [WIDTH, HEIGHT, LEFT, RIGHT, TOP] = [560, 240, 56, 30, 10];
 
 /** @param below room under the axis for labels */
 export function frameOf(domain: Span, range: Span, below = 26): Frame {

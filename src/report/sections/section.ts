@@ -1,9 +1,9 @@
 import type { JsonValue } from '../../base/json.ts';
-import type { ChartData } from '../chart-data.ts';
 import type { ChartSpec } from '../chart-specs.ts';
 import type { Figure } from '../figures.ts';
 import type { Html } from '../html.ts';
 import type { MetricRecord } from '../metrics-log.ts';
+import type { PageCharts } from '../page-charts.ts';
 
 /** A page beside the report. */
 export interface ReportLink {
@@ -12,19 +12,40 @@ export interface ReportLink {
   href: string;
 }
 
+/** An answer with a mark before it. */
+export interface MarkedText {
+  text: string;
+  isRight: boolean;
+}
+
+/** Numbers are set right-aligned. */
+export type ReportCell = string | number | ReportLink | MarkedText;
+
 export interface ReportTable {
   title: string;
   columns: readonly string[];
-  /** Numbers are set right-aligned. */
-  rows: readonly (readonly (string | number | ReportLink)[])[];
+  /** A row's first cell says what the row is about: on a phone it is the heading of a card. */
+  rows: readonly (readonly ReportCell[])[];
   /** A sentence under the table. */
   note?: string;
+}
+
+/** A run in another folder, some of whose charts are on this page too. */
+export interface ReportStage {
+  /** Begins the titles of its charts. */
+  name: string;
+  /** Relative to the report's folder; a folder without a metrics log is passed over. */
+  folder: string;
+  /** Ids of its charts. */
+  charts: readonly string[];
 }
 
 export interface ReportOptions {
   title: string;
   /** A line under the title. */
   subtitle?: string;
+  /** The command line that repeats the run. */
+  command?: string;
   /** The run's settings, shown as names and values. */
   config?: Record<string, JsonValue>;
   /** What it ran on. Default: this machine. */
@@ -33,9 +54,12 @@ export interface ReportOptions {
   summary?: readonly (readonly [label: string, value: string])[];
   /** What the machine can do at this run's precision, for the share of it that was reached. */
   peakFlopsPerSecond?: number;
+  /** Above the charts, before the figures that the log holds. */
+  figures?: readonly Figure[];
+  stages?: readonly ReportStage[];
   tables?: readonly ReportTable[];
   notes?: readonly string[];
-  /** An open page loads itself anew after so many seconds, for a run that goes on. */
+  /** An open page is loaded again after this many seconds, for a run that goes on. */
   refreshSeconds?: number;
   /** Charts of fields that only this stage logs. */
   charts?: readonly ChartSpec[];
@@ -47,13 +71,13 @@ export interface ReportContext {
   steps: readonly MetricRecord[];
   evaluations: readonly MetricRecord[];
   samples: readonly MetricRecord[];
-  /** The newest of each title. */
+  /** Those of the log, the newest of each title. */
   figures: readonly Figure[];
   /** Warnings and resumptions, in order. */
   marks: readonly MetricRecord[];
   /** Lines of the log that could not be read. */
   badLines: number;
-  data: ChartData;
+  charts: PageCharts;
 }
 
 /** A part of the page; undefined where the run has nothing to show in it. */
