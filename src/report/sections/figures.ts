@@ -92,7 +92,7 @@ function bars({ title, bars: all }: BarFigure): Html {
 /** Bars that lie down, each with its share beside it: readable on a phone too. */
 function shares({ series, rows }: ShareFigure): Html {
   const bar = (value: number, i: number) =>
-    html`<dd title="${series[i]}"><span class="bar"><i class="bar-fill" style="width:${100 * value}%;background:${colorAt(i)}"></i></span><span class="share">${percent(value)}</span></dd>`;
+    html`<dd title="${series[i]}"><span class="bar"><i class="bar-fill" style="width:${100 * value}%;background:${colorAt(i)}"></i></span><span class="share">${(100 * value).toFixed(1)} %</span></dd>`;
   const items = rows.map(({ label, values }) => html`<div><dt>${label}</dt>${values.map(bar)}</div>`);
   return html`<p class="keys">${series.map(key)}</p><dl class="bars">${items}</dl>`;
 }

@@ -14,7 +14,7 @@ export interface Frame {
   y(value: number): number;
 }
 
-const [WIDTH, HEIGHT, LEFT, RIGHT, TOP] = [560, 240, 56, 30, 10];
+const [WIDTH, HEIGHT, LEFT, RIGHT, TOP] = [560, 240, 64, 30, 12];
 
 /** @param below room under the axis for labels */
 export function frameOf(domain: Span, range: Span, below = 26): Frame {
