@@ -153,12 +153,14 @@ export { AdamW, type AdamWOptions, adamwDefaults } from './optim/adamw.ts';
 export { learningRate, type ScheduleName, type ScheduleOptions } from './optim/schedule.ts';
 export type { ChartLine, ChartSpec } from './report/chart-specs.ts';
 // Metrics, progress and reports
+export { type ComparisonOptions, writeComparison } from './report/comparison.ts';
 export {
   type BarFigure,
   type CalibrationFigure,
   type Figure,
   figureEvent,
   type HistogramFigure,
+  type ShareFigure,
 } from './report/figures.ts';
 export { type ReportOptions, writeReport } from './report/html-report.ts';
 export { type MetricRecord, MetricsLog, type MetricValue, readMetrics } from './report/metrics-log.ts';

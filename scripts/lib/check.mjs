@@ -18,11 +18,17 @@ function filesOnly(output) {
   return `not formatted: ${[...new Set(files.map(([, file]) => file))].join(' ')}`;
 }
 
+/** The types of a project: a folder with a tsconfig.json. */
+function types(project) {
+  return verdict(packageFile('typescript', 'bin/tsc'), ['-p', project, '--noEmit']);
+}
+
 function checks(fix) {
   const names = trackedFiles(root);
   const cpp = names.filter((name) => /^native\/.*\.(h|cpp|cu|cuh)$/.test(name));
   return {
-    types: () => verdict(packageFile('typescript', 'bin/tsc'), ['-p', '.', '--noEmit']),
+    types: () => types('.'),
+    'types of the page': () => types('src/report/page'),
     biome: () => {
       const how = fix ? ['--write'] : [];
       const args = ['check', '--error-on-warnings', '--colors=off', '--max-diagnostics=20'];

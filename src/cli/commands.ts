@@ -56,6 +56,14 @@ export const commands: CommandTable = {
     summary: 'measure a model: perplexity, right answers, preferences or win rate',
     load: async () => (await import('./eval.ts')).evaluate,
   },
+  report: {
+    summary: 'make the report of a run again from its log',
+    load: async () => (await import('./report.ts')).report,
+  },
+  compare: {
+    summary: 'lay several runs over each other in one page',
+    load: async () => (await import('./report.ts')).compare,
+  },
   bench: {
     summary: 'measure speed, also relative to the peak of this machine',
     commands: {

@@ -5,6 +5,7 @@
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { count, engineOptions, flag, inGroup, integer, path } from './options.ts';
+import { repeatingCommand } from './spelling.ts';
 
 const quick = {
   tokens: 120_000,
@@ -13,19 +14,21 @@ const quick = {
   most: { tuningSteps: 24, sampledQuestions: 300 },
 };
 
+const quickstartOptions = {
+  ...inGroup('Run', {
+    out: path('folder for the run; a number is added if it exists', { default: 'runs/quickstart' }),
+    quick: flag('run all stages in about a minute, too short to learn much'),
+    tokens: count('pretraining tokens', { default: 1_100_000, min: 10_000 }),
+    iterations: integer('iterations of PPO; each is one rollout with its updates', { default: 28, min: 1 }),
+    questions: integer('questions of each kind to measure the models on', { default: 600, min: 10 }),
+  }),
+  ...engineOptions,
+};
+
 export const quickstart = defineCommand({
   description:
     'Fetches the World Factbook (public domain, 2 MB, kept in a cache), pretrains a small GPT on it, fine-tunes the GPT to answer questions, trains a reward model on comparisons, improves the assistant with PPO, and shows the effect of each stage. report.html in the folder of the run is updated during the run.',
-  options: {
-    ...inGroup('Run', {
-      out: path('folder for the run; a number is added if it exists', { default: 'runs/quickstart' }),
-      quick: flag('run all stages in about a minute, too short to learn much'),
-      tokens: count('pretraining tokens', { default: 1_100_000, min: 10_000 }),
-      iterations: integer('iterations of PPO; each is one rollout with its updates', { default: 28, min: 1 }),
-      questions: integer('questions of each kind to measure the models on', { default: 600, min: 10 }),
-    }),
-    ...engineOptions,
-  },
+  options: quickstartOptions,
   example: 'quickstart --seed 1',
   async run(options, { spell }) {
     const engine = await prepareEngine(options);
@@ -49,17 +52,20 @@ export const quickstart = defineCommand({
     const say = (line: string) => process.stderr.write(`${line}\n`);
     planLines(plan, { ...engine, out, quick: options.quick, quickSeconds }).forEach(say);
     const notes = options.quick ? [QUICK_NOTE] : [];
+    const { seed } = options;
+    const repeated = { ...options, out: undefined, dtype: engine.dtype };
+    const command = repeatingCommand('quickstart', quickstartOptions, repeated);
     let begun = '';
     const interrupt = new Interrupt();
     const state = await runPipeline({
       ...size,
-      seed: options.seed,
+      seed,
       out,
       dtype: engine.dtype,
       plan,
       hooks: { signal: interrupt.signal, onEvent: terminalProgress({ spell }) },
       onChange: (now) => {
-        writePipelineReport(out, now, { notes });
+        writePipelineReport(out, now, { notes, seed, command });
         const running = now.parts.find(({ status }) => status === 'running');
         if (running && running.name !== begun) say(partLine(now, running));
         begun = running?.name ?? begun;
@@ -67,7 +73,7 @@ export const quickstart = defineCommand({
     });
     interrupt.dispose();
     const figures = {
-      seed: options.seed,
+      seed,
       seconds: state.seconds,
       scoreboard: state.rows.map(scoreboardRecord),
       stages: Object.fromEntries(state.parts.flatMap(({ name, report }) => (report ? [[name, report]] : []))),

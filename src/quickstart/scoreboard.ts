@@ -48,6 +48,8 @@ export interface ScoreboardRow {
   winRate: WinRate | undefined;
   /** Answers to the shown questions: greedy ones, or the ones chosen among sampled answers. */
   shown: string[];
+  /** Of each shown answer: whether it is right. */
+  shownRight: boolean[];
 }
 
 /**
@@ -142,10 +144,11 @@ export class Scoreboard {
       const greedy = await ask(heldOutPhrasings, 0);
       const sampled = await ask(heldOutPhrasings, 1);
       const right = this.#rightOf(heldOutPhrasings, sampled);
+      const rightGreedy = this.#rightOf(heldOutPhrasings, greedy);
       const row: ScoreboardRow = {
         model,
         bitsPerByte: await this.#bitsPerByte(gpt),
-        phrasingsGreedy: share(this.#rightOf(heldOutPhrasings, greedy)),
+        phrasingsGreedy: share(rightGreedy),
         phrasingsSampled: share(right),
         factsGreedy: share(this.#rightOf(heldOutFacts, await ask(heldOutFacts, 0))),
         factsSampled: share(this.#rightOf(heldOutFacts, await ask(heldOutFacts, 1))),
@@ -153,6 +156,7 @@ export class Scoreboard {
         kl: undefined,
         winRate: before && winRate(right, before.right),
         shown: shownQuestions(heldOutPhrasings).map(({ index }) => greedy[index]!),
+        shownRight: shownQuestions(heldOutPhrasings).map(({ index }) => rightGreedy[index]!),
       };
       return { row, sampled, right };
     } finally {
@@ -188,6 +192,7 @@ export class Scoreboard {
         // the SFT model.
         winRate: winRate(right, sft.right),
         shown: shownQuestions(heldOutPhrasings).map(({ index }) => sampled[index]!),
+        shownRight: shownQuestions(heldOutPhrasings).map(({ index }) => right[index]!),
       };
       return { row, sampled, right };
     } finally {

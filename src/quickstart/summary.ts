@@ -1,4 +1,5 @@
 /** The pipeline's state as rows, for the terminal, the page and docs/results.md. */
+import type { Figure } from '../report/figures.ts';
 import { exactCount, formatCount, formatDuration } from '../report/format.ts';
 import type { ReportTable } from '../report/sections/section.ts';
 import type { TrainingRecord } from '../train/loop/training-record.ts';
@@ -60,14 +61,29 @@ const SCOREBOARD_NOTE = [
 export function answersTable({ questions, rows }: Pick<PipelineState, 'questions' | 'rows'>): ReportTable {
   return {
     title: 'The same questions, answered by every model',
-    columns: ['question', 'right', ...rows.map(({ model }) => model)],
+    columns: ['question', 'right answer', ...rows.map(({ model }) => model)],
     rows: questions.map(({ question, answer }, i) => [
       question,
       answer,
-      ...rows.map(({ shown }) => shown[i]!),
+      ...rows.map(({ shown, shownRight }) => ({ text: shown[i]!, isRight: shownRight[i]! })),
     ]),
     note: 'Greedy answers; best of 8 is what the reward model chose among sampled ones.',
   };
+}
+
+/** The right answers of every model so far, as bars: sampled and greedy, of both kinds of questions. */
+export function rightAnswerFigures({ rows }: Pick<PipelineState, 'rows'>): Figure[] {
+  const figure = (title: string, shares: (row: ScoreboardRow) => readonly number[]): Figure => ({
+    kind: 'shares',
+    title,
+    unit: 'share of right answers',
+    series: ['sampled', 'greedy'],
+    rows: rows.map((row) => ({ label: row.model, values: shares(row) })),
+  });
+  return [
+    figure('Questions in new wordings', (row) => [row.phrasingsSampled, row.phrasingsGreedy]),
+    figure('Questions about new facts', (row) => [row.factsSampled, row.factsGreedy]),
+  ];
 }
 
 /** The cards on top of the page: the results, and before the end the progress of the run. */

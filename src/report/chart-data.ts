@@ -6,27 +6,14 @@
  */
 import type { ChartSpec } from './chart-specs.ts';
 import type { MetricRecord } from './metrics-log.ts';
+import type { Columns, RunColumns } from './page-data.ts';
 
 /** Number of stretches of a long log: about one per pixel of a wide chart. */
 const STRETCHES = 1000;
 
-export type Column = (number | null)[];
-
-export interface Columns {
-  /** x values, one list per choice of axis. Tokens and time are missing when the log has none. */
-  x: { step: number[]; tokens?: number[]; time?: number[] };
-  /** y values by field; null for a value that is missing or not finite. */
-  y: Record<string, Column>;
-}
-
-export interface ChartData {
+/** A run's columns, and the charts that have data in it. */
+export interface ChartData extends RunColumns {
   charts: ChartSpec[];
-  step: Columns;
-  /** Means of the stretches, for a thinned log. */
-  mean?: Columns;
-  evaluation: Columns;
-  /** Steps with warnings and resumptions. */
-  marks: { step: number; kind: string }[];
 }
 
 export interface ChartSource {

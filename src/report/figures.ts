@@ -1,6 +1,6 @@
 /**
- * Figures that show a distribution. A stage logs them as records `{ event: 'figure' }`; the newest
- * of each title counts.
+ * Figures that show a distribution or a comparison. A stage logs them as records
+ * `{ event: 'figure' }`; the newest of each title counts.
  */
 import type { CalibrationBin } from '../base/statistics.ts';
 import type { MetricRecord, MetricValue } from './metrics-log.ts';
@@ -26,8 +26,19 @@ export interface BarFigure {
   bars: readonly { label: string; value: number; low?: number; high?: number; count?: number }[];
 }
 
+/** Shares between 0 and 1 side by side, such as the right answers of several models. */
+export interface ShareFigure {
+  kind: 'shares';
+  title: string;
+  unit?: string;
+  /** What each bar of a row stands for. */
+  series: readonly string[];
+  /** `values` has one share for each of `series`. */
+  rows: readonly { label: string; values: readonly number[] }[];
+}
+
 /** A figure of the report. */
-export type Figure = HistogramFigure | CalibrationFigure | BarFigure;
+export type Figure = HistogramFigure | CalibrationFigure | BarFigure | ShareFigure;
 
 /** The log record of a figure. The figure is JSON text in one field. */
 export function figureEvent(figure: Figure): { event: string; title: string; figure: string } {

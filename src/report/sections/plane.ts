@@ -1,5 +1,6 @@
 /**
  * Coordinates of drawings. They are rounded, because more digits make the page larger, not better.
+ * The margins have space for the labels in the larger type of a phone.
  */
 
 export type Span = readonly [low: number, high: number];
@@ -13,7 +14,7 @@ export interface Frame {
   y(value: number): number;
 }
 
-const [WIDTH, HEIGHT, LEFT, RIGHT, TOP] = [560, 240, 52, 14, 10];
+const [WIDTH, HEIGHT, LEFT, RIGHT, TOP] = [560, 240, 64, 30, 12];
 
 /** @param below space under the axis for labels */
 export function frameOf(domain: Span, range: Span, below = 26): Frame {

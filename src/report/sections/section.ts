@@ -1,9 +1,9 @@
 import type { JsonValue } from '../../base/json.ts';
-import type { ChartData } from '../chart-data.ts';
 import type { ChartSpec } from '../chart-specs.ts';
 import type { Figure } from '../figures.ts';
 import type { Html } from '../html.ts';
 import type { MetricRecord } from '../metrics-log.ts';
+import type { PageCharts } from '../page-charts.ts';
 
 /** A link to another page. */
 export interface ReportLink {
@@ -12,20 +12,41 @@ export interface ReportLink {
   href: string;
 }
 
+/** An answer with a mark before it. */
+export interface MarkedText {
+  text: string;
+  isRight: boolean;
+}
+
+/** Numbers are set right-aligned. */
+export type ReportCell = string | number | ReportLink | MarkedText;
+
 export interface ReportTable {
   title: string;
   columns: readonly string[];
-  /** Rows of cells; numbers are right-aligned. */
-  rows: readonly (readonly (string | number | ReportLink)[])[];
+  /** Rows of cells; numbers are right-aligned. On a phone the first cell is the heading of a card. */
+  rows: readonly (readonly ReportCell[])[];
   /** A sentence under the table. */
   note?: string;
+}
+
+/** A run in another folder, some of whose charts are on this page too. */
+export interface ReportStage {
+  /** Begins the titles of its charts. */
+  name: string;
+  /** Relative to the report's folder; a folder without a metrics log is passed over. */
+  folder: string;
+  /** Ids of its charts. */
+  charts: readonly string[];
 }
 
 export interface ReportOptions {
   title: string;
   /** The line under the title. */
   subtitle?: string;
-  /** The run's settings: names and values. */
+  /** The command line that repeats the run. */
+  command?: string;
+  /** The run's settings, shown as names and values. */
   config?: Record<string, JsonValue>;
   /** The machine and versions of the run. Default: this machine. */
   environment?: Record<string, JsonValue>;
@@ -33,6 +54,9 @@ export interface ReportOptions {
   summary?: readonly (readonly [label: string, value: string])[];
   /** Peak FLOP/s of the machine at the run's precision, for the share that was reached. */
   peakFlopsPerSecond?: number;
+  /** Above the charts, before the figures that the log holds. */
+  figures?: readonly Figure[];
+  stages?: readonly ReportStage[];
   tables?: readonly ReportTable[];
   notes?: readonly string[];
   /** An open page reloads after this many seconds, while a run continues. */
@@ -53,7 +77,7 @@ export interface ReportContext {
   marks: readonly MetricRecord[];
   /** Number of lines of the log that could not be read. */
   badLines: number;
-  data: ChartData;
+  charts: PageCharts;
 }
 
 /** Makes a part of the page; undefined when the run has nothing to show in it. */

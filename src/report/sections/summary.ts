@@ -9,7 +9,12 @@ import type { ReportContext, Section } from './section.ts';
 /** Most cards in a row of full width. */
 const MAX_ACROSS = 7;
 
-interface Card {
+/** What the cards of a run are made from. */
+export type RunRecords = Pick<ReportContext, 'steps' | 'evaluations'> & {
+  options: Pick<ReportContext['options'], 'peakFlopsPerSecond'>;
+};
+
+export interface Card {
   label: string;
   value: string;
   hint?: string | undefined;
@@ -20,7 +25,7 @@ export const summary: Section = (report) => {
   const taken = new Set(own.map(([label]) => label));
   const cards: Card[] = [
     ...own.map(([label, value]) => ({ label, value })),
-    ...[...quality(report), ...volume(report), ...speed(report)].filter(({ label }) => !taken.has(label)),
+    ...runCards(report).filter(({ label }) => !taken.has(label)),
   ];
   if (cards.length === 0) return html`<p class="empty">No step was logged.</p>`;
   const items = cards.map(
@@ -32,11 +37,16 @@ export const summary: Section = (report) => {
   return html`<dl class="cards" style="--across: ${across}">${items}</dl>`;
 };
 
+/** The figures that a log alone gives. */
+export function runCards(report: RunRecords): Card[] {
+  return [...quality(report), ...volume(report), ...speed(report)];
+}
+
 /**
  * The last evaluation of each field, and the mean of the last training losses, because the loss of
  * a single step is noisy.
  */
-function quality({ steps, evaluations }: ReportContext): Card[] {
+function quality({ steps, evaluations }: RunRecords): Card[] {
   const cards: Card[] = [];
   const last = latest(evaluations, 'val_loss');
   if (last) {
@@ -68,7 +78,7 @@ function quality({ steps, evaluations }: ReportContext): Card[] {
   return cards;
 }
 
-function volume({ steps }: ReportContext): Card[] {
+function volume({ steps }: RunRecords): Card[] {
   const last = steps.at(-1);
   if (!last) return [];
   const inSteps = `in ${exactCount(last.step)} step${last.step === 1 ? '' : 's'}`;
@@ -77,7 +87,7 @@ function volume({ steps }: ReportContext): Card[] {
     : [{ label: 'Steps', value: exactCount(last.step) }];
 }
 
-function speed({ steps, options }: ReportContext): Card[] {
+function speed({ steps, options }: RunRecords): Card[] {
   const seconds = total(steps, ({ seconds }) => Number(seconds));
   if (!(seconds > 0)) return [];
   const tokens = total(steps, (record) => Number(record.tokens_per_second) * Number(record.seconds));
