@@ -7,6 +7,7 @@
 import { AthanorError } from './errors.ts';
 import { mix } from './random.ts';
 
+/** Predictions of similar probability, and how often they came true. */
 export interface CalibrationBin {
   /** Mean predicted probability of the bin. */
   predicted: number;

@@ -13,6 +13,7 @@ import type { JsonValue } from '../base/json.ts';
 import { SafetensorsFile, writeSafetensors } from './safetensors.ts';
 import type { TensorSource } from './tensor-data.ts';
 
+/** What a checkpoint stores. */
 export interface CheckpointContents {
   /**
    * Writes the model into the given folder, usually `(folder) => writeModelFiles(folder, { … })`.

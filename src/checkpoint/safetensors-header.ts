@@ -37,6 +37,7 @@ export const fileType: Record<DataType, string> = {
 /** The header limit of the reference implementation. */
 export const maxHeaderBytes = 100_000_000;
 
+/** A tensor as the header describes it. */
 export interface TensorInfo {
   /** The name in the file: F32, BF16, … */
   readonly dtype: string;

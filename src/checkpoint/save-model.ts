@@ -21,6 +21,7 @@ import {
   transposed,
 } from './tensor-data.ts';
 
+/** The contents of a model folder. */
 export interface WriteModelOptions {
   config: ModelConfig;
   /**

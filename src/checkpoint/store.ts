@@ -22,6 +22,7 @@ import {
 } from './checkpoint-folder.ts';
 import type { SafetensorsFile } from './safetensors.ts';
 
+/** A checkpoint on disk. */
 export interface SavedCheckpoint {
   readonly step: number;
   readonly path: string;
@@ -52,6 +53,7 @@ export class DamagedCheckpointError extends AthanorError {
   }
 }
 
+/** Which checkpoints are kept. */
 export interface StoreOptions {
   /** Number of newest checkpoints to keep; at least 1. */
   keepLast?: number;

@@ -29,6 +29,7 @@ const reasons = {
   bad_row: 'not a row of this kind',
   tie: 'a tie',
 };
+/** Why a line or file was dropped. */
 export type DropReason = keyof typeof reasons;
 
 /** "corpus.jsonl:7: not JSON (Unexpected token ...)" */

@@ -19,6 +19,7 @@ export interface GenerateOptions extends SamplingOptions {
   signal?: AbortSignal;
 }
 
+/** A new token of a prompt. */
 export interface TokenEvent {
   /** Index of the prompt. */
   prompt: number;

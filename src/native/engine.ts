@@ -11,10 +11,11 @@ export type Device = 'cpu' | 'cuda';
 /** Dtype of activations. */
 export type Precision = 'f32' | 'bf16';
 
+/** Options of setDevice. */
 export interface DeviceOptions {
-  /** Precision of the activations to come: attention on a GPU takes bf16 only. Default auto. */
+  /** Dtype of the coming activations, since attention on a GPU takes bf16 only. Default auto. */
   dtype?: Precision | 'auto';
-  /** Told in one line why a GPU that the machine has is not used. */
+  /** Receives one line that says why a GPU of the machine is not used. */
   onNote?: (text: string) => void;
 }
 

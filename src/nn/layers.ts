@@ -8,6 +8,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 import type { Initializer } from './init.ts';
 import { Module } from './module.ts';
 
+/** Bias and initial weights of a linear layer. */
 export interface LinearOptions {
   /** Default false. */
   bias?: boolean;

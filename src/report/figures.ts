@@ -5,6 +5,7 @@
 import type { CalibrationBin } from '../base/statistics.ts';
 import type { MetricRecord, MetricValue } from './metrics-log.ts';
 
+/** A figure of the distribution of numbers. */
 export interface HistogramFigure {
   kind: 'histogram';
   title: string;
@@ -14,12 +15,14 @@ export interface HistogramFigure {
   bins?: number;
 }
 
+/** A figure of predicted probabilities and how often they came true. */
 export interface CalibrationFigure {
   kind: 'calibration';
   title: string;
   bins: readonly CalibrationBin[];
 }
 
+/** A figure with one bar per name. */
 export interface BarFigure {
   kind: 'bars';
   title: string;

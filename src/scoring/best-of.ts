@@ -13,6 +13,7 @@ export interface BestOfOptions extends GenerateOptions {
   score: (sequences: readonly Int32Array[]) => Promise<ArrayLike<number>>;
 }
 
+/** The best of several completions. */
 export interface BestCompletion extends Completion {
   /** Score of the best answer. */
   score: number;

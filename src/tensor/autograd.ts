@@ -11,6 +11,7 @@ import { empty, full, keep, scope, Tensor, zeros } from './tensor.ts';
 /** Gradients of a node's outputs, in order; undefined where nothing depends on that output. */
 export type OutputGrads = readonly (Tensor | undefined)[];
 
+/** An operation in the graph of the backward pass. */
 export interface GradNode {
   readonly order: number;
   readonly operation: string;
@@ -30,6 +31,7 @@ export interface GradNode {
   backward(grads: OutputGrads, accumulate: Accumulate): readonly (Tensor | undefined)[];
 }
 
+/** Gives a backward pass the memory to which it adds gradients. */
 export interface Accumulate {
   /**
    * The f32 buffer in which an input's gradient is summed, zero at first: kernels that add into a
@@ -100,6 +102,7 @@ export function record(
   });
 }
 
+/** Options of backward(). */
 export interface BackwardOptions {
   /**
    * Called once for each leaf that got a gradient, as soon as this pass adds no more to it. The

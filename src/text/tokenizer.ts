@@ -22,11 +22,13 @@ import {
 
 const TEMPLATE_FILE = 'chat_template.jinja';
 
+/** Options of encoding. */
 export interface EncodeOptions {
   /** Encode text that spells a special token as that token. Default false: it is ordinary text. */
   allowSpecial?: boolean | undefined;
 }
 
+/** Options of decoding. */
 export interface DecodeOptions {
   /** Leave special tokens out. Default false. */
   skipSpecial?: boolean | undefined;

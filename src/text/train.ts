@@ -9,6 +9,7 @@ import { byteOrder, unspellBytes } from './byte-level.ts';
 import { splitPatterns } from './split-patterns.ts';
 import { type SplitPattern, TokenKind, TokenTable, type Vocabulary } from './vocabulary.ts';
 
+/** The state of the training of a tokenizer. */
 export interface TokenizerProgress {
   phase: 'count' | 'merge';
   /** Characters of strings plus bytes of byte arrays that were counted so far. */
@@ -19,6 +20,7 @@ export interface TokenizerProgress {
   mergesWanted: number;
 }
 
+/** Size and kind of the vocabulary to learn. */
 export interface TrainTokenizerOptions {
   /** Number of all tokens: 256 bytes, merges and special tokens. */
   vocabSize: number;

@@ -9,6 +9,7 @@ import { type FileHandle, open, rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileError } from '../errors.ts';
 
+/** A file on disk with its size and digest. */
 export interface WrittenFile {
   /** Name within its folder. */
   name: string;

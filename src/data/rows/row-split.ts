@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { AthanorError } from '../../base/errors.ts';
 import type { Message } from '../../text/chat-template.ts';
 
+/** Rows by side. */
 export interface RowSplit<T> {
   train: T[];
   validation: T[];

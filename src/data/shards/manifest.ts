@@ -6,8 +6,10 @@ import type { ShardEntry } from './shard-writer.ts';
 
 export const MANIFEST = 'manifest.json';
 export const splits = ['train', 'validation'] as const;
+/** A part of a corpus. */
 export type Split = (typeof splits)[number];
 
+/** The contents of `manifest.json`. */
 export interface Manifest {
   format: 'athanor-tokens';
   version: 1;

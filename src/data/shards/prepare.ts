@@ -28,6 +28,7 @@ export interface PrepareOptions extends FilterOptions {
   onProgress?: ((progress: PrepareProgress) => void) | undefined;
 }
 
+/** Counts of the current pass so far. */
 export interface PrepareProgress {
   phase: 'training the tokenizer' | 'encoding';
   documents: number;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileError } from '../../base/errors.ts';
 import { HEADER_BYTES, type ShardHeader, tableOffset, writeHeader } from './shard-format.ts';
 
+/** A shard as the manifest lists it. `bytes` are those of text as UTF-8. */
 export interface ShardEntry {
   file: string;
   tokens: number;

@@ -46,6 +46,7 @@ export function gaeAdvantages(
   );
 }
 
+/** How the answers of one prompt are compared with each other. */
 export type GroupBaseline = 'grpo' | 'dr-grpo' | 'rloo';
 
 /**
