@@ -237,9 +237,11 @@ function rewardModel(
     model,
     data,
     steps: most?.tuningSteps,
-    epochs: 1.2,
-    lr: 4e-4,
-    warmup: 5,
+    epochs: 1.5,
+    lr: 8e-4,
+    // The fresh head's first gradients unlearn facts: with 5 steps of warm-up the same rate gave
+    // 75 % of held-out pairs in the right order, with 50 steps 88 %.
+    warmup: 50,
     batchSize: 32,
     context: CONTEXT,
     centering: 0.02,
