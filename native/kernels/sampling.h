@@ -19,10 +19,10 @@ struct SamplingSettings {
 };
 
 struct SampleArgs {
-  DType dtype;         // of the logits
-  int32_t* tokens;     // [rows]; -1 where the row is no distribution (NaN, +inf, or nothing above -inf)
-  float* log_probs;    // [rows], of the logits as given: unpenalised, unfiltered, over the temperature or 1
-  const void* logits;  // [rows, vocabulary]
+  DType dtype;             // of the logits
+  int32_t* tokens;         // [rows]; -1 if the row is no distribution (NaN, +inf, or only -inf)
+  float* log_probs;        // [rows], of the given logits over the temperature or 1; unfiltered
+  const void* logits;      // [rows, vocabulary]
   const int32_t* history;  // [rows, history_length], -1 is no token; null: none
   int64_t history_length;
   const int32_t* streams;  // [rows]

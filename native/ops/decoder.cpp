@@ -1,5 +1,5 @@
-// A decoding step of a small model is some fifty kernels of a few microseconds each. Called one by one from
-// JavaScript, each would cost as much again for the handles of its results.
+// A decoding step of a small model is about fifty kernels of a few microseconds. If JavaScript
+// called them one by one, the handles of their results would cost as much again.
 #include "ops/decoder.h"
 
 #include <cmath>
@@ -111,10 +111,10 @@ class Trunk {
   const DecoderLayerAdapters none_;
 };
 
-// From this many sequences per thread, each CPU thread decodes its own sequences through all layers: it does
-// not wait for the others after each kernel, and one reads its cache while another multiplies. Every thread
-// then reads all weights: 32 rows are 32 bf16 operations per byte, and a core that reads 20 GB/s reaches its
-// peak at 22.
+// From this many sequences per thread on, each thread of a CPU decodes its own sequences through
+// all layers. It does not wait for the others after each kernel, and reads the cache while another
+// multiplies. Every thread then reads all weights: 32 rows are 32 bf16 operations per byte, and a
+// core that reads 20 GB/s is at its peak with 22.
 constexpr int64_t kSequencesPerThread = 32;
 
 /// Whether threads decode their own sequences; only where each brings one token.

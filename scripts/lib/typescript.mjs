@@ -21,7 +21,9 @@ function removeOrphans() {
   }
 }
 
-/** Compiles src into `folder`, with the report's page. Throws Explained with the compiler's errors. */
+/**
+ * Compiles src into `folder`, with the report's page. Throws Explained with the compiler's errors.
+ */
 export async function compileTypescript(folder) {
   say('compiling TypeScript');
   const args = [packageFile('typescript', 'bin/tsc'), '-p', 'tsconfig.build.json', '--outDir', folder];

@@ -16,8 +16,8 @@ export function spellingOf(options: OptionSpecs): (text: string) => string {
 }
 
 /**
- * `athanor sft --seed 3 --quick`: the command line that sets these values. Left out are options with
- * their default, except for the seed.
+ * `athanor sft --seed 3 --quick`: the command line that sets these values. Left out are options
+ * with their default, except for the seed.
  */
 export function repeatingCommand(command: string, options: OptionSpecs, values: object): string {
   const given = new Map<string, unknown>(Object.entries(values));

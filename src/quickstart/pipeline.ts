@@ -226,9 +226,11 @@ function rewardModel(
       model,
       data,
       steps: most?.tuningSteps,
-      epochs: 1.2,
-      lr: 4e-4,
-      warmupSteps: 5,
+      epochs: 1.5,
+      lr: 8e-4,
+      // The first gradients of the new head unlearn facts. With this rate and 5 warm-up steps, 75 %
+      // of the held-out pairs were in the right order; with 50 steps, 88 %.
+      warmupSteps: 50,
       batchSize: 32,
       context: CONTEXT,
       centering: 0.02,

@@ -71,7 +71,9 @@ export function answersTable({ questions, rows }: Pick<PipelineState, 'questions
   };
 }
 
-/** The right answers of every model so far, as bars: sampled and greedy, of both kinds of questions. */
+/**
+ * The right answers of every model so far, as bars: sampled and greedy, of both kinds of questions.
+ */
 export function rightAnswerFigures({ rows }: Pick<PipelineState, 'rows'>): Figure[] {
   const figure = (title: string, shares: (row: ScoreboardRow) => readonly number[]): Figure => ({
     kind: 'shares',

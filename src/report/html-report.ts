@@ -34,7 +34,8 @@ const sections: readonly Section[] = [
 
 /**
  * Writes `<folder>/report.html` from the folder's metrics. Without options the page is written
- * with its last options, which it holds, or else with the settings of `run.json`. Throws ERR_FILE_MISSING, ERR_IO and ERR_DISK_FULL.
+ * with its last options, which it holds, or else with the settings of `run.json`. Throws
+ * ERR_FILE_MISSING, ERR_IO and ERR_DISK_FULL.
  */
 export function writeReport(folder: string, options: ReportOptions = rememberedOptions(folder)): void {
   const { records, badLines } = readMetrics(folder);

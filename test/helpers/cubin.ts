@@ -72,7 +72,8 @@ function kernelsOf(elf: Buffer): Kernel[] {
   const strings = sections[symbols.link] as Section;
   const frames = valuesOf(elf, info, attributes.frameSize);
   const flags = elf.readUInt32LE(0x30);
-  const architecture = elf.readUInt8(8) >= 8 ? (flags >> 8) & 0xff : flags & 0xff; // by the version of the format
+  // The place of the architecture depends on the version of the format.
+  const architecture = elf.readUInt8(8) >= 8 ? (flags >> 8) & 0xff : flags & 0xff;
   return [...valuesOf(elf, info, attributes.registers)].map(([index, registers]) => {
     const symbol = textAt(elf, strings.offset + elf.readUInt32LE(symbols.offset + 24 * index));
     const code = find(`.text.${symbol}`);

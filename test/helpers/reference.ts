@@ -139,7 +139,8 @@ export function values(t: NativeTensor): Float64Array {
 /** Runs fn once under each instruction set that this build and machine have. */
 export function forEachIsa(engine: Binding, fn: (isa: string) => void): void {
   const before = engine.activeIsa();
-  const isas = engine.device() === 'cuda' ? [before] : engine.supportedIsas(); // a GPU has no instruction sets
+  // A GPU has no instruction sets.
+  const isas = engine.device() === 'cuda' ? [before] : engine.supportedIsas();
   try {
     for (const isa of isas) {
       engine.setIsa(isa);

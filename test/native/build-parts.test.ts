@@ -1,4 +1,7 @@
-/** npm start builds some parts of the engine and npm test the rest: what the first compiled is valid for the second. */
+/**
+ * npm start builds some parts of the engine and npm test the rest: what the first compiled is valid
+ * for the second.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';

@@ -237,7 +237,8 @@ describe('linearForward', () => {
   });
 
   it('packs a weight once a write, into memory that it keeps', () => {
-    native.setNumThreads(1); // a worker has buffers of its own from its first task on, whenever that is
+    // A worker allocates buffers at its first task, which may come at any time.
+    native.setNumThreads(1);
     const weight = tensor([256, 512], randomNormal(256 * 512, 1));
     const x = tensor([4, 512], randomNormal(4 * 512, 2));
     const run = (): void =>

@@ -24,7 +24,9 @@ export type ReportCell = string | number | ReportLink | MarkedText;
 export interface ReportTable {
   title: string;
   columns: readonly string[];
-  /** Rows of cells; numbers are right-aligned. On a phone the first cell is the heading of a card. */
+  /**
+   * Rows of cells; numbers are right-aligned. On a phone the first cell is the heading of a card.
+   */
   rows: readonly (readonly ReportCell[])[];
   /** A sentence under the table. */
   note?: string;
