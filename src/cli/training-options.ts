@@ -3,7 +3,7 @@
  * that of the stage (src/train/<stage>/settings.ts).
  */
 import type { commonDefaults, LoraSettings, tuningDefaults } from '../train/loop/settings.ts';
-import type { RolloutSettings } from '../train/rl/settings.ts';
+import type { RolloutSettings, rolloutDefaults } from '../train/rl/settings.ts';
 import { choice, flag, inGroup, integer, list, number, path, text } from './options.ts';
 
 /** The same keys with wider types, because another stage may have other defaults. */
@@ -172,29 +172,7 @@ export function sampleOptions(what: string, defaults: { sampleTokens: number }) 
 }
 
 type RolloutDefaults = TuningDefaults &
-  Pick<
-    RolloutSettings,
-    | 'iterations'
-    | 'rolloutSize'
-    | 'numGenerations'
-    | 'batchSize'
-    | 'epochs'
-    | 'maxPromptLength'
-    | 'maxResponseLength'
-    | 'temperature'
-    | 'decodeBatchSize'
-    | 'missingEos'
-    | 'missingEosValue'
-    | 'rewardClip'
-    | 'klCoef'
-    | 'entropyCoef'
-    | 'clipLow'
-    | 'clipHigh'
-    | 'emaDecay'
-    | 'evalPrompts'
-    | 'adamEps'
-    | 'adamEpsPlacement'
-  >;
+  Pick<RolloutSettings, keyof typeof rolloutDefaults | 'epochs' | 'numGenerations' | 'klCoef'>;
 
 /** Options of the stages that sample responses and learn from rewards: PPO and GRPO. */
 export function rolloutOptions(defaults: RolloutDefaults) {

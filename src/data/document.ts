@@ -16,19 +16,23 @@ export interface Dropped {
   detail?: string;
 }
 
-const reasons = {
+/** Reasons by what they say of the input. `onBadLine` fail stops at a defect. */
+const unwanted = {
   empty: 'empty',
   too_short: 'too short',
-  too_long: 'a line that is too long',
   duplicate: 'a duplicate',
   other_kind: 'not a kind of file that is read',
+  tie: 'a tie',
+};
+const defects = {
+  too_long: 'a line that is too long',
   not_utf8: 'not UTF-8 text',
   binary: 'binary, not text',
   bad_json: 'not JSON',
   missing_field: 'without the field',
   bad_row: 'not a row of this kind',
-  tie: 'a tie',
 };
+const reasons = { ...unwanted, ...defects };
 /** Why a line or file was dropped. */
 export type DropReason = keyof typeof reasons;
 
@@ -39,7 +43,7 @@ export function describeDropped({ id, reason, detail }: Dropped): string {
 
 /** Whether the reason is a defect of the input, and not just unwanted input. */
 export function isBad(reason: DropReason): boolean {
-  return !['empty', 'too_short', 'duplicate', 'other_kind', 'tie'].includes(reason);
+  return Object.hasOwn(defects, reason);
 }
 
 /** A document, or the place and reason of a line or file that gave none. */

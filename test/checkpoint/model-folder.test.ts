@@ -20,6 +20,7 @@ import type { ModelConfig } from '../../src/nn/config.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
 import { familyConfigs } from '../helpers/family-configs.ts';
 import { expectError, rng } from '../helpers/reference.ts';
+import { recordedModels } from '../helpers/torch-fixture.ts';
 import { gpt2Config, llamaConfig, randomParameters } from './models.ts';
 
 const recorded = (name: string) => join(packageRoot, 'test/fixtures/torch', name);
@@ -43,33 +44,30 @@ async function rewritten(
   return folder;
 }
 
-describe.each(['gpt2', 'llama', 'llama-biases', 'qwen2', 'qwen3', 'smollm3'])(
-  'the %s folder that transformers wrote',
-  (name) => {
-    it('is written again with the same names, shapes, dtypes, values and metadata', async () => {
-      const folder = temporaryFolder();
-      await writeModelFiles(folder, readModelFiles(recorded(name)));
-      expect(stored(folder)).toEqual(stored(recorded(name)));
-      using ours = SafetensorsFile.open(join(folder, 'model.safetensors'));
-      using theirs = SafetensorsFile.open(join(recorded(name), 'model.safetensors'));
-      expect(ours.metadata).toEqual(theirs.metadata);
-      const read = (path: string) => JSON.parse(readFileSync(join(path, 'generation_config.json'), 'utf8'));
-      expect(read(folder)).toEqual(read(recorded(name)));
-    });
+describe.each(recordedModels)('the %s folder that transformers wrote', (name) => {
+  it('is written again with the same names, shapes, dtypes, values and metadata', async () => {
+    const folder = temporaryFolder();
+    await writeModelFiles(folder, readModelFiles(recorded(name)));
+    expect(stored(folder)).toEqual(stored(recorded(name)));
+    using ours = SafetensorsFile.open(join(folder, 'model.safetensors'));
+    using theirs = SafetensorsFile.open(join(recorded(name), 'model.safetensors'));
+    expect(ours.metadata).toEqual(theirs.metadata);
+    const read = (path: string) => JSON.parse(readFileSync(join(path, 'generation_config.json'), 'utf8'));
+    expect(read(folder)).toEqual(read(recorded(name)));
+  });
 
-    it('has a gradient and a trained value for every parameter', () => {
-      const { parameters } = readModelFiles(recorded(name));
-      for (const file of ['gradients.safetensors', 'final.safetensors']) {
-        const other = readModelFiles(recorded(name), file).parameters;
-        expect([...other.keys()]).toEqual([...parameters.keys()]);
-        for (const [key, { data }] of other) {
-          expect(data.length).toBe(parameters.get(key)!.data.length);
-          expect(data.some((value) => value !== 0)).toBe(true);
-        }
+  it('has a gradient and a trained value for every parameter', () => {
+    const { parameters } = readModelFiles(recorded(name));
+    for (const file of ['gradients.safetensors', 'final.safetensors']) {
+      const other = readModelFiles(recorded(name), file).parameters;
+      expect([...other.keys()]).toEqual([...parameters.keys()]);
+      for (const [key, { data }] of other) {
+        expect(data.length).toBe(parameters.get(key)!.data.length);
+        expect(data.some((value) => value !== 0)).toBe(true);
       }
-    });
-  },
-);
+    }
+  });
+});
 
 describe('layout', () => {
   it('of GPT-2 stores linear layers [in, out]', async () => {

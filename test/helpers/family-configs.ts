@@ -19,14 +19,13 @@ const sizes = {
 };
 
 /** By family name. Qwen3's heads times headDim is not its hidden size. */
-export const familyConfigs: Readonly<Record<'gpt2' | 'llama' | 'qwen2' | 'qwen3' | 'smollm3', ModelConfig>> =
-  {
-    gpt2: presetConfig('tiny'),
-    llama: presetConfig('llama-tiny'),
-    qwen2: configFromJson({ model_type: 'qwen2', ...sizes }, 'qwen2').config,
-    smollm3: configFromJson({ model_type: 'smollm3', ...sizes, num_hidden_layers: 4 }, 'smollm3').config,
-    qwen3: configFromJson({ model_type: 'qwen3', head_dim: 16, ...sizes }, 'qwen3').config,
-  };
+export const familyConfigs = {
+  gpt2: presetConfig('tiny'),
+  llama: presetConfig('llama-tiny'),
+  qwen2: configFromJson({ model_type: 'qwen2', ...sizes }, 'qwen2').config,
+  smollm3: configFromJson({ model_type: 'smollm3', ...sizes, num_hidden_layers: 4 }, 'smollm3').config,
+  qwen3: configFromJson({ model_type: 'qwen3', head_dim: 16, ...sizes }, 'qwen3').config,
+} satisfies Readonly<Record<string, ModelConfig>>;
 
 const plainBlock: BlockSpec = {
   qkvBias: false,

@@ -2,6 +2,7 @@
  * The results that scripts/record-torch.py recorded for a small model in PyTorch, by
  * Athanor's parameter names.
  */
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../src/base/package-root.ts';
 import { readDescription, readModelFiles } from '../../src/checkpoint/load-model.ts';
@@ -9,7 +10,14 @@ import { SafetensorsFile } from '../../src/checkpoint/safetensors.ts';
 import type { TensorData } from '../../src/checkpoint/tensor-data.ts';
 import type { ModelConfig } from '../../src/nn/config.ts';
 
+const recordings = join(packageRoot, 'test/fixtures/torch');
+
 export type F32Data = Extract<TensorData, { dtype: 'f32' }>;
+
+/** The language models that scripts/record-torch.py recorded. */
+export const recordedModels: readonly string[] = readdirSync(recordings).filter((name) =>
+  existsSync(join(recordings, name, 'final.safetensors')),
+);
 
 export interface TorchFixture {
   /** The Hugging Face folder that save_pretrained wrote. */
@@ -47,7 +55,7 @@ export const torchOptimizer = {
 };
 
 export function loadTorchFixture(architecture: string): TorchFixture {
-  const folder = join(packageRoot, 'test/fixtures/torch', architecture);
+  const folder = join(recordings, architecture);
   const load = (weights: string) => readModelFiles(folder, weights).parameters as Map<string, F32Data>;
   using record = SafetensorsFile.open(join(folder, 'record.safetensors'));
   const [steps = 0, batch = 0, length = 0] = record.read('tokens').shape;

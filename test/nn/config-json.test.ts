@@ -5,9 +5,11 @@ import type { JsonObject, JsonValue } from '../../src/base/json.ts';
 import { packageRoot } from '../../src/base/package-root.ts';
 import { configFromJson, configToJson } from '../../src/nn/config-json.ts';
 import { llamaStructure } from '../../src/nn/families/llama.ts';
+import { familyNames } from '../../src/nn/families/registry.ts';
 import { presetConfig, presetNames } from '../../src/nn/presets.ts';
 import { familyConfigs } from '../helpers/family-configs.ts';
 import { expectError } from '../helpers/reference.ts';
+import { recordedModels } from '../helpers/torch-fixture.ts';
 
 function recorded(name: string): JsonObject {
   const path = join(packageRoot, 'test/fixtures/torch', name, 'config.json');
@@ -19,6 +21,12 @@ describe('config.json', () => {
     const config = presetConfig(name);
     const json = JSON.parse(JSON.stringify(configToJson(config))) as JsonObject;
     expect(configFromJson(json, 'config.json')).toEqual({ config, head: 'language-model', labels: 1 });
+  });
+
+  it('has a small model and a recording of transformers for each family', () => {
+    expect(Object.keys(familyConfigs).sort()).toEqual([...familyNames].sort());
+    const ofRecordings = recordedModels.map((name) => recorded(name).model_type);
+    expect(familyNames.filter((name) => !ofRecordings.includes(name))).toEqual([]);
   });
 
   it.each(Object.entries(familyConfigs))('of the family %s survives a round trip', (name, config) => {
@@ -38,7 +46,7 @@ describe('config.json', () => {
   it('lists what could stand in the place of what it refuses', () => {
     const refused = (json: JsonObject) => () => configFromJson(json, 'config.json');
     const remedy = (text: string) => expect.objectContaining({ remedy: text });
-    const bert = remedy('supported: gpt2, llama, qwen2, qwen3, smollm3');
+    const bert = remedy(`supported: ${familyNames.join(', ')}`);
     expect(refused({ ...configToJson(familyConfigs.llama), model_type: 'bert' })).toThrow(bert);
     const llama3 = { ...configToJson(familyConfigs.llama), rope_scaling: { rope_type: 'llama3' } };
     expect(refused(llama3)).toThrow(remedy('supported: rope_type "default"'));
@@ -57,18 +65,15 @@ describe('config.json', () => {
 
   // Our config.json has every field of transformers' that affects the computation, with
   // the same value.
-  it.each(['gpt2', 'llama', 'llama-biases', 'qwen2', 'qwen3', 'smollm3'])(
-    'of %s agrees with what transformers wrote',
-    (name) => {
-      const theirs = recorded(name);
-      const { config } = configFromJson(theirs, name);
-      const ours = configToJson(config);
-      const shared = Object.keys(ours).filter((key) => key in theirs);
-      expect(shared.length).toBeGreaterThan(14);
-      for (const key of shared) expect([key, ours[key]]).toEqual([key, theirs[key]]);
-      expect(ours.torch_dtype).toBe(theirs.dtype);
-    },
-  );
+  it.each(recordedModels)('of %s agrees with what transformers wrote', (name) => {
+    const theirs = recorded(name);
+    const { config } = configFromJson(theirs, name);
+    const ours = configToJson(config);
+    const shared = Object.keys(ours).filter((key) => key in theirs);
+    expect(shared.length).toBeGreaterThan(14);
+    for (const key of shared) expect([key, ours[key]]).toEqual([key, theirs[key]]);
+    expect(ours.torch_dtype).toBe(theirs.dtype);
+  });
 
   it('reads the rotary base from either place', () => {
     const json = configToJson(presetConfig('llama-tiny', llamaStructure({ theta: 500_000 })));

@@ -1,4 +1,7 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { packageRoot } from '../../src/base/package-root.ts';
 import { chartData } from '../../src/report/chart-data.ts';
 import { chartSpecsFor } from '../../src/report/chart-specs.ts';
 import type { MetricRecord } from '../../src/report/metrics-log.ts';
@@ -15,6 +18,16 @@ const dataOf = (records: readonly MetricRecord[]) =>
     chartSpecsFor(records),
   );
 const at = ({ x, y }: Columns, step: number, field: string) => y[field]![x.step.indexOf(step)];
+
+it('every chart draws fields that the code of a run names', () => {
+  const files = (folder: string) =>
+    readdirSync(join(packageRoot, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => readFileSync(join(packageRoot, folder, name), 'utf8'));
+  const words = new Set(files('src/train').join('\n').match(/\w+/g));
+  const fields = chartSpecsFor([]).flatMap(({ lines }) => lines.map(({ field }) => field));
+  expect(fields.filter((field) => !words.has(field))).toEqual([]);
+});
 
 describe('chart data', () => {
   it('keeps every record of a run that a screen can show', () => {

@@ -69,22 +69,16 @@ export async function prepareRollouts(
     ? undefined
     : loadChatModel(settings.model, chat.tokenizer, modelOptions(settings));
   const models = new RolloutModels({ policy, reference, reward });
-  const { temperature, rewardClip, missingEos, missingEosValue } = settings;
   const sampler = new Sampler(model, prompts.encoded, {
     promptsPerRollout: rolloutSize / numGenerations,
     responsesPerPrompt: numGenerations,
     maxResponseLength,
-    temperature,
+    temperature: settings.temperature,
     stopTokens: chat.template.stopTokens,
     decodeBatchSize: settings.decodeBatchSize,
     seed: settings.seed,
   });
-  const scorer = new Scorer(models, prompts.encoded, chat.tokenizer, {
-    temperature,
-    rewardClip,
-    missingEos,
-    missingEosValue,
-  });
+  const scorer = new Scorer(models, prompts.encoded, chat.tokenizer, settings);
   const notes = [counts.describe()];
   if (prompts.tooLong > 0) {
     notes.push(`${prompts.tooLong} prompts of more than ${maxPromptLength} tokens left out`);

@@ -27,6 +27,11 @@ export function penaliseUnfinished(
   });
 }
 
+/** f32 `[responses]`: the scores, those beyond `most` on either side cut to it. 0: no limit. */
+export function clipScores(scores: Float32Array, most: number): Float32Array {
+  return most > 0 ? scores.map((score) => Math.min(most, Math.max(-most, score))) : scores;
+}
+
 /**
  * f32 `[m]`: reward_t = -beta * kl_t. The score is added at the last token of each response, which
  * is a stop token or the token at the length limit. (Other libraries add it one token later for

@@ -9,7 +9,7 @@ import type { ResponseSequence } from '../../scoring/sequences.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
 import type { RolloutModels } from './models.ts';
 import type { EncodedPrompt } from './prompts.ts';
-import type { MissingEosOptions } from './rewards.ts';
+import { clipScores, type MissingEosOptions } from './rewards.ts';
 import type { ResponseScores } from './sampled-responses.ts';
 
 export interface ScorerOptions extends MissingEosOptions {
@@ -53,8 +53,7 @@ export class Scorer {
   /** f32 `[responses]`: clipped scores. */
   async #rewards(sequences: readonly ResponseSequence[]): Promise<Float32Array> {
     const scores = await this.#models.reward.score(sequences.map((sequence) => this.#answer(sequence)));
-    const most = this.options.rewardClip;
-    return most > 0 ? scores.map((score) => Math.min(most, Math.max(-most, score))) : scores;
+    return clipScores(scores, this.options.rewardClip);
   }
 
   promptText({ prompt }: ResponseSequence): string {
