@@ -44,7 +44,9 @@ export function figureEvent(figure: Figure): { event: string; title: string; fig
   return { event: 'figure', title: figure.title, figure: JSON.stringify(figure) };
 }
 
-/** The figures of such records, of each title the newest; a record that holds none is passed over. */
+/**
+ * The figures of such records, of each title the newest; a record that holds none is passed over.
+ */
 export function newestFigures(records: readonly MetricRecord[]): Figure[] {
   const newest = new Map<MetricValue, Figure>();
   for (const { title, figure } of records) {

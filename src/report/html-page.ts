@@ -1,4 +1,6 @@
-/** The page around the sections: one file that opens from disk and can reach nothing outside itself. */
+/**
+ * The page around the sections: one file that opens from disk and can reach nothing outside itself.
+ */
 import { createHash } from 'node:crypto';
 import { Html, html, scriptJson } from './html.ts';
 import type { PageData } from './page-data.ts';

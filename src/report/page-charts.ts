@@ -1,4 +1,7 @@
-/** The charts of a page: of one run, of the stages of a pipeline, or of several runs laid over each other. */
+/**
+ * The charts of a page: of one run, of the stages of a pipeline, or of several runs laid over each
+ * other.
+ */
 import { type ChartSource, chartData } from './chart-data.ts';
 import type { ChartSpec } from './chart-specs.ts';
 import type { Columns, PageChart, PageData, RunColumns } from './page-data.ts';
@@ -30,7 +33,8 @@ export interface StageSource extends NamedSource {
 }
 
 /**
- * The charts of a run, and after them those of its stages, whose titles begin with the stage's name.
+ * The charts of a run, and after them those of its stages, whose titles begin with the stage's
+ * name.
  */
 export function chartsOfRun(run: SpecifiedSource, stages: readonly StageSource[] = []): PageCharts {
   const found: RunColumns[] = [];
@@ -94,7 +98,9 @@ function withoutConstants({ charts, runs }: PageData): PageCharts {
   return { data: { charts: varying, runs }, constants };
 }
 
-/** The value that each of a chart's lines has at each of its points; undefined where they differ. */
+/**
+ * The value that each of a chart's lines has at each of its points; undefined where they differ.
+ */
 function constantOf({ lines }: PageChart, runs: readonly RunColumns[]): number | undefined {
   const values = lines.map(({ run, from, field }) => known(runs[run]![from], field));
   const all = values.flat();

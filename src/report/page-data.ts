@@ -10,7 +10,9 @@ export type AxisName = 'step' | 'tokens' | 'time';
 export type LineSource = 'step' | 'evaluation';
 
 export interface Columns {
-  /** One list per choice of axis; tokens and time (in seconds) are missing where the log has none. */
+  /**
+   * One list per choice of axis; tokens and time (in seconds) are missing where the log has none.
+   */
   x: { step: number[]; tokens?: number[]; time?: number[] };
   /** By field of the metrics log; every list is as long as those of x. */
   y: Record<string, Column>;
@@ -49,7 +51,9 @@ export interface PageChart {
   logarithmic?: boolean;
   /** Over the whole width, and taller. */
   wide?: boolean;
-  /** Charts of one group share their horizontal axis: they zoom together and show the same place. */
+  /**
+   * Charts of one group share their horizontal axis: they zoom together and show the same place.
+   */
   group: string;
 }
 

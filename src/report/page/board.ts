@@ -13,7 +13,10 @@ export class Board {
   #charts: Chart[] = [];
   #view: View = { axis: 'step', keep: 0, logarithmic: false };
 
-  /** @param reset the button that shows everything again; @param announce read aloud by screen readers */
+  /**
+   * @param reset the button that shows everything again
+   * @param announce read aloud by screen readers
+   */
   constructor(data: PageData, { reset, announce }: { reset: HTMLButtonElement; announce: HTMLElement }) {
     this.#data = data;
     this.#reset = reset;

@@ -21,7 +21,10 @@ export interface Chart {
   plot: uPlot;
 }
 
-/** Draws a chart into its element. Undefined where no line has the chosen axis: the figure is then hidden. */
+/**
+ * Draws a chart into its element. Undefined where no line has the chosen axis: the figure is then
+ * hidden.
+ */
 export function drawChart(spec: PageChart, data: PageData, view: View, place: ChartPlace): Chart | undefined {
   const target = document.getElementById(`chart-${spec.id}`)!;
   const { tables, series } = seriesOf(spec, data, view);

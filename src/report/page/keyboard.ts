@@ -2,7 +2,10 @@
 import type uPlot from 'uplot';
 import type { Range } from './scales.ts';
 
-/** The values at the chart's cursor in words, for a screen reader; undefined for a key that does not move it. */
+/**
+ * The values at the chart's cursor in words, for a screen reader; undefined for a key that does not
+ * move it.
+ */
 export function moveCursor(plot: uPlot, { key, shiftKey }: KeyboardEvent): string | undefined {
   const { min, max } = plot.scales.x!;
   const xs = plot.data[0];

@@ -1,4 +1,6 @@
-/** What runs in the browser: draws the charts that the page's data lists, and works the controls. */
+/**
+ * What runs in the browser: draws the charts that the page's data lists, and works the controls.
+ */
 import type { AxisName, PageData } from '../page-data.ts';
 import { Board } from './board.ts';
 import { chosenTheme, onSystemTheme, setTheme, switchTheme } from './theme.ts';

@@ -41,7 +41,9 @@ export function extent(plot: uPlot): Range {
   return low <= high ? [low, high] : [0, 1];
 }
 
-/** Where a step of a run lies on the chosen axis; undefined where the run does not have the axis. */
+/**
+ * Where a step of a run lies on the chosen axis; undefined where the run does not have the axis.
+ */
 export function placeOfStep(step: number, { x }: PageData['runs'][number]['step'], axis: AxisName) {
   const values = x[axis];
   if (!values) return undefined;

@@ -1,4 +1,6 @@
-/** Light and dark: the system's choice, until the button says otherwise. Colors come from page.css. */
+/**
+ * Light and dark: the system's choice, until the button says otherwise. Colors come from page.css.
+ */
 
 const root = document.documentElement;
 const systemDark = matchMedia('(prefers-color-scheme: dark)');

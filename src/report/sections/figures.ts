@@ -58,7 +58,10 @@ function histogram({ title, series, bins = 40 }: HistogramFigure): Html {
   return html`<p class="keys">${keys}</p>${plot(frame, `${title}. ${described.join('; ')}`, areas, percent)}`;
 }
 
-/** What came true against what was predicted, with 95 % intervals; on the diagonal the two are equal. */
+/**
+ * What came true against what was predicted, with 95 % intervals; on the diagonal the two are
+ * equal.
+ */
 function calibration({ title, bins }: CalibrationFigure): Html {
   const frame = frameOf([0, 1], [0, 1]);
   const { x, y } = frame;

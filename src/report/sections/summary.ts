@@ -1,4 +1,6 @@
-/** The cards on top: the run's figures, each with a smaller line that puts the number in its place. */
+/**
+ * The cards on top: the run's figures, each with a smaller line that puts the number in its place.
+ */
 
 import { mean } from '../../base/statistics.ts';
 import { exactCount, formatCount, formatDuration, formatFlops } from '../format.ts';
@@ -42,7 +44,10 @@ export function runCards(report: RunRecords): Card[] {
   return [...quality(report), ...volume(report), ...speed(report)];
 }
 
-/** The last evaluation of each field, and the mean of the last training losses, since a single step's is noise. */
+/**
+ * The last evaluation of each field, and the mean of the last training losses, since a single
+ * step's is noise.
+ */
 function quality({ steps, evaluations }: RunRecords): Card[] {
   const cards: Card[] = [];
   const last = latest(evaluations, 'val_loss');

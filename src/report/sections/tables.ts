@@ -1,4 +1,6 @@
-/** Tables and notes that a stage hands over, and names with their values: settings and environment. */
+/**
+ * Tables and notes that a stage hands over, and names with their values: settings and environment.
+ */
 
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -42,7 +44,10 @@ export function table({ title, columns, rows, note }: ReportTable): Html {
 </table></div>${note ? html`<p class="hint">${note}</p>` : undefined}</section>`;
 }
 
-/** A cell knows its column's name, which stands beside it where a narrow screen has no room for columns. */
+/**
+ * A cell knows its column's name, which stands beside it where a narrow screen has no room for
+ * columns.
+ */
 function cell(value: ReportCell, column: string | undefined): Html {
   const label = column === undefined ? undefined : html` data-label="${column}"`;
   if (typeof value === 'number') return html`<td class="number"${label}>${value}</td>`;
