@@ -1,6 +1,7 @@
 /**
- * A stage of one's own: anything with parameters, batches and a loss trains with the same loop, checkpoints, metrics and
- * resuming as the stages of this package. Here it is a model that tells which quarter of the plane a point lies in.
+ * A stage of one's own: anything with parameters, batches and a loss trains with the same loop,
+ * checkpoints, metrics and resuming as the stages of this package. Here it is a model that tells
+ * which quarter of the plane a point lies in.
  * Run it with: npm run example custom-stage
  */
 import {
@@ -56,7 +57,9 @@ class QuartersStage implements TrainStage<Points> {
     return { points, quarters };
   }
 
-  /** The loss of a batch is a sum over its points, and `scale` is 1 over the points of an update. */
+  /**
+   * The loss of a batch is a sum over its points, and `scale` is 1 over the points of an update.
+   */
   lossTokens({ quarters }: Points): number {
     return quarters.length;
   }
@@ -68,7 +71,8 @@ class QuartersStage implements TrainStage<Points> {
 }
 
 const stage = new QuartersStage(new Quarters(1));
-// With `out: 'folder'` the same run writes checkpoints and metrics there, and trainer.resume() continues it.
+// With `out: 'folder'` the same run writes checkpoints and metrics there, and
+// trainer.resume() continues it.
 const trainer = new Trainer(stage, {
   steps: 300,
   lr: 2e-2,

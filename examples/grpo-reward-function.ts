@@ -1,6 +1,6 @@
 /**
- * GRPO with a reward function: teaches a model to answer with as many letters "a" as it can. The reward is a function of
- * prompt and response; no reward model is needed.
+ * GRPO with a reward function: teaches a model to answer with as many letters "a" as it can. The
+ * reward is a function of prompt and response; no reward model is needed.
  * Run it with: npm run example grpo-reward-function
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,6 @@
 /**
- * From text to a conversation: pretrains a tiny model on a few sentences, fine-tunes it on questions, and asks it one.
+ * From text to a conversation: pretrains a tiny model on a few sentences, fine-tunes it on
+ * questions, and asks it one.
  * Run it with: npm run example pretrain-and-chat
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * Supervised fine-tuning with LoRA: only adapters of rank 4 are trained, and the folder that comes out is an ordinary
- * model with the adapters merged. Ctrl-C stops the run after its step and saves.
+ * Supervised fine-tuning with LoRA: only adapters of rank 4 are trained, and the folder that comes
+ * out is an ordinary model with the adapters merged. Ctrl-C stops the run after its step and saves.
  * Run it with: npm run example sft-lora
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';

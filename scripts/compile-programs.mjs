@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// `compile-programs.mjs FOLDER OUT`: compiles programs that import this package by its name; prints what is wrong with them.
+// `compile-programs.mjs FOLDER OUT`: compiles programs that import this package by its name, and
+// prints their errors.
 import { runScript } from './lib/node-version.mjs';
 
 runScript(async () => {

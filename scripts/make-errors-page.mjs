@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Writes docs/reference/errors.md from the table of errors. Run it after a change of src/base/errors.ts.
+// Writes docs/reference/errors.md from the table of errors. Run it after a
+// change of src/base/errors.ts.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runScript } from './lib/node-version.mjs';

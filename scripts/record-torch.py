@@ -34,7 +34,7 @@ from transformers import (
 STEPS, BATCH, LENGTH, VOCABULARY = 10, 2, 24, 97
 
 MODELS = {
-    # n_inner is not 4 n_embd, so that it must be read.
+    # n_inner is not 4 n_embd, so that a reader must use it.
     "gpt2": lambda: GPT2LMHeadModel(
         GPT2Config(
             vocab_size=VOCABULARY, n_positions=32, n_embd=48, n_layer=2, n_head=3, n_inner=64,
@@ -42,7 +42,8 @@ MODELS = {
             attn_implementation="eager",
         )
     ),
-    # Four query heads over two of keys, 64 wide together and not hidden_size; a rotary base that is not the default.
+    # Four query heads over two key heads, together 64 wide, which is not hidden_size. The rotary
+    # base is not the default.
     "llama": lambda: LlamaForCausalLM(
         LlamaConfig(
             vocab_size=VOCABULARY, max_position_embeddings=32, hidden_size=32, num_hidden_layers=2,
@@ -68,7 +69,7 @@ MODELS = {
             bos_token_id=0, eos_token_id=1, attn_implementation="eager",
         )
     ),
-    # Heads of 16 on a hidden size of 32: four of them are wider than the stream.
+    # Heads of 16 on a hidden size of 32: four heads are wider than the stream.
     "qwen3": lambda: Qwen3ForCausalLM(
         Qwen3Config(
             vocab_size=VOCABULARY, max_position_embeddings=32, hidden_size=32, num_hidden_layers=2,

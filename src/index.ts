@@ -4,13 +4,16 @@
  */
 
 export { AthanorError, type ErrorCode } from './base/errors.ts';
+export type { WrittenFile } from './base/files/hashed-file.ts';
 export type { JsonObject, JsonValue } from './base/json.ts';
 export {
+  type CalibrationBin,
   type Interval,
   meanInterval,
   meanShareInterval,
   wilsonInterval,
 } from './base/statistics.ts';
+export type { CheckpointContents } from './checkpoint/checkpoint-folder.ts';
 // Checkpoints and model folders
 export {
   isScoringModel,
@@ -26,26 +29,30 @@ export {
   ModelFolder,
   readModelFiles,
 } from './checkpoint/load-model.ts';
-export { writeModelFiles } from './checkpoint/save-model.ts';
+export type { SafetensorsFile } from './checkpoint/safetensors.ts';
+export type { TensorInfo } from './checkpoint/safetensors-header.ts';
+export { type WriteModelOptions, writeModelFiles } from './checkpoint/save-model.ts';
 export {
   CheckpointStore,
   DamagedCheckpointError,
   type LoadedCheckpoint,
+  type SavedCheckpoint,
+  type StoreOptions,
 } from './checkpoint/store.ts';
-export type { TensorData, TensorSource } from './checkpoint/tensor-data.ts';
+export type { ParameterData, TensorData, TensorSource } from './checkpoint/tensor-data.ts';
 // What a run knows of its surroundings
-export { type Communicator, selfCommunicator } from './comm/communicator.ts';
+export { type Communicator, type Ranks, type Reduction, selfCommunicator } from './comm/communicator.ts';
 export { createRunContext, type RunConsole, type RunContext } from './comm/run-context.ts';
 // Data
 export { type CorpusOptions, readCorpus } from './data/corpus/corpus.ts';
-export type { CorpusItem, Document, Dropped } from './data/document.ts';
+export type { CorpusItem, Document, Dropped, DropReason } from './data/document.ts';
 export { type PackagedName, packagedDocuments, packagedNames } from './data/packaged/packaged.ts';
 export { type RatedTerm, ratedTerms } from './data/packaged/rated-terms.ts';
 export { type Comparison, type RankedPair, rankedPairs, readComparisons } from './data/rows/comparisons.ts';
 export { ExampleLoader, type ExampleLoaderOptions, packExamples } from './data/rows/example-loader.ts';
 export { type Instruction, readInstructions } from './data/rows/instructions.ts';
 export { type Prompt, readPrompts } from './data/rows/prompts.ts';
-export { splitByPrompt } from './data/rows/row-split.ts';
+export { type RowSplit, splitByPrompt } from './data/rows/row-split.ts';
 export type { RowCounts, RowOptions, RowsRead } from './data/rows/rows.ts';
 export {
   type SupervisedExample,
@@ -55,16 +62,35 @@ export {
 } from './data/rows/supervised-examples.ts';
 export {
   type EvaluationBatch,
+  type EvaluationBatchOptions,
   evaluationBatches,
 } from './data/shards/evaluation-batches.ts';
-export { type PrepareOptions, type PrepareReport, prepareData } from './data/shards/prepare.ts';
+export type { Manifest, Split } from './data/shards/manifest.ts';
+export {
+  type PrepareOptions,
+  type PrepareProgress,
+  type PrepareReport,
+  prepareData,
+} from './data/shards/prepare.ts';
+export type { ShardEntry } from './data/shards/shard-writer.ts';
 export { type DocumentSpan, TokenDataset } from './data/shards/token-dataset.ts';
-export { type LoaderState, TokenLoader, type TokenLoaderOptions } from './data/shards/token-loader.ts';
+export {
+  type LoaderState,
+  TokenLoader,
+  type TokenLoaderOptions,
+  type TokenWindows,
+} from './data/shards/token-loader.ts';
 export { type PackedTokens, TokenBatch } from './data/token-batch.ts';
 // Evaluation
 export { isCorrect } from './eval/exact-match.ts';
-export type { AnsweringOptions, EvaluationOptions } from './eval/options.ts';
-export { folderPerplexity, type Perplexity, type PerplexityOptions, perplexity } from './eval/perplexity.ts';
+export type { AnsweringOptions, EvaluationOptions, Metrics } from './eval/options.ts';
+export {
+  type FolderPerplexityOptions,
+  folderPerplexity,
+  type Perplexity,
+  type PerplexityOptions,
+  perplexity,
+} from './eval/perplexity.ts';
 export { preferenceAccuracy } from './eval/preference-accuracy.ts';
 export { folderAnswers, type Questions, questionAccuracy, readQuestions } from './eval/questions.ts';
 export { type WinRateJudge, winRate } from './eval/win-rate.ts';
@@ -75,8 +101,9 @@ export {
   type AnswerOptions,
   Conversation,
   type ConversationOptions,
+  type Turn,
 } from './generate/conversation.ts';
-export { type GenerateOptions, generate } from './generate/generate.ts';
+export { type GenerateOptions, generate, type TokenEvent } from './generate/generate.ts';
 export {
   continueTokens,
   generateText,
@@ -88,24 +115,29 @@ export { KvCache } from './generate/kv-cache.ts';
 export type { SamplingOptions } from './generate/sampling.ts';
 export type { BatchRequest, Completion, FinishReason } from './generate/sequence.ts';
 export { TextStream, type TextStreamOptions } from './generate/text-stream.ts';
+export type { KlEstimator } from './native/binding/policy.ts';
+export type { SplitPattern } from './native/binding/text.ts';
 // The engine
 export type { DType, TypedArray } from './native/binding.ts';
 export {
   currentDevice,
   type Device,
+  type DeviceOptions,
   type Precision,
   resolveDtype,
   setDevice,
   setThreads,
 } from './native/engine.ts';
+export type { DecoderCache } from './nn/cached-decoder.ts';
 // Models
-export type { ModelConfig } from './nn/config.ts';
+export type { BlockSpec, HeadKind, ModelConfig, RopeSpec } from './nn/config.ts';
+export type { ModelDescription } from './nn/config-json.ts';
 export { Decoder, type GptInput, type GptOptions, type WeightDType } from './nn/decoder.ts';
 export type { EmbeddingNoise } from './nn/embedding-noise.ts';
 export { Gpt } from './nn/gpt.ts';
 export { growVocabulary } from './nn/grow-vocabulary.ts';
 export { Initializer } from './nn/init.ts';
-export { Embedding, LayerNorm, Linear, type Norm, RmsNorm } from './nn/layers.ts';
+export { Embedding, LayerNorm, Linear, type LinearOptions, type Norm, RmsNorm } from './nn/layers.ts';
 export {
   attachLora,
   LoraAdapters,
@@ -119,9 +151,17 @@ export { presetConfig, presetNames } from './nn/presets.ts';
 export { ScoringModel } from './nn/scoring-model.ts';
 export { AdamW, type AdamWOptions, adamwDefaults } from './optim/adamw.ts';
 export { learningRate, type ScheduleName, type ScheduleOptions } from './optim/schedule.ts';
+export type { ChartLine, ChartSpec } from './report/chart-specs.ts';
 // Metrics, progress and reports
 export { type ComparisonOptions, writeComparison } from './report/comparison.ts';
-export { type Figure, figureEvent } from './report/figures.ts';
+export {
+  type BarFigure,
+  type CalibrationFigure,
+  type Figure,
+  figureEvent,
+  type HistogramFigure,
+  type ShareFigure,
+} from './report/figures.ts';
 export { type ReportOptions, writeReport } from './report/html-report.ts';
 export { type MetricRecord, MetricsLog, type MetricValue, readMetrics } from './report/metrics-log.ts';
 export {
@@ -130,13 +170,24 @@ export {
   type ProgressOptions,
   type ProgressUpdate,
 } from './report/progress.ts';
+export type { ReportLink, ReportTable } from './report/sections/section.ts';
 // Scoring
-export { type BestOfOptions, bestOf } from './scoring/best-of.ts';
+export { type BestCompletion, type BestOfOptions, bestOf } from './scoring/best-of.ts';
 export { type BestText, type BestTextsOptions, bestTexts } from './scoring/best-texts.ts';
 export type { RewardFunction } from './scoring/reward-function.ts';
 export type { Answer as ScoredAnswer, RewardSource } from './scoring/reward-source.ts';
 // Tensors
-export { backward, checkpoint, needsGrad, noGrad, record } from './tensor/autograd.ts';
+export {
+  type Accumulate,
+  type BackwardOptions,
+  backward,
+  checkpoint,
+  type GradNode,
+  needsGrad,
+  noGrad,
+  type OutputGrads,
+  record,
+} from './tensor/autograd.ts';
 export { gelu, relu, swiglu } from './tensor/ops/activation.ts';
 export { type AttentionShape, causalSelfAttention, type SequenceIndex } from './tensor/ops/attention.ts';
 export { add, axpby, cast, mean, mul, scale, sub, sum } from './tensor/ops/elementwise.ts';
@@ -171,7 +222,18 @@ export {
 } from './tensor/ops/preference.ts';
 export { gatherRows, reshape } from './tensor/ops/rows.ts';
 export { segmentSum } from './tensor/ops/segments.ts';
-export { empty, full, keep, parameter, type Shape, scope, Tensor, tensor, zeros } from './tensor/tensor.ts';
+export {
+  empty,
+  full,
+  type GradMemory,
+  keep,
+  parameter,
+  type Shape,
+  scope,
+  Tensor,
+  tensor,
+  zeros,
+} from './tensor/tensor.ts';
 // Text
 export {
   ChatTemplate,
@@ -180,7 +242,9 @@ export {
   type RenderOptions,
 } from './text/chat-template.ts';
 export { CHAT_TOKENS, DEFAULT_CHAT_TEMPLATE } from './text/default-chat-template.ts';
-export { Tokenizer } from './text/tokenizer.ts';
+export type { StreamDecoder } from './text/stream-decoder.ts';
+export { type DecodeOptions, type EncodeOptions, Tokenizer } from './text/tokenizer.ts';
+export type { TokenizerProgress, TrainTokenizerOptions } from './text/train.ts';
 // Training: the loop
 export type { StepMetrics, TrainEvent } from './train/loop/events.ts';
 export type { MetricField, RunEvent } from './train/loop/run-events.ts';
@@ -201,6 +265,7 @@ export {
 } from './train/preference/settings.ts';
 export { type PretrainOptions, pretrain } from './train/pretrain/run.ts';
 export { type PretrainSettings, pretrainDefaults } from './train/pretrain/settings.ts';
+export type { GroupBaseline } from './train/rl/advantages.ts';
 export { type GrpoOptions, grpo } from './train/rl/grpo.ts';
 export { type PpoOptions, ppo } from './train/rl/ppo.ts';
 export {

@@ -4,7 +4,7 @@
 namespace athanor::binding {
 namespace {
 
-const Family family([](Exports& exports) {
+const Family activation_family([](Exports& exports) {
   bind<&ops::gelu_forward>(exports, "geluForward");
   bind<&ops::gelu_backward>(exports, "geluBackward");
   bind<&ops::swiglu_forward>(exports, "swigluForward");

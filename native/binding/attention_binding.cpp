@@ -8,7 +8,7 @@ ATHANOR_FIELDS(athanor::ops::AttentionCachedInputs, qkv, keys, values, slots, cu
 namespace athanor::binding {
 namespace {
 
-const Family family([](Exports& exports) {
+const Family attention_family([](Exports& exports) {
   bind<&ops::attention_forward>(exports, "attentionForward");
   bind<&ops::attention_backward>(exports, "attentionBackward");
   bind<&ops::kv_cache_create>(exports, "kvCacheCreate");

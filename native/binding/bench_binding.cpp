@@ -4,7 +4,7 @@
 namespace athanor::binding {
 namespace {
 
-const Family family([](Exports& exports) {
+const Family bench_family([](Exports& exports) {
   bind<&ops::measure_peak_flops>(exports, "measurePeakFlops");
   bind<&ops::measure_copy_bandwidth>(exports, "measureCopyBandwidth");
 });

@@ -29,7 +29,7 @@ std::vector<std::tuple<std::string, std::string, std::string, std::string>> cuda
   return out;
 }
 
-const Family family([](Exports& exports) {
+const Family build_info_family([](Exports& exports) {
   bind<&compiler>(exports, "compiler");
   bind<&built_isas>(exports, "builtIsas");
   bind<&cuda_libraries>(exports, "cudaLibraries");

@@ -71,6 +71,8 @@ template <auto function>
 struct Bound;
 template <class Result, class... Args, Result (*function)(Args...)>
 struct Bound<function> {
+  static_assert(sizeof...(Args) <= kMostArguments, "so many arguments are the fields of a struct");
+
   static Napi::Value call(const Napi::CallbackInfo& info) {
     return invoke(info, std::index_sequence_for<Args...>{});
   }

@@ -60,7 +60,7 @@ class DecoderWrap : public Napi::ObjectWrap<DecoderWrap> {
   std::unique_ptr<ops::DecoderModel> model_;
 };
 
-const Family family([](Exports& exports) {
+const Family decoder_family([](Exports& exports) {
   exports.object.Set("NativeDecoder", DecoderWrap::define(exports.env));
 });
 

@@ -3,7 +3,7 @@
 // compared with the TypeScript declarations by templates.
 //
 //   ATHANOR_WORDS(Activation, {"none", Activation::kNone}, {"gelu", Activation::kGelu})
-//   ATHANOR_FIELDS(ops::SampleArgs, logits, temperature, top_k)  // { logits, temperature, topK }
+//   ATHANOR_FIELDS(ops::SampleInputs, logits, temperature, top_k)  // { logits, temperature, topK }
 #pragma once
 
 #include <array>
@@ -29,7 +29,6 @@ inline constexpr std::nullptr_t words = nullptr;
 /// A C++ name as JavaScript writes it: top_k is topK.
 class CamelName {
  public:
-  // NOLINTNEXTLINE: made from a literal
   consteval CamelName(std::string_view name) {
     size_t length = 0;
     bool is_upper = false;

@@ -4,7 +4,7 @@
 namespace athanor::binding {
 namespace {
 
-const Family family([](Exports& exports) {
+const Family elementwise_family([](Exports& exports) {
   bind<&ops::axpby>(exports, "axpby");
   bind<&ops::add_scaled_into>(exports, "addScaledInto");
   bind<&ops::lerp_into>(exports, "lerpInto");

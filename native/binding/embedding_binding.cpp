@@ -4,7 +4,7 @@
 namespace athanor::binding {
 namespace {
 
-const Family family([](Exports& exports) {
+const Family embedding_family([](Exports& exports) {
   bind<&ops::embedding_forward>(exports, "embeddingForward");
   bind<&ops::embedding_backward>(exports, "embeddingBackward");
 });

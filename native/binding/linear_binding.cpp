@@ -7,7 +7,7 @@ ATHANOR_FIELDS(athanor::ops::LinearForwardInputs, x, weight, bias, activation, s
 namespace athanor::binding {
 namespace {
 
-const Family family([](Exports& exports) {
+const Family linear_family([](Exports& exports) {
   bind<&ops::linear_forward>(exports, "linearForward");
   bind<&ops::linear_backward_input>(exports, "linearBackwardInput");
   bind<&ops::linear_backward_weight>(exports, "linearBackwardWeight");

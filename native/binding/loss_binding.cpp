@@ -9,7 +9,7 @@ ATHANOR_FIELDS(athanor::ops::LogProbBackwardInputs, x, weight, targets, temperat
 namespace athanor::binding {
 namespace {
 
-const Family family([](Exports& exports) {
+const Family loss_family([](Exports& exports) {
   bind<&ops::linear_cross_entropy>(exports, "linearCrossEntropy");
   bind<&ops::linear_logits>(exports, "linearLogits");
   bind<&ops::linear_log_prob>(exports, "linearLogProb");

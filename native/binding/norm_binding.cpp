@@ -7,7 +7,7 @@ ATHANOR_FIELDS(athanor::ops::RmsNormBackwardInputs, dy, dsum, sum, weight, rstd,
 namespace athanor::binding {
 namespace {
 
-const Family family([](Exports& exports) {
+const Family norm_family([](Exports& exports) {
   bind<&ops::layer_norm_forward>(exports, "layerNormForward");
   bind<&ops::layer_norm_backward>(exports, "layerNormBackward");
   bind<&ops::rms_norm_forward>(exports, "rmsNormForward");

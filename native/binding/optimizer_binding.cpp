@@ -7,7 +7,7 @@ ATHANOR_FIELDS(athanor::ops::AdamwInputs, parameters, gradients, first, second, 
 namespace athanor::binding {
 namespace {
 
-const Family family([](Exports& exports) {
+const Family optimizer_family([](Exports& exports) {
   bind<&ops::adamw_step>(exports, "adamwStep");
   bind<&ops::global_norm>(exports, "globalNorm");
 });

@@ -10,7 +10,7 @@ ATHANOR_FIELDS(athanor::ops::PolicyLossInputs, log_probs, old_log_probs, advanta
 namespace athanor::binding {
 namespace {
 
-const Family family([](Exports& exports) {
+const Family policy_family([](Exports& exports) {
   bind<&ops::gae>(exports, "gae");
   bind<&ops::whiten>(exports, "whiten");
   bind<&ops::kl_penalty>(exports, "klPenalty");

@@ -9,7 +9,7 @@ ATHANOR_FIELDS(athanor::ops::DpoInputs, sums, reference, beta, kind, label_smoot
 namespace athanor::binding {
 namespace {
 
-const Family family([](Exports& exports) {
+const Family preference_family([](Exports& exports) {
   bind<&ops::ranking_loss>(exports, "rankingLoss");
   bind<&ops::dpo_loss>(exports, "dpoLoss");
 });

@@ -8,7 +8,7 @@ ATHANOR_FIELDS(athanor::ops::QueryKeyNormBackwardInputs, dy, queries, keys, quer
 namespace athanor::binding {
 namespace {
 
-const Family family([](Exports& exports) {
+const Family query_key_norm_family([](Exports& exports) {
   bind<&ops::query_key_norm_forward>(exports, "queryKeyNormForward");
   bind<&ops::query_key_norm_backward>(exports, "queryKeyNormBackward");
 });

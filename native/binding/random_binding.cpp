@@ -4,7 +4,7 @@
 namespace athanor::binding {
 namespace {
 
-const Family family([](Exports& exports) {
+const Family random_family([](Exports& exports) {
   bind<&ops::normal_into>(exports, "normalInto");
   bind<&ops::uniform_into>(exports, "uniformInto");
 });

@@ -4,7 +4,7 @@
 namespace athanor::binding {
 namespace {
 
-const Family family([](Exports& exports) {
+const Family rows_family([](Exports& exports) {
   bind<&ops::gather_rows>(exports, "gatherRows");
   bind<&ops::scatter_rows_add>(exports, "scatterRowsAdd");
   bind<&ops::column_sum>(exports, "columnSum");

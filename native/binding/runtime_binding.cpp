@@ -37,7 +37,7 @@ void synchronize() { device_synchronize(default_device()); }
 
 void set_memory_limit(int64_t bytes) { host_set_memory_limit(static_cast<uint64_t>(bytes)); }
 
-const Family family([](Exports& exports) {
+const Family runtime_family([](Exports& exports) {
   bind<&active_isa>(exports, "activeIsa");
   bind<&supported_isas>(exports, "supportedIsas");
   bind<&set_active_isa>(exports, "setIsa");

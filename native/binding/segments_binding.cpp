@@ -4,7 +4,7 @@
 namespace athanor::binding {
 namespace {
 
-const Family family([](Exports& exports) {
+const Family segments_family([](Exports& exports) {
   bind<&ops::segment_sum>(exports, "segmentSum");
   bind<&ops::segment_broadcast>(exports, "segmentBroadcast");
 });

@@ -43,7 +43,7 @@ class ShardWrap : public Napi::ObjectWrap<ShardWrap> {
   std::unique_ptr<text::ShardReader> reader_;
 };
 
-const Family family([](Exports& exports) {
+const Family shard_family([](Exports& exports) {
   exports.object.Set("NativeShard", ShardWrap::define(exports.env));
 });
 

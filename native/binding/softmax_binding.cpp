@@ -4,7 +4,7 @@
 namespace athanor::binding {
 namespace {
 
-const Family family([](Exports& exports) {
+const Family softmax_family([](Exports& exports) {
   bind<&ops::softmax_forward>(exports, "softmaxForward");
   bind<&ops::softmax_backward>(exports, "softmaxBackward");
 });

@@ -88,7 +88,7 @@ Tensor empty(Shape shape, DType dtype) { return Tensor(shape, dtype, default_dev
 Tensor view(const Tensor& t, Shape shape) { return t.view(shape); }
 Tensor slice(const Tensor& t, int64_t begin, int64_t end) { return t.slice(begin, end); }
 
-const Family family([](Exports& exports) {
+const Family tensor_wrap_family([](Exports& exports) {
   TensorWrap::define(exports.env, exports.object);
   bind<&empty>(exports, "empty");
   bind<&view>(exports, "view");

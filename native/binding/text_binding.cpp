@@ -231,7 +231,7 @@ int64_t last_cut(const Bytes& bytes) {
   return text::last_safe_cut(bytes.data(), bytes.data() + bytes.size()) - bytes.data();
 }
 
-const Family family([](Exports& exports) {
+const Family text_family([](Exports& exports) {
   exports.object.Set("NativeTokenizer", TokenizerWrap::define(exports.env));
   exports.object.Set("NativeTokenizerTrainer", TrainerWrap::define(exports.env));
   bind<&recover_merges>(exports, "recoverMerges");

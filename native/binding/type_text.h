@@ -75,14 +75,14 @@ struct TypeText<std::optional<T>> {
 };
 template <class T>
 struct TypeText<std::vector<T>> {
-  static std::string get() { return "(" + type_text<T>() + ")[]"; }
+  static std::string get() { return std::string("(").append(type_text<T>()).append(")[]"); }
 };
 template <class... T>
 struct TypeText<std::tuple<T...>> {
   static std::string get() {
     std::string text;
     ((text += (text.empty() ? "" : ", ") + type_text<T>()), ...);
-    return "[" + text + "]";
+    return std::string("[").append(text).append("]");
   }
 };
 template <class T>

@@ -10,8 +10,8 @@ namespace athanor {
 
 /// The names of a library and the places where it may be.
 struct LibraryPlaces {
-  const char* name;      // for people, e.g. "cuBLASLt"
-  const char* variable;  // environment variable with its path; where it is set, nothing else is tried
+  const char* name;                 // for people, e.g. "cuBLASLt"
+  const char* variable;             // environment variable with the only path to try
   std::vector<std::string> files;   // file names, the best first
   std::vector<std::string> wheels;  // folders of Python wheels below site-packages/nvidia
   const char* remedy;               // the command that installs it

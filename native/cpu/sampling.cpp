@@ -30,7 +30,7 @@ struct Above {
   int64_t count;
 };
 
-ATHANOR_INLINE int64_t padded(int64_t n) { return round_up(n, 16); }  // keeps the next array aligned
+ATHANOR_INLINE int64_t padded(int64_t n) { return round_up(n, 16); }  // aligns the next array
 
 ATHANOR_INLINE int64_t scratch_bytes(int64_t n) {
   return 3 * padded(n) * 4 + padded(ceil_divide(n, kDrawBlock)) * 8;
@@ -149,7 +149,7 @@ ATHANOR_INLINE void penalise(float* out, const T* logits, const int32_t* history
                              float penalty) {
   for (int64_t i = 0; i < length; ++i) {
     if (history[i] < 0) continue;
-    const float x = to_float(logits[history[i]]);  // the original: a token seen twice is penalised once
+    const float x = to_float(logits[history[i]]);  // the original: penalise a repeated token once
     out[history[i]] = x > 0.0f ? x / penalty : x * penalty;
   }
 }

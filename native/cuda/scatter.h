@@ -107,7 +107,8 @@ static __global__ void __launch_bounds__(kSortBlock) move_keys_kernel(SortPass p
 /// A warp per run of equal keys and 32 vectors of channels; warps whose key is not the first of a
 /// run have nothing to do. Four rows are loaded at once.
 template <int kWidth, class Target, class Source>
-__global__ void __launch_bounds__(kBlock, 4)  // registers for the four rows are worth more than another block
+// 4: registers for the four rows are worth more than another block.
+__global__ void __launch_bounds__(kBlock, 4)
     add_runs_kernel(Target* target, const Source* source, const int32_t* keys, const int32_t* order,
                     int64_t rows, int64_t channels) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * (kBlock / kWarp) + threadIdx.x / kWarp;

@@ -11,7 +11,7 @@
 namespace athanor {
 
 struct AttentionShape {
-  int64_t tokens;  // rows of qkv, [tokens, (heads + 2 kv_heads) * head_dim]: q heads, then k, then v
+  int64_t tokens;  // rows of qkv [tokens, (heads + 2 kv_heads) * head_dim]: q, then k, then v heads
   int64_t sequences;
   const int32_t* cu_seqlens;  // [sequences + 1]
   int64_t heads, kv_heads, head_dim;

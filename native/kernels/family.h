@@ -35,8 +35,8 @@ void set_active_isa(CpuIsa isa);
   extern const Table accessor##_table;         \
   }
 #else
-// A table is weak where it is asked for: its address is null when its instruction set is not in this build,
-// so that nothing has to be compiled again when one is added.
+// Users declare a table as weak: its address is null when its instruction set is not in this build.
+// So nothing has to be compiled again when an instruction set is added.
 #define ATHANOR_KERNEL_TABLE(isa, Table, accessor)           \
   namespace isa {                                            \
   extern const Table accessor##_table __attribute__((weak)); \

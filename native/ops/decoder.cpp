@@ -1,10 +1,9 @@
-// A decoding step of a small model is some fifty kernels of a few microseconds. Called for one by one from
-// JavaScript, each costs as much again in the handles of its results.
+// A decoding step of a small model is about fifty kernels of a few microseconds. If JavaScript
+// called them one by one, the handles of their results would cost as much again.
 #include "ops/decoder.h"
 
 #include <cmath>
 #include <cstring>
-#include <utility>
 
 #include "core/thread_pool.h"
 #include "ops/activation.h"
@@ -39,8 +38,7 @@ class Trunk {
       const DecoderLayer& layer = model_.layers[i];
       const DecoderLayerAdapters& adapters = step_.adapters.empty() ? none_ : step_.adapters[i];
       const Normed first = norm(x, delta, layer.attention_norm);
-      const Tensor attended = attend(project(first.y, layer.qkv, adapters.qkv), i);
-      const Normed second = norm(first.sum, project(attended, layer.output, adapters.output), layer.mlp_norm);
+      const Normed second = norm(first.sum, attention(first.y, i, adapters), layer.mlp_norm);
       x = second.sum;
       delta = feed_forward(second.y, layer, adapters);
     }
@@ -57,26 +55,27 @@ class Trunk {
     return {y, sum};
   }
 
-  Tensor attend(const Tensor& projected, size_t index) const {
+  Tensor attention(const Tensor& x, size_t index, const DecoderLayerAdapters& adapters) const {
     const DecoderLayer& layer = model_.layers[index];
-    const auto [heads, kv_heads] = std::pair(model_.heads, model_.kv_heads);
-    Tensor qkv = projected;
+    const int64_t heads = model_.heads, kv_heads = model_.kv_heads;
+    Tensor qkv = project(x, layer.qkv, adapters.qkv);
     if (const auto& norms = layer.query_key_norm) {
       qkv = std::get<0>(
-          query_key_norm_forward(projected, norms->query_gain, norms->key_gain, heads, kv_heads, model_.eps));
+          query_key_norm_forward(qkv, norms->query_gain, norms->key_gain, heads, kv_heads, model_.eps));
     }
     if (layer.rope_table) rope(qkv, step_.positions, *layer.rope_table, heads, kv_heads, false);
     const double head_dim = static_cast<double>(qkv.dim(1)) / static_cast<double>(heads + 2 * kv_heads);
-    return attention_cached({.qkv = qkv,
-                             .keys = step_.caches[2 * index],
-                             .values = step_.caches[2 * index + 1],
-                             .slots = step_.slots,
-                             .cu_seqlens = step_.cu_seqlens,
-                             .past_lengths = step_.past_lengths,
-                             .max_tokens = step_.max_tokens,
-                             .heads = heads,
-                             .kv_heads = kv_heads,
-                             .scale = 1 / std::sqrt(head_dim)});
+    const Tensor attended = attention_cached({.qkv = qkv,
+                                              .keys = step_.caches[2 * index],
+                                              .values = step_.caches[2 * index + 1],
+                                              .slots = step_.slots,
+                                              .cu_seqlens = step_.cu_seqlens,
+                                              .past_lengths = step_.past_lengths,
+                                              .max_tokens = step_.max_tokens,
+                                              .heads = heads,
+                                              .kv_heads = kv_heads,
+                                              .scale = 1 / std::sqrt(head_dim)});
+    return project(attended, layer.output, adapters.output);
   }
 
   static Tensor feed_forward(const Tensor& x, const DecoderLayer& layer,
@@ -112,9 +111,10 @@ class Trunk {
   const DecoderLayerAdapters none_;
 };
 
-// From this many sequences a thread on, each thread of a CPU decodes its own through all layers: it waits for
-// no other after each kernel, and reads the cache while another multiplies. Every thread then reads all
-// weights: 32 rows are 32 bf16 operations a byte, and a core that reads 20 GB/s is at its peak with 22.
+// From this many sequences per thread on, each thread of a CPU decodes its own sequences through
+// all layers. It does not wait for the others after each kernel, and reads the cache while another
+// multiplies. Every thread then reads all weights: 32 rows are 32 bf16 operations per byte, and a
+// core that reads 20 GB/s is at its peak with 22.
 constexpr int64_t kSequencesPerThread = 32;
 
 /// Whether threads decode their own sequences; only where each brings one token.

@@ -1,5 +1,5 @@
-// A decoder's trunk over tokens that continue cached sequences, as one call from JavaScript. A model says by
-// name what each of its layers is made of; src/nn/config.ts describes the same choices.
+// A decoder's trunk over tokens that continue cached sequences, as one call from JavaScript. A
+// model names the parts of each of its layers; src/nn/config.ts describes the same choices.
 #pragma once
 
 #include <optional>
@@ -66,13 +66,14 @@ struct DecoderStep {
   Tensor tokens, positions;                    // i32 [n]
   Tensor cu_seqlens;                           // i32 [sequences + 1]
   Tensor slots, past_lengths;                  // i32 [sequences]
-  std::vector<Tensor> caches;                  // keys, then values of each layer in turn; see kv_cache_create
+  std::vector<Tensor> caches;                  // per layer keys, then values; see kv_cache_create
   int64_t max_tokens;                          // of a slot
   std::vector<DecoderLayerAdapters> adapters;  // one per layer, or none
 };
 
-/// Embedding, blocks and final norm -> [n, channels], the bits of the full forward pass. Appends to the
-/// caches. Throws ERR_ARGUMENT where caches or adapters do not fit the layers, and what the operations throw.
+/// Embedding, blocks and final norm -> [n, channels], with the bits of the full forward pass.
+/// Appends to the caches. Throws ERR_ARGUMENT if caches or adapters do not fit the layers, and the
+/// errors of the operations.
 Tensor decoder_cached(const DecoderModel& model, const DecoderStep& step);
 
 }  // namespace athanor::ops

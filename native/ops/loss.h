@@ -15,7 +15,7 @@ struct CrossEntropyInputs {
   double scale;
   bool need_gradient;
   std::optional<bool> weight_frozen;     // no dweight
-  std::optional<Tensor> dweight_memory;  // f32 [vocab, d] that dweight overwrites; else it gets new memory
+  std::optional<Tensor> dweight_memory;  // f32 [vocab, d] for dweight; else new memory
 };
 
 /// Cross-entropy of softmax(x weight^T). Returns losses f32 [n], scale * sum(weight * loss), and

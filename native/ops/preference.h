@@ -23,7 +23,7 @@ struct RankingInputs {
 std::tuple<double, std::optional<Tensor>, double> ranking_loss(const RankingInputs& in);
 
 struct DpoInputs {
-  Tensor sums;       // f32 [2 m]: log-probabilities of the chosen responses, then of the rejected ones
+  Tensor sums;       // f32 [2 m]: log-probabilities of the chosen responses, then of the others
   Tensor reference;  // the same under the reference model
   double beta;
   DpoKind kind;

@@ -6,9 +6,10 @@
 
 namespace athanor::ops {
 
-/// RMS norm of each query and each key head on its own; values pass unchanged. qkv [n, (heads + 2 kv_heads)
-/// head_dim] f32 or bf16; gains f32 [head_dim], shared by the heads. Returns y, and for the backward pass the
-/// queries, the keys [n, heads head_dim] and their rstd f32 [n heads]; keys with kv_heads.
+/// RMS norm of each query and each key head on its own; values pass unchanged. qkv [n, (heads +
+/// 2 kv_heads) head_dim] f32 or bf16; gains f32 [head_dim], shared by the heads. Returns y, and for
+/// the backward pass the queries and the keys [n, heads head_dim] and their rstd f32 [n heads]; for
+/// keys with kv_heads.
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> query_key_norm_forward(const Tensor& qkv,
                                                                           const Tensor& query_gain,
                                                                           const Tensor& key_gain,

@@ -26,7 +26,7 @@ struct VocabularyData {
   std::vector<uint8_t> kinds;     // [tokens]
   std::vector<int32_t> merges;    // [merges * 3]: left, right, result
   SplitPattern pattern = SplitPattern::kGpt2;
-  bool ignore_merges = false;  // a piece that is itself a token is that token, whatever the merges make of it
+  bool ignore_merges = false;  // a piece that is a token stays whole, whatever the merges say
 };
 
 struct Merge {

@@ -1,9 +1,10 @@
-// What a build of the engine has before it, and how long that takes.
+// The objects that a build of the engine compiles, and how long that takes.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './process.mjs';
 
-// Seconds of one core of a Zen 4 server (2.6 GHz) for one object, by the end of its path: the first that fits.
+// Seconds per object on one core of a Zen 4 server (2.6 GHz). The first entry that matches the end
+// of the path counts.
 const costs = [
   [/athanor_cuda\.dir.*\.cu\.o$/, 6],
   [/athanor_cpu_\w+\.dir.*linear\.cpp\.o$/, 6],
@@ -12,19 +13,24 @@ const costs = [
   [/\.o$/, 1],
 ];
 
-/** Seconds of the reference machine's core for objects. */
+/** Seconds for these objects on one core of the reference machine. */
 export function costOf(objects) {
   let total = 0;
   for (const path of objects) total += costs.find(([pattern]) => pattern.test(path))?.[1] ?? 0;
   return total;
 }
 
-/** The objects that a dry run of ninja or make (`cmake --build FOLDER -- -n`) says are out of date. */
+/**
+ * The objects that are out of date, by a dry run of ninja or make (`cmake --build FOLDER -- -n`).
+ */
 export function plannedObjects(output) {
   return [...output.matchAll(/Building (?:CXX|CUDA) object ([^\s"']+\.o)/g)].map(([, path]) => path);
 }
 
-/** The objects of a build from nothing; `parts` as in machine.mjs. An estimate's worth: CMakeLists.txt decides. */
+/**
+ * The objects of a first build, for an estimate (CMakeLists.txt decides). `parts`
+ * as in machine.mjs.
+ */
 export function freshObjects(parts) {
   const files = (folder, extension) =>
     readdirSync(join(root, 'native', folder)).filter((name) => name.endsWith(extension));
@@ -59,10 +65,11 @@ export function about(seconds) {
   return `about ${Math.round(seconds / 60)} min`;
 }
 
-// The estimate counts like this many seconds of measurement, so that the first objects do not throw it about.
+// The estimate counts as much as this many seconds of measurement, so that the first objects do not
+// change it too much.
 const priorSeconds = 8;
 
-/** Counts objects as they are built, and says what is left. */
+/** Counts objects as they are built, and estimates the time left. */
 export class BuildProgress {
   #planned;
   #total;
@@ -71,7 +78,7 @@ export class BuildProgress {
   #jobs;
   #slowness;
 
-  /** `slowness` is the machine's, by estimate; what is measured then corrects it. */
+  /** `slowness` is an estimate for this machine; measurements then correct it. */
   constructor(objects, jobs, slowness) {
     this.#planned = objects.length;
     this.#total = costOf(objects);
@@ -79,7 +86,7 @@ export class BuildProgress {
     this.#slowness = slowness;
   }
 
-  /** Takes a line of ninja's or make's output; true when it is about an object. */
+  /** Takes a line of ninja's or make's output. Returns true if it is about an object. */
   take(line) {
     const [object] = plannedObjects(line);
     if (object === undefined) return false;
@@ -88,7 +95,7 @@ export class BuildProgress {
     return true;
   }
 
-  /** Seconds that are left after `elapsed` seconds. */
+  /** Seconds left after `elapsed` seconds. */
   secondsLeft(elapsed) {
     const measured = elapsed * this.#jobs;
     const slowness = (measured + priorSeconds * this.#slowness) / (this.#cost + priorSeconds);

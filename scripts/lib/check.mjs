@@ -3,13 +3,15 @@ import { packageFile } from './native.mjs';
 import { Explained, root, run } from './process.mjs';
 import { checkText, trackedFiles } from './text-rules.mjs';
 
-/** A tool's verdict: nothing when it is content, else what it printed. */
+/** The output of a tool that fails; nothing for one that succeeds. */
 async function verdict(program, args) {
   const { code, output } = await run(process.execPath, [program, ...args], { onLine: () => {} });
   return code === 0 ? '' : output.trim() || `exit code ${code}`;
 }
 
-/** clang-format complains line by line of what it can repair by itself: which files is enough. */
+/**
+ * clang-format reports every line, but it can repair them all: the names of the files are enough.
+ */
 function filesOnly(output) {
   const files = [...output.matchAll(/^(native\/[^:]+):\d+:\d+: error: code should be clang-formatted/gm)];
   if (files.length === 0) return output;

@@ -1,5 +1,5 @@
-// TypeDoc needs a TypeScript that is a library, and typescript 7 is only a program. The package typescript-6 stands in for
-// it: typescript-6.mjs answers TypeDoc's import of "typescript" with it.
+// TypeDoc needs a TypeScript that is a library, but typescript 7 is only a program.
+// typescript-6.mjs answers TypeDoc's import of "typescript" with the package typescript-6.
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { packageFile } from './native.mjs';

@@ -1,5 +1,5 @@
-// npm ci, but only when node_modules is not what package-lock.json says. npm's own record of what it installed
-// (node_modules/.package-lock.json) tells, so an install by hand counts too.
+// Runs npm ci, but only if node_modules differs from package-lock.json. npm's own record of its
+// installation (node_modules/.package-lock.json) tells, so an install by hand counts too.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { npm } from './npm.mjs';
@@ -14,8 +14,8 @@ function packagesOf(path) {
 }
 
 /**
- * How many packages of the lock file are not there at their version. Optional ones, for other platforms, count only
- * where another version of them is there.
+ * The number of packages of the lock file that are not installed in their version. Optional
+ * packages, for other platforms, count only if another version of them is installed.
  */
 export function missingPackages(folder = root) {
   const wanted = packagesOf(join(folder, 'package-lock.json'));
@@ -28,7 +28,10 @@ export function missingPackages(folder = root) {
   }).length;
 }
 
-/** True when every package of the lock file is there at its version; optional ones, for other platforms, may lack. */
+/**
+ * Whether every package of the lock file is installed in its version. Optional packages, for other
+ * platforms, may be missing.
+ */
 export function isInstalled(folder = root) {
   return missingPackages(folder) === 0;
 }

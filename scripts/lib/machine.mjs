@@ -1,15 +1,17 @@
-// What this machine can use of the engine, seen without the engine.
+// Finds out which parts of the engine this machine can use, without the engine.
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 
-/** By rank, best first; the same rules as in native/cpu/host/isa.cpp. */
+/** Best first; the rules are those of native/cpu/host/isa.cpp. */
 const instructionSets = [
   ['avx512bf16', ['avx512_bf16', 'avx512bw', 'avx512vl', 'avx512dq']],
   ['avx512', ['avx512f', 'avx512bw', 'avx512vl', 'avx512dq']],
   ['avx2', ['avx2', 'fma']],
 ];
 
-/** The best instruction set that a CPU with these features runs; `features` are the words of /proc/cpuinfo. */
+/**
+ * The best instruction set of a CPU with these features; `features` are the words of /proc/cpuinfo.
+ */
 export function bestInstructionSet(features) {
   const found = instructionSets.find(([, needed]) => needed.every((name) => features.includes(name)));
   return found?.[0] ?? 'portable';
@@ -23,12 +25,14 @@ function cpuFeatures() {
   }
 }
 
-/** Whether the NVIDIA driver is here: its own files, or the device through which WSL passes it on. */
+/**
+ * Whether there is an NVIDIA driver: its own files, or the device through which WSL passes it on.
+ */
 export function hasGpu() {
   return ['/proc/driver/nvidia/version', '/dev/nvidiactl', '/dev/dxg'].some((path) => existsSync(path));
 }
 
-/** The parts of the engine that this machine runs: one instruction set and, where there is a GPU, cuda. */
+/** The parts of the engine that this machine runs: one instruction set and, with a GPU, cuda. */
 export function machineParts() {
   return [bestInstructionSet(cpuFeatures()), ...(hasGpu() ? ['cuda'] : [])];
 }
@@ -39,10 +43,10 @@ export function machineName() {
   return `${cpus()[0]?.model.trim() || 'unknown CPU'}, ${cores} ${cores === 1 ? 'core' : 'cores'}, ${gpu}`;
 }
 
-// The sort below, on the machine on which the times of build-plan.mjs were measured.
+// Seconds of the sort below on the machine for which build-plan.mjs has its times.
 const referenceSeconds = 0.016;
 
-/** How many times longer this machine takes than the one on which our times were measured. Takes 0.1 s to find out. */
+/** How many times slower this machine is than the one of our measurements. Takes 0.1 s. */
 export function slowness() {
   let best = Infinity;
   for (let round = 0; round < 5; round++) {

@@ -1,5 +1,5 @@
-// Compiles the engine through cmake-js. `cmake-js build`, not `compile`: that one answers a compile error by deleting
-// the build folder and building everything again.
+// Compiles the engine through cmake-js. It runs `cmake-js build`, not `compile`, because `compile`
+// reacts to a compile error by deleting the build folder and building everything again.
 import { copyFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
@@ -10,15 +10,18 @@ import { Explained, root, run, say } from './process.mjs';
 
 const folder = join(root, 'build', 'cmake');
 
-/** Where the build puts the addon of a target of CMakeLists.txt. */
+/** The path of the addon that the build makes for a target of CMakeLists.txt. */
 export function addonPath(target = 'athanor') {
   return join(folder, 'Release', `${target}.node`);
 }
 
-// The largest kernel file takes g++ less than this.
+// The memory that g++ needs at most for the largest kernel file.
 const bytesPerJob = 0.8e9;
 
-/** How many compilers run side by side: $ATHANOR_BUILD_JOBS, or as many as there are cores and memory for. */
+/**
+ * Number of compilers that run at the same time: $ATHANOR_BUILD_JOBS, or as many as cores
+ * and memory allow.
+ */
 export function jobs() {
   const given = process.env.ATHANOR_BUILD_JOBS;
   if (given === undefined || given === '') {
@@ -28,7 +31,10 @@ export function jobs() {
   throw new Explained(`ATHANOR_BUILD_JOBS expects a number of parallel compilers but got "${given}"`);
 }
 
-/** A clone has a lock file; a project that uses athanor has only what it runs with, and not what builds the engine. */
+/**
+ * The command for a missing package. A clone has a lock file; a project that uses athanor has
+ * no build tools.
+ */
 function installCommand(name) {
   if (existsSync(join(root, 'package-lock.json'))) return 'npm ci';
   const { peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -47,7 +53,7 @@ export function packageFile(name, path) {
   }
 }
 
-/** The entries of the build folder's CMakeCache.txt; undefined where it is not configured. */
+/** The entries of the build folder's CMakeCache.txt; undefined if it is not configured. */
 export function buildCache() {
   const path = join(folder, 'CMakeCache.txt');
   if (!existsSync(path)) return undefined;
@@ -55,7 +61,10 @@ export function buildCache() {
   return new Map([...entries].map(([, name, value]) => [name, value]));
 }
 
-/** A build folder that came along with a copied tree, or whose ninja, make or headers are gone, is of no use. */
+/**
+ * Removes a build folder that cannot be used: it came with a copied tree, or its ninja, make or
+ * headers are gone.
+ */
 function dropForeignBuild() {
   const cache = buildCache();
   if (cache === undefined) return;
@@ -69,9 +78,9 @@ function dropForeignBuild() {
 }
 
 /**
- * What ATHANOR_PARTS has to become, or undefined where it may stay: parts are only ever added, so that nothing is thrown
- * away that was built. `built` is its value in the build folder, undefined for a new folder; `wanted` are parts of this
- * machine, or undefined for all.
+ * The new value of ATHANOR_PARTS, or undefined if it can stay. Parts are only added, so that no
+ * built part is thrown away. `built` is its value in the build folder, undefined for a new folder;
+ * `wanted` are parts of this machine, undefined for all.
  */
 export function partsToSet(built, wanted) {
   if (built === 'all') return undefined;
@@ -80,7 +89,7 @@ export function partsToSet(built, wanted) {
   return built !== undefined && parts.size === built.split(';').length ? undefined : [...parts].join(';');
 }
 
-/** The compiler's or CMake's own messages, without the command lines and progress around them. */
+/** The messages of the compiler or CMake, without command lines and progress. */
 export function errorLines(output) {
   const lines = output.split('\n');
   const first = lines.findIndex((line) => /^FAILED:|\berror:|^CMake Error/.test(line));
@@ -90,7 +99,9 @@ export function errorLines(output) {
   return lines.slice(first).filter((line) => line !== '' && !noise.test(line));
 }
 
-/** Shows how far the build is: one changing line on a terminal, else a line every ten seconds. */
+/**
+ * Shows the progress of the build: one changing line on a terminal, else a line every ten seconds.
+ */
 function display(objects) {
   const progress = new BuildProgress(objects, jobs(), slowness());
   const start = Date.now();
@@ -119,10 +130,10 @@ function failure(output) {
   return new Explained(`${errorLines(output).join('\n')}\nThe native engine was not built.${remedy}`);
 }
 
-/** Configures a new folder, and one to which there is something new to say. */
+/** Configures a new folder, or one whose settings change. */
 async function configure(cmakeJs, parts, cmakeArguments) {
   const cache = buildCache();
-  // A folder from before ATHANOR_PARTS has all.
+  // A folder from before ATHANOR_PARTS has all parts.
   const toSet = partsToSet(cache === undefined ? undefined : (cache.get('ATHANOR_PARTS') ?? 'all'), parts);
   const settings = [...(toSet === undefined ? [] : [`--CDATHANOR_PARTS=${toSet}`]), ...cmakeArguments];
   if (cache !== undefined && settings.length === 0) return;
@@ -131,14 +142,15 @@ async function configure(cmakeJs, parts, cmakeArguments) {
   if (code !== 0) throw failure(output);
 }
 
-/** What the build would print if it did what is out of date. */
+/** The output of a build that only says what is out of date. */
 async function dryRun(target) {
   const ninja = join(folder, 'build.ninja');
   if (!existsSync(ninja)) {
     return (await run('cmake', ['--build', folder, '--target', target, '--', '-n'], { onLine: () => {} }))
       .output;
   }
-  // Under another name: a dry run of build.ninja would stop at "CMake may have to run again".
+  // Under another name, because a dry run of build.ninja would stop at "CMake may have
+  // to run again".
   const copy = join(folder, 'plan.ninja');
   copyFileSync(ninja, copy);
   const args = ['-C', folder, '-f', copy, '-n', target];
@@ -148,8 +160,8 @@ async function dryRun(target) {
 }
 
 /**
- * Builds addonPath(target). Throws Explained with the compiler's error. `parts` are those of machineParts() for what this
- * machine runs, undefined for all; `cmakeArguments` are more arguments for cmake-js.
+ * Builds addonPath(target). Throws Explained with the compiler's error. `parts` are those of
+ * machineParts(), undefined for all; `cmakeArguments` are more arguments for cmake-js.
  */
 export async function buildNative({ parts, target = 'athanor', cmakeArguments = [] } = {}) {
   const cmakeJs = packageFile('cmake-js', 'bin/cmake-js');

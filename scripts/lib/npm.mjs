@@ -1,7 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { Explained, run } from './process.mjs';
 
-/** Runs npm: the one that started us, where one did, because it is the one that works here. Options as for run(). */
+/**
+ * Runs npm. If npm started us, it runs the same npm, because that one works here. Options
+ * as for run().
+ */
 export async function npm(args, options = { onLine: () => {} }) {
   const cli = process.env.npm_execpath;
   const [program, ...first] = cli?.endsWith('.js') ? [process.execPath, cli] : ['npm'];

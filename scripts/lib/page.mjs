@@ -7,7 +7,9 @@ import { root } from './process.mjs';
 
 const source = join(root, 'src/report/page');
 
-/** Writes `page.js` and `page.css` into `folder`/report/page, `folder` being the compiled package. */
+/**
+ * Writes `page.js` and `page.css` into `folder`/report/page, `folder` being the compiled package.
+ */
 export async function bundlePage(folder) {
   const licence = readFileSync(packageFile('uplot', 'LICENSE'), 'utf8');
   const library = readFileSync(packageFile('uplot', 'dist/uPlot.min.css'), 'utf8');

@@ -1,6 +1,7 @@
-// Makes what a release uploads: the package itself, with its JavaScript compiled, and a package that holds the engine for
-// one platform. The first names the second as an optional dependency of the same version. Only the packed package.json
-// has that entry: in the clone's, npm ci would ask the registry for a version that is not released yet.
+// Makes the files of a release: the package itself, with its JavaScript compiled, and a package
+// that holds the engine for one platform. The first names the second as an optional dependency of
+// the same version. Only the packed package.json has that entry: in a clone, npm ci would ask the
+// registry for a version that is not released yet.
 import {
   chmodSync,
   cpSync,
@@ -22,8 +23,8 @@ import { compileTypescript } from './typescript.mjs';
 
 const out = join(root, 'build', 'prebuild');
 
-// The CMake target whose addon goes into each package, and the instruction sets that it must have. A package with CUDA is
-// large and is installed by name; the others come with the main package.
+// Each package holds the addon of this CMake target, which must have these instruction sets. A
+// package with CUDA is large and is installed by name; the others come with the main package.
 const x64 = ['portable', 'avx2', 'avx512', 'avx512bf16'];
 export const targets = {
   'linux-x64': { addon: 'athanor_prebuilt_no_cuda', isas: x64, cuda: false },
@@ -47,7 +48,9 @@ function emptyFolder(name) {
   return folder;
 }
 
-/** The newest versions of the C and C++ libraries that a binary asks for: older systems cannot load it. */
+/**
+ * The newest versions of the C and C++ libraries that a binary needs. Older systems cannot load it.
+ */
 export function neededLibraries(binary) {
   const text = binary.toString('latin1');
   const newest = (name, pattern, least) => {
@@ -58,7 +61,7 @@ export function neededLibraries(binary) {
   return `glibc ${glibc} and ${newest('GLIBCXX_3.4.', /GLIBCXX_3\.4\.(\d+)/g, 21)}`;
 }
 
-/** What the prebuilt package says of itself. `manifest` is the main package's. */
+/** The package.json of a prebuilt package. `manifest` is that of the main package. */
 export function platformManifest(target, manifest, libraries) {
   const [os, cpu] = target.split('-');
   const what = targets[target].cuda ? 'with CUDA kernels' : 'without CUDA kernels';
@@ -81,7 +84,7 @@ export function platformManifest(target, manifest, libraries) {
   };
 }
 
-/** The main package's package.json as it is packed, with the prebuilt packages of `names`. */
+/** The package.json of the main package for packing, with the prebuilt packages of `names`. */
 export function mainManifest(manifest, names) {
   const { devDependencies, overrides, allowScripts, scripts, ...rest } = manifest;
   const prebuilt = names.filter((name) => !targets[name].cuda);
@@ -103,7 +106,10 @@ async function pack(folder) {
   say(`${tarball} (${(statSync(tarball).size / 1e6).toFixed(1)} MB)`);
 }
 
-/** The engine's package; the addon is loaded once, so that one with an instruction set missing is not shipped. */
+/**
+ * Packs the engine. The addon is loaded once, so that none is shipped without one of
+ * its instruction sets.
+ */
 async function packPlatform(target, manifest) {
   const { addon, isas, cuda } = targets[target];
   const path = addonPath(addon);
@@ -146,7 +152,10 @@ function checkTarget(name) {
   }
 }
 
-/** The engine is compiled by the machine's own compiler, and loaded to see what is in it. */
+/**
+ * Checks the machine: its own compiler compiles the engine, and the engine is loaded to
+ * check its contents.
+ */
 function checkMachine(target) {
   const [os, cpu] = target.split('-');
   if (os !== process.platform || cpu !== process.arch) {

@@ -1,12 +1,14 @@
-// Programs that use this package by its name, as a user's would: the examples, and the snippets of the documentation.
+// Programs that use this package by its name, as a user's would: the examples and the snippets
+// of the documentation.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { packageFile } from './native.mjs';
 import { root, run } from './process.mjs';
 
 /**
- * Compiles all TypeScript files of a folder to JavaScript in `out`, which must lie in this package: there `athanor` is its
- * dist/. Returns the compiler's complaints, empty when there are none.
+ * Compiles all TypeScript files of a folder to JavaScript in `out`, which must lie in this
+ * package: there `athanor` is its dist/. Returns the errors of the compiler, an empty text if
+ * there are none.
  */
 export async function compilePrograms(folder, out) {
   mkdirSync(out, { recursive: true });

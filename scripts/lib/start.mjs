@@ -8,14 +8,14 @@ import { addonPath, jobs } from './native.mjs';
 import { requirePrerequisites } from './prerequisites.mjs';
 import { root, run, say } from './process.mjs';
 
-/** Everything that a fresh clone lacks, and all of the engine. */
+/** Prepares everything that a new clone needs, and all of the engine. */
 export async function prepare() {
   requirePrerequisites();
   await install();
   await build();
 }
 
-/** What is still to be done before the run, [what, seconds on this machine] each. */
+/** The steps before the run, as [name, seconds on this machine]. */
 function steps(slower) {
   const list = [];
   const packages = missingPackages();

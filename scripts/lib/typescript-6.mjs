@@ -1,4 +1,4 @@
-// With --import: every import of "typescript" gets the package typescript-6.
+// For --import: every import of "typescript" gets the package typescript-6.
 import { register } from 'node:module';
 import { isMainThread } from 'node:worker_threads';
 

@@ -1,5 +1,5 @@
-// tsc, then what tsc leaves undone: the report's page is bundled, output whose source is gone is
-// removed, and the CLI gets its executable bit.
+// Runs tsc, then does what tsc leaves out: bundles the report's page, removes output without a
+// source, and makes the CLI executable.
 import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { packageFile } from './native.mjs';
@@ -21,7 +21,9 @@ function removeOrphans() {
   }
 }
 
-/** Compiles src into `folder`, with the report's page. Throws Explained with the compiler's errors. */
+/**
+ * Compiles src into `folder`, with the report's page. Throws Explained with the compiler's errors.
+ */
 export async function compileTypescript(folder) {
   say('compiling TypeScript');
   const args = [packageFile('typescript', 'bin/tsc'), '-p', 'tsconfig.build.json', '--outDir', folder];

@@ -1,4 +1,4 @@
-/** Numbers of several arrays end to end, in a typed array. */
+/** Joins arrays of numbers, in order, into one typed array. */
 
 export function concatInts(parts: readonly ArrayLike<number>[]): Int32Array {
   return fill(new Int32Array(totalLength(parts)), parts);

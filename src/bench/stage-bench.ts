@@ -1,6 +1,7 @@
 /**
- * Training stages as their commands run them, one after another in a folder that goes away, timed by their own metrics.
- * What a stage writes is what the next one starts from; how good the models are does not matter here.
+ * Runs training stages as their commands do, one after another in a temporary folder, and times
+ * them by their own metrics. Each stage starts from the result of the one before. The quality of
+ * the models does not matter here.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,13 +19,13 @@ import { sft } from '../train/sft/run.ts';
 import { Prose } from './prose.ts';
 
 export interface StageBenchOptions {
-  /** Preset. */
+  /** Name of the preset. */
   model: string;
   vocabSize: number;
-  /** Sequences of a batch and tokens in each, of pretraining and fine-tuning. */
+  /** Sequences per batch and tokens per sequence, for pretraining and fine-tuning. */
   batchSize: number;
   context: number;
-  /** Measured steps of each, after WARMUP. */
+  /** Steps to time of each, after WARMUP. */
   steps: number;
   dtype: Precision;
   seed: number;
@@ -32,40 +33,40 @@ export interface StageBenchOptions {
 }
 
 export interface SftBenchResult {
-  /** Tokens a second of the fastest step. */
+  /** Tokens per second of the fastest step. */
   tokensPerSecond: number;
   pretrainTokensPerSecond: number;
 }
 
 export interface PpoBenchOptions extends StageBenchOptions {
-  /** Rollouts measured, after one that is not, and responses in each. */
+  /** Iterations to time, after one that is not timed. */
   iterations: number;
   rolloutSize: number;
-  /** Responses in a minibatch. */
+  /** Responses per minibatch. */
   minibatch: number;
   epochs: number;
   maxResponseLength: number;
   decodeBatchSize: number;
 }
 
-/** Of the fastest rollout with its updates. Tokens are those of responses. */
+/** The fastest iteration. Only the tokens of responses are counted. */
 export interface PpoBenchResult {
   tokensPerSecond: number;
   generationTokensPerSecond: number;
-  /** Response tokens times epochs over the time of the updates. */
+  /** Response tokens times epochs, divided by the seconds of the updates. */
   updateTokensPerSecond: number;
   responseLength: number;
   seconds: number;
-  /** Parts of `seconds`: sampling, reward with reference and values, updates. */
+  /** Parts of `seconds`: sampling; rewards, reference and values; updates. */
   generationSeconds: number;
   scoringSeconds: number;
   updateSeconds: number;
 }
 
-/** First steps pack weights and grow buffers. */
+/** The first steps pack weights and allocate buffers. */
 const WARMUP = 2;
 
-/** A constant rate and no evaluations: only the steps are timed. */
+/** A constant learning rate and no evaluations: only the steps are timed. */
 const timed = {
   schedule: 'constant',
   warmupSteps: 0,
@@ -75,7 +76,10 @@ const timed = {
   keepCheckpoints: 1,
 } as const;
 
-/** Fine-tuning with packing beside pretraining of the same shape. Throws ERR_INTERRUPTED, and what the stages throw. */
+/**
+ * Times fine-tuning with packing and pretraining of the same model. Throws ERR_INTERRUPTED, and the
+ * errors of the stages.
+ */
 export function benchSft(options: StageBenchOptions): Promise<SftBenchResult> {
   return inFolder(async (folder) => {
     await benchPretraining(folder, options);
@@ -87,7 +91,10 @@ export function benchSft(options: StageBenchOptions): Promise<SftBenchResult> {
   });
 }
 
-/** PPO with a reward model, a reference and a value model of the policy's shape. Throws as benchSft. */
+/**
+ * Times PPO with a reward model, a reference and a value model of the policy's shape.
+ * Throws as benchSft.
+ */
 export function benchPpo(options: PpoBenchOptions): Promise<PpoBenchResult> {
   return inFolder(async (folder) => {
     await benchPretraining(folder, { ...options, steps: 1 });
@@ -116,7 +123,7 @@ async function completed(run: Promise<StageResult>): Promise<void> {
 
 function benchPretraining(folder: string, options: StageBenchOptions): Promise<void> {
   const { batchSize, context, seed } = options;
-  // A third of the words are one token; half as many documents as windows fill them all.
+  // A third of the words are one token, so half as many documents as windows fill all windows.
   const windows = batchSize * (options.steps + WARMUP);
   const data = rows(folder, 'corpus', new Prose(seed).documents(Math.ceil((windows * context) / 150) + 100));
   return completed(
@@ -170,7 +177,7 @@ function reinforce(folder: string, options: PpoBenchOptions): Promise<void> {
         reward: join(folder, 'reward'),
         out: join(folder, 'ppo'),
         steps: undefined,
-        // The first rollout is checked against a second forward pass, which a run does once.
+        // The first rollout is checked by a second forward pass, which a run does only once.
         iterations: options.iterations + 1,
         batchSize: options.minibatch,
         maxPromptLength: context - maxResponseLength,
@@ -208,7 +215,7 @@ function fastestRollout(steps: readonly MetricRecord[], options: PpoBenchOptions
   for (let first = updates; first < steps.length; first += updates) {
     const own = steps.slice(first, first + updates);
     const of = (field: string) => own[0]![field] as number;
-    // The step that begins a rollout has its sampling and scoring in its own time.
+    // The first step on a rollout includes the time of its sampling and scoring.
     const seconds = own.reduce((sum, step) => sum + (step.seconds as number), 0);
     const [generationSeconds, scoringSeconds] = [of('rollout_seconds'), of('scoring_seconds')];
     const updateSeconds = seconds - generationSeconds - scoringSeconds;

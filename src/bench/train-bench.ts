@@ -23,13 +23,13 @@ export interface TrainBenchOptions {
 }
 
 export interface TrainBenchResult {
-  /** Of the fastest step: what the machine does when nothing else runs. */
+  /** Tokens per second of the fastest step: the speed of the machine when nothing else runs. */
   tokensPerSecond: number;
-  /** Over all measured steps. */
+  /** Mean over all timed steps. */
   meanTokensPerSecond: number;
   flopsPerSecond: number;
   parameters: number;
-  /** The most memory that tensors held at once. */
+  /** The largest amount of memory that tensors held at the same time. */
   peakBytes: number;
   seconds: number[];
 }
@@ -73,10 +73,10 @@ export function benchTraining(options: TrainBenchOptions): TrainBenchResult {
   };
 }
 
-/** Random tokens in equal sequences; the targets are random too, which costs the same. */
+/** Random tokens in sequences of equal length. The targets are random too, which costs the same. */
 export function randomBatch(vocabSize: number, batchSize: number, context: number): PackedTokens {
   const n = batchSize * context;
-  // A multiplicative generator is random enough to defeat caches and needs no seed handling.
+  // A multiplicative generator is random enough to defeat caches.
   let state = 12345;
   const next = () => {
     state = (Math.imul(state, 1103515245) + 12345) >>> 0;

@@ -1,4 +1,7 @@
-/** Models in Hugging Face folders, moved one tensor at a time: memory holds no second copy. */
+/**
+ * Loads and saves models in Hugging Face folders, one tensor at a time, so that memory never holds
+ * a second copy.
+ */
 import { AthanorError } from '../base/errors.ts';
 import type { WrittenFile } from '../base/files/hashed-file.ts';
 import type { JsonObject } from '../base/json.ts';
@@ -12,29 +15,27 @@ import { ModelFolder } from './load-model.ts';
 import { writeModelFiles } from './save-model.ts';
 import { f32FromBf16, type TensorSource } from './tensor-data.ts';
 
-/**
- * Throws what ModelFolder.open does, and ERR_MISMATCH for a folder without a language model's head.
- */
+/** Throws as ModelFolder.open, and ERR_MISMATCH for a folder without a language head. */
 export function loadModel(folder: string, options: GptOptions = {}): Gpt {
   return load(folder, 'language-model', (config) => new Gpt(config, options));
 }
 
-/** Throws what ModelFolder.open does, and ERR_MISMATCH for a folder whose head is not one score. */
+/** Throws as ModelFolder.open, and ERR_MISMATCH for a folder whose head does not give one score. */
 export function loadScoringModel(folder: string, options: GptOptions = {}): ScoringModel {
   return load(folder, 'score', (config) => new ScoringModel(config, options));
 }
 
 /**
- * A scoring model on a language model's trunk; `options.seed` draws its head. Throws as loadModel
- * does.
+ * A scoring model on a language model's trunk; `options.seed` initializes its head.
+ * Throws as loadModel.
  */
 export function scoringModelFrom(folder: string, options: GptOptions = {}): ScoringModel {
   return load(folder, 'language-model', (config) => new ScoringModel(config, options));
 }
 
 /**
- * Whether the folder holds a score head, such as a reward model's. Throws what ModelFolder.open
- * does.
+ * Whether the folder holds a model with a score head, such as a reward model.
+ * Throws as ModelFolder.open.
  */
 export function isScoringModel(folder: string): boolean {
   const files = ModelFolder.open(folder);
@@ -69,25 +70,30 @@ function load<M extends Decoder>(folder: string, wanted: HeadKind, make: (config
   }
 }
 
+/** What a model folder gets besides the weights. */
 export interface SaveModelOptions {
   /** Folder whose tokenizer files are copied. */
   tokenizer?: string;
-  /** The dtype of all stored weights; without it each is stored in its own. */
+  /** The dtype of all stored weights. Default: each weight keeps its own. */
   dtype?: 'f32' | 'bf16';
   /**
-   * The adapters of this model, to be merged into the stored weights; without them the base weights
-   * are stored.
+   * Adapters of this model, which are merged into the stored weights. Default: the base weights are
+   * stored as they are.
    */
   adapters?: LoraAdapters;
   /**
-   * Of a scoring model: the token with which transformers may pad a batch. No answer may end with
-   * it.
+   * For scoring models: the token with which transformers may pad a batch. No answer may
+   * end with it.
    */
   padTokenId?: number;
-  /** generation_config.json: how to sample, where to stop. */
+  /** Content of generation_config.json: sampling settings and stop tokens. */
   generationConfig?: JsonObject;
 }
 
+/**
+ * Writes a language model as a folder that transformers reads, and returns the written files.
+ * Throws ERR_MISMATCH for adapters of another model, and as writeModelFiles does.
+ */
 export function saveModel(
   folder: string,
   model: Gpt,
@@ -97,8 +103,8 @@ export function saveModel(
 }
 
 /**
- * As transformers' `…ForSequenceClassification` with one label; the score's bias is an extra
- * tensor.
+ * Writes the format of transformers' `…ForSequenceClassification` with one label. The bias of the
+ * score head is an extra tensor.
  */
 export function saveScoringModel(
   folder: string,
@@ -117,8 +123,8 @@ async function save(
   if (adapters && !adapters.belongsTo(model)) {
     throw new AthanorError(
       'ERR_MISMATCH',
-      `cannot write ${folder}: the adapters hang on another model`,
-      'give the adapters that attachLora made for this one',
+      `cannot write ${folder}: the adapters belong to another model`,
+      'give the adapters that attachLora made for this model',
     );
   }
   const parameters = adapters ? adapters.mergedParameters() : tensorSources(model.parameters());
@@ -126,8 +132,8 @@ async function save(
 }
 
 /**
- * Engine tensors, f32 or bf16, as sources of checkpoints and model files; each is fetched when it
- * is written.
+ * Engine tensors, f32 or bf16, as sources for checkpoints and model files. Each tensor is fetched
+ * when it is written.
  */
 export function tensorSources(tensors: Iterable<readonly [string, Tensor]>): [string, TensorSource][] {
   return [...tensors].map(([name, value]) => [

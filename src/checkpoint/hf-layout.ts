@@ -1,7 +1,7 @@
 /**
- * How parameters are named and laid out in a Hugging Face folder. The names are those of the
- * model's family (nn/families); shapes and parts follow from the configuration. The rotary layout
- * is the same in memory and on disk (halves, not pairs), so no row moves.
+ * Names and shapes of parameters in a Hugging Face folder. The names are those of the model's
+ * family (nn/families); shapes and parts follow from the configuration. The rotary layout is the
+ * same in memory and on disk (halves, not pairs), so no row moves.
  */
 import { AthanorError } from '../base/errors.ts';
 import { type HeadKind, type ModelConfig, parameterShapes, stackedRows } from '../nn/config.ts';
@@ -11,7 +11,7 @@ import type { Family } from '../nn/families/family.ts';
 /** A tensor of the file: a whole parameter, or some of its rows. */
 export interface LayoutPart {
   readonly name: string;
-  /** In the file: [in, out] where the parameter is stored transposed. */
+  /** Shape in the file: [in, out] if the parameter is stored transposed. */
   readonly shape: readonly number[];
 }
 
@@ -19,17 +19,17 @@ export interface LayoutEntry {
   /** In-memory name. */
   readonly name: string;
   readonly shape: readonly number[];
-  /** Stacked by rows they are the parameter. */
+  /** Stacked by rows, the parts make the parameter. */
   readonly parts: readonly LayoutPart[];
-  /** The one part is stored [in, out]. */
+  /** Whether the only part is stored as [in, out]. */
   readonly transposed: boolean;
-  /** A file may lack it, and it is zero then: transformers' score heads have no bias. */
+  /** Whether a file may lack it. It is zero then: transformers' score heads have no bias. */
   readonly optional: boolean;
 }
 
 const headNames: Readonly<Record<string, string>> = { head: 'lm_head', score: 'score' };
 
-/** Every parameter with the tensors it is stored as, in the order of the forward pass. */
+/** Every parameter with its tensors in the file, in the order of the forward pass. */
 export function modelLayout(config: ModelConfig, head: HeadKind, labels: number): LayoutEntry[] {
   const family = familyOf(config);
   return [...parameterShapes(config, head, labels)].map(([name, shape]) => {
@@ -47,7 +47,7 @@ export function modelLayout(config: ModelConfig, head: HeadKind, labels: number)
   });
 }
 
-/** The names that a part has in the file; `layer` is undefined outside of the blocks. */
+/** The names of a part in the file; `layer` is undefined outside the blocks. */
 function diskNames({ name, tensors }: Family, part: string, layer: string | undefined): string[] {
   const headName = layer === undefined ? headNames[part] : undefined;
   if (headName !== undefined) return [headName];
@@ -60,7 +60,7 @@ function diskNames({ name, tensors }: Family, part: string, layer: string | unde
 }
 
 /**
- * The name without the wrapper that files of the bare model lack: `h.0.ln_1.bias` for
+ * The name without its wrapper, as in files of the bare model: `h.0.ln_1.bias` for
  * `transformer.h.0.ln_1.bias`.
  */
 export function bareName(name: string, config: ModelConfig): string {
@@ -69,7 +69,8 @@ export function bareName(name: string, config: ModelConfig): string {
 }
 
 /**
- * Buffers that older files carry beside the weights; and the head of a model whose head is tied.
+ * Whether a tensor of the file is not needed: buffers of older files, and the head of a model whose
+ * head is tied.
  */
 export function isIgnorable(name: string, config: ModelConfig): boolean {
   if (name === 'lm_head.weight') return config.tiedHead;

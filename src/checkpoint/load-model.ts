@@ -1,6 +1,6 @@
 /**
- * Reads Hugging Face model folders of the families in nn/families: one file or shards; f32, bf16 or
- * f16.
+ * Reads Hugging Face model folders of the families in nn/families: one file or shards, in f32,
+ * bf16 or f16.
  */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -12,16 +12,17 @@ import { SafetensorsFile } from './safetensors.ts';
 import { damaged } from './safetensors-header.ts';
 import { elementCount, f32FromBf16, type ParameterData, type TensorData, transposed } from './tensor-data.ts';
 
+/** The description and the weights of a model folder. */
 export interface ModelFiles extends ModelDescription {
-  /** By in-memory name, in the order of the forward pass. */
+  /** Parameters by their in-memory names, in the order of the forward pass. */
   parameters: Map<string, ParameterData>;
-  /** generation_config.json, where there is one. */
+  /** Content of generation_config.json, if there is one. */
   generationConfig: JsonObject | undefined;
 }
 
 /**
- * An open model folder whose tensors were all found with the right shapes. Each parameter is read
- * when it is asked for, so that a model moves into the engine without a second copy in memory.
+ * An open model folder. All of its tensors were found, with the right shapes. Each parameter is
+ * read when it is asked for, so that a model moves into the engine without a second copy in memory.
  * Close it when done.
  */
 export class ModelFolder implements Disposable {
@@ -43,9 +44,9 @@ export class ModelFolder implements Disposable {
   }
 
   /**
-   * Opens a folder's model, or with `weights` another file of it with tensors of the same names,
-   * such as gradients. Throws ERR_FILE_MISSING, ERR_FILE_DAMAGED, ERR_FORMAT, which names what is
-   * not supported, or ERR_CONFIG.
+   * Opens the model of a folder. With `weights` it opens another file of the folder with tensors of
+   * the same names, such as gradients. Throws ERR_FILE_MISSING, ERR_FILE_DAMAGED, ERR_CONFIG, or
+   * ERR_FORMAT that names what is not supported.
    */
   static open(folder: string, weights?: string): ModelFolder {
     const description = readDescription(folder);
@@ -61,14 +62,14 @@ export class ModelFolder implements Disposable {
     }
   }
 
-  /** In-memory names in the order of the forward pass, with shapes. */
+  /** Shapes by in-memory name, in the order of the forward pass. */
   get shapes(): ReadonlyMap<string, readonly number[]> {
     return new Map([...this.#entries].map(([name, { shape }]) => [name, shape]));
   }
 
   /**
-   * One parameter by its in-memory name, in the engine's layout. Throws ERR_ARGUMENT for an unknown
-   * name.
+   * One parameter by its in-memory name, in the engine's layout. Throws ERR_ARGUMENT for
+   * an unknown name.
    */
   read(name: string): ParameterData {
     const entry = this.#entries.get(name);
@@ -83,7 +84,7 @@ export class ModelFolder implements Disposable {
       return { dtype: 'f32', shape: entry.shape, data: new Float32Array(elementCount(entry.shape)) };
     }
     const [first] = parts;
-    if (first === undefined) throw new AthanorError('ERR_INTERNAL', `${name} is stored as nothing`);
+    if (first === undefined) throw new AthanorError('ERR_INTERNAL', `${name} has no tensor in the file`);
     if (parts.length > 1) return stack(parts, entry.shape);
     if (!entry.transposed) return { ...first, shape: entry.shape };
     const [rows = 0, columns = 0] = first.shape;
@@ -101,7 +102,7 @@ export class ModelFolder implements Disposable {
   }
 }
 
-/** The whole model in memory. Takes and throws what ModelFolder.open does. */
+/** The whole model in memory. Arguments and errors are those of ModelFolder.open. */
 export function readModelFiles(folder: string, weights?: string): ModelFiles {
   const model = ModelFolder.open(folder, weights);
   try {
@@ -127,8 +128,8 @@ function readGenerationConfig(folder: string): JsonObject | undefined {
 }
 
 /**
- * Ids of the tokens that end a text by generation_config.json; none where it is missing or has
- * none. Throws ERR_FILE_DAMAGED.
+ * Ids of the tokens that end a text by generation_config.json; empty when the file is missing or
+ * names none. Throws ERR_FILE_DAMAGED.
  */
 export function generationStopTokens(folder: string): number[] {
   const ids = readGenerationConfig(folder)?.eos_token_id ?? [];
@@ -147,7 +148,7 @@ function requireFolder(folder: string): void {
     throw fileError(error, folder);
   }
   if (!isFolder) {
-    throw new AthanorError('ERR_ARGUMENT', `${folder} is a file`, 'name the model folder that it is in');
+    throw new AthanorError('ERR_ARGUMENT', `${folder} is a file`, 'name the folder of the model');
   }
 }
 
@@ -171,9 +172,7 @@ function readJsonObject(path: string): JsonObject {
   return value;
 }
 
-/**
- * model.safetensors, else the shards that model.safetensors.index.json lists, as in transformers.
- */
+/** model.safetensors, or the shards that model.safetensors.index.json lists, as in transformers. */
 function weightFiles(folder: string): string[] {
   const single = join(folder, 'model.safetensors');
   if (existsSync(single)) return [single];
@@ -201,7 +200,10 @@ function weightFiles(folder: string): string[] {
   throw missing(folder, 'model.safetensors');
 }
 
-/** A killed run has its model only in its checkpoints: the remedy says so. */
+/**
+ * The error for a folder without a model. A killed run has its model only in its checkpoints, and
+ * the remedy says so.
+ */
 function missing(folder: string, name: string): AthanorError {
   const remedy = existsSync(join(folder, 'checkpoints'))
     ? `it is the folder of an unfinished run: name one of the folders in ${join(folder, 'checkpoints')}`
@@ -209,15 +211,15 @@ function missing(folder: string, name: string): AthanorError {
   return new AthanorError('ERR_FILE_MISSING', `${folder} has no ${name}`, remedy);
 }
 
-/** The file that has a tensor of the layout, and the name there. */
+/** The place of a tensor: its file, and its name in that file. */
 interface Place {
   file: SafetensorsFile;
   name: string;
 }
 
 /**
- * Finds every tensor of the layout. One error lists all that are missing, unknown or of a wrong
- * shape.
+ * Finds every tensor of the layout. One error lists all tensors that are missing, unknown or of
+ * a wrong shape.
  */
 function matchTensors(
   folder: string,

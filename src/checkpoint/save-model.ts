@@ -1,6 +1,6 @@
 /**
- * Writes Hugging Face model folders. Files change in an order in which no reader finds a mix: see
- * `publish`.
+ * Writes Hugging Face model folders. Files are replaced in an order that never shows a reader a mix
+ * of old and new: see `publish`.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
@@ -21,28 +21,29 @@ import {
   transposed,
 } from './tensor-data.ts';
 
-export interface SaveModelOptions {
+/** The contents of a model folder. */
+export interface WriteModelOptions {
   config: ModelConfig;
   /**
-   * By in-memory name: a Map of TensorData, or sources that fetch their data when asked. All f32 or
-   * bf16.
+   * Parameters by their in-memory names: a Map of TensorData, or sources that fetch their data when
+   * they are written. All are f32 or bf16.
    */
   parameters: Iterable<readonly [string, TensorSource]>;
   head?: HeadKind;
-  /** Outputs of a score head. */
+  /** Number of outputs of a score head. */
   labels?: number;
-  /** The dtype of all stored weights; without it each is stored in its source's. */
+  /** The dtype of all stored weights. Default: each weight keeps that of its source. */
   dtype?: 'f32' | 'bf16';
   /** A folder whose tokenizer files are copied, or those files. */
   tokenizer?: string | readonly string[];
   generationConfig?: JsonObject;
-  /** Goes into config.json; transformers needs it to score batches of unequal length. */
+  /** Written to config.json. transformers needs it to score batches of unequal length. */
   padTokenId?: number;
 }
 
 export const weightsName = 'model.safetensors';
 
-/** The files of a tokenizer that belong to a model folder. */
+/** The tokenizer files of a model folder. */
 export const tokenizerFileNames: readonly string[] = [
   'tokenizer.json',
   'tokenizer_config.json',
@@ -54,12 +55,12 @@ export const tokenizerFileNames: readonly string[] = [
 ];
 
 /**
- * Writes config.json, model.safetensors, and the other files that are given, into `folder`, which
- * is made if it is missing. Every file is whole and durable when its name appears. Returns the
- * files written. Throws ERR_MISMATCH when the parameters are not those of the configuration,
+ * Writes config.json, model.safetensors and the other given files into `folder`, which is made
+ * if it is missing. Every file is complete and durable when its name appears. Returns the
+ * written files. Throws ERR_MISMATCH when the parameters do not match the configuration,
  * ERR_DISK_FULL and ERR_IO.
  */
-export async function writeModelFiles(folder: string, options: SaveModelOptions): Promise<WrittenFile[]> {
+export async function writeModelFiles(folder: string, options: WriteModelOptions): Promise<WrittenFile[]> {
   const { config, head = 'language-model', labels = 1, dtype, padTokenId } = options;
   const parameters = new Map(options.parameters);
   const layout = modelLayout(config, head, labels);
@@ -81,13 +82,13 @@ export async function writeModelFiles(folder: string, options: SaveModelOptions)
       if (resolve(path) !== resolve(folder, name)) written.push(await copyDurably(path, temporary(name)));
     }
     const tensors = storedTensors(layout, parameters, dtype);
-    // transformers refuses a file that does not say which framework wrote it.
+    // transformers refuses a file that does not name its framework.
     written.push(await writeSafetensors(temporary(weightsName), tensors, { format: 'pt' }));
     return written;
   });
 }
 
-/** Copies a model folder's files without training state, in the way that writeModelFiles writes them. */
+/** Copies the files of a model folder, without training state, as writeModelFiles writes them. */
 export async function copyModel(from: string, to: string): Promise<WrittenFile[]> {
   const names = ['config.json', 'generation_config.json', ...tokenizerFileNames, weightsName];
   return publish(to, async (temporary) => {
@@ -100,9 +101,9 @@ export async function copyModel(from: string, to: string): Promise<WrittenFile[]
 }
 
 /**
- * `write` makes files under temporary names; then they are renamed. Weights come last. Where any
- * other file differs from the one in place, the old weights are removed first. So a reader finds
- * the old files, or a folder without weights, or the new files: never new weights with an old
+ * `write` makes files under temporary names; then they are renamed, the weights last. If any other
+ * file differs from the one in place, the old weights are removed first. So a reader finds the old
+ * files, a folder without weights, or the new files, but never new weights with an old
  * configuration or the reverse.
  */
 async function publish(
@@ -179,18 +180,18 @@ function checkParameters(
   }
 }
 
-/** The dtype for config.json where weights may have both: bf16, if any is. */
+/** The dtype for config.json when weights may have both dtypes: bf16 if any weight is bf16. */
 function mainDtype(parameters: ReadonlyMap<string, TensorSource>): 'f32' | 'bf16' {
   return [...parameters.values()].some(({ dtype }) => dtype === 'bf16') ? 'bf16' : 'f32';
 }
 
-/** The tensors of the file, each converted when its turn comes. */
+/** The tensors of the file. Each is converted when it is written. */
 function storedTensors(
   layout: readonly LayoutEntry[],
   parameters: ReadonlyMap<string, TensorSource>,
   asked: 'f32' | 'bf16' | undefined,
 ): [string, TensorSource][] {
-  // Parts of one parameter follow each other, so one held parameter serves all of them.
+  // The parts of one parameter follow each other, so it is enough to hold one parameter.
   let held: { name: string; data: Float32Array | Uint16Array } | undefined;
   const fetch = (name: string) => {
     if (held?.name !== name) held = { name, data: convert(parameters.get(name)!, dtypeOf(name)) };

@@ -1,9 +1,9 @@
 /**
  * Training checkpoints under `OUT/checkpoints`. A checkpoint is a folder `step-00000100`: a Hugging
- * Face model (it opens in transformers as it is), `training.safetensors` (optimizer moments and the
- * like), `state.json` and `checksums.json`. It is built under a temporary name and renamed when all
- * of it is on disk, so a folder with the right name is whole. The names say which is the latest, so
- * there is no pointer file that could be torn.
+ * Face model (transformers can open it), `training.safetensors` (optimizer moments and similar
+ * state), `state.json` and `checksums.json`. It is built under a temporary name and renamed when
+ * all of it is on disk, so a folder with the right name is complete. The names show the latest
+ * checkpoint, so there is no pointer file that could be torn.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
@@ -22,23 +22,24 @@ import {
 } from './checkpoint-folder.ts';
 import type { SafetensorsFile } from './safetensors.ts';
 
+/** A checkpoint on disk. */
 export interface SavedCheckpoint {
   readonly step: number;
   readonly path: string;
-  /** As given to save; undefined where there was none. */
+  /** The metric given to save or setMetric; undefined if there was none. */
   readonly metric: number | undefined;
 }
 
-/** A verified checkpoint. `tensors` is open: close() when the state is restored. */
+/** A verified checkpoint. `tensors` is open: call close() when the state is restored. */
 export interface LoadedCheckpoint extends SavedCheckpoint, Disposable {
   readonly state: JsonValue;
   readonly tensors: SafetensorsFile;
-  /** Newer checkpoints that were passed over because they are damaged, and why. */
+  /** Newer checkpoints that were skipped because they are damaged, with the reason. */
   readonly skipped: readonly AthanorError[];
   close(): void;
 }
 
-/** A damaged checkpoint, and the newest good one older than it, if any. */
+/** A damaged checkpoint, and the newest good one before it, if any. */
 export class DamagedCheckpointError extends AthanorError {
   readonly offered: string | undefined;
 
@@ -52,18 +53,22 @@ export class DamagedCheckpointError extends AthanorError {
   }
 }
 
+/** Which checkpoints are kept. */
 export interface StoreOptions {
-  /** How many of the latest checkpoints stay; at least 1. */
+  /** Number of newest checkpoints to keep; at least 1. */
   keepLast?: number;
-  /** How many of the best by metric stay in addition. */
+  /** Number of best checkpoints, by metric, to keep in addition. */
   keepBest?: number;
-  /** For ranks that only read: load() repairs nothing, and save() throws ERR_STATE. Default false. */
+  /**
+   * For ranks that only read: load() repairs nothing, and save() throws ERR_STATE. Default false.
+   */
   readOnly?: boolean;
 }
 
-/** The folders that this process is writing now: no other store in it may clean them up. */
+/** Folders that this process is writing now. Other stores in the process must not clean them up. */
 const inProgress = new Set<string>();
 
+/** The checkpoints of one run, in `OUT/checkpoints`. */
 export class CheckpointStore {
   /** `OUT/checkpoints`. */
   readonly folder: string;
@@ -74,7 +79,8 @@ export class CheckpointStore {
   #recovered = false;
 
   /**
-   * Touches nothing on disk: save and load do, and only the run that owns the folder calls them.
+   * Does not touch the disk. Only save and load do, and only the run that owns the
+   * folder calls them.
    */
   constructor(out: string, { keepLast = 2, keepBest = 1, readOnly = false }: StoreOptions = {}) {
     for (const [name, count, least] of [
@@ -102,26 +108,26 @@ export class CheckpointStore {
       .map((step) => ({ step, path: this.#pathOf(step), metric: readMetric(this.#pathOf(step), step) }));
   }
 
-  /** The newest checkpoint, undefined where there is none. */
+  /** The newest checkpoint; undefined if there is none. */
   latest(): SavedCheckpoint | undefined {
     return this.list().at(-1);
   }
 
-  /** The checkpoint with the lowest metric, the newest of equals. */
+  /** The checkpoint with the lowest metric; of equal ones the newest. */
   best(): SavedCheckpoint | undefined {
     return byMetric(this.list())[0];
   }
 
   /**
-   * Writes a checkpoint, which survives a loss of power once the promise is fulfilled. It replaces
-   * one of the same step. Then removes the checkpoints that are neither among the latest nor among
-   * the best. Throws ERR_DISK_FULL or ERR_IO; earlier checkpoints are unchanged then.
+   * Writes a checkpoint and replaces one of the same step. When the promise is fulfilled, the
+   * checkpoint survives a loss of power. Then removes checkpoints that are neither among the newest
+   * nor among the best. Throws ERR_DISK_FULL or ERR_IO; earlier checkpoints do not change then.
    */
   async save(step: number, contents: CheckpointContents): Promise<SavedCheckpoint> {
     if (!Number.isSafeInteger(step) || step < 0) {
       throw new AthanorError('ERR_ARGUMENT', `the step of a checkpoint is ${step}, not a whole number`);
     }
-    if (this.#readOnly) throw new AthanorError('ERR_STATE', `${this.folder} is opened to read only`);
+    if (this.#readOnly) throw new AthanorError('ERR_STATE', `${this.folder} is open for reading only`);
     this.#recover();
     const path = this.#pathOf(step);
     const temporary = `${path}${temporarySuffix()}`;
@@ -148,8 +154,8 @@ export class CheckpointStore {
   }
 
   /**
-   * Adds the metric of a saved checkpoint: it is evaluated after it is saved. A metric that is not
-   * finite counts as none.
+   * Adds the metric of a saved checkpoint, because a checkpoint is evaluated after it is saved. A
+   * metric that is not finite counts as none.
    */
   async setMetric(step: number, metric: number): Promise<void> {
     const path = this.#pathOf(step);
@@ -160,8 +166,8 @@ export class CheckpointStore {
   #putInPlace(temporary: string, path: string): void {
     const replaced = `${path}.old-${process.pid}`;
     const replaces = existsSync(path);
-    // A folder cannot be renamed over a full one. After a kill in between #recover restores the
-    // old.
+    // A folder cannot be renamed over a folder with files. After a kill between the two renames,
+    // #recover restores the old folder.
     if (replaces) renameSync(path, replaced);
     renameSync(temporary, path);
     syncPath(this.folder);
@@ -175,14 +181,16 @@ export class CheckpointStore {
     for (const { step } of byMetric(all).slice(0, this.#keepBest)) kept.add(step);
     for (const { step, path } of all) {
       if (kept.has(step)) continue;
-      // Renamed first, for a folder that is half removed must not look like a checkpoint.
+      // Renamed first: a folder that is half removed must not look like a checkpoint.
       const removed = `${path}${temporarySuffix()}`;
       renameSync(path, removed);
       rmSync(removed, { recursive: true, force: true });
     }
   }
 
-  /** Cleans up after a killed run: removes half-written folders, restores one being replaced. */
+  /**
+   * Cleans up after a killed run: removes incomplete folders, restores one that was being replaced.
+   */
   #recover(): void {
     if (this.#recovered || this.#readOnly) return;
     this.#recovered = true;
@@ -201,11 +209,11 @@ export class CheckpointStore {
   }
 
   /**
-   * Verifies and opens the checkpoint to continue from: the latest, or the one at `path`. A damaged
-   * one throws DamagedCheckpointError, which names the file and offers the newest good one before
-   * it; with `fallback` that one is opened instead. Checkpoints newer than the one opened are set
-   * aside as `step-….aside`, so that it is the latest. Throws ERR_FILE_MISSING where there is no
-   * checkpoint.
+   * Verifies and opens the checkpoint to continue from: the newest one, or the one at `path`. For a
+   * damaged one it throws DamagedCheckpointError, which names the file and the newest good
+   * checkpoint before it; with `fallback` it opens that one instead. Newer checkpoints than the
+   * opened one are renamed to `step-….aside`, so that the opened one is the newest. Throws
+   * ERR_FILE_MISSING when there is no checkpoint.
    */
   load({ path, fallback = false }: { path?: string; fallback?: boolean } = {}): LoadedCheckpoint {
     this.#recover();

@@ -1,20 +1,24 @@
-/** `athanor chat`: a conversation on the terminal, over a pipe, or of messages on the command line. */
+/** `athanor chat`: a conversation on the terminal, over a pipe, or from the command line. */
 import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
-import { engineOptions, integer, list, path, text } from './options.ts';
+import { engineOptions, inGroup, integer, list, path, text } from './options.ts';
 import { samplingOptions } from './sampling-options.ts';
 
 export const chat = defineCommand({
   description:
-    'Answers each line of stdin, remembering what was said before. /reset forgets it, /system TEXT sets the system message,\n/exit ends. On a terminal Ctrl-C stops an answer, and at the prompt the program. With --json the answers are shown on stderr.',
+    'Answers each line of stdin and remembers the conversation. /reset forgets it, /system TEXT sets the system message, /exit ends it. On a terminal, Ctrl-C stops an answer; at the prompt it ends the program. With --json, answers appear on stderr.',
   options: {
-    ...engineOptions,
-    model: path('folder of an assistant', { required: true }),
-    message: list(text('message to answer instead of reading stdin; several are one conversation')),
-    system: text('what the system message says'),
-    maxTokens: integer('new tokens of an answer at most', { default: 256, min: 1 }),
+    ...inGroup('Run', {
+      model: path('folder of the assistant', { required: true }),
+      message: list(text('message to answer instead of lines of stdin; several form one conversation')),
+      system: text('text of the system message'),
+    }),
+    ...inGroup('Sampling', {
+      maxTokens: integer('largest number of new tokens per answer', { default: 256, min: 1 }),
+    }),
     ...samplingOptions,
+    ...engineOptions,
   },
   example: 'chat --model assistant',
   async run(options, { json }) {

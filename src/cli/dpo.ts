@@ -1,4 +1,4 @@
-/** `athanor dpo`: an assistant trained on comparisons directly, with no reward model and no sampling. */
+/** `athanor dpo`: trains an assistant on comparisons, without a reward model or sampling. */
 import { dpoDefaults as defaults } from '../train/preference/settings.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
@@ -7,22 +7,23 @@ import { epochOptions, loraTargetsOf, tuningOptions } from './training-options.t
 import { runTraining } from './training-run.ts';
 
 export const dpo = defineCommand({
-  description: 'Takes the same comparisons as reward.',
+  description:
+    'Learns from comparisons directly, without a reward model and without sampling. Rows are those of the reward command.',
   options: {
     ...inGroup('Run', { data: path('comparisons: a .jsonl file, or a folder of them') }),
     ...tuningOptions(defaults),
     ...epochOptions(defaults),
     ...inGroup('Data', {
-      batchSize: integer('pairs in a batch', { default: defaults.batchSize, min: 1 }),
+      batchSize: integer('pairs per batch', { default: defaults.batchSize, min: 1 }),
     }),
     ...inGroup('Loss', {
-      beta: number('how strongly the starting model holds', {
+      beta: number('strength of the pull towards the starting model', {
         default: defaults.beta,
         min: 0,
         exclusive: true,
       }),
-      loss: choice('loss of a pair', ['sigmoid', 'ipo', 'hinge'], { default: defaults.loss }),
-      labelSmoothing: number('share of labels taken to be wrong', {
+      loss: choice('loss per pair', ['sigmoid', 'ipo', 'hinge'], { default: defaults.loss }),
+      labelSmoothing: number('share of pairs whose order is assumed to be wrong', {
         default: defaults.labelSmoothing,
         min: 0,
         max: 0.49,

@@ -1,9 +1,12 @@
-/** Applies --device, --dtype and --threads. The engine is imported here and not before, so that --help works without it. */
+/**
+ * Applies --device, --dtype and --threads. Only this file imports the engine, when a command runs,
+ * so that --help works without it.
+ */
 export interface EngineChoice {
   readonly device: 'auto' | 'cpu' | 'cuda';
   readonly dtype: 'auto' | 'f32' | 'bf16';
   readonly threads: number | undefined;
-  /** Of a training command: a run that is resumed keeps its dtype. */
+  /** Set by training commands: a resumed run keeps its dtype. */
   readonly resume?: boolean;
   readonly out?: string;
 }
@@ -13,7 +16,9 @@ export interface Engine {
   readonly threads: number;
 }
 
-/** Loads the engine, sets its threads and resolves `auto`. Throws ERR_NATIVE_LOAD, and as setDevice. */
+/**
+ * Loads the engine, sets its threads and resolves `auto`. Throws ERR_NATIVE_LOAD, and as setDevice.
+ */
 export async function prepareEngine(choice: EngineChoice): Promise<Engine> {
   const wanted =
     (choice.resume && choice.out !== undefined && (await dtypeOfRun(choice.out))) || choice.dtype;

@@ -1,4 +1,7 @@
-/** `athanor grpo`: an assistant trained on rewards, each response compared with others to its prompt. */
+/**
+ * `athanor grpo`: trains an assistant on rewards, without a value model. Each response is compared
+ * with the other responses to its prompt.
+ */
 import { grpoDefaults as defaults } from '../train/rl/settings.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
@@ -8,7 +11,7 @@ import { runTraining } from './training-run.ts';
 
 export const grpo = defineCommand({
   description:
-    'Like ppo, but without a value model: advantages come from the group of responses to the same prompt.',
+    'Like ppo, but without a value model: the advantage of a response comes from its group, the responses to the same prompt.',
   options: {
     ...rolloutOptions(defaults),
     ...inGroup('Rollout', {
@@ -16,7 +19,7 @@ export const grpo = defineCommand({
     }),
     ...inGroup('Loss', {
       baseline: choice(
-        'what a response is compared with: mean and deviation of its group, its mean, or the mean of the others',
+        'baseline of a response: mean and deviation of its group (grpo), mean of its group (dr-grpo), or mean of the others (rloo)',
         ['grpo', 'dr-grpo', 'rloo'],
         { default: defaults.baseline },
       ),

@@ -1,4 +1,7 @@
-/** `athanor info`: all that a bug report needs. It works without the engine too, and then says why there is none. */
+/**
+ * `athanor info`: everything that a bug report needs. It also works without the engine, and then
+ * says why the engine could not be loaded.
+ */
 import { AthanorError } from '../base/errors.ts';
 import { cacheFolder, cpuInfo, findGpus, findSystemLibraries, memoryInfo } from '../base/machine.ts';
 import { packageRoot } from '../base/package-root.ts';
@@ -76,7 +79,7 @@ type Info = Awaited<ReturnType<typeof collect>>;
 
 function render({ versions, engine, device, cpu, memory, gpus, libraries, folders }: Info): string {
   const libraryTexts = libraries.map(({ name, version, path, problem }) =>
-    // The first line of a problem says what to do; the rest, all the places that were tried, is in --json.
+    // The first line of a problem says what to do. --json has the rest: the places that were tried.
     problem === null ? [name, version, path].filter(Boolean).join(' ') : `${name}: ${problem.split('\n')[0]}`,
   );
   const limit =
@@ -108,7 +111,7 @@ function render({ versions, engine, device, cpu, memory, gpus, libraries, folder
 }
 
 export const info = defineCommand({
-  description: 'Without the native engine it still runs and says why the engine could not be loaded.',
+  description: 'Also works without the native engine, and then says why it could not be loaded.',
   options: { device: engineOptions.device, threads: engineOptions.threads },
   example: 'info --json',
   run: ({ device, threads }) => collect(device, threads),

@@ -1,4 +1,7 @@
-/** Turns the first Ctrl-C or SIGTERM into a request to stop, as an AbortSignal; a second one ends the process. */
+/**
+ * Turns the first Ctrl-C or SIGTERM into a request to stop, as an AbortSignal. A second one
+ * ends the process.
+ */
 export class Interrupt {
   readonly #controller = new AbortController();
   readonly #notify: (signal: NodeJS.Signals) => void;
@@ -15,7 +18,7 @@ export class Interrupt {
     process.on('SIGTERM', this.#onSignal);
   }
 
-  /** Aborted once a signal has come. */
+  /** Aborted after the first signal. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }

@@ -1,4 +1,4 @@
-/** `athanor ppo`: an assistant trained on rewards (RLHF). */
+/** `athanor ppo`: trains an assistant on rewards (RLHF). */
 import { ppoDefaults as defaults } from '../train/rl/settings.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
@@ -8,31 +8,34 @@ import { runTraining } from './training-run.ts';
 
 export const ppo = defineCommand({
   description:
-    'Samples responses to prompts, scores them, and moves the model towards what scores higher. A penalty on the KL divergence keeps the model close to where it started.',
+    'Samples responses to prompts, scores them, and trains the model towards higher scores. A penalty on the KL divergence keeps the model close to its start. Rows are prompt; or messages, whose last answer is left out.',
   options: {
     ...rolloutOptions(defaults),
     ...inGroup('Rollout', {
-      numGenerations: integer('responses per prompt; above 1, each is scored relative to the others', {
-        default: defaults.numGenerations,
-        min: 1,
-      }),
+      numGenerations: integer(
+        'responses per prompt; above 1, scores are taken relative to those of the same prompt',
+        {
+          default: defaults.numGenerations,
+          min: 1,
+        },
+      ),
     }),
     ...inGroup('Model', {
       valueInit: text(
-        "what values start from: 'reward' (a copy of the reward model), 'head' (a head on the policy) or a model folder",
-        { default: defaults.valueInit, placeholder: '<reward|head|folder>' },
+        'start of the value model: reward (a copy of the reward model), head (a head on the policy) or a model folder',
+        { default: defaults.valueInit, placeholder: '<source>' },
       ),
     }),
     ...inGroup('Reward', {
       whitenRewards: flag('scale rewards to unit variance'),
-      klEstimator: choice('estimator of the KL penalty per token', ['k1', 'k2', 'k3'], {
+      klEstimator: choice('estimator of the KL divergence per token', ['k1', 'k2', 'k3'], {
         default: defaults.klEstimator,
       }),
-      targetKl: number('KL of a response, in nats, towards which --kl-coef is steered', {
+      targetKl: number('target KL per response, in nats; --kl-coef is adapted to reach it', {
         min: 0,
         exclusive: true,
       }),
-      klHorizon: number('responses over which --kl-coef adapts', {
+      klHorizon: number('responses over which --kl-coef adapts; a longer horizon adapts it more slowly', {
         default: defaults.klHorizon,
         min: 0,
         exclusive: true,
@@ -45,7 +48,7 @@ export const ppo = defineCommand({
         min: 0,
         max: 1,
       }),
-      valueClip: number('how far a value may move from its old one in the loss (0: any)', {
+      valueClip: number('largest distance of a value from the old value in the loss (0: no limit)', {
         default: defaults.valueClip,
         min: 0,
       }),
@@ -54,12 +57,15 @@ export const ppo = defineCommand({
         min: 0,
         exclusive: true,
       }),
-      ptxData: path('token shards of pretraining text to learn from beside the rollouts (PPO-ptx)'),
-      ptxCoef: number('weight of the mean loss per token of that text', {
+      ptxData: path('token shards of pretraining text to mix into the updates (PPO-ptx)'),
+      ptxCoef: number('weight of the mean loss per token of the pretraining text', {
         default: defaults.ptxCoef,
         min: 0,
       }),
-      ptxBatchSize: integer('windows of that text in a batch', { default: defaults.ptxBatchSize, min: 1 }),
+      ptxBatchSize: integer('windows of pretraining text per batch', {
+        default: defaults.ptxBatchSize,
+        min: 1,
+      }),
     }),
     ...inGroup('Optimizer', {
       valueLrScale: number("the value model's learning rate as a multiple of the policy's", {

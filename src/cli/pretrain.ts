@@ -1,4 +1,4 @@
-/** `athanor pretrain`: a base model from token shards, or straight from text, which is prepared first. */
+/** `athanor pretrain`: trains a base model on token shards, or on text that it prepares first. */
 import { pretrainDefaults as defaults } from '../train/pretrain/settings.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
@@ -8,28 +8,28 @@ import { runTraining } from './training-run.ts';
 
 export const pretrain = defineCommand({
   description:
-    'Give exactly one of --steps, --tokens and --time. Ctrl-C finishes the step, saves and exits; --resume continues, bit for bit.',
+    'Give exactly one of --steps, --tokens and --time. Ctrl-C finishes the step, saves and exits; --resume continues the run bit for bit.',
   options: {
     ...inGroup('Run', {
       data: path(
-        'token shards, or text to prepare first: a file, a folder or a packaged name such as state-of-the-union',
+        'folder of token shards, or text that is prepared first: a file, a folder or a packaged corpus such as state-of-the-union',
       ),
       model: text('preset (tiny, nano, gpt2, llama-160m, ...) or the folder of a model to start from', {
         default: defaults.model,
         placeholder: '<preset|folder>',
       }),
-      tokens: count('training tokens in all', { min: 1 }),
+      tokens: count('number of training tokens', { min: 1 }),
       time: duration('train for about this long', { min: 1 }),
     }),
     ...trainingOptions(defaults),
     ...inGroup('Data', {
-      batchSize: integer('sequences in a batch', { default: defaults.batchSize, min: 1 }),
-      context: integer("tokens in a sequence (default: the model's context)", { min: 2 }),
-      vocabSize: integer('vocabulary of the tokenizer that is trained when --data is text', {
+      batchSize: integer('sequences per batch', { default: defaults.batchSize, min: 1 }),
+      context: integer("tokens per sequence (default: the model's context)", { min: 2 }),
+      vocabSize: integer('vocabulary of the tokenizer, which is trained when --data is text', {
         default: defaults.vocabSize,
         min: 257,
       }),
-      documentMask: flag('let a token attend to its own document only', {
+      documentMask: flag('let tokens attend only to their own document', {
         default: defaults.documentMask,
         negated: 'let tokens attend across documents',
       }),
@@ -38,12 +38,12 @@ export const pretrain = defineCommand({
       beta2: number("AdamW's second beta", { default: defaults.beta2, min: 0, max: 1 }),
     }),
     ...inGroup('Evaluation', {
-      evalTokens: count('validation tokens that an evaluation reads at most', {
+      evalTokens: count('largest number of validation tokens per evaluation', {
         default: defaults.evalTokens,
         min: 1,
       }),
     }),
-    ...sampleOptions('text to continue as a sample', defaults),
+    ...sampleOptions('text that samples continue', defaults),
     ...engineOptions,
   },
   example: 'pretrain --data corpus.txt --out run --time 5m',

@@ -1,31 +1,33 @@
 /**
- * `athanor quickstart`: the whole pipeline on packaged real data, small enough for a laptop; what
- * `npm start` runs.
+ * `athanor quickstart`: the whole pipeline on packaged real data, small enough for a laptop.
+ * `npm start` runs it.
  */
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
-import { count, engineOptions, flag, integer, path } from './options.ts';
+import { count, engineOptions, flag, inGroup, integer, path } from './options.ts';
 import { repeatingCommand } from './spelling.ts';
 
 const quick = {
   tokens: 120_000,
-  rollouts: 2,
+  iterations: 2,
   questions: 40,
   most: { tuningSteps: 24, sampledQuestions: 300 },
 };
 
 const quickstartOptions = {
+  ...inGroup('Run', {
+    out: path('folder for the run; a number is added if it exists', { default: 'runs/quickstart' }),
+    quick: flag('run all stages in about a minute, too short to learn much'),
+    tokens: count('pretraining tokens', { default: 1_100_000, min: 10_000 }),
+    iterations: integer('iterations of PPO; each is one rollout with its updates', { default: 28, min: 1 }),
+    questions: integer('questions of each kind to measure the models on', { default: 600, min: 10 }),
+  }),
   ...engineOptions,
-  out: path('folder for the run; it is numbered when it exists', { default: 'runs/quickstart' }),
-  tokens: count('pretraining tokens', { default: 1_100_000, min: 10_000 }),
-  rollouts: integer('rollouts of PPO', { default: 28, min: 1 }),
-  quick: flag('see every stage run in a minute, too shortly to learn much'),
-  questions: integer('questions of each kind that the models are measured on', { default: 600, min: 10 }),
 };
 
 export const quickstart = defineCommand({
   description:
-    "Fetches the World Factbook (public domain, 2 MB, kept in a cache), pretrains a small GPT on it, fine-tunes it to answer\nquestions, learns a reward model from comparisons, improves the assistant with PPO, and shows what each stage did.\nreport.html in the run's folder grows with the run.",
+    'Fetches the World Factbook (public domain, 2 MB, kept in a cache), pretrains a small GPT on it, fine-tunes the GPT to answer questions, trains a reward model on comparisons, improves the assistant with PPO, and shows the effect of each stage. report.html in the folder of the run is updated during the run.',
   options: quickstartOptions,
   example: 'quickstart --seed 1',
   async run(options, { spell }) {

@@ -1,5 +1,5 @@
-/** Names that options had before 0.2: each is refused with the name that it has now. */
-const renamed: Readonly<Record<string, string>> = {
+/** Old names of options. An old name is refused, and the error gives the new one. */
+export const renamedOptions: Readonly<Record<string, string>> = {
   weights: 'param-dtype',
   'checkpoint-activations': 'gradient-checkpointing',
   clip: 'max-grad-norm',
@@ -20,10 +20,12 @@ const renamed: Readonly<Record<string, string>> = {
   'value-lr': 'value-lr-scale',
   ptx: 'ptx-data',
   'ptx-batch': 'ptx-batch-size',
+  prompt: 'prompt-tokens',
+  special: 'special-token',
 };
 
-/** What the option of this old name is called in a command that has these options; undefined where it has none such. */
+/** The new name of an option, if the command with these options has it; else undefined. */
 export function newNameOf(old: string, options: Iterable<string>): string | undefined {
-  const name = Object.hasOwn(renamed, old) ? renamed[old] : undefined;
+  const name = Object.hasOwn(renamedOptions, old) ? renamedOptions[old] : undefined;
   return name !== undefined && [...options].includes(name) ? name : undefined;
 }

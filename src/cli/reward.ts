@@ -1,4 +1,4 @@
-/** `athanor reward`: a reward model from an assistant and comparisons of answers. */
+/** `athanor reward`: trains a reward model, from an assistant and comparisons of answers. */
 import { rewardDefaults as defaults } from '../train/preference/settings.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
@@ -8,20 +8,20 @@ import { runTraining } from './training-run.ts';
 
 export const reward = defineCommand({
   description:
-    'Learns one score per answer, higher for better answers. Rows are prompt, chosen and rejected; prompt and completions, best first; or two transcripts.',
+    'Learns one score per answer, higher for better answers. Rows are prompt, chosen and rejected; or prompt and completions, best first; or two transcripts.',
   options: {
     ...inGroup('Run', { data: path('comparisons: a .jsonl file, or a folder of them') }),
     ...tuningOptions(defaults),
     ...epochOptions(defaults),
     ...inGroup('Data', {
-      batchSize: integer('comparisons in a batch', { default: defaults.batchSize, min: 1 }),
+      batchSize: integer('comparisons per batch', { default: defaults.batchSize, min: 1 }),
     }),
     ...inGroup('Loss', {
-      centering: number('weight of (better + worse)^2, which keeps scores around zero', {
+      centering: number('weight of the penalty (better + worse)^2, which keeps scores around zero', {
         default: defaults.centering,
         min: 0,
       }),
-      normalize: path('instructions whose answers score zero on average (default: the better answers)'),
+      normalize: path('instructions whose answers get a mean score of zero (default: the better answers)'),
     }),
     ...engineOptions,
   },

@@ -1,11 +1,17 @@
-/** Runs one command line from arguments to exit code: 0 success, 2 wrong usage, 1 any other error. */
+/**
+ * Runs one command line and returns its exit code: 0 success, 2 wrong usage, 130 after Ctrl-C, 1
+ * any other error.
+ */
 import { AthanorError } from '../base/errors.ts';
 import { type CommandTable, commands } from './commands.ts';
 import { parseOptions } from './parse-options.ts';
 import { type Selected, selectCommand } from './program.ts';
 import { spellingOf } from './spelling.ts';
 
-/** `error: what happened [CODE]`, then the remedy; the stack only with --debug. */
+/**
+ * `error: message [CODE]`, then the remedy. With --debug also the stacks of the error
+ * and its causes.
+ */
 export function formatError(error: unknown, debug: boolean, spell = (text: string) => text): string {
   const known = error instanceof AthanorError;
   const message = spell(error instanceof Error ? error.message : String(error));
@@ -20,7 +26,7 @@ export function formatError(error: unknown, debug: boolean, spell = (text: strin
   return `${lines.join('\n')}\n`;
 }
 
-/** 2 where the command line or a config file is at fault, 130 after Ctrl-C, 1 for everything else. */
+/** 2 for a wrong command line or config file, 130 after Ctrl-C, 1 for everything else. */
 export function exitCodeOf(error: unknown): number {
   if (!(error instanceof AthanorError)) return 1;
   if (error.code === 'ERR_OPTION' || error.code === 'ERR_CONFIG') return 2;
@@ -40,12 +46,16 @@ function report(error: unknown, debug: boolean, spell?: (text: string) => string
   return exitCodeOf(error);
 }
 
-/** For a process that does nothing but one command: failures outside of it are reported and end the process too. */
+/**
+ * For a process that runs one command and nothing else: errors outside the command are reported
+ * too, and end the process.
+ */
 export function guardProcess(argv: readonly string[]): void {
   const die = (error: unknown) => process.exit(report(error, argv.includes('--debug')));
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      // A reader that has left (`athanor info | head -1`) is no error, and no reason to stop a training run either.
+      // A reader that leaves early (`athanor info | head -1`) is no error and must not stop
+      // a training run.
       if (error.code !== 'EPIPE') die(error);
     });
   }
@@ -53,7 +63,7 @@ export function guardProcess(argv: readonly string[]): void {
   process.on('uncaughtException', die);
 }
 
-/** Runs the command line and returns the exit code; a failure is printed to stderr. */
+/** Runs the command line and returns the exit code. Prints errors to stderr. */
 export async function runCli(argv: readonly string[], table: CommandTable = commands): Promise<number> {
   let spell: ((text: string) => string) | undefined;
   try {

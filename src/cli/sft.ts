@@ -1,4 +1,4 @@
-/** `athanor sft`: an assistant from a base model and instructions. */
+/** `athanor sft`: trains an assistant, from a base model and instructions. */
 import { sftDefaults as defaults } from '../train/sft/settings.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
@@ -8,13 +8,13 @@ import { runTraining } from './training-run.ts';
 
 export const sft = defineCommand({
   description:
-    'Learns what the assistant says in each of its turns. A model without a chat template gets one, with the control tokens that it needs. Rows are messages, prompt and completion, or instruction, input and output.',
+    'Learns the turns of the assistant. A model without a chat template gets one, together with its control tokens. Rows are messages; or prompt and completion; or instruction, input and output.',
   options: {
     ...inGroup('Run', { data: path('instructions: a .jsonl file, or a folder of them') }),
     ...tuningOptions(defaults),
     ...epochOptions(defaults),
     ...inGroup('Data', {
-      batchSize: integer('rows of --context tokens in a batch (without packing: examples)', {
+      batchSize: integer('rows of --context tokens per batch (without packing: examples per batch)', {
         default: defaults.batchSize,
         min: 1,
       }),
@@ -27,12 +27,12 @@ export const sft = defineCommand({
       }),
     }),
     ...inGroup('Loss', {
-      neftuneAlpha: number('noise on embeddings, 5 to 15 (0: none)', {
+      neftuneAlpha: number('noise on embeddings (NEFTune); usual values are 5 to 15 (0: none)', {
         default: defaults.neftuneAlpha,
         min: 0,
       }),
     }),
-    ...sampleOptions('user message to answer as a sample', defaults),
+    ...sampleOptions('user message that samples answer', defaults),
     ...engineOptions,
   },
   example: 'sft --model base --data instructions.jsonl --out assistant',

@@ -1,7 +1,13 @@
-/** The library names a setting by its key, in backticks: `batchSize`. The command line spells it as its flag. */
+/**
+ * The library names a setting by its key in backticks: `batchSize`. The command line
+ * shows its flag.
+ */
 import { type OptionSpecs, optionName } from './options.ts';
 
-/** For texts of a command with these options: "lower `batchSize`" -> "lower --batch-size". Other words stay. */
+/**
+ * Replaces keys of these options by their flags: "lower `batchSize`" -> "lower --batch-size".
+ * Other words stay.
+ */
 export function spellingOf(options: OptionSpecs): (text: string) => string {
   return (text) =>
     text.replace(/`([a-z][A-Za-z0-9]*)`/g, (all, key: string) =>
@@ -10,8 +16,8 @@ export function spellingOf(options: OptionSpecs): (text: string) => string {
 }
 
 /**
- * `athanor sft --seed 3 --quick`: the command line that sets these values. Left out are options with
- * their default, except for the seed.
+ * `athanor sft --seed 3 --quick`: the command line that sets these values. Left out are options
+ * with their default, except for the seed.
  */
 export function repeatingCommand(command: string, options: OptionSpecs, values: object): string {
   const given = new Map<string, unknown>(Object.entries(values));

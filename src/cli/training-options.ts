@@ -1,12 +1,12 @@
 /**
- * Options of the training commands. A setting has one option with one meaning in every command; its default is the stage's
- * own (src/train/<stage>/settings.ts).
+ * Options of the training commands. An option has the same meaning in every command. Its default is
+ * that of the stage (src/train/<stage>/settings.ts).
  */
 import type { commonDefaults, LoraSettings, tuningDefaults } from '../train/loop/settings.ts';
 import type { RolloutSettings } from '../train/rl/settings.ts';
 import { choice, flag, inGroup, integer, list, number, path, text } from './options.ts';
 
-/** The same keys with any values of their kind, as another stage may choose them. */
+/** The same keys with wider types, because another stage may have other defaults. */
 type Wide<T> = {
   [K in keyof T]: T[K] extends number
     ? number
@@ -20,26 +20,26 @@ type Schedule = { schedule: 'cosine' | 'wsd' | 'linear' | 'constant' };
 type CommonDefaults = Wide<Omit<typeof commonDefaults, 'schedule'>> & Schedule;
 type TuningDefaults = Wide<Omit<typeof tuningDefaults, 'schedule' | 'loraTargets'>> & Schedule;
 
-const out = path('folder to write checkpoints, metrics, report and model to', { required: true });
+const out = path('folder for checkpoints, metrics, report and model', { required: true });
 
 export const paramDtypeOption = choice(
-  'what matrices are kept in: f32 masters, or bf16 alone with stochastic rounding',
+  'storage of weight matrices: f32 masters, or bf16 alone with stochastic rounding',
   ['f32', 'bf16'],
   { default: 'f32' },
 );
 
-/** Of every stage. */
+/** Options of every stage. */
 export function trainingOptions(defaults: CommonDefaults) {
   return {
     ...inGroup('Run', {
       out,
       resume: flag('continue the run in --out'),
-      steps: integer('optimizer steps in all', { min: 1 }),
-      saveEvery: integer('steps between checkpoints (0: with evaluations only)', {
+      steps: integer('number of optimizer steps', { min: 1 }),
+      saveEvery: integer('steps between checkpoints (0: only with evaluations)', {
         default: defaults.saveEvery,
         min: 0,
       }),
-      keepCheckpoints: integer('checkpoints to keep beside the best', {
+      keepCheckpoints: integer('newest checkpoints to keep, in addition to the best one', {
         default: defaults.keepCheckpoints,
         min: 1,
       }),
@@ -49,27 +49,34 @@ export function trainingOptions(defaults: CommonDefaults) {
       gradientCheckpointing: flag('recompute activations in the backward pass to save memory'),
     }),
     ...inGroup('Optimizer', {
-      lr: number('peak learning rate (default: by model size)', { min: 0, exclusive: true }),
-      schedule: choice('course of the learning rate', ['cosine', 'wsd', 'linear', 'constant'], {
-        default: defaults.schedule,
+      lr: number('peak learning rate (default: depends on the size of the model)', {
+        min: 0,
+        exclusive: true,
       }),
+      schedule: choice(
+        'learning rate schedule: cosine, wsd (warm-up, stable, decay), linear or constant',
+        ['cosine', 'wsd', 'linear', 'constant'],
+        {
+          default: defaults.schedule,
+        },
+      ),
       warmupSteps: integer('steps of linear warm-up', { default: defaults.warmupSteps, min: 0 }),
-      minLrRatio: number('learning rate at the end as a share of the peak', {
+      minLrRatio: number('final learning rate as a share of the peak', {
         default: defaults.minLrRatio,
         min: 0,
         max: 1,
       }),
-      decayRatio: number('wsd: share of the run in which the rate decays', {
+      decayRatio: number('wsd: share of the run in which the learning rate decays', {
         default: defaults.decayRatio,
         min: 0,
         max: 1,
       }),
       weightDecay: number('decoupled weight decay of matrices', { default: defaults.weightDecay, min: 0 }),
-      maxGradNorm: number('largest gradient norm (0: no clipping)', {
+      maxGradNorm: number('clip gradients to this norm (0: no clipping)', {
         default: defaults.maxGradNorm,
         min: 0,
       }),
-      gradAccum: integer('batches summed into one update', { default: defaults.gradAccum, min: 1 }),
+      gradAccum: integer('batches per update', { default: defaults.gradAccum, min: 1 }),
       onSpike: choice('what to do when the loss or the gradient norm jumps', ['warn', 'skip', 'stop'], {
         default: 'warn',
       }),
@@ -80,11 +87,11 @@ export function trainingOptions(defaults: CommonDefaults) {
       }),
     }),
     ...inGroup('Evaluation', {
-      evalEvery: integer('steps between evaluations (0: at the end only)', {
+      evalEvery: integer('steps between evaluations (0: only at the end)', {
         default: defaults.evalEvery,
         min: 0,
       }),
-      sampleEvery: integer('steps between samples (0: at the end only)', {
+      sampleEvery: integer('steps between samples (0: only at the end)', {
         default: defaults.sampleEvery,
         min: 0,
       }),
@@ -92,19 +99,19 @@ export function trainingOptions(defaults: CommonDefaults) {
   };
 }
 
-/** Of the stages after pretraining, which start from a model folder and read rows. */
+/** Options of the stages after pretraining: they start from a model folder and read rows. */
 export function tuningOptions(defaults: TuningDefaults) {
   return {
     ...inGroup('Run', { model: path('folder of the model to start from') }),
     ...trainingOptions(defaults),
     ...inGroup('Data', {
-      onBadLine: choice('what to do with a row of the data that cannot be used', ['skip', 'fail'], {
+      onBadLine: choice('what to do with a row that cannot be used', ['skip', 'fail'], {
         default: 'skip',
       }),
     }),
     ...inGroup('Model', {
       loraRank: integer(
-        'rank of LoRA adapters, which train at ten times the learning rate (0: train the whole model)',
+        'rank of LoRA adapters, which use ten times the learning rate (0: train the whole model)',
         { default: defaults.loraRank, min: 0 },
       ),
       loraAlpha: number('scale of the adapters: alpha / rank', {
@@ -113,7 +120,7 @@ export function tuningOptions(defaults: TuningDefaults) {
         exclusive: true,
       }),
       loraTargets: list(
-        choice('projections that get an adapter (default: all)', [
+        choice('projections that get an adapter: all (the default), qkv, output, up, gate_up or down', [
           'all',
           'qkv',
           'output',
@@ -126,7 +133,7 @@ export function tuningOptions(defaults: TuningDefaults) {
   };
 }
 
-/** Of the stages that learn from examples in epochs. */
+/** Options of the stages that learn from examples in epochs. */
 export function epochOptions(defaults: {
   epochs: number;
   batchSize: number;
@@ -135,7 +142,7 @@ export function epochOptions(defaults: {
 }) {
   return {
     ...inGroup('Data', {
-      epochs: number('passes over the data, if --steps is not given', {
+      epochs: number('passes over the data, unless --steps is given', {
         default: defaults.epochs,
         min: 0,
         exclusive: true,
@@ -143,12 +150,12 @@ export function epochOptions(defaults: {
       context: integer("longest example in tokens (default: the model's context)", { min: 2 }),
     }),
     ...inGroup('Evaluation', {
-      validationSplit: number('share of prompts kept to validate on', {
+      validationSplit: number('share of prompts held out for validation', {
         default: defaults.validationSplit,
         min: 0,
         max: 0.5,
       }),
-      patience: integer('evaluations without a better loss after which to stop (0: never)', {
+      patience: integer('stop after this many evaluations without a better loss (0: never)', {
         default: defaults.patience,
         min: 0,
       }),
@@ -156,11 +163,11 @@ export function epochOptions(defaults: {
   };
 }
 
-/** Of the stages that show samples of what the model says. */
+/** Options of the stages that show samples from the model. */
 export function sampleOptions(what: string, defaults: { sampleTokens: number }) {
   return inGroup('Evaluation', {
     samplePrompt: list(text(what)),
-    sampleTokens: integer('new tokens in a sample', { default: defaults.sampleTokens, min: 1 }),
+    sampleTokens: integer('new tokens per sample', { default: defaults.sampleTokens, min: 1 }),
   });
 }
 
@@ -189,13 +196,13 @@ type RolloutDefaults = TuningDefaults &
     | 'adamEpsPlacement'
   >;
 
-/** Of the stages that sample responses and learn from rewards: PPO and GRPO. */
+/** Options of the stages that sample responses and learn from rewards: PPO and GRPO. */
 export function rolloutOptions(defaults: RolloutDefaults) {
   return {
-    ...inGroup('Run', { data: path('prompts (.jsonl): prompt or messages') }),
+    ...inGroup('Run', { data: path('prompts: a .jsonl file, or a folder of them') }),
     ...tuningOptions(defaults),
     ...inGroup('Rollout', {
-      iterations: integer('iterations in all: one rollout and its updates each', {
+      iterations: integer('number of iterations; each is one rollout with its updates', {
         default: defaults.iterations,
         min: 1,
       }),
@@ -205,7 +212,7 @@ export function rolloutOptions(defaults: RolloutDefaults) {
         default: defaults.maxPromptLength,
         min: 1,
       }),
-      maxResponseLength: integer('new tokens per response at most', {
+      maxResponseLength: integer('largest number of new tokens per response', {
         default: defaults.maxResponseLength,
         min: 1,
       }),
@@ -214,22 +221,30 @@ export function rolloutOptions(defaults: RolloutDefaults) {
         min: 0,
         exclusive: true,
       }),
-      decodeBatchSize: integer('responses decoded at once', { default: defaults.decodeBatchSize, min: 1 }),
+      decodeBatchSize: integer('responses to decode at the same time', {
+        default: defaults.decodeBatchSize,
+        min: 1,
+      }),
     }),
     ...inGroup('Reward', {
-      reward: path('reward model folder'),
-      rewardFn: path('JavaScript file that exports (prompt, response, row) => number, instead of --reward'),
+      reward: path('folder of the reward model'),
+      rewardFn: path('JavaScript file that exports (prompt, response, row) => number; replaces --reward'),
       missingEos: choice(
-        'what a response that never stopped gets: a fixed score, a penalty, or neither',
+        'rule for responses without an end token: a fixed score, a penalty on the score, or none',
         ['score', 'penalty', 'none'],
         { default: defaults.missingEos },
       ),
-      missingEosValue: number('that score or penalty', { default: defaults.missingEosValue }),
-      rewardClip: number('largest absolute score (0: any)', { default: defaults.rewardClip, min: 0 }),
+      missingEosValue: number('the fixed score or the penalty of --missing-eos', {
+        default: defaults.missingEosValue,
+      }),
+      rewardClip: number('largest absolute score; larger scores are clipped (0: no limit)', {
+        default: defaults.rewardClip,
+        min: 0,
+      }),
     }),
     ...inGroup('Loss', {
       epochs: integer('passes over each rollout', { default: defaults.epochs, min: 1 }),
-      batchSize: integer('responses in a batch; an update takes --grad-accum batches', {
+      batchSize: integer('responses per batch; an update takes --grad-accum batches', {
         default: defaults.batchSize,
         min: 1,
       }),
@@ -244,33 +259,33 @@ export function rolloutOptions(defaults: RolloutDefaults) {
         max: 1,
       }),
       clipHigh: number('upper bound of the policy ratio: 1 + value', { default: defaults.clipHigh, min: 0 }),
-      dualClip: number('bound on the cost of a token of negative advantage, as a multiple of it', {
+      dualClip: number('largest loss of a token with a negative advantage, in multiples of the advantage', {
         min: 1,
         exclusive: true,
       }),
-      maxApproxKl: number(
-        'mean of squared log-ratios, halved, beyond which the rest of a rollout is dropped',
-        {
-          min: 0,
-          exclusive: true,
-        },
-      ),
+      maxApproxKl: number('drop the rest of a rollout once half the mean squared log-ratio is above this', {
+        min: 0,
+        exclusive: true,
+      }),
     }),
     ...inGroup('Optimizer', {
-      emaDecay: number('decay per rollout of averaged weights, which are then saved (0: no average)', {
-        default: defaults.emaDecay,
-        min: 0,
-        max: 1,
-      }),
+      emaDecay: number(
+        'decay per rollout of an average of the weights; the average is saved (0: no average)',
+        {
+          default: defaults.emaDecay,
+          min: 0,
+          max: 1,
+        },
+      ),
       adamEps: number("AdamW's epsilon", { default: defaults.adamEps, min: 0, exclusive: true }),
       adamEpsPlacement: choice(
-        'where epsilon is added: after the bias correction (torch), or before it (tensorflow)',
+        'add epsilon after the bias correction (torch) or before it (tensorflow)',
         ['torch', 'tensorflow'],
         { default: defaults.adamEpsPlacement },
       ),
     }),
     ...inGroup('Evaluation', {
-      evalPrompts: integer('prompts kept out of training to evaluate on', {
+      evalPrompts: integer('prompts held out for evaluation', {
         default: defaults.evalPrompts,
         min: 0,
       }),
@@ -278,7 +293,7 @@ export function rolloutOptions(defaults: RolloutDefaults) {
   };
 }
 
-/** The projections named; none named leaves the choice to the stage. */
+/** The named projections; undefined leaves the choice to the stage. */
 export function loraTargetsOf(named: LoraSettings['loraTargets']): LoraSettings['loraTargets'] | undefined {
   return named.length > 0 ? named : undefined;
 }

@@ -1,4 +1,4 @@
-/** Runs a stage for a command: progress on stderr, and Ctrl-C as the wish to stop. */
+/** Runs a stage for a command: shows progress on stderr and stops after Ctrl-C. */
 import type { RunHooks, StageResult } from '../train/loop/run-stage.ts';
 import type { TrainingRecord } from '../train/loop/training-record.ts';
 import type { CommandContext } from './command.ts';

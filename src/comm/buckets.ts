@@ -13,9 +13,9 @@ import type { Communicator, Reduction } from './communicator.ts';
 
 export interface BucketOptions {
   /**
-   * Bytes of a bucket at most; a larger gradient has a bucket of its own. Default 32 MiB. Between
-   * machines, at 25 GB/s, the sum of so much takes over a millisecond, ten times the time in which
-   * a reduction starts. And a model of 124M parameters still has a dozen buckets, so the backward
+   * The most bytes in a bucket; a larger gradient has a bucket of its own. Default 32 MiB. Between
+   * machines, at 25 GB/s, the sum of such a bucket takes over a millisecond, ten times as long as a
+   * reduction takes to start. A model of 124M parameters still has a dozen buckets, so the backward
    * pass hides the sums of all but the last.
    */
   bucketBytes?: number;
@@ -25,6 +25,7 @@ const DEFAULT_BUCKET_BYTES = 32 * 2 ** 20;
 /** In elements. A gradient begins at a multiple of 256 bytes, like any allocation on a GPU. */
 const ALIGNMENT = 64;
 
+/** The gradients of a model's parameters, summed over the ranks during the backward pass. */
 export class GradientBuckets {
   readonly #communicator: Communicator;
   readonly #buckets: readonly Bucket[];
@@ -33,7 +34,8 @@ export class GradientBuckets {
   #started = 0;
 
   /**
-   * Their gradients are put into buckets from now on. Throws ERR_STATE where they already are.
+   * From now on the gradients of the parameters are written into buckets. Throws ERR_STATE when a
+   * parameter has its gradient in other buckets.
    * @param parameters in the order of the forward pass
    */
   constructor(
@@ -60,8 +62,9 @@ export class GradientBuckets {
   }
 
   /**
-   * Says that a gradient is final: backward's onGradient in the last pass of an update. A bucket is
-   * reduced as soon as it and all buckets before it are complete. Other parameters are ignored.
+   * Marks a gradient as final. Give it to backward() as onGradient in the last pass of an update. A
+   * bucket is reduced as soon as it and all buckets before it are complete. Parameters without a
+   * bucket are ignored.
    */
   ready(parameter: Tensor): void {
     const bucket = this.#bucketOf.get(parameter);
@@ -71,9 +74,9 @@ export class GradientBuckets {
   }
 
   /**
-   * Starts the reductions that are left and waits for all. After it every rank has the same
+   * Starts the remaining reductions and waits for all of them. Afterwards every rank has the same
    * gradients. A parameter without a gradient on this rank counts as zeros and gets the sum of the
-   * other ranks; on a single rank it stays without.
+   * other ranks. On a single rank it stays without a gradient.
    */
   async finish(): Promise<void> {
     if (this.#communicator.size === 1) return;
@@ -86,20 +89,20 @@ export class GradientBuckets {
     this.#started += 1;
   }
 
-  /** Frees all gradients: the next pass starts anew. */
+  /** Frees all gradients, so that the next pass starts anew. */
   release(): void {
     for (const bucket of this.#buckets) bucket.release();
     this.#started = 0;
   }
 
-  /** Frees all gradients; later ones have memory of their own again. */
+  /** Frees all gradients. Later gradients have memory of their own again. */
   dispose(): void {
     this.release();
     for (const parameter of this.#bucketOf.keys()) parameter.gradMemory = undefined;
   }
 }
 
-/** Fills one bucket after the other up to the limit, in elements. */
+/** Fills one bucket after another up to the limit, which is in elements. */
 function assign(parameters: readonly Tensor[], limit: number): Tensor[][] {
   const buckets: Tensor[][] = [];
   let room = 0;
@@ -124,7 +127,7 @@ class Bucket {
   /** Gradients that are not final yet. */
   missing: number;
   readonly #elements: number;
-  /** Without a Tensor around it: the garbage collector already counts the gradients inside. */
+  /** Not a Tensor, because the garbage collector already counts the gradients inside. */
   #memory: NativeTensor | undefined;
   #flat: Tensor | undefined;
   #reduction: Reduction | undefined;

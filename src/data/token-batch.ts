@@ -1,27 +1,30 @@
-/** Packed tokens on their way from the readers of data into a model. */
+/** Packed tokens, first as arrays of the loaders and then as tensors of a model. */
 import type { GptInput } from '../nn/decoder.ts';
 import { type Tensor, tensor } from '../tensor/tensor.ts';
 
-/** Sequences one after another, in JavaScript memory. */
+/** Sequences end to end, in JavaScript memory. */
 export interface PackedTokens {
   /** `[n]` */
   tokens: Int32Array;
-  /** `[n]`, the token to predict after each; -100 where there is none. */
+  /** `[n]`: the token to predict after each; -100 where there is none. */
   targets: Int32Array;
-  /** `[n]`, the place of each in its sequence. */
+  /** `[n]`: the place of each in its sequence, from 0. */
   positions: Int32Array;
-  /** `[sequences + 1]`, where each begins, and n. */
+  /** `[sequences + 1]`: where each sequence begins; the last is n. */
   cuSeqlens: Int32Array;
 }
 
-/** The same as a model takes it. It owns its tensors; made in a scope, it goes with the scope. */
+/**
+ * The same sequences as tensors, which the batch owns. In a scope they are freed with the scope.
+ */
 export class TokenBatch implements Disposable {
+  /** The input of a model's forward(). */
   readonly input: GptInput;
-  /** i32 `[n]`, -100 where there is none. */
+  /** i32 `[n]`; -100 where there is no target. */
   readonly targets: Tensor;
-  /** Targets that count: what a loss of this batch is a sum over. */
+  /** Number of targets other than -100, over which a loss of this batch is a sum. */
   readonly countedTargets: number;
-  /** n */
+  /** Number of tokens, n. */
   readonly tokens: number;
 
   constructor({ tokens, targets, positions, cuSeqlens }: PackedTokens) {

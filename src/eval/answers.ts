@@ -1,6 +1,6 @@
 /**
- * Answers of a model to questions: by its chat template, or, for a base model without one, as the
- * continuation of the question.
+ * Answers of a model to questions. A model with a chat template answers; a base model
+ * continues the question.
  */
 import { generate } from '../generate/generate.ts';
 import type { SamplingOptions } from '../generate/sampling.ts';
@@ -10,11 +10,11 @@ import { ChatTemplate, type Message } from '../text/chat-template.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 
 export interface AnswerOptions extends SamplingOptions {
-  /** New tokens per answer at most. */
+  /** Largest number of new tokens per answer. */
   maxTokens: number;
-  /** Answers decoded at once. */
+  /** Answers to decode at the same time. */
   batchSize?: number;
-  /** Draws several answers to each question and takes the best; without it, one is drawn. */
+  /** Draws several answers to each question and takes the best one. Default: draws one answer. */
   best?: Pick<BestOfOptions, 'candidates' | 'score'> | undefined;
 }
 
@@ -53,7 +53,7 @@ export class Answerer {
   }
 }
 
-/** A base model never stops by itself, so its first sentence is taken for the answer. */
+/** A base model never stops by itself, so its first sentence counts as the answer. */
 function firstSentence(text: string): string {
   return /^\s*[^\n]*?[.!?](?=\s|$)/.exec(text)?.[0].trim() ?? text.split('\n')[0]!.trim();
 }

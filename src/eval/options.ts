@@ -1,21 +1,21 @@
 import type { RunContext } from '../comm/run-context.ts';
 import type { RowOptions } from '../data/rows/rows.ts';
 
-/** What every evaluation of model folders takes. Its console hears of rows that were left out. */
+/** Options of every evaluation of model folders. The console reports rows that were left out. */
 export interface EvaluationOptions
   extends Pick<RunContext, 'dtype' | 'console'>,
     Required<Pick<RowOptions, 'onBadLine'>> {}
 
-/** How a model answers while it is evaluated. */
+/** Options for evaluations in which a model answers. */
 export interface AnsweringOptions extends EvaluationOptions {
-  /** New tokens per answer at most. */
+  /** Largest number of new tokens per answer. */
   maxTokens: number;
-  /** 0 takes the likeliest token. */
+  /** 0 always takes the likeliest token. */
   temperature: number;
-  /** Answers decoded at once. */
+  /** Answers to decode at the same time. */
   batchSize: number;
   seed: number;
 }
 
-/** Figures of an evaluation, under the names that the metrics log gives its own. */
+/** Figures of an evaluation, named as in the metrics log. */
 export type Metrics = Record<string, number>;

@@ -16,25 +16,27 @@ import { scope } from '../tensor/tensor.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
 import type { Metrics } from './options.ts';
 
+/** The text to predict, and the size of its windows and batches. */
 export interface PerplexityOptions {
-  /** Default validation. */
+  /** Default: validation. */
   split?: Split;
-  /** Windows at once. */
+  /** Windows per batch. */
   batchSize: number;
   /** Tokens per window. */
   context: number;
-  /** Tokens to predict at most. */
+  /** Largest number of tokens to predict. */
   maxTokens: number;
 }
 
+/** The result of predicting text. */
 export interface Perplexity {
   /** Mean negative log-likelihood per token, in nats. */
   valLoss: number;
-  /** Negative log-likelihood in bits, over the bytes of text that the tokens stand for. */
+  /** Negative log-likelihood in bits, divided by the bytes of the text. */
   bitsPerByte: number;
   /** exp(valLoss) */
   perplexity: number;
-  /** Tokens that were predicted. */
+  /** Number of tokens that were predicted. */
   tokens: number;
 }
 
@@ -58,14 +60,14 @@ export async function perplexity(
     throw new AthanorError(
       'ERR_ARGUMENT',
       `the ${options.split ?? 'validation'} split of ${dataset.folder} is empty`,
-      'prepare more text, or a larger validation split',
+      'prepare more text, or raise `validationSplit` there',
     );
   }
   const valLoss = nats / tokens;
   return { valLoss, bitsPerByte: nats / Math.LN2 / bytes, perplexity: Math.exp(valLoss), tokens };
 }
 
-/** Negative log-likelihood of a batch's targets, in nats, and how many targets there are. */
+/** Sum of the negative log-likelihoods of a batch's targets, in nats, and the number of targets. */
 export function batchLoss(model: Gpt, packed: PackedTokens): { nats: number; tokens: number } {
   return noGrad(() =>
     scope(() => {
@@ -77,13 +79,13 @@ export function batchLoss(model: Gpt, packed: PackedTokens): { nats: number; tok
 
 export interface FolderPerplexityOptions extends Omit<PerplexityOptions, 'context'> {
   dtype: DType;
-  /** Tokens per window; at most, and by default, the model's context. */
+  /** Tokens per window, at most the model's context, which is the default. */
   context?: number | undefined;
 }
 
 /**
  * Perplexity of a model folder on a folder of token shards. Throws ERR_MISMATCH when the shards
- * were made with another tokenizer, and as perplexity.
+ * were made with another tokenizer; otherwise throws as perplexity.
  */
 export async function folderPerplexity(
   folder: string,

@@ -1,4 +1,4 @@
-/** How often a reward model puts answers into the order that people, or a rule, put them in. */
+/** Measures how often a reward model orders answers as people did, or a rule. */
 import { loadScoringModel } from '../checkpoint/gpt-folder.ts';
 import { preferenceData } from '../scoring/encoded-comparisons.ts';
 import { pairMetrics, scorePairs } from '../scoring/scored-pairs.ts';
@@ -7,7 +7,7 @@ import { Tokenizer } from '../text/tokenizer.ts';
 import type { EvaluationOptions, Metrics } from './options.ts';
 
 /**
- * The figures of pairMetrics, and how many `comparisons` they come from. Throws as readComparisons.
+ * The metrics of pairMetrics, and the number of `comparisons`. Throws as readComparisons.
  *
  * @param folder reward model
  * @param comparisons file or folder of rows

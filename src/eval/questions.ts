@@ -1,4 +1,4 @@
-/** Answers of model folders to questions, and whether they are right. */
+/** Answers of model folders to questions, compared with the right answers. */
 import { wilsonInterval } from '../base/statistics.ts';
 import { loadModel } from '../checkpoint/gpt-folder.ts';
 import { readInstructions } from '../data/rows/instructions.ts';
@@ -22,14 +22,17 @@ export async function folderAnswers(
   }
 }
 
+/** Questions with their right answers. */
 export interface Questions {
-  /** Each ends with the question. */
+  /** Dialogues that end with the question. */
   dialogues: Message[][];
-  /** The right answer to each. */
+  /** The right answer to each question. */
   references: string[];
 }
 
-/** Reads rows as SFT does; the last answer of each is the right one. Throws as readInstructions. */
+/**
+ * Reads rows as SFT does. The last answer of each row is the right one. Throws as readInstructions.
+ */
 export async function readQuestions(
   path: string,
   { onBadLine, console }: Pick<EvaluationOptions, 'onBadLine' | 'console'>,
@@ -43,14 +46,14 @@ export async function readQuestions(
   };
 }
 
-/** Whether each answer names the right one; case, accents and punctuation do not matter. */
+/** Whether each answer names the right one. Case, accents and punctuation do not matter. */
 export function correctAnswers(answers: readonly string[], { references }: Questions): boolean[] {
   return answers.map((answer, i) => isCorrect(answer, references[i]!));
 }
 
 /**
- * `accuracy` is the share of answers that name the right one, with its 95 % interval; `exact_match`
- * the share of answers that say the right one and nothing else. Throws as readQuestions.
+ * `accuracy` is the share of answers that name the right one, with its 95 % interval. `exact_match`
+ * is the share of answers that are the right one and nothing else. Throws as readQuestions.
  */
 export async function questionAccuracy(
   folder: string,

@@ -1,4 +1,4 @@
-/** Two models on the same prompts, judged by a reward model or by the right answers. */
+/** Compares two models on the same prompts. A reward model or the right answers are the judge. */
 import { AthanorError } from '../base/errors.ts';
 import { mean, pairedBootstrap } from '../base/statistics.ts';
 import { loadScoringModel } from '../checkpoint/gpt-folder.ts';
@@ -11,15 +11,14 @@ import type { AnsweringOptions, Metrics } from './options.ts';
 import { correctAnswers, folderAnswers, readQuestions } from './questions.ts';
 
 /**
- * Files of rows: `questions` have right answers; `prompts` have none, and the reward model in the
- * folder `reward` judges.
+ * Files of rows. `questions` have right answers. `prompts` have none, and the reward model in the
+ * folder `reward` is the judge.
  */
 export type WinRateJudge = { questions: string } | { prompts: string; reward: string };
 
 /**
- * `win_rate` is the share of prompts on which the model in folder `model` gives the better answer,
- * ties counting half, with a 95 % interval over prompts. Throws as readPrompts and
- * readInstructions.
+ * `win_rate` is the share of prompts on which the model in folder `model` gives the better answer;
+ * ties count half. It has a 95 % interval over prompts. Throws as readPrompts and readInstructions.
  */
 export async function winRate(
   model: string,
@@ -39,7 +38,7 @@ export async function winRate(
   );
   return {
     win_rate: mean(won),
-    // The interval is that of the difference, which goes from -1 to 1.
+    // The interval is that of the difference, which lies between -1 and 1.
     win_rate_low: (low + 1) / 2,
     win_rate_high: (high + 1) / 2,
     wins: won.filter((share) => share === 1).length,
@@ -50,11 +49,11 @@ export async function winRate(
   };
 }
 
-/** Points for each answer of the two models. */
+/** Points of each answer of the two models. */
 interface Judged {
   points: number[];
   others: number[];
-  /** Names of the two means. */
+  /** Names of the means of the two models. */
   names: readonly [string, string];
 }
 
@@ -106,8 +105,8 @@ function rewardsOf(
     if (longest > contextLength) {
       throw new AthanorError(
         'ERR_MISMATCH',
-        `prompt and answer can be ${longest} tokens and the reward model in ${folder} reads ${contextLength}`,
-        'ask for fewer new tokens, or judge with a reward model of a longer context',
+        `a prompt with its answer can have ${longest} tokens, but the context of the reward model in ${folder} is ${contextLength}`,
+        'lower `maxTokens`, or use a reward model with a longer context',
       );
     }
     return scoreAll(judge, sequences);

@@ -1,13 +1,13 @@
 /**
- * Continuous batching. A batch has a fixed number of slots in a cache of keys and values; a request
- * waits until a slot is free, and its slot goes to the next one as soon as it is finished. Each
- * step is one forward pass over whatever the running sequences bring: the last token, or a part of
- * the prompt. generate() drives a batch to its end; a server steps one for as long as it lives.
+ * Continuous batching. A batch has a fixed number of slots in a cache of keys and values. A request
+ * waits until a slot is free. When a request is finished, the next one gets its slot at once. Each
+ * step is one forward pass over the running sequences: each brings its last token or a part of its
+ * prompt. generate() runs a batch to its end; a server steps one as long as it lives.
  *
- * The kernels are batch-invariant and each request draws from its own random stream, so its tokens
- * and their log-probabilities do not depend on what else is in the batch, on when it was added, or
- * on how its prompt was cut. (On a GPU that holds for the engine's own products, not for cuBLASLt.)
- * The model's weights must not change while requests run.
+ * The kernels are batch-invariant and each request draws from its own random stream. So the tokens
+ * of a request and their log-probabilities do not depend on the rest of the batch, on the time of
+ * its start, or on how its prompt was cut. (On a GPU that holds for the engine's own products, not
+ * for cuBLASLt.) The model's weights must not change while requests run.
  */
 import { AthanorError } from '../base/errors.ts';
 import type { Gpt } from '../nn/gpt.ts';
@@ -18,52 +18,54 @@ import { KvCache } from './kv-cache.ts';
 import { type DrawnTokens, drawTokens } from './sampling.ts';
 import { type BatchRequest, type Completion, Sequence } from './sequence.ts';
 
+/** The size of a batch. */
 export interface BatchOptions {
-  /** Sequences that run at once. */
+  /** Number of sequences that run at the same time. */
   slots: number;
-  /** Tokens of a sequence at most, prompt and new ones. Default: the model's context. */
+  /** Largest number of tokens per sequence, prompt and new ones. Default: the model's context. */
   slotTokens?: number;
   /**
-   * Tokens of prompts that a step reads at most, so that a long prompt does not hold up the
-   * sequences that are decoding; the oldest request comes first. Default: all.
+   * Largest number of prompt tokens per step, so that a long prompt does not hold up the sequences
+   * that are decoding. The oldest request comes first. Default: no limit.
    */
   prefillTokens?: number;
   /**
-   * Whether a slot's keys and values outlive its request, so that a later prompt that begins with
-   * the same tokens, such as the next turn of a conversation, reads the rest only. The weights must
-   * then not change while the batch lives. Default false.
+   * Whether the keys and values of a slot outlive its request. Then a later prompt that begins with
+   * the same tokens, such as the next turn of a conversation, reads only the rest. The weights must
+   * not change while the batch lives. Default false.
    */
   reusePrefixes?: boolean;
 }
 
-/** A token that a step has drawn. */
+/** A token that a step drew. */
 export interface BatchEvent {
-  /** Of the request. */
+  /** Id of the request. */
   id: number;
   token: number;
-  /** Under the model's own distribution at the request's temperature, in nats. */
+  /** In the model's own distribution at the request's temperature, in nats. */
   logProb: number;
-  /** All that the request has drawn; there with the last token only. */
+  /** All tokens of the request; given with the last token only. */
   completion?: Completion;
 }
 
+/** A batch of requests that run together. */
 export class Batch implements Disposable {
   readonly #model: Gpt;
   readonly #cache: KvCache;
   readonly #passes: CachedPasses;
   readonly #prefillTokens: number;
   readonly #reusePrefixes: boolean;
-  /** The one that is free for longest comes first. */
+  /** Free slots; the one that has been free the longest comes first. */
   readonly #freeSlots: number[];
-  /** The last sequence of each slot, whose first tokens are cached there still. */
+  /** The last sequence of each slot. Its first tokens are still cached there. */
   readonly #held: (Sequence | undefined)[];
-  /** By id, the oldest first. */
+  /** Waiting requests by id, the oldest first. */
   readonly #waiting = new Map<number, Sequence>();
-  /** Those with the same sampling settings lie side by side. */
+  /** Running sequences; those with equal sampling settings are neighbours. */
   #running: Sequence[] = [];
   #nextId = 0;
 
-  /** Throws ERR_ARGUMENT for sizes that are no positive integers or exceed the model's context. */
+  /** Throws ERR_ARGUMENT for sizes that are not positive integers or exceed the model's context. */
   constructor(model: Gpt, options: BatchOptions) {
     const { slots, slotTokens = model.config.contextLength } = options;
     const { prefillTokens = Number.MAX_SAFE_INTEGER, reusePrefixes = false } = options;
@@ -80,19 +82,19 @@ export class Batch implements Disposable {
     this.#held = new Array(slots);
   }
 
-  /** Requests that are not finished, the waiting ones included. */
+  /** Number of unfinished requests, including the waiting ones. */
   get size(): number {
     return this.#running.length + this.#waiting.size;
   }
 
-  /** Requests without a slot. */
+  /** Number of requests without a slot. */
   get waiting(): number {
     return this.#waiting.size;
   }
 
   /**
-   * Adds a request, at any time, and gives its id: 0 for the first one, then counting up. Throws
-   * ERR_ARGUMENT, with the request's name, for one that cannot run; the batch is then as it was.
+   * Adds a request, at any time, and returns its id: 0 for the first one, then counting up. Throws
+   * ERR_ARGUMENT, with the request's name, for one that cannot run; the batch does not change then.
    */
   add(request: BatchRequest): number {
     const { vocabSize, contextLength } = this.#model.config;
@@ -103,8 +105,9 @@ export class Batch implements Disposable {
   }
 
   /**
-   * One forward pass, and a new token for each running sequence whose prompt is read. Does nothing
-   * when the batch is empty. If it throws, no sequence has moved: the step can be repeated.
+   * Runs one forward pass, and draws a token for each running sequence whose prompt is read.
+   * Does nothing when the batch is empty. If it throws, no sequence has moved, and the step
+   * can be repeated.
    */
   step(): BatchEvent[] {
     this.#admit();
@@ -114,8 +117,8 @@ export class Batch implements Disposable {
   }
 
   /**
-   * Takes a request out, waiting or running. Returns what it has drawn so far, with `finish` being
-   * 'aborted', or undefined when it is not there (any more).
+   * Removes a waiting or running request. Returns the tokens that it has drawn, with `finish`
+   * 'aborted'; undefined when the batch does not have the request.
    */
   cancel(id: number): Completion | undefined {
     const sequence = this.#waiting.get(id) ?? this.#running.find((running) => running.id === id);
@@ -124,7 +127,7 @@ export class Batch implements Disposable {
     return sequence.completion('aborted');
   }
 
-  /** Frees the cache; requests that are still there are dropped. */
+  /** Frees the cache and drops all requests. */
   dispose(): void {
     this.#waiting.clear();
     this.#running = [];
@@ -137,7 +140,7 @@ export class Batch implements Disposable {
     this.dispose();
   }
 
-  /** Gives free slots to those that wait longest. */
+  /** Gives free slots to the requests that have waited the longest. */
   #admit(): void {
     for (const [id, sequence] of this.#waiting) {
       if (this.#freeSlots.length === 0) return;
@@ -150,7 +153,8 @@ export class Batch implements Disposable {
   }
 
   /**
-   * Gives a free slot to a sequence: where prefixes are reused, the one that has most of it cached.
+   * Gives a free slot to a sequence. With reusePrefixes, that is the slot that has cached
+   * most of it.
    */
   #start(sequence: Sequence): void {
     let best = 0;
@@ -166,7 +170,10 @@ export class Batch implements Disposable {
     if (this.#reusePrefixes) this.#held[slot] = sequence;
   }
 
-  /** Tokens of the prompt that a slot has cached; never all, for the last one gives the logits. */
+  /**
+   * Number of prompt tokens that a slot has cached; never all, because the last one
+   * gives the logits.
+   */
   #cachedOf({ tokens, promptLength }: Sequence, slot: number): number {
     const held = this.#held[slot]?.tokens;
     if (!held) return 0;
@@ -176,7 +183,7 @@ export class Batch implements Disposable {
     return count;
   }
 
-  /** A step in which every running sequence brings its last token. */
+  /** Runs a step in which every running sequence brings its last token. */
   #decode(): BatchEvent[] {
     const drawing = this.#running;
     if (drawing.length === 0) return [];
@@ -184,7 +191,7 @@ export class Batch implements Disposable {
     return this.#append(drawing, drawn);
   }
 
-  /** A step in which some sequences bring a part of their prompt. */
+  /** Runs a step in which some sequences bring a part of their prompt. */
   #prefill(): BatchEvent[] {
     const parts = this.#parts();
     const drawing = parts.flatMap(({ sequence, end }) => (end === sequence.length ? [sequence] : []));
@@ -198,7 +205,10 @@ export class Batch implements Disposable {
     return drawn ? this.#append(drawing, drawn) : [];
   }
 
-  /** What each running sequence brings: its last token, or what the budget allows of its prompt. */
+  /**
+   * The part that each running sequence brings: its last token, or as much of its prompt
+   * as prefillTokens allows.
+   */
   #parts(): SequencePart<Sequence>[] {
     const { lengths: cached } = this.#cache;
     const rest = ({ slot, length }: Sequence) => length - cached[slot]!;
@@ -217,7 +227,7 @@ export class Batch implements Disposable {
     });
   }
 
-  /** Adds the tokens that were drawn; what was the last token of each is cached now. */
+  /** Adds the drawn tokens to their sequences, whose previous last tokens are cached now. */
   #append(drawing: readonly Sequence[], { tokens, logProbs }: DrawnTokens): BatchEvent[] {
     const events: BatchEvent[] = [];
     const finished: Sequence[] = [];

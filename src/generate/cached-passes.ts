@@ -1,6 +1,7 @@
 /**
- * The two kinds of forward pass over cached sequences. decode() reads one new token of each and is
- * what most steps are; prefill() reads any number, and so is how prompts get into the cache.
+ * The two kinds of forward pass over cached sequences. decode() reads one new token of each
+ * sequence; most steps are of this kind. prefill() reads any number of tokens, and so brings
+ * prompts into the cache.
  */
 import type { Gpt } from '../nn/gpt.ts';
 import { type Tensor, tensor } from '../tensor/tensor.ts';
@@ -9,7 +10,7 @@ import type { KvCache } from './kv-cache.ts';
 import type { NextTokenRows } from './sampling.ts';
 import { StepInputs, type StepSequence } from './step-inputs.ts';
 
-/** A stretch of a sequence's tokens, from the first that is not cached to before `end`. */
+/** A part of a sequence: its tokens from the first uncached one up to, but not including, `end`. */
 export interface SequencePart<S extends StepSequence = StepSequence> {
   sequence: S;
   begin: number;
@@ -20,7 +21,7 @@ export class CachedPasses {
   readonly #model: Gpt;
   readonly #cache: KvCache;
   readonly #graphs: DecodeGraphs;
-  /** Of the last decoding step. */
+  /** The inputs of the last decoding step. */
   #inputs: StepInputs | undefined;
 
   constructor(model: Gpt, cache: KvCache) {
@@ -29,7 +30,7 @@ export class CachedPasses {
     this.#graphs = new DecodeGraphs(model, cache);
   }
 
-  /** The last token of each sequence, all others being cached. */
+  /** Reads the last token of each sequence. All other tokens must be cached. */
   decode(sequences: readonly StepSequence[]): NextTokenRows {
     if (this.#inputs?.sequences !== sequences.length) {
       this.#inputs?.dispose();
@@ -42,8 +43,8 @@ export class CachedPasses {
   }
 
   /**
-   * A part of each sequence. There is a row for each that ends its sequence, in the same order;
-   * undefined when none does.
+   * Reads a part of each sequence. Returns a row for each part that ends its sequence, in the same
+   * order; undefined when no part does.
    */
   prefill(parts: readonly SequencePart[]): NextTokenRows | undefined {
     const starts = new Int32Array(parts.length + 1);

@@ -1,12 +1,12 @@
 /**
- * A conversation with a model: for every answer the model's chat template turns the whole
- * conversation into tokens, as it was in training. When the context is full, the oldest turns are
- * forgotten.
+ * A conversation with a model. For every answer the model's chat template turns the
+ * whole conversation into tokens, as in training. When the context is full, the oldest
+ * turns are forgotten.
  *
- * answer() generates by itself, for a terminal. A server that holds many conversations takes the
- * two halves of it instead: ask() gives a prompt for a Batch, and its end() takes the answer that
- * the request's TextStream has put together. Only end() changes the conversation, so a request that
- * is cancelled or fails leaves nothing behind.
+ * answer() generates by itself, for a terminal. A server that holds many conversations uses its two
+ * halves instead: ask() gives a prompt for a Batch, and end() of the turn takes the answer that the
+ * request's TextStream has collected. Only end() changes the conversation, so a request that is
+ * cancelled or fails leaves no trace.
  */
 import { AthanorError } from '../base/errors.ts';
 import type { Gpt } from '../nn/gpt.ts';
@@ -15,36 +15,42 @@ import type { Tokenizer } from '../text/tokenizer.ts';
 import { continueTokens, type TextOptions } from './generate-text.ts';
 import type { FinishReason } from './sequence.ts';
 
+/** How a conversation begins, and how its answers are sampled. */
 export interface ConversationOptions extends Omit<TextOptions, 'onText' | 'signal' | 'batchSize'> {
   /** Text of the system message; without it, there is none. */
   system?: string | undefined;
 }
 
+/** Options of one answer. */
 export interface AnswerOptions {
   onText?: (piece: string) => void;
   /** Once aborted, the answer ends as it is. */
   signal?: AbortSignal;
 }
 
+/** An answer of the model. */
 export type Answer = {
   text: string;
-  /** Number of new tokens; the one that ended the answer counts. */
+  /** Number of new tokens, including the one that ended the answer. */
   tokens: number;
   finish: FinishReason;
-  /** Messages forgotten before this answer. */
+  /** Number of messages that were forgotten before this answer. */
   forgotten: number;
 };
 
 /** A message that waits for its answer. */
 export interface Turn {
-  /** The conversation as the model reads it, up to where the answer begins. */
+  /** The conversation as tokens, up to the beginning of the answer. */
   prompt: Int32Array;
-  /** Messages that the prompt leaves out for want of room. */
+  /** Number of messages that did not fit into the prompt. */
   forgotten: number;
-  /** Takes message and answer into the conversation. */
+  /** Adds the message and the answer to the conversation. */
   end(answer: string): void;
 }
 
+/**
+ * A dialogue with a model. It keeps the messages, and forgets the oldest when the context is full.
+ */
 export class Conversation {
   readonly #model: Gpt;
   readonly #tokenizer: Tokenizer;
@@ -53,7 +59,7 @@ export class Conversation {
   #system: string | undefined;
   #messages: readonly Message[] = [];
 
-  /** Answers end at the template's stop tokens unless the options name others. */
+  /** Answers end at the template's stop tokens, unless the options give others. */
   constructor(model: Gpt, tokenizer: Tokenizer, template: ChatTemplate, options: ConversationOptions) {
     this.#model = model;
     this.#tokenizer = tokenizer;
@@ -62,7 +68,7 @@ export class Conversation {
     this.#system = options.system;
   }
 
-  /** What the model reads next time; forgotten messages are gone. */
+  /** The messages that the model still reads, without the forgotten ones. */
   get messages(): readonly Message[] {
     return this.#withSystem(this.#messages);
   }
@@ -72,16 +78,16 @@ export class Conversation {
     this.#messages = [];
   }
 
-  /** Sets the system message, or takes it away when the text is empty, and forgets all turns. */
+  /** Sets the system message, or removes it if the text is empty, and forgets all turns. */
   setSystem(text: string): void {
     this.#system = text === '' ? undefined : text;
     this.reset();
   }
 
   /**
-   * The turn that this message begins; it has to end before the next one begins. Throws
-   * ERR_ARGUMENT for a message that does not fit into the context alone, ERR_CONFIG when the
-   * template refuses it.
+   * Begins the turn of this message. It must end before the next one begins. Throws
+   * ERR_ARGUMENT for a message that does not fit into the context even alone, ERR_CONFIG when
+   * the template refuses it.
    */
   ask(text: string): Turn {
     const asked: Message[] = [...this.#messages, { role: 'user', content: text }];
@@ -95,7 +101,7 @@ export class Conversation {
     };
   }
 
-  /** Answers a message. Throws as ask; the conversation is then as it was. */
+  /** Answers a message. Throws as ask; the conversation does not change then. */
   async answer(text: string, { onText, signal }: AnswerOptions = {}): Promise<Answer> {
     const turn = this.ask(text);
     const [completion] = await continueTokens(this.#model, this.#tokenizer, [turn.prompt], {
@@ -113,8 +119,8 @@ export class Conversation {
   }
 
   /**
-   * Leaves out the oldest question with its answer until the new answer has room: its longest, or
-   * half of the context.
+   * Removes the oldest question and its answer until there is room for an answer of maxTokens, or
+   * of half the context if that is less.
    */
   #fitting(asked: readonly Message[]): { messages: readonly Message[]; prompt: Int32Array } {
     const { contextLength } = this.#model.config;
@@ -128,7 +134,7 @@ export class Conversation {
     if (prompt.length < contextLength) return { messages, prompt };
     throw new AthanorError(
       'ERR_ARGUMENT',
-      `the message comes to ${prompt.length} tokens and the model's context is ${contextLength}`,
+      `the message has ${prompt.length} tokens with its template, but the model's context is ${contextLength}`,
       'shorten the message or the system message',
     );
   }

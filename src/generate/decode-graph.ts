@@ -1,6 +1,6 @@
 /**
- * On a GPU, the forward pass of a decoding step is recorded and from then on queued as one graph:
- * the host would need more time to launch its hundred kernels one by one than the GPU to run them.
+ * On a GPU, the forward pass of a decoding step is recorded, and later steps queue it as one graph.
+ * Launching its hundred kernels one by one takes the host longer than the GPU needs to run them.
  */
 import { native } from '../native/addon.ts';
 import type { NativeTensor } from '../native/binding.ts';
@@ -15,7 +15,7 @@ import type { StepInputs } from './step-inputs.ts';
  */
 const STEPS_BEFORE_RECORDING = 4;
 
-/** f32 `[sequences, vocab]`: logits of the token that follows the one that each sequence brings. */
+/** f32 `[sequences, vocab]`: logits of the token after the one that each sequence brings. */
 export function stepLogits(model: Gpt, cache: KvCache, inputs: StepInputs): Tensor {
   return model.logits(model.forward(inputs.pass, cache.view(inputs.slots, inputs.pastLengths)));
 }
@@ -35,7 +35,7 @@ export class DecodeGraphs {
   }
 
   /**
-   * As stepLogits, valid until the next call; undefined when the caller has to run the step itself.
+   * As stepLogits; valid until the next call. Undefined when the caller must run the step itself.
    */
   logits(inputs: StepInputs): Tensor | undefined {
     if (!this.#isWanted) return undefined;
@@ -59,7 +59,7 @@ export class DecodeGraphs {
 class RecordedStep {
   readonly inputs: StepInputs;
   readonly #logits: Tensor;
-  /** What the graph writes: logits, keys and values. */
+  /** The tensors that the graph writes: logits, keys and values. */
   readonly #written: NativeTensor[];
   readonly #graph: number;
 

@@ -6,21 +6,24 @@ import { type GenerateOptions, generate } from './generate.ts';
 import type { FinishReason } from './sequence.ts';
 import { TextStream, type TextStreamOptions } from './text-stream.ts';
 
-/** `stopTokens` is the tokenizer's end of text by default. */
+/** The default of `stopTokens` is the tokenizer's end-of-text token. */
 export interface TextOptions extends Omit<GenerateOptions, 'onToken'>, TextStreamOptions {
   /** Called with each new piece of text; a piece never splits a character. */
   onText?: (piece: string, prompt: number) => void;
 }
 
+/** A completion as text. */
 export type TextCompletion = {
   prompt: string;
   text: string;
-  /** Number of new tokens; the one that ended the text counts. */
+  /** Number of new tokens, including the one that ended the text. */
   tokens: number;
   finish: FinishReason;
 };
 
-/** Completes texts. Throws ERR_MISMATCH when the tokenizer has ids that the model lacks. */
+/**
+ * Completes texts. Throws ERR_MISMATCH when the tokenizer has ids beyond the model's vocabulary.
+ */
 export async function generateText(
   model: Gpt,
   tokenizer: Tokenizer,
@@ -61,7 +64,7 @@ export async function continueTokens(
   });
 }
 
-/** The ids of a text to continue; an empty one starts a new document. */
+/** The ids of a text to continue. An empty text starts a new document. */
 export function promptTokens(tokenizer: Tokenizer, prompt: string): Int32Array {
   const ids = tokenizer.encode(prompt);
   if (ids.length > 0 || tokenizer.eosId === undefined) return ids;

@@ -1,23 +1,25 @@
-/** Completes prompts: a batch that is driven to its end. */
+/** Completes prompts: runs a batch to its end. */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import type { Gpt } from '../nn/gpt.ts';
 import { Batch } from './batch.ts';
 import type { SamplingOptions } from './sampling.ts';
 import type { Completion } from './sequence.ts';
 
+/** How completions are sampled. */
 export interface GenerateOptions extends SamplingOptions {
-  /** New tokens at most. */
+  /** Largest number of new tokens. */
   maxTokens: number;
   /** Ids that end a sequence; the stop token itself is part of the result. */
   stopTokens?: readonly number[];
-  /** Sequences decoded at once. Default 16. */
+  /** Sequences to decode at the same time. Default 16. */
   batchSize?: number;
-  /** Called for each new token; returning true ends the sequence after it. */
+  /** Called for each new token. If it returns true, the sequence ends after that token. */
   onToken?: (event: TokenEvent) => boolean | undefined;
-  /** Once aborted, everything that is unfinished ends as it is. */
+  /** Once aborted, all unfinished sequences end as they are. */
   signal?: AbortSignal;
 }
 
+/** A new token of a prompt. */
 export interface TokenEvent {
   /** Index of the prompt. */
   prompt: number;
@@ -25,8 +27,8 @@ export interface TokenEvent {
   logProb: number;
 }
 
-// A turn of the event loop is several system calls, which a step of half a millisecond would feel;
-// a signal or a reader of the text does not feel this wait.
+// A turn of the event loop takes several system calls, which would slow a step of half a
+// millisecond. A signal or a reader of the text does not notice a wait of this length.
 const MAX_MS_BETWEEN_TURNS = 5;
 
 /**
@@ -45,7 +47,7 @@ export async function generate(
     slots: Math.min(batchSize, prompts.length),
     slotTokens: Math.min(model.config.contextLength, longest + request.maxTokens),
   });
-  // The ids that the batch gives are the indices of the prompts.
+  // The ids of the batch are the indices of the prompts.
   for (const [stream, prompt] of prompts.entries()) {
     batch.add({ ...request, prompt, stream, name: `prompt ${stream}` });
   }

@@ -1,5 +1,5 @@
 /**
- * Keys and values of every layer for a fixed number of sequences (slots) of up to maxTokens each.
+ * Keys and values of every layer, for a fixed number of sequences (slots) of up to maxTokens each.
  */
 
 import { AthanorError } from '../base/errors.ts';
@@ -8,13 +8,14 @@ import type { DecoderCache } from '../nn/cached-decoder.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { keep, Tensor } from '../tensor/tensor.ts';
 
+/** The KV cache of one model. */
 export class KvCache {
   readonly slots: number;
-  /** Tokens of a slot at most. */
+  /** Largest number of tokens per slot. */
   readonly maxTokens: number;
-  /** Tokens cached in each slot. */
+  /** Number of cached tokens in each slot. */
   readonly lengths: Int32Array;
-  /** Keys, then values of each layer in turn. */
+  /** For each layer in turn: keys, then values. */
   readonly tensors: Tensor[] = [];
 
   /** Throws ERR_ARGUMENT when maxTokens exceeds the model's context. */

@@ -1,24 +1,28 @@
 /**
- * How tokens are drawn. Every request has its own settings; the engine draws for rows that share
- * all of theirs, so a step makes one call for each kind of setting among its rows. Rows of one kind
- * should lie side by side: they are then a slice of the logits, and nothing is copied.
+ * Draws tokens. Every request has its own settings. The engine draws for rows with equal settings,
+ * so a step makes one call per kind of settings among its rows. Rows of one kind should be
+ * neighbours: then they are a slice of the logits, and nothing is copied.
  */
 import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
 import { scope, Tensor, tensor } from '../tensor/tensor.ts';
 
+/** How a token is drawn from the model's distribution. */
 export interface SamplingOptions {
-  /** 0 takes the likeliest token. Default 1. */
+  /** 0 always takes the likeliest token. Default 1. */
   temperature?: number;
-  /** Keep the k likeliest tokens; 0 keeps all. Default 0. */
+  /** Sample from the k likeliest tokens; 0: all. Default 0. */
   topK?: number;
-  /** Keep the smallest set of tokens whose probability reaches this; 1 keeps all. Default 1. */
+  /** Sample from the smallest set of tokens whose probability reaches this; 1: all. Default 1. */
   topP?: number;
-  /** Keep tokens at least this fraction as likely as the likeliest; 0 keeps all. Default 0. */
+  /**
+   * Sample from tokens whose probability is at least this share of the largest one; 0:
+   * all. Default 0.
+   */
   minP?: number;
   /**
-   * Divides positive and multiplies negative logits of tokens that are in the sequence already
-   * (Keskar et al., 2019). Default 1, which changes nothing.
+   * Divides positive logits and multiplies negative logits of tokens that already occur in the
+   * sequence (Keskar et al., 2019). Default 1: no change.
    */
   repetitionPenalty?: number;
   /** Default 0. */
@@ -26,23 +30,26 @@ export interface SamplingOptions {
 }
 
 export interface SamplingSettings extends Required<SamplingOptions> {
-  /** The same text for the same settings. */
+  /** Equal for equal settings. */
   readonly key: string;
 }
 
 /**
- * Logits of the next token of some sequences, and what each draw depends on besides the settings.
+ * Logits of the next token of some sequences, and what each draw depends on in addition
+ * to the settings.
  */
 export interface NextTokenRows {
   /** f32 `[rows, vocab]` */
   logits: Tensor;
   /** i32 `[rows]`: random stream of each sequence. */
   streams: Tensor;
-  /** i32 `[rows]`: tokens of each sequence so far, the place of the draw in its stream. */
+  /**
+   * i32 `[rows]`: number of tokens of each sequence, which is the place of the draw in its stream.
+   */
   lengths: Tensor;
 }
 
-/** What drawing needs of the sequence that a row belongs to. */
+/** The parts of a sequence that a draw needs. */
 export interface SampledSequence {
   readonly sampling: SamplingSettings;
   /** Prompt and new tokens, i32 `[length]` at the front of a longer array. */
@@ -53,11 +60,14 @@ export interface SampledSequence {
 export interface DrawnTokens {
   /** `[rows]` */
   tokens: Int32Array;
-  /** `[rows]`: of each token under the model's own distribution at the temperature, in nats. */
+  /**
+   * f32 `[rows]`: log-probability of each token in the model's own distribution at the
+   * temperature, in nats.
+   */
   logProbs: Float32Array;
 }
 
-/** Fills in defaults. Throws ERR_ARGUMENT for a value out of range. @param name of the request */
+/** Adds defaults. Throws ERR_ARGUMENT for a value out of range. @param name of the request */
 export function samplingSettings(options: SamplingOptions, name: string): SamplingSettings {
   const { temperature = 1, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1, seed = 0 } = options;
   const check = (isGood: boolean, setting: keyof SamplingOptions, range: string) => {
@@ -79,7 +89,7 @@ export function samplingSettings(options: SamplingOptions, name: string): Sampli
   return { temperature, topK, topP, minP, repetitionPenalty, seed, key };
 }
 
-/** The engine's own limit: below it, a logit divided by the temperature could overflow. */
+/** The limit of the engine: below it, a logit divided by the temperature could overflow. */
 const MIN_TEMPERATURE = 1e-6;
 
 /**
@@ -99,7 +109,7 @@ export function drawTokens(rows: NextTokenRows, sequences: readonly SampledSeque
   return { tokens, logProbs };
 }
 
-/** Where the sequences from `begin` on stop having the same settings. */
+/** The end of the run of sequences from `begin` on that have equal settings. */
 function endOfRun(sequences: readonly SampledSequence[], begin: number): number {
   const { key } = sequences[begin]!.sampling;
   let end = begin + 1;
@@ -112,7 +122,7 @@ function rowsOf({ logits, streams, lengths }: NextTokenRows, begin: number, end:
   return { logits: slice(logits), streams: slice(streams), lengths: slice(lengths) };
 }
 
-/** Of sequences that share their settings. */
+/** Draws for sequences with equal settings. */
 function drawAlike(
   { logits, streams, lengths }: NextTokenRows,
   sequences: readonly SampledSequence[],
@@ -137,7 +147,7 @@ function drawAlike(
   };
 }
 
-/** i32 `[sequences, longest]` of the tokens so far, filled up with -1. */
+/** i32 `[sequences, longest]`: the tokens so far, padded with -1. */
 function history(sequences: readonly SampledSequence[]): Tensor {
   const longest = sequences.reduce((most, { length }) => Math.max(most, length), 0);
   const values = new Int32Array(sequences.length * longest).fill(-1);

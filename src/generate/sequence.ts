@@ -1,41 +1,47 @@
-/** One request on its way through a batch: its tokens so far, and when it is finished. */
+/** One request in a batch: its tokens so far, and whether it is finished. */
 import { AthanorError } from '../base/errors.ts';
 import type { SampledSequence, SamplingOptions, SamplingSettings } from './sampling.ts';
 import { samplingSettings } from './sampling.ts';
 import type { StepSequence } from './step-inputs.ts';
 
+/** A prompt to complete in a batch. */
 export interface BatchRequest extends SamplingOptions {
-  /** Token ids to continue. They are copied. */
+  /** Token ids to continue; they are copied. */
   prompt: ArrayLike<number>;
-  /** New tokens at most; Infinity ends at the slot's size. */
+  /** Largest number of new tokens; Infinity: until the slot is full. */
   maxTokens: number;
   /** Ids that end the sequence; the stop token itself is part of the result. */
   stopTokens?: readonly number[];
   /**
-   * Random stream, i32: requests that share prompt, settings, seed and stream draw the same tokens.
-   * Default 0.
+   * Random stream, i32. Requests with the same prompt, settings, seed and stream draw the same
+   * tokens. Default 0.
    */
   stream?: number;
-  /** What errors call the request. Default `request` and its id. */
+  /** The name of the request in errors. Default: `request` and its id. */
   name?: string;
 }
 
-/** A stop token or the caller ended it; it was as long as it may be; it was cancelled. */
+/**
+ * `stop`: a stop token or the caller ended it. `length`: it reached a limit. `aborted`: cancelled.
+ */
 export type FinishReason = 'stop' | 'length' | 'aborted';
 
+/** The tokens that were drawn for a request. */
 export interface Completion {
   /** New tokens, a stop token included. */
   tokens: Int32Array;
-  /** Of each new token under the model's own distribution at this temperature, in nats. */
+  /**
+   * Log-probability of each new token in the model's own distribution at this temperature, in nats.
+   */
   logProbs: Float32Array;
   finish: FinishReason;
 }
 
-/** What a request has to fit. */
+/** The limits that a request must fit. */
 export interface SequenceLimits {
   vocabSize: number;
   contextLength: number;
-  /** Tokens that a slot of the cache holds. */
+  /** Tokens per slot of the cache. */
   slotTokens: number;
 }
 
@@ -44,11 +50,13 @@ export class Sequence implements StepSequence, SampledSequence {
   readonly stream: number;
   readonly sampling: SamplingSettings;
   readonly promptLength: number;
-  /** The prompt; once the sequence has a slot, all tokens in an array with room for the longest. */
+  /**
+   * The prompt. Once the sequence has a slot: all tokens, in an array with room for the longest.
+   */
   tokens: Int32Array;
-  /** Tokens so far, the prompt included. */
+  /** Number of tokens so far, including the prompt. */
   length: number;
-  /** Slot of the cache; -1 while there is none. */
+  /** Slot of the cache; -1 before it has one. */
   slot = -1;
   #logProbs = new Float32Array(0);
   readonly #limit: number;
@@ -56,7 +64,7 @@ export class Sequence implements StepSequence, SampledSequence {
 
   /**
    * Throws ERR_ARGUMENT, with the request's name, for a prompt that is empty, too long or has ids
-   * outside of the vocabulary, and for settings out of range.
+   * outside the vocabulary, and for settings out of range.
    */
   constructor(id: number, request: BatchRequest, limits: SequenceLimits) {
     const { name = `request ${id}`, maxTokens, stopTokens = [], stream = 0 } = request;
@@ -74,7 +82,7 @@ export class Sequence implements StepSequence, SampledSequence {
     this.#stopTokens = stopTokens;
   }
 
-  /** Takes a slot, and memory for what may come. */
+  /** Takes a slot, and allocates memory for the longest result. */
   start(slot: number): void {
     this.slot = slot;
     const prompt = this.tokens;
@@ -83,7 +91,7 @@ export class Sequence implements StepSequence, SampledSequence {
     this.#logProbs = new Float32Array(this.#limit - this.promptLength);
   }
 
-  /** Adds a token; the reason when it was the last one. */
+  /** Adds a token. Returns the reason if it was the last one. */
   append(token: number, logProb: number): FinishReason | undefined {
     this.#logProbs[this.length - this.promptLength] = logProb;
     this.tokens[this.length++] = token;

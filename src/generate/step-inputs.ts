@@ -1,12 +1,12 @@
 /**
- * The inputs of a decoding step, one token of each of a number of sequences, as parts of one tensor
- * that each step overwrites: a recorded step reads them at fixed addresses.
+ * The inputs of a decoding step: one token of each of some sequences. They are parts of one tensor
+ * that each step overwrites, because a recorded step reads them at fixed addresses.
  */
 import { native } from '../native/addon.ts';
 import type { GptInput } from '../nn/decoder.ts';
 import { keep, Tensor, tensor } from '../tensor/tensor.ts';
 
-/** One sequence's part of a step. */
+/** The inputs of one sequence. */
 export interface StepSequence {
   /** Random stream. */
   readonly stream: number;
@@ -19,10 +19,10 @@ export interface StepSequence {
 export class StepInputs {
   readonly sequences: number;
   readonly pass: GptInput;
-  /** i32 `[sequences]`, as the two below. */
+  /** i32 `[sequences]`, like the two tensors below. */
   readonly slots: Tensor;
   readonly streams: Tensor;
-  /** Tokens of each sequence, the one that the step brings included. */
+  /** Number of tokens of each sequence, including the one of this step. */
   readonly lengths: Tensor;
   readonly #numbers: Int32Array;
   readonly #all: Tensor;
@@ -40,7 +40,7 @@ export class StepInputs {
     this.lengths = part(4 * n, 5 * n);
   }
 
-  /** i32 `[sequences]`: tokens already in each slot, which is the position of the new one. */
+  /** i32 `[sequences]`: tokens already in each slot, which is the position of the new token. */
   get pastLengths(): Tensor {
     return this.pass.positions;
   }

@@ -1,12 +1,13 @@
 /**
- * Tokens to text, for one request, while they are drawn: without splitting a character, and ending
- * before a stop string or stop token. It knows neither model nor batch, so that a server can keep
- * one for each request that it has in a batch: push() each token of the request, pass the piece on,
- * and cancel the request once `stopped` is set.
+ * Turns the tokens of one request into text while they are drawn. It never splits a character, and
+ * ends before a stop string or stop token. It knows neither the model nor the batch, so a server
+ * can keep one per request: push() each token of the request, pass the piece on, and cancel the
+ * request once `stopped` is set.
  */
 import type { StreamDecoder } from '../text/stream-decoder.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 
+/** Where the text ends, and what it leaves out. */
 export interface TextStreamOptions {
   /** Ids that end the text; not part of it. */
   stopTokens?: readonly number[];
@@ -16,10 +17,11 @@ export interface TextStreamOptions {
   skipSpecial?: boolean;
 }
 
+/** The text of one request, token by token. */
 export class TextStream {
   /** All pieces so far. */
   text = '';
-  /** A stop token or stop string has ended the text; what is pushed after it has no effect. */
+  /** Whether a stop token or stop string has ended the text. Later tokens have no effect. */
   stopped = false;
   /** Text that may turn out to be the beginning of a stop string. */
   #held = '';
@@ -35,8 +37,8 @@ export class TextStream {
   }
 
   /**
-   * The piece of text that this token completes, often empty. Throws ERR_ARGUMENT for an id that
-   * is no token.
+   * The piece of text that this token completes, often empty. Throws ERR_ARGUMENT for
+   * an unknown id.
    */
   push(token: number): string {
     if (this.stopped) return '';
@@ -46,7 +48,7 @@ export class TextStream {
     return piece;
   }
 
-  /** The last piece, when no more tokens come. */
+  /** The last piece of text, after the last token. */
   end(): string {
     return this.stopped ? '' : this.#release(this.#decoder.end(), true);
   }

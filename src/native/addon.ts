@@ -1,4 +1,7 @@
-/** Loads the addon from the first of its places that has one, or fails with one error that names every cause. */
+/**
+ * Loads the addon from the first place that has one. If none has, throws one ERR_NATIVE_LOAD that
+ * lists every cause.
+ */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { AthanorError } from '../base/errors.ts';

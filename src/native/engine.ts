@@ -1,24 +1,32 @@
 /**
- * Where and with how many threads the engine computes. Both hold for the whole process and its worker threads; set them
- * before the first tensor is made.
+ * The device and the number of threads of the engine. Both hold for the whole process and its
+ * worker threads. Set them before you make the first tensor.
  */
 import { AthanorError } from '../base/errors.ts';
 import { hasGpu } from '../base/machine.ts';
 import { native } from './addon.ts';
 
+/** Where tensors live and operations run. */
 export type Device = 'cpu' | 'cuda';
-/** Of activations. */
+/** Dtype of activations. */
 export type Precision = 'f32' | 'bf16';
 
+/** Options of setDevice. */
+export interface DeviceOptions {
+  /** Dtype of the coming activations, since attention on a GPU takes bf16 only. Default auto. */
+  dtype?: Precision | 'auto';
+  /** Receives one line that says why a GPU of the machine is not used. */
+  onNote?: (text: string) => void;
+}
+
 /**
- * Chooses where new tensors live. `auto` takes a GPU where there is one to use and otherwise the CPU.
- * @param dtype precision of the activations to come: attention on a GPU takes bf16 only
- * @param onNote told in one line why a GPU that the machine has is not used
- * Throws ERR_CUDA_UNAVAILABLE for `cuda` where there is none, ERR_OPTION for `cuda` with f32.
+ * Chooses the device of new tensors and returns it. `auto` takes a GPU if one can be used, and
+ * otherwise the CPU. Throws ERR_CUDA_UNAVAILABLE for `cuda` without a usable GPU, and ERR_OPTION
+ * for `cuda` with f32.
  */
 export function setDevice(
   device: Device | 'auto' = 'auto',
-  { dtype = 'auto', onNote }: { dtype?: Precision | 'auto'; onNote?: (text: string) => void } = {},
+  { dtype = 'auto', onNote }: DeviceOptions = {},
 ): Device {
   const chosen = usableDevice(device, dtype, onNote);
   native.setDevice(chosen);
@@ -30,12 +38,18 @@ export function currentDevice(): Device {
   return native.device();
 }
 
-/** Sets how many threads the CPU's kernels use; the default is one per core. Results do not depend on it. */
+/**
+ * Sets the number of threads of the CPU kernels. The default is one per core. Results do not depend
+ * on it. Throws ERR_ARGUMENT unless `count` is from 0 to 1024; 0 restores the default.
+ */
 export function setThreads(count: number): void {
   native.setNumThreads(count);
 }
 
-/** The precision that `auto` stands for on the current device: bf16 where the hardware multiplies it, else f32. */
+/**
+ * The precision that `auto` means on the current device: bf16 where the hardware multiplies
+ * bf16, else f32.
+ */
 export function resolveDtype(dtype: Precision | 'auto' = 'auto'): Precision {
   if (dtype !== 'auto') return dtype;
   // Every GPU that the kernels take (sm_80 and later) multiplies bf16.

@@ -1,4 +1,4 @@
-/** A decoder's blocks, as a BlockSpec describes them: attention and feed-forward network. */
+/** The blocks of a decoder, as a BlockSpec describes them: attention and a feed-forward network. */
 import { swiglu } from '../tensor/ops/activation.ts';
 import { causalSelfAttention, type SequenceIndex } from '../tensor/ops/attention.ts';
 import { geluFeedForward } from '../tensor/ops/linear.ts';
@@ -9,12 +9,12 @@ import type { Initializer } from './init.ts';
 import { LayerNorm, Linear, type Norm, RmsNorm } from './layers.ts';
 import { Module } from './module.ts';
 
-/** One block's part of a model, and what it starts from. */
+/** The arguments of the parts of one block. */
 interface BlockParts {
   config: ModelConfig;
   spec: BlockSpec;
   init: Initializer;
-  /** Of projections that add to the residual stream. */
+  /** Initial standard deviation of the projections that add to the residual stream. */
   residualStd: number;
 }
 
@@ -25,7 +25,7 @@ class Attention extends Module {
   readonly keyNorm: RmsNorm | undefined;
   readonly output: Linear;
   readonly #config: ModelConfig;
-  // Private, for it is no parameter; the decoder owns it.
+  // Private, because it is not a parameter. The decoder owns it.
   readonly #ropeTable: Tensor | undefined;
 
   constructor({ config, spec, init, residualStd }: BlockParts, ropeTable: Tensor | undefined) {
@@ -117,7 +117,9 @@ export class Block extends Module {
   readonly mlpNorm: Norm;
   readonly mlp: GeluMlp | SwigluMlp;
 
-  /** @param ropeTable of the base that spec.rope names; without, nothing is rotated */
+  /**
+   * @param ropeTable the table for the base that spec.rope names; without one nothing is rotated
+   */
   constructor(config: ModelConfig, spec: BlockSpec, init: Initializer, ropeTable: Tensor | undefined) {
     super();
     // Each block adds two branches to the stream; dividing by sqrt(2 layers) keeps its variance at
@@ -131,19 +133,22 @@ export class Block extends Module {
     this.mlp = new mlps[spec.activation](parts);
   }
 
-  /** Whether anything in here learns, adapters included. */
+  /** Whether any parameter of the block trains, adapters included. */
   get trains(): boolean {
     if (this.trainable().size > 0) return true;
     return this.projections.some(({ adapter }) => adapter);
   }
 
-  /** The layers that multiply, in the order of use. */
+  /** The linear layers in the order of use. */
   get projections(): readonly [qkv: Linear, output: Linear, up: Linear, down: Linear] {
     const { qkv, output } = this.attention;
     return [qkv, output, ...this.mlp.projections];
   }
 
-  /** @param x `[n, d]` @param delta `[n, d]`, what the block before adds to x */
+  /**
+   * @param x `[n, d]`: the residual stream
+   * @param delta `[n, d]`: the output of the block before, which is not yet added to x
+   */
   forward(x: Tensor, delta: Tensor | undefined, index: SequenceIndex) {
     const first = this.attentionNorm.forward(x, delta);
     const attended = this.attention.forward(first.y, index);
@@ -154,6 +159,7 @@ export class Block extends Module {
 
 const norms = { layer: LayerNorm, rms: RmsNorm } satisfies Record<ModelConfig['norm'], unknown>;
 
+/** The norm of a model's kind over its hidden size. */
 export function makeNorm({ norm, hiddenSize, normEps }: ModelConfig, init: Initializer): Norm {
   return new norms[norm](hiddenSize, init, normEps);
 }

@@ -1,4 +1,4 @@
-/** A model's trunk over tokens that continue cached sequences, in one native operation. */
+/** The trunk of a model over tokens that continue cached sequences, as one native operation. */
 import { native } from '../native/addon.ts';
 import type { DecoderLayerAdapters, DecoderModel, NativeDecoder } from '../native/binding/decoder.ts';
 import type { DType, NativeTensor } from '../native/binding.ts';
@@ -14,21 +14,22 @@ export interface TokenRows extends SequenceIndex {
   tokens: Tensor;
 }
 
-/** Where the sequences of one call are cached. */
+/** The place of the sequences of one call in the KV cache. */
 export interface DecoderCache {
-  /** Keys and values of each layer in turn; see kvCacheCreate in the architecture page. */
+  /** The keys and then the values of each layer in turn. */
   tensors: readonly Tensor[];
   /** i32 `[sequences]`: the cache slot of each sequence of this call. */
   slots: Tensor;
   /** i32 `[sequences]`: tokens already in the slot. */
   pastLengths: Tensor;
+  /** Tokens for which a slot has room. */
   maxTokens: number;
 }
 
-/** What a trunk is made of. Its parameters stay the same tensors for its life. */
+/** The parts of a trunk. Its parameters stay the same tensors for its life. */
 export interface TrunkParts {
   readonly config: ModelConfig;
-  /** Of activations. */
+  /** Dtype of activations. */
   readonly dtype: DType;
   readonly tokenEmbedding: Embedding;
   readonly positionEmbedding: Embedding | undefined;
@@ -36,17 +37,20 @@ export interface TrunkParts {
   readonly finalNorm: Norm;
 }
 
-/** The cached pass of one model. Adapters may come and go between calls. */
+/** The cached forward pass of one model. Adapters may come and go between calls. */
 export class CachedDecoder {
   readonly #parts: TrunkParts;
-  /** Made for the first call: most models of a training run never decode. */
+  /** Made at the first call, because most models of a training run never decode. */
   #decoder: NativeDecoder | undefined;
 
   constructor(parts: TrunkParts) {
     this.#parts = parts;
   }
 
-  /** Final hidden states `[n, d]`, without history, with the bits of the full forward pass. */
+  /**
+   * The final hidden states `[n, d]`, with the same bits as the full forward pass. They
+   * carry no gradient.
+   */
   forward({ tokens, positions, cuSeqlens }: TokenRows, cache: DecoderCache): Tensor {
     const { blocks } = this.#parts;
     this.#decoder ??= new native.NativeDecoder(decoderModel(this.#parts));
@@ -65,7 +69,7 @@ export class CachedDecoder {
     );
   }
 
-  /** Lets go of the model's weights. */
+  /** Gives up the share of the model's weights. */
   dispose(): void {
     this.#decoder?.dispose();
     this.#decoder = undefined;

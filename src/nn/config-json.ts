@@ -1,6 +1,6 @@
 /**
- * Hugging Face's config.json, both ways: the fields that all families have; the others are in
- * families/. An option that changes what the model computes and is not supported is refused by
+ * config.json of Hugging Face, read and written: the fields that all families have. families/ has
+ * the others. An option that changes the results of a model and is not supported is refused by
  * name. Models here have no dropout: it is written as 0 and ignored when read.
  */
 import { AthanorError } from '../base/errors.ts';
@@ -11,6 +11,7 @@ import type { Family } from './families/family.ts';
 import { families, familyNames, findFamily } from './families/registry.ts';
 import { validateConfig } from './validate-config.ts';
 
+/** A model as config.json describes it. */
 export interface ModelDescription {
   config: ModelConfig;
   head: HeadKind;
@@ -26,13 +27,16 @@ export const architectureNames: readonly string[] = families.flatMap(({ classNam
 export interface ConfigJsonOptions {
   head?: HeadKind;
   labels?: number;
-  /** dtype of the weights in the same folder. */
+  /** The dtype of the weights in the same folder. */
   dtype?: 'f32' | 'bf16';
-  /** transformers needs one to score a batch of unequal length. */
+  /** transformers needs it to score a batch of sequences of unequal length. */
   padTokenId?: number;
 }
 
-/** The config.json of a model, with every field that transformers, vLLM or llama.cpp reads. */
+/**
+ * The config.json of a model, with every field that transformers, vLLM or llama.cpp reads. Throws
+ * ERR_CONFIG for an unknown family.
+ */
 export function configToJson(config: ModelConfig, options: ConfigJsonOptions = {}): JsonObject {
   const { head = 'language-model', labels = 1, dtype = 'f32', padTokenId } = options;
   const family = familyOf(config);
@@ -59,7 +63,7 @@ export function configToJson(config: ModelConfig, options: ConfigJsonOptions = {
   return json;
 }
 
-/** The family that a configuration names. Throws ERR_CONFIG where there is none. */
+/** The family of a configuration. Throws ERR_CONFIG when there is none of that name. */
 export function familyOf(config: ModelConfig): Family {
   const family = findFamily(config.architecture);
   if (family) return family;

@@ -1,6 +1,6 @@
 /**
- * What a model is made of, as data. Parameters, modules, the cached decoder, floating-point
- * operations, files and config.json all follow from a ModelConfig and from nothing else.
+ * The description of a model as data. Parameters, modules, the cached decoder, floating-point
+ * operations, files and config.json all follow from a ModelConfig alone.
  */
 
 /** The head on the final norm: logits over the vocabulary, or `labels` scores per token. */
@@ -27,53 +27,64 @@ export interface RopeSpec {
 
 /** One pre-norm block: x + attention(norm(x)), then x + mlp(norm(x)). */
 export interface BlockSpec {
-  /** Without it the block does not rotate queries and keys. */
+  /** Undefined: the block does not rotate queries and keys. */
   rope?: RopeSpec;
+  /** Whether the projection to queries, keys and values has a bias. */
   qkvBias: boolean;
   queryKeyNorm: QueryKeyNorm;
-  /** Of the projection after attention. */
+  /** Whether the projection after attention has a bias. */
   outputBias: boolean;
   activation: Activation;
-  /** Of all projections of the feed-forward network. */
+  /** Whether the projections of the feed-forward network have biases. */
   mlpBias: boolean;
 }
 
+/** The description of a model. validateConfig checks it. */
 export interface ModelConfig {
-  /** The name of its family in nn/families: how config.json and the tensors spell it on disk. */
+  /**
+   * The name of its family in nn/families, which decides the spelling in config.json and in files.
+   */
   architecture: string;
+  /** Number of tokens, and of rows of the token embedding. */
   vocabSize: number;
   /** The longest sequence, and the rows of the position table where there is one. */
   contextLength: number;
+  /** Channels of the residual stream. */
   hiddenSize: number;
+  /** Number of blocks. */
   layers: number;
+  /** Query heads. */
   heads: number;
-  /** Heads of keys and values; fewer than `heads` is grouped-query attention. */
+  /** Key and value heads. Fewer than `heads` is grouped-query attention. */
   kvHeads: number;
   /** Channels per head; heads times headDim need not be hiddenSize. */
   headDim: number;
+  /** Channels inside the feed-forward network. */
   intermediateSize: number;
-  /** Every norm of the model, those of queries and keys aside. */
+  /** The kind of every norm, except those of queries and keys. */
   norm: NormKind;
+  /** Added to the variance or mean square in each norm. */
   normEps: number;
   /** Whether a learned vector per position is added to the token's. */
   positionTable: boolean;
   /** The blocks in turn: layer i is blocks[i % blocks.length]. */
   blocks: readonly BlockSpec[];
-  /** The output head is the token embedding. */
+  /** Whether the output head is the token embedding. */
   tiedHead: boolean;
   /** Standard deviation of the initial weights. */
   initializerRange: number;
+  /** The token that begins a text, and the token that ends it, for config.json. */
   bosTokenId?: number;
   eosTokenId?: number;
 }
 
 /**
- * A damaged or hostile config.json must not make us list billions of parameters: validateConfig
- * refuses more layers.
+ * validateConfig refuses more layers, because a damaged or hostile config.json must not make the
+ * library list billions of parameters.
  */
 export const maxLayers = 10_000;
 
-/** What the layer with this index, from 0, is made of. */
+/** The description of the layer with this index, from 0. */
 export function blockOf(config: ModelConfig, layer: number): BlockSpec {
   return config.blocks[layer % config.blocks.length]!;
 }
@@ -140,7 +151,7 @@ export function parameterShapes(
   return shapes;
 }
 
-/** How many numbers the model learns; a tied head counts once. */
+/** Number of parameters. A tied head counts once. */
 export function parameterCount(config: ModelConfig, head: HeadKind = 'language-model'): number {
   let count = 0;
   for (const shape of parameterShapes(config, head).values()) count += elements(shape);

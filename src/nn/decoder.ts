@@ -1,7 +1,7 @@
 /**
  * The decoder-only trunk under every head, as a ModelConfig describes it. Rows are tokens.
- * Sequences are told apart by cuSeqlens only, so that a packed batch computes the same as separate
- * ones, at the same cost.
+ * cuSeqlens alone separates sequences, so a packed batch gives the same results as separate
+ * sequences, at the same cost.
  */
 import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
@@ -19,36 +19,45 @@ import { Module } from './module.ts';
 
 /** Tokens of one or more sequences, end to end. */
 export interface GptInput extends TokenRows {
-  /** NEFTune, for training. */
+  /** Noise on the embeddings (NEFTune), for training only. */
   embeddingNoise?: EmbeddingNoise;
 }
 
+/** The dtype of matrices. */
 export type WeightDType = 'f32' | 'bf16';
 
+/** How a model is kept and computed. */
 export interface GptOptions {
-  /** Of activations. Default f32. */
+  /** Dtype of activations. Default f32. */
   dtype?: DType;
   /**
-   * The dtype that matrices (tables and projections) are kept in: f32 masters, or bf16 alone, which
-   * AdamW then updates by stochastic rounding. Gains, biases and a score head are always f32.
-   * Default f32.
+   * The dtype of matrices (tables and projections): f32 masters, or bf16 alone, which AdamW updates
+   * with stochastic rounding. Gains, biases and a score head are always f32. Default f32.
    */
   weights?: WeightDType | undefined;
+  /** The seed of the initial weights. Default 0. */
   seed?: number;
-  /** Compute each block again in the backward pass: less memory, a third more time. */
+  /**
+   * Gradient checkpointing: compute each block again in the backward pass. It needs less memory and
+   * a third more time. Default false.
+   */
   checkpointActivations?: boolean;
 }
 
+/** The trunk with its parameters. Gpt and ScoringModel add a head. */
 export abstract class Decoder extends Module {
   readonly config: ModelConfig;
   readonly tokenEmbedding: Embedding;
+  /** Undefined where positions are rotary or absent. */
   readonly positionEmbedding: Embedding | undefined;
   readonly blocks: Block[] = [];
   readonly finalNorm: Norm;
+  /** Dtype of activations. */
   readonly dtype: DType;
+  /** Dtype of matrices. */
   readonly weights: WeightDType;
   readonly checkpointActivations: boolean;
-  /** One for each base of rotary positions that a block has. */
+  /** One table for each base of rotary positions among the blocks. */
   readonly #ropeTables = new Map<number, Tensor>();
   readonly #cached: CachedDecoder;
 
@@ -80,8 +89,9 @@ export abstract class Decoder extends Module {
   }
 
   /**
-   * Final hidden states `[n, d]`. With a cache, the tokens continue the cached sequences, and carry
-   * no gradient. Throws ERR_ARGUMENT for embedding noise with a cache.
+   * The final hidden states `[n, d]`, in `dtype`. With a cache the tokens continue the cached
+   * sequences, and the result carries no gradient. Throws ERR_ARGUMENT for embedding noise with a
+   * cache and for an id outside of the vocabulary.
    */
   forward(input: GptInput, cache?: DecoderCache): Tensor {
     const { tokens, positions, embeddingNoise } = input;
@@ -114,6 +124,7 @@ export abstract class Decoder extends Module {
     return this.finalNorm.forward(x, delta).y;
   }
 
+  /** Frees the parameters and tables. */
   override dispose(): void {
     this.#cached.dispose();
     super.dispose();

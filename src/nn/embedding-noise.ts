@@ -1,7 +1,7 @@
 /**
  * NEFTune (Jain et al., "NEFTune: noisy embeddings improve instruction finetuning", 2023): uniform
  * noise on the embeddings in training. Its magnitude is alpha / sqrt(L d), where L is the length of
- * the token's own sequence.
+ * the sequence of the token.
  */
 
 import { AthanorError } from '../base/errors.ts';
@@ -15,20 +15,20 @@ import { empty, scope, type Tensor } from '../tensor/tensor.ts';
  * the count of batches so far.
  */
 export interface EmbeddingNoise {
-  /** The paper's 5, 10 or 15; 0 is no noise. */
+  /** The scale; the paper uses 5, 10 and 15. 0 is no noise. */
   alpha: number;
   seed: number;
-  /** Below 2^32. */
+  /** A whole number below 2^32. */
   stream: number;
 }
 
 const sequencesPerStream = 2 ** 20;
 
 /**
- * Adds the noise to fresh embeddings `[n, d]`, in place: a constant, so gradients pass unchanged.
+ * Adds the noise to new embeddings `[n, d]` in place. It is a constant, so gradients pass
+ * unchanged. Throws ERR_ARGUMENT for an alpha below 0, a stream that is not a whole number below
+ * 2^32, or more than 2^20 sequences.
  * @param cuSeqlens i32 `[sequences + 1]`
- * Throws ERR_ARGUMENT for an alpha below 0, a stream that is not a whole number below 2^32, or more
- * than 2^20 sequences.
  */
 export function addEmbeddingNoise(x: Tensor, cuSeqlens: Tensor, noise: EmbeddingNoise): void {
   const { alpha, seed, stream } = noise;

@@ -12,10 +12,10 @@ import { Gpt } from './gpt.ts';
 import { Linear } from './layers.ts';
 
 /**
- * A copy of the model with `vocabSize` tokens; the old rows of the token table and of an untied
- * head keep their bits. The model itself does not change, and the caller disposes of it. Throws
- * ERR_ARGUMENT for fewer tokens than the model has, and ERR_STATE for a model with LoRA adapters,
- * which the copy would lack.
+ * A copy of the model with `vocabSize` tokens. The old rows of the token table and of an untied
+ * head keep their bits. The model itself does not change, and the caller still disposes of it.
+ * Throws ERR_ARGUMENT for fewer tokens than the model has, and ERR_STATE for a model with LoRA
+ * adapters, which the copy would lack.
  */
 export function growVocabulary(model: Gpt, vocabSize: number): Gpt {
   const before = model.config.vocabSize;
@@ -44,7 +44,7 @@ export function growVocabulary(model: Gpt, vocabSize: number): Gpt {
   return grown;
 }
 
-/** The rows of source, then their mean in every further row. */
+/** Copies the rows of source, and their mean into every further row. */
 function copyRows(target: Tensor, source: Tensor): void {
   const [rows = 0, width = 0] = source.shape;
   const values = new Float32Array(target.size);
@@ -54,7 +54,7 @@ function copyRows(target: Tensor, source: Tensor): void {
   target.writeFloats(values);
 }
 
-/** In double precision, for a vocabulary has many rows. */
+/** In double precision, because a vocabulary has many rows. */
 function columnMeans(values: Float32Array, rows: number, width: number): Float64Array {
   const sums = new Float64Array(width);
   for (let row = 0; row < rows; row++) {

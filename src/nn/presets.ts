@@ -49,12 +49,13 @@ function llama(shape: LlamaShape): ModelConfig {
 const small = { vocabSize: 256, contextLength: 64, layers: 2, heads: 4, hiddenSize: 64, tiedHead: true };
 const smollm = { vocabSize: 49_152, tiedHead: true };
 const builders: Record<string, () => ModelConfig> = {
-  // For tests: every mechanism, milliseconds per step.
+  // For tests: every mechanism, and milliseconds per step.
   tiny: () => gpt2(2, 4, 64, 64, 256),
   'llama-tiny': () => llama({ ...small, kvHeads: 2, intermediateSize: 176 }),
   // 3.2M parameters in the blocks and 1.0M in the table.
   micro: () => gpt2(4, 4, 256, 256, 4096),
-  // As large, and it learns more from as many tokens: what `athanor quickstart` trains.
+  // The same size, and it learns more from the same number of tokens:
+  // `athanor quickstart` trains it.
   'llama-micro': () =>
     llama({
       vocabSize: 4096,
@@ -65,7 +66,8 @@ const builders: Record<string, () => ModelConfig> = {
       intermediateSize: 672,
       tiedHead: true,
     }),
-  // 10.8M parameters with a byte vocabulary: the smallest that writes words, and the shape `athanor bench` measures.
+  // 10.8M parameters with a byte vocabulary: the smallest that writes words, and the shape that
+  // `athanor bench` measures.
   nano: () => gpt2(6, 6, 384, 256, 256),
   'llama-nano': () =>
     llama({
@@ -109,18 +111,20 @@ const builders: Record<string, () => ModelConfig> = {
     llama({ layers: 22, heads: 32, kvHeads: 4, hiddenSize: 2048, intermediateSize: 5632 }),
 };
 
+/** All names of presets. */
 export const presetNames: readonly string[] = Object.keys(builders);
 
 /**
- * The preset `name` with some values replaced. Values that follow from others are adapted unless
- * they are given too:
- * - `heads` resets `kvHeads`, unless the preset has grouped queries and its count is still a
- *   divisor;
+ * The configuration of the preset `name`, with some values replaced. Values that follow from others
+ * are adapted unless they are given too:
+ * - `heads` resets `kvHeads`, unless the preset has grouped queries and its count
+ *   still divides `heads`;
  * - `heads` and `hiddenSize` reset `headDim`, and `hiddenSize` resets `intermediateSize`;
- * - `vocabSize` drops a token id outside of it: the id belongs to the tokenizer that was replaced.
+ * - `vocabSize` removes a token id outside of it, because the id belongs to the tokenizer
+ *   that was replaced.
  *
- * Throws ERR_CONFIG for an unknown name, with the nearest one, and for a model that cannot be
- * built.
+ * Throws ERR_CONFIG for an unknown name, with the nearest one, and for a model that
+ * cannot be built.
  */
 export function presetConfig(name: string, overrides: Partial<ModelConfig> = {}): ModelConfig {
   if (!Object.hasOwn(builders, name)) {
@@ -142,7 +146,8 @@ export function presetConfig(name: string, overrides: Partial<ModelConfig> = {})
     config.headDim = config.hiddenSize / config.heads;
   }
   if (given.hiddenSize !== undefined && given.intermediateSize === undefined) {
-    // Of SwiGLU in whole steps of 32: 8/3 of the width, as in the Llama paper, is rarely round.
+    // SwiGLU rounds up to a multiple of 32: 8/3 of the width, as in the Llama paper,
+    // is rarely round.
     const scaled = (preset.intermediateSize / preset.hiddenSize) * given.hiddenSize;
     config.intermediateSize =
       config.blocks[0]!.activation === 'gelu' ? 4 * given.hiddenSize : Math.ceil(scaled / 32) * 32;

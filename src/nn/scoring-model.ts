@@ -12,26 +12,29 @@ import { Decoder, type GptInput, type GptOptions } from './decoder.ts';
 import { Initializer } from './init.ts';
 import { Linear } from './layers.ts';
 
+/** A reward model or a value model. */
 export class ScoringModel extends Decoder {
-  /** `[1, d]` and its bias `[1]`. */
+  /** The head: weight f32 `[1, d]` and bias f32 `[1]`. */
   readonly score: Linear;
 
   /**
-   * The head starts from a normal distribution of standard deviation 1 / sqrt(d + 1) (Stiennon et
-   * al., 2020, appendix B.1).
+   * A model with random weights. The head is normal with standard deviation 1 / sqrt(d + 1)
+   * (Stiennon et al., 2020, appendix B.1).
    */
   constructor(config: ModelConfig, options: GptOptions = {}) {
     const init = new Initializer(options.seed ?? 0, options.weights);
     super(config, init, options);
     const { hiddenSize } = config;
     const std = 1 / Math.sqrt(hiddenSize + 1);
-    // It is one row and reads f32: bf16 would save nothing and make the scores less precise.
+    // The head is one row and reads f32. In bf16 it would save nothing and make
+    // scores less precise.
     this.score = new Linear(hiddenSize, 1, init, { bias: true, std, dtype: 'f32' });
   }
 
   /**
-   * f32 `[m]`: the scores at the listed rows (i32 `[m]`), computed in f32 for activations of any
-   * dtype.
+   * The scores at the listed rows, f32 `[m]`. They are computed in f32 for activations
+   * of any dtype.
+   * @param rows i32 `[m]`
    */
   scores(input: GptInput, rows: Tensor): Tensor {
     const hidden = cast(gatherRows(this.forward(input), rows), 'f32');

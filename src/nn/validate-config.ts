@@ -1,4 +1,4 @@
-/** Whether a model can be built from a configuration, and can be written and read as its family. */
+/** Checks that a configuration can be built, written and read as its family. */
 import { isDeepStrictEqual } from 'node:util';
 import { AthanorError } from '../base/errors.ts';
 import {
@@ -27,7 +27,7 @@ const positive = [
 
 /**
  * Throws ERR_CONFIG with every problem in one message.
- * @param where what the configuration is, for the message
+ * @param where the name of the configuration in the message
  */
 export function validateConfig(config: ModelConfig, where = 'the model configuration'): void {
   const family = findFamily(config.architecture);
@@ -61,7 +61,7 @@ function sizeProblems(config: ModelConfig): string[] {
   const expect = (good: boolean, problem: string) => {
     if (!good) problems.push(problem);
   };
-  // Where headDim was derived, a fraction in it is this problem. transformers refuses it too.
+  // A derived headDim with a fraction is this same problem. transformers refuses it too.
   const uneven = config.hiddenSize % config.heads !== 0;
   expect(!uneven, `heads (${config.heads}) does not divide hiddenSize (${config.hiddenSize})`);
   for (const key of positive) {
@@ -94,7 +94,10 @@ function headProblems({ heads, kvHeads, headDim, blocks }: ModelConfig): string[
   return problems;
 }
 
-/** What the family's config.json cannot say: such a model would be another one when it is read. */
+/**
+ * Values that the config.json of the family cannot express. Such a model would be a different one
+ * when it is read.
+ */
 function familyProblems(config: ModelConfig, family: Family): string[] {
   const json = family.writeConfig(config);
   const common = {
@@ -107,7 +110,7 @@ function familyProblems(config: ModelConfig, family: Family): string[] {
   const compare = (name: string, value: unknown, read: unknown) => {
     if (isDeepStrictEqual(value, read)) return;
     problems.push(
-      `${name} is ${text(value)}, but a ${family.name} model of this shape can have ${text(read)} only`,
+      `${name} is ${text(value)}, but a ${family.name} model of this shape can only have ${text(read)}`,
     );
   };
   for (const key of [...positive, 'norm', 'normEps', 'positionTable'] as const) {

@@ -1,11 +1,13 @@
 /**
- * Learning-rate schedules, by step: every budget becomes a number of steps, so a resumed run
- * agrees.
+ * Learning-rate schedules over steps. Every budget is converted into a number of steps, so that a
+ * resumed run has the same rates.
  */
 import { AthanorError } from '../base/errors.ts';
 
+/** How the learning rate falls after the warm-up. */
 export type ScheduleName = 'cosine' | 'wsd' | 'linear' | 'constant';
 
+/** The shape of a learning-rate schedule. */
 export interface ScheduleOptions {
   /** Peak learning rate. */
   lr: number;
@@ -14,10 +16,14 @@ export interface ScheduleOptions {
   warmupSteps: number;
   /** Learning rate at the end, as a share of the peak. */
   minLrRatio: number;
-  /** For `wsd`: the last share of the run, in which the rate decays linearly (MiniCPM, 2024). */
+  /**
+   * For `wsd` (warm-up, stable, decay; Hu et al., MiniCPM, 2024): the share of the run, at its end,
+   * in which the rate falls linearly.
+   */
   decayRatio: number;
 }
 
+/** The defaults of ScheduleOptions. */
 export const scheduleDefaults: ScheduleOptions = {
   lr: 1e-3,
   schedule: 'cosine',
@@ -27,9 +33,9 @@ export const scheduleDefaults: ScheduleOptions = {
 };
 
 /**
- * The learning rate of one update.
- * @param step updates done before it, from 0
- * @param totalSteps of the whole run
+ * The learning rate of one update. Throws ERR_ARGUMENT for an unknown schedule.
+ * @param step number of updates before this one
+ * @param totalSteps number of updates of the whole run
  */
 export function learningRate(options: ScheduleOptions, step: number, totalSteps: number): number {
   const { lr, warmupSteps, minLrRatio } = options;
@@ -38,7 +44,7 @@ export function learningRate(options: ScheduleOptions, step: number, totalSteps:
   return lr * (minLrRatio + (1 - minLrRatio) * shape(options, Math.min(1, progress)));
 }
 
-/** From 1 at the start to 0 at the end. */
+/** How much of the way down is left: 1 at the start, 0 at the end. */
 function shape(options: ScheduleOptions, progress: number): number {
   switch (options.schedule) {
     case 'constant':

@@ -10,11 +10,11 @@ import { MetricsLog } from '../report/metrics-log.ts';
 import type { PipelineState } from './run-progress.ts';
 import { answersTable, partsTable, pipelineCards, rightAnswerFigures, scoreboardTable } from './summary.ts';
 
-/** Of an open page while the run goes on. */
+/** Seconds after which an open page reloads during the run. */
 const REFRESH_SECONDS = 10;
 
 export interface PageNotes {
-  /** Shown with the state, such as what a short run cannot show. */
+  /** Texts at the end of the page, such as the limits of a short run. */
   notes: readonly string[];
   seed: number;
   /** The command line that repeats the run. */
@@ -35,14 +35,14 @@ export function writePipelineReport(out: string, state: PipelineState, page: Pag
   MetricsLog.open(out).close();
   const running = state.parts.some(({ status }) => status === 'running' || status === 'waiting');
   const stopped = state.parts.some(({ status }) => status === 'stopped');
-  const goesOn = running && !stopped;
+  const continues = running && !stopped;
   const measured = state.rows.length > 0 ? [scoreboardTable(state), answersTable(state)] : [];
   const parts = partsTable(state);
   const assistant = state.parts.findLast(({ name, report }) => report && (name === 'sft' || name === 'ppo'));
   const talk = assistant ? [`Talk to the assistant: npx athanor chat --model ${out}/${assistant.name}`] : [];
-  const growing = goesOn
+  const growing = continues
     ? [
-        `The run goes on, and this page shows it every ${REFRESH_SECONDS} seconds. This machine trains at ${formatRate(state.tokensPerSecond, 'tokens')}.`,
+        `The run continues; this page reloads every ${REFRESH_SECONDS} seconds. This machine trains at ${formatRate(state.tokensPerSecond, 'tokens')}.`,
       ]
     : [];
   writeReport(out, {
@@ -53,8 +53,8 @@ export function writePipelineReport(out: string, state: PipelineState, page: Pag
     command,
     figures: state.rows.length > 0 ? rightAnswerFigures(state) : [],
     stages,
-    tables: goesOn ? [parts, ...measured] : [...measured, parts],
+    tables: continues ? [parts, ...measured] : [...measured, parts],
     notes: [...growing, ...notes, ...talk],
-    ...(goesOn && { refreshSeconds: REFRESH_SECONDS }),
+    ...(continues && { refreshSeconds: REFRESH_SECONDS }),
   });
 }

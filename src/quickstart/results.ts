@@ -1,13 +1,13 @@
 /**
- * The pipeline over several seeds: each figure's mean with its interval by Student's t, and the
- * gains of PPO over SFT as differences within a seed, which the luck of a seed does not blur.
- * Written to docs/results.md.
+ * The pipeline over several seeds, for docs/results.md: the mean of each figure with its interval
+ * by Student's t, and the gains of PPO over SFT as differences within a seed, which do not vary
+ * with the luck of the seed.
  */
 import type { JsonObject } from '../base/json.ts';
 import { meanInterval, meanShareInterval } from '../base/statistics.ts';
 import type { ScoreboardRecord } from './summary.ts';
 
-/** What one seed's run left in its `result.json`. */
+/** The `result.json` of one seed's run. */
 export interface SeedResult {
   seed: number;
   seconds: number;
@@ -25,7 +25,7 @@ interface ShownFigure {
   name: Figure;
   title: string;
   show: (value: number) => string;
-  /** A share of questions, whose interval must stay within 0 and 1. */
+  /** Marks a share of questions, whose interval must stay between 0 and 1. */
   isShare?: true;
 }
 
@@ -74,7 +74,7 @@ export function summaryTable(results: readonly SeedResult[]): string {
   return markdownTable(['model', ...figures.map(({ title }) => title)], rows);
 }
 
-/** PPO less SFT within each seed. */
+/** The difference of PPO and SFT within each seed. */
 export function gainTable(results: readonly SeedResult[]): string {
   const of = (result: SeedResult, model: string, name: Figure) =>
     result.scoreboard.find((row) => row.model === model)![name] ?? Number.NaN;
@@ -89,7 +89,7 @@ export function gainTable(results: readonly SeedResult[]): string {
   );
 }
 
-/** Every seed's own figures. */
+/** The figures of every seed. */
 export function seedTable(results: readonly SeedResult[]): string {
   const rows = results.flatMap(({ seed, scoreboard }) =>
     scoreboard.map((row) => [
@@ -104,7 +104,7 @@ export function seedTable(results: readonly SeedResult[]): string {
   return markdownTable(['seed', 'model', ...figures.map(({ title }) => title)], rows);
 }
 
-/** How good the reward model is and how exact PPO was, by seed. */
+/** The accuracy of the reward model and the exactness of PPO, by seed. */
 export function stageTable(results: readonly SeedResult[]): string {
   const shown = (value: unknown, show: (value: number) => string) =>
     typeof value === 'number' ? show(value) : '–';

@@ -1,4 +1,4 @@
-/** The pipeline's reward model with the tokenizer that it and the assistants share. */
+/** The pipeline's reward model, with the tokenizer that it shares with the assistants. */
 import { loadScoringModel } from '../checkpoint/gpt-folder.ts';
 import type { DType } from '../native/binding.ts';
 import type { Gpt } from '../nn/gpt.ts';
@@ -20,7 +20,7 @@ export class RewardJudge {
     this.#template = ChatTemplate.of(Tokenizer.load(folder));
   }
 
-  /** The score of each question's answer. */
+  /** The score of the answer to each question. */
   score(questions: readonly Question[], texts: readonly string[]): number[] {
     return this.scoreTokens(this.#sequences(questions, texts).map(({ tokens }) => tokens));
   }
@@ -31,8 +31,8 @@ export class RewardJudge {
   }
 
   /**
-   * How far `model` is from `reference`, in nats per answer. `texts` are the model's own sampled
-   * answers, so the mean of their log-ratios estimates the KL divergence.
+   * The KL divergence of `model` from `reference`, in nats per answer. `texts` are the model's own
+   * sampled answers, so the mean of their log-ratios estimates it.
    */
   kl(model: Gpt, reference: Gpt, questions: readonly Question[], texts: readonly string[]): number {
     const sequences = this.#sequences(questions, texts);

@@ -1,6 +1,6 @@
 /**
- * The charts of a report. One is drawn when the log has one of its fields; stages with fields of
- * their own add some.
+ * The charts of a report. A chart is drawn if the log has one of its fields. Stages with other
+ * fields add charts.
  */
 import type { MetricRecord } from './metrics-log.ts';
 import type { LineSource } from './page-data.ts';
@@ -9,12 +9,12 @@ export interface ChartSpec {
   /** Unique on the page. */
   id: string;
   title: string;
-  /** Small, after the title. */
+  /** Shown in small type after the title. */
   unit?: string;
   lines: readonly ChartLine[];
-  /** Offers the logarithmic axis. */
+  /** Whether the chart offers a logarithmic axis. */
   logarithmic?: boolean;
-  /** Over the whole width, and taller. */
+  /** Whether the chart takes the whole width, and is taller. */
   wide?: boolean;
 }
 
@@ -24,7 +24,7 @@ export interface ChartLine {
   label: string;
   /** Steps give a curve, smoothed on request; evaluations give points joined by a line. */
   from: LineSource;
-  /** A curve that has no noise, such as a schedule. */
+  /** Whether the curve has no noise, such as a schedule. */
   smooth?: boolean;
 }
 

@@ -18,7 +18,7 @@ import { notes, repetition, settings, tables, thisMachine } from './sections/tab
 
 export type { ReportOptions, ReportTable } from './sections/section.ts';
 
-/** The page, from top to bottom. */
+/** The sections of the page, from top to bottom. */
 const sections: readonly Section[] = [
   summary,
   events,
@@ -33,9 +33,9 @@ const sections: readonly Section[] = [
 ];
 
 /**
- * Writes `<folder>/report.html` from the folder's metrics. Without options the page is made anew
- * with those of the last time, which it remembers; where it has none, with the settings of
- * `run.json`. Throws ERR_FILE_MISSING, ERR_IO and ERR_DISK_FULL.
+ * Writes `<folder>/report.html` from the folder's metrics. Without options the page is written
+ * with its last options, which it holds, or else with the settings of `run.json`. Throws
+ * ERR_FILE_MISSING, ERR_IO and ERR_DISK_FULL.
  */
 export function writeReport(folder: string, options: ReportOptions = rememberedOptions(folder)): void {
   const { records, badLines } = readMetrics(folder);
@@ -51,7 +51,7 @@ export interface RenderExtras {
 }
 
 /**
- * The page for these records. Whatever they hold is shown as text and never run. Throws
+ * The page for these records. Their texts are shown as text and never run. Throws
  * ERR_FILE_MISSING where the package is not built.
  */
 export function renderReport(
@@ -81,7 +81,7 @@ function stageSource(
   return { ...sourceOf(records), specs: chartSpecsFor(records), name, charts: shown };
 }
 
-/** The records of a log by what they are. */
+/** The records of a log, by kind. */
 export function sourceOf(records: readonly MetricRecord[]) {
   return {
     steps: records.filter(({ event }) => event === undefined),

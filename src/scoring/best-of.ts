@@ -5,24 +5,26 @@ import { type GenerateOptions, generate } from '../generate/generate.ts';
 import type { Completion } from '../generate/sequence.ts';
 import type { Gpt } from '../nn/gpt.ts';
 
+/** How the candidates are sampled. */
 export interface BestOfOptions extends GenerateOptions {
-  /** Answers drawn for each prompt. */
+  /** Answers to draw per prompt. */
   candidates: number;
-  /** One score per sequence of prompt and answer; a higher one is better. */
+  /** One score per sequence of prompt and answer; higher is better. */
   score: (sequences: readonly Int32Array[]) => Promise<ArrayLike<number>>;
 }
 
+/** The best of several completions. */
 export interface BestCompletion extends Completion {
-  /** Score of the answer that was kept. */
+  /** Score of the best answer. */
   score: number;
-  /** Scores of all candidates, in the order in which they were drawn. */
+  /** Scores of all candidates, in the order of drawing. */
   scores: number[];
 }
 
 /**
- * One answer per prompt. An answer that ended by itself is better than any that was cut at the
- * limit, because no reward model was trained on answers that were cut. Among equal scores the first
- * answer wins. Every candidate draws from its own random stream. Throws as generate.
+ * One answer per prompt. An answer that ended by itself is better than any answer that was cut at
+ * the limit, because no reward model was trained on cut answers. Of equal scores the first answer
+ * wins. Every candidate draws from its own random stream. Throws as generate.
  */
 export async function bestOf(
   model: Gpt,

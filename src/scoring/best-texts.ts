@@ -8,22 +8,24 @@ import type { Tokenizer } from '../text/tokenizer.ts';
 import { bestOf } from './best-of.ts';
 import { RewardModelSource } from './reward-model.ts';
 
+/** How the candidates are sampled. */
 export interface BestTextsOptions extends GenerateOptions {
-  /** Answers drawn for each prompt. */
+  /** Answers to draw per prompt. */
   bestOf: number;
   /** Folder of the reward model. */
   folder: string;
   dtype: DType;
 }
 
+/** The best of several sampled texts. */
 export type BestText = {
   text: string;
   /** Number of new tokens. */
   tokens: number;
   finish: FinishReason;
-  /** Score of the answer that was kept. */
+  /** Score of the best answer. */
   reward: number;
-  /** Scores of all answers that were drawn. */
+  /** Scores of all answers. */
   rewards: number[];
 };
 

@@ -1,6 +1,6 @@
 /**
- * Comparisons of answers as token sequences: read, encoded and made into batches, for the reward
- * model and for DPO.
+ * Comparisons of answers as token sequences, for the reward model and for DPO: reading,
+ * encoding and batching.
  */
 
 import { AthanorError } from '../base/errors.ts';
@@ -10,11 +10,11 @@ import type { ChatTemplate } from '../text/chat-template.ts';
 import type { ResponseSequence } from './sequences.ts';
 
 export interface EncodedComparison {
-  /** The prompt with each of its completions. A completion ends with its end token. */
+  /** The prompt with each of its completions. A completion includes its end token. */
   answers: ResponseSequence[];
   /** Indices into `answers`, the better one first. */
   pairs: readonly RankedPair[];
-  /** By how much the better answer should lead; 0 if the data does not say. */
+  /** Lead that the better answer should have; 0 if the data does not say. */
   margin: number;
 }
 
@@ -29,14 +29,14 @@ export interface PreferenceSettings {
 export interface PreferenceData {
   train: EncodedComparison[];
   validation: EncodedComparison[];
-  /** What was left out, as text for the user. */
+  /** Reports of rows that were left out, for the user. */
   notes: string[];
 }
 
 /**
- * Reads and encodes. A comparison with an answer beyond the context is left out: two answers that
- * were cut can be the same. Throws as readComparisons, and ERR_ARGUMENT if nothing is left to train
- * on.
+ * Reads and encodes comparisons. A comparison with an answer longer than the context is left out,
+ * because two answers may be equal after the cut. Throws as readComparisons, and ERR_ARGUMENT if no
+ * row is left to train on.
  */
 export async function preferenceData(
   settings: PreferenceSettings,
@@ -67,8 +67,8 @@ export async function preferenceData(
 }
 
 /**
- * An answer ends with its end token, where it is scored. Whatever the template writes after that is
- * dropped.
+ * An answer ends with its end token, and is scored there. Text of the template after that
+ * token is dropped.
  */
 export function encodeComparison(comparison: Comparison, template: ChatTemplate): EncodedComparison {
   const promptLength = template.encodePrompt(comparison.prompt, comparison.id).length;
@@ -82,8 +82,8 @@ export function encodeComparison(comparison: Comparison, template: ChatTemplate)
 }
 
 /**
- * Several comparisons as one batch: all answers side by side, and for each pair two indices into
- * them (the better one first), a weight and a margin.
+ * Several comparisons as one batch: all answers, and for each pair two indices into them (the
+ * better one first), a weight and a margin.
  */
 export function comparisonBatch(comparisons: readonly EncodedComparison[]) {
   const answers: ResponseSequence[] = [];
@@ -93,7 +93,7 @@ export function comparisonBatch(comparisons: readonly EncodedComparison[]) {
   for (const comparison of comparisons) {
     for (const [better, worse] of comparison.pairs) {
       pairs.push(answers.length + better, answers.length + worse);
-      // Each comparison counts once, however many pairs it has.
+      // Each comparison has the same weight, whatever its number of pairs.
       weights.push(1 / comparison.pairs.length);
       margins.push(comparison.margin);
     }
@@ -102,7 +102,7 @@ export function comparisonBatch(comparisons: readonly EncodedComparison[]) {
   return { answers, pairs, weights, margins };
 }
 
-/** Tokens of all answers of a comparison; each answer counts its prompt too. */
+/** Number of tokens of all answers of a comparison. The prompt counts once per answer. */
 export function comparisonTokens({ answers }: EncodedComparison): number {
   return answers.reduce((sum, { tokens }) => sum + tokens.length, 0);
 }

@@ -1,6 +1,6 @@
 /**
- * How likely a language model finds the tokens of responses. The policy that trains and its frozen
- * reference are both read here, so that their log-probabilities can be compared.
+ * Log-probabilities of the tokens of responses in a language model. The policy that trains and its
+ * frozen reference are both read here, so that their log-probabilities can be compared.
  */
 
 import type { Gpt } from '../nn/gpt.ts';
@@ -48,8 +48,7 @@ export function responseLogProbs(
 }
 
 /**
- * One number for each response token, end to end, read without gradients in batches of bounded
- * size.
+ * One number per response token, end to end, without gradients. Reads batches of bounded size.
  * @param read returns f32 `[m]` for a batch of `m` response tokens
  */
 export function mapResponseTokens(

@@ -1,4 +1,4 @@
-/** Rewards from a function of the user's, for tasks whose answers a program can check. */
+/** Rewards from a user's function, for tasks whose answers a program can check. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -6,14 +6,14 @@ import { AthanorError } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { Answer, RewardSource } from './reward-source.ts';
 
-/** What a file of `--reward-fn` exports, as `default` or as `reward`. */
+/** The function that a file for `rewardFn` exports, as `default` or as `reward`. */
 export type RewardFunction = (prompt: string, response: string, row: JsonObject) => number | Promise<number>;
 
 export class RewardFunctionSource implements RewardSource {
   readonly #reward: RewardFunction;
   readonly #name: string;
 
-  /** @param name what errors call the function, such as its file */
+  /** @param name of the function in errors, such as its file */
   constructor(reward: RewardFunction, name: string) {
     this.#reward = reward;
     this.#name = name;
@@ -76,7 +76,7 @@ export class RewardFunctionSource implements RewardSource {
   dispose(): void {}
 }
 
-/** The message of whatever a user's code threw. */
+/** The message of an error of the user's code, whatever its type. */
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

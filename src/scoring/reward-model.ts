@@ -21,7 +21,7 @@ export class RewardModelSource implements RewardSource {
   }
 
   /**
-   * A value model's adapters are on the same weights from now on. Answers are scored without them.
+   * Notes that a value model's adapters are on the same weights. Answers are scored without them.
    */
   share(adapters: LoraAdapters): void {
     this.#adapters = adapters;
@@ -32,9 +32,9 @@ export class RewardModelSource implements RewardSource {
   }
 
   /**
-   * Throws ERR_MISMATCH if the reward model has another tokenizer than the policy, or too short a
-   * context.
-   * @param longest tokens of a prompt with its response at most
+   * Throws ERR_MISMATCH if the reward model has another tokenizer than the policy, or a context
+   * that is too short.
+   * @param longest largest number of tokens of a prompt with its response
    */
   static load(
     folder: string,
@@ -45,7 +45,7 @@ export class RewardModelSource implements RewardSource {
     if (Tokenizer.load(folder).fingerprint() !== policyTokenizer.fingerprint()) {
       throw new AthanorError(
         'ERR_MISMATCH',
-        `the reward model in ${folder} has another tokenizer than the policy, so it would read other text than was written`,
+        `the reward model in ${folder} has another tokenizer than the policy, so it would read a different text`,
         'train the reward model from the same model as the policy',
       );
     }
@@ -55,8 +55,8 @@ export class RewardModelSource implements RewardSource {
       model.dispose();
       throw new AthanorError(
         'ERR_MISMATCH',
-        `prompt and response can be ${longest} tokens and the reward model in ${folder} reads ${contextLength}`,
-        'lower `maxResponseLength`, or train a reward model of a longer context',
+        `a prompt with its response can have ${longest} tokens, but the context of the reward model in ${folder} is ${contextLength}`,
+        'lower `maxResponseLength`, or train a reward model with a longer context',
       );
     }
     return new RewardModelSource(model);
@@ -67,8 +67,8 @@ export class RewardModelSource implements RewardSource {
   }
 
   /**
-   * f32 `[sequences]`: the scores of prompts with their responses. Other work of the process runs
-   * between batches.
+   * f32 `[sequences]`: the scores of prompts with their responses. Other work of the process can
+   * run between batches.
    */
   async scoreSequences(sequences: readonly Int32Array[]): Promise<Float32Array> {
     const scores: number[] = [];
@@ -85,7 +85,7 @@ export class RewardModelSource implements RewardSource {
   }
 }
 
-/** The score at the last token of each of any number of sequences. */
+/** The score at the last token of each sequence, for any number of sequences. */
 export function scoreAll(model: ScoringModel, sequences: readonly Int32Array[]): number[] {
   return byTokens(sequences, ({ length }) => length, SCORING_TOKENS).flatMap((group) => [
     ...scoreSequences(model, group),
@@ -93,8 +93,8 @@ export function scoreAll(model: ScoringModel, sequences: readonly Int32Array[]):
 }
 
 /**
- * f32 `[sequences]`: the score at the last token of each sequence, all read in one batch without
- * gradients.
+ * f32 `[sequences]`: the score at the last token of each sequence. Reads all sequences in one
+ * batch, without gradients.
  */
 export function scoreSequences(model: ScoringModel, sequences: readonly Int32Array[]): Float32Array {
   return noGrad(() => scope(() => model.scores(packSequences(sequences), lastRows(sequences)).toFloats()));

@@ -1,24 +1,28 @@
 /**
- * What a source of rewards gets and gives; reward-model.ts and reward-function.ts are the two
- * kinds.
+ * The interface of a source of rewards. The two kinds are in
+ * reward-model.ts and reward-function.ts.
  */
 import type { JsonObject } from '../base/json.ts';
 
 /** A response to be scored. */
 export interface Answer {
-  /** Prompt and response, the response up to its stop token or the limit. */
+  /**
+   * The tokens of prompt and response. The response ends with its stop token or at
+   * the length limit.
+   */
   tokens: Int32Array;
   /** The last user message. */
   prompt: string;
   /** The response as text, without control tokens. */
   response: string;
-  /** The prompt's row of the data, with all of its fields. */
+  /** The prompt's row of the data, with all its fields. */
   row: JsonObject;
 }
 
+/** Scores answers: a reward model or a reward function. */
 export interface RewardSource {
-  /** One score per answer; a higher one is better. */
+  /** One score per answer; higher is better. */
   score(answers: readonly Answer[]): Promise<Float32Array>;
-  /** Frees what the source holds. */
+  /** Frees the memory of the source. */
   dispose(): void;
 }

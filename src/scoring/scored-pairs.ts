@@ -1,7 +1,4 @@
-/**
- * Pairs of answers with the scores that a reward model gave them, and the metrics of the model that
- * follow.
- */
+/** Pairs of answers with the scores of a reward model, and the metrics of these scores. */
 import { mean, wilsonInterval } from '../base/statistics.ts';
 import type { ScoringModel } from '../nn/scoring-model.ts';
 import { comparisonBatch, comparisonTokens, type EncodedComparison } from './encoded-comparisons.ts';
@@ -9,17 +6,17 @@ import { scoreSequences } from './reward-model.ts';
 import { byTokens, SCORING_TOKENS } from './sequences.ts';
 
 export interface ScoredPair {
-  /** Score of the answer that was preferred. */
+  /** Score of the better answer. */
   better: number;
-  /** Score of the other one. */
+  /** Score of the worse answer. */
   worse: number;
-  /** Of the pair in the loss: one divided by the number of pairs of its comparison. */
+  /** Weight of the pair in the loss: one divided by the number of pairs of its comparison. */
   weight: number;
   /** -log sigmoid(better - worse - margin). */
   loss: number;
 }
 
-/** Scores every pair of some comparisons. */
+/** Scores all pairs of some comparisons. */
 export function scorePairs(model: ScoringModel, comparisons: readonly EncodedComparison[]): ScoredPair[] {
   const scored: ScoredPair[] = [];
   for (const group of byTokens(comparisons, comparisonTokens, SCORING_TOKENS)) {
@@ -39,7 +36,7 @@ export function scorePairs(model: ScoringModel, comparisons: readonly EncodedCom
 /**
  * `loss` per comparison, `accuracy` (the share of pairs in the right order) with its 95 % interval,
  * the mean `margin` between the scores of a pair, and the mean score.
- * @param comparisons their number
+ * @param comparisons number of comparisons
  */
 export function pairMetrics(scored: readonly ScoredPair[], comparisons: number): Record<string, number> {
   const correct = scored.filter(({ better, worse }) => better > worse).length;

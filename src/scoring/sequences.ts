@@ -1,7 +1,7 @@
 /**
- * Prompts with responses to them as token sequences, and the rows and targets that a model needs to
- * read them. Nothing is padded: the numbers of all response tokens of several sequences lie end to
- * end, and `starts` says where each response begins.
+ * Prompts with responses as token sequences, and the rows and targets for models that read them.
+ * Nothing is padded: the numbers of all response tokens of several sequences lie end to end, and
+ * `starts` says where each response begins.
  */
 
 import type { GptInput } from '../nn/decoder.ts';
@@ -11,7 +11,7 @@ import { type Tensor, tensor } from '../tensor/tensor.ts';
 export interface ResponseSequence {
   /** Index of the prompt in its list. */
   prompt: number;
-  /** The prompt's tokens, then the response's; a stop token is part of the response. */
+  /** The prompt's tokens, then the response's. A stop token is part of the response. */
   tokens: Int32Array;
   promptLength: number;
   /** Whether the response ended with a stop token. If not, it was cut at the limit. */
@@ -19,8 +19,8 @@ export interface ResponseSequence {
 }
 
 /**
- * Tokens that a frozen model reads at once. Products of so many rows keep every core busy; one f32
- * activation of 768 channels takes 24 MiB.
+ * Number of tokens that a frozen model reads at once. Products with so many rows keep every core
+ * busy; one f32 activation of 768 channels takes 24 MiB.
  */
 export const SCORING_TOKENS = 8192;
 
@@ -29,8 +29,8 @@ export function responseLength({ tokens, promptLength }: ResponseSequence): numb
 }
 
 /**
- * i32 `[sequences + 1]`: where each response begins in a flat array of all response tokens, and the
- * array's length.
+ * i32 `[sequences + 1]`: where each response begins in a flat array of all response tokens, then
+ * the length of that array.
  */
 export function responseStarts(sequences: readonly ResponseSequence[]): Int32Array {
   const starts = new Int32Array(sequences.length + 1);
@@ -40,7 +40,7 @@ export function responseStarts(sequences: readonly ResponseSequence[]): Int32Arr
   return starts;
 }
 
-/** The sum of each response's numbers, f64 `[responses]`. */
+/** f64 `[responses]`: the sum of the numbers of each response. */
 export function sumsByResponse(values: Float32Array, starts: Int32Array): Float64Array {
   const sums = new Float64Array(starts.length - 1);
   for (let i = 0; i < sums.length; ++i) {
@@ -49,12 +49,12 @@ export function sumsByResponse(values: Float32Array, starts: Int32Array): Float6
   return sums;
 }
 
-/** A batch of sequences as a model reads it; `m` is the number of response tokens. */
+/** A batch of sequences as the input of a model; `m` is the number of response tokens. */
 export interface ResponseInput {
   input: GptInput;
   /**
-   * i32 `[m]`: the row before each response token. Its hidden state predicts the token; its value
-   * is the state's.
+   * i32 `[m]`: the row before each response token. Its hidden state predicts the token, and a
+   * critic values that state.
    */
   rows: Tensor;
   /** i32 `[m]`: the response tokens. */
@@ -80,7 +80,7 @@ export function responseInput(sequences: readonly ResponseSequence[]): ResponseI
   };
 }
 
-/** Sequences end to end, as every model takes them. */
+/** Sequences end to end, in the form that every model takes. */
 export function packSequences(sequences: readonly Int32Array[]): GptInput {
   const total = sequences.reduce((sum, { length }) => sum + length, 0);
   const tokens = new Int32Array(total);
@@ -107,8 +107,8 @@ export function lastRows(sequences: readonly Int32Array[]): Tensor {
 }
 
 /**
- * Splits a list into groups of at most `most` tokens, in order. An item that is longer forms a
- * group of its own.
+ * Splits a list into groups of at most `most` tokens, in order. A longer item is a group
+ * of its own.
  */
 export function byTokens<T>(items: readonly T[], lengthOf: (item: T) => number, most: number): T[][] {
   const groups: T[][] = [];

@@ -1,7 +1,7 @@
 /**
- * Reverse-mode differentiation. There is no global tape: an operation's outputs point at a node and
- * the node at its inputs. Nodes are numbered as they are made, so the reachable ones from the
- * highest number down are in topological order.
+ * Reverse-mode differentiation. There is no global tape: the outputs of an operation refer to a
+ * node, and the node refers to its inputs. Nodes are numbered in the order in which they are made.
+ * Descending numbers are therefore a topological order of the nodes that a loss depends on.
  */
 
 import { AthanorError } from '../base/errors.ts';
@@ -11,22 +11,27 @@ import { empty, full, keep, scope, Tensor, zeros } from './tensor.ts';
 /** Gradients of a node's outputs, in order; undefined where nothing depends on that output. */
 export type OutputGrads = readonly (Tensor | undefined)[];
 
+/** An operation in the graph of the backward pass. */
 export interface GradNode {
   readonly order: number;
   readonly operation: string;
-  /** Nothing else refers to the gradients that it returns: a leaf may keep one as its own. */
+  /**
+   * Whether nothing else refers to the gradients that backward() returns. A leaf may then keep one
+   * as its own.
+   */
   readonly ownsGrads: boolean;
   readonly inputs: readonly (Tensor | undefined)[];
-  /** Leaves that get a gradient from its backward pass without being its inputs. */
+  /** Leaves that get a gradient from the backward pass of this node without being its inputs. */
   readonly hiddenLeaves?: readonly Tensor[];
   /**
-   * Returns a gradient for each input (undefined where none is needed, or where it went through
-   * accumulate). The engine disposes of what it returns; everything else that it makes is freed
-   * when it returns.
+   * Returns a gradient for each input: undefined where none is needed, or where it went through
+   * accumulate. The engine disposes of the returned gradients. All other tensors that it makes are
+   * freed when it returns.
    */
   backward(grads: OutputGrads, accumulate: Accumulate): readonly (Tensor | undefined)[];
 }
 
+/** Gives a backward pass the memory to which it adds gradients. */
 export interface Accumulate {
   /**
    * The f32 buffer in which an input's gradient is summed, zero at first: kernels that add into a
@@ -43,10 +48,13 @@ export interface Accumulate {
 
 let nodeCount = 0;
 let gradEnabled = true;
-/** The leaves met by operations while checkpoint() looks for them. */
+/** The leaves that operations have used, while checkpoint() collects them. */
 let metLeaves: Set<Tensor> | undefined;
 
-/** Runs body without recording: evaluation, generation, optimizer updates. */
+/**
+ * Runs body without recording operations for a backward pass. Meant for evaluation, generation
+ * and optimizer updates.
+ */
 export function noGrad<T>(body: () => T): T {
   return withGrad(false, body);
 }
@@ -71,7 +79,12 @@ function isLeaf(value: Tensor): boolean {
   return value.requiresGrad && !value.node;
 }
 
-/** Ties outputs to the node that made them, when an input needs a gradient. */
+/**
+ * Records an operation, if one of its inputs needs a gradient: `backward` turns gradients of the
+ * outputs into gradients of the inputs. A new operation calls this once, after its forward pass.
+ * @param operation name of the operation
+ * @param ownsGrads see GradNode.ownsGrads
+ */
 export function record(
   operation: string,
   inputs: readonly (Tensor | undefined)[],
@@ -89,20 +102,22 @@ export function record(
   });
 }
 
+/** Options of backward(). */
 export interface BackwardOptions {
   /**
-   * Called once for each leaf that got a gradient, as soon as this pass adds no more to it and
-   * while the pass continues with the rest of the graph. The order is that of the graph, the same
-   * each time. Where several batches accumulate into one gradient, give it to the pass of the last
-   * batch: only then is the gradient final. The callback may read the leaf's grad or start to sum
-   * it over ranks, but not replace it.
+   * Called once for each leaf that got a gradient, as soon as this pass adds no more to it. The
+   * pass meanwhile continues with the rest of the graph. The order is that of the graph, the same
+   * each time. Where several batches accumulate into one gradient, give this to the pass of the
+   * last batch: only then is the gradient final. The callback may read the leaf's grad or start to
+   * sum it over ranks, but not replace it.
    */
   onGradient?: ((leaf: Tensor) => void) | undefined;
 }
 
 /**
- * Adds d(root)/d(leaf) to the grad of every leaf that requires it; the root holds one element.
- * Throws ERR_STATE when nothing below the root requires a gradient.
+ * Backward pass: adds d(root)/d(leaf) to the grad of every leaf that requires a gradient. Throws
+ * ERR_SHAPE unless the root holds one element, and ERR_STATE when nothing that it depends on
+ * requires a gradient.
  */
 export function backward(root: Tensor, options: BackwardOptions = {}): void {
   if (root.size !== 1) {
@@ -114,7 +129,7 @@ export function backward(root: Tensor, options: BackwardOptions = {}): void {
   backwardAll([[root, full(root.shape, 1, root.dtype)]], options);
 }
 
-/** The same from several outputs of one graph at once, given their gradients. */
+/** The backward pass from several outputs of one graph at once, given their gradients. */
 function backwardAll(
   roots: readonly (readonly [Tensor, Tensor])[],
   { onGradient }: BackwardOptions = {},
@@ -156,7 +171,7 @@ function backwardNode(node: GradNode, grads: OutputGrads, pending: Pending): voi
   });
 }
 
-/** Counts the uses of each leaf that are left, and reports the leaf after the last one. */
+/** Counts the remaining uses of each leaf, and reports a leaf after its last use. */
 class LeafUses {
   readonly #left = new Map<Tensor, number>();
   readonly #onGradient: (leaf: Tensor) => void;
@@ -175,7 +190,7 @@ class LeafUses {
   }
 }
 
-/** The leaves that a node gives gradients to. One that is two of its inputs is there twice. */
+/** The leaves that a node gives gradients to. A leaf that is two of its inputs is listed twice. */
 function leavesOf({ inputs, hiddenLeaves = [] }: GradNode): Tensor[] {
   return [...inputs, ...hiddenLeaves].filter((input) => input !== undefined && isLeaf(input)) as Tensor[];
 }
@@ -193,7 +208,10 @@ function reachable(roots: readonly Tensor[]): GradNode[] {
   return [...seen].sort((a, b) => b.order - a.order);
 }
 
-/** Gradients that wait for their node, by output; those of leaves go to Tensor.grad. */
+/**
+ * Gradients of outputs, which wait until the pass reaches their node. Gradients of leaves
+ * go to Tensor.grad.
+ */
 class Pending {
   readonly #byNode = new Map<GradNode, (Tensor | undefined)[]>();
 
@@ -230,7 +248,7 @@ class Pending {
     if (!target.requiresGrad) return undefined;
     const before = target.node ? this.#slot(target.node)[target.outputIndex] : target.grad;
     if (before) return { grad: before, fresh: false };
-    // It outlives the operation that asks for it; backwardNode disposes of it later.
+    // The gradient outlives the operation that asks for it; backwardNode disposes of it later.
     const grad = keep(newGrad(target, zeroed));
     if (target.node) this.#slot(target.node)[target.outputIndex] = grad;
     else target.grad = grad;
@@ -253,7 +271,7 @@ class Pending {
   }
 }
 
-/** Memory for a gradient: the leaf's own where it has some, else new. */
+/** Memory for a gradient: from the leaf's gradMemory where it has one, else new. */
 function newGrad(target: Tensor, zeroed: boolean): Tensor {
   const memory = target.node ? undefined : target.gradMemory?.take();
   if (!memory) return zeroed ? zeros(target.shape) : empty(target.shape);
@@ -262,10 +280,11 @@ function newGrad(target: Tensor, zeroed: boolean): Tensor {
 }
 
 /**
- * Runs body without keeping what it computes inside, and runs it again in the backward pass: it
- * costs one more forward pass and keeps memory for inputs and outputs only (Chen et al., "Training
- * deep nets with sublinear memory cost", 2016). Body must be a pure function of its inputs and of
- * parameters.
+ * Gradient checkpointing (Chen et al., "Training deep nets with sublinear memory cost", 2016): runs
+ * body without keeping its intermediate tensors, and runs it again in the backward pass. This costs
+ * one more forward pass and keeps memory for inputs and outputs only. Body must be a pure function
+ * of its inputs and of parameters.
+ * @param trains whether body may use parameters that need a gradient
  */
 export function checkpoint(
   body: (...inputs: Tensor[]) => Tensor[],
@@ -280,7 +299,7 @@ export function checkpoint(
     operation: 'checkpoint',
     ownsGrads: false,
     inputs,
-    // Last used, first to get its gradient.
+    // The leaf that is used last is the first to get its gradient.
     hiddenLeaves: leaves.filter((leaf) => !inputs.includes(leaf)).reverse(),
     backward: (grads) => recompute(body, inputs, grads),
   };
@@ -316,11 +335,11 @@ function recompute(body: (...inputs: Tensor[]) => Tensor[], inputs: readonly Ten
     const grad = grads[i];
     return grad && output.node ? [[output, grad] as const] : [];
   });
-  // With a frozen input and frozen parameters nothing inside trains.
+  // With frozen inputs and frozen parameters nothing inside trains.
   if (roots.length > 0) backwardAll(roots);
   return fresh.map((leaf, i) => {
     const grad = leaf.grad;
-    // The leaf is about to be freed, and would free its gradient with it.
+    // The leaf will be freed soon and must not free its gradient with it.
     leaf.grad = undefined;
     if (!grad) return undefined;
     const type = inputs[i]!.dtype;

@@ -1,4 +1,4 @@
-/** The table of errors: its page, and that it has what is thrown and nothing else. */
+/** The table of errors: it has exactly the codes that are thrown, and its page is up to date. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';

@@ -91,10 +91,10 @@ describe('the interval of a mean', () => {
     expect(Math.abs(low - plain.low)).toBeLessThan(1e-4);
   });
 
-  it('of equal shares at an end has no width, and what is no share is refused', () => {
+  it('has no width for equal shares at an end, and refuses numbers that are no shares', () => {
     expect(meanShareInterval([1, 1, 1])).toEqual({ mean: 1, low: 1, high: 1 });
     expect(meanShareInterval([0, 0])).toEqual({ mean: 0, low: 0, high: 0 });
-    expect(() => meanShareInterval([0.5, 1.01])).toThrow('1.01 is no share');
+    expect(() => meanShareInterval([0.5, 1.01])).toThrow('expected shares from 0 to 1 but got 1.01');
   });
 });
 
@@ -121,7 +121,7 @@ describe("Wilson's interval", () => {
     expect(wilsonInterval(10, 10)).toEqual({ low: expect.closeTo(10 / (10 + z2), 8), high: 1 });
   });
 
-  it('refuses what is no share', () => {
+  it('refuses numbers that are no share', () => {
     for (const [successes, trials] of [
       [0, 0],
       [-1, 4],

@@ -14,8 +14,8 @@ import { rng } from '../helpers/reference.ts';
 const child = join(packageRoot, 'test/checkpoint/saving-child.mjs');
 
 /**
- * Starts the child, lets it report `reports` times and kills it `delay` ms later. Returns its last
- * report.
+ * Starts the child, lets it report `reports` times and kills it `delay` ms later. Returns
+ * its last report.
  */
 function killed(args: string[], reports: number, delay: number): Promise<number> {
   const saving = spawn(process.execPath, [child, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });

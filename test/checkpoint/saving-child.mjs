@@ -1,4 +1,5 @@
-// Saves checkpoints, or model folders, until it is killed. The test that starts it knows what each must contain.
+// Saves checkpoints, or model folders, until it is killed. The test that starts it
+// knows their content.
 //   saving-child.mjs checkpoints OUT FLOATS     prints each step when it is durable
 //   saving-child.mjs models FOLDER FLOATS       prints each turn
 import { writeModelFiles } from '../../dist/checkpoint/save-model.js';

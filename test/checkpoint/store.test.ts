@@ -9,7 +9,7 @@ import { temporaryFolder } from '../helpers/cli.ts';
 import { expectError, randomNormal, rng } from '../helpers/reference.ts';
 import { gpt2Config, randomParameters } from './models.ts';
 
-/** What a run at this step would save. */
+/** The contents of a checkpoint at this step. */
 function contents(step: number, metric?: number): CheckpointContents {
   const parameters = randomParameters(gpt2Config, step);
   return {
@@ -208,7 +208,7 @@ describe('after a killed run', () => {
     const before = names(store);
     const reader = new CheckpointStore(out, { readOnly: true });
     expectContents(reader, 1);
-    await expect(reader.save(3, contents(3))).rejects.toThrow(/read only/);
+    await expect(reader.save(3, contents(3))).rejects.toThrow(/reading only/);
     expect(names(store)).toEqual(before);
   });
 
@@ -259,7 +259,7 @@ describe('a damaged checkpoint', () => {
       expect.stringContaining('model.safetensors is damaged: its SHA-256'),
       expect.stringContaining('training.safetensors is damaged: it is missing'),
     ]);
-    // Out of the way, so that the next save and resume go on from the good one.
+    // Moved aside, so that the next save and resume continue from the good one.
     expect(names(store)).toEqual([name(1), `${name(2)}.aside`, `${name(3)}.aside`]);
     expectContents(store, 1);
     expectError('ERR_FILE_MISSING', /no checkpoint step-9/, () => store.load({ path: 'step-9' }));

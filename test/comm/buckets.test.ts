@@ -18,7 +18,7 @@ const param = (seed: number, ...shape: number[]): Tensor => {
 };
 
 const batch = tokenBatch([9, 5, 14], 300);
-/** One batch's loss and gradients, `accumulated` times over. */
+/** The loss and gradients of one batch, `accumulated` times. */
 function pass(model: Gpt, accumulated = 1, buckets?: GradientBuckets): void {
   for (let i = 1; i <= accumulated; ++i) {
     scope(() => {

@@ -1,4 +1,6 @@
-/** What the README and the index say exists: the rooms of src/ and the pages of docs/. */
+/**
+ * Everything that the README and the index name exists: the rooms of src/ and the pages of docs/.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';

@@ -1,4 +1,7 @@
-/** Every ```ts block of the documentation compiles against the package, and those marked `ts run` run. */
+/**
+ * Every ```ts block of the documentation compiles against the package. Those marked `ts
+ * run` also run.
+ */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';

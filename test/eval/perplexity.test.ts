@@ -19,7 +19,7 @@ let dataset: TokenDataset;
 let model: Gpt;
 beforeAll(async () => {
   shards = join(root, 'shards');
-  await prepareData({ ...defaults, sources: readmes, out: shards, partBytes: 2048, validation: 0.5 });
+  await prepareData({ ...defaults, sources: readmes, out: shards, partBytes: 2048, validationSplit: 0.5 });
   dataset = TokenDataset.open(shards);
   const shape = { vocabSize: dataset.tokenizer().vocabSize, initializerRange: 0.2 };
   model = new Gpt(presetConfig('tiny', shape), { seed: 3 });
@@ -31,7 +31,10 @@ afterAll(() => {
 
 const all = { batchSize: 4, context: 32, maxTokens: Number.POSITIVE_INFINITY };
 
-/** Negative log-likelihood of a document in windows of `context`, by another operation than the loss. */
+/**
+ * Negative log-likelihood of a document in windows of `context`, by another operation
+ * than the loss.
+ */
 function documentNats(ids: Int32Array, context: number): number {
   let nats = 0;
   for (let begin = 0; begin < ids.length - 1; begin += context) {

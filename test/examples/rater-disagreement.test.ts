@@ -1,4 +1,7 @@
-/** The example of people who disagree, at small size: its data are what they say, and a reward model learns from them. */
+/**
+ * The example of raters who disagree, at a small size: its data are as described, and a reward
+ * model learns from them.
+ */
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ceilings, rankings, splitWords, TRAINED, UNSEEN } from '../../examples/rater-disagreement.ts';

@@ -10,7 +10,7 @@ import { randomIntegers } from '../helpers/reference.ts';
 
 const prompt = (length: number, seed = length) => randomIntegers(length, 10 + seed, 256);
 
-/** Requests that differ in everything; two share their settings. */
+/** Requests with different settings, except two that share theirs. */
 const requests: BatchRequest[] = [
   { prompt: prompt(5), maxTokens: 9, temperature: 0.9, seed: 3 },
   { prompt: prompt(30), maxTokens: 12, temperature: 0 },

@@ -1,4 +1,4 @@
-/** What athanor chat does with a conversation is in test/cli/chat.test.ts. */
+/** test/cli/chat.test.ts tests conversations as `athanor chat` uses them. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Batch } from '../../src/generate/batch.ts';
 import { Conversation, type Turn } from '../../src/generate/conversation.ts';
@@ -34,7 +34,8 @@ describe('a conversation', () => {
       }),
     );
 
-    // As a server would: one batch, a stream for each request, and the next message as soon as one is answered.
+    // As a server would: one batch, a stream for each request, and the next message as soon as
+    // one is answered.
     using batch = new Batch(model, { slots: 2, prefillTokens: 16 });
     const { stopTokens } = template;
     const conversations = scripts.map(() => begin());

@@ -114,7 +114,8 @@ describe.each(['tiny', 'llama-tiny'])('%s', (preset) => {
   });
 
   it('leaves no memory behind', async () => {
-    native.setNumThreads(1); // a worker has buffers of its own from its first task on, whenever that is
+    // A worker allocates buffers at its first task, which may come at any time.
+    native.setNumThreads(1);
     await generate(models.f32, prompts, options);
     const before = native.memoryStats()[0];
     await generate(models.f32, prompts, { ...options, batchSize: 3 });

@@ -8,7 +8,7 @@ beforeAll(async () => {
   tokenizer = await chatTokenizer();
 });
 
-/** The pieces that a text comes out in, the last one from end(). */
+/** The pieces of a text; the last one is that of end(). */
 function pieces(text: string, options: TextStreamOptions = {}): string[] {
   const stream = new TextStream(tokenizer, options);
   const all = [...tokenizer.encode(text, { allowSpecial: true })].map((token) => stream.push(token));

@@ -1,6 +1,7 @@
 /**
- * The declarations of src/native as plain types, to compare with those that the addon derives from its C++ functions. Reads
- * the regular TypeScript of these files only: interfaces of functions and fields, and aliases of unions.
+ * The declarations of src/native as plain types, to compare with those that the addon derives from
+ * its C++ functions. Reads the regular TypeScript of these files only: interfaces of functions and
+ * fields, and aliases of unions.
  */
 
 export interface Signature {
@@ -51,7 +52,7 @@ function membersOf(body: string): Member[] {
   });
 }
 
-/** Declarations of some files: what their interfaces and aliases stand for. */
+/** Declarations of some files: their interfaces and aliases. */
 export class Declarations {
   readonly #interfaces = new Map<string, Member[]>();
   readonly #aliases = new Map<string, string>();
@@ -94,8 +95,9 @@ export class Declarations {
   }
 
   /**
-   * One text for each type: names are replaced by what they stand for, members of unions are in order of the alphabet, and
-   * `readonly` and brackets that change nothing are gone. NativeTensor stays a name.
+   * One text for each type: names are replaced by their declarations, members of unions are in
+   * order of the alphabet, and `readonly` and brackets that change nothing are gone. NativeTensor
+   * stays a name.
    */
   canonical(text: string): string {
     const type = text.trim().replace(/^readonly\s+/, '');
@@ -126,7 +128,7 @@ export class Declarations {
   }
 }
 
-/** What differs between functions that are declared and those that there are, a line each. */
+/** The differences between declared and bound functions, one line each. */
 export function differences(
   declared: ReadonlyMap<string, Signature>,
   bound: ReadonlyMap<string, Signature>,

@@ -1,4 +1,4 @@
-/** A tiny model of random weights with a chat template, in a folder as athanor sft leaves it. */
+/** A folder with a tiny model of random weights and a chat template, as `athanor sft` writes it. */
 import { saveModel } from '../../src/checkpoint/gpt-folder.ts';
 import type { ModelConfig } from '../../src/nn/config.ts';
 import { Gpt } from '../../src/nn/gpt.ts';

@@ -61,7 +61,10 @@ export function temporaryFolder(): string {
   return folder;
 }
 
-/** A folder for all tests of a file, to be made outside of them; it is gone when the last has finished. */
+/**
+ * A folder for all tests of a file, to be made outside of them; it is gone when the
+ * last has finished.
+ */
 export function suiteFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'athanor-suite-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));

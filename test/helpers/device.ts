@@ -1,4 +1,7 @@
-/** Which device a test file runs on, for tests that hold on some only: it.skipIf(onCuda). vitest.cuda.config.ts sets it up. */
+/**
+ * Which device a test file runs on, for tests that hold on some only: it.skipIf(onCuda).
+ * vitest.cuda.config.ts sets it up.
+ */
 import { native } from '../../src/native/addon.ts';
 
 export const onCuda = native.device() === 'cuda';

@@ -1,4 +1,7 @@
-/** The kernels of native/cuda on the CPU: the test programs of native/test, and the engine over the emulated kernels. */
+/**
+ * The kernels of native/cuda on the CPU: the test programs of native/test, and the engine over
+ * the emulated kernels.
+ */
 import { execFile } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -27,7 +30,9 @@ async function must(program: string, args: readonly string[]): Promise<void> {
   if (code !== 0) throw new Error(`${program} ${args.join(' ')}\n${text.split('\n').slice(-40).join('\n')}`);
 }
 
-/** Runs a program that builds something. Test files run side by side, so one at a time, by a lock. */
+/**
+ * Runs a program that builds something. Test files run side by side, so one at a time, by a lock.
+ */
 export async function locked(...command: string[]): Promise<void> {
   mkdirSync(testBuild, { recursive: true });
   await must('flock', [join(testBuild, 'lock'), ...command]);
@@ -40,7 +45,10 @@ export async function buildEmulator(...targets: string[]): Promise<void> {
   await locked('cmake', '--build', testBuild, ...jobs, ...targets.flatMap((name) => ['--target', name]));
 }
 
-/** The addon over the emulated kernels, for ATHANOR_NATIVE. All but its link is built for other tests already. */
+/**
+ * The addon over the emulated kernels, for ATHANOR_NATIVE. All but its link is built for
+ * other tests already.
+ */
 export async function buildEmulatedAddon(): Promise<string> {
   await buildEmulator('athanor_emulated_kernels');
   await locked('cmake', '--build', engineBuild, '--target', 'athanor_emulated');

@@ -1,4 +1,7 @@
-/** One small model of each family, and one that no family has; sizes are told apart from each other. */
+/**
+ * One small model of each family, and one of no family. All sizes differ, so that none can be
+ * mistaken for another.
+ */
 import type { BlockSpec, ModelConfig } from '../../src/nn/config.ts';
 import { configFromJson } from '../../src/nn/config-json.ts';
 import { presetConfig } from '../../src/nn/presets.ts';

@@ -1,4 +1,4 @@
-/** A console that remembers what it was told. */
+/** A console that records its notes and warnings. */
 import type { RunConsole } from '../../src/comm/run-context.ts';
 
 export function notebook(): { console: RunConsole; notes: string[] } {

@@ -9,7 +9,10 @@ interface Meeting {
   finish: (sum: Float64Array) => void;
 }
 
-/** One communicator a rank. `log` hears of each reduction as the first rank starts it, with its number of elements. */
+/**
+ * One communicator a rank. `log` hears of each reduction as the first rank starts it, with its
+ * number of elements.
+ */
 export function ranksInProcess(size: number, log?: (elements: number) => void): Communicator[] {
   const meetings: Meeting[] = [];
   const meet = (index: number, rank: number, values: Float64Array): Promise<Float64Array> => {

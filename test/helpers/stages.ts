@@ -1,4 +1,7 @@
-/** Stages run in this process on tiny models: settings that their commands would give, and data files. */
+/**
+ * Runs stages in this process on tiny models, with the settings of their commands and
+ * with data files.
+ */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readMetrics } from '../../src/report/metrics-log.ts';
@@ -16,7 +19,10 @@ export const runDpo = async (options: DpoOptions) => trainingRecord(await dpo(op
 export const runPpo = async (options: PpoOptions) => trainingRecord(await ppo(options));
 export const runGrpo = async (options: GrpoOptions) => trainingRecord(await grpo(options));
 
-/** Of every stage after pretraining; 1 epoch in f32, at a learning rate that does something in few steps. */
+/**
+ * Of every stage after pretraining; 1 epoch in f32, at a learning rate that does something
+ * in few steps.
+ */
 export const tuning = {
   dtype: 'f32',
   seed: 3,

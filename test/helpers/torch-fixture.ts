@@ -1,4 +1,7 @@
-/** What scripts/record-torch.py recorded of a small model in PyTorch, by Athanor's parameter names. */
+/**
+ * The results that scripts/record-torch.py recorded for a small model in PyTorch, by
+ * Athanor's parameter names.
+ */
 import { join } from 'node:path';
 import { packageRoot } from '../../src/base/package-root.ts';
 import { readDescription, readModelFiles } from '../../src/checkpoint/load-model.ts';
@@ -20,7 +23,10 @@ export interface TorchFixture {
   /** Inputs and targets of each step: `batch` sequences of `length`, flat. */
   tokens: Int32Array[];
   targets: Int32Array[];
-  /** Of the first batch before training: [batch * length, vocabulary], flat, and the mean loss over all tokens. */
+  /**
+   * Of the first batch before training: [batch * length, vocabulary], flat, and the mean loss
+   * over all tokens.
+   */
   logits: Float32Array;
   loss: number;
   gradients: Map<string, F32Data>;

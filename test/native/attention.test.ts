@@ -29,7 +29,8 @@ const cases: Case[] = [
   { heads: 1, kvHeads: 1, headDim: 80, lengths: [66] },
   { heads: 2, kvHeads: 1, headDim: 96, lengths: [130] },
   { heads: 1, kvHeads: 1, headDim: 128, lengths: [200] },
-  // More sequences than tasks: a task of the cached pass has several, the last one fewer.
+  // More sequences than tasks: a task of the cached pass has several sequences, the
+  // last task fewer.
   { heads: 3, kvHeads: 3, headDim: 16, lengths: Array.from({ length: 25 }, (_, i) => 1 + ((i * 7) % 33)) },
 ];
 const names = cases.map(
@@ -47,7 +48,10 @@ interface Reference {
   dqkv: Float64Array;
 }
 
-/** Attention and its gradient by the definition; `round` after each stored intermediate gives the naive version. */
+/**
+ * Attention and its gradient by the definition; `round` after each stored intermediate gives
+ * the naive version.
+ */
 function reference(
   c: Case,
   qkv: Float32Array,

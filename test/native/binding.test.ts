@@ -1,4 +1,7 @@
-/** Holds the hand-written interfaces of src/native and the addon together: the same names, arities and types, both ways. */
+/**
+ * Holds the hand-written interfaces of src/native and the addon together: the same names, arities
+ * and types, both ways.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

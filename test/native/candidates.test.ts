@@ -1,4 +1,4 @@
-/** Where the engine is looked for, and in which order. */
+/** The places where the engine is looked for, and their order. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -47,7 +47,7 @@ describe('candidates', () => {
     const root = project({ [plain]: '1.2.2', [withCuda]: '1.2.3' });
     expect(places(root).slice(0, 2)).toEqual([
       join(root, '..', withCuda, 'athanor.node'),
-      `the package ${plain} is version 1.2.2, and this is 1.2.3`,
+      `the package ${plain} has version 1.2.2, but athanor has 1.2.3`,
     ]);
   });
 

@@ -1,6 +1,6 @@
 /**
- * What the cached decoder refuses, and threads that decode sequences of their own; that its bits are
- * those of the full pass is in test/nn/gpt.test.ts and lora.test.ts.
+ * The errors of the cached decoder, and threads that decode sequences of their own.
+ * test/nn/gpt.test.ts and lora.test.ts check that its bits are those of the full pass.
  */
 import { afterEach, describe, expect, it } from 'vitest';
 import { native } from '../../src/native/addon.ts';

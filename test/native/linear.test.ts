@@ -237,7 +237,8 @@ describe('linearForward', () => {
   });
 
   it('packs a weight once a write, into memory that it keeps', () => {
-    native.setNumThreads(1); // a worker has buffers of its own from its first task on, whenever that is
+    // A worker allocates buffers at its first task, which may come at any time.
+    native.setNumThreads(1);
     const weight = tensor([256, 512], randomNormal(256 * 512, 1));
     const x = tensor([4, 512], randomNormal(4 * 512, 2));
     const run = (): void =>
@@ -277,7 +278,8 @@ describe('linearBackwardInput', () => {
             (op, store) => reference(op, store).map(store),
             what,
           );
-          // Fixed bounds: on few elements a naive slope may be right to the last bit, which twice allows no more.
+          // Fixed bounds: on few elements a naive slope may be right to the last bit, which twice
+          // allows no more.
           const slopes = reference((v) => v, roundTo(dtype)).map(
             (v, i) => v * geluSlope(before[i]!, (slope) => slope),
           );

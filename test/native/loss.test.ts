@@ -1,4 +1,7 @@
-/** Losses fused with the head's matrix product, against the whole matrix of logits in double precision. */
+/**
+ * Losses fused with the head's matrix product, compared with the whole matrix of logits
+ * in double precision.
+ */
 import { describe, expect, it } from 'vitest';
 import { native } from '../../src/native/addon.ts';
 import type { NativeTensor } from '../../src/native/binding.ts';

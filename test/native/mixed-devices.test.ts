@@ -1,4 +1,7 @@
-/** A tensor of the CPU among those of the GPU is one clear error, whichever operation it is. Of vitest.cuda.config.ts. */
+/**
+ * Every operation gives one clear error for a CPU tensor among GPU tensors. Part
+ * of vitest.cuda.config.ts.
+ */
 import { describe, expect, it } from 'vitest';
 import { native } from '../../src/native/addon.ts';
 import { expectError, tensor } from '../helpers/reference.ts';

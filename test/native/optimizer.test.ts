@@ -128,7 +128,7 @@ describe('adamwStep', () => {
   });
 });
 
-/** What stochastic rounding makes of numbers, by its definition alone. */
+/** Stochastic rounding of numbers, by its definition alone. */
 function roundedStochastically(
   numbers: ArrayLike<number>,
   at: { seed: number; step: number; place: number },
@@ -148,7 +148,10 @@ function bitsOf(x: number): number {
   return new Uint32Array(Float32Array.of(x).buffer)[0]!;
 }
 
-/** Decays bf16 parameters that have no gradient, which is one product a number and so the same in every arithmetic. */
+/**
+ * Decays bf16 parameters that have no gradient, which is one product a number and so the same
+ * in every arithmetic.
+ */
 function decay(parameters: NativeTensor[], by: number, number: number, seed: number): void {
   const none = parameters.map((p) => native.full(native.shapeOf(p), 'f32', 0));
   const moments = () => none.map((g) => native.scale(g, 1));
@@ -170,7 +173,10 @@ function decay(parameters: NativeTensor[], by: number, number: number, seed: num
   });
 }
 
-/** Which of `count` numbers of 1 - 2^-8 share end at the lower neighbour, 1 - 2^-8; the rest must be 1. */
+/**
+ * Which of `count` numbers of 1 - 2^-8 share end at the lower neighbour, 1 - 2^-8; the rest
+ * must be 1.
+ */
 function lowerOf(count: number, share: number, number: number, seed: number, place: number): boolean[] {
   const parameters = Array.from({ length: place + 1 }, () => native.full([count], 'bf16', 1));
   decay(parameters, share * 2 ** -8, number, seed);
@@ -253,7 +259,8 @@ describe('adamwStep on bf16 parameters', () => {
         seed: 9,
       });
     }
-    // A constant gradient moves by the rate each step. Of one rounding the variance is at most 49 / 50^2 units.
+    // A constant gradient moves by the rate each step. Of one rounding the variance is at most 49
+    // / 50^2 units.
     const moved = 1 - values(parameter).reduce((sum, x) => sum + x, 0) / count;
     const deviation = (2 ** -8 / 50) * Math.sqrt((steps * 49) / count);
     expect(Math.abs(moved - steps * rate)).toBeLessThan(4.5 * deviation);

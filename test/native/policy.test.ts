@@ -1,4 +1,7 @@
-/** What PPO computes a token, against double precision: sums to the last digits, results to the rounding of f32. */
+/**
+ * PPO's operations per token, compared with double precision: sums to the last digits, results to
+ * the rounding of f32.
+ */
 import { describe, expect, it } from 'vitest';
 import { native } from '../../src/native/addon.ts';
 import type { KlEstimator } from '../../src/native/binding/policy.ts';

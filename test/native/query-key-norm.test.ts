@@ -1,4 +1,7 @@
-/** RMS norm of query and key heads against double precision; whole models with it are in test/nn. */
+/**
+ * RMS norm of query and key heads, compared with double precision. test/nn tests whole
+ * models with it.
+ */
 import { describe, expect, it } from 'vitest';
 import { native } from '../../src/native/addon.ts';
 import {

@@ -132,7 +132,9 @@ describe('the distribution of samples', () => {
 });
 
 describe('the support after filtering', () => {
-  /** Tokens that can be drawn. High temperature levels the rest, so that few draws meet them all. */
+  /**
+   * Tokens that can be drawn. High temperature levels the rest, so that few draws meet them all.
+   */
   function support(row: ArrayLike<number>, options: Partial<Options>): number[] {
     const got = counts(sample(repeated(row, 4000), options).tokens, row.length);
     return got.flatMap((n, i) => (n > 0 ? [i] : []));

@@ -1,7 +1,4 @@
-/**
- * A model whose matrices are bf16 computes what one with the same numbers as f32 masters does, bit
- * for bit.
- */
+/** A model with bf16 matrices gives the same bits as one with the same numbers as f32 masters. */
 import { describe, expect, it } from 'vitest';
 import { generate } from '../../src/generate/generate.ts';
 import type { DType } from '../../src/native/binding.ts';

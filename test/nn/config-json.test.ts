@@ -55,8 +55,8 @@ describe('config.json', () => {
     expect(configFromJson(json, 'config.json')).toEqual({ config, head: 'score', labels: 3 });
   });
 
-  // Every field that transformers writes for this model and that says what it computes is ours,
-  // with the same value.
+  // Our config.json has every field of transformers' that affects the computation, with
+  // the same value.
   it.each(['gpt2', 'llama', 'llama-biases', 'qwen2', 'qwen3', 'smollm3'])(
     'of %s agrees with what transformers wrote',
     (name) => {

@@ -6,7 +6,7 @@ import { allConfigs, familyConfigs, mixedConfig } from '../helpers/family-config
 import { expectError } from '../helpers/reference.ts';
 
 describe('presets', () => {
-  // As published, or as transformers counts them.
+  // Published counts, or those of transformers.
   it.each([
     ['gpt2', 124_439_808],
     ['gpt2-medium', 354_823_168],
@@ -188,14 +188,14 @@ describe('validateConfig', () => {
     [
       'grouped-query gpt2',
       { ...gpt2, kvHeads: 2 },
-      /kvHeads is 2, but a gpt2 model of this shape can have 4 only/,
+      /kvHeads is 2, but a gpt2 model of this shape can only have 4/,
     ],
     ['kvHeads that do not divide', { ...llama, kvHeads: 3 }, /kvHeads \(3\) does not divide heads \(4\)/],
     ['odd headDim', { ...llama, headDim: 7 }, /headDim is 7, but rotary/],
     [
       'a gpt2 headDim of its own',
       { ...gpt2, headDim: 8 },
-      /headDim is 8, but a gpt2 model of this shape can have 16 only/,
+      /headDim is 8, but a gpt2 model of this shape can only have 16/,
     ],
     ['zero layers', { ...gpt2, layers: 0 }, /layers is 0, not a whole number/],
     ['a million layers', { ...gpt2, layers: 1e6 }, /layers is 1000000, more than/],
@@ -222,12 +222,12 @@ describe('validateConfig', () => {
     [
       'what the config.json of a family cannot say',
       { ...llama, blocks: familyConfigs.qwen3.blocks },
-      /queryKeyNorm of layer 0 is "per-head", but a llama model of this shape can have "none" only/,
+      /queryKeyNorm of layer 0 is "per-head", but a llama model of this shape can only have "none"/,
     ],
     [
       'layers that differ in a family whose layers are alike',
       { ...llama, blocks: [llama.blocks[0]!, { ...llama.blocks[0]!, rope: { theta: 5 } }] },
-      /rope of layer 1 is {"theta":5}, but a llama model of this shape can have {"theta":10000} only/,
+      /rope of layer 1 is {"theta":5}, but a llama model of this shape can only have {"theta":10000}/,
     ],
   ])('refuses %s', (_, config, message) => {
     expectError('ERR_CONFIG', message, () => validateConfig(config));

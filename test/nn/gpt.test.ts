@@ -1,6 +1,6 @@
 /**
- * What the engine promises of whole models: one set of bits whatever the threads, the packing, the
- * batch and the cache.
+ * The promises of the engine for whole models: the same bits for any number of threads, packing,
+ * batch and cache.
  */
 import { afterEach, describe, expect, it } from 'vitest';
 import { KvCache } from '../../src/generate/kv-cache.ts';

@@ -1,4 +1,4 @@
-/** LoRA: what adapters change, and above all what they must not. */
+/** LoRA: what adapters change, and what they must not change. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { generate } from '../../src/generate/generate.ts';
 import { KvCache } from '../../src/generate/kv-cache.ts';
@@ -175,8 +175,8 @@ describe.each(presets)('LoRA on %s', (preset) => {
       ...Object.fromEntries(model.trainable()),
     };
     expectGradients(loss, trained, { tolerance: 2e-2, samples: 6 });
-    // The head trains, but not through the reference: recomputation would find the adapters on
-    // again.
+    // The head trains, but not through the reference: recomputation would find the
+    // adapters on again.
     scope(() => {
       expect(loss().requiresGrad).toBe(true);
       expect(adapters.without(loss).requiresGrad).toBe(false);

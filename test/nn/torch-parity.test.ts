@@ -42,8 +42,8 @@ describe.each(['gpt2', 'llama', 'llama-biases', 'qwen2', 'qwen3', 'smollm3'])(
     it.each(isas)('logits agree (%s)', (isa) => {
       native.setIsa(isa);
       const model = loadModel(fixture.folder);
-      // Logits are of the order of 1; f32 sums of 48 and 64 terms in another order differ by some
-      // 1e-6.
+      // Logits are of the order of 1; f32 sums of 48 and 64 terms in another order differ
+      // by some 1e-6.
       expect(maxError(firstLogits(model, fixture), fixture.logits)).toBeLessThan(1e-5);
       model.dispose();
     });
@@ -94,9 +94,9 @@ describe.each(['gpt2', 'llama', 'llama-biases', 'qwen2', 'qwen3', 'smollm3'])(
         // ignores: its gradient is rounding alone.
         if (name.endsWith('qkv.bias') && !model.config.blocks[0]!.rope)
           wanted.set(got.subarray(width, 2 * width), width);
-        // As a share of the way that ten steps went, over the tensor: Adam divides a gradient by its
-        // own size, so the few that are almost zero (-2.5e-8 in double precision, beside 2e-2) step
-        // as far as others by their rounding.
+        // As a share of the way that ten steps went, over the tensor: Adam divides a gradient by
+        // its own size, so the few that are almost zero (-2.5e-8 in double precision, beside 2e-2)
+        // step as far as others by their rounding.
         const off = rms(got.map((x, i) => x - wanted[i]!)) / rms(wanted.map((x, i) => x - start[i]!));
         expect(off, name).toBeLessThan(5e-3);
         // And none of them can have gone astray further than that.

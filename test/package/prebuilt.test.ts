@@ -1,6 +1,6 @@
 /**
- * What a user gets from the registry: both tarballs, installed into an empty project on a PATH with Node and npm and
- * nothing that compiles. Dependencies come from npm's cache or the registry.
+ * A user's installation from the registry: both tarballs, installed into an empty project. PATH has
+ * Node and npm, but nothing that compiles. Dependencies come from npm's cache or the registry.
  */
 import { execFile } from 'node:child_process';
 import {
@@ -38,7 +38,10 @@ function toolFolder(): string {
   return folder;
 }
 
-/** Runs npm or npx in the project. npm tells its children much about itself, of which nothing may reach this one. */
+/**
+ * Runs npm or npx in the project. npm tells its children much about itself, of which nothing may
+ * reach this one.
+ */
 function run(program: string, ...args: string[]): Promise<{ stdout: string; stderr: string }> {
   const own = Object.entries(process.env).filter(
     ([name]) => !/^(npm_|ATHANOR_|NODE_OPTIONS|INIT_CWD)/i.test(name),
@@ -98,7 +101,7 @@ describe('the packages, installed', () => {
     const { stdout } = await run('npx', 'athanor', ...args);
     expect(lastLineJson(stdout).step).toBe(10);
     expect(existsSync(join(project, 'run/model.safetensors'))).toBe(true);
-  });
+  }, 300_000);
 
   it('athanor build names the packages and programs that it lacks', async () => {
     const failure = await run('npx', 'athanor', 'build').catch((error: { stderr: string }) => error);

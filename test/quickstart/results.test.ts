@@ -41,7 +41,7 @@ describe('results over seeds', () => {
     }));
     const [, , line] = summaryTable(near).split('\n');
     expect(line).toContain('| 94.4 (65.0 to 99.4) |');
-    // Reward is twice the accuracy here, and no share.
+    // The reward is twice the accuracy here, and not a share.
     expect(line).toContain('| 1.89 (1.65 to 2.12) |');
   });
 

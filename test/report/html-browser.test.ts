@@ -1,4 +1,4 @@
-/** The report in a real browser. Where there is none, these tests say so and are not run. */
+/** The report in a real browser. Without a browser these tests say so and do not run. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -164,7 +164,8 @@ describe.skipIf(program === undefined)(
       browser.problems.length = 0;
       await browser.open(long);
       expect(await browser.evaluate('document.documentElement.dataset.charts')).toBe('5');
-      // Loss ends at 3 + 7 exp(-8), with noise of 0.1: its smoothed course must not show the extremes.
+      // Loss ends at 3 + 7 exp(-8), with noise of 0.1: its smoothed course must not
+      // show the extremes.
       const course = /, training ([\d.]+)/.exec(String(await browser.evaluate(legendOf('loss'))));
       expect(Math.abs(Number(course![1]) - 3.002)).toBeLessThan(0.02);
       expect(browser.problems).toEqual([]);

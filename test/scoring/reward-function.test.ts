@@ -1,4 +1,4 @@
-/** Reward functions of the user's, and the error messages for those that fail. */
+/** Reward functions of users, and the errors for those that fail. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-/** Reward models, and the error messages for those that do not fit the policy. */
+/** Reward models, and the errors for those that do not fit the policy. */
 import { describe, expect, it } from 'vitest';
 import { saveScoringModel } from '../../src/checkpoint/gpt-folder.ts';
 import { presetConfig } from '../../src/nn/presets.ts';
@@ -36,11 +36,11 @@ describe('a reward model', () => {
     });
     const folder = await folderOf(other);
     expect(() => RewardModelSource.load(folder, tokenizer, 8, { dtype: 'f32' })).toThrow(
-      /another tokenizer than the policy, so it would read other text than was written/,
+      /another tokenizer than the policy, so it would read a different text/,
     );
     const fitting = await folderOf(tokenizer);
     expect(() => RewardModelSource.load(fitting, tokenizer, 65, { dtype: 'f32' })).toThrow(
-      /can be 65 tokens .* reads 64/,
+      /can have 65 tokens, but the context .* is 64/,
     );
     RewardModelSource.load(fitting, tokenizer, 64, { dtype: 'f32' }).dispose();
   });

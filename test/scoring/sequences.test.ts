@@ -1,6 +1,6 @@
 /**
- * Which rows and tokens of a rollout count: the response's own, its stop token included, and no
- * others.
+ * The rows and tokens of a rollout that count: those of the response with its stop token,
+ * and no others.
  */
 import { expect, it } from 'vitest';
 import {

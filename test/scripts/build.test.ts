@@ -1,4 +1,4 @@
-/** What npm start builds first, and what it says about the time. */
+/** The parts that npm start builds first, and its estimate of the time. */
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';

@@ -6,7 +6,7 @@ import { runNode, temporaryFolder } from '../helpers/cli.ts';
 
 const script = join(packageRoot, 'scripts/check-layers.mjs');
 
-/** What the checker says of a tree that holds just these files. */
+/** The violations in a tree that holds just these files. */
 async function check(files: Record<string, string>): Promise<{ code: number | null; problems: string[] }> {
   const root = temporaryFolder();
   for (const [name, text] of Object.entries(files)) {

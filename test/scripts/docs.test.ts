@@ -1,6 +1,6 @@
 /**
- * The API reference is built without a warning, so every type that a public signature names is
- * public too.
+ * The API reference is built without a warning, so every type that a public signature names
+ * is public too.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

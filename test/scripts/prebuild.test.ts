@@ -1,4 +1,4 @@
-/** The decisions of npm run prebuild; test/package/prebuilt.test.ts installs what it makes. */
+/** The decisions of npm run prebuild. test/package/prebuilt.test.ts installs its packages. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';

@@ -1,4 +1,4 @@
-/** PPO's operations: the numbers that the field agrees on, gradients, and what happens at the edges. */
+/** PPO's operations: published numbers, gradients, and edge cases. */
 import { describe, expect, it } from 'vitest';
 import { native } from '../../src/native/addon.ts';
 import { backward, noGrad } from '../../src/tensor/autograd.ts';

@@ -1,4 +1,6 @@
-/** The differentiable query and key norm; its numbers are held to double precision in test/native. */
+/**
+ * The differentiable query and key norm. test/native compares its numbers with double precision.
+ */
 import { describe, expect, it } from 'vitest';
 import { backward } from '../../src/tensor/autograd.ts';
 import { mean, mul } from '../../src/tensor/ops/elementwise.ts';

@@ -1,6 +1,7 @@
 /**
- * The commands that test/train/cuda-pipeline.test.ts leaves out, as processes with --device cuda: against the CPU where
- * the task has one right answer, against themselves where it is drawn. Part of vitest.cuda.config.ts.
+ * The commands that test/train/cuda-pipeline.test.ts leaves out, as processes with --device cuda.
+ * They are compared with the CPU where the task has one right answer, and with a second run where
+ * results are sampled. Part of vitest.cuda.config.ts.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +14,10 @@ import { maxError } from '../helpers/reference.ts';
 import { type RlModels, writeRlModels } from '../helpers/rl-models.ts';
 import { jsonl, logged, runSft, sftDefaults } from '../helpers/stages.ts';
 
-/** Of losses and gradient norms: bf16 has 8 bits, and rounds each activation of both devices in its own order. */
+/**
+ * Of losses and gradient norms: bf16 has 8 bits, and rounds each activation of both devices in
+ * its own order.
+ */
 const TOLERANCE = 2 ** -6;
 const facts = { sky: 'Blue.', rose: 'Red.', snow: 'White.' };
 const question = (thing: string) => `Colour of ${thing}?`;

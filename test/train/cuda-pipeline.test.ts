@@ -1,6 +1,6 @@
 /**
- * Training, generation and the four stages with device cuda: against the CPU, against themselves and across a change of
- * device. Part of vitest.cuda.config.ts, on a GPU or emulated.
+ * Training, generation and the four stages with device cuda: compared with the CPU, with a second
+ * run, and across a change of device. Part of vitest.cuda.config.ts, on a GPU or emulated.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +26,9 @@ import { inputOf, ints, tokenBatch } from '../helpers/token-batch.ts';
 
 /** A head of 64: the size that Hopper's own path takes. */
 const oneHead = { heads: 1, kvHeads: 1, headDim: 64 };
-/** Of losses near 5: bf16 has 8 bits, and rounds each activation of both devices in its own order. */
+/**
+ * Of losses near 5: bf16 has 8 bits, and rounds each activation of both devices in its own order.
+ */
 const TOLERANCE = 2 ** -6;
 const isEmulated = /emulating/.test(native.cudaStatus()[1]);
 /** A GPU takes milliseconds a step: a signal needs time to come before the last. */
@@ -99,7 +101,8 @@ describe.each(['tiny', 'llama-tiny'])('%s', (preset) => {
           return all.toFloats().subarray(prompts[i]!.length - 1);
         }),
       );
-      // Own products give a row the same bits in any batch; cuBLASLt's algorithm may change with the number of rows.
+      // Own products give a row the same bits in any batch; cuBLASLt's algorithm may change with
+      // the number of rows.
       if (isEmulated) expect(logProbs).toEqual(whole);
       else expect(maxError(logProbs, whole)).toBeLessThan(0.1);
     });

@@ -19,7 +19,7 @@ struct BackwardArgs {
   bf16* dqkv;
   const bf16* dout;
   const bf16* qkv;
-  const RowStatistics* statistics;  // [heads, statistics_tiles], as tile_place numbers tiles of 64 rows
+  const RowStatistics* statistics;  // [heads, statistics_tiles]; tiles of 64 rows as in tile_place
   const int32_t* starts;
   int64_t tokens, sequences;
   int heads, kv_heads, head_dim, statistics_tiles;

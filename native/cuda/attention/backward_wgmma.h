@@ -14,7 +14,8 @@ struct Pass {
   using Passing = Tile<kHeadDim, kPassed>;
   static constexpr int kDim = kHeadDim, kConsumers = kGroups, kStages = kStageCount;
   static constexpr int kRows = kConsumers * kGroupRows, kThreads = (kConsumers + 1) * kGroup;
-  static constexpr int kStatisticsBytes = kByKeys ? sizeof(RowStatistics) : 0;  // of queries that pass
+  // Of the queries that pass.
+  static constexpr int kStatisticsBytes = kByKeys ? sizeof(RowStatistics) : 0;
   static constexpr int kStageBytes = 2 * Passing::kBytes + kStatisticsBytes;
   struct Barriers {
     uint64_t own;   // have landed

@@ -103,7 +103,8 @@ __device__ __forceinline__ void consume(const ForwardArgs& a, const TilePlace& p
   using Keys = typename Shape::Keys;
   const int group = static_cast<int>(threadIdx.x) / kGroup;
   const int group_row = place.first + group * kGroupRows;
-  const int row = group_row + static_cast<int>(threadIdx.x) % kGroup / kWarp * 16;  // the warp's first
+  // The warp's first row.
+  const int row = group_row + static_cast<int>(threadIdx.x) % kGroup / kWarp * 16;
   // The tiles that the group's last row sees; none where all its rows are past the end.
   const int last = group_row + kGroupRows < place.length ? group_row + kGroupRows : place.length;
   const int own_tiles = group_row < place.length ? (past + last + kKeys - 1) / kKeys : 0;

@@ -67,7 +67,7 @@ TEST(a_missing_library_says_what_was_tried_and_what_installs_it) {
   EXPECT(has(text, "ERR_CUDA_LIBRARY_MISSING [Nowhere] is not on this machine"));
   EXPECT(has(text, "pip install nowhere"));
   EXPECT(has(text, "or set ATHANOR_NOWHERE"));
-  EXPECT(has(text, "libathanor_nowhere.so.1: cannot open shared object file"));  // the loader's own words
+  EXPECT(has(text, "libathanor_nowhere.so.1: cannot open shared object file"));
   EXPECT(has(text, "/nonexistent/toolkit/lib64/libathanor_nowhere.so.1: no such file"));
   EXPECT(has(text, "/usr/local/cuda*/targets/*-linux/lib/libathanor_nowhere.so.1: no such file"));
   EXPECT(

@@ -1,6 +1,6 @@
 /**
- * Indices in a seeded shuffled order. When all were given it starts again in another order. The
- * order is global: of the places that w ranks take together, rank r takes r, r + w, ...
+ * Indices in a seeded shuffled order. After all of them it starts again in another order. The order
+ * is global: of the places that w ranks take together, rank r takes r, r + w, ...
  */
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonValue } from '../../base/json.ts';
@@ -11,10 +11,10 @@ export class ShuffledCycle {
   readonly #size: number;
   readonly #seed: number;
   readonly #ranks: Ranks;
-  /** To all ranks together. */
+  /** Indices that all ranks have taken together. */
   #given = 0;
 
-  /** Throws ERR_ARGUMENT without anything to shuffle. */
+  /** Throws ERR_ARGUMENT when there is nothing to shuffle. */
   constructor(size: number, seed: number, ranks: Ranks = selfCommunicator) {
     if (!(size >= 1))
       throw new AthanorError('ERR_ARGUMENT', `there are ${size} items to shuffle`, 'give at least one');
@@ -23,7 +23,7 @@ export class ShuffledCycle {
     this.#ranks = ranks;
   }
 
-  /** This rank's next `count` indices; every rank takes as many. */
+  /** The next `count` indices of this rank. Every rank must take the same number. */
   take(count: number): number[] {
     const { rank, size } = this.#ranks;
     const first = this.#given + rank;

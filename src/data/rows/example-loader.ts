@@ -1,8 +1,8 @@
 /**
- * Batches of supervised examples. An epoch takes every example once in a seeded order; packed,
- * examples fill bins of `context` tokens, and since a token sees its own example only, packing
- * changes how many go into a batch and no loss. The order is global: of the units that w ranks take
- * together, rank r takes r, r + w, ...
+ * Batches of supervised examples. An epoch takes every example once, in a seeded order. With
+ * packing, examples fill bins of `context` tokens. A token attends to its own example only, so
+ * packing changes the number of examples per batch but no loss. The order is global: of the units
+ * that w ranks take together, rank r takes r, r + w, ...
  */
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
@@ -14,37 +14,42 @@ import type { PackedTokens } from '../token-batch.ts';
 import { bestFitPack } from './packing.ts';
 import type { SupervisedExample } from './supervised-examples.ts';
 
+/** How examples become batches. */
 export interface ExampleLoaderOptions {
-  /** Bins of a batch when packing, else examples; on this rank. */
+  /** Bins per batch on this rank, or without packing examples. */
   batchSize: number;
-  /** Tokens of a bin. */
+  /** Tokens per bin, and the most tokens in an example. */
   context: number;
+  /** Whether several examples share a bin. */
   packing: boolean;
+  /** The seed of the order. */
   seed: number;
-  /** Whose share to take. Default: all, as the only rank. */
+  /** The ranks that share the examples. Default: one rank, which takes all. */
   communicator?: Ranks;
 }
 
-/**
- * The batch of a rank for which there is none: one token without a target adds nothing to a loss.
- */
+/** The batch of a rank that gets no unit: one token without a target adds nothing to a loss. */
 const NOTHING_TO_LEARN: SupervisedExample = { tokens: Int32Array.of(0), targets: Int32Array.of(-100) };
 
+/** Gives the batches of this rank, epoch after epoch. */
 export class ExampleLoader {
   readonly #examples: readonly SupervisedExample[];
   readonly #options: ExampleLoaderOptions;
   readonly #ranks: Ranks;
   /** Units that all ranks take together. */
   readonly #globalBatch: number;
+  /** Batches per epoch, the same on every rank and in every epoch. */
   readonly batchesPerEpoch: number;
-  /** The bins of this epoch, or single examples, as indices into the examples. */
+  /** The bins of this epoch, or single examples, as lists of indices of examples. */
   #units: number[][];
   #epoch = 0;
-  /** Batches that this epoch has given. */
+  /** Batches of this epoch so far. */
   #batch = 0;
   #digest: string | undefined;
 
-  /** Throws ERR_ARGUMENT without examples, or with one that exceeds the context. */
+  /**
+   * Throws ERR_ARGUMENT when there are no examples, and for one that is longer than the context.
+   */
   constructor(examples: readonly SupervisedExample[], options: ExampleLoaderOptions) {
     if (examples.length === 0) {
       throw new AthanorError(
@@ -66,7 +71,7 @@ export class ExampleLoader {
     this.#ranks = options.communicator ?? selfCommunicator;
     this.#globalBatch = options.batchSize * this.#ranks.size;
     this.#units = this.#unitsOf(0);
-    // The lengths alone decide how many bins there are, so every epoch has as many.
+    // The lengths alone decide the number of bins, so it is the same in every epoch.
     this.batchesPerEpoch = Math.ceil(this.#units.length / this.#globalBatch);
   }
 
@@ -75,6 +80,7 @@ export class ExampleLoader {
     return this.#epoch;
   }
 
+  /** The next batch of this rank. */
   next(): PackedTokens {
     const { rank, size } = this.#ranks;
     const first = this.#batch * this.#globalBatch;
@@ -91,6 +97,7 @@ export class ExampleLoader {
     return packExamples(examples.length > 0 ? examples : [NOTHING_TO_LEARN]);
   }
 
+  /** The place in the data, for a checkpoint. */
   state(): JsonValue {
     this.#digest ??= digestOf(this.#examples);
     const { context, packing, seed } = this.#options;
@@ -102,8 +109,8 @@ export class ExampleLoader {
   }
 
   /**
-   * Throws ERR_MISMATCH when the examples or the options are not those of the run; the number of
-   * ranks may differ.
+   * Continues from the place that state() gave. The number of ranks may differ. Throws ERR_MISMATCH
+   * when the examples or the options differ from those of the run.
    */
   restore(state: JsonValue): void {
     const saved = state as JsonObject;
@@ -120,7 +127,7 @@ export class ExampleLoader {
     this.#units = this.#unitsOf(this.#epoch);
   }
 
-  /** The units of an epoch in order. Each epoch packs anew, so bins hold other combinations. */
+  /** The units of an epoch in order. Each epoch packs anew, so its bins hold other combinations. */
   #unitsOf(epoch: number): number[][] {
     const { seed, packing, context } = this.#options;
     const shuffled = shuffledIndices(this.#examples.length, seed, 2 * epoch);
@@ -147,7 +154,7 @@ function digestOf(examples: readonly SupervisedExample[]): string {
   return hash.digest('hex');
 }
 
-/** Examples end to end. */
+/** Joins examples end to end, each as a sequence of its own. */
 export function packExamples(examples: readonly SupervisedExample[]): PackedTokens {
   const total = examples.reduce((sum, { tokens }) => sum + tokens.length, 0);
   const packed = {

@@ -1,7 +1,7 @@
 /**
- * A fixed choice of documents in windows that do not overlap, with the bytes of text that the
- * targets stand for. The model sees one window at a time, so its loss depends neither on other
- * documents nor on the batch size.
+ * Batches for evaluation: a fixed choice of documents in windows that do not overlap, and the
+ * number of bytes of text that the targets stand for. The model sees one window at a time, so its
+ * loss depends neither on other documents nor on the batch size.
  */
 import { AthanorError } from '../../base/errors.ts';
 import { Permutation } from '../permutation.ts';
@@ -10,33 +10,38 @@ import type { Split } from './manifest.ts';
 import type { TokenDataset } from './token-dataset.ts';
 import { packRows } from './token-loader.ts';
 
-export interface EvaluationOptions {
+/** The size of batches, and how much to evaluate. */
+export interface EvaluationBatchOptions {
   /** Default validation. */
   split?: Split;
   /** A batch holds up to batchSize * context tokens. */
   batchSize: number;
   /** Tokens of a window. */
   context: number;
-  /** Most targets over all batches. */
+  /** The most targets in all batches together. */
   maxTokens: number;
 }
 
+/** One batch of windows. */
 export interface EvaluationBatch extends PackedTokens {
-  /** Bytes of text that the targets stand for: nll / ln 2 / bytes is bits per byte, exactly. */
+  /** Bytes of text that the targets stand for. Bits per byte is exactly nll / ln 2 / bytes. */
   bytes: number;
 }
 
-/** Documents come in this shuffled order, so a few stand for all sources. It never changes. */
+/**
+ * The seed of the shuffled order of documents, which never changes. The order makes a few documents
+ * represent all sources.
+ */
 const ORDER_SEED = 0;
 
 /**
- * Each token of a document is a target once; the end-of-text token before it is none. `maxTokens`
- * cuts the last document that it leaves room for. Throws ERR_ARGUMENT, ERR_FILE_DAMAGED, and
- * whatever loading the tokenizer throws.
+ * Each token of a document is a target once, except the end-of-text token before it. The last
+ * document is cut so that there are at most `maxTokens` targets. Throws ERR_ARGUMENT for a batch or
+ * window without room, ERR_FILE_DAMAGED, and the errors of dataset.tokenizer().
  */
 export function* evaluationBatches(
   dataset: TokenDataset,
-  options: EvaluationOptions,
+  options: EvaluationBatchOptions,
 ): Generator<EvaluationBatch> {
   const { batchSize, context, maxTokens } = options;
   if (!(batchSize >= 1 && context >= 1)) {

@@ -1,11 +1,12 @@
 /**
- * Batches of windows of context + 1 ids over the whole split as one row. An epoch visits every
- * window once in a seeded permuted order and starts at an offset of its own, so that a document is
- * not always cut in the same place. The order is global: a cursor counts windows over all ranks,
- * rank r of w takes windows cursor + r, cursor + r + w, ... A run continues from a cursor on any
- * number of ranks and with any batch size.
+ * Batches of windows of context + 1 ids; the whole split is one row. An epoch visits every window
+ * once in a seeded order. Each epoch starts at its own offset, so that a document is not always cut
+ * in the same place. The order is global: a cursor counts windows over all ranks, and rank r of w
+ * takes windows cursor + r, cursor + r + w, ... A run continues from a cursor on any number of
+ * ranks and with any batch size.
  */
 import { AthanorError } from '../../base/errors.ts';
+import type { JsonValue } from '../../base/json.ts';
 import { mix } from '../../base/random.ts';
 import { type Ranks, selfCommunicator } from '../../comm/communicator.ts';
 import { Permutation } from '../permutation.ts';
@@ -13,44 +14,50 @@ import type { PackedTokens } from '../token-batch.ts';
 import type { Split } from './manifest.ts';
 import type { TokenDataset } from './token-dataset.ts';
 
+/** How a split becomes batches. */
 export interface TokenLoaderOptions {
-  /** Default train. */
+  /** The split to read. Default train. */
   split?: Split;
-  /** Windows of a batch on this rank. */
+  /** Windows per batch on this rank. */
   batchSize: number;
-  /** Ids of a window that the model sees. */
+  /** Tokens per window that the model sees. */
   context: number;
+  /** The seed of the order. */
   seed: number;
-  /** Default true. */
+  /** Whether windows come in a random order. Default true. */
   shuffle?: boolean;
   /** Tokens attend to their own document only, and positions restart with each. Default true. */
   documentMask?: boolean;
-  /** Whose windows to take. Default: all of them, as the only rank. */
+  /** The ranks that share the windows. Default: one rank, which takes all. */
   communicator?: Ranks;
 }
 
-/** `n` is batchSize * context; sequences are windows, or documents within windows. */
-export interface Batch extends PackedTokens {
+/**
+ * A batch of batchSize * context tokens. Its sequences are windows, or documents within windows.
+ */
+export interface TokenWindows extends PackedTokens {
   /** Windows that all ranks had taken before this batch. */
   cursor: number;
 }
 
-/** Where a run is in its data, and the options that this depends on; the same on every rank. */
-export interface LoaderState {
-  /** Windows taken so far, over all ranks. */
+/**
+ * The place of a run in its data, and the options on which it depends. It is the same
+ * on every rank.
+ */
+export type LoaderState = {
+  /** Windows that all ranks have taken so far. */
   cursor: number;
   /** Fingerprint of the split. */
   data: string;
   context: number;
   seed: number;
   shuffle: boolean;
-}
+};
 
-/**
- * Tells the random offset of an epoch apart from its permutation, which comes from the same seed.
- */
+/** Distinguishes the random offset of an epoch from its permutation, which has the same seed. */
 const SHIFT_STREAM = 0x5f;
 
+/** Gives the batches of this rank, epoch after epoch. */
 export class TokenLoader {
   readonly #dataset: TokenDataset;
   readonly #options: Required<TokenLoaderOptions>;
@@ -58,7 +65,9 @@ export class TokenLoader {
   #cursor = 0;
   #order: { epoch: number; shift: number; permutation: Permutation | undefined } | undefined;
 
-  /** Throws ERR_ARGUMENT for an option out of range, and when the split holds no whole window. */
+  /**
+   * Throws ERR_ARGUMENT for an option out of range, and when the split holds no complete window.
+   */
   constructor(dataset: TokenDataset, options: TokenLoaderOptions) {
     this.#dataset = dataset;
     const defaults = {
@@ -71,7 +80,8 @@ export class TokenLoader {
     checkOptions(this.#options);
     const { context, split } = this.#options;
     const tokens = dataset.tokens(split);
-    // Where there is enough, one context less than fits: an epoch can start at as many offsets.
+    // With enough tokens, use one context less than there is, so that an epoch can start
+    // at `context` offsets.
     const shifted = tokens >= 2 * context;
     this.#windows = Math.floor((shifted ? tokens - context : tokens - 1) / context);
     if (this.#windows < 1) {
@@ -83,17 +93,18 @@ export class TokenLoader {
     }
   }
 
-  /** Windows of an epoch, over all ranks. */
+  /** Windows per epoch, over all ranks. */
   get windows(): number {
     return this.#windows;
   }
 
-  /** Passes over the split that are complete. */
+  /** Complete passes over the split. */
   get epoch(): number {
     return Math.floor(this.#cursor / this.#windows);
   }
 
-  next(): Batch {
+  /** The next batch of this rank. */
+  next(): TokenWindows {
     const { batchSize, context, communicator } = this.#options;
     const { rank, size } = communicator;
     const cursor = this.#cursor;
@@ -103,36 +114,38 @@ export class TokenLoader {
     return { ...packRows(rows, batchSize * context, separator), cursor };
   }
 
+  /** The place in the data, for a checkpoint. */
   state(): LoaderState {
     const { context, seed, shuffle, split } = this.#options;
     return { cursor: this.#cursor, data: this.#dataset.fingerprint(split), context, seed, shuffle };
   }
 
   /**
-   * Continues where a loader left off; ranks and batch size may differ. Throws ERR_MISMATCH when
-   * the data or an option that decides the order is another, and ERR_FORMAT for a state that is
-   * none.
+   * Continues from the place that state() gave. Ranks and batch size may differ. Throws
+   * ERR_MISMATCH when the data or an option that decides the order differs, and ERR_FORMAT for
+   * an invalid state.
    */
-  restore(state: LoaderState): void {
+  restore(state: JsonValue): void {
+    const saved = state as LoaderState;
     const now = this.state();
-    if (!Number.isSafeInteger(state.cursor) || state.cursor < 0)
+    if (!Number.isSafeInteger(saved.cursor) || saved.cursor < 0)
       throw new AthanorError(
         'ERR_FORMAT',
-        `the saved place in the data, ${state.cursor}, is not a whole number`,
+        `the saved place in the data, ${saved.cursor}, is not a whole number`,
       );
     const labels = { data: 'data', context: 'context', seed: 'seed', shuffle: 'shuffling' } as const;
     for (const key of ['data', 'context', 'seed', 'shuffle'] as const) {
-      if (state[key] === now[key]) continue;
+      if (saved[key] === now[key]) continue;
       throw new AthanorError(
         'ERR_MISMATCH',
-        `the run was saved with another ${labels[key]} (${state[key]}) than now (${now[key]}), so its place in the data means nothing here`,
+        `the run was saved with another ${labels[key]} (${saved[key]}) than now (${now[key]}), so its place in the data is not valid now`,
         'resume with the data and options that the run began with',
       );
     }
-    this.#cursor = state.cursor;
+    this.#cursor = saved.cursor;
   }
 
-  /** context + 1 ids of the window at a place in the global order. */
+  /** The context + 1 ids of the window at a place in the global order. */
   #window(place: number): Int32Array {
     const { context, split } = this.#options;
     const { shift, permutation } = this.#orderOf(Math.floor(place / this.#windows));
@@ -170,10 +183,10 @@ function checkOptions(options: Required<TokenLoaderOptions>): void {
 }
 
 /**
- * Rows of ids as packed sequences: of each row, all ids but the last are tokens and all but the
+ * Packs rows of ids into sequences. In each row all ids but the last are tokens, and all but the
  * first are targets.
- * @param length of all rows together, each less one
- * @param separator each occurrence of this id begins a sequence too
+ * @param length length of all rows together, each less one
+ * @param separator each occurrence of this id begins a sequence as well
  */
 export function packRows(
   rows: readonly Int32Array[],

@@ -1,6 +1,6 @@
 import type { DType, NativeTensor } from '../binding.ts';
 
-/** A part that a model may lack is undefined. */
+/** Undefined where the model lacks the part. */
 type Optional<T> = T | undefined;
 
 export interface DecoderNorm {
@@ -14,7 +14,7 @@ export interface DecoderProjection {
   bias: Optional<NativeTensor>;
 }
 
-/** One block in the order of use; native/ops/decoder.h has the shapes. */
+/** The weights of one block in the order of use. native/ops/decoder.h has the shapes. */
 export interface DecoderLayer {
   attentionNorm: DecoderNorm;
   qkv: DecoderProjection;
@@ -24,7 +24,7 @@ export interface DecoderLayer {
   output: DecoderProjection;
   mlpNorm: DecoderNorm;
   activation: 'gelu' | 'swiglu';
-  /** Gate and up, stacked, where the activation is SwiGLU. */
+  /** With SwiGLU: gate and up, stacked. */
   up: DecoderProjection;
   down: DecoderProjection;
 }
@@ -34,16 +34,16 @@ export interface DecoderModel {
   positionTable: Optional<NativeTensor>;
   layers: readonly DecoderLayer[];
   finalNorm: DecoderNorm;
-  /** Of all norms but those of queries and keys. */
+  /** The kind of all norms except those of queries and keys. */
   norm: 'layer' | 'rms';
   eps: number;
   heads: number;
   kvHeads: number;
-  /** Of activations. */
+  /** Dtype of activations. */
   dtype: DType;
 }
 
-/** scale B A is added to a projection's weight. */
+/** A LoRA adapter, which adds scale B A to the weight of a projection. */
 export interface DecoderAdapter {
   /** `[rank, in]` */
   a: NativeTensor;
@@ -66,22 +66,26 @@ export interface DecoderStep {
   slots: NativeTensor;
   /** i32 `[sequences]` */
   pastLengths: NativeTensor;
-  /** Keys, then values of each layer in turn. */
+  /** The keys and then the values of each layer in turn. */
   caches: readonly NativeTensor[];
+  /** Tokens for which a slot has room. */
   maxTokens: number;
-  /** One per layer, or none. */
+  /** One per layer, or an empty list without adapters. */
   adapters: readonly DecoderLayerAdapters[];
 }
 
-/** A model that decodes. It shares the memory of the weights until it is disposed. */
+/** A model that decodes. It shares the memory of the weights until dispose(). */
 export interface NativeDecoder {
-  /** Hidden states `[n, d]` of tokens that continue cached sequences; appends to the caches. */
+  /**
+   * Appends to the caches and returns the hidden states `[n, d]` of tokens that
+   * continue cached sequences.
+   */
   forward(step: DecoderStep): NativeTensor;
   dispose(): void;
 }
 
 export interface DecoderBinding {
-  /** Throws ERR_ARGUMENT that names a field which is missing. */
+  /** Throws ERR_ARGUMENT naming a field that is missing. */
   NativeDecoder: new (
     model: DecoderModel,
   ) => NativeDecoder;

@@ -17,16 +17,19 @@ export interface LinearForwardInputs {
 }
 
 export interface LinearBinding {
-  /** [y `[n, out]`, the value before the activation where asked for] */
+  /** [y `[n, out]`, with savePreactivation the value before the activation] */
   linearForward(inputs: LinearForwardInputs): [NativeTensor, NativeTensor | undefined];
-  /** addend `[n, in]` of dy's dtype is added before GELU' of the preactivation is multiplied. */
+  /**
+   * dx = (dy W + addend) * GELU'(preactivation), `[n, in]`. The last factor is left out without a
+   * preactivation. addend has the dtype of dy.
+   */
   linearBackwardInput(
     dy: NativeTensor,
     weight: NativeTensor,
     preactivation: NativeTensor | undefined,
     addend?: NativeTensor,
   ): NativeTensor;
-  /** Adds into dweight, or overwrites it, and adds into dbias. */
+  /** Adds to dweight, or overwrites it, and adds to dbias. */
   linearBackwardWeight(
     dy: NativeTensor,
     x: NativeTensor,
@@ -34,6 +37,7 @@ export interface LinearBinding {
     dbias: NativeTensor | undefined,
     overwrite?: boolean,
   ): void;
+  /** The matrix product a b. Each factor may be given transposed. */
   gemm(
     a: NativeTensor,
     b: NativeTensor,

@@ -7,13 +7,13 @@ export interface CrossEntropyInputs {
   weight: NativeTensor;
   /** i32 `[n]`, -100 to ignore */
   targets: NativeTensor;
-  /** f32 `[n]`; 1 for all when left out */
+  /** f32 `[n]`: weight of the loss of each token. Default: 1 for all. */
   tokenWeights?: NativeTensor | undefined;
   scale: number;
   needGradient: boolean;
-  /** No dweight. */
+  /** Leave out dweight. */
   weightFrozen?: boolean | undefined;
-  /** f32 `[vocab, d]` that dweight overwrites; without, it gets new memory. */
+  /** f32 `[vocab, d]`: memory that dweight overwrites. Default: new memory. */
   dweightMemory?: NativeTensor | undefined;
 }
 
@@ -26,18 +26,23 @@ export interface LogProbBackwardInputs {
   dlogProbs: NativeTensor;
   /** f32 `[n]` */
   dentropies?: NativeTensor | undefined;
-  /** f32 `[vocab, d]`, added to */
+  /** f32 `[vocab, d]`: the gradient of the weight is added to it. */
   dweight?: NativeTensor | undefined;
-  /** dweight is overwritten instead. */
+  /** Overwrite dweight instead of adding to it. */
   overwrite?: boolean | undefined;
 }
 
 export interface LossBinding {
-  /** [losses, scale * sum(weight * loss), dx, dweight]; the last two with needGradient, dweight unless weightFrozen. */
+  /**
+   * [losses, scale * sum(weight * loss), dx, dweight]; the last two with needGradient, dweight
+   * unless weightFrozen.
+   */
   linearCrossEntropy(
     inputs: CrossEntropyInputs,
   ): [NativeTensor, number, NativeTensor | undefined, NativeTensor | undefined];
-  /** f32 `[n, vocab]` whatever the dtype of x: bit for bit the logits that the losses see, for `sample`. */
+  /**
+   * f32 `[n, vocab]` for any dtype of x: the bits of the logits that the losses see, for `sample`.
+   */
   linearLogits(x: NativeTensor, weight: NativeTensor): NativeTensor;
   /** [log-probabilities, entropies] */
   linearLogProb(
@@ -46,6 +51,6 @@ export interface LossBinding {
     targets: NativeTensor,
     temperature: number,
   ): [NativeTensor, NativeTensor];
-  /** -> dx */
+  /** Returns dx. */
   linearLogProbBackward(inputs: LogProbBackwardInputs): NativeTensor;
 }

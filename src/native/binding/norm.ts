@@ -8,7 +8,7 @@ export interface LayerNormBackwardInputs {
   weight: NativeTensor;
   mean: NativeTensor;
   rstd: NativeTensor;
-  /** Added to, as dbias. */
+  /** The gradients of weight and bias are added to dweight and dbias. */
   dweight: NativeTensor;
   dbias?: NativeTensor | undefined;
 }
@@ -23,7 +23,7 @@ export interface RmsNormBackwardInputs {
 }
 
 export interface NormBinding {
-  /** -> [y, sum = x + delta, mean, rstd]. Without delta, sum is x's own storage. */
+  /** [y, sum = x + delta, mean, rstd]. Without delta, sum shares the storage of x. */
   layerNormForward(
     x: NativeTensor,
     delta: NativeTensor | undefined,
@@ -31,15 +31,15 @@ export interface NormBinding {
     bias: NativeTensor | undefined,
     eps: number,
   ): [NativeTensor, NativeTensor, NativeTensor, NativeTensor];
-  /** -> dx */
+  /** Returns dx. */
   layerNormBackward(inputs: LayerNormBackwardInputs): NativeTensor;
-  /** -> [y, sum, rstd]. */
+  /** [y, sum = x + delta, rstd]. Without delta, sum shares the storage of x. */
   rmsNormForward(
     x: NativeTensor,
     delta: NativeTensor | undefined,
     weight: NativeTensor,
     eps: number,
   ): [NativeTensor, NativeTensor, NativeTensor];
-  /** -> dx */
+  /** Returns dx. */
   rmsNormBackward(inputs: RmsNormBackwardInputs): NativeTensor;
 }

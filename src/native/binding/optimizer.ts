@@ -2,9 +2,12 @@ import type { NativeTensor } from '../binding.ts';
 
 /** The lists are parallel: one entry per parameter. */
 export interface AdamwInputs {
-  /** f32, or bf16 and rounded stochastically by bits that depend on (seed, step, place in the list, element) alone. */
+  /**
+   * f32, or bf16 and rounded stochastically by bits that depend on (seed, step, place in the list,
+   * element) alone.
+   */
   parameters: readonly NativeTensor[];
-  /** f32, as the moments. */
+  /** f32, like the moments `first` and `second`. */
   gradients: readonly NativeTensor[];
   first: readonly NativeTensor[];
   second: readonly NativeTensor[];
@@ -13,7 +16,7 @@ export interface AdamwInputs {
   beta1: number;
   beta2: number;
   eps: number;
-  /** From 1. */
+  /** The number of this update, from 1. */
   step: number;
   /** Multiplies every gradient. */
   gradientScale: number;

@@ -1,20 +1,20 @@
 import type { NativeTensor } from '../binding.ts';
 
-/** With d = logProbs - reference: k1 d, k2 d^2 / 2, k3 exp(-d) - 1 + d. */
+/** With d = logProbs - reference, k1 is d, k2 is d^2 / 2 and k3 is exp(-d) - 1 + d. */
 export type KlEstimator = 'k1' | 'k2' | 'k3';
 
-/** Tensors are f32 `[n]`. */
+/** All tensors are f32 `[n]`. */
 export interface PolicyLossInputs {
   logProbs: NativeTensor;
   oldLogProbs: NativeTensor;
   advantages: NativeTensor;
-  /** Needed where entropyCoef is not 0. */
+  /** Required unless entropyCoef is 0. */
   entropies?: NativeTensor | undefined;
-  /** Needed where klCoef is not 0. */
+  /** Required unless klCoef is 0. */
   referenceLogProbs?: NativeTensor | undefined;
   clipLow: number;
   clipHigh: number;
-  /** 0: none. */
+  /** 0 turns it off. */
   dualClip: number;
   entropyCoef: number;
   klCoef: number;
@@ -31,9 +31,13 @@ export interface PolicyBinding {
     gamma: number,
     lambda: number,
   ): [NativeTensor, NativeTensor];
+  /** Without shiftMean the result keeps the mean of x. */
   whiten(x: NativeTensor, shiftMean: boolean): NativeTensor;
   klPenalty(logProbs: NativeTensor, referenceLogProbs: NativeTensor, estimator: KlEstimator): NativeTensor;
-  /** [loss, dlogProbs, dentropies, [clipped, approxKl, ratioMaxDeviation, ratioSum, ratioMin, ratioMax]] */
+  /**
+   * [loss, dlogProbs, dentropies, [clipped, approxKl, ratioMaxDeviation, ratioSum, ratioMin,
+   * ratioMax]]
+   */
   policyLoss(
     inputs: PolicyLossInputs,
   ): [

@@ -5,7 +5,7 @@ export interface RankingInputs {
   scores: NativeTensor;
   /** i32 `[2 m]`: index of the better, index of the worse, and so on */
   pairs: NativeTensor;
-  /** f32 `[m]`, as weights */
+  /** f32 `[m]`, like the weights */
   margins?: NativeTensor | undefined;
   weights?: NativeTensor | undefined;
   centering: number;
@@ -18,7 +18,7 @@ export type DpoKind = 'sigmoid' | 'ipo' | 'hinge';
 export interface DpoInputs {
   /** f32 `[2 m]`: log-probabilities of m chosen responses, then of the m rejected */
   sums: NativeTensor;
-  /** The same under the reference model. */
+  /** The same sums under the reference model. */
   reference: NativeTensor;
   beta: number;
   kind: DpoKind;
@@ -28,8 +28,8 @@ export interface DpoInputs {
 }
 
 export interface PreferenceBinding {
-  /** [loss, dscores, pairs in the right order] */
+  /** [loss, dscores, number of pairs in the right order] */
   rankingLoss(inputs: RankingInputs): [number, NativeTensor | undefined, number];
-  /** [loss, rewards, dsums, pairs in the right order] */
+  /** [loss, rewards, dsums, number of pairs in the right order] */
   dpoLoss(inputs: DpoInputs): [number, NativeTensor, NativeTensor | undefined, number];
 }

@@ -13,7 +13,7 @@ export interface QueryKeyNormBackwardInputs {
 }
 
 export interface QueryKeyNormBinding {
-  /** [y, queries, keys, queryRstd, keyRstd]: y is qkv with its query and key heads normed. */
+  /** [y, queries, keys, queryRstd, keyRstd], where y is qkv with normalised query and key heads. */
   queryKeyNormForward(
     qkv: NativeTensor,
     queryGain: NativeTensor,
@@ -22,6 +22,6 @@ export interface QueryKeyNormBinding {
     kvHeads: number,
     eps: number,
   ): [NativeTensor, NativeTensor, NativeTensor, NativeTensor, NativeTensor];
-  /** dqkv; the gains' gradients are added to. */
+  /** Returns dqkv and adds to dqueryGain and dkeyGain. */
   queryKeyNormBackward(inputs: QueryKeyNormBackwardInputs): NativeTensor;
 }

@@ -3,28 +3,34 @@ import type { NativeTensor } from '../binding.ts';
 export interface SampleInputs {
   /** `[b, V]` f32 or bf16 */
   logits: NativeTensor;
-  /** 0: the largest logit. */
+  /** 0 takes the largest logit. */
   temperature: number;
-  /** 0: all. */
+  /** Choose among this many of the most likely tokens; 0 chooses among all. */
   topK: number;
-  /** 1: all. */
+  /**
+   * Choose among the fewest tokens that hold this share of the probability; 1 chooses among all.
+   */
   topP: number;
-  /** 0: all. */
+  /**
+   * Choose among tokens with at least this share of the largest probability; 0 chooses among all.
+   */
   minP: number;
-  /** 1: none. */
+  /** 1 turns it off. */
   repetitionPenalty: number;
   /** i32 `[b, h]`: the tokens to penalise, -1 for none */
   history?: NativeTensor | undefined;
-  /** Row i draws by (seed, streams[i], steps[i]); both i32 `[b]`. */
+  /** The random number of row i is a function of (seed, streams[i], steps[i]). */
   seed: number;
+  /** i32 `[b]` */
   streams: NativeTensor;
+  /** i32 `[b]` */
   steps: NativeTensor;
 }
 
 export interface SamplingBinding {
   /**
-   * [tokens i32 `[b]`, logProbs f32 `[b]`], the latter under the unfiltered softmax at that temperature, or at 1 where it
-   * is 0. ERR_NOT_FINITE names a row without a distribution.
+   * [tokens i32 `[b]`, logProbs f32 `[b]`], the latter under the unfiltered softmax at that
+   * temperature, or at 1 where it is 0. ERR_NOT_FINITE names a row without a distribution.
    */
   sample(inputs: SampleInputs): [NativeTensor, NativeTensor];
 }

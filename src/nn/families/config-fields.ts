@@ -13,13 +13,16 @@ export class ConfigFields {
     throw new AthanorError('ERR_FORMAT', `${this.path}: ${problem}`, 'the file is damaged; write it again');
   }
 
-  /** @param supported what could stand there instead */
+  /**
+   * Throws ERR_FORMAT for a value that is valid but not supported.
+   * @param supported the values that are supported
+   */
   unsupported(what: string, supported: readonly string[]): never {
     const remedy = `supported: ${supported.join(', ')}`;
     throw new AthanorError('ERR_FORMAT', `${this.path}: ${what} is not supported`, remedy);
   }
 
-  /** null is how Python spells an absent value. */
+  /** The value of a field. Python writes null for an absent value. */
   value(key: string): JsonValue | undefined {
     return this.json[key] ?? undefined;
   }
@@ -66,7 +69,9 @@ export class ConfigFields {
     return id;
   }
 
-  /** Refuses an option that has any other value than these; an absent one is fine. */
+  /**
+   * Throws ERR_FORMAT for an option with a value that is not allowed. An absent option is allowed.
+   */
   only(key: string, ...allowed: JsonValue[]): void {
     const value = this.value(key);
     if (value === undefined || allowed.includes(value)) return;
@@ -74,14 +79,14 @@ export class ConfigFields {
     this.unsupported(`${key} ${spell(value)}`, supported);
   }
 
-  /** As `only`, for each element of a list. */
+  /** Applies `only` to each element of a list. */
   onlyEach(key: string, ...allowed: JsonValue[]): void {
     const list = this.value(key) ?? [];
     if (!Array.isArray(list)) this.fail(`expected ${key} to be a list but it is ${spell(list)}`);
     for (const value of list) new ConfigFields({ [key]: value }, this.path).only(key, ...allowed);
   }
 
-  /** Refuses sliding windows. `sliding_window` may have a value that is not used. */
+  /** Throws ERR_FORMAT for sliding windows. `sliding_window` may have a value that is not used. */
   fullAttention(): void {
     this.only('use_sliding_window', false);
     this.onlyEach('layer_types', 'full_attention');

@@ -1,4 +1,6 @@
-/** A model family as data: how a Hugging Face folder spells a model. */
+/**
+ * A model family as data: how a folder of Hugging Face describes and names the parts of a model.
+ */
 import type { JsonObject } from '../../base/json.ts';
 import type { HeadKind, ModelConfig } from '../config.ts';
 import type { ConfigFields } from './config-fields.ts';
@@ -8,7 +10,7 @@ export interface Family {
   readonly name: string;
   /** The name in `architectures` of config.json, for each head. */
   readonly classNames: Readonly<Record<HeadKind, string>>;
-  /** Everything but token ids. Throws ERR_FORMAT for an option that is not supported. */
+  /** Reads all fields except token ids. Throws ERR_FORMAT for an option that is not supported. */
   readonly readConfig: (fields: ConfigFields) => ModelConfig;
   /** The fields of this family; config-json.ts adds those that all families have. */
   readonly writeConfig: (config: ModelConfig) => JsonObject;
@@ -21,7 +23,7 @@ export interface TensorNames {
   readonly wrapper: string;
   /** Embeddings and final norm, after the wrapper, by in-memory name. */
   readonly trunk: Readonly<Record<string, string>>;
-  /** What the layers are numbered after: `layers` for `layers.0`. */
+  /** The prefix of the number of a layer: `layers` for `layers.0`. */
   readonly layers: string;
   /**
    * The parts of a block by in-memory name. A list names the tensors that the part is stacked from

@@ -5,7 +5,7 @@
 import type { ModelConfig } from '../config.ts';
 import type { Family } from './family.ts';
 
-/** What every GPT-2 model has in common. */
+/** The parts that all GPT-2 models have in common. */
 export const gpt2Structure = {
   architecture: 'gpt2',
   norm: 'layer',

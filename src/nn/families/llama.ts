@@ -4,7 +4,7 @@ import type { BlockSpec, ModelConfig, RopeSpec } from '../config.ts';
 import type { ConfigFields } from './config-fields.ts';
 import type { Family, TensorNames } from './family.ts';
 
-/** Where a model of Llama's shape has biases. */
+/** The biases of a model of Llama's shape. */
 export interface LlamaBiases {
   qkvBias: boolean;
   outputBias: boolean;
@@ -13,7 +13,7 @@ export interface LlamaBiases {
 
 const noBiases: LlamaBiases = { qkvBias: false, outputBias: false, mlpBias: false };
 
-/** What Llama models have in common. */
+/** The parts that all Llama models have in common. */
 export function llamaStructure(rope: RopeSpec, biases: LlamaBiases = noBiases) {
   const block: BlockSpec = { rope, ...biases, queryKeyNorm: 'none', activation: 'swiglu' };
   return { architecture: 'llama', norm: 'rms', positionTable: false, blocks: [block] } as const;
@@ -62,7 +62,7 @@ export function writeLlamaSizes(config: ModelConfig): JsonObject {
   };
 }
 
-/** Queries, keys and values are apart on disk, and so are gate and up. */
+/** On disk queries, keys and values are separate tensors, and so are gate and up. */
 export const llamaTensors: TensorNames = {
   wrapper: 'model',
   trunk: { token_embedding: 'embed_tokens', final_norm: 'norm' },

@@ -7,7 +7,7 @@ export const qwen2: Family = {
   classNames: { 'language-model': 'Qwen2ForCausalLM', score: 'Qwen2ForSequenceClassification' },
   readConfig(fields) {
     fields.fullAttention();
-    // No field of config.json says so: the class of transformers has these biases.
+    // No field of config.json describes these biases; the class in transformers has them.
     const biases = { qkvBias: true, outputBias: false, mlpBias: false };
     return {
       ...llamaStructure(fields.rope(), biases),

@@ -1,4 +1,6 @@
-/** The families that can be read, trained and written. A new one is a file and an entry below. */
+/**
+ * The families that can be read, trained and written. A new one needs a file and an entry below.
+ */
 import type { Family } from './family.ts';
 import { gpt2 } from './gpt2.ts';
 import { llama } from './llama.ts';

@@ -1,6 +1,6 @@
 /**
- * SmolLM3 (Bakouch et al., 2025): Llama in which some layers, every fourth as published, do not
- * rotate.
+ * SmolLM3 (Bakouch et al., 2025): Llama in which some layers, every fourth as published,
+ * do not rotate.
  */
 import { blockOf, maxLayers } from '../config.ts';
 import type { Family } from './family.ts';
@@ -14,7 +14,7 @@ export const smollm3: Family = {
     const { blocks, ...structure } = llamaStructure(fields.rope(), readLlamaBiases(fields));
     const { rope, ...unrotated } = blocks[0];
     const sizes = readLlamaSizes(fields);
-    // 1 for a layer that rotates, in spite of the name.
+    // 1 for a layer that rotates, contrary to the name.
     const given = fields.numbers('no_rope_layers');
     if (given && given.length !== sizes.layers) {
       fields.fail(`no_rope_layers has ${given.length} entries for ${sizes.layers} layers`);
@@ -38,7 +38,7 @@ export const smollm3: Family = {
     mlp_bias: config.blocks[0]!.mlpBias,
     use_sliding_window: false,
     sliding_window: null,
-    // null, because transformers takes 128004 for a missing key, whatever the vocabulary.
+    // null, because transformers takes 128004 for a missing key, for any vocabulary.
     pad_token_id: null,
   }),
   tensors: llamaTensors,

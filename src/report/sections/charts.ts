@@ -1,4 +1,4 @@
-/** The frame of the charts and their controls; page/main.ts draws into it. */
+/** The frame of the charts and their controls. page/main.ts draws into it. */
 import { formatCount } from '../format.ts';
 import { type Html, html } from '../html.ts';
 import type { Constant, PageCharts } from '../page-charts.ts';

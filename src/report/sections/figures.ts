@@ -1,4 +1,4 @@
-/** Distributions as drawings in the page itself: they are still, so they need no script. */
+/** Drawings of distributions in the page itself. They do not move, so they need no script. */
 import type { BarFigure, CalibrationFigure, Figure, HistogramFigure, ShareFigure } from '../figures.ts';
 import { type Html, html } from '../html.ts';
 import { areaPath, binned, type Frame, frameOf, ticksOf } from './plane.ts';
@@ -41,7 +41,7 @@ function colorAt(i: number): string {
   return `var(--series-${(i % 8) + 1})`;
 }
 
-/** Shares of each series in the same bins. Values that are not finite are in none. */
+/** Shares of each series in common bins. Values that are not finite are left out. */
 function histogram({ title, series, bins = 40 }: HistogramFigure): Html {
   const { edges, shares } = binned(
     series.map(({ values }) => values),
@@ -58,10 +58,7 @@ function histogram({ title, series, bins = 40 }: HistogramFigure): Html {
   return html`<p class="keys">${keys}</p>${plot(frame, `${title}. ${described.join('; ')}`, areas, percent)}`;
 }
 
-/**
- * What came true against what was predicted, with 95 % intervals; on the diagonal the two are
- * equal.
- */
+/** Observed against predicted shares, with 95 % intervals. On the diagonal they are equal. */
 function calibration({ title, bins }: CalibrationFigure): Html {
   const frame = frameOf([0, 1], [0, 1]);
   const { x, y } = frame;
@@ -74,7 +71,7 @@ function calibration({ title, bins }: CalibrationFigure): Html {
   return plot(frame, `${title}. ${described.join('; ')}`, [diagonal, ...points], percent, percent);
 }
 
-/** Shares with their intervals and how many they are of. */
+/** Shares with their intervals and their numbers of cases. */
 function bars({ title, bars: all }: BarFigure): Html {
   const frame = frameOf([0, all.length], [0, 1], 44);
   const { x, y } = frame;
@@ -92,7 +89,7 @@ function bars({ title, bars: all }: BarFigure): Html {
   return plot(frame, `${title}. ${described.join('; ')}`, columns, percent, null);
 }
 
-/** Bars that lie down, each with its share beside it: readable on a phone too. */
+/** Horizontal bars, each with its share beside it, which a phone can show too. */
 function shares({ series, rows }: ShareFigure): Html {
   const bar = (value: number, i: number) =>
     html`<dd title="${series[i]}"><span class="bar"><i class="bar-fill" style="width:${100 * value}%;background:${colorAt(i)}"></i></span><span class="share">${(100 * value).toFixed(1)} %</span></dd>`;
@@ -106,7 +103,7 @@ function key(label: string, i: number): Html {
 
 type Label = (value: number) => string;
 
-/** The drawing in its frame; an axis without labels has no ticks. */
+/** The drawing in its frame. An axis without labels has no ticks. */
 function plot(
   frame: Frame,
   described: string,

@@ -1,14 +1,14 @@
-/** The texts that the model wrote along the way, in order, so that its progress can be read. */
+/** Samples of the model in order, so that a reader can see its progress. */
 import { exactCount } from '../format.ts';
 import { type Html, html } from '../html.ts';
 import type { MetricRecord } from '../metrics-log.ts';
 import type { Section } from './section.ts';
 
-/** Bounds on what the page carries; metrics.jsonl has it all. */
+/** Limits of the page's content; metrics.jsonl has everything. */
 const MAX_STEPS = 60;
 const MAX_CHARACTERS = 1500;
 const MAX_PER_STEP = 8;
-/** Steps shown at the beginning and at the end; those between unfold. */
+/** Steps shown open at the beginning and at the end; the others unfold. */
 const OPEN_FIRST = 2;
 const OPEN_LAST = 3;
 
@@ -51,7 +51,7 @@ function cut(text: string): string {
   return text.length <= MAX_CHARACTERS ? text : `${text.slice(0, MAX_CHARACTERS)}…`;
 }
 
-/** At most `count` of the items, the first and the last among them. */
+/** At most `count` items, spread evenly, including the first and the last. */
 function evenly<T>(items: readonly T[], count: number): readonly T[] {
   if (items.length <= count) return items;
   return Array.from({ length: count }, (_, i) => items[Math.round((i * (items.length - 1)) / (count - 1))]!);

@@ -1,6 +1,4 @@
-/**
- * The cards on top: the run's figures, each with a smaller line that puts the number in its place.
- */
+/** The cards on top: the main results of the run, each with a smaller line that explains it. */
 
 import { mean } from '../../base/statistics.ts';
 import { exactCount, formatCount, formatDuration, formatFlops } from '../format.ts';
@@ -8,7 +6,7 @@ import { html } from '../html.ts';
 import type { MetricRecord } from '../metrics-log.ts';
 import type { ReportContext, Section } from './section.ts';
 
-/** Cards in a row of the full width. */
+/** Most cards in a row of full width. */
 const MAX_ACROSS = 7;
 
 /** What the cards of a run are made from. */
@@ -34,7 +32,7 @@ export const summary: Section = (report) => {
     ({ label, value, hint }) =>
       html`<div class="card"><dt>${label}</dt><dd>${value}</dd>${hint ? html`<dd class="hint">${hint}</dd>` : undefined}</div>`,
   );
-  // One row where they fit, else rows of about the same length.
+  // One row if the cards fit, else rows of about equal length.
   const across = Math.ceil(cards.length / Math.ceil(cards.length / MAX_ACROSS));
   return html`<dl class="cards" style="--across: ${across}">${items}</dl>`;
 };
@@ -45,8 +43,8 @@ export function runCards(report: RunRecords): Card[] {
 }
 
 /**
- * The last evaluation of each field, and the mean of the last training losses, since a single
- * step's is noise.
+ * The last evaluation of each field, and the mean of the last training losses, because the loss of
+ * a single step is noisy.
  */
 function quality({ steps, evaluations }: RunRecords): Card[] {
   const cards: Card[] = [];
@@ -107,7 +105,7 @@ function speed({ steps, options }: RunRecords): Card[] {
   return [...cards, { label: 'Training time', value: formatDuration(seconds), hint: 'evaluation apart' }];
 }
 
-/** Sum of what is finite. */
+/** The sum of the finite values. */
 function total(steps: readonly MetricRecord[], of: (record: MetricRecord) => number): number {
   return steps.reduce((sum, record) => {
     const value = of(record);

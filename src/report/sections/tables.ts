@@ -1,6 +1,4 @@
-/**
- * Tables and notes that a stage hands over, and names with their values: settings and environment.
- */
+/** Tables and notes of a stage, and lists of names with values: settings and environment. */
 
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';

@@ -3,23 +3,30 @@ import { native } from '../../native/addon.ts';
 import { record } from '../autograd.ts';
 import { Tensor } from '../tensor.ts';
 
+/** The heads of an attention layer. */
 export interface AttentionShape {
+  /** Query heads. */
   heads: number;
+  /** Key and value heads. Each serves heads / kvHeads query heads. */
   kvHeads: number;
+  /** Channels per head. */
   headDim: number;
 }
 
-/** Where the rows of a batch belong. */
+/** The sequences that the rows of a packed batch belong to. */
 export interface SequenceIndex {
   /** i32 `[n]`: each token's place in its sequence, from 0. */
   positions: Tensor;
-  /** i32 `[sequences + 1]`: where each sequence begins; starts at 0, ends at n. */
+  /** i32 `[sequences + 1]`: where each sequence begins. The first is 0, the last is n. */
   cuSeqlens: Tensor;
 }
 
 /**
- * @param qkv `[n, (heads + 2 kvHeads) headDim]`, consumed: rotated in place when a rope table is given
- * @param ropeTable f32 `[maxPositions, headDim]` (Su et al., 2021)
+ * softmax(Q K^T / sqrt(headDim)) V for each head, in which a token attends to itself and to the
+ * earlier tokens of its sequence (Vaswani et al., 2017).
+ * @param qkv `[n, (heads + 2 kvHeads) headDim]`: queries, keys, values. It is consumed: with a rope
+ * table its queries and keys are rotated in place
+ * @param ropeTable f32 `[maxPositions, headDim]`: rotary positions (Su et al., 2021)
  * @returns `[n, heads headDim]`
  */
 export function causalSelfAttention(

@@ -1,15 +1,19 @@
-/** y = x W^T + b, and the two-layer GELU network as one operation so that GELU' rides on a GEMM's store. */
+/**
+ * y = x W^T + b, and a feed-forward network of two layers with GELU as one operation, in which a
+ * matrix product applies GELU or its derivative as it stores its result.
+ */
 import { native } from '../../native/addon.ts';
 import { type Accumulate, needsGrad, record } from '../autograd.ts';
 import { Tensor } from '../tensor.ts';
 import { type LowRank, lowRankBackward, lowRankForward } from './low-rank.ts';
 
 /**
+ * y = x weight^T + bias, and scale B (A x) of a LoRA adapter.
  * @param x `[n, in]` f32 or bf16
  * @param weight `[out, in]` f32 or bf16
- * @param bias `[out]` f32
- * @param adapter adds scale B (A x)
- * @returns `[n, out]` of x's dtype
+ * @param bias f32 `[out]`
+ * @param adapter its product is added to y
+ * @returns `[n, out]` of the dtype of x
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor, adapter?: LowRank): Tensor {
   const added = adapter && lowRankForward(x, adapter);
@@ -31,18 +35,25 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, adapter?: LowRa
   return y;
 }
 
+/** The two layers of a feed-forward network, with a LoRA adapter for each if given. */
 export interface FeedForwardWeights {
-  /** `[hidden, in]` */
+  /** `[hidden, in]` f32 or bf16 */
   up: Tensor;
+  /** f32 `[hidden]` */
   upBias?: Tensor;
   upAdapter?: LowRank;
-  /** `[out, hidden]` */
+  /** `[out, hidden]` f32 or bf16 */
   down: Tensor;
+  /** f32 `[out]` */
   downBias?: Tensor;
   downAdapter?: LowRank;
 }
 
-/** down(GELU(up(x))), GELU in its tanh form (Hendrycks and Gimpel, 2016). `[n, in]` -> `[n, out]`. */
+/**
+ * down(GELU(up(x))), with GELU in its tanh form (Hendrycks and Gimpel, 2016).
+ * @param x `[n, in]` f32 or bf16
+ * @returns `[n, out]` of the dtype of x
+ */
 export function geluFeedForward(x: Tensor, weights: FeedForwardWeights): Tensor {
   const { up, upBias, upAdapter, down, downBias, downAdapter } = weights;
   const adapters = [upAdapter?.a, upAdapter?.b, downAdapter?.a, downAdapter?.b];
@@ -84,7 +95,7 @@ export function geluFeedForward(x: Tensor, weights: FeedForwardWeights): Tensor 
   return y;
 }
 
-/** dy W + addend, times GELU'(preactivation) when given. */
+/** dy W + addend, multiplied by GELU'(preactivation) if there is one. */
 function inputGrad(dy: Tensor, weight: Tensor, preactivation?: Tensor, addend?: Tensor): Tensor {
   return new Tensor(
     native.linearBackwardInput(dy.handle, weight.handle, preactivation?.handle, addend?.handle),

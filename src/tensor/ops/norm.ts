@@ -1,19 +1,26 @@
-/** Normalisation fused with the residual stream: each returns the normed rows and the running sum they came from. */
+/**
+ * Normalisation fused with the residual stream. Each operation first adds a branch to the stream
+ * and returns both the normalised rows and the new stream.
+ */
 import { native } from '../../native/addon.ts';
 import { type Accumulate, record } from '../autograd.ts';
 import { Tensor, zeros } from '../tensor.ts';
 
+/** The outputs of a norm. Both carry gradients. */
 export interface NormResult {
-  /** `[n, d]`, normalised, scaled and shifted. */
+  /** `[n, d]`: the normalised rows times the gain, plus the bias if there is one. */
   y: Tensor;
-  /** `[n, d]`: x + delta, the residual stream to hand on. */
+  /** `[n, d]`: x + delta, the residual stream for the next layer. */
   sum: Tensor;
 }
 
 /**
  * Layer norm of x + delta over the last dimension (Ba et al., 2016).
- * @param x `[n, d]`; @param delta `[n, d]`, the branch to add to the stream first
- * @param weight `[d]` f32; @param bias `[d]` f32
+ * @param x `[n, d]` f32 or bf16: the residual stream
+ * @param delta `[n, d]`: the branch to add to the stream first
+ * @param weight f32 `[d]`: the gain
+ * @param bias f32 `[d]`
+ * @param eps added to the variance
  */
 export function layerNorm(
   x: Tensor,
@@ -45,7 +52,13 @@ export function layerNorm(
   return result;
 }
 
-/** RMS norm of x + delta (Zhang and Sennrich, 2019); shapes as in layerNorm. */
+/**
+ * RMS norm of x + delta over the last dimension (Zhang and Sennrich, 2019).
+ * @param x `[n, d]` f32 or bf16: the residual stream
+ * @param delta `[n, d]`: the branch to add to the stream first
+ * @param weight f32 `[d]`: the gain
+ * @param eps added to the mean square
+ */
 export function rmsNorm(x: Tensor, delta: Tensor | undefined, weight: Tensor, eps = 1e-5): NormResult {
   const [y, sum, rstd] = native
     .rmsNormForward(x.handle, delta?.handle, weight.handle, eps)
@@ -67,7 +80,7 @@ export function rmsNorm(x: Tensor, delta: Tensor | undefined, weight: Tensor, ep
   return { y, sum };
 }
 
-/** Where the kernel adds the gain's gradient; a frozen gain's goes nowhere. */
+/** Memory to which the kernel adds the gradient of the gain. That of a frozen gain is discarded. */
 function weightSum(weight: Tensor, accumulate: Accumulate): Tensor {
   return accumulate(weight) ?? zeros(weight.shape);
 }

@@ -1,4 +1,7 @@
-/** RMS norm of each query and key head before attention, which bounds the scores (Henry et al., 2020). */
+/**
+ * RMS norm of each query and key head before attention, which bounds the scores (Henry
+ * et al., 2020).
+ */
 import { native } from '../../native/addon.ts';
 import { record } from '../autograd.ts';
 import { Tensor, zeros } from '../tensor.ts';
@@ -13,7 +16,11 @@ export interface QueryKeyNormOptions {
   eps: number;
 }
 
-/** `[n, (heads + 2 kvHeads) headDim]` -> the same shape, with the values as they were. */
+/**
+ * Normalises the query and key heads of qkv. Values stay as they are.
+ * @param qkv `[n, (heads + 2 kvHeads) headDim]`: queries, keys, values
+ * @returns a new tensor of the same shape
+ */
 export function queryKeyNorm(qkv: Tensor, options: QueryKeyNormOptions): Tensor {
   const { queryGain, keyGain, heads, kvHeads, eps } = options;
   const [y, queries, keys, queryRstd, keyRstd] = native
@@ -28,7 +35,7 @@ export function queryKeyNorm(qkv: Tensor, options: QueryKeyNormOptions): Tensor 
       keyGain: keyGain.handle,
       queryRstd: queryRstd.handle,
       keyRstd: keyRstd.handle,
-      // The gradient of a frozen gain goes nowhere.
+      // The gradient of a frozen gain is discarded.
       dqueryGain: (accumulate(queryGain) ?? zeros(queryGain.shape)).handle,
       dkeyGain: (accumulate(keyGain) ?? zeros(keyGain.shape)).handle,
     });

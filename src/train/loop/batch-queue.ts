@@ -1,8 +1,8 @@
 /**
- * The batches of each update. If the stage allows it, those of the next update are begun during the
- * last backward pass of this one, while a GPU computes, or a file or request is waited for. Where
- * the thread that computes also makes the batches, as the loaders do on the CPU, a step takes as
- * long with it as without.
+ * The batches of each update. If the stage allows it, the batches of the next update are begun
+ * during the last backward pass of this one. That saves time while a GPU computes, or while a file
+ * or request is waited for. On the CPU the thread that computes also makes the batches, so it
+ * saves nothing there.
  */
 import type { JsonValue } from '../../base/json.ts';
 import { outsideScopes } from '../../tensor/tensor.ts';
@@ -19,7 +19,7 @@ export class BatchQueue<Batch> {
     this.#count = count;
   }
 
-  /** The batches of the update at hand. The caller disposes of them. */
+  /** The batches of the current update. The caller disposes of them. */
   take(): Promise<Batch[]> {
     const batches = this.#ahead?.batches ?? this.#make();
     this.#ahead = undefined;
@@ -27,8 +27,8 @@ export class BatchQueue<Batch> {
   }
 
   /**
-   * Begins to make the next update's batches, once. To be called after the last loss of this update,
-   * when the stage's state is that of a checkpoint after this update.
+   * Begins to make the batches of the next update, once. Call it after the last loss of this
+   * update, when the stage's state is that of a checkpoint after this update.
    */
   prefetch(): void {
     if (!this.#stage.prefetch || this.#ahead) return;
@@ -39,7 +39,7 @@ export class BatchQueue<Batch> {
     this.#ahead = { batches, state };
   }
 
-  /** The stage's state for a checkpoint, in which batches that no update has taken do not count. */
+  /** The stage's state for a checkpoint. Batches that no update has taken do not count in it. */
   state(): JsonValue {
     return this.#ahead ? this.#ahead.state : (this.#stage.state?.() ?? null);
   }
@@ -61,7 +61,7 @@ export class BatchQueue<Batch> {
   }
 }
 
-/** Frees a batch that owns memory; one that says nothing is left to the garbage collector. */
+/** Frees a batch that owns memory. Others are left to the garbage collector. */
 export function disposeOf(batch: unknown): void {
   if (isDisposable(batch)) batch[Symbol.dispose]();
 }

@@ -1,8 +1,9 @@
-/** The reports of a running training loop. Only the main rank reports. */
+/** The events of a running training loop. Only the main rank reports them. */
 import type { Sample } from './stage.ts';
 
+/** The figures of one step. */
 export interface StepMetrics {
-  /** Updates done, this one included. */
+  /** Number of updates done, including this one. */
   step: number;
   /** Undefined while a budget of seconds is still being turned into steps. */
   totalSteps: number | undefined;
@@ -11,15 +12,16 @@ export interface StepMetrics {
   /** Mean over the tokens or comparisons of the step. */
   loss: number;
   lr: number;
-  /** Before clipping, of the first group of parameters. */
+  /** Gradient norm of the first group of parameters, before clipping. */
   gradNorm: number;
   tokensPerSecond: number;
-  /** 0 where the stage gives no flopsPerToken. */
+  /** 0 when the stage gives no flopsPerToken. */
   flopsPerSecond: number;
-  /** The stage's own. */
+  /** The stage's own metrics. */
   metrics: Record<string, number>;
 }
 
+/** What the Trainer reports to its listener. */
 export type TrainEvent =
   | ({ type: 'step' } & StepMetrics)
   | { type: 'evaluation'; step: number; metrics: Record<string, number> }

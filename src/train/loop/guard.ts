@@ -1,12 +1,12 @@
 /**
- * Decides from a step's loss and gradient norm whether to update, warn, skip the update or stop.
+ * Looks at the loss and gradient norm of a step and decides: update, warn, skip the update or stop.
  */
 import type { JsonObject } from '../../base/json.ts';
 import { SpikeDetector } from '../../report/spike-detector.ts';
 
 export interface GuardOptions {
   /**
-   * What to do when the loss or gradient norm jumps. A value that is not finite is never applied.
+   * What to do when the loss or gradient norm jumps. An update that is not finite is never made.
    */
   onSpike: 'warn' | 'skip' | 'stop';
   /** Standard deviations above the running mean that count as a jump. */
@@ -23,7 +23,7 @@ export interface Verdict {
   warning?: string;
 }
 
-/** A run is stopped after so many skips in a row. */
+/** The run stops after this many skipped updates in a row. */
 const MAX_SKIPS = 20;
 
 export class Guard {

@@ -1,4 +1,4 @@
-/** What a stage trains: its groups of parameters, each with an AdamW of its own. */
+/** The parameters that a stage trains, in groups, each with its own AdamW. */
 import { tensorSources } from '../../checkpoint/gpt-folder.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
 import type { TypedArray } from '../../native/binding.ts';
@@ -25,7 +25,7 @@ export class Optimizers {
     return this.#groups.flatMap(({ parameters }) => [...parameters.values()]);
   }
 
-  /** Updates done. */
+  /** Number of updates done. */
   get stepCount(): number {
     return this.#groups[0]!.optimizer.stepCount;
   }
@@ -41,7 +41,7 @@ export class Optimizers {
     return Object.fromEntries(names.map((name, i) => [name, gradNorms[i]!]));
   }
 
-  /** Updates each group, its gradient scaled down to a norm of maxGradNorm; 0 allows any. */
+  /** Updates each group. Gradients are scaled down to a norm of maxGradNorm; 0: no clipping. */
   step(lr: number, gradNorms: readonly number[], maxGradNorm: number): void {
     this.#groups.forEach(({ optimizer, lrScale = 1 }, i) => {
       const gradNorm = gradNorms[i]!;
@@ -60,19 +60,19 @@ export class Optimizers {
     );
   }
 
-  /** Takes back what moments() gave. Throws ERR_MISMATCH when it does not fit the parameters. */
+  /** Restores the moments. Throws ERR_MISMATCH when they do not fit the parameters. */
   restoreMoments(stepCount: number, read: (name: string) => TensorData): void {
     for (const { name: group, optimizer } of this.#groups) {
       optimizer.restore(stepCount, (name) => read(pathOf(group, name)).data as Float32Array);
     }
   }
 
-  /** The parameters themselves, for a checkpoint that holds no model. */
+  /** The parameters, for a checkpoint that holds no model. */
   weights(): [string, TensorSource][] {
     return tensorSources(this.#named());
   }
 
-  /** Takes back what weights() gave. */
+  /** Restores the parameters. */
   restoreWeights(read: (name: string) => TensorData): void {
     for (const [name, parameter] of this.#named()) parameter.write(read(name).data as TypedArray);
   }
@@ -89,7 +89,7 @@ export class Optimizers {
   }
 }
 
-/** The name of a tensor in a checkpoint: its own, behind the group's where there are several. */
+/** The name of a tensor in a checkpoint; with several groups it begins with the group's name. */
 function pathOf(group: string, name: string): string {
   return group === '' ? name : `${group}/${name}`;
 }

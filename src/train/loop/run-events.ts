@@ -1,24 +1,28 @@
-/** What a stage reports, beyond what its Trainer does: its beginning, its end, and what happened before the first step. */
+/**
+ * The events of a stage that are not events of its Trainer: its beginning, its end, and events
+ * before the first step.
+ */
 import type { TrainEvent } from './events.ts';
 
 /** A metric of the stage for the status line. */
 export type MetricField = readonly [metric: string, label: string, digits: number];
 
+/** What a stage reports to its listener. */
 export type RunEvent =
   | TrainEvent
-  /** Text is being turned into token shards before the run. */
+  /** The stage turns text into token shards before the run. */
   | { type: 'preparing'; phase: string; documents: number; bytes: number }
-  /** The data is read and the model is loaded; steps follow. */
+  /** The data is read and the model is loaded. Steps follow. */
   | {
       type: 'start';
       /** Name of the stage. */
       stage: string;
-      /** What is trained on what, for people. */
+      /** Model and data, as a text for people. */
       title: string;
-      /** Metrics that deserve a place on a status line. */
+      /** Metrics for the status line. */
       fields: readonly MetricField[];
     }
   /** A warning that belongs to no step. */
   | { type: 'warning'; text: string; step?: number }
-  /** No further event follows. */
+  /** The last event of a run. */
   | { type: 'end' };

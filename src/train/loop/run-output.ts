@@ -1,7 +1,6 @@
 /**
- * Where the results of a training loop go: records to the metrics log, checkpoints to the store,
- * events to the listener. On other ranks than the main one they go nowhere, and without a folder
- * only the listener hears of them.
+ * Output of a training loop: records go to the metrics log, checkpoints to the store, events to the
+ * listener. Only the main rank writes and reports. Without a folder there are events only.
  */
 import type { CheckpointContents } from '../../checkpoint/checkpoint-folder.ts';
 import { CheckpointStore } from '../../checkpoint/store.ts';
@@ -15,9 +14,9 @@ export interface RunOutputOptions {
 }
 
 export class RunOutput {
-  /** Whether this process is the one that reports and writes. */
+  /** Whether this process writes and reports. */
   readonly isMain: boolean;
-  /** Every rank reads from it; undefined without a folder. */
+  /** The store of checkpoints, which every rank reads; undefined without a folder. */
   readonly store: CheckpointStore | undefined;
   readonly #folder: string | undefined;
   readonly #onEvent: ((event: TrainEvent) => void) | undefined;
@@ -33,7 +32,7 @@ export class RunOutput {
     }
   }
 
-  /** Opens the metrics log. @param step that the run goes on from, 0 for a new one */
+  /** Opens the metrics log. @param step where the run continues; 0 for a new run */
   open(step: number): void {
     if (!this.isMain || this.#folder === undefined) return;
     this.#metrics = MetricsLog.open(this.#folder, step > 0 ? { resumeStep: step } : {});
@@ -52,7 +51,7 @@ export class RunOutput {
     if (this.isMain) this.#onEvent?.(event);
   }
 
-  /** Records a warning and reports it. */
+  /** Logs and reports a warning. */
   warn(step: number, text: string): void {
     this.record({ event: 'warning', step, text });
     this.emit({ type: 'warning', step, text });
@@ -65,7 +64,7 @@ export class RunOutput {
     this.emit({ type: 'checkpoint', step, folder: path });
   }
 
-  /** Tells the store how good a saved checkpoint is; lower is better. */
+  /** Stores the score of a saved checkpoint; lower is better. */
   async setScore(step: number, score: number): Promise<void> {
     if (this.isMain) await this.store?.setMetric(step, score);
   }

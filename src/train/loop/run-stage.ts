@@ -1,6 +1,7 @@
 /**
- * A stage from settings to a model folder: what every training function does around its stage. The settings are written
- * down first, and a resumed run takes those, so that nothing given later can change its course.
+ * Runs a stage from its settings to a model folder. Every training function calls it. It writes the
+ * settings to disk first, and a resumed run takes them from there, so that no later setting can
+ * change its course.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { AthanorError } from '../../base/errors.ts';
@@ -21,62 +22,62 @@ import type { CommonSettings, EpochSettings, LoraSettings, StageOptions } from '
 import { parameterGroups, type TrainStage } from './stage.ts';
 import { Trainer, type TrainerOptions, type TrainResult } from './trainer.ts';
 
-/** What a caller may hand to a stage besides its settings; none of it decides the run's course. */
+/** Parts of a call beside the settings. They do not change the course of the run. */
 export interface RunHooks {
   /** Once aborted, the run finishes its step, saves and ends with `interrupted`. */
   signal?: AbortSignal;
-  /** Called on the main rank; terminalProgress() is one that shows a run on the terminal. */
+  /** Called on the main rank. terminalProgress() returns a listener for the terminal. */
   onEvent?: (event: RunEvent) => void;
   /** The other ranks. Default: none. */
   communicator?: Communicator;
 }
 
-/** What a run came to. */
+/** The outcome of a run. */
 export interface StageResult {
-  /** Optimizer steps done, and tokens fed through the model. */
+  /** Optimizer steps done, and tokens that the model read. */
   step: number;
   tokens: number;
-  /** Loss of the last step; NaN where no step was done. */
+  /** Loss of the last step; NaN when no step was done. */
   loss: number;
-  /** The stage's own figures of the last step, and those of its end, by the names of the metrics log. */
+  /** The stage's own figures of the last step and of the end, named as in the metrics log. */
   metrics: Record<string, number>;
   /** Figures of the last evaluation. */
   evaluation: Record<string, number> | undefined;
-  /** Trained numbers. */
+  /** Number of trained parameters. */
   parameters: number;
   tokensPerSecond: number;
   seconds: number;
-  /** Whether the signal ended the run before its budget was used. */
+  /** Whether the signal ended the run before its budget was used up. */
   interrupted: boolean;
   /** Folder of the model, its checkpoints, metrics and report. */
   out: string;
 }
 
-/** Where a stage is made ready: the run's context, and what it continues from. */
+/** What a stage's `prepare` gets: the context of the run, and the checkpoint to continue from. */
 export interface StageContext extends RunContext {
   readonly out: string;
   readonly resume: boolean;
-  /** Folder of the model to continue from, where a run is resumed. */
+  /** Folder of the model to continue from; undefined for a new run. */
   readonly checkpoint: string | undefined;
   readonly onEvent: (event: RunEvent) => void;
 }
 
-/** A stage made ready to run. */
+/** A stage that is ready to run. */
 export interface PreparedStage<Batch> {
   stage: TrainStage<Batch>;
-  /** What is trained on what, for the status line and the report. */
+  /** Model and data, for the status line and the report. */
   title: string;
-  /** Numbers in the model. */
+  /** Number of the model's parameters. */
   parameters: number;
-  /** What the report says of the stage, beside what it says of every one. */
+  /** Settings that the report shows for this stage, in addition to those of every stage. */
   config: Record<string, JsonValue>;
   budget: BudgetOptions;
-  /** Peak learning rate where `lr` is not given. */
+  /** Peak learning rate when `lr` is not given. */
   defaultLr: number;
   optimizer?: AdamWOptions;
-  /** After the last step and only then: writes the model anew into the run's folder. */
+  /** Runs once after the last step. It writes the model into the run's folder again. */
   finish?: () => Promise<Record<string, number>>;
-  /** Of the stage's metrics, those on the status line. */
+  /** The metrics of the stage that the status line shows. */
   fields?: readonly MetricField[];
   report?: Partial<ReportOptions>;
   /** Facts for the user before training starts: what was dropped, what was found. */
@@ -90,9 +91,10 @@ export interface StageKind<Settings extends CommonSettings, Batch> {
 }
 
 /**
- * Trains until the budget is used or the signal is aborted, and leaves the model, its checkpoints, metrics and report in
- * `out`. Throws ERR_OPTION, ERR_ARGUMENT, ERR_MISMATCH and ERR_CONFIG before any training, ERR_INTERRUPTED when the signal
- * is aborted before the first step, and whatever reading and writing throw.
+ * Trains until the budget is used up or the signal is aborted. Leaves the model, its checkpoints,
+ * metrics and report in `out`. Throws ERR_OPTION, ERR_ARGUMENT, ERR_MISMATCH and ERR_CONFIG before
+ * any training, ERR_INTERRUPTED when the signal is aborted before the first step, and the errors of
+ * reading and writing.
  */
 export async function runStage<Settings extends CommonSettings, Batch>(
   kind: StageKind<Settings, Batch>,
@@ -104,7 +106,7 @@ export async function runStage<Settings extends CommonSettings, Batch>(
   try {
     return await train(kind, settings, { out, resume }, hooks);
   } catch (error) {
-    // A run that failed before its first checkpoint has nothing to resume and must not block another try.
+    // A run that failed before its first checkpoint cannot be resumed and must not block a new one.
     if (!resume && !new CheckpointStore(out).latest()) forgetRun(out, before);
     throw error;
   } finally {
@@ -117,7 +119,7 @@ interface RunPlace {
   resume: boolean;
 }
 
-/** The settings of the run to continue, or those of a new one, written down. */
+/** The settings of the run to continue; or those of a new run, after writing them to run.json. */
 function begin<Settings extends CommonSettings, Batch>(
   { name, defaults }: StageKind<Settings, Batch>,
   given: Partial<Settings>,
@@ -135,7 +137,7 @@ function begin<Settings extends CommonSettings, Batch>(
   if (settings.paramDtype === 'bf16' && dtype !== 'bf16') {
     throw new AthanorError(
       'ERR_OPTION',
-      `\`paramDtype\` bf16 is for activations in bf16, and these would be ${dtype}`,
+      `\`paramDtype\` bf16 needs activations in bf16, but \`dtype\` is ${dtype}`,
       'choose `dtype` bf16, or leave `paramDtype` out',
     );
   }
@@ -144,7 +146,7 @@ function begin<Settings extends CommonSettings, Batch>(
   return complete as Settings;
 }
 
-/** What stands in run.json for a setting that is a function of the caller's program. */
+/** Stands in run.json for a setting that is a function of the caller's program. */
 const FUNCTION = '[function]';
 
 function storable(settings: object): JsonObject {
@@ -155,7 +157,7 @@ function storable(settings: object): JsonObject {
   return Object.fromEntries(entries) as JsonObject;
 }
 
-/** Saved settings with the functions that only the caller's program has. */
+/** The saved settings, with functions from the caller's settings. */
 function withFunctions(saved: JsonObject, given: object): JsonObject {
   const entries = Object.entries(saved).map(([key, value]) => {
     if (value !== FUNCTION) return [key, value];
@@ -221,10 +223,10 @@ async function train<Settings extends CommonSettings, Batch>(
   }
 }
 
-/** Time between two writings of the report while a run goes on. */
+/** Time between two writings of the report during a run. */
 const REPORT_MS = 20_000;
 
-/** `report.html`, there from the first step on, and rewritten while the run goes on. */
+/** `report.html`: written after the first step and updated during the run. */
 class LiveReport {
   readonly #out: string;
   readonly #options: ReportOptions;
@@ -246,7 +248,10 @@ class LiveReport {
   }
 }
 
-/** Puts the model of the right checkpoint into the run's folder: the best one where training stops early. */
+/**
+ * Puts the model of the right checkpoint into the run's folder: the best one when training stopped
+ * early, else the last one.
+ */
 async function exportModel<Batch>(
   store: CheckpointStore,
   settings: CommonSettings & Partial<EpochSettings>,

@@ -1,56 +1,56 @@
 /**
- * The settings that stages share, with their defaults. This file and each stage's `settings.ts` are the only place where a
- * default stands: the library, the command line, the packaged run and the benchmarks read it from here. They import types
- * only, so that `--help` needs no engine.
+ * The settings that stages share, with their defaults. Defaults stand only here and in each stage's
+ * `settings.ts`. The library, the command line, the packaged run and the benchmarks read them.
+ * These files import types only, so that `--help` needs no engine.
  */
 import type { Precision } from '../../native/engine.ts';
 import type { WeightDType } from '../../nn/decoder.ts';
 import type { LoraTarget } from '../../nn/lora.ts';
 import type { ScheduleName } from '../../optim/schedule.ts';
 
-/** Settings of every stage. They decide a run's course and are saved with it. */
+/** Settings of every stage. They decide the course of a run and are saved with it. */
 export interface CommonSettings {
-  /** What to train on: a file or folder; each stage says which kind of rows. */
+  /** Training data: a file or folder. Each stage has its own kind of rows. */
   data: string;
-  /** Preset (pretraining only) or model folder to start from. */
+  /** Model folder to start from; for pretraining also the name of a preset. */
   model: string;
   /** Precision of activations. */
   dtype: Precision;
-  /** What matrices are kept in: f32 masters, or bf16 alone with stochastic rounding. */
+  /** Storage of weight matrices: f32 masters, or bf16 alone with stochastic rounding. */
   paramDtype: WeightDType;
-  /** Seed of every random choice. */
+  /** Seed of all random numbers. */
   seed: number;
-  /** Optimizer steps in all. */
+  /** Number of optimizer steps. */
   steps?: number | undefined;
-  /** Batches summed into one update. */
+  /** Batches per update. */
   gradAccum: number;
-  /** Peak learning rate; by model size where it is not given. */
+  /** Peak learning rate. Default: depends on the size of the model. */
   lr?: number | undefined;
-  /** Course of the learning rate. */
+  /** Learning rate schedule. */
   schedule: ScheduleName;
   /** Steps of linear warm-up. */
   warmupSteps: number;
-  /** Learning rate at the end as a share of the peak. */
+  /** Final learning rate as a share of the peak. */
   minLrRatio: number;
-  /** Of the schedule `wsd`: share of the run in which the rate decays. */
+  /** For the schedule `wsd`: share of the run in which the learning rate decays. */
   decayRatio: number;
   /** Decoupled weight decay of matrices. */
   weightDecay: number;
-  /** Largest gradient norm; larger gradients are scaled down to it. 0 turns clipping off. */
+  /** Largest gradient norm; a larger gradient is scaled down to it. 0: no clipping. */
   maxGradNorm: number;
   /** What to do when the loss or the gradient norm jumps. */
   onSpike: 'warn' | 'skip' | 'stop';
   /** Standard deviations above the running mean that count as a jump. */
   spikeThreshold: number;
-  /** Steps between evaluations; 0 evaluates at the end only. */
+  /** Steps between evaluations; 0: only at the end. */
   evalEvery: number;
-  /** Steps between checkpoints; 0 saves with evaluations only. */
+  /** Steps between checkpoints; 0: only with evaluations. */
   saveEvery: number;
-  /** Steps between samples; 0 samples at the end only. */
+  /** Steps between samples; 0: only at the end. */
   sampleEvery: number;
-  /** Checkpoints to keep beside the best. */
+  /** Number of newest checkpoints to keep, in addition to the best one. */
   keepCheckpoints: number;
-  /** Recompute activations in the backward pass, which saves memory and costs about a third more time. */
+  /** Recompute activations in the backward pass: saves memory, takes about a third more time. */
   gradientCheckpointing: boolean;
 }
 
@@ -84,7 +84,7 @@ export interface LoraSettings {
 
 /** Settings of the stages after pretraining, which start from a model folder and read rows. */
 export interface TuningSettings extends CommonSettings, LoraSettings {
-  /** What to do with a row of the data that cannot be used. */
+  /** What to do with a row that cannot be used. */
   onBadLine: 'skip' | 'fail';
 }
 
@@ -100,15 +100,15 @@ export const tuningDefaults = {
 
 /** Settings of the stages that go through examples in epochs. */
 export interface EpochSettings extends TuningSettings {
-  /** Passes over the examples, where `steps` is not given. */
+  /** Passes over the examples, unless `steps` is given. */
   epochs: number;
-  /** Examples, comparisons or pairs in a batch. */
+  /** Examples, comparisons or pairs per batch. */
   batchSize: number;
-  /** Longest example in tokens; the model's context where it is not given. */
+  /** Longest example in tokens. Default: the model's context. */
   context?: number | undefined;
-  /** Share of prompts that validate. */
+  /** Share of prompts that are held out for validation. */
   validationSplit: number;
-  /** Evaluations without a better loss after which training ends; 0 never ends it. */
+  /** Training ends after this many evaluations without a better loss; 0: never. */
   patience: number;
 }
 
@@ -119,8 +119,8 @@ export const epochDefaults = {
 } as const satisfies Partial<EpochSettings>;
 
 /**
- * What a caller gives: `out`, and whatever differs from the defaults. `data` and `model` are required of a new run; with
- * `resume` the settings of the run in `out` are taken instead.
+ * The options of a training function: `out`, and all settings that differ from the defaults. A new
+ * run needs `data` and `model`. With `resume` the run in `out` continues with its own settings.
  */
 export type StageOptions<Settings extends CommonSettings> = Omit<Partial<Settings>, 'dtype'> & {
   /** Folder for checkpoints, metrics, report and model. */
@@ -131,7 +131,7 @@ export type StageOptions<Settings extends CommonSettings> = Omit<Partial<Setting
   dtype?: Precision | 'auto' | undefined;
 };
 
-/** What a model of a run is loaded or made with. */
+/** Options for loading or making a model of a run. */
 export function modelOptions(settings: CommonSettings) {
   const { dtype, paramDtype, seed, gradientCheckpointing } = settings;
   return { dtype, weights: paramDtype, seed, checkpointActivations: gradientCheckpointing };

@@ -1,6 +1,6 @@
 /**
- * What the Trainer needs to know of a stage. Pretraining, SFT, reward modelling and the rest each
- * implement this; the smallest stage has parameters, nextBatch and loss.
+ * The interface between a stage and the Trainer. Every stage implements it. The smallest stage has
+ * parameters, nextBatch and loss.
  */
 import type { WrittenFile } from '../../base/files/hashed-file.ts';
 import type { JsonValue } from '../../base/json.ts';
@@ -8,6 +8,7 @@ import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
 import type { MetricValue } from '../../report/metrics-log.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 
+/** The result of an evaluation. */
 export interface Evaluation {
   /** Logged as they are, e.g. { val_loss, bits_per_byte }. */
   metrics: Record<string, number>;
@@ -17,6 +18,7 @@ export interface Evaluation {
   events?: readonly StageEvent[];
 }
 
+/** A text that the model wrote. */
 export interface Sample {
   prompt: string;
   text: string;
@@ -34,6 +36,7 @@ export interface ParameterGroup {
 /** A record of the metrics log; the Trainer adds the step. */
 export type StageEvent = { event: string } & Record<string, MetricValue>;
 
+/** What a stage gives the Trainer. */
 export interface TrainStage<Batch> {
   /** What to train: parameters by name, such as trainable() of a module, or groups of them. */
   readonly parameters: ReadonlyMap<string, Tensor> | readonly ParameterGroup[];
@@ -66,22 +69,26 @@ export interface TrainStage<Batch> {
   readonly flopsPerToken?: number;
   /** Called after each update, skipped or not: e.g. to update a moving average of the weights. */
   afterUpdate?(): void;
-  /** What to log of the step beside loss and speed. Of several ranks the main rank's is logged. */
+  /**
+   * Metrics to log with the step, in addition to loss and speed. Only the main rank's are logged.
+   */
   stepMetrics?(): Record<string, number>;
   /** Events to log with the step: samples of a rollout, figures. */
   stepEvents?(): readonly StageEvent[];
   evaluate?(): Promise<Evaluation>;
   sample?(): Promise<Sample[]>;
-  /** The data cursor and all else that a resumed run needs for the same bits. Default: nothing. */
+  /**
+   * The data cursor, and everything else that a resumed run needs for the same bits. Default: null.
+   */
   state?(): JsonValue;
-  /** State that is too large for JSON, by names of its own: other models' weights, a rollout. */
+  /** State that is too large for JSON, such as other models' weights or a rollout, by name. */
   tensors?(): Iterable<readonly [string, TensorSource]>;
-  /** Takes back what state() and tensors() gave. */
+  /** Restores what state() and tensors() returned. */
   restore?(state: JsonValue, tensors: (name: string) => TensorData): void;
   /**
-   * Writes the model as it stands into a checkpoint's folder and returns the files. When the run is
-   * resumed, the stage is made from that folder. For a stage without writeModel the Trainer saves
-   * and restores the parameters.
+   * Writes the current model into a checkpoint's folder and returns the files. A resumed run
+   * makes the stage from that folder. If a stage has no writeModel, the Trainer saves and
+   * restores the parameters.
    */
   writeModel?(folder: string): Promise<readonly WrittenFile[]>;
   dispose?(): void;

@@ -1,16 +1,20 @@
-/** Shows a training run on the terminal (stderr): a status line, and a line for each evaluation, sample and warning. */
+/**
+ * Shows a training run on the terminal (stderr): a status line, and one line per evaluation,
+ * sample and warning.
+ */
 import { native } from '../../native/addon.ts';
 import { formatBytes, formatCount, formatFlops, formatRate } from '../../report/format.ts';
 import { createProgress, type Progress } from '../../report/progress.ts';
 import type { StepMetrics } from './events.ts';
 import type { MetricField, RunEvent } from './run-events.ts';
 
+/** How a run is shown on a terminal. */
 export interface TerminalProgressOptions {
-  /** Rewrites texts that name settings, in backticks, for the reader at hand. Default: they stay. */
+  /** Rewrites texts that name settings in backticks. Default: no change. */
   spell?: (text: string) => string;
 }
 
-/** An `onEvent` for stages and for Trainer. It serves one run at a time, and several one after another. */
+/** Returns an `onEvent` for stages and for Trainer. It can show several runs, one after another. */
 export function terminalProgress({
   spell = (text) => text,
 }: TerminalProgressOptions = {}): (event: RunEvent) => void {

@@ -1,28 +1,29 @@
-/** What decides the course of a training loop, whatever the stage. */
+/** The settings of a training loop, whatever the stage. */
 import { withDefaults } from '../../base/with-defaults.ts';
 import type { AdamWOptions } from '../../optim/adamw.ts';
 import { type ScheduleOptions, scheduleDefaults } from '../../optim/schedule.ts';
 import type { BudgetOptions } from './budget.ts';
 import { type GuardOptions, guardDefaults } from './guard.ts';
 
-/** How long to train is one of `steps`, `tokens` and `seconds`; it has no default. */
+/** One of `steps`, `tokens` and `seconds` says how long to train; none has a default. */
 export interface TrainerSettings extends BudgetOptions, ScheduleOptions, GuardOptions {
-  /** Its seed is by default that of the run. */
+  /** The default of its seed is the seed of the run. */
   optimizer: AdamWOptions;
   /** Batches summed into one update. */
   gradAccum: number;
-  /** Largest gradient norm of a group; larger gradients are scaled down to it. 0: no clipping. */
+  /** Largest gradient norm of a group; a larger gradient is scaled down to it. 0: no clipping. */
   maxGradNorm: number;
-  /** Steps between evaluations, samples and checkpoints; 0 for the end only. */
+  /** Steps between evaluations, samples and checkpoints; 0: only at the end. */
   evalEvery: number;
   sampleEvery: number;
   saveEvery: number;
-  /** Evaluations without a better score after which training ends; 0 never ends it. */
+  /** Training ends after this many evaluations without a better score; 0: never. */
   patience: number;
-  /** How many of the latest checkpoints stay; the best one by its evaluation stays as well. */
+  /** Number of newest checkpoints to keep, in addition to the best one by its evaluation. */
   keepCheckpoints: number;
 }
 
+/** The defaults of TrainerSettings. */
 export const trainerDefaults = {
   ...scheduleDefaults,
   ...guardDefaults,
@@ -36,7 +37,7 @@ export const trainerDefaults = {
   keepCheckpoints: 2,
 } as const satisfies TrainerSettings;
 
-/** The settings that are given, and the defaults of the rest. */
+/** The given settings, with defaults for the others. */
 export function trainerSettings(given: Partial<TrainerSettings>): TrainerSettings {
   return withDefaults<TrainerSettings>(trainerDefaults, given);
 }

@@ -26,27 +26,28 @@ import { parameterGroups, type TrainStage } from './stage.ts';
 import { type TrainerSettings, trainerSettings } from './trainer-settings.ts';
 
 /**
- * Settings (see trainerDefaults), the parts of a run's context that are given (see
- * createRunContext), and a listener. With `out` the metrics log and checkpoints are written there.
+ * Settings (see trainerDefaults), parts of a run's context (see createRunContext), and a listener.
+ * With `out` the trainer writes the metrics log and checkpoints there.
  */
 export interface TrainerOptions extends Partial<TrainerSettings>, Partial<RunContext> {
   /** Called on the main rank. */
   onEvent?: ((event: TrainEvent) => void) | undefined;
 }
 
+/** The state of a run when it ends. */
 export interface TrainResult {
   step: number;
   tokens: number;
   loss: number;
   evaluation: Record<string, number> | undefined;
-  /** Of the last step. */
+  /** The stage's own metrics of the last step. */
   metrics: Record<string, number>;
   seconds: number;
   tokensPerSecond: number;
   interrupted: boolean;
 }
 
-/** Everything but the tensors that a checkpoint restores. */
+/** The state of a checkpoint, except its tensors. */
 interface TrainerState extends JsonObject {
   step: number;
   tokens: number;
@@ -58,6 +59,7 @@ interface TrainerState extends JsonObject {
   stage: JsonValue;
 }
 
+/** Trains one stage. */
 export class Trainer<Batch> {
   readonly #stage: TrainStage<Batch>;
   readonly #optimizers: Optimizers;
@@ -76,7 +78,7 @@ export class Trainer<Batch> {
   #evaluation: Record<string, number> | undefined;
   #stageMetrics: Record<string, number> = {};
 
-  /** Writes nothing yet. Throws ERR_OPTION unless one of steps, tokens and seconds is given. */
+  /** Writes nothing to disk. Throws ERR_OPTION unless one of steps, tokens and seconds is given. */
   constructor(stage: TrainStage<Batch>, options: TrainerOptions) {
     this.#stage = stage;
     this.#context = createRunContext(options);
@@ -100,10 +102,9 @@ export class Trainer<Batch> {
   }
 
   /**
-   * Continues from a checkpoint, the latest of `out` unless one is given. Returns its step, or
-   * undefined where there is no checkpoint yet. The weights of a stage that writes its model are
-   * the stage's to load. Throws what opening the checkpoint throws, and ERR_MISMATCH where it is
-   * another model's.
+   * Continues from a checkpoint; default: the latest one in `out`. Returns its step, or undefined
+   * when there is no checkpoint. A stage that writes its model also loads its weights. Throws the
+   * errors of opening the checkpoint, and ERR_MISMATCH when it is of another model.
    */
   resume(checkpoint?: LoadedCheckpoint): number | undefined {
     const { store } = this;
@@ -130,7 +131,7 @@ export class Trainer<Batch> {
     this.#secondsBefore = saved.seconds;
   }
 
-  /** Trains until the budget is used, patience has run out or the signal is aborted. */
+  /** Trains until the budget is used up, the patience has run out or the signal is aborted. */
   async run(): Promise<TrainResult> {
     this.#output.open(this.#step);
     try {
@@ -145,7 +146,7 @@ export class Trainer<Batch> {
     const startedAt = performance.now();
     const elapsed = () => this.#secondsBefore + (performance.now() - startedAt) / 1000;
     let interrupted = false;
-    // A run that was killed between its checkpoint and its evaluation still has to evaluate.
+    // A run that was killed between a checkpoint and its evaluation must still evaluate.
     if (this.#step > 0) await this.#afterSave();
     while (!this.#finished()) {
       await this.#trainStep();
@@ -172,13 +173,15 @@ export class Trainer<Batch> {
     };
   }
 
-  /** Frees the optimizers' state and the gradients; the parameters are the stage's. */
+  /** Frees gradients and the state of the optimizers. The parameters belong to the stage. */
   dispose(): void {
     this.#buckets.dispose();
     this.#optimizers.dispose();
   }
 
-  /** Whether a rank was asked to stop. Also makes the ranks agree on the steps of a time budget. */
+  /**
+   * Whether any rank was asked to stop. The ranks also agree on the steps of a time budget here.
+   */
   async #agree(): Promise<boolean> {
     const { communicator, signal } = this.#context;
     const steps = this.#output.isMain ? (this.#budget.totalSteps ?? 0) : 0;
@@ -206,8 +209,8 @@ export class Trainer<Batch> {
       this.#total(batches, (batch) => this.#stage.lossTokens?.(batch) ?? 1),
       this.#total(batches, (batch) => this.#stage.batchTokens?.(batch) ?? this.#stage.tokensPerBatch ?? 0),
     ])) as [number, number];
-    // Over all tokens of the global batch: a mean of means would give those of short batches more
-    // weight.
+    // The mean over all tokens of the global batch. A mean of means would give the tokens of short
+    // batches more weight.
     const loss = await this.#accumulate(batches, 1 / Math.max(1, counted));
     [this.#loss] = (await communicator.sum([loss])) as [number];
     const gradNorms = this.#optimizers.gradNorms();
@@ -230,10 +233,10 @@ export class Trainer<Batch> {
       const isLast = i === batches.length - 1;
       loss += scope(() => {
         const batchLoss = this.#stage.loss(batch, scale);
-        // The CPU computes in this thread: what the next batches wait for has to begin before.
+        // The CPU computes in this thread, so the next batches must begin before the backward pass.
         if (isLast && this.#context.device === 'cpu') this.#prefetch();
         backward(batchLoss, isLast ? { onGradient: (parameter) => this.#buckets.ready(parameter) } : {});
-        // A GPU computes what is queued while this thread makes batches.
+        // A GPU works through its queue while this thread makes batches.
         if (isLast) this.#prefetch();
         return batchLoss.item();
       });
@@ -266,7 +269,7 @@ export class Trainer<Batch> {
     const tokensPerSecond = tokens / seconds;
     const flopsPerSecond = tokensPerSecond * (this.#stage.flopsPerToken ?? 0);
     this.#stageMetrics = this.#stage.stepMetrics?.() ?? {};
-    // Before the step's own record, so that a run resumed at this step keeps them.
+    // Events come before the record of their step, so that a run resumed at this step keeps them.
     for (const event of this.#stage.stepEvents?.() ?? []) {
       if (event.event === 'warning') this.#output.warn(this.#step, String(event.text));
       else this.#output.record({ ...event, step: this.#step });
@@ -324,7 +327,7 @@ export class Trainer<Batch> {
     };
   }
 
-  /** The evaluation and the samples that are due once the step is on disk. */
+  /** Evaluation and samples, if they are due. The checkpoint of the step is already on disk. */
   async #afterSave(): Promise<void> {
     const last = this.#step === this.#budget.totalSteps;
     if (this.#stage.evaluate && (last || this.#due(this.#settings.evalEvery))) await this.#evaluate();
@@ -334,7 +337,7 @@ export class Trainer<Batch> {
   async #evaluate(): Promise<void> {
     const step = this.#step;
     const { metrics, score: own, events = [] } = await this.#stage.evaluate!();
-    // The main rank's score, so that all ranks stop at the same step.
+    // All ranks take the main rank's score, so that they stop at the same step.
     const [score] = (await this.#context.communicator.sum([this.#output.isMain ? own : 0])) as [number];
     this.#evaluation = metrics;
     this.#output.record({ event: 'evaluation', step, tokens: this.#tokens, ...metrics });

@@ -2,7 +2,7 @@
 import type { JsonValue } from '../../base/json.ts';
 import type { StageResult } from './run-stage.ts';
 
-/** Flat, with snake_case names: the stage's own figures stand beside these. */
+/** Flat, with snake_case names; the stage's own figures are on the same level. */
 export interface TrainingRecord {
   [key: string]: JsonValue;
   step: number;
@@ -10,7 +10,7 @@ export interface TrainingRecord {
   loss: number;
   val_loss: number | null;
   bits_per_byte: number | null;
-  /** Trained numbers. */
+  /** Number of trained parameters. */
   parameters: number;
   tokens_per_second: number;
   seconds: number;

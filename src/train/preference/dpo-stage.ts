@@ -1,6 +1,6 @@
 /**
- * Direct preference optimisation: a policy learns from preferences, without a reward model between
- * (Rafailov et al., 2023).
+ * Direct preference optimisation (Rafailov et al., 2023): a policy learns from comparisons, without
+ * a reward model.
  */
 
 import type { JsonValue } from '../../base/json.ts';
@@ -27,7 +27,7 @@ import { scope, type Tensor, tensor } from '../../tensor/tensor.ts';
 import type { Evaluation, TrainStage } from '../loop/stage.ts';
 import type { TrainableModel } from '../loop/trainable-model.ts';
 
-/** One pair of answers, with the reference's log-probabilities of both. */
+/** A pair of answers, with the reference's log-probabilities of both. */
 export interface PreferencePair {
   chosen: ResponseSequence;
   rejected: ResponseSequence;
@@ -38,17 +38,17 @@ export interface PreferencePair {
 export interface DpoStageOptions {
   train: readonly PreferencePair[];
   validation: readonly PreferencePair[];
-  /** Pairs of a batch. */
+  /** Pairs per batch. */
   batchSize: number;
   beta: number;
   kind: DpoKind;
   labelSmoothing: number;
   seed: number;
-  /** Whose share of each batch to take. Default: all, as the only rank. */
+  /** The ranks that share each batch. Default: only this process. */
   communicator?: Ranks;
 }
 
-/** All pairs of comparisons, each answer read by the reference once and before training begins. */
+/** All pairs of the comparisons. The reference reads each answer once, before training begins. */
 export function referencePairs(reference: Gpt, comparisons: readonly EncodedComparison[]): PreferencePair[] {
   const answers = comparisons.flatMap((comparison) => comparison.answers);
   const sums = sumsByResponse(responseLogProbs(reference, answers, 1), responseStarts(answers));

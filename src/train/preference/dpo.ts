@@ -1,4 +1,7 @@
-/** DPO as a function: an assistant and comparisons in, an assistant that prefers the better answers out. */
+/**
+ * DPO as a function: from an assistant and comparisons to an assistant that prefers
+ * the better answers.
+ */
 import { parameterCount } from '../../nn/config.ts';
 import { preferenceData } from '../../scoring/encoded-comparisons.ts';
 import { chatTokenizer, checkedContext, generationConfig, loadChatModel } from '../loop/chat-model.ts';
@@ -15,9 +18,13 @@ import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { type DpoBatch, DpoStage, referencePairs } from './dpo-stage.ts';
 import { type DpoSettings, dpoDefaults } from './settings.ts';
 
+/** The settings of dpo(); those with a default may be left out. */
 export type DpoOptions = StageOptions<DpoSettings>;
 
-/** Trains an assistant on comparisons directly, without a reward model. `data` is as for reward. Throws as runStage. */
+/**
+ * Trains an assistant on comparisons directly, without a reward model. Rows of `data` are those of
+ * `reward`. Throws as runStage.
+ */
 export function dpo(options: DpoOptions, hooks?: RunHooks): Promise<StageResult> {
   return runStage({ name: 'dpo', defaults: dpoDefaults, prepare }, options, hooks);
 }
@@ -28,7 +35,7 @@ async function prepare(
 ): Promise<PreparedStage<DpoBatch>> {
   const { batchSize, gradAccum } = settings;
   const { tokenizer, template, folder } = chatTokenizer(settings.model, out);
-  // The reference's log-probabilities never change, so they are computed once and the reference is let go.
+  // The reference's log-probabilities never change: compute them once, then free the reference.
   const reference = loadChatModel(settings.model, tokenizer, modelOptions(settings));
   const context = checkedContext(settings.context, reference, settings.model);
   const data = await preferenceData(settings, template, context);

@@ -1,4 +1,7 @@
-/** What the report shows of a reward model: who scores what, whether its probabilities are right, and where it errs. */
+/**
+ * The figures of a reward model's report: distributions of scores, calibration, and
+ * accuracy by margin.
+ */
 
 import { calibrationBins, wilsonInterval } from '../../base/statistics.ts';
 import { type Figure, figureEvent } from '../../report/figures.ts';
@@ -22,7 +25,7 @@ export function preferenceFigures(pairs: readonly ScoredPair[]): StageEvent[] {
   return [histogram, calibrationFigure(pairs), marginFigure(pairs)].map(figureEvent);
 }
 
-/** Half of the pairs are turned round, so that what is predicted is a probability of either outcome. */
+/** Half of the pairs are reversed, so that predicted probabilities lie on both sides of 0.5. */
 function calibrationFigure(pairs: readonly ScoredPair[]): Figure {
   const turned = pairs.map(({ better, worse }, i) => ({
     probability: 1 / (1 + Math.exp(i % 2 === 0 ? worse - better : better - worse)),
@@ -33,7 +36,7 @@ function calibrationFigure(pairs: readonly ScoredPair[]): Figure {
     turned.map(({ outcome }) => outcome),
     BINS,
   );
-  return { kind: 'calibration', title: 'Predicted preference against what was preferred', bins };
+  return { kind: 'calibration', title: 'Predicted and actual preferences', bins };
 }
 
 function marginFigure(pairs: readonly ScoredPair[]): Figure {

@@ -1,7 +1,7 @@
 /**
- * The reward model: one score at the end of each answer, trained so that better answers score
- * higher. A batch holds whole comparisons: every completion is read once and all its pairs are
- * formed from the scores (Ouyang et al., 2022, 3.5).
+ * The reward model stage: one score at the end of each answer, trained so that better answers score
+ * higher. A batch holds whole comparisons: the model reads each completion once, and the scores
+ * give all pairs (Ouyang et al., 2022, section 3.5).
  */
 
 import type { JsonValue } from '../../base/json.ts';
@@ -29,12 +29,12 @@ import { preferenceFigures } from './reward-figures.ts';
 export interface RewardStageOptions {
   train: readonly EncodedComparison[];
   validation: readonly EncodedComparison[];
-  /** Comparisons of a batch. */
+  /** Comparisons per batch. */
   batchSize: number;
-  /** Weight of (better + worse)^2. */
+  /** Weight of the penalty (better + worse)^2. */
   centering: number;
   seed: number;
-  /** Whose share of each batch to take. Default: all, as the only rank. */
+  /** The ranks that share each batch. Default: only this process. */
   communicator?: Ranks;
 }
 
@@ -100,7 +100,7 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
     return metrics;
   }
 
-  /** On held-out prompts. */
+  /** Evaluates on held-out prompts. */
   #evaluate(): Evaluation {
     const { validation } = this.#options;
     const scored = scorePairs(this.#model.model, validation);
@@ -135,8 +135,8 @@ function prefixed(prefix: string, metrics: Record<string, number>): Record<strin
 }
 
 /**
- * Moves the bias so that these sequences score zero on average (Stiennon et al., 2020, appendix
- * B.1). Returns what they scored before.
+ * Moves the bias so that these sequences get a mean score of zero (Stiennon et al., 2020, appendix
+ * B.1). Returns their mean score before.
  */
 export function centerOn(model: ScoringModel, sequences: readonly Int32Array[]): number {
   const before = mean(scoreAll(model, sequences));

@@ -1,4 +1,6 @@
-/** Reward modelling as a function: an assistant and comparisons in, a model that scores answers out. */
+/**
+ * Reward modelling as a function: from an assistant and comparisons to a model that scores answers.
+ */
 
 import { AthanorError } from '../../base/errors.ts';
 import { loadScoringModel, saveScoringModel } from '../../checkpoint/gpt-folder.ts';
@@ -23,11 +25,12 @@ import { centerOn, type RewardBatch, RewardStage } from './reward-stage.ts';
 import { scoringStart } from './scoring-start.ts';
 import { type RewardSettings, rewardDefaults } from './settings.ts';
 
+/** The settings of reward(); those with a default may be left out. */
 export type RewardOptions = StageOptions<RewardSettings>;
 
 /**
- * Trains a model that gives each answer one score. `data` is comparisons: JSON lines of `prompt`, `chosen` and `rejected`,
- * or of `prompt` and ranked `completions`. Throws as runStage.
+ * Trains a model that gives each answer one score. Rows of `data` hold `prompt`, `chosen` and
+ * `rejected`, or `prompt` and ranked `completions`. Throws as runStage.
  */
 export function reward(options: RewardOptions, hooks?: RunHooks): Promise<StageResult> {
   return runStage({ name: 'reward', defaults: rewardDefaults, prepare }, options, hooks);
@@ -84,7 +87,10 @@ async function prepare(
   };
 }
 
-/** Of the model as it was exported, which is not the one in memory where an earlier checkpoint was better. */
+/**
+ * Normalizes the model in the run's folder. It is not the model in memory when an earlier
+ * checkpoint was better.
+ */
 async function normalize(
   out: string,
   settings: RewardSettings,

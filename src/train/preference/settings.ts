@@ -1,13 +1,18 @@
 import type { DpoKind } from '../../tensor/ops/preference.ts';
 import { type EpochSettings, epochDefaults } from '../loop/settings.ts';
 
+/** The settings of reward modelling. */
 export interface RewardSettings extends EpochSettings {
-  /** Weight of (better + worse)^2, which keeps scores around zero. */
+  /** Weight of the penalty (better + worse)^2, which keeps scores around zero. */
   centering: number;
-  /** Instructions whose answers score zero on average; without, the better answers of the training data do. */
+  /**
+   * Instructions whose answers get a mean score of zero. Default: the better answers of
+   * the training data.
+   */
   normalize?: string | undefined;
 }
 
+/** The defaults of RewardSettings. */
 export const rewardDefaults = {
   ...epochDefaults,
   epochs: 1,
@@ -16,15 +21,17 @@ export const rewardDefaults = {
   centering: 0,
 } as const satisfies Partial<RewardSettings>;
 
+/** The settings of DPO. */
 export interface DpoSettings extends EpochSettings {
-  /** How strongly the starting model holds. */
+  /** Strength of the pull towards the starting model. */
   beta: number;
-  /** Loss of a pair. */
+  /** Loss per pair. */
   loss: DpoKind;
-  /** Share of labels taken to be wrong. */
+  /** Share of pairs whose order is assumed to be wrong. */
   labelSmoothing: number;
 }
 
+/** The defaults of DpoSettings. */
 export const dpoDefaults = {
   ...epochDefaults,
   epochs: 1,

@@ -1,4 +1,4 @@
-/** The pretraining stage as a function: settings in, a trained model folder out. */
+/** Pretraining as a function: from settings to a folder with a trained model. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError } from '../../base/errors.ts';
@@ -24,11 +24,13 @@ import { modelOptions, type StageOptions } from '../loop/settings.ts';
 import { type PretrainSettings, pretrainDefaults } from './settings.ts';
 import { PretrainStage } from './stage.ts';
 
+/** The settings of pretrain(); those with a default may be left out. */
 export type PretrainOptions = StageOptions<PretrainSettings>;
 
 /**
- * Trains a language model on text. `data` is token shards, or text (a file, a folder or the name of a packaged corpus),
- * which is prepared into `<out>/data` first. Exactly one of `steps`, `tokens` and `time` is given. Throws as runStage.
+ * Trains a language model on text. `data` is a folder of token shards, or text: a file, a folder or
+ * the name of a packaged corpus. Text is prepared into `<out>/data` first. Exactly one of `steps`,
+ * `tokens` and `time` is given. Throws as runStage.
  */
 export function pretrain(options: PretrainOptions, hooks?: RunHooks): Promise<StageResult> {
   return runStage({ name: 'pretrain', defaults: pretrainDefaults, prepare }, options, hooks);
@@ -67,7 +69,7 @@ async function prepare(
   };
 }
 
-/** Before the data is prepared, which may take minutes. */
+/** Checks the budget before the data is prepared, which may take minutes. */
 function checkBudget({ steps, tokens, time, model }: PretrainSettings): void {
   if ([steps, tokens, time].filter((value) => value !== undefined).length !== 1) {
     throw new AthanorError(
@@ -76,11 +78,13 @@ function checkBudget({ steps, tokens, time, model }: PretrainSettings): void {
       'such as `steps` 1000',
     );
   }
-  // An unknown preset is named before anything is read.
+  // Throws for an unknown preset before anything is read.
   if (!presetNames.includes(model) && !existsSync(model)) presetConfig(model);
 }
 
-/** The shards that `data` names, or those made from its text; a resumed run finds the ones that it made. */
+/**
+ * The shards of `data`, or shards made from its text. A resumed run finds the shards that it made.
+ */
 async function openData(settings: PretrainSettings, context: StageContext): Promise<TokenDataset> {
   if (existsSync(join(settings.data, MANIFEST))) return TokenDataset.open(settings.data);
   const folder = join(context.out, 'data');
@@ -93,7 +97,7 @@ async function prepareText(settings: PretrainSettings, folder: string, context: 
     sources: [settings.data],
     out: folder,
     vocabSize: settings.vocabSize,
-    validation: 0.05,
+    validationSplit: 0.05,
     minChars: 1,
     onBadLine: 'skip',
     signal: context.signal,
@@ -140,7 +144,7 @@ function makeModel(settings: PretrainSettings, dataset: TokenDataset, checkpoint
   return model;
 }
 
-/** What the report says of model and data. */
+/** Facts about model and data for the report. */
 function describe(
   settings: PretrainSettings,
   { config }: Gpt,

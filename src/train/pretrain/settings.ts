@@ -1,28 +1,30 @@
 import { type CommonSettings, commonDefaults } from '../loop/settings.ts';
 
+/** The settings of pretraining. */
 export interface PretrainSettings extends CommonSettings {
-  /** Training tokens in all; one of `steps`, `tokens` and `time` is given. */
+  /** Number of training tokens. Exactly one of `steps`, `tokens` and `time` is given. */
   tokens?: number | undefined;
-  /** Seconds to train for. */
+  /** Training time in seconds. */
   time?: number | undefined;
-  /** Sequences in a batch. */
+  /** Sequences per batch. */
   batchSize: number;
-  /** Tokens in a sequence; the model's context where it is not given. */
+  /** Tokens per sequence. Default: the model's context. */
   context?: number | undefined;
-  /** Vocabulary of the tokenizer that is trained where `data` is text. */
+  /** Vocabulary of the tokenizer, which is trained when `data` is text. */
   vocabSize: number;
-  /** Whether a token attends to its own document only. */
+  /** Whether tokens attend only to their own document. */
   documentMask: boolean;
   /** AdamW's second beta. */
   beta2: number;
-  /** Validation tokens that an evaluation reads at most. */
+  /** Largest number of validation tokens per evaluation. */
   evalTokens: number;
-  /** Texts to continue as samples. */
+  /** Texts that samples continue. */
   samplePrompt: readonly string[];
-  /** New tokens in a sample. */
+  /** New tokens per sample. */
   sampleTokens: number;
 }
 
+/** The defaults of PretrainSettings. */
 export const pretrainDefaults = {
   ...commonDefaults,
   model: 'nano',

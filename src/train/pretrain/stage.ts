@@ -1,9 +1,9 @@
-/** Next-token prediction over token shards (the first stage). */
+/** The pretraining stage: next-token prediction on token shards. */
 
 import type { WrittenFile } from '../../base/files/hashed-file.ts';
-import type { JsonObject, JsonValue } from '../../base/json.ts';
+import type { JsonValue } from '../../base/json.ts';
 import type { TokenDataset } from '../../data/shards/token-dataset.ts';
-import { type LoaderState, TokenLoader, type TokenLoaderOptions } from '../../data/shards/token-loader.ts';
+import { TokenLoader, type TokenLoaderOptions } from '../../data/shards/token-loader.ts';
 import { TokenBatch } from '../../data/token-batch.ts';
 import { perplexity } from '../../eval/perplexity.ts';
 import { generateText } from '../../generate/generate-text.ts';
@@ -15,10 +15,10 @@ import type { Evaluation, Sample, TrainStage } from '../loop/stage.ts';
 
 export interface PretrainStageOptions {
   loader: TokenLoaderOptions;
-  /** Validation tokens that an evaluation reads at most. */
+  /** Largest number of validation tokens per evaluation. */
   evalTokens: number;
   samplePrompts: readonly string[];
-  /** New tokens of a sample. */
+  /** New tokens per sample. */
   sampleTokens: number;
   writeModel: (folder: string) => Promise<readonly WrittenFile[]>;
 }
@@ -79,11 +79,11 @@ export class PretrainStage implements TrainStage<TokenBatch> {
   }
 
   state(): JsonValue {
-    return { loader: { ...this.#loader.state() } };
+    return { loader: this.#loader.state() };
   }
 
   restore(state: JsonValue): void {
-    this.#loader.restore((state as { loader: JsonObject }).loader as unknown as LoaderState);
+    this.#loader.restore((state as { loader: JsonValue }).loader);
   }
 
   writeModel(folder: string) {

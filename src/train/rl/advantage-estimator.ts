@@ -1,4 +1,4 @@
-/** What distinguishes PPO from GRPO: where advantages come from, and what that adds to the loss. */
+/** The differences between PPO and GRPO: how advantages are estimated, and what the loss adds. */
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
 import type { Gpt } from '../../nn/gpt.ts';
 import type { ResponseInput } from '../../scoring/sequences.ts';
@@ -8,18 +8,18 @@ import type { Advantages } from './advantages.ts';
 import type { RolloutBatch } from './rollout.ts';
 import type { SampledResponses } from './sampled-responses.ts';
 
-/** What an estimator says of a rollout; numbers per token are f32 `[m]`. */
+/** The estimates for a rollout; numbers per token are f32 `[m]`. */
 export interface Estimate extends Advantages {
   /** The critic's values before any update; empty without a critic, as are the returns. */
   values: Float32Array;
   /** Logged with the rollout. */
   metrics: Record<string, number>;
-  /** Time that it took. */
+  /** Duration in seconds. */
   seconds: number;
 }
 
 export interface ValueLoss {
-  /** f32 `[1]`: scaled and weighted, to be added to the policy's loss. */
+  /** f32 `[1]`: scaled and weighted, so that it can be added to the policy's loss. */
   loss: Tensor;
   /** Scaled, but without the weight. */
   unweighted: number;
@@ -27,13 +27,15 @@ export interface ValueLoss {
   clipped: number;
 }
 
-/** Owns the models that it trains beside the policy, if there are any: dispose() frees them. */
+/** Owns the models that it trains in addition to the policy: dispose() frees them. */
 export interface AdvantageEstimator {
-  /** Whole models that each batch goes through: the policy, and a value model of its own. */
+  /**
+   * Number of whole models that each batch goes through: the policy, and possibly a value model.
+   */
   readonly trainedModels: number;
   /**
-   * Everything that trains, the policy first. Names of groups become part of names in checkpoints
-   * and metrics.
+   * All groups that train, the policy first. Names of groups become part of names in
+   * checkpoints and metrics.
    * @param policy the policy's own parameters
    */
   parameterGroups(policy: ReadonlyMap<string, Tensor>): ParameterGroup[];
@@ -43,8 +45,7 @@ export interface AdvantageEstimator {
    */
   estimate(sampled: SampledResponses, policy: Gpt, beta: number): Estimate;
   /**
-   * The weight that the KL has inside the policy's loss; 0 if the penalty is in the rewards
-   * already.
+   * The weight of the KL divergence in the policy's loss; 0 if the penalty is part of the rewards.
    */
   klWeightInLoss(beta: number): number;
   /**
@@ -53,7 +54,7 @@ export interface AdvantageEstimator {
    * @param scale factor on the sum over tokens
    */
   valueLoss(batch: RolloutBatch, input: ResponseInput, hidden: Tensor, scale: number): ValueLoss | undefined;
-  /** What a checkpoint needs of the models that it trains. */
+  /** What a checkpoint needs of the models that the estimator trains. */
   tensors(): [string, TensorSource][];
   restore(read: (name: string) => TensorData): void;
   dispose(): void;

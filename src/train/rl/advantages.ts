@@ -1,5 +1,5 @@
 /**
- * The formulas of advantages: against the values of a critic (PPO), or against the other responses
+ * The formulas of advantages: relative to the values of a critic (PPO), or to the other responses
  * to the same prompt (GRPO, Dr. GRPO, RLOO).
  */
 import { mean } from '../../base/statistics.ts';
@@ -11,7 +11,7 @@ import { standardDeviation } from './rewards.ts';
 export interface GaeOptions {
   /** Discount per token. */
   gamma: number;
-  /** Between one-step estimates (0) and whole returns (1). */
+  /** Weighs between one-step estimates (0) and whole returns (1). */
   lambda: number;
   /** Scales rewards to unit variance and keeps their mean. */
   whitenRewards: boolean;
@@ -27,7 +27,7 @@ export interface Advantages {
  * Generalised advantage estimation. Advantages are whitened once over the whole rollout; returns
  * come from the unwhitened ones.
  * @param rewards f32 `[m]`
- * @param values f32 `[m]`: the critic's, of the state before each token
+ * @param values f32 `[m]`: the critic's value of the state before each token
  * @param starts i32 `[responses + 1]`
  */
 export function gaeAdvantages(
@@ -46,12 +46,13 @@ export function gaeAdvantages(
   );
 }
 
+/** How the answers of one prompt are compared with each other. */
 export type GroupBaseline = 'grpo' | 'dr-grpo' | 'rloo';
 
 /**
- * The score of each response relative to its group: `grpo` (r - mean) / (std + 1e-4) (Shao et al.,
- * 2024), `dr-grpo` r - mean (Liu et al., 2025), `rloo` r - mean of the others (Ahmadian et al.,
- * 2024).
+ * The score of each response relative to its group: `grpo` (r - mean) / (std + 1e-4) (Shao et
+ * al., 2024), `dr-grpo` r - mean (Liu et al., 2025), `rloo` r - mean of the others (Ahmadian
+ * et al., 2024).
  * @param scores f32 `[responses]`, those of a group side by side
  */
 export function relativeScores(

@@ -1,6 +1,6 @@
 /**
- * PPO's advantages: rewards with the KL penalty in them, against the values of a critic that trains
- * alongside.
+ * PPO's advantages: rewards that include the KL penalty, relative to the values of a critic that
+ * trains together with the policy.
  */
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
 import type { Gpt } from '../../nn/gpt.ts';
@@ -17,13 +17,10 @@ import type { RolloutBatch } from './rollout.ts';
 import type { KlEstimator, SampledResponses } from './sampled-responses.ts';
 
 export interface CriticOptions extends GaeOptions {
-  /** Above 1, a score counts relative to the other responses to the same prompt. */
+  /** Above 1, scores are taken relative to the other responses to the same prompt. */
   responsesPerPrompt: number;
   klEstimator: KlEstimator;
-  /**
-   * How far a value may move from the one at the time of the rollout and still count; 0 for any
-   * distance.
-   */
+  /** Largest distance of a value from the value at the time of the rollout; 0: no limit. */
   valueClip: number;
   /** Weight of the value loss. */
   valueCoef: number;
@@ -34,9 +31,7 @@ export class CriticEstimator implements AdvantageEstimator {
   readonly #critic: Critic;
   readonly #options: CriticOptions;
 
-  /**
-   * Sets the values of a critic of relative scores to 0, which is what those scores are on average.
-   */
+  /** With relative scores, sets the critic's values to 0, which is the mean of such scores. */
   constructor(critic: Critic, options: CriticOptions) {
     this.#critic = critic;
     this.#options = options;

@@ -1,7 +1,7 @@
 /**
- * Value models: the reward to expect from each state of a response on. A critic is a scoring model
- * of its own (mostly a copy of the reward model), adapters on a frozen scoring model, or a head on
- * the policy.
+ * Value models: they predict the reward that is still to come at each token of a response. A critic
+ * is a scoring model of its own (usually a copy of the reward model), adapters on a frozen scoring
+ * model, or a head on the policy.
  */
 import { tensorSources } from '../../checkpoint/gpt-folder.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
@@ -18,7 +18,7 @@ import type { Tensor } from '../../tensor/tensor.ts';
 import type { ParameterGroup } from '../loop/stage.ts';
 
 export abstract class Critic {
-  /** Parameters that train, a group beside the policy's. */
+  /** The parameters that train, as a group next to the policy's. */
   readonly group: ParameterGroup;
   /** Whether values() needs the policy's hidden states. */
   abstract readonly sharesTrunk: boolean;
@@ -29,7 +29,7 @@ export abstract class Critic {
 
   /**
    * f32 `[m]`: the value of the state before each response token.
-   * @param hidden `[m, channels]`: the policy's
+   * @param hidden `[m, channels]`: the policy's hidden states
    */
   abstract values(input: ResponseInput, hidden: Tensor | undefined): Tensor;
 
@@ -44,7 +44,7 @@ export abstract class Critic {
     }
   }
 
-  /** What restore() reads. */
+  /** The tensors that restore() reads. */
   tensors(): [string, TensorSource][] {
     return tensorSources(this.group.parameters).map(([name, source]) => [`value/${name}`, source]);
   }
@@ -56,7 +56,7 @@ export abstract class Critic {
   }
 }
 
-/** A scoring model that trains whole. Owns it. */
+/** Owns a scoring model that trains whole. */
 export class SeparateCritic extends Critic {
   readonly sharesTrunk = false;
   readonly #model: ScoringModel;
@@ -76,8 +76,8 @@ export class SeparateCritic extends Critic {
 }
 
 /**
- * Adapters and a new head on a frozen scoring model. Without them the model is unchanged, so a
- * reward model can continue to score with the same weights.
+ * Adapters and a new head on a frozen scoring model. The model itself does not change, so a reward
+ * model can still score with the same weights.
  */
 export class AdaptedCritic extends Critic {
   readonly sharesTrunk = false;
@@ -87,8 +87,8 @@ export class AdaptedCritic extends Critic {
   readonly #ownsModel: boolean;
 
   /**
-   * @param ownsModel whether dispose() frees the model; a shared reward model belongs to
-   * RolloutModels
+   * @param ownsModel whether dispose() frees the model; a shared reward model
+   *   belongs to RolloutModels
    */
   constructor(model: ScoringModel, options: LoraOptions, lrScale: number, ownsModel: boolean) {
     const adapters = attachLora(model, options);

@@ -1,6 +1,6 @@
 /**
- * The advantages of GRPO, Dr. GRPO and RLOO: each score against those of the other responses to the
- * same prompt. There is no value model, and the KL penalty (k3) is in the loss.
+ * The advantages of GRPO, Dr. GRPO and RLOO: each score relative to those of the other responses to
+ * the same prompt. There is no value model, and the KL penalty (k3) is part of the loss.
  */
 import type { TensorSource } from '../../checkpoint/tensor-data.ts';
 import type { Tensor } from '../../tensor/tensor.ts';

@@ -1,4 +1,7 @@
-/** GRPO as a function: PPO without a value model, each response weighed against the others to its prompt. */
+/**
+ * GRPO as a function: PPO without a value model; each response is compared with the others
+ * to its prompt.
+ */
 
 import { AthanorError } from '../../base/errors.ts';
 import { parameterCount } from '../../nn/config.ts';
@@ -20,9 +23,13 @@ import type { RolloutBatch } from './rollout.ts';
 import { rewardName, rolloutConfig } from './rollout-config.ts';
 import { type GrpoSettings, grpoDefaults, stepsOf } from './settings.ts';
 
+/** The settings of grpo(); those with a default may be left out. */
 export type GrpoOptions = StageOptions<GrpoSettings>;
 
-/** PPO without a value model: each response is compared with the others to its prompt. Takes and throws what ppo does. */
+/**
+ * PPO without a value model: each response is compared with the others to its prompt. Takes the
+ * options of ppo, except those of the value model, and throws the same errors.
+ */
 export function grpo(options: GrpoOptions, hooks?: RunHooks): Promise<StageResult> {
   return runStage({ name: 'grpo', defaults: grpoDefaults, prepare }, options, hooks);
 }

@@ -1,22 +1,23 @@
 /**
- * The weight of the KL penalty: fixed, or steered towards a target (Ziegler et al., 2019, section
- * 2.2).
+ * The weight of the KL penalty: constant, or adapted to reach a target (Ziegler et al.,
+ * 2019, section 2.2).
  */
 import { AthanorError } from '../../base/errors.ts';
 
 export interface KlControllerOptions {
   /** beta at the start. */
   coef: number;
-  /** KL per response, in nats, to steer towards; undefined keeps beta as it is. */
+  /** Target KL per response, in nats; undefined: beta stays constant. */
   target?: number | undefined;
   /**
-   * A larger one is slower: n responses change beta by at most a fifth of n / horizon of itself.
+   * A larger horizon adapts more slowly: n responses change beta by at most 0.2 n /
+   * horizon of itself.
    */
   horizon: number;
 }
 
 export class KlController {
-  /** beta as it is now. */
+  /** The current beta. */
   coef: number;
   readonly #target: number | undefined;
   readonly #horizon: number;

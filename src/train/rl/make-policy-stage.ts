@@ -1,6 +1,6 @@
 /**
- * The stage of a PPO or GRPO run, put together from its settings and from what prepareRollouts()
- * made ready.
+ * The stage of a PPO or GRPO run, put together from its settings and from what
+ * prepareRollouts() made ready.
  */
 import { native } from '../../native/addon.ts';
 import type { AdvantageEstimator } from './advantage-estimator.ts';
@@ -20,8 +20,8 @@ export interface Algorithm {
 }
 
 /**
- * The stage owns the models of `ready` and the estimator. Throws ERR_OPTION for sizes that do not
- * divide.
+ * The stage owns the models of `ready` and the estimator. Throws ERR_OPTION for sizes that
+ * do not divide.
  */
 export function makePolicyStage(
   { models, sampler, scorer, prompts }: PreparedRollouts,

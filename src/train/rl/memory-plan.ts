@@ -1,6 +1,6 @@
 /**
- * The memory of a run's models without activations, printed before the start, when settings can
- * still be changed.
+ * The memory of a run's models, without activations. It is shown before the start, when settings
+ * can still be changed.
  */
 import { bytesPerElement } from '../../checkpoint/tensor-data.ts';
 import type { DType } from '../../native/binding.ts';
@@ -13,18 +13,18 @@ import type { RolloutSettings } from './settings.ts';
 
 export interface PlannedModel {
   name: string;
-  /** Parameters that train. */
+  /** Number of parameters that train. */
   trained: number;
-  /** Frozen parameters under adapters: gradients pass through them. */
+  /** Number of frozen parameters under adapters: gradients pass through them. */
   passing?: number;
-  /** Parameters of a model that runs without gradients. */
+  /** Number of parameters of a model that runs without gradients. */
   read?: number;
 }
 
 export interface Precision {
-  /** Of activations. */
+  /** Dtype of activations. */
   dtype: DType;
-  /** Of matrices. */
+  /** Dtype of weight matrices. */
   weights?: WeightDType | undefined;
 }
 
@@ -43,7 +43,7 @@ export function modelBytes(
   return trained * (kept + 4 + 8 + 2 * packed) + passing * (kept + 2 * packed) + read * (kept + packed);
 }
 
-/** One line for the user. @param averaged parameters of which a moving average is kept */
+/** One line for the user. @param averaged number of parameters in the average of the weights */
 export function memoryPlan(models: readonly PlannedModel[], averaged: number, precision: Precision): string {
   const parts = models.map((model) => [model.name, modelBytes(model, precision)] as const);
   const all = averaged > 0 ? [...parts, ['averaged weights', 4 * averaged] as const] : parts;
@@ -52,7 +52,7 @@ export function memoryPlan(models: readonly PlannedModel[], averaged: number, pr
   return `memory: ${listed}; ${formatBytes(total)} in all, activations and the cache of decoding aside`;
 }
 
-/** The plan of a run of reinforcement learning. @param others models of the advantage estimator */
+/** The plan of a reinforcement learning run. @param others models of the advantage estimator */
 export function memoryNote(
   { models: { policy, reference, reward } }: { models: RolloutModels },
   { emaDecay, dtype, paramDtype: weights }: RolloutSettings,
@@ -75,7 +75,7 @@ export function memoryNote(
   return memoryPlan(models, emaDecay > 0 ? trained : 0, { dtype, weights });
 }
 
-/** Elements of all tensors together. */
+/** Number of elements of all tensors. */
 export function parametersIn(tensors: Iterable<Tensor>): number {
   return [...tensors].reduce((sum, { size }) => sum + size, 0);
 }

@@ -1,28 +1,26 @@
-/**
- * The clipped policy loss of a batch, with the entropy bonus and, for GRPO, the KL penalty in it.
- */
+/** The clipped policy loss of a batch, with the entropy bonus and, for GRPO, the KL penalty. */
 import type { ResponseOutput } from '../../scoring/response-log-probs.ts';
 import { type PolicyLossResult, policyLoss } from '../../tensor/ops/policy.ts';
 import type { RolloutBatch } from './rollout.ts';
 
 export interface PolicyLossSettings {
-  /** The ratio counts within [1 - clipLow, 1 + clipHigh]. */
+  /** The ratio is clipped to [1 - clipLow, 1 + clipHigh]. */
   clipLow: number;
   clipHigh: number;
   /**
-   * Bound on the cost of a negative advantage, a multiple of it (Ye et al., 2020); undefined for
-   * none.
+   * Largest loss of a token with a negative advantage, in multiples of the advantage (Ye et al.,
+   * 2020); undefined: no limit.
    */
   dualClip: number | undefined;
-  /** Weight of the entropy, which is subtracted from the loss. */
+  /** Weight of the entropy bonus, which is subtracted from the loss. */
   entropyCoef: number;
-  /** Batches of a minibatch, which is what one update learns from. */
+  /** Batches per minibatch; an update learns from one minibatch. */
   gradAccum: number;
 }
 
 /**
- * @param now what the policy gives for the batch at present;
- * @param klCoef weight of the KL to the reference (k3)
+ * @param now the policy's current output for the batch
+ * @param klCoef weight of the KL divergence from the reference (k3)
  */
 export function batchPolicyLoss(
   { logProbs, entropies }: ResponseOutput,

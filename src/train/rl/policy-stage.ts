@@ -1,6 +1,6 @@
 /**
- * PPO and GRPO as a stage of the Trainer: which rollout and which batch of it is next, what is
- * logged, evaluated and saved. ppo-iteration.ts tells what happens to them.
+ * PPO and GRPO as a stage of the Trainer. It chooses the next rollout and batch, and logs,
+ * evaluates and saves. ppo-iteration.ts has the steps of an iteration.
  */
 
 import { AthanorError } from '../../base/errors.ts';
@@ -23,26 +23,25 @@ import { WeightAverage } from './weight-average.ts';
 
 export interface PolicyStageOptions extends PolicyLossSettings {
   name: 'ppo' | 'grpo';
-  /** Responses in a batch; `gradAccum` batches are a minibatch. */
+  /** Responses per batch; `gradAccum` batches are a minibatch. */
   batchSize: number;
   /** Passes over each rollout. */
   epochs: number;
   /**
-   * Mean squared log-ratio, halved, beyond which the rest of a rollout is dropped; undefined for
-   * never.
+   * The rest of a rollout is dropped once half the mean squared log-ratio is above
+   * this; undefined: never.
    */
   maxApproxKl: number | undefined;
   /**
-   * Decay per rollout of the weights' moving average, which is then evaluated and saved; 0 for
-   * none.
+   * Decay per rollout of an average of the weights, which is evaluated and saved; 0: no average.
    */
   emaDecay: number;
   seed: number;
-  /** What importance ratios may deviate from 1 before the first update (ratioTolerance). */
+  /** Largest deviation from 1 of importance ratios before the first update (ratioTolerance). */
   ratioTolerance: number;
 }
 
-/** Responses of a rollout that are shown as samples. */
+/** Responses of each rollout that are logged as samples. */
 const SHOWN_RESPONSES = 4;
 
 export class PolicyStage implements TrainStage<RolloutBatch> {
@@ -50,12 +49,12 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
   readonly parameters: readonly ParameterGroup[];
   readonly tokensPerBatch: number;
   readonly flopsPerToken: number;
-  /** Only if there are prompts to evaluate on. */
+  /** Undefined when there are no prompts to evaluate on. */
   readonly evaluate?: () => Promise<Evaluation>;
   readonly #parts: PpoParts;
   readonly #prompts: PromptSet;
   readonly #options: PolicyStageOptions;
-  /** Gives the prompts of each rollout. */
+  /** Chooses the prompts of each rollout. */
   readonly #cycle: ShuffledCycle;
   readonly #ratioCheck: RatioCheck;
   readonly #statistics = new StepStatistics();
@@ -66,7 +65,7 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
 
   /**
    * Owns the models and the estimator of `parts`: dispose() frees them. Throws ERR_OPTION for sizes
-   * that do not divide.
+   * that do not divide each other.
    */
   constructor(parts: PpoParts, prompts: PromptSet, options: PolicyStageOptions) {
     this.name = options.name;
@@ -88,7 +87,7 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
   }
 
   /**
-   * Needs the weights as the updates before left them: it samples a new rollout when the last one
+   * Reads the weights after the previous update: it samples a new rollout when the last one
    * is used up.
    */
   async nextBatch(): Promise<RolloutBatch> {
@@ -145,8 +144,8 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
   }
 
   /**
-   * Uses the same prompts and random streams each time, so that two evaluations differ by the
-   * policy alone.
+   * Uses the same prompts and random streams each time, so that only the policy
+   * differs between evaluations.
    */
   async #evaluate(): Promise<Evaluation> {
     const sampled = await respond(this.#parts, this.#prompts.heldOut, this.#options.seed);
@@ -203,10 +202,7 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
     return this.#withSaved(() => this.#parts.models.policy.write(folder));
   }
 
-  /**
-   * Runs body with the weights that are saved: the moving average if there is one, else the
-   * policy's own.
-   */
+  /** Runs body with the weights that are saved: the average if there is one, else the policy's. */
   #withSaved<T>(body: () => Promise<T>): Promise<T> {
     return this.#average ? this.#average.inPlace(body) : body();
   }

@@ -1,8 +1,8 @@
 /**
- * One iteration of PPO, told in the order in which it happens: sample, score, penalise, estimate
- * advantages, update. GRPO is the same with another advantage estimator. Steps 1 to 4 happen once
- * and make a rollout. Step 5 goes over the rollout in batches, several times: PolicyStage hands
- * them out, and the Trainer computes gradients and lets AdamW change the weights.
+ * One iteration of PPO, in the order of its steps: sample, score, penalise, estimate advantages,
+ * update. GRPO differs only in its advantage estimator. Steps 1 to 4 run once and make a rollout.
+ * Step 5 goes over the rollout in batches, several times: PolicyStage hands out the batches, and
+ * the Trainer computes gradients and updates the weights with AdamW.
  */
 
 import type { ShuffledCycle } from '../../data/rows/cycle.ts';
@@ -23,38 +23,39 @@ import type { Sampler } from './sampler.ts';
 import type { Scorer } from './scorer.ts';
 import type { StepStatistics } from './step-statistics.ts';
 
-/** Those who take part in an iteration. */
+/** The parts of an iteration. */
 export interface PpoParts {
   models: RolloutModels;
   sampler: Sampler;
   scorer: Scorer;
   estimator: AdvantageEstimator;
   kl: KlController;
-  /** Pretraining text beside the rollouts (PPO-ptx); undefined for none. */
+  /** Pretraining text that is mixed into the updates (PPO-ptx); undefined: none. */
   ptx: PretrainingMix | undefined;
 }
 
 /**
- * Steps 1 to 3, which an evaluation does too: responses to prompts, given by their indices, and
- * their scores.
+ * Steps 1 to 3, which evaluations run too: samples responses to prompts and scores them. Prompts
+ * are given by their indices.
  */
 export async function respond(
   { sampler, scorer }: Pick<PpoParts, 'sampler' | 'scorer'>,
   prompts: readonly number[],
   seed: number,
 ): Promise<SampledResponses> {
-  // 1. Sample: the policy answers every prompt, and the log-probability of each token is kept.
+  // 1. Sample: the policy answers every prompt. The log-probability of each token is kept.
   const drawn = await sampler.draw(prompts, seed);
   // 2. Score: rewards for the responses, and the frozen reference's log-probability of each token.
   const scored = await scorer.score(drawn.sequences);
-  // 3. Penalise: a response that never stopped loses score. (The KL penalty is in step 4 or 5.)
+  // 3. Penalise: responses without an end token lose score. (The KL penalty is part of step
+  //    4 or 5.)
   const scores = penaliseUnfinished(scored.rawScores, drawn.sequences, scorer.options);
   return new SampledResponses(drawn, { ...scored, scores });
 }
 
 /**
- * Steps 1 to 4: a rollout to learn from.
- * @param check looks at the responses before anything is learned from them
+ * Steps 1 to 4: makes a rollout to learn from.
+ * @param check inspects the responses before anything is learned from them
  */
 export async function makeRollout(
   parts: PpoParts,
@@ -75,7 +76,7 @@ export async function makeRollout(
 }
 
 /**
- * Step 5, the loss of one batch, f32 `[1]`.
+ * Step 5: the loss of one batch, f32 `[1]`.
  * @param scale one divided by the response tokens of the whole minibatch
  */
 export function batchLoss(
@@ -87,9 +88,9 @@ export function batchLoss(
 ): Tensor {
   const policy = models.policy.model;
   const input = responseInput(batch.sequences);
-  // 5. Update: tokens of positive advantage become more likely and the others less, as far as the
-  //    clipped ratio of the present policy to the one that sampled allows. GRPO adds coef * KL
-  //    here; PPO's critic learns the returns.
+  // 5. Update: tokens with a positive advantage become more likely, the others less likely, as far
+  //    as the clipped ratio of the current policy to the sampling policy allows. GRPO adds coef *
+  //    KL here; PPO's critic learns the returns.
   const now = responseOutput(policy, input, sampler.options.temperature);
   const surrogate = batchPolicyLoss(now, batch, estimator.klWeightInLoss(kl.coef), scale, settings);
   const value = estimator.valueLoss(batch, input, now.hidden, scale);

@@ -1,4 +1,6 @@
-/** PPO as a function: an assistant, a reward and prompts in, an assistant that scores higher out. */
+/**
+ * PPO as a function: from an assistant, a reward and prompts to an assistant that scores higher.
+ */
 
 import { AthanorError } from '../../base/errors.ts';
 import { isScoringModel, loadScoringModel, scoringModelFrom } from '../../checkpoint/gpt-folder.ts';
@@ -27,11 +29,12 @@ import type { RolloutBatch } from './rollout.ts';
 import { rewardName, rolloutConfig } from './rollout-config.ts';
 import { type PpoSettings, ppoDefaults, stepsOf } from './settings.ts';
 
+/** The settings of ppo(); those with a default may be left out. */
 export type PpoOptions = StageOptions<PpoSettings>;
 
 /**
- * Trains an assistant on rewards with a value model (RLHF). `data` is prompts: JSON lines of `prompt` or `messages`. The
- * reward is a reward model folder or a function. Throws as runStage.
+ * Trains an assistant on rewards with a value model (RLHF). Rows of `data` hold `prompt` or
+ * `messages`. The reward is a reward model folder or a function. Throws as runStage.
  */
 export function ppo(options: PpoOptions, hooks?: RunHooks): Promise<StageResult> {
   return runStage({ name: 'ppo', defaults: ppoDefaults, prepare }, options, hooks);
@@ -48,7 +51,7 @@ async function prepare(settings: PpoSettings, context: StageContext): Promise<Pr
       responsesPerPrompt: settings.numGenerations,
     }),
     kl: new KlController({ coef: settings.klCoef, target: settings.targetKl, horizon: settings.klHorizon }),
-    ptx: pretraining(settings, ready.chat.tokenizer.fingerprint(), config.contextLength),
+    ptx: pretraining(settings, ready.chat.tokenizer.fingerprint(), config.contextLength, context),
   });
   const parameters = parameterCount(config);
   return {
@@ -78,7 +81,7 @@ async function prepare(settings: PpoSettings, context: StageContext): Promise<Pr
   };
 }
 
-/** The critic, and what it takes beside the models that it shares weights with. */
+/** The critic, and its parameters that it does not share with other models. */
 function valueModel(
   settings: PpoSettings,
   ready: PreparedRollouts,
@@ -103,7 +106,7 @@ function valueModel(
   return { critic, memory: { name, trained, passing: shared ? 0 : model.parameterCount() } };
 }
 
-/** Of its own, with the weights that the value model starts from. */
+/** A scoring model of its own, with the weights that the value model starts from. */
 function scoringModel(settings: PpoSettings): ScoringModel {
   const { valueInit, reward } = settings;
   const options = modelOptions(settings);
@@ -120,7 +123,8 @@ function scoringModel(settings: PpoSettings): ScoringModel {
 function pretraining(
   { ptxData, ptxCoef, ptxBatchSize, seed }: PpoSettings,
   fingerprint: string,
-  context: number,
+  contextLength: number,
+  { communicator }: StageContext,
 ) {
   if (ptxData === undefined || ptxCoef === 0) return undefined;
   const dataset = TokenDataset.open(ptxData);
@@ -131,5 +135,6 @@ function pretraining(
       'prepare them with: athanor data prepare --tokenizer <model folder>',
     );
   }
-  return new PretrainingMix(new TokenLoader(dataset, { batchSize: ptxBatchSize, context, seed }), ptxCoef);
+  const loader = { batchSize: ptxBatchSize, context: contextLength, seed, communicator };
+  return new PretrainingMix(new TokenLoader(dataset, loader), ptxCoef);
 }

@@ -1,5 +1,5 @@
 /**
- * Everything that sampling and scoring need, loaded and checked: models, prompts, reward. PPO and
+ * Loads and checks what sampling and scoring need: models, prompts and reward. PPO and
  * GRPO share it.
  */
 
@@ -20,19 +20,19 @@ import type { RolloutSettings } from './settings.ts';
 
 export interface PreparedRollouts {
   chat: ChatTokenizer;
-  /** Owned by whoever gets this, until a stage takes them over. */
+  /** Owned by the caller until a stage takes them over. */
   models: RolloutModels;
   prompts: PromptSet;
   sampler: Sampler;
   scorer: Scorer;
-  /** What the user should know, such as rows that were left out. */
+  /** Facts for the user, such as rows that were left out. */
   notes: string[];
 }
 
 /**
  * Loads policy, reference, reward and prompts. Throws ERR_OPTION and ERR_MISMATCH if settings,
- * models or data do not fit together, ERR_ARGUMENT if no prompt is left, and as readPrompts and
- * loadModel.
+ * models or data do not fit together, ERR_ARGUMENT if no prompt is left, and the errors of
+ * readPrompts and loadModel.
  */
 export async function prepareRollouts(
   settings: RolloutSettings,

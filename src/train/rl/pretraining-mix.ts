@@ -1,11 +1,11 @@
 /**
- * PPO-ptx (Ouyang et al., 2022, equation 2): pretraining text beside the rollouts, so that the
- * policy keeps abilities that no reward asks for. Its loss is a mean over tokens, as the policy's
- * is, so the coefficient does not depend on the amount of text.
+ * PPO-ptx (Ouyang et al., 2022, equation 2): pretraining text in the updates, so that the policy
+ * keeps abilities that no reward asks for. Its loss is a mean over tokens like the policy's, so the
+ * coefficient does not depend on the amount of text.
  */
 
 import type { JsonObject } from '../../base/json.ts';
-import type { LoaderState, TokenLoader } from '../../data/shards/token-loader.ts';
+import type { TokenLoader } from '../../data/shards/token-loader.ts';
 import { TokenBatch } from '../../data/token-batch.ts';
 import type { Gpt } from '../../nn/gpt.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
@@ -22,7 +22,7 @@ export class PretrainingMix {
 
   /**
    * coef / share times the mean next-token loss of the next batch, and that mean itself.
-   * @param share batches of one update
+   * @param share number of batches per update
    */
   loss(model: Gpt, share: number): { loss: Tensor; perToken: number } {
     const { input, targets, countedTargets } = new TokenBatch(this.#loader.next());
@@ -32,10 +32,10 @@ export class PretrainingMix {
   }
 
   state(): JsonObject {
-    return { ...this.#loader.state() };
+    return this.#loader.state();
   }
 
   restore(state: JsonObject): void {
-    this.#loader.restore(state as unknown as LoaderState);
+    this.#loader.restore(state);
   }
 }

@@ -1,7 +1,4 @@
-/**
- * The prompts of a run as the policy reads them: those that it trains on and those that are held
- * out.
- */
+/** The prompts of a run as token sequences: those for training and those that are held out. */
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { fittingPrompts, type Prompt } from '../../data/rows/prompts.ts';
@@ -9,33 +6,33 @@ import { holdOutPrompts } from '../../data/rows/row-split.ts';
 import type { ChatTemplate } from '../../text/chat-template.ts';
 
 export interface EncodedPrompt {
-  /** The row that it comes from, for messages. */
+  /** File and line of the row, for messages. */
   id: string;
-  /** The dialogue up to where the assistant's answer begins. */
+  /** The dialogue up to the beginning of the assistant's answer. */
   tokens: Int32Array;
   /** The last user message. */
   text: string;
-  /** The whole row of the data, which a reward function gets. */
+  /** The whole row of the data, for a reward function. */
   row: JsonObject;
 }
 
-/** A prompt is known by its index in `encoded`. */
+/** The prompts of a run. Each is identified by its index in `encoded`. */
 export interface PromptSet {
-  /** Those to train on come first, then those that are held out. */
+  /** The prompts for training, then those that are held out. */
   encoded: readonly EncodedPrompt[];
   trainingCount: number;
   /** Indices of the prompts that evaluations use and training does not. */
   heldOut: readonly number[];
-  /** Prompts that were left out because they are too long. */
+  /** Number of prompts that were left out because they are too long. */
   tooLong: number;
 }
 
 export interface PromptOptions {
   /** File or folder of the prompts, for messages. */
   data: string;
-  /** Tokens of a prompt at most; a longer one is left out. */
+  /** Longest prompt in tokens; longer prompts are left out. */
   maxPromptLength: number;
-  /** How many prompts are held out. */
+  /** Number of prompts to hold out. */
   evalPrompts: number;
   seed: number;
 }

@@ -1,8 +1,8 @@
 /**
- * Before any update on a rollout the importance ratio of every token is 1, if training computes the
- * same log-probabilities that were sampled with. If it does not (another temperature, another mask,
- * kernels that disagree), PPO corrects for a policy that never existed, and no loss shows it. So
- * each process checks its first rollout.
+ * Before any update on a rollout, the importance ratio of every token is 1 if training computes the
+ * log-probabilities of sampling. Otherwise (another temperature, another mask, kernels that
+ * disagree) PPO corrects for a policy that never existed, and no loss shows it. So each process
+ * checks its first rollout.
  */
 
 import { AthanorError } from '../../base/errors.ts';
@@ -13,12 +13,12 @@ import type { DrawnResponses } from './sampled-responses.ts';
 
 type TokenLogProbs = Pick<DrawnResponses, 'sequences' | 'logProbs'>;
 
-/** Checks the first rollout that it is shown. */
+/** Checks the first rollout that it gets. */
 export class RatioCheck {
   readonly #tolerance: number;
   #passed = false;
 
-  /** @param tolerance what a ratio may deviate from 1 (ratioTolerance) */
+  /** @param tolerance largest deviation of a ratio from 1 (ratioTolerance) */
   constructor(tolerance: number) {
     this.#tolerance = tolerance;
   }
@@ -42,7 +42,7 @@ export function ratioDeviation(
   let worst = 0;
   responseLogProbs(model, sequences, temperature).forEach((logProb, i) => {
     const deviation = Math.abs(Math.exp(logProb - logProbs[i]!) - 1);
-    // Written so that a NaN is kept.
+    // The negated form keeps a NaN.
     if (!(deviation <= worst)) worst = deviation;
   });
   return worst;
@@ -53,15 +53,15 @@ export function checkRatios(deviation: number, tolerance: number): void {
   if (deviation <= tolerance) return;
   throw new AthanorError(
     'ERR_INTERNAL',
-    `before any update the importance ratio of a token is off by ${deviation}, and ${tolerance} is the most that is right: sampling and training disagree`,
+    `before any update the importance ratio of a token deviates from 1 by ${deviation}; the limit is ${tolerance}: sampling and training disagree`,
     'please report this with the command and the output of athanor info',
   );
 }
 
 /**
- * What a ratio may deviate from 1. On the CPU nothing: the kernels of decoding and training give
- * the same bits. On a GPU they need not, and the tolerance is so small that a forgotten temperature
- * or a wrong mask still exceeds it by far.
+ * Largest allowed deviation of a ratio from 1. On the CPU it is 0: the kernels of decoding and
+ * training give the same bits. On a GPU they need not, but the tolerance is so small that a
+ * forgotten temperature or a wrong mask exceeds it by far.
  */
 export function ratioTolerance(device: 'cpu' | 'cuda', dtype: DType): number {
   if (device === 'cpu') return 0;

@@ -1,20 +1,20 @@
 /**
- * From scores to rewards per token: the rule for unfinished responses, the KL penalty, and where
- * the score goes.
+ * From scores to rewards per token: the rule for responses without an end token, the KL penalty,
+ * and the place of the score.
  */
 import { mean } from '../../base/statistics.ts';
 import type { ResponseSequence } from '../../scoring/sequences.ts';
 
 export interface MissingEosOptions {
   /**
-   * What happens to a response that never stopped. `score` replaces its score by the value,
-   * `penalty` subtracts the value, `none` keeps the score.
+   * The rule for responses without an end token. `score` replaces the score by the value, `penalty`
+   * subtracts the value, `none` keeps the score.
    */
   missingEos: 'score' | 'penalty' | 'none';
   missingEosValue: number;
 }
 
-/** f32 `[responses]`: the scores after the rule for responses that never stopped. */
+/** f32 `[responses]`: the scores after the rule for responses without an end token. */
 export function penaliseUnfinished(
   scores: Float32Array,
   sequences: readonly ResponseSequence[],
@@ -28,11 +28,11 @@ export function penaliseUnfinished(
 }
 
 /**
- * f32 `[m]`: reward_t = -beta * kl_t, and the score on the last token of each response, be it a
- * stop token or the one at the limit. (Other libraries add it one token later for finished
- * responses, where the value function no longer counts.)
- * @param kl f32 `[m]`, one per token
- * @param starts i32 `[responses + 1]`, as responseStarts gives them
+ * f32 `[m]`: reward_t = -beta * kl_t. The score is added at the last token of each response, which
+ * is a stop token or the token at the length limit. (Other libraries add it one token later for
+ * finished responses, where the value function no longer counts.)
+ * @param kl f32 `[m]`, one number per token
+ * @param starts i32 `[responses + 1]`, from responseStarts
  * @param beta weight of the KL penalty
  */
 export function tokenRewards(
@@ -48,7 +48,7 @@ export function tokenRewards(
   return rewards;
 }
 
-/** Of the values themselves: divided by their count. */
+/** Population standard deviation: the divisor is the number of values. */
 export function standardDeviation(values: ArrayLike<number>): number {
   const center = mean(values);
   let sum = 0;
@@ -57,8 +57,8 @@ export function standardDeviation(values: ArrayLike<number>): number {
 }
 
 /**
- * 1 - variance of (returns - values) / variance of returns. A perfect critic has 1, one that knows
- * only the mean has 0, and a worse one is below 0. Undefined if all returns are equal.
+ * 1 - variance of (returns - values) / variance of returns. A perfect critic has 1, a critic that
+ * predicts only the mean has 0, and a worse one is below 0. Undefined if all returns are equal.
  */
 export function explainedVariance(values: Float32Array, returns: Float32Array): number | undefined {
   const spread = standardDeviation(returns) ** 2;

@@ -1,8 +1,8 @@
-/** What the report says of a run that learns from its own responses. */
+/** Settings of a reinforcement learning run that the report shows. */
 import type { JsonValue } from '../../base/json.ts';
 import type { RolloutSettings } from './settings.ts';
 
-/** @param prompts how many there are to train on */
+/** @param prompts number of prompts for training */
 export function rolloutConfig(settings: RolloutSettings, prompts: number): Record<string, JsonValue> {
   return {
     prompts,
@@ -16,7 +16,7 @@ export function rolloutConfig(settings: RolloutSettings, prompts: number): Recor
   };
 }
 
-/** What scores the responses, for people. */
+/** The name of the reward source, for people. */
 export function rewardName({ reward, rewardFn }: RolloutSettings): string {
   return reward ?? (typeof rewardFn === 'string' ? rewardFn : 'a function');
 }

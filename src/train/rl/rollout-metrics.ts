@@ -1,10 +1,10 @@
-/** What is logged of a rollout, and the warning that its KL may give rise to. */
+/** The metrics of a rollout, and a warning when its KL divergence is impossible. */
 import { mean, standardError } from '../../base/statistics.ts';
 import { responseLength } from '../../scoring/sequences.ts';
 import type { Estimate } from './advantage-estimator.ts';
 import type { SampledResponses } from './sampled-responses.ts';
 
-/** @param beta weight of the KL penalty that the rollout was made with */
+/** @param beta weight of the KL penalty in this rollout */
 export function rolloutMetrics(
   sampled: SampledResponses,
   estimate: Estimate,
@@ -26,13 +26,13 @@ export function rolloutMetrics(
   };
 }
 
-/** With fewer responses, the standard error itself is too uncertain for a test at three of it. */
+/** With fewer responses the standard error is too uncertain for a test at three standard errors. */
 const ENOUGH_RESPONSES = 64;
 
 /**
- * A text if the KL of a rollout is below zero by more than chance (three standard errors), else
- * undefined. Responses drawn from the policy itself cannot have such a KL, so they were drawn from
- * another distribution.
+ * A warning if the KL divergence of a rollout is below zero by more than chance (three standard
+ * errors), else undefined. Responses drawn from the policy cannot have such a KL divergence, so
+ * they were drawn from another distribution.
  */
 export function negativeKlWarning({ responseKl: kl, meanKl, count }: SampledResponses): string | undefined {
   if (count < ENOUGH_RESPONSES || !(meanKl < -1e-3 - 3 * standardError(kl))) return undefined;

@@ -1,7 +1,7 @@
 /**
- * The responses of one iteration with everything that the updates on them need, and how far the
- * updates have come. A checkpoint holds all of it, so a run that is killed between two updates
- * continues with the same responses in the same order.
+ * The responses of one iteration, the numbers that updates need, and how far the updates have come.
+ * A checkpoint holds all of it, so a run that is killed between two updates continues with the same
+ * responses in the same order.
  */
 
 import { AthanorError } from '../../base/errors.ts';
@@ -13,27 +13,27 @@ import { type Tensor, tensor } from '../../tensor/tensor.ts';
 import type { Estimate } from './advantage-estimator.ts';
 import type { SampledResponses } from './sampled-responses.ts';
 
-/** Each f32 `[m]`: one number per response token of the rollout, response after response. */
+/** Each is f32 `[m]`: one number per response token of the rollout, response after response. */
 export interface TokenValues {
-  /** The log-probabilities of the policy that sampled, at the sampling temperature. */
+  /** Log-probabilities of the sampling policy at the sampling temperature. */
   logProbs: Float32Array;
-  /** The reference's, at the same temperature. */
+  /** Log-probabilities of the reference at the same temperature. */
   referenceLogProbs: Float32Array;
   advantages: Float32Array;
   /** The critic's values before any update; empty without a critic. */
   values: Float32Array;
-  /** What the values should have been; empty without a critic. */
+  /** Targets of the values; empty without a critic. */
   returns: Float32Array;
 }
 
 const fields = ['logProbs', 'referenceLogProbs', 'advantages', 'values', 'returns'] as const;
 
 export class Rollout {
-  /** Responses that updates have taken so far, over all epochs. */
+  /** Responses that updates have taken so far, in all epochs. */
   #taken = 0;
 
   /**
-   * @param metrics measured when the rollout was made, and logged with every step on it
+   * @param metrics metrics of the rollout, logged with every step on it
    * @param starts i32 `[responses + 1]`: where each response begins in the numbers per token
    */
   constructor(
@@ -55,8 +55,8 @@ export class Rollout {
   }
 
   /**
-   * The next responses to learn from. Each epoch goes through all of them in a fresh order, the
-   * same on every rank.
+   * The next responses to learn from. Each epoch goes through all of them in a new order, which is
+   * the same on every rank.
    */
   take(count: number, seed: number): RolloutBatch {
     const size = this.sequences.length;
@@ -80,7 +80,7 @@ export class Rollout {
     this.#taken = Number.MAX_SAFE_INTEGER;
   }
 
-  /** The numbers of some responses' tokens, end to end. @param responses their indices */
+  /** The numbers of the tokens of some responses, end to end. @param responses their indices */
   gather(field: keyof TokenValues, responses: readonly number[]): Float32Array {
     const all = this.perToken[field];
     const parts = responses.map((i) => all.subarray(this.starts[i], this.starts[i + 1]));
@@ -93,7 +93,7 @@ export class Rollout {
     return out;
   }
 
-  /** What restore() reads beside tensors(). */
+  /** The state that restore() reads, in addition to tensors(). */
   state(): JsonObject {
     return {
       iteration: this.iteration,
@@ -130,7 +130,11 @@ export class Rollout {
       return { prompt, tokens: tokens.slice(at - length, at), promptLength: prompt_length, finished };
     });
     if (at !== tokens.length) {
-      throw new AthanorError('ERR_FILE_DAMAGED', 'the saved rollout does not match its tokens', 'start anew');
+      throw new AthanorError(
+        'ERR_FILE_DAMAGED',
+        'the saved rollout does not match its tokens',
+        'start a new run',
+      );
     }
     const floats = (field: keyof TokenValues) => tensors(`rollout/${field}`).data as Float32Array;
     const perToken: TokenValues = {
@@ -146,7 +150,7 @@ export class Rollout {
   }
 }
 
-/** Some responses of a rollout: what one forward and backward pass learns from. */
+/** Some responses of a rollout: the input of one forward and backward pass. */
 export class RolloutBatch {
   /** @param indices of the responses in the rollout */
   constructor(
@@ -158,12 +162,12 @@ export class RolloutBatch {
     return this.indices.map((i) => this.rollout.sequences[i]!);
   }
 
-  /** Tokens that the model reads: all but the last of each sequence. */
+  /** Number of tokens that the model reads: all but the last of each sequence. */
   get inputTokens(): number {
     return this.sequences.reduce((sum, { tokens }) => sum + tokens.length - 1, 0);
   }
 
-  /** Tokens that the loss is a sum over: those of the responses. */
+  /** Number of tokens in the loss: those of the responses. */
   get responseTokens(): number {
     return this.sequences.reduce((sum, sequence) => sum + responseLength(sequence), 0);
   }
@@ -178,6 +182,6 @@ interface SavedRollout extends JsonObject {
   iteration: number;
   taken: number;
   metrics: Record<string, number>;
-  /** One per sequence, in order; the key is part of the format of checkpoints. */
+  /** One entry per sequence, in order; the key is part of the format of checkpoints. */
   episodes: { prompt: number; length: number; prompt_length: number; finished: boolean }[];
 }

@@ -1,7 +1,6 @@
 /**
- * The responses of one rollout with everything that was measured of them: log-probabilities of
- * policy and reference, and scores. Numbers per token are flat, the tokens of all responses end to
- * end.
+ * The responses of one rollout with their measurements: log-probabilities of policy and reference,
+ * and scores. Numbers per token are flat: the tokens of all responses, end to end.
  */
 
 import { mean } from '../../base/statistics.ts';
@@ -13,24 +12,24 @@ import { scope, tensor } from '../../tensor/tensor.ts';
 /** Estimates of log(policy / reference) (Schulman, "Approximating KL divergence", 2020). */
 export type KlEstimator = 'k1' | 'k2' | 'k3';
 
-/** As the policy drew them. `m` is the number of all response tokens. */
+/** Responses as the policy drew them. `m` is the number of all response tokens. */
 export interface DrawnResponses {
   sequences: readonly ResponseSequence[];
-  /** f32 `[m]`: the policy's own, at the sampling temperature. */
+  /** f32 `[m]`: log-probabilities of the policy at the sampling temperature. */
   logProbs: Float32Array;
-  /** Time that drawing took. */
+  /** Seconds of drawing. */
   seconds: number;
 }
 
-/** What scoring adds. */
+/** The results of scoring. */
 export interface ResponseScores {
-  /** f32 `[m]`: the reference's, at the same temperature. */
+  /** f32 `[m]`: log-probabilities of the reference at the same temperature. */
   referenceLogProbs: Float32Array;
   /** f32 `[responses]`: scores of the reward source, clipped. */
   rawScores: Float32Array;
-  /** f32 `[responses]`: the same after the rule for responses that never stopped. */
+  /** f32 `[responses]`: the scores after the rule for responses without an end token. */
   scores: Float32Array;
-  /** Time that reward source and reference took. */
+  /** Seconds of the reward source and the reference. */
   scoringSeconds: number;
 }
 
@@ -43,14 +42,15 @@ export class SampledResponses {
   readonly rolloutSeconds: number;
   readonly scoringSeconds: number;
   /**
-   * i32 `[responses + 1]`: where each response begins in the numbers per token, and their count.
+   * i32 `[responses + 1]`: where each response begins in the numbers per token, then their count.
    */
   readonly starts: Int32Array;
   /**
-   * f32 `[m]`: log(policy / reference) of each token in nats, which is its KL by the estimator k1.
+   * f32 `[m]`: log(policy / reference) of each token in nats, the estimator k1 of
+   * its KL divergence.
    */
   readonly logRatios: Float32Array;
-  /** f64 `[responses]`: the log-ratios of each response, summed over its tokens. */
+  /** f64 `[responses]`: the sum of the log-ratios of each response. */
   readonly responseKl: Float64Array;
 
   constructor(drawn: DrawnResponses, scores: ResponseScores) {
@@ -71,12 +71,12 @@ export class SampledResponses {
     return this.sequences.length;
   }
 
-  /** Mean over responses of their KL, in nats. */
+  /** Mean KL divergence of a response, in nats. */
   get meanKl(): number {
     return mean(this.responseKl);
   }
 
-  /** f32 `[m]`: the KL of each token by an estimator. */
+  /** f32 `[m]`: the KL divergence per token by an estimator. */
   tokenKl(estimator: KlEstimator): Float32Array {
     if (estimator === 'k1') return this.logRatios;
     return noGrad(() =>

@@ -1,4 +1,4 @@
-/** The policy's answers to prompts, drawn from its whole distribution: no top-k, no top-p. */
+/** Samples the policy's answers to prompts from its whole distribution, without top-k or top-p. */
 
 import { concatFloats, concatInts } from '../../base/concat.ts';
 import type { ShuffledCycle } from '../../data/rows/cycle.ts';
@@ -10,23 +10,23 @@ import type { EncodedPrompt } from './prompts.ts';
 import type { DrawnResponses } from './sampled-responses.ts';
 
 export interface SamplerOptions {
-  /** Prompts of one rollout. */
+  /** Prompts per rollout. */
   promptsPerRollout: number;
   responsesPerPrompt: number;
-  /** New tokens per response at most. */
+  /** Largest number of new tokens per response. */
   maxResponseLength: number;
   /** Divides the logits. */
   temperature: number;
   stopTokens: readonly number[];
-  /** Sequences that are decoded at once. */
+  /** Sequences to decode at the same time. */
   decodeBatchSize: number;
   seed: number;
 }
 
 /**
  * Distance between the seeds of two iterations. Two runs share the seed of a rollout only if their
- * own seeds differ by a multiple of it, so it is larger than the differences of usual seeds, and it
- * is not a round number.
+ * own seeds differ by a multiple of this number. So it is larger than the differences of usual
+ * seeds, and not a round number.
  */
 const ITERATION_SEED_STRIDE = 1_000_003;
 
@@ -44,15 +44,12 @@ export class Sampler {
     this.#prompts = prompts;
   }
 
-  /** Responses of one rollout. */
+  /** Responses per rollout. */
   get rolloutSize(): number {
     return this.options.promptsPerRollout * this.options.responsesPerPrompt;
   }
 
-  /**
-   * Indices of a rollout's prompts, the next ones of the cycle. Each is there once per response,
-   * side by side.
-   */
+  /** The indices of the next prompts of the cycle. Each index is repeated once per response. */
   nextPrompts(cycle: ShuffledCycle): number[] {
     const { promptsPerRollout, responsesPerPrompt } = this.options;
     const chosen = cycle.take(promptsPerRollout);
@@ -60,14 +57,14 @@ export class Sampler {
   }
 
   /**
-   * The seed of an iteration's rollout. Each response in it has its own stream; evaluations use
-   * `seed` itself.
+   * The seed of an iteration's rollout. Each response in it has its own random stream. Evaluations
+   * use `seed` itself.
    */
   iterationSeed(iteration: number): number {
     return this.options.seed + ITERATION_SEED_STRIDE * (iteration + 1);
   }
 
-  /** One response to each of these prompts, given by their indices. */
+  /** Samples one response to each of these prompts, given by their indices. */
   async draw(indices: readonly number[], seed: number): Promise<DrawnResponses> {
     const { maxResponseLength, temperature, stopTokens, decodeBatchSize } = this.options;
     const startedAt = performance.now();

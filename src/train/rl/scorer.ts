@@ -1,6 +1,6 @@
 /**
- * Scores of responses from the reward source, and log-probabilities from the reference; none with
- * gradients.
+ * Scores of responses from the reward source, and their log-probabilities from the reference.
+ * Neither has gradients.
  */
 
 import { responseLogProbs } from '../../scoring/response-log-probs.ts';
@@ -13,9 +13,9 @@ import type { MissingEosOptions } from './rewards.ts';
 import type { ResponseScores } from './sampled-responses.ts';
 
 export interface ScorerOptions extends MissingEosOptions {
-  /** The temperature that responses were sampled at; it divides the reference's logits too. */
+  /** The sampling temperature, which also divides the reference's logits. */
   temperature: number;
-  /** Largest absolute score. Larger ones are cut to it; 0 cuts none. */
+  /** Largest absolute score; larger scores are clipped. 0: no limit. */
   rewardClip: number;
 }
 
@@ -37,8 +37,8 @@ export class Scorer {
   }
 
   /**
-   * Scores of the reward source, and log-probabilities of the reference. Throws as the reward
-   * source.
+   * Scores of the reward source and log-probabilities of the reference. Throws as
+   * the reward source.
    */
   async score(sequences: readonly ResponseSequence[]): Promise<Omit<ResponseScores, 'scores'>> {
     const startedAt = performance.now();
@@ -50,7 +50,7 @@ export class Scorer {
     return { rawScores, referenceLogProbs, scoringSeconds };
   }
 
-  /** f32 `[responses]`, clipped. */
+  /** f32 `[responses]`: clipped scores. */
   async #rewards(sequences: readonly ResponseSequence[]): Promise<Float32Array> {
     const scores = await this.#models.reward.score(sequences.map((sequence) => this.#answer(sequence)));
     const most = this.options.rewardClip;
@@ -61,7 +61,7 @@ export class Scorer {
     return this.#prompts[prompt]!.text;
   }
 
-  /** Without control tokens, so without the token that ended the response. */
+  /** The text of a response without control tokens, and so without its end token. */
   responseText({ tokens, promptLength }: ResponseSequence): string {
     return this.#tokenizer.decode(tokens.subarray(promptLength), { skipSpecial: true });
   }

@@ -5,33 +5,33 @@ import type { GroupBaseline } from './advantages.ts';
 
 /** Settings of the stages that sample responses and learn from their rewards. */
 export interface RolloutSettings extends TuningSettings {
-  /** Reward model folder. */
+  /** Folder of the reward model. */
   reward?: string | undefined;
-  /** A reward function, or the file that exports one, instead of `reward`. */
+  /** A reward function, or a file that exports one; replaces `reward`. */
   rewardFn?: string | RewardFunction | undefined;
-  /** Iterations: rollouts in all, each followed by updates. `steps` are what they come to. */
+  /** Number of iterations; each is one rollout with its updates. `steps` may be given instead. */
   iterations: number;
-  /** Responses of a rollout. */
+  /** Responses per rollout. */
   rolloutSize: number;
-  /** Responses to each prompt. */
+  /** Responses per prompt. */
   numGenerations: number;
-  /** Responses in a batch; an update takes `gradAccum` of them. */
+  /** Responses per batch; an update takes `gradAccum` batches. */
   batchSize: number;
   /** Passes over each rollout. */
   epochs: number;
-  /** Longest prompt in tokens; longer ones are left out. */
+  /** Longest prompt in tokens; longer prompts are left out. */
   maxPromptLength: number;
-  /** New tokens of a response at most. */
+  /** Largest number of new tokens per response. */
   maxResponseLength: number;
-  /** Of sampling, and of every log-probability. */
+  /** Temperature of sampling and of every log-probability. */
   temperature: number;
-  /** Responses decoded at once. */
+  /** Responses to decode at the same time. */
   decodeBatchSize: number;
-  /** A response that never stopped gets a fixed score, loses a penalty, or neither. */
+  /** Rule for responses without an end token: a fixed score, a penalty on the score, or none. */
   missingEos: 'score' | 'penalty' | 'none';
-  /** That score or penalty. */
+  /** The fixed score or the penalty of `missingEos`. */
   missingEosValue: number;
-  /** Largest absolute score; 0 cuts none. */
+  /** Largest absolute score; larger scores are clipped. 0: no limit. */
   rewardClip: number;
   /** Weight of the KL divergence from the starting model. */
   klCoef: number;
@@ -41,21 +41,24 @@ export interface RolloutSettings extends TuningSettings {
   clipLow: number;
   /** Upper bound of the policy ratio: 1 + clipHigh. */
   clipHigh: number;
-  /** Bound on what a token of negative advantage can cost, as a multiple of it (Ye et al., 2020). */
+  /**
+   * Largest loss of a token with a negative advantage, in multiples of the advantage (Ye
+   * et al., 2020).
+   */
   dualClip?: number | undefined;
-  /** Mean of squared log-ratios, halved, beyond which the rest of a rollout is dropped. */
+  /** The rest of a rollout is dropped once half the mean squared log-ratio is above this. */
   maxApproxKl?: number | undefined;
-  /** Decay per rollout of averaged weights, which are then what is saved; 0 averages none. */
+  /** Decay per rollout of an average of the weights; the average is saved. 0: no average. */
   emaDecay: number;
-  /** Prompts of an evaluation, kept out of training. */
+  /** Prompts held out for evaluation. */
   evalPrompts: number;
   /** AdamW's epsilon. */
   adamEps: number;
-  /** Epsilon after the bias correction (`torch`), or before it (`tensorflow`). */
+  /** Add epsilon after the bias correction (`torch`) or before it (`tensorflow`). */
   adamEpsPlacement: 'torch' | 'tensorflow';
 }
 
-/** Optimizer steps that the iterations come to. */
+/** Number of optimizer steps of all iterations. */
 export function stepsOf(settings: RolloutSettings): number {
   const { iterations, rolloutSize, batchSize, gradAccum, epochs, steps } = settings;
   return steps ?? Math.max(1, Math.floor((iterations * epochs * rolloutSize) / (batchSize * gradAccum)));
@@ -85,38 +88,40 @@ export const rolloutDefaults = {
   adamEpsPlacement: 'torch',
 } as const satisfies Partial<RolloutSettings>;
 
+/** The settings of PPO. */
 export interface PpoSettings extends RolloutSettings {
   /**
-   * What values start from: `reward` (the reward model; with LoRA on its very weights), `head` (a head on the policy) or a
-   * model folder.
+   * Start of the value model: `reward` (a copy of the reward model; with LoRA, adapters on the same
+   * weights), `head` (a head on the policy) or a model folder.
    */
   valueInit: string;
   /** Learning rate of the value model as a multiple of the policy's. */
   valueLrScale: number;
-  /** Values count within this of their old ones; 0 leaves them free. */
+  /** Largest distance of a value from the old value in the loss; 0: no limit. */
   valueClip: number;
   /** Weight of the value loss. */
   valueCoef: number;
-  /** Discount. */
+  /** Discount per token. */
   gamma: number;
   /** Lambda of generalised advantage estimation. */
   lambda: number;
   /** Estimator of the KL penalty per token. */
   klEstimator: 'k1' | 'k2' | 'k3';
-  /** KL of a response, in nats, towards which `klCoef` is steered. */
+  /** Target KL per response, in nats; `klCoef` is adapted to reach it. */
   targetKl?: number | undefined;
   /** Responses over which `klCoef` adapts. */
   klHorizon: number;
-  /** Scales rewards to unit variance. */
+  /** Scale rewards to unit variance. */
   whitenRewards: boolean;
-  /** Token shards of pretraining text to learn from beside the rollouts (PPO-ptx). */
+  /** Folder of token shards with pretraining text to mix into the updates (PPO-ptx). */
   ptxData?: string | undefined;
-  /** Weight of its mean loss per token. */
+  /** Weight of the mean loss per token of the pretraining text. */
   ptxCoef: number;
-  /** Windows of text in a batch. */
+  /** Windows of pretraining text per batch. */
   ptxBatchSize: number;
 }
 
+/** The defaults of PpoSettings. */
 export const ppoDefaults = {
   ...rolloutDefaults,
   epochs: 4,
@@ -135,11 +140,16 @@ export const ppoDefaults = {
   ptxBatchSize: 4,
 } as const satisfies Partial<PpoSettings>;
 
+/** The settings of GRPO. */
 export interface GrpoSettings extends RolloutSettings {
-  /** What a response is compared with: mean and deviation of its group, its mean, or the mean of the others. */
+  /**
+   * Baseline of a response: mean and deviation of its group (grpo), mean of its group (dr-grpo), or
+   * mean of the others (rloo).
+   */
   baseline: GroupBaseline;
 }
 
+/** The defaults of GrpoSettings. */
 export const grpoDefaults = {
   ...rolloutDefaults,
   epochs: 1,

@@ -1,23 +1,19 @@
-/**
- * Sums over the batches of one step. Every mean is over response tokens, and there is no padding
- * among them.
- */
+/** Sums over the batches of one step. Every mean is over response tokens, without padding. */
 import { native } from '../../native/addon.ts';
 import type { ResponseOutput } from '../../scoring/response-log-probs.ts';
 import type { PolicyLossResult } from '../../tensor/ops/policy.ts';
 import type { ValueLoss } from './advantage-estimator.ts';
 
 interface BatchStatistics {
-  /** Response tokens. */
+  /** Number of response tokens. */
   tokens: number;
   /** Sum over tokens, in nats. */
   entropy: number;
-  /** Already divided by the step's token count. */
+  /** Already divided by the number of tokens of the step. */
   policyLoss: number;
   policy: PolicyLossResult['stats'];
   /**
-   * With a critic: its loss, divided the same way but not weighted, and the number of clipped
-   * tokens.
+   * With a critic: its unweighted loss, divided in the same way, and the number of clipped tokens.
    */
   value: { loss: number; clipped: number } | undefined;
 }
@@ -26,7 +22,7 @@ export class StepStatistics {
   #batches: BatchStatistics[] = [];
   #pretrainingLosses: number[] = [];
 
-  /** Adds one batch, losses already scaled. @param value undefined without a critic */
+  /** Adds one batch, whose losses are scaled. @param value undefined without a critic */
   add({ logProbs, entropies }: ResponseOutput, policy: PolicyLossResult, value: ValueLoss | undefined): void {
     this.#batches.push({
       tokens: logProbs.size,

@@ -1,7 +1,7 @@
 /**
- * An exponential moving average of the weights that train. If there is one, it is evaluated and
- * saved in their place (InstructGPT's decay is 0.992). It is f32 for weights of any dtype: what one
- * rollout adds is often below the precision of bf16.
+ * An exponential moving average of the weights that train. It is evaluated and saved in their place
+ * (InstructGPT's decay is 0.992). It is f32 for weights of any dtype, because the change per
+ * rollout is often below the precision of bf16.
  */
 import { tensorSources } from '../../checkpoint/gpt-folder.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
@@ -35,7 +35,7 @@ export class WeightAverage {
     });
   }
 
-  /** Runs body with the average in place of the live weights. Nothing may train meanwhile. */
+  /** Runs body with the average in place of the live weights. Do not train during that time. */
   async inPlace<T>(body: () => Promise<T>): Promise<T> {
     const live = new Map([...this.#live].map(([name, parameter]) => [name, parameter.read()]));
     for (const [name, parameter] of this.#live) parameter.writeFloats(this.#average.get(name)!.toFloats());
@@ -47,8 +47,8 @@ export class WeightAverage {
   }
 
   /**
-   * Average and live weights: the model folder holds the average, so a checkpoint needs the live
-   * ones too.
+   * The average and the live weights. The model folder holds the average, so a
+   * checkpoint needs both.
    */
   tensors(): [string, TensorSource][] {
     const named = (prefix: string, values: ReadonlyMap<string, Tensor>) =>

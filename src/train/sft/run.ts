@@ -1,4 +1,4 @@
-/** Supervised fine-tuning as a function: a base model and instructions in, an assistant out. */
+/** Supervised fine-tuning as a function: from a base model and instructions to an assistant. */
 
 import { AthanorError } from '../../base/errors.ts';
 import { ExampleLoader } from '../../data/rows/example-loader.ts';
@@ -21,11 +21,12 @@ import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { type SftSettings, sftDefaults } from './settings.ts';
 import { type SftBatch, SftStage } from './stage.ts';
 
+/** The settings of sft(); those with a default may be left out. */
 export type SftOptions = StageOptions<SftSettings>;
 
 /**
- * Fine-tunes a language model on instructions: JSON lines of `messages`, of `prompt` and `completion`, or of Alpaca's
- * fields. Throws as runStage.
+ * Fine-tunes a language model on instructions: JSON lines of `messages`, of `prompt` and
+ * `completion`, or of Alpaca's fields. Throws as runStage.
  */
 export function sft(options: SftOptions, hooks?: RunHooks): Promise<StageResult> {
   return runStage({ name: 'sft', defaults: sftDefaults, prepare }, options, hooks);
@@ -100,7 +101,10 @@ function describeSet({ truncated, dropped, unsupervised }: SupervisedSet): strin
   return parts.join(', ');
 }
 
-/** What is answered as a sample: what was asked for, or a few questions of the data that leave room for an answer. */
+/**
+ * The messages that samples answer: those of the settings, or a few questions of the data that
+ * leave room for an answer.
+ */
 function samplesOf(
   { samplePrompt, sampleTokens: asked }: SftSettings,
   rows: readonly Instruction[],

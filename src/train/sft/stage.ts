@@ -1,4 +1,4 @@
-/** Supervised fine-tuning: next-token prediction of the assistant's words and no others. */
+/** The SFT stage: next-token prediction of the assistant's words only. */
 
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
@@ -22,22 +22,24 @@ import type { TrainableModel } from '../loop/trainable-model.ts';
 export interface SftStageOptions {
   loader: ExampleLoader;
   validation: readonly SupervisedExample[];
-  /** Tokens of a batch at most. */
+  /** Largest number of tokens per batch. */
   tokensPerBatch: number;
   context: number;
-  /** NEFTune's alpha; 0 adds no noise. */
+  /** NEFTune's alpha; 0: no noise. */
   neftune: number;
-  /** User messages answered as samples, and new tokens in an answer. */
+  /** User messages that samples answer, and new tokens per sample. */
   samplePrompts: readonly string[];
   sampleTokens: number;
   seed: number;
 }
 
-/** A batch, how many epochs are complete after it, and the rows that have a target. */
+/**
+ * A batch, with the rows that have a target and the number of epochs that are complete after it.
+ */
 export class SftBatch extends TokenBatch {
-  /** i32 `[m]`: which rows have a target. Only these reach the vocabulary. */
+  /** i32 `[m]`: the rows that have a target. Only these rows reach the vocabulary. */
   readonly countedRows: Tensor;
-  /** i32 `[m]` */
+  /** i32 `[m]`: the targets of these rows. */
   readonly rowTargets: Tensor;
 
   constructor(
@@ -62,12 +64,12 @@ export class SftStage implements TrainStage<SftBatch> {
   readonly tokensPerBatch: number;
   readonly flopsPerToken: number;
   readonly prefetch = true;
-  /** Only where there is something to evaluate on. */
+  /** Undefined when there is no validation data. */
   readonly evaluate?: () => Promise<Evaluation>;
   readonly #policy: TrainableModel<Gpt>;
   readonly #chat: ChatTokenizer;
   readonly #options: SftStageOptions;
-  /** Batches gone through: the stream of each one's noise. */
+  /** Number of batches so far; it selects the random stream of a batch's noise. */
   #batches = 0;
   #epoch = 0;
   #supervised = 0;
@@ -111,7 +113,7 @@ export class SftStage implements TrainStage<SftBatch> {
     return metrics;
   }
 
-  /** Mean over all supervised tokens of the validation examples. */
+  /** The mean loss over all supervised tokens of the validation examples. */
   async #evaluate(): Promise<Evaluation> {
     let nats = 0;
     let counted = 0;
@@ -167,7 +169,7 @@ export class SftStage implements TrainStage<SftBatch> {
   }
 }
 
-/** scale times the summed loss of the batch's targets, f32 `[1]`. */
+/** f32 `[1]`: `scale` times the sum of the losses of the batch's targets. */
 function supervisedLoss(
   model: Gpt,
   { input, countedRows, rowTargets }: SftBatch,

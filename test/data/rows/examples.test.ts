@@ -1,4 +1,7 @@
-/** From instructions to batches: what is learned of each, how they are packed, and in which order they come. */
+/**
+ * From instructions to batches: which tokens are supervised, how examples are packed,
+ * and their order.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -160,7 +163,8 @@ describe('best-fit packing', () => {
       const total = lengths.reduce((sum, length) => sum + length, 0);
       const large = lengths.filter((length) => 2 * length > capacity).length;
       const least = Math.max(Math.ceil(total / capacity), large);
-      // Proved of the least number of bins there can be (Johnson, 1973), and so far seen of this lower bound on it.
+      // Proved of the least number of bins there can be (Johnson, 1973), and so far seen of this
+      // lower bound on it.
       expect(bins.length).toBeLessThanOrEqual((11 / 9) * least + 1);
       expect(bestFitPack(lengths, capacity)).toEqual(bins);
     }
@@ -410,7 +414,7 @@ describe('the split', () => {
       try {
         return splitByPrompt(same, promptOf, 0.5, seed).train.length;
       } catch (error) {
-        expect(error).toMatchObject({ code: 'ERR_ARGUMENT', message: /all 5 rows fell to validation/ });
+        expect(error).toMatchObject({ code: 'ERR_ARGUMENT', message: /all 5 rows are validation data/ });
         return 0;
       }
     });

@@ -1,4 +1,7 @@
-/** Stages with `weights: 'bf16'`: what they learn, write and refuse, and that their state is all of it when they go on. */
+/**
+ * Stages with `paramDtype: 'bf16'`: what they learn, write and refuse, and that a checkpoint holds
+ * their whole state.
+ */
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,7 +37,8 @@ const sft = (name: string, options: object) =>
     model: models.model,
     data: instructions,
     out: join(root, name),
-    // So small a rate that rounding to nearest would lose most of it: a bf16 weight of 0.2 is 0.1 % from the next.
+    // So small a rate that rounding to nearest would lose most of it: a bf16 weight of 0.2 is 0.1 %
+    // from the next.
     lr: 2e-4,
     epochs: 12,
     packing: false,
@@ -69,9 +73,7 @@ describe('fine-tuning with weights in bf16', () => {
 
   it('is refused with activations in f32, before anything is written', async () => {
     const refused = sft('never', { ...precision, dtype: 'f32' });
-    await expect(refused).rejects.toThrow(
-      /`paramDtype` bf16 is for activations in bf16, and these would be f32/,
-    );
+    await expect(refused).rejects.toThrow(/`paramDtype` bf16 needs activations in bf16, but `dtype` is f32/);
     expect(existsSync(join(root, 'never'))).toBe(false);
   });
 });

@@ -1,4 +1,7 @@
-/** Two ranks in one process train as one rank with twice the batch, and only the main rank reports and writes. */
+/**
+ * Two ranks in one process train like one rank with twice the batch. Only the main rank
+ * reports and writes.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { JsonValue } from '../../../src/base/json.ts';
 import { type Communicator, selfCommunicator } from '../../../src/comm/communicator.ts';
 import type { TokenDataset } from '../../../src/data/shards/token-dataset.ts';
-import { type LoaderState, TokenLoader } from '../../../src/data/shards/token-loader.ts';
+import { TokenLoader } from '../../../src/data/shards/token-loader.ts';
 import { TokenBatch } from '../../../src/data/token-batch.ts';
 import { Gpt } from '../../../src/nn/gpt.ts';
 import { presetConfig } from '../../../src/nn/presets.ts';
@@ -74,7 +77,7 @@ class Small implements TrainStage<TokenBatch> {
   }
 
   restore(state: JsonValue): void {
-    this.#loader.restore(state as unknown as LoaderState);
+    this.#loader.restore(state);
   }
 }
 
@@ -86,7 +89,10 @@ interface Ran {
   gradients: Map<string, Float32Array>;
 }
 
-/** Trains at `batchSize` windows a rank. With beta1 = 0 the first moment is the last gradient itself. */
+/**
+ * Trains at `batchSize` windows a rank. With beta1 = 0 the first moment is the
+ * last gradient itself.
+ */
 async function train(
   communicators: readonly Communicator[],
   batchSize: number,

@@ -1,4 +1,7 @@
-/** SFT, reward model and DPO killed again and again, and resumed: the same bits as left alone. Real processes, SIGKILL. */
+/**
+ * SFT, reward model and DPO, killed and resumed several times, give the same bits as an undisturbed
+ * run. Real processes, SIGKILL.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

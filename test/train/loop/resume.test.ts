@@ -1,4 +1,7 @@
-/** A run that is killed again and again, and resumed, ends with the same bits as one left alone. Real processes, SIGKILL. */
+/**
+ * A run that is killed and resumed several times gives the same bits as an undisturbed run.
+ * Real processes, SIGKILL.
+ */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** A Trainer around a stage of one's own: a line through points. */
+/** A Trainer with a small stage of its own: a line through points. */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

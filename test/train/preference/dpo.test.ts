@@ -1,4 +1,7 @@
-/** Direct preference optimisation, from comparisons to a model that prefers the better answers, on tiny models. */
+/**
+ * Direct preference optimisation, from comparisons to a model that prefers the better answers,
+ * on tiny models.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

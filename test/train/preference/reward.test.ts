@@ -137,7 +137,7 @@ describe('R32: K ranked completions of a prompt', () => {
       [2, [[0, 1]]],
     ]);
     expect(notes[0]).toMatch(
-      /^1 tied pairs passed over; 1 repeated completions made one; left out 2 tie, 1 duplicate/,
+      /^1 tied pairs left out; 1 repeated completions merged; left out 2 tie, 1 duplicate/,
     );
     expect(notes[0]).toMatch(/ties\.jsonl:3.*ties\.jsonl:6/);
   });
@@ -331,7 +331,7 @@ describe('held-out comparisons', () => {
     ]);
     const [better, worse] = histogram.series.map(({ values }) => mean(values));
     expect(better! - worse!).toBeCloseTo(evaluated(out, 'val_margin').at(-1)!, 5);
-    const calibration = figure(/Predicted preference/);
+    const calibration = figure(/Predicted and actual preferences/);
     if (calibration.kind !== 'calibration') throw new Error(calibration.kind);
     expect(calibration.bins.reduce((sum, { count }) => sum + count, 0)).toBe(pairs);
     const bars = figure(/Accuracy by difference/);
@@ -342,7 +342,7 @@ describe('held-out comparisons', () => {
     const page = readFileSync(join(out, 'report.html'), 'utf8');
     for (const title of [
       'Scores of better and worse answers',
-      'Predicted preference',
+      'Predicted and actual preferences',
       'Accuracy by difference',
     ]) {
       expect(page).toContain(title);
@@ -353,12 +353,10 @@ describe('held-out comparisons', () => {
     const own = Tokenizer.load(out);
     RewardModelSource.load(out, own, 40, { dtype: 'f32' }).dispose();
     const other = await Tokenizer.train(['abc abc'], { vocabSize: 258, specialTokens: ['<|endoftext|>'] });
-    expectError(
-      'ERR_MISMATCH',
-      /another tokenizer than the policy, so it would read other text than was written/,
-      () => RewardModelSource.load(out, other, 40, { dtype: 'f32' }),
+    expectError('ERR_MISMATCH', /another tokenizer than the policy, so it would read a different text/, () =>
+      RewardModelSource.load(out, other, 40, { dtype: 'f32' }),
     );
-    expectError('ERR_MISMATCH', /can be 65 tokens and the reward model in .* reads 64/, () =>
+    expectError('ERR_MISMATCH', /can have 65 tokens, but the context of the reward model in .* is 64/, () =>
       RewardModelSource.load(out, own, 65, { dtype: 'f32' }),
     );
     expectError('ERR_MISMATCH', /is a language model, not a reward model/, () =>

@@ -1,4 +1,4 @@
-/** What an estimator with a critic makes of a rollout, and that a group's makes no use of any. */
+/** The estimates of an estimator with a critic, and that a group estimator uses no critic. */
 import { describe, expect, it } from 'vitest';
 import { gaeAdvantages, relativeScores } from '../../../src/train/rl/advantages.ts';
 import { SeparateCritic, SharedCritic } from '../../../src/train/rl/critic.ts';

@@ -1,4 +1,4 @@
-/** Value models: where they start, what they train, what they share. */
+/** Value models: their start, their training, and what they share. */
 import { describe, expect, it } from 'vitest';
 import type { DType } from '../../../src/native/binding.ts';
 import { responseHidden } from '../../../src/scoring/response-log-probs.ts';

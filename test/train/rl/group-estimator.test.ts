@@ -1,6 +1,6 @@
 /**
- * GRPO's estimator: advantages from scores alone, the KL in the loss, nothing trained beside the
- * policy.
+ * GRPO's estimator: advantages come from scores alone, the KL penalty is in the loss, and only
+ * the policy trains.
  */
 import { expect, it } from 'vitest';
 import { groupAdvantages } from '../../../src/train/rl/advantages.ts';

@@ -1,4 +1,4 @@
-/** R43: tasks whose optimum is known in closed form, and is reached. */
+/** R43: tasks whose optimum has a known closed form, and is reached. */
 import { describe, expect, it } from 'vitest';
 import { mean } from '../../../src/base/statistics.ts';
 import type { Gpt } from '../../../src/nn/gpt.ts';

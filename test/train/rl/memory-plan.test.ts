@@ -1,4 +1,4 @@
-/** The plan against what the engine has allocated. */
+/** The plan compared with the engine's real allocations. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { native } from '../../../src/native/addon.ts';
 import type { DType } from '../../../src/native/binding.ts';

@@ -1,4 +1,4 @@
-/** Who frees the models of a run. */
+/** The ownership of the models of a run. */
 import { expect, it } from 'vitest';
 import { RewardModelSource } from '../../../src/scoring/reward-model.ts';
 import { SeparateCritic } from '../../../src/train/rl/critic.ts';

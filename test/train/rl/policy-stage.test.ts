@@ -1,7 +1,4 @@
-/**
- * One stage of reinforcement learning, a minibatch at a time: what its losses, gradients and
- * metrics are made of.
- */
+/** A reinforcement learning stage, one minibatch at a time: its losses, gradients and metrics. */
 import { describe, expect, it } from 'vitest';
 import { mean } from '../../../src/base/statistics.ts';
 import type { DType } from '../../../src/native/binding.ts';
@@ -106,8 +103,8 @@ it('R41: metrics are means over the tokens that were sampled, whatever the batch
       if (!timed.test(name)) expect(split.steps[i]![name], `${name} of step ${i + 1}`).toBeCloseTo(value, 4);
     }
   });
-  // Responses differ in length, so a mean that padding or a mean of means had moved would be
-  // another.
+  // Responses differ in length, so a mean that padding or a mean of means had moved
+  // would be another.
   const { sequences, logProbs, scores } = whole.sampled;
   const lengths = sequences.map(({ tokens, promptLength }) => tokens.length - promptLength);
   expect(new Set(lengths).size).toBeGreaterThan(3);
@@ -223,7 +220,8 @@ describe('epochs', () => {
     stage.afterUpdate();
     descend(stage, 0);
     expect(reward.seen).toHaveLength(16);
-    // Nothing moved, so the rollout goes on; then the policy jumps, which the next minibatch sees.
+    // Nothing changed, so the rollout continues. Then the policy jumps, and the next
+    // minibatch sees it.
     await accumulate(stage);
     stage.afterUpdate();
     descend(stage, 30);

@@ -1,4 +1,4 @@
-/** PPO from settings to a model folder, on models and files as the command has them. */
+/** PPO from settings to a model folder, on the models and files of the command. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -109,8 +109,8 @@ it('scores responses relative to the others to their prompt, from values of exac
     missingEos: 'none',
   };
   const { out } = await run(settings);
-  // Were the prompts' hundreds left in, the returns and with them the loss of values would be in
-  // the thousands.
+  // Were the prompts' hundreds left in, the returns and with them the loss of values would be
+  // in the thousands.
   expect(logged(out, 'value_loss')[0]).toBeLessThan(10);
   expect(logged(out, 'reward')[0]).toBeGreaterThan(100);
   await expect(run({ numGenerations: 3 })).rejects.toThrow(/does not divide into groups of 3/);

@@ -1,4 +1,4 @@
-/** R31: pretraining text beside the rollouts. */
+/** R31: pretraining text mixed into the updates. */
 import { describe, expect, it } from 'vitest';
 import { TokenLoader } from '../../../src/data/shards/token-loader.ts';
 import { backward } from '../../../src/tensor/autograd.ts';

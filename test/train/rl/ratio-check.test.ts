@@ -13,7 +13,7 @@ describe.each(['f32', 'bf16'] as DType[])('R14: before any update in %s', (dtype
       });
       const drawn = await sampler.draw([...Array(16).keys()], 3);
       expect(ratioDeviation(policy, drawn, temperature)).toBe(0);
-      // Another temperature than the one sampled at is far from it.
+      // Another temperature than that of sampling gives ratios far from 1.
       expect(ratioDeviation(policy, drawn, temperature + 0.3)).toBeGreaterThan(0.5);
     },
   );
@@ -37,5 +37,5 @@ it('nothing is right on the CPU but 0, and NaN nowhere', () => {
   expect(ratioTolerance('cuda', 'f32')).toBeLessThan(ratioTolerance('cuda', 'bf16'));
   expect(() => checkRatios(0, 0)).not.toThrow();
   expect(() => checkRatios(Number.MIN_VALUE, 0)).toThrow(/sampling and training disagree/);
-  expect(() => checkRatios(Number.NaN, 0.5)).toThrow(/off by NaN/);
+  expect(() => checkRatios(Number.NaN, 0.5)).toThrow(/deviates from 1 by NaN/);
 });

@@ -1,7 +1,7 @@
 /**
- * PPO and GRPO killed while they sample, while they learn and (PPO) at any moment, and resumed: the
- * same bits as left alone, in every file. Real processes, SIGKILL. PPO has all that can have a
- * state: adaptive KL, moving average, pretraining text, a value model of its own.
+ * PPO and GRPO, killed while they sample, while they learn and (PPO) at any moment, and resumed,
+ * give the same bits in every file as an undisturbed run. Real processes, SIGKILL. The PPO run has
+ * every part with a state: adaptive KL, moving average, pretraining text, a value model of its own.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -110,8 +110,8 @@ describe.each(Object.keys(stages))('R39: %s, killed and resumed, ends with the s
       started: (child) => {
         const watch = setInterval(() => {
           if (child.exitCode !== null) clearInterval(watch);
-          // Two rollouts and the evaluations in between are done with, and the third is being
-          // scored.
+          // Two rollouts and the evaluations in between are done with, and the third
+          // is being scored.
           if (!existsSync(scored) || statSync(scored).size <= 2 * ROLLOUT + 2 * 3) return;
           clearInterval(watch);
           child.kill('SIGKILL');

@@ -1,4 +1,4 @@
-/** What a response is worth, and which of its tokens gets it. */
+/** The reward of a response, and the tokens that get it. */
 import { describe, expect, it } from 'vitest';
 import { sumsByResponse } from '../../../src/scoring/sequences.ts';
 import {

@@ -1,5 +1,5 @@
 /**
- * What a rollout knows of its responses: where they begin, and how far they are from the reference.
+ * Facts about the responses of a rollout: where each begins, and how far it is from the reference.
  */
 import { expect, it } from 'vitest';
 import { klPenalty } from '../../../src/tensor/ops/policy.ts';

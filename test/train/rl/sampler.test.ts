@@ -1,4 +1,6 @@
-/** What is drawn, where it ends, and that its log-probabilities are those of training. */
+/**
+ * Sampling: the drawn tokens, their end, and that their log-probabilities are those of training.
+ */
 import { describe, expect, it } from 'vitest';
 import { ShuffledCycle } from '../../../src/data/rows/cycle.ts';
 import type { DType } from '../../../src/native/binding.ts';

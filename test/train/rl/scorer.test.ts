@@ -1,6 +1,6 @@
 /**
- * What is scored and how: rewards of responses as they were cut, the rule for unfinished ones, and
- * the reference.
+ * Scoring: rewards of cut responses, the rule for responses without an end token,
+ * and the reference.
  */
 import { expect, it } from 'vitest';
 import { responseLogProbs } from '../../../src/scoring/response-log-probs.ts';

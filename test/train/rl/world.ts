@@ -1,6 +1,6 @@
 /**
- * Tiny policies with prompts of unequal length, a reward and a stage around them: what the tests of
- * this folder share.
+ * Parts that the tests of this folder share: tiny policies with prompts of unequal length, a
+ * reward, and a stage around them.
  */
 import type { DType } from '../../../src/native/binding.ts';
 import { Gpt } from '../../../src/nn/gpt.ts';
@@ -170,7 +170,7 @@ export async function makeResponders(options: WorldOptions = {}): Promise<Respon
   };
 }
 
-/** PPO with a head on the policy for values, unless told otherwise. */
+/** PPO with a head on the policy as its value model, by default. */
 export async function makeWorld(options: WorldOptions = {}): Promise<World> {
   const made = await makeResponders(options);
   const { sampler, scorer, models, policy, prompts } = made;
@@ -229,8 +229,8 @@ export function recordResponses({ sampler, scorer }: Responders): SampledRespons
 }
 
 /**
- * Sums the gradients of one update, as the Trainer does; they stay on the parameters. Returns its
- * loss.
+ * Sums the gradients of one update, as the Trainer does; they stay on the parameters.
+ * Returns its loss.
  */
 export async function accumulate(stage: PolicyStage, batches = 1): Promise<number> {
   const taken: RolloutBatch[] = [];
