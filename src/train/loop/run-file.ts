@@ -17,6 +17,8 @@ import { AthanorError, fileError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 
 const NAME = 'run.json';
+/** Raised when a setting is renamed or its meaning changes. Files without a version are older. */
+const VERSION = 2;
 
 export interface RunFile {
   /** pretrain, sft, ... */
@@ -24,15 +26,19 @@ export interface RunFile {
   settings: JsonObject;
 }
 
+interface SavedRun extends RunFile {
+  version: number;
+}
+
 /**
  * Throws ERR_FILE_MISSING when the folder holds no run, ERR_MISMATCH when the run is of another
- * stage, and ERR_FILE_DAMAGED.
+ * stage or of another version of Athanor, and ERR_FILE_DAMAGED.
  */
 export function readRun(out: string, stage: string): RunFile {
   const path = join(out, NAME);
-  let run: Partial<RunFile>;
+  let run: Partial<SavedRun>;
   try {
-    run = JSON.parse(readFileSync(path, 'utf8')) as Partial<RunFile>;
+    run = JSON.parse(readFileSync(path, 'utf8')) as Partial<SavedRun>;
   } catch (error) {
     if (error instanceof SyntaxError)
       throw new AthanorError('ERR_FILE_DAMAGED', `${path} is not JSON`, 'start a new run in another `out`');
@@ -48,6 +54,13 @@ export function readRun(out: string, stage: string): RunFile {
       'ERR_MISMATCH',
       `${out} holds a ${run.stage} run, not ${stage}`,
       `use athanor ${run.stage}`,
+    );
+  }
+  if (run.version !== VERSION) {
+    throw new AthanorError(
+      'ERR_MISMATCH',
+      `${path} has the settings of another version of Athanor`,
+      'resume it with that version, or start a new run in another `out`',
     );
   }
   return run as RunFile;
@@ -76,7 +89,7 @@ export function writeRun(out: string, run: RunFile): void {
   }
   try {
     mkdirSync(out, { recursive: true });
-    writeFileSync(`${path}.tmp`, `${JSON.stringify(run, undefined, 2)}\n`, { flush: true });
+    writeFileSync(`${path}.tmp`, `${JSON.stringify({ version: VERSION, ...run }, undefined, 2)}\n`, { flush: true });
     renameSync(`${path}.tmp`, path);
   } catch (error) {
     throw fileError(error, path, 'write');
