@@ -17,7 +17,7 @@ export type CommandTable = Readonly<Record<string, CommandEntry | CommandGroup>>
 
 export const commands: CommandTable = {
   quickstart: {
-    summary: 'run the whole pipeline on packaged data, in under five minutes',
+    summary: 'run the whole pipeline on packaged data, in about five minutes',
     load: async () => (await import('./quickstart.ts')).quickstart,
   },
   pretrain: {
@@ -57,7 +57,7 @@ export const commands: CommandTable = {
     load: async () => (await import('./eval.ts')).evaluate,
   },
   report: {
-    summary: 'make the report of a run again from its log',
+    summary: 'write the report of a run again from its log',
     load: async () => (await import('./report.ts')).report,
   },
   compare: {

@@ -1,10 +1,10 @@
-/** `athanor report` and `athanor compare`: pages about runs that are over, made from their logs. */
+/** `athanor report` and `athanor compare`: pages about finished runs, made from their logs. */
 import { defineCommand } from './command.ts';
-import { path, text } from './options.ts';
+import { inGroup, path, text } from './options.ts';
 
 export const report = defineCommand({
   description:
-    'Writes report.html into the folder from its metrics.jsonl. Title, settings and tables are those of the\nreport before; where there is none, the settings of run.json.',
+    'Writes report.html into the folder from its metrics.jsonl. The title, settings and tables are those of the last report. Without one, the settings are those of run.json.',
   arguments: { '<folder>': 'folder of a run' },
   options: {},
   example: 'report runs/quickstart/sft',
@@ -19,12 +19,12 @@ export const report = defineCommand({
 
 export const compare = defineCommand({
   description:
-    'One chart for each metric with one line per run, the figures of each run, and the settings that differ.\nRuns are named by their folders.',
+    'Writes a page with one chart per metric, in which each run has a line, with the results of each run and the settings that differ. The name of a run is its folder.',
   arguments: { '<folders...>': 'folders of two or more runs' },
-  options: {
+  options: inGroup('Run', {
     out: path('file of the page', { default: 'comparison.html' }),
     title: text('title of the page (default: the names of the runs)'),
-  },
+  }),
   example: 'compare runs/lr-1e-3 runs/lr-3e-4 --out learning-rates.html',
   async run({ out, title }, { args }) {
     const { writeComparison } = await import('../report/comparison.ts');

@@ -14,8 +14,8 @@ export class Board {
   #view: View = { axis: 'step', keep: 0, logarithmic: false };
 
   /**
-   * @param reset the button that shows everything again; @param announce read aloud by screen
-   * readers
+   * @param reset the button that shows everything again
+   * @param announce read aloud by screen readers
    */
   constructor(data: PageData, { reset, announce }: { reset: HTMLButtonElement; announce: HTMLElement }) {
     this.#data = data;

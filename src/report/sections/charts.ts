@@ -22,8 +22,8 @@ ${constants.length > 0 ? constantNote(constants) : undefined}
 }
 
 function constantNote(constants: readonly Constant[]): Html {
-  const list = constants.map(({ title, value }) => `${title} ${shown(value)}`).join(', ');
-  return html`<p class="hint">Constant, and not drawn: ${list}.</p>`;
+  const list = constants.map(({ title, value }) => html`<span>${title} ${shown(value)}</span>`);
+  return html`<p class="hint constants">Constant, and not drawn: ${list}</p>`;
 }
 
 function shown(value: number): string {
