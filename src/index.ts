@@ -151,8 +151,8 @@ export { presetConfig, presetNames } from './nn/presets.ts';
 export { ScoringModel } from './nn/scoring-model.ts';
 export { AdamW, type AdamWOptions, adamwDefaults } from './optim/adamw.ts';
 export { learningRate, type ScheduleName, type ScheduleOptions } from './optim/schedule.ts';
-export type { ChartLine, ChartSpec } from './report/chart-specs.ts';
 // Metrics, progress and reports
+export type { ChartLine, ChartSpec } from './report/chart-specs.ts';
 export { type ComparisonOptions, writeComparison } from './report/comparison.ts';
 export {
   type BarFigure,
@@ -164,13 +164,14 @@ export {
 } from './report/figures.ts';
 export { type ReportOptions, writeReport } from './report/html-report.ts';
 export { type MetricRecord, MetricsLog, type MetricValue, readMetrics } from './report/metrics-log.ts';
+export type { LineSource } from './report/page-data.ts';
 export {
   createProgress,
   type Progress,
   type ProgressOptions,
   type ProgressUpdate,
 } from './report/progress.ts';
-export type { ReportLink, ReportTable } from './report/sections/section.ts';
+export type { MarkedText, ReportCell, ReportLink, ReportStage, ReportTable } from './report/sections/section.ts';
 // Scoring
 export { type BestCompletion, type BestOfOptions, bestOf } from './scoring/best-of.ts';
 export { type BestText, type BestTextsOptions, bestTexts } from './scoring/best-texts.ts';
