@@ -77,37 +77,6 @@ describe('errorLines', async () => {
   });
 });
 
-describe('checkText', async () => {
-  const { checkText, maxLines } = (await script('lib/text-rules.mjs')) as {
-    checkText(root: string, names: string[]): string[];
-    maxLines: number;
-  };
-  const word = (...parts: string[]) => parts.join('');
-
-  function check(name: string, text: string): string[] {
-    const root = temporaryFolder();
-    writeFileSync(join(root, name), text);
-    return checkText(root, [name]);
-  }
-
-  it.each([
-    [`a\n// ${word('TO', 'DO')}: b`, /^a\.ts:2: ".*" is unfinished work/],
-    [`throw new Error('${word('Not', ' imple', 'mented')}');`, /^a\.ts:1: .*unfinished work/],
-    [`${word('it.on', 'ly')}('x')`, /^a\.ts:1: .*test that does not run/],
-    [`"${word('/ho', 'me/me')}/x"`, /^a\.ts:1: .*path of one machine/],
-    [`${'<'.repeat(7)} HEAD`, /^a\.ts:1: .*merge conflict/],
-    ['\n'.repeat(maxLines + 1), /^a\.ts: 801 lines; the limit is 800/],
-  ])('finds %#', (text, problem) => {
-    expect(check('a.ts', text)).toEqual([expect.stringMatching(problem)]);
-  });
-
-  it('lets ordinary text pass', () => {
-    expect(check('a.ts', `// to do what is asked, see docs/home/x\n${'x\n'.repeat(maxLines - 1)}`)).toEqual(
-      [],
-    );
-  });
-});
-
 describe('prerequisites', () => {
   const url = pathToFileURL(join(packageRoot, 'scripts/lib/prerequisites.mjs')).href;
   const code = `import { requirePrerequisites } from '${url}';

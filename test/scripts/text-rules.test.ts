@@ -1,4 +1,4 @@
-/** The rules about the length of lines: one planted violation of each kind, and the exceptions. */
+/** The rules of text: one planted violation of each kind, and the exceptions. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -9,6 +9,7 @@ import { temporaryFolder } from '../helpers/cli.ts';
 const rules = (await import(pathToFileURL(join(packageRoot, 'scripts/lib/text-rules.mjs')).href)) as {
   checkText(root: string, names: string[]): string[];
   narrowComments: string[];
+  maxLines: number;
 };
 
 function check(name: string, ...lines: string[]): string[] {
@@ -99,5 +100,27 @@ describe('comments', () => {
         expect(check(`${folder}/deeper/a.${type}`, `// ${words(98)}`), folder).toHaveLength(1);
       }
     }
+  });
+});
+
+describe('any file', () => {
+  const { maxLines } = rules;
+  const word = (...parts: string[]) => parts.join('');
+
+  it.each([
+    [`a\n// ${word('TO', 'DO')}: b`, /^a\.ts:2: ".*" is unfinished work/],
+    [`throw new Error('${word('Not', ' imple', 'mented')}');`, /^a\.ts:1: .*unfinished work/],
+    [`${word('it.on', 'ly')}('x')`, /^a\.ts:1: .*test that does not run/],
+    [`"${word('/ho', 'me/me')}/x"`, /^a\.ts:1: .*path of one machine/],
+    [`${'<'.repeat(7)} HEAD`, /^a\.ts:1: .*merge conflict/],
+    ['\n'.repeat(maxLines + 1), /^a\.ts: 801 lines; the limit is 800/],
+  ])('finds %#', (text, problem) => {
+    expect(check('a.ts', text)).toEqual([expect.stringMatching(problem)]);
+  });
+
+  it('lets ordinary text pass', () => {
+    expect(check('a.ts', `// to do what is asked, see docs/home/x\n${'x\n'.repeat(maxLines - 1)}`)).toEqual(
+      [],
+    );
   });
 });
