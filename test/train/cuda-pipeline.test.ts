@@ -18,6 +18,7 @@ import { backward, noGrad } from '../../src/tensor/autograd.ts';
 import { linearLogProb } from '../../src/tensor/ops/loss.ts';
 import { scope, tensor } from '../../src/tensor/tensor.ts';
 import { athanor } from '../helpers/cli.ts';
+import { collectGarbage } from '../helpers/garbage.ts';
 import { expectSameRun, newestStep, resume, runWhole, signalWhen } from '../helpers/killed-run.ts';
 import { expectSameBits, maxError, values } from '../helpers/reference.ts';
 import { type RlModels, writeRlModels } from '../helpers/rl-models.ts';
@@ -117,6 +118,7 @@ describe.each(['tiny', 'llama-tiny'])('%s', (preset) => {
       vi.stubEnv('ATHANOR_CUDA_GRAPHS', graphs);
       // Two sequences, then one, after a prompt has come between steps of two.
       const made = await generate(model, prompts, { maxTokens: 12, seed: 3, batchSize: 2, minP: 0.01 });
+      await collectGarbage();
       return { made, launched: launches.mock.calls.length, bytes: native.memoryStats()[0] };
     };
     const plain = await run('none');
