@@ -1,6 +1,7 @@
-// Speed of the tokenizer beside the installed peers, on one text file, the best of five runs each:
+// Compares the speed of the tokenizer with installed peers on one text file; the best of
+// five runs each:
 //   node scripts/bench-tokenizer.mjs corpus.txt [threads]
-// Needs the built package (npm run build). MB/s is 10^6 bytes of text a second.
+// Needs the built package (npm run build). MB/s is 10^6 bytes of text per second.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { get_encoding } from 'tiktoken';

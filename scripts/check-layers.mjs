@@ -1,28 +1,35 @@
 #!/usr/bin/env node
-// The layers of docs/architecture.md: who may include or import whom. `check-layers.mjs [FOLDER]` prints each violation
-// as file:line and exits 1.
+// Checks the layers of docs/architecture.md: which folder may include or import which.
+// `check-layers.mjs [FOLDER]` prints each violation as file:line and exits 1.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** native/: each folder and those it may include besides itself. */
+/** native/: each folder, and the other folders that it may include. */
 const nativeLayers = {
   core: [],
   kernels: ['core'],
   cpu: ['core', 'kernels'],
   cuda: ['core', 'kernels'],
+  emulator: ['core', 'cuda'],
   no_cuda: ['core', 'kernels'],
   ops: ['core', 'kernels', 'cpu', 'cuda'],
   text: ['core'],
   comm: ['core'],
   binding: ['core', 'kernels', 'cpu', 'cuda', 'ops', 'text', 'comm'],
-  test: ['core', 'kernels', 'cpu', 'cuda', 'ops', 'text', 'comm'],
+  test: ['core', 'kernels', 'cpu', 'cuda', 'emulator', 'ops', 'text', 'comm'],
 };
 
 /**
- * src/, in import order: a folder imports only those before it. Files directly in src may import all. `inside` orders a
- * folder's own folders the same way ('' stands for the files directly in it); a list holds siblings, none of which imports
- * another. `only` names the folders that may import this one.
+ * Files that may include one more folder. Compilers other than nvcc get the emulator through gpu.h.
+ */
+const nativeExceptions = { 'cuda/gpu.h': 'emulator' };
+
+/**
+ * src/, in import order: a folder imports only those before it. Files directly in src may import
+ * all. `inside` orders the folders of a folder in the same way; '' stands for the files directly in
+ * it. A list holds siblings, which do not import each other. `only` names the folders that may
+ * import this one.
  */
 const sourceRooms = [
   { name: 'base', inside: ['', 'files'] },
@@ -45,7 +52,8 @@ const sourceRooms = [
   { name: 'cli' },
 ];
 
-// A container's out-of-line template, compiled for AVX-512 and merged by the linker, would crash an older machine.
+// The linker merges out-of-line templates of containers. A version compiled for AVX-512 would crash
+// an older machine.
 const containers =
   'any array_view deque forward_list functional iostream list map memory optional ostream queue regex set sstream stack string unordered_map unordered_set variant vector'.split(
     ' ',
@@ -87,7 +95,9 @@ function checkNative(root) {
     for (const match of text.matchAll(/^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]/gm)) {
       const [, bracket, path] = match;
       const target = path.split('/')[0];
-      if (bracket === '"' && target !== layer && !allowed.includes(target)) {
+      const isAllowed =
+        target === layer || allowed.includes(target) || nativeExceptions[relative(native, file)] === target;
+      if (bracket === '"' && !isAllowed) {
         report(match.index, `native/${layer} may not include ${path}`);
       }
       if (bracket === '<' && /^(napi|node_api|js_native_api|uv|v8)\b/.test(path) && layer !== 'binding') {
@@ -107,7 +117,9 @@ function checkNative(root) {
   return problems;
 }
 
-/** Where a file under src stands: its room and, in a room with folders, its floor and the folder on that floor. */
+/**
+ * The place of a file under src: its room and, in a room with folders, its floor and folder there.
+ */
 function placeOf(parts) {
   if (parts.length === 1) return { room: sourceRooms.length };
   const room = sourceRooms.findIndex(({ name }) => name === parts[0]);
@@ -117,7 +129,7 @@ function placeOf(parts) {
   return { room, folder, floor: inside.findIndex((entry) => [entry].flat().includes(folder)) };
 }
 
-/** Why a file at `from` may not import one at `to`; undefined where it may. */
+/** Why a file at `from` may not import one at `to`; undefined if it may. */
 function refusal(from, to, path) {
   const { name, only } = sourceRooms[to.room] ?? {};
   if (only && from.room < sourceRooms.length && from.room !== to.room) {

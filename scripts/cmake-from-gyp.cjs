@@ -1,5 +1,6 @@
-// binding.gyp's one action: builds with CMake and puts the addon where gyp wants it. With --list it prints the inputs
-// instead, so that gyp runs the action again when a source changes.
+// The only action of binding.gyp: builds with CMake and copies the addon to the place where
+// gyp wants it. With --list it prints the inputs instead, so that gyp runs the action again
+// when a source changes.
 const { copyFileSync, mkdirSync, readdirSync } = require('node:fs');
 const { dirname, join, relative } = require('node:path');
 
@@ -17,7 +18,7 @@ async function buildInto(target) {
   const { addonPath, buildNative } = await import('./lib/native.mjs');
   await buildNative();
   mkdirSync(dirname(target), { recursive: true });
-  copyFileSync(addonPath, target);
+  copyFileSync(addonPath(), target);
 }
 
 const argument = process.argv[2];

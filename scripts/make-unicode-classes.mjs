@@ -1,10 +1,12 @@
-// Writes native/text/unicode_ranges.h: the character classes that the split patterns ask for, as JavaScript's own
-// regular expressions see them. Run again after a new Unicode version: node scripts/make-unicode-classes.mjs
+// Writes native/text/unicode_ranges.h: the character classes of the split patterns, by JavaScript's
+// regular expressions. Run it again for a new Unicode version:
+// node scripts/make-unicode-classes.mjs
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-// Bits of native/text/unicode.h. \s of the tokenizers' regular expressions is White_Space, which JavaScript's \s is not.
+// Bits of native/text/unicode.h. The tokenizers' \s is White_Space, which differs
+// from JavaScript's \s.
 const classes = [
   [/^[\p{Lu}\p{Lt}]$/u, 1],
   [/^\p{Ll}$/u, 2],

@@ -202,7 +202,7 @@ def main():
         "linear_log_prob": [linear_log_prob(1.0), linear_log_prob(0.7)],
         "segments": segments(x),
     }
-    # One entry a line, so that a changed formula shows as a changed line.
+    # One entry per line, so that a changed formula shows as a changed line.
     rows = ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in record.items())
     target.write_text(f"{{\n{rows}\n}}\n")
     print(f"{target}: {target.stat().st_size} bytes, torch {torch.__version__}")

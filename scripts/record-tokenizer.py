@@ -1,5 +1,6 @@
-# Records what the Hugging Face trainer learns from a text of an installed package, for test/text/train.test.ts.
-# Run in the repository root: pip install tokenizers==0.23.2 && python3 scripts/record-tokenizer.py
+# Records what the Hugging Face trainer learns from a text of an installed package, for
+# test/text/train.test.ts. Run in the repository root:
+# pip install tokenizers==0.23.2 && python3 scripts/record-tokenizer.py
 import hashlib
 import json
 

@@ -1,9 +1,9 @@
-"""Records what PyTorch and transformers compute for a small GPT-2 and a small Llama, for the tests to compare with.
+"""Records what PyTorch and transformers compute for a small model of each family, for the tests to compare with.
 
-    python3 scripts/record-torch.py [FOLDER]        # default: test/fixtures/torch
+    python3 scripts/record-torch.py [FOLDER [NAME ...]]     # default: test/fixtures/torch, every model
 
 Developers run it when the fixtures have to change; no test does. It needs torch, transformers, safetensors, numpy.
-For each architecture FOLDER/<name> gets
+For each model FOLDER/<name> gets
     config.json, generation_config.json, model.safetensors    as save_pretrained writes them
     record.safetensors       tokens and targets i32 [10, 2, 24]; logits [2, 24, V] and loss of the first batch; losses
                              and grad_norms [10] (norm before clipping) of ten steps
@@ -18,12 +18,23 @@ import sys
 
 import torch
 from safetensors.torch import save_file
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    SmolLM3Config,
+    SmolLM3ForCausalLM,
+)
 
 STEPS, BATCH, LENGTH, VOCABULARY = 10, 2, 24, 97
 
 MODELS = {
-    # n_inner is not 4 n_embd, so that it must be read.
+    # n_inner is not 4 n_embd, so that a reader must use it.
     "gpt2": lambda: GPT2LMHeadModel(
         GPT2Config(
             vocab_size=VOCABULARY, n_positions=32, n_embd=48, n_layer=2, n_head=3, n_inner=64,
@@ -31,13 +42,49 @@ MODELS = {
             attn_implementation="eager",
         )
     ),
-    # Four query heads over two of keys, 64 wide together and not hidden_size; a rotary base that is not the default.
+    # Four query heads over two key heads, together 64 wide, which is not hidden_size. The rotary
+    # base is not the default.
     "llama": lambda: LlamaForCausalLM(
         LlamaConfig(
             vocab_size=VOCABULARY, max_position_embeddings=32, hidden_size=32, num_hidden_layers=2,
             num_attention_heads=4, num_key_value_heads=2, head_dim=16, intermediate_size=48,
             rope_parameters={"rope_type": "default", "rope_theta": 500.0}, rms_norm_eps=1e-5,
             bos_token_id=0, eos_token_id=1, attn_implementation="eager",
+        )
+    ),
+    # Every bias that config.json can ask for.
+    "llama-biases": lambda: LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=VOCABULARY, max_position_embeddings=32, hidden_size=32, num_hidden_layers=1,
+            num_attention_heads=4, num_key_value_heads=2, intermediate_size=48,
+            attention_bias=True, mlp_bias=True, tie_word_embeddings=True,
+            bos_token_id=0, eos_token_id=1, attn_implementation="eager",
+        )
+    ),
+    "qwen2": lambda: Qwen2ForCausalLM(
+        Qwen2Config(
+            vocab_size=VOCABULARY, max_position_embeddings=32, hidden_size=32, num_hidden_layers=2,
+            num_attention_heads=4, num_key_value_heads=2, intermediate_size=48,
+            rope_parameters={"rope_type": "default", "rope_theta": 1e4}, tie_word_embeddings=True,
+            bos_token_id=0, eos_token_id=1, attn_implementation="eager",
+        )
+    ),
+    # Heads of 16 on a hidden size of 32: four heads are wider than the stream.
+    "qwen3": lambda: Qwen3ForCausalLM(
+        Qwen3Config(
+            vocab_size=VOCABULARY, max_position_embeddings=32, hidden_size=32, num_hidden_layers=2,
+            num_attention_heads=4, num_key_value_heads=2, head_dim=16, intermediate_size=48,
+            rope_parameters={"rope_type": "default", "rope_theta": 1e6},
+            bos_token_id=0, eos_token_id=1, attn_implementation="eager",
+        )
+    ),
+    # The second layer rotates nothing.
+    "smollm3": lambda: SmolLM3ForCausalLM(
+        SmolLM3Config(
+            vocab_size=VOCABULARY, max_position_embeddings=32, hidden_size=32, num_hidden_layers=2,
+            num_attention_heads=4, num_key_value_heads=2, intermediate_size=48, no_rope_layer_interval=2,
+            rope_parameters={"rope_type": "default", "rope_theta": 2e6},
+            bos_token_id=0, eos_token_id=1, pad_token_id=None, attn_implementation="eager",
         )
     ),
 }  # fmt: skip
@@ -113,7 +160,7 @@ def main():
     root = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else default
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    for name in MODELS:
+    for name in sys.argv[2:] or MODELS:
         (root / name).mkdir(parents=True, exist_ok=True)
         record(name, root / name)
     total = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())

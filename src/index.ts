@@ -1,22 +1,58 @@
-/** The public API: what `import … from 'athanor'` gives. */
+/**
+ * The public API: what `import … from 'athanor'` gives. It has all that the command line has: each
+ * stage is a function, and so is each part of one.
+ */
 
 export { AthanorError, type ErrorCode } from './base/errors.ts';
+export type { WrittenFile } from './base/files/hashed-file.ts';
+export type { JsonObject, JsonValue } from './base/json.ts';
 export {
-  loadGpt,
+  type CalibrationBin,
+  type Interval,
+  meanInterval,
+  meanShareInterval,
+  wilsonInterval,
+} from './base/statistics.ts';
+export type { CheckpointContents } from './checkpoint/checkpoint-folder.ts';
+// Checkpoints and model folders
+export {
+  isScoringModel,
+  loadModel,
   loadScoringModel,
-  saveGpt,
+  type SaveModelOptions,
+  saveModel,
   saveScoringModel,
   scoringModelFrom,
 } from './checkpoint/gpt-folder.ts';
+export {
+  type ModelFiles,
+  ModelFolder,
+  readModelFiles,
+} from './checkpoint/load-model.ts';
+export type { SafetensorsFile } from './checkpoint/safetensors.ts';
+export type { TensorInfo } from './checkpoint/safetensors-header.ts';
+export { type WriteModelOptions, writeModelFiles } from './checkpoint/save-model.ts';
+export {
+  CheckpointStore,
+  DamagedCheckpointError,
+  type LoadedCheckpoint,
+  type SavedCheckpoint,
+  type StoreOptions,
+} from './checkpoint/store.ts';
+export type { ParameterData, TensorData, TensorSource } from './checkpoint/tensor-data.ts';
+// What a run knows of its surroundings
+export { type Communicator, type Ranks, type Reduction, selfCommunicator } from './comm/communicator.ts';
+export { createRunContext, type RunConsole, type RunContext } from './comm/run-context.ts';
+// Data
 export { type CorpusOptions, readCorpus } from './data/corpus/corpus.ts';
-export type { CorpusItem, Document, Dropped } from './data/document.ts';
+export type { CorpusItem, Document, Dropped, DropReason } from './data/document.ts';
 export { type PackagedName, packagedDocuments, packagedNames } from './data/packaged/packaged.ts';
 export { type RatedTerm, ratedTerms } from './data/packaged/rated-terms.ts';
 export { type Comparison, type RankedPair, rankedPairs, readComparisons } from './data/rows/comparisons.ts';
 export { ExampleLoader, type ExampleLoaderOptions, packExamples } from './data/rows/example-loader.ts';
 export { type Instruction, readInstructions } from './data/rows/instructions.ts';
 export { type Prompt, readPrompts } from './data/rows/prompts.ts';
-export { splitByPrompt } from './data/rows/row-split.ts';
+export { type RowSplit, splitByPrompt } from './data/rows/row-split.ts';
 export type { RowCounts, RowOptions, RowsRead } from './data/rows/rows.ts';
 export {
   type SupervisedExample,
@@ -26,40 +62,82 @@ export {
 } from './data/rows/supervised-examples.ts';
 export {
   type EvaluationBatch,
-  type EvaluationOptions,
+  type EvaluationBatchOptions,
   evaluationBatches,
 } from './data/shards/evaluation-batches.ts';
-export { type PrepareOptions, type PrepareReport, prepareData } from './data/shards/prepare.ts';
+export type { Manifest, Split } from './data/shards/manifest.ts';
+export {
+  type PrepareOptions,
+  type PrepareProgress,
+  type PrepareReport,
+  prepareData,
+} from './data/shards/prepare.ts';
+export type { ShardEntry } from './data/shards/shard-writer.ts';
 export { type DocumentSpan, TokenDataset } from './data/shards/token-dataset.ts';
 export {
-  type Batch,
   type LoaderState,
   TokenLoader,
   type TokenLoaderOptions,
+  type TokenWindows,
 } from './data/shards/token-loader.ts';
-export { type Perplexity, perplexity } from './eval/perplexity.ts';
+export { type PackedTokens, TokenBatch } from './data/token-batch.ts';
+// Evaluation
+export { isCorrect } from './eval/exact-match.ts';
+export type { AnsweringOptions, EvaluationOptions, Metrics } from './eval/options.ts';
+export {
+  type FolderPerplexityOptions,
+  folderPerplexity,
+  type Perplexity,
+  type PerplexityOptions,
+  perplexity,
+} from './eval/perplexity.ts';
+export { preferenceAccuracy } from './eval/preference-accuracy.ts';
+export { folderAnswers, type Questions, questionAccuracy, readQuestions } from './eval/questions.ts';
+export { type WinRateJudge, winRate } from './eval/win-rate.ts';
+// Generation
+export { Batch, type BatchEvent, type BatchOptions } from './generate/batch.ts';
 export {
   type Answer,
   type AnswerOptions,
   Conversation,
   type ConversationOptions,
+  type Turn,
 } from './generate/conversation.ts';
-export { generateText, type TextCompletion, type TextOptions } from './generate/generate-text.ts';
+export { type GenerateOptions, generate, type TokenEvent } from './generate/generate.ts';
 export {
-  type Completion,
-  type GenerateOptions,
-  generate,
-  type SamplingOptions,
-} from './generate/generator.ts';
+  continueTokens,
+  generateText,
+  promptTokens,
+  type TextCompletion,
+  type TextOptions,
+} from './generate/generate-text.ts';
 export { KvCache } from './generate/kv-cache.ts';
+export type { SamplingOptions } from './generate/sampling.ts';
+export type { BatchRequest, Completion, FinishReason } from './generate/sequence.ts';
+export { TextStream, type TextStreamOptions } from './generate/text-stream.ts';
+export type { KlEstimator } from './native/binding/policy.ts';
+export type { SplitPattern } from './native/binding/text.ts';
+// The engine
 export type { DType, TypedArray } from './native/binding.ts';
-export type { ModelConfig } from './nn/config.ts';
+export {
+  currentDevice,
+  type Device,
+  type DeviceOptions,
+  type Precision,
+  resolveDtype,
+  setDevice,
+  setThreads,
+} from './native/engine.ts';
+export type { DecoderCache } from './nn/cached-decoder.ts';
+// Models
+export type { BlockSpec, HeadKind, ModelConfig, RopeSpec } from './nn/config.ts';
+export type { ModelDescription } from './nn/config-json.ts';
 export { Decoder, type GptInput, type GptOptions, type WeightDType } from './nn/decoder.ts';
 export type { EmbeddingNoise } from './nn/embedding-noise.ts';
 export { Gpt } from './nn/gpt.ts';
 export { growVocabulary } from './nn/grow-vocabulary.ts';
 export { Initializer } from './nn/init.ts';
-export { Embedding, LayerNorm, Linear, type Norm, RmsNorm } from './nn/layers.ts';
+export { Embedding, LayerNorm, Linear, type LinearOptions, type Norm, RmsNorm } from './nn/layers.ts';
 export {
   attachLora,
   LoraAdapters,
@@ -71,16 +149,47 @@ export {
 export { Module } from './nn/module.ts';
 export { presetConfig, presetNames } from './nn/presets.ts';
 export { ScoringModel } from './nn/scoring-model.ts';
-export { AdamW, type AdamWOptions } from './optim/adamw.ts';
-export { learningRate, type ScheduleOptions } from './optim/schedule.ts';
-export { backward, checkpoint, needsGrad, noGrad, record } from './tensor/autograd.ts';
-export { gelu, relu, swiglu } from './tensor/ops/activation.ts';
+export { AdamW, type AdamWOptions, adamwDefaults } from './optim/adamw.ts';
+export { learningRate, type ScheduleName, type ScheduleOptions } from './optim/schedule.ts';
+export type { ChartLine, ChartSpec } from './report/chart-specs.ts';
+// Metrics, progress and reports
+export { type ComparisonOptions, writeComparison } from './report/comparison.ts';
 export {
-  type AttentionShape,
-  causalSelfAttention,
-  type LayerCache,
-  type SequenceIndex,
-} from './tensor/ops/attention.ts';
+  type BarFigure,
+  type CalibrationFigure,
+  type Figure,
+  figureEvent,
+  type HistogramFigure,
+  type ShareFigure,
+} from './report/figures.ts';
+export { type ReportOptions, writeReport } from './report/html-report.ts';
+export { type MetricRecord, MetricsLog, type MetricValue, readMetrics } from './report/metrics-log.ts';
+export {
+  createProgress,
+  type Progress,
+  type ProgressOptions,
+  type ProgressUpdate,
+} from './report/progress.ts';
+export type { ReportLink, ReportTable } from './report/sections/section.ts';
+// Scoring
+export { type BestCompletion, type BestOfOptions, bestOf } from './scoring/best-of.ts';
+export { type BestText, type BestTextsOptions, bestTexts } from './scoring/best-texts.ts';
+export type { RewardFunction } from './scoring/reward-function.ts';
+export type { Answer as ScoredAnswer, RewardSource } from './scoring/reward-source.ts';
+// Tensors
+export {
+  type Accumulate,
+  type BackwardOptions,
+  backward,
+  checkpoint,
+  type GradNode,
+  needsGrad,
+  noGrad,
+  type OutputGrads,
+  record,
+} from './tensor/autograd.ts';
+export { gelu, relu, swiglu } from './tensor/ops/activation.ts';
+export { type AttentionShape, causalSelfAttention, type SequenceIndex } from './tensor/ops/attention.ts';
 export { add, axpby, cast, mean, mul, scale, sub, sum } from './tensor/ops/elementwise.ts';
 export { embedding } from './tensor/ops/embedding.ts';
 export { type FeedForwardWeights, geluFeedForward, linear } from './tensor/ops/linear.ts';
@@ -113,7 +222,19 @@ export {
 } from './tensor/ops/preference.ts';
 export { gatherRows, reshape } from './tensor/ops/rows.ts';
 export { segmentSum } from './tensor/ops/segments.ts';
-export { empty, full, keep, parameter, type Shape, scope, Tensor, tensor, zeros } from './tensor/tensor.ts';
+export {
+  empty,
+  full,
+  type GradMemory,
+  keep,
+  parameter,
+  type Shape,
+  scope,
+  Tensor,
+  tensor,
+  zeros,
+} from './tensor/tensor.ts';
+// Text
 export {
   ChatTemplate,
   type EncodedDialogue,
@@ -121,6 +242,38 @@ export {
   type RenderOptions,
 } from './text/chat-template.ts';
 export { CHAT_TOKENS, DEFAULT_CHAT_TEMPLATE } from './text/default-chat-template.ts';
-export { Tokenizer } from './text/tokenizer.ts';
-export type { Evaluation, Sample, TrainStage } from './train/loop/stage.ts';
-export { Trainer, type TrainerHooks, type TrainerOptions, type TrainResult } from './train/loop/trainer.ts';
+export type { StreamDecoder } from './text/stream-decoder.ts';
+export { type DecodeOptions, type EncodeOptions, Tokenizer } from './text/tokenizer.ts';
+export type { TokenizerProgress, TrainTokenizerOptions } from './text/train.ts';
+// Training: the loop
+export type { StepMetrics, TrainEvent } from './train/loop/events.ts';
+export type { MetricField, RunEvent } from './train/loop/run-events.ts';
+export type { RunHooks, StageResult } from './train/loop/run-stage.ts';
+export type { CommonSettings, EpochSettings, StageOptions, TuningSettings } from './train/loop/settings.ts';
+export type { Evaluation, ParameterGroup, Sample, StageEvent, TrainStage } from './train/loop/stage.ts';
+export { type TerminalProgressOptions, terminalProgress } from './train/loop/terminal-progress.ts';
+export { Trainer, type TrainerOptions, type TrainResult } from './train/loop/trainer.ts';
+export { type TrainerSettings, trainerDefaults } from './train/loop/trainer-settings.ts';
+// Training: the stages
+export { type DpoOptions, dpo } from './train/preference/dpo.ts';
+export { type RewardOptions, reward } from './train/preference/reward.ts';
+export {
+  type DpoSettings,
+  dpoDefaults,
+  type RewardSettings,
+  rewardDefaults,
+} from './train/preference/settings.ts';
+export { type PretrainOptions, pretrain } from './train/pretrain/run.ts';
+export { type PretrainSettings, pretrainDefaults } from './train/pretrain/settings.ts';
+export type { GroupBaseline } from './train/rl/advantages.ts';
+export { type GrpoOptions, grpo } from './train/rl/grpo.ts';
+export { type PpoOptions, ppo } from './train/rl/ppo.ts';
+export {
+  type GrpoSettings,
+  grpoDefaults,
+  type PpoSettings,
+  ppoDefaults,
+  type RolloutSettings,
+} from './train/rl/settings.ts';
+export { type SftOptions, sft } from './train/sft/run.ts';
+export { type SftSettings, sftDefaults } from './train/sft/settings.ts';

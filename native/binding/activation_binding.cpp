@@ -2,8 +2,9 @@
 #include "ops/activation.h"
 
 namespace athanor::binding {
+namespace {
 
-void register_activation(Napi::Object exports) {
+const Family activation_family([](Exports& exports) {
   bind<&ops::gelu_forward>(exports, "geluForward");
   bind<&ops::gelu_backward>(exports, "geluBackward");
   bind<&ops::swiglu_forward>(exports, "swigluForward");
@@ -14,6 +15,7 @@ void register_activation(Napi::Object exports) {
   bind<&ops::tanh_backward>(exports, "tanhBackward");
   bind<&ops::sigmoid_forward>(exports, "sigmoidForward");
   bind<&ops::sigmoid_backward>(exports, "sigmoidBackward");
-}
+});
 
+}  // namespace
 }  // namespace athanor::binding

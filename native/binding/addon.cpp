@@ -1,5 +1,7 @@
 #include "binding/addon.h"
 
+#include "binding/convert.h"
+
 namespace athanor::binding {
 
 void throw_athanor_error(Napi::Env env, const char* code, const std::string& message) {
@@ -14,40 +16,43 @@ void throw_athanor_error(Napi::Env env, const char* code, const std::string& mes
   throw error;
 }
 
+Family::Family(void (*add)(Exports& exports)) : add_(add), before_(newest()) { newest() = this; }
+
+void Family::add_all(Exports& exports) {
+  for (const Family* family = newest(); family != nullptr; family = family->before_) family->add_(exports);
+}
+
+// Complete before main, when the static objects are made, and only read after that.
+const Family*& Family::newest() {
+  static const Family* family = nullptr;
+  return family;
+}
+
 namespace {
 
-// setErrorClass(AthanorError): called once by the loader, so that native errors are instances of the public
-// class.
+// setErrorClass(AthanorError): called once by the loader, so that native errors are instances of
+// the public class.
 Napi::Value set_error_class(const Napi::CallbackInfo& info) {
   info.Env().GetInstanceData<AddonData>()->error_constructor = Napi::Persistent(info[0].As<Napi::Function>());
   return info.Env().Undefined();
 }
 
-Napi::Object initialize(Napi::Env env, Napi::Object exports) {
-  env.SetInstanceData(new AddonData);
-  exports.Set("setErrorClass", Napi::Function::New(env, set_error_class, "setErrorClass"));
-  register_tensor(env, exports);
-  register_runtime(exports);
-  register_build_info(exports);
-  register_elementwise(exports);
-  register_linear(exports);
-  register_attention(exports);
-  register_decoder(exports);
-  register_loss(exports);
-  register_bench(exports);
-  register_text(env, exports);
-  register_shard(env, exports);
-  register_norm(exports);
-  register_activation(exports);
-  register_embedding(exports);
-  register_optimizer(exports);
-  register_sampling(exports);
-  register_random(exports);
-  register_rows(exports);
-  register_policy(exports);
-  register_preference(exports);
-  register_segments(exports);
-  return exports;
+// signatures(): [name, parameter types, result type] of each bound function.
+Napi::Value signatures(const Napi::CallbackInfo& info) {
+  std::vector<std::tuple<std::string, std::vector<std::string>, std::string>> all;
+  for (const Signature& s : info.Env().GetInstanceData<AddonData>()->signatures)
+    all.emplace_back(s.name, s.parameters(), s.result());
+  return to_js(info.Env(), all);
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object object) {
+  auto* data = new AddonData;
+  env.SetInstanceData(data);
+  object.Set("setErrorClass", Napi::Function::New(env, set_error_class, "setErrorClass"));
+  object.Set("signatures", Napi::Function::New(env, signatures, "signatures"));
+  Exports exports{env, object, data->signatures};
+  Family::add_all(exports);
+  return object;
 }
 
 }  // namespace

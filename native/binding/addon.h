@@ -3,38 +3,45 @@
 #include <napi.h>
 
 #include <string>
+#include <vector>
 
 namespace athanor::binding {
 
-/// What one JavaScript environment (the main thread or a worker) holds.
+/// The types of a bound function, as TypeScript writes them.
+struct Signature {
+  const char* name;
+  std::vector<std::string> (*parameters)();
+  std::string (*result)();
+};
+
+/// The state of one JavaScript environment (the main thread or a worker).
 struct AddonData {
   Napi::FunctionReference tensor_constructor;
   Napi::FunctionReference error_constructor;
+  std::vector<Signature> signatures;
 };
 
 [[noreturn]] void throw_athanor_error(Napi::Env env, const char* code, const std::string& message);
 
-// One registration function a family file, called in addon.cpp.
-void register_tensor(Napi::Env env, Napi::Object exports);
-void register_runtime(Napi::Object exports);
-void register_build_info(Napi::Object exports);
-void register_elementwise(Napi::Object exports);
-void register_linear(Napi::Object exports);
-void register_attention(Napi::Object exports);
-void register_decoder(Napi::Object exports);
-void register_loss(Napi::Object exports);
-void register_bench(Napi::Object exports);
-void register_text(Napi::Env env, Napi::Object exports);
-void register_shard(Napi::Env env, Napi::Object exports);
-void register_norm(Napi::Object exports);
-void register_activation(Napi::Object exports);
-void register_embedding(Napi::Object exports);
-void register_optimizer(Napi::Object exports);
-void register_sampling(Napi::Object exports);
-void register_random(Napi::Object exports);
-void register_rows(Napi::Object exports);
-void register_policy(Napi::Object exports);
-void register_preference(Napi::Object exports);
-void register_segments(Napi::Object exports);
+/// Where a binding file puts its functions.
+struct Exports {
+  Napi::Env env;
+  Napi::Object object;
+  std::vector<Signature>& signatures;
+};
+
+/// A family of functions. Each binding file makes one, at namespace scope, and is complete with
+/// that: the addon adds all families to the exports of every environment that loads it.
+class Family {
+ public:
+  explicit Family(void (*add)(Exports& exports));
+  static void add_all(Exports& exports);
+
+ private:
+  static const Family*& newest();
+
+  void (*add_)(Exports& exports);
+  const Family* before_;
+};
 
 }  // namespace athanor::binding

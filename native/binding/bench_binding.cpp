@@ -2,10 +2,12 @@
 #include "ops/bench.h"
 
 namespace athanor::binding {
+namespace {
 
-void register_bench(Napi::Object exports) {
+const Family bench_family([](Exports& exports) {
   bind<&ops::measure_peak_flops>(exports, "measurePeakFlops");
   bind<&ops::measure_copy_bandwidth>(exports, "measureCopyBandwidth");
-}
+});
 
+}  // namespace
 }  // namespace athanor::binding

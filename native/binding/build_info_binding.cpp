@@ -1,9 +1,7 @@
-// How this addon was built and what it finds here, for `athanor info`; the instruction sets come from
-// CMakeLists.txt.
-#include <sstream>
-
+// How this addon was built and what it finds here, for `athanor info`.
 #include "binding/convert.h"
 #include "core/cuda_libraries.h"
+#include "kernels/family.h"
 
 namespace athanor::binding {
 namespace {
@@ -18,12 +16,12 @@ std::string compiler() { return kCompiler; }
 
 std::vector<std::string> built_isas() {
   std::vector<std::string> names;
-  std::istringstream list(ATHANOR_BUILT_ISAS);
-  for (std::string name; list >> name;) names.push_back(name);
+  for (CpuIsa isa : {CpuIsa::kPortable, CpuIsa::kAvx2, CpuIsa::kAvx512, CpuIsa::kAvx512Bf16})
+    if (isa_built(isa)) names.push_back(isa_name(isa));
   return names;
 }
 
-/// [name, version, path, problem] of each; the last is empty where the library is there.
+/// [name, version, path, problem] of each library; problem is empty where it was found.
 std::vector<std::tuple<std::string, std::string, std::string, std::string>> cuda_libraries() {
   std::vector<std::tuple<std::string, std::string, std::string, std::string>> out;
   for (const LibraryReport& r : cuda_library_reports())
@@ -31,12 +29,11 @@ std::vector<std::tuple<std::string, std::string, std::string, std::string>> cuda
   return out;
 }
 
-}  // namespace
-
-void register_build_info(Napi::Object exports) {
+const Family build_info_family([](Exports& exports) {
   bind<&compiler>(exports, "compiler");
   bind<&built_isas>(exports, "builtIsas");
   bind<&cuda_libraries>(exports, "cudaLibraries");
-}
+});
 
+}  // namespace
 }  // namespace athanor::binding

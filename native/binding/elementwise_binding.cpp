@@ -2,8 +2,9 @@
 #include "ops/elementwise.h"
 
 namespace athanor::binding {
+namespace {
 
-void register_elementwise(Napi::Object exports) {
+const Family elementwise_family([](Exports& exports) {
   bind<&ops::axpby>(exports, "axpby");
   bind<&ops::add_scaled_into>(exports, "addScaledInto");
   bind<&ops::lerp_into>(exports, "lerpInto");
@@ -15,6 +16,7 @@ void register_elementwise(Napi::Object exports) {
   bind<&ops::cast>(exports, "cast");
   bind<&ops::sum>(exports, "sum");
   bind<&ops::copy_into>(exports, "copyInto");
-}
+});
 
+}  // namespace
 }  // namespace athanor::binding

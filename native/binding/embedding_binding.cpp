@@ -2,10 +2,12 @@
 #include "ops/embedding.h"
 
 namespace athanor::binding {
+namespace {
 
-void register_embedding(Napi::Object exports) {
+const Family embedding_family([](Exports& exports) {
   bind<&ops::embedding_forward>(exports, "embeddingForward");
   bind<&ops::embedding_backward>(exports, "embeddingBackward");
-}
+});
 
+}  // namespace
 }  // namespace athanor::binding

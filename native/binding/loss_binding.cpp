@@ -1,13 +1,20 @@
 #include "binding/convert.h"
 #include "ops/loss.h"
 
-namespace athanor::binding {
+ATHANOR_FIELDS(athanor::ops::CrossEntropyInputs, x, weight, targets, token_weights, scale, need_gradient,
+               weight_frozen, dweight_memory)
+ATHANOR_FIELDS(athanor::ops::LogProbBackwardInputs, x, weight, targets, temperature, dlog_probs, dentropies,
+               dweight, overwrite)
 
-void register_loss(Napi::Object exports) {
+namespace athanor::binding {
+namespace {
+
+const Family loss_family([](Exports& exports) {
   bind<&ops::linear_cross_entropy>(exports, "linearCrossEntropy");
   bind<&ops::linear_logits>(exports, "linearLogits");
   bind<&ops::linear_log_prob>(exports, "linearLogProb");
   bind<&ops::linear_log_prob_backward>(exports, "linearLogProbBackward");
-}
+});
 
+}  // namespace
 }  // namespace athanor::binding

@@ -1,13 +1,18 @@
 #include "binding/convert.h"
 #include "ops/norm.h"
 
-namespace athanor::binding {
+ATHANOR_FIELDS(athanor::ops::LayerNormBackwardInputs, dy, dsum, sum, weight, mean, rstd, dweight, dbias)
+ATHANOR_FIELDS(athanor::ops::RmsNormBackwardInputs, dy, dsum, sum, weight, rstd, dweight)
 
-void register_norm(Napi::Object exports) {
+namespace athanor::binding {
+namespace {
+
+const Family norm_family([](Exports& exports) {
   bind<&ops::layer_norm_forward>(exports, "layerNormForward");
   bind<&ops::layer_norm_backward>(exports, "layerNormBackward");
   bind<&ops::rms_norm_forward>(exports, "rmsNormForward");
   bind<&ops::rms_norm_backward>(exports, "rmsNormBackward");
-}
+});
 
+}  // namespace
 }  // namespace athanor::binding

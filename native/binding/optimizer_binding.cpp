@@ -1,11 +1,16 @@
 #include "binding/convert.h"
 #include "ops/optimizer.h"
 
-namespace athanor::binding {
+ATHANOR_FIELDS(athanor::ops::AdamwInputs, parameters, gradients, first, second, weight_decay, lr, beta1,
+               beta2, eps, step, gradient_scale, seed)
 
-void register_optimizer(Napi::Object exports) {
+namespace athanor::binding {
+namespace {
+
+const Family optimizer_family([](Exports& exports) {
   bind<&ops::adamw_step>(exports, "adamwStep");
   bind<&ops::global_norm>(exports, "globalNorm");
-}
+});
 
+}  // namespace
 }  // namespace athanor::binding

@@ -1,14 +1,22 @@
 #include "binding/convert.h"
 #include "ops/policy.h"
 
-namespace athanor::binding {
+ATHANOR_WORDS(athanor::KlEstimator, {"k1", athanor::KlEstimator::kK1}, {"k2", athanor::KlEstimator::kK2},
+              {"k3", athanor::KlEstimator::kK3})
+ATHANOR_FIELDS(athanor::ops::PolicyLossInputs, log_probs, old_log_probs, advantages, entropies,
+               reference_log_probs, clip_low, clip_high, dual_clip, entropy_coef, kl_coef, scale,
+               need_gradient)
 
-void register_policy(Napi::Object exports) {
+namespace athanor::binding {
+namespace {
+
+const Family policy_family([](Exports& exports) {
   bind<&ops::gae>(exports, "gae");
   bind<&ops::whiten>(exports, "whiten");
   bind<&ops::kl_penalty>(exports, "klPenalty");
   bind<&ops::policy_loss>(exports, "policyLoss");
   bind<&ops::value_loss>(exports, "valueLoss");
-}
+});
 
+}  // namespace
 }  // namespace athanor::binding

@@ -1,11 +1,18 @@
 #include "binding/convert.h"
 #include "ops/preference.h"
 
-namespace athanor::binding {
+ATHANOR_WORDS(athanor::DpoKind, {"sigmoid", athanor::DpoKind::kSigmoid}, {"ipo", athanor::DpoKind::kIpo},
+              {"hinge", athanor::DpoKind::kHinge})
+ATHANOR_FIELDS(athanor::ops::RankingInputs, scores, pairs, margins, weights, centering, scale, need_gradient)
+ATHANOR_FIELDS(athanor::ops::DpoInputs, sums, reference, beta, kind, label_smoothing, scale, need_gradient)
 
-void register_preference(Napi::Object exports) {
+namespace athanor::binding {
+namespace {
+
+const Family preference_family([](Exports& exports) {
   bind<&ops::ranking_loss>(exports, "rankingLoss");
   bind<&ops::dpo_loss>(exports, "dpoLoss");
-}
+});
 
+}  // namespace
 }  // namespace athanor::binding

@@ -2,10 +2,12 @@
 #include "ops/random.h"
 
 namespace athanor::binding {
+namespace {
 
-void register_random(Napi::Object exports) {
+const Family random_family([](Exports& exports) {
   bind<&ops::normal_into>(exports, "normalInto");
   bind<&ops::uniform_into>(exports, "uniformInto");
-}
+});
 
+}  // namespace
 }  // namespace athanor::binding

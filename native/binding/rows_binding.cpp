@@ -2,14 +2,14 @@
 #include "ops/rows.h"
 
 namespace athanor::binding {
+namespace {
 
-void register_rows(Napi::Object exports) {
+const Family rows_family([](Exports& exports) {
   bind<&ops::gather_rows>(exports, "gatherRows");
   bind<&ops::scatter_rows_add>(exports, "scatterRowsAdd");
-  bind<&ops::softmax_rows_forward>(exports, "softmaxRowsForward");
-  bind<&ops::softmax_rows_backward>(exports, "softmaxRowsBackward");
   bind<&ops::column_sum>(exports, "columnSum");
   bind<&ops::transpose>(exports, "transpose");
-}
+});
 
+}  // namespace
 }  // namespace athanor::binding

@@ -4,56 +4,43 @@
 #include "core/thread_pool.h"
 #include "kernels/family.h"
 
+ATHANOR_WORDS(athanor::DeviceType, {"cpu", athanor::DeviceType::kCpu}, {"cuda", athanor::DeviceType::kCuda})
+ATHANOR_WORDS(athanor::CpuIsa, {"portable", athanor::CpuIsa::kPortable}, {"avx2", athanor::CpuIsa::kAvx2},
+              {"avx512", athanor::CpuIsa::kAvx512}, {"avx512bf16", athanor::CpuIsa::kAvx512Bf16})
+
 namespace athanor::binding {
 namespace {
 
-std::string active_isa_text() { return isa_name(active_isa()); }
-
-std::vector<std::string> supported_isas() {
-  std::vector<std::string> names;
-  for (CpuIsa isa : {CpuIsa::kPortable, CpuIsa::kAvx2, CpuIsa::kAvx512, CpuIsa::kAvx512Bf16})
-    if (isa_supported(isa)) names.push_back(isa_name(isa));
-  return names;
+std::vector<CpuIsa> supported_isas() {
+  std::vector<CpuIsa> isas;
+  for (const Word<CpuIsa>& isa : words<CpuIsa>)
+    if (isa_supported(isa.value)) isas.push_back(isa.value);
+  return isas;
 }
 
-void set_isa(const std::string& name) {
-  for (CpuIsa isa : {CpuIsa::kPortable, CpuIsa::kAvx2, CpuIsa::kAvx512, CpuIsa::kAvx512Bf16})
-    if (name == isa_name(isa)) return set_active_isa(isa);
-  fail(ErrorCode::kArgument, "isa", "expected portable, avx2, avx512 or avx512bf16 but got ", name);
-}
+void set_device(DeviceType type) { set_default_device({type}); }
+DeviceType device() { return default_device().type; }
 
-/// Where tensors are made from now on: cpu or cuda.
-void set_device(const std::string& name) {
-  if (name == "cpu") return set_default_device({DeviceType::kCpu});
-  if (name == "cuda") return set_default_device({DeviceType::kCuda});
-  fail(ErrorCode::kArgument, "device", "expected cpu or cuda but got ", name);
-}
-
-std::string device() { return default_device().type == DeviceType::kCuda ? "cuda" : "cpu"; }
-
-/// Whether there is a GPU that this build can use, then its name or what is missing.
+/// Whether there is a GPU that this build can use, then its name or the missing part.
 std::tuple<bool, std::string> cuda_status() {
   const DeviceStatus status = cuda::backend().status();
   return {status.available, status.detail};
 }
 
 /// [allocated, peak, cached, limit] in bytes, of the device in use.
-std::vector<double> memory_stats() {
+std::tuple<uint64_t, uint64_t, uint64_t, uint64_t> memory_stats() {
   const MemoryStats s = device_memory_stats(default_device());
-  return {static_cast<double>(s.allocated_bytes), static_cast<double>(s.peak_bytes),
-          static_cast<double>(s.cached_bytes), static_cast<double>(s.limit_bytes)};
+  return {s.allocated_bytes, s.peak_bytes, s.cached_bytes, s.limit_bytes};
 }
 
 void synchronize() { device_synchronize(default_device()); }
 
 void set_memory_limit(int64_t bytes) { host_set_memory_limit(static_cast<uint64_t>(bytes)); }
 
-}  // namespace
-
-void register_runtime(Napi::Object exports) {
-  bind<&active_isa_text>(exports, "activeIsa");
+const Family runtime_family([](Exports& exports) {
+  bind<&active_isa>(exports, "activeIsa");
   bind<&supported_isas>(exports, "supportedIsas");
-  bind<&set_isa>(exports, "setIsa");
+  bind<&set_active_isa>(exports, "setIsa");
   bind<&num_threads>(exports, "numThreads");
   bind<&set_num_threads>(exports, "setNumThreads");
   bind<&set_device>(exports, "setDevice");
@@ -69,6 +56,7 @@ void register_runtime(Napi::Object exports) {
   bind<&set_memory_limit>(exports, "setMemoryLimit");
   bind<&host_trim>(exports, "trimMemory");
   bind<&host_reset_peak>(exports, "resetPeakMemory");
-}
+});
 
+}  // namespace
 }  // namespace athanor::binding

@@ -1,8 +1,13 @@
 #include "binding/convert.h"
 #include "ops/sampling.h"
 
+ATHANOR_FIELDS(athanor::ops::SampleInputs, logits, temperature, top_k, top_p, min_p, repetition_penalty,
+               history, seed, streams, steps)
+
 namespace athanor::binding {
+namespace {
 
-void register_sampling(Napi::Object exports) { bind<&ops::sample>(exports, "sample"); }
+const Family sampling_family([](Exports& exports) { bind<&ops::sample>(exports, "sample"); });
 
+}  // namespace
 }  // namespace athanor::binding

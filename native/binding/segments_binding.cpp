@@ -2,10 +2,12 @@
 #include "ops/segments.h"
 
 namespace athanor::binding {
+namespace {
 
-void register_segments(Napi::Object exports) {
+const Family segments_family([](Exports& exports) {
   bind<&ops::segment_sum>(exports, "segmentSum");
   bind<&ops::segment_broadcast>(exports, "segmentBroadcast");
-}
+});
 
+}  // namespace
 }  // namespace athanor::binding

@@ -8,19 +8,19 @@ namespace {
 
 class ShardWrap : public Napi::ObjectWrap<ShardWrap> {
  public:
-  static void define(Napi::Env env, Napi::Object exports) {
-    exports.Set("NativeShard", DefineClass(env, "NativeShard",
-                                           {InstanceMethod<&ShardWrap::read>("read"),
-                                            InstanceMethod<&ShardWrap::close>("close")}));
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(
+        env, "NativeShard",
+        {InstanceMethod<&ShardWrap::read>("read"), InstanceMethod<&ShardWrap::close>("close")});
   }
 
   explicit ShardWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ShardWrap>(info) {
-    guarded(info.Env(), [&]() -> Napi::Value {
-      const text::ShardLayout layout{.offset = From<uint64_t>::get(info[1]),
-                                     .count = From<uint64_t>::get(info[2]),
-                                     .width = From<int>::get(info[3]),
-                                     .vocab_size = From<uint32_t>::get(info[4])};
-      reader_ = std::make_unique<text::ShardReader>(From<std::string>::get(info[0]), layout);
+    guarded("NativeShard", info.Env(), [&]() -> Napi::Value {
+      const text::ShardLayout layout{.offset = argument_of<uint64_t>(info, 1),
+                                     .count = argument_of<uint64_t>(info, 2),
+                                     .width = argument_of<int>(info, 3),
+                                     .vocab_size = argument_of<uint32_t>(info, 4)};
+      reader_ = std::make_unique<text::ShardReader>(argument_of<std::string>(info, 0), layout);
       return info.Env().Undefined();
     });
   }
@@ -28,12 +28,9 @@ class ShardWrap : public Napi::ObjectWrap<ShardWrap> {
  private:
   /// read(begin, Int32Array): fills the array.
   Napi::Value read(const Napi::CallbackInfo& info) {
-    return guarded(info.Env(), [&]() -> Napi::Value {
-      expect(reader_ != nullptr, ErrorCode::kState, "token shard", "it was closed");
-      if (!info[1].IsTypedArray() || info[1].As<Napi::TypedArray>().TypedArrayType() != napi_int32_array)
-        fail_type("an Int32Array", info[1]);
-      auto out = info[1].As<Napi::Int32Array>();
-      reader_->read(From<uint64_t>::get(info[0]), std::span<int32_t>(out.Data(), out.ElementLength()));
+    return guarded("NativeShard.read", info.Env(), [&]() -> Napi::Value {
+      expect(reader_ != nullptr, ErrorCode::kState, "the shard was closed");
+      reader_->read(argument_of<uint64_t>(info, 0), argument_of<std::span<int32_t>>(info, 1));
       return info.Env().Undefined();
     });
   }
@@ -46,8 +43,9 @@ class ShardWrap : public Napi::ObjectWrap<ShardWrap> {
   std::unique_ptr<text::ShardReader> reader_;
 };
 
+const Family shard_family([](Exports& exports) {
+  exports.object.Set("NativeShard", ShardWrap::define(exports.env));
+});
+
 }  // namespace
-
-void register_shard(Napi::Env env, Napi::Object exports) { ShardWrap::define(env, exports); }
-
 }  // namespace athanor::binding

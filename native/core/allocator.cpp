@@ -17,12 +17,12 @@ namespace athanor {
 namespace {
 
 constexpr size_t kAlignment = 64;
-// Blocks from this size up start on a huge page and ask for them: a GEMM that streams 4 KiB pages misses the
-// TLB.
+// Blocks from this size up start on a huge page and ask for them: a GEMM that streams 4 KiB pages
+// misses the TLB.
 constexpr size_t kHugePage = size_t{2} << 20;
 
-// Rounding to an eighth of the power of two wastes at most 12 % and makes blocks of nearby sizes
-// interchangeable.
+// Rounding to an eighth of the power of two wastes at most 12 % and makes blocks of
+// nearby sizes interchangeable.
 size_t round_size(size_t bytes) {
   if (bytes <= 512) return std::max<size_t>((bytes + kAlignment - 1) / kAlignment * kAlignment, kAlignment);
   const size_t step = std::max<size_t>(std::bit_floor(bytes) / 8, kAlignment);
@@ -91,10 +91,10 @@ void* host_allocate(size_t bytes) {
     if (c.stats.allocated_bytes + c.stats.cached_bytes + size > c.stats.limit_bytes) c.trim();
     if (c.stats.allocated_bytes + size <= c.stats.limit_bytes) pointer = system_allocate(size);
     if (pointer == nullptr) {
-      fail(ErrorCode::kOutOfMemory, "allocate", "asked for ", mebibytes(size), " MiB with ",
+      fail(ErrorCode::kOutOfMemory, "asked for ", mebibytes(size), " MiB with ",
            mebibytes(c.stats.allocated_bytes), " MiB in use of a limit of ", mebibytes(c.stats.limit_bytes),
-           " MiB; lower --batch-size or --context, raise --grad-accum instead, or turn on "
-           "--checkpoint-activations");
+           " MiB; lower the batch size or the context, accumulate more gradients instead, or turn on "
+           "gradient checkpointing");
     }
   }
   c.stats.allocated_bytes += size;

@@ -1,6 +1,6 @@
-// A caching allocator: freed blocks are kept by size and handed out again, because returning a large
-// activation to the system and touching it anew costs a page fault per 4 KiB, more than most kernels that
-// write it.
+// A caching allocator: freed blocks are kept by size and handed out again, because returning a
+// large activation to the system and touching it anew costs a page fault per 4 KiB, more than most
+// kernels that write it.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@ MemoryStats host_memory_stats();
 void host_reset_peak();
 /// Returns every cached block to the system.
 void host_trim();
-/// Replaces the limit (0: the default, nine tenths of what the machine or its cgroup has).
+/// Replaces the limit (0: the default, nine tenths of the memory of the machine or its cgroup).
 void host_set_memory_limit(uint64_t bytes);
 
 }  // namespace athanor

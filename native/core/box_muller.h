@@ -1,6 +1,6 @@
-// Box-Muller in double precision with plain additions, multiplications, divisions and square roots, which
-// IEEE 754 rounds alike everywhere: a seed gives the same weights on every machine, instruction set and
-// device. Compile it without contraction into fused multiply-adds.
+// Box-Muller in double precision from additions, multiplications, divisions and square roots alone.
+// IEEE 754 rounds these alike everywhere, so a seed gives the same weights on every machine,
+// instruction set and device. Compile it without contraction into fused multiply-adds.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,8 @@
 
 namespace athanor {
 
-/// Natural logarithm of x in (0, 1] within 1e-14: x = m 2^e with m in [sqrt(1/2), sqrt 2), and the series of
-/// log m = 2 artanh((m - 1) / (m + 1)).
+/// Natural logarithm of x in (0, 1] within 1e-14: x = m 2^e with m in [sqrt(1/2), sqrt 2), and the
+/// series of log m = 2 artanh((m - 1) / (m + 1)).
 ATHANOR_INLINE double log_unit(double x) {
   constexpr uint64_t kSqrtHalf = 0x3fe6a09e667f3bcdull;
   const auto bits = __builtin_bit_cast(uint64_t, x);
@@ -31,8 +31,8 @@ ATHANOR_INLINE double log_unit(double x) {
   return exponent * 0.6931471805599453 + 2.0 * s * p;
 }
 
-/// sin and cos of a full turn times `turn` in [0, 1): Taylor series on an eighth of a turn either way, then
-/// the quarter that it lies in.
+/// sin and cos of a full turn times `turn` in [0, 1): Taylor series on an eighth of a turn either
+/// way, then the quarter that it lies in.
 ATHANOR_INLINE void sin_cos_turn(double turn, double* sine, double* cosine) {
   const double quarters = turn * 4.0;
   const auto quarter = static_cast<int32_t>(quarters + 0.5);

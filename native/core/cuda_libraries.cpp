@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <exception>
 
-// The major version of CUDA that the kernels are built with, by native/cuda/cuda.cmake: a library of another
-// one may want a newer driver than the kernels do.
+// The major version of CUDA that the kernels are built with, by native/cuda/cuda.cmake: a library
+// of another one may want a newer driver than the kernels do.
 #ifndef ATHANOR_CUDA_MAJOR
 #define ATHANOR_CUDA_MAJOR 13
 #endif
@@ -26,7 +26,7 @@ std::string nccl_version(const SharedLibrary& library) {
   int version = 0;
   if (library.function<int(int*)>("ncclGetVersion")(&version) != 0) return "of an unknown version";
   const auto v = static_cast<size_t>(version);
-  // 2.9 and later count in hundreds what older ones counted in tens.
+  // Since 2.9 the number has two digits for each part, before that one.
   return v >= 10000 ? dotted(v / 10000, v / 100 % 100, v % 100) : dotted(v / 1000, v / 100 % 10, v % 100);
 }
 

@@ -5,7 +5,7 @@
 
 namespace athanor {
 
-/// What the variable of a library says to do without it.
+/// The value of a library's variable that means: do without it.
 constexpr const char* kNoLibrary = "none";
 /// Matrix products. ATHANOR_CUBLASLT names its path, or is `none` for the engine's own kernels.
 LibraryPlaces cublaslt_places();
@@ -18,7 +18,7 @@ struct LibraryReport {
   std::string path;
   std::string problem;  // empty where it is there
 };
-/// Opens each library, which needs no GPU, and asks for its version. Never throws.
+/// Opens each library and asks for its version; needs no GPU. Never throws.
 std::vector<LibraryReport> cuda_library_reports();
 
 }  // namespace athanor

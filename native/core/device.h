@@ -12,4 +12,6 @@ struct Device {
   bool operator==(const Device&) const = default;
 };
 
+inline bool is_host(Device device) { return device.type == DeviceType::kCpu; }
+
 }  // namespace athanor

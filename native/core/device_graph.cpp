@@ -18,14 +18,14 @@ Graphs& graphs() {
 
 DeviceGraph* find(Graphs& all, int64_t number) {
   const auto found = all.by_number.find(number);
-  expect(found != all.by_number.end(), ErrorCode::kArgument, "graph", "there is no graph ", number);
+  expect(found != all.by_number.end(), ErrorCode::kArgument, "there is no graph ", number);
   return found->second;
 }
 
 }  // namespace
 
 void begin_recording() {
-  expect(default_device().type == DeviceType::kCuda, ErrorCode::kState, "graph",
+  expect(default_device().type == DeviceType::kCuda, ErrorCode::kState,
          "the CPU queues nothing that could be recorded");
   cuda::graph_backend().begin();
 }

@@ -10,8 +10,6 @@ namespace {
 
 std::atomic<DeviceType> chosen{DeviceType::kCpu};
 
-bool is_host(Device device) { return device.type == DeviceType::kCpu; }
-
 }  // namespace
 
 Device default_device() { return {chosen.load(std::memory_order_relaxed)}; }
@@ -19,7 +17,7 @@ Device default_device() { return {chosen.load(std::memory_order_relaxed)}; }
 void set_default_device(Device device) {
   if (!is_host(device)) {
     const DeviceStatus status = cuda::backend().status();
-    expect(status.available, ErrorCode::kCudaUnavailable, "device", status.detail);
+    expect(status.available, ErrorCode::kCudaUnavailable, status.detail);
   }
   chosen.store(device.type, std::memory_order_relaxed);
 }

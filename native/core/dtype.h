@@ -1,5 +1,5 @@
-// Element types. bf16 is the upper half of an f32, so widening is a shift and narrowing rounds to nearest
-// even.
+// Element types. bf16 is the upper half of an f32, so widening is a shift and narrowing rounds
+// to nearest even.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +14,9 @@ struct bf16 {
   uint16_t bits;
 };
 
-// Kernel files are compiled once per instruction set. An out-of-line copy of a function shared between them
-// could end up with instructions that the machine lacks, so shared helpers are always inlined.
+// Kernel files are compiled once per instruction set. An out-of-line copy of a function
+// shared between them could end up with instructions that the machine lacks, so shared
+// helpers are always inlined.
 #ifdef __CUDACC__
 #define ATHANOR_INLINE static inline __host__ __device__ __attribute__((always_inline))
 #else

@@ -1,5 +1,5 @@
-// Every failure in the engine is an Error with a code from this table; src/native/errors.ts mirrors the
-// codes.
+// Every failure in the engine is an Error with a code from this table; src/base/errors.ts
+// mirrors the codes.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+
+#include "core/operation.h"
 
 namespace athanor {
 
@@ -40,18 +42,26 @@ class Error : public std::runtime_error {
   ErrorCode code_;
 };
 
-/// Throws Error with the parts joined: fail(kShape, "linear", "expected ", k, " columns but got ", n).
+/// Throws Error with the parts joined, under `subject`, for errors that are not about the running
+/// operation: fail_about("NCCL", code, "is of version ", v) says "[NCCL] is of version 2".
 template <class... Parts>
-[[noreturn]] void fail(ErrorCode code, const char* operation, Parts&&... parts) {
+[[noreturn]] void fail_about(const char* subject, ErrorCode code, Parts&&... parts) {
   std::ostringstream text;
-  text << '[' << operation << "] ";
+  if (*subject != '\0') text << '[' << subject << "] ";
   (text << ... << std::forward<Parts>(parts));
   throw Error(code, text.str());
 }
 
+/// The same under the name of the running operation (core/operation.h):
+/// fail(code, "expected ", k, " columns") says "[linearForward] expected 768 columns".
 template <class... Parts>
-void expect(bool condition, ErrorCode code, const char* operation, Parts&&... parts) {
-  if (!condition) fail(code, operation, std::forward<Parts>(parts)...);
+[[noreturn]] void fail(ErrorCode code, Parts&&... parts) {
+  fail_about(current_operation(), code, std::forward<Parts>(parts)...);
+}
+
+template <class... Parts>
+void expect(bool condition, ErrorCode code, Parts&&... parts) {
+  if (!condition) fail(code, std::forward<Parts>(parts)...);
 }
 
 }  // namespace athanor

@@ -1,6 +1,6 @@
-// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): the i-th draw is a
-// function of (seed, stream, i), so any thread or device makes the same numbers in any order, and a
-// checkpoint saves a counter.
+// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): the i-th draw
+// is a function of (seed, stream, i), so any thread or device makes the same numbers in any order,
+// and a checkpoint saves a counter.
 #pragma once
 
 #include <array>
@@ -39,18 +39,10 @@ ATHANOR_INLINE PhiloxBlock philox(uint64_t seed, uint64_t stream, uint64_t index
   return {{c0, c1, c2, c3}};
 }
 
-/// Uniform in [0, 1) with 24 random bits.
-ATHANOR_INLINE float uniform_from_bits(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24f; }
-
 /// Uniform in [0, 1) with 53 random bits, of the block's first two words.
 ATHANOR_INLINE double uniform53(const PhiloxBlock& block) {
   const uint64_t bits = (static_cast<uint64_t>(block.word[0]) << 32 | block.word[1]) >> 11;
   return static_cast<double>(bits) * 0x1p-53;
-}
-
-/// Uniform in (0, 1), never 0: safe under a logarithm.
-ATHANOR_INLINE float open_uniform_from_bits(uint32_t bits) {
-  return (static_cast<float>(bits >> 9) + 0.5f) * 0x1p-23f;
 }
 
 }  // namespace athanor

@@ -97,13 +97,14 @@ SharedLibrary::SharedLibrary(const LibraryPlaces& places) : name_(places.name) {
   const char* chosen = variable(places.variable);
   handle_ = chosen != nullptr ? search.open(chosen) : find(places, search);
   if (handle_ == nullptr && chosen != nullptr) {
-    fail(ErrorCode::kCudaLibraryMissing, name_, places.variable,
-         " names a library that cannot be opened:", search.tried(),
-         "\ncorrect it, or unset it to have the usual places searched");
+    fail_about(name_, ErrorCode::kCudaLibraryMissing, places.variable,
+               " names a library that cannot be opened:", search.tried(),
+               "\ncorrect it, or unset it to have the usual places searched");
   }
   if (handle_ == nullptr) {
-    fail(ErrorCode::kCudaLibraryMissing, name_, "is not on this machine; install it with: ", places.remedy,
-         "\nor set ", places.variable, " to the path of the library. Tried:", search.tried());
+    fail_about(name_, ErrorCode::kCudaLibraryMissing,
+               "is not on this machine; install it with: ", places.remedy, "\nor set ", places.variable,
+               " to the path of the library. Tried:", search.tried());
   }
   const link_map* map = nullptr;
   const bool has_path = dlinfo(handle_, RTLD_DI_LINKMAP, &map) == 0 && map != nullptr;
@@ -112,8 +113,10 @@ SharedLibrary::SharedLibrary(const LibraryPlaces& places) : name_(places.name) {
 
 void* SharedLibrary::symbol(const char* name) const {
   void* found = dlsym(handle_, name);
-  expect(found != nullptr, ErrorCode::kCudaLibraryMissing, name_, path_, " has no function ", name,
-         "; it is too old, or not ", name_);
+  if (found == nullptr) {
+    fail_about(name_, ErrorCode::kCudaLibraryMissing, path_, " has no function ", name,
+               "; it is too old, or not ", name_);
+  }
   return found;
 }
 

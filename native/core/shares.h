@@ -1,5 +1,5 @@
-// How a thread pool divides work that each thread does alone and then waits for the others: by how fast every
-// thread was before.
+// How a thread pool divides work that each thread does alone before it waits for the others: by the
+// speed that each thread had before.
 #pragma once
 
 #include <algorithm>
@@ -34,20 +34,22 @@ class Shares {
     bounds_.back() = count;
   }
 
-  /// The thread's own, or, that being taken, one whose thread has not come yet. As many calls as threads.
+  /// The thread's own share, or, where that is taken, the share of a thread that has not come yet.
+  /// To be called once per thread.
   Share take(size_t thread) {
     size_t i = thread;
     while (taken_[i].exchange(true, std::memory_order_relaxed)) i = (i + 1) % taken_.size();
     return {i, bounds_[i], bounds_[i + 1]};
   }
 
-  /// What `thread` took for a share.
+  /// Notes the time that `thread` took for a share.
   void record(size_t thread, const Share& share, double seconds) {
     if (share.thread == thread && seconds > 0)
       measured_[thread] = static_cast<double>(share.end - share.begin) / seconds;
   }
 
-  /// After the last call of a division. Learns only from one where each thread did its own.
+  /// To be called after the last share of a division. Learns only where each thread did
+  /// its own share.
   void learn() {
     if (std::find(measured_.begin(), measured_.end(), 0.0) != measured_.end()) return;
     const double mean =
@@ -59,7 +61,7 @@ class Shares {
   }
 
  private:
-  // One disturbed step must not starve a thread in the next: eight make most of a change.
+  // One disturbed step must not starve a thread in the next: a change takes about eight steps.
   static constexpr double kLearning = 1.0 / 8;
   static constexpr double kSlowest = 0.5, kFastest = 2;
 

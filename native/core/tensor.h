@@ -1,4 +1,5 @@
-// A tensor is a dtype, a shape and a slice of reference-counted storage; it is always contiguous (row-major).
+// A tensor is a dtype, a shape and a slice of reference-counted storage; it is
+// always contiguous (row-major).
 #pragma once
 
 #include <array>
@@ -15,7 +16,8 @@
 
 namespace athanor {
 
-/// Something a backend keeps beside a storage and that lives as long as it, e.g. a weight packed for GEMM.
+/// Data that a backend keeps beside a storage for as long as it lives, e.g. a weight
+/// packed for GEMM.
 class StorageAttachment {
  public:
   virtual ~StorageAttachment() = default;
@@ -33,14 +35,15 @@ class Storage {
   size_t bytes() const { return bytes_; }
   Device device() const { return device_; }
 
-  /// Grows by one with every in-place write, so that an attachment can tell that it is stale.
+  /// Grows by one with every in-place write: an attachment sees by it that it is stale.
   uint64_t version() const { return version_.load(std::memory_order_relaxed); }
   void mark_written() { version_.fetch_add(1, std::memory_order_relaxed); }
 
-  /// The bytes where the host can read them: these, or a copy that is made, after waiting for the device,
-  /// when there is none of this version. Valid until the next write.
+  /// The bytes where the host can read them: the memory itself on the CPU; elsewhere a copy, made
+  /// after waiting for the device where there is none of this version. Valid until the next write.
   const std::byte* host_bytes();
-  /// Copies host memory in and counts as a write. With `keep_copy` host_bytes need not wait for the device.
+  /// Copies host memory in and counts as a write. With `keep_copy` host_bytes need not wait
+  /// for the device.
   void write(size_t offset, const void* from, size_t bytes, bool keep_copy);
 
   std::unique_ptr<StorageAttachment> attachment;
@@ -60,16 +63,16 @@ class Shape {
  public:
   Shape() = default;
   Shape(std::initializer_list<int64_t> dims) {
-    expect(dims.size() <= kMaxRank, ErrorCode::kShape, "shape", "expected at most ", kMaxRank,
-           " dimensions but got ", dims.size());
+    expect(dims.size() <= kMaxRank, ErrorCode::kShape, "expected at most ", kMaxRank, " dimensions but got ",
+           dims.size());
     for (int64_t dim : dims) push_back(dim);
   }
 
   int rank() const { return rank_; }
   int64_t operator[](int axis) const { return dims_[axis < 0 ? axis + rank_ : axis]; }
   void push_back(int64_t dim) {
-    expect(rank_ < kMaxRank, ErrorCode::kShape, "shape", "expected at most ", kMaxRank, " dimensions");
-    expect(dim >= 0, ErrorCode::kShape, "shape", "expected a size of 0 or more but got ", dim);
+    expect(rank_ < kMaxRank, ErrorCode::kShape, "expected at most ", kMaxRank, " dimensions");
+    expect(dim >= 0, ErrorCode::kShape, "expected a size of 0 or more but got ", dim);
     dims_[rank_++] = dim;
   }
   int64_t numel() const {
@@ -120,8 +123,8 @@ class Tensor {
   const T* host() const {
     return reinterpret_cast<const T*>(storage_->host_bytes() + offset_);
   }
-  /// Copies all elements from host memory. Indices are read again by the checks of operations, so a copy of
-  /// them is kept.
+  /// Copies all elements from host memory. A copy of indices is kept, because the checks of
+  /// operations read them again.
   void write(const void* from) const { storage_->write(offset_, from, bytes(), dtype_ == DType::kI32); }
   void fill_zero() const {
     device_fill_zero(device(), raw(), bytes());
@@ -130,8 +133,8 @@ class Tensor {
 
   /// The same storage under another shape with as many elements.
   Tensor view(Shape shape) const {
-    expect(shape.numel() == numel(), ErrorCode::kShape, "view", "expected ", numel(), " elements but ",
-           shape.text(), " has ", shape.numel());
+    expect(shape.numel() == numel(), ErrorCode::kShape, "expected ", numel(), " elements but ", shape.text(),
+           " has ", shape.numel());
     Tensor out = *this;
     out.shape_ = shape;
     return out;
@@ -139,7 +142,7 @@ class Tensor {
 
   /// Rows [begin, end) of the first dimension, sharing storage.
   Tensor slice(int64_t begin, int64_t end) const {
-    expect(rank() > 0 && 0 <= begin && begin <= end && end <= dim(0), ErrorCode::kArgument, "slice",
+    expect(rank() > 0 && 0 <= begin && begin <= end && end <= dim(0), ErrorCode::kArgument,
            "expected 0 <= ", begin, " <= ", end, " <= ", rank() > 0 ? dim(0) : 0);
     Tensor out = *this;
     Shape shape{end - begin};

@@ -15,14 +15,15 @@
 
 #include "core/allocator.h"
 #include "core/error.h"
+#include "core/operation.h"
 #include "core/shares.h"
 
 namespace athanor {
 namespace {
 
-// A decode step is some fifty kernels of 5 to 20 us, and 150 us pass between two steps; a sleeping worker
-// takes about 50 us to wake. Spinning this long, half a millisecond or so, bridges both gaps, and lets the
-// core go when training pauses.
+// A decoding step is some fifty kernels of 5 to 20 us, 150 us pass between two steps, and a
+// sleeping worker takes about 50 us to wake. Spinning for about half a millisecond bridges both
+// gaps and still frees the core when training pauses.
 constexpr int kSpinIterations = 50000;
 
 inline void cpu_pause() {
@@ -44,7 +45,8 @@ thread_local bool inside_task = false;
 // The thread's place in the pool that it works for; a caller is 0.
 thread_local size_t place = 0;
 
-// The gate's word: generation of the work, whether it may still be joined, how many workers are on it.
+// The gate's word: generation of the work, whether it may still be joined, how many workers
+// are on it.
 constexpr uint64_t kActiveMask = 0xffff;
 constexpr uint64_t kOpen = 0x10000;
 constexpr uint64_t kGeneration = 0x20000;
@@ -71,13 +73,14 @@ class Pool {
 
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
-  /// The caller takes part and, when no task is left, shuts the gate and waits for the workers that came
-  /// through. One that the system has not scheduled in time is not waited for: on a busy machine that would
-  /// cost milliseconds.
+  /// The caller takes part. When no task is left, it shuts the gate and waits for the workers that
+  /// came through, but not for a worker that the system has not scheduled yet: on a busy machine
+  /// that would cost milliseconds.
   void run(int64_t count, void (*body)(void*, int64_t), void* context) {
     body_ = body;
     context_ = context;
     count_ = count;
+    operation_ = current_operation();
     next_.store(0, std::memory_order_relaxed);
     const uint64_t generation = (gate_.load(std::memory_order_relaxed) / kGeneration + 1) * kGeneration;
     gate_.store(generation | kOpen, std::memory_order_seq_cst);
@@ -116,6 +119,7 @@ class Pool {
 
  private:
   void drain() {
+    const OperationName name(operation_);  // a task may fail
     inside_task = true;
     for (;;) {
       const int64_t index = next_.fetch_add(1, std::memory_order_relaxed);
@@ -178,13 +182,15 @@ class Pool {
   std::atomic<int> sleeping_{0};
   void (*body_)(void*, int64_t) = nullptr;
   void* context_ = nullptr;
+  const char* operation_ = "";
   int64_t count_ = 0;
   std::exception_ptr error_;
   alignas(64) std::atomic<uint64_t> gate_{0};
   alignas(64) std::atomic<int64_t> next_{0};
 };
 
-// The pool outlives static destruction: a worker blocked in a destructor at exit would hang the process.
+// The pool outlives static destruction: a worker blocked in a destructor at exit would
+// hang the process.
 struct PoolHolder {
   std::mutex mutex;
   std::unique_ptr<Pool> pool;
@@ -197,8 +203,8 @@ PoolHolder& holder() {
   return *instance;
 }
 
-/// Calls use(pool) with the pool to itself; false inside of a task, while another thread uses the pool, and
-/// where there are no workers.
+/// Calls use(pool) with the pool to itself; false inside of a task, while another thread uses the
+/// pool, and where there are no workers.
 template <class Use>
 bool with_pool(Use&& use) {
   if (inside_task) return false;
@@ -232,7 +238,7 @@ void parallel_run_shares(int64_t count, void (*body)(void*, int64_t, int64_t), v
 int num_threads() { return inside_task ? 1 : holder().threads.load(std::memory_order_relaxed); }
 
 void set_num_threads(int count) {
-  expect(count >= 0 && count <= 1024, ErrorCode::kArgument, "threads", "expected 0 to 1024 but got ", count);
+  expect(count >= 0 && count <= 1024, ErrorCode::kArgument, "expected 0 to 1024 but got ", count);
   PoolHolder& h = holder();
   std::lock_guard lock(h.mutex);
   const int threads = count > 0 ? count : available_cores();

@@ -1,6 +1,6 @@
-// parallel_for hands out task indices in any order to any thread, so a kernel's bits may depend on the task
-// list but never on the number of threads: each task writes its own output, and cross-task sums are done in
-// task order.
+// parallel_for hands out task indices in any order to any thread, so a kernel's bits may depend on
+// the task list but never on the number of threads: each task writes its own output, and cross-task
+// sums are done in task order.
 #pragma once
 
 #include <cstddef>
@@ -9,9 +9,9 @@
 
 namespace athanor {
 
-/// Runs body(context, i) for i in [0, count) on the pool; the calling thread takes part. A task's exception
-/// reaches the caller, the first of several, and tasks not begun are left undone. A call from inside a task,
-/// or while another thread uses the pool, runs serially.
+/// Runs body(context, i) for i in [0, count) on the pool; the calling thread takes part. A task's
+/// exception reaches the caller, the first of several, and tasks not begun are left undone. A call
+/// from inside a task, or while another thread uses the pool, runs serially.
 void parallel_run(int64_t count, void (*body)(void* context, int64_t index), void* context);
 
 template <class Body>
@@ -26,9 +26,10 @@ void parallel_for(int64_t count, Body&& body) {
       const_cast<void*>(static_cast<const void*>(&body)));
 }
 
-/// Runs body(begin, end) on runs of [0, count), one a thread, each as long as the thread was fast in earlier
-/// calls. For work of milliseconds that threads do without waiting for each other: cores of one machine can
-/// differ by a third, where a neighbour's load or a virtual machine's host takes from one of them.
+/// Runs body(begin, end) on ranges of [0, count), one per thread, whose lengths follow the threads'
+/// speeds in earlier calls. For work of milliseconds that threads do without waiting for each
+/// other: the cores of one machine can differ by a third, because other processes or the host of a
+/// virtual machine load some of them.
 void parallel_run_shares(int64_t count, void (*body)(void* context, int64_t begin, int64_t end),
                          void* context);
 
@@ -40,9 +41,9 @@ void parallel_shares(int64_t count, Body&& body) {
       const_cast<void*>(static_cast<const void*>(&body)));
 }
 
-/// What a parallel_for has here: 1 inside a task.
+/// The threads that a parallel_for has here: 1 inside a task.
 int num_threads();
-/// 0: one a core that this process may use. Throws ERR_ARGUMENT beyond 1,024.
+/// 0: one thread per core that this process may use. Throws ERR_ARGUMENT beyond 1,024.
 void set_num_threads(int count);
 
 /// Scratch memory of the calling thread, 64-byte aligned, valid until its next call on this thread.

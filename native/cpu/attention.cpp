@@ -1,6 +1,6 @@
-// Flash attention (Dao et al., 2022; 2023): softmax over key blocks with a running maximum and sum, so no row
-// of scores longer than a block exists. A task is one (sequence, key-value head) with all its queries;
-// nothing is shared.
+// Flash attention (Dao et al., 2022; 2023): softmax over key blocks with a running maximum and sum,
+// so scores exist for one block at a time. A task is one (sequence, key-value head) with all its
+// queries; nothing is shared.
 #include "kernels/attention.h"
 
 #include "core/thread_pool.h"
@@ -17,12 +17,12 @@ void forward_typed(const AttentionShape& a, const void* qkv, void* out, float* l
   parallel_for(a.sequences * a.kv_heads, [&](int64_t task) {
     const int64_t sequence = task / a.kv_heads, kv = task % a.kv_heads;
     const int64_t row = a.cu_seqlens[sequence], length = a.cu_seqlens[sequence + 1] - row;
-    const int64_t blocks = ceil_div(length, kBlock);
+    const int64_t blocks = ceil_divide(length, kBlock);
     auto* keys = static_cast<uint32_t*>(
         thread_scratch(static_cast<size_t>(blocks * (shape.across_lanes() + shape.along_lanes())) * 4 + 64));
     uint32_t* values = keys + blocks * shape.across_lanes();
     for (int64_t b = 0; b < blocks; ++b) {
-      const int64_t present = std::min(kBlock, length - b * kBlock);
+      const int64_t present = smaller(kBlock, length - b * kBlock);
       fill_across(keys + b * shape.across_lanes(), kv_rows<T>(a, qkv, row + b * kBlock, kv, 0), width,
                   present, shape);
       fill_along(values + b * shape.along_lanes(), kv_rows<T>(a, qkv, row + b * kBlock, kv, 1), width,

@@ -1,8 +1,7 @@
-// Flash attention backward (Dao et al., 2022, algorithm 4), on transposed blocks: S^T [keys, queries] has
-// queries in the lanes, so the softmax statistics are vectors and P^T, dS^T are already the left operands of
-// dV and dK. Only dS for dQ is transposed. A task is one (sequence, key-value head) with all its query heads
-// and owns all it writes.
-#include <algorithm>
+// Flash attention backward (Dao et al., 2022, algorithm 4), on transposed blocks: S^T [keys,
+// queries] has queries in the lanes, so the softmax statistics are vectors and P^T, dS^T are
+// already the left operands of dV and dK. Only dS for dQ is transposed. A task is one (sequence,
+// key-value head) with all its query heads and owns its whole output.
 
 #include "core/thread_pool.h"
 #include "cpu/attention_tiles.h"
@@ -88,8 +87,8 @@ void load_queries(const HeadInputs<T>& in, int64_t first, int64_t present, const
   std::memset(s.dq, 0, static_cast<size_t>(kBlock * shape.padded) * 4);
 }
 
-/// S^T and dP^T become P^T and dS^T = P^T (dP^T - delta) scale, for `keys` rows; on the diagonal a key sees
-/// only the queries from its own place on.
+/// S^T and dP^T become P^T and dS^T = P^T (dP^T - delta) scale, for `keys` rows; on the diagonal
+/// only the queries from a key's own place on see it.
 template <class T>
 void to_weights(int64_t keys, bool diagonal, float scale, PairScratch& s) {
   VecI lane;
@@ -113,7 +112,7 @@ void to_weights(int64_t keys, bool diagonal, float scale, PairScratch& s) {
 /// dS [queries][keys] from dS^T, in the lanes that block_gemm reads; absent keys are zero.
 template <class T>
 void transpose_dscores(int64_t keys, PairScratch& s) {
-  const int64_t present = ceil_div(keys, kLanes) * kLanes;
+  const int64_t present = round_up(keys, kLanes);
   for (int64_t key = keys; key < present; ++key)
     std::memset(s.dscores + key * kBlock, 0, static_cast<size_t>(kBlock) * 4);
   for (int64_t query = 0; query < kBlock; query += kLanes) {
@@ -141,7 +140,7 @@ void backward_pair(const HeadInputs<T>& in, int64_t query_block, int64_t queries
                    const TileShape& shape, const TaskScratch& task, PairScratch& s) {
   constexpr bool kPairs = std::is_same_v<T, bf16>;
   const int64_t key0 = key_block * kBlock;
-  const int64_t keys = std::min(kBlock, in.length - key0);
+  const int64_t keys = smaller(kBlock, in.length - key0);
   const int64_t padded = shape.padded, depth = shape.depth;
   block_gemm<kPairs>(keys, kBlock,
                      {in.k.lanes(key0), in.k.stride / depth, s.q_across, kGroupColumns, shape.group_lanes(),
@@ -150,7 +149,7 @@ void backward_pair(const HeadInputs<T>& in, int64_t query_block, int64_t queries
                      {in.v.lanes(key0), in.v.stride / depth, s.dout_across, kGroupColumns,
                       shape.group_lanes(), s.dscores, kBlock, shape.dim_steps(), false});
   to_weights<T>(keys, key_block == query_block, in.scale, s);
-  const int64_t steps = ceil_div(queries, depth);
+  const int64_t steps = ceil_divide(queries, depth);
   block_gemm<kPairs>(
       keys, padded,
       {s.weights, kBlock, s.dout_along, padded, kGroupColumns, task.dv + key0 * padded, padded, steps, true});
@@ -160,7 +159,7 @@ void backward_pair(const HeadInputs<T>& in, int64_t query_block, int64_t queries
   transpose_dscores<T>(keys, s);
   block_gemm<kPairs>(queries, padded,
                      {s.dweights_by_query, kBlock, task.k_along + key_block * shape.along_lanes(), padded,
-                      kGroupColumns, s.dq, padded, ceil_div(keys, depth), true});
+                      kGroupColumns, s.dq, padded, ceil_divide(keys, depth), true});
 }
 
 template <class T>
@@ -170,7 +169,7 @@ void store_rows(const Rows<T>& rows, int64_t first, int64_t count, const float* 
     for (int64_t d = 0; d < shape.head_dim; d += kLanes) {
       const VecF value = load(values + i * shape.padded + d);
       T* out = rows.row(first + i) + d;
-      const int lanes = static_cast<int>(std::min<int64_t>(kLanes, shape.head_dim - d));
+      const int lanes = static_cast<int>(smaller<int64_t>(kLanes, shape.head_dim - d));
       if (lanes == kLanes) {
         store(out, value);
       } else {
@@ -184,7 +183,7 @@ template <class T>
 void backward_head(const HeadInputs<T>& in, const TileShape& shape, const TaskScratch& task, PairScratch& s) {
   for (int64_t block = 0; block * kBlock < in.length; ++block) {
     const int64_t first = block * kBlock;
-    const int64_t queries = std::min(kBlock, in.length - first);
+    const int64_t queries = smaller(kBlock, in.length - first);
     load_queries(in, first, queries, shape, s);
     for (int64_t key_block = 0; key_block <= block; ++key_block)
       backward_pair(in, block, queries, key_block, shape, task, s);
@@ -202,8 +201,8 @@ void backward_typed(const AttentionShape& a, const T* dout, const T* qkv, const 
     const int64_t sequence = index / a.kv_heads, kv = index % a.kv_heads;
     const int64_t row = a.cu_seqlens[sequence], length = a.cu_seqlens[sequence + 1] - row;
     if (length == 0) return;
-    const int64_t blocks = ceil_div(length, kBlock);
-    const size_t pair_bytes = ceil_div(sizeof(PairScratch), 64) * 64;
+    const int64_t blocks = ceil_divide(length, kBlock);
+    const size_t pair_bytes = round_up(sizeof(PairScratch), 64);
     auto* memory = static_cast<char*>(thread_scratch(pair_bytes + TaskScratch::bytes(blocks, shape) + 64));
     auto& pair = *reinterpret_cast<PairScratch*>(memory);
     const TaskScratch task(memory + pair_bytes, blocks, shape);
@@ -211,7 +210,7 @@ void backward_typed(const AttentionShape& a, const T* dout, const T* qkv, const 
     const Rows<const T> k{qkv + row * width + k_column, width}, v{qkv + row * width + v_column, width};
     for (int64_t b = 0; b < blocks; ++b)
       fill_along(task.k_along + b * shape.along_lanes(), k.row(b * kBlock), width,
-                 std::min(kBlock, length - b * kBlock), shape);
+                 smaller(kBlock, length - b * kBlock), shape);
     std::memset(task.dk, 0, static_cast<size_t>(2 * blocks * kBlock * shape.padded) * 4);
     for (int64_t h = kv * group; h < (kv + 1) * group; ++h) {
       const int64_t q_column = h * a.head_dim;

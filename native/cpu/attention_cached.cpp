@@ -1,5 +1,6 @@
-// Attention over the cache. A prompt's queries go block by block as in the full pass. A sequence that brings
-// one token is bound by memory and by waiting for its multiply-adds: its heads go two at a time.
+// Attention over the cache. A prompt's queries go block by block as in the full pass. A sequence
+// that brings one token is bound by memory and by the latency of multiply-adds, so its heads are
+// taken two at a time.
 #include "core/thread_pool.h"
 #include "cpu/attention_rows.h"
 #include "kernels/attention.h"
@@ -7,7 +8,8 @@
 namespace athanor::cpu::ATHANOR_ISA {
 namespace {
 
-// One alone has four chains of multiply-adds where eight are wanted. Three or six at once were no faster.
+// One head has four chains of multiply-adds, and eight cover their latency. Three or six heads at
+// once were no faster.
 constexpr int kHeads = 2;
 
 /// One call's cache. An item is a (sequence, key-value head) pair.
@@ -26,16 +28,16 @@ class CachedAttention {
         attend_all(item++);
         continue;
       }
-      const int64_t left = std::min(end - item, a_.kv_heads - item % a_.kv_heads);
-      // Heads that share keys and values are taken together, and so are those that do not.
-      const int64_t count = group() > 1 ? 1 : std::min<int64_t>(kHeads, left);
-      const int64_t next = std::min(item + count, items() - 1);
+      const int64_t left = smaller(end - item, a_.kv_heads - item % a_.kv_heads);
+      // Heads are taken together whether they share keys and values or not.
+      const int64_t count = group() > 1 ? 1 : smaller<int64_t>(kHeads, left);
+      const int64_t next = smaller(item + count, items() - 1);
       for (int64_t i = 0; i < count; ++i) append(item + i);
       if (group() == 1) {
         decode(item, next, 0, count);
       } else {
         for (int64_t h = 0; h < group(); h += kHeads)
-          decode(item, next, h, std::min<int64_t>(kHeads, group() - h));
+          decode(item, next, h, smaller<int64_t>(kHeads, group() - h));
       }
       item += count;
     }
@@ -80,8 +82,8 @@ class CachedAttention {
     }
   }
 
-  /// `count` query heads of a sequence's one new token, from head h of the item's group on: of as many items
-  /// where a group is one head. Item `next` comes after.
+  /// `count` query heads of a sequence's one new token, from head h of the item's group on: of as
+  /// many items where a group is one head. Item `next` comes after.
   void decode(int64_t item, int64_t next, int64_t h, int64_t count) const {
     count == 1 ? decode_heads<1>(item, next, h) : decode_heads<kHeads>(item, next, h);
   }
@@ -119,13 +121,13 @@ class CachedAttention {
                         .steps = 0,
                         .accumulate = true};
     for (int64_t left = length; left > 0; left -= kBlock) {
-      const int64_t visible = std::min(kBlock, left), columns = ceil_div(visible, kLanes) * kLanes;
+      const int64_t visible = smaller(kBlock, left), columns = ceil_divide(visible, kLanes) * kLanes;
       const int vectors = static_cast<int>(columns / kLanes);
       row_products<kPairs, kCount>(columns, scores);
       for (int r = 0; r < kCount && visible < kBlock; ++r)
         mask_row(state.scores + r * kBlock, visible, vectors);
       softmax_step<T>(state, 0, kCount, vectors, a_.scale, padded);
-      outputs.steps = ceil_div(visible, shape_.depth);
+      outputs.steps = ceil_divide(visible, shape_.depth);
       row_products<kPairs, kCount>(padded, outputs);
       scores.b += shape_.across_lanes();
       scores.ahead += shape_.across_lanes();
@@ -142,18 +144,18 @@ class CachedAttention {
   void* out_;
 };
 
-// Tasks a thread should find: a prompt among decoding sequences makes its task a long one.
+// Tasks per thread: more than one, because a prompt among decoding sequences makes one task long.
 constexpr int64_t kTasksPerThread = 8;
 
 template <class T>
 void attend_cached(const AttentionShape& a, const AttentionCache& cache, const void* qkv, void* out) {
   const CachedAttention<T> attention(a, cache, qkv, out);
   const int64_t items = attention.items();
-  // Neighbours in one task, so that a thread knows what it reads next: the cache lies in memory, in pieces
-  // that no prefetcher would guess.
-  const int64_t part = std::max<int64_t>(1, items / (kTasksPerThread * num_threads()));
-  parallel_for(ceil_div(items, part),
-               [&](int64_t task) { attention.run(task * part, std::min(items, (task + 1) * part)); });
+  // Neighbours are in one task, so that a thread knows its next reads: the pieces of the cache lie
+  // where no prefetcher would guess them.
+  const int64_t part = larger<int64_t>(1, items / (kTasksPerThread * num_threads()));
+  parallel_for(ceil_divide(items, part),
+               [&](int64_t task) { attention.run(task * part, smaller(items, (task + 1) * part)); });
 }
 
 }  // namespace

@@ -1,13 +1,14 @@
-// A query row's way through the key blocks, which training and decoding share to the bit: scores of a block,
-// softmax with a running maximum and sum, weighted values (Dao et al., 2022; 2023).
+// The computation of a query row over the key blocks, which training and decoding share to
+// the bit: scores of a block, softmax with a running maximum and sum, weighted values (Dao et
+// al., 2022; 2023).
 #pragma once
 
 #include "cpu/attention_tiles.h"
 
 namespace athanor::cpu::ATHANOR_ISA {
 
-// Queries that visit a key block together: four tiles of the micro-kernel, so that a block fetched into L1 is
-// used four times, while the running outputs (24 x 64 f32, 6 KiB) stay there too.
+// Queries that visit a key block together: four tiles of the micro-kernel, so that a block fetched
+// into L1 is used four times, while the running outputs (24 x 64 f32, 6 KiB) stay there too.
 constexpr int64_t kQueries = 4 * kBlockRows;
 
 /// Tiles of one (sequence, key-value head), block after block.
@@ -34,7 +35,7 @@ struct RowState {
   alignas(64) uint32_t weights[kQueries * kBlock];
   alignas(64) float outputs[kQueries * 256];
   // Rounded up to whole vectors for the pass over corrections.
-  alignas(64) float correction[(kQueries + kLanes - 1) / kLanes * kLanes];
+  alignas(64) float correction[round_up(kQueries, kLanes)];
   float maximum[kQueries];
   float sum[kQueries];
 
@@ -47,9 +48,7 @@ struct RowState {
   }
 };
 
-constexpr int kBlockLanes = static_cast<int>(kBlock) / kLanes;
-
-/// Hides the keys that a row does not see yet: only the first `visible` of a block count.
+/// Hides the keys that a row does not see: only the first `visible` of a block count.
 ATHANOR_INLINE void mask_row(float* scores, int64_t visible, int vectors) {
   VecI lane;
   for (int i = 0; i < kLanes; ++i) lane[i] = i;
@@ -59,9 +58,9 @@ ATHANOR_INLINE void mask_row(float* scores, int64_t visible, int vectors) {
   }
 }
 
-/// One key block's part of rows [first, count): scores become weights, the running maximum and sum move on,
-/// and the outputs so far are rescaled. In three passes, so that the rescaling factors of all rows are one
-/// vector's work.
+/// Takes rows [first, count) through one key block: scores become weights, the running maximum and
+/// sum are updated, and the outputs so far are rescaled. It does so in three passes, so that the
+/// rescaling factors of all rows are computed as one vector.
 template <class T>
 void softmax_step(RowState& state, int64_t first, int64_t count, int vectors, float scale, int64_t padded) {
   for (int64_t r = first; r < count; ++r) {
@@ -99,7 +98,7 @@ template <class T>
 ATHANOR_INLINE void store_row(T* out, const RowState& state, int64_t r, const TileShape& shape) {
   const VecF inverse = set1(1.0f / state.sum[r]);
   for (int64_t d = 0; d < shape.head_dim; d += kLanes) {
-    const int lanes = static_cast<int>(std::min<int64_t>(kLanes, shape.head_dim - d));
+    const int lanes = static_cast<int>(smaller<int64_t>(kLanes, shape.head_dim - d));
     // Plus zero: a sum of zeros is +0 whether or not more zeros of the other sign were added.
     const VecF value = fma(load(state.outputs + r * shape.padded + d), inverse, zero());
     if (lanes == kLanes) {
@@ -118,15 +117,15 @@ void attend_group(const QueryRows<T>& rows, int64_t first, int64_t count, const 
   state.start(count, padded);
   const int64_t start = rows.first_position + first;
   const auto* q = reinterpret_cast<const uint32_t*>(rows.q + first * rows.q_stride);
-  const int64_t blocks = ceil_div(start + count, kBlock);
+  const int64_t blocks = ceil_divide(start + count, kBlock);
   for (int64_t block = 0; block < blocks; ++block) {
     const int64_t key0 = block * kBlock;
     // Rows before the block see none of it; they are the group's first.
-    const int64_t skip = std::max<int64_t>(0, key0 - start);
+    const int64_t skip = larger<int64_t>(0, key0 - start);
     const int64_t active = count - skip;
-    // Keys that the group's last row does not see are left out; a key that adds zero changes no bit.
-    const int64_t visible = std::min(kBlock, start + count - key0);
-    const int64_t columns = ceil_div(visible, kLanes) * kLanes;
+    // Leave out keys that the group's last row does not see; a key that adds zero changes no bit.
+    const int64_t visible = smaller(kBlock, start + count - key0);
+    const int64_t columns = round_up(visible, kLanes);
     const int vectors = static_cast<int>(columns / kLanes);
     block_gemm<kPairs>(active, columns,
                        {q + skip * rows.q_stride / shape.depth, rows.q_stride / shape.depth,
@@ -138,7 +137,7 @@ void attend_group(const QueryRows<T>& rows, int64_t first, int64_t count, const 
     block_gemm<kPairs>(
         active, padded,
         {state.weights + skip * kBlock, kBlock, tiles.values + block * shape.along_lanes(), padded,
-         kGroupColumns, state.outputs + skip * padded, padded, ceil_div(visible, shape.depth), true});
+         kGroupColumns, state.outputs + skip * padded, padded, ceil_divide(visible, shape.depth), true});
   }
   for (int64_t r = 0; r < count; ++r) {
     store_row(rows.out + (first + r) * rows.out_stride, state, r, shape);
@@ -152,7 +151,7 @@ template <class T>
 void attend(const QueryRows<T>& rows, const KeyValueTiles& tiles, const TileShape& shape, float scale) {
   RowState state;
   for (int64_t first = 0; first < rows.count; first += kQueries)
-    attend_group(rows, first, std::min(kQueries, rows.count - first), tiles, shape, scale, state);
+    attend_group(rows, first, smaller(kQueries, rows.count - first), tiles, shape, scale, state);
 }
 
 template <class T>

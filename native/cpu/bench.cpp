@@ -6,8 +6,9 @@
 namespace athanor::cpu::ATHANOR_ISA {
 namespace {
 
-// Independent chains: a multiply-add takes 4 to 6 cycles and two start a cycle, so at least 12 keep both
-// units busy. They and the two factors fit the 32 registers of AVX-512 and the 16 of the others.
+// Independent chains: a multiply-add takes 4 to 6 cycles and two start per cycle, so at least 12
+// chains keep both units busy. With the two factors they fit the 32 registers of AVX-512 and the 16
+// of the others.
 constexpr int kChains = kLanes == 16 ? 24 : 12;
 constexpr int kUnroll = 8;
 
@@ -27,7 +28,8 @@ double run(int64_t rounds, float* sink) {
   VecF chain[kChains];
 #pragma GCC unroll 24
   for (int i = 0; i < kChains; ++i) chain[i] = set1(static_cast<float>(i));
-  // No infinities or subnormals, which cost extra: x / 2 + 1/4 nears 1/2; pairs add 1/2 * 1/4 twice.
+  // No infinities or subnormals, which cost extra: x / 2 + 1/4 nears 1/2; pairs add 1/2
+  // * 1/4 twice.
   VecF a = kPairs ? as_float(VecI{} + 0x3f003f00) : set1(0.5f);
   VecF b = kPairs ? as_float(VecI{} + 0x3e803e80) : set1(0.25f);
   for (int64_t round = 0; round < rounds; ++round) {

@@ -1,5 +1,6 @@
-// Small matrix products on blocks that live in L1: C [rows, columns] (f32) (+)= A B. A is row-major lanes
-// (numbers, or pairs of bf16 as they lie in memory), B a panel of `b_width` lanes a step (pack.h).
+// Small matrix products on blocks that live in L1: C [rows, columns] (f32) (+)= A B. A is
+// row-major lanes (numbers, or pairs of bf16 as they lie in memory), B a panel of `b_width` lanes
+// a step (pack.h).
 #pragma once
 
 #include "cpu/pack.h"
@@ -30,7 +31,7 @@ struct BlockProduct {
   const uint32_t* a;
   int64_t a_stride;  // lanes between rows
   const uint32_t* b;
-  int64_t b_width;  // lanes a step
+  int64_t b_width;  // lanes per step
   int64_t b_group;  // lanes from 16 columns to the next 16
   float* c;
   int64_t c_stride;
@@ -91,7 +92,7 @@ __attribute__((noinline)) void block_gemm(int64_t rows, int64_t columns, BlockPr
       g.a = a + r0 * g.a_stride;
       g.b = b + column_lanes(c0, g.b_group);
       g.c = c + r0 * g.c_stride + c0;
-      const int64_t count = std::min<int64_t>(kBlockRows, rows - r0);
+      const int64_t count = smaller<int64_t>(kBlockRows, rows - r0);
       if (wide == kBlockVectors) {
         block_rows<kPairs, kBlockVectors>(count, g);
       } else if (wide == 2) {
@@ -104,9 +105,10 @@ __attribute__((noinline)) void block_gemm(int64_t rows, int64_t columns, BlockPr
   }
 }
 
-/// Products of one row each, with the same steps: row r of A times B r, whose `columns` of all steps lie in
-/// one piece. One alone has a chain for every vector and would wait for its multiply-adds; and it is bound by
-/// memory, so as it reads B it asks for a piece as large at `ahead` (and b_next on), the caller's next.
+/// Products of one row each, with the same steps: row r of A times B r, whose `columns` of all
+/// steps lie in one piece. One product has a chain per vector and would wait for its multiply-adds.
+/// It is also bound by memory: while it reads B, it prefetches as many bytes at `ahead` (and from
+/// b_next on), which the caller reads next.
 struct RowProducts {
   const uint32_t* a;
   int64_t a_next;  // lanes to the next product's

@@ -1,13 +1,14 @@
-// Sums over rows: each fixed block of rows has a partial row of its own, and the partial rows are added in
-// order. The blocks depend on the number of rows alone, so the bits do not depend on the threads.
+// Sums over rows: each fixed block of rows has a partial row of its own, and the partial rows
+// are added in order. The blocks depend on the number of rows alone, so the bits do not depend
+// on the threads.
 #pragma once
 
 #include "cpu/loops.h"
 
 namespace athanor::cpu::ATHANOR_ISA {
 
-// Enough blocks to share among 64 threads; a block of 32 rows or more makes the partial rows at most 1/16 of
-// the memory traffic.
+// Enough blocks to share among 64 threads; a block of 32 rows or more makes the partial rows at
+// most 1/16 of the memory traffic.
 constexpr int64_t kMaxSumBlocks = 64;
 constexpr int64_t kMinSumBlockRows = 32;
 

@@ -1,4 +1,5 @@
-// Memory-bound loops in chunks of fixed size, so that the sum's order is the chunks' and not the threads'.
+// Memory-bound loops over chunks of fixed size, so that the order of a sum follows the chunks and
+// not the threads.
 #include "kernels/elementwise.h"
 
 #include "cpu/loops.h"

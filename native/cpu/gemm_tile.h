@@ -1,7 +1,7 @@
-// The GEMM micro-kernel: a tile of kRows x kColumns accumulators over the whole of k, and what happens at its
-// store. Operands come from panels (pack.h), streamed at 16 lanes of A and 32 of B for 28 multiply-adds a
-// step: 13 bytes a cycle, which L2 delivers, so k is not blocked for cache and a chain never leaves its
-// register.
+// The GEMM micro-kernel: a tile of kRows x kColumns accumulators over the whole of k, and the
+// epilogue at its store. Operands come from panels (pack.h). A step reads 16 lanes of A and 32 of B
+// for 28 multiply-adds. That is 13 bytes per cycle, which L2 delivers: k needs no blocking for the
+// cache, and a chain never leaves its register.
 #pragma once
 
 #include "cpu/activation_math.h"
@@ -18,7 +18,8 @@ struct TileStore {
   int64_t stride;     // elements between rows of out, addend, preactivation and gelu_input
   int columns;        // of this tile that exist
   Epilogue epilogue;  // pointers already at this tile
-  // Memory that the caller will read next, asked for while this tile is multiplied, `ahead_lanes` a step.
+  // Memory that the caller will read next: prefetched while this tile is multiplied,
+  // `ahead_lanes` per step.
   const uint32_t* ahead;
   int64_t ahead_lanes;
 };
@@ -43,7 +44,7 @@ ATHANOR_INLINE const T* at(const void* base, int64_t offset) {
 
 /// Applies the epilogue to one vector of the tile and stores it.
 template <class T>
-ATHANOR_INLINE void finish(VecF value, const TileStore& s, int64_t row, int column, int count) {
+ATHANOR_INLINE void store_partly(VecF value, const TileStore& s, int64_t row, int column, int count) {
   const Epilogue& e = s.epilogue;
   const int64_t offset = row * s.stride + column;
   if (e.bias) value += load_partial(e.bias + column, count);
@@ -55,7 +56,7 @@ ATHANOR_INLINE void finish(VecF value, const TileStore& s, int64_t row, int colu
 }
 
 template <class T>
-ATHANOR_INLINE void finish_full(VecF value, const TileStore& s, int64_t row, int column) {
+ATHANOR_INLINE void store_full(VecF value, const TileStore& s, int64_t row, int column) {
   const Epilogue& e = s.epilogue;
   const int64_t offset = row * s.stride + column;
   if (e.bias) value += load(e.bias + column);
@@ -74,15 +75,15 @@ ATHANOR_INLINE void store_tile(const VecF (&acc)[kR][kColumnVectors], const Tile
       const int column = v * kLanes;
       const int count = s.columns - column;
       if (count >= kLanes) {
-        finish_full<T>(acc[r][v], s, r, column);
+        store_full<T>(acc[r][v], s, r, column);
       } else if (count > 0) {
-        finish<T>(acc[r][v], s, r, column, count);
+        store_partly<T>(acc[r][v], s, r, column, count);
       }
     }
   }
 }
 
-/// One tile of kR rows. `a` has `a_width` lanes a step, `b` kColumns.
+/// One tile of kR rows. `a` has `a_width` lanes per step, `b` kColumns.
 template <int kR, bool kPairs>
 __attribute__((noinline)) void tile(const uint32_t* a, int a_width, const uint32_t* b, int64_t steps,
                                     const TileStore& s) {
@@ -97,7 +98,7 @@ __attribute__((noinline)) void tile(const uint32_t* a, int a_width, const uint32
     for (int r = 0; r < kR; ++r) {
 #pragma GCC unroll 2
       for (int v = 0; v < kColumnVectors; ++v) {
-        const int count = std::min(kLanes, s.columns - v * kLanes);
+        const int count = smaller(kLanes, s.columns - v * kLanes);
         if (count > 0) acc[r][v] = load_partial(at<float>(s.out, r * s.stride + v * kLanes), count);
       }
     }
@@ -124,8 +125,9 @@ __attribute__((noinline)) void tile(const uint32_t* a, int a_width, const uint32
   }
 }
 
-/// One row times kPanels neighbouring panels of B. A row has two chains a panel, each waiting out the latency
-/// of its multiply-add; several panels at once fill the gaps. `a` is the row itself, one lane a step.
+/// One row times kPanels neighbouring panels of B. A row has two chains per panel, and each waits
+/// for the latency of its multiply-add; several panels at once fill the gaps. `a` is the row
+/// itself, one lane per step.
 template <bool kPairs, int kPanels>
 __attribute__((noinline)) void row_tile(const uint32_t* a, const uint32_t* b, int64_t panel_lanes,
                                         int64_t steps, const TileStore* stores) {
@@ -135,7 +137,7 @@ __attribute__((noinline)) void row_tile(const uint32_t* a, const uint32_t* b, in
 #pragma GCC unroll 2
     for (int v = 0; v < kColumnVectors; ++v) {
       const TileStore& s = stores[p];
-      const int count = std::min(kLanes, s.columns - v * kLanes);
+      const int count = smaller(kLanes, s.columns - v * kLanes);
       acc[p][0][v] =
           s.epilogue.accumulate && count > 0 ? load_partial(at<float>(s.out, v * kLanes), count) : zero();
     }
@@ -161,7 +163,8 @@ __attribute__((noinline)) void row_tile(const uint32_t* a, const uint32_t* b, in
 
 using TileFunction = void (*)(const uint32_t*, int, const uint32_t*, int64_t, const TileStore&);
 
-/// The kernel for `rows` rows (1 to kRows): a last, short block does no work for rows that are not there.
+/// The kernel for `rows` rows (1 to kRows): a last, short block does no work for rows that
+/// are not there.
 template <bool kPairs, int kR = kRows>
 TileFunction tile_for(int64_t rows) {
   if constexpr (kR == 1) {

@@ -1,5 +1,5 @@
-// Loop shapes that kernel families share. A loop body gets an index and a lane count type: AllLanes in the
-// middle of a row, SomeLanes at its end, so that one body serves both and does the same arithmetic.
+// Loop shapes that kernel families share. A loop body gets an index and a type for the lanes:
+// AllLanes inside a row, SomeLanes at its end. One body serves both and does the same arithmetic.
 #pragma once
 
 #include "core/thread_pool.h"
@@ -30,7 +30,7 @@ ATHANOR_INLINE void store(T* p, Values v, SomeLanes lanes) {
   store_partial(p, v, lanes.count);
 }
 
-/// Stores v and returns it as a later load will see it.
+/// Stores v and returns it as a later load reads it.
 template <class Lanes>
 ATHANOR_INLINE VecF store_rounded(float* p, VecF v, Lanes lanes) {
   store(p, v, lanes);
@@ -42,10 +42,6 @@ ATHANOR_INLINE VecF store_rounded(bf16* p, VecF v, Lanes lanes) {
   return widen(narrow(v));
 }
 
-ATHANOR_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-ATHANOR_INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-ATHANOR_INLINE int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 /// Calls body(i, lanes) over [begin, end).
 template <class Body>
 ATHANOR_INLINE void for_lanes(int64_t begin, int64_t end, Body&& body) {
@@ -54,8 +50,8 @@ ATHANOR_INLINE void for_lanes(int64_t begin, int64_t end, Body&& body) {
   if (i < end) body(i, SomeLanes{static_cast<int>(end - i)});
 }
 
-/// A sum over [begin, end) of term(i, lanes), which must be 0 in lanes past the end. Four running sums in
-/// turn: an addition takes four cycles, and one chain would wait for each.
+/// A sum over [begin, end) of term(i, lanes), which must be 0 in lanes past the end. It keeps four
+/// sums in turn, because an addition takes four cycles and one chain would wait for each.
 template <class Term>
 ATHANOR_INLINE VecF sum_lanes(int64_t begin, int64_t end, Term&& term) {
   VecF a = zero(), b = zero(), c = zero(), d = zero();
@@ -77,8 +73,8 @@ ATHANOR_INLINE void for_dtype(DType dtype, Body&& body) {
   body(bf16{});
 }
 
-// 16 KiB of f32: a third of a 48 KiB L1, and large enough that handing out a chunk (about 50 ns) does not
-// show.
+// 16 KiB of f32: a third of a 48 KiB L1, and large enough that handing out a chunk (about 50 ns)
+// does not show.
 constexpr int64_t kChunk = 4096;
 
 /// Calls body(chunk, begin, end) in parallel over chunks of kChunk elements.
@@ -91,7 +87,7 @@ ATHANOR_INLINE void for_chunks(int64_t count, Body&& body) {
 /// Calls body(begin, end) in parallel over blocks of whole rows of about kChunk elements.
 template <class Body>
 ATHANOR_INLINE void for_row_blocks(int64_t rows, int64_t channels, Body&& body) {
-  const int64_t block = larger(1, kChunk / larger(1, channels));
+  const int64_t block = larger<int64_t>(1, kChunk / larger<int64_t>(1, channels));
   parallel_for(ceil_divide(rows, block), [&](int64_t i) { body(i * block, smaller(rows, (i + 1) * block)); });
 }
 

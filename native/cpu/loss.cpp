@@ -1,4 +1,4 @@
-// A row is one task: its logits stay in L2 (200 KiB for a vocabulary of 50,304) over all the passes it takes.
+// A row is one task: its logits stay in L2 for all passes (200 KiB for a vocabulary of 50,304).
 #include "kernels/loss.h"
 
 #include "cpu/row_softmax.h"
@@ -6,7 +6,7 @@
 namespace athanor::cpu::ATHANOR_ISA {
 namespace {
 
-// What log p is taken for where p is 0: p log p is 0 there, and 0 * -inf would be NaN.
+// Stands for log p where p is 0: p log p is 0 there, but 0 * -inf would be NaN.
 constexpr float kLowestLogProbability = -1e4f;
 
 /// -sum(p log p), the terms summed in blocks as row_log_sum_exp's are.
@@ -22,8 +22,8 @@ ATHANOR_INLINE float row_entropy(const float* row, int64_t n, float inverse_temp
   return static_cast<float>(-total);
 }
 
-/// row[i] = f(row[i]) in place; bf16 results fill the first half of the row's memory. A vector is read before
-/// it is written, and what is written lies at or before it.
+/// row[i] = f(row[i]) in place; bf16 results fill the first half of the row's memory. A vector is
+/// read before its result is written, at the same place or before it.
 template <class Function>
 ATHANOR_INLINE void replace_row(DType dtype, float* row, int64_t n, Function f) {
   for_dtype(dtype, [&](auto type) {
@@ -72,7 +72,8 @@ void log_prob(const LossRows& in, float inverse_temperature, float* log_probs, f
   });
 }
 
-/// With p the softmax of logits / temperature and H its entropy: d log p[t] = 1[t] - p, dH = -p (log p + H).
+/// With p the softmax of logits / temperature and H its entropy: d log p[t] = 1[t] - p, dH = -p
+/// (log p + H).
 void log_prob_backward(const LossRows& in, float inverse_temperature, const float* dlog_probs,
                        const float* dentropies) {
   parallel_for(in.rows, [&](int64_t r) {

@@ -1,6 +1,6 @@
-// Layer norm and RMS norm are one code: RMS norm is layer norm with a mean of 0 and no bias. A row is read
-// once from memory and then two or three times from L1. Weight gradients are summed over fixed blocks of
-// rows, then over the blocks in order, so their bits do not depend on the threads.
+// Layer norm and RMS norm are one code: RMS norm is layer norm with a mean of 0 and no bias. A row
+// is read once from memory and then two or three times from L1. Weight gradients are summed over
+// fixed blocks of rows, then over the blocks in order, so their bits do not depend on the threads.
 #include "kernels/norm.h"
 
 #include "cpu/column_sum.h"
@@ -11,7 +11,7 @@ namespace {
 template <bool kCentered, class T>
 ATHANOR_INLINE void forward_row(T* y, T* sum, float* mean, float* rstd, const T* x, const T* delta,
                                 const float* weight, const float* bias, float eps, int64_t channels) {
-  // Layer norm needs the mean before the squares; RMS norm takes the squares in the first pass.
+  // Sum the row: layer norm needs the mean before the squares, RMS norm takes the squares at once.
   const auto first = [](VecF v) { return kCentered ? v : v * v; };
   VecF total;
   if (delta != nullptr) {
@@ -24,6 +24,7 @@ ATHANOR_INLINE void forward_row(T* y, T* sum, float* mean, float* rstd, const T*
   }
   const float inverse_count = 1.0f / static_cast<float>(channels);
   const float average = kCentered ? reduce_add(total) * inverse_count : 0.0f;
+  // Sum the squared distances from the mean.
   if (kCentered) {
     total = sum_lanes(0, channels, [&](int64_t i, auto lanes) {
       const VecF v = load(sum + i, lanes, average) - set1(average);
@@ -33,8 +34,9 @@ ATHANOR_INLINE void forward_row(T* y, T* sum, float* mean, float* rstd, const T*
   }
   const float scale = 1.0f / __builtin_sqrtf(reduce_add(total) * inverse_count + eps);
   *rstd = scale;
+  // Normalise.
   for_lanes(0, channels, [&](int64_t i, auto lanes) {
-    // The passes over L1 leave memory idle: the next row comes in meanwhile.
+    // The passes over L1 leave memory idle, so fetch the next row meanwhile.
     __builtin_prefetch(x + channels + i);
     if (delta != nullptr) __builtin_prefetch(delta + channels + i);
     const VecF normal = (load(sum + i, lanes) - set1(average)) * set1(scale);
@@ -44,27 +46,30 @@ ATHANOR_INLINE void forward_row(T* y, T* sum, float* mean, float* rstd, const T*
 }
 
 template <bool kCentered>
-void forward(DType dtype, void* y, void* sum, float* mean, float* rstd, const void* x, const void* delta,
-             const float* weight, const float* bias, float eps, int64_t rows, int64_t channels) {
-  for_dtype(dtype, [&](auto type) {
+void forward(const NormForwardArgs& args) {
+  const int64_t channels = args.channels;
+  for_dtype(args.dtype, [&](auto type) {
     using T = decltype(type);
-    for_row_blocks(rows, channels, [&](int64_t begin, int64_t end) {
+    for_row_blocks(args.rows, channels, [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
         const int64_t at = row * channels;
-        forward_row<kCentered, T>(static_cast<T*>(y) + at, static_cast<T*>(sum) + at,
-                                  kCentered ? mean + row : nullptr, rstd + row, static_cast<const T*>(x) + at,
-                                  delta != nullptr ? static_cast<const T*>(delta) + at : nullptr, weight,
-                                  bias, eps, channels);
+        forward_row<kCentered, T>(static_cast<T*>(args.y) + at, static_cast<T*>(args.sum) + at,
+                                  kCentered ? args.mean + row : nullptr, args.rstd + row,
+                                  static_cast<const T*>(args.x) + at,
+                                  args.delta != nullptr ? static_cast<const T*>(args.delta) + at : nullptr,
+                                  args.weight, args.bias, args.eps, channels);
       }
     });
   });
 }
 
-/// With g = dy * weight and n the normalised row: dx = rstd * (g - mean(g) - n * mean(g * n)) + dsum.
+/// With g = dy * weight and n the normalised row: dx = rstd * (g - mean(g) - n * mean(g *
+/// n)) + dsum.
 template <bool kCentered, class T>
 ATHANOR_INLINE void backward_row(T* dx, float* dweight, float* dbias, const T* dy, const T* dsum,
                                  const T* sum, const float* weight, float mean, float rstd,
                                  int64_t channels) {
+  // Sum g and g * n over the row, and add to the weight gradients.
   VecF g_sum = zero();
   const VecF gn_sum = sum_lanes(0, channels, [&](int64_t i, auto lanes) {
     const VecF d = load(dy + i, lanes);
@@ -78,6 +83,7 @@ ATHANOR_INLINE void backward_row(T* dx, float* dweight, float* dbias, const T* d
   const float inverse_count = 1.0f / static_cast<float>(channels);
   const VecF g_mean = set1(kCentered ? reduce_add(g_sum) * inverse_count : 0.0f);
   const VecF gn_mean = set1(reduce_add(gn_sum) * inverse_count);
+  // Write dx.
   for_lanes(0, channels, [&](int64_t i, auto lanes) {
     const VecF n = (load(sum + i, lanes) - set1(mean)) * set1(rstd);
     const VecF g = load(dy + i, lanes) * load(weight + i, lanes);
@@ -87,46 +93,36 @@ ATHANOR_INLINE void backward_row(T* dx, float* dweight, float* dbias, const T* d
 }
 
 template <bool kCentered>
-void backward(DType dtype, void* dx, float* dweight, float* dbias, const void* dy, const void* dsum,
-              const void* sum, const float* weight, const float* mean, const float* rstd, int64_t rows,
-              int64_t channels) {
+void backward(const NormBackwardArgs& args) {
+  const int64_t rows = args.rows, channels = args.channels;
   const int64_t block_rows = sum_block_rows(rows);
   const int64_t blocks = ceil_divide(rows, block_rows);
-  const int64_t stride = channels * (dbias != nullptr ? 2 : 1);
+  const bool has_bias = args.dbias != nullptr;
+  const int64_t stride = channels * (has_bias ? 2 : 1);
   auto* partial = static_cast<float*>(thread_scratch(static_cast<size_t>(blocks * stride) * sizeof(float)));
-  for_dtype(dtype, [&](auto type) {
+  for_dtype(args.dtype, [&](auto type) {
     using T = decltype(type);
     parallel_for(blocks, [&](int64_t block) {
       float* weights = partial + block * stride;
-      float* biases = dbias != nullptr ? weights + channels : nullptr;
+      float* biases = has_bias ? weights + channels : nullptr;
       for (int64_t i = 0; i < stride; ++i) weights[i] = 0.0f;
       const int64_t end = smaller(rows, (block + 1) * block_rows);
       for (int64_t row = block * block_rows; row < end; ++row) {
         const int64_t at = row * channels;
-        backward_row<kCentered, T>(static_cast<T*>(dx) + at, weights, biases, static_cast<const T*>(dy) + at,
-                                   dsum != nullptr ? static_cast<const T*>(dsum) + at : nullptr,
-                                   static_cast<const T*>(sum) + at, weight, kCentered ? mean[row] : 0.0f,
-                                   rstd[row], channels);
+        backward_row<kCentered, T>(static_cast<T*>(args.dx) + at, weights, biases,
+                                   static_cast<const T*>(args.dy) + at,
+                                   args.dsum != nullptr ? static_cast<const T*>(args.dsum) + at : nullptr,
+                                   static_cast<const T*>(args.sum) + at, args.weight,
+                                   kCentered ? args.mean[row] : 0.0f, args.rstd[row], channels);
       }
     });
   });
-  add_partial_rows(dweight, partial, stride, blocks, channels);
-  if (dbias != nullptr) add_partial_rows(dbias, partial + channels, stride, blocks, channels);
-}
-
-void rms_norm_forward(DType dtype, void* y, void* sum, float* rstd, const void* x, const void* delta,
-                      const float* weight, float eps, int64_t rows, int64_t channels) {
-  forward<false>(dtype, y, sum, nullptr, rstd, x, delta, weight, nullptr, eps, rows, channels);
-}
-
-void rms_norm_backward(DType dtype, void* dx, float* dweight, const void* dy, const void* dsum,
-                       const void* sum, const float* weight, const float* rstd, int64_t rows,
-                       int64_t channels) {
-  backward<false>(dtype, dx, dweight, nullptr, dy, dsum, sum, weight, nullptr, rstd, rows, channels);
+  add_partial_rows(args.dweight, partial, stride, blocks, channels);
+  if (has_bias) add_partial_rows(args.dbias, partial + channels, stride, blocks, channels);
 }
 
 }  // namespace
 
-const NormKernels norm_kernels_table = {forward<true>, backward<true>, rms_norm_forward, rms_norm_backward};
+const NormKernels norm_kernels_table = {forward<true>, backward<true>, forward<false>, backward<false>};
 
 }  // namespace athanor::cpu::ATHANOR_ISA

@@ -1,26 +1,29 @@
-// Packing whole operands: which panels and which stretch of k, whatever the operand's layout.
+// Packing whole operands: which panels and which slice of k, for any layout of the operand.
 #pragma once
 
 #include "cpu/pack.h"
 
 namespace athanor::cpu::ATHANOR_ISA {
 
-/// A panel's size. A panel narrower than a vector has slack behind it for the last row's surplus lanes.
+/// A panel's size. A panel narrower than a vector has slack behind it for the last
+/// row's surplus lanes.
 ATHANOR_INLINE int64_t panel_lanes(int64_t steps, int width) {
   return steps * width + (width < kLanes ? kLanes : 0);
 }
 
-/// A matrix as the GEMM sees it: `extent` rows of A or columns of B, along k or across it in memory.
+/// A matrix as the GEMM sees it: `extent` rows of A or columns of B, along k or across
+/// it in memory.
 struct Operand {
   const void* data;
   DType dtype;
-  bool along_k;    // what runs along k is contiguous: A as it is, B transposed
+  bool along_k;    // elements along k are contiguous: A as it is, B transposed
   int64_t stride;  // elements between contiguous runs
   int64_t extent;
 };
 
-// Rows of k that are packed into one panel before the next panel's turn, where rows run across k: a row's
-// cache lines are read whole while they are in L1 (32 rows of 512 bytes), and each panel is written in runs.
+// Rows of k that are packed into one panel before the next panel's turn, where rows run across k: a
+// row's cache lines are read whole while they are in L1 (32 rows of 512 bytes), and each panel is
+// written in runs.
 constexpr int64_t kPackRun = 32;
 
 template <class From>
@@ -29,21 +32,21 @@ ATHANOR_INLINE void pack_panel_part(uint32_t* out, const Operand& x, bool pairs,
   const auto* data = static_cast<const From*>(x.data);
   const int64_t left = x.extent - panel * width;
   if (x.along_k) {
-    const int present = static_cast<int>(std::min<int64_t>(width, left));
+    const int present = static_cast<int>(smaller<int64_t>(width, left));
     pack_along_k(out, width, data + panel * width * x.stride + k0, x.stride, present, k, pairs);
   } else {
-    // Lanes beyond a narrow panel's width are overwritten by its next row: no need to leave them out.
-    const int present = static_cast<int>(std::min<int64_t>(ceil_div(width, kLanes) * kLanes, left));
+    // Lanes beyond a narrow panel's width need no mask: the next row overwrites them.
+    const int present = static_cast<int>(smaller<int64_t>(ceil_divide(width, kLanes) * kLanes, left));
     pack_across_k(out, width, data + k0 * x.stride + panel * width, x.stride, present, k, pairs);
   }
 }
 
-/// Of panels [first, last) for k elements from k0 on, the kPackRun rows from k0 + begin on.
+/// Packs the kPackRun rows from k0 + begin on, of panels [first, last) for k elements from k0 on.
 ATHANOR_INLINE void pack_run(uint32_t* out, const Operand& x, DType lane_dtype, int width, int64_t first,
                              int64_t last, int64_t k0, int64_t k, int64_t begin) {
   const bool pairs = lane_dtype == DType::kBF16;
   const int64_t lanes = panel_lanes(step_count(k, lane_dtype), width);
-  const int64_t rows = std::min(kPackRun, k - begin);
+  const int64_t rows = smaller(kPackRun, k - begin);
   out += begin / lane_depth(lane_dtype) * width;
   for (int64_t p = first; p < last; ++p, out += lanes) {
     if (x.dtype == DType::kF32) {
@@ -73,8 +76,8 @@ ATHANOR_INLINE void pack_panels(uint32_t* out, const Operand& x, DType lane_dtyp
   }
 }
 
-/// sums[r] += the sum over k of row r of a panel of A that is `width` wide. Four chains in turn, 256 steps at
-/// a time, so that the rounding error grows with neither the whole of k nor the waiting for an addition.
+/// sums[r] += the sum over k of row r of a panel of A that is `width` wide. Four chains in turn
+/// hide the latency of additions; 256 steps at a time keep the rounding error from growing with k.
 ATHANOR_INLINE void add_row_sums(float* sums, const uint32_t* panel, int width, int rows, int64_t steps,
                                  DType dtype) {
   constexpr int64_t kBlockSteps = 256;
@@ -83,7 +86,7 @@ ATHANOR_INLINE void add_row_sums(float* sums, const uint32_t* panel, int width, 
     VecF total = zero();
     for (int64_t begin = 0; begin < steps; begin += kBlockSteps) {
       VecF chain[4] = {zero(), zero(), zero(), zero()};
-      const int64_t end = std::min(steps, begin + kBlockSteps);
+      const int64_t end = smaller(steps, begin + kBlockSteps);
       const auto add = [&](VecF& sum, int64_t step) __attribute__((always_inline)) {
         const VecU lanes = load_lanes(panel + step * width + r0);
         if (pairs) {
@@ -100,7 +103,7 @@ ATHANOR_INLINE void add_row_sums(float* sums, const uint32_t* panel, int width, 
       for (; step < end; ++step) add(chain[0], step);
       total += (chain[0] + chain[1]) + (chain[2] + chain[3]);
     }
-    const int count = std::min(kLanes, rows - r0);
+    const int count = smaller(kLanes, rows - r0);
     store_partial(sums + r0, load_partial(sums + r0, count) + total, count);
   }
 }

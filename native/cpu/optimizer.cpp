@@ -1,5 +1,5 @@
-// Both kernels are bound by memory: AdamW moves 28 bytes a parameter (4 streams read, 3 written), 24 where
-// it is bf16, the norm 4. Rounding costs some 20 instructions a vector of 16.
+// Both kernels are bound by memory: AdamW moves 28 bytes per parameter (4 streams read, 3 written),
+// 24 where it is bf16; the norm moves 4. Rounding costs some 20 instructions per vector of 16.
 #include "kernels/optimizer.h"
 
 #include "cpu/loops.h"

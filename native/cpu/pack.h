@@ -1,18 +1,16 @@
 // Panels for the GEMM micro-kernel. bf16 is stored in pairs along k (one 32-bit lane each), so both
-// precisions are matrices of 32-bit lanes: `steps` of k (pairs for bf16) by a panel's width. A missing last
-// element is zero.
+// precisions are matrices of 32-bit lanes: `steps` of k (pairs for bf16) by a panel's width. A
+// missing last element is zero.
 #pragma once
-
-#include <algorithm>
 
 #include "core/thread_pool.h"
 #include "cpu/simd.h"
 
 namespace athanor::cpu::ATHANOR_ISA {
 
-// Registers decide the tile. AVX-512 has 32: 14 x 2 accumulators, 2 of B, 1 of A, 31 in all. AVX2 has 16: 6 x
-// 2 + 2 + 1. FMA latency 4 at 2 a cycle asks for 8 independent chains; both have more. Loads a step: 14
-// broadcasts + 2 for 28 multiply-adds, half of what the load ports give.
+// Registers decide the tile. AVX-512 has 32: 14 x 2 accumulators, 2 of B, 1 of A, 31 in all. AVX2
+// has 16: 6 x 2 + 2 + 1. An FMA latency of 4 at 2 per cycle needs 8 independent chains; both have
+// more. Loads per step: 14 broadcasts + 2 for 28 multiply-adds, half of the load ports' rate.
 #if defined(__AVX512F__)
 constexpr int kRows = 14;
 #elif defined(__AVX2__)
@@ -23,10 +21,9 @@ constexpr int kRows = 4;
 constexpr int kColumnVectors = 2;
 constexpr int kColumns = kColumnVectors * kLanes;
 
-ATHANOR_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-/// k elements one 32-bit lane holds.
+/// Elements of k in one 32-bit lane.
 ATHANOR_INLINE int64_t lane_depth(DType dtype) { return dtype == DType::kBF16 ? 2 : 1; }
-ATHANOR_INLINE int64_t step_count(int64_t k, DType dtype) { return ceil_div(k, lane_depth(dtype)); }
+ATHANOR_INLINE int64_t step_count(int64_t k, DType dtype) { return ceil_divide(k, lane_depth(dtype)); }
 
 ATHANOR_INLINE VecU load_lanes(const uint32_t* p) {
   VecU v;
@@ -35,8 +32,8 @@ ATHANOR_INLINE VecU load_lanes(const uint32_t* p) {
 }
 ATHANOR_INLINE void store_lanes(uint32_t* p, VecU v) { std::memcpy(p, &v, sizeof v); }
 
-/// Rounds the 2 * kLanes numbers at p to bf16 and joins neighbours: lane i holds elements 2i (low) and 2i
-/// + 1.
+/// Rounds the 2 * kLanes numbers at p to bf16 and joins neighbours: lane i holds elements 2i (low
+/// half) and 2i + 1.
 ATHANOR_INLINE VecU load_pairs(const float* p) {
   const VecH halves[2] = {narrow(load(p)), narrow(load(p + kLanes))};
 #if defined(__AVX512F__)
@@ -77,9 +74,9 @@ ATHANOR_INLINE VecU lanes_at(const From* p) {
   }
 }
 
-/// Transposes a kLanes x kLanes block in registers: log2(kLanes) rounds in which row i and the one half a
-/// block on are dealt out in turn to rows 2i and 2i + 1. Every round is the same two shuffles, whose indices
-/// stay in registers beside the block.
+/// Transposes a kLanes x kLanes block in registers: log2(kLanes) rounds, each of which interleaves
+/// row i and the row half a block later into rows 2i and 2i + 1. Every round is the same two
+/// shuffles, whose indices stay in registers beside the block.
 ATHANOR_INLINE void transpose(VecU* rows) {
   VecU low, high;
   for (int i = 0; i < kLanes; ++i) {
@@ -99,8 +96,8 @@ ATHANOR_INLINE void transpose(VecU* rows) {
   }
 }
 
-/// kLanes rows of kLanes lanes each, of which the first `columns` exist and the rest are zero, to `steps`
-/// rows of the panel.
+/// kLanes rows of kLanes lanes each, of which the first `columns` exist and the rest are zero, to
+/// `steps` rows of the panel.
 template <bool kPairs, class From>
 ATHANOR_INLINE void pack_block(uint32_t* panel, int width, const From* source, int64_t stride, int columns,
                                int steps) {
@@ -134,19 +131,19 @@ ATHANOR_INLINE void pack_blocks_along_k(uint32_t* panel, int width, const From* 
   if (left == 0) return;
   for (int c0 = 0; c0 < width; c0 += kLanes) {
     From tail[kLanes * kBlockDepth] = {};
-    for (int c = 0; c < std::min(kLanes, columns - c0); ++c) {
+    for (int c = 0; c < smaller(kLanes, columns - c0); ++c) {
       std::memcpy(tail + c * kBlockDepth, source + (c0 + c) * stride + whole * kBlockDepth,
                   static_cast<size_t>(left) * sizeof(From));
     }
     pack_block<kPairs>(panel + whole * kLanes * width + c0, width, tail, kBlockDepth, kLanes,
-                       static_cast<int>(ceil_div(left, kPairs ? 2 : 1)));
+                       static_cast<int>(ceil_divide(left, kPairs ? 2 : 1)));
   }
 }
 
-/// One panel from rows that run along k: lane (step, c) = source[c][k of step], `columns` of `width` rows
-/// present. From is the source's type; `pairs` packs bf16. `width` is a multiple of kLanes or below it: a
-/// narrow row is stored whole and its surplus overwritten by the next, so a panel needs kLanes of slack
-/// behind it.
+/// One panel from rows that run along k: lane (step, c) = source[c][k of step], `columns` of
+/// `width` rows present. From is the source's type; `pairs` packs bf16. `width` is a multiple of
+/// kLanes or below it: a narrow row is stored whole and its surplus overwritten by the next, so a
+/// panel needs kLanes of slack behind it.
 template <class From>
 void pack_along_k(uint32_t* panel, int width, const From* source, int64_t stride, int columns, int64_t k,
                   bool pairs) {
@@ -174,10 +171,10 @@ ATHANOR_INLINE void pack_columns_across_k(uint32_t* panel, int width, const From
     const From* row = source + step * kDepth * stride;
     store_lanes(panel + step * width, lanes_across<kPairs>(row, row + stride));
   }
-  const auto bytes = static_cast<size_t>(std::max(0, std::min(kLanes, columns))) * sizeof(From);
+  const auto bytes = static_cast<size_t>(larger(0, smaller(kLanes, columns))) * sizeof(From);
   for (int64_t step = whole; step * kDepth < k; ++step) {
     From rows[2][kLanes] = {};
-    for (int64_t i = 0; i < std::min(kDepth, k - step * kDepth); ++i)
+    for (int64_t i = 0; i < smaller(kDepth, k - step * kDepth); ++i)
       std::memcpy(rows[i], source + (step * kDepth + i) * stride, bytes);
     store_lanes(panel + step * width, lanes_across<kPairs>(rows[0], rows[1]));
   }

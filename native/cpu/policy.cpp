@@ -1,5 +1,5 @@
-// A rollout has some 10,000 tokens and these loops a few operations each, so they are scalar in f64: what
-// they must be is exact, and independent of the number of threads.
+// A rollout has some 10,000 tokens and these loops do a few operations per token. So they are
+// scalar and in f64: they need to be exact and independent of the number of threads, not fast.
 #include "kernels/policy_math.h"
 
 #include "cpu/loops.h"
@@ -22,16 +22,15 @@ ATHANOR_INLINE Total sum_chunks(int64_t count, Body&& body, Merge&& merge) {
   return all;
 }
 
-void gae(float* advantages, float* returns, const float* rewards, const float* values, const int32_t* starts,
-         int64_t sequences, double gamma, double lambda) {
-  parallel_for(sequences, [&](int64_t sequence) {
+void gae(const GaeArgs& args) {
+  parallel_for(args.sequences, [&](int64_t sequence) {
     double next_value = 0, next_advantage = 0;
-    for (int64_t t = starts[sequence + 1] - 1; t >= starts[sequence]; --t) {
-      const double delta = rewards[t] + gamma * next_value - values[t];
-      next_advantage = delta + gamma * lambda * next_advantage;
-      next_value = values[t];
-      advantages[t] = static_cast<float>(next_advantage);
-      returns[t] = static_cast<float>(next_advantage + next_value);
+    for (int64_t t = args.starts[sequence + 1] - 1; t >= args.starts[sequence]; --t) {
+      const double delta = args.rewards[t] + args.gamma * next_value - args.values[t];
+      next_advantage = delta + args.gamma * args.lambda * next_advantage;
+      next_value = args.values[t];
+      args.advantages[t] = static_cast<float>(next_advantage);
+      args.returns[t] = static_cast<float>(next_advantage + next_value);
     }
   });
 }
@@ -62,24 +61,21 @@ void kl_penalty(float* out, const float* log_probs, const float* reference_log_p
   });
 }
 
-/// Of all tokens, with add_token and merge of the totals' kind.
+/// The totals of all tokens, with the add_token and merge of their kind.
 template <class Total, class Args>
-ATHANOR_INLINE Total sum_tokens(const Args& args, int64_t count) {
+Total sum_tokens(const Args& args) {
   return sum_chunks<Total>(
-      count, [&](Total& total, int64_t i) { policy::add_token(args, i, total); },
+      args.count, [&](Total& total, int64_t i) { policy::add_token(args, i, total); },
       [](Total& all, const Total& part) { policy::merge(all, part); });
-}
-
-PolicyTotals policy_loss(const PolicyLossArgs& args) { return sum_tokens<PolicyTotals>(args, args.count); }
-
-ValueTotals value_loss(float* dvalues, const float* values, const float* old_values, const float* returns,
-                       int64_t count, double clip, double scale) {
-  const policy::ValueLossArgs args{dvalues, values, old_values, returns, clip, scale};
-  return sum_tokens<ValueTotals>(args, count);
 }
 
 }  // namespace
 
-const PolicyKernels policy_kernels_table = {gae, moments, affine, kl_penalty, policy_loss, value_loss};
+const PolicyKernels policy_kernels_table = {gae,
+                                            moments,
+                                            affine,
+                                            kl_penalty,
+                                            sum_tokens<PolicyTotals, PolicyLossArgs>,
+                                            sum_tokens<ValueTotals, ValueLossArgs>};
 
 }  // namespace athanor::cpu::ATHANOR_ISA

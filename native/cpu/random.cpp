@@ -42,7 +42,8 @@ ATHANOR_INLINE void fill_batches(float* target, int64_t count, uint64_t seed, ui
     for (int64_t at = begin; at < end; at += kBatch) {
       fill_words(words, at, seed, stream);
       batch(numbers, words);
-      std::memcpy(target + at, numbers, static_cast<size_t>(smaller(kBatch, end - at)) * sizeof(float));
+      std::memcpy(target + at, numbers,
+                  static_cast<size_t>(smaller<int64_t>(kBatch, end - at)) * sizeof(float));
     }
   });
 }

@@ -27,29 +27,23 @@ ATHANOR_INLINE void rotate_head(T* head, const float* table, int64_t half, float
 }
 
 template <class T>
-void rotate_typed(T* rows, int64_t row_width, const int32_t* positions, const float* table, int64_t tokens,
-                  int64_t rotated_heads, int64_t head_dim, bool inverse) {
-  // 16 rows a task: some microseconds of work.
+void rotate_typed(const RopeArgs& args) {
+  // 16 rows per task: some microseconds of work.
   constexpr int64_t kTaskRows = 16;
-  parallel_for((tokens + kTaskRows - 1) / kTaskRows, [&](int64_t task) {
-    const int64_t end = tokens < (task + 1) * kTaskRows ? tokens : (task + 1) * kTaskRows;
+  const int64_t tokens = args.tokens, head_dim = args.head_dim;
+  parallel_for(ceil_divide(tokens, kTaskRows), [&](int64_t task) {
+    const int64_t end = smaller(tokens, (task + 1) * kTaskRows);
     for (int64_t row = task * kTaskRows; row < end; ++row) {
-      for (int64_t head = 0; head < rotated_heads; ++head)
-        rotate_head(rows + row * row_width + head * head_dim, table + positions[row] * head_dim, head_dim / 2,
-                    inverse ? -1.0f : 1.0f);
+      T* first = static_cast<T*>(args.rows) + row * args.row_width;
+      const float* table = args.table + args.positions[row] * head_dim;
+      for (int64_t head = 0; head < args.heads; ++head)
+        rotate_head(first + head * head_dim, table, head_dim / 2, args.inverse ? -1.0f : 1.0f);
     }
   });
 }
 
-void rotate(DType dtype, void* rows, int64_t row_width, const int32_t* positions, const float* table,
-            int64_t tokens, int64_t rotated_heads, int64_t head_dim, bool inverse) {
-  if (dtype == DType::kF32) {
-    rotate_typed(static_cast<float*>(rows), row_width, positions, table, tokens, rotated_heads, head_dim,
-                 inverse);
-  } else {
-    rotate_typed(static_cast<bf16*>(rows), row_width, positions, table, tokens, rotated_heads, head_dim,
-                 inverse);
-  }
+void rotate(const RopeArgs& args) {
+  args.dtype == DType::kF32 ? rotate_typed<float>(args) : rotate_typed<bf16>(args);
 }
 
 }  // namespace

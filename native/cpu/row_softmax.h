@@ -1,5 +1,6 @@
-// Log-sum-exp of one row in one fixed order, shared by whatever turns logits into log-probabilities: a
-// token's log-probability must have the same bits when it is sampled and when it is scored for training.
+// Log-sum-exp of one row in one fixed order. All kernels that turn logits into log-probabilities
+// share it: a token's log-probability must have the same bits when it is sampled and when it is
+// scored for training.
 #pragma once
 
 #include "cpu/loops.h"
@@ -22,7 +23,8 @@ ATHANOR_INLINE float row_max(const T* row, int64_t n) {
   return reduce_max(max(max(a, b), max(c, d)));
 }
 
-// Elements of a row summed in f32 lanes before the sum moves to f64, so that 50,000 terms lose no digits.
+// Elements of a row summed in f32 lanes before the sum moves to f64, so that 50,000 terms
+// lose no digits.
 constexpr int64_t kSoftmaxBlock = 1024;
 
 /// Sum of exp(row * inverse_temperature - shift); where `terms` is given it receives each of them.
@@ -41,8 +43,8 @@ ATHANOR_INLINE double row_sum_exp(const float* row, int64_t n, float inverse_tem
   return total;
 }
 
-/// log(sum(exp(row * inverse_temperature))), not finite where the row holds NaN or +inf or nothing above
-/// -inf. inverse_temperature must be positive and finite.
+/// log(sum(exp(row * inverse_temperature))), not finite where the row holds NaN or +inf or nothing
+/// above -inf. inverse_temperature must be positive and finite.
 ATHANOR_INLINE float row_log_sum_exp(const float* row, int64_t n, float inverse_temperature) {
   const float top = row_max(row, n) * inverse_temperature;
   return static_cast<float>(top + __builtin_log(row_sum_exp(row, n, inverse_temperature, top)));

@@ -1,7 +1,6 @@
 #include "kernels/rows.h"
 
 #include "cpu/column_sum.h"
-#include "cpu/row_softmax.h"
 #include "cpu/scatter.h"
 
 namespace athanor::cpu::ATHANOR_ISA {
@@ -22,46 +21,6 @@ void scatter_add_rows(DType target_dtype, void* target, DType source_dtype, cons
     for_dtype(source_dtype, [&](auto source_type) {
       scatter_add(static_cast<decltype(target_type)*>(target),
                   static_cast<const decltype(source_type)*>(source), indices, rows, channels);
-    });
-  });
-}
-
-void softmax_forward(DType dtype, void* y, const void* x, int64_t rows, int64_t channels) {
-  for_dtype(dtype, [&](auto type) {
-    using T = decltype(type);
-    for_row_blocks(rows, channels, [&](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; ++row) {
-        const T* in = static_cast<const T*>(x) + row * channels;
-        T* out = static_cast<T*>(y) + row * channels;
-        const VecF top = set1(row_max(in, channels));
-        // Exponentials are computed again for the result: kept in a bf16 row they would be rounded twice.
-        const float total = reduce_add(sum_lanes(0, channels, [&](int64_t i, auto lanes) {
-          return exp(load(in + i, lanes, -__builtin_inff()) - top);
-        }));
-        const VecF inverse = set1(1.0f / total);
-        for_lanes(0, channels, [&](int64_t i, auto lanes) {
-          store(out + i, exp(load(in + i, lanes) - top) * inverse, lanes);
-        });
-      }
-    });
-  });
-}
-
-void softmax_backward(DType dtype, void* dx, const void* dy, const void* y, int64_t rows, int64_t channels) {
-  for_dtype(dtype, [&](auto type) {
-    using T = decltype(type);
-    for_row_blocks(rows, channels, [&](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; ++row) {
-        const T* gradient = static_cast<const T*>(dy) + row * channels;
-        const T* result = static_cast<const T*>(y) + row * channels;
-        T* out = static_cast<T*>(dx) + row * channels;
-        const VecF dot = set1(reduce_add(sum_lanes(0, channels, [&](int64_t i, auto lanes) {
-          return load(gradient + i, lanes) * load(result + i, lanes);
-        })));
-        for_lanes(0, channels, [&](int64_t i, auto lanes) {
-          store(out + i, load(result + i, lanes) * (load(gradient + i, lanes) - dot), lanes);
-        });
-      }
     });
   });
 }
@@ -87,8 +46,9 @@ void column_sum(DType dtype, float* out, const void* x, int64_t rows, int64_t ch
   add_partial_rows(out, partial, channels, blocks, channels);
 }
 
-// A tile goes through a buffer, so that memory is read and written in runs of kTile elements: reading down
-// the columns of a matrix whose width is a power of two would map them all to one cache set.
+// A tile goes through a buffer, so that memory is read and written in runs of kTile elements:
+// reading down the columns of a matrix whose width is a power of two would map them all to
+// one cache set.
 constexpr int64_t kTile = 64;
 
 template <class T>
@@ -118,7 +78,6 @@ void transpose(void* out, const void* x, int64_t rows, int64_t channels, int64_t
 
 }  // namespace
 
-const RowsKernels rows_kernels_table = {gather,           scatter_add_rows, softmax_forward,
-                                        softmax_backward, column_sum,       transpose};
+const RowsKernels rows_kernels_table = {gather, scatter_add_rows, column_sum, transpose};
 
 }  // namespace athanor::cpu::ATHANOR_ISA

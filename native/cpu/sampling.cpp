@@ -1,7 +1,7 @@
-// A filter keeps a prefix of the tokens ordered by (logit descending, token ascending). Instead of sorting a
-// vocabulary, the logit that ends the prefix is found by bisection: some twenty vector passes that only count
-// or sum what lies above a threshold. What is kept is then packed together, so that later steps see only
-// that.
+// A filter keeps a prefix of the tokens ordered by (logit descending, token ascending). Instead of
+// sorting a vocabulary, the logit that ends the prefix is found by bisection: some twenty vector
+// passes that only count or sum the weights above a threshold. The tokens that it keeps are then
+// packed together, so that later steps see no others.
 #include "kernels/sampling.h"
 
 #include "core/philox.h"
@@ -10,11 +10,12 @@
 namespace athanor::cpu::ATHANOR_ISA {
 namespace {
 
-// Weights are summed in blocks: the block that holds the drawn point is found first, then the token inside
-// it.
+// Weights are summed in blocks: the block that holds the drawn point is found first, then the
+// token inside it.
 constexpr int64_t kDrawBlock = 256;
 
-/// The tokens still in question, ascending, and scratch. weight = exp((logit - largest logit) / temperature).
+/// The tokens that filters have left, ascending, and scratch. weight = exp((logit - largest
+/// logit) / temperature).
 struct Candidates {
   float* logits;
   float* weights;
@@ -23,13 +24,13 @@ struct Candidates {
   int64_t n;
 };
 
-/// What lies at or above a threshold.
+/// The candidates at or above a threshold.
 struct Above {
   double measure;
   int64_t count;
 };
 
-ATHANOR_INLINE int64_t padded(int64_t n) { return ceil_divide(n, 16) * 16; }  // keeps what follows aligned
+ATHANOR_INLINE int64_t padded(int64_t n) { return round_up(n, 16); }  // aligns the next array
 
 ATHANOR_INLINE int64_t scratch_bytes(int64_t n) {
   return 3 * padded(n) * 4 + padded(ceil_divide(n, kDrawBlock)) * 8;
@@ -41,7 +42,7 @@ ATHANOR_INLINE Candidates candidates_at(char* memory, int64_t n) {
   return {floats, floats + padded(n), tokens, reinterpret_cast<double*>(tokens + padded(n)), n};
 }
 
-/// Counting, the measure is the number of candidates, else the sum of their weights.
+/// The measure is the number of candidates when counting, else the sum of their weights.
 template <bool kCounting>
 ATHANOR_INLINE Above measure_above(const Candidates& c, float threshold) {
   const VecF limit = set1(threshold);
@@ -62,8 +63,8 @@ ATHANOR_INLINE Above measure_above(const Candidates& c, float threshold) {
   return {kCounting ? static_cast<double>(total) : weight, total};
 }
 
-/// Packs the candidates from `high` up, and of those in [low, high) the first that lift `measure` to the
-/// target.
+/// Packs the candidates at or above `high`, and the first of those in [low, high) that lift
+/// `measure` to the target.
 template <bool kCounting>
 ATHANOR_INLINE void pack(Candidates& c, float low, float high, double measure, double target) {
   int64_t kept = 0;
@@ -73,7 +74,7 @@ ATHANOR_INLINE void pack(Candidates& c, float low, float high, double measure, d
     for (int64_t i = begin; i < end; ++i) {
       const float logit = c.logits[i], weight = c.weights[i];
       const bool tied = logit >= low && logit < high;
-      // Written in any case and counted if kept: a branch here would be mispredicted half the time.
+      // Written always and counted if kept: a branch would be mispredicted half the time.
       c.logits[kept] = logit;
       c.weights[kept] = weight;
       c.tokens[kept] = c.tokens[i];
@@ -84,11 +85,12 @@ ATHANOR_INLINE void pack(Candidates& c, float low, float high, double measure, d
   c.n = kept;
 }
 
-/// Drops all candidates past the shortest prefix (in the order above) whose measure reaches the target:
-/// `limit` candidates when counting, else the share `limit` of all weight. The largest logit is `top`.
+/// Drops all candidates past the shortest prefix (in the order above) whose measure reaches the
+/// target: `limit` candidates when counting, else the share `limit` of all weight. The largest
+/// logit is `top`.
 template <bool kCounting>
 ATHANOR_INLINE void keep_prefix(Candidates& c, float top, float temperature, double limit) {
-  // The prefix ends at or above `low` and below `high`. Under `low` to start with, every weight is 0.
+  // The prefix ends at or above `low` and below `high`. Below the first `low` every weight is 0.
   float low = top - 90.0f * temperature;
   float high = __builtin_nextafterf(top, __builtin_inff());
   Above at_low = measure_above<kCounting>(c, low), at_high = {0.0, 0};
@@ -96,12 +98,12 @@ ATHANOR_INLINE void keep_prefix(Candidates& c, float top, float temperature, dou
   if (at_low.measure < target) return;
   while (at_low.count - at_high.count > 1) {
     const float middle = low + (high - low) * 0.5f;
-    if (middle <= low || middle >= high) break;  // neighbouring floats: what is left is equal logits
+    if (middle <= low || middle >= high) break;  // neighbouring floats: only equal logits are left
     const Above at_middle = measure_above<kCounting>(c, middle);
     const bool enough = at_middle.measure >= target;
     (enough ? low : high) = middle;
     (enough ? at_low : at_high) = at_middle;
-    // Few are left: the passes to come need not see the rest.
+    // Few are left: the next passes need not see the rest.
     if (at_low.count < c.n / 4) pack<kCounting>(c, low, low, 0.0, 0.0);
   }
   pack<kCounting>(c, low, high, at_high.measure, target);
@@ -122,7 +124,7 @@ ATHANOR_INLINE int64_t draw(const Candidates& c, double u) {
   double before = 0.0;
   int64_t block = 0;
   while (block < last_block && before + c.block_sums[block] <= point) before += c.block_sums[block++];
-  // Should rounding carry the point past the block's end, the block's last candidate has it.
+  // If rounding carries the point past the block's end, take the block's last candidate.
   int64_t chosen = -1;
   for (int64_t i = block * kDrawBlock; i < smaller(c.n, (block + 1) * kDrawBlock); ++i) {
     if (c.weights[i] == 0.0f) continue;
@@ -147,7 +149,7 @@ ATHANOR_INLINE void penalise(float* out, const T* logits, const int32_t* history
                              float penalty) {
   for (int64_t i = 0; i < length; ++i) {
     if (history[i] < 0) continue;
-    const float x = to_float(logits[history[i]]);  // the original: a token seen twice is penalised once
+    const float x = to_float(logits[history[i]]);  // the original: penalise a repeated token once
     out[history[i]] = x > 0.0f ? x / penalty : x * penalty;
   }
 }
@@ -192,23 +194,22 @@ ATHANOR_INLINE void sample_row(int32_t* token, float* log_prob, Candidates c, co
   *log_prob = log_probability(to_float(logits[*token]), inverse_temperature, log_sum_exp);
 }
 
-void sample(DType dtype, int32_t* tokens, float* log_probs, const void* logits, const int32_t* history,
-            int64_t history_length, const int32_t* streams, const int32_t* steps,
-            const SamplingSettings& settings, int64_t rows, int64_t vocabulary) {
-  // One scratch row a task, and no more tasks than threads: a row's result does not depend on who computes
-  // it.
-  const int64_t tasks = smaller(rows, num_threads());
+void sample(const SampleArgs& args) {
+  // One scratch row per task, and no more tasks than threads. A row's result does not depend
+  // on the task.
+  const int64_t rows = args.rows, vocabulary = args.vocabulary;
+  const int64_t tasks = smaller<int64_t>(rows, num_threads());
   const int64_t bytes = scratch_bytes(vocabulary);
   auto* scratch = static_cast<char*>(thread_scratch(static_cast<size_t>(tasks * bytes)));
-  for_dtype(dtype, [&](auto type) {
-    const auto* source = static_cast<const decltype(type)*>(logits);
+  for_dtype(args.dtype, [&](auto type) {
+    const auto* logits = static_cast<const decltype(type)*>(args.logits);
     parallel_for(tasks, [&](int64_t task) {
       for (int64_t i = task; i < rows; i += tasks) {
-        const PhiloxBlock random =
-            philox(settings.seed, static_cast<uint32_t>(streams[i]), static_cast<uint32_t>(steps[i]));
-        sample_row(tokens + i, log_probs + i, candidates_at(scratch + task * bytes, vocabulary),
-                   source + i * vocabulary, history != nullptr ? history + i * history_length : nullptr,
-                   history_length, random, settings);
+        const PhiloxBlock random = philox(args.settings.seed, static_cast<uint32_t>(args.streams[i]),
+                                          static_cast<uint32_t>(args.steps[i]));
+        const int32_t* history = args.history != nullptr ? args.history + i * args.history_length : nullptr;
+        sample_row(args.tokens + i, args.log_probs + i, candidates_at(scratch + task * bytes, vocabulary),
+                   logits + i * vocabulary, history, args.history_length, random, args.settings);
       }
     });
   });

@@ -1,14 +1,17 @@
-// target[indices[i]] += source[i]. A task owns a range of channels and walks all rows in order: no two tasks
-// share an element, and each element's sum has one order whatever the number of tasks or threads.
+// target[indices[i]] += source[i]. A task owns a range of channels and walks all rows in order:
+// no two tasks share an element, and each element's sum has one order whatever the number of
+// tasks or threads.
 #pragma once
 
 #include "cpu/loops.h"
 
 namespace athanor::cpu::ATHANOR_ISA {
 
-// 512 bytes of an f32 row: long enough a run for the prefetcher, and 768 channels still make six tasks.
+// 512 bytes of an f32 row: a run that is long enough for the prefetcher, and 768 channels still
+// make six tasks.
 constexpr int64_t kScatterChannels = 128;
-// Table rows are scattered, so the next ones are fetched by hand; eight rows ahead is about a memory latency.
+// Table rows are scattered, so the next ones are fetched by hand; eight rows ahead is about
+// a memory latency.
 constexpr int64_t kScatterAhead = 8;
 
 template <class Target, class Source>

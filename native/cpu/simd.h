@@ -1,10 +1,10 @@
-// The vector type that every CPU kernel is written in. Kernel files are compiled once per instruction set
-// with ATHANOR_ISA set; everything here is always inlined and lives in that namespace, so no two sets can
-// mix.
+// The vector type that every CPU kernel is written in. Kernel files are compiled once per
+// instruction set with ATHANOR_ISA set; everything here is always inlined and lives in that
+// namespace, so no two sets can mix.
 //
-// A function of one element gives the same bits in a full vector and in a partial one: partial loads fill the
-// rest with a given value and run the same instructions. That is what makes rows independent of their
-// neighbours.
+// A function of one element gives the same bits in a full vector and in a partial one: partial
+// loads fill the rest with a given value and run the same instructions. Rows are independent of
+// their neighbours for that reason.
 #pragma once
 
 #if defined(__x86_64__)
@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "core/dtype.h"
+#include "core/integers.h"
 
 #ifndef ATHANOR_ISA
 #error "simd.h is for kernel files, which are compiled per instruction set"
@@ -190,7 +191,7 @@ ATHANOR_INLINE VecF sqrt(VecF a) {
 #endif
 }
 
-/// v with lane i + half in lane i; what ends up in the other lanes does not matter.
+/// v with lane i + half in lane i; the other lanes are undefined.
 template <int half>
 ATHANOR_INLINE VecF upper_half(VecF v) {
   VecI from;
@@ -207,7 +208,7 @@ ATHANOR_INLINE VecF reduce_tree(VecF v, Combine combine) {
   }
 }
 
-/// Whether any lane of a is at least b's.
+/// Whether any lane of a is at least the lane of b.
 ATHANOR_INLINE bool any_at_least(VecF a, VecF b) {
 #if defined(__AVX512F__)
   return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ) != 0;
@@ -230,7 +231,8 @@ ATHANOR_INLINE float reduce_max(VecF v) {
                                  [](VecF a, VecF b) __attribute__((always_inline)) { return max(a, b); })[0];
 }
 
-/// Rounds to the nearest integer, |x| < 2^22: adding and taking away 1.5 * 2^23 leaves no fraction bits.
+/// Rounds to the nearest integer, |x| < 2^22: adding and taking away 1.5 * 2^23 leaves
+/// no fraction bits.
 ATHANOR_INLINE VecF round_small(VecF x) {
   const VecF magic = set1(12582912.0f);
   return (x + magic) - magic;
@@ -239,9 +241,9 @@ ATHANOR_INLINE VecF round_small(VecF x) {
 /// 2^n for integral n in [-126, 127], built in the exponent bits.
 ATHANOR_INLINE VecF exp2_integral(VecF n) { return as_float((__builtin_convertvector(n, VecI) + 127) << 23); }
 
-/// e^x within 2 ulp; 0 below -86.6, where the result nears the subnormals, inf above 88.73; NaN stays NaN.
-/// x = n ln2 + r, |r| <= ln2 / 2, and a degree-6 polynomial (Cephes expf) for e^r; ln2 is split in two so
-/// that r keeps its low bits.
+/// e^x within 2 ulp; 0 below -86.6, where the result nears the subnormals, inf above 88.73; NaN
+/// stays NaN. x = n ln2 + r, |r| <= ln2 / 2, and a degree-6 polynomial (Cephes expf) for e^r; ln2
+/// is split in two so that r keeps its low bits.
 ATHANOR_INLINE VecF exp(VecF x) {
   const VecF low = set1(-86.6f);
   const VecF clamped = min(set1(89.0f), max(low, x));  // in this order NaN passes through
@@ -283,8 +285,8 @@ ATHANOR_INLINE VecF tanh(VecF x) {
   return magnitude < set1(0.625f) ? small : big;
 }
 
-/// acc + a.lo * b.lo + a.hi * b.hi, where every 32-bit lane holds a pair of bf16. One instruction on
-/// AVX-512-BF16, two fused multiply-adds (low half first) elsewhere.
+/// acc + a.lo * b.lo + a.hi * b.hi, where every 32-bit lane holds a pair of bf16. One instruction
+/// on AVX-512-BF16, two fused multiply-adds (low half first) elsewhere.
 ATHANOR_INLINE VecF dot_pairs(VecF acc, VecU a, VecU b) {
 #if defined(__AVX512BF16__)
   return _mm512_dpbf16_ps(acc, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));

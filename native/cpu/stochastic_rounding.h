@@ -1,4 +1,4 @@
-// core/stochastic_rounding.h on vectors, bit for bit: a lane a Philox block.
+// core/stochastic_rounding.h on vectors, bit for bit: a Philox block per lane.
 #pragma once
 
 #include "core/stochastic_rounding.h"
@@ -23,8 +23,8 @@ ATHANOR_INLINE VecQ multiply_low_halves(VecQ x, uint32_t b) {
 #endif
 }
 
-/// The rounds of core/philox.h on words in the lower halves of 64-bit lanes. A product's own lower half is
-/// the next word as it lies there; what is left in the upper halves is read by nobody.
+/// The rounds of core/philox.h on words in the lower halves of 64-bit lanes. The lower half of a
+/// product is the next word in its place; nobody reads the upper halves.
 ATHANOR_INLINE void philox_rounds(VecQ (&words)[4], uint64_t seed) {
   uint32_t k0 = static_cast<uint32_t>(seed), k1 = static_cast<uint32_t>(seed >> 32);
   for (int round = 0; round < kPhiloxRounds; ++round) {
@@ -39,7 +39,7 @@ ATHANOR_INLINE void philox_rounds(VecQ (&words)[4], uint64_t seed) {
   }
 }
 
-/// The words of the blocks from `index` on, a lane each; they share the index's upper half.
+/// The words of the blocks from `index` on, one block per lane; they share the index's upper half.
 ATHANOR_INLINE void philox_lanes(VecU (&words)[4], uint64_t seed, uint64_t stream, uint64_t index) {
   VecQ even[4], odd[4];
   for (int i = 0; i < kLanes / 2; ++i) even[0][i] = static_cast<uint32_t>(2 * i);
@@ -69,7 +69,7 @@ ATHANOR_INLINE RoundingBits rounding_bits(uint64_t seed, uint64_t stream, int64_
   return bits;
 }
 
-/// Those of elements [begin, begin + kLanes) of the group.
+/// The bits of elements [begin, begin + kLanes) of the group.
 ATHANOR_INLINE VecU rounding_lanes(const RoundingBits& bits, int64_t begin) {
   const int64_t half = begin / kRoundingBlocks;
   const VecU word = bits.words[begin % kRoundingBlocks / kLanes][half / 2];

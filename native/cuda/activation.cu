@@ -29,8 +29,8 @@ struct GeluSlope {
   __device__ float operator()(float dy, float x) const { return dy * gelu_tanh_slope(x); }
 };
 
-/// One thread a vector of a row's channels. Three streams of `width` channels are moved for 10 operations
-/// each: bound by memory like every map.
+/// A thread per vector of a row's channels. Three streams of `width` channels are moved for 10
+/// operations each, so it is bound by memory, as every map.
 template <int kWidth, class T>
 __global__ void __launch_bounds__(kBlock)
     swiglu_forward_kernel(T* y, const T* gate_up, int64_t rows, int64_t channels) {

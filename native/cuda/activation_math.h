@@ -8,7 +8,8 @@ namespace athanor::cuda {
 constexpr float kGeluScale = 0.7978845608f;  // sqrt(2 / pi)
 constexpr float kGeluCubic = 0.044715f;
 
-/// 1 / (1 + e^-x). __expf errs by some units of 2^-21 relative to x, far below the rounding of bf16.
+/// 1 / (1 + e^-x). __expf errs by some units of 2^-21 relative to x, far below the
+/// rounding of bf16.
 __device__ __forceinline__ float sigmoid(float x) { return __fdividef(1.0f, 1.0f + __expf(-x)); }
 
 /// 0.5 x (1 + tanh(u)) with u = sqrt(2 / pi) (x + 0.044715 x^3), which is x * sigmoid(2 u).

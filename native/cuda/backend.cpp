@@ -1,4 +1,5 @@
-// The table of native/core/device_memory.h. What it calls is in device/ for GPUs and in emulator/ for tests.
+// The table of native/core/device_memory.h. Its functions are in cuda/runtime for GPUs and in
+// native/emulator for tests.
 #include "core/device_memory.h"
 #include "cuda/memory.h"
 

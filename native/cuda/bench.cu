@@ -6,15 +6,15 @@
 namespace athanor::cuda {
 namespace {
 
-// Sixteen warps a multiprocessor, each with eight products or multiply-adds under way that wait for nothing
-// but their own predecessors: enough for all units to start one whenever they can.
+// Sixteen warps per multiprocessor. Each has eight chains of products or multiply-adds, which wait
+// for their own predecessors only: enough for all units to start one whenever they can.
 constexpr int kBlocksPerMultiprocessor = 4;
 constexpr int kThreads = 128;
 constexpr int kChains = 8;
 
 int block_count() { return multiprocessors() * kBlocksPerMultiprocessor; }
 
-/// Adds up what all threads have, so that no work can be left out.
+/// Adds up the results of all threads, so that the compiler cannot drop any work.
 __device__ __forceinline__ void add_to_sink(float* sink, float total) {
   total = warp_sum(total);
   if (threadIdx.x % kWarp == 0) atomicAdd(sink, total);
@@ -41,8 +41,8 @@ __global__ void __launch_bounds__(kThreads) products_kernel(float* sink, int64_t
 
 constexpr int kTileRows = 128, kTileBytes = kTileRows * 128;
 
-/// A round of a warpgroup: kChains products of 64 x 128 x 16, of ones, one after another into the same
-/// registers, which the hardware does without a pause; mma.sync falls short of that on Hopper.
+/// A round of a warpgroup: kChains products of 64 x 128 x 16, of ones, one after another into the
+/// same registers, which the hardware does without a pause. On Hopper mma.sync is slower.
 __global__ void __launch_bounds__(kThreads) warpgroup_products_kernel(float* sink, int64_t rounds) {
 #ifdef ATHANOR_SM90A
   ATHANOR_DYNAMIC_SHARED(tile);
@@ -98,7 +98,7 @@ double multiply_add(DType dtype, int64_t rounds, float* sink) {
   return operations(kChains * kThreads, rounds);
 }
 
-void copy(float* to, const float* from, int64_t count) { map1(to, from, count, Same{}); }
+void copy(float* to, const float* from, int64_t count) { map1(to, from, count, Identity{}); }
 
 }  // namespace
 

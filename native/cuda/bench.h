@@ -4,7 +4,8 @@
 
 namespace athanor::cuda {
 
-/// multiply_add of BenchKernels on the tensor cores: by wgmma, which sm_90a alone has, or by mma.sync.
+/// multiply_add of BenchKernels on the tensor cores: by wgmma, which sm_90a alone has,
+/// or by mma.sync.
 double multiply_matrices(bool by_wgmma, int64_t rounds, float* sink);
 
 }  // namespace athanor::cuda

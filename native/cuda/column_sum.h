@@ -1,4 +1,5 @@
-// Sums over rows: fixed blocks of rows have a partial row each, and the partial rows are added in order.
+// Sums over rows: fixed blocks of rows have a partial row each, and the partial rows are
+// added in order.
 #pragma once
 
 #include <algorithm>
@@ -7,13 +8,14 @@
 
 namespace athanor::cuda {
 
-// Enough blocks of rows to fill a GPU with 768 channels (24 blocks a row of blocks), and partial rows that
-// are at most 1/16 of what is read.
+// Enough blocks of rows to fill a GPU with 768 channels (24 blocks per row of blocks), and partial
+// rows of at most 1/16 of the memory traffic.
 constexpr int64_t kMaxSumBlocks = 64;
 constexpr int64_t kMinSumRows = 16;
 constexpr int kSumLanes = 32, kSumRows = 8;
 
-/// partial[block, c] = the sum over the block's rows of x[., c]; a warp reads 32 neighbouring channels.
+/// partial[block, c] = the sum over the block's rows of x[., c]; a warp reads
+/// 32 neighbouring channels.
 template <class T>
 __global__ void __launch_bounds__(kSumLanes* kSumRows)
     partial_columns_kernel(float* partial, const T* x, int64_t rows, int64_t channels, int64_t stride,

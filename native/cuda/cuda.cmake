@@ -1,4 +1,5 @@
-# Adds the library athanor_cuda: the kernels of native/cuda for the GPU, or stubs.
+# Adds the library athanor_no_cuda, which refuses the device, and athanor_cuda, the kernels of native/cuda for the GPU,
+# where those are built. cuda_backends lists what there is; cuda_backend is the one for the addon.
 #
 # ATHANOR_CUDA: `auto` compiles for the GPU where nvcc 12.4 or later is, `on` fails without it, `off` never does.
 set(ATHANOR_CUDA "auto" CACHE STRING "CUDA kernels: auto, on or off")
@@ -27,8 +28,8 @@ function(find_cuda_compiler result)
   message(STATUS "CUDA kernels: none, ${why}")
 endfunction()
 
-# Writes `source` with a stub of what the contract `header` declares as TABLE and ACCESSOR.
-function(write_cuda_stub header table accessor)
+# Adds to `targets` a stub of what the contract `header` declares as TABLE and ACCESSOR.
+function(add_cuda_stub header table accessor targets)
   set(source ${CMAKE_BINARY_DIR}/no_cuda/${accessor}.cpp)
   file(CONFIGURE OUTPUT ${source} @ONLY CONTENT [[// Written by native/cuda/cuda.cmake.
 #include "@header@"
@@ -37,12 +38,14 @@ namespace athanor::cuda {
 const @table@& @accessor@() { fail_no_backend("@table@"); }
 }
 ]])
-  target_sources(athanor_cuda PRIVATE ${source})
+  foreach(target IN LISTS targets)
+    target_sources(${target} PRIVATE ${source})
+  endforeach()
 endfunction()
 
 set(cuda_compiler "")
 set(cuda_major 13)
-if(ATHANOR_CUDA MATCHES "^(auto|on)$")
+if(ATHANOR_CUDA MATCHES "^(auto|on)$" AND (ATHANOR_PARTS STREQUAL "all" OR "cuda" IN_LIST ATHANOR_PARTS))
   find_cuda_compiler(cuda_compiler)
 endif()
 if(cuda_compiler)
@@ -54,35 +57,46 @@ if(cuda_compiler)
     set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
   endif()
   find_package(CUDAToolkit REQUIRED)
-  file(GLOB runtime_sources CONFIGURE_DEPENDS ${cuda_folder}/device/*.cu)
+  file(GLOB runtime_sources CONFIGURE_DEPENDS ${cuda_folder}/runtime/*.cu)
   set(cuda_major ${CUDAToolkit_VERSION_MAJOR})
   set(has_cuda ON)
 else()
   set(has_cuda OFF)
 endif()
 
+set(cuda_backends athanor_no_cuda)
+set(cuda_backend athanor_no_cuda)
+add_library(athanor_no_cuda OBJECT ${CMAKE_SOURCE_DIR}/native/no_cuda/backend.cpp)
 if(has_cuda)
+  list(APPEND cuda_backends athanor_cuda)
+  set(cuda_backend athanor_cuda)
   add_library(athanor_cuda OBJECT ${cuda_folder}/backend.cpp ${cuda_folder}/graph.cpp ${runtime_sources})
-else()
-  add_library(athanor_cuda OBJECT ${CMAKE_SOURCE_DIR}/native/no_cuda/backend.cpp)
 endif()
-target_include_directories(athanor_cuda PRIVATE ${CMAKE_SOURCE_DIR}/native)
+foreach(backend IN LISTS cuda_backends)
+  target_include_directories(${backend} PRIVATE ${CMAKE_SOURCE_DIR}/native)
+endforeach()
 
-# A family is a header in native/kernels; its kernels are native/cuda/<family>.cu.
+# A family is a header in native/kernels; its kernels are <family>.cu in native/cuda or in a folder of it. Folders
+# that hold no kernels are named here.
 file(GLOB family_headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/native/kernels/*.h)
 set(missing "")
-file(GLOB cuda_sources CONFIGURE_DEPENDS ${cuda_folder}/*.cu)
+file(GLOB_RECURSE cuda_sources CONFIGURE_DEPENDS ${cuda_folder}/*.cu)
+list(FILTER cuda_sources EXCLUDE REGEX /cuda/runtime/)
 foreach(path IN LISTS family_headers)
   get_filename_component(family ${path} NAME_WE)
   file(STRINGS ${path} declaration REGEX "^ATHANOR_KERNEL_FAMILY\\([A-Za-z]+, [a-z_]+\\)")
   if(NOT declaration)
     continue()
   endif()
-  if(NOT has_cuda OR NOT EXISTS ${cuda_folder}/${family}.cu)
-    string(REGEX MATCH "\\(([A-Za-z]+), ([a-z_]+)\\)" found "${declaration}")
+  set(kernels ${cuda_sources})
+  list(FILTER kernels INCLUDE REGEX /${family}[.]cu$)
+  set(without athanor_no_cuda)
+  if(NOT kernels)
     list(APPEND missing ${family})
-    write_cuda_stub(kernels/${family}.h ${CMAKE_MATCH_1} ${CMAKE_MATCH_2})
+    set(without ${cuda_backends})
   endif()
+  string(REGEX MATCH "\\(([A-Za-z]+), ([a-z_]+)\\)" found "${declaration}")
+  add_cuda_stub(kernels/${family}.h ${CMAKE_MATCH_1} ${CMAKE_MATCH_2} "${without}")
 endforeach()
 set_source_files_properties(${CMAKE_SOURCE_DIR}/native/core/cuda_libraries.cpp PROPERTIES
   COMPILE_DEFINITIONS "ATHANOR_CUDA_MAJOR=${cuda_major}")
@@ -96,5 +110,5 @@ if(has_cuda)
     CUDA_VISIBILITY_PRESET hidden POSITION_INDEPENDENT_CODE ON)
   target_compile_options(athanor_cuda PRIVATE ${athanor_cuda_options})
   target_include_directories(athanor_cuda PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
-  target_link_libraries(athanor_engine PUBLIC CUDA::cudart_static)
+  target_link_libraries(athanor_cuda PUBLIC CUDA::cudart_static)
 endif()

@@ -11,7 +11,7 @@ struct Axpby {
 };
 struct Lerp {
   float weight;
-  // Fused, so that x stays x where the two are equal.
+  // Fused, so that target keeps its bits where the two are equal.
   __device__ float operator()(float x, float y) const { return fmaf(y - x, weight, x); }
 };
 struct Scale {
@@ -78,7 +78,8 @@ void fill(DType dtype, void* out, float value, int64_t count) {
 void cast(DType to, void* out, DType from, const void* in, int64_t count) {
   for_dtype(to, [&](auto to_type) {
     for_dtype(from, [&](auto from_type) {
-      map1(static_cast<decltype(to_type)*>(out), static_cast<const decltype(from_type)*>(in), count, Same{});
+      map1(static_cast<decltype(to_type)*>(out), static_cast<const decltype(from_type)*>(in), count,
+           Identity{});
     });
   });
 }
@@ -96,7 +97,7 @@ __global__ void __launch_bounds__(kBlock) sum_kernel(float* partial, const T* a,
   if (threadIdx.x == 0) partial[blockIdx.x] = total;
 }
 
-/// One block adds up the chunks, each thread every 256th of them.
+/// One block adds up the chunks; each thread takes every 256th.
 __global__ void __launch_bounds__(kBlock)
     sum_chunks_kernel(float* out, const float* partial, int64_t chunks) {
   ATHANOR_SHARED(double, scratch, [kBlock / kWarp]);

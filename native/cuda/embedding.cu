@@ -6,38 +6,34 @@
 namespace athanor::cuda {
 namespace {
 
-/// One vector of channels a thread: reads 2 or 4 bytes of one or two tables and writes 2 or 4 an element.
+/// One vector of channels per thread: reads 2 or 4 bytes per element of one or two tables, writes
+/// 2 or 4.
 template <int kWidth, class T, class Table>
-__global__ void __launch_bounds__(kBlock)
-    embedding_forward_kernel(T* y, const int32_t* tokens, const int32_t* positions, const Table* token_table,
-                             const Table* position_table, int64_t rows, int64_t channels) {
+__global__ void __launch_bounds__(kBlock) embedding_forward_kernel(EmbeddingArgs args) {
+  const int64_t channels = args.channels;
   const int64_t i = (static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x) * kWidth;
-  if (i >= rows * channels) return;
+  if (i >= args.rows * channels) return;
   const int64_t row = i / channels, c = i % channels;
   float x[kWidth];
-  load(x, token_table + tokens[row] * channels + c);
-  if (positions != nullptr) {
+  load(x, static_cast<const Table*>(args.token_table) + args.tokens[row] * channels + c);
+  if (args.positions != nullptr) {
     float p[kWidth];
-    load(p, position_table + positions[row] * channels + c);
+    load(p, static_cast<const Table*>(args.position_table) + args.positions[row] * channels + c);
 #pragma unroll
     for (int k = 0; k < kWidth; ++k) x[k] += p[k];
   }
-  store(y + i, x);
+  store(static_cast<T*>(args.y) + i, x);
 }
 
-void embedding_forward(DType dtype, void* y, const int32_t* tokens, const int32_t* positions,
-                       DType table_dtype, const void* token_table, const void* position_table, int64_t rows,
-                       int64_t channels) {
-  if (rows * channels == 0) return;
-  for_dtype(dtype, [&](auto type) {
-    for_dtype(table_dtype, [&](auto table_type) {
-      using T = decltype(type);
-      using Table = decltype(table_type);
-      for_width(are_vector_rows(channels, y, token_table, position_table), [&](auto width) {
-        launch(embedding_forward_kernel<width, T, Table>,
-               Launch{blocks_for(rows * channels, kBlock * width), kBlock}, static_cast<T*>(y), tokens,
-               positions, static_cast<const Table*>(token_table), static_cast<const Table*>(position_table),
-               rows, channels);
+void embedding_forward(const EmbeddingArgs& args) {
+  const int64_t count = args.rows * args.channels;
+  if (count == 0) return;
+  const bool is_vector = are_vector_rows(args.channels, args.y, args.token_table, args.position_table);
+  for_dtype(args.dtype, [&](auto type) {
+    for_dtype(args.table_dtype, [&](auto table_type) {
+      for_width(is_vector, [&](auto width) {
+        launch(embedding_forward_kernel<width, decltype(type), decltype(table_type)>,
+               Launch{blocks_for(count, kBlock * width), kBlock}, args);
       });
     });
   });

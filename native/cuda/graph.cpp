@@ -15,11 +15,12 @@ struct DeviceGraph {
 namespace cuda {
 namespace {
 
-// That which is being recorded is the last. Never destroyed: tensors are freed up to a process's end.
+// The last graph may be in recording. Never destroyed: tensors are freed until the end
+// of the process.
 auto& graphs = *new std::vector<std::unique_ptr<DeviceGraph>>;
 bool is_recording = false;
 
-/// Gives a graph back what is its own; false for other memory.
+/// Returns memory to the graph that owns it; false for other memory.
 bool free_to_graph(void* pointer) noexcept {
   return std::any_of(graphs.begin(), graphs.end(),
                      [=](const auto& graph) { return graph->memory.give_back(pointer); });
@@ -29,7 +30,7 @@ void forget(DeviceGraph* graph) noexcept {
   const auto is_it = [=](const std::unique_ptr<DeviceGraph>& other) { return other.get() == graph; };
   const auto found = std::find_if(graphs.begin(), graphs.end(), is_it);
   if (found == graphs.end()) return;
-  // Out of the list first: its blocks are ordinary memory as they are freed.
+  // First out of the list, so that its blocks are freed as ordinary memory.
   const std::unique_ptr<DeviceGraph> last = std::move(*found);
   graphs.erase(found);
 }
@@ -43,7 +44,7 @@ void begin() {
 }
 
 DeviceGraph* end() {
-  expect(is_recording, ErrorCode::kState, "graph", "nothing is being recorded");
+  expect(is_recording, ErrorCode::kState, "nothing is being recorded");
   DeviceGraph* const graph = graphs.back().get();
   is_recording = false;
   try {
@@ -113,7 +114,7 @@ void device_free(void* pointer, size_t bytes) noexcept {
 }
 
 void expect_no_recording(const char* what) {
-  expect(!is_recording, ErrorCode::kState, "graph", what, " cannot be part of a recording");
+  expect(!is_recording, ErrorCode::kState, what, " cannot be part of a recording");
 }
 
 const GraphBackend& graph_backend() {

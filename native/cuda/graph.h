@@ -1,5 +1,5 @@
-// Graphs, and device memory in and out of them (device_allocate and device_free of memory.h): what GPU and
-// emulator have in common. How work is recorded and where memory comes from is theirs.
+// Graphs, and device memory in and out of them (device_allocate and device_free of memory.h): the
+// common part of GPU and emulator. Each has its own way of recording and its own memory.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,9 @@
 
 namespace athanor::cuda {
 
-/// Memory of one graph, whose work is bound to addresses. Blocks that are freed within the recording are used
-/// again in it, for the work runs in order, and none goes back before the graph does.
+/// Memory of one graph, whose work is bound to addresses. Blocks that are freed within the
+/// recording are used again in it, since its work runs in order. They are returned only
+/// with the graph.
 class GraphMemory {
  public:
   GraphMemory() = default;
@@ -34,16 +35,16 @@ GraphMemory* recording_memory();
 /// Throws ERR_STATE within a recording.
 void expect_no_recording(const char* what);
 
-// Of GPU and emulator each: device/graph.cu, emulator/graph.cpp.
+// Defined twice: cuda/runtime/graph.cu for GPUs, emulator/memory_emulated.cpp for the emulator.
 
 struct RecordedWork;
 void start_recording();
 RecordedWork* stop_recording();
-/// Ends a recording of which something has failed.
+/// Ends a recording in which an operation has failed.
 void drop_recording() noexcept;
 void queue_recorded(RecordedWork* work);
 void free_recorded(RecordedWork* work) noexcept;
-/// Ordinary memory, while a recording is under way or not.
+/// Ordinary memory, during a recording or not.
 void* allocate_unrecorded(size_t bytes);
 void free_unrecorded(void* pointer, size_t bytes) noexcept;
 

@@ -1,6 +1,6 @@
-// Loop shapes that kernel families share. Memory-bound kernels move 16 bytes an instruction where addresses
-// allow it: eight elements at a time, which is one load of bf16 and two of f32. Anything else goes one by
-// one.
+// Loop shapes that kernel families share. Memory-bound kernels move 16 bytes per instruction where
+// addresses allow it: eight elements at a time, which is one load of bf16 and two of f32. Otherwise
+// elements are moved one by one.
 #pragma once
 
 #include "cuda/gpu.h"
@@ -116,8 +116,8 @@ __device__ __forceinline__ float warp_max(float x) {
   return x;
 }
 
-/// The sum over a block of whole warps, in every thread. `scratch` holds one value a warp; a block that uses
-/// it twice gets a barrier in between from this function's own.
+/// The sum over a block of whole warps, in every thread. `scratch` holds one value per warp. A
+/// block may use it twice: this function has the barrier in between.
 template <class T>
 __device__ __forceinline__ T block_sum(T x, T* scratch) {
   x = warp_sum(x);
@@ -139,8 +139,8 @@ __device__ __forceinline__ float block_max(float x, float* scratch) {
   return most;
 }
 
-// ---- maps: one vector a thread. Such a kernel is bound by memory; 256 threads of 16 or 32 bytes keep enough
-// bytes in flight at 8 blocks a multiprocessor to cover the latency.
+// ---- maps: one vector per thread. Such a kernel is bound by memory; at 8 blocks per
+// multiprocessor, 256 threads of 16 or 32 bytes keep enough bytes in flight to cover the latency.
 
 template <int kWidth, class Out, class In, class Function>
 __global__ void __launch_bounds__(kBlock) map1_kernel(Out* out, const In* a, int64_t count, Function f) {
@@ -172,8 +172,8 @@ __global__ void __launch_bounds__(kBlock)
   }
 }
 
-/// Changes the element type alone.
-struct Same {
+/// Changes the element type only.
+struct Identity {
   __device__ float operator()(float a) const { return a; }
 };
 

@@ -1,5 +1,5 @@
-// A block a row, which is read once for its log-sum-exp and, mostly from the L2 cache, once for each thing
-// that is made from it.
+// A block per row. The row is read once for its log-sum-exp and once more, mostly from the L2
+// cache, for each result.
 #include "cuda/loss.h"
 
 #include "cuda/loops.h"
@@ -8,11 +8,11 @@
 namespace athanor::cuda {
 namespace {
 
-// Two blocks a multiprocessor: on an H100 264 rows are at work, with a vocabulary of 50,304 about the 50 MiB
-// of its L2 cache.
+// Two blocks per multiprocessor: an H100 then works on 264 rows, which with a vocabulary of 50,304
+// take about the 50 MiB of its L2 cache.
 constexpr int kRowThreads = 1024;
 constexpr int kRowWarps = kRowThreads / kWarp;
-// What log p is taken for where p is 0: p log p is 0 there, and 0 * -inf would be NaN.
+// Stands for log p where p is 0: p log p is 0 there, but 0 * -inf would be NaN.
 constexpr float kLowestLogProbability = -1e4f;
 
 /// Calls body(first element) for each of a thread's vectors of a row.
@@ -25,7 +25,7 @@ __device__ __forceinline__ void for_elements(int64_t vocab, Body&& body) {
 struct Tally {
   float top = -INFINITY, sum = 0;
 
-  /// Of what 0 is as good as any where nothing is above -inf, whose differences would be NaN.
+  /// The shift for exp. While every element is -inf, use 0: (-inf) - (-inf) would be NaN.
   __device__ __forceinline__ float shift() const { return top == -INFINITY ? 0.0f : top; }
 
   template <int kWidth>
@@ -42,7 +42,8 @@ struct Tally {
   }
 };
 
-/// log(sum(exp(row * inverse_temperature))) in every thread; not finite where the row is no distribution.
+/// log(sum(exp(row * inverse_temperature))) in every thread; not finite where the row
+/// is no distribution.
 template <int kWidth>
 __device__ __forceinline__ float log_sum_exp(const float* row, int64_t vocab, float inverse_temperature,
                                              float* scratch) {
@@ -76,8 +77,8 @@ __device__ __forceinline__ float row_entropy(const float* row, int64_t vocab, fl
   return -block_sum(total, scratch);
 }
 
-/// row[i] = f(i, row[i]) in place. What is written lies at or before what was read in the same turn of all
-/// threads, or, in bf16, where earlier turns read: one barrier a turn keeps the two apart.
+/// row[i] = f(i, row[i]) in place. A turn writes where it or, in bf16, an earlier turn has read:
+/// one barrier per turn keeps reads and writes apart.
 template <int kWidth, class T, class Function>
 __device__ __forceinline__ void replace_row(float* row, int64_t vocab, Function f) {
   T* out = reinterpret_cast<T*>(row);
@@ -110,9 +111,11 @@ __global__ void __launch_bounds__(kRowThreads)
     if (row_scale != nullptr) replace_row<kWidth, T>(row, in.vocab, Zero{});
     return;
   }
+  // The loss.
   const float at_target = row[target];
   const float log_sum = log_sum_exp<kWidth>(row, in.vocab, 1.0f, static_cast<float*>(scratch));
   if (threadIdx.x == 0) losses[r] = log_sum - at_target;
+  // The gradient, in the place of the logits.
   if (row_scale == nullptr) return;
   const float scale = row_scale[r];
   replace_row<kWidth, T>(row, in.vocab, [=](int64_t i, float logit) {
@@ -141,7 +144,8 @@ __global__ void __launch_bounds__(kRowThreads)
   if (entropies != nullptr) entropies[r] = entropy;
 }
 
-/// With p the softmax of logits / temperature and H its entropy: d log p[t] = 1[t] - p, dH = -p (log p + H).
+/// With p the softmax of logits / temperature and H its entropy: d log p[t] = 1[t] - p, dH = -p
+/// (log p + H).
 template <int kWidth, class T>
 __global__ void __launch_bounds__(kRowThreads)
     log_prob_backward_kernel(LossRows in, float inverse_temperature, const float* dlog_probs,
@@ -153,10 +157,12 @@ __global__ void __launch_bounds__(kRowThreads)
   if (target < 0) return replace_row<kWidth, T>(row, in.vocab, Zero{});
   auto* memory = static_cast<float*>(scratch);
   const float log_sum = log_sum_exp<kWidth>(row, in.vocab, inverse_temperature, memory);
+  // The entropy, where its gradient needs it.
   const float dlog_prob = dlog_probs[r];
   const float dentropy = dentropies != nullptr ? dentropies[r] : 0.0f;
   const float entropy =
       dentropy != 0.0f ? row_entropy<kWidth>(row, in.vocab, inverse_temperature, log_sum, memory) : 0.0f;
+  // The gradient, in the place of the logits.
   replace_row<kWidth, T>(row, in.vocab, [=](int64_t i, float logit) {
     const float log_p = logit * inverse_temperature - log_sum;
     const float share =
@@ -165,16 +171,16 @@ __global__ void __launch_bounds__(kRowThreads)
   });
 }
 
-/// Rows are vocab f32 apart, so a vector of bf16 starts where it may if one of f32 does.
+/// Rows are vocab f32 apart, so vectors of bf16 are aligned where vectors of f32 are.
 bool are_vectors(const LossRows& in) { return are_vector_rows(in.vocab, in.logits); }
 
-Launch one_block_a_row(const LossRows& in) { return {static_cast<unsigned>(in.rows), kRowThreads}; }
+Launch one_block_per_row(const LossRows& in) { return {static_cast<unsigned>(in.rows), kRowThreads}; }
 
 void cross_entropy(const LossRows& in, float* losses, const float* row_scale) {
   if (in.rows == 0) return;
   for_dtype(in.dtype, [&](auto type) {
     for_width(are_vectors(in), [&](auto width) {
-      launch(cross_entropy_kernel<width, decltype(type)>, one_block_a_row(in), in, losses, row_scale);
+      launch(cross_entropy_kernel<width, decltype(type)>, one_block_per_row(in), in, losses, row_scale);
     });
   });
 }
@@ -182,7 +188,7 @@ void cross_entropy(const LossRows& in, float* losses, const float* row_scale) {
 void log_prob(const LossRows& in, float inverse_temperature, float* log_probs, float* entropies) {
   if (in.rows == 0) return;
   for_width(are_vectors(in), [&](auto width) {
-    launch(log_prob_kernel<width>, one_block_a_row(in), in, inverse_temperature, log_probs, entropies);
+    launch(log_prob_kernel<width>, one_block_per_row(in), in, inverse_temperature, log_probs, entropies);
   });
 }
 
@@ -191,7 +197,7 @@ void log_prob_backward(const LossRows& in, float inverse_temperature, const floa
   if (in.rows == 0) return;
   for_dtype(in.dtype, [&](auto type) {
     for_width(are_vectors(in), [&](auto width) {
-      launch(log_prob_backward_kernel<width, decltype(type)>, one_block_a_row(in), in, inverse_temperature,
+      launch(log_prob_backward_kernel<width, decltype(type)>, one_block_per_row(in), in, inverse_temperature,
              dlog_probs, dentropies);
     });
   });

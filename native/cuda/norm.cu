@@ -1,7 +1,7 @@
-// Layer norm and RMS norm are one code: RMS norm is layer norm with a mean of 0 and no bias. A warp has a
-// row; where the row fits in its registers it is read once, so that forward moves what it must: x, delta, sum
-// and y, and backward dy, dsum, sum and dx. Weight gradients are summed per warp over the rows it takes, then
-// over the warps of a block, then over blocks, always in the same order.
+// Layer norm and RMS norm are one code: RMS norm is layer norm with a mean of 0 and no bias. A warp
+// has a row. Where the row fits in its registers it is read once, so memory traffic is minimal: x,
+// delta, sum and y forward; dy, dsum, sum and dx backward. Weight gradients are summed per warp
+// over its rows, then over the warps of a block, then over blocks, always in the same order.
 #include "kernels/norm.h"
 
 #include <algorithm>
@@ -14,44 +14,32 @@ namespace {
 constexpr int kRowWarps = 4;  // rows of a block at once
 constexpr int kLaneStep = kWarp * kVector;
 
-template <class T>
-struct ForwardRows {
-  T* y;
-  T* sum;  // null without delta
-  float* mean;
-  float* rstd;
-  const T* x;
-  const T* delta;  // may be null
-  const float* weight;
-  const float* bias;  // may be null
-  float eps;
-  int64_t rows, channels;
-};
-
-/// kSteps vectors a lane, held in registers.
+/// kSteps vectors per lane, held in registers.
 template <bool kCentered, int kSteps, class T>
-__global__ void __launch_bounds__(kRowWarps* kWarp) forward_kernel(ForwardRows<T> in) {
+__global__ void __launch_bounds__(kRowWarps* kWarp) forward_kernel(NormForwardArgs in) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kRowWarps + threadIdx.x / kWarp;
   if (row >= in.rows) return;  // whole warps
   const int64_t at = row * in.channels;
+  // Load the row, add delta and sum.
   float v[kSteps][kVector];
   float total = 0;
 #pragma unroll
   for (int s = 0; s < kSteps; ++s) {
     const int64_t c = s * kLaneStep + lane * kVector;
     if (c >= in.channels) continue;
-    load(v[s], in.x + at + c);
+    load(v[s], static_cast<const T*>(in.x) + at + c);
     if (in.delta != nullptr) {
       float d[kVector];
-      load(d, in.delta + at + c);
+      load(d, static_cast<const T*>(in.delta) + at + c);
 #pragma unroll
       for (int i = 0; i < kVector; ++i) v[s][i] = rounded<T>(v[s][i] + d[i]);
-      store(in.sum + at + c, v[s]);
+      store(static_cast<T*>(in.sum) + at + c, v[s]);
     }
 #pragma unroll
     for (int i = 0; i < kVector; ++i) total += kCentered ? v[s][i] : v[s][i] * v[s][i];
   }
+  // Reduce over the warp: the mean, then the squared distances from it.
   const float inverse_count = 1.0f / static_cast<float>(in.channels);
   const float mean = kCentered ? warp_sum(total) * inverse_count : 0.0f;
   if (kCentered) {
@@ -68,6 +56,7 @@ __global__ void __launch_bounds__(kRowWarps* kWarp) forward_kernel(ForwardRows<T
     if (kCentered) in.mean[row] = mean;
     in.rstd[row] = rstd;
   }
+  // Normalise and write.
 #pragma unroll
   for (int s = 0; s < kSteps; ++s) {
     const int64_t c = s * kLaneStep + lane * kVector;
@@ -77,26 +66,30 @@ __global__ void __launch_bounds__(kRowWarps* kWarp) forward_kernel(ForwardRows<T
     if (in.bias != nullptr) load(b, in.bias + c);
 #pragma unroll
     for (int i = 0; i < kVector; ++i) v[s][i] = (v[s][i] - mean) * rstd * w[i] + b[i];
-    store(in.y + at + c, v[s]);
+    store(static_cast<T*>(in.y) + at + c, v[s]);
   }
 }
 
-/// Rows of any length: what does not fit in registers is read again, from the first-level cache.
+/// Rows of any length, which do not fit in registers and are read again from the first-level cache.
 template <bool kCentered, class T>
-__global__ void __launch_bounds__(kRowWarps* kWarp) forward_any_kernel(ForwardRows<T> in) {
+__global__ void __launch_bounds__(kRowWarps* kWarp) forward_any_kernel(NormForwardArgs in) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kRowWarps + threadIdx.x / kWarp;
   if (row >= in.rows) return;
-  const T* x = in.x + row * in.channels;
-  T* y = in.y + row * in.channels;
-  float total = 0;
+  const int64_t at = row * in.channels;
+  const T* x = static_cast<const T*>(in.x) + at;
+  T* y = static_cast<T*>(in.y) + at;
+  // Add delta.
   if (in.delta != nullptr) {
-    T* sum = in.sum + row * in.channels;
+    const T* delta = static_cast<const T*>(in.delta) + at;
+    T* sum = static_cast<T*>(in.sum) + at;
     for (int64_t c = lane; c < in.channels; c += kWarp) {
-      sum[c] = narrow<T>(widen(x[c]) + widen(in.delta[row * in.channels + c]));
+      sum[c] = narrow<T>(widen(x[c]) + widen(delta[c]));
     }
-    x = sum;  // each lane reads what it wrote itself
+    x = sum;  // each lane reads its own writes
   }
+  // Reduce over the warp: the mean, then the squared distances from it.
+  float total = 0;
   for (int64_t c = lane; c < in.channels; c += kWarp) {
     total += kCentered ? widen(x[c]) : widen(x[c]) * widen(x[c]);
   }
@@ -111,13 +104,15 @@ __global__ void __launch_bounds__(kRowWarps* kWarp) forward_any_kernel(ForwardRo
     if (kCentered) in.mean[row] = mean;
     in.rstd[row] = rstd;
   }
+  // Normalise and write.
   for (int64_t c = lane; c < in.channels; c += kWarp) {
     const float shift = in.bias != nullptr ? in.bias[c] : 0.0f;
     y[c] = narrow<T>((widen(x[c]) - mean) * rstd * in.weight[c] + shift);
   }
 }
 
-/// Calls body(std::integral_constant<int, steps>) for rows that fit in registers as vectors, else with 0.
+/// Calls body(std::integral_constant<int, steps>) for rows that fit in registers as vectors,
+/// else with 0.
 template <class Body>
 void for_steps(bool is_vector, int64_t channels, Body&& body) {
   if (is_vector && channels <= kLaneStep) return body(std::integral_constant<int, 1>{});
@@ -127,25 +122,13 @@ void for_steps(bool is_vector, int64_t channels, Body&& body) {
 }
 
 template <bool kCentered>
-void forward(DType dtype, void* y, void* sum, float* mean, float* rstd, const void* x, const void* delta,
-             const float* weight, const float* bias, float eps, int64_t rows, int64_t channels) {
-  if (rows == 0) return;
-  const bool is_vector = are_vector_rows(channels, y, sum, x, delta, weight, bias);
-  for_dtype(dtype, [&](auto type) {
+void forward(const NormForwardArgs& in) {
+  if (in.rows == 0) return;
+  const bool is_vector = are_vector_rows(in.channels, in.y, in.sum, in.x, in.delta, in.weight, in.bias);
+  for_dtype(in.dtype, [&](auto type) {
     using T = decltype(type);
-    const ForwardRows<T> in{static_cast<T*>(y),
-                            static_cast<T*>(sum),
-                            mean,
-                            rstd,
-                            static_cast<const T*>(x),
-                            static_cast<const T*>(delta),
-                            weight,
-                            bias,
-                            eps,
-                            rows,
-                            channels};
-    const Launch shape{blocks_for(rows, kRowWarps), kRowWarps * kWarp};
-    for_steps(is_vector, channels, [&](auto steps) {
+    const Launch shape{blocks_for(in.rows, kRowWarps), kRowWarps * kWarp};
+    for_steps(is_vector, in.channels, [&](auto steps) {
       if constexpr (steps == 0) {
         launch(forward_any_kernel<kCentered, T>, shape, in);
       } else {
@@ -155,22 +138,10 @@ void forward(DType dtype, void* y, void* sum, float* mean, float* rstd, const vo
   });
 }
 
-template <class T>
-struct BackwardRows {
-  T* dx;
-  float* partial;  // [blocks, 2, channels]: dweight, then dbias
-  const T* dy;
-  const T* dsum;  // may be null
-  const T* sum;
-  const float* weight;
-  const float* mean;  // null without centring
-  const float* rstd;
-  int64_t rows, channels;
-};
-
-/// With g = dy * weight and n the normalised row: dx = rstd * (g - mean(g) - n * mean(g * n)) + dsum.
+/// With g = dy * weight and n the normalised row: dx = rstd * (g - mean(g) - n * mean(g * n)) +
+/// dsum. `partial` is [blocks, 2, channels]: a block's dweight, then its dbias.
 template <bool kCentered, int kSteps, class T>
-__global__ void __launch_bounds__(kRowWarps* kWarp) backward_kernel(BackwardRows<T> in) {
+__global__ void __launch_bounds__(kRowWarps* kWarp) backward_kernel(NormBackwardArgs in, float* partial) {
   ATHANOR_SHARED(float, sums, [kRowWarps][2 * kLaneStep]);
   const int lane = static_cast<int>(threadIdx.x) % kWarp, warp = static_cast<int>(threadIdx.x) / kWarp;
   const float inverse_count = 1.0f / static_cast<float>(in.channels);
@@ -179,6 +150,7 @@ __global__ void __launch_bounds__(kRowWarps* kWarp) backward_kernel(BackwardRows
        row += static_cast<int64_t>(gridDim.x) * kRowWarps) {
     const int64_t at = row * in.channels;
     const float mean = kCentered ? in.mean[row] : 0.0f, rstd = in.rstd[row];
+    // Load the row; sum g and g * n over it, and add to the weight gradients.
     float g[kSteps][kVector], n[kSteps][kVector];
     float g_sum = 0, gn_sum = 0;
 #pragma unroll
@@ -186,8 +158,8 @@ __global__ void __launch_bounds__(kRowWarps* kWarp) backward_kernel(BackwardRows
       const int64_t c = s * kLaneStep + lane * kVector;
       if (c >= in.channels) continue;
       float w[kVector];
-      load(g[s], in.dy + at + c);
-      load(n[s], in.sum + at + c);
+      load(g[s], static_cast<const T*>(in.dy) + at + c);
+      load(n[s], static_cast<const T*>(in.sum) + at + c);
       load(w, in.weight + c);
 #pragma unroll
       for (int i = 0; i < kVector; ++i) {
@@ -201,20 +173,22 @@ __global__ void __launch_bounds__(kRowWarps* kWarp) backward_kernel(BackwardRows
     }
     const float g_mean = kCentered ? warp_sum(g_sum) * inverse_count : 0.0f;
     const float gn_mean = warp_sum(gn_sum) * inverse_count;
+    // Write dx.
 #pragma unroll
     for (int s = 0; s < kSteps; ++s) {
       const int64_t c = s * kLaneStep + lane * kVector;
       if (c >= in.channels) continue;
       float residual[kVector] = {};
-      if (in.dsum != nullptr) load(residual, in.dsum + at + c);
+      if (in.dsum != nullptr) load(residual, static_cast<const T*>(in.dsum) + at + c);
 #pragma unroll
       for (int i = 0; i < kVector; ++i) {
         g[s][i] = ((g[s][i] - g_mean) - n[s][i] * gn_mean) * rstd + residual[i];
       }
-      store(in.dx + at + c, g[s]);
+      store(static_cast<T*>(in.dx) + at + c, g[s]);
     }
   }
-  float* partial = in.partial + static_cast<int64_t>(blockIdx.x) * 2 * in.channels;
+  // Sum the weight gradients over the warps of the block.
+  partial += static_cast<int64_t>(blockIdx.x) * 2 * in.channels;
 #pragma unroll
   for (int s = 0; s < kSteps; ++s) {
     store(&sums[warp][lane * kVector], dweight[s]);
@@ -230,46 +204,51 @@ __global__ void __launch_bounds__(kRowWarps* kWarp) backward_kernel(BackwardRows
   }
 }
 
-/// dx of rows of any length; the weight gradients are columns_kernel's.
+/// dx of rows of any length; columns_kernel computes the weight gradients.
 template <bool kCentered, class T>
-__global__ void __launch_bounds__(kRowWarps* kWarp) backward_any_kernel(BackwardRows<T> in) {
+__global__ void __launch_bounds__(kRowWarps* kWarp) backward_any_kernel(NormBackwardArgs in) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kRowWarps + threadIdx.x / kWarp;
   if (row >= in.rows) return;
   const int64_t at = row * in.channels;
+  const T* dy = static_cast<const T*>(in.dy) + at;
+  const T* sum = static_cast<const T*>(in.sum) + at;
   const float mean = kCentered ? in.mean[row] : 0.0f, rstd = in.rstd[row];
+  // Sum g and g * n over the row.
   float g_sum = 0, gn_sum = 0;
   for (int64_t c = lane; c < in.channels; c += kWarp) {
-    const float g = widen(in.dy[at + c]) * in.weight[c];
+    const float g = widen(dy[c]) * in.weight[c];
     g_sum += g;
-    gn_sum += g * (widen(in.sum[at + c]) - mean) * rstd;
+    gn_sum += g * (widen(sum[c]) - mean) * rstd;
   }
   const float inverse_count = 1.0f / static_cast<float>(in.channels);
   const float g_mean = kCentered ? warp_sum(g_sum) * inverse_count : 0.0f;
   const float gn_mean = warp_sum(gn_sum) * inverse_count;
+  // Write dx.
   for (int64_t c = lane; c < in.channels; c += kWarp) {
-    const float g = widen(in.dy[at + c]) * in.weight[c];
-    const float n = (widen(in.sum[at + c]) - mean) * rstd;
-    const float residual = in.dsum != nullptr ? widen(in.dsum[at + c]) : 0.0f;
-    in.dx[at + c] = narrow<T>(((g - g_mean) - n * gn_mean) * rstd + residual);
+    const float g = widen(dy[c]) * in.weight[c];
+    const float n = (widen(sum[c]) - mean) * rstd;
+    const float residual = in.dsum != nullptr ? widen(static_cast<const T*>(in.dsum)[at + c]) : 0.0f;
+    static_cast<T*>(in.dx)[at + c] = narrow<T>(((g - g_mean) - n * gn_mean) * rstd + residual);
   }
 }
 
-/// A block sums the rows that are its share, one thread a column.
+/// A block sums its share of the rows, with a thread per column.
 template <bool kCentered, class T>
-__global__ void __launch_bounds__(kBlock) columns_kernel(BackwardRows<T> in, int64_t rows_per_block) {
+__global__ void __launch_bounds__(kBlock)
+    columns_kernel(NormBackwardArgs in, float* partial, int64_t rows_per_block) {
   const int64_t c = static_cast<int64_t>(blockIdx.y) * kBlock + threadIdx.x;
   if (c >= in.channels) return;
   const int64_t first = static_cast<int64_t>(blockIdx.x) * rows_per_block;
   const int64_t last = first + rows_per_block < in.rows ? first + rows_per_block : in.rows;
   float dweight = 0, dbias = 0;
   for (int64_t row = first; row < last; ++row) {
-    const float d = widen(in.dy[row * in.channels + c]);
+    const float d = widen(static_cast<const T*>(in.dy)[row * in.channels + c]);
     const float mean = kCentered ? in.mean[row] : 0.0f;
-    dweight += d * (widen(in.sum[row * in.channels + c]) - mean) * in.rstd[row];
+    dweight += d * (widen(static_cast<const T*>(in.sum)[row * in.channels + c]) - mean) * in.rstd[row];
     dbias += d;
   }
-  float* partial = in.partial + static_cast<int64_t>(blockIdx.x) * 2 * in.channels;
+  partial += static_cast<int64_t>(blockIdx.x) * 2 * in.channels;
   partial[c] = dweight;
   partial[in.channels + c] = dbias;
 }
@@ -287,57 +266,36 @@ __global__ void __launch_bounds__(kBlock)
 }
 
 template <bool kCentered>
-void backward(DType dtype, void* dx, float* dweight, float* dbias, const void* dy, const void* dsum,
-              const void* sum, const float* weight, const float* mean, const float* rstd, int64_t rows,
-              int64_t channels) {
+void backward(const NormBackwardArgs& in) {
+  const int64_t rows = in.rows, channels = in.channels;
   if (rows == 0) return;
-  const bool is_vector = are_vector_rows(channels, dx, dy, dsum, sum, weight);
-  // Two blocks a multiprocessor: with some 150 registers a thread that is what a multiprocessor holds twice
-  // over, and few enough partial rows to add.
+  const bool is_vector = are_vector_rows(channels, in.dx, in.dy, in.dsum, in.sum, in.weight);
+  // Two blocks per multiprocessor: with some 150 registers per thread it holds twice as many, and
+  // they are few enough partial rows to add.
   const int64_t blocks = std::min<int64_t>(2 * multiprocessors(), ceil_divide(rows, kRowWarps));
-  const Scratch partial(static_cast<size_t>(blocks * 2 * channels) * sizeof(float));
-  for_dtype(dtype, [&](auto type) {
+  const Scratch scratch(static_cast<size_t>(blocks * 2 * channels) * sizeof(float));
+  auto* const partial = scratch.as<float>();
+  for_dtype(in.dtype, [&](auto type) {
     using T = decltype(type);
-    const BackwardRows<T> in{static_cast<T*>(dx),
-                             partial.as<float>(),
-                             static_cast<const T*>(dy),
-                             static_cast<const T*>(dsum),
-                             static_cast<const T*>(sum),
-                             weight,
-                             mean,
-                             rstd,
-                             rows,
-                             channels};
     for_steps(is_vector, channels, [&](auto steps) {
       if constexpr (steps == 0) {
         const dim3 grid(static_cast<unsigned>(blocks), blocks_for(channels, kBlock));
         launch(backward_any_kernel<kCentered, T>, Launch{blocks_for(rows, kRowWarps), kRowWarps * kWarp}, in);
-        launch(columns_kernel<kCentered, T>, Launch{grid, kBlock}, in, ceil_divide(rows, blocks));
+        launch(columns_kernel<kCentered, T>, Launch{grid, kBlock}, in, partial, ceil_divide(rows, blocks));
       } else {
         launch(backward_kernel<kCentered, steps, T>, Launch{static_cast<unsigned>(blocks), kRowWarps * kWarp},
-               in);
+               in, partial);
       }
     });
   });
-  launch(add_partial_kernel, Launch{blocks_for(2 * channels, kBlock), kBlock}, dweight, dbias,
-         partial.as<float>(), blocks, channels);
-}
-
-void rms_norm_forward(DType dtype, void* y, void* sum, float* rstd, const void* x, const void* delta,
-                      const float* weight, float eps, int64_t rows, int64_t channels) {
-  forward<false>(dtype, y, sum, nullptr, rstd, x, delta, weight, nullptr, eps, rows, channels);
-}
-
-void rms_norm_backward(DType dtype, void* dx, float* dweight, const void* dy, const void* dsum,
-                       const void* sum, const float* weight, const float* rstd, int64_t rows,
-                       int64_t channels) {
-  backward<false>(dtype, dx, dweight, nullptr, dy, dsum, sum, weight, nullptr, rstd, rows, channels);
+  launch(add_partial_kernel, Launch{blocks_for(2 * channels, kBlock), kBlock}, in.dweight, in.dbias, partial,
+         blocks, channels);
 }
 
 }  // namespace
 
 const NormKernels& norm_kernels() {
-  static constexpr NormKernels kTable = {forward<true>, backward<true>, rms_norm_forward, rms_norm_backward};
+  static constexpr NormKernels kTable = {forward<true>, backward<true>, forward<false>, backward<false>};
   return kTable;
 }
 

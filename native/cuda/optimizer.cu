@@ -1,6 +1,6 @@
-// Both kernels are bound by memory: AdamW moves 28 bytes a parameter (4 streams read, 3 written), 24 where it
-// is bf16, the norm 4.
-// Tensors go in by value, as many to a launch as fit the 4 KiB of a kernel's parameters: no copy, no wait.
+// Both kernels are bound by memory. AdamW moves 28 bytes per f32 parameter (4 streams read, 3
+// written) and 24 per bf16 parameter; the norm moves 4. Tensors are passed by value, as many per
+// launch as fit the 4 KiB of a kernel's parameters: no copy, no wait.
 #include "kernels/optimizer.h"
 
 #include <algorithm>
@@ -13,7 +13,7 @@ namespace athanor::cuda {
 namespace {
 
 constexpr int kTensors = 64;
-// 16 elements a thread: enough loads in flight, and a chunk of a tensor is a block's whole work.
+// 16 elements per thread keep enough loads in flight. A block has one chunk of a tensor.
 constexpr int64_t kChunk = 4096;
 
 struct AdamwConstants {
@@ -91,7 +91,7 @@ __global__ void __launch_bounds__(kBlock) adamw_kernel(const __grid_constant__ A
   }
 }
 
-/// One element a thread, for tensors that do not start at a multiple of 16 bytes.
+/// One element per thread, for tensors that do not start at a multiple of 16 bytes.
 __global__ void __launch_bounds__(kBlock)
     adamw_unaligned_kernel(const __grid_constant__ AdamwList<float> list) {
   const auto chunk = static_cast<int>(blockIdx.x);
@@ -103,8 +103,8 @@ __global__ void __launch_bounds__(kBlock)
   }
 }
 
-/// A Philox block a thread and with it eight elements, 16 apart: half a warp reads 64 bytes in a row of f32
-/// and 32 of bf16, which are whole sectors, at any address.
+/// A thread has one Philox block and its eight elements, which are 16 apart: half a warp reads 64
+/// bytes of f32 in a row and 32 of bf16, which are whole sectors, at any address.
 __global__ void __launch_bounds__(kBlock) adamw_rounded_kernel(const __grid_constant__ AdamwList<bf16> list) {
   static_assert(kChunk % kRoundingGroup == 0);
   const auto chunk = static_cast<int>(blockIdx.x);

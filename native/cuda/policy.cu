@@ -1,5 +1,5 @@
-// A rollout has some 10,000 tokens and these loops a few operations each, so they are in f64: what they must
-// be is exact. GAE's recursion runs as a scan, a warp a response.
+// A rollout has some 10,000 tokens and these loops do a few operations per token. So they are in
+// f64: they need to be exact, not fast. GAE's recursion runs as a scan, with a warp per response.
 #include "kernels/policy_math.h"
 
 #include "cuda/totals.h"
@@ -7,23 +7,14 @@
 namespace athanor::cuda {
 namespace {
 
-struct GaeArgs {
-  float* advantages;
-  float* returns;
-  const float* rewards;
-  const float* values;
-  const int32_t* starts;
-  int64_t sequences;
-  double gamma, decay;  // gamma * lambda
-};
-
-/// 32 tokens at a time from the end. With every step of the scan a lane knows the sum of twice as many deltas
-/// after its own, each times `decay` to the power of how far away it is.
+/// Takes 32 tokens at a time, from the end. Each step of the scan doubles the number of later
+/// deltas in a lane's sum; a delta counts times `decay` to the power of its distance.
 __global__ void __launch_bounds__(kBlock) gae_kernel(const __grid_constant__ GaeArgs args) {
   const int64_t s = static_cast<int64_t>(blockIdx.x) * (kBlock / kWarp) + threadIdx.x / kWarp;
   if (s >= args.sequences) return;
   const auto lane = static_cast<int>(threadIdx.x % kWarp);
   const int32_t begin = args.starts[s], end = args.starts[s + 1];
+  const double decay = args.gamma * args.lambda;
   double later = 0;  // the advantage of the token after these 32
   for (int32_t last = end - 1; last >= begin; last -= kWarp) {
     const int32_t t = last - lane;
@@ -31,7 +22,7 @@ __global__ void __launch_bounds__(kBlock) gae_kernel(const __grid_constant__ Gae
     const double value = exists ? args.values[t] : 0.0f;
     const double next_value = exists && t + 1 < end ? args.values[t + 1] : 0.0f;
     double sum = exists ? args.rewards[t] + args.gamma * next_value - value : 0.0;
-    double power = args.decay, own_power = args.decay;  // own: to the number of tokens up to `later`
+    double power = decay, own_power = decay;  // own: to the number of tokens up to `later`
 #pragma unroll
     for (int lanes = 1; lanes < kWarp; lanes *= 2) {
       const double others = __shfl_up_sync(kAllLanes, sum, static_cast<unsigned>(lanes));
@@ -47,11 +38,9 @@ __global__ void __launch_bounds__(kBlock) gae_kernel(const __grid_constant__ Gae
   }
 }
 
-void gae(float* advantages, float* returns, const float* rewards, const float* values, const int32_t* starts,
-         int64_t sequences, double gamma, double lambda) {
-  if (sequences == 0) return;
-  launch(gae_kernel, Launch{blocks_for(sequences, kBlock / kWarp), kBlock},
-         GaeArgs{advantages, returns, rewards, values, starts, sequences, gamma, gamma * lambda});
+void gae(const GaeArgs& args) {
+  if (args.sequences == 0) return;
+  launch(gae_kernel, Launch{blocks_for(args.sequences, kBlock / kWarp), kBlock}, args);
 }
 
 struct Sum {
@@ -96,7 +85,7 @@ void kl_penalty(float* out, const float* log_probs, const float* reference_log_p
   map2(out, log_probs, reference_log_probs, count, Kl{estimator});
 }
 
-/// Of all tokens, with add_token and merge of the totals' kind.
+/// The totals of all tokens, with the add_token and merge of their kind.
 template <class Total, class Args>
 struct TokenSum {
   Args args;
@@ -104,21 +93,20 @@ struct TokenSum {
   ATHANOR_INLINE void merge(Total& all, const Total& part) { policy::merge(all, part); }
 };
 
-PolicyTotals policy_loss(const PolicyLossArgs& args) {
-  return totals<PolicyTotals>(args.count, TokenSum<PolicyTotals, PolicyLossArgs>{args});
-}
-
-ValueTotals value_loss(float* dvalues, const float* values, const float* old_values, const float* returns,
-                       int64_t count, double clip, double scale) {
-  using Args = policy::ValueLossArgs;
-  return totals<ValueTotals>(
-      count, TokenSum<ValueTotals, Args>{Args{dvalues, values, old_values, returns, clip, scale}});
+template <class Total, class Args>
+Total sum_tokens(const Args& args) {
+  return totals<Total>(args.count, TokenSum<Total, Args>{args});
 }
 
 }  // namespace
 
 const PolicyKernels& policy_kernels() {
-  static constexpr PolicyKernels kTable = {gae, moments, affine, kl_penalty, policy_loss, value_loss};
+  static constexpr PolicyKernels kTable = {gae,
+                                           moments,
+                                           affine,
+                                           kl_penalty,
+                                           sum_tokens<PolicyTotals, PolicyLossArgs>,
+                                           sum_tokens<ValueTotals, ValueLossArgs>};
   return kTable;
 }
 

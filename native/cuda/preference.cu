@@ -1,5 +1,5 @@
-// A pair a thread. A score may be in many pairs: its gradient is added up in the order of the pairs by
-// scatter.h.
+// A thread per pair. A score may be in many pairs: scatter.h adds up its gradient in the order
+// of the pairs.
 #include "kernels/preference_math.h"
 
 #include "cuda/scatter.h"

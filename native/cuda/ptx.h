@@ -1,5 +1,5 @@
-// nvcc's side of cuda/gpu.h. An operand order or constraint that is wrong here is the one kind of mistake
-// that the emulator cannot see: test on hardware first what changes in this file.
+// nvcc's side of cuda/gpu.h. A wrong operand order or constraint in this file is the one kind of
+// mistake that the emulator cannot see: test changes on hardware first.
 #pragma once
 
 #include <cuda.h>
@@ -21,8 +21,8 @@
 #endif
 
 #define ATHANOR_SHARED(T, name, ...) __shared__ T name __VA_ARGS__
-// 128 bytes is the alignment of everything but tensor copies, which align by hand: a larger one here would
-// pad the static arrays of every kernel in the file.
+// 128 bytes are enough for all but tensor copies, which align by hand. A larger alignment would pad
+// the static arrays of every kernel in the file.
 #define ATHANOR_DYNAMIC_SHARED(name) extern __shared__ __align__(128) unsigned char name[]
 
 namespace athanor::cuda {
@@ -53,14 +53,16 @@ __device__ __forceinline__ uint32_t shared_address(const void* pointer) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
 }
 
-/// The lane, asked for anew: addresses made from it are made again, and take no registers in between.
+/// The lane, read again: addresses that depend on it are computed again and take no
+/// registers in between.
 __device__ __forceinline__ int lane_again() {
   int lane;
   asm volatile("mov.u32 %0, %%laneid;\n" : "=r"(lane));
   return lane;
 }
 
-/// 2^x within 2 units of the last place; what is below 2^-126 is 0. One instruction, where exp2f takes four.
+/// 2^x within 2 units of the last place; results below 2^-126 are 0. One instruction, where
+/// exp2f takes four.
 __device__ __forceinline__ float exp2_approximate(float x) {
   float y;
   asm("ex2.approx.ftz.f32 %0, %1;\n" : "=f"(y) : "f"(x));
@@ -87,7 +89,7 @@ __device__ __forceinline__ void load_matrices_transposed(uint32_t (&r)[4], const
                : "memory");
 }
 
-/// 16 bytes to shared memory past the registers; those from source_bytes on are zeros.
+/// Copies 16 bytes to shared memory without registers; the bytes from source_bytes on are zeros.
 __device__ __forceinline__ void copy_async_16(void* to, const void* from, int source_bytes = 16) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(shared_address(to)),
                "l"(__cvta_generic_to_global(from)), "r"(source_bytes)
@@ -102,16 +104,16 @@ __device__ __forceinline__ void named_barrier(int id, int threads) {
   asm volatile("bar.sync %0, %1;\n" ::"r"(id), "r"(threads) : "memory");
 }
 
-/// Throws what a CUDA call answered, under the name of what was tried.
+/// Throws the error of a CUDA call; `what` names the call.
 void check_cuda(cudaError_t status, const char* what);
-/// After a launch: notes who queued it, and throws where it could not be.
+/// To be called after a launch: notes which operation queued it, and throws if the launch failed.
 void check_launch();
 cudaStream_t current_stream();
 
 template <class... Parameters, class... Arguments, class LaunchShape>
 void launch(void (*kernel)(Parameters...), const LaunchShape& shape, Arguments&&... arguments) {
   static_assert(sizeof...(Parameters) == sizeof...(Arguments), "one argument a parameter of the kernel");
-  // 48 KiB of shared memory are every kernel's; more must be asked for.
+  // A kernel has 48 KiB of shared memory; more must be requested.
   if (shape.shared_bytes > 48 * 1024) {
     check_cuda(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                                     cudaFuncAttributeMaxDynamicSharedMemorySize,

@@ -1,6 +1,6 @@
-// Hopper's instructions: barriers in shared memory, bulk and tensor copies, matrix products of a warpgroup.
-// Descriptors and the layouts behind them are those of the PTX manual's "asynchronous warpgroup level matrix
-// instructions", with 128-byte swizzling throughout.
+// Hopper's instructions: barriers in shared memory, bulk and tensor copies, matrix products of a
+// warpgroup. Descriptors and the layouts behind them are those of the PTX manual's "asynchronous
+// warpgroup level matrix instructions", with 128-byte swizzling throughout.
 #pragma once
 
 #include "cuda/ptx.h"
@@ -38,7 +38,8 @@ __device__ __forceinline__ void mbarrier_wait(uint64_t* barrier, unsigned parity
                  : "memory");
   } while (!done);
 }
-/// What this thread wrote to shared memory before can be read by wgmma and copies after the next barrier.
+/// Makes this thread's earlier writes to shared memory visible to wgmma and copies after
+/// the next barrier.
 __device__ __forceinline__ void proxy_fence() {
   asm volatile("fence.proxy.async.shared::cta;\n" ::: "memory");
 }
@@ -57,9 +58,9 @@ __device__ __forceinline__ void tensor_copy(void* to, const TensorMap* map, int 
       "l"(map), "r"(column), "r"(row), "r"(shared_address(barrier))
       : "memory");
 }
-/// A tile of rows of 128 bytes that begins at a multiple of 1024 bytes, plus 32 bytes for each 16 columns to
-/// skip. Eight rows are `stride_bytes` from the next eight. `leading_bytes`: from 64 columns to the next 64,
-/// where rows are summed over.
+/// A tile of rows of 128 bytes that begins at a multiple of 1024 bytes, plus 32 bytes for each 16
+/// columns to skip. Eight rows are `stride_bytes` from the next eight. `leading_bytes`: from 64
+/// columns to the next 64, where rows are summed over.
 __device__ __forceinline__ uint64_t wgmma_descriptor(const void* tile, uint32_t leading_bytes,
                                                      uint32_t stride_bytes) {
   return static_cast<uint64_t>(shared_address(tile) >> 4 & 0x3fff) |
@@ -69,7 +70,7 @@ __device__ __forceinline__ uint64_t wgmma_descriptor(const void* tile, uint32_t 
 #endif
 
 #ifdef ATHANOR_SM90A
-/// A warpgroup, all four warps of it, takes more registers a thread, or gives up all but these.
+/// All four warps of a warpgroup take more registers per thread, or give up all but these.
 template <int kRegisters>
 __device__ __forceinline__ void take_registers() {
   asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;\n" ::"n"(kRegisters));
@@ -79,7 +80,8 @@ __device__ __forceinline__ void give_registers() {
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;\n" ::"n"(kRegisters));
 }
 
-/// Keeps the compiler from moving uses of registers across this place: it does not know that products run on.
+/// Keeps the compiler from moving uses of registers across this place: it does not know that
+/// products still run.
 template <class T, int kCount>
 __device__ __forceinline__ void pin_registers(T (&r)[kCount][4]) {
 #pragma unroll
@@ -94,7 +96,7 @@ __device__ __forceinline__ void pin_registers(T (&r)[kCount][4]) {
     }
   }
 }
-/// Comes between the last touch of the registers of a product and its start, and after every wait.
+/// Needed between the last use of a product's registers and its start, and after every wait.
 template <class... Arrays>
 __device__ __forceinline__ void wgmma_fence(Arrays&... registers) {
   (pin_registers(registers), ...);
@@ -103,7 +105,7 @@ __device__ __forceinline__ void wgmma_fence(Arrays&... registers) {
 __device__ __forceinline__ void wgmma_commit() {
   asm volatile("wgmma.commit_group.sync.aligned;\n" ::: "memory");
 }
-/// Until only the last kGroupsLeft commits run on. `d` can be read from here on.
+/// Waits until only the last kGroupsLeft commits still run. `d` can be read afterwards.
 template <int kGroupsLeft, int kCount>
 __device__ __forceinline__ void wgmma_wait(float (&d)[kCount][4]) {
   asm volatile("wgmma.wait_group.sync.aligned %0;\n" ::"n"(kGroupsLeft) : "memory");
@@ -125,8 +127,8 @@ __device__ __forceinline__ void wgmma_rows(float (&d)[8][4], uint64_t a, uint64_
       : ATHANOR_OUT8(0)
       : "l"(a), "l"(b), "r"(static_cast<int>(accumulate)));
 }
-/// d [64, 64] += a [64, 16] b [16, 64], a in registers as mma.sync takes it, warp w with rows 16 w to 16 w
-/// + 15.
+/// d [64, 64] += a [64, 16] b [16, 64], a in registers as mma.sync takes it, warp w with rows 16 w
+/// to 16 w + 15.
 __device__ __forceinline__ void wgmma_columns(float (&d)[8][4], const uint32_t (&a)[4], uint64_t b) {
   asm volatile(
       "{ .reg .pred p; setp.eq.b32 p, 0, 0;\n"
@@ -148,8 +150,8 @@ __device__ __forceinline__ void wgmma_rows(float (&d)[16][4], uint64_t a, uint64
       : ATHANOR_OUT8(0), ATHANOR_OUT8(8)
       : "l"(a), "l"(b), "r"(static_cast<int>(accumulate)));
 }
-/// d [64, 128] += a [64, 16] b [16, 128], a in registers as mma.sync takes it, warp w with rows 16 w to 16 w
-/// + 15.
+/// d [64, 128] += a [64, 16] b [16, 128], a in registers as mma.sync takes it, warp w with rows 16
+/// w to 16 w + 15.
 __device__ __forceinline__ void wgmma_columns(float (&d)[16][4], const uint32_t (&a)[4], uint64_t b) {
   asm volatile(
       "{ .reg .pred p; setp.eq.b32 p, 0, 0;\n"

@@ -1,5 +1,6 @@
-// The CPU's numbers bit for bit: cuda.cmake compiles this file without fused multiply-adds. A pair of doubles
-// costs some 150 operations, which at an H100's 30 TFLOP/s of f64 is about the time of writing it to memory.
+// The CPU's numbers bit for bit: cuda.cmake compiles this file without fused multiply-adds. A pair
+// of doubles costs some 150 operations; at the 30 TFLOP/s of an H100 in f64 that takes about as
+// long as writing it to memory.
 #include "kernels/random.h"
 
 #include "core/box_muller.h"
@@ -9,7 +10,7 @@
 namespace athanor::cuda {
 namespace {
 
-constexpr int kWords = 4;  // of a Philox block: as many elements a thread
+constexpr int kWords = 4;  // of a Philox block: as many elements per thread
 
 struct Normal {
   double mean, std;

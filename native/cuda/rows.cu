@@ -1,14 +1,13 @@
 #include "kernels/rows.h"
 
 #include "cuda/column_sum.h"
-
 #include "cuda/loops.h"
 #include "cuda/scatter.h"
 
 namespace athanor::cuda {
 namespace {
 
-/// Word is the largest that divides the row: a thread copies one.
+/// A thread copies one Word, the largest that divides the row.
 template <class Word>
 __global__ void __launch_bounds__(kBlock)
     gather_kernel(Word* out, const Word* x, const int32_t* indices, int64_t rows, int64_t row_words) {
@@ -45,60 +44,13 @@ void scatter_add_rows(DType target_dtype, void* target, DType source_dtype, cons
   });
 }
 
-/// A block a row: the largest element, the sum of exponentials, the result; the row stays in the caches.
-template <class T>
-__global__ void __launch_bounds__(kBlock) softmax_forward_kernel(T* y, const T* x, int64_t channels) {
-  ATHANOR_SHARED(float, scratch, [kBlock / kWarp]);
-  const T* in = x + blockIdx.x * channels;
-  T* out = y + blockIdx.x * channels;
-  float top = -INFINITY;
-  for (int64_t c = threadIdx.x; c < channels; c += kBlock) top = fmaxf(top, widen(in[c]));
-  top = block_max(top, static_cast<float*>(scratch));
-  float total = 0;
-  for (int64_t c = threadIdx.x; c < channels; c += kBlock) total += expf(widen(in[c]) - top);
-  const float inverse = 1.0f / block_sum(total, static_cast<float*>(scratch));
-  for (int64_t c = threadIdx.x; c < channels; c += kBlock)
-    out[c] = narrow<T>(expf(widen(in[c]) - top) * inverse);
-}
-
-void softmax_forward(DType dtype, void* y, const void* x, int64_t rows, int64_t channels) {
-  if (rows == 0) return;
-  for_dtype(dtype, [&](auto type) {
-    using T = decltype(type);
-    launch(softmax_forward_kernel<T>, Launch{static_cast<unsigned>(rows), kBlock}, static_cast<T*>(y),
-           static_cast<const T*>(x), channels);
-  });
-}
-
-template <class T>
-__global__ void __launch_bounds__(kBlock)
-    softmax_backward_kernel(T* dx, const T* dy, const T* y, int64_t channels) {
-  ATHANOR_SHARED(float, scratch, [kBlock / kWarp]);
-  const int64_t at = blockIdx.x * channels;
-  float dot = 0;
-  for (int64_t c = threadIdx.x; c < channels; c += kBlock) dot += widen(dy[at + c]) * widen(y[at + c]);
-  dot = block_sum(dot, static_cast<float*>(scratch));
-  for (int64_t c = threadIdx.x; c < channels; c += kBlock) {
-    dx[at + c] = narrow<T>(widen(y[at + c]) * (widen(dy[at + c]) - dot));
-  }
-}
-
-void softmax_backward(DType dtype, void* dx, const void* dy, const void* y, int64_t rows, int64_t channels) {
-  if (rows == 0) return;
-  for_dtype(dtype, [&](auto type) {
-    using T = decltype(type);
-    launch(softmax_backward_kernel<T>, Launch{static_cast<unsigned>(rows), kBlock}, static_cast<T*>(dx),
-           static_cast<const T*>(dy), static_cast<const T*>(y), channels);
-  });
-}
-
 void column_sum(DType dtype, float* out, const void* x, int64_t rows, int64_t channels) {
   fill_zero(out, static_cast<size_t>(channels) * sizeof(float));
   add_column_sums(dtype, out, x, rows, channels, channels);
 }
 
-// 32 x 32 elements go through shared memory, so that reads and writes are both runs of a warp; a column of
-// padding keeps the 32 of a column in different banks.
+// A tile of 32 x 32 elements goes through shared memory, so that a warp both reads and writes
+// contiguous runs. A column of padding puts the 32 elements of a column into different banks.
 constexpr int kTile = 32, kTileRows = 8;
 
 template <class Word>
@@ -137,8 +89,7 @@ void transpose(void* out, const void* x, int64_t rows, int64_t channels, int64_t
 }  // namespace
 
 const RowsKernels& rows_kernels() {
-  static constexpr RowsKernels kTable = {gather,           scatter_add_rows, softmax_forward,
-                                         softmax_backward, column_sum,       transpose};
+  static constexpr RowsKernels kTable = {gather, scatter_add_rows, column_sum, transpose};
   return kTable;
 }
 

@@ -1,8 +1,8 @@
-// A block a row. A filter keeps a prefix of the tokens ordered by (logit descending, token ascending).
-// Instead of sorting a vocabulary, the logit that ends the prefix is searched for, a quarter of what is left
-// each time, over the bits of the logits, which order as the numbers do. Every pass reads the row, from the
-// second on out of the L2 cache (a row of 50,257 is 200 KB), and only counts or sums what lies above three
-// thresholds.
+// A block per row. A filter keeps a prefix of the tokens ordered by (logit descending, token
+// ascending). Instead of sorting the vocabulary, it searches for the logit that ends the prefix,
+// over the bits of the logits, which order as the numbers do; each pass leaves a quarter of the
+// range. A pass reads the row, after the first one from the L2 cache (a row of 50,257 is 200 KB),
+// and only counts or sums the logits above three thresholds.
 #include "kernels/sampling.h"
 
 #include "core/philox.h"
@@ -12,29 +12,23 @@
 namespace athanor::cuda {
 namespace {
 
-// A block pulls a row through by itself, so it is large; with 1024 threads the 64 registers left to each
-// would not hold the sums of three thresholds. Unrolled, the loops over its warps would fill the registers
-// again.
+// One block reads a whole row, so it is large. With 1,024 threads, each would have 64 registers,
+// too few for the sums of three thresholds; unrolled loops over its warps would fill the
+// registers as well.
 constexpr int kThreads = 512;
 constexpr int kWarps = kThreads / kWarp;
 constexpr int kThresholds = 3;
 constexpr int32_t kEvery = 0x7fffffff;
 constexpr float kInfinity = __builtin_inff(), kLargest = 0x1.fffffep127f;
 
-struct SampleArgs {
-  int32_t* tokens;
-  const float* logits;
-  float* penalised;  // [rows, vocabulary], or null: nothing is
-  const int32_t* history;
-  int64_t history_length;
-  const int32_t* streams;
-  const int32_t* steps;
-  SamplingSettings settings;
-  int64_t vocabulary;
+struct RowsArgs {
+  SampleArgs given;
+  const float* logits;  // given.logits in f32
+  float* penalised;     // [rows, vocabulary], or null: nothing is
   float inverse_temperature;
 };
 
-/// What a block's threads tell each other.
+/// The shared memory of a block.
 struct Shared {
   double sums[kWarps][2 * kThresholds];
   float tops[kWarps];
@@ -42,7 +36,7 @@ struct Shared {
   int32_t token;
 };
 
-/// Unsigned numbers that order as the floats do; both zeros are one.
+/// Unsigned numbers in the order of the floats; both zeros give the same number.
 __device__ __forceinline__ uint32_t ordered(float x) {
   const uint32_t bits = __float_as_uint(x + 0.0f);
   return (bits >> 31) != 0 ? ~bits : bits | 0x80000000u;
@@ -53,7 +47,7 @@ __device__ __forceinline__ float from_ordered(uint32_t key) {
 
 __device__ __forceinline__ bool is_number(float x) { return fabsf(x) <= kLargest; }
 
-/// The logits that are drawn from. weight = exp((logit - top) / temperature), so the largest is exactly 1.
+/// The logits to draw from. weight = exp((logit - top) / temperature), so the largest is exactly 1.
 struct Row {
   const float* logits;
   int64_t vocabulary;
@@ -66,7 +60,8 @@ struct Row {
   }
 };
 
-/// The tokens that filters have left: those above the threshold, and of those at it the ones up to a token.
+/// The tokens that filters have left: those above the threshold, and those at the threshold up
+/// to a token.
 struct Kept {
   uint32_t threshold = 0;
   int32_t last_tie = kEvery;
@@ -131,7 +126,8 @@ __device__ __forceinline__ int32_t nth_with_key(const Row& row, uint32_t key, in
   return shared.token;
 }
 
-/// How many candidates lie at or above a threshold, and their measure: that number, or their weights' sum.
+/// How many candidates lie at or above a threshold, and their measure: that number, or
+/// their weights' sum.
 struct Above {
   double measure, count;
 };
@@ -156,12 +152,12 @@ __device__ __forceinline__ void measure_above(Above (&above)[kCount], const uint
   for (int k = 0; k < kCount; ++k) above[k] = {sums[2 * k], sums[2 * k + 1]};
 }
 
-/// Drops all candidates past the shortest prefix (in the order above) whose measure reaches the target:
-/// `limit` candidates when counting, else the share `limit` of all weight.
+/// Drops all candidates past the shortest prefix (in the order above) whose measure reaches the
+/// target: `limit` candidates when counting, else the share `limit` of all weight.
 template <bool kCounting>
 __device__ __forceinline__ void keep_prefix(Kept& kept, const Row& row, float top, double limit,
                                             Shared& shared) {
-  // The prefix ends at or above `low` and below `high`. Under `low` to start with, every weight is 0.
+  // The prefix ends at or above `low` and below `high`. Below the first `low` every weight is 0.
   const uint32_t lowest = ordered(top - 90.0f / row.inverse_temperature);
   uint32_t low = lowest > kept.threshold ? lowest : kept.threshold, high = ordered(top) + 1;
   Above all[1], at_high{0, 0};
@@ -201,7 +197,7 @@ __device__ __forceinline__ void keep_prefix(Kept& kept, const Row& row, float to
   kept = {low, last_tie};
 }
 
-/// Whose weights are summed to find the drawn point: a part of the vocabulary, and what lies before it.
+/// A part of the vocabulary that holds the drawn point, and the sum of the weights before it.
 struct Part {
   int64_t begin, end;
   double before;
@@ -215,8 +211,8 @@ __device__ __forceinline__ double weight_of(const Row& row, const Kept& kept, fl
   return weight < min_p ? 0.0 : static_cast<double>(weight);
 }
 
-/// Sums a share of the part in each warp and returns the share that holds the point, which is `u` of the
-/// whole sum where `u` is not negative and stays as it is otherwise.
+/// Sums a share of the part in each warp and returns the share that holds the point. With `u` of 0
+/// or more the point is set to `u` times the whole sum; otherwise it stays.
 __device__ __forceinline__ Part share_with_point(const Row& row, const Kept& kept, float min_p, Part part,
                                                  double u, double& point, Shared& shared) {
   const int64_t share = (part.end - part.begin + kThreads - 1) / kThreads * kWarp;
@@ -244,8 +240,8 @@ __device__ __forceinline__ Part share_with_point(const Row& row, const Kept& kep
   return {first, first + share < part.end ? first + share : part.end, part.before};
 }
 
-/// By a whole warp: the first token of the part up to which the weights sum to more than the point.
-/// Should rounding carry the point past the part's end, its last token has it.
+/// For a whole warp: the first token of the part at which the sum of weights exceeds the point. If
+/// rounding carries the point past the part's end, it is the part's last token.
 __device__ __forceinline__ int32_t token_at(const Row& row, const Kept& kept, float min_p, Part part,
                                             double point) {
   const auto lane = static_cast<int>(threadIdx.x % kWarp);
@@ -268,7 +264,7 @@ __device__ __forceinline__ int32_t token_at(const Row& row, const Kept& kept, fl
   return chosen;
 }
 
-/// In thread 0 the drawn token.
+/// The drawn token, in thread 0.
 __device__ __forceinline__ int32_t draw(const Row& row, float top, const SamplingSettings& s, double u,
                                         Shared& shared) {
   Kept kept;
@@ -283,7 +279,7 @@ __device__ __forceinline__ int32_t draw(const Row& row, float top, const Samplin
   return threadIdx.x < kWarp ? token_at(row, kept, min_p, part, point) : -1;
 }
 
-/// Copies the row with the logits of tokens that have been there before made smaller.
+/// Copies the row and penalises the logits of tokens in the history.
 __device__ __forceinline__ void penalise(float* out, const float* logits, const int32_t* history,
                                          int64_t length, int64_t vocabulary, float penalty) {
   for (int64_t i = threadIdx.x; i < vocabulary; i += kThreads) out[i] = logits[i];
@@ -297,51 +293,56 @@ __device__ __forceinline__ void penalise(float* out, const float* logits, const 
   __syncthreads();
 }
 
-__global__ void __launch_bounds__(kThreads, 1) sample_kernel(const __grid_constant__ SampleArgs args) {
+__global__ void __launch_bounds__(kThreads, 1) sample_kernel(const __grid_constant__ RowsArgs args) {
   ATHANOR_SHARED(Shared, shared);
   const int64_t r = blockIdx.x;
-  const SamplingSettings& s = args.settings;
+  const SampleArgs& given = args.given;
+  const SamplingSettings& s = given.settings;
+  const int64_t vocabulary = given.vocabulary;
   const bool greedy = s.temperature == 0.0;
-  Row row{args.logits + r * args.vocabulary, args.vocabulary, args.inverse_temperature, 0.0f};
+  // Measure the row as it was given.
+  Row row{args.logits + r * vocabulary, vocabulary, args.inverse_temperature, 0.0f};
   double sum;
   float top = measure_row(row, sum, shared);
   const auto log_sum_exp = static_cast<float>(row.shift + log(sum));
+  // Penalise, and measure again.
   if (args.penalised != nullptr) {
-    float* const penalised = args.penalised + r * args.vocabulary;
-    penalise(penalised, row.logits, args.history + r * args.history_length, args.history_length,
-             args.vocabulary, static_cast<float>(s.repetition_penalty));
+    float* const penalised = args.penalised + r * vocabulary;
+    penalise(penalised, row.logits, given.history + r * given.history_length, given.history_length,
+             vocabulary, static_cast<float>(s.repetition_penalty));
     row.logits = penalised;
     top = measure_row(row, sum, shared);
   }
+  // Filter and draw.
   int32_t token = -1;
   if (is_number(log_sum_exp) && is_number(__fmul_rn(top, row.inverse_temperature))) {
     if (greedy) {
       token = nth_with_key(row, ordered(top), 1, shared);
     } else {
       const PhiloxBlock random =
-          philox(s.seed, static_cast<uint32_t>(args.streams[r]), static_cast<uint32_t>(args.steps[r]));
+          philox(s.seed, static_cast<uint32_t>(given.streams[r]), static_cast<uint32_t>(given.steps[r]));
       token = draw(row, top, s, uniform53(random), shared);
     }
   }
-  if (threadIdx.x == 0) args.tokens[r] = token;
+  if (threadIdx.x == 0) given.tokens[r] = token;
 }
 
-void sample(DType dtype, int32_t* tokens, float* log_probs, const void* logits, const int32_t* history,
-            int64_t history_length, const int32_t* streams, const int32_t* steps,
-            const SamplingSettings& settings, int64_t rows, int64_t vocabulary) {
+void sample(const SampleArgs& given) {
+  const int64_t rows = given.rows, vocabulary = given.vocabulary;
   if (rows == 0) return;
-  const bool is_penalised = history != nullptr && history_length > 0 && settings.repetition_penalty != 1.0;
+  const SamplingSettings& s = given.settings;
+  const bool is_penalised =
+      given.history != nullptr && given.history_length > 0 && s.repetition_penalty != 1.0;
+  const bool is_f32 = given.dtype == DType::kF32;
   const int64_t count = rows * vocabulary;
   const size_t bytes = static_cast<size_t>(count) * sizeof(float);
-  const Scratch widened(dtype == DType::kF32 ? 0 : bytes), penalised(is_penalised ? bytes : 0);
-  if (dtype == DType::kBF16) map1(widened.as<float>(), static_cast<const bf16*>(logits), count, Same{});
-  const auto* given = dtype == DType::kF32 ? static_cast<const float*>(logits) : widened.as<float>();
-  const float inverse_temperature =
-      settings.temperature == 0.0 ? 1.0f : static_cast<float>(1.0 / settings.temperature);
-  const SampleArgs args{tokens,   given,      penalised.as<float>(), history, history_length, streams, steps,
-                        settings, vocabulary, inverse_temperature};
-  launch(sample_kernel, Launch{static_cast<unsigned>(rows), kThreads}, args);
-  token_log_probs(log_probs, given, tokens, rows, vocabulary, inverse_temperature);
+  const Scratch widened(is_f32 ? 0 : bytes), penalised(is_penalised ? bytes : 0);
+  if (!is_f32) map1(widened.as<float>(), static_cast<const bf16*>(given.logits), count, Identity{});
+  const auto* logits = is_f32 ? static_cast<const float*>(given.logits) : widened.as<float>();
+  const float inverse_temperature = s.temperature == 0.0 ? 1.0f : static_cast<float>(1.0 / s.temperature);
+  launch(sample_kernel, Launch{static_cast<unsigned>(rows), kThreads},
+         RowsArgs{given, logits, penalised.as<float>(), inverse_temperature});
+  token_log_probs(given.log_probs, logits, given.tokens, rows, vocabulary, inverse_temperature);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
-// target[indices[i]] += source[i] without atomics, so in one order: a stable radix sort brings equal indices
-// together, and a warp adds each run of them in the order of i. The sort moves 16 bytes a row four times
-// over, which is nothing beside the rows themselves.
+// target[indices[i]] += source[i] without atomics, so in one order: a stable radix sort brings
+// equal indices together, and a warp adds each run of them in the order of i. The sort moves 16
+// bytes per row four times, which is little beside the rows themselves.
 #pragma once
 
 #include "cuda/loops.h"
@@ -9,7 +9,7 @@ namespace athanor::cuda {
 
 constexpr int kSortWarps = 8;
 constexpr int kSortBlock = kSortWarps * kWarp;
-constexpr int kSortRounds = 4;  // keys a lane
+constexpr int kSortRounds = 4;  // keys per lane
 constexpr int kSortTile = kSortBlock * kSortRounds;
 constexpr int kDigits = 256;
 
@@ -40,7 +40,7 @@ static __global__ void __launch_bounds__(kSortBlock) count_digits_kernel(SortPas
   pass.offsets[static_cast<int64_t>(blockIdx.x) * kDigits + threadIdx.x] = counts[threadIdx.x];
 }
 
-/// Counts become where each tile's keys of a digit begin. A thread a digit.
+/// Turns counts into the places where each tile's keys of a digit begin. A thread per digit.
 static __global__ void __launch_bounds__(kDigits) scan_digits_kernel(int32_t* offsets, int64_t tiles) {
   ATHANOR_SHARED(int, totals, [kDigits]);
   int total = 0;
@@ -67,7 +67,7 @@ __device__ __forceinline__ uint32_t lanes_with_digit(int digit) {
   return same;
 }
 
-/// A warp has a stretch of the tile and keeps its own counters, so that equal digits stay in order.
+/// A warp has a run of the tile and counters of its own, so that equal digits stay in order.
 static __global__ void __launch_bounds__(kSortBlock) move_keys_kernel(SortPass pass) {
   ATHANOR_SHARED(int, next, [kSortWarps][kDigits]);
   const int lane = static_cast<int>(threadIdx.x) % kWarp, warp = static_cast<int>(threadIdx.x) / kWarp;
@@ -104,10 +104,11 @@ static __global__ void __launch_bounds__(kSortBlock) move_keys_kernel(SortPass p
   }
 }
 
-/// A warp a run of equal keys and 32 vectors of channels; warps whose key is not the first of a run have
-/// nothing to do. Four rows are on their way at once.
+/// A warp per run of equal keys and 32 vectors of channels; warps whose key is not the first of a
+/// run have nothing to do. Four rows are loaded at once.
 template <int kWidth, class Target, class Source>
-__global__ void __launch_bounds__(kBlock, 4)  // rather registers for the four rows than more blocks
+// 4: registers for the four rows are worth more than another block.
+__global__ void __launch_bounds__(kBlock, 4)
     add_runs_kernel(Target* target, const Source* source, const int32_t* keys, const int32_t* order,
                     int64_t rows, int64_t channels) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * (kBlock / kWarp) + threadIdx.x / kWarp;

@@ -1,4 +1,4 @@
-// A warp a segment: segments are responses of some hundred tokens.
+// A warp per segment: segments are responses of some hundred tokens.
 #include "kernels/segments.h"
 
 #include "cuda/loops.h"

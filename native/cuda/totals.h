@@ -1,6 +1,6 @@
-// Totals of a loss: each block adds up its chunk of the elements, the host adds the chunks in order. A total
-// is a struct of doubles. A loss is a struct with `operator()(Total&, int64_t i)`, which adds element i, and
-// `merge(Total&, const Total&)`.
+// Totals of a loss: each block adds up its chunk of the elements, the host adds the chunks in
+// order. A total is a struct of doubles. A loss is a struct with `operator()(Total&, int64_t i)`,
+// which adds element i, and `merge(Total&, const Total&)`.
 #pragma once
 
 #include <vector>
@@ -24,7 +24,7 @@ __device__ __forceinline__ void merge_lanes(Total& total, int lanes) {
   Loss::merge(total, theirs);
 }
 
-/// partial[block] = what loss(total, i) adds up over the block's elements.
+/// partial[block] = the total of loss(total, i) over the block's elements.
 template <class Total, class Loss>
 __global__ void __launch_bounds__(kBlock) totals_kernel(Total* partial, int64_t count, Loss loss) {
   ATHANOR_SHARED(double, scratch, [kBlock / kWarp][sizeof(Total) / sizeof(double)]);

@@ -16,7 +16,7 @@ struct ActivationKernels {
   void (*swiglu_forward)(DType dtype, void* y, const void* gate_up, int64_t rows, int64_t channels);
   void (*swiglu_backward)(DType dtype, void* dgate_up, const void* dy, const void* gate_up, int64_t rows,
                           int64_t channels);
-  /// The three below have a backward pass from the result y: it says all that is needed.
+  /// The backward passes of these three take the result y, not the input.
   void (*relu_forward)(DType dtype, void* y, const void* x, int64_t count);
   void (*relu_backward)(DType dtype, void* dx, const void* dy, const void* y, int64_t count);
   void (*tanh_forward)(DType dtype, void* y, const void* x, int64_t count);

@@ -1,6 +1,6 @@
-// Causal attention over packed sequences. A sequence's keys are taken in blocks of 64 from its own start,
-// whatever lies around it, and training and decoding run the same code per query row: their rows agree to the
-// bit.
+// Causal attention over packed sequences. A sequence's keys are taken in blocks of 64 from its own
+// start, wherever it lies in the batch. Training and decoding run the same code per query row, so
+// their rows agree to the bit.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 namespace athanor {
 
 struct AttentionShape {
-  int64_t tokens;  // rows of qkv, [tokens, (heads + 2 kv_heads) * head_dim]: q heads, then k, then v
+  int64_t tokens;  // rows of qkv [tokens, (heads + 2 kv_heads) * head_dim]: q, then k, then v heads
   int64_t sequences;
   const int32_t* cu_seqlens;  // [sequences + 1]
   int64_t heads, kv_heads, head_dim;
@@ -19,9 +19,10 @@ struct AttentionShape {
   DType dtype;
 };
 
-/// Buffers of [slots, kv_heads, capacity, padded head_dim] elements, capacity a multiple of the key block and
-/// head_dim padded to 16; what lies where inside is the backend's. Of what was never appended a kernel may
-/// read keys, whose scores it replaces, but no values: zero times NaN is NaN.
+/// Buffers of [slots, kv_heads, capacity, padded head_dim] elements, capacity a multiple of the key
+/// block and head_dim padded to 16; the layout inside is private to the backend. Slots past the end
+/// are uninitialised: a kernel may read keys there (it masks their scores) but never values, since
+/// 0 * NaN is NaN.
 struct AttentionCache {
   void* keys;
   void* values;

@@ -1,4 +1,4 @@
-// What this machine can do at most, measured: the yardsticks that benchmarks print shares of.
+// The measured peaks of this machine, which benchmarks compare with.
 #pragma once
 
 #include <cstdint>
@@ -9,9 +9,9 @@
 namespace athanor {
 
 struct BenchKernels {
-  /// Multiply-adds of `dtype` on registers alone, `rounds` rounds on the calling thread, or queued on all of
-  /// the GPU. Returns the floating-point operations; `sink`, memory of the device, gets a number that depends
-  /// on all of them.
+  /// Multiply-adds of `dtype` on registers alone: `rounds` rounds on the calling thread, or queued
+  /// on all of the GPU. Returns the number of floating-point operations; `sink` (device memory)
+  /// gets a number that depends on all of them.
   double (*multiply_add)(DType dtype, int64_t rounds, float* sink);
   /// to[i] = from[i], past the caches where the instruction set can.
   void (*copy)(float* to, const float* from, int64_t count);

@@ -1,4 +1,5 @@
-// Elementwise contract: `count` elements, every pointer of the one dtype given unless it says otherwise.
+// Elementwise contract: `count` elements; every pointer has the given dtype unless its
+// function says otherwise.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,8 @@ struct ElementwiseKernels {
   void (*fill)(DType dtype, void* out, float value, int64_t count);
   /// Between f32 and bf16, rounding to nearest even.
   void (*cast)(DType to, void* out, DType from, const void* in, int64_t count);
-  /// Sum of all elements in f64-free fixed order: 4,096-element chunks, then the chunks in order.
+  /// Sum of all elements in f32 and in a fixed order: chunks of 4,096 elements, then the
+  /// chunks in order.
   float (*sum)(DType dtype, const void* a, int64_t count);
 };
 ATHANOR_KERNEL_FAMILY(ElementwiseKernels, elementwise_kernels)

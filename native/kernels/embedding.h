@@ -1,4 +1,5 @@
-// Embedding contract: indices are in range (the operation has checked), tables and their gradients are f32.
+// Embedding contract: indices are in range (the operation has checked), tables and their
+// gradients are f32.
 #pragma once
 
 #include <cstdint>
@@ -8,12 +9,20 @@
 
 namespace athanor {
 
+struct EmbeddingArgs {
+  DType dtype;
+  void* y;                   // [rows, channels] of dtype
+  const int32_t* tokens;     // [rows]
+  const int32_t* positions;  // [rows]; null: none
+  DType table_dtype;         // of both tables
+  const void* token_table;
+  const void* position_table;  // null where positions is
+  int64_t rows, channels;
+};
+
 struct EmbeddingKernels {
-  /// y[n, channels] of dtype = token_table[tokens] + position_table[positions]; the latter two may be null
-  /// together. Tables are of one dtype.
-  void (*embedding_forward)(DType dtype, void* y, const int32_t* tokens, const int32_t* positions,
-                            DType table_dtype, const void* token_table, const void* position_table,
-                            int64_t rows, int64_t channels);
+  /// y = token_table[tokens] + position_table[positions]
+  void (*embedding_forward)(const EmbeddingArgs& args);
   /// table[indices[i]] += dy[i], in the order of i.
   void (*embedding_backward)(DType dtype, float* table, const void* dy, const int32_t* indices, int64_t rows,
                              int64_t channels);

@@ -1,7 +1,7 @@
-// Matrix products. On the CPU every element of a result is one chain of fused multiply-adds over k in rising
-// order, so its bits depend on its own row and column only: not on the other rows, the blocking or the
-// threads. On GPUs they depend on the shape as well, for cuBLASLt has an algorithm for each; see
-// cuda/linear.cu.
+// Matrix products. On the CPU every element of a result is one chain of fused multiply-adds over k
+// in rising order, so its bits depend on its own row and column only: not on the other rows, the
+// blocking or the threads. On GPUs they depend on the shape as well, since cuBLASLt has an
+// algorithm for each shape; see cuda/gemm/linear.cu.
 #pragma once
 
 #include <cstddef>
@@ -12,22 +12,25 @@
 
 namespace athanor {
 
-enum class Activation : int { kNone = 0, kGelu = 1 };
+enum class Activation { kNone, kGelu };
 
-/// What happens to a finished element before it is stored, in this order.
+/// The steps between an element's product and its store, in this order.
 struct Epilogue {
-  const float* bias = nullptr;   // [n], added
-  const void* addend = nullptr;  // [m, n] of the output's dtype, added
-  void* preactivation =
-      nullptr;  // [m, n] of the output's dtype: the value before the activation is kept here
+  /// [n], added.
+  const float* bias = nullptr;
+  /// [m, n] of the output's dtype, added.
+  const void* addend = nullptr;
+  /// [m, n] of the output's dtype: receives the value before the activation.
+  void* preactivation = nullptr;
   Activation activation = Activation::kNone;
-  const void* gelu_input =
-      nullptr;              // [m, n] of the output's dtype: the value is multiplied by GELU'(gelu_input)
-  bool accumulate = false;  // f32 output only: the chain starts from what is there
+  /// [m, n] of the output's dtype: the value is multiplied by GELU'(gelu_input).
+  const void* gelu_input = nullptr;
+  /// f32 output only: the chain starts from the output's old value.
+  bool accumulate = false;
 };
 
-/// out [m, n] = A [m, k] B [k, n]. A and B are of `dtype`; a transposed operand is stored as [k, m] or [n,
-/// k].
+/// out [m, n] = A [m, k] B [k, n]. A and B are of `dtype`; a transposed operand is stored as [k, m]
+/// or [n, k].
 struct GemmArgs {
   int64_t m, n, k;
   DType dtype;
@@ -46,14 +49,14 @@ struct LinearKernels {
   void (*gemm)(const GemmArgs& args);
   /// Bytes that pack needs.
   size_t (*packed_bytes)(int64_t k, int64_t n, DType dtype);
-  /// Packs B [k, n] (stored [n, k] when transposed), f32 or bf16, into panels of `dtype`, in whatever order
-  /// the backend multiplies fastest.
+  /// Packs B [k, n] (stored [n, k] when transposed), f32 or bf16, into panels of `dtype`, in the
+  /// order that the backend multiplies fastest.
   void (*pack)(void* panels, const void* b, DType b_dtype, int64_t k, int64_t n, bool b_transposed,
                DType dtype);
-  /// args.b holds packed panels of args.dtype; b_transposed is what pack was told.
+  /// args.b holds packed panels of args.dtype; b_transposed is as pack had it.
   void (*gemm_packed)(const GemmArgs& args);
-  /// Whether panels are B as it was stored: one copy does for B and for B^T, and a B of the panels' dtype
-  /// needs none.
+  /// Whether panels have B's stored layout: one copy then serves B and B^T, and a B of the panels'
+  /// dtype needs none.
   bool packs_as_stored;
 };
 ATHANOR_KERNEL_FAMILY(LinearKernels, linear_kernels)

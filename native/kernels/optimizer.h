@@ -1,4 +1,5 @@
-// Optimizer contract: arithmetic is in f32; one call covers all tensors, so that small ones share a pass.
+// Optimizer contract: arithmetic is in f32; one call covers all tensors, so that small ones
+// share a pass.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +34,8 @@ struct FloatSpan {
 struct OptimizerKernels {
   /// g = gradient * gradient_scale; m += (1 - beta1)(g - m); v = beta2 v + (1 - beta2) g^2;
   /// p = p (1 - lr decay) - lr m / (1 - beta1^step) / (sqrt(v / (1 - beta2^step)) + eps).
-  /// A bf16 p is rounded by core/stochastic_rounding.h: tensor i of the call takes the stream of (step, i).
+  /// A bf16 p is rounded by core/stochastic_rounding.h: tensor i of the call takes the stream
+  /// of (step, i).
   void (*adamw_step)(const AdamwTensor* tensors, int64_t count, const AdamwSettings& settings);
   /// Sum of squares over all tensors in f64: a chunk's in lanes, then the chunks in order.
   double (*sum_of_squares)(const FloatSpan* spans, int64_t count);

@@ -1,6 +1,6 @@
-// Policy contract: what PPO and its kin compute from numbers a response token. Everything is f32 and ragged:
-// `count` numbers of all responses end to end, `starts` i32 [sequences + 1] saying where each begins. Sums
-// are f64: a chunk's first, then the chunks in order.
+// Policy contract: the losses and estimates of PPO and GRPO, over one number per response token.
+// Everything is f32 and ragged: the `count` numbers of all responses end to end, and `starts` says
+// where each response begins. Sums are f64: each chunk's first, then the chunks in order.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace athanor {
 
-enum class KlEstimator : int { kK1, kK2, kK3 };
+enum class KlEstimator { kK1, kK2, kK3 };
 
 struct PolicyLossArgs {
   const float* log_probs;
@@ -23,6 +23,26 @@ struct PolicyLossArgs {
   double clip_low, clip_high;
   double dual_clip;  // 0: none
   double entropy_coef, kl_coef, scale;
+};
+
+struct ValueLossArgs {
+  float* dvalues;  // null: no gradients
+  const float* values;
+  const float* old_values;
+  const float* returns;
+  int64_t count;
+  double clip;  // 0: none
+  double scale;
+};
+
+struct GaeArgs {
+  float* advantages;
+  float* returns;
+  const float* rewards;
+  const float* values;
+  const int32_t* starts;  // [sequences + 1]
+  int64_t sequences;
+  double gamma, lambda;
 };
 
 struct PolicyTotals {
@@ -44,21 +64,18 @@ struct ValueTotals {
 
 struct PolicyKernels {
   /// From the last token of each sequence back: delta = reward + gamma next_value - value,
-  /// advantage = delta + gamma lambda next_advantage; both "next" are 0 after the last. returns = advantage +
-  /// value.
-  void (*gae)(float* advantages, float* returns, const float* rewards, const float* values,
-              const int32_t* starts, int64_t sequences, double gamma, double lambda);
+  /// advantage = delta + gamma lambda next_advantage; both "next" are 0 after the last. returns =
+  /// advantage + value.
+  void (*gae)(const GaeArgs& args);
   /// mean and biased variance
   void (*moments)(const float* x, int64_t count, double* mean, double* variance);
   /// out = (x - center) * factor + shift
   void (*affine)(float* out, const float* x, int64_t count, double center, double factor, double shift);
-  /// Of log_probs against reference_log_probs; see ops/policy.h for the formulas.
+  /// The estimate per token; see ops/policy.h for the formulas.
   void (*kl_penalty)(float* out, const float* log_probs, const float* reference_log_probs, int64_t count,
                      KlEstimator estimator);
   PolicyTotals (*policy_loss)(const PolicyLossArgs& args);
-  /// dvalues may be null; clip 0 is none.
-  ValueTotals (*value_loss)(float* dvalues, const float* values, const float* old_values,
-                            const float* returns, int64_t count, double clip, double scale);
+  ValueTotals (*value_loss)(const ValueLossArgs& args);
 };
 ATHANOR_KERNEL_FAMILY(PolicyKernels, policy_kernels)
 

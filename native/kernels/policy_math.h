@@ -1,4 +1,4 @@
-// What a token adds to the losses of policy and value, in f64: the formulas of every backend.
+// A token's part of the policy and value losses, in f64: the formulas of every backend.
 #pragma once
 
 #include <cmath>
@@ -8,7 +8,7 @@
 
 namespace athanor::policy {
 
-// A NaN on either side is the result: no extreme may hide that a ratio was none.
+// A NaN on either side is the result, so that an extreme does not hide a NaN ratio.
 ATHANOR_INLINE double larger_of(double a, double b) { return a > b || a != a ? a : b; }
 ATHANOR_INLINE double smaller_of(double a, double b) { return a < b || a != a ? a : b; }
 ATHANOR_INLINE double clamp(double x, double low, double high) { return larger_of(low, smaller_of(high, x)); }
@@ -67,22 +67,13 @@ ATHANOR_INLINE void merge(PolicyTotals& all, const PolicyTotals& part) {
   all.ratio_max = larger_of(all.ratio_max, part.ratio_max);
 }
 
-/// The arguments of value_loss.
-struct ValueLossArgs {
-  float* dvalues;
-  const float* values;
-  const float* old_values;
-  const float* returns;
-  double clip, scale;
-};
-
 ATHANOR_INLINE void add_token(const ValueLossArgs& args, int64_t i, ValueTotals& total) {
   const double value = args.values[i], old_value = args.clip > 0 ? args.old_values[i] : 0.0f;
   const double error = value - args.returns[i];
   double loss = error * error, slope = error;
   if (args.clip > 0) {
     const double bounded = old_value + clamp(value - old_value, -args.clip, args.clip) - args.returns[i];
-    // So written, an old value that is NaN makes the loss NaN.
+    // Written so that a NaN in the old value makes the loss NaN.
     if (!(bounded * bounded <= loss)) {
       loss = bounded * bounded;
       slope = 0;

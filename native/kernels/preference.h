@@ -8,7 +8,7 @@
 
 namespace athanor {
 
-enum class DpoKind : int { kSigmoid, kIpo, kHinge };
+enum class DpoKind { kSigmoid, kIpo, kHinge };
 
 struct PreferenceTotals {
   double loss = 0;

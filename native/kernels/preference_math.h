@@ -1,4 +1,4 @@
-// What a pair of answers adds to the losses of preference, in f64: the formulas of every backend.
+// A pair's part of the preference losses, in f64: the formulas of every backend.
 #pragma once
 
 #include <cmath>
@@ -38,7 +38,7 @@ ATHANOR_INLINE double pair_loss(const DpoArgs& args, double h, double& slope) {
     }
     case DpoKind::kHinge: {
       const double short_of = 1 - args.beta * h;
-      // Not `> 0`, which would make a loss of nothing out of NaN.
+      // Not `> 0`, which would turn NaN into a loss of 0.
       const bool met = short_of <= 0;
       slope = met ? 0.0 : -args.beta;
       return met ? 0.0 : short_of;

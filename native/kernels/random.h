@@ -1,4 +1,5 @@
-// Random fills: element i is a function of (seed, stream, i) and of nothing else, so any task makes any part.
+// Random fills: element i is a function of (seed, stream, i) and of nothing else, so any task
+// makes any part.
 #pragma once
 
 #include <cstdint>

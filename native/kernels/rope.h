@@ -8,12 +8,18 @@
 
 namespace athanor {
 
+struct RopeArgs {
+  DType dtype;
+  void* rows;                // [tokens, row_width], rotated in place
+  const int32_t* positions;  // [tokens]
+  const float* table;        // [max_positions, head_dim]: head_dim / 2 cosines, then as many sines
+  int64_t tokens, row_width;
+  int64_t heads, head_dim;  // the heads to rotate, those of q and of k, come first in a row
+  bool inverse;             // turns the other way, as gradients do
+};
+
 struct RopeKernels {
-  /// Rotates the q and k heads of rows [tokens, row_width] in place by table[position], f32 [max_positions,
-  /// head_dim]: head_dim / 2 cosines, then as many sines. `inverse` turns the other way, which is the
-  /// gradient's way.
-  void (*rotate)(DType dtype, void* rows, int64_t row_width, const int32_t* positions, const float* table,
-                 int64_t tokens, int64_t rotated_heads, int64_t head_dim, bool inverse);
+  void (*rotate)(const RopeArgs& args);
 };
 ATHANOR_KERNEL_FAMILY(RopeKernels, rope_kernels)
 

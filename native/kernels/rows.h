@@ -1,4 +1,5 @@
-// Rows contract: operations on matrices [rows, channels] by whole rows or columns. Indices are in range.
+// Rows contract: operations on matrices [rows, channels] by whole rows or columns. Indices
+// are in range.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +15,6 @@ struct RowsKernels {
   /// target[indices[i]] += source[i], in the order of i.
   void (*scatter_add)(DType target_dtype, void* target, DType source_dtype, const void* source,
                       const int32_t* indices, int64_t rows, int64_t channels);
-  void (*softmax_forward)(DType dtype, void* y, const void* x, int64_t rows, int64_t channels);
-  /// dx = y * (dy - sum(dy * y))
-  void (*softmax_backward)(DType dtype, void* dx, const void* dy, const void* y, int64_t rows,
-                           int64_t channels);
   /// out[c] = sum over rows of x[., c]: blocks of rows, then the blocks in order.
   void (*column_sum)(DType dtype, float* out, const void* x, int64_t rows, int64_t channels);
   /// out[channels, rows] = x[rows, channels] transposed, elements of 1, 2 or 4 bytes.

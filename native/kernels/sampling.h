@@ -1,5 +1,5 @@
-// Sampling contract: one token a row of logits, each row by itself, by a random number that is a function of
-// (seed, stream, step) alone.
+// Sampling contract: one token per row of logits, each row by itself, by a random number that is a
+// function of (seed, stream, step) alone.
 #pragma once
 
 #include <cstdint>
@@ -18,15 +18,23 @@ struct SamplingSettings {
   uint64_t seed;
 };
 
+struct SampleArgs {
+  DType dtype;             // of the logits
+  int32_t* tokens;         // [rows]; -1 if the row is no distribution (NaN, +inf, or only -inf)
+  float* log_probs;        // [rows], of the given logits over the temperature or 1; unfiltered
+  const void* logits;      // [rows, vocabulary]
+  const int32_t* history;  // [rows, history_length], -1 is no token; null: none
+  int64_t history_length;
+  const int32_t* streams;  // [rows]
+  const int32_t* steps;    // [rows]
+  SamplingSettings settings;
+  int64_t rows, vocabulary;
+};
+
 struct SamplingKernels {
-  /// logits [rows, vocabulary] of dtype; history i32 [rows, history_length] or null, -1 is no token.
-  /// Filters run in the order repetition penalty, temperature, top-k, top-p over what top-k kept, min-p.
-  /// Where logits are equal the lower token counts as the larger. tokens[row] is -1 where the row is no
-  /// distribution (NaN, +inf, or nothing above -inf). log_probs are of the logits as given, unpenalised and
-  /// unfiltered, divided by temperature (by 1 where that is 0).
-  void (*sample)(DType dtype, int32_t* tokens, float* log_probs, const void* logits, const int32_t* history,
-                 int64_t history_length, const int32_t* streams, const int32_t* steps,
-                 const SamplingSettings& settings, int64_t rows, int64_t vocabulary);
+  /// Filters run in this order: repetition penalty, temperature, top-k, top-p over the tokens that
+  /// top-k kept, min-p. Where logits are equal the lower token counts as the larger.
+  void (*sample)(const SampleArgs& args);
 };
 ATHANOR_KERNEL_FAMILY(SamplingKernels, sampling_kernels)
 

@@ -1,4 +1,5 @@
-// Segments contract: ragged f32 numbers end to end; `starts` i32 [segments + 1] says where each begins.
+// Segments contract: ragged f32 numbers end to end; `starts` i32 [segments + 1] says
+// where each begins.
 #pragma once
 
 #include <cstdint>

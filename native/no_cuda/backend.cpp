@@ -1,5 +1,5 @@
-// What a build without CUDA has in place of native/cuda/backend.cpp. The stubs of the kernel families are
-// written by native/cuda/cuda.cmake from their contracts.
+// Replaces native/cuda/backend.cpp in a build without CUDA. native/cuda/cuda.cmake writes the stubs
+// of the kernel families from their contracts.
 #include "core/device_graph.h"
 #include "core/device_memory.h"
 #include "core/error.h"
@@ -13,7 +13,7 @@ constexpr const char* kReason =
 
 template <class Result, class... Arguments>
 Result refuse(Arguments...) {
-  fail(ErrorCode::kCudaUnavailable, "device", kReason);
+  fail(ErrorCode::kCudaUnavailable, kReason);
 }
 void refuse_to_free(void*, size_t) noexcept {}
 void abandon_nothing() noexcept {}

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <vector>
 
+#include "core/integers.h"
 #include "kernels/attention.h"
 #include "kernels/rope.h"
 #include "ops/check.h"
@@ -12,33 +13,31 @@ namespace {
 
 constexpr int64_t kMaxHeadDim = 256;
 
-int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
-
-void check_head_dim(const char* name, int64_t head_dim) {
-  expect(head_dim % 8 == 0 && head_dim >= 8 && head_dim <= kMaxHeadDim, ErrorCode::kShape, name,
+void check_head_dim(int64_t head_dim) {
+  expect(head_dim % 8 == 0 && head_dim >= 8 && head_dim <= kMaxHeadDim, ErrorCode::kShape,
          "takes head sizes that are multiples of 8 up to ", kMaxHeadDim, " but got ", head_dim);
 }
 
-AttentionShape check_attention(const char* name, const Tensor& qkv, const Tensor& cu_seqlens, int64_t heads,
-                               int64_t kv_heads, double scale) {
-  check_float(name, "qkv", qkv);
-  check_dtype(name, "cu_seqlens", cu_seqlens, DType::kI32);
-  expect(heads > 0 && kv_heads > 0 && heads % kv_heads == 0, ErrorCode::kArgument, name, "expected the ",
-         kv_heads, " key-value heads to divide the ", heads, " heads");
-  expect(qkv.rank() == 2 && qkv.dim(1) % (heads + 2 * kv_heads) == 0, ErrorCode::kShape, name,
-         "expected qkv to be [tokens, (heads + 2 kv_heads) * head_dim] but it is ", qkv.shape().text());
+AttentionShape check_attention(const Tensor& qkv, const Tensor& cu_seqlens, int64_t heads, int64_t kv_heads,
+                               double scale) {
+  check_float("qkv", qkv);
+  check_dtype("cuSeqlens", cu_seqlens, DType::kI32);
+  expect(heads > 0 && kv_heads > 0 && heads % kv_heads == 0, ErrorCode::kArgument, "expected the ", kv_heads,
+         " key-value heads to divide the ", heads, " heads");
+  expect(qkv.rank() == 2 && qkv.dim(1) % (heads + 2 * kv_heads) == 0, ErrorCode::kShape,
+         "expected qkv to be [tokens, (heads + 2 kvHeads) * headDim] but it is ", qkv.shape().text());
   const int64_t head_dim = qkv.dim(1) / (heads + 2 * kv_heads);
-  check_head_dim(name, head_dim);
-  expect(cu_seqlens.rank() == 1 && cu_seqlens.dim(0) >= 1, ErrorCode::kShape, name,
-         "expected cu_seqlens to be [sequences + 1] but it is ", cu_seqlens.shape().text());
+  check_head_dim(head_dim);
+  expect(cu_seqlens.rank() == 1 && cu_seqlens.dim(0) >= 1, ErrorCode::kShape,
+         "expected cuSeqlens to be [sequences + 1] but it is ", cu_seqlens.shape().text());
   const int64_t sequences = cu_seqlens.dim(0) - 1;
   const int32_t* starts = cu_seqlens.host<int32_t>();
-  expect(starts[0] == 0 && starts[sequences] == qkv.dim(0), ErrorCode::kArgument, name,
-         "expected cu_seqlens to run from 0 to ", qkv.dim(0), " but it runs from ", starts[0], " to ",
+  expect(starts[0] == 0 && starts[sequences] == qkv.dim(0), ErrorCode::kArgument,
+         "expected cuSeqlens to run from 0 to ", qkv.dim(0), " but it runs from ", starts[0], " to ",
          starts[sequences]);
   for (int64_t i = 0; i < sequences; ++i) {
-    expect(starts[i] <= starts[i + 1], ErrorCode::kArgument, name, "expected cu_seqlens to rise but entry ",
-           i + 1, " is ", starts[i + 1], " after ", starts[i]);
+    expect(starts[i] <= starts[i + 1], ErrorCode::kArgument, "expected cuSeqlens to rise but entry ", i + 1,
+           " is ", starts[i + 1], " after ", starts[i]);
   }
   return {qkv.dim(0), sequences, cu_seqlens.data<int32_t>(), heads,
           kv_heads,   head_dim,  static_cast<float>(scale),  qkv.dtype()};
@@ -48,22 +47,21 @@ AttentionShape check_attention(const char* name, const Tensor& qkv, const Tensor
 
 std::tuple<Tensor, Tensor> attention_forward(const Tensor& qkv, const Tensor& cu_seqlens, int64_t heads,
                                              int64_t kv_heads, double scale) {
-  const AttentionShape shape = check_attention("attention", qkv, cu_seqlens, heads, kv_heads, scale);
+  const AttentionShape shape = check_attention(qkv, cu_seqlens, heads, kv_heads, scale);
   Tensor out({shape.tokens, heads * shape.head_dim}, qkv.dtype(), qkv.device());
   Tensor lse({shape.tokens, heads}, DType::kF32, qkv.device());
   attention_kernels(qkv.device()).forward(shape, qkv.raw(), out.raw(), lse.data<float>());
   return {out, lse};
 }
 
-Tensor attention_backward(const Tensor& dout, const Tensor& qkv, const Tensor& out, const Tensor& lse,
-                          const Tensor& cu_seqlens, int64_t heads, int64_t kv_heads, double scale) {
-  constexpr const char* kName = "attention_backward";
-  const AttentionShape shape = check_attention(kName, qkv, cu_seqlens, heads, kv_heads, scale);
-  check_shape(kName, "out", out, {shape.tokens, heads * shape.head_dim});
-  check_dtype(kName, "out", out, qkv.dtype());
-  check_same(kName, dout, out);
-  check_dtype(kName, "lse", lse, DType::kF32);
-  check_shape(kName, "lse", lse, {shape.tokens, heads});
+Tensor attention_backward(const AttentionBackwardInputs& in) {
+  const auto& [dout, qkv, out, lse, cu_seqlens, heads, kv_heads, scale] = in;
+  const AttentionShape shape = check_attention(qkv, cu_seqlens, heads, kv_heads, scale);
+  check_shape("out", out, {shape.tokens, heads * shape.head_dim});
+  check_dtype("out", out, qkv.dtype());
+  check_same(dout, out);
+  check_dtype("lse", lse, DType::kF32);
+  check_shape("lse", lse, {shape.tokens, heads});
   Tensor dqkv(qkv.shape(), qkv.dtype(), qkv.device());
   attention_kernels(qkv.device())
       .backward(shape, dout.raw(), qkv.raw(), out.raw(), lse.data<float>(), dqkv.raw());
@@ -72,53 +70,50 @@ Tensor attention_backward(const Tensor& dout, const Tensor& qkv, const Tensor& o
 
 std::tuple<Tensor, Tensor> kv_cache_create(int64_t slots, int64_t max_tokens, int64_t kv_heads,
                                            int64_t head_dim, DType dtype) {
-  constexpr const char* kName = "kv_cache_create";
-  check_head_dim(kName, head_dim);
-  expect(slots > 0 && max_tokens > 0 && kv_heads > 0, ErrorCode::kArgument, kName,
+  check_head_dim(head_dim);
+  expect(slots > 0 && max_tokens > 0 && kv_heads > 0, ErrorCode::kArgument,
          "expected at least one slot, token and head but got ", slots, ", ", max_tokens, " and ", kv_heads);
   const Shape shape{slots, kv_heads, round_up(max_tokens, kAttentionKeyBlock),
                     round_up(head_dim, kAttentionHeadPadding)};
   Tensor keys(shape, dtype, default_device()), values(shape, dtype, default_device());
-  check_float(kName, "dtype", keys);
+  check_float("dtype", keys);
   return {keys, values};
 }
 
-void check_cache_slots(const char* name, const Tensor& slots, const Tensor& cache) {
-  check_dtype(name, "slots", slots, DType::kI32);
+void check_cache_slots(const Tensor& slots, const Tensor& cache) {
+  check_dtype("slots", slots, DType::kI32);
   const int32_t* slot_of = slots.host<int32_t>();
   const int64_t count = cache.rank() > 0 ? cache.dim(0) : 0;
   std::vector<bool> taken(static_cast<size_t>(count));
   for (int64_t i = 0; i < slots.numel(); ++i) {
     const int32_t slot = slot_of[i];
-    expect(slot >= 0 && slot < count, ErrorCode::kArgument, name, "slot ", slot, " of sequence ", i,
+    expect(slot >= 0 && slot < count, ErrorCode::kArgument, "slot ", slot, " of sequence ", i,
            " is outside of the cache's ", count);
-    expect(!taken[static_cast<size_t>(slot)], ErrorCode::kArgument, name, "slot ", slot, " is given twice");
+    expect(!taken[static_cast<size_t>(slot)], ErrorCode::kArgument, "slot ", slot, " is given twice");
     taken[static_cast<size_t>(slot)] = true;
   }
 }
 
-Tensor attention_cached(const Tensor& qkv, const Tensor& keys, const Tensor& values, const Tensor& slots,
-                        const Tensor& cu_seqlens, const Tensor& past_lengths, int64_t max_tokens,
-                        int64_t heads, int64_t kv_heads, double scale) {
-  constexpr const char* kName = "attention_cached";
-  const AttentionShape shape = check_attention(kName, qkv, cu_seqlens, heads, kv_heads, scale);
-  check_dtype(kName, "keys", keys, qkv.dtype());
-  check_same(kName, keys, values);
-  check_dtype(kName, "past_lengths", past_lengths, DType::kI32);
-  check_shape(kName, "slots", slots, {shape.sequences});
-  check_shape(kName, "past_lengths", past_lengths, {shape.sequences});
+Tensor attention_cached(const AttentionCachedInputs& in) {
+  const auto& [qkv, keys, values, slots, cu_seqlens, past_lengths, max_tokens, heads, kv_heads, scale] = in;
+  const AttentionShape shape = check_attention(qkv, cu_seqlens, heads, kv_heads, scale);
+  check_dtype("keys", keys, qkv.dtype());
+  check_same(keys, values);
+  check_dtype("pastLengths", past_lengths, DType::kI32);
+  check_shape("slots", slots, {shape.sequences});
+  check_shape("pastLengths", past_lengths, {shape.sequences});
   const int64_t capacity = round_up(max_tokens, kAttentionKeyBlock);
-  check_shape(kName, "keys", keys,
+  check_shape("keys", keys,
               {keys.rank() == 4 ? keys.dim(0) : 0, kv_heads, capacity,
                round_up(shape.head_dim, kAttentionHeadPadding)});
-  check_cache_slots(kName, slots, keys);
+  check_cache_slots(slots, keys);
   const int32_t *slot_of = slots.host<int32_t>(), *past_of = past_lengths.host<int32_t>(),
                 *starts = cu_seqlens.host<int32_t>();
   for (int64_t i = 0; i < shape.sequences; ++i) {
     const int32_t past = past_of[i];
     const int64_t added = starts[i + 1] - starts[i];
-    expect(past >= 0 && past + added <= max_tokens, ErrorCode::kArgument, kName, "slot ", slot_of[i],
-           " holds ", past, " tokens and ", added, " more exceed its limit of ", max_tokens);
+    expect(past >= 0 && past + added <= max_tokens, ErrorCode::kArgument, "slot ", slot_of[i], " holds ",
+           past, " tokens and ", added, " more exceed its limit of ", max_tokens);
   }
   Tensor out({shape.tokens, heads * shape.head_dim}, qkv.dtype(), qkv.device());
   const AttentionCache cache{keys.raw(), values.raw(), slots.data<int32_t>(), past_lengths.data<int32_t>(),
@@ -130,10 +125,9 @@ Tensor attention_cached(const Tensor& qkv, const Tensor& keys, const Tensor& val
 }
 
 Tensor rope_table(int64_t max_positions, int64_t head_dim, double theta) {
-  constexpr const char* kName = "rope_table";
-  expect(head_dim > 0 && head_dim % 2 == 0, ErrorCode::kShape, kName, "expected an even head size but got ",
+  expect(head_dim > 0 && head_dim % 2 == 0, ErrorCode::kShape, "expected an even head size but got ",
          head_dim);
-  expect(theta > 0, ErrorCode::kArgument, kName, "expected theta above 0 but got ", theta);
+  expect(theta > 0, ErrorCode::kArgument, "expected theta above 0 but got ", theta);
   std::vector<float> numbers(static_cast<size_t>(max_positions * head_dim));
   const int64_t half = head_dim / 2;
   for (int64_t position = 0; position < max_positions; ++position) {
@@ -152,24 +146,30 @@ Tensor rope_table(int64_t max_positions, int64_t head_dim, double theta) {
 
 void rope(const Tensor& qkv, const Tensor& positions, const Tensor& table, int64_t heads, int64_t kv_heads,
           bool inverse) {
-  constexpr const char* kName = "rope";
-  check_float(kName, "qkv", qkv);
-  check_dtype(kName, "positions", positions, DType::kI32);
-  check_dtype(kName, "table", table, DType::kF32);
-  expect(table.rank() == 2, ErrorCode::kShape, kName,
-         "expected table to be [max_positions, head_dim] but it is ", table.shape().text());
+  check_float("qkv", qkv);
+  check_dtype("positions", positions, DType::kI32);
+  check_dtype("table", table, DType::kF32);
+  expect(table.rank() == 2, ErrorCode::kShape, "expected table to be [maxPositions, headDim] but it is ",
+         table.shape().text());
   const int64_t head_dim = table.dim(1);
   const int64_t tokens = qkv.rank() == 2 ? qkv.dim(0) : 0;
-  check_shape(kName, "qkv", qkv, {tokens, (heads + 2 * kv_heads) * head_dim});
-  check_shape(kName, "positions", positions, {tokens});
+  check_shape("qkv", qkv, {tokens, (heads + 2 * kv_heads) * head_dim});
+  check_shape("positions", positions, {tokens});
   for (int64_t i = 0; i < tokens; ++i) {
     const int32_t position = positions.host<int32_t>()[i];
-    expect(position >= 0 && position < table.dim(0), ErrorCode::kArgument, kName, "position ", position,
+    expect(position >= 0 && position < table.dim(0), ErrorCode::kArgument, "position ", position,
            " of token ", i, " is outside of the table of ", table.dim(0), " positions");
   }
   rope_kernels(qkv.device())
-      .rotate(qkv.dtype(), qkv.raw(), qkv.dim(1), positions.data<int32_t>(), table.data<float>(), tokens,
-              heads + kv_heads, head_dim, inverse);
+      .rotate({.dtype = qkv.dtype(),
+               .rows = qkv.raw(),
+               .positions = positions.data<int32_t>(),
+               .table = table.data<float>(),
+               .tokens = tokens,
+               .row_width = qkv.dim(1),
+               .heads = heads + kv_heads,
+               .head_dim = head_dim,
+               .inverse = inverse});
   qkv.storage().mark_written();
 }
 

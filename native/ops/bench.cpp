@@ -12,12 +12,13 @@
 namespace athanor::ops {
 namespace {
 
-// The best of several short repeats: a repeat that another process disturbed says nothing about the machine.
+// The best of several short repeats: a repeat that another process disturbed says nothing
+// about the machine.
 constexpr int kRepeats = 20;
 // Some 2 ms of multiply-adds on AVX-512 and 10 ms without vectors wider than 4.
 constexpr int64_t kRounds = 100000;
 constexpr int64_t kCopyFloats = int64_t{16} << 20;  // 64 MiB each way, far more than a cache
-// On a GPU: some milliseconds of work a wait, whose own time then hardly counts.
+// On a GPU: some milliseconds of work per wait, beside which the wait hardly counts.
 constexpr int64_t kDeviceRounds = 20000;
 constexpr int64_t kDeviceCopyFloats = int64_t{64} << 20;
 constexpr int kDeviceCopies = 10;
@@ -28,8 +29,8 @@ double seconds_of(auto&& body) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-/// Runs body(thread) on every thread at once: each waits for the others, so that none takes two turns. Not
-/// for long, because the pool runs serially while another JavaScript thread has it.
+/// Runs body(thread) on every thread at once: each waits for the others, so that none takes two
+/// turns. The wait is short, because the pool runs serially while another JavaScript thread has it.
 void on_all_threads(int threads, auto&& body) {
   std::atomic<int> missing{threads};
   parallel_for(threads, [&](int64_t thread) {
@@ -41,9 +42,8 @@ void on_all_threads(int threads, auto&& body) {
   });
 }
 
-bool is_host(Device device) { return device.type == DeviceType::kCpu; }
-
-/// Operations a second of body, which returns how many it did, and waits for the device.
+/// Operations per second of `body`, which returns its number of operations and waits
+/// for the device.
 double best_rate(auto&& body) {
   double best = 0.0;
   for (int repeat = 0; repeat < kRepeats; ++repeat) {
@@ -78,8 +78,8 @@ double measure_device_copy(Device device) {
 }  // namespace
 
 double measure_peak_flops(DType dtype) {
-  expect(dtype == DType::kF32 || dtype == DType::kBF16, ErrorCode::kDtype, "measure_peak_flops",
-         "expected f32 or bf16 but got ", dtype_name(dtype));
+  expect(dtype == DType::kF32 || dtype == DType::kBF16, ErrorCode::kDtype, "expected f32 or bf16 but got ",
+         dtype_name(dtype));
   if (!is_host(default_device())) return measure_device_flops(default_device(), dtype);
   const BenchKernels& kernels = bench_kernels(Device{});
   const int threads = num_threads();

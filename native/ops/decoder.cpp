@@ -1,5 +1,5 @@
-// A decoding step of a small model is some fifty kernels of a few microseconds. Called for one by one from
-// JavaScript, each costs as much again in the handles of its results.
+// A decoding step of a small model is about fifty kernels of a few microseconds. If JavaScript
+// called them one by one, the handles of their results would cost as much again.
 #include "ops/decoder.h"
 
 #include <cmath>
@@ -13,126 +13,112 @@
 #include "ops/embedding.h"
 #include "ops/linear.h"
 #include "ops/norm.h"
+#include "ops/query_key_norm.h"
 
 namespace athanor::ops {
 namespace {
 
 using OptionalTensor = std::optional<Tensor>;
-
-constexpr const char* kName = "decoder_cached";
-constexpr size_t kTrunkWeights = 5;
-constexpr size_t kLayerWeights = 12;
-constexpr size_t kLayerProjections = 4;
-
-struct Layer {
-  const OptionalTensor* weights;   // kLayerWeights
-  const OptionalTensor* adapters;  // 2 * kLayerProjections, or null
-  const double* scales;
-};
-
-const Tensor& required(const OptionalTensor& tensor) {
-  expect(tensor.has_value(), ErrorCode::kArgument, kName, "a weight that every decoder has is missing");
-  return *tensor;
-}
+using OptionalAdapter = std::optional<DecoderAdapter>;
 
 struct Normed {
   Tensor y, sum;
 };
 
-struct Decoder {
-  const std::vector<OptionalTensor>& weights;
-  const std::vector<OptionalTensor>& adapters;
-  const std::vector<double>& scales;
-  const std::vector<Tensor>& caches;
-  int64_t max_tokens, heads, kv_heads;
-  bool llama;
-  double eps;
-  DType dtype;
-};
-
-/// Sequences of one step: the tokens that they bring, and where each is cached.
-struct Step {
-  Tensor tokens, positions, cu_seqlens, slots, past_lengths;
-};
-
 class Trunk {
  public:
-  explicit Trunk(const Decoder& decoder) : d_(decoder) {}
+  Trunk(const DecoderModel& model, const DecoderStep& step) : model_(model), step_(step) {}
 
-  Tensor run(const Step& step) const {
-    const OptionalTensor &position_table = d_.weights[1], &rope_table = d_.weights[2];
-    Tensor x = embedding_forward(step.tokens, position_table ? OptionalTensor(step.positions) : std::nullopt,
-                                 required(d_.weights[0]), position_table, d_.dtype);
+  Tensor run() const {
+    const OptionalTensor positions = model_.position_table ? OptionalTensor(step_.positions) : std::nullopt;
+    Tensor x =
+        embedding_forward(step_.tokens, positions, model_.token_table, model_.position_table, model_.dtype);
     OptionalTensor delta;
-    for (size_t i = 0; i < d_.caches.size() / 2; ++i) {
-      const Layer layer = layer_at(i);
-      const Normed first = norm(x, delta, layer.weights);
-      const Tensor qkv = project(first.y, layer, 2, 0);
-      if (rope_table) rope(qkv, step.positions, *rope_table, d_.heads, d_.kv_heads, false);
-      const Normed second = norm(first.sum, project(attend(qkv, i, step), layer, 4, 1), layer.weights + 6);
+    for (size_t i = 0; i < model_.layers.size(); ++i) {
+      const DecoderLayer& layer = model_.layers[i];
+      const DecoderLayerAdapters& adapters = step_.adapters.empty() ? none_ : step_.adapters[i];
+      const Normed first = norm(x, delta, layer.attention_norm);
+      const Normed second = norm(first.sum, attention(first.y, i, adapters), layer.mlp_norm);
       x = second.sum;
-      delta = feed_forward(second.y, layer);
+      delta = feed_forward(second.y, layer, adapters);
     }
-    return norm(x, delta, &d_.weights[3]).y;
+    return norm(x, delta, model_.final_norm).y;
   }
 
  private:
-  Layer layer_at(size_t i) const {
-    const bool is_adapted = !d_.adapters.empty();
-    return {&d_.weights[kTrunkWeights + i * kLayerWeights],
-            is_adapted ? &d_.adapters[i * 2 * kLayerProjections] : nullptr,
-            is_adapted ? &d_.scales[i * kLayerProjections] : nullptr};
-  }
-
-  Normed norm(const Tensor& x, const OptionalTensor& delta, const OptionalTensor* gain_and_bias) const {
-    const Tensor& gain = required(gain_and_bias[0]);
-    if (d_.llama) {
-      auto [y, sum, rstd] = rms_norm_forward(x, delta, gain, d_.eps);
+  Normed norm(const Tensor& x, const OptionalTensor& delta, const DecoderNormWeights& weights) const {
+    if (model_.norm == DecoderNorm::kRms) {
+      auto [y, sum, rstd] = rms_norm_forward(x, delta, weights.gain, model_.eps);
       return {y, sum};
     }
-    auto [y, sum, mean, rstd] = layer_norm_forward(x, delta, gain, gain_and_bias[1], d_.eps);
+    auto [y, sum, mean, rstd] = layer_norm_forward(x, delta, weights.gain, weights.bias, model_.eps);
     return {y, sum};
   }
 
-  Tensor attend(const Tensor& qkv, size_t layer, const Step& step) const {
-    const double head_dim = static_cast<double>(qkv.dim(1)) / static_cast<double>(d_.heads + 2 * d_.kv_heads);
-    return attention_cached(qkv, d_.caches[2 * layer], d_.caches[2 * layer + 1], step.slots, step.cu_seqlens,
-                            step.past_lengths, d_.max_tokens, d_.heads, d_.kv_heads, 1 / std::sqrt(head_dim));
+  Tensor attention(const Tensor& x, size_t index, const DecoderLayerAdapters& adapters) const {
+    const DecoderLayer& layer = model_.layers[index];
+    const int64_t heads = model_.heads, kv_heads = model_.kv_heads;
+    Tensor qkv = project(x, layer.qkv, adapters.qkv);
+    if (const auto& norms = layer.query_key_norm) {
+      qkv = std::get<0>(
+          query_key_norm_forward(qkv, norms->query_gain, norms->key_gain, heads, kv_heads, model_.eps));
+    }
+    if (layer.rope_table) rope(qkv, step_.positions, *layer.rope_table, heads, kv_heads, false);
+    const double head_dim = static_cast<double>(qkv.dim(1)) / static_cast<double>(heads + 2 * kv_heads);
+    const Tensor attended = attention_cached({.qkv = qkv,
+                                              .keys = step_.caches[2 * index],
+                                              .values = step_.caches[2 * index + 1],
+                                              .slots = step_.slots,
+                                              .cu_seqlens = step_.cu_seqlens,
+                                              .past_lengths = step_.past_lengths,
+                                              .max_tokens = step_.max_tokens,
+                                              .heads = heads,
+                                              .kv_heads = kv_heads,
+                                              .scale = 1 / std::sqrt(head_dim)});
+    return project(attended, layer.output, adapters.output);
   }
 
-  Tensor feed_forward(const Tensor& x, const Layer& layer) const {
-    const Activation activation = d_.llama ? Activation::kNone : Activation::kGelu;
-    const Tensor hidden = project(x, layer, 8, 2, activation);
-    return project(d_.llama ? swiglu_forward(hidden) : hidden, layer, 10, 3);
+  static Tensor feed_forward(const Tensor& x, const DecoderLayer& layer,
+                             const DecoderLayerAdapters& adapters) {
+    switch (layer.activation) {
+      case DecoderActivation::kGelu:
+        return project(project(x, layer.up, adapters.up, Activation::kGelu), layer.down, adapters.down);
+      case DecoderActivation::kSwiglu:
+        return project(swiglu_forward(project(x, layer.up, adapters.up)), layer.down, adapters.down);
+    }
+    fail(ErrorCode::kInternal, "unknown activation");
   }
 
-  /// The layer's projection `index`, whose weight and bias are at `at`.
-  static Tensor project(const Tensor& x, const Layer& layer, size_t at, size_t index,
+  static Tensor project(const Tensor& x, const DecoderProjection& projection, const OptionalAdapter& adapter,
                         Activation activation = Activation::kNone) {
     OptionalTensor delta;
-    if (layer.adapters != nullptr && layer.adapters[2 * index].has_value()) {
-      const Tensor narrow = linear(x, *layer.adapters[2 * index], {}, Activation::kNone, {});
-      scale_into(narrow, layer.scales[index]);
-      delta = linear(narrow, required(layer.adapters[2 * index + 1]), {}, Activation::kNone, {});
+    if (adapter) {
+      const Tensor narrow = linear(x, adapter->a, {}, Activation::kNone, {});
+      scale_into(narrow, adapter->scale);
+      delta = linear(narrow, adapter->b, {}, Activation::kNone, {});
     }
-    return linear(x, required(layer.weights[at]), layer.weights[at + 1], activation, delta);
+    return linear(x, projection.weight, projection.bias, activation, delta);
   }
 
   static Tensor linear(const Tensor& x, const Tensor& weight, const OptionalTensor& bias,
                        Activation activation, const OptionalTensor& addend) {
-    return std::get<0>(linear_forward(x, weight, bias, activation, false, addend));
+    return std::get<0>(
+        linear_forward({.x = x, .weight = weight, .bias = bias, .activation = activation, .addend = addend}));
   }
 
-  const Decoder& d_;
+  const DecoderModel& model_;
+  const DecoderStep& step_;
+  const DecoderLayerAdapters none_;
 };
 
-// From this many sequences a thread on, each thread of a CPU decodes its own through all layers: it waits for
-// no other after each kernel, and reads the cache while another multiplies. Every thread then reads all
-// weights: 32 rows are 32 bf16 operations a byte, and a core that reads 20 GB/s is at its peak with 22.
+// From this many sequences per thread on, each thread of a CPU decodes its own sequences through
+// all layers. It does not wait for the others after each kernel, and reads the cache while another
+// multiplies. Every thread then reads all weights: 32 rows are 32 bf16 operations per byte, and a
+// core that reads 20 GB/s is at its peak with 22.
 constexpr int64_t kSequencesPerThread = 32;
 
 /// Whether threads decode their own sequences; only where each brings one token.
-bool is_shared_out(const Step& step) {
+bool is_shared_out(const DecoderStep& step) {
   const int64_t sequences = step.slots.numel(), threads = num_threads();
   if (step.tokens.device().type != DeviceType::kCpu || threads == 1) return false;
   if (sequences < kSequencesPerThread * threads || step.cu_seqlens.numel() != sequences + 1) return false;
@@ -143,26 +129,37 @@ bool is_shared_out(const Step& step) {
 }
 
 /// Before threads ask for them at once.
-void pack_weights(const Decoder& d) {
-  const auto pack = [&](const OptionalTensor& weight) {
-    if (weight) packed_weight(*weight, d.dtype, true);
-  };
-  for (size_t at = kTrunkWeights; at < d.weights.size(); at += kLayerWeights)
-    for (const size_t projection : {2, 4, 8, 10}) pack(d.weights[at + projection]);
-  for (const OptionalTensor& adapter : d.adapters) pack(adapter);
+void pack_weights(const DecoderModel& model, const DecoderStep& step) {
+  const auto pack = [&](const Tensor& weight) { packed_weight(weight, model.dtype, true); };
+  for (const DecoderLayer& layer : model.layers)
+    for (const auto* projection : {&layer.qkv, &layer.output, &layer.up, &layer.down})
+      pack(projection->weight);
+  for (const DecoderLayerAdapters& layer : step.adapters)
+    for (const auto* adapter : {&layer.qkv, &layer.output, &layer.up, &layer.down})
+      if (*adapter) {
+        pack((*adapter)->a);
+        pack((*adapter)->b);
+      }
 }
 
-Tensor run_shared_out(const Decoder& d, const Step& step) {
+/// The sequences [begin, end) of a step in which each brings one token.
+DecoderStep share_of(const DecoderStep& step, int64_t begin, int64_t end) {
+  DecoderStep share = step;
+  for (Tensor* part : {&share.tokens, &share.positions, &share.slots, &share.past_lengths})
+    *part = part->slice(begin, end);
+  // One token each, so the starts of any share are those from 0 on.
+  share.cu_seqlens = step.cu_seqlens.slice(0, end - begin + 1);
+  return share;
+}
+
+Tensor run_shared_out(const DecoderModel& model, const DecoderStep& step) {
   const int64_t sequences = step.slots.numel();
-  check_cache_slots(kName, step.slots, d.caches[0]);
-  pack_weights(d);
-  const Tensor out({sequences, required(d.weights[0]).dim(1)}, d.dtype, step.tokens.device());
+  check_cache_slots(step.slots, step.caches[0]);
+  pack_weights(model, step);
+  const Tensor out({sequences, model.token_table.dim(1)}, model.dtype, step.tokens.device());
   parallel_shares(sequences, [&](int64_t begin, int64_t end) {
-    // One token each, so the starts of any share are those from 0 on.
-    const Step mine{step.tokens.slice(begin, end), step.positions.slice(begin, end),
-                    step.cu_seqlens.slice(0, end - begin + 1), step.slots.slice(begin, end),
-                    step.past_lengths.slice(begin, end)};
-    const Tensor y = Trunk(d).run(mine);
+    const DecoderStep share = share_of(step, begin, end);
+    const Tensor y = Trunk(model, share).run();
     std::memcpy(out.slice(begin, end).raw(), y.raw(), y.bytes());
   });
   return out;
@@ -170,21 +167,12 @@ Tensor run_shared_out(const Decoder& d, const Step& step) {
 
 }  // namespace
 
-Tensor decoder_cached(const std::vector<OptionalTensor>& weights, const std::vector<OptionalTensor>& adapters,
-                      const std::vector<double>& scales, const std::vector<Tensor>& caches,
-                      const Tensor& tokens, const Tensor& positions, const Tensor& cu_seqlens,
-                      const Tensor& slots, const Tensor& past_lengths, int64_t max_tokens, int64_t heads,
-                      int64_t kv_heads, bool llama, double eps, DType dtype) {
-  const size_t layers = caches.size() / 2;
-  const size_t adapted = adapters.empty() ? 0 : layers;
-  expect(
-      weights.size() == kTrunkWeights + layers * kLayerWeights && caches.size() == 2 * layers &&
-          adapters.size() == adapted * 2 * kLayerProjections && scales.size() == adapted * kLayerProjections,
-      ErrorCode::kArgument, kName, "expected weights, adapters and scales of ", layers,
-      " layers, one for each cache, but got ", weights.size(), ", ", adapters.size(), " and ", scales.size());
-  const Decoder decoder{weights, adapters, scales, caches, max_tokens, heads, kv_heads, llama, eps, dtype};
-  const Step step{tokens, positions, cu_seqlens, slots, past_lengths};
-  return is_shared_out(step) ? run_shared_out(decoder, step) : Trunk(decoder).run(step);
+Tensor decoder_cached(const DecoderModel& model, const DecoderStep& step) {
+  const size_t layers = model.layers.size();
+  expect(step.caches.size() == 2 * layers && (step.adapters.empty() || step.adapters.size() == layers),
+         ErrorCode::kArgument, "expected keys and values, and adapters or none, for each of ", layers,
+         " layers but got ", step.caches.size(), " caches and adapters of ", step.adapters.size(), " layers");
+  return is_shared_out(step) ? run_shared_out(model, step) : Trunk(model, step).run();
 }
 
 }  // namespace athanor::ops

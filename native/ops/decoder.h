@@ -1,3 +1,5 @@
+// A decoder's trunk over tokens that continue cached sequences, as one call from JavaScript. A
+// model names the parts of each of its layers; src/nn/config.ts describes the same choices.
 #pragma once
 
 #include <optional>
@@ -7,16 +9,71 @@
 
 namespace athanor::ops {
 
-/// A decoder's trunk over tokens that continue cached sequences: embedding, blocks and final norm -> [n, d].
-/// weights: token table, position table?, rope table?, then gain and bias? of the final norm, then 12 a
-/// layer, weight and bias? of each of the attention's norm, qkv, output, the feed-forward network's norm, up,
-/// down. adapters: none, or 8 a layer, A? and B? of each of qkv, output, up, down; scales 4 a layer. caches:
-/// keys and values of each layer. llama: RMS norm and SwiGLU, where up has gate and up.
-Tensor decoder_cached(const std::vector<std::optional<Tensor>>& weights,
-                      const std::vector<std::optional<Tensor>>& adapters, const std::vector<double>& scales,
-                      const std::vector<Tensor>& caches, const Tensor& tokens, const Tensor& positions,
-                      const Tensor& cu_seqlens, const Tensor& slots, const Tensor& past_lengths,
-                      int64_t max_tokens, int64_t heads, int64_t kv_heads, bool llama, double eps,
-                      DType dtype);
+enum class DecoderNorm { kLayer, kRms };
+enum class DecoderActivation { kGelu, kSwiglu };
+
+struct DecoderNormWeights {
+  Tensor gain;  // [channels]
+  std::optional<Tensor> bias;
+};
+
+struct DecoderProjection {
+  Tensor weight;  // [out, in]
+  std::optional<Tensor> bias;
+};
+
+/// Gains of the RMS norm of each head's query and key, [head_dim] each.
+struct DecoderQueryKeyNorm {
+  Tensor query_gain, key_gain;
+};
+
+/// One block in the order of use. Without `rope_table` the layer rotates nothing.
+struct DecoderLayer {
+  DecoderNormWeights attention_norm;
+  DecoderProjection qkv;
+  std::optional<DecoderQueryKeyNorm> query_key_norm;
+  std::optional<Tensor> rope_table;  // f32 [max_positions, head_dim]
+  DecoderProjection output;
+  DecoderNormWeights mlp_norm;
+  DecoderActivation activation;
+  DecoderProjection up;  // gate and up, one under the other, where the activation is SwiGLU
+  DecoderProjection down;
+};
+
+struct DecoderModel {
+  Tensor token_table;  // [vocabulary, channels]
+  std::optional<Tensor> position_table;
+  std::vector<DecoderLayer> layers;
+  DecoderNormWeights final_norm;
+  DecoderNorm norm;
+  double eps;
+  int64_t heads, kv_heads;
+  DType dtype;  // of activations
+};
+
+/// A projection's adapter: scale * b a is added to its weight.
+struct DecoderAdapter {
+  Tensor a, b;  // [rank, in], [out, rank]
+  double scale;
+};
+
+struct DecoderLayerAdapters {
+  std::optional<DecoderAdapter> qkv, output, up, down;
+};
+
+/// The sequences of one call: the tokens that they bring, and where each is cached.
+struct DecoderStep {
+  Tensor tokens, positions;                    // i32 [n]
+  Tensor cu_seqlens;                           // i32 [sequences + 1]
+  Tensor slots, past_lengths;                  // i32 [sequences]
+  std::vector<Tensor> caches;                  // per layer keys, then values; see kv_cache_create
+  int64_t max_tokens;                          // of a slot
+  std::vector<DecoderLayerAdapters> adapters;  // one per layer, or none
+};
+
+/// Embedding, blocks and final norm -> [n, channels], with the bits of the full forward pass.
+/// Appends to the caches. Throws ERR_ARGUMENT if caches or adapters do not fit the layers, and the
+/// errors of the operations.
+Tensor decoder_cached(const DecoderModel& model, const DecoderStep& step);
 
 }  // namespace athanor::ops

@@ -8,46 +8,46 @@
 namespace athanor::ops {
 
 Tensor axpby(const Tensor& a, float alpha, const Tensor& b, float beta) {
-  check_float("axpby", "a", a);
-  check_same("axpby", a, b);
+  check_float("a", a);
+  check_same(a, b);
   Tensor out(a.shape(), a.dtype(), a.device());
   elementwise_kernels(a.device()).axpby(a.dtype(), out.raw(), a.raw(), alpha, b.raw(), beta, a.numel());
   return out;
 }
 
 void add_scaled_into(const Tensor& target, const Tensor& source, float alpha) {
-  check_float("add_scaled_into", "target", target);
-  check_same("add_scaled_into", target, source);
+  check_float("target", target);
+  check_same(target, source);
   elementwise_kernels(target.device())
       .axpby(target.dtype(), target.raw(), source.raw(), alpha, target.raw(), 1.0f, target.numel());
   target.storage().mark_written();
 }
 
 void lerp_into(const Tensor& target, const Tensor& source, float weight) {
-  check_float("lerp_into", "target", target);
-  check_same("lerp_into", target, source);
+  check_float("target", target);
+  check_same(target, source);
   elementwise_kernels(target.device())
       .lerp(target.dtype(), target.raw(), source.raw(), weight, target.numel());
   target.storage().mark_written();
 }
 
 Tensor scale(const Tensor& a, float alpha) {
-  check_float("scale", "a", a);
+  check_float("a", a);
   Tensor out(a.shape(), a.dtype(), a.device());
   elementwise_kernels(a.device()).scale(a.dtype(), out.raw(), a.raw(), alpha, a.numel());
   return out;
 }
 
 void scale_into(const Tensor& target, float alpha) {
-  check_float("scale_into", "target", target);
+  check_float("target", target);
   elementwise_kernels(target.device())
       .scale(target.dtype(), target.raw(), target.raw(), alpha, target.numel());
   target.storage().mark_written();
 }
 
 Tensor multiply(const Tensor& a, const Tensor& b) {
-  check_float("multiply", "a", a);
-  check_same("multiply", a, b);
+  check_float("a", a);
+  check_same(a, b);
   Tensor out(a.shape(), a.dtype(), a.device());
   elementwise_kernels(a.device()).multiply(a.dtype(), out.raw(), a.raw(), b.raw(), a.numel());
   return out;
@@ -73,21 +73,21 @@ void fill_into(const Tensor& target, float value) {
 }
 
 Tensor cast(const Tensor& a, DType dtype) {
-  check_float("cast", "a", a);
-  expect(dtype == DType::kF32 || dtype == DType::kBF16, ErrorCode::kDtype, "cast",
-         "expected f32 or bf16 but got ", dtype_name(dtype));
+  check_float("a", a);
+  expect(dtype == DType::kF32 || dtype == DType::kBF16, ErrorCode::kDtype, "expected f32 or bf16 but got ",
+         dtype_name(dtype));
   Tensor out(a.shape(), dtype, a.device());
   elementwise_kernels(a.device()).cast(dtype, out.raw(), a.dtype(), a.raw(), a.numel());
   return out;
 }
 
 float sum(const Tensor& a) {
-  check_float("sum", "a", a);
+  check_float("a", a);
   return elementwise_kernels(a.device()).sum(a.dtype(), a.raw(), a.numel());
 }
 
 void copy_into(const Tensor& target, const Tensor& source) {
-  check_same("copy_into", target, source);
+  check_same(target, source);
   device_copy(target.device(), target.raw(), source.raw(), source.bytes());
   target.storage().mark_written();
 }

@@ -6,24 +6,24 @@
 namespace athanor::ops {
 namespace {
 
-void check_table(const char* operation, const char* name, const Tensor& table) {
-  check_float(operation, name, table);
-  expect(table.rank() == 2, ErrorCode::kShape, operation, "expected ", name,
-         " to be [rows, channels] but it is ", table.shape().text());
+void check_table(const char* name, const Tensor& table) {
+  check_float(name, table);
+  expect(table.rank() == 2, ErrorCode::kShape, "expected ", name, " to be [rows, channels] but it is ",
+         table.shape().text());
 }
 
-void check_pair(const char* operation, const Tensor& tokens, const std::optional<Tensor>& positions,
-                const Tensor& token_table, const std::optional<Tensor>& position_table) {
-  check_table(operation, "the token table", token_table);
-  check_indices(operation, "token", tokens, token_table.dim(0));
-  expect(positions.has_value() == position_table.has_value(), ErrorCode::kArgument, operation,
+void check_pair(const Tensor& tokens, const std::optional<Tensor>& positions, const Tensor& token_table,
+                const std::optional<Tensor>& position_table) {
+  check_table("the token table", token_table);
+  check_indices("token", tokens, token_table.dim(0));
+  expect(positions.has_value() == position_table.has_value(), ErrorCode::kArgument,
          "expected positions and a position table together, or neither");
   if (!positions) return;
-  check_table(operation, "the position table", *position_table);
-  check_dtype(operation, "the position table", *position_table, token_table.dtype());
-  check_shape(operation, "the position table", *position_table, {position_table->dim(0), token_table.dim(1)});
-  check_shape(operation, "positions", *positions, tokens.shape());
-  check_indices(operation, "position", *positions, position_table->dim(0));
+  check_table("the position table", *position_table);
+  check_dtype("the position table", *position_table, token_table.dtype());
+  check_shape("the position table", *position_table, {position_table->dim(0), token_table.dim(1)});
+  check_shape("positions", *positions, tokens.shape());
+  check_indices("position", *positions, position_table->dim(0));
 }
 
 Shape embedded_shape(const Tensor& tokens, int64_t channels) {
@@ -37,24 +37,29 @@ Shape embedded_shape(const Tensor& tokens, int64_t channels) {
 Tensor embedding_forward(const Tensor& tokens, const std::optional<Tensor>& positions,
                          const Tensor& token_table, const std::optional<Tensor>& position_table,
                          DType dtype) {
-  check_pair("embedding_forward", tokens, positions, token_table, position_table);
-  expect(dtype == DType::kF32 || dtype == DType::kBF16, ErrorCode::kDtype, "embedding_forward",
-         "expected f32 or bf16 but got ", dtype_name(dtype));
+  check_pair(tokens, positions, token_table, position_table);
+  expect(dtype == DType::kF32 || dtype == DType::kBF16, ErrorCode::kDtype, "expected f32 or bf16 but got ",
+         dtype_name(dtype));
   Tensor y(embedded_shape(tokens, token_table.dim(1)), dtype, tokens.device());
   embedding_kernels(tokens.device())
-      .embedding_forward(dtype, y.raw(), tokens.data<int32_t>(),
-                         positions ? positions->data<int32_t>() : nullptr, token_table.dtype(),
-                         token_table.raw(), position_table ? position_table->raw() : nullptr, tokens.numel(),
-                         token_table.dim(1));
+      .embedding_forward({.dtype = dtype,
+                          .y = y.raw(),
+                          .tokens = tokens.data<int32_t>(),
+                          .positions = positions ? positions->data<int32_t>() : nullptr,
+                          .table_dtype = token_table.dtype(),
+                          .token_table = token_table.raw(),
+                          .position_table = position_table ? position_table->raw() : nullptr,
+                          .rows = tokens.numel(),
+                          .channels = token_table.dim(1)});
   return y;
 }
 
 void embedding_backward(const Tensor& dy, const Tensor& tokens, const std::optional<Tensor>& positions,
                         const Tensor& dtoken_table, const std::optional<Tensor>& dposition_table) {
-  check_float("embedding_backward", "dy", dy);
-  check_dtype("embedding_backward", "the token table", dtoken_table, DType::kF32);
-  check_pair("embedding_backward", tokens, positions, dtoken_table, dposition_table);
-  check_shape("embedding_backward", "dy", dy, embedded_shape(tokens, dtoken_table.dim(1)));
+  check_float("dy", dy);
+  check_dtype("the token table", dtoken_table, DType::kF32);
+  check_pair(tokens, positions, dtoken_table, dposition_table);
+  check_shape("dy", dy, embedded_shape(tokens, dtoken_table.dim(1)));
   const auto scatter = embedding_kernels(dy.device()).embedding_backward;
   scatter(dy.dtype(), dtoken_table.data<float>(), dy.raw(), tokens.data<int32_t>(), tokens.numel(),
           dtoken_table.dim(1));

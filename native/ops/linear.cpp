@@ -8,8 +8,8 @@
 namespace athanor::ops {
 namespace {
 
-// A copy is told by where its weight starts and its shape, for a storage may hold several weights, and by the
-// kernels that packed it, for each instruction set has a layout of its own.
+// A copy is identified by its weight's start and shape, since a storage may hold several weights,
+// and by the kernels that packed it, since each instruction set has a layout of its own.
 struct PackedPanels {
   const LinearKernels* kernels;
   DType dtype;
@@ -37,21 +37,19 @@ class PackedWeights : public StorageAttachment {
   std::vector<PackedPanels> entries_;
 };
 
-void check_matrix(const char* operation, const char* name, const Tensor& t) {
-  expect(t.rank() == 2, ErrorCode::kShape, operation, "expected ", name, " to be a matrix but it is ",
-         t.shape().text());
+void check_matrix(const char* name, const Tensor& t) {
+  expect(t.rank() == 2, ErrorCode::kShape, "expected ", name, " to be a matrix but it is ", t.shape().text());
 }
 
-void check_weight(const char* operation, const Tensor& weight) {
-  check_float(operation, "weight", weight);
-  check_matrix(operation, "weight", weight);
+void check_weight(const Tensor& weight) {
+  check_float("weight", weight);
+  check_matrix("weight", weight);
 }
 
-void check_addend(const char* operation, const std::optional<Tensor>& addend, DType dtype,
-                  const Shape& shape) {
+void check_addend(const std::optional<Tensor>& addend, DType dtype, const Shape& shape) {
   if (!addend) return;
-  check_dtype(operation, "addend", *addend, dtype);
-  check_shape(operation, "addend", *addend, shape);
+  check_dtype("addend", *addend, dtype);
+  check_shape("addend", *addend, shape);
 }
 
 }  // namespace
@@ -66,7 +64,8 @@ const void* packed_weight(const Tensor& weight, DType dtype, bool transposed) {
   PackedPanels& entry = cache.find(kernels, weight, dtype, transposed && !kernels.packs_as_stored);
   const int64_t k = weight.dim(transposed ? 1 : 0);
   const int64_t n = weight.dim(transposed ? 0 : 1);
-  // A storage's version starts at 0, so an entry remembers one more than the version that it packed.
+  // A storage's version starts at 0, so an entry remembers one more than the version
+  // that it packed.
   if (entry.version != storage.version() + 1) {
     const size_t bytes = kernels.packed_bytes(k, n, dtype);
     if (!entry.panels) entry.panels = std::make_unique<Storage>(bytes, weight.device());
@@ -76,23 +75,18 @@ const void* packed_weight(const Tensor& weight, DType dtype, bool transposed) {
   return entry.panels->data();
 }
 
-std::tuple<Tensor, std::optional<Tensor>> linear_forward(const Tensor& x, const Tensor& weight,
-                                                         const std::optional<Tensor>& bias,
-                                                         Activation activation, bool save_preactivation,
-                                                         const std::optional<Tensor>& addend) {
-  constexpr const char* kName = "linear";
-  check_float(kName, "x", x);
-  check_matrix(kName, "x", x);
-  check_weight(kName, weight);
+std::tuple<Tensor, std::optional<Tensor>> linear_forward(const LinearForwardInputs& given) {
+  const auto& [x, weight, bias, activation, save_preactivation, addend] = given;
+  check_float("x", x);
+  check_matrix("x", x);
+  check_weight(weight);
   const int64_t n = x.dim(0), in = weight.dim(1), out = weight.dim(0);
-  check_shape(kName, "x", x, {n, in});
+  check_shape("x", x, {n, in});
   if (bias) {
-    check_dtype(kName, "bias", *bias, DType::kF32);
-    check_shape(kName, "bias", *bias, {out});
+    check_dtype("bias", *bias, DType::kF32);
+    check_shape("bias", *bias, {out});
   }
-  check_addend(kName, addend, x.dtype(), {n, out});
-  expect(activation == Activation::kNone || activation == Activation::kGelu, ErrorCode::kArgument, kName,
-         "expected activation to be 0 (none) or 1 (GELU) but got ", static_cast<int>(activation));
+  check_addend(addend, x.dtype(), {n, out});
   Tensor y({n, out}, x.dtype(), x.device());
   std::optional<Tensor> preactivation;
   if (save_preactivation) preactivation = Tensor({n, out}, x.dtype(), x.device());
@@ -116,17 +110,16 @@ std::tuple<Tensor, std::optional<Tensor>> linear_forward(const Tensor& x, const 
 Tensor linear_backward_input(const Tensor& dy, const Tensor& weight,
                              const std::optional<Tensor>& preactivation,
                              const std::optional<Tensor>& addend) {
-  constexpr const char* kName = "linear_backward_input";
-  check_float(kName, "dy", dy);
-  check_matrix(kName, "dy", dy);
-  check_weight(kName, weight);
+  check_float("dy", dy);
+  check_matrix("dy", dy);
+  check_weight(weight);
   const int64_t n = dy.dim(0), in = weight.dim(1), out = weight.dim(0);
-  check_shape(kName, "dy", dy, {n, out});
+  check_shape("dy", dy, {n, out});
   if (preactivation) {
-    check_dtype(kName, "preactivation", *preactivation, dy.dtype());
-    check_shape(kName, "preactivation", *preactivation, {n, in});
+    check_dtype("preactivation", *preactivation, dy.dtype());
+    check_shape("preactivation", *preactivation, {n, in});
   }
-  check_addend(kName, addend, dy.dtype(), {n, in});
+  check_addend(addend, dy.dtype(), {n, in});
   Tensor dx({n, in}, dy.dtype(), dy.device());
   GemmArgs args{.m = n,
                 .n = in,
@@ -144,18 +137,17 @@ Tensor linear_backward_input(const Tensor& dy, const Tensor& weight,
 
 void linear_backward_weight(const Tensor& dy, const Tensor& x, const Tensor& dweight,
                             const std::optional<Tensor>& dbias, std::optional<bool> overwrite) {
-  constexpr const char* kName = "linear_backward_weight";
-  check_float(kName, "dy", dy);
-  check_matrix(kName, "dy", dy);
-  check_matrix(kName, "x", x);
-  check_dtype(kName, "x", x, dy.dtype());
-  check_dtype(kName, "dweight", dweight, DType::kF32);
+  check_float("dy", dy);
+  check_matrix("dy", dy);
+  check_matrix("x", x);
+  check_dtype("x", x, dy.dtype());
+  check_dtype("dweight", dweight, DType::kF32);
   const int64_t n = dy.dim(0), out = dy.dim(1), in = x.dim(1);
-  check_shape(kName, "x", x, {n, in});
-  check_shape(kName, "dweight", dweight, {out, in});
+  check_shape("x", x, {n, in});
+  check_shape("dweight", dweight, {out, in});
   if (dbias) {
-    check_dtype(kName, "dbias", *dbias, DType::kF32);
-    check_shape(kName, "dbias", *dbias, {out});
+    check_dtype("dbias", *dbias, DType::kF32);
+    check_shape("dbias", *dbias, {out});
   }
   linear_kernels(dy.device())
       .gemm({.m = out,
@@ -174,16 +166,15 @@ void linear_backward_weight(const Tensor& dy, const Tensor& x, const Tensor& dwe
 }
 
 Tensor gemm(const Tensor& a, const Tensor& b, bool a_transposed, bool b_transposed, DType out_dtype) {
-  constexpr const char* kName = "gemm";
-  check_float(kName, "a", a);
-  check_matrix(kName, "a", a);
-  check_matrix(kName, "b", b);
-  check_dtype(kName, "b", b, a.dtype());
+  check_float("a", a);
+  check_matrix("a", a);
+  check_matrix("b", b);
+  check_dtype("b", b, a.dtype());
   const int64_t m = a.dim(a_transposed ? 1 : 0), k = a.dim(a_transposed ? 0 : 1),
                 n = b.dim(b_transposed ? 0 : 1);
-  expect(b.dim(b_transposed ? 1 : 0) == k, ErrorCode::kShape, kName,
-         "expected inner sizes to agree but they are ", k, " and ", b.dim(b_transposed ? 1 : 0));
-  expect(out_dtype == DType::kF32 || out_dtype == DType::kBF16, ErrorCode::kDtype, kName,
+  expect(b.dim(b_transposed ? 1 : 0) == k, ErrorCode::kShape, "expected inner sizes to agree but they are ",
+         k, " and ", b.dim(b_transposed ? 1 : 0));
+  expect(out_dtype == DType::kF32 || out_dtype == DType::kBF16, ErrorCode::kDtype,
          "expected an f32 or bf16 result but got ", dtype_name(out_dtype));
   Tensor out({m, n}, out_dtype, a.device());
   linear_kernels(a.device())

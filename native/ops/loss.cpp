@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "core/integers.h"
 #include "kernels/linear.h"
 #include "kernels/loss.h"
 #include "ops/check.h"
@@ -12,10 +13,10 @@
 namespace athanor::ops {
 namespace {
 
-/// f32 logits held at once. A chunk's rows are the depth of its share of dweight's GEMM, which reads and
-/// writes all of dweight. On the CPU 96 MiB, 500 rows of a vocabulary of 50,304, hide that traffic behind the
-/// arithmetic; a GPU does some 300 operations in the time of a byte, ten times as many, and 1 GiB is little
-/// of its memory.
+/// f32 logits held at once. A chunk's rows are the depth of its share of dweight's GEMM, which
+/// reads and writes all of dweight. On the CPU, 96 MiB (500 rows of a vocabulary of 50,304) hide
+/// that traffic behind the arithmetic. A GPU does some 300 operations in the time of a byte, ten
+/// times as many, and 1 GiB is a small part of its memory.
 int64_t logit_bytes(Device device) { return int64_t{device.type == DeviceType::kCpu ? 96 : 1024} << 20; }
 // Below this, 1 / temperature times a logit could overflow.
 constexpr double kMinTemperature = 1e-6;
@@ -24,37 +25,39 @@ constexpr int32_t kIgnored = -100;
 /// A head's product x weight^T, taken a chunk of rows at a time.
 class Head {
  public:
-  Head(const char* operation, const Tensor& x, const Tensor& weight)
-      : name(operation), x_(x), weight_(weight) {
-    check_float(name, "x", x);
-    check_float(name, "weight", weight);
-    expect(x.rank() == 2 && weight.rank() == 2, ErrorCode::kShape, name, "expected matrices but got x ",
+  Head(const Tensor& x, const Tensor& weight) : x_(x), weight_(weight) {
+    check_float("x", x);
+    check_float("weight", weight);
+    expect(x.rank() == 2 && weight.rank() == 2, ErrorCode::kShape, "expected matrices but got x ",
            x.shape().text(), " and weight ", weight.shape().text());
     n = x.dim(0);
     vocab = weight.dim(0);
-    expect(vocab > 0, ErrorCode::kShape, name, "expected weight to have rows but it is ",
-           weight.shape().text());
-    check_shape(name, "weight", weight, {vocab, x.dim(1)});
+    expect(vocab > 0, ErrorCode::kShape, "expected weight to have rows but it is ", weight.shape().text());
+    check_shape("weight", weight, {vocab, x.dim(1)});
   }
 
   void check_targets(const Tensor& targets) const {
-    check_dtype(name, "targets", targets, DType::kI32);
-    check_shape(name, "targets", targets, {n});
+    check_dtype("targets", targets, DType::kI32);
+    check_shape("targets", targets, {n});
     const auto* target = targets.host<int32_t>();
     for (int64_t i = 0; i < n; ++i) {
-      expect(target[i] == kIgnored || (target[i] >= 0 && target[i] < vocab), ErrorCode::kArgument, name,
-             "target ", target[i], " at ", i, " is outside the vocabulary of ", vocab, " (", kIgnored,
-             " is ignored)");
+      expect(target[i] == kIgnored || (target[i] >= 0 && target[i] < vocab), ErrorCode::kArgument, "target ",
+             target[i], " at ", i, " is outside the vocabulary of ", vocab, " (", kIgnored, " is ignored)");
     }
   }
 
   void check_per_token(const char* what, const Tensor& t) const {
-    check_dtype(name, what, t, DType::kF32);
-    check_shape(name, what, t, {n});
+    check_dtype(what, t, DType::kF32);
+    check_shape(what, t, {n});
+  }
+
+  void check_dweight(const Tensor& t) const {
+    check_dtype("dweight", t, DType::kF32);
+    check_shape("dweight", t, weight_.shape());
   }
 
   float inverse_temperature(double temperature) const {
-    expect(std::isfinite(temperature) && temperature >= kMinTemperature, ErrorCode::kArgument, name,
+    expect(std::isfinite(temperature) && temperature >= kMinTemperature, ErrorCode::kArgument,
            "expected temperature to be at least 1e-6 but got ", temperature);
     return static_cast<float>(1.0 / temperature);
   }
@@ -78,8 +81,8 @@ class Head {
   void for_chunks(const Tensor& targets, Body&& body) const {
     if (n == 0) return;
     const int64_t most = std::max<int64_t>(1, logit_bytes(x_.device()) / (vocab * 4));
-    const int64_t chunks = (n + most - 1) / most;
-    const int64_t chunk = std::min(n, ((n + chunks - 1) / chunks + 1) / 2 * 2);
+    const int64_t chunks = ceil_divide(n, most);
+    const int64_t chunk = std::min(n, round_up(ceil_divide(n, chunks), 2));
     const Tensor logits({chunk, vocab}, DType::kF32, x_.device());
     for (int64_t first = 0; first < n; first += chunk) {
       const int64_t rows = std::min(chunk, n - first);
@@ -88,7 +91,7 @@ class Head {
     }
   }
 
-  /// From gradients left in place of logits: those rows of dx, and their share of dweight.
+  /// From the gradients in the place of the logits: their rows of dx, and their share of dweight.
   void backward(int64_t first, const LossRows& gradients, const Tensor& dx, const Tensor* dweight,
                 bool accumulate) const {
     const LinearKernels& kernels = linear_kernels(x_.device());
@@ -120,7 +123,6 @@ class Head {
 
   const LossKernels& kernels() const { return loss_kernels(x_.device()); }
 
-  const char* name;
   int64_t n, vocab;
 
  private:
@@ -131,11 +133,12 @@ class Head {
 }  // namespace
 
 std::tuple<Tensor, double, std::optional<Tensor>, std::optional<Tensor>> linear_cross_entropy(
-    const Tensor& x, const Tensor& weight, const Tensor& targets, const std::optional<Tensor>& token_weights,
-    double scale, bool need_gradient, std::optional<bool> weight_frozen) {
-  const Head head("linear_cross_entropy", x, weight);
+    const CrossEntropyInputs& in) {
+  const auto& [x, weight, targets, token_weights, scale, need_gradient, weight_frozen, dweight_memory] = in;
+  const Head head(x, weight);
   head.check_targets(targets);
-  if (token_weights) head.check_per_token("token_weights", *token_weights);
+  if (token_weights) head.check_per_token("tokenWeights", *token_weights);
+  if (dweight_memory) head.check_dweight(*dweight_memory);
   const auto weight_of = [&](int64_t i) {
     return token_weights ? static_cast<double>(token_weights->host<float>()[i]) : 1.0;
   };
@@ -150,7 +153,7 @@ std::tuple<Tensor, double, std::optional<Tensor>, std::optional<Tensor>> linear_
     dx = Tensor(x.shape(), x.dtype(), x.device());
   }
   if (need_gradient && !weight_frozen.value_or(false)) {
-    dweight = Tensor(weight.shape(), DType::kF32, weight.device());
+    dweight = dweight_memory ? *dweight_memory : Tensor(weight.shape(), DType::kF32, weight.device());
     if (head.n == 0) dweight->fill_zero();
   }
   head.for_chunks(targets, [&](int64_t first, const LossRows& rows) {
@@ -158,13 +161,14 @@ std::tuple<Tensor, double, std::optional<Tensor>, std::optional<Tensor>> linear_
                                  need_gradient ? row_scale.data<float>() + first : nullptr);
     if (need_gradient) head.backward(first, rows, *dx, dweight ? &*dweight : nullptr, first > 0);
   });
+  if (dweight) dweight->storage().mark_written();
   double total = 0.0;
   for (int64_t i = 0; i < head.n; ++i) total += weight_of(i) * losses.host<float>()[i];
   return {losses, scale * total, dx, dweight};
 }
 
 Tensor linear_logits(const Tensor& x, const Tensor& weight) {
-  const Head head("linear_logits", x, weight);
+  const Head head(x, weight);
   Tensor logits({head.n, head.vocab}, DType::kF32, x.device());
   head.multiply(0, head.n, logits.data<float>());
   return logits;
@@ -172,7 +176,7 @@ Tensor linear_logits(const Tensor& x, const Tensor& weight) {
 
 std::tuple<Tensor, Tensor> linear_log_prob(const Tensor& x, const Tensor& weight, const Tensor& targets,
                                            double temperature) {
-  const Head head("linear_log_prob", x, weight);
+  const Head head(x, weight);
   head.check_targets(targets);
   const float inverse_temperature = head.inverse_temperature(temperature);
   Tensor log_probs({head.n}, DType::kF32, x.device()), entropies({head.n}, DType::kF32, x.device());
@@ -183,18 +187,13 @@ std::tuple<Tensor, Tensor> linear_log_prob(const Tensor& x, const Tensor& weight
   return {log_probs, entropies};
 }
 
-Tensor linear_log_prob_backward(const Tensor& x, const Tensor& weight, const Tensor& targets,
-                                double temperature, const Tensor& dlog_probs,
-                                const std::optional<Tensor>& dentropies, const std::optional<Tensor>& dweight,
-                                std::optional<bool> overwrite) {
-  const Head head("linear_log_prob_backward", x, weight);
+Tensor linear_log_prob_backward(const LogProbBackwardInputs& in) {
+  const auto& [x, weight, targets, temperature, dlog_probs, dentropies, dweight, overwrite] = in;
+  const Head head(x, weight);
   head.check_targets(targets);
-  head.check_per_token("dlog_probs", dlog_probs);
+  head.check_per_token("dlogProbs", dlog_probs);
   if (dentropies) head.check_per_token("dentropies", *dentropies);
-  if (dweight) {
-    check_dtype(head.name, "dweight", *dweight, DType::kF32);
-    check_shape(head.name, "dweight", *dweight, weight.shape());
-  }
+  if (dweight) head.check_dweight(*dweight);
   const float inverse_temperature = head.inverse_temperature(temperature);
   Tensor dx(x.shape(), x.dtype(), x.device());
   head.for_chunks(targets, [&](int64_t first, const LossRows& rows) {

@@ -7,27 +7,41 @@
 
 namespace athanor::ops {
 
-/// Cross-entropy of softmax(x weight^T). x [n, d]; weight f32 [vocab, d]; targets i32 [n], -100 ignored;
-/// token_weights f32 [n]. Returns losses f32 [n], scale * sum(weight * loss), and the gradients of that sum:
-/// dx [n, d] of x's dtype and dweight f32 [vocab, d], which a frozen weight is spared. The logits exist for a
-/// chunk of rows at a time.
-std::tuple<Tensor, double, std::optional<Tensor>, std::optional<Tensor>> linear_cross_entropy(
-    const Tensor& x, const Tensor& weight, const Tensor& targets, const std::optional<Tensor>& token_weights,
-    double scale, bool need_gradient, std::optional<bool> weight_frozen = false);
+struct CrossEntropyInputs {
+  Tensor x;                             // [n, d]
+  Tensor weight;                        // [vocab, d] f32 or bf16
+  Tensor targets;                       // i32 [n], -100 ignored
+  std::optional<Tensor> token_weights;  // f32 [n]
+  double scale;
+  bool need_gradient;
+  std::optional<bool> weight_frozen;     // no dweight
+  std::optional<Tensor> dweight_memory;  // f32 [vocab, d] for dweight; else new memory
+};
 
-/// The logits x weight^T, f32 [n, vocab] whatever x's dtype: bit for bit what the losses see, for the
-/// sampler.
+/// Cross-entropy of softmax(x weight^T). Returns losses f32 [n], scale * sum(weight * loss), and
+/// the gradients of that sum: dx [n, d] of x's dtype and dweight f32 [vocab, d]. The logits exist
+/// for a chunk of rows at a time.
+std::tuple<Tensor, double, std::optional<Tensor>, std::optional<Tensor>> linear_cross_entropy(
+    const CrossEntropyInputs& in);
+
+/// The logits x weight^T, f32 [n, vocab] for any dtype of x: the bits that the losses see,
+/// for the sampler.
 Tensor linear_logits(const Tensor& x, const Tensor& weight);
 
 /// log softmax(x weight^T / temperature)[target] and that distribution's entropy, both f32 [n].
 std::tuple<Tensor, Tensor> linear_log_prob(const Tensor& x, const Tensor& weight, const Tensor& targets,
                                            double temperature);
 
-/// Gradients of sum(dlog_probs * log_probs + dentropies * entropies): dx [n, d]; dweight f32 [vocab, d] is
-/// added to, or with `overwrite` written (what is there may then be anything).
-Tensor linear_log_prob_backward(const Tensor& x, const Tensor& weight, const Tensor& targets,
-                                double temperature, const Tensor& dlog_probs,
-                                const std::optional<Tensor>& dentropies, const std::optional<Tensor>& dweight,
-                                std::optional<bool> overwrite = false);
+struct LogProbBackwardInputs {
+  Tensor x, weight, targets;  // as linear_log_prob had them
+  double temperature;
+  Tensor dlog_probs;                 // f32 [n]
+  std::optional<Tensor> dentropies;  // f32 [n]
+  std::optional<Tensor> dweight;     // f32 [vocab, d], added to
+  std::optional<bool> overwrite;     // dweight is written instead; it may hold anything before
+};
+
+/// Gradients of sum(dlog_probs * log_probs + dentropies * entropies) -> dx [n, d].
+Tensor linear_log_prob_backward(const LogProbBackwardInputs& in);
 
 }  // namespace athanor::ops

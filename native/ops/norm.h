@@ -7,20 +7,32 @@
 
 namespace athanor::ops {
 
-/// -> y, sum = x + delta (x itself where delta is absent), mean f32 [n], rstd f32 [n]. x is [.., d] f32 or
-/// bf16.
+/// -> y, sum = x + delta (x itself where delta is absent), mean f32 [n], rstd f32 [n]. x is [.., d]
+/// f32 or bf16.
 std::tuple<Tensor, Tensor, Tensor, Tensor> layer_norm_forward(const Tensor& x,
                                                               const std::optional<Tensor>& delta,
                                                               const Tensor& weight,
                                                               const std::optional<Tensor>& bias, double eps);
-/// -> dx. dweight and dbias (f32 [d]) are added to.
-Tensor layer_norm_backward(const Tensor& dy, const std::optional<Tensor>& dsum, const Tensor& sum,
-                           const Tensor& weight, const Tensor& mean, const Tensor& rstd,
-                           const Tensor& dweight, const std::optional<Tensor>& dbias);
+struct LayerNormBackwardInputs {
+  Tensor dy;
+  std::optional<Tensor> dsum;  // the gradient that arrives through the residual; added to dx
+  Tensor sum, weight, mean, rstd;
+  Tensor dweight;               // f32 [d], added to
+  std::optional<Tensor> dbias;  // f32 [d], added to
+};
+
+struct RmsNormBackwardInputs {
+  Tensor dy;
+  std::optional<Tensor> dsum;
+  Tensor sum, weight, rstd;
+  Tensor dweight;
+};
+
+/// -> dx.
+Tensor layer_norm_backward(const LayerNormBackwardInputs& in);
 /// -> y, sum, rstd.
 std::tuple<Tensor, Tensor, Tensor> rms_norm_forward(const Tensor& x, const std::optional<Tensor>& delta,
                                                     const Tensor& weight, double eps);
-Tensor rms_norm_backward(const Tensor& dy, const std::optional<Tensor>& dsum, const Tensor& sum,
-                         const Tensor& weight, const Tensor& rstd, const Tensor& dweight);
+Tensor rms_norm_backward(const RmsNormBackwardInputs& in);
 
 }  // namespace athanor::ops

@@ -4,25 +4,20 @@
 
 namespace athanor::ops {
 
-std::tuple<double, std::optional<Tensor>, double> ranking_loss(const Tensor& scores, const Tensor& pairs,
-                                                               const std::optional<Tensor>& margins,
-                                                               const std::optional<Tensor>& weights,
-                                                               double centering, double scale,
-                                                               bool need_gradient) {
-  constexpr const char* kName = "ranking_loss";
-  check_dtype(kName, "scores", scores, DType::kF32);
-  expect(scores.rank() == 1, ErrorCode::kShape, kName, "expected scores to be [n] but it is ",
+std::tuple<double, std::optional<Tensor>, double> ranking_loss(const RankingInputs& in) {
+  const auto& [scores, pairs, margins, weights, centering, scale, need_gradient] = in;
+  check_dtype("scores", scores, DType::kF32);
+  expect(scores.rank() == 1, ErrorCode::kShape, "expected scores to be [n] but it is ",
          scores.shape().text());
-  check_indices(kName, "score", pairs, scores.dim(0));
+  check_indices("score", pairs, scores.dim(0));
   const int64_t count = pairs.numel() / 2;
-  check_shape(kName, "pairs", pairs, {2 * count});
+  check_shape("pairs", pairs, {2 * count});
   for (const auto& [name, values] : {std::pair{"margins", &margins}, std::pair{"weights", &weights}}) {
     if (!*values) continue;
-    check_dtype(kName, name, **values, DType::kF32);
-    check_shape(kName, name, **values, {count});
+    check_dtype(name, **values, DType::kF32);
+    check_shape(name, **values, {count});
   }
-  expect(centering >= 0, ErrorCode::kArgument, kName, "expected centering to be at least 0 but it is ",
-         centering);
+  expect(centering >= 0, ErrorCode::kArgument, "expected centering to be at least 0 but it is ", centering);
   std::optional<Tensor> dscores;
   if (need_gradient) dscores = Tensor(scores.shape(), DType::kF32, scores.device());
   const PreferenceTotals total = preference_kernels(scores.device())
@@ -38,21 +33,17 @@ std::tuple<double, std::optional<Tensor>, double> ranking_loss(const Tensor& sco
   return {total.loss, dscores, total.correct};
 }
 
-std::tuple<double, Tensor, std::optional<Tensor>, double> dpo_loss(const Tensor& sums,
-                                                                   const Tensor& reference, double beta,
-                                                                   DpoKind kind, double label_smoothing,
-                                                                   double scale, bool need_gradient) {
-  check_dtype("dpo_loss", "sums", sums, DType::kF32);
-  expect(sums.rank() == 1 && sums.dim(0) % 2 == 0, ErrorCode::kShape, "dpo_loss",
+std::tuple<double, Tensor, std::optional<Tensor>, double> dpo_loss(const DpoInputs& in) {
+  const auto& [sums, reference, beta, kind, label_smoothing, scale, need_gradient] = in;
+  check_dtype("sums", sums, DType::kF32);
+  expect(sums.rank() == 1 && sums.dim(0) % 2 == 0, ErrorCode::kShape,
          "expected sums to be [2 pairs] but it is ", sums.shape().text());
-  check_same("dpo_loss", sums, reference);
-  expect(beta > 0, ErrorCode::kArgument, "dpo_loss", "expected beta to be above 0 but it is ", beta);
-  expect(label_smoothing >= 0 && label_smoothing < 0.5, ErrorCode::kArgument, "dpo_loss",
-         "expected label_smoothing to be at least 0 and below 0.5 but it is ", label_smoothing);
-  expect(kind >= DpoKind::kSigmoid && kind <= DpoKind::kHinge, ErrorCode::kArgument, "dpo_loss",
-         "expected the kind to be sigmoid, ipo or hinge");
-  expect(label_smoothing == 0 || kind == DpoKind::kSigmoid, ErrorCode::kArgument, "dpo_loss",
-         "label_smoothing is defined for the kind sigmoid only");
+  check_same(sums, reference);
+  expect(beta > 0, ErrorCode::kArgument, "expected beta to be above 0 but it is ", beta);
+  expect(label_smoothing >= 0 && label_smoothing < 0.5, ErrorCode::kArgument,
+         "expected labelSmoothing to be at least 0 and below 0.5 but it is ", label_smoothing);
+  expect(label_smoothing == 0 || kind == DpoKind::kSigmoid, ErrorCode::kArgument,
+         "labelSmoothing is defined for the kind sigmoid only");
   Tensor rewards(sums.shape(), DType::kF32, sums.device());
   std::optional<Tensor> dsums;
   if (need_gradient) dsums = Tensor(sums.shape(), DType::kF32, sums.device());

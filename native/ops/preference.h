@@ -8,23 +8,34 @@
 
 namespace athanor::ops {
 
-/// scale * sum over pairs (b, w) of weight * (-log sigmoid(s_b - s_w - margin) + centering * (s_b + s_w)^2).
-/// scores f32 [n]; pairs i32 [2 m], better then worse; margins and weights f32 [m]. Returns the loss, the
-/// gradient f32 [n] (with need_gradient) and the number of pairs with s_b > s_w.
-std::tuple<double, std::optional<Tensor>, double> ranking_loss(const Tensor& scores, const Tensor& pairs,
-                                                               const std::optional<Tensor>& margins,
-                                                               const std::optional<Tensor>& weights,
-                                                               double centering, double scale,
-                                                               bool need_gradient);
+struct RankingInputs {
+  Tensor scores;                  // f32 [n]
+  Tensor pairs;                   // i32 [2 m], better then worse
+  std::optional<Tensor> margins;  // f32 [m]
+  std::optional<Tensor> weights;  // f32 [m]
+  double centering, scale;
+  bool need_gradient;
+};
 
-/// Direct preference optimisation over sums of log-probabilities f32 [2 m], chosen responses then rejected
-/// ones, with h = (chosen - its reference) - (rejected - its reference): sigmoid (Rafailov et al., 2023;
-/// label smoothing as in cDPO), IPO (Azar et al., 2023) or hinge (Zhao et al., 2023). Returns the loss,
-/// rewards beta * (sums - reference) f32 [2 m], the gradient (with need_gradient) and the number of pairs
-/// with h > 0.
-std::tuple<double, Tensor, std::optional<Tensor>, double> dpo_loss(const Tensor& sums,
-                                                                   const Tensor& reference, double beta,
-                                                                   DpoKind kind, double label_smoothing,
-                                                                   double scale, bool need_gradient);
+/// scale * sum over pairs (b, w) of weight * (-log sigmoid(s_b - s_w - margin) + centering * (s_b +
+/// s_w)^2). Returns the loss, the gradient f32 [n] (with need_gradient) and the number of pairs
+/// with s_b > s_w.
+std::tuple<double, std::optional<Tensor>, double> ranking_loss(const RankingInputs& in);
+
+struct DpoInputs {
+  Tensor sums;       // f32 [2 m]: log-probabilities of the chosen responses, then of the others
+  Tensor reference;  // the same under the reference model
+  double beta;
+  DpoKind kind;
+  double label_smoothing;  // for the kind sigmoid only
+  double scale;
+  bool need_gradient;
+};
+
+/// Direct preference optimisation with h = (chosen - its reference) - (rejected - its reference):
+/// sigmoid (Rafailov et al., 2023; label smoothing as in cDPO), IPO (Azar et al., 2023) or hinge
+/// (Zhao et al., 2023). Returns the loss, rewards beta * (sums - reference) f32 [2 m], the gradient
+/// (with need_gradient) and the number of pairs with h > 0.
+std::tuple<double, Tensor, std::optional<Tensor>, double> dpo_loss(const DpoInputs& in);
 
 }  // namespace athanor::ops

@@ -6,24 +6,17 @@
 namespace athanor::ops {
 namespace {
 
-void check_matrix(const char* operation, const char* name, const Tensor& t) {
-  expect(t.rank() == 2, ErrorCode::kShape, operation, "expected ", name, " to be [rows, channels] but it is ",
+void check_matrix(const char* name, const Tensor& t) {
+  expect(t.rank() == 2, ErrorCode::kShape, "expected ", name, " to be [rows, channels] but it is ",
          t.shape().text());
-}
-
-void check_channels(const char* operation, const Tensor& x) {
-  check_float(operation, "x", x);
-  expect(x.rank() >= 1 && x.dim(-1) > 0, ErrorCode::kShape, operation,
-         "expected x to be [.., channels] but it is ", x.shape().text());
 }
 
 }  // namespace
 
 Tensor gather_rows(const Tensor& x, const Tensor& rows) {
-  check_matrix("gather_rows", "x", x);
-  check_indices("gather_rows", "row", rows, x.dim(0));
-  expect(rows.rank() == 1, ErrorCode::kShape, "gather_rows", "expected rows to be [m] but it is ",
-         rows.shape().text());
+  check_matrix("x", x);
+  check_indices("row", rows, x.dim(0));
+  expect(rows.rank() == 1, ErrorCode::kShape, "expected rows to be [m] but it is ", rows.shape().text());
   Tensor out({rows.dim(0), x.dim(1)}, x.dtype(), x.device());
   rows_kernels(x.device())
       .gather(out.raw(), x.raw(), rows.data<int32_t>(), rows.dim(0),
@@ -32,42 +25,27 @@ Tensor gather_rows(const Tensor& x, const Tensor& rows) {
 }
 
 void scatter_rows_add(const Tensor& target, const Tensor& source, const Tensor& rows) {
-  check_float("scatter_rows_add", "target", target);
-  check_float("scatter_rows_add", "source", source);
-  check_matrix("scatter_rows_add", "target", target);
-  check_indices("scatter_rows_add", "row", rows, target.dim(0));
-  check_shape("scatter_rows_add", "source", source, {rows.numel(), target.dim(1)});
+  check_float("target", target);
+  check_float("source", source);
+  check_matrix("target", target);
+  check_indices("row", rows, target.dim(0));
+  check_shape("source", source, {rows.numel(), target.dim(1)});
   rows_kernels(target.device())
       .scatter_add(target.dtype(), target.raw(), source.dtype(), source.raw(), rows.data<int32_t>(),
                    rows.numel(), target.dim(1));
   target.storage().mark_written();
 }
 
-Tensor softmax_rows_forward(const Tensor& x) {
-  check_channels("softmax_rows_forward", x);
-  Tensor y(x.shape(), x.dtype(), x.device());
-  rows_kernels(x.device()).softmax_forward(x.dtype(), y.raw(), x.raw(), x.rows(), x.dim(-1));
-  return y;
-}
-
-Tensor softmax_rows_backward(const Tensor& dy, const Tensor& y) {
-  check_channels("softmax_rows_backward", y);
-  check_same("softmax_rows_backward", dy, y);
-  Tensor dx(y.shape(), y.dtype(), y.device());
-  rows_kernels(y.device()).softmax_backward(y.dtype(), dx.raw(), dy.raw(), y.raw(), y.rows(), y.dim(-1));
-  return dx;
-}
-
 Tensor column_sum(const Tensor& x) {
-  check_float("column_sum", "x", x);
-  check_matrix("column_sum", "x", x);
+  check_float("x", x);
+  check_matrix("x", x);
   Tensor out({x.dim(1)}, DType::kF32, x.device());
   rows_kernels(x.device()).column_sum(x.dtype(), out.data<float>(), x.raw(), x.dim(0), x.dim(1));
   return out;
 }
 
 Tensor transpose(const Tensor& x) {
-  check_matrix("transpose", "x", x);
+  check_matrix("x", x);
   Tensor out({x.dim(1), x.dim(0)}, x.dtype(), x.device());
   rows_kernels(x.device())
       .transpose(out.raw(), x.raw(), x.dim(0), x.dim(1), static_cast<int64_t>(dtype_size(x.dtype())));

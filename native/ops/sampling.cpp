@@ -12,53 +12,67 @@ namespace {
 constexpr double kMinTemperature = 1e-6;
 
 void check_range(bool good, const char* name, const char* range, double value) {
-  expect(good, ErrorCode::kArgument, "sample", "expected ", name, " to be ", range, " but got ", value);
+  expect(good, ErrorCode::kArgument, "expected ", name, " to be ", range, " but got ", value);
+}
+
+void check_settings(const SampleInputs& in) {
+  const double temperature = in.temperature;
+  check_range(temperature == 0.0 || (std::isfinite(temperature) && temperature >= kMinTemperature),
+              "temperature", "0 (greedy) or at least 1e-6", temperature);
+  check_range(in.top_k >= 0, "topK", "0 (all) or more", static_cast<double>(in.top_k));
+  check_range(in.top_p > 0.0 && in.top_p <= 1.0, "topP", "in (0, 1]", in.top_p);
+  check_range(in.min_p >= 0.0 && in.min_p <= 1.0, "minP", "in [0, 1]", in.min_p);
+  check_range(std::isfinite(in.repetition_penalty) && in.repetition_penalty > 0.0, "repetitionPenalty",
+              "above 0", in.repetition_penalty);
 }
 
 void check_history(const Tensor& history, int64_t rows, int64_t vocabulary) {
-  check_dtype("sample", "history", history, DType::kI32);
-  expect(history.rank() == 2 && history.dim(0) == rows, ErrorCode::kShape, "sample",
-         "expected history to be [", rows, ", length] but it is ", history.shape().text());
+  check_dtype("history", history, DType::kI32);
+  expect(history.rank() == 2 && history.dim(0) == rows, ErrorCode::kShape, "expected history to be [", rows,
+         ", length] but it is ", history.shape().text());
   for (int64_t i = 0; i < history.numel(); ++i) {
     const int32_t token = history.host<int32_t>()[i];
-    expect(token >= -1 && token < vocabulary, ErrorCode::kArgument, "sample", "history token ", token,
-           " in row ", i / history.dim(1), " is outside the vocabulary of ", vocabulary, " (-1 is no token)");
+    expect(token >= -1 && token < vocabulary, ErrorCode::kArgument, "history token ", token, " in row ",
+           i / history.dim(1), " is outside the vocabulary of ", vocabulary, " (-1 is no token)");
   }
 }
 
 }  // namespace
 
-std::tuple<Tensor, Tensor> sample(const Tensor& logits, double temperature, int64_t top_k, double top_p,
-                                  double min_p, double repetition_penalty,
-                                  const std::optional<Tensor>& history, int64_t seed, const Tensor& streams,
-                                  const Tensor& steps) {
-  check_float("sample", "logits", logits);
-  expect(logits.rank() == 2 && logits.dim(1) > 0, ErrorCode::kShape, "sample",
+std::tuple<Tensor, Tensor> sample(const SampleInputs& in) {
+  const Tensor& logits = in.logits;
+  check_float("logits", logits);
+  expect(logits.rank() == 2 && logits.dim(1) > 0, ErrorCode::kShape,
          "expected logits to be [rows, vocabulary] but it is ", logits.shape().text());
   const int64_t rows = logits.dim(0), vocabulary = logits.dim(1);
-  check_range(temperature == 0.0 || (std::isfinite(temperature) && temperature >= kMinTemperature),
-              "temperature", "0 (greedy) or at least 1e-6", temperature);
-  check_range(top_k >= 0, "top_k", "0 (all) or more", static_cast<double>(top_k));
-  check_range(top_p > 0.0 && top_p <= 1.0, "top_p", "in (0, 1]", top_p);
-  check_range(min_p >= 0.0 && min_p <= 1.0, "min_p", "in [0, 1]", min_p);
-  check_range(std::isfinite(repetition_penalty) && repetition_penalty > 0.0, "repetition_penalty", "above 0",
-              repetition_penalty);
-  for (const auto& [name, tensor] : {std::pair{"streams", &streams}, std::pair{"steps", &steps}}) {
-    check_dtype("sample", name, *tensor, DType::kI32);
-    check_shape("sample", name, *tensor, {rows});
+  check_settings(in);
+  for (const auto& [name, tensor] : {std::pair{"streams", &in.streams}, std::pair{"steps", &in.steps}}) {
+    check_dtype(name, *tensor, DType::kI32);
+    check_shape(name, *tensor, {rows});
   }
-  if (history) check_history(*history, rows, vocabulary);
+  if (in.history) check_history(*in.history, rows, vocabulary);
 
   Tensor tokens({rows}, DType::kI32, logits.device());
   Tensor log_probs({rows}, DType::kF32, logits.device());
-  const SamplingSettings settings{
-      temperature, top_k, top_p, min_p, repetition_penalty, static_cast<uint64_t>(seed)};
   sampling_kernels(logits.device())
-      .sample(logits.dtype(), tokens.data<int32_t>(), log_probs.data<float>(), logits.raw(),
-              history ? history->data<int32_t>() : nullptr, history ? history->dim(1) : 0,
-              streams.data<int32_t>(), steps.data<int32_t>(), settings, rows, vocabulary);
+      .sample({.dtype = logits.dtype(),
+               .tokens = tokens.data<int32_t>(),
+               .log_probs = log_probs.data<float>(),
+               .logits = logits.raw(),
+               .history = in.history ? in.history->data<int32_t>() : nullptr,
+               .history_length = in.history ? in.history->dim(1) : 0,
+               .streams = in.streams.data<int32_t>(),
+               .steps = in.steps.data<int32_t>(),
+               .settings = {.temperature = in.temperature,
+                            .top_k = in.top_k,
+                            .top_p = in.top_p,
+                            .min_p = in.min_p,
+                            .repetition_penalty = in.repetition_penalty,
+                            .seed = static_cast<uint64_t>(in.seed)},
+               .rows = rows,
+               .vocabulary = vocabulary});
   for (int64_t row = 0; row < rows; ++row) {
-    expect(tokens.host<int32_t>()[row] >= 0, ErrorCode::kNotFinite, "sample", "row ", row,
+    expect(tokens.host<int32_t>()[row] >= 0, ErrorCode::kNotFinite, "row ", row,
            " of the logits is no distribution: it holds NaN or +inf, or nothing above -inf");
   }
   return {tokens, log_probs};

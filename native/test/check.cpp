@@ -1,4 +1,5 @@
-// main: runs the tests whose names contain one of the arguments, or all; prints a line each and a summary.
+// main: runs the tests whose names contain one of the arguments, or all; prints a line per test
+// and a summary.
 #include "test/check.h"
 
 #include <chrono>

@@ -1,5 +1,5 @@
-// A test program without a framework, so that it also runs where there is only a compiler: TEST(name) { ... }
-// with EXPECT(condition) and expect_near; main is in check.cpp.
+// A test program without a framework, so that it also runs where there is only a compiler:
+// TEST(name) { ... } with EXPECT(condition) and expect_near; main is in check.cpp.
 #pragma once
 
 #include <cmath>
@@ -21,8 +21,8 @@ struct Register {
   Register(const char* name, void (*body)()) { test_cases().push_back({name, body}); }
 };
 
-/// The root of the summed squared differences over that of the reference's squares; infinite where one is
-/// NaN.
+/// The root of the sum of squared differences, relative to that of the reference's squares;
+/// infinite where one is NaN.
 template <class A, class B>
 double relative_error(const A& actual, const B& reference) {
   double difference = 0, size = 0;

@@ -16,15 +16,16 @@ constexpr uint32_t kBoundary = ~uint32_t{0};  // between two words
 constexpr uint32_t kInside = kBoundary - 1;   // a place inside a token, once the start of one
 constexpr uint32_t kNone = ~uint32_t{0};
 
-/// All distinct words, one symbol a byte. A token of n bytes keeps its id in its first and its last place, so
-/// the next token and the one before are found from the lengths of tokens, with no links.
+/// All distinct words, one symbol per byte. A token of n bytes keeps its id in its first and
+/// its last place, so the next token and the one before are found from the lengths of tokens,
+/// with no links.
 class Words {
  public:
   Words(const WordCounter& words, const uint32_t* byte_ids) {
     size_t total = 1;
     for (const auto& e : words.entries())
       if (e.count > 0 && e.size > 1) total += e.size + 1;
-    expect(total < kInside, ErrorCode::kArgument, "tokenizer", "the distinct words are ", total,
+    expect(total < kInside, ErrorCode::kArgument, "the distinct words are ", total,
            " bytes; the most is 4 GiB: train on a sample");
     symbols_.reserve(total);
     word_of_.reserve(total);
@@ -84,8 +85,8 @@ class Merger {
     count_byte_pairs();
   }
 
-  /// The pair to merge next, or false when none occurs often enough. Counts only fall after a pair is made,
-  /// so a stale candidate is put back with its count of now.
+  /// The pair to merge next, or false when none occurs often enough. Counts only fall after a pair
+  /// is made, so a stale candidate is put back with its present count.
   bool next(Candidate* best) {
     while (!heap_.empty()) {
       Candidate top = heap_.top();
@@ -174,8 +175,8 @@ class Merger {
     heap_.push({pair.count, pair.left, pair.right, index});
   }
 
-  /// A pair that a merge breaks up. One with the new token is among those being made; one that was too rare
-  /// to keep is nowhere.
+  /// Handles a pair that a merge breaks up. A pair with the new token is among those being made; a
+  /// pair that was too rare to keep is in no table.
   void lower(uint32_t left, uint32_t right, uint32_t result, uint64_t count) {
     if (left == result) {
       made_[by_right_[right]].count -= count;
@@ -196,8 +197,8 @@ class Merger {
     made_places_.push_back({made, at});
   }
 
-  /// Keeps the pairs with the new token that occur often enough, each with its places in one stretch of the
-  /// arena.
+  /// Keeps the pairs with the new token that occur often enough, each with its places in one run
+  /// of the arena.
   void keep_made(uint32_t result) {
     for (Made& made : made_) {
       (made.right == result ? by_left_[made.left] : by_right_[made.right]) = kNone;
@@ -218,8 +219,8 @@ class Merger {
   std::vector<uint32_t> places_;
   PairMap<uint32_t> index_;
   std::priority_queue<Candidate> heap_;
-  // The pairs that the current merge makes, found by the neighbor on the left or on the right of the new
-  // token.
+  // The pairs that the current merge makes, found by the neighbor on the left or on the right of
+  // the new token.
   std::vector<uint32_t> by_left_;
   std::vector<uint32_t> by_right_;
   std::vector<Made> made_;
@@ -268,7 +269,7 @@ void BpeTrainer::count(const std::vector<Bytes>& texts) {
       for (size_t i; (i = next.fetch_add(1)) < parts.size();) {
         for_each_piece(pattern_, parts[i].data(), parts[i].data() + parts[i].size(),
                        [&](const uint8_t* begin, const uint8_t* end) {
-                         expect(end - begin < 0xFFFFFFFFll, ErrorCode::kArgument, "tokenizer",
+                         expect(end - begin < 0xFFFFFFFFll, ErrorCode::kArgument,
                                 "a word of 4 GiB with no place to split it");
                          counter.add(begin, static_cast<uint32_t>(end - begin), 1);
                        });
@@ -282,9 +283,9 @@ void BpeTrainer::count(const std::vector<Bytes>& texts) {
 }
 
 std::vector<int32_t> BpeTrainer::train(size_t tokens, uint64_t min_count) {
-  expect(tokens >= 256 && tokens <= (size_t{1} << 24), ErrorCode::kArgument, "tokenizer",
+  expect(tokens >= 256 && tokens <= (size_t{1} << 24), ErrorCode::kArgument,
          "expected a vocabulary of 256 to 16777216 tokens but got ", tokens);
-  expect(min_count >= 1, ErrorCode::kArgument, "tokenizer", "the least count must be at least 1");
+  expect(min_count >= 1, ErrorCode::kArgument, "the least count must be at least 1");
   const uint8_t* order = gpt2_byte_order();
   uint32_t byte_ids[256];
   for (uint32_t id = 0; id < 256; ++id) byte_ids[order[id]] = id;
@@ -301,8 +302,7 @@ std::vector<int32_t> BpeTrainer::train(size_t tokens, uint64_t min_count) {
   std::vector<int32_t> merges;
   Candidate best;
   while (spelled.size() < tokens && merger.next(&best)) {
-    expect(!cancelled_.load(std::memory_order_relaxed), ErrorCode::kState, "tokenizer",
-           "training was cancelled");
+    expect(!cancelled_.load(std::memory_order_relaxed), ErrorCode::kState, "training was cancelled");
     std::vector<uint8_t> token = spelled[best.left];
     token.insert(token.end(), spelled[best.right].begin(), spelled[best.right].end());
     if (std::find(reserved_.begin(), reserved_.end(), token) != reserved_.end()) {

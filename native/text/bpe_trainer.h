@@ -1,7 +1,7 @@
-// Byte-level BPE as the Hugging Face trainer defines it: the pair with the highest count is merged next, of
-// equal counts the one with the smaller left id, then the smaller right id; ids 0 to 255 are the bytes in
-// GPT-2's order. A merge touches only the places where its pair stands, so the cost does not grow with long
-// words or many of them.
+// Byte-level BPE as the Hugging Face trainer defines it: the pair with the highest count is merged
+// next; among equal counts the pair with the smaller left id, then with the smaller right id; ids 0
+// to 255 are the bytes in GPT-2's order. A merge touches only the places where its pair stands, so
+// the cost does not grow with long words or many of them.
 #pragma once
 
 #include <atomic>
@@ -13,7 +13,8 @@
 
 namespace athanor::text {
 
-/// The byte that id 0 to 255 stands for: printable Latin-1 first, then the rest, as GPT-2 numbers them.
+/// The byte that id 0 to 255 stands for: printable Latin-1 first, then the rest, as
+/// GPT-2 numbers them.
 const uint8_t* gpt2_byte_order();
 
 class BpeTrainer {
@@ -24,8 +25,9 @@ class BpeTrainer {
   /// Splits the texts into words and counts them, on all threads.
   void count(const std::vector<Bytes>& texts);
 
-  /// The merges up to `tokens` tokens (the bytes included), as pairs of ids; merge i makes token 256 + i.
-  /// Fewer when no pair is left that occurs `min_count` times. Throws ERR_STATE when cancelled.
+  /// The merges up to `tokens` tokens (the bytes included), as pairs of ids; merge i makes
+  /// token 256 + i. Fewer when no pair is left that occurs `min_count` times. Throws
+  /// ERR_STATE when cancelled.
   std::vector<int32_t> train(size_t tokens, uint64_t min_count);
 
   /// Read from any thread while train() runs.
@@ -35,7 +37,7 @@ class BpeTrainer {
  private:
   SplitPattern pattern_;
   std::vector<std::vector<uint8_t>> reserved_;
-  std::vector<WordCounter> counters_;  // one a thread
+  std::vector<WordCounter> counters_;  // one per thread
   std::atomic<size_t> merges_done_{0};
   std::atomic<bool> cancelled_{false};
 };

@@ -1,5 +1,5 @@
-// One 64-bit hash for byte strings and for pairs of token ids: multiply to 128 bits and fold. Tables keyed by
-// it never let their order reach a result.
+// One 64-bit hash for byte strings and for pairs of token ids: multiply to 128 bits and fold. The
+// order of a table that is keyed by it never reaches a result.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// Applies merges to one piece: lowest rank first, leftmost of equals. Short pieces look for the lowest rank
-// by a scan of a few dozen entries, which no better bound can beat; long ones keep a linked list and a heap,
-// so that a megabyte of one letter takes n log n.
+// Applies merges to one piece: lowest rank first, leftmost of equals. Short pieces look for the
+// lowest rank by a scan of a few dozen entries, which no better bound can beat; long ones keep a
+// linked list and a heap, so that a megabyte of one letter takes n log n.
 #pragma once
 
 #include <algorithm>
@@ -69,7 +69,8 @@ void merge_long(const uint8_t* data, size_t size, const uint32_t* byte_ids, cons
   s.next.resize(n);
   s.previous.resize(n);
   s.heap.clear();
-  // Entries are rank << 32 | position. One whose position has another rank by now is out of date.
+  // Entries are rank << 32 | position. An entry whose position has another rank by now is
+  // out of date.
   const auto later = [](uint64_t a, uint64_t b) { return a > b; };
   const auto rank_at = [&](uint32_t i) {
     const Merge* merge = s.next[i] < n ? find(s.ids[i], s.ids[s.next[i]]) : nullptr;

@@ -1,6 +1,6 @@
-// A memory-mapped range of token ids in a file. The map is private and read-only; pages come in as they are
-// touched. The file stays open, so that each read can first ask whether it is still as long as its map:
-// touching a page beyond the end would kill the process.
+// A memory-mapped range of token ids in a file. The map is private and read-only; pages come in as
+// they are touched. The file stays open, so that each read can first ask whether it is still as
+// long as its map: touching a page beyond the end would kill the process.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@ struct ShardLayout {
   uint64_t offset;
   /// Ids.
   uint64_t count;
-  /// Bytes an id, 2 or 4, little-endian and unsigned.
+  /// Bytes per id, 2 or 4, little-endian and unsigned.
   int width;
   /// Every id must be below it.
   uint32_t vocab_size;
@@ -23,15 +23,16 @@ struct ShardLayout {
 
 class ShardReader {
  public:
-  /// Throws ERR_ARGUMENT, ERR_FILE_MISSING, ERR_IO, or ERR_FILE_DAMAGED when the file is shorter than its
-  /// layout.
+  /// Throws ERR_ARGUMENT, ERR_FILE_MISSING, ERR_IO, or ERR_FILE_DAMAGED when the file is shorter
+  /// than its layout.
   ShardReader(const std::string& path, const ShardLayout& layout);
   ~ShardReader();
   ShardReader(const ShardReader&) = delete;
   ShardReader& operator=(const ShardReader&) = delete;
 
-  /// Copies ids [begin, begin + out.size()). Throws ERR_ARGUMENT beyond the end, and ERR_FILE_DAMAGED for an
-  /// id outside of the vocabulary and for a file that was cut short since it was opened.
+  /// Copies ids [begin, begin + out.size()). Throws ERR_ARGUMENT beyond the end, and
+  /// ERR_FILE_DAMAGED for an id outside of the vocabulary and for a file that was cut short since
+  /// it was opened.
   void read(uint64_t begin, std::span<int32_t> out) const;
 
  private:

@@ -1,6 +1,6 @@
-// The split patterns as state machines. Each regular expression below matches at every position, so a text is
-// tiled by its pieces; next() returns where the piece that starts at `at` ends. All are linear: a run that
-// one alternative scans and gives back is scanned again at most twice.
+// The split patterns as state machines. Each regular expression below matches at every position, so
+// a text is tiled by its pieces; next() returns where the piece that starts at `at` ends. All are
+// linear: a run that one alternative scans and gives back is scanned again at most twice.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,7 @@
 
 namespace athanor::text {
 
-enum class SplitPattern { kGpt2 = 0, kGpt4 = 1, kGpt4o = 2 };
-inline constexpr int kSplitPatterns = 3;
+enum class SplitPattern { kGpt2, kGpt4, kGpt4o };
 
 namespace detail {
 
@@ -41,9 +40,9 @@ struct Cursor {
     return p;
   }
 
-  /// \s+(?!\S)|\s+ from the first of at least one space: all of the run at the end of the text or when it is
-  /// one character, else all but its last character. With newlines, \s*[\r\n]+ comes first: up to the last
-  /// newline.
+  /// \s+(?!\S)|\s+ from the first of at least one space: all of the run at the end of the text or
+  /// when it is one character, else all but its last character. With newlines, \s*[\r\n]+ comes
+  /// first: up to the last newline.
   template <bool newlines_first>
   const uint8_t* spaces(const uint8_t* start) const {
     const uint8_t* p = start;
@@ -60,8 +59,8 @@ struct Cursor {
     return p == end || last == start ? p : last;
   }
 
-  /// Bytes of 's 't 'm 'd 're 've 'll at the apostrophe p, else 0. Ignoring case, the long s (U+017F) is an
-  /// s.
+  /// Bytes of 's 't 'm 'd 're 've 'll at the apostrophe p, else 0. Ignoring case, the long s
+  /// (U+017F) is an s.
   template <bool ignore_case>
   int contraction(const uint8_t* p) const {
     const auto lower = [&](int i) {
@@ -116,8 +115,10 @@ struct Gpt4Splitter : Cursor {
   }
 };
 
-/// [^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?
-/// |[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?
+/// [^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+
+///   (?i:'s|'t|'re|'ve|'m|'ll|'d)?
+/// |[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*
+///   (?i:'s|'t|'re|'ve|'m|'ll|'d)?
 /// |\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+
 struct Gpt4oSplitter : Cursor {
   static constexpr uint8_t kHead = kUpper | kCaselessLetter | kMark;
@@ -146,8 +147,8 @@ struct Gpt4oSplitter : Cursor {
   }
 
  private:
-  /// The first two alternatives, each tried after the optional first character and then, where that character
-  /// is a mark and so may itself begin a word, from it.
+  /// The first two alternatives. Each is tried after the optional first character; where that
+  /// character is a mark, which may begin a word itself, each is tried from it as well.
   const uint8_t* word_end(const uint8_t* start, const uint8_t* mark_start) const {
     const uint8_t* head_end = start;
     const uint8_t* after_last_tail = nullptr;
@@ -160,7 +161,8 @@ struct Gpt4oSplitter : Cursor {
     const uint8_t* tail_end = run(head_end, kTail);
     if (tail_end != head_end) return tail_end;
     if (after_last_tail != nullptr) return after_last_tail;
-    // The upper-case rest holds no tail character: the first alternative can only end at the mark itself.
+    // The upper-case rest holds no tail character: the first alternative can only end at
+    // the mark itself.
     if (mark_start != nullptr) return start;
     return head_end != start ? head_end : nullptr;
   }
@@ -186,9 +188,9 @@ void for_each_piece(SplitPattern pattern, const uint8_t* begin, const uint8_t* e
   }
 }
 
-/// Whether every pattern begins a piece at p whatever comes before and after, so that the text may be cut
-/// there: at a space between two ASCII letters, or after a newline that stands alone between two characters
-/// that are no space (nor, after it, the slash that GPT-4o's pattern takes along).
+/// Whether every pattern begins a piece at p, for any text before and after, so that the text may
+/// be cut there: at a space between two ASCII letters, or after a newline that stands alone between
+/// two characters that are no space (nor, after it, the slash that GPT-4o's pattern takes along).
 inline bool is_safe_cut(const uint8_t* p, const uint8_t* begin, const uint8_t* end) {
   // Four bytes hold the next character whole even where the text goes on after `end`.
   if (p - begin < 2 || end - p < 4) return false;

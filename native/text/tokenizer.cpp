@@ -11,14 +11,15 @@
 namespace athanor::text {
 namespace {
 
-// 32 bytes each: together half of the smallest common L2, so that words stay in reach beside the text.
+// 32 bytes each: together half of the smallest common L2, so that words stay in reach
+// beside the text.
 constexpr size_t kWordSlots = size_t{1} << 14;
-// A part this long takes about a millisecond, far more than handing it out.
+// A part of this length takes about a millisecond, far longer than handing it out.
 constexpr size_t kPartBytes = 64 << 10;
 // A piece longer than this is rare enough to give its working memory back.
 constexpr size_t kKeptScratch = 1 << 20;
 
-/// A stretch of one text: to be split and merged, or (size 0) one token found whole.
+/// A run of one text: to be split and merged, or (size 0) one token that was found whole.
 struct Part {
   Bytes text;
   int32_t token;
@@ -95,7 +96,7 @@ void EncoderState::merge(const Vocabulary& vocabulary, const uint8_t* piece, siz
     const int32_t id = vocabulary.whole(piece, size);
     if (id >= 0) return out.push_back(id);
   }
-  expect(size < 0xFFFFFFFFull, ErrorCode::kArgument, "encode", "a piece of ", size,
+  expect(size < 0xFFFFFFFFull, ErrorCode::kArgument, "a piece of ", size,
          " bytes with no place to split it; the most is 4 GiB");
   const auto find = [&](uint32_t left, uint32_t right) { return vocabulary.merge(left, right); };
   merge_piece(piece, size, vocabulary.byte_ids(), find, scratch_, out);
@@ -212,8 +213,8 @@ std::vector<uint8_t> Tokenizer::decode(const int32_t* ids, size_t count, bool sk
   for (size_t i = 0; i < count; ++i) {
     const bool known = ids[i] >= 0 && static_cast<size_t>(ids[i]) < vocabulary_.size() &&
                        vocabulary_.kind(static_cast<size_t>(ids[i])) != TokenKind::kHole;
-    expect(known, ErrorCode::kArgument, "decode", "id ", ids[i], " at ", i,
-           " is not a token of this vocabulary of ", vocabulary_.size());
+    expect(known, ErrorCode::kArgument, "id ", ids[i], " at ", i, " is not a token of this vocabulary of ",
+           vocabulary_.size());
     if (skip_special && vocabulary_.kind(static_cast<size_t>(ids[i])) == TokenKind::kSpecial) continue;
     const Bytes token = vocabulary_.bytes(static_cast<size_t>(ids[i]));
     out.insert(out.end(), token.begin(), token.end());

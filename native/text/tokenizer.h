@@ -1,5 +1,5 @@
-// Encoding cuts texts into parts where every split pattern begins a piece, so that many small documents and
-// one large one alike keep all threads busy; the ids do not depend on the cuts.
+// Encoding cuts texts into parts where every split pattern begins a piece, so that both many small
+// documents and one large document keep all threads busy; the ids do not depend on the cuts.
 #pragma once
 
 #include <cstdint>
@@ -14,14 +14,15 @@ namespace athanor::text {
 
 using Ids = std::vector<int32_t>;
 
-/// What one thread keeps between pieces: the ids of words it met, and working memory for the rest.
+/// The memory of one thread between pieces: the ids of words that it met, and working memory
+/// for the rest.
 class EncoderState {
  public:
   EncoderState();
   void encode(const Vocabulary& vocabulary, Bytes text, Ids& out);
 
  private:
-  // Words of up to 16 bytes and 3 ids, 32 bytes an entry: nearly all that natural text has.
+  // Words of up to 16 bytes and 3 ids, 32 bytes per entry: nearly all words of natural text.
   struct Word {
     ShortKey key;
     int32_t ids[3];
@@ -36,8 +37,8 @@ class EncoderState {
   MergeScratch scratch_;
 };
 
-/// Finds whole-string tokens (special and added ones), leftmost first and the longest of those that begin
-/// there.
+/// Finds whole-string tokens (special and added ones), leftmost first and the longest of those
+/// that begin there.
 class TokenFinder {
  public:
   TokenFinder(const Vocabulary& vocabulary, bool with_special);

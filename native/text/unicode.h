@@ -1,5 +1,5 @@
-// A byte that is not part of valid UTF-8 is a character of its own with no class, so that any bytes at all
-// can be split into pieces and joined again.
+// A byte that is not part of valid UTF-8 is a character of its own with no class, so that any bytes
+// at all can be split into pieces and joined again.
 #pragma once
 
 #include <cstddef>

@@ -39,16 +39,14 @@ Vocabulary::Vocabulary(VocabularyData data) : data_(std::move(data)), merges_(da
 void Vocabulary::check_tokens() const {
   const size_t tokens = data_.kinds.size();
   expect(tokens > 0 && tokens < (size_t{1} << 31) && data_.offsets.size() == tokens + 1, ErrorCode::kFormat,
-         "tokenizer", "expected ", tokens + 1, " offsets for ", tokens, " tokens but got ",
-         data_.offsets.size());
+         "expected ", tokens + 1, " offsets for ", tokens, " tokens but got ", data_.offsets.size());
   expect(data_.offsets.front() == 0 && data_.offsets.back() == data_.bytes.size(), ErrorCode::kFormat,
-         "tokenizer", "the offsets do not span the bytes of the tokens");
+         "the offsets do not span the bytes of the tokens");
   for (size_t id = 0; id < tokens; ++id) {
-    expect(data_.offsets[id] <= data_.offsets[id + 1], ErrorCode::kFormat, "tokenizer",
-           "the offset of token ", id + 1, " is before that of token ", id);
-    expect(data_.kinds[id] <= 3, ErrorCode::kFormat, "tokenizer", "token ", id, " is of no known kind");
-    expect(data_.kinds[id] == 0 || !bytes(id).empty(), ErrorCode::kFormat, "tokenizer", "token ", id,
-           " is empty");
+    expect(data_.offsets[id] <= data_.offsets[id + 1], ErrorCode::kFormat, "the offset of token ", id + 1,
+           " is before that of token ", id);
+    expect(data_.kinds[id] <= 3, ErrorCode::kFormat, "token ", id, " is of no known kind");
+    expect(data_.kinds[id] == 0 || !bytes(id).empty(), ErrorCode::kFormat, "token ", id, " is empty");
   }
 }
 
@@ -57,40 +55,39 @@ void Vocabulary::index_bytes() {
   for (size_t id = 0; id < size(); ++id) {
     if (kind(id) != TokenKind::kOrdinary || bytes(id).size() != 1) continue;
     uint32_t& slot = byte_ids_[bytes(id)[0]];
-    expect(slot == kNone, ErrorCode::kFormat, "tokenizer", "tokens ", slot, " and ", id,
-           " are the same byte");
+    expect(slot == kNone, ErrorCode::kFormat, "tokens ", slot, " and ", id, " are the same byte");
     slot = static_cast<uint32_t>(id);
   }
   for (int byte = 0; byte < 256; ++byte) {
     const uint8_t b = static_cast<uint8_t>(byte);
-    expect(byte_ids_[byte] != kNone, ErrorCode::kFormat, "tokenizer", "no token for the byte ",
-           quoted({&b, 1}), ": a byte-level vocabulary has all 256");
+    expect(byte_ids_[byte] != kNone, ErrorCode::kFormat, "no token for the byte ", quoted({&b, 1}),
+           ": a byte-level vocabulary has all 256");
   }
 }
 
 void Vocabulary::index_merges() {
-  expect(data_.merges.size() % 3 == 0, ErrorCode::kFormat, "tokenizer", "merges come in triples");
+  expect(data_.merges.size() % 3 == 0, ErrorCode::kFormat, "merges come in triples");
   for (size_t i = 0; i < data_.merges.size(); i += 3) {
     for (size_t k = 0; k < 3; ++k) {
       const int32_t id = data_.merges[i + k];
       expect(id >= 0 && static_cast<size_t>(id) < size() && kind(id) != TokenKind::kHole, ErrorCode::kFormat,
-             "tokenizer", "merge ", i / 3, " names the token ", id, ", which does not exist");
+             "merge ", i / 3, " names the token ", id, ", which does not exist");
     }
     const Bytes left = bytes(data_.merges[i]);
     const Bytes right = bytes(data_.merges[i + 1]);
     const size_t result = static_cast<size_t>(data_.merges[i + 2]);
-    expect(kind(result) != TokenKind::kSpecial, ErrorCode::kFormat, "tokenizer", "merge ", i / 3,
+    expect(kind(result) != TokenKind::kSpecial, ErrorCode::kFormat, "merge ", i / 3,
            " makes the special token ", quoted(bytes(result)), ", which ordinary text must not produce");
     const Bytes whole = bytes(result);
     expect(whole.size() == left.size() + right.size() && same(whole.first(left.size()), left) &&
                same(whole.last(right.size()), right),
-           ErrorCode::kFormat, "tokenizer", "merge ", i / 3, " of ", quoted(left), " and ", quoted(right),
+           ErrorCode::kFormat, "merge ", i / 3, " of ", quoted(left), " and ", quoted(right),
            " gives another token: ", quoted(whole));
     const Merge merge{static_cast<uint32_t>(i / 3), static_cast<uint32_t>(result)};
     expect(merges_.insert(
                pair_key(static_cast<uint32_t>(data_.merges[i]), static_cast<uint32_t>(data_.merges[i + 1])),
                merge),
-           ErrorCode::kFormat, "tokenizer", "merge ", i / 3, " of ", quoted(left), " and ", quoted(right),
+           ErrorCode::kFormat, "merge ", i / 3, " of ", quoted(left), " and ", quoted(right),
            " is in the list twice");
   }
 }
@@ -104,8 +101,8 @@ void Vocabulary::index_whole() {
     const Bytes token = bytes(id);
     size_t i = hash_bytes(token.data(), token.size()) & (slots - 1);
     for (; whole_[i] >= 0; i = (i + 1) & (slots - 1)) {
-      expect(!same(bytes(static_cast<size_t>(whole_[i])), token), ErrorCode::kFormat, "tokenizer", "tokens ",
-             whole_[i], " and ", id, " are the same bytes ", quoted(token));
+      expect(!same(bytes(static_cast<size_t>(whole_[i])), token), ErrorCode::kFormat, "tokens ", whole_[i],
+             " and ", id, " are the same bytes ", quoted(token));
     }
     whole_[i] = static_cast<int32_t>(id);
   }
@@ -128,12 +125,12 @@ std::vector<int32_t> recover_merges(const std::vector<uint8_t>& bytes, const std
   std::fill(std::begin(byte_ids), std::end(byte_ids), kNone);
   const size_t tokens = offsets.empty() ? 0 : offsets.size() - 1;
   for (size_t id = 0; id < tokens; ++id) {
-    expect(offsets[id] <= offsets[id + 1] && offsets[id + 1] <= bytes.size(), ErrorCode::kFormat, "tokenizer",
+    expect(offsets[id] <= offsets[id + 1] && offsets[id + 1] <= bytes.size(), ErrorCode::kFormat,
            "the offset of token ", id + 1, " is out of order");
     if (offsets[id + 1] - offsets[id] == 1) byte_ids[bytes[offsets[id]]] = static_cast<uint32_t>(id);
   }
   for (int byte = 0; byte < 256; ++byte)
-    expect(byte_ids[byte] != kNone, ErrorCode::kFormat, "tokenizer", "no token for the byte ", byte);
+    expect(byte_ids[byte] != kNone, ErrorCode::kFormat, "no token for the byte ", byte);
 
   PairMap<Merge> merges(tokens);
   const auto find = [&](uint32_t left, uint32_t right) { return merges.find(pair_key(left, right)); };

@@ -1,5 +1,5 @@
-// A vocabulary in the form that training, tokenizer.json and rank files all come to: the bytes of every
-// token, what kind of token it is, and the merges in the order of their rank.
+// A vocabulary in the form that training, tokenizer.json and rank files are brought to: the bytes
+// of every token, what kind of token it is, and the merges in the order of their rank.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ struct VocabularyData {
   std::vector<uint8_t> kinds;     // [tokens]
   std::vector<int32_t> merges;    // [merges * 3]: left, right, result
   SplitPattern pattern = SplitPattern::kGpt2;
-  bool ignore_merges = false;  // a piece that is itself a token is that token, whatever the merges make of it
+  bool ignore_merges = false;  // a piece that is a token stays whole, whatever the merges say
 };
 
 struct Merge {
@@ -66,10 +66,10 @@ class Vocabulary {
   std::vector<int32_t> whole_;  // open addressing by hash of bytes; -1 is empty
 };
 
-/// The merges behind a tiktoken rank file, where only tokens and ranks (the ids) are known: a token's merge
-/// is the last pair left when the merges of lower rank are applied to its bytes. Triples as in
-/// VocabularyData. A token that lower ranks do not bring to two parts has none: it is reached as a whole
-/// piece only. Throws ERR_FORMAT for a missing byte.
+/// The merges behind a tiktoken rank file, where only tokens and ranks (the ids) are known: a
+/// token's merge is the last pair left when the merges of lower rank are applied to its bytes.
+/// Triples as in VocabularyData. A token that lower ranks do not bring down to two parts has no
+/// merge: only a whole piece becomes it. Throws ERR_FORMAT for a missing byte.
 std::vector<int32_t> recover_merges(const std::vector<uint8_t>& bytes, const std::vector<uint32_t>& offsets);
 
 }  // namespace athanor::text

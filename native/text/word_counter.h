@@ -8,7 +8,8 @@
 
 namespace athanor::text {
 
-/// Counts distinct byte strings: open addressing over one arena, so that a new word costs no allocation.
+/// Counts distinct byte strings: open addressing over one arena, so that a new word
+/// costs no allocation.
 class WordCounter {
  public:
   struct Entry {

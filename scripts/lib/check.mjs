@@ -3,24 +3,32 @@ import { packageFile } from './native.mjs';
 import { Explained, root, run } from './process.mjs';
 import { checkText, trackedFiles } from './text-rules.mjs';
 
-/** A tool's verdict: nothing when it is content, else what it printed. */
+/** The output of a tool that fails; nothing for one that succeeds. */
 async function verdict(program, args) {
   const { code, output } = await run(process.execPath, [program, ...args], { onLine: () => {} });
   return code === 0 ? '' : output.trim() || `exit code ${code}`;
 }
 
-/** clang-format complains line by line of what it can repair by itself: which files is enough. */
+/**
+ * clang-format reports every line, but it can repair them all: the names of the files are enough.
+ */
 function filesOnly(output) {
   const files = [...output.matchAll(/^(native\/[^:]+):\d+:\d+: error: code should be clang-formatted/gm)];
   if (files.length === 0) return output;
   return `not formatted: ${[...new Set(files.map(([, file]) => file))].join(' ')}`;
 }
 
+/** The types of a project: a folder with a tsconfig.json. */
+function types(project) {
+  return verdict(packageFile('typescript', 'bin/tsc'), ['-p', project, '--noEmit']);
+}
+
 function checks(fix) {
   const names = trackedFiles(root);
   const cpp = names.filter((name) => /^native\/.*\.(h|cpp|cu|cuh)$/.test(name));
   return {
-    types: () => verdict(packageFile('typescript', 'bin/tsc'), ['-p', '.', '--noEmit']),
+    types: () => types('.'),
+    'types of the page': () => types('src/report/page'),
     biome: () => {
       const how = fix ? ['--write'] : [];
       const args = ['check', '--error-on-warnings', '--colors=off', '--max-diagnostics=20'];

@@ -1,9 +1,9 @@
-// npm ci, but only when node_modules is not what package-lock.json says. npm's own record of what it installed
-// (node_modules/.package-lock.json) tells, so an install by hand counts too.
-import { spawnSync } from 'node:child_process';
+// Runs npm ci, but only if node_modules differs from package-lock.json. npm's own record of its
+// installation (node_modules/.package-lock.json) tells, so an install by hand counts too.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Explained, root, run, say } from './process.mjs';
+import { npm } from './npm.mjs';
+import { Explained, root, say } from './process.mjs';
 
 function packagesOf(path) {
   try {
@@ -13,27 +13,32 @@ function packagesOf(path) {
   }
 }
 
-/** True when every package of the lock file is there at its version; optional ones, for other platforms, may lack. */
-export function isInstalled(folder = root) {
+/**
+ * The number of packages of the lock file that are not installed in their version. Optional
+ * packages, for other platforms, count only if another version of them is installed.
+ */
+export function missingPackages(folder = root) {
   const wanted = packagesOf(join(folder, 'package-lock.json'));
   const installed = packagesOf(join(folder, 'node_modules', '.package-lock.json'));
-  return Object.entries(wanted).every(([path, { integrity, optional }]) => {
-    if (path === '') return true;
+  return Object.entries(wanted).filter(([path, { integrity, optional }]) => {
+    if (path === '') return false;
     const found = installed[path];
-    if (found === undefined || !existsSync(join(folder, path))) return optional === true;
-    return found.integrity === integrity;
-  });
+    if (found === undefined || !existsSync(join(folder, path))) return optional !== true;
+    return found.integrity !== integrity;
+  }).length;
+}
+
+/**
+ * Whether every package of the lock file is installed in its version. Optional packages, for other
+ * platforms, may be missing.
+ */
+export function isInstalled(folder = root) {
+  return missingPackages(folder) === 0;
 }
 
 export async function install() {
   if (isInstalled()) return;
   say('installing packages (npm ci)');
-  // The npm that started us, where one did: it is the one that works here.
-  const cli = process.env.npm_execpath;
-  const [program, ...first] = cli?.endsWith('.js') ? [process.execPath, cli] : ['npm'];
-  if (spawnSync(program, [...first, '--version']).status !== 0) {
-    throw new Explained('npm was not found. Install it with:\n  sudo apt-get install -y npm');
-  }
-  const { code } = await run(program, [...first, 'ci', '--include=dev', '--no-audit', '--no-fund']);
+  const { code } = await npm(['ci', '--include=dev', '--no-audit', '--no-fund'], {});
   if (code !== 0) throw new Explained('npm ci failed; its reason stands above.');
 }

@@ -1,5 +1,6 @@
-// Runs before anything else and on any Node from 12 on (what `apt-get install nodejs` gives on older systems), so that
-// an old Node gets a sentence and not a SyntaxError: no newer syntax in here, nor in the scripts that import it.
+// Runs before anything else, and on any Node from 12 on (older systems get such versions from
+// `apt-get install nodejs`), so that an old Node gets a sentence and not a SyntaxError. Use no
+// newer syntax here, nor in the scripts that import it.
 
 function requireNode() {
   const [major, minor] = process.versions.node.split('.').map(Number);
@@ -12,7 +13,7 @@ function requireNode() {
   process.exit(1);
 }
 
-/** Runs a script's main function; a failure that explains itself is printed without its stack. */
+/** Runs a script's main function. A failure that explains itself is printed without its stack. */
 export function runScript(load) {
   requireNode();
   load().catch((error) => {

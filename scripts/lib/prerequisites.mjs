@@ -1,8 +1,9 @@
-// What a build needs is looked for before it starts: each missing program is named with the line that installs it.
+// Looks for the programs of a build before it starts, and names each missing one with the line
+// that installs it.
 import { spawnSync } from 'node:child_process';
 import { Explained } from './process.mjs';
 
-/** The first group of `pattern` in what the program prints, or undefined when it does not run. */
+/** The first group of `pattern` in the output of the program; undefined if it does not run. */
 function outputOf(program, args, pattern) {
   const { stdout, status } = spawnSync(program, args, { encoding: 'utf8' });
   return status === 0 ? pattern.exec(stdout)?.[1] : undefined;
@@ -14,7 +15,7 @@ function atLeast(version, wanted) {
 }
 
 function compilerProblem() {
-  // The order in which CMake looks.
+  // CMake looks in this order.
   const programs = process.env.CXX ? [process.env.CXX] : ['c++', 'g++', 'clang++'];
   for (const program of programs) {
     const version = outputOf(program, ['-dumpfullversion', '-dumpversion'], /^(\d[\d.]*)/m);
@@ -42,7 +43,7 @@ const prerequisites = [
   { name: 'CMake 3.20 or newer', apt: 'cmake', problem: cmakeProblem },
 ];
 
-/** Throws one message that names everything missing and the one line that installs it. */
+/** Throws one message that names everything that is missing and the one line that installs it. */
 export function requirePrerequisites() {
   const missing = prerequisites
     .map((entry) => ({ ...entry, what: entry.problem() }))

@@ -11,12 +11,15 @@ export class Explained extends Error {
   explained = true;
 }
 
-/** One short line of what is being done, on stderr: stdout belongs to the command that comes after. */
+/**
+ * Writes a short line about the current work to stderr. stdout belongs to the command
+ * that comes after.
+ */
 export function say(text) {
   process.stderr.write(`athanor: ${text}\n`);
 }
 
-/** make hands its own job slots down in these, which a build below us must not take for its own. */
+/** The environment without make's own job slots, which a build below us must not use. */
 function childEnvironment() {
   const env = { ...process.env };
   for (const name of ['MAKEFLAGS', 'MFLAGS', 'MAKELEVEL']) delete env[name];
@@ -24,9 +27,9 @@ function childEnvironment() {
 }
 
 /**
- * Runs a program to its end: { code, output }. With `onLine` its output is captured, and given line by line as it
- * comes; without, it shares our terminal. We outlive it to pass on its code: Ctrl-C reaches it from the terminal,
- * other signals from us.
+ * Runs a program to its end: { code, output }. With `onLine` its output is captured, and passed on
+ * line by line; otherwise it shares our terminal. We outlive it to pass on its code: Ctrl-C reaches
+ * it from the terminal, other signals from us.
  */
 export function run(program, args, { onLine, cwd = root } = {}) {
   return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { hasGpu } from './machine.mjs';
 import { packageFile } from './native.mjs';
 import { Explained, root, run } from './process.mjs';
 import { prepare } from './start.mjs';
@@ -12,7 +12,10 @@ async function must(program, args) {
   if (code !== 0) throw new Explained(`failed: ${program} ${args.join(' ')}`);
 }
 
-/** The kernels by themselves, as a program that needs no Node: inline PTX and fragment layouts are proved here. */
+/**
+ * Tests the kernels alone, in a program that needs no Node. It tests inline PTX and the
+ * layout of fragments.
+ */
 async function testKernels(names) {
   await must('cmake', ['-S', join(root, 'native/test'), '-B', folder, '-DATHANOR_GPU=ON']);
   await must('cmake', ['--build', folder, '--parallel', String(availableParallelism())]);
@@ -20,8 +23,8 @@ async function testKernels(names) {
 }
 
 export async function testGpu(names) {
-  // Looked at before an hour of compiling: the driver makes this one wherever there is a GPU.
-  if (!existsSync('/dev/nvidiactl') && !existsSync('/dev/dxg')) {
+  // Checked before an hour of compiling.
+  if (!hasGpu()) {
     throw new Explained(
       'test:gpu: there is no NVIDIA GPU on this machine; npm test runs the kernels emulated',
     );

@@ -1,25 +1,40 @@
-// tsc, then what tsc leaves undone: output whose source is gone is removed, and the CLI gets its executable bit.
+// Runs tsc, then does what tsc leaves out: bundles the report's page, removes output without a
+// source, and makes the CLI executable.
 import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { packageFile } from './native.mjs';
+import { bundlePage } from './page.mjs';
 import { Explained, root, run, say } from './process.mjs';
 
 const dist = join(root, 'dist');
 
+/** Written by bundlePage. */
+const bundled = ['report/page/page.js', 'report/page/page.css'];
+
 function removeOrphans() {
   for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name);
-    const stem = relative(dist, path).replace(/\.(js|d\.ts)(\.map)?$/, '');
-    if (entry.isFile() && !existsSync(join(root, 'src', `${stem}.ts`))) rmSync(path);
+    const name = relative(dist, path);
+    const stem = name.replace(/\.(js|d\.ts)(\.map)?$/, '');
+    if (entry.isFile() && !bundled.includes(name) && !existsSync(join(root, 'src', `${stem}.ts`)))
+      rmSync(path);
   }
 }
 
-/** Builds dist/. Throws Explained with the compiler's errors. */
-export async function buildTypescript() {
+/**
+ * Compiles src into `folder`, with the report's page. Throws Explained with the compiler's errors.
+ */
+export async function compileTypescript(folder) {
   say('compiling TypeScript');
-  const args = [packageFile('typescript', 'bin/tsc'), '-p', 'tsconfig.build.json'];
+  const args = [packageFile('typescript', 'bin/tsc'), '-p', 'tsconfig.build.json', '--outDir', folder];
   const { code, output } = await run(process.execPath, args, { onLine: () => {} });
   if (code !== 0) throw new Explained(`${output.trim()}\nThe TypeScript sources were not compiled.`);
+  await bundlePage(folder);
+}
+
+/** Builds dist/. */
+export async function buildTypescript() {
+  await compileTypescript(dist);
   removeOrphans();
   chmodSync(join(dist, 'cli', 'main.js'), 0o755);
 }

@@ -1,27 +1,136 @@
-/** Error codes, mirrored from native/core/error.h and extended by what only TypeScript can notice. */
-export type ErrorCode =
-  | 'ERR_ARGUMENT'
-  | 'ERR_SHAPE'
-  | 'ERR_DTYPE'
-  | 'ERR_DEVICE'
-  | 'ERR_STATE'
-  | 'ERR_OUT_OF_MEMORY'
-  | 'ERR_FILE_MISSING'
-  | 'ERR_FILE_DAMAGED'
-  | 'ERR_FORMAT'
-  | 'ERR_IO'
-  | 'ERR_DISK_FULL'
-  | 'ERR_CUDA_UNAVAILABLE'
-  | 'ERR_CUDA_LIBRARY_MISSING'
-  | 'ERR_INTERNAL'
-  | 'ERR_NATIVE_LOAD'
-  | 'ERR_CONFIG'
-  | 'ERR_OPTION'
-  | 'ERR_MISMATCH'
-  | 'ERR_NOT_FINITE'
-  | 'ERR_INTERRUPTED';
+/**
+ * All error codes: what each means and what usually helps. native/core/error.h lists those
+ * that the engine throws. `node scripts/make-errors-page.mjs` writes docs/reference/errors.md
+ * from this table.
+ */
+export const errorTable = {
+  ERR_ARGUMENT: {
+    meaning: 'A function, a setting or a line of a data file was given a value that it does not accept.',
+    remedy: 'Correct the value. The message names it and what is accepted.',
+  },
+  ERR_CONFIG: {
+    meaning:
+      'A model configuration, a chat template or a file given with `config` has values that are unknown ' +
+      'or that contradict each other.',
+    remedy:
+      'Correct the values that the message names. `athanor help` COMMAND lists the keys of a config file.',
+  },
+  ERR_CUDA_LIBRARY_MISSING: {
+    meaning:
+      'An NVIDIA library that is opened at run time, such as cuBLASLt, was not found, is too old or could ' +
+      'not be opened.',
+    remedy:
+      'Install it with the command in the message, or set the environment variable in the message to the ' +
+      'path of the library. `athanor info` lists the libraries that were found.',
+  },
+  ERR_CUDA_UNAVAILABLE: {
+    meaning:
+      'A GPU was requested, but none can be used: there is no driver, the driver is too old, or the ' +
+      'engine was built without CUDA kernels.',
+    remedy: 'Leave `device` out to run on the CPU, or follow the message about the driver or the build.',
+  },
+  ERR_DEVICE: {
+    meaning: 'An operation was given tensors on the CPU and tensors on the GPU.',
+    remedy: 'Call setDevice before you make the model and its inputs, and use one device for both.',
+  },
+  ERR_DISK_FULL: {
+    meaning:
+      'The disk is full, or the quota on it is used up. The file that was being written is removed; all ' +
+      'others are intact.',
+    remedy: 'Free some space and continue with `resume`. A lower `keepCheckpoints` needs less space.',
+  },
+  ERR_DTYPE: {
+    meaning: 'A tensor has a dtype that the operation does not accept, or a word is not the name of a dtype.',
+    remedy: 'Convert the tensor with cast, or use a dtype that the message lists: f32, bf16, i32 or u8.',
+  },
+  ERR_FILE_DAMAGED: {
+    meaning:
+      'The contents of a file are not those that were written: the file is too short, its checksum ' +
+      'differs, or its parts contradict each other.',
+    remedy: 'Copy the file or make it again. A run continues from an earlier checkpoint in the same folder.',
+  },
+  ERR_FILE_MISSING: {
+    meaning: 'A file or folder does not exist, or a folder lacks a file that it should contain.',
+    remedy: 'Check the path, which the message gives in full.',
+  },
+  ERR_FORMAT: {
+    meaning:
+      'A file can be read, but it does not have the expected format or it uses a feature of the format ' +
+      'that is not supported. Pickled weights are refused with this code.',
+    remedy: 'Convert the file to the format that the message names, or choose another file.',
+  },
+  ERR_INTERNAL: {
+    meaning:
+      'A check inside athanor failed, or CUDA reported a fault. This is a defect of athanor, not a ' +
+      'mistake of its user.',
+    remedy: 'Run again with --debug and report the output together with that of `athanor info`.',
+  },
+  ERR_INTERRUPTED: {
+    meaning: 'Ctrl-C, SIGTERM or an abort signal ended the work before it was done. The exit code is 130.',
+    remedy: 'Start it again. A training run continues with `resume`.',
+  },
+  ERR_IO: {
+    meaning:
+      'The operating system refused to read or write a file, for example for lack of permission, or a ' +
+      'package could not be fetched from the npm registry.',
+    remedy:
+      'The message has the reason that the system gave: change the permission, or check the disk or the ' +
+      'connection.',
+  },
+  ERR_MISMATCH: {
+    meaning:
+      'Two things that belong together do not fit: weights and model, tokenizer and shards, a checkpoint ' +
+      'and the command that resumes it, or a length and the context of the model.',
+    remedy: 'Use parts of the same run, or change the setting that the message names.',
+  },
+  ERR_NATIVE_LOAD: {
+    meaning: 'The native engine is not built, is not installed, or cannot be loaded on this machine.',
+    remedy:
+      'The message lists every place that was tried and why it failed. Install the prebuilt package for ' +
+      'the platform, or build the engine with `npx athanor build`.',
+  },
+  ERR_NOT_FINITE: {
+    meaning:
+      'A number is NaN or infinite where a finite one is needed: in a loss, a gradient, logits or ' +
+      'advantages.',
+    remedy:
+      'Resume from the last checkpoint with a lower `lr`, or set `onSpike` to skip to leave such steps out.',
+  },
+  ERR_OPTION: {
+    meaning:
+      'The command line is wrong: an unknown command or option, a missing value, or options that exclude ' +
+      'each other.',
+    remedy: 'Follow the message, or see `athanor help` COMMAND.',
+  },
+  ERR_OUT_OF_MEMORY: {
+    meaning:
+      'No memory is left for a tensor: on the machine, on the GPU, or within the limit that was set for ' +
+      'the engine.',
+    remedy:
+      'Lower `batchSize` or `context` and raise `gradAccum`, use `gradientCheckpointing`, or use a ' +
+      'smaller model.',
+  },
+  ERR_SHAPE: {
+    meaning: 'Tensors have shapes that the operation cannot use together.',
+    remedy: 'Compare the shapes in the message with those in the documentation of the operation.',
+  },
+  ERR_STATE: {
+    meaning:
+      'An object cannot be used at this time: a tensor was freed, a file was closed, a backward pass ' +
+      'meets operations that were not recorded, or a second call started while the first was running.',
+    remedy:
+      'Change the order of the calls as the message says, or call keep() on a tensor that a scope would ' +
+      'free.',
+  },
+} as const satisfies Record<`ERR_${string}`, { readonly meaning: string; readonly remedy: string }>;
 
-/** Every failure that Athanor reports: one sentence of what and where, a code, and what to do about it. */
+/** The code of an AthanorError. docs/reference/errors.md explains each. */
+export type ErrorCode = keyof typeof errorTable;
+
+/**
+ * Every error that Athanor reports. `message` says in one sentence what is wrong and where. `code`
+ * names the kind of error. `remedy`, where there is one, says what to do.
+ */
 export class AthanorError extends Error {
   readonly code: ErrorCode;
   readonly remedy: string | undefined;
@@ -34,7 +143,7 @@ export class AthanorError extends Error {
   }
 }
 
-/** Turns a Node file-system error into an AthanorError that names the file and the remedy. */
+/** Turns a file-system error of Node into an AthanorError that names the file and the remedy. */
 export function fileError(error: unknown, path: string, action = 'read'): AthanorError {
   if (error instanceof AthanorError) return error;
   const code = (error as NodeJS.ErrnoException).code;
@@ -57,7 +166,7 @@ export function fileError(error: unknown, path: string, action = 'read'): Athano
       return new AthanorError(
         'ERR_DISK_FULL',
         `the disk is full: cannot ${action} ${path}`,
-        'free some space and run again; earlier files are intact, and training goes on with --resume',
+        'free some space and run again; earlier files are intact, and training continues with `resume`',
         cause,
       );
     default:

@@ -1,3 +1,4 @@
-/** What JSON.stringify and JSON.parse carry unchanged. */
+/** Values that JSON.stringify and JSON.parse carry unchanged. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
+/** A JSON object. */
 export type JsonObject = { [key: string]: JsonValue };

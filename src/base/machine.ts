@@ -1,4 +1,4 @@
-/** What the operating system says about this machine, without loading the engine. */
+/** Facts about this machine from the operating system. Nothing here loads the engine. */
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, freemem, homedir, totalmem } from 'node:os';
@@ -7,16 +7,19 @@ import { promisify } from 'node:util';
 
 const execute = promisify(execFile);
 
+/** An NVIDIA GPU. A fact that is unknown is null. */
 export interface Gpu {
   readonly name: string;
   readonly memoryBytes: number | null;
   readonly driver: string | null;
 }
 
-/** Shared libraries that are looked for in the dynamic linker's places alone, by the names that people know. */
+/**
+ * Shared libraries by their common names. They are searched only where the dynamic linker searches.
+ */
 const systemLibraries = { 'CUDA driver': 'libcuda.so.1', MPI: 'libmpi.so' } as const;
 
-// The features that kernels are chosen by; a CPU lists some two hundred.
+// CPU features on which the choice of kernels depends. A CPU reports about two hundred in all.
 const kernelFeatures =
   /^(sse4_2|avx|avx2|fma|f16c|bmi2|avx512f|avx512bw|avx512vl|avx512dq|avx512_bf16|avx512_vnni|avx512_fp16|avx_vnni|amx_tile|amx_bf16|amx_int8|asimd|asimdhp|bf16|i8mm|sve|sve2)$/;
 
@@ -28,6 +31,7 @@ function readOr(path: string, fallback: string): string {
   }
 }
 
+/** `cores` counts all logical cores, `usableCores` those that this process may use. */
 export function cpuInfo(): { model: string; cores: number; usableCores: number; features: string[] } {
   const text = readOr('/proc/cpuinfo', '');
   const flags = /^(?:flags|Features)\s*:(.*)$/m.exec(text)?.[1] ?? '';
@@ -37,7 +41,10 @@ export function cpuInfo(): { model: string; cores: number; usableCores: number; 
   return { model, cores: all.length, usableCores: availableParallelism(), features };
 }
 
-/** In bytes; `limit` is what a container allows this process, when that is less than the machine has. */
+/**
+ * Memory in bytes. `limit` is the limit of the container for this process, or null where there is
+ * none below `total`.
+ */
 export function memoryInfo(): { total: number; free: number; limit: number | null } {
   const available = /^MemAvailable:\s*(\d+) kB$/m.exec(readOr('/proc/meminfo', ''))?.[1];
   const total = totalmem();
@@ -49,12 +56,17 @@ export function memoryInfo(): { total: number; free: number; limit: number | nul
   };
 }
 
-/** Whether the NVIDIA driver's files are here. Costs nothing, unlike asking nvidia-smi. */
+/**
+ * Whether the files of the NVIDIA driver exist. Unlike a call of nvidia-smi, this takes no time.
+ */
 export function hasGpu(): boolean {
   return existsSync('/proc/driver/nvidia/version');
 }
 
-/** The NVIDIA GPUs of this machine, by nvidia-smi or, where that is not installed, by the driver's own files. */
+/**
+ * The NVIDIA GPUs of this machine, from nvidia-smi or, where that is not installed, from the files
+ * of the driver.
+ */
 export async function findGpus(): Promise<Gpu[]> {
   const query = ['--query-gpu=name,memory.total,driver_version', '--format=csv,noheader,nounits'];
   try {
@@ -82,7 +94,7 @@ export async function findGpus(): Promise<Gpu[]> {
   }
 }
 
-/** Where the dynamic linker finds each of the system's libraries; null where it does not. */
+/** The path at which the dynamic linker finds each system library, or null where it finds none. */
 export async function findSystemLibraries(): Promise<Record<string, string | null>> {
   let listing = '';
   for (const program of ['/sbin/ldconfig', 'ldconfig']) {
@@ -101,7 +113,9 @@ export async function findSystemLibraries(): Promise<Record<string, string | nul
   return found;
 }
 
-/** Downloaded packages and the like: $ATHANOR_CACHE, else athanor/ in the user's cache folder. */
+/**
+ * The folder for downloads: $ATHANOR_CACHE if it is set, else athanor/ in the user's cache folder.
+ */
 export function cacheFolder(): string {
   const base = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
   return process.env.ATHANOR_CACHE || join(base, 'athanor');

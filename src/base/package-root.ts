@@ -1,5 +1,8 @@
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The package's folder: two levels above this file, in src as in dist. Apart from addon.ts, which loads the engine. */
+/**
+ * The folder of the package, two levels above this file both in src and in dist. It is separate
+ * from addon.ts so that its users do not load the engine.
+ */
 export const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..', '..');

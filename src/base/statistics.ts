@@ -1,26 +1,35 @@
 /**
- * What a comparison of two models may claim: means with their errors, intervals for shares, and a bootstrap over pairs.
- * Randomness is a hash of (seed, resample, draw), so a result is a function of its inputs.
+ * Statistics for comparing models: means with their errors, intervals for shares, and a
+ * bootstrap over pairs. Random draws are a hash of (seed, resample, draw), so a result depends
+ * on the arguments alone.
  */
 
 import { AthanorError } from './errors.ts';
 import { mix } from './random.ts';
 
+/** Predictions of similar probability, and how often they came true. */
 export interface CalibrationBin {
-  /** Mean predicted probability, and the share that came true with its interval. */
+  /** Mean predicted probability of the bin. */
   predicted: number;
+  /** Share of the predictions that came true. */
   observed: number;
+  /** Ends of Wilson's 95 % interval of `observed`. */
   low: number;
   high: number;
+  /** Number of predictions in the bin. */
   count: number;
 }
 
+/** The ends of a confidence interval. */
 export interface Interval {
   low: number;
   high: number;
 }
 
-/** Compensated (Neumaier), so that the order of magnitude of single values does not matter. NaN for no values. */
+/**
+ * Arithmetic mean by compensated summation (Neumaier, 1974), which keeps the precision of small
+ * values beside large ones. NaN for no values.
+ */
 export function mean(values: ArrayLike<number>): number {
   let sum = 0;
   let lost = 0;
@@ -34,32 +43,77 @@ export function mean(values: ArrayLike<number>): number {
   return (Number.isFinite(sum) ? sum + lost : sum) / values.length;
 }
 
-/** Of the population the values were drawn from (divided by n - 1). NaN for fewer than two. */
+/**
+ * Unbiased estimate of the variance: the sum of squared deviations over n - 1. NaN for fewer
+ * than two values.
+ */
 export function sampleVariance(values: ArrayLike<number>): number {
   const centre = mean(values);
   const squares = Float64Array.from(values, (value) => (value - centre) ** 2);
   return (mean(squares) * values.length) / (values.length - 1);
 }
 
-/** Standard deviation of the mean of these values. NaN for fewer than two. */
+/** Standard error of the mean. NaN for fewer than two values. */
 export function standardError(values: ArrayLike<number>): number {
   return Math.sqrt(sampleVariance(values) / values.length);
 }
 
+/** Two-sided 95 % points of Student's t for 1, 2, … degrees of freedom. */
+const T_95 = [
+  12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145,
+];
+
 /**
- * Wilson's interval for a share: unlike the textbook one it stays within [0, 1] and is right for few trials and for shares
- * near the ends. Throws ERR_ARGUMENT unless 0 <= successes <= trials, trials > 0 and 0 < confidence < 1.
+ * The 95 % interval of the mean by Student's t. Throws ERR_ARGUMENT for fewer than 2 values or
+ * more than 15.
+ */
+export function meanInterval(values: readonly number[]): Interval & { mean: number } {
+  const t = T_95[values.length - 2];
+  if (t === undefined) {
+    throw new AthanorError('ERR_ARGUMENT', `expected 2 to 15 values but got ${values.length}`);
+  }
+  const center = mean(values);
+  const reach = t * standardError(values);
+  return { mean: center, low: center - reach, high: center + reach };
+}
+
+/**
+ * The 95 % interval of the mean of shares, each in [0, 1]: Student's interval of the logit,
+ * transformed back. The standard error of the logit is that of the mean m, divided by m (1 - m).
+ * The interval therefore contains m and stays within [0, 1]. A mean of exactly 0 or 1 comes from
+ * equal shares, and its interval has no width. Throws ERR_ARGUMENT as meanInterval does, and for a
+ * value outside of [0, 1].
+ */
+export function meanShareInterval(shares: readonly number[]): Interval & { mean: number } {
+  const wrong = shares.find((share) => !(share >= 0 && share <= 1));
+  if (wrong !== undefined)
+    throw new AthanorError('ERR_ARGUMENT', `expected shares from 0 to 1 but got ${wrong}`);
+  const { mean: center, high } = meanInterval(shares);
+  if (center <= 0 || center >= 1) return { mean: center, low: center, high: center };
+  const logit = Math.log(center / (1 - center));
+  const reach = (high - center) / (center * (1 - center));
+  const share = (value: number) => 1 / (1 + Math.exp(-value));
+  return { mean: center, low: share(logit - reach), high: share(logit + reach) };
+}
+
+/**
+ * Wilson's score interval of a share. Unlike the normal approximation it stays within [0, 1], and
+ * it is accurate for few trials and for shares near 0 or 1. Throws ERR_ARGUMENT unless
+ * trials > 0, successes lie in [0, trials] and confidence in (0, 1).
  */
 export function wilsonInterval(successes: number, trials: number, confidence = 0.95): Interval {
   if (!(trials > 0 && successes >= 0 && successes <= trials)) {
-    throw new AthanorError('ERR_ARGUMENT', `${successes} of ${trials} is no share`);
+    throw new AthanorError(
+      'ERR_ARGUMENT',
+      `expected at least one trial and no more successes than trials but got ${successes} of ${trials}`,
+    );
   }
   const z = normalQuantile(0.5 + checkedConfidence(confidence) / 2);
   const share = successes / trials;
   const centre = share + z ** 2 / (2 * trials);
   const reach = z * Math.sqrt((share * (1 - share)) / trials + (z / (2 * trials)) ** 2);
   const scale = 1 + z ** 2 / trials;
-  // At the ends the two terms are equal but for their rounding.
+  // At the ends the two terms differ by their rounding only.
   return {
     low: successes === 0 ? 0 : (centre - reach) / scale,
     high: successes === trials ? 1 : (centre + reach) / scale,
@@ -67,8 +121,8 @@ export function wilsonInterval(successes: number, trials: number, confidence = 0
 }
 
 /**
- * Whether probabilities are right: predictions in bins of equal width, and how often each bin's came true. Empty bins are
- * left out.
+ * Compares predicted probabilities with outcomes, in bins of equal width over [0, 1]. Empty bins
+ * are left out.
  */
 export function calibrationBins(
   probabilities: readonly number[],
@@ -103,13 +157,17 @@ export interface BootstrapOptions {
 export interface BootstrapResult extends Interval {
   /** Mean of a minus mean of b. */
   difference: number;
-  /** Two-sided: how often a difference this far from 0 would come of chance; never below 1 / (resamples + 1). */
+  /**
+   * Two-sided p-value of the hypothesis that there is no difference; at least 2 / (resamples + 1).
+   */
   pValue: number;
 }
 
 /**
- * Percentile interval of the mean difference of scores that two models got on the same items: items are drawn with
- * replacement, pairs kept together. Throws ERR_ARGUMENT when the lists are empty or of unequal length.
+ * Percentile bootstrap of the mean difference between the scores of two models on the same items.
+ * Items are drawn with replacement, and the two scores of an item stay together. Throws
+ * ERR_ARGUMENT when the lists are empty or of unequal length, for fewer than one resample, and
+ * unless 0 < confidence < 1.
  */
 export function pairedBootstrap(
   a: ArrayLike<number>,
@@ -120,7 +178,7 @@ export function pairedBootstrap(
   if (n === 0 || b.length !== n || !(resamples >= 1)) {
     throw new AthanorError(
       'ERR_ARGUMENT',
-      `expected as many scores of one as of the other and at least one resample, not ${n}, ${b.length} and ${resamples}`,
+      `expected two equally long lists of scores and at least one resample but got ${n} and ${b.length} scores and ${resamples} resamples`,
     );
   }
   const tail = (1 - checkedConfidence(confidence)) / 2;
@@ -143,7 +201,10 @@ export function pairedBootstrap(
   };
 }
 
-/** Of sorted values, with linear interpolation between neighbours; p in [0, 1]. NaN for no values. */
+/**
+ * The p-quantile, p in [0, 1], of values in ascending order, with linear interpolation between
+ * neighbours. NaN for no values.
+ */
 export function quantile(sorted: ArrayLike<number>, p: number): number {
   const at = p * (sorted.length - 1);
   const low = Math.floor(at);
@@ -152,8 +213,8 @@ export function quantile(sorted: ArrayLike<number>, p: number): number {
 }
 
 /**
- * A mean that forgets: each value counts `keep` times as much as the one after it. Right from the first value on, since
- * the weights given so far are divided out.
+ * Exponential moving average: a value weighs `keep` times as much as the next one. The weighted sum
+ * is divided by the sum of the weights, so the average is right from the first value on.
  */
 export class Ema {
   readonly #keep: number;
@@ -163,26 +224,26 @@ export class Ema {
   /** Throws ERR_ARGUMENT unless 0 <= keep < 1. */
   constructor(keep: number) {
     if (!(keep >= 0 && keep < 1))
-      throw new AthanorError('ERR_ARGUMENT', `${keep} is no share to keep, 0 to 1`);
+      throw new AthanorError('ERR_ARGUMENT', `expected keep to be at least 0 and below 1 but got ${keep}`);
     this.#keep = keep;
   }
 
-  /** Takes a value in and gives the mean. */
+  /** Adds a value and returns the new average. */
   observe(value: number): number {
     this.#sum = this.#keep * this.#sum + (1 - this.#keep) * value;
     this.#weight = this.#keep * this.#weight + (1 - this.#keep);
     return this.value;
   }
 
-  /** NaN before the first value. */
+  /** The average; NaN before the first value. */
   get value(): number {
     return this.#weight > 0 ? this.#sum / this.#weight : Number.NaN;
   }
 }
 
 /**
- * The value that a standard normal variable stays below with probability p. Acklam's rational approximation (relative
- * error 1e-9), p in (0, 1).
+ * The p-quantile of the standard normal distribution, p in (0, 1), by Acklam's rational
+ * approximation (relative error 1e-9).
  */
 export function normalQuantile(p: number): number {
   if (p > 0.5) return -normalQuantile(1 - p);
@@ -215,5 +276,5 @@ function polynomial(x: number, coefficients: readonly number[]): number {
 
 function checkedConfidence(confidence: number): number {
   if (confidence > 0 && confidence < 1) return confidence;
-  throw new AthanorError('ERR_ARGUMENT', `a confidence lies between 0 and 1, ${confidence} does not`);
+  throw new AthanorError('ERR_ARGUMENT', `expected a confidence between 0 and 1 but got ${confidence}`);
 }

@@ -1,4 +1,7 @@
-/** Edit distance in which swapping two neighbouring letters counts as one mistake, like a wrong letter. */
+/**
+ * Edit distance of two words. One mistake is a wrong, a missing or an additional letter, or a swap
+ * of two neighbouring letters.
+ */
 export function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);
@@ -19,12 +22,15 @@ export function editDistance(a: string, b: string): number {
 }
 
 /**
- * The candidate that a user who typed `word` most likely meant, or undefined when none is close: at most a third of
- * the letters wrong, or a beginning of at least three letters. Case, `_` and `-` do not count as mistakes.
+ * The candidate that a user who typed `word` most likely meant, or undefined when none is
+ * close. A candidate is close when at most a third of the letters are wrong, or when it begins
+ * with `word` and `word` has at least three letters. Differences of case and between `_` and
+ * `-` are no mistakes.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   const plain = (text: string) => text.toLowerCase().replaceAll('_', '-').replace(/^-+/, '');
-  // A word is a slip of the hand for a name of about its length; the cut keeps a hostile megabyte from costing time.
+  // A mistyped name is about as long as the name. The cut keeps a hostile megabyte
+  // from costing time.
   const typed = plain(word).slice(0, 100);
   let best: string | undefined;
   let bestCost = Number.POSITIVE_INFINITY;

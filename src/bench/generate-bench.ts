@@ -1,6 +1,9 @@
-/** Sampling throughput with the KV cache, beside the bound that reading the weights and the cache once a step sets. */
+/**
+ * Sampling throughput with the KV cache, compared with a bound: the time to read the weights and
+ * the cache once per step.
+ */
 
-import { generate } from '../generate/generator.ts';
+import { generate } from '../generate/generate.ts';
 import type { DType } from '../native/binding.ts';
 import { type ModelConfig, parameterCount } from '../nn/config.ts';
 import { Gpt } from '../nn/gpt.ts';
@@ -13,15 +16,15 @@ export interface GenerateBenchOptions {
   newTokens: number;
   dtype: DType;
   repeats: number;
-  /** Measured copy bandwidth in bytes a second, for the bound. */
+  /** Measured copy bandwidth in bytes per second, for the bound. */
   bandwidth: number;
 }
 
 export interface GenerateBenchResult {
   tokensPerSecond: number;
-  /** Tokens a second if each step only read every weight and the cached keys and values once. */
+  /** Tokens per second if each step only read every weight and the cached keys and values once. */
   boundTokensPerSecond: number;
-  /** Bound over measured: 1 is perfect. */
+  /** The bound divided by the measured rate: 1 is perfect. */
   timesBound: number;
 }
 
@@ -50,8 +53,9 @@ function bytesPerStep({ config, batchSize, promptTokens, newTokens, dtype }: Gen
   const elementBytes = dtype === 'bf16' ? 2 : 4;
   const meanLength = promptTokens + newTokens / 2;
   const cached = 2 * config.layers * config.kvHeads * config.headDim * meanLength * batchSize;
-  // A step gathers single rows of the token and position tables; the tied head reads the token table whole.
-  const tables = config.architecture === 'gpt2' ? config.contextLength * config.hiddenSize : 0;
+  // A step reads single rows of the token and position tables. A tied head reads the
+  // whole token table.
+  const tables = config.positionTable ? config.contextLength * config.hiddenSize : 0;
   const untied = config.tiedHead ? 0 : config.vocabSize * config.hiddenSize;
   return (parameterCount(config) - tables - untied + cached) * elementBytes;
 }

@@ -1,6 +1,6 @@
 /**
- * One kernel at a time, as a share of what this machine can do: its measured FLOP/s or its measured bandwidth. What a GPU
- * computes is held against the CPU's result before it is timed.
+ * Times one kernel at a time, as a share of the peak of this machine: its measured FLOP/s or its
+ * measured bandwidth. Results of a GPU are compared with those of the CPU before they are timed.
  */
 
 import { AthanorError } from '../base/errors.ts';
@@ -11,12 +11,12 @@ export interface KernelResult {
   name: string;
   dtype: DType;
   shape: string;
-  /** The fastest of the repeats. */
+  /** Seconds of the fastest repeat. */
   seconds: number;
-  /** FLOP/s or bytes/s, by what bounds the kernel. */
+  /** FLOP/s or bytes/s, depending on what bounds the kernel. */
   rate: number;
   unit: 'flop' | 'byte';
-  /** rate over the measured peak. */
+  /** The rate divided by the measured peak. */
   share: number;
 }
 
@@ -39,15 +39,21 @@ interface Case {
   shape: string;
   work: number;
   unit: KernelResult['unit'];
-  /** Returns what it made, for the caller to dispose of. */
+  /** Returns the tensors that it made. The caller disposes of them. */
   run: () => NativeTensor[];
 }
 type NamedCase = [name: string, make: () => Case];
 
-/** Of the largest number in a result. bf16 has 8 bits, and gradients of attention are rounded twice on their way. */
+/**
+ * Allowed errors, relative to the largest number of a result. bf16 has 8 bits, and gradients of
+ * attention are rounded twice.
+ */
 const tolerances: Partial<Record<DType, number>> = { f32: 1e-4, bf16: 2 ** -6 };
 
-/** Runs the cases whose name contains `filter`. Throws ERR_INTERNAL for a GPU's result that is not the CPU's. */
+/**
+ * Runs the cases whose name contains `filter`. Throws ERR_INTERNAL when a GPU's result differs
+ * from the CPU's.
+ */
 export function* benchKernels(peaks: Peaks, repeats: number, filter = ''): Generator<KernelResult> {
   for (const [name, make] of cases(native.device())) {
     if (!name.includes(filter)) continue;
@@ -96,7 +102,10 @@ function floatsOf(tensor: NativeTensor): Float32Array {
   }
 }
 
-/** The largest difference over the largest number wanted; NaN, which no bound accepts, where one of them is. */
+/**
+ * The largest difference divided by the largest expected number. NaN if any number is NaN, which
+ * no bound accepts.
+ */
 function relativeError(got: Float32Array, wanted: Float32Array): number {
   let [worst, largest] = [0, 0];
   for (let i = 0; i < wanted.length; ++i) {
@@ -116,7 +125,7 @@ const random = (shape: number[], dtype: DType, stream = 0): NativeTensor => {
   return dtype === 'f32' ? out : native.cast(out, dtype);
 };
 
-/** Each case is made when its turn comes, so that one case's tensors are gone before the next one's. */
+/** Each case is made when it runs, so that the tensors of one case are freed before the next. */
 function* cases(device: 'cpu' | 'cuda'): Generator<NamedCase> {
   for (const dtype of floats) {
     for (const size of [
@@ -131,7 +140,7 @@ function* cases(device: 'cpu' | 'cuda'): Generator<NamedCase> {
         yield [`gemm_${layout}`, () => gemm(dtype, size, layout)];
       yield ['linear', () => linearForward(dtype, size)];
     }
-    // A GPU's attention takes bf16.
+    // Attention on a GPU takes bf16 only.
     if (device === 'cpu' || dtype === 'bf16') {
       for (const shape of [
         [8, 256, 6, 64],
@@ -161,7 +170,7 @@ function gemm(dtype: DType, [m, n, k]: readonly [number, number, number], layout
 function linearForward(dtype: DType, [m, n, k]: readonly [number, number, number]): Case {
   const x = random([m, k], dtype);
   const weight = random([n, k], 'f32', 1);
-  const run = () => [native.linearForward(x, weight, undefined, 0, false)[0]];
+  const run = () => [native.linearForward({ x, weight, activation: 'none', savePreactivation: false })[0]];
   const shape = `${m}x${n}x${k}`;
   if (m === 1) return { dtype, shape, work: n * k * bytesOf(dtype), unit: 'byte', run };
   return { dtype, shape, work: 2 * m * n * k, unit: 'flop', run };
@@ -180,12 +189,12 @@ function attention(
   );
   const scale = 1 / Math.sqrt(dim);
   const [out, lse] = native.attentionForward(qkv, cu, heads, heads, scale);
-  // Causal: half of the square, 2 products forward and 5 backward.
+  // Causal attention computes half of the square: 2 products forward and 5 backward.
   const work = batch * heads * t * (t + 1) * dim * (pass === 'forward' ? 2 : 5);
   const run = () =>
     pass === 'forward'
       ? [...native.attentionForward(qkv, cu, heads, heads, scale)]
-      : [native.attentionBackward(out, qkv, out, lse, cu, heads, heads, scale)];
+      : [native.attentionBackward({ dout: out, qkv, out, lse, cuSeqlens: cu, heads, kvHeads: heads, scale })];
   return {
     dtype,
     shape: `${batch}x${t}, ${heads} heads of ${dim}`,
@@ -223,7 +232,7 @@ function geluForward(dtype: DType, rows: number, width: number): Case {
   };
 }
 
-/** Four streams read, three written; a bf16 parameter is rounded stochastically. */
+/** Reads four streams and writes three; a bf16 parameter is rounded stochastically. */
 function adamw(dtype: DType, count: number): Case {
   const parameter = random([count], dtype);
   const [gradient, first, second] = [1, 2, 3].map((stream) => random([count], 'f32', stream)) as [
@@ -235,7 +244,20 @@ function adamw(dtype: DType, count: number): Case {
   let step = 0;
   const run = () => {
     step += 1;
-    native.adamwStep([parameter], [gradient], [first], [second], [0.1], 1e-4, 0.9, 0.95, 1e-8, step, 1, 7);
+    native.adamwStep({
+      parameters: [parameter],
+      gradients: [gradient],
+      first: [first],
+      second: [second],
+      weightDecay: [0.1],
+      lr: 1e-4,
+      beta1: 0.9,
+      beta2: 0.95,
+      eps: 1e-8,
+      step,
+      gradientScale: 1,
+      seed: 7,
+    });
     return [native.slice(parameter, 0, 1 << 20)];
   };
   return { dtype, shape: `${count}`, work: (5 * 4 + 2 * bytesOf(dtype)) * count, unit: 'byte', run };

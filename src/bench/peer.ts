@@ -1,4 +1,4 @@
-/** Runs the same shapes through PyTorch, in the same minute on the same machine, where python3 has it. */
+/** Runs the same shapes in PyTorch, on the same machine right after, if python3 has it. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { AthanorError } from '../base/errors.ts';
@@ -6,8 +6,9 @@ import type { JsonObject } from '../base/json.ts';
 import { packageRoot } from '../base/package-root.ts';
 
 /**
- * @param what train, generate or gemm; @param flags of scripts/bench-torch.py
- * Throws ERR_STATE when python3 ($ATHANOR_PYTHON names another) has no torch.
+ * Throws ERR_STATE when python3 (or $ATHANOR_PYTHON) has no torch.
+ * @param what train, generate or gemm
+ * @param flags of scripts/bench-torch.py
  */
 export function runTorchPeer(what: string, flags: Record<string, string | number | boolean>): JsonObject {
   const args = Object.entries(flags).flatMap(([name, value]) => {

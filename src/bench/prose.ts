@@ -1,4 +1,7 @@
-/** Text for benchmarks that train: made-up words, the common ones as common as in a real text (Zipf), nothing to fetch. */
+/**
+ * Text for benchmarks that train, without a download: made-up words, whose frequencies are those of
+ * a real text (Zipf).
+ */
 
 import type { JsonObject } from '../base/json.ts';
 import { mix } from '../base/random.ts';
@@ -16,7 +19,7 @@ export class Prose {
     return Array.from({ length: count }, () => ({ text: this.#words(50, 400) }));
   }
 
-  /** Questions of 4 to 24 words with answers of 8 to 120, as rows of instructions. */
+  /** Questions of 4 to 24 words with answers of 8 to 120 words, as rows of instructions. */
   instructions(count: number): JsonObject[] {
     return Array.from({ length: count }, () => ({
       prompt: this.#words(4, 24),

@@ -1,6 +1,7 @@
 /**
- * Training stages as their commands run them, one after another in a folder that goes away, timed by their own metrics.
- * What a stage writes is what the next one starts from; how good the models are does not matter here.
+ * Runs training stages as their commands do, one after another in a temporary folder, and times
+ * them by their own metrics. Each stage starts from the result of the one before. The quality of
+ * the models does not matter here.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,93 +9,80 @@ import { join } from 'node:path';
 import { AthanorError } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
 import { saveScoringModel, scoringModelFrom } from '../checkpoint/gpt-folder.ts';
-import type { DType } from '../native/binding.ts';
+import type { Precision } from '../native/engine.ts';
 import { type MetricRecord, readMetrics } from '../report/metrics-log.ts';
-import type { StageReport } from '../train/loop/run-stage.ts';
-import { runPretraining } from '../train/pretrain/run.ts';
-import { runPpo } from '../train/rl/ppo.ts';
-import { runSft } from '../train/sft/run.ts';
+import type { RunHooks, StageResult } from '../train/loop/run-stage.ts';
+import { terminalProgress } from '../train/loop/terminal-progress.ts';
+import { pretrain } from '../train/pretrain/run.ts';
+import { ppo } from '../train/rl/ppo.ts';
+import { sft } from '../train/sft/run.ts';
 import { Prose } from './prose.ts';
 
 export interface StageBenchOptions {
-  /** Preset. */
+  /** Name of the preset. */
   model: string;
   vocabSize: number;
-  /** Sequences of a batch and tokens in each, of pretraining and fine-tuning. */
+  /** Sequences per batch and tokens per sequence, for pretraining and fine-tuning. */
   batchSize: number;
   context: number;
-  /** Measured steps of each, after WARMUP. */
+  /** Steps to time of each, after WARMUP. */
   steps: number;
-  dtype: DType;
+  dtype: Precision;
   seed: number;
+  signal?: AbortSignal;
 }
 
 export interface SftBenchResult {
-  /** Tokens a second of the fastest step. */
+  /** Tokens per second of the fastest step. */
   tokensPerSecond: number;
   pretrainTokensPerSecond: number;
 }
 
 export interface PpoBenchOptions extends StageBenchOptions {
-  /** Rollouts measured, after one that is not, and responses in each. */
-  rollouts: number;
-  rollout: number;
-  /** Responses in a minibatch. */
+  /** Iterations to time, after one that is not timed. */
+  iterations: number;
+  rolloutSize: number;
+  /** Responses per minibatch. */
   minibatch: number;
   epochs: number;
-  maxResponse: number;
-  decodeBatch: number;
+  maxResponseLength: number;
+  decodeBatchSize: number;
 }
 
-/** Of the fastest rollout with its updates. Tokens are those of responses. */
+/** The fastest iteration. Only the tokens of responses are counted. */
 export interface PpoBenchResult {
   tokensPerSecond: number;
   generationTokensPerSecond: number;
-  /** Response tokens times epochs over the time of the updates. */
+  /** Response tokens times epochs, divided by the seconds of the updates. */
   updateTokensPerSecond: number;
   responseLength: number;
   seconds: number;
-  /** Parts of `seconds`: sampling, reward with reference and values, updates. */
+  /** Parts of `seconds`: sampling; rewards, reference and values; updates. */
   generationSeconds: number;
   scoringSeconds: number;
   updateSeconds: number;
 }
 
-/** First steps pack weights and grow buffers. */
+/** The first steps pack weights and allocate buffers. */
 const WARMUP = 2;
 
-const common = {
-  resume: false,
-  gradAccum: 1,
+/** A constant learning rate and no evaluations: only the steps are timed. */
+const timed = {
   schedule: 'constant',
-  warmup: 0,
-  finalLr: 1,
-  decay: 0.2,
-  weightDecay: 0.1,
-  clip: 1,
-  onSpike: 'warn',
+  warmupSteps: 0,
   spikeThreshold: 100,
   evalEvery: 0,
   saveEvery: 0,
-  keep: 1,
-  checkpointActivations: false,
-  sampleEvery: 0,
-  samplePrompt: [],
-  sampleTokens: 1,
+  keepCheckpoints: 1,
 } as const;
 
-const tuning = {
-  ...common,
-  loraRank: 0,
-  loraAlpha: 16,
-  loraTargets: ['all'],
-  onBadLine: 'stop',
-} as const;
-
-/** Fine-tuning with packing beside pretraining of the same shape. Throws ERR_INTERRUPTED, and what the stages throw. */
+/**
+ * Times fine-tuning with packing and pretraining of the same model. Throws ERR_INTERRUPTED, and the
+ * errors of the stages.
+ */
 export function benchSft(options: StageBenchOptions): Promise<SftBenchResult> {
   return inFolder(async (folder) => {
-    await pretrain(folder, options);
+    await benchPretraining(folder, options);
     await fineTune(folder, options);
     return {
       tokensPerSecond: fastestStep(join(folder, 'sft')),
@@ -103,10 +91,13 @@ export function benchSft(options: StageBenchOptions): Promise<SftBenchResult> {
   });
 }
 
-/** PPO with a reward model, a reference and a value model of the policy's shape. Throws as benchSft. */
+/**
+ * Times PPO with a reward model, a reference and a value model of the policy's shape.
+ * Throws as benchSft.
+ */
 export function benchPpo(options: PpoBenchOptions): Promise<PpoBenchResult> {
   return inFolder(async (folder) => {
-    await pretrain(folder, { ...options, steps: 1 });
+    await benchPretraining(folder, { ...options, steps: 1 });
     await fineTune(folder, { ...options, steps: 1 });
     const sft = join(folder, 'sft');
     const reward = scoringModelFrom(sft, { seed: options.seed });
@@ -126,26 +117,28 @@ async function inFolder<T>(body: (folder: string) => Promise<T>): Promise<T> {
   }
 }
 
-async function completed(run: Promise<StageReport>): Promise<void> {
+async function completed(run: Promise<StageResult>): Promise<void> {
   if ((await run).interrupted) throw new AthanorError('ERR_INTERRUPTED', 'stopped by a signal');
 }
 
-function pretrain(folder: string, options: StageBenchOptions): Promise<void> {
+function benchPretraining(folder: string, options: StageBenchOptions): Promise<void> {
   const { batchSize, context, seed } = options;
-  // A third of the words are one token; half as many documents as windows fill them all.
+  // A third of the words are one token, so half as many documents as windows fill all windows.
   const windows = batchSize * (options.steps + WARMUP);
   const data = rows(folder, 'corpus', new Prose(seed).documents(Math.ceil((windows * context) / 150) + 100));
   return completed(
-    runPretraining({
-      ...common,
-      ...options,
-      data,
-      out: join(folder, 'pretrain'),
-      steps: options.steps + WARMUP,
-      documentMask: true,
-      beta2: 0.95,
-      evalTokens: 1,
-    }),
+    pretrain(
+      {
+        ...timed,
+        ...options,
+        data,
+        out: join(folder, 'pretrain'),
+        steps: options.steps + WARMUP,
+        evalTokens: 1,
+        sampleTokens: 1,
+      },
+      hooks(options),
+    ),
   );
 }
 
@@ -154,64 +147,50 @@ function fineTune(folder: string, options: StageBenchOptions): Promise<void> {
   const windows = batchSize * (options.steps + WARMUP);
   const examples = new Prose(seed + 1).instructions(Math.ceil((windows * context) / 60) + 100);
   return completed(
-    runSft({
-      ...tuning,
-      ...options,
-      data: rows(folder, 'instructions', examples),
-      model: join(folder, 'pretrain'),
-      out: join(folder, 'sft'),
-      steps: options.steps + WARMUP,
-      epochs: 1,
-      packing: true,
-      overLong: 'truncate',
-      validation: 0,
-      patience: 0,
-      neftune: 0,
-    }),
+    sft(
+      {
+        ...timed,
+        weightDecay: 0.1,
+        sampleTokens: 1,
+        ...options,
+        data: rows(folder, 'instructions', examples),
+        model: join(folder, 'pretrain'),
+        out: join(folder, 'sft'),
+        steps: options.steps + WARMUP,
+        validationSplit: 0,
+      },
+      hooks(options),
+    ),
   );
 }
 
 function reinforce(folder: string, options: PpoBenchOptions): Promise<void> {
-  const { rollout, seed, context, maxResponse } = options;
+  const { rolloutSize, seed, context, maxResponseLength } = options;
   return completed(
-    runPpo({
-      ...tuning,
-      ...options,
-      data: rows(folder, 'prompts', new Prose(seed + 2).instructions(rollout * 2)),
-      model: join(folder, 'sft'),
-      reward: join(folder, 'reward'),
-      out: join(folder, 'ppo'),
-      steps: undefined,
-      // The first rollout is checked against a second forward pass, which a run does once.
-      rollouts: options.rollouts + 1,
-      batchSize: options.minibatch,
-      maxPrompt: context - maxResponse,
-      temperature: 1,
-      missingEos: 'none',
-      missingEosValue: 0,
-      rewardClip: 0,
-      klCoef: 0.05,
-      klEstimator: 'k1',
-      klHorizon: 10_000,
-      whitenRewards: false,
-      entropyCoef: 0,
-      clipLow: 0.2,
-      clipHigh: 0.2,
-      gamma: 1,
-      lambda: 0.95,
-      group: 1,
-      value: 'reward',
-      valueLr: 1,
-      valueClip: 0.2,
-      valueCoef: 0.1,
-      ema: 0,
-      evalPrompts: 0,
-      ptxCoef: 0,
-      ptxBatch: 1,
-      adamEps: 1e-5,
-      adamEpsPlacement: 'torch',
-    }),
+    ppo(
+      {
+        ...timed,
+        weightDecay: 0.1,
+        ...options,
+        data: rows(folder, 'prompts', new Prose(seed + 2).instructions(rolloutSize * 2)),
+        model: join(folder, 'sft'),
+        reward: join(folder, 'reward'),
+        out: join(folder, 'ppo'),
+        steps: undefined,
+        // The first rollout is checked by a second forward pass, which a run does only once.
+        iterations: options.iterations + 1,
+        batchSize: options.minibatch,
+        maxPromptLength: context - maxResponseLength,
+        missingEos: 'none',
+        evalPrompts: 0,
+      },
+      hooks(options),
+    ),
   );
+}
+
+function hooks({ signal }: StageBenchOptions): RunHooks {
+  return { onEvent: terminalProgress(), ...(signal && { signal }) };
 }
 
 function rows(folder: string, name: string, list: readonly JsonObject[]): string {
@@ -230,17 +209,17 @@ function fastestStep(run: string): number {
 }
 
 function fastestRollout(steps: readonly MetricRecord[], options: PpoBenchOptions): PpoBenchResult {
-  const { rollout, minibatch, epochs } = options;
-  const updates = (rollout / minibatch) * epochs;
+  const { rolloutSize, minibatch, epochs } = options;
+  const updates = (rolloutSize / minibatch) * epochs;
   const results: PpoBenchResult[] = [];
   for (let first = updates; first < steps.length; first += updates) {
     const own = steps.slice(first, first + updates);
     const of = (field: string) => own[0]![field] as number;
-    // The step that begins a rollout has its sampling and scoring in its own time.
+    // The first step on a rollout includes the time of its sampling and scoring.
     const seconds = own.reduce((sum, step) => sum + (step.seconds as number), 0);
     const [generationSeconds, scoringSeconds] = [of('rollout_seconds'), of('scoring_seconds')];
     const updateSeconds = seconds - generationSeconds - scoringSeconds;
-    const tokens = of('response_length') * rollout;
+    const tokens = of('response_length') * rolloutSize;
     results.push({
       tokensPerSecond: tokens / seconds,
       generationTokensPerSecond: tokens / generationSeconds,

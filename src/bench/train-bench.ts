@@ -1,4 +1,7 @@
 /** Training throughput on random tokens: forward, backward, clip and AdamW, as in a real step. */
+import { GradientBuckets } from '../comm/buckets.ts';
+import { selfCommunicator } from '../comm/communicator.ts';
+import { type PackedTokens, TokenBatch } from '../data/token-batch.ts';
 import { native } from '../native/addon.ts';
 import type { DType } from '../native/binding.ts';
 import { flopsPerToken, type ModelConfig } from '../nn/config.ts';
@@ -6,7 +9,7 @@ import type { WeightDType } from '../nn/decoder.ts';
 import { Gpt } from '../nn/gpt.ts';
 import { AdamW } from '../optim/adamw.ts';
 import { backward } from '../tensor/autograd.ts';
-import { scope, tensor } from '../tensor/tensor.ts';
+import { scope } from '../tensor/tensor.ts';
 
 export interface TrainBenchOptions {
   config: ModelConfig;
@@ -20,13 +23,13 @@ export interface TrainBenchOptions {
 }
 
 export interface TrainBenchResult {
-  /** Of the fastest step: what the machine does when nothing else runs. */
+  /** Tokens per second of the fastest step: the speed of the machine when nothing else runs. */
   tokensPerSecond: number;
-  /** Over all measured steps. */
+  /** Mean over all timed steps. */
   meanTokensPerSecond: number;
   flopsPerSecond: number;
   parameters: number;
-  /** The most memory that tensors held at once. */
+  /** The largest amount of memory that tensors held at the same time. */
   peakBytes: number;
   seconds: number[];
 }
@@ -35,20 +38,17 @@ export function benchTraining(options: TrainBenchOptions): TrainBenchResult {
   const { config, batchSize, context, dtype, weights, seed } = options;
   const model = new Gpt(config, { dtype, weights, seed });
   const optimizer = new AdamW(model.parameters(), { seed });
-  const batch = randomBatch(config.vocabSize, batchSize, context);
+  const buckets = new GradientBuckets([...model.parameters().values()], selfCommunicator);
+  const packed = randomBatch(config.vocabSize, batchSize, context);
   const tokens = batchSize * context;
   const step = () => {
     scope(() => {
-      const input = {
-        tokens: tensor(batch.tokens),
-        positions: tensor(batch.positions),
-        cuSeqlens: tensor(batch.cuSeqlens),
-      };
-      backward(model.loss(input, tensor(batch.targets), { scale: 1 / tokens }).loss);
+      const { input, targets } = new TokenBatch(packed);
+      backward(model.loss(input, targets, { scale: 1 / tokens }).loss);
     });
     const norm = optimizer.gradNorm();
     optimizer.step(1e-4, norm > 1 ? 1 / norm : 1);
-    model.zeroGrad();
+    buckets.release();
   };
   for (let i = 0; i < options.warmup; ++i) step();
   native.resetPeakMemory();
@@ -59,6 +59,7 @@ export function benchTraining(options: TrainBenchOptions): TrainBenchResult {
   });
   const parameters = model.parameterCount();
   const peakBytes = native.memoryStats()[1];
+  buckets.dispose();
   optimizer.dispose();
   model.dispose();
   const tokensPerSecond = tokens / Math.min(...seconds);
@@ -72,10 +73,10 @@ export function benchTraining(options: TrainBenchOptions): TrainBenchResult {
   };
 }
 
-/** Random tokens in equal sequences; the targets are random too, which costs the same. */
-export function randomBatch(vocabSize: number, batchSize: number, context: number) {
+/** Random tokens in sequences of equal length. The targets are random too, which costs the same. */
+export function randomBatch(vocabSize: number, batchSize: number, context: number): PackedTokens {
   const n = batchSize * context;
-  // A multiplicative generator is random enough to defeat caches and needs no seed handling.
+  // A multiplicative generator is random enough to defeat caches.
   let state = 12345;
   const next = () => {
     state = (Math.imul(state, 1103515245) + 12345) >>> 0;

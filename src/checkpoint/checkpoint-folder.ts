@@ -1,6 +1,7 @@
 /**
- * The files of one checkpoint folder beside the model: training.safetensors, state.json, checksums.json, and metric.json,
- * which comes later than the rest (a checkpoint is saved before it is evaluated) and so vouches for itself.
+ * The files of one checkpoint folder in addition to the model: training.safetensors, state.json,
+ * checksums.json and metric.json. A checkpoint is saved before it is evaluated, so the metric comes
+ * later. Therefore metric.json holds its own checksum.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
@@ -12,14 +13,17 @@ import type { JsonValue } from '../base/json.ts';
 import { SafetensorsFile, writeSafetensors } from './safetensors.ts';
 import type { TensorSource } from './tensor-data.ts';
 
+/** What a checkpoint stores. */
 export interface CheckpointContents {
-  /** Writes the model into the given folder, usually `(folder) => saveModel(folder, { … })`. */
+  /**
+   * Writes the model into the given folder, usually `(folder) => writeModelFiles(folder, { … })`.
+   */
   writeModel: (folder: string) => Promise<readonly WrittenFile[]>;
-  /** Optimizer moments and whatever else is too large for JSON. */
+  /** Optimizer moments, and other state that is too large for JSON. */
   tensors: Iterable<readonly [string, TensorSource]>;
-  /** Everything else that the run needs to go on: counters, cursor, seeds, settings. */
+  /** All other state that the run needs to continue: counters, cursor, seeds, settings. */
   state: JsonValue;
-  /** What the best checkpoints are kept by, where it is known already: lower is better. See setMetric. */
+  /** Decides which checkpoints are the best; lower is better. setMetric can add it later. */
   metric?: number;
 }
 
@@ -33,7 +37,7 @@ const stateName = 'state.json';
 const checksumsName = 'checksums.json';
 const metricName = 'metric.json';
 
-/** Fills an empty folder; every file is fsynced, the folder is not. */
+/** Fills an empty folder. Every file is fsynced; the folder is not. */
 export async function writeCheckpoint(folder: string, contents: CheckpointContents): Promise<void> {
   const written = new Map<string, WrittenFile>();
   for (const file of await contents.writeModel(folder)) written.set(file.name, file);
@@ -43,7 +47,7 @@ export async function writeCheckpoint(folder: string, contents: CheckpointConten
   ]) {
     written.set(file.name, file);
   }
-  // What writeModel put there without telling.
+  // Files that writeModel wrote but did not return.
   for (const name of readdirSync(folder)) {
     if (written.has(name)) continue;
     syncPath(join(folder, name));
@@ -56,7 +60,7 @@ export async function writeCheckpoint(folder: string, contents: CheckpointConten
   await writeText(join(folder, checksumsName), `${JSON.stringify(checksums, undefined, 2)}\n`);
 }
 
-/** JSON has no NaN or infinity and would write null for them: a run must not resume from that. */
+/** JSON would write null for NaN and infinity, and a run must not resume from that. */
 function formatState(state: JsonValue): string {
   const text = JSON.stringify(state, (key, value: unknown) => {
     if (typeof value === 'number' && !Number.isFinite(value)) {
@@ -70,7 +74,10 @@ function formatState(state: JsonValue): string {
   return `${text}\n`;
 }
 
-/** Compares every file of a checkpoint with its checksum. Throws ERR_FILE_DAMAGED naming the first that differs. */
+/**
+ * Compares every file of a checkpoint with its checksum. Throws ERR_FILE_DAMAGED naming the
+ * first that differs.
+ */
 export function verifyCheckpoint(path: string): void {
   const { files } = readChecksums(path);
   for (const name of [stateName, tensorsName]) {
@@ -123,7 +130,7 @@ export function openTensors(path: string): SafetensorsFile {
   return SafetensorsFile.open(join(path, tensorsName));
 }
 
-/** Names the step too, so that the metric of another checkpoint does not pass. */
+/** The hash includes the step, so that the metric file of another checkpoint is refused. */
 function metricHash(step: number, metric: number): string {
   return createHash('sha256').update(`step ${step} metric ${metric}`).digest('hex');
 }
@@ -136,7 +143,10 @@ export async function writeMetric(path: string, step: number, metric: number): P
   syncPath(path);
 }
 
-/** The metric of a checkpoint; undefined where it has none, or a damaged one, which costs nothing but its rank. */
+/**
+ * The metric of a checkpoint; undefined when it is missing or damaged. A checkpoint without a
+ * metric has no rank but is otherwise good.
+ */
 export function readMetric(path: string, step: number): number | undefined {
   try {
     const text = readFileSync(join(path, metricName), 'utf8');

@@ -1,4 +1,7 @@
-/** Models in Hugging Face folders, one tensor at a time: no second copy of the model exists in memory. */
+/**
+ * Loads and saves models in Hugging Face folders, one tensor at a time, so that memory never holds
+ * a second copy.
+ */
 import { AthanorError } from '../base/errors.ts';
 import type { WrittenFile } from '../base/files/hashed-file.ts';
 import type { JsonObject } from '../base/json.ts';
@@ -9,25 +12,31 @@ import type { LoraAdapters } from '../nn/lora.ts';
 import { ScoringModel } from '../nn/scoring-model.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ModelFolder } from './load-model.ts';
-import { saveModel } from './save-model.ts';
+import { writeModelFiles } from './save-model.ts';
 import { f32FromBf16, type TensorSource } from './tensor-data.ts';
 
-/** Throws what ModelFolder.open does, and ERR_MISMATCH for a folder whose head is no language model's. */
-export function loadGpt(folder: string, options: GptOptions = {}): Gpt {
+/** Throws as ModelFolder.open, and ERR_MISMATCH for a folder without a language head. */
+export function loadModel(folder: string, options: GptOptions = {}): Gpt {
   return load(folder, 'language-model', (config) => new Gpt(config, options));
 }
 
-/** Throws what ModelFolder.open does, and ERR_MISMATCH for a folder whose head is not one score. */
+/** Throws as ModelFolder.open, and ERR_MISMATCH for a folder whose head does not give one score. */
 export function loadScoringModel(folder: string, options: GptOptions = {}): ScoringModel {
   return load(folder, 'score', (config) => new ScoringModel(config, options));
 }
 
-/** A scoring model on a language model's trunk, its head fresh from `options.seed`. Throws as loadGpt does. */
+/**
+ * A scoring model on a language model's trunk; `options.seed` initializes its head.
+ * Throws as loadModel.
+ */
 export function scoringModelFrom(folder: string, options: GptOptions = {}): ScoringModel {
   return load(folder, 'language-model', (config) => new ScoringModel(config, options));
 }
 
-/** A reward model's folder has weights of this shape; a critic starts from it. */
+/**
+ * Whether the folder holds a model with a score head, such as a reward model.
+ * Throws as ModelFolder.open.
+ */
 export function isScoringModel(folder: string): boolean {
   const files = ModelFolder.open(folder);
   try {
@@ -61,28 +70,46 @@ function load<M extends Decoder>(folder: string, wanted: HeadKind, make: (config
   }
 }
 
-export interface SaveGptOptions {
-  /** Folder whose tokenizer files go along. */
+/** What a model folder gets besides the weights. */
+export interface SaveModelOptions {
+  /** Folder whose tokenizer files are copied. */
   tokenizer?: string;
-  /** What the weights are stored as; each as it is kept unless said otherwise. */
+  /** The dtype of all stored weights. Default: each weight keeps its own. */
   dtype?: 'f32' | 'bf16';
-  /** Write the model with these, which hang on it, merged into its weights; without, the base weights are written. */
+  /**
+   * Adapters of this model, which are merged into the stored weights. Default: the base weights are
+   * stored as they are.
+   */
   adapters?: LoraAdapters;
-  /** Of a scoring model: what transformers may fill shorter answers of a batch up with. No answer may end with it. */
+  /**
+   * For scoring models: the token with which transformers may pad a batch. No answer may
+   * end with it.
+   */
   padTokenId?: number;
-  /** generation_config.json: how to sample, where to stop. */
+  /** Content of generation_config.json: sampling settings and stop tokens. */
   generationConfig?: JsonObject;
 }
 
-export function saveGpt(folder: string, model: Gpt, options: SaveGptOptions = {}): Promise<WrittenFile[]> {
+/**
+ * Writes a language model as a folder that transformers reads, and returns the written files.
+ * Throws ERR_MISMATCH for adapters of another model, and as writeModelFiles does.
+ */
+export function saveModel(
+  folder: string,
+  model: Gpt,
+  options: SaveModelOptions = {},
+): Promise<WrittenFile[]> {
   return save(folder, model, options, { head: 'language-model' });
 }
 
-/** As transformers' `...ForSequenceClassification` with one label; the score's bias is an extra tensor of the file. */
+/**
+ * Writes the format of transformers' `…ForSequenceClassification` with one label. The bias of the
+ * score head is an extra tensor.
+ */
 export function saveScoringModel(
   folder: string,
   model: ScoringModel,
-  options: SaveGptOptions = {},
+  options: SaveModelOptions = {},
 ): Promise<WrittenFile[]> {
   return save(folder, model, options, { head: 'score', labels: 1 });
 }
@@ -90,21 +117,24 @@ export function saveScoringModel(
 async function save(
   folder: string,
   model: Decoder,
-  { adapters, ...options }: SaveGptOptions,
+  { adapters, ...options }: SaveModelOptions,
   kind: { head: HeadKind; labels?: number },
 ): Promise<WrittenFile[]> {
   if (adapters && !adapters.belongsTo(model)) {
     throw new AthanorError(
       'ERR_MISMATCH',
-      `cannot write ${folder}: the adapters hang on another model`,
-      'give the adapters that attachLora made for this one',
+      `cannot write ${folder}: the adapters belong to another model`,
+      'give the adapters that attachLora made for this model',
     );
   }
   const parameters = adapters ? adapters.mergedParameters() : tensorSources(model.parameters());
-  return saveModel(folder, { config: model.config, parameters, ...kind, ...options });
+  return writeModelFiles(folder, { config: model.config, parameters, ...kind, ...options });
 }
 
-/** Engine tensors, f32 or bf16, as what checkpoints and model files are written from, fetched one at a time. */
+/**
+ * Engine tensors, f32 or bf16, as sources for checkpoints and model files. Each tensor is fetched
+ * when it is written.
+ */
 export function tensorSources(tensors: Iterable<readonly [string, Tensor]>): [string, TensorSource][] {
   return [...tensors].map(([name, value]) => [
     name,

@@ -1,4 +1,7 @@
-/** Reads Hugging Face model folders: GPT-2 and Llama, one file or shards, f32, bf16 or f16. */
+/**
+ * Reads Hugging Face model folders of the families in nn/families: one file or shards, in f32,
+ * bf16 or f16.
+ */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { AthanorError, fileError } from '../base/errors.ts';
@@ -9,16 +12,18 @@ import { SafetensorsFile } from './safetensors.ts';
 import { damaged } from './safetensors-header.ts';
 import { elementCount, f32FromBf16, type ParameterData, type TensorData, transposed } from './tensor-data.ts';
 
-export interface LoadedModel extends ModelDescription {
-  /** By in-memory name, in the order of the forward pass. */
+/** The description and the weights of a model folder. */
+export interface ModelFiles extends ModelDescription {
+  /** Parameters by their in-memory names, in the order of the forward pass. */
   parameters: Map<string, ParameterData>;
-  /** generation_config.json, where there is one. */
+  /** Content of generation_config.json, if there is one. */
   generationConfig: JsonObject | undefined;
 }
 
 /**
- * An open model folder whose tensors were all found, with the right shapes: each parameter is read when asked for, so
- * that a model can be moved into the engine without a second copy of it in memory. Close it when done.
+ * An open model folder. All of its tensors were found, with the right shapes. Each parameter is
+ * read when it is asked for, so that a model moves into the engine without a second copy in memory.
+ * Close it when done.
  */
 export class ModelFolder implements Disposable {
   readonly #files: readonly SafetensorsFile[];
@@ -39,8 +44,9 @@ export class ModelFolder implements Disposable {
   }
 
   /**
-   * Opens a folder's model, or with `weights` another file of it that holds tensors of the same names (gradients).
-   * Throws ERR_FILE_MISSING, ERR_FILE_DAMAGED, ERR_FORMAT (what is not supported, by name) or ERR_CONFIG.
+   * Opens the model of a folder. With `weights` it opens another file of the folder with tensors of
+   * the same names, such as gradients. Throws ERR_FILE_MISSING, ERR_FILE_DAMAGED, ERR_CONFIG, or
+   * ERR_FORMAT that names what is not supported.
    */
   static open(folder: string, weights?: string): ModelFolder {
     const description = readDescription(folder);
@@ -56,12 +62,15 @@ export class ModelFolder implements Disposable {
     }
   }
 
-  /** In-memory names in the order of the forward pass, with shapes. */
+  /** Shapes by in-memory name, in the order of the forward pass. */
   get shapes(): ReadonlyMap<string, readonly number[]> {
     return new Map([...this.#entries].map(([name, { shape }]) => [name, shape]));
   }
 
-  /** One parameter by its in-memory name, in the engine's layout. Throws ERR_ARGUMENT for a name it does not have. */
+  /**
+   * One parameter by its in-memory name, in the engine's layout. Throws ERR_ARGUMENT for
+   * an unknown name.
+   */
   read(name: string): ParameterData {
     const entry = this.#entries.get(name);
     if (entry === undefined) {
@@ -75,7 +84,7 @@ export class ModelFolder implements Disposable {
       return { dtype: 'f32', shape: entry.shape, data: new Float32Array(elementCount(entry.shape)) };
     }
     const [first] = parts;
-    if (first === undefined) throw new AthanorError('ERR_INTERNAL', `${name} is stored as nothing`);
+    if (first === undefined) throw new AthanorError('ERR_INTERNAL', `${name} has no tensor in the file`);
     if (parts.length > 1) return stack(parts, entry.shape);
     if (!entry.transposed) return { ...first, shape: entry.shape };
     const [rows = 0, columns = 0] = first.shape;
@@ -93,8 +102,8 @@ export class ModelFolder implements Disposable {
   }
 }
 
-/** The whole model in memory. Takes and throws what ModelFolder.open does. */
-export function loadModel(folder: string, weights?: string): LoadedModel {
+/** The whole model in memory. Arguments and errors are those of ModelFolder.open. */
+export function readModelFiles(folder: string, weights?: string): ModelFiles {
   const model = ModelFolder.open(folder, weights);
   try {
     const parameters = new Map<string, ParameterData>();
@@ -105,7 +114,7 @@ export function loadModel(folder: string, weights?: string): LoadedModel {
   }
 }
 
-/** The config.json of a model folder alone. */
+/** Reads only the config.json of a model folder. */
 export function readDescription(folder: string): ModelDescription {
   requireFolder(folder);
   const path = join(folder, 'config.json');
@@ -118,7 +127,10 @@ function readGenerationConfig(folder: string): JsonObject | undefined {
   return existsSync(path) ? readJsonObject(path) : undefined;
 }
 
-/** Ids at which generation_config.json lets texts end; none where it is missing or does not say. Throws ERR_FILE_DAMAGED. */
+/**
+ * Ids of the tokens that end a text by generation_config.json; empty when the file is missing or
+ * names none. Throws ERR_FILE_DAMAGED.
+ */
 export function generationStopTokens(folder: string): number[] {
   const ids = readGenerationConfig(folder)?.eos_token_id ?? [];
   const list = Array.isArray(ids) ? ids : [ids];
@@ -136,7 +148,7 @@ function requireFolder(folder: string): void {
     throw fileError(error, folder);
   }
   if (!isFolder) {
-    throw new AthanorError('ERR_ARGUMENT', `${folder} is a file`, 'name the model folder that it is in');
+    throw new AthanorError('ERR_ARGUMENT', `${folder} is a file`, 'name the folder of the model');
   }
 }
 
@@ -160,7 +172,7 @@ function readJsonObject(path: string): JsonObject {
   return value;
 }
 
-/** model.safetensors, or the shards that model.safetensors.index.json lists, as transformers prefers them. */
+/** model.safetensors, or the shards that model.safetensors.index.json lists, as in transformers. */
 function weightFiles(folder: string): string[] {
   const single = join(folder, 'model.safetensors');
   if (existsSync(single)) return [single];
@@ -188,7 +200,10 @@ function weightFiles(folder: string): string[] {
   throw missing(folder, 'model.safetensors');
 }
 
-/** A run that was killed has its model in its checkpoints only. */
+/**
+ * The error for a folder without a model. A killed run has its model only in its checkpoints, and
+ * the remedy says so.
+ */
 function missing(folder: string, name: string): AthanorError {
   const remedy = existsSync(join(folder, 'checkpoints'))
     ? `it is the folder of an unfinished run: name one of the folders in ${join(folder, 'checkpoints')}`
@@ -196,13 +211,16 @@ function missing(folder: string, name: string): AthanorError {
   return new AthanorError('ERR_FILE_MISSING', `${folder} has no ${name}`, remedy);
 }
 
-/** Where a tensor of the layout really is. */
+/** The place of a tensor: its file, and its name in that file. */
 interface Place {
   file: SafetensorsFile;
   name: string;
 }
 
-/** Finds every tensor of the layout, and reports all that is missing, mis-shaped or unknown in one error. */
+/**
+ * Finds every tensor of the layout. One error lists all tensors that are missing, unknown or of
+ * a wrong shape.
+ */
 function matchTensors(
   folder: string,
   entries: readonly LayoutEntry[],
@@ -213,7 +231,7 @@ function matchTensors(
   const problems: string[] = [];
   for (const file of files) {
     for (const name of file.tensors.keys()) {
-      const bare = bareName(name);
+      const bare = bareName(name, config);
       const other = found.get(bare);
       if (other) problems.push(`${name} is there twice (as ${other.name} in ${basename(other.file.path)})`);
       found.set(bare, { file, name });
@@ -222,7 +240,7 @@ function matchTensors(
   const places = new Map<string, Place>();
   const parts = entries.flatMap(({ parts, optional }) => parts.map((part) => ({ ...part, optional })));
   for (const part of parts) {
-    const place = found.get(bareName(part.name));
+    const place = found.get(bareName(part.name, config));
     if (place === undefined) {
       if (!part.optional) problems.push(`${part.name} is missing`);
       continue;
@@ -234,7 +252,7 @@ function matchTensors(
       );
     }
     places.set(part.name, place);
-    found.delete(bareName(part.name));
+    found.delete(bareName(part.name, config));
   }
   for (const { name } of found.values()) {
     if (!isIgnorable(name, config)) problems.push(`${name} is not part of the model`);

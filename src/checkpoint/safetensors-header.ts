@@ -1,11 +1,12 @@
 /**
- * The header of a safetensors file: 8 bytes of its length (little-endian), then JSON that gives each tensor's dtype,
- * shape and byte range in what follows. Nothing in it is believed: ranges must tile the data exactly.
+ * The header of a safetensors file: its length in 8 bytes (little-endian), then JSON with each
+ * tensor's dtype, shape and byte range in the data that follows. Everything in it is checked:
+ * ranges must cover the data exactly, without gaps or overlaps.
  */
 import { AthanorError } from '../base/errors.ts';
 import { type DataType, elementCount } from './tensor-data.ts';
 
-/** The dtypes of the format in bytes; those that Athanor reads are in `readable`. */
+/** Bytes per element of the dtypes of the format. Athanor reads those in `readable`. */
 const sizes: Record<string, number> = {
   BOOL: 1,
   U8: 1,
@@ -33,11 +34,12 @@ export const fileType: Record<DataType, string> = {
   u16: 'U16',
 };
 
-/** As long as the reference implementation allows. */
+/** The header limit of the reference implementation. */
 export const maxHeaderBytes = 100_000_000;
 
+/** A tensor as the header describes it. */
 export interface TensorInfo {
-  /** As the file spells it: F32, BF16, … */
+  /** The name in the file: F32, BF16, … */
   readonly dtype: string;
   readonly shape: readonly number[];
   /** Byte range in the data, which begins after the header. */
@@ -55,7 +57,10 @@ export function damaged(path: string, problem: string): AthanorError {
   return new AthanorError('ERR_FILE_DAMAGED', `${path}: ${problem}`, remedy);
 }
 
-/** Parses the JSON of a header and checks it against the `dataBytes` that follow. Throws ERR_FILE_DAMAGED. */
+/**
+ * Parses the JSON of a header and checks it against the number of bytes that follow,
+ * `dataBytes`. Throws ERR_FILE_DAMAGED.
+ */
 export function parseHeader(bytes: Uint8Array, dataBytes: number, path: string): Header {
   let text: string;
   let parsed: unknown;
@@ -95,7 +100,7 @@ function parseTensor(name: string, entry: unknown, path: string): TensorInfo {
   return { dtype, shape, begin, end };
 }
 
-/** Ranges must follow each other without a gap from 0 to the end of the file. */
+/** Checks that ranges follow each other without gaps, from 0 to the end of the file. */
 function checkRanges(tensors: Map<string, TensorInfo>, dataBytes: number, path: string): void {
   const byPlace = [...tensors].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end);
   let end = 0;
@@ -114,7 +119,10 @@ function checkRanges(tensors: Map<string, TensorInfo>, dataBytes: number, path: 
   if (end < dataBytes) throw damaged(path, `${dataBytes - end} bytes after the last tensor belong to none`);
 }
 
-/** A key that the outer object of valid JSON has twice; JSON.parse would silently keep the last. */
+/**
+ * A key that occurs twice in the outer object of valid JSON. JSON.parse would silently keep
+ * the last value.
+ */
 function repeatedKey(json: string): string | undefined {
   const seen = new Set<string>();
   let depth = 0;
@@ -151,7 +159,10 @@ function quote(value: unknown): string {
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 
-/** The bytes that open a file with these tensors: length and JSON, padded so that the data begins on 8 bytes. */
+/**
+ * The first bytes of a file with these tensors: length and JSON, padded so that the data begins at
+ * a multiple of 8 bytes.
+ */
 export function formatHeader(
   tensors: Iterable<readonly [string, { dtype: DataType; shape: readonly number[]; bytes: number }]>,
   metadata: Readonly<Record<string, string>>,

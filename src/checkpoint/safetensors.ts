@@ -1,6 +1,6 @@
 /**
- * Safetensors files, written tensor by tensor and read one tensor at a time, so that neither side holds a second copy of
- * a model. Values are little-endian, as is every machine the engine is built for.
+ * Reads and writes safetensors files one tensor at a time, so that memory holds no second copy of a
+ * model. Values are little-endian, as on every machine that the engine is built for.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { AthanorError, fileError } from '../base/errors.ts';
@@ -44,7 +44,10 @@ export class SafetensorsFile implements Disposable {
     this.#dataAt = dataAt;
   }
 
-  /** Opens a file and checks its whole structure. Throws ERR_FILE_MISSING, ERR_FILE_DAMAGED or ERR_IO. */
+  /**
+   * Opens a file and checks its whole structure. Throws ERR_FILE_MISSING,
+   * ERR_FILE_DAMAGED or ERR_IO.
+   */
   static open(path: string): SafetensorsFile {
     let file: number | undefined;
     try {
@@ -63,7 +66,7 @@ export class SafetensorsFile implements Disposable {
     }
   }
 
-  /** What the file holds, by name, in the order of its header. */
+  /** The tensors of the file by name, in the order of its header. */
   get tensors(): ReadonlyMap<string, TensorInfo> {
     return this.#header.tensors;
   }
@@ -74,8 +77,8 @@ export class SafetensorsFile implements Disposable {
   }
 
   /**
-   * Reads one tensor into fresh memory: F32, BF16, I32, I64, U8 and U16 as they are, F16 converted to f32.
-   * Throws ERR_FORMAT for other dtypes and ERR_ARGUMENT for an unknown name.
+   * Reads one tensor into new memory. F32, BF16, I32, I64, U8 and U16 stay as they are; F16 becomes
+   * f32. Throws ERR_FORMAT for other dtypes and ERR_ARGUMENT for an unknown name.
    */
   read(name: string): TensorData {
     const info = this.tensors.get(name);
@@ -124,7 +127,7 @@ export class SafetensorsFile implements Disposable {
 function readBytes(file: number, position: number, length: number, path: string): Buffer<ArrayBuffer> {
   let buffer: Buffer<ArrayBuffer>;
   try {
-    // Not from Node's pool: the whole of its memory becomes the tensor.
+    // Not from Node's pool: the tensor takes over all of this memory.
     buffer = Buffer.from(new ArrayBuffer(length));
   } catch {
     throw new AthanorError(
@@ -146,9 +149,10 @@ function readBytes(file: number, position: number, length: number, path: string)
 }
 
 /**
- * Writes a safetensors file, fsynced, replacing an old one in place: give a temporary name and rename. Data given as
- * functions is asked for in order and one at a time. A partial file is removed on failure.
- * Throws ERR_ARGUMENT for a repeated name or data that does not fit its shape, ERR_DISK_FULL, ERR_IO.
+ * Writes a safetensors file and fsyncs it. It overwrites an old file in place, so give a temporary
+ * name and rename. Functions that give data are called in order, one at a time. A partial file is
+ * removed on failure. Throws ERR_ARGUMENT for a repeated name or data that does not fit its shape,
+ * ERR_DISK_FULL and ERR_IO.
  */
 export async function writeSafetensors(
   path: string,

@@ -1,6 +1,6 @@
 /**
- * Writes Hugging Face model folders. The set of files changes in an order that never shows a reader a mix: see
- * `publish`.
+ * Writes Hugging Face model folders. Files are replaced in an order that never shows a reader a mix
+ * of old and new: see `publish`.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
@@ -21,25 +21,29 @@ import {
   transposed,
 } from './tensor-data.ts';
 
-export interface SaveModelOptions {
+/** The contents of a model folder. */
+export interface WriteModelOptions {
   config: ModelConfig;
-  /** By in-memory name: a Map of TensorData, or sources that fetch one at a time. All f32 or bf16. */
+  /**
+   * Parameters by their in-memory names: a Map of TensorData, or sources that fetch their data when
+   * they are written. All are f32 or bf16.
+   */
   parameters: Iterable<readonly [string, TensorSource]>;
   head?: HeadKind;
-  /** Outputs of a score head. */
+  /** Number of outputs of a score head. */
   labels?: number;
-  /** What the weights are stored as; each in its source's dtype unless said otherwise. */
+  /** The dtype of all stored weights. Default: each weight keeps that of its source. */
   dtype?: 'f32' | 'bf16';
   /** A folder whose tokenizer files are copied, or those files. */
   tokenizer?: string | readonly string[];
   generationConfig?: JsonObject;
-  /** Goes into config.json; transformers needs it to score batches of unequal length. */
+  /** Written to config.json. transformers needs it to score batches of unequal length. */
   padTokenId?: number;
 }
 
 export const weightsName = 'model.safetensors';
 
-/** The files of a tokenizer that belong to a model folder. */
+/** The tokenizer files of a model folder. */
 export const tokenizerFileNames: readonly string[] = [
   'tokenizer.json',
   'tokenizer_config.json',
@@ -51,11 +55,12 @@ export const tokenizerFileNames: readonly string[] = [
 ];
 
 /**
- * Writes config.json, model.safetensors, and what else is given, into `folder` (made if need be). Every file is whole
- * and durable when its name appears. Returns what was written. Throws ERR_MISMATCH when the parameters are not those of
- * the configuration, ERR_DISK_FULL, ERR_IO.
+ * Writes config.json, model.safetensors and the other given files into `folder`, which is made
+ * if it is missing. Every file is complete and durable when its name appears. Returns the
+ * written files. Throws ERR_MISMATCH when the parameters do not match the configuration,
+ * ERR_DISK_FULL and ERR_IO.
  */
-export async function saveModel(folder: string, options: SaveModelOptions): Promise<WrittenFile[]> {
+export async function writeModelFiles(folder: string, options: WriteModelOptions): Promise<WrittenFile[]> {
   const { config, head = 'language-model', labels = 1, dtype, padTokenId } = options;
   const parameters = new Map(options.parameters);
   const layout = modelLayout(config, head, labels);
@@ -77,13 +82,13 @@ export async function saveModel(folder: string, options: SaveModelOptions): Prom
       if (resolve(path) !== resolve(folder, name)) written.push(await copyDurably(path, temporary(name)));
     }
     const tensors = storedTensors(layout, parameters, dtype);
-    // transformers refuses a file that does not say which framework wrote it.
+    // transformers refuses a file that does not name its framework.
     written.push(await writeSafetensors(temporary(weightsName), tensors, { format: 'pt' }));
     return written;
   });
 }
 
-/** Copies a model folder's files (not its training state) into another folder, as saveModel would write them. */
+/** Copies the files of a model folder, without training state, as writeModelFiles writes them. */
 export async function copyModel(from: string, to: string): Promise<WrittenFile[]> {
   const names = ['config.json', 'generation_config.json', ...tokenizerFileNames, weightsName];
   return publish(to, async (temporary) => {
@@ -96,9 +101,10 @@ export async function copyModel(from: string, to: string): Promise<WrittenFile[]
 }
 
 /**
- * Lets `write` make files under temporary names and then puts them into place. Weights go last; and where any other file
- * differs from the one in place, the old weights are removed first. So a reader finds the old set, or a folder without
- * weights, or the new set, and never new weights beside an old configuration or the reverse.
+ * `write` makes files under temporary names; then they are renamed, the weights last. If any other
+ * file differs from the one in place, the old weights are removed first. So a reader finds the old
+ * files, a folder without weights, or the new files, but never new weights with an old
+ * configuration or the reverse.
  */
 async function publish(
   folder: string,
@@ -174,18 +180,18 @@ function checkParameters(
   }
 }
 
-/** What config.json says of weights that may be of both dtypes: bf16 where matrices are. */
+/** The dtype for config.json when weights may have both dtypes: bf16 if any weight is bf16. */
 function mainDtype(parameters: ReadonlyMap<string, TensorSource>): 'f32' | 'bf16' {
   return [...parameters.values()].some(({ dtype }) => dtype === 'bf16') ? 'bf16' : 'f32';
 }
 
-/** The tensors of the file, each converted when its turn comes. */
+/** The tensors of the file. Each is converted when it is written. */
 function storedTensors(
   layout: readonly LayoutEntry[],
   parameters: ReadonlyMap<string, TensorSource>,
   asked: 'f32' | 'bf16' | undefined,
 ): [string, TensorSource][] {
-  // Parts of one parameter follow each other, so fetching it once for all of them takes one place.
+  // The parts of one parameter follow each other, so it is enough to hold one parameter.
   let held: { name: string; data: Float32Array | Uint16Array } | undefined;
   const fetch = (name: string) => {
     if (held?.name !== name) held = { name, data: convert(parameters.get(name)!, dtypeOf(name)) };

@@ -1,8 +1,9 @@
 /**
- * Training checkpoints under `OUT/checkpoints`. A checkpoint is a folder `step-00000100`: a Hugging Face model (it opens
- * in transformers as it is), `training.safetensors` (optimizer moments and the like), `state.json` and `checksums.json`.
- * It is built under a temporary name and renamed when all of it is on disk, so a folder with the right name is whole;
- * which is the latest follows from the names, so no pointer file can be torn.
+ * Training checkpoints under `OUT/checkpoints`. A checkpoint is a folder `step-00000100`: a Hugging
+ * Face model (transformers can open it), `training.safetensors` (optimizer moments and similar
+ * state), `state.json` and `checksums.json`. It is built under a temporary name and renamed when
+ * all of it is on disk, so a folder with the right name is complete. The names show the latest
+ * checkpoint, so there is no pointer file that could be torn.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
@@ -21,23 +22,24 @@ import {
 } from './checkpoint-folder.ts';
 import type { SafetensorsFile } from './safetensors.ts';
 
+/** A checkpoint on disk. */
 export interface SavedCheckpoint {
   readonly step: number;
   readonly path: string;
-  /** As given to save; undefined where there was none. */
+  /** The metric given to save or setMetric; undefined if there was none. */
   readonly metric: number | undefined;
 }
 
-/** A verified checkpoint. `tensors` is open: close() when the state is restored. */
+/** A verified checkpoint. `tensors` is open: call close() when the state is restored. */
 export interface LoadedCheckpoint extends SavedCheckpoint, Disposable {
   readonly state: JsonValue;
   readonly tensors: SafetensorsFile;
-  /** Newer checkpoints that were passed over because they are damaged, and why. */
+  /** Newer checkpoints that were skipped because they are damaged, with the reason. */
   readonly skipped: readonly AthanorError[];
   close(): void;
 }
 
-/** A damaged checkpoint, and the newest good one older than it, if any. */
+/** A damaged checkpoint, and the newest good one before it, if any. */
 export class DamagedCheckpointError extends AthanorError {
   readonly offered: string | undefined;
 
@@ -45,32 +47,42 @@ export class DamagedCheckpointError extends AthanorError {
     const remedy =
       offered === undefined
         ? 'no other checkpoint is intact; start the run again'
-        : `the last good one is ${offered}: remove ${damaged} and run again with --resume to go on from it`;
+        : `the last good one is ${offered}: remove ${damaged} and run again with \`resume\` to continue from it`;
     super('ERR_FILE_DAMAGED', problem.message, remedy, { cause: problem });
     this.offered = offered;
   }
 }
 
+/** Which checkpoints are kept. */
 export interface StoreOptions {
-  /** How many of the latest checkpoints stay; at least 1. */
+  /** Number of newest checkpoints to keep; at least 1. */
   keepLast?: number;
-  /** How many of the best by metric stay besides. */
+  /** Number of best checkpoints, by metric, to keep in addition. */
   keepBest?: number;
+  /**
+   * For ranks that only read: load() repairs nothing, and save() throws ERR_STATE. Default false.
+   */
+  readOnly?: boolean;
 }
 
-/** What this process is writing now, which no other store in it may clean up. */
+/** Folders that this process is writing now. Other stores in the process must not clean them up. */
 const inProgress = new Set<string>();
 
+/** The checkpoints of one run, in `OUT/checkpoints`. */
 export class CheckpointStore {
   /** `OUT/checkpoints`. */
   readonly folder: string;
   readonly #keepLast: number;
   readonly #keepBest: number;
+  readonly #readOnly: boolean;
 
   #recovered = false;
 
-  /** Touches nothing on disk: only save and load do, which are for the one run that owns the folder. */
-  constructor(out: string, { keepLast = 2, keepBest = 1 }: StoreOptions = {}) {
+  /**
+   * Does not touch the disk. Only save and load do, and only the run that owns the
+   * folder calls them.
+   */
+  constructor(out: string, { keepLast = 2, keepBest = 1, readOnly = false }: StoreOptions = {}) {
     for (const [name, count, least] of [
       ['keepLast', keepLast, 1],
       ['keepBest', keepBest, 0],
@@ -82,6 +94,7 @@ export class CheckpointStore {
     this.folder = resolve(out, 'checkpoints');
     this.#keepLast = keepLast;
     this.#keepBest = keepBest;
+    this.#readOnly = readOnly;
   }
 
   /** The checkpoints, oldest first. */
@@ -95,25 +108,26 @@ export class CheckpointStore {
       .map((step) => ({ step, path: this.#pathOf(step), metric: readMetric(this.#pathOf(step), step) }));
   }
 
-  /** The newest checkpoint, undefined where there is none. */
+  /** The newest checkpoint; undefined if there is none. */
   latest(): SavedCheckpoint | undefined {
     return this.list().at(-1);
   }
 
-  /** The checkpoint with the lowest metric, the newest of equals. */
+  /** The checkpoint with the lowest metric; of equal ones the newest. */
   best(): SavedCheckpoint | undefined {
     return byMetric(this.list())[0];
   }
 
   /**
-   * Writes a checkpoint; when the promise is fulfilled it survives a loss of power. One of the same step is replaced.
-   * Then removes those that are neither among the last nor the best. Throws ERR_DISK_FULL or ERR_IO, after which
-   * every earlier checkpoint is as it was.
+   * Writes a checkpoint and replaces one of the same step. When the promise is fulfilled, the
+   * checkpoint survives a loss of power. Then removes checkpoints that are neither among the newest
+   * nor among the best. Throws ERR_DISK_FULL or ERR_IO; earlier checkpoints do not change then.
    */
   async save(step: number, contents: CheckpointContents): Promise<SavedCheckpoint> {
     if (!Number.isSafeInteger(step) || step < 0) {
       throw new AthanorError('ERR_ARGUMENT', `the step of a checkpoint is ${step}, not a whole number`);
     }
+    if (this.#readOnly) throw new AthanorError('ERR_STATE', `${this.folder} is open for reading only`);
     this.#recover();
     const path = this.#pathOf(step);
     const temporary = `${path}${temporarySuffix()}`;
@@ -140,7 +154,7 @@ export class CheckpointStore {
   }
 
   /**
-   * Tells what the evaluation of a saved checkpoint gave, since checkpoints are saved before they are evaluated. A
+   * Adds the metric of a saved checkpoint, because a checkpoint is evaluated after it is saved. A
    * metric that is not finite counts as none.
    */
   async setMetric(step: number, metric: number): Promise<void> {
@@ -152,7 +166,8 @@ export class CheckpointStore {
   #putInPlace(temporary: string, path: string): void {
     const replaced = `${path}.old-${process.pid}`;
     const replaces = existsSync(path);
-    // A folder cannot be renamed over a full one. Killed in between, #recover puts the old one back.
+    // A folder cannot be renamed over a folder with files. After a kill between the two renames,
+    // #recover restores the old folder.
     if (replaces) renameSync(path, replaced);
     renameSync(temporary, path);
     syncPath(this.folder);
@@ -166,16 +181,18 @@ export class CheckpointStore {
     for (const { step } of byMetric(all).slice(0, this.#keepBest)) kept.add(step);
     for (const { step, path } of all) {
       if (kept.has(step)) continue;
-      // Renamed first: a folder half removed must not look like a checkpoint.
+      // Renamed first: a folder that is half removed must not look like a checkpoint.
       const removed = `${path}${temporarySuffix()}`;
       renameSync(path, removed);
       rmSync(removed, { recursive: true, force: true });
     }
   }
 
-  /** Cleans up after a killed run: what it left half-written is removed, what it was replacing is put back. */
+  /**
+   * Cleans up after a killed run: removes incomplete folders, restores one that was being replaced.
+   */
   #recover(): void {
-    if (this.#recovered) return;
+    if (this.#recovered || this.#readOnly) return;
     this.#recovered = true;
     for (const name of entriesOf(this.folder)) {
       if (!/^step-\d+\.(tmp|old)-\d+$/.test(name) || !isStale(name)) continue;
@@ -192,10 +209,11 @@ export class CheckpointStore {
   }
 
   /**
-   * Verifies and opens the checkpoint to go on from: the latest, or the one at `path`. A damaged one throws
-   * DamagedCheckpointError, which names the file and offers the newest good one before it; with `fallback` that one is
-   * opened instead. Checkpoints newer than the one opened are set aside as `step-….aside`, so that it is the latest.
-   * Throws ERR_FILE_MISSING where there is no checkpoint.
+   * Verifies and opens the checkpoint to continue from: the newest one, or the one at `path`. For a
+   * damaged one it throws DamagedCheckpointError, which names the file and the newest good
+   * checkpoint before it; with `fallback` it opens that one instead. Newer checkpoints than the
+   * opened one are renamed to `step-….aside`, so that the opened one is the newest. Throws
+   * ERR_FILE_MISSING when there is no checkpoint.
    */
   load({ path, fallback = false }: { path?: string; fallback?: boolean } = {}): LoadedCheckpoint {
     this.#recover();
@@ -208,7 +226,7 @@ export class CheckpointStore {
       throw new AthanorError(
         'ERR_FILE_MISSING',
         path === undefined ? `${this.folder} has no checkpoint` : `there is no checkpoint ${path}`,
-        'start without --resume, or name another folder',
+        'start without `resume`, or name another folder',
       );
     }
     const skipped: AthanorError[] = [];
@@ -224,7 +242,7 @@ export class CheckpointStore {
       if (skipped.length > 0 && !fallback) {
         throw new DamagedCheckpointError(skipped[0]!, all[index]!.path, checkpoint.path);
       }
-      for (const newer of all.slice(i + 1)) this.#setAside(newer.path);
+      if (!this.#readOnly) for (const newer of all.slice(i + 1)) this.#setAside(newer.path);
       return open(checkpoint, skipped);
     }
     throw new DamagedCheckpointError(skipped[0]!, all[index]!.path, undefined);

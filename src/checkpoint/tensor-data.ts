@@ -5,6 +5,7 @@ export type ParameterData =
   | { dtype: 'f32'; shape: readonly number[]; data: Float32Array }
   | { dtype: 'bf16'; shape: readonly number[]; data: Uint16Array };
 
+/** The elements of a tensor in JavaScript, with their dtype. */
 export type TensorData =
   | ParameterData
   | { dtype: 'u16'; shape: readonly number[]; data: Uint16Array }
@@ -15,8 +16,8 @@ export type TensorData =
 export type DataType = TensorData['dtype'];
 
 /**
- * A tensor to be written. With `data` as a function only one tensor has to be in memory at a time; the function may
- * return the same buffer each time, filled anew: what it returned is on its way to disk before the next call.
+ * A tensor to write. If `data` is a function, only one tensor at a time is in memory. The function
+ * may return the same buffer each time, because its values are written before the next call.
  */
 export interface TensorSource {
   dtype: DataType;
@@ -35,7 +36,7 @@ export function sourceData(source: TensorSource): TensorData['data'] {
   return typeof source.data === 'function' ? source.data() : source.data;
 }
 
-/** f32 rounded to bf16, to nearest, ties to even; a NaN stays one. */
+/** f32 rounded to bf16: to nearest, ties to even. NaN stays NaN. */
 export function bf16FromF32(values: Float32Array): Uint16Array {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const result = new Uint16Array(values.length);
@@ -70,7 +71,10 @@ export function f32FromF16(values: Uint16Array): Float32Array {
   return result;
 }
 
-/** [rows, columns] row by row -> [columns, rows]. Square tiles keep both sides in cache. */
+/**
+ * Turns [rows, columns], stored row by row, into [columns, rows]. Square tiles keep both sides
+ * in the cache.
+ */
 export function transposed<T extends Float32Array | Uint16Array>(
   values: T,
   rows: number,

@@ -1,14 +1,18 @@
-/** `athanor bench kernels|train|generate`: speed beside what the machine can do, and beside PyTorch when asked. */
+/** `athanor bench kernels|train|generate`: speed against the peak of the machine and PyTorch. */
 import type { ModelConfig } from '../nn/config.ts';
 import { defineCommand } from './command.ts';
 import { type Engine, prepareEngine } from './engine.ts';
-import { choice, engineOptions, integer, text } from './options.ts';
-import { trainingOptions } from './training-options.ts';
+import { choice, engineOptions, inGroup, integer, text } from './options.ts';
+import { paramDtypeOption } from './training-options.ts';
 
 const shapeOptions = {
-  model: text('preset', { default: 'nano', placeholder: '<preset>' }),
-  vocabSize: integer("vocabulary (default: the preset's)", { min: 2 }),
-  peer: choice('also run the same shapes through', ['none', 'torch'], { default: 'none' }),
+  ...inGroup('Run', {
+    peer: choice('also time the same shapes in PyTorch', ['none', 'torch'], { default: 'none' }),
+  }),
+  ...inGroup('Model', {
+    model: text('preset of the model', { default: 'nano', placeholder: '<preset>' }),
+    vocabSize: integer("size of the vocabulary (default: the preset's)", { min: 2 }),
+  }),
 };
 
 async function configOf(
@@ -39,12 +43,15 @@ function torchShape(config: ModelConfig, engine: Engine, batchSize: number) {
 const gflops = (value: number) => `${(value / 1e9).toFixed(0)} GFLOP/s`;
 
 export const kernels = defineCommand({
-  description: 'The fastest of the repeats, as a rate and as a share of the peak measured just before.',
+  description:
+    'Shows the fastest repeat of each kernel as a rate, and as a share of the peak that is measured just before.',
   options: {
+    ...inGroup('Run', {
+      repeats: integer('runs per kernel', { default: 15, min: 1 }),
+      filter: text('time only kernels whose name contains this', { placeholder: '<name>' }),
+    }),
     device: engineOptions.device,
     threads: engineOptions.threads,
-    repeats: integer('times each kernel runs', { default: 15, min: 1 }),
-    filter: text('only kernels whose name contains this', { placeholder: '<name>' }),
   },
   example: 'bench kernels --filter gemm',
   async run(options) {
@@ -79,15 +86,19 @@ export const kernels = defineCommand({
 });
 
 export const train = defineCommand({
-  description: 'A whole training step on random tokens: forward, backward, clipping, AdamW.',
+  description: 'Times whole training steps on random tokens: forward, backward, clipping and AdamW.',
   options: {
-    ...engineOptions,
+    ...inGroup('Run', {
+      steps: integer('steps to time', { default: 10, min: 1 }),
+      warmupSteps: integer('untimed steps before them', { default: 3, min: 0 }),
+    }),
     ...shapeOptions,
-    batchSize: integer('sequences in a batch', { default: 8, min: 1 }),
-    context: integer('tokens in a sequence', { default: 256, min: 2 }),
-    steps: integer('measured steps', { default: 10, min: 1 }),
-    warmup: integer('steps before them', { default: 3, min: 0 }),
-    weights: trainingOptions.weights,
+    ...inGroup('Model', { paramDtype: paramDtypeOption }),
+    ...inGroup('Data', {
+      batchSize: integer('sequences per batch', { default: 8, min: 1 }),
+      context: integer('tokens per sequence', { default: 256, min: 2 }),
+    }),
+    ...engineOptions,
   },
   example: 'bench train --model gpt2 --batch-size 4 --dtype bf16 --peer torch',
   async run(options) {
@@ -97,7 +108,7 @@ export const train = defineCommand({
     const { runTorchPeer } = await import('../bench/peer.ts');
     const config = await configOf(options.model, options.context, options.vocabSize);
     const peak = measurePeaks()[engine.dtype];
-    const { batchSize, context, steps, warmup, weights, seed } = options;
+    const { batchSize, context, steps, warmupSteps: warmup, paramDtype: weights, seed } = options;
     const { dtype } = engine;
     const result = benchTraining({ config, batchSize, context, dtype, weights, steps, warmup, seed });
     const peer =
@@ -111,7 +122,7 @@ export const train = defineCommand({
       model: options.model,
       parameters: result.parameters,
       dtype,
-      weights,
+      param_dtype: weights,
       threads: engine.threads,
       tokens_per_second: result.tokensPerSecond,
       mean_tokens_per_second: result.meanTokensPerSecond,
@@ -135,14 +146,17 @@ export const train = defineCommand({
 });
 
 export const generate = defineCommand({
-  description: 'Sampling with the KV cache, beside the bound set by reading weights and cache once a step.',
+  description:
+    'Times sampling with the KV cache. The bound is the time to read the weights and the cache once per step.',
   options: {
-    ...engineOptions,
+    ...inGroup('Run', { repeats: integer('runs to time', { default: 3, min: 1 }) }),
     ...shapeOptions,
-    batchSize: integer('sequences at once', { default: 1, min: 1 }),
-    prompt: integer('tokens in a prompt', { default: 8, min: 1 }),
-    newTokens: integer('new tokens', { default: 128, min: 1 }),
-    repeats: integer('measured runs', { default: 3, min: 1 }),
+    ...inGroup('Sampling', {
+      batchSize: integer('sequences per batch', { default: 1, min: 1 }),
+      promptTokens: integer('tokens per prompt', { default: 8, min: 1 }),
+      newTokens: integer('new tokens per sequence', { default: 128, min: 1 }),
+    }),
+    ...engineOptions,
   },
   example: 'bench generate --vocab-size 4096 --batch-size 64',
   async run(options) {
@@ -151,7 +165,7 @@ export const generate = defineCommand({
     const { measurePeaks } = await import('../bench/kernel-bench.ts');
     const { runTorchPeer } = await import('../bench/peer.ts');
     const config = await configOf(options.model, undefined, options.vocabSize);
-    const { batchSize, prompt: promptTokens, newTokens, repeats } = options;
+    const { batchSize, promptTokens, newTokens, repeats } = options;
     const { bandwidth } = measurePeaks();
     const result = await benchGeneration({
       config,

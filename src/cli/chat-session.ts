@@ -1,15 +1,15 @@
-/** A conversation line by line: commands, answers as they are written, and what Ctrl-C does. */
+/** A conversation, line by line: its commands, its answers while they are written, and Ctrl-C. */
 import { createInterface } from 'node:readline';
 import { AthanorError } from '../base/errors.ts';
 import type { Conversation } from '../generate/conversation.ts';
-import type { FinishReason } from '../generate/generator.ts';
+import type { FinishReason } from '../generate/sequence.ts';
 
 export type Turn = {
   message: string;
   answer: string;
   tokens: number;
   finish: FinishReason;
-  /** Messages that were forgotten to make room. */
+  /** Oldest messages that were forgotten, to make room in the context. */
   forgotten: number;
 };
 
@@ -22,9 +22,9 @@ const COMMANDS = '/reset, /system TEXT and /exit';
 
 export class ChatSession {
   readonly turns: Turn[] = [];
-  /** Spent answering. */
+  /** Time spent on answers. */
   seconds = 0;
-  /** A signal ended it. */
+  /** Whether Ctrl-C ended the session. */
   interrupted = false;
   readonly #conversation: Conversation;
   readonly #streams: ChatStreams;
@@ -35,7 +35,7 @@ export class ChatSession {
     this.#streams = streams;
   }
 
-  /** Answers messages as they are: nothing in them is a command. Throws what answering throws. */
+  /** Answers messages; none is read as a command. Throws as Conversation.answer. */
   async script(messages: readonly string[]): Promise<void> {
     await this.#untilInterrupted(async () => {
       for (const message of messages) {
@@ -45,7 +45,7 @@ export class ChatSession {
     });
   }
 
-  /** Answers lines from a pipe; a message that cannot be answered ends it with the error. */
+  /** Answers lines from a pipe. Throws for the first message that cannot be answered. */
   async lines(input: NodeJS.ReadableStream): Promise<void> {
     const reader = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
     await this.#untilInterrupted(
@@ -58,7 +58,7 @@ export class ChatSession {
     );
   }
 
-  /** On a terminal: a message that cannot be answered is told, and the conversation goes on. */
+  /** For a terminal: reports a message that cannot be answered, and continues. */
   async interactive(input: NodeJS.ReadableStream, terminal = true): Promise<void> {
     const reader = createInterface({ input, output: this.#streams.answers, prompt: '> ', terminal });
     // Raw mode gives Ctrl-C to the reader and not to the process.
@@ -80,7 +80,7 @@ export class ChatSession {
     reader.close();
   }
 
-  /** Ctrl-C stops the answer at hand and with it everything; a second one ends the process. */
+  /** Runs `body`; Ctrl-C stops the current answer and the session, a second one the process. */
   async #untilInterrupted(body: () => Promise<void>, close = () => {}): Promise<void> {
     const interrupt = () => {
       this.interrupted = true;
@@ -104,14 +104,14 @@ export class ChatSession {
     if (command === 'exit') return false;
     if (command === 'reset') {
       this.#conversation.reset();
-      this.#note('What was said is forgotten.');
+      this.#note('The conversation is forgotten.');
     } else if (command === 'system') {
       this.#conversation.setSystem(rest);
       this.#note(rest === '' ? 'There is no system message now.' : 'The system message is set.');
     } else if (command === undefined || rest !== '') {
       await this.#answer(line);
     } else {
-      this.#note(`There is no command /${command}; there are ${COMMANDS}.`);
+      this.#note(`There is no command /${command}; the commands are ${COMMANDS}.`);
     }
     return true;
   }
@@ -130,7 +130,7 @@ export class ChatSession {
       if (rest.forgotten > 0)
         this.#note(`The first ${rest.forgotten} messages are forgotten: the context is full.`);
       if (rest.finish === 'length')
-        this.#note('The answer was cut at its longest: --max-tokens, or the context.');
+        this.#note('The answer was cut at --max-tokens, or at the end of the context.');
     } finally {
       this.#answering = undefined;
       this.seconds += (performance.now() - startedAt) / 1000;

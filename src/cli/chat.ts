@@ -1,25 +1,29 @@
-/** `athanor chat`: a conversation on the terminal, over a pipe, or of messages on the command line. */
+/** `athanor chat`: a conversation on the terminal, over a pipe, or from the command line. */
 import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
-import { engineOptions, integer, list, path, text } from './options.ts';
+import { engineOptions, inGroup, integer, list, path, text } from './options.ts';
 import { samplingOptions } from './sampling-options.ts';
 
 export const chat = defineCommand({
   description:
-    'Answers each line of stdin, remembering what was said before. /reset forgets it, /system TEXT sets the system message,\n/exit ends. On a terminal Ctrl-C stops an answer, and at the prompt the program. With --json the answers are shown on stderr.',
+    'Answers each line of stdin and remembers the conversation. /reset forgets it, /system TEXT sets the system message, /exit ends it. On a terminal, Ctrl-C stops an answer; at the prompt it ends the program. With --json, answers appear on stderr.',
   options: {
-    ...engineOptions,
-    model: path('folder of an assistant', { required: true }),
-    message: list(text('message to answer instead of reading stdin; several are one conversation')),
-    system: text('what the system message says'),
-    maxTokens: integer('new tokens of an answer at most', { default: 256, min: 1 }),
+    ...inGroup('Run', {
+      model: path('folder of the assistant', { required: true }),
+      message: list(text('message to answer instead of lines of stdin; several form one conversation')),
+      system: text('text of the system message'),
+    }),
+    ...inGroup('Sampling', {
+      maxTokens: integer('largest number of new tokens per answer', { default: 256, min: 1 }),
+    }),
     ...samplingOptions,
+    ...engineOptions,
   },
   example: 'chat --model assistant',
   async run(options, { json }) {
     const { dtype } = await prepareEngine(options);
-    const { loadGpt } = await import('../checkpoint/gpt-folder.ts');
+    const { loadModel } = await import('../checkpoint/gpt-folder.ts');
     const { generationStopTokens } = await import('../checkpoint/load-model.ts');
     const { Conversation } = await import('../generate/conversation.ts');
     const { ChatTemplate } = await import('../text/chat-template.ts');
@@ -27,7 +31,7 @@ export const chat = defineCommand({
     const { ChatSession } = await import('./chat-session.ts');
     const tokenizer = Tokenizer.load(options.model);
     const template = ChatTemplate.of(tokenizer);
-    const model = loadGpt(options.model, { dtype });
+    const model = loadModel(options.model, { dtype });
     const stopTokens = [...new Set([...template.stopTokens, ...generationStopTokens(options.model)])];
     const conversation = new Conversation(model, tokenizer, template, { ...options, stopTokens });
     const session = new ChatSession(conversation, {

@@ -1,4 +1,4 @@
-/** What a command file exports; src/cli/commands.ts lists them and run-command.ts runs them. */
+/** The form of a command file. src/cli/commands.ts lists the files and run-command.ts runs them. */
 import type { OptionSpecs, OptionValues } from './options.ts';
 
 export type Json =
@@ -9,27 +9,32 @@ export type Json =
   | undefined
   | readonly Json[]
   | { readonly [key: string]: Json };
-/** What a command found out, with snake_case names: printed by `--json`. */
+/** The result of a command, with snake_case names. `--json` prints it. */
 export type CommandResult = { readonly [key: string]: Json };
 
 export interface CommandContext {
   /** The positional arguments, as many as `CommandModule.arguments` allows. */
   readonly args: readonly string[];
-  /** True with --json: stdout must then hold nothing after the result, and progress goes to stderr as always. */
+  /** True with --json: then stdout holds the result only. Progress always goes to stderr. */
   readonly json: boolean;
   readonly debug: boolean;
+  /** Replaces settings that a text of the library names in backticks by this command's flags. */
+  readonly spell: (text: string) => string;
 }
 
 export interface CommandModule<S extends OptionSpecs = OptionSpecs, R extends CommandResult = CommandResult> {
-  /** Positional arguments as commander writes them: `<file>`, `[text]`, `<files...>`, each with what it means. */
+  /**
+   * Positional arguments as commander writes them, `<file>`, `[text]` or `<files...>`, each
+   * with its description.
+   */
   readonly arguments?: Readonly<Record<string, string>>;
   readonly options: S;
-  /** Shown at the end of `--help`: one command line that works, without the leading `athanor`. */
+  /** One working command line for the end of `--help`, without the leading `athanor`. */
   readonly example: string;
-  /** More than the summary, for `--help`. */
+  /** Text for `--help`, in addition to the summary. */
   readonly description?: string;
   run(options: OptionValues<S>, context: CommandContext): Promise<R>;
-  /** The result for people, printed to stdout when --json is not given. */
+  /** The result as text for people; printed to stdout unless --json is given. */
   render?(result: R): string;
 }
 

@@ -1,4 +1,7 @@
-/** The command table. A command's file is imported only when that command runs, and the engine only inside `run`. */
+/**
+ * The command table. A command's file is imported only when that command runs, and the engine only
+ * inside its `run`.
+ */
 import type { CommandModule } from './command.ts';
 
 export interface CommandEntry {
@@ -14,7 +17,7 @@ export type CommandTable = Readonly<Record<string, CommandEntry | CommandGroup>>
 
 export const commands: CommandTable = {
   quickstart: {
-    summary: 'the whole pipeline on packaged data, in under five minutes',
+    summary: 'run the whole pipeline on packaged data, in under five minutes',
     load: async () => (await import('./quickstart.ts')).quickstart,
   },
   pretrain: {
@@ -50,36 +53,44 @@ export const commands: CommandTable = {
     load: async () => (await import('./chat.ts')).chat,
   },
   eval: {
-    summary: 'measure a model: perplexity, right answers, preferences, win rate',
+    summary: 'measure a model: perplexity, right answers, preferences or win rate',
     load: async () => (await import('./eval.ts')).evaluate,
   },
+  report: {
+    summary: 'make the report of a run again from its log',
+    load: async () => (await import('./report.ts')).report,
+  },
+  compare: {
+    summary: 'lay several runs over each other in one page',
+    load: async () => (await import('./report.ts')).compare,
+  },
   bench: {
-    summary: 'measure speed beside what this machine can do',
+    summary: 'measure speed, also relative to the peak of this machine',
     commands: {
       kernels: {
-        summary: 'one kernel at a time',
+        summary: 'time single kernels',
         load: async () => (await import('./bench.ts')).kernels,
       },
       train: {
-        summary: 'whole training steps',
+        summary: 'time whole training steps',
         load: async () => (await import('./bench.ts')).train,
       },
       generate: {
-        summary: 'sampling with the KV cache',
+        summary: 'time sampling with the KV cache',
         load: async () => (await import('./bench.ts')).generate,
       },
       sft: {
-        summary: 'fine-tuning beside pretraining',
+        summary: 'time fine-tuning next to pretraining',
         load: async () => (await import('./bench-stages.ts')).sft,
       },
       ppo: {
-        summary: 'rollouts and updates of PPO',
+        summary: 'time rollouts and updates of PPO',
         load: async () => (await import('./bench-stages.ts')).ppo,
       },
     },
   },
   data: {
-    summary: 'turn text into token shards, look into them',
+    summary: 'turn text into token shards, and inspect them',
     commands: {
       prepare: {
         summary: 'filter, tokenize and shard a corpus',
@@ -91,16 +102,8 @@ export const commands: CommandTable = {
       },
     },
   },
-  info: {
-    summary: 'show CPU features, GPUs, libraries and versions',
-    load: async () => (await import('./info.ts')).info,
-  },
-  build: {
-    summary: 'build the native engine on this machine',
-    load: async () => (await import('./build.ts')).build,
-  },
   tokenizer: {
-    summary: 'learn a vocabulary, turn text into ids and back',
+    summary: 'learn a vocabulary, and turn text into ids and back',
     commands: {
       train: {
         summary: 'learn a byte-level BPE vocabulary from text files',
@@ -115,5 +118,13 @@ export const commands: CommandTable = {
         load: async () => (await import('./tokenizer.ts')).decode,
       },
     },
+  },
+  info: {
+    summary: 'show CPU features, GPUs, libraries and versions',
+    load: async () => (await import('./info.ts')).info,
+  },
+  build: {
+    summary: 'build the native engine on this machine',
+    load: async () => (await import('./build.ts')).build,
   },
 };

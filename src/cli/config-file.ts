@@ -1,6 +1,7 @@
 /**
- * `--config FILE`: a flat YAML map whose keys are a command's options. Values keep their source text and go through the
- * option's own parser, so `steps: 10k` and `--steps 10k` mean the same and fail with the same words.
+ * `--config FILE`: a flat YAML map whose keys are a command's options. Each value keeps its source
+ * text and goes through the option's own parser. So `steps: 10k` and `--steps 10k` have the same
+ * meaning and the same errors.
  */
 import { readFileSync } from 'node:fs';
 import {
@@ -19,14 +20,15 @@ import {
 import { AthanorError, fileError } from '../base/errors.ts';
 import { nearest } from '../base/suggest.ts';
 import { type OptionSpec, type OptionSpecs, optionName, sharedOptions } from './options.ts';
+import { newNameOf } from './renamed-options.ts';
 
-/** One option as the file gives it: its values as text, and where they stand, for error messages. */
+/** One option of the file: its values as text, and their place for error messages. */
 export interface ConfigEntry {
   readonly texts: readonly string[];
   readonly where: string;
 }
 
-// A config file is a page of text; more is the wrong file, and would be read into memory whole.
+// A config file is a page of text. A longer file is the wrong one and could fill the memory.
 const maxBytes = 1 << 16;
 // A list of values is three levels deep. Far more would overflow the stack in the YAML library.
 const maxDepth = 16;
@@ -74,7 +76,9 @@ function acceptScalar(node: Node | null, option: OptionSpec<unknown>): string | 
   return undefined;
 }
 
-/** A scan for a syntax tree nested deeper than any config, by a loop: the composer after it recurses. */
+/**
+ * Whether the syntax tree is deeper than any config. It is a loop because the composer recurses.
+ */
 function tooDeep(tokens: readonly CST.Token[]): boolean {
   let level: readonly CST.Token[] = tokens;
   for (let depth = 0; depth < maxDepth && level.length > 0; depth++) {
@@ -87,7 +91,7 @@ function tooDeep(tokens: readonly CST.Token[]): boolean {
   return level.length > 0;
 }
 
-/** One config file read against the options of one command. */
+/** Reads one config file against the options of one command. */
 class ConfigReader {
   private readonly lines = new LineCounter();
   private readonly keyOfName: ReadonlyMap<string, string>;
@@ -131,7 +135,7 @@ class ConfigReader {
     const text = readText(this.file);
     const tokens = [...new Parser(this.lines.addNewLine).parse(text)];
     if (tooDeep(tokens)) {
-      const remedy = 'write one "option: value" a line';
+      const remedy = 'write one "option: value" per line';
       throw new AthanorError('ERR_CONFIG', `${this.file} is nested too deeply for a config file`, remedy);
     }
     const composer = new Composer({ prettyErrors: false, stringKeys: true });
@@ -151,6 +155,8 @@ class ConfigReader {
     if (Object.hasOwn(sharedOptions, name)) {
       this.fail(line, `"${name}" cannot be set in a config file`, `give --${name} on the command line`);
     }
+    const renamed = newNameOf(name.replaceAll('_', '-'), this.keyOfName.keys());
+    if (renamed) this.fail(line, `unknown option "${name}"`, `its new name is "${renamed}"`);
     const close = nearest(name, this.keyOfName.keys());
     const all = [...this.keyOfName.keys()].sort().join(', ');
     const remedy = close ? `did you mean "${close}"?` : `the options are: ${all}`;
@@ -175,8 +181,8 @@ class ConfigReader {
 }
 
 /**
- * Reads a config file against the options of one command: the values that it gives, by option key. Throws ERR_CONFIG
- * with the file and the line, ERR_FILE_MISSING or ERR_IO.
+ * Reads a config file against the options of one command; returns the given values by option key.
+ * Throws ERR_CONFIG with the file and the line, ERR_FILE_MISSING or ERR_IO.
  */
 export function readConfig(file: string, options: OptionSpecs): Map<string, ConfigEntry> {
   return new ConfigReader(file, options).read();

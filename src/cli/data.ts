@@ -2,29 +2,42 @@
 import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
-import { choice, count, engineOptions, flag, integer, number, path, text } from './options.ts';
+import { Interrupt } from './interrupt.ts';
+import { choice, count, engineOptions, flag, inGroup, integer, number, path, text } from './options.ts';
 
-/** Dropped items told of as they come, for each reason; all are in dropped.jsonl. */
+/** Dropped documents that are shown per reason; dropped.jsonl has all of them. */
 const SHOWN_DROPS = 10;
 
 export const prepare = defineCommand({
   description:
-    'Sources are files or folders of .txt, .md and .jsonl (each also .gz), and the packaged corpora\nstate-of-the-union, wordnet, factbook, moby-dick and clean, which is all of them.',
-  arguments: { '<sources...>': 'files, folders and packaged names' },
+    'Sources are files or folders of .txt, .md and .jsonl, each also compressed as .gz, or packaged corpora: state-of-the-union, wordnet, factbook, moby-dick, or clean for all four.',
+  arguments: { '<sources...>': 'files, folders or names of packaged corpora' },
   options: {
-    out: path('folder to write the token shards to', { required: true }),
-    tokenizer: path('folder or file of a tokenizer (default: one is trained on the corpus)'),
-    vocabSize: integer('vocabulary of the tokenizer trained here', { default: 8192, min: 257, max: 1 << 24 }),
-    validation: number('share of the documents held back', { default: 0.05, min: 0, max: 0.5 }),
-    textKey: text('field of a JSONL line that holds the text', { default: 'text' }),
-    separator: text('split text files into documents at lines equal to this'),
-    partBytes: count('cut text files into documents of at most this many bytes', {
-      default: 64 << 10,
-      min: 1 << 10,
+    ...inGroup('Run', { out: path('folder for the token shards', { required: true }) }),
+    ...inGroup('Data', {
+      validationSplit: number('share of documents held out for validation', {
+        default: 0.05,
+        min: 0,
+        max: 0.5,
+      }),
+      textKey: text('field of a JSONL line that holds the text', { default: 'text' }),
+      separator: text('split text files into documents at each line equal to this text'),
+      partBytes: count('cut text files into documents of at most this many bytes', {
+        default: 64 << 10,
+        min: 1 << 10,
+      }),
+      minChars: count('drop documents with fewer characters', { default: 1 }),
+      onBadLine: choice('what to do with a line or file that cannot be used', ['skip', 'fail'], {
+        default: 'skip',
+      }),
     }),
-    minChars: count('drop shorter documents', { default: 1 }),
-    onBadLine: choice('what to do with a line or file that cannot be used', ['skip', 'fail'], {
-      default: 'skip',
+    ...inGroup('Tokenizer', {
+      tokenizer: path('folder or file of a tokenizer (default: train one on the corpus)'),
+      vocabSize: integer('vocabulary of the tokenizer, if one is trained', {
+        default: 8192,
+        min: 257,
+        max: 1 << 24,
+      }),
     }),
     threads: engineOptions.threads,
   },
@@ -36,10 +49,7 @@ export const prepare = defineCommand({
     const { createProgress } = await import('../report/progress.ts');
     const { formatBytes, formatCount } = await import('../report/format.ts');
     const progress = createProgress({ label: 'prepare', unit: 'documents' });
-    const interrupt = new AbortController();
-    const stop = () => interrupt.abort();
-    process.once('SIGINT', stop);
-    process.once('SIGTERM', stop);
+    const interrupt = new Interrupt();
     const drops = new Map<string, number>();
     try {
       return await prepareData({
@@ -65,8 +75,7 @@ export const prepare = defineCommand({
         },
       });
     } finally {
-      process.removeListener('SIGINT', stop);
-      process.removeListener('SIGTERM', stop);
+      interrupt.dispose();
       progress.finish('');
     }
   },
@@ -82,7 +91,7 @@ export const prepare = defineCommand({
             ([name, { documents, tokens }]) => `  ${name}: ${documents} documents, ${tokens} tokens`,
           )
         : []),
-      `held back: ${result.validation_documents} documents, ${result.validation_tokens} tokens`,
+      `held out: ${result.validation_documents} documents, ${result.validation_tokens} tokens`,
       `dropped: ${dropped.join(', ') || 'none'}${dropped.length > 0 ? ` (see ${result.out}/dropped.jsonl)` : ''}`,
       `shards in ${result.out}`,
     ].join('\n');
@@ -91,12 +100,17 @@ export const prepare = defineCommand({
 
 export const inspect = defineCommand({
   description:
-    'Checks every shard against its checksum and shows the beginnings of documents from all over a split.',
+    'Compares every shard with its checksum and shows how documents begin, spread evenly over a split.',
   arguments: { '<folder>': 'folder of token shards' },
   options: {
-    split: choice('which documents to show', ['train', 'validation'], { default: 'train' }),
-    documents: integer('how many documents to show', { default: 3, min: 0 }),
-    verify: flag('compare every shard with its checksum', { default: true }),
+    ...inGroup('Data', {
+      split: choice('split to show documents of', ['train', 'validation'], { default: 'train' }),
+      documents: integer('number of documents to show', { default: 3, min: 0 }),
+      verify: flag('compare every shard with its checksum', {
+        default: true,
+        negated: 'do not compare shards with their checksums',
+      }),
+    }),
   },
   example: 'data inspect shards --documents 5',
   async run({ split, documents, verify }, { args }) {

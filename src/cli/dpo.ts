@@ -1,27 +1,42 @@
-/** `athanor dpo`: an assistant trained on comparisons directly, with no reward model and no sampling. */
+/** `athanor dpo`: trains an assistant on comparisons, without a reward model or sampling. */
+import { dpoDefaults as defaults } from '../train/preference/settings.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
-import { choice, engineOptions, integer, number, path } from './options.ts';
+import { choice, engineOptions, inGroup, integer, number, path } from './options.ts';
 import { epochOptions, loraTargetsOf, tuningOptions } from './training-options.ts';
+import { runTraining } from './training-run.ts';
 
 export const dpo = defineCommand({
-  description: 'Takes the same comparisons as reward.',
+  description:
+    'Learns from comparisons directly, without a reward model and without sampling. Rows are those of the reward command.',
   options: {
+    ...inGroup('Run', { data: path('comparisons: a .jsonl file, or a folder of them') }),
+    ...tuningOptions(defaults),
+    ...epochOptions(defaults),
+    ...inGroup('Data', {
+      batchSize: integer('pairs per batch', { default: defaults.batchSize, min: 1 }),
+    }),
+    ...inGroup('Loss', {
+      beta: number('strength of the pull towards the starting model', {
+        default: defaults.beta,
+        min: 0,
+        exclusive: true,
+      }),
+      loss: choice('loss per pair', ['sigmoid', 'ipo', 'hinge'], { default: defaults.loss }),
+      labelSmoothing: number('share of pairs whose order is assumed to be wrong', {
+        default: defaults.labelSmoothing,
+        min: 0,
+        max: 0.49,
+      }),
+    }),
     ...engineOptions,
-    data: path('comparisons: a .jsonl file, or a folder of them'),
-    ...tuningOptions,
-    ...epochOptions,
-    epochs: number('passes over the pairs, if --steps is not given', { default: 1, min: 0, exclusive: true }),
-    batchSize: integer('pairs in a batch', { default: 16, min: 1 }),
-    beta: number('how strongly the starting model holds', { default: 0.1, min: 0, exclusive: true }),
-    loss: choice('of a pair', ['sigmoid', 'ipo', 'hinge'], { default: 'sigmoid' }),
-    labelSmoothing: number('share of labels taken to be wrong', { default: 0, min: 0, max: 0.49 }),
   },
   example: 'dpo --model assistant --data comparisons.jsonl --out dpo',
-  async run(options) {
-    const { dtype } = await prepareEngine(options);
-    const { runDpo } = await import('../train/preference/dpo.ts');
-    return runDpo({ ...options, dtype, loraTargets: loraTargetsOf(options.loraTargets) });
+  async run(options, context) {
+    await prepareEngine(options);
+    const { dpo: stage } = await import('../train/preference/dpo.ts');
+    const loraTargets = loraTargetsOf(options.loraTargets);
+    return runTraining((hooks) => stage({ ...options, loraTargets }, hooks), context);
   },
   render: (result) => {
     const accuracy = result.val_accuracy;

@@ -1,45 +1,59 @@
-/** `athanor eval`: what a model has learned, by whichever measure there is data for. */
-
+/** `athanor eval`: measures a model. The inputs that are given decide the measure. */
 import { AthanorError } from '../base/errors.ts';
+import type { RunConsole } from '../comm/run-context.ts';
 import type { DType } from '../native/binding.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
-import { choice, count, engineOptions, integer, number, type OptionValues, path } from './options.ts';
+import {
+  choice,
+  count,
+  engineOptions,
+  inGroup,
+  integer,
+  number,
+  type OptionValues,
+  path,
+} from './options.ts';
 
 const options = {
-  ...engineOptions,
-  model: path('model folder'),
-  data: path('folder of token shards'),
-  questions: path('rows as for sft, whose last answers are the right ones'),
-  comparisons: path('rows as for reward'),
-  prompts: path('rows as for ppo'),
-  against: path('folder of the model to compare with'),
-  reward: path('reward model folder'),
-  split: choice('which documents of --data', ['train', 'validation'], { default: 'validation' }),
-  batchSize: integer('windows or answers at once', { default: 8, min: 1 }),
-  context: integer("tokens in a window (default: the model's context)", { min: 2 }),
-  maxTokens: count('tokens of --data to read (default: all), or of an answer (default: 64), at most', {
-    min: 1,
+  ...inGroup('Model', {
+    model: path('folder of the model to measure'),
+    against: path('folder of the model to compare with'),
+    reward: path('folder of the reward model'),
   }),
-  temperature: number('of answers; 0 takes the likeliest token', { default: 0, min: 0 }),
-  onBadLine: choice('what to do with a row that cannot be used', ['skip', 'stop'], { default: 'skip' }),
+  ...inGroup('Data', {
+    data: path('folder of token shards'),
+    questions: path('rows as for sft; the last answer of each is the right one'),
+    comparisons: path('rows as for reward'),
+    prompts: path('rows as for ppo'),
+    split: choice('split of --data to measure on', ['train', 'validation'], { default: 'validation' }),
+    context: integer("tokens per window of --data (default: the model's context)", { min: 2 }),
+    onBadLine: choice('what to do with a row that cannot be used', ['skip', 'fail'], { default: 'skip' }),
+  }),
+  ...inGroup('Evaluation', {
+    batchSize: integer('windows or answers per batch', { default: 8, min: 1 }),
+    maxTokens: count('most tokens to read of --data (default: all) or to write per answer (default: 64)', {
+      min: 1,
+    }),
+    temperature: number('temperature of answers; 0 always takes the likeliest token', { default: 0, min: 0 }),
+  }),
+  ...engineOptions,
 };
 
 export const evaluate = defineCommand({
-  description: `What is measured follows from what is given:
-  --model --data                          perplexity and bits per byte; these compare across tokenizers
+  description: `The options that are given decide what is measured:
+  --model --data                          perplexity, bits per byte (comparable between tokenizers)
   --model --questions                     share of right answers
-  --reward --comparisons                  share of pairs that a reward model puts in order
-  --model --against --questions           win rate over another model, by the right answers
-  --model --against --prompts --reward    win rate over another model, by a reward model`,
+  --reward --comparisons                  share of pairs that a reward model orders rightly
+  --model --against --questions           win rate against a model, judged by the right answers
+  --model --against --prompts --reward    win rate against a model, judged by a reward model`,
   options,
   example: 'eval --model run --data run/data',
   async run(given) {
     const measure = measureFor(given);
     const { dtype } = await prepareEngine(given);
     const startedAt = performance.now();
-    const { metrics, notes } = await measure({ ...given, dtype });
-    for (const note of notes) process.stderr.write(`${note}\n`);
+    const metrics = await measure({ ...given, dtype, console: notesOnStderr });
     return { ...metrics, seconds: (performance.now() - startedAt) / 1000 };
   },
   render: (result) =>
@@ -50,17 +64,17 @@ export const evaluate = defineCommand({
 });
 
 type Given = OptionValues<typeof options>;
-type Ready = Omit<Given, 'dtype'> & { dtype: DType };
-type Measure = (options: Ready) => Promise<{ metrics: Record<string, number>; notes: readonly string[] }>;
+type Ready = Omit<Given, 'dtype'> & { dtype: DType; console: RunConsole };
+type Measure = (options: Ready) => Promise<Record<string, number>>;
 
-/** What is given besides settings, for which there is exactly one measure. */
+/** The inputs. Each set of given inputs that `measures` names has one measure. */
 const inputs = ['model', 'data', 'questions', 'comparisons', 'prompts', 'against', 'reward'] as const;
 
 const measures: Record<string, Measure> = {
   'model data': perplexityOf,
   'model questions': async (given) => {
-    const { exactMatch } = await import('../eval/questions.ts');
-    return exactMatch(given.model!, given.questions!, answering(given));
+    const { questionAccuracy } = await import('../eval/questions.ts');
+    return questionAccuracy(given.model!, given.questions!, answering(given));
   },
   'comparisons reward': async (given) => {
     const { preferenceAccuracy } = await import('../eval/preference-accuracy.ts');
@@ -81,10 +95,10 @@ function measureFor(given: Given): Measure {
   const there = inputs.filter((name) => given[name] !== undefined);
   const measure = measures[there.join(' ')];
   if (measure) return measure;
-  const flags = there.map((name) => `--${name}`).join(' ') || 'none of its options';
+  const flags = there.map((name) => `--${name}`).join(' ') || 'a command line without inputs';
   throw new AthanorError(
     'ERR_OPTION',
-    `there is nothing that eval measures from ${flags}`,
+    `eval has no measure for ${flags}`,
     'give --model with --data or --questions, --reward with --comparisons, or see athanor eval --help',
   );
 }
@@ -94,40 +108,15 @@ function answering(given: Ready) {
 }
 
 async function perplexityOf(given: Ready) {
-  const { loadGpt } = await import('../checkpoint/gpt-folder.ts');
-  const { TokenDataset } = await import('../data/shards/token-dataset.ts');
-  const { perplexity } = await import('../eval/perplexity.ts');
-  const { Tokenizer } = await import('../text/tokenizer.ts');
-  const { model: folder, data } = given as Ready & { model: string; data: string };
-  const dataset = TokenDataset.open(data);
-  if (Tokenizer.load(folder).fingerprint() !== dataset.manifest.tokenizer_fingerprint) {
-    throw new AthanorError(
-      'ERR_MISMATCH',
-      `the shards in ${data} were made with another tokenizer than that of ${folder}`,
-      'prepare the text with: athanor data prepare --tokenizer <model folder>',
-    );
-  }
-  const model = loadGpt(folder, { dtype: given.dtype });
-  const { contextLength } = model.config;
-  const startedAt = performance.now();
-  const result = await perplexity(model, dataset, {
-    split: given.split,
-    batchSize: given.batchSize,
-    context: Math.min(given.context ?? contextLength, contextLength),
-    maxTokens: given.maxTokens ?? Number.MAX_SAFE_INTEGER,
-  });
-  const seconds = (performance.now() - startedAt) / 1000;
-  model.dispose();
-  dataset.close();
-  const metrics = {
-    val_loss: result.valLoss,
-    perplexity: result.perplexity,
-    bits_per_byte: result.bitsPerByte,
-    tokens: result.tokens,
-    tokens_per_second: result.tokens / seconds,
-  };
-  return { metrics, notes: [] };
+  const { folderPerplexity } = await import('../eval/perplexity.ts');
+  const { maxTokens = Number.MAX_SAFE_INTEGER } = given;
+  return folderPerplexity(given.model!, given.data!, { ...given, maxTokens });
 }
+
+const notesOnStderr: RunConsole = {
+  note: (text) => process.stderr.write(`${text}\n`),
+  warn: (text) => process.stderr.write(`warning: ${text}\n`),
+};
 
 function shown(value: number): string {
   return Number.isInteger(value) ? String(value) : value.toFixed(4);

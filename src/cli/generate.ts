@@ -1,36 +1,42 @@
-/** `athanor generate`: text from a model folder. */
+/** `athanor generate`: continues texts with a model folder. */
 import { readFileSync } from 'node:fs';
 import { AthanorError, fileError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
-import { engineOptions, flag, integer, list, path, text } from './options.ts';
+import { engineOptions, flag, inGroup, integer, list, path, text } from './options.ts';
 import { samplingOptions } from './sampling-options.ts';
 
 export const generate = defineCommand({
   description:
-    'Continues each prompt. One prompt is shown as it is written; several are shown when all are done.',
-  arguments: { '[prompts...]': 'texts to continue; none starts a new document' },
+    'Continues each prompt. The text of a single prompt appears while it is generated; several are printed together at the end.',
+  arguments: { '[prompts...]': 'texts to continue; without one, the model starts a new document' },
   options: {
-    ...engineOptions,
-    model: path('model folder', { required: true }),
-    promptFile: path('file with a prompt a line, besides those given'),
-    maxTokens: integer('new tokens at most', { default: 128, min: 1 }),
-    ...samplingOptions,
-    stop: list(text('end the text before this string')),
-    batchSize: integer('prompts continued at once', { default: 16, min: 1 }),
-    samples: integer('continuations of each prompt', { default: 1, min: 1 }),
-    chat: flag("take each prompt as a user's message, by the model's chat template"),
-    bestOf: integer('answers to draw for each, of which the one that --reward scores highest is given', {
-      default: 1,
-      min: 1,
+    ...inGroup('Run', {
+      model: path('folder of the model', { required: true }),
+      promptFile: path('file with one more prompt per line'),
+      chat: flag("treat each prompt as a user message in the model's chat template"),
+      samples: integer('continuations per prompt', { default: 1, min: 1 }),
+      batchSize: integer('prompts to continue at the same time', { default: 16, min: 1 }),
     }),
-    reward: path('reward model folder, for --best-of'),
+    ...inGroup('Reward', {
+      bestOf: integer('answers to sample per prompt; the one with the highest --reward score is printed', {
+        default: 1,
+        min: 1,
+      }),
+      reward: path('folder of the reward model for --best-of'),
+    }),
+    ...inGroup('Sampling', {
+      maxTokens: integer('largest number of new tokens', { default: 128, min: 1 }),
+      stop: list(text('end the text before this string')),
+    }),
+    ...samplingOptions,
+    ...engineOptions,
   },
   example: 'generate --model run "The people of the United States"',
   async run(options, { args, json }) {
     checkBestOf(options);
     const { dtype } = await prepareEngine(options);
-    const { loadGpt } = await import('../checkpoint/gpt-folder.ts');
+    const { loadModel } = await import('../checkpoint/gpt-folder.ts');
     const { generationStopTokens } = await import('../checkpoint/load-model.ts');
     const { continueTokens, promptTokens } = await import('../generate/generate-text.ts');
     const { bestTexts } = await import('../scoring/best-texts.ts');
@@ -43,7 +49,7 @@ export const generate = defineCommand({
       throw new AthanorError(
         'ERR_ARGUMENT',
         'there is no message to answer',
-        'give one, or leave --chat out',
+        'give a message, or leave --chat out',
       );
     }
     const prompts = (given.length > 0 ? given : ['']).flatMap((prompt) =>
@@ -54,7 +60,7 @@ export const generate = defineCommand({
     );
     const stopTokens = new Set([...(template?.stopTokens ?? []), ...generationStopTokens(options.model)]);
     if (tokenizer.eosId !== undefined) stopTokens.add(tokenizer.eosId);
-    const model = loadGpt(options.model, { dtype });
+    const model = loadModel(options.model, { dtype });
     const live = !json && prompts.length === 1 && options.bestOf === 1;
     if (live && !template) process.stdout.write(prompts[0]!);
     const startedAt = performance.now();
@@ -87,7 +93,7 @@ export const generate = defineCommand({
           .join('\n---\n'),
 });
 
-/** Throws ERR_OPTION for what best-of-n cannot be done with. */
+/** Throws ERR_OPTION for options that do not work with best-of-n. */
 function checkBestOf(options: {
   bestOf: number;
   reward: string | undefined;
@@ -100,17 +106,17 @@ function checkBestOf(options: {
   };
   if (options.bestOf === 1) {
     if (options.reward !== undefined)
-      refuse('--reward chooses among answers, and there is one', 'give --best-of');
+      refuse('--reward chooses among several answers, but --best-of is 1', 'raise --best-of');
     return;
   }
-  if (options.reward === undefined)
-    refuse('--best-of needs a reward model to choose by', 'give --reward FOLDER');
-  if (!options.chat) refuse('a reward model scores answers to messages', 'give --chat');
+  if (options.reward === undefined) refuse('--best-of needs a reward model', 'give --reward FOLDER');
+  if (!options.chat)
+    refuse('--best-of needs --chat: a reward model scores answers to messages', 'give --chat');
   if (options.temperature === 0) {
     refuse('at --temperature 0 all answers to a prompt are the same', 'raise --temperature');
   }
   if (options.stop.length > 0)
-    refuse('--best-of takes no --stop: a cut answer is scored otherwise', 'leave it out');
+    refuse('--best-of takes no --stop: the score is that of the uncut answer', 'leave --stop out');
 }
 
 function promptLines(file: string): string[] {
@@ -122,6 +128,6 @@ function promptLines(file: string): string[] {
   }
   const lines = content.split(/\r?\n/).filter((line) => line !== '');
   if (lines.length === 0)
-    throw new AthanorError('ERR_ARGUMENT', `${file} holds no prompt`, 'write one a line');
+    throw new AthanorError('ERR_ARGUMENT', `${file} holds no prompt`, 'write one prompt per line');
   return lines;
 }

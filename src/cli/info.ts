@@ -1,11 +1,18 @@
-/** `athanor info`: all that a bug report needs. It works without the engine too, and then says why there is none. */
+/**
+ * `athanor info`: everything that a bug report needs. It also works without the engine, and then
+ * says why the engine could not be loaded.
+ */
 import { AthanorError } from '../base/errors.ts';
 import { cacheFolder, cpuInfo, findGpus, findSystemLibraries, memoryInfo } from '../base/machine.ts';
 import { packageRoot } from '../base/package-root.ts';
+import { packageVersion } from '../base/package-version.ts';
 import { defineCommand } from './command.ts';
-import { chooseDevice } from './engine.ts';
 import { engineOptions } from './options.ts';
-import { packageVersion } from './program.ts';
+
+async function usableDevice(device: 'auto' | 'cpu' | 'cuda'): Promise<string> {
+  const { setDevice } = await import('../native/engine.ts');
+  return setDevice(device, { onNote: (text) => process.stderr.write(`${text}\n`) });
+}
 
 async function engineInfo(threads: number | undefined) {
   const { native } = await import('../native/addon.ts');
@@ -55,7 +62,7 @@ async function collect(device: 'auto' | 'cpu' | 'cuda', threads: number | undefi
   return {
     versions: { athanor: packageVersion(), node: process.versions.node },
     engine,
-    device: engine.error === null ? await chooseDevice(device) : null,
+    device: engine.error === null ? await usableDevice(device) : null,
     cpu: { model: cpu.model, cores: cpu.cores, usable_cores: cpu.usableCores, features: cpu.features },
     memory: { total_bytes: memory.total, free_bytes: memory.free, limit_bytes: memory.limit },
     gpus: gpus.map(({ name, memoryBytes, driver }) => ({ name, memory_bytes: memoryBytes, driver })),
@@ -72,7 +79,7 @@ type Info = Awaited<ReturnType<typeof collect>>;
 
 function render({ versions, engine, device, cpu, memory, gpus, libraries, folders }: Info): string {
   const libraryTexts = libraries.map(({ name, version, path, problem }) =>
-    // The first line of a problem says what to do; the rest, all the places that were tried, is in --json.
+    // The first line of a problem says what to do. --json has the rest: the places that were tried.
     problem === null ? [name, version, path].filter(Boolean).join(' ') : `${name}: ${problem.split('\n')[0]}`,
   );
   const limit =
@@ -104,7 +111,7 @@ function render({ versions, engine, device, cpu, memory, gpus, libraries, folder
 }
 
 export const info = defineCommand({
-  description: 'Without the native engine it still runs and says why the engine could not be loaded.',
+  description: 'Also works without the native engine, and then says why it could not be loaded.',
   options: { device: engineOptions.device, threads: engineOptions.threads },
   example: 'info --json',
   run: ({ device, threads }) => collect(device, threads),

@@ -1,18 +1,49 @@
-/** Typed option builders: `{ steps: count('how many steps', { default: 1000, min: 1 }) }` gives `options.steps: number`. */
+/**
+ * Typed option builders: `{ steps: count('number of steps', { default: 1000, min: 1 }) }`
+ * gives `options.steps: number`.
+ */
 import { AthanorError } from '../base/errors.ts';
 
 /** One option of a command. Its flag is its key in kebab-case: `batchSize` is `--batch-size`. */
 export interface OptionSpec<T> {
   readonly kind: 'flag' | 'number' | 'text' | 'list';
-  /** What stands for the value in the help text, e.g. `<count>`; absent for a flag. */
+  /** Stands for the value in the help text, e.g. `<count>`; absent for a flag. */
   readonly placeholder?: string;
+  /** The valid values, where there are only a few. */
+  readonly words?: readonly string[];
   readonly description: string;
-  /** What a valid value is, in words that complete "--steps expects ...". */
+  /** Describes a valid value, as the end of the sentence "--steps expects ...". */
   readonly expected: string;
   readonly required: boolean;
   readonly default: T | undefined;
-  /** The value, or undefined when the text is not a valid one. */
+  /** For a flag that is on by default: the description of its `--no-` form. */
+  readonly negated?: string;
+  /** Heading of the option in the help text. */
+  readonly group?: OptionGroup;
+  /** The value, or undefined when the text is not a valid value. */
   parse(text: string): T | undefined;
+}
+
+/** Headings of the help text, in the order in which it shows them. */
+export const optionGroups = [
+  'Run',
+  'Model',
+  'Data',
+  'Tokenizer',
+  'Rollout',
+  'Reward',
+  'Loss',
+  'Optimizer',
+  'Evaluation',
+  'Sampling',
+  'Engine',
+] as const;
+export type OptionGroup = (typeof optionGroups)[number];
+
+/** The same options, under this heading of the help text. */
+export function inGroup<const S extends OptionSpecs>(group: OptionGroup, options: S): S {
+  const entries = Object.entries(options).map(([key, option]) => [key, { ...option, group }]);
+  return Object.fromEntries(entries) as S;
 }
 
 export type OptionSpecs = Readonly<Record<string, OptionSpec<unknown>>>;
@@ -36,7 +67,7 @@ interface Range {
 type Value<T, E> = E extends { default: T } | { required: true } ? T : T | undefined;
 
 function spec<T, E extends Extras<T>>(
-  base: Pick<OptionSpec<T>, 'kind' | 'placeholder' | 'description' | 'expected' | 'parse'>,
+  base: Pick<OptionSpec<T>, 'kind' | 'placeholder' | 'words' | 'description' | 'expected' | 'parse'>,
   extras: E | undefined,
 ): OptionSpec<Value<T, E>> {
   const placeholder = extras?.placeholder ?? base.placeholder;
@@ -96,7 +127,8 @@ export function count<const E extends Extras<number> & Range>(description: strin
       parse(text) {
         const match = /^(.*?)([kmbgt]?)$/i.exec(text);
         if (!match || !decimal.test(match[1]!)) return undefined;
-        // 1.1 * 1e6 is not whole in binary; a value within rounding of a whole number is meant as that number.
+        // 1.1 * 1e6 is not whole in binary. A value within rounding of a whole number
+        // means that number.
         const exact = Number(match[1]) * countUnits[match[2]!.toLowerCase()]!;
         const value = Math.round(exact);
         const whole = Number.isSafeInteger(value) && Math.abs(exact - value) <= Math.abs(value) * 1e-12;
@@ -162,7 +194,7 @@ export function text<const E extends Extras<string>>(description: string, extras
   );
 }
 
-/** The path of a file or folder; whether it exists is for the command to say. */
+/** The path of a file or folder. The command checks whether it exists. */
 export function path<const E extends Extras<string>>(description: string, extras?: E) {
   return spec<string, E>(
     {
@@ -186,6 +218,7 @@ export function choice<const C extends string, const E extends Extras<NoInfer<C>
     {
       kind: 'text',
       placeholder: `<${words.join('|')}>`,
+      words,
       description,
       expected: words.length === 2 ? `${words[0]} or ${words[1]}` : `one of ${words.join(', ')}`,
       parse: (given) => words.find((word) => word === given),
@@ -194,19 +227,26 @@ export function choice<const C extends string, const E extends Extras<NoInfer<C>
   );
 }
 
-/** On or off; one that is on by default is turned off with `--no-name`. */
-export function flag(description: string, extras: { default?: boolean } = {}): OptionSpec<boolean> {
+/** On or off. `--no-name` turns off a flag that is on by default; `negated` describes that form. */
+export function flag(
+  description: string,
+  extras: { default?: false } | { default: boolean; negated: string } = {},
+): OptionSpec<boolean> {
   return {
     kind: 'flag',
     description,
     expected: 'true or false',
     required: false,
     default: extras.default ?? false,
+    ...('negated' in extras && { negated: extras.negated }),
     parse: (given) => (given === 'true' ? true : given === 'false' ? false : undefined),
   };
 }
 
-/** An option that may be given several times, or as a list in a config file: `list(path('a corpus file'))`. */
+/**
+ * An option that may be given several times, or as a list in a config file:
+ * `list(path('a corpus file'))`.
+ */
 export function list<T>(item: OptionSpec<T>): OptionSpec<readonly NonNullable<T>[]> {
   const parse = (given: string) => {
     const value = item.parse(given);
@@ -220,7 +260,7 @@ export function optionName(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** The error of a value that does not fit; `where` is `--steps` or `steps in run.yaml line 3`. */
+/** The error for an invalid value; `where` is `--steps` or `run.yaml line 3: "steps"`. */
 export function valueError(where: string, option: OptionSpec<unknown>, given: string): AthanorError {
   const shown = given.length > 60 ? `${given.slice(0, 57)}...` : given;
   return new AthanorError(
@@ -229,23 +269,26 @@ export function valueError(where: string, option: OptionSpec<unknown>, given: st
   );
 }
 
-/** Every command has these; they cannot be set in a config file. */
+/** Options of every command. They cannot be set in a config file. */
 export const sharedOptions = {
-  config: path('read options from a YAML file; flags on the command line win', { placeholder: '<file>' }),
-  json: flag('print one JSON object of results as the last line of stdout'),
-  debug: flag('print stack traces of errors'),
+  config: path('read options from a YAML file; the command line overrides it', { placeholder: '<file>' }),
+  json: flag('print the results as one JSON object, the last line of stdout'),
+  debug: flag('print the stack traces of errors'),
 };
 
-/** For commands that compute: spread into `options`, then call `prepareEngine(options)` (src/cli/engine.ts). */
-export const engineOptions = {
-  seed: integer('seed of every random choice', { default: 0, min: 0 }),
-  device: choice('where to compute', ['auto', 'cpu', 'cuda'], { default: 'auto' }),
+/**
+ * Options of commands that compute: spread them into `options`, then call
+ * `prepareEngine(options)` (src/cli/engine.ts).
+ */
+export const engineOptions = inGroup('Engine', {
+  seed: integer('seed of all random numbers', { default: 0, min: 0 }),
+  device: choice('device to compute on', ['auto', 'cpu', 'cuda'], { default: 'auto' }),
   dtype: choice(
-    'precision of activations; auto is bf16 where the hardware multiplies it',
+    'dtype of activations; auto is bf16 where the hardware multiplies it, else f32',
     ['auto', 'f32', 'bf16'],
     {
       default: 'auto',
     },
   ),
-  threads: integer('threads to compute with (default: one a core)', { min: 1, max: 1024 }),
-};
+  threads: integer('number of threads (default: one per core)', { min: 1, max: 1024 }),
+});

@@ -1,36 +1,62 @@
-/** Command line and config file to typed option values. Order: command line, config file, default. */
-import type { Command } from 'commander';
+/**
+ * Turns the command line and a config file into typed option values. The command line comes before
+ * the config file, the config file before the defaults.
+ */
+import { type Command, Option } from 'commander';
 import { AthanorError } from '../base/errors.ts';
 import { readConfig } from './config-file.ts';
-import { type OptionSpec, type OptionSpecs, optionName, sharedOptions, valueError } from './options.ts';
+import {
+  type OptionSpec,
+  type OptionSpecs,
+  optionGroups,
+  optionName,
+  sharedOptions,
+  valueError,
+} from './options.ts';
+
+/**
+ * Longest flag with its placeholder, in characters. A longer one would squeeze the descriptions.
+ */
+const longestFlag = 30;
+
+/** Whether the words of a choice are too long for the place behind its flag in the help text. */
+function hasLongWords(key: string, { words, placeholder }: OptionSpec<unknown>): boolean {
+  return words !== undefined && `--${optionName(key)} ${placeholder}`.length > longestFlag;
+}
 
 function flagText(key: string, option: OptionSpec<unknown>): string {
   const name = optionName(key);
   if (option.kind === 'flag') return option.default === true ? `--no-${name}` : `--${name}`;
-  return `--${name} ${option.placeholder}`;
+  return `--${name} ${hasLongWords(key, option) ? '<word>' : option.placeholder}`;
 }
 
-function helpText(option: OptionSpec<unknown>): string {
+function helpText(key: string, option: OptionSpec<unknown>): string {
   const notes: string[] = [];
   if (option.required) notes.push('required');
   if (option.kind === 'list') notes.push('may be repeated');
   else if (option.kind !== 'flag' && option.default !== undefined) notes.push(`default: ${option.default}`);
-  // A flag that is on is shown as --no-name, under what it turns off.
-  const description =
-    option.kind === 'flag' && option.default === true ? `do not ${option.description}` : option.description;
+  // A flag that is on by default is shown as --no-name, with the description of that form.
+  const described = option.negated && option.default === true ? option.negated : option.description;
+  const words = hasLongWords(key, option) ? option.words! : [];
+  const named = words.every((word) => described.includes(word));
+  const description = named ? described : `${described}: ${words.join(', ')}`;
   return notes.length === 0 ? description : `${description} (${notes.join(', ')})`;
 }
 
-/** Declares the options on a commander command; their values stay text until `parseOptions`. */
+/**
+ * Declares the options on a commander command; their values stay text until `parseOptions`. The
+ * help text shows options without a heading first, then those under each heading.
+ */
 export function declareOptions(command: Command, options: OptionSpecs): void {
-  for (const [key, option] of Object.entries({ ...options, ...sharedOptions })) {
-    const flags = flagText(key, option);
-    if (option.kind === 'list') {
-      const collect = (given: string, earlier: string[] | undefined) => [...(earlier ?? []), given];
-      command.option(flags, helpText(option), collect);
-    } else {
-      command.option(flags, helpText(option));
+  const place = ({ group }: OptionSpec<unknown>) => (group === undefined ? -1 : optionGroups.indexOf(group));
+  const ordered = Object.entries(options).sort(([, a], [, b]) => place(a) - place(b));
+  for (const [key, spec] of [...ordered, ...Object.entries(sharedOptions)]) {
+    const option = new Option(flagText(key, spec), helpText(key, spec));
+    if (spec.group !== undefined) option.helpGroup(`${spec.group}:`);
+    if (spec.kind === 'list') {
+      option.argParser((given: string, earlier: string[] | undefined) => [...(earlier ?? []), given]);
     }
+    command.addOption(option);
   }
 }
 
@@ -43,7 +69,7 @@ function parseTexts(option: OptionSpec<unknown>, texts: readonly string[], where
   return option.kind === 'list' ? values.flat() : values[0];
 }
 
-/** The typed values of a parsed commander command. Throws ERR_OPTION or ERR_CONFIG that names the option. */
+/** The typed values of a parsed command. Throws ERR_OPTION or ERR_CONFIG that names the option. */
 export function parseOptions(command: Command, options: OptionSpecs): Record<string, unknown> {
   const given = command.opts<Record<string, string | boolean | string[]>>();
   const onCommandLine = (key: string) => command.getOptionValueSource(key) === 'cli';

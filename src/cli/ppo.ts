@@ -1,52 +1,90 @@
-/** `athanor ppo`: an assistant trained on rewards (RLHF). */
+/** `athanor ppo`: trains an assistant on rewards (RLHF). */
+import { ppoDefaults as defaults } from '../train/rl/settings.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
-import { choice, engineOptions, flag, integer, number, path, text } from './options.ts';
+import { choice, engineOptions, flag, inGroup, integer, number, path, text } from './options.ts';
 import { loraTargetsOf, rolloutOptions } from './training-options.ts';
+import { runTraining } from './training-run.ts';
 
 export const ppo = defineCommand({
   description:
-    'Samples answers to prompts, scores them, and moves the model towards what scores higher, held back by its distance from where\nit started.',
+    'Samples responses to prompts, scores them, and trains the model towards higher scores. A penalty on the KL divergence keeps the model close to its start. Rows are prompt; or messages, whose last answer is left out.',
   options: {
+    ...rolloutOptions(defaults),
+    ...inGroup('Rollout', {
+      numGenerations: integer(
+        'responses per prompt; above 1, scores are taken relative to those of the same prompt',
+        {
+          default: defaults.numGenerations,
+          min: 1,
+        },
+      ),
+    }),
+    ...inGroup('Model', {
+      valueInit: text(
+        'start of the value model: reward (a copy of the reward model), head (a head on the policy) or a model folder',
+        { default: defaults.valueInit, placeholder: '<source>' },
+      ),
+    }),
+    ...inGroup('Reward', {
+      whitenRewards: flag('scale rewards to unit variance'),
+      klEstimator: choice('estimator of the KL divergence per token', ['k1', 'k2', 'k3'], {
+        default: defaults.klEstimator,
+      }),
+      targetKl: number('target KL per response, in nats; --kl-coef is adapted to reach it', {
+        min: 0,
+        exclusive: true,
+      }),
+      klHorizon: number('responses over which --kl-coef adapts; a longer horizon adapts it more slowly', {
+        default: defaults.klHorizon,
+        min: 0,
+        exclusive: true,
+      }),
+    }),
+    ...inGroup('Loss', {
+      gamma: number('discount per token', { default: defaults.gamma, min: 0, max: 1 }),
+      lambda: number('lambda of generalised advantage estimation', {
+        default: defaults.lambda,
+        min: 0,
+        max: 1,
+      }),
+      valueClip: number('largest distance of a value from the old value in the loss (0: no limit)', {
+        default: defaults.valueClip,
+        min: 0,
+      }),
+      valueCoef: number('weight of the value loss', {
+        default: defaults.valueCoef,
+        min: 0,
+        exclusive: true,
+      }),
+      ptxData: path('token shards of pretraining text to mix into the updates (PPO-ptx)'),
+      ptxCoef: number('weight of the mean loss per token of the pretraining text', {
+        default: defaults.ptxCoef,
+        min: 0,
+      }),
+      ptxBatchSize: integer('windows of pretraining text per batch', {
+        default: defaults.ptxBatchSize,
+        min: 1,
+      }),
+    }),
+    ...inGroup('Optimizer', {
+      valueLrScale: number("the value model's learning rate as a multiple of the policy's", {
+        default: defaults.valueLrScale,
+        min: 0,
+        exclusive: true,
+      }),
+    }),
     ...engineOptions,
-    ...rolloutOptions,
-    value: text(
-      "what values start from: 'reward' (a copy of the reward model), 'head' (a head on the policy) or a model folder",
-      { default: 'reward', placeholder: '<reward|head|folder>' },
-    ),
-    valueLr: number("the value model's learning rate, as a multiple of the policy's", {
-      default: 1,
-      min: 0,
-      exclusive: true,
-    }),
-    valueClip: number('values count within this of their old ones (0: any)', { default: 0.2, min: 0 }),
-    valueCoef: number('weight of the value loss', { default: 0.1, min: 0, exclusive: true }),
-    gamma: number('discount', { default: 1, min: 0, max: 1 }),
-    lambda: number('of generalised advantage estimation', { default: 0.95, min: 0, max: 1 }),
-    klEstimator: choice('of the KL penalty', ['k1', 'k2', 'k3'], { default: 'k1' }),
-    targetKl: number('steer --kl-coef towards this KL of a response, in nats', { min: 0, exclusive: true }),
-    klHorizon: number('responses over which the coefficient adapts', {
-      default: 10000,
-      min: 0,
-      exclusive: true,
-    }),
-    group: integer('responses to each prompt; above 1, each is scored relative to the others', {
-      default: 1,
-      min: 1,
-    }),
-    whitenRewards: flag('scale rewards to unit variance'),
-    ptx: path('token shards of pretraining text to go on learning from (PPO-ptx)'),
-    ptxCoef: number('weight of its mean loss a token', { default: 1, min: 0 }),
-    ptxBatch: integer('windows of text in a batch', { default: 4, min: 1 }),
   },
   example: 'ppo --model assistant --reward reward-model --data prompts.jsonl --out ppo',
-  async run(options) {
-    const { dtype } = await prepareEngine(options);
-    const { runPpo } = await import('../train/rl/ppo.ts');
-    return runPpo({ ...options, dtype, loraTargets: loraTargetsOf(options.loraTargets) });
+  async run(options, context) {
+    await prepareEngine(options);
+    const { ppo: stage } = await import('../train/rl/ppo.ts');
+    const loraTargets = loraTargetsOf(options.loraTargets);
+    return runTraining((hooks) => stage({ ...options, loraTargets }, hooks), context);
   },
   render: (result) =>
-    `${result.step} steps, reward ${shown(result.reward)}, KL ${shown(result.kl)} nats a response\nmodel and report in ${result.out}`,
+    `${result.step} steps, reward ${shown(result.reward)}, KL ${shown(result.kl)} nats per response\nmodel and report in ${result.out}`,
 });
 
 function shown(value: unknown): string {

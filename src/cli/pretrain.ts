@@ -1,43 +1,56 @@
-/** `athanor pretrain`: a base model from token shards (or straight from text, which is prepared first). */
+/** `athanor pretrain`: trains a base model on token shards, or on text that it prepares first. */
+import { pretrainDefaults as defaults } from '../train/pretrain/settings.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
-import { count, duration, engineOptions, flag, integer, list, number, path, text } from './options.ts';
-import { trainingOptions } from './training-options.ts';
+import { count, duration, engineOptions, flag, inGroup, integer, number, path, text } from './options.ts';
+import { sampleOptions, trainingOptions } from './training-options.ts';
+import { runTraining } from './training-run.ts';
 
 export const pretrain = defineCommand({
   description:
-    'Give exactly one of --steps, --tokens and --time. Ctrl-C finishes the step, saves and exits; --resume goes on, bit for bit.',
+    'Give exactly one of --steps, --tokens and --time. Ctrl-C finishes the step, saves and exits; --resume continues the run bit for bit.',
   options: {
+    ...inGroup('Run', {
+      data: path(
+        'folder of token shards, or text that is prepared first: a file, a folder or a packaged corpus such as state-of-the-union',
+      ),
+      model: text('preset (tiny, nano, gpt2, llama-160m, ...) or the folder of a model to start from', {
+        default: defaults.model,
+        placeholder: '<preset|folder>',
+      }),
+      tokens: count('number of training tokens', { min: 1 }),
+      time: duration('train for about this long', { min: 1 }),
+    }),
+    ...trainingOptions(defaults),
+    ...inGroup('Data', {
+      batchSize: integer('sequences per batch', { default: defaults.batchSize, min: 1 }),
+      context: integer("tokens per sequence (default: the model's context)", { min: 2 }),
+      vocabSize: integer('vocabulary of the tokenizer, which is trained when --data is text', {
+        default: defaults.vocabSize,
+        min: 257,
+      }),
+      documentMask: flag('let tokens attend only to their own document', {
+        default: defaults.documentMask,
+        negated: 'let tokens attend across documents',
+      }),
+    }),
+    ...inGroup('Optimizer', {
+      beta2: number("AdamW's second beta", { default: defaults.beta2, min: 0, max: 1 }),
+    }),
+    ...inGroup('Evaluation', {
+      evalTokens: count('largest number of validation tokens per evaluation', {
+        default: defaults.evalTokens,
+        min: 1,
+      }),
+    }),
+    ...sampleOptions('text that samples continue', defaults),
     ...engineOptions,
-    data: path(
-      'token shards, or text to prepare first: a file, a folder or a packaged name such as state-of-the-union',
-    ),
-    model: text('preset (tiny, nano, gpt2, llama-160m, ...) or the folder of a model to go on from', {
-      default: 'nano',
-      placeholder: '<preset|folder>',
-    }),
-    out: path('folder to write checkpoints, metrics, report and model to', { required: true }),
-    ...trainingOptions,
-    tokens: count('training tokens in all', { min: 1 }),
-    time: duration('train for about this long', { min: 1 }),
-    batchSize: integer('sequences in a batch', { default: 8, min: 1 }),
-    context: integer("tokens in a sequence (default: the model's context)", { min: 2 }),
-    vocabSize: integer('vocabulary of the tokenizer trained when --data is text', {
-      default: 4096,
-      min: 257,
-    }),
-    documentMask: flag('let a token attend to its own document only', { default: true }),
-    evalTokens: count('validation tokens that an evaluation reads at most', { default: 65536, min: 1 }),
-    sampleEvery: integer('steps between samples (0: at the end only)', { default: 0, min: 0 }),
-    samplePrompt: list(text('text to continue as a sample')),
-    sampleTokens: integer('new tokens in a sample', { default: 64, min: 1 }),
-    beta2: number("AdamW's second beta", { default: 0.95, min: 0, max: 1 }),
   },
   example: 'pretrain --data corpus.txt --out run --time 5m',
-  async run(options) {
-    const engine = await prepareEngine(options);
-    const { runPretraining } = await import('../train/pretrain/run.ts');
-    return runPretraining({ ...options, dtype: engine.dtype });
+  async run(options, context) {
+    await prepareEngine(options);
+    const { pretrain: stage } = await import('../train/pretrain/run.ts');
+    return runTraining((hooks) => stage(options, hooks), context);
   },
   render: (result) => {
     const loss = result.val_loss === null ? '' : `, validation loss ${result.val_loss.toFixed(3)}`;

@@ -1,18 +1,12 @@
-/** From arguments to the command that they name. Only that command's file is imported. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+/** Finds the command that the arguments name. Imports the file of that command only. */
 import { Command, CommanderError } from 'commander';
 import { AthanorError } from '../base/errors.ts';
-import { packageRoot } from '../base/package-root.ts';
+import { packageVersion } from '../base/package-version.ts';
 import { nearest } from '../base/suggest.ts';
 import type { CommandModule } from './command.ts';
 import type { CommandEntry, CommandGroup, CommandTable } from './commands.ts';
 import { declareOptions } from './parse-options.ts';
-
-export function packageVersion(): string {
-  const text = readFileSync(join(packageRoot, 'package.json'), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
+import { newNameOf } from './renamed-options.ts';
 
 function lookUp(table: CommandTable, word: string, prefix: string): CommandEntry | CommandGroup {
   if (Object.hasOwn(table, word)) return table[word]!;
@@ -25,15 +19,17 @@ function lookUp(table: CommandTable, word: string, prefix: string): CommandEntry
   );
 }
 
-/** commander, told to throw instead of printing and exiting. Subcommands inherit these settings. */
+/** A program that throws errors instead of printing them and exiting; subcommands inherit this. */
 function newProgram(): Command {
   return new Command('athanor')
-    .description('Trains language models from raw text: pretraining and the stages after it.')
+    .description(
+      'Trains language models: pretraining, supervised fine-tuning (sft), reward models, PPO, GRPO and DPO.',
+    )
     .version(packageVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show this help')
     .helpCommand('help [command]', 'show the help of a command')
     .showSuggestionAfterError(false)
-    .configureHelp({ helpWidth: Math.min(process.stdout.columns || 110, 110) })
+    .configureHelp({ helpWidth: Math.min(process.stdout.columns || 100, 100) })
     .configureOutput({ writeErr: () => {} })
     .exitOverride();
 }
@@ -48,13 +44,13 @@ function configure(command: Command, module: CommandModule): void {
 
 export interface Built {
   readonly program: Command;
-  /** The command, or group of commands, that the path names; the program itself for an empty path. */
+  /** The command or group that the path names; the program itself for an empty path. */
   readonly command: Command;
-  /** Absent when the path names a group. */
+  /** Absent when the path names a group or the program. */
   readonly module?: CommandModule;
 }
 
-/** The program with every command named and the one at `path` fully declared. */
+/** Builds the program: every command by name, and the one at `path` with its options. */
 export async function buildProgram(path: readonly string[], table: CommandTable): Promise<Built> {
   const program = newProgram();
   let built: Built = { program, command: program };
@@ -77,7 +73,10 @@ export async function buildProgram(path: readonly string[], table: CommandTable)
   return built;
 }
 
-/** The leading words that name a command, e.g. ["data", "prepare"]. Throws ERR_OPTION with the nearest name. */
+/**
+ * The leading words that name a command, e.g. ["data", "prepare"]. Throws ERR_OPTION that suggests
+ * the nearest name.
+ */
 function commandPath(args: readonly string[], root: CommandTable): string[] {
   const path: string[] = [];
   let table: CommandTable | undefined = root;
@@ -90,7 +89,7 @@ function commandPath(args: readonly string[], root: CommandTable): string[] {
   return path;
 }
 
-/** `athanor data prepare`: the words that lead to a command. */
+/** The words that lead to a command: `athanor data prepare`. */
 function commandLine(command: Command): string {
   return command.parent ? `${commandLine(command.parent)} ${command.name()}` : command.name();
 }
@@ -101,17 +100,20 @@ function translate(error: CommanderError, command: Command): AthanorError {
   switch (error.code) {
     case 'commander.unknownOption': {
       const names = command.options.map((option) => option.long!).concat('--help');
-      const close = nearest(quoted.split('=')[0]!, names);
+      const given = quoted.split('=')[0]!;
+      const renamed = newNameOf(
+        given.replace(/^--/, ''),
+        names.map((name) => name.replace(/^--/, '')),
+      );
+      const close = nearest(given, names);
       return new AthanorError(
         'ERR_OPTION',
         `unknown option ${quoted}`,
-        close ? `did you mean ${close}?` : help,
+        renamed ? `its new name is --${renamed}` : close ? `did you mean ${close}?` : help,
       );
     }
     case 'commander.help': {
-      const message = command.parent
-        ? `"${command.name()}" needs a command after it`
-        : 'a command is missing';
+      const message = `"${commandLine(command)}" needs a command after it`;
       return new AthanorError('ERR_OPTION', message, `${help} for the list`);
     }
     case 'commander.optionMissingArgument':
@@ -123,7 +125,7 @@ function translate(error: CommanderError, command: Command): AthanorError {
   }
 }
 
-/** A command to run, parsed. */
+/** A parsed command line: the command to run and its arguments. */
 export interface Selected {
   readonly module: CommandModule;
   readonly command: Command;
@@ -131,17 +133,18 @@ export interface Selected {
 }
 
 /**
- * Parses the arguments. Resolves to the command to run, or undefined when help or the version was asked for and
- * printed. Throws ERR_OPTION.
+ * Parses the arguments. Resolves to the command to run, or to undefined after it has printed the
+ * help or the version. Throws ERR_OPTION.
  */
 export async function selectCommand(
   argv: readonly string[],
   table: CommandTable,
 ): Promise<Selected | undefined> {
-  const args = argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv];
+  const asksForHelp = argv.length === 0 || argv[0] === 'help';
+  const args = asksForHelp ? [...argv.slice(1), '--help'] : [...argv];
   const path = commandPath(args, table);
   const { program, command, module } = await buildProgram(path, table);
-  // The action only marks the command as one that commander may end with: what it does is the caller's to start.
+  // The empty action tells commander that this command can run. The caller runs it.
   if (module) command.action(() => {});
   try {
     await program.parseAsync(args, { from: 'user' });

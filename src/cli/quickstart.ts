@@ -1,35 +1,42 @@
 /**
- * `athanor quickstart`: the whole pipeline on packaged real data, small enough for a laptop; what
- * `npm start` runs.
+ * `athanor quickstart`: the whole pipeline on packaged real data, small enough for a laptop.
+ * `npm start` runs it.
  */
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
-import { count, engineOptions, flag, integer, path } from './options.ts';
+import { count, engineOptions, flag, inGroup, integer, path } from './options.ts';
+import { repeatingCommand } from './spelling.ts';
 
 const quick = {
   tokens: 120_000,
-  rollouts: 2,
+  iterations: 2,
   questions: 40,
   most: { tuningSteps: 24, sampledQuestions: 300 },
 };
 
+const quickstartOptions = {
+  ...inGroup('Run', {
+    out: path('folder for the run; a number is added if it exists', { default: 'runs/quickstart' }),
+    quick: flag('run all stages in about a minute, too short to learn much'),
+    tokens: count('pretraining tokens', { default: 1_100_000, min: 10_000 }),
+    iterations: integer('iterations of PPO; each is one rollout with its updates', { default: 28, min: 1 }),
+    questions: integer('questions of each kind to measure the models on', { default: 600, min: 10 }),
+  }),
+  ...engineOptions,
+};
+
 export const quickstart = defineCommand({
   description:
-    "Fetches the World Factbook (public domain, 2 MB, kept in a cache), pretrains a small GPT on it, fine-tunes it to answer\nquestions, learns a reward model from comparisons, improves the assistant with PPO, and shows what each stage did.\nreport.html in the run's folder grows with the run.",
-  options: {
-    ...engineOptions,
-    out: path('folder for the run; it is numbered when it exists', { default: 'runs/quickstart' }),
-    tokens: count('pretraining tokens', { default: 1_100_000, min: 10_000 }),
-    rollouts: integer('rollouts of PPO', { default: 28, min: 1 }),
-    quick: flag('see every stage run in a minute, too shortly to learn much'),
-    questions: integer('questions of each kind that the models are measured on', { default: 600, min: 10 }),
-  },
+    'Fetches the World Factbook (public domain, 2 MB, kept in a cache), pretrains a small GPT on it, fine-tunes the GPT to answer questions, trains a reward model on comparisons, improves the assistant with PPO, and shows the effect of each stage. report.html in the folder of the run is updated during the run.',
+  options: quickstartOptions,
   example: 'quickstart --seed 1',
-  async run(options) {
+  async run(options, { spell }) {
     const engine = await prepareEngine(options);
     const { existsSync } = await import('node:fs');
     const { join } = await import('node:path');
     const { replaceFile } = await import('../base/files/replace-file.ts');
+    const { Interrupt } = await import('./interrupt.ts');
+    const { terminalProgress } = await import('../train/loop/terminal-progress.ts');
     const { runPipeline } = await import('../quickstart/pipeline.ts');
     const { writePipelineReport } = await import('../quickstart/pipeline-report.ts');
     const { planAt, plannedSeconds, planRun } = await import('../quickstart/plan.ts');
@@ -45,22 +52,28 @@ export const quickstart = defineCommand({
     const say = (line: string) => process.stderr.write(`${line}\n`);
     planLines(plan, { ...engine, out, quick: options.quick, quickSeconds }).forEach(say);
     const notes = options.quick ? [QUICK_NOTE] : [];
+    const { seed } = options;
+    const repeated = { ...options, out: undefined, dtype: engine.dtype };
+    const command = repeatingCommand('quickstart', quickstartOptions, repeated);
     let begun = '';
+    const interrupt = new Interrupt();
     const state = await runPipeline({
       ...size,
-      seed: options.seed,
+      seed,
       out,
       dtype: engine.dtype,
       plan,
+      hooks: { signal: interrupt.signal, onEvent: terminalProgress({ spell }) },
       onChange: (now) => {
-        writePipelineReport(out, now, { notes });
+        writePipelineReport(out, now, { notes, seed, command });
         const running = now.parts.find(({ status }) => status === 'running');
         if (running && running.name !== begun) say(partLine(now, running));
         begun = running?.name ?? begun;
       },
     });
+    interrupt.dispose();
     const figures = {
-      seed: options.seed,
+      seed,
       seconds: state.seconds,
       scoreboard: state.rows.map(scoreboardRecord),
       stages: Object.fromEntries(state.parts.flatMap(({ name, report }) => (report ? [[name, report]] : []))),

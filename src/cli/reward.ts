@@ -1,32 +1,36 @@
-/** `athanor reward`: a reward model from an assistant and comparisons of answers. */
+/** `athanor reward`: trains a reward model, from an assistant and comparisons of answers. */
+import { rewardDefaults as defaults } from '../train/preference/settings.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
-import { engineOptions, integer, number, path } from './options.ts';
+import { engineOptions, inGroup, integer, number, path } from './options.ts';
 import { epochOptions, loraTargetsOf, tuningOptions } from './training-options.ts';
+import { runTraining } from './training-run.ts';
 
 export const reward = defineCommand({
   description:
-    'One score an answer, higher for better ones. Rows are prompt, chosen and rejected; prompt and completions, best first; or\ntwo transcripts.',
+    'Learns one score per answer, higher for better answers. Rows are prompt, chosen and rejected; or prompt and completions, best first; or two transcripts.',
   options: {
-    ...engineOptions,
-    data: path('comparisons: a .jsonl file, or a folder of them'),
-    ...tuningOptions,
-    ...epochOptions,
-    validation: number('share of prompts kept to validate on', { default: 0.1, min: 0, max: 0.5 }),
-    epochs: number('passes over the comparisons, if --steps is not given', {
-      default: 1,
-      min: 0,
-      exclusive: true,
+    ...inGroup('Run', { data: path('comparisons: a .jsonl file, or a folder of them') }),
+    ...tuningOptions(defaults),
+    ...epochOptions(defaults),
+    ...inGroup('Data', {
+      batchSize: integer('comparisons per batch', { default: defaults.batchSize, min: 1 }),
     }),
-    batchSize: integer('comparisons in a batch', { default: 32, min: 1 }),
-    centering: number('weight of (better + worse)^2, which keeps scores around zero', { default: 0, min: 0 }),
-    normalize: path('instructions whose answers shall score zero on average (default: the better answers)'),
+    ...inGroup('Loss', {
+      centering: number('weight of the penalty (better + worse)^2, which keeps scores around zero', {
+        default: defaults.centering,
+        min: 0,
+      }),
+      normalize: path('instructions whose answers get a mean score of zero (default: the better answers)'),
+    }),
+    ...engineOptions,
   },
   example: 'reward --model assistant --data comparisons.jsonl --out reward-model',
-  async run(options) {
-    const { dtype } = await prepareEngine(options);
-    const { runReward } = await import('../train/preference/reward.ts');
-    return runReward({ ...options, dtype, loraTargets: loraTargetsOf(options.loraTargets) });
+  async run(options, context) {
+    await prepareEngine(options);
+    const { reward: stage } = await import('../train/preference/reward.ts');
+    const loraTargets = loraTargetsOf(options.loraTargets);
+    return runTraining((hooks) => stage({ ...options, loraTargets }, hooks), context);
   },
   render: (result) => {
     const accuracy = result.val_accuracy;

@@ -1,15 +1,22 @@
-/** Runs one command line from arguments to exit code: 0 success, 2 wrong usage, 1 any other error. */
+/**
+ * Runs one command line and returns its exit code: 0 success, 2 wrong usage, 130 after Ctrl-C, 1
+ * any other error.
+ */
 import { AthanorError } from '../base/errors.ts';
 import { type CommandTable, commands } from './commands.ts';
 import { parseOptions } from './parse-options.ts';
-import { selectCommand } from './program.ts';
+import { type Selected, selectCommand } from './program.ts';
+import { spellingOf } from './spelling.ts';
 
-/** `error: what happened [CODE]`, then the remedy; the stack only with --debug. */
-export function formatError(error: unknown, debug: boolean): string {
+/**
+ * `error: message [CODE]`, then the remedy. With --debug also the stacks of the error
+ * and its causes.
+ */
+export function formatError(error: unknown, debug: boolean, spell = (text: string) => text): string {
   const known = error instanceof AthanorError;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = spell(error instanceof Error ? error.message : String(error));
   const lines = [`error: ${message || 'unknown failure'} [${known ? error.code : 'ERR_INTERNAL'}]`];
-  if (known && error.remedy) lines.push(`  ${error.remedy}`);
+  if (known && error.remedy) lines.push(`  ${spell(error.remedy)}`);
   if (!known && !debug)
     lines.push('  this is a defect in athanor: run again with --debug for the stack trace');
   if (debug && error instanceof Error) {
@@ -19,35 +26,36 @@ export function formatError(error: unknown, debug: boolean): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** 2 where the command line or a config file is at fault, 130 after Ctrl-C, 1 for everything else. */
+/** 2 for a wrong command line or config file, 130 after Ctrl-C, 1 for everything else. */
 export function exitCodeOf(error: unknown): number {
   if (!(error instanceof AthanorError)) return 1;
   if (error.code === 'ERR_OPTION' || error.code === 'ERR_CONFIG') return 2;
   return error.code === 'ERR_INTERRUPTED' ? 130 : 1;
 }
 
-async function run(argv: readonly string[], table: CommandTable): Promise<void> {
-  const selected = await selectCommand(argv, table);
-  if (!selected) return;
-  const { module, command, args } = selected;
+async function run({ module, command, args }: Selected, spell: (text: string) => string): Promise<void> {
   const options = parseOptions(command, module.options);
   const { json, debug } = options as { json: boolean; debug: boolean };
-  const result = await module.run(options, { args, json, debug });
+  const result = await module.run(options, { args, json, debug, spell });
   const text = json ? JSON.stringify(result) : module.render?.(result);
   if (text !== undefined) process.stdout.write(`${text}\n`);
 }
 
-function report(error: unknown, debug: boolean): number {
-  process.stderr.write(formatError(error, debug));
+function report(error: unknown, debug: boolean, spell?: (text: string) => string): number {
+  process.stderr.write(formatError(error, debug, spell));
   return exitCodeOf(error);
 }
 
-/** For a process that does nothing but one command: failures outside of it are reported and end the process too. */
+/**
+ * For a process that runs one command and nothing else: errors outside the command are reported
+ * too, and end the process.
+ */
 export function guardProcess(argv: readonly string[]): void {
   const die = (error: unknown) => process.exit(report(error, argv.includes('--debug')));
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      // A reader that has left (`athanor info | head -1`) is no error, and no reason to stop a training run either.
+      // A reader that leaves early (`athanor info | head -1`) is no error and must not stop
+      // a training run.
       if (error.code !== 'EPIPE') die(error);
     });
   }
@@ -55,12 +63,16 @@ export function guardProcess(argv: readonly string[]): void {
   process.on('uncaughtException', die);
 }
 
-/** Runs the command line and returns the exit code; a failure is printed to stderr. */
+/** Runs the command line and returns the exit code. Prints errors to stderr. */
 export async function runCli(argv: readonly string[], table: CommandTable = commands): Promise<number> {
+  let spell: ((text: string) => string) | undefined;
   try {
-    await run(argv, table);
+    const selected = await selectCommand(argv, table);
+    if (!selected) return 0;
+    spell = spellingOf(selected.module.options);
+    await run(selected, spell);
     return 0;
   } catch (error) {
-    return report(error, argv.includes('--debug'));
+    return report(error, argv.includes('--debug'), spell);
   }
 }

@@ -3,7 +3,8 @@ import { readFileSync, statSync } from 'node:fs';
 import { AthanorError, fileError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
-import { choice, count, engineOptions, flag, list, path, text } from './options.ts';
+import { Interrupt } from './interrupt.ts';
+import { choice, count, engineOptions, flag, inGroup, list, path, text } from './options.ts';
 
 const patterns = ['gpt2', 'gpt4', 'gpt4o'] as const;
 
@@ -14,25 +15,30 @@ async function loadTokenizer(from: string) {
   return Tokenizer.load(from);
 }
 
-/** All files, one after another; stops between parts once the signal is given. */
+/** The contents of all files, one after another, in parts. */
 async function* partsOf(files: readonly string[]): AsyncGenerator<Uint8Array> {
   const { readTextFile } = await import('../text/text-file.ts');
   for (const file of files) yield* readTextFile(file);
 }
 
 export const train = defineCommand({
-  description: 'Learns a byte-level BPE vocabulary from plain text files in UTF-8.',
+  description:
+    'The files are plain text in UTF-8. <|endoftext|> is always a special token of the vocabulary.',
   arguments: { '<files...>': 'text files to learn from' },
   options: {
-    out: path('folder to write tokenizer.json and tokenizer_config.json into', { required: true }),
-    vocabSize: count('tokens in all: 256 bytes, merges and special tokens', {
-      default: 32768,
-      min: 256,
-      max: 1 << 24,
+    ...inGroup('Run', {
+      out: path('folder for tokenizer.json and tokenizer_config.json', { required: true }),
     }),
-    pattern: choice('how text is cut into words', patterns, { default: 'gpt2' }),
-    special: list(text('a special token besides <|endoftext|>')),
-    minFrequency: count('pairs that occur less often are not merged', { default: 2, min: 1 }),
+    ...inGroup('Tokenizer', {
+      vocabSize: count('size of the vocabulary: 256 bytes, merges and special tokens', {
+        default: 32768,
+        min: 256,
+        max: 1 << 24,
+      }),
+      pattern: choice('pattern that cuts text into words', patterns, { default: 'gpt2' }),
+      specialToken: list(text('a special token, in addition to <|endoftext|>')),
+      minFrequency: count('merge only pairs that occur at least this often', { default: 2, min: 1 }),
+    }),
     threads: engineOptions.threads,
   },
   example: 'tokenizer train corpus.txt --vocab-size 8192 --out tokenizer',
@@ -41,16 +47,13 @@ export const train = defineCommand({
     const { Tokenizer } = await import('../text/tokenizer.ts');
     const { END_OF_TEXT } = await import('../text/train.ts');
     const bytes = args.reduce((sum, file) => sum + fileSize(file), 0);
-    const interrupt = new AbortController();
-    const stop = () => interrupt.abort();
-    process.once('SIGINT', stop);
-    process.once('SIGTERM', stop);
+    const interrupt = new Interrupt();
     const start = performance.now();
     try {
       const tokenizer = await Tokenizer.train(partsOf(args), {
         vocabSize: options.vocabSize,
         pattern: options.pattern,
-        specialTokens: [END_OF_TEXT, ...options.special.filter((token) => token !== END_OF_TEXT)],
+        specialTokens: [END_OF_TEXT, ...options.specialToken.filter((token) => token !== END_OF_TEXT)],
         minFrequency: options.minFrequency,
         signal: interrupt.signal,
       });
@@ -66,14 +69,13 @@ export const train = defineCommand({
         out: options.out,
       };
     } finally {
-      process.removeListener('SIGINT', stop);
-      process.removeListener('SIGTERM', stop);
+      interrupt.dispose();
     }
   },
   render(result) {
     const short =
       result.vocab_size < result.wanted_vocab_size
-        ? `\nno further pair occurs often enough for ${result.wanted_vocab_size}; give more text or --min-frequency 1`
+        ? `\n${result.wanted_vocab_size} tokens were asked for, but no further pair occurs often enough; give more text or --min-frequency 1`
         : '';
     const speed = (result.bytes_per_second / 1e6).toFixed(1);
     return `${result.vocab_size} tokens learned from ${result.bytes} bytes at ${speed} MB/s, written to ${result.out}${short}`;
@@ -88,7 +90,7 @@ function fileSize(file: string): number {
   }
 }
 
-/** What to work on: the argument, or standard input to its end. */
+/** The arguments as one text, or standard input to its end. */
 function input(args: readonly string[]): Buffer {
   if (args[0] !== undefined) return Buffer.from(args.join(' '));
   try {
@@ -99,11 +101,13 @@ function input(args: readonly string[]): Buffer {
 }
 
 export const encode = defineCommand({
-  description: 'Prints the ids of a text, which is taken from standard input where none is given.',
-  arguments: { '[text]': 'the text' },
+  description: 'Prints the ids of a text. Without an argument it reads the text from standard input.',
+  arguments: { '[text]': 'text to encode' },
   options: {
-    tokenizer: tokenizerOption,
-    allowSpecial: flag('take text that spells a special token for that token'),
+    ...inGroup('Tokenizer', {
+      tokenizer: tokenizerOption,
+      allowSpecial: flag('encode the spelling of a special token as that token'),
+    }),
   },
   example: 'tokenizer encode --tokenizer model "Hello, world"',
   async run({ tokenizer: from, allowSpecial }, { args }) {
@@ -116,11 +120,13 @@ export const encode = defineCommand({
 });
 
 export const decode = defineCommand({
-  description: 'Prints the text of ids, which are taken from standard input where none are given.',
-  arguments: { '[ids...]': 'the ids, with spaces or commas between them' },
+  description: 'Prints the text of ids. Without arguments it reads the ids from standard input.',
+  arguments: { '[ids...]': 'ids to decode, separated by spaces or commas' },
   options: {
-    tokenizer: tokenizerOption,
-    skipSpecial: flag('leave special tokens out'),
+    ...inGroup('Tokenizer', {
+      tokenizer: tokenizerOption,
+      skipSpecial: flag('leave special tokens out of the text'),
+    }),
   },
   example: 'tokenizer decode --tokenizer model 15496 11 995',
   async run({ tokenizer: from, skipSpecial }, { args }) {

@@ -1,129 +1,299 @@
-/** Options that training stages share, with one meaning; a stage overrides a default by listing the option again. */
-import { choice, flag, integer, list, number, path } from './options.ts';
+/**
+ * Options of the training commands. An option has the same meaning in every command. Its default is
+ * that of the stage (src/train/<stage>/settings.ts).
+ */
+import type { commonDefaults, LoraSettings, tuningDefaults } from '../train/loop/settings.ts';
+import type { RolloutSettings } from '../train/rl/settings.ts';
+import { choice, flag, inGroup, integer, list, number, path, text } from './options.ts';
 
-export const trainingOptions = {
-  steps: integer('optimizer steps in all', { min: 1 }),
-  gradAccum: integer('batches summed into one update', { default: 1, min: 1 }),
-  lr: number('peak learning rate (default: by model size)', { min: 0, exclusive: true }),
-  schedule: choice('course of the learning rate', ['cosine', 'wsd', 'linear', 'constant'], {
-    default: 'cosine',
-  }),
-  warmup: integer('steps of linear warm-up', { default: 50, min: 0 }),
-  finalLr: number('learning rate at the end, as a share of the peak', { default: 0.1, min: 0, max: 1 }),
-  decay: number('wsd: share of the run in which the rate decays', { default: 0.2, min: 0, max: 1 }),
-  weightDecay: number('decoupled weight decay of matrices', { default: 0.1, min: 0 }),
-  clip: number('largest gradient norm (0: no clipping)', { default: 1, min: 0 }),
-  onSpike: choice('what to do when loss or gradient norm jumps', ['warn', 'skip', 'stop'], {
-    default: 'warn',
-  }),
-  spikeThreshold: number('standard deviations that count as a jump', { default: 6, min: 0, exclusive: true }),
-  evalEvery: integer('steps between evaluations (0: at the end only)', { default: 250, min: 0 }),
-  saveEvery: integer('steps between checkpoints (0: with evaluations only)', { default: 250, min: 0 }),
-  keep: integer('checkpoints to keep beside the best', { default: 2, min: 1 }),
-  weights: choice(
-    'what matrices are kept in: f32 masters, or bf16 alone with stochastic rounding',
-    ['f32', 'bf16'],
-    {
-      default: 'f32',
-    },
-  ),
-  checkpointActivations: flag('recompute activations in the backward pass to save memory'),
-  resume: flag('continue the run in --out'),
+/** The same keys with wider types, because another stage may have other defaults. */
+type Wide<T> = {
+  [K in keyof T]: T[K] extends number
+    ? number
+    : T[K] extends boolean
+      ? boolean
+      : T[K] extends string
+        ? string
+        : T[K];
 };
+type Schedule = { schedule: 'cosine' | 'wsd' | 'linear' | 'constant' };
+type CommonDefaults = Wide<Omit<typeof commonDefaults, 'schedule'>> & Schedule;
+type TuningDefaults = Wide<Omit<typeof tuningDefaults, 'schedule' | 'loraTargets'>> & Schedule;
 
-/** Of the stages after pretraining, which start from a model folder. */
-export const tuningOptions = {
-  ...trainingOptions,
-  model: path('folder of the model to start from'),
-  out: path('folder to write checkpoints, metrics, report and model to', { required: true }),
-  onBadLine: choice('what to do with a line of the data that cannot be used', ['skip', 'stop'], {
-    default: 'skip',
-  }),
-  loraRank: integer(
-    'train adapters of this rank instead of the whole model, by default at ten times its rate (0: the whole model)',
-    { default: 0, min: 0 },
-  ),
-  loraAlpha: number('adapters count alpha / rank times', { default: 16, min: 0, exclusive: true }),
-  loraTargets: list(
-    choice('projections that get an adapter (default: all)', [
-      'all',
-      'qkv',
-      'output',
-      'up',
-      'gate_up',
-      'down',
-    ]),
-  ),
-  warmup: integer('steps of linear warm-up', { default: 10, min: 0 }),
-  weightDecay: number('decoupled weight decay of matrices', { default: 0, min: 0 }),
-};
+const out = path('folder for checkpoints, metrics, report and model', { required: true });
 
-/** Of the stages that learn from examples in epochs. */
-export const epochOptions = {
-  context: integer("longest example in tokens (default: the model's context)", { min: 2 }),
-  validation: number('share of prompts kept to validate on', { default: 0.05, min: 0, max: 0.5 }),
-  patience: integer('evaluations without a better loss after which to stop (0: never)', {
-    default: 0,
-    min: 0,
-  }),
-};
+export const paramDtypeOption = choice(
+  'storage of weight matrices: f32 masters, or bf16 alone with stochastic rounding',
+  ['f32', 'bf16'],
+  { default: 'f32' },
+);
 
-/** Of the stages that sample responses and learn from rewards: PPO and GRPO. */
-export const rolloutOptions = {
-  ...tuningOptions,
-  data: path('prompts (.jsonl): prompt or messages'),
-  reward: path('reward model folder'),
-  rewardFn: path('JavaScript file that exports (prompt, response, row) => number, instead of --reward'),
-  rollouts: integer('rollouts in all', { default: 100, min: 1 }),
-  rollout: integer('responses of a rollout', { default: 128, min: 1 }),
-  batchSize: integer('responses in a batch; an update takes --grad-accum of them', { default: 32, min: 1 }),
-  epochs: integer('passes over each rollout', { default: 4, min: 1 }),
-  maxPrompt: integer('longest prompt in tokens; longer ones are left out', { default: 128, min: 1 }),
-  maxResponse: integer('new tokens of a response at most', { default: 64, min: 1 }),
-  temperature: number('of sampling, and of every log-probability', {
-    default: 1,
-    min: 0,
-    exclusive: true,
-  }),
-  decodeBatch: integer('responses decoded at once', { default: 64, min: 1 }),
-  missingEos: choice(
-    'a response that never stopped: gets a fixed score, loses a penalty, or neither',
-    ['score', 'penalty', 'none'],
-    { default: 'score' },
-  ),
-  missingEosValue: number('that score or penalty', { default: -1 }),
-  rewardClip: number('largest absolute score (0: any)', { default: 0, min: 0 }),
-  klCoef: number('weight of the KL divergence from the starting model', { default: 0.05, min: 0 }),
-  entropyCoef: number('weight of an entropy bonus', { default: 0, min: 0 }),
-  clipLow: number('the ratio counts down to 1 - this', { default: 0.2, min: 0, max: 1 }),
-  clipHigh: number('the ratio counts up to 1 + this', { default: 0.2, min: 0 }),
-  dualClip: number('bound on the cost of a token of negative advantage, a multiple of it', {
-    min: 1,
-    exclusive: true,
-  }),
-  maxApproxKl: number('drop the rest of a rollout beyond this mean of squared log-ratios / 2', {
-    min: 0,
-    exclusive: true,
-  }),
-  ema: number('decay a rollout of averaged weights, which are then what is saved (0: none)', {
-    default: 0,
-    min: 0,
-    max: 1,
-  }),
-  evalPrompts: integer('prompts kept out of training to evaluate on', { default: 64, min: 0 }),
-  evalEvery: integer('steps between evaluations (0: at the end only)', { default: 0, min: 0 }),
-  adamEps: number("AdamW's epsilon", { default: 1e-5, min: 0, exclusive: true }),
-  adamEpsPlacement: choice('epsilon after the bias correction, or before it', ['torch', 'tensorflow'], {
-    default: 'torch',
-  }),
-  schedule: choice('course of the learning rate', ['cosine', 'wsd', 'linear', 'constant'], {
-    default: 'linear',
-  }),
-  finalLr: number('learning rate at the end, as a share of the peak', { default: 0, min: 0, max: 1 }),
-  sampleEvery: integer('steps between responses shown (0: at the end only)', { default: 0, min: 0 }),
-};
+/** Options of every stage. */
+export function trainingOptions(defaults: CommonDefaults) {
+  return {
+    ...inGroup('Run', {
+      out,
+      resume: flag('continue the run in --out'),
+      steps: integer('number of optimizer steps', { min: 1 }),
+      saveEvery: integer('steps between checkpoints (0: only with evaluations)', {
+        default: defaults.saveEvery,
+        min: 0,
+      }),
+      keepCheckpoints: integer('newest checkpoints to keep, in addition to the best one', {
+        default: defaults.keepCheckpoints,
+        min: 1,
+      }),
+    }),
+    ...inGroup('Model', {
+      paramDtype: paramDtypeOption,
+      gradientCheckpointing: flag('recompute activations in the backward pass to save memory'),
+    }),
+    ...inGroup('Optimizer', {
+      lr: number('peak learning rate (default: depends on the size of the model)', {
+        min: 0,
+        exclusive: true,
+      }),
+      schedule: choice(
+        'learning rate schedule: cosine, wsd (warm-up, stable, decay), linear or constant',
+        ['cosine', 'wsd', 'linear', 'constant'],
+        {
+          default: defaults.schedule,
+        },
+      ),
+      warmupSteps: integer('steps of linear warm-up', { default: defaults.warmupSteps, min: 0 }),
+      minLrRatio: number('final learning rate as a share of the peak', {
+        default: defaults.minLrRatio,
+        min: 0,
+        max: 1,
+      }),
+      decayRatio: number('wsd: share of the run in which the learning rate decays', {
+        default: defaults.decayRatio,
+        min: 0,
+        max: 1,
+      }),
+      weightDecay: number('decoupled weight decay of matrices', { default: defaults.weightDecay, min: 0 }),
+      maxGradNorm: number('clip gradients to this norm (0: no clipping)', {
+        default: defaults.maxGradNorm,
+        min: 0,
+      }),
+      gradAccum: integer('batches per update', { default: defaults.gradAccum, min: 1 }),
+      onSpike: choice('what to do when the loss or the gradient norm jumps', ['warn', 'skip', 'stop'], {
+        default: 'warn',
+      }),
+      spikeThreshold: number('standard deviations that count as a jump', {
+        default: defaults.spikeThreshold,
+        min: 0,
+        exclusive: true,
+      }),
+    }),
+    ...inGroup('Evaluation', {
+      evalEvery: integer('steps between evaluations (0: only at the end)', {
+        default: defaults.evalEvery,
+        min: 0,
+      }),
+      sampleEvery: integer('steps between samples (0: only at the end)', {
+        default: defaults.sampleEvery,
+        min: 0,
+      }),
+    }),
+  };
+}
 
-/** The projections named, or all. */
-export function loraTargetsOf<T>(named: readonly T[]): readonly (T | 'all')[] {
-  return named.length > 0 ? named : ['all'];
+/** Options of the stages after pretraining: they start from a model folder and read rows. */
+export function tuningOptions(defaults: TuningDefaults) {
+  return {
+    ...inGroup('Run', { model: path('folder of the model to start from') }),
+    ...trainingOptions(defaults),
+    ...inGroup('Data', {
+      onBadLine: choice('what to do with a row that cannot be used', ['skip', 'fail'], {
+        default: 'skip',
+      }),
+    }),
+    ...inGroup('Model', {
+      loraRank: integer(
+        'rank of LoRA adapters, which use ten times the learning rate (0: train the whole model)',
+        { default: defaults.loraRank, min: 0 },
+      ),
+      loraAlpha: number('scale of the adapters: alpha / rank', {
+        default: defaults.loraAlpha,
+        min: 0,
+        exclusive: true,
+      }),
+      loraTargets: list(
+        choice('projections that get an adapter: all (the default), qkv, output, up, gate_up or down', [
+          'all',
+          'qkv',
+          'output',
+          'up',
+          'gate_up',
+          'down',
+        ]),
+      ),
+    }),
+  };
+}
+
+/** Options of the stages that learn from examples in epochs. */
+export function epochOptions(defaults: {
+  epochs: number;
+  batchSize: number;
+  validationSplit: number;
+  patience: number;
+}) {
+  return {
+    ...inGroup('Data', {
+      epochs: number('passes over the data, unless --steps is given', {
+        default: defaults.epochs,
+        min: 0,
+        exclusive: true,
+      }),
+      context: integer("longest example in tokens (default: the model's context)", { min: 2 }),
+    }),
+    ...inGroup('Evaluation', {
+      validationSplit: number('share of prompts held out for validation', {
+        default: defaults.validationSplit,
+        min: 0,
+        max: 0.5,
+      }),
+      patience: integer('stop after this many evaluations without a better loss (0: never)', {
+        default: defaults.patience,
+        min: 0,
+      }),
+    }),
+  };
+}
+
+/** Options of the stages that show samples from the model. */
+export function sampleOptions(what: string, defaults: { sampleTokens: number }) {
+  return inGroup('Evaluation', {
+    samplePrompt: list(text(what)),
+    sampleTokens: integer('new tokens per sample', { default: defaults.sampleTokens, min: 1 }),
+  });
+}
+
+type RolloutDefaults = TuningDefaults &
+  Pick<
+    RolloutSettings,
+    | 'iterations'
+    | 'rolloutSize'
+    | 'numGenerations'
+    | 'batchSize'
+    | 'epochs'
+    | 'maxPromptLength'
+    | 'maxResponseLength'
+    | 'temperature'
+    | 'decodeBatchSize'
+    | 'missingEos'
+    | 'missingEosValue'
+    | 'rewardClip'
+    | 'klCoef'
+    | 'entropyCoef'
+    | 'clipLow'
+    | 'clipHigh'
+    | 'emaDecay'
+    | 'evalPrompts'
+    | 'adamEps'
+    | 'adamEpsPlacement'
+  >;
+
+/** Options of the stages that sample responses and learn from rewards: PPO and GRPO. */
+export function rolloutOptions(defaults: RolloutDefaults) {
+  return {
+    ...inGroup('Run', { data: path('prompts: a .jsonl file, or a folder of them') }),
+    ...tuningOptions(defaults),
+    ...inGroup('Rollout', {
+      iterations: integer('number of iterations; each is one rollout with its updates', {
+        default: defaults.iterations,
+        min: 1,
+      }),
+      rolloutSize: integer('responses per rollout', { default: defaults.rolloutSize, min: 1 }),
+      numGenerations: integer('responses per prompt', { default: defaults.numGenerations, min: 1 }),
+      maxPromptLength: integer('longest prompt in tokens; longer prompts are left out', {
+        default: defaults.maxPromptLength,
+        min: 1,
+      }),
+      maxResponseLength: integer('largest number of new tokens per response', {
+        default: defaults.maxResponseLength,
+        min: 1,
+      }),
+      temperature: number('temperature of sampling and of every log-probability', {
+        default: defaults.temperature,
+        min: 0,
+        exclusive: true,
+      }),
+      decodeBatchSize: integer('responses to decode at the same time', {
+        default: defaults.decodeBatchSize,
+        min: 1,
+      }),
+    }),
+    ...inGroup('Reward', {
+      reward: path('folder of the reward model'),
+      rewardFn: path('JavaScript file that exports (prompt, response, row) => number; replaces --reward'),
+      missingEos: choice(
+        'rule for responses without an end token: a fixed score, a penalty on the score, or none',
+        ['score', 'penalty', 'none'],
+        { default: defaults.missingEos },
+      ),
+      missingEosValue: number('the fixed score or the penalty of --missing-eos', {
+        default: defaults.missingEosValue,
+      }),
+      rewardClip: number('largest absolute score; larger scores are clipped (0: no limit)', {
+        default: defaults.rewardClip,
+        min: 0,
+      }),
+    }),
+    ...inGroup('Loss', {
+      epochs: integer('passes over each rollout', { default: defaults.epochs, min: 1 }),
+      batchSize: integer('responses per batch; an update takes --grad-accum batches', {
+        default: defaults.batchSize,
+        min: 1,
+      }),
+      klCoef: number('weight of the KL divergence from the starting model', {
+        default: defaults.klCoef,
+        min: 0,
+      }),
+      entropyCoef: number('weight of an entropy bonus', { default: defaults.entropyCoef, min: 0 }),
+      clipLow: number('lower bound of the policy ratio: 1 - value', {
+        default: defaults.clipLow,
+        min: 0,
+        max: 1,
+      }),
+      clipHigh: number('upper bound of the policy ratio: 1 + value', { default: defaults.clipHigh, min: 0 }),
+      dualClip: number('largest loss of a token with a negative advantage, in multiples of the advantage', {
+        min: 1,
+        exclusive: true,
+      }),
+      maxApproxKl: number('drop the rest of a rollout once half the mean squared log-ratio is above this', {
+        min: 0,
+        exclusive: true,
+      }),
+    }),
+    ...inGroup('Optimizer', {
+      emaDecay: number(
+        'decay per rollout of an average of the weights; the average is saved (0: no average)',
+        {
+          default: defaults.emaDecay,
+          min: 0,
+          max: 1,
+        },
+      ),
+      adamEps: number("AdamW's epsilon", { default: defaults.adamEps, min: 0, exclusive: true }),
+      adamEpsPlacement: choice(
+        'add epsilon after the bias correction (torch) or before it (tensorflow)',
+        ['torch', 'tensorflow'],
+        { default: defaults.adamEpsPlacement },
+      ),
+    }),
+    ...inGroup('Evaluation', {
+      evalPrompts: integer('prompts held out for evaluation', {
+        default: defaults.evalPrompts,
+        min: 0,
+      }),
+    }),
+  };
+}
+
+/** The named projections; undefined leaves the choice to the stage. */
+export function loraTargetsOf(named: LoraSettings['loraTargets']): LoraSettings['loraTargets'] | undefined {
+  return named.length > 0 ? named : undefined;
 }

@@ -1,13 +1,15 @@
-/** What a corpus is made of. */
+/** One document of a corpus. */
 export interface Document {
-  /** Where it comes from, for messages: a file, a file and line, or a name within a package. */
+  /** Its origin, for messages: a file, a file and a line, or a name in a package. */
   id: string;
   text: string;
-  /** The file, folder or packaged corpus that was asked for, or the part of it that counts on its own. */
+  /**
+   * The requested file, folder or packaged corpus, or the part of it that is counted separately.
+   */
   source: string;
 }
 
-/** A line or file that could not be used; nothing is dropped in silence. */
+/** A line or file that could not be used. Nothing is dropped silently. */
 export interface Dropped {
   id: string;
   reason: DropReason;
@@ -17,7 +19,7 @@ export interface Dropped {
 const reasons = {
   empty: 'empty',
   too_short: 'too short',
-  too_long: 'too long a line',
+  too_long: 'a line that is too long',
   duplicate: 'a duplicate',
   other_kind: 'not a kind of file that is read',
   not_utf8: 'not UTF-8 text',
@@ -27,6 +29,7 @@ const reasons = {
   bad_row: 'not a row of this kind',
   tie: 'a tie',
 };
+/** Why a line or file was dropped. */
 export type DropReason = keyof typeof reasons;
 
 /** "corpus.jsonl:7: not JSON (Unexpected token ...)" */
@@ -34,9 +37,10 @@ export function describeDropped({ id, reason, detail }: Dropped): string {
   return `${id}: ${reasons[reason]}${detail ? ` (${detail})` : ''}`;
 }
 
-/** Something is wrong with the input, rather than merely unwanted. */
+/** Whether the reason is a defect of the input, and not just unwanted input. */
 export function isBad(reason: DropReason): boolean {
   return !['empty', 'too_short', 'duplicate', 'other_kind', 'tie'].includes(reason);
 }
 
+/** A document, or the place and reason of a line or file that gave none. */
 export type CorpusItem = { document: Document } | { dropped: Dropped };

@@ -1,12 +1,13 @@
 /**
- * A seeded permutation of [0, size) by formula: a Feistel network on the smallest even number of bits that holds the
- * range, walked until it lands inside (Black and Rogaway, 2002). It needs no array, so a corpus of any length is
- * shuffled in constant memory, and any position can be asked for at once, which is what resuming does.
+ * A seeded permutation of [0, size) by formula: a Feistel network on the smallest even number of
+ * bits that holds the range, applied again until the result lies in the range (Black and Rogaway,
+ * 2002). It needs no array, so a corpus of any length is shuffled in constant memory. It gives the
+ * number at any place directly, which a resumed run needs.
  */
 
 import { mix } from '../base/random.ts';
 
-// Four rounds are the least that theory asks for; on ranges of a few bits, only more rounds mix well.
+// Theory asks for at least four rounds. On ranges of a few bits only more rounds mix well.
 const ROUNDS = 8;
 
 export class Permutation {
@@ -14,13 +15,14 @@ export class Permutation {
   readonly #halfBits: number;
   readonly #keys: number[];
 
-  /** @param stream tells apart permutations of one seed, such as epochs */
+  /** @param stream distinguishes permutations of one seed, such as those of epochs */
   constructor(size: number, seed: number, stream: number) {
     this.#size = size;
     this.#halfBits = Math.max(1, Math.ceil(Math.log2(Math.max(2, size)) / 2));
     this.#keys = Array.from({ length: ROUNDS }, (_, round) => mix(mix(seed, stream), round + 1));
   }
 
+  /** The number at a place of the permuted order. */
   at(index: number): number {
     let value = index;
     do value = this.#scramble(value);

@@ -1,15 +1,20 @@
-/** What a model answers to questions: with its chat template, or, for a base model that has none, as a text goes on. */
-
-import { generate, type SamplingOptions } from '../generate/generator.ts';
+/**
+ * Answers of a model to questions. A model with a chat template answers; a base model
+ * continues the question.
+ */
+import { generate } from '../generate/generate.ts';
+import type { SamplingOptions } from '../generate/sampling.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { type BestOfOptions, bestOf } from '../scoring/best-of.ts';
 import { ChatTemplate, type Message } from '../text/chat-template.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 
 export interface AnswerOptions extends SamplingOptions {
+  /** Largest number of new tokens per answer. */
   maxTokens: number;
+  /** Answers to decode at the same time. */
   batchSize?: number;
-  /** Chooses each answer among several; without, one is drawn. */
+  /** Draws several answers to each question and takes the best one. Default: draws one answer. */
   best?: Pick<BestOfOptions, 'candidates' | 'score'> | undefined;
 }
 
@@ -48,7 +53,7 @@ export class Answerer {
   }
 }
 
-/** A base model never stops by itself; what it says first is taken for its answer. */
+/** A base model never stops by itself, so its first sentence counts as the answer. */
 function firstSentence(text: string): string {
   return /^\s*[^\n]*?[.!?](?=\s|$)/.exec(text)?.[0].trim() ?? text.split('\n')[0]!.trim();
 }

@@ -1,9 +1,9 @@
 /**
- * Whether an answer names the right thing: words are compared, not characters, case, accents or
- * punctuation.
+ * Decides whether an answer names the right thing. It compares whole words; case, accents and
+ * punctuation do not matter.
  */
 
-/** Lower case, without accents, words apart by one space: "São Tomé!" is "sao tome". */
+/** Lower case, no accents, one space between words: "São Tomé!" becomes "sao tome". */
 export function normalizeAnswer(text: string): string {
   return text
     .normalize('NFKD')
@@ -13,16 +13,19 @@ export function normalizeAnswer(text: string): string {
     .trim();
 }
 
-/** Whether these words stand in the text in this order, next to each other. */
+/** Whether the words of the answer occur in the text, in order and next to each other. */
 export function namesAnswer(response: string, answer: string): boolean {
   return names(wordsOf(response), wordsOf(answer));
 }
 
 /**
- * Right is a response that names the answer and none of the other `values` it could have given. One
- * that says more than the answer must name `about`, what was asked about: "The capital of Norway is
- * Paris" answers no question about France. A value that is part of the right one ("Guinea" of
- * "Equatorial Guinea") or of `about` is no other answer.
+ * Whether a response names the right answer and no other possible value. A response that says more
+ * than the answer must also name the subject of the question: "The capital of Norway is Paris"
+ * answers no question about France.
+ *
+ * @param values possible answers; one that is part of the right answer ("Guinea" of "Equatorial
+ *   Guinea") or of the subject does not count as another
+ * @param about subject of the question
  */
 export function isCorrect(
   response: string,
@@ -34,8 +37,7 @@ export function isCorrect(
 }
 
 /**
- * The rule of `isCorrect` for many answers: it makes the words of its values once, and not for
- * every answer again.
+ * The rule of `isCorrect` for many answers: it splits the values into words once, not per answer.
  */
 export class AnswerRule {
   readonly #values: readonly Words[];
@@ -54,7 +56,7 @@ export class AnswerRule {
   }
 }
 
-/** A normalized text between two spaces, so that whole words are found in it. */
+/** A normalized text with a space at each end, so that whole words can be found in it. */
 type Words = string;
 
 function wordsOf(text: string): Words {
@@ -66,7 +68,7 @@ function names(text: Words, sought: Words): boolean {
 }
 
 function timesNamed(text: Words, sought: Words): number {
-  // Words are apart by two spaces, so that neighbours do not share one.
+  // Words are separated by two spaces, so that neighbours do not share one.
   const doubled = (words: Words) => ` ${words.trim().replaceAll(' ', '  ')} `;
   return doubled(text).split(doubled(sought)).length - 1;
 }

@@ -1,17 +1,21 @@
-import type { DType } from '../native/binding.ts';
+import type { RunContext } from '../comm/run-context.ts';
+import type { RowOptions } from '../data/rows/rows.ts';
 
-/** What every measurement takes. */
-export interface EvaluationOptions {
-  dtype: DType;
-  onBadLine: 'skip' | 'stop';
-}
+/** Options of every evaluation of model folders. The console reports rows that were left out. */
+export interface EvaluationOptions
+  extends Pick<RunContext, 'dtype' | 'console'>,
+    Required<Pick<RowOptions, 'onBadLine'>> {}
 
-/** How a model answers while it is measured. */
+/** Options for evaluations in which a model answers. */
 export interface AnsweringOptions extends EvaluationOptions {
-  /** New tokens of an answer at most. */
+  /** Largest number of new tokens per answer. */
   maxTokens: number;
-  /** 0 takes the likeliest token. */
+  /** 0 always takes the likeliest token. */
   temperature: number;
+  /** Answers to decode at the same time. */
   batchSize: number;
   seed: number;
 }
+
+/** Figures of an evaluation, named as in the metrics log. */
+export type Metrics = Record<string, number>;

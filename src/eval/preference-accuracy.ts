@@ -1,24 +1,29 @@
-/** How often a reward model puts answers in the order that people, or a rule, put them in. */
+/** Measures how often a reward model orders answers as people did, or a rule. */
 import { loadScoringModel } from '../checkpoint/gpt-folder.ts';
-import { judgePairs, pairMetrics } from '../scoring/judged-pairs.ts';
-import { preferenceData } from '../scoring/preference-data.ts';
+import { preferenceData } from '../scoring/encoded-comparisons.ts';
+import { pairMetrics, scorePairs } from '../scoring/scored-pairs.ts';
 import { ChatTemplate } from '../text/chat-template.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
-import type { EvaluationOptions } from './options.ts';
+import type { EvaluationOptions, Metrics } from './options.ts';
 
-/** @param folder reward model; @param comparisons file or folder of rows. Throws as readComparisons. */
+/**
+ * The metrics of pairMetrics, and the number of `comparisons`. Throws as readComparisons.
+ *
+ * @param folder reward model
+ * @param comparisons file or folder of rows
+ */
 export async function preferenceAccuracy(
   folder: string,
   comparisons: string,
-  { dtype, onBadLine }: EvaluationOptions,
-): Promise<{ metrics: Record<string, number>; notes: string[] }> {
+  { dtype, onBadLine, console }: EvaluationOptions,
+): Promise<Metrics> {
   const template = ChatTemplate.of(Tokenizer.load(folder));
   const model = loadScoringModel(folder, { dtype });
   try {
-    const settings = { data: comparisons, seed: 0, validation: 0, onBadLine };
+    const settings = { data: comparisons, seed: 0, validationSplit: 0, onBadLine };
     const { train: all, notes } = await preferenceData(settings, template, model.config.contextLength);
-    const judged = judgePairs(model, all);
-    return { metrics: { ...pairMetrics(judged, all.length), comparisons: all.length }, notes };
+    for (const note of notes) console.note(note);
+    return { ...pairMetrics(scorePairs(model, all), all.length), comparisons: all.length };
   } finally {
     model.dispose();
   }

@@ -1,21 +1,20 @@
-/** Answers of model folders to questions, and whether they are right. */
-
+/** Answers of model folders to questions, compared with the right answers. */
 import { wilsonInterval } from '../base/statistics.ts';
-import { loadGpt } from '../checkpoint/gpt-folder.ts';
-import { type Instruction, readInstructions } from '../data/rows/instructions.ts';
+import { loadModel } from '../checkpoint/gpt-folder.ts';
+import { readInstructions } from '../data/rows/instructions.ts';
 import type { Message } from '../text/chat-template.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
 import { Answerer } from './answers.ts';
 import { isCorrect, normalizeAnswer } from './exact-match.ts';
-import type { AnsweringOptions } from './options.ts';
+import type { AnsweringOptions, EvaluationOptions, Metrics } from './options.ts';
 
-/** One answer to each dialogue. */
-export async function answersOf(
+/** One answer of a model folder to each dialogue. */
+export async function folderAnswers(
   folder: string,
   dialogues: readonly (readonly Message[])[],
   options: AnsweringOptions,
 ): Promise<string[]> {
-  const model = loadGpt(folder, { dtype: options.dtype });
+  const model = loadModel(folder, { dtype: options.dtype });
   try {
     return await new Answerer(model, Tokenizer.load(folder)).answer(dialogues, options);
   } finally {
@@ -23,46 +22,56 @@ export async function answersOf(
   }
 }
 
+/** Questions with their right answers. */
 export interface Questions {
+  /** Dialogues that end with the question. */
   dialogues: Message[][];
-  /** The right answer to each. */
+  /** The right answer to each question. */
   references: string[];
-  notes: string[];
 }
 
-/** Rows as for sft: the last answer of each is the right one. Throws as readInstructions. */
-export async function readQuestions(path: string, { onBadLine }: AnsweringOptions): Promise<Questions> {
+/**
+ * Reads rows as SFT does. The last answer of each row is the right one. Throws as readInstructions.
+ */
+export async function readQuestions(
+  path: string,
+  { onBadLine, console }: Pick<EvaluationOptions, 'onBadLine' | 'console'>,
+): Promise<Questions> {
   const { rows, counts } = await readInstructions(path, { onBadLine });
-  const last = ({ messages }: Instruction) => messages.at(-1)!.content;
+  const note = counts.describe();
+  if (note !== '') console.note(note);
   return {
     dialogues: rows.map(({ messages }) => messages.slice(0, -1)),
-    references: rows.map(last),
-    notes: [counts.describe()].filter((note) => note !== ''),
+    references: rows.map(({ messages }) => messages.at(-1)!.content),
   };
 }
 
-/** Whether each answer names the right one; case, accents and punctuation aside. */
-export function rightOf(answers: readonly string[], { references }: Questions): boolean[] {
+/** Whether each answer names the right one. Case, accents and punctuation do not matter. */
+export function correctAnswers(answers: readonly string[], { references }: Questions): boolean[] {
   return answers.map((answer, i) => isCorrect(answer, references[i]!));
 }
 
 /**
- * `accuracy` is the share of answers in which the right one is named, `exact_match` of those that say it and nothing else.
+ * `accuracy` is the share of answers that name the right one, with its 95 % interval. `exact_match`
+ * is the share of answers that are the right one and nothing else. Throws as readQuestions.
  */
-export async function exactMatch(folder: string, path: string, options: AnsweringOptions) {
+export async function questionAccuracy(
+  folder: string,
+  path: string,
+  options: AnsweringOptions,
+): Promise<Metrics> {
   const questions = await readQuestions(path, options);
-  const answers = await answersOf(folder, questions.dialogues, options);
-  const right = rightOf(answers, questions).filter(Boolean).length;
-  const same = answers.filter(
+  const answers = await folderAnswers(folder, questions.dialogues, options);
+  const correct = correctAnswers(answers, questions).filter(Boolean).length;
+  const exact = answers.filter(
     (answer, i) => normalizeAnswer(answer) === normalizeAnswer(questions.references[i]!),
   ).length;
-  const { low, high } = wilsonInterval(right, answers.length);
-  const metrics = {
-    accuracy: right / answers.length,
+  const { low, high } = wilsonInterval(correct, answers.length);
+  return {
+    accuracy: correct / answers.length,
     accuracy_low: low,
     accuracy_high: high,
-    exact_match: same / answers.length,
+    exact_match: exact / answers.length,
     questions: answers.length,
   };
-  return { metrics, notes: questions.notes };
 }

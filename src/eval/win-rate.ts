@@ -1,30 +1,32 @@
-/** One model against another on the same prompts, judged by a reward model or by the right answers. */
-
+/** Compares two models on the same prompts. A reward model or the right answers are the judge. */
 import { AthanorError } from '../base/errors.ts';
 import { mean, pairedBootstrap } from '../base/statistics.ts';
 import { loadScoringModel } from '../checkpoint/gpt-folder.ts';
 import { readPrompts } from '../data/rows/prompts.ts';
-import { encodeComparison } from '../scoring/preference-data.ts';
-import { scoreAll } from '../scoring/reward-source.ts';
+import { encodeComparison } from '../scoring/encoded-comparisons.ts';
+import { scoreAll } from '../scoring/reward-model.ts';
 import { ChatTemplate, type Message } from '../text/chat-template.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
-import type { AnsweringOptions } from './options.ts';
-import { answersOf, readQuestions, rightOf } from './questions.ts';
+import type { AnsweringOptions, Metrics } from './options.ts';
+import { correctAnswers, folderAnswers, readQuestions } from './questions.ts';
 
-/** `questions` have right answers; `prompts` have none, and `reward`, a model folder, judges. */
+/**
+ * Files of rows. `questions` have right answers. `prompts` have none, and the reward model in the
+ * folder `reward` is the judge.
+ */
 export type WinRateJudge = { questions: string } | { prompts: string; reward: string };
 
 /**
- * Share of prompts on which the answer of `model` is the better one, ties counted half, with a 95 % interval over prompts.
- * Throws as readPrompts and readInstructions.
+ * `win_rate` is the share of prompts on which the model in folder `model` gives the better answer;
+ * ties count half. It has a 95 % interval over prompts. Throws as readPrompts and readInstructions.
  */
 export async function winRate(
   model: string,
   against: string,
   judge: WinRateJudge,
   options: AnsweringOptions,
-) {
-  const { points, others, notes, names } =
+): Promise<Metrics> {
+  const { points, others, names } =
     'questions' in judge
       ? await byReference(model, against, judge.questions, options)
       : await byReward(model, against, judge, options);
@@ -34,9 +36,9 @@ export async function winRate(
     won.map((share) => 1 - share),
     { seed: options.seed },
   );
-  const metrics = {
+  return {
     win_rate: mean(won),
-    // The bootstrap is of the difference, from -1 to 1.
+    // The interval is that of the difference, which lies between -1 and 1.
     win_rate_low: (low + 1) / 2,
     win_rate_high: (high + 1) / 2,
     wins: won.filter((share) => share === 1).length,
@@ -45,14 +47,13 @@ export async function winRate(
     [names[0]]: mean(points),
     [names[1]]: mean(others),
   };
-  return { metrics, notes };
 }
 
+/** Points of each answer of the two models. */
 interface Judged {
   points: number[];
   others: number[];
-  notes: string[];
-  /** What the mean points of the two are called. */
+  /** Names of the means of the two models. */
   names: readonly [string, string];
 }
 
@@ -64,9 +65,9 @@ async function byReference(
 ): Promise<Judged> {
   const questions = await readQuestions(path, options);
   const pointsOf = async (folder: string) =>
-    rightOf(await answersOf(folder, questions.dialogues, options), questions).map(Number);
+    correctAnswers(await folderAnswers(folder, questions.dialogues, options), questions).map(Number);
   const names = ['accuracy', 'against_accuracy'] as const;
-  return { points: await pointsOf(model), others: await pointsOf(against), notes: questions.notes, names };
+  return { points: await pointsOf(model), others: await pointsOf(against), names };
 }
 
 async function byReward(
@@ -78,13 +79,14 @@ async function byReward(
   const { rows, counts } = await readPrompts(prompts, options);
   const dialogues = rows.map(({ messages }) => messages);
   const scored = async (folder: string) =>
-    rewardsOf(reward, dialogues, await answersOf(folder, dialogues, options), options);
-  const notes = [counts.describe()].filter((note) => note !== '');
+    rewardsOf(reward, dialogues, await folderAnswers(folder, dialogues, options), options);
+  const note = counts.describe();
+  if (note !== '') options.console.note(note);
   const names = ['reward', 'against_reward'] as const;
-  return { points: await scored(model), others: await scored(against), notes, names };
+  return { points: await scored(model), others: await scored(against), names };
 }
 
-/** Answers are read with the judge's own tokenizer and template, so the models may have others. */
+/** The judge reads answers with its own tokenizer and template, so the models may have others. */
 function rewardsOf(
   folder: string,
   dialogues: readonly Message[][],
@@ -103,8 +105,8 @@ function rewardsOf(
     if (longest > contextLength) {
       throw new AthanorError(
         'ERR_MISMATCH',
-        `prompt and answer can be ${longest} tokens and the reward model in ${folder} reads ${contextLength}`,
-        'lower --max-tokens, or judge with a reward model of a longer context',
+        `a prompt with its answer can have ${longest} tokens, but the context of the reward model in ${folder} is ${contextLength}`,
+        'lower `maxTokens`, or use a reward model with a longer context',
       );
     }
     return scoreAll(judge, sequences);

@@ -1,6 +1,6 @@
 /**
- * On a GPU the forward pass that decoding repeats, one new token of each sequence, is recorded and then queued as one
- * graph: launched one by one, its hundred kernels would keep the host busier than the GPU.
+ * On a GPU, the forward pass of a decoding step is recorded, and later steps queue it as one graph.
+ * Launching its hundred kernels one by one takes the host longer than the GPU needs to run them.
  */
 import { native } from '../native/addon.ts';
 import type { NativeTensor } from '../native/binding.ts';
@@ -9,10 +9,13 @@ import { keep, scope, type Tensor } from '../tensor/tensor.ts';
 import type { KvCache } from './kv-cache.ts';
 import type { StepInputs } from './step-inputs.ts';
 
-/** Steps with as many sequences before one is recorded, which takes the host longer than a step. */
+/**
+ * Record after this many steps with the same number of sequences in a row: recording costs more
+ * than one step.
+ */
 const STEPS_BEFORE_RECORDING = 4;
 
-/** f32 `[sequences, vocab]` of the token after each sequence's one new token. */
+/** f32 `[sequences, vocab]`: logits of the token after the one that each sequence brings. */
 export function stepLogits(model: Gpt, cache: KvCache, inputs: StepInputs): Tensor {
   return model.logits(model.forward(inputs.pass, cache.view(inputs.slots, inputs.pastLengths)));
 }
@@ -20,7 +23,7 @@ export function stepLogits(model: Gpt, cache: KvCache, inputs: StepInputs): Tens
 export class DecodeGraphs {
   readonly #model: Gpt;
   readonly #cache: KvCache;
-  /** ATHANOR_CUDA_GRAPHS=none does without. */
+  /** ATHANOR_CUDA_GRAPHS=none turns recording off. */
   readonly #isWanted = native.device() === 'cuda' && process.env.ATHANOR_CUDA_GRAPHS !== 'none';
   #recorded: RecordedStep | undefined;
   #inputs: StepInputs | undefined;
@@ -31,7 +34,9 @@ export class DecodeGraphs {
     this.#cache = cache;
   }
 
-  /** As stepLogits, good until the next call; undefined for a step that is not recorded. */
+  /**
+   * As stepLogits; valid until the next call. Undefined when the caller must run the step itself.
+   */
   logits(inputs: StepInputs): Tensor | undefined {
     if (!this.#isWanted) return undefined;
     this.#steps = inputs === this.#inputs ? this.#steps + 1 : 1;
@@ -50,11 +55,11 @@ export class DecodeGraphs {
   }
 }
 
-/** The pass with inputs and logits at fixed addresses. */
+/** A recorded pass: it reads its inputs and writes its logits at fixed addresses. */
 class RecordedStep {
   readonly inputs: StepInputs;
   readonly #logits: Tensor;
-  /** The logits, keys and values. */
+  /** The tensors that the graph writes: logits, keys and values. */
   readonly #written: NativeTensor[];
   readonly #graph: number;
 

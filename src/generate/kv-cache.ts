@@ -1,4 +1,6 @@
-/** Keys and values of every layer for a fixed number of sequences ("slots") of up to maxTokens each. */
+/**
+ * Keys and values of every layer, for a fixed number of sequences (slots) of up to maxTokens each.
+ */
 
 import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
@@ -6,12 +8,14 @@ import type { DecoderCache } from '../nn/cached-decoder.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { keep, Tensor } from '../tensor/tensor.ts';
 
+/** The KV cache of one model. */
 export class KvCache {
   readonly slots: number;
+  /** Largest number of tokens per slot. */
   readonly maxTokens: number;
-  /** Tokens held in each slot. */
+  /** Number of cached tokens in each slot. */
   readonly lengths: Int32Array;
-  /** Keys, then values of each layer. */
+  /** For each layer in turn: keys, then values. */
   readonly tensors: Tensor[] = [];
 
   /** Throws ERR_ARGUMENT when maxTokens exceeds the model's context. */
@@ -21,7 +25,7 @@ export class KvCache {
       throw new AthanorError(
         'ERR_ARGUMENT',
         `a cache of ${maxTokens} tokens exceeds the model's context of ${contextLength}`,
-        'shorten the prompt or lower --max-tokens',
+        'shorten the prompt, or ask for fewer tokens',
       );
     }
     this.slots = slots;

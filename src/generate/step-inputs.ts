@@ -1,23 +1,28 @@
-/** What a decoding step takes, one token of each of a number of sequences, in one tensor that each step overwrites. */
+/**
+ * The inputs of a decoding step: one token of each of some sequences. They are parts of one tensor
+ * that each step overwrites, because a recorded step reads them at fixed addresses.
+ */
 import { native } from '../native/addon.ts';
 import type { GptInput } from '../nn/decoder.ts';
 import { keep, Tensor, tensor } from '../tensor/tensor.ts';
 
-/** One sequence's part of a step. */
+/** The inputs of one sequence. */
 export interface StepSequence {
-  /** Which prompt it continues: its random stream. */
-  prompt: number;
-  slot: number;
-  /** Prompt and new tokens; all but the last are cached. */
-  tokens: readonly number[];
+  /** Random stream. */
+  readonly stream: number;
+  readonly slot: number;
+  /** Prompt and new tokens, i32 `[length]` at the front of a longer array. */
+  readonly tokens: Int32Array;
+  readonly length: number;
 }
 
 export class StepInputs {
   readonly sequences: number;
   readonly pass: GptInput;
+  /** i32 `[sequences]`, like the two tensors below. */
   readonly slots: Tensor;
-  readonly prompts: Tensor;
-  /** Tokens of each sequence, the last one included. */
+  readonly streams: Tensor;
+  /** Number of tokens of each sequence, including the one of this step. */
   readonly lengths: Tensor;
   readonly #numbers: Int32Array;
   readonly #all: Tensor;
@@ -31,11 +36,11 @@ export class StepInputs {
     const part = (begin: number, end: number) => keep(new Tensor(native.slice(this.#all.handle, begin, end)));
     this.pass = { tokens: part(0, n), positions: part(n, 2 * n), cuSeqlens: part(5 * n, 6 * n + 1) };
     this.slots = part(2 * n, 3 * n);
-    this.prompts = part(3 * n, 4 * n);
+    this.streams = part(3 * n, 4 * n);
     this.lengths = part(4 * n, 5 * n);
   }
 
-  /** Tokens already in each slot: the new one's position. */
+  /** i32 `[sequences]`: tokens already in each slot, which is the position of the new token. */
   get pastLengths(): Tensor {
     return this.pass.positions;
   }
@@ -44,12 +49,11 @@ export class StepInputs {
     const n = this.sequences;
     const numbers = this.#numbers;
     for (let i = 0; i < n; ++i) {
-      const { prompt, slot, tokens } = sequences[i]!;
-      const length = tokens.length;
+      const { stream, slot, tokens, length } = sequences[i]!;
       numbers[i] = tokens[length - 1]!;
       numbers[n + i] = length - 1;
       numbers[2 * n + i] = slot;
-      numbers[3 * n + i] = prompt;
+      numbers[3 * n + i] = stream;
       numbers[4 * n + i] = length;
     }
     this.#all.write(numbers);
@@ -57,7 +61,7 @@ export class StepInputs {
 
   dispose(): void {
     const { tokens, positions, cuSeqlens } = this.pass;
-    for (const part of [tokens, positions, cuSeqlens, this.slots, this.prompts, this.lengths]) part.dispose();
+    for (const part of [tokens, positions, cuSeqlens, this.slots, this.streams, this.lengths]) part.dispose();
     this.#all.dispose();
   }
 }

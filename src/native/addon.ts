@@ -1,24 +1,24 @@
-/** Loads the addon: $ATHANOR_NATIVE, then the cmake-js build, then the node-gyp build, then one error with all causes. */
+/**
+ * Loads the addon from the first place that has one. If none has, throws one ERR_NATIVE_LOAD that
+ * lists every cause.
+ */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { AthanorError } from '../base/errors.ts';
 import { packageRoot } from '../base/package-root.ts';
+import { packageVersion } from '../base/package-version.ts';
 import type { Binding } from './binding.ts';
-
-function candidates(): string[] {
-  const chosen = process.env.ATHANOR_NATIVE;
-  if (chosen) return [chosen];
-  return [
-    join(packageRoot, 'build/cmake/Release/athanor.node'),
-    join(packageRoot, 'build/Release/athanor.node'),
-  ];
-}
+import { candidates } from './candidates.ts';
 
 function load(): Binding {
   const require = createRequire(import.meta.url);
   const causes: string[] = [];
-  for (const path of candidates()) {
+  for (const candidate of candidates(packageRoot, packageVersion())) {
+    if ('problem' in candidate) {
+      causes.push(candidate.problem);
+      continue;
+    }
+    const { path } = candidate;
     if (!existsSync(path)) {
       causes.push(`${path} does not exist`);
       continue;

@@ -1,6 +1,7 @@
 /**
- * The addon as TypeScript sees it, written by hand: one function a C++ operation of the same name in snake_case.
- * A kernel family's part is in binding/<family>.ts; test/native/binding.test.ts holds the two together.
+ * The addon as TypeScript sees it, written by hand: one function per C++ operation of the same name
+ * in snake_case. A kernel family's part is in binding/<family>.ts; test/native/binding.test.ts
+ * compares all of it with the addon.
  */
 
 import type { ActivationBinding } from './binding/activation.ts';
@@ -16,17 +17,23 @@ import type { NormBinding } from './binding/norm.ts';
 import type { OptimizerBinding } from './binding/optimizer.ts';
 import type { PolicyBinding } from './binding/policy.ts';
 import type { PreferenceBinding } from './binding/preference.ts';
+import type { QueryKeyNormBinding } from './binding/query-key-norm.ts';
 import type { RandomBinding } from './binding/random.ts';
 import type { RowsBinding } from './binding/rows.ts';
 import type { SamplingBinding } from './binding/sampling.ts';
 import type { SegmentsBinding } from './binding/segments.ts';
 import type { ShardBinding } from './binding/shard.ts';
+import type { SoftmaxBinding } from './binding/softmax.ts';
 import type { TextBinding } from './binding/text.ts';
 
+/** Element types of tensors. */
 export type DType = 'f32' | 'bf16' | 'i32' | 'u8';
+/**
+ * The elements of a tensor in JavaScript: f32, bf16 (its raw 16 bits), i32 and u8 in this order.
+ */
 export type TypedArray = Float32Array | Uint16Array | Int32Array | Uint8Array;
 
-/** An opaque tensor handle; dispose() frees the storage before the garbage collector would. */
+/** An opaque handle on a tensor. dispose() frees the storage before the garbage collector would. */
 export interface NativeTensor {
   dispose(): void;
 }
@@ -34,10 +41,15 @@ export interface NativeTensor {
 export interface TensorBinding {
   NativeTensor: new () => NativeTensor;
   setErrorClass(errorClass: unknown): void;
+  /**
+   * [name, parameter types, result type] of each bound function, as TypeScript writes them, out of
+   * the C++ types.
+   */
+  signatures(): [string, string[], string][];
   empty(shape: readonly number[], dtype: DType): NativeTensor;
   view(tensor: NativeTensor, shape: readonly number[]): NativeTensor;
   slice(tensor: NativeTensor, begin: number, end: number): NativeTensor;
-  /** Tells the garbage collector how large the tensor is; for those that no scope will dispose. */
+  /** Tells the garbage collector the size of a tensor that no scope will dispose of. */
   account(tensor: NativeTensor): void;
   dtypeOf(tensor: NativeTensor): DType;
   shapeOf(tensor: NativeTensor): number[];
@@ -45,32 +57,44 @@ export interface TensorBinding {
   write(tensor: NativeTensor, values: TypedArray): void;
 }
 
+/** The instruction sets that CPU kernels are compiled for. */
+export type CpuIsa = 'portable' | 'avx2' | 'avx512' | 'avx512bf16';
+export type DeviceType = 'cpu' | 'cuda';
+
 export interface RuntimeBinding {
-  activeIsa(): string;
-  supportedIsas(): string[];
-  setIsa(name: string): void;
+  activeIsa(): CpuIsa;
+  supportedIsas(): CpuIsa[];
+  setIsa(name: CpuIsa): void;
   numThreads(): number;
   setNumThreads(count: number): void;
-  /** Where tensors are made from now on. Throws ERR_CUDA_UNAVAILABLE, with the reason and the remedy. */
-  setDevice(name: 'cpu' | 'cuda'): void;
-  device(): 'cpu' | 'cuda';
-  /** Whether there is a GPU that this build can use, then its name, or what is missing and the remedy. */
+  /**
+   * Sets the device of new tensors. Throws ERR_CUDA_UNAVAILABLE, with the reason and the remedy.
+   */
+  setDevice(type: DeviceType): void;
+  device(): DeviceType;
+  /**
+   * Whether there is a GPU that this build can use; then its name, or the missing part and the
+   * remedy.
+   */
   cudaStatus(): [boolean, string];
-  /** Waits for what is queued on the GPU and throws what went wrong in it; on the CPU nothing is queued. */
+  /** Waits for the work that is queued on the GPU and throws its error; the CPU queues nothing. */
   synchronize(): void;
   /**
-   * What is queued on the GPU from here on is recorded and does not run yet; what would wait for it or send to it throws.
-   * Throws ERR_STATE on the CPU.
+   * Records the work for the GPU from here on instead of running it; waiting for the GPU or copying
+   * to it throws meanwhile. Throws ERR_STATE on the CPU.
    */
   beginRecording(): void;
-  /** A graph: launched, it does again what was recorded, at the same addresses. It keeps its memory until freeGraph. */
+  /**
+   * A graph of the recorded work. A launch runs it again, at the same addresses. The graph keeps
+   * its memory until freeGraph.
+   */
   endRecording(): number;
-  /** Instead of endRecording. */
+  /** Ends the recording without a graph. */
   abandonRecording(): void;
-  /** `written`: tensors that the graph writes to. */
+  /** @param written tensors that the graph writes to */
   launchGraph(graph: number, written: readonly NativeTensor[]): void;
   freeGraph(graph: number): void;
-  /** [allocated, peak, cached, limit] in bytes, of the device in use. */
+  /** [allocated, peak, cached, limit] of the current device, in bytes. */
   memoryStats(): [number, number, number, number];
   setMemoryLimit(bytes: number): void;
   trimMemory(): void;
@@ -84,6 +108,7 @@ export interface Binding
     ElementwiseBinding,
     AttentionBinding,
     DecoderBinding,
+    QueryKeyNormBinding,
     LinearBinding,
     LossBinding,
     BenchBinding,
@@ -98,4 +123,5 @@ export interface Binding
     RowsBinding,
     PolicyBinding,
     PreferenceBinding,
-    SegmentsBinding {}
+    SegmentsBinding,
+    SoftmaxBinding {}

@@ -1,29 +1,60 @@
-/** What a decoder is stacked from: attention, feed-forward network and their pre-norm block. */
+/** The blocks of a decoder, as a BlockSpec describes them: attention and a feed-forward network. */
 import { swiglu } from '../tensor/ops/activation.ts';
-import { type AttentionShape, causalSelfAttention, type SequenceIndex } from '../tensor/ops/attention.ts';
+import { causalSelfAttention, type SequenceIndex } from '../tensor/ops/attention.ts';
 import { geluFeedForward } from '../tensor/ops/linear.ts';
+import { queryKeyNorm } from '../tensor/ops/query-key-norm.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { ModelConfig } from './config.ts';
+import type { BlockSpec, ModelConfig } from './config.ts';
 import type { Initializer } from './init.ts';
 import { LayerNorm, Linear, type Norm, RmsNorm } from './layers.ts';
 import { Module } from './module.ts';
 
+/** The arguments of the parts of one block. */
+interface BlockParts {
+  config: ModelConfig;
+  spec: BlockSpec;
+  init: Initializer;
+  /** Initial standard deviation of the projections that add to the residual stream. */
+  residualStd: number;
+}
+
 class Attention extends Module {
   readonly qkv: Linear;
+  /** Norms of query and key heads: both or neither. */
+  readonly queryNorm: RmsNorm | undefined;
+  readonly keyNorm: RmsNorm | undefined;
   readonly output: Linear;
-  readonly #shape: AttentionShape;
+  readonly #config: ModelConfig;
+  // Private, because it is not a parameter. The decoder owns it.
+  readonly #ropeTable: Tensor | undefined;
 
-  constructor(config: ModelConfig, init: Initializer, residualStd: number) {
+  constructor({ config, spec, init, residualStd }: BlockParts, ropeTable: Tensor | undefined) {
     super();
     const { heads, kvHeads, headDim, hiddenSize, initializerRange: std } = config;
-    const bias = config.architecture === 'gpt2';
-    this.#shape = { heads, kvHeads, headDim };
-    this.qkv = new Linear(hiddenSize, (heads + 2 * kvHeads) * headDim, init, { bias, std });
-    this.output = new Linear(heads * headDim, hiddenSize, init, { bias, std: residualStd });
+    this.#config = config;
+    this.#ropeTable = ropeTable;
+    this.qkv = new Linear(hiddenSize, (heads + 2 * kvHeads) * headDim, init, { bias: spec.qkvBias, std });
+    if (spec.queryKeyNorm === 'per-head') {
+      this.queryNorm = new RmsNorm(headDim, init, config.normEps);
+      this.keyNorm = new RmsNorm(headDim, init, config.normEps);
+    }
+    this.output = new Linear(heads * headDim, hiddenSize, init, { bias: spec.outputBias, std: residualStd });
   }
 
-  forward(x: Tensor, index: SequenceIndex, ropeTable?: Tensor): Tensor {
-    return this.output.forward(causalSelfAttention(this.qkv.forward(x), index, this.#shape, ropeTable));
+  get ropeTable(): Tensor | undefined {
+    return this.#ropeTable;
+  }
+
+  forward(x: Tensor, index: SequenceIndex): Tensor {
+    const qkv = this.#normed(this.qkv.forward(x));
+    return this.output.forward(causalSelfAttention(qkv, index, this.#config, this.#ropeTable));
+  }
+
+  #normed(qkv: Tensor): Tensor {
+    if (!this.queryNorm || !this.keyNorm) return qkv;
+    const { heads, kvHeads, normEps: eps } = this.#config;
+    const [queryGain, keyGain] = [this.queryNorm.weight, this.keyNorm.weight];
+    return queryKeyNorm(qkv, { queryGain, keyGain, heads, kvHeads, eps });
   }
 }
 
@@ -31,11 +62,15 @@ class GeluMlp extends Module {
   readonly up: Linear;
   readonly down: Linear;
 
-  constructor(config: ModelConfig, init: Initializer, residualStd: number) {
+  constructor({ config, spec, init, residualStd }: BlockParts) {
     super();
     const { hiddenSize, intermediateSize, initializerRange: std } = config;
-    this.up = new Linear(hiddenSize, intermediateSize, init, { bias: true, std });
-    this.down = new Linear(intermediateSize, hiddenSize, init, { bias: true, std: residualStd });
+    this.up = new Linear(hiddenSize, intermediateSize, init, { bias: spec.mlpBias, std });
+    this.down = new Linear(intermediateSize, hiddenSize, init, { bias: spec.mlpBias, std: residualStd });
+  }
+
+  get projections(): readonly [up: Linear, down: Linear] {
+    return [this.up, this.down];
   }
 
   forward(x: Tensor): Tensor {
@@ -54,11 +89,15 @@ class SwigluMlp extends Module {
   readonly gateUp: Linear;
   readonly down: Linear;
 
-  constructor(config: ModelConfig, init: Initializer, residualStd: number) {
+  constructor({ config, spec, init, residualStd }: BlockParts) {
     super();
     const { hiddenSize, intermediateSize, initializerRange: std } = config;
-    this.gateUp = new Linear(hiddenSize, 2 * intermediateSize, init, { std });
-    this.down = new Linear(intermediateSize, hiddenSize, init, { std: residualStd });
+    this.gateUp = new Linear(hiddenSize, 2 * intermediateSize, init, { bias: spec.mlpBias, std });
+    this.down = new Linear(intermediateSize, hiddenSize, init, { bias: spec.mlpBias, std: residualStd });
+  }
+
+  get projections(): readonly [up: Linear, down: Linear] {
+    return [this.gateUp, this.down];
   }
 
   forward(x: Tensor): Tensor {
@@ -66,55 +105,61 @@ class SwigluMlp extends Module {
   }
 }
 
-/** Pre-norm block. The residual stream travels as (x, delta): the next norm adds delta as it reads. */
+const mlps = { gelu: GeluMlp, swiglu: SwigluMlp } satisfies Record<BlockSpec['activation'], unknown>;
+
+/**
+ * Pre-norm block. The residual stream travels as (x, delta): the next norm adds delta as it reads.
+ */
 export class Block extends Module {
+  readonly spec: BlockSpec;
   readonly attentionNorm: Norm;
   readonly attention: Attention;
   readonly mlpNorm: Norm;
   readonly mlp: GeluMlp | SwigluMlp;
 
-  constructor(config: ModelConfig, init: Initializer) {
+  /**
+   * @param ropeTable the table for the base that spec.rope names; without one nothing is rotated
+   */
+  constructor(config: ModelConfig, spec: BlockSpec, init: Initializer, ropeTable: Tensor | undefined) {
     super();
-    // Each block adds two branches to the stream; dividing by sqrt(2 layers) keeps its variance at depth (GPT-2 §2.3).
+    // Each block adds two branches to the stream; dividing by sqrt(2 layers) keeps its variance at
+    // depth (GPT-2 §2.3).
     const residualStd = config.initializerRange / Math.sqrt(2 * config.layers);
+    const parts = { config, spec, init, residualStd };
+    this.spec = spec;
     this.attentionNorm = makeNorm(config, init);
-    this.attention = new Attention(config, init, residualStd);
+    this.attention = new Attention(parts, ropeTable);
     this.mlpNorm = makeNorm(config, init);
-    this.mlp =
-      config.architecture === 'gpt2'
-        ? new GeluMlp(config, init, residualStd)
-        : new SwigluMlp(config, init, residualStd);
+    this.mlp = new mlps[spec.activation](parts);
   }
 
-  /** Whether anything in here learns, adapters included. */
+  /** Whether any parameter of the block trains, adapters included. */
   get trains(): boolean {
     if (this.trainable().size > 0) return true;
-    return [...this.modules().values()].some((module) => module instanceof Linear && module.adapter);
+    return this.projections.some(({ adapter }) => adapter);
   }
 
-  /** What multiplies, in the order of use. */
+  /** The linear layers in the order of use. */
   get projections(): readonly [qkv: Linear, output: Linear, up: Linear, down: Linear] {
-    const up = this.mlp instanceof GeluMlp ? this.mlp.up : this.mlp.gateUp;
-    return [this.attention.qkv, this.attention.output, up, this.mlp.down];
+    const { qkv, output } = this.attention;
+    return [qkv, output, ...this.mlp.projections];
   }
 
-  /** What has weights, in the order of use. */
-  get weighted(): readonly (Norm | Linear)[] {
-    const [qkv, output, up, down] = this.projections;
-    return [this.attentionNorm, qkv, output, this.mlpNorm, up, down];
-  }
-
-  forward(x: Tensor, delta: Tensor | undefined, index: SequenceIndex, ropeTable?: Tensor) {
+  /**
+   * @param x `[n, d]`: the residual stream
+   * @param delta `[n, d]`: the output of the block before, which is not yet added to x
+   */
+  forward(x: Tensor, delta: Tensor | undefined, index: SequenceIndex) {
     const first = this.attentionNorm.forward(x, delta);
-    const attended = this.attention.forward(first.y, index, ropeTable);
+    const attended = this.attention.forward(first.y, index);
     const second = this.mlpNorm.forward(first.sum, attended);
     return { x: second.sum, delta: this.mlp.forward(second.y) };
   }
 }
 
-export function makeNorm(config: ModelConfig, init: Initializer): Norm {
-  const { architecture, hiddenSize, normEps } = config;
-  return architecture === 'gpt2'
-    ? new LayerNorm(hiddenSize, init, normEps)
-    : new RmsNorm(hiddenSize, init, normEps);
+const norms = { layer: LayerNorm, rms: RmsNorm } satisfies Record<ModelConfig['norm'], unknown>;
+
+/** The norm of a model's kind over its hidden size. */
+export function makeNorm({ norm, hiddenSize, normEps }: ModelConfig, init: Initializer): Norm {
+  return new norms[norm](hiddenSize, init, normEps);
 }

@@ -1,62 +1,125 @@
-/** Decoding: a decoder's trunk over tokens that continue cached sequences, in one native operation. */
+/** The trunk of a model over tokens that continue cached sequences, as one native operation. */
 import { native } from '../native/addon.ts';
-import type { NativeTensor } from '../native/binding.ts';
+import type { DecoderLayerAdapters, DecoderModel, NativeDecoder } from '../native/binding/decoder.ts';
+import type { DType, NativeTensor } from '../native/binding.ts';
+import type { SequenceIndex } from '../tensor/ops/attention.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import type { Decoder, GptInput } from './decoder.ts';
+import type { Block } from './blocks.ts';
+import type { ModelConfig } from './config.ts';
+import type { Embedding, Linear, Norm } from './layers.ts';
 
-/** Where the sequences of one call are cached. */
+/** Tokens of one or more sequences, end to end. */
+export interface TokenRows extends SequenceIndex {
+  /** i32 `[n]` */
+  tokens: Tensor;
+}
+
+/** The place of the sequences of one call in the KV cache. */
 export interface DecoderCache {
-  /** Keys and values of each layer in turn; see kvCacheCreate in the architecture page. */
+  /** The keys and then the values of each layer in turn. */
   tensors: readonly Tensor[];
   /** i32 `[sequences]`: the cache slot of each sequence of this call. */
   slots: Tensor;
   /** i32 `[sequences]`: tokens already in the slot. */
   pastLengths: Tensor;
+  /** Tokens for which a slot has room. */
   maxTokens: number;
 }
 
-/** Of one model. Its parameters stay the same tensors for its life; adapters come and go. */
-export class CachedDecoder {
-  readonly #model: Decoder;
-  readonly #weights: (NativeTensor | undefined)[];
+/** The parts of a trunk. Its parameters stay the same tensors for its life. */
+export interface TrunkParts {
+  readonly config: ModelConfig;
+  /** Dtype of activations. */
+  readonly dtype: DType;
+  readonly tokenEmbedding: Embedding;
+  readonly positionEmbedding: Embedding | undefined;
+  readonly blocks: readonly Block[];
+  readonly finalNorm: Norm;
+}
 
-  constructor(model: Decoder, ropeTable: Tensor | undefined) {
-    this.#model = model;
-    const { tokenEmbedding, positionEmbedding, finalNorm, blocks } = model;
-    this.#weights = [
-      tokenEmbedding.weight,
-      positionEmbedding?.weight,
-      ropeTable,
-      ...[finalNorm, ...blocks.flatMap((block) => block.weighted)].flatMap(({ weight, bias }) => [
-        weight,
-        bias,
-      ]),
-    ].map((weight) => weight?.handle);
+/** The cached forward pass of one model. Adapters may come and go between calls. */
+export class CachedDecoder {
+  readonly #parts: TrunkParts;
+  /** Made at the first call, because most models of a training run never decode. */
+  #decoder: NativeDecoder | undefined;
+
+  constructor(parts: TrunkParts) {
+    this.#parts = parts;
   }
 
-  /** Final hidden states `[n, d]`, without history; the bits are those of the full forward pass. */
-  forward({ tokens, positions, cuSeqlens }: GptInput, cache: DecoderCache): Tensor {
-    const { architecture, heads, kvHeads, normEps } = this.#model.config;
-    const layers = this.#model.blocks.flatMap((block) => block.projections);
-    const adapted = layers.some(({ adapter }) => adapter) ? layers.map(({ adapter }) => adapter) : [];
+  /**
+   * The final hidden states `[n, d]`, with the same bits as the full forward pass. They
+   * carry no gradient.
+   */
+  forward({ tokens, positions, cuSeqlens }: TokenRows, cache: DecoderCache): Tensor {
+    const { blocks } = this.#parts;
+    this.#decoder ??= new native.NativeDecoder(decoderModel(this.#parts));
+    const isAdapted = blocks.some(({ projections }) => projections.some(({ adapter }) => adapter));
     return new Tensor(
-      native.decoderCached(
-        this.#weights,
-        adapted.flatMap((adapter) => [adapter?.a.handle, adapter?.b.handle]),
-        adapted.map((adapter) => adapter?.scale ?? 1),
-        cache.tensors.map(({ handle }) => handle),
-        tokens.handle,
-        positions.handle,
-        cuSeqlens.handle,
-        cache.slots.handle,
-        cache.pastLengths.handle,
-        cache.maxTokens,
-        heads,
-        kvHeads,
-        architecture === 'llama',
-        normEps,
-        this.#model.dtype,
-      ),
+      this.#decoder.forward({
+        tokens: tokens.handle,
+        positions: positions.handle,
+        cuSeqlens: cuSeqlens.handle,
+        slots: cache.slots.handle,
+        pastLengths: cache.pastLengths.handle,
+        caches: cache.tensors.map(({ handle }) => handle),
+        maxTokens: cache.maxTokens,
+        adapters: isAdapted ? blocks.map(layerAdapters) : [],
+      }),
     );
   }
+
+  /** Gives up the share of the model's weights. */
+  dispose(): void {
+    this.#decoder?.dispose();
+    this.#decoder = undefined;
+  }
+}
+
+function decoderModel(parts: TrunkParts): DecoderModel {
+  const { config, dtype, tokenEmbedding, positionEmbedding, blocks, finalNorm } = parts;
+  return {
+    tokenTable: tokenEmbedding.weight.handle,
+    positionTable: positionEmbedding?.weight.handle,
+    layers: blocks.map((block) => {
+      const { attention } = block;
+      const [qkv, output, up, down] = block.projections;
+      return {
+        attentionNorm: normWeights(block.attentionNorm),
+        qkv: projectionWeights(qkv),
+        queryKeyNorm: attention.queryNorm &&
+          attention.keyNorm && {
+            queryGain: attention.queryNorm.weight.handle,
+            keyGain: attention.keyNorm.weight.handle,
+          },
+        ropeTable: attention.ropeTable?.handle,
+        output: projectionWeights(output),
+        mlpNorm: normWeights(block.mlpNorm),
+        activation: block.spec.activation,
+        up: projectionWeights(up),
+        down: projectionWeights(down),
+      };
+    }),
+    finalNorm: normWeights(finalNorm),
+    norm: config.norm,
+    eps: config.normEps,
+    heads: config.heads,
+    kvHeads: config.kvHeads,
+    dtype,
+  };
+}
+
+function normWeights({ weight, bias }: Norm): { gain: NativeTensor; bias: NativeTensor | undefined } {
+  return { gain: weight.handle, bias: bias?.handle };
+}
+
+function projectionWeights({ weight, bias }: Linear) {
+  return { weight: weight.handle, bias: bias?.handle };
+}
+
+function layerAdapters({ projections }: Block): DecoderLayerAdapters {
+  const [qkv, output, up, down] = projections.map(
+    ({ adapter }) => adapter && { a: adapter.a.handle, b: adapter.b.handle, scale: adapter.scale },
+  );
+  return { qkv, output, up, down };
 }

@@ -1,57 +1,64 @@
 /**
- * The decoder-only trunk under every head, as GPT-2 (learned positions, layer norm, GELU, biases; Radford et al., 2019)
- * or Llama (RMS norm, rotary positions, SwiGLU, grouped queries; Touvron et al., 2023). Rows are tokens; sequences are
- * told apart by cuSeqlens only, so that a packed batch costs and computes the same as separate ones.
+ * The decoder-only trunk under every head, as a ModelConfig describes it. Rows are tokens.
+ * cuSeqlens alone separates sequences, so a packed batch gives the same results as separate
+ * sequences, at the same cost.
  */
-
 import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
 import type { DType } from '../native/binding.ts';
 import { checkpoint } from '../tensor/autograd.ts';
-import type { SequenceIndex } from '../tensor/ops/attention.ts';
 import { embedding } from '../tensor/ops/embedding.ts';
 import { keep, Tensor } from '../tensor/tensor.ts';
 import { Block, makeNorm } from './blocks.ts';
-import { CachedDecoder, type DecoderCache } from './cached-decoder.ts';
-import type { ModelConfig } from './config.ts';
+import { CachedDecoder, type DecoderCache, type TokenRows } from './cached-decoder.ts';
+import { blockOf, type ModelConfig } from './config.ts';
 import { addEmbeddingNoise, type EmbeddingNoise } from './embedding-noise.ts';
 import type { Initializer } from './init.ts';
 import { Embedding, type Norm } from './layers.ts';
 import { Module } from './module.ts';
 
 /** Tokens of one or more sequences, end to end. */
-export interface GptInput extends SequenceIndex {
-  /** i32 `[n]` */
-  tokens: Tensor;
-  /** NEFTune, for training. */
+export interface GptInput extends TokenRows {
+  /** Noise on the embeddings (NEFTune), for training only. */
   embeddingNoise?: EmbeddingNoise;
 }
 
+/** The dtype of matrices. */
 export type WeightDType = 'f32' | 'bf16';
 
+/** How a model is kept and computed. */
 export interface GptOptions {
-  /** Of activations. Default f32. */
+  /** Dtype of activations. Default f32. */
   dtype?: DType;
   /**
-   * What matrices (tables and projections) are kept in: f32 masters, or bf16 alone, which AdamW then updates by stochastic
-   * rounding. Gains, biases and a score head are f32 in either case. Default f32.
+   * The dtype of matrices (tables and projections): f32 masters, or bf16 alone, which AdamW updates
+   * with stochastic rounding. Gains, biases and a score head are always f32. Default f32.
    */
   weights?: WeightDType | undefined;
+  /** The seed of the initial weights. Default 0. */
   seed?: number;
-  /** Recompute each block's inside in the backward pass: less memory, a third more time. */
+  /**
+   * Gradient checkpointing: compute each block again in the backward pass. It needs less memory and
+   * a third more time. Default false.
+   */
   checkpointActivations?: boolean;
 }
 
+/** The trunk with its parameters. Gpt and ScoringModel add a head. */
 export abstract class Decoder extends Module {
   readonly config: ModelConfig;
   readonly tokenEmbedding: Embedding;
+  /** Undefined where positions are rotary or absent. */
   readonly positionEmbedding: Embedding | undefined;
   readonly blocks: Block[] = [];
   readonly finalNorm: Norm;
+  /** Dtype of activations. */
   readonly dtype: DType;
+  /** Dtype of matrices. */
   readonly weights: WeightDType;
   readonly checkpointActivations: boolean;
-  readonly #ropeTable: Tensor | undefined;
+  /** One table for each base of rotary positions among the blocks. */
+  readonly #ropeTables = new Map<number, Tensor>();
   readonly #cached: CachedDecoder;
 
   protected constructor(config: ModelConfig, init: Initializer, options: GptOptions) {
@@ -62,22 +69,36 @@ export abstract class Decoder extends Module {
     this.checkpointActivations = options.checkpointActivations ?? false;
     const { vocabSize, hiddenSize, contextLength, initializerRange: std } = config;
     this.tokenEmbedding = new Embedding(vocabSize, hiddenSize, init, std);
-    if (config.architecture === 'gpt2') {
+    if (config.positionTable) {
       this.positionEmbedding = new Embedding(contextLength, hiddenSize, init, std);
-    } else {
-      this.#ropeTable = keep(new Tensor(native.ropeTable(contextLength, config.headDim, config.ropeTheta)));
     }
-    for (let i = 0; i < config.layers; ++i) this.blocks.push(new Block(config, init));
+    for (let i = 0; i < config.layers; ++i) {
+      const spec = blockOf(config, i);
+      this.blocks.push(new Block(config, spec, init, spec.rope && this.#ropeTable(spec.rope.theta)));
+    }
     this.finalNorm = makeNorm(config, init);
-    this.#cached = new CachedDecoder(this, this.#ropeTable);
+    this.#cached = new CachedDecoder(this);
   }
 
-  /** Final hidden states `[n, d]`. With a cache, the tokens continue what is cached, and carry no gradient. */
+  #ropeTable(theta: number): Tensor {
+    const { contextLength, headDim } = this.config;
+    const table =
+      this.#ropeTables.get(theta) ?? keep(new Tensor(native.ropeTable(contextLength, headDim, theta)));
+    this.#ropeTables.set(theta, table);
+    return table;
+  }
+
+  /**
+   * The final hidden states `[n, d]`, in `dtype`. With a cache the tokens continue the cached
+   * sequences, and the result carries no gradient. Throws ERR_ARGUMENT for embedding noise with a
+   * cache and for an id outside of the vocabulary.
+   */
   forward(input: GptInput, cache?: DecoderCache): Tensor {
     const { tokens, positions, embeddingNoise } = input;
     if (cache) {
-      if (embeddingNoise)
+      if (embeddingNoise) {
         throw new AthanorError('ERR_ARGUMENT', '[embeddingNoise] is for training, not for decoding');
+      }
       return this.#cached.forward(input, cache);
     }
     let x = embedding(
@@ -91,7 +112,7 @@ export abstract class Decoder extends Module {
     let delta: Tensor | undefined;
     this.blocks.forEach((block) => {
       const run = (from: Tensor, branch?: Tensor) => {
-        const out = block.forward(from, branch, input, this.#ropeTable);
+        const out = block.forward(from, branch, input);
         return [out.x, out.delta];
       };
       const inputs = delta ? [x, delta] : [x];
@@ -103,8 +124,10 @@ export abstract class Decoder extends Module {
     return this.finalNorm.forward(x, delta).y;
   }
 
+  /** Frees the parameters and tables. */
   override dispose(): void {
+    this.#cached.dispose();
     super.dispose();
-    this.#ropeTable?.dispose();
+    for (const table of this.#ropeTables.values()) table.dispose();
   }
 }

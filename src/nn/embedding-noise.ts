@@ -1,6 +1,7 @@
 /**
- * NEFTune (Jain et al., "NEFTune: noisy embeddings improve instruction finetuning", 2023): in training, uniform noise on
- * the embeddings, of magnitude alpha / sqrt(L d) with L the length of the token's own sequence.
+ * NEFTune (Jain et al., "NEFTune: noisy embeddings improve instruction finetuning", 2023): uniform
+ * noise on the embeddings in training. Its magnitude is alpha / sqrt(L d), where L is the length of
+ * the sequence of the token.
  */
 
 import { AthanorError } from '../base/errors.ts';
@@ -8,24 +9,26 @@ import { native } from '../native/addon.ts';
 import { empty, scope, type Tensor } from '../tensor/tensor.ts';
 
 /**
- * Channel j of the token at position p of the batch's i-th sequence gets alpha / sqrt(L d) times a number in [-1, 1)
- * that is a function of (seed, stream, i, p d + j) and of nothing else: not of the other sequences, their lengths or the
- * threads. Give every batch of a run a stream of its own, such as the count of batches so far.
+ * Channel j of the token at position p of the batch's i-th sequence gets alpha / sqrt(L d) times a
+ * number in [-1, 1). The number is a function of (seed, stream, i, p d + j) alone: other sequences,
+ * their lengths and the threads do not matter. Give every batch of a run its own stream, such as
+ * the count of batches so far.
  */
 export interface EmbeddingNoise {
-  /** The paper's 5, 10 or 15; 0 is no noise. */
+  /** The scale; the paper uses 5, 10 and 15. 0 is no noise. */
   alpha: number;
   seed: number;
-  /** Below 2^32. */
+  /** A whole number below 2^32. */
   stream: number;
 }
 
 const sequencesPerStream = 2 ** 20;
 
 /**
- * Adds the noise to fresh embeddings `[n, d]`, in place: a constant, so gradients pass unchanged.
+ * Adds the noise to new embeddings `[n, d]` in place. It is a constant, so gradients pass
+ * unchanged. Throws ERR_ARGUMENT for an alpha below 0, a stream that is not a whole number below
+ * 2^32, or more than 2^20 sequences.
  * @param cuSeqlens i32 `[sequences + 1]`
- * Throws ERR_ARGUMENT for an alpha below 0, a stream that is no whole number below 2^32, or 2^20 sequences.
  */
 export function addEmbeddingNoise(x: Tensor, cuSeqlens: Tensor, noise: EmbeddingNoise): void {
   const { alpha, seed, stream } = noise;

@@ -8,9 +8,12 @@ import { Decoder, type GptInput, type GptOptions } from './decoder.ts';
 import { Initializer } from './init.ts';
 import { Linear } from './layers.ts';
 
+/** A language model. */
 export class Gpt extends Decoder {
+  /** The output head; undefined when it is tied to the token embedding. */
   readonly head: Linear | undefined;
 
+  /** A model with random weights. presetConfig gives configurations. */
   constructor(config: ModelConfig, options: GptOptions = {}) {
     const init = new Initializer(options.seed ?? 0, options.weights);
     super(config, init, options);
@@ -18,21 +21,29 @@ export class Gpt extends Decoder {
     this.head = config.tiedHead ? undefined : new Linear(hiddenSize, vocabSize, init, { std });
   }
 
-  /** `[vocab, d]`: what turns hidden states into logits; the token table itself when tied. */
+  /**
+   * `[vocab, d]`: the weight that turns hidden states into logits. With a tied head it is
+   * the token table.
+   */
   get headWeight(): Tensor {
     return this.head?.weight ?? this.tokenEmbedding.weight;
   }
 
   /**
-   * f32 logits `[rows, vocab]` of hidden rows, all of them or those listed (i32 `[rows]`), to sample from: the numbers
-   * that the losses see, bit for bit. They carry no gradient; train through loss().
+   * The logits to sample from, f32 `[rows, vocab]`. They have the same bits that the losses use.
+   * They carry no gradient: train through loss().
+   * @param hidden `[n, d]` from forward()
+   * @param rows i32 `[rows]`: the hidden rows to use; default all
    */
   logits(hidden: Tensor, rows?: Tensor): Tensor {
     const chosen = rows ? gatherRows(hidden, rows) : hidden;
     return new Tensor(native.linearLogits(chosen.handle, this.headWeight.handle));
   }
 
-  /** Next-token cross-entropy; targets i32 `[n]`, -100 where there is none. */
+  /**
+   * Next-token cross-entropy.
+   * @param targets i32 `[n]`; -100 where there is none
+   */
   loss(input: GptInput, targets: Tensor, options?: CrossEntropyOptions): CrossEntropyResult {
     return linearCrossEntropy(this.forward(input), this.headWeight, targets, options);
   }

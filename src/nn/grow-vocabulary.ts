@@ -1,7 +1,8 @@
 /**
- * More token rows for a base model whose tokenizer got new tokens, such as a chat template's. A new row is the mean of
- * the old ones (Hewitt, "Initializing new word embeddings for pretrained language models", 2021): a new token's logit is
- * then the mean of the old logits, so it takes little probability from them before it is trained.
+ * More token rows for a base model whose tokenizer got new tokens, such as those of a chat
+ * template. A new row is the mean of the old ones (Hewitt, "Initializing new word embeddings for
+ * pretrained language models", 2021). A new token's logit is then the mean of the old logits, so it
+ * takes little probability from them before it is trained.
  */
 
 import { AthanorError } from '../base/errors.ts';
@@ -11,9 +12,10 @@ import { Gpt } from './gpt.ts';
 import { Linear } from './layers.ts';
 
 /**
- * A copy of the model with `vocabSize` tokens; the old rows of the token table and of an untied head have the same bits.
- * The model itself stays as it is and the caller's to dispose. Throws ERR_ARGUMENT for fewer tokens than it has, and
- * ERR_STATE for a model with LoRA adapters, which would not come along.
+ * A copy of the model with `vocabSize` tokens. The old rows of the token table and of an untied
+ * head keep their bits. The model itself does not change, and the caller still disposes of it.
+ * Throws ERR_ARGUMENT for fewer tokens than the model has, and ERR_STATE for a model with LoRA
+ * adapters, which the copy would lack.
  */
 export function growVocabulary(model: Gpt, vocabSize: number): Gpt {
   const before = model.config.vocabSize;
@@ -42,7 +44,7 @@ export function growVocabulary(model: Gpt, vocabSize: number): Gpt {
   return grown;
 }
 
-/** The rows of source, then their mean as often as it takes. */
+/** Copies the rows of source, and their mean into every further row. */
 function copyRows(target: Tensor, source: Tensor): void {
   const [rows = 0, width = 0] = source.shape;
   const values = new Float32Array(target.size);
@@ -52,7 +54,7 @@ function copyRows(target: Tensor, source: Tensor): void {
   target.writeFloats(values);
 }
 
-/** In double precision: a vocabulary is long. */
+/** In double precision, because a vocabulary has many rows. */
 function columnMeans(values: Float32Array, rows: number, width: number): Float64Array {
   const sums = new Float64Array(width);
   for (let row = 0; row < rows; row++) {

@@ -1,17 +1,18 @@
 /**
- * Initial weights, in the dtype that the model keeps them in. Each parameter draws from its own Philox stream, so the values depend on (seed, parameter) and not
- * on the order in which modules are built.
+ * Initial weights, in the dtype in which the model keeps them. Each parameter that is drawn at
+ * random has its own Philox stream: the n-th one of a model has stream n.
  */
 import { native } from '../native/addon.ts';
 import type { DType } from '../native/binding.ts';
 import { empty, full, parameter, type Shape, Tensor } from '../tensor/tensor.ts';
 
+/** Makes the initial parameters of one model. */
 export class Initializer {
   readonly #seed: number;
   readonly #matrices: DType;
   #stream = 0;
 
-  /** @param matrices what normal() gives; everything else is f32 */
+  /** @param matrices the dtype that normal() gives; all other parameters are f32 */
   constructor(seed: number, matrices: DType = 'f32') {
     this.#seed = seed;
     this.#matrices = matrices;
@@ -36,6 +37,7 @@ export class Initializer {
     return parameter(out);
   }
 
+  /** A parameter whose elements all have one value. */
   constant(shape: Shape, value: number): Tensor {
     return parameter(full(shape, value));
   }

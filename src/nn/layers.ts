@@ -1,4 +1,4 @@
-/** The layers that models are made of; each holds parameters and calls one operation. */
+/** The layers of models. Each holds parameters and calls one operation. */
 import type { DType } from '../native/binding.ts';
 import { embedding } from '../tensor/ops/embedding.ts';
 import { linear } from '../tensor/ops/linear.ts';
@@ -8,20 +8,23 @@ import type { Tensor } from '../tensor/tensor.ts';
 import type { Initializer } from './init.ts';
 import { Module } from './module.ts';
 
+/** Bias and initial weights of a linear layer. */
 export interface LinearOptions {
+  /** Default false. */
   bias?: boolean;
-  /** Standard deviation of the initial weights. */
+  /** Standard deviation of the initial weights. Default 0.02. */
   std?: number;
-  /** What the weight is kept in, where that is not the initializer's. */
+  /** The dtype of the weight. Default: that of the initializer. */
   dtype?: DType;
 }
 
-/** `[n, inFeatures]` -> `[n, outFeatures]`. */
+/** y = x weight^T + bias: `[n, inFeatures]` -> `[n, outFeatures]`. */
 export class Linear extends Module {
   /** `[outFeatures, inFeatures]` */
   readonly weight: Tensor;
+  /** f32 `[outFeatures]` */
   readonly bias: Tensor | undefined;
-  // Not a public field: what is attached is no parameter of this layer.
+  // Private, because the tensors of an adapter are not parameters of this layer.
   #adapter: LowRank | undefined;
 
   constructor(inFeatures: number, outFeatures: number, init: Initializer, options: LinearOptions = {}) {
@@ -30,21 +33,26 @@ export class Linear extends Module {
     this.bias = options.bias ? init.constant([outFeatures], 0) : undefined;
   }
 
+  /** x `[n, inFeatures]` f32 or bf16 -> `[n, outFeatures]` of the same dtype, adapter included. */
   forward(x: Tensor): Tensor {
     return linear(x, this.weight, this.bias, this.#adapter);
   }
 
+  /** The attached LoRA adapter, if there is one. */
   get adapter(): LowRank | undefined {
     return this.#adapter;
   }
 
-  /** From now on forward() adds the adapter's product; undefined takes it off. Its tensors stay the caller's. */
+  /**
+   * From now on forward() adds the product of the adapter; undefined takes it off. The caller keeps
+   * the tensors of the adapter.
+   */
   attachAdapter(adapter: LowRank | undefined): void {
     this.#adapter = adapter;
   }
 }
 
-/** Rows of a table by id. */
+/** A table whose rows are looked up by id. */
 export class Embedding extends Module {
   /** `[count, width]` */
   readonly weight: Tensor;
@@ -60,13 +68,15 @@ export class Embedding extends Module {
   }
 }
 
-/** Layer norm or RMS norm of x + delta, handing on the sum: see tensor/ops/norm.ts. */
+/** Layer norm or RMS norm of x + delta, which also returns that sum. See tensor/ops/norm.ts. */
 export interface Norm extends Module {
   readonly weight: Tensor;
   readonly bias?: Tensor;
+  /** x and delta `[n, width]` -> y and sum `[n, width]`. */
   forward(x: Tensor, delta?: Tensor): NormResult;
 }
 
+/** Layer norm over the last dimension, with a gain and a bias `[width]`. */
 export class LayerNorm extends Module implements Norm {
   readonly weight: Tensor;
   readonly bias: Tensor;
@@ -84,6 +94,7 @@ export class LayerNorm extends Module implements Norm {
   }
 }
 
+/** RMS norm over the last dimension, with a gain `[width]`. */
 export class RmsNorm extends Module implements Norm {
   readonly weight: Tensor;
   readonly eps: number;

@@ -1,7 +1,8 @@
 /**
- * LoRA (Hu et al., "LoRA: low-rank adaptation of large language models", 2021): every chosen projection W of a frozen
- * decoder becomes W + (alpha / rank) B A, and only A and B train. The adapters hang on the layers and are no part of
- * the model's own parameters, so a model's names are the same with them and without.
+ * LoRA (Hu et al., "LoRA: low-rank adaptation of large language models", 2021): every chosen
+ * projection W of a frozen decoder becomes W + (alpha / rank) B A, and only A and B train. Adapters
+ * are attached to layers and are not among the parameters of the model, so its names are the same
+ * with and without them.
  */
 
 import { AthanorError } from '../base/errors.ts';
@@ -15,20 +16,26 @@ import { Initializer } from './init.ts';
 import { Linear } from './layers.ts';
 import { Module } from './module.ts';
 
-/** Projections of a block, by the last part of their names; gpt2 has up, llama gate_up. */
+/**
+ * Projections of a block, by the last part of their names: `up` with GELU, `gate_up` with SwiGLU.
+ */
 export const loraTargets = ['qkv', 'output', 'up', 'gate_up', 'down'] as const;
+/** The last part of the name of a projection. */
 export type LoraTarget = (typeof loraTargets)[number];
 
+/** The size and place of the adapters. */
 export interface LoraOptions {
-  /** Inner width of each adapter. */
+  /** The inner width of each adapter: the number of rows of A. */
   rank: number;
-  /** The product B A is scaled by alpha / rank, so that alpha need not change with the rank. */
+  /** The product B A is scaled by alpha / rank, so alpha need not change with the rank. */
   alpha: number;
+  /** The projections that get an adapter. */
   targets: readonly (LoraTarget | 'all')[];
+  /** The seed of the initial A. */
   seed: number;
 }
 
-/** A base parameter with its adapter's product added, computed when it is asked for. */
+/** A parameter with the product of its adapter added, computed on demand. */
 export interface MergedParameter {
   dtype: 'f32';
   shape: readonly number[];
@@ -46,7 +53,8 @@ class Adapter extends Module implements LowRank {
   constructor(layer: Linear, { rank, alpha }: LoraOptions, init: Initializer) {
     super();
     const [outFeatures = 0, inFeatures = 0] = layer.weight.shape;
-    // PEFT's start, kaiming_uniform_(a = sqrt(5)): U(-1 / sqrt(in), 1 / sqrt(in)). B is zero, so nothing changes yet.
+    // As PEFT: kaiming_uniform_(a = sqrt(5)), which is U(-1 / sqrt(in), 1 / sqrt(in)). B is zero,
+    // so the results of the model do not change yet.
     this.a = init.uniform([rank, inFeatures], 1 / Math.sqrt(inFeatures));
     this.b = init.constant([outFeatures, rank], 0);
     this.scale = alpha / rank;
@@ -58,7 +66,9 @@ interface Place {
   adapter: Adapter;
 }
 
+/** The adapters of one model, which attachLora makes. */
 export class LoraAdapters extends Module {
+  /** The options that the adapters were made with. */
   readonly options: Readonly<LoraOptions>;
   readonly #model: Decoder;
   readonly #places: ReadonlyMap<string, Place>;
@@ -74,7 +84,7 @@ export class LoraAdapters extends Module {
     this.#places = new Map(
       [...layers].map(([path, layer]) => [path, { layer, adapter: new Adapter(layer, options, init) }]),
     );
-    // A scoring head is new where the trunk is trained already, so it learns in full.
+    // A score head is new on a trained trunk, so it trains as a whole.
     this.#frozen = [...model.trainable()].flatMap(([name, value]) =>
       name.startsWith('score.') ? [] : [value],
     );
@@ -82,7 +92,7 @@ export class LoraAdapters extends Module {
     for (const { layer, adapter } of this.#places.values()) layer.attachAdapter(adapter);
   }
 
-  /** A and B of every target by the layer's name: `blocks.0.attention.qkv.lora_a`, `….lora_b`. */
+  /** A and B of every adapted layer by its name: `blocks.0.attention.qkv.lora_a`, `….lora_b`. */
   override parameters(): Map<string, Tensor> {
     const found = new Map<string, Tensor>();
     for (const [path, { adapter }] of this.#places) {
@@ -98,8 +108,9 @@ export class LoraAdapters extends Module {
   }
 
   /**
-   * Runs body on the base model: the frozen reference of a policy, at no memory. No gradient is recorded inside, for a
-   * backward pass that comes later would recompute with the adapters on. Throws ERR_ARGUMENT when body returns a promise.
+   * Runs body on the base model. It is the frozen reference of a policy, without a second model in
+   * memory. No gradient is recorded inside, because a later backward pass would recompute with the
+   * adapters on. Throws ERR_ARGUMENT when body returns a promise.
    */
   without<T>(body: () => T): T {
     const before = [...this.#places.values()].map(({ layer }) => [layer, layer.adapter] as const);
@@ -120,8 +131,8 @@ export class LoraAdapters extends Module {
   }
 
   /**
-   * The model's own parameters, f32, with W + (alpha / rank) B A in place of each adapted W: what export writes. The
-   * live model is not touched, and one merged matrix exists at a time.
+   * The parameters of the model in f32 for export, with W + (alpha / rank) B A in place of each
+   * adapted W. The model itself does not change, and one merged matrix exists at a time.
    */
   mergedParameters(): [string, MergedParameter][] {
     return [...this.#model.parameters()].map(([name, value]) => {
@@ -132,7 +143,7 @@ export class LoraAdapters extends Module {
     });
   }
 
-  /** Takes the adapters off the model, which is its old self again and trains as it did, and frees them. */
+  /** Takes the adapters off the model and frees them. Parameters that they froze train again. */
   override dispose(): void {
     for (const { layer, adapter } of this.#places.values()) {
       if (layer.adapter === adapter) layer.attachAdapter(undefined);
@@ -143,10 +154,12 @@ export class LoraAdapters extends Module {
 }
 
 /**
- * Freezes a model's parameters (but a score head's) and puts fresh adapters on it; until the first step it computes what
- * it did before, bit for bit. Train `adapters.parameters()`, and `model.trainable()` where there is a score head.
- * Throws ERR_ARGUMENT for a rank or alpha that is no positive number, targets that the model lacks, or none; ERR_STATE for
- * a model that has adapters.
+ * Freezes all parameters of a model except a score head's, and attaches fresh adapters. Until the
+ * first step the model computes the same bits as before. Train `adapters.parameters()`, and
+ * `model.trainable()` where there is a score head.
+ *
+ * Throws ERR_ARGUMENT for a rank or alpha that is not a positive number, for no targets and for
+ * targets that the model lacks; ERR_STATE for a model that has adapters.
  */
 export function attachLora(model: Decoder, options: LoraOptions): LoraAdapters {
   const { rank, alpha } = options;
@@ -179,7 +192,7 @@ function targetLayers(model: Decoder, { targets }: LoraOptions): Map<string, Lin
   const missing = targets.filter((target) => target !== 'all' && !has.has(target));
   if (missing.length > 0 || found.size === 0) {
     const what =
-      missing.length > 0 ? `no layers ${missing.join(', ')}` : 'none of the targets, for none were named';
+      missing.length > 0 ? `no layers ${missing.join(', ')}` : 'none of the targets, because none were named';
     throw new AthanorError(
       'ERR_ARGUMENT',
       `[attachLora] the ${model.config.architecture} model has ${what}`,

@@ -1,38 +1,43 @@
 /**
- * A module is a class whose fields are parameters, other modules or arrays of modules. A parameter's name is the path
- * to it in snake_case (`blocks.0.attention_norm.weight`): the names under which checkpoints store it.
+ * A module is a class whose public fields are parameters, other modules or arrays of modules. A
+ * parameter's name is the path to it in snake_case, such as `blocks.0.attention_norm.weight`.
+ * Checkpoints of training state use these names.
  */
 import { AthanorError } from '../base/errors.ts';
 import { Tensor } from '../tensor/tensor.ts';
 
+/** The base of all layers and models. */
 export abstract class Module {
-  /** All parameters by name, frozen ones too, in field order; the order is part of a checkpoint's meaning. */
+  /**
+   * All parameters by name, frozen ones too, in the order of the fields. Checkpoints depend
+   * on this order.
+   */
   parameters(): Map<string, Tensor> {
     const found = new Map<string, Tensor>();
     collectParameters(this, '', found);
     return found;
   }
 
-  /** The parameters that require a gradient: what an optimizer is given. */
+  /** The parameters that require a gradient, for an optimizer. */
   trainable(): Map<string, Tensor> {
     return new Map([...this.parameters()].filter(([, parameter]) => parameter.requiresGrad));
   }
 
-  /** This module's inner modules by path, outer ones first. */
+  /** The inner modules by path, outer ones first. */
   modules(): Map<string, Module> {
     const found = new Map<string, Module>();
     collectModules(this, '', found);
     return found;
   }
 
-  /** The number of elements of all parameters. */
+  /** Number of elements of all parameters. */
   parameterCount(): number {
     let count = 0;
     for (const parameter of this.parameters().values()) count += parameter.size;
     return count;
   }
 
-  /** Drops the gradients; the next backward pass starts from zero. */
+  /** Frees the gradients, so that the next backward pass starts from zero. */
   zeroGrad(): void {
     for (const parameter of this.parameters().values()) {
       parameter.grad?.dispose();
@@ -40,7 +45,10 @@ export abstract class Module {
     }
   }
 
-  /** Copies values in by name. Throws ERR_MISMATCH listing what is missing, unknown or of another shape. */
+  /**
+   * Copies values into the parameters by name. Throws ERR_MISMATCH listing names that are missing,
+   * unknown or of another shape.
+   */
   load(values: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>): void {
     const problems: string[] = [];
     const parameters = this.parameters();
@@ -61,6 +69,7 @@ export abstract class Module {
     for (const [name, parameter] of parameters) parameter.writeFloats(values.get(name)!.data);
   }
 
+  /** Frees all parameters. */
   dispose(): void {
     for (const parameter of this.parameters().values()) parameter.dispose();
   }
@@ -73,7 +82,7 @@ function collectModules(owner: object, prefix: string, found: Map<string, Module
   }
 }
 
-/** Fields with their paths: `attentionNorm` is `attention_norm`. */
+/** Fields with their paths. The path of `attentionNorm` is `attention_norm`. */
 function fields(owner: object, prefix: string): [string, unknown][] {
   return Object.entries(owner).map(([key, value]) => [
     prefix + key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),

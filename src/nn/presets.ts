@@ -1,7 +1,10 @@
-/** Model shapes by name. The published ones have exactly the sizes of the models they are named after. */
+/** Model shapes by name. Published models have exactly their published sizes. */
 import { AthanorError } from '../base/errors.ts';
 import { nearest } from '../base/suggest.ts';
-import { type ModelConfig, validateConfig } from './config.ts';
+import type { ModelConfig } from './config.ts';
+import { gpt2Structure } from './families/gpt2.ts';
+import { llamaStructure } from './families/llama.ts';
+import { validateConfig } from './validate-config.ts';
 
 function gpt2(
   layers: number,
@@ -11,7 +14,7 @@ function gpt2(
   vocabSize = 50257,
 ): ModelConfig {
   return {
-    architecture: 'gpt2',
+    ...gpt2Structure,
     vocabSize,
     contextLength,
     hiddenSize,
@@ -21,7 +24,6 @@ function gpt2(
     headDim: hiddenSize / heads,
     intermediateSize: 4 * hiddenSize,
     normEps: 1e-5,
-    ropeTheta: 10_000,
     tiedHead: true,
     initializerRange: 0.02,
   };
@@ -32,13 +34,12 @@ type LlamaShape = Pick<ModelConfig, 'layers' | 'heads' | 'hiddenSize' | 'interme
 
 function llama(shape: LlamaShape): ModelConfig {
   return {
-    architecture: 'llama',
+    ...llamaStructure({ theta: 10_000 }),
     vocabSize: 32_000,
     contextLength: 2048,
     kvHeads: shape.heads,
     headDim: shape.hiddenSize / shape.heads,
     normEps: 1e-5,
-    ropeTheta: 10_000,
     tiedHead: false,
     initializerRange: 0.02,
     ...shape,
@@ -48,12 +49,13 @@ function llama(shape: LlamaShape): ModelConfig {
 const small = { vocabSize: 256, contextLength: 64, layers: 2, heads: 4, hiddenSize: 64, tiedHead: true };
 const smollm = { vocabSize: 49_152, tiedHead: true };
 const builders: Record<string, () => ModelConfig> = {
-  // For tests: every mechanism, milliseconds a step.
+  // For tests: every mechanism, and milliseconds per step.
   tiny: () => gpt2(2, 4, 64, 64, 256),
   'llama-tiny': () => llama({ ...small, kvHeads: 2, intermediateSize: 176 }),
   // 3.2M parameters in the blocks and 1.0M in the table.
   micro: () => gpt2(4, 4, 256, 256, 4096),
-  // As large, and it learns more from as many tokens: what `athanor quickstart` trains.
+  // The same size, and it learns more from the same number of tokens:
+  // `athanor quickstart` trains it.
   'llama-micro': () =>
     llama({
       vocabSize: 4096,
@@ -64,7 +66,8 @@ const builders: Record<string, () => ModelConfig> = {
       intermediateSize: 672,
       tiedHead: true,
     }),
-  // 10.8M parameters with a byte vocabulary: the smallest that writes words, and the shape `athanor bench` measures.
+  // 10.8M parameters with a byte vocabulary: the smallest that writes words, and the shape that
+  // `athanor bench` measures.
   nano: () => gpt2(6, 6, 384, 256, 256),
   'llama-nano': () =>
     llama({
@@ -108,13 +111,20 @@ const builders: Record<string, () => ModelConfig> = {
     llama({ layers: 22, heads: 32, kvHeads: 4, hiddenSize: 2048, intermediateSize: 5632 }),
 };
 
+/** All names of presets. */
 export const presetNames: readonly string[] = Object.keys(builders);
 
 /**
- * The preset `name` with some values replaced. A value that others follow from takes them along unless they are given
- * too: `heads` resets `kvHeads` (unless grouped and still a divisor), `heads` or `hiddenSize` resets `headDim` and (`hiddenSize`) `intermediateSize`. An
- * id outside an overridden vocabulary is dropped: it belongs to the tokenizer that was replaced.
- * Throws ERR_CONFIG for an unknown name, with the nearest one, and for a shape that cannot be built.
+ * The configuration of the preset `name`, with some values replaced. Values that follow from others
+ * are adapted unless they are given too:
+ * - `heads` resets `kvHeads`, unless the preset has grouped queries and its count
+ *   still divides `heads`;
+ * - `heads` and `hiddenSize` reset `headDim`, and `hiddenSize` resets `intermediateSize`;
+ * - `vocabSize` removes a token id outside of it, because the id belongs to the tokenizer
+ *   that was replaced.
+ *
+ * Throws ERR_CONFIG for an unknown name, with the nearest one, and for a model that
+ * cannot be built.
  */
 export function presetConfig(name: string, overrides: Partial<ModelConfig> = {}): ModelConfig {
   if (!Object.hasOwn(builders, name)) {
@@ -136,10 +146,11 @@ export function presetConfig(name: string, overrides: Partial<ModelConfig> = {})
     config.headDim = config.hiddenSize / config.heads;
   }
   if (given.hiddenSize !== undefined && given.intermediateSize === undefined) {
-    // In whole steps of 32: 8/3 of the width, as in the Llama paper, is rarely round.
+    // SwiGLU rounds up to a multiple of 32: 8/3 of the width, as in the Llama paper,
+    // is rarely round.
     const scaled = (preset.intermediateSize / preset.hiddenSize) * given.hiddenSize;
     config.intermediateSize =
-      config.architecture === 'gpt2' ? 4 * given.hiddenSize : Math.ceil(scaled / 32) * 32;
+      config.blocks[0]!.activation === 'gelu' ? 4 * given.hiddenSize : Math.ceil(scaled / 32) * 32;
   }
   if (given.vocabSize !== undefined) {
     for (const key of ['bosTokenId', 'eosTokenId'] as const) {

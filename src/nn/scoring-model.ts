@@ -1,6 +1,7 @@
 /**
- * A decoder with one number a token on top: the reward model reads it at the last token of a response, the value model
- * at every token of it. Its bias is where a reward model's normalisation lives, so it is saved with the weights.
+ * A decoder with one score per token. A reward model reads it at the last token of a response, a
+ * value model at every token. A reward model's normalisation is in the bias of the head, so the
+ * bias is saved with the weights.
  */
 import { cast } from '../tensor/ops/elementwise.ts';
 import { linear } from '../tensor/ops/linear.ts';
@@ -11,21 +12,30 @@ import { Decoder, type GptInput, type GptOptions } from './decoder.ts';
 import { Initializer } from './init.ts';
 import { Linear } from './layers.ts';
 
+/** A reward model or a value model. */
 export class ScoringModel extends Decoder {
-  /** `[1, d]` and its bias `[1]`. */
+  /** The head: weight f32 `[1, d]` and bias f32 `[1]`. */
   readonly score: Linear;
 
-  /** The head starts from N(0, 1 / (d + 1)), standard deviation 1 / sqrt(d + 1) (Stiennon et al., 2020, appendix B.1). */
+  /**
+   * A model with random weights. The head is normal with standard deviation 1 / sqrt(d + 1)
+   * (Stiennon et al., 2020, appendix B.1).
+   */
   constructor(config: ModelConfig, options: GptOptions = {}) {
     const init = new Initializer(options.seed ?? 0, options.weights);
     super(config, init, options);
     const { hiddenSize } = config;
     const std = 1 / Math.sqrt(hiddenSize + 1);
-    // One row that reads f32: bf16 would save nothing and cost the scores their precision.
+    // The head is one row and reads f32. In bf16 it would save nothing and make
+    // scores less precise.
     this.score = new Linear(hiddenSize, 1, init, { bias: true, std, dtype: 'f32' });
   }
 
-  /** f32 `[m]`: the scores at the listed rows (i32 `[m]`), in f32 whatever the dtype of activations. */
+  /**
+   * The scores at the listed rows, f32 `[m]`. They are computed in f32 for activations
+   * of any dtype.
+   * @param rows i32 `[m]`
+   */
   scores(input: GptInput, rows: Tensor): Tensor {
     const hidden = cast(gatherRows(this.forward(input), rows), 'f32');
     return reshape(linear(hidden, this.score.weight, this.score.bias), [rows.size]);

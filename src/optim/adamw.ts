@@ -1,27 +1,49 @@
 /**
- * AdamW (Loshchilov and Hutter, 2019, algorithm 2) over all parameters in one native call; moments are f32. A bf16
- * parameter has no f32 master: its update is computed in f32 and rounded stochastically (native/core/stochastic_rounding.h),
- * so that what is far below its precision still adds up.
+ * AdamW (Loshchilov and Hutter, 2019, algorithm 2) over all parameters in one native call. The
+ * moments are f32. A bf16 parameter has no f32 master: its update is computed in f32 and rounded
+ * stochastically (native/core/stochastic_rounding.h), so that updates far below its precision
+ * still add up.
  */
 
 import { AthanorError } from '../base/errors.ts';
+import { withDefaults } from '../base/with-defaults.ts';
 import { native } from '../native/addon.ts';
 import { keep, type Tensor, zeros } from '../tensor/tensor.ts';
 
+/** Hyperparameters of AdamW. adamwDefaults has the defaults. */
 export interface AdamWOptions {
+  /** Decay rate of the first moment. Default 0.9. */
   beta1?: number;
+  /** Decay rate of the second moment. Default 0.95. */
   beta2?: number;
+  /** Added to the denominator. Default 1e-8. */
   eps?: number;
   /**
-   * Where eps is added to the root of the second moment: after its bias correction (`torch`), or before, as in the first
-   * RLHF implementations (`tensorflow`: lr sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(v) + eps)). Default torch.
+   * Whether eps is added to the root of the second moment after its bias correction (`torch`, the
+   * default) or before it (`tensorflow`). The first RLHF implementations did the latter:
+   * `lr sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(v) + eps)`.
    */
   epsPlacement?: 'torch' | 'tensorflow';
-  /** Decoupled decay, on matrices only: tables and projections, not norms' gains and biases. */
+  /**
+   * Decoupled weight decay of tables and projections. Gains and biases do not decay. Default 0.1.
+   */
   weightDecay?: number;
-  /** Of the rounding of bf16 parameters, whose bits are a function of (seed, step, parameter, element). Default 0. */
+  /**
+   * The random bits that round a bf16 parameter are a function of (seed, step, parameter,
+   * element). Default 0.
+   */
   seed?: number;
 }
+
+/** The defaults of AdamWOptions. */
+export const adamwDefaults: Required<AdamWOptions> = {
+  beta1: 0.9,
+  beta2: 0.95,
+  eps: 1e-8,
+  epsPlacement: 'torch',
+  weightDecay: 0.1,
+  seed: 0,
+};
 
 interface Slot {
   name: string;
@@ -31,22 +53,16 @@ interface Slot {
   weightDecay: number;
 }
 
+/** The optimizer of named parameters. It owns their moments, which dispose() frees. */
 export class AdamW {
   readonly #slots: Slot[];
   readonly #options: Required<AdamWOptions>;
-  /** Updates done; the bias correction depends on it. */
+  /** Number of updates so far, on which the bias correction depends. */
   stepCount = 0;
 
+  /** @param parameters by name; their order decides the random bits of stochastic rounding */
   constructor(parameters: ReadonlyMap<string, Tensor>, options: AdamWOptions = {}) {
-    this.#options = {
-      beta1: 0.9,
-      beta2: 0.95,
-      eps: 1e-8,
-      epsPlacement: 'torch',
-      weightDecay: 0.1,
-      seed: 0,
-      ...options,
-    };
+    this.#options = withDefaults(adamwDefaults, options);
     this.#slots = [...parameters].map(([name, parameter]) => ({
       name,
       parameter,
@@ -61,27 +77,29 @@ export class AdamW {
     return native.globalNorm(this.#withGrad().map((slot) => slot.parameter.grad!.handle));
   }
 
-  /** One update; gradients are multiplied by gradientScale first (clipping). Parameters without a gradient stay. */
+  /**
+   * Updates every parameter that has a gradient. The gradient is first multiplied by gradientScale.
+   */
   step(lr: number, gradientScale = 1): void {
     this.stepCount += 1;
     const slots = this.#withGrad();
     const { beta1, beta2, eps, epsPlacement, seed } = this.#options;
     // Dividing m / (sqrt(v) + e) by the root of v's correction turns e into e / correction.
     const correction = epsPlacement === 'tensorflow' ? Math.sqrt(1 - beta2 ** this.stepCount) : 1;
-    native.adamwStep(
-      slots.map((slot) => slot.parameter.handle),
-      slots.map((slot) => slot.parameter.grad!.handle),
-      slots.map((slot) => slot.first.handle),
-      slots.map((slot) => slot.second.handle),
-      slots.map((slot) => slot.weightDecay),
+    native.adamwStep({
+      parameters: slots.map((slot) => slot.parameter.handle),
+      gradients: slots.map((slot) => slot.parameter.grad!.handle),
+      first: slots.map((slot) => slot.first.handle),
+      second: slots.map((slot) => slot.second.handle),
+      weightDecay: slots.map((slot) => slot.weightDecay),
       lr,
       beta1,
       beta2,
-      eps / correction,
-      this.stepCount,
+      eps: eps / correction,
+      step: this.stepCount,
       gradientScale,
       seed,
-    );
+    });
   }
 
   /** The moments by name (`first.<parameter>`, `second.<parameter>`), for a checkpoint. */
@@ -94,7 +112,10 @@ export class AdamW {
     return tensors;
   }
 
-  /** Restores what state() gave, a moment at a time. Throws ERR_MISMATCH when one is of another size. */
+  /**
+   * Restores the moments that state() gave, one at a time. Throws ERR_MISMATCH for a moment
+   * of another size.
+   */
   restore(stepCount: number, read: (name: string) => Float32Array): void {
     for (const [name, target] of this.state()) {
       const saved = read(name);
@@ -106,6 +127,7 @@ export class AdamW {
     this.stepCount = stepCount;
   }
 
+  /** Frees the moments. */
   dispose(): void {
     for (const { first, second } of this.#slots) {
       first.dispose();

@@ -1,6 +1,6 @@
 /**
- * Comparisons of a model's own answers, judged by a declared rule where InstructGPT had people. The
- * reward model must be able to tell apart the answers that the policy will give.
+ * Comparisons of a model's own answers. A declared rule judges them, where InstructGPT had people.
+ * The reward model must learn to tell apart the answers that the policy will give.
  */
 
 import type { JsonObject } from '../base/json.ts';
@@ -11,7 +11,7 @@ import { RightAnswers } from './factbook/right-answers.ts';
 import type { Question } from './factbook/task.ts';
 
 export interface JudgedSamplesOptions {
-  /** Answers to each question. */
+  /** Answers per question. */
   samples: number;
   maxTokens: number;
   temperature: number;

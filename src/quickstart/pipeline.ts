@@ -1,20 +1,20 @@
 /**
- * The whole pipeline on the packaged task, small: pretraining, supervised fine-tuning, a reward
- * model and PPO, each by the function that its command calls. Every model is measured when its
- * stage is done. The numbers below are for two cores and five minutes; docs/lab-notes.md has what
- * else was tried.
+ * The whole pipeline on the packaged task: pretraining, supervised fine-tuning, a reward model and
+ * PPO, each by the function that its command calls. Every model is measured when its stage is done.
+ * The numbers below are for two cores and five minutes; docs/lab-notes.md has other trials.
  */
 import { join } from 'node:path';
 import { AthanorError } from '../base/errors.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
-import { loadGpt } from '../checkpoint/gpt-folder.ts';
-import type { DType } from '../native/binding.ts';
+import { loadModel } from '../checkpoint/gpt-folder.ts';
+import type { Precision } from '../native/engine.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
-import type { StageReport } from '../train/loop/run-stage.ts';
-import { runReward } from '../train/preference/reward.ts';
-import { runPretraining } from '../train/pretrain/run.ts';
-import { runPpo } from '../train/rl/ppo.ts';
-import { runSft } from '../train/sft/run.ts';
+import type { RunHooks, StageResult } from '../train/loop/run-stage.ts';
+import { trainingRecord } from '../train/loop/training-record.ts';
+import { reward } from '../train/preference/reward.ts';
+import { pretrain } from '../train/pretrain/run.ts';
+import { ppo } from '../train/rl/ppo.ts';
+import { sft } from '../train/sft/run.ts';
 import { type FactbookTask, factbookTask, writeFactbookTask } from './factbook/task.ts';
 import { judgedSamples } from './judged-samples.ts';
 import type { RunPlan, RunSize } from './plan.ts';
@@ -24,43 +24,33 @@ import { BATCH, CONTEXT, MODEL, VOCABULARY } from './shape.ts';
 
 export interface PipelineOptions extends RunSize {
   out: string;
-  dtype: DType;
+  dtype: Precision;
   seed: number;
   plan: RunPlan;
-  /** Told of every change: a part begins or ends, a model is measured. */
+  /** Called for every change: a part begins or ends, or a model is measured. */
   onChange?: (state: PipelineState) => void;
+  /** Hooks of every stage. */
+  hooks: RunHooks;
 }
 
-/** Of an answer. */
+/** Largest number of new tokens per answer. */
 const ANSWER_TOKENS = 24;
 
 const common = {
-  resume: false,
-  gradAccum: 1,
-  // A rate that falls to zero gains as much in its last steps as in many at the peak.
+  // A learning rate that falls to zero gains as much in its last steps as in many steps
+  // at the peak.
   schedule: 'linear',
-  finalLr: 0,
-  clip: 1,
-  onSpike: 'warn',
-  spikeThreshold: 6,
-  decay: 0.2,
-  keep: 1,
-  checkpointActivations: false,
+  minLrRatio: 0,
+  // Only the end of the run counts, so one checkpoint is enough.
+  keepCheckpoints: 1,
   saveEvery: 0,
 } as const;
 
-const tuning = {
-  ...common,
-  weightDecay: 0,
-  loraRank: 0,
-  loraAlpha: 16,
-  loraTargets: ['all'],
-  onBadLine: 'stop',
-} as const;
+const tuning = { ...common, onBadLine: 'fail' } as const;
 
 /**
- * Runs all parts one after the other. Throws ERR_INTERRUPTED when a signal stopped a stage, whose
- * run can be resumed by its own command, and whatever the stages throw.
+ * Runs all parts, one after the other. Throws ERR_INTERRUPTED when a signal stopped a stage, which
+ * its own command can resume, and the errors of the stages.
  */
 export async function runPipeline(options: PipelineOptions): Promise<PipelineState> {
   const { out, seed, plan, onChange } = options;
@@ -85,21 +75,21 @@ export async function runPipeline(options: PipelineOptions): Promise<PipelineSta
   });
   progress.questions = shownQuestions(measured.heldOutPhrasings).map(({ question }) => question);
   const judged = { data: folder('comparisons.jsonl'), normalize: folder('right-answers.jsonl') };
-  /** A stage, and then its model on the scoreboard. */
+  /** Runs a stage, then measures its model for the scoreboard. */
   const stage = (
     name: 'pretrain' | 'sft' | 'reward' | 'ppo',
-    train: (out: string) => Promise<StageReport>,
+    train: (out: string) => Promise<StageResult>,
     measure: (out: string) => Promise<void>,
   ) =>
     progress.part(name, async () => {
-      progress.stageDone(name, finished(name, await train(folder(name))));
+      progress.stageDone(name, trainingRecord(finished(name, await train(folder(name)))));
       await measure(folder(name));
       progress.rows = board.rows;
     });
   try {
     await stage(
       'pretrain',
-      (to) => pretrain(options, folder('task'), to),
+      (to) => basePretrain(options, folder('task'), to),
       (model) => board.addBase(model),
     );
     await stage(
@@ -124,7 +114,7 @@ export async function runPipeline(options: PipelineOptions): Promise<PipelineSta
   return progress.state();
 }
 
-function finished(name: string, report: StageReport): StageReport {
+function finished(name: string, report: StageResult): StageResult {
   if (!report.interrupted) return report;
   throw new AthanorError(
     'ERR_INTERRUPTED',
@@ -133,65 +123,62 @@ function finished(name: string, report: StageReport): StageReport {
   );
 }
 
-function pretrain({ tokens, dtype, seed }: PipelineOptions, task: string, out: string) {
-  return runPretraining({
-    ...common,
-    out,
-    dtype,
-    seed,
-    data: join(task, 'corpus.jsonl'),
-    model: MODEL,
-    tokens,
-    batchSize: BATCH,
-    context: CONTEXT,
-    vocabSize: VOCABULARY,
-    documentMask: true,
-    lr: 2.5e-3,
-    warmup: 80,
-    weightDecay: 0.1,
-    beta2: 0.98,
-    evalEvery: 400,
-    evalTokens: 32768,
-    sampleEvery: 0,
-    samplePrompt: ['The capital of France is', 'Economy - overview:'],
-    sampleTokens: 32,
-  });
+function basePretrain({ tokens, dtype, seed, hooks }: PipelineOptions, task: string, out: string) {
+  return pretrain(
+    {
+      ...common,
+      out,
+      dtype,
+      seed,
+      data: join(task, 'corpus.jsonl'),
+      model: MODEL,
+      tokens,
+      batchSize: BATCH,
+      context: CONTEXT,
+      vocabSize: VOCABULARY,
+      lr: 2.5e-3,
+      warmupSteps: 80,
+      beta2: 0.98,
+      evalEvery: 400,
+      evalTokens: 32768,
+      samplePrompt: ['The capital of France is', 'Economy - overview:'],
+      sampleTokens: 32,
+    },
+    hooks,
+  );
 }
 
-function fineTune({ dtype, seed, most }: PipelineOptions, task: string, model: string, out: string) {
-  return runSft({
-    ...tuning,
-    out,
-    dtype,
-    seed,
-    model,
-    data: join(task, 'instructions.jsonl'),
-    steps: most?.tuningSteps,
-    epochs: 1,
-    lr: 8e-4,
-    warmup: 20,
-    batchSize: 4,
-    context: CONTEXT,
-    packing: true,
-    overLong: 'drop',
-    validation: 0.05,
-    patience: 0,
-    neftune: 0,
-    evalEvery: 100,
-    sampleEvery: 0,
-    samplePrompt: [],
-    sampleTokens: ANSWER_TOKENS,
-  });
+function fineTune({ dtype, seed, most, hooks }: PipelineOptions, task: string, model: string, out: string) {
+  return sft(
+    {
+      ...tuning,
+      out,
+      dtype,
+      seed,
+      model,
+      data: join(task, 'instructions.jsonl'),
+      steps: most?.tuningSteps,
+      epochs: 1,
+      lr: 8e-4,
+      warmupSteps: 20,
+      batchSize: 4,
+      context: CONTEXT,
+      overLong: 'drop',
+      evalEvery: 100,
+      sampleTokens: ANSWER_TOKENS,
+    },
+    hooks,
+  );
 }
 
-/** Writes what the reward model learns from, and the right answers whose mean score is its zero. */
+/** Writes the reward model's comparisons, and the right answers whose mean score becomes zero. */
 async function writeComparisons(
   { dtype, seed, most }: PipelineOptions,
   task: FactbookTask,
   sft: string,
   files: { data: string; normalize: string },
 ): Promise<void> {
-  const model = loadGpt(sft, { dtype });
+  const model = loadModel(sft, { dtype });
   const judged = await judgedSamples(
     model,
     Tokenizer.load(sft),
@@ -212,107 +199,91 @@ function jsonLines(rows: readonly unknown[]): string {
   return rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 }
 
-/** Scores differ by a point or so, and the mean of a thousand is known to a few hundredths. */
+/** Scores differ by about one point, so the mean of a thousand is known to a few hundredths. */
 const NORMALIZED = 1000;
 
-/** Answers to each question of the fine-tuning data for the reward model to learn from. */
+/** Answers to each question of the fine-tuning data from which the reward model learns. */
 const SAMPLES = 3;
 
 /**
- * At 1, nine of ten answers are right and mistakes are too few to learn from; at 1.4, six of ten.
+ * At temperature 1, nine of ten answers are right and mistakes are too few to learn from. At 1.4,
+ * six of ten are right.
  */
 const SAMPLING_TEMPERATURE = 1.4;
 
 function rewardModel(
-  { dtype, seed, most }: PipelineOptions,
+  { dtype, seed, most, hooks }: PipelineOptions,
   { data, normalize }: { data: string; normalize: string },
   model: string,
   out: string,
 ) {
-  return runReward({
-    ...tuning,
-    out,
-    dtype,
-    seed,
-    model,
-    data,
-    steps: most?.tuningSteps,
-    epochs: 1.5,
-    lr: 8e-4,
-    // The fresh head's first gradients unlearn facts: with 5 steps of warm-up the same rate gave
-    // 75 % of held-out pairs in the right order, with 50 steps 88 %.
-    warmup: 50,
-    batchSize: 32,
-    context: CONTEXT,
-    centering: 0.02,
-    // More than a thousand pairs, which give the accuracy to a point or two.
-    validation: 0.05,
-    normalize,
-    patience: 0,
-    evalEvery: 150,
-  });
+  return reward(
+    {
+      ...tuning,
+      out,
+      dtype,
+      seed,
+      model,
+      data,
+      steps: most?.tuningSteps,
+      epochs: 1.5,
+      lr: 8e-4,
+      // The first gradients of the fresh head unlearn facts. At this rate 5 steps of warm-up gave
+      // 75 % of held-out pairs in the right order, and 50 steps 88 %.
+      warmupSteps: 50,
+      batchSize: 32,
+      context: CONTEXT,
+      centering: 0.02,
+      // More than a thousand pairs, which give the accuracy to one or two points.
+      validationSplit: 0.05,
+      normalize,
+      evalEvery: 150,
+    },
+    hooks,
+  );
 }
 
 function reinforce(
-  { dtype, seed, rollouts }: PipelineOptions,
+  { dtype, seed, iterations, hooks }: PipelineOptions,
   task: string,
   folders: { sft: string; reward: string; ppo: string },
 ) {
-  return runPpo({
-    ...tuning,
-    // Moving all weights unlearns facts: sixty noisy steps of AdamW are a random walk of every
-    // weight.
-    loraRank: 8,
-    out: folders.ppo,
-    dtype,
-    seed,
-    model: folders.sft,
-    reward: folders.reward,
-    data: join(task, 'prompts.jsonl'),
-    rollouts,
-    rollout: 256,
-    batchSize: 256,
-    epochs: 2,
-    lr: 2e-3,
-    warmup: 10,
-    maxPrompt: 48,
-    maxResponse: ANSWER_TOKENS,
-    temperature: 1,
-    decodeBatch: 64,
-    missingEos: 'score',
-    missingEosValue: -4,
-    rewardClip: 0,
-    klCoef: 0.05,
-    klEstimator: 'k1',
-    klHorizon: 10_000,
-    whitenRewards: false,
-    entropyCoef: 0,
-    clipLow: 0.2,
-    clipHigh: 0.2,
-    gamma: 1,
-    // Whole returns: in so short a run the values learn too little to stand in for a part of them.
-    lambda: 1,
-    // Each answer is compared with seven others to its question, for a reward depends more on the
-    // question than on the answer.
-    group: 8,
-    // A value model of its own takes a third more time, and in so short a run learns no more than
-    // the other answers say.
-    value: 'head',
-    valueLr: 1,
-    valueClip: 0,
-    valueCoef: 0.1,
-    ema: 0,
-    evalPrompts: 256,
-    evalEvery: 0,
-    sampleEvery: 0,
-    ptxCoef: 0,
-    ptxBatch: 1,
-    adamEps: 1e-5,
-    adamEpsPlacement: 'torch',
-  });
+  return ppo(
+    {
+      ...tuning,
+      // Training all weights unlearns facts: sixty noisy steps of AdamW are a random walk
+      // of every weight.
+      loraRank: 8,
+      out: folders.ppo,
+      dtype,
+      seed,
+      model: folders.sft,
+      reward: folders.reward,
+      data: join(task, 'prompts.jsonl'),
+      iterations,
+      rolloutSize: 256,
+      batchSize: 256,
+      epochs: 2,
+      lr: 2e-3,
+      maxPromptLength: 48,
+      maxResponseLength: ANSWER_TOKENS,
+      missingEosValue: -4,
+      // Whole returns: in so short a run the values learn too little to replace a part of them.
+      lambda: 1,
+      // Each answer is compared with seven others to its question, because a reward depends more on
+      // the question than on the answer.
+      numGenerations: 8,
+      // A value model of its own takes a third more time. In so short a run it learns no more than
+      // the other answers already say.
+      valueInit: 'head',
+      valueClip: 0,
+      evalPrompts: 256,
+    },
+    hooks,
+  );
 }
 
-/** Evenly spread over the list. */
+/** At most `most` items, spread evenly over the list. */
 function some<T>(items: readonly T[], most: number): T[] {
   if (items.length <= most) return [...items];
   return Array.from({ length: most }, (_, i) => items[Math.floor((i * items.length) / most)]!);

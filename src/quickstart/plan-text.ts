@@ -1,6 +1,5 @@
 /**
- * What a user reads before the run begins: what is coming, how long it takes here, and what makes
- * it slow.
+ * The text before the run: its parts, how long they take on this machine, and what makes it slow.
  */
 import { formatDuration, formatRate } from '../report/format.ts';
 import { plannedSeconds, type RunPlan } from './plan.ts';
@@ -10,18 +9,18 @@ export interface PlanTextOptions {
   out: string;
   threads: number;
   dtype: 'f32' | 'bf16';
-  /** A run too short to learn much. */
+  /** Whether the run is too short to learn much. */
   quick: boolean;
-  /** What that short run would take here. */
+  /** Seconds that the short run would take here. */
   quickSeconds: number;
 }
 
-/** Beyond this the user is told what makes the machine slow, and of the shorter run. */
+/** For longer runs the text says what makes the machine slow, and names the shorter run. */
 const SLOW_SECONDS = 600;
 
-/** What a `--quick` run must say of itself, for a reader may take its figures for results. */
+/** The note of a `--quick` run, because a reader could take its figures for results. */
 export const QUICK_NOTE =
-  'This run is too short to learn: expect nonsense for answers, and figures that say nothing. It shows that every part works.';
+  'This run is too short to learn: answers are nonsense and figures say nothing. It shows that every part works.';
 
 export function planLines(plan: RunPlan, options: PlanTextOptions): string[] {
   const { out, threads, dtype, quick } = options;

@@ -1,37 +1,37 @@
 /**
- * The parts of the run and how long each takes on this machine. The speed of a few training steps
- * gives the first estimate; the parts that are done correct it.
+ * The parts of the run, and how long each takes on this machine. The speed of a few training steps
+ * gives the first estimate; finished parts correct it.
  */
 import type { DType } from '../native/binding.ts';
 import { measureTrainingSpeed } from './training-speed.ts';
 
 export type PartName = 'task' | 'pretrain' | 'sft' | 'comparisons' | 'reward' | 'ppo';
 
-/** What decides how much work a run is. */
+/** The settings that decide the amount of work of a run. */
 export interface RunSize {
   /** Pretraining tokens. */
   tokens: number;
-  /** PPO's rollouts. */
-  rollouts: number;
-  /** Questions of each kind that the models are measured on. */
+  /** Iterations of PPO. */
+  iterations: number;
+  /** Questions of each kind to measure the models on. */
   questions: number;
-  /** Bounds that make a run short enough to only see that it works. */
+  /** Limits for a run that only shows that everything works. */
   most?: { tuningSteps: number; sampledQuestions: number } | undefined;
 }
 
 interface PartWork {
   name: PartName;
   title: string;
-  /** Training tokens of pretraining that take as long. */
+  /** Number of pretraining tokens that take the same time. */
   cost: (size: RunSize) => number;
 }
 
-/** Of a whole run. */
+/** Steps of a whole run. */
 const TUNING_STEPS = { sft: 268, reward: 470 };
 
 /**
- * Measured on two cores: the seconds of each part times the tokens per second of pretraining. What
- * is per question is the time that the scoreboard takes.
+ * Measured on two cores: the seconds of each part times the tokens per second of pretraining. The
+ * terms per question are the time of the scoreboard.
  */
 const works: readonly PartWork[] = [
   { name: 'task', title: 'making the task from the World Factbook', cost: () => 10_000 },
@@ -59,24 +59,24 @@ const works: readonly PartWork[] = [
   {
     name: 'ppo',
     title: 'PPO: the assistant learns from the reward model',
-    cost: ({ rollouts, questions }) => 25_000 + 16_400 * rollouts + 55 * questions,
+    cost: ({ iterations, questions }) => 25_000 + 16_400 * iterations + 55 * questions,
   },
 ];
 
 export interface PlannedPart {
   name: PartName;
   title: string;
-  /** Expected. */
+  /** Expected seconds. */
   seconds: number;
 }
 
 export interface RunPlan {
-  /** Of training the pipeline's model on this machine. */
+  /** Speed of pretraining the pipeline's model on this machine. */
   tokensPerSecond: number;
   parts: readonly PlannedPart[];
 }
 
-/** Takes a second or two, for it trains a model of the pipeline's shape. */
+/** Takes a second or two, because it trains a model of the pipeline's shape. */
 export async function planRun(size: RunSize, { dtype }: { dtype: DType }): Promise<RunPlan> {
   return planAt(size, await measureTrainingSpeed({ dtype }));
 }

@@ -1,35 +1,18 @@
 /**
- * The pipeline over several seeds: each figure's mean with the interval that Student's t gives for
- * so few runs, and what PPO added to SFT as differences within a seed, which the luck of a seed
- * does not blur. Written to docs/results.md.
+ * The pipeline over several seeds, for docs/results.md: the mean of each figure with its interval
+ * by Student's t, and the gains of PPO over SFT as differences within a seed, which do not vary
+ * with the luck of the seed.
  */
-import { AthanorError } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
-import { type Interval, mean, standardError } from '../base/statistics.ts';
+import { meanInterval, meanShareInterval } from '../base/statistics.ts';
 import type { ScoreboardRecord } from './summary.ts';
 
-/** What one seed's run left in its `result.json`. */
+/** The `result.json` of one seed's run. */
 export interface SeedResult {
   seed: number;
   seconds: number;
   scoreboard: ScoreboardRecord[];
   stages: Record<string, JsonObject>;
-}
-
-/** Two-sided 95 % points of Student's t for 1, 2, … degrees of freedom. */
-const T_95 = [
-  12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145,
-];
-
-/** The 95 % interval of the mean. Throws ERR_ARGUMENT for fewer than 2 values or more than 15. */
-export function meanInterval(values: readonly number[]): Interval & { mean: number } {
-  const t = T_95[values.length - 2];
-  if (t === undefined) {
-    throw new AthanorError('ERR_ARGUMENT', `expected 2 to 15 seeds but got ${values.length}`);
-  }
-  const center = mean(values);
-  const reach = t * standardError(values);
-  return { mean: center, low: center - reach, high: center + reach };
 }
 
 type Figure = {
@@ -38,38 +21,67 @@ type Figure = {
 
 const percent = (share: number) => (100 * share).toFixed(1);
 
-const figures: readonly { name: Figure; title: string; show: (value: number) => string }[] = [
+interface ShownFigure {
+  name: Figure;
+  title: string;
+  show: (value: number) => string;
+  /** Marks a share of questions, whose interval must stay between 0 and 1. */
+  isShare?: true;
+}
+
+const figures: readonly ShownFigure[] = [
   { name: 'bits_per_byte', title: 'bits per byte', show: (value) => value.toFixed(3) },
-  { name: 'accuracy_new_wordings_greedy', title: 'new wordings, greedy, %', show: percent },
-  { name: 'accuracy_new_wordings_sampled', title: 'new wordings, sampled, %', show: percent },
-  { name: 'accuracy_new_facts_greedy', title: 'new facts, greedy, %', show: percent },
-  { name: 'accuracy_new_facts_sampled', title: 'new facts, sampled, %', show: percent },
+  {
+    name: 'accuracy_new_wordings_greedy',
+    title: 'new wordings, greedy, %',
+    show: percent,
+    isShare: true,
+  },
+  {
+    name: 'accuracy_new_wordings_sampled',
+    title: 'new wordings, sampled, %',
+    show: percent,
+    isShare: true,
+  },
+  {
+    name: 'accuracy_new_facts_greedy',
+    title: 'new facts, greedy, %',
+    show: percent,
+    isShare: true,
+  },
+  {
+    name: 'accuracy_new_facts_sampled',
+    title: 'new facts, sampled, %',
+    show: percent,
+    isShare: true,
+  },
   { name: 'reward', title: 'reward', show: (value) => value.toFixed(2) },
   { name: 'kl', title: 'KL to SFT, nats', show: (value) => value.toFixed(2) },
-  { name: 'win_rate', title: 'wins over the stage before, %', show: percent },
+  { name: 'win_rate', title: 'wins over the stage before, %', show: percent, isShare: true },
 ];
 
-/** One row a model, one cell a figure: mean (low to high). */
+/** One row per model, one cell per figure: mean (low to high). */
 export function summaryTable(results: readonly SeedResult[]): string {
   const models = results[0]!.scoreboard.map(({ model }) => model);
   const rows = models.map((model, at) => {
-    const cells = figures.map(({ name, show }) => {
+    const cells = figures.map(({ name, show, isShare }) => {
       const values = results.map(({ scoreboard }) => scoreboard[at]![name]);
-      return values.every((value) => value !== null) ? shownInterval(values, show) : '–';
+      if (!values.every((value) => value !== null)) return '–';
+      return shownInterval(isShare ? meanShareInterval(values) : meanInterval(values), show);
     });
     return [model, ...cells];
   });
   return markdownTable(['model', ...figures.map(({ title }) => title)], rows);
 }
 
-/** PPO less SFT within each seed. */
+/** The difference of PPO and SFT within each seed. */
 export function gainTable(results: readonly SeedResult[]): string {
   const of = (result: SeedResult, model: string, name: Figure) =>
     result.scoreboard.find((row) => row.model === model)![name] ?? Number.NaN;
   const gains = figures.filter(({ name }) => name !== 'kl' && name !== 'win_rate');
   const rows = gains.map(({ name, title, show }) => {
     const differences = results.map((result) => of(result, 'PPO', name) - of(result, 'SFT', name));
-    return [title, ...differences.map(show), shownInterval(differences, show)];
+    return [title, ...differences.map(show), shownInterval(meanInterval(differences), show)];
   });
   return markdownTable(
     ['PPO less SFT', ...results.map(({ seed }) => `seed ${seed}`), 'mean (95 % interval)'],
@@ -77,7 +89,7 @@ export function gainTable(results: readonly SeedResult[]): string {
   );
 }
 
-/** Every seed's own figures. */
+/** The figures of every seed. */
 export function seedTable(results: readonly SeedResult[]): string {
   const rows = results.flatMap(({ seed, scoreboard }) =>
     scoreboard.map((row) => [
@@ -92,7 +104,7 @@ export function seedTable(results: readonly SeedResult[]): string {
   return markdownTable(['seed', 'model', ...figures.map(({ title }) => title)], rows);
 }
 
-/** How good the reward model is and how exact PPO was, by seed. */
+/** The accuracy of the reward model and the exactness of PPO, by seed. */
 export function stageTable(results: readonly SeedResult[]): string {
   const shown = (value: unknown, show: (value: number) => string) =>
     typeof value === 'number' ? show(value) : '–';
@@ -115,9 +127,11 @@ export function stageTable(results: readonly SeedResult[]): string {
   );
 }
 
-function shownInterval(values: readonly number[], show: (value: number) => string): string {
-  const { mean: center, low, high } = meanInterval(values);
-  return `${show(center)} (${show(low)} to ${show(high)})`;
+function shownInterval(
+  { mean, low, high }: ReturnType<typeof meanInterval>,
+  show: (value: number) => string,
+): string {
+  return `${show(mean)} (${show(low)} to ${show(high)})`;
 }
 
 function markdownTable(columns: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -129,19 +143,25 @@ function markdownTable(columns: readonly string[], rows: readonly (readonly stri
 export function resultsPage(results: readonly SeedResult[]): string {
   return `# Results of the packaged pipeline
 
-\`npm run results -- --seeds ${results.map(({ seed }) => seed).join(',')}\` wrote this page. It runs \`athanor quickstart\` once
-per seed. Everything that is drawn differs between seeds, and so does the split of facts into asked
-and held out. Intervals are of the mean over the seeds, 95 %, by Student's t.
+This page was written by \`npm run results -- --seeds ${results.map(({ seed }) => seed).join(',')}\`. The command runs
+\`athanor quickstart\` once per seed. A seed changes everything that is drawn, including the split of
+facts into those that fine-tuning asks for and those that it does not.
 
-- **New wordings**: questions about facts of the fine-tuning data, in wordings that no stage has
-  seen. **New facts**: facts that the pretraining text says and no fine-tuning asked for, in the same
-  wordings. An answer is right when it names what was asked about, the value and no other value of
-  its kind.
-- **Reward** is the reward model's, of sampled answers to new wordings. **KL** is the divergence of
-  those answers from the SFT model, in nats per answer. A **win** is a question that this model's
-  sampled answer gets right and that of the stage before gets wrong, as a share of the questions
-  where just one of them is right. "Best of 8" lets the reward model choose among eight sampled
-  answers of SFT; it and PPO are both compared with SFT.
+- **New wordings** are questions about facts of the fine-tuning data, in wordings that no stage has
+  seen.
+- **New facts** are questions in those wordings about facts that only the pretraining text says.
+- An answer is **right** when it names the subject of the question and the value, and no other value
+  of its kind.
+- **Reward** is the reward model's score of sampled answers to new wordings.
+- **KL** is the divergence of those answers from the SFT model, in nats per answer.
+- A **win** is a question that this model's sampled answer gets right and the stage before's answer
+  gets wrong, as a share of the questions that just one of them gets right.
+- **Best of 8** lets the reward model choose among eight sampled answers of SFT. It and PPO are both
+  compared with SFT.
+
+Intervals are 95 % intervals of the mean over the seeds, by Student's t. They are wide for few
+seeds; the last table has each seed's own figures. The interval of a share is computed for its logit
+and transformed back, because the plain one can leave the range of 0 to 100 %.
 
 ## After each stage
 ${summaryTable(results)}

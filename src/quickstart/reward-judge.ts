@@ -1,12 +1,12 @@
-/** The pipeline's reward model with the tokenizer that it and the assistants share. */
+/** The pipeline's reward model, with the tokenizer that it shares with the assistants. */
 import { loadScoringModel } from '../checkpoint/gpt-folder.ts';
 import type { DType } from '../native/binding.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import type { ScoringModel } from '../nn/scoring-model.ts';
-import type { Episode } from '../scoring/episode.ts';
-import { responseLogProbs } from '../scoring/log-probs.ts';
-import { encodeComparison } from '../scoring/preference-data.ts';
-import { scoreAll } from '../scoring/reward-source.ts';
+import { encodeComparison } from '../scoring/encoded-comparisons.ts';
+import { responseLogProbs } from '../scoring/response-log-probs.ts';
+import { scoreAll } from '../scoring/reward-model.ts';
+import type { ResponseSequence } from '../scoring/sequences.ts';
 import { ChatTemplate } from '../text/chat-template.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
 import type { Question } from './factbook/task.ts';
@@ -20,9 +20,9 @@ export class RewardJudge {
     this.#template = ChatTemplate.of(Tokenizer.load(folder));
   }
 
-  /** The score of each question's answer. */
+  /** The score of the answer to each question. */
   score(questions: readonly Question[], texts: readonly string[]): number[] {
-    return this.scoreTokens(this.#episodes(questions, texts).map(({ tokens }) => tokens));
+    return this.scoreTokens(this.#sequences(questions, texts).map(({ tokens }) => tokens));
   }
 
   /** The score of each dialogue, given as tokens. */
@@ -31,17 +31,17 @@ export class RewardJudge {
   }
 
   /**
-   * How far `model` is from `reference`, in nats per answer. `texts` are the model's own sampled
-   * answers, so the mean of their log-ratios estimates the KL divergence.
+   * The KL divergence of `model` from `reference`, in nats per answer. `texts` are the model's own
+   * sampled answers, so the mean of their log-ratios estimates it.
    */
   kl(model: Gpt, reference: Gpt, questions: readonly Question[], texts: readonly string[]): number {
-    const episodes = this.#episodes(questions, texts);
-    const own = responseLogProbs(model, episodes, 1);
-    const other = responseLogProbs(reference, episodes, 1);
-    return own.reduce((sum, logProb, i) => sum + logProb - other[i]!, 0) / episodes.length;
+    const sequences = this.#sequences(questions, texts);
+    const own = responseLogProbs(model, sequences, 1);
+    const other = responseLogProbs(reference, sequences, 1);
+    return own.reduce((sum, logProb, i) => sum + logProb - other[i]!, 0) / sequences.length;
   }
 
-  #episodes(questions: readonly Question[], texts: readonly string[]): Episode[] {
+  #sequences(questions: readonly Question[], texts: readonly string[]): ResponseSequence[] {
     return questions.map(({ question }, i) => {
       const prompt = [{ role: 'user', content: question }];
       const comparison = { id: '', prompt, completions: [texts[i]!], ranks: [0] };

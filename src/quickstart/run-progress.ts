@@ -1,5 +1,5 @@
-/** How far a run of the pipeline is: what its page and its lines on the terminal are made from. */
-import type { StageReport } from '../train/loop/run-stage.ts';
+/** The progress of a pipeline run, for its page and its lines on the terminal. */
+import type { TrainingRecord } from '../train/loop/training-record.ts';
 import type { Question } from './factbook/task.ts';
 import type { PartName, PlannedPart, RunPlan } from './plan.ts';
 import type { ScoreboardRow } from './scoreboard.ts';
@@ -8,20 +8,20 @@ export interface PartState extends PlannedPart {
   status: 'waiting' | 'running' | 'done' | 'stopped';
   /** Undefined until the part is done. */
   secondsTaken: number | undefined;
-  /** What a stage reported when its training was over; undefined for the other parts. */
-  report: StageReport | undefined;
+  /** The record of a stage whose training is over; undefined for other parts. */
+  report: TrainingRecord | undefined;
 }
 
 export interface PipelineState {
   parts: readonly PartState[];
-  /** Of the models measured so far. */
+  /** Rows of the models measured so far. */
   rows: readonly ScoreboardRow[];
-  /** The questions that are shown, in the order of each row's answers. */
+  /** The shown questions, in the order of each row's answers. */
   questions: readonly Question[];
   tokensPerSecond: number;
-  /** Since the first part began. */
+  /** Seconds since the first part began. */
   seconds: number;
-  /** Expected for what is left. */
+  /** Expected seconds until the end. */
   secondsLeft: number;
 }
 
@@ -53,7 +53,7 @@ export class RunProgress {
     this.#startedAt = now();
   }
 
-  /** Runs one part. When it throws, the part is shown as stopped and the error goes on. */
+  /** Runs one part. If it throws, the part is marked as stopped, and the error is thrown again. */
   async part<T>(name: PartName, work: () => Promise<T>): Promise<T> {
     const part = this.#find(name);
     this.#partStartedAt = this.#now();
@@ -69,8 +69,8 @@ export class RunProgress {
     }
   }
 
-  /** The training of a running stage is over; its model is still to be measured. */
-  stageDone(name: PartName, report: StageReport): void {
+  /** The training of a running stage is over. Its model must still be measured. */
+  stageDone(name: PartName, report: TrainingRecord): void {
     this.#find(name).report = report;
     this.#onChange?.(this.state());
   }
@@ -95,7 +95,7 @@ export class RunProgress {
     this.#onChange?.(this.state());
   }
 
-  /** The plan of the parts ahead, times what the parts behind took longer than theirs. */
+  /** The planned time of the parts ahead, times the slowdown of the finished parts. */
   #secondsLeft(): number {
     const planned = (parts: readonly PartState[]) => parts.reduce((sum, { seconds }) => sum + seconds, 0);
     const done = this.#parts.filter(({ status }) => status === 'done');

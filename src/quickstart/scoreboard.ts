@@ -1,8 +1,8 @@
-/** How good each model of the pipeline is on questions that none of them was trained on. */
+/** Measures each model of the pipeline on questions that none of them was trained on. */
 
 import type { Interval } from '../base/statistics.ts';
 import { mean, wilsonInterval } from '../base/statistics.ts';
-import { loadGpt } from '../checkpoint/gpt-folder.ts';
+import { loadModel } from '../checkpoint/gpt-folder.ts';
 import { TokenDataset } from '../data/shards/token-dataset.ts';
 import { Answerer, type AnswerOptions } from '../eval/answers.ts';
 import { perplexity } from '../eval/perplexity.ts';
@@ -14,16 +14,16 @@ import type { Question } from './factbook/task.ts';
 import { RewardJudge } from './reward-judge.ts';
 
 export interface ScoreboardOptions {
-  /** Shards to measure bits per byte on. */
+  /** Folder of token shards to measure bits per byte on. */
   data: string;
   dtype: DType;
   seed: number;
   heldOutPhrasings: readonly Question[];
   heldOutFacts: readonly Question[];
   values: ReadonlyMap<string, readonly string[]>;
-  /** Of an answer. */
+  /** Largest number of new tokens per answer. */
   maxTokens: number;
-  /** Answers among which the reward model chooses. */
+  /** Number of answers from which the reward model chooses. */
   bestOf: number;
 }
 
@@ -36,41 +36,45 @@ export interface ScoreboardRow {
   phrasingsSampled: number;
   factsGreedy: number;
   factsSampled: number;
-  /** Mean over sampled answers to held-out phrasings; undefined while there is no reward model. */
+  /**
+   * Mean reward of sampled answers to held-out phrasings; undefined before there is a reward model.
+   */
   reward: number | undefined;
   /**
-   * To the SFT model, in nats per sampled answer; undefined for a base model, which reads no
-   * dialogue.
+   * KL divergence from the SFT model, in nats per sampled answer; undefined for a base model, which
+   * reads no dialogue.
    */
   kl: number | undefined;
   winRate: WinRate | undefined;
-  /** Answers to the shown questions: greedy ones, or those chosen among sampled ones. */
+  /** Answers to the shown questions: greedy ones, or the ones chosen among sampled answers. */
   shown: string[];
+  /** Of each shown answer: whether it is right. */
+  shownRight: boolean[];
 }
 
 /**
- * Against the stage before: questions that this model alone answers right, of those that just one
- * of both does.
+ * Compares a model with the one before: among the questions that only one of both answers right,
+ * the share of this model.
  */
 export interface WinRate {
   decided: number;
-  /** Undefined where no question is decided. */
+  /** Undefined when no question is decided. */
   share: (Interval & { value: number }) | undefined;
 }
 
-/** A model that is measured, with its sampled answers to the held-out phrasings. */
+/** A measured model, with its sampled answers to the held-out phrasings. */
 interface Entry {
   row: ScoreboardRow;
   sampled: readonly string[];
   right: readonly boolean[];
 }
 
-/** How many questions are shown with every model's answer. */
+/** Number of questions that are shown with every model's answer. */
 const SHOWN = 5;
 
 /**
- * Measures each model when its stage is done. The reward model comes after two of them, and `judge`
- * then adds its figures to their rows.
+ * Measures each model when its stage is done. The reward model comes after two of them; then
+ * `judge` adds its figures to their rows.
  */
 export class Scoreboard {
   readonly #options: ScoreboardOptions;
@@ -86,7 +90,7 @@ export class Scoreboard {
     this.#rule = new RightAnswers(options.values);
   }
 
-  /** Of the models measured so far: base, SFT, SFT with the reward model choosing, PPO. */
+  /** Rows of the models measured so far: base, SFT, SFT with the reward model choosing, PPO. */
   get rows(): ScoreboardRow[] {
     return [this.#base, this.#sft?.entry, this.#best, this.#ppo].flatMap((entry) => entry?.row ?? []);
   }
@@ -101,8 +105,8 @@ export class Scoreboard {
   }
 
   /**
-   * Scores what was measured with the reward model in `folder`, and lets it choose among SFT's
-   * answers.
+   * Scores the sampled answers with the reward model in `folder`, and lets it choose among the
+   * answers of SFT.
    */
   async judge(folder: string): Promise<void> {
     this.#judge = new RewardJudge(folder, this.#options.dtype);
@@ -117,7 +121,7 @@ export class Scoreboard {
     this.#ppo = await this.#measure('PPO', folder, entry);
     const { row, sampled } = this.#ppo;
     row.reward = this.#reward(sampled);
-    row.kl = using([loadGpt(folder, { dtype }), loadGpt(sft, { dtype })], ([model, reference]) =>
+    row.kl = using([loadModel(folder, { dtype }), loadModel(sft, { dtype })], ([model, reference]) =>
       this.#judge!.kl(model!, reference!, heldOutPhrasings, sampled),
     );
   }
@@ -132,7 +136,7 @@ export class Scoreboard {
 
   async #measure(model: string, folder: string, before?: Entry): Promise<Entry> {
     const { dtype, heldOutPhrasings, heldOutFacts } = this.#options;
-    const gpt = loadGpt(folder, { dtype });
+    const gpt = loadModel(folder, { dtype });
     try {
       const answerer = new Answerer(gpt, Tokenizer.load(folder));
       const ask = (questions: readonly Question[], temperature: number) =>
@@ -140,10 +144,11 @@ export class Scoreboard {
       const greedy = await ask(heldOutPhrasings, 0);
       const sampled = await ask(heldOutPhrasings, 1);
       const right = this.#rightOf(heldOutPhrasings, sampled);
+      const rightGreedy = this.#rightOf(heldOutPhrasings, greedy);
       const row: ScoreboardRow = {
         model,
         bitsPerByte: await this.#bitsPerByte(gpt),
-        phrasingsGreedy: share(this.#rightOf(heldOutPhrasings, greedy)),
+        phrasingsGreedy: share(rightGreedy),
         phrasingsSampled: share(right),
         factsGreedy: share(this.#rightOf(heldOutFacts, await ask(heldOutFacts, 0))),
         factsSampled: share(this.#rightOf(heldOutFacts, await ask(heldOutFacts, 1))),
@@ -151,6 +156,7 @@ export class Scoreboard {
         kl: undefined,
         winRate: before && winRate(right, before.right),
         shown: shownQuestions(heldOutPhrasings).map(({ index }) => greedy[index]!),
+        shownRight: shownQuestions(heldOutPhrasings).map(({ index }) => rightGreedy[index]!),
       };
       return { row, sampled, right };
     } finally {
@@ -159,12 +165,13 @@ export class Scoreboard {
   }
 
   /**
-   * SFT again, with only the sampled answers chosen: the greedy ones and the text stay as they are.
+   * SFT again, with chosen answers in place of the sampled ones. The greedy answers and the bits
+   * per byte do not change.
    */
   async #chosen(judge: RewardJudge): Promise<Entry> {
     const { dtype, heldOutPhrasings, heldOutFacts, bestOf } = this.#options;
     const { entry: sft, folder } = this.#sft!;
-    const gpt = loadGpt(folder, { dtype });
+    const gpt = loadModel(folder, { dtype });
     try {
       const answerer = new Answerer(gpt, Tokenizer.load(folder));
       const best = {
@@ -181,10 +188,11 @@ export class Scoreboard {
         phrasingsSampled: share(right),
         factsSampled: share(this.#rightOf(heldOutFacts, await ask(heldOutFacts))),
         reward: this.#reward(sampled),
-        // Choosing among answers is no stage: it and the next one are both compared with the model
-        // itself.
+        // Choosing among answers is no stage: it and the next stage are both compared with
+        // the SFT model.
         winRate: winRate(right, sft.right),
         shown: shownQuestions(heldOutPhrasings).map(({ index }) => sampled[index]!),
+        shownRight: shownQuestions(heldOutPhrasings).map(({ index }) => right[index]!),
       };
       return { row, sampled, right };
     } finally {
@@ -218,7 +226,7 @@ export class Scoreboard {
   }
 }
 
-/** Questions from all over the list, the same for every model. */
+/** Questions spread over the list, the same for every model. */
 export function shownQuestions(questions: readonly Question[]): { index: number; question: Question }[] {
   const stride = Math.max(1, Math.floor(questions.length / SHOWN));
   return Array.from({ length: Math.min(SHOWN, questions.length) }, (_, i) => {
@@ -239,7 +247,7 @@ function winRate(now: readonly boolean[], before: readonly boolean[]): WinRate {
   return { decided, share: { value: wins / decided, ...wilsonInterval(wins, decided) } };
 }
 
-/** Runs `work` on models and disposes them. */
+/** Runs `work` on models, then disposes of them. */
 function using<T>(models: readonly Gpt[], work: (models: readonly Gpt[]) => T): T {
   try {
     return work(models);

@@ -1,7 +1,8 @@
-/** The pipeline's state as rows: for the terminal, the page and docs/results.md. */
+/** The pipeline's state as rows, for the terminal, the page and docs/results.md. */
+import type { Figure } from '../report/figures.ts';
 import { exactCount, formatCount, formatDuration } from '../report/format.ts';
 import type { ReportTable } from '../report/sections/section.ts';
-import type { StageReport } from '../train/loop/run-stage.ts';
+import type { TrainingRecord } from '../train/loop/training-record.ts';
 import type { PartState, PipelineState } from './run-progress.ts';
 import type { ScoreboardRow, WinRate } from './scoreboard.ts';
 
@@ -19,7 +20,7 @@ export const scoreboardColumns = [
   'wins over the stage before',
 ];
 
-/** The cells of one model; a dash where there is no figure. */
+/** The cells of one model; a dash where a figure is missing. */
 export function scoreboardCells({ reward, kl, winRate, ...row }: ScoreboardRow): string[] {
   return [
     row.model,
@@ -56,21 +57,38 @@ const SCOREBOARD_NOTE = [
   'where just one of them is right.',
 ].join(' ');
 
-/** The same questions, answered by every model so far. */
+/** The shown questions with the answers of every model so far. */
 export function answersTable({ questions, rows }: Pick<PipelineState, 'questions' | 'rows'>): ReportTable {
   return {
     title: 'The same questions, answered by every model',
-    columns: ['question', 'right', ...rows.map(({ model }) => model)],
+    columns: ['question', 'right answer', ...rows.map(({ model }) => model)],
     rows: questions.map(({ question, answer }, i) => [
       question,
       answer,
-      ...rows.map(({ shown }) => shown[i]!),
+      ...rows.map(({ shown, shownRight }) => ({ text: shown[i]!, isRight: shownRight[i]! })),
     ]),
     note: 'Greedy answers; best of 8 is what the reward model chose among sampled ones.',
   };
 }
 
-/** The cards on top of the page: what came out, and before the end how far the run is. */
+/**
+ * The right answers of every model so far, as bars: sampled and greedy, of both kinds of questions.
+ */
+export function rightAnswerFigures({ rows }: Pick<PipelineState, 'rows'>): Figure[] {
+  const figure = (title: string, shares: (row: ScoreboardRow) => readonly number[]): Figure => ({
+    kind: 'shares',
+    title,
+    unit: 'share of right answers',
+    series: ['sampled', 'greedy'],
+    rows: rows.map((row) => ({ label: row.model, values: shares(row) })),
+  });
+  return [
+    figure('Questions in new wordings', (row) => [row.phrasingsSampled, row.phrasingsGreedy]),
+    figure('Questions about new facts', (row) => [row.factsSampled, row.factsGreedy]),
+  ];
+}
+
+/** The cards on top of the page: the results, and before the end the progress of the run. */
 export function pipelineCards(state: PipelineState): [string, string][] {
   const { parts, rows, seconds, secondsLeft } = state;
   const done = parts.filter(({ status }) => status === 'done').length;
@@ -90,9 +108,7 @@ export function pipelineCards(state: PipelineState): [string, string][] {
   return [['Parts done', `${done} of ${parts.length}`], left, ...cards];
 }
 
-/**
- * Each part of the run: how it went or how long it is expected to take, with the stages' own pages.
- */
+/** Each part of the run: its result or its expected time, with links to the pages of the stages. */
 export function partsTable({ parts }: Pick<PipelineState, 'parts'>): ReportTable {
   return {
     title: 'Parts of the run',
@@ -118,13 +134,13 @@ function timeOf({ secondsTaken, seconds }: PartState): string {
   return secondsTaken === undefined ? `about ${formatDuration(seconds)}` : formatDuration(secondsTaken);
 }
 
-/** What the terminal says when a part begins. */
+/** The line on the terminal when a part begins. */
 export function partLine({ parts, secondsLeft }: PipelineState, running: PartState): string {
   const place = `${parts.indexOf(running) + 1} of ${parts.length}`;
   return `— ${place}: ${running.title} (about ${formatDuration(secondsLeft)} left)`;
 }
 
-const heldOut: Record<string, (report: StageReport) => string> = {
+const heldOut: Record<string, (report: TrainingRecord) => string> = {
   pretrain: ({ val_loss, bits_per_byte }) => `loss ${fixed(val_loss)}, ${fixed(bits_per_byte)} bits per byte`,
   sft: ({ val_loss }) => `loss ${fixed(val_loss)}`,
   reward: ({ val_accuracy, val_accuracy_low, val_accuracy_high }) =>
@@ -134,7 +150,10 @@ const heldOut: Record<string, (report: StageReport) => string> = {
 
 const fixed = (value: unknown) => (typeof value === 'number' ? value.toFixed(3) : '–');
 
-/** With the names of --json; a type, so that it is a JSON object to the compiler. */
+/**
+ * The record with the names of --json. It is a type, so that the compiler accepts it as
+ * a JSON object.
+ */
 export type ScoreboardRecord = {
   model: string;
   bits_per_byte: number;
@@ -170,7 +189,7 @@ export function scoreboardRecord(row: ScoreboardRow): ScoreboardRecord {
   };
 }
 
-/** Columns set by spaces, for the terminal. */
+/** Columns separated by spaces, for the terminal. */
 export function plainTable(columns: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = columns.map((column, i) => Math.max(column.length, ...rows.map((row) => row[i]!.length)));
   return [columns, ...rows]

@@ -1,10 +1,10 @@
-/** Tokens per second that this machine trains the pipeline's model with. */
+/** Measures how many tokens per second this machine trains the pipeline's model on. */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import type { DType } from '../native/binding.ts';
 import { Gpt } from '../nn/gpt.ts';
 import { presetConfig } from '../nn/presets.ts';
 import { AdamW } from '../optim/adamw.ts';
-import { ints } from '../scoring/episode.ts';
+import { ints } from '../scoring/sequences.ts';
 import { backward } from '../tensor/autograd.ts';
 import { scope } from '../tensor/tensor.ts';
 import { BATCH, CONTEXT, MODEL, VOCABULARY } from './shape.ts';
@@ -12,7 +12,7 @@ import { BATCH, CONTEXT, MODEL, VOCABULARY } from './shape.ts';
 const WARM_UP_STEPS = 1;
 const TIMED_STEPS = 3;
 
-/** Trains on meaningless tokens for a few steps and throws the model away. */
+/** Trains on random tokens for a few steps and discards the model. */
 export async function measureTrainingSpeed({ dtype }: { dtype: DType }): Promise<number> {
   const model = new Gpt(presetConfig(MODEL, { vocabSize: VOCABULARY, contextLength: CONTEXT }), { dtype });
   const optimizer = new AdamW(model.parameters());

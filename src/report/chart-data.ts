@@ -1,31 +1,19 @@
 /**
- * Metric records as columns for the charts. A run longer than a screen can show is thinned: of each stretch the records
- * with the lowest and the highest value of every field are kept, so no spike is lost, and the means of the stretches are
- * kept beside them, since a smoothed line through extremes alone would lie.
+ * Metric records as columns for the charts. A run with more records than a screen can show is
+ * thinned. From each stretch it keeps the records with the lowest and the highest value of every
+ * field, so that no spike is lost. It also keeps the mean of each stretch, because a smoothed line
+ * through extremes would be wrong.
  */
 import type { ChartSpec } from './chart-specs.ts';
 import type { MetricRecord } from './metrics-log.ts';
+import type { Columns, RunColumns } from './page-data.ts';
 
-/** Stretches of a long log: about one a pixel of a wide chart. */
+/** Number of stretches of a long log: about one per pixel of a wide chart. */
 const STRETCHES = 1000;
 
-export type Column = (number | null)[];
-
-export interface Columns {
-  /** x values, one list for each choice of axis; tokens and time are missing where the log has none. */
-  x: { step: number[]; tokens?: number[]; time?: number[] };
-  /** y values by field; null where a value is missing or not finite. */
-  y: Record<string, Column>;
-}
-
-export interface ChartData {
+/** A run's columns, and the charts that have data in it. */
+export interface ChartData extends RunColumns {
   charts: ChartSpec[];
-  step: Columns;
-  /** Means of the stretches that a thinned log was cut into. */
-  mean?: Columns;
-  evaluation: Columns;
-  /** Steps of warnings and resumptions. */
-  marks: { step: number; kind: string }[];
 }
 
 export interface ChartSource {
@@ -34,7 +22,7 @@ export interface ChartSource {
   marks: readonly MetricRecord[];
 }
 
-/** Data for the charts that have any; the others are left out. */
+/** The data of the charts that have any. Other charts are left out. */
 export function chartData(
   { steps, evaluations, marks }: ChartSource,
   specs: readonly ChartSpec[],
@@ -75,7 +63,7 @@ function fieldsIn(records: readonly MetricRecord[]): Set<string> {
   return names;
 }
 
-/** Seconds of training at the end of each step. */
+/** Seconds of training until the end of each step. */
 function elapsedTimes(steps: readonly MetricRecord[]): (step: number) => number {
   const times = new Map<number, number>([[0, 0]]);
   let elapsed = 0;
@@ -116,7 +104,10 @@ function thinned(records: readonly MetricRecord[], fields: readonly string[]): r
   return isLong(records) ? stretchesOf(records).flatMap((part) => extremes(part, fields)) : records;
 }
 
-/** The first and the last record and, of each field, those with the lowest, the highest and a non-finite value, in order. */
+/**
+ * The first and the last record, and for each field those with the lowest, the highest and a
+ * non-finite value, in order.
+ */
 function extremes(part: readonly MetricRecord[], fields: readonly string[]): MetricRecord[] {
   const kept = new Set<number>([0, part.length - 1]);
   for (const field of fields) {
@@ -137,7 +128,7 @@ function extremes(part: readonly MetricRecord[], fields: readonly string[]): Met
   return [...kept].sort((a, b) => a - b).map((i) => part[i]!);
 }
 
-/** One record in the middle of the part with the means of its finite values. */
+/** One record in the middle of the part, with the means of its finite values. */
 function averaged(part: readonly MetricRecord[], fields: readonly string[]): MetricRecord {
   const record: MetricRecord = { ...part[Math.floor(part.length / 2)]! };
   for (const field of fields) {
@@ -147,7 +138,7 @@ function averaged(part: readonly MetricRecord[], fields: readonly string[]): Met
   return record;
 }
 
-/** More digits than a screen has pixels would only be bytes. */
+/** Rounds, because more digits than a screen can show only cost bytes. */
 function rounded(value: unknown): number | null {
   const number = finite(value);
   return number === null ? null : Number(number.toPrecision(6));

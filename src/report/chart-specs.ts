@@ -1,15 +1,20 @@
-/** The charts of a report. One is drawn when the log has a field of its; stages with fields of their own add some. */
+/**
+ * The charts of a report. A chart is drawn if the log has one of its fields. Stages with other
+ * fields add charts.
+ */
+import type { MetricRecord } from './metrics-log.ts';
+import type { LineSource } from './page-data.ts';
 
 export interface ChartSpec {
   /** Unique on the page. */
   id: string;
   title: string;
-  /** Small, after the title. */
+  /** Shown in small type after the title. */
   unit?: string;
   lines: readonly ChartLine[];
-  /** Offers the logarithmic axis. */
+  /** Whether the chart offers a logarithmic axis. */
   logarithmic?: boolean;
-  /** Over the whole width, and taller. */
+  /** Whether the chart takes the whole width, and is taller. */
   wide?: boolean;
 }
 
@@ -17,20 +22,32 @@ export interface ChartLine {
   /** Field of the metrics log. */
   field: string;
   label: string;
-  /** From the records of steps (a curve, smoothed on request) or of evaluations (points joined by a line). */
-  from: 'step' | 'evaluation';
-  /** A curve that has no noise, such as a schedule. */
+  /** Steps give a curve, smoothed on request; evaluations give points joined by a line. */
+  from: LineSource;
+  /** Whether the curve has no noise, such as a schedule. */
   smooth?: boolean;
 }
 
 const step = (field: string, label: string): ChartLine => ({ field, label, from: 'step' });
 const evaluation = (field: string, label: string): ChartLine => ({ field, label, from: 'evaluation' });
 
-export const chartSpecs: readonly ChartSpec[] = [
+/** The charts that fit a log: the unit of the loss is the only one that differs between stages. */
+export function chartSpecsFor(records: readonly MetricRecord[]): ChartSpec[] {
+  const unit = lossUnit(records);
+  return chartSpecs.map((spec) => (spec.id === 'loss' && unit ? { ...spec, unit } : spec));
+}
+
+/** Undefined for a loss on rewards, which has no unit. */
+export function lossUnit(records: readonly MetricRecord[]): string | undefined {
+  const has = (field: string) => records.some((record) => record[field] !== undefined);
+  if (has('reward') || has('policy_loss')) return undefined;
+  return has('accuracy') || has('val_accuracy') ? 'nats per pair' : 'nats per token';
+}
+
+const chartSpecs: readonly ChartSpec[] = [
   {
     id: 'loss',
     title: 'Loss',
-    unit: 'nats per token',
     lines: [step('loss', 'training'), evaluation('val_loss', 'validation')],
     logarithmic: true,
     wide: true,
@@ -44,11 +61,19 @@ export const chartSpecs: readonly ChartSpec[] = [
   {
     id: 'accuracy',
     title: 'Accuracy',
+    unit: 'share of pairs',
     lines: [step('accuracy', 'training'), evaluation('val_accuracy', 'validation')],
+  },
+  {
+    id: 'margin',
+    title: 'Margin',
+    unit: 'reward of the better answer less that of the worse',
+    lines: [step('margin', 'training'), evaluation('val_margin', 'validation')],
   },
   {
     id: 'reward',
     title: 'Reward',
+    unit: 'score per response',
     lines: [
       step('reward', 'rollout'),
       step('rlhf_reward', 'less the KL penalty'),
@@ -58,7 +83,7 @@ export const chartSpecs: readonly ChartSpec[] = [
   {
     id: 'kl',
     title: 'KL divergence',
-    unit: 'from the reference, nats a response',
+    unit: 'from the reference, nats per response',
     lines: [step('kl', 'rollout'), evaluation('val_kl', 'held-out prompts')],
   },
   { id: 'entropy', title: 'Entropy', unit: 'nats per token', lines: [step('entropy', 'policy')] },

@@ -1,12 +1,13 @@
 /**
- * A hidden cursor comes back however the process ends. Node's exit event is not sent when a signal ends it, so while a
- * cursor is hidden the signals are listened to; where nobody else listens, the signal then does what it would have done.
+ * Hides the cursor and shows it again however the process ends. Node sends no exit event when a
+ * signal ends the process, so signals are listened to while a cursor is hidden. If nobody else
+ * listens, the signal then has its usual effect.
  */
 const SHOW = '\x1b[?25h';
 const HIDE = '\x1b[?25l';
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** How many hold each stream's cursor hidden. */
+/** Number of users that hide the cursor of each stream. */
 const hidden = new Map<NodeJS.WriteStream, number>();
 
 export function hideCursor(stream: NodeJS.WriteStream): void {
@@ -35,7 +36,8 @@ function restoreAll(): void {
 }
 
 function onSignal(signal: NodeJS.Signals): void {
-  // Someone who finishes the step and saves, say: the work goes on, and so does its line.
+  // Another listener, for example one that finishes the step and saves: the process continues, and
+  // so does its status line.
   if (process.listenerCount(signal) > 1) return;
   for (const stream of hidden.keys()) stream.write(`\n${SHOW}`);
   hidden.clear();

@@ -1,7 +1,11 @@
-/** Pictures of a distribution rather than a course. A stage logs them as records `{ event: 'figure' }`; the newest of a title counts. */
+/**
+ * Figures that show a distribution or a comparison. A stage logs them as records
+ * `{ event: 'figure' }`; the newest of each title counts.
+ */
 import type { CalibrationBin } from '../base/statistics.ts';
 import type { MetricRecord, MetricValue } from './metrics-log.ts';
 
+/** A figure of the distribution of numbers. */
 export interface HistogramFigure {
   kind: 'histogram';
   title: string;
@@ -11,33 +15,47 @@ export interface HistogramFigure {
   bins?: number;
 }
 
+/** A figure of predicted probabilities and how often they came true. */
 export interface CalibrationFigure {
   kind: 'calibration';
   title: string;
   bins: readonly CalibrationBin[];
 }
 
+/** A figure with one bar per name. */
 export interface BarFigure {
   kind: 'bars';
   title: string;
   bars: readonly { label: string; value: number; low?: number; high?: number; count?: number }[];
 }
 
-export type Figure = HistogramFigure | CalibrationFigure | BarFigure;
+/** Shares between 0 and 1 side by side, such as the right answers of several models. */
+export interface ShareFigure {
+  kind: 'shares';
+  title: string;
+  unit?: string;
+  /** What each bar of a row stands for. */
+  series: readonly string[];
+  /** `values` has one share for each of `series`. */
+  rows: readonly { label: string; values: readonly number[] }[];
+}
 
-/** The record of the metrics log for a figure, which travels as JSON text in one field. */
+/** A figure of the report. */
+export type Figure = HistogramFigure | CalibrationFigure | BarFigure | ShareFigure;
+
+/** The log record of a figure. The figure is JSON text in one field. */
 export function figureEvent(figure: Figure): { event: string; title: string; figure: string } {
   return { event: 'figure', title: figure.title, figure: JSON.stringify(figure) };
 }
 
-/** The figures of such records, of each title the newest; a record that holds none is passed over. */
+/** The newest figure of each title. Records without a valid figure are skipped. */
 export function newestFigures(records: readonly MetricRecord[]): Figure[] {
   const newest = new Map<MetricValue, Figure>();
   for (const { title, figure } of records) {
     try {
       newest.set(title, JSON.parse(String(figure)) as Figure);
     } catch {
-      // A damaged line of the log is counted where it is read.
+      // metrics-log.ts counts damaged lines.
     }
   }
   return [...newest.values()];

@@ -1,16 +1,19 @@
-/** Numbers as people read them: three significant digits and a unit. */
+/** Numbers for people: three significant digits and a unit. */
 
 const countUnits = ['', 'k', 'M', 'B', 'T'];
 const siUnits = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
 const byteUnits = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
-/** 950, 12.3k, 4.56M, 1.20B: the letters that the command line reads too. */
+/** 950, 12.3k, 4.56M, 1.20B: the command line reads the same letters. */
 export function formatCount(value: number): string {
   const [number, unit] = scaled(value, 1000, countUnits);
   return `${number}${unit}`;
 }
 
-/** 12,345, and from a million on as formatCount: for steps and the like, where 12.3k would stand still for a hundred. */
+/**
+ * 12,345; from a million on as formatCount. For counts such as steps, where 12.3k would not change
+ * for a hundred steps.
+ */
 export function exactCount(value: number): string {
   return Number.isInteger(value) && Math.abs(value) < 1e6
     ? value.toLocaleString('en-US')
@@ -22,7 +25,7 @@ export function formatBytes(value: number): string {
   return scaled(value, 1024, byteUnits).join(' ');
 }
 
-/** 0.4s, 42s, 3m 07s, 2h 05m, 3d 4h; ? where it is not known */
+/** 0.4s, 42s, 3m 07s, 2h 05m, 3d 4h; ? if it is unknown */
 export function formatDuration(seconds: number): string {
   if (!Number.isFinite(seconds)) return '?';
   if (seconds < 9.95) return `${Math.max(0, seconds).toFixed(1)}s`;
@@ -44,7 +47,9 @@ export function formatFlops(value: number): string {
   return `${scaled(value, 1000, siUnits).join(' ')}FLOP/s`;
 }
 
-/** The number in the largest unit that leaves at least 1 of it, rounding included: 999,600 is 1.00M. */
+/**
+ * The number in the largest unit of which there is at least 1, after rounding: 999,600 is 1.00M.
+ */
 function scaled(value: number, base: number, units: readonly string[]): [number: string, unit: string] {
   if (!Number.isFinite(value)) return [String(value), units[0]!];
   let left = value;
@@ -60,6 +65,6 @@ function threeDigits(value: number): string {
   const magnitude = Math.abs(value);
   if (magnitude >= 99.95) return value.toFixed(0);
   if (magnitude >= 9.995) return value.toFixed(1);
-  // Below a hundredth, fixed places would show nothing but zeros.
+  // Below a hundredth, a fixed number of decimals would show only zeros.
   return magnitude >= 0.01 || magnitude === 0 ? value.toFixed(2) : value.toPrecision(3);
 }

@@ -1,105 +1,113 @@
-/** `report.html`: one file that opens from disk with no network, made from metrics.jsonl. */
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+/** `report.html`: the page of a run, made from metrics.jsonl. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { replaceFile } from '../base/files/replace-file.ts';
-import { chartData } from './chart-data.ts';
-import { chartSpecs } from './chart-specs.ts';
+import { chartSpecsFor } from './chart-specs.ts';
 import { newestFigures } from './figures.ts';
-import { Html, html, scriptJson } from './html.ts';
-import { type MetricRecord, readMetrics } from './metrics-log.ts';
-import { pageScript } from './page/script.ts';
-import { pageStyle } from './page/style.ts';
+import { htmlPage } from './html-page.ts';
+import { METRICS_FILE, type MetricRecord, readMetrics } from './metrics-log.ts';
+import { chartsOfRun, type StageSource } from './page-charts.ts';
+import { rememberedOptions } from './run-folder.ts';
 import { charts } from './sections/charts.ts';
 import { events } from './sections/events.ts';
-import { figures } from './sections/figures.ts';
+import { figures, overview } from './sections/figures.ts';
 import { samples } from './sections/samples.ts';
-import type { ReportContext, ReportOptions, Section } from './sections/section.ts';
+import type { ReportContext, ReportOptions, ReportStage, Section } from './sections/section.ts';
 import { summary } from './sections/summary.ts';
-import { notes, settings, tables } from './sections/tables.ts';
+import { notes, repetition, settings, tables, thisMachine } from './sections/tables.ts';
 
 export type { ReportOptions, ReportTable } from './sections/section.ts';
 
-/** The page, from top to bottom. */
-const sections: readonly Section[] = [summary, events, charts, figures, tables, samples, notes, settings];
+/** The sections of the page, from top to bottom. */
+const sections: readonly Section[] = [
+  summary,
+  events,
+  overview,
+  charts,
+  figures,
+  tables,
+  samples,
+  notes,
+  repetition,
+  settings,
+];
 
-/** Writes `<folder>/report.html` from the folder's metrics. Throws ERR_FILE_MISSING, ERR_IO and ERR_DISK_FULL. */
-export function writeReport(folder: string, options: ReportOptions): void {
+/**
+ * Writes `<folder>/report.html` from the folder's metrics. Without options the page is written
+ * with its last options, which it holds, or else with the settings of `run.json`. Throws
+ * ERR_FILE_MISSING, ERR_IO and ERR_DISK_FULL.
+ */
+export function writeReport(folder: string, options: ReportOptions = rememberedOptions(folder)): void {
   const { records, badLines } = readMetrics(folder);
-  replaceFile(join(folder, 'report.html'), renderReport(records, options, badLines));
+  const stages = (options.stages ?? []).flatMap((stage) => stageSource(folder, stage) ?? []);
+  replaceFile(join(folder, 'report.html'), renderReport(records, options, { badLines, stages }));
 }
 
-/** The page for these records. Whatever they hold is shown as text and never run. */
-export function renderReport(records: readonly MetricRecord[], options: ReportOptions, badLines = 0): string {
-  const report = contextOf(records, options, badLines);
+export interface RenderExtras {
+  /** Lines of the log that could not be read. */
+  badLines?: number;
+  /** The logs of `options.stages`. */
+  stages?: readonly StageSource[];
+}
+
+/**
+ * The page for these records. Their texts are shown as text and never run. Throws
+ * ERR_FILE_MISSING where the package is not built.
+ */
+export function renderReport(
+  records: readonly MetricRecord[],
+  given: ReportOptions,
+  { badLines = 0, stages = [] }: RenderExtras = {},
+): string {
+  const options = { environment: thisMachine(), ...given };
+  const report = contextOf(records, options, badLines, stages);
   const { title, subtitle, refreshSeconds } = options;
-  const { library, licence, style } = uplot();
-  const scripts = [`/*\n${licence}*/\n${library}`, pageScript];
-  // The hashes of our own scripts: the browser runs no other, and the page can reach nothing outside itself.
-  const policy = `default-src 'none'; style-src 'unsafe-inline'; script-src ${scripts.map(sourceHash).join(' ')}`;
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">${refreshSeconds ? html`<meta http-equiv="refresh" content="${refreshSeconds}">` : undefined}
-<title>${title}</title>
-<style>${new Html(`${style}\n${pageStyle}`)}</style>
-</head>
-<body>
-<header>
-<div><p class="brand">Athanor</p><h1>${title}</h1>${subtitle ? html`<p class="subtitle">${subtitle}</p>` : undefined}</div>
-<button id="theme" type="button" aria-label="Switch between light and dark" title="Light or dark"><span aria-hidden="true">◐</span></button>
-</header>
-<main>
-${sections.map((section) => section(report))}
-</main>
-<footer>Written on ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC. Charts by uPlot (MIT licence).</footer>
-<script>${new Html(scripts[0]!)}</script>
-<script type="application/json" id="data">${scriptJson(report.data)}</script>
-<script>${new Html(scripts[1]!)}</script>
-</body>
-</html>
-`;
-  return page.text;
+  return htmlPage({
+    title,
+    subtitle,
+    refreshSeconds,
+    sections: sections.map((section) => section(report)),
+    data: report.charts.data,
+    remembered: options,
+  });
+}
+
+function stageSource(
+  folder: string,
+  { name, folder: at, charts: shown }: ReportStage,
+): StageSource | undefined {
+  if (!existsSync(join(folder, at, METRICS_FILE))) return undefined;
+  const { records } = readMetrics(join(folder, at));
+  return { ...sourceOf(records), specs: chartSpecsFor(records), name, charts: shown };
+}
+
+/** The records of a log, by kind. */
+export function sourceOf(records: readonly MetricRecord[]) {
+  return {
+    steps: records.filter(({ event }) => event === undefined),
+    evaluations: eventsOf(records, 'evaluation'),
+    marks: eventsOf(records, 'warning', 'resume'),
+  };
+}
+
+function eventsOf(records: readonly MetricRecord[], ...names: string[]): MetricRecord[] {
+  return records.filter(({ event }) => event !== undefined && names.includes(event));
 }
 
 function contextOf(
   records: readonly MetricRecord[],
   options: ReportOptions,
   badLines: number,
+  stages: readonly StageSource[],
 ): ReportContext {
-  const events = (...names: string[]) =>
-    records.filter(({ event }) => event !== undefined && names.includes(event));
-  const steps = records.filter(({ event }) => event === undefined);
-  const evaluations = events('evaluation');
-  const marks = events('warning', 'resume');
-  const data = chartData({ steps, evaluations, marks }, [...chartSpecs, ...(options.charts ?? [])]);
+  const source = sourceOf(records);
+  const specs = [...chartSpecsFor(records), ...(options.charts ?? [])];
   return {
     options,
-    steps,
-    evaluations,
-    samples: events('sample'),
-    marks,
+    ...source,
+    samples: eventsOf(records, 'sample'),
     badLines,
-    data,
-    figures: newestFigures(events('figure')),
-  };
-}
-
-function sourceHash(script: string): string {
-  return `'sha256-${createHash('sha256').update(script).digest('base64')}'`;
-}
-
-/** The chart library's own files, to be inlined. */
-function uplot(): { library: string; licence: string; style: string } {
-  const folder = dirname(createRequire(import.meta.url).resolve('uplot/package.json'));
-  const read = (name: string) => readFileSync(join(folder, name), 'utf8');
-  return {
-    library: read('dist/uPlot.iife.min.js'),
-    licence: read('LICENSE'),
-    style: read('dist/uPlot.min.css'),
+    charts: chartsOfRun({ ...source, specs }, stages),
+    figures: newestFigures(eventsOf(records, 'figure')),
   };
 }

@@ -1,4 +1,7 @@
-/** HTML that is safe by construction: whatever a template holds is escaped unless it is Html itself. */
+/**
+ * HTML that is safe by construction: every value in a template is escaped, unless it
+ * is Html itself.
+ */
 import { visible } from './terminal-text.ts';
 
 export class Html {
@@ -7,7 +10,7 @@ export class Html {
 
 export type HtmlValue = Html | string | number | readonly HtmlValue[] | undefined;
 
-/** html`<p>${text}</p>`; lists are joined, undefined is nothing. */
+/** html`<p>${text}</p>`; lists are joined, undefined becomes nothing. */
 export function html(strings: TemplateStringsArray, ...values: HtmlValue[]): Html {
   return new Html(String.raw({ raw: strings }, ...values.map(render)));
 }
@@ -28,7 +31,7 @@ const entities: Record<string, string> = {
 };
 const control = /[^\P{Cc}\n\t]/gu;
 
-/** For text and attributes. Control characters, which HTML forbids, become visible ones. */
+/** Escapes text and attributes. Control characters, which HTML forbids, become visible ones. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => entities[character]!).replace(control, visible);
 }

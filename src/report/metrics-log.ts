@@ -1,7 +1,8 @@
 /**
- * `metrics.jsonl`: one JSON object a line. Resuming at a step drops what was written after it, so a run that was killed
- * and resumed ends with the same records (their timings aside) as one that was not. NaN and infinities, which JSON
- * lacks, are written as the strings "NaN", "Infinity" and "-Infinity" and read back as numbers.
+ * `metrics.jsonl`: one JSON object per line. Resuming at a step drops all later records. So a run
+ * that was killed and resumed ends with the same records as one without a break, except for times.
+ * NaN and infinities, which JSON lacks, are written as the strings "NaN", "Infinity" and
+ * "-Infinity" and read back as numbers.
  */
 import {
   closeSync,
@@ -18,15 +19,17 @@ import { fileError } from '../base/errors.ts';
 import { syncPath } from '../base/files/hashed-file.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
 
+/** A value of a record. */
 export type MetricValue = string | number | boolean | null | undefined;
-/** A training step, or with `event` something that happened at one: evaluation, sample, warning, checkpoint, resume. */
+/** A training step; or, with `event`, something that happened at a step, such as an evaluation. */
 export type MetricRecord = { step: number; event?: string } & Record<string, MetricValue>;
 
 export const METRICS_FILE = 'metrics.jsonl';
 
-/** Events that are history and never repeated by a run that goes on from their step. */
+/** Events that a resumed run does not repeat. */
 const historic = new Set(['resume', 'checkpoint']);
 
+/** Writes `metrics.jsonl`, one record per line. */
 export class MetricsLog {
   readonly #path: string;
   #file: number;
@@ -39,9 +42,10 @@ export class MetricsLog {
   }
 
   /**
-   * Opens the log of a folder, made when missing. Without resumeStep it starts anew. With it, the log is rewritten to what
-   * a run knew when it saved that step: records of later steps go, so do events after that step's own record (an
-   * evaluation, samples: the resumed run makes them again), and so do lines that cannot be read.
+   * Opens the log of a folder, and makes the folder. Without resumeStep the log starts empty. With
+   * resumeStep it keeps the records of the run up to the checkpoint of that step. It drops records
+   * of later steps, lines that cannot be read, and events after the record of that step (an
+   * evaluation, samples), because the resumed run makes them again.
    */
   static open(folder: string, options: { resumeStep?: number } = {}): MetricsLog {
     const path = join(folder, METRICS_FILE);
@@ -57,7 +61,7 @@ export class MetricsLog {
     }
   }
 
-  /** Throws ERR_DISK_FULL or ERR_IO; the log then ends with the last whole record. */
+  /** Throws ERR_DISK_FULL or ERR_IO; then the log ends with the last complete record. */
   append(record: MetricRecord): void {
     const bytes = Buffer.from(formatRecord(record));
     try {
@@ -69,7 +73,7 @@ export class MetricsLog {
     }
   }
 
-  /** Puts all records on the disk; called before a checkpoint claims that they are there. */
+  /** Forces all records to disk, before a checkpoint relies on them. */
   flush(): void {
     try {
       fsyncSync(this.#file);
@@ -87,12 +91,15 @@ export class MetricsLog {
     try {
       ftruncateSync(this.#file, this.#bytes);
     } catch {
-      // A reader skips a torn line; what made the write fail is the news.
+      // Readers skip a torn line. The error to report is the one of the failed write.
     }
   }
 }
 
-/** The records of a folder's log and the number of lines that could not be read, e.g. one torn by a kill. */
+/**
+ * The records of a folder's log, and the number of lines that could not be read, e.g. one torn
+ * by a kill.
+ */
 export function readMetrics(folder: string): { records: MetricRecord[]; badLines: number } {
   const records: MetricRecord[] = [];
   let badLines = 0;
@@ -106,7 +113,7 @@ export function readMetrics(folder: string): { records: MetricRecord[]; badLines
 
 function linesUpTo(path: string, resumeStep: number): string {
   const kept: string[] = [];
-  // Step 0 has no record of its own: whatever is logged there comes before training.
+  // Step 0 has no record of its own: its events come before training.
   let passed = resumeStep === 0;
   for (const line of linesOf(path)) {
     const record = parseRecord(line);
@@ -120,7 +127,7 @@ function linesUpTo(path: string, resumeStep: number): string {
   return kept.join('');
 }
 
-/** The lines that are not empty, read in pieces: a log may be longer than the longest string. */
+/** The lines that are not empty. Reads in pieces, because a log may exceed the longest string. */
 function* linesOf(path: string): Generator<string> {
   let file: number;
   try {
@@ -178,7 +185,7 @@ function parseRecord(line: string): MetricRecord | undefined {
   }
   if (record === null || typeof record !== 'object') return undefined;
   for (const [key, value] of Object.entries(record)) {
-    // A text may well say "NaN"; only the fields of text keep it.
+    // A text may be the word "NaN"; fields that hold texts keep it.
     if (typeof value !== 'string' || key === 'text' || key === 'prompt') continue;
     const number = notFinite.get(value);
     if (number !== undefined) record[key] = number;

@@ -1,7 +1,8 @@
 /**
- * One live line on stderr for any long work. On a terminal it redraws in place at most ten times a second; elsewhere
- * (a file, CI, TERM=dumb) it prints a plain line every few seconds. A line too long for the terminal first loses its bar,
- * then fields from the right; never the count and the time left.
+ * One live line on stderr for any long work. On a terminal it is redrawn in place, at most ten
+ * times per second. Elsewhere (a file, CI, TERM=dumb) a plain line is printed every few seconds. A
+ * line that is too long for the terminal first loses its bar, then fields from the right, but never
+ * the count and the time left.
  */
 import { styleText } from 'node:util';
 import { hideCursor, showCursor } from './cursor.ts';
@@ -9,35 +10,43 @@ import { exactCount, formatDuration } from './format.ts';
 import { RateEstimate } from './rate-estimate.ts';
 import { displayWidth, printable, truncate } from './terminal-text.ts';
 
+/** What a progress line shows, and where. */
 export interface ProgressOptions {
-  /** What is being done, e.g. `pretrain`. */
+  /** Name of the work, e.g. `pretrain`. */
   label: string;
-  /** How much there is to do; unknown when left out. */
+  /** Total amount of work; undefined: unknown. */
   total?: number | undefined;
-  /** Seconds that the work may take, where time is the budget: bar and time left then follow the clock. */
+  /**
+   * Time limit in seconds, if time is the budget. Then the bar and the time left follow the clock.
+   */
   seconds?: number | undefined;
-  /** What is counted, e.g. `step`. */
+  /** Unit of the count, e.g. `step`. */
   unit?: string;
   /** Default: stderr. */
   stream?: NodeJS.WriteStream;
-  /** Redraw in place. Default: whether the stream is a terminal that can. */
+  /** Whether to redraw in place. Default: whether the stream is a terminal that can. */
   interactive?: boolean;
 }
 
+/** The state of the work. */
 export interface ProgressUpdate {
   done: number;
   total?: number | undefined;
-  /** Shown in order as `name value`, or the value alone where the name is empty; the most important first. */
+  /**
+   * Shown in order as `name value`, or only the value if the name is empty. The most
+   * important comes first.
+   */
   fields?: readonly (readonly [name: string, value: string])[];
 }
 
+/** A running progress line. */
 export interface Progress {
   update(update: ProgressUpdate): void;
   /** Prints text above the status line. */
   log(text: string): void;
   /**
-   * Takes the status line away and prints a last line instead: the summary, or how much was done in what time; nothing
-   * for an empty summary. Later calls of any method do nothing.
+   * Replaces the status line by a last line: the summary, or by default the amount of work and its
+   * time; an empty summary prints nothing. Later calls of any method do nothing.
    */
   finish(summary?: string): void;
 }
@@ -46,6 +55,7 @@ const REDRAW_MS = 100;
 const PLAIN_MS = 5000;
 const BAR_WIDTH = 20;
 
+/** Starts a progress line. */
 export function createProgress(options: ProgressOptions): Progress {
   return new StatusLine(options);
 }
@@ -104,7 +114,7 @@ class StatusLine implements Progress {
 
   #draw(update: ProgressUpdate): void {
     if (this.#interactive) {
-      // One column short: a terminal that wraps a full line would scroll on every redraw.
+      // One column less: a terminal that wraps a full line would scroll on every redraw.
       this.#stream.write(`\r${this.#fitted(update, (this.#stream.columns || 80) - 1)}\x1b[K`);
       this.#drawn = true;
     } else {
@@ -129,7 +139,7 @@ class StatusLine implements Progress {
   }
 
   #head(update: ProgressUpdate, bar: string): string {
-    // Colours by the stream: NO_COLOR, FORCE_COLOR and what the terminal can.
+    // Colours for this stream: NO_COLOR, FORCE_COLOR and the abilities of the terminal count.
     const label = printable(this.#options.label);
     const name = this.#interactive ? styleText('bold', label, { stream: this.#stream }) : label;
     return [name, bar, this.#count(update)].filter(Boolean).join(' ');
@@ -141,7 +151,7 @@ class StatusLine implements Progress {
     return unit ? `${unit} ${count}` : count;
   }
 
-  /** Undefined where nobody knows how much there is to do. */
+  /** Undefined if the total is unknown. */
   #share({ done, total = this.#options.total }: ProgressUpdate): number | undefined {
     const { seconds } = this.#options;
     if (seconds !== undefined) return (performance.now() - this.#startedAt) / 1000 / seconds;

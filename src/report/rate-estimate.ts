@@ -1,4 +1,4 @@
-/** How fast work goes now, for the time left: a mean over time that forgets. */
+/** The current speed of work, for estimates of the time left: a mean that forgets old values. */
 export class RateEstimate {
   #first: number | undefined;
   #last: { done: number; at: number } | undefined;
@@ -6,7 +6,8 @@ export class RateEstimate {
   #seconds = 0;
 
   /**
-   * @param done work done so far; the first call only sets the mark, so a resumed run does not count what it skipped
+   * @param done work done so far; the first call only sets the start, so that a resumed run does
+   *   not count what it skipped
    * @param at milliseconds
    */
   observe(done: number, at: number): void {
@@ -14,18 +15,18 @@ export class RateEstimate {
     if (last && done === last.done) return;
     this.#first ??= at;
     this.#last = { done, at };
-    // Work that starts over, another file of a list say, sets a new mark.
+    // Work that starts again, such as the next file of a list, sets a new start.
     if (!last || done < last.done || at <= last.at) return;
     const seconds = (at - last.at) / 1000;
-    // Half of the estimate is fifteen seconds old at most, or a tenth of the run where that is longer: a pause for an
-    // evaluation then hardly shows, and what the run does now still says more than its start.
+    // The half-life is fifteen seconds, or a tenth of the run if that is longer. So a pause for an
+    // evaluation hardly shows, and the present counts more than the start.
     const halfLife = Math.max(15, (at - this.#first) / 10_000);
     const keep = 0.5 ** (seconds / halfLife);
     this.#work = this.#work * keep + (done - last.done);
     this.#seconds = this.#seconds * keep + seconds;
   }
 
-  /** Work a second; NaN until two marks are known. */
+  /** Work per second; NaN after fewer than two calls. */
   get perSecond(): number {
     return this.#seconds > 0 ? this.#work / this.#seconds : Number.NaN;
   }

@@ -1,14 +1,15 @@
 /**
- * Tells a jump from noise: how many standard deviations a value lies above the mean of the last `window` values. Only
- * upwards: a loss that falls is no trouble. A spike does not enter the window, or it would widen the deviation and hide
- * the next one; but when half a window of values in a row are spikes the level has changed for good (other data, a larger
- * batch), and they become the new normal, so that the detector neither cries on for ever nor is blind meanwhile.
+ * Tells jumps from noise: how many standard deviations a value lies above the mean of the last
+ * `window` values. Only jumps upwards count, because a falling loss is no trouble. A spike does not
+ * enter the window: it would widen the deviation and hide the next spike. But when half a window of
+ * values in a row are spikes, the level has changed for good (other data, a larger batch). Then
+ * these values become the new window, so that the warnings end and later spikes are still found.
  */
 import { AthanorError } from '../base/errors.ts';
 import type { JsonValue } from '../base/json.ts';
 
 export interface SpikeOptions {
-  /** Values that the mean and deviation are taken over; at least 4. */
+  /** Number of values for the mean and the deviation; at least 4. */
   window: number;
   /** Standard deviations that make a spike. */
   threshold: number;
@@ -16,11 +17,11 @@ export interface SpikeOptions {
 
 export interface Reading {
   kind: 'ok' | 'spike' | 'not_finite';
-  /** Standard deviations above the mean; 0 until the window holds enough. */
+  /** Standard deviations above the mean; 0 until the window holds enough values. */
   zscore: number;
 }
 
-/** Fewer values than this have no deviation worth the name. */
+/** Fewer values give no useful deviation. */
 const MIN_VALUES = 16;
 
 export class SpikeDetector {
@@ -56,18 +57,18 @@ export class SpikeDetector {
     return { kind: 'spike', zscore };
   }
 
-  /** What restore() needs to give the same readings. */
+  /** The state for restore(), which then gives the same readings. */
   state(): JsonValue {
     return { values: [...this.#values], suspects: [...this.#suspects] };
   }
 
-  /** Throws ERR_FILE_DAMAGED when it is not what state() gave. */
+  /** Throws ERR_FILE_DAMAGED for anything that state() did not return. */
   restore(state: JsonValue): void {
     const { values, suspects } = Object(state) as { values?: JsonValue; suspects?: JsonValue };
     if (!isNumbers(values) || !isNumbers(suspects)) {
       throw new AthanorError(
         'ERR_FILE_DAMAGED',
-        'the saved state of the spike detector is no list of numbers',
+        'the saved state of the spike detector is not a list of numbers',
       );
     }
     this.#values = values.slice(-this.#options.window);
@@ -79,13 +80,15 @@ export class SpikeDetector {
     if (this.#values.length > this.#options.window) this.#values.shift();
   }
 
-  /** Recomputed from the window: a running sum would drift, and a resumed one differently. */
+  /**
+   * Computed from the window each time. A running sum would drift, and differently after resuming.
+   */
   #zscore(value: number): number {
     const n = this.#values.length;
     if (n < Math.min(MIN_VALUES, this.#options.window)) return 0;
     const mean = this.#values.reduce((sum, x) => sum + x, 0) / n;
     const variance = this.#values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / n;
-    // A flat stretch has no deviation; a millionth of the level stands in for it.
+    // Equal values have no deviation; a millionth of their level takes its place.
     return (value - mean) / Math.max(Math.sqrt(variance), 1e-6 * Math.abs(mean), 1e-12);
   }
 }

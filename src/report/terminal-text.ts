@@ -1,4 +1,7 @@
-/** Text as a terminal shows it: escape sequences take no column, combining marks none, wide characters two. */
+/**
+ * The width of text on a terminal: escape sequences and combining marks take no column,
+ * wide characters two.
+ */
 
 const escapeCharacter = String.fromCharCode(27);
 const styleSequence = `${escapeCharacter}\\[[0-9;]*m`;
@@ -7,14 +10,14 @@ const wide =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{17000}-\u{18aff}\u{1f200}-\u{1f2ff}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
 const none = /\p{Mn}|\p{Me}|[\u200b\u200e\u200f\u2060]|\u200c|\u200d/u;
 
-/** Columns that a line takes. */
+/** Number of columns that a line takes. */
 export function displayWidth(text: string): number {
   let used = 0;
   for (const [piece, style] of text.matchAll(pieces)) if (!style) used += columnsOf(piece);
   return used;
 }
 
-/** Cuts to a number of columns, with an ellipsis where something was lost. */
+/** Cuts text to a number of columns, with an ellipsis at the cut. */
 export function truncate(text: string, columns: number): string {
   if (displayWidth(text) <= columns) return text;
   if (columns < 1) return '';
@@ -29,8 +32,9 @@ export function truncate(text: string, columns: number): string {
 }
 
 /**
- * Makes text from outside (a file's name, a model's sample) safe to print: control characters, which could move the
- * cursor or rename the window, become visible ones. Line breaks, tabs and colours stay.
+ * Makes outside text (a file's name, a model's sample) safe to print. Control characters,
+ * which could move the cursor or rename the window, become visible ones. Line breaks, tabs
+ * and colours stay.
  */
 export function printable(text: string): string {
   return text.replace(pieces, (piece, style) =>
@@ -38,7 +42,7 @@ export function printable(text: string): string {
   );
 }
 
-/** Control characters as the pictures that Unicode has for them. */
+/** Replaces control characters by their Unicode pictures. */
 export function visible(character: string): string {
   const code = character.codePointAt(0)!;
   if (code < 0x20) return String.fromCharCode(0x2400 + code);

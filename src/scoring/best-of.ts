@@ -1,24 +1,30 @@
-/** Best-of-n: several answers to each prompt, of which the one that a judge scores highest stays. */
+/** Best-of-n: draw several answers to each prompt, score them all, and keep the best one. */
 
-import { type Completion, type GenerateOptions, generate } from '../generate/generator.ts';
+import { concatInts } from '../base/concat.ts';
+import { type GenerateOptions, generate } from '../generate/generate.ts';
+import type { Completion } from '../generate/sequence.ts';
 import type { Gpt } from '../nn/gpt.ts';
 
+/** How the candidates are sampled. */
 export interface BestOfOptions extends GenerateOptions {
-  /** Answers drawn for each prompt. */
+  /** Answers to draw per prompt. */
   candidates: number;
-  /** One number for each sequence of prompt and answer; higher is better. */
+  /** One score per sequence of prompt and answer; higher is better. */
   score: (sequences: readonly Int32Array[]) => Promise<ArrayLike<number>>;
 }
 
+/** The best of several completions. */
 export interface BestCompletion extends Completion {
+  /** Score of the best answer. */
   score: number;
-  /** Of all candidates, in the order in which they were drawn. */
+  /** Scores of all candidates, in the order of drawing. */
   scores: number[];
 }
 
 /**
- * An answer that ended by itself goes before any that was cut at the limit, which no reward model has seen the like of; of
- * equal scores the first stays. Every candidate draws from its own stream. Throws as generate.
+ * One answer per prompt. An answer that ended by itself is better than any answer that was cut at
+ * the limit, because no reward model was trained on cut answers. Of equal scores the first answer
+ * wins. Every candidate draws from its own random stream. Throws as generate.
  */
 export async function bestOf(
   model: Gpt,
@@ -27,9 +33,7 @@ export async function bestOf(
 ): Promise<BestCompletion[]> {
   const repeated = prompts.flatMap((prompt) => new Array<ArrayLike<number>>(candidates).fill(prompt));
   const drawn = await generate(model, repeated, options);
-  const scores = await score(
-    drawn.map(({ tokens }, i) => Int32Array.from([...Array.from(repeated[i]!), ...tokens])),
-  );
+  const scores = await score(drawn.map(({ tokens }, i) => concatInts([repeated[i]!, tokens])));
   return prompts.map((_, prompt) => {
     const own = Array.from({ length: candidates }, (_, i) => prompt * candidates + i);
     const best = own.reduce((leader, i) => (isBetter(i, leader) ? i : leader));

@@ -1,30 +1,38 @@
-/** Best-of-n answers as text, with a reward model folder as the judge. */
+/** Best-of-n answers as text, chosen by the reward model of a folder. */
 
-import type { FinishReason, GenerateOptions } from '../generate/generator.ts';
+import type { GenerateOptions } from '../generate/generate.ts';
+import type { FinishReason } from '../generate/sequence.ts';
 import type { DType } from '../native/binding.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { bestOf } from './best-of.ts';
-import { RewardModelSource } from './reward-source.ts';
+import { RewardModelSource } from './reward-model.ts';
 
+/** How the candidates are sampled. */
 export interface BestTextsOptions extends GenerateOptions {
-  /** Answers drawn for each prompt. */
+  /** Answers to draw per prompt. */
   bestOf: number;
-  /** Reward model. */
+  /** Folder of the reward model. */
   folder: string;
   dtype: DType;
 }
 
+/** The best of several sampled texts. */
 export type BestText = {
   text: string;
+  /** Number of new tokens. */
   tokens: number;
   finish: FinishReason;
+  /** Score of the best answer. */
   reward: number;
-  /** Of all answers drawn. */
+  /** Scores of all answers. */
   rewards: number[];
 };
 
-/** Throws ERR_MISMATCH when the reward model has another tokenizer or a shorter context, and as generate. */
+/**
+ * One answer per prompt. Throws ERR_MISMATCH if the reward model has another tokenizer or a shorter
+ * context, and as generate.
+ */
 export async function bestTexts(
   model: Gpt,
   tokenizer: Tokenizer,

@@ -1,6 +1,7 @@
 /**
- * A tensor is a handle on native memory. The garbage collector is the safety net, not the plan: make tensors inside
- * scope(), which frees all of them at its end but those it returns and those that were kept.
+ * A tensor is a handle on native memory. Do not leave it to the garbage collector, which comes
+ * late. Make tensors inside scope() instead: at its end it frees all tensors except those that it
+ * returns and those that were kept.
  */
 
 import { AthanorError } from '../base/errors.ts';
@@ -8,23 +9,42 @@ import { native } from '../native/addon.ts';
 import type { DType, NativeTensor, TypedArray } from '../native/binding.ts';
 import type { GradNode } from './autograd.ts';
 
+/** The sizes of the dimensions, outermost first. Tensors are contiguous. */
 export type Shape = readonly number[];
 
-/** The innermost open scope's tensors. JavaScript runs one call stack a thread, so a stack of scopes is enough. */
+/**
+ * The tensors of the open scopes, innermost last. A thread has one call stack, so it has one list
+ * of open scopes.
+ */
 const openScopes: Set<Tensor>[] = [];
 
+/**
+ * Provides the memory of a leaf's gradient, such as a part of a buffer that all ranks sum at once.
+ */
+export interface GradMemory {
+  /** Uninitialised f32 memory of the leaf's shape; undefined while the last one is in use. */
+  take(): Tensor | undefined;
+}
+
+/**
+ * An array of numbers of one dtype on the current device, and its place in the graph of
+ * the backward pass.
+ */
 export class Tensor implements Disposable {
+  /** The tensor in the engine. */
   readonly handle: NativeTensor;
-  /** Whether backward() should bring a gradient here. Set by parameter(); an operation's output inherits it. */
+  /** Whether backward() computes a gradient. parameter() sets it, and outputs inherit it. */
   requiresGrad = false;
-  /** Of a leaf: the accumulated gradient, f32, of the same shape. */
+  /** On a leaf: the accumulated gradient, f32, of the same shape. */
   grad: Tensor | undefined;
-  /** Of an operation's output: how to go back. */
+  /** On a leaf: gives the memory for its gradient. Default: new memory. */
+  gradMemory: GradMemory | undefined;
+  /** On an operation's output: the node that computes the gradients of the operation's inputs. */
   node: GradNode | undefined;
   /** Which output of the node this is. */
   outputIndex = 0;
   #disposed = false;
-  // Asked of the engine when wanted: a decoding step makes a hundred tensors whose shape nobody reads.
+  // Asked from the engine on demand: nobody reads the shapes of most tensors of a decoding step.
   #shape: Shape | undefined;
   #dtype: DType | undefined;
 
@@ -52,11 +72,15 @@ export class Tensor implements Disposable {
     return this.shape.reduce((product, dim) => product * dim, 1);
   }
 
+  /** Whether dispose() was called. */
   get disposed(): boolean {
     return this.#disposed;
   }
 
-  /** Frees the memory now (shared storage goes with its last tensor). Twice is harmless. */
+  /**
+   * Frees the memory now. Memory that tensors share is freed with the last of them. A second
+   * call does nothing.
+   */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -70,12 +94,14 @@ export class Tensor implements Disposable {
     this.dispose();
   }
 
-  /** A copy of the elements; bf16 comes as its raw 16 bits (see toFloats). */
+  /** A copy of the elements. Those of bf16 are their raw 16 bits; see toFloats for numbers. */
   read(): TypedArray {
     return native.read(this.handle);
   }
 
-  /** A copy of the elements of an f32 or bf16 tensor as numbers. */
+  /**
+   * A copy of the elements of an f32 or bf16 tensor as numbers. Throws ERR_DTYPE for other dtypes.
+   */
   toFloats(): Float32Array {
     if (this.dtype === 'f32') return native.read(this.handle) as Float32Array;
     const wide = native.cast(this.handle, 'f32');
@@ -86,14 +112,14 @@ export class Tensor implements Disposable {
     }
   }
 
-  /** A copy of the elements of an i32 tensor. */
+  /** A copy of the elements of an i32 tensor. Throws ERR_DTYPE for other dtypes. */
   toInts(): Int32Array {
     if (this.dtype !== 'i32')
       throw new AthanorError('ERR_DTYPE', `[toInts] expected i32 but this is ${this.dtype}`);
     return native.read(this.handle) as Int32Array;
   }
 
-  /** The value of a tensor of one element. */
+  /** The value of a tensor of one element. Throws ERR_SHAPE for any other size. */
   item(): number {
     if (this.size !== 1) {
       throw new AthanorError(
@@ -104,12 +130,15 @@ export class Tensor implements Disposable {
     return this.dtype === 'i32' ? this.toInts()[0]! : this.toFloats()[0]!;
   }
 
-  /** Overwrites the elements; `values` must have this tensor's element type (Uint16Array for bf16) and size. */
+  /**
+   * Overwrites the elements. `values` must have the type of the dtype (Uint16Array for bf16) and
+   * the size of the tensor.
+   */
   write(values: TypedArray): void {
     native.write(this.handle, values);
   }
 
-  /** Overwrites the elements of an f32 or bf16 tensor with numbers, rounded to the nearest that it can hold. */
+  /** Overwrites the elements of an f32 or bf16 tensor with numbers, rounded to the nearest. */
   writeFloats(values: Float32Array): void {
     if (this.dtype === 'f32') {
       this.write(values);
@@ -121,26 +150,32 @@ export class Tensor implements Disposable {
     });
   }
 
-  /** The same memory without history. */
+  /** A tensor on the same memory that no gradient passes through. */
   detach(): Tensor {
     return new Tensor(native.view(this.handle, this.shape), this.shape, this.dtype);
   }
 }
 
-/** Uninitialised memory. */
+/** A tensor with uninitialised elements. */
 export function empty(shape: Shape, dtype: DType = 'f32'): Tensor {
   return new Tensor(native.empty(shape, dtype), [...shape], dtype);
 }
 
+/** A tensor whose elements all have one value. */
 export function full(shape: Shape, value: number, dtype: DType = 'f32'): Tensor {
   return new Tensor(native.full(shape, dtype, value), [...shape], dtype);
 }
 
+/** A tensor of zeros. */
 export function zeros(shape: Shape, dtype: DType = 'f32'): Tensor {
   return full(shape, 0, dtype);
 }
 
-/** Copies numbers into a new tensor: Float32Array -> f32, Int32Array -> i32, Uint8Array -> u8; a plain array -> f32. */
+/**
+ * Copies numbers into a new tensor. By default its shape is `[length]` and its dtype follows from
+ * the array: Float32Array f32, Int32Array i32, Uint8Array u8, Uint16Array bf16 (raw bits), a
+ * plain array f32.
+ */
 export function tensor(values: TypedArray | readonly number[], shape?: Shape, dtype?: DType): Tensor {
   const array = Array.isArray(values) ? Float32Array.from(values) : (values as TypedArray);
   const type = dtype ?? dtypeOfArray(array);
@@ -155,13 +190,13 @@ function dtypeOfArray(array: TypedArray): DType {
   return array instanceof Uint8Array ? 'u8' : 'bf16';
 }
 
-/** Marks a tensor as something to train and takes it out of every open scope. */
+/** Marks a tensor as a parameter to train, and takes it out of every open scope. */
 export function parameter(value: Tensor): Tensor {
   value.requiresGrad = true;
   return keep(value);
 }
 
-/** Takes a tensor out of every open scope: its owner disposes it. */
+/** Takes a tensor out of every open scope. From now on its owner must dispose of it. */
 export function keep(value: Tensor): Tensor {
   for (const scopeTensors of openScopes) scopeTensors.delete(value);
   native.account(value.handle);
@@ -169,8 +204,9 @@ export function keep(value: Tensor): Tensor {
 }
 
 /**
- * Runs body and frees every tensor made inside but those in its result (a tensor, or arrays, maps and plain objects of
- * them), which the enclosing scope then owns. An exception frees all of them. Body must be synchronous.
+ * Runs body and frees every tensor that is made inside, except those in its result: a tensor, or
+ * arrays, maps and plain objects of tensors. These belong to the enclosing scope from then on. An
+ * exception frees all of them. Throws ERR_ARGUMENT when body returns a promise.
  */
 export function scope<T>(body: () => T): T {
   const mine = new Set<Tensor>();
@@ -196,6 +232,16 @@ export function scope<T>(body: () => T): T {
       else if (outer) outer.add(made);
       else if (!made.disposed) native.account(made.handle);
     }
+  }
+}
+
+/** Runs body as if no scope were open: tensors that it makes outlive the scopes around the call. */
+export function outsideScopes<T>(body: () => T): T {
+  const open = openScopes.splice(0);
+  try {
+    return body();
+  } finally {
+    openScopes.push(...open);
   }
 }
 

@@ -1,7 +1,8 @@
 /**
- * Tokens are byte strings; tokenizer.json spells each byte as one printable character, GPT-2's way: a byte that prints
- * in Latin-1 as itself, the other 68 as U+0100 and up. Ids 0 to 255 of a trained vocabulary are the bytes in the order
- * of these characters.
+ * The byte-level spelling of tokens. A token is a string of bytes, and tokenizer.json writes each
+ * byte as one printable character, as GPT-2 does: bytes that are printable in Latin-1 as
+ * themselves, the other 68 as U+0100 and up. The ids 0 to 255 of a trained vocabulary are the bytes
+ * in the order of these characters.
  */
 
 function prints(byte: number): boolean {
@@ -10,7 +11,7 @@ function prints(byte: number): boolean {
 
 const allBytes = Array.from({ length: 256 }, (_, byte) => byte);
 
-/** The byte that each of the ids 0 to 255 of a trained vocabulary stands for. */
+/** The byte of each of the ids 0 to 255 of a trained vocabulary. */
 export const byteOrder: readonly number[] = [
   ...allBytes.filter(prints),
   ...allBytes.filter((byte) => !prints(byte)),
@@ -27,14 +28,14 @@ const byteOf = new Map<string, number>();
   }
 }
 
-/** The byte-level spelling of bytes: one printable character a byte. */
+/** The byte-level spelling of bytes, one printable character per byte. */
 export function spellBytes(bytes: Uint8Array): string {
   let text = '';
   for (const byte of bytes) text += characters[byte];
   return text;
 }
 
-/** The bytes of a byte-level spelling, or undefined when a character of it spells no byte. */
+/** The bytes of a byte-level spelling, or undefined when one of its characters spells no byte. */
 export function unspellBytes(text: string): Uint8Array | undefined {
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) {

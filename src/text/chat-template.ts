@@ -1,46 +1,60 @@
 /**
- * Dialogues as tokens, by the Jinja template that is stored with the model. Boundaries of turns are places in the one
- * text that is encoded whole, so that a model is trained on the tokens that it is prompted with.
+ * Turns dialogues into tokens with the Jinja template that is stored with the model. A dialogue is
+ * rendered and encoded as one text, in which the turns begin and end at known bytes. So a model is
+ * trained on the same tokens that it is later prompted with.
  */
 import { Template } from '@huggingface/jinja';
 import { AthanorError } from '../base/errors.ts';
 import { ControlTokens, type Guards, withoutGuards } from './control-tokens.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
+/** One turn of a dialogue. */
 export interface Message {
-  /** system, user or assistant; which others there are is the template's to say. */
+  /** system, user or assistant. A template may accept other roles. */
   role: string;
   content: string;
 }
 
+/** A dialogue as token ids, `[n]`, with the tokens to learn. */
 export interface EncodedDialogue {
   tokens: Int32Array;
-  /** 1 for the tokens that the assistant must learn: what it said in each of its turns, and that it then stopped. */
+  /**
+   * `[n]`: 1 for the tokens that the assistant must learn, 0 for all others. It learns the text of
+   * each of its turns and the stop token after it.
+   */
   supervised: Uint8Array;
 }
 
+/** How a dialogue is rendered. */
 export interface RenderOptions {
-  /** End with what comes before an answer of the assistant's. Default false. */
+  /** End with the text that comes before an answer of the assistant. Default false. */
   addGenerationPrompt?: boolean;
 }
 
-/** Messages that nobody can pass off as control tokens. */
+/** Messages whose text cannot become control tokens. */
 interface Guarded {
   messages: Message[];
   guards: Guards;
 }
 
+/** A Jinja template that turns messages into the tokens of one tokenizer. */
 export class ChatTemplate {
-  /** Ids that end an assistant's turn: the control token that the template writes behind an answer, and end of text. */
+  /**
+   * Ids that end a turn of the assistant: the control token that the template writes after an
+   * answer, and the end-of-text token.
+   */
   readonly stopTokens: readonly number[];
-  /** Answers before the last one, and the last one, come where their prompt ends. */
+  /**
+   * Whether answers before the last one (`earlier`) and the last answer begin where
+   * their prompt ends.
+   */
   readonly #followsPrompt: { earlier: boolean; last: boolean };
   readonly #source: string;
   readonly #template: Template;
   readonly #tokenizer: Tokenizer;
   readonly #control: ControlTokens;
 
-  /** Throws ERR_CONFIG when the source is no template. */
+  /** @param source the Jinja template; throws ERR_CONFIG when it is not valid */
   constructor(source: string, tokenizer: Tokenizer) {
     try {
       this.#template = new Template(source);
@@ -60,7 +74,7 @@ export class ChatTemplate {
     this.#followsPrompt = followsPrompt;
   }
 
-  /** The template that a tokenizer carries. Throws ERR_CONFIG when it has none. */
+  /** The template of a tokenizer. Throws ERR_CONFIG when the tokenizer has none. */
   static of(tokenizer: Tokenizer): ChatTemplate {
     if (tokenizer.chatTemplate === undefined) {
       throw new AthanorError(
@@ -73,8 +87,8 @@ export class ChatTemplate {
   }
 
   /**
-   * The text that the template makes of messages. Throws ERR_CONFIG with what the template said when it raised; `where`
-   * is what the message begins with, such as the row of the data.
+   * Renders messages as text. Throws ERR_CONFIG with the reason when the template refuses them.
+   * @param where begins the error message, such as the row of the data
    */
   render(
     messages: readonly Message[],
@@ -101,7 +115,7 @@ export class ChatTemplate {
     }
   }
 
-  /** What the model reads before it answers. Throws as render. */
+  /** The tokens that the model reads before it answers. Throws as render does. */
   encodePrompt(messages: readonly Message[], where?: string): Int32Array {
     const guarded = this.#guarded(messages);
     return this.#control.encode(
@@ -111,8 +125,9 @@ export class ChatTemplate {
   }
 
   /**
-   * A dialogue to learn from. Throws as render, and ERR_CONFIG naming the turn when an answer does not follow what
-   * encodePrompt gives for the turns before it, or when no control token ends it.
+   * The tokens of a dialogue, and which of them the model learns. Throws as render does, and
+   * ERR_CONFIG naming the turn when an answer does not begin where encodePrompt ends for the turns
+   * before it, or when no control token ends it.
    */
   encodeDialogue(messages: readonly Message[], where?: string): EncodedDialogue {
     const guarded = this.#guarded(messages);
@@ -125,7 +140,7 @@ export class ChatTemplate {
       if (role !== 'assistant') return;
       const start = this.#startOf(turn, guarded, text, where);
       if (bytes > start) throw endless(turn, where);
-      // A token that lies on both sides of the boundary is the prompt's.
+      // A token on both sides of the boundary belongs to the prompt.
       while (bytes < start) bytes += this.#tokenizer.byteLength(tokens[index++]!);
       let stopped = false;
       while (!stopped) {
@@ -139,7 +154,7 @@ export class ChatTemplate {
     return { tokens, supervised };
   }
 
-  /** The byte of the text at which an answer begins. */
+  /** The byte at which the answer of a turn begins in the text. */
   #startOf(turn: number, { messages, guards }: Guarded, text: string, where?: string): number {
     const before = this.render(messages.slice(0, turn), { addGenerationPrompt: true }, where);
     const { earlier, last } = this.#followsPrompt;
@@ -169,15 +184,19 @@ export class ChatTemplate {
     };
   }
 
-  /** What the template writes around answers, found in the first dialogue that it takes. */
+  /**
+   * Finds out what the template writes around answers, from the first of these dialogues
+   * that it accepts.
+   */
   #probe(): { stops: number[]; followsPrompt: { earlier: boolean; last: boolean } } {
-    // Answers that no template contains.
+    // Two answers that occur in no template.
     const [first, second] = ['\ue100', '\ue101'].map((content) => ({ role: 'assistant', content }));
     const system = { role: 'system', content: 'x' };
     const user = { role: 'user', content: 'x' };
     const { specialTokens, eosId } = this.#tokenizer;
     const stops = new Set<number>();
-    // Of a template that takes none of them no more is known: it tells why when it is used.
+    // If the template refuses all of them, nothing more is known. It gives its reason when
+    // it is used.
     const followsPrompt = { earlier: true, last: true };
     for (const messages of [
       [user, first!, user, second!],
@@ -219,7 +238,7 @@ function endless(turn: number, where?: string): AthanorError {
     'ERR_CONFIG',
     at(
       where,
-      `the chat template writes no control token behind the assistant's turn ${turn + 1}, so a model could not learn to stop`,
+      `the chat template writes no control token after the assistant's turn ${turn + 1}, so a model could not learn to stop`,
     ),
     'let the template end every answer with a special token of the tokenizer, such as eos_token',
   );

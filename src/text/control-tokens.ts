@@ -1,29 +1,36 @@
 /**
- * Control tokens that a template writes and that people cannot. Before rendering, what people say is guarded: wherever a
- * control token would begin in it, or could arise where it meets the template's own text, a character that nobody used
- * stands in between. After rendering, only unbroken spellings are control tokens, and the guards are taken out again.
+ * Keeps control tokens apart from text that merely spells them: the template writes control tokens,
+ * messages cannot. Before rendering, each message is guarded. A character that occurs in no message
+ * is inserted wherever a control token would begin in the message, and at an end of the message
+ * where it could complete one together with text of the template. After rendering, only spellings
+ * without a guard inside are control tokens, and the guards are removed.
  */
+import { concatInts } from '../base/concat.ts';
 import { AthanorError } from '../base/errors.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
-/** Characters for private use: guards are two of those that are in no message. */
+/** Guards are two of these characters for private use, chosen so that no message contains them. */
 const FIRST_GUARD = 0xe000;
 const GUARDS = 256;
 
-/** Two characters that stand in no message. */
+/** Two characters that occur in no message. */
 export interface Guards {
-  /** After the first character of a spelled control token. */
+  /** Stands after the first character of a spelled control token. */
   inside: string;
-  /** At an end of a text that could be a part of one. */
+  /** Stands at an end of a message that could be a part of a control token. */
   edge: string;
 }
 
+/** The control tokens of one tokenizer. */
 export class ControlTokens {
   readonly #tokenizer: Tokenizer;
-  /** Spellings, longest first; undefined where there is none. */
+  /**
+   * The spellings as alternatives of a regular expression, longest first; undefined where
+   * there are none.
+   */
   readonly #spellings: string | undefined;
   readonly #longest: number;
-  /** Beginnings and ends of spellings that are not the whole. */
+  /** Proper beginnings and proper ends of the spellings. */
   readonly #beginnings = new Set<string>();
   readonly #ends = new Set<string>();
 
@@ -40,7 +47,10 @@ export class ControlTokens {
     this.#spellings = names.length > 0 ? names.map(escapeForRegExp).join('|') : undefined;
   }
 
-  /** Throws ERR_ARGUMENT for texts that hold nearly every character that a guard could be. */
+  /**
+   * Chooses guards that occur in none of the texts. Throws ERR_ARGUMENT for texts that contain
+   * nearly all characters that could be guards.
+   */
   guardsFor(texts: readonly string[]): Guards {
     const free: string[] = [];
     for (let i = 0; i < GUARDS && free.length < 2; ++i) {
@@ -58,8 +68,9 @@ export class ControlTokens {
     return { inside, edge };
   }
 
+  /** Inserts the guards into a message. */
   guard(text: string, { inside, edge }: Guards): string {
-    // Halves of surrogate pairs have no UTF-8: what the tokenizer would make of them, they become at once.
+    // Half of a surrogate pair has no UTF-8. The tokenizer would replace it too.
     const valid = text.replace(/\p{Surrogate}/gu, '\ufffd');
     if (this.#spellings === undefined) return valid;
     const broken = valid.replace(new RegExp(`(?=${this.#spellings})[^]`, 'gu'), `$&${inside}`);
@@ -73,7 +84,7 @@ export class ControlTokens {
     return false;
   }
 
-  /** Ids of a rendered text and its text without guards. */
+  /** The ids of a rendered text, without its guards. */
   encode(text: string, guards: Guards): Int32Array {
     const pieces: ArrayLike<number>[] = [];
     const ordinary = (from: number, to: number) => {
@@ -87,28 +98,19 @@ export class ControlTokens {
       at = match.index + match[0].length;
     }
     ordinary(at, text.length);
-    return concatenated(pieces);
+    return concatInts(pieces);
   }
 
-  /** The control tokens that a template wrote. */
+  /** The control tokens that the template wrote into a rendered text. */
   find(text: string, { inside }: Guards): Iterable<RegExpExecArray> {
     if (this.#spellings === undefined) return [];
     return text.matchAll(new RegExp(`(?:${this.#spellings})(?!${inside})`, 'gu'));
   }
 }
 
+/** Removes the guards from a text. */
 export function withoutGuards(text: string, { inside, edge }: Guards): string {
   return text.replaceAll(inside, '').replaceAll(edge, '');
-}
-
-function concatenated(pieces: readonly ArrayLike<number>[]): Int32Array {
-  const all = new Int32Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let filled = 0;
-  for (const piece of pieces) {
-    all.set(piece, filled);
-    filled += piece.length;
-  }
-  return all;
 }
 
 function escapeForRegExp(text: string): string {

@@ -1,10 +1,13 @@
 /**
- * The template that a model gets when it has none. A role's control token is directly followed by what was said, and
- * what was said by the end token, so that the boundaries of turns are boundaries of tokens.
+ * The chat template for a model that has none. The text of a message stands directly between
+ * the control token of its role and the end token, so that the boundaries of turns are
+ * boundaries of tokens.
  */
 
+/** The control tokens of the default template. */
 export const CHAT_TOKENS = ['<|system|>', '<|user|>', '<|assistant|>', '<|end|>'] as const;
 
+/** Jinja source of the default template, with the roles system, user and assistant. */
 export const DEFAULT_CHAT_TEMPLATE = `{%- for message in messages -%}
 {%- if message['role'] not in ['system', 'user', 'assistant'] -%}
 {{- raise_exception('unknown role ' + message['role'] + '; the template has system, user and assistant') -}}

@@ -1,7 +1,10 @@
-/** The regular expressions of the split patterns as files write them; the engine has each as a state machine. */
+/**
+ * The split patterns as the regular expressions that files contain. The engine implements each as
+ * a state machine.
+ */
 import type { SplitPattern } from './vocabulary.ts';
 
-/** In the order of the engine's numbers. */
+/** The patterns in the order of their numbers in the engine. */
 export const splitPatterns: readonly SplitPattern[] = ['gpt2', 'gpt4', 'gpt4o'];
 
 export const splitExpressions: Readonly<Record<SplitPattern, string>> = {
@@ -12,7 +15,7 @@ export const splitExpressions: Readonly<Record<SplitPattern, string>> = {
 
 const contractions = "'s|'t|'re|'ve|'m|'ll|'d";
 
-/** The pattern that a regular expression is, in any of the spellings in use, or undefined. */
+/** The pattern that equals a regular expression in any of its usual spellings, or undefined. */
 export function patternOfExpression(expression: string): SplitPattern | undefined {
   const plain = expression
     .replaceAll("'(?:[sdmt]|ll|ve|re)", contractions)

@@ -2,8 +2,8 @@ import { AthanorError } from '../base/errors.ts';
 import { TokenKind, tokenBytes, type Vocabulary } from './vocabulary.ts';
 
 /**
- * Text from ids as they come. A character whose bytes are spread over tokens comes out with its last one; bytes that are
- * not UTF-8 become U+FFFD as TextDecoder makes them.
+ * Decodes ids one at a time. A character whose bytes are spread over several tokens comes out with
+ * the last of them. Bytes that are not UTF-8 become U+FFFD, as in TextDecoder.
  */
 export class StreamDecoder {
   readonly #vocabulary: Vocabulary;
@@ -15,7 +15,10 @@ export class StreamDecoder {
     this.#skipSpecial = skipSpecial;
   }
 
-  /** The text that this id completes, often empty. Throws ERR_ARGUMENT for an id that is no token. */
+  /**
+   * The text that this id completes; it is often empty. Throws ERR_ARGUMENT for an id
+   * without a token.
+   */
   push(id: number): string {
     const bytes = tokenBytes(this.#vocabulary, id);
     if (!bytes) {
@@ -28,7 +31,10 @@ export class StreamDecoder {
     return this.#decoder.decode(bytes, { stream: true });
   }
 
-  /** What is left: U+FFFD where the last character is incomplete, else nothing. The decoder may be used again. */
+  /**
+   * Ends the text: U+FFFD if the last character is incomplete, else nothing. The decoder may
+   * be used again.
+   */
   end(): string {
     return this.#decoder.decode();
   }

@@ -1,6 +1,7 @@
 /**
- * Plain text files as parts of a few megabytes, cut where no split pattern would look across, so that
- * files of any size train a tokenizer to the same vocabulary as if they were read whole.
+ * Reads plain text files in parts of a few megabytes. They are cut only where no split pattern
+ * looks across the cut. So files of any size train a tokenizer to the same vocabulary as if they
+ * were read at once.
  */
 import { isUtf8 } from 'node:buffer';
 import { type FileHandle, open } from 'node:fs/promises';
@@ -10,7 +11,10 @@ import { native } from '../native/addon.ts';
 const PART_BYTES = 8 << 20;
 const BYTE_ORDER_MARK = Buffer.from('\ufeff');
 
-/** Throws ERR_FILE_MISSING, and ERR_FORMAT with the line for a file that is empty, binary or not UTF-8. */
+/**
+ * The parts of a text file, as UTF-8 without a byte-order mark. Throws ERR_FILE_MISSING, and
+ * ERR_FORMAT with the line for a file that is empty, binary or not UTF-8.
+ */
 export async function* readTextFile(path: string, partBytes = PART_BYTES): AsyncGenerator<Uint8Array> {
   let file: FileHandle;
   try {
@@ -27,7 +31,7 @@ export async function* readTextFile(path: string, partBytes = PART_BYTES): Async
       const last = chunk.length < wanted;
       const all = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
       const end = last ? all.length : native.lastCut(all);
-      // With no place to cut, reading as much again keeps the copies linear.
+      // Without a place to cut, reading as much again keeps the cost of the copies linear.
       wanted = end === 0 ? all.length : partBytes;
       let part = all.subarray(0, end);
       rest = all.subarray(end);
@@ -47,7 +51,7 @@ export async function* readTextFile(path: string, partBytes = PART_BYTES): Async
   }
 }
 
-/** Full to the last byte but at the end of the file. */
+/** Reads `bytes` bytes, or fewer at the end of the file. */
 async function readChunk(file: FileHandle, path: string, bytes: number): Promise<Buffer> {
   const chunk = Buffer.allocUnsafe(bytes);
   let filled = 0;
@@ -61,7 +65,7 @@ async function readChunk(file: FileHandle, path: string, bytes: number): Promise
   return chunk.subarray(0, filled);
 }
 
-/** The number of the line on which the part ends. */
+/** Checks that a part is UTF-8 text, and returns the number of the line on which it ends. */
 function checkText(part: Uint8Array, path: string, firstLine: number): number {
   const valid = isUtf8(part) && !part.includes(0);
   let line = firstLine;

@@ -1,4 +1,6 @@
-/** tiktoken rank files: a line a token, its bytes in base64 and its rank, which is its id. */
+/**
+ * tiktoken rank files. Each line has the bytes of a token in base64 and its rank, which is its id.
+ */
 import { readFileSync } from 'node:fs';
 import { AthanorError, fileError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
@@ -7,8 +9,8 @@ import { type SplitPattern, TokenKind, TokenTable, type Vocabulary } from './voc
 const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
 /**
- * Reads a rank file. The file names neither the split pattern nor the special tokens, so the caller does. Throws
- * ERR_FORMAT with the line that is wrong.
+ * Reads a rank file. The caller gives the split pattern and the special tokens, because the file
+ * names neither. Throws ERR_FILE_MISSING, and ERR_FORMAT with the line that is wrong.
  */
 export function readTiktokenFile(
   path: string,

@@ -1,6 +1,6 @@
 /**
- * tokenizer_config.json: which tokens end, begin and pad a text, and the chat template. Fields that this library does
- * not know are kept as they were read.
+ * tokenizer_config.json: the tokens that end, begin and pad a text, and the chat template. Fields
+ * that this library does not know are kept as they were read.
  */
 import { AthanorError } from '../base/errors.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
@@ -11,13 +11,16 @@ export interface TokenizerConfig {
   padToken?: string | undefined;
   /** Jinja source, verbatim. */
   chatTemplate?: string | undefined;
-  /** All fields of the file it was read from. */
+  /** All fields of the file that was read. */
   fields?: JsonObject;
 }
 
 const tokenFields = { eosToken: 'eos_token', bosToken: 'bos_token', padToken: 'pad_token' } as const;
 
-/** Reads the text of a tokenizer_config.json; `path` is for messages. Throws ERR_FORMAT. */
+/**
+ * Parses the text of a tokenizer_config.json. Throws ERR_FORMAT.
+ * @param path of the file, for messages
+ */
 export function parseTokenizerConfig(text: string, path: string): TokenizerConfig {
   let fields: JsonValue;
   try {
@@ -36,7 +39,7 @@ export function parseTokenizerConfig(text: string, path: string): TokenizerConfi
   return config;
 }
 
-/** One template, or of a list of named ones the one that is called default. */
+/** The template itself, or the one named `default` in a list of templates. */
 function templateOf(value: JsonValue | undefined): string | undefined {
   if (typeof value === 'string') return value;
   if (!Array.isArray(value)) return undefined;
@@ -47,7 +50,9 @@ function templateOf(value: JsonValue | undefined): string | undefined {
   return undefined;
 }
 
-/** A token is written as its text, or as an object with the text as `content`. */
+/**
+ * The text of a token, which is written as a string or as an object with the string in `content`.
+ */
 function tokenName(value: JsonValue | undefined, field: string, path: string): string | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'string') return value;
@@ -59,6 +64,7 @@ function tokenName(value: JsonValue | undefined, field: string, path: string): s
   );
 }
 
+/** The text of a tokenizer_config.json. */
 export function formatTokenizerConfig(config: TokenizerConfig): string {
   const fields: JsonObject = {
     tokenizer_class: 'PreTrainedTokenizerFast',
@@ -70,7 +76,7 @@ export function formatTokenizerConfig(config: TokenizerConfig): string {
     if (token === undefined) delete fields[field];
     else fields[field] = token;
   }
-  // A list of named templates is among the fields and stays while its default is the one in use.
+  // A list of named templates is kept while its default is the template in use.
   if (config.chatTemplate !== templateOf(config.fields?.chat_template)) {
     if (config.chatTemplate === undefined) delete fields.chat_template;
     else fields.chat_template = config.chatTemplate;

@@ -1,7 +1,8 @@
 /**
- * tokenizer.json of Hugging Face tokenizers: byte-level BPE, read and written. What would change the ids and is not
- * supported is refused by name; what is about batches (truncation, padding) or about wrapping whole inputs
- * (post_processor) is not part of encoding here, and the latter is kept for other programs.
+ * Reads and writes tokenizer.json of Hugging Face tokenizers with byte-level BPE. An
+ * unsupported feature that would change ids is refused by name. Encoding here does no
+ * truncation, no padding and no wrapping of whole inputs, so these fields have no effect;
+ * post_processor is kept for other programs.
  */
 import { AthanorError } from '../base/errors.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
@@ -15,7 +16,7 @@ export interface TokenizerFile {
   postProcessor: JsonValue | undefined;
 }
 
-/** One file being read: every problem names it. */
+/** Checks the values of one file. Every error names the file. */
 class Reader {
   constructor(readonly path: string) {}
 
@@ -31,7 +32,7 @@ class Reader {
     throw new AthanorError(
       'ERR_FORMAT',
       `${this.path}: ${what} is not supported`,
-      "supported is byte-level BPE with GPT-2's, GPT-4's or GPT-4o's split pattern; train a new one with: athanor tokenizer train",
+      "use byte-level BPE with GPT-2's, GPT-4's or GPT-4o's split pattern; athanor tokenizer train makes one",
     );
   }
 
@@ -66,7 +67,10 @@ function describe(value: JsonValue | undefined): string {
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
 
-/** Reads the text of a tokenizer.json; `path` is for messages. Throws ERR_FORMAT. */
+/**
+ * Parses the text of a tokenizer.json. Throws ERR_FORMAT.
+ * @param path of the file, for messages
+ */
 export function parseTokenizerJson(text: string, path: string): TokenizerFile {
   const reader: Reader = new Reader(path);
   let parsed: JsonValue;
@@ -90,7 +94,7 @@ export function parseTokenizerJson(text: string, path: string): TokenizerFile {
 }
 
 function checkModel(reader: Reader, model: JsonObject): void {
-  // Files from before the type was written have none.
+  // Old files have no type.
   if (model.type !== undefined && model.type !== 'BPE')
     reader.unsupported(`a model of type ${describe(model.type)}`);
   if (model.byte_fallback === true) reader.unsupported('model.byte_fallback');
@@ -153,7 +157,7 @@ function readSplit(reader: Reader, step: JsonObject): SplitPattern {
   const pattern = patternOfExpression(expression);
   if (pattern === undefined) reader.unsupported(`the Split pattern ${JSON.stringify(expression)}`);
   if (reader.boolean(step.invert, 'invert', false)) reader.unsupported('Split with invert');
-  // The patterns match everything, so Isolated and Removed with no gaps differ only in what they would remove: all.
+  // The patterns match every character, so with Removed nothing would be left of a text.
   if (step.behavior !== 'Isolated') reader.unsupported(`the Split behavior ${describe(step.behavior)}`);
   return pattern;
 }
@@ -212,7 +216,10 @@ function readMerges(reader: Reader, model: JsonObject, table: TokenTable): Int32
   return merges;
 }
 
-/** The text of a tokenizer.json, one token and one merge a line, tokens in the order of their ids. */
+/**
+ * The text of a tokenizer.json, with one token and one merge per line, the tokens in the order
+ * of their ids.
+ */
 export function formatTokenizerJson({ vocabulary, postProcessor }: TokenizerFile): string {
   const { kinds, merges, pattern, ignoreMerges } = vocabulary;
   const entries: string[] = [];

@@ -1,4 +1,4 @@
-/** Byte-level BPE: any bytes at all become ids and come back as they were. */
+/** Byte-level BPE: any bytes become ids, and decoding returns the same bytes. */
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { AthanorError, fileError } from '../base/errors.ts';
@@ -6,7 +6,6 @@ import { replaceFile } from '../base/files/replace-file.ts';
 import type { JsonValue } from '../base/json.ts';
 import { native } from '../native/addon.ts';
 import type { NativeTokenizer } from '../native/binding/text.ts';
-import { splitPatterns } from './split-patterns.ts';
 import { StreamDecoder } from './stream-decoder.ts';
 import { readTiktokenFile } from './tiktoken-file.ts';
 import { formatTokenizerConfig, parseTokenizerConfig, type TokenizerConfig } from './tokenizer-config.ts';
@@ -23,16 +22,19 @@ import {
 
 const TEMPLATE_FILE = 'chat_template.jinja';
 
+/** Options of encoding. */
 export interface EncodeOptions {
-  /** Take text that spells a special token for that token. Default false: it is ordinary text. */
+  /** Encode text that spells a special token as that token. Default false: it is ordinary text. */
   allowSpecial?: boolean | undefined;
 }
 
+/** Options of decoding. */
 export interface DecodeOptions {
   /** Leave special tokens out. Default false. */
   skipSpecial?: boolean | undefined;
 }
 
+/** Turns text into token ids and back. */
 export class Tokenizer {
   readonly #vocabulary: Vocabulary;
   readonly #native: NativeTokenizer;
@@ -41,19 +43,12 @@ export class Tokenizer {
   #ids: Map<string, number> | undefined;
   #fingerprint: string | undefined;
 
-  /** Tokens that text spells only where `allowSpecial` is set, with their ids. */
+  /** The special tokens and their ids. Text becomes one of them only with `allowSpecial`. */
   readonly specialTokens: ReadonlyMap<string, number>;
 
   private constructor(vocabulary: Vocabulary, config: TokenizerConfig, postProcessor?: JsonValue) {
     const { bytes, offsets, kinds, merges, pattern, ignoreMerges } = vocabulary;
-    this.#native = new native.NativeTokenizer(
-      bytes,
-      offsets,
-      kinds,
-      merges,
-      splitPatterns.indexOf(pattern),
-      ignoreMerges,
-    );
+    this.#native = new native.NativeTokenizer(bytes, offsets, kinds, merges, pattern, ignoreMerges);
     this.#vocabulary = vocabulary;
     this.#config = config;
     this.#postProcessor = postProcessor;
@@ -65,9 +60,11 @@ export class Tokenizer {
   }
 
   /**
-   * Learns a vocabulary from texts, on other threads: the event loop stays free. The same texts give the same
-   * vocabulary whatever the number of threads, and the merges of the Hugging Face trainer. `<|endoftext|>`, if it is
-   * among the special tokens, ends texts.
+   * Learns a vocabulary from texts on other threads, so the event loop stays free. The same texts
+   * give the same vocabulary on any number of threads, with the same merges as the trainer of
+   * Hugging Face. `<|endoftext|>` ends texts if it is among the special tokens. Throws
+   * ERR_ARGUMENT for options out of range and for texts that are all empty, and ERR_INTERRUPTED
+   * when the signal aborts.
    */
   static async train(
     texts: Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>,
@@ -77,8 +74,9 @@ export class Tokenizer {
   }
 
   /**
-   * Reads tokenizer.json, and tokenizer_config.json where it is beside it. Throws ERR_FILE_MISSING, and ERR_FORMAT
-   * naming the file and what in it is wrong or not supported.
+   * Reads tokenizer.json, and tokenizer_config.json and chat_template.jinja if they are
+   * beside it. Throws ERR_FILE_MISSING, and ERR_FORMAT naming the file and what is wrong in
+   * it or not supported.
    */
   static load(folderOrFile: string): Tokenizer {
     const path = isFolder(folderOrFile) ? join(folderOrFile, 'tokenizer.json') : folderOrFile;
@@ -87,7 +85,7 @@ export class Tokenizer {
     const configPath = join(folder, 'tokenizer_config.json');
     const configText = readTextIfThere(configPath);
     const config = configText === undefined ? {} : parseTokenizerConfig(configText, configPath);
-    // Where both are there, transformers takes the file.
+    // If both have a template, transformers uses this file.
     config.chatTemplate = readTextIfThere(join(folder, TEMPLATE_FILE)) ?? config.chatTemplate;
     const tokenizer = Tokenizer.#checked(
       path,
@@ -107,8 +105,9 @@ export class Tokenizer {
   }
 
   /**
-   * Reads a tiktoken rank file, such as cl100k_base.tiktoken with the pattern gpt4. `specialTokens` gives their ids.
-   * Throws ERR_FORMAT naming the line that is wrong.
+   * Reads a tiktoken rank file, such as cl100k_base.tiktoken with the pattern gpt4. Throws
+   * ERR_FILE_MISSING, and ERR_FORMAT with the line that is wrong.
+   * @param specialTokens the ids of the special tokens
    */
   static fromTiktoken(
     file: string,
@@ -126,7 +125,7 @@ export class Tokenizer {
     return tokenizer;
   }
 
-  /** Names the file in what the engine finds wrong with a vocabulary. */
+  /** Adds the file to the message when the engine refuses a vocabulary. */
   static #checked(path: string, make: () => Tokenizer): Tokenizer {
     try {
       return make();
@@ -144,8 +143,9 @@ export class Tokenizer {
   }
 
   /**
-   * The same tokenizer with more control tokens, behind the ids there are; those that it has already are kept. A model
-   * needs as many rows more: see growVocabulary.
+   * A copy of this tokenizer with more control tokens, whose ids follow the existing ones. Tokens
+   * that it already has are kept. Returns this tokenizer when there is nothing to add. A model
+   * needs as many more rows: see growVocabulary.
    */
   withSpecialTokens(tokens: readonly string[]): Tokenizer {
     const missing = tokens.filter((token) => !this.specialTokens.has(token));
@@ -155,8 +155,9 @@ export class Tokenizer {
   }
 
   /**
-   * Writes tokenizer.json and tokenizer_config.json, which holds the chat template; each replaces the one that was there
-   * only when it is whole. A chat_template.jinja that is there would win over them, so it is rewritten or removed.
+   * Writes tokenizer.json and tokenizer_config.json, which contains the chat template. Each file
+   * replaces an old one only when it is complete. An existing chat_template.jinja would take
+   * precedence, so it is rewritten or removed.
    */
   save(folder: string): void {
     try {
@@ -173,22 +174,28 @@ export class Tokenizer {
     else replaceFile(templateFile, this.chatTemplate);
   }
 
-  /** The ids of a text. A string is taken as UTF-8; bytes may be anything. */
+  /** The ids of a text. A string is encoded as UTF-8; bytes may be anything. */
   encode(text: string | Uint8Array, options: EncodeOptions = {}): Int32Array {
     return this.#native.encode([text], options.allowSpecial ?? false)[0]!;
   }
 
-  /** The ids of each text, worked out on all threads. */
+  /** The ids of each text, computed on all threads. */
   encodeBatch(texts: readonly (string | Uint8Array)[], options: EncodeOptions = {}): Int32Array[] {
     return this.#native.encode(texts, options.allowSpecial ?? false);
   }
 
-  /** The text of ids; bytes that are not UTF-8 become U+FFFD. Throws ERR_ARGUMENT for an id that is no token. */
+  /**
+   * The text of ids. Bytes that are not UTF-8 become U+FFFD. Throws ERR_ARGUMENT for an id
+   * without a token.
+   */
   decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
     return new TextDecoder('utf-8', { ignoreBOM: true }).decode(this.decodeBytes(ids, options));
   }
 
-  /** The bytes of ids: of encode(bytes), the same bytes. Throws ERR_ARGUMENT for an id that is no token. */
+  /**
+   * The bytes of ids; those of encode(bytes) are the same bytes. Throws ERR_ARGUMENT for an id
+   * without a token.
+   */
   decodeBytes(ids: ArrayLike<number>, options: DecodeOptions = {}): Uint8Array {
     return this.#native.decode(
       ids instanceof Int32Array ? ids : checkedIds(ids),
@@ -201,16 +208,20 @@ export class Tokenizer {
     return new StreamDecoder(this.#vocabulary, options.skipSpecial);
   }
 
-  /** One more than the largest id: the rows of an embedding table. */
+  /** One more than the largest id: the number of rows of an embedding table. */
   get vocabSize(): number {
     return this.#vocabulary.kinds.length;
   }
 
+  /** How text is cut into pieces before merging. */
   get splitPattern(): SplitPattern {
     return this.#vocabulary.pattern;
   }
 
-  /** The id of a token as tokenizer.json writes it: `Ġthe` for ` the`, special tokens as they are. */
+  /**
+   * The id of a token in the spelling of tokenizer.json: `Ġthe` for ` the`, special tokens as they
+   * are. Undefined when there is no such token.
+   */
   idOf(token: string): number | undefined {
     if (!this.#ids) {
       this.#ids = new Map();
@@ -222,27 +233,28 @@ export class Tokenizer {
     return this.#ids.get(token);
   }
 
-  /** A token as tokenizer.json writes it, or undefined for an id that no token has. */
+  /** The token of an id in the spelling of tokenizer.json. Undefined for an id without a token. */
   tokenOf(id: number): string | undefined {
     return tokenText(this.#vocabulary, id);
   }
 
-  /** How many bytes of text a token stands for. */
+  /** Number of bytes of text that a token stands for. */
   byteLength(id: number): number {
     const { offsets } = this.#vocabulary;
     return offsets[id + 1]! - offsets[id]!;
   }
 
-  /** The token that ends a text. */
+  /** The id of the end-of-text token, if there is one. */
   get eosId(): number | undefined {
     return this.#idOfNamed(this.#config.eosToken);
   }
 
-  /** The token that begins a text. */
+  /** The id of the token that begins a text, if there is one. */
   get bosId(): number | undefined {
     return this.#idOfNamed(this.#config.bosToken);
   }
 
+  /** The id of the token that pads a batch, if there is one. */
   get padId(): number | undefined {
     return this.#idOfNamed(this.#config.padToken);
   }
@@ -251,7 +263,7 @@ export class Tokenizer {
     return token === undefined ? undefined : this.idOf(token);
   }
 
-  /** The Jinja source of the chat template, verbatim. */
+  /** Jinja source of the chat template, verbatim. */
   get chatTemplate(): string | undefined {
     return this.#config.chatTemplate;
   }
@@ -260,7 +272,10 @@ export class Tokenizer {
     this.#config.chatTemplate = template;
   }
 
-  /** SHA-256 of the vocabulary: two tokenizers with the same one give every text the same ids. */
+  /**
+   * SHA-256 of the vocabulary, in hexadecimal. Tokenizers with the same fingerprint give every text
+   * the same ids.
+   */
   fingerprint(): string {
     this.#fingerprint ??= fingerprint(this.#vocabulary);
     return this.#fingerprint;
@@ -286,7 +301,7 @@ function isFolder(path: string): boolean {
   }
 }
 
-/** Strict UTF-8: a damaged file must not turn into other tokens in silence. */
+/** Strict UTF-8, because a damaged file must not silently turn into other tokens. */
 function readText(path: string): string {
   let bytes: Buffer;
   try {

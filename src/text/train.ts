@@ -1,4 +1,7 @@
-/** Training goes on in other threads: batches of text are counted while the next batch is read. */
+/**
+ * Training of a vocabulary on other threads. A batch of texts is counted while the next
+ * one is read.
+ */
 
 import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
@@ -6,22 +9,26 @@ import { byteOrder, unspellBytes } from './byte-level.ts';
 import { splitPatterns } from './split-patterns.ts';
 import { type SplitPattern, TokenKind, TokenTable, type Vocabulary } from './vocabulary.ts';
 
+/** The state of the training of a tokenizer. */
 export interface TokenizerProgress {
   phase: 'count' | 'merge';
-  /** Characters (of strings) and bytes (of byte arrays) counted so far. */
+  /** Characters of strings plus bytes of byte arrays that were counted so far. */
   counted: number;
+  /** Merges found so far. */
   merges: number;
-  /** The most merges there can be. */
+  /** The largest possible number of merges. */
   mergesWanted: number;
 }
 
+/** Size and kind of the vocabulary to learn. */
 export interface TrainTokenizerOptions {
-  /** All tokens together: 256 bytes, merges and special tokens. */
+  /** Number of all tokens: 256 bytes, merges and special tokens. */
   vocabSize: number;
+  /** Default gpt2. */
   pattern?: SplitPattern | undefined;
-  /** Default: `<|endoftext|>`. They get the last ids. */
+  /** They get the last ids. Default: `<|endoftext|>`. */
   specialTokens?: readonly string[] | undefined;
-  /** A pair that occurs less often is not merged. Default 2. */
+  /** The least number of times that a pair must occur to be merged. Default 2. */
   minFrequency?: number | undefined;
   onProgress?: ((progress: TokenizerProgress) => void) | undefined;
   signal?: AbortSignal | undefined;
@@ -29,11 +36,15 @@ export interface TrainTokenizerOptions {
 
 export const END_OF_TEXT = '<|endoftext|>';
 
-// Long enough that handing it over costs nothing, short enough that the copy does not matter beside the counts.
+// Characters of a batch: enough to make the cost of the call small, few enough to make that of the
+// copy small beside the counting.
 const BATCH = 16 << 20;
 const PROGRESS_INTERVAL_MS = 100;
 
-/** Learns the merges from texts. Throws ERR_ARGUMENT, and ERR_INTERRUPTED when the signal says so. */
+/**
+ * Learns a vocabulary from texts. Throws ERR_ARGUMENT for options out of range and for texts that
+ * are all empty, and ERR_INTERRUPTED when the signal aborts.
+ */
 export async function trainVocabulary(
   texts: Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>,
   options: TrainTokenizerOptions,
@@ -47,7 +58,7 @@ export async function trainVocabulary(
     const spelled = unspellBytes(token);
     return spelled ? [token, spelled] : [token];
   });
-  const trainer = new native.NativeTokenizerTrainer(splitPatterns.indexOf(pattern), reserved);
+  const trainer = new native.NativeTokenizerTrainer(pattern, reserved);
   const progress: TokenizerProgress = {
     phase: 'count',
     counted: 0,
@@ -67,7 +78,7 @@ export async function trainVocabulary(
     await counting;
     interrupted();
     counting = trainer.count(batch);
-    // Awaited at the next flush; a failure before that must not count as unhandled.
+    // The next flush awaits it. A failure before that must not count as unhandled.
     counting.catch(() => {});
     progress.counted += batched;
     batch = [];
@@ -124,7 +135,7 @@ function check(
     );
   }
   if (!(splitPatterns as readonly string[]).includes(pattern)) {
-    fail(`unknown split pattern ${pattern}`, `known are ${splitPatterns.join(', ')}`);
+    fail(`unknown split pattern ${pattern}`, `the patterns are ${splitPatterns.join(', ')}`);
   }
   if (!Number.isInteger(minFrequency) || minFrequency < 1) {
     fail(`expected minFrequency to be an integer of at least 1 but got ${minFrequency}`);
@@ -134,7 +145,7 @@ function check(
   }
 }
 
-/** Ids: bytes, merges in their order, special tokens. */
+/** The ids are those of the bytes, then of the merges in order, then of the special tokens. */
 function assemble(pairs: Int32Array, pattern: SplitPattern, specialTokens: readonly string[]): Vocabulary {
   const table = new TokenTable('the trained vocabulary');
   for (const [id, byte] of byteOrder.entries()) table.addOrdinary(id, Uint8Array.of(byte));

@@ -1,40 +1,49 @@
-/** A vocabulary as the engine takes it: every token's bytes and kind, and the merges in the order of their rank. */
+/**
+ * A vocabulary in the form that the engine takes: the bytes and the kind of every token, and the
+ * merges in the order of their rank.
+ */
 import { createHash } from 'node:crypto';
 import { AthanorError } from '../base/errors.ts';
+import type { SplitPattern } from '../native/binding/text.ts';
 import { spellBytes } from './byte-level.ts';
 
 /** How text is cut into pieces before merging; the regular expressions are in split-patterns.ts. */
-export type SplitPattern = 'gpt2' | 'gpt4' | 'gpt4o';
+export type { SplitPattern };
 
-/** Numbers of the engine's TokenKind. */
+/** The numbers of the engine's TokenKind. A hole is an id without a token. */
 export const TokenKind = { hole: 0, ordinary: 1, special: 2, added: 3 } as const;
 export type TokenKind = (typeof TokenKind)[keyof typeof TokenKind];
 
 export interface Vocabulary {
   /** The bytes of all tokens, one after another. */
   readonly bytes: Uint8Array;
-  /** Where each token begins in `bytes`, `[tokens + 1]`. */
+  /** `[tokens + 1]`: where each token begins in `bytes`. */
   readonly offsets: Uint32Array;
+  /** `[tokens]`: the TokenKind of each id. */
   readonly kinds: Uint8Array;
   /** Triples of ids: left, right, result. */
   readonly merges: Int32Array;
   readonly pattern: SplitPattern;
-  /** A piece that is itself a token is that token, whatever the merges make of it. */
+  /** Whether a piece that is a token as a whole becomes this token, whatever the merges give. */
   readonly ignoreMerges: boolean;
 }
 
-// Room for any real vocabulary; a damaged id must not make the tables take gigabytes.
+// Enough for any real vocabulary. A damaged id must not make the tables take gigabytes.
 const MAX_TOKENS = 1 << 24;
 
 const utf8 = new TextEncoder();
 
-/** Tokens by id, in any order, gaps allowed. `where` is what error messages name: a file, or what is being trained. */
+/**
+ * Collects tokens by id, in any order and with gaps. Throws ERR_FORMAT for tokens that
+ * contradict each other.
+ */
 export class TokenTable {
   readonly #where: string;
   readonly #bytes: (Uint8Array | undefined)[] = [];
   readonly #kinds: TokenKind[] = [];
   readonly #ids = new Map<string, number>();
 
+  /** @param where begins error messages: the file, or the name of the vocabulary that is trained */
   constructor(where: string) {
     this.#where = where;
   }
@@ -43,7 +52,9 @@ export class TokenTable {
     return this.#kinds.length;
   }
 
-  /** The id of an ordinary token in byte-level spelling, or of a special or added one as it is written. */
+  /**
+   * The id of a token: ordinary tokens in byte-level spelling, special and added ones as they are.
+   */
   idOf(token: string): number | undefined {
     return this.#ids.get(token);
   }
@@ -52,10 +63,12 @@ export class TokenTable {
     return this.#bytes[id];
   }
 
+  /** Adds a token that merges produce. */
   addOrdinary(id: number, bytes: Uint8Array, spelled = spellBytes(bytes)): void {
     this.#add(id, spelled, bytes, TokenKind.ordinary);
   }
 
+  /** Adds a special or added token, which is found in text as a whole. */
   addWhole(id: number, text: string, kind: typeof TokenKind.special | typeof TokenKind.added): void {
     this.#add(id, text, utf8.encode(text), kind);
   }
@@ -94,7 +107,9 @@ export class TokenTable {
   }
 }
 
-/** The bytes of a token; undefined for an id that is none. A view, not to be written to. */
+/**
+ * The bytes of a token, as a view that must not be written to. Undefined for an id without a token.
+ */
 export function tokenBytes(vocabulary: Vocabulary, id: number): Uint8Array | undefined {
   if (!((vocabulary.kinds[id] ?? TokenKind.hole) > TokenKind.hole)) return undefined;
   return vocabulary.bytes.subarray(vocabulary.offsets[id]!, vocabulary.offsets[id + 1]!);
@@ -102,14 +117,16 @@ export function tokenBytes(vocabulary: Vocabulary, id: number): Uint8Array | und
 
 const utf8Decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
-/** A token as tokenizer.json writes it: ordinary ones in byte-level spelling, the others as they are. */
+/**
+ * A token in the spelling of tokenizer.json: ordinary tokens byte-level, the others as they are.
+ */
 export function tokenText(vocabulary: Vocabulary, id: number): string | undefined {
   const bytes = tokenBytes(vocabulary, id);
   if (!bytes) return undefined;
   return vocabulary.kinds[id] === TokenKind.ordinary ? spellBytes(bytes) : utf8Decoder.decode(bytes);
 }
 
-/** SHA-256 of everything that decides which ids a text gets. */
+/** SHA-256, in hexadecimal, of everything that decides the ids of a text. */
 export function fingerprint(vocabulary: Vocabulary): string {
   const hash = createHash('sha256');
   hash.update(
@@ -121,7 +138,10 @@ export function fingerprint(vocabulary: Vocabulary): string {
   return hash.digest('hex');
 }
 
-/** The vocabulary with more special tokens behind it. Throws ERR_FORMAT for a text that is a token already. */
+/**
+ * The vocabulary with more special tokens after the existing ids. Throws ERR_FORMAT for a text that
+ * is a token already.
+ */
 export function withSpecialTokens(vocabulary: Vocabulary, texts: readonly string[]): Vocabulary {
   const table = new TokenTable('the tokenizer');
   for (let id = 0; id < vocabulary.kinds.length; id++) {

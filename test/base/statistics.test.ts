@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import {
   Ema,
   mean,
+  meanInterval,
+  meanShareInterval,
   normalQuantile,
   pairedBootstrap,
   quantile,
@@ -47,6 +49,55 @@ describe('normal quantile', () => {
   ])('of %d is %d', (p, z) => expect(Math.abs(normalQuantile(p) - z)).toBeLessThan(1e-8 * (1 + Math.abs(z))));
 });
 
+describe('the interval of a mean', () => {
+  it("is Student's", () => {
+    // t(2) = 4.303, standard error 0.1 / sqrt(3).
+    const { mean: center, low, high } = meanInterval([0.5, 0.6, 0.7]);
+    expect(center).toBeCloseTo(0.6, 12);
+    expect(high - center).toBeCloseTo((4.303 * 0.1) / Math.sqrt(3), 6);
+    expect(center - low).toBeCloseTo(high - center, 12);
+  });
+
+  it('needs 2 to 15 values', () => {
+    expect(() => meanInterval([1])).toThrow('expected 2 to 15 values but got 1');
+    expect(() => meanShareInterval(new Array(16).fill(0.5))).toThrow('but got 16');
+  });
+
+  it('of shares stays within 0 and 1 and contains the mean, whatever the shares', () => {
+    for (const shares of [
+      [0.89, 0.975, 0.967],
+      [0.001, 0.002, 0.04],
+      [0, 1],
+      [0, 0, 0.5],
+      [0.99, 1, 1],
+    ]) {
+      const { mean: center, low, high } = meanShareInterval(shares);
+      expect(center).toBeCloseTo(mean(shares), 12);
+      expect(low).toBeGreaterThanOrEqual(0);
+      expect(low).toBeLessThan(center);
+      expect(high).toBeGreaterThan(center);
+      expect(high).toBeLessThanOrEqual(1);
+    }
+  });
+
+  it("of shares is Student's on the logit, and close to the plain one in the middle", () => {
+    const shares = [0.49, 0.5, 0.51];
+    const plain = meanInterval(shares);
+    const { low, high } = meanShareInterval(shares);
+    const logit = (share: number) => Math.log(share / (1 - share));
+    expect(logit(high)).toBeCloseTo((plain.high - 0.5) / 0.25, 12);
+    expect(logit(low)).toBeCloseTo(-logit(high), 12);
+    expect(Math.abs(high - plain.high)).toBeLessThan(1e-4);
+    expect(Math.abs(low - plain.low)).toBeLessThan(1e-4);
+  });
+
+  it('has no width for equal shares at an end, and refuses numbers that are no shares', () => {
+    expect(meanShareInterval([1, 1, 1])).toEqual({ mean: 1, low: 1, high: 1 });
+    expect(meanShareInterval([0, 0])).toEqual({ mean: 0, low: 0, high: 0 });
+    expect(() => meanShareInterval([0.5, 1.01])).toThrow('expected shares from 0 to 1 but got 1.01');
+  });
+});
+
 describe("Wilson's interval", () => {
   it('solves (share - p)^2 = z^2 p (1 - p) / n at both ends', () => {
     for (const [successes, trials] of [
@@ -70,7 +121,7 @@ describe("Wilson's interval", () => {
     expect(wilsonInterval(10, 10)).toEqual({ low: expect.closeTo(10 / (10 + z2), 8), high: 1 });
   });
 
-  it('refuses what is no share', () => {
+  it('refuses numbers that are no share', () => {
     for (const [successes, trials] of [
       [0, 0],
       [-1, 4],

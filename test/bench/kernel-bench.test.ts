@@ -1,4 +1,7 @@
-/** The table of kernels: what a GPU computes is held against the CPU before it is timed. Times themselves are not tested. */
+/**
+ * The table of kernels. Results of a GPU are compared with the CPU's before they are timed. Times
+ * themselves are not tested.
+ */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { benchKernels } from '../../src/bench/kernel-bench.ts';
 import { native } from '../../src/native/addon.ts';

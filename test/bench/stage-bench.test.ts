@@ -27,7 +27,15 @@ describe('stage benchmarks', () => {
 
   it('split the time of a rollout with its updates into parts that add up', async () => {
     const [rollout, epochs, maxResponse] = [8, 3, 8];
-    const options = { ...shape, rollouts: 2, rollout, minibatch: 4, epochs, maxResponse, decodeBatch: 4 };
+    const options = {
+      ...shape,
+      iterations: 2,
+      rolloutSize: rollout,
+      minibatch: 4,
+      epochs,
+      maxResponseLength: maxResponse,
+      decodeBatchSize: 4,
+    };
     const result = await benchPpo(options);
     const { seconds, generationSeconds, scoringSeconds, updateSeconds, responseLength } = result;
     for (const part of [generationSeconds, scoringSeconds, updateSeconds]) expect(part).toBeGreaterThan(0);

@@ -6,14 +6,17 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { AthanorError } from '../../src/base/errors.ts';
 import { packageRoot } from '../../src/base/package-root.ts';
-import { type LoadedModel, loadModel } from '../../src/checkpoint/load-model.ts';
+import { type ModelFiles, readModelFiles } from '../../src/checkpoint/load-model.ts';
 import { CheckpointStore } from '../../src/checkpoint/store.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
 import { rng } from '../helpers/reference.ts';
 
 const child = join(packageRoot, 'test/checkpoint/saving-child.mjs');
 
-/** Starts the child, lets it report `reports` times and kills it `delay` ms later. Returns its last report. */
+/**
+ * Starts the child, lets it report `reports` times and kills it `delay` ms later. Returns
+ * its last report.
+ */
 function killed(args: string[], reports: number, delay: number): Promise<number> {
   const saving = spawn(process.execPath, [child, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let last = 0;
@@ -37,11 +40,11 @@ function killed(args: string[], reports: number, delay: number): Promise<number>
 }
 
 /** The one number that all of a model's weights and its configuration hold. */
-function commonValue({ config, parameters }: LoadedModel): number {
+function commonValue({ config, parameters }: ModelFiles): number {
   for (const { data } of parameters.values()) {
-    expect(data.every((value) => value === config.ropeTheta)).toBe(true);
+    expect(data.every((value) => value === config.normEps)).toBe(true);
   }
-  return config.ropeTheta;
+  return config.normEps;
 }
 
 describe('SIGKILL', () => {
@@ -59,7 +62,7 @@ describe('SIGKILL', () => {
       expect(loaded.step).toBeGreaterThan(before);
       const { value } = loaded.state as { value: number };
       expect(Math.floor(value / 1000)).toBe(loaded.step);
-      expect(commonValue(loadModel(loaded.path))).toBe(value);
+      expect(commonValue(readModelFiles(loaded.path))).toBe(value);
       for (const name of loaded.tensors.tensors.keys()) {
         expect((loaded.tensors.read(name).data as Float32Array).every((x) => x === value)).toBe(true);
       }
@@ -75,7 +78,7 @@ describe('SIGKILL', () => {
     for (let round = 0; round < 10; round++) {
       const turn = await killed(['models', folder, '0'], 1 + random.integer(3), random.uniform() * 8);
       try {
-        expect([turn, turn + 1]).toContain(commonValue(loadModel(folder)));
+        expect([turn, turn + 1]).toContain(commonValue(readModelFiles(folder)));
       } catch (error) {
         if (!(error instanceof AthanorError)) throw error;
         expect(error.code).toBe('ERR_FILE_MISSING');
@@ -85,7 +88,9 @@ describe('SIGKILL', () => {
   });
 });
 
-/** Runs a script with a file system of `size` bytes mounted at `folder`, where this machine lets us. */
+/**
+ * Runs a script with a file system of `size` bytes mounted at `folder`, where this machine lets us.
+ */
 function onSmallDisk(folder: string, size: string, script: string): ReturnType<typeof spawnSync> {
   const mount = 'mount -t tmpfs -o size="$1" none "$2" && shift 2 && exec "$@"';
   const args = ['-Urm', 'sh', '-c', mount, 'sh', size, folder];

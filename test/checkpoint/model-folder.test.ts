@@ -12,12 +12,13 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { AthanorError } from '../../src/base/errors.ts';
 import { packageRoot } from '../../src/base/package-root.ts';
-import { loadModel, ModelFolder } from '../../src/checkpoint/load-model.ts';
+import { ModelFolder, readModelFiles } from '../../src/checkpoint/load-model.ts';
 import { SafetensorsFile, writeSafetensors } from '../../src/checkpoint/safetensors.ts';
-import { copyModel, saveModel } from '../../src/checkpoint/save-model.ts';
+import { copyModel, writeModelFiles } from '../../src/checkpoint/save-model.ts';
 import { bf16FromF32, type ParameterData, type TensorData } from '../../src/checkpoint/tensor-data.ts';
 import type { ModelConfig } from '../../src/nn/config.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
+import { familyConfigs } from '../helpers/family-configs.ts';
 import { expectError, rng } from '../helpers/reference.ts';
 import { gpt2Config, llamaConfig, randomParameters } from './models.ts';
 
@@ -35,43 +36,46 @@ async function rewritten(
   change: (tensors: Map<string, TensorData>) => void,
 ): Promise<string> {
   const folder = temporaryFolder();
-  await saveModel(folder, { config, parameters: randomParameters(config) });
+  await writeModelFiles(folder, { config, parameters: randomParameters(config) });
   const tensors = stored(folder);
   change(tensors);
   await writeSafetensors(join(folder, 'model.safetensors'), tensors);
   return folder;
 }
 
-describe.each(['gpt2', 'llama'])('the %s folder that transformers wrote', (name) => {
-  it('is written again with the same names, shapes, dtypes, values and metadata', async () => {
-    const folder = temporaryFolder();
-    await saveModel(folder, loadModel(recorded(name)));
-    expect(stored(folder)).toEqual(stored(recorded(name)));
-    using ours = SafetensorsFile.open(join(folder, 'model.safetensors'));
-    using theirs = SafetensorsFile.open(join(recorded(name), 'model.safetensors'));
-    expect(ours.metadata).toEqual(theirs.metadata);
-    const read = (path: string) => JSON.parse(readFileSync(join(path, 'generation_config.json'), 'utf8'));
-    expect(read(folder)).toEqual(read(recorded(name)));
-  });
+describe.each(['gpt2', 'llama', 'llama-biases', 'qwen2', 'qwen3', 'smollm3'])(
+  'the %s folder that transformers wrote',
+  (name) => {
+    it('is written again with the same names, shapes, dtypes, values and metadata', async () => {
+      const folder = temporaryFolder();
+      await writeModelFiles(folder, readModelFiles(recorded(name)));
+      expect(stored(folder)).toEqual(stored(recorded(name)));
+      using ours = SafetensorsFile.open(join(folder, 'model.safetensors'));
+      using theirs = SafetensorsFile.open(join(recorded(name), 'model.safetensors'));
+      expect(ours.metadata).toEqual(theirs.metadata);
+      const read = (path: string) => JSON.parse(readFileSync(join(path, 'generation_config.json'), 'utf8'));
+      expect(read(folder)).toEqual(read(recorded(name)));
+    });
 
-  it('has a gradient and a trained value for every parameter', () => {
-    const { parameters } = loadModel(recorded(name));
-    for (const file of ['gradients.safetensors', 'final.safetensors']) {
-      const other = loadModel(recorded(name), file).parameters;
-      expect([...other.keys()]).toEqual([...parameters.keys()]);
-      for (const [key, { data }] of other) {
-        expect(data.length).toBe(parameters.get(key)!.data.length);
-        expect(data.some((value) => value !== 0)).toBe(true);
+    it('has a gradient and a trained value for every parameter', () => {
+      const { parameters } = readModelFiles(recorded(name));
+      for (const file of ['gradients.safetensors', 'final.safetensors']) {
+        const other = readModelFiles(recorded(name), file).parameters;
+        expect([...other.keys()]).toEqual([...parameters.keys()]);
+        for (const [key, { data }] of other) {
+          expect(data.length).toBe(parameters.get(key)!.data.length);
+          expect(data.some((value) => value !== 0)).toBe(true);
+        }
       }
-    }
-  });
-});
+    });
+  },
+);
 
 describe('layout', () => {
   it('of GPT-2 stores linear layers [in, out]', async () => {
     const folder = temporaryFolder();
     const parameters = randomParameters(gpt2Config);
-    await saveModel(folder, { config: gpt2Config, parameters });
+    await writeModelFiles(folder, { config: gpt2Config, parameters });
     const tensors = stored(folder);
     expect([...tensors.keys()].filter((name) => !name.includes('.h.1.'))).toEqual([
       'transformer.h.0.attn.c_attn.bias',
@@ -109,7 +113,7 @@ describe('layout', () => {
   it('of Llama keeps q, k, v and gate, up apart', async () => {
     const folder = temporaryFolder();
     const parameters = randomParameters(llamaConfig);
-    await saveModel(folder, { config: llamaConfig, parameters });
+    await writeModelFiles(folder, { config: llamaConfig, parameters });
     const tensors = stored(folder);
     expect([...tensors.keys()].filter((name) => !name.includes('layers.1.'))).toEqual([
       'lm_head.weight',
@@ -140,18 +144,38 @@ describe('layout', () => {
   });
 });
 
+describe('layout of Qwen3', () => {
+  it('has the norms of queries and keys beside the projections', async () => {
+    const folder = temporaryFolder();
+    const config = familyConfigs.qwen3;
+    const parameters = randomParameters(config);
+    await writeModelFiles(folder, { config, parameters });
+    const tensors = stored(folder);
+    const prefix = 'model.layers.1.self_attn';
+    expect([...tensors.keys()].filter((name) => name.startsWith(prefix))).toEqual(
+      ['k_norm', 'k_proj', 'o_proj', 'q_norm', 'q_proj', 'v_proj'].map((name) => `${prefix}.${name}.weight`),
+    );
+    expect(tensors.get(`${prefix}.q_norm.weight`)!.data).toEqual(
+      parameters.get('blocks.1.attention.query_norm.weight')!.data,
+    );
+    expect(tensors.get(`${prefix}.q_proj.weight`)!.shape).toEqual([96, 48]);
+  });
+});
+
 describe('a model folder', () => {
   it.each([
     ['gpt2, tied', gpt2Config],
     ['gpt2, untied', { ...gpt2Config, tiedHead: false }],
     ['llama, untied', llamaConfig],
     ['llama, tied', { ...llamaConfig, tiedHead: true }],
+    ['qwen2', familyConfigs.qwen2],
+    ['qwen3, tied', { ...familyConfigs.qwen3, tiedHead: true }],
   ])('survives a round trip: %s', async (_, config) => {
     const folder = temporaryFolder();
     const parameters = randomParameters(config);
     const generationConfig = { eos_token_id: [1, 2], temperature: 0.7 };
-    await saveModel(folder, { config, parameters, generationConfig });
-    expect(loadModel(folder)).toEqual({
+    await writeModelFiles(folder, { config, parameters, generationConfig });
+    expect(readModelFiles(folder)).toEqual({
       config,
       head: 'language-model',
       labels: 1,
@@ -168,8 +192,8 @@ describe('a model folder', () => {
   it.each([gpt2Config, llamaConfig])('can hold a score head: $architecture', async (config) => {
     const folder = temporaryFolder();
     const parameters = randomParameters(config, 3, 'score');
-    await saveModel(folder, { config, parameters, head: 'score' });
-    const loaded = loadModel(folder);
+    await writeModelFiles(folder, { config, parameters, head: 'score' });
+    const loaded = readModelFiles(folder);
     expect(loaded).toMatchObject({ config, head: 'score', labels: 1 });
     expect(loaded.parameters).toEqual(parameters);
     expect(loaded.parameters.get('score.weight')!.shape).toEqual([1, 24]);
@@ -180,19 +204,19 @@ describe('a model folder', () => {
   it.each([gpt2Config, llamaConfig])('can be bf16: $architecture', async (config) => {
     const folder = temporaryFolder();
     const parameters = randomParameters(config);
-    await saveModel(folder, { config, parameters, dtype: 'bf16' });
+    await writeModelFiles(folder, { config, parameters, dtype: 'bf16' });
     const rounded = new Map(
       [...parameters].map(([name, { shape, data }]) => [
         name,
         { dtype: 'bf16', shape, data: bf16FromF32(data as Float32Array) },
       ]),
     );
-    const loaded = loadModel(folder).parameters;
+    const loaded = readModelFiles(folder).parameters;
     expect(loaded).toEqual(rounded);
     expect(JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')).torch_dtype).toBe('bfloat16');
     // And bf16 parameters as f32, exactly.
-    await saveModel(folder, { config, parameters: loaded, dtype: 'f32' });
-    const wide = loadModel(folder).parameters;
+    await writeModelFiles(folder, { config, parameters: loaded, dtype: 'f32' });
+    const wide = readModelFiles(folder).parameters;
     for (const [name, { dtype, data }] of wide) {
       expect(dtype).toBe('f32');
       expect(bf16FromF32(data as Float32Array)).toEqual(rounded.get(name)!.data);
@@ -216,9 +240,9 @@ describe('a model folder', () => {
       };
       return [name, source] as const;
     });
-    await saveModel(folder, { config: llamaConfig, parameters: sources });
+    await writeModelFiles(folder, { config: llamaConfig, parameters: sources });
     expect(fetched).toEqual([...parameters.keys()]);
-    expect(loadModel(folder).parameters).toEqual(parameters);
+    expect(readModelFiles(folder).parameters).toEqual(parameters);
   });
 
   it('brings its tokenizer along', async () => {
@@ -227,17 +251,19 @@ describe('a model folder', () => {
       writeFileSync(join(source, name), `content of ${name}`);
     }
     const model = { config: gpt2Config, parameters: randomParameters(gpt2Config) };
-    const written = await saveModel(folder, { ...model, tokenizer: source });
+    const written = await writeModelFiles(folder, { ...model, tokenizer: source });
     expect(written.map(({ name }) => name).sort()).toEqual(readdirSync(folder).sort());
     expect(readFileSync(join(folder, 'tokenizer.json'), 'utf8')).toBe('content of tokenizer.json');
     expect(existsSync(join(folder, 'chat_template.jinja'))).toBe(true);
     expect(existsSync(join(folder, 'notes.txt'))).toBe(false);
     // Saved again over itself, the tokenizer stays.
-    await saveModel(folder, { ...model, tokenizer: folder });
+    await writeModelFiles(folder, { ...model, tokenizer: folder });
     expect(readFileSync(join(folder, 'tokenizer.json'), 'utf8')).toBe('content of tokenizer.json');
-    await saveModel(folder, { ...model, tokenizer: [join(source, 'notes.txt')] });
+    await writeModelFiles(folder, { ...model, tokenizer: [join(source, 'notes.txt')] });
     expect(existsSync(join(folder, 'notes.txt'))).toBe(true);
-    await expect(saveModel(folder, { ...model, tokenizer: join(source, 'none') })).rejects.toMatchObject({
+    await expect(
+      writeModelFiles(folder, { ...model, tokenizer: join(source, 'none') }),
+    ).rejects.toMatchObject({
       code: 'ERR_FILE_MISSING',
     });
   });
@@ -245,24 +271,24 @@ describe('a model folder', () => {
   it('is copied without training state', async () => {
     const [from, to] = [temporaryFolder(), join(temporaryFolder(), 'deep/er')];
     const parameters = randomParameters(gpt2Config);
-    await saveModel(from, { config: gpt2Config, parameters });
+    await writeModelFiles(from, { config: gpt2Config, parameters });
     writeFileSync(join(from, 'state.json'), '{}');
     writeFileSync(join(from, 'tokenizer.json'), '{}');
     await copyModel(from, to);
     expect(readdirSync(to).sort()).toEqual(['config.json', 'model.safetensors', 'tokenizer.json']);
-    expect(loadModel(to).parameters).toEqual(parameters);
+    expect(readModelFiles(to).parameters).toEqual(parameters);
   });
 
   it('replaces an older one and clears what killed runs left of it', async () => {
     const folder = temporaryFolder();
-    await saveModel(folder, { config: gpt2Config, parameters: randomParameters(gpt2Config) });
+    await writeModelFiles(folder, { config: gpt2Config, parameters: randomParameters(gpt2Config) });
     const stale = join(folder, `model.safetensors.tmp-${deadProcess}`);
     const foreign = join(folder, `other.tmp-${deadProcess}`);
     const live = join(folder, 'model.safetensors.tmp-1');
     for (const path of [stale, foreign, live]) writeFileSync(path, 'x');
     const parameters = randomParameters(llamaConfig);
-    await saveModel(folder, { config: llamaConfig, parameters });
-    expect(loadModel(folder).parameters).toEqual(parameters);
+    await writeModelFiles(folder, { config: llamaConfig, parameters });
+    expect(readModelFiles(folder).parameters).toEqual(parameters);
     expect([stale, foreign, live].map((path) => existsSync(path))).toEqual([false, true, true]);
   });
 
@@ -273,7 +299,7 @@ describe('a model folder', () => {
       using watcher = watching(folder, (name) => {
         if (!name.includes('.tmp-')) changes.push(name);
       });
-      await saveModel(folder, { config, parameters: randomParameters(config, seed) });
+      await writeModelFiles(folder, { config, parameters: randomParameters(config, seed) });
       await watcher.settled();
       return changes.splice(0);
     };
@@ -288,14 +314,14 @@ describe('a model folder', () => {
   it('stays as it was when saving fails', async () => {
     const folder = temporaryFolder();
     const parameters = randomParameters(gpt2Config);
-    await saveModel(folder, { config: gpt2Config, parameters });
+    await writeModelFiles(folder, { config: gpt2Config, parameters });
     const broken = new Map<string, ParameterData>(randomParameters(llamaConfig));
     broken.set('head.weight', { ...broken.get('head.weight')!, data: new Float32Array(3) } as ParameterData);
-    await expect(saveModel(folder, { config: llamaConfig, parameters: broken })).rejects.toMatchObject({
+    await expect(writeModelFiles(folder, { config: llamaConfig, parameters: broken })).rejects.toMatchObject({
       code: 'ERR_ARGUMENT',
       message: expect.stringContaining('lm_head.weight'),
     });
-    expect(loadModel(folder)).toMatchObject({ config: gpt2Config, parameters });
+    expect(readModelFiles(folder)).toMatchObject({ config: gpt2Config, parameters });
     expect(readdirSync(folder).sort()).toEqual(['config.json', 'model.safetensors']);
   });
 
@@ -305,7 +331,7 @@ describe('a model folder', () => {
     parameters.set('final_norm.weight', { dtype: 'f32', shape: [3], data: new Float32Array(3) });
     parameters.set('extra', { dtype: 'f32', shape: [1], data: new Float32Array(1) });
     const folder = join(temporaryFolder(), 'new');
-    await expect(saveModel(folder, { config: gpt2Config, parameters })).rejects.toMatchObject({
+    await expect(writeModelFiles(folder, { config: gpt2Config, parameters })).rejects.toMatchObject({
       code: 'ERR_MISMATCH',
       message: expect.stringMatching(
         /final_norm.weight is \[3\], not \[24\]; final_norm.bias is missing; extra is not part/,
@@ -346,7 +372,7 @@ describe('folders of other programs', () => {
         tensors.set(name.replace('transformer.', ''), tensor);
       }
     });
-    expect(loadModel(folder).parameters).toEqual(randomParameters(gpt2Config));
+    expect(readModelFiles(folder).parameters).toEqual(randomParameters(gpt2Config));
   });
 
   it('may carry masks, rotary tables and a tied head', async () => {
@@ -357,11 +383,11 @@ describe('folders of other programs', () => {
       tensors.set('transformer.h.1.attn.masked_bias', table);
       tensors.set('lm_head.weight', tensors.get('transformer.wte.weight')!);
     });
-    expect(loadModel(gpt2).parameters).toEqual(randomParameters(gpt2Config));
+    expect(readModelFiles(gpt2).parameters).toEqual(randomParameters(gpt2Config));
     const llama = await rewritten(llamaConfig, (tensors) => {
       tensors.set('model.layers.0.self_attn.rotary_emb.inv_freq', table);
     });
-    expect(loadModel(llama).parameters).toEqual(randomParameters(llamaConfig));
+    expect(readModelFiles(llama).parameters).toEqual(randomParameters(llamaConfig));
   });
 
   it('may be in shards', async () => {
@@ -377,14 +403,16 @@ describe('folders of other programs', () => {
     rmSync(join(folder, 'model.safetensors'));
     const index = join(folder, 'model.safetensors.index.json');
     writeFileSync(index, JSON.stringify({ metadata: { total_size: 1 }, weight_map: weightMap }));
-    expect(loadModel(folder).parameters).toEqual(randomParameters(llamaConfig));
+    expect(readModelFiles(folder).parameters).toEqual(randomParameters(llamaConfig));
 
     writeFileSync(index, JSON.stringify({ weight_map: { ...weightMap, x: '../secret.safetensors' } }));
-    expectError('ERR_FILE_DAMAGED', /"\.\.\/secret.safetensors" is not the name/, () => loadModel(folder));
+    expectError('ERR_FILE_DAMAGED', /"\.\.\/secret.safetensors" is not the name/, () =>
+      readModelFiles(folder),
+    );
     writeFileSync(index, JSON.stringify({ weight_map: { ...weightMap, x: 'gone.safetensors' } }));
-    expectError('ERR_FILE_MISSING', /gone.safetensors does not exist/, () => loadModel(folder));
+    expectError('ERR_FILE_MISSING', /gone.safetensors does not exist/, () => readModelFiles(folder));
     writeFileSync(index, '{}');
-    expectError('ERR_FILE_DAMAGED', /index.json: it has no weight_map/, () => loadModel(folder));
+    expectError('ERR_FILE_DAMAGED', /index.json: it has no weight_map/, () => readModelFiles(folder));
   });
 
   it('may mix dtypes within a fused parameter', async () => {
@@ -393,7 +421,7 @@ describe('folders of other programs', () => {
       const { shape } = tensors.get(name)!;
       tensors.set(name, { dtype: 'bf16', shape, data: new Uint16Array(16 * 24).fill(0x3fc0) });
     });
-    const qkv = loadModel(folder).parameters.get('blocks.0.attention.qkv.weight')!;
+    const qkv = readModelFiles(folder).parameters.get('blocks.0.attention.qkv.weight')!;
     const original = randomParameters(llamaConfig).get('blocks.0.attention.qkv.weight')!.data;
     expect(qkv.dtype).toBe('f32');
     expect(qkv.data.subarray(0, 32 * 24)).toEqual(original.subarray(0, 32 * 24));
@@ -423,29 +451,29 @@ describe('folders of other programs', () => {
     const folder = await rewritten(gpt2Config, (tensors) => {
       tensors.set('transformer.ln_f.bias', { dtype: 'u8', shape: [24], data: new Uint8Array(24) });
     });
-    expectError('ERR_FORMAT', /ln_f.bias is u8, but weights are/, () => loadModel(folder));
+    expectError('ERR_FORMAT', /ln_f.bias is u8, but weights are/, () => readModelFiles(folder));
   });
 
   it('are refused by name when something is missing', async () => {
     const folder = await rewritten(gpt2Config, () => {});
-    expectError('ERR_FILE_MISSING', /none does not exist/, () => loadModel(join(folder, 'none')));
-    expectError('ERR_ARGUMENT', /config.json is a file/, () => loadModel(join(folder, 'config.json')));
+    expectError('ERR_FILE_MISSING', /none does not exist/, () => readModelFiles(join(folder, 'none')));
+    expectError('ERR_ARGUMENT', /config.json is a file/, () => readModelFiles(join(folder, 'config.json')));
     rmSync(join(folder, 'model.safetensors'));
-    expectError('ERR_FILE_MISSING', /has no model.safetensors/, () => loadModel(folder));
+    expectError('ERR_FILE_MISSING', /has no model.safetensors/, () => readModelFiles(folder));
     writeFileSync(join(folder, 'pytorch_model.bin'), '');
-    expectError('ERR_FORMAT', /a pickle/, () => loadModel(folder));
+    expectError('ERR_FORMAT', /a pickle/, () => readModelFiles(folder));
     writeFileSync(join(folder, 'config.json'), Uint8Array.of(0x7b, 0xff));
-    expectError('ERR_FILE_DAMAGED', /config.json: it is not UTF-8/, () => loadModel(folder));
+    expectError('ERR_FILE_DAMAGED', /config.json: it is not UTF-8/, () => readModelFiles(folder));
     writeFileSync(join(folder, 'config.json'), '{');
-    expectError('ERR_FILE_DAMAGED', /config.json: it is not JSON/, () => loadModel(folder));
+    expectError('ERR_FILE_DAMAGED', /config.json: it is not JSON/, () => readModelFiles(folder));
     rmSync(join(folder, 'config.json'));
-    expectError('ERR_FILE_MISSING', /has no config.json/, () => loadModel(folder));
+    expectError('ERR_FILE_MISSING', /has no config.json/, () => readModelFiles(folder));
     mkdirSync(join(folder, 'checkpoints'));
-    expect(() => loadModel(folder)).toThrow(
+    expect(() => readModelFiles(folder)).toThrow(
       expect.objectContaining({ remedy: expect.stringContaining('unfinished run') }),
     );
     mkdirSync(join(folder, 'config.json'));
-    expectError('ERR_ARGUMENT', /config.json is a folder/, () => loadModel(folder));
+    expectError('ERR_ARGUMENT', /config.json is a folder/, () => readModelFiles(folder));
   });
 
   it('survive random damage with one clear error', () => {
@@ -466,7 +494,7 @@ describe('folders of other programs', () => {
         random.integer(5) === 0 ? bytes.subarray(0, random.integer(end)) : bytes,
       );
       try {
-        loadModel(folder);
+        readModelFiles(folder);
       } catch (error) {
         expect(error).toBeInstanceOf(AthanorError);
         expect(['ERR_FILE_DAMAGED', 'ERR_FORMAT', 'ERR_CONFIG']).toContain((error as AthanorError).code);

@@ -2,6 +2,7 @@
 
 import { elementCount, type ParameterData } from '../../src/checkpoint/tensor-data.ts';
 import { type HeadKind, type ModelConfig, parameterShapes } from '../../src/nn/config.ts';
+import { llamaStructure } from '../../src/nn/families/llama.ts';
 import { presetConfig } from '../../src/nn/presets.ts';
 import { rng } from '../helpers/reference.ts';
 
@@ -23,7 +24,7 @@ export const llamaConfig: ModelConfig = presetConfig('llama-tiny', {
   headDim: 8,
   intermediateSize: 44,
   tiedHead: false,
-  ropeTheta: 50_000,
+  blocks: llamaStructure({ theta: 50_000 }).blocks,
   bosTokenId: 1,
   eosTokenId: 2,
 });

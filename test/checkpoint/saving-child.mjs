@@ -1,7 +1,8 @@
-// Saves checkpoints, or model folders, until it is killed. The test that starts it knows what each must contain.
+// Saves checkpoints, or model folders, until it is killed. The test that starts it
+// knows their content.
 //   saving-child.mjs checkpoints OUT FLOATS     prints each step when it is durable
 //   saving-child.mjs models FOLDER FLOATS       prints each turn
-import { saveModel } from '../../dist/checkpoint/save-model.js';
+import { writeModelFiles } from '../../dist/checkpoint/save-model.js';
 import { CheckpointStore } from '../../dist/checkpoint/store.js';
 import { parameterShapes } from '../../dist/nn/config.js';
 import { presetConfig } from '../../dist/nn/presets.js';
@@ -10,8 +11,8 @@ const [what, folder, size] = process.argv.slice(2);
 const floats = Number(size);
 
 function model(value) {
-  // The rotary base is in config.json and the same number is every weight, so that a mix would show.
-  const config = presetConfig('llama-tiny', { layers: 1, ropeTheta: value });
+  // The norm's epsilon is in config.json and the same number is every weight: a mix would show.
+  const config = presetConfig('llama-tiny', { layers: 1, normEps: value });
   const parameters = [...parameterShapes(config)].map(([name, shape]) => {
     const data = new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(value);
     return [name, { dtype: 'f32', shape, data }];
@@ -23,7 +24,7 @@ async function saveCheckpoint(store, step, generation) {
   const value = step * 1000 + generation;
   const data = new Float32Array(floats).fill(value);
   await store.save(step, {
-    writeModel: (path) => saveModel(path, model(value)),
+    writeModel: (path) => writeModelFiles(path, model(value)),
     tensors: [1, 2, 3].map((i) => [`t${i}`, { dtype: 'f32', shape: [floats], data }]),
     state: { step, value },
   });
@@ -39,7 +40,7 @@ if (what === 'checkpoints') {
   }
 } else {
   for (let turn = 1; ; turn++) {
-    await saveModel(folder, model(turn));
+    await writeModelFiles(folder, model(turn));
     process.stdout.write(`${turn}\n`);
   }
 }

@@ -2,18 +2,18 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, write
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type CheckpointContents, verifyCheckpoint } from '../../src/checkpoint/checkpoint-folder.ts';
-import { loadModel } from '../../src/checkpoint/load-model.ts';
-import { saveModel } from '../../src/checkpoint/save-model.ts';
+import { readModelFiles } from '../../src/checkpoint/load-model.ts';
+import { writeModelFiles } from '../../src/checkpoint/save-model.ts';
 import { CheckpointStore, DamagedCheckpointError } from '../../src/checkpoint/store.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
 import { expectError, randomNormal, rng } from '../helpers/reference.ts';
 import { gpt2Config, randomParameters } from './models.ts';
 
-/** What a run at this step would save. */
+/** The contents of a checkpoint at this step. */
 function contents(step: number, metric?: number): CheckpointContents {
   const parameters = randomParameters(gpt2Config, step);
   return {
-    writeModel: (folder) => saveModel(folder, { config: gpt2Config, parameters }),
+    writeModel: (folder) => writeModelFiles(folder, { config: gpt2Config, parameters }),
     tensors: [...parameters].map(([name, { shape, data }]) => [
       `first.${name}`,
       { dtype: 'f32', shape, data: () => randomNormal(data.length, step + 100) },
@@ -28,7 +28,7 @@ function expectContents(store: CheckpointStore, step: number, fallback = false):
   const expected = contents(step);
   expect(loaded.step).toBe(step);
   expect(loaded.state).toEqual(expected.state);
-  expect(loadModel(loaded.path).parameters).toEqual(randomParameters(gpt2Config, step));
+  expect(readModelFiles(loaded.path).parameters).toEqual(randomParameters(gpt2Config, step));
   const tensors = [...expected.tensors];
   expect([...loaded.tensors.tensors.keys()]).toEqual(tensors.map(([name]) => name));
   for (const [name, source] of tensors) {
@@ -116,7 +116,7 @@ describe('CheckpointStore', () => {
     await store.save(7, { ...contents(8), metric: 9 });
     expect(names(store)).toEqual([name(7)]);
     expect(store.latest()?.metric).toBe(9);
-    expect(loadModel(path).parameters).toEqual(randomParameters(gpt2Config, 8));
+    expect(readModelFiles(path).parameters).toEqual(randomParameters(gpt2Config, 8));
   });
 
   it('checksums what writeModel did not mention', async () => {
@@ -200,6 +200,18 @@ describe('after a killed run', () => {
     expect(names(store)).toEqual([name(1)]);
   });
 
+  it('changes nothing where it is opened to read only', async () => {
+    const out = temporaryFolder();
+    const store = new CheckpointStore(out);
+    await store.save(1, contents(1));
+    mkdirSync(join(store.folder, `${name(2)}.tmp-999999999`));
+    const before = names(store);
+    const reader = new CheckpointStore(out, { readOnly: true });
+    expectContents(reader, 1);
+    await expect(reader.save(3, contents(3))).rejects.toThrow(/reading only/);
+    expect(names(store)).toEqual(before);
+  });
+
   it('does not touch what this process is writing', async () => {
     const out = temporaryFolder();
     const store = new CheckpointStore(out);
@@ -247,7 +259,7 @@ describe('a damaged checkpoint', () => {
       expect.stringContaining('model.safetensors is damaged: its SHA-256'),
       expect.stringContaining('training.safetensors is damaged: it is missing'),
     ]);
-    // Out of the way, so that the next save and resume go on from the good one.
+    // Moved aside, so that the next save and resume continue from the good one.
     expect(names(store)).toEqual([name(1), `${name(2)}.aside`, `${name(3)}.aside`]);
     expectContents(store, 1);
     expectError('ERR_FILE_MISSING', /no checkpoint step-9/, () => store.load({ path: 'step-9' }));
@@ -266,7 +278,7 @@ describe('a damaged checkpoint', () => {
     await store.save(3, contents(30));
     store.load({ path: name(2) }).close();
     expect(names(store)).toEqual([name(1), name(2), `${name(3)}.aside`]);
-    expect(loadModel(join(store.folder, `${name(3)}.aside`)).parameters).toEqual(
+    expect(readModelFiles(join(store.folder, `${name(3)}.aside`)).parameters).toEqual(
       randomParameters(gpt2Config, 30),
     );
     expectContents(store, 2);

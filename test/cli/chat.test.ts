@@ -7,7 +7,7 @@ import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ChatSession, type Turn } from '../../src/cli/chat-session.ts';
 import { Conversation } from '../../src/generate/conversation.ts';
-import { generate } from '../../src/generate/generator.ts';
+import { generate } from '../../src/generate/generate.ts';
 import type { Gpt } from '../../src/nn/gpt.ts';
 import { ChatTemplate, type Message } from '../../src/text/chat-template.ts';
 import { Tokenizer } from '../../src/text/tokenizer.ts';
@@ -77,7 +77,9 @@ describe('athanor chat', () => {
     const [first] = await expectedAnswers(['Hello!']);
     const [briefly] = await expectedAnswers(['Hello!'], 'Be brief.');
     expect(turns.map(({ answer }) => answer)).toEqual([first, first, briefly]);
-    expect(stderr).toContain('There is no command /nonsense; there are /reset, /system TEXT and /exit.');
+    expect(stderr).toContain(
+      'There is no command /nonsense; the commands are /reset, /system TEXT and /exit.',
+    );
   });
 
   it('takes a message on the command line as it is, though it looks like a command', async () => {
@@ -88,7 +90,9 @@ describe('athanor chat', () => {
   it('ends with the error of a message that is too long', async () => {
     const { code, stderr } = await piped(`${'colour '.repeat(300)}\n`);
     expect(code).toBe(1);
-    expect(stderr).toMatch(/the message comes to \d+ tokens and the model's context is 256 \[ERR_ARGUMENT\]/);
+    expect(stderr).toMatch(
+      /the message has \d+ tokens with its template, but the model's context is 256 \[ERR_ARGUMENT\]/,
+    );
   });
 
   it('refuses a model without a template with the remedy', async () => {
@@ -199,7 +203,7 @@ describe('on a terminal', () => {
     const ended = session.interactive(input);
     input.write(`${'colour '.repeat(300)}\rHello!\r`);
     await until(() => session.turns.length === 1);
-    expect(shown.notes).toMatch(/\[the message comes to \d+ tokens/);
+    expect(shown.notes).toMatch(/\[the message has \d+ tokens/);
     expect(session.turns[0]).toMatchObject({ message: 'Hello!' });
     input.write('/exit\r');
     await ended;

@@ -63,7 +63,7 @@ it('leaves nothing behind on Ctrl-C', async () => {
     stderr += chunk;
   });
   const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
-  // Opens once the command reads, so its handlers are in place by then.
+  // The pipe opens once the command reads it, so the command's handlers are in place then.
   const writer = createWriteStream(pipe).on('error', () => {});
   await once(writer, 'open');
   expect(readdirSync(folder)).toContain(`shards.tmp-${child.pid}`);
@@ -81,7 +81,8 @@ it('leaves nothing behind on Ctrl-C', async () => {
 it('names the file that cannot be written, and leaves nothing behind', async () => {
   const folder = temporaryFolder();
   const source = join(folder, 'corpus.txt');
-  // Prose unlike itself, so that parts are not duplicates: some 400 KB of shards against a limit of 64 KiB a file.
+  // Prose unlike itself, so that parts are not duplicates: some 400 KB of shards against a limit of
+  // 64 KiB a file.
   const prose = readmes.map((file) => readFileSync(file, 'utf8')).join('\n');
   writeFileSync(source, Array.from({ length: 12 }, (_, i) => prose.replaceAll('the', `the${i}`)).join('\n'));
   const out = join(folder, 'shards');

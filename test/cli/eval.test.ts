@@ -1,13 +1,14 @@
-/** athanor eval and generate --best-of on an assistant that has learned something, its start, and a reward model. */
+/**
+ * `athanor eval` and `generate --best-of` on three models: an assistant that has learned something,
+ * its start, and a reward model.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runReward } from '../../src/train/preference/reward.ts';
-import { runSft } from '../../src/train/sft/run.ts';
 import { writeChatModel } from '../helpers/chat-model.ts';
 import { athanor, lastLineJson } from '../helpers/cli.ts';
-import { jsonl, rewardDefaults, sftDefaults } from '../helpers/stages.ts';
+import { jsonl, rewardDefaults, runReward, runSft, sftDefaults } from '../helpers/stages.ts';
 
 let folder: string;
 let start: string;
@@ -91,7 +92,7 @@ describe('athanor eval', () => {
   it('tells what it could measure, and what does not fit together', async () => {
     const nothing = await athanor('eval', '--model', assistant);
     expect(nothing.code).toBe(2);
-    expect(nothing.stderr).toMatch(/nothing that eval measures from --model \[ERR_OPTION\]/);
+    expect(nothing.stderr).toMatch(/eval has no measure for --model \[ERR_OPTION\]/);
     const noReward = await athanor('eval', '--reward', assistant, '--comparisons', comparisons);
     expect(noReward.stderr).toMatch(/is a language model, not a reward model/);
   });
@@ -122,7 +123,7 @@ describe('athanor generate --best-of', () => {
 
   it.each([
     [['--best-of', '2', '--chat'], /--best-of needs a reward model/],
-    [['--reward', 'x', '--chat'], /--reward chooses among answers, and there is one/],
+    [['--reward', 'x', '--chat'], /--reward chooses among several answers/],
     [['--best-of', '2', '--reward', 'x'], /give --chat/],
     [
       ['--best-of', '2', '--reward', 'x', '--chat', '--temperature', '0'],

@@ -1,4 +1,4 @@
-/** Freezes the options of every command, so that a change of the command line is one that somebody meant. */
+/** Records the options of every command, so that no change of the command line goes unnoticed. */
 import { expect, it } from 'vitest';
 import { type CommandTable, commands } from '../../src/cli/commands.ts';
 import { buildProgram } from '../../src/cli/program.ts';
@@ -23,6 +23,24 @@ async function describeCommand(path: string[]): Promise<string> {
 it('the options of every command are those of options.txt', async () => {
   const texts = await Promise.all(paths(commands).map(describeCommand));
   await expect(`${texts.join('\n\n')}\n`).toMatchFileSnapshot('options.txt');
+});
+
+it('every option of a command stands under a heading of the help text', async () => {
+  for (const path of paths(commands)) {
+    const { module } = await buildProgram(path, commands);
+    for (const [key, option] of Object.entries(module!.options)) {
+      expect(option.group, `--${key} of ${path.join(' ')}`).toBeDefined();
+    }
+  }
+});
+
+it('no text of the help has a line break that would be wrapped again', async () => {
+  for (const path of paths(commands)) {
+    const { command } = await buildProgram(path, commands);
+    const texts = [command.description(), ...command.options.map((option) => option.description)];
+    // An indented line is an item of a list, which stays as it is.
+    for (const text of texts) expect(text).not.toMatch(/[^\n]\n[^ \n]/);
+  }
 });
 
 it('every default of an option is a value that the option accepts', async () => {

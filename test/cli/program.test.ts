@@ -11,11 +11,14 @@ import { athanor, cliPath, lastLineJson, runNode, temporaryFolder } from '../hel
 const noEngine = { ATHANOR_NATIVE: '/nonexistent/athanor.node' };
 
 describe('athanor', () => {
-  it.each([['--help'], ['-h'], ['help']])('%s lists the commands, without the engine', async (arg) => {
-    const { code, stdout, stderr } = await runNode([cliPath, arg], { env: noEngine });
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toMatch(/^ {2}info {2,}show CPU features/m);
-  });
+  it.each([[[]], [['--help']], [['-h']], [['help']]])(
+    '%j lists the commands, without the engine',
+    async (args) => {
+      const { code, stdout, stderr } = await runNode([cliPath, ...args], { env: noEngine });
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(stdout).toMatch(/^ {2}info {2,}show CPU features/m);
+    },
+  );
 
   it('prints its version', async () => {
     expect(await athanor('--version')).toEqual({ code: 0, signal: null, stdout: '0.1.0\n', stderr: '' });
@@ -35,7 +38,7 @@ describe('athanor', () => {
 
 describe('wrong usage exits with 2 and says what was meant', () => {
   it.each([
-    [[], 'a command is missing [ERR_OPTION]', 'see athanor --help for the list'],
+    [['data'], '"athanor data" needs a command after it', 'see athanor data --help for the list'],
     [['inof'], 'there is no command "inof" [ERR_OPTION]', 'did you mean "info"?'],
     [['zzzzzz'], 'there is no command "zzzzzz" [ERR_OPTION]', 'the commands are: quickstart, '],
     [['help', 'inof'], 'there is no command "inof" [ERR_OPTION]', 'did you mean "info"?'],
@@ -137,7 +140,7 @@ describe('athanor info', () => {
   it('reports a forced instruction set that does not exist', async () => {
     const { code, stderr } = await runNode([cliPath, 'info'], { env: { ATHANOR_ISA: 'avx9' } });
     expect(code).toBe(1);
-    expect(stderr).toMatch(/^error: \[isa\] expected ATHANOR_ISA .* got avx9 \[ERR_ARGUMENT\]$/m);
+    expect(stderr).toMatch(/^error: \[activeIsa\] expected ATHANOR_ISA .* got avx9 \[ERR_ARGUMENT\]$/m);
   });
 });
 

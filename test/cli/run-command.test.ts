@@ -1,4 +1,7 @@
-/** Commands made up here, run in this process: what a table and a command can declare. */
+/**
+ * Commands made for this test, run in this process: everything that a table and a
+ * command can declare.
+ */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -18,7 +21,7 @@ const prepare = defineCommand({
     out: path('the folder to write to', { required: true }),
     limit: count('at most this many', { default: 10, min: 1 }),
     time: duration('for so long'),
-    shuffle: flag('in random order', { default: true }),
+    shuffle: flag('in random order', { default: true, negated: 'in the order of the sources' }),
     dryRun: flag('write nothing'),
     also: list(path('more of it')),
   },
@@ -112,7 +115,7 @@ describe('a command gets', () => {
 
 describe('a command is not run', () => {
   it.each([
-    [['data'], '"data" needs a command after it', 'see athanor data --help for the list'],
+    [['data'], '"athanor data" needs a command after it', 'see athanor data --help for the list'],
     [['data', 'prepar'], 'there is no command "data prepar"', 'did you mean "data prepare"?'],
     [['data', '--out', 'x'], 'unknown option --out', 'see athanor data --help'],
     [

@@ -16,7 +16,7 @@ describe('athanor tokenizer', () => {
       source,
       '--vocab-size',
       '1k',
-      '--special',
+      '--special-token',
       '<|pad|>',
       '--out',
       out,

@@ -1,4 +1,7 @@
-/** The table of requirements in docs/ppo.md: each has tests whose titles begin with its number, in the files that it names. */
+/**
+ * The table of requirements in docs/ppo.md: each requirement has tests whose titles begin with its
+ * number, in the files that the table names.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';

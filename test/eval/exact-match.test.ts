@@ -1,4 +1,4 @@
-/** What counts as a right answer: the packaged run's figures and its rule for comparisons both rest on it. */
+/** The rule for right answers, on which the packaged run's figures and comparisons depend. */
 import { describe, expect, it } from 'vitest';
 import { AnswerRule, isCorrect, namesAnswer, normalizeAnswer } from '../../src/eval/exact-match.ts';
 

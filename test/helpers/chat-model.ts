@@ -1,5 +1,5 @@
-/** A tiny model of random weights with a chat template, in a folder as athanor sft leaves it. */
-import { saveGpt } from '../../src/checkpoint/gpt-folder.ts';
+/** A folder with a tiny model of random weights and a chat template, as `athanor sft` writes it. */
+import { saveModel } from '../../src/checkpoint/gpt-folder.ts';
 import type { ModelConfig } from '../../src/nn/config.ts';
 import { Gpt } from '../../src/nn/gpt.ts';
 import { presetConfig } from '../../src/nn/presets.ts';
@@ -25,7 +25,7 @@ export async function writeChatModel(folder: string, shape: Partial<ModelConfig>
   const tokenizer = await chatTokenizer();
   const model = new Gpt(presetConfig('tiny', { ...shape, vocabSize: tokenizer.vocabSize }), { seed: 7 });
   tokenizer.save(folder);
-  await saveGpt(folder, model, {
+  await saveModel(folder, model, {
     tokenizer: folder,
     generationConfig: { eos_token_id: [tokenizer.specialTokens.get('<|end|>')!] },
   });

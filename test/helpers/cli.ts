@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
+import { afterAll, onTestFinished } from 'vitest';
 import { packageRoot } from '../../src/base/package-root.ts';
 
 export const cliPath = join(packageRoot, 'dist/cli/main.js');
@@ -58,5 +58,15 @@ export function lastLineJson(stdout: string): Record<string, unknown> {
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'athanor-test-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/**
+ * A folder for all tests of a file, to be made outside of them; it is gone when the
+ * last has finished.
+ */
+export function suiteFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'athanor-suite-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }

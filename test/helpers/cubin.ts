@@ -1,12 +1,15 @@
-// Reads the machine code of CUDA kernels out of a program that nvcc made, without NVIDIA's tools: cubins are ELF files
-// that lie uncompressed in it. Registers and stack frames stand in the section .nv.info (the numbers of its attributes
-// are those that cuobjdump and CUDA binary utilities print as EIATTR names); an instruction takes 16 bytes, and its
-// lowest 12 bits are the operation.
+// Reads the machine code of CUDA kernels from a program that nvcc made, without NVIDIA's tools.
+// Cubins are ELF files that lie uncompressed in the program. The section .nv.info holds registers
+// and stack frames; the numbers of its attributes are those that cuobjdump prints as EIATTR names.
+// An instruction takes 16 bytes, and its lowest 12 bits are the operation.
 const elfMagic = '\x7fELF';
 const cudaMachine = 190;
 const attributes = { frameSize: 0x11, registers: 0x2f };
 
-/** Operations of sm_80 to sm_90 by their lowest 12 bits; two where operands come from different places. */
+/**
+ * Operations of sm_80 to sm_90 by their lowest 12 bits; two where operands come
+ * from different places.
+ */
 const operations: Record<string, number[]> = {
   LDL: [0x983],
   STL: [0x387],
@@ -69,7 +72,8 @@ function kernelsOf(elf: Buffer): Kernel[] {
   const strings = sections[symbols.link] as Section;
   const frames = valuesOf(elf, info, attributes.frameSize);
   const flags = elf.readUInt32LE(0x30);
-  const architecture = elf.readUInt8(8) >= 8 ? (flags >> 8) & 0xff : flags & 0xff; // by the version of the format
+  // The place of the architecture depends on the version of the format.
+  const architecture = elf.readUInt8(8) >= 8 ? (flags >> 8) & 0xff : flags & 0xff;
   return [...valuesOf(elf, info, attributes.registers)].map(([index, registers]) => {
     const symbol = textAt(elf, strings.offset + elf.readUInt32LE(symbols.offset + 24 * index));
     const code = find(`.text.${symbol}`);

@@ -1,4 +1,7 @@
-/** The kernels of native/cuda on the CPU: the test programs of native/test, and the engine over the emulated kernels. */
+/**
+ * The kernels of native/cuda on the CPU: the test programs of native/test, and the engine over
+ * the emulated kernels.
+ */
 import { execFile } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -27,19 +30,27 @@ async function must(program: string, args: readonly string[]): Promise<void> {
   if (code !== 0) throw new Error(`${program} ${args.join(' ')}\n${text.split('\n').slice(-40).join('\n')}`);
 }
 
-/** Brings targets of native/test up to date. Test files run side by side, so one at a time, by a lock. */
-export async function buildEmulator(...targets: string[]): Promise<void> {
+/**
+ * Runs a program that builds something. Test files run side by side, so one at a time, by a lock.
+ */
+export async function locked(...command: string[]): Promise<void> {
   mkdirSync(testBuild, { recursive: true });
-  const locked = (...command: string[]) => must('flock', [join(testBuild, 'lock'), ...command]);
+  await must('flock', [join(testBuild, 'lock'), ...command]);
+}
+
+/** Brings targets of native/test up to date. */
+export async function buildEmulator(...targets: string[]): Promise<void> {
   await locked('cmake', '-S', join(packageRoot, 'native/test'), '-B', testBuild);
   const jobs = ['--parallel', String(availableParallelism())];
   await locked('cmake', '--build', testBuild, ...jobs, ...targets.flatMap((name) => ['--target', name]));
 }
 
-/** The addon over the emulated kernels, for ATHANOR_NATIVE. All but its link is built for other tests already. */
+/**
+ * The addon over the emulated kernels, for ATHANOR_NATIVE. All but its link is built for
+ * other tests already.
+ */
 export async function buildEmulatedAddon(): Promise<string> {
   await buildEmulator('athanor_emulated_kernels');
-  const lock = join(testBuild, 'lock');
-  await must('flock', [lock, 'cmake', '--build', engineBuild, '--target', 'athanor_emulated']);
+  await locked('cmake', '--build', engineBuild, '--target', 'athanor_emulated');
   return join(engineBuild, 'Release/athanor_emulated.node');
 }

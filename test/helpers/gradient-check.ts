@@ -4,7 +4,10 @@ import { backward, noGrad } from '../../src/tensor/autograd.ts';
 import { scope, type Tensor } from '../../src/tensor/tensor.ts';
 
 export interface GradientCheckOptions {
-  /** Step of the difference, relative to 1. Default 1e-2, where f32 rounding and curvature are both small. */
+  /**
+   * Step of the difference, relative to 1. Default 1e-2, where f32 rounding and curvature
+   * are both small.
+   */
   step?: number;
   /** Largest difference allowed, relative to the largest gradient of the input. Default 1e-2. */
   tolerance?: number;
@@ -12,7 +15,10 @@ export interface GradientCheckOptions {
   samples?: number;
 }
 
-/** Checks d(loss)/d(input) for every input; `loss` makes an f32 `[1]` from the inputs and is called many times. */
+/**
+ * Checks d(loss)/d(input) for every input; `loss` makes an f32 `[1]` from the inputs and is
+ * called many times.
+ */
 export function expectGradients(
   loss: () => Tensor,
   inputs: Readonly<Record<string, Tensor>>,

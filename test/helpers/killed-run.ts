@@ -1,6 +1,6 @@
 /**
- * Training commands in processes of their own: left alone, killed with SIGKILL and resumed, and compared bit for bit. A
- * command is what comes after `athanor`, without --out.
+ * Runs training commands as processes, undisturbed or killed with SIGKILL and resumed, and compares
+ * them bit for bit. A command is the arguments of `athanor` without --out.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +17,10 @@ export async function runWhole(command: readonly string[], out: string): Promise
   return performance.now() - startedAt;
 }
 
-/** Goes on with what is in `out`. `extra` may name what does not decide a run's course, such as --threads. */
+/**
+ * Goes on with what is in `out`. `extra` may name what does not decide a run's course,
+ * such as --threads.
+ */
 export async function resume(stage: string, out: string, extra: readonly string[] = []): Promise<void> {
   expectSuccess(await runNode([cliPath, stage, '--out', out, '--resume', ...extra]));
 }

@@ -1,4 +1,4 @@
-/** Set-up of vitest.cuda.config.ts: a test file's tensors are made on the GPU. */
+/** Set-up of vitest.cuda.config.ts: the tensors of a test file are made on the GPU. */
 import { native } from '../../src/native/addon.ts';
 
 native.setDevice('cuda');

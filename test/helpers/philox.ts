@@ -1,4 +1,4 @@
-/** Philox4x32-10 with 64-bit arithmetic done by BigInt: slow, and written from the paper alone. */
+/** Philox4x32-10 by BigInt: slow, and written from the paper alone. */
 export function philox(seed: bigint, stream: bigint, index: bigint): number[] {
   const mask = 0xffffffffn;
   let c = [index & mask, index >> 32n, stream & mask, stream >> 32n];

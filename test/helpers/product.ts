@@ -18,7 +18,8 @@ export function product(
   });
 }
 
-// m, n, k: around tiles of 14, 6 and 4 rows and 32, 16 and 8 columns; k odd, and long enough to be cut.
+// m, n, k: around tiles of 14, 6 and 4 rows and 32, 16 and 8 columns; k odd, and long enough
+// to be cut.
 export const shapes: readonly (readonly [number, number, number])[] = [
   [1, 1, 1],
   [1, 70, 33],

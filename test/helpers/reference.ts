@@ -1,6 +1,7 @@
 /**
- * What kernel tests share. A reference is one formula written once and run twice: in double precision (the truth)
- * and with every step rounded as a naive kernel would (the yardstick that an engine result may miss twice over).
+ * What kernel tests share. A reference is one formula written once and run twice: in double
+ * precision (the truth) and with every step rounded as a naive kernel would (the yardstick that an
+ * engine result may miss twice over).
  */
 import { expect } from 'vitest';
 import { native } from '../../src/native/addon.ts';
@@ -14,7 +15,7 @@ export const oddSizes: readonly number[] = [1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31,
 /** Fewer, for tests that cross two or three dimensions. */
 export const fewOddSizes: readonly number[] = [1, 3, 17, 64, 129];
 
-// --- numbers ---------------------------------------------------------------------------------------------------
+// --- numbers -------------------------------------------------------------------------------------
 
 export type Round = (x: number) => number;
 const word = new DataView(new ArrayBuffer(4));
@@ -44,7 +45,7 @@ export function quantize(dtype: FloatType, values: ArrayLike<number>): Float32Ar
   return Float32Array.from(values, roundTo(dtype));
 }
 
-// --- deterministic random values -------------------------------------------------------------------------------
+// --- deterministic random values -----------------------------------------------------------------
 
 export interface Rng {
   /** Uniform in [0, 1). */
@@ -86,7 +87,7 @@ export function randomIntegers(count: number, seed: number, below: number): Int3
   return Int32Array.from({ length: count }, () => random.integer(below));
 }
 
-// --- tensors ---------------------------------------------------------------------------------------------------
+// --- tensors -------------------------------------------------------------------------------------
 
 function encode(values: ArrayLike<number>, dtype: DType): TypedArray {
   switch (dtype) {
@@ -111,7 +112,9 @@ export function tensor(
   return out;
 }
 
-/** The same values, `offset` elements into a larger storage: a start that no vector width divides. */
+/**
+ * The same values, `offset` elements into a larger storage: a start that no vector width divides.
+ */
 export function misalignedTensor(
   shape: readonly number[],
   values: ArrayLike<number>,
@@ -131,12 +134,13 @@ export function values(t: NativeTensor): Float64Array {
   return native.dtypeOf(t) === 'bf16' ? Float64Array.from(raw, numberFromBf16) : Float64Array.from(raw);
 }
 
-// --- running over instruction sets and threads -----------------------------------------------------------------
+// --- running over instruction sets and threads ---------------------------------------------------
 
 /** Runs fn once under each instruction set that this build and machine have. */
 export function forEachIsa(engine: Binding, fn: (isa: string) => void): void {
   const before = engine.activeIsa();
-  const isas = engine.device() === 'cuda' ? [before] : engine.supportedIsas(); // a GPU has no instruction sets
+  // A GPU has no instruction sets.
+  const isas = engine.device() === 'cuda' ? [before] : engine.supportedIsas();
   try {
     for (const isa of isas) {
       engine.setIsa(isa);
@@ -168,7 +172,7 @@ export function expectSameForThreads(
   }
 }
 
-// --- comparisons -----------------------------------------------------------------------------------------------
+// --- comparisons ---------------------------------------------------------------------------------
 
 function bytes(value: NativeTensor | ArrayBufferView): Uint8Array {
   const view = ArrayBuffer.isView(value) ? value : native.read(value);
@@ -201,9 +205,10 @@ export function maxError(actual: ArrayLike<number>, wanted: ArrayLike<number>): 
 }
 
 /**
- * The rule for accuracy: at most twice the error of a naive version, and one f32 unit in the last place
- * (half a bf16 one) of the largest value on top, because a lucky naive version may be exact. `formula` computes the result, passing every
- * arithmetic result through `op` and every stored value through `store`.
+ * The rule for accuracy: at most twice the error of a naive version, and one f32 unit in the last
+ * place (half a bf16 one) of the largest value on top, because a lucky naive version may be exact.
+ * `formula` computes the result, passing every arithmetic result through `op` and every stored
+ * value through `store`.
  */
 export function expectAccurate(
   actual: NativeTensor | ArrayLike<number>,

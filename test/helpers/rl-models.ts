@@ -1,4 +1,7 @@
-/** What a run of PPO or GRPO needs on disk: an assistant, a reward model of the same tokens, prompts, pretraining text. */
+/**
+ * Files for a run of PPO or GRPO: an assistant, a reward model with the same tokens, prompts
+ * and pretraining text.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../src/base/package-root.ts';
@@ -52,7 +55,7 @@ export async function writeRlModels(root: string, overrides: Partial<ModelConfig
     out: text,
     tokenizer: model,
     vocabSize: 0,
-    validation: 0.1,
+    validationSplit: 0.1,
     minChars: 1,
     onBadLine: 'skip',
   });

@@ -1,9 +1,28 @@
-/** Stages run in this process on tiny models: settings that their commands would give, and data files. */
+/**
+ * Runs stages in this process on tiny models, with the settings of their commands and
+ * with data files.
+ */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readMetrics } from '../../src/report/metrics-log.ts';
+import { trainingRecord } from '../../src/train/loop/training-record.ts';
+import { type DpoOptions, dpo } from '../../src/train/preference/dpo.ts';
+import { type RewardOptions, reward } from '../../src/train/preference/reward.ts';
+import { type GrpoOptions, grpo } from '../../src/train/rl/grpo.ts';
+import { type PpoOptions, ppo } from '../../src/train/rl/ppo.ts';
+import { type SftOptions, sft } from '../../src/train/sft/run.ts';
 
-/** Of every stage after pretraining; 1 epoch in f32, at a learning rate that does something in few steps. */
+/** The stages, with what their commands print as the result. */
+export const runSft = async (options: SftOptions) => trainingRecord(await sft(options));
+export const runReward = async (options: RewardOptions) => trainingRecord(await reward(options));
+export const runDpo = async (options: DpoOptions) => trainingRecord(await dpo(options));
+export const runPpo = async (options: PpoOptions) => trainingRecord(await ppo(options));
+export const runGrpo = async (options: GrpoOptions) => trainingRecord(await grpo(options));
+
+/**
+ * Of every stage after pretraining; 1 epoch in f32, at a learning rate that does something
+ * in few steps.
+ */
 export const tuning = {
   dtype: 'f32',
   seed: 3,
@@ -12,31 +31,30 @@ export const tuning = {
   gradAccum: 1,
   lr: 3e-3,
   schedule: 'constant',
-  warmup: 0,
-  finalLr: 1,
-  decay: 0.2,
+  warmupSteps: 0,
+  minLrRatio: 1,
+  decayRatio: 0.2,
   weightDecay: 0,
-  clip: 0,
+  maxGradNorm: 0,
   onSpike: 'warn',
   spikeThreshold: 100,
   evalEvery: 0,
   saveEvery: 0,
-  keep: 2,
-  checkpointActivations: false,
-  resume: false,
+  keepCheckpoints: 2,
+  gradientCheckpointing: false,
   loraRank: 0,
   loraAlpha: 16,
   loraTargets: ['all'],
-  validation: 0,
+  validationSplit: 0,
   patience: 0,
-  onBadLine: 'stop',
+  onBadLine: 'fail',
 } as const;
 
 export const sftDefaults = {
   ...tuning,
   packing: true,
   overLong: 'truncate',
-  neftune: 0,
+  neftuneAlpha: 0,
   sampleEvery: 0,
   samplePrompt: [],
   sampleTokens: 8,
@@ -50,12 +68,12 @@ export const dpoDefaults = { ...tuning, beta: 0.1, loss: 'sigmoid', labelSmoothi
 export const rolloutDefaults = {
   ...tuning,
   epochs: 2,
-  rollouts: 3,
-  rollout: 8,
-  maxPrompt: 40,
-  maxResponse: 8,
+  iterations: 3,
+  rolloutSize: 8,
+  maxPromptLength: 40,
+  maxResponseLength: 8,
   temperature: 1,
-  decodeBatch: 3,
+  decodeBatchSize: 3,
   missingEos: 'score',
   missingEosValue: -1,
   rewardClip: 0,
@@ -63,7 +81,7 @@ export const rolloutDefaults = {
   entropyCoef: 0,
   clipLow: 0.2,
   clipHigh: 0.2,
-  ema: 0,
+  emaDecay: 0,
   evalPrompts: 2,
   adamEps: 1e-5,
   adamEpsPlacement: 'torch',
@@ -72,21 +90,21 @@ export const rolloutDefaults = {
 
 export const ppoDefaults = {
   ...rolloutDefaults,
-  value: 'reward',
-  valueLr: 1,
+  valueInit: 'reward',
+  valueLrScale: 1,
   valueClip: 0.2,
   valueCoef: 0.1,
   gamma: 1,
   lambda: 0.95,
-  group: 1,
+  numGenerations: 1,
   klEstimator: 'k1',
   klHorizon: 10_000,
   whitenRewards: false,
   ptxCoef: 1,
-  ptxBatch: 2,
+  ptxBatchSize: 2,
 } as const;
 
-export const grpoDefaults = { ...rolloutDefaults, group: 4, baseline: 'grpo' } as const;
+export const grpoDefaults = { ...rolloutDefaults, numGenerations: 4, baseline: 'grpo' } as const;
 
 /** Writes rows, or lines as they are, and returns the file's path. */
 export function jsonl(folder: string, name: string, rows: readonly (object | string)[]): string {

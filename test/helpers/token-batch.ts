@@ -1,4 +1,6 @@
-/** Random sequences of given lengths, end to end, and the losses and gradients of models on them. */
+/**
+ * Random sequences of given lengths, end to end, and the losses and gradients of models on them.
+ */
 import type { Decoder, GptInput } from '../../src/nn/decoder.ts';
 import type { Gpt } from '../../src/nn/gpt.ts';
 import type { Module } from '../../src/nn/module.ts';

@@ -1,10 +1,13 @@
-/** What scripts/record-torch.py recorded of a small model in PyTorch, by Athanor's parameter names. */
+/**
+ * The results that scripts/record-torch.py recorded for a small model in PyTorch, by
+ * Athanor's parameter names.
+ */
 import { join } from 'node:path';
 import { packageRoot } from '../../src/base/package-root.ts';
-import { loadModel, readDescription } from '../../src/checkpoint/load-model.ts';
+import { readDescription, readModelFiles } from '../../src/checkpoint/load-model.ts';
 import { SafetensorsFile } from '../../src/checkpoint/safetensors.ts';
 import type { TensorData } from '../../src/checkpoint/tensor-data.ts';
-import type { Architecture, ModelConfig } from '../../src/nn/config.ts';
+import type { ModelConfig } from '../../src/nn/config.ts';
 
 export type F32Data = Extract<TensorData, { dtype: 'f32' }>;
 
@@ -20,7 +23,10 @@ export interface TorchFixture {
   /** Inputs and targets of each step: `batch` sequences of `length`, flat. */
   tokens: Int32Array[];
   targets: Int32Array[];
-  /** Of the first batch before training: [batch * length, vocabulary], flat, and the mean loss over all tokens. */
+  /**
+   * Of the first batch before training: [batch * length, vocabulary], flat, and the mean loss
+   * over all tokens.
+   */
   logits: Float32Array;
   loss: number;
   gradients: Map<string, F32Data>;
@@ -40,9 +46,9 @@ export const torchOptimizer = {
   maxNorm: 1,
 };
 
-export function loadTorchFixture(architecture: Architecture): TorchFixture {
+export function loadTorchFixture(architecture: string): TorchFixture {
   const folder = join(packageRoot, 'test/fixtures/torch', architecture);
-  const load = (weights: string) => loadModel(folder, weights).parameters as Map<string, F32Data>;
+  const load = (weights: string) => readModelFiles(folder, weights).parameters as Map<string, F32Data>;
   using record = SafetensorsFile.open(join(folder, 'record.safetensors'));
   const [steps = 0, batch = 0, length = 0] = record.read('tokens').shape;
   const split = (name: string) => {

@@ -32,7 +32,7 @@ interface Unary {
   name: string;
   formula: Formula;
   forward(x: NativeTensor): NativeTensor;
-  /** What backward needs is the input x for GELU and the result y for the others. */
+  /** The argument of backward: the input x for GELU, the result y for the others. */
   saves: 'x' | 'y';
   backward(dy: NativeTensor, saved: NativeTensor): NativeTensor;
 }
@@ -185,7 +185,7 @@ describe('swiglu', () => {
   });
 
   it('wants an even number of channels', () => {
-    expectError('ERR_SHAPE', /gate_up.*2 \* channels.*\[2, 5\]/, () =>
+    expectError('ERR_SHAPE', /gateUp.*2 \* channels.*\[2, 5\]/, () =>
       native.swigluForward(native.full([2, 5], 'f32', 0)),
     );
     expectError('ERR_SHAPE', /dy.*\[2, 2\].*\[2, 3\]/, () =>
@@ -195,7 +195,10 @@ describe('swiglu', () => {
 });
 
 describe('tanh and sigmoid over the whole range of f32', () => {
-  /** Error in units of the last place of the exact result, those of subnormals counted as the smallest normal's. */
+  /**
+   * Error in units of the last place of the exact result, those of subnormals counted as
+   * the smallest normal's.
+   */
   function worstError(actual: ArrayLike<number>, exact: ArrayLike<number>): number {
     let worst = 0;
     for (let i = 0; i < actual.length; i++) {

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { native } from '../../src/native/addon.ts';
 import type { NativeTensor } from '../../src/native/binding.ts';
+import { onCuda } from '../helpers/device.ts';
 import {
   expectSameBits,
   type FloatType,
@@ -28,7 +29,8 @@ const cases: Case[] = [
   { heads: 1, kvHeads: 1, headDim: 80, lengths: [66] },
   { heads: 2, kvHeads: 1, headDim: 96, lengths: [130] },
   { heads: 1, kvHeads: 1, headDim: 128, lengths: [200] },
-  // More sequences than tasks: a task of the cached pass has several, the last one fewer.
+  // More sequences than tasks: a task of the cached pass has several sequences, the
+  // last task fewer.
   { heads: 3, kvHeads: 3, headDim: 16, lengths: Array.from({ length: 25 }, (_, i) => 1 + ((i * 7) % 33)) },
 ];
 const names = cases.map(
@@ -46,7 +48,10 @@ interface Reference {
   dqkv: Float64Array;
 }
 
-/** Attention and its gradient by the definition; `round` after each stored intermediate gives the naive version. */
+/**
+ * Attention and its gradient by the definition; `round` after each stored intermediate gives
+ * the naive version.
+ */
 function reference(
   c: Case,
   qkv: Float32Array,
@@ -120,8 +125,11 @@ function forward(c: Case, qkv: NativeTensor, lengths = c.lengths) {
 
 afterEach(() => native.setNumThreads(0));
 
+/** Attention takes bf16 on CUDA. */
+const types = onCuda ? (['bf16'] as const) : floatTypes;
+
 describe.each(names)('attention, %s', (_, c) => {
-  it.each(floatTypes)('forward and backward agree with the definition in %s', (dtype) => {
+  it.each(types)('forward and backward agree with the definition in %s', (dtype) => {
     const { qkv, dout, n } = inputs(c, dtype);
     const exact = reference(c, qkv, dout);
     const naive = reference(c, qkv, dout, roundTo(dtype));
@@ -130,7 +138,16 @@ describe.each(names)('attention, %s', (_, c) => {
       const [out, lse] = forward(c, x);
       const cu = tensor([c.lengths.length + 1], starts(c.lengths), 'i32');
       const dy = tensor([n, c.heads * c.headDim], dout, dtype);
-      const dqkv = native.attentionBackward(dy, x, out, lse, cu, c.heads, c.kvHeads, scaleOf(c));
+      const dqkv = native.attentionBackward({
+        dout: dy,
+        qkv: x,
+        out,
+        lse,
+        cuSeqlens: cu,
+        heads: c.heads,
+        kvHeads: c.kvHeads,
+        scale: scaleOf(c),
+      });
       const floor = dtype === 'f32' ? 2e-6 : 1e-3;
       const limit = (part: 'out' | 'dqkv') => 2 * largestError(naive[part], exact[part]) + floor;
       expect(largestError(toNumbers(out), exact.out)).toBeLessThan(limit('out'));
@@ -141,7 +158,7 @@ describe.each(names)('attention, %s', (_, c) => {
     });
   });
 
-  it.each(floatTypes)('gives the same bits for any number of threads and any packing in %s', (dtype) => {
+  it.each(types)('gives the same bits for any number of threads and any packing in %s', (dtype) => {
     const { qkv, n } = inputs(c, dtype);
     forEachIsa(native, () => {
       const x = tensor([n, width(c)], qkv, dtype);
@@ -159,7 +176,7 @@ describe.each(names)('attention, %s', (_, c) => {
     });
   });
 
-  it.each(floatTypes)('the KV cache gives the rows of the full pass bit for bit in %s', (dtype) => {
+  it.each(types)('the KV cache gives the rows of the full pass bit for bit in %s', (dtype) => {
     const { qkv, n } = inputs(c, dtype);
     const cu = starts(c.lengths);
     const longest = Math.max(...c.lengths);
@@ -180,26 +197,26 @@ describe.each(names)('attention, %s', (_, c) => {
           Array.from({ length: counts[a]! }, (_, r) => cu[i]! + past[i]! + r),
         );
         const step = native.gatherRows(x, tensor([rows.length], rows, 'i32'));
-        const out = native.attentionCached(
-          step,
+        const out = native.attentionCached({
+          qkv: step,
           keys,
-          valuesCache,
-          tensor(
+          values: valuesCache,
+          slots: tensor(
             [active.length],
             active.map((i) => slots - 1 - i),
             'i32',
           ),
-          tensor([active.length + 1], starts(counts), 'i32'),
-          tensor(
+          cuSeqlens: tensor([active.length + 1], starts(counts), 'i32'),
+          pastLengths: tensor(
             [active.length],
             active.map((i) => past[i]!),
             'i32',
           ),
-          longest,
-          c.heads,
-          c.kvHeads,
-          scaleOf(c),
-        );
+          maxTokens: longest,
+          heads: c.heads,
+          kvHeads: c.kvHeads,
+          scale: scaleOf(c),
+        });
         expectSameBits(out, native.gatherRows(whole, tensor([rows.length], rows, 'i32')));
         active.forEach((i, a) => {
           past[i]! += counts[a]!;
@@ -224,7 +241,7 @@ describe('attention, bad input', () => {
 
   it('names what is wrong with cu_seqlens, heads and head sizes', () => {
     expect(() => call([0, 3])).toThrow(/run from 0 to 4 but it runs from 0 to 3/);
-    expect(() => call([0, 3, 2, 4])).toThrow(/expected cu_seqlens to rise but entry 2 is 2 after 3/);
+    expect(() => call([0, 3, 2, 4])).toThrow(/expected cuSeqlens to rise but entry 2 is 2 after 3/);
     expect(() => call([0, 4], 3, 2)).toThrow(/2 key-value heads to divide the 3 heads/);
     expect(() =>
       native.attentionForward(tensor([1, 36], randomNormal(36, 1)), tensor([2], [0, 1], 'i32'), 1, 1, 1),
@@ -237,7 +254,18 @@ describe('attention, bad input', () => {
       const rows = cu.at(-1)!;
       const step = tensor([rows, width(c)], randomNormal(rows * width(c), 1));
       const i32 = (list: number[]) => tensor([list.length], list, 'i32');
-      return native.attentionCached(step, keys, valuesCache, i32(slots), i32(cu), i32(past), 5, 2, 1, 1);
+      return native.attentionCached({
+        qkv: step,
+        keys,
+        values: valuesCache,
+        slots: i32(slots),
+        cuSeqlens: i32(cu),
+        pastLengths: i32(past),
+        maxTokens: 5,
+        heads: 2,
+        kvHeads: 1,
+        scale: 1,
+      });
     };
     expect(() => run([0], [3], [0, 3])).toThrow(/slot 0 holds 3 tokens and 3 more exceed its limit of 5/);
     expect(() => run([2], [0], [0, 1])).toThrow(/slot 2 of sequence 0 is outside of the cache's 2/);

@@ -1,4 +1,7 @@
-/** The yardsticks of `athanor bench`. Bounds are so low that a busy machine meets them: a test never times. */
+/**
+ * The peaks that `athanor bench` measures. The bounds are so low that a busy machine meets them:
+ * tests measure no times.
+ */
 import { describe, expect, it } from 'vitest';
 import { native } from '../../src/native/addon.ts';
 import { expectError, forEachIsa } from '../helpers/reference.ts';

@@ -1,5 +1,5 @@
-// What can be known of the CUDA kernels without a GPU: the machine code in the addon spills nothing, keeps to the
-// registers that its occupancy is planned with, and multiplies with the instructions that it was written for.
+// Checks of the CUDA kernels that need no GPU: the machine code in the addon spills nothing, uses
+// no more registers than its occupancy allows, and multiplies with the planned instructions.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,9 +9,9 @@ import { packageRoot } from '../../src/base/package-root.ts';
 import { type Kernel, readKernels } from '../helpers/cubin.ts';
 
 /**
- * Part of a mangled name -> most registers of a thread, of 65536 for a multiprocessor. They are given out in steps of 8,
- * so that blocks of 128 threads fit 2, 3 or 4 times with 255, 168 or 128, and blocks of 256 twice, 3 or 4 times with
- * 128, 80 or 64.
+ * Part of a mangled name -> most registers of a thread, of 65536 for a multiprocessor. They are
+ * given out in steps of 8, so that blocks of 128 threads fit 2, 3 or 4 times with 255, 168 or 128,
+ * and blocks of 256 twice, 3 or 4 times with 128, 80 or 64.
  */
 const ceilings: [name: string, registers: number][] = [
   ['wgmma_kernelILi64ELi3E', 128], // 512 threads, once
@@ -29,12 +29,12 @@ const ceilings: [name: string, registers: number][] = [
   ['14queries_kernelILi64E', 168],
   ['14queries_kernelILi128E', 168],
   ['17statistics_kernel', 64], // of attention's backward pass
-  ['11ForwardRows', 80], // layer norm and RMS norm
-  ['12BackwardRows', 168], // a row in registers: it is read once
+  ['15NormForwardArgs', 80], // layer norm and RMS norm
+  ['16NormBackwardArgs', 168], // a row in registers: it is read once
   ['gemm_kernelILb', 168], // bf16: 256 threads, once
   ['gemm_kernelIf', 64], // f32 and, next, f32 of bf16: 256 threads, 4 times
   ['gemm_kernelIN', 64],
-  ['finish_kernel', 32],
+  ['epilogue_kernel', 32],
   ['add_row_sums_kernel', 32],
   ['cross_entropy_kernel', 32], // 1024 threads, twice
   ['log_prob_kernel', 32],
@@ -115,7 +115,10 @@ describe('machine code of the CUDA kernels', () => {
     }
   });
 
-  /** Where ptxas cannot follow the registers of products that run on, it waits twice for each (its remark C7518). */
+  /**
+   * Where ptxas cannot follow the registers of products that run on, it waits twice for each
+   * (its remark C7518).
+   */
   it('waits for products of a warpgroup in groups', ({ skip }) => {
     skip(isMissing, why);
     const multiplying = kernels.filter((kernel) => kernel.count('HGMMA') > 0);

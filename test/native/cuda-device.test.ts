@@ -1,4 +1,7 @@
-/** The engine over the emulated kernels passes the suites that the CPU passes: operations, their gradients, models. */
+/**
+ * The engine over the emulated kernels passes the suites that the CPU passes: operations,
+ * their gradients, models.
+ */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { buildEmulatedAddon, output } from '../helpers/emulator.ts';
 
@@ -19,6 +22,7 @@ describe('device cuda, emulated', () => {
     ];
     const { code, text } = await output(process.execPath, args, { ATHANOR_NATIVE: addon, NO_COLOR: '1' });
     expect(code, text.slice(-6000)).toBe(0);
-    expect(text).toMatch(/Tests +2\d\d passed/); // and not few by a pattern that leaves out too much
+    // A pattern that leaves out too much would run only a few tests.
+    expect(text).toMatch(/Tests +2\d\d passed/);
   }, 600_000);
 });

@@ -1,5 +1,5 @@
-// The kernels of native/cuda on the emulator (native/cuda/emulator), through the C++ test programs of native/test. The
-// planted bugs run with them: where the emulator misses one, that is a failure too.
+// The kernels of native/cuda on the emulator (native/emulator), by the C++ test programs of
+// native/test. Planted bugs run too: if the emulator misses one, that is also a failure.
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { buildEmulator, output, testBuild } from '../helpers/emulator.ts';

@@ -1,4 +1,7 @@
-/** What `athanor info` says of the libraries that are opened at run time. How they are searched: native/test/core. */
+/**
+ * The report of `athanor info` on libraries that are opened at run time. native/test/core tests how
+ * they are searched.
+ */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';

@@ -1,29 +1,60 @@
 /**
- * What decoder_cached refuses, and threads that decode sequences of their own; that its bits are those of the full pass
- * is in test/nn/gpt.test.ts and lora.test.ts.
+ * The errors of the cached decoder, and threads that decode sequences of their own.
+ * test/nn/gpt.test.ts and lora.test.ts check that its bits are those of the full pass.
  */
 import { afterEach, describe, expect, it } from 'vitest';
 import { native } from '../../src/native/addon.ts';
+import type {
+  DecoderAdapter,
+  DecoderLayer,
+  DecoderLayerAdapters,
+  DecoderModel,
+} from '../../src/native/binding/decoder.ts';
+import type { DType } from '../../src/native/binding.ts';
 import { expectError, expectSameBits, forEachIsa, randomNormal, tensor } from '../helpers/reference.ts';
 
-describe('decoder_cached', () => {
+describe('NativeDecoder', () => {
   afterEach(() => native.setNumThreads(0));
   const [d, heads] = [16, 2];
   const matrix = (rows: number, columns: number, seed: number) =>
     tensor([rows, columns], randomNormal(rows * columns, seed), 'f32');
-  const gain = () => tensor([d], randomNormal(d, 9), 'f32');
   const i32 = (...values: number[]) => tensor([values.length], values, 'i32');
-  const trunk = [matrix(5, d, 1), undefined, undefined, gain(), undefined];
-  const layer = [
-    ...[gain(), undefined, matrix(3 * d, d, 2), undefined, matrix(d, d, 3), undefined],
-    ...[gain(), undefined, matrix(2 * d, d, 4), undefined, matrix(d, d, 5), undefined],
-  ];
-  const decode = (weights = [...trunk, ...layer], adapters: typeof trunk = [], scales: number[] = []) => {
-    const caches = native.kvCacheCreate(1, 4, heads, d / heads, 'f32');
-    const [slots, past] = [i32(0), i32(0)];
-    const sequence = [i32(3, 1), i32(0, 1), i32(0, 2)] as const;
-    const shape = [4, heads, heads, true, 1e-5, 'f32'] as const;
-    return native.decoderCached(weights, adapters, scales, caches, ...sequence, slots, past, ...shape);
+  const norm = () => ({ gain: tensor([d], randomNormal(d, 9), 'f32'), bias: undefined });
+  const projection = (rows: number, seed: number) => ({ weight: matrix(rows, d, seed), bias: undefined });
+  const layer: DecoderLayer = {
+    attentionNorm: norm(),
+    qkv: projection(3 * d, 2),
+    queryKeyNorm: undefined,
+    ropeTable: undefined,
+    output: projection(d, 3),
+    mlpNorm: norm(),
+    activation: 'swiglu',
+    up: projection(2 * d, 4),
+    down: projection(d, 5),
+  };
+  const modelOf = (layers: DecoderLayer[], dtype: DType): DecoderModel => ({
+    tokenTable: matrix(5, d, 1),
+    positionTable: undefined,
+    layers,
+    finalNorm: norm(),
+    norm: 'rms',
+    eps: 1e-5,
+    heads,
+    kvHeads: heads,
+    dtype,
+  });
+  const cacheOf = (slots: number, dtype: DType) => native.kvCacheCreate(slots, 4, heads, d / heads, dtype);
+  const twoTokens = () => ({
+    tokens: i32(3, 1),
+    positions: i32(0, 1),
+    cuSeqlens: i32(0, 2),
+    slots: i32(0),
+    pastLengths: i32(0),
+    maxTokens: 4,
+  });
+  const decode = (layers = [layer], adapters: DecoderLayerAdapters[] = []) => {
+    const decoder = new native.NativeDecoder(modelOf(layers, 'f32'));
+    return decoder.forward({ ...twoTokens(), caches: cacheOf(1, 'f32'), adapters });
   };
 
   it('takes one layer', () => {
@@ -33,24 +64,32 @@ describe('decoder_cached', () => {
   describe('with many sequences', () => {
     const sequences = 100;
     const numbers = (of: (i: number) => number) => i32(...Array.from({ length: sequences }, (_, i) => of(i)));
-    const adapter = [matrix(2, d, 7), matrix(3 * d, 2, 8), ...new Array<undefined>(6).fill(undefined)];
+    const starts = i32(...Array.from({ length: sequences + 1 }, (_, i) => i));
+    const qkv = { a: matrix(2, d, 7), b: matrix(3 * d, 2, 8), scale: 0.5 };
+    const adapted = [{ qkv, output: undefined, up: undefined, down: undefined }];
 
     /** Three steps of all sequences; the last one's hidden states. */
-    const decodeAll = (adapters: typeof trunk, slotOf = (i: number) => sequences - 1 - i) => {
-      const caches = native.kvCacheCreate(sequences, 4, heads, d / heads, 'bf16');
-      const shape = [4, heads, heads, true, 1e-5, 'bf16'] as const;
-      const starts = i32(...Array.from({ length: sequences + 1 }, (_, i) => i));
+    const decodeAll = (adapters: DecoderLayerAdapters[], slotOf = (i: number) => sequences - 1 - i) => {
+      const caches = cacheOf(sequences, 'bf16');
+      const decoder = new native.NativeDecoder(modelOf([layer], 'bf16'));
       return [0, 1, 2].map((step) => {
         const place = numbers(() => step);
-        const inputs = [numbers((i) => (i + step) % 5), place, starts, numbers(slotOf), place] as const;
-        const scales = adapters.length > 0 ? [0.5, 1, 1, 1] : [];
-        return native.decoderCached([...trunk, ...layer], adapters, scales, caches, ...inputs, ...shape);
+        return decoder.forward({
+          tokens: numbers((i) => (i + step) % 5),
+          positions: place,
+          cuSeqlens: starts,
+          slots: numbers(slotOf),
+          pastLengths: place,
+          caches,
+          maxTokens: 4,
+          adapters,
+        });
       })[2]!;
     };
 
     it.each([
       ['alone', []],
-      ['with adapters', adapter],
+      ['with adapters', adapted],
     ])('gives the same bits whether or not threads share them out, %s', (_, adapters) => {
       forEachIsa(native, () => {
         native.setNumThreads(1);
@@ -69,51 +108,55 @@ describe('decoder_cached', () => {
 
     it('reports an error of a thread', () => {
       native.setNumThreads(2);
-      const wrong = [...layer];
-      wrong[2] = matrix(3 * d + 1, d, 2);
-      const caches = native.kvCacheCreate(sequences, 4, heads, d / heads, 'f32');
-      const inputs = [
-        numbers(() => 1),
-        numbers(() => 0),
-        i32(...Array.from({ length: sequences + 1 }, (_, i) => i)),
-      ];
-      const places = [numbers((i) => i), numbers(() => 0)];
+      const wrong = { ...layer, qkv: projection(3 * d + 1, 2) };
+      const decoder = new native.NativeDecoder(modelOf([wrong], 'f32'));
+      const place = numbers(() => 0);
       expectError('ERR_SHAPE', /expected qkv to be/, () =>
-        native.decoderCached(
-          [...trunk, ...wrong],
-          [],
-          [],
-          caches,
-          inputs[0]!,
-          inputs[1]!,
-          inputs[2]!,
-          places[0]!,
-          places[1]!,
-          4,
-          heads,
-          heads,
-          true,
-          1e-5,
-          'f32',
-        ),
+        decoder.forward({
+          tokens: numbers(() => 1),
+          positions: place,
+          cuSeqlens: starts,
+          slots: numbers((i) => i),
+          pastLengths: place,
+          caches: cacheOf(sequences, 'f32'),
+          maxTokens: 4,
+          adapters: [],
+        }),
       );
     });
   });
 
-  it('refuses lists that do not fit the layers', () => {
-    expectError('ERR_ARGUMENT', /1 layers, one for each cache, but got 16, 0 and 0/, () =>
-      decode([...trunk, ...layer.slice(1)]),
+  it('refuses caches and adapters that do not fit the layers', () => {
+    const none = { qkv: undefined, output: undefined, up: undefined, down: undefined };
+    expectError('ERR_ARGUMENT', /each of 2 layers but got 2 caches and adapters of 0/, () =>
+      decode([layer, layer]),
     );
-    expectError('ERR_ARGUMENT', /but got 17, 3 and 4/, () =>
-      decode(undefined, [undefined, undefined, undefined], [1, 1, 1, 1]),
+    expectError('ERR_ARGUMENT', /each of 1 layers but got 2 caches and adapters of 2/, () =>
+      decode(undefined, [none, none]),
     );
   });
 
-  it('refuses a decoder without a weight, and an adapter without its other half', () => {
-    const missing = [...trunk, ...layer];
-    missing[7] = undefined;
-    expectError('ERR_ARGUMENT', /every decoder has is missing/, () => decode(missing));
-    const half = [matrix(1, d, 6), ...new Array<undefined>(7).fill(undefined)];
-    expectError('ERR_ARGUMENT', /every decoder has is missing/, () => decode(undefined, half, [1, 1, 1, 1]));
+  it('names what is missing of a layer or an adapter, and words that it does not know', () => {
+    const { mlpNorm: _, ...less } = layer;
+    expectError('ERR_ARGUMENT', /mlpNorm is missing/, () => decode([less as DecoderLayer]));
+    const half = { a: matrix(1, d, 6), scale: 1 } as DecoderAdapter;
+    const adapters = [{ qkv: half, output: undefined, up: undefined, down: undefined }];
+    expectError('ERR_ARGUMENT', /\bb is missing/, () => decode(undefined, adapters));
+    const relu = { ...layer, activation: 'relu' as 'gelu' };
+    expectError('ERR_ARGUMENT', /no activation called relu/, () => decode([relu]));
+  });
+
+  it('shares the memory of the weights until it is disposed', () => {
+    const before = native.memoryStats()[0];
+    const weights = modelOf([{ ...layer, up: projection(2 * d, 4) }], 'f32');
+    const decoder = new native.NativeDecoder(weights);
+    const { up } = weights.layers[0]!;
+    for (const handle of [weights.tokenTable, weights.finalNorm.gain, up.weight]) handle.dispose();
+    expect(native.memoryStats()[0]).toBeGreaterThan(before);
+    decoder.dispose();
+    expect(native.memoryStats()[0]).toBe(before);
+    expectError('ERR_STATE', /was disposed/, () =>
+      decoder.forward({ ...twoTokens(), caches: [], adapters: [] }),
+    );
   });
 });

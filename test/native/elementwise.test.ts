@@ -19,7 +19,9 @@ import {
   values,
 } from '../helpers/reference.ts';
 
-/** Calls check for each instruction set, dtype and odd size with two arrays as that dtype stores them. */
+/**
+ * Calls `check` for each instruction set, dtype and odd size, with two arrays stored in that dtype.
+ */
 function forCases(
   check: (dtype: 'f32' | 'bf16', a: Float32Array, b: Float32Array, what: string) => void,
 ): void {
@@ -86,7 +88,8 @@ describe('elementwise operations', () => {
   it('R40: lerpInto a thousand times is the closed form of a moving average', () => {
     const [average, decay] = [tensor([1], [2]), 0.992];
     for (let i = 0; i < 1000; ++i) native.lerpInto(average, tensor([1], [-1]), 1 - decay);
-    // Each step rounds to f32, and what was rounded decays: 1 / (1 - decay) roundings of half a unit at most.
+    // Each step rounds to f32, and what was rounded decays: 1 / (1 - decay) roundings of half a
+    // unit at most.
     expectClose(average, [-1 + 3 * decay ** 1000], 0, 2 ** -25 / (1 - decay));
   });
 

@@ -94,8 +94,8 @@ function backward(
   dbias: NativeTensor,
 ): NativeTensor {
   return f.mean
-    ? native.layerNormBackward(dy, dsum, f.sum, weight, f.mean, f.rstd, dweight, dbias)
-    : native.rmsNormBackward(dy, dsum, f.sum, weight, f.rstd, dweight);
+    ? native.layerNormBackward({ dy, dsum, sum: f.sum, weight, mean: f.mean, rstd: f.rstd, dweight, dbias })
+    : native.rmsNormBackward({ dy, dsum, sum: f.sum, weight, rstd: f.rstd, dweight });
 }
 
 for (const [name, centred] of [
@@ -299,15 +299,21 @@ describe('norm arguments', () => {
   it('names what does not fit', () => {
     const x = native.full([4, 8], 'f32', 1);
     const weight = native.full([8], 'f32', 1);
-    expectError('ERR_SHAPE', /layer_norm_forward.*weight.*\[8\].*\[4\]/, () =>
+    expectError('ERR_SHAPE', /layerNormForward.*weight.*\[8\].*\[4\]/, () =>
       native.layerNormForward(x, undefined, native.full([4], 'f32', 1), undefined, eps),
     );
-    expectError('ERR_DTYPE', /rms_norm_forward.*one dtype/, () =>
+    expectError('ERR_DTYPE', /rmsNormForward.*one dtype/, () =>
       native.rmsNormForward(x, native.full([4, 8], 'bf16', 1), weight, eps),
     );
     expectError('ERR_ARGUMENT', /eps/, () => native.rmsNormForward(x, undefined, weight, -1));
     expectError('ERR_SHAPE', /rstd.*\[4\]/, () =>
-      native.rmsNormBackward(x, undefined, x, weight, native.full([3], 'f32', 1), native.full([8], 'f32', 0)),
+      native.rmsNormBackward({
+        dy: x,
+        sum: x,
+        weight,
+        rstd: native.full([3], 'f32', 1),
+        dweight: native.full([8], 'f32', 0),
+      }),
     );
   });
 });

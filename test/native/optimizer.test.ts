@@ -45,20 +45,20 @@ function makeState(sizes: readonly number[], dtype: FloatType = 'f32'): State {
 }
 
 function step(s: State, number: number, gradientScale = 1, seed = 0): void {
-  native.adamwStep(
-    s.parameters,
-    s.gradients,
-    s.first,
-    s.second,
-    s.decay,
+  native.adamwStep({
+    parameters: s.parameters,
+    gradients: s.gradients,
+    first: s.first,
+    second: s.second,
+    weightDecay: s.decay,
     lr,
     beta1,
     beta2,
     eps,
-    number,
+    step: number,
     gradientScale,
     seed,
-  );
+  });
 }
 
 describe('adamwStep', () => {
@@ -118,7 +118,7 @@ describe('adamwStep', () => {
     );
     expectError('ERR_SHAPE', /\[4\] and \[5\]/, () => step({ ...s, gradients: [zeros(5), zeros(5)] }, 1));
     expectError('ERR_ARGUMENT', /step.*1 or more.*0/, () => step(s, 0));
-    expectError('ERR_ARGUMENT', /gradient_scale.*finite/, () => step(s, 1, Number.NaN));
+    expectError('ERR_ARGUMENT', /gradientScale.*finite/, () => step(s, 1, Number.NaN));
     expectError('ERR_DTYPE', /parameter.*f32 or bf16.*i32/, () =>
       step({ ...s, parameters: [native.full([4], 'i32', 0), native.full([5], 'i32', 0)] }, 1),
     );
@@ -128,7 +128,7 @@ describe('adamwStep', () => {
   });
 });
 
-/** What stochastic rounding makes of numbers, by its definition alone. */
+/** Stochastic rounding of numbers, by its definition alone. */
 function roundedStochastically(
   numbers: ArrayLike<number>,
   at: { seed: number; step: number; place: number },
@@ -148,16 +148,35 @@ function bitsOf(x: number): number {
   return new Uint32Array(Float32Array.of(x).buffer)[0]!;
 }
 
-/** Decays bf16 parameters that have no gradient, which is one product a number and so the same in every arithmetic. */
+/**
+ * Decays bf16 parameters that have no gradient, which is one product a number and so the same
+ * in every arithmetic.
+ */
 function decay(parameters: NativeTensor[], by: number, number: number, seed: number): void {
   const none = parameters.map((p) => native.full(native.shapeOf(p), 'f32', 0));
   const moments = () => none.map((g) => native.scale(g, 1));
   const [first, second] = [moments(), moments()];
   const decays = parameters.map(() => by / lr);
-  native.adamwStep(parameters, none, first, second, decays, lr, beta1, beta2, eps, number, 1, seed);
+  native.adamwStep({
+    parameters,
+    gradients: none,
+    first,
+    second,
+    weightDecay: decays,
+    lr,
+    beta1,
+    beta2,
+    eps,
+    step: number,
+    gradientScale: 1,
+    seed,
+  });
 }
 
-/** Which of `count` numbers of 1 - 2^-8 share end at the lower neighbour, 1 - 2^-8; the rest must be 1. */
+/**
+ * Which of `count` numbers of 1 - 2^-8 share end at the lower neighbour, 1 - 2^-8; the rest
+ * must be 1.
+ */
 function lowerOf(count: number, share: number, number: number, seed: number, place: number): boolean[] {
   const parameters = Array.from({ length: place + 1 }, () => native.full([count], 'bf16', 1));
   decay(parameters, share * 2 ** -8, number, seed);
@@ -225,10 +244,23 @@ describe('adamwStep on bf16 parameters', () => {
     const parameter = native.full([count], 'bf16', 1);
     const [gradient, first, second] = [native.full([count], 'f32', 0.5), zeros(count), zeros(count)];
     for (let number = 1; number <= steps; number++) {
-      const args = [rate, beta1, beta2, 0, number, 1, 9] as const;
-      native.adamwStep([parameter], [gradient], [first], [second], [0], ...args);
+      native.adamwStep({
+        parameters: [parameter],
+        gradients: [gradient],
+        first: [first],
+        second: [second],
+        weightDecay: [0],
+        lr: rate,
+        beta1,
+        beta2,
+        eps: 0,
+        step: number,
+        gradientScale: 1,
+        seed: 9,
+      });
     }
-    // A constant gradient moves by the rate each step. Of one rounding the variance is at most 49 / 50^2 units.
+    // A constant gradient moves by the rate each step. Of one rounding the variance is at most 49
+    // / 50^2 units.
     const moved = 1 - values(parameter).reduce((sum, x) => sum + x, 0) / count;
     const deviation = (2 ** -8 / 50) * Math.sqrt((steps * 49) / count);
     expect(Math.abs(moved - steps * rate)).toBeLessThan(4.5 * deviation);

@@ -1,6 +1,10 @@
-/** What PPO computes a token, against double precision: sums to the last digits, results to the rounding of f32. */
+/**
+ * PPO's operations per token, compared with double precision: sums to the last digits, results to
+ * the rounding of f32.
+ */
 import { describe, expect, it } from 'vitest';
 import { native } from '../../src/native/addon.ts';
+import type { KlEstimator } from '../../src/native/binding/policy.ts';
 import type { NativeTensor } from '../../src/native/binding.ts';
 import {
   expectClose,
@@ -121,33 +125,35 @@ describe('whiten', () => {
 });
 
 describe('klPenalty', () => {
-  const formulas = [(d: number) => d, (d: number) => (d * d) / 2, (d: number) => Math.expm1(-d) + d] as const;
+  const formulas = [
+    ['k1', (d: number) => d],
+    ['k2', (d: number) => (d * d) / 2],
+    ['k3', (d: number) => Math.expm1(-d) + d],
+  ] as const;
 
   it('is each estimator of double precision, k2 and k3 never negative', () => {
     forSizes((n, what) => {
       const [logProbs, reference] = [randomNormal(n, 4, 1, -2), randomNormal(n, 5, 1, -2)];
-      formulas.forEach((formula, kind) => {
+      for (const [kind, formula] of formulas) {
         const wanted = Float64Array.from(logProbs, (v, i) => formula(v - reference[i]!));
         const got = native.klPenalty(f32(logProbs), f32(reference), kind);
-        expectClose(got, wanted, ULP, 1e-15, `k${kind + 1} ${what}`);
-        if (kind > 0) expect(Math.min(...values(got)), what).toBeGreaterThanOrEqual(0);
-      });
+        expectClose(got, wanted, ULP, 1e-15, `${kind} ${what}`);
+        if (kind !== 'k1') expect(Math.min(...values(got)), what).toBeGreaterThanOrEqual(0);
+      }
     });
   });
 
   it('keeps the digits of a small difference', () => {
-    const got = native.klPenalty(f32([-1]), f32([-1 - 2 ** -12]), 2);
+    const got = native.klPenalty(f32([-1]), f32([-1 - 2 ** -12]), 'k3');
     expectClose(got, [2 ** -25 - 2 ** -36 / 6], 2e-7);
   });
 
   it('refuses an estimator that is none, and other sizes', () => {
-    for (const wrong of [-1, 3]) {
-      expectError('ERR_ARGUMENT', /expected the estimator to be k1, k2 or k3/, () =>
-        native.klPenalty(f32([1]), f32([1]), wrong),
-      );
-    }
-    expectError('ERR_SHAPE', /reference_log_probs to be \[1\]/, () =>
-      native.klPenalty(f32([1]), f32([1, 2]), 0),
+    expectError('ERR_ARGUMENT', /expected argument 3 to be 'k1', 'k2' or 'k3' but got 'k4'/, () =>
+      native.klPenalty(f32([1]), f32([1]), 'k4' as KlEstimator),
+    );
+    expectError('ERR_SHAPE', /^\[klPenalty\] expected referenceLogProbs to be \[1\]/, () =>
+      native.klPenalty(f32([1]), f32([1, 2]), 'k1'),
     );
   });
 });
@@ -208,12 +214,12 @@ function tokenLoss(
 
 function runPolicy(d: PolicyData, setting: PolicySetting, needGradient = true) {
   const [clipLow, clipHigh, dualClip, entropyCoef, klCoef] = setting;
-  return native.policyLoss(
-    f32(d.logProbs),
-    f32(d.old),
-    f32(d.advantages),
-    entropyCoef !== 0 ? f32(d.entropies) : undefined,
-    klCoef !== 0 ? f32(d.reference) : undefined,
+  return native.policyLoss({
+    logProbs: f32(d.logProbs),
+    oldLogProbs: f32(d.old),
+    advantages: f32(d.advantages),
+    entropies: entropyCoef !== 0 ? f32(d.entropies) : undefined,
+    referenceLogProbs: klCoef !== 0 ? f32(d.reference) : undefined,
     clipLow,
     clipHigh,
     dualClip,
@@ -221,7 +227,7 @@ function runPolicy(d: PolicyData, setting: PolicySetting, needGradient = true) {
     klCoef,
     scale,
     needGradient,
-  );
+  });
 }
 
 describe('policyLoss', () => {
@@ -337,15 +343,30 @@ describe('policyLoss', () => {
     type Numbers = [number, number, number, number, number];
     const run =
       (numbers: Numbers, entropies?: NativeTensor, reference: NativeTensor | undefined = undefined) =>
-      () =>
-        native.policyLoss(a, a, a, entropies, reference, ...numbers, 1, true);
-    expectError('ERR_ARGUMENT', /entropy_coef is 0.1 but entropies is missing/, run([0.2, 0.2, 0, 0.1, 0]));
-    expectError('ERR_ARGUMENT', /kl_coef is 0.1 but reference_log_probs is/, run([0.2, 0.2, 0, 0, 0.1], a));
-    expectError('ERR_ARGUMENT', /expected kl_coef to be a number/, run([0.2, 0.2, 0, 0, nan], a, a));
-    expectError('ERR_ARGUMENT', /clip_low to be at least 0/, run([-0.1, 0.2, 0, 0, 0]));
-    expectError('ERR_ARGUMENT', /clip_high to be at least 0/, run([0.1, nan, 0, 0, 0]));
+      () => {
+        const [clipLow, clipHigh, dualClip, entropyCoef, klCoef] = numbers;
+        native.policyLoss({
+          logProbs: a,
+          oldLogProbs: a,
+          advantages: a,
+          entropies,
+          referenceLogProbs: reference,
+          clipLow,
+          clipHigh,
+          dualClip,
+          entropyCoef,
+          klCoef,
+          scale: 1,
+          needGradient: true,
+        });
+      };
+    expectError('ERR_ARGUMENT', /entropyCoef is 0.1 but entropies is missing/, run([0.2, 0.2, 0, 0.1, 0]));
+    expectError('ERR_ARGUMENT', /klCoef is 0.1 but referenceLogProbs is/, run([0.2, 0.2, 0, 0, 0.1], a));
+    expectError('ERR_ARGUMENT', /expected klCoef to be a number/, run([0.2, 0.2, 0, 0, nan], a, a));
+    expectError('ERR_ARGUMENT', /clipLow to be at least 0/, run([-0.1, 0.2, 0, 0, 0]));
+    expectError('ERR_ARGUMENT', /clipHigh to be at least 0/, run([0.1, nan, 0, 0, 0]));
     for (const wrong of [1, 0.5, -2, nan])
-      expectError('ERR_ARGUMENT', /dual_clip to be above 1, or 0/, run([0.2, 0.2, wrong, 0, 0]));
+      expectError('ERR_ARGUMENT', /dualClip to be above 1, or 0/, run([0.2, 0.2, wrong, 0, 0]));
     expectError('ERR_SHAPE', /entropies to be \[2\] but it is \[1\]/, run([0.2, 0.2, 0, 0.1, 0], f32([1])));
     expectError('ERR_DTYPE', /entropies to be f32/, run([0.2, 0.2, 0, 0.1, 0], i32([1, 2])));
   });
@@ -419,7 +440,7 @@ it('has the same bits for any number of threads', () => {
     return [
       ...native.gae(f32(d.advantages), f32(d.old), starts, 0.99, 0.95),
       native.whiten(f32(d.logProbs), true),
-      native.klPenalty(f32(d.logProbs), f32(d.reference), 2),
+      native.klPenalty(f32(d.logProbs), f32(d.reference), 'k3'),
       dlogProbs!,
       dentropies!,
       dvalues!,

@@ -1,6 +1,7 @@
 /** Losses over pairs, and sums of segments, against double precision. */
 import { describe, expect, it } from 'vitest';
 import { native } from '../../src/native/addon.ts';
+import type { DpoKind } from '../../src/native/binding/preference.ts';
 import {
   expectAccurate,
   expectClose,
@@ -55,15 +56,15 @@ describe('rankingLoss', () => {
     };
   };
   const run = (r: Ranking, centering: number, gradient = true) =>
-    native.rankingLoss(
-      f32(r.scores),
-      i32(r.pairs),
-      f32(r.margins),
-      f32(r.weights),
+    native.rankingLoss({
+      scores: f32(r.scores),
+      pairs: i32(r.pairs),
+      margins: f32(r.margins),
+      weights: f32(r.weights),
       centering,
       scale,
-      gradient,
-    );
+      needGradient: gradient,
+    });
 
   it('has the loss, the gradient and the count of double precision', () => {
     forEachIsa(native, (isa) => {
@@ -112,37 +113,53 @@ describe('rankingLoss', () => {
     const r = make(5);
     const plain = { ...r, margins: new Float32Array(r.count), weights: new Float32Array(r.count).fill(1) };
     const [loss, dscores, correct] = run(plain, 0);
-    const got = native.rankingLoss(f32(r.scores), i32(r.pairs), undefined, undefined, 0, scale, true);
+    const got = native.rankingLoss({
+      scores: f32(r.scores),
+      pairs: i32(r.pairs),
+      centering: 0,
+      scale,
+      needGradient: true,
+    });
     expect([got[0], got[2]]).toEqual([loss, correct]);
     expect([...values(got[1]!)]).toEqual([...values(dscores!)]);
   });
 
   it('is zero without pairs, and leaves a score without a pair alone', () => {
-    const [loss, dscores, correct] = native.rankingLoss(
-      f32([1, 2]),
-      i32([]),
-      undefined,
-      undefined,
-      0.1,
-      1,
-      true,
-    );
+    const [loss, dscores, correct] = native.rankingLoss({
+      scores: f32([1, 2]),
+      pairs: i32([]),
+      centering: 0.1,
+      scale: 1,
+      needGradient: true,
+    });
     expect([loss, correct, ...values(dscores!)]).toEqual([0, 0, 0, 0]);
-    const [, partial] = native.rankingLoss(f32([1, 2, 3]), i32([0, 2]), undefined, undefined, 0.1, 1, true);
+    const [, partial] = native.rankingLoss({
+      scores: f32([1, 2, 3]),
+      pairs: i32([0, 2]),
+      centering: 0.1,
+      scale: 1,
+      needGradient: true,
+    });
     expect(values(partial!)[1]).toBe(0);
-    expect(native.rankingLoss(f32([1]), i32([]), undefined, undefined, 0, 1, false)[1]).toBeUndefined();
+    expect(
+      native.rankingLoss({
+        scores: f32([1]),
+        pairs: i32([]),
+        centering: 0,
+        scale: 1,
+        needGradient: false,
+      })[1],
+    ).toBeUndefined();
   });
 
   it('lets a score that is no number through', () => {
-    const [loss, dscores] = native.rankingLoss(
-      f32([1, nan, 3]),
-      i32([0, 1]),
-      undefined,
-      undefined,
-      0,
-      1,
-      true,
-    );
+    const [loss, dscores] = native.rankingLoss({
+      scores: f32([1, nan, 3]),
+      pairs: i32([0, 1]),
+      centering: 0,
+      scale: 1,
+      needGradient: true,
+    });
     expect([loss, ...values(dscores!)]).toEqual([nan, nan, nan, 0]);
   });
 
@@ -151,7 +168,14 @@ describe('rankingLoss', () => {
     const run =
       (pairs: number[], margins?: number[], centering = 0) =>
       () =>
-        native.rankingLoss(scores, i32(pairs), margins && f32(margins), undefined, centering, 1, true);
+        native.rankingLoss({
+          scores,
+          pairs: i32(pairs),
+          margins: margins && f32(margins),
+          centering,
+          scale: 1,
+          needGradient: true,
+        });
     expectError('ERR_ARGUMENT', /score 3 at 1 is outside the table of 3 rows/, run([0, 3]));
     expectError('ERR_ARGUMENT', /score -1 at 0/, run([-1, 1]));
     expectError('ERR_SHAPE', /pairs to be \[2\] but it is \[3\]/, run([0, 1, 2]));
@@ -159,17 +183,22 @@ describe('rankingLoss', () => {
     for (const wrong of [-1, nan])
       expectError('ERR_ARGUMENT', /centering to be at least 0/, run([0, 1], [1], wrong));
     expectError('ERR_SHAPE', /scores to be \[n\] but it is \[1, 2\]/, () =>
-      native.rankingLoss(tensor([1, 2], [1, 2]), i32([0, 1]), undefined, undefined, 0, 1, true),
+      native.rankingLoss({
+        scores: tensor([1, 2], [1, 2]),
+        pairs: i32([0, 1]),
+        centering: 0,
+        scale: 1,
+        needGradient: true,
+      }),
     );
   });
 });
 
 describe('dpoLoss', () => {
   const beta = 0.3;
-  const kinds = ['sigmoid', 'ipo', 'hinge'];
-  const pairLoss = (kind: number, smoothing: number, h: number): number => {
-    if (kind === 1) return (h - 1 / (2 * beta)) ** 2;
-    if (kind === 2) return Math.max(0, 1 - beta * h);
+  const pairLoss = (kind: DpoKind, smoothing: number, h: number): number => {
+    if (kind === 'ipo') return (h - 1 / (2 * beta)) ** 2;
+    if (kind === 'hinge') return Math.max(0, 1 - beta * h);
     return (1 - smoothing) * softplus(-beta * h) + smoothing * softplus(beta * h);
   };
   const leads = (sums: ArrayLike<number>, reference: ArrayLike<number>) => {
@@ -184,21 +213,21 @@ describe('dpoLoss', () => {
         const reference = randomNormal(2 * m, 6, 6, -40);
         const h = leads(sums, reference);
         for (const [kind, smoothing] of [
-          [0, 0],
-          [0, 0.1],
-          [1, 0],
-          [2, 0],
+          ['sigmoid', 0],
+          ['sigmoid', 0.1],
+          ['ipo', 0],
+          ['hinge', 0],
         ] as const) {
-          const what = `${isa} ${kinds[kind]} ${smoothing} ${m}`;
-          const [loss, rewards, dsums, correct] = native.dpoLoss(
-            f32(sums),
-            f32(reference),
+          const what = `${isa} ${kind} ${smoothing} ${m}`;
+          const [loss, rewards, dsums, correct] = native.dpoLoss({
+            sums: f32(sums),
+            reference: f32(reference),
             beta,
             kind,
-            smoothing,
+            labelSmoothing: smoothing,
             scale,
-            true,
-          );
+            needGradient: true,
+          });
           const wanted = scale * h.reduce((sum, v) => sum + pairLoss(kind, smoothing, v), 0);
           expectClose([loss], [wanted], 1e-12, 1e-15, what);
           expect(correct, what).toBe(h.filter((v) => v > 0).length);
@@ -216,40 +245,109 @@ describe('dpoLoss', () => {
 
   it('costs log 2 a pair where the policy is the reference, and is stable far from it', () => {
     const same = f32([-3, -4, -5, -6]);
-    const [loss, rewards, dsums, correct] = native.dpoLoss(same, same, beta, 0, 0, 1, true);
+    const [loss, rewards, dsums, correct] = native.dpoLoss({
+      sums: same,
+      reference: same,
+      beta,
+      kind: 'sigmoid',
+      labelSmoothing: 0,
+      scale: 1,
+      needGradient: true,
+    });
     expectClose([loss], [2 * Math.log(2)], 1e-15);
     expect([...values(rewards), correct]).toEqual([0, 0, 0, 0, 0]);
     expectClose(dsums!, [-beta / 2, -beta / 2, beta / 2, beta / 2], ULP);
-    const [won, , dwon] = native.dpoLoss(f32([1e5, 0]), f32([0, 0]), beta, 0, 0, 1, true);
+    const [won, , dwon] = native.dpoLoss({
+      sums: f32([1e5, 0]),
+      reference: f32([0, 0]),
+      beta,
+      kind: 'sigmoid',
+      labelSmoothing: 0,
+      scale: 1,
+      needGradient: true,
+    });
     expect([won, ...values(dwon!).map(Math.abs)]).toEqual([0, 0, 0]);
-    const [lost, , dlost] = native.dpoLoss(f32([-1e5, 0]), f32([0, 0]), beta, 0, 0, 1, true);
+    const [lost, , dlost] = native.dpoLoss({
+      sums: f32([-1e5, 0]),
+      reference: f32([0, 0]),
+      beta,
+      kind: 'sigmoid',
+      labelSmoothing: 0,
+      scale: 1,
+      needGradient: true,
+    });
     expectClose([lost, ...values(dlost!)], [beta * 1e5, -beta, beta], ULP);
   });
 
   it('is zero without pairs and lets through what is no number', () => {
-    const [loss, rewards, dsums, correct] = native.dpoLoss(f32([]), f32([]), beta, 0, 0, 1, true);
+    const [loss, rewards, dsums, correct] = native.dpoLoss({
+      sums: f32([]),
+      reference: f32([]),
+      beta,
+      kind: 'sigmoid',
+      labelSmoothing: 0,
+      scale: 1,
+      needGradient: true,
+    });
     expect([loss, values(rewards).length, values(dsums!).length, correct]).toEqual([0, 0, 0, 0]);
-    for (const kind of [0, 1, 2]) {
-      const [none] = native.dpoLoss(f32([nan, 0]), f32([0, 0]), beta, kind, 0, 1, true);
-      expect(none, kinds[kind]).toBeNaN();
+    for (const kind of ['sigmoid', 'ipo', 'hinge'] as const) {
+      const [none] = native.dpoLoss({
+        sums: f32([nan, 0]),
+        reference: f32([0, 0]),
+        beta,
+        kind,
+        labelSmoothing: 0,
+        scale: 1,
+        needGradient: true,
+      });
+      expect(none, kind).toBeNaN();
     }
   });
 
   it('names what does not fit', () => {
     const two = f32([1, 2]);
-    const run = (beta: number, kind: number, smoothing: number) => () =>
-      native.dpoLoss(two, two, beta, kind, smoothing, 1, true);
+    const run = (beta: number, kind: DpoKind, smoothing: number) => () =>
+      native.dpoLoss({
+        sums: two,
+        reference: two,
+        beta,
+        kind,
+        labelSmoothing: smoothing,
+        scale: 1,
+        needGradient: true,
+      });
     expectError('ERR_SHAPE', /sums to be \[2 pairs\] but it is \[3\]/, () =>
-      native.dpoLoss(f32([1, 2, 3]), f32([1, 2, 3]), beta, 0, 0, 1, true),
+      native.dpoLoss({
+        sums: f32([1, 2, 3]),
+        reference: f32([1, 2, 3]),
+        beta,
+        kind: 'sigmoid',
+        labelSmoothing: 0,
+        scale: 1,
+        needGradient: true,
+      }),
     );
     expectError('ERR_SHAPE', /\[2\] and \[4\]/, () =>
-      native.dpoLoss(two, f32([1, 2, 3, 4]), beta, 0, 0, 1, true),
+      native.dpoLoss({
+        sums: two,
+        reference: f32([1, 2, 3, 4]),
+        beta,
+        kind: 'sigmoid',
+        labelSmoothing: 0,
+        scale: 1,
+        needGradient: true,
+      }),
     );
-    for (const wrong of [0, -1, nan]) expectError('ERR_ARGUMENT', /beta to be above 0/, run(wrong, 0, 0));
+    for (const wrong of [0, -1, nan])
+      expectError('ERR_ARGUMENT', /beta to be above 0/, run(wrong, 'sigmoid', 0));
     for (const wrong of [-0.1, 0.5, nan])
-      expectError('ERR_ARGUMENT', /label_smoothing to be at least 0 and below 0.5/, run(1, 0, wrong));
-    for (const wrong of [-1, 3]) expectError('ERR_ARGUMENT', /sigmoid, ipo or hinge/, run(1, wrong, 0));
-    expectError('ERR_ARGUMENT', /label_smoothing is defined for the kind sigmoid only/, run(1, 1, 0.1));
+      expectError('ERR_ARGUMENT', /labelSmoothing to be at least 0 and below 0.5/, run(1, 'sigmoid', wrong));
+    expectError(
+      'ERR_ARGUMENT',
+      /kind to be 'sigmoid', 'ipo' or 'hinge' but got 'kto'/,
+      run(1, 'kto' as DpoKind, 0),
+    );
+    expectError('ERR_ARGUMENT', /labelSmoothing is defined for the kind sigmoid only/, run(1, 'ipo', 0.1));
   });
 });
 
@@ -299,9 +397,23 @@ it('has the same bits for any number of threads', () => {
   const pairs = randomIntegers(2 * n, 9, n);
   const starts = Int32Array.from({ length: 1001 }, (_, s) => Math.floor((s * n) / 1000));
   expectSameForThreads(native, () => {
-    const [loss, dscores] = native.rankingLoss(f32(x), i32(pairs), undefined, undefined, 0.01, scale, true);
+    const [loss, dscores] = native.rankingLoss({
+      scores: f32(x),
+      pairs: i32(pairs),
+      centering: 0.01,
+      scale,
+      needGradient: true,
+    });
     const even = f32(x.subarray(1));
-    const [dpo, rewards, dsums] = native.dpoLoss(even, f32(x.subarray(0, n - 1)), 0.1, 0, 0.1, scale, true);
+    const [dpo, rewards, dsums] = native.dpoLoss({
+      sums: even,
+      reference: f32(x.subarray(0, n - 1)),
+      beta: 0.1,
+      kind: 'sigmoid',
+      labelSmoothing: 0.1,
+      scale,
+      needGradient: true,
+    });
     const sums = native.segmentSum(f32(x), i32(starts));
     return [
       dscores!,

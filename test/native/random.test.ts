@@ -108,8 +108,8 @@ describe('the fills', () => {
 
   it('name a bad argument', () => {
     const t = native.empty([4], 'f32');
-    expectError('ERR_ARGUMENT', /normal_into.*std/, () => native.normalInto(t, 0, -1, 1, 1));
-    expectError('ERR_ARGUMENT', /uniform_into.*low <= high/, () => native.uniformInto(t, 1, 0, 1, 1));
+    expectError('ERR_ARGUMENT', /normalInto.*std/, () => native.normalInto(t, 0, -1, 1, 1));
+    expectError('ERR_ARGUMENT', /uniformInto.*low <= high/, () => native.uniformInto(t, 1, 0, 1, 1));
     expectError('ERR_DTYPE', /target.*f32.*bf16/, () =>
       native.normalInto(native.empty([4], 'bf16'), 0, 1, 1, 1),
     );

@@ -39,18 +39,18 @@ function sample(
   const numbers = o.streams ?? Array.from({ length: rows }, (_, i) => i);
   const streams = tensor([numbers.length], numbers, 'i32');
   const steps = tensor([rows], new Array<number>(rows).fill(o.step), 'i32');
-  const [tokens, logProbs] = native.sample(
+  const [tokens, logProbs] = native.sample({
     logits,
-    o.temperature,
-    o.topK,
-    o.topP,
-    o.minP,
-    o.penalty,
-    o.history,
-    o.seed,
+    temperature: o.temperature,
+    topK: o.topK,
+    topP: o.topP,
+    minP: o.minP,
+    repetitionPenalty: o.penalty,
+    history: o.history,
+    seed: o.seed,
     streams,
     steps,
-  );
+  });
   return { tokens: [...values(tokens)], logProbs: [...values(logProbs)] };
 }
 
@@ -132,7 +132,9 @@ describe('the distribution of samples', () => {
 });
 
 describe('the support after filtering', () => {
-  /** Tokens that can be drawn. High temperature levels the rest, so that few draws meet them all. */
+  /**
+   * Tokens that can be drawn. High temperature levels the rest, so that few draws meet them all.
+   */
   function support(row: ArrayLike<number>, options: Partial<Options>): number[] {
     const got = counts(sample(repeated(row, 4000), options).tokens, row.length);
     return got.flatMap((n, i) => (n > 0 ? [i] : []));
@@ -299,11 +301,11 @@ describe('bad input', () => {
       ['temperature', { temperature: -1 }],
       ['temperature', { temperature: 1e-9 }],
       ['temperature', { temperature: Number.NaN }],
-      ['top_k', { topK: -1 }],
-      ['top_p', { topP: 0 }],
-      ['top_p', { topP: 1.1 }],
-      ['min_p', { minP: -0.1 }],
-      ['repetition_penalty', { penalty: 0 }],
+      ['topK', { topK: -1 }],
+      ['topP', { topP: 0 }],
+      ['topP', { topP: 1.1 }],
+      ['minP', { minP: -0.1 }],
+      ['repetitionPenalty', { penalty: 0 }],
     ] as const) {
       expectError('ERR_ARGUMENT', new RegExp(`\\[sample\\] expected ${name} `), () =>
         sample(logits, options),

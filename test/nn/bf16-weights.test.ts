@@ -1,6 +1,6 @@
-/** A model whose matrices are bf16 computes what one with the same numbers as f32 masters does, bit for bit. */
+/** A model with bf16 matrices gives the same bits as one with the same numbers as f32 masters. */
 import { describe, expect, it } from 'vitest';
-import { generate } from '../../src/generate/generator.ts';
+import { generate } from '../../src/generate/generate.ts';
 import type { DType } from '../../src/native/binding.ts';
 import { Gpt } from '../../src/nn/gpt.ts';
 import { attachLora } from '../../src/nn/lora.ts';

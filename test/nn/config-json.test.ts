@@ -4,7 +4,9 @@ import { describe, expect, it } from 'vitest';
 import type { JsonObject, JsonValue } from '../../src/base/json.ts';
 import { packageRoot } from '../../src/base/package-root.ts';
 import { configFromJson, configToJson } from '../../src/nn/config-json.ts';
+import { llamaStructure } from '../../src/nn/families/llama.ts';
 import { presetConfig, presetNames } from '../../src/nn/presets.ts';
+import { familyConfigs } from '../helpers/family-configs.ts';
 import { expectError } from '../helpers/reference.ts';
 
 function recorded(name: string): JsonObject {
@@ -19,6 +21,33 @@ describe('config.json', () => {
     expect(configFromJson(json, 'config.json')).toEqual({ config, head: 'language-model', labels: 1 });
   });
 
+  it.each(Object.entries(familyConfigs))('of the family %s survives a round trip', (name, config) => {
+    const json = JSON.parse(JSON.stringify(configToJson(config))) as JsonObject;
+    expect(json.model_type).toBe(name);
+    expect(configFromJson(json, 'config.json')).toEqual({ config, head: 'language-model', labels: 1 });
+  });
+
+  it('of llama with biases survives a round trip', () => {
+    const biases = { qkvBias: true, outputBias: true, mlpBias: true };
+    const config = presetConfig('llama-tiny', llamaStructure({ theta: 10_000 }, biases));
+    const json = configToJson(config);
+    expect(json).toMatchObject({ attention_bias: true, mlp_bias: true });
+    expect(configFromJson(json, 'config.json').config).toEqual(config);
+  });
+
+  it('lists what could stand in the place of what it refuses', () => {
+    const refused = (json: JsonObject) => () => configFromJson(json, 'config.json');
+    const remedy = (text: string) => expect.objectContaining({ remedy: text });
+    const bert = remedy('supported: gpt2, llama, qwen2, qwen3, smollm3');
+    expect(refused({ ...configToJson(familyConfigs.llama), model_type: 'bert' })).toThrow(bert);
+    const llama3 = { ...configToJson(familyConfigs.llama), rope_scaling: { rope_type: 'llama3' } };
+    expect(refused(llama3)).toThrow(remedy('supported: rope_type "default"'));
+    const window = { ...configToJson(familyConfigs.qwen2), use_sliding_window: true };
+    expect(refused(window)).toThrow(remedy('supported: use_sliding_window false'));
+    const bits = { ...configToJson(familyConfigs.qwen2), quantization_config: {} };
+    expect(refused(bits)).toThrow(remedy('supported: no quantization_config'));
+  });
+
   it('of a score head names its labels', () => {
     const config = presetConfig('llama-tiny');
     const json = configToJson(config, { head: 'score', labels: 3, padTokenId: 5 });
@@ -26,23 +55,27 @@ describe('config.json', () => {
     expect(configFromJson(json, 'config.json')).toEqual({ config, head: 'score', labels: 3 });
   });
 
-  // Every field that transformers writes for this model and that says what it computes is ours, with the same value.
-  it.each(['gpt2', 'llama'])('of %s agrees with what transformers wrote', (name) => {
-    const theirs = recorded(name);
-    const { config } = configFromJson(theirs, name);
-    const ours = configToJson(config);
-    const shared = Object.keys(ours).filter((key) => key in theirs);
-    expect(shared.length).toBeGreaterThan(14);
-    for (const key of shared) expect([key, ours[key]]).toEqual([key, theirs[key]]);
-    expect(ours.torch_dtype).toBe(theirs.dtype);
-  });
+  // Our config.json has every field of transformers' that affects the computation, with
+  // the same value.
+  it.each(['gpt2', 'llama', 'llama-biases', 'qwen2', 'qwen3', 'smollm3'])(
+    'of %s agrees with what transformers wrote',
+    (name) => {
+      const theirs = recorded(name);
+      const { config } = configFromJson(theirs, name);
+      const ours = configToJson(config);
+      const shared = Object.keys(ours).filter((key) => key in theirs);
+      expect(shared.length).toBeGreaterThan(14);
+      for (const key of shared) expect([key, ours[key]]).toEqual([key, theirs[key]]);
+      expect(ours.torch_dtype).toBe(theirs.dtype);
+    },
+  );
 
   it('reads the rotary base from either place', () => {
-    const json = configToJson(presetConfig('llama-tiny', { ropeTheta: 500_000 }));
+    const json = configToJson(presetConfig('llama-tiny', llamaStructure({ theta: 500_000 })));
     expect(json.rope_theta).toBe(500_000);
-    expect(configFromJson(recorded('llama'), 'x').config.ropeTheta).toBe(500);
+    expect(configFromJson(recorded('llama'), 'x').config.blocks[0]!.rope).toEqual({ theta: 500 });
     const both = { ...json, rope_scaling: { rope_type: 'default' } };
-    expect(configFromJson(both, 'x').config.ropeTheta).toBe(500_000);
+    expect(configFromJson(both, 'x').config.blocks[0]!.rope).toEqual({ theta: 500_000 });
   });
 
   it('takes the defaults of GPT-2 where an old file is silent', () => {
@@ -57,6 +90,8 @@ describe('config.json', () => {
 
   const gpt2 = configToJson(presetConfig('tiny'));
   const llama = configToJson(presetConfig('llama-tiny'));
+  const qwen3 = configToJson(familyConfigs.qwen3);
+  const smollm3 = configToJson(familyConfigs.smollm3);
   it.each<[JsonValue, RegExp]>([
     [{ ...gpt2, model_type: 'bert' }, /model_type "bert" is not supported/],
     [{ ...gpt2, architectures: ['GPT2DoubleHeadsModel'] }, /architecture "GPT2DoubleHeadsModel" is not/],
@@ -66,8 +101,10 @@ describe('config.json', () => {
     [{ ...gpt2, scale_attn_weights: false }, /scale_attn_weights false/],
     [{ ...gpt2, scale_attn_by_inverse_layer_idx: true }, /scale_attn_by_inverse_layer_idx true/],
     [{ ...llama, hidden_act: 'gelu' }, /hidden_act "gelu"/],
-    [{ ...llama, attention_bias: true }, /attention_bias true/],
-    [{ ...llama, mlp_bias: true }, /mlp_bias true/],
+    [{ ...llama, attention_bias: 'q' }, /expected attention_bias to be true or false but it is "q"/],
+    [{ ...qwen3, use_sliding_window: true }, /use_sliding_window true is not supported/],
+    [{ ...qwen3, layer_types: ['full_attention', 'sliding_attention'] }, /layer_types "sliding_attention"/],
+    [{ ...qwen3, layer_types: 'full_attention' }, /expected layer_types to be a list/],
     [{ ...llama, rope_scaling: { type: 'linear', factor: 2 } }, /rope_scaling of type "linear"/],
     [{ ...llama, rope_parameters: { rope_type: 'llama3' } }, /rope_parameters of rope_type "llama3"/],
     [{ ...llama, partial_rotary_factor: 0.5 }, /partial_rotary_factor 0.5/],
@@ -77,9 +114,20 @@ describe('config.json', () => {
     [{ ...llama, tie_word_embeddings: 1 }, /expected tie_word_embeddings to be true or false/],
     [{ ...llama, eos_token_id: ['x'] }, /expected eos_token_id to be a token id but it is "x"/],
     [{ ...llama, rope_scaling: 4 }, /expected rope_scaling to be an object but it is 4/],
+    [{ ...smollm3, no_rope_layers: [1, 0] }, /no_rope_layers has 2 entries for 4 layers/],
+    [{ ...smollm3, no_rope_layers: 4 }, /expected no_rope_layers to be a list of numbers but it is 4/],
     [[], /expected an object but it is \[\]/],
   ])('refuses %j', (json, message) => {
     expectError('ERR_FORMAT', message, () => configFromJson(json, 'config.json'));
+  });
+
+  it('of smollm3 rotates all layers but every fourth, where no list says which', () => {
+    const { no_rope_layers: _, ...json } = configToJson(familyConfigs.smollm3);
+    const read = (layers: number) => configFromJson({ ...json, num_hidden_layers: layers }, 'x').config;
+    expect(read(9).blocks.map(({ rope }) => (rope ? 1 : 0))).toEqual([1, 1, 1, 0, 1, 1, 1, 0, 1]);
+    expect(json.pad_token_id).toBeNull();
+    expect(configToJson(read(4), { padTokenId: 5 }).pad_token_id).toBe(5);
+    for (const layers of [1e9, 1e15]) expectError('ERR_CONFIG', /more than 10000/, () => read(layers));
   });
 
   it('names the file when the shape is impossible', () => {

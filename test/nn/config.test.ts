@@ -1,16 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import {
-  flopsPerToken,
-  type ModelConfig,
-  parameterCount,
-  parameterShapes,
-  validateConfig,
-} from '../../src/nn/config.ts';
+import { flopsPerToken, type ModelConfig, parameterCount, parameterShapes } from '../../src/nn/config.ts';
 import { presetConfig, presetNames } from '../../src/nn/presets.ts';
+import { validateConfig } from '../../src/nn/validate-config.ts';
+import { allConfigs, familyConfigs, mixedConfig } from '../helpers/family-configs.ts';
 import { expectError } from '../helpers/reference.ts';
 
 describe('presets', () => {
-  // As published, or as transformers counts them.
+  // Published counts, or those of transformers.
   it.each([
     ['gpt2', 124_439_808],
     ['gpt2-medium', 354_823_168],
@@ -124,6 +120,38 @@ describe('parameterShapes', () => {
   });
 });
 
+describe('parameterShapes of other families', () => {
+  it('has biases and norms of queries and keys where the description says so', () => {
+    const block = (config: ModelConfig) =>
+      [...parameterShapes(config)].filter(([name]) => name.startsWith('blocks.0.attention.'));
+    expect(block(familyConfigs.qwen2)).toEqual([
+      ['blocks.0.attention.qkv.weight', [80, 48]],
+      ['blocks.0.attention.qkv.bias', [80]],
+      ['blocks.0.attention.output.weight', [48, 48]],
+    ]);
+    expect(block(familyConfigs.qwen3)).toEqual([
+      ['blocks.0.attention.qkv.weight', [160, 48]],
+      ['blocks.0.attention.query_norm.weight', [16]],
+      ['blocks.0.attention.key_norm.weight', [16]],
+      ['blocks.0.attention.output.weight', [48, 96]],
+    ]);
+  });
+
+  it('repeats the blocks over the layers', () => {
+    const shapes = parameterShapes(mixedConfig);
+    const activations = [0, 1, 2, 3].map((i) =>
+      shapes.has(`blocks.${i}.mlp.up.weight`) ? 'gelu' : 'swiglu',
+    );
+    expect(activations).toEqual(['swiglu', 'gelu', 'swiglu', 'swiglu']);
+    expect([0, 1, 2, 3].map((i) => shapes.has(`blocks.${i}.attention.qkv.bias`))).toEqual([
+      false,
+      false,
+      true,
+      false,
+    ]);
+  });
+});
+
 describe('flopsPerToken', () => {
   /** Multiplies and adds of a whole sequence, one product of matrices after another. */
   function forwardOfSequence(config: ModelConfig, tokens: number): number {
@@ -138,11 +166,13 @@ describe('flopsPerToken', () => {
     return flops;
   }
 
-  it.each(['tiny', 'llama-tiny', 'smollm-135m'])('of %s is what a sequence multiplies, a token', (name) => {
-    const config = presetConfig(name);
-    expect(flopsPerToken(config, 33, 'forward') * 33).toBe(forwardOfSequence(config, 33));
-    expect(flopsPerToken(config, 33) * 33).toBe(3 * forwardOfSequence(config, 33));
-  });
+  it.each([...allConfigs, ['smollm-135m', presetConfig('smollm-135m')] as const])(
+    'of %s is what a sequence multiplies, per token',
+    (_, config) => {
+      expect(flopsPerToken(config, 33, 'forward') * 33).toBe(forwardOfSequence(config, 33));
+      expect(flopsPerToken(config, 33) * 33).toBe(3 * forwardOfSequence(config, 33));
+    },
+  );
 });
 
 describe('validateConfig', () => {
@@ -155,10 +185,18 @@ describe('validateConfig', () => {
       { ...gpt2, heads: 3, kvHeads: 3, headDim: 64 / 3 },
       /heads \(3\) does not divide hiddenSize \(64\)$/,
     ],
-    ['grouped-query gpt2', { ...gpt2, kvHeads: 2 }, /kvHeads \(2\) is not heads \(4\): gpt2/],
+    [
+      'grouped-query gpt2',
+      { ...gpt2, kvHeads: 2 },
+      /kvHeads is 2, but a gpt2 model of this shape can only have 4/,
+    ],
     ['kvHeads that do not divide', { ...llama, kvHeads: 3 }, /kvHeads \(3\) does not divide heads \(4\)/],
     ['odd headDim', { ...llama, headDim: 7 }, /headDim is 7, but rotary/],
-    ['a gpt2 headDim of its own', { ...gpt2, headDim: 8 }, /headDim \(8\) times heads \(4\)/],
+    [
+      'a gpt2 headDim of its own',
+      { ...gpt2, headDim: 8 },
+      /headDim is 8, but a gpt2 model of this shape can only have 16/,
+    ],
     ['zero layers', { ...gpt2, layers: 0 }, /layers is 0, not a whole number/],
     ['a million layers', { ...gpt2, layers: 1e6 }, /layers is 1000000, more than/],
     ['a fraction', { ...gpt2, vocabSize: 1.5 }, /vocabSize is 1.5/],
@@ -166,6 +204,31 @@ describe('validateConfig', () => {
     ['a token outside', { ...gpt2, bosTokenId: 256 }, /bosTokenId is 256, outside the vocabulary of 256/],
     ['several at once', { ...gpt2, layers: 0, vocabSize: -1 }, /vocabSize is -1.*; layers is 0/],
     ['another architecture', { ...gpt2, architecture: 'bert' as 'gpt2' }, /architecture is "bert"/],
+    ['another norm', { ...gpt2, norm: 'group' as 'layer' }, /norm is "group", not layer or rms/],
+    ['no block', { ...gpt2, blocks: [] }, /blocks describes no block/],
+    [
+      'words that are not there',
+      {
+        ...llama,
+        blocks: [{ ...llama.blocks[0]!, activation: 'relu' as 'gelu', queryKeyNorm: 'full' as 'none' }],
+      },
+      /blocks\[0\].activation is "relu", not gelu or swiglu; blocks\[0\].queryKeyNorm is "full", not none or/,
+    ],
+    [
+      'a rotary base of zero',
+      { ...llama, blocks: [{ ...llama.blocks[0]!, rope: { theta: 0 } }] },
+      /blocks\[0\].rope.theta is 0, not a number above zero/,
+    ],
+    [
+      'what the config.json of a family cannot say',
+      { ...llama, blocks: familyConfigs.qwen3.blocks },
+      /queryKeyNorm of layer 0 is "per-head", but a llama model of this shape can only have "none"/,
+    ],
+    [
+      'layers that differ in a family whose layers are alike',
+      { ...llama, blocks: [llama.blocks[0]!, { ...llama.blocks[0]!, rope: { theta: 5 } }] },
+      /rope of layer 1 is {"theta":5}, but a llama model of this shape can only have {"theta":10000}/,
+    ],
   ])('refuses %s', (_, config, message) => {
     expectError('ERR_CONFIG', message, () => validateConfig(config));
   });

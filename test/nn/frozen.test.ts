@@ -1,4 +1,4 @@
-/** Freezing: what is left to train gets the gradient that it gets when all of it trains. */
+/** Freezing: the parameters that still train get the same gradient as when all parameters train. */
 import { describe, expect, it } from 'vitest';
 import { Gpt } from '../../src/nn/gpt.ts';
 import type { Module } from '../../src/nn/module.ts';

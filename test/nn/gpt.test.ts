@@ -1,24 +1,26 @@
-/** What the engine promises of whole models: one set of bits whatever the threads, the packing, the batch and the cache. */
+/**
+ * The promises of the engine for whole models: the same bits for any number of threads, packing,
+ * batch and cache.
+ */
 import { afterEach, describe, expect, it } from 'vitest';
 import { KvCache } from '../../src/generate/kv-cache.ts';
 import { native } from '../../src/native/addon.ts';
 import type { DType } from '../../src/native/binding.ts';
+import { parameterCount, parameterShapes } from '../../src/nn/config.ts';
 import { Gpt } from '../../src/nn/gpt.ts';
-import { presetConfig } from '../../src/nn/presets.ts';
 import { noGrad } from '../../src/tensor/autograd.ts';
 import { keep, scope, type Tensor } from '../../src/tensor/tensor.ts';
+import { allConfigs } from '../helpers/family-configs.ts';
 import { expectGradients } from '../helpers/gradient-check.ts';
 import { expectSameBits } from '../helpers/reference.ts';
 import { gradients, hiddenStates, inputOf, ints, tokenBatch } from '../helpers/token-batch.ts';
 
-const presets = ['tiny', 'llama-tiny'] as const;
 const dtypes: DType[] = ['f32', 'bf16'];
-const cases = presets.flatMap((preset) => dtypes.map((dtype) => [preset, dtype] as const));
+const cases = allConfigs.flatMap(([name, config]) => dtypes.map((dtype) => [name, dtype, config] as const));
 
 afterEach(() => native.setNumThreads(0));
 
-describe.each(cases)('%s in %s', (preset, dtype) => {
-  const config = presetConfig(preset);
+describe.each(cases)('%s in %s', (_, dtype, config) => {
   const made = tokenBatch([5, 40, 19], config.vocabSize);
 
   it('a training step has the same bits with 1, 2 and 3 threads', () => {
@@ -109,10 +111,10 @@ describe.each(cases)('%s in %s', (preset, dtype) => {
   });
 });
 
-describe.each(presets)('%s', (preset) => {
+describe.each(allConfigs)('%s', (_, config) => {
   it('has the gradients that finite differences find', () => {
-    const config = presetConfig(preset, { vocabSize: 23, layers: 1 });
-    const model = new Gpt({ ...config, initializerRange: 0.3 }, { seed: 2 });
+    const layers = config.blocks.length;
+    const model = new Gpt({ ...config, vocabSize: 23, layers, initializerRange: 0.3 }, { seed: 2 });
     const made = tokenBatch([6, 9], 23);
     const [targets, index] = [keep(ints(made.targets)), inputOf(made)];
     for (const t of Object.values(index)) keep(t);
@@ -122,8 +124,10 @@ describe.each(presets)('%s', (preset) => {
   });
 
   it('starts at the loss of a uniform guess and has as many parameters as it says', () => {
-    const config = presetConfig(preset);
     const model = new Gpt(config, { seed: 4 });
+    const named = [...model.parameters()].map(([name, { shape }]) => [name, shape]);
+    expect(named).toEqual([...parameterShapes(config)]);
+    expect(model.parameterCount()).toBe(parameterCount(config));
     const made = tokenBatch([32, 32], config.vocabSize);
     const { loss } = gradients(model, made);
     expect(Math.abs(loss - Math.log(config.vocabSize))).toBeLessThan(0.1);

@@ -1,7 +1,10 @@
-/** LoRA against PyTorch: what scripts/record-lora.py recorded with PEFT's formula on every projection, in f32. */
+/**
+ * LoRA against PyTorch: what scripts/record-lora.py recorded with PEFT's formula on every
+ * projection, in f32.
+ */
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { loadGpt, saveGpt } from '../../src/checkpoint/gpt-folder.ts';
+import { loadModel, saveModel } from '../../src/checkpoint/gpt-folder.ts';
 import { SafetensorsFile } from '../../src/checkpoint/safetensors.ts';
 import type { Gpt } from '../../src/nn/gpt.ts';
 import { attachLora } from '../../src/nn/lora.ts';
@@ -26,7 +29,7 @@ describe.each(['gpt2', 'llama'] as const)('LoRA on %s against PyTorch', (archite
   const logits = (model: Gpt) =>
     noGrad(() => scope(() => model.logits(model.forward(firstInput(fixture))).toFloats()));
   const adapted = (options: { checkpointActivations?: boolean } = {}) => {
-    const model = loadGpt(fixture.folder, options);
+    const model = loadModel(fixture.folder, options);
     const adapters = attachLora(model, { rank: 4, alpha: 10, targets: ['all'], seed: 0 });
     adapters.load(new Map([...adapters.parameters().keys()].map((name) => [name, recorded.get(name)!])));
     return { model, adapters };
@@ -67,18 +70,18 @@ describe.each(['gpt2', 'llama'] as const)('LoRA on %s against PyTorch', (archite
     const { model, adapters } = adapted();
     const live = logits(model);
     const folder = temporaryFolder();
-    await saveGpt(folder, model, { adapters });
-    expect(maxError(logits(loadGpt(folder)), live)).toBeLessThan(1e-5);
+    await saveModel(folder, model, { adapters });
+    expect(maxError(logits(loadModel(folder)), live)).toBeLessThan(1e-5);
     // The live model and its base weights were only read.
     expect(logits(model)).toEqual(live);
-    await saveGpt(folder, model);
-    expect(maxError(logits(loadGpt(folder)), fixture.logits)).toBeLessThan(1e-5);
+    await saveModel(folder, model);
+    expect(maxError(logits(loadModel(folder)), fixture.logits)).toBeLessThan(1e-5);
   });
 
   it('adapters of another model are not merged', async () => {
     const { adapters } = adapted();
     const { model } = adapted();
-    await expect(saveGpt(temporaryFolder(), model, { adapters })).rejects.toMatchObject({
+    await expect(saveModel(temporaryFolder(), model, { adapters })).rejects.toMatchObject({
       code: 'ERR_MISMATCH',
       message: expect.stringMatching(/another model/),
     });

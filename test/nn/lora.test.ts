@@ -1,6 +1,6 @@
-/** LoRA: what adapters change, and above all what they must not. */
+/** LoRA: what adapters change, and what they must not change. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { generate } from '../../src/generate/generator.ts';
+import { generate } from '../../src/generate/generate.ts';
 import { KvCache } from '../../src/generate/kv-cache.ts';
 import { native } from '../../src/native/addon.ts';
 import type { DType } from '../../src/native/binding.ts';
@@ -14,6 +14,7 @@ import { AdamW } from '../../src/optim/adamw.ts';
 import { backward, noGrad } from '../../src/tensor/autograd.ts';
 import { mean } from '../../src/tensor/ops/elementwise.ts';
 import { keep, scope, Tensor, tensor } from '../../src/tensor/tensor.ts';
+import { allConfigs } from '../helpers/family-configs.ts';
 import { expectGradients } from '../helpers/gradient-check.ts';
 import { expectError, expectSameBits, randomNormal } from '../helpers/reference.ts';
 import { gradients, hiddenStates, inputOf, ints, tokenBatch } from '../helpers/token-batch.ts';
@@ -32,12 +33,11 @@ function stir(adapters: LoraAdapters, scale = 0.2): LoraAdapters {
 
 const presets = ['tiny', 'llama-tiny'] as const;
 const dtypes: DType[] = ['f32', 'bf16'];
-const cases = presets.flatMap((preset) => dtypes.map((dtype) => [preset, dtype] as const));
+const cases = allConfigs.flatMap(([name, config]) => dtypes.map((dtype) => [name, dtype, config] as const));
 
 afterEach(() => native.setNumThreads(0));
 
-describe.each(cases)('LoRA on %s in %s', (preset, dtype) => {
-  const config = presetConfig(preset);
+describe.each(cases)('LoRA on %s in %s', (_, dtype, config) => {
   const made = tokenBatch([5, 40, 19], config.vocabSize);
   const make = (more: { checkpointActivations?: boolean } = {}) =>
     new Gpt(config, { dtype, seed: 1, ...more });
@@ -121,7 +121,7 @@ describe.each(cases)('LoRA on %s in %s', (preset, dtype) => {
         return new Tensor(logProbs).toFloats();
       }),
     );
-    expect(completion!.logProbs).toEqual([...scored.slice(prompt.length - 1)]);
+    expect(completion!.logProbs).toEqual(scored.slice(prompt.length - 1));
   });
 
   it('without() is the base model, and puts everything back whatever happens inside', () => {
@@ -175,7 +175,8 @@ describe.each(presets)('LoRA on %s', (preset) => {
       ...Object.fromEntries(model.trainable()),
     };
     expectGradients(loss, trained, { tolerance: 2e-2, samples: 6 });
-    // The head trains, but not through the reference: recomputation would find the adapters on again.
+    // The head trains, but not through the reference: recomputation would find the
+    // adapters on again.
     scope(() => {
       expect(loss().requiresGrad).toBe(true);
       expect(adapters.without(loss).requiresGrad).toBe(false);

@@ -1,4 +1,6 @@
-/** The head of reward and value models: how it starts, that its bias lives in the file, and that nothing is random. */
+/**
+ * The head of reward and value models: its start, its bias in the file, and that nothing is random.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

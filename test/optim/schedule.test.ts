@@ -5,8 +5,8 @@ const options = (schedule: ScheduleOptions['schedule']): ScheduleOptions => ({
   lr: 1,
   schedule,
   warmupSteps: 10,
-  finalFraction: 0.1,
-  decayFraction: 0.2,
+  minLrRatio: 0.1,
+  decayRatio: 0.2,
 });
 const course = (schedule: ScheduleOptions['schedule']) =>
   Array.from({ length: 111 }, (_, step) => learningRate(options(schedule), step, 110));
@@ -36,7 +36,7 @@ it('each has its own shape', () => {
 
 it('R35: linear without warm-up ends at 0; ten steps of warm-up begin at a tenth and stay constant', () => {
   const rate = (schedule: ScheduleOptions['schedule'], warmupSteps: number, step: number) =>
-    learningRate({ lr: 3e-6, schedule, warmupSteps, finalFraction: 0, decayFraction: 0 }, step, 100);
+    learningRate({ lr: 3e-6, schedule, warmupSteps, minLrRatio: 0, decayRatio: 0 }, step, 100);
   expect([0, 50, 75, 100].map((step) => rate('linear', 0, step))).toEqual([3e-6, 1.5e-6, 0.75e-6, 0]);
   expect(rate('constant', 10, 0)).toBeCloseTo(3e-7, 15);
   expect([9, 10, 60, 99].map((step) => rate('constant', 10, step))).toEqual(Array(4).fill(3e-6));

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { planAt, plannedSeconds } from '../../src/quickstart/plan.ts';
 import { planLines, QUICK_NOTE, roughTime } from '../../src/quickstart/plan-text.ts';
 
-const whole = { tokens: 1_000_000, rollouts: 30, questions: 600 };
+const whole = { tokens: 1_000_000, iterations: 30, questions: 600 };
 const short = { ...whole, tokens: 100_000, most: { tuningSteps: 20, sampledQuestions: 300 } };
 const machine = { out: 'run', threads: 2, dtype: 'bf16', quick: false, quickSeconds: 40 } as const;
 

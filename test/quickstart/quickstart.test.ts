@@ -1,13 +1,15 @@
 /**
- * The whole pipeline as a user starts it, cut short: every stage on the packaged data, its page while it runs and at the
- * end, and a model that answers.
+ * The whole pipeline as a user starts it, shortened: every stage on the packaged data, the page
+ * during and after the run, and a model that answers.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { athanor, cliPath, lastLineJson, runNode, temporaryFolder } from '../helpers/cli.ts';
 
-/** Pages as they are while later parts still run: one each time that the terminal says what begins. */
+/**
+ * Pages as they are while later parts still run: one each time that the terminal says what begins.
+ */
 function pagesOf(out: string): {
   pages: Map<string, string>;
   watch: (stderr: NodeJS.ReadableStream) => void;
@@ -63,8 +65,8 @@ it('runs all stages, measures all models and leaves a page and an assistant', as
     /^about \d+ (seconds|minutes?) on this machine \(\d+ threads?, (bf16|f32), training at /m,
   );
   expect(stderr).toContain(`watch it grow: ${out}/report.html`);
-  expect(stderr).toContain('expect nonsense for answers');
-  expect(page).toContain('expect nonsense for answers');
+  expect(stderr).toContain('answers are nonsense');
+  expect(page).toContain('answers are nonsense');
   expect([...pages.keys()]).toEqual(['1', '2', '3', '4', '5', '6']);
   for (const growing of pages.values()) {
     expect(growing).toMatch(/^<!doctype html>[\s\S]*<\/html>\n$/);

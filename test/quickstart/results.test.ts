@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { gainTable, meanInterval, resultsPage, summaryTable } from '../../src/quickstart/results.ts';
+import { gainTable, resultsPage, summaryTable } from '../../src/quickstart/results.ts';
 import type { ScoreboardRecord } from '../../src/quickstart/summary.ts';
 
 function row(model: string, accuracy: number, kl: number | null): ScoreboardRecord {
@@ -7,7 +7,7 @@ function row(model: string, accuracy: number, kl: number | null): ScoreboardReco
     model,
     bits_per_byte: 0.5,
     accuracy_new_wordings_greedy: accuracy,
-    accuracy_new_wordings_sampled: accuracy - 0.1,
+    accuracy_new_wordings_sampled: Math.max(0, accuracy - 0.1),
     accuracy_new_facts_greedy: 0.2,
     accuracy_new_facts_sampled: 0.1,
     reward: accuracy * 2,
@@ -28,22 +28,25 @@ const results = [0.5, 0.6, 0.7].map((accuracy, i) => ({
 }));
 
 describe('results over seeds', () => {
-  it("give the mean with Student's interval", () => {
-    // t(2) = 4.303, standard error 0.1 / sqrt(3).
-    const { mean, low, high } = meanInterval([0.5, 0.6, 0.7]);
-    expect(mean).toBeCloseTo(0.6, 12);
-    expect(high - mean).toBeCloseTo((4.303 * 0.1) / Math.sqrt(3), 6);
-    expect(mean - low).toBeCloseTo(high - mean, 12);
-  });
-
-  it('need at least two seeds', () => {
-    expect(() => meanInterval([1])).toThrow('expected 2 to 15 seeds but got 1');
-  });
-
   it('leave out what a model has no figure for', () => {
     const [, , base, sft] = summaryTable(results).split('\n');
     expect(base).toMatch(/^\| base \| 0\.500 \(0\.500 to 0\.500\) .* \| – \| – \|$/);
-    expect(sft).toContain('60.0 (35.2 to 84.8)');
+    expect(sft).toContain('60.0 (34.8 to 80.9)');
+  });
+
+  it('keep the interval of a share within 0 and 100 %, and leave other intervals as they are', () => {
+    const near = [0.89, 0.975, 0.967].map((accuracy, i) => ({
+      ...results[i]!,
+      scoreboard: [row('PPO', accuracy, null)],
+    }));
+    const [, , line] = summaryTable(near).split('\n');
+    expect(line).toContain('| 94.4 (65.0 to 99.4) |');
+    // The reward is twice the accuracy here, and not a share.
+    expect(line).toContain('| 1.89 (1.65 to 2.12) |');
+  });
+
+  it('need at least two seeds', () => {
+    expect(() => resultsPage(results.slice(0, 1))).toThrow('expected 2 to 15 values but got 1');
   });
 
   it('compare PPO with SFT within each seed', () => {

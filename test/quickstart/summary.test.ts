@@ -1,6 +1,12 @@
 import { expect, it } from 'vitest';
+import type { Question } from '../../src/quickstart/factbook/task.ts';
 import type { ScoreboardRow } from '../../src/quickstart/scoreboard.ts';
-import { scoreboardCells, scoreboardRecord } from '../../src/quickstart/summary.ts';
+import {
+  answersTable,
+  rightAnswerFigures,
+  scoreboardCells,
+  scoreboardRecord,
+} from '../../src/quickstart/summary.ts';
 
 const row: ScoreboardRow = {
   model: 'base',
@@ -13,6 +19,7 @@ const row: ScoreboardRow = {
   kl: undefined,
   winRate: { decided: 0, share: undefined },
   shown: [],
+  shownRight: [],
 };
 
 it('gives no interval where no question is decided, and no figure that is not measured', () => {
@@ -30,4 +37,15 @@ it('gives no interval where no question is decided, and no figure that is not me
 it('gives the share of decided questions with its interval', () => {
   const winRate = { decided: 4, share: { value: 0.75, low: 0.3, high: 0.95 } };
   expect(scoreboardCells({ ...row, winRate }).at(-1)).toBe('75.0 % of 4 (30.0 % to 95.0 %)');
+});
+
+it('draws the right answers of every model, and marks each shown answer', () => {
+  const rows = [{ ...row, phrasingsSampled: 0.25, shown: ['Bern'], shownRight: [true] }];
+  const [wordings, facts] = rightAnswerFigures({ rows });
+  expect(wordings).toMatchObject({ kind: 'shares', rows: [{ label: 'base', values: [0.25, 0] }] });
+  expect(facts).toMatchObject({ rows: [{ label: 'base', values: [0, 0] }] });
+  const questions = [{ question: 'Capital of Switzerland?', answer: 'Bern' } as Question];
+  expect(answersTable({ questions, rows }).rows).toEqual([
+    ['Capital of Switzerland?', 'Bern', { text: 'Bern', isRight: true }],
+  ]);
 });

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { type Columns, chartData } from '../../src/report/chart-data.ts';
-import { chartSpecs } from '../../src/report/chart-specs.ts';
+import { chartData } from '../../src/report/chart-data.ts';
+import { chartSpecsFor } from '../../src/report/chart-specs.ts';
 import type { MetricRecord } from '../../src/report/metrics-log.ts';
+import type { Columns } from '../../src/report/page-data.ts';
 import { runLog } from './run-log.ts';
 
 const dataOf = (records: readonly MetricRecord[]) =>
@@ -11,7 +12,7 @@ const dataOf = (records: readonly MetricRecord[]) =>
       evaluations: records.filter(({ event }) => event === 'evaluation'),
       marks: records.filter(({ event }) => event === 'warning'),
     },
-    chartSpecs,
+    chartSpecsFor(records),
   );
 const at = ({ x, y }: Columns, step: number, field: string) => y[field]![x.step.indexOf(step)];
 

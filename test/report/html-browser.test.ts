@@ -1,9 +1,12 @@
-/** The report in a real browser. Where there is none, these tests say so and are not run. */
+/** The report in a real browser. Without a browser these tests say so and do not run. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { renderReport } from '../../src/report/html-report.ts';
+import { chartSpecsFor } from '../../src/report/chart-specs.ts';
+import { renderComparison } from '../../src/report/comparison.ts';
+import type { Figure } from '../../src/report/figures.ts';
+import { renderReport, sourceOf } from '../../src/report/html-report.ts';
 import { Browser, findBrowser } from './browser.ts';
 import { runLog } from './run-log.ts';
 
@@ -161,10 +164,91 @@ describe.skipIf(program === undefined)(
       browser.problems.length = 0;
       await browser.open(long);
       expect(await browser.evaluate('document.documentElement.dataset.charts')).toBe('5');
-      // Loss ends at 3 + 7 exp(-8), with noise of 0.1: its smoothed course must not show the extremes.
+      // Loss ends at 3 + 7 exp(-8), with noise of 0.1: its smoothed course must not
+      // show the extremes.
       const course = /, training ([\d.]+)/.exec(String(await browser.evaluate(legendOf('loss'))));
       expect(Math.abs(Number(course![1]) - 3.002)).toBeLessThan(0.02);
       expect(browser.problems).toEqual([]);
+    });
+
+    it('a comparison has one line per run, named by the legend', async () => {
+      const compared = join(root, 'compared.html');
+      const runs = ['first', hostile].map((name, i) => ({
+        name,
+        records: runLog({ steps: 200 + 100 * i, evaluateEvery: 50 }),
+        settings: { lr: i },
+      }));
+      writeFileSync(compared, renderComparison(runs));
+      browser.problems.length = 0;
+      await browser.open(compared);
+      expect(await browser.evaluate(legendOf('loss-val_loss-0'))).toBe(
+        `step 300, first 3.052, ${hostile} 3.052`,
+      );
+      expect(await browser.evaluate(inkOf('loss-loss-0'))).toBeGreaterThan(0.005);
+      expect(new Set((await browser.evaluate(rangeOf)) as string[])).toEqual(new Set(['1 300']));
+      expect(browser.problems).toEqual([]);
+    });
+
+    it('charts of different stages zoom by themselves', async () => {
+      const staged = join(root, 'staged.html');
+      const stage = (name: string, steps: number) => {
+        const records = runLog({ steps, evaluateEvery: 50 });
+        return { ...sourceOf(records), specs: chartSpecsFor(records), name, charts: ['loss'] };
+      };
+      const stages = [stage('One', 100), stage('Two', 300)];
+      writeFileSync(staged, renderReport([], { title: 't' }, { stages }));
+      await browser.open(staged);
+      expect(await browser.evaluate(rangeOf)).toEqual(['1 100', '1 300']);
+      await browser.evaluate(`document.getElementById('chart-stage-1-loss').focus()`);
+      await browser.key('+');
+      const [first, second] = (await browser.evaluate(rangeOf)) as string[];
+      expect(first).not.toBe('1 100');
+      expect(second).toBe('1 300');
+    });
+
+    it('on a phone a table is cards whose words stay whole', async () => {
+      const table = join(root, 'table.html');
+      const columns = ['model', ...Array.from({ length: 8 }, (_, i) => `m${i}`)];
+      const rows = ['base', 'SFT'].map((name) => [
+        name,
+        ...columns.slice(1).map(() => 'considerably better'),
+      ]);
+      writeFileSync(table, renderReport([], { title: 't', tables: [{ title: 'Models', columns, rows }] }));
+      await browser.open(table, { width: 390 });
+      expect(await browser.evaluate('document.documentElement.scrollWidth')).toBe(390);
+      const broken = `[...document.querySelectorAll('.scroll td, .scroll td span')].flatMap((cell) => {
+        const text = cell.firstChild;
+        if (text?.nodeType !== Node.TEXT_NODE) return [];
+        return [...text.data.matchAll(/\\S+/g)].filter(({ 0: word, index }) => {
+          const range = document.createRange();
+          range.setStart(text, index);
+          range.setEnd(text, index + word.length);
+          return range.getClientRects().length !== 1;
+        }).map(([word]) => word);
+      })`;
+      expect(await browser.evaluate(`document.querySelectorAll('.scroll td').length`)).toBe(18);
+      expect(await browser.evaluate(broken)).toEqual([]);
+    });
+
+    it.each([1280, 390])('no label of a drawing is cut off, %i pixels wide', async (width) => {
+      const drawn = join(root, 'drawn.html');
+      const bins = [0, 0.5, 1].map((at) => ({ predicted: at, observed: at, low: at, high: at, count: 9 }));
+      const bars = [{ label: '0.25 to 0.5', value: 1, count: 1000 }];
+      const figures: Figure[] = [
+        { kind: 'calibration', title: 'Predicted', bins },
+        { kind: 'bars', title: 'Accuracy', bars },
+      ];
+      writeFileSync(drawn, renderReport([], { title: 't', figures }));
+      await browser.open(drawn, { width });
+      const cut = `[...document.querySelectorAll('.plot')].flatMap((plot) => {
+        const { left, right, top, bottom } = plot.getBoundingClientRect();
+        return [...plot.querySelectorAll('text')].filter((text) => {
+          const box = text.getBoundingClientRect();
+          return box.left < left || box.right > right || box.top < top || box.bottom > bottom;
+        }).map((text) => text.textContent);
+      })`;
+      expect(await browser.evaluate(`document.querySelectorAll('.plot text').length`)).toBeGreaterThan(10);
+      expect(await browser.evaluate(cut)).toEqual([]);
     });
 
     async function over(id: string): Promise<[number, number, number]> {

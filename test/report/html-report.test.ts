@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -147,9 +147,82 @@ describe('the report', () => {
     expect(page).not.toMatch(/[\x00\x1b]/);
   });
 
+  it('sets prompt and answer of a sample apart', () => {
+    const page = renderReport([{ event: 'sample', step: 1, prompt: 'Who?', text: ' Nobody.' }], {
+      title: 't',
+    });
+    expect(page).toMatch(/<p class="prompt"[^>]*>Who\?<\/p>\s*<p class="answer"[^>]*>Nobody\.<\/p>/);
+  });
+
+  it('marks answers, names the column of each cell, draws shares as bars and has the command', () => {
+    const page = renderReport([], {
+      title: 't',
+      command: 'npx athanor quickstart --seed 3',
+      tables: [
+        {
+          title: 'Answers',
+          columns: ['question', 'base', 'SFT'],
+          rows: [['Who?', { text: 'Me', isRight: false }, { text: 'You', isRight: true }]],
+        },
+      ],
+      figures: [
+        {
+          kind: 'shares',
+          title: 'Right answers',
+          series: ['sampled', 'greedy'],
+          rows: [{ label: 'base', values: [0.25, 1] }],
+        },
+      ],
+    });
+    expect(page).toMatch(/<td data-label="base"><span><span class="mark wrong" [^>]*>✗<\/span>Me</);
+    expect(page).toMatch(/<td data-label="SFT"><span><span class="mark right" [^>]*>✓<\/span>You</);
+    expect(page).toContain('style="width:25%');
+    expect(page).toContain('style="width:100%');
+    expect(page).toContain('<code class="command">npx athanor quickstart --seed 3</code>');
+  });
+
+  it('has the charts of stages in other folders, where they have a log', () => {
+    const folder = join(root, 'pipeline');
+    MetricsLog.open(folder).close();
+    const log = MetricsLog.open(join(folder, 'first'));
+    for (const record of run) log.append(record);
+    log.close();
+    const stages = ['first', 'second'].map((name) => ({ name, folder: name, charts: ['loss'] }));
+    writeReport(folder, { title: 't', stages });
+    const page = readFileSync(join(folder, 'report.html'), 'utf8');
+    expect(page).toContain('first: loss');
+    expect(page).not.toContain('second: loss');
+  });
+
+  it('is made again with what the page before said, or else with the settings of the run', () => {
+    const folder = join(root, 'again');
+    const log = MetricsLog.open(folder);
+    for (const record of run) log.append(record);
+    const options = { title: hostile, notes: ['a note'], environment: { processor: 'abacus' } };
+    writeReport(folder, { ...options, refreshSeconds: 10 });
+    log.append({ step: 301, loss: 1 });
+    log.close();
+    writeReport(folder);
+    const page = readFileSync(join(folder, 'report.html'), 'utf8');
+    expect(page).toContain('<dt>Steps</dt><dd>301</dd>');
+    for (const kept of [escapeHtml(hostile), 'a note', 'abacus']) expect(page).toContain(kept);
+    expect(page).not.toContain('http-equiv="refresh"');
+
+    rmSync(join(folder, 'report.html'));
+    const settings = { batchSize: 8, seed: 3 };
+    writeFileSync(join(folder, 'run.json'), JSON.stringify({ stage: 'sft', settings }));
+    writeReport(folder);
+    const anew = readFileSync(join(folder, 'report.html'), 'utf8');
+    expect(anew).toContain('<title>again</title>');
+    expect(anew).toContain('<p class="subtitle">sft</p>');
+    expect(anew).toContain('<dt>batch size</dt><dd>8</dd>');
+    // This machine need not be the run's.
+    expect(anew).not.toContain('<h2>Environment</h2>');
+  });
+
   it('says what is missing', () => {
     expect(renderReport([], { title: 't' })).toContain('No step was logged.');
-    expect(renderReport([{ step: 1, loss: 2 }], { title: 't' }, 3)).toContain(
+    expect(renderReport([{ step: 1, loss: 2 }], { title: 't' }, { badLines: 3 })).toContain(
       '3 lines of metrics.jsonl could not be read',
     );
     expect(() => writeReport(join(root, 'nowhere'), { title: 't' })).toThrow(

@@ -10,7 +10,10 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** What a run logs at each step: a warning before the record of step 5, evaluation and sample after every second one. */
+/**
+ * The log of a run per step: a warning before the record of step 5, an evaluation and a sample
+ * after every second step.
+ */
 function recordsOf(step: number): MetricRecord[] {
   const records: MetricRecord[] = [{ step, loss: 1 / step, lr: 1e-3 }];
   if (step === 4) records.unshift({ event: 'warning', step, text: 'a jump' });

@@ -16,7 +16,7 @@ class Screen extends Writable {
   text = '';
   columns = 200;
   isTTY = true;
-  /** As a real terminal: by TERM, NO_COLOR and the like. */
+  /** Whether to act as a real terminal, which depends on TERM, NO_COLOR and the like. */
   getColorDepth = WriteStream.prototype.getColorDepth;
 
   override _write(chunk: Buffer, _: string, done: () => void): void {

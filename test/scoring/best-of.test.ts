@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { generate } from '../../src/generate/generator.ts';
+import { generate } from '../../src/generate/generate.ts';
 import { Gpt } from '../../src/nn/gpt.ts';
 import { presetConfig } from '../../src/nn/presets.ts';
 import { bestOf } from '../../src/scoring/best-of.ts';
@@ -35,7 +35,7 @@ describe('best of n', () => {
       const own = all.slice(6 * prompt, 6 * prompt + 6);
       expect(chosen.scores).toEqual(own.map(({ tokens }) => sum(prompts[prompt]!) + sum(tokens)));
       const ended = own.flatMap(({ finish }, i) => (finish === 'stop' ? [chosen.scores[i]!] : []));
-      // Both kinds are among them, so that the one going before the other is seen.
+      // Both kinds are among the answers, so the test sees that finished ones come first.
       expect(ended.length).toBeGreaterThan(0);
       expect(chosen.finish).toBe('stop');
       expect(chosen.score).toBe(Math.max(...ended));

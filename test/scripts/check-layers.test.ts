@@ -6,7 +6,7 @@ import { runNode, temporaryFolder } from '../helpers/cli.ts';
 
 const script = join(packageRoot, 'scripts/check-layers.mjs');
 
-/** What the checker says of a tree that holds just these files. */
+/** The violations in a tree that holds just these files. */
 async function check(files: Record<string, string>): Promise<{ code: number | null; problems: string[] }> {
   const root = temporaryFolder();
   for (const [name, text] of Object.entries(files)) {
@@ -27,6 +27,8 @@ describe('the layer checker', () => {
     const files = {
       'native/core/a.h': '#include <vector>\n',
       'native/cpu/b.cpp': '#include "core/a.h"\n#include <algorithm>\n// std::vector in words\n',
+      'native/cuda/gpu.h': '#include "emulator/gpu.h"\n',
+      'native/emulator/gpu.h': '#include "cuda/memory.h"\n',
       'native/cpu/host/c.cpp': '#include <string>\nstd::vector<int> x;\n',
       'native/binding/d.cpp': '#include <napi.h>\n#include "ops/e.h"\n#include "text/f.h"\n',
       'src/index.ts': "export * from './cli/x.ts';\n",
@@ -42,6 +44,11 @@ describe('the layer checker', () => {
 
   it.each([
     ['native/core/a.h', '\n#include "ops/x.h"\n', 'native/core/a.h:2: native/core may not include ops/x.h'],
+    [
+      'native/cuda/a.cu',
+      '#include "emulator/x.h"\n',
+      'native/cuda/a.cu:1: native/cuda may not include emulator/x.h',
+    ],
     ['native/cpu/a.cpp', '#include "cuda/x.h"\n', 'native/cpu/a.cpp:1: native/cpu may not include cuda/x.h'],
     [
       'native/text/a.cpp',

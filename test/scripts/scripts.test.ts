@@ -1,4 +1,4 @@
-/** The parts of the build scripts that decide something. */
+/** The parts of the build scripts that make decisions. */
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';

@@ -1,4 +1,4 @@
-/** PPO's operations: the numbers that the field agrees on, gradients, and what happens at the edges. */
+/** PPO's operations: published numbers, gradients, and edge cases. */
 import { describe, expect, it } from 'vitest';
 import { native } from '../../src/native/addon.ts';
 import { backward, noGrad } from '../../src/tensor/autograd.ts';
@@ -13,6 +13,7 @@ import {
 } from '../../src/tensor/ops/policy.ts';
 import { segmentSum } from '../../src/tensor/ops/segments.ts';
 import { keep, parameter, scope, tensor } from '../../src/tensor/tensor.ts';
+import { onEmulator } from '../helpers/device.ts';
 import { expectGradients } from '../helpers/gradient-check.ts';
 import { expectClose, expectError, randomNormal } from '../helpers/reference.ts';
 
@@ -49,7 +50,7 @@ describe('KL estimators', () => {
   });
 
   it('refuses an estimator that there is not', () => {
-    expectError('ERR_ARGUMENT', /expected the estimator to be k1, k2 or k3/, () =>
+    expectError('ERR_ARGUMENT', /to be 'k1', 'k2' or 'k3' but got 'k4'/, () =>
       klPenalty(tensor([-1]), tensor([-1]), 'k4' as 'k3'),
     );
   });
@@ -251,8 +252,8 @@ describe('the policy loss', () => {
     const x = tensor([-1]);
     const run = (options: Partial<PolicyLossOptions>) => () =>
       policyLoss(x, { oldLogProbs: x, advantages: x }, { ...clip, ...options });
-    expectError('ERR_ARGUMENT', /entropy_coef is 0.01 but entropies is missing/, run({ entropyCoef: 0.01 }));
-    expectError('ERR_ARGUMENT', /kl_coef is 0.04 but reference_log_probs is missing/, run({ klCoef: 0.04 }));
+    expectError('ERR_ARGUMENT', /entropyCoef is 0.01 but entropies is missing/, run({ entropyCoef: 0.01 }));
+    expectError('ERR_ARGUMENT', /klCoef is 0.04 but referenceLogProbs is missing/, run({ klCoef: 0.04 }));
   });
 });
 
@@ -303,7 +304,7 @@ describe('sums of segments', () => {
   });
 });
 
-it('a thousand losses leave memory where it was', () => {
+it.skipIf(onEmulator)('a thousand losses leave memory where it was', () => {
   const [logProbs, values] = [parameter(floats(16, 500)), parameter(floats(17, 500))];
   const [old, advantages] = [floats(18, 500), floats(19, 500)];
   const step = () => {

@@ -83,7 +83,7 @@ describe('ranking', () => {
   });
 
   it('names a pair of scores that there are not', () => {
-    expectError('ERR_ARGUMENT', /\[ranking_loss\] score 2 at 1 is outside/, () => rank([1, 2], [0, 2]));
+    expectError('ERR_ARGUMENT', /\[rankingLoss\] score 2 at 1 is outside/, () => rank([1, 2], [0, 2]));
   });
 });
 
@@ -133,8 +133,10 @@ describe('direct preference optimisation', () => {
   });
 
   it('refuses a kind that there is not, and smoothing that a kind does not know', () => {
-    expectError('ERR_ARGUMENT', /sigmoid, ipo or hinge/, () => run([0, 0, 0, 0], { kind: 'kto' as 'ipo' }));
-    expectError('ERR_ARGUMENT', /label_smoothing is defined for the kind sigmoid only/, () =>
+    expectError('ERR_ARGUMENT', /kind to be 'sigmoid', 'ipo' or 'hinge' but got 'kto'/, () =>
+      run([0, 0, 0, 0], { kind: 'kto' as 'ipo' }),
+    );
+    expectError('ERR_ARGUMENT', /labelSmoothing is defined for the kind sigmoid only/, () =>
       run([0, 0, 0, 0], { kind: 'ipo', labelSmoothing: 0.1 }),
     );
   });

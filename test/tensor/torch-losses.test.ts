@@ -1,4 +1,7 @@
-/** Losses of preference learning and PPO, and their gradients, against what scripts/record-rl.py recorded of PyTorch. */
+/**
+ * Losses of preference learning and PPO, and their gradients, compared with PyTorch's, which
+ * scripts/record-rl.py recorded.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -88,7 +91,10 @@ const { scale } = torch;
 const of = (name: TokenField) => tensor(torch.tokens[name]);
 const ints = (values: readonly number[]) => tensor(Int32Array.from(values));
 const starts = ints(torch.starts);
-/** One unit in the last place of f32, twice: the kernels compute in f64 and round once; the recording has 12 digits. */
+/**
+ * One unit in the last place of f32, twice: the kernels compute in f64 and round once; the
+ * recording has 12 digits.
+ */
 const close = (actual: Tensor | number, wanted: readonly number[] | number, what: string) =>
   expectClose(
     typeof actual === 'number' ? [actual] : actual.toFloats(),

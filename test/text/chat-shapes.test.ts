@@ -1,6 +1,6 @@
 /**
- * The shapes that public chat templates have, against what transformers made of them (scripts/record-chat.py): the same
- * text, the same ids, and masks that hold whatever is said.
+ * The forms of public chat templates, compared with transformers (scripts/record-chat.py): the same
+ * text, the same ids, and masks that are right for any text.
  */
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -134,7 +134,8 @@ describe.each(Object.keys(shapes))('%s', (name) => {
         const text = template.render(messages.slice(0, turn), { addGenerationPrompt: true });
         const bytes = Buffer.byteLength(text);
         const begin = firstAt(tokenizer, tokens, bytes);
-        // Where a token joins the last of the prompt to the first of the answer, it is nobody's to learn.
+        // Where a token joins the last of the prompt to the first of the answer, it is
+        // nobody's to learn.
         const straddled = tokenizer.decodeBytes(tokens.slice(0, begin)).length > bytes;
         expect(supervised[begin - 1]).toBe(0);
         expect(supervised[begin]).toBe(1);

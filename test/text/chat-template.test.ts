@@ -30,7 +30,8 @@ const controls = (ids: ArrayLike<number>) => {
 describe('the default template', () => {
   it('R7: supervises the words and the end token of each assistant turn, and nothing else', () => {
     const { tokens, supervised } = chat.encodeDialogue(dialogue);
-    // Token by token, from the encoding of each part alone: role and end tokens are boundaries of every part.
+    // Token by token, from the encoding of each part: role and end tokens are boundaries
+    // of every part.
     const expected = dialogue.flatMap(({ role, content }) => {
       const learned = role === 'assistant' ? 1 : 0;
       return [
@@ -102,7 +103,8 @@ describe('what people say', () => {
         ['<|user|>', '<|end|>', '<|assistant|>', '<|end|>'].map(idOf),
       );
       expect(tokenizer.decode(tokens)).toBe(`<|user|>${content}<|end|><|assistant|>${content}<|end|>`);
-      // Between the control tokens are the ids of the same text said harmlessly: in no dialogue at all.
+      // Between the control tokens are the ids of the same text said harmlessly: in no
+      // dialogue at all.
       const said = Array.from(tokenizer.encode(content));
       expect(Array.from(tokens.slice(1, 1 + said.length))).toEqual(said);
       expect(supervised.reduce((sum, flag) => sum + flag, 0)).toBe(said.length + 1);
@@ -111,7 +113,8 @@ describe('what people say', () => {
 
   it('never becomes one where it meets the text of the template', async () => {
     const odd = (await Tokenizer.train(['abc'], { vocabSize: 259, specialTokens: ['<|endoftext|>'] }))
-      // One inside another, two that overlap, one of a single character, one beside the template's own text.
+      // One inside another, two that overlap, one of a single character, one beside the
+      // template's own text.
       .withSpecialTokens(['<a>', 'a><b', '><b>', '☃', '[x]', '[/U]']);
     const source =
       "{% for m in messages %}{{ '[U' + ']' if m['role'] == 'user' else '[A]' }}{{ m['content'] }}{{ '☃' }}x]{% endfor %}";
@@ -170,9 +173,9 @@ describe('a template', () => {
   });
 
   it('that ends no answer with a control token is refused', () => {
-    refused(turns('', '\n'), /no control token behind the assistant's turn/);
+    refused(turns('', '\n'), /no control token after the assistant's turn/);
     const exceptLast = "{{ '<|end|>' if not (loop.last and m['role'] == 'assistant') }}";
-    refused(turns('', exceptLast), /no control token behind the assistant's turn 5/);
+    refused(turns('', exceptLast), /no control token after the assistant's turn 5/);
   });
 
   it('that writes its end tokens between turns, and so after a prompt, is refused', () => {

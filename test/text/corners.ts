@@ -1,4 +1,4 @@
-/** Short texts on which tokenizers differ when they differ at all, by what they try. */
+/** Short texts on which wrong tokenizers differ, by the rule that they test. */
 export const corners: Record<string, string[]> = {
   empty: [''],
   spaces: [

@@ -1,4 +1,7 @@
-/** Random damage to tokenizer.json and rank files: one error that names the file, or a tokenizer that still works. */
+/**
+ * Random damage to tokenizer.json and rank files: one error that names the file, or a tokenizer
+ * that still works.
+ */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +16,10 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const sample = new TextEncoder().encode('The furnace keeps one steady fire: 1234 \u{1f525}\r\n\u4e2d');
 
-/** One way of many to damage bytes: flipped, cut, doubled, removed, or overwritten with what parsers dislike. */
+/**
+ * One way of many to damage bytes: flipped, cut, doubled, removed, or overwritten with
+ * what parsers dislike.
+ */
 function damage(bytes: Uint8Array, next: () => number): Uint8Array {
   const at = Math.floor(next() * bytes.length);
   const size = Math.floor(next() ** 4 * 200) + 1;

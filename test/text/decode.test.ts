@@ -1,4 +1,4 @@
-/** Decoding, whole and as a stream: always what TextDecoder makes of the bytes. */
+/** Decoding of whole texts and of streams gives the same as TextDecoder. */
 import { describe, expect, it } from 'vitest';
 import { allCorners } from './corners.ts';
 import { load, oracles, realTexts } from './oracles.ts';

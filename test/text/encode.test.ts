@@ -1,4 +1,7 @@
-/** Ids against tiktoken, on real text, on corner cases of Unicode and of the split patterns, and on random text. */
+/**
+ * Ids compared with tiktoken: on real text, on corner cases of Unicode and of the split patterns,
+ * and on random text.
+ */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { describe, expect, it } from 'vitest';
@@ -51,7 +54,8 @@ describe.each(oracles)('$name', (oracle) => {
   });
 
   it('agrees on every code point', () => {
-    // Each in the places where its class decides: inside, before and after letters, numbers, spaces and marks.
+    // Each in the places where its class decides: inside, before and after letters, numbers,
+    // spaces and marks.
     for (let first = 0; first < 0x110000; first += 4096) {
       // Planes 4 to 13, the end of 14, 15 and 16 hold no characters: one block stands for each.
       if (first >= 0x40000 && first % 0x10000 !== 0) continue;

@@ -66,7 +66,10 @@ export function expectSameIds(actual: ArrayLike<number>, expected: ArrayLike<num
 
 const scripts = dirname(dirname(require.resolve('typescript/package.json')));
 
-/** Text files of the installed packages: English, Markdown, code, some of it with typographic quotes and CR LF. */
+/**
+ * Text files of the installed packages: English, Markdown, code, some of it with typographic quotes
+ * and CR LF.
+ */
 export function realTexts(limit = 60): { path: string; text: string }[] {
   const files: { path: string; text: string }[] = [];
   for (const name of readdirSync(scripts).sort()) {

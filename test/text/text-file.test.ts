@@ -48,7 +48,7 @@ describe('a text file in parts', () => {
     ['\n', '\u0085', '\u0301'],
     [' ', 'x', 'y'],
   ])('gives the same pieces when cut at %j between %j and %j', async (gap, before, after) => {
-    // Neighbors of the gap are mixed so that pieces across it would be learned.
+    // Neighbours of the gap are mixed, so that a wrong piece across it would be learned.
     const line = `${before.repeat(2)}${gap}${after.repeat(2)}`;
     const content = `${line}${gap}${gap}${line} ${line}`.repeat(300);
     for (const pattern of ['gpt2', 'gpt4', 'gpt4o'] as const) {

@@ -1,4 +1,7 @@
-/** tokenizer.json: written, read again, read by Hugging Face's own reader, and refused by name where it must be. */
+/**
+ * tokenizer.json: written, read again, read by Hugging Face's own reader, and refused with the name
+ * of the unsupported field.
+ */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,8 +20,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const texts = realTexts(12).map(({ text }) => text);
 const readJson = (path: string) => JSON.parse(readFileSync(path, 'utf8')) as JsonObject;
 
-// JavaScript's \s is not White_Space: it lacks U+0085 and has U+FEFF. There Hugging Face's JavaScript reader differs from
-// its own Rust library and from tiktoken, and its (?i:) does not fold the long s.
+// JavaScript's \s is not White_Space: it lacks U+0085 and has U+FEFF. There Hugging Face's
+// JavaScript reader differs from its own Rust library and from tiktoken, and its (?i:) does not
+// fold the long s.
 const javascriptDiffers = /[\u0085\ufeff\u017f]/;
 
 describe.each(['gpt2', 'gpt4', 'gpt4o'] as SplitPattern[])(

@@ -1,20 +1,23 @@
 /**
- * The commands that test/train/cuda-pipeline.test.ts leaves out, as processes with --device cuda: against the CPU where
- * the task has one right answer, against themselves where it is drawn. Part of vitest.cuda.config.ts.
+ * The commands that test/train/cuda-pipeline.test.ts leaves out, as processes with --device cuda.
+ * They are compared with the CPU where the task has one right answer, and with a second run where
+ * results are sampled. Part of vitest.cuda.config.ts.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { native } from '../../src/native/addon.ts';
-import { runSft } from '../../src/train/sft/run.ts';
 import { athanor, lastLineJson } from '../helpers/cli.ts';
 import { expectSameRun, runWhole } from '../helpers/killed-run.ts';
 import { maxError } from '../helpers/reference.ts';
 import { type RlModels, writeRlModels } from '../helpers/rl-models.ts';
-import { jsonl, logged, sftDefaults } from '../helpers/stages.ts';
+import { jsonl, logged, runSft, sftDefaults } from '../helpers/stages.ts';
 
-/** Of losses and gradient norms: bf16 has 8 bits, and rounds each activation of both devices in its own order. */
+/**
+ * Of losses and gradient norms: bf16 has 8 bits, and rounds each activation of both devices in
+ * its own order.
+ */
 const TOLERANCE = 2 ** -6;
 const facts = { sky: 'Blue.', rose: 'Red.', snow: 'White.' };
 const question = (thing: string) => `Colour of ${thing}?`;
@@ -47,13 +50,24 @@ async function result(device: string, ...args: string[]): Promise<Record<string,
   return lastLineJson(stdout);
 }
 
-const few = ['--dtype', 'bf16', '--warmup', '0', '--lr', '1e-3', '--batch-size', '2', '--validation', '0'];
+const few = [
+  '--dtype',
+  'bf16',
+  '--warmup-steps',
+  '0',
+  '--lr',
+  '1e-3',
+  '--batch-size',
+  '2',
+  '--validation-split',
+  '0',
+];
 
 describe('training', () => {
   const stages: Record<string, () => string[]> = {
     'sft --lora-rank': () => ['sft', '--data', questions, '--lora-rank', '4', '--sample-tokens', '1'],
-    'dpo --weights bf16': () => ['dpo', '--data', comparisons, '--weights', 'bf16'],
-    'dpo --lora-rank': () => ['dpo', '--data', comparisons, '--lora-rank', '4', '--checkpoint-activations'],
+    'dpo --param-dtype bf16': () => ['dpo', '--data', comparisons, '--param-dtype', 'bf16'],
+    'dpo --lora-rank': () => ['dpo', '--data', comparisons, '--lora-rank', '4', '--gradient-checkpointing'],
   };
   it.each(Object.keys(stages))('%s learns as on the CPU', async (stage) => {
     const command = [...stages[stage]!(), '--model', assistant, ...few, '--steps', '4'];
@@ -74,15 +88,26 @@ describe('training', () => {
     writeFileSync(reward, 'export default (prompt, response) => response.length;');
     const command = [
       ...['grpo', '--model', models.model, '--data', models.data, '--reward-fn', reward, '--device', 'cuda'],
-      ...['--rollout', '4', '--group', '4', '--batch-size', '2', '--rollouts', '2', '--max-response', '5'],
       ...[
-        '--max-prompt',
+        '--rollout-size',
+        '4',
+        '--num-generations',
+        '4',
+        '--batch-size',
+        '2',
+        '--iterations',
+        '2',
+        '--max-response-length',
+        '5',
+      ],
+      ...[
+        '--max-prompt-length',
         '40',
         '--eval-prompts',
         '1',
         '--lr',
         '1e-3',
-        '--warmup',
+        '--warmup-steps',
         '0',
         '--lora-rank',
         '4',

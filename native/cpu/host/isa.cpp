@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "kernels/bench.h"
 #include "kernels/family.h"
 
 namespace athanor {
@@ -15,7 +16,9 @@ std::atomic<int> chosen{-1};
 CpuIsa best_isa() {
   for (CpuIsa isa : kAll)
     if (isa_supported(isa)) return isa;
-  fail(ErrorCode::kInternal, "isa", "this build holds no instruction set that this machine can run");
+  fail(ErrorCode::kInternal,
+       "this build holds no instruction set that this machine can run; build it again on this machine with: "
+       "npx athanor build");
 }
 
 CpuIsa isa_from_environment() {
@@ -23,12 +26,12 @@ CpuIsa isa_from_environment() {
   if (name == nullptr || *name == '\0') return best_isa();
   for (CpuIsa isa : kAll) {
     if (std::string(name) != isa_name(isa)) continue;
-    expect(isa_supported(isa), ErrorCode::kArgument, "isa", "ATHANOR_ISA=", name,
+    expect(isa_supported(isa), ErrorCode::kArgument, "ATHANOR_ISA=", name,
            " is not supported by this machine or not in this build");
     return isa;
   }
-  fail(ErrorCode::kArgument, "isa",
-       "expected ATHANOR_ISA to be portable, avx2, avx512 or avx512bf16 but got ", name);
+  fail(ErrorCode::kArgument, "expected ATHANOR_ISA to be portable, avx2, avx512 or avx512bf16 but got ",
+       name);
 }
 
 }  // namespace
@@ -43,20 +46,29 @@ const char* isa_name(CpuIsa isa) {
   return "?";
 }
 
-bool isa_supported(CpuIsa isa) {
+bool isa_built(CpuIsa isa) {
+  // One family stands for all: an instruction set is built whole.
   switch (isa) {
-    case CpuIsa::kPortable: ATHANOR_IF_portable(return true;) break;
+    case CpuIsa::kPortable: return &cpu::portable::bench_kernels_table != nullptr;
+    case CpuIsa::kAvx2: return &cpu::avx2::bench_kernels_table != nullptr;
+    case CpuIsa::kAvx512: return &cpu::avx512::bench_kernels_table != nullptr;
+    case CpuIsa::kAvx512Bf16: return &cpu::avx512bf16::bench_kernels_table != nullptr;
+  }
+  return false;
+}
+
+bool isa_supported(CpuIsa isa) {
+  if (!isa_built(isa)) return false;
+  switch (isa) {
+    case CpuIsa::kPortable: return true;
 #if defined(__x86_64__)
-    case CpuIsa::kAvx2:
-      ATHANOR_IF_avx2(return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");) break;
+    case CpuIsa::kAvx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     case CpuIsa::kAvx512:
-      ATHANOR_IF_avx512(return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                                   __builtin_cpu_supports("avx512vl") &&
-                                   __builtin_cpu_supports("avx512dq");) break;
+      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
     case CpuIsa::kAvx512Bf16:
-      ATHANOR_IF_avx512bf16(
-          return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
-                     __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");) break;
+      return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 #else
     default: break;
 #endif
@@ -74,12 +86,12 @@ CpuIsa active_isa() {
 }
 
 void set_active_isa(CpuIsa isa) {
-  expect(isa_supported(isa), ErrorCode::kArgument, "isa", isa_name(isa), " is not supported here");
+  expect(isa_supported(isa), ErrorCode::kArgument, isa_name(isa), " is not supported here");
   chosen.store(static_cast<int>(isa), std::memory_order_relaxed);
 }
 
 void fail_no_backend(const char* family) {
-  fail(ErrorCode::kCudaUnavailable, "device", family, " has no kernels for this device in this build");
+  fail(ErrorCode::kCudaUnavailable, family, " has no kernels for this device in this build");
 }
 
 }  // namespace athanor

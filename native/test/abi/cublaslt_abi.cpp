@@ -1,10 +1,10 @@
-// Compiles where cuda/cublaslt_abi.h says what NVIDIA's header does.
+// Compiles only where cuda/gemm/cublaslt_abi.h agrees with NVIDIA's header.
 #include <cublasLt.h>
 
 #include <cstddef>
 #include <type_traits>
 
-#include "cuda/cublaslt_abi.h"
+#include "cuda/gemm/cublaslt_abi.h"
 
 namespace athanor::cuda {
 namespace {
@@ -49,7 +49,8 @@ static_assert(offsetof(lt::Heuristic, workspace_bytes) ==
               offsetof(cublasLtMatmulHeuristicResult_t, workspaceSize));
 static_assert(offsetof(lt::Heuristic, state) == offsetof(cublasLtMatmulHeuristicResult_t, state));
 
-/// Whether arguments are passed the same way: pointers as pointers, numbers and enumerations of one size.
+/// Whether arguments are passed the same way: pointers as pointers, numbers and enumerations
+/// of one size.
 template <class A, class B>
 constexpr bool kIsPassedAlike = std::is_pointer_v<A> == std::is_pointer_v<B> && sizeof(A) == sizeof(B) &&
                                 std::is_floating_point_v<A> == std::is_floating_point_v<B>;

@@ -1,4 +1,4 @@
-// Where libraries are looked for, and what is said when they are nowhere.
+// Where libraries are looked for, and the message when they are not found.
 #include "core/shared_library.h"
 
 #include <cstdlib>
@@ -46,8 +46,8 @@ class Variable {
   bool had_ = false;
 };
 
-/// A folder with a library in it, as pip or an installer would leave it. Copies, for the loader takes a link
-/// to what it has for the same library.
+/// A folder with a library in it, as pip or an installer would leave it. The library is a copy,
+/// since the loader takes a link to a loaded library for the same library.
 class Installed {
  public:
   explicit Installed(const std::string& below) {
@@ -55,7 +55,7 @@ class Installed {
     root = mkdtemp(name);
     std::filesystem::create_directories(root + "/" + below);
     file = root + "/" + below + "/" + kFile;
-    std::filesystem::copy_file(ATHANOR_CUBLASLT_DOUBLE, file);
+    std::filesystem::copy_file(ATHANOR_FAKE_CUBLASLT, file);
   }
   ~Installed() { std::filesystem::remove_all(root); }
   std::string root, file;
@@ -67,7 +67,7 @@ TEST(a_missing_library_says_what_was_tried_and_what_installs_it) {
   EXPECT(has(text, "ERR_CUDA_LIBRARY_MISSING [Nowhere] is not on this machine"));
   EXPECT(has(text, "pip install nowhere"));
   EXPECT(has(text, "or set ATHANOR_NOWHERE"));
-  EXPECT(has(text, "libathanor_nowhere.so.1: cannot open shared object file"));  // the loader's own words
+  EXPECT(has(text, "libathanor_nowhere.so.1: cannot open shared object file"));
   EXPECT(has(text, "/nonexistent/toolkit/lib64/libathanor_nowhere.so.1: no such file"));
   EXPECT(has(text, "/usr/local/cuda*/targets/*-linux/lib/libathanor_nowhere.so.1: no such file"));
   EXPECT(
@@ -100,12 +100,12 @@ TEST(a_variable_is_never_overridden) {
   const std::string text = failure();
   EXPECT(has(text, "ATHANOR_NOWHERE names a library that cannot be opened"));
   EXPECT(has(text, "/nonexistent/library.so: cannot open shared object file"));
-  const Variable right("ATHANOR_NOWHERE", ATHANOR_CUBLASLT_DOUBLE);
-  EXPECT(SharedLibrary(places()).path() == ATHANOR_CUBLASLT_DOUBLE);
+  const Variable right("ATHANOR_NOWHERE", ATHANOR_FAKE_CUBLASLT);
+  EXPECT(SharedLibrary(places()).path() == ATHANOR_FAKE_CUBLASLT);
 }
 
 TEST(a_function_that_a_library_lacks_is_named) {
-  const Variable named("ATHANOR_NOWHERE", ATHANOR_CUBLASLT_DOUBLE);
+  const Variable named("ATHANOR_NOWHERE", ATHANOR_FAKE_CUBLASLT);
   const SharedLibrary library(places());
   try {
     library.function<void()>("athanor_no_such_function");
@@ -117,10 +117,10 @@ TEST(a_function_that_a_library_lacks_is_named) {
 }
 
 TEST(reports_tell_version_place_or_problem) {
-  const Variable cublaslt("ATHANOR_CUBLASLT", ATHANOR_CUBLASLT_DOUBLE), nccl("ATHANOR_NCCL", kNoLibrary);
+  const Variable cublaslt("ATHANOR_CUBLASLT", ATHANOR_FAKE_CUBLASLT), nccl("ATHANOR_NCCL", kNoLibrary);
   const std::vector<LibraryReport> reports = cuda_library_reports();
   EXPECT(reports.size() == 2);
-  EXPECT(reports[0].version == "13.1.1" && reports[0].path == ATHANOR_CUBLASLT_DOUBLE);
+  EXPECT(reports[0].version == "13.1.1" && reports[0].path == ATHANOR_FAKE_CUBLASLT);
   EXPECT(reports[0].problem.empty());
   EXPECT(reports[1].problem == "not used: ATHANOR_NCCL=none");
 }

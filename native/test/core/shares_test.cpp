@@ -8,7 +8,7 @@
 namespace athanor::test {
 namespace {
 
-/// Every thread does its own share, at so many items a second.
+/// Every thread does its own share, at the given items per second.
 void work(Shares& shares, int64_t count, const std::vector<double>& speeds) {
   shares.divide(count);
   for (size_t i = 0; i < speeds.size(); ++i) {
@@ -41,7 +41,8 @@ TEST(shares_start_equal_and_follow_the_speeds) {
   for (int i = 0; i < 60; ++i) work(shares, 90, {1, 2, 3});
   EXPECT((lengths(shares, 90, 3) == std::vector<int64_t>{15, 30, 45}));
   work(shares, 90, {1, 1, 1});
-  EXPECT((lengths(shares, 96, 3) == std::vector<int64_t>{18, 32, 46}));  // an eighth of the way to 32 each
+  // An eighth of the way to 32 each.
+  EXPECT((lengths(shares, 96, 3) == std::vector<int64_t>{18, 32, 46}));
 }
 
 TEST(shares_starve_no_thread_and_need_not_be_all_there) {

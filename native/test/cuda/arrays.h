@@ -1,5 +1,5 @@
-// Arrays on the device and numbers to fill them with, for the kernel tests. They run on the emulator and on a
-// GPU, so nothing here reads device memory but through copies.
+// Arrays on the device and numbers to fill them with, for the kernel tests. They run on the
+// emulator and on a GPU, so device memory is read through copies only.
 #pragma once
 
 #include <random>
@@ -68,7 +68,7 @@ std::vector<double> as_double(const std::vector<T>& values) {
   return out;
 }
 
-/// What rounding the result to T may cost, as a root mean square relative to the result.
+/// The error of rounding a result to T, as a root mean square relative to the result.
 template <class T>
 constexpr double kTolerance = sizeof(T) == 2 ? 3e-3 : 2e-6;
 

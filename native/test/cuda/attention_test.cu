@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "core/error.h"
-#include "cuda/attention_forward.h"
+#include "cuda/attention/forward.h"
 #include "test/cuda/arrays.h"
 
 namespace athanor::test {
@@ -84,7 +84,8 @@ Reference reference_attention(const Case& c, const std::vector<double>& qkv,
   return r;
 }
 
-// Weights and scores' gradients are rounded to bf16 between the two products, as in every flash attention.
+// Weights and scores' gradients are rounded to bf16 between the two products, as in
+// every flash attention.
 constexpr double kForward = 5e-3, kBackward = 8e-3;
 
 void expect_attention(const Case& c) {
@@ -137,7 +138,7 @@ TEST(attention_agrees_with_eight_heads_to_a_key) {
   expect_attention({{0, 20}, 4, 1, 128});
 }
 
-/// What a sequence is packed with must not reach it, were it NaN.
+/// The other sequences of a batch must not reach a sequence, even where they are NaN.
 TEST(attention_keeps_sequences_apart) {
   for (size_t head_dim : {64, 128}) {
     const Case c{packed({5, 70, 65, 9}), 128 / head_dim, 1, head_dim};
@@ -195,7 +196,7 @@ TEST(attention_gradients_have_the_same_bits_in_every_run) {
   }
 }
 
-/// What the forward and the backward pass say.
+/// The errors of the forward and the backward pass.
 std::string refusals(const Case& c, DType dtype, AttentionPath path) {
   const DeviceArray<int32_t> starts(c.starts);
   const DeviceArray<bf16> in(c.tokens() * c.width()), out(c.tokens() * c.out_width());
@@ -205,6 +206,7 @@ std::string refusals(const Case& c, DType dtype, AttentionPath path) {
   const AttentionKernels& kernels = cuda::attention_kernels(path);
   std::string text;
   for (bool is_backward : {false, true}) {
+    const OperationName name(is_backward ? "attentionBackward" : "attentionForward");
     try {
       is_backward ? kernels.backward(shape, out, in, out, lse, in) : kernels.forward(shape, in, out, lse);
     } catch (const Error& error) {
@@ -217,8 +219,8 @@ std::string refusals(const Case& c, DType dtype, AttentionPath path) {
 TEST(attention_refuses_what_it_was_not_built_for) {
   const auto refuses = [](size_t head_dim, DType dtype, AttentionPath path, const std::string& why) {
     const std::string text = refusals({{0, 4}, 1, 1, head_dim}, dtype, path);
-    return text.find("[attention] " + why) != std::string::npos &&
-           text.find("[attention_backward] " + why) != std::string::npos;
+    return text.find("[attentionForward] " + why) != std::string::npos &&
+           text.find("[attentionBackward] " + why) != std::string::npos;
   };
   EXPECT(refuses(136, DType::kBF16, AttentionPath::kMma,
                  "takes head sizes that are multiples of 8 up to 128 on CUDA but got 136"));
@@ -229,7 +231,8 @@ TEST(attention_refuses_what_it_was_not_built_for) {
       refuses(96, DType::kBF16, AttentionPath::kWgmma, "takes head sizes 64 and 128 with wgmma but got 96"));
 }
 
-/// Two sequences in slots of their own, fed in pieces: every row must have the bits of the full pass.
+/// Two sequences in slots of their own, fed in pieces: every row must have the bits of
+/// the full pass.
 void expect_cached(const Case& c, AttentionPath path, const std::vector<std::vector<size_t>>& pieces) {
   constexpr size_t kSlots = 3, kCapacity = 256;
   const size_t padded = (c.head_dim + 15) / 16 * 16;
@@ -240,7 +243,7 @@ void expect_cached(const Case& c, AttentionPath path, const std::vector<std::vec
   cuda::attention_kernels(path).forward(c.shape(starts), in, full, lse);
   const std::vector<bf16> reference = full.get();
 
-  // What a slot held before must not be seen, were it NaN.
+  // The earlier contents of a slot must not be seen, even where they are NaN.
   const std::vector<bf16> stale(kSlots * c.kv_heads * kCapacity * padded, from_float<bf16>(NAN));
   const DeviceArray<bf16> keys(stale), values(stale);
   const DeviceArray<int32_t> slots(std::vector<int32_t>{2, 0});

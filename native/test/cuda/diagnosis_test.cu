@@ -1,5 +1,5 @@
-// A machine without a usable GPU must say which of the many reasons it is, and what helps.
-#include "cuda/device/diagnosis.h"
+// A machine without a usable GPU must report the reason and the remedy.
+#include "cuda/runtime/diagnosis.h"
 #include "test/check.h"
 
 namespace athanor::test {

@@ -7,8 +7,8 @@ namespace {
 
 const ElementwiseKernels& kernels() { return cuda::elementwise_kernels(); }
 
-// One element, a vector less one, several blocks with a tail; and from an address that no vector may start
-// at.
+// One element, a vector less one, several blocks with a tail; and from an address at which no
+// vector may start.
 constexpr size_t kCounts[] = {1, 7, 2049, 4103};
 
 TEST_BOTH_TYPES(maps_agree_at_odd_sizes_and_addresses) {

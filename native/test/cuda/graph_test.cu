@@ -21,7 +21,7 @@ bool throws_state(Body&& body) {
 constexpr int64_t kCount = 700;
 constexpr size_t kBytes = kCount * sizeof(float);
 
-/// out = 3 in + 1, by way of memory that is taken, given back and taken again.
+/// out = 3 in + 1, through memory that is allocated, freed and allocated again.
 void queue_work(float* out, const float* in) {
   const ElementwiseKernels& kernels = cuda::elementwise_kernels();
   void* const zeros = cuda::device_allocate(kBytes);

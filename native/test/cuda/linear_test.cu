@@ -1,14 +1,14 @@
-// Every case runs on the engine's own kernels and through cuBLASLt: the library itself on a GPU that has it,
-// and on the emulator its double.
+// Every case runs on the engine's own kernels and through cuBLASLt: the library itself on a GPU
+// that has it, and its fake on the emulator.
 #include "kernels/linear.h"
 
 #include <cmath>
 
 #include "core/cuda_libraries.h"
 #include "core/error.h"
-#include "cuda/gemm.h"
+#include "cuda/gemm/gemm.h"
 #include "test/cuda/arrays.h"
-#include "test/double/cublaslt_double.h"
+#include "test/fake/fake_cublaslt.h"
 
 namespace athanor::test {
 namespace {
@@ -18,9 +18,9 @@ using cuda::CublasLt;
 /// Null where there is none.
 CublasLt* library() {
   static const std::unique_ptr<CublasLt> opened = []() -> std::unique_ptr<CublasLt> {
-#ifdef ATHANOR_CUBLASLT_DOUBLE
+#ifdef ATHANOR_FAKE_CUBLASLT
     return std::make_unique<CublasLt>(
-        SharedLibrary({"the double", "ATHANOR_NO_VARIABLE", {ATHANOR_CUBLASLT_DOUBLE}, {}, ""}));
+        SharedLibrary({"the double", "ATHANOR_NO_VARIABLE", {ATHANOR_FAKE_CUBLASLT}, {}, ""}));
 #else
     try {
       return std::make_unique<CublasLt>(SharedLibrary(cublaslt_places()));
@@ -209,13 +209,13 @@ TEST_BOTH_TYPES(empty_products_are_their_epilogue) {
   });
 }
 
-/// Own kernels alone promise it.
+/// Only the engine's own kernels promise it.
 TEST_BOTH_TYPES(a_row_has_the_same_bits_in_any_batch) {
   constexpr int64_t kRows = 140, kN = 40, kK = 75;
   const DeviceArray<T> a(as_type<T>(normals(kRows * kK, 1))), b(as_type<T>(normals(kN * kK, 2)));
   const DeviceArray<float> all(kRows * kN), one(kN);
-  cuda::own_gemm({kRows, kN, kK, kType, a, false, 0, b, true, all, DType::kF32});
-  cuda::own_gemm({1, kN, kK, kType, a + 133 * kK, false, 0, b, true, one, DType::kF32});
+  cuda::engine_gemm({kRows, kN, kK, kType, a, false, 0, b, true, all, DType::kF32});
+  cuda::engine_gemm({1, kN, kK, kType, a + 133 * kK, false, 0, b, true, one, DType::kF32});
   const std::vector<float> together = all.get();
   EXPECT(std::vector<float>(together.begin() + 133 * kN, together.begin() + 134 * kN) == one.get());
 }
@@ -247,7 +247,7 @@ TEST_BOTH_TYPES(packed_weights_multiply_both_ways) {
   EXPECT_CLOSE(backward.get(), backward_reference, 1e-6);
 }
 
-// What training does must not fall back unnoticed to kernels of ours.
+// The products of training must not fall back to the engine's own kernels unnoticed.
 TEST(cublaslt_takes_the_products_of_training_whole) {
   if (library() == nullptr) return;
   constexpr int64_t kM = 64, kN = 128, kK = 96;

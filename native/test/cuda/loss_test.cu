@@ -106,7 +106,8 @@ TEST(log_probabilities_and_entropies_agree) {
         expected_entropies.push_back(is_ignored ? 0.0 : rows.entropy(r, inverse_temperature));
       }
       EXPECT_CLOSE(log_probs.get(), expected, 1e-6);
-      // A log-probability is rounded as the logits are, so an entropy near 0 has an error of that size.
+      // A log-probability is rounded as the logits are, so an entropy near 0 has an error
+      // of that size.
       const std::vector<float> result = entropies.get();
       for (size_t r = 0; r < kRowCount; ++r) {
         const double rounding = 2e-7 * 12 * inverse_temperature;

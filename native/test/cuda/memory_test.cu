@@ -1,6 +1,6 @@
 #include "cuda/memory.h"
 
-#include "cuda/device/queue_log.h"
+#include "cuda/runtime/queue_log.h"
 #include "test/cuda/arrays.h"
 
 namespace athanor::test {

@@ -11,7 +11,8 @@ struct Reference {
   std::vector<double> y, sum, mean, rstd, dx, dweight, dbias;
 };
 
-/// Forward from x + delta rounded to T, and backward from dy and dsum; without centring it is RMS norm.
+/// Forward from x + delta rounded to T, and backward from dy and dsum; without centring it
+/// is RMS norm.
 template <class T>
 Reference reference_norm(bool centered, const std::vector<T>& x, const std::vector<T>& delta,
                          const std::vector<float>& weight, const std::vector<float>& bias,
@@ -63,16 +64,44 @@ void expect_norm(DType type, bool centered, size_t rows, size_t channels) {
   const DeviceArray<float> dweight(std::vector<float>(channels, 1.0f)),
       dbias(std::vector<float>(channels, 1.0f));
   const auto n = static_cast<int64_t>(rows), d = static_cast<int64_t>(channels);
+  NormForwardArgs forward{.dtype = type,
+                          .y = y,
+                          .sum = sum,
+                          .mean = nullptr,
+                          .rstd = rstd,
+                          .x = dx_in,
+                          .delta = ddelta,
+                          .weight = w,
+                          .bias = nullptr,
+                          .eps = 1e-5f,
+                          .rows = n,
+                          .channels = d};
+  NormBackwardArgs backward{.dtype = type,
+                            .dx = dx,
+                            .dweight = dweight,
+                            .dbias = nullptr,
+                            .dy = ddy,
+                            .dsum = ddsum,
+                            .sum = sum,
+                            .weight = w,
+                            .mean = nullptr,
+                            .rstd = rstd,
+                            .rows = n,
+                            .channels = d};
   if (centered) {
-    kernels().layer_norm_forward(type, y, sum, mean, rstd, dx_in, ddelta, w, b, 1e-5f, n, d);
-    kernels().layer_norm_backward(type, dx, dweight, dbias, ddy, ddsum, sum, w, mean, rstd, n, d);
+    forward.mean = mean;
+    forward.bias = b;
+    backward.mean = mean;
+    backward.dbias = dbias;
+    kernels().layer_norm_forward(forward);
+    kernels().layer_norm_backward(backward);
     EXPECT_CLOSE(mean.get(), r.mean, 1e-5);
-    std::vector<double> added = r.dbias;  // the kernel adds to what is there
+    std::vector<double> added = r.dbias;  // the kernel adds to the old value
     for (double& v : added) v += 1;
     EXPECT_CLOSE(dbias.get(), added, 1e-5);
   } else {
-    kernels().rms_norm_forward(type, y, sum, rstd, dx_in, ddelta, w, 1e-5f, n, d);
-    kernels().rms_norm_backward(type, dx, dweight, ddy, ddsum, sum, w, rstd, n, d);
+    kernels().rms_norm_forward(forward);
+    kernels().rms_norm_backward(backward);
   }
   EXPECT_CLOSE(as_double(sum.get()), r.sum, 0.0);
   EXPECT_CLOSE(as_double(y.get()), r.y, kTolerance<T>);
@@ -83,8 +112,8 @@ void expect_norm(DType type, bool centered, size_t rows, size_t channels) {
   EXPECT_CLOSE(dweight.get(), added, 1e-5);
 }
 
-// One, three and four vectors a lane with the last ones partly past the end; one by one; longer than
-// registers.
+// One, three and four vectors per lane with the last ones partly past the end; one by one;
+// longer than registers.
 constexpr size_t kChannels[] = {40, 768, 1000, 13, 1160};
 
 TEST_BOTH_TYPES(layer_norm_agrees) {
@@ -102,10 +131,30 @@ TEST(a_norm_without_delta_bias_or_dsum) {
   const Reference r = reference_norm<float>(true, x, zero, weight, no_bias, dy, zero, kRows, kWidth);
   const DeviceArray<float> in(x), ddy(dy), w(weight), y(x.size()), dx(x.size()), mean(kRows), rstd(kRows);
   const DeviceArray<float> dweight(std::vector<float>(kWidth, 0.0f));
-  kernels().layer_norm_forward(DType::kF32, y, nullptr, mean, rstd, in, nullptr, w, nullptr, 1e-5f, kRows,
-                               kWidth);
-  kernels().layer_norm_backward(DType::kF32, dx, dweight, nullptr, ddy, nullptr, in, w, mean, rstd, kRows,
-                                kWidth);
+  kernels().layer_norm_forward({.dtype = DType::kF32,
+                                .y = y,
+                                .sum = nullptr,
+                                .mean = mean,
+                                .rstd = rstd,
+                                .x = in,
+                                .delta = nullptr,
+                                .weight = w,
+                                .bias = nullptr,
+                                .eps = 1e-5f,
+                                .rows = kRows,
+                                .channels = kWidth});
+  kernels().layer_norm_backward({.dtype = DType::kF32,
+                                 .dx = dx,
+                                 .dweight = dweight,
+                                 .dbias = nullptr,
+                                 .dy = ddy,
+                                 .dsum = nullptr,
+                                 .sum = in,
+                                 .weight = w,
+                                 .mean = mean,
+                                 .rstd = rstd,
+                                 .rows = kRows,
+                                 .channels = kWidth});
   EXPECT_CLOSE(y.get(), r.y, 2e-6);
   EXPECT_CLOSE(dx.get(), r.dx, 2e-6);
   EXPECT_CLOSE(dweight.get(), r.dweight, 1e-5);

@@ -10,7 +10,8 @@ namespace {
 
 const OptimizerKernels& kernels() { return cuda::optimizer_kernels(); }
 
-/// More tensors than one launch takes, of odd sizes, one of them empty; `shift` moves them off 16 bytes.
+/// More tensors than one launch takes, of odd sizes, one of them empty; `shift` moves them
+/// off 16 bytes.
 void expect_adamw(size_t shift) {
   const AdamwSettings s{1e-2, 0.9, 0.95, 1e-8, 0.5, 3, 0};
   std::vector<std::unique_ptr<DeviceArray<float>>> arrays;
@@ -56,7 +57,8 @@ void expect_adamw(size_t shift) {
 TEST(adamw_agrees_over_many_tensors) { expect_adamw(0); }
 TEST(adamw_agrees_at_odd_addresses) { expect_adamw(1); }
 
-/// Bits of a decay without a gradient, which is one product an element; f32 tensors lie in between.
+/// Bits of a decay without a gradient, which is one product per element; f32 tensors
+/// lie in between.
 void expect_rounding(size_t shift) {
   const AdamwSettings s{0.5, 0.9, 0.95, 1e-8, 1.0, 70000, uint64_t{1} << 40 | 7};
   constexpr double kDecay = 2e-3;

@@ -25,7 +25,14 @@ TEST(advantages_are_those_of_the_recursion) {
     }
     const DeviceArray<float> r(rewards), v(values), advantages(count), returns(count);
     const DeviceArray<int32_t> at(starts);
-    kernels().gae(advantages, returns, r, v, at, static_cast<int64_t>(starts.size()) - 1, gamma, lambda);
+    kernels().gae({.advantages = advantages,
+                   .returns = returns,
+                   .rewards = r,
+                   .values = v,
+                   .starts = at,
+                   .sequences = static_cast<int64_t>(starts.size()) - 1,
+                   .gamma = gamma,
+                   .lambda = lambda});
     EXPECT_CLOSE(advantages.get(), expected, 1e-7);
     EXPECT_CLOSE(returns.get(), expected_returns, 1e-7);
   }
@@ -76,7 +83,7 @@ struct Tokens {
 
 bool near(double a, double b) { return std::fabs(a - b) <= 1e-12 * (1 + std::fabs(b)); }
 
-/// The formulas of ops/policy.h a token at a time. More tokens than one block takes.
+/// The formulas of ops/policy.h, token by token, for more tokens than one block takes.
 void expect_policy_loss(size_t count, double dual_clip, bool has_terms) {
   const Tokens t(count);
   const DeviceArray<float> log_probs(t.log_probs), old(t.old_log_probs), advantages(t.advantages);
@@ -160,7 +167,14 @@ TEST(the_value_loss_is_its_formula) {
   const Tokens t(kCount);
   const DeviceArray<float> values(t.log_probs), old(t.old_log_probs), returns(t.advantages), slopes(kCount);
   for (double clip : {0.0, 0.3}) {
-    const ValueTotals total = kernels().value_loss(slopes, values, old, returns, kCount, clip, 0.7);
+    ValueLossArgs args{.dvalues = slopes,
+                       .values = values,
+                       .old_values = old,
+                       .returns = returns,
+                       .count = kCount,
+                       .clip = clip,
+                       .scale = 0.7};
+    const ValueTotals total = kernels().value_loss(args);
     double loss = 0, clipped = 0;
     std::vector<double> gradient;
     for (size_t i = 0; i < kCount; ++i) {
@@ -174,7 +188,8 @@ TEST(the_value_loss_is_its_formula) {
     EXPECT(near(total.loss, loss));
     EXPECT(total.clipped == clipped);
     EXPECT_CLOSE(slopes.get(), gradient, 1e-7);
-    EXPECT(near(kernels().value_loss(nullptr, values, old, returns, kCount, clip, 0.7).loss, loss));
+    args.dvalues = nullptr;
+    EXPECT(near(kernels().value_loss(args).loss, loss));
   }
 }
 

@@ -30,8 +30,15 @@ TEST_BOTH_TYPES(heads_are_rotated_and_back) {
       const DeviceArray<T> in(rows);
       const DeviceArray<float> angles(table);
       const DeviceArray<int32_t> at(positions);
-      cuda::rope_kernels().rotate(kType, in, static_cast<int64_t>(width), at, angles, kTokens, kHeads,
-                                  static_cast<int64_t>(head_dim), inverse);
+      cuda::rope_kernels().rotate({.dtype = kType,
+                                   .rows = in,
+                                   .positions = at,
+                                   .table = angles,
+                                   .tokens = kTokens,
+                                   .row_width = static_cast<int64_t>(width),
+                                   .heads = kHeads,
+                                   .head_dim = static_cast<int64_t>(head_dim),
+                                   .inverse = inverse});
       EXPECT_CLOSE(as_double(in.get()), reference, kTolerance<T>);
     }
   }

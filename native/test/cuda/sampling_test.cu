@@ -29,10 +29,17 @@ Drawn sample(DType dtype, const std::vector<T>& logits, size_t rows, const Sampl
   const DeviceArray<T> x(logits);
   const DeviceArray<int32_t> past(history), stream(streams), step(steps), tokens(rows);
   const DeviceArray<float> log_probs(rows);
-  cuda::sampling_kernels().sample(dtype, tokens, log_probs, x,
-                                  history.empty() ? nullptr : static_cast<int32_t*>(past),
-                                  static_cast<int64_t>(history.size() / rows), stream, step, settings,
-                                  static_cast<int64_t>(rows), static_cast<int64_t>(logits.size() / rows));
+  cuda::sampling_kernels().sample({.dtype = dtype,
+                                   .tokens = tokens,
+                                   .log_probs = log_probs,
+                                   .logits = x,
+                                   .history = history.empty() ? nullptr : static_cast<int32_t*>(past),
+                                   .history_length = static_cast<int64_t>(history.size() / rows),
+                                   .streams = stream,
+                                   .steps = step,
+                                   .settings = settings,
+                                   .rows = static_cast<int64_t>(rows),
+                                   .vocabulary = static_cast<int64_t>(logits.size() / rows)});
   return {tokens.get(), log_probs.get()};
 }
 
@@ -48,7 +55,8 @@ std::vector<float> loss_log_probs(const std::vector<float>& logits, const std::v
   return log_probs.get();
 }
 
-/// What a filter left: tokens in order of (logit descending, token ascending), and their weights.
+/// The tokens that a filter left, in order of (logit descending, token ascending),
+/// and their weights.
 struct Candidates {
   std::vector<size_t> tokens;
   std::vector<double> weights;
@@ -132,7 +140,7 @@ TEST_BOTH_TYPES(draws_are_those_of_the_reference) {
 }
 
 TEST_BOTH_TYPES(top_k_keeps_the_largest) {
-  // Of bf16 logits many are equal: the lower token counts as the larger.
+  // Many bf16 logits are equal: the lower token counts as the larger.
   for (int64_t top_k : {1, 2, 17, 600, 5000}) {
     expect_draws<T>(kType, 1500, 4, {1.3, top_k, 1.0, 0.0, 1.0, 3}, 0, 0.1f);
   }

@@ -1,6 +1,6 @@
-// What the emulator counts and a GPU would only be slower by: the attention kernels' tiles are laid out so
-// that no matrix load meets two rows in one bank.
-#include "cuda/attention_forward.h"
+// Bank conflicts, which the emulator counts and which only slow a GPU down: the tiles of the
+// attention kernels are laid out so that no matrix load meets two rows in one bank.
+#include "cuda/attention/forward.h"
 #include "test/cuda/arrays.h"
 #include "test/emulator/faults.h"
 

@@ -1,4 +1,4 @@
-// Runs a kernel that has a planted bug and tells what the emulator made of it.
+// Runs a kernel with a planted bug and returns the emulator's fault.
 #pragma once
 
 #include <sys/wait.h>

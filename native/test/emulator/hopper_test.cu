@@ -1,5 +1,6 @@
-// sm_90's machinery in its two usual shapes: a ring of bulk copies between one producer and four consumer
-// warps, and a matrix product fed by tensor copies. Both also with a step left out.
+// The features of sm_90 in their two usual shapes: a ring of bulk copies between one producer
+// and four consumer warps, and a matrix product fed by tensor copies. Each also runs with a
+// step left out.
 #include <random>
 
 #include "test/check.h"

@@ -1,5 +1,5 @@
-// The emulator is worth what it finds: each kernel here has one mistake that real kernels have had, and a
-// test fails where the emulator lets it pass. The same kernel without the mistake must run.
+// Each kernel here has one mistake that real kernels have had, and the test fails where the
+// emulator misses it. The same kernel without the mistake must run.
 #include "test/check.h"
 #include "test/emulator/faults.h"
 

@@ -1,5 +1,5 @@
-// The warpgroup's products with one operand in registers and the other read along its rows, and what happens
-// where one of the steps that they ask for is left out.
+// The warpgroup's products with one operand in registers and the other read along its rows, and the
+// faults where one of their required steps is left out.
 #include "test/check.h"
 #include "test/cuda/arrays.h"
 #include "test/emulator/faults.h"
@@ -13,8 +13,8 @@ enum class Omit { kNothing, kFence, kProxyFence, kWait, kWaitBeforeOverwrite };
 
 constexpr int kRows = 64, kInner = 64, kBoxBytes = kInner * 128;
 
-/// out [64, 8 kCount] = a [64, 64] b [64, 8 kCount], b in boxes of 64 columns, written by the threads
-/// themselves.
+/// out [64, 8 kCount] = a [64, 64] b [64, 8 kCount], b in boxes of 64 columns, written by
+/// the threads themselves.
 template <int kCount>
 __global__ void product_from_registers(float* out, const bf16* a, const bf16* b, Omit omit) {
 #ifdef ATHANOR_SM90A

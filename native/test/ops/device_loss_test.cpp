@@ -79,8 +79,13 @@ TEST_BOTH_TYPES(fused_cross_entropy_works_on_device_tensors) {
   const Head<T> head;
   const std::vector<float> token_weights = normals(kTokens, 4);
   const auto [losses, loss, dx, dweight] =
-      ops::linear_cross_entropy(head.x_tensor(), head.weight_tensor(), head.target_tensor(),
-                                upload<float>({kTokens}, token_weights), 0.5, true, false);
+      ops::linear_cross_entropy({.x = head.x_tensor(),
+                                 .weight = head.weight_tensor(),
+                                 .targets = head.target_tensor(),
+                                 .token_weights = upload<float>({kTokens}, token_weights),
+                                 .scale = 0.5,
+                                 .need_gradient = true,
+                                 .weight_frozen = false});
   std::vector<double> expected, factors;
   double total = 0;
   for (size_t t = 0; t < kTokens; ++t) {
@@ -112,21 +117,27 @@ TEST_BOTH_TYPES(fused_log_probabilities_work_on_device_tensors) {
   EXPECT_CLOSE(download<float>(entropies), expected_entropies, 2e-6);
   // Memory is NaN on the emulator until it is written: overwriting must not read it.
   const Tensor dweight({kVocab, kWidth}, DType::kF32, kDevice);
-  const Tensor dx = ops::linear_log_prob_backward(x, weight, targets, 1.0,
-                                                  upload<float>({kTokens}, dlog_probs), {}, dweight, true);
+  const Tensor dx = ops::linear_log_prob_backward({.x = x,
+                                                   .weight = weight,
+                                                   .targets = targets,
+                                                   .temperature = 1.0,
+                                                   .dlog_probs = upload<float>({kTokens}, dlog_probs),
+                                                   .dentropies = {},
+                                                   .dweight = dweight,
+                                                   .overwrite = true});
   head.expect_gradients(factors, dx, dweight);
 }
 
 TEST(a_written_weight_is_packed_anew_for_both_passes) {
   const Head<bf16> head;
   const Tensor x = head.x_tensor(), weight = head.weight_tensor();
-  const Tensor before = std::get<0>(ops::linear_forward(x, weight, {}, Activation::kNone, false));
+  const Tensor before = std::get<0>(ops::linear_forward({.x = x, .weight = weight}));
   const void* panels = ops::packed_weight(weight, DType::kBF16, true);
   EXPECT(panels == ops::packed_weight(weight, DType::kBF16, false));
   std::vector<float> doubled = head.weight;
   for (float& value : doubled) value *= 2;
   weight.write(doubled.data());
-  const Tensor after = std::get<0>(ops::linear_forward(x, weight, {}, Activation::kNone, false));
+  const Tensor after = std::get<0>(ops::linear_forward({.x = x, .weight = weight}));
   std::vector<double> expected = download<bf16>(before);
   for (double& value : expected) value *= 2;
   EXPECT_CLOSE(download<bf16>(after), expected, 0.0);

@@ -1,4 +1,7 @@
-/** A folder that appears whole or not at all: filled under a temporary name, then renamed. */
+/**
+ * Makes a folder that appears complete or not at all. It is filled under a temporary name
+ * and then renamed.
+ */
 import {
   closeSync,
   existsSync,
@@ -13,12 +16,13 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { AthanorError, fileError } from '../errors.ts';
 
 /**
- * Runs `fill` on a new folder, makes it durable and gives it the name `out`. Throws ERR_ARGUMENT when `out` exists, and
- * what `fill` throws, leaving nothing behind.
+ * Runs `fill` on a new temporary folder, flushes the folder to disk and renames it to `out`. On
+ * failure nothing is left behind. Throws ERR_ARGUMENT when `out` exists, and rethrows the
+ * errors of `fill`.
  */
 export async function createFolder<T>(out: string, fill: (folder: string) => Promise<T>): Promise<T> {
   if (existsSync(out)) {
-    throw new AthanorError('ERR_ARGUMENT', `${out} exists already`, 'delete it or name another --out');
+    throw new AthanorError('ERR_ARGUMENT', `${out} exists already`, 'delete it or name another `out`');
   }
   const target = resolve(out);
   const temporary = `${target}.tmp-${process.pid}`;
@@ -36,7 +40,10 @@ export async function createFolder<T>(out: string, fill: (folder: string) => Pro
   }
 }
 
-/** What killed processes left half-filled, and this process' own id from before a restart of its container. */
+/**
+ * Removes folders that killed processes left half-filled. A folder with the id of this process is
+ * such a leftover too: a container that restarts may use process ids again.
+ */
 function removeLeftovers(target: string): void {
   const folder = dirname(target);
   if (!existsSync(folder)) return;
@@ -58,7 +65,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Without it the names in a folder may be lost with the power. */
+/** Without this a power failure may lose the names in a folder. */
 function syncFolder(folder: string): void {
   const handle = openSync(folder, 'r');
   try {

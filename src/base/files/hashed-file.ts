@@ -1,6 +1,7 @@
 /**
- * Files that survive a crash. A file is written under a temporary name that ends in the writer's process id, fsynced and
- * renamed; a folder is fsynced after its entries changed. The SHA-256 is taken while the disk writes, not after.
+ * Writes and copies files with fsync and a SHA-256. The SHA-256 is computed while the disk writes.
+ * A file that must appear complete or not at all is written under a temporary name (see
+ * temporary-files.ts) and then renamed, and its folder is flushed.
  */
 import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, readSync } from 'node:fs';
@@ -8,18 +9,24 @@ import { type FileHandle, open, rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileError } from '../errors.ts';
 
+/** A file on disk with its size and digest. */
 export interface WrittenFile {
   /** Name within its folder. */
   name: string;
   bytes: number;
-  /** Hexadecimal. */
+  /** In hexadecimal. */
   sha256: string;
 }
 
-/** Large enough to keep a disk busy, small enough that hashing one chunk overlaps with writing it. */
+/**
+ * Large enough to keep a disk busy, small enough that hashing one chunk overlaps with writing it.
+ */
 const chunkBytes = 8 << 20;
 
-/** A new file that is hashed as it is written. Every failure removes it and throws an AthanorError that names it. */
+/**
+ * A new file that is hashed while it is written. On any failure it is removed, and an
+ * AthanorError names it.
+ */
 export class HashedFile {
   readonly #hash = createHash('sha256');
   #bytes = 0;
@@ -29,7 +36,7 @@ export class HashedFile {
     readonly handle: FileHandle,
   ) {}
 
-  /** Runs `fill` on a new file (an old one of that name is replaced), fsyncs and closes it. */
+  /** Creates or replaces a file, runs `fill` on it, flushes it with fsync and closes it. */
   static async write(path: string, fill: (file: HashedFile) => Promise<void>): Promise<WrittenFile> {
     let regular = false;
     try {
@@ -43,13 +50,13 @@ export class HashedFile {
       }
       return { name: basename(path), bytes: file.#bytes, sha256: file.#hash.digest('hex') };
     } catch (error) {
-      // Never a device or pipe that was named by mistake.
+      // Never remove a device or a pipe that was named by mistake.
       if (regular) await rm(path, { force: true });
       throw fileError(error, path, 'write');
     }
   }
 
-  /** Appends; `bytes` may be overwritten once the promise is fulfilled. */
+  /** Appends bytes. The caller may overwrite `bytes` once the promise is fulfilled. */
   async append(bytes: Uint8Array): Promise<void> {
     for (let begin = 0; begin < bytes.length; begin += chunkBytes) {
       const chunk = bytes.subarray(begin, begin + chunkBytes);
@@ -65,11 +72,12 @@ export class HashedFile {
   }
 }
 
+/** Writes a text file as UTF-8, hashed and flushed. */
 export function writeText(path: string, content: string): Promise<WrittenFile> {
   return HashedFile.write(path, (file) => file.append(Buffer.from(content)));
 }
 
-/** Copies a file, hashed and fsynced. */
+/** Copies a file. The copy is hashed and flushed. */
 export async function copyDurably(from: string, to: string): Promise<WrittenFile> {
   const source = await open(from).catch((error: unknown) => {
     throw fileError(error, from);
@@ -109,7 +117,10 @@ export function hashFile(path: string): WrittenFile {
   }
 }
 
-/** Makes a file, or the entries of a folder, durable: without it a rename may be lost with the power. */
+/**
+ * Flushes a file, or the entries of a folder, to disk. Without this a power failure may
+ * lose a rename.
+ */
 export function syncPath(path: string): void {
   const handle = openSync(path, 'r');
   try {

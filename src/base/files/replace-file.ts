@@ -3,7 +3,10 @@ import { basename, dirname } from 'node:path';
 import { fileError } from '../errors.ts';
 import { removeStaleFiles, temporarySuffix } from './temporary-files.ts';
 
-/** Writes a text file so that a reader finds the old one or the new one, whole, also after a crash. */
+/**
+ * Replaces a text file atomically: a reader finds either the old text or the new one, complete,
+ * even after a crash.
+ */
 export function replaceFile(path: string, content: string): void {
   const temporary = `${path}${temporarySuffix()}`;
   try {

@@ -1,18 +1,21 @@
-/** What a file or folder is called until it is whole: by the process that writes it, so that a killed one's can be told. */
+/**
+ * Temporary names of files and folders that are not complete yet. A name contains the id of the
+ * process that writes it, so that leftovers of killed processes can be recognised.
+ */
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Ends the names of what is not finished. */
+/** The suffix of the names of incomplete files. */
 export function temporarySuffix(): string {
   return `.tmp-${process.pid}`;
 }
 
-/** The process that a temporary name belongs to, when that process cannot be writing it any more. */
+/** Whether a name is temporary and its process no longer writes it. */
 export function isStale(name: string): boolean {
   const match = /\.(?:tmp|old)-(\d+)$/.exec(name);
   if (!match) return false;
   const pid = Number(match[1]);
-  // Ours from before: in a container every run may have the same id.
+  // A leftover of an earlier run: in a container every run may have the same process id.
   if (pid === process.pid) return true;
   try {
     process.kill(pid, 0);
@@ -22,7 +25,7 @@ export function isStale(name: string): boolean {
   }
 }
 
-/** Removes what killed processes left half-written of the file `name` in this folder. */
+/** Removes incomplete versions of the file `name` that killed processes left in this folder. */
 export function removeStaleFiles(folder: string, name: string): void {
   for (const entry of readdirSync(folder)) {
     if (entry.startsWith(`${name}.tmp-`) && isStale(entry)) rmSync(join(folder, entry), { force: true });

@@ -1,6 +1,7 @@
 /**
- * Files and packaged corpora as a stream of documents. Reading never holds a corpus or a large file; what cannot be used
- * comes out as a dropped item with its place and reason.
+ * Reads files and packaged corpora as a stream of documents. A corpus or a large file is never
+ * in memory as a whole. A line or file that cannot be used becomes a dropped item with its place
+ * and the reason.
  */
 import { type Dirent, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,12 +11,13 @@ import { isPackagedName, packagedDocuments, packagedNames } from '../packaged/pa
 import { readJsonl } from './jsonl-documents.ts';
 import { readTextFile } from './text-documents.ts';
 
+/** How files become documents. */
 export interface CorpusOptions {
-  /** Field of a JSONL line that holds the text. Default `text`. */
+  /** The field of a JSONL line that holds the text. Default `text`. */
   textKey?: string | undefined;
-  /** Splits text files into documents at lines equal to this. */
+  /** A line that equals this ends a document of a text file. Default: none. */
   separator?: string | undefined;
-  /** Documents of text files are cut where they are longer than this. Default 64 KiB. */
+  /** The most bytes in a document of a text file; longer ones are cut. Default 64 KiB. */
   partBytes?: number | undefined;
 }
 
@@ -26,9 +28,10 @@ const PART_BYTES = 64 << 10;
 const LEAST_PART_BYTES = 1 << 10;
 
 /**
- * Documents of files, folders (searched to any depth in name order, hidden entries left out) and packaged names.
- * Throws ERR_FILE_MISSING, ERR_IO, ERR_FILE_DAMAGED, or ERR_ARGUMENT for a folder without usable files or a file of
- * another kind.
+ * The documents of files, folders and packaged corpora, in the order of `sources`. Folders are
+ * searched to any depth in the order of names; hidden entries are left out. Throws
+ * ERR_FILE_MISSING, ERR_IO, ERR_FILE_DAMAGED, or ERR_ARGUMENT for an option out of range, for a
+ * folder without usable files and for a file of another kind.
  */
 export async function* readCorpus(
   sources: readonly string[],
@@ -77,7 +80,10 @@ function filesOf(source: string): string[] {
   return files;
 }
 
-/** @param above real paths of the folders on the way here, so that a link to one of them is not followed for ever */
+/**
+ * @param above real paths of the folders on the way to this one; a link to one of them is not
+ * followed, since it would never end
+ */
 function* filesBelow(folder: string, above: readonly string[]): Generator<string> {
   let entries: Dirent[];
   let real: string;

@@ -1,14 +1,19 @@
-/** The lines of a JSONL file as JSON values, each with its place; a line that cannot be read is told and passed over. */
+/**
+ * The lines of a JSONL file as JSON values, each with its place. A line that cannot be read becomes
+ * a dropped item.
+ */
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { Dropped } from '../document.ts';
 import { decodeUtf8, lineBlocks } from './line-blocks.ts';
 
-/** Far beyond any document, and far below the longest string that there can be. */
+/** Far more than any document has, and far less than the longest possible string. */
 export const MAX_LINE_BYTES = 64 << 20;
 
 export type JsonLine = { id: string; value: JsonValue } | { dropped: Dropped };
 
-/** `id` is "file:line". Blank lines are passed over. Throws what lineBlocks does. */
+/**
+ * The lines of one file. `id` is "file:line". Blank lines are skipped. Throws as lineBlocks does.
+ */
 export async function* jsonLines(file: string): AsyncGenerator<JsonLine> {
   let number = 0;
   let skipping = false;
@@ -54,7 +59,7 @@ export function isRecord(value: unknown): value is JsonObject {
   return value !== null && typeof value === 'object' && !Array.isArray(value);
 }
 
-/** What a JSON value is, for messages. */
+/** The kind of a JSON value, for messages. */
 export function kindOf(value: unknown): string {
   if (value === undefined) return 'missing';
   if (value === null) return 'null';

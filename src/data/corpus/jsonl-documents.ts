@@ -1,4 +1,4 @@
-/** One document a line of JSON. */
+/** JSONL files with one document per line. */
 import type { CorpusItem, Document, Dropped } from '../document.ts';
 import { isRecord, jsonLines, kindOf } from './json-lines.ts';
 
@@ -25,7 +25,7 @@ function withoutText(id: string, value: unknown, key: string): Dropped {
   return { id, reason: 'missing_field', detail: `no "${key}"; it has ${names}` };
 }
 
-/** A text of white space only is no document. */
+/** The document as an item, or a dropped item if its text is only white space. */
 export function documentOf(document: Document): CorpusItem {
   return /\S/.test(document.text) ? { document } : { dropped: { id: document.id, reason: 'empty' } };
 }

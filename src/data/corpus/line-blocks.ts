@@ -1,11 +1,17 @@
-/** Files as blocks of whole lines in bytes, so that one bad line does not spoil how its neighbours decode. */
+/**
+ * Reads files as blocks of whole lines in bytes. So a bad line does not affect the
+ * decoding of others.
+ */
 import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import { AthanorError, fileError } from '../../base/errors.ts';
 
 export interface LineBlock {
   bytes: Buffer;
-  /** False for a piece of a line that is longer than the limit; the line goes on in the next block. */
+  /**
+   * False for a piece of a line that is longer than the limit. The line continues in
+   * the next block.
+   */
   whole: boolean;
 }
 
@@ -13,8 +19,8 @@ const CHUNK_BYTES = 1 << 20;
 const BYTE_ORDER_MARK = Buffer.from('\ufeff');
 
 /**
- * Reads a file, or what a .gz file holds, without its byte-order mark and in constant memory.
- * Throws ERR_FILE_MISSING, ERR_IO, or ERR_FILE_DAMAGED for a .gz that is not whole.
+ * The contents of a file, or of the file in a .gz, without the byte-order mark, in constant memory.
+ * Throws ERR_FILE_MISSING, ERR_IO, or ERR_FILE_DAMAGED for a .gz that is incomplete.
  */
 export async function* lineBlocks(path: string, maxLineBytes: number): AsyncGenerator<LineBlock> {
   const raw = createReadStream(path, { highWaterMark: CHUNK_BYTES });
@@ -53,7 +59,7 @@ export async function* lineBlocks(path: string, maxLineBytes: number): AsyncGene
   if (held > 0) yield take(Buffer.alloc(0), true);
 }
 
-/** Newlines in some bytes. */
+/** The number of newlines in some bytes. */
 export function countLines(bytes: Buffer): number {
   let count = 0;
   for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) count += 1;
@@ -62,7 +68,7 @@ export function countLines(bytes: Buffer): number {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Undefined for bytes that are not UTF-8. */
+/** The text of bytes, or undefined when they are not UTF-8. */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
     return utf8.decode(bytes);

@@ -1,15 +1,15 @@
 /**
- * Text files as documents. A long file is cut into parts that together are the file, byte for byte: memory stays
- * constant, and a corpus of one file still has documents to hold back for validation.
+ * Reads text files as documents. A long file is cut into parts that together equal the file, byte
+ * for byte. So memory stays constant, and a corpus of one file still has documents for validation.
  */
 import type { CorpusItem } from '../document.ts';
 import { documentOf } from './jsonl-documents.ts';
 import { countLines, decodeUtf8, lineBlocks } from './line-blocks.ts';
 
 export interface TextOptions {
-  /** Documents end at lines equal to this, which belong to none. */
+  /** A line that equals this ends a document and belongs to none. */
   separator: string | undefined;
-  /** Longer documents are cut, at blank lines where there are any. */
+  /** The most bytes in a document. Longer ones are cut, at blank lines if there are any. */
   partBytes: number;
 }
 
@@ -32,7 +32,7 @@ export async function* readTextFile(
     return item;
   };
   for await (const { bytes, whole } of lineBlocks(file, partBytes)) {
-    // A zero byte never stands in text, and stands early in nearly every binary format.
+    // A zero byte never occurs in text. It occurs early in files of nearly every binary format.
     if (bytes.includes(0)) {
       const detail = utf16(bytes)
         ? 'it looks like UTF-16; convert it with iconv -f UTF-16 -t UTF-8'
@@ -81,7 +81,7 @@ function utf16(bytes: Buffer): boolean {
   return mark === 0xfeff || mark === 0xfffe;
 }
 
-/** What stands between the lines that equal the separator; undefined stands for each such line. */
+/** The bytes between the lines that equal the separator. Each such line yields undefined. */
 function* cutAtLines(bytes: Buffer, separator: Buffer, atLineStart: boolean): Generator<Buffer | undefined> {
   let start = 0;
   for (let at = bytes.indexOf(separator); at >= 0; at = bytes.indexOf(separator, at + 1)) {
@@ -97,8 +97,9 @@ function* cutAtLines(bytes: Buffer, separator: Buffer, atLineStart: boolean): Ge
 }
 
 /**
- * Where to cut bytes so that at most `limit` come before: after the last blank line, else line, else space in the
- * second half of them, else between two characters.
+ * Where to cut bytes so that at most `limit` come before the cut. It cuts after the last blank line
+ * in the second half of them, else after the last line, else after the last space there, else
+ * between two characters.
  */
 export function cutPoint(bytes: Buffer, limit: number): number {
   const least = Math.floor(limit / 2);

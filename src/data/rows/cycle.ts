@@ -1,33 +1,46 @@
-/** Indices in a seeded shuffled order that starts over, reshuffled, when all were given. */
+/**
+ * Indices in a seeded shuffled order. After all of them it starts again in another order. The order
+ * is global: of the places that w ranks take together, rank r takes r, r + w, ...
+ */
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonValue } from '../../base/json.ts';
+import { type Ranks, selfCommunicator } from '../../comm/communicator.ts';
 import { Permutation } from '../permutation.ts';
 
 export class ShuffledCycle {
   readonly #size: number;
   readonly #seed: number;
+  readonly #ranks: Ranks;
+  /** Indices that all ranks have taken together. */
   #given = 0;
 
-  /** Throws ERR_ARGUMENT without anything to shuffle. */
-  constructor(size: number, seed: number) {
+  /** Throws ERR_ARGUMENT when there is nothing to shuffle. */
+  constructor(size: number, seed: number, ranks: Ranks = selfCommunicator) {
     if (!(size >= 1))
-      throw new AthanorError('ERR_ARGUMENT', `there are ${size} items to shuffle`, 'give one at least');
+      throw new AthanorError('ERR_ARGUMENT', `there are ${size} items to shuffle`, 'give at least one');
     this.#size = size;
     this.#seed = seed;
+    this.#ranks = ranks;
   }
 
-  next(): number {
-    const round = Math.floor(this.#given / this.#size);
-    const index = new Permutation(this.#size, this.#seed, round).at(this.#given % this.#size);
-    this.#given += 1;
-    return index;
+  /** The next `count` indices of this rank. Every rank must take the same number. */
+  take(count: number): number[] {
+    const { rank, size } = this.#ranks;
+    const first = this.#given + rank;
+    this.#given += count * size;
+    return Array.from({ length: count }, (_, i) => this.#at(first + i * size));
+  }
+
+  #at(place: number): number {
+    const round = Math.floor(place / this.#size);
+    return new Permutation(this.#size, this.#seed, round).at(place % this.#size);
   }
 
   state(): JsonValue {
     return { given: this.#given, size: this.#size };
   }
 
-  /** Throws ERR_MISMATCH when it was of another number of items. */
+  /** Throws ERR_MISMATCH when the state belongs to another number of items. */
   restore(state: JsonValue): void {
     const { given, size } = state as { given: number; size: number };
     if (size !== this.#size) {

@@ -1,43 +1,61 @@
 /**
- * Batches of supervised examples. An epoch takes every example once in a seeded order; packed, examples fill bins of
- * `context` tokens, and since a token sees its own example only, packing changes how many go into a batch and no loss.
+ * Batches of supervised examples. An epoch takes every example once, in a seeded order. With
+ * packing, examples fill bins of `context` tokens. A token attends to its own example only, so
+ * packing changes the number of examples per batch but no loss. The order is global: of the units
+ * that w ranks take together, rank r takes r, r + w, ...
  */
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
+import { type Ranks, selfCommunicator } from '../../comm/communicator.ts';
 import { Permutation } from '../permutation.ts';
-import type { PackedTokens } from '../shards/token-loader.ts';
+import type { PackedTokens } from '../token-batch.ts';
 import { bestFitPack } from './packing.ts';
 import type { SupervisedExample } from './supervised-examples.ts';
 
+/** How examples become batches. */
 export interface ExampleLoaderOptions {
-  /** Bins of a batch when packing, else examples. */
+  /** Bins per batch on this rank, or without packing examples. */
   batchSize: number;
-  /** Tokens of a bin. */
+  /** Tokens per bin, and the most tokens in an example. */
   context: number;
+  /** Whether several examples share a bin. */
   packing: boolean;
+  /** The seed of the order. */
   seed: number;
+  /** The ranks that share the examples. Default: one rank, which takes all. */
+  communicator?: Ranks;
 }
 
+/** The batch of a rank that gets no unit: one token without a target adds nothing to a loss. */
+const NOTHING_TO_LEARN: SupervisedExample = { tokens: Int32Array.of(0), targets: Int32Array.of(-100) };
+
+/** Gives the batches of this rank, epoch after epoch. */
 export class ExampleLoader {
   readonly #examples: readonly SupervisedExample[];
   readonly #options: ExampleLoaderOptions;
+  readonly #ranks: Ranks;
+  /** Units that all ranks take together. */
+  readonly #globalBatch: number;
+  /** Batches per epoch, the same on every rank and in every epoch. */
   readonly batchesPerEpoch: number;
-  /** Bins of this epoch, or single examples: indices into the examples. */
+  /** The bins of this epoch, or single examples, as lists of indices of examples. */
   #units: number[][];
   #epoch = 0;
-  /** Batches of this epoch given. */
+  /** Batches of this epoch so far. */
   #batch = 0;
   #digest: string | undefined;
 
-  /** Throws ERR_ARGUMENT without examples, or with one that exceeds the context. */
+  /**
+   * Throws ERR_ARGUMENT when there are no examples, and for one that is longer than the context.
+   */
   constructor(examples: readonly SupervisedExample[], options: ExampleLoaderOptions) {
     if (examples.length === 0) {
       throw new AthanorError(
         'ERR_ARGUMENT',
         'there is no example to learn from',
-        'check the data and --context',
+        'check the data and `context`',
       );
     }
     const tooLong = examples.find(({ tokens }) => tokens.length > options.context);
@@ -50,9 +68,11 @@ export class ExampleLoader {
     }
     this.#examples = examples;
     this.#options = options;
+    this.#ranks = options.communicator ?? selfCommunicator;
+    this.#globalBatch = options.batchSize * this.#ranks.size;
     this.#units = this.#unitsOf(0);
-    // The lengths alone decide how many bins there are, so every epoch has as many.
-    this.batchesPerEpoch = Math.ceil(this.#units.length / options.batchSize);
+    // The lengths alone decide the number of bins, so it is the same in every epoch.
+    this.batchesPerEpoch = Math.ceil(this.#units.length / this.#globalBatch);
   }
 
   /** Epochs completed. */
@@ -60,30 +80,38 @@ export class ExampleLoader {
     return this.#epoch;
   }
 
+  /** The next batch of this rank. */
   next(): PackedTokens {
-    const { batchSize } = this.#options;
-    const first = this.#batch * batchSize;
-    const units = this.#units.slice(first, first + batchSize);
+    const { rank, size } = this.#ranks;
+    const first = this.#batch * this.#globalBatch;
+    const global = this.#units.slice(first, first + this.#globalBatch);
+    const units = global.filter((_, i) => i % size === rank);
+    const examples = units.flat().map((index) => this.#examples[index]!);
     this.#batch += 1;
     if (this.#batch === this.batchesPerEpoch) {
       this.#batch = 0;
       this.#epoch += 1;
       this.#units = this.#unitsOf(this.#epoch);
     }
-    return packExamples(units.flat().map((index) => this.#examples[index]!));
+    // The last batch of an epoch may have fewer units than ranks.
+    return packExamples(examples.length > 0 ? examples : [NOTHING_TO_LEARN]);
   }
 
+  /** The place in the data, for a checkpoint. */
   state(): JsonValue {
     this.#digest ??= digestOf(this.#examples);
-    const { batchSize, context, packing, seed } = this.#options;
+    const { context, packing, seed } = this.#options;
     return {
       epoch: this.#epoch,
       batch: this.#batch,
-      of: { examples: this.#digest, batchSize, context, packing, seed },
+      of: { examples: this.#digest, batchSize: this.#globalBatch, context, packing, seed },
     };
   }
 
-  /** Throws ERR_MISMATCH when the examples or the options are not those of the run. */
+  /**
+   * Continues from the place that state() gave. The number of ranks may differ. Throws ERR_MISMATCH
+   * when the examples or the options differ from those of the run.
+   */
   restore(state: JsonValue): void {
     const saved = state as JsonObject;
     const now = this.state() as JsonObject;
@@ -99,7 +127,7 @@ export class ExampleLoader {
     this.#units = this.#unitsOf(this.#epoch);
   }
 
-  /** What an epoch gives, in order. Packed anew in each, so that an example does not always meet the same others. */
+  /** The units of an epoch in order. Each epoch packs anew, so its bins hold other combinations. */
   #unitsOf(epoch: number): number[][] {
     const { seed, packing, context } = this.#options;
     const shuffled = shuffledIndices(this.#examples.length, seed, 2 * epoch);
@@ -126,7 +154,7 @@ function digestOf(examples: readonly SupervisedExample[]): string {
   return hash.digest('hex');
 }
 
-/** Examples end to end. */
+/** Joins examples end to end, each as a sequence of its own. */
 export function packExamples(examples: readonly SupervisedExample[]): PackedTokens {
   const total = examples.reduce((sum, { tokens }) => sum + tokens.length, 0);
   const packed = {

@@ -1,4 +1,4 @@
-/** Instructions with the answers to learn, in the three forms that people have them in. */
+/** Instructions with the answers to learn, in three common formats. */
 import type { JsonObject } from '../../base/json.ts';
 import type { Message } from '../../text/chat-template.ts';
 import { kindOf } from '../corpus/json-lines.ts';
@@ -15,6 +15,7 @@ import {
   textField,
 } from './rows.ts';
 
+/** A dialogue to learn from. */
 export interface Instruction {
   /** File and line. */
   id: string;
@@ -23,8 +24,8 @@ export interface Instruction {
 }
 
 /**
- * Reads rows with `messages` (OpenAI), `prompt` and `completion`, or `instruction`, `input`, `output` (Alpaca).
- * Throws as readRows does.
+ * Reads rows with `messages` (OpenAI), with `prompt` and `completion`, or with `instruction`,
+ * `input` and `output` (Alpaca). Throws as readRows does.
  */
 export function readInstructions(path: string, options?: RowOptions): Promise<RowsRead<Instruction>> {
   return readRows(path, (row, id, counts) => ({ id, messages: instructionMessages(row, counts) }), options);
@@ -49,7 +50,7 @@ function instructionMessages(row: JsonObject, counts: RowCounts): Message[] {
   throw new BadRow(`it has ${names}; expected messages, or prompt and completion, or instruction and output`);
 }
 
-/** Turns of the user's after the last answer teach nothing. */
+/** Leaves out turns of the user after the last answer, since the model learns nothing from them. */
 function endingWithAnswer(messages: Message[], counts: RowCounts): Message[] {
   const last = messages.findLastIndex(({ role }) => role === 'assistant');
   if (last < 0) throw new BadRow('there is no turn of the assistant');

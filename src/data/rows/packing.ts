@@ -1,9 +1,10 @@
-/** Sequences of many lengths into bins of one size with little room left. */
+/** Packs sequences of different lengths into bins of one size, so that little room is left. */
 
 /**
- * Best-fit decreasing: longest first, each into the fullest bin that still has room. Returns the indices in each bin;
- * lengths beyond the capacity get a bin each. Of equal lengths the first comes first, so the result is a function of its
- * arguments. O(n log n + n log capacity).
+ * Best-fit decreasing: the longest sequence comes first, and each goes into the fullest bin that
+ * still has room. Returns the indices in each bin. A sequence longer than the capacity gets its own
+ * bin. Among equal lengths the first comes first, so the result is a function of the arguments.
+ * `O(n log n + n log capacity)`.
  */
 export function bestFitPack(lengths: readonly number[], capacity: number): number[][] {
   const order = lengths.map((_, i) => i).sort((a, b) => lengths[b]! - lengths[a]! || a - b);
@@ -26,7 +27,10 @@ export function bestFitPack(lengths: readonly number[], capacity: number): numbe
   return bins;
 }
 
-/** Bins by the room left in them; a segment tree over rooms finds the least that is enough. */
+/**
+ * Bins by the room that is left in them. A segment tree over rooms finds the
+ * smallest sufficient one.
+ */
 class RoomIndex {
   readonly #bins: number[][];
   readonly #leaves: number;
@@ -56,7 +60,7 @@ class RoomIndex {
   leastAtLeast(room: number): number | undefined {
     let node = room + this.#leaves;
     if (this.#counts[node]! > 0) return room;
-    // Up until there is something to the right, then down to its leftmost.
+    // Go up until there is a bin to the right, then down to the leftmost one there.
     while (node > 1) {
       if (node % 2 === 0 && this.#counts[node + 1]! > 0) {
         node += 1;

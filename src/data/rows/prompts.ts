@@ -1,4 +1,4 @@
-/** Prompts to answer: what PPO and GRPO sample responses to. */
+/** Prompts, to which PPO and GRPO sample responses. */
 import type { JsonObject } from '../../base/json.ts';
 import type { ChatTemplate, Message } from '../../text/chat-template.ts';
 import {
@@ -12,16 +12,20 @@ import {
   readRows,
 } from './rows.ts';
 
+/** Messages to answer. */
 export interface Prompt {
   /** File and line. */
   id: string;
   /** Ends with the user's turn. */
   messages: Message[];
-  /** The whole row: a reward function finds its own fields there. */
+  /** The whole row, in which a reward function finds its own fields. */
   row: JsonObject;
 }
 
-/** Reads rows with `prompt`, or `messages` whose last answer, if there is one, is left out. Throws as readRows does. */
+/**
+ * Reads rows with `prompt` or with `messages`, of which a last answer is left out. Throws
+ * as readRows does.
+ */
 export function readPrompts(path: string, options?: RowOptions): Promise<RowsRead<Prompt>> {
   return readRows(path, (row, id, counts) => ({ id, messages: promptMessages(row, counts), row }), options);
 }
@@ -38,12 +42,13 @@ function promptMessages(row: JsonObject, counts: RowCounts): Message[] {
 
 export interface FittingPrompts {
   fitting: { prompt: Prompt; tokens: Int32Array }[];
+  /** Number of prompts that were left out. */
   tooLong: number;
 }
 
 /**
- * Prompts as the model reads them. One of more than `maxTokens` is left out and counted: cut, it would ask something
- * else. Throws ERR_CONFIG naming the row when the template refuses it.
+ * Encodes prompts. One with more than `maxTokens` tokens is left out and counted, since a cut
+ * prompt would ask something else. Throws ERR_CONFIG naming the row when the template refuses it.
  */
 export function fittingPrompts(
   prompts: readonly Prompt[],

@@ -1,16 +1,22 @@
-/** Training and validation rows, told apart by what they ask: the same prompt never falls on both sides. */
+/**
+ * Splits rows into training and validation rows by their prompts. Rows with the same prompt are
+ * always on the same side.
+ */
 import { createHash } from 'node:crypto';
 import { AthanorError } from '../../base/errors.ts';
 import type { Message } from '../../text/chat-template.ts';
 
+/** Rows by side. */
 export interface RowSplit<T> {
   train: T[];
   validation: T[];
 }
 
 /**
- * Throws ERR_ARGUMENT when that leaves nothing to train on, as where all rows ask the same.
- * @param promptOf what decides the side; @param fraction of prompts that validate
+ * Splits rows by a hash of their prompts. Throws ERR_ARGUMENT when no row is left to train on, for
+ * example because all rows have the same prompt.
+ * @param promptOf the prompt of a row, which decides its side
+ * @param fraction the share of prompts that go to validation
  */
 export function splitByPrompt<T>(
   rows: readonly T[],
@@ -22,12 +28,14 @@ export function splitByPrompt<T>(
   if (sides.train.length > 0 || rows.length === 0) return sides;
   throw new AthanorError(
     'ERR_ARGUMENT',
-    `nothing is left to train on: all ${rows.length} rows fell to validation, since the same prompt is never on both sides and there are few prompts`,
-    'give --validation 0, and evaluate on rows of their own',
+    `nothing is left to train on: all ${rows.length} rows are validation data, since there are few prompts and each is on one side only`,
+    'set `validationSplit` to 0, and evaluate on other rows',
   );
 }
 
-/** Keeps out so many distinct prompts, or half of them where there are fewer than twice as many. */
+/**
+ * Holds out `count` distinct prompts, or half of all prompts where there are fewer than 2 `count`.
+ */
 export function holdOutPrompts<T>(
   rows: readonly T[],
   promptOf: (row: T) => readonly Message[],

@@ -1,4 +1,7 @@
-/** Rows of training data in JSONL and JSON files: instructions, comparisons and prompts are read through this. */
+/**
+ * Reads rows of training data from JSONL and JSON files. Instructions, comparisons and prompts are
+ * read through this.
+ */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError, fileError } from '../../base/errors.ts';
@@ -8,31 +11,42 @@ import { isRecord, type JsonLine, jsonLines, kindOf, MAX_LINE_BYTES } from '../c
 import { decodeUtf8, lineBlocks } from '../corpus/line-blocks.ts';
 import { type DropReason, describeDropped, isBad } from '../document.ts';
 
+/** Options of reading rows. */
 export interface RowOptions {
-  /** A line that cannot be used: skip and count it, or stop with an error. Default skip. */
-  onBadLine?: 'skip' | 'stop';
+  /**
+   * What to do with a line that cannot be used: skip and count it, or throw
+   * ERR_FORMAT. Default skip.
+   */
+  onBadLine?: 'skip' | 'fail';
 }
 
-/** What came of reading: nothing is dropped in silence. */
+/** Counts of rows that were dropped or changed. Nothing is dropped silently. */
 export class RowCounts {
-  /** By reason. */
+  /** Dropped rows by reason. */
   readonly dropped: Partial<Record<DropReason, number>> = {};
-  /** The first of each reason, as "file:line: why". */
+  /** The first dropped row of each reason, as "file:line: why". */
   readonly examples: string[] = [];
-  /** What was changed in rows that stay, by what it was. */
+  /** Changes of rows that were kept, counted by description. */
   readonly changed: Record<string, number> = {};
 
+  /** Counts a dropped row. */
   add(reason: DropReason, description: string): void {
     if (!this.dropped[reason]) this.examples.push(description);
     this.dropped[reason] = (this.dropped[reason] ?? 0) + 1;
   }
 
-  /** @param what is said after its number, such as "answers said twice were made one" */
+  /**
+   * Counts changes of rows.
+   * @param what the description that follows the number, such as "repeated completions merged"
+   */
   change(what: string, count = 1): void {
     if (count > 0) this.changed[what] = (this.changed[what] ?? 0) + count;
   }
 
-  /** "left out 3 tie, 1 bad json; the first of each: rows.jsonl:7: not JSON (…)", or nothing. */
+  /**
+   * A summary such as "left out 3 tie, 1 bad json; the first of each: rows.jsonl:7: not JSON (…)".
+   * Empty when nothing was dropped or changed.
+   */
   describe(): string {
     const parts = Object.entries(this.changed).map(([what, count]) => `${count} ${what}`);
     const counts = Object.entries(this.dropped).map(
@@ -45,12 +59,13 @@ export class RowCounts {
   }
 }
 
+/** The rows of a file or folder, and what was dropped or changed. */
 export interface RowsRead<T> {
   rows: T[];
   counts: RowCounts;
 }
 
-/** Why a row cannot be used; thrown by parsers of rows. */
+/** Thrown by the parser of a row with the reason why the row cannot be used. */
 export class BadRow extends Error {
   constructor(
     message: string,
@@ -61,9 +76,11 @@ export class BadRow extends Error {
 }
 
 /**
- * Reads a .jsonl or .json file (a list of rows), .gz or not, or all of a folder. `parse` throws BadRow for a row it
- * cannot use. Throws ERR_FORMAT naming file and line of a bad one with onBadLine 'stop', when a .json file is no list,
- * and when not one row is left; ERR_FILE_MISSING, ERR_FILE_DAMAGED.
+ * Reads a .jsonl file, a .json file (a list of rows), either of them as .gz, or all such
+ * files of a folder. Throws ERR_FORMAT when a .json file is not a list, when no usable row is
+ * left, and with onBadLine 'fail' naming the file and line of a bad row. Throws
+ * ERR_FILE_MISSING and ERR_FILE_DAMAGED.
+ * @param parse turns a row into a T, or throws BadRow
  */
 export async function readRows<T>(
   path: string,
@@ -74,8 +91,8 @@ export async function readRows<T>(
   const counts = new RowCounts();
   const drop = (id: string, reason: DropReason, detail?: string) => {
     const description = describeDropped({ id, reason, ...(detail !== undefined && { detail }) });
-    if (options.onBadLine === 'stop' && isBad(reason)) {
-      throw new AthanorError('ERR_FORMAT', description, 'correct the line, or leave out --on-bad-line stop');
+    if (options.onBadLine === 'fail' && isBad(reason)) {
+      throw new AthanorError('ERR_FORMAT', description, 'correct the line, or choose `onBadLine` skip');
     }
     counts.add(reason, description);
   };
@@ -140,22 +157,30 @@ async function* listItems(file: string): AsyncGenerator<JsonLine> {
 }
 
 function notList(file: string, problem: string, cause?: unknown): AthanorError {
-  return new AthanorError('ERR_FORMAT', `${file}: ${problem}`, 'write one row a line and name it .jsonl', {
-    cause,
-  });
+  return new AthanorError(
+    'ERR_FORMAT',
+    `${file}: ${problem}`,
+    'write one row per line and name the file .jsonl',
+    {
+      cause,
+    },
+  );
 }
 
-/** Tables turned into rows write null for a field that a row does not have. */
+/** Whether a row has a field. Rows that come from tables have null for an absent field. */
 export function has(row: JsonObject, key: string): boolean {
   return row[key] !== undefined && row[key] !== null;
 }
 
-/** A field that must be a text with something in it. */
+/** A field that must be a text other than white space. Throws BadRow. */
 export function textField(row: JsonObject, key: string): string {
   return textOf(row[key], `"${key}"`);
 }
 
-/** @param what the value is, for messages */
+/**
+ * A value that must be a text other than white space. Throws BadRow.
+ * @param what describes the value in messages
+ */
 export function textOf(value: JsonValue | undefined, what: string): string {
   if (typeof value !== 'string') throw new BadRow(`${what} is ${kindOf(value)}, not a text`);
   if (!/\S/.test(value)) throw new BadRow(`${what} is empty`, 'empty');
@@ -165,8 +190,8 @@ export function textOf(value: JsonValue | undefined, what: string): string {
 const roles = ['system', 'user', 'assistant'];
 
 /**
- * A list of { role, content } in an order that a dialogue can have: system first or not at all, then user and assistant
- * by turns. A system message that says nothing is none.
+ * A list of { role, content } in a valid order: perhaps a system message, then user and assistant
+ * in turn. An empty system message is left out. Throws BadRow.
  */
 export function messagesOf(value: JsonValue | undefined, key: string): Message[] {
   if (!Array.isArray(value)) throw new BadRow(`"${key}" is ${kindOf(value)}, not a list of messages`);
@@ -178,7 +203,7 @@ export function messagesOf(value: JsonValue | undefined, key: string): Message[]
   turns.forEach(({ role, content }, i) => {
     const expected = i % 2 === 0 ? 'user' : 'assistant';
     if (role !== expected) {
-      throw new BadRow(`turn ${i + 1} of "${key}" is the ${role}'s where the ${expected}'s is due`);
+      throw new BadRow(`turn ${i + 1} of "${key}" is the ${role}'s, expected the ${expected}'s`);
     }
     if (!/\S/.test(content)) throw new BadRow(`turn ${i + 1} of "${key}" is empty`, 'empty');
   });
@@ -198,7 +223,7 @@ function messageOf(message: JsonValue, what: string): Message {
   return { role, content };
 }
 
-/** A prompt field: a text is what the user says, a list is messages that end with the user's. */
+/** A prompt: a text of the user, or messages that end with a turn of the user. Throws BadRow. */
 export function promptOf(value: JsonValue | undefined, key: string): Message[] {
   if (!Array.isArray(value)) return [{ role: 'user', content: textOf(value, `"${key}"`) }];
   const messages = messagesOf(value, key);
@@ -206,12 +231,12 @@ export function promptOf(value: JsonValue | undefined, key: string): Message[] {
   return messages;
 }
 
-/** An answer field: a text, or a list of the one message that it is. */
+/** An answer: a text, or a list of one message of the assistant. Throws BadRow. */
 export function answerOf(row: JsonObject, key: string): string {
   const value = row[key];
   if (!Array.isArray(value)) return textField(row, key);
   const [message, ...rest] = value;
   if (rest.length > 0 || !isRecord(message)) throw new BadRow(`"${key}" is not one message`);
-  if (message.role !== 'assistant') throw new BadRow(`"${key}" is not the assistant's`);
+  if (message.role !== 'assistant') throw new BadRow(`the message in "${key}" is not the assistant's`);
   return textOf(message.content, `"${key}"`);
 }

@@ -1,30 +1,41 @@
-/** Dialogues as examples to learn from: token ids, and for each the id to predict where that is to be learned. */
+/** Turns dialogues into supervised examples: token ids, and for each the id to predict after it. */
 import type { ChatTemplate } from '../../text/chat-template.ts';
 import type { Instruction } from './instructions.ts';
 
+/** One example, `[n]`. */
 export interface SupervisedExample {
   tokens: Int32Array;
-  /** `targets[i]` follows `tokens[i]`; -100 where nothing is to be learned. */
+  /** `targets[i]` follows `tokens[i]`, or is -100 where the model does not learn it. */
   targets: Int32Array;
 }
 
 const IGNORED = -100;
 
+/** How long examples may be. */
 export interface SupervisedOptions {
-  /** Longest example in tokens; longer ones are cut, or left out. */
+  /** The most tokens in an example. */
   context: number;
+  /** What to do with a longer one: cut it, or leave it out. */
   overLong: 'truncate' | 'drop';
 }
 
+/** Examples, and how many were cut or left out. */
 export interface SupervisedSet {
   examples: SupervisedExample[];
+  /** Examples that were cut. */
   truncated: number;
+  /** Examples that were left out because of their length. */
   dropped: number;
-  /** Cut before anything that is to be learned, so left out: such an example has no mean loss. */
+  /**
+   * Examples that were left out because the cut removed all their targets: they have no mean loss.
+   */
   unsupervised: number;
 }
 
-/** Throws ERR_CONFIG naming the row when the template refuses it. */
+/**
+ * Encodes instructions with a chat template. Throws ERR_CONFIG naming the row when the
+ * template refuses it.
+ */
 export function supervisedExamples(
   instructions: readonly Instruction[],
   template: ChatTemplate,
@@ -33,7 +44,7 @@ export function supervisedExamples(
   const set: SupervisedSet = { examples: [], truncated: 0, dropped: 0, unsupervised: 0 };
   for (const { id, messages } of instructions) {
     const dialogue = template.encodeDialogue(messages, id);
-    // The last token is only predicted, so an example one longer than the context fits.
+    // The last token is a target only, so a dialogue one longer than the context fits.
     const tooLong = dialogue.tokens.length > context + 1;
     if (tooLong && overLong === 'drop') {
       set.dropped += 1;

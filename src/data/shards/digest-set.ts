@@ -1,13 +1,14 @@
 /**
- * A set of 128-bit digests in 16 bytes each: JavaScript's own would take some hundred, and holds 2^24 entries at most.
- * Open addressing with linear probing, at most half full.
+ * A set of 128-bit digests with 16 bytes per place. A Set of JavaScript would take about a hundred
+ * bytes per digest and hold at most 2^24. Open addressing with linear probing; at most half of the
+ * places are filled.
  */
 export class DigestSet {
   #words: Uint32Array;
   #capacity: number;
   #size = 0;
 
-  /** @param capacity a power of two: places to begin with */
+  /** @param capacity number of places at the start, a power of two */
   constructor(capacity = 1 << 12) {
     this.#capacity = capacity;
     this.#words = new Uint32Array(capacity * 4);
@@ -17,9 +18,11 @@ export class DigestSet {
     return this.#size;
   }
 
-  /** False when it was there already. Only the first 16 bytes of the digest count. */
+  /**
+   * Adds a digest, of which the first 16 bytes count. Returns false when it was in the set already.
+   */
   add(digest: Buffer): boolean {
-    // A place of zeros is empty, so no digest may be all zeros.
+    // A place of zeros is empty, so a digest must not begin with 32 zero bits.
     const a = digest.readUInt32LE(0) || 1;
     const [b, c, d] = [digest.readUInt32LE(4), digest.readUInt32LE(8), digest.readUInt32LE(12)];
     const at = this.#place(a, b, c, d);
@@ -30,7 +33,7 @@ export class DigestSet {
     return true;
   }
 
-  /** Index of the words of this digest, or of the empty place for it. */
+  /** The index of the words of this digest, or of the empty place for it. */
   #place(a: number, b: number, c: number, d: number): number {
     const words = this.#words;
     for (let i = b & (this.#capacity - 1); ; i = (i + 1) & (this.#capacity - 1)) {

@@ -1,4 +1,7 @@
-/** One pass over a corpus: what is to be trained on or held back, and a count of what is not, by reason. */
+/**
+ * One pass over a corpus. It gives the documents with their split, and counts dropped
+ * ones by reason.
+ */
 import { createHash } from 'node:crypto';
 import { AthanorError } from '../../base/errors.ts';
 import { type CorpusOptions, readCorpus } from '../corpus/corpus.ts';
@@ -9,18 +12,21 @@ import { type PlacedDocument, Splitter } from './splitter.ts';
 export interface FilterOptions extends CorpusOptions {
   /** Files, folders and packaged names. */
   sources: readonly string[];
-  /** Share of the documents held back, chosen by a hash of their text. */
-  validation: number;
+  /**
+   * Share of the documents for validation, which a hash of their text chooses. At least 0, below 1.
+   */
+  validationSplit: number;
   /** Documents of fewer characters are dropped. */
   minChars: number;
-  /** What to do with a line or file that cannot be used. */
+  /** What to do with a line or file that cannot be used: drop it, or throw ERR_FORMAT. */
   onBadLine: 'skip' | 'fail';
-  /** Told of each item that is dropped. */
+  /** Called with each dropped item. */
   onDropped?: ((dropped: Dropped) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
 
 export class DocumentFilter {
+  /** Number of dropped items by reason. */
   readonly dropped: Record<string, number> = {};
   readonly #options: FilterOptions;
   #first: Dropped | undefined;
@@ -31,13 +37,14 @@ export class DocumentFilter {
   }
 
   /**
-   * Documents of at least `minChars`, each text once. Throws ERR_FORMAT for a bad line under onBadLine 'fail',
-   * ERR_ARGUMENT when there is no document at all, ERR_INTERRUPTED when the signal says so, and what reading throws.
+   * Documents of at least `minChars` characters, each text once. Throws ERR_FORMAT for a bad line
+   * with onBadLine 'fail', ERR_ARGUMENT when there is no document, ERR_INTERRUPTED when the signal
+   * aborts, and the errors of readCorpus.
    */
   async *documents(): AsyncGenerator<PlacedDocument> {
-    const { sources, signal, validation } = this.#options;
+    const { sources, signal, validationSplit } = this.#options;
     const seen = new DigestSet();
-    const splitter = new Splitter(validation);
+    const splitter = new Splitter(validationSplit);
     for await (const item of readCorpus(sources, this.#options)) {
       if (signal?.aborted) throw new AthanorError('ERR_INTERRUPTED', 'preparing the data was interrupted');
       if ('dropped' in item) {
@@ -68,7 +75,7 @@ export class DocumentFilter {
 
   #drop(dropped: Dropped): void {
     if (isBad(dropped.reason) && this.#options.onBadLine === 'fail') {
-      const remedy = 'correct it, or leave such lines out with --on-bad-line skip';
+      const remedy = 'correct it, or leave such lines out with `onBadLine` skip';
       throw new AthanorError('ERR_FORMAT', describeDropped(dropped), remedy);
     }
     this.#first ??= dropped;
@@ -86,7 +93,7 @@ export class DocumentFilter {
     return new AthanorError(
       'ERR_ARGUMENT',
       `no usable document in ${this.#options.sources.join(', ')}${why}`,
-      this.dropped.missing_field ? 'name the field that holds the text with --text-key' : 'name other text',
+      this.dropped.missing_field ? 'name the field that holds the text with `textKey`' : 'name other text',
     );
   }
 }

@@ -1,4 +1,4 @@
-/** `dropped.jsonl`: each line or file that was left out, and why. */
+/** Writes `dropped.jsonl`: each line or file that was left out, and the reason. */
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileError } from '../../base/errors.ts';
@@ -21,7 +21,7 @@ export class DroppedLog {
     if (this.#buffer.length >= BUFFER_CHARS) this.#flush();
   }
 
-  /** Makes it durable; there is no file when nothing was dropped. */
+  /** Completes the file and flushes it. There is no file when nothing was dropped. */
   close(): void {
     this.#flush();
     if (this.#file < 0) return;
@@ -29,6 +29,7 @@ export class DroppedLog {
     this.abandon();
   }
 
+  /** Closes the file without completing it. */
   abandon(): void {
     if (this.#file >= 0) closeSync(this.#file);
     this.#file = -1;

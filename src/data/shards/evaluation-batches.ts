@@ -1,39 +1,47 @@
 /**
- * A fixed choice of documents in windows that do not overlap, with the bytes of text that the targets stand for. A model
- * sees of a document only the window, so its loss depends neither on the other documents nor on the batch size.
+ * Batches for evaluation: a fixed choice of documents in windows that do not overlap, and the
+ * number of bytes of text that the targets stand for. The model sees one window at a time, so its
+ * loss depends neither on other documents nor on the batch size.
  */
 import { AthanorError } from '../../base/errors.ts';
 import { Permutation } from '../permutation.ts';
+import type { PackedTokens } from '../token-batch.ts';
 import type { Split } from './manifest.ts';
 import type { TokenDataset } from './token-dataset.ts';
-import { type PackedTokens, packRows } from './token-loader.ts';
+import { packRows } from './token-loader.ts';
 
-export interface EvaluationOptions {
+/** The size of batches, and how much to evaluate. */
+export interface EvaluationBatchOptions {
   /** Default validation. */
   split?: Split;
   /** A batch holds up to batchSize * context tokens. */
   batchSize: number;
   /** Tokens of a window. */
   context: number;
-  /** Targets at most, over all batches. */
+  /** The most targets in all batches together. */
   maxTokens: number;
 }
 
+/** One batch of windows. */
 export interface EvaluationBatch extends PackedTokens {
-  /** Bytes of text that the targets stand for: nll / ln 2 / bytes is bits per byte, exactly. */
+  /** Bytes of text that the targets stand for. Bits per byte is exactly nll / ln 2 / bytes. */
   bytes: number;
 }
 
-/** Documents are taken in this order, so that a few of them stand for all sources; the choice never changes. */
+/**
+ * The seed of the shuffled order of documents, which never changes. The order makes a few documents
+ * represent all sources.
+ */
 const ORDER_SEED = 0;
 
 /**
- * Each token of a document is the target once, the end-of-text token before it never; with `maxTokens`, whole documents
- * until the last, which is cut. Throws ERR_ARGUMENT, ERR_FILE_DAMAGED, and what loading the tokenizer throws.
+ * Each token of a document is a target once, except the end-of-text token before it. The last
+ * document is cut so that there are at most `maxTokens` targets. Throws ERR_ARGUMENT for a batch or
+ * window without room, ERR_FILE_DAMAGED, and the errors of dataset.tokenizer().
  */
 export function* evaluationBatches(
   dataset: TokenDataset,
-  options: EvaluationOptions,
+  options: EvaluationBatchOptions,
 ): Generator<EvaluationBatch> {
   const { batchSize, context, maxTokens } = options;
   if (!(batchSize >= 1 && context >= 1)) {

@@ -6,15 +6,17 @@ import type { ShardEntry } from './shard-writer.ts';
 
 export const MANIFEST = 'manifest.json';
 export const splits = ['train', 'validation'] as const;
+/** A part of a corpus. */
 export type Split = (typeof splits)[number];
 
+/** The contents of `manifest.json`. */
 export interface Manifest {
   format: 'athanor-tokens';
   version: 1;
   vocab_size: number;
-  /** Stands before each document. */
+  /** The end-of-text token, which precedes each document. */
   eos_id: number;
-  /** Bytes an id. */
+  /** Bytes per id. */
   width: 2 | 4;
   tokenizer_fingerprint: string;
   splits: Record<Split, { tokens: number; documents: number; bytes: number; shards: ShardEntry[] }>;
@@ -22,7 +24,10 @@ export interface Manifest {
   dropped: Record<string, number>;
 }
 
-/** Throws ERR_FILE_MISSING, or ERR_FILE_DAMAGED naming the field that is wrong. */
+/**
+ * Reads and checks the manifest of a folder. Throws ERR_FILE_MISSING, or ERR_FILE_DAMAGED naming
+ * the field that is wrong.
+ */
 export function readManifest(folder: string): Manifest {
   const path = join(folder, MANIFEST);
   let value: unknown;
@@ -46,7 +51,7 @@ export function readManifest(folder: string): Manifest {
 function check(value: unknown, path: string): asserts value is Manifest {
   const m = value as Partial<Manifest> | null;
   if (m === null || typeof m !== 'object' || m.format !== 'athanor-tokens')
-    throw damaged(path, 'it is no manifest');
+    throw damaged(path, 'it is not a manifest');
   if (m.version !== 1) throw damaged(path, `its version is ${m.version} and this build reads 1`);
   const whole = (x: unknown) => Number.isSafeInteger(x) && (x as number) >= 0;
   if (!whole(m.vocab_size) || m.vocab_size! > 2 ** 31 - 1)
@@ -71,7 +76,7 @@ function check(value: unknown, path: string): asserts value is Manifest {
         if (!whole(shard[key])) throw damaged(path, `${key} of ${shard.file} is not a whole number`);
         sums[key] += shard[key];
       }
-      // An empty shard would never be written, and could not be mapped.
+      // No empty shard is ever written, and it could not be mapped.
       if (shard.documents < 1 || shard.tokens < shard.documents)
         throw damaged(path, `${shard.file} holds ${shard.tokens} tokens in ${shard.documents} documents`);
     }

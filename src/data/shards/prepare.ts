@@ -1,4 +1,7 @@
-/** `data prepare`: a corpus becomes a folder of token shards. Memory does not grow with it, but for digests of documents. */
+/**
+ * `data prepare` turns a corpus into a folder of token shards. Memory does not grow with the
+ * corpus, except for 16 bytes of digest per document.
+ */
 import { join } from 'node:path';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { AthanorError } from '../../base/errors.ts';
@@ -11,26 +14,30 @@ import { MANIFEST, type Manifest, type Split, splits } from './manifest.ts';
 import { ShardWriter } from './shard-writer.ts';
 import type { PlacedDocument } from './splitter.ts';
 
+/** Options of prepareData. */
 export interface PrepareOptions extends FilterOptions {
-  /** Folder to write; must not exist yet. */
+  /** The folder to write, which must not exist yet. */
   out: string;
-  /** A tokenizer, or its folder or file; one is trained on the documents to train on when left out. */
+  /** A tokenizer, or its folder or file. Default: one is trained on the training documents. */
   tokenizer?: Tokenizer | string | undefined;
-  /** Vocabulary of a tokenizer trained here. */
+  /** Vocabulary size of a tokenizer that is trained here. */
   vocabSize: number;
-  /** Ids a shard holds before the next one begins. Default 100 million, a file of 200 MB. */
+  /** Ids after which a shard is complete. Default 100 million, a file of 200 MB. */
   shardTokens?: number | undefined;
+  /** Called during both passes with the counts so far. */
   onProgress?: ((progress: PrepareProgress) => void) | undefined;
 }
 
+/** Counts of the current pass so far. */
 export interface PrepareProgress {
   phase: 'training the tokenizer' | 'encoding';
   documents: number;
-  /** Of text, as UTF-8. */
+  /** Bytes of text as UTF-8. */
   bytes: number;
   tokens: number;
 }
 
+/** Counts of a prepared folder. `bytes` are those of text as UTF-8. */
 export type PrepareReport = {
   out: string;
   documents: number;
@@ -42,28 +49,33 @@ export type PrepareReport = {
   validation_tokens: number;
   vocab_size: number;
   bytes_per_token: number;
-  /** Of each source, what was kept. */
+  /** Counts of the documents that were kept, by source. */
   sources: Record<string, { documents: number; tokens: number; bytes: number }>;
-  /** Counts by reason. */
+  /** Numbers of dropped lines and files by reason. */
   dropped: Record<string, number>;
   shards: number;
   seconds: number;
 };
 
-/** Documents encoded at once: some megabytes, so that every thread of the tokenizer has work. */
+/**
+ * Characters that are encoded at once: a few megabytes, so that every thread of the
+ * tokenizer has work.
+ */
 const BATCH_CHARS = 4 << 20;
 const SHARD_TOKENS = 100_000_000;
 
 /**
- * Throws ERR_ARGUMENT when `out` exists or nothing usable is found, ERR_FORMAT for a bad line under onBadLine 'fail',
- * ERR_INTERRUPTED when the signal says so, and whatever reading and writing throw. `out` appears only when all is done.
+ * Reads the sources, splits them into training and validation documents, encodes these and writes
+ * them to `out`, which appears only when it is complete. Throws ERR_ARGUMENT when `out` exists or
+ * there is no usable document, ERR_FORMAT for a bad line with onBadLine 'fail', ERR_INTERRUPTED
+ * when the signal aborts, and the errors of reading and writing.
  */
 export async function prepareData(options: PrepareOptions): Promise<PrepareReport> {
-  const { validation } = options;
-  if (!(validation >= 0 && validation < 1)) {
+  const { validationSplit } = options;
+  if (!(validationSplit >= 0 && validationSplit < 1)) {
     throw new AthanorError(
       'ERR_ARGUMENT',
-      `expected the validation share to be at least 0 and below 1 but got ${validation}`,
+      `expected \`validationSplit\` to be at least 0 and below 1 but got ${validationSplit}`,
     );
   }
   const start = performance.now();
@@ -82,7 +94,7 @@ async function tokenizerFor(options: PrepareOptions): Promise<Tokenizer> {
 
 async function trainTokenizer(options: PrepareOptions): Promise<Tokenizer> {
   const progress = { phase: 'training the tokenizer' as const, documents: 0, bytes: 0, tokens: 0 };
-  // What is dropped is told when the documents are encoded.
+  // Dropped items are reported in the second pass, when the documents are encoded.
   const filter = new DocumentFilter({ ...options, onDropped: undefined });
   async function* texts() {
     for await (const { text, split } of filter.documents()) {
@@ -96,7 +108,7 @@ async function trainTokenizer(options: PrepareOptions): Promise<Tokenizer> {
   return Tokenizer.train(texts(), { vocabSize: options.vocabSize, signal: options.signal });
 }
 
-/** The second pass: documents to ids to shards. */
+/** The second pass, which encodes documents and writes the shards. */
 class ShardJob {
   readonly #options: PrepareOptions;
   readonly #tokenizer: Tokenizer;
@@ -113,7 +125,7 @@ class ShardJob {
     if (separator === undefined) {
       throw new AthanorError(
         'ERR_ARGUMENT',
-        'the tokenizer has no token that ends a text',
+        'the tokenizer has no end-of-text token',
         'name one as eos_token in its tokenizer_config.json',
       );
     }
@@ -144,7 +156,7 @@ class ShardJob {
     }
   }
 
-  /** @returns how many were dropped, by reason */
+  /** @returns number of dropped items by reason */
   async #writeDocuments(): Promise<Record<string, number>> {
     const { onDropped } = this.#options;
     const filter = new DocumentFilter({

@@ -1,19 +1,20 @@
 /**
- * A token shard: a 64-byte header, the ids of whole documents one after another, then (at a multiple of 8) for each
- * document its end, in ids and in bytes of text, as u64. Each document is preceded by the end-of-text token, so a
- * window that starts anywhere knows where documents begin, and the first token of a document has something to follow.
- * All numbers are little-endian.
+ * The format of a token shard: a header of 64 bytes, the ids of whole documents end to end, and
+ * then, at a multiple of 8 bytes, a table with the end of each document in ids and in bytes of
+ * text, as u64. An end-of-text token precedes each document. So a window that starts anywhere
+ * contains the beginnings of documents, and the first token of a document follows something. All
+ * numbers are little-endian.
  */
 import { AthanorError } from '../../base/errors.ts';
 
 export const HEADER_BYTES = 64;
-/** An entry of the table of documents. */
+/** Bytes of an entry in the table of documents. */
 export const END_BYTES = 16;
 const MAGIC = 'ATHTOKEN';
 const VERSION = 1;
 
 export interface ShardHeader {
-  /** Bytes an id: 2 or 4. */
+  /** Bytes per id: 2 or 4. */
   width: 2 | 4;
   tokens: number;
   documents: number;
@@ -29,7 +30,7 @@ export function writeHeader({ width, tokens, documents }: ShardHeader): Buffer {
   return header;
 }
 
-/** Throws ERR_FILE_DAMAGED naming the file and what is wrong. */
+/** Parses a header. Throws ERR_FILE_DAMAGED naming the file and the problem. */
 export function parseHeader(header: Buffer, path: string): ShardHeader {
   const wrong = (what: string) =>
     new AthanorError(
@@ -50,11 +51,12 @@ export function parseHeader(header: Buffer, path: string): ShardHeader {
   return { width, tokens: Number(tokens), documents: Number(documents) };
 }
 
-/** Where the document table begins. */
+/** The byte at which the table of documents begins. */
 export function tableOffset({ width, tokens }: ShardHeader): number {
   return Math.ceil((HEADER_BYTES + tokens * width) / 8) * 8;
 }
 
+/** The size of the file in bytes. */
 export function shardBytes(header: ShardHeader): number {
   return tableOffset(header) + header.documents * END_BYTES;
 }

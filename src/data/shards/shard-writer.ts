@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileError } from '../../base/errors.ts';
 import { HEADER_BYTES, type ShardHeader, tableOffset, writeHeader } from './shard-format.ts';
 
+/** A shard as the manifest lists it. `bytes` are those of text as UTF-8. */
 export interface ShardEntry {
   file: string;
   tokens: number;
@@ -16,11 +17,11 @@ export interface ShardEntry {
 export interface ShardWriterOptions {
   folder: string;
   split: string;
-  /** Bytes an id. */
+  /** Bytes per id. */
   width: 2 | 4;
   /** The id written before each document. */
   separator: number;
-  /** A shard is full when it holds this many ids; a document is never divided. */
+  /** Ids after which a shard is complete. A document is never divided. */
   shardTokens: number;
 }
 
@@ -33,14 +34,17 @@ export class ShardWriter {
   #tokens = 0;
   #bytes = 0;
   #documents = 0;
-  /** Two entries a document: where it ends in ids and in bytes of text. */
+  /** Two entries per document: its end in ids and in bytes of text. */
   #ends = new BigUint64Array(1 << 10);
 
   constructor(options: ShardWriterOptions) {
     this.#options = options;
   }
 
-  /** @param bytes of UTF-8 text that the ids stand for */
+  /**
+   * Appends a document.
+   * @param bytes number of bytes of its text as UTF-8
+   */
   add(ids: Int32Array, bytes: number): void {
     const { width, separator, shardTokens } = this.#options;
     if (this.#file < 0) this.#open();
@@ -54,12 +58,12 @@ export class ShardWriter {
     if (this.#tokens >= shardTokens) this.#finish();
   }
 
-  /** Completes the last shard; every file is on disk when this returns. */
+  /** Completes the last shard. When this returns, every file is on disk. */
   close(): void {
     if (this.#file >= 0) this.#finish();
   }
 
-  /** Lets go of a shard that is not to be completed. */
+  /** Closes a shard without completing it. */
   abandon(): void {
     if (this.#file >= 0) closeSync(this.#file);
     this.#file = -1;
@@ -122,7 +126,7 @@ export class ShardWriter {
   }
 }
 
-/** sha256 of an open file from its start, hex. */
+/** SHA-256 of an open file, in hexadecimal. */
 export function hashFile(file: number): string {
   const hash = createHash('sha256');
   const buffer = Buffer.allocUnsafe(1 << 20);

@@ -1,7 +1,8 @@
 /**
- * Which documents are held back. A document's side follows from its own hash, so it keeps its side whatever else is in
- * the corpus and in whatever order. Where the hashes leave a side empty, the document with the lowest hash is held back,
- * or the one with the highest is trained on; to know these without a second pass, both wait until the end.
+ * Chooses the documents for validation. The split of a document follows from its own hash, so it
+ * does not depend on the other documents or their order. If the hashes leave validation empty, the
+ * document with the lowest hash is held out; if they leave training empty, the one with the highest
+ * hash is trained on. To find these two in one pass, both wait until the end.
  */
 
 import { cutPoint } from '../corpus/text-documents.ts';
@@ -20,15 +21,18 @@ interface Hashed {
 
 export class Splitter {
   readonly #share: number;
-  /** The lowest and the highest so far, in this order. */
+  /** The documents with the lowest and the highest hash so far, in this order. */
   #waiting: Hashed[] = [];
 
-  /** @param share of the documents that is held back; 0 holds none */
+  /** @param share share of the documents that is held out; 0 holds none */
   constructor(share: number) {
     this.#share = share;
   }
 
-  /** The document whose side is now certain: this one, or one that it displaces. */
+  /**
+   * Takes a document in, and returns the one whose split is certain now: this one or
+   * one that waited.
+   */
   place(document: Document, digest: Buffer): PlacedDocument | undefined {
     const hash = digest.readUIntLE(16, 6) / 2 ** 48;
     this.#waiting.push({ document, hash });
@@ -37,7 +41,10 @@ export class Splitter {
     return decided && { ...decided.document, split: decided.hash < this.#share ? 'validation' : 'train' };
   }
 
-  /** The last documents. A corpus of one is cut, so that it has something to hold back too. */
+  /**
+   * The documents that still wait. A corpus of one document is cut, so that it has
+   * validation data too.
+   */
   finish(): PlacedDocument[] {
     const [low, high] = this.#waiting;
     this.#waiting = [];

@@ -1,4 +1,7 @@
-/** A folder of token shards, each split as one long row of ids and one long list of documents. */
+/**
+ * A folder of token shards. Each split appears as one long row of ids and one long
+ * list of documents.
+ */
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,11 +13,11 @@ import { type Manifest, readManifest, type Split, splits } from './manifest.ts';
 import { END_BYTES, HEADER_BYTES, parseHeader, shardBytes, tableOffset } from './shard-format.ts';
 import { hashFile, type ShardEntry } from './shard-writer.ts';
 
-/** A document's ids are [start, end) of its split, the end-of-text token before it included. */
+/** A document: ids [start, end) of its split, beginning with the end-of-text token before it. */
 export interface DocumentSpan {
   start: number;
   end: number;
-  /** Of its text as UTF-8. */
+  /** Bytes of its text as UTF-8. */
   bytes: number;
 }
 
@@ -22,17 +25,20 @@ interface OpenShard {
   reader: NativeShard;
   path: string;
   entry: ShardEntry;
-  /** Its first id in the split. */
+  /** The index in the split of its first id. */
   start: number;
-  /** Its first document in the split. */
+  /** The index in the split of its first document. */
   firstDocument: number;
 }
 
-/** Documents of the table read at once. */
+/** Entries of the table of documents that are read at once. */
 const TABLE_BLOCK = 4096;
 
+/** Reads a folder that prepareData wrote. */
 export class TokenDataset {
+  /** The folder as it was given. */
   readonly folder: string;
+  /** The contents of manifest.json. */
   readonly manifest: Manifest;
   readonly #shards: Record<Split, OpenShard[]>;
   #tokenizer: Tokenizer | undefined;
@@ -44,8 +50,8 @@ export class TokenDataset {
   }
 
   /**
-   * Opens and checks a folder. Sizes and headers always; contents against their checksums with `verify`.
-   * Throws ERR_FILE_MISSING or ERR_FILE_DAMAGED naming the file and what is wrong with it.
+   * Opens a folder and checks sizes and headers; with `verify` also the contents against their
+   * checksums. Throws ERR_FILE_MISSING or ERR_FILE_DAMAGED naming the file and its problem.
    */
   static open(folder: string, options: { verify?: boolean } = {}): TokenDataset {
     const manifest = readManifest(folder);
@@ -68,15 +74,17 @@ export class TokenDataset {
     return new TokenDataset(folder, manifest, shards);
   }
 
+  /** Number of ids in a split. */
   tokens(split: Split): number {
     return this.manifest.splits[split].tokens;
   }
 
+  /** Number of documents in a split. */
   documentCount(split: Split): number {
     return this.manifest.splits[split].documents;
   }
 
-  /** Changes with the contents of a split: a run does not go on with other data by accident. */
+  /** A digest of a split. A run compares it so that it does not continue with other data. */
   fingerprint(split: Split): string {
     const hash = createHash('sha256');
     for (const { sha256 } of this.manifest.splits[split].shards) hash.update(sha256);
@@ -84,8 +92,8 @@ export class TokenDataset {
   }
 
   /**
-   * The tokenizer that the shards were made with, loaded once.
-   * Throws ERR_MISMATCH when the folder holds another one, and what `Tokenizer.load` throws.
+   * The tokenizer that made the shards, loaded once. Throws ERR_MISMATCH when the folder holds
+   * another one, and the errors of `Tokenizer.load`.
    */
   tokenizer(): Tokenizer {
     if (this.#tokenizer) return this.#tokenizer;
@@ -107,8 +115,9 @@ export class TokenDataset {
   }
 
   /**
-   * Ids [begin, begin + count) of a split, `[count]`. Throws ERR_ARGUMENT beyond its end, and ERR_FILE_DAMAGED for an id
-   * outside of the vocabulary or a file that was cut short since it was opened.
+   * Ids [begin, begin + count) of a split, `[count]`. Throws ERR_ARGUMENT beyond its end, and
+   * ERR_FILE_DAMAGED for an id outside of the vocabulary or a file that was shortened after
+   * it was opened.
    */
   read(split: Split, begin: number, count: number): Int32Array {
     const total = this.tokens(split);
@@ -127,7 +136,10 @@ export class TokenDataset {
     return out;
   }
 
-  /** Documents [first, first + count) of a split in order; to its end without a count. Throws ERR_FILE_DAMAGED. */
+  /**
+   * Documents [first, first + count) of a split, by default to its end. Throws ERR_FILE_DAMAGED for
+   * a table that is not in order.
+   */
   *documents(split: Split, first = 0, count = Number.POSITIVE_INFINITY): Generator<DocumentSpan> {
     for (const shard of this.#shards[split]) {
       const from = Math.max(0, first - shard.firstDocument);
@@ -147,7 +159,7 @@ export class TokenDataset {
     for (let i = from; i < to; ++i) {
       const at = 2 * (i - from + before);
       const next = { end: Number(table[at]), bytes: Number(table[at + 1]) };
-      // Of the last document the end is known.
+      // The manifest also has the end of the last document.
       const late = i + 1 === entry.documents && (next.end !== entry.tokens || next.bytes !== entry.bytes);
       if (next.end <= end || next.end > entry.tokens || next.bytes < bytes || late)
         throw damaged(path, `its table of documents is not in order at document ${i}`);
@@ -156,7 +168,7 @@ export class TokenDataset {
     }
   }
 
-  /** Unmaps the shards; nothing can be read after. */
+  /** Unmaps the shards. Nothing can be read afterwards. */
   close(): void {
     for (const split of splits) for (const { reader } of this.#shards[split]) reader.close();
   }
@@ -197,7 +209,7 @@ function checkShard(path: string, entry: ShardEntry, width: number, verify: bool
   });
 }
 
-/** The ends of `documents` documents from a byte of the file on. */
+/** Reads table entries of `documents` documents from a byte of the file on. */
 function readTable(path: string, offset: number, documents: number): BigUint64Array {
   const table = new BigUint64Array(documents * 2);
   const bytes = new Uint8Array(table.buffer);

@@ -1,60 +1,63 @@
 /**
- * Batches of windows of context + 1 ids over the whole split as one row. An epoch visits every window once in a seeded
- * permuted order and starts at an offset of its own, so that a document is not always cut in the same place. The order
- * is global: a cursor counts windows over all ranks, rank r of w takes windows cursor + r, cursor + r + w, ..., and a run
- * goes on from a cursor on any number of ranks and with any batch size.
+ * Batches of windows of context + 1 ids; the whole split is one row. An epoch visits every window
+ * once in a seeded order. Each epoch starts at its own offset, so that a document is not always cut
+ * in the same place. The order is global: a cursor counts windows over all ranks, and rank r of w
+ * takes windows cursor + r, cursor + r + w, ... A run continues from a cursor on any number of
+ * ranks and with any batch size.
  */
 import { AthanorError } from '../../base/errors.ts';
+import type { JsonValue } from '../../base/json.ts';
 import { mix } from '../../base/random.ts';
+import { type Ranks, selfCommunicator } from '../../comm/communicator.ts';
 import { Permutation } from '../permutation.ts';
+import type { PackedTokens } from '../token-batch.ts';
 import type { Split } from './manifest.ts';
 import type { TokenDataset } from './token-dataset.ts';
 
+/** How a split becomes batches. */
 export interface TokenLoaderOptions {
-  /** Default train. */
+  /** The split to read. Default train. */
   split?: Split;
-  /** Windows a batch, on this rank. */
+  /** Windows per batch on this rank. */
   batchSize: number;
-  /** Ids that the model sees of a window. */
+  /** Tokens per window that the model sees. */
   context: number;
+  /** The seed of the order. */
   seed: number;
-  /** Default true. */
+  /** Whether windows come in a random order. Default true. */
   shuffle?: boolean;
-  /** A token sees its own document only; positions restart with each. Default true. */
+  /** Tokens attend to their own document only, and positions restart with each. Default true. */
   documentMask?: boolean;
-  rank?: number;
-  worldSize?: number;
+  /** The ranks that share the windows. Default: one rank, which takes all. */
+  communicator?: Ranks;
 }
 
-/** Sequences one after another. */
-export interface PackedTokens {
-  /** `[n]` */
-  tokens: Int32Array;
-  /** `[n]`, the next token of each. */
-  targets: Int32Array;
-  /** `[n]`, the place of each in its sequence. */
-  positions: Int32Array;
-  /** `[sequences + 1]`, where each begins, and n. */
-  cuSeqlens: Int32Array;
-}
-
-/** `n` is batchSize * context; sequences are windows, or documents within windows. */
-export interface Batch extends PackedTokens {
+/**
+ * A batch of batchSize * context tokens. Its sequences are windows, or documents within windows.
+ */
+export interface TokenWindows extends PackedTokens {
   /** Windows that all ranks had taken before this batch. */
   cursor: number;
 }
 
-/** Where a run is in its data, and what that depends on. */
-export interface LoaderState {
-  /** Windows taken so far, over all ranks. */
+/**
+ * The place of a run in its data, and the options on which it depends. It is the same
+ * on every rank.
+ */
+export type LoaderState = {
+  /** Windows that all ranks have taken so far. */
   cursor: number;
   /** Fingerprint of the split. */
   data: string;
   context: number;
   seed: number;
   shuffle: boolean;
-}
+};
 
+/** Distinguishes the random offset of an epoch from its permutation, which has the same seed. */
+const SHIFT_STREAM = 0x5f;
+
+/** Gives the batches of this rank, epoch after epoch. */
 export class TokenLoader {
   readonly #dataset: TokenDataset;
   readonly #options: Required<TokenLoaderOptions>;
@@ -62,74 +65,87 @@ export class TokenLoader {
   #cursor = 0;
   #order: { epoch: number; shift: number; permutation: Permutation | undefined } | undefined;
 
-  /** Throws ERR_ARGUMENT for an option out of range, and when the split holds no whole window. */
+  /**
+   * Throws ERR_ARGUMENT for an option out of range, and when the split holds no complete window.
+   */
   constructor(dataset: TokenDataset, options: TokenLoaderOptions) {
     this.#dataset = dataset;
-    this.#options = { split: 'train', shuffle: true, documentMask: true, rank: 0, worldSize: 1, ...options };
+    const defaults = {
+      split: 'train',
+      shuffle: true,
+      documentMask: true,
+      communicator: selfCommunicator,
+    } as const;
+    this.#options = { ...defaults, ...options };
     checkOptions(this.#options);
     const { context, split } = this.#options;
     const tokens = dataset.tokens(split);
-    // One context less than fits, where there is enough, so that an epoch can start at any of that many offsets.
+    // With enough tokens, use one context less than there is, so that an epoch can start
+    // at `context` offsets.
     const shifted = tokens >= 2 * context;
     this.#windows = Math.floor((shifted ? tokens - context : tokens - 1) / context);
     if (this.#windows < 1) {
       throw new AthanorError(
         'ERR_ARGUMENT',
         `the ${split} split of ${dataset.folder} has ${tokens} tokens, fewer than one window of ${context + 1}`,
-        'lower --context or prepare more text',
+        'lower `context` or prepare more text',
       );
     }
   }
 
-  /** Windows an epoch, over all ranks. */
+  /** Windows per epoch, over all ranks. */
   get windows(): number {
     return this.#windows;
   }
 
-  /** Passes over the split that are complete. */
+  /** Complete passes over the split. */
   get epoch(): number {
     return Math.floor(this.#cursor / this.#windows);
   }
 
-  next(): Batch {
-    const { batchSize, context, rank, worldSize } = this.#options;
+  /** The next batch of this rank. */
+  next(): TokenWindows {
+    const { batchSize, context, communicator } = this.#options;
+    const { rank, size } = communicator;
     const cursor = this.#cursor;
-    const rows = Array.from({ length: batchSize }, (_, i) => this.#window(cursor + rank + i * worldSize));
-    this.#cursor += batchSize * worldSize;
+    const rows = Array.from({ length: batchSize }, (_, i) => this.#window(cursor + rank + i * size));
+    this.#cursor += batchSize * size;
     const separator = this.#options.documentMask ? this.#dataset.manifest.eos_id : undefined;
     return { ...packRows(rows, batchSize * context, separator), cursor };
   }
 
-  /** Small, and the same on every rank. */
+  /** The place in the data, for a checkpoint. */
   state(): LoaderState {
     const { context, seed, shuffle, split } = this.#options;
     return { cursor: this.#cursor, data: this.#dataset.fingerprint(split), context, seed, shuffle };
   }
 
   /**
-   * Goes on where a loader left off; rank, ranks and batch size may differ. Throws ERR_MISMATCH when the data or an
-   * option that decides the order is not the same, and ERR_FORMAT for what is no state.
+   * Continues from the place that state() gave. Ranks and batch size may differ. Throws
+   * ERR_MISMATCH when the data or an option that decides the order differs, and ERR_FORMAT for
+   * an invalid state.
    */
-  restore(state: LoaderState): void {
+  restore(state: JsonValue): void {
+    const saved = state as LoaderState;
     const now = this.state();
-    if (!Number.isSafeInteger(state.cursor) || state.cursor < 0)
+    if (!Number.isSafeInteger(saved.cursor) || saved.cursor < 0)
       throw new AthanorError(
         'ERR_FORMAT',
-        `the saved place in the data, ${state.cursor}, is not a whole number`,
+        `the saved place in the data, ${saved.cursor}, is not a whole number`,
       );
     const labels = { data: 'data', context: 'context', seed: 'seed', shuffle: 'shuffling' } as const;
     for (const key of ['data', 'context', 'seed', 'shuffle'] as const) {
-      if (state[key] === now[key]) continue;
+      if (saved[key] === now[key]) continue;
       throw new AthanorError(
         'ERR_MISMATCH',
-        `the run was saved with another ${labels[key]} (${state[key]}) than now (${now[key]}), so its place in the data means nothing here`,
+        `the run was saved with another ${labels[key]} (${saved[key]}) than now (${now[key]}), so its place in the data is not valid now`,
         'resume with the data and options that the run began with',
       );
     }
-    this.#cursor = state.cursor;
+    this.#cursor = saved.cursor;
   }
 
-  /** context + 1 ids of the window at a place in the global order. */
+  /** The context + 1 ids of the window at a place in the global order. */
   #window(place: number): Int32Array {
     const { context, split } = this.#options;
     const { shift, permutation } = this.#orderOf(Math.floor(place / this.#windows));
@@ -142,7 +158,7 @@ export class TokenLoader {
     if (this.#order?.epoch === epoch) return this.#order;
     const { context, seed, shuffle, split } = this.#options;
     const slack = this.#dataset.tokens(split) - 1 - this.#windows * context;
-    const shift = shuffle ? mix(mix(seed, epoch), 0x5f) % (Math.min(slack, context - 1) + 1) : 0;
+    const shift = shuffle ? mix(mix(seed, epoch), SHIFT_STREAM) % (Math.min(slack, context - 1) + 1) : 0;
     const permutation = shuffle ? new Permutation(this.#windows, seed, epoch) : undefined;
     this.#order = { epoch, shift, permutation };
     return this.#order;
@@ -150,8 +166,8 @@ export class TokenLoader {
 }
 
 function checkOptions(options: Required<TokenLoaderOptions>): void {
-  const { worldSize, rank } = options;
-  const whole = (name: 'batchSize' | 'context' | 'seed' | 'worldSize' | 'rank', least: number) => {
+  const { rank, size } = options.communicator;
+  const whole = (name: 'batchSize' | 'context' | 'seed', least: number) => {
     const value = options[name];
     if (Number.isSafeInteger(value) && value >= least) return;
     throw new AthanorError(
@@ -162,16 +178,15 @@ function checkOptions(options: Required<TokenLoaderOptions>): void {
   whole('batchSize', 1);
   whole('context', 1);
   whole('seed', 0);
-  whole('worldSize', 1);
-  whole('rank', 0);
-  if (rank >= worldSize)
-    throw new AthanorError('ERR_ARGUMENT', `expected a rank below ${worldSize} but got ${rank}`);
+  if (!(Number.isSafeInteger(size) && Number.isSafeInteger(rank) && rank >= 0 && rank < size))
+    throw new AthanorError('ERR_ARGUMENT', `expected a rank from 0 below ${size} but got ${rank}`);
 }
 
 /**
- * Rows of ids as packed sequences: of each row, all ids but the last are tokens and all but the first are targets.
- * @param length of all rows together, each less one
- * @param separator each occurrence of this id begins a sequence too
+ * Packs rows of ids into sequences. In each row all ids but the last are tokens, and all but the
+ * first are targets.
+ * @param length length of all rows together, each less one
+ * @param separator each occurrence of this id begins a sequence as well
  */
 export function packRows(
   rows: readonly Int32Array[],

@@ -3,7 +3,7 @@ import type { NativeTensor } from '../binding.ts';
 export interface ActivationBinding {
   geluForward(x: NativeTensor): NativeTensor;
   geluBackward(dy: NativeTensor, x: NativeTensor): NativeTensor;
-  /** [.., 2 f] (gate first) -> silu(gate) * up [.., f]. */
+  /** `[.., 2 f]`, the gate first -> `[.., f]`: silu(gate) * up. */
   swigluForward(gateUp: NativeTensor): NativeTensor;
   swigluBackward(dy: NativeTensor, gateUp: NativeTensor): NativeTensor;
   reluForward(x: NativeTensor): NativeTensor;

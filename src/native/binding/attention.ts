@@ -1,7 +1,39 @@
 import type { DType, NativeTensor } from '../binding.ts';
 
+export interface AttentionBackwardInputs {
+  dout: NativeTensor;
+  qkv: NativeTensor;
+  out: NativeTensor;
+  lse: NativeTensor;
+  cuSeqlens: NativeTensor;
+  heads: number;
+  kvHeads: number;
+  scale: number;
+}
+
+export interface AttentionCachedInputs {
+  /** `[n, (heads + 2 kvHeads) headDim]` of the new tokens. */
+  qkv: NativeTensor;
+  /** The cached keys and values of one layer, from kvCacheCreate. */
+  keys: NativeTensor;
+  values: NativeTensor;
+  /** i32 `[sequences]`: the cache slot of each sequence. */
+  slots: NativeTensor;
+  cuSeqlens: NativeTensor;
+  /** i32 `[sequences]`: tokens already in the slot. */
+  pastLengths: NativeTensor;
+  /** Tokens for which a slot has room. */
+  maxTokens: number;
+  heads: number;
+  kvHeads: number;
+  scale: number;
+}
+
 export interface AttentionBinding {
-  /** [out `[n, heads headDim]`, lse f32 `[n, heads]`] */
+  /**
+   * [out `[n, heads headDim]`, lse f32 `[n, heads]`]: causal self-attention of packed sequences,
+   * and for each head the logarithm of the sum of its exponentiated scores.
+   */
   attentionForward(
     qkv: NativeTensor,
     cuSeqlens: NativeTensor,
@@ -9,17 +41,9 @@ export interface AttentionBinding {
     kvHeads: number,
     scale: number,
   ): [NativeTensor, NativeTensor];
-  attentionBackward(
-    dout: NativeTensor,
-    qkv: NativeTensor,
-    out: NativeTensor,
-    lse: NativeTensor,
-    cuSeqlens: NativeTensor,
-    heads: number,
-    kvHeads: number,
-    scale: number,
-  ): NativeTensor;
-  /** [keys, values] */
+  /** Returns dqkv, of the shape of qkv. */
+  attentionBackward(inputs: AttentionBackwardInputs): NativeTensor;
+  /** [keys, values]: an empty cache of `slots` sequences. */
   kvCacheCreate(
     slots: number,
     maxTokens: number,
@@ -27,20 +51,14 @@ export interface AttentionBinding {
     headDim: number,
     dtype: DType,
   ): [NativeTensor, NativeTensor];
-  attentionCached(
-    qkv: NativeTensor,
-    keys: NativeTensor,
-    values: NativeTensor,
-    slots: NativeTensor,
-    cuSeqlens: NativeTensor,
-    pastLengths: NativeTensor,
-    maxTokens: number,
-    heads: number,
-    kvHeads: number,
-    scale: number,
-  ): NativeTensor;
+  /**
+   * Appends the keys and values of the new tokens to the cache, attends to the whole cache and
+   * returns out `[n, heads headDim]`.
+   */
+  attentionCached(inputs: AttentionCachedInputs): NativeTensor;
+  /** f32 `[maxPositions, headDim]`: cosines, then sines, of rotary positions (Su et al., 2021). */
   ropeTable(maxPositions: number, headDim: number, theta: number): NativeTensor;
-  /** In place. */
+  /** Rotates the queries and keys of qkv in place. `inverse` rotates back. */
   rope(
     qkv: NativeTensor,
     positions: NativeTensor,

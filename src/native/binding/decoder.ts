@@ -1,25 +1,92 @@
 import type { DType, NativeTensor } from '../binding.ts';
 
-export interface DecoderBinding {
+/** Undefined where the model lacks the part. */
+type Optional<T> = T | undefined;
+
+export interface DecoderNorm {
+  gain: NativeTensor;
+  bias: Optional<NativeTensor>;
+}
+
+export interface DecoderProjection {
+  /** `[out, in]` */
+  weight: NativeTensor;
+  bias: Optional<NativeTensor>;
+}
+
+/** The weights of one block in the order of use. native/ops/decoder.h has the shapes. */
+export interface DecoderLayer {
+  attentionNorm: DecoderNorm;
+  qkv: DecoderProjection;
+  /** RMS norm of each query and key head: gains `[headDim]`. */
+  queryKeyNorm: Optional<{ queryGain: NativeTensor; keyGain: NativeTensor }>;
+  ropeTable: Optional<NativeTensor>;
+  output: DecoderProjection;
+  mlpNorm: DecoderNorm;
+  activation: 'gelu' | 'swiglu';
+  /** With SwiGLU: gate and up, stacked. */
+  up: DecoderProjection;
+  down: DecoderProjection;
+}
+
+export interface DecoderModel {
+  tokenTable: NativeTensor;
+  positionTable: Optional<NativeTensor>;
+  layers: readonly DecoderLayer[];
+  finalNorm: DecoderNorm;
+  /** The kind of all norms except those of queries and keys. */
+  norm: 'layer' | 'rms';
+  eps: number;
+  heads: number;
+  kvHeads: number;
+  /** Dtype of activations. */
+  dtype: DType;
+}
+
+/** A LoRA adapter, which adds scale B A to the weight of a projection. */
+export interface DecoderAdapter {
+  /** `[rank, in]` */
+  a: NativeTensor;
+  /** `[out, rank]` */
+  b: NativeTensor;
+  scale: number;
+}
+
+export type DecoderLayerAdapters = Record<'qkv' | 'output' | 'up' | 'down', Optional<DecoderAdapter>>;
+
+/** The sequences of one call. */
+export interface DecoderStep {
+  /** i32 `[n]` */
+  tokens: NativeTensor;
+  /** i32 `[n]` */
+  positions: NativeTensor;
+  /** i32 `[sequences + 1]` */
+  cuSeqlens: NativeTensor;
+  /** i32 `[sequences]` */
+  slots: NativeTensor;
+  /** i32 `[sequences]` */
+  pastLengths: NativeTensor;
+  /** The keys and then the values of each layer in turn. */
+  caches: readonly NativeTensor[];
+  /** Tokens for which a slot has room. */
+  maxTokens: number;
+  /** One per layer, or an empty list without adapters. */
+  adapters: readonly DecoderLayerAdapters[];
+}
+
+/** A model that decodes. It shares the memory of the weights until dispose(). */
+export interface NativeDecoder {
   /**
-   * The hidden states `[n, d]` of tokens that continue cached sequences. native/ops/decoder.h has the order of weights and
-   * adapters.
+   * Appends to the caches and returns the hidden states `[n, d]` of tokens that
+   * continue cached sequences.
    */
-  decoderCached(
-    weights: readonly (NativeTensor | undefined)[],
-    adapters: readonly (NativeTensor | undefined)[],
-    scales: readonly number[],
-    caches: readonly NativeTensor[],
-    tokens: NativeTensor,
-    positions: NativeTensor,
-    cuSeqlens: NativeTensor,
-    slots: NativeTensor,
-    pastLengths: NativeTensor,
-    maxTokens: number,
-    heads: number,
-    kvHeads: number,
-    llama: boolean,
-    eps: number,
-    dtype: DType,
-  ): NativeTensor;
+  forward(step: DecoderStep): NativeTensor;
+  dispose(): void;
+}
+
+export interface DecoderBinding {
+  /** Throws ERR_ARGUMENT naming a field that is missing. */
+  NativeDecoder: new (
+    model: DecoderModel,
+  ) => NativeDecoder;
 }

@@ -1,7 +1,9 @@
 import type { DType, NativeTensor } from '../binding.ts';
 
 export interface ElementwiseBinding {
+  /** a * alpha + b * beta */
   axpby(a: NativeTensor, alpha: number, b: NativeTensor, beta: number): NativeTensor;
+  /** target += alpha * source */
   addScaledInto(target: NativeTensor, source: NativeTensor, alpha: number): void;
   /** target += weight * (source - target) */
   lerpInto(target: NativeTensor, source: NativeTensor, weight: number): void;

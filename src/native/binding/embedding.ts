@@ -1,7 +1,9 @@
 import type { DType, NativeTensor } from '../binding.ts';
 
 export interface EmbeddingBinding {
-  /** tokens i32 [..] -> [.., d]; positions and positionTable come together or not at all. */
+  /**
+   * tokens i32 `[..]` -> `[.., d]`. Give positions and positionTable together, or leave out both.
+   */
   embeddingForward(
     tokens: NativeTensor,
     positions: NativeTensor | undefined,
@@ -9,7 +11,7 @@ export interface EmbeddingBinding {
     positionTable: NativeTensor | undefined,
     dtype: DType,
   ): NativeTensor;
-  /** Adds dy into the tables' gradients, in the order of the rows. */
+  /** Adds dy to the gradients of the tables, in the order of the rows. */
   embeddingBackward(
     dy: NativeTensor,
     tokens: NativeTensor,

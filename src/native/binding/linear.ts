@@ -1,26 +1,35 @@
 import type { DType, NativeTensor } from '../binding.ts';
 
+/** GELU is in its tanh form. */
+export type Activation = 'none' | 'gelu';
+
+export interface LinearForwardInputs {
+  /** `[n, in]` f32 or bf16 */
+  x: NativeTensor;
+  /** `[out, in]` f32 or bf16 */
+  weight: NativeTensor;
+  /** f32 `[out]` */
+  bias?: NativeTensor | undefined;
+  activation: Activation;
+  savePreactivation: boolean;
+  /** `[n, out]` of x's dtype, added before the activation. */
+  addend?: NativeTensor | undefined;
+}
+
 export interface LinearBinding {
+  /** [y `[n, out]`, with savePreactivation the value before the activation] */
+  linearForward(inputs: LinearForwardInputs): [NativeTensor, NativeTensor | undefined];
   /**
-   * activation: 0 none, 1 GELU; addend `[n, out]` of x's dtype is added before it. Returns y `[n, out]` and, when asked
-   * for, the value before the activation.
+   * dx = (dy W + addend) * GELU'(preactivation), `[n, in]`. The last factor is left out without a
+   * preactivation. addend has the dtype of dy.
    */
-  linearForward(
-    x: NativeTensor,
-    weight: NativeTensor,
-    bias: NativeTensor | undefined,
-    activation: number,
-    savePreactivation: boolean,
-    addend?: NativeTensor,
-  ): [NativeTensor, NativeTensor | undefined];
-  /** addend `[n, in]` of dy's dtype is added before GELU' of the preactivation is multiplied. */
   linearBackwardInput(
     dy: NativeTensor,
     weight: NativeTensor,
     preactivation: NativeTensor | undefined,
     addend?: NativeTensor,
   ): NativeTensor;
-  /** Adds into dweight, or overwrites it, and adds into dbias. */
+  /** Adds to dweight, or overwrites it, and adds to dbias. */
   linearBackwardWeight(
     dy: NativeTensor,
     x: NativeTensor,
@@ -28,6 +37,7 @@ export interface LinearBinding {
     dbias: NativeTensor | undefined,
     overwrite?: boolean,
   ): void;
+  /** The matrix product a b. Each factor may be given transposed. */
   gemm(
     a: NativeTensor,
     b: NativeTensor,

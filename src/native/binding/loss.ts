@@ -1,17 +1,48 @@
 import type { NativeTensor } from '../binding.ts';
 
+export interface CrossEntropyInputs {
+  /** `[n, d]` */
+  x: NativeTensor;
+  /** `[vocab, d]` f32 or bf16 */
+  weight: NativeTensor;
+  /** i32 `[n]`, -100 to ignore */
+  targets: NativeTensor;
+  /** f32 `[n]`: weight of the loss of each token. Default: 1 for all. */
+  tokenWeights?: NativeTensor | undefined;
+  scale: number;
+  needGradient: boolean;
+  /** Leave out dweight. */
+  weightFrozen?: boolean | undefined;
+  /** f32 `[vocab, d]`: memory that dweight overwrites. Default: new memory. */
+  dweightMemory?: NativeTensor | undefined;
+}
+
+export interface LogProbBackwardInputs {
+  x: NativeTensor;
+  weight: NativeTensor;
+  targets: NativeTensor;
+  temperature: number;
+  /** f32 `[n]` */
+  dlogProbs: NativeTensor;
+  /** f32 `[n]` */
+  dentropies?: NativeTensor | undefined;
+  /** f32 `[vocab, d]`: the gradient of the weight is added to it. */
+  dweight?: NativeTensor | undefined;
+  /** Overwrite dweight instead of adding to it. */
+  overwrite?: boolean | undefined;
+}
+
 export interface LossBinding {
-  /** [losses, scale * sum(weight * loss), dx, dweight]; the last two with needGradient, dweight unless weightFrozen. */
+  /**
+   * [losses, scale * sum(weight * loss), dx, dweight]; the last two with needGradient, dweight
+   * unless weightFrozen.
+   */
   linearCrossEntropy(
-    x: NativeTensor,
-    weight: NativeTensor,
-    targets: NativeTensor,
-    tokenWeights: NativeTensor | undefined,
-    scale: number,
-    needGradient: boolean,
-    weightFrozen?: boolean,
+    inputs: CrossEntropyInputs,
   ): [NativeTensor, number, NativeTensor | undefined, NativeTensor | undefined];
-  /** f32 `[n, vocab]` whatever the dtype of x: bit for bit the logits that the losses see, for `sample`. */
+  /**
+   * f32 `[n, vocab]` for any dtype of x: the bits of the logits that the losses see, for `sample`.
+   */
   linearLogits(x: NativeTensor, weight: NativeTensor): NativeTensor;
   /** [log-probabilities, entropies] */
   linearLogProb(
@@ -20,15 +51,6 @@ export interface LossBinding {
     targets: NativeTensor,
     temperature: number,
   ): [NativeTensor, NativeTensor];
-  /** dx; adds into dweight, or overwrites it. */
-  linearLogProbBackward(
-    x: NativeTensor,
-    weight: NativeTensor,
-    targets: NativeTensor,
-    temperature: number,
-    dlogProbs: NativeTensor,
-    dentropies: NativeTensor | undefined,
-    dweight: NativeTensor | undefined,
-    overwrite?: boolean,
-  ): NativeTensor;
+  /** Returns dx. */
+  linearLogProbBackward(inputs: LogProbBackwardInputs): NativeTensor;
 }

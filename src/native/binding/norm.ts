@@ -1,7 +1,29 @@
 import type { NativeTensor } from '../binding.ts';
 
+export interface LayerNormBackwardInputs {
+  dy: NativeTensor;
+  /** The gradient that arrives through the residual; added to dx. */
+  dsum?: NativeTensor | undefined;
+  sum: NativeTensor;
+  weight: NativeTensor;
+  mean: NativeTensor;
+  rstd: NativeTensor;
+  /** The gradients of weight and bias are added to dweight and dbias. */
+  dweight: NativeTensor;
+  dbias?: NativeTensor | undefined;
+}
+
+export interface RmsNormBackwardInputs {
+  dy: NativeTensor;
+  dsum?: NativeTensor | undefined;
+  sum: NativeTensor;
+  weight: NativeTensor;
+  rstd: NativeTensor;
+  dweight: NativeTensor;
+}
+
 export interface NormBinding {
-  /** -> [y, sum = x + delta, mean, rstd]. Without delta, sum is x's own storage. */
+  /** [y, sum = x + delta, mean, rstd]. Without delta, sum shares the storage of x. */
   layerNormForward(
     x: NativeTensor,
     delta: NativeTensor | undefined,
@@ -9,31 +31,15 @@ export interface NormBinding {
     bias: NativeTensor | undefined,
     eps: number,
   ): [NativeTensor, NativeTensor, NativeTensor, NativeTensor];
-  /** -> dx, with dsum added; dweight and dbias are added to. */
-  layerNormBackward(
-    dy: NativeTensor,
-    dsum: NativeTensor | undefined,
-    sum: NativeTensor,
-    weight: NativeTensor,
-    mean: NativeTensor,
-    rstd: NativeTensor,
-    dweight: NativeTensor,
-    dbias: NativeTensor | undefined,
-  ): NativeTensor;
-  /** -> [y, sum, rstd]. */
+  /** Returns dx. */
+  layerNormBackward(inputs: LayerNormBackwardInputs): NativeTensor;
+  /** [y, sum = x + delta, rstd]. Without delta, sum shares the storage of x. */
   rmsNormForward(
     x: NativeTensor,
     delta: NativeTensor | undefined,
     weight: NativeTensor,
     eps: number,
   ): [NativeTensor, NativeTensor, NativeTensor];
-  /** -> dx, with dsum added; dweight is added to. */
-  rmsNormBackward(
-    dy: NativeTensor,
-    dsum: NativeTensor | undefined,
-    sum: NativeTensor,
-    weight: NativeTensor,
-    rstd: NativeTensor,
-    dweight: NativeTensor,
-  ): NativeTensor;
+  /** Returns dx. */
+  rmsNormBackward(inputs: RmsNormBackwardInputs): NativeTensor;
 }

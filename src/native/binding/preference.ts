@@ -1,24 +1,35 @@
 import type { NativeTensor } from '../binding.ts';
 
+export interface RankingInputs {
+  /** f32 `[n]` */
+  scores: NativeTensor;
+  /** i32 `[2 m]`: index of the better, index of the worse, and so on */
+  pairs: NativeTensor;
+  /** f32 `[m]`, like the weights */
+  margins?: NativeTensor | undefined;
+  weights?: NativeTensor | undefined;
+  centering: number;
+  scale: number;
+  needGradient: boolean;
+}
+
+export type DpoKind = 'sigmoid' | 'ipo' | 'hinge';
+
+export interface DpoInputs {
+  /** f32 `[2 m]`: log-probabilities of m chosen responses, then of the m rejected */
+  sums: NativeTensor;
+  /** The same sums under the reference model. */
+  reference: NativeTensor;
+  beta: number;
+  kind: DpoKind;
+  labelSmoothing: number;
+  scale: number;
+  needGradient: boolean;
+}
+
 export interface PreferenceBinding {
-  /** [loss, dscores, pairs in the right order] */
-  rankingLoss(
-    scores: NativeTensor,
-    pairs: NativeTensor,
-    margins: NativeTensor | undefined,
-    weights: NativeTensor | undefined,
-    centering: number,
-    scale: number,
-    needGradient: boolean,
-  ): [number, NativeTensor | undefined, number];
-  /** [loss, rewards, dsums, pairs in the right order]; @param kind 0 sigmoid, 1 ipo, 2 hinge */
-  dpoLoss(
-    sums: NativeTensor,
-    reference: NativeTensor,
-    beta: number,
-    kind: number,
-    labelSmoothing: number,
-    scale: number,
-    needGradient: boolean,
-  ): [number, NativeTensor, NativeTensor | undefined, number];
+  /** [loss, dscores, number of pairs in the right order] */
+  rankingLoss(inputs: RankingInputs): [number, NativeTensor | undefined, number];
+  /** [loss, rewards, dsums, number of pairs in the right order] */
+  dpoLoss(inputs: DpoInputs): [number, NativeTensor, NativeTensor | undefined, number];
 }

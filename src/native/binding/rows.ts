@@ -1,15 +1,12 @@
 import type { NativeTensor } from '../binding.ts';
 
 export interface RowsBinding {
-  /** x [n, d] of any dtype, rows i32 [m] -> [m, d]. */
+  /** x `[n, d]` of any dtype, rows i32 `[m]` -> `[m, d]`. */
   gatherRows(x: NativeTensor, rows: NativeTensor): NativeTensor;
   /** target[rows[i]] += source[i], in the order of i. */
   scatterRowsAdd(target: NativeTensor, source: NativeTensor, rows: NativeTensor): void;
-  /** Softmax over the last dimension. */
-  softmaxRowsForward(x: NativeTensor): NativeTensor;
-  softmaxRowsBackward(dy: NativeTensor, y: NativeTensor): NativeTensor;
-  /** x [n, d] -> f32 [d], the sum over n. */
+  /** x `[n, d]` -> f32 `[d]`, the sum over n. */
   columnSum(x: NativeTensor): NativeTensor;
-  /** x [n, d] of any dtype -> [d, n]. */
+  /** x `[n, d]` of any dtype -> `[d, n]`. */
   transpose(x: NativeTensor): NativeTensor;
 }

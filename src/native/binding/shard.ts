@@ -1,5 +1,8 @@
 export interface NativeShard {
-  /** Fills `out` with the ids from `begin`. ERR_FILE_DAMAGED names an id that is not below `vocabSize`. */
+  /**
+   * Fills `out` with the ids from `begin`. ERR_FILE_DAMAGED names an id that is not below
+   * `vocabSize`.
+   */
   read(begin: number, out: Int32Array): void;
   close(): void;
 }

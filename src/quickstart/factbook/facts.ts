@@ -1,4 +1,4 @@
-/** The facts of the packaged World Factbook: one value for each country and relation. */
+/** The facts of the packaged World Factbook: one value per country and relation. */
 
 import type { Document } from '../../data/document.ts';
 import { packagedDocuments } from '../../data/packaged/packaged.ts';
@@ -6,7 +6,7 @@ import { relations } from './relations.ts';
 
 export interface Country {
   name: string;
-  /** From the name of a relation to its value. */
+  /** Values by the name of their relation. */
   facts: ReadonlyMap<string, string>;
 }
 
@@ -18,7 +18,7 @@ export interface Factbook {
   values: ReadonlyMap<string, readonly string[]>;
 }
 
-/** Fetches and reads the package. Throws as packagedDocuments does. */
+/** Fetches and reads the package. Throws as packagedDocuments. */
 export async function readFactbook(): Promise<Factbook> {
   const documents: Document[] = [];
   for await (const document of packagedDocuments('factbook')) documents.push(document);
@@ -32,7 +32,7 @@ export async function readFactbook(): Promise<Factbook> {
   return { countries, documents, values };
 }
 
-/** Undefined for documents about an ocean, a base, an island without a capital, the world. */
+/** Undefined for documents about an ocean, a base, an island without a capital, or the world. */
 function countryOf(text: string): Country | undefined {
   const lines = text.split('\n');
   const name = lines[0]!.replace(/ \(.*/, '').trim();

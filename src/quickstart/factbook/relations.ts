@@ -1,24 +1,24 @@
 /**
- * The relations that the packaged assistant is asked about. Each value is short and stands on a
- * line of the World Factbook. A relation has statements that say it, the sentence that answers, and
+ * The relations that the packaged assistant is asked about. Each value is short and stands on one
+ * line of the World Factbook. A relation has statements that say it, an answering sentence, and
  * questions. Fine-tuning never sees the last four questions: two are for PPO, two for evaluation.
  */
 
 export interface Relation {
   name: string;
-  /** The noun of questions such as "What is the capital of Norway?". */
+  /** The noun in questions such as "What is the capital of Norway?". */
   noun: string;
   /** The line's label in the packaged text. */
   label: string;
   /** The value in the text after the label; undefined when it is not short and plain. */
   read: (text: string) => string | undefined;
-  /** Said by the assistant, with `{c}` for the country and `{v}` for the value. */
+  /** The assistant's answer, with `{c}` for the country and `{v}` for the value. */
   answer: string;
   statements: readonly string[];
   questions: readonly string[];
 }
 
-/** The text up to the first mark, without what is in brackets or after it. */
+/** The text up to the first mark, without text in brackets. */
 function firstOf(text: string, marks: RegExp): string | undefined {
   const value = text
     .replace(/\(.*?\)/g, '')
@@ -241,7 +241,7 @@ const wordings = [
 ];
 
 /**
- * Questions that fit every relation and that only PPO sees. There are many, so that it does not
+ * Questions that fit every relation and that only PPO sees. There are many, so that PPO does not
  * learn from two wordings alone.
  */
 const newWordings = [

@@ -1,11 +1,11 @@
-/** Which answers to the task's questions are right. */
+/** Decides which answers to the task's questions are right. */
 import { AnswerRule } from '../../eval/exact-match.ts';
 import type { Question } from './task.ts';
 
 export class RightAnswers {
   readonly #rules: ReadonlyMap<string, AnswerRule>;
 
-  /** @param values all values of each relation: a right answer names one of them only */
+  /** @param values all values of each relation; a right answer names only one of them */
   constructor(values: ReadonlyMap<string, readonly string[]>) {
     this.#rules = new Map([...values].map(([relation, list]) => [relation, new AnswerRule(list)]));
   }

@@ -1,6 +1,6 @@
 /**
- * The packaged task: an assistant that answers questions about countries. Everything is made from
- * the factbook's own facts by rule and says so; no person compared any answers here.
+ * The packaged task: an assistant that answers questions about countries. Rules make all of its
+ * data from the facts of the factbook, and the data says so. No person compared any answers.
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,9 +14,9 @@ import { fill, questionSplits, type Relation, relations } from './relations.ts';
 
 export interface FactbookTaskOptions {
   seed: number;
-  /** Fact sheets of each country in the pretraining text. */
+  /** Fact sheets per country in the pretraining text. */
   sheets: number;
-  /** Share of facts that no fine-tuning asks for. */
+  /** Share of facts that fine-tuning never asks for. */
   heldOut: number;
 }
 
@@ -27,7 +27,7 @@ export interface Question {
   question: string;
   /** The value alone. */
   answer: string;
-  /** The sentence that answers. */
+  /** The sentence that gives the answer. */
   sentence: string;
 }
 
@@ -36,11 +36,11 @@ export interface FactbookTask {
   instructions: Question[];
   comparisons: JsonObject[];
   prompts: Question[];
-  /** Questions in wordings of their own, about facts that fine-tuning asks for. */
+  /** Questions in other wordings, about facts that fine-tuning asks for. */
   heldOutPhrasings: Question[];
   /** Questions in the same wordings, about facts that fine-tuning never asks for. */
   heldOutFacts: Question[];
-  /** All values of each relation: an answer may name the right one and no other. */
+  /** All values of each relation; a right answer names only one of them. */
   values: ReadonlyMap<string, readonly string[]>;
 }
 
@@ -86,7 +86,7 @@ function isHeldOut(country: string, relation: string, { seed, heldOut }: Factboo
   return hashOf(`${country}/${relation}`, seed) / 2 ** 32 < heldOut;
 }
 
-/** The real text once, and fact sheets that say every fact in words and orders of their own. */
+/** The real text once, and fact sheets that say every fact in varying words and orders. */
 function corpus(
   { documents, countries }: Factbook,
   { sheets }: FactbookTaskOptions,
@@ -98,7 +98,7 @@ function corpus(
       const sentences = relations.flatMap((relation) => {
         const value = facts.get(relation.name);
         if (value === undefined) return [];
-        // The answering sentence is one of the wordings, as often as all others together.
+        // Half of the time, take the answering sentence; otherwise any other wording.
         const wording = random.next() < 0.5 ? relation.answer : random.pick(relation.statements);
         return [fill(wording, name, value)];
       });
@@ -113,7 +113,7 @@ function corpus(
 }
 
 /**
- * The sections of prose. A small model would spend its time on the tables of figures that follow.
+ * The sections of prose. A small model would spend its time on the tables of figures after them.
  */
 function opening(text: string): string {
   const end = text.indexOf('\n\nPeople and Society');
@@ -128,9 +128,8 @@ const evasions = [
 ];
 
 /**
- * Rankings by a declared rule: the right answer over a wrong value, over the answer to another
- * question about the country, and over one more that misses in its own way. The last three are
- * equally bad.
+ * Rankings by a declared rule: the right answer, above a wrong value, the answer to another
+ * question about the country, and a third kind of mistake. The last three are equally bad.
  */
 function comparisons(
   instructions: readonly Question[],
@@ -195,18 +194,18 @@ const otherCountry: Miss = (question, country, random, countries) => {
   return fill(relationOf(question.relation).answer, other.name, value);
 };
 
-/** The value of another relation in the sentence that answers. */
+/** The value of another relation in the answering sentence. */
 const confusedValue: Miss = (question, { facts }, random) => {
   const [, value] = random.pick([...facts].filter(([key]) => key !== question.relation));
   return wrongValue(question, value);
 };
 
-/** The right answer with its value said twice. */
+/** The right answer with its value repeated. */
 const stutter: Miss = (question) => wrongValue(question, `${question.answer} ${question.answer}`);
 
 /**
- * Writes the task as files that the stages take through --data: corpus, instructions, comparisons,
- * prompts, questions.
+ * Writes the task as files for the `data` setting of the stages: corpus, instructions, comparisons,
+ * prompts and questions.
  */
 export function writeFactbookTask(folder: string, task: FactbookTask): void {
   const lines = (rows: readonly unknown[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');

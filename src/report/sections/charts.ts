@@ -1,27 +1,42 @@
-/** The frame of the charts and their controls; page/script.ts draws into it. */
-import type { ChartSpec } from '../chart-specs.ts';
+/** The frame of the charts and their controls. page/main.ts draws into it. */
+import { formatCount } from '../format.ts';
 import { type Html, html } from '../html.ts';
-import type { ReportContext, Section } from './section.ts';
+import type { Constant, PageCharts } from '../page-charts.ts';
+import type { PageChart, PageData } from '../page-data.ts';
+import type { Section } from './section.ts';
 
-export const charts: Section = (report) => {
-  const { data } = report;
+export const charts: Section = ({ charts: all }) => chartSection(all, 'Course of the run');
+
+/** Undefined where there is nothing to draw. */
+export function chartSection({ data, constants }: PageCharts, title: string): Html | undefined {
   if (data.charts.length === 0) return undefined;
-  const figures = data.charts.map((spec) => figure(spec, report));
+  const figures = data.charts.map((chart) => figure(chart, data));
   return html`<section aria-labelledby="course">
-<h2 id="course">Course of the run</h2>
-${toolbar(report)}
+<h2 id="course">${title}</h2>
+${toolbar(data)}
 <div class="charts">${figures}</div>
+${constants.length > 0 ? constantNote(constants) : undefined}
 <noscript><p class="empty">The charts need JavaScript. Their numbers are in metrics.jsonl beside this page.</p></noscript>
 <p id="announce" class="unseen" aria-live="polite"></p>
 </section>`;
-};
+}
 
-function toolbar({ data }: ReportContext): Html {
+function constantNote(constants: readonly Constant[]): Html {
+  const list = constants.map(({ title, value }) => `${title} ${shown(value)}`).join(', ');
+  return html`<p class="hint">Constant, and not drawn: ${list}.</p>`;
+}
+
+function shown(value: number): string {
+  return Math.abs(value) < 1000 ? String(value) : formatCount(value);
+}
+
+function toolbar({ charts: all, runs }: PageData): Html {
   const names = { step: 'Steps', tokens: 'Tokens', time: 'Time' };
-  const choices = Object.entries(names).filter(([key]) => key in data.step.x || key in data.evaluation.x);
+  const has = (axis: string) => runs.some(({ step, evaluation }) => axis in step.x || axis in evaluation.x);
+  const choices = Object.entries(names).filter(([key]) => has(key));
   const choice = ([key, name]: [string, string]) =>
     html`<label><input type="radio" name="axis" value="${key}"${key === 'step' ? html` checked` : undefined}><span>${name}</span></label>`;
-  const logarithmic = data.charts.some((spec) => spec.logarithmic)
+  const logarithmic = all.some((chart) => chart.logarithmic)
     ? html`<label class="check"><input id="log" type="checkbox"> Logarithmic loss</label>`
     : undefined;
   return html`<div class="toolbar">
@@ -33,9 +48,9 @@ ${logarithmic}
 </div>`;
 }
 
-function figure({ id, title, unit, wide, lines }: ChartSpec, { data }: ReportContext): Html {
-  const described = lines.map(({ field, label, from }) => {
-    const values = data[from].y[field]!.filter((value) => value !== null);
+function figure({ id, title, unit, wide, lines }: PageChart, { runs }: PageData): Html {
+  const described = lines.map(({ field, label, from, run }) => {
+    const values = runs[run]![from].y[field]!.filter((value) => value !== null);
     const lowest = values.reduce((low, value) => Math.min(low, value), Number.POSITIVE_INFINITY);
     return `${label} from ${values[0]} to ${values.at(-1)}, lowest ${lowest}`;
   });

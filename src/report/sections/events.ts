@@ -1,11 +1,14 @@
-/** Warnings, resumptions and what is wrong with the log itself: above the charts, where they are not missed. */
+/**
+ * Warnings, resumptions and errors of the log itself. They stand above the charts, where a
+ * reader sees them.
+ */
 import { exactCount } from '../format.ts';
 import { html } from '../html.ts';
 import type { MetricRecord } from '../metrics-log.ts';
 import type { Section } from './section.ts';
 
 const MAX_SHOWN = 100;
-/** More than these are folded away. */
+/** If there are more, the list is folded. */
 const MAX_OPEN = 3;
 
 export const events: Section = ({ marks, badLines }) => {

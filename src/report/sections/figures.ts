@@ -1,8 +1,12 @@
-/** Distributions as drawings in the page itself: they are still, so they need no script. */
-import type { BarFigure, CalibrationFigure, Figure, HistogramFigure } from '../figures.ts';
+/** Drawings of distributions in the page itself. They do not move, so they need no script. */
+import type { BarFigure, CalibrationFigure, Figure, HistogramFigure, ShareFigure } from '../figures.ts';
 import { type Html, html } from '../html.ts';
 import { areaPath, binned, type Frame, frameOf, ticksOf } from './plane.ts';
 import type { Section } from './section.ts';
+
+/** Those that the stage hands over, without a heading of their own: they belong to the cards. */
+export const overview: Section = ({ options: { figures: all = [] } }) =>
+  all.length === 0 ? undefined : html`<div class="charts overview">${all.map(drawn)}</div>`;
 
 export const figures: Section = ({ figures: all }) =>
   all.length === 0
@@ -13,22 +17,31 @@ export const figures: Section = ({ figures: all }) =>
 </section>`;
 
 function drawn(figure: Figure): Html {
-  const drawing =
-    figure.kind === 'histogram'
-      ? histogram(figure)
-      : figure.kind === 'calibration'
-        ? calibration(figure)
-        : bars(figure);
-  const unit = figure.kind === 'histogram' && figure.unit;
+  const unit = 'unit' in figure ? figure.unit : undefined;
   return html`<figure>
 <figcaption>${figure.title}${unit ? html` <small>${unit}</small>` : undefined}</figcaption>
-${drawing}
+${drawing(figure)}
 </figure>`;
 }
 
-const colors = ['var(--first)', 'var(--second)', 'var(--third)', 'var(--fourth)'];
+function drawing(figure: Figure): Html {
+  switch (figure.kind) {
+    case 'histogram':
+      return histogram(figure);
+    case 'calibration':
+      return calibration(figure);
+    case 'bars':
+      return bars(figure);
+    case 'shares':
+      return shares(figure);
+  }
+}
 
-/** Shares of each series in the same bins. Values that are not finite are in none. */
+function colorAt(i: number): string {
+  return `var(--series-${(i % 8) + 1})`;
+}
+
+/** Shares of each series in common bins. Values that are not finite are left out. */
 function histogram({ title, series, bins = 40 }: HistogramFigure): Html {
   const { edges, shares } = binned(
     series.map(({ values }) => values),
@@ -37,31 +50,28 @@ function histogram({ title, series, bins = 40 }: HistogramFigure): Html {
   const most = Math.max(...shares.flat(), 0);
   const frame = frameOf([edges[0]!, edges.at(-1)!], [0, most || 1]);
   const areas = shares.map((heights, i) => {
-    const color = colors[i % colors.length]!;
+    const color = colorAt(i);
     return html`<path d="${areaPath(frame, edges, heights)}" fill="${color}" fill-opacity=".28" stroke="${color}"/>`;
   });
-  const keys = series.map(({ label, values }, i) => {
-    const color = colors[i % colors.length]!;
-    return html`<span class="key"><i style="background:${color}"></i>${label} (${values.length})</span>`;
-  });
+  const keys = series.map(({ label, values }, i) => key(`${label} (${values.length})`, i));
   const described = series.map(({ label, values }) => `${label}: ${values.length} values`);
   return html`<p class="keys">${keys}</p>${plot(frame, `${title}. ${described.join('; ')}`, areas, percent)}`;
 }
 
-/** What came true against what was predicted, with 95 % intervals; on the diagonal the two are equal. */
+/** Observed against predicted shares, with 95 % intervals. On the diagonal they are equal. */
 function calibration({ title, bins }: CalibrationFigure): Html {
   const frame = frameOf([0, 1], [0, 1]);
   const { x, y } = frame;
   const points = bins.map(({ predicted, observed, low, high, count }) => {
     const text = `predicted ${percent(predicted)}, came true ${percent(observed)} of ${count}`;
-    return html`<g stroke="var(--first)"><title>${text}</title><line x1="${x(predicted)}" x2="${x(predicted)}" y1="${y(low)}" y2="${y(high)}"/><circle cx="${x(predicted)}" cy="${y(observed)}" r="4" fill="var(--first)"/></g>`;
+    return html`<g stroke="var(--series-1)"><title>${text}</title><line x1="${x(predicted)}" x2="${x(predicted)}" y1="${y(low)}" y2="${y(high)}"/><circle cx="${x(predicted)}" cy="${y(observed)}" r="4" fill="var(--series-1)"/></g>`;
   });
   const diagonal = html`<line x1="${x(0)}" y1="${y(0)}" x2="${x(1)}" y2="${y(1)}" stroke="var(--soft)" stroke-dasharray="4 4"/>`;
   const described = bins.map(({ predicted, observed }) => `${percent(predicted)}: ${percent(observed)}`);
   return plot(frame, `${title}. ${described.join('; ')}`, [diagonal, ...points], percent, percent);
 }
 
-/** Shares with their intervals and how many they are of. */
+/** Shares with their intervals and their numbers of cases. */
 function bars({ title, bars: all }: BarFigure): Html {
   const frame = frameOf([0, all.length], [0, 1], 44);
   const { x, y } = frame;
@@ -73,15 +83,27 @@ function bars({ title, bars: all }: BarFigure): Html {
         : html`<line x1="${middle}" x2="${middle}" y1="${y(low)}" y2="${y(high)}" stroke="var(--ink)"/>`;
     const below =
       count === undefined ? undefined : html`<text x="${middle}" y="${y(0) + 32}">${count}</text>`;
-    return html`<g text-anchor="middle"><title>${label}: ${percent(value)}</title><rect x="${left}" y="${y(value)}" width="${x(i + 0.8) - left}" height="${y(0) - y(value)}" fill="var(--first)" fill-opacity=".55"/>${interval}<text x="${middle}" y="${y(0) + 16}">${label}</text>${below}</g>`;
+    return html`<g text-anchor="middle"><title>${label}: ${percent(value)}</title><rect x="${left}" y="${y(value)}" width="${x(i + 0.8) - left}" height="${y(0) - y(value)}" fill="var(--series-1)" fill-opacity=".55"/>${interval}<text x="${middle}" y="${y(0) + 16}">${label}</text>${below}</g>`;
   });
   const described = all.map(({ label, value, count }) => `${label}: ${percent(value)} of ${count ?? '?'}`);
   return plot(frame, `${title}. ${described.join('; ')}`, columns, percent, null);
 }
 
+/** Horizontal bars, each with its share beside it, which a phone can show too. */
+function shares({ series, rows }: ShareFigure): Html {
+  const bar = (value: number, i: number) =>
+    html`<dd title="${series[i]}"><span class="bar"><i class="bar-fill" style="width:${100 * value}%;background:${colorAt(i)}"></i></span><span class="share">${(100 * value).toFixed(1)} %</span></dd>`;
+  const items = rows.map(({ label, values }) => html`<div><dt>${label}</dt>${values.map(bar)}</div>`);
+  return html`<p class="keys">${series.map(key)}</p><dl class="bars">${items}</dl>`;
+}
+
+function key(label: string, i: number): Html {
+  return html`<span class="key"><i style="background:${colorAt(i)}"></i>${label}</span>`;
+}
+
 type Label = (value: number) => string;
 
-/** The drawing in its frame; an axis without labels has no ticks. */
+/** The drawing in its frame. An axis without labels has no ticks. */
 function plot(
   frame: Frame,
   described: string,

@@ -1,4 +1,7 @@
-/** Where numbers lie on a drawing. Coordinates are rounded, so that a page does not grow by digits nobody sees. */
+/**
+ * Coordinates of drawings. They are rounded, because more digits make the page larger, not better.
+ * The margins have space for the labels in the larger type of a phone.
+ */
 
 export type Span = readonly [low: number, high: number];
 
@@ -11,9 +14,9 @@ export interface Frame {
   y(value: number): number;
 }
 
-const [WIDTH, HEIGHT, LEFT, RIGHT, TOP] = [560, 240, 52, 14, 10];
+const [WIDTH, HEIGHT, LEFT, RIGHT, TOP] = [560, 240, 64, 30, 12];
 
-/** @param below room under the axis for labels */
+/** @param below space under the axis for labels */
 export function frameOf(domain: Span, range: Span, below = 26): Frame {
   const along = (value: number) => (value - domain[0]) / (domain[1] - domain[0] || 1);
   const up = (value: number) => (value - range[0]) / (range[1] - range[0] || 1);
@@ -31,7 +34,7 @@ function round(value: number): number {
   return Number(value.toFixed(1));
 }
 
-/** Three to seven round numbers within a span: multiples of 1, 2 or 5 times a power of ten. */
+/** Three to seven round numbers in a span: multiples of 1, 2 or 5 times a power of ten. */
 export function ticksOf([low, high]: Span): number[] {
   const size = high - low;
   if (!(size > 0) || !Number.isFinite(size)) return [low];
@@ -42,7 +45,7 @@ export function ticksOf([low, high]: Span): number[] {
   return Array.from({ length: count }, (_, i) => Number(((first + i) * step).toPrecision(12)));
 }
 
-/** Bins of equal width over all finite values, and the share of each list in each. */
+/** Bins of equal width over all finite values, and the share of each list in each bin. */
 export function binned(
   lists: readonly (readonly number[])[],
   bins: number,
@@ -66,12 +69,12 @@ export function binned(
   return { edges, shares };
 }
 
-/** Values that are all the same still need a bin with a width. */
+/** The span of values, widened if all values are equal. */
 function around(value: number): Span {
   return [value - 0.5, value + 0.5];
 }
 
-/** The outline of bars side by side, as the d of an SVG path. */
+/** The outline of adjacent bars, as the `d` of an SVG path. */
 export function areaPath({ x, y }: Frame, edges: readonly number[], heights: readonly number[]): string {
   const steps = heights.map((height, i) => `V${y(height)}H${x(edges[i + 1]!)}`);
   return `M${x(edges[0]!)} ${y(0)}${steps.join('')}V${y(0)}Z`;

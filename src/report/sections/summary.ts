@@ -1,4 +1,4 @@
-/** The cards on top: what the run came to, each with a smaller line that puts the number in its place. */
+/** The cards on top: the main results of the run, each with a smaller line that explains it. */
 
 import { mean } from '../../base/statistics.ts';
 import { exactCount, formatCount, formatDuration, formatFlops } from '../format.ts';
@@ -6,10 +6,15 @@ import { html } from '../html.ts';
 import type { MetricRecord } from '../metrics-log.ts';
 import type { ReportContext, Section } from './section.ts';
 
-/** Cards in a row of the full width. */
+/** Most cards in a row of full width. */
 const MAX_ACROSS = 7;
 
-interface Card {
+/** What the cards of a run are made from. */
+export type RunRecords = Pick<ReportContext, 'steps' | 'evaluations'> & {
+  options: Pick<ReportContext['options'], 'peakFlopsPerSecond'>;
+};
+
+export interface Card {
   label: string;
   value: string;
   hint?: string | undefined;
@@ -20,20 +25,28 @@ export const summary: Section = (report) => {
   const taken = new Set(own.map(([label]) => label));
   const cards: Card[] = [
     ...own.map(([label, value]) => ({ label, value })),
-    ...[...quality(report), ...volume(report), ...speed(report)].filter(({ label }) => !taken.has(label)),
+    ...runCards(report).filter(({ label }) => !taken.has(label)),
   ];
   if (cards.length === 0) return html`<p class="empty">No step was logged.</p>`;
   const items = cards.map(
     ({ label, value, hint }) =>
       html`<div class="card"><dt>${label}</dt><dd>${value}</dd>${hint ? html`<dd class="hint">${hint}</dd>` : undefined}</div>`,
   );
-  // One row where they fit, else rows of about the same length.
+  // One row if the cards fit, else rows of about equal length.
   const across = Math.ceil(cards.length / Math.ceil(cards.length / MAX_ACROSS));
   return html`<dl class="cards" style="--across: ${across}">${items}</dl>`;
 };
 
-/** The last evaluation of each field, and the mean of the last training losses, since a single step's is noise. */
-function quality({ steps, evaluations }: ReportContext): Card[] {
+/** The figures that a log alone gives. */
+export function runCards(report: RunRecords): Card[] {
+  return [...quality(report), ...volume(report), ...speed(report)];
+}
+
+/**
+ * The last evaluation of each field, and the mean of the last training losses, because the loss of
+ * a single step is noisy.
+ */
+function quality({ steps, evaluations }: RunRecords): Card[] {
   const cards: Card[] = [];
   const last = latest(evaluations, 'val_loss');
   if (last) {
@@ -65,7 +78,7 @@ function quality({ steps, evaluations }: ReportContext): Card[] {
   return cards;
 }
 
-function volume({ steps }: ReportContext): Card[] {
+function volume({ steps }: RunRecords): Card[] {
   const last = steps.at(-1);
   if (!last) return [];
   const inSteps = `in ${exactCount(last.step)} step${last.step === 1 ? '' : 's'}`;
@@ -74,7 +87,7 @@ function volume({ steps }: ReportContext): Card[] {
     : [{ label: 'Steps', value: exactCount(last.step) }];
 }
 
-function speed({ steps, options }: ReportContext): Card[] {
+function speed({ steps, options }: RunRecords): Card[] {
   const seconds = total(steps, ({ seconds }) => Number(seconds));
   if (!(seconds > 0)) return [];
   const tokens = total(steps, (record) => Number(record.tokens_per_second) * Number(record.seconds));
@@ -92,7 +105,7 @@ function speed({ steps, options }: ReportContext): Card[] {
   return [...cards, { label: 'Training time', value: formatDuration(seconds), hint: 'evaluation apart' }];
 }
 
-/** Sum of what is finite. */
+/** The sum of the finite values. */
 function total(steps: readonly MetricRecord[], of: (record: MetricRecord) => number): number {
   return steps.reduce((sum, record) => {
     const value = of(record);

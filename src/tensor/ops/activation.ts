@@ -3,23 +3,28 @@ import type { NativeTensor } from '../../native/binding.ts';
 import { record } from '../autograd.ts';
 import { Tensor } from '../tensor.ts';
 
-/** silu(gate) * up (Shazeer, "GLU variants", 2020). `[n, 2 f]`, gate columns first -> `[n, f]`. */
+/**
+ * SwiGLU (Shazeer, "GLU variants improve transformer", 2020): silu(gate) * up.
+ * @param gateUp `[n, 2 f]`, the gate columns first
+ * @returns `[n, f]`
+ */
 export function swiglu(gateUp: Tensor): Tensor {
   return unary('swiglu', gateUp, native.swigluForward, native.swigluBackward);
 }
 
-/** GELU in its tanh form (Hendrycks and Gimpel, 2016), GPT-2's. */
+/** GELU in its tanh form (Hendrycks and Gimpel, 2016), as in GPT-2. Any shape. */
 export function gelu(x: Tensor): Tensor {
   return unary('gelu', x, native.geluForward, native.geluBackward);
 }
 
+/** max(x, 0). Any shape. */
 export function relu(x: Tensor): Tensor {
   const y = new Tensor(native.reluForward(x.handle));
   record('relu', [x], [y], ([dy]) => [new Tensor(native.reluBackward(dy!.handle, y.handle))]);
   return y;
 }
 
-/** backward(dy, x) -> dx */
+/** An operation of one input and one output. `backward` takes (dy, x) and gives dx. */
 function unary(
   operation: string,
   x: Tensor,

@@ -1,36 +1,32 @@
-/** Causal self-attention over packed sequences; with a KV cache, the same rows bit for bit, one step at a time. */
+/** Causal self-attention over packed sequences. */
 import { native } from '../../native/addon.ts';
 import { record } from '../autograd.ts';
 import { Tensor } from '../tensor.ts';
 
+/** The heads of an attention layer. */
 export interface AttentionShape {
+  /** Query heads. */
   heads: number;
+  /** Key and value heads. Each serves heads / kvHeads query heads. */
   kvHeads: number;
+  /** Channels per head. */
   headDim: number;
 }
 
-/** Where the rows of a batch belong. */
+/** The sequences that the rows of a packed batch belong to. */
 export interface SequenceIndex {
   /** i32 `[n]`: each token's place in its sequence, from 0. */
   positions: Tensor;
-  /** i32 `[sequences + 1]`: where each sequence begins; starts at 0, ends at n. */
+  /** i32 `[sequences + 1]`: where each sequence begins. The first is 0, the last is n. */
   cuSeqlens: Tensor;
 }
 
-/** Keys and values of earlier tokens, one pair of buffers a layer; see kvCacheCreate in the architecture page. */
-export interface LayerCache {
-  keys: Tensor;
-  values: Tensor;
-  /** i32 `[sequences]`: the cache slot of each sequence of this call. */
-  slots: Tensor;
-  /** i32 `[sequences]`: tokens already in the slot. */
-  pastLengths: Tensor;
-  maxTokens: number;
-}
-
 /**
- * @param qkv `[n, (heads + 2 kvHeads) headDim]`, consumed: rotated in place when a rope table is given
- * @param ropeTable f32 `[maxPositions, headDim]` (Su et al., 2021)
+ * softmax(Q K^T / sqrt(headDim)) V for each head, in which a token attends to itself and to the
+ * earlier tokens of its sequence (Vaswani et al., 2017).
+ * @param qkv `[n, (heads + 2 kvHeads) headDim]`: queries, keys, values. It is consumed: with a rope
+ * table its queries and keys are rotated in place
+ * @param ropeTable f32 `[maxPositions, headDim]`: rotary positions (Su et al., 2021)
  * @returns `[n, heads headDim]`
  */
 export function causalSelfAttention(
@@ -38,7 +34,6 @@ export function causalSelfAttention(
   index: SequenceIndex,
   shape: AttentionShape,
   ropeTable?: Tensor,
-  cache?: LayerCache,
 ): Tensor {
   const { heads, kvHeads, headDim } = shape;
   const { positions, cuSeqlens } = index;
@@ -47,37 +42,21 @@ export function causalSelfAttention(
     if (ropeTable) native.rope(target.handle, positions.handle, ropeTable.handle, heads, kvHeads, inverse);
   };
   rotate(qkv, false);
-  if (cache) {
-    return new Tensor(
-      native.attentionCached(
-        qkv.handle,
-        cache.keys.handle,
-        cache.values.handle,
-        cache.slots.handle,
-        cuSeqlens.handle,
-        cache.pastLengths.handle,
-        cache.maxTokens,
-        heads,
-        kvHeads,
-        scale,
-      ),
-    );
-  }
   const [outHandle, lseHandle] = native.attentionForward(qkv.handle, cuSeqlens.handle, heads, kvHeads, scale);
   const out = new Tensor(outHandle);
   const lse = new Tensor(lseHandle);
   record('causalSelfAttention', [qkv], [out], ([dout]) => {
     const dqkv = new Tensor(
-      native.attentionBackward(
-        dout!.handle,
-        qkv.handle,
-        out.handle,
-        lse.handle,
-        cuSeqlens.handle,
+      native.attentionBackward({
+        dout: dout!.handle,
+        qkv: qkv.handle,
+        out: out.handle,
+        lse: lse.handle,
+        cuSeqlens: cuSeqlens.handle,
         heads,
         kvHeads,
         scale,
-      ),
+      }),
     );
     rotate(dqkv, true);
     return [dqkv];

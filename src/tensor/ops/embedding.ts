@@ -4,9 +4,13 @@ import { record } from '../autograd.ts';
 import { Tensor, zeros } from '../tensor.ts';
 
 /**
- * tokenTable[tokens] (+ positionTable[positions]).
- * @param tokens i32 `[n]`; @param tokenTable f32 `[vocab, d]`; @param positionTable f32 `[maxPositions, d]`
- * @returns `[n, d]` of `dtype`. Throws ERR_ARGUMENT for an id outside of a table.
+ * tokenTable[tokens], plus positionTable[positions] where there is a position table. Throws
+ * ERR_ARGUMENT for an id outside of a table.
+ * @param tokens i32 `[n]`
+ * @param tokenTable `[vocab, d]` f32 or bf16
+ * @param positions i32 `[n]`
+ * @param positionTable `[maxPositions, d]` f32 or bf16
+ * @returns `[n, d]` of `dtype`
  */
 export function embedding(
   tokens: Tensor,
@@ -21,7 +25,7 @@ export function embedding(
   );
   record('embedding', [tokenTable, positionTable], [out], ([dy], accumulate) => {
     const dposition = accumulate(positionTable);
-    // The kernel adds to both; a frozen token table's gradient goes nowhere.
+    // The kernel adds to both gradients. The gradient of a frozen token table is discarded.
     const dtable = accumulate(tokenTable) ?? (dposition && zeros(tokenTable.shape));
     if (dtable) {
       const read = dposition && used;

@@ -1,29 +1,30 @@
-/** y = x W^T + b, and the two-layer GELU network as one operation so that GELU' rides on a GEMM's store. */
+/**
+ * y = x W^T + b, and a feed-forward network of two layers with GELU as one operation, in which a
+ * matrix product applies GELU or its derivative as it stores its result.
+ */
 import { native } from '../../native/addon.ts';
 import { type Accumulate, needsGrad, record } from '../autograd.ts';
 import { Tensor } from '../tensor.ts';
 import { type LowRank, lowRankBackward, lowRankForward } from './low-rank.ts';
 
-const NO_ACTIVATION = 0;
-const GELU = 1;
-
 /**
+ * y = x weight^T + bias, and scale B (A x) of a LoRA adapter.
  * @param x `[n, in]` f32 or bf16
- * @param weight `[out, in]` f32
- * @param bias `[out]` f32
- * @param adapter adds scale B (A x)
- * @returns `[n, out]` of x's dtype
+ * @param weight `[out, in]` f32 or bf16
+ * @param bias f32 `[out]`
+ * @param adapter its product is added to y
+ * @returns `[n, out]` of the dtype of x
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor, adapter?: LowRank): Tensor {
   const added = adapter && lowRankForward(x, adapter);
-  const [handle] = native.linearForward(
-    x.handle,
-    weight.handle,
-    bias?.handle,
-    NO_ACTIVATION,
-    false,
-    added?.delta.handle,
-  );
+  const [handle] = native.linearForward({
+    x: x.handle,
+    weight: weight.handle,
+    bias: bias?.handle,
+    activation: 'none',
+    savePreactivation: false,
+    addend: added?.delta.handle,
+  });
   added?.delta.dispose();
   const y = new Tensor(handle);
   record('linear', [x, weight, bias, adapter?.a, adapter?.b], [y], ([dy], accumulate) => {
@@ -34,44 +35,51 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, adapter?: LowRa
   return y;
 }
 
+/** The two layers of a feed-forward network, with a LoRA adapter for each if given. */
 export interface FeedForwardWeights {
-  /** `[hidden, in]` */
+  /** `[hidden, in]` f32 or bf16 */
   up: Tensor;
+  /** f32 `[hidden]` */
   upBias?: Tensor;
   upAdapter?: LowRank;
-  /** `[out, hidden]` */
+  /** `[out, hidden]` f32 or bf16 */
   down: Tensor;
+  /** f32 `[out]` */
   downBias?: Tensor;
   downAdapter?: LowRank;
 }
 
-/** down(GELU(up(x))), GELU in its tanh form (Hendrycks and Gimpel, 2016). `[n, in]` -> `[n, out]`. */
+/**
+ * down(GELU(up(x))), with GELU in its tanh form (Hendrycks and Gimpel, 2016).
+ * @param x `[n, in]` f32 or bf16
+ * @returns `[n, out]` of the dtype of x
+ */
 export function geluFeedForward(x: Tensor, weights: FeedForwardWeights): Tensor {
   const { up, upBias, upAdapter, down, downBias, downAdapter } = weights;
   const adapters = [upAdapter?.a, upAdapter?.b, downAdapter?.a, downAdapter?.b];
   const inputs = [x, up, upBias, down, downBias, ...adapters];
   const trains = needsGrad(...inputs);
   const addedUp = upAdapter && lowRankForward(x, upAdapter);
-  const [hiddenHandle, before] = native.linearForward(
-    x.handle,
-    up.handle,
-    upBias?.handle,
-    GELU,
-    trains,
-    addedUp?.delta.handle,
-  );
+  const [hiddenHandle, before] = native.linearForward({
+    x: x.handle,
+    weight: up.handle,
+    bias: upBias?.handle,
+    activation: 'gelu',
+    savePreactivation: trains,
+    addend: addedUp?.delta.handle,
+  });
   addedUp?.delta.dispose();
   const hidden = new Tensor(hiddenHandle);
   const preactivation = before && new Tensor(before);
   const addedDown = downAdapter && lowRankForward(hidden, downAdapter);
-  const [handle] = native.linearForward(
-    hidden.handle,
-    down.handle,
-    downBias?.handle,
-    NO_ACTIVATION,
-    false,
-    addedDown?.delta.handle,
-  );
+  const [handle] = native.linearForward({
+    x: hidden.handle,
+    weight: down.handle,
+    bias: downBias?.handle,
+    activation: 'none',
+    savePreactivation: false,
+    addend: addedDown?.delta.handle,
+  });
   addedDown?.delta.dispose();
   const y = new Tensor(handle);
   record('geluFeedForward', inputs, [y], ([dy], accumulate) => {
@@ -87,7 +95,7 @@ export function geluFeedForward(x: Tensor, weights: FeedForwardWeights): Tensor 
   return y;
 }
 
-/** dy W + addend, times GELU'(preactivation) when given. */
+/** dy W + addend, multiplied by GELU'(preactivation) if there is one. */
 function inputGrad(dy: Tensor, weight: Tensor, preactivation?: Tensor, addend?: Tensor): Tensor {
   return new Tensor(
     native.linearBackwardInput(dy.handle, weight.handle, preactivation?.handle, addend?.handle),

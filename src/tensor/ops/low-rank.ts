@@ -1,12 +1,13 @@
 /**
- * The trained part of a linear layer under LoRA, scale B (A x) (Hu et al., 2021): what the layers of ops/linear.ts add to
- * a frozen weight's product. It goes in as the addend of the weight's own GEMM, so nothing is rounded once more, and at
- * B = 0 the layer's bits are those without it.
+ * The trained part of a linear layer under LoRA (Hu et al., 2021): scale B (A x). The layers of
+ * ops/linear.ts give it to the matrix product of the frozen weight as an addend, so there is no
+ * further rounding. With B = 0 the layer has the same bits as without it.
  */
 import { native } from '../../native/addon.ts';
 import type { Accumulate } from '../autograd.ts';
 import { Tensor } from '../tensor.ts';
 
+/** A LoRA adapter of a weight `[out, in]`, to which it adds scale B A. */
 export interface LowRank {
   /** f32 `[rank, in]` */
   a: Tensor;
@@ -22,14 +23,28 @@ export interface LowRankResult {
   delta: Tensor;
 }
 
-/** x `[n, in]` -> scale B (A x), of x's dtype. */
+/** scale B (A x) of x `[n, in]`, in the dtype of x. */
 export function lowRankForward(x: Tensor, { a, b, scale }: LowRank): LowRankResult {
-  const narrow = new Tensor(native.linearForward(x.handle, a.handle, undefined, 0, false)[0]);
+  const narrow = product(x, a);
   native.scaleInto(narrow.handle, scale);
-  return { narrow, delta: new Tensor(native.linearForward(narrow.handle, b.handle, undefined, 0, false)[0]) };
+  return { narrow, delta: product(narrow, b) };
 }
 
-/** Adds to the gradients of A and B; returns what x gets through them, `[n, in]`, where it `needsInput`. */
+/** x W^T */
+function product(x: Tensor, weight: Tensor): Tensor {
+  const inputs = {
+    x: x.handle,
+    weight: weight.handle,
+    activation: 'none',
+    savePreactivation: false,
+  } as const;
+  return new Tensor(native.linearForward(inputs)[0]);
+}
+
+/**
+ * Adds to the gradients of A and B. With `needsInput` it returns the gradient `[n, in]` that
+ * reaches x through them.
+ */
 export function lowRankBackward(
   dy: Tensor,
   x: Tensor,

@@ -1,16 +1,21 @@
 /**
- * What PPO and GRPO compute a response token. All numbers are f32 `[n]`, the tokens of all responses end to end; where there
- * are none, sums are 0. What is not finite stays so, in a loss and in each of its statistics.
+ * Losses of PPO and GRPO and their inputs, per token. All tensors are f32 `[n]`: the tokens of all
+ * responses, end to end. For n = 0 sums are 0. A number that is not finite stays so, both in a loss
+ * and in each statistic.
  */
 import { native } from '../../native/addon.ts';
+import type { KlEstimator } from '../../native/binding/policy.ts';
 import { needsGrad } from '../autograd.ts';
 import { Tensor } from '../tensor.ts';
 import { scalarLoss } from './scalar-loss.ts';
 
 /**
- * Generalised advantage estimation (Schulman et al., 2016): delta_t = r_t + gamma V_{t+1} - V_t, summed with weights
- * (gamma lambda)^k; the value after a response's last token is 0. returns = advantages + values. Carries no gradient.
- * @param cuSeqlens i32 `[responses + 1]`; an empty response has no advantages
+ * Generalised advantage estimation (Schulman et al., 2016). With
+ * `delta_t = r_t + gamma V_{t+1} - V_t`, the advantage at t is the sum over k of
+ * `(gamma lambda)^k delta_{t+k}`. The value after the last token of a response is 0. returns
+ * = advantages + values. Carries no gradient. Throws ERR_ARGUMENT unless gamma and lambda lie
+ * in [0, 1].
+ * @param cuSeqlens i32 `[responses + 1]`: where each response begins; a response may be empty
  */
 export function gae(
   rewards: Tensor,
@@ -23,65 +28,84 @@ export function gae(
 }
 
 /**
- * (x - mean) / sqrt(variance + 1e-8) over all elements, with the biased variance. `shiftMean: false` adds the mean back.
- * Carries no gradient. Throws ERR_NOT_FINITE.
+ * Whitens numbers: (x - mean) / sqrt(variance + 1e-8) over all elements, with the biased variance.
+ * With shiftMean false the mean is added back. Carries no gradient. Throws ERR_NOT_FINITE when an
+ * element is not finite.
  */
 export function whiten(x: Tensor, { shiftMean = true }: { shiftMean?: boolean } = {}): Tensor {
   return new Tensor(native.whiten(x.handle, shiftMean));
 }
 
-const estimators = ['k1', 'k2', 'k3'] as const;
-
 /**
- * An estimate of the KL divergence from the reference, a token; with d = logProbs - reference: k1 d, k2 d^2 / 2,
- * k3 exp(-d) - 1 + d (Schulman, "Approximating KL divergence", 2020). Carries no gradient.
+ * An estimate of the KL divergence from the reference for each token, in nats (Schulman,
+ * "Approximating KL divergence", 2020). With d = logProbs - reference, k1 is d, k2 is d^2 / 2 and
+ * k3 is exp(-d) - 1 + d. Carries no gradient.
  */
-export function klPenalty(logProbs: Tensor, reference: Tensor, kind: 'k1' | 'k2' | 'k3'): Tensor {
-  return new Tensor(native.klPenalty(logProbs.handle, reference.handle, estimators.indexOf(kind)));
+export function klPenalty(logProbs: Tensor, reference: Tensor, kind: KlEstimator): Tensor {
+  return new Tensor(native.klPenalty(logProbs.handle, reference.handle, kind));
 }
 
+/** Tensors f32 `[n]` that the policy loss compares the log-probabilities with. */
 export interface PolicyLossInputs {
+  /** Log-probabilities when the tokens were sampled. */
   oldLogProbs: Tensor;
+  /** Advantages, such as those of gae(). */
   advantages: Tensor;
-  /** What entropyCoef weighs. */
+  /** Entropy at each token; required unless entropyCoef is 0. */
   entropies?: Tensor;
-  /** What klCoef weighs the distance from. */
+  /** Log-probabilities under the reference; required unless klCoef is 0. */
   referenceLogProbs?: Tensor;
 }
 
+/** Coefficients of the policy loss. */
 export interface PolicyLossOptions {
-  /** The ratio counts within [1 - clipLow, 1 + clipHigh]. */
+  /** The ratio is clipped to [1 - clipLow, 1 + clipHigh]. */
   clipLow: number;
   clipHigh: number;
-  /** A token of advantage A < 0 costs -dualClip A at most (Ye et al., 2020). */
+  /**
+   * Limits the loss of a token with advantage A < 0 to -dualClip A (Ye et al., 2020); above 1, or 0
+   * for no limit. Default 0.
+   */
   dualClip?: number;
+  /** Weight of the entropy bonus. Default 0. */
   entropyCoef?: number;
-  /** Weight of k3 against the reference, inside the loss (GRPO). */
+  /**
+   * Weight of the k3 estimate of the KL divergence from the reference, inside the loss, as in
+   * GRPO. Default 0.
+   */
   klCoef?: number;
+  /** Factor on the sum over tokens. */
   scale: number;
 }
 
+/** The policy loss and its statistics. */
 export interface PolicyLossResult {
   /** f32 `[1]` */
   loss: Tensor;
-  /** Sums over tokens, but for the extremes. */
+  /** Statistics of the tokens: sums, except ratioMaxDeviation, ratioMin and ratioMax. */
   stats: {
-    /** Tokens where the clipped branch is strictly larger. */
+    /** Number of tokens where the clipped branch is strictly larger. */
     clipped: number;
-    /** Half the squared log-ratio. */
+    /**
+     * Sum of half the squared log-ratio, the k2 estimate of the KL divergence from the old policy.
+     */
     approxKl: number;
+    /** Largest |ratio - 1|. */
     ratioMaxDeviation: number;
     ratioSum: number;
-    /** Of no tokens: Infinity and -Infinity. */
+    /** Infinity without tokens. */
     ratioMin: number;
+    /** -Infinity without tokens. */
     ratioMax: number;
   };
 }
 
 /**
- * scale * sum of max(-A r, -A clip(r)) + klCoef * k3 - entropyCoef * entropy, with r = exp(logProbs - oldLogProbs)
- * (Schulman et al., 2017, equation 7). Differentiable in logProbs and entropies. Throws ERR_ARGUMENT where a coefficient has
- * nothing to weigh.
+ * The clipped objective of PPO as a loss (Schulman et al., 2017, equation 7): scale times the sum
+ * over tokens of `max(-A r, -A clip(r)) + klCoef * k3 - entropyCoef * entropy` with
+ * `r = exp(logProbs - oldLogProbs)`. Differentiable in logProbs and entropies. Throws ERR_ARGUMENT
+ * when a coefficient is not 0 and its tensor is missing.
+ * @param logProbs f32 `[n]` under the policy that trains
  */
 export function policyLoss(
   logProbs: Tensor,
@@ -90,41 +114,38 @@ export function policyLoss(
 ): PolicyLossResult {
   const { oldLogProbs, advantages, entropies, referenceLogProbs } = inputs;
   const { clipLow, clipHigh, dualClip = 0, entropyCoef = 0, klCoef = 0, scale } = options;
-  const [value, dlogProbs, dentropies, totals] = native.policyLoss(
-    logProbs.handle,
-    oldLogProbs.handle,
-    advantages.handle,
-    entropies?.handle,
-    referenceLogProbs?.handle,
+  const [value, dlogProbs, dentropies, totals] = native.policyLoss({
+    logProbs: logProbs.handle,
+    oldLogProbs: oldLogProbs.handle,
+    advantages: advantages.handle,
+    entropies: entropies?.handle,
+    referenceLogProbs: referenceLogProbs?.handle,
     clipLow,
     clipHigh,
     dualClip,
     entropyCoef,
     klCoef,
     scale,
-    needsGrad(logProbs, entropies),
-  );
+    needGradient: needsGrad(logProbs, entropies),
+  });
   const loss = scalarLoss('policyLoss', value, [logProbs, entropies], [dlogProbs, dentropies]);
-  const [clipped, approxKl, ratioMaxDeviation, ratioSum, ratioMin, ratioMax] = totals as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [clipped, approxKl, ratioMaxDeviation, ratioSum, ratioMin, ratioMax] = totals;
   return { loss, stats: { clipped, approxKl, ratioMaxDeviation, ratioSum, ratioMin, ratioMax } };
 }
 
+/** Coefficients of the value loss. */
 export interface ValueLossOptions {
-  /** How far a value may move from the old one and still count; 0 or Infinity for any distance. */
+  /** The largest counted distance of a value from the old one. 0 or Infinity: any distance. */
   clip: number;
+  /** Factor on the sum over tokens. */
   scale: number;
 }
 
 /**
- * scale / 2 * sum of max((V - R)^2, (clip(V, old - clip, old + clip) - R)^2). Differentiable in values.
- * `clipped` counts the tokens where the second is strictly larger.
+ * The loss of the value model: scale / 2 times the sum over tokens of
+ * `max((V - R)^2, (clip(V, old - clip, old + clip) - R)^2)` for values V and returns R,
+ * all f32 `[n]`. Differentiable in values. `clipped` counts the tokens where the second
+ * term is strictly larger.
  */
 export function valueLoss(
   values: Tensor,

@@ -1,72 +1,93 @@
-/** Losses over pairs: the reward model's ranking loss, and DPO's over log-probabilities. */
+/**
+ * Losses over pairs: the ranking loss of a reward model, and the losses of
+ * DPO over log-probabilities.
+ */
 import { native } from '../../native/addon.ts';
+import type { DpoKind } from '../../native/binding/preference.ts';
 import { needsGrad } from '../autograd.ts';
 import { Tensor } from '../tensor.ts';
 import { scalarLoss } from './scalar-loss.ts';
 
+/** Margins, weights and coefficients of the ranking loss. */
 export interface RankingLossOptions {
-  /** f32 `[m]`: by how much the better should lead at least. */
+  /** f32 `[m]`: the lead that the better score should have. Default: 0 for all. */
   margins?: Tensor;
-  /** f32 `[m]`; 1 for all when left out. */
+  /** f32 `[m]`: weight of each pair. Default: 1 for all. */
   weights?: Tensor;
-  /** Weight of (better + worse)^2, which keeps scores around zero (Eisenstein et al., 2023, equation 2). Default 0. */
+  /**
+   * Weight of `(better + worse)^2`, which keeps scores around zero (Eisenstein et al., 2023,
+   * equation 2). Default 0.
+   */
   centering?: number;
+  /** Factor on the sum. Default 1. */
   scale?: number;
 }
 
 /**
- * scale * sum over pairs of weight * (-log sigmoid(better - worse - margin) + centering * (better + worse)^2)
- * (Bradley and Terry, 1952; Ouyang et al., 2022, equation 1). Differentiable in scores.
- * @param scores f32 `[n]`; @param pairs i32 `[2 m]`: index of the better, index of the worse, and so on
+ * The ranking loss of a reward model (Bradley and Terry, 1952; Ouyang et al., 2022, equation 1):
+ * scale times the sum over pairs of
+ * `weight * (-log sigmoid(better - worse - margin) + centering * (better + worse)^2)`.
+ * Differentiable in scores.
+ * @param scores f32 `[n]`
+ * @param pairs i32 `[2 m]`: index of the better, index of the worse, and so on
+ * @returns loss f32 `[1]`, and in `correct` the number of pairs in the right order
  */
 export function rankingLoss(
   scores: Tensor,
   pairs: Tensor,
   { margins, weights, centering = 0, scale = 1 }: RankingLossOptions = {},
 ): { loss: Tensor; correct: number } {
-  const [value, dscores, correct] = native.rankingLoss(
-    scores.handle,
-    pairs.handle,
-    margins?.handle,
-    weights?.handle,
+  const [value, dscores, correct] = native.rankingLoss({
+    scores: scores.handle,
+    pairs: pairs.handle,
+    margins: margins?.handle,
+    weights: weights?.handle,
     centering,
     scale,
-    needsGrad(scores),
-  );
+    needGradient: needsGrad(scores),
+  });
   return { loss: scalarLoss('rankingLoss', value, [scores], [dscores]), correct };
 }
 
-const dpoKinds = ['sigmoid', 'ipo', 'hinge'] as const;
-export type DpoKind = (typeof dpoKinds)[number];
+/** The loss of a pair; see dpoLoss. */
+export type { DpoKind };
 
+/** Kind and coefficients of the DPO loss. */
 export interface DpoLossOptions {
+  /** Strength of the tie to the reference. */
   beta: number;
+  /** Default sigmoid. */
   kind?: DpoKind;
-  /** Share of labels taken to be flipped, below a half (Mitchell, "A note on DPO with noisy preferences", 2023); of `sigmoid` only. */
+  /**
+   * For `sigmoid`: the assumed share of labels that are flipped, below a half (Mitchell, "A note on
+   * DPO with noisy preferences", 2023). Default 0.
+   */
   labelSmoothing?: number;
+  /** Factor on the sum. Default 1. */
   scale?: number;
 }
 
 /**
- * Direct preference optimisation (Rafailov et al., 2023, equation 7; `ipo`: Azar et al., 2023, equation 17; `hinge`: Zhao
- * et al., 2023). Differentiable in sums.
- * @param sums f32 `[2 m]`: log-probabilities of m chosen responses, then of the m rejected; @param referenceSums the same
- * under the reference
- * @returns rewards f32 `[2 m]`, beta * (sums - referenceSums), and the number of pairs in the right order
+ * Direct preference optimisation: `sigmoid` (Rafailov et al., 2023, equation 7), `ipo` (Azar et
+ * al., 2023, equation 17) or `hinge` (Zhao et al., 2023). Differentiable in sums.
+ * @param sums f32 `[2 m]`: log-probabilities of m chosen responses, then of the m rejected ones
+ * @param referenceSums f32 `[2 m]`: the same sums under the reference
+ * @returns loss f32 `[1]`, rewards f32 `[2 m]`: beta * (sums - referenceSums), and in `correct` the
+ * number of pairs in the right order
  */
 export function dpoLoss(
   sums: Tensor,
   referenceSums: Tensor,
   { beta, kind = 'sigmoid', labelSmoothing = 0, scale = 1 }: DpoLossOptions,
 ): { loss: Tensor; rewards: Tensor; correct: number } {
-  const [value, rewards, dsums, correct] = native.dpoLoss(
-    sums.handle,
-    referenceSums.handle,
+  const [value, rewards, dsums, correct] = native.dpoLoss({
+    sums: sums.handle,
+    reference: referenceSums.handle,
     beta,
-    dpoKinds.indexOf(kind),
+    kind,
     labelSmoothing,
     scale,
-    needsGrad(sums),
-  );
+    needGradient: needsGrad(sums),
+  });
   return { loss: scalarLoss('dpoLoss', value, [sums], [dsums]), rewards: new Tensor(rewards), correct };
 }

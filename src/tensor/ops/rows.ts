@@ -2,7 +2,10 @@ import { native } from '../../native/addon.ts';
 import { record } from '../autograd.ts';
 import { type Shape, Tensor } from '../tensor.ts';
 
-/** `[n, d]`, i32 `[m]` -> `[m, d]`: the listed rows. */
+/**
+ * The listed rows of x: x `[n, d]`, rows i32 `[m]` -> `[m, d]`. Throws ERR_ARGUMENT for a row
+ * outside of x.
+ */
 export function gatherRows(x: Tensor, rows: Tensor): Tensor {
   const out = new Tensor(native.gatherRows(x.handle, rows.handle));
   record('gatherRows', [x], [out], ([dout]) => {
@@ -13,7 +16,7 @@ export function gatherRows(x: Tensor, rows: Tensor): Tensor {
   return out;
 }
 
-/** The same elements under another shape; shares memory. */
+/** The same elements in another shape of the same size. The result shares the memory of x. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const out = new Tensor(native.view(x.handle, shape), [...shape], x.dtype);
   record('reshape', [x], [out], ([dout]) => [

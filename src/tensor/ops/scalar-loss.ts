@@ -1,18 +1,21 @@
-/** Losses whose kernel gives value and gradients at once: the backward pass only multiplies by what comes in. */
+/**
+ * Losses whose kernel computes the value and the gradients at once. The backward pass only
+ * scales the gradients.
+ */
 import { native } from '../../native/addon.ts';
 import type { NativeTensor } from '../../native/binding.ts';
 import { record } from '../autograd.ts';
 import { Tensor, tensor } from '../tensor.ts';
 
-/** @param grads of the inputs, in order; the tensor takes them over */
+/** @param grads gradients of the inputs, in order; the loss owns them from now on */
 export function scalarLoss(
   operation: string,
   value: number,
   inputs: readonly (Tensor | undefined)[],
-  grads: readonly (NativeTensor | undefined)[],
+  grads: readonly (Tensor | NativeTensor | undefined)[],
 ): Tensor {
   const loss = tensor([value]);
-  const owned = grads.map((grad) => grad && new Tensor(grad));
+  const owned = grads.map((grad) => (grad && !(grad instanceof Tensor) ? new Tensor(grad) : grad));
   record(
     operation,
     inputs,

@@ -1,19 +1,23 @@
 /**
- * How long to train. A budget of tokens or time becomes a number of steps (time after a few measured ones), which is
- * saved with the run: the learning-rate schedule, and so every later bit, depends on it.
+ * How long to train. A budget of tokens or time becomes a number of steps, for time after a few
+ * measured steps. The number is saved with the run, because the learning rate schedule depends on
+ * it, and with it all later bits.
  */
 import { AthanorError } from '../../base/errors.ts';
 
 export interface BudgetOptions {
-  /** Optimizer steps in all. */
+  /** Number of optimizer steps. */
   steps?: number;
-  /** Training tokens in all. */
+  /** Number of training tokens. */
   tokens?: number;
-  /** Seconds of training, evaluation and checkpoints included. */
+  /** Seconds of training, including evaluations and checkpoints. */
   seconds?: number;
 }
 
-/** Steps measured before a time budget is turned into steps; the first also pays for page faults and packing. */
+/**
+ * Steps to measure before a time budget becomes a number of steps. The first step also includes
+ * page faults and packing.
+ */
 const MEASURED_STEPS = 4;
 
 export class Budget {
@@ -28,8 +32,8 @@ export class Budget {
     if (given.length !== 1) {
       throw new AthanorError(
         'ERR_OPTION',
-        'expected exactly one of --steps, --tokens and --time',
-        'e.g. --steps 1000',
+        'expected exactly one of `steps`, `tokens` and `seconds`',
+        'such as `steps` 1000',
       );
     }
     if (options.steps !== undefined) this.#totalSteps = options.steps;
@@ -38,7 +42,7 @@ export class Budget {
     this.#seconds = options.seconds;
   }
 
-  /** Undefined while a time budget is still being measured. */
+  /** Undefined while a time budget still measures steps. */
   get totalSteps(): number | undefined {
     return this.#totalSteps;
   }
@@ -47,14 +51,14 @@ export class Budget {
     this.#totalSteps = totalSteps ?? this.#totalSteps;
   }
 
-  /** Tells how long a step took; fixes the number of steps once enough are known. */
+  /** Takes the duration of a step. After enough steps it fixes the number of steps. */
   observe(step: number, seconds: number): void {
     if (this.#totalSteps !== undefined || this.#seconds === undefined) return;
     this.#stepSeconds.push(seconds);
     if (this.#stepSeconds.length < MEASURED_STEPS) return;
     const typical = Math.min(...this.#stepSeconds.slice(1));
     const left = this.#seconds - (performance.now() - this.#startedAt) / 1000;
-    // Evaluation, samples and checkpoints take their share too.
+    // A tenth of the time is left for evaluations, samples and checkpoints.
     this.#totalSteps = step + Math.max(1, Math.floor((0.9 * left) / typical));
   }
 }

@@ -1,12 +1,12 @@
 /**
- * A language model made ready for dialogue: with the chat template that it carries, or with the default one and the
- * control tokens it needs, for which the model grows.
+ * Prepares a language model for dialogue. A model without a chat template gets the default
+ * template, and embeddings for its control tokens.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
-import { loadGpt } from '../../checkpoint/gpt-folder.ts';
+import { loadModel } from '../../checkpoint/gpt-folder.ts';
 import type { DType } from '../../native/binding.ts';
 import type { Decoder, WeightDType } from '../../nn/decoder.ts';
 import type { Gpt } from '../../nn/gpt.ts';
@@ -25,11 +25,14 @@ export interface ChatModelOptions {
 export interface ChatTokenizer {
   tokenizer: Tokenizer;
   template: ChatTemplate;
-  /** Where it is stored, to go along with the model. */
+  /** Folder of the tokenizer, whose files are copied into the model folder. */
   folder: string;
 }
 
-/** The tokenizer of a model with a chat template; one that was completed is kept in `<out>/tokenizer`. */
+/**
+ * The tokenizer of a model, with a chat template. If the template had to be added, the tokenizer is
+ * stored in `<out>/tokenizer`.
+ */
 export function chatTokenizer(model: string, out: string): ChatTokenizer {
   const kept = join(out, 'tokenizer');
   if (existsSync(join(kept, 'tokenizer.json'))) {
@@ -46,23 +49,27 @@ export function chatTokenizer(model: string, out: string): ChatTokenizer {
   return { tokenizer, template: ChatTemplate.of(tokenizer), folder: kept };
 }
 
-/** The model of a folder with a row for every token. Throws ERR_MISMATCH when it has no room in its context. */
+/**
+ * Loads the model of a folder, with an embedding for every token of the tokenizer.
+ * Throws as loadModel.
+ */
 export function loadChatModel(folder: string, tokenizer: Tokenizer, options: ChatModelOptions): Gpt {
-  const model = loadGpt(folder, options);
+  const model = loadModel(folder, options);
   if (tokenizer.vocabSize <= model.config.vocabSize) return model;
   const grown = growVocabulary(model, tokenizer.vocabSize);
   model.dispose();
   return grown;
 }
 
-/** What transformers' generate() needs to stop where we do. */
+/** The settings that transformers' generate() needs to stop at the same tokens. */
 export function generationConfig(template: ChatTemplate): JsonObject {
   return { eos_token_id: [...template.stopTokens] };
 }
 
 /**
- * What transformers may fill shorter answers up with. It reads a score at the last token that is not this one, so it is
- * never the token that ends an answer, whatever the tokenizer says.
+ * The token with which transformers may pad shorter answers. It reads the score at the last token
+ * that is not the padding token. So the padding token is never a token that ends an answer, even if
+ * the tokenizer names one.
  */
 export function scoringPad({ tokenizer, template }: ChatTokenizer): number | undefined {
   const [end] = template.stopTokens;
@@ -70,14 +77,14 @@ export function scoringPad({ tokenizer, template }: ChatTokenizer): number | und
   return [padId, eosId, bosId, ...specialTokens.values()].find((id) => id !== undefined && id !== end);
 }
 
-/** A context within what the model has. Throws ERR_MISMATCH. */
+/** The context to use, at most that of the model. Throws ERR_MISMATCH for a longer one. */
 export function checkedContext(asked: number | undefined, model: Decoder, folder: string): number {
   const { contextLength } = model.config;
   if (asked !== undefined && asked > contextLength) {
     throw new AthanorError(
       'ERR_MISMATCH',
-      `--context ${asked} exceeds the context of ${contextLength} of the model in ${folder}`,
-      'lower --context',
+      `\`context\` ${asked} exceeds the context of ${contextLength} of the model in ${folder}`,
+      'lower `context`',
     );
   }
   return asked ?? contextLength;

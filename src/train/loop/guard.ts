@@ -1,9 +1,13 @@
-/** Decides what a step's loss and gradient norm mean for the update: go on, warn, skip it or stop. */
+/**
+ * Looks at the loss and gradient norm of a step and decides: update, warn, skip the update or stop.
+ */
 import type { JsonObject } from '../../base/json.ts';
 import { SpikeDetector } from '../../report/spike-detector.ts';
 
 export interface GuardOptions {
-  /** What to do when the loss or gradient norm jumps; a value that is not finite is never applied. */
+  /**
+   * What to do when the loss or gradient norm jumps. An update that is not finite is never made.
+   */
   onSpike: 'warn' | 'skip' | 'stop';
   /** Standard deviations above the running mean that count as a jump. */
   spikeThreshold: number;
@@ -11,13 +15,15 @@ export interface GuardOptions {
   spikeWindow: number;
 }
 
+export const guardDefaults: GuardOptions = { onSpike: 'warn', spikeThreshold: 6, spikeWindow: 128 };
+
 export interface Verdict {
   skip: boolean;
   stop: boolean;
   warning?: string;
 }
 
-/** Skips in a row after which a run that never recovers is stopped. */
+/** The run stops after this many skipped updates in a row. */
 const MAX_SKIPS = 20;
 
 export class Guard {

@@ -1,4 +1,4 @@
-/** Early stopping: how many evaluations in a row brought nothing better. */
+/** Early stopping: counts the evaluations since the best one. */
 import type { JsonObject } from '../../base/json.ts';
 
 export class Patience {
@@ -6,7 +6,7 @@ export class Patience {
   #best: number | undefined;
   #waited = 0;
 
-  /** @param limit evaluations without a better score after which to stop; 0 for never */
+  /** @param limit stop after this many evaluations without a better score; 0: never */
   constructor(limit: number) {
     this.#limit = limit;
   }
@@ -15,7 +15,9 @@ export class Patience {
     return this.#limit > 0 && this.#waited >= this.#limit;
   }
 
-  /** @param score of an evaluation, lower is better; one that is not finite is no improvement */
+  /**
+   * @param score of an evaluation; lower is better, and a score that is not finite is never better
+   */
   observe(score: number): void {
     if (Number.isFinite(score) && (this.#best === undefined || score < this.#best)) {
       this.#best = score;

@@ -1,4 +1,7 @@
-/** `run.json`: what a run was started with. Resuming takes these settings, whatever else is on the command line. */
+/**
+ * `run.json`: the stage and the settings of a run. A resumed run takes these settings and ignores
+ * those of the command line.
+ */
 import {
   existsSync,
   mkdirSync,
@@ -21,7 +24,10 @@ export interface RunFile {
   settings: JsonObject;
 }
 
-/** Throws ERR_FILE_MISSING when the folder holds no run, ERR_MISMATCH when it is another stage's, ERR_FILE_DAMAGED. */
+/**
+ * Throws ERR_FILE_MISSING when the folder holds no run, ERR_MISMATCH when the run is of another
+ * stage, and ERR_FILE_DAMAGED.
+ */
 export function readRun(out: string, stage: string): RunFile {
   const path = join(out, NAME);
   let run: Partial<RunFile>;
@@ -29,13 +35,13 @@ export function readRun(out: string, stage: string): RunFile {
     run = JSON.parse(readFileSync(path, 'utf8')) as Partial<RunFile>;
   } catch (error) {
     if (error instanceof SyntaxError)
-      throw new AthanorError('ERR_FILE_DAMAGED', `${path} is not JSON`, 'start anew');
+      throw new AthanorError('ERR_FILE_DAMAGED', `${path} is not JSON`, 'start a new run in another `out`');
     const known = fileError(error, path);
     if (known.code !== 'ERR_FILE_MISSING') throw known;
-    throw new AthanorError('ERR_FILE_MISSING', `${out} holds no run to resume`, 'start it without --resume');
+    throw new AthanorError('ERR_FILE_MISSING', `${out} holds no run to resume`, 'start it without `resume`');
   }
   if (typeof run.settings !== 'object' || run.settings === null) {
-    throw new AthanorError('ERR_FILE_DAMAGED', `${path} has no settings`, 'start anew');
+    throw new AthanorError('ERR_FILE_DAMAGED', `${path} has no settings`, 'start a new run in another `out`');
   }
   if (run.stage !== stage) {
     throw new AthanorError(
@@ -47,7 +53,7 @@ export function readRun(out: string, stage: string): RunFile {
   return run as RunFile;
 }
 
-/** The precision of the run in a folder; undefined where none can be read, which readRun explains. */
+/** The precision of the run in a folder. Undefined when it cannot be read; readRun explains why. */
 export function savedDtype(out: string): 'f32' | 'bf16' | undefined {
   try {
     const run = JSON.parse(readFileSync(join(out, NAME), 'utf8')) as Partial<RunFile>;
@@ -58,14 +64,14 @@ export function savedDtype(out: string): 'f32' | 'bf16' | undefined {
   }
 }
 
-/** Begins a run in a folder. Throws ERR_ARGUMENT when one is there already. */
+/** Begins a run in a folder. Throws ERR_ARGUMENT when the folder holds a run already. */
 export function writeRun(out: string, run: RunFile): void {
   const path = join(out, NAME);
   if (existsSync(path)) {
     throw new AthanorError(
       'ERR_ARGUMENT',
       `${out} already holds a run`,
-      'go on with --resume, or name another --out',
+      'continue it with `resume`, or name another `out`',
     );
   }
   try {
@@ -77,7 +83,7 @@ export function writeRun(out: string, run: RunFile): void {
   }
 }
 
-/** Takes back what a run left in a folder, but for what was there `before` it. */
+/** Removes the files of a run from a folder, except those that were there `before`. */
 export function forgetRun(out: string, before: readonly string[]): void {
   for (const name of [NAME, 'data', 'checkpoints', 'metrics.jsonl', 'report.html']) {
     if (!before.includes(name)) rmSync(join(out, name), { recursive: true, force: true });

@@ -1,242 +1,330 @@
 /**
- * A stage from options to a model folder: what every training command does around its stage. Settings are written down
- * first and a resumed run takes those, so that nothing on a later command line can change its course.
+ * Runs a stage from its settings to a model folder. Every training function calls it. It writes the
+ * settings to disk first, and a resumed run takes them from there, so that no later setting can
+ * change its course.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { copyModel } from '../../checkpoint/save-model.ts';
-import { CheckpointStore, type LoadedCheckpoint } from '../../checkpoint/store.ts';
-import type { TensorData } from '../../checkpoint/tensor-data.ts';
-import type { DType } from '../../native/binding.ts';
-import type { WeightDType } from '../../nn/decoder.ts';
+import { CheckpointStore } from '../../checkpoint/store.ts';
+import type { Communicator } from '../../comm/communicator.ts';
+import { createRunContext, isMainRank, type RunContext } from '../../comm/run-context.ts';
+import { currentDevice, resolveDtype } from '../../native/engine.ts';
 import type { AdamWOptions } from '../../optim/adamw.ts';
-import type { ScheduleName } from '../../optim/schedule.ts';
-import type { ReportOptions } from '../../report/html-report.ts';
-import { MetricsLog } from '../../report/metrics-log.ts';
+import { formatCount } from '../../report/format.ts';
+import { type ReportOptions, writeReport } from '../../report/html-report.ts';
 import type { BudgetOptions } from './budget.ts';
-import { Interrupt } from './interrupt.ts';
+import type { TrainEvent } from './events.ts';
+import type { MetricField, RunEvent } from './run-events.ts';
 import { forgetRun, readRun, writeRun } from './run-file.ts';
-import type { TrainStage } from './stage.ts';
-import { type MetricField, TrainConsole } from './train-console.ts';
-import { Trainer, type TrainResult } from './trainer.ts';
+import type { CommonSettings, EpochSettings, LoraSettings, StageOptions } from './settings.ts';
+import { parameterGroups, type TrainStage } from './stage.ts';
+import { Trainer, type TrainerOptions, type TrainResult } from './trainer.ts';
 
-/** Settings of every stage; they decide a run's course and are saved with it. */
-export interface CommonSettings {
-  /** What to train on. */
-  data: string;
-  /** Preset or model folder. */
-  model: string;
-  dtype: DType;
-  /** What matrices are kept in: f32 masters (the default), or bf16 alone, rounded stochastically. */
-  weights?: WeightDType | undefined;
-  seed: number;
-  steps?: number | undefined;
-  gradAccum: number;
-  lr?: number | undefined;
-  schedule: ScheduleName;
-  warmup: number;
-  finalLr: number;
-  decay: number;
-  weightDecay: number;
-  clip: number;
-  onSpike: 'warn' | 'skip' | 'stop';
-  spikeThreshold: number;
-  evalEvery: number;
-  saveEvery: number;
-  keep: number;
-  checkpointActivations: boolean;
+/** Parts of a call beside the settings. They do not change the course of the run. */
+export interface RunHooks {
+  /** Once aborted, the run finishes its step, saves and ends with `interrupted`. */
+  signal?: AbortSignal;
+  /** Called on the main rank. terminalProgress() returns a listener for the terminal. */
+  onEvent?: (event: RunEvent) => void;
+  /** The other ranks. Default: none. */
+  communicator?: Communicator;
 }
 
-/** Where a run lives, and whether it goes on with what is there. */
-export interface RunPlace {
-  out: string;
-  resume: boolean;
-}
-
-/** What a caller gives: the settings and the place; a resumed run may leave out what it starts from. */
-export type StageOptions<Settings extends CommonSettings> = StartOptional<Settings> & RunPlace;
-
-type StartOptional<Settings> = Omit<Settings, 'data' | 'model'> & {
-  data?: string | undefined;
-  model?: string | undefined;
-};
-
-/** A stage made ready to run. */
-export interface PreparedStage<Batch> {
-  stage: TrainStage<Batch>;
-  /** Of the status line and the report. */
-  title: string;
-  config: Record<string, JsonValue>;
-  budget: BudgetOptions;
-  /** Peak learning rate where --lr is not given. */
-  defaultLr: number;
-  optimizer: AdamWOptions;
-  sampleEvery: number;
-  patience: number;
-  /** Which checkpoint becomes the model in the run's folder. */
-  exports: 'last' | 'best';
-  /** After the last step and only then: writes the model anew into the run's folder. */
-  finish?: () => Promise<Record<string, number>>;
-  /** Of the stage's metrics, those on the status line. */
-  fields?: readonly MetricField[];
-  report?: Partial<ReportOptions>;
-  /** Notes for the user before training starts: what was dropped, what was found. */
-  notes?: readonly string[];
-}
-
-/** The last step's metrics and the last evaluation's by their names, and what every stage has. */
-export interface StageReport {
-  [key: string]: number | string | boolean | null;
+/** The outcome of a run. */
+export interface StageResult {
+  /** Optimizer steps done, and tokens that the model read. */
   step: number;
   tokens: number;
+  /** Loss of the last step; NaN when no step was done. */
   loss: number;
-  val_loss: number | null;
-  bits_per_byte: number | null;
-  /** Trained numbers. */
+  /** The stage's own figures of the last step and of the end, named as in the metrics log. */
+  metrics: Record<string, number>;
+  /** Figures of the last evaluation. */
+  evaluation: Record<string, number> | undefined;
+  /** Number of trained parameters. */
   parameters: number;
-  tokens_per_second: number;
+  tokensPerSecond: number;
   seconds: number;
+  /** Whether the signal ended the run before its budget was used up. */
   interrupted: boolean;
+  /** Folder of the model, its checkpoints, metrics and report. */
   out: string;
+}
+
+/** What a stage's `prepare` gets: the context of the run, and the checkpoint to continue from. */
+export interface StageContext extends RunContext {
+  readonly out: string;
+  readonly resume: boolean;
+  /** Folder of the model to continue from; undefined for a new run. */
+  readonly checkpoint: string | undefined;
+  readonly onEvent: (event: RunEvent) => void;
+}
+
+/** A stage that is ready to run. */
+export interface PreparedStage<Batch> {
+  stage: TrainStage<Batch>;
+  /** Model and data, for the status line and the report. */
+  title: string;
+  /** Number of the model's parameters. */
+  parameters: number;
+  /** Settings that the report shows for this stage, in addition to those of every stage. */
+  config: Record<string, JsonValue>;
+  budget: BudgetOptions;
+  /** Peak learning rate when `lr` is not given. */
+  defaultLr: number;
+  optimizer?: AdamWOptions;
+  /** Runs once after the last step. It writes the model into the run's folder again. */
+  finish?: () => Promise<Record<string, number>>;
+  /** The metrics of the stage that the status line shows. */
+  fields?: readonly MetricField[];
+  report?: Partial<ReportOptions>;
+  /** Facts for the user before training starts: what was dropped, what was found. */
+  notes?: readonly string[];
 }
 
 export interface StageKind<Settings extends CommonSettings, Batch> {
   name: string;
-  /** @param checkpoint folder of the model to go on from, where a run is resumed */
-  prepare(settings: Settings, place: RunPlace, checkpoint: string | undefined): Promise<PreparedStage<Batch>>;
+  defaults: Partial<Settings>;
+  prepare(settings: Settings, context: StageContext): Promise<PreparedStage<Batch>>;
 }
 
 /**
- * Trains until the budget is used or a signal asks to stop, and leaves the model, its checkpoints, metrics and report in
- * `out`. Throws ERR_ARGUMENT, ERR_MISMATCH and ERR_CONFIG before any training, and whatever reading and writing throw.
+ * Trains until the budget is used up or the signal is aborted. Leaves the model, its checkpoints,
+ * metrics and report in `out`. Throws ERR_OPTION, ERR_ARGUMENT, ERR_MISMATCH and ERR_CONFIG before
+ * any training, ERR_INTERRUPTED when the signal is aborted before the first step, and the errors of
+ * reading and writing.
  */
 export async function runStage<Settings extends CommonSettings, Batch>(
   kind: StageKind<Settings, Batch>,
-  { out, resume, ...given }: StageOptions<Settings>,
-): Promise<StageReport> {
+  { out, resume = false, ...given }: StageOptions<Settings>,
+  hooks: RunHooks = {},
+): Promise<StageResult> {
   const before = existsSync(out) ? readdirSync(out) : [];
-  const settings = begin<Settings>(kind.name, given as unknown as StartOptional<Settings>, { out, resume });
+  const settings = begin(kind, given as Partial<Settings>, { out, resume });
   try {
-    return await train(kind, settings, { out, resume });
+    return await train(kind, settings, { out, resume }, hooks);
   } catch (error) {
-    // A run that failed before its first checkpoint has nothing to resume and must not block another try.
+    // A run that failed before its first checkpoint cannot be resumed and must not block a new one.
     if (!resume && !new CheckpointStore(out).latest()) forgetRun(out, before);
     throw error;
+  } finally {
+    hooks.onEvent?.({ type: 'end' });
   }
 }
 
-/** The settings of the run to continue, or those of a new one, written down. */
-function begin<Settings extends CommonSettings>(
-  stage: string,
-  given: StartOptional<Settings>,
+interface RunPlace {
+  out: string;
+  resume: boolean;
+}
+
+/** The settings of the run to continue; or those of a new run, after writing them to run.json. */
+function begin<Settings extends CommonSettings, Batch>(
+  { name, defaults }: StageKind<Settings, Batch>,
+  given: Partial<Settings>,
   { out, resume }: RunPlace,
 ): Settings {
-  if (resume) return readRun(out, stage).settings as unknown as Settings;
-  for (const name of ['data', 'model'] as const) {
-    if (given[name] === undefined) {
-      throw new AthanorError('ERR_OPTION', `--${name} is missing`, `see athanor ${stage} --help`);
+  if (resume) return withFunctions(readRun(out, name).settings, given) as unknown as Settings;
+  const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const settings = { ...defaults, ...known } as Partial<Settings>;
+  for (const key of ['data', 'model'] as const) {
+    if (settings[key] === undefined) {
+      throw new AthanorError('ERR_OPTION', `\`${key}\` is missing`, `see athanor ${name} --help`);
     }
   }
-  if (given.weights === 'bf16' && given.dtype !== 'bf16') {
+  const dtype = resolveDtype(settings.dtype ?? 'auto');
+  if (settings.paramDtype === 'bf16' && dtype !== 'bf16') {
     throw new AthanorError(
       'ERR_OPTION',
-      `--weights bf16 is for activations in bf16, and these would be ${given.dtype}`,
-      'add --dtype bf16, or leave --weights out',
+      `\`paramDtype\` bf16 needs activations in bf16, but \`dtype\` is ${dtype}`,
+      'choose `dtype` bf16, or leave `paramDtype` out',
     );
   }
-  const plain = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  writeRun(out, { stage, settings: plain as JsonObject });
-  return plain as unknown as Settings;
+  const complete = { ...settings, dtype };
+  writeRun(out, { stage: name, settings: storable(complete) });
+  return complete as Settings;
+}
+
+/** Stands in run.json for a setting that is a function of the caller's program. */
+const FUNCTION = '[function]';
+
+function storable(settings: object): JsonObject {
+  const entries = Object.entries(settings).map(([key, value]) => [
+    key,
+    typeof value === 'function' ? FUNCTION : value,
+  ]);
+  return Object.fromEntries(entries) as JsonObject;
+}
+
+/** The saved settings, with functions from the caller's settings. */
+function withFunctions(saved: JsonObject, given: object): JsonObject {
+  const entries = Object.entries(saved).map(([key, value]) => {
+    if (value !== FUNCTION) return [key, value];
+    const again = (given as Record<string, unknown>)[key];
+    if (typeof again === 'function') return [key, again];
+    throw new AthanorError(
+      'ERR_OPTION',
+      `the run was started with a function of the program as \`${key}\``,
+      'resume it from that program, with the function',
+    );
+  });
+  return Object.fromEntries(entries) as JsonObject;
 }
 
 async function train<Settings extends CommonSettings, Batch>(
   kind: StageKind<Settings, Batch>,
   settings: Settings,
-  place: RunPlace,
-): Promise<StageReport> {
-  const { out, resume } = place;
-  const store = new CheckpointStore(out, { keepLast: settings.keep });
-  const resumed = resume && store.latest() ? store.load() : undefined;
-  const prepared = await kind.prepare(settings, place, resumed?.path);
-  const { stage } = prepared;
-  const metrics = MetricsLog.open(out, resumed ? { resumeStep: resumed.step } : {});
-  const screen = new TrainConsole({
-    label: kind.name,
+  { out, resume }: RunPlace,
+  hooks: RunHooks,
+): Promise<StageResult> {
+  const emit = (event: RunEvent) => hooks.onEvent?.(event);
+  const context = createRunContext({
+    communicator: hooks.communicator,
+    device: currentDevice(),
+    dtype: settings.dtype,
+    seed: settings.seed,
     out,
-    fields: prepared.fields ?? [],
-    report: {
-      title: prepared.title,
-      config: prepared.config,
-      notes: prepared.notes ?? [],
-      ...prepared.report,
+    signal: hooks.signal,
+    console: {
+      note: (text) => emit({ type: 'note', text }),
+      warn: (text) => emit({ type: 'warning', text }),
     },
   });
-  for (const note of prepared.notes ?? []) screen.note(note);
-  const interrupt = new Interrupt((signal) => screen.warn(`${signal}: finishing the step, then saving`));
-  const trainer = new Trainer(stage, trainerOptions(settings, prepared), {
-    store,
-    metrics,
-    hooks: { ...screen.hooks(), stopRequested: () => interrupt.requested },
+  const store = new CheckpointStore(out, { keepLast: settings.keepCheckpoints });
+  const resumed = resume && store.latest() ? store.load() : undefined;
+  const place = { out, resume, checkpoint: resumed?.path, onEvent: emit };
+  const prepared = await kind.prepare(settings, { ...context, ...place });
+  const { stage, notes = [] } = prepared;
+  const report = new LiveReport(out, reportOf(settings, prepared));
+  emit({ type: 'start', stage: kind.name, title: prepared.title, fields: prepared.fields ?? [] });
+  for (const note of notes) context.console.note(note);
+  const trainer = new Trainer(stage, {
+    ...trainerOptions(settings, prepared),
+    ...context,
+    onEvent: (event) => {
+      emit(event);
+      report.observe(event);
+    },
   });
   try {
-    if (resumed) restore(trainer, resumed, screen);
+    if (resumed) trainer.resume(resumed);
+    else if (context.signal.aborted) {
+      throw new AthanorError('ERR_INTERRUPTED', 'stopped before the first step', 'start the run again');
+    }
     const result = await trainer.run();
-    const exported = (prepared.exports === 'best' && store.best()) || store.latest()!;
-    await copyModel(exported.path, out);
-    const finished = result.interrupted ? {} : await prepared.finish?.();
-    return { ...report(result, stage, out), ...finished };
+    const finished = isMainRank(context) ? await exportModel(store, settings, result, prepared, out) : {};
+    return { ...summary(result, stage, out), metrics: { ...result.metrics, ...finished } };
   } finally {
-    interrupt.dispose();
-    metrics.close();
-    screen.finish();
+    resumed?.close();
     trainer.dispose();
-    stage.dispose();
+    stage.dispose?.();
+    if (isMainRank(context)) report.write();
   }
 }
 
-function restore<Batch>(trainer: Trainer<Batch>, resumed: LoadedCheckpoint, screen: TrainConsole): void {
-  try {
-    trainer.restore(resumed.state as JsonObject, (name) => resumed.tensors.read(name) as TensorData);
-    screen.note(`resumed at step ${resumed.step}`);
-  } finally {
-    resumed.close();
+/** Time between two writings of the report during a run. */
+const REPORT_MS = 20_000;
+
+/** `report.html`: written after the first step and updated during the run. */
+class LiveReport {
+  readonly #out: string;
+  readonly #options: ReportOptions;
+  #writtenAt = Number.NEGATIVE_INFINITY;
+
+  constructor(out: string, options: ReportOptions) {
+    this.#out = out;
+    this.#options = options;
+  }
+
+  observe({ type }: TrainEvent): void {
+    const isDue = type === 'step' && performance.now() - this.#writtenAt > REPORT_MS;
+    if (isDue || type === 'evaluation') this.write();
+  }
+
+  write(): void {
+    writeReport(this.#out, this.#options);
+    this.#writtenAt = performance.now();
   }
 }
 
-function trainerOptions<Batch>(settings: CommonSettings, prepared: PreparedStage<Batch>) {
+/**
+ * Puts the model of the right checkpoint into the run's folder: the best one when training stopped
+ * early, else the last one.
+ */
+async function exportModel<Batch>(
+  store: CheckpointStore,
+  settings: CommonSettings & Partial<EpochSettings>,
+  result: TrainResult,
+  { finish }: PreparedStage<Batch>,
+  out: string,
+): Promise<Record<string, number>> {
+  const isEarly = (settings.patience ?? 0) > 0;
+  await copyModel(((isEarly && store.best()) || store.latest()!).path, out);
+  return result.interrupted ? {} : ((await finish?.()) ?? {});
+}
+
+function trainerOptions<Batch>(
+  settings: CommonSettings & Partial<EpochSettings>,
+  { budget, defaultLr, optimizer }: PreparedStage<Batch>,
+): TrainerOptions {
   return {
-    budget: prepared.budget,
-    schedule: {
-      lr: settings.lr ?? prepared.defaultLr,
-      schedule: settings.schedule,
-      warmupSteps: settings.warmup,
-      finalFraction: settings.finalLr,
-      decayFraction: settings.decay,
-    },
-    optimizer: { weightDecay: settings.weightDecay, seed: settings.seed, ...prepared.optimizer },
+    ...budget,
+    lr: settings.lr ?? defaultLr,
+    schedule: settings.schedule,
+    warmupSteps: settings.warmupSteps,
+    minLrRatio: settings.minLrRatio,
+    decayRatio: settings.decayRatio,
+    optimizer: { weightDecay: settings.weightDecay, ...optimizer },
     gradAccum: settings.gradAccum,
-    clip: settings.clip,
-    guard: { onSpike: settings.onSpike, spikeThreshold: settings.spikeThreshold, spikeWindow: 128 },
+    maxGradNorm: settings.maxGradNorm,
+    onSpike: settings.onSpike,
+    spikeThreshold: settings.spikeThreshold,
     evalEvery: settings.evalEvery,
-    sampleEvery: prepared.sampleEvery,
+    sampleEvery: settings.sampleEvery,
     saveEvery: settings.saveEvery,
-    patience: prepared.patience,
+    patience: settings.patience ?? 0,
+    keepCheckpoints: settings.keepCheckpoints,
   };
 }
 
-function report<Batch>(result: TrainResult, stage: TrainStage<Batch>, out: string): StageReport {
-  const trained = stage.groups.flatMap(({ parameters }) => [...parameters.values()]);
+/** The report's head: what every stage has, then the stage's own. */
+function reportOf<Batch>(
+  settings: CommonSettings & Partial<LoraSettings> & { batchSize?: number },
+  { title, parameters, config, defaultLr, notes = [], report }: PreparedStage<Batch>,
+): ReportOptions {
+  const { loraRank = 0 } = settings;
   return {
-    val_loss: null,
-    bits_per_byte: null,
+    title,
+    config: {
+      parameters: formatCount(parameters),
+      trained: loraRank > 0 ? `LoRA of rank ${loraRank}` : 'all weights',
+      ...config,
+      dtype: settings.dtype,
+      param_dtype: settings.paramDtype,
+      ...(settings.batchSize !== undefined && { batch_size: settings.batchSize }),
+      grad_accum: settings.gradAccum,
+      lr: settings.lr ?? defaultLr,
+      schedule: settings.schedule,
+      weight_decay: settings.weightDecay,
+      max_grad_norm: settings.maxGradNorm,
+      seed: settings.seed,
+    },
+    notes,
+    ...report,
+  };
+}
+
+function summary<Batch>(result: TrainResult, stage: TrainStage<Batch>, out: string): StageResult {
+  const trained = parameterGroups(stage).flatMap(({ parameters }) => [...parameters.values()]);
+  return {
     step: result.step,
     tokens: result.tokens,
     loss: result.loss,
-    ...result.metrics,
-    ...result.evaluation,
+    metrics: result.metrics,
+    evaluation: result.evaluation,
     parameters: trained.reduce((count, parameter) => count + parameter.size, 0),
-    tokens_per_second: result.tokensPerSecond,
+    tokensPerSecond: result.tokensPerSecond,
     seconds: result.seconds,
     interrupted: result.interrupted,
     out,

@@ -1,19 +1,24 @@
-/** What the Trainer needs to know of a stage. Pretraining, SFT, reward modelling and the rest each implement this. */
+/**
+ * The interface between a stage and the Trainer. Every stage implements it. The smallest stage has
+ * parameters, nextBatch and loss.
+ */
 import type { WrittenFile } from '../../base/files/hashed-file.ts';
 import type { JsonValue } from '../../base/json.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
 import type { MetricValue } from '../../report/metrics-log.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 
+/** The result of an evaluation. */
 export interface Evaluation {
   /** Logged as they are, e.g. { val_loss, bits_per_byte }. */
   metrics: Record<string, number>;
   /** What the best checkpoint is chosen by; lower is better. */
   score: number;
-  /** Logged beside it: figures. */
+  /** Logged after the metrics: figures. */
   events?: readonly StageEvent[];
 }
 
+/** A text that the model wrote. */
 export interface Sample {
   prompt: string;
   text: string;
@@ -28,38 +33,70 @@ export interface ParameterGroup {
   lrScale?: number;
 }
 
-/** A record of the metrics log; the step is the Trainer's to add. */
+/** A record of the metrics log; the Trainer adds the step. */
 export type StageEvent = { event: string } & Record<string, MetricValue>;
 
+/** What a stage gives the Trainer. */
 export interface TrainStage<Batch> {
-  readonly name: string;
-  readonly groups: readonly ParameterGroup[];
-  /** Tokens that one batch feeds through the model, or at most: a budget of tokens counts with it. */
-  readonly tokensPerBatch: number;
-  /** Floating-point operations of a forward and backward pass for one token. */
-  readonly flopsPerToken: number;
-  /** The next batch; a stage that makes its own data (rollouts) does so here. */
+  /** What to train: parameters by name, such as trainable() of a module, or groups of them. */
+  readonly parameters: ReadonlyMap<string, Tensor> | readonly ParameterGroup[];
+  /**
+   * The next batch; a stage that makes its own data (rollouts) does so here. The Trainer disposes
+   * of a batch that is Disposable once it is used.
+   */
   nextBatch(): Batch | Promise<Batch>;
+  /**
+   * Whether the next update's batches may be made during this update. Then nextBatch must not
+   * depend on the weights, and only nextBatch and loss may change the state, which is read before
+   * the early batches are made. Default false.
+   */
+  readonly prefetch?: boolean;
+  /** `scale` times the sum of the losses of a batch, f32 `[1]`. */
+  loss(batch: Batch, scale: number): Tensor;
+  /**
+   * How many losses a batch sums: tokens with a target, comparisons. `scale` is 1 over their number
+   * in all batches of an update. Default 1: the sum of a batch is its mean loss.
+   */
+  lossTokens?(batch: Batch): number;
+  /**
+   * Tokens that one batch feeds through the model, or the most. A budget of tokens needs it.
+   * Default 0: unknown, and no speed is reported.
+   */
+  readonly tokensPerBatch?: number;
   /** Tokens that this batch feeds through the model. Default: tokensPerBatch. */
   batchTokens?(batch: Batch): number;
-  /** What the loss of a batch is a sum over: tokens with a loss, or comparisons. */
-  lossTokens(batch: Batch): number;
-  /** scale * the sum of the losses, f32 `[1]`. */
-  loss(batch: Batch, scale: number): Tensor;
-  /** After an update (skipped or not): whatever follows the weights, such as their moving average. */
+  /** Floating-point operations of a token's forward and backward pass. Default 0: unknown. */
+  readonly flopsPerToken?: number;
+  /** Called after each update, skipped or not: e.g. to update a moving average of the weights. */
   afterUpdate?(): void;
-  /** What to log of the step besides loss and speed. */
+  /**
+   * Metrics to log with the step, in addition to loss and speed. Only the main rank's are logged.
+   */
   stepMetrics?(): Record<string, number>;
   /** Events to log with the step: samples of a rollout, figures. */
   stepEvents?(): readonly StageEvent[];
   evaluate?(): Promise<Evaluation>;
   sample?(): Promise<Sample[]>;
-  /** The data cursor and whatever else must be restored for the same bits. */
-  state(): JsonValue;
-  /** State that is too large for JSON, by names of its own: other models' weights, a rollout. */
+  /**
+   * The data cursor, and everything else that a resumed run needs for the same bits. Default: null.
+   */
+  state?(): JsonValue;
+  /** State that is too large for JSON, such as other models' weights or a rollout, by name. */
   tensors?(): Iterable<readonly [string, TensorSource]>;
-  restore(state: JsonValue, tensors: (name: string) => TensorData): void;
-  /** Writes the model as it stands into a folder and says which files. */
-  writeModel(folder: string): Promise<readonly WrittenFile[]>;
-  dispose(): void;
+  /** Restores what state() and tensors() returned. */
+  restore?(state: JsonValue, tensors: (name: string) => TensorData): void;
+  /**
+   * Writes the current model into a checkpoint's folder and returns the files. A resumed run
+   * makes the stage from that folder. If a stage has no writeModel, the Trainer saves and
+   * restores the parameters.
+   */
+  writeModel?(folder: string): Promise<readonly WrittenFile[]>;
+  dispose?(): void;
+}
+
+/** A stage's parameters as groups; parameters alone are one group without a name. */
+export function parameterGroups({
+  parameters,
+}: Pick<TrainStage<never>, 'parameters'>): readonly ParameterGroup[] {
+  return parameters instanceof Map ? [{ name: '', parameters }] : (parameters as readonly ParameterGroup[]);
 }

@@ -1,28 +1,22 @@
 /**
- * A model as a stage trains it: all of it, or LoRA adapters on it. What is trained, what is written as a model folder, and
- * what a checkpoint needs besides.
+ * A model as a stage trains it, either whole or with LoRA adapters: which parameters train, how a
+ * model folder is written, and what a checkpoint needs in addition.
  */
 
 import type { WrittenFile } from '../../base/files/hashed-file.ts';
 import type { JsonObject } from '../../base/json.ts';
-import { saveGpt, saveScoringModel, tensorSources } from '../../checkpoint/gpt-folder.ts';
+import { saveModel, saveScoringModel, tensorSources } from '../../checkpoint/gpt-folder.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
 import type { TypedArray } from '../../native/binding.ts';
 import type { Decoder } from '../../nn/decoder.ts';
 import { Gpt } from '../../nn/gpt.ts';
-import { attachLora, type LoraAdapters, type LoraTarget } from '../../nn/lora.ts';
+import { attachLora, type LoraAdapters } from '../../nn/lora.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
-
-export interface LoraSettings {
-  /** Rank of the adapters; 0 trains the whole model. */
-  loraRank: number;
-  loraAlpha: number;
-  loraTargets: readonly (LoraTarget | 'all')[];
-}
+import type { LoraSettings } from './settings.ts';
 
 export interface TrainableOptions extends LoraSettings {
-  /** Folder whose tokenizer files go along with the model. */
+  /** Folder of the tokenizer files that are copied into the model folder. */
   tokenizerFolder: string;
   generationConfig?: JsonObject;
   padTokenId?: number | undefined;
@@ -44,17 +38,17 @@ export class TrainableModel<M extends Decoder> {
     this.trainable = new Map([...(this.#adapters?.parameters() ?? []), ...model.trainable()]);
   }
 
-  /** Whether the frozen model is still there under the adapters. */
+  /** Whether adapters train, on a frozen model. */
   get hasAdapters(): boolean {
     return this.#adapters !== undefined;
   }
 
-  /** Runs body on the model as it was before training. Only with adapters. */
+  /** Runs body on the model as it was before training. Needs adapters. */
   withoutAdapters<T>(body: () => T): T {
     return this.#adapters!.without(body);
   }
 
-  /** As a model folder, adapters merged. */
+  /** Writes a model folder, with the adapters merged. */
   write(folder: string): Promise<WrittenFile[]> {
     const { tokenizerFolder, generationConfig, padTokenId } = this.#options;
     const options = {
@@ -64,11 +58,14 @@ export class TrainableModel<M extends Decoder> {
       ...(this.#adapters && { adapters: this.#adapters }),
     };
     const { model } = this;
-    if (model instanceof Gpt) return saveGpt(folder, model, options);
+    if (model instanceof Gpt) return saveModel(folder, model, options);
     return saveScoringModel(folder, model as unknown as ScoringModel, options);
   }
 
-  /** A folder holds merged weights, so adapters and what trains beside them are stored as they are. */
+  /**
+   * A model folder holds merged weights, so checkpoints hold the adapters themselves, together with
+   * other parameters that train.
+   */
   tensors(): [string, TensorSource][] {
     if (!this.#adapters) return [];
     return tensorSources(this.trainable).map(([name, source]) => [`trained/${name}`, source]);
@@ -87,7 +84,10 @@ export class TrainableModel<M extends Decoder> {
   }
 }
 
-/** The folder to load a model from: a resumed run's checkpoint, but the start where only adapters were trained. */
+/**
+ * The folder to load a model from. A resumed run loads its checkpoint, except when only adapters
+ * were trained: then it loads the starting model.
+ */
 export function startFolder(
   model: string,
   checkpoint: string | undefined,

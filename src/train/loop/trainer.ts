@@ -1,82 +1,53 @@
 /**
- * The loop that every stage shares: accumulate, guard, clip, update, log, save, evaluate. A checkpoint is always on disk
- * before an evaluation starts, and holds all that later bits depend on, so a run killed at any moment and resumed ends
- * with the same weights and metrics as one left alone.
+ * The loop that every stage shares: accumulate, guard, clip, update, log, save, evaluate. A
+ * checkpoint is on disk before an evaluation starts, and it holds everything that later bits depend
+ * on. So a run that is killed at any moment and resumed ends with the same weights and metrics as
+ * one that was left alone.
  */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { AthanorError } from '../../base/errors.ts';
-import type { JsonObject } from '../../base/json.ts';
-import { tensorSources } from '../../checkpoint/gpt-folder.ts';
-import type { CheckpointStore } from '../../checkpoint/store.ts';
-import type { TensorData } from '../../checkpoint/tensor-data.ts';
-import { type Communicator, selfCommunicator } from '../../comm/communicator.ts';
-import { AdamW, type AdamWOptions } from '../../optim/adamw.ts';
-import { learningRate, type ScheduleOptions } from '../../optim/schedule.ts';
-import type { MetricsLog } from '../../report/metrics-log.ts';
+import type { JsonObject, JsonValue } from '../../base/json.ts';
+import type { CheckpointContents } from '../../checkpoint/checkpoint-folder.ts';
+import type { CheckpointStore, LoadedCheckpoint } from '../../checkpoint/store.ts';
+import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
+import { GradientBuckets } from '../../comm/buckets.ts';
+import { createRunContext, type RunContext } from '../../comm/run-context.ts';
+import { learningRate } from '../../optim/schedule.ts';
 import { backward } from '../../tensor/autograd.ts';
-import { scope, type Tensor } from '../../tensor/tensor.ts';
-import { Budget, type BudgetOptions } from './budget.ts';
-import { Guard, type GuardOptions } from './guard.ts';
+import { scope } from '../../tensor/tensor.ts';
+import { BatchQueue, disposeOf } from './batch-queue.ts';
+import { Budget } from './budget.ts';
+import type { TrainEvent } from './events.ts';
+import { Guard } from './guard.ts';
+import { Optimizers } from './optimizers.ts';
 import { Patience } from './patience.ts';
-import type { ParameterGroup, Sample, TrainStage } from './stage.ts';
+import { RunOutput } from './run-output.ts';
+import { parameterGroups, type TrainStage } from './stage.ts';
+import { type TrainerSettings, trainerSettings } from './trainer-settings.ts';
 
-export interface TrainerOptions {
-  budget: BudgetOptions;
-  schedule: ScheduleOptions;
-  optimizer: AdamWOptions;
-  /** Batches summed into one update. */
-  gradAccum: number;
-  /** Largest gradient norm; larger ones are scaled down to it. 0 turns clipping off. */
-  clip: number;
-  guard: GuardOptions;
-  /** Steps between evaluations, samples and checkpoints; 0 for the end only. */
-  evalEvery: number;
-  sampleEvery: number;
-  saveEvery: number;
-  /** Evaluations without a better score after which training ends; 0 never ends it. */
-  patience: number;
+/**
+ * Settings (see trainerDefaults), parts of a run's context (see createRunContext), and a listener.
+ * With `out` the trainer writes the metrics log and checkpoints there.
+ */
+export interface TrainerOptions extends Partial<TrainerSettings>, Partial<RunContext> {
+  /** Called on the main rank. */
+  onEvent?: ((event: TrainEvent) => void) | undefined;
 }
 
-export interface TrainerHooks {
-  /** After each step, for the progress line. */
-  onStep?: (step: StepMetrics) => void;
-  onEvaluation?: (step: number, metrics: Record<string, number>) => void;
-  onSamples?: (step: number, samples: Sample[]) => void;
-  onWarning?: (text: string) => void;
-  /** Asked after each step; true saves and ends the run. */
-  stopRequested?: () => boolean;
-}
-
-export interface StepMetrics {
-  step: number;
-  totalSteps: number | undefined;
-  tokens: number;
-  loss: number;
-  lr: number;
-  gradNorm: number;
-  tokensPerSecond: number;
-  flopsPerSecond: number;
-  /** The stage's own. */
-  metrics: Record<string, number>;
-}
-
+/** The state of a run when it ends. */
 export interface TrainResult {
   step: number;
   tokens: number;
   loss: number;
   evaluation: Record<string, number> | undefined;
-  /** Of the last step. */
+  /** The stage's own metrics of the last step. */
   metrics: Record<string, number>;
   seconds: number;
   tokensPerSecond: number;
   interrupted: boolean;
 }
 
-interface OptimizedGroup extends ParameterGroup {
-  optimizer: AdamW;
-}
-
-/** Everything but the tensors that a checkpoint restores. */
+/** The state of a checkpoint, except its tensors. */
 interface TrainerState extends JsonObject {
   step: number;
   tokens: number;
@@ -85,17 +56,18 @@ interface TrainerState extends JsonObject {
   seconds: number;
   guard: JsonObject;
   patience: JsonObject;
-  stage: JsonObject | string | number | null;
+  stage: JsonValue;
 }
 
+/** Trains one stage. */
 export class Trainer<Batch> {
   readonly #stage: TrainStage<Batch>;
-  readonly #groups: readonly OptimizedGroup[];
-  readonly #options: TrainerOptions;
-  readonly #store: CheckpointStore;
-  readonly #metrics: MetricsLog;
-  readonly #hooks: TrainerHooks;
-  readonly #communicator: Communicator;
+  readonly #optimizers: Optimizers;
+  readonly #settings: TrainerSettings;
+  readonly #context: RunContext;
+  readonly #output: RunOutput;
+  readonly #buckets: GradientBuckets;
+  readonly #queue: BatchQueue<Batch>;
   readonly #budget: Budget;
   readonly #guard: Guard;
   readonly #patience: Patience;
@@ -106,40 +78,51 @@ export class Trainer<Batch> {
   #evaluation: Record<string, number> | undefined;
   #stageMetrics: Record<string, number> = {};
 
-  constructor(
-    stage: TrainStage<Batch>,
-    options: TrainerOptions,
-    sinks: { store: CheckpointStore; metrics: MetricsLog; hooks?: TrainerHooks; communicator?: Communicator },
-  ) {
+  /** Writes nothing to disk. Throws ERR_OPTION unless one of steps, tokens and seconds is given. */
+  constructor(stage: TrainStage<Batch>, options: TrainerOptions) {
     this.#stage = stage;
-    const { seed = 0, ...optimizer } = options.optimizer;
-    this.#groups = stage.groups.map((group, i) => ({
-      ...group,
-      optimizer: new AdamW(group.parameters, { ...optimizer, seed: seed + i }),
-    }));
-    this.#options = options;
-    this.#store = sinks.store;
-    this.#metrics = sinks.metrics;
-    this.#hooks = sinks.hooks ?? {};
-    this.#communicator = sinks.communicator ?? selfCommunicator;
-    this.#budget = new Budget(
-      options.budget,
-      stage.tokensPerBatch * options.gradAccum * this.#communicator.size,
-    );
-    this.#guard = new Guard(options.guard);
-    this.#patience = new Patience(options.patience);
+    this.#context = createRunContext(options);
+    this.#settings = trainerSettings(options);
+    const { optimizer, gradAccum, keepCheckpoints, patience } = this.#settings;
+    const { seed = this.#context.seed } = optimizer;
+    this.#optimizers = new Optimizers(parameterGroups(stage), { ...optimizer, seed });
+    this.#output = new RunOutput(this.#context, { keepCheckpoints, onEvent: options.onEvent });
+    const { communicator } = this.#context;
+    this.#buckets = new GradientBuckets(this.#optimizers.parameters, communicator);
+    this.#queue = new BatchQueue(stage, gradAccum);
+    const tokensPerStep = gradAccum * communicator.size * (stage.tokensPerBatch ?? 0);
+    this.#budget = new Budget(this.#settings, tokensPerStep);
+    this.#guard = new Guard(this.#settings);
+    this.#patience = new Patience(patience);
   }
 
-  /** Continues from a checkpoint's state and tensors; the weights of the model saved are the stage's to load. */
-  restore(state: JsonObject, read: (name: string) => TensorData): void {
-    const saved = state as TrainerState;
-    for (const { name, optimizer } of this.#groups) {
-      optimizer.restore(
-        saved.optimizer_steps,
-        (moment) => read(momentName(name, moment)).data as Float32Array,
-      );
+  /** The checkpoints of the run; undefined without `out`. */
+  get store(): CheckpointStore | undefined {
+    return this.#output.store;
+  }
+
+  /**
+   * Continues from a checkpoint; default: the latest one in `out`. Returns its step, or undefined
+   * when there is no checkpoint. A stage that writes its model also loads its weights. Throws the
+   * errors of opening the checkpoint, and ERR_MISMATCH when it is of another model.
+   */
+  resume(checkpoint?: LoadedCheckpoint): number | undefined {
+    const { store } = this;
+    if (!checkpoint && !store?.latest()) return undefined;
+    const loaded = checkpoint ?? store!.load();
+    try {
+      this.#restore(loaded.state as TrainerState, (name) => loaded.tensors.read(name));
+    } finally {
+      if (!checkpoint) loaded.close();
     }
-    this.#stage.restore(saved.stage, (name) => read(`stage/${name}`));
+    this.#output.emit({ type: 'note', text: `resumed at step ${this.#step}` });
+    return this.#step;
+  }
+
+  #restore(saved: TrainerState, read: (name: string) => TensorData): void {
+    this.#optimizers.restoreMoments(saved.optimizer_steps, read);
+    if (!this.#stage.writeModel) this.#optimizers.restoreWeights(read);
+    this.#stage.restore?.(saved.stage, (name) => read(`stage/${name}`));
     this.#guard.restore(saved.guard);
     this.#patience.restore(saved.patience);
     this.#budget.restore(saved.total_steps ?? undefined);
@@ -148,21 +131,32 @@ export class Trainer<Batch> {
     this.#secondsBefore = saved.seconds;
   }
 
+  /** Trains until the budget is used up, the patience has run out or the signal is aborted. */
   async run(): Promise<TrainResult> {
+    this.#output.open(this.#step);
+    try {
+      return await this.#train();
+    } finally {
+      this.#output.close();
+      await this.#queue.dispose();
+    }
+  }
+
+  async #train(): Promise<TrainResult> {
     const startedAt = performance.now();
     const elapsed = () => this.#secondsBefore + (performance.now() - startedAt) / 1000;
     let interrupted = false;
-    // A run killed between its checkpoint and its evaluation owes the evaluation.
+    // A run that was killed between a checkpoint and its evaluation must still evaluate.
     if (this.#step > 0) await this.#afterSave();
     while (!this.#finished()) {
       await this.#trainStep();
-      interrupted = this.#hooks.stopRequested?.() ?? false;
+      interrupted = await this.#agree();
       const last = this.#step === this.#budget.totalSteps;
-      if (interrupted || last || this.#due(this.#options.saveEvery) || this.#due(this.#options.evalEvery)) {
+      if (interrupted || last || this.#due(this.#settings.saveEvery) || this.#due(this.#settings.evalEvery)) {
         await this.#save(elapsed());
         if (interrupted) break;
         await this.#afterSave();
-      } else if (this.#due(this.#options.sampleEvery)) {
+      } else if (this.#due(this.#settings.sampleEvery)) {
         await this.#sample();
       }
     }
@@ -179,9 +173,24 @@ export class Trainer<Batch> {
     };
   }
 
-  /** Frees the optimizers' state. */
+  /** Frees gradients and the state of the optimizers. The parameters belong to the stage. */
   dispose(): void {
-    for (const { optimizer } of this.#groups) optimizer.dispose();
+    this.#buckets.dispose();
+    this.#optimizers.dispose();
+  }
+
+  /**
+   * Whether any rank was asked to stop. The ranks also agree on the steps of a time budget here.
+   */
+  async #agree(): Promise<boolean> {
+    const { communicator, signal } = this.#context;
+    const steps = this.#output.isMain ? (this.#budget.totalSteps ?? 0) : 0;
+    const [aborted, totalSteps] = (await communicator.sum([signal.aborted ? 1 : 0, steps])) as [
+      number,
+      number,
+    ];
+    this.#budget.restore(totalSteps > 0 ? totalSteps : undefined);
+    return aborted > 0;
   }
 
   #finished(): boolean {
@@ -194,160 +203,155 @@ export class Trainer<Batch> {
 
   async #trainStep(): Promise<void> {
     const startedAt = performance.now();
-    const batches: Batch[] = [];
-    for (let i = 0; i < this.#options.gradAccum; ++i) batches.push(await this.#stage.nextBatch());
-    const counted = batches.reduce((sum, batch) => sum + this.#stage.lossTokens(batch), 0);
-    // Over all tokens of the global batch: a mean of means would weigh a short batch's tokens more.
-    const scale = 1 / Math.max(1, this.#communicator.sum(counted));
-    let loss = 0;
-    for (const batch of batches) {
-      loss += scope(() => {
-        const batchLoss = this.#stage.loss(batch, scale);
-        backward(batchLoss);
-        return batchLoss.item();
-      });
-      await yieldToEvents();
-    }
-    this.#communicator.allReduceSum(this.#gradients());
-    this.#loss = this.#communicator.sum(loss);
-    const gradNorms = this.#groups.map(({ optimizer }) => optimizer.gradNorm());
-    const lr = learningRate(
-      this.#options.schedule,
-      this.#step,
-      this.#budget.totalSteps ?? Number.POSITIVE_INFINITY,
-    );
+    const { communicator } = this.#context;
+    const batches = await this.#queue.take();
+    const [counted, tokens] = (await communicator.sum([
+      this.#total(batches, (batch) => this.#stage.lossTokens?.(batch) ?? 1),
+      this.#total(batches, (batch) => this.#stage.batchTokens?.(batch) ?? this.#stage.tokensPerBatch ?? 0),
+    ])) as [number, number];
+    // The mean over all tokens of the global batch. A mean of means would give the tokens of short
+    // batches more weight.
+    const loss = await this.#accumulate(batches, 1 / Math.max(1, counted));
+    [this.#loss] = (await communicator.sum([loss])) as [number];
+    const gradNorms = this.#optimizers.gradNorms();
+    const lr = learningRate(this.#settings, this.#step, this.#budget.totalSteps ?? Number.POSITIVE_INFINITY);
     this.#update(lr, gradNorms);
     this.#stage.afterUpdate?.();
-    const tokens = this.#communicator.sum(
-      batches.reduce(
-        (sum, batch) => sum + (this.#stage.batchTokens?.(batch) ?? this.#stage.tokensPerBatch),
-        0,
-      ),
-    );
     this.#step += 1;
     this.#tokens += tokens;
     this.#log(lr, gradNorms, tokens, (performance.now() - startedAt) / 1000);
   }
 
-  #gradients(): Tensor[] {
-    return this.#groups.flatMap(({ parameters }) =>
-      [...parameters.values()].flatMap((parameter) => (parameter.grad ? [parameter.grad] : [])),
-    );
+  #total(batches: readonly Batch[], count: (batch: Batch) => number): number {
+    return batches.reduce((sum, batch) => sum + count(batch), 0);
+  }
+
+  /** Computes the gradients of the global batch; returns this rank's part of its loss. */
+  async #accumulate(batches: readonly Batch[], scale: number): Promise<number> {
+    let loss = 0;
+    for (const [i, batch] of batches.entries()) {
+      const isLast = i === batches.length - 1;
+      loss += scope(() => {
+        const batchLoss = this.#stage.loss(batch, scale);
+        // The CPU computes in this thread, so the next batches must begin before the backward pass.
+        if (isLast && this.#context.device === 'cpu') this.#prefetch();
+        backward(batchLoss, isLast ? { onGradient: (parameter) => this.#buckets.ready(parameter) } : {});
+        // A GPU works through its queue while this thread makes batches.
+        if (isLast) this.#prefetch();
+        return batchLoss.item();
+      });
+      disposeOf(batch);
+      await yieldToEvents();
+    }
+    await this.#buckets.finish();
+    return loss;
+  }
+
+  #prefetch(): void {
+    if (this.#step + 1 !== this.#budget.totalSteps) this.#queue.prefetch();
   }
 
   #update(lr: number, gradNorms: readonly number[]): void {
-    const { clip } = this.#options;
     const verdict = this.#guard.observe(this.#step + 1, this.#loss, Math.hypot(...gradNorms));
-    if (verdict.warning) this.#warn(verdict.warning);
-    this.#groups.forEach(({ parameters, optimizer, lrScale = 1 }, i) => {
-      const gradNorm = gradNorms[i]!;
-      if (!verdict.skip) optimizer.step(lr * lrScale, clip > 0 && gradNorm > clip ? clip / gradNorm : 1);
-      for (const parameter of parameters.values()) {
-        parameter.grad?.dispose();
-        parameter.grad = undefined;
-      }
-    });
+    if (verdict.warning) this.#output.warn(this.#step + 1, verdict.warning);
+    if (!verdict.skip) this.#optimizers.step(lr, gradNorms, this.#settings.maxGradNorm);
+    this.#buckets.release();
     if (verdict.stop) {
       throw new AthanorError(
         'ERR_NOT_FINITE',
         `${verdict.warning}; training stopped as configured`,
-        'resume from the last checkpoint with a lower --lr, or choose --on-spike skip',
+        'resume from the last checkpoint with a lower `lr`, or choose `onSpike` skip',
       );
     }
   }
 
   #log(lr: number, gradNorms: readonly number[], tokens: number, seconds: number): void {
     const tokensPerSecond = tokens / seconds;
-    const flopsPerSecond = tokensPerSecond * this.#stage.flopsPerToken;
+    const flopsPerSecond = tokensPerSecond * (this.#stage.flopsPerToken ?? 0);
     this.#stageMetrics = this.#stage.stepMetrics?.() ?? {};
-    // Before the step's own record, so that a run resumed at this step keeps them.
+    // Events come before the record of their step, so that a run resumed at this step keeps them.
     for (const event of this.#stage.stepEvents?.() ?? []) {
-      this.#metrics.append({ ...event, step: this.#step });
-      if (event.event === 'warning') this.#hooks.onWarning?.(String(event.text));
+      if (event.event === 'warning') this.#output.warn(this.#step, String(event.text));
+      else this.#output.record({ ...event, step: this.#step });
     }
-    const [gradNorm = 0] = gradNorms;
-    const otherNorms = this.#groups.slice(1).map(({ name }, i) => [`${name}_grad_norm`, gradNorms[i + 1]!]);
-    this.#metrics.append({
+    this.#output.record({
       step: this.#step,
       tokens: this.#tokens,
       loss: this.#loss,
       lr,
-      grad_norm: gradNorm,
-      ...Object.fromEntries(otherNorms),
+      ...this.#optimizers.normMetrics(gradNorms),
       ...this.#stageMetrics,
       tokens_per_second: tokensPerSecond,
       flops_per_second: flopsPerSecond,
       seconds,
     });
     this.#budget.observe(this.#step, seconds);
-    this.#hooks.onStep?.({
+    this.#output.emit({
+      type: 'step',
       step: this.#step,
       totalSteps: this.#budget.totalSteps,
       tokens: this.#tokens,
       loss: this.#loss,
       lr,
-      gradNorm,
+      gradNorm: gradNorms[0]!,
       tokensPerSecond,
       flopsPerSecond,
       metrics: this.#stageMetrics,
     });
   }
 
-  async #save(seconds: number): Promise<void> {
+  #save(seconds: number): Promise<void> {
+    return this.#output.save(this.#step, () => this.#contents(seconds));
+  }
+
+  #contents(seconds: number): CheckpointContents {
     const state: TrainerState = {
       step: this.#step,
       tokens: this.#tokens,
       total_steps: this.#budget.totalSteps ?? null,
-      optimizer_steps: this.#groups[0]!.optimizer.stepCount,
+      optimizer_steps: this.#optimizers.stepCount,
       seconds,
       guard: this.#guard.state(),
       patience: this.#patience.state(),
-      stage: this.#stage.state() as TrainerState['stage'],
+      stage: this.#queue.state(),
     };
-    this.#metrics.flush();
-    const moments = this.#groups.flatMap(({ name, optimizer }) =>
-      tensorSources(optimizer.state()).map(([moment, source]) => [momentName(name, moment), source] as const),
-    );
-    const extra = [...(this.#stage.tensors?.() ?? [])].map(
-      ([name, source]) => [`stage/${name}`, source] as const,
-    );
-    const tensors = [...moments, ...extra];
-    await this.#store.save(this.#step, {
-      writeModel: (folder) => this.#stage.writeModel(folder),
-      tensors,
+    const { writeModel } = this.#stage;
+    const extra = [...(this.#stage.tensors?.() ?? [])].map(([name, source]): [string, TensorSource] => [
+      `stage/${name}`,
+      source,
+    ]);
+    return {
+      writeModel: writeModel ? (folder) => writeModel.call(this.#stage, folder) : async () => [],
+      tensors: [...this.#optimizers.moments(), ...(writeModel ? [] : this.#optimizers.weights()), ...extra],
       state,
-    });
+    };
   }
 
-  /** What is due once the step is safely on disk. */
+  /** Evaluation and samples, if they are due. The checkpoint of the step is already on disk. */
   async #afterSave(): Promise<void> {
     const last = this.#step === this.#budget.totalSteps;
-    if (this.#stage.evaluate && (last || this.#due(this.#options.evalEvery))) {
-      const { metrics, score, events = [] } = await this.#stage.evaluate();
-      this.#evaluation = metrics;
-      this.#metrics.append({ event: 'evaluation', step: this.#step, tokens: this.#tokens, ...metrics });
-      for (const event of events) this.#metrics.append({ ...event, step: this.#step });
-      await this.#store.setMetric(this.#step, score);
-      this.#patience.observe(score);
-      this.#hooks.onEvaluation?.(this.#step, metrics);
-    }
-    if (last || this.#due(this.#options.sampleEvery)) await this.#sample();
+    if (this.#stage.evaluate && (last || this.#due(this.#settings.evalEvery))) await this.#evaluate();
+    if (last || this.#due(this.#settings.sampleEvery)) await this.#sample();
+  }
+
+  async #evaluate(): Promise<void> {
+    const step = this.#step;
+    const { metrics, score: own, events = [] } = await this.#stage.evaluate!();
+    // All ranks take the main rank's score, so that they stop at the same step.
+    const [score] = (await this.#context.communicator.sum([this.#output.isMain ? own : 0])) as [number];
+    this.#evaluation = metrics;
+    this.#output.record({ event: 'evaluation', step, tokens: this.#tokens, ...metrics });
+    for (const event of events) this.#output.record({ ...event, step });
+    await this.#output.setScore(step, score);
+    this.#patience.observe(score);
+    this.#output.emit({ type: 'evaluation', step, metrics });
   }
 
   async #sample(): Promise<void> {
+    if (!this.#output.isMain) return;
     const samples = await this.#stage.sample?.();
     if (!samples) return;
-    for (const sample of samples) this.#metrics.append({ event: 'sample', step: this.#step, ...sample });
-    this.#hooks.onSamples?.(this.#step, samples);
+    for (const sample of samples) this.#output.record({ event: 'sample', step: this.#step, ...sample });
+    this.#output.emit({ type: 'samples', step: this.#step, samples });
   }
-
-  #warn(text: string): void {
-    this.#metrics.append({ event: 'warning', step: this.#step + 1, text });
-    this.#hooks.onWarning?.(text);
-  }
-}
-
-/** What a moment is called in a checkpoint: its own name, behind the group's where there are several. */
-function momentName(group: string, moment: string): string {
-  return group === '' ? moment : `${group}/${moment}`;
 }

@@ -1,32 +1,36 @@
-/** Direct preference optimisation: the reward model's data, and a policy trained on it without one (Rafailov et al., 2023). */
+/**
+ * Direct preference optimisation (Rafailov et al., 2023): a policy learns from comparisons, without
+ * a reward model.
+ */
 
 import type { JsonValue } from '../../base/json.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
+import type { Ranks } from '../../comm/communicator.ts';
 import { ShuffledCycle } from '../../data/rows/cycle.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { Gpt } from '../../nn/gpt.ts';
+import type { EncodedComparison } from '../../scoring/encoded-comparisons.ts';
+import { responseLogProbs, responseOutput } from '../../scoring/response-log-probs.ts';
 import {
   byTokens,
-  type Episode,
-  episodeInput,
+  type ResponseSequence,
+  responseInput,
   responseLength,
   responseStarts,
+  SCORING_TOKENS,
   sumsByResponse,
-} from '../../scoring/episode.ts';
-import { policyOutput, responseLogProbs } from '../../scoring/log-probs.ts';
-import type { EncodedComparison } from '../../scoring/preference-data.ts';
-import { SCORING_TOKENS } from '../../scoring/reward-source.ts';
+} from '../../scoring/sequences.ts';
 import { noGrad } from '../../tensor/autograd.ts';
 import { type DpoKind, type DpoLossOptions, dpoLoss } from '../../tensor/ops/preference.ts';
 import { segmentSum } from '../../tensor/ops/segments.ts';
 import { scope, type Tensor, tensor } from '../../tensor/tensor.ts';
-import type { Evaluation, ParameterGroup, TrainStage } from '../loop/stage.ts';
+import type { Evaluation, TrainStage } from '../loop/stage.ts';
 import type { TrainableModel } from '../loop/trainable-model.ts';
 
-/** One pair of answers, with the reference's log-probabilities of both. */
+/** A pair of answers, with the reference's log-probabilities of both. */
 export interface PreferencePair {
-  chosen: Episode;
-  rejected: Episode;
+  chosen: ResponseSequence;
+  rejected: ResponseSequence;
   referenceChosen: number;
   referenceRejected: number;
 }
@@ -34,15 +38,17 @@ export interface PreferencePair {
 export interface DpoStageOptions {
   train: readonly PreferencePair[];
   validation: readonly PreferencePair[];
-  /** Pairs of a batch. */
+  /** Pairs per batch. */
   batchSize: number;
   beta: number;
   kind: DpoKind;
   labelSmoothing: number;
   seed: number;
+  /** The ranks that share each batch. Default: only this process. */
+  communicator?: Ranks;
 }
 
-/** All pairs of comparisons, each answer read by the reference once and before training begins. */
+/** All pairs of the comparisons. The reference reads each answer once, before training begins. */
 export function referencePairs(reference: Gpt, comparisons: readonly EncodedComparison[]): PreferencePair[] {
   const answers = comparisons.flatMap((comparison) => comparison.answers);
   const sums = sumsByResponse(responseLogProbs(reference, answers, 1), responseStarts(answers));
@@ -59,11 +65,13 @@ export function referencePairs(reference: Gpt, comparisons: readonly EncodedComp
   });
 }
 
+export type DpoBatch = PreferencePair[];
+
 export class DpoStage implements TrainStage<PreferencePair[]> {
-  readonly name = 'dpo';
-  readonly groups: readonly ParameterGroup[];
+  readonly parameters: ReadonlyMap<string, Tensor>;
   readonly tokensPerBatch: number;
   readonly flopsPerToken: number;
+  readonly prefetch = true;
   readonly evaluate?: () => Promise<Evaluation>;
   readonly #policy: TrainableModel<Gpt>;
   readonly #options: DpoStageOptions;
@@ -75,8 +83,8 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
   constructor(policy: TrainableModel<Gpt>, options: DpoStageOptions) {
     this.#policy = policy;
     this.#options = options;
-    this.#cycle = new ShuffledCycle(options.train.length, options.seed);
-    this.groups = [{ name: '', parameters: policy.trainable }];
+    this.#cycle = new ShuffledCycle(options.train.length, options.seed, options.communicator);
+    this.parameters = policy.trainable;
     const tokens = options.train.reduce((sum, pair) => sum + tokensOf(pair), 0);
     const typical = tokens / options.train.length;
     this.tokensPerBatch = Math.max(1, Math.round(options.batchSize * typical));
@@ -85,7 +93,8 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
   }
 
   nextBatch(): PreferencePair[] {
-    return Array.from({ length: this.#options.batchSize }, () => this.#options.train[this.#cycle.next()]!);
+    const { train, batchSize } = this.#options;
+    return this.#cycle.take(batchSize).map((index) => train[index]!);
   }
 
   batchTokens(batch: PreferencePair[]): number {
@@ -108,7 +117,7 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
     const { beta, kind, labelSmoothing } = this.#options;
     const options: DpoLossOptions = { beta, kind, labelSmoothing, scale };
     const answers = [...batch.map(({ chosen }) => chosen), ...batch.map(({ rejected }) => rejected)];
-    const { logProbs } = policyOutput(this.#policy.model, episodeInput(answers), 1);
+    const { logProbs } = responseOutput(this.#policy.model, responseInput(answers), 1);
     const sums = segmentSum(logProbs, tensor(responseStarts(answers)));
     const reference = tensor([
       ...batch.map(({ referenceChosen }) => referenceChosen),

@@ -1,82 +1,72 @@
-/** DPO as a function: an assistant and comparisons in, an assistant that prefers the better answers out. */
+/**
+ * DPO as a function: from an assistant and comparisons to an assistant that prefers
+ * the better answers.
+ */
 import { parameterCount } from '../../nn/config.ts';
-import { formatCount } from '../../report/format.ts';
-import { preferenceData } from '../../scoring/preference-data.ts';
-import type { DpoKind } from '../../tensor/ops/preference.ts';
+import { preferenceData } from '../../scoring/encoded-comparisons.ts';
 import { chatTokenizer, checkedContext, generationConfig, loadChatModel } from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import {
-  type CommonSettings,
   type PreparedStage,
-  type RunPlace,
+  type RunHooks,
   runStage,
-  type StageOptions,
-  type StageReport,
+  type StageContext,
+  type StageResult,
 } from '../loop/run-stage.ts';
-import { type LoraSettings, startFolder, TrainableModel } from '../loop/trainable-model.ts';
-import { DpoStage, type PreferencePair, referencePairs } from './dpo-stage.ts';
+import { modelOptions, type StageOptions } from '../loop/settings.ts';
+import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
+import { type DpoBatch, DpoStage, referencePairs } from './dpo-stage.ts';
+import { type DpoSettings, dpoDefaults } from './settings.ts';
 
-export interface DpoSettings extends CommonSettings, LoraSettings {
-  epochs: number;
-  batchSize: number;
-  context?: number | undefined;
-  beta: number;
-  loss: DpoKind;
-  labelSmoothing: number;
-  validation: number;
-  patience: number;
-  onBadLine: 'skip' | 'stop';
-}
+/** The settings of dpo(); those with a default may be left out. */
+export type DpoOptions = StageOptions<DpoSettings>;
 
-/** `data` is comparisons as JSONL (readComparisons). Throws as runStage. */
-export function runDpo(options: StageOptions<DpoSettings>): Promise<StageReport> {
-  return runStage<DpoSettings, PreferencePair[]>({ name: 'dpo', prepare }, options);
+/**
+ * Trains an assistant on comparisons directly, without a reward model. Rows of `data` are those of
+ * `reward`. Throws as runStage.
+ */
+export function dpo(options: DpoOptions, hooks?: RunHooks): Promise<StageResult> {
+  return runStage({ name: 'dpo', defaults: dpoDefaults, prepare }, options, hooks);
 }
 
 async function prepare(
   settings: DpoSettings,
-  { out }: RunPlace,
-  checkpoint: string | undefined,
-): Promise<PreparedStage<PreferencePair[]>> {
-  const { seed, batchSize, gradAccum } = settings;
+  { out, checkpoint, communicator }: StageContext,
+): Promise<PreparedStage<DpoBatch>> {
+  const { batchSize, gradAccum } = settings;
   const { tokenizer, template, folder } = chatTokenizer(settings.model, out);
-  // The reference's log-probabilities never change, so they are computed once and the reference is let go.
-  const reference = loadChatModel(settings.model, tokenizer, settings);
+  // The reference's log-probabilities never change: compute them once, then free the reference.
+  const reference = loadChatModel(settings.model, tokenizer, modelOptions(settings));
   const context = checkedContext(settings.context, reference, settings.model);
   const data = await preferenceData(settings, template, context);
   const train = referencePairs(reference, data.train);
   const validation = referencePairs(reference, data.validation);
   reference.dispose();
-  const model = loadChatModel(startFolder(settings.model, checkpoint, settings), tokenizer, settings);
+  const start = startFolder(settings.model, checkpoint, settings);
+  const model = loadChatModel(start, tokenizer, modelOptions(settings));
   const policy = new TrainableModel(model, {
     ...settings,
     tokenizerFolder: folder,
     generationConfig: generationConfig(template),
   });
-  const stage = new DpoStage(policy, { ...settings, kind: settings.loss, train, validation });
-  const stepsPerEpoch = Math.max(1, Math.floor(train.length / (batchSize * gradAccum)));
+  const stage = new DpoStage(policy, { ...settings, kind: settings.loss, train, validation, communicator });
+  const pairsPerStep = batchSize * gradAccum * communicator.size;
+  const stepsPerEpoch = Math.max(1, Math.floor(train.length / pairsPerStep));
+  const parameters = parameterCount(model.config);
   return {
     stage,
     title: `DPO of ${settings.model} on ${settings.data}`,
+    parameters,
     config: {
-      parameters: formatCount(parameterCount(model.config)),
-      trained: settings.loraRank > 0 ? `LoRA of rank ${settings.loraRank}` : 'all weights',
       pairs: train.length,
       validation_pairs: validation.length,
       loss: settings.loss,
       beta: settings.beta,
       label_smoothing: settings.labelSmoothing,
       epochs: settings.epochs,
-      batch_size: batchSize,
-      grad_accum: gradAccum,
-      seed,
     },
     budget: { steps: settings.steps ?? Math.max(1, Math.round(settings.epochs * stepsPerEpoch)) },
-    defaultLr: stageLearningRate('rl', parameterCount(model.config), settings.loraRank),
-    optimizer: { beta2: 0.95 },
-    sampleEvery: 0,
-    patience: settings.patience,
-    exports: settings.patience > 0 ? 'best' : 'last',
+    defaultLr: stageLearningRate('rl', parameters, settings.loraRank),
     fields: [
       ['accuracy', 'accuracy', 3],
       ['margin', 'margin', 3],

@@ -1,15 +1,18 @@
-/** What the report shows of a reward model: who scores what, whether its probabilities are right, and where it errs. */
+/**
+ * The figures of a reward model's report: distributions of scores, calibration, and
+ * accuracy by margin.
+ */
 
 import { calibrationBins, wilsonInterval } from '../../base/statistics.ts';
 import { type Figure, figureEvent } from '../../report/figures.ts';
-import type { JudgedPair } from '../../scoring/judged-pairs.ts';
+import type { ScoredPair } from '../../scoring/scored-pairs.ts';
 import type { StageEvent } from '../loop/stage.ts';
 
 const BINS = 10;
 /** Bounds of |difference| in standard deviations of all differences. */
 const MARGINS = [0.25, 0.5, 1, 2, Number.POSITIVE_INFINITY];
 
-export function preferenceFigures(pairs: readonly JudgedPair[]): StageEvent[] {
+export function preferenceFigures(pairs: readonly ScoredPair[]): StageEvent[] {
   const histogram: Figure = {
     kind: 'histogram',
     title: 'Scores of better and worse answers',
@@ -22,8 +25,8 @@ export function preferenceFigures(pairs: readonly JudgedPair[]): StageEvent[] {
   return [histogram, calibrationFigure(pairs), marginFigure(pairs)].map(figureEvent);
 }
 
-/** Half of the pairs are turned round, so that what is predicted is a probability of either outcome. */
-function calibrationFigure(pairs: readonly JudgedPair[]): Figure {
+/** Half of the pairs are reversed, so that predicted probabilities lie on both sides of 0.5. */
+function calibrationFigure(pairs: readonly ScoredPair[]): Figure {
   const turned = pairs.map(({ better, worse }, i) => ({
     probability: 1 / (1 + Math.exp(i % 2 === 0 ? worse - better : better - worse)),
     outcome: i % 2 === 0,
@@ -33,10 +36,10 @@ function calibrationFigure(pairs: readonly JudgedPair[]): Figure {
     turned.map(({ outcome }) => outcome),
     BINS,
   );
-  return { kind: 'calibration', title: 'Predicted preference against what was preferred', bins };
+  return { kind: 'calibration', title: 'Predicted and actual preferences', bins };
 }
 
-function marginFigure(pairs: readonly JudgedPair[]): Figure {
+function marginFigure(pairs: readonly ScoredPair[]): Figure {
   const differences = pairs.map(({ better, worse }) => better - worse);
   const spread = Math.sqrt(differences.reduce((sum, d) => sum + d * d, 0) / differences.length) || 1;
   const bars = MARGINS.map((bound, i) => {

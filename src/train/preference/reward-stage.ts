@@ -1,40 +1,50 @@
 /**
- * The reward model: one score at the end of each answer, trained so that better answers score higher. A batch holds whole
- * comparisons: every completion is read once and all its pairs are formed from the scores (Ouyang et al., 2022, 3.5).
+ * The reward model stage: one score at the end of each answer, trained so that better answers score
+ * higher. A batch holds whole comparisons: the model reads each completion once, and the scores
+ * give all pairs (Ouyang et al., 2022, section 3.5).
  */
 
 import type { JsonValue } from '../../base/json.ts';
 import { mean } from '../../base/statistics.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
+import type { Ranks } from '../../comm/communicator.ts';
 import { ShuffledCycle } from '../../data/rows/cycle.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
-import { ints, packSequences } from '../../scoring/episode.ts';
-import { judgePairs, pairMetrics } from '../../scoring/judged-pairs.ts';
-import { batchOf, comparisonTokens, type EncodedComparison } from '../../scoring/preference-data.ts';
-import { scoreAll } from '../../scoring/reward-source.ts';
+import {
+  comparisonBatch,
+  comparisonTokens,
+  type EncodedComparison,
+} from '../../scoring/encoded-comparisons.ts';
+import { scoreAll } from '../../scoring/reward-model.ts';
+import { pairMetrics, scorePairs } from '../../scoring/scored-pairs.ts';
+import { ints, lastRows, packSequences } from '../../scoring/sequences.ts';
 import { noGrad } from '../../tensor/autograd.ts';
 import { rankingLoss } from '../../tensor/ops/preference.ts';
 import { scope, type Tensor, tensor } from '../../tensor/tensor.ts';
-import type { Evaluation, ParameterGroup, TrainStage } from '../loop/stage.ts';
+import type { Evaluation, TrainStage } from '../loop/stage.ts';
 import type { TrainableModel } from '../loop/trainable-model.ts';
 import { preferenceFigures } from './reward-figures.ts';
 
 export interface RewardStageOptions {
   train: readonly EncodedComparison[];
   validation: readonly EncodedComparison[];
-  /** Comparisons of a batch. */
+  /** Comparisons per batch. */
   batchSize: number;
-  /** Weight of (better + worse)^2. */
+  /** Weight of the penalty (better + worse)^2. */
   centering: number;
   seed: number;
+  /** The ranks that share each batch. Default: only this process. */
+  communicator?: Ranks;
 }
 
+export type RewardBatch = EncodedComparison[];
+
 export class RewardStage implements TrainStage<EncodedComparison[]> {
-  readonly name = 'reward';
-  readonly groups: readonly ParameterGroup[];
+  readonly parameters: ReadonlyMap<string, Tensor>;
   readonly tokensPerBatch: number;
   readonly flopsPerToken: number;
+  readonly prefetch = true;
   readonly evaluate?: () => Promise<Evaluation>;
   readonly #model: TrainableModel<ScoringModel>;
   readonly #options: RewardStageOptions;
@@ -45,8 +55,8 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   constructor(model: TrainableModel<ScoringModel>, options: RewardStageOptions) {
     this.#model = model;
     this.#options = options;
-    this.#cycle = new ShuffledCycle(options.train.length, options.seed);
-    this.groups = [{ name: '', parameters: model.trainable }];
+    this.#cycle = new ShuffledCycle(options.train.length, options.seed, options.communicator);
+    this.parameters = model.trainable;
     const tokens = options.train.reduce((sum, comparison) => sum + comparisonTokens(comparison), 0);
     const typical = tokens / options.train.length;
     this.tokensPerBatch = Math.max(1, Math.round(options.batchSize * typical));
@@ -56,7 +66,8 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   }
 
   nextBatch(): EncodedComparison[] {
-    return Array.from({ length: this.#options.batchSize }, () => this.#options.train[this.#cycle.next()]!);
+    const { train, batchSize } = this.#options;
+    return this.#cycle.take(batchSize).map((index) => train[index]!);
   }
 
   batchTokens(batch: EncodedComparison[]): number {
@@ -68,14 +79,9 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   }
 
   loss(batch: EncodedComparison[], scale: number): Tensor {
-    const { answers, pairs, weights, margins } = batchOf(batch);
+    const { answers, pairs, weights, margins } = comparisonBatch(batch);
     const sequences = answers.map(({ tokens }) => tokens);
-    let end = 0;
-    const last = sequences.map(({ length }) => {
-      end += length;
-      return end - 1;
-    });
-    const scores = this.#model.model.scores(packSequences(sequences), ints(last));
+    const scores = this.#model.model.scores(packSequences(sequences), lastRows(sequences));
     const { loss, correct } = rankingLoss(scores, ints(pairs), {
       weights: tensor(weights),
       margins: tensor(margins),
@@ -94,12 +100,12 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
     return metrics;
   }
 
-  /** On held-out prompts. */
+  /** Evaluates on held-out prompts. */
   #evaluate(): Evaluation {
     const { validation } = this.#options;
-    const judged = judgePairs(this.#model.model, validation);
-    const metrics = prefixed('val_', pairMetrics(judged, validation.length));
-    return { metrics, score: metrics.val_loss!, events: preferenceFigures(judged) };
+    const scored = scorePairs(this.#model.model, validation);
+    const metrics = prefixed('val_', pairMetrics(scored, validation.length));
+    return { metrics, score: metrics.val_loss!, events: preferenceFigures(scored) };
   }
 
   state(): JsonValue {
@@ -129,8 +135,8 @@ function prefixed(prefix: string, metrics: Record<string, number>): Record<strin
 }
 
 /**
- * Moves the bias so that these sequences score zero on average (Stiennon et al., 2020, appendix B.1). Returns what they
- * scored before.
+ * Moves the bias so that these sequences get a mean score of zero (Stiennon et al., 2020, appendix
+ * B.1). Returns their mean score before.
  */
 export function centerOn(model: ScoringModel, sequences: readonly Int32Array[]): number {
   const before = mean(scoreAll(model, sequences));

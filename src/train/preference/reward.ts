@@ -1,60 +1,57 @@
-/** Reward modelling as a function: an assistant and comparisons in, a model that scores answers out. */
+/**
+ * Reward modelling as a function: from an assistant and comparisons to a model that scores answers.
+ */
 
 import { AthanorError } from '../../base/errors.ts';
 import { loadScoringModel, saveScoringModel } from '../../checkpoint/gpt-folder.ts';
 import { readInstructions } from '../../data/rows/instructions.ts';
 import { parameterCount } from '../../nn/config.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
-import { formatCount } from '../../report/format.ts';
-import type { Episode } from '../../scoring/episode.ts';
-import { type EncodedComparison, encodeComparison, preferenceData } from '../../scoring/preference-data.ts';
+import { encodeComparison, preferenceData } from '../../scoring/encoded-comparisons.ts';
+import type { ResponseSequence } from '../../scoring/sequences.ts';
 import type { ChatTemplate } from '../../text/chat-template.ts';
 import { type ChatTokenizer, chatTokenizer, checkedContext, scoringPad } from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import {
-  type CommonSettings,
   type PreparedStage,
-  type RunPlace,
+  type RunHooks,
   runStage,
-  type StageOptions,
-  type StageReport,
+  type StageContext,
+  type StageResult,
 } from '../loop/run-stage.ts';
-import { type LoraSettings, startFolder, TrainableModel } from '../loop/trainable-model.ts';
-import { centerOn, RewardStage } from './reward-stage.ts';
+import { modelOptions, type StageOptions } from '../loop/settings.ts';
+import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
+import { centerOn, type RewardBatch, RewardStage } from './reward-stage.ts';
 import { scoringStart } from './scoring-start.ts';
+import { type RewardSettings, rewardDefaults } from './settings.ts';
 
-export interface RewardSettings extends CommonSettings, LoraSettings {
-  epochs: number;
-  /** Comparisons of a batch. */
-  batchSize: number;
-  context?: number | undefined;
-  centering: number;
-  validation: number;
-  patience: number;
-  /** Instructions whose answers shall score zero on average; without, the better answers of the training data. */
-  normalize?: string | undefined;
-  onBadLine: 'skip' | 'stop';
-}
+/** The settings of reward(); those with a default may be left out. */
+export type RewardOptions = StageOptions<RewardSettings>;
 
-/** `data` is comparisons as JSONL (readComparisons). Throws as runStage. */
-export function runReward(options: StageOptions<RewardSettings>): Promise<StageReport> {
-  return runStage<RewardSettings, EncodedComparison[]>({ name: 'reward', prepare }, options);
+/**
+ * Trains a model that gives each answer one score. Rows of `data` hold `prompt`, `chosen` and
+ * `rejected`, or `prompt` and ranked `completions`. Throws as runStage.
+ */
+export function reward(options: RewardOptions, hooks?: RunHooks): Promise<StageResult> {
+  return runStage({ name: 'reward', defaults: rewardDefaults, prepare }, options, hooks);
 }
 
 async function prepare(
   settings: RewardSettings,
-  { out }: RunPlace,
-  checkpoint: string | undefined,
-): Promise<PreparedStage<EncodedComparison[]>> {
+  { out, checkpoint, communicator }: StageContext,
+): Promise<PreparedStage<RewardBatch>> {
   const { seed, batchSize, gradAccum } = settings;
   const chat = chatTokenizer(settings.model, out);
   const { template, folder } = chat;
   const start = startFolder(settings.model, checkpoint, settings);
-  const model = new TrainableModel<ScoringModel>(scoringStart(start, chat.tokenizer, settings), {
-    ...settings,
-    tokenizerFolder: folder,
-    padTokenId: scoringPad(chat),
-  });
+  const model = new TrainableModel<ScoringModel>(
+    scoringStart(start, chat.tokenizer, modelOptions(settings)),
+    {
+      ...settings,
+      tokenizerFolder: folder,
+      padTokenId: scoringPad(chat),
+    },
+  );
   const context = checkedContext(settings.context, model.model, settings.model);
   const data = await preferenceData(settings, template, context);
   const zero =
@@ -66,42 +63,41 @@ async function prepare(
     batchSize,
     centering: settings.centering,
     seed,
+    communicator,
   });
-  const stepsPerEpoch = Math.max(1, Math.floor(data.train.length / (batchSize * gradAccum)));
+  const comparisonsPerStep = batchSize * gradAccum * communicator.size;
+  const stepsPerEpoch = Math.max(1, Math.floor(data.train.length / comparisonsPerStep));
+  const { config } = model.model;
   return {
     stage,
     title: `Reward model from ${settings.model} on ${settings.data}`,
+    parameters: parameterCount(config, 'score'),
     config: {
-      parameters: formatCount(parameterCount(model.model.config, 'score')),
-      trained: settings.loraRank > 0 ? `LoRA of rank ${settings.loraRank}` : 'all weights',
       comparisons: data.train.length,
       validation_comparisons: data.validation.length,
       epochs: settings.epochs,
-      batch_size: batchSize,
-      grad_accum: gradAccum,
       centering: settings.centering,
-      seed,
     },
     budget: { steps: settings.steps ?? Math.max(1, Math.round(settings.epochs * stepsPerEpoch)) },
-    defaultLr: stageLearningRate('reward', parameterCount(model.model.config), settings.loraRank),
-    optimizer: { beta2: 0.95, eps: 1e-5 },
-    sampleEvery: 0,
-    patience: settings.patience,
-    exports: settings.patience > 0 ? 'best' : 'last',
+    defaultLr: stageLearningRate('reward', parameterCount(config), settings.loraRank),
+    optimizer: { eps: 1e-5 },
     finish: () => normalize(out, settings, chat, zero),
     fields: [['accuracy', 'accuracy', 3]],
     notes: data.notes,
   };
 }
 
-/** Of the model as it was exported, which is not the one in memory where an earlier checkpoint was better. */
+/**
+ * Normalizes the model in the run's folder. It is not the model in memory when an earlier
+ * checkpoint was better.
+ */
 async function normalize(
   out: string,
   settings: RewardSettings,
   chat: ChatTokenizer,
-  zero: readonly Episode[],
+  zero: readonly ResponseSequence[],
 ): Promise<Record<string, number>> {
-  const model = loadScoringModel(out, settings);
+  const model = loadScoringModel(out, modelOptions(settings));
   try {
     const before = centerOn(
       model,
@@ -135,6 +131,6 @@ async function demonstrations(
   throw new AthanorError(
     'ERR_ARGUMENT',
     `${path} has no answer of at most ${context} tokens to normalize on`,
-    'raise --context, or give other instructions to --normalize',
+    'raise `context`, or give other instructions to `normalize`',
   );
 }

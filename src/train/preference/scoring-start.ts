@@ -5,8 +5,8 @@ import type { Tokenizer } from '../../text/tokenizer.ts';
 import { type ChatModelOptions, loadChatModel } from '../loop/chat-model.ts';
 
 /**
- * A reward model to go on from, or a fresh head on a language model's trunk, which grows where the tokenizer got control
- * tokens that it lacks. Throws as loadGpt.
+ * Loads a reward model to continue; or puts a new head on a language model's trunk, and gives the
+ * trunk rows for new control tokens of the tokenizer. Throws as loadModel.
  */
 export function scoringStart(folder: string, tokenizer: Tokenizer, options: ChatModelOptions): ScoringModel {
   if (isScoringModel(folder)) return loadScoringModel(folder, options);

@@ -1,127 +1,118 @@
-/** The pretraining stage as a function: options in, a trained model folder out. The command line is a thin caller. */
+/** Pretraining as a function: from settings to a folder with a trained model. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonValue } from '../../base/json.ts';
-import { loadGpt, saveGpt } from '../../checkpoint/gpt-folder.ts';
+import { loadModel, saveModel } from '../../checkpoint/gpt-folder.ts';
 import { MANIFEST } from '../../data/shards/manifest.ts';
 import { prepareData } from '../../data/shards/prepare.ts';
 import { TokenDataset } from '../../data/shards/token-dataset.ts';
-import type { Batch } from '../../data/shards/token-loader.ts';
+import type { TokenBatch } from '../../data/token-batch.ts';
 import { parameterCount } from '../../nn/config.ts';
 import { Gpt } from '../../nn/gpt.ts';
 import { presetConfig, presetNames } from '../../nn/presets.ts';
-import { formatBytes, formatCount } from '../../report/format.ts';
-import { createProgress } from '../../report/progress.ts';
-import { Interrupt } from '../loop/interrupt.ts';
+import { formatCount } from '../../report/format.ts';
 import { defaultLearningRate } from '../loop/learning-rate.ts';
 import {
-  type CommonSettings,
   type PreparedStage,
-  type RunPlace,
+  type RunHooks,
   runStage,
-  type StageOptions,
-  type StageReport,
+  type StageContext,
+  type StageResult,
 } from '../loop/run-stage.ts';
+import { modelOptions, type StageOptions } from '../loop/settings.ts';
+import { type PretrainSettings, pretrainDefaults } from './settings.ts';
 import { PretrainStage } from './stage.ts';
 
-export interface PretrainSettings extends CommonSettings {
-  tokens?: number | undefined;
-  /** Seconds. */
-  time?: number | undefined;
-  batchSize: number;
-  context?: number | undefined;
-  vocabSize: number;
-  documentMask: boolean;
-  beta2: number;
-  evalTokens: number;
-  sampleEvery: number;
-  samplePrompt: readonly string[];
-  sampleTokens: number;
-}
+/** The settings of pretrain(); those with a default may be left out. */
+export type PretrainOptions = StageOptions<PretrainSettings>;
 
-/** `data` is token shards, or text (files, folders, packaged names) to prepare into `<out>/data`. Throws as runStage. */
-export function runPretraining(options: StageOptions<PretrainSettings>): Promise<StageReport> {
-  return runStage<PretrainSettings, Batch>({ name: 'pretrain', prepare }, options);
+/**
+ * Trains a language model on text. `data` is a folder of token shards, or text: a file, a folder or
+ * the name of a packaged corpus. Text is prepared into `<out>/data` first. Exactly one of `steps`,
+ * `tokens` and `time` is given. Throws as runStage.
+ */
+export function pretrain(options: PretrainOptions, hooks?: RunHooks): Promise<StageResult> {
+  return runStage({ name: 'pretrain', defaults: pretrainDefaults, prepare }, options, hooks);
 }
 
 async function prepare(
   settings: PretrainSettings,
-  { out, resume }: RunPlace,
-  checkpoint: string | undefined,
-): Promise<PreparedStage<Batch>> {
-  const dataset = await openData(settings, out, resume);
-  const model = makeModel(settings, dataset, checkpoint);
+  context: StageContext,
+): Promise<PreparedStage<TokenBatch>> {
+  checkBudget(settings);
+  const dataset = await openData(settings, context);
+  const model = makeModel(settings, dataset, context.checkpoint);
   const stage = new PretrainStage(model, dataset.tokenizer(), dataset, {
     loader: {
       batchSize: settings.batchSize,
       context: settings.context ?? model.config.contextLength,
       seed: settings.seed,
       documentMask: settings.documentMask,
+      communicator: context.communicator,
     },
     evalTokens: settings.evalTokens,
     samplePrompts: settings.samplePrompt.length > 0 ? settings.samplePrompt : [''],
     sampleTokens: Math.min(settings.sampleTokens, model.config.contextLength - 1),
-    writeModel: (folder) => saveGpt(folder, model, { tokenizer: dataset.folder }),
+    writeModel: (folder) => saveModel(folder, model, { tokenizer: dataset.folder }),
   });
   const { steps, tokens, time } = settings;
+  const parameters = parameterCount(model.config);
   return {
     stage,
     title: `Pretraining ${settings.model} on ${settings.data}`,
+    parameters,
     config: describe(settings, model, dataset),
     budget: { ...(steps && { steps }), ...(tokens && { tokens }), ...(time && { seconds: time }) },
-    defaultLr: defaultLearningRate(parameterCount(model.config)),
+    defaultLr: defaultLearningRate(parameters),
     optimizer: { beta2: settings.beta2 },
-    sampleEvery: settings.sampleEvery,
-    patience: 0,
-    exports: 'last',
   };
 }
 
-/** The shards that --data names, or those made from its text; a resumed run finds the ones it made. */
-async function openData(settings: PretrainSettings, out: string, resume: boolean): Promise<TokenDataset> {
+/** Checks the budget before the data is prepared, which may take minutes. */
+function checkBudget({ steps, tokens, time, model }: PretrainSettings): void {
+  if ([steps, tokens, time].filter((value) => value !== undefined).length !== 1) {
+    throw new AthanorError(
+      'ERR_OPTION',
+      'expected exactly one of `steps`, `tokens` and `time`',
+      'such as `steps` 1000',
+    );
+  }
+  // Throws for an unknown preset before anything is read.
+  if (!presetNames.includes(model) && !existsSync(model)) presetConfig(model);
+}
+
+/**
+ * The shards of `data`, or shards made from its text. A resumed run finds the shards that it made.
+ */
+async function openData(settings: PretrainSettings, context: StageContext): Promise<TokenDataset> {
   if (existsSync(join(settings.data, MANIFEST))) return TokenDataset.open(settings.data);
-  const folder = join(out, 'data');
-  if (!resume || !existsSync(join(folder, MANIFEST))) await prepareText(settings, folder);
+  const folder = join(context.out, 'data');
+  if (!context.resume || !existsSync(join(folder, MANIFEST))) await prepareText(settings, folder, context);
   return TokenDataset.open(folder);
 }
 
-async function prepareText(settings: PretrainSettings, folder: string): Promise<void> {
-  const progress = createProgress({ label: 'prepare', unit: 'documents' });
-  const abort = new AbortController();
-  const interrupt = new Interrupt(() => abort.abort());
-  try {
-    const { dropped } = await prepareData({
-      sources: [settings.data],
-      out: folder,
-      vocabSize: settings.vocabSize,
-      validation: 0.05,
-      minChars: 1,
-      onBadLine: 'skip',
-      signal: abort.signal,
-      onProgress: ({ phase, documents, bytes }) =>
-        progress.update({
-          done: documents,
-          fields: [
-            ['', phase],
-            ['read', formatBytes(bytes)],
-          ],
-        }),
-    });
-    const reasons = Object.entries(dropped).map(
-      ([reason, count]) => `${count} ${reason.replaceAll('_', ' ')}`,
-    );
-    if (reasons.length > 0)
-      progress.log(`dropped: ${reasons.join(', ')}; see ${join(folder, 'dropped.jsonl')}`);
-  } finally {
-    interrupt.dispose();
-    progress.finish('');
+async function prepareText(settings: PretrainSettings, folder: string, context: StageContext): Promise<void> {
+  const { dropped } = await prepareData({
+    sources: [settings.data],
+    out: folder,
+    vocabSize: settings.vocabSize,
+    validationSplit: 0.05,
+    minChars: 1,
+    onBadLine: 'skip',
+    signal: context.signal,
+    onProgress: ({ phase, documents, bytes }) =>
+      context.onEvent({ type: 'preparing', phase, documents, bytes }),
+  });
+  const reasons = Object.entries(dropped).map(([reason, count]) => `${count} ${reason.replaceAll('_', ' ')}`);
+  if (reasons.length > 0) {
+    context.console.note(`dropped: ${reasons.join(', ')}; see ${join(folder, 'dropped.jsonl')}`);
   }
 }
 
 function makeModel(settings: PretrainSettings, dataset: TokenDataset, checkpoint: string | undefined): Gpt {
-  const { dtype, weights, seed, checkpointActivations, context } = settings;
-  const options = { dtype, weights, seed, checkpointActivations };
+  const { context } = settings;
+  const options = modelOptions(settings);
   const { vocab_size: vocabSize, eos_id: eosTokenId } = dataset.manifest;
   const isPreset = presetNames.includes(settings.model);
   if (!checkpoint && (isPreset || !existsSync(settings.model))) {
@@ -134,7 +125,7 @@ function makeModel(settings: PretrainSettings, dataset: TokenDataset, checkpoint
     return new Gpt(presetConfig(settings.model, overrides), options);
   }
   const folder = checkpoint ?? settings.model;
-  const model = loadGpt(folder, options);
+  const model = loadModel(folder, options);
   const { config } = model;
   if (config.vocabSize < vocabSize) {
     throw new AthanorError(
@@ -146,34 +137,29 @@ function makeModel(settings: PretrainSettings, dataset: TokenDataset, checkpoint
   if (context !== undefined && context > config.contextLength) {
     throw new AthanorError(
       'ERR_MISMATCH',
-      `--context ${context} exceeds the context of ${config.contextLength} of the model in ${folder}`,
-      'lower --context',
+      `\`context\` ${context} exceeds the context of ${config.contextLength} of the model in ${folder}`,
+      'lower `context`',
     );
   }
   return model;
 }
 
-/** What the report says of the run. */
-function describe(settings: PretrainSettings, model: Gpt, dataset: TokenDataset): Record<string, JsonValue> {
-  const { config } = model;
+/** Facts about model and data for the report. */
+function describe(
+  settings: PretrainSettings,
+  { config }: Gpt,
+  dataset: TokenDataset,
+): Record<string, JsonValue> {
+  const { splits, sources } = dataset.manifest;
   return {
-    parameters: `${formatCount(parameterCount(config))} (${config.architecture})`,
+    architecture: config.architecture,
     layers: config.layers,
     hidden_size: config.hiddenSize,
     heads: `${config.heads} (${config.kvHeads} key-value)`,
     vocabulary: config.vocabSize,
     context: settings.context ?? config.contextLength,
-    dtype: settings.dtype,
-    weights: settings.weights ?? 'f32',
-    batch_size: settings.batchSize,
-    grad_accum: settings.gradAccum,
-    lr: settings.lr ?? defaultLearningRate(parameterCount(config)),
-    schedule: settings.schedule,
-    weight_decay: settings.weightDecay,
-    clip: settings.clip,
-    seed: settings.seed,
-    train_tokens: formatCount(dataset.manifest.splits.train.tokens),
-    validation_tokens: formatCount(dataset.manifest.splits.validation.tokens),
-    sources: dataset.manifest.sources.join(', '),
+    train_tokens: formatCount(splits.train.tokens),
+    validation_tokens: formatCount(splits.validation.tokens),
+    sources: sources.join(', '),
   };
 }

@@ -1,36 +1,33 @@
-/** Next-token prediction over token shards (the first stage). */
+/** The pretraining stage: next-token prediction on token shards. */
 
-import type { JsonObject, JsonValue } from '../../base/json.ts';
+import type { WrittenFile } from '../../base/files/hashed-file.ts';
+import type { JsonValue } from '../../base/json.ts';
 import type { TokenDataset } from '../../data/shards/token-dataset.ts';
-import {
-  type Batch,
-  type LoaderState,
-  TokenLoader,
-  type TokenLoaderOptions,
-} from '../../data/shards/token-loader.ts';
+import { TokenLoader, type TokenLoaderOptions } from '../../data/shards/token-loader.ts';
+import { TokenBatch } from '../../data/token-batch.ts';
 import { perplexity } from '../../eval/perplexity.ts';
 import { generateText } from '../../generate/generate-text.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { Gpt } from '../../nn/gpt.ts';
-import { type Tensor, tensor } from '../../tensor/tensor.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
-import type { Evaluation, ParameterGroup, Sample, TrainStage } from '../loop/stage.ts';
+import type { Evaluation, Sample, TrainStage } from '../loop/stage.ts';
 
 export interface PretrainStageOptions {
   loader: TokenLoaderOptions;
-  /** Validation tokens an evaluation reads at most. */
+  /** Largest number of validation tokens per evaluation. */
   evalTokens: number;
   samplePrompts: readonly string[];
-  /** New tokens a sample. */
+  /** New tokens per sample. */
   sampleTokens: number;
-  writeModel: TrainStage<Batch>['writeModel'];
+  writeModel: (folder: string) => Promise<readonly WrittenFile[]>;
 }
 
-export class PretrainStage implements TrainStage<Batch> {
-  readonly name = 'pretrain';
-  readonly groups: readonly ParameterGroup[];
+export class PretrainStage implements TrainStage<TokenBatch> {
+  readonly parameters: ReadonlyMap<string, Tensor>;
   readonly tokensPerBatch: number;
   readonly flopsPerToken: number;
+  readonly prefetch = true;
   readonly #model: Gpt;
   readonly #tokenizer: Tokenizer;
   readonly #dataset: TokenDataset;
@@ -44,26 +41,21 @@ export class PretrainStage implements TrainStage<Batch> {
     this.#dataset = dataset;
     this.#options = options;
     this.#loader = new TokenLoader(dataset, options.loader);
-    this.groups = [{ name: '', parameters: model.parameters() }];
+    this.parameters = model.parameters();
     this.tokensPerBatch = batchSize * context;
     this.flopsPerToken = flopsPerToken(model.config, context);
   }
 
-  nextBatch(): Batch {
-    return this.#loader.next();
+  nextBatch(): TokenBatch {
+    return new TokenBatch(this.#loader.next());
   }
 
-  lossTokens(batch: Batch): number {
-    return batch.targets.reduce((count, target) => count + (target >= 0 ? 1 : 0), 0);
+  lossTokens({ countedTargets }: TokenBatch): number {
+    return countedTargets;
   }
 
-  loss(batch: Batch, scale: number): Tensor {
-    const input = {
-      tokens: tensor(batch.tokens),
-      positions: tensor(batch.positions),
-      cuSeqlens: tensor(batch.cuSeqlens),
-    };
-    return this.#model.loss(input, tensor(batch.targets), { scale }).loss;
+  loss({ input, targets }: TokenBatch, scale: number): Tensor {
+    return this.#model.loss(input, targets, { scale }).loss;
   }
 
   async evaluate(): Promise<Evaluation> {
@@ -87,11 +79,11 @@ export class PretrainStage implements TrainStage<Batch> {
   }
 
   state(): JsonValue {
-    return { loader: { ...this.#loader.state() } };
+    return { loader: this.#loader.state() };
   }
 
   restore(state: JsonValue): void {
-    this.#loader.restore((state as { loader: JsonObject }).loader as unknown as LoaderState);
+    this.#loader.restore((state as { loader: JsonValue }).loader);
   }
 
   writeModel(folder: string) {

@@ -1,47 +1,41 @@
-/** What each token is credited with: against a critic (PPO), or against the other responses to its prompt (GRPO, RLOO). */
+/**
+ * The formulas of advantages: relative to the values of a critic (PPO), or to the other responses
+ * to the same prompt (GRPO, Dr. GRPO, RLOO).
+ */
 import { mean } from '../../base/statistics.ts';
-import { responseStarts } from '../../scoring/episode.ts';
 import { noGrad } from '../../tensor/autograd.ts';
-import { gae, klPenalty, whiten } from '../../tensor/ops/policy.ts';
+import { gae, whiten } from '../../tensor/ops/policy.ts';
 import { scope, tensor } from '../../tensor/tensor.ts';
-import { standardDeviation, tokenRewards } from './rewards.ts';
-import type { SampledResponses } from './sampler.ts';
-
-export type KlEstimator = 'k1' | 'k2' | 'k3';
+import { standardDeviation } from './rewards.ts';
 
 export interface GaeOptions {
+  /** Discount per token. */
   gamma: number;
+  /** Weighs between one-step estimates (0) and whole returns (1). */
   lambda: number;
-  klEstimator: KlEstimator;
-  /** Scales rewards to unit variance without moving their mean. */
+  /** Scales rewards to unit variance and keeps their mean. */
   whitenRewards: boolean;
 }
 
+/** Both f32 `[m]`, one number per response token. */
 export interface Advantages {
   advantages: Float32Array;
   returns: Float32Array;
 }
 
-/** Estimates of log(policy / reference) a token (Schulman, "Approximating KL divergence", 2020). */
-export function tokenKl(
-  { logProbs, referenceLogProbs }: Pick<SampledResponses, 'logProbs' | 'referenceLogProbs'>,
-  estimator: KlEstimator,
-): Float32Array {
-  return noGrad(() =>
-    scope(() => klPenalty(tensor(logProbs), tensor(referenceLogProbs), estimator).toFloats()),
-  );
-}
-
-/** Generalised advantages, whitened over the whole rollout; returns come from the unwhitened ones. */
+/**
+ * Generalised advantage estimation. Advantages are whitened once over the whole rollout; returns
+ * come from the unwhitened ones.
+ * @param rewards f32 `[m]`
+ * @param values f32 `[m]`: the critic's value of the state before each token
+ * @param starts i32 `[responses + 1]`
+ */
 export function gaeAdvantages(
-  sampled: SampledResponses,
+  rewards: Float32Array,
   values: Float32Array,
-  beta: number,
+  starts: Int32Array,
   options: GaeOptions,
 ): Advantages {
-  const starts = responseStarts(sampled.episodes);
-  const kl = tokenKl(sampled, options.klEstimator);
-  const rewards = tokenRewards(sampled.scores, kl, starts, beta);
   return noGrad(() =>
     scope(() => {
       const raw = tensor(rewards);
@@ -52,11 +46,14 @@ export function gaeAdvantages(
   );
 }
 
+/** How the answers of one prompt are compared with each other. */
 export type GroupBaseline = 'grpo' | 'dr-grpo' | 'rloo';
 
 /**
- * Of each response, the score less that of its group: `grpo` (r - mean) / (std + 1e-4) (Shao et al., 2024), `dr-grpo`
- * r - mean (Liu et al., 2025), `rloo` r - mean of the others (Ahmadian et al., 2024).
+ * The score of each response relative to its group: `grpo` (r - mean) / (std + 1e-4) (Shao et
+ * al., 2024), `dr-grpo` r - mean (Liu et al., 2025), `rloo` r - mean of the others (Ahmadian
+ * et al., 2024).
+ * @param scores f32 `[responses]`, those of a group side by side
  */
 export function relativeScores(
   scores: Float32Array,
@@ -81,7 +78,7 @@ export function relativeScores(
   return out;
 }
 
-/** Every token of a response is credited with its relative score. */
+/** f32 `[m]`: every token of a response gets the response's relative score. */
 export function groupAdvantages(
   scores: Float32Array,
   starts: Int32Array,

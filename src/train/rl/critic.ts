@@ -1,6 +1,7 @@
 /**
- * The value of each state of a response: a model of its own that starts as the reward model, adapters on a scoring model,
- * or a head on the policy.
+ * Value models: they predict the reward that is still to come at each token of a response. A critic
+ * is a scoring model of its own (usually a copy of the reward model), adapters on a frozen scoring
+ * model, or a head on the policy.
  */
 import { tensorSources } from '../../checkpoint/gpt-folder.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
@@ -9,7 +10,7 @@ import { Initializer } from '../../nn/init.ts';
 import { Linear } from '../../nn/layers.ts';
 import { attachLora, type LoraAdapters, type LoraOptions } from '../../nn/lora.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
-import type { EpisodeInput } from '../../scoring/episode.ts';
+import type { ResponseInput } from '../../scoring/sequences.ts';
 import { cast } from '../../tensor/ops/elementwise.ts';
 import { linear } from '../../tensor/ops/linear.ts';
 import { gatherRows, reshape } from '../../tensor/ops/rows.ts';
@@ -17,21 +18,25 @@ import type { Tensor } from '../../tensor/tensor.ts';
 import type { ParameterGroup } from '../loop/stage.ts';
 
 export abstract class Critic {
-  /** What trains, added to the policy's. */
+  /** The parameters that train, as a group next to the policy's. */
   readonly group: ParameterGroup;
-  /** Whether values() reads the policy's hidden states. */
+  /** Whether values() needs the policy's hidden states. */
   abstract readonly sharesTrunk: boolean;
 
   protected constructor(parameters: ReadonlyMap<string, Tensor>, lrScale: number) {
     this.group = { name: 'value', parameters, lrScale };
   }
 
-  /** f32 `[m]` values. @param hidden the policy's `[m, d]` at the same rows */
-  abstract values(input: EpisodeInput, hidden: Tensor | undefined): Tensor;
+  /**
+   * f32 `[m]`: the value of the state before each response token.
+   * @param hidden `[m, channels]`: the policy's hidden states
+   */
+  abstract values(input: ResponseInput, hidden: Tensor | undefined): Tensor;
 
+  /** Frees everything that the critic owns. */
   abstract dispose(): void;
 
-  /** Makes every value exactly 0, which is what scores relative to a group are on average. */
+  /** Sets the head to zero, so that every value is exactly 0. */
   startAtZero(): void {
     for (const name of ['score.weight', 'score.bias']) {
       const parameter = this.group.parameters.get(name)!;
@@ -39,7 +44,7 @@ export abstract class Critic {
     }
   }
 
-  /** What a checkpoint needs of it. */
+  /** The tensors that restore() reads. */
   tensors(): [string, TensorSource][] {
     return tensorSources(this.group.parameters).map(([name, source]) => [`value/${name}`, source]);
   }
@@ -51,7 +56,7 @@ export abstract class Critic {
   }
 }
 
-/** All of a scoring model: a copy of the reward model, bias included, or whatever it is given. */
+/** Owns a scoring model that trains whole. */
 export class SeparateCritic extends Critic {
   readonly sharesTrunk = false;
   readonly #model: ScoringModel;
@@ -61,7 +66,7 @@ export class SeparateCritic extends Critic {
     this.#model = model;
   }
 
-  values({ input, rows }: EpisodeInput): Tensor {
+  values({ input, rows }: ResponseInput): Tensor {
     return this.#model.scores(input, rows);
   }
 
@@ -71,8 +76,8 @@ export class SeparateCritic extends Critic {
 }
 
 /**
- * Adapters and a head of its own on a frozen scoring model, which without them stays what it was: the reward model goes on
- * scoring with the same weights.
+ * Adapters and a new head on a frozen scoring model. The model itself does not change, so a reward
+ * model can still score with the same weights.
  */
 export class AdaptedCritic extends Critic {
   readonly sharesTrunk = false;
@@ -81,7 +86,10 @@ export class AdaptedCritic extends Critic {
   readonly #head: Linear;
   readonly #ownsModel: boolean;
 
-  /** @param ownsModel dispose() frees the model too */
+  /**
+   * @param ownsModel whether dispose() frees the model; a shared reward model
+   *   belongs to RolloutModels
+   */
   constructor(model: ScoringModel, options: LoraOptions, lrScale: number, ownsModel: boolean) {
     const adapters = attachLora(model, options);
     const head = valueHead(model.config.hiddenSize);
@@ -94,7 +102,7 @@ export class AdaptedCritic extends Critic {
     this.#ownsModel = ownsModel;
   }
 
-  values({ input, rows }: EpisodeInput): Tensor {
+  values({ input, rows }: ResponseInput): Tensor {
     return headValues(this.#head, gatherRows(this.#model.forward(input), rows));
   }
 
@@ -105,7 +113,9 @@ export class AdaptedCritic extends Critic {
   }
 }
 
-/** One linear head on the policy's trunk; it starts at exactly zero (Ziegler et al., 2019). */
+/**
+ * A linear head on the policy's hidden states that starts at exactly zero (Ziegler et al., 2019).
+ */
 export class SharedCritic extends Critic {
   readonly sharesTrunk = true;
   readonly #head: Linear;
@@ -116,7 +126,7 @@ export class SharedCritic extends Critic {
     this.#head = head;
   }
 
-  values(_: EpisodeInput, hidden: Tensor | undefined): Tensor {
+  values(_: ResponseInput, hidden: Tensor | undefined): Tensor {
     return headValues(this.#head, hidden!);
   }
 
@@ -133,7 +143,7 @@ function headParameters(head: Linear): Map<string, Tensor> {
   return new Map([...head.parameters()].map(([name, parameter]) => [`score.${name}`, parameter]));
 }
 
-/** As ScoringModel.scores. */
+/** f32 `[m]` from `[m, channels]`, with the arithmetic of ScoringModel.scores. */
 function headValues(head: Linear, hidden: Tensor): Tensor {
   const wide = cast(hidden, 'f32');
   return reshape(linear(wide, head.weight, head.bias), [wide.shape[0]!]);

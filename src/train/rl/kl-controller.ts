@@ -1,26 +1,34 @@
-/** The weight of the KL penalty: fixed, or steered towards a target (Ziegler et al., 2019, section 2.2). */
+/**
+ * The weight of the KL penalty: constant, or adapted to reach a target (Ziegler et al.,
+ * 2019, section 2.2).
+ */
 import { AthanorError } from '../../base/errors.ts';
 
 export interface KlControllerOptions {
-  /** beta, to begin with. */
+  /** beta at the start. */
   coef: number;
-  /** KL of a response in nats to steer towards; undefined keeps beta as it is. */
+  /** Target KL per response, in nats; undefined: beta stays constant. */
   target?: number | undefined;
-  /** The larger, the slower: n responses change beta by a fifth of n / horizon of it at most. */
+  /**
+   * A larger horizon adapts more slowly: n responses change beta by at most 0.2 n /
+   * horizon of itself.
+   */
   horizon: number;
 }
 
 export class KlController {
+  /** The current beta. */
   coef: number;
   readonly #target: number | undefined;
   readonly #horizon: number;
 
+  /** Throws ERR_OPTION if the target is not above zero. */
   constructor({ coef, target, horizon }: KlControllerOptions) {
     if (target !== undefined && !(target > 0)) {
       throw new AthanorError(
         'ERR_OPTION',
-        `--target-kl is ${target}, not above zero`,
-        'leave it out to keep --kl-coef',
+        `\`targetKl\` is ${target}, not above zero`,
+        'leave it out to keep `klCoef`',
       );
     }
     this.coef = coef;

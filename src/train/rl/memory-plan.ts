@@ -1,27 +1,39 @@
-/** What the models of a run cost before any activation: said before the start, where it can still be changed. */
+/**
+ * The memory of a run's models, without activations. It is shown before the start, when settings
+ * can still be changed.
+ */
 import { bytesPerElement } from '../../checkpoint/tensor-data.ts';
 import type { DType } from '../../native/binding.ts';
 import type { WeightDType } from '../../nn/decoder.ts';
 import { formatBytes } from '../../report/format.ts';
+import { RewardModelSource } from '../../scoring/reward-model.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
+import type { RolloutModels } from './models.ts';
+import type { RolloutSettings } from './settings.ts';
 
 export interface PlannedModel {
   name: string;
-  /** Parameters that train, and those that only pass gradients on (under adapters). */
+  /** Number of parameters that train. */
   trained: number;
+  /** Number of frozen parameters under adapters: gradients pass through them. */
   passing?: number;
-  /** Parameters of a model that is only read. */
+  /** Number of parameters of a model that runs without gradients. */
   read?: number;
 }
 
-/** What a run's models compute in, and what their matrices are kept in. */
 export interface Precision {
+  /** Dtype of activations. */
   dtype: DType;
+  /** Dtype of weight matrices. */
   weights?: WeightDType | undefined;
 }
 
 /**
- * Bytes of a model's weights and what goes with them: weights, vectors counted as matrices; a copy packed for each direction
- * of matrix products in the dtype of activations; and for what trains, an f32 gradient and AdamW's two moments.
+ * Bytes of a model's weights and of what belongs to them:
+ * - the weights, with vectors counted as matrices;
+ * - a packed copy in the dtype of activations for each direction of matrix products: forward, and
+ *   backward where gradients pass;
+ * - an f32 gradient and AdamW's two moments for each parameter that trains.
  */
 export function modelBytes(
   { trained, passing = 0, read = 0 }: PlannedModel,
@@ -31,11 +43,39 @@ export function modelBytes(
   return trained * (kept + 4 + 8 + 2 * packed) + passing * (kept + 2 * packed) + read * (kept + packed);
 }
 
-/** One line for the user. @param averaged parameters that a moving average is kept of */
+/** One line for the user. @param averaged number of parameters in the average of the weights */
 export function memoryPlan(models: readonly PlannedModel[], averaged: number, precision: Precision): string {
   const parts = models.map((model) => [model.name, modelBytes(model, precision)] as const);
   const all = averaged > 0 ? [...parts, ['averaged weights', 4 * averaged] as const] : parts;
   const total = all.reduce((sum, [, bytes]) => sum + bytes, 0);
   const listed = all.map(([name, bytes]) => `${name} ${formatBytes(bytes)}`).join(', ');
   return `memory: ${listed}; ${formatBytes(total)} in all, activations and the cache of decoding aside`;
+}
+
+/** The plan of a reinforcement learning run. @param others models of the advantage estimator */
+export function memoryNote(
+  { models: { policy, reference, reward } }: { models: RolloutModels },
+  { emaDecay, dtype, paramDtype: weights }: RolloutSettings,
+  others: readonly PlannedModel[] = [],
+): string {
+  const trained = parametersIn(policy.trainable.values());
+  const models: PlannedModel[] = [
+    { name: 'policy', trained, passing: policy.hasAdapters ? policy.model.parameterCount() : 0 },
+  ];
+  if (reference) models.push({ name: 'reference', trained: 0, read: reference.parameterCount() });
+  if (reward instanceof RewardModelSource) {
+    const count = reward.model.parameterCount();
+    models.push({
+      name: 'reward model',
+      trained: 0,
+      ...(reward.isShared ? { passing: count } : { read: count }),
+    });
+  }
+  models.push(...others);
+  return memoryPlan(models, emaDecay > 0 ? trained : 0, { dtype, weights });
+}
+
+/** Number of elements of all tensors. */
+export function parametersIn(tensors: Iterable<Tensor>): number {
+  return [...tensors].reduce((sum, { size }) => sum + size, 0);
 }

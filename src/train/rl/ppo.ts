@@ -1,122 +1,74 @@
-/** PPO as a function: an assistant, a reward and prompts in, an assistant that scores higher out. */
+/**
+ * PPO as a function: from an assistant, a reward and prompts to an assistant that scores higher.
+ */
 
 import { AthanorError } from '../../base/errors.ts';
 import { isScoringModel, loadScoringModel, scoringModelFrom } from '../../checkpoint/gpt-folder.ts';
 import { TokenDataset } from '../../data/shards/token-dataset.ts';
 import { TokenLoader } from '../../data/shards/token-loader.ts';
-import { native } from '../../native/addon.ts';
 import { parameterCount } from '../../nn/config.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
-import { formatCount } from '../../report/format.ts';
-import { RewardModelSource } from '../../scoring/reward-source.ts';
+import { RewardModelSource } from '../../scoring/reward-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import {
   type PreparedStage,
-  type RunPlace,
+  type RunHooks,
   runStage,
-  type StageOptions,
-  type StageReport,
+  type StageContext,
+  type StageResult,
 } from '../loop/run-stage.ts';
+import { modelOptions, type StageOptions } from '../loop/settings.ts';
 import { AdaptedCritic, type Critic, SeparateCritic, SharedCritic } from './critic.ts';
+import { CriticEstimator } from './critic-estimator.ts';
 import { KlController } from './kl-controller.ts';
-import type { PlannedModel } from './memory-plan.ts';
-import { type EpisodeBatch, PolicyStage } from './policy-stage.ts';
+import { makePolicyStage } from './make-policy-stage.ts';
+import { memoryNote, type PlannedModel, parametersIn } from './memory-plan.ts';
+import { type PreparedRollouts, prepareRollouts } from './prepare-rollouts.ts';
 import { PretrainingMix } from './pretraining-mix.ts';
-import { ratioTolerance } from './ratio-check.ts';
-import { Sampler } from './sampler.ts';
-import {
-  memoryNote,
-  parametersIn,
-  prepareRollouts,
-  type RolloutParts,
-  type RolloutSettings,
-  stepsOf,
-} from './settings.ts';
+import type { RolloutBatch } from './rollout.ts';
+import { rewardName, rolloutConfig } from './rollout-config.ts';
+import { type PpoSettings, ppoDefaults, stepsOf } from './settings.ts';
 
-export interface PpoSettings extends RolloutSettings {
-  /** `reward` starts as the reward model (with LoRA on its very weights), `head` is a head on the policy, else a model folder. */
-  value: string;
-  /** Learning rate of the value model as a multiple of the policy's. */
-  valueLr: number;
-  valueClip: number;
-  valueCoef: number;
-  gamma: number;
-  lambda: number;
-  klEstimator: 'k1' | 'k2' | 'k3';
-  targetKl?: number | undefined;
-  klHorizon: number;
-  whitenRewards: boolean;
-  /** Responses to each prompt; above 1, each is scored by how far it is above the mean of the others. */
-  group: number;
-  /** Token shards of pretraining text, and the weight of their loss. */
-  ptx?: string | undefined;
-  ptxCoef: number;
-  ptxBatch: number;
+/** The settings of ppo(); those with a default may be left out. */
+export type PpoOptions = StageOptions<PpoSettings>;
+
+/**
+ * Trains an assistant on rewards with a value model (RLHF). Rows of `data` hold `prompt` or
+ * `messages`. The reward is a reward model folder or a function. Throws as runStage.
+ */
+export function ppo(options: PpoOptions, hooks?: RunHooks): Promise<StageResult> {
+  return runStage({ name: 'ppo', defaults: ppoDefaults, prepare }, options, hooks);
 }
 
-/** `data` is prompts as JSONL (readPrompts). Throws as runStage. */
-export function runPpo(options: StageOptions<PpoSettings>): Promise<StageReport> {
-  return runStage<PpoSettings, EpisodeBatch>({ name: 'ppo', prepare }, options);
-}
-
-async function prepare(
-  settings: PpoSettings,
-  place: RunPlace,
-  checkpoint: string | undefined,
-): Promise<PreparedStage<EpisodeBatch>> {
-  const ready = await prepareRollouts(settings, place, checkpoint, settings.group);
-  const { policy, parts, sampler, training, validation, chat } = ready;
-  const { config } = policy.model;
+async function prepare(settings: PpoSettings, context: StageContext): Promise<PreparedStage<RolloutBatch>> {
+  const ready = await prepareRollouts(settings, context);
+  const { config } = ready.models.policy.model;
   const value = valueModel(settings, ready);
-  if (settings.group > 1) value.critic.startAtZero();
-  const stage = new PolicyStage(policy, new Sampler(parts, sampler), {
-    ...settings,
+  const stage = makePolicyStage(ready, settings, {
     name: 'ppo',
-    algorithm: {
+    estimator: new CriticEstimator(value.critic, {
       ...settings,
-      kind: 'critic',
-      critic: value.critic,
-      responsesPerPrompt: settings.group,
-    },
+      responsesPerPrompt: settings.numGenerations,
+    }),
     kl: new KlController({ coef: settings.klCoef, target: settings.targetKl, horizon: settings.klHorizon }),
-    dualClip: settings.dualClip,
-    maxApproxKl: settings.maxApproxKl,
-    ptx: pretraining(settings, chat.tokenizer.fingerprint(), config.contextLength),
-    training,
-    validation,
-    ratioTolerance: ratioTolerance(native.device(), settings.dtype),
+    ptx: pretraining(settings, ready.chat.tokenizer.fingerprint(), config.contextLength, context),
   });
+  const parameters = parameterCount(config);
   return {
     stage,
-    title: `PPO of ${settings.model} against ${settings.reward ?? settings.rewardFn}`,
+    title: `PPO of ${settings.model} against ${rewardName(settings)}`,
+    parameters,
     config: {
-      parameters: formatCount(parameterCount(config)),
-      trained: settings.loraRank > 0 ? `LoRA of rank ${settings.loraRank}` : 'all weights',
-      value_model: settings.value,
-      prompts: training,
-      responses_a_rollout: settings.rollout,
-      responses_a_prompt: settings.group,
-      minibatch: settings.batchSize * settings.gradAccum,
-      epochs: settings.epochs,
-      temperature: settings.temperature,
-      kl_coef: settings.klCoef,
+      ...rolloutConfig(settings, ready.prompts.trainingCount),
+      value_init: settings.valueInit,
       target_kl: settings.targetKl ?? 'none',
-      clip: `${settings.clipLow}, ${settings.clipHigh}`,
       gamma: settings.gamma,
       lambda: settings.lambda,
-      ptx_coef: settings.ptx ? settings.ptxCoef : 0,
-      seed: settings.seed,
+      ptx_coef: settings.ptxData ? settings.ptxCoef : 0,
     },
     budget: { steps: stepsOf(settings) },
-    defaultLr: stageLearningRate('rl', parameterCount(config), settings.loraRank),
-    optimizer: {
-      beta2: 0.95,
-      eps: settings.adamEps,
-      epsPlacement: settings.adamEpsPlacement,
-    },
-    sampleEvery: settings.sampleEvery,
-    patience: 0,
-    exports: 'last',
+    defaultLr: stageLearningRate('rl', parameters, settings.loraRank),
+    optimizer: { eps: settings.adamEps, epsPlacement: settings.adamEpsPlacement },
     fields: [
       ['reward', 'reward', 3],
       ['kl', 'KL', 2],
@@ -129,50 +81,60 @@ async function prepare(
   };
 }
 
-/** The critic, and what it takes beside the models that it shares weights with. */
-function valueModel(settings: PpoSettings, ready: RolloutParts): { critic: Critic; memory: PlannedModel } {
-  const { value, valueLr, loraRank: rank, loraAlpha: alpha, loraTargets: targets, seed } = settings;
+/** The critic, and its parameters that it does not share with other models. */
+function valueModel(
+  settings: PpoSettings,
+  ready: PreparedRollouts,
+): { critic: Critic; memory: PlannedModel } {
+  const { valueInit, valueLrScale: lrScale, seed } = settings;
+  const { loraRank: rank, loraAlpha: alpha, loraTargets: targets } = settings;
   const name = 'value model';
-  if (value === 'head') {
-    const critic = new SharedCritic(ready.policy.model.config.hiddenSize, valueLr);
+  if (valueInit === 'head') {
+    const critic = new SharedCritic(ready.models.policy.model.config.hiddenSize, lrScale);
     return { critic, memory: { name, trained: parametersIn(critic.group.parameters.values()) } };
   }
   if (rank === 0) {
     const model = scoringModel(settings);
-    return { critic: new SeparateCritic(model, valueLr), memory: { name, trained: model.parameterCount() } };
+    return { critic: new SeparateCritic(model, lrScale), memory: { name, trained: model.parameterCount() } };
   }
-  const rewardModel = ready.parts.reward;
-  const shared = value === 'reward' && rewardModel instanceof RewardModelSource ? rewardModel : undefined;
+  const rewardModel = ready.models.reward;
+  const shared = valueInit === 'reward' && rewardModel instanceof RewardModelSource ? rewardModel : undefined;
   const model = shared?.model ?? scoringModel(settings);
-  const critic = new AdaptedCritic(model, { rank, alpha, targets, seed }, valueLr, shared === undefined);
+  const critic = new AdaptedCritic(model, { rank, alpha, targets, seed }, lrScale, shared === undefined);
   shared?.share(critic.adapters);
   const trained = parametersIn(critic.group.parameters.values());
   return { critic, memory: { name, trained, passing: shared ? 0 : model.parameterCount() } };
 }
 
-/** Of its own, with the weights that the value model starts from. */
+/** A scoring model of its own, with the weights that the value model starts from. */
 function scoringModel(settings: PpoSettings): ScoringModel {
-  const { value, reward, dtype, weights, seed, checkpointActivations } = settings;
-  const options = { dtype, weights, seed, checkpointActivations };
-  if (value !== 'reward')
-    return (isScoringModel(value) ? loadScoringModel : scoringModelFrom)(value, options);
+  const { valueInit, reward } = settings;
+  const options = modelOptions(settings);
+  if (valueInit !== 'reward')
+    return (isScoringModel(valueInit) ? loadScoringModel : scoringModelFrom)(valueInit, options);
   if (reward !== undefined) return loadScoringModel(reward, options);
   throw new AthanorError(
     'ERR_OPTION',
     'there is no reward model that the value model could start from',
-    'choose --value head, or --value with a model folder',
+    'choose `valueInit` head, or a model folder',
   );
 }
 
-function pretraining({ ptx, ptxCoef, ptxBatch, seed }: PpoSettings, fingerprint: string, context: number) {
-  if (ptx === undefined || ptxCoef === 0) return undefined;
-  const dataset = TokenDataset.open(ptx);
+function pretraining(
+  { ptxData, ptxCoef, ptxBatchSize, seed }: PpoSettings,
+  fingerprint: string,
+  contextLength: number,
+  { communicator }: StageContext,
+) {
+  if (ptxData === undefined || ptxCoef === 0) return undefined;
+  const dataset = TokenDataset.open(ptxData);
   if (dataset.manifest.tokenizer_fingerprint !== fingerprint) {
     throw new AthanorError(
       'ERR_MISMATCH',
-      `the shards in ${ptx} were made with another tokenizer than the policy's`,
+      `the shards in ${ptxData} were made with another tokenizer than the policy's`,
       'prepare them with: athanor data prepare --tokenizer <model folder>',
     );
   }
-  return new PretrainingMix(new TokenLoader(dataset, { batchSize: ptxBatch, context, seed }), ptxCoef);
+  const loader = { batchSize: ptxBatchSize, context: contextLength, seed, communicator };
+  return new PretrainingMix(new TokenLoader(dataset, loader), ptxCoef);
 }

@@ -1,30 +1,39 @@
-/** From scores to rewards a token: what happens to a response that never stopped, the KL penalty, and where the score goes. */
+/**
+ * From scores to rewards per token: the rule for responses without an end token, the KL penalty,
+ * and the place of the score.
+ */
 import { mean } from '../../base/statistics.ts';
-import type { Episode } from '../../scoring/episode.ts';
+import type { ResponseSequence } from '../../scoring/sequences.ts';
 
 export interface MissingEosOptions {
-  /** `score` gives such a response this score whatever the model thinks; `penalty` subtracts it; `none` does nothing. */
+  /**
+   * The rule for responses without an end token. `score` replaces the score by the value, `penalty`
+   * subtracts the value, `none` keeps the score.
+   */
   missingEos: 'score' | 'penalty' | 'none';
   missingEosValue: number;
 }
 
-/** The scores with what unfinished responses are due. */
-export function withMissingEos(
+/** f32 `[responses]`: the scores after the rule for responses without an end token. */
+export function penaliseUnfinished(
   scores: Float32Array,
-  episodes: readonly Episode[],
+  sequences: readonly ResponseSequence[],
   { missingEos, missingEosValue }: MissingEosOptions,
 ): Float32Array {
   if (missingEos === 'none') return scores;
   return scores.map((score, i) => {
-    if (episodes[i]!.finished) return score;
+    if (sequences[i]!.finished) return score;
     return missingEos === 'score' ? missingEosValue : score - missingEosValue;
   });
 }
 
 /**
- * reward_t = -beta * kl_t, and the score on the last token of each response, a stop token or the one at the limit. (Other
- * libraries add it one token later for finished responses, where the value function no longer counts.)
- * @param kl f32 `[m]` a token; @param starts of responses, as responseStarts gives them
+ * f32 `[m]`: reward_t = -beta * kl_t. The score is added at the last token of each response, which
+ * is a stop token or the token at the length limit. (Other libraries add it one token later for
+ * finished responses, where the value function no longer counts.)
+ * @param kl f32 `[m]`, one number per token
+ * @param starts i32 `[responses + 1]`, from responseStarts
+ * @param beta weight of the KL penalty
  */
 export function tokenRewards(
   scores: Float32Array,
@@ -39,6 +48,7 @@ export function tokenRewards(
   return rewards;
 }
 
+/** Population standard deviation: the divisor is the number of values. */
 export function standardDeviation(values: ArrayLike<number>): number {
   const center = mean(values);
   let sum = 0;
@@ -47,8 +57,8 @@ export function standardDeviation(values: ArrayLike<number>): number {
 }
 
 /**
- * 1 - variance of (returns - values) over variance of returns: 1 is a perfect critic, 0 one that knows the mean only, and below
- * 0 one that is worse than that. Undefined where all returns are equal.
+ * 1 - variance of (returns - values) / variance of returns. A perfect critic has 1, a critic that
+ * predicts only the mean has 0, and a worse one is below 0. Undefined if all returns are equal.
  */
 export function explainedVariance(values: Float32Array, returns: Float32Array): number | undefined {
   const spread = standardDeviation(returns) ** 2;

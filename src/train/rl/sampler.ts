@@ -1,124 +1,92 @@
-/** Responses to prompts, scored: generation, reward, reference and critic in one pass each, none of them with gradients. */
+/** Samples the policy's answers to prompts from its whole distribution, without top-k or top-p. */
 
-import type { JsonObject } from '../../base/json.ts';
+import { concatFloats, concatInts } from '../../base/concat.ts';
 import type { ShuffledCycle } from '../../data/rows/cycle.ts';
-import { generate } from '../../generate/generator.ts';
+import { generate } from '../../generate/generate.ts';
+import type { Completion } from '../../generate/sequence.ts';
 import type { Gpt } from '../../nn/gpt.ts';
-import type { Episode } from '../../scoring/episode.ts';
-import { responseLogProbs } from '../../scoring/log-probs.ts';
-import type { Answer, RewardSource } from '../../scoring/reward-source.ts';
-import type { Tokenizer } from '../../text/tokenizer.ts';
-import { type MissingEosOptions, withMissingEos } from './rewards.ts';
+import type { ResponseSequence } from '../../scoring/sequences.ts';
+import type { EncodedPrompt } from './prompts.ts';
+import type { DrawnResponses } from './sampled-responses.ts';
 
-/** A prompt as the policy reads it. */
-export interface EncodedPrompt {
-  id: string;
-  tokens: Int32Array;
-  /** The last user message. */
-  text: string;
-  row: JsonObject;
-}
-
-export interface SamplerOptions extends MissingEosOptions {
-  /** Prompts of one rollout, and responses to each. */
-  prompts: number;
+export interface SamplerOptions {
+  /** Prompts per rollout. */
+  promptsPerRollout: number;
   responsesPerPrompt: number;
-  /** New tokens at most. */
-  maxResponse: number;
+  /** Largest number of new tokens per response. */
+  maxResponseLength: number;
+  /** Divides the logits. */
   temperature: number;
   stopTokens: readonly number[];
-  /** Sequences decoded at once. */
-  decodeBatch: number;
-  /** Largest absolute score; larger ones are cut to it. 0 cuts none. */
-  rewardClip: number;
+  /** Sequences to decode at the same time. */
+  decodeBatchSize: number;
   seed: number;
 }
 
-export interface SampledResponses {
-  episodes: Episode[];
-  /** Flat, a response token each: the policy's own, as sampled. */
-  logProbs: Float32Array;
-  referenceLogProbs: Float32Array;
-  /** A response each, before and after what unfinished ones are due. */
-  rawScores: Float32Array;
-  scores: Float32Array;
-  rolloutSeconds: number;
-  scoringSeconds: number;
-}
-
-export interface SamplerParts {
-  policy: Gpt;
-  /** Undefined where it is the policy without its adapters. */
-  reference: Gpt | undefined;
-  tokenizer: Tokenizer;
-  prompts: readonly EncodedPrompt[];
-  reward: RewardSource;
-  /** Runs body with the frozen reference. */
-  withReference: <T>(body: (reference: Gpt) => T) => T;
-}
+/**
+ * Distance between the seeds of two iterations. Two runs share the seed of a rollout only if their
+ * own seeds differ by a multiple of this number. So it is larger than the differences of usual
+ * seeds, and not a round number.
+ */
+const ITERATION_SEED_STRIDE = 1_000_003;
 
 export class Sampler {
-  constructor(
-    readonly parts: SamplerParts,
-    readonly options: SamplerOptions,
-  ) {}
+  readonly #policy: Gpt;
+  readonly #prompts: readonly EncodedPrompt[];
 
-  /** Responses of one iteration to the next prompts of the cycle, those to one prompt side by side. */
-  async sample(cycle: ShuffledCycle, iteration: number): Promise<SampledResponses> {
-    const { prompts, responsesPerPrompt, seed } = this.options;
-    const chosen = Array.from({ length: prompts }, () => cycle.next());
-    const repeated = chosen.flatMap((prompt) => new Array<number>(responsesPerPrompt).fill(prompt));
-    // A seed of its own for each iteration: within one, every response draws from its own stream.
-    return this.respond(repeated, seed + 1_000_003 * (iteration + 1));
+  /** Does not own the policy. */
+  constructor(
+    policy: Gpt,
+    prompts: readonly EncodedPrompt[],
+    readonly options: SamplerOptions,
+  ) {
+    this.#policy = policy;
+    this.#prompts = prompts;
   }
 
-  /** Responses to the prompts of these indices. */
-  async respond(indices: readonly number[], seed: number): Promise<SampledResponses> {
-    const { policy, prompts, withReference } = this.parts;
-    const { maxResponse, temperature, stopTokens, decodeBatch } = this.options;
+  /** Responses per rollout. */
+  get rolloutSize(): number {
+    return this.options.promptsPerRollout * this.options.responsesPerPrompt;
+  }
+
+  /** The indices of the next prompts of the cycle. Each index is repeated once per response. */
+  nextPrompts(cycle: ShuffledCycle): number[] {
+    const { promptsPerRollout, responsesPerPrompt } = this.options;
+    const chosen = cycle.take(promptsPerRollout);
+    return chosen.flatMap((prompt) => new Array<number>(responsesPerPrompt).fill(prompt));
+  }
+
+  /**
+   * The seed of an iteration's rollout. Each response in it has its own random stream. Evaluations
+   * use `seed` itself.
+   */
+  iterationSeed(iteration: number): number {
+    return this.options.seed + ITERATION_SEED_STRIDE * (iteration + 1);
+  }
+
+  /** Samples one response to each of these prompts, given by their indices. */
+  async draw(indices: readonly number[], seed: number): Promise<DrawnResponses> {
+    const { maxResponseLength, temperature, stopTokens, decodeBatchSize } = this.options;
     const startedAt = performance.now();
     const completions = await generate(
-      policy,
-      indices.map((index) => prompts[index]!.tokens),
-      { maxTokens: maxResponse, temperature, stopTokens, batchSize: decodeBatch, seed },
-    );
-    const sampledAt = performance.now();
-    const episodes = completions.map(({ tokens, finish }, i): Episode => {
-      const prompt = prompts[indices[i]!]!.tokens;
-      return {
-        prompt: indices[i]!,
-        tokens: Int32Array.from([...prompt, ...tokens]),
-        promptLength: prompt.length,
-        finished: finish === 'stop',
-      };
-    });
-    const rawScores = await this.#score(episodes);
-    const referenceLogProbs = withReference((reference) =>
-      responseLogProbs(reference, episodes, temperature),
+      this.#policy,
+      indices.map((index) => this.#prompts[index]!.tokens),
+      { maxTokens: maxResponseLength, temperature, stopTokens, batchSize: decodeBatchSize, seed },
     );
     return {
-      episodes,
-      logProbs: Float32Array.from(completions.flatMap(({ logProbs }) => logProbs)),
-      referenceLogProbs,
-      rawScores,
-      scores: withMissingEos(rawScores, episodes, this.options),
-      rolloutSeconds: (sampledAt - startedAt) / 1000,
-      scoringSeconds: (performance.now() - sampledAt) / 1000,
+      sequences: completions.map((completion, i) => this.#sequence(indices[i]!, completion)),
+      logProbs: concatFloats(completions.map(({ logProbs }) => logProbs)),
+      seconds: (performance.now() - startedAt) / 1000,
     };
   }
 
-  /** The response as text, without the token that ended it. */
-  responseText({ tokens, promptLength }: Episode): string {
-    return this.parts.tokenizer.decode(tokens.subarray(promptLength), { skipSpecial: true });
-  }
-
-  async #score(episodes: readonly Episode[]): Promise<Float32Array> {
-    const answers = episodes.map((episode): Answer => {
-      const { text, row } = this.parts.prompts[episode.prompt]!;
-      return { tokens: episode.tokens, prompt: text, response: this.responseText(episode), row };
-    });
-    const scores = await this.parts.reward.score(answers);
-    const most = this.options.rewardClip;
-    return most > 0 ? scores.map((score) => Math.min(most, Math.max(-most, score))) : scores;
+  #sequence(index: number, { tokens, finish }: Completion): ResponseSequence {
+    const prompt = this.#prompts[index]!.tokens;
+    return {
+      prompt: index,
+      tokens: concatInts([prompt, tokens]),
+      promptLength: prompt.length,
+      finished: finish === 'stop',
+    };
   }
 }

@@ -1,193 +1,159 @@
-/** Settings that PPO and GRPO share, and what both make ready from them. */
+/** The settings of PPO and GRPO, with their defaults. */
+import type { RewardFunction } from '../../scoring/reward-function.ts';
+import { type TuningSettings, tuningDefaults } from '../loop/settings.ts';
+import type { GroupBaseline } from './advantages.ts';
 
-import { AthanorError } from '../../base/errors.ts';
-import { fittingPrompts, type Prompt, readPrompts } from '../../data/rows/prompts.ts';
-import { holdOutPrompts } from '../../data/rows/row-split.ts';
-import type { Gpt } from '../../nn/gpt.ts';
-import { RewardFunctionSource, RewardModelSource, type RewardSource } from '../../scoring/reward-source.ts';
-import type { Tensor } from '../../tensor/tensor.ts';
-import { type ChatTokenizer, chatTokenizer, generationConfig, loadChatModel } from '../loop/chat-model.ts';
-import type { CommonSettings, RunPlace } from '../loop/run-stage.ts';
-import { type LoraSettings, startFolder, TrainableModel } from '../loop/trainable-model.ts';
-import { memoryPlan, type PlannedModel } from './memory-plan.ts';
-import type { EncodedPrompt, SamplerOptions, SamplerParts } from './sampler.ts';
-
-export interface RolloutSettings extends CommonSettings, LoraSettings {
-  /** Reward model folder, or else a file that exports a function. */
+/** Settings of the stages that sample responses and learn from their rewards. */
+export interface RolloutSettings extends TuningSettings {
+  /** Folder of the reward model. */
   reward?: string | undefined;
-  rewardFn?: string | undefined;
-  /** Rollouts in all; `steps` are what they come to. */
-  rollouts: number;
-  /** Responses of a rollout. */
-  rollout: number;
+  /** A reward function, or a file that exports one; replaces `reward`. */
+  rewardFn?: string | RewardFunction | undefined;
+  /** Number of iterations; each is one rollout with its updates. `steps` may be given instead. */
+  iterations: number;
+  /** Responses per rollout. */
+  rolloutSize: number;
+  /** Responses per prompt. */
+  numGenerations: number;
+  /** Responses per batch; an update takes `gradAccum` batches. */
   batchSize: number;
+  /** Passes over each rollout. */
   epochs: number;
-  maxPrompt: number;
-  maxResponse: number;
+  /** Longest prompt in tokens; longer prompts are left out. */
+  maxPromptLength: number;
+  /** Largest number of new tokens per response. */
+  maxResponseLength: number;
+  /** Temperature of sampling and of every log-probability. */
   temperature: number;
-  decodeBatch: number;
+  /** Responses to decode at the same time. */
+  decodeBatchSize: number;
+  /** Rule for responses without an end token: a fixed score, a penalty on the score, or none. */
   missingEos: 'score' | 'penalty' | 'none';
+  /** The fixed score or the penalty of `missingEos`. */
   missingEosValue: number;
+  /** Largest absolute score; larger scores are clipped. 0: no limit. */
   rewardClip: number;
+  /** Weight of the KL divergence from the starting model. */
   klCoef: number;
+  /** Weight of an entropy bonus. */
   entropyCoef: number;
+  /** Lower bound of the policy ratio: 1 - clipLow. */
   clipLow: number;
+  /** Upper bound of the policy ratio: 1 + clipHigh. */
   clipHigh: number;
+  /**
+   * Largest loss of a token with a negative advantage, in multiples of the advantage (Ye
+   * et al., 2020).
+   */
   dualClip?: number | undefined;
+  /** The rest of a rollout is dropped once half the mean squared log-ratio is above this. */
   maxApproxKl?: number | undefined;
-  ema: number;
-  /** Prompts of an evaluation, kept out of training. */
+  /** Decay per rollout of an average of the weights; the average is saved. 0: no average. */
+  emaDecay: number;
+  /** Prompts held out for evaluation. */
   evalPrompts: number;
+  /** AdamW's epsilon. */
   adamEps: number;
+  /** Add epsilon after the bias correction (`torch`) or before it (`tensorflow`). */
   adamEpsPlacement: 'torch' | 'tensorflow';
-  onBadLine: 'skip' | 'stop';
-  sampleEvery: number;
 }
 
-export interface RolloutParts {
-  policy: TrainableModel<Gpt>;
-  chat: ChatTokenizer;
-  parts: SamplerParts;
-  sampler: SamplerOptions;
-  /** Prompts are ordered: those to train on, then those to evaluate on. */
-  training: number;
-  validation: number[];
-  notes: string[];
-}
-
-/** Loads policy, reference, reward and prompts. Throws ERR_MISMATCH and ERR_OPTION for what does not fit together. */
-export async function prepareRollouts(
-  settings: RolloutSettings,
-  { out }: RunPlace,
-  checkpoint: string | undefined,
-  responsesPerPrompt: number,
-): Promise<RolloutParts> {
-  const { seed, rollout } = settings;
-  if (rollout % responsesPerPrompt !== 0) {
-    throw new AthanorError(
-      'ERR_OPTION',
-      `a rollout of ${rollout} responses does not divide into groups of ${responsesPerPrompt}`,
-      'choose --rollout as a multiple of --group',
-    );
-  }
-  const chat = chatTokenizer(settings.model, out);
-  const { rows, counts } = await readPrompts(settings.data, settings);
-  const model = loadChatModel(startFolder(settings.model, checkpoint, settings), chat.tokenizer, settings);
-  const longest = settings.maxPrompt + settings.maxResponse;
-  if (longest > model.config.contextLength) {
-    throw new AthanorError(
-      'ERR_MISMATCH',
-      `prompts of ${settings.maxPrompt} tokens and responses of ${settings.maxResponse} exceed the context of ${model.config.contextLength} of the model in ${settings.model}`,
-      'lower --max-prompt or --max-response',
-    );
-  }
-  const { prompts, training, validation, tooLong } = encodePrompts(rows, chat, settings);
-  const reward = await rewardSource(settings, chat, longest);
-  const policy = new TrainableModel(model, {
-    ...settings,
-    tokenizerFolder: chat.folder,
-    generationConfig: generationConfig(chat.template),
-  });
-  const reference = policy.hasAdapters ? undefined : loadChatModel(settings.model, chat.tokenizer, settings);
-  const notes = [counts.describe()];
-  if (tooLong > 0) notes.push(`${tooLong} prompts of more than ${settings.maxPrompt} tokens left out`);
-  return {
-    policy,
-    chat,
-    parts: {
-      policy: model,
-      reference,
-      tokenizer: chat.tokenizer,
-      prompts,
-      reward,
-      withReference: (body) => (reference ? body(reference) : policy.withoutAdapters(() => body(model))),
-    },
-    sampler: {
-      ...settings,
-      prompts: rollout / responsesPerPrompt,
-      responsesPerPrompt,
-      stopTokens: chat.template.stopTokens,
-      seed,
-    },
-    training,
-    validation,
-    notes: notes.filter((note) => note !== ''),
-  };
-}
-
-function encodePrompts(rows: readonly Prompt[], { template }: ChatTokenizer, settings: RolloutSettings) {
-  const { fitting, tooLong } = fittingPrompts(rows, template, settings.maxPrompt);
-  const split = holdOutPrompts(fitting, ({ prompt }) => prompt.messages, settings.evalPrompts, settings.seed);
-  if (split.train.length === 0) {
-    throw new AthanorError(
-      'ERR_ARGUMENT',
-      `${settings.data} has no prompt of at most ${settings.maxPrompt} tokens to train on`,
-      'raise --max-prompt, or give more prompts',
-    );
-  }
-  const prompts = [...split.train, ...split.validation].map(
-    ({ prompt, tokens }): EncodedPrompt => ({
-      id: prompt.id,
-      tokens,
-      text: prompt.messages.at(-1)!.content,
-      row: prompt.row,
-    }),
-  );
-  const training = split.train.length;
-  return {
-    prompts,
-    training,
-    validation: split.validation.map((_, i) => training + i),
-    tooLong,
-  };
-}
-
-async function rewardSource(
-  settings: RolloutSettings,
-  { tokenizer }: ChatTokenizer,
-  longest: number,
-): Promise<RewardSource> {
-  const { reward, rewardFn, dtype, weights } = settings;
-  if ((reward === undefined) === (rewardFn === undefined)) {
-    throw new AthanorError(
-      'ERR_OPTION',
-      'expected exactly one of --reward and --reward-fn',
-      'name a reward model folder, or a file that exports a function of prompt and response',
-    );
-  }
-  if (rewardFn !== undefined) return RewardFunctionSource.load(rewardFn);
-  return RewardModelSource.load(reward!, tokenizer, longest, { dtype, weights });
-}
-
-/** The memory plan, as a note to the user. @param others models that PPO has and GRPO has not */
-export function memoryNote(
-  { policy, parts: { reference, reward } }: RolloutParts,
-  { ema, dtype, weights }: RolloutSettings,
-  others: readonly PlannedModel[] = [],
-): string {
-  const trained = parametersIn(policy.trainable.values());
-  const models: PlannedModel[] = [
-    { name: 'policy', trained, passing: policy.hasAdapters ? policy.model.parameterCount() : 0 },
-  ];
-  if (reference) models.push({ name: 'reference', trained: 0, read: reference.parameterCount() });
-  if (reward instanceof RewardModelSource) {
-    const count = reward.model.parameterCount();
-    models.push({
-      name: 'reward model',
-      trained: 0,
-      ...(reward.isShared ? { passing: count } : { read: count }),
-    });
-  }
-  models.push(...others);
-  return memoryPlan(models, ema > 0 ? trained : 0, { dtype, weights });
-}
-
-export function parametersIn(tensors: Iterable<Tensor>): number {
-  return [...tensors].reduce((sum, { size }) => sum + size, 0);
-}
-
-/** Optimizer steps that the rollouts come to. */
+/** Number of optimizer steps of all iterations. */
 export function stepsOf(settings: RolloutSettings): number {
-  const { rollouts, rollout, batchSize, gradAccum, epochs, steps } = settings;
-  return steps ?? Math.max(1, Math.floor((rollouts * epochs * rollout) / (batchSize * gradAccum)));
+  const { iterations, rolloutSize, batchSize, gradAccum, epochs, steps } = settings;
+  return steps ?? Math.max(1, Math.floor((iterations * epochs * rolloutSize) / (batchSize * gradAccum)));
 }
+
+export const rolloutDefaults = {
+  ...tuningDefaults,
+  schedule: 'linear',
+  minLrRatio: 0,
+  evalEvery: 0,
+  iterations: 100,
+  rolloutSize: 128,
+  batchSize: 32,
+  maxPromptLength: 128,
+  maxResponseLength: 64,
+  temperature: 1,
+  decodeBatchSize: 64,
+  missingEos: 'score',
+  missingEosValue: -1,
+  rewardClip: 0,
+  entropyCoef: 0,
+  clipLow: 0.2,
+  clipHigh: 0.2,
+  emaDecay: 0,
+  evalPrompts: 64,
+  adamEps: 1e-5,
+  adamEpsPlacement: 'torch',
+} as const satisfies Partial<RolloutSettings>;
+
+/** The settings of PPO. */
+export interface PpoSettings extends RolloutSettings {
+  /**
+   * Start of the value model: `reward` (a copy of the reward model; with LoRA, adapters on the same
+   * weights), `head` (a head on the policy) or a model folder.
+   */
+  valueInit: string;
+  /** Learning rate of the value model as a multiple of the policy's. */
+  valueLrScale: number;
+  /** Largest distance of a value from the old value in the loss; 0: no limit. */
+  valueClip: number;
+  /** Weight of the value loss. */
+  valueCoef: number;
+  /** Discount per token. */
+  gamma: number;
+  /** Lambda of generalised advantage estimation. */
+  lambda: number;
+  /** Estimator of the KL penalty per token. */
+  klEstimator: 'k1' | 'k2' | 'k3';
+  /** Target KL per response, in nats; `klCoef` is adapted to reach it. */
+  targetKl?: number | undefined;
+  /** Responses over which `klCoef` adapts. */
+  klHorizon: number;
+  /** Scale rewards to unit variance. */
+  whitenRewards: boolean;
+  /** Folder of token shards with pretraining text to mix into the updates (PPO-ptx). */
+  ptxData?: string | undefined;
+  /** Weight of the mean loss per token of the pretraining text. */
+  ptxCoef: number;
+  /** Windows of pretraining text per batch. */
+  ptxBatchSize: number;
+}
+
+/** The defaults of PpoSettings. */
+export const ppoDefaults = {
+  ...rolloutDefaults,
+  epochs: 4,
+  numGenerations: 1,
+  klCoef: 0.05,
+  valueInit: 'reward',
+  valueLrScale: 1,
+  valueClip: 0.2,
+  valueCoef: 0.1,
+  gamma: 1,
+  lambda: 0.95,
+  klEstimator: 'k1',
+  klHorizon: 10_000,
+  whitenRewards: false,
+  ptxCoef: 1,
+  ptxBatchSize: 4,
+} as const satisfies Partial<PpoSettings>;
+
+/** The settings of GRPO. */
+export interface GrpoSettings extends RolloutSettings {
+  /**
+   * Baseline of a response: mean and deviation of its group (grpo), mean of its group (dr-grpo), or
+   * mean of the others (rloo).
+   */
+  baseline: GroupBaseline;
+}
+
+/** The defaults of GrpoSettings. */
+export const grpoDefaults = {
+  ...rolloutDefaults,
+  epochs: 1,
+  numGenerations: 8,
+  klCoef: 0.04,
+  baseline: 'grpo',
+} as const satisfies Partial<GrpoSettings>;

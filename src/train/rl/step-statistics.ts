@@ -1,14 +1,20 @@
-/** What the batches of one step add up to; every mean is over response tokens, and there are no others. */
+/** Sums over the batches of one step. Every mean is over response tokens, without padding. */
+import { native } from '../../native/addon.ts';
+import type { ResponseOutput } from '../../scoring/response-log-probs.ts';
 import type { PolicyLossResult } from '../../tensor/ops/policy.ts';
+import type { ValueLoss } from './advantage-estimator.ts';
 
-export interface BatchStatistics {
+interface BatchStatistics {
+  /** Number of response tokens. */
   tokens: number;
-  /** Sum over tokens, nats. */
+  /** Sum over tokens, in nats. */
   entropy: number;
-  /** Already scaled by the step's token count. */
+  /** Already divided by the number of tokens of the step. */
   policyLoss: number;
   policy: PolicyLossResult['stats'];
-  /** Where there is a critic: its loss, scaled the same way but not weighted, and the tokens clipped. */
+  /**
+   * With a critic: its unweighted loss, divided in the same way, and the number of clipped tokens.
+   */
   value: { loss: number; clipped: number } | undefined;
 }
 
@@ -16,11 +22,18 @@ export class StepStatistics {
   #batches: BatchStatistics[] = [];
   #pretrainingLosses: number[] = [];
 
-  add(batch: BatchStatistics): void {
-    this.#batches.push(batch);
+  /** Adds one batch, whose losses are scaled. @param value undefined without a critic */
+  add({ logProbs, entropies }: ResponseOutput, policy: PolicyLossResult, value: ValueLoss | undefined): void {
+    this.#batches.push({
+      tokens: logProbs.size,
+      entropy: native.sum(entropies.handle),
+      policyLoss: policy.loss.item(),
+      policy: policy.stats,
+      value: value && { loss: value.unweighted, clipped: value.clipped },
+    });
   }
 
-  /** @param loss mean next-token loss of a batch of pretraining text */
+  /** @param loss mean next-token loss of a batch of pretraining text, in nats */
   addPretraining(loss: number): void {
     this.#pretrainingLosses.push(loss);
   }
@@ -35,7 +48,7 @@ export class StepStatistics {
     return Math.max(0, ...this.#batches.map(({ policy }) => policy.ratioMaxDeviation));
   }
 
-  /** The step's metrics; the next step begins. */
+  /** Returns the step's metrics and begins the next step. */
   take(): Record<string, number> {
     const sum = (of: (batch: BatchStatistics) => number) => this.#batches.reduce((all, b) => all + of(b), 0);
     const pretraining = this.#pretrainingLosses;

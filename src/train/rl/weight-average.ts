@@ -1,6 +1,7 @@
 /**
- * An exponential moving average of what is trained, which is then what is evaluated and saved (InstructGPT's is 0.992). It is
- * f32 whatever the weights are: what a rollout adds to it is often below bf16's precision.
+ * An exponential moving average of the weights that train. It is evaluated and saved in their place
+ * (InstructGPT's decay is 0.992). It is f32 for weights of any dtype, because the change per
+ * rollout is often below the precision of bf16.
  */
 import { tensorSources } from '../../checkpoint/gpt-folder.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
@@ -15,7 +16,7 @@ export class WeightAverage {
   readonly #decay: number;
   readonly #average: ReadonlyMap<string, Tensor>;
 
-  /** Starts at the live weights. */
+  /** Starts at the live weights. @param decay 0 to 1 */
   constructor(live: ReadonlyMap<string, Tensor>, decay: number) {
     this.#live = live;
     this.#decay = decay;
@@ -34,7 +35,7 @@ export class WeightAverage {
     });
   }
 
-  /** Runs body with the average in the live weights' place; nothing may train meanwhile. */
+  /** Runs body with the average in place of the live weights. Do not train during that time. */
   async inPlace<T>(body: () => Promise<T>): Promise<T> {
     const live = new Map([...this.#live].map(([name, parameter]) => [name, parameter.read()]));
     for (const [name, parameter] of this.#live) parameter.writeFloats(this.#average.get(name)!.toFloats());
@@ -45,7 +46,10 @@ export class WeightAverage {
     }
   }
 
-  /** Average and live weights: a model folder holds the average, so a checkpoint needs the live ones besides. */
+  /**
+   * The average and the live weights. The model folder holds the average, so a
+   * checkpoint needs both.
+   */
   tensors(): [string, TensorSource][] {
     const named = (prefix: string, values: ReadonlyMap<string, Tensor>) =>
       tensorSources(values).map(([name, source]): [string, TensorSource] => [`${prefix}/${name}`, source]);

@@ -1,60 +1,48 @@
-/** Supervised fine-tuning as a function: a base model and instructions in, an assistant out. */
+/** Supervised fine-tuning as a function: from a base model and instructions to an assistant. */
 
 import { AthanorError } from '../../base/errors.ts';
 import { ExampleLoader } from '../../data/rows/example-loader.ts';
 import { type Instruction, readInstructions } from '../../data/rows/instructions.ts';
 import { splitByPrompt } from '../../data/rows/row-split.ts';
 import { type SupervisedSet, supervisedExamples } from '../../data/rows/supervised-examples.ts';
-import type { PackedTokens } from '../../data/shards/token-loader.ts';
 import { parameterCount } from '../../nn/config.ts';
-import { formatCount } from '../../report/format.ts';
 import type { ChatTemplate } from '../../text/chat-template.ts';
 import { chatTokenizer, checkedContext, generationConfig, loadChatModel } from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import {
-  type CommonSettings,
   type PreparedStage,
-  type RunPlace,
+  type RunHooks,
   runStage,
-  type StageOptions,
-  type StageReport,
+  type StageContext,
+  type StageResult,
 } from '../loop/run-stage.ts';
-import { type LoraSettings, startFolder, TrainableModel } from '../loop/trainable-model.ts';
-import { SftStage } from './stage.ts';
+import { modelOptions, type StageOptions } from '../loop/settings.ts';
+import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
+import { type SftSettings, sftDefaults } from './settings.ts';
+import { type SftBatch, SftStage } from './stage.ts';
 
-export interface SftSettings extends CommonSettings, LoraSettings {
-  epochs: number;
-  batchSize: number;
-  context?: number | undefined;
-  packing: boolean;
-  overLong: 'truncate' | 'drop';
-  /** Share of prompts that validate. */
-  validation: number;
-  /** Evaluations without a better loss after which training ends. */
-  patience: number;
-  neftune: number;
-  onBadLine: 'skip' | 'stop';
-  sampleEvery: number;
-  samplePrompt: readonly string[];
-  sampleTokens: number;
-}
+/** The settings of sft(); those with a default may be left out. */
+export type SftOptions = StageOptions<SftSettings>;
 
-/** `data` is instructions as JSONL (readInstructions). Throws as runStage. */
-export function runSft(options: StageOptions<SftSettings>): Promise<StageReport> {
-  return runStage<SftSettings, PackedTokens>({ name: 'sft', prepare }, options);
+/**
+ * Fine-tunes a language model on instructions: JSON lines of `messages`, of `prompt` and
+ * `completion`, or of Alpaca's fields. Throws as runStage.
+ */
+export function sft(options: SftOptions, hooks?: RunHooks): Promise<StageResult> {
+  return runStage({ name: 'sft', defaults: sftDefaults, prepare }, options, hooks);
 }
 
 async function prepare(
   settings: SftSettings,
-  { out }: RunPlace,
-  checkpoint: string | undefined,
-): Promise<PreparedStage<PackedTokens>> {
+  { out, checkpoint, communicator }: StageContext,
+): Promise<PreparedStage<SftBatch>> {
   const { seed, batchSize, packing, gradAccum } = settings;
   const { rows, counts } = await readInstructions(settings.data, settings);
   const chat = chatTokenizer(settings.model, out);
-  const model = loadChatModel(startFolder(settings.model, checkpoint, settings), chat.tokenizer, settings);
+  const start = startFolder(settings.model, checkpoint, settings);
+  const model = loadChatModel(start, chat.tokenizer, modelOptions(settings));
   const context = checkedContext(settings.context, model, settings.model);
-  const split = splitByPrompt(rows, ({ messages }) => messages.slice(0, -1), settings.validation, seed);
+  const split = splitByPrompt(rows, ({ messages }) => messages.slice(0, -1), settings.validationSplit, seed);
   const encode = (part: typeof rows) =>
     supervisedExamples(part, chat.template, { context, overLong: settings.overLong });
   const [train, validation] = [encode(split.train), encode(split.validation)];
@@ -62,10 +50,10 @@ async function prepare(
     throw new AthanorError(
       'ERR_ARGUMENT',
       `no example of ${settings.data} is left to train on: ${describeSet(train)}`,
-      'raise --context, or lower --validation',
+      'raise `context`, or lower `validationSplit`',
     );
   }
-  const loader = new ExampleLoader(train.examples, { batchSize, context, packing, seed });
+  const loader = new ExampleLoader(train.examples, { batchSize, context, packing, seed, communicator });
   const policy = new TrainableModel(model, {
     ...settings,
     tokenizerFolder: chat.folder,
@@ -77,7 +65,7 @@ async function prepare(
     validation: validation.examples,
     tokensPerBatch: batchSize * (packing ? context : longest),
     context,
-    neftune: settings.neftune,
+    neftune: settings.neftuneAlpha,
     ...samplesOf(settings, split.validation.length > 0 ? split.validation : split.train, {
       template: chat.template,
       contextLength: model.config.contextLength,
@@ -85,29 +73,21 @@ async function prepare(
     seed,
   });
   const stepsPerEpoch = Math.ceil(loader.batchesPerEpoch / gradAccum);
+  const parameters = parameterCount(model.config);
   return {
     stage,
     title: `Fine-tuning ${settings.model} on ${settings.data}`,
+    parameters,
     config: {
-      parameters: formatCount(parameterCount(model.config)),
-      trained: settings.loraRank > 0 ? `LoRA of rank ${settings.loraRank}` : 'all weights',
       examples: train.examples.length,
       validation_examples: validation.examples.length,
       epochs: settings.epochs,
       context,
       packing,
-      batch_size: batchSize,
-      grad_accum: gradAccum,
-      lr: settings.lr ?? null,
-      neftune: settings.neftune,
-      seed,
+      neftune_alpha: settings.neftuneAlpha,
     },
     budget: { steps: settings.steps ?? Math.ceil(settings.epochs * stepsPerEpoch) },
-    defaultLr: stageLearningRate('sft', parameterCount(model.config), settings.loraRank),
-    optimizer: { beta2: 0.95 },
-    sampleEvery: settings.sampleEvery,
-    patience: settings.patience,
-    exports: settings.patience > 0 ? 'best' : 'last',
+    defaultLr: stageLearningRate('sft', parameters, settings.loraRank),
     fields: [['epoch', 'epoch', 0]],
     notes: [counts.describe(), describeSet(train)].filter((note) => note !== ''),
   };
@@ -121,7 +101,10 @@ function describeSet({ truncated, dropped, unsupervised }: SupervisedSet): strin
   return parts.join(', ');
 }
 
-/** What is answered as a sample: what was asked for, or a few questions of the data that leave room for an answer. */
+/**
+ * The messages that samples answer: those of the settings, or a few questions of the data that
+ * leave room for an answer.
+ */
 function samplesOf(
   { samplePrompt, sampleTokens: asked }: SftSettings,
   rows: readonly Instruction[],
@@ -134,8 +117,8 @@ function samplesOf(
   if (tooLong !== undefined) {
     throw new AthanorError(
       'ERR_ARGUMENT',
-      `a --sample-prompt of ${lengthOf(tooLong)} tokens and ${sampleTokens} for its answer exceed the context of ${contextLength}`,
-      'shorten it, or lower --sample-tokens',
+      `a \`samplePrompt\` of ${lengthOf(tooLong)} tokens and ${sampleTokens} for its answer exceed the context of ${contextLength}`,
+      'shorten it, or lower `sampleTokens`',
     );
   }
   if (samplePrompt.length > 0) return { samplePrompts: [...samplePrompt], sampleTokens };

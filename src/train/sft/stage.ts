@@ -1,98 +1,130 @@
-/** Supervised fine-tuning: next-token prediction on what the assistant said, and on nothing else. */
+/** The SFT stage: next-token prediction of the assistant's words only. */
 
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
 import type { ExampleLoader } from '../../data/rows/example-loader.ts';
 import { packExamples } from '../../data/rows/example-loader.ts';
 import type { SupervisedExample } from '../../data/rows/supervised-examples.ts';
-import type { PackedTokens } from '../../data/shards/token-loader.ts';
-import { generate } from '../../generate/generator.ts';
+import { type PackedTokens, TokenBatch } from '../../data/token-batch.ts';
+import { generate } from '../../generate/generate.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { EmbeddingNoise } from '../../nn/embedding-noise.ts';
 import type { Gpt } from '../../nn/gpt.ts';
-import { byTokens, ints } from '../../scoring/episode.ts';
-import { SCORING_TOKENS } from '../../scoring/reward-source.ts';
+import { byTokens, ints, SCORING_TOKENS } from '../../scoring/sequences.ts';
 import { noGrad } from '../../tensor/autograd.ts';
 import { linearCrossEntropy } from '../../tensor/ops/loss.ts';
 import { gatherRows } from '../../tensor/ops/rows.ts';
-import { scope, type Tensor, tensor } from '../../tensor/tensor.ts';
+import { scope, type Tensor } from '../../tensor/tensor.ts';
 import type { ChatTokenizer } from '../loop/chat-model.ts';
-import type { Evaluation, ParameterGroup, Sample, TrainStage } from '../loop/stage.ts';
+import type { Evaluation, Sample, TrainStage } from '../loop/stage.ts';
 import type { TrainableModel } from '../loop/trainable-model.ts';
 
 export interface SftStageOptions {
   loader: ExampleLoader;
   validation: readonly SupervisedExample[];
-  /** Tokens of a batch at most. */
+  /** Largest number of tokens per batch. */
   tokensPerBatch: number;
   context: number;
-  /** NEFTune's alpha; 0 adds no noise. */
+  /** NEFTune's alpha; 0: no noise. */
   neftune: number;
-  /** User messages answered as samples, and new tokens in an answer. */
+  /** User messages that samples answer, and new tokens per sample. */
   samplePrompts: readonly string[];
   sampleTokens: number;
   seed: number;
 }
 
-export class SftStage implements TrainStage<PackedTokens> {
-  readonly name = 'sft';
-  readonly groups: readonly ParameterGroup[];
+/**
+ * A batch, with the rows that have a target and the number of epochs that are complete after it.
+ */
+export class SftBatch extends TokenBatch {
+  /** i32 `[m]`: the rows that have a target. Only these rows reach the vocabulary. */
+  readonly countedRows: Tensor;
+  /** i32 `[m]`: the targets of these rows. */
+  readonly rowTargets: Tensor;
+
+  constructor(
+    packed: PackedTokens,
+    readonly epoch = 0,
+  ) {
+    super(packed);
+    const rows = Array.from(packed.targets.keys()).filter((row) => packed.targets[row]! >= 0);
+    this.countedRows = ints(rows);
+    this.rowTargets = ints(rows.map((row) => packed.targets[row]!));
+  }
+
+  override [Symbol.dispose](): void {
+    super[Symbol.dispose]();
+    this.countedRows.dispose();
+    this.rowTargets.dispose();
+  }
+}
+
+export class SftStage implements TrainStage<SftBatch> {
+  readonly parameters: ReadonlyMap<string, Tensor>;
   readonly tokensPerBatch: number;
   readonly flopsPerToken: number;
-  /** Only where there is something to evaluate on. */
+  readonly prefetch = true;
+  /** Undefined when there is no validation data. */
   readonly evaluate?: () => Promise<Evaluation>;
   readonly #policy: TrainableModel<Gpt>;
   readonly #chat: ChatTokenizer;
   readonly #options: SftStageOptions;
-  /** Batches gone through: the stream of each one's noise. */
+  /** Number of batches so far; it selects the random stream of a batch's noise. */
   #batches = 0;
+  #epoch = 0;
   #supervised = 0;
 
   constructor(policy: TrainableModel<Gpt>, chat: ChatTokenizer, options: SftStageOptions) {
     this.#policy = policy;
     this.#chat = chat;
     this.#options = options;
-    this.groups = [{ name: '', parameters: policy.trainable }];
+    this.parameters = policy.trainable;
     this.tokensPerBatch = options.tokensPerBatch;
     this.flopsPerToken = flopsPerToken(policy.model.config, options.context);
     if (options.validation.length > 0) this.evaluate = () => this.#evaluate();
   }
 
-  nextBatch(): PackedTokens {
-    return this.#options.loader.next();
+  nextBatch(): SftBatch {
+    const { loader } = this.#options;
+    const packed = loader.next();
+    return new SftBatch(packed, loader.epoch);
   }
 
-  batchTokens({ tokens }: PackedTokens): number {
-    return tokens.length;
+  batchTokens({ tokens }: SftBatch): number {
+    return tokens;
   }
 
-  lossTokens({ targets }: PackedTokens): number {
-    const count = targets.reduce((sum, target) => sum + (target >= 0 ? 1 : 0), 0);
-    this.#supervised += count;
-    return count;
+  lossTokens({ countedTargets }: SftBatch): number {
+    return countedTargets;
   }
 
-  loss(batch: PackedTokens, scale: number): Tensor {
+  loss(batch: SftBatch, scale: number): Tensor {
     const { neftune, seed } = this.#options;
     this.#batches += 1;
+    this.#epoch = batch.epoch;
+    this.#supervised += batch.countedTargets;
     const noise = neftune > 0 ? { alpha: neftune, seed, stream: this.#batches } : undefined;
     return supervisedLoss(this.#policy.model, batch, { scale, noise });
   }
 
   stepMetrics(): Record<string, number> {
-    const metrics = { epoch: this.#options.loader.epoch, supervised_tokens: this.#supervised };
+    const metrics = { epoch: this.#epoch, supervised_tokens: this.#supervised };
     this.#supervised = 0;
     return metrics;
   }
 
-  /** Mean over all supervised tokens of the validation examples. */
+  /** The mean loss over all supervised tokens of the validation examples. */
   async #evaluate(): Promise<Evaluation> {
     let nats = 0;
     let counted = 0;
     for (const group of byTokens(this.#options.validation, ({ tokens }) => tokens.length, SCORING_TOKENS)) {
-      const batch = packExamples(group);
-      nats += noGrad(() => scope(() => supervisedLoss(this.#policy.model, batch, { scale: 1 }).item()));
-      counted += batch.targets.reduce((sum, target) => sum + (target >= 0 ? 1 : 0), 0);
+      noGrad(() =>
+        scope(() => {
+          const batch = new SftBatch(packExamples(group));
+          nats += supervisedLoss(this.#policy.model, batch, { scale: 1 }).item();
+          counted += batch.countedTargets;
+        }),
+      );
     }
     const valLoss = nats / Math.max(1, counted);
     return { metrics: { val_loss: valLoss }, score: valLoss };
@@ -137,19 +169,12 @@ export class SftStage implements TrainStage<PackedTokens> {
   }
 }
 
-/** `scale` times the sum of the losses, f32 `[1]`. Rows without a target never reach the vocabulary. */
+/** f32 `[1]`: `scale` times the sum of the losses of the batch's targets. */
 function supervisedLoss(
   model: Gpt,
-  batch: PackedTokens,
+  { input, countedRows, rowTargets }: SftBatch,
   { scale, noise }: { scale: number; noise?: EmbeddingNoise | undefined },
 ): Tensor {
-  const hidden = model.forward({
-    tokens: tensor(batch.tokens),
-    positions: tensor(batch.positions),
-    cuSeqlens: tensor(batch.cuSeqlens),
-    ...(noise && { embeddingNoise: noise }),
-  });
-  const rows = Array.from(batch.targets.keys()).filter((row) => batch.targets[row]! >= 0);
-  const targets = ints(rows.map((row) => batch.targets[row]!));
-  return linearCrossEntropy(gatherRows(hidden, ints(rows)), model.headWeight, targets, { scale }).loss;
+  const hidden = model.forward({ ...input, ...(noise && { embeddingNoise: noise }) });
+  return linearCrossEntropy(gatherRows(hidden, countedRows), model.headWeight, rowTargets, { scale }).loss;
 }

@@ -1,4 +1,6 @@
-/** What data tests share: real prose that is at hand without a network, and splits of ids made to be told apart. */
+/**
+ * Data that tests share: real prose that needs no network, and splits whose ids are all different.
+ */
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../../src/base/package-root.ts';
@@ -25,7 +27,7 @@ export const readmes: readonly string[] = [
 
 export const defaults: Omit<PrepareOptions, 'sources' | 'out'> = {
   vocabSize: 600,
-  validation: 0.3,
+  validationSplit: 0.3,
   minChars: 1,
   onBadLine: 'skip',
 };
@@ -43,7 +45,10 @@ export async function readAll(sources: readonly string[], options: CorpusOptions
 
 export const EOS = 0;
 
-/** Shards of documents of given lengths whose ids count up from 1, so that every window is unlike any other. */
+/**
+ * Shards of documents of given lengths whose ids count up from 1, so that every window is
+ * unlike any other.
+ */
 export function writeIds(
   folder: string,
   lengths: Record<Split, readonly number[]>,

@@ -80,8 +80,8 @@ describe('a damaged folder of shards', () => {
     const trainOf = (changes: object) => ({ splits: { ...splits, train: { ...splits.train, ...changes } } });
     const problems: [string, RegExp][] = [
       [changed('manifest.json', (bytes) => bytes.subarray(0, 99)), /manifest.json: it is not JSON/],
-      [changed('manifest.json', () => 'null'), /it is no manifest/],
-      [changed('manifest.json', () => '[]'), /it is no manifest/],
+      [changed('manifest.json', () => 'null'), /it is not a manifest/],
+      [changed('manifest.json', () => '[]'), /it is not a manifest/],
       [manifestWith({ version: 2 }), /its version is 2/],
       [manifestWith({ vocab_size: -1 }), /vocab_size/],
       [manifestWith({ vocab_size: 2 ** 40 }), /vocab_size/],

@@ -21,7 +21,7 @@ import { defaults } from '../corpus/corpora.ts';
 
 afterEach(() => vi.unstubAllEnvs());
 
-/** Nothing listens there. */
+/** Nothing listens at this address. */
 const offline = () => vi.stubEnv('npm_config_registry', 'http://127.0.0.1:9/');
 
 const mobyDick = {
@@ -46,7 +46,7 @@ describe('packaged text', () => {
       sources: ['moby-dick'],
       out,
       vocabSize: 2048,
-      validation: 0.1,
+      validationSplit: 0.1,
     });
     expect(report).toMatchObject({ documents: 138, bytes, dropped: {}, vocab_size: 2048 });
     expect(report.bytes_per_token).toBeGreaterThan(3);

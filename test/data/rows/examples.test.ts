@@ -1,4 +1,7 @@
-/** From instructions to batches: what is learned of each, how they are packed, and in which order they come. */
+/**
+ * From instructions to batches: which tokens are supervised, how examples are packed,
+ * and their order.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +15,7 @@ import { holdOutPrompts, splitByPrompt } from '../../../src/data/rows/row-split.
 import { type SupervisedExample, supervisedExamples } from '../../../src/data/rows/supervised-examples.ts';
 import { Gpt } from '../../../src/nn/gpt.ts';
 import { presetConfig } from '../../../src/nn/presets.ts';
-import { preferenceData } from '../../../src/scoring/preference-data.ts';
+import { preferenceData } from '../../../src/scoring/encoded-comparisons.ts';
 import { ChatTemplate } from '../../../src/text/chat-template.ts';
 import { Tokenizer } from '../../../src/text/tokenizer.ts';
 import { chatTokenizer } from '../../helpers/chat-model.ts';
@@ -133,7 +136,7 @@ describe('R10: what is too long', () => {
       { prompt: 'Hello!', chosen: 'Blue.', rejected: 'Red.' },
       { prompt: 'Hello!', chosen: `${long}1`, rejected: `${long}2` },
     ]);
-    const settings = { data: path, seed: 0, validation: 0, onBadLine: 'stop' } as const;
+    const settings = { data: path, seed: 0, validationSplit: 0, onBadLine: 'fail' } as const;
     const { train, notes } = await preferenceData(settings, template, 40);
     expect(train).toHaveLength(1);
     expect(notes).toEqual(['1 comparisons with answers beyond 40 tokens left out']);
@@ -160,7 +163,8 @@ describe('best-fit packing', () => {
       const total = lengths.reduce((sum, length) => sum + length, 0);
       const large = lengths.filter((length) => 2 * length > capacity).length;
       const least = Math.max(Math.ceil(total / capacity), large);
-      // Proved of the least number of bins there can be (Johnson, 1973), and so far seen of this lower bound on it.
+      // Proved of the least number of bins there can be (Johnson, 1973), and so far seen of this
+      // lower bound on it.
       expect(bins.length).toBeLessThanOrEqual((11 / 9) * least + 1);
       expect(bestFitPack(lengths, capacity)).toEqual(bins);
     }
@@ -245,6 +249,44 @@ describe.each([true, false])('the loader, packing %s', (packing) => {
     }
   });
 
+  it.each([2, 3])('gives %i ranks together the examples that one rank gets, across epochs', (size) => {
+    const one = new ExampleLoader(examples, { ...options, batchSize: 4 * size });
+    const ranks = Array.from(
+      { length: size },
+      (_, rank) => new ExampleLoader(examples, { ...options, communicator: { rank, size } }),
+    );
+    for (let i = 0; i < 2 * one.batchesPerEpoch; ++i) {
+      const parts = ranks.map((loader) => loader.next());
+      // A rank without an example gets a token to read and none to predict.
+      const given = parts.flatMap((part) => (part.targets.every((id) => id < 0) ? [] : sequences(part)));
+      const whole = sequences(one.next());
+      const unpredicted = whole.filter((index) => index % 3 === 0);
+      expect(new Set([...given, ...unpredicted])).toEqual(new Set(whole));
+      for (const loader of ranks) {
+        expect(loader.batchesPerEpoch).toBe(one.batchesPerEpoch);
+        expect(loader.state()).toEqual(one.state());
+      }
+    }
+  });
+
+  it('gives a rank for which an epoch has nothing left one token without a target', () => {
+    const few = examplesOf([3, 4, 5]);
+    const loader = new ExampleLoader(few, {
+      ...options,
+      batchSize: 1,
+      packing: false,
+      communicator: { rank: 1, size: 2 },
+    });
+    loader.next();
+    expect(loader.next()).toEqual({
+      tokens: Int32Array.of(0),
+      targets: Int32Array.of(-100),
+      positions: Int32Array.of(0),
+      cuSeqlens: Int32Array.of(0, 1),
+    });
+    expect(loader.epoch).toBe(1);
+  });
+
   it('refuses the state of other examples or another order', () => {
     const state = new ExampleLoader(examples, options).state();
     const changed = examples.map(({ tokens, targets }, i) => ({
@@ -301,11 +343,22 @@ it('packed examples have the losses and gradients that they have alone', () => {
 describe('R38: a cycle', () => {
   it('gives everything once a round, reshuffled each time', () => {
     const cycle = new ShuffledCycle(7, 5);
-    const rounds = Array.from({ length: 20 }, () => Array.from({ length: 7 }, () => cycle.next()));
+    const rounds = Array.from({ length: 20 }, () => cycle.take(7));
     for (const round of rounds) expect([...round].sort()).toEqual([0, 1, 2, 3, 4, 5, 6]);
     expect(new Set(rounds.map(String)).size).toBeGreaterThan(15);
     const one = new ShuffledCycle(1, 5);
-    expect([one.next(), one.next(), one.next()]).toEqual([0, 0, 0]);
+    expect(one.take(3)).toEqual([0, 0, 0]);
+  });
+
+  it.each([2, 3])('gives %i ranks together what one rank gets, and the same state', (size) => {
+    const one = new ShuffledCycle(7, 5);
+    const ranks = Array.from({ length: size }, (_, rank) => new ShuffledCycle(7, 5, { rank, size }));
+    for (let i = 0; i < 10; ++i) {
+      const parts = ranks.map((cycle) => cycle.take(3));
+      const merged = Array.from({ length: 3 * size }, (_, at) => parts[at % size]![Math.floor(at / size)]);
+      expect(merged).toEqual(one.take(3 * size));
+      for (const cycle of ranks) expect(cycle.state()).toEqual(one.state());
+    }
   });
 
   it('goes on exactly from a saved state, and refuses that of another number of rows', () => {
@@ -313,8 +366,8 @@ describe('R38: a cycle', () => {
     for (let i = 0; i < 13; ++i) {
       const resumed = new ShuffledCycle(5, 2);
       resumed.restore(JSON.parse(JSON.stringify(cycle.state())));
-      const next = cycle.next();
-      expect(resumed.next()).toBe(next);
+      const next = cycle.take(1);
+      expect(resumed.take(1)).toEqual(next);
     }
     expect(() => new ShuffledCycle(6, 2).restore(cycle.state())).toThrow(
       /5 rows to choose from and there are 6/,
@@ -361,7 +414,7 @@ describe('the split', () => {
       try {
         return splitByPrompt(same, promptOf, 0.5, seed).train.length;
       } catch (error) {
-        expect(error).toMatchObject({ code: 'ERR_ARGUMENT', message: /all 5 rows fell to validation/ });
+        expect(error).toMatchObject({ code: 'ERR_ARGUMENT', message: /all 5 rows are validation data/ });
         return 0;
       }
     });

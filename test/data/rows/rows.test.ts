@@ -1,4 +1,7 @@
-/** Instructions, comparisons and prompts from files: every form that is read, and every kind of row that is not. */
+/**
+ * Instructions, comparisons and prompts from files: every form of row that is accepted, and every
+ * kind that is refused.
+ */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -114,13 +117,13 @@ describe('instructions', () => {
       'two turns of one side',
       'bad_row',
       { messages: [user('a'), user('b')] },
-      /turn 2 .* where the assistant's is due/,
+      /turn 2 .* is the user's, expected the assistant's/,
     ],
     [
       'an assistant who begins',
       'bad_row',
       { messages: [assistant('a')] },
-      /turn 1 .* where the user's is due/,
+      /turn 1 .* is the assistant's, expected the user's/,
     ],
     [
       'a system message later on',
@@ -147,7 +150,7 @@ describe('instructions', () => {
       'a completion of the user',
       'bad_row',
       { prompt: 'a', completion: [user('b')] },
-      /"completion" is not the assistant's/,
+      /the message in "completion" is not the assistant's/,
     ],
     [
       'a completion of two messages',
@@ -165,7 +168,7 @@ describe('instructions', () => {
     expect(counts.examples).toHaveLength(1);
     expect(counts.examples[0]).toMatch(message);
     expect(counts.examples[0]!.startsWith(`${path}:2: `)).toBe(true);
-    const stopped = readInstructions(path, { onBadLine: 'stop' });
+    const stopped = readInstructions(path, { onBadLine: 'fail' });
     if (reason === 'empty') expect((await stopped).rows).toHaveLength(2);
     else await expect(stopped).rejects.toMatchObject({ code: 'ERR_FORMAT', message: counts.examples[0] });
   });
@@ -323,14 +326,14 @@ describe('comparisons', () => {
       [1, 2],
       [1, 3],
     ]);
-    expect(counts.changed).toEqual({ 'tied pairs passed over': 2 });
+    expect(counts.changed).toEqual({ 'tied pairs left out': 2 });
   });
 
   it('of equal completions are made one, with the best rank, and counted', async () => {
     const row = { prompt: 'a', completions: ['c', 'b', 'c', 'd'], ranks: [2, 1, 0, 3] };
     const { rows, counts } = await readComparisons(write([row]));
     expect(rows[0]).toMatchObject({ completions: ['b', 'c', 'd'], ranks: [1, 0, 3] });
-    expect(counts.changed).toEqual({ 'repeated completions made one': 1 });
+    expect(counts.changed).toEqual({ 'repeated completions merged': 1 });
   });
 
   it('keep a margin', async () => {
@@ -340,7 +343,7 @@ describe('comparisons', () => {
 
   const pair = { prompt: 'a', chosen: 'b', rejected: 'c' };
   it.each([
-    ['the same twice', 'duplicate', pair, /the same comparison was there before/],
+    ['the same twice', 'duplicate', pair, /the same comparison came before/],
     ['equal answers', 'tie', { ...pair, chosen: 'c' }, /no completion is better/],
     [
       'equal scores',
@@ -356,10 +359,10 @@ describe('comparisons', () => {
       'a margin that is a text',
       'bad_row',
       { ...pair, margin: '1' },
-      /"margin" is a string, not a number from 0 on/,
+      /"margin" is a string, not a number of at least 0/,
     ],
     ['a negative margin', 'bad_row', { ...pair, margin: -1 }, /"margin" is -1/],
-    ['one completion', 'bad_row', { prompt: 'a', completions: ['b'] }, /two completions at least/],
+    ['one completion', 'bad_row', { prompt: 'a', completions: ['b'] }, /at least two completions/],
     ['an empty completion', 'empty', { prompt: 'a', completions: ['b', ''] }, /completion 2 is empty/],
     [
       'completions that are a text',
@@ -390,7 +393,7 @@ describe('comparisons', () => {
       'a dialogue of another prompt',
       'bad_row',
       { ...pair, chosen: [user('x'), assistant('b')] },
-      /"chosen" begins with other messages than "prompt"/,
+      /"chosen" does not begin with the messages of "prompt"/,
     ],
     [
       'a dialogue that ends with a question',
@@ -403,7 +406,7 @@ describe('comparisons', () => {
       'a transcript with a beginning of nobody',
       'bad_row',
       { chosen: `hello${human('a', 'b')}`, rejected: human('a', 'c') },
-      /"chosen" begins with text that is nobody's turn/,
+      /"chosen" begins with text before the first turn/,
     ],
     [
       'a transcript of an empty answer',

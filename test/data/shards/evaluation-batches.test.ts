@@ -13,7 +13,7 @@ let dataset: TokenDataset;
 beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), 'athanor-evaluation-'));
   const out = join(root, 'shards');
-  await prepareData({ ...defaults, sources: readmes, out, partBytes: 2048, validation: 0.5 });
+  await prepareData({ ...defaults, sources: readmes, out, partBytes: 2048, validationSplit: 0.5 });
   dataset = TokenDataset.open(out);
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -61,7 +61,8 @@ describe('evaluation batches', () => {
 
   it('do not depend on the batch size, and the first of them stand for the whole split', () => {
     expect(sequences({ ...all, batchSize: 1 })).toEqual(sequences({ ...all, batchSize: 7 }));
-    // Sources follow one another in the shards, so a prefix of the documents would stand for the first source only.
+    // Sources follow one another in the shards, so a prefix of the documents would stand for the
+    // first source only.
     const heads = [...dataset.documents('validation')].map(({ start, end }) =>
       dataset
         .read('validation', start, Math.min(41, end - start))

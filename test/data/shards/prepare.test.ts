@@ -61,10 +61,10 @@ describe('data prepare', () => {
   });
 
   it('has a document on both sides as soon as there are two, whatever the share', async () => {
-    for (const [i, validation] of [1e-9, 0.5, 0.999].entries()) {
+    for (const [i, validationSplit] of [1e-9, 0.5, 0.999].entries()) {
       const out = join(root, `two-${i}`);
       const sources = readmes.slice(0, 2);
-      const report = await prepareData({ ...defaults, sources, out, tokenizer: shards, validation });
+      const report = await prepareData({ ...defaults, sources, out, tokenizer: shards, validationSplit });
       expect([report.train_documents, report.validation_documents]).toEqual([1, 1]);
     }
   });
@@ -73,7 +73,7 @@ describe('data prepare', () => {
     const [source] = readmes.filter((file) => readFileSync(file).length > 10_000);
     const out = join(root, 'one');
     const options = { ...defaults, sources: [source!], tokenizer: shards };
-    await prepareData({ ...options, out, validation: 0.2 });
+    await prepareData({ ...options, out, validationSplit: 0.2 });
     const texts = decodeAll(out);
     expect(texts.map((text) => text.split(':')[0])).toEqual(['train', 'validation']);
     const whole = readFileSync(source!, 'utf8');
@@ -81,7 +81,7 @@ describe('data prepare', () => {
     const kept = texts[0]!.length / whole.length;
     expect(kept).toBeGreaterThan(0.4);
     expect(kept).toBeLessThan(0.81);
-    const report = await prepareData({ ...options, out: join(root, 'all'), validation: 0 });
+    const report = await prepareData({ ...options, out: join(root, 'all'), validationSplit: 0 });
     expect([report.train_documents, report.validation_documents]).toEqual([1, 0]);
   });
 
@@ -154,7 +154,7 @@ describe('data prepare', () => {
     await expect(run).rejects.toMatchObject({
       code: 'ERR_ARGUMENT',
       message: `no usable document in ${file}: dropped 2 missing field; the first was ${file}:1: without the field (no "text"; it has body)`,
-      remedy: expect.stringContaining('--text-key'),
+      remedy: expect.stringContaining('`textKey`'),
     });
   });
 
@@ -192,7 +192,7 @@ describe('data prepare', () => {
   it('needs a tokenizer with an end-of-text token and a share that is one', async () => {
     const bare = await Tokenizer.train(['some text to learn from'], { vocabSize: 256, specialTokens: [] });
     const options = { ...defaults, sources: readmes, out: join(root, 'never') };
-    await expect(prepareData({ ...options, tokenizer: bare })).rejects.toThrow(/no token that ends a text/);
-    await expect(prepareData({ ...options, validation: 1 })).rejects.toThrow(/validation share/);
+    await expect(prepareData({ ...options, tokenizer: bare })).rejects.toThrow(/no end-of-text token/);
+    await expect(prepareData({ ...options, validationSplit: 1 })).rejects.toThrow(/`validationSplit`/);
   });
 });

@@ -149,7 +149,8 @@ describe('token loader', () => {
     const one = new TokenLoader(data, { ...options, batchSize: 2 * worldSize });
     const ranks = Array.from(
       { length: worldSize },
-      (_, rank) => new TokenLoader(data, { ...options, batchSize: 2, rank, worldSize }),
+      (_, rank) =>
+        new TokenLoader(data, { ...options, batchSize: 2, communicator: { rank, size: worldSize } }),
     );
     for (let step = 0; step < (2 * one.windows) / worldSize; ++step) {
       const batches = ranks.map((loader) => loader.next());
@@ -168,11 +169,11 @@ describe('token loader', () => {
   it('resumes on another number of ranks in the same global order', () => {
     const data = dataset();
     const one = new TokenLoader(data, { ...options, batchSize: 6 });
-    const pair = [0, 1].map((rank) => new TokenLoader(data, { ...options, rank, worldSize: 2 }));
+    const pair = [0, 1].map((rank) => new TokenLoader(data, { ...options, communicator: { rank, size: 2 } }));
     one.next();
     for (const loader of pair) loader.next();
     const trio = [0, 1, 2].map(
-      (rank) => new TokenLoader(data, { ...options, batchSize: 2, rank, worldSize: 3 }),
+      (rank) => new TokenLoader(data, { ...options, batchSize: 2, communicator: { rank, size: 3 } }),
     );
     for (const loader of trio) loader.restore(pair[0]!.state());
     const rows = trio.map((loader) => rowsOf(loader.next().tokens, 32));
@@ -210,7 +211,7 @@ describe('token loader', () => {
     expect(make({ context: 10_000_000 })).toThrow(/fewer than one window of 10000001/);
     expect(make({ context: 0 })).toThrow(/context to be a whole number of at least 1/);
     expect(make({ batchSize: 1.5 })).toThrow(/batchSize/);
-    expect(make({ rank: 2, worldSize: 2 })).toThrow(/rank below 2/);
+    expect(make({ communicator: { rank: 2, size: 2 } })).toThrow(/rank from 0 below 2/);
     expect(make({ split: 'validation' })).toThrow(/validation split .* has 6 tokens/);
   });
 });

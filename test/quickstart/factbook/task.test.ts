@@ -1,4 +1,7 @@
-/** The packaged task from a small made-up factbook: what no stage may see, and what the comparisons teach. */
+/**
+ * The packaged task from a small made-up factbook: what each stage must not see, and what
+ * the comparisons teach.
+ */
 import { describe, expect, it } from 'vitest';
 import type { Country, Factbook } from '../../../src/quickstart/factbook/facts.ts';
 import { relations } from '../../../src/quickstart/factbook/relations.ts';
@@ -81,7 +84,8 @@ describe('the packaged task', () => {
       ofCurrency
         .flatMap(({ completions }) => completions.slice(1))
         .filter((text) => text.endsWith(` ${value}.`)).length;
-    // Drawn from the distinct values, "crowns" would be wrong three times as often: 3/4 of questions times 1/2.
+    // Drawn from the distinct values, "crowns" would be wrong three times as often: 3/4 of
+    // questions times 1/2.
     expect(wrong('crowns') / wrong('euros')).toBeGreaterThan(0.5);
     expect(wrong('crowns') / wrong('euros')).toBeLessThan(2);
   });

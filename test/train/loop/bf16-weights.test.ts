@@ -1,19 +1,20 @@
-/** Stages with `weights: 'bf16'`: what they learn, write and refuse, and that their state is all of it when they go on. */
+/**
+ * Stages with `paramDtype: 'bf16'`: what they learn, write and refuse, and that a checkpoint holds
+ * their whole state.
+ */
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadGpt } from '../../../src/checkpoint/gpt-folder.ts';
-import { loadModel } from '../../../src/checkpoint/load-model.ts';
+import { loadModel } from '../../../src/checkpoint/gpt-folder.ts';
+import { readModelFiles } from '../../../src/checkpoint/load-model.ts';
 import { CheckpointStore } from '../../../src/checkpoint/store.ts';
-import { runPpo } from '../../../src/train/rl/ppo.ts';
-import { runSft } from '../../../src/train/sft/run.ts';
 import { expectSameRun } from '../../helpers/killed-run.ts';
 import { expectSameBits } from '../../helpers/reference.ts';
 import { type RlModels, writeRlModels } from '../../helpers/rl-models.ts';
-import { jsonl, logged, ppoDefaults, sftDefaults } from '../../helpers/stages.ts';
+import { jsonl, logged, ppoDefaults, runPpo, runSft, sftDefaults } from '../../helpers/stages.ts';
 
-const precision = { dtype: 'bf16', weights: 'bf16' } as const;
+const precision = { dtype: 'bf16', paramDtype: 'bf16' } as const;
 let root: string;
 let models: RlModels;
 let instructions: string;
@@ -36,7 +37,8 @@ const sft = (name: string, options: object) =>
     model: models.model,
     data: instructions,
     out: join(root, name),
-    // So small a rate that rounding to nearest would lose most of it: a bf16 weight of 0.2 is 0.1 % from the next.
+    // So small a rate that rounding to nearest would lose most of it: a bf16 weight of 0.2 is 0.1 %
+    // from the next.
     lr: 2e-4,
     epochs: 12,
     packing: false,
@@ -52,10 +54,10 @@ describe('fine-tuning with weights in bf16', () => {
     expect(fall).toBeGreaterThan(0.5);
     expect(Math.abs(narrow!.at(-1)! - masters!.at(-1)!)).toBeLessThan(0.05 * fall);
     const folder = join(root, 'narrow');
-    for (const [name, { dtype, shape }] of loadModel(folder).parameters)
+    for (const [name, { dtype, shape }] of readModelFiles(folder).parameters)
       expect(dtype, name).toBe(shape.length === 2 ? 'bf16' : 'f32');
     expect(JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')).torch_dtype).toBe('bfloat16');
-    const [kept, wide] = [loadGpt(folder, precision), loadGpt(folder)];
+    const [kept, wide] = [loadModel(folder, precision), loadModel(folder)];
     for (const [name, p] of kept.parameters())
       expectSameBits(p.toFloats(), wide.parameters().get(name)!.toFloats());
   });
@@ -71,9 +73,7 @@ describe('fine-tuning with weights in bf16', () => {
 
   it('is refused with activations in f32, before anything is written', async () => {
     const refused = sft('never', { ...precision, dtype: 'f32' });
-    await expect(refused).rejects.toThrow(
-      /--weights bf16 is for activations in bf16, and these would be f32/,
-    );
+    await expect(refused).rejects.toThrow(/`paramDtype` bf16 needs activations in bf16, but `dtype` is f32/);
     expect(existsSync(join(root, 'never'))).toBe(false);
   });
 });
@@ -81,7 +81,16 @@ describe('fine-tuning with weights in bf16', () => {
 it('PPO with a value model, a moving average and weights in bf16 goes on from any checkpoint to the same bits', async () => {
   const { model, data, reward } = models;
   const [whole, again] = [join(root, 'whole'), join(root, 'again')];
-  const settings = { ...ppoDefaults, ...precision, model, data, reward, ema: 0.9, saveEvery: 1, keep: 20 };
+  const settings = {
+    ...ppoDefaults,
+    ...precision,
+    model,
+    data,
+    reward,
+    emaDecay: 0.9,
+    saveEvery: 1,
+    keepCheckpoints: 20,
+  };
   await runPpo({ ...settings, out: whole });
   cpSync(whole, again, { recursive: true });
   const store = new CheckpointStore(again);

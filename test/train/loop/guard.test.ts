@@ -9,7 +9,7 @@ const options = (onSpike: GuardOptions['onSpike']): GuardOptions => ({
   spikeWindow: 64,
 });
 
-/** A guard that has seen a steady run. */
+/** A guard after a steady run. */
 function settled(onSpike: GuardOptions['onSpike'], seed = 1): Guard {
   const guard = new Guard(options(onSpike));
   const random = rng(seed);

@@ -1,4 +1,7 @@
-/** SFT, reward model and DPO killed again and again, and resumed: the same bits as left alone. Real processes, SIGKILL. */
+/**
+ * SFT, reward model and DPO, killed and resumed several times, give the same bits as an undisturbed
+ * run. Real processes, SIGKILL.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,8 +43,30 @@ beforeAll(async () => {
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 const common = () => [
-  ...['--model', model, '--validation', '0.2', '--eval-every', '6', '--save-every', '4', '--warmup', '3'],
-  ...['--keep', '3', '--grad-accum', '2', '--batch-size', '4', '--dtype', 'bf16', '--threads', '2'],
+  ...[
+    '--model',
+    model,
+    '--validation-split',
+    '0.2',
+    '--eval-every',
+    '6',
+    '--save-every',
+    '4',
+    '--warmup-steps',
+    '3',
+  ],
+  ...[
+    '--keep-checkpoints',
+    '3',
+    '--grad-accum',
+    '2',
+    '--batch-size',
+    '4',
+    '--dtype',
+    'bf16',
+    '--threads',
+    '2',
+  ],
 ];
 
 const stages: Record<string, { steps: number; command: () => string[] }> = {
@@ -49,8 +74,17 @@ const stages: Record<string, { steps: number; command: () => string[] }> = {
     steps: 40,
     command: () => {
       const data = write('instructions.jsonl', 200, (say) => ({ prompt: say(), completion: say() }));
-      const noise = ['--neftune', '5', '--sample-every', '10', '--sample-tokens', '8', '--patience', '9'];
-      return ['sft', '--data', data, '--weights', 'bf16', ...noise, ...common(), '--steps', '40'];
+      const noise = [
+        '--neftune-alpha',
+        '5',
+        '--sample-every',
+        '10',
+        '--sample-tokens',
+        '8',
+        '--patience',
+        '9',
+      ];
+      return ['sft', '--data', data, '--param-dtype', 'bf16', ...noise, ...common(), '--steps', '40'];
     },
   },
   reward: {

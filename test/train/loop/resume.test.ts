@@ -1,4 +1,7 @@
-/** A run that is killed again and again, and resumed, ends with the same bits as one left alone. Real processes, SIGKILL. */
+/**
+ * A run that is killed and resumed several times gives the same bits as an undisturbed run.
+ * Real processes, SIGKILL.
+ */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,7 +37,18 @@ const command = () => [
     '--sample-every',
     '10',
   ],
-  ...['--warmup', '5', '--keep', '3', '--grad-accum', '2', '--dtype', 'bf16', '--threads', '2'],
+  ...[
+    '--warmup-steps',
+    '5',
+    '--keep-checkpoints',
+    '3',
+    '--grad-accum',
+    '2',
+    '--dtype',
+    'bf16',
+    '--threads',
+    '2',
+  ],
   ...['--eval-tokens', '2k'],
 ];
 

@@ -1,19 +1,22 @@
-/** Direct preference optimisation, from comparisons to a model that prefers the better answers, on tiny models. */
+/**
+ * Direct preference optimisation, from comparisons to a model that prefers the better answers,
+ * on tiny models.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mean } from '../../../src/base/statistics.ts';
-import { loadGpt } from '../../../src/checkpoint/gpt-folder.ts';
-import type { Episode } from '../../../src/scoring/episode.ts';
-import { responseLogProbs } from '../../../src/scoring/log-probs.ts';
-import { preferenceData } from '../../../src/scoring/preference-data.ts';
+import { loadModel } from '../../../src/checkpoint/gpt-folder.ts';
+import { preferenceData } from '../../../src/scoring/encoded-comparisons.ts';
+import { responseLogProbs } from '../../../src/scoring/response-log-probs.ts';
+import type { ResponseSequence } from '../../../src/scoring/sequences.ts';
 import { ChatTemplate } from '../../../src/text/chat-template.ts';
 import { Tokenizer } from '../../../src/text/tokenizer.ts';
-import { type DpoSettings, runDpo } from '../../../src/train/preference/dpo.ts';
+import type { DpoSettings } from '../../../src/train/preference/settings.ts';
 import { writeChatModel } from '../../helpers/chat-model.ts';
 import { temporaryFolder } from '../../helpers/cli.ts';
-import { dpoDefaults, jsonl, logged } from '../../helpers/stages.ts';
+import { dpoDefaults, jsonl, logged, runDpo } from '../../helpers/stages.ts';
 
 const CONTEXT = 64;
 let folder: string;
@@ -65,19 +68,19 @@ describe('before the first update the model is its reference', () => {
 });
 
 it('what is held out is judged by log-probabilities under the model that is left, less those of the start', async () => {
-  const { out, report } = await run({ validation: 0.3, beta: 0.3, labelSmoothing: 0.1, steps: 8 });
+  const { out, report } = await run({ validationSplit: 0.3, beta: 0.3, labelSmoothing: 0.1, steps: 8 });
   const data = jsonl(temporaryFolder(), 'pairs.jsonl', pairs(24));
-  const settings = { data, seed: dpoDefaults.seed, validation: 0.3, onBadLine: 'stop' } as const;
+  const settings = { data, seed: dpoDefaults.seed, validationSplit: 0.3, onBadLine: 'fail' } as const;
   const { validation } = await preferenceData(settings, ChatTemplate.of(Tokenizer.load(model)), CONTEXT);
   expect(validation.length).toBeGreaterThan(3);
-  const sumOf = (from: string, answer: Episode) => {
-    const gpt = loadGpt(from);
+  const sumOf = (from: string, answer: ResponseSequence) => {
+    const gpt = loadModel(from);
     const sum = responseLogProbs(gpt, [answer], 1).reduce((a, b) => a + b, 0);
     gpt.dispose();
     return sum;
   };
   const leads = validation.map(({ answers: [chosen, rejected] }) => {
-    const lead = (answer: Episode) => sumOf(out, answer) - sumOf(model, answer);
+    const lead = (answer: ResponseSequence) => sumOf(out, answer) - sumOf(model, answer);
     return 0.3 * (lead(chosen!) - lead(rejected!));
   });
   expect(report.val_margin).toBeCloseTo(mean(leads), 3);
@@ -88,7 +91,7 @@ it('what is held out is judged by log-probabilities under the model that is left
 
 it('it learns to prefer what was chosen on prompts that it has not seen, with adapters as well', async () => {
   for (const lora of [{}, { loraRank: 4, lr: 2e-2 }]) {
-    const { report } = await run({ validation: 0.25, steps: 40, ...lora }, pairs(60));
+    const { report } = await run({ validationSplit: 0.25, steps: 40, ...lora }, pairs(60));
     expect(report.val_accuracy).toBe(1);
     expect(report.val_margin).toBeGreaterThan(0.3);
     expect(report.val_loss).toBeLessThan(0.6);

@@ -10,19 +10,18 @@ import { reward } from '../../../src/cli/reward.ts';
 import { ScoringModel } from '../../../src/nn/scoring-model.ts';
 import type { Figure } from '../../../src/report/figures.ts';
 import { readMetrics } from '../../../src/report/metrics-log.ts';
-import { type EncodedComparison, preferenceData } from '../../../src/scoring/preference-data.ts';
-import { RewardModelSource, scoreAll, scoreSequences } from '../../../src/scoring/reward-source.ts';
+import { type EncodedComparison, preferenceData } from '../../../src/scoring/encoded-comparisons.ts';
+import { RewardModelSource, scoreAll, scoreSequences } from '../../../src/scoring/reward-model.ts';
 import { noGrad } from '../../../src/tensor/autograd.ts';
 import { scope } from '../../../src/tensor/tensor.ts';
 import { ChatTemplate } from '../../../src/text/chat-template.ts';
 import { Tokenizer } from '../../../src/text/tokenizer.ts';
 import { TrainableModel } from '../../../src/train/loop/trainable-model.ts';
-import { runReward } from '../../../src/train/preference/reward.ts';
 import { RewardStage } from '../../../src/train/preference/reward-stage.ts';
 import { writeChatModel } from '../../helpers/chat-model.ts';
 import { athanor, temporaryFolder } from '../../helpers/cli.ts';
 import { expectError, expectSameBits, rng } from '../../helpers/reference.ts';
-import { evaluated, jsonl, logged, rewardDefaults } from '../../helpers/stages.ts';
+import { evaluated, jsonl, logged, rewardDefaults, runReward } from '../../helpers/stages.ts';
 
 const CONTEXT = 64;
 let folder: string;
@@ -49,7 +48,7 @@ function rankings(count: number) {
 
 async function encoded(rows: readonly object[]): Promise<EncodedComparison[]> {
   const data = jsonl(temporaryFolder(), 'rows.jsonl', rows);
-  const settings = { data, seed: rewardDefaults.seed, validation: 0, onBadLine: 'stop' } as const;
+  const settings = { data, seed: rewardDefaults.seed, validationSplit: 0, onBadLine: 'fail' } as const;
   return (await preferenceData(settings, template, CONTEXT)).train;
 }
 
@@ -124,7 +123,7 @@ describe('R32: K ranked completions of a prompt', () => {
       { prompt: 'e', chosen: 'Blue.', rejected: 'Red, then.' },
     ];
     const data = jsonl(folder, 'ties.jsonl', rows);
-    const settings = { data, seed: 1, validation: 0, onBadLine: 'stop' } as const;
+    const settings = { data, seed: 1, validationSplit: 0, onBadLine: 'fail' } as const;
     const { train, notes } = await preferenceData(settings, template, CONTEXT);
     expect(train.map(({ answers, pairs }) => [answers.length, pairs])).toEqual([
       [
@@ -138,7 +137,7 @@ describe('R32: K ranked completions of a prompt', () => {
       [2, [[0, 1]]],
     ]);
     expect(notes[0]).toMatch(
-      /^1 tied pairs passed over; 1 repeated completions made one; left out 2 tie, 1 duplicate/,
+      /^1 tied pairs left out; 1 repeated completions merged; left out 2 tie, 1 duplicate/,
     );
     expect(notes[0]).toMatch(/ties\.jsonl:3.*ties\.jsonl:6/);
   });
@@ -239,7 +238,7 @@ describe('R4: scores are zero on average at the end', () => {
 
   it('R4: of the best model, where patience chose one', async () => {
     const { out } = await run({
-      ...{ data: jsonl(folder, 'r4-noise.jsonl', noise(30)), validation: 0.4, lr: 1e-2 },
+      ...{ data: jsonl(folder, 'r4-noise.jsonl', noise(30)), validationSplit: 0.4, lr: 1e-2 },
       ...{ steps: 300, evalEvery: 2, patience: 3, keep: 1 },
     });
     const store = new CheckpointStore(out);
@@ -301,7 +300,7 @@ describe('held-out comparisons', () => {
   beforeAll(async () => {
     out = join(folder, 'held-out');
     const data = jsonl(folder, 'held-out.jsonl', rankings(120));
-    await runReward({ ...rewardDefaults, data, model, out, validation: 0.25, epochs: 4, evalEvery: 30 });
+    await runReward({ ...rewardDefaults, data, model, out, validationSplit: 0.25, epochs: 4, evalEvery: 30 });
   });
   const figure = (title: RegExp) => {
     const record = readMetrics(out).records.findLast(
@@ -332,7 +331,7 @@ describe('held-out comparisons', () => {
     ]);
     const [better, worse] = histogram.series.map(({ values }) => mean(values));
     expect(better! - worse!).toBeCloseTo(evaluated(out, 'val_margin').at(-1)!, 5);
-    const calibration = figure(/Predicted preference/);
+    const calibration = figure(/Predicted and actual preferences/);
     if (calibration.kind !== 'calibration') throw new Error(calibration.kind);
     expect(calibration.bins.reduce((sum, { count }) => sum + count, 0)).toBe(pairs);
     const bars = figure(/Accuracy by difference/);
@@ -343,7 +342,7 @@ describe('held-out comparisons', () => {
     const page = readFileSync(join(out, 'report.html'), 'utf8');
     for (const title of [
       'Scores of better and worse answers',
-      'Predicted preference',
+      'Predicted and actual preferences',
       'Accuracy by difference',
     ]) {
       expect(page).toContain(title);
@@ -354,12 +353,10 @@ describe('held-out comparisons', () => {
     const own = Tokenizer.load(out);
     RewardModelSource.load(out, own, 40, { dtype: 'f32' }).dispose();
     const other = await Tokenizer.train(['abc abc'], { vocabSize: 258, specialTokens: ['<|endoftext|>'] });
-    expectError(
-      'ERR_MISMATCH',
-      /another tokenizer than the policy, so it would read other text than was written/,
-      () => RewardModelSource.load(out, other, 40, { dtype: 'f32' }),
+    expectError('ERR_MISMATCH', /another tokenizer than the policy, so it would read a different text/, () =>
+      RewardModelSource.load(out, other, 40, { dtype: 'f32' }),
     );
-    expectError('ERR_MISMATCH', /can be 65 tokens and the reward model in .* reads 64/, () =>
+    expectError('ERR_MISMATCH', /can have 65 tokens, but the context of the reward model in .* is 64/, () =>
       RewardModelSource.load(out, own, 65, { dtype: 'f32' }),
     );
     expectError('ERR_MISMATCH', /is a language model, not a reward model/, () =>
@@ -386,13 +383,13 @@ describe('what can go wrong', () => {
       '--out',
       join(temporaryFolder(), out),
     ];
-    const common = ['--steps', '1', '--batch-size', '2', '--validation', '0'];
+    const common = ['--steps', '1', '--batch-size', '2', '--validation-split', '0'];
     const skipped = await athanor(...args('a'), ...common);
     expect(skipped.code).toBe(0);
     expect(skipped.stderr).toMatch(
       /left out 3 bad row, 1 empty; the first of each: .*bad\.jsonl:5.*bad\.jsonl:8/,
     );
-    const stopped = await athanor(...args('b'), ...common, '--on-bad-line', 'stop');
+    const stopped = await athanor(...args('b'), ...common, '--on-bad-line', 'fail');
     expect(stopped.code).toBe(1);
     expect(stopped.stderr).toMatch(
       /bad\.jsonl:5.*neither chosen and rejected nor completions.*\[ERR_FORMAT\]/,

@@ -1,34 +1,37 @@
 /** Advantages of whole rollouts: over responses of unequal length, whitened once. */
 import { describe, expect, it } from 'vitest';
 import { mean } from '../../../src/base/statistics.ts';
-import { responseStarts } from '../../../src/scoring/episode.ts';
 import {
   type GaeOptions,
   gaeAdvantages,
   groupAdvantages,
   relativeScores,
-  tokenKl,
 } from '../../../src/train/rl/advantages.ts';
-import { standardDeviation } from '../../../src/train/rl/rewards.ts';
-import type { SampledResponses } from '../../../src/train/rl/sampler.ts';
+import { standardDeviation, tokenRewards } from '../../../src/train/rl/rewards.ts';
+import { SampledResponses } from '../../../src/train/rl/sampled-responses.ts';
 import { randomNormal } from '../../helpers/reference.ts';
-import { episodeOf } from './world.ts';
+import { sequenceOf } from './world.ts';
 
-const options: GaeOptions = { gamma: 1, lambda: 0.95, klEstimator: 'k1', whitenRewards: false };
+const options: GaeOptions = { gamma: 1, lambda: 0.95, whitenRewards: false };
 
 function sampledOf(lengths: readonly number[], scores: readonly number[], kl = 0.3): SampledResponses {
-  const episodes = lengths.map((length) => episodeOf(2, new Array<number>(length).fill(9)));
+  const sequences = lengths.map((length) => sequenceOf(2, new Array<number>(length).fill(9)));
   const total = lengths.reduce((sum, length) => sum + length, 0);
   const logProbs = randomNormal(total, 1, 1, -2);
-  return {
-    episodes,
-    logProbs,
-    referenceLogProbs: logProbs.map((value) => value - kl),
-    rawScores: Float32Array.from(scores),
-    scores: Float32Array.from(scores),
-    rolloutSeconds: 1,
-    scoringSeconds: 1,
-  };
+  return new SampledResponses(
+    { sequences, logProbs, seconds: 1 },
+    {
+      referenceLogProbs: logProbs.map((value) => value - kl),
+      rawScores: Float32Array.from(scores),
+      scores: Float32Array.from(scores),
+      scoringSeconds: 1,
+    },
+  );
+}
+
+function advantagesOf(sampled: SampledResponses, values: Float32Array, beta: number, how: GaeOptions) {
+  const rewards = tokenRewards(sampled.scores, sampled.tokenKl('k1'), sampled.starts, beta);
+  return gaeAdvantages(rewards, values, sampled.starts, how);
 }
 
 /** The definition in double precision, one response at a time. */
@@ -38,8 +41,7 @@ function byHand(
   beta: number,
   { gamma, lambda }: GaeOptions,
 ) {
-  const { logProbs, referenceLogProbs, scores } = sampled;
-  const starts = responseStarts(sampled.episodes);
+  const { logProbs, referenceLogProbs, scores, starts } = sampled;
   const advantages = new Float64Array(values.length);
   scores.forEach((score, i) => {
     const end = starts[i + 1]!;
@@ -65,18 +67,18 @@ describe('R23, R26: over responses of unequal length', () => {
 
   it('returns are unwhitened advantages plus values', () => {
     const raw = byHand(sampled, values, 0.1, options);
-    const { returns } = gaeAdvantages(sampled, values, 0.1, options);
+    const { returns } = advantagesOf(sampled, values, 0.1, options);
     expectNear(
       returns,
       raw.map((advantage, i) => advantage + values[i]!),
     );
-    const { advantages } = gaeAdvantages(sampled, values, 0.1, options);
+    const { advantages } = advantagesOf(sampled, values, 0.1, options);
     const sums = advantages.map((advantage, i) => advantage + values[i]!);
     expect(Math.max(...sums.map((sum, i) => Math.abs(sum - returns[i]!)))).toBeGreaterThan(0.1);
   });
 
   it('the worked example: [0, 0, 1] against [.5, .4, .3]', () => {
-    const { returns } = gaeAdvantages(sampledOf([3], [1], 0), Float32Array.of(0.5, 0.4, 0.3), 0, options);
+    const { returns } = advantagesOf(sampledOf([3], [1], 0), Float32Array.of(0.5, 0.4, 0.3), 0, options);
     expectNear(returns, [0.93675, 0.965, 1]);
   });
 });
@@ -86,7 +88,7 @@ describe('R24, R25: whitening', () => {
     const sampled = sampledOf([3, 1, 7, 2], [1, -1, 2, 0.5]);
     const values = randomNormal(13, 4);
     const raw = byHand(sampled, values, 0.1, options);
-    const { advantages } = gaeAdvantages(sampled, values, 0.1, options);
+    const { advantages } = advantagesOf(sampled, values, 0.1, options);
     expect(mean(advantages)).toBeCloseTo(0, 5);
     expect(standardDeviation(advantages)).toBeCloseTo(1, 5);
     expectNear(
@@ -100,17 +102,10 @@ describe('R24, R25: whitening', () => {
   it('of rewards scales them and keeps their mean', () => {
     const sampled = sampledOf([1, 1, 1, 1], [10, 12, 14, 20], 0);
     const values = new Float32Array(4);
-    const { returns } = gaeAdvantages(sampled, values, 0, { ...options, whitenRewards: true });
+    const { returns } = advantagesOf(sampled, values, 0, { ...options, whitenRewards: true });
     expect(mean(returns)).toBeCloseTo(14, 4);
     expect(standardDeviation(returns)).toBeCloseTo(1, 4);
   });
-});
-
-it('R21: the KL of a token by each estimator', () => {
-  const made = { logProbs: Float32Array.of(-1), referenceLogProbs: Float32Array.of(-1.5) };
-  expect(tokenKl(made, 'k1')[0]).toBeCloseTo(0.5, 6);
-  expect(tokenKl(made, 'k2')[0]).toBeCloseTo(0.125, 6);
-  expect(tokenKl(made, 'k3')[0]).toBeCloseTo(0.10653, 5);
 });
 
 describe('advantages within a group', () => {

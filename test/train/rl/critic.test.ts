@@ -1,26 +1,26 @@
-/** Value models: where they start, what they train, what they share. */
+/** Value models: their start, their training, and what they share. */
 import { describe, expect, it } from 'vitest';
 import type { DType } from '../../../src/native/binding.ts';
-import { type Episode, episodeInput, responseStarts } from '../../../src/scoring/episode.ts';
-import { policyHidden } from '../../../src/scoring/log-probs.ts';
-import { RewardModelSource, scoreSequences } from '../../../src/scoring/reward-source.ts';
+import { responseHidden } from '../../../src/scoring/response-log-probs.ts';
+import { RewardModelSource, scoreSequences } from '../../../src/scoring/reward-model.ts';
+import { type ResponseSequence, responseInput, responseStarts } from '../../../src/scoring/sequences.ts';
 import { backward, noGrad } from '../../../src/tensor/autograd.ts';
 import { sum } from '../../../src/tensor/ops/elementwise.ts';
 import { scope } from '../../../src/tensor/tensor.ts';
 import { AdaptedCritic, type Critic, SeparateCritic, SharedCritic } from '../../../src/train/rl/critic.ts';
 import { expectSameBits, randomIntegers } from '../../helpers/reference.ts';
-import { episodeOf, tinyPolicy, tinyScorer, weights } from './world.ts';
+import { sequenceOf, tinyPolicy, tinyScorer, weights } from './world.ts';
 
-const episodes: Episode[] = [3, 1, 6].map((length, i) =>
-  episodeOf(2 + i, [...randomIntegers(length, i, 60)]),
+const sequences: ResponseSequence[] = [3, 1, 6].map((length, i) =>
+  sequenceOf(2 + i, [...randomIntegers(length, i, 60)]),
 );
 const lora = { rank: 4, alpha: 8, targets: ['all'] as const, seed: 5 };
 
 function valuesOf(critic: Critic, policy = tinyPolicy()): Float32Array {
   return noGrad(() =>
     scope(() => {
-      const input = episodeInput(episodes);
-      return critic.values(input, critic.sharesTrunk ? policyHidden(policy, input) : undefined).toFloats();
+      const input = responseInput(sequences);
+      return critic.values(input, critic.sharesTrunk ? responseHidden(policy, input) : undefined).toFloats();
     }),
   );
 }
@@ -42,9 +42,9 @@ describe('R3: the value model starts', () => {
     const [scorer, copy] = [tinyScorer(4, dtype), tinyScorer(4, dtype)];
     for (const model of [scorer, copy]) model.score.bias!.write(Float32Array.of(0.75));
     // The value of the state before a token is the reward model's score of what precedes it.
-    const prefixes = episodes.map(({ tokens }) => tokens.subarray(0, -1));
+    const prefixes = sequences.map(({ tokens }) => tokens.subarray(0, -1));
     const wanted = scoreSequences(scorer, prefixes);
-    const starts = responseStarts(episodes);
+    const starts = responseStarts(sequences);
     const adapted = new AdaptedCritic(scorer, lora, 1, false);
     for (const critic of [new SeparateCritic(copy, 1), adapted]) {
       const values = valuesOf(critic);
@@ -59,7 +59,7 @@ describe('R3: the value model starts', () => {
 describe('adapters on the reward model', () => {
   it('train, and the reward model goes on scoring with the same bits', async () => {
     const source = new RewardModelSource(tinyScorer(4));
-    const answers = episodes.map(({ tokens }) => ({ tokens, prompt: '', response: '', row: {} }));
+    const answers = sequences.map(({ tokens }) => ({ tokens, prompt: '', response: '', row: {} }));
     const before = await source.score(answers);
     const frozen = weights(source.model.parameters());
     const critic = new AdaptedCritic(source.model, lora, 1, false);
@@ -88,8 +88,8 @@ it('a value model trains with all of its parameters, and the shared one reaches 
   for (const critic of made) {
     disturb(critic);
     scope(() => {
-      const input = episodeInput(episodes);
-      backward(sum(critic.values(input, critic.sharesTrunk ? policyHidden(policy, input) : undefined)));
+      const input = responseInput(sequences);
+      backward(sum(critic.values(input, critic.sharesTrunk ? responseHidden(policy, input) : undefined)));
     });
     for (const [name, parameter] of critic.group.parameters) {
       // What positions beyond the longest sequence say is never read.

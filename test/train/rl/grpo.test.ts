@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readMetrics } from '../../../src/report/metrics-log.ts';
-import { type GrpoSettings, runGrpo } from '../../../src/train/rl/grpo.ts';
+import type { GrpoSettings } from '../../../src/train/rl/settings.ts';
 import { type RlModels, writeRlModels } from '../../helpers/rl-models.ts';
-import { grpoDefaults, logged } from '../../helpers/stages.ts';
+import { grpoDefaults, logged, runGrpo } from '../../helpers/stages.ts';
 
 let root: string;
 let models: RlModels;
@@ -45,8 +45,8 @@ it('holds to the reference inside the loss: another weight, another model, from 
 });
 
 it.each([
-  [{ group: 1 }, /a group of 1 has no others/],
-  [{ group: 3 }, /8 responses does not divide into groups of 3/],
+  [{ numGenerations: 1 }, /a group of 1 has no others/],
+  [{ numGenerations: 3 }, /8 responses does not divide into groups of 3/],
 ] as [Partial<GrpoSettings>, RegExp][])('is refused with %o', async (settings, message) => {
   await expect(run(settings)).rejects.toThrow(message);
 });

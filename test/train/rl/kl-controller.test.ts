@@ -27,6 +27,6 @@ describe('R22: the coefficient', () => {
   });
 
   it('refuses a target of nothing', () => {
-    expect(() => new KlController({ coef: 0.1, target: 0, horizon: 1 })).toThrow(/--target-kl is 0/);
+    expect(() => new KlController({ coef: 0.1, target: 0, horizon: 1 })).toThrow(/`targetKl` is 0/);
   });
 });

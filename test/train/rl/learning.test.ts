@@ -1,26 +1,28 @@
-/** R43: tasks whose optimum is known in closed form, and is reached. */
+/** R43: tasks whose optimum has a known closed form, and is reached. */
 import { describe, expect, it } from 'vitest';
 import { mean } from '../../../src/base/statistics.ts';
 import type { Gpt } from '../../../src/nn/gpt.ts';
-import { episodeInput } from '../../../src/scoring/episode.ts';
-import { policyOutput } from '../../../src/scoring/log-probs.ts';
+import { responseOutput } from '../../../src/scoring/response-log-probs.ts';
+import { responseInput } from '../../../src/scoring/sequences.ts';
 import { noGrad } from '../../../src/tensor/autograd.ts';
 import { scope } from '../../../src/tensor/tensor.ts';
+import { GroupEstimator } from '../../../src/train/rl/group-estimator.ts';
 import { KlController } from '../../../src/train/rl/kl-controller.ts';
 import { makeWorld, train, unequalPrompts, type WorldOptions } from './world.ts';
 
 const seeds = [1, 2, 3];
 /** Down to nothing, so that the last steps do not undo each other. */
 const toZero = (lr: number) =>
-  ({ lr, schedule: 'linear', warmupSteps: 0, finalFraction: 0, decayFraction: 0 }) as const;
+  ({ lr, schedule: 'linear', warmupSteps: 0, minLrRatio: 0, decayRatio: 0 }) as const;
 
 /** Two tokens, one drawn: the second pays 1, the first nothing. */
-const bandit = (seed: number, beta: number, stage: WorldOptions['stage'] = {}): WorldOptions => ({
+const bandit = (seed: number, beta: number): WorldOptions => ({
   vocabulary: 2,
   prompts: 4,
   reward: (_, response) => response[0]!,
-  sampler: { prompts: 64, maxResponse: 1, stopTokens: [], seed, decodeBatch: 64 },
-  stage: { batchSize: 64, kl: new KlController({ coef: beta, horizon: 1 }), ...stage },
+  sampler: { promptsPerRollout: 64, maxResponseLength: 1, stopTokens: [], seed, decodeBatchSize: 64 },
+  stage: { batchSize: 64 },
+  kl: new KlController({ coef: beta, horizon: 1 }),
 });
 
 /** Probability of the second arm after each prompt. */
@@ -28,13 +30,13 @@ function secondArm(policy: Gpt): number[] {
   return unequalPrompts(4, 2).map(({ tokens }) =>
     noGrad(() =>
       scope(() => {
-        const episode = {
+        const sequence = {
           prompt: 0,
           tokens: Int32Array.from([...tokens, 1]),
           promptLength: tokens.length,
           finished: true,
         };
-        return Math.exp(policyOutput(policy, episodeInput([episode]), 1).logProbs.item());
+        return Math.exp(responseOutput(policy, responseInput([sequence]), 1).logProbs.item());
       }),
     ),
   );
@@ -53,7 +55,7 @@ describe('a two-armed bandit', () => {
       const beta = 1;
       const { stage, policy, reference } = await makeWorld(bandit(seed, beta));
       const before = secondArm(reference!);
-      const { steps } = await train(stage, { budget: { steps: 80 }, schedule: toZero(2e-4) });
+      const { steps } = await train(stage, { steps: 80, ...toZero(2e-4) });
       secondArm(policy).forEach((probability, i) => {
         const wanted = optimum(before[i]!, beta);
         expect(Math.abs(wanted - before[i]!)).toBeGreaterThan(0.01);
@@ -70,7 +72,7 @@ describe('a two-armed bandit', () => {
     'R43: with next to no KL weight, PPO takes the better arm always (seed %i)',
     async (seed) => {
       const { stage, policy } = await makeWorld(bandit(seed, 0));
-      await train(stage, { budget: { steps: 40 }, schedule: toZero(2e-3) });
+      await train(stage, { steps: 40, ...toZero(2e-3) });
       expect(Math.min(...secondArm(policy))).toBeGreaterThan(0.95);
     },
   );
@@ -78,7 +80,7 @@ describe('a two-armed bandit', () => {
   it.each(seeds)('R43: with a huge KL weight, it stays where it was (seed %i)', async (seed) => {
     const { stage, policy, reference } = await makeWorld(bandit(seed, 100));
     const before = secondArm(reference!);
-    const { steps } = await train(stage, { budget: { steps: 40 }, schedule: toZero(2e-4) });
+    const { steps } = await train(stage, { steps: 40, ...toZero(2e-4) });
     secondArm(policy).forEach((probability, i) => {
       expect(Math.abs(probability - before[i]!)).toBeLessThan(0.01);
     });
@@ -89,20 +91,22 @@ describe('a two-armed bandit', () => {
     'R43: so does group-relative learning (%s)',
     async (baseline) => {
       const group = (beta: number): WorldOptions => {
-        const options = bandit(1, beta, {
-          name: 'grpo',
-          algorithm: { kind: 'group', baseline, responsesPerPrompt: 16 },
-        });
-        return { ...options, sampler: { ...options.sampler, prompts: 4, responsesPerPrompt: 16 } };
+        const options = bandit(1, beta);
+        return {
+          ...options,
+          sampler: { ...options.sampler, promptsPerRollout: 4, responsesPerPrompt: 16 },
+          stage: { ...options.stage, name: 'grpo' },
+          estimator: new GroupEstimator({ baseline, responsesPerPrompt: 16 }),
+        };
       };
       const free = await makeWorld(group(0));
-      const { steps } = await train(free.stage, { budget: { steps: 40 }, schedule: toZero(2e-3) });
+      const { steps } = await train(free.stage, { steps: 40, ...toZero(2e-3) });
       expect(Math.min(...secondArm(free.policy))).toBeGreaterThan(0.95);
       expect(steps[0]).not.toHaveProperty('value_explained_variance');
       expect(steps[0]!.ratio_max_deviation).toBe(0);
       const held = await makeWorld(group(100));
       const before = secondArm(held.reference!);
-      await train(held.stage, { budget: { steps: 40 }, schedule: toZero(2e-4) });
+      await train(held.stage, { steps: 40, ...toZero(2e-4) });
       secondArm(held.policy).forEach((probability, i) => {
         expect(Math.abs(probability - before[i]!)).toBeLessThan(0.02);
       });
@@ -116,13 +120,14 @@ describe('the share of one token in a response', () => {
   const options = (seed: number, beta: number): WorldOptions => ({
     vocabulary: 16,
     reward: share,
-    sampler: { prompts: 32, maxResponse: 6, stopTokens: [15], decodeBatch: 32, seed },
-    stage: { batchSize: 32, epochs: 2, seed, kl: new KlController({ coef: beta, horizon: 1 }) },
+    sampler: { promptsPerRollout: 32, maxResponseLength: 6, stopTokens: [15], decodeBatchSize: 32, seed },
+    stage: { batchSize: 32, epochs: 2, seed },
+    kl: new KlController({ coef: beta, horizon: 1 }),
   });
 
   it.each(seeds)('R43: rises within 100 updates with the KL finite (seed %i)', async (seed) => {
     const { stage } = await makeWorld(options(seed, 0.01));
-    const { steps } = await train(stage, { budget: { steps: 100 }, schedule: toZero(2e-3) });
+    const { steps } = await train(stage, { steps: 100, ...toZero(2e-3) });
     expect(steps[0]!.reward).toBeLessThan(0.15);
     expect(mean(steps.slice(-10).map(({ reward }) => reward!))).toBeGreaterThan(0.8);
     expect(steps.every(({ kl }) => Number.isFinite(kl))).toBe(true);
@@ -131,7 +136,7 @@ describe('the share of one token in a response', () => {
 
   it('R43: stays with a huge KL weight', async () => {
     const { stage } = await makeWorld(options(1, 30));
-    const { steps } = await train(stage, { budget: { steps: 40 }, schedule: toZero(2e-4) });
+    const { steps } = await train(stage, { steps: 40, ...toZero(2e-4) });
     expect(Math.abs(mean(steps.slice(-10).map(({ kl }) => kl!)))).toBeLessThan(0.05);
   });
 });

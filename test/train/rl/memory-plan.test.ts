@@ -1,4 +1,4 @@
-/** The plan against what the engine has allocated. */
+/** The plan compared with the engine's real allocations. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { native } from '../../../src/native/addon.ts';
 import type { DType } from '../../../src/native/binding.ts';
@@ -13,11 +13,15 @@ import { scope } from '../../../src/tensor/tensor.ts';
 import { memoryPlan, modelBytes } from '../../../src/train/rl/memory-plan.ts';
 import { inputOf, ints, tokenBatch } from '../../helpers/token-batch.ts';
 
-// A worker has buffers of its own from the first task on that it takes, and on a busy machine that may be in the second run.
+// A worker has buffers of its own from the first task on that it takes, and on a busy machine that
+// may be in the second run.
 beforeAll(() => native.setNumThreads(1));
 afterAll(() => native.setNumThreads(0));
 
-/** Bytes that the engine holds for what `make` leaves behind; the second time, when its own buffers are there already. */
+/**
+ * Bytes that the engine holds for what `make` leaves behind; the second time, when its own buffers
+ * are there already.
+ */
 function bytesOf(make: () => Disposable): number {
   make()[Symbol.dispose]();
   const before = native.memoryStats()[0];

@@ -1,10 +1,10 @@
-/** One stage of reinforcement learning, a minibatch at a time: what its losses, gradients and metrics are made of. */
+/** A reinforcement learning stage, one minibatch at a time: its losses, gradients and metrics. */
 import { describe, expect, it } from 'vitest';
 import { mean } from '../../../src/base/statistics.ts';
 import type { DType } from '../../../src/native/binding.ts';
-import { type EpisodeInput, episodeInput } from '../../../src/scoring/episode.ts';
-import { policyOutput, responseLogProbs } from '../../../src/scoring/log-probs.ts';
-import { RewardModelSource } from '../../../src/scoring/reward-source.ts';
+import { responseLogProbs, responseOutput } from '../../../src/scoring/response-log-probs.ts';
+import { RewardModelSource } from '../../../src/scoring/reward-model.ts';
+import { responseInput } from '../../../src/scoring/sequences.ts';
 import { backward } from '../../../src/tensor/autograd.ts';
 import { scale, sum } from '../../../src/tensor/ops/elementwise.ts';
 import { scope } from '../../../src/tensor/tensor.ts';
@@ -17,6 +17,7 @@ import {
   descend,
   isStop,
   makeWorld,
+  recordResponses,
   takeGradients,
   tinyPolicy,
   tinyScorer,
@@ -50,7 +51,7 @@ async function gradientsOf(options: WorldOptions, batches = 1): Promise<Map<stri
 describe.each(['f32', 'bf16'] as DType[])('R14: the fingerprint of the first epoch in %s', (dtype) => {
   it.each([0.7, 1])('at temperature %d: ratio 1, no KL, nothing clipped, no loss', async (temperature) => {
     const { stage } = await makeWorld({ dtype, sampler: { temperature }, stage: { epochs: 2 } });
-    const { steps } = await train(stage, { budget: { steps: 4 } });
+    const { steps } = await train(stage, { steps: 4 });
     for (const first of [steps[0]!, steps[2]!]) {
       expect(first).toMatchObject({
         approx_kl: 0,
@@ -75,7 +76,7 @@ describe('R29: splitting a minibatch into batches', () => {
   ])('changes neither loss nor gradient (%s)', async (_, critic) => {
     const options = (batchSize: number, gradAccum: number): WorldOptions => ({
       stage: { batchSize, gradAccum, entropyCoef: 0.01 },
-      ...(critic() && { algorithm: { critic: critic()! } }),
+      ...(critic() && { critic: critic()! }),
     });
     const whole = await gradientsOf(options(16, 1));
     expectSameGradients(await gradientsOf(options(4, 4), 4), whole);
@@ -86,18 +87,12 @@ describe('R29: splitting a minibatch into batches', () => {
 it('R41: metrics are means over the tokens that were sampled, whatever the batches', async () => {
   const made = await Promise.all(
     [
-      { batchSize: 16, gradAccum: 1, decodeBatch: 16 },
-      { batchSize: 2, gradAccum: 8, decodeBatch: 1 },
-    ].map(async ({ decodeBatch, ...stage }) => {
-      const world = await makeWorld({ sampler: { decodeBatch }, stage: { ...stage, epochs: 2 } });
-      const respond = world.sampler.respond.bind(world.sampler);
-      const seen: Awaited<ReturnType<typeof respond>>[] = [];
-      world.sampler.respond = async (...given) => {
-        const sampled = await respond(...given);
-        seen.push(sampled);
-        return sampled;
-      };
-      const { steps } = await train(world.stage, { budget: { steps: 2 }, gradAccum: stage.gradAccum });
+      { batchSize: 16, gradAccum: 1, decodeBatchSize: 16 },
+      { batchSize: 2, gradAccum: 8, decodeBatchSize: 1 },
+    ].map(async ({ decodeBatchSize, ...stage }) => {
+      const world = await makeWorld({ sampler: { decodeBatchSize }, stage: { ...stage, epochs: 2 } });
+      const seen = recordResponses(world);
+      const { steps } = await train(world.stage, { steps: 2, gradAccum: stage.gradAccum });
       return { steps, sampled: seen[0]! };
     }),
   );
@@ -108,12 +103,15 @@ it('R41: metrics are means over the tokens that were sampled, whatever the batch
       if (!timed.test(name)) expect(split.steps[i]![name], `${name} of step ${i + 1}`).toBeCloseTo(value, 4);
     }
   });
-  // Responses differ in length, so a mean that padding or a mean of means had moved would be another.
-  const { episodes, logProbs, scores } = whole.sampled;
-  const lengths = episodes.map(({ tokens, promptLength }) => tokens.length - promptLength);
+  // Responses differ in length, so a mean that padding or a mean of means had moved
+  // would be another.
+  const { sequences, logProbs, scores } = whole.sampled;
+  const lengths = sequences.map(({ tokens, promptLength }) => tokens.length - promptLength);
   expect(new Set(lengths).size).toBeGreaterThan(3);
   expect(whole.steps[0]).toMatchObject({ response_length: mean(lengths), reward: mean(scores), kl: 0 });
-  expect(whole.steps[0]!.eos_rate).toBe(mean(episodes.map(({ tokens }) => (isStop(tokens.at(-1)!) ? 1 : 0))));
+  expect(whole.steps[0]!.eos_rate).toBe(
+    mean(sequences.map(({ tokens }) => (isStop(tokens.at(-1)!) ? 1 : 0))),
+  );
   // The entropy of the distributions drawn from; minus log-probabilities estimate it.
   expect(Math.abs(whole.steps[0]!.entropy! + mean(logProbs))).toBeLessThan(0.5);
 });
@@ -121,18 +119,11 @@ it('R41: metrics are means over the tokens that were sampled, whatever the batch
 describe('the KL penalty', () => {
   it('R22: steers by the mean over responses of sums over tokens, with the coefficient before the change', async () => {
     const kl = new KlController({ coef: 0.2, target: 0.001, horizon: 100 });
-    const { stage, sampler } = await makeWorld({ stage: { kl } });
-    const respond = sampler.respond.bind(sampler);
-    const sums: number[] = [];
-    sampler.respond = async (...given) => {
-      const sampled = await respond(...given);
-      const all = sampled.logProbs.reduce((sum, value, i) => sum + value - sampled.referenceLogProbs[i]!, 0);
-      sums.push(all / sampled.episodes.length);
-      return sampled;
-    };
-    const { steps } = await train(stage, {
-      budget: { steps: 3 },
-      schedule: constantRate(3e-3),
+    const world = await makeWorld({ kl });
+    const seen = recordResponses(world);
+    const { steps } = await train(world.stage, {
+      steps: 3,
+      ...constantRate(3e-3),
     });
     // No KL at first: down by a fifth of 16 / 100; then far above the target: up by as much.
     expect(steps.map((step) => step.kl_coef)).toEqual([
@@ -141,6 +132,10 @@ describe('the KL penalty', () => {
       0.2 * (1 - 0.032) * (1 + 0.032),
     ]);
     expect(steps[1]!.kl).toBeGreaterThan(0.002);
+    const sums = seen.map(({ logProbs, referenceLogProbs, sequences }) => {
+      const all = logProbs.reduce((sum, value, i) => sum + value - referenceLogProbs[i]!, 0);
+      return all / sequences.length;
+    });
     steps.forEach(({ kl: logged }, i) => {
       expect(logged).toBeCloseTo(sums[i]!, 4);
     });
@@ -152,14 +147,19 @@ describe('the KL penalty', () => {
       [0.5, true],
       [-0.5, false],
     ] as const) {
-      const { stage, sampler } = await makeWorld({ sampler: { prompts: 64 }, stage: { batchSize: 64 } });
-      const respond = sampler.respond.bind(sampler);
-      sampler.respond = async (...given) => {
-        const sampled = await respond(...given);
-        sampled.referenceLogProbs = sampled.referenceLogProbs.map((value) => value + offset);
-        return sampled;
+      const { stage, scorer } = await makeWorld({
+        sampler: { promptsPerRollout: 64 },
+        stage: { batchSize: 64 },
+      });
+      const score = scorer.score.bind(scorer);
+      scorer.score = async (sequences) => {
+        const scored = await score(sequences);
+        return {
+          ...scored,
+          referenceLogProbs: scored.referenceLogProbs.map((value) => value + offset),
+        };
       };
-      const { events } = await train(stage, { budget: { steps: 1 } });
+      const { events } = await train(stage, { steps: 1 });
       const warnings = events.filter(({ event }) => event === 'warning').map(({ text }) => String(text));
       expect(warnings.some((text) => /no policy has less than 0 .* was sampling truncated/.test(text))).toBe(
         warned,
@@ -171,31 +171,31 @@ describe('the KL penalty', () => {
     const scorer = tinyScorer(4);
     const { stage, reference, policy } = await makeWorld({
       source: new RewardModelSource(scorer),
-      algorithm: { critic: new SeparateCritic(tinyScorer(4), 1) },
+      critic: new SeparateCritic(tinyScorer(4), 1),
       stage: { epochs: 2 },
     });
     const before = weights(reference!.parameters());
     const rewardBefore = weights(scorer.parameters());
-    const valueBefore = weights(stage.groups[1]!.parameters);
+    const valueBefore = weights(stage.parameters[1]!.parameters);
     expect(valueBefore).toEqual(rewardBefore);
-    await train(stage, { budget: { steps: 6 } });
+    await train(stage, { steps: 6 });
     for (const [name, value] of weights(reference!.parameters()))
       expectSameBits(value, before.get(name)!, name);
     for (const [name, value] of weights(scorer.parameters()))
       expectSameBits(value, rewardBefore.get(name)!, name);
     expect(weights(policy.parameters())).not.toEqual(before);
-    expect(weights(stage.groups[1]!.parameters)).not.toEqual(valueBefore);
+    expect(weights(stage.parameters[1]!.parameters)).not.toEqual(valueBefore);
   });
 
   it('R42: under adapters the reference is the model below them', async () => {
-    const { stage, sampler } = await makeWorld({ lora: { loraRank: 4 } });
+    const { stage, respond } = await makeWorld({ lora: { loraRank: 4 } });
     const untouched = tinyPolicy();
     await train(stage, {
-      budget: { steps: 5 },
-      schedule: constantRate(1e-2),
+      steps: 5,
+      ...constantRate(1e-2),
     });
-    const { episodes, logProbs, referenceLogProbs } = await sampler.respond([0, 1, 2], 4);
-    expectSameBits(referenceLogProbs, responseLogProbs(untouched, episodes, 1));
+    const { sequences, logProbs, referenceLogProbs } = await respond([0, 1, 2], 4);
+    expectSameBits(referenceLogProbs, responseLogProbs(untouched, sequences, 1));
     expect(maxError(logProbs, referenceLogProbs)).toBeGreaterThan(1e-3);
   });
 });
@@ -220,7 +220,8 @@ describe('epochs', () => {
     stage.afterUpdate();
     descend(stage, 0);
     expect(reward.seen).toHaveLength(16);
-    // Nothing moved, so the rollout goes on; then the policy jumps, which the next minibatch sees.
+    // Nothing changed, so the rollout continues. Then the policy jumps, and the next
+    // minibatch sees it.
     await accumulate(stage);
     stage.afterUpdate();
     descend(stage, 30);
@@ -229,9 +230,9 @@ describe('epochs', () => {
     expect(reward.seen).toHaveLength(16);
     const other = await makeWorld({ stage: { epochs: 5, batchSize: 4, maxApproxKl: 0.01 } });
     const { steps } = await train(other.stage, {
-      budget: { steps: 6 },
-      clip: 0,
-      schedule: constantRate(0.05),
+      steps: 6,
+      maxGradNorm: 0,
+      ...constantRate(0.05),
     });
     expect(steps[0]!.approx_kl).toBe(0);
     expect(steps[1]!.approx_kl).toBeGreaterThan(0.01);
@@ -250,17 +251,11 @@ describe('epochs', () => {
 describe('the losses', () => {
   it('an entropy bonus subtracts the gradient of the entropy, and holds the entropy up', async () => {
     const world = await makeWorld({ stage: { entropyCoef: 2 } });
-    const respond = world.sampler.respond.bind(world.sampler);
-    let input: (() => EpisodeInput) | undefined;
-    world.sampler.respond = async (...given) => {
-      const sampled = await respond(...given);
-      input = () => episodeInput(sampled.episodes);
-      return sampled;
-    };
+    const seen = recordResponses(world);
     await accumulate(world.stage);
     const withBonus = takeGradients(world.stage);
     scope(() => {
-      const { entropies } = policyOutput(world.policy, input!(), 1);
+      const { entropies } = responseOutput(world.policy, responseInput(seen[0]!.sequences), 1);
       backward(scale(sum(entropies), -2 / entropies.size));
     });
     const ofEntropy = takeGradients(world.stage);
@@ -275,7 +270,7 @@ describe('the losses', () => {
     const entropies = await Promise.all(
       [0, 3].map(async (entropyCoef) => {
         const { stage } = await makeWorld({ stage: { entropyCoef } });
-        const { steps } = await train(stage, { budget: { steps: 15 } });
+        const { steps } = await train(stage, { steps: 15 });
         return steps.at(-1)!.entropy!;
       }),
     );
@@ -299,7 +294,7 @@ describe('the losses', () => {
   });
 
   it('the value loss weighs in by its coefficient, in value model and shared trunk', async () => {
-    const at = (valueCoef: number) => gradientsOf({ algorithm: { valueCoef } });
+    const at = (valueCoef: number) => gradientsOf({ advantages: { valueCoef } });
     const [tenth, two] = [await at(0.1), await at(2)];
     const head = tenth.get('value/score.weight')!;
     expect(
@@ -319,12 +314,14 @@ describe('the losses', () => {
     const reward = ({ row }: { row: object }) => (Number((row as { place: number }).place) % 2) * 2;
     const { stage } = await makeWorld({
       reward,
-      stage: { epochs: 4, kl: new KlController({ coef: 0, horizon: 1 }) },
-      algorithm: { critic: critic(), valueCoef: 1, valueClip: 0 },
+      stage: { epochs: 4 },
+      kl: new KlController({ coef: 0, horizon: 1 }),
+      critic: critic(),
+      advantages: { valueCoef: 1, valueClip: 0 },
     });
     const { steps } = await train(stage, {
-      budget: { steps: 80 },
-      schedule: constantRate(3e-3),
+      steps: 80,
+      ...constantRate(3e-3),
     });
     expect(steps[0]!.value_explained_variance).toBeLessThan(0.5);
     expect(steps.at(-1)!.value_explained_variance).toBeGreaterThan(0.6);
@@ -335,7 +332,8 @@ describe('the losses', () => {
 describe('R40: the moving average', () => {
   it('has its closed form, one term a rollout, and is what is evaluated; training goes on from the live weights', async () => {
     const { stage, policy, sampler } = await makeWorld({
-      stage: { ema: 0.75, epochs: 2, batchSize: 8, validation: [0, 1] },
+      stage: { emaDecay: 0.75, epochs: 2, batchSize: 8 },
+      heldOut: [0, 1],
     });
     const live = [policy.headWeight.toFloats()];
     for (let rollout = 0; rollout < 3; ++rollout) {
@@ -356,10 +354,10 @@ describe('R40: the moving average', () => {
     expect(maxError(average, wanted)).toBeLessThan(1e-5);
     expect(maxError(average, live[3]!)).toBeGreaterThan(1e-3);
     let during: Float32Array | undefined;
-    const respond = sampler.respond.bind(sampler);
-    sampler.respond = (...given) => {
+    const draw = sampler.draw.bind(sampler);
+    sampler.draw = (...given) => {
       during = policy.headWeight.toFloats();
-      return respond(...given);
+      return draw(...given);
     };
     await stage.evaluate!();
     expectSameBits(during!, average);
@@ -368,7 +366,7 @@ describe('R40: the moving average', () => {
 });
 
 it('evaluations ask the held-out prompts the same way each time, and report reward and KL', async () => {
-  const { stage, reward } = await makeWorld({ stage: { validation: [3, 5] } });
+  const { stage, reward } = await makeWorld({ heldOut: [3, 5] });
   const first = await stage.evaluate!();
   const second = await stage.evaluate!();
   expect(second).toEqual(first);
@@ -379,7 +377,7 @@ it('evaluations ask the held-out prompts the same way each time, and report rewa
 });
 
 it('samples show different prompts and what was answered', async () => {
-  const { stage } = await makeWorld({ sampler: { prompts: 4, responsesPerPrompt: 4 } });
+  const { stage } = await makeWorld({ sampler: { promptsPerRollout: 4, responsesPerPrompt: 4 } });
   expect(await stage.sample()).toEqual([]);
   await stage.nextBatch();
   const samples = await stage.sample();

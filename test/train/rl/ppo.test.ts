@@ -1,17 +1,16 @@
-/** PPO from settings to a model folder, on models and files as the command has them. */
+/** PPO from settings to a model folder, on the models and files of the command. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadGpt } from '../../../src/checkpoint/gpt-folder.ts';
+import { loadModel } from '../../../src/checkpoint/gpt-folder.ts';
 import { CheckpointStore } from '../../../src/checkpoint/store.ts';
-import type { DType } from '../../../src/native/binding.ts';
 import { readMetrics } from '../../../src/report/metrics-log.ts';
-import { type PpoSettings, runPpo } from '../../../src/train/rl/ppo.ts';
+import type { PpoSettings } from '../../../src/train/rl/settings.ts';
 import { athanor, lastLineJson } from '../../helpers/cli.ts';
 import { expectSameBits, maxError } from '../../helpers/reference.ts';
 import { type RlModels, writeRlModels } from '../../helpers/rl-models.ts';
-import { jsonl, logged, ppoDefaults } from '../../helpers/stages.ts';
+import { jsonl, logged, ppoDefaults, runPpo } from '../../helpers/stages.ts';
 
 let root: string;
 let models: RlModels;
@@ -39,10 +38,10 @@ function rewardFunction(source: string): string {
   return file;
 }
 
-describe.each(['f32', 'bf16'] as DType[])('in %s', (dtype) => {
+describe.each(['f32', 'bf16'] as const)('in %s', (dtype) => {
   it.each([
     ['a value model of its own', {}],
-    ['a head on the policy', { value: 'head' }],
+    ['a head on the policy', { valueInit: 'head' }],
     ['adapters on policy and reward model', { loraRank: 4 }],
   ] as [string, Partial<PpoSettings>][])(
     'R14: with %s, ratios are exactly 1 before the first update of each rollout, and logged with every step',
@@ -55,7 +54,7 @@ describe.each(['f32', 'bf16'] as DType[])('in %s', (dtype) => {
       expect(logged(out, 'kl').slice(0, 4)).toEqual([0, 0, 0, 0]);
       expect(result.kl).not.toBe(0);
       expect(weightsOf(out).equals(weightsOf(models.model))).toBe(false);
-      loadGpt(out).dispose();
+      loadModel(out).dispose();
       const report = readFileSync(join(out, 'report.html'), 'utf8');
       for (const title of [
         'Reward',
@@ -72,17 +71,17 @@ describe.each(['f32', 'bf16'] as DType[])('in %s', (dtype) => {
 
 it('R31: a coefficient of 0 gives the bits of no pretraining text, and another coefficient others', async () => {
   const without = weightsOf((await run()).out);
-  expect(weightsOf((await run({ ptx: models.text, ptxCoef: 0 })).out).equals(without)).toBe(true);
-  const { out, result } = await run({ ptx: models.text, ptxCoef: 0.5 });
+  expect(weightsOf((await run({ ptxData: models.text, ptxCoef: 0 })).out).equals(without)).toBe(true);
+  const { out, result } = await run({ ptxData: models.text, ptxCoef: 0.5 });
   expect(weightsOf(out).equals(without)).toBe(false);
   expect(result.ptx_loss).toBeGreaterThan(3);
 });
 
 it('R40: what is saved is the moving average, in each checkpoint and at the end', async () => {
   const live = await run();
-  const averaged = await run({ ema: 0.9 });
+  const averaged = await run({ emaDecay: 0.9 });
   const parameters = (folder: string) => {
-    const model = loadGpt(folder);
+    const model = loadModel(folder);
     const values = model.tokenEmbedding.weight.toFloats();
     model.dispose();
     return values;
@@ -103,19 +102,31 @@ it('scores responses relative to the others to their prompt, from values of exac
   const rewardFn = rewardFunction(
     'export default (prompt, response) => response.length % 3 + 100 * prompt.length;',
   );
-  const settings: Partial<PpoSettings> = { group: 4, value: 'head', rewardFn, missingEos: 'none' };
+  const settings: Partial<PpoSettings> = {
+    numGenerations: 4,
+    valueInit: 'head',
+    rewardFn,
+    missingEos: 'none',
+  };
   const { out } = await run(settings);
-  // Were the prompts' hundreds left in, the returns and with them the loss of values would be in the thousands.
+  // Were the prompts' hundreds left in, the returns and with them the loss of values would be
+  // in the thousands.
   expect(logged(out, 'value_loss')[0]).toBeLessThan(10);
   expect(logged(out, 'reward')[0]).toBeGreaterThan(100);
-  await expect(run({ group: 3 })).rejects.toThrow(/does not divide into groups of 3/);
+  await expect(run({ numGenerations: 3 })).rejects.toThrow(/does not divide into groups of 3/);
 });
 
 it('evaluates on prompts that it never trains on', async () => {
   const file = rewardFunction(`
     export const asked = [];
     export default (prompt, response, row) => { asked.push(prompt); return response.length; };`);
-  const { out } = await run({ rewardFn: file, value: 'head', evalPrompts: 5, evalEvery: 6, rollouts: 6 });
+  const { out } = await run({
+    rewardFn: file,
+    valueInit: 'head',
+    evalPrompts: 5,
+    evalEvery: 6,
+    iterations: 6,
+  });
   const { asked } = (await import(file)) as { asked: string[] };
   const evaluations = readMetrics(out).records.filter(({ event }) => event === 'evaluation');
   expect(evaluations.map(({ step }) => step)).toEqual([6, 12, 18, 24]);
@@ -132,19 +143,19 @@ it('evaluates on prompts that it never trains on', async () => {
 
 describe('is refused', () => {
   it.each([
-    ['no reward', { reward: undefined }, /exactly one of --reward and --reward-fn/],
-    ['two rewards', { rewardFn: 'x.mjs', reward: 'y' }, /exactly one of --reward and --reward-fn/],
+    ['no reward', { reward: undefined }, /exactly one of `reward` and `rewardFn`/],
+    ['two rewards', { rewardFn: 'x.mjs', reward: 'y' }, /exactly one of `reward` and `rewardFn`/],
     [
       'a rollout that is no multiple of a minibatch',
-      { rollout: 6 },
+      { rolloutSize: 6 },
       /6 responses does not divide into minibatches of 4/,
     ],
     [
       'more tokens than the context has',
-      { maxPrompt: 60 },
+      { maxPromptLength: 60 },
       /prompts of 60 tokens and responses of 8 exceed the context of 64/,
     ],
-    ['no prompt that is short enough', { maxPrompt: 2 }, /has no prompt of at most 2 tokens/],
+    ['no prompt that is short enough', { maxPromptLength: 2 }, /has no prompt of at most 2 tokens/],
   ] as [string, Partial<PpoSettings>, RegExp][])('%s', async (_, settings, message) => {
     await expect(run(settings)).rejects.toThrow(message);
   });
@@ -159,15 +170,26 @@ describe('is refused', () => {
     const { writeIds } = await import('../../data/corpus/corpora.ts');
     const shards = mkdtempSync(join(root, 'ids-'));
     writeIds(shards, { train: [200], validation: [5] });
-    await expect(run({ ptx: shards })).rejects.toThrow(/made with another tokenizer than the policy's/);
+    await expect(run({ ptxData: shards })).rejects.toThrow(/made with another tokenizer than the policy's/);
   });
 });
 
 describe('R11: athanor ppo', () => {
   const args = (...more: string[]) => [
     ...['ppo', '--model', models.model, '--data', models.data, '--out', join(root, `cli-${++runs}`)],
-    ...['--rollout', '8', '--batch-size', '4', '--epochs', '1', '--rollouts', '2', '--max-prompt', '40'],
-    ...['--max-response', '8', '--eval-prompts', '2', ...more],
+    ...[
+      '--rollout-size',
+      '8',
+      '--batch-size',
+      '4',
+      '--epochs',
+      '1',
+      '--iterations',
+      '2',
+      '--max-prompt-length',
+      '40',
+    ],
+    ...['--max-response-length', '8', '--eval-prompts', '2', ...more],
   ];
 
   it.each(['--top-p', '--top-k', '--min-p', '--repetition-penalty'])('knows no %s', async (option) => {
@@ -188,7 +210,7 @@ describe('R11: athanor ppo', () => {
       { prompt: ' ' },
     ]);
     const { code, stderr, stdout } = await athanor(
-      ...args('--reward-fn', file, '--value', 'head', '--data', long, '--json', '--ema', '0.9'),
+      ...args('--reward-fn', file, '--value-init', 'head', '--data', long, '--json', '--ema-decay', '0.9'),
     );
     expect(stderr).not.toMatch(/error/);
     expect(code).toBe(0);
@@ -201,7 +223,7 @@ describe('R11: athanor ppo', () => {
 
   it('ends where the function fails, with the response', async () => {
     const file = rewardFunction('export default () => Number("none")');
-    const { code, stderr } = await athanor(...args('--reward-fn', file, '--value', 'head'));
+    const { code, stderr } = await athanor(...args('--reward-fn', file, '--value-init', 'head'));
     expect(code).toBe(2);
     expect(stderr).toMatch(/reward-\d+\.mjs returned NaN for the response .*, not a finite number/);
   });

@@ -1,4 +1,4 @@
-/** R31: pretraining text beside the rollouts. */
+/** R31: pretraining text mixed into the updates. */
 import { describe, expect, it } from 'vitest';
 import { TokenLoader } from '../../../src/data/shards/token-loader.ts';
 import { backward } from '../../../src/tensor/autograd.ts';
@@ -39,7 +39,7 @@ describe.each([1, 4])('in %i batches an update', (gradAccum) => {
     const coef = 27.8;
     const split = { batchSize: 16 / gradAccum, gradAccum };
     const alone = await makeWorld({ stage: split });
-    const mixed = await makeWorld({ stage: { ...split, ptx: new PretrainingMix(loader(), coef) } });
+    const mixed = await makeWorld({ stage: split, ptx: new PretrainingMix(loader(), coef) });
     const [loss, mixedLoss] = [
       await accumulate(alone.stage, gradAccum),
       await accumulate(mixed.stage, gradAccum),

@@ -1,7 +1,7 @@
 /**
- * PPO and GRPO killed while they sample, while they learn and (PPO) at any moment, and resumed: the same bits as left alone, in every
- * file. Real processes, SIGKILL. PPO has all that can have a state: adaptive KL, moving average, pretraining text, a
- * value model of its own.
+ * PPO and GRPO, killed while they sample, while they learn and (PPO) at any moment, and resumed,
+ * give the same bits in every file as an undisturbed run. Real processes, SIGKILL. The PPO run has
+ * every part with a state: adaptive KL, moving average, pretraining text, a value model of its own.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -49,18 +49,49 @@ beforeAll(async () => {
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 const common = () => [
-  ...['--model', models.model, '--data', models.data, '--reward-fn', reward, '--rollout', String(ROLLOUT)],
-  ...['--batch-size', '2', '--grad-accum', '2', '--epochs', '8', '--rollouts', '3', '--max-response', '8'],
-  ...['--max-prompt', '40', '--eval-prompts', '3', '--eval-every', '12', '--save-every', '4', '--keep', '20'],
+  ...[
+    '--model',
+    models.model,
+    '--data',
+    models.data,
+    '--reward-fn',
+    reward,
+    '--rollout-size',
+    String(ROLLOUT),
+  ],
+  ...[
+    '--batch-size',
+    '2',
+    '--grad-accum',
+    '2',
+    '--epochs',
+    '8',
+    '--iterations',
+    '3',
+    '--max-response-length',
+    '8',
+  ],
+  ...[
+    '--max-prompt-length',
+    '40',
+    '--eval-prompts',
+    '3',
+    '--eval-every',
+    '12',
+    '--save-every',
+    '4',
+    '--keep-checkpoints',
+    '20',
+  ],
   ...['--sample-every', '10', '--lr', '1e-3', '--dtype', 'bf16', '--threads', '2', '--temperature', '0.8'],
 ];
 
 const stages: Record<string, () => string[]> = {
   ppo: () => [
-    ...['ppo', ...common(), '--value', models.reward, '--target-kl', '0.5', '--kl-horizon', '50'],
-    ...['--ema', '0.9', '--ptx', models.text, '--ptx-batch', '1', '--entropy-coef', '0.01'],
+    ...['ppo', ...common(), '--value-init', models.reward, '--target-kl', '0.5', '--kl-horizon', '50'],
+    ...['--ema-decay', '0.9', '--ptx-data', models.text, '--ptx-batch-size', '1', '--entropy-coef', '0.01'],
   ],
-  grpo: () => ['grpo', ...common(), '--group', '4', '--lora-rank', '4', '--weights', 'bf16'],
+  grpo: () => ['grpo', ...common(), '--num-generations', '4', '--lora-rank', '4', '--param-dtype', 'bf16'],
 };
 
 describe.each(Object.keys(stages))('R39: %s, killed and resumed, ends with the same bits', (stage) => {
@@ -79,7 +110,8 @@ describe.each(Object.keys(stages))('R39: %s, killed and resumed, ends with the s
       started: (child) => {
         const watch = setInterval(() => {
           if (child.exitCode !== null) clearInterval(watch);
-          // Two rollouts and the evaluations in between are done with, and the third is being scored.
+          // Two rollouts and the evaluations in between are done with, and the third
+          // is being scored.
           if (!existsSync(scored) || statSync(scored).size <= 2 * ROLLOUT + 2 * 3) return;
           clearInterval(watch);
           child.kill('SIGKILL');
@@ -135,20 +167,31 @@ describe.each(Object.keys(stages))('R39: %s, killed and resumed, ends with the s
 
 it('R39: so does ppo with adapters on policy and reward model', async () => {
   const rollouts = [
-    '--rollout',
+    '--rollout-size',
     '8',
     '--batch-size',
     '4',
     '--epochs',
     '8',
-    '--rollouts',
+    '--iterations',
     '2',
-    '--max-response',
+    '--max-response-length',
     '8',
   ];
   const command = [
     ...['ppo', '--model', models.model, '--data', models.data, '--reward', models.reward, ...rollouts],
-    ...['--max-prompt', '40', '--eval-prompts', '3', '--save-every', '2', '--lora-rank', '4', '--lr', '1e-3'],
+    ...[
+      '--max-prompt-length',
+      '40',
+      '--eval-prompts',
+      '3',
+      '--save-every',
+      '2',
+      '--lora-rank',
+      '4',
+      '--lr',
+      '1e-3',
+    ],
   ];
   const [whole, out] = [join(root, 'adapters-whole'), join(root, 'adapters-killed')];
   await runWhole(command, whole);

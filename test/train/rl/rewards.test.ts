@@ -1,32 +1,36 @@
-/** What a response is worth, and which of its tokens gets it. */
+/** The reward of a response, and the tokens that get it. */
 import { describe, expect, it } from 'vitest';
-import { sumsByResponse } from '../../../src/scoring/episode.ts';
+import { sumsByResponse } from '../../../src/scoring/sequences.ts';
 import {
   explainedVariance,
+  penaliseUnfinished,
   standardDeviation,
   tokenRewards,
-  withMissingEos,
 } from '../../../src/train/rl/rewards.ts';
-import { episodeOf, STOPS } from './world.ts';
+import { STOPS, sequenceOf } from './world.ts';
 
 describe('R18: a response without a stop token', () => {
   // The second ends with the stop token in the very last slot.
   const stop = STOPS[0]!;
-  const episodes = [episodeOf(2, [1, 2, 3, 4], false), episodeOf(2, [1, 2, 3, stop]), episodeOf(2, [stop])];
+  const sequences = [
+    sequenceOf(2, [1, 2, 3, 4], false),
+    sequenceOf(2, [1, 2, 3, stop]),
+    sequenceOf(2, [stop]),
+  ];
   const scores = Float32Array.of(2, 3, 4);
 
   it('gets a fixed score', () => {
-    const made = withMissingEos(scores, episodes, { missingEos: 'score', missingEosValue: -1 });
+    const made = penaliseUnfinished(scores, sequences, { missingEos: 'score', missingEosValue: -1 });
     expect([...made]).toEqual([-1, 3, 4]);
   });
 
   it('or loses a penalty', () => {
-    const made = withMissingEos(scores, episodes, { missingEos: 'penalty', missingEosValue: 1.5 });
+    const made = penaliseUnfinished(scores, sequences, { missingEos: 'penalty', missingEosValue: 1.5 });
     expect([...made]).toEqual([0.5, 3, 4]);
   });
 
   it('or neither', () => {
-    const made = withMissingEos(scores, episodes, { missingEos: 'none', missingEosValue: 1.5 });
+    const made = penaliseUnfinished(scores, sequences, { missingEos: 'none', missingEosValue: 1.5 });
     expect([...made]).toEqual([2, 3, 4]);
   });
 });

@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { Rollout } from '../../../src/train/rl/rollout.ts';
-import { episodeOf } from './world.ts';
+import { sequenceOf } from './world.ts';
 
-const episodes = Array.from({ length: 12 }, (_, i) =>
-  episodeOf(1 + (i % 3), new Array<number>(1 + (i % 4)).fill(i)),
+const sequences = Array.from({ length: 12 }, (_, i) =>
+  sequenceOf(1 + (i % 3), new Array<number>(1 + (i % 4)).fill(i)),
 );
-const total = episodes.reduce((sum, { tokens, promptLength }) => sum + tokens.length - promptLength, 0);
+const total = sequences.reduce((sum, { tokens, promptLength }) => sum + tokens.length - promptLength, 0);
 const numbers = (offset: number) => Float32Array.from({ length: total }, (_, i) => offset + i);
 const make = (iteration = 2) =>
   new Rollout(
     iteration,
-    episodes,
+    sequences,
     {
       logProbs: numbers(0),
       referenceLogProbs: numbers(100),
@@ -24,19 +24,23 @@ const make = (iteration = 2) =>
 describe('R36: each epoch', () => {
   it('goes through all responses once, in an order of its own that another batch size keeps', () => {
     const [whole, thirds] = [make(), make()];
-    const epochs = [0, 1, 2].map(() => whole.take(12, 7));
-    for (const epoch of epochs) expect([...epoch].sort((a, b) => a - b)).toEqual([...episodes.keys()]);
+    const epochs = [0, 1, 2].map(() => whole.take(12, 7).indices);
+    for (const epoch of epochs) expect([...epoch].sort((a, b) => a - b)).toEqual([...sequences.keys()]);
     expect(new Set(epochs.map(String)).size).toBe(3);
-    expect([0, 1, 2].flatMap(() => thirds.take(4, 7))).toEqual(epochs[0]);
-    expect(make(3).take(12, 7)).not.toEqual(epochs[0]);
-    expect(make().take(12, 8)).not.toEqual(epochs[0]);
+    expect([0, 1, 2].flatMap(() => thirds.take(4, 7).indices)).toEqual(epochs[0]);
+    expect(make(3).take(12, 7).indices).not.toEqual(epochs[0]);
+    expect(make().take(12, 8).indices).not.toEqual(epochs[0]);
   });
 
   it('is over when it is ended', () => {
     const rollout = make();
     rollout.take(4, 7);
+    expect(rollout.isUsedUp(1)).toBe(false);
+    rollout.take(8, 7);
+    expect(rollout.isUsedUp(1)).toBe(true);
+    expect(rollout.isUsedUp(2)).toBe(false);
     rollout.finish();
-    expect(rollout.taken).toBeGreaterThan(1000 * episodes.length);
+    expect(rollout.isUsedUp(1000)).toBe(true);
   });
 });
 
@@ -61,10 +65,10 @@ describe('R39: from its state', () => {
     const rollout = make();
     rollout.take(5, 7);
     const again = restored(rollout);
-    expect(again.episodes).toEqual(episodes);
+    expect(again.sequences).toEqual(sequences);
     expect(again.perToken).toEqual(rollout.perToken);
     expect(again.metrics).toEqual({ reward: 1.5 });
-    expect(again.take(19, 7)).toEqual(rollout.take(19, 7));
+    expect(again.take(19, 7).indices).toEqual(rollout.take(19, 7).indices);
   });
 
   it('that does not match its tokens is refused', () => {

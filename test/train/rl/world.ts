@@ -1,27 +1,34 @@
-/** Tiny policies with prompts of unequal length, a reward and a stage around them: what the tests of this folder share. */
-import { CheckpointStore } from '../../../src/checkpoint/store.ts';
+/**
+ * Parts that the tests of this folder share: tiny policies with prompts of unequal length, a
+ * reward, and a stage around them.
+ */
 import type { DType } from '../../../src/native/binding.ts';
 import { Gpt } from '../../../src/nn/gpt.ts';
 import { presetConfig } from '../../../src/nn/presets.ts';
 import { ScoringModel } from '../../../src/nn/scoring-model.ts';
-import { MetricsLog, readMetrics } from '../../../src/report/metrics-log.ts';
-import type { Episode } from '../../../src/scoring/episode.ts';
+import { readMetrics } from '../../../src/report/metrics-log.ts';
 import type { Answer, RewardSource } from '../../../src/scoring/reward-source.ts';
+import type { ResponseSequence } from '../../../src/scoring/sequences.ts';
 import { backward } from '../../../src/tensor/autograd.ts';
 import { scope, type Tensor } from '../../../src/tensor/tensor.ts';
 import { Tokenizer } from '../../../src/text/tokenizer.ts';
-import { type LoraSettings, TrainableModel } from '../../../src/train/loop/trainable-model.ts';
+import type { LoraSettings } from '../../../src/train/loop/settings.ts';
+import { TrainableModel } from '../../../src/train/loop/trainable-model.ts';
 import { Trainer, type TrainerOptions } from '../../../src/train/loop/trainer.ts';
-import { SharedCritic } from '../../../src/train/rl/critic.ts';
-import type { CriticAlgorithm } from '../../../src/train/rl/experience.ts';
+import type { AdvantageEstimator } from '../../../src/train/rl/advantage-estimator.ts';
+import { type Critic, SharedCritic } from '../../../src/train/rl/critic.ts';
+import { CriticEstimator, type CriticOptions } from '../../../src/train/rl/critic-estimator.ts';
 import { KlController } from '../../../src/train/rl/kl-controller.ts';
+import { RolloutModels } from '../../../src/train/rl/models.ts';
 import { PolicyStage, type PolicyStageOptions } from '../../../src/train/rl/policy-stage.ts';
-import {
-  type EncodedPrompt,
-  Sampler,
-  type SamplerOptions,
-  type SamplerParts,
-} from '../../../src/train/rl/sampler.ts';
+import { type PpoParts, respond } from '../../../src/train/rl/ppo-iteration.ts';
+import type { PretrainingMix } from '../../../src/train/rl/pretraining-mix.ts';
+import type { EncodedPrompt } from '../../../src/train/rl/prompts.ts';
+import { penaliseUnfinished } from '../../../src/train/rl/rewards.ts';
+import type { RolloutBatch } from '../../../src/train/rl/rollout.ts';
+import { type DrawnResponses, SampledResponses } from '../../../src/train/rl/sampled-responses.ts';
+import { Sampler, type SamplerOptions } from '../../../src/train/rl/sampler.ts';
+import { Scorer, type ScorerOptions } from '../../../src/train/rl/scorer.ts';
 import { temporaryFolder } from '../../helpers/cli.ts';
 import { randomIntegers } from '../../helpers/reference.ts';
 
@@ -36,11 +43,21 @@ export interface WorldOptions {
   prompts?: number;
   lora?: Partial<LoraSettings>;
   sampler?: Partial<SamplerOptions>;
+  /** At the sampler's temperature. */
+  scorer?: Partial<Omit<ScorerOptions, 'temperature'>>;
   stage?: Partial<PolicyStageOptions>;
-  algorithm?: Partial<CriticAlgorithm>;
-  /** Of one answer. Default: how many of its tokens are even. */
+  kl?: KlController;
+  ptx?: PretrainingMix;
+  /** Indices of prompts to evaluate on. */
+  heldOut?: readonly number[];
+  /** Default: a head on the policy. */
+  critic?: Critic;
+  advantages?: Partial<CriticOptions>;
+  /** Instead of one with a critic. */
+  estimator?: AdvantageEstimator;
+  /** The score of one answer. Default: how many of its tokens are even. */
   reward?: (answer: Answer, response: Int32Array) => number;
-  /** Instead. */
+  /** Instead of `reward`. */
   source?: RewardSource;
 }
 
@@ -92,33 +109,40 @@ export class CountingReward implements RewardSource {
   dispose(): void {}
 }
 
-export const samplerDefaults: SamplerOptions = {
-  prompts: 16,
+const samplerDefaults: SamplerOptions = {
+  promptsPerRollout: 16,
   responsesPerPrompt: 1,
-  maxResponse: 12,
+  maxResponseLength: 12,
   temperature: 1,
   stopTokens: STOPS,
-  decodeBatch: 5,
-  rewardClip: 0,
-  missingEos: 'none',
-  missingEosValue: 0,
+  decodeBatchSize: 5,
   seed: 11,
 };
+
+const scorerDefaults = { rewardClip: 0, missingEos: 'none', missingEosValue: 0 } as const;
 
 export const evenTokens = (_: unknown, response: Int32Array): number =>
   response.filter((token) => token % 2 === 0).length / 4;
 
-export interface World {
-  stage: PolicyStage;
+/** Everything that draws and scores responses. */
+export interface Responders {
+  sampler: Sampler;
+  scorer: Scorer;
+  models: RolloutModels;
   policy: Gpt;
   reference: Gpt | undefined;
+  prompts: readonly EncodedPrompt[];
   reward: CountingReward;
-  sampler: Sampler;
-  kl: KlController;
-  parts: SamplerParts;
+  /** Responses to prompts of these indices, scored. */
+  respond(prompts: readonly number[], seed: number): Promise<SampledResponses>;
 }
 
-export async function makeSampler(options: WorldOptions = {}) {
+export interface World extends Responders {
+  stage: PolicyStage;
+  kl: KlController;
+}
+
+export async function makeResponders(options: WorldOptions = {}): Promise<Responders> {
   const { dtype = 'f32', prompts: count = 16, vocabulary = VOCABULARY, lora = {} } = options;
   const policy = tinyPolicy(1, dtype, vocabulary);
   const trainable = new TrainableModel(policy, {
@@ -132,39 +156,31 @@ export async function makeSampler(options: WorldOptions = {}) {
   const reference = trainable.hasAdapters ? undefined : tinyPolicy(1, dtype, vocabulary);
   const prompts = unequalPrompts(count, vocabulary);
   const reward = new CountingReward(options.reward ?? evenTokens, prompts);
-  const parts: SamplerParts = {
-    policy,
-    reference,
-    tokenizer: await byteTokenizer(),
-    prompts,
-    reward: options.source ?? reward,
-    withReference: (body) => (reference ? body(reference) : trainable.withoutAdapters(() => body(policy))),
+  const models = new RolloutModels({ policy: trainable, reference, reward: options.source ?? reward });
+  const sampler = new Sampler(policy, prompts, { ...samplerDefaults, ...options.sampler });
+  const { temperature } = sampler.options;
+  const scorer = new Scorer(models, prompts, await byteTokenizer(), {
+    temperature,
+    ...scorerDefaults,
+    ...options.scorer,
+  });
+  return {
+    ...{ sampler, scorer, models, policy, reference, prompts, reward },
+    respond: (indices, seed) => respond({ sampler, scorer }, indices, seed),
   };
-  const sampler = new Sampler(parts, { ...samplerDefaults, ...options.sampler });
-  return { sampler, parts, policy, reference, reward, trainable };
 }
 
-/** PPO with a head on the policy for values, unless told otherwise. */
+/** PPO with a head on the policy as its value model, by default. */
 export async function makeWorld(options: WorldOptions = {}): Promise<World> {
-  const made = await makeSampler(options);
-  const { sampler, trainable, policy, parts } = made;
-  const kl = options.stage?.kl ?? new KlController({ coef: 0.05, horizon: 10_000 });
-  const algorithm: CriticAlgorithm = {
-    kind: 'critic',
-    responsesPerPrompt: 1,
-    critic: options.algorithm?.critic ?? new SharedCritic(policy.config.hiddenSize, 1),
-    gamma: 1,
-    lambda: 0.95,
-    klEstimator: 'k1',
-    whitenRewards: false,
-    valueClip: 0.2,
-    valueCoef: 0.1,
-    ...options.algorithm,
-  };
-  const stage = new PolicyStage(trainable, sampler, {
+  const made = await makeResponders(options);
+  const { sampler, scorer, models, policy, prompts } = made;
+  const kl = options.kl ?? new KlController({ coef: 0.05, horizon: 10_000 });
+  const estimator = options.estimator ?? criticEstimator(policy, options);
+  const parts: PpoParts = { models, sampler, scorer, estimator, kl, ptx: options.ptx };
+  const heldOut = options.heldOut ?? [];
+  const set = { encoded: prompts, trainingCount: prompts.length, heldOut, tooLong: 0 };
+  const stage = new PolicyStage(parts, set, {
     name: 'ppo',
-    algorithm,
-    kl,
     batchSize: 16,
     gradAccum: 1,
     epochs: 1,
@@ -173,10 +189,7 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
     dualClip: undefined,
     maxApproxKl: undefined,
     entropyCoef: 0,
-    ema: 0,
-    ptx: undefined,
-    validation: [],
-    training: parts.prompts.length,
+    emaDecay: 0,
     seed: 7,
     ratioTolerance: 0,
     ...options.stage,
@@ -184,15 +197,49 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
   return { ...made, stage, kl };
 }
 
-/** Sums the gradients of one update, as the Trainer does; they stay on the parameters. Returns its loss. */
+function criticEstimator(policy: Gpt, { critic, advantages }: WorldOptions): CriticEstimator {
+  return new CriticEstimator(critic ?? new SharedCritic(policy.config.hiddenSize, 1), {
+    responsesPerPrompt: 1,
+    gamma: 1,
+    lambda: 0.95,
+    klEstimator: 'k1',
+    whitenRewards: false,
+    valueClip: 0.2,
+    valueCoef: 0.1,
+    ...advantages,
+  });
+}
+
+/** Collects the responses that are drawn and scored from now on. */
+export function recordResponses({ sampler, scorer }: Responders): SampledResponses[] {
+  const seen: SampledResponses[] = [];
+  const [draw, score] = [sampler.draw.bind(sampler), scorer.score.bind(scorer)];
+  let drawn: DrawnResponses | undefined;
+  sampler.draw = async (...given) => {
+    drawn = await draw(...given);
+    return drawn;
+  };
+  scorer.score = async (sequences) => {
+    const scored = await score(sequences);
+    const scores = penaliseUnfinished(scored.rawScores, sequences, scorer.options);
+    seen.push(new SampledResponses(drawn!, { ...scored, scores }));
+    return scored;
+  };
+  return seen;
+}
+
+/**
+ * Sums the gradients of one update, as the Trainer does; they stay on the parameters.
+ * Returns its loss.
+ */
 export async function accumulate(stage: PolicyStage, batches = 1): Promise<number> {
-  const taken: (readonly number[])[] = [];
+  const taken: RolloutBatch[] = [];
   for (let i = 0; i < batches; ++i) taken.push(await stage.nextBatch());
   const tokens = taken.reduce((sum, batch) => sum + stage.lossTokens(batch), 0);
   return taken.reduce((sum, batch) => sum + batchLoss(stage, batch, 1 / tokens), 0);
 }
 
-function batchLoss(stage: PolicyStage, batch: readonly number[], scale: number): number {
+function batchLoss(stage: PolicyStage, batch: RolloutBatch, scale: number): number {
   return scope(() => {
     const loss = stage.loss(batch, scale);
     backward(loss);
@@ -203,7 +250,7 @@ function batchLoss(stage: PolicyStage, batch: readonly number[], scale: number):
 /** Takes the gradients off, by name, of all groups. */
 export function takeGradients(stage: PolicyStage): Map<string, Float32Array> {
   const found = new Map<string, Float32Array>();
-  for (const { name: group, parameters } of stage.groups) {
+  for (const { name: group, parameters } of stage.parameters) {
     for (const [name, parameter] of parameters) {
       if (parameter.grad) found.set(`${group}/${name}`, parameter.grad.toFloats());
       parameter.grad?.dispose();
@@ -216,7 +263,7 @@ export function takeGradients(stage: PolicyStage): Map<string, Float32Array> {
 /** Plain gradient descent on what has accumulated. */
 export function descend(stage: PolicyStage, lr: number): void {
   const gradients = takeGradients(stage);
-  for (const { name: group, parameters } of stage.groups) {
+  for (const { name: group, parameters } of stage.parameters) {
     for (const [name, parameter] of parameters) {
       const gradient = gradients.get(`${group}/${name}`);
       if (gradient) parameter.write(parameter.toFloats().map((value, i) => value - lr * gradient[i]!));
@@ -225,37 +272,30 @@ export function descend(stage: PolicyStage, lr: number): void {
 }
 
 export const constantRate = (lr: number) =>
-  ({ lr, schedule: 'constant', warmupSteps: 0, finalFraction: 1, decayFraction: 0 }) as const;
+  ({ lr, schedule: 'constant', warmupSteps: 0, minLrRatio: 1, decayRatio: 0 }) as const;
 
 export const trainerDefaults: TrainerOptions = {
-  budget: { steps: 10 },
-  schedule: constantRate(1e-3),
+  steps: 10,
+  ...constantRate(1e-3),
   optimizer: { eps: 1e-5, weightDecay: 0 },
-  gradAccum: 1,
-  clip: 1,
-  guard: { onSpike: 'warn', spikeThreshold: 1e6, spikeWindow: 128 },
+  spikeThreshold: 1e6,
   evalEvery: 0,
-  sampleEvery: 0,
   saveEvery: 0,
-  patience: 0,
 };
 
 /** Trains without writing a model, and returns the records of the steps. */
 export async function train(stage: PolicyStage, options: Partial<TrainerOptions>) {
-  const folder = temporaryFolder();
-  const store = new CheckpointStore(folder);
-  store.save = async (step) => ({ step, path: folder }) as Awaited<ReturnType<CheckpointStore['save']>>;
-  const metrics = MetricsLog.open(folder);
-  const trainer = new Trainer(stage, { ...trainerDefaults, ...options }, { store, metrics });
+  const out = temporaryFolder();
+  stage.writeModel = async () => [];
+  const trainer = new Trainer(stage, { ...trainerDefaults, ...options, out });
   try {
     await trainer.run();
-    const { records } = readMetrics(folder);
+    const { records } = readMetrics(out);
     return {
       steps: records.filter(({ event }) => event === undefined) as unknown as Record<string, number>[],
       events: records.filter(({ event }) => event !== undefined),
     };
   } finally {
-    metrics.close();
     trainer.dispose();
   }
 }
@@ -265,7 +305,11 @@ export function weights(parameters: Iterable<readonly [string, Tensor]>): Map<st
 }
 
 /** A response of these tokens to a prompt of `promptLength` tokens. */
-export function episodeOf(promptLength: number, response: readonly number[], finished = true): Episode {
+export function sequenceOf(
+  promptLength: number,
+  response: readonly number[],
+  finished = true,
+): ResponseSequence {
   const prompt = Array.from({ length: promptLength }, (_, i) => i + 1);
   return { prompt: 0, tokens: Int32Array.from([...prompt, ...response]), promptLength, finished };
 }

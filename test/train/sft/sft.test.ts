@@ -3,7 +3,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadGpt, saveGpt, saveScoringModel, scoringModelFrom } from '../../../src/checkpoint/gpt-folder.ts';
+import {
+  loadModel,
+  saveModel,
+  saveScoringModel,
+  scoringModelFrom,
+} from '../../../src/checkpoint/gpt-folder.ts';
 import { CheckpointStore } from '../../../src/checkpoint/store.ts';
 import { ExampleLoader } from '../../../src/data/rows/example-loader.ts';
 import { type Instruction, readInstructions } from '../../../src/data/rows/instructions.ts';
@@ -18,11 +23,10 @@ import { ChatTemplate } from '../../../src/text/chat-template.ts';
 import { Tokenizer } from '../../../src/text/tokenizer.ts';
 import { chatTokenizer } from '../../../src/train/loop/chat-model.ts';
 import { TrainableModel } from '../../../src/train/loop/trainable-model.ts';
-import { runSft } from '../../../src/train/sft/run.ts';
 import { SftStage } from '../../../src/train/sft/stage.ts';
 import { writeChatModel } from '../../helpers/chat-model.ts';
 import { athanor, temporaryFolder } from '../../helpers/cli.ts';
-import { evaluated, jsonl, logged, sftDefaults } from '../../helpers/stages.ts';
+import { evaluated, jsonl, logged, runSft, sftDefaults } from '../../helpers/stages.ts';
 
 const CONTEXT = 64;
 let folder: string;
@@ -60,7 +64,7 @@ function nats(gpt: Gpt, { tokens, targets }: SupervisedExample): { sum: number; 
 /** Mean loss of a model folder on rows, each example by itself. */
 function lossOf(from: string, rows: readonly Instruction[]): number {
   const template = ChatTemplate.of(Tokenizer.load(from));
-  const gpt = loadGpt(from);
+  const gpt = loadModel(from);
   const { examples } = supervisedExamples(rows, template, { context: CONTEXT, overLong: 'truncate' });
   const losses = examples.map((example) => nats(gpt, example));
   gpt.dispose();
@@ -112,7 +116,7 @@ describe('validation', () => {
 
   it('is the loss of the held-out prompts under the model that is left', async () => {
     const out = join(temporaryFolder(), 'run');
-    const settings = { ...sftDefaults, validation: 0.3, batchSize: 1, epochs: 2 };
+    const settings = { ...sftDefaults, validationSplit: 0.3, batchSize: 1, epochs: 2 };
     const report = await runSft({ ...settings, data: data(), model, out });
     const { rows } = await readInstructions(data());
     const promptOf = ({ messages }: Instruction) => messages.slice(0, -1);
@@ -133,7 +137,7 @@ describe('validation', () => {
     }));
     const report = await runSft({
       ...{ ...sftDefaults, data: jsonl(folder, 'noise.jsonl', noise), model, out },
-      ...{ validation: 0.4, lr: 2e-2, steps: 400, evalEvery: 2, patience: 3, keep: 1 },
+      ...{ validationSplit: 0.4, lr: 2e-2, steps: 400, evalEvery: 2, patience: 3, keepCheckpoints: 1 },
     });
     const losses = evaluated(out, 'val_loss');
     const best = Math.min(...losses);
@@ -149,11 +153,11 @@ describe('validation', () => {
 
 describe('NEFTune', () => {
   it('is noise in training only', async () => {
-    const run = async (neftune: number) => {
+    const run = async (neftuneAlpha: number) => {
       const out = join(temporaryFolder(), 'run');
       const data = jsonl(folder, 'neftune.jsonl', dialogues(12));
       // Too small a rate to change any weight.
-      const settings = { ...sftDefaults, lr: 1e-30, validation: 0.3, steps: 2, neftune };
+      const settings = { ...sftDefaults, lr: 1e-30, validationSplit: 0.3, steps: 2, neftuneAlpha };
       const { loss, val_loss } = await runSft({ ...settings, data, model, out });
       return { loss, val_loss };
     };
@@ -178,7 +182,7 @@ describe('NEFTune', () => {
       { context: CONTEXT, overLong: 'drop' },
     ).examples;
     const losses = () => {
-      const policy = new TrainableModel(loadGpt(model), { ...sftDefaults, tokenizerFolder: model });
+      const policy = new TrainableModel(loadModel(model), { ...sftDefaults, tokenizerFolder: model });
       const stage = new SftStage(policy, chat, {
         loader: new ExampleLoader(examples, { batchSize: 1, context: CONTEXT, packing: true, seed: 1 }),
         ...{ validation: [], tokensPerBatch: CONTEXT, context: CONTEXT, neftune: 10 },
@@ -199,14 +203,14 @@ it('LoRA leaves an ordinary model folder that scores as the live model did', asy
   const out = join(temporaryFolder(), 'run');
   const data = jsonl(folder, 'lora.jsonl', dialogues(40));
   const report = await runSft({
-    ...{ ...sftDefaults, data, model, out, validation: 0.3 },
+    ...{ ...sftDefaults, data, model, out, validationSplit: 0.3 },
     ...{ loraRank: 4, lr: 3e-2, steps: 60 },
   });
   const { rows } = await readInstructions(data);
   const { validation } = splitByPrompt(rows, ({ messages }) => messages.slice(0, -1), 0.3, sftDefaults.seed);
   expect(report.val_loss).toBeLessThan(lossOf(model, validation) - 0.3);
   expect(report.val_loss).toBeCloseTo(lossOf(out, validation), 4);
-  const [before, after] = [loadGpt(model), loadGpt(out)];
+  const [before, after] = [loadModel(model), loadModel(out)];
   const stored = new Map([...after.parameters()].map(([name, value]) => [name, value.toFloats()]));
   expect([...stored.keys()]).toEqual([...before.parameters()].map(([name]) => name));
   const changed = [...before.parameters()].filter(
@@ -226,7 +230,7 @@ it('R7: a base model gets a template, learns the answers, and learns to stop', a
   const gpt = new Gpt(presetConfig('tiny', { vocabSize: tokenizer.vocabSize, contextLength: CONTEXT }), {
     seed: 1,
   });
-  await saveGpt(base, gpt, { tokenizer: base });
+  await saveModel(base, gpt, { tokenizer: base });
   gpt.dispose();
   const facts = { sky: 'Blue.', rose: 'Red.', grass: 'Green, of course.', snow: 'White.' };
   const rows = Object.entries(facts).map(([thing, completion]) => ({
@@ -238,7 +242,7 @@ it('R7: a base model gets a template, learns the answers, and learns to stop', a
     ...{ steps: 120, lr: 5e-3, samplePrompt: ['Colour of snow?'] },
   });
   expect(report.loss).toBeLessThan(0.05);
-  const trained = loadGpt(out);
+  const trained = loadModel(out);
   const answers = await new Answerer(trained, Tokenizer.load(out)).answer(
     rows.map(({ prompt }) => [{ role: 'user', content: prompt }]),
     { maxTokens: 40, temperature: 0 },
@@ -265,7 +269,7 @@ describe('what can go wrong', () => {
     expect(skipped.stderr).toMatch(
       /left out 1 bad json, 2 bad row, 2 empty; the first of each: .*bad\.jsonl:2/,
     );
-    const stopped = await sft(data, '--on-bad-line', 'stop');
+    const stopped = await sft(data, '--on-bad-line', 'fail');
     expect(stopped.code).toBe(1);
     expect(stopped.stderr).toMatch(/bad\.jsonl:2.*\[ERR_FORMAT\]/);
     expect(stopped.stderr).not.toMatch(/\n\s+at /);
@@ -275,18 +279,18 @@ describe('what can go wrong', () => {
     const long = { prompt: 'Hello!', completion: 'Red, then. '.repeat(40) };
     const unanswered = { prompt: 'Name a colour. '.repeat(60), completion: 'Blue.' };
     const data = jsonl(folder, 'long.jsonl', [good, long, unanswered]);
-    const cut = await sft(data, '--validation', '0');
+    const cut = await sft(data, '--validation-split', '0');
     expect(cut.stderr).toMatch(
       /1 examples cut to the context, 1 examples left out for nothing to learn was left of them/,
     );
     expect(JSON.parse(cut.stdout.trim().split('\n').at(-1)!).loss).toBeGreaterThan(0);
-    const dropped = await sft(data, '--validation', '0', '--over-long', 'drop');
+    const dropped = await sft(data, '--validation-split', '0', '--over-long', 'drop');
     expect(dropped.stderr).toMatch(/2 examples longer than the context left out/);
     const asked = await sft(data, '--sample-prompt', 'Name a colour. '.repeat(20));
     expect(asked.stderr).toMatch(
       /a --sample-prompt of \d+ tokens and 32 for its answer exceed the context of 64/,
     );
-    const none = await sft(jsonl(folder, 'none.jsonl', [unanswered]), '--validation', '0');
+    const none = await sft(jsonl(folder, 'none.jsonl', [unanswered]), '--validation-split', '0');
     expect(none.code).toBe(1);
     expect(none.stderr).toMatch(
       /no example of .*none\.jsonl is left to train on: 1 examples.*\[ERR_ARGUMENT\]/,
@@ -306,7 +310,7 @@ describe('what can go wrong', () => {
       { role: 'assistant', content: 'Blue.' },
     ];
     const data = jsonl(folder, 'system.jsonl', [good, { messages }]);
-    const { code, stderr } = await sft(data, '--model', strict, '--validation', '0');
+    const { code, stderr } = await sft(data, '--model', strict, '--validation-split', '0');
     expect(code).toBe(2);
     expect(stderr).toMatch(
       /system\.jsonl:2: the chat template refused the messages: no system message, please \[ERR_CONFIG\]/,

@@ -1,0 +1,17 @@
+#include "ops/query_key_norm.h"
+
+#include "binding/convert.h"
+
+ATHANOR_FIELDS(athanor::ops::QueryKeyNormBackwardInputs, dy, queries, keys, query_gain, key_gain, query_rstd,
+               key_rstd, dquery_gain, dkey_gain)
+
+namespace athanor::binding {
+namespace {
+
+const Family query_key_norm_family([](Exports& exports) {
+  bind<&ops::query_key_norm_forward>(exports, "queryKeyNormForward");
+  bind<&ops::query_key_norm_backward>(exports, "queryKeyNormBackward");
+});
+
+}  // namespace
+}  // namespace athanor::binding

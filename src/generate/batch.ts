@@ -1,0 +1,253 @@
+/**
+ * Continuous batching. A batch has a fixed number of slots in a cache of keys and values. A request
+ * waits until a slot is free. When a request is finished, the next one gets its slot at once. Each
+ * step is one forward pass over the running sequences: each brings its last token or a part of its
+ * prompt. generate() runs a batch to its end; a server steps one as long as it lives.
+ *
+ * The kernels are batch-invariant and each request draws from its own random stream. So the tokens
+ * of a request and their log-probabilities do not depend on the rest of the batch, on the time of
+ * its start, or on how its prompt was cut. (On a GPU that holds for the engine's own products, not
+ * for cuBLASLt.) The model's weights must not change while requests run.
+ */
+import { AthanorError } from '../base/errors.ts';
+import type { Gpt } from '../nn/gpt.ts';
+import { noGrad } from '../tensor/autograd.ts';
+import { scope } from '../tensor/tensor.ts';
+import { CachedPasses, type SequencePart } from './cached-passes.ts';
+import { KvCache } from './kv-cache.ts';
+import { type DrawnTokens, drawTokens } from './sampling.ts';
+import { type BatchRequest, type Completion, Sequence } from './sequence.ts';
+
+/** The size of a batch. */
+export interface BatchOptions {
+  /** Number of sequences that run at the same time. */
+  slots: number;
+  /** Largest number of tokens per sequence, prompt and new ones. Default: the model's context. */
+  slotTokens?: number;
+  /**
+   * Largest number of prompt tokens per step, so that a long prompt does not hold up the sequences
+   * that are decoding. The oldest request comes first. Default: no limit.
+   */
+  prefillTokens?: number;
+  /**
+   * Whether the keys and values of a slot outlive its request. Then a later prompt that begins with
+   * the same tokens, such as the next turn of a conversation, reads only the rest. The weights must
+   * not change while the batch lives. Default false.
+   */
+  reusePrefixes?: boolean;
+}
+
+/** A token that a step drew. */
+export interface BatchEvent {
+  /** Id of the request. */
+  id: number;
+  token: number;
+  /** In the model's own distribution at the request's temperature, in nats. */
+  logProb: number;
+  /** All tokens of the request; given with the last token only. */
+  completion?: Completion;
+}
+
+/** A batch of requests that run together. */
+export class Batch implements Disposable {
+  readonly #model: Gpt;
+  readonly #cache: KvCache;
+  readonly #passes: CachedPasses;
+  readonly #prefillTokens: number;
+  readonly #reusePrefixes: boolean;
+  /** Free slots; the one that has been free the longest comes first. */
+  readonly #freeSlots: number[];
+  /** The last sequence of each slot. Its first tokens are still cached there. */
+  readonly #held: (Sequence | undefined)[];
+  /** Waiting requests by id, the oldest first. */
+  readonly #waiting = new Map<number, Sequence>();
+  /** Running sequences; those with equal sampling settings are neighbours. */
+  #running: Sequence[] = [];
+  #nextId = 0;
+
+  /** Throws ERR_ARGUMENT for sizes that are not positive integers or exceed the model's context. */
+  constructor(model: Gpt, options: BatchOptions) {
+    const { slots, slotTokens = model.config.contextLength } = options;
+    const { prefillTokens = Number.MAX_SAFE_INTEGER, reusePrefixes = false } = options;
+    for (const [name, value] of Object.entries({ slots, slotTokens, prefillTokens })) {
+      if (Number.isSafeInteger(value) && value >= 1) continue;
+      throw new AthanorError('ERR_ARGUMENT', `${name} of a batch must be a positive integer, not ${value}`);
+    }
+    this.#model = model;
+    this.#cache = new KvCache(model, slots, slotTokens);
+    this.#passes = new CachedPasses(model, this.#cache);
+    this.#prefillTokens = prefillTokens;
+    this.#reusePrefixes = reusePrefixes;
+    this.#freeSlots = Array.from({ length: slots }, (_, i) => i);
+    this.#held = new Array(slots);
+  }
+
+  /** Number of unfinished requests, including the waiting ones. */
+  get size(): number {
+    return this.#running.length + this.#waiting.size;
+  }
+
+  /** Number of requests without a slot. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /**
+   * Adds a request, at any time, and returns its id: 0 for the first one, then counting up. Throws
+   * ERR_ARGUMENT, with the request's name, for one that cannot run; the batch does not change then.
+   */
+  add(request: BatchRequest): number {
+    const { vocabSize, contextLength } = this.#model.config;
+    const slotTokens = this.#cache.maxTokens;
+    const sequence = new Sequence(this.#nextId, request, { vocabSize, contextLength, slotTokens });
+    this.#waiting.set(sequence.id, sequence);
+    return this.#nextId++;
+  }
+
+  /**
+   * Runs one forward pass, and draws a token for each running sequence whose prompt is read.
+   * Does nothing when the batch is empty. If it throws, no sequence has moved, and the step
+   * can be repeated.
+   */
+  step(): BatchEvent[] {
+    this.#admit();
+    const { lengths: cached } = this.#cache;
+    if (this.#running.every(({ slot, length }) => cached[slot] === length - 1)) return this.#decode();
+    return this.#prefill();
+  }
+
+  /**
+   * Removes a waiting or running request. Returns the tokens that it has drawn, with `finish`
+   * 'aborted'; undefined when the batch does not have the request.
+   */
+  cancel(id: number): Completion | undefined {
+    const sequence = this.#waiting.get(id) ?? this.#running.find((running) => running.id === id);
+    if (!sequence) return undefined;
+    if (!this.#waiting.delete(id)) this.#release(sequence);
+    return sequence.completion('aborted');
+  }
+
+  /** Frees the cache and drops all requests. */
+  dispose(): void {
+    this.#waiting.clear();
+    this.#running = [];
+    this.#held.length = 0;
+    this.#passes.dispose();
+    this.#cache.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** Gives free slots to the requests that have waited the longest. */
+  #admit(): void {
+    for (const [id, sequence] of this.#waiting) {
+      if (this.#freeSlots.length === 0) return;
+      this.#waiting.delete(id);
+      this.#start(sequence);
+      const { key } = sequence.sampling;
+      const alike = this.#running.findLastIndex(({ sampling }) => sampling.key === key);
+      this.#running.splice(alike < 0 ? this.#running.length : alike + 1, 0, sequence);
+    }
+  }
+
+  /**
+   * Gives a free slot to a sequence. With reusePrefixes, that is the slot that has cached
+   * most of it.
+   */
+  #start(sequence: Sequence): void {
+    let best = 0;
+    let cached = 0;
+    if (this.#reusePrefixes) {
+      const all = this.#freeSlots.map((slot) => this.#cachedOf(sequence, slot));
+      cached = Math.max(...all);
+      best = all.indexOf(cached);
+    }
+    const slot = this.#freeSlots.splice(best, 1)[0]!;
+    sequence.start(slot);
+    this.#cache.lengths[slot] = cached;
+    if (this.#reusePrefixes) this.#held[slot] = sequence;
+  }
+
+  /**
+   * Number of prompt tokens that a slot has cached; never all, because the last one
+   * gives the logits.
+   */
+  #cachedOf({ tokens, promptLength }: Sequence, slot: number): number {
+    const held = this.#held[slot]?.tokens;
+    if (!held) return 0;
+    const most = Math.min(this.#cache.lengths[slot]!, promptLength - 1);
+    let count = 0;
+    while (count < most && tokens[count] === held[count]) ++count;
+    return count;
+  }
+
+  /** Runs a step in which every running sequence brings its last token. */
+  #decode(): BatchEvent[] {
+    const drawing = this.#running;
+    if (drawing.length === 0) return [];
+    const drawn = noGrad(() => scope(() => drawTokens(this.#passes.decode(drawing), drawing)));
+    return this.#append(drawing, drawn);
+  }
+
+  /** Runs a step in which some sequences bring a part of their prompt. */
+  #prefill(): BatchEvent[] {
+    const parts = this.#parts();
+    const drawing = parts.flatMap(({ sequence, end }) => (end === sequence.length ? [sequence] : []));
+    const drawn = noGrad(() =>
+      scope(() => {
+        const rows = this.#passes.prefill(parts);
+        return rows && drawTokens(rows, drawing);
+      }),
+    );
+    for (const { sequence, end } of parts) this.#cache.lengths[sequence.slot] = end;
+    return drawn ? this.#append(drawing, drawn) : [];
+  }
+
+  /**
+   * The part that each running sequence brings: its last token, or as much of its prompt
+   * as prefillTokens allows.
+   */
+  #parts(): SequencePart<Sequence>[] {
+    const { lengths: cached } = this.#cache;
+    const rest = ({ slot, length }: Sequence) => length - cached[slot]!;
+    const counts = new Map<Sequence, number>();
+    let budget = this.#prefillTokens;
+    const reading = this.#running.filter((sequence) => rest(sequence) > 1);
+    for (const sequence of reading.sort((a, b) => a.id - b.id)) {
+      const count = Math.min(rest(sequence), budget);
+      counts.set(sequence, count);
+      budget -= count;
+    }
+    return this.#running.flatMap((sequence) => {
+      const begin = cached[sequence.slot]!;
+      const count = counts.get(sequence) ?? 1;
+      return count > 0 ? [{ sequence, begin, end: begin + count }] : [];
+    });
+  }
+
+  /** Adds the drawn tokens to their sequences, whose previous last tokens are cached now. */
+  #append(drawing: readonly Sequence[], { tokens, logProbs }: DrawnTokens): BatchEvent[] {
+    const events: BatchEvent[] = [];
+    const finished: Sequence[] = [];
+    for (let i = 0; i < drawing.length; ++i) {
+      const sequence = drawing[i]!;
+      const event: BatchEvent = { id: sequence.id, token: tokens[i]!, logProb: logProbs[i]! };
+      this.#cache.lengths[sequence.slot] = sequence.length;
+      const finish = sequence.append(event.token, event.logProb);
+      if (finish) {
+        event.completion = sequence.completion(finish);
+        finished.push(sequence);
+      }
+      events.push(event);
+    }
+    for (const sequence of finished) this.#release(sequence);
+    return events;
+  }
+
+  #release(sequence: Sequence): void {
+    this.#running.splice(this.#running.indexOf(sequence), 1);
+    this.#freeSlots.push(sequence.slot);
+  }
+}

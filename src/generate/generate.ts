@@ -1,0 +1,68 @@
+/** Completes prompts: runs a batch to its end. */
+import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import type { Gpt } from '../nn/gpt.ts';
+import { Batch } from './batch.ts';
+import type { SamplingOptions } from './sampling.ts';
+import type { Completion } from './sequence.ts';
+
+/** How completions are sampled. */
+export interface GenerateOptions extends SamplingOptions {
+  /** Largest number of new tokens. */
+  maxTokens: number;
+  /** Ids that end a sequence; the stop token itself is part of the result. */
+  stopTokens?: readonly number[];
+  /** Sequences to decode at the same time. Default 16. */
+  batchSize?: number;
+  /** Called for each new token. If it returns true, the sequence ends after that token. */
+  onToken?: (event: TokenEvent) => boolean | undefined;
+  /** Once aborted, all unfinished sequences end as they are. */
+  signal?: AbortSignal;
+}
+
+/** A new token of a prompt. */
+export interface TokenEvent {
+  /** Index of the prompt. */
+  prompt: number;
+  token: number;
+  logProb: number;
+}
+
+// A turn of the event loop takes several system calls, which would slow a step of half a
+// millisecond. A signal or a reader of the text does not notice a wait of this length.
+const MAX_MS_BETWEEN_TURNS = 5;
+
+/**
+ * Completes every prompt; prompt i draws from the random stream i. Throws ERR_ARGUMENT for an empty
+ * prompt or one that leaves no room in the context.
+ */
+export async function generate(
+  model: Gpt,
+  prompts: readonly ArrayLike<number>[],
+  { batchSize = 16, onToken, signal, ...request }: GenerateOptions,
+): Promise<Completion[]> {
+  const results: Completion[] = new Array(prompts.length);
+  if (prompts.length === 0) return results;
+  const longest = prompts.reduce((most, { length }) => Math.max(most, length), 0);
+  using batch = new Batch(model, {
+    slots: Math.min(batchSize, prompts.length),
+    slotTokens: Math.min(model.config.contextLength, longest + request.maxTokens),
+  });
+  // The ids of the batch are the indices of the prompts.
+  for (const [stream, prompt] of prompts.entries()) {
+    batch.add({ ...request, prompt, stream, name: `prompt ${stream}` });
+  }
+  let lastTurn = performance.now();
+  while (batch.size > 0 && !signal?.aborted) {
+    for (const { id, token, logProb, completion } of batch.step()) {
+      const isEnd = onToken?.({ prompt: id, token, logProb });
+      const made = isEnd ? (completion ?? batch.cancel(id)) : completion;
+      if (made) results[id] = isEnd ? { ...made, finish: 'stop' } : made;
+    }
+    if (performance.now() - lastTurn >= MAX_MS_BETWEEN_TURNS) {
+      await yieldToEvents();
+      lastTurn = performance.now();
+    }
+  }
+  for (let id = 0; id < prompts.length; ++id) results[id] ??= batch.cancel(id)!;
+  return results;
+}

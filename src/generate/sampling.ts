@@ -1,0 +1,158 @@
+/**
+ * Draws tokens. Every request has its own settings. The engine draws for rows with equal settings,
+ * so a step makes one call per kind of settings among its rows. Rows of one kind should be
+ * neighbours: then they are a slice of the logits, and nothing is copied.
+ */
+import { AthanorError } from '../base/errors.ts';
+import { native } from '../native/addon.ts';
+import { scope, Tensor, tensor } from '../tensor/tensor.ts';
+
+/** How a token is drawn from the model's distribution. */
+export interface SamplingOptions {
+  /** 0 always takes the likeliest token. Default 1. */
+  temperature?: number;
+  /** Sample from the k likeliest tokens; 0: all. Default 0. */
+  topK?: number;
+  /** Sample from the smallest set of tokens whose probability reaches this; 1: all. Default 1. */
+  topP?: number;
+  /**
+   * Sample from tokens whose probability is at least this share of the largest one; 0:
+   * all. Default 0.
+   */
+  minP?: number;
+  /**
+   * Divides positive logits and multiplies negative logits of tokens that already occur in the
+   * sequence (Keskar et al., 2019). Default 1: no change.
+   */
+  repetitionPenalty?: number;
+  /** Default 0. */
+  seed?: number;
+}
+
+export interface SamplingSettings extends Required<SamplingOptions> {
+  /** Equal for equal settings. */
+  readonly key: string;
+}
+
+/**
+ * Logits of the next token of some sequences, and what each draw depends on in addition
+ * to the settings.
+ */
+export interface NextTokenRows {
+  /** f32 `[rows, vocab]` */
+  logits: Tensor;
+  /** i32 `[rows]`: random stream of each sequence. */
+  streams: Tensor;
+  /**
+   * i32 `[rows]`: number of tokens of each sequence, which is the place of the draw in its stream.
+   */
+  lengths: Tensor;
+}
+
+/** The parts of a sequence that a draw needs. */
+export interface SampledSequence {
+  readonly sampling: SamplingSettings;
+  /** Prompt and new tokens, i32 `[length]` at the front of a longer array. */
+  readonly tokens: Int32Array;
+  readonly length: number;
+}
+
+export interface DrawnTokens {
+  /** `[rows]` */
+  tokens: Int32Array;
+  /**
+   * f32 `[rows]`: log-probability of each token in the model's own distribution at the
+   * temperature, in nats.
+   */
+  logProbs: Float32Array;
+}
+
+/** Adds defaults. Throws ERR_ARGUMENT for a value out of range. @param name of the request */
+export function samplingSettings(options: SamplingOptions, name: string): SamplingSettings {
+  const { temperature = 1, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1, seed = 0 } = options;
+  const check = (isGood: boolean, setting: keyof SamplingOptions, range: string) => {
+    if (isGood) return;
+    throw new AthanorError(
+      'ERR_ARGUMENT',
+      `${name} has the ${setting} ${options[setting]}; it must be ${range}`,
+    );
+  };
+  const isUsable = temperature >= MIN_TEMPERATURE && temperature < Infinity;
+  check(temperature === 0 || isUsable, 'temperature', `0 (greedy) or at least ${MIN_TEMPERATURE}`);
+  check(Number.isSafeInteger(topK) && topK >= 0, 'topK', '0 (all) or a positive integer');
+  check(topP > 0 && topP <= 1, 'topP', 'above 0 and at most 1');
+  check(minP >= 0 && minP <= 1, 'minP', 'from 0 to 1');
+  const isPenalty = repetitionPenalty > 0 && repetitionPenalty < Infinity;
+  check(isPenalty, 'repetitionPenalty', 'a number above 0');
+  check(Number.isSafeInteger(seed), 'seed', 'an integer');
+  const key = [temperature, topK, topP, minP, repetitionPenalty, seed].join(' ');
+  return { temperature, topK, topP, minP, repetitionPenalty, seed, key };
+}
+
+/** The limit of the engine: below it, a logit divided by the temperature could overflow. */
+const MIN_TEMPERATURE = 1e-6;
+
+/**
+ * Draws a token for each row; row i belongs to sequence i. Throws ERR_NOT_FINITE for NaN logits.
+ */
+export function drawTokens(rows: NextTokenRows, sequences: readonly SampledSequence[]): DrawnTokens {
+  const first = endOfRun(sequences, 0);
+  if (first === sequences.length) return drawAlike(rows, sequences);
+  const tokens = new Int32Array(sequences.length);
+  const logProbs = new Float32Array(sequences.length);
+  for (let begin = 0, end = first; begin < sequences.length; begin = end) {
+    end = endOfRun(sequences, begin);
+    const drawn = scope(() => drawAlike(rowsOf(rows, begin, end), sequences.slice(begin, end)));
+    tokens.set(drawn.tokens, begin);
+    logProbs.set(drawn.logProbs, begin);
+  }
+  return { tokens, logProbs };
+}
+
+/** The end of the run of sequences from `begin` on that have equal settings. */
+function endOfRun(sequences: readonly SampledSequence[], begin: number): number {
+  const { key } = sequences[begin]!.sampling;
+  let end = begin + 1;
+  while (end < sequences.length && sequences[end]!.sampling.key === key) ++end;
+  return end;
+}
+
+function rowsOf({ logits, streams, lengths }: NextTokenRows, begin: number, end: number): NextTokenRows {
+  const slice = (whole: Tensor) => new Tensor(native.slice(whole.handle, begin, end));
+  return { logits: slice(logits), streams: slice(streams), lengths: slice(lengths) };
+}
+
+/** Draws for sequences with equal settings. */
+function drawAlike(
+  { logits, streams, lengths }: NextTokenRows,
+  sequences: readonly SampledSequence[],
+): DrawnTokens {
+  const { temperature, topK, topP, minP, repetitionPenalty, seed } = sequences[0]!.sampling;
+  const [tokens, logProbs] = native.sample({
+    logits: logits.handle,
+    temperature,
+    topK,
+    topP,
+    minP,
+    repetitionPenalty,
+    history: repetitionPenalty === 1 ? undefined : history(sequences).handle,
+    seed,
+    streams: streams.handle,
+    steps: lengths.handle,
+  });
+  const rows = [sequences.length];
+  return {
+    tokens: new Tensor(tokens, rows, 'i32').toInts(),
+    logProbs: new Tensor(logProbs, rows, 'f32').toFloats(),
+  };
+}
+
+/** i32 `[sequences, longest]`: the tokens so far, padded with -1. */
+function history(sequences: readonly SampledSequence[]): Tensor {
+  const longest = sequences.reduce((most, { length }) => Math.max(most, length), 0);
+  const values = new Int32Array(sequences.length * longest).fill(-1);
+  sequences.forEach(({ tokens, length }, row) => {
+    values.set(tokens.subarray(0, length), row * longest);
+  });
+  return tensor(values, [sequences.length, longest]);
+}

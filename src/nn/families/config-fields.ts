@@ -1,0 +1,118 @@
+/** Reads the fields of one config.json. Every problem names the file and the field. */
+import { AthanorError } from '../../base/errors.ts';
+import type { JsonObject, JsonValue } from '../../base/json.ts';
+import type { RopeSpec } from '../config.ts';
+
+export class ConfigFields {
+  constructor(
+    readonly json: JsonObject,
+    readonly path: string,
+  ) {}
+
+  fail(problem: string): never {
+    throw new AthanorError('ERR_FORMAT', `${this.path}: ${problem}`, 'the file is damaged; write it again');
+  }
+
+  /**
+   * Throws ERR_FORMAT for a value that is valid but not supported.
+   * @param supported the values that are supported
+   */
+  unsupported(what: string, supported: readonly string[]): never {
+    const remedy = `supported: ${supported.join(', ')}`;
+    throw new AthanorError('ERR_FORMAT', `${this.path}: ${what} is not supported`, remedy);
+  }
+
+  /** The value of a field. Python writes null for an absent value. */
+  value(key: string): JsonValue | undefined {
+    return this.json[key] ?? undefined;
+  }
+
+  number(key: string, otherwise?: number): number {
+    const value = this.value(key) ?? otherwise;
+    if (typeof value !== 'number') this.fail(`expected ${key} to be a number but it is ${spell(value)}`);
+    return value;
+  }
+
+  boolean(key: string, otherwise: boolean): boolean {
+    const value = this.value(key) ?? otherwise;
+    if (typeof value !== 'boolean') {
+      this.fail(`expected ${key} to be true or false but it is ${spell(value)}`);
+    }
+    return value;
+  }
+
+  /** A list of numbers, or undefined. */
+  numbers(key: string): number[] | undefined {
+    const list = this.value(key);
+    if (list === undefined) return undefined;
+    const isNumbers = Array.isArray(list) && list.every((value) => typeof value === 'number');
+    if (!isNumbers) this.fail(`expected ${key} to be a list of numbers but it is ${spell(list)}`);
+    return list as number[];
+  }
+
+  object(key: string): ConfigFields | undefined {
+    const value = this.value(key);
+    if (value === undefined) return undefined;
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      this.fail(`expected ${key} to be an object but it is ${spell(value)}`);
+    }
+    return new ConfigFields(value, `${this.path}: ${key}`);
+  }
+
+  /** A token id, or the first of several. */
+  tokenId(key: string): number | undefined {
+    const value = this.value(key);
+    const id = Array.isArray(value) ? value[0] : value;
+    if (id !== undefined && typeof id !== 'number') {
+      this.fail(`expected ${key} to be a token id but it is ${spell(id)}`);
+    }
+    return id;
+  }
+
+  /**
+   * Throws ERR_FORMAT for an option with a value that is not allowed. An absent option is allowed.
+   */
+  only(key: string, ...allowed: JsonValue[]): void {
+    const value = this.value(key);
+    if (value === undefined || allowed.includes(value)) return;
+    const supported = allowed.length > 0 ? allowed.map((word) => `${key} ${spell(word)}`) : [`no ${key}`];
+    this.unsupported(`${key} ${spell(value)}`, supported);
+  }
+
+  /** Applies `only` to each element of a list. */
+  onlyEach(key: string, ...allowed: JsonValue[]): void {
+    const list = this.value(key) ?? [];
+    if (!Array.isArray(list)) this.fail(`expected ${key} to be a list but it is ${spell(list)}`);
+    for (const value of list) new ConfigFields({ [key]: value }, this.path).only(key, ...allowed);
+  }
+
+  /** Throws ERR_FORMAT for sliding windows. `sliding_window` may have a value that is not used. */
+  fullAttention(): void {
+    this.only('use_sliding_window', false);
+    this.onlyEach('layer_types', 'full_attention');
+  }
+
+  /** Rotary positions: transformers 5 moved rope_theta and rope_scaling into rope_parameters. */
+  rope(): RopeSpec {
+    this.only('partial_rotary_factor', 1);
+    let theta = this.number('rope_theta', 10_000);
+    for (const key of ['rope_scaling', 'rope_parameters']) {
+      const inner = this.object(key);
+      if (inner === undefined) continue;
+      for (const type of ['rope_type', 'type']) {
+        const value = inner.value(type) ?? 'default';
+        if (value !== 'default') this.unsupported(`${key} of ${type} ${spell(value)}`, [`${type} "default"`]);
+      }
+      inner.only('partial_rotary_factor', 1);
+      theta = inner.number('rope_theta', theta);
+    }
+    return { theta };
+  }
+}
+
+/** A value for a message. */
+export function spell(value: JsonValue | undefined): string {
+  if (value === undefined) return 'missing';
+  const text = JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}

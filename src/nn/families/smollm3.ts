@@ -1,0 +1,45 @@
+/**
+ * SmolLM3 (Bakouch et al., 2025): Llama in which some layers, every fourth as published,
+ * do not rotate.
+ */
+import { blockOf, maxLayers } from '../config.ts';
+import type { Family } from './family.ts';
+import { llamaStructure, llamaTensors, readLlamaBiases, readLlamaSizes, writeLlamaSizes } from './llama.ts';
+
+export const smollm3: Family = {
+  name: 'smollm3',
+  classNames: { 'language-model': 'SmolLM3ForCausalLM', score: 'SmolLM3ForSequenceClassification' },
+  readConfig(fields) {
+    fields.fullAttention();
+    const { blocks, ...structure } = llamaStructure(fields.rope(), readLlamaBiases(fields));
+    const { rope, ...unrotated } = blocks[0];
+    const sizes = readLlamaSizes(fields);
+    // 1 for a layer that rotates, contrary to the name.
+    const given = fields.numbers('no_rope_layers');
+    if (given && given.length !== sizes.layers) {
+      fields.fail(`no_rope_layers has ${given.length} entries for ${sizes.layers} layers`);
+    }
+    const interval = fields.number('no_rope_layer_interval', 4);
+    const length = Math.min(sizes.layers, maxLayers);
+    const rotates = given ?? Array.from({ length }, (_, i) => Number((i + 1) % interval !== 0));
+    return {
+      ...structure,
+      ...sizes,
+      tiedHead: fields.boolean('tie_word_embeddings', true),
+      blocks: rotates.map((flag) => (flag ? { rope, ...unrotated } : unrotated)),
+      architecture: 'smollm3',
+    };
+  },
+  writeConfig: (config) => ({
+    ...writeLlamaSizes(config),
+    no_rope_layers: Array.from({ length: config.layers }, (_, i) => (blockOf(config, i).rope ? 1 : 0)),
+    attention_bias: config.blocks[0]!.qkvBias,
+    attention_dropout: 0,
+    mlp_bias: config.blocks[0]!.mlpBias,
+    use_sliding_window: false,
+    sliding_window: null,
+    // null, because transformers takes 128004 for a missing key, for any vocabulary.
+    pad_token_id: null,
+  }),
+  tensors: llamaTensors,
+};

@@ -1,0 +1,54 @@
+/** What a run's folder says about the run, beside its metrics log. */
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import type { JsonObject, JsonValue } from '../base/json.ts';
+import { rememberedJson } from './html-page.ts';
+import type { ReportOptions } from './sections/section.ts';
+
+/** The stage and the settings that the run was started with. */
+export interface RunSettings {
+  stage: string;
+  settings: JsonObject;
+}
+
+/** From `run.json`; undefined where there is none that can be read. */
+export function readSettings(folder: string): RunSettings | undefined {
+  try {
+    const run = JSON.parse(readFileSync(join(folder, 'run.json'), 'utf8')) as Partial<RunSettings> | null;
+    if (typeof run?.stage !== 'string' || typeof run.settings !== 'object') return undefined;
+    return { stage: run.stage, settings: run.settings };
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The options that the folder's report was last written with. Where no page remembers them, those
+ * that `run.json` gives; without both, the folder's name is the title.
+ */
+export function rememberedOptions(folder: string): ReportOptions {
+  const path = join(folder, 'report.html');
+  const remembered = existsSync(path) ? rememberedJson(readFileSync(path, 'utf8')) : undefined;
+  if (isOptions(remembered)) {
+    const { refreshSeconds: _, ...options } = remembered;
+    return options;
+  }
+  const run = readSettings(folder);
+  const title = basename(resolve(folder));
+  return run
+    ? { title, subtitle: run.stage, config: namedSettings(run.settings), environment: {} }
+    : { title, environment: {} };
+}
+
+function isOptions(value: unknown): value is ReportOptions {
+  return typeof value === 'object' && value !== null && 'title' in value;
+}
+
+/** Settings with the snake_case names of reports; those that are unset are left out. */
+export function namedSettings(settings: JsonObject): Record<string, JsonValue> {
+  const named = Object.entries(settings).map(([key, value]) => [
+    key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    value,
+  ]);
+  return Object.fromEntries(named);
+}

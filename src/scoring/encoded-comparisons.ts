@@ -1,0 +1,108 @@
+/**
+ * Comparisons of answers as token sequences, for the reward model and for DPO: reading,
+ * encoding and batching.
+ */
+
+import { AthanorError } from '../base/errors.ts';
+import { type Comparison, type RankedPair, rankedPairs, readComparisons } from '../data/rows/comparisons.ts';
+import { splitByPrompt } from '../data/rows/row-split.ts';
+import type { ChatTemplate } from '../text/chat-template.ts';
+import type { ResponseSequence } from './sequences.ts';
+
+export interface EncodedComparison {
+  /** The prompt with each of its completions. A completion includes its end token. */
+  answers: ResponseSequence[];
+  /** Indices into `answers`, the better one first. */
+  pairs: readonly RankedPair[];
+  /** Lead that the better answer should have; 0 if the data does not say. */
+  margin: number;
+}
+
+export interface PreferenceSettings {
+  data: string;
+  seed: number;
+  /** Share of prompts that are held out. */
+  validationSplit: number;
+  onBadLine: 'skip' | 'fail';
+}
+
+export interface PreferenceData {
+  train: EncodedComparison[];
+  validation: EncodedComparison[];
+  /** Reports of rows that were left out, for the user. */
+  notes: string[];
+}
+
+/**
+ * Reads and encodes comparisons. A comparison with an answer longer than the context is left out,
+ * because two answers may be equal after the cut. Throws as readComparisons, and ERR_ARGUMENT if no
+ * row is left to train on.
+ */
+export async function preferenceData(
+  settings: PreferenceSettings,
+  template: ChatTemplate,
+  context: number,
+): Promise<PreferenceData> {
+  const { rows, counts } = await readComparisons(settings.data, settings);
+  const split = splitByPrompt(rows, ({ prompt }) => prompt, settings.validationSplit, settings.seed);
+  let tooLong = 0;
+  const encode = (comparisons: readonly Comparison[]) =>
+    comparisons.flatMap((comparison) => {
+      const encoded = encodeComparison(comparison, template);
+      if (encoded.answers.every(({ tokens }) => tokens.length <= context)) return [encoded];
+      tooLong += 1;
+      return [];
+    });
+  const [train, validation] = [encode(split.train), encode(split.validation)];
+  if (train.length === 0) {
+    throw new AthanorError(
+      'ERR_ARGUMENT',
+      `${settings.data} has no comparison of at most ${context} tokens to train on`,
+      'raise `context`, or give more data',
+    );
+  }
+  const notes = [counts.describe()];
+  if (tooLong > 0) notes.push(`${tooLong} comparisons with answers beyond ${context} tokens left out`);
+  return { train, validation, notes: notes.filter((note) => note !== '') };
+}
+
+/**
+ * An answer ends with its end token, and is scored there. Text of the template after that
+ * token is dropped.
+ */
+export function encodeComparison(comparison: Comparison, template: ChatTemplate): EncodedComparison {
+  const promptLength = template.encodePrompt(comparison.prompt, comparison.id).length;
+  const answers = comparison.completions.map((content, i): ResponseSequence => {
+    const dialogue = [...comparison.prompt, { role: 'assistant', content }];
+    const { tokens, supervised } = template.encodeDialogue(dialogue, comparison.id);
+    const end = supervised.lastIndexOf(1) + 1;
+    return { prompt: i, tokens: tokens.slice(0, end), promptLength, finished: true };
+  });
+  return { answers, pairs: rankedPairs(comparison), margin: comparison.margin ?? 0 };
+}
+
+/**
+ * Several comparisons as one batch: all answers, and for each pair two indices into them (the
+ * better one first), a weight and a margin.
+ */
+export function comparisonBatch(comparisons: readonly EncodedComparison[]) {
+  const answers: ResponseSequence[] = [];
+  const pairs: number[] = [];
+  const weights: number[] = [];
+  const margins: number[] = [];
+  for (const comparison of comparisons) {
+    for (const [better, worse] of comparison.pairs) {
+      pairs.push(answers.length + better, answers.length + worse);
+      // Each comparison has the same weight, whatever its number of pairs.
+      weights.push(1 / comparison.pairs.length);
+      margins.push(comparison.margin);
+    }
+    answers.push(...comparison.answers);
+  }
+  return { answers, pairs, weights, margins };
+}
+
+/** Number of tokens of all answers of a comparison. The prompt counts once per answer. */
+export function comparisonTokens({ answers }: EncodedComparison): number {
+  return answers.reduce((sum, { tokens }) => sum + tokens.length, 0);
+}

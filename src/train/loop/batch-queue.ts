@@ -1,0 +1,71 @@
+/**
+ * The batches of each update. If the stage allows it, the batches of the next update are begun
+ * during the last backward pass of this one. That saves time while a GPU computes, or while a file
+ * or request is waited for. On the CPU the thread that computes also makes the batches, so it
+ * saves nothing there.
+ */
+import type { JsonValue } from '../../base/json.ts';
+import { outsideScopes } from '../../tensor/tensor.ts';
+import type { TrainStage } from './stage.ts';
+
+export class BatchQueue<Batch> {
+  readonly #stage: TrainStage<Batch>;
+  readonly #count: number;
+  #ahead: { batches: Promise<Batch[]>; state: JsonValue } | undefined;
+
+  /** @param count batches of an update */
+  constructor(stage: TrainStage<Batch>, count: number) {
+    this.#stage = stage;
+    this.#count = count;
+  }
+
+  /** The batches of the current update. The caller disposes of them. */
+  take(): Promise<Batch[]> {
+    const batches = this.#ahead?.batches ?? this.#make();
+    this.#ahead = undefined;
+    return batches;
+  }
+
+  /**
+   * Begins to make the batches of the next update, once. Call it after the last loss of this
+   * update, when the stage's state is that of a checkpoint after this update.
+   */
+  prefetch(): void {
+    if (!this.#stage.prefetch || this.#ahead) return;
+    const state = this.#stage.state?.() ?? null;
+    const batches = this.#make();
+    // take() rethrows an error; until then Node must not see it as unhandled.
+    batches.catch(() => {});
+    this.#ahead = { batches, state };
+  }
+
+  /** The stage's state for a checkpoint. Batches that no update has taken do not count in it. */
+  state(): JsonValue {
+    return this.#ahead ? this.#ahead.state : (this.#stage.state?.() ?? null);
+  }
+
+  /** Frees the batches that no update has taken. */
+  async dispose(): Promise<void> {
+    const batches = await this.#ahead?.batches.catch(() => []);
+    this.#ahead = undefined;
+    batches?.forEach(disposeOf);
+  }
+
+  async #make(): Promise<Batch[]> {
+    const batches: Batch[] = [];
+    for (let i = 0; i < this.#count; ++i) {
+      const batch = outsideScopes(() => this.#stage.nextBatch());
+      batches.push(batch instanceof Promise ? await batch : batch);
+    }
+    return batches;
+  }
+}
+
+/** Frees a batch that owns memory. Others are left to the garbage collector. */
+export function disposeOf(batch: unknown): void {
+  if (isDisposable(batch)) batch[Symbol.dispose]();
+}
+
+function isDisposable(value: unknown): value is Disposable {
+  return typeof value === 'object' && value !== null && Symbol.dispose in value;
+}

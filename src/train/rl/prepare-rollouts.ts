@@ -1,0 +1,111 @@
+/**
+ * Loads and checks what sampling and scoring need: models, prompts and reward. PPO and
+ * GRPO share it.
+ */
+
+import { AthanorError } from '../../base/errors.ts';
+import { readPrompts } from '../../data/rows/prompts.ts';
+import { RewardFunctionSource } from '../../scoring/reward-function.ts';
+import { RewardModelSource } from '../../scoring/reward-model.ts';
+import type { RewardSource } from '../../scoring/reward-source.ts';
+import { type ChatTokenizer, chatTokenizer, generationConfig, loadChatModel } from '../loop/chat-model.ts';
+import type { StageContext } from '../loop/run-stage.ts';
+import { modelOptions } from '../loop/settings.ts';
+import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
+import { RolloutModels } from './models.ts';
+import { encodePrompts, type PromptSet } from './prompts.ts';
+import { Sampler } from './sampler.ts';
+import { Scorer } from './scorer.ts';
+import type { RolloutSettings } from './settings.ts';
+
+export interface PreparedRollouts {
+  chat: ChatTokenizer;
+  /** Owned by the caller until a stage takes them over. */
+  models: RolloutModels;
+  prompts: PromptSet;
+  sampler: Sampler;
+  scorer: Scorer;
+  /** Facts for the user, such as rows that were left out. */
+  notes: string[];
+}
+
+/**
+ * Loads policy, reference, reward and prompts. Throws ERR_OPTION and ERR_MISMATCH if settings,
+ * models or data do not fit together, ERR_ARGUMENT if no prompt is left, and the errors of
+ * readPrompts and loadModel.
+ */
+export async function prepareRollouts(
+  settings: RolloutSettings,
+  { out, checkpoint }: StageContext,
+): Promise<PreparedRollouts> {
+  const { rolloutSize, numGenerations, maxPromptLength, maxResponseLength } = settings;
+  if (rolloutSize % numGenerations !== 0) {
+    throw new AthanorError(
+      'ERR_OPTION',
+      `a rollout of ${rolloutSize} responses does not divide into groups of ${numGenerations}`,
+      'choose `rolloutSize` as a multiple of `numGenerations`',
+    );
+  }
+  const chat = chatTokenizer(settings.model, out);
+  const { rows, counts } = await readPrompts(settings.data, settings);
+  const start = startFolder(settings.model, checkpoint, settings);
+  const model = loadChatModel(start, chat.tokenizer, modelOptions(settings));
+  const longest = maxPromptLength + maxResponseLength;
+  if (longest > model.config.contextLength) {
+    throw new AthanorError(
+      'ERR_MISMATCH',
+      `prompts of ${maxPromptLength} tokens and responses of ${maxResponseLength} exceed the context of ${model.config.contextLength} of the model in ${settings.model}`,
+      'lower `maxPromptLength` or `maxResponseLength`',
+    );
+  }
+  const prompts = encodePrompts(rows, chat.template, settings);
+  const reward = await rewardSource(settings, chat, longest);
+  const policy = new TrainableModel(model, {
+    ...settings,
+    tokenizerFolder: chat.folder,
+    generationConfig: generationConfig(chat.template),
+  });
+  const reference = policy.hasAdapters
+    ? undefined
+    : loadChatModel(settings.model, chat.tokenizer, modelOptions(settings));
+  const models = new RolloutModels({ policy, reference, reward });
+  const { temperature, rewardClip, missingEos, missingEosValue } = settings;
+  const sampler = new Sampler(model, prompts.encoded, {
+    promptsPerRollout: rolloutSize / numGenerations,
+    responsesPerPrompt: numGenerations,
+    maxResponseLength,
+    temperature,
+    stopTokens: chat.template.stopTokens,
+    decodeBatchSize: settings.decodeBatchSize,
+    seed: settings.seed,
+  });
+  const scorer = new Scorer(models, prompts.encoded, chat.tokenizer, {
+    temperature,
+    rewardClip,
+    missingEos,
+    missingEosValue,
+  });
+  const notes = [counts.describe()];
+  if (prompts.tooLong > 0) {
+    notes.push(`${prompts.tooLong} prompts of more than ${maxPromptLength} tokens left out`);
+  }
+  return { chat, models, prompts, sampler, scorer, notes: notes.filter((note) => note !== '') };
+}
+
+async function rewardSource(
+  settings: RolloutSettings,
+  { tokenizer }: ChatTokenizer,
+  longest: number,
+): Promise<RewardSource> {
+  const { reward, rewardFn } = settings;
+  if ((reward === undefined) === (rewardFn === undefined)) {
+    throw new AthanorError(
+      'ERR_OPTION',
+      'expected exactly one of `reward` and `rewardFn`',
+      'name a reward model folder, or a file that exports a function of prompt and response',
+    );
+  }
+  if (typeof rewardFn === 'function') return new RewardFunctionSource(rewardFn, '`rewardFn`');
+  if (rewardFn !== undefined) return RewardFunctionSource.load(rewardFn);
+  return RewardModelSource.load(reward!, tokenizer, longest, modelOptions(settings));
+}

@@ -1,0 +1,41 @@
+/**
+ * The differentiable query and key norm. test/native compares its numbers with double precision.
+ */
+import { describe, expect, it } from 'vitest';
+import { backward } from '../../src/tensor/autograd.ts';
+import { mean, mul } from '../../src/tensor/ops/elementwise.ts';
+import { queryKeyNorm } from '../../src/tensor/ops/query-key-norm.ts';
+import { keep, parameter, scope, tensor } from '../../src/tensor/tensor.ts';
+import { expectGradients } from '../helpers/gradient-check.ts';
+import { randomNormal } from '../helpers/reference.ts';
+
+const [heads, kvHeads, headDim, rows] = [3, 1, 8, 5];
+const width = (heads + 2 * kvHeads) * headDim;
+
+function make() {
+  const values = (count: number, seed: number, center = 0) =>
+    keep(parameter(tensor(randomNormal(count, seed, 0.5, center))));
+  return {
+    qkv: keep(parameter(tensor(randomNormal(rows * width, 1), [rows, width]))),
+    queryGain: values(headDim, 2, 1),
+    keyGain: values(headDim, 3, 1),
+  };
+}
+
+describe('queryKeyNorm', () => {
+  it('has the gradients that finite differences find', () => {
+    const { qkv, ...gains } = make();
+    const weights = keep(tensor(randomNormal(rows * width, 4), [rows, width]));
+    const loss = () => mean(mul(queryKeyNorm(qkv, { ...gains, heads, kvHeads, eps: 1e-6 }), weights));
+    expectGradients(loss, { qkv, ...gains }, { tolerance: 2e-2, samples: 8 });
+  });
+
+  it('gives a frozen gain no gradient, and passes one on through it', () => {
+    const { qkv, queryGain, keyGain } = make();
+    queryGain.requiresGrad = false;
+    scope(() => backward(mean(queryKeyNorm(qkv, { queryGain, keyGain, heads, kvHeads, eps: 1e-6 }))));
+    expect(queryGain.grad).toBeUndefined();
+    expect(keyGain.grad).toBeDefined();
+    expect(qkv.grad).toBeDefined();
+  });
+});
