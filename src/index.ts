@@ -171,7 +171,13 @@ export {
   type ProgressOptions,
   type ProgressUpdate,
 } from './report/progress.ts';
-export type { MarkedText, ReportCell, ReportLink, ReportStage, ReportTable } from './report/sections/section.ts';
+export type {
+  MarkedText,
+  ReportCell,
+  ReportLink,
+  ReportStage,
+  ReportTable,
+} from './report/sections/section.ts';
 // Scoring
 export { type BestCompletion, type BestOfOptions, bestOf } from './scoring/best-of.ts';
 export { type BestText, type BestTextsOptions, bestTexts } from './scoring/best-texts.ts';

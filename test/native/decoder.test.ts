@@ -138,12 +138,18 @@ describe('NativeDecoder', () => {
 
   it('names what is missing of a layer or an adapter, and words that it does not know', () => {
     const { mlpNorm: _, ...less } = layer;
-    expectError('ERR_ARGUMENT', /expected mlpNorm to be an object but got undefined/, () => decode([less as DecoderLayer]));
+    expectError('ERR_ARGUMENT', /expected mlpNorm to be an object but got undefined/, () =>
+      decode([less as DecoderLayer]),
+    );
     const half = { a: matrix(1, d, 6), scale: 1 } as DecoderAdapter;
     const adapters = [{ qkv: half, output: undefined, up: undefined, down: undefined }];
-    expectError('ERR_ARGUMENT', /expected b to be a tensor but got undefined/, () => decode(undefined, adapters));
+    expectError('ERR_ARGUMENT', /expected b to be a tensor but got undefined/, () =>
+      decode(undefined, adapters),
+    );
     const relu = { ...layer, activation: 'relu' as 'gelu' };
-    expectError('ERR_ARGUMENT', /expected activation to be 'gelu' or 'swiglu' but got 'relu'/, () => decode([relu]));
+    expectError('ERR_ARGUMENT', /expected activation to be 'gelu' or 'swiglu' but got 'relu'/, () =>
+      decode([relu]),
+    );
   });
 
   it('shares the memory of the weights until it is disposed', () => {

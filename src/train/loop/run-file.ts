@@ -89,7 +89,9 @@ export function writeRun(out: string, run: RunFile): void {
   }
   try {
     mkdirSync(out, { recursive: true });
-    writeFileSync(`${path}.tmp`, `${JSON.stringify({ version: VERSION, ...run }, undefined, 2)}\n`, { flush: true });
+    writeFileSync(`${path}.tmp`, `${JSON.stringify({ version: VERSION, ...run }, undefined, 2)}\n`, {
+      flush: true,
+    });
     renameSync(`${path}.tmp`, path);
   } catch (error) {
     throw fileError(error, path, 'write');
