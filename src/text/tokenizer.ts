@@ -80,7 +80,12 @@ export class Tokenizer {
     const configText = readTextIfThere(configPath);
     const config = configText === undefined ? {} : parseTokenizerConfig(configText, configPath);
     // Where both are there, transformers takes the file.
-    config.chatTemplate = readTextIfThere(join(folder, TEMPLATE_FILE)) ?? config.chatTemplate;
+    const templateFile = join(folder, TEMPLATE_FILE);
+    const template = readTextIfThere(templateFile);
+    if (template !== undefined) {
+      config.chatTemplate = template;
+      config.chatTemplateFile = templateFile;
+    }
     const tokenizer = Tokenizer.#checked(
       path,
       () => new Tokenizer(file.vocabulary, config, file.postProcessor),
@@ -250,6 +255,12 @@ export class Tokenizer {
 
   set chatTemplate(template: string | undefined) {
     this.#config.chatTemplate = template;
+    this.#config.chatTemplateFile = undefined;
+  }
+
+  /** The file that the chat template was read from; undefined for one that was set. */
+  get chatTemplateFile(): string | undefined {
+    return this.#config.chatTemplateFile;
   }
 
   /** SHA-256 of the vocabulary: two tokenizers with the same one give every text the same ids. */

@@ -10,6 +10,9 @@ export class TemplateError extends Error {
   }
 }
 
+/** What a template itself raises, with raise_exception. */
+export class RaisedError extends TemplateError {}
+
 /** A template that asks for more than its budget. */
 export class BudgetError extends TemplateError {
   constructor(message: string, options?: ErrorOptions) {

@@ -1,6 +1,6 @@
 /** Functions that every template has. */
 import { integerArgument, textArgument } from './arguments.ts';
-import { TemplateError } from './errors.ts';
+import { RaisedError, TemplateError } from './errors.ts';
 import { apply, type Arguments, BuiltIn, Callable, operations } from './functions.ts';
 import { iterate, toList } from './iteration.ts';
 import { str } from './printing.ts';
@@ -118,7 +118,7 @@ const functions = operations<null>({
   'cycler(*items)': (_run, _none, items) => new Cycler(items as Value[]),
   'joiner(sep?)': (_run, _none, separator) => new Joiner(separator ?? ', '),
   'raise_exception(message)': (run, _none, message) => {
-    throw new TemplateError(str(run, message!));
+    throw new RaisedError(str(run, message!));
   },
   'strftime_now(format)': (run, _none, format) => strftime(run.now(), textArgument(format, 'format')),
   'lipsum(*more)': () => {
