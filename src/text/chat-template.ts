@@ -3,9 +3,12 @@
  * rendered and encoded as one text, in which the turns begin and end at known bytes. So a model is
  * trained on the same tokens that it is later prompted with.
  */
-import { Template } from '@huggingface/jinja';
 import { AthanorError } from '../base/errors.ts';
+import type { JsonObject, JsonValue } from '../base/json.ts';
 import { ControlTokens, type Guards, withoutGuards } from './control-tokens.ts';
+import type { Limits } from './jinja/budget.ts';
+import { BudgetError, RaisedError, TemplateError } from './jinja/errors.ts';
+import { Template } from './jinja/template.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** One turn of a dialogue. */
@@ -13,6 +16,21 @@ export interface Message {
   /** system, user or assistant. A template may accept other roles. */
   role: string;
   content: string;
+  /**
+   * Other fields of the message for the template, such as `tool_calls` and `reasoning_content`. A
+   * `content` in here, such as null, replaces the text.
+   */
+  fields?: JsonObject;
+  /** False for a turn of the assistant that the model reads but does not learn. Default true. */
+  train?: boolean;
+}
+
+/** Variables of a template besides the messages. Without them `tools` and `documents` are None. */
+export interface TemplateInputs {
+  tools?: JsonValue;
+  documents?: JsonValue;
+  /** Other variables that the template reads, such as `enable_thinking`. */
+  variables?: JsonObject;
 }
 
 /** A dialogue as token ids, `[n]`, with the tokens to learn. */
@@ -29,11 +47,20 @@ export interface EncodedDialogue {
 export interface RenderOptions {
   /** End with the text that comes before an answer of the assistant. Default false. */
   addGenerationPrompt?: boolean;
+  inputs?: TemplateInputs | undefined;
+}
+
+export interface ChatTemplateOptions {
+  /** The file that the template is from, for error messages. */
+  file?: string | undefined;
+  /** Limits of one rendering. Default: enough for thousands of messages. */
+  limits?: Partial<Limits> | undefined;
 }
 
 /** Messages whose text cannot become control tokens. */
 interface Guarded {
   messages: Message[];
+  inputs: TemplateInputs;
   guards: Guards;
 }
 
@@ -50,18 +77,22 @@ export class ChatTemplate {
    */
   readonly #followsPrompt: { earlier: boolean; last: boolean };
   readonly #source: string;
+  readonly #name: string;
   readonly #template: Template;
   readonly #tokenizer: Tokenizer;
   readonly #control: ControlTokens;
 
-  /** @param source the Jinja template; throws ERR_CONFIG when it is not valid */
-  constructor(source: string, tokenizer: Tokenizer) {
+  /** @param source the Jinja template; throws ERR_CONFIG when it is not valid or exceeds its limits */
+  constructor(source: string, tokenizer: Tokenizer, { file, limits = {} }: ChatTemplateOptions = {}) {
+    this.#name = file === undefined ? 'the chat template' : `the chat template in ${file}`;
     try {
-      this.#template = new Template(source);
+      this.#template = new Template(source, { limits });
     } catch (error) {
+      if (!(error instanceof TemplateError)) throw error;
+      if (error instanceof BudgetError) throw this.#tooMuch(error);
       throw new AthanorError(
         'ERR_CONFIG',
-        `the chat template is not valid Jinja: ${(error as Error).message}`,
+        `${this.#name} is not valid Jinja: ${located(error)}`,
         'correct it in chat_template.jinja or tokenizer_config.json',
         { cause: error },
       );
@@ -83,45 +114,64 @@ export class ChatTemplate {
         'fine-tune it with athanor sft, which gives it one, or add chat_template.jinja to its folder',
       );
     }
-    return new ChatTemplate(tokenizer.chatTemplate, tokenizer);
+    return new ChatTemplate(tokenizer.chatTemplate, tokenizer, { file: tokenizer.chatTemplateFile });
   }
 
   /**
-   * Renders messages as text. Throws ERR_CONFIG with the reason when the template refuses them.
+   * Renders messages as text. Throws ERR_CONFIG with the reason when the template refuses them, and
+   * when it exceeds its limits.
    * @param where begins the error message, such as the row of the data
    */
-  render(
+  render(messages: readonly Message[], options: RenderOptions = {}, where?: string): string {
+    return this.#render(messages, options, '', where);
+  }
+
+  /** @param verbatim characters that repr() and tojson in the template do not escape */
+  #render(
     messages: readonly Message[],
-    { addGenerationPrompt = false }: RenderOptions = {},
+    { addGenerationPrompt = false, inputs = {} }: RenderOptions,
+    verbatim: string,
     where?: string,
   ): string {
     const { eosId, bosId, padId } = this.#tokenizer;
-    const spelled = (id: number | undefined) => (id === undefined ? '' : this.#tokenizer.tokenOf(id)!);
+    const spelled = (id: number | undefined) => (id === undefined ? undefined : this.#tokenizer.tokenOf(id)!);
+    const variables = {
+      eos_token: spelled(eosId),
+      bos_token: spelled(bosId),
+      pad_token: spelled(padId),
+      ...inputs.variables,
+      messages: messages.map(({ role, content, fields }) => ({ role, content, ...fields })),
+      tools: inputs.tools ?? null,
+      documents: inputs.documents ?? null,
+      add_generation_prompt: addGenerationPrompt,
+    };
     try {
-      return this.#template.render({
-        messages,
-        add_generation_prompt: addGenerationPrompt,
-        eos_token: spelled(eosId),
-        bos_token: spelled(bosId),
-        pad_token: spelled(padId),
-      });
+      return this.#template.render(variables, { verbatim });
     } catch (error) {
+      if (!(error instanceof TemplateError)) throw error;
+      if (error instanceof BudgetError) throw this.#tooMuch(error, where);
       throw new AthanorError(
         'ERR_CONFIG',
-        at(where, `the chat template refused the messages: ${(error as Error).message}`),
+        at(where, `the chat template refused the messages: ${located(error)}`),
         'the roles and their order must be those that the template was written for',
         { cause: error },
       );
     }
   }
 
-  /** The tokens that the model reads before it answers. Throws as render does. */
-  encodePrompt(messages: readonly Message[], where?: string): Int32Array {
-    const guarded = this.#guarded(messages);
-    return this.#control.encode(
-      this.render(guarded.messages, { addGenerationPrompt: true }, where),
-      guarded.guards,
+  #tooMuch(error: BudgetError, where?: string): AthanorError {
+    return new AthanorError(
+      'ERR_CONFIG',
+      at(where, `${this.#name} asks for too much: ${located(error)}`),
+      'correct the template, or use a model whose template does not',
+      { cause: error },
     );
+  }
+
+  /** The tokens that the model reads before it answers. Throws as render does. */
+  encodePrompt(messages: readonly Message[], where?: string, inputs?: TemplateInputs): Int32Array {
+    const guarded = this.#guarded(messages, inputs);
+    return this.#control.encode(this.#renderGuarded(guarded, true, where), guarded.guards);
   }
 
   /**
@@ -129,14 +179,14 @@ export class ChatTemplate {
    * ERR_CONFIG naming the turn when an answer does not begin where encodePrompt ends for the turns
    * before it, or when no control token ends it.
    */
-  encodeDialogue(messages: readonly Message[], where?: string): EncodedDialogue {
-    const guarded = this.#guarded(messages);
-    const text = this.render(guarded.messages, {}, where);
+  encodeDialogue(messages: readonly Message[], where?: string, inputs?: TemplateInputs): EncodedDialogue {
+    const guarded = this.#guarded(messages, inputs);
+    const text = this.#renderGuarded(guarded, false, where);
     const tokens = this.#control.encode(text, guarded.guards);
     const supervised = new Uint8Array(tokens.length);
     let index = 0;
     let bytes = 0;
-    guarded.messages.forEach(({ role }, turn) => {
+    guarded.messages.forEach(({ role, train }, turn) => {
       if (role !== 'assistant') return;
       const start = this.#startOf(turn, guarded, text, where);
       if (bytes > start) throw endless(turn, where);
@@ -148,15 +198,16 @@ export class ChatTemplate {
         const id = tokens[index]!;
         stopped = this.stopTokens.includes(id);
         bytes += this.#tokenizer.byteLength(id);
-        supervised[index++] = 1;
+        supervised[index++] = train === false ? 0 : 1;
       }
     });
     return { tokens, supervised };
   }
 
   /** The byte at which the answer of a turn begins in the text. */
-  #startOf(turn: number, { messages, guards }: Guarded, text: string, where?: string): number {
-    const before = this.render(messages.slice(0, turn), { addGenerationPrompt: true }, where);
+  #startOf(turn: number, guarded: Guarded, text: string, where?: string): number {
+    const { messages, guards } = guarded;
+    const before = this.#renderGuarded({ ...guarded, messages: messages.slice(0, turn) }, true, where);
     const { earlier, last } = this.#followsPrompt;
     const isLast = !messages.some(({ role }, i) => i > turn && role === 'assistant');
     if (text.startsWith(before) && (isLast ? last : earlier)) {
@@ -172,14 +223,35 @@ export class ChatTemplate {
     );
   }
 
-  #guarded(messages: readonly Message[]): Guarded {
-    const guards = this.#control.guardsFor([
-      this.#source,
-      ...messages.flatMap(({ role, content }) => [role, content]),
-    ]);
+  #renderGuarded(
+    { messages, inputs, guards }: Guarded,
+    addGenerationPrompt: boolean,
+    where?: string,
+  ): string {
+    const verbatim = guards.inside + guards.edge;
+    return this.#render(messages, { addGenerationPrompt, inputs }, verbatim, where);
+  }
+
+  #guarded(messages: readonly Message[], inputs: TemplateInputs = {}): Guarded {
+    const texts = [this.#source];
+    for (const { role, content, fields } of messages) {
+      texts.push(role, content);
+      if (fields !== undefined) collectTexts(fields, texts);
+    }
+    for (const input of Object.values(inputs)) collectTexts(input, texts);
+    const guards = this.#control.guardsFor(texts);
     const guard = (text: string) => this.#control.guard(text, guards);
+    // Names of fields are what a template looks for, so only those that spell control tokens change.
+    const guardName = (name: string) => (this.#control.isSpelledIn(name) ? guard(name) : name);
+    const guardObject = (object: JsonObject) => mapTexts(object, guard, guardName) as JsonObject;
     return {
-      messages: messages.map(({ role, content }) => ({ role: guard(role), content: guard(content) })),
+      messages: messages.map(({ role, content, fields, train }) => ({
+        role: guard(role),
+        content: guard(content),
+        ...(fields && { fields: guardObject(fields) }),
+        ...(train !== undefined && { train }),
+      })),
+      inputs: guardObject({ ...inputs }) as TemplateInputs,
       guards,
     };
   }
@@ -227,10 +299,41 @@ export class ChatTemplate {
     try {
       return this.render(messages, { addGenerationPrompt });
     } catch (error) {
-      if (error instanceof AthanorError) return undefined;
-      throw error;
+      // Every template is tried when it is opened: one that would hang is refused then.
+      if (!(error instanceof AthanorError) || error.cause instanceof BudgetError) throw error;
+      return undefined;
     }
   }
+}
+
+/** What a template said itself stands alone. */
+function located(error: TemplateError): string {
+  const isPlace = error.line !== undefined && !(error instanceof RaisedError);
+  return isPlace ? `${error.message} (line ${error.line})` : error.message;
+}
+
+function collectTexts(value: JsonValue, texts: string[]): void {
+  if (typeof value === 'string') texts.push(value);
+  else if (Array.isArray(value)) for (const item of value) collectTexts(item, texts);
+  else if (typeof value === 'object' && value !== null) {
+    for (const [name, item] of Object.entries(value)) {
+      texts.push(name);
+      collectTexts(item, texts);
+    }
+  }
+}
+
+function mapTexts(
+  value: JsonValue,
+  text: (text: string) => string,
+  name: (name: string) => string,
+): JsonValue {
+  if (typeof value === 'string') return text(value);
+  if (Array.isArray(value)) return value.map((item) => mapTexts(item, text, name));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [name(key), mapTexts(item, text, name)]),
+  );
 }
 
 function endless(turn: number, where?: string): AthanorError {

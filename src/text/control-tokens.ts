@@ -79,6 +79,11 @@ export class ControlTokens {
     return before + broken + after;
   }
 
+  /** Some control token is spelled in the text. */
+  isSpelledIn(text: string): boolean {
+    return this.#spellings !== undefined && new RegExp(this.#spellings, 'u').test(text);
+  }
+
   #meets(parts: ReadonlySet<string>, cut: (length: number) => string): boolean {
     for (let length = 1; length < this.#longest; ++length) if (parts.has(cut(length))) return true;
     return false;

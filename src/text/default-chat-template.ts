@@ -1,7 +1,8 @@
 /**
  * The chat template for a model that has none. The text of a message stands directly between
  * the control token of its role and the end token, so that the boundaries of turns are
- * boundaries of tokens.
+ * boundaries of tokens. The generation blocks tell transformers and TRL which part of the text is
+ * the assistant's.
  */
 
 /** The control tokens of the default template. */
@@ -12,7 +13,14 @@ export const DEFAULT_CHAT_TEMPLATE = `{%- for message in messages -%}
 {%- if message['role'] not in ['system', 'user', 'assistant'] -%}
 {{- raise_exception('unknown role ' + message['role'] + '; the template has system, user and assistant') -}}
 {%- endif -%}
-{{- '<|' + message['role'] + '|>' + message['content'] + '<|end|>' -}}
+{{- '<|' + message['role'] + '|>' -}}
+{%- if message['role'] == 'assistant' -%}
+{%- generation -%}
+{{- message['content'] + '<|end|>' -}}
+{%- endgeneration -%}
+{%- else -%}
+{{- message['content'] + '<|end|>' -}}
+{%- endif -%}
 {%- endfor -%}
 {%- if add_generation_prompt -%}
 {{- '<|assistant|>' -}}

@@ -11,6 +11,8 @@ export interface TokenizerConfig {
   padToken?: string | undefined;
   /** Jinja source, verbatim. */
   chatTemplate?: string | undefined;
+  /** The file that the template was read from, for error messages. */
+  chatTemplateFile?: string | undefined;
   /** All fields of the file that was read. */
   fields?: JsonObject;
 }
@@ -36,6 +38,7 @@ export function parseTokenizerConfig(text: string, path: string): TokenizerConfi
     config[key] = tokenName(fields[field], field, path);
   }
   config.chatTemplate = templateOf(fields.chat_template);
+  if (config.chatTemplate !== undefined) config.chatTemplateFile = path;
   return config;
 }
 

@@ -86,7 +86,12 @@ export class Tokenizer {
     const configText = readTextIfThere(configPath);
     const config = configText === undefined ? {} : parseTokenizerConfig(configText, configPath);
     // If both have a template, transformers uses this file.
-    config.chatTemplate = readTextIfThere(join(folder, TEMPLATE_FILE)) ?? config.chatTemplate;
+    const templateFile = join(folder, TEMPLATE_FILE);
+    const template = readTextIfThere(templateFile);
+    if (template !== undefined) {
+      config.chatTemplate = template;
+      config.chatTemplateFile = templateFile;
+    }
     const tokenizer = Tokenizer.#checked(
       path,
       () => new Tokenizer(file.vocabulary, config, file.postProcessor),
@@ -270,6 +275,12 @@ export class Tokenizer {
 
   set chatTemplate(template: string | undefined) {
     this.#config.chatTemplate = template;
+    this.#config.chatTemplateFile = undefined;
+  }
+
+  /** The file that the chat template was read from; undefined for one that was set. */
+  get chatTemplateFile(): string | undefined {
+    return this.#config.chatTemplateFile;
   }
 
   /**

@@ -1,0 +1,78 @@
+/**
+ * Templates with the meaning that Jinja2 gives them in the environment that transformers sets up for
+ * chat templates: a sandbox with trim_blocks, lstrip_blocks, loop controls and generation blocks.
+ */
+import { checkSource, DEFAULT_LIMITS, type Limits } from './budget.ts';
+import { filters, tests } from './environment.ts';
+import { BudgetError, TemplateError } from './errors.ts';
+import { fromJson, globals } from './globals.ts';
+import type { Scoped } from './nodes.ts';
+import { parseTemplate } from './parser.ts';
+import { Run } from './run.ts';
+import { Scope } from './scope.ts';
+import { execute } from './statements.ts';
+import type { Value } from './values.ts';
+
+export interface TemplateOptions {
+  /** What a rendering may use up. Default: enough for a dialogue of thousands of messages. */
+  limits?: Partial<Limits>;
+}
+
+export interface RenderOptions {
+  /** Characters that repr() and tojson never spell as codes. Default none. */
+  verbatim?: string;
+  /** What strftime_now tells. Default the time of the call. */
+  now?: () => Date;
+}
+
+export class Template {
+  readonly #root: Scoped;
+  readonly #limits: Limits;
+
+  /** Throws TemplateError for a source that is no template, BudgetError for one that is too long. */
+  constructor(source: string, { limits }: TemplateOptions = {}) {
+    this.#limits = { ...DEFAULT_LIMITS, ...limits };
+    checkSource(source, this.#limits);
+    this.#root = guarded(() => parseTemplate(source, { filters, tests }));
+  }
+
+  /**
+   * The text for these variables, which are JSON; fields that are undefined are not there. Throws
+   * TemplateError with the line where it failed, and BudgetError.
+   */
+  render(variables: Readonly<Record<string, unknown>>, options: RenderOptions = {}): string {
+    let line: number | undefined;
+    try {
+      return guarded(() => {
+        const context = new Map<string, Value>(globals);
+        for (const [name, value] of Object.entries(variables)) {
+          if (value !== undefined) context.set(name, fromJson(value));
+        }
+        const { verbatim = '', now = () => new Date() } = options;
+        const run = new Run({ limits: this.#limits, context, verbatim, now });
+        try {
+          const scope = new Scope(run, undefined, this.#root.names);
+          return run.capture(() => execute(run, this.#root.body, scope)).text;
+        } catch (error) {
+          line = run.line;
+          throw error;
+        }
+      });
+    } catch (error) {
+      if (error instanceof TemplateError) error.line ??= line;
+      throw error;
+    }
+  }
+}
+
+/** Turns the limits of JavaScript into errors of the template. */
+function guarded<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const isStack = error.message.includes('call stack');
+    const problem = isStack ? 'it nests too deeply' : `it makes a value that is too large: ${error.message}`;
+    throw new BudgetError(problem, { cause: error });
+  }
+}
