@@ -82,7 +82,9 @@ export class ChatTemplate {
   readonly #tokenizer: Tokenizer;
   readonly #control: ControlTokens;
 
-  /** @param source the Jinja template; throws ERR_CONFIG when it is not valid or exceeds its limits */
+  /**
+   * @param source the Jinja template; throws ERR_CONFIG when it is not valid or exceeds its limits
+   */
   constructor(source: string, tokenizer: Tokenizer, { file, limits = {} }: ChatTemplateOptions = {}) {
     this.#name = file === undefined ? 'the chat template' : `the chat template in ${file}`;
     try {
@@ -241,7 +243,8 @@ export class ChatTemplate {
     for (const input of Object.values(inputs)) collectTexts(input, texts);
     const guards = this.#control.guardsFor(texts);
     const guard = (text: string) => this.#control.guard(text, guards);
-    // Names of fields are what a template looks for, so only those that spell control tokens change.
+    // Names of fields are what a template looks for, so only those that spell control tokens
+    // change.
     const guardName = (name: string) => (this.#control.isSpelledIn(name) ? guard(name) : name);
     const guardObject = (object: JsonObject) => mapTexts(object, guard, guardName) as JsonObject;
     return {

@@ -321,7 +321,9 @@ export class ExpressionParser {
     }
   }
 
-  /** Filters behind an operand, or behind a tag; `starts` is where no bar comes before the first. */
+  /**
+   * Filters behind an operand, or behind a tag; `starts` is where no bar comes before the first.
+   */
   filters(operand: Expression | undefined, starts = false): FilterNode | undefined {
     let node: Expression | undefined = operand;
     let needsBar = !starts;

@@ -16,8 +16,8 @@ export abstract class Callable extends PythonObject {
 export type Bound = readonly (Value | undefined)[];
 
 /**
- * Parameters of a function of Python's: 'text, chars?' has one that must be given and one that may be.
- * None of them can be named behind '/'; a last one that begins with '*' takes all further ones.
+ * Parameters of a function of Python's: 'text, chars?' has one that must be given and one that may
+ * be. None of them can be named behind '/'; a last one that begins with '*' takes all further ones.
  */
 export class Parameters {
   readonly #names: string[];

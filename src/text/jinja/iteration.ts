@@ -22,7 +22,9 @@ export function isIterable(value: Value): boolean {
   return itemsOf(value) !== undefined || value instanceof LoopContext;
 }
 
-/** Goes through the items of a value; each one is counted. Throws TemplateError where it has none. */
+/**
+ * Goes through the items of a value; each one is counted. Throws TemplateError where it has none.
+ */
 export function* iterate(run: Run, value: Value): Generator<Value> {
   const items = itemsOf(value);
   if (items === undefined) throw new TemplateError(`'${typeName(value)}' object is not iterable`);

@@ -1,7 +1,7 @@
 /**
- * Splits a template into text and tokens, as Jinja2 does with `trim_blocks` and `lstrip_blocks`: the
- * first line break behind a block is dropped, and so is white space between the start of a line and
- * a block.
+ * Splits a template into text and tokens, as Jinja2 does with `trim_blocks` and `lstrip_blocks`:
+ * the first line break behind a block is dropped, and so is white space between the start of a line
+ * and a block.
  */
 import { TemplateError } from './errors.ts';
 import { isSpace, stripRight } from './python-text.ts';

@@ -1,8 +1,8 @@
 /**
  * Finds for each scope of a template where its names have their values from. A name that a scope
  * only reads is an outer scope's, or the context's. One that it sets begins with the value that it
- * has outside, and is the scope's own from then on. Jinja2 decides this before it renders, so a name
- * that the outermost scope sets hides the context's even in a loop that comes before.
+ * has outside, and is the scope's own from then on. Jinja2 decides this before it renders, so a
+ * name that the outermost scope sets hides the context's even in a loop that comes before.
  */
 import type { CallArguments, Expression, Origin, Scoped, Signature, Statement, Target } from './nodes.ts';
 

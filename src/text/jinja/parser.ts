@@ -1,4 +1,7 @@
-/** Reads templates: text, outputs and the statements of Jinja2, of its loop controls and of transformers. */
+/**
+ * Reads templates: text, outputs and the statements of Jinja2, of its loop controls and of
+ * transformers.
+ */
 import { ExpressionParser, type Vocabulary } from './expression-parser.ts';
 import { tokenize } from './lexer.ts';
 import { bindNames } from './names.ts';

@@ -1,6 +1,7 @@
 /**
- * Templates with the meaning that Jinja2 gives them in the environment that transformers sets up for
- * chat templates: a sandbox with trim_blocks, lstrip_blocks, loop controls and generation blocks.
+ * Templates with the meaning that Jinja2 gives them in the environment that transformers sets up
+ * for chat templates: a sandbox with trim_blocks, lstrip_blocks, loop controls and generation
+ * blocks.
  */
 import { checkSource, DEFAULT_LIMITS, type Limits } from './budget.ts';
 import { filters, tests } from './environment.ts';
@@ -29,7 +30,9 @@ export class Template {
   readonly #root: Scoped;
   readonly #limits: Limits;
 
-  /** Throws TemplateError for a source that is no template, BudgetError for one that is too long. */
+  /**
+   * Throws TemplateError for a source that is no template, BudgetError for one that is too long.
+   */
   constructor(source: string, { limits }: TemplateOptions = {}) {
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
     checkSource(source, this.#limits);

@@ -1,7 +1,7 @@
 /**
  * Python's values as a template has them. Integers are bigint and floats are number, so that 1 and
- * 1.0 stay apart; texts are strings, lists are arrays, None is null. No value of JavaScript's own is
- * ever in reach of a template: attributes are those that a class here lists.
+ * 1.0 stay apart; texts are strings, lists are arrays, None is null. No value of JavaScript's own
+ * is ever in reach of a template: attributes are those that a class here lists.
  */
 import { TemplateError } from './errors.ts';
 
@@ -22,7 +22,9 @@ export abstract class PythonObject {
   }
 }
 
-/** What a name or a field that is not there gives. It prints as nothing, and most uses of it fail. */
+/**
+ * What a name or a field that is not there gives. It prints as nothing, and most uses of it fail.
+ */
 export class Undefined extends PythonObject {
   readonly type = 'Undefined';
   readonly #problem: string;
