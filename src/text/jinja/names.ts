@@ -31,7 +31,7 @@ class Names {
   }
 
   #isOutside(name: string): boolean {
-    return this.#outer !== undefined && this.#outer.#has(name);
+    return this.#outer?.#has(name);
   }
 
   #load(name: string): void {
