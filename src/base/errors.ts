@@ -153,6 +153,13 @@ export function fileError(error: unknown, path: string, action = 'read'): Athano
       return new AthanorError('ERR_FILE_MISSING', `${path} does not exist`, 'check the path', cause);
     case 'EISDIR':
       return new AthanorError('ERR_ARGUMENT', `${path} is a folder, not a file`, 'name a file', cause);
+    case 'ENOTDIR':
+      return new AthanorError(
+        'ERR_ARGUMENT',
+        `cannot ${action} ${path}: there is a file where a folder must be`,
+        'name a folder',
+        cause,
+      );
     case 'EACCES':
     case 'EPERM':
       return new AthanorError(

@@ -4,7 +4,7 @@ import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { count, duration, engineOptions, flag, inGroup, integer, number, path, text } from './options.ts';
 import { sampleOptions, trainingOptions } from './training-options.ts';
-import { runTraining } from './training-run.ts';
+import { lossText, runTraining } from './training-run.ts';
 
 export const pretrain = defineCommand({
   description:
@@ -54,6 +54,6 @@ export const pretrain = defineCommand({
   },
   render: (result) => {
     const loss = result.val_loss === null ? '' : `, validation loss ${result.val_loss.toFixed(3)}`;
-    return `${result.step} steps, ${result.tokens} tokens, loss ${result.loss.toFixed(3)}${loss}\nmodel and report in ${result.out}`;
+    return `${result.step} steps, ${result.tokens} tokens${lossText(result.loss)}${loss}\nmodel and report in ${result.out}`;
   },
 });

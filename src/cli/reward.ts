@@ -4,7 +4,7 @@ import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { engineOptions, inGroup, integer, number, path } from './options.ts';
 import { epochOptions, loraTargetsOf, tuningOptions } from './training-options.ts';
-import { runTraining } from './training-run.ts';
+import { lossText, runTraining } from './training-run.ts';
 
 export const reward = defineCommand({
   description:
@@ -38,7 +38,7 @@ export const reward = defineCommand({
       typeof accuracy === 'number'
         ? `, ${(100 * accuracy).toFixed(1)} % of held-out pairs in the right order (95 % interval ${percent(result.val_accuracy_low)} to ${percent(result.val_accuracy_high)})`
         : '';
-    return `${result.step} steps, loss ${result.loss.toFixed(3)}${shown}\nmodel and report in ${result.out}`;
+    return `${result.step} steps${lossText(result.loss)}${shown}\nmodel and report in ${result.out}`;
   },
 });
 

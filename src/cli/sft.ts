@@ -4,7 +4,7 @@ import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { choice, engineOptions, flag, inGroup, integer, number, path } from './options.ts';
 import { epochOptions, loraTargetsOf, sampleOptions, tuningOptions } from './training-options.ts';
-import { runTraining } from './training-run.ts';
+import { lossText, runTraining } from './training-run.ts';
 
 export const sft = defineCommand({
   description:
@@ -44,6 +44,6 @@ export const sft = defineCommand({
   },
   render: (result) => {
     const loss = result.val_loss === null ? '' : `, validation loss ${result.val_loss.toFixed(3)}`;
-    return `${result.step} steps, loss ${result.loss.toFixed(3)}${loss}\nmodel and report in ${result.out}; talk to it with: athanor chat --model ${result.out}`;
+    return `${result.step} steps${lossText(result.loss)}${loss}\nmodel and report in ${result.out}; talk to it with: athanor chat --model ${result.out}`;
   },
 });

@@ -21,3 +21,8 @@ export async function runTraining(
     interrupt.dispose();
   }
 }
+
+/** The last loss for the line of results. A run that was at its end already has none. */
+export function lossText(loss: number): string {
+  return Number.isNaN(loss) ? '' : `, loss ${loss.toFixed(3)}`;
+}

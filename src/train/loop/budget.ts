@@ -20,6 +20,15 @@ export interface BudgetOptions {
  */
 const MEASURED_STEPS = 4;
 
+/** Throws ERR_OPTION for a budget that no training can end with. Undefined is no budget. */
+export function checkAmount(name: 'steps' | 'tokens' | 'seconds' | 'time', value: number | undefined): void {
+  if (value === undefined) return;
+  const isRight = name === 'steps' ? Number.isInteger(value) : Number.isFinite(value);
+  if (isRight && value > 0) return;
+  const expected = name === 'steps' ? 'a whole number of at least 1' : 'a number above 0';
+  throw new AthanorError('ERR_OPTION', `\`${name}\` expects ${expected} but got ${value}`);
+}
+
 export class Budget {
   #totalSteps: number | undefined;
   readonly #seconds: number | undefined;
@@ -36,6 +45,7 @@ export class Budget {
         'such as `steps` 1000',
       );
     }
+    for (const name of ['steps', 'tokens', 'seconds'] as const) checkAmount(name, options[name]);
     if (options.steps !== undefined) this.#totalSteps = options.steps;
     if (options.tokens !== undefined)
       this.#totalSteps = Math.max(1, Math.ceil(options.tokens / tokensPerStep));

@@ -4,7 +4,7 @@
  * change its course.
  */
 import { existsSync, readdirSync } from 'node:fs';
-import { AthanorError } from '../../base/errors.ts';
+import { AthanorError, fileError } from '../../base/errors.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { copyModel } from '../../checkpoint/save-model.ts';
 import { CheckpointStore } from '../../checkpoint/store.ts';
@@ -101,7 +101,7 @@ export async function runStage<Settings extends CommonSettings, Batch>(
   { out, resume = false, ...given }: StageOptions<Settings>,
   hooks: RunHooks = {},
 ): Promise<StageResult> {
-  const before = existsSync(out) ? readdirSync(out) : [];
+  const before = filesIn(out);
   const settings = begin(kind, given as Partial<Settings>, { out, resume });
   try {
     return await train(kind, settings, { out, resume }, hooks);
@@ -111,6 +111,15 @@ export async function runStage<Settings extends CommonSettings, Batch>(
     throw error;
   } finally {
     hooks.onEvent?.({ type: 'end' });
+  }
+}
+
+function filesIn(out: string): string[] {
+  if (out === '') throw new AthanorError('ERR_OPTION', '`out` is empty', 'name a folder for the run');
+  try {
+    return existsSync(out) ? readdirSync(out) : [];
+  } catch (error) {
+    throw fileError(error, out, 'use');
   }
 }
 

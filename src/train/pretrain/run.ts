@@ -12,6 +12,7 @@ import { parameterCount } from '../../nn/config.ts';
 import { Gpt } from '../../nn/gpt.ts';
 import { presetConfig, presetNames } from '../../nn/presets.ts';
 import { formatCount } from '../../report/format.ts';
+import { checkAmount } from '../loop/budget.ts';
 import { defaultLearningRate } from '../loop/learning-rate.ts';
 import {
   type PreparedStage,
@@ -78,6 +79,9 @@ function checkBudget({ steps, tokens, time, model }: PretrainSettings): void {
       'such as `steps` 1000',
     );
   }
+  checkAmount('steps', steps);
+  checkAmount('tokens', tokens);
+  checkAmount('time', time);
   // Throws for an unknown preset before anything is read.
   if (!presetNames.includes(model) && !existsSync(model)) presetConfig(model);
 }

@@ -77,4 +77,10 @@ describe('budget', () => {
     expect(() => new Budget({}, 1)).toThrow(/exactly one of/);
     expect(() => new Budget({ steps: 1, seconds: 1 }, 1)).toThrow(/exactly one of/);
   });
+
+  it('refuses an amount that training could not end with', () => {
+    const options = [{ steps: Number.NaN }, { steps: 2.5 }, { steps: 'a' as never }, { tokens: -1 }];
+    for (const amount of options) expect(() => new Budget(amount, 1)).toThrow(/expects a .*number .*but got/);
+    expect(() => new Budget({ seconds: Number.POSITIVE_INFINITY }, 1)).toThrow(/`seconds` expects/);
+  });
 });

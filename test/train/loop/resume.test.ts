@@ -112,6 +112,22 @@ describe('what can go wrong', () => {
     expect(existsSync(absent)).toBe(false);
   });
 
+  it('a file in the place of the folder is refused, and stays', async () => {
+    const size = readFileSync(corpus).length;
+    for (const out of [corpus, join(corpus, 'run')]) {
+      const { code, stderr } = await athanor(...command(), '--out', out);
+      expect(stderr).toMatch(/there is a file where a folder must be \[ERR_ARGUMENT\]\n {2}name a folder/);
+      expect(code).toBe(1);
+    }
+    expect(readFileSync(corpus).length).toBe(size);
+  });
+
+  it('a run at its end does no step when resumed, and shows no loss', async () => {
+    const { code, stdout } = await athanor('pretrain', '--out', whole, '--resume');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^150 steps, \d+ tokens, validation loss \d/);
+  });
+
   it('a model with another vocabulary than the data is refused before training', async () => {
     const out = join(root, 'mismatch');
     const args = [...command(), '--out', out]
