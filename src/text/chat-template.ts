@@ -164,11 +164,7 @@ export class ChatTemplate {
    * A dialogue to learn from. Throws as render, and ERR_CONFIG naming the turn when an answer does not follow what
    * encodePrompt gives for the turns before it, or when no control token ends it.
    */
-  encodeDialogue(
-    messages: readonly Message[],
-    where?: string,
-    inputs?: TemplateInputs,
-  ): EncodedDialogue {
+  encodeDialogue(messages: readonly Message[], where?: string, inputs?: TemplateInputs): EncodedDialogue {
     const guarded = this.#guarded(messages, inputs);
     const text = this.#renderGuarded(guarded, false, where);
     const tokens = this.#control.encode(text, guarded.guards);

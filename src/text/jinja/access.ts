@@ -2,10 +2,20 @@
 import { TemplateError } from './errors.ts';
 import { iterate } from './iteration.ts';
 import { isForbidden, method } from './methods.ts';
-import { length, substring } from './python-text.ts';
 import { repr } from './printing.ts';
+import { length, substring } from './python-text.ts';
 import type { Run } from './run.ts';
-import { Dict, Markup, PythonObject, Range, textOf, Tuple, typeName, Undefined, type Value } from './values.ts';
+import {
+  Dict,
+  Markup,
+  PythonObject,
+  Range,
+  Tuple,
+  textOf,
+  typeName,
+  Undefined,
+  type Value,
+} from './values.ts';
 
 /** `object.name`: a field or method of the type first, then the item of that name. */
 export function attributeOf(run: Run, object: Value, name: string): Value {
@@ -99,7 +109,8 @@ export function slice(
     const stride = object.step * BigInt(step);
     return new Range(object.at(first), object.at(last), stride);
   }
-  const all = object instanceof Tuple ? object.items : Array.isArray(object) ? object : [...iterate(run, object)];
+  const all =
+    object instanceof Tuple ? object.items : Array.isArray(object) ? object : [...iterate(run, object)];
   run.budget.chargeItems(Math.max(0, Math.ceil((last - first) / step)));
   const items: Value[] = [];
   for (let i = first; step > 0 ? i < last : i > last; i += step) items.push(all[i]!);

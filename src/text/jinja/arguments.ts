@@ -1,7 +1,7 @@
 /** Arguments of filters and methods as the types that they must have. */
 import { asNumber } from './comparison.ts';
 import { TemplateError } from './errors.ts';
-import { textOf, Tuple, typeName, type Value } from './values.ts';
+import { Tuple, textOf, typeName, type Value } from './values.ts';
 
 export function textArgument(value: Value | undefined, what: string): string {
   const text = textOf(value);

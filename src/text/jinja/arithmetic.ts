@@ -1,12 +1,12 @@
 /** Python's operators on numbers, texts and lists. */
 import { asNumber } from './comparison.ts';
 import { TemplateError } from './errors.ts';
-import { formatPercent } from './percent-format.ts';
 import type { BinaryOperator } from './nodes.ts';
+import { formatPercent } from './percent-format.ts';
 import { escapeHtml } from './printing.ts';
 import { length } from './python-text.ts';
 import type { Run } from './run.ts';
-import { Markup, textOf, Tuple, typeName, Undefined, type Value } from './values.ts';
+import { Markup, Tuple, textOf, typeName, Undefined, type Value } from './values.ts';
 
 export function binary(run: Run, operator: BinaryOperator, left: Value, right: Value): Value {
   if (left instanceof Undefined) left.fail();
@@ -14,7 +14,8 @@ export function binary(run: Run, operator: BinaryOperator, left: Value, right: V
   if (right instanceof Undefined) right.fail();
   const [a, b] = [asNumber(left), asNumber(right)];
   if (a !== undefined && b !== undefined) return calculate(run, operator, a, b);
-  const result = operator === '+' ? join(run, left, right) : operator === '*' ? repeat(run, left, right) : undefined;
+  const result =
+    operator === '+' ? join(run, left, right) : operator === '*' ? repeat(run, left, right) : undefined;
   if (result !== undefined) return result;
   throw new TemplateError(
     `the operator ${operator} cannot be applied to ${typeName(left)} and ${typeName(right)}`,
@@ -70,7 +71,7 @@ function quotient(a: bigint, b: bigint): number {
   // 66 bits of the quotient, the last of them set where more would follow.
   const shift = BigInt(divisor.toString(2).length - size.toString(2).length + 66);
   const [top, bottom] = shift >= 0n ? [size << shift, divisor] : [size, divisor << -shift];
-  const bits = top / bottom | (top % bottom === 0n ? 0n : 1n);
+  const bits = (top / bottom) | (top % bottom === 0n ? 0n : 1n);
   const value = Number(bits) * 2 ** Number(-shift);
   if (!Number.isFinite(value)) throw new TemplateError('integer division result too large for a float');
   return a < 0n === b < 0n ? value : -value;
@@ -160,7 +161,8 @@ function join(run: Run, left: Value, right: Value): Value | undefined {
 }
 
 function repeat(run: Run, left: Value, right: Value): Value | undefined {
-  const [count, sequence] = typeof left === 'bigint' || typeof left === 'boolean' ? [left, right] : [right, left];
+  const [count, sequence] =
+    typeof left === 'bigint' || typeof left === 'boolean' ? [left, right] : [right, left];
   if (typeof count !== 'bigint' && typeof count !== 'boolean') return undefined;
   const times = Math.max(0, Number(count));
   const text = textOf(sequence);

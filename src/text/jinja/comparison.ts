@@ -4,7 +4,18 @@ import { iterate, sizeOf } from './iteration.ts';
 import type { Comparison } from './nodes.ts';
 import { compare } from './python-text.ts';
 import type { Run } from './run.ts';
-import { Dict, DictView, Namespace, Once, Range, textOf, Tuple, typeName, Undefined, type Value } from './values.ts';
+import {
+  Dict,
+  DictView,
+  Namespace,
+  Once,
+  Range,
+  Tuple,
+  textOf,
+  typeName,
+  Undefined,
+  type Value,
+} from './values.ts';
 
 /** A bool counts as an integer; undefined for what is no number. */
 export function asNumber(value: Value): bigint | number | undefined {

@@ -1,6 +1,6 @@
 /** Filters and tests by name, and those that call others: map, select and their kin. */
 import { TemplateError } from './errors.ts';
-import { apply, type Arguments } from './functions.ts';
+import { type Arguments, apply } from './functions.ts';
 import { iterate } from './iteration.ts';
 import type { Run } from './run.ts';
 import { getter, sequenceFilters } from './sequence-filters.ts';

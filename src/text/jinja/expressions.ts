@@ -10,7 +10,7 @@ import type { CallArguments, CallNode, Comparison, Expression, FilterNode, Slice
 import { str } from './printing.ts';
 import type { Run } from './run.ts';
 import type { Scope } from './scope.ts';
-import { Dict, isTrue, textOf, Tuple, typeName, Undefined, type Value } from './values.ts';
+import { Dict, isTrue, Tuple, textOf, typeName, Undefined, type Value } from './values.ts';
 
 export function evaluate(run: Run, node: Expression, scope: Scope): Value {
   run.budget.step();
@@ -47,7 +47,7 @@ export function evaluate(run: Run, node: Expression, scope: Scope): Value {
     case 'not':
       return !isTrue(evaluate(run, node.operand, scope));
     case 'condition':
-      if (isTrue(evaluate(run, node.test, scope))) return evaluate(run, node.then, scope);
+      if (isTrue(evaluate(run, node.test, scope))) return evaluate(run, node.value, scope);
       if (node.otherwise) return evaluate(run, node.otherwise, scope);
       return new Undefined('the inline if-expression evaluated to false and no else section was defined');
     case 'binary':
@@ -72,7 +72,11 @@ function evaluateAll(run: Run, nodes: readonly Expression[], scope: Scope): Valu
   return nodes.map((node) => evaluate(run, node, scope));
 }
 
-function evaluateItem(run: Run, { object, index }: { object: Expression; index: Expression }, scope: Scope): Value {
+function evaluateItem(
+  run: Run,
+  { object, index }: { object: Expression; index: Expression },
+  scope: Scope,
+): Value {
   const value = evaluate(run, object, scope);
   if (index.kind === 'slice') return slice(run, value, bounds(run, index, scope));
   return itemOf(run, value, evaluate(run, index, scope));

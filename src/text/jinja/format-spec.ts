@@ -17,8 +17,7 @@ export interface Spec {
   type: string;
 }
 
-const pattern =
-  /^(?:([^])?([<>=^]))?([-+ ])?(z)?(#)?(0)?(\d+)?([,_])?(?:\.(\d+))?([bcdeEfFgGnosxX%])?$/u;
+const pattern = /^(?:([\s\S])?([<>=^]))?([-+ ])?(z)?(#)?(0)?(\d+)?([,_])?(?:\.(\d+))?([bcdeEfFgGnosxX%])?$/u;
 
 /** Throws TemplateError for what is no format. */
 export function parseSpec(text: string): Spec {
@@ -40,7 +39,8 @@ export function parseSpec(text: string): Spec {
 /** Throws TemplateError for a type that does not fit the value. */
 export function formatValue(run: Run, value: Value, text: string): string {
   const number = typeof value === 'boolean' && text !== '' ? BigInt(value) : value;
-  if (typeof number === 'bigint' || typeof number === 'number') return formatNumber(run, number, parseSpec(text));
+  if (typeof number === 'bigint' || typeof number === 'number')
+    return formatNumber(run, number, parseSpec(text));
   if (text === '') return str(run, value);
   const plain = textOf(value);
   if (plain === undefined) {
@@ -146,7 +146,7 @@ function grouping(digits: string, { grouping: mark, type }: Spec, width: number)
   if (/[cn]/.test(type) || (mark === ',' && /[box]/i.test(type))) {
     throw new TemplateError(`cannot specify '${mark}' with '${type}'`);
   }
-  const [, whole = '', rest = ''] = /^([0-9a-fA-F]*)([^]*)$/.exec(digits)!;
+  const [, whole = '', rest = ''] = /^([0-9a-fA-F]*)([\s\S]*)$/.exec(digits)!;
   const size = /[boxX]/.test(type) ? 4 : 3;
   let text = whole;
   // Zeros that fill a width are grouped as well.

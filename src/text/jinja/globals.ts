@@ -1,7 +1,7 @@
 /** Functions that every template has. */
 import { integerArgument, textArgument } from './arguments.ts';
 import { RaisedError, TemplateError } from './errors.ts';
-import { apply, type Arguments, BuiltIn, Callable, operations } from './functions.ts';
+import { type Arguments, apply, BuiltIn, Callable, operations } from './functions.ts';
 import { iterate, toList } from './iteration.ts';
 import { str } from './printing.ts';
 import type { Run } from './run.ts';
@@ -153,4 +153,3 @@ export function fromJson(value: unknown): Value {
   }
   return dict;
 }
-

@@ -3,7 +3,7 @@ import { TemplateError } from './errors.ts';
 import { LoopContext } from './loop-context.ts';
 import { characters, length } from './python-text.ts';
 import type { Run } from './run.ts';
-import { Dict, DictView, Once, Range, textOf, Tuple, typeName, Undefined, type Value } from './values.ts';
+import { Dict, DictView, Once, Range, Tuple, textOf, typeName, Undefined, type Value } from './values.ts';
 
 /** The items of a value; undefined for one that has none. */
 function itemsOf(value: Value): Iterable<Value> | undefined {

@@ -4,7 +4,7 @@ import { floatText } from './numbers.ts';
 import { integerText, str } from './printing.ts';
 import { compare } from './python-text.ts';
 import type { Run } from './run.ts';
-import { Dict, isTrue, textOf, Tuple, typeName, type Value } from './values.ts';
+import { Dict, isTrue, Tuple, textOf, typeName, type Value } from './values.ts';
 
 export interface JsonOptions {
   ascii: boolean;
@@ -24,6 +24,9 @@ const named: Record<string, string> = {
   '\r': '\\r',
   '\t': '\\t',
 };
+
+const CONTROL = '\x00-\x1f';
+const unsafe = new RegExp(`["\\${CONTROL}]`, 'g');
 
 export function jsonText(run: Run, value: Value, options: JsonOptions, level = 0): string {
   const text = valueText(run, value, options, level);
@@ -88,7 +91,7 @@ function wrapped(
 }
 
 function quoted(run: Run, text: string, ascii: boolean): string {
-  const special = ascii ? /["\\]|[^ -~]/g : /["\\\x00-\x1f]/g;
+  const special = ascii ? /["\\]|[^ -~]/g : unsafe;
   const escaped = text.replace(special, (unit) => {
     if (run.verbatim.includes(unit)) return unit;
     return named[unit] ?? `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;

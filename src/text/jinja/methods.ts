@@ -1,13 +1,12 @@
 /** Methods of Python's own types, those that change nothing. */
-import { equal } from './comparison.ts';
+import { asNumber, equal } from './comparison.ts';
 import { TemplateError } from './errors.ts';
-import { apply, type Arguments, BuiltIn, type Entry, operations } from './functions.ts';
-import { asNumber } from './comparison.ts';
+import { type Arguments, apply, BuiltIn, type Entry, operations } from './functions.ts';
 import { escapeHtml } from './printing.ts';
 import type { Run } from './run.ts';
 import { formatText } from './str-format.ts';
 import { textMethods } from './text-methods.ts';
-import { Dict, DictView, Markup, Range, textOf, Tuple, type Value } from './values.ts';
+import { Dict, DictView, Markup, Range, Tuple, textOf, type Value } from './values.ts';
 
 const dictMethods = operations<Dict>({
   'copy()': (_run, dict) => new Dict(dict.entries()),
@@ -60,10 +59,7 @@ const floatMethods = operations<number>({
 });
 
 const changing: [(value: Value) => boolean, string[]][] = [
-  [
-    (value) => value instanceof Dict,
-    ['clear', 'pop', 'popitem', 'setdefault', 'update'],
-  ],
+  [(value) => value instanceof Dict, ['clear', 'pop', 'popitem', 'setdefault', 'update']],
   [
     (value) => Array.isArray(value),
     ['append', 'clear', 'pop', 'reverse', 'insert', 'sort', 'extend', 'remove'],
@@ -122,7 +118,10 @@ function formatArguments(name: string, args: Arguments): Arguments {
   if (!(mapping instanceof Dict) || args.positional.length > 1 || args.named.size > 0) {
     throw new TemplateError('format_map takes one dict');
   }
-  const entries = Array.from(mapping.entries(), ([key, value]): [string, Value] => [textOf(key) ?? '', value]);
+  const entries = Array.from(mapping.entries(), ([key, value]): [string, Value] => [
+    textOf(key) ?? '',
+    value,
+  ]);
   return { positional: [], named: new Map(entries) };
 }
 

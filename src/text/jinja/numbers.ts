@@ -52,7 +52,9 @@ export function fixed(value: number, decimals: number): string {
   // No float has more decimals than these.
   const kept = Math.min(decimals, 1100);
   const [numerator, denominator] = fraction(Math.abs(value));
-  const digits = nearest(numerator * 10n ** BigInt(kept), denominator).toString().padStart(kept + 1, '0');
+  const digits = nearest(numerator * 10n ** BigInt(kept), denominator)
+    .toString()
+    .padStart(kept + 1, '0');
   const sign = value < 0 || Object.is(value, -0) ? '-' : '';
   const whole = digits.slice(0, digits.length - kept);
   if (decimals === 0) return sign + whole;

@@ -5,9 +5,9 @@ import { formatNumber, type Spec } from './format-spec.ts';
 import { asciiRepr, escapeHtml, integerText, repr, str } from './printing.ts';
 import { length, substring } from './python-text.ts';
 import type { Run } from './run.ts';
-import { Dict, Markup, Range, textOf, Tuple, typeName, Undefined, type Value } from './values.ts';
+import { Dict, Markup, Range, Tuple, textOf, typeName, Undefined, type Value } from './values.ts';
 
-const directive = /%(?:\(([^)]*)\))?([-#0 +]*)(\*|\d+)?(\.(?:\*|\d+)?)?[hlL]?([^]|$)/gu;
+const directive = /%(?:\(([^)]*)\))?([-#0 +]*)(\*|\d+)?(\.(?:\*|\d+)?)?[hlL]?([\s\S]|$)/gu;
 
 /** `left` is str or Markup. Throws TemplateError where values are missing or left over. */
 export function formatPercent(run: Run, left: Value, right: Value): Value {
@@ -78,7 +78,11 @@ class PercentFormatter {
   #formatted(
     type: string,
     value: Value,
-    { flags, width = 0, precision }: { flags: string; width: number | undefined; precision: number | undefined },
+    {
+      flags,
+      width = 0,
+      precision,
+    }: { flags: string; width: number | undefined; precision: number | undefined },
   ): string {
     const run = this.#run;
     const left = flags.includes('-') || width < 0;
@@ -164,7 +168,8 @@ class PercentFormatter {
 
 function whole(number: bigint | number): bigint {
   if (typeof number === 'bigint') return number;
-  if (!Number.isFinite(number)) throw new TemplateError('cannot convert a float that is not finite to integer');
+  if (!Number.isFinite(number))
+    throw new TemplateError('cannot convert a float that is not finite to integer');
   return BigInt(Math.trunc(number));
 }
 

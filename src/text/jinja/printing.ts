@@ -1,8 +1,9 @@
 /** Values as text: Python's str() and repr(). */
-import type { Run } from './run.ts';
+
 import { TemplateError } from './errors.ts';
 import { floatText } from './numbers.ts';
 import { characters } from './python-text.ts';
+import type { Run } from './run.ts';
 import { Dict, DictView, Markup, Namespace, Tuple, Undefined, type Value } from './values.ts';
 
 const named: Record<string, string> = {

@@ -8,7 +8,18 @@ import { type Entry, operations } from './functions.ts';
 import { backwards, iterate, toList } from './iteration.ts';
 import { str } from './printing.ts';
 import type { Run } from './run.ts';
-import { Dict, DictView, hashKey, isTrue, Markup, Once, textOf, Tuple, Undefined, type Value } from './values.ts';
+import {
+  Dict,
+  DictView,
+  hashKey,
+  isTrue,
+  Markup,
+  Once,
+  Tuple,
+  textOf,
+  Undefined,
+  type Value,
+} from './values.ts';
 
 type Getter = (item: Value) => Value;
 
@@ -57,7 +68,13 @@ function dictSort(run: Run, value: Value, caseSensitive?: Value, by?: Value, rev
   return sortBy(run, items, get, isTrue(reverse ?? false));
 }
 
-function groupBy(run: Run, value: Value, attribute?: Value, otherwise?: Value, caseSensitive?: Value): Value[] {
+function groupBy(
+  run: Run,
+  value: Value,
+  attribute?: Value,
+  otherwise?: Value,
+  caseSensitive?: Value,
+): Value[] {
   const read = getter(run, attribute, otherwise);
   const key = folded(caseSensitive, read);
   const groups: { key: Value; items: Value[] }[] = [];

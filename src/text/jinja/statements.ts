@@ -75,7 +75,12 @@ function carryOut(run: Run, node: Statement, scope: Scope): Ending {
   }
 }
 
-function captureBody(run: Run, body: Scoped, outer: Scope, use: (text: string, inner: Scope) => void): Ending {
+function captureBody(
+  run: Run,
+  body: Scoped,
+  outer: Scope,
+  use: (text: string, inner: Scope) => void,
+): Ending {
   const inner = new Scope(run, outer, body.names);
   const { text, result } = run.capture(() => execute(run, body.body, inner));
   if (result === 'end') use(text, inner);

@@ -66,4 +66,3 @@ export function makeTests(filters: () => ReadonlyMap<string, unknown>): Map<stri
   });
   return tests;
 }
-

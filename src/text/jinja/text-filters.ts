@@ -1,18 +1,19 @@
 /** Filters of texts and single values. */
-import { asNumber } from './comparison.ts';
+
 import { integerArgument, optionalText, textArgument } from './arguments.ts';
+import { binary, toFloat } from './arithmetic.ts';
+import { asNumber } from './comparison.ts';
 import { TemplateError } from './errors.ts';
 import { type Entry, type Operation, operations } from './functions.ts';
 import { lengthOf } from './iteration.ts';
 import { toJson } from './json-text.ts';
 import { capitalize } from './letters.ts';
-import { rounded, roundedInteger, fixed, parseFloatText, parseInteger } from './numbers.ts';
-import { binary, toFloat } from './arithmetic.ts';
+import { fixed, parseFloatText, parseInteger, rounded, roundedInteger } from './numbers.ts';
 import { escapeHtml, str } from './printing.ts';
-import { characters, lines, length, strip, substring } from './python-text.ts';
+import { characters, length, lines, SPACE, strip, substring } from './python-text.ts';
 import type { Run } from './run.ts';
 import { padded, replaceCharged } from './text-methods.ts';
-import { isTrue, Markup, textOf, Tuple, typeName, Undefined, type Value } from './values.ts';
+import { isTrue, Markup, Tuple, textOf, typeName, Undefined, type Value } from './values.ts';
 
 /** A filter of a value's text; HTML stays HTML. */
 function onText(change: (text: string) => string): Operation {
@@ -23,9 +24,11 @@ function onText(change: (text: string) => string): Operation {
   };
 }
 
+const wordBeginning = new RegExp(`([-({[<${SPACE}]+)`);
+
 /** The filter begins words behind spaces, hyphens and opening brackets, unlike the method. */
 function titled(text: string): string {
-  const parts = text.split(/([-\s({[<\x1c-\x1f\x85]+)/);
+  const parts = text.split(wordBeginning);
   return parts
     .map((part) => {
       const [first = '', ...rest] = characters(part);
@@ -90,7 +93,8 @@ function round(run: Run, value: Value, precision: Value = 0n, method: Value = 'c
   if (how !== 'common') {
     const scale = binary(run, '**', 10n, precision);
     const scaled = asNumber(binary(run, '*', number, scale))!;
-    const whole = typeof scaled === 'bigint' ? scaled : finite(how === 'ceil' ? Math.ceil(scaled) : Math.floor(scaled));
+    const whole =
+      typeof scaled === 'bigint' ? scaled : finite(how === 'ceil' ? Math.ceil(scaled) : Math.floor(scaled));
     return binary(run, '/', whole, scale);
   }
   if (precision === null) return nearestInteger(number);
@@ -114,11 +118,19 @@ function absolute(value: Value): Value {
   return typeof number === 'number' ? Math.abs(number) : number < 0n ? -number : number;
 }
 
-function truncated(run: Run, value: Value, size?: Value, killWords?: Value, end?: Value, leeway?: Value): Value {
+function truncated(
+  run: Run,
+  value: Value,
+  size?: Value,
+  killWords?: Value,
+  end?: Value,
+  leeway?: Value,
+): Value {
   const wanted = integerArgument(size, 255, 'length');
   const ending = end === undefined ? '...' : textArgument(end, 'end');
   const slack = leeway === null ? 5 : integerArgument(leeway, 5, 'leeway');
-  if (wanted < length(ending) || slack < 0) throw new TemplateError('truncate needs a larger length or leeway');
+  if (wanted < length(ending) || slack < 0)
+    throw new TemplateError('truncate needs a larger length or leeway');
   if (Number(lengthOf(run, value)) <= wanted + slack) return value;
   const text = textArgument(value, 'the text to truncate');
   const cut = substring(text, 0, wanted - length(ending));
@@ -152,9 +164,11 @@ function urlEncoded(run: Run, value: Value): string {
   }).join('');
 }
 
-const unsupported = (name: string): Operation => () => {
-  throw new TemplateError(`the filter ${name} is not supported in chat templates`);
-};
+const unsupported =
+  (name: string): Operation =>
+  () => {
+    throw new TemplateError(`the filter ${name} is not supported in chat templates`);
+  };
 
 export const textFilters: Map<string, Entry> = operations({
   'abs(/)': (_run, value) => absolute(value),

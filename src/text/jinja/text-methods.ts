@@ -79,7 +79,13 @@ function partition(text: string, separator: Value | undefined, last: boolean): T
   return new Tuple([text.slice(0, at), wanted, text.slice(at + wanted.length)]);
 }
 
-function split(run: Run, text: string, separator: Value | undefined, limit: Value | undefined, right: boolean) {
+function split(
+  run: Run,
+  text: string,
+  separator: Value | undefined,
+  limit: Value | undefined,
+  right: boolean,
+) {
   const cuts = integerArgument(limit, -1, 'maxsplit');
   const wanted = optionalText(separator, 'the separator');
   if (wanted === '') throw new TemplateError('empty separator');
@@ -200,4 +206,3 @@ export const textMethods: Map<string, Entry<string>> = operations<string>({
   'upper()': (_run, text) => text.toUpperCase(),
   'zfill(/, width)': zeroFilled,
 });
-

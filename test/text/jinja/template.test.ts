@@ -94,7 +94,8 @@ describe('a budget', () => {
 
   it('bounds integers', () => {
     expect(failure(() => render('{{ 3 ** 99999 }}')).message).toMatch(/more than 16,384 bits/);
-    const squared = '{% set ns = namespace(n=3) %}{% for i in range(40) %}{% set ns.n = ns.n * ns.n %}{% endfor %}';
+    const squared =
+      '{% set ns = namespace(n=3) %}{% for i in range(40) %}{% set ns.n = ns.n * ns.n %}{% endfor %}';
     expect(failure(() => render(squared)).message).toMatch(/more than 16,384 bits/);
   });
 
@@ -123,8 +124,32 @@ describe('the sandbox', () => {
   const context = { messages: [{ role: 'user', content: 'x' }], n: 1, f: 1.5, t: true };
 
   it('has no way to objects of JavaScript', () => {
-    for (const name of ['constructor', '__proto__', 'prototype', 'toString', 'hasOwnProperty', 'valueOf', 'call', 'items_']) {
-      for (const value of ["'a'", '[1]', '{}', '(1,)', 'n', 'f', 't', 'none', 'range', 'range(2)', 'messages[0]', 'namespace()', 'dict', 'joiner()']) {
+    for (const name of [
+      'constructor',
+      '__proto__',
+      'prototype',
+      'toString',
+      'hasOwnProperty',
+      'valueOf',
+      'call',
+      'items_',
+    ]) {
+      for (const value of [
+        "'a'",
+        '[1]',
+        '{}',
+        '(1,)',
+        'n',
+        'f',
+        't',
+        'none',
+        'range',
+        'range(2)',
+        'messages[0]',
+        'namespace()',
+        'dict',
+        'joiner()',
+      ]) {
         const source = `{{ (${value}).${name} is defined }}{{ (${value})['${name}'] is defined }}`;
         expect(render(source, context), source).toBe('FalseFalse');
       }
@@ -139,13 +164,22 @@ describe('the sandbox', () => {
     expect(render('{{ d }}{{ d.constructor }}{{ d["__proto__"] }}', own)).toBe(
       "{'__proto__': 1, 'constructor': 2}21",
     );
-    expect(render('{% set ns = namespace(constructor=1) %}{% set ns.__proto__ = 2 %}{{ ns.constructor }}')).toBe('1');
-    expect(render("{{ '%(constructor)s'|format(constructor=3) }}{{ '{toString}'.format(toString=4) }}")).toBe('34');
+    expect(
+      render('{% set ns = namespace(constructor=1) %}{% set ns.__proto__ = 2 %}{{ ns.constructor }}'),
+    ).toBe('1');
+    expect(render("{{ '%(constructor)s'|format(constructor=3) }}{{ '{toString}'.format(toString=4) }}")).toBe(
+      '34',
+    );
     expect(() => render("{{ '{toString}'.format(x=4) }}")).toThrow(TemplateError);
   });
 
   it('changes no list or dict', () => {
-    for (const call of ['messages.append(1)', 'messages.clear()', 'messages[0].update({})', "messages[0].pop('role')"]) {
+    for (const call of [
+      'messages.append(1)',
+      'messages.clear()',
+      'messages[0].update({})',
+      "messages[0].pop('role')",
+    ]) {
       expect(() => render(`{{ ${call} }}`, context)).toThrow(TemplateError);
     }
   });
@@ -153,6 +187,6 @@ describe('the sandbox', () => {
 
 it('keeps characters that must stay as they are, wherever a text is spelled', () => {
   const template = new Template('{{ [x] }}{{ x|tojson(ensure_ascii=true) }}');
-  expect(template.render({ x: '\ue000é' }, { verbatim: '\ue000' })).toBe("['\ue000é']\"\ue000\\u00e9\"");
-  expect(template.render({ x: '\ue000' })).toBe("['\\ue000']\"\\ue000\"");
+  expect(template.render({ x: '\ue000é' }, { verbatim: '\ue000' })).toBe('[\'\ue000é\']"\ue000\\u00e9"');
+  expect(template.render({ x: '\ue000' })).toBe('[\'\\ue000\']"\\ue000"');
 });
