@@ -174,9 +174,11 @@ export { empty, full, keep, parameter, type Shape, scope, Tensor, tensor, zeros 
 // Text
 export {
   ChatTemplate,
+  type ChatTemplateOptions,
   type EncodedDialogue,
   type Message,
   type RenderOptions,
+  type TemplateInputs,
 } from './text/chat-template.ts';
 export { CHAT_TOKENS, DEFAULT_CHAT_TEMPLATE } from './text/default-chat-template.ts';
 export { Tokenizer } from './text/tokenizer.ts';

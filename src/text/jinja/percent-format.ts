@@ -97,6 +97,7 @@ class PercentFormatter {
     const spec: Spec = {
       fill: zero ? '0' : ' ',
       align: left ? '<' : zero ? '=' : '>',
+      zeros: zero,
       sign: flags.includes('+') ? '+' : flags.includes(' ') ? ' ' : '',
       alternate: flags.includes('#'),
       width: size,

@@ -173,7 +173,7 @@ const unsupported =
 export const textFilters: Map<string, Entry> = operations({
   'abs(/)': (_run, value) => absolute(value),
   'capitalize()': onText(capitalize),
-  'center(width?)': (run, value, width) => padded(run, str(run, value), width ?? 80n, undefined, 'both'),
+  'center(width?)': (run, value, width = 80n) => padded(run, str(run, value), width, undefined, 'both'),
   'd default(default_value?, boolean?)': (_run, value, otherwise = '', boolean = false) => {
     return value instanceof Undefined || (isTrue(boolean) && !isTrue(value)) ? otherwise : value;
   },
