@@ -244,9 +244,11 @@ export {
 // Text
 export {
   ChatTemplate,
+  type ChatTemplateOptions,
   type EncodedDialogue,
   type Message,
   type RenderOptions,
+  type TemplateInputs,
 } from './text/chat-template.ts';
 export { CHAT_TOKENS, DEFAULT_CHAT_TEMPLATE } from './text/default-chat-template.ts';
 export type { StreamDecoder } from './text/stream-decoder.ts';

@@ -148,6 +148,15 @@ documents is none
 [1, 2, 3][::0]
 'abcdef'[1:-1]
 'abcdef'[::-2]
+5[1:]
+{}[1:]
+none[:1]
+[1]['a':]
+nothing[1:]
+[1, 2][none:1]
+'{:05}|{:<05}'.format('ab', 7)
+'a'|center(none)
+(-2) ** 2.0
 (1, 2, 3)[1:]
 (1,)
 ()

@@ -71,10 +71,12 @@ export async function preferenceData(
  * token is dropped.
  */
 export function encodeComparison(comparison: Comparison, template: ChatTemplate): EncodedComparison {
-  const promptLength = template.encodePrompt(comparison.prompt, comparison.id).length;
+  const { id, prompt, inputs } = comparison;
+  const promptLength = template.encodePrompt(prompt, id, inputs).length;
   const answers = comparison.completions.map((content, i): ResponseSequence => {
-    const dialogue = [...comparison.prompt, { role: 'assistant', content }];
-    const { tokens, supervised } = template.encodeDialogue(dialogue, comparison.id);
+    const fields = comparison.completionFields?.[i];
+    const dialogue = [...prompt, { role: 'assistant', content, ...(fields && { fields }) }];
+    const { tokens, supervised } = template.encodeDialogue(dialogue, id, inputs);
     const end = supervised.lastIndexOf(1) + 1;
     return { prompt: i, tokens: tokens.slice(0, end), promptLength, finished: true };
   });

@@ -3,7 +3,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
-import type { Message } from '../../text/chat-template.ts';
+import type { Message, TemplateInputs } from '../../text/chat-template.ts';
 import { kindOf } from '../corpus/json-lines.ts';
 import {
   answerOf,
@@ -16,6 +16,7 @@ import {
   readRows,
   textOf,
 } from './rows.ts';
+import { INPUT_FIELDS, inputsOf } from './template-inputs.ts';
 
 /** Two or more completions of a prompt and their order. */
 export interface Comparison {
@@ -24,6 +25,9 @@ export interface Comparison {
   /** Ends with the user's turn. */
   prompt: Message[];
   completions: string[];
+  /** Other fields of each completion for the template; missing when all are plain texts. */
+  completionFields?: (JsonObject | undefined)[];
+  inputs?: TemplateInputs;
   /** The rank of each completion. 0 is the best; equal ranks are ties. */
   ranks: number[];
   /** The lead that the first should have over the second, if a pair gives one. */
@@ -57,10 +61,10 @@ export function readComparisons(path: string, options?: RowOptions): Promise<Row
     (row, id, counts) => {
       const parsed = parse(row);
       const comparison = { id, ...withoutRepeats(parsed) };
-      const { prompt, completions, ranks } = comparison;
+      const { prompt, completions, completionFields, inputs, ranks } = comparison;
       const pairs = rankedPairs(comparison).length;
       if (pairs === 0) throw new BadRow('no completion is better than another', 'tie');
-      const key = JSON.stringify([prompt, completions, ranks]);
+      const key = JSON.stringify([prompt, completions, ranks, completionFields, inputs]);
       if (seen.has(key)) throw new BadRow('the same comparison came before', 'duplicate');
       seen.add(key);
       counts.change('repeated completions merged', parsed.completions.length - completions.length);
@@ -68,12 +72,19 @@ export function readComparisons(path: string, options?: RowOptions): Promise<Row
       return comparison;
     },
     options,
+    fields,
   );
 }
+
+const fields = ['prompt', 'chosen', 'rejected', 'completions', 'ranks', 'scores', 'margin', ...INPUT_FIELDS];
 
 type Parsed = Omit<Comparison, 'id'>;
 
 function parse(row: JsonObject): Parsed {
+  return { ...compared(row), ...inputsOf(row) };
+}
+
+function compared(row: JsonObject): Parsed {
   if (has(row, 'completions')) return ranking(row);
   if (!(has(row, 'chosen') && has(row, 'rejected'))) {
     throw new BadRow('it has neither chosen and rejected nor completions');
@@ -82,7 +93,7 @@ function parse(row: JsonObject): Parsed {
   if (has(row, 'prompt')) {
     const prompt = promptOf(row.prompt, 'prompt');
     const completions = ['chosen', 'rejected'].map((key) => answerTo(prompt, row, key));
-    return { prompt, completions, ranks: [0, 1], ...margin };
+    return { prompt, ...answers(completions), ranks: [0, 1], ...margin };
   }
   const [chosen, rejected] = [transcript(row, 'chosen'), transcript(row, 'rejected')];
   const prompt = chosen.slice(0, -1);
@@ -91,10 +102,16 @@ function parse(row: JsonObject): Parsed {
   }
   return {
     prompt,
-    completions: [chosen.at(-1)!.content, rejected.at(-1)!.content],
+    ...answers([chosen.at(-1)!, rejected.at(-1)!]),
     ranks: [0, 1],
     ...margin,
   };
+}
+
+function answers(messages: readonly Message[]): Pick<Comparison, 'completions' | 'completionFields'> {
+  const completions = messages.map(({ content }) => content);
+  if (messages.every((message) => message.fields === undefined)) return { completions };
+  return { completions, completionFields: messages.map((message) => message.fields) };
 }
 
 function marginOf(value: JsonValue): number {
@@ -132,14 +149,14 @@ function numbers(value: JsonValue, key: string, count: number): number[] {
 }
 
 /** An answer, or a whole dialogue that begins with the prompt and ends with the answer. */
-function answerTo(prompt: readonly Message[], row: JsonObject, key: string): string {
+function answerTo(prompt: readonly Message[], row: JsonObject, key: string): Message {
   const value = row[key];
   if (!Array.isArray(value) || value.length < 2) return answerOf(row, key);
   const messages = transcript(row, key);
   if (!isDeepStrictEqual(messages.slice(0, -1), prompt)) {
     throw new BadRow(`"${key}" does not begin with the messages of "prompt"`);
   }
-  return messages.at(-1)!.content;
+  return messages.at(-1)!;
 }
 
 /** A whole dialogue that ends with the answer: messages, or "\n\nHuman: … \n\nAssistant: …". */
@@ -166,12 +183,18 @@ function humanAssistant(text: string, key: string): JsonValue[] {
 
 /** Merges equal completions. The one with the best rank stays. */
 function withoutRepeats(parsed: Parsed): Parsed {
-  const { completions, ranks } = parsed;
+  const { completions, completionFields, ranks } = parsed;
   const best = new Map<string, number>();
   completions.forEach((text, i) => {
-    const before = best.get(text);
-    if (before === undefined || ranks[i]! < ranks[before]!) best.set(text, i);
+    const said = JSON.stringify([text, completionFields?.[i]]);
+    const before = best.get(said);
+    if (before === undefined || ranks[i]! < ranks[before]!) best.set(said, i);
   });
   const kept = [...best.values()].sort((a, b) => a - b);
-  return { ...parsed, completions: kept.map((i) => completions[i]!), ranks: kept.map((i) => ranks[i]!) };
+  return {
+    ...parsed,
+    completions: kept.map((i) => completions[i]!),
+    ...(completionFields && { completionFields: kept.map((i) => completionFields[i]) }),
+    ranks: kept.map((i) => ranks[i]!),
+  };
 }

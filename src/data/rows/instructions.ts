@@ -1,6 +1,6 @@
 /** Instructions with the answers to learn, in three common formats. */
 import type { JsonObject } from '../../base/json.ts';
-import type { Message } from '../../text/chat-template.ts';
+import type { Message, TemplateInputs } from '../../text/chat-template.ts';
 import { kindOf } from '../corpus/json-lines.ts';
 import {
   answerOf,
@@ -14,6 +14,7 @@ import {
   readRows,
   textField,
 } from './rows.ts';
+import { INPUT_FIELDS, inputsOf } from './template-inputs.ts';
 
 /** A dialogue to learn from. */
 export interface Instruction {
@@ -21,20 +22,28 @@ export interface Instruction {
   id: string;
   /** Ends with the assistant's turn. */
   messages: Message[];
+  inputs?: TemplateInputs;
 }
+
+const fields = ['messages', 'prompt', 'completion', 'instruction', 'input', 'output', ...INPUT_FIELDS];
 
 /**
  * Reads rows with `messages` (OpenAI), with `prompt` and `completion`, or with `instruction`,
  * `input` and `output` (Alpaca). Throws as readRows does.
  */
 export function readInstructions(path: string, options?: RowOptions): Promise<RowsRead<Instruction>> {
-  return readRows(path, (row, id, counts) => ({ id, messages: instructionMessages(row, counts) }), options);
+  return readRows(
+    path,
+    (row, id, counts) => ({ id, messages: instructionMessages(row, counts), ...inputsOf(row) }),
+    options,
+    fields,
+  );
 }
 
 function instructionMessages(row: JsonObject, counts: RowCounts): Message[] {
   if (has(row, 'messages')) return endingWithAnswer(messagesOf(row.messages, 'messages'), counts);
   if (has(row, 'prompt')) {
-    return [...promptOf(row.prompt, 'prompt'), { role: 'assistant', content: answerOf(row, 'completion') }];
+    return [...promptOf(row.prompt, 'prompt'), answerOf(row, 'completion')];
   }
   if (has(row, 'instruction')) {
     const instruction = textField(row, 'instruction');

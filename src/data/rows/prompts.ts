@@ -1,6 +1,6 @@
 /** Prompts, to which PPO and GRPO sample responses. */
 import type { JsonObject } from '../../base/json.ts';
-import type { ChatTemplate, Message } from '../../text/chat-template.ts';
+import type { ChatTemplate, Message, TemplateInputs } from '../../text/chat-template.ts';
 import {
   BadRow,
   has,
@@ -11,6 +11,7 @@ import {
   type RowsRead,
   readRows,
 } from './rows.ts';
+import { inputsOf } from './template-inputs.ts';
 
 /** Messages to answer. */
 export interface Prompt {
@@ -18,6 +19,7 @@ export interface Prompt {
   id: string;
   /** Ends with the user's turn. */
   messages: Message[];
+  inputs?: TemplateInputs;
   /** The whole row, in which a reward function finds its own fields. */
   row: JsonObject;
 }
@@ -27,14 +29,18 @@ export interface Prompt {
  * as readRows does.
  */
 export function readPrompts(path: string, options?: RowOptions): Promise<RowsRead<Prompt>> {
-  return readRows(path, (row, id, counts) => ({ id, messages: promptMessages(row, counts), row }), options);
+  return readRows(
+    path,
+    (row, id, counts) => ({ id, messages: promptMessages(row, counts), ...inputsOf(row), row }),
+    options,
+  );
 }
 
 function promptMessages(row: JsonObject, counts: RowCounts): Message[] {
   if (has(row, 'prompt')) return promptOf(row.prompt, 'prompt');
   if (!has(row, 'messages')) throw new BadRow('it has neither prompt nor messages');
   const messages = messagesOf(row.messages, 'messages');
-  const last = messages.findLastIndex(({ role }) => role === 'user');
+  const last = messages.findLastIndex(({ role }) => role === 'user' || role === 'tool');
   if (last < 0) throw new BadRow('there is no turn of the user');
   if (last + 1 < messages.length) counts.change('dialogues whose last answer was left out of the prompt');
   return messages.slice(0, last + 1);
@@ -56,7 +62,7 @@ export function fittingPrompts(
   maxTokens: number,
 ): FittingPrompts {
   const fitting = prompts
-    .map((prompt) => ({ prompt, tokens: template.encodePrompt(prompt.messages, prompt.id) }))
+    .map((prompt) => ({ prompt, tokens: template.encodePrompt(prompt.messages, prompt.id, prompt.inputs) }))
     .filter(({ tokens }) => tokens.length <= maxTokens);
   return { fitting, tooLong: prompts.length - fitting.length };
 }

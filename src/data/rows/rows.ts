@@ -28,6 +28,8 @@ export class RowCounts {
   readonly examples: string[] = [];
   /** Changes of rows that were kept, counted by description. */
   readonly changed: Record<string, number> = {};
+  /** Fields that nothing reads: by file, in how many of its rows each one is. */
+  readonly unused = new Map<string, Map<string, number>>();
 
   /** Counts a dropped row. */
   add(reason: DropReason, description: string): void {
@@ -43,6 +45,15 @@ export class RowCounts {
     if (count > 0) this.changed[what] = (this.changed[what] ?? 0) + count;
   }
 
+  /** Counts the fields of a row that are not among the known ones. */
+  countUnused(file: string, row: JsonObject, known: ReadonlySet<string>): void {
+    for (const field of Object.keys(row)) {
+      if (known.has(field) || row[field] === null) continue;
+      const fields = this.unused.get(file) ?? new Map<string, number>();
+      this.unused.set(file, fields.set(field, (fields.get(field) ?? 0) + 1));
+    }
+  }
+
   /**
    * A summary such as "left out 3 tie, 1 bad json; the first of each: rows.jsonl:7: not JSON (…)".
    * Empty when nothing was dropped or changed.
@@ -55,9 +66,23 @@ export class RowCounts {
     if (counts.length > 0) {
       parts.push(`left out ${counts.join(', ')}; the first of each: ${this.examples.join('; ')}`);
     }
-    return parts.join('; ');
+    return [...parts, ...this.#describeUnused()].join('; ');
+  }
+
+  #describeUnused(): string[] {
+    const files = [...this.unused].slice(0, MOST_FILES).map(([file, fields]) => {
+      const named = [...fields].slice(0, MOST_FIELDS).map(([field, count]) => `${field} (${count} rows)`);
+      const more = fields.size > MOST_FIELDS ? ` and ${fields.size - MOST_FIELDS} more` : '';
+      return `${file} has fields without use: ${named.join(', ')}${more}`;
+    });
+    const more = this.unused.size - files.length;
+    return more > 0 ? [...files, `${more} more files have fields without use`] : files;
   }
 }
+
+/** Most files, and most fields of each, that a summary names. */
+const MOST_FILES = 5;
+const MOST_FIELDS = 10;
 
 /** The rows of a file or folder, and what was dropped or changed. */
 export interface RowsRead<T> {
@@ -81,13 +106,16 @@ export class BadRow extends Error {
  * left, and with onBadLine 'fail' naming the file and line of a bad row. Throws
  * ERR_FILE_MISSING and ERR_FILE_DAMAGED.
  * @param parse turns a row into a T, or throws BadRow
+ * @param fields names of the fields that `parse` reads. Others, except `id`, are counted by file.
  */
 export async function readRows<T>(
   path: string,
   parse: (row: JsonObject, id: string, counts: RowCounts) => T,
   options: RowOptions = {},
+  fields?: readonly string[],
 ): Promise<RowsRead<T>> {
   const rows: T[] = [];
+  const known = fields && new Set([...fields, 'id']);
   const counts = new RowCounts();
   const drop = (id: string, reason: DropReason, detail?: string) => {
     const description = describeDropped({ id, reason, ...(detail !== undefined && { detail }) });
@@ -105,6 +133,7 @@ export async function readRows<T>(
       try {
         if (!isRecord(line.value)) throw new BadRow(`it is ${kindOf(line.value)}, not an object`);
         rows.push(parse(line.value, line.id, counts));
+        if (known) counts.countUnused(file, line.value, known);
       } catch (error) {
         if (!(error instanceof BadRow)) throw error;
         drop(line.id, error.reason, error.message);
@@ -187,11 +216,12 @@ export function textOf(value: JsonValue | undefined, what: string): string {
   return value;
 }
 
-const roles = ['system', 'user', 'assistant'];
+const roles = ['system', 'user', 'assistant', 'tool'];
 
 /**
  * A list of { role, content } in a valid order: perhaps a system message, then user and assistant
- * in turn. An empty system message is left out. Throws BadRow.
+ * in turn. After a turn of the assistant that calls tools come the turns of the tools, and then the
+ * next turn of the assistant. An empty system message is left out. Throws BadRow.
  */
 export function messagesOf(value: JsonValue | undefined, key: string): Message[] {
   if (!Array.isArray(value)) throw new BadRow(`"${key}" is ${kindOf(value)}, not a list of messages`);
@@ -200,43 +230,82 @@ export function messagesOf(value: JsonValue | undefined, key: string): Message[]
   if (first?.role === 'system' && !/\S/.test(first.content)) messages.shift();
   if (messages.length === 0) throw new BadRow(`"${key}" is empty`, 'empty');
   const turns = messages[0]!.role === 'system' ? messages.slice(1) : messages;
-  turns.forEach(({ role, content }, i) => {
-    const expected = i % 2 === 0 ? 'user' : 'assistant';
-    if (role !== expected) {
-      throw new BadRow(`turn ${i + 1} of "${key}" is the ${role}'s, expected the ${expected}'s`);
+  turns.forEach((message, i) => {
+    const expected = dueAfter(turns[i - 1]);
+    if (!expected.includes(message.role)) {
+      throw new BadRow(`turn ${i + 1} of "${key}" is the ${message.role}'s, expected the ${expected[0]}'s`);
     }
-    if (!/\S/.test(content)) throw new BadRow(`turn ${i + 1} of "${key}" is empty`, 'empty');
+    const mayBeEmpty = message.role === 'tool' || callsTools(message);
+    if (!mayBeEmpty && !/\S/.test(message.content)) {
+      throw new BadRow(`turn ${i + 1} of "${key}" is empty`, 'empty');
+    }
   });
   return messages;
 }
 
+/** Whose turn may come behind a message. */
+function dueAfter(message: Message | undefined): string[] {
+  if (message === undefined) return ['user'];
+  if (message.role === 'tool') return ['assistant', 'tool', 'user'];
+  if (message.role === 'user') return ['assistant'];
+  return callsTools(message) ? ['user', 'tool'] : ['user'];
+}
+
+function callsTools({ fields }: Message): boolean {
+  const calls = fields?.tool_calls;
+  return Array.isArray(calls) && calls.length > 0;
+}
+
 function messageOf(message: JsonValue, what: string): Message {
   if (!isRecord(message)) throw new BadRow(`${what} is ${kindOf(message)}, not an object`);
-  const { role, content } = message;
+  const { role, content, weight, train, ...rest } = message;
   if (typeof role !== 'string' || !roles.includes(role)) {
     const shown = JSON.stringify(role ?? null).slice(0, 40);
     throw new BadRow(`${what} has the role ${shown}, not one of ${roles.join(', ')}`);
   }
-  if (typeof content !== 'string') {
+  const fields: JsonObject = {};
+  // Tables turned into messages write null as well.
+  for (const [key, value] of Object.entries(rest)) if (value !== null) fields[key] = value;
+  const withoutText = callsTools({ role, content: '', fields }) && !has(message, 'content');
+  if (withoutText && content === null) fields.content = null;
+  if (typeof content !== 'string' && !withoutText) {
     throw new BadRow(`the content of ${what} is ${kindOf(content)}, not a text`);
   }
-  return { role, content };
+  return {
+    role,
+    content: typeof content === 'string' ? content : '',
+    ...(Object.keys(fields).length > 0 && { fields }),
+    ...(isLearned(weight, train, what) ? {} : { train: false }),
+  };
+}
+
+/** OpenAI marks turns that are not learned with a weight of 0, other formats with `train`. */
+function isLearned(weight: JsonValue | undefined, train: JsonValue | undefined, what: string): boolean {
+  if (weight !== undefined && weight !== null && weight !== 0 && weight !== 1) {
+    throw new BadRow(`the weight of ${what} is ${JSON.stringify(weight).slice(0, 40)}, not 0 or 1`);
+  }
+  if (train !== undefined && train !== null && typeof train !== 'boolean') {
+    throw new BadRow(`"train" of ${what} is ${kindOf(train)}, not true or false`);
+  }
+  return weight !== 0 && train !== false;
 }
 
 /** A prompt: a text of the user, or messages that end with a turn of the user. Throws BadRow. */
 export function promptOf(value: JsonValue | undefined, key: string): Message[] {
   if (!Array.isArray(value)) return [{ role: 'user', content: textOf(value, `"${key}"`) }];
   const messages = messagesOf(value, key);
-  if (messages.at(-1)!.role !== 'user') throw new BadRow(`"${key}" does not end with the user's turn`);
+  if (messages.at(-1)!.role === 'assistant') throw new BadRow(`"${key}" does not end with the user's turn`);
   return messages;
 }
 
 /** An answer: a text, or a list of one message of the assistant. Throws BadRow. */
-export function answerOf(row: JsonObject, key: string): string {
+export function answerOf(row: JsonObject, key: string): Message {
   const value = row[key];
-  if (!Array.isArray(value)) return textField(row, key);
+  if (!Array.isArray(value)) return { role: 'assistant', content: textField(row, key) };
   const [message, ...rest] = value;
   if (rest.length > 0 || !isRecord(message)) throw new BadRow(`"${key}" is not one message`);
   if (message.role !== 'assistant') throw new BadRow(`the message in "${key}" is not the assistant's`);
-  return textOf(message.content, `"${key}"`);
+  const answer = messageOf(message, `"${key}"`);
+  if (!callsTools(answer)) textOf(answer.content, `"${key}"`);
+  return answer;
 }

@@ -42,8 +42,8 @@ export function supervisedExamples(
   { context, overLong }: SupervisedOptions,
 ): SupervisedSet {
   const set: SupervisedSet = { examples: [], truncated: 0, dropped: 0, unsupervised: 0 };
-  for (const { id, messages } of instructions) {
-    const dialogue = template.encodeDialogue(messages, id);
+  for (const { id, messages, inputs } of instructions) {
+    const dialogue = template.encodeDialogue(messages, id, inputs);
     // The last token is a target only, so a dialogue one longer than the context fits.
     const tooLong = dialogue.tokens.length > context + 1;
     if (tooLong && overLong === 'drop') {

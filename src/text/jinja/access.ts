@@ -92,11 +92,9 @@ export function slice(
 ): Value {
   if (object instanceof Undefined) object.fail();
   const size = sequenceLength(object);
-  if (size === undefined) return new Undefined(`${typeName(object)} has no slices`);
+  if (size === undefined) throw new TemplateError(`'${typeName(object)}' object has no slices`);
   const given = bounds.map(bound);
-  // Jinja2 takes a bound of another type for an item that is not there.
-  if (given.includes('none')) return new Undefined(`${typeName(object)} has no such slice`);
-  const [start, stop, step = 1] = given as (number | undefined)[];
+  const [start, stop, step = 1] = given;
   if (step === 0) throw new TemplateError('slice step cannot be zero');
   const [first, last] = sliceRange(size, start, stop, step);
   const text = textOf(object);
@@ -120,10 +118,10 @@ export function slice(
   return object instanceof Markup ? new Markup(joined) : joined;
 }
 
-function bound(value: Value | undefined): number | undefined | 'none' {
+function bound(value: Value | undefined): number | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'boolean') return Number(value);
-  if (typeof value !== 'bigint') return 'none';
+  if (typeof value !== 'bigint') throw new TemplateError('slice indices must be integers or None');
   const limit = BigInt(Number.MAX_SAFE_INTEGER);
   return Number(value > limit ? limit : value < -limit ? -limit : value);
 }

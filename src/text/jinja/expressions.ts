@@ -47,7 +47,7 @@ export function evaluate(run: Run, node: Expression, scope: Scope): Value {
     case 'not':
       return !isTrue(evaluate(run, node.operand, scope));
     case 'condition':
-      if (isTrue(evaluate(run, node.test, scope))) return evaluate(run, node.then, scope);
+      if (isTrue(evaluate(run, node.test, scope))) return evaluate(run, node.value, scope);
       if (node.otherwise) return evaluate(run, node.otherwise, scope);
       return new Undefined('the inline if-expression evaluated to false and no else section was defined');
     case 'binary':

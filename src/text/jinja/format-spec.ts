@@ -9,6 +9,8 @@ import { textOf, typeName, type Value } from './values.ts';
 export interface Spec {
   fill: string;
   align: '' | '<' | '>' | '=' | '^';
+  /** A width that begins with 0 is filled behind the sign of a number. */
+  zeros: boolean;
   sign: '' | '+' | '-' | ' ';
   alternate: boolean;
   width: number;
@@ -17,7 +19,7 @@ export interface Spec {
   type: string;
 }
 
-const pattern = /^(?:([^])?([<>=^]))?([-+ ])?(z)?(#)?(0)?(\d+)?([,_])?(?:\.(\d+))?([bcdeEfFgGnosxX%])?$/u;
+const pattern = /^(?:([\s\S])?([<>=^]))?([-+ ])?(z)?(#)?(0)?(\d+)?([,_])?(?:\.(\d+))?([bcdeEfFgGnosxX%])?$/u;
 
 /** Throws TemplateError for what is no format. */
 export function parseSpec(text: string): Spec {
@@ -26,7 +28,8 @@ export function parseSpec(text: string): Spec {
   const [, fill, align, sign, , alternate, zero, width, grouping, precision, type] = match;
   return {
     fill: fill ?? (zero && !align ? '0' : ' '),
-    align: (align ?? (zero ? '=' : '')) as Spec['align'],
+    align: (align ?? '') as Spec['align'],
+    zeros: zero !== undefined,
     sign: (sign ?? '') as Spec['sign'],
     alternate: alternate !== undefined,
     width: Number(width ?? 0),
@@ -64,9 +67,10 @@ export function formatNumber(run: Run, value: bigint | number, spec: Spec): stri
   const negative = value < 0 || Object.is(value, -0);
   const sign = negative ? '-' : spec.sign === '+' || spec.sign === ' ' ? spec.sign : '';
   const prefix = spec.alternate && !isFloat ? ({ b: '0b', o: '0o', x: '0x', X: '0X' }[spec.type] ?? '') : '';
-  const zeros = spec.fill === '0' && spec.align === '=';
+  const align = spec.align || (spec.zeros ? '=' : '>');
+  const zeros = spec.fill === '0' && align === '=';
   const grouped = grouping(digits, spec, zeros ? spec.width - sign.length - prefix.length : 0);
-  return aligned(run, sign + prefix, grouped, { ...spec, align: spec.align || '>' });
+  return aligned(run, sign + prefix, grouped, { ...spec, align });
 }
 
 function integerDigits(value: bigint, { type, precision }: Spec): string {
@@ -146,7 +150,7 @@ function grouping(digits: string, { grouping: mark, type }: Spec, width: number)
   if (/[cn]/.test(type) || (mark === ',' && /[box]/i.test(type))) {
     throw new TemplateError(`cannot specify '${mark}' with '${type}'`);
   }
-  const [, whole = '', rest = ''] = /^([0-9a-fA-F]*)([^]*)$/.exec(digits)!;
+  const [, whole = '', rest = ''] = /^([0-9a-fA-F]*)([\s\S]*)$/.exec(digits)!;
   const size = /[boxX]/.test(type) ? 4 : 3;
   let text = whole;
   // Zeros that fill a width are grouped as well.

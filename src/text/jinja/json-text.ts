@@ -25,6 +25,9 @@ const named: Record<string, string> = {
   '\t': '\\t',
 };
 
+const CONTROL = '\x00-\x1f';
+const unsafe = new RegExp(`["\\${CONTROL}]`, 'g');
+
 export function jsonText(run: Run, value: Value, options: JsonOptions, level = 0): string {
   const text = valueText(run, value, options, level);
   run.budget.charge(text.length);
@@ -88,7 +91,7 @@ function wrapped(
 }
 
 function quoted(run: Run, text: string, ascii: boolean): string {
-  const special = ascii ? /["\\]|[^ -~]/g : /["\\\x00-\x1f]/g;
+  const special = ascii ? /["\\]|[^ -~]/g : unsafe;
   const escaped = text.replace(special, (unit) => {
     if (run.verbatim.includes(unit)) return unit;
     return named[unit] ?? `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;

@@ -4,8 +4,8 @@
  * and a block.
  */
 import { TemplateError } from './errors.ts';
-import { isSpace, stripRight } from './python-text.ts';
-import { unescape } from './unescape.ts';
+import { isSpace, SPACE, stripRight } from './python-text.ts';
+import { unescaped } from './unescape.ts';
 
 export type TokenType =
   | 'text'
@@ -27,17 +27,16 @@ export interface Token {
   line: number;
 }
 
-/** What Python takes for white space. */
-const SPACE = '[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]';
+const space = `[${SPACE}]`;
 const sticky = (pattern: string, flags = '') => new RegExp(pattern, `y${flags}`);
 
 const tagBegin = /\{[{%#]/g;
-const rawBegin = sticky(`\\{%([-+]?)${SPACE}*raw${SPACE}*(?:-%\\}${SPACE}*|%\\})`);
-const rawEnd = new RegExp(`\\{%([-+]?)${SPACE}*endraw${SPACE}*(?:\\+%\\}|-%\\}${SPACE}*|%\\}\\n?)`, 'g');
-const commentEnd = new RegExp(`\\+#\\}|-#\\}${SPACE}*|#\\}\\n?`, 'g');
-const blockEnd = sticky(`\\+%\\}|-%\\}${SPACE}*|%\\}\\n?`);
-const outputEnd = sticky(`-\\}\\}${SPACE}*|\\}\\}`);
-const whiteSpace = sticky(`${SPACE}+`);
+const rawBegin = sticky(`\\{%([-+]?)${space}*raw${space}*(?:-%\\}${space}*|%\\})`);
+const rawEnd = new RegExp(`\\{%([-+]?)${space}*endraw${space}*(?:\\+%\\}|-%\\}${space}*|%\\}\\n?)`, 'g');
+const commentEnd = new RegExp(`\\+#\\}|-#\\}${space}*|#\\}\\n?`, 'g');
+const blockEnd = sticky(`\\+%\\}|-%\\}${space}*|%\\}\\n?`);
+const outputEnd = sticky(`-\\}\\}${space}*|\\}\\}`);
+const whiteSpace = sticky(`${space}+`);
 
 const tokenRules: [TokenType, RegExp][] = [
   [
@@ -165,7 +164,7 @@ class Lexer {
       if (type === 'name' && !/^[\p{ID_Start}_]\p{ID_Continue}*$/u.test(found)) {
         throw new TemplateError(`${found} is not a name`, this.#line);
       }
-      this.#push(type, type === 'string' ? unescape(found.slice(1, -1), this.#line) : found);
+      this.#push(type, type === 'string' ? unescaped(found.slice(1, -1), this.#line) : found);
       this.#skip(found.length);
       return;
     }

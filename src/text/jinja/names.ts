@@ -31,7 +31,7 @@ class Names {
   }
 
   #isOutside(name: string): boolean {
-    return this.#outer?.#has(name);
+    return this.#outer ? this.#outer.#has(name) : false;
   }
 
   #load(name: string): void {
@@ -147,7 +147,7 @@ function children(node: Expression): (Expression | undefined)[] {
     case 'dict':
       return node.pairs.flat();
     case 'condition':
-      return [node.test, node.then, node.otherwise];
+      return [node.test, node.value, node.otherwise];
     case 'and':
     case 'or':
     case 'binary':

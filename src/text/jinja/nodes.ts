@@ -17,7 +17,7 @@ export type Expression =
   | { kind: 'name'; name: string }
   | { kind: 'list' | 'tuple'; items: Expression[] }
   | { kind: 'dict'; pairs: [Expression, Expression][] }
-  | { kind: 'condition'; test: Expression; then: Expression; otherwise: Expression | undefined }
+  | { kind: 'condition'; test: Expression; value: Expression; otherwise: Expression | undefined }
   | { kind: 'and' | 'or'; left: Expression; right: Expression }
   | { kind: 'not'; operand: Expression }
   | { kind: 'compare'; first: Expression; rest: [Comparison, Expression][] }

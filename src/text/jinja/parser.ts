@@ -6,6 +6,7 @@ import { ExpressionParser, type Vocabulary } from './expression-parser.ts';
 import { tokenize } from './lexer.ts';
 import { bindNames } from './names.ts';
 import type { Scoped, Signature, Statement, Target } from './nodes.ts';
+import { TargetParser } from './target-parser.ts';
 import { TokenStream } from './token-stream.ts';
 
 /** Throws TemplateError. */
@@ -19,15 +20,15 @@ export function parseTemplate(source: string, vocabulary: Vocabulary): Scoped {
 class Parser {
   readonly #stream: TokenStream;
   readonly #expressions: ExpressionParser;
+  readonly #targets: TargetParser;
   /** Loops around this place that a break would leave; a macro's body is in none. */
   #loops = 0;
-  /** Loops around this place at all. */
-  #insideFor = 0;
   readonly #blocks = new Set<string>();
 
   constructor(source: string, vocabulary: Vocabulary) {
     this.#stream = new TokenStream(tokenize(source));
     this.#expressions = new ExpressionParser(this.#stream, vocabulary);
+    this.#targets = new TargetParser(this.#expressions);
   }
 
   template(): Statement[] {
@@ -145,8 +146,8 @@ class Parser {
 
   #for(line: number): Statement {
     const stream = this.#stream;
-    this.#insideFor += 1;
-    const target = this.#target({ endingNames: ['in'] });
+    this.#targets.loops += 1;
+    const target = this.#targets.target({ endingNames: ['in'] });
     stream.expect('name', 'in');
     const iterable = this.#expressions.tuple({ withCondition: false, endingNames: ['recursive'] });
     const test = stream.take('name', 'if') ? this.#hard(() => this.#expressions.expression()) : undefined;
@@ -155,7 +156,7 @@ class Parser {
     const body = this.#hard(() => this.#body('endfor', 'else'));
     this.#loops -= 1;
     const otherwise = stream.next().value === 'else' ? this.#hard(() => this.#closedBody('endfor')) : [];
-    this.#insideFor -= 1;
+    this.#targets.loops -= 1;
     return {
       kind: 'for',
       target,
@@ -170,7 +171,7 @@ class Parser {
   }
 
   #set(line: number): Statement {
-    const target = this.#target({ withNamespace: true });
+    const target = this.#targets.target({ withNamespace: true });
     if (this.#stream.take('operator', '=')) {
       return { kind: 'set', target, value: this.#expressions.tuple(), line };
     }
@@ -182,7 +183,7 @@ class Parser {
     const targets: [Target, ReturnType<ExpressionParser['expression']>][] = [];
     while (!this.#stream.is('endBlock')) {
       if (targets.length > 0) this.#stream.expect('operator', ',');
-      const target = this.#target({});
+      const target = this.#targets.target({});
       this.#stream.expect('operator', '=');
       targets.push([target, this.#expressions.expression()]);
     }
@@ -190,12 +191,12 @@ class Parser {
   }
 
   #macro(line: number): Statement {
-    const name = this.#storedName();
+    const name = this.#targets.name();
     return { kind: 'macro', name, ...this.#callable('endmacro', true), line };
   }
 
   #callBlock(line: number): Statement {
-    const parameters = this.#stream.isOperator('(') ? this.#parameters() : [];
+    const parameters = this.#stream.isOperator('(') ? this.#targets.parameters() : [];
     const call = this.#expressions.expression();
     if (call.kind !== 'call') this.#stream.fail('expected a call behind call', line);
     return { kind: 'callBlock', call, ...this.#callable('endcall', false, parameters), line };
@@ -203,7 +204,7 @@ class Parser {
 
   /** Parameters and body of a macro, or the body of a call block. */
   #callable(end: string, isMacro: boolean, given: Signature['parameters'] = []) {
-    const parameters = isMacro ? this.#hard(() => this.#parameters()) : given;
+    const parameters = isMacro ? this.#hard(() => this.#targets.parameters()) : given;
     const read = new Set<string>();
     this.#expressions.reads.push(read);
     const scope = this.#outsideLoops(() => this.#scope(end));
@@ -218,24 +219,6 @@ class Parser {
       varargs: read.has('varargs') && !parameters.some(({ name }) => name === 'varargs'),
     };
     return { signature: { parameters, reads }, scope };
-  }
-
-  #parameters(): Signature['parameters'] {
-    const stream = this.#stream;
-    const parameters: Signature['parameters'] = [];
-    stream.expect('operator', '(');
-    while (!stream.isOperator(')')) {
-      if (parameters.length > 0) stream.expect('operator', ',');
-      const name = this.#storedName();
-      const hasDefault = stream.take('operator', '=');
-      if (parameters.some((other) => other.name === name)) stream.fail(`${name} is a parameter twice`);
-      if (!hasDefault && parameters.some((other) => other.default !== undefined)) {
-        stream.fail('a parameter without a default follows one with a default');
-      }
-      parameters.push({ name, default: hasDefault ? this.#expressions.expression() : undefined });
-    }
-    stream.expect('operator', ')');
-    return parameters;
   }
 
   #filterBlock(line: number): Statement {
@@ -268,51 +251,5 @@ class Parser {
     const result = read();
     this.#loops = before;
     return result;
-  }
-
-  #target({ endingNames = ['in'], withNamespace = false }): Target {
-    const items: Target[] = [];
-    let isTuple = false;
-    while (!this.#stream.isName(...endingNames) && !this.#stream.isOperator('=')) {
-      items.push(this.#oneTarget(withNamespace));
-      if (!this.#stream.take('operator', ',')) break;
-      isTuple = true;
-    }
-    const [only] = items;
-    if (!only) this.#stream.fail(`expected a name, got ${this.#stream.describe()}`);
-    return isTuple ? { kind: 'tuple', items } : only;
-  }
-
-  #oneTarget(withNamespace: boolean): Target {
-    const stream = this.#stream;
-    if (stream.take('operator', '(')) {
-      const items: Target[] = [];
-      let isTuple = false;
-      while (!stream.isOperator(')')) {
-        items.push(stream.nested(() => this.#oneTarget(withNamespace)));
-        if (!stream.take('operator', ',')) break;
-        isTuple = true;
-      }
-      stream.expect('operator', ')');
-      const [only] = items;
-      return only && !isTuple ? only : { kind: 'tuple', items };
-    }
-    const isAttribute = stream.following.type === 'operator' && stream.following.value === '.';
-    const name = this.#storedName();
-    if (!withNamespace || !isAttribute) return { kind: 'name', name };
-    stream.next();
-    for (const names of this.#expressions.reads) names.add(name);
-    return { kind: 'namespace', name, attribute: stream.expect('name').value };
-  }
-
-  #storedName(): string {
-    const { value, line } = this.#stream.expect('name');
-    if (/^(true|false|none|True|False|None)$/.test(value)) {
-      this.#stream.fail(`${value} cannot be assigned to`, line);
-    }
-    if (value === 'loop' && this.#insideFor > 0) {
-      this.#stream.fail('loop cannot be assigned to in a loop', line);
-    }
-    return value;
   }
 }

@@ -7,7 +7,7 @@ import { length, substring } from './python-text.ts';
 import type { Run } from './run.ts';
 import { Dict, Markup, Range, Tuple, textOf, typeName, Undefined, type Value } from './values.ts';
 
-const directive = /%(?:\(([^)]*)\))?([-#0 +]*)(\*|\d+)?(\.(?:\*|\d+)?)?[hlL]?([^]|$)/gu;
+const directive = /%(?:\(([^)]*)\))?([-#0 +]*)(\*|\d+)?(\.(?:\*|\d+)?)?[hlL]?([\s\S]|$)/gu;
 
 /** `left` is str or Markup. Throws TemplateError where values are missing or left over. */
 export function formatPercent(run: Run, left: Value, right: Value): Value {
@@ -97,6 +97,7 @@ class PercentFormatter {
     const spec: Spec = {
       fill: zero ? '0' : ' ',
       align: left ? '<' : zero ? '=' : '>',
+      zeros: zero,
       sign: flags.includes('+') ? '+' : flags.includes(' ') ? ' ' : '',
       alternate: flags.includes('#'),
       width: size,

@@ -1,6 +1,7 @@
 /** Texts by Python's measure: characters are code points, and white space is Unicode's. */
 
-const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
+/** White space as a part of a character class. */
+export const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
 const leading = new RegExp(`^[${SPACE}]+`);
 const blank = new RegExp(`^[${SPACE}]+$`);
 const space = new RegExp(`[${SPACE}]`);
@@ -117,7 +118,8 @@ export function replace(text: string, old: string, by: string, limit: number): s
   return all.map((character, i) => (i < last ? `${character}${by}` : character)).join('');
 }
 
-const lineEnd = /\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/g;
+const SEPARATORS = '\x1c-\x1e\x85\u2028\u2029';
+const lineEnd = new RegExp(`\r\n|[\n\r\v\f${SEPARATORS}]`, 'g');
 
 export function lines(text: string, keepEnds = false): string[] {
   const found: string[] = [];

@@ -52,7 +52,7 @@ class Formatter {
   }
 
   #field(source: string, levels: number): string {
-    const match = /^((?:[^[!:]|\[[^\]]*\])*)(?:!([^:]?))?(?::([^]*))?$/.exec(source);
+    const match = /^((?:[^[!:]|\[[^\]]*\])*)(?:!([^:]?))?(?::([\s\S]*))?$/.exec(source);
     if (!match) throw new TemplateError('a field of a format string is not valid');
     const [, name = '', conversion, spec = ''] = match;
     const value = this.#converted(this.#value(name), conversion);
@@ -75,7 +75,7 @@ class Formatter {
   }
 
   #value(name: string): Value {
-    const [, first = '', rest = ''] = /^([^.[]*)([^]*)$/.exec(name)!;
+    const [, first = '', rest = ''] = /^([^.[]*)([\s\S]*)$/.exec(name)!;
     let value = this.#first(first);
     const steps = /\.([^.[]+)|\[([^\]]+)\]/g;
     let read = 0;

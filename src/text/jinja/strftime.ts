@@ -17,7 +17,7 @@ const months = [
 ];
 
 export function strftime(date: Date, format: string): string {
-  return format.replace(/%(-?)([^])/g, (whole, minus: string, letter: string) => {
+  return format.replace(/%(-?)([\s\S])/g, (whole, minus: string, letter: string) => {
     const text = directive(date, letter);
     if (text === undefined) return whole;
     return minus === '' ? text : text.replace(/^[0 ]+(?=.)/, '');

@@ -10,7 +10,7 @@ import { toJson } from './json-text.ts';
 import { capitalize } from './letters.ts';
 import { fixed, parseFloatText, parseInteger, rounded, roundedInteger } from './numbers.ts';
 import { escapeHtml, str } from './printing.ts';
-import { characters, length, lines, strip, substring } from './python-text.ts';
+import { characters, length, lines, SPACE, strip, substring } from './python-text.ts';
 import type { Run } from './run.ts';
 import { padded, replaceCharged } from './text-methods.ts';
 import { isTrue, Markup, Tuple, textOf, typeName, Undefined, type Value } from './values.ts';
@@ -24,9 +24,11 @@ function onText(change: (text: string) => string): Operation {
   };
 }
 
+const wordBeginning = new RegExp(`([-({[<${SPACE}]+)`);
+
 /** The filter begins words behind spaces, hyphens and opening brackets, unlike the method. */
 function titled(text: string): string {
-  const parts = text.split(/([-\s({[<\x1c-\x1f\x85]+)/);
+  const parts = text.split(wordBeginning);
   return parts
     .map((part) => {
       const [first = '', ...rest] = characters(part);
@@ -171,7 +173,7 @@ const unsupported =
 export const textFilters: Map<string, Entry> = operations({
   'abs(/)': (_run, value) => absolute(value),
   'capitalize()': onText(capitalize),
-  'center(width?)': (run, value, width) => padded(run, str(run, value), width ?? 80n, undefined, 'both'),
+  'center(width?)': (run, value, width = 80n) => padded(run, str(run, value), width, undefined, 'both'),
   'd default(default_value?, boolean?)': (_run, value, otherwise = '', boolean = false) => {
     return value instanceof Undefined || (isTrue(boolean) && !isTrue(value)) ? otherwise : value;
   },

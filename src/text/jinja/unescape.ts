@@ -17,12 +17,12 @@ const simple: Record<string, string> = {
 const digits: Record<string, number> = { x: 2, u: 4, U: 8 };
 
 /** The text that a string literal stands for, by Python's rules. Throws TemplateError. */
-export function unescape(literal: string, line: number): string {
+export function unescaped(literal: string, line: number): string {
   if (!literal.includes('\\')) return literal;
   // Jinja2 spells other characters as escapes first, so one behind a backslash stays spelled.
   const ascii = literal.replace(/[^\0-\x7f]/gu, escaped);
   return ascii.replace(
-    /\\(?:([0-7]{1,3})|([xuU])([0-9a-fA-F]*)|(N)|([^]))/g,
+    /\\(?:([0-7]{1,3})|([xuU])([0-9a-fA-F]*)|(N)|([\s\S]))/g,
     (whole, octal?: string, kind?: string, hex?: string, named?: string, other?: string) => {
       if (octal !== undefined) return String.fromCharCode(Number.parseInt(octal, 8));
       if (kind !== undefined) return fromHex(kind, hex!, line);

@@ -56,7 +56,7 @@ export function encodePrompts(
     ({ prompt, tokens }): EncodedPrompt => ({
       id: prompt.id,
       tokens,
-      text: prompt.messages.at(-1)!.content,
+      text: prompt.messages.findLast(({ role }) => role === 'user')!.content,
       row: prompt.row,
     }),
   );

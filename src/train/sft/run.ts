@@ -125,7 +125,7 @@ function samplesOf(
   const found: string[] = [];
   for (const { messages } of rows) {
     if (found.length === 4) break;
-    const question = messages.at(-2)!.content;
+    const question = messages.findLast(({ role }) => role === 'user')!.content;
     if (fits(question)) found.push(question);
   }
   return { samplePrompts: found, sampleTokens };

@@ -456,3 +456,89 @@ describe('prompts', () => {
     expect(counts.examples[0]).toMatch(message);
   });
 });
+
+describe('fields of rows and messages', () => {
+  const calls = [{ type: 'function', function: { name: 'f', arguments: { x: 1 } } }];
+  const tool = { role: 'tool', name: 'f', content: '' };
+
+  it('reach the template: tool calls, reasoning, tools, documents and variables', async () => {
+    const row = {
+      messages: [
+        user('a'),
+        { role: 'assistant', content: null, tool_calls: calls, reasoning_content: 'Hm', thinking: null },
+        tool,
+        tool,
+        assistant('b'),
+      ],
+      tools: JSON.stringify([{ name: 'f' }]),
+      documents: [{ title: 't' }],
+      chat_template_kwargs: { enable_thinking: false },
+    };
+    const { rows, counts } = await readInstructions(write([row]));
+    const called = {
+      role: 'assistant',
+      content: '',
+      fields: { tool_calls: calls, reasoning_content: 'Hm', content: null },
+    };
+    const result = { role: 'tool', content: '', fields: { name: 'f' } };
+    expect(rows[0]!.messages).toEqual([user('a'), called, result, result, assistant('b')]);
+    expect(rows[0]!.inputs).toEqual({
+      tools: [{ name: 'f' }],
+      documents: [{ title: 't' }],
+      variables: { enable_thinking: false },
+    });
+    expect(counts.describe()).toBe('');
+    const { rows: prompts } = await readPrompts(write([row]));
+    expect(prompts[0]).toMatchObject({
+      messages: [user('a'), called, result, result],
+      inputs: rows[0]!.inputs,
+    });
+  });
+
+  it('of completions are told apart and kept', async () => {
+    const answer = { ...assistant('b'), reasoning_content: 'x' };
+    const row = { prompt: [user('a')], chosen: [answer], rejected: [assistant('b')], tools: [] };
+    const { rows } = await readComparisons(write([row]));
+    expect(rows[0]).toMatchObject({
+      completions: ['b', 'b'],
+      completionFields: [{ reasoning_content: 'x' }, undefined],
+      inputs: { tools: [] },
+    });
+  });
+
+  it('say which turns are learned', async () => {
+    const turns = (more: object) => [user('a'), { ...assistant('b'), ...more }, user('c'), assistant('d')];
+    const rows = [{ weight: 0 }, { train: false }, { weight: 1, train: true }, { weight: null }];
+    const read = await readInstructions(write(rows.map((more) => ({ messages: turns(more) }))));
+    expect(read.rows.map(({ messages }) => messages[1]!.train)).toEqual([false, false, undefined, undefined]);
+    const bad = [{ weight: 0.5 }, { train: 'no' }].map((more) => ({ messages: turns(more) }));
+    const { counts } = await readInstructions(write([good, ...bad]));
+    expect(counts.dropped).toEqual({ bad_row: 2 });
+    expect(counts.describe()).toMatch(/the weight of message 2 of "messages" is 0\.5, not 0 or 1/);
+  });
+
+  it.each([
+    [{ ...good, tools: 'f' }, /"tools" is a text that is not JSON/],
+    [{ ...good, tools: '{}' }, /"tools" is an object, not a list/],
+    [{ ...good, chat_template_kwargs: [] }, /"chat_template_kwargs" is a list, not an object/],
+    [{ messages: [user('a'), assistant('b'), tool] }, /turn 3 of "messages" is the tool's where the user's/],
+    [{ messages: [user('a'), { role: 'assistant', content: '' }] }, /turn 2 of "messages" is empty/],
+  ])('that do not fit are named: %j', async (row, message) => {
+    const { counts } = await readInstructions(write([good, row]));
+    expect(counts.describe()).toMatch(message);
+  });
+
+  it('without use are counted and named once for each file', async () => {
+    const rows = [
+      { ...good, source: 'x', url: 'y', id: 1 },
+      { ...good, source: 'z', url: null },
+    ];
+    const path = write(rows);
+    const { counts } = await readInstructions(path);
+    expect(counts.describe()).toBe(`${path} has fields without use: source (2 rows), url (1 rows)`);
+    const pair = { prompt: 'a', chosen: 'b', rejected: 'c', score_chosen: 1 };
+    expect((await readComparisons(write([pair]))).counts.describe()).toMatch(/score_chosen \(1 rows\)/);
+    // A reward function gets the whole row.
+    expect((await readPrompts(write([{ prompt: 'a', answer: 1 }]))).counts.describe()).toBe('');
+  });
+});
