@@ -64,8 +64,9 @@ def record_generated() -> None:
 def record_trl(folder: Path) -> None:
     renders = {}
     for path in sorted(folder.glob("*.jinja")):
-        template = path.read_text()
-        digest = hashlib.sha256(template.encode()).hexdigest()
+        source = path.read_bytes()
+        template = source.decode()
+        digest = hashlib.sha256(source).hexdigest()
         renders[path.name] = {"sha256": digest, "texts": [render(template, row) for row in dialogues.CONTEXTS]}
     write("trl.json.gz", {"contexts": dialogues.CONTEXTS, "renders": renders})
     print(f"{len(renders)} chat templates with {len(dialogues.CONTEXTS)} dialogues", file=sys.stderr)

@@ -27,7 +27,7 @@ export function parseSpec(text: string): Spec {
   if (!match || match[4]) throw new TemplateError(`invalid format specifier '${text}'`);
   const [, fill, align, sign, , alternate, zero, width, grouping, precision, type] = match;
   return {
-    fill: fill ?? (zero && !align ? '0' : ' '),
+    fill: fill ?? (zero ? '0' : ' '),
     align: (align ?? '') as Spec['align'],
     zeros: zero !== undefined,
     sign: (sign ?? '') as Spec['sign'],
