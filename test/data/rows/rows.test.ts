@@ -521,7 +521,10 @@ describe('fields of rows and messages', () => {
     [{ ...good, tools: 'f' }, /"tools" is a text that is not JSON/],
     [{ ...good, tools: '{}' }, /"tools" is an object, not a list/],
     [{ ...good, chat_template_kwargs: [] }, /"chat_template_kwargs" is a list, not an object/],
-    [{ messages: [user('a'), assistant('b'), tool] }, /turn 3 of "messages" is the tool's, expected the user's/],
+    [
+      { messages: [user('a'), assistant('b'), tool] },
+      /turn 3 of "messages" is the tool's, expected the user's/,
+    ],
     [{ messages: [user('a'), { role: 'assistant', content: '' }] }, /turn 2 of "messages" is empty/],
   ])('that do not fit are named: %j', async (row, message) => {
     const { counts } = await readInstructions(write([good, row]));
