@@ -61,7 +61,11 @@ describe('a weight on the CPU and activations on the GPU', () => {
       ...{ tokenTable: ones([4, 5]), positionTable: none, layers: [layer], finalNorm: norm },
       ...{ norm: 'rms' as const, eps: 1e-5, heads: 1, kvHeads: 1, dtype: 'f32' as const },
     };
-    expectError('ERR_DEVICE', /^\[decoder\] got tensors on the CPU/, () => new native.NativeDecoder(model));
+    expectError(
+      'ERR_DEVICE',
+      /^\[NativeDecoder\] got tensors on the CPU/,
+      () => new native.NativeDecoder(model),
+    );
   });
 
   it('is no error where all are on the CPU, whatever new tensors are made on', () => {
