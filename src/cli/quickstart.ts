@@ -27,7 +27,7 @@ const quickstartOptions = {
 
 export const quickstart = defineCommand({
   description:
-    'Fetches the World Factbook (public domain, 2 MB, kept in a cache), pretrains a small GPT on it, fine-tunes the GPT to answer questions, trains a reward model on comparisons, improves the assistant with PPO, and shows the effect of each stage. report.html in the folder of the run is updated during the run.',
+    'Fetches the World Factbook (public domain, 2 MB, kept in a cache), pretrains a small Llama on it, fine-tunes the model to answer questions, trains a reward model on comparisons, trains the assistant further with PPO, and shows the effect of each stage. report.html in the folder of the run is updated during the run.',
   options: quickstartOptions,
   example: 'quickstart --seed 1',
   async run(options, { spell }) {
