@@ -61,8 +61,9 @@ export interface DrawnTokens {
   /** `[rows]` */
   tokens: Int32Array;
   /**
-   * f32 `[rows]`: log-probability of each token in the model's own distribution at the
-   * temperature, in nats.
+   * f32 `[rows]`: log-probability of each token in the model's own distribution at the temperature,
+   * in nats. Filters and suppressed tokens do not change it: their share of the probability stays
+   * with the tokens that could not be drawn.
    */
   logProbs: Float32Array;
 }
@@ -94,15 +95,22 @@ const MIN_TEMPERATURE = 1e-6;
 
 /**
  * Draws a token for each row; row i belongs to sequence i. Throws ERR_NOT_FINITE for NaN logits.
+ * @param suppressed i32 `[s]`: tokens that are not drawn
  */
-export function drawTokens(rows: NextTokenRows, sequences: readonly SampledSequence[]): DrawnTokens {
+export function drawTokens(
+  rows: NextTokenRows,
+  sequences: readonly SampledSequence[],
+  suppressed?: Tensor,
+): DrawnTokens {
   const first = endOfRun(sequences, 0);
-  if (first === sequences.length) return drawAlike(rows, sequences);
+  if (first === sequences.length) return drawAlike(rows, sequences, suppressed);
   const tokens = new Int32Array(sequences.length);
   const logProbs = new Float32Array(sequences.length);
   for (let begin = 0, end = first; begin < sequences.length; begin = end) {
     end = endOfRun(sequences, begin);
-    const drawn = scope(() => drawAlike(rowsOf(rows, begin, end), sequences.slice(begin, end)));
+    const drawn = scope(() => {
+      return drawAlike(rowsOf(rows, begin, end), sequences.slice(begin, end), suppressed);
+    });
     tokens.set(drawn.tokens, begin);
     logProbs.set(drawn.logProbs, begin);
   }
@@ -126,6 +134,7 @@ function rowsOf({ logits, streams, lengths }: NextTokenRows, begin: number, end:
 function drawAlike(
   { logits, streams, lengths }: NextTokenRows,
   sequences: readonly SampledSequence[],
+  suppressed: Tensor | undefined,
 ): DrawnTokens {
   const { temperature, topK, topP, minP, repetitionPenalty, seed } = sequences[0]!.sampling;
   const [tokens, logProbs] = native.sample({
@@ -136,6 +145,7 @@ function drawAlike(
     minP,
     repetitionPenalty,
     history: repetitionPenalty === 1 ? undefined : history(sequences).handle,
+    suppressed: suppressed?.handle,
     seed,
     streams: streams.handle,
     steps: lengths.handle,

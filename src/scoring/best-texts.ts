@@ -44,6 +44,7 @@ export async function bestTexts(
   const judge = RewardModelSource.load(folder, tokenizer, Math.min(longest, contextLength), { dtype });
   try {
     const completions = await bestOf(model, prompts, {
+      suppressTokens: tokenizer.unusedIds(model.config.vocabSize),
       ...options,
       candidates,
       score: (sequences) => judge.scoreSequences(sequences),

@@ -15,6 +15,7 @@ import {
   fingerprint,
   type SplitPattern,
   TokenKind,
+  tokenBytes,
   tokenText,
   type Vocabulary,
   withSpecialTokens,
@@ -190,17 +191,14 @@ export class Tokenizer {
   }
 
   /**
-   * The text of ids. Bytes that are not UTF-8 become U+FFFD. Throws ERR_ARGUMENT for an id
-   * without a token.
+   * The text of ids. Bytes that are not UTF-8 become U+FFFD. An id without a token gives no text.
+   * Throws ERR_ARGUMENT for negative ids and numbers that are not integers.
    */
   decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
     return new TextDecoder('utf-8', { ignoreBOM: true }).decode(this.decodeBytes(ids, options));
   }
 
-  /**
-   * The bytes of ids; those of encode(bytes) are the same bytes. Throws ERR_ARGUMENT for an id
-   * without a token.
-   */
+  /** The bytes of ids; those of encode(bytes) are the same bytes. Throws as decode. */
   decodeBytes(ids: ArrayLike<number>, options: DecodeOptions = {}): Uint8Array {
     return this.#native.decode(
       ids instanceof Int32Array ? ids : checkedIds(ids),
@@ -243,10 +241,19 @@ export class Tokenizer {
     return tokenText(this.#vocabulary, id);
   }
 
-  /** Number of bytes of text that a token stands for. */
+  /** Number of bytes of text that an id stands for: 0 for an id without a token. */
   byteLength(id: number): number {
-    const { offsets } = this.#vocabulary;
-    return offsets[id + 1]! - offsets[id]!;
+    return tokenBytes(this.#vocabulary, id)?.length ?? 0;
+  }
+
+  /**
+   * The ids below `rows` that have no token: gaps of the vocabulary, and the last rows of a model that
+   * has more of them than tokens. generate() must not draw them: give them as its `suppressTokens`.
+   */
+  unusedIds(rows: number): number[] {
+    const { kinds } = this.#vocabulary;
+    const isUnused = (id: number) => (kinds[id] ?? TokenKind.hole) === TokenKind.hole;
+    return Array.from({ length: rows }, (_, id) => id).filter(isUnused);
   }
 
   /** The id of the end-of-text token, if there is one. */

@@ -75,6 +75,7 @@ export async function prepareRollouts(
     maxResponseLength,
     temperature: settings.temperature,
     stopTokens: chat.template.stopTokens,
+    suppressTokens: chat.tokenizer.unusedIds(model.config.vocabSize),
     decodeBatchSize: settings.decodeBatchSize,
     seed: settings.seed,
   });
