@@ -252,6 +252,7 @@ export {
 } from './text/chat-template.ts';
 export { CHAT_TOKENS, DEFAULT_CHAT_TEMPLATE } from './text/default-chat-template.ts';
 export type { Limits as TemplateLimits } from './text/jinja/budget.ts';
+export type { TextFrame } from './text/post-processor.ts';
 export type { StreamDecoder } from './text/stream-decoder.ts';
 export { type DecodeOptions, type EncodeOptions, Tokenizer } from './text/tokenizer.ts';
 export type { TokenizerProgress, TrainTokenizerOptions } from './text/train.ts';

@@ -50,7 +50,8 @@ export class Answerer {
 
   #prompt(messages: readonly Message[]): Int32Array {
     if (this.#template) return this.#template.encodePrompt(messages);
-    return this.#tokenizer.encode(messages.map(({ content }) => content).join('\n'));
+    const text = messages.map(({ content }) => content).join('\n');
+    return this.#tokenizer.encode(text, { addSpecialTokens: true });
   }
 }
 

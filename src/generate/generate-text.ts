@@ -68,9 +68,12 @@ export async function continueTokens(
   });
 }
 
-/** The ids of a text to continue. An empty text starts a new document. */
+/**
+ * The ids of a text to continue, with the tokens that the tokenizer's post-processor puts around it,
+ * such as a begin token. An empty text starts a new document.
+ */
 export function promptTokens(tokenizer: Tokenizer, prompt: string): Int32Array {
-  const ids = tokenizer.encode(prompt);
+  const ids = tokenizer.encode(prompt, { addSpecialTokens: true });
   if (ids.length > 0 || tokenizer.eosId === undefined) return ids;
   return Int32Array.of(tokenizer.eosId);
 }

@@ -1,11 +1,13 @@
 /** Byte-level BPE: any bytes become ids, and decoding returns the same bytes. */
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { concatInts } from '../base/concat.ts';
 import { AthanorError, fileError } from '../base/errors.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
 import type { JsonValue } from '../base/json.ts';
 import { native } from '../native/addon.ts';
 import type { NativeTokenizer } from '../native/binding/text.ts';
+import { frameOf, type TextFrame } from './post-processor.ts';
 import { StreamDecoder } from './stream-decoder.ts';
 import { readTiktokenFile } from './tiktoken-file.ts';
 import { formatTokenizerConfig, parseTokenizerConfig, type TokenizerConfig } from './tokenizer-config.ts';
@@ -27,6 +29,11 @@ const TEMPLATE_FILE = 'chat_template.jinja';
 export interface EncodeOptions {
   /** Encode text that spells a special token as that token. Default false: it is ordinary text. */
   allowSpecial?: boolean | undefined;
+  /**
+   * Put the tokens of `frame` around each text, as transformers does by default. Default false, which
+   * is right for text with a chat template: the template writes such tokens itself.
+   */
+  addSpecialTokens?: boolean | undefined;
 }
 
 /** Options of decoding. */
@@ -41,18 +48,26 @@ export class Tokenizer {
   readonly #native: NativeTokenizer;
   readonly #config: TokenizerConfig;
   readonly #postProcessor: JsonValue | undefined;
+
+  /** The tokens that the post-processor of tokenizer.json puts around a text. */
+  readonly frame: TextFrame;
   #ids: Map<string, number> | undefined;
   #fingerprint: string | undefined;
 
   /** The special tokens and their ids. Text becomes one of them only with `allowSpecial`. */
   readonly specialTokens: ReadonlyMap<string, number>;
 
-  private constructor(vocabulary: Vocabulary, config: TokenizerConfig, postProcessor?: JsonValue) {
+  private constructor(
+    vocabulary: Vocabulary,
+    config: TokenizerConfig,
+    { postProcessor, path = 'tokenizer.json' }: { postProcessor?: JsonValue | undefined; path?: string } = {},
+  ) {
     const { bytes, offsets, kinds, merges, pattern, ignoreMerges } = vocabulary;
     this.#native = new native.NativeTokenizer(bytes, offsets, kinds, merges, pattern, ignoreMerges);
     this.#vocabulary = vocabulary;
     this.#config = config;
     this.#postProcessor = postProcessor;
+    this.frame = frameOf(postProcessor, path);
     const special = new Map<string, number>();
     for (let id = 0; id < kinds.length; id++) {
       if (kinds[id] === TokenKind.special) special.set(tokenText(vocabulary, id)!, id);
@@ -95,7 +110,7 @@ export class Tokenizer {
     }
     const tokenizer = Tokenizer.#checked(
       path,
-      () => new Tokenizer(file.vocabulary, config, file.postProcessor),
+      () => new Tokenizer(file.vocabulary, config, { postProcessor: file.postProcessor, path }),
     );
     for (const token of [config.eosToken, config.bosToken, config.padToken]) {
       if (token !== undefined && tokenizer.idOf(token) === undefined) {
@@ -157,7 +172,7 @@ export class Tokenizer {
     const missing = tokens.filter((token) => !this.specialTokens.has(token));
     if (missing.length === 0) return this;
     const vocabulary = withSpecialTokens(this.#vocabulary, missing);
-    return new Tokenizer(vocabulary, { ...this.#config }, this.#postProcessor);
+    return new Tokenizer(vocabulary, { ...this.#config }, { postProcessor: this.#postProcessor });
   }
 
   /**
@@ -182,12 +197,15 @@ export class Tokenizer {
 
   /** The ids of a text. A string is encoded as UTF-8; bytes may be anything. */
   encode(text: string | Uint8Array, options: EncodeOptions = {}): Int32Array {
-    return this.#native.encode([text], options.allowSpecial ?? false)[0]!;
+    return this.encodeBatch([text], options)[0]!;
   }
 
   /** The ids of each text, computed on all threads. */
   encodeBatch(texts: readonly (string | Uint8Array)[], options: EncodeOptions = {}): Int32Array[] {
-    return this.#native.encode(texts, options.allowSpecial ?? false);
+    const ids = this.#native.encode(texts, options.allowSpecial ?? false);
+    const { before, after } = this.frame;
+    if (!options.addSpecialTokens || before.length + after.length === 0) return ids;
+    return ids.map((text) => concatInts([before, text, after]));
   }
 
   /**
