@@ -10,7 +10,12 @@ import type { NativeTokenizer } from '../native/binding/text.ts';
 import { frameOf, type TextFrame } from './post-processor.ts';
 import { StreamDecoder } from './stream-decoder.ts';
 import { readTiktokenFile } from './tiktoken-file.ts';
-import { formatTokenizerConfig, parseTokenizerConfig, type TokenizerConfig } from './tokenizer-config.ts';
+import {
+  formatTokenizerConfig,
+  namedTokens,
+  parseTokenizerConfig,
+  type TokenizerConfig,
+} from './tokenizer-config.ts';
 import { formatTokenizerJson, parseTokenizerJson } from './tokenizer-json.ts';
 import { END_OF_TEXT, type TrainTokenizerOptions, trainVocabulary } from './train.ts';
 import {
@@ -287,6 +292,14 @@ export class Tokenizer {
   /** The id of the token that pads a batch, if there is one. */
   get padId(): number | undefined {
     return this.#idOfNamed(this.#config.padToken);
+  }
+
+  /**
+   * The tokens that templates know by name, as transformers gives them: `eos_token`, `bos_token`,
+   * `pad_token`, `unk_token` and so on, and those of `extra_special_tokens`.
+   */
+  get namedTokens(): Readonly<Record<string, string>> {
+    return namedTokens(this.#config);
   }
 
   #idOfNamed(token: string | undefined): number | undefined {
