@@ -93,7 +93,7 @@ function wrapped(
 function quoted(run: Run, text: string, ascii: boolean): string {
   const special = ascii ? /["\\]|[^ -~]/gu : unsafe;
   const code = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  const escaped = text.replace(special, (character) => {
+  const escaped = run.withPlainQuotes(text).replace(special, (character) => {
     if (run.isMark(character)) return character;
     return named[character] ?? character.split('').map(code).join('');
   });

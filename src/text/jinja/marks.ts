@@ -28,7 +28,13 @@ const seeking = new Set([
   ...['split', 'rsplit', 'splitlines', 'partition', 'rpartition'],
 ]);
 
-/** A method of a text by its table entry. */
+/** Methods that make a text of which each character is known from one of the first. */
+const keeping = new Set(['upper', 'lower', 'capitalize', 'swapcase', 'center', 'ljust', 'rjust', 'join']);
+
+/**
+ * A method of a text by its table entry. What the other methods make has no marks: a template that
+ * writes control tokens so is told that it writes none.
+ */
 export function applyMethod(
   run: Run,
   name: string,
@@ -37,8 +43,8 @@ export function applyMethod(
   args: Arguments,
 ): Value {
   if (name === 'replace') return apply({ ...entry, operation: replaceMarked }, run, text, args);
-  if (name.startsWith('is')) return apply(entry, run, run.plain(text), args);
-  if (!seeking.has(name)) return apply(entry, run, text, args);
+  if (keeping.has(name)) return apply(entry, run, text, args);
+  if (!seeking.has(name)) return apply(entry, run, run.plain(text), args);
   const sought = plainArguments(run, args);
   const plain = run.plain(text);
   const found = apply(entry, run, plain, sought);

@@ -65,7 +65,8 @@ export function integerText(value: bigint): string {
   return text;
 }
 
-function quoted(run: Run, text: string): string {
+function quoted(run: Run, given: string): string {
+  const text = run.withPlainQuotes(given);
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
   const escaped = text.replace(unprintable, (character) => {
     if (run.isMark(character)) return character;

@@ -35,6 +35,14 @@ export class Run {
     return this.#marks.plain(text);
   }
 
+  /** A text whose quotes and backslashes are not marked, so that they can be escaped. */
+  withPlainQuotes(text: string): string {
+    return text.replace(/\p{Surrogate}/gu, (mark) => {
+      const character = this.plain(mark);
+      return /["'\\]/.test(character) ? character : mark;
+    });
+  }
+
   isMark(character: string): boolean {
     return this.#marks.characters.includes(character);
   }

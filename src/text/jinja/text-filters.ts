@@ -200,7 +200,7 @@ export const textFilters: Map<string, Entry> = operations({
   'safe()': (run, value) => new Markup(str(run, value)),
   'string()': (run, value) => (value instanceof Markup ? value : str(run, value)),
   'striptags()': unsupported('striptags'),
-  'title()': onText(titled),
+  'title()': (run, value) => onText((text) => titled(run.plain(text)))(run, value),
   'tojson(ensure_ascii?, indent?, separators?, sort_keys?)': toJson,
   'trim(chars?)': (run, value, chars) => {
     const args = { positional: chars === undefined ? [] : [chars], named: new Map() };
