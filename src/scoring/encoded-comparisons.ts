@@ -5,6 +5,7 @@
 
 import { AthanorError } from '../base/errors.ts';
 import { type Comparison, type RankedPair, rankedPairs, readComparisons } from '../data/rows/comparisons.ts';
+import { encodeRows } from '../data/rows/encoded-rows.ts';
 import { splitByPrompt } from '../data/rows/row-split.ts';
 import type { ChatTemplate } from '../text/chat-template.ts';
 import type { ResponseSequence } from './sequences.ts';
@@ -46,13 +47,15 @@ export async function preferenceData(
   const { rows, counts } = await readComparisons(settings.data, settings);
   const split = splitByPrompt(rows, ({ prompt }) => prompt, settings.validationSplit, settings.seed);
   let tooLong = 0;
-  const encode = (comparisons: readonly Comparison[]) =>
-    comparisons.flatMap((comparison) => {
-      const encoded = encodeComparison(comparison, template);
-      if (encoded.answers.every(({ tokens }) => tokens.length <= context)) return [encoded];
-      tooLong += 1;
-      return [];
-    });
+  const options = { onBadLine: settings.onBadLine, counts };
+  const encode = (comparisons: readonly Comparison[]) => {
+    const one = (comparison: Comparison) => encodeComparison(comparison, template);
+    const { encoded, refusal } = encodeRows(comparisons, one, options);
+    const fitting = encoded.filter(({ answers }) => answers.every(({ tokens }) => tokens.length <= context));
+    tooLong += encoded.length - fitting.length;
+    if (encoded.length === 0 && comparisons === split.train && refusal) throw refusal;
+    return fitting;
+  };
   const [train, validation] = [encode(split.train), encode(split.validation)];
   if (train.length === 0) {
     throw new AthanorError(

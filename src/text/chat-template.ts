@@ -13,12 +13,16 @@ import type { Tokenizer } from './tokenizer.ts';
 
 /** One turn of a dialogue. */
 export interface Message {
-  /** system, user or assistant. A template may accept other roles. */
+  /**
+   * system, user or assistant. A template may accept other roles. `developer` stands for `system` where
+   * the template does not write it.
+   */
   role: string;
   content: string;
   /**
    * Other fields of the message for the template, such as `tool_calls` and `reasoning_content`. A
-   * `content` in here, such as null, replaces the text.
+   * `content` in here replaces the text: null, or a list of parts `{ type: 'text', text }` for a
+   * template that goes through them. Other templates get the text.
    */
   fields?: JsonObject;
   /** False for a turn of the assistant that the model reads but does not learn. Default true. */
@@ -57,6 +61,18 @@ export interface ChatTemplateOptions {
   limits?: Partial<Limits> | undefined;
 }
 
+/** ERR_CONFIG for messages that a template does not take, or from which a model cannot learn. */
+export class RefusedMessages extends AthanorError {
+  /** The message without the place of the messages. */
+  readonly reason: string;
+
+  /** @param where begins the message, such as the row of the data */
+  constructor(where: string | undefined, reason: string, remedy: string, options?: ErrorOptions) {
+    super('ERR_CONFIG', at(where, reason), remedy, options);
+    this.reason = reason;
+  }
+}
+
 /** What a template is given, as UTF-8 has it. */
 interface Given {
   messages: Message[];
@@ -77,6 +93,10 @@ export class ChatTemplate {
   readonly #followsPrompt: { earlier: boolean; last: boolean };
   readonly #name: string;
   readonly #template: Template;
+  /** Whether the template goes through content in parts. */
+  #takesParts = true;
+  /** What the template calls the developer. */
+  #developer = 'developer';
   readonly #tokenizer: Tokenizer;
   readonly #control: ControlTokens;
 
@@ -99,6 +119,7 @@ export class ChatTemplate {
         { cause: error },
       );
     }
+    this.#probeMessages();
     const { stops, followsPrompt } = this.#probe();
     this.stopTokens = stops;
     this.#followsPrompt = followsPrompt;
@@ -135,7 +156,7 @@ export class ChatTemplate {
     const variables = {
       ...Object.fromEntries(tokens.map(([name, token]) => [name, this.#control.mark(token)])),
       ...inputs.variables,
-      messages: messages.map(({ role, content, fields }) => ({ role, content, ...fields })),
+      messages: messages.map((message) => this.#variable(message)),
       tools: inputs.tools ?? null,
       documents: inputs.documents ?? null,
       add_generation_prompt: addGenerationPrompt,
@@ -145,13 +166,45 @@ export class ChatTemplate {
     } catch (error) {
       if (!(error instanceof TemplateError)) throw error;
       if (error instanceof BudgetError) throw this.#tooMuch(error, where);
-      throw new AthanorError(
-        'ERR_CONFIG',
-        at(where, `the chat template refused the messages: ${located(error)}`),
+      throw new RefusedMessages(
+        where,
+        `the chat template refused the messages: ${located(error)}`,
         'the roles and their order must be those that the template was written for',
         { cause: error },
       );
     }
+  }
+
+  /** A message as the template has it. */
+  #variable({ role, content, fields = {} }: Message): JsonObject {
+    const { content: given = content, ...rest } = fields;
+    const said = Array.isArray(given) && !this.#takesParts ? content : given;
+    return { role: role === 'developer' ? this.#developer : role, content: said, ...rest };
+  }
+
+  /** Finds out which forms of messages the template takes. */
+  #probeMessages(): void {
+    const text = '\ue100';
+    const writes = (role: string, fields: JsonObject = {}) => {
+      const user = { role: 'user', content: text, fields };
+      const messages =
+        role === 'user'
+          ? [user]
+          : [
+              { role, content: text },
+              { role: 'user', content: 'x' },
+            ];
+      try {
+        const written = this.#render(given(messages), {});
+        return written.includes(text) && !/['"]type['"]/.test(written);
+      } catch (error) {
+        if (!(error instanceof AthanorError)) throw error;
+        return false;
+      }
+    };
+    const parts = [{ type: 'text', text }];
+    this.#takesParts = writes('user', { content: parts }) || !writes('user');
+    if (!writes('developer') && writes('system')) this.#developer = 'system';
   }
 
   #tooMuch(error: BudgetError, where?: string): AthanorError {
@@ -208,12 +261,9 @@ export class ChatTemplate {
     if (text.startsWith(before) && (isLast ? last : earlier)) {
       return Buffer.byteLength(this.#control.plain(before));
     }
-    throw new AthanorError(
-      'ERR_CONFIG',
-      at(
-        where,
-        `the chat template is not prefix-preserving: turn ${turn + 1} does not follow the prompt that the template gives for it`,
-      ),
+    throw new RefusedMessages(
+      where,
+      `the chat template is not prefix-preserving: turn ${turn + 1} does not follow the prompt that the template gives for it`,
       'use a template whose text for the first turns does not depend on later ones',
     );
   }
@@ -298,13 +348,10 @@ function withTexts(value: JsonValue): JsonValue {
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [wellFormed(name), withTexts(item)]));
 }
 
-function endless(turn: number, where?: string): AthanorError {
-  return new AthanorError(
-    'ERR_CONFIG',
-    at(
-      where,
-      `the chat template writes no control token after the assistant's turn ${turn + 1}, so a model could not learn to stop`,
-    ),
+function endless(turn: number, where?: string): RefusedMessages {
+  return new RefusedMessages(
+    where,
+    `the chat template writes no control token after the assistant's turn ${turn + 1}, so a model could not learn to stop`,
     'let the template end every answer with a special token of the tokenizer, such as eos_token',
   );
 }

@@ -220,6 +220,45 @@ describe('what people say', () => {
     );
   });
 
+  it('may come in parts, as transformers takes them, or as the text of the parts', () => {
+    const parts = [
+      { type: 'text', text: 'a <|end|>' },
+      { type: 'text', text: ' b' },
+    ];
+    const message: Message = { role: 'user', content: 'a <|end|> b', fields: { content: parts } };
+    const one = (source: string) => {
+      return new ChatTemplate(`{% for m in messages %}${source}<|end|>{% endfor %}`, tokenizer);
+    };
+    // Of the form that Llama 3.2's and Qwen2-VL's templates have.
+    const reading = one(
+      "{% if m.content is string %}{{ m.content }}{% else %}{% for p in m.content %}{{ '(' + p.text + ')' }}{% endfor %}{% endif %}",
+    );
+    expect(reading.render([message])).toBe('(a <|end|>)( b)<|end|>');
+    expect(controls(reading.encodePrompt([message]))).toEqual([idOf('<|end|>')]);
+    for (const source of ['{{ m.content }}', "{{ m.content + '' }}", '{{ m.content|trim }}']) {
+      expect(one(source).render([message]), source).toBe('a <|end|> b<|end|>');
+    }
+    expect(chat.render([message])).toBe('<|user|>a <|end|> b<|end|>');
+  });
+
+  it.each([
+    // The template names the role, refuses it, or leaves the message out without a word.
+    ['<{{ m.role }}>{{ m.content }}', '<developer>x<user>y'],
+    [
+      "{% if m.role == 'developer' %}{{ raise_exception('no') }}{% endif %}<{{ m.role }}>{{ m.content }}",
+      '<system>x<user>y',
+    ],
+    ["{% if m.role in ['system', 'user'] %}<{{ m.role }}>{{ m.content }}{% endif %}", '<system>x<user>y'],
+    ["{% if m.role == 'user' %}<{{ m.role }}>{{ m.content }}{% endif %}", '<user>y'],
+  ])('of the developer reaches the template %s', (source, text) => {
+    const template = new ChatTemplate(`{% for m in messages %}${source}{% endfor %}`, tokenizer);
+    const messages = [
+      { role: 'developer', content: 'x' },
+      { role: 'user', content: 'y' },
+    ];
+    expect(template.render(messages)).toBe(text);
+  });
+
   it.each([
     ["m.content == '<|end|>'", '<|end|>', 'True'],
     ["m.content.startswith('<|end|>')", '<|end|>x', 'True'],

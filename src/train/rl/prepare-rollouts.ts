@@ -58,7 +58,7 @@ export async function prepareRollouts(
       'lower `maxPromptLength` or `maxResponseLength`',
     );
   }
-  const prompts = encodePrompts(rows, chat.template, settings);
+  const prompts = encodePrompts(rows, chat.template, { ...settings, counts });
   const reward = await rewardSource(settings, chat, longest);
   const policy = new TrainableModel(model, {
     ...settings,
