@@ -32,7 +32,7 @@ export const train = defineCommand({
     ...inGroup('Tokenizer', {
       vocabSize: count('size of the vocabulary: 256 bytes, merges and special tokens', {
         default: 32768,
-        min: 256,
+        min: 257,
         max: 1 << 24,
       }),
       pattern: choice('pattern that cuts text into words', patterns, { default: 'gpt2' }),
