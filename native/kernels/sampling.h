@@ -35,8 +35,9 @@ struct SampleArgs {
 };
 
 struct SamplingKernels {
-  /// Filters run in this order: repetition penalty, suppressed tokens, temperature, top-k, top-p over
-  /// the tokens that top-k kept, min-p. Where logits are equal the lower token counts as the larger.
+  /// Filters run in this order: repetition penalty, suppressed tokens, temperature, top-k, top-p
+  /// over the tokens that top-k kept, min-p. Where logits are equal the lower token counts as the
+  /// larger.
   void (*sample)(const SampleArgs& args);
 };
 ATHANOR_KERNEL_FAMILY(SamplingKernels, sampling_kernels)

@@ -7,8 +7,8 @@ import type { FinishReason } from './sequence.ts';
 import { TextStream, type TextStreamOptions } from './text-stream.ts';
 
 /**
- * The default of `stopTokens` is the tokenizer's end-of-text token, that of `suppressTokens` the ids
- * without a token.
+ * The default of `stopTokens` is the tokenizer's end-of-text token, that of `suppressTokens` the
+ * ids without a token.
  */
 export interface TextOptions extends Omit<GenerateOptions, 'onToken'>, TextStreamOptions {
   /** Called with each new piece of text; a piece never splits a character. */
@@ -69,8 +69,8 @@ export async function continueTokens(
 }
 
 /**
- * The ids of a text to continue, with the tokens that the tokenizer's post-processor puts around it,
- * such as a begin token. An empty text starts a new document.
+ * The ids of a text to continue, with the tokens that the tokenizer's post-processor puts around
+ * it, such as a begin token. An empty text starts a new document.
  */
 export function promptTokens(tokenizer: Tokenizer, prompt: string): Int32Array {
   const ids = tokenizer.encode(prompt, { addSpecialTokens: true });

@@ -14,8 +14,8 @@ import type { Tokenizer } from './tokenizer.ts';
 /** One turn of a dialogue. */
 export interface Message {
   /**
-   * system, user or assistant. A template may accept other roles. `developer` stands for `system` where
-   * the template does not write it.
+   * system, user or assistant. A template may accept other roles. `developer` stands for `system`
+   * where the template does not write it.
    */
   role: string;
   content: string;

@@ -1,9 +1,10 @@
 /**
  * Keeps control tokens apart from text that merely spells them: the template writes control tokens,
- * messages cannot. All that the template writes itself is marked: each character other than letters,
- * digits and spaces that occurs in a control token is exchanged for one that stands for it. A
- * spelling is a control token where all such characters are marked. So a template may put a role of
- * a message between its own `<|` and `|>`, and a message that says `<|end|>` says just that.
+ * messages cannot. All that the template writes itself is marked: each character other than
+ * letters, digits and spaces that occurs in a control token is exchanged for one that stands for
+ * it. A spelling is a control token where all such characters are marked. So a template may put a
+ * role of a message between its own `<|` and `|>`, and a message that says `<|end|>` says just
+ * that.
  */
 import { concatInts } from '../base/concat.ts';
 import type { Marks } from './jinja/marks.ts';

@@ -1,7 +1,7 @@
 /**
- * The post-processor of a tokenizer.json: the tokens that the tokenizers library puts around a text,
- * such as the begin token of Llama 3. transformers asks nothing else: beside a tokenizer.json it
- * ignores `add_bos_token` and `add_eos_token` of tokenizer_config.json.
+ * The post-processor of a tokenizer.json: the tokens that the tokenizers library puts around a
+ * text, such as the begin token of Llama 3. transformers asks nothing else: beside a tokenizer.json
+ * it ignores `add_bos_token` and `add_eos_token` of tokenizer_config.json.
  */
 import { AthanorError } from '../base/errors.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';

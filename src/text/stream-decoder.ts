@@ -16,8 +16,8 @@ export class StreamDecoder {
   }
 
   /**
-   * The text that this id completes; it is often empty, and always for an id without a token. Throws
-   * ERR_ARGUMENT for a number that is no id.
+   * The text that this id completes; it is often empty, and always for an id without a token.
+   * Throws ERR_ARGUMENT for a number that is no id.
    */
   push(id: number): string {
     if (!(id >= 0 && id === (id | 0))) {

@@ -67,8 +67,8 @@ function tokenName(value: JsonValue | undefined, field: string, path: string): s
 }
 
 /**
- * The tokens that chat templates know by name: all fields that end in `_token`, and those of an object
- * in `extra_special_tokens`, as transformers 5 has them in special_tokens_map.
+ * The tokens that chat templates know by name: all fields that end in `_token`, and those of an
+ * object in `extra_special_tokens`, as transformers 5 has them in special_tokens_map.
  */
 export function namedTokens(config: TokenizerConfig): Record<string, string> {
   const { extra_special_tokens: extra, ...fields } = config.fields ?? {};

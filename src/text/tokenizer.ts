@@ -35,8 +35,8 @@ export interface EncodeOptions {
   /** Encode text that spells a special token as that token. Default false: it is ordinary text. */
   allowSpecial?: boolean | undefined;
   /**
-   * Put the tokens of `frame` around each text, as transformers does by default. Default false, which
-   * is right for text with a chat template: the template writes such tokens itself.
+   * Put the tokens of `frame` around each text, as transformers does by default. Default false,
+   * which is right for text with a chat template: the template writes such tokens itself.
    */
   addSpecialTokens?: boolean | undefined;
 }
@@ -270,8 +270,9 @@ export class Tokenizer {
   }
 
   /**
-   * The ids below `rows` that have no token: gaps of the vocabulary, and the last rows of a model that
-   * has more of them than tokens. generate() must not draw them: give them as its `suppressTokens`.
+   * The ids below `rows` that have no token: gaps of the vocabulary, and the last rows of a model
+   * that has more of them than tokens. generate() must not draw them: give them as its
+   * `suppressTokens`.
    */
   unusedIds(rows: number): number[] {
     const { kinds } = this.#vocabulary;

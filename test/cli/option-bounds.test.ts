@@ -56,7 +56,10 @@ function taken(spec: OptionSpec<unknown>, candidates: readonly string[]): number
     .find((value) => value !== undefined);
 }
 
-/** Values at one end of the range of each option that is a fraction, not a size or a number of steps. */
+/**
+ * Values at one end of the range of each option that is a fraction, not a size or a number of
+ * steps.
+ */
 async function ends(command: string, candidates: readonly string[]): Promise<Record<string, number>> {
   const bounded = Object.entries(await optionsOf(command)).filter(([, spec]) => {
     const isFraction = spec.kind === 'number' && /^(0 or )?a number/.test(spec.expected);

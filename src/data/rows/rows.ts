@@ -222,9 +222,9 @@ const roles = [...leadingRoles, 'user', 'assistant', 'tool'];
 
 /**
  * A list of { role, content } in a valid order: perhaps a message of the system and one of the
- * developer, then user and assistant in turn. After a turn of the assistant that calls tools come the
- * turns of the tools, and then the next turn of the assistant. An empty message of the system or the
- * developer is left out. Throws BadRow.
+ * developer, then user and assistant in turn. After a turn of the assistant that calls tools come
+ * the turns of the tools, and then the next turn of the assistant. An empty message of the system
+ * or the developer is left out. Throws BadRow.
  */
 export function messagesOf(value: JsonValue | undefined, key: string): Message[] {
   if (!Array.isArray(value)) throw new BadRow(`"${key}" is ${kindOf(value)}, not a list of messages`);

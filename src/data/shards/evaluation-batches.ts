@@ -36,8 +36,9 @@ const ORDER_SEED = 0;
 
 /**
  * Each token of a document is a target once, except the end-of-text token before it, and the begin
- * token where the tokenizer's post-processor puts one. The last document is cut so that there are at most `maxTokens` targets. Throws ERR_ARGUMENT for a batch or
- * window without room, ERR_FILE_DAMAGED, and the errors of dataset.tokenizer().
+ * token where the tokenizer's post-processor puts one. The last document is cut so that there are
+ * at most `maxTokens` targets. Throws ERR_ARGUMENT for a batch or window without room,
+ * ERR_FILE_DAMAGED, and the errors of dataset.tokenizer().
  */
 export function* evaluationBatches(
   dataset: TokenDataset,
@@ -79,7 +80,8 @@ function* windows(
   for (let i = 0; i < documents && left > 0; ++i) {
     const [span] = dataset.documents(split, order.at(i), 1);
     const { start, end } = span!;
-    // As transformers reads a text: the begin token is the first, with no end-of-text token before it.
+    // As transformers reads a text: the begin token is the first, with no end-of-text token before
+    // it.
     const hasBegin = begin !== undefined && end > start + 1 && dataset.read(split, start, 2)[1] === begin;
     for (let at = hasBegin ? start + 1 : start; at + 1 < end && left > 0; at += context) {
       const targets = Math.min(context, end - at - 1, left);

@@ -32,7 +32,8 @@ export interface SampleInputs {
 export interface SamplingBinding {
   /**
    * [tokens i32 `[b]`, logProbs f32 `[b]`], the latter under the unfiltered softmax over all V
-   * tokens at that temperature, or at 1 where it is 0. ERR_NOT_FINITE names a row without a distribution.
+   * tokens at that temperature, or at 1 where it is 0. ERR_NOT_FINITE names a row without a
+   * distribution.
    */
   sample(inputs: SampleInputs): [NativeTensor, NativeTensor];
 }
