@@ -22,7 +22,6 @@ import {
   fingerprint,
   type SplitPattern,
   TokenKind,
-  tokenBytes,
   tokenText,
   type Vocabulary,
   withSpecialTokens,
@@ -266,7 +265,9 @@ export class Tokenizer {
 
   /** Number of bytes of text that an id stands for: 0 for an id without a token. */
   byteLength(id: number): number {
-    return tokenBytes(this.#vocabulary, id)?.length ?? 0;
+    const { offsets } = this.#vocabulary;
+    const end = offsets[id + 1];
+    return end === undefined ? 0 : end - offsets[id]!;
   }
 
   /**
