@@ -2,11 +2,12 @@
  * Reads Hugging Face model folders of the families in nn/families: one file or shards, in f32,
  * bf16 or f16.
  */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { AthanorError, fileError } from '../base/errors.ts';
-import type { JsonObject, JsonValue } from '../base/json.ts';
+import type { JsonObject } from '../base/json.ts';
 import { configFromJson, type ModelDescription } from '../nn/config-json.ts';
+import { readFolderJson, readJsonObject } from './folder-json.ts';
 import { bareName, isIgnorable, type LayoutEntry, modelLayout } from './hf-layout.ts';
 import { SafetensorsFile } from './safetensors.ts';
 import { damaged } from './safetensors-header.ts';
@@ -50,7 +51,7 @@ export class ModelFolder implements Disposable {
    */
   static open(folder: string, weights?: string): ModelFolder {
     const description = readDescription(folder);
-    const generationConfig = readGenerationConfig(folder);
+    const generationConfig = readFolderJson(folder, 'generation_config.json');
     const files: SafetensorsFile[] = [];
     try {
       const paths = weights === undefined ? weightFiles(folder) : [join(folder, weights)];
@@ -122,24 +123,6 @@ export function readDescription(folder: string): ModelDescription {
   return configFromJson(readJsonObject(path), path);
 }
 
-function readGenerationConfig(folder: string): JsonObject | undefined {
-  const path = join(folder, 'generation_config.json');
-  return existsSync(path) ? readJsonObject(path) : undefined;
-}
-
-/**
- * Ids of the tokens that end a text by generation_config.json; empty when the file is missing or
- * names none. Throws ERR_FILE_DAMAGED.
- */
-export function generationStopTokens(folder: string): number[] {
-  const ids = readGenerationConfig(folder)?.eos_token_id ?? [];
-  const list = Array.isArray(ids) ? ids : [ids];
-  return list.map((id) => {
-    if (Number.isSafeInteger(id) && (id as number) >= 0) return id as number;
-    throw damaged(join(folder, 'generation_config.json'), `eos_token_id holds ${JSON.stringify(id)}`);
-  });
-}
-
 function requireFolder(folder: string): void {
   let isFolder = false;
   try {
@@ -150,26 +133,6 @@ function requireFolder(folder: string): void {
   if (!isFolder) {
     throw new AthanorError('ERR_ARGUMENT', `${folder} is a file`, 'name the folder of the model');
   }
-}
-
-function readJsonObject(path: string): JsonObject {
-  let value: JsonValue;
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
-  } catch (error) {
-    if (error instanceof TypeError) throw damaged(path, 'it is not UTF-8');
-    throw fileError(error, path);
-  }
-  try {
-    value = JSON.parse(text) as JsonValue;
-  } catch (error) {
-    throw damaged(path, `it is not JSON: ${(error as Error).message}`);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw damaged(path, 'it is not a JSON object');
-  }
-  return value;
 }
 
 /** model.safetensors, or the shards that model.safetensors.index.json lists, as in transformers. */

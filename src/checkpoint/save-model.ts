@@ -39,6 +39,8 @@ export interface WriteModelOptions {
   generationConfig?: JsonObject;
   /** Written to config.json. transformers needs it to score batches of unequal length. */
   padTokenId?: number;
+  /** Fields for config.json besides those that describe the model. */
+  configFields?: JsonObject;
 }
 
 export const weightsName = 'model.safetensors';
@@ -61,7 +63,7 @@ export const tokenizerFileNames: readonly string[] = [
  * ERR_DISK_FULL and ERR_IO.
  */
 export async function writeModelFiles(folder: string, options: WriteModelOptions): Promise<WrittenFile[]> {
-  const { config, head = 'language-model', labels = 1, dtype, padTokenId } = options;
+  const { config, head = 'language-model', labels = 1, dtype, padTokenId, configFields } = options;
   const parameters = new Map(options.parameters);
   const layout = modelLayout(config, head, labels);
   checkParameters(layout, parameters);
@@ -70,6 +72,7 @@ export async function writeModelFiles(folder: string, options: WriteModelOptions
     labels,
     dtype: dtype ?? mainDtype(parameters),
     ...(padTokenId !== undefined && { padTokenId }),
+    ...(configFields && { fields: configFields }),
   });
   return publish(folder, async (temporary) => {
     const written = [await writeText(temporary('config.json'), formatJson(json))];

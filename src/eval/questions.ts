@@ -3,7 +3,6 @@ import { wilsonInterval } from '../base/statistics.ts';
 import { loadModel } from '../checkpoint/gpt-folder.ts';
 import { readInstructions } from '../data/rows/instructions.ts';
 import type { Message } from '../text/chat-template.ts';
-import { Tokenizer } from '../text/tokenizer.ts';
 import { Answerer } from './answers.ts';
 import { isCorrect, normalizeAnswer } from './exact-match.ts';
 import type { AnsweringOptions, EvaluationOptions, Metrics } from './options.ts';
@@ -16,7 +15,7 @@ export async function folderAnswers(
 ): Promise<string[]> {
   const model = loadModel(folder, { dtype: options.dtype });
   try {
-    return await new Answerer(model, Tokenizer.load(folder)).answer(dialogues, options);
+    return await Answerer.of(model, folder).answer(dialogues, options);
   } finally {
     model.dispose();
   }

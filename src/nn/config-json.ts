@@ -31,6 +31,8 @@ export interface ConfigJsonOptions {
   dtype?: 'f32' | 'bf16';
   /** transformers needs it to score a batch of sequences of unequal length. */
   padTokenId?: number;
+  /** Further fields. Those that describe the model are replaced. */
+  fields?: JsonObject;
 }
 
 /**
@@ -38,7 +40,7 @@ export interface ConfigJsonOptions {
  * ERR_CONFIG for an unknown family.
  */
 export function configToJson(config: ModelConfig, options: ConfigJsonOptions = {}): JsonObject {
-  const { head = 'language-model', labels = 1, dtype = 'f32', padTokenId } = options;
+  const { head = 'language-model', labels = 1, dtype = 'f32', padTokenId, fields = {} } = options;
   const family = familyOf(config);
   const json: JsonObject = {
     architectures: [family.classNames[head]],
@@ -53,7 +55,10 @@ export function configToJson(config: ModelConfig, options: ConfigJsonOptions = {
     use_cache: true,
     torch_dtype: dtype === 'f32' ? 'float32' : 'bfloat16',
   };
-  if (padTokenId !== undefined) json.pad_token_id = padTokenId;
+  const { pad_token_id: pad, eos_token_id: ends, ...others } = fields;
+  for (const [key, value] of Object.entries(others)) json[key] ??= value;
+  if (padTokenId !== undefined || pad !== undefined) json.pad_token_id = padTokenId ?? pad!;
+  if (Array.isArray(ends) && ends[0] === config.eosTokenId) json.eos_token_id = ends;
   if (head === 'score') {
     // transformers counts the labels by their names.
     const names = Array.from({ length: labels }, (_, i) => `LABEL_${i}`);
@@ -91,8 +96,8 @@ export function configFromJson(value: JsonValue, path: string): ModelDescription
   const head = readHead(fields, family);
   fields.only('quantization_config');
   const config = family.readConfig(fields);
-  const bosTokenId = fields.tokenId('bos_token_id');
-  const eosTokenId = fields.tokenId('eos_token_id');
+  const bosTokenId = fields.tokenId('bos_token_id', config.vocabSize);
+  const eosTokenId = fields.tokenId('eos_token_id', config.vocabSize);
   if (bosTokenId !== undefined) config.bosTokenId = bosTokenId;
   if (eosTokenId !== undefined) config.eosTokenId = eosTokenId;
   validateConfig(config, path);

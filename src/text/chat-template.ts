@@ -109,6 +109,14 @@ export class ChatTemplate {
 
   /** The template of a tokenizer. Throws ERR_CONFIG when the tokenizer has none. */
   static of(tokenizer: Tokenizer): ChatTemplate {
+    const { otherTemplates } = tokenizer;
+    if (otherTemplates.length > 0) {
+      throw new AthanorError(
+        'ERR_CONFIG',
+        `the model has the chat templates ${otherTemplates.join(', ')}, and none of them is named default`,
+        'rename one to default in tokenizer_config.json, or write the one to use into chat_template.jinja',
+      );
+    }
     if (tokenizer.chatTemplate === undefined) {
       throw new AthanorError(
         'ERR_CONFIG',

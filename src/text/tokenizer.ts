@@ -3,12 +3,25 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { AthanorError, fileError } from '../base/errors.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
-import type { JsonValue } from '../base/json.ts';
+import type { JsonObject, JsonValue } from '../base/json.ts';
 import { native } from '../native/addon.ts';
 import type { NativeTokenizer } from '../native/binding/text.ts';
 import { StreamDecoder } from './stream-decoder.ts';
 import { readTiktokenFile } from './tiktoken-file.ts';
-import { formatTokenizerConfig, parseTokenizerConfig, type TokenizerConfig } from './tokenizer-config.ts';
+import type { TokenRole } from './tokenizer-class.ts';
+import {
+  ADDED_TOKENS_FILE,
+  addedTokens,
+  CONFIG_FILE,
+  type ConfigFiles,
+  formatTokenizerConfig,
+  isPaddingOpen,
+  type NamedToken,
+  parseConfigFile,
+  readConfigFiles,
+  SPECIAL_TOKENS_FILE,
+  type TokenizerConfig,
+} from './tokenizer-config.ts';
 import { formatTokenizerJson, parseTokenizerJson } from './tokenizer-json.ts';
 import { END_OF_TEXT, type TrainTokenizerOptions, trainVocabulary } from './train.ts';
 import {
@@ -62,7 +75,8 @@ export class Tokenizer {
   /**
    * Learns a vocabulary from texts on other threads, so the event loop stays free. The same texts
    * give the same vocabulary on any number of threads, with the same merges as the trainer of
-   * Hugging Face. `<|endoftext|>` ends texts if it is among the special tokens. Throws
+   * Hugging Face. `<|endoftext|>` ends texts if it is among the special tokens, and pads batches in
+   * transformers, which cannot do so without a token. Throws
    * ERR_ARGUMENT for options out of range and for texts that are all empty, and ERR_INTERRUPTED
    * when the signal aborts.
    */
@@ -70,43 +84,59 @@ export class Tokenizer {
     texts: Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>,
     options: TrainTokenizerOptions,
   ): Promise<Tokenizer> {
-    return Tokenizer.#withEndOfText(await trainVocabulary(texts, options));
+    const tokenizer = Tokenizer.#withEndOfText(await trainVocabulary(texts, options));
+    const { tokens } = tokenizer.#config;
+    if (tokens.eos) tokens.pad = tokens.eos;
+    return tokenizer;
   }
 
   /**
-   * Reads tokenizer.json, and tokenizer_config.json and chat_template.jinja if they are
-   * beside it. Throws ERR_FILE_MISSING, and ERR_FORMAT naming the file and what is wrong in
+   * Reads tokenizer.json, and the files beside it that name its tokens and its chat template, as
+   * transformers does. Throws ERR_FILE_MISSING, and ERR_FORMAT naming the file and what is wrong in
    * it or not supported.
    */
   static load(folderOrFile: string): Tokenizer {
     const path = isFolder(folderOrFile) ? join(folderOrFile, 'tokenizer.json') : folderOrFile;
-    const file = parseTokenizerJson(readText(path), path);
-    const folder = dirname(path);
-    const configPath = join(folder, 'tokenizer_config.json');
-    const configText = readTextIfThere(configPath);
-    const config = configText === undefined ? {} : parseTokenizerConfig(configText, configPath);
+    const files = readFiles(dirname(path));
+    const file = parseTokenizerJson(readText(path), path, addedTokens(files));
+    const config = readConfigFiles(files);
+    if (file.padToken !== undefined && isPaddingOpen(files)) {
+      config.tokens.pad = { text: file.padToken, source: path };
+    }
     // If both have a template, transformers uses this file.
-    const templateFile = join(folder, TEMPLATE_FILE);
+    const templateFile = join(files.folder, TEMPLATE_FILE);
     const template = readTextIfThere(templateFile);
     if (template !== undefined) {
       config.chatTemplate = template;
       config.chatTemplateFile = templateFile;
+      config.otherTemplates = undefined;
     }
     const tokenizer = Tokenizer.#checked(
       path,
       () => new Tokenizer(file.vocabulary, config, file.postProcessor),
     );
-    for (const token of [config.eosToken, config.bosToken, config.padToken]) {
-      if (token !== undefined && tokenizer.idOf(token) === undefined) {
-        throw new AthanorError(
-          'ERR_FORMAT',
-          `${configPath}: the token ${JSON.stringify(token)} is not in ${path}`,
-          'the two files belong to different tokenizers; copy both from the same one',
-        );
-      }
+    tokenizer.#checkNames(path);
+    if (files.tokenizerConfig === undefined && files.specialTokensMap === undefined) {
+      if (tokenizer.specialTokens.has(END_OF_TEXT)) config.tokens.eos ??= { text: END_OF_TEXT, source: path };
     }
-    if (configText === undefined && tokenizer.specialTokens.has(END_OF_TEXT)) config.eosToken = END_OF_TEXT;
     return tokenizer;
+  }
+
+  /** Tokens that a class implies may be absent; others may not. */
+  #checkNames(path: string): void {
+    const { tokens } = this.#config;
+    for (const [role, { text, source }] of Object.entries(tokens) as [TokenRole, NamedToken][]) {
+      if (this.idOf(text) !== undefined) continue;
+      if (!source.endsWith('.json')) {
+        delete tokens[role];
+        continue;
+      }
+      throw new AthanorError(
+        'ERR_FORMAT',
+        `${source}: the token ${JSON.stringify(text)} is not in ${path}`,
+        'the two files belong to different tokenizers; copy both from the same one',
+      );
+    }
   }
 
   /**
@@ -124,9 +154,10 @@ export class Tokenizer {
   }
 
   static #withEndOfText(vocabulary: Vocabulary): Tokenizer {
-    const config: TokenizerConfig = {};
-    const tokenizer = new Tokenizer(vocabulary, config);
-    if (tokenizer.specialTokens.has(END_OF_TEXT)) config.eosToken = END_OF_TEXT;
+    const tokenizer = new Tokenizer(vocabulary, { tokens: {} });
+    if (tokenizer.specialTokens.has(END_OF_TEXT)) {
+      tokenizer.#config.tokens.eos = { text: END_OF_TEXT, source: 'the name of the token' };
+    }
     return tokenizer;
   }
 
@@ -149,20 +180,22 @@ export class Tokenizer {
 
   /**
    * A copy of this tokenizer with more control tokens, whose ids follow the existing ones. Tokens
-   * that it already has are kept. Returns this tokenizer when there is nothing to add. A model
-   * needs as many more rows: see growVocabulary.
+   * that it already has are kept. Where no token pads, the end of text does. Returns this tokenizer
+   * when there is nothing to add. A model needs as many more rows: see growVocabulary.
    */
   withSpecialTokens(tokens: readonly string[]): Tokenizer {
     const missing = tokens.filter((token) => !this.specialTokens.has(token));
     if (missing.length === 0) return this;
     const vocabulary = withSpecialTokens(this.#vocabulary, missing);
-    return new Tokenizer(vocabulary, { ...this.#config }, this.#postProcessor);
+    const { eos } = this.#config.tokens;
+    const config = { ...this.#config, tokens: { ...(eos && { pad: eos }), ...this.#config.tokens } };
+    return new Tokenizer(vocabulary, config, this.#postProcessor);
   }
 
   /**
    * Writes tokenizer.json and tokenizer_config.json, which contains the chat template. Each file
    * replaces an old one only when it is complete. An existing chat_template.jinja would take
-   * precedence, so it is rewritten or removed.
+   * precedence, so it is rewritten or removed, and so would older files with token names.
    */
   save(folder: string): void {
     try {
@@ -172,7 +205,8 @@ export class Tokenizer {
     }
     const json = formatTokenizerJson({ vocabulary: this.#vocabulary, postProcessor: this.#postProcessor });
     replaceFile(join(folder, 'tokenizer.json'), json);
-    replaceFile(join(folder, 'tokenizer_config.json'), formatTokenizerConfig(this.#config));
+    replaceFile(join(folder, CONFIG_FILE), formatTokenizerConfig(this.#config));
+    for (const name of [SPECIAL_TOKENS_FILE, ADDED_TOKENS_FILE]) rmSync(join(folder, name), { force: true });
     const templateFile = join(folder, TEMPLATE_FILE);
     if (!existsSync(templateFile)) return;
     if (this.chatTemplate === undefined) rmSync(templateFile);
@@ -251,21 +285,27 @@ export class Tokenizer {
 
   /** The id of the end-of-text token, if there is one. */
   get eosId(): number | undefined {
-    return this.#idOfNamed(this.#config.eosToken);
+    return this.#idOfRole('eos');
   }
 
   /** The id of the token that begins a text, if there is one. */
   get bosId(): number | undefined {
-    return this.#idOfNamed(this.#config.bosToken);
+    return this.#idOfRole('bos');
   }
 
   /** The id of the token that pads a batch, if there is one. */
   get padId(): number | undefined {
-    return this.#idOfNamed(this.#config.padToken);
+    return this.#idOfRole('pad');
   }
 
-  #idOfNamed(token: string | undefined): number | undefined {
-    return token === undefined ? undefined : this.idOf(token);
+  #idOfRole(role: TokenRole): number | undefined {
+    const named = this.#config.tokens[role];
+    return named && this.idOf(named.text);
+  }
+
+  /** The token that begins, ends or pads a text, and who says so. */
+  namedToken(role: TokenRole): NamedToken | undefined {
+    return this.#config.tokens[role];
   }
 
   /** Jinja source of the chat template, verbatim. */
@@ -276,6 +316,15 @@ export class Tokenizer {
   set chatTemplate(template: string | undefined) {
     this.#config.chatTemplate = template;
     this.#config.chatTemplateFile = undefined;
+    this.#config.otherTemplates = undefined;
+  }
+
+  /**
+   * Names of chat templates when there are several and none is the default, so that there is no
+   * `chatTemplate`.
+   */
+  get otherTemplates(): readonly string[] {
+    return this.#config.otherTemplates ?? [];
   }
 
   /** The file that the chat template was read from; undefined for one that was set. */
@@ -309,6 +358,30 @@ function isFolder(path: string): boolean {
     return statSync(path).isDirectory();
   } catch (error) {
     throw fileError(error, path);
+  }
+}
+
+function readFiles(folder: string): ConfigFiles {
+  const read = (name: string) => {
+    const path = join(folder, name);
+    const text = readTextIfThere(path);
+    return text === undefined ? undefined : parseConfigFile(text, path);
+  };
+  return {
+    folder,
+    tokenizerConfig: read(CONFIG_FILE),
+    specialTokensMap: read(SPECIAL_TOKENS_FILE),
+    addedTokens: read(ADDED_TOKENS_FILE),
+    model: modelConfig(join(folder, 'config.json')),
+  };
+}
+
+/** Who reads the model says what is wrong with its file. */
+function modelConfig(path: string): JsonObject | undefined {
+  try {
+    return parseConfigFile(readText(path), path);
+  } catch {
+    return undefined;
   }
 }
 

@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ChatTemplate } from '../../src/text/chat-template.ts';
 import { Tokenizer } from '../../src/text/tokenizer.ts';
 import { realTexts } from './oracles.ts';
 
@@ -23,10 +24,11 @@ const writeConfig = (config: unknown) => writeFileSync(configPath, JSON.stringif
 const readConfig = () => JSON.parse(readFileSync(configPath, 'utf8'));
 
 describe('tokenizer_config.json', () => {
-  it('names the end of text, and no more than there is', () => {
+  it('names the end of text, which also pads, and no more than there is', () => {
     const config = readConfig();
     expect(config.eos_token).toBe('<|endoftext|>');
-    expect(config).not.toHaveProperty('pad_token');
+    expect(config.pad_token).toBe('<|endoftext|>');
+    expect(config).not.toHaveProperty('bos_token');
     expect(config).not.toHaveProperty('chat_template');
   });
 
@@ -77,6 +79,43 @@ describe('tokenizer_config.json', () => {
     expect(without.chatTemplate).toBeUndefined();
     without.save(folder);
     expect(readConfig().chat_template).toEqual([tools]);
+    expect(() => ChatTemplate.of(without)).toThrow(/templates tool_use, and none of them is named default/);
+    // chat_template.jinja is the default.
+    const path = join(folder, 'chat_template.jinja');
+    writeFileSync(path, 'from a file');
+    expect(Tokenizer.load(folder)).toMatchObject({ chatTemplate: 'from a file', otherTemplates: [] });
+    rmSync(path);
+  });
+
+  it('takes a dictionary of named templates as a list of them', () => {
+    const named = { tool_use: 'y', default: 'x' };
+    writeConfig({ chat_template: named });
+    const loaded = Tokenizer.load(folder);
+    expect(loaded.chatTemplate).toBe('x');
+    loaded.save(folder);
+    expect(readConfig().chat_template).toEqual(named);
+    writeConfig({ chat_template: { rag: 'z', tool_use: 'y' } });
+    expect(Tokenizer.load(folder).otherTemplates).toEqual(['rag', 'tool_use']);
+  });
+
+  it('adds a token that pads, as transformers does, but none that ends a text', () => {
+    writeConfig({ eos_token: '<|endoftext|>', pad_token: '[PAD]', additional_special_tokens: ['<|tool|>'] });
+    const loaded = Tokenizer.load(folder);
+    expect([loaded.padId, loaded.idOf('<|tool|>'), loaded.vocabSize]).toEqual([400, 401, 402]);
+    expect([...loaded.specialTokens.keys()].slice(-2)).toEqual(['[PAD]', '<|tool|>']);
+  });
+
+  it('makes a token of the vocabulary special when it is named', () => {
+    const path = join(folder, 'tokenizer.json');
+    const file = JSON.parse(readFileSync(path, 'utf8'));
+    file.added_tokens = file.added_tokens.filter(
+      (token: { content: string }) => token.content !== '<|begin|>',
+    );
+    writeFileSync(path, JSON.stringify(file));
+    writeConfig({ eos_token: '<|begin|>' });
+    const loaded = Tokenizer.load(folder);
+    expect(loaded.specialTokens.get('<|begin|>')).toBe(398);
+    expect([...loaded.encode('<|begin|>', { allowSpecial: true })]).toEqual([398]);
   });
 
   it('may be missing: the end of text is then known by its name', () => {
