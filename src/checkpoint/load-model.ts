@@ -6,9 +6,10 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { AthanorError, fileError } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
+import type { ModelConfig } from '../nn/config.ts';
 import { configFromJson, type ModelDescription } from '../nn/config-json.ts';
 import { readFolderJson, readJsonObject } from './folder-json.ts';
-import { bareName, isIgnorable, type LayoutEntry, modelLayout } from './hf-layout.ts';
+import { bareName, headTensor, isIgnorable, type LayoutEntry, modelLayout } from './hf-layout.ts';
 import { SafetensorsFile } from './safetensors.ts';
 import { damaged } from './safetensors-header.ts';
 import { elementCount, f32FromBf16, type ParameterData, type TensorData, transposed } from './tensor-data.ts';
@@ -56,7 +57,7 @@ export class ModelFolder implements Disposable {
     try {
       const paths = weights === undefined ? weightFiles(folder) : [join(folder, weights)];
       for (const path of paths) files.push(SafetensorsFile.open(path));
-      return new ModelFolder(folder, description, generationConfig, files);
+      return new ModelFolder(folder, withOwnHead(description, files), generationConfig, files);
     } catch (error) {
       for (const file of files) file.close();
       throw error;
@@ -174,6 +175,36 @@ function missing(folder: string, name: string): AthanorError {
   return new AthanorError('ERR_FILE_MISSING', `${folder} has no ${name}`, remedy);
 }
 
+/**
+ * A model whose config.json says that the head is the embedding has a head of its own where the
+ * files hold another one. transformers reads it so too.
+ */
+function withOwnHead(description: ModelDescription, files: readonly SafetensorsFile[]): ModelDescription {
+  const { config, head: kind, labels } = description;
+  if (!config.tiedHead || kind !== 'language-model') return description;
+  const embedding = modelLayout(config, kind, labels)[0]!.parts[0]!.name;
+  const place = (name: string) => placeOf(files, name, config);
+  const [head, table] = [place(headTensor), place(embedding)];
+  if (head === undefined || table === undefined || isSameTensor(head, table)) return description;
+  return { ...description, config: { ...config, tiedHead: false } };
+}
+
+function placeOf(files: readonly SafetensorsFile[], name: string, config: ModelConfig): Place | undefined {
+  const wanted = bareName(name, config);
+  for (const file of files) {
+    for (const key of file.tensors.keys()) if (bareName(key, config) === wanted) return { file, name: key };
+  }
+  return undefined;
+}
+
+function isSameTensor(a: Place, b: Place): boolean {
+  const [first, second] = [a, b].map(({ file, name }) => file.tensors.get(name)!);
+  if (first!.dtype !== second!.dtype || first!.shape.join() !== second!.shape.join()) return false;
+  const [left, right] = [a, b].map(({ file, name }) => file.read(name).data);
+  const bytes = (data: ArrayBufferView) => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  return bytes(left!).equals(bytes(right!));
+}
+
 /** The place of a tensor: its file, and its name in that file. */
 interface Place {
   file: SafetensorsFile;
@@ -201,6 +232,13 @@ function matchTensors(
     }
   }
   const places = new Map<string, Place>();
+  // Files may hold a tied table under the name of the head alone.
+  const tied = found.get(headTensor);
+  const embedding = bareName(entries[0]!.parts[0]!.name, config);
+  if (config.tiedHead && tied !== undefined && !found.has(embedding)) {
+    found.set(embedding, tied);
+    found.delete(headTensor);
+  }
   const parts = entries.flatMap(({ parts, optional }) => parts.map((part) => ({ ...part, optional })));
   for (const part of parts) {
     const place = found.get(bareName(part.name, config));

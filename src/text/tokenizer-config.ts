@@ -254,10 +254,10 @@ export function formatTokenizerConfig({ tokens, chatTemplate, fields: read = {} 
   };
   for (const [key, value] of Object.entries(read)) if (!replacedFields.includes(key)) fields[key] = value;
   for (const [role, field] of Object.entries(roles) as [TokenRole, string][]) {
-    const token = tokens[role];
-    if (token === undefined) delete fields[field];
-    else fields[field] = token.text;
+    // null, because the class of a family may imply a token for a missing field.
+    fields[field] = tokens[role]?.text ?? null;
   }
+  fields.unk_token ??= null;
   // Named templates are kept while their default is the template in use.
   if (chatTemplate !== chatTemplates(read.chat_template).template) {
     if (chatTemplate === undefined) delete fields.chat_template;
