@@ -117,6 +117,9 @@ function readHead(fields: ConfigFields, { classNames }: Family): HeadKind {
   for (const head of ['language-model', 'score'] as const) {
     if (name === classNames[head]) return head;
   }
+  // The trunk alone is stored with the same tensors, and transformers reads it as a language model.
+  const trunk = classNames['language-model'].replace(/LMHeadModel$|ForCausalLM$/, 'Model');
+  if (name === trunk || (Array.isArray(names) && names.length === 0)) return 'language-model';
   return fields.unsupported(`the architecture ${spell(name ?? names)}`, architectureNames);
 }
 

@@ -51,6 +51,8 @@ export interface RenderOptions {
 }
 
 export interface ChatTemplateOptions {
+  /** Another template for rows with `tools`. transformers names it `tool_use`. */
+  toolTemplate?: string | undefined;
   /** The file that the template is from, for error messages. */
   file?: string | undefined;
   /** Limits of one rendering. Default: enough for thousands of messages. */
@@ -79,16 +81,29 @@ export class ChatTemplate {
   readonly #source: string;
   readonly #name: string;
   readonly #template: Template;
+  readonly #toolTemplate: Template | undefined;
   readonly #tokenizer: Tokenizer;
   readonly #control: ControlTokens;
 
   /**
    * @param source the Jinja template; throws ERR_CONFIG when it is not valid or exceeds its limits
    */
-  constructor(source: string, tokenizer: Tokenizer, { file, limits = {} }: ChatTemplateOptions = {}) {
+  constructor(source: string, tokenizer: Tokenizer, options: ChatTemplateOptions = {}) {
+    const { file, toolTemplate, limits = {} } = options;
     this.#name = file === undefined ? 'the chat template' : `the chat template in ${file}`;
+    this.#template = this.#parsed(source, limits);
+    if (toolTemplate !== undefined) this.#toolTemplate = this.#parsed(toolTemplate, limits);
+    this.#source = source + (toolTemplate ?? '');
+    this.#tokenizer = tokenizer;
+    this.#control = new ControlTokens(tokenizer);
+    const { stops, followsPrompt } = this.#probe();
+    this.stopTokens = stops;
+    this.#followsPrompt = followsPrompt;
+  }
+
+  #parsed(source: string, limits: Partial<Limits>): Template {
     try {
-      this.#template = new Template(source, { limits });
+      return new Template(source, { limits });
     } catch (error) {
       if (!(error instanceof TemplateError)) throw error;
       if (error instanceof BudgetError) throw this.#tooMuch(error);
@@ -99,12 +114,6 @@ export class ChatTemplate {
         { cause: error },
       );
     }
-    this.#source = source;
-    this.#tokenizer = tokenizer;
-    this.#control = new ControlTokens(tokenizer);
-    const { stops, followsPrompt } = this.#probe();
-    this.stopTokens = stops;
-    this.#followsPrompt = followsPrompt;
   }
 
   /** The template of a tokenizer. Throws ERR_CONFIG when the tokenizer has none. */
@@ -124,7 +133,10 @@ export class ChatTemplate {
         'fine-tune it with athanor sft, which gives it one, or add chat_template.jinja to its folder',
       );
     }
-    return new ChatTemplate(tokenizer.chatTemplate, tokenizer, { file: tokenizer.chatTemplateFile });
+    return new ChatTemplate(tokenizer.chatTemplate, tokenizer, {
+      file: tokenizer.chatTemplateFile,
+      toolTemplate: tokenizer.toolTemplate,
+    });
   }
 
   /**
@@ -155,8 +167,9 @@ export class ChatTemplate {
       documents: inputs.documents ?? null,
       add_generation_prompt: addGenerationPrompt,
     };
+    const template = variables.tools === null ? this.#template : (this.#toolTemplate ?? this.#template);
     try {
-      return this.#template.render(variables, { verbatim });
+      return template.render(variables, { verbatim });
     } catch (error) {
       if (!(error instanceof TemplateError)) throw error;
       if (error instanceof BudgetError) throw this.#tooMuch(error, where);

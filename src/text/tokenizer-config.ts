@@ -31,6 +31,8 @@ export interface TokenizerConfig {
   chatTemplate?: string | undefined;
   /** The file that the template was read from, for error messages. */
   chatTemplateFile?: string | undefined;
+  /** The template named `tool_use`, for messages with tools. */
+  toolTemplate?: string | undefined;
   /** The names of templates of which none is the default. */
   otherTemplates?: readonly string[] | undefined;
   /** All fields of tokenizer_config.json as it was read. */
@@ -115,10 +117,11 @@ export function readConfigFiles(files: ConfigFiles): TokenizerConfig {
     if (ofClass === undefined || typeof implied !== 'string') continue;
     config.tokens[role] = { text: implied, source: `${folder}/${ofClass.file} (${ofClass.name})` };
   }
-  const { template, others } = chatTemplates(fields?.chat_template);
+  const { template, tools, others } = chatTemplates(fields?.chat_template);
   if (template !== undefined) {
     config.chatTemplate = template;
     config.chatTemplateFile = `${folder}/${CONFIG_FILE}`;
+    config.toolTemplate = tools;
   }
   if (others.length > 0) config.otherTemplates = others;
   return config;
@@ -143,10 +146,14 @@ export function addedTokens(files: ConfigFiles): AddedToken[] {
     const text = found && tokenText(found.value, field, found.source);
     return text === undefined ? [] : [text];
   });
+  const own = Object.entries(tokenizerConfig).filter(([key, value]) => {
+    return key.endsWith('_token') && !nameFields.includes(key) && typeof value === 'string';
+  });
+  named.push(...own.map(([, value]) => value as string));
   for (const field of listFields) {
     const list = namedBy(files, field)?.value;
-    if (!Array.isArray(list)) continue;
-    for (const item of list) named.push(tokenText(item, field, path) ?? '');
+    if (!Array.isArray(list) && !isObject(list)) continue;
+    for (const item of Object.values(list)) named.push(tokenText(item, field, path) ?? '');
     break;
   }
   // No text of the model can begin or end with a token that its tokenizer lacks.
@@ -156,6 +163,14 @@ export function addedTokens(files: ConfigFiles): AddedToken[] {
   const special = named.map((content) => {
     return { content, special: true, overrides: false, isNew: !ends.includes(content) };
   });
+  const ofClass = tokenizerClass(tokenizerConfig, files.model ?? {});
+  for (const [role, content] of Object.entries(impliedTokens(ofClass?.name)) as [
+    TokenRole,
+    string | null,
+  ][]) {
+    if (content === null || namedBy(files, roles[role]) !== undefined) continue;
+    special.push({ content, special: true, overrides: false, isNew: false });
+  }
   const decoder = tokenizerConfig.added_tokens_decoder;
   if (isObject(decoder)) return [...decoderTokens(decoder, path), ...special];
   const older = Object.entries(files.addedTokens ?? {}).sort(([, a], [, b]) => Number(a) - Number(b));
@@ -194,11 +209,17 @@ function namedBy(
   return value === undefined ? undefined : { value, source: `${folder}/${CONFIG_FILE}` };
 }
 
+interface ChatTemplates {
+  template?: string;
+  tools?: string | undefined;
+  others: string[];
+}
+
 /**
- * The template itself, or the one named `default` among several, and the names of several without
- * a default. They are a list of objects or one object.
+ * The template itself, or those named `default` and `tool_use` among several, and the names of
+ * several without a default. They are a list of objects or one object.
  */
-function chatTemplates(value: JsonValue | undefined): { template?: string; others: string[] } {
+function chatTemplates(value: JsonValue | undefined): ChatTemplates {
   if (typeof value === 'string') return { template: value, others: [] };
   const named = new Map<string, JsonValue | undefined>();
   if (Array.isArray(value)) {
@@ -206,9 +227,9 @@ function chatTemplates(value: JsonValue | undefined): { template?: string; other
   } else if (isObject(value)) {
     for (const [name, template] of Object.entries(value)) named.set(name, template);
   }
-  const template = named.get('default');
-  if (typeof template === 'string') return { template, others: [] };
-  return { others: [...named.keys()] };
+  const [template, tools] = [named.get('default'), named.get('tool_use')];
+  if (typeof template !== 'string') return { others: [...named.keys()] };
+  return { template, tools: typeof tools === 'string' ? tools : undefined, others: [] };
 }
 
 /**

@@ -91,14 +91,15 @@ export class Tokenizer {
   }
 
   /**
-   * Reads tokenizer.json, and the files beside it that name its tokens and its chat template, as
-   * transformers does. Throws ERR_FILE_MISSING, and ERR_FORMAT naming the file and what is wrong in
+   * Reads tokenizer.json, or the older vocab.json and merges.txt, and the files beside it that name
+   * its tokens and its chat template, as transformers does. Throws ERR_FILE_MISSING, and ERR_FORMAT naming the file and what is wrong in
    * it or not supported.
    */
   static load(folderOrFile: string): Tokenizer {
     const path = isFolder(folderOrFile) ? join(folderOrFile, 'tokenizer.json') : folderOrFile;
     const files = readFiles(dirname(path));
-    const file = parseTokenizerJson(readText(path), path, addedTokens(files));
+    const text = olderVocabulary(path) ?? readText(path);
+    const file = parseTokenizerJson(text, path, addedTokens(files));
     const config = readConfigFiles(files);
     if (file.padToken !== undefined && isPaddingOpen(files)) {
       config.tokens.pad = { text: file.padToken, source: path };
@@ -109,6 +110,7 @@ export class Tokenizer {
     if (template !== undefined) {
       config.chatTemplate = template;
       config.chatTemplateFile = templateFile;
+      config.toolTemplate = undefined;
       config.otherTemplates = undefined;
     }
     const tokenizer = Tokenizer.#checked(
@@ -316,7 +318,13 @@ export class Tokenizer {
   set chatTemplate(template: string | undefined) {
     this.#config.chatTemplate = template;
     this.#config.chatTemplateFile = undefined;
+    this.#config.toolTemplate = undefined;
     this.#config.otherTemplates = undefined;
+  }
+
+  /** The template for messages with tools, if there is another one for them. */
+  get toolTemplate(): string | undefined {
+    return this.#config.toolTemplate;
   }
 
   /**
@@ -359,6 +367,20 @@ function isFolder(path: string): boolean {
   } catch (error) {
     throw fileError(error, path);
   }
+}
+
+/**
+ * A tokenizer.json of the files that GPT-2's tokenizer has in older folders: vocab.json and
+ * merges.txt. Undefined where they are missing, or tokenizer.json is there.
+ */
+function olderVocabulary(path: string): string | undefined {
+  const [vocabPath, mergesPath] = ['vocab.json', 'merges.txt'].map((name) => join(dirname(path), name));
+  if (existsSync(path) || !existsSync(vocabPath!) || !existsSync(mergesPath!)) return undefined;
+  const vocab = parseConfigFile(readText(vocabPath!), vocabPath!);
+  const lines = readText(mergesPath!).split(/\r?\n/);
+  const merges = lines.filter((line, i) => line !== '' && !(i === 0 && line.startsWith('#version')));
+  const byteLevel = { type: 'ByteLevel', add_prefix_space: false };
+  return JSON.stringify({ model: { type: 'BPE', vocab, merges }, pre_tokenizer: byteLevel });
 }
 
 function readFiles(folder: string): ConfigFiles {

@@ -2,8 +2,10 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ChatTemplate } from '../../src/text/chat-template.ts';
+import { packageRoot } from '../../src/base/package-root.ts';
+import { ChatTemplate, type TemplateInputs } from '../../src/text/chat-template.ts';
 import { Tokenizer } from '../../src/text/tokenizer.ts';
+import { temporaryFolder } from '../helpers/cli.ts';
 import { realTexts } from './oracles.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'athanor-config-'));
@@ -95,6 +97,10 @@ describe('tokenizer_config.json', () => {
     expect(loaded.chatTemplate).toBe('x');
     loaded.save(folder);
     expect(readConfig().chat_template).toEqual(named);
+    // As in transformers: the template for tools is used for messages with tools, even an empty list.
+    const template = ChatTemplate.of(loaded);
+    const render = (inputs: TemplateInputs) => template.render([{ role: 'user', content: 'Hi' }], { inputs });
+    expect([render({}), render({ tools: [] }), render({ tools: null })]).toEqual(['x', 'y', 'x']);
     writeConfig({ chat_template: { rag: 'z', tool_use: 'y' } });
     expect(Tokenizer.load(folder).otherTemplates).toEqual(['rag', 'tool_use']);
   });
@@ -154,6 +160,21 @@ describe('tokenizer_config.json', () => {
     expect(() => Tokenizer.load(folder)).toThrow(message);
     expect(() => Tokenizer.load(folder)).toThrow(configPath);
   });
+});
+
+// What transformers 5.18 gave for the same two files beside a config.json of GPT-2.
+it('reads the older vocab.json and merges.txt where there is no tokenizer.json', () => {
+  const older = temporaryFolder();
+  const fixture = readFileSync(join(packageRoot, 'test/text/fixtures/chat/tokenizer.json'), 'utf8');
+  const { vocab, merges } = JSON.parse(fixture).model;
+  writeFileSync(join(older, 'vocab.json'), JSON.stringify({ ...vocab, '<|endoftext|>': 300 }));
+  const lines = merges.map((pair: string[] | string) => [pair].flat().join(' '));
+  writeFileSync(join(older, 'merges.txt'), `#version: 0.2\n${lines.join('\n')}\n`);
+  writeFileSync(join(older, 'config.json'), '{"model_type": "gpt2"}');
+  const loaded = Tokenizer.load(older);
+  const ids = loaded.encode('Name a colour. Blue<|endoftext|>Hi', { allowSpecial: true });
+  expect([...ids]).toEqual([291, 258, 298, 13, 289, 68, 300, 39, 72]);
+  expect([loaded.eosId, loaded.bosId, loaded.padId, loaded.vocabSize]).toEqual([300, 300, undefined, 301]);
 });
 
 describe('files', () => {
