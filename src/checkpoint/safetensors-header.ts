@@ -6,7 +6,7 @@
 import { AthanorError } from '../base/errors.ts';
 import { type DataType, elementCount } from './tensor-data.ts';
 
-/** Bits per element of the dtypes of the format. SafetensorsFile.read says which of them it reads. */
+/** Bits per element of the dtypes of the format. SafetensorsFile.read reads some of them. */
 const sizes: Record<string, number> = {
   F4: 4,
   F6_E2M3: 6,

@@ -71,6 +71,14 @@ export function impliedTokens(name: string | undefined): Defaults {
   return name !== undefined && Object.hasOwn(classDefaults, name) ? classDefaults[name]! : {};
 }
 
+/** Classes that do not build a byte-level tokenizer. */
+const otherPreTokenizers: readonly string[] = ['CodeLlamaTokenizer', 'GemmaTokenizer', 'LlamaTokenizer'];
+
+/** Whether a class applies the `add_prefix_space` of tokenizer_config.json to byte-level BPE. */
+export function appliesPrefixSpace(name: string): boolean {
+  return Object.hasOwn(classDefaults, name) && !otherPreTokenizers.includes(name);
+}
+
 function text(value: JsonValue | undefined): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }

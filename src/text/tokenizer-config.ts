@@ -5,7 +5,7 @@
  */
 import { AthanorError } from '../base/errors.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
-import { impliedTokens, type TokenRole, tokenizerClass } from './tokenizer-class.ts';
+import { appliesPrefixSpace, impliedTokens, type TokenRole, tokenizerClass } from './tokenizer-class.ts';
 
 /** A token with a role, and who gave it the role. */
 export interface NamedToken {
@@ -106,6 +106,13 @@ export function readConfigFiles(files: ConfigFiles): TokenizerConfig {
   const { folder, tokenizerConfig: fields, model = {} } = files;
   const config: TokenizerConfig = { tokens: {}, ...(fields && { fields: namedAsText(files, fields) }) };
   const ofClass = tokenizerClass(fields ?? {}, model);
+  if (fields?.add_prefix_space === true && ofClass && appliesPrefixSpace(ofClass.name)) {
+    throw new AthanorError(
+      'ERR_FORMAT',
+      `${folder}/${CONFIG_FILE}: add_prefix_space, which ${ofClass.name} applies, is not supported`,
+      'use a tokenizer without it; athanor tokenizer train makes one',
+    );
+  }
   for (const role of Object.keys(roles) as TokenRole[]) {
     const named = namedBy(files, roles[role]);
     if (named !== undefined) {

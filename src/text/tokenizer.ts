@@ -92,8 +92,8 @@ export class Tokenizer {
 
   /**
    * Reads tokenizer.json, or the older vocab.json and merges.txt, and the files beside it that name
-   * its tokens and its chat template, as transformers does. Throws ERR_FILE_MISSING, and ERR_FORMAT naming the file and what is wrong in
-   * it or not supported.
+   * its tokens and its chat template, as transformers does. Throws ERR_FILE_MISSING, and ERR_FORMAT
+   * naming the file and what is wrong in it or not supported.
    */
   static load(folderOrFile: string): Tokenizer {
     const path = isFolder(folderOrFile) ? join(folderOrFile, 'tokenizer.json') : folderOrFile;

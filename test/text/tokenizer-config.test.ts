@@ -97,12 +97,17 @@ describe('tokenizer_config.json', () => {
     expect(loaded.chatTemplate).toBe('x');
     loaded.save(folder);
     expect(readConfig().chat_template).toEqual(named);
-    // As in transformers: the template for tools is used for messages with tools, even an empty list.
+    // transformers uses the template for tools where there are tools, even an empty list.
     const template = ChatTemplate.of(loaded);
     const render = (inputs: TemplateInputs) => template.render([{ role: 'user', content: 'Hi' }], { inputs });
     expect([render({}), render({ tools: [] }), render({ tools: null })]).toEqual(['x', 'y', 'x']);
     writeConfig({ chat_template: { rag: 'z', tool_use: 'y' } });
     expect(Tokenizer.load(folder).otherTemplates).toEqual(['rag', 'tool_use']);
+  });
+
+  it('takes a prefix space that the class of the folder does not apply', () => {
+    writeConfig({ tokenizer_class: 'PreTrainedTokenizerFast', add_prefix_space: true });
+    expect(Tokenizer.load(folder).vocabSize).toBe(400);
   });
 
   it('adds a token that pads, as transformers does, but none that ends a text', () => {
@@ -154,6 +159,11 @@ describe('tokenizer_config.json', () => {
     ['a token of another vocabulary', { eos_token: '</s>' }, /"<\/s>" is not in .*tokenizer\.json/],
     ['a token that is a number', { pad_token: 5 }, /pad_token to be a token but it is 5/],
     ['a list', [], /expected an object/],
+    [
+      'a space before every text',
+      { tokenizer_class: 'GPT2TokenizerFast', add_prefix_space: true },
+      /add_prefix_space, which GPT2Tokenizer applies, is not supported/,
+    ],
   ])('refuses %s', (_, config, message) => {
     writeConfig(config);
     expect(() => Tokenizer.load(folder)).toThrow(expect.objectContaining({ code: 'ERR_FORMAT' }));

@@ -197,7 +197,7 @@ describe('other spellings of the file', () => {
     expect(readJson(join(folder, 'post/tokenizer.json')).post_processor).toEqual(post);
   });
 
-  // The tokenizers library (0.23.2) reads "abc" with ab, bc as [ab, c], and with ab, bc, ab as [a, bc].
+  // tokenizers 0.23.2 reads "abc" with ab, bc as [ab, c], and with ab, bc, ab as [a, bc].
   it('takes a merge that is there twice at its last place', () => {
     const read = (merges: string[][]) =>
       loadChanged((_, model) => {

@@ -1,4 +1,4 @@
-/** What the files of a model folder say, before and after the stages that make other folders of it. */
+/** What the files of a model folder say, before and after the stages. */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -96,8 +96,8 @@ describe.each([
   });
 
   it('the tokenizer files are read by transformers with the new tokens', () => {
-    // Its classes rebuild a tokenizer from parts of the files: with added_tokens_decoder they know no
-    // other added tokens, and special_tokens_map.json stands above tokenizer_config.json.
+    // Its classes rebuild a tokenizer from parts of the files: with added_tokens_decoder they
+    // know no other added tokens. special_tokens_map.json stands above tokenizer_config.json.
     const config = readJson(folder, 'tokenizer_config.json');
     expect(config).toMatchObject({
       ...{ tokenizer_class: 'PreTrainedTokenizerFast', model_max_length: 1024, add_prefix_space: false },
