@@ -49,8 +49,11 @@ export interface ConfigFiles {
   addedTokens?: JsonObject | undefined;
   /** config.json of the model. */
   model?: JsonObject | undefined;
+  /** Templates that are files of their own, by name. They stand above tokenizer_config.json. */
+  templates?: ReadonlyMap<string, string> | undefined;
 }
 
+export const TEMPLATE_FILE = 'chat_template.jinja';
 export const CONFIG_FILE = 'tokenizer_config.json';
 export const SPECIAL_TOKENS_FILE = 'special_tokens_map.json';
 export const ADDED_TOKENS_FILE = 'added_tokens.json';
@@ -124,10 +127,16 @@ export function readConfigFiles(files: ConfigFiles): TokenizerConfig {
     if (ofClass === undefined || typeof implied !== 'string') continue;
     config.tokens[role] = { text: implied, source: `${folder}/${ofClass.file} (${ofClass.name})` };
   }
-  const { template, tools, others } = chatTemplates(fields?.chat_template);
+  const { templates } = files;
+  if (templates) {
+    const only = templates.size === 1 ? templates.get('default') : undefined;
+    const list = [...templates].map(([name, template]) => ({ name, template }));
+    config.fields = { ...config.fields, chat_template: only ?? list };
+  }
+  const { template, tools, others } = chatTemplates(config.fields?.chat_template);
   if (template !== undefined) {
     config.chatTemplate = template;
-    config.chatTemplateFile = `${folder}/${CONFIG_FILE}`;
+    config.chatTemplateFile = `${folder}/${templates ? TEMPLATE_FILE : CONFIG_FILE}`;
     config.toolTemplate = tools;
   }
   if (others.length > 0) config.otherTemplates = others;

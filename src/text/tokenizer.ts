@@ -1,6 +1,6 @@
 /** Byte-level BPE: any bytes become ids, and decoding returns the same bytes. */
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { AthanorError, fileError } from '../base/errors.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
@@ -20,6 +20,7 @@ import {
   parseConfigFile,
   readConfigFiles,
   SPECIAL_TOKENS_FILE,
+  TEMPLATE_FILE,
   type TokenizerConfig,
 } from './tokenizer-config.ts';
 import { formatTokenizerJson, parseTokenizerJson } from './tokenizer-json.ts';
@@ -33,7 +34,8 @@ import {
   withSpecialTokens,
 } from './vocabulary.ts';
 
-const TEMPLATE_FILE = 'chat_template.jinja';
+/** Files of templates with other names than `default`, as transformers 5 writes them. */
+const TEMPLATE_FOLDER = 'additional_chat_templates';
 
 /** Options of encoding. */
 export interface EncodeOptions {
@@ -103,15 +105,6 @@ export class Tokenizer {
     const config = readConfigFiles(files);
     if (file.padToken !== undefined && isPaddingOpen(files)) {
       config.tokens.pad = { text: file.padToken, source: path };
-    }
-    // If both have a template, transformers uses this file.
-    const templateFile = join(files.folder, TEMPLATE_FILE);
-    const template = readTextIfThere(templateFile);
-    if (template !== undefined) {
-      config.chatTemplate = template;
-      config.chatTemplateFile = templateFile;
-      config.toolTemplate = undefined;
-      config.otherTemplates = undefined;
     }
     const tokenizer = Tokenizer.#checked(
       path,
@@ -209,9 +202,11 @@ export class Tokenizer {
     replaceFile(join(folder, 'tokenizer.json'), json);
     replaceFile(join(folder, CONFIG_FILE), formatTokenizerConfig(this.#config));
     for (const name of [SPECIAL_TOKENS_FILE, ADDED_TOKENS_FILE]) rmSync(join(folder, name), { force: true });
+    rmSync(join(folder, TEMPLATE_FOLDER), { recursive: true, force: true });
     const templateFile = join(folder, TEMPLATE_FILE);
     if (!existsSync(templateFile)) return;
-    if (this.chatTemplate === undefined) rmSync(templateFile);
+    // The file would hide templates with other names.
+    if (this.chatTemplate === undefined || this.toolTemplate !== undefined) rmSync(templateFile);
     else replaceFile(templateFile, this.chatTemplate);
   }
 
@@ -322,6 +317,11 @@ export class Tokenizer {
     this.#config.otherTemplates = undefined;
   }
 
+  /** Whether templates are in a folder of their own, which is not among the files of a model. */
+  static hasTemplateFolder(folder: string): boolean {
+    return existsSync(join(folder, TEMPLATE_FOLDER));
+  }
+
   /** The template for messages with tools, if there is another one for them. */
   get toolTemplate(): string | undefined {
     return this.#config.toolTemplate;
@@ -395,7 +395,21 @@ function readFiles(folder: string): ConfigFiles {
     specialTokensMap: read(SPECIAL_TOKENS_FILE),
     addedTokens: read(ADDED_TOKENS_FILE),
     model: modelConfig(join(folder, 'config.json')),
+    templates: templateFiles(folder),
   };
+}
+
+/** The templates that are files, by name; undefined where there are none. */
+function templateFiles(folder: string): Map<string, string> | undefined {
+  const templates = new Map<string, string>();
+  const template = readTextIfThere(join(folder, TEMPLATE_FILE));
+  if (template !== undefined) templates.set('default', template);
+  const others = join(folder, TEMPLATE_FOLDER);
+  const names = existsSync(others) ? readdirSync(others).sort() : [];
+  for (const name of names) {
+    if (name.endsWith('.jinja')) templates.set(basename(name, '.jinja'), readText(join(others, name)));
+  }
+  return templates.size > 0 ? templates : undefined;
 }
 
 /** Who reads the model says what is wrong with its file. */

@@ -1,4 +1,12 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -105,6 +113,21 @@ describe('tokenizer_config.json', () => {
     expect(Tokenizer.load(folder).otherTemplates).toEqual(['rag', 'tool_use']);
   });
 
+  it('takes templates from the files that transformers 5 writes, and keeps all of them', () => {
+    const others = join(folder, 'additional_chat_templates');
+    mkdirSync(others);
+    writeFileSync(join(others, 'tool_use.jinja'), 'y');
+    writeConfig({ chat_template: 'hidden by the files' });
+    expect(Tokenizer.load(folder)).toMatchObject({ chatTemplate: undefined, otherTemplates: ['tool_use'] });
+    writeFileSync(join(folder, 'chat_template.jinja'), 'x');
+    const loaded = Tokenizer.load(folder);
+    expect(loaded).toMatchObject({ chatTemplate: 'x', toolTemplate: 'y', otherTemplates: [] });
+    expect(loaded.chatTemplateFile).toBe(join(folder, 'chat_template.jinja'));
+    loaded.save(folder);
+    expect(readdirSync(folder).sort()).toEqual(['tokenizer.json', 'tokenizer_config.json']);
+    expect(Tokenizer.load(folder)).toMatchObject({ chatTemplate: 'x', toolTemplate: 'y' });
+  });
+
   it('takes a prefix space that the class of the folder does not apply', () => {
     writeConfig({ tokenizer_class: 'PreTrainedTokenizerFast', add_prefix_space: true });
     expect(Tokenizer.load(folder).vocabSize).toBe(400);
@@ -145,6 +168,7 @@ describe('tokenizer_config.json', () => {
     loaded.save(folder);
     expect(readFileSync(path, 'utf8')).toBe('new');
     expect(Tokenizer.load(folder).chatTemplate).toBe('new');
+    expect(readConfig().chat_template).toBe('new');
     loaded.chatTemplate = undefined;
     loaded.save(folder);
     expect(existsSync(path)).toBe(false);

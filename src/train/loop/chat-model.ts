@@ -43,7 +43,10 @@ export function chatTokenizer(model: string, out: string): ChatTokenizer {
   const stored = Tokenizer.load(model);
   // Of several templates none may be the default. Then ours is not what their author meant.
   if (stored.chatTemplate !== undefined || stored.otherTemplates.length > 0) {
-    return { tokenizer: stored, template: ChatTemplate.of(stored), folder: model };
+    const template = ChatTemplate.of(stored);
+    if (!Tokenizer.hasTemplateFolder(model)) return { tokenizer: stored, template, folder: model };
+    stored.save(kept);
+    return { tokenizer: stored, template, folder: kept };
   }
   const tokenizer = stored.withSpecialTokens(CHAT_TOKENS);
   tokenizer.chatTemplate = DEFAULT_CHAT_TEMPLATE;
