@@ -13,8 +13,9 @@ export {
   meanShareInterval,
   wilsonInterval,
 } from './base/statistics.ts';
-export type { CheckpointContents } from './checkpoint/checkpoint-folder.ts';
 // Checkpoints and model folders
+export { type CarriedFields, readCarriedFields } from './checkpoint/carried-fields.ts';
+export type { CheckpointContents } from './checkpoint/checkpoint-folder.ts';
 export {
   isScoringModel,
   loadModel,
@@ -40,6 +41,7 @@ export {
   type StoreOptions,
 } from './checkpoint/store.ts';
 export type { ParameterData, TensorData, TensorSource } from './checkpoint/tensor-data.ts';
+export { stopTokensOf, type TextEnd, type TextEnds, textEnds } from './checkpoint/text-ends.ts';
 // What a run knows of its surroundings
 export { type Communicator, type Ranks, type Reduction, selfCommunicator } from './comm/communicator.ts';
 export { createRunContext, type RunConsole, type RunContext } from './comm/run-context.ts';
@@ -257,6 +259,8 @@ export type { Limits as TemplateLimits } from './text/jinja/budget.ts';
 export type { TextFrame } from './text/post-processor.ts';
 export type { StreamDecoder } from './text/stream-decoder.ts';
 export { type DecodeOptions, type EncodeOptions, Tokenizer } from './text/tokenizer.ts';
+export type { TokenRole } from './text/tokenizer-class.ts';
+export type { NamedToken } from './text/tokenizer-config.ts';
 export type { TokenizerProgress, TrainTokenizerOptions } from './text/train.ts';
 // Training: the loop
 export type { StepMetrics, TrainEvent } from './train/loop/events.ts';

@@ -88,6 +88,8 @@ export interface SaveModelOptions {
   padTokenId?: number;
   /** Content of generation_config.json: sampling settings and stop tokens. */
   generationConfig?: JsonObject;
+  /** Fields for config.json besides those that describe the model. */
+  configFields?: JsonObject;
 }
 
 /**

@@ -29,6 +29,9 @@ export interface LayoutEntry {
 
 const headNames: Readonly<Record<string, string>> = { head: 'lm_head', score: 'score' };
 
+/** The name of a language model's head in the file. */
+export const headTensor = 'lm_head.weight';
+
 /** Every parameter with its tensors in the file, in the order of the forward pass. */
 export function modelLayout(config: ModelConfig, head: HeadKind, labels: number): LayoutEntry[] {
   const family = familyOf(config);
@@ -69,10 +72,10 @@ export function bareName(name: string, config: ModelConfig): string {
 }
 
 /**
- * Whether a tensor of the file is not needed: buffers of older files, and the head of a model whose
- * head is tied.
+ * Whether a tensor of the file is not needed: buffers of older files, and a copy of the embedding
+ * as the head of a model whose head is tied.
  */
 export function isIgnorable(name: string, config: ModelConfig): boolean {
-  if (name === 'lm_head.weight') return config.tiedHead;
+  if (name === headTensor) return config.tiedHead;
   return familyOf(config).tensors.ignored.test(name);
 }

@@ -2,12 +2,14 @@
  * Reads Hugging Face model folders of the families in nn/families: one file or shards, in f32,
  * bf16 or f16.
  */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { AthanorError, fileError } from '../base/errors.ts';
-import type { JsonObject, JsonValue } from '../base/json.ts';
+import type { JsonObject } from '../base/json.ts';
+import type { ModelConfig } from '../nn/config.ts';
 import { configFromJson, type ModelDescription } from '../nn/config-json.ts';
-import { bareName, isIgnorable, type LayoutEntry, modelLayout } from './hf-layout.ts';
+import { readFolderJson, readJsonObject } from './folder-json.ts';
+import { bareName, headTensor, isIgnorable, type LayoutEntry, modelLayout } from './hf-layout.ts';
 import { SafetensorsFile } from './safetensors.ts';
 import { damaged } from './safetensors-header.ts';
 import { elementCount, f32FromBf16, type ParameterData, type TensorData, transposed } from './tensor-data.ts';
@@ -50,12 +52,12 @@ export class ModelFolder implements Disposable {
    */
   static open(folder: string, weights?: string): ModelFolder {
     const description = readDescription(folder);
-    const generationConfig = readGenerationConfig(folder);
+    const generationConfig = readFolderJson(folder, 'generation_config.json');
     const files: SafetensorsFile[] = [];
     try {
       const paths = weights === undefined ? weightFiles(folder) : [join(folder, weights)];
       for (const path of paths) files.push(SafetensorsFile.open(path));
-      return new ModelFolder(folder, description, generationConfig, files);
+      return new ModelFolder(folder, withOwnHead(description, files), generationConfig, files);
     } catch (error) {
       for (const file of files) file.close();
       throw error;
@@ -122,24 +124,6 @@ export function readDescription(folder: string): ModelDescription {
   return configFromJson(readJsonObject(path), path);
 }
 
-function readGenerationConfig(folder: string): JsonObject | undefined {
-  const path = join(folder, 'generation_config.json');
-  return existsSync(path) ? readJsonObject(path) : undefined;
-}
-
-/**
- * Ids of the tokens that end a text by generation_config.json; empty when the file is missing or
- * names none. Throws ERR_FILE_DAMAGED.
- */
-export function generationStopTokens(folder: string): number[] {
-  const ids = readGenerationConfig(folder)?.eos_token_id ?? [];
-  const list = Array.isArray(ids) ? ids : [ids];
-  return list.map((id) => {
-    if (Number.isSafeInteger(id) && (id as number) >= 0) return id as number;
-    throw damaged(join(folder, 'generation_config.json'), `eos_token_id holds ${JSON.stringify(id)}`);
-  });
-}
-
 function requireFolder(folder: string): void {
   let isFolder = false;
   try {
@@ -150,26 +134,6 @@ function requireFolder(folder: string): void {
   if (!isFolder) {
     throw new AthanorError('ERR_ARGUMENT', `${folder} is a file`, 'name the folder of the model');
   }
-}
-
-function readJsonObject(path: string): JsonObject {
-  let value: JsonValue;
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
-  } catch (error) {
-    if (error instanceof TypeError) throw damaged(path, 'it is not UTF-8');
-    throw fileError(error, path);
-  }
-  try {
-    value = JSON.parse(text) as JsonValue;
-  } catch (error) {
-    throw damaged(path, `it is not JSON: ${(error as Error).message}`);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw damaged(path, 'it is not a JSON object');
-  }
-  return value;
 }
 
 /** model.safetensors, or the shards that model.safetensors.index.json lists, as in transformers. */
@@ -211,6 +175,36 @@ function missing(folder: string, name: string): AthanorError {
   return new AthanorError('ERR_FILE_MISSING', `${folder} has no ${name}`, remedy);
 }
 
+/**
+ * A model whose config.json says that the head is the embedding has a head of its own where the
+ * files hold another one. transformers reads it so too.
+ */
+function withOwnHead(description: ModelDescription, files: readonly SafetensorsFile[]): ModelDescription {
+  const { config, head: kind, labels } = description;
+  if (!config.tiedHead || kind !== 'language-model') return description;
+  const embedding = modelLayout(config, kind, labels)[0]!.parts[0]!.name;
+  const place = (name: string) => placeOf(files, name, config);
+  const [head, table] = [place(headTensor), place(embedding)];
+  if (head === undefined || table === undefined || isSameTensor(head, table)) return description;
+  return { ...description, config: { ...config, tiedHead: false } };
+}
+
+function placeOf(files: readonly SafetensorsFile[], name: string, config: ModelConfig): Place | undefined {
+  const wanted = bareName(name, config);
+  for (const file of files) {
+    for (const key of file.tensors.keys()) if (bareName(key, config) === wanted) return { file, name: key };
+  }
+  return undefined;
+}
+
+function isSameTensor(a: Place, b: Place): boolean {
+  const [first, second] = [a, b].map(({ file, name }) => file.tensors.get(name)!);
+  if (first!.dtype !== second!.dtype || first!.shape.join() !== second!.shape.join()) return false;
+  const [left, right] = [a, b].map(({ file, name }) => file.read(name).data);
+  const bytes = (data: ArrayBufferView) => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  return bytes(left!).equals(bytes(right!));
+}
+
 /** The place of a tensor: its file, and its name in that file. */
 interface Place {
   file: SafetensorsFile;
@@ -238,6 +232,13 @@ function matchTensors(
     }
   }
   const places = new Map<string, Place>();
+  // Files may hold a tied table under the name of the head alone.
+  const tied = found.get(headTensor);
+  const embedding = bareName(entries[0]!.parts[0]!.name, config);
+  if (config.tiedHead && tied !== undefined && !found.has(embedding)) {
+    found.set(embedding, tied);
+    found.delete(headTensor);
+  }
   const parts = entries.flatMap(({ parts, optional }) => parts.map((part) => ({ ...part, optional })));
   for (const part of parts) {
     const place = found.get(bareName(part.name, config));

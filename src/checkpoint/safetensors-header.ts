@@ -6,23 +6,30 @@
 import { AthanorError } from '../base/errors.ts';
 import { type DataType, elementCount } from './tensor-data.ts';
 
-/** Bytes per element of the dtypes of the format. Athanor reads those in `readable`. */
+/** Bits per element of the dtypes of the format. SafetensorsFile.read reads some of them. */
 const sizes: Record<string, number> = {
-  BOOL: 1,
-  U8: 1,
-  I8: 1,
-  F8_E4M3: 1,
-  F8_E5M2: 1,
-  I16: 2,
-  U16: 2,
-  F16: 2,
-  BF16: 2,
-  I32: 4,
-  U32: 4,
-  F32: 4,
-  I64: 8,
-  U64: 8,
-  F64: 8,
+  F4: 4,
+  F6_E2M3: 6,
+  F6_E3M2: 6,
+  BOOL: 8,
+  U8: 8,
+  I8: 8,
+  F8_E4M3: 8,
+  F8_E4M3FNUZ: 8,
+  F8_E5M2: 8,
+  F8_E5M2FNUZ: 8,
+  F8_E8M0: 8,
+  I16: 16,
+  U16: 16,
+  F16: 16,
+  BF16: 16,
+  I32: 32,
+  U32: 32,
+  F32: 32,
+  C64: 64,
+  I64: 64,
+  U64: 64,
+  F64: 64,
 };
 
 export const fileType: Record<DataType, string> = {
@@ -74,7 +81,8 @@ export function parseHeader(bytes: Uint8Array, dataBytes: number, path: string):
   const repeated = repeatedKey(text);
   if (repeated !== undefined)
     throw damaged(path, `the tensor ${quote(repeated)} is in its header more than once`);
-  const { __metadata__: metadata = {}, ...entries } = parsed;
+  const { __metadata__: given, ...entries } = parsed;
+  const metadata = given ?? {};
   if (!isObject(metadata) || Object.values(metadata).some((value) => typeof value !== 'string')) {
     throw damaged(path, '__metadata__ is not an object of strings');
   }
@@ -93,7 +101,7 @@ function parseTensor(name: string, entry: unknown, path: string): TensorInfo {
   if (!isSizes(shape)) throw fail(`has the shape ${quote(shape)}`);
   if (!isSizes(range) || range.length !== 2) throw fail(`has the offsets ${quote(range)}`);
   const [begin, end] = range as [number, number];
-  const needed = elementCount(shape) * sizes[dtype]!;
+  const needed = (elementCount(shape) * sizes[dtype]!) / 8;
   if (end - begin !== needed) {
     throw fail(`of ${dtype} [${shape.join(', ')}] needs ${needed} bytes but its offsets hold ${end - begin}`);
   }

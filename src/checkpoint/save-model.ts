@@ -39,6 +39,8 @@ export interface WriteModelOptions {
   generationConfig?: JsonObject;
   /** Written to config.json. transformers needs it to score batches of unequal length. */
   padTokenId?: number;
+  /** Fields for config.json besides those that describe the model. */
+  configFields?: JsonObject;
 }
 
 export const weightsName = 'model.safetensors';
@@ -61,23 +63,32 @@ export const tokenizerFileNames: readonly string[] = [
  * ERR_DISK_FULL and ERR_IO.
  */
 export async function writeModelFiles(folder: string, options: WriteModelOptions): Promise<WrittenFile[]> {
-  const { config, head = 'language-model', labels = 1, dtype, padTokenId } = options;
+  const { config, head = 'language-model', labels = 1, dtype, padTokenId, configFields } = options;
   const parameters = new Map(options.parameters);
   const layout = modelLayout(config, head, labels);
   checkParameters(layout, parameters);
   const json = configToJson(config, {
     head,
     labels,
-    dtype: dtype ?? mainDtype(parameters),
+    dtype: dtype ?? widestDtype(parameters),
     ...(padTokenId !== undefined && { padTokenId }),
+    ...(configFields && { fields: configFields }),
   });
-  return publish(folder, async (temporary) => {
+  const tokenizer = tokenizerFiles(options.tokenizer);
+  const stale =
+    options.tokenizer === undefined
+      ? []
+      : without(
+          tokenizerFileNames,
+          tokenizer.map((path) => basename(path)),
+        );
+  return publish(folder, stale, async (temporary) => {
     const written = [await writeText(temporary('config.json'), formatJson(json))];
     if (options.generationConfig !== undefined) {
       const text = formatJson(options.generationConfig);
       written.push(await writeText(temporary('generation_config.json'), text));
     }
-    for (const path of tokenizerFiles(options.tokenizer)) {
+    for (const path of tokenizer) {
       const name = basename(path);
       if (resolve(path) !== resolve(folder, name)) written.push(await copyDurably(path, temporary(name)));
     }
@@ -91,13 +102,16 @@ export async function writeModelFiles(folder: string, options: WriteModelOptions
 /** Copies the files of a model folder, without training state, as writeModelFiles writes them. */
 export async function copyModel(from: string, to: string): Promise<WrittenFile[]> {
   const names = ['config.json', 'generation_config.json', ...tokenizerFileNames, weightsName];
-  return publish(to, async (temporary) => {
+  const present = names.filter((name) => existsSync(join(from, name)));
+  return publish(to, without(names, present), async (temporary) => {
     const written: WrittenFile[] = [];
-    for (const name of names) {
-      if (existsSync(join(from, name))) written.push(await copyDurably(join(from, name), temporary(name)));
-    }
+    for (const name of present) written.push(await copyDurably(join(from, name), temporary(name)));
     return written;
   });
+}
+
+function without(names: readonly string[], others: readonly string[]): string[] {
+  return names.filter((name) => !others.includes(name));
 }
 
 /**
@@ -105,9 +119,11 @@ export async function copyModel(from: string, to: string): Promise<WrittenFile[]
  * file differs from the one in place, the old weights are removed first. So a reader finds the old
  * files, a folder without weights, or the new files, but never new weights with an old
  * configuration or the reverse.
+ * @param stale names of files to remove: another program would read them with the new ones
  */
 async function publish(
   folder: string,
+  stale: readonly string[],
   write: (temporary: (name: string) => string) => Promise<WrittenFile[]>,
 ): Promise<WrittenFile[]> {
   const temporary = (name: string) => join(folder, `${name}${temporarySuffix()}`);
@@ -123,9 +139,11 @@ async function publish(
     const isNew = ({ name, sha256 }: WrittenFile) =>
       !existsSync(join(folder, name)) || hashFile(join(folder, name)).sha256 !== sha256;
     const changed = files.filter((file) => file.name !== weightsName && isNew(file));
-    if (changed.length > 0) {
+    const removed = stale.filter((name) => existsSync(join(folder, name)));
+    if (changed.length > 0 || removed.length > 0) {
       rmSync(join(folder, weightsName), { force: true });
       syncPath(folder);
+      for (const name of removed) rmSync(join(folder, name));
       for (const { name } of changed) renameSync(temporary(name), join(folder, name));
       syncPath(folder);
     }
@@ -180,9 +198,12 @@ function checkParameters(
   }
 }
 
-/** The dtype for config.json when weights may have both dtypes: bf16 if any weight is bf16. */
-function mainDtype(parameters: ReadonlyMap<string, TensorSource>): 'f32' | 'bf16' {
-  return [...parameters.values()].some(({ dtype }) => dtype === 'bf16') ? 'bf16' : 'f32';
+/**
+ * The dtype for config.json when weights may have both dtypes: the wider one. transformers converts
+ * every weight to it, and bf16 would round the others.
+ */
+function widestDtype(parameters: ReadonlyMap<string, TensorSource>): 'f32' | 'bf16' {
+  return [...parameters.values()].some(({ dtype }) => dtype === 'f32') ? 'f32' : 'bf16';
 }
 
 /** The tensors of the file. Each is converted when it is written. */

@@ -24,7 +24,7 @@ export const chat = defineCommand({
   async run(options, { json }) {
     const { dtype } = await prepareEngine(options);
     const { loadModel } = await import('../checkpoint/gpt-folder.ts');
-    const { generationStopTokens } = await import('../checkpoint/load-model.ts');
+    const { stopTokensOf } = await import('../checkpoint/text-ends.ts');
     const { Conversation } = await import('../generate/conversation.ts');
     const { ChatTemplate } = await import('../text/chat-template.ts');
     const { Tokenizer } = await import('../text/tokenizer.ts');
@@ -32,7 +32,7 @@ export const chat = defineCommand({
     const tokenizer = Tokenizer.load(options.model);
     const template = ChatTemplate.of(tokenizer);
     const model = loadModel(options.model, { dtype });
-    const stopTokens = [...new Set([...template.stopTokens, ...generationStopTokens(options.model)])];
+    const stopTokens = stopTokensOf(options.model, tokenizer, template);
     const conversation = new Conversation(model, tokenizer, template, { ...options, stopTokens });
     const session = new ChatSession(conversation, {
       answers: json ? process.stderr : process.stdout,

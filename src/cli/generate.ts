@@ -37,7 +37,7 @@ export const generate = defineCommand({
     checkBestOf(options);
     const { dtype } = await prepareEngine(options);
     const { loadModel } = await import('../checkpoint/gpt-folder.ts');
-    const { generationStopTokens } = await import('../checkpoint/load-model.ts');
+    const { stopTokensOf } = await import('../checkpoint/text-ends.ts');
     const { continueTokens, promptTokens } = await import('../generate/generate-text.ts');
     const { bestTexts } = await import('../scoring/best-texts.ts');
     const { ChatTemplate } = await import('../text/chat-template.ts');
@@ -58,8 +58,7 @@ export const generate = defineCommand({
     const ids = prompts.map((content) =>
       template ? template.encodePrompt([{ role: 'user', content }]) : promptTokens(tokenizer, content),
     );
-    const stopTokens = new Set([...(template?.stopTokens ?? []), ...generationStopTokens(options.model)]);
-    if (tokenizer.eosId !== undefined) stopTokens.add(tokenizer.eosId);
+    const stopTokens = stopTokensOf(options.model, tokenizer, template);
     const model = loadModel(options.model, { dtype });
     const live = !json && prompts.length === 1 && options.bestOf === 1;
     if (live && !template) process.stdout.write(prompts[0]!);
@@ -67,7 +66,7 @@ export const generate = defineCommand({
     const abort = new AbortController();
     const stop = () => abort.abort();
     process.once('SIGINT', stop);
-    const common = { ...options, stopTokens: [...stopTokens], signal: abort.signal };
+    const common = { ...options, stopTokens, signal: abort.signal };
     const texts =
       options.bestOf > 1
         ? await bestTexts(model, tokenizer, ids, { ...common, folder: options.reward!, dtype })

@@ -7,7 +7,7 @@ import { cacheFolder, cpuInfo, findGpus, findSystemLibraries, memoryInfo } from 
 import { packageRoot } from '../base/package-root.ts';
 import { packageVersion } from '../base/package-version.ts';
 import { defineCommand } from './command.ts';
-import { engineOptions } from './options.ts';
+import { engineOptions, inGroup, path } from './options.ts';
 
 async function usableDevice(device: 'auto' | 'cpu' | 'cuda'): Promise<string> {
   const { setDevice } = await import('../native/engine.ts');
@@ -48,7 +48,42 @@ function systemLibrary([name, path]: [string, string | null]) {
   return { name, version: null, path, problem: path === null ? 'not found by the dynamic linker' : null };
 }
 
-async function collect(device: 'auto' | 'cpu' | 'cuda', threads: number | undefined) {
+/** A role of tokens as the output shows it. */
+const roleNames = { bos: 'begins', eos: 'ends', pad: 'pads' } as const;
+
+/** What a model folder holds, and the tokens that begin, end and pad its texts. */
+async function modelInfo(folder: string) {
+  const { readDescription } = await import('../checkpoint/load-model.ts');
+  const { textEnds } = await import('../checkpoint/text-ends.ts');
+  const { ChatTemplate } = await import('../text/chat-template.ts');
+  const { Tokenizer } = await import('../text/tokenizer.ts');
+  const { config, head } = readDescription(folder);
+  const tokenizer = Tokenizer.load(folder);
+  const ends = textEnds(folder, tokenizer);
+  const named = (ids: readonly number[]) => ids.map((id) => ({ id, token: tokenizer.tokenOf(id) ?? null }));
+  const roles = (['bos', 'eos', 'pad'] as const).map((role) => {
+    const end = ends[role];
+    return { role, tokens: named(end?.ids ?? []), source: end?.source ?? null };
+  });
+  const answers = tokenizer.chatTemplate === undefined ? undefined : ChatTemplate.of(tokenizer);
+  return {
+    folder,
+    architecture: config.architecture,
+    head,
+    rows: config.vocabSize,
+    tokens: tokenizer.vocabSize,
+    roles,
+    /** An answer to messages also ends here. */
+    answer_ends: answers === undefined ? null : named(answers.stopTokens),
+    chat_template: tokenizer.chatTemplateFile ?? null,
+  };
+}
+
+async function collect(
+  device: 'auto' | 'cpu' | 'cuda',
+  threads: number | undefined,
+  model: string | undefined,
+) {
   const cpu = cpuInfo();
   const memory = memoryInfo();
   const [gpus, system, { libraries, ...engine }] = await Promise.all([
@@ -68,6 +103,7 @@ async function collect(device: 'auto' | 'cpu' | 'cuda', threads: number | undefi
     gpus: gpus.map(({ name, memoryBytes, driver }) => ({ name, memory_bytes: memoryBytes, driver })),
     libraries: [...Object.entries(system).map(systemLibrary), ...libraries],
     folders: { package: packageRoot, cache: cacheFolder() },
+    model: model === undefined ? null : await modelInfo(model),
   };
 }
 
@@ -77,7 +113,24 @@ function gibibytes(bytes: number): string {
 
 type Info = Awaited<ReturnType<typeof collect>>;
 
-function render({ versions, engine, device, cpu, memory, gpus, libraries, folders }: Info): string {
+function modelRows(model: NonNullable<Info['model']>): [string, string][] {
+  const spelled = (tokens: readonly { id: number; token: string | null }[]) =>
+    tokens
+      .map(({ id, token }) => `${id} ${token === null ? '(no token)' : JSON.stringify(token)}`)
+      .join(', ');
+  const { folder, architecture, head, rows, tokens, roles, answer_ends: answers } = model;
+  const table: [string, string][] = [
+    ['model', `${folder}: ${architecture}, ${head}, ${rows} rows for ${tokens} tokens`],
+  ];
+  for (const { role, tokens: named, source } of roles) {
+    const text = source === null ? 'nothing says' : `${spelled(named)}, by ${source}`;
+    table.push([`${roleNames[role]} a text`, text]);
+  }
+  if (answers) table.push(['ends an answer', `${spelled(answers)}, by ${model.chat_template}`]);
+  return table;
+}
+
+function render({ versions, engine, device, cpu, memory, gpus, libraries, folders, model }: Info): string {
   const libraryTexts = libraries.map(({ name, version, path, problem }) =>
     // The first line of a problem says what to do. --json has the rest: the places that were tried.
     problem === null ? [name, version, path].filter(Boolean).join(' ') : `${name}: ${problem.split('\n')[0]}`,
@@ -105,6 +158,7 @@ function render({ versions, engine, device, cpu, memory, gpus, libraries, folder
     ['libraries', libraryTexts.join('\n')],
     ['package', folders.package],
     ['cache', folders.cache],
+    ...(model ? modelRows(model) : []),
   ];
   const indent = ' '.repeat(18);
   return rows.map(([name, text]) => name.padEnd(18) + text.replaceAll('\n', `\n${indent}`)).join('\n');
@@ -112,8 +166,14 @@ function render({ versions, engine, device, cpu, memory, gpus, libraries, folder
 
 export const info = defineCommand({
   description: 'Also works without the native engine, and then says why it could not be loaded.',
-  options: { device: engineOptions.device, threads: engineOptions.threads },
+  options: {
+    ...inGroup('Model', {
+      model: path('model folder: also says which tokens begin, end and pad its texts, and by which file'),
+    }),
+    device: engineOptions.device,
+    threads: engineOptions.threads,
+  },
   example: 'info --json',
-  run: ({ device, threads }) => collect(device, threads),
+  run: ({ device, threads, model }) => collect(device, threads, model),
   render,
 });

@@ -2,12 +2,13 @@
  * Answers of a model to questions. A model with a chat template answers; a base model
  * continues the question.
  */
+import { stopTokensOf } from '../checkpoint/text-ends.ts';
 import { generate } from '../generate/generate.ts';
 import type { SamplingOptions } from '../generate/sampling.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { type BestOfOptions, bestOf } from '../scoring/best-of.ts';
 import { ChatTemplate, type Message } from '../text/chat-template.ts';
-import type { Tokenizer } from '../text/tokenizer.ts';
+import { Tokenizer } from '../text/tokenizer.ts';
 
 export interface AnswerOptions extends SamplingOptions {
   /** Largest number of new tokens per answer. */
@@ -22,11 +23,22 @@ export class Answerer {
   readonly #model: Gpt;
   readonly #tokenizer: Tokenizer;
   readonly #template: ChatTemplate | undefined;
+  readonly #stopTokens: readonly number[];
 
-  constructor(model: Gpt, tokenizer: Tokenizer) {
+  /** @param stopTokens end an answer. Default: those of the template, or the end-of-text token. */
+  constructor(model: Gpt, tokenizer: Tokenizer, stopTokens?: readonly number[]) {
     this.#model = model;
     this.#tokenizer = tokenizer;
     this.#template = tokenizer.chatTemplate === undefined ? undefined : ChatTemplate.of(tokenizer);
+    const { eosId } = tokenizer;
+    this.#stopTokens = stopTokens ?? this.#template?.stopTokens ?? (eosId === undefined ? [] : [eosId]);
+  }
+
+  /** The answerer of a model folder, whose files say where answers end. */
+  static of(model: Gpt, folder: string): Answerer {
+    const tokenizer = Tokenizer.load(folder);
+    const template = tokenizer.chatTemplate === undefined ? undefined : ChatTemplate.of(tokenizer);
+    return new Answerer(model, tokenizer, stopTokensOf(folder, tokenizer, template));
   }
 
   /** One answer to each dialogue. */
@@ -34,11 +46,9 @@ export class Answerer {
     dialogues: readonly (readonly Message[])[],
     { best, ...sampling }: AnswerOptions,
   ): Promise<string[]> {
-    const eos = this.#tokenizer.eosId;
-    const stopTokens = this.#template?.stopTokens ?? (eos === undefined ? [] : [eos]);
     const prompts = dialogues.map((messages) => this.#prompt(messages));
     const suppressTokens = this.#tokenizer.unusedIds(this.#model.config.vocabSize);
-    const options = { ...sampling, stopTokens, suppressTokens };
+    const options = { ...sampling, stopTokens: this.#stopTokens, suppressTokens };
     const completions = best
       ? await bestOf(this.#model, prompts, { ...options, ...best })
       : await generate(this.#model, prompts, options);

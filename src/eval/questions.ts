@@ -17,7 +17,7 @@ export async function folderAnswers(
 ): Promise<string[]> {
   const model = loadModel(folder, { dtype: options.dtype });
   try {
-    return await new Answerer(model, Tokenizer.load(folder)).answer(dialogues, options);
+    return await Answerer.of(model, folder).answer(dialogues, options);
   } finally {
     model.dispose();
   }

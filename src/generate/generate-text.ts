@@ -25,7 +25,8 @@ export type TextCompletion = {
 };
 
 /**
- * Completes texts. Throws ERR_MISMATCH when the tokenizer has ids beyond the model's vocabulary.
+ * Completes texts. Throws ERR_MISMATCH when the tokenizer has ordinary tokens beyond the model's
+ * vocabulary, or a prompt has other ones.
  */
 export async function generateText(
   model: Gpt,
@@ -45,7 +46,7 @@ export async function continueTokens(
   prompts: readonly Int32Array[],
   options: TextOptions,
 ): Promise<Omit<TextCompletion, 'prompt'>[]> {
-  checkVocabulary(model, tokenizer);
+  checkVocabulary(model, tokenizer, prompts);
   const stopTokens = options.stopTokens ?? (tokenizer.eosId === undefined ? [] : [tokenizer.eosId]);
   const streams = prompts.map(() => new TextStream(tokenizer, { ...options, stopTokens }));
   const emit = (piece: string, prompt: number) => {
@@ -78,11 +79,30 @@ export function promptTokens(tokenizer: Tokenizer, prompt: string): Int32Array {
   return Int32Array.of(tokenizer.eosId);
 }
 
-function checkVocabulary(model: Gpt, tokenizer: Tokenizer): void {
-  if (tokenizer.vocabSize <= model.config.vocabSize) return;
-  throw new AthanorError(
-    'ERR_MISMATCH',
-    `the tokenizer has ${tokenizer.vocabSize} tokens and the model only ${model.config.vocabSize}`,
-    'use the tokenizer that the model was trained with',
-  );
+/**
+ * Added tokens may lack rows of the model, such as a token that only pads batches, where no prompt
+ * holds them.
+ */
+function checkVocabulary(model: Gpt, tokenizer: Tokenizer, prompts: readonly Int32Array[]): void {
+  const { vocabSize: rows } = model.config;
+  const lacking = (id: number) => {
+    const token = tokenizer.tokenOf(id);
+    return token !== undefined && !tokenizer.specialTokens.has(token);
+  };
+  for (let id = rows; id < tokenizer.vocabSize; id++) {
+    if (!lacking(id)) continue;
+    throw new AthanorError(
+      'ERR_MISMATCH',
+      `the tokenizer has ${tokenizer.vocabSize} tokens and the model only ${rows}`,
+      'use the tokenizer that the model was trained with',
+    );
+  }
+  for (const id of prompts.flatMap((prompt) => [...prompt])) {
+    if (id < rows) continue;
+    throw new AthanorError(
+      'ERR_MISMATCH',
+      `a prompt holds the token ${JSON.stringify(tokenizer.tokenOf(id))}, id ${id}, and the model has only ${rows} rows`,
+      'leave the token out of the prompt and the chat template',
+    );
+  }
 }

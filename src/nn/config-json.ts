@@ -31,6 +31,8 @@ export interface ConfigJsonOptions {
   dtype?: 'f32' | 'bf16';
   /** transformers needs it to score a batch of sequences of unequal length. */
   padTokenId?: number;
+  /** Further fields. Those that describe the model are replaced. */
+  fields?: JsonObject;
 }
 
 /**
@@ -38,7 +40,7 @@ export interface ConfigJsonOptions {
  * ERR_CONFIG for an unknown family.
  */
 export function configToJson(config: ModelConfig, options: ConfigJsonOptions = {}): JsonObject {
-  const { head = 'language-model', labels = 1, dtype = 'f32', padTokenId } = options;
+  const { head = 'language-model', labels = 1, dtype = 'f32', padTokenId, fields = {} } = options;
   const family = familyOf(config);
   const json: JsonObject = {
     architectures: [family.classNames[head]],
@@ -53,7 +55,10 @@ export function configToJson(config: ModelConfig, options: ConfigJsonOptions = {
     use_cache: true,
     torch_dtype: dtype === 'f32' ? 'float32' : 'bfloat16',
   };
-  if (padTokenId !== undefined) json.pad_token_id = padTokenId;
+  const { pad_token_id: pad, eos_token_id: ends, ...others } = fields;
+  for (const [key, value] of Object.entries(others)) json[key] ??= value;
+  if (padTokenId !== undefined || pad !== undefined) json.pad_token_id = padTokenId ?? pad!;
+  if (Array.isArray(ends) && ends[0] === config.eosTokenId) json.eos_token_id = ends;
   if (head === 'score') {
     // transformers counts the labels by their names.
     const names = Array.from({ length: labels }, (_, i) => `LABEL_${i}`);
@@ -91,8 +96,8 @@ export function configFromJson(value: JsonValue, path: string): ModelDescription
   const head = readHead(fields, family);
   fields.only('quantization_config');
   const config = family.readConfig(fields);
-  const bosTokenId = fields.tokenId('bos_token_id');
-  const eosTokenId = fields.tokenId('eos_token_id');
+  const bosTokenId = fields.tokenId('bos_token_id', config.vocabSize);
+  const eosTokenId = fields.tokenId('eos_token_id', config.vocabSize);
   if (bosTokenId !== undefined) config.bosTokenId = bosTokenId;
   if (eosTokenId !== undefined) config.eosTokenId = eosTokenId;
   validateConfig(config, path);
@@ -112,6 +117,9 @@ function readHead(fields: ConfigFields, { classNames }: Family): HeadKind {
   for (const head of ['language-model', 'score'] as const) {
     if (name === classNames[head]) return head;
   }
+  // The trunk alone is stored with the same tensors, and transformers reads it as a language model.
+  const trunk = classNames['language-model'].replace(/LMHeadModel$|ForCausalLM$/, 'Model');
+  if (name === trunk || (Array.isArray(names) && names.length === 0)) return 'language-model';
   return fields.unsupported(`the architecture ${spell(name ?? names)}`, architectureNames);
 }
 

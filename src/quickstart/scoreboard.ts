@@ -8,7 +8,6 @@ import { Answerer, type AnswerOptions } from '../eval/answers.ts';
 import { perplexity } from '../eval/perplexity.ts';
 import type { DType } from '../native/binding.ts';
 import type { Gpt } from '../nn/gpt.ts';
-import { Tokenizer } from '../text/tokenizer.ts';
 import { RightAnswers } from './factbook/right-answers.ts';
 import type { Question } from './factbook/task.ts';
 import { RewardJudge } from './reward-judge.ts';
@@ -138,7 +137,7 @@ export class Scoreboard {
     const { dtype, heldOutPhrasings, heldOutFacts } = this.#options;
     const gpt = loadModel(folder, { dtype });
     try {
-      const answerer = new Answerer(gpt, Tokenizer.load(folder));
+      const answerer = Answerer.of(gpt, folder);
       const ask = (questions: readonly Question[], temperature: number) =>
         this.#ask(answerer, questions, { temperature });
       const greedy = await ask(heldOutPhrasings, 0);
@@ -173,7 +172,7 @@ export class Scoreboard {
     const { entry: sft, folder } = this.#sft!;
     const gpt = loadModel(folder, { dtype });
     try {
-      const answerer = new Answerer(gpt, Tokenizer.load(folder));
+      const answerer = Answerer.of(gpt, folder);
       const best = {
         candidates: bestOf,
         score: async (sequences: readonly Int32Array[]) => judge.scoreTokens(sequences),

@@ -55,6 +55,8 @@ export interface RenderOptions {
 }
 
 export interface ChatTemplateOptions {
+  /** Another template for rows with `tools`. transformers names it `tool_use`. */
+  toolTemplate?: string | undefined;
   /** The file that the template is from, for error messages. */
   file?: string | undefined;
   /** Limits of one rendering. Default: enough for thousands of messages. */
@@ -93,6 +95,7 @@ export class ChatTemplate {
   readonly #followsPrompt: { earlier: boolean; last: boolean };
   readonly #name: string;
   readonly #template: Template;
+  readonly #toolTemplate: Template | undefined;
   /** Whether the template goes through content in parts. */
   #takesParts = true;
   /** What the template calls the developer. */
@@ -103,12 +106,22 @@ export class ChatTemplate {
   /**
    * @param source the Jinja template; throws ERR_CONFIG when it is not valid or exceeds its limits
    */
-  constructor(source: string, tokenizer: Tokenizer, { file, limits = {} }: ChatTemplateOptions = {}) {
+  constructor(source: string, tokenizer: Tokenizer, options: ChatTemplateOptions = {}) {
+    const { file, toolTemplate, limits = {} } = options;
     this.#tokenizer = tokenizer;
     this.#control = new ControlTokens(tokenizer);
     this.#name = file === undefined ? 'the chat template' : `the chat template in ${file}`;
+    this.#template = this.#parsed(source, limits);
+    if (toolTemplate !== undefined) this.#toolTemplate = this.#parsed(toolTemplate, limits);
+    this.#probeMessages();
+    const { stops, followsPrompt } = this.#probe();
+    this.stopTokens = stops;
+    this.#followsPrompt = followsPrompt;
+  }
+
+  #parsed(source: string, limits: Partial<Limits>): Template {
     try {
-      this.#template = new Template(source, { limits, marks: this.#control });
+      return new Template(source, { limits, marks: this.#control });
     } catch (error) {
       if (!(error instanceof TemplateError)) throw error;
       if (error instanceof BudgetError) throw this.#tooMuch(error);
@@ -119,14 +132,18 @@ export class ChatTemplate {
         { cause: error },
       );
     }
-    this.#probeMessages();
-    const { stops, followsPrompt } = this.#probe();
-    this.stopTokens = stops;
-    this.#followsPrompt = followsPrompt;
   }
 
   /** The template of a tokenizer. Throws ERR_CONFIG when the tokenizer has none. */
   static of(tokenizer: Tokenizer): ChatTemplate {
+    const { otherTemplates } = tokenizer;
+    if (otherTemplates.length > 0) {
+      throw new AthanorError(
+        'ERR_CONFIG',
+        `the model has the chat templates ${otherTemplates.join(', ')}, and none of them is named default`,
+        'rename one to default in tokenizer_config.json, or write the one to use into chat_template.jinja',
+      );
+    }
     if (tokenizer.chatTemplate === undefined) {
       throw new AthanorError(
         'ERR_CONFIG',
@@ -134,7 +151,10 @@ export class ChatTemplate {
         'fine-tune it with athanor sft, which gives it one, or add chat_template.jinja to its folder',
       );
     }
-    return new ChatTemplate(tokenizer.chatTemplate, tokenizer, { file: tokenizer.chatTemplateFile });
+    return new ChatTemplate(tokenizer.chatTemplate, tokenizer, {
+      file: tokenizer.chatTemplateFile,
+      toolTemplate: tokenizer.toolTemplate,
+    });
   }
 
   /**
@@ -161,8 +181,9 @@ export class ChatTemplate {
       documents: inputs.documents ?? null,
       add_generation_prompt: addGenerationPrompt,
     };
+    const template = variables.tools === null ? this.#template : (this.#toolTemplate ?? this.#template);
     try {
-      return this.#template.render(variables);
+      return template.render(variables);
     } catch (error) {
       if (!(error instanceof TemplateError)) throw error;
       if (error instanceof BudgetError) throw this.#tooMuch(error, where);

@@ -7,12 +7,15 @@ import { AthanorError } from '../base/errors.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
 import { unspellBytes } from './byte-level.ts';
 import { patternOfExpression, splitExpressions } from './split-patterns.ts';
+import type { AddedToken } from './tokenizer-config.ts';
 import { type SplitPattern, TokenKind, TokenTable, tokenText, type Vocabulary } from './vocabulary.ts';
 
 export interface TokenizerFile {
   vocabulary: Vocabulary;
   /** Verbatim; undefined where the file has none. */
   postProcessor: JsonValue | undefined;
+  /** The token of `padding`, if there is one. */
+  padToken?: string | undefined;
 }
 
 /** Checks the values of one file. Every error names the file. */
@@ -69,8 +72,13 @@ function describe(value: JsonValue | undefined): string {
 /**
  * Parses the text of a tokenizer.json. Throws ERR_FORMAT.
  * @param path of the file, for messages
+ * @param more added tokens by other files; those that this file lacks get the ids after its own
  */
-export function parseTokenizerJson(text: string, path: string): TokenizerFile {
+export function parseTokenizerJson(
+  text: string,
+  path: string,
+  more: readonly AddedToken[] = [],
+): TokenizerFile {
   const reader: Reader = new Reader(path);
   let parsed: JsonValue;
   try {
@@ -81,15 +89,27 @@ export function parseTokenizerJson(text: string, path: string): TokenizerFile {
   const file = reader.object(parsed, 'the file');
   const model = reader.object(file.model, 'model');
   checkModel(reader, model);
-  if (file.normalizer !== undefined && file.normalizer !== null) {
+  if (!isEmptyNormalizer(file.normalizer)) {
     reader.unsupported(`the normalizer ${describe(file.normalizer)}`);
   }
   checkDecoder(reader, file.decoder);
   const pattern = readPattern(reader, file.pre_tokenizer);
-  const table = readTokens(reader, model, file.added_tokens);
+  const table = readTokens(reader, model, addedTokens(reader, file.added_tokens), more);
   const merges = readMerges(reader, model, table);
   const ignoreMerges = reader.boolean(model.ignore_merges, 'model.ignore_merges', false);
-  return { vocabulary: table.build(merges, pattern, ignoreMerges), postProcessor: file.post_processor };
+  const { padding } = file;
+  const isPadding = typeof padding === 'object' && padding !== null && !Array.isArray(padding);
+  return {
+    vocabulary: table.build(merges, pattern, ignoreMerges),
+    postProcessor: file.post_processor,
+    ...(isPadding && typeof padding.pad_token === 'string' && { padToken: padding.pad_token }),
+  };
+}
+
+function isEmptyNormalizer(value: JsonValue | undefined): boolean {
+  if (value === undefined || value === null) return true;
+  if (typeof value !== 'object' || Array.isArray(value) || value.type !== 'Sequence') return false;
+  return Array.isArray(value.normalizers) && value.normalizers.length === 0;
 }
 
 function checkModel(reader: Reader, model: JsonObject): void {
@@ -115,15 +135,19 @@ function checkDecoder(reader: Reader, value: JsonValue | undefined): void {
   }
 }
 
+/** The steps one after another; a step may be a sequence of steps. */
+function preTokenizers(reader: Reader, value: JsonValue, depth = 0): JsonObject[] {
+  const step = reader.object(value, 'a pre_tokenizer');
+  if (step.type !== 'Sequence') return [step];
+  // The reader of the tokenizers library stops there too.
+  if (depth > 100) reader.fail('its pre_tokenizers are too deep in each other');
+  const steps = reader.array(step.pretokenizers, 'pre_tokenizer.pretokenizers');
+  return steps.flatMap((inner) => preTokenizers(reader, inner, depth + 1));
+}
+
 function readPattern(reader: Reader, value: JsonValue | undefined): SplitPattern {
   if (value === undefined || value === null) reader.unsupported('a tokenizer without pre_tokenizer');
-  const outer = reader.object(value, 'pre_tokenizer');
-  const steps =
-    outer.type === 'Sequence'
-      ? reader
-          .array(outer.pretokenizers, 'pre_tokenizer.pretokenizers')
-          .map((s) => reader.object(s, 'a pre_tokenizer'))
-      : [outer];
+  const steps = preTokenizers(reader, value);
   let pattern: SplitPattern | undefined;
   let byteLevel = false;
   for (const step of steps) {
@@ -161,12 +185,20 @@ function readSplit(reader: Reader, step: JsonObject): SplitPattern {
   return pattern;
 }
 
-function readTokens(reader: Reader, model: JsonObject, addedTokens: JsonValue | undefined): TokenTable {
-  const table = new TokenTable(reader.path);
-  const added = new Map<string, number>();
-  const list =
-    addedTokens === undefined || addedTokens === null ? [] : reader.array(addedTokens, 'added_tokens');
-  for (const [i, value] of list.entries()) {
+/** A token that is found in text as a whole. */
+interface WholeToken {
+  id: number;
+  special: boolean;
+}
+
+/**
+ * The added tokens by their text. Of one that is there twice, the first id and the last flags
+ * count, as in the tokenizers library.
+ */
+function addedTokens(reader: Reader, list: JsonValue | undefined): Map<string, WholeToken> {
+  const added = new Map<string, WholeToken>();
+  if (list === undefined || list === null) return added;
+  for (const [i, value] of reader.array(list, 'added_tokens').entries()) {
     const where = `added_tokens[${i}]`;
     const token = reader.object(value, where);
     const content = reader.string(token.content, `${where}.content`);
@@ -178,41 +210,87 @@ function readTokens(reader: Reader, model: JsonObject, addedTokens: JsonValue | 
       }
     }
     const special = reader.boolean(token.special, `${where}.special`, false);
-    table.addWhole(token.id, content, special ? TokenKind.special : TokenKind.added);
-    added.set(content, token.id);
+    // It can be found nowhere.
+    if (content === '') continue;
+    added.set(content, { id: added.get(content)?.id ?? token.id, special });
   }
-  for (const [token, id] of Object.entries(reader.object(model.vocab, 'model.vocab'))) {
+  return added;
+}
+
+function isMerged(merges: JsonValue | undefined, token: string): boolean {
+  if (!Array.isArray(merges)) return false;
+  return merges.some((pair) => {
+    return (
+      (typeof pair === 'string' ? pair.replace(' ', '') : Array.isArray(pair) && pair.join('')) === token
+    );
+  });
+}
+
+function readTokens(
+  reader: Reader,
+  model: JsonObject,
+  added: Map<string, WholeToken>,
+  more: readonly AddedToken[],
+): TokenTable {
+  const vocab = new Map(Object.entries(reader.object(model.vocab, 'model.vocab')));
+  const missing = new Map<string, boolean>();
+  for (const { content, special, overrides, isNew } of more) {
+    const token = added.get(content);
+    const id = vocab.get(content);
+    if (token !== undefined) {
+      if (overrides) token.special = special;
+    } else if (typeof id === 'number') {
+      // Merges can make ordinary tokens only.
+      if (!isMerged(model.merges, content)) added.set(content, { id, special });
+    } else if (isNew && content !== '' && !missing.has(content)) {
+      missing.set(content, special);
+    }
+  }
+  const table = new TokenTable(reader.path);
+  const addWhole = (content: string, { id, special }: WholeToken) =>
+    table.addWhole(id, content, special ? TokenKind.special : TokenKind.added);
+  for (const [content, token] of added) {
+    // The vocabulary knows the id better.
+    const id = vocab.get(content);
+    addWhole(content, typeof id === 'number' ? { ...token, id } : token);
+  }
+  for (const [token, id] of vocab) {
     if (typeof id !== 'number')
       reader.fail(`expected the id of ${JSON.stringify(token)} to be a number but it is ${describe(id)}`);
-    if (added.get(token) === id) continue;
+    if (added.has(token)) continue;
     const bytes = unspellBytes(token);
     if (!bytes) reader.fail(`the token ${JSON.stringify(token)} is not in byte-level spelling`);
     table.addOrdinary(id, bytes, token);
   }
+  for (const [content, special] of missing) addWhole(content, { id: table.size, special });
   return table;
 }
 
+/** Of a merge that is there twice, the last place counts, as in the tokenizers library. */
 function readMerges(reader: Reader, model: JsonObject, table: TokenTable): Int32Array {
   const list = reader.array(model.merges, 'model.merges');
-  const merges = new Int32Array(list.length * 3);
+  const merges = new Map<string, number[]>();
   for (const [i, value] of list.entries()) {
+    // The first line of merges.txt, which some programs copied.
+    if (i === 0 && typeof value === 'string' && value.startsWith('#version')) continue;
     const parts = typeof value === 'string' ? value.split(' ') : value;
     if (!Array.isArray(parts) || parts.length !== 2) {
       reader.fail(`expected model.merges[${i}] to be two tokens but it is ${describe(value)}`);
     }
     const left = reader.string(parts[0], `model.merges[${i}][0]`);
     const right = reader.string(parts[1], `model.merges[${i}][1]`);
-    for (const [k, token] of [left, right, left + right].entries()) {
+    const ids = [left, right, left + right].map((token) => {
       const id = table.idOf(token);
-      if (id === undefined) {
-        reader.fail(
-          `model.merges[${i}] ${describe(value)} needs the token ${JSON.stringify(token)}, which model.vocab lacks`,
-        );
-      }
-      merges[i * 3 + k] = id;
-    }
+      if (id !== undefined) return id;
+      return reader.fail(
+        `model.merges[${i}] ${describe(value)} needs the token ${JSON.stringify(token)}, which model.vocab lacks`,
+      );
+    });
+    const pair = `${ids[0]} ${ids[1]}`;
+    merges.delete(pair);
+    merges.set(pair, ids);
   }
-  return merges;
+  return Int32Array.from([...merges.values()].flat());
 }
 
 /**

@@ -1,19 +1,29 @@
 /** Byte-level BPE: any bytes become ids, and decoding returns the same bytes. */
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { concatInts } from '../base/concat.ts';
 import { AthanorError, fileError } from '../base/errors.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
-import type { JsonValue } from '../base/json.ts';
+import type { JsonObject, JsonValue } from '../base/json.ts';
 import { native } from '../native/addon.ts';
 import type { NativeTokenizer } from '../native/binding/text.ts';
 import { frameOf, type TextFrame } from './post-processor.ts';
 import { StreamDecoder } from './stream-decoder.ts';
 import { readTiktokenFile } from './tiktoken-file.ts';
+import type { TokenRole } from './tokenizer-class.ts';
 import {
+  ADDED_TOKENS_FILE,
+  addedTokens,
+  CONFIG_FILE,
+  type ConfigFiles,
   formatTokenizerConfig,
+  isPaddingOpen,
+  type NamedToken,
   namedTokens,
-  parseTokenizerConfig,
+  parseConfigFile,
+  readConfigFiles,
+  SPECIAL_TOKENS_FILE,
+  TEMPLATE_FILE,
   type TokenizerConfig,
 } from './tokenizer-config.ts';
 import { formatTokenizerJson, parseTokenizerJson } from './tokenizer-json.ts';
@@ -27,7 +37,8 @@ import {
   withSpecialTokens,
 } from './vocabulary.ts';
 
-const TEMPLATE_FILE = 'chat_template.jinja';
+/** Files of templates with other names than `default`, as transformers 5 writes them. */
+const TEMPLATE_FOLDER = 'additional_chat_templates';
 
 /** Options of encoding. */
 export interface EncodeOptions {
@@ -82,7 +93,8 @@ export class Tokenizer {
   /**
    * Learns a vocabulary from texts on other threads, so the event loop stays free. The same texts
    * give the same vocabulary on any number of threads, with the same merges as the trainer of
-   * Hugging Face. `<|endoftext|>` ends texts if it is among the special tokens. Throws
+   * Hugging Face. `<|endoftext|>` ends texts if it is among the special tokens, and pads batches in
+   * transformers, which cannot do so without a token. Throws
    * ERR_ARGUMENT for options out of range and for texts that are all empty, and ERR_INTERRUPTED
    * when the signal aborts.
    */
@@ -90,43 +102,52 @@ export class Tokenizer {
     texts: Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>,
     options: TrainTokenizerOptions,
   ): Promise<Tokenizer> {
-    return Tokenizer.#withEndOfText(await trainVocabulary(texts, options));
+    const tokenizer = Tokenizer.#withEndOfText(await trainVocabulary(texts, options));
+    const { tokens } = tokenizer.#config;
+    if (tokens.eos) tokens.pad = tokens.eos;
+    return tokenizer;
   }
 
   /**
-   * Reads tokenizer.json, and tokenizer_config.json and chat_template.jinja if they are
-   * beside it. Throws ERR_FILE_MISSING, and ERR_FORMAT naming the file and what is wrong in
-   * it or not supported.
+   * Reads tokenizer.json, or the older vocab.json and merges.txt, and the files beside it that name
+   * its tokens and its chat template, as transformers does. Throws ERR_FILE_MISSING, and ERR_FORMAT
+   * naming the file and what is wrong in it or not supported.
    */
   static load(folderOrFile: string): Tokenizer {
     const path = isFolder(folderOrFile) ? join(folderOrFile, 'tokenizer.json') : folderOrFile;
-    const file = parseTokenizerJson(readText(path), path);
-    const folder = dirname(path);
-    const configPath = join(folder, 'tokenizer_config.json');
-    const configText = readTextIfThere(configPath);
-    const config = configText === undefined ? {} : parseTokenizerConfig(configText, configPath);
-    // If both have a template, transformers uses this file.
-    const templateFile = join(folder, TEMPLATE_FILE);
-    const template = readTextIfThere(templateFile);
-    if (template !== undefined) {
-      config.chatTemplate = template;
-      config.chatTemplateFile = templateFile;
+    const files = readFiles(dirname(path));
+    const text = olderVocabulary(path) ?? readText(path);
+    const file = parseTokenizerJson(text, path, addedTokens(files));
+    const config = readConfigFiles(files);
+    if (file.padToken !== undefined && isPaddingOpen(files)) {
+      config.tokens.pad = { text: file.padToken, source: path };
     }
     const tokenizer = Tokenizer.#checked(
       path,
       () => new Tokenizer(file.vocabulary, config, { postProcessor: file.postProcessor, path }),
     );
-    for (const token of [config.eosToken, config.bosToken, config.padToken]) {
-      if (token !== undefined && tokenizer.idOf(token) === undefined) {
-        throw new AthanorError(
-          'ERR_FORMAT',
-          `${configPath}: the token ${JSON.stringify(token)} is not in ${path}`,
-          'the two files belong to different tokenizers; copy both from the same one',
-        );
-      }
+    tokenizer.#checkNames(path);
+    if (files.tokenizerConfig === undefined && files.specialTokensMap === undefined) {
+      if (tokenizer.specialTokens.has(END_OF_TEXT)) config.tokens.eos ??= { text: END_OF_TEXT, source: path };
     }
-    if (configText === undefined && tokenizer.specialTokens.has(END_OF_TEXT)) config.eosToken = END_OF_TEXT;
     return tokenizer;
+  }
+
+  /** Tokens that a class implies may be absent; others may not. */
+  #checkNames(path: string): void {
+    const { tokens } = this.#config;
+    for (const [role, { text, source }] of Object.entries(tokens) as [TokenRole, NamedToken][]) {
+      if (this.idOf(text) !== undefined) continue;
+      if (!source.endsWith('.json')) {
+        delete tokens[role];
+        continue;
+      }
+      throw new AthanorError(
+        'ERR_FORMAT',
+        `${source}: the token ${JSON.stringify(text)} is not in ${path}`,
+        'the two files belong to different tokenizers; copy both from the same one',
+      );
+    }
   }
 
   /**
@@ -144,9 +165,10 @@ export class Tokenizer {
   }
 
   static #withEndOfText(vocabulary: Vocabulary): Tokenizer {
-    const config: TokenizerConfig = {};
-    const tokenizer = new Tokenizer(vocabulary, config);
-    if (tokenizer.specialTokens.has(END_OF_TEXT)) config.eosToken = END_OF_TEXT;
+    const tokenizer = new Tokenizer(vocabulary, { tokens: {} });
+    if (tokenizer.specialTokens.has(END_OF_TEXT)) {
+      tokenizer.#config.tokens.eos = { text: END_OF_TEXT, source: 'the name of the token' };
+    }
     return tokenizer;
   }
 
@@ -169,20 +191,22 @@ export class Tokenizer {
 
   /**
    * A copy of this tokenizer with more control tokens, whose ids follow the existing ones. Tokens
-   * that it already has are kept. Returns this tokenizer when there is nothing to add. A model
-   * needs as many more rows: see growVocabulary.
+   * that it already has are kept. Where no token pads, the end of text does. Returns this tokenizer
+   * when there is nothing to add. A model needs as many more rows: see growVocabulary.
    */
   withSpecialTokens(tokens: readonly string[]): Tokenizer {
     const missing = tokens.filter((token) => !this.specialTokens.has(token));
     if (missing.length === 0) return this;
     const vocabulary = withSpecialTokens(this.#vocabulary, missing);
-    return new Tokenizer(vocabulary, { ...this.#config }, { postProcessor: this.#postProcessor });
+    const { eos } = this.#config.tokens;
+    const config = { ...this.#config, tokens: { ...(eos && { pad: eos }), ...this.#config.tokens } };
+    return new Tokenizer(vocabulary, config, { postProcessor: this.#postProcessor });
   }
 
   /**
    * Writes tokenizer.json and tokenizer_config.json, which contains the chat template. Each file
    * replaces an old one only when it is complete. An existing chat_template.jinja would take
-   * precedence, so it is rewritten or removed.
+   * precedence, so it is rewritten or removed, and so would older files with token names.
    */
   save(folder: string): void {
     try {
@@ -192,10 +216,13 @@ export class Tokenizer {
     }
     const json = formatTokenizerJson({ vocabulary: this.#vocabulary, postProcessor: this.#postProcessor });
     replaceFile(join(folder, 'tokenizer.json'), json);
-    replaceFile(join(folder, 'tokenizer_config.json'), formatTokenizerConfig(this.#config));
+    replaceFile(join(folder, CONFIG_FILE), formatTokenizerConfig(this.#config));
+    for (const name of [SPECIAL_TOKENS_FILE, ADDED_TOKENS_FILE]) rmSync(join(folder, name), { force: true });
+    rmSync(join(folder, TEMPLATE_FOLDER), { recursive: true, force: true });
     const templateFile = join(folder, TEMPLATE_FILE);
     if (!existsSync(templateFile)) return;
-    if (this.chatTemplate === undefined) rmSync(templateFile);
+    // The file would hide templates with other names.
+    if (this.chatTemplate === undefined || this.toolTemplate !== undefined) rmSync(templateFile);
     else replaceFile(templateFile, this.chatTemplate);
   }
 
@@ -283,17 +310,17 @@ export class Tokenizer {
 
   /** The id of the end-of-text token, if there is one. */
   get eosId(): number | undefined {
-    return this.#idOfNamed(this.#config.eosToken);
+    return this.#idOfRole('eos');
   }
 
   /** The id of the token that begins a text, if there is one. */
   get bosId(): number | undefined {
-    return this.#idOfNamed(this.#config.bosToken);
+    return this.#idOfRole('bos');
   }
 
   /** The id of the token that pads a batch, if there is one. */
   get padId(): number | undefined {
-    return this.#idOfNamed(this.#config.padToken);
+    return this.#idOfRole('pad');
   }
 
   /**
@@ -304,8 +331,14 @@ export class Tokenizer {
     return namedTokens(this.#config);
   }
 
-  #idOfNamed(token: string | undefined): number | undefined {
-    return token === undefined ? undefined : this.idOf(token);
+  #idOfRole(role: TokenRole): number | undefined {
+    const named = this.#config.tokens[role];
+    return named && this.idOf(named.text);
+  }
+
+  /** The token that begins, ends or pads a text, and who says so. */
+  namedToken(role: TokenRole): NamedToken | undefined {
+    return this.#config.tokens[role];
   }
 
   /** Jinja source of the chat template, verbatim. */
@@ -316,6 +349,26 @@ export class Tokenizer {
   set chatTemplate(template: string | undefined) {
     this.#config.chatTemplate = template;
     this.#config.chatTemplateFile = undefined;
+    this.#config.toolTemplate = undefined;
+    this.#config.otherTemplates = undefined;
+  }
+
+  /** Whether templates are in a folder of their own, which is not among the files of a model. */
+  static hasTemplateFolder(folder: string): boolean {
+    return existsSync(join(folder, TEMPLATE_FOLDER));
+  }
+
+  /** The template for messages with tools, if there is another one for them. */
+  get toolTemplate(): string | undefined {
+    return this.#config.toolTemplate;
+  }
+
+  /**
+   * Names of chat templates when there are several and none is the default, so that there is no
+   * `chatTemplate`.
+   */
+  get otherTemplates(): readonly string[] {
+    return this.#config.otherTemplates ?? [];
   }
 
   /** The file that the chat template was read from; undefined for one that was set. */
@@ -349,6 +402,58 @@ function isFolder(path: string): boolean {
     return statSync(path).isDirectory();
   } catch (error) {
     throw fileError(error, path);
+  }
+}
+
+/**
+ * A tokenizer.json of the files that GPT-2's tokenizer has in older folders: vocab.json and
+ * merges.txt. Undefined where they are missing, or tokenizer.json is there.
+ */
+function olderVocabulary(path: string): string | undefined {
+  const [vocabPath, mergesPath] = ['vocab.json', 'merges.txt'].map((name) => join(dirname(path), name));
+  if (existsSync(path) || !existsSync(vocabPath!) || !existsSync(mergesPath!)) return undefined;
+  const vocab = parseConfigFile(readText(vocabPath!), vocabPath!);
+  const lines = readText(mergesPath!).split(/\r?\n/);
+  const merges = lines.filter((line, i) => line !== '' && !(i === 0 && line.startsWith('#version')));
+  const byteLevel = { type: 'ByteLevel', add_prefix_space: false };
+  return JSON.stringify({ model: { type: 'BPE', vocab, merges }, pre_tokenizer: byteLevel });
+}
+
+function readFiles(folder: string): ConfigFiles {
+  const read = (name: string) => {
+    const path = join(folder, name);
+    const text = readTextIfThere(path);
+    return text === undefined ? undefined : parseConfigFile(text, path);
+  };
+  return {
+    folder,
+    tokenizerConfig: read(CONFIG_FILE),
+    specialTokensMap: read(SPECIAL_TOKENS_FILE),
+    addedTokens: read(ADDED_TOKENS_FILE),
+    model: modelConfig(join(folder, 'config.json')),
+    templates: templateFiles(folder),
+  };
+}
+
+/** The templates that are files, by name; undefined where there are none. */
+function templateFiles(folder: string): Map<string, string> | undefined {
+  const templates = new Map<string, string>();
+  const template = readTextIfThere(join(folder, TEMPLATE_FILE));
+  if (template !== undefined) templates.set('default', template);
+  const others = join(folder, TEMPLATE_FOLDER);
+  const names = existsSync(others) ? readdirSync(others).sort() : [];
+  for (const name of names) {
+    if (name.endsWith('.jinja')) templates.set(basename(name, '.jinja'), readText(join(others, name)));
+  }
+  return templates.size > 0 ? templates : undefined;
+}
+
+/** Who reads the model says what is wrong with its file. */
+function modelConfig(path: string): JsonObject | undefined {
+  try {
+    return parseConfigFile(readText(path), path);
+  } catch {
+    return undefined;
   }
 }
 

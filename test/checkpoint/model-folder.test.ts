@@ -221,6 +221,46 @@ describe('a model folder', () => {
     }
   });
 
+  it('names the dtype that holds every weight exactly', async () => {
+    // transformers converts all weights to this dtype. bf16 would round norms that are f32.
+    const mixed = new Map(
+      [...randomParameters(llamaConfig)].map(([name, parameter]): [string, ParameterData] => {
+        const { shape, data } = parameter;
+        const isMatrix = shape.length === 2;
+        return [
+          name,
+          isMatrix ? { dtype: 'bf16', shape, data: bf16FromF32(data as Float32Array) } : parameter,
+        ];
+      }),
+    );
+    const folder = temporaryFolder();
+    await writeModelFiles(folder, { config: llamaConfig, parameters: mixed });
+    expect(readModelFiles(folder).parameters).toEqual(mixed);
+    const json = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'));
+    expect(json.torch_dtype).toBe('float32');
+  });
+
+  it('keeps further fields of config.json, and removes tokenizer files that are not the given ones', async () => {
+    const [folder, source] = [temporaryFolder(), temporaryFolder()];
+    const old = ['special_tokens_map.json', 'added_tokens.json', 'chat_template.jinja', 'notes.txt'];
+    for (const name of old) writeFileSync(join(folder, name), 'old');
+    writeFileSync(join(source, 'tokenizer.json'), 'new');
+    await writeModelFiles(folder, {
+      ...{ config: { ...llamaConfig, eosTokenId: 3 }, parameters: randomParameters(llamaConfig) },
+      configFields: { note: [1], hidden_size: 5, eos_token_id: [3, 4], pad_token_id: 2 },
+      tokenizer: source,
+    });
+    expect(readdirSync(folder).sort()).toEqual([
+      'config.json',
+      'model.safetensors',
+      'notes.txt',
+      'tokenizer.json',
+    ]);
+    expect(JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'))).toMatchObject({
+      ...{ note: [1], hidden_size: 24, eos_token_id: [3, 4], pad_token_id: 2 },
+    });
+  });
+
   it('fetches each parameter once and holds one at a time', async () => {
     const folder = temporaryFolder();
     const parameters = randomParameters(llamaConfig);
@@ -386,6 +426,41 @@ describe('folders of other programs', () => {
       tensors.set('model.layers.0.self_attn.rotary_emb.inv_freq', table);
     });
     expect(readModelFiles(llama).parameters).toEqual(randomParameters(llamaConfig));
+  });
+
+  // transformers 5.18 does not tie the two then, whatever config.json says.
+  it.each([
+    ['gpt2', gpt2Config, 'transformer.wte.weight'],
+    ['llama', { ...llamaConfig, tiedHead: true }, 'model.embed_tokens.weight'],
+  ])(
+    'has a head of its own where the file holds another one than the tied table: %s',
+    async (_, config, name) => {
+      let head: TensorData | undefined;
+      const folder = await rewritten(config, (tensors) => {
+        const { shape, data } = tensors.get(name)!;
+        head = { dtype: 'f32', shape, data: (data as Float32Array).map((value) => 2 * value + 1) };
+        tensors.set('lm_head.weight', head);
+      });
+      const files = readModelFiles(folder);
+      expect(files.config.tiedHead).toBe(false);
+      expect(files.parameters.get('head.weight')).toEqual(head);
+      expect(files.parameters.get('token_embedding.weight')).toEqual(
+        randomParameters(config).get('token_embedding.weight'),
+      );
+      const copy = temporaryFolder();
+      await writeModelFiles(copy, files);
+      expect(readModelFiles(copy).parameters).toEqual(files.parameters);
+      expect(JSON.parse(readFileSync(join(copy, 'config.json'), 'utf8')).tie_word_embeddings).toBe(false);
+    },
+  );
+
+  it('may hold a tied table as the head alone, as transformers reads it', async () => {
+    const folder = await rewritten(gpt2Config, (tensors) => {
+      tensors.set('lm_head.weight', tensors.get('transformer.wte.weight')!);
+      tensors.delete('transformer.wte.weight');
+    });
+    expect(readModelFiles(folder)).toMatchObject({ config: { tiedHead: true } });
+    expect(readModelFiles(folder).parameters).toEqual(randomParameters(gpt2Config));
   });
 
   it('may be in shards', async () => {

@@ -74,6 +74,26 @@ describe('writeSafetensors', () => {
     expect([...bytes.subarray(8 + length)]).toEqual([1, 2, 0, 0, 0x80, 0x3f]);
   });
 
+  // safetensors 0.8.0 reads all of these.
+  it('takes metadata that is null, and dtypes that no weight has', () => {
+    const path = join(temporaryFolder(), 'x.safetensors');
+    const entry = (dtype: string, count: number, begin: number, end: number) => {
+      return { dtype, shape: [count], data_offsets: [begin, end] };
+    };
+    const header = {
+      __metadata__: null,
+      a: entry('C64', 1, 0, 8),
+      b: entry('F4', 4, 8, 10),
+      c: entry('F8_E8M0', 1, 10, 11),
+      d: entry('F6_E2M3', 4, 11, 14),
+      e: entry('F32', 0, 14, 14),
+    };
+    using file = SafetensorsFile.open(write(path, header, 14));
+    expect(file.metadata).toEqual({});
+    expect([...file.tensors.keys()]).toEqual(['a', 'b', 'c', 'd', 'e']);
+    expectError('ERR_FORMAT', /"b" is F4, which is not supported/, () => file.read('b'));
+  });
+
   it('asks for data one tensor at a time, so that one buffer serves all', async () => {
     const path = join(temporaryFolder(), 'x.safetensors');
     const buffer = new Float32Array(3_000_000);

@@ -88,6 +88,13 @@ describe('config.json', () => {
     expect(configFromJson(old, 'x').config).toEqual(presetConfig('gpt2'));
   });
 
+  it('takes the class of the trunk alone, and no class, as a language model', () => {
+    for (const architectures of [['LlamaModel'], [], null]) {
+      const json = { ...configToJson(presetConfig('llama-tiny')), architectures };
+      expect(configFromJson(json, 'x').head).toBe('language-model');
+    }
+  });
+
   it('takes the first of several end tokens', () => {
     const json = { ...configToJson(presetConfig('llama-tiny')), eos_token_id: [7, 9] };
     expect(configFromJson(json, 'x').config.eosTokenId).toBe(7);

@@ -59,14 +59,16 @@ export class ConfigFields {
     return new ConfigFields(value, `${this.path}: ${key}`);
   }
 
-  /** A token id, or the first of several. */
-  tokenId(key: string): number | undefined {
-    const value = this.value(key);
-    const id = Array.isArray(value) ? value[0] : value;
-    if (id !== undefined && typeof id !== 'number') {
-      this.fail(`expected ${key} to be a token id but it is ${spell(id)}`);
+  /**
+   * A token id, or the first of several. Ids outside of the vocabulary stand in files of other
+   * programs; they name no token.
+   */
+  tokenId(key: string, vocabSize: number): number | undefined {
+    const ids = [this.value(key) ?? []].flat();
+    for (const id of ids) {
+      if (!Number.isInteger(id)) this.fail(`expected ${key} to be a token id but it is ${spell(id)}`);
     }
-    return id;
+    return (ids as number[]).find((id) => id >= 0 && id < vocabSize);
   }
 
   /**

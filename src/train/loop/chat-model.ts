@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
+import { joinIds, readCarriedFields } from '../../checkpoint/carried-fields.ts';
 import { loadModel } from '../../checkpoint/gpt-folder.ts';
 import type { DType } from '../../native/binding.ts';
 import type { Decoder, WeightDType } from '../../nn/decoder.ts';
@@ -40,8 +41,12 @@ export function chatTokenizer(model: string, out: string): ChatTokenizer {
     return { tokenizer, template: ChatTemplate.of(tokenizer), folder: kept };
   }
   const stored = Tokenizer.load(model);
-  if (stored.chatTemplate !== undefined) {
-    return { tokenizer: stored, template: ChatTemplate.of(stored), folder: model };
+  // Of several templates none may be the default. Then ours is not what their author meant.
+  if (stored.chatTemplate !== undefined || stored.otherTemplates.length > 0) {
+    const template = ChatTemplate.of(stored);
+    if (!Tokenizer.hasTemplateFolder(model)) return { tokenizer: stored, template, folder: model };
+    stored.save(kept);
+    return { tokenizer: stored, template, folder: kept };
   }
   const tokenizer = stored.withSpecialTokens(CHAT_TOKENS);
   tokenizer.chatTemplate = DEFAULT_CHAT_TEMPLATE;
@@ -61,9 +66,17 @@ export function loadChatModel(folder: string, tokenizer: Tokenizer, options: Cha
   return grown;
 }
 
-/** The settings that transformers' generate() needs to stop at the same tokens. */
-export function generationConfig(template: ChatTemplate): JsonObject {
-  return { eos_token_id: [...template.stopTokens] };
+/**
+ * What the configuration files of a new assistant say: all that the folder says which it starts
+ * from, and the tokens that end an answer.
+ */
+export function folderFields(
+  folder: string,
+  template: ChatTemplate,
+): { generationConfig: JsonObject; configFields: JsonObject; stopTokens: number[] } {
+  const { config, generation } = readCarriedFields(folder);
+  const stopTokens = joinIds([...template.stopTokens], generation.eos_token_id);
+  return { generationConfig: { ...generation, eos_token_id: stopTokens }, configFields: config, stopTokens };
 }
 
 /**

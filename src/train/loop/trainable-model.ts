@@ -19,6 +19,8 @@ export interface TrainableOptions extends LoraSettings {
   /** Folder of the tokenizer files that are copied into the model folder. */
   tokenizerFolder: string;
   generationConfig?: JsonObject;
+  /** Fields for config.json besides those that describe the model. */
+  configFields?: JsonObject;
   padTokenId?: number | undefined;
   seed: number;
 }
@@ -50,10 +52,11 @@ export class TrainableModel<M extends Decoder> {
 
   /** Writes a model folder, with the adapters merged. */
   write(folder: string): Promise<WrittenFile[]> {
-    const { tokenizerFolder, generationConfig, padTokenId } = this.#options;
+    const { tokenizerFolder, generationConfig, configFields, padTokenId } = this.#options;
     const options = {
       tokenizer: tokenizerFolder,
       ...(generationConfig && { generationConfig }),
+      ...(configFields && { configFields }),
       ...(padTokenId !== undefined && { padTokenId }),
       ...(this.#adapters && { adapters: this.#adapters }),
     };

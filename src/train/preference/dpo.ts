@@ -4,7 +4,7 @@
  */
 import { parameterCount } from '../../nn/config.ts';
 import { preferenceData } from '../../scoring/encoded-comparisons.ts';
-import { chatTokenizer, checkedContext, generationConfig, loadChatModel } from '../loop/chat-model.ts';
+import { chatTokenizer, checkedContext, folderFields, loadChatModel } from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import {
   type PreparedStage,
@@ -47,7 +47,7 @@ async function prepare(
   const policy = new TrainableModel(model, {
     ...settings,
     tokenizerFolder: folder,
-    generationConfig: generationConfig(template),
+    ...folderFields(start, template),
   });
   const stage = new DpoStage(policy, { ...settings, kind: settings.loss, train, validation, communicator });
   const pairsPerStep = batchSize * gradAccum * communicator.size;

@@ -3,6 +3,7 @@
  */
 
 import { AthanorError } from '../../base/errors.ts';
+import { readCarriedFields } from '../../checkpoint/carried-fields.ts';
 import { loadScoringModel, saveScoringModel } from '../../checkpoint/gpt-folder.ts';
 import { encodeRows } from '../../data/rows/encoded-rows.ts';
 import { type Instruction, readInstructions } from '../../data/rows/instructions.ts';
@@ -51,6 +52,7 @@ async function prepare(
       ...settings,
       tokenizerFolder: folder,
       padTokenId: scoringPad(chat),
+      configFields: readCarriedFields(start).config,
     },
   );
   const context = checkedContext(settings.context, model.model, settings.model);
@@ -107,6 +109,7 @@ async function normalize(
     const padTokenId = scoringPad(chat);
     await saveScoringModel(out, model, {
       tokenizer: chat.folder,
+      configFields: readCarriedFields(out).config,
       ...(padTokenId !== undefined && { padTokenId }),
     });
     return { score_offset: -before };

@@ -8,7 +8,7 @@ import { readPrompts } from '../../data/rows/prompts.ts';
 import { RewardFunctionSource } from '../../scoring/reward-function.ts';
 import { RewardModelSource } from '../../scoring/reward-model.ts';
 import type { RewardSource } from '../../scoring/reward-source.ts';
-import { type ChatTokenizer, chatTokenizer, generationConfig, loadChatModel } from '../loop/chat-model.ts';
+import { type ChatTokenizer, chatTokenizer, folderFields, loadChatModel } from '../loop/chat-model.ts';
 import type { StageContext } from '../loop/run-stage.ts';
 import { modelOptions } from '../loop/settings.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
@@ -60,10 +60,11 @@ export async function prepareRollouts(
   }
   const prompts = encodePrompts(rows, chat.template, { ...settings, counts });
   const reward = await rewardSource(settings, chat, longest);
+  const fields = folderFields(start, chat.template);
   const policy = new TrainableModel(model, {
     ...settings,
     tokenizerFolder: chat.folder,
-    generationConfig: generationConfig(chat.template),
+    ...fields,
   });
   const reference = policy.hasAdapters
     ? undefined
@@ -74,7 +75,7 @@ export async function prepareRollouts(
     responsesPerPrompt: numGenerations,
     maxResponseLength,
     temperature: settings.temperature,
-    stopTokens: chat.template.stopTokens,
+    stopTokens: fields.stopTokens,
     suppressTokens: chat.tokenizer.unusedIds(model.config.vocabSize),
     decodeBatchSize: settings.decodeBatchSize,
     seed: settings.seed,

@@ -8,7 +8,7 @@ import { splitByPrompt } from '../../data/rows/row-split.ts';
 import { type SupervisedSet, supervisedExamples } from '../../data/rows/supervised-examples.ts';
 import { parameterCount } from '../../nn/config.ts';
 import type { ChatTemplate } from '../../text/chat-template.ts';
-import { chatTokenizer, checkedContext, generationConfig, loadChatModel } from '../loop/chat-model.ts';
+import { chatTokenizer, checkedContext, folderFields, loadChatModel } from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import {
   type PreparedStage,
@@ -59,7 +59,7 @@ async function prepare(
   const policy = new TrainableModel(model, {
     ...settings,
     tokenizerFolder: chat.folder,
-    generationConfig: generationConfig(chat.template),
+    ...folderFields(start, chat.template),
   });
   const longest = Math.max(...train.examples.map(({ tokens }) => tokens.length));
   const stage = new SftStage(policy, chat, {
