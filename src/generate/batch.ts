@@ -9,7 +9,7 @@
  * its start, or on how its prompt was cut. (On a GPU that holds for the engine's own products, not
  * for cuBLASLt.) The model's weights must not change while requests run.
  */
-import { AthanorError } from '../base/errors.ts';
+import { checkCounts } from '../base/check-count.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { noGrad } from '../tensor/autograd.ts';
 import { scope } from '../tensor/tensor.ts';
@@ -69,10 +69,7 @@ export class Batch implements Disposable {
   constructor(model: Gpt, options: BatchOptions) {
     const { slots, slotTokens = model.config.contextLength } = options;
     const { prefillTokens = Number.MAX_SAFE_INTEGER, reusePrefixes = false } = options;
-    for (const [name, value] of Object.entries({ slots, slotTokens, prefillTokens })) {
-      if (Number.isSafeInteger(value) && value >= 1) continue;
-      throw new AthanorError('ERR_ARGUMENT', `${name} of a batch must be a positive integer, not ${value}`);
-    }
+    checkCounts({ slots, slotTokens, prefillTokens });
     this.#model = model;
     this.#cache = new KvCache(model, slots, slotTokens);
     this.#passes = new CachedPasses(model, this.#cache);
