@@ -4,7 +4,7 @@
  */
 import type { commonDefaults, LoraSettings, tuningDefaults } from '../train/loop/settings.ts';
 import type { RolloutSettings, rolloutDefaults } from '../train/rl/settings.ts';
-import { choice, flag, inGroup, integer, list, number, path, text } from './options.ts';
+import { choice, duration, flag, inGroup, integer, list, number, path, text } from './options.ts';
 
 /** The same keys with wider types, because another stage may have other defaults. */
 type Wide<T> = {
@@ -207,6 +207,11 @@ export function rolloutOptions(defaults: RolloutDefaults) {
     ...inGroup('Reward', {
       reward: path('folder of the reward model'),
       rewardFn: path('JavaScript file that exports (prompt, response, row) => number; replaces --reward'),
+      rewardTimeout: duration('time in which the reward function must score one answer', {
+        default: defaults.rewardTimeout,
+        min: 0,
+        exclusive: true,
+      }),
       missingEos: choice(
         'rule for responses without an end token: a fixed score, a penalty on the score, or none',
         ['score', 'penalty', 'none'],
