@@ -102,7 +102,7 @@ export function trainingOptions(defaults: CommonDefaults) {
 /** Options of the stages after pretraining: they start from a model folder and read rows. */
 export function tuningOptions(defaults: TuningDefaults) {
   return {
-    ...inGroup('Run', { model: path('folder of the model to start from') }),
+    ...inGroup('Run', { model: path('folder of the model to start from (required for a new run)') }),
     ...trainingOptions(defaults),
     ...inGroup('Data', {
       onBadLine: choice('what to do with a row that cannot be used', ['skip', 'fail'], {
@@ -177,7 +177,7 @@ type RolloutDefaults = TuningDefaults &
 /** Options of the stages that sample responses and learn from rewards: PPO and GRPO. */
 export function rolloutOptions(defaults: RolloutDefaults) {
   return {
-    ...inGroup('Run', { data: path('prompts: a .jsonl file, or a folder of them') }),
+    ...inGroup('Run', { data: path('prompts: a .jsonl file, or a folder of them (required for a new run)') }),
     ...tuningOptions(defaults),
     ...inGroup('Rollout', {
       iterations: integer('number of iterations; each is one rollout with its updates', {

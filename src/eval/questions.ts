@@ -1,7 +1,7 @@
 /** Answers of model folders to questions, compared with the right answers. */
 import { wilsonInterval } from '../base/statistics.ts';
 import { loadModel } from '../checkpoint/gpt-folder.ts';
-import { readInstructions } from '../data/rows/instructions.ts';
+import { readAnswers } from '../data/rows/instructions.ts';
 import type { Message } from '../text/chat-template.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
 import { Answerer } from './answers.ts';
@@ -31,13 +31,14 @@ export interface Questions {
 }
 
 /**
- * Reads rows as SFT does. The last answer of each row is the right one. Throws as readInstructions.
+ * Reads rows as SFT does, in which `answer` may stand for `completion`. The last answer of each row
+ * is the right one. Throws as readAnswers.
  */
 export async function readQuestions(
   path: string,
   { onBadLine, console }: Pick<EvaluationOptions, 'onBadLine' | 'console'>,
 ): Promise<Questions> {
-  const { rows, counts } = await readInstructions(path, { onBadLine });
+  const { rows, counts } = await readAnswers(path, { onBadLine });
   const note = counts.describe();
   if (note !== '') console.note(note);
   return {

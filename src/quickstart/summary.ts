@@ -35,8 +35,12 @@ export function scoreboardCells({ reward, kl, winRate, ...row }: ScoreboardRow):
   ];
 }
 
+const FEW = 10;
+
 function winRateCell({ decided, share }: WinRate): string {
   if (share === undefined) return 'no question decided';
+  // The interval of so few would cover nearly every share.
+  if (decided < FEW) return `${Math.round(share.value * decided)} of ${decided} decided`;
   return `${percent(share.value)} of ${decided} (${percent(share.low)} to ${percent(share.high)})`;
 }
 

@@ -250,6 +250,8 @@ describe('R11: athanor ppo', () => {
     const file = rewardFunction('export default () => Number("none")');
     const { code, stderr } = await athanor(...args('--reward-fn', file, '--value-init', 'head'));
     expect(code).toBe(2);
-    expect(stderr).toMatch(/reward-\d+\.mjs returned NaN, not a finite number, for the response .* to .*prompts\.jsonl:\d+/);
+    expect(stderr).toMatch(
+      /reward-\d+\.mjs returned NaN, not a finite number, for the response .* to .*prompts\.jsonl:\d+/,
+    );
   });
 });
