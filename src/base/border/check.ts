@@ -15,11 +15,20 @@ export interface Difference {
 export class ShapeChecker {
   readonly #objects: readonly ObjectShape[];
   readonly #classes: Readonly<Record<string, unknown>>;
+  readonly #refusesUnknown: boolean;
 
-  /** @param classes the classes of the API by name; those of the language need not be there */
-  constructor(objects: readonly ObjectShape[], classes: Readonly<Record<string, unknown>>) {
+  /**
+   * @param classes the classes of the API by name; those of the language need not be there
+   * @param refusesUnknown whether an unknown key in a closed object is a difference
+   */
+  constructor(
+    objects: readonly ObjectShape[],
+    classes: Readonly<Record<string, unknown>>,
+    refusesUnknown: boolean,
+  ) {
     this.#objects = objects;
     this.#classes = classes;
+    this.#refusesUnknown = refusesUnknown;
   }
 
   /** The first difference, or undefined when the value has the shape. */
@@ -59,7 +68,7 @@ export class ShapeChecker {
       return { path, value, expected: 'object' };
     }
     const given = value as Readonly<Record<string, unknown>>;
-    if (closed && isPlain(value)) {
+    if (closed && this.#refusesUnknown && isPlain(value)) {
       const unknown = Object.keys(given).find((key) => !Object.hasOwn(keys, key));
       if (unknown !== undefined) {
         return { path: join(path, unknown), value: given[unknown], known: Object.keys(keys) };

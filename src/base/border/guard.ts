@@ -9,7 +9,7 @@ import { AthanorError } from '../errors.ts';
 import { newKeyOf } from '../renamed-options.ts';
 import { nearest } from '../suggest.ts';
 import { type Difference, expectation, ShapeChecker } from './check.ts';
-import type { ApiShapes, ClassShape, FunctionShape, ParameterShape } from './shapes.ts';
+import type { ApiShapes, ClassShape, FunctionShape, ObjectShape, ParameterShape } from './shapes.ts';
 
 type Callable = (this: unknown, ...args: unknown[]) => unknown;
 type Constructor = new (...args: unknown[]) => object;
@@ -17,12 +17,12 @@ type Constructor = new (...args: unknown[]) => object;
 /**
  * The API with a guard around it. Functions and classes come back wrapped; methods are replaced in
  * place, so that the instances that functions return have them. A call with an argument of the
- * wrong kind, or an unknown key in an object of options, throws ERR_ARGUMENT.
+ * wrong kind throws ERR_ARGUMENT, and so does an unknown key in the options of a function or
+ * constructor.
  */
 export function guarded<Api extends object>(api: Api, shapes: ApiShapes): Api {
   const members = api as Readonly<Record<string, unknown>>;
-  const checker = new ShapeChecker(shapes.objects, members);
-  const guard = new Guard(checker);
+  const guard = new Guard(shapes.objects, members);
   const wrapped = Object.entries(members).map(([name, value]) => {
     const type = shapes.classes[name];
     if (type) return [name, guard.class(name, value as Constructor, type)];
@@ -33,14 +33,17 @@ export function guarded<Api extends object>(api: Api, shapes: ApiShapes): Api {
 }
 
 class Guard {
-  readonly #checker: ShapeChecker;
+  readonly #strict: ShapeChecker;
+  /** For methods: the library calls them too, with objects that hold more than a method reads. */
+  readonly #lenient: ShapeChecker;
 
-  constructor(checker: ShapeChecker) {
-    this.#checker = checker;
+  constructor(objects: readonly ObjectShape[], classes: Readonly<Record<string, unknown>>) {
+    this.#strict = new ShapeChecker(objects, classes, true);
+    this.#lenient = new ShapeChecker(objects, classes, false);
   }
 
-  function(name: string, body: Callable, shape: FunctionShape): Callable {
-    const check = (args: readonly unknown[]) => this.#check(`${name}()`, shape, args);
+  function(name: string, body: Callable, shape: FunctionShape, checker = this.#strict): Callable {
+    const check = (args: readonly unknown[]) => checkArguments(checker, `${name}()`, shape, args);
     const wrapper: Callable = shape.async
       ? async function (...args) {
           check(args);
@@ -61,7 +64,7 @@ class Guard {
     this.#replace(name, type, statics);
     const outer: Constructor = new Proxy(type, {
       construct: (target, args, newTarget) => {
-        if (make) this.#check(`new ${name}()`, make, args);
+        if (make) checkArguments(this.#strict, `new ${name}()`, make, args);
         else if (newTarget === outer) throw notPublic(name, Object.keys(statics));
         return Reflect.construct(target, args, newTarget) as object;
       },
@@ -73,32 +76,41 @@ class Guard {
     for (const [key, shape] of Object.entries(shapes)) {
       const property = Object.getOwnPropertyDescriptor(holder, key);
       if (typeof property?.value !== 'function') continue;
-      const value = this.function(`${name}.${key}`, property.value as Callable, shape);
+      const value = this.function(`${name}.${key}`, property.value as Callable, shape, this.#lenient);
       Object.defineProperty(holder, key, { ...property, value });
     }
   }
+}
 
-  /** Throws ERR_ARGUMENT unless the arguments fit one of the signatures. */
-  #check(where: string, { signatures }: FunctionShape, args: readonly unknown[]): void {
-    let first: Difference | undefined;
-    for (const signature of signatures) {
-      const difference = this.#difference(signature, args);
-      if (!difference) return;
-      first ??= difference;
-    }
-    if (first) throw argumentError(where, first);
+/** Throws ERR_ARGUMENT unless the arguments fit one of the signatures. */
+function checkArguments(
+  checker: ShapeChecker,
+  where: string,
+  { signatures }: FunctionShape,
+  args: readonly unknown[],
+): void {
+  let first: Difference | undefined;
+  for (const signature of signatures) {
+    const difference = differenceOf(checker, signature, args);
+    if (!difference) return;
+    first ??= difference;
   }
+  if (first) throw argumentError(where, first);
+}
 
-  #difference(signature: readonly ParameterShape[], args: readonly unknown[]): Difference | undefined {
-    for (const [i, { name, shape, rest }] of signature.entries()) {
-      const values = rest ? args.slice(i) : [args[i]];
-      for (const value of values) {
-        const difference = this.#checker.difference(value, shape, name);
-        if (difference) return named(difference, name);
-      }
+function differenceOf(
+  checker: ShapeChecker,
+  signature: readonly ParameterShape[],
+  args: readonly unknown[],
+): Difference | undefined {
+  for (const [i, { name, shape, rest }] of signature.entries()) {
+    const values = rest ? args.slice(i) : [args[i]];
+    for (const value of values) {
+      const difference = checker.difference(value, shape, name);
+      if (difference) return named(difference, name);
     }
-    return undefined;
   }
+  return undefined;
 }
 
 /** Names a key of an object of options by itself: `steps` and not `options.steps`. */
