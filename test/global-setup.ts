@@ -1,6 +1,6 @@
 /**
- * Tests of the command line and of the border run dist/, and reports take their page from there: one
- * tsc, one border and one bundle before all tests. A type error is `npm run check`'s to report.
+ * Tests of the command line and of the border run dist/, and reports take their page from there:
+ * one tsc, one border and one bundle before all tests. A type error is `npm run check`'s to report.
  */
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';

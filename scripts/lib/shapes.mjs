@@ -76,7 +76,7 @@ class ShapeReader {
     };
   }
 
-  /** The methods with parameters that a type declares itself or inherits from a type of the package. */
+  /** The public methods that have parameters. */
   #methods(type) {
     const methods = {};
     for (const property of type.getProperties()) {
@@ -130,7 +130,7 @@ class ShapeReader {
     if (flags & of.BigIntLike) return 'bigint';
     if (flags & (of.Undefined | of.Void)) return 'undefined';
     if (flags & of.Null) return 'null';
-    // A type that holds itself, such as a value of JSON, is looked at down to where it begins again.
+    // A type that holds itself, such as JSON, is looked at down to where it begins again.
     if (this.#open.has(type)) return this.#indices.has(type) ? { ref: this.#indices.get(type) } : 'any';
     this.#open.add(type);
     const shape =

@@ -30,7 +30,7 @@ export function newNameOf(old: string, options: Iterable<string>): string | unde
   return name !== undefined && [...options].includes(name) ? name : undefined;
 }
 
-/** The new key of a setting whose option was renamed, if `keys` has it: `warmup` to `warmupSteps`. */
+/** The new key of a renamed setting, if `keys` has it: `warmupSteps` for `warmup`. */
 export function newKeyOf(old: string, keys: Iterable<string>): string | undefined {
   const option = old.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`).replaceAll('_', '-');
   const name = Object.hasOwn(renamedOptions, option) ? renamedOptions[option]! : '';

@@ -55,9 +55,10 @@ export class RewardFileSource implements RewardSource {
   /**
    * Imports a JavaScript module that exports a function. Throws ERR_FILE_MISSING, and ERR_CONFIG if
    * it fails to load in time or exports no function.
-   * @param timeout seconds that loading and one answer may take
+   * @param timeout seconds that one answer may take
+   * @param loading seconds that loading may take
    */
-  static async load(file: string, timeout: number): Promise<RewardFileSource> {
+  static async load(file: string, timeout: number, loading = 60): Promise<RewardFileSource> {
     if (!existsSync(file)) {
       throw new AthanorError('ERR_FILE_MISSING', `${file} does not exist`, 'check `rewardFn`');
     }
@@ -66,7 +67,7 @@ export class RewardFileSource implements RewardSource {
     });
     const source = new RewardFileSource(file, timeout, worker);
     try {
-      await source.#ready();
+      await source.#ready(loading);
     } catch (error) {
       source.dispose();
       throw error;
@@ -77,7 +78,9 @@ export class RewardFileSource implements RewardSource {
   /** Throws as RewardFunctionSource does, and ERR_CONFIG if the file has ended its thread. */
   async score(answers: readonly Answer[]): Promise<Float32Array> {
     const asked = answers.map(({ prompt, response, row }) => ({ prompt, response, row }));
-    const result = await this.#waiting(answers.length, () => this.#worker.postMessage(asked));
+    if (this.#ended) throw this.#ended;
+    const watch = new RewardWatch(answers.length, this.#timeout);
+    const result = await this.#waiting(watch, () => this.#worker.postMessage(asked));
     return rewardsOf(result, this.#file, answers);
   }
 
@@ -87,8 +90,8 @@ export class RewardFileSource implements RewardSource {
   }
 
   /** Waits until the file is loaded, which counts as a call. */
-  async #ready(): Promise<void> {
-    const result = await this.#waiting(1, () => {});
+  async #ready(seconds: number): Promise<void> {
+    const result = await this.#waiting(new RewardWatch(1, seconds, 'did not load'), () => {});
     if (result instanceof Float32Array) return;
     throw new AthanorError(
       'ERR_CONFIG',
@@ -98,9 +101,7 @@ export class RewardFileSource implements RewardSource {
   }
 
   /** The outcome of calls that `start` begins. The thread keeps the process alive meanwhile. */
-  async #waiting(count: number, start: () => void): Promise<Float32Array | FailedCall> {
-    if (this.#ended) throw this.#ended;
-    const watch = new RewardWatch(count, this.#timeout);
+  async #waiting(watch: RewardWatch, start: () => void): Promise<Float32Array | FailedCall> {
     this.#watch = watch;
     this.#worker.ref();
     try {

@@ -16,6 +16,7 @@ export class RewardWatch implements CallListener {
   readonly #rewards: Float32Array;
   readonly #pending = new Set<number>();
   readonly #seconds: number;
+  readonly #failing: string;
   readonly #timer: NodeJS.Timeout;
   readonly #resolve: (result: Float32Array | FailedCall) => void;
   readonly #reject: (error: Error) => void;
@@ -23,8 +24,12 @@ export class RewardWatch implements CallListener {
   #isOver = false;
   #missing: number;
 
-  /** @param seconds limit of one call */
-  constructor(count: number, seconds: number) {
+  /**
+   * @param seconds limit of one call
+   * @param failing what a call that is late has not done
+   */
+  constructor(count: number, seconds: number, failing = 'gave no reward') {
+    this.#failing = failing;
     this.#rewards = new Float32Array(count);
     this.#missing = count;
     this.#seconds = seconds;
@@ -67,7 +72,7 @@ export class RewardWatch implements CallListener {
     // While calls still begin in turn, the last one holds up the others; later the oldest is late.
     const isBlocked = this.#begun < this.#rewards.length;
     const index = isBlocked ? Math.max(0, this.#begun - 1) : Math.min(...this.#pending);
-    this.#finish({ index, problem: `gave no reward within ${this.#seconds} seconds` });
+    this.#finish({ index, problem: `${this.#failing} within ${this.#seconds} seconds` });
   }
 
   #finish(result: Float32Array | FailedCall): void {

@@ -14,10 +14,10 @@ const answer = (tokens: Int32Array, prompt = 'p', response = 'r') => ({
 });
 
 describe('a reward function', () => {
-  async function load(source: string, timeout = 20): Promise<RewardFileSource> {
+  async function load(source: string, timeout = 20, loading = 60): Promise<RewardFileSource> {
     const file = join(temporaryFolder(), 'reward.mjs');
     writeFileSync(file, source);
-    const loaded = await RewardFileSource.load(file, timeout);
+    const loaded = await RewardFileSource.load(file, timeout, loading);
     onTestFinished(() => loaded.dispose());
     return loaded;
   }
@@ -126,15 +126,15 @@ describe('a reward function', () => {
   });
 
   it('that loops while it loads is refused', async () => {
-    await expect(load('while (true);', 0.5)).rejects.toThrow(
-      /reward\.mjs gave no reward within 0\.5 seconds/,
+    await expect(load('while (true);', 20, 0.5)).rejects.toThrow(
+      /reward\.mjs did not load within 0\.5 seconds/,
     );
   });
 
   it('may take its time for many answers, but not for one', async () => {
     const slow = await load(
-      'let last = 0; export default () => (last = Promise.resolve(last).then(() => new Promise((done) => setTimeout(done, 150, 1))))',
-      0.5,
+      'let last = 0; export default () => (last = Promise.resolve(last).then(() => new Promise((done) => setTimeout(done, 300, 1))))',
+      1.5,
     );
     const answers = Array.from({ length: 6 }, () => answer(Int32Array.of(1)));
     expect([...(await slow.score(answers))]).toEqual([1, 1, 1, 1, 1, 1]);

@@ -15,20 +15,20 @@ export interface Difference {
 export class ShapeChecker {
   readonly #objects: readonly ObjectShape[];
   readonly #classes: Readonly<Record<string, unknown>>;
-  readonly #refusesUnknown: boolean;
+  readonly #isStrict: boolean;
 
   /**
    * @param classes the classes of the API by name; those of the language need not be there
-   * @param refusesUnknown whether an unknown key in a closed object is a difference
+   * @param isStrict whether a closed object may have no unknown key and no NaN
    */
   constructor(
     objects: readonly ObjectShape[],
     classes: Readonly<Record<string, unknown>>,
-    refusesUnknown: boolean,
+    isStrict: boolean,
   ) {
     this.#objects = objects;
     this.#classes = classes;
-    this.#refusesUnknown = refusesUnknown;
+    this.#isStrict = isStrict;
   }
 
   /** The first difference, or undefined when the value has the shape. */
@@ -68,13 +68,16 @@ export class ShapeChecker {
       return { path, value, expected: 'object' };
     }
     const given = value as Readonly<Record<string, unknown>>;
-    if (closed && this.#refusesUnknown && isPlain(value)) {
+    if (closed && this.#isStrict && isPlain(value)) {
       const unknown = Object.keys(given).find((key) => !Object.hasOwn(keys, key));
       if (unknown !== undefined) {
         return { path: join(path, unknown), value: given[unknown], known: Object.keys(keys) };
       }
     }
     for (const [key, shape] of Object.entries(keys)) {
+      if (closed && this.#isStrict && Number.isNaN(given[key])) {
+        return { path: join(path, key), value: given[key], expected: shape };
+      }
       const difference = this.difference(given[key], shape, join(path, key));
       if (difference) return difference;
     }

@@ -230,7 +230,11 @@ export class Trainer<Batch> {
     try {
       return await this.#queue.take();
     } catch (error) {
-      if (this.#step > 0 && this.#step !== this.#savedStep) await this.#save(elapsed());
+      if (this.#step > 0) {
+        if (this.#step !== this.#savedStep) await this.#save(elapsed());
+        const text = `step ${this.#step} is saved; \`resume\` goes on from there`;
+        this.#output.emit({ type: 'note', text });
+      }
       throw error;
     }
   }

@@ -74,6 +74,7 @@ describe('an error of the border', () => {
     [{ stepz: 3 }, 'pretrain() has no setting `stepz`', 'did you mean `steps`?'],
     [{ warmup_steps: 3 }, 'pretrain() has no setting `warmup_steps`', 'did you mean `warmupSteps`?'],
     [{ steps: '3' }, "`steps` of pretrain() is '3'", 'give a number'],
+    [{ steps: 3, lr: Number.NaN }, '`lr` of pretrain() is NaN', 'give a number'],
     [{ dtype: 'f16' }, "`dtype` of pretrain() is 'f16'", 'give "f32", "bf16" or "auto"'],
     [{ out: undefined }, '`out` of pretrain() is missing', 'give a string'],
     [{ samplePrompt: ['a', 3] }, '`samplePrompt[1]` of pretrain() is 3', 'give a string'],
