@@ -141,6 +141,15 @@ it('saves before it gives up on a reward function, and goes on from there with t
   expect(weightsOf(out).equals(weightsOf(undisturbed.out))).toBe(true);
 });
 
+it('tells why it failed, and not that the report cannot be written', async () => {
+  const log = join(root, `run-${runs + 1}`, 'metrics.jsonl');
+  const rewardFn = () => {
+    rmSync(log, { force: true });
+    throw new Error('the service is down');
+  };
+  await expect(run({ valueInit: 'head', rewardFn })).rejects.toThrow('the service is down');
+});
+
 it('evaluates on prompts that it never trains on', async () => {
   const asked: string[] = [];
   const { out } = await run({
