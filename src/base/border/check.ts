@@ -85,9 +85,16 @@ export class ShapeChecker {
   }
 
   #isInstance(value: unknown, name: string): boolean {
-    const type = this.#classes[name] ?? (globalThis as Readonly<Record<string, unknown>>)[name];
-    return typeof type !== 'function' || value instanceof type;
+    const own = this.#classes[name];
+    if (typeof own === 'function') return value instanceof own;
+    const type = (globalThis as Readonly<Record<string, unknown>>)[name];
+    // A test runner may have classes of the language of its own: their names are the same.
+    return typeof type !== 'function' || value instanceof type || tagOf(value) === `[object ${name}]`;
   }
+}
+
+function tagOf(value: unknown): string {
+  return Object.prototype.toString.call(value);
 }
 
 function join(path: string, key: string): string {
@@ -128,7 +135,7 @@ export function expectation(shape: Shape): string {
   if (typeof shape === 'string') return words[shape];
   if ('is' in shape) return JSON.stringify(shape.is);
   if ('list' in shape) return 'a list';
-  if ('of' in shape) return `a ${shape.of}`;
+  if ('of' in shape) return `${/^[AEIO]/.test(shape.of) ? 'an' : 'a'} ${shape.of}`;
   if ('ref' in shape) return 'an object';
   const all = [...new Set(shape.any.filter((one) => one !== 'undefined').map(expectation))];
   return all.length > 1 ? `${all.slice(0, -1).join(', ')} or ${all.at(-1)}` : (all[0] ?? 'nothing');

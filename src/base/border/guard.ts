@@ -124,15 +124,20 @@ function named(difference: Difference, parameter: string): Difference {
 function argumentError(where: string, { path, value, expected, known }: Difference): AthanorError {
   if (expected === undefined) {
     const key = path.split('.').at(-1)!;
-    const meant = newKeyOf(key, known!) ?? nearest(key, known!);
-    const remedy = meant === undefined ? `it has ${known!.join(', ')}` : `did you mean \`${meant}\`?`;
-    return new AthanorError('ERR_ARGUMENT', `${where} has no setting \`${path}\``, remedy);
+    return new AthanorError('ERR_ARGUMENT', `${where} has no setting \`${path}\``, rightKey(key, known!));
   }
   const what = expectation(expected);
   if (value === undefined) {
     return new AthanorError('ERR_ARGUMENT', `\`${path}\` of ${where} is missing`, `give ${what}`);
   }
   return new AthanorError('ERR_ARGUMENT', `\`${path}\` of ${where} is ${shown(value)}`, `give ${what}`);
+}
+
+function rightKey(key: string, known: readonly string[]): string {
+  const renamed = newKeyOf(key, known);
+  if (renamed !== undefined) return `its new name is \`${renamed}\``;
+  const close = nearest(key, known);
+  return close === undefined ? `it has ${known.join(', ')}` : `did you mean \`${close}\`?`;
 }
 
 function notPublic(name: string, makers: readonly string[]): AthanorError {
