@@ -69,7 +69,10 @@ export function answersTable({ questions, rows }: Pick<PipelineState, 'questions
     rows: questions.map(({ question, answer }, i) => [
       question,
       answer,
-      ...rows.map(({ shown, shownRight }) => ({ text: shown[i]!, isRight: shownRight[i]! })),
+      ...rows.map(({ shown, shownRight }) => ({
+        text: shown[i]!.trim() === '' ? '(empty)' : shown[i]!,
+        isRight: shownRight[i]!,
+      })),
     ]),
     note: 'Greedy answers; best of 8 is what the reward model chose among sampled ones.',
   };
