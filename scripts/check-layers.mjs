@@ -32,7 +32,7 @@ const nativeExceptions = { 'cuda/gpu.h': 'emulator' };
  * import this one.
  */
 const sourceRooms = [
-  { name: 'base', inside: ['', 'files'] },
+  { name: 'base', inside: ['', ['files', 'border']] },
   { name: 'native' },
   { name: 'tensor', inside: ['', 'ops'] },
   { name: 'comm' },

@@ -1,6 +1,6 @@
 /**
- * Tests of the command line run dist/, and reports take their page from there: one tsc and one
- * bundle before all tests. A type error is `npm run check`'s to report.
+ * Tests of the command line and of the border run dist/, and reports take their page from there:
+ * one tsc, one border and one bundle before all tests. A type error is `npm run check`'s to report.
  */
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -13,8 +13,13 @@ export default async function setup(): Promise<void> {
   spawnSync(process.execPath, [join(typescript, 'bin/tsc'), '-p', 'tsconfig.build.json'], {
     cwd: packageRoot,
   });
-  const { bundlePage } = (await import(pathToFileURL(join(packageRoot, 'scripts/lib/page.mjs')).href)) as {
-    bundlePage(folder: string): Promise<void>;
-  };
-  await bundlePage(join(packageRoot, 'dist'));
+  const dist = join(packageRoot, 'dist');
+  const { addBorder } = (await script('border.mjs')) as { addBorder(folder: string): Promise<void> };
+  await addBorder(dist);
+  const { bundlePage } = (await script('page.mjs')) as { bundlePage(folder: string): Promise<void> };
+  await bundlePage(dist);
+}
+
+function script(name: string): Promise<unknown> {
+  return import(pathToFileURL(join(packageRoot, 'scripts/lib', name)).href);
 }

@@ -1,23 +1,23 @@
-// Runs tsc, then does what tsc leaves out: bundles the report's page, removes output without a
-// source, and makes the CLI executable.
+// Runs tsc, then does what tsc leaves out: puts the border around the API, bundles the report's
+// page, removes output without a source, and makes the CLI executable.
 import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { addBorder, borderFiles } from './border.mjs';
 import { packageFile } from './native.mjs';
 import { bundlePage } from './page.mjs';
 import { Explained, root, run, say } from './process.mjs';
 
 const dist = join(root, 'dist');
 
-/** Written by bundlePage. */
-const bundled = ['report/page/page.js', 'report/page/page.css'];
+/** Written by addBorder and bundlePage. */
+const added = [...borderFiles, 'report/page/page.js', 'report/page/page.css'];
 
 function removeOrphans() {
   for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name);
     const name = relative(dist, path);
     const stem = name.replace(/\.(js|d\.ts)(\.map)?$/, '');
-    if (entry.isFile() && !bundled.includes(name) && !existsSync(join(root, 'src', `${stem}.ts`)))
-      rmSync(path);
+    if (entry.isFile() && !added.includes(name) && !existsSync(join(root, 'src', `${stem}.ts`))) rmSync(path);
   }
 }
 
@@ -29,6 +29,7 @@ export async function compileTypescript(folder) {
   const args = [packageFile('typescript', 'bin/tsc'), '-p', 'tsconfig.build.json', '--outDir', folder];
   const { code, output } = await run(process.execPath, args, { onLine: () => {} });
   if (code !== 0) throw new Explained(`${output.trim()}\nThe TypeScript sources were not compiled.`);
+  await addBorder(folder);
   await bundlePage(folder);
 }
 

@@ -18,9 +18,9 @@ import {
   type Scalar,
 } from 'yaml';
 import { AthanorError, fileError } from '../base/errors.ts';
+import { newNameOf } from '../base/renamed-options.ts';
 import { nearest } from '../base/suggest.ts';
 import { type OptionSpec, type OptionSpecs, optionName, sharedOptions } from './options.ts';
-import { newNameOf } from './renamed-options.ts';
 
 /** One option of the file: its values as text, and their place for error messages. */
 export interface ConfigEntry {

@@ -24,7 +24,7 @@ const options = {
   }),
   ...inGroup('Data', {
     data: path('folder of token shards'),
-    questions: path('rows as for sft; the last answer of each is the right one'),
+    questions: path('rows as for sft, or prompt and answer; the last answer of each is the right one'),
     comparisons: path('rows as for reward'),
     prompts: path('rows as for ppo'),
     split: choice('split of --data to measure on', ['train', 'validation'], { default: 'validation' }),

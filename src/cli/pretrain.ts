@@ -12,7 +12,7 @@ export const pretrain = defineCommand({
   options: {
     ...inGroup('Run', {
       data: path(
-        'folder of token shards, or text that is prepared first: a file, a folder or a packaged corpus such as state-of-the-union',
+        'folder of token shards, or text that is prepared first: a file, a folder or a packaged corpus such as state-of-the-union (required for a new run)',
       ),
       model: text('preset (tiny, nano, gpt2, llama-160m, ...) or the folder of a model to start from', {
         default: defaults.model,

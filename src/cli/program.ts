@@ -2,11 +2,11 @@
 import { Command, CommanderError } from 'commander';
 import { AthanorError } from '../base/errors.ts';
 import { packageVersion } from '../base/package-version.ts';
+import { newNameOf } from '../base/renamed-options.ts';
 import { nearest } from '../base/suggest.ts';
 import type { CommandModule } from './command.ts';
 import type { CommandEntry, CommandGroup, CommandTable } from './commands.ts';
 import { declareOptions } from './parse-options.ts';
-import { newNameOf } from './renamed-options.ts';
 
 function lookUp(table: CommandTable, word: string, prefix: string): CommandEntry | CommandGroup {
   if (Object.hasOwn(table, word)) return table[word]!;

@@ -10,7 +10,9 @@ export const sft = defineCommand({
   description:
     'Learns the turns of the assistant. A model without a chat template gets one, together with its control tokens. Rows are messages; or prompt and completion; or instruction, input and output.',
   options: {
-    ...inGroup('Run', { data: path('instructions: a .jsonl file, or a folder of them') }),
+    ...inGroup('Run', {
+      data: path('instructions: a .jsonl file, or a folder of them (required for a new run)'),
+    }),
     ...tuningOptions(defaults),
     ...epochOptions(defaults),
     ...inGroup('Data', {

@@ -5,7 +5,7 @@
 import { MIN_TEMPERATURE } from '../generate/sampling-range.ts';
 import type { commonDefaults, LoraSettings, tuningDefaults } from '../train/loop/settings.ts';
 import type { RolloutSettings, rolloutDefaults } from '../train/rl/settings.ts';
-import { choice, flag, inGroup, integer, list, number, path, text } from './options.ts';
+import { choice, duration, flag, inGroup, integer, list, number, path, text } from './options.ts';
 
 /** The same keys with wider types, because another stage may have other defaults. */
 type Wide<T> = {
@@ -106,7 +106,7 @@ export function trainingOptions(defaults: CommonDefaults) {
 /** Options of the stages after pretraining: they start from a model folder and read rows. */
 export function tuningOptions(defaults: TuningDefaults) {
   return {
-    ...inGroup('Run', { model: path('folder of the model to start from') }),
+    ...inGroup('Run', { model: path('folder of the model to start from (required for a new run)') }),
     ...trainingOptions(defaults),
     ...inGroup('Data', {
       onBadLine: choice('what to do with a row that cannot be used', ['skip', 'fail'], {
@@ -181,7 +181,7 @@ type RolloutDefaults = TuningDefaults &
 /** Options of the stages that sample responses and learn from rewards: PPO and GRPO. */
 export function rolloutOptions(defaults: RolloutDefaults) {
   return {
-    ...inGroup('Run', { data: path('prompts: a .jsonl file, or a folder of them') }),
+    ...inGroup('Run', { data: path('prompts: a .jsonl file, or a folder of them (required for a new run)') }),
     ...tuningOptions(defaults),
     ...inGroup('Rollout', {
       iterations: integer('number of iterations; each is one rollout with its updates', {
@@ -210,6 +210,11 @@ export function rolloutOptions(defaults: RolloutDefaults) {
     ...inGroup('Reward', {
       reward: path('folder of the reward model'),
       rewardFn: path('JavaScript file that exports (prompt, response, row) => number; replaces --reward'),
+      rewardTimeout: duration('time in which the reward function must score one answer', {
+        default: defaults.rewardTimeout,
+        min: 0,
+        exclusive: true,
+      }),
       missingEos: choice(
         'rule for responses without an end token: a fixed score, a penalty on the score, or none',
         ['score', 'penalty', 'none'],

@@ -2,7 +2,7 @@
 import { wilsonInterval } from '../base/statistics.ts';
 import { loadModel } from '../checkpoint/gpt-folder.ts';
 import { encodeRows, type RefusalOptions } from '../data/rows/encoded-rows.ts';
-import { readInstructions } from '../data/rows/instructions.ts';
+import { readAnswers } from '../data/rows/instructions.ts';
 import { ChatTemplate, type Message } from '../text/chat-template.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
 import { Answerer } from './answers.ts';
@@ -32,8 +32,9 @@ export interface Questions {
 }
 
 /**
- * Reads rows as SFT does. The last answer of each row is the right one. Throws as readInstructions,
- * and as encodeRows for a question that the template of a folder refuses.
+ * Reads rows as SFT does, in which `answer` may stand for `completion`. The last answer of each row
+ * is the right one. Throws as readAnswers, and as encodeRows for a question that the template of a
+ * folder refuses.
  * @param folders models that will answer
  */
 export async function readQuestions(
@@ -41,7 +42,7 @@ export async function readQuestions(
   folders: readonly string[],
   { onBadLine, console }: Pick<EvaluationOptions, 'onBadLine' | 'console'>,
 ): Promise<Questions> {
-  const { rows, counts } = await readInstructions(path, { onBadLine });
+  const { rows, counts } = await readAnswers(path, { onBadLine });
   const all = rows.map(({ id, messages }) => {
     return { id, dialogue: messages.slice(0, -1), reference: messages.at(-1)!.content };
   });

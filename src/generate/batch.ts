@@ -9,6 +9,7 @@
  * its start, or on how its prompt was cut. (On a GPU that holds for the engine's own products, not
  * for cuBLASLt.) The model's weights must not change while requests run.
  */
+import { checkCounts } from '../base/check-count.ts';
 import { AthanorError } from '../base/errors.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { noGrad } from '../tensor/autograd.ts';
@@ -79,10 +80,7 @@ export class Batch implements Disposable {
   constructor(model: Gpt, options: BatchOptions) {
     const { slots, slotTokens = model.config.contextLength } = options;
     const { prefillTokens = Number.MAX_SAFE_INTEGER, reusePrefixes = false, suppressTokens = [] } = options;
-    for (const [name, value] of Object.entries({ slots, slotTokens, prefillTokens })) {
-      if (Number.isSafeInteger(value) && value >= 1) continue;
-      throw new AthanorError('ERR_ARGUMENT', `${name} of a batch must be a positive integer, not ${value}`);
-    }
+    checkCounts({ slots, slotTokens, prefillTokens });
     checkSuppressed(suppressTokens, model.config.vocabSize);
     this.#model = model;
     this.#cache = new KvCache(model, slots, slotTokens);
@@ -278,5 +276,5 @@ function checkSuppressed(ids: readonly number[], vocabSize: number): void {
     );
   }
   if (new Set(ids).size < vocabSize) return;
-  throw new AthanorError('ERR_ARGUMENT', 'suppressTokens holds every id, so no token is left to draw');
+  throw new AthanorError('ERR_ARGUMENT', '`suppressTokens` holds every id, so no token is left to draw');
 }

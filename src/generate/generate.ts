@@ -1,5 +1,6 @@
 /** Completes prompts: runs a batch to its end. */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import { checkCounts } from '../base/check-count.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { Batch } from './batch.ts';
 import type { SamplingOptions } from './sampling.ts';
@@ -38,13 +39,15 @@ const MAX_MS_BETWEEN_TURNS = 5;
 
 /**
  * Completes every prompt; prompt i draws from the random stream i. Throws ERR_ARGUMENT for an empty
- * prompt or one that leaves no room in the context.
+ * prompt, one that leaves no room in the context, or a count that is not positive.
  */
 export async function generate(
   model: Gpt,
   prompts: readonly ArrayLike<number>[],
   { batchSize = 16, suppressTokens = [], onToken, signal, ...request }: GenerateOptions,
 ): Promise<Completion[]> {
+  // No limit is one too: a sequence ends at the model's context.
+  checkCounts({ batchSize, maxTokens: Math.min(request.maxTokens, model.config.contextLength) });
   const results: Completion[] = new Array(prompts.length);
   if (prompts.length === 0) return results;
   const longest = prompts.reduce((most, { length }) => Math.max(most, length), 0);

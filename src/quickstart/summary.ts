@@ -35,8 +35,12 @@ export function scoreboardCells({ reward, kl, winRate, ...row }: ScoreboardRow):
   ];
 }
 
+const FEW = 10;
+
 function winRateCell({ decided, share }: WinRate): string {
   if (share === undefined) return 'no question decided';
+  // The interval of so few would cover nearly every share.
+  if (decided < FEW) return `${Math.round(share.value * decided)} of ${decided} decided`;
   return `${percent(share.value)} of ${decided} (${percent(share.low)} to ${percent(share.high)})`;
 }
 
@@ -65,7 +69,10 @@ export function answersTable({ questions, rows }: Pick<PipelineState, 'questions
     rows: questions.map(({ question, answer }, i) => [
       question,
       answer,
-      ...rows.map(({ shown, shownRight }) => ({ text: shown[i]!, isRight: shownRight[i]! })),
+      ...rows.map(({ shown, shownRight }) => ({
+        text: shown[i]!.trim() === '' ? '(empty)' : shown[i]!,
+        isRight: shownRight[i]!,
+      })),
     ]),
     note: 'Greedy answers; best of 8 is what the reward model chose among sampled ones.',
   };

@@ -6,6 +6,8 @@ import type { JsonObject } from '../base/json.ts';
 
 /** A response to be scored. */
 export interface Answer {
+  /** File and line of the prompt's row, for messages. */
+  id: string;
   /**
    * The tokens of prompt and response. The response ends with its stop token or at
    * the length limit.

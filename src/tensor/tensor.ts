@@ -184,11 +184,17 @@ export function tensor(values: TypedArray | readonly number[], shape?: Shape, dt
   return out;
 }
 
+/** By the name of the class, since a test runner may have classes of the language of its own. */
 function dtypeOfArray(array: TypedArray): DType {
-  if (array instanceof Float32Array) return 'f32';
-  if (array instanceof Int32Array) return 'i32';
-  return array instanceof Uint8Array ? 'u8' : 'bf16';
+  return arrayDtypes[array[Symbol.toStringTag]];
 }
+
+const arrayDtypes = {
+  Float32Array: 'f32',
+  Int32Array: 'i32',
+  Uint8Array: 'u8',
+  Uint16Array: 'bf16',
+} as const;
 
 /** Marks a tensor as a parameter to train, and takes it out of every open scope. */
 export function parameter(value: Tensor): Tensor {

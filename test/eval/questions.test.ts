@@ -37,6 +37,13 @@ describe('the accuracy on questions', () => {
     expect(notes).toEqual([]);
   });
 
+  it('is the same for rows of the packaged run, whose answer is called so', async () => {
+    const rows = prompts.map((prompt, i) => ({ prompt, country: 'Jersey', answer: answers[i]! }));
+    const file = jsonl(temporaryFolder(), 'held-out-facts.jsonl', rows);
+    const metrics = await questionAccuracy(folder, file, { ...options, ...notebook() });
+    expect(metrics).toMatchObject({ accuracy: 1, questions: 4 });
+  });
+
   it('counts an answer that says more as right, but not as exact', async () => {
     const word = /[\p{L}\p{N}]+/u.exec(answers[0]!)![0];
     const rows = [{ prompt: prompts[0], completion: word }];

@@ -231,9 +231,9 @@ describe('a batch', () => {
 
   it('refuses sizes that make no sense', () => {
     const made = (options: BatchOptions) => () => new Batch(model, options);
-    expect(made({ slots: 0 })).toThrow('slots of a batch must be a positive integer, not 0');
-    expect(made({ slots: 1, slotTokens: 1.5 })).toThrow('slotTokens of a batch');
-    expect(made({ slots: 1, prefillTokens: -1 })).toThrow('prefillTokens of a batch');
+    expect(made({ slots: 0 })).toThrow('`slots` is 0, which is no positive integer');
+    expect(made({ slots: 1, slotTokens: 1.5 })).toThrow('`slotTokens` is 1.5');
+    expect(made({ slots: 1, prefillTokens: -1 })).toThrow('`prefillTokens` is -1');
     expect(made({ slots: 1, slotTokens: 65 })).toThrow("exceeds the model's context of 64");
   });
 

@@ -35,8 +35,13 @@ it('gives no interval where no question is decided, and no figure that is not me
 });
 
 it('gives the share of decided questions with its interval', () => {
-  const winRate = { decided: 4, share: { value: 0.75, low: 0.3, high: 0.95 } };
-  expect(scoreboardCells({ ...row, winRate }).at(-1)).toBe('75.0 % of 4 (30.0 % to 95.0 %)');
+  const winRate = { decided: 40, share: { value: 0.75, low: 0.6, high: 0.86 } };
+  expect(scoreboardCells({ ...row, winRate }).at(-1)).toBe('75.0 % of 40 (60.0 % to 86.0 %)');
+});
+
+it('gives counts alone where few questions are decided', () => {
+  const winRate = { decided: 1, share: { value: 0, low: 0, high: 0.79 } };
+  expect(scoreboardCells({ ...row, winRate }).at(-1)).toBe('0 of 1 decided');
 });
 
 it('draws the right answers of every model, and marks each shown answer', () => {

@@ -1,11 +1,12 @@
 /** Reward functions of users, and the errors for those that fail. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
-import { RewardFunctionSource } from '../../src/scoring/reward-function.ts';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { RewardFileSource, RewardFunctionSource } from '../../src/scoring/reward-function.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
 
 const answer = (tokens: Int32Array, prompt = 'p', response = 'r') => ({
+  id: 'prompts.jsonl:7',
   tokens,
   prompt,
   response,
@@ -13,10 +14,12 @@ const answer = (tokens: Int32Array, prompt = 'p', response = 'r') => ({
 });
 
 describe('a reward function', () => {
-  async function load(source: string, name = 'reward.mjs'): Promise<RewardFunctionSource> {
-    const file = join(temporaryFolder(), name);
+  async function load(source: string, timeout = 20, loading = 60): Promise<RewardFileSource> {
+    const file = join(temporaryFolder(), 'reward.mjs');
     writeFileSync(file, source);
-    return RewardFunctionSource.load(file);
+    const loaded = await RewardFileSource.load(file, timeout, loading);
+    onTestFinished(() => loaded.dispose());
+    return loaded;
   }
   const scoreOf = async (source: string) => [
     ...(await (await load(source)).score([answer(Int32Array.of(1), '2+2', 'four')])),
@@ -59,11 +62,37 @@ describe('a reward function', () => {
   });
 
   it.each([
-    ['throws', 'export default () => { throw new Error("no key") }', /threw on the response "four": no key/],
-    ['rejects', 'export default async () => { throw "no key" }', /threw on the response "four": no key/],
-    ['returns NaN', 'export default () => NaN', /returned NaN for the response "four", not a finite number/],
+    [
+      'throws',
+      'export default () => { throw new Error("no key") }',
+      /reward\.mjs threw "no key" for the response "four" to prompts\.jsonl:7/,
+    ],
+    ['rejects', 'export default async () => { throw "no key" }', /threw "no key" for the response "four"/],
+    ['throws nothing', 'export default () => { throw undefined }', /threw "undefined" for/],
+    ['returns NaN', 'export default () => NaN', /returned NaN, not a finite number, for the response "four"/],
+    [
+      'returns a bare object',
+      'export default () => Object.create(null)',
+      /returned \[Object: null prototype\] {}, not/,
+    ],
+    [
+      'changes the folder',
+      'export default () => process.chdir("/")',
+      /threw "process.chdir\(\) is not supported/,
+    ],
+    ['exits', 'export default () => process.exit(0)', /reward\.mjs ended its thread/],
+    [
+      'has a stray rejection',
+      'export default () => { Promise.reject("lost"); return new Promise(() => {}); }',
+      /failed outside of a call: .*lost/s,
+    ],
+    [
+      'has a timer that throws',
+      'export default () => new Promise(() => setTimeout(() => { throw new Error("late") }))',
+      /failed outside of a call: late/,
+    ],
     ['returns nothing', 'export default () => {}', /returned undefined/],
-    ['returns a text', 'export default () => "1"', /returned 1 for .*, not a finite number/],
+    ['returns a text', 'export default () => "1"', /returned '1', not a finite number/],
   ])('that %s ends the run and says on what', async (_, source, message) => {
     await expect(scoreOf(source)).rejects.toMatchObject({
       code: 'ERR_CONFIG',
@@ -71,8 +100,61 @@ describe('a reward function', () => {
     });
   });
 
+  it.each([
+    [
+      'never settles',
+      'export default (prompt) => prompt === "1" ? new Promise(() => {}) : 3',
+      /within 0\.5 seconds for the response "r1"/,
+    ],
+    [
+      'loops',
+      'export default (prompt) => { while (prompt === "1"); return 3; }',
+      /within 0\.5 seconds for the response "r1"/,
+    ],
+    [
+      'loops after waiting',
+      'export default async (prompt) => { await null; while (prompt === "0"); }',
+      /within 0\.5 seconds for the response "r0"/,
+    ],
+  ])('that %s ends the run when its time is over', async (_, source, message) => {
+    const answers = ['0', '1', '2'].map((prompt) => answer(Int32Array.of(1), prompt, `r${prompt}`));
+    const loaded = await load(source, 0.5);
+    await expect(loaded.score(answers)).rejects.toMatchObject({
+      code: 'ERR_CONFIG',
+      message: expect.stringMatching(message),
+    });
+  });
+
+  it('that loops while it loads is refused', async () => {
+    await expect(load('while (true);', 20, 0.5)).rejects.toThrow(
+      /reward\.mjs did not load within 0\.5 seconds/,
+    );
+  });
+
+  it('may take its time for many answers, but not for one', async () => {
+    const slow = await load(
+      'let last = 0; export default () => (last = Promise.resolve(last).then(() => new Promise((done) => setTimeout(done, 300, 1))))',
+      1.5,
+    );
+    const answers = Array.from({ length: 6 }, () => answer(Int32Array.of(1)));
+    expect([...(await slow.score(answers))]).toEqual([1, 1, 1, 1, 1, 1]);
+  });
+
+  it('of the program runs in its thread, and ends the run when it never settles', async () => {
+    const seen: string[] = [];
+    const kept = new RewardFunctionSource((prompt) => seen.push(prompt), 1);
+    expect([...(await kept.score([answer(Int32Array.of(1), 'a'), answer(Int32Array.of(1), 'b')]))]).toEqual([
+      1, 2,
+    ]);
+    expect(seen).toEqual(['a', 'b']);
+    const never = new RewardFunctionSource(() => new Promise(() => {}), 0.1);
+    await expect(never.score([answer(Int32Array.of(1))])).rejects.toThrow(
+      '`rewardFn` gave no reward within 0.1 seconds for the response "r" to prompts.jsonl:7',
+    );
+  });
+
   it('in no file is missing', async () => {
-    await expect(RewardFunctionSource.load('/nowhere/reward.mjs')).rejects.toMatchObject({
+    await expect(RewardFileSource.load('/nowhere/reward.mjs', 1)).rejects.toMatchObject({
       code: 'ERR_FILE_MISSING',
     });
   });

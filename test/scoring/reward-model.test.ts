@@ -10,7 +10,7 @@ import { temporaryFolder } from '../helpers/cli.ts';
 import { randomIntegers } from '../helpers/reference.ts';
 import { tinyScorer } from '../train/rl/world.ts';
 
-const answer = (tokens: Int32Array) => ({ tokens, prompt: 'p', response: 'r', row: {} });
+const answer = (tokens: Int32Array) => ({ id: '1', tokens, prompt: 'p', response: 'r', row: {} });
 
 describe('a reward model', () => {
   it('R17: scores each answer at its last token, whatever its batch', async () => {

@@ -40,6 +40,24 @@ export function readInstructions(path: string, options?: RowOptions): Promise<Ro
   );
 }
 
+/**
+ * Reads questions with their right answers: rows as readInstructions reads them, in which `answer`
+ * may stand for `completion`. Throws as readRows does.
+ */
+export function readAnswers(path: string, options?: RowOptions): Promise<RowsRead<Instruction>> {
+  return readRows(
+    path,
+    (row, id, counts) => ({ id, messages: instructionMessages(completed(row), counts), ...inputsOf(row) }),
+    options,
+    [...fields, 'answer'],
+  );
+}
+
+function completed(row: JsonObject): JsonObject {
+  const { answer } = row;
+  return has(row, 'completion') || answer === undefined ? row : { ...row, completion: answer };
+}
+
 function instructionMessages(row: JsonObject, counts: RowCounts): Message[] {
   if (has(row, 'messages')) return endingWithAnswer(messagesOf(row.messages, 'messages'), counts);
   if (has(row, 'prompt')) {

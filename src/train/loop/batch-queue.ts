@@ -12,6 +12,8 @@ export class BatchQueue<Batch> {
   readonly #stage: TrainStage<Batch>;
   readonly #count: number;
   #ahead: { batches: Promise<Batch[]>; state: JsonValue } | undefined;
+  /** The state before batches that could not be made. */
+  #failedAt: { state: JsonValue } | undefined;
 
   /** @param count batches of an update */
   constructor(stage: TrainStage<Batch>, count: number) {
@@ -19,11 +21,20 @@ export class BatchQueue<Batch> {
     this.#count = count;
   }
 
-  /** The batches of the current update. The caller disposes of them. */
-  take(): Promise<Batch[]> {
+  /**
+   * The batches of the current update. The caller disposes of them. Throws as the stage; state() is
+   * then that of before.
+   */
+  async take(): Promise<Batch[]> {
+    const state = this.state();
     const batches = this.#ahead?.batches ?? this.#make();
     this.#ahead = undefined;
-    return batches;
+    try {
+      return await batches;
+    } catch (error) {
+      this.#failedAt = { state };
+      throw error;
+    }
   }
 
   /**
@@ -41,7 +52,8 @@ export class BatchQueue<Batch> {
 
   /** The stage's state for a checkpoint. Batches that no update has taken do not count in it. */
   state(): JsonValue {
-    return this.#ahead ? this.#ahead.state : (this.#stage.state?.() ?? null);
+    const kept = this.#failedAt ?? this.#ahead;
+    return kept ? kept.state : (this.#stage.state?.() ?? null);
   }
 
   /** Frees the batches that no update has taken. */

@@ -223,12 +223,15 @@ async function train<Settings extends CommonSettings, Batch>(
     }
     const result = await trainer.run();
     const finished = isMainRank(context) ? await exportModel(store, settings, result, prepared, out) : {};
+    if (isMainRank(context)) report.write();
     return { ...summary(result, stage, out), metrics: { ...result.metrics, ...finished } };
+  } catch (error) {
+    if (isMainRank(context)) report.writeIfPossible();
+    throw error;
   } finally {
     resumed?.close();
     trainer.dispose();
     stage.dispose?.();
-    if (isMainRank(context)) report.write();
   }
 }
 
@@ -254,6 +257,15 @@ class LiveReport {
   write(): void {
     writeReport(this.#out, this.#options);
     this.#writtenAt = performance.now();
+  }
+
+  /** For a run that failed: its error is told, and not that the report cannot be written. */
+  writeIfPossible(): void {
+    try {
+      this.write();
+    } catch {
+      // The run may have ended before its log began, or for want of space on the disk.
+    }
   }
 }
 

@@ -72,6 +72,8 @@ export class Trainer<Batch> {
   readonly #guard: Guard;
   readonly #patience: Patience;
   #step = 0;
+  /** Step of the newest checkpoint of this process. */
+  #savedStep: number | undefined;
   #tokens = 0;
   #loss = Number.NaN;
   #secondsBefore = 0;
@@ -127,6 +129,7 @@ export class Trainer<Batch> {
     this.#patience.restore(saved.patience);
     this.#budget.restore(saved.total_steps ?? undefined);
     this.#step = saved.step;
+    this.#savedStep = saved.step;
     this.#tokens = saved.tokens;
     this.#secondsBefore = saved.seconds;
   }
@@ -149,7 +152,7 @@ export class Trainer<Batch> {
     // A run that was killed between a checkpoint and its evaluation must still evaluate.
     if (this.#step > 0) await this.#afterSave();
     while (!this.#finished()) {
-      await this.#trainStep();
+      await this.#trainStep(elapsed);
       interrupted = await this.#agree();
       const last = this.#step === this.#budget.totalSteps;
       if (interrupted || last || this.#due(this.#settings.saveEvery) || this.#due(this.#settings.evalEvery)) {
@@ -201,10 +204,10 @@ export class Trainer<Batch> {
     return every > 0 && this.#step % every === 0;
   }
 
-  async #trainStep(): Promise<void> {
+  async #trainStep(elapsed: () => number): Promise<void> {
     const startedAt = performance.now();
     const { communicator } = this.#context;
-    const batches = await this.#queue.take();
+    const batches = await this.#nextBatches(elapsed);
     const [counted, tokens] = (await communicator.sum([
       this.#total(batches, (batch) => this.#stage.lossTokens?.(batch) ?? 1),
       this.#total(batches, (batch) => this.#stage.batchTokens?.(batch) ?? this.#stage.tokensPerBatch ?? 0),
@@ -220,6 +223,20 @@ export class Trainer<Batch> {
     this.#step += 1;
     this.#tokens += tokens;
     this.#log(lr, gradNorms, tokens, (performance.now() - startedAt) / 1000);
+  }
+
+  /** Saves the steps so far before it throws, for example the error of a reward function. */
+  async #nextBatches(elapsed: () => number): Promise<Batch[]> {
+    try {
+      return await this.#queue.take();
+    } catch (error) {
+      if (this.#step > 0) {
+        if (this.#step !== this.#savedStep) await this.#save(elapsed());
+        const text = `step ${this.#step} is saved; \`resume\` goes on from there`;
+        this.#output.emit({ type: 'note', text });
+      }
+      throw error;
+    }
   }
 
   #total(batches: readonly Batch[], count: (batch: Batch) => number): number {
@@ -300,8 +317,9 @@ export class Trainer<Batch> {
     });
   }
 
-  #save(seconds: number): Promise<void> {
-    return this.#output.save(this.#step, () => this.#contents(seconds));
+  async #save(seconds: number): Promise<void> {
+    await this.#output.save(this.#step, () => this.#contents(seconds));
+    this.#savedStep = this.#step;
   }
 
   #contents(seconds: number): CheckpointContents {

@@ -5,7 +5,7 @@
 
 import { AthanorError } from '../../base/errors.ts';
 import { readPrompts } from '../../data/rows/prompts.ts';
-import { RewardFunctionSource } from '../../scoring/reward-function.ts';
+import { RewardFileSource, RewardFunctionSource } from '../../scoring/reward-function.ts';
 import { RewardModelSource } from '../../scoring/reward-model.ts';
 import type { RewardSource } from '../../scoring/reward-source.ts';
 import { type ChatTokenizer, chatTokenizer, folderFields, loadChatModel } from '../loop/chat-model.ts';
@@ -16,7 +16,7 @@ import { RolloutModels } from './models.ts';
 import { encodePrompts, type PromptSet } from './prompts.ts';
 import { Sampler } from './sampler.ts';
 import { Scorer } from './scorer.ts';
-import type { RolloutSettings } from './settings.ts';
+import { type RolloutSettings, rolloutDefaults } from './settings.ts';
 
 export interface PreparedRollouts {
   chat: ChatTokenizer;
@@ -93,7 +93,8 @@ async function rewardSource(
   { tokenizer }: ChatTokenizer,
   longest: number,
 ): Promise<RewardSource> {
-  const { reward, rewardFn } = settings;
+  // A run of an earlier version has no limit in its settings.
+  const { reward, rewardFn, rewardTimeout = rolloutDefaults.rewardTimeout } = settings;
   if ((reward === undefined) === (rewardFn === undefined)) {
     throw new AthanorError(
       'ERR_OPTION',
@@ -101,7 +102,7 @@ async function rewardSource(
       'name a reward model folder, or a file that exports a function of prompt and response',
     );
   }
-  if (typeof rewardFn === 'function') return new RewardFunctionSource(rewardFn, '`rewardFn`');
-  if (rewardFn !== undefined) return RewardFunctionSource.load(rewardFn);
+  if (typeof rewardFn === 'function') return new RewardFunctionSource(rewardFn, rewardTimeout);
+  if (rewardFn !== undefined) return RewardFileSource.load(rewardFn, rewardTimeout);
   return RewardModelSource.load(reward!, tokenizer, longest, modelOptions(settings));
 }

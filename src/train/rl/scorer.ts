@@ -66,11 +66,7 @@ export class Scorer {
   }
 
   #answer(sequence: ResponseSequence): Answer {
-    return {
-      tokens: sequence.tokens,
-      prompt: this.promptText(sequence),
-      response: this.responseText(sequence),
-      row: this.#prompts[sequence.prompt]!.row,
-    };
+    const { id, text: prompt, row } = this.#prompts[sequence.prompt]!;
+    return { id, tokens: sequence.tokens, prompt, response: this.responseText(sequence), row };
   }
 }

@@ -1,5 +1,5 @@
 /** The settings of PPO and GRPO, with their defaults. */
-import type { RewardFunction } from '../../scoring/reward-function.ts';
+import type { RewardFunction } from '../../scoring/reward-calls.ts';
 import { type TuningSettings, tuningDefaults } from '../loop/settings.ts';
 import type { GroupBaseline } from './advantages.ts';
 
@@ -9,6 +9,8 @@ export interface RolloutSettings extends TuningSettings {
   reward?: string | undefined;
   /** A reward function, or a file that exports one; replaces `reward`. */
   rewardFn?: string | RewardFunction | undefined;
+  /** Seconds in which a reward function must score one answer. */
+  rewardTimeout: number;
   /** Number of iterations; each is one rollout with its updates. `steps` may be given instead. */
   iterations: number;
   /** Responses per rollout. */
@@ -78,6 +80,7 @@ export const rolloutDefaults = {
   decodeBatchSize: 64,
   missingEos: 'score',
   missingEosValue: -1,
+  rewardTimeout: 60,
   rewardClip: 0,
   entropyCoef: 0,
   clipLow: 0.2,

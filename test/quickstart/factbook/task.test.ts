@@ -2,10 +2,15 @@
  * The packaged task from a small made-up factbook: what each stage must not see, and what
  * the comparisons teach.
  */
-import { describe, expect, it } from 'vitest';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { packageRoot } from '../../../src/base/package-root.ts';
 import type { Country, Factbook } from '../../../src/quickstart/factbook/facts.ts';
 import { relations } from '../../../src/quickstart/factbook/relations.ts';
 import { type FactbookTask, taskOf } from '../../../src/quickstart/factbook/task.ts';
+import { RewardFileSource } from '../../../src/scoring/reward-function.ts';
+import { temporaryFolder } from '../../helpers/cli.ts';
 
 /** Two currencies, of which one is common; all other values are a country's own. */
 const factbook: Factbook = (() => {
@@ -89,4 +94,20 @@ describe('the packaged task', () => {
     expect(wrong('crowns') / wrong('euros')).toBeGreaterThan(0.5);
     expect(wrong('crowns') / wrong('euros')).toBeLessThan(2);
   });
+});
+
+it('has prompts on which the reward function of the guide tells right from wrong', async () => {
+  const guide = readFileSync(join(packageRoot, 'docs/ppo.md'), 'utf8');
+  const file = join(temporaryFolder(), 'correct.mjs');
+  writeFileSync(file, /^```js\n([\s\S]*?)^```$/m.exec(guide)![1]!);
+  const source = await RewardFileSource.load(file, 20);
+  onTestFinished(() => source.dispose());
+  const { prompts } = made(1);
+  const answers = (responseTo: (i: number) => string) =>
+    prompts.map(({ question, ...row }, i) => {
+      const shown = { ...row };
+      return { id: `${i}`, tokens: Int32Array.of(1), prompt: question, response: responseTo(i), row: shown };
+    });
+  expect(new Set(await source.score(answers((i) => prompts[i]!.sentence)))).toEqual(new Set([1]));
+  expect(new Set(await source.score(answers(() => 'I am not sure.')))).toEqual(new Set([0]));
 });

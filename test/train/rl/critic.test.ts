@@ -59,7 +59,7 @@ describe('R3: the value model starts', () => {
 describe('adapters on the reward model', () => {
   it('train, and the reward model goes on scoring with the same bits', async () => {
     const source = new RewardModelSource(tinyScorer(4));
-    const answers = sequences.map(({ tokens }) => ({ tokens, prompt: '', response: '', row: {} }));
+    const answers = sequences.map(({ tokens }) => ({ id: '', tokens, prompt: '', response: '', row: {} }));
     const before = await source.score(answers);
     const frozen = weights(source.model.parameters());
     const critic = new AdaptedCritic(source.model, lora, 1, false);

@@ -116,18 +116,52 @@ it('scores responses relative to the others to their prompt, from values of exac
   await expect(run({ numGenerations: 3 })).rejects.toThrow(/does not divide into groups of 3/);
 });
 
+it('saves before it gives up on a reward function, and goes on from there with the same bits', async () => {
+  let rowsLeft = Number.POSITIVE_INFINITY;
+  const settings: Partial<PpoSettings> = {
+    valueInit: 'head',
+    saveEvery: 0,
+    rewardFn: (_, response) => {
+      rowsLeft -= 1;
+      if (rowsLeft < 0) throw new Error('the service is down');
+      return response.length;
+    },
+  };
+  const undisturbed = await run(settings);
+  // It fails within the third rollout.
+  rowsLeft = 2 * ppoDefaults.rolloutSize! + 3;
+  await expect(run(settings)).rejects.toThrow(
+    /threw "the service is down" for the response .* to .*prompts\.jsonl:\d+/,
+  );
+  const out = join(root, `run-${runs}`);
+  const steps = new CheckpointStore(out).latest()!.step;
+  expect(steps).toBe((undisturbed.result.step / 3) * 2);
+  rowsLeft = Number.POSITIVE_INFINITY;
+  await runPpo({ out, resume: true, rewardFn: settings.rewardFn });
+  expect(weightsOf(out).equals(weightsOf(undisturbed.out))).toBe(true);
+});
+
+it('tells why it failed, and not that the report cannot be written', async () => {
+  const log = join(root, `run-${runs + 1}`, 'metrics.jsonl');
+  const rewardFn = () => {
+    rmSync(log, { force: true });
+    throw new Error('the service is down');
+  };
+  await expect(run({ valueInit: 'head', rewardFn })).rejects.toThrow('the service is down');
+});
+
 it('evaluates on prompts that it never trains on', async () => {
-  const file = rewardFunction(`
-    export const asked = [];
-    export default (prompt, response, row) => { asked.push(prompt); return response.length; };`);
+  const asked: string[] = [];
   const { out } = await run({
-    rewardFn: file,
+    rewardFn: (prompt, response) => {
+      asked.push(prompt);
+      return response.length;
+    },
     valueInit: 'head',
     evalPrompts: 5,
     evalEvery: 6,
     iterations: 6,
   });
-  const { asked } = (await import(file)) as { asked: string[] };
   const evaluations = readMetrics(out).records.filter(({ event }) => event === 'evaluation');
   expect(evaluations.map(({ step }) => step)).toEqual([6, 12, 18, 24]);
   expect(
@@ -225,6 +259,8 @@ describe('R11: athanor ppo', () => {
     const file = rewardFunction('export default () => Number("none")');
     const { code, stderr } = await athanor(...args('--reward-fn', file, '--value-init', 'head'));
     expect(code).toBe(2);
-    expect(stderr).toMatch(/reward-\d+\.mjs returned NaN for the response .*, not a finite number/);
+    expect(stderr).toMatch(
+      /reward-\d+\.mjs returned NaN, not a finite number, for the response .* to .*prompts\.jsonl:\d+/,
+    );
   });
 });

@@ -2,11 +2,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { newNameOf, renamedOptions } from '../../src/base/renamed-options.ts';
 import { commands } from '../../src/cli/commands.ts';
 import { readConfig } from '../../src/cli/config-file.ts';
 import { optionName } from '../../src/cli/options.ts';
 import { buildProgram, selectCommand } from '../../src/cli/program.ts';
-import { newNameOf, renamedOptions } from '../../src/cli/renamed-options.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
 
 const users = [

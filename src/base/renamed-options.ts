@@ -29,3 +29,11 @@ export function newNameOf(old: string, options: Iterable<string>): string | unde
   const name = Object.hasOwn(renamedOptions, old) ? renamedOptions[old] : undefined;
   return name !== undefined && [...options].includes(name) ? name : undefined;
 }
+
+/** The new key of a renamed setting, if `keys` has it: `warmupSteps` for `warmup`. */
+export function newKeyOf(old: string, keys: Iterable<string>): string | undefined {
+  const option = old.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`).replaceAll('_', '-');
+  const name = Object.hasOwn(renamedOptions, option) ? renamedOptions[option]! : '';
+  const key = name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+  return [...keys].includes(key) ? key : undefined;
+}
