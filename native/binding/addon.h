@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "binding/reclaim.h"
+
 namespace athanor::binding {
 
 /// The types of a bound function, as TypeScript writes them.
@@ -19,6 +21,7 @@ struct AddonData {
   Napi::FunctionReference tensor_constructor;
   Napi::FunctionReference error_constructor;
   std::vector<Signature> signatures;
+  ReclaimList reclaimable;
 };
 
 [[noreturn]] void throw_athanor_error(Napi::Env env, const char* code, const std::string& message);

@@ -18,14 +18,22 @@
 #include "binding/to_js.h"
 #include "binding/type_text.h"
 #include "core/operation.h"
+#include "core/reclaim.h"
 
 namespace athanor::binding {
+
+/// Frees the tensors that nobody uses; `env` is a napi_env.
+inline bool collect_garbage(void* env) {
+  const Napi::Env environment(static_cast<napi_env>(env));
+  return environment.GetInstanceData<AddonData>()->reclaimable.collect(environment);
+}
 
 /// Runs body under the operation's name and rethrows a C++ exception as an AthanorError.
 /// `operation` must be a literal: work that is queued on a GPU is remembered by it.
 template <class Body>
 Napi::Value guarded(const char* operation, Napi::Env env, Body&& body) {
   const OperationScope scope(operation);
+  const ReclaimScope last_resort(&collect_garbage, static_cast<napi_env>(env));
   try {
     return body();
   } catch (const Error& error) {

@@ -58,7 +58,7 @@ class Texts {
   std::vector<Bytes> views_;
 };
 
-class TokenizerWrap : public Napi::ObjectWrap<TokenizerWrap> {
+class TokenizerWrap : public Napi::ObjectWrap<TokenizerWrap>, public Reclaimable {
  public:
   static Napi::Function define(Napi::Env env) {
     return DefineClass(
@@ -67,7 +67,8 @@ class TokenizerWrap : public Napi::ObjectWrap<TokenizerWrap> {
   }
 
   /// new NativeTokenizer(bytes, offsets, kinds, merges, pattern, ignoreMerges)
-  explicit TokenizerWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TokenizerWrap>(info) {
+  explicit TokenizerWrap(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<TokenizerWrap>(info), Reclaimable(info.Env()) {
     guarded("NativeTokenizer", info.Env(), [&]() -> Napi::Value {
       text::VocabularyData data;
       const auto take = [](auto& target, const auto& source) { target.assign(source.begin(), source.end()); };
@@ -79,7 +80,7 @@ class TokenizerWrap : public Napi::ObjectWrap<TokenizerWrap> {
       data.ignore_merges = argument_of<bool>(info, 5);
       tokenizer_ = std::make_unique<text::Tokenizer>(std::move(data));
       reported_bytes_ = static_cast<int64_t>(tokenizer_->vocabulary().memory_bytes());
-      Napi::MemoryManagement::AdjustExternalMemory(info.Env(), reported_bytes_);
+      info.Env().GetInstanceData<AddonData>()->reclaimable.hand_over(info.Env(), reported_bytes_);
       return info.Env().Undefined();
     });
   }
@@ -110,6 +111,8 @@ class TokenizerWrap : public Napi::ObjectWrap<TokenizerWrap> {
                    PackedNumbers<uint8_t>{tokenizer_->decode(ids.data(), ids.size(), skip_special)});
     });
   }
+
+  bool is_dead() const override { return Value().IsEmpty(); }
 
   std::unique_ptr<text::Tokenizer> tokenizer_;
   int64_t reported_bytes_ = 0;
