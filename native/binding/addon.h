@@ -9,9 +9,10 @@
 
 namespace athanor::binding {
 
-/// The types of a bound function, as TypeScript writes them.
+/// The names and types of a bound function, as TypeScript writes them.
 struct Signature {
   const char* name;
+  std::vector<std::string> (*names)();
   std::vector<std::string> (*parameters)();
   std::string (*result)();
 };

@@ -98,14 +98,14 @@ Tensor slice(const Tensor& t, int64_t begin, int64_t end) { return t.slice(begin
 
 const Family tensor_wrap_family([](Exports& exports) {
   TensorWrap::define(exports.env, exports.object);
-  bind<&empty>(exports, "empty");
-  bind<&view>(exports, "view");
-  bind<&slice>(exports, "slice");
-  bind<&dtype_of>(exports, "dtypeOf");
-  bind<&shape_of>(exports, "shapeOf");
-  bind<&read>(exports, "read");
-  bind<&write>(exports, "write");
-  bind<&account>(exports, "account");
+  bind<&empty, "empty(shape, dtype)">(exports);
+  bind<&view, "view(tensor, shape)">(exports);
+  bind<&slice, "slice(tensor, begin, end)">(exports);
+  bind<&dtype_of, "dtypeOf(tensor)">(exports);
+  bind<&shape_of, "shapeOf(tensor)">(exports);
+  bind<&read, "read(tensor)">(exports);
+  bind<&write, "write(tensor, values)">(exports);
+  bind<&account, "account(tensor)">(exports);
 });
 
 }  // namespace
