@@ -71,11 +71,11 @@ Total sum_tokens(const Args& args) {
 
 }  // namespace
 
-const PolicyKernels policy_kernels_table = {gae,
+constinit const PolicyKernels policy_kernels_table = complete_table<PolicyKernels>(gae,
                                             moments,
                                             affine,
                                             kl_penalty,
                                             sum_tokens<PolicyTotals, PolicyLossArgs>,
-                                            sum_tokens<ValueTotals, ValueLossArgs>};
+                                            sum_tokens<ValueTotals, ValueLossArgs>);
 
 }  // namespace athanor::cpu::ATHANOR_ISA
