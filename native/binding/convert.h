@@ -1,5 +1,5 @@
-// bind<&ops::name, "name(a, b)">(exports) makes a JavaScript function of a C++ one: each argument is
-// unwrapped by its C++ type, the result is wrapped by its own, and an exception becomes an
+// bind<&ops::name, "name(a, b)">(exports) makes a JavaScript function of a C++ one: each argument
+// is unwrapped by its C++ type, the result is wrapped by its own, and an exception becomes an
 // AthanorError with the code.
 #pragma once
 
@@ -80,7 +80,8 @@ class OneDevice {
 template <Declaration declaration, class Result, class... Args>
 struct Call {
   static_assert(sizeof...(Args) <= kMostArguments, "so many arguments are the fields of a struct");
-  static_assert(sizeof...(Args) == declaration.parameters, "the declaration has another number of parameters");
+  static_assert(sizeof...(Args) == declaration.parameters,
+                "the declaration has another number of parameters");
 
   /// Calls function(arguments...) and then use(result), which returns the JavaScript value.
   template <class Function, class Use>

@@ -2,7 +2,9 @@
 //
 //   class Wrap : public NativeClass<Wrap> {
 //     using Constructor = Bound<"Name(a, b)", &make>;  // make(a, b) returns what the object holds
-//     explicit Wrap(const Napi::CallbackInfo& info) : NativeClass(info) { construct<Constructor>(info, held_); }
+//     explicit Wrap(const Napi::CallbackInfo& info) : NativeClass(info) {
+//       construct<Constructor>(info, held_);
+//     }
 //   };
 //   Wrap::define<Wrap::Constructor>(exports, Wrap::method<&Wrap::read, "Name.read(begin)">);
 #pragma once
@@ -35,7 +37,8 @@ class NativeClass : public Napi::ObjectWrap<Self> {
   template <auto member, Declaration declaration>
   static Napi::ClassPropertyDescriptor<Self> method(Exports& exports) {
     exports.signatures.push_back(Method<declaration, decltype(member)>::signature());
-    return NativeClass::InstanceMethod(declaration.property(), &NativeClass::template call<member, declaration>);
+    return NativeClass::InstanceMethod(declaration.property(),
+                                       &NativeClass::template call<member, declaration>);
   }
 
  protected:

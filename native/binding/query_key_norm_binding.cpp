@@ -9,7 +9,8 @@ namespace athanor::binding {
 namespace {
 
 const Family query_key_norm_family([](Exports& exports) {
-  bind<&ops::query_key_norm_forward, "queryKeyNormForward(qkv, queryGain, keyGain, heads, kvHeads, eps)">(exports);
+  bind<&ops::query_key_norm_forward, "queryKeyNormForward(qkv, queryGain, keyGain, heads, kvHeads, eps)">(
+      exports);
   bind<&ops::query_key_norm_backward, "queryKeyNormBackward(inputs)">(exports);
 });
 

@@ -41,8 +41,8 @@ class Reclaimable : private RingLink {
 /// The reclaimable objects of one environment.
 class ReclaimList {
  public:
-  /// Tells the collector that `bytes` more hang on objects. Where that is much, frees dead ones, and
-  /// collects garbage where too few were dead.
+  /// Tells the collector that `bytes` more hang on objects. Where that is much, frees dead ones,
+  /// and collects garbage where too few were dead.
   void hand_over(Napi::Env env, int64_t bytes);
   /// Collects all garbage and frees what is dead; whether there was any.
   bool collect(Napi::Env env);

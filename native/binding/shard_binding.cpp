@@ -31,8 +31,9 @@ class ShardWrap : public NativeClass<ShardWrap> {
 };
 
 const Family shard_family([](Exports& exports) {
-  ShardWrap::define<ShardWrap::Constructor>(exports, ShardWrap::method<&ShardWrap::read, "NativeShard.read(begin, out)">,
-                                            ShardWrap::method<&ShardWrap::close, "NativeShard.close()">);
+  ShardWrap::define<ShardWrap::Constructor>(
+      exports, ShardWrap::method<&ShardWrap::read, "NativeShard.read(begin, out)">,
+      ShardWrap::method<&ShardWrap::close, "NativeShard.close()">);
 });
 
 }  // namespace

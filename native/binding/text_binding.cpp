@@ -94,9 +94,9 @@ struct TypeText<PromisedIds> {
 
 namespace {
 
-std::unique_ptr<text::Tokenizer> make_tokenizer(const Bytes& bytes, const Offsets& offsets, const Kinds& kinds,
-                                                const Ids& merges, text::SplitPattern pattern,
-                                                bool ignore_merges) {
+std::unique_ptr<text::Tokenizer> make_tokenizer(const Bytes& bytes, const Offsets& offsets,
+                                                const Kinds& kinds, const Ids& merges,
+                                                text::SplitPattern pattern, bool ignore_merges) {
   return std::make_unique<text::Tokenizer>(text::VocabularyData{.bytes = {bytes.begin(), bytes.end()},
                                                                 .offsets = {offsets.begin(), offsets.end()},
                                                                 .kinds = {kinds.begin(), kinds.end()},
@@ -119,7 +119,8 @@ class TokenizerWrap : public NativeClass<TokenizerWrap>, public Reclaimable {
 
   std::vector<PackedNumbers<int32_t>> encode(const TextViews& texts, bool allow_special) {
     std::vector<PackedNumbers<int32_t>> packed;
-    for (text::Ids& ids : tokenizer_->encode(texts.views(), allow_special)) packed.push_back({std::move(ids)});
+    for (text::Ids& ids : tokenizer_->encode(texts.views(), allow_special))
+      packed.push_back({std::move(ids)});
     return packed;
   }
   PackedNumbers<uint8_t> decode(const Ids& ids, bool skip_special) {

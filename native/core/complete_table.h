@@ -9,7 +9,8 @@ namespace athanor {
 /// Every member of a table takes the room of a pointer.
 template <class Table, class... Entries>
 constexpr Table complete_table(Entries... entries) {
-  static_assert(sizeof(Table) == sizeof...(Entries) * sizeof(void (*)()), "the table lacks an entry at its end");
+  static_assert(sizeof(Table) == sizeof...(Entries) * sizeof(void (*)()),
+                "the table lacks an entry at its end");
   return Table{std::move(entries)...};
 }
 

@@ -11,8 +11,7 @@ thread_local void* innermost_context = nullptr;
 }  // namespace
 
 ReclaimScope::ReclaimScope(bool (*reclaim)(void*), void* context)
-    : outer_(std::exchange(innermost, reclaim)),
-      outer_context_(std::exchange(innermost_context, context)) {}
+    : outer_(std::exchange(innermost, reclaim)), outer_context_(std::exchange(innermost_context, context)) {}
 
 ReclaimScope::~ReclaimScope() {
   innermost = outer_;

@@ -116,8 +116,8 @@ struct SigmoidSlope {
 
 const ActivationKernels& activation_kernels() {
   static constexpr auto kTable = complete_table<ActivationKernels>(
-      unary<Gelu>,       binary<GeluSlope>, swiglu_forward,    swiglu_backward, unary<Relu>,
-      binary<ReluSlope>, unary<Tanh>,       binary<TanhSlope>, unary<Sigmoid>,  binary<SigmoidSlope>);
+      unary<Gelu>, binary<GeluSlope>, swiglu_forward, swiglu_backward, unary<Relu>, binary<ReluSlope>,
+      unary<Tanh>, binary<TanhSlope>, unary<Sigmoid>, binary<SigmoidSlope>);
   return kTable;
 }
 

@@ -1,6 +1,7 @@
 /**
  * Times one kernel at a time, as a share of the peak of this machine: its measured FLOP/s or its
- * measured bandwidth. A kernel that the memory bounds finds nothing in a cache. Results of a GPU are compared with those of the CPU before they are timed.
+ * measured bandwidth. A kernel that the memory bounds finds nothing in a cache. Results of a GPU
+ * are compared with those of the CPU before they are timed.
  */
 
 import { AthanorError } from '../base/errors.ts';

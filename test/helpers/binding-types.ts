@@ -80,7 +80,7 @@ export class Declarations {
     return new Map(found.map(([name, members]) => [name, members.map((member) => member.name)]));
   }
 
-  /** The functions of all those interfaces, constructors as `Class` and methods as `Class.method`. */
+  /** The functions of those interfaces, constructors as `Class` and methods as `Class.method`. */
   signatures(): Map<string, Signature> {
     const all = new Map<string, Signature>();
     for (const name of this.bindings().keys()) {

@@ -28,7 +28,7 @@ const works = {
     for (;;) { await trainer.count([text]); await trainer.train(300, 2); }`,
 };
 
-/** Calls `stop` some milliseconds after a worker of this kind has begun, at another moment per call. */
+/** `begin` calls `stop` some milliseconds after a worker of this kind has begun, by the round. */
 const prelude = (work: string) => `
   const { Worker } = require('node:worker_threads');
   const begin = (round, stop) => {
