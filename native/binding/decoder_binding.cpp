@@ -28,11 +28,11 @@ std::unique_ptr<ops::DecoderModel> keep_model(const ops::DecoderModel& model) {
 }
 
 /// Holds the weights of a model by name, so that a step need not hand them over again.
-class DecoderWrap : public NativeClass<DecoderWrap> {
+class DecoderWrap : public NativeClass<DecoderWrap>, public Reclaimable {
  public:
   using Constructor = Bound<"NativeDecoder(model)", &keep_model>;
 
-  explicit DecoderWrap(const Napi::CallbackInfo& info) : NativeClass(info) {
+  explicit DecoderWrap(const Napi::CallbackInfo& info) : NativeClass(info), Reclaimable(info.Env()) {
     construct<Constructor>(info, model_);
   }
 
@@ -40,12 +40,14 @@ class DecoderWrap : public NativeClass<DecoderWrap> {
     expect(model_ != nullptr, ErrorCode::kState, "the decoder was disposed");
     OneDevice device;
     device.check(model_->token_table);
-    device.check(step);
+    device.check(step.tokens);  // and with that every tensor of the step
     return ops::decoder_cached(*model_, step);
   }
   void dispose() { model_.reset(); }
 
  private:
+  bool is_dead() const override { return Value().IsEmpty(); }
+
   std::unique_ptr<ops::DecoderModel> model_;
 };
 

@@ -72,6 +72,23 @@ describe('a synchronous loop', () => {
     expect(largest).toBeLessThan(limit);
   });
 
+  it('that forgets decoders, which share the memory of weights, stays small', async () => {
+    const before = `
+      const rest = {
+        layers: [],
+        finalNorm: { gain: full([64], 1).handle },
+        norm: 'rms',
+        eps: 1e-5,
+        heads: 1,
+        kvHeads: 1,
+        dtype: 'f32',
+      };`;
+    const body = 'new native.NativeDecoder({ ...rest, tokenTable: full([16384, 64], 1).handle });';
+    const { largest, error } = await grow(body, 2e9, 4 * MiB, before);
+    expect(error).toBeUndefined();
+    expect(largest).toBeLessThan(limit);
+  });
+
   it('keeps what is still referred to', async () => {
     const body = `
       const kept = full([1 << 16], round);
