@@ -43,8 +43,11 @@ Napi::Value guarded(const char* operation, Napi::Env env, Body&& body) {
     throw_athanor_error(
         env, "ERR_OUT_OF_MEMORY",
         "[" + std::string(operation) + "] the system has no memory left for the engine's own tables");
-  } catch (const Napi::Error&) {
-    throw;
+  } catch (const Napi::Error& error) {
+    if (error.Value().IsObject()) throw;
+    // node-addon-api hands such a value on inside of a wrapper, and aborts where the environment
+    // dies while it unwraps it.
+    throw_athanor_error(env, "ERR_ARGUMENT", "a getter of the arguments threw what is no Error");
   } catch (const std::exception& error) {
     throw_athanor_error(env, "ERR_INTERNAL", error.what());
   }
