@@ -5,16 +5,16 @@ namespace athanor::binding {
 namespace {
 
 const Family activation_family([](Exports& exports) {
-  bind<&ops::gelu_forward>(exports, "geluForward");
-  bind<&ops::gelu_backward>(exports, "geluBackward");
-  bind<&ops::swiglu_forward>(exports, "swigluForward");
-  bind<&ops::swiglu_backward>(exports, "swigluBackward");
-  bind<&ops::relu_forward>(exports, "reluForward");
-  bind<&ops::relu_backward>(exports, "reluBackward");
-  bind<&ops::tanh_forward>(exports, "tanhForward");
-  bind<&ops::tanh_backward>(exports, "tanhBackward");
-  bind<&ops::sigmoid_forward>(exports, "sigmoidForward");
-  bind<&ops::sigmoid_backward>(exports, "sigmoidBackward");
+  bind<&ops::gelu_forward, "geluForward(x)">(exports);
+  bind<&ops::gelu_backward, "geluBackward(dy, x)">(exports);
+  bind<&ops::swiglu_forward, "swigluForward(gateUp)">(exports);
+  bind<&ops::swiglu_backward, "swigluBackward(dy, gateUp)">(exports);
+  bind<&ops::relu_forward, "reluForward(x)">(exports);
+  bind<&ops::relu_backward, "reluBackward(dy, y)">(exports);
+  bind<&ops::tanh_forward, "tanhForward(x)">(exports);
+  bind<&ops::tanh_backward, "tanhBackward(dy, y)">(exports);
+  bind<&ops::sigmoid_forward, "sigmoidForward(x)">(exports);
+  bind<&ops::sigmoid_backward, "sigmoidBackward(dy, y)">(exports);
 });
 
 }  // namespace

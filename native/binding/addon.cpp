@@ -37,11 +37,11 @@ Napi::Value set_error_class(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// signatures(): [name, parameter types, result type] of each bound function.
+// signatures(): [name, parameter names, parameter types, result type] of each bound function.
 Napi::Value signatures(const Napi::CallbackInfo& info) {
-  std::vector<std::tuple<std::string, std::vector<std::string>, std::string>> all;
+  std::vector<std::tuple<std::string, std::vector<std::string>, std::vector<std::string>, std::string>> all;
   for (const Signature& s : info.Env().GetInstanceData<AddonData>()->signatures)
-    all.emplace_back(s.name, s.parameters(), s.result());
+    all.emplace_back(s.name, s.names(), s.parameters(), s.result());
   return to_js(info.Env(), all);
 }
 

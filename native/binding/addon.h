@@ -5,11 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "binding/reclaim.h"
+
 namespace athanor::binding {
 
-/// The types of a bound function, as TypeScript writes them.
+/// The names and types of a bound function, as TypeScript writes them.
 struct Signature {
   const char* name;
+  std::vector<std::string> (*names)();
   std::vector<std::string> (*parameters)();
   std::string (*result)();
 };
@@ -19,6 +22,7 @@ struct AddonData {
   Napi::FunctionReference tensor_constructor;
   Napi::FunctionReference error_constructor;
   std::vector<Signature> signatures;
+  ReclaimList reclaimable;
 };
 
 [[noreturn]] void throw_athanor_error(Napi::Env env, const char* code, const std::string& message);

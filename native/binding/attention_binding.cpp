@@ -9,12 +9,12 @@ namespace athanor::binding {
 namespace {
 
 const Family attention_family([](Exports& exports) {
-  bind<&ops::attention_forward>(exports, "attentionForward");
-  bind<&ops::attention_backward>(exports, "attentionBackward");
-  bind<&ops::kv_cache_create>(exports, "kvCacheCreate");
-  bind<&ops::attention_cached>(exports, "attentionCached");
-  bind<&ops::rope_table>(exports, "ropeTable");
-  bind<&ops::rope>(exports, "rope");
+  bind<&ops::attention_forward, "attentionForward(qkv, cuSeqlens, heads, kvHeads, scale)">(exports);
+  bind<&ops::attention_backward, "attentionBackward(inputs)">(exports);
+  bind<&ops::kv_cache_create, "kvCacheCreate(slots, maxTokens, kvHeads, headDim, dtype)">(exports);
+  bind<&ops::attention_cached, "attentionCached(inputs)">(exports);
+  bind<&ops::rope_table, "ropeTable(maxPositions, headDim, theta)">(exports);
+  bind<&ops::rope, "rope(qkv, positions, table, heads, kvHeads, inverse)">(exports);
 });
 
 }  // namespace

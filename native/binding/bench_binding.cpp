@@ -5,8 +5,8 @@ namespace athanor::binding {
 namespace {
 
 const Family bench_family([](Exports& exports) {
-  bind<&ops::measure_peak_flops>(exports, "measurePeakFlops");
-  bind<&ops::measure_copy_bandwidth>(exports, "measureCopyBandwidth");
+  bind<&ops::measure_peak_flops, "measurePeakFlops(dtype)">(exports);
+  bind<&ops::measure_copy_bandwidth, "measureCopyBandwidth()">(exports);
 });
 
 }  // namespace

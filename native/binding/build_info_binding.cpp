@@ -30,9 +30,9 @@ std::vector<std::tuple<std::string, std::string, std::string, std::string>> cuda
 }
 
 const Family build_info_family([](Exports& exports) {
-  bind<&compiler>(exports, "compiler");
-  bind<&built_isas>(exports, "builtIsas");
-  bind<&cuda_libraries>(exports, "cudaLibraries");
+  bind<&compiler, "compiler()">(exports);
+  bind<&built_isas, "builtIsas()">(exports);
+  bind<&cuda_libraries, "cudaLibraries()">(exports);
 });
 
 }  // namespace

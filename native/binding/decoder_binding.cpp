@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "binding/convert.h"
+#include "binding/native_class.h"
 
 ATHANOR_WORDS(athanor::ops::DecoderNorm, {"layer", athanor::ops::DecoderNorm::kLayer},
               {"rms", athanor::ops::DecoderNorm::kRms})
@@ -23,45 +23,38 @@ ATHANOR_FIELDS(athanor::ops::DecoderStep, tokens, positions, cu_seqlens, slots, 
 namespace athanor::binding {
 namespace {
 
+std::unique_ptr<ops::DecoderModel> keep_model(const ops::DecoderModel& model) {
+  return std::make_unique<ops::DecoderModel>(model);
+}
+
 /// Holds the weights of a model by name, so that a step need not hand them over again.
-class DecoderWrap : public Napi::ObjectWrap<DecoderWrap> {
+class DecoderWrap : public NativeClass<DecoderWrap>, public Reclaimable {
  public:
-  static Napi::Function define(Napi::Env env) {
-    return DefineClass(
-        env, "NativeDecoder",
-        {InstanceMethod<&DecoderWrap::forward>("forward"), InstanceMethod<&DecoderWrap::dispose>("dispose")});
+  using Constructor = Bound<"NativeDecoder(model)", &keep_model>;
+
+  explicit DecoderWrap(const Napi::CallbackInfo& info) : NativeClass(info), Reclaimable(info.Env()) {
+    construct<Constructor>(info, model_);
   }
 
-  explicit DecoderWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DecoderWrap>(info) {
-    guarded("NativeDecoder", info.Env(), [&]() -> Napi::Value {
-      model_ = std::make_unique<ops::DecoderModel>(argument_of<ops::DecoderModel>(info, 0));
-      OneDevice().check(*model_);
-      return info.Env().Undefined();
-    });
+  Tensor forward(const ops::DecoderStep& step) {
+    expect(model_ != nullptr, ErrorCode::kState, "the decoder was disposed");
+    OneDevice device;
+    device.check(model_->token_table);
+    device.check(step.tokens);  // and with that every tensor of the step
+    return ops::decoder_cached(*model_, step);
   }
+  void dispose() { model_.reset(); }
 
  private:
-  Napi::Value forward(const Napi::CallbackInfo& info) {
-    return guarded("decoderCached", info.Env(), [&]() -> Napi::Value {
-      expect(model_ != nullptr, ErrorCode::kState, "the decoder was disposed");
-      const auto step = argument_of<ops::DecoderStep>(info, 0);
-      OneDevice device;
-      device.check(model_->token_table);
-      device.check(step);
-      return to_js(info.Env(), ops::decoder_cached(*model_, step));
-    });
-  }
-
-  Napi::Value dispose(const Napi::CallbackInfo& info) {
-    model_.reset();
-    return info.Env().Undefined();
-  }
+  bool is_dead() const override { return Value().IsEmpty(); }
 
   std::unique_ptr<ops::DecoderModel> model_;
 };
 
 const Family decoder_family([](Exports& exports) {
-  exports.object.Set("NativeDecoder", DecoderWrap::define(exports.env));
+  DecoderWrap::define<DecoderWrap::Constructor>(
+      exports, DecoderWrap::method<&DecoderWrap::forward, "NativeDecoder.forward(step)">,
+      DecoderWrap::method<&DecoderWrap::dispose, "NativeDecoder.dispose()">);
 });
 
 }  // namespace

@@ -5,17 +5,17 @@ namespace athanor::binding {
 namespace {
 
 const Family elementwise_family([](Exports& exports) {
-  bind<&ops::axpby>(exports, "axpby");
-  bind<&ops::add_scaled_into>(exports, "addScaledInto");
-  bind<&ops::lerp_into>(exports, "lerpInto");
-  bind<&ops::scale>(exports, "scale");
-  bind<&ops::scale_into>(exports, "scaleInto");
-  bind<&ops::multiply>(exports, "multiply");
-  bind<&ops::full>(exports, "full");
-  bind<&ops::fill_into>(exports, "fillInto");
-  bind<&ops::cast>(exports, "cast");
-  bind<&ops::sum>(exports, "sum");
-  bind<&ops::copy_into>(exports, "copyInto");
+  bind<&ops::axpby, "axpby(a, alpha, b, beta)">(exports);
+  bind<&ops::add_scaled_into, "addScaledInto(target, source, alpha)">(exports);
+  bind<&ops::lerp_into, "lerpInto(target, source, weight)">(exports);
+  bind<&ops::scale, "scale(a, alpha)">(exports);
+  bind<&ops::scale_into, "scaleInto(target, alpha)">(exports);
+  bind<&ops::multiply, "multiply(a, b)">(exports);
+  bind<&ops::full, "full(shape, dtype, value)">(exports);
+  bind<&ops::fill_into, "fillInto(target, value)">(exports);
+  bind<&ops::cast, "cast(a, dtype)">(exports);
+  bind<&ops::sum, "sum(a)">(exports);
+  bind<&ops::copy_into, "copyInto(target, source)">(exports);
 });
 
 }  // namespace

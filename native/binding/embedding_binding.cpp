@@ -5,8 +5,10 @@ namespace athanor::binding {
 namespace {
 
 const Family embedding_family([](Exports& exports) {
-  bind<&ops::embedding_forward>(exports, "embeddingForward");
-  bind<&ops::embedding_backward>(exports, "embeddingBackward");
+  bind<&ops::embedding_forward, "embeddingForward(tokens, positions, tokenTable, positionTable, dtype)">(
+      exports);
+  bind<&ops::embedding_backward, "embeddingBackward(dy, tokens, positions, dtokenTable, dpositionTable)">(
+      exports);
 });
 
 }  // namespace

@@ -193,20 +193,4 @@ struct From<std::span<T>> {
   }
 };
 
-constexpr size_t kMostArguments = 15;
-
-/// Argument `index` of a call, counted from 0.
-inline Place argument(size_t index) {
-  static constexpr const char* kNames[kMostArguments] = {
-      "argument 1",  "argument 2",  "argument 3",  "argument 4",  "argument 5",
-      "argument 6",  "argument 7",  "argument 8",  "argument 9",  "argument 10",
-      "argument 11", "argument 12", "argument 13", "argument 14", "argument 15"};
-  return {kNames[index]};
-}
-
-template <class T>
-T argument_of(const Napi::CallbackInfo& info, size_t index) {
-  return From<T>::get(info[index], argument(index));
-}
-
 }  // namespace athanor::binding

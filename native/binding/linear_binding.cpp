@@ -8,10 +8,10 @@ namespace athanor::binding {
 namespace {
 
 const Family linear_family([](Exports& exports) {
-  bind<&ops::linear_forward>(exports, "linearForward");
-  bind<&ops::linear_backward_input>(exports, "linearBackwardInput");
-  bind<&ops::linear_backward_weight>(exports, "linearBackwardWeight");
-  bind<&ops::gemm>(exports, "gemm");
+  bind<&ops::linear_forward, "linearForward(inputs)">(exports);
+  bind<&ops::linear_backward_input, "linearBackwardInput(dy, weight, preactivation, addend)">(exports);
+  bind<&ops::linear_backward_weight, "linearBackwardWeight(dy, x, dweight, dbias, overwrite)">(exports);
+  bind<&ops::gemm, "gemm(a, b, aTransposed, bTransposed, outDtype)">(exports);
 });
 
 }  // namespace

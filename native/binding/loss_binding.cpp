@@ -10,10 +10,10 @@ namespace athanor::binding {
 namespace {
 
 const Family loss_family([](Exports& exports) {
-  bind<&ops::linear_cross_entropy>(exports, "linearCrossEntropy");
-  bind<&ops::linear_logits>(exports, "linearLogits");
-  bind<&ops::linear_log_prob>(exports, "linearLogProb");
-  bind<&ops::linear_log_prob_backward>(exports, "linearLogProbBackward");
+  bind<&ops::linear_cross_entropy, "linearCrossEntropy(inputs)">(exports);
+  bind<&ops::linear_logits, "linearLogits(x, weight)">(exports);
+  bind<&ops::linear_log_prob, "linearLogProb(x, weight, targets, temperature)">(exports);
+  bind<&ops::linear_log_prob_backward, "linearLogProbBackward(inputs)">(exports);
 });
 
 }  // namespace

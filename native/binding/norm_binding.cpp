@@ -8,10 +8,10 @@ namespace athanor::binding {
 namespace {
 
 const Family norm_family([](Exports& exports) {
-  bind<&ops::layer_norm_forward>(exports, "layerNormForward");
-  bind<&ops::layer_norm_backward>(exports, "layerNormBackward");
-  bind<&ops::rms_norm_forward>(exports, "rmsNormForward");
-  bind<&ops::rms_norm_backward>(exports, "rmsNormBackward");
+  bind<&ops::layer_norm_forward, "layerNormForward(x, delta, weight, bias, eps)">(exports);
+  bind<&ops::layer_norm_backward, "layerNormBackward(inputs)">(exports);
+  bind<&ops::rms_norm_forward, "rmsNormForward(x, delta, weight, eps)">(exports);
+  bind<&ops::rms_norm_backward, "rmsNormBackward(inputs)">(exports);
 });
 
 }  // namespace

@@ -8,8 +8,8 @@ namespace athanor::binding {
 namespace {
 
 const Family optimizer_family([](Exports& exports) {
-  bind<&ops::adamw_step>(exports, "adamwStep");
-  bind<&ops::global_norm>(exports, "globalNorm");
+  bind<&ops::adamw_step, "adamwStep(inputs)">(exports);
+  bind<&ops::global_norm, "globalNorm(tensors)">(exports);
 });
 
 }  // namespace

@@ -11,11 +11,11 @@ namespace athanor::binding {
 namespace {
 
 const Family policy_family([](Exports& exports) {
-  bind<&ops::gae>(exports, "gae");
-  bind<&ops::whiten>(exports, "whiten");
-  bind<&ops::kl_penalty>(exports, "klPenalty");
-  bind<&ops::policy_loss>(exports, "policyLoss");
-  bind<&ops::value_loss>(exports, "valueLoss");
+  bind<&ops::gae, "gae(rewards, values, starts, gamma, lambda)">(exports);
+  bind<&ops::whiten, "whiten(x, shiftMean)">(exports);
+  bind<&ops::kl_penalty, "klPenalty(logProbs, referenceLogProbs, estimator)">(exports);
+  bind<&ops::policy_loss, "policyLoss(inputs)">(exports);
+  bind<&ops::value_loss, "valueLoss(values, oldValues, returns, clip, scale, needGradient)">(exports);
 });
 
 }  // namespace

@@ -10,8 +10,8 @@ namespace athanor::binding {
 namespace {
 
 const Family preference_family([](Exports& exports) {
-  bind<&ops::ranking_loss>(exports, "rankingLoss");
-  bind<&ops::dpo_loss>(exports, "dpoLoss");
+  bind<&ops::ranking_loss, "rankingLoss(inputs)">(exports);
+  bind<&ops::dpo_loss, "dpoLoss(inputs)">(exports);
 });
 
 }  // namespace

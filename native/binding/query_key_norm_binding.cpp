@@ -9,8 +9,9 @@ namespace athanor::binding {
 namespace {
 
 const Family query_key_norm_family([](Exports& exports) {
-  bind<&ops::query_key_norm_forward>(exports, "queryKeyNormForward");
-  bind<&ops::query_key_norm_backward>(exports, "queryKeyNormBackward");
+  bind<&ops::query_key_norm_forward, "queryKeyNormForward(qkv, queryGain, keyGain, heads, kvHeads, eps)">(
+      exports);
+  bind<&ops::query_key_norm_backward, "queryKeyNormBackward(inputs)">(exports);
 });
 
 }  // namespace

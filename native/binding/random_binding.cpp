@@ -5,8 +5,8 @@ namespace athanor::binding {
 namespace {
 
 const Family random_family([](Exports& exports) {
-  bind<&ops::normal_into>(exports, "normalInto");
-  bind<&ops::uniform_into>(exports, "uniformInto");
+  bind<&ops::normal_into, "normalInto(target, mean, std, seed, stream)">(exports);
+  bind<&ops::uniform_into, "uniformInto(target, low, high, seed, stream)">(exports);
 });
 
 }  // namespace

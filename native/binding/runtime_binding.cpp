@@ -38,24 +38,24 @@ void synchronize() { device_synchronize(default_device()); }
 void set_memory_limit(int64_t bytes) { host_set_memory_limit(static_cast<uint64_t>(bytes)); }
 
 const Family runtime_family([](Exports& exports) {
-  bind<&active_isa>(exports, "activeIsa");
-  bind<&supported_isas>(exports, "supportedIsas");
-  bind<&set_active_isa>(exports, "setIsa");
-  bind<&num_threads>(exports, "numThreads");
-  bind<&set_num_threads>(exports, "setNumThreads");
-  bind<&set_device>(exports, "setDevice");
-  bind<&device>(exports, "device");
-  bind<&cuda_status>(exports, "cudaStatus");
-  bind<&synchronize>(exports, "synchronize");
-  bind<&begin_recording>(exports, "beginRecording");
-  bind<&end_recording>(exports, "endRecording");
-  bind<&abandon_recording>(exports, "abandonRecording");
-  bind<&launch_graph>(exports, "launchGraph");
-  bind<&free_graph>(exports, "freeGraph");
-  bind<&memory_stats>(exports, "memoryStats");
-  bind<&set_memory_limit>(exports, "setMemoryLimit");
-  bind<&host_trim>(exports, "trimMemory");
-  bind<&host_reset_peak>(exports, "resetPeakMemory");
+  bind<&active_isa, "activeIsa()">(exports);
+  bind<&supported_isas, "supportedIsas()">(exports);
+  bind<&set_active_isa, "setIsa(name)">(exports);
+  bind<&num_threads, "numThreads()">(exports);
+  bind<&set_num_threads, "setNumThreads(count)">(exports);
+  bind<&set_device, "setDevice(type)">(exports);
+  bind<&device, "device()">(exports);
+  bind<&cuda_status, "cudaStatus()">(exports);
+  bind<&synchronize, "synchronize()">(exports);
+  bind<&begin_recording, "beginRecording()">(exports);
+  bind<&end_recording, "endRecording()">(exports);
+  bind<&abandon_recording, "abandonRecording()">(exports);
+  bind<&launch_graph, "launchGraph(graph, written)">(exports);
+  bind<&free_graph, "freeGraph(graph)">(exports);
+  bind<&memory_stats, "memoryStats()">(exports);
+  bind<&set_memory_limit, "setMemoryLimit(bytes)">(exports);
+  bind<&host_trim, "trimMemory()">(exports);
+  bind<&host_reset_peak, "resetPeakMemory()">(exports);
 });
 
 }  // namespace

@@ -7,7 +7,7 @@ ATHANOR_FIELDS(athanor::ops::SampleInputs, logits, temperature, top_k, top_p, mi
 namespace athanor::binding {
 namespace {
 
-const Family sampling_family([](Exports& exports) { bind<&ops::sample>(exports, "sample"); });
+const Family sampling_family([](Exports& exports) { bind<&ops::sample, "sample(inputs)">(exports); });
 
 }  // namespace
 }  // namespace athanor::binding

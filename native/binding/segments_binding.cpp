@@ -5,8 +5,8 @@ namespace athanor::binding {
 namespace {
 
 const Family segments_family([](Exports& exports) {
-  bind<&ops::segment_sum>(exports, "segmentSum");
-  bind<&ops::segment_broadcast>(exports, "segmentBroadcast");
+  bind<&ops::segment_sum, "segmentSum(x, starts)">(exports);
+  bind<&ops::segment_broadcast, "segmentBroadcast(values, starts)">(exports);
 });
 
 }  // namespace

@@ -5,8 +5,8 @@ namespace athanor::binding {
 namespace {
 
 const Family softmax_family([](Exports& exports) {
-  bind<&ops::softmax_forward>(exports, "softmaxForward");
-  bind<&ops::softmax_backward>(exports, "softmaxBackward");
+  bind<&ops::softmax_forward, "softmaxForward(x)">(exports);
+  bind<&ops::softmax_backward, "softmaxBackward(dy, y)">(exports);
 });
 
 }  // namespace

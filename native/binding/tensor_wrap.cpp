@@ -18,7 +18,8 @@ void TensorWrap::define(Napi::Env env, Napi::Object exports) {
   exports.Set("NativeTensor", constructor);
 }
 
-TensorWrap::TensorWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TensorWrap>(info) {
+TensorWrap::TensorWrap(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<TensorWrap>(info), Reclaimable(info.Env()) {
   if (info.Length() != 1 || !info[0].IsExternal())
     throw_athanor_error(info.Env(), "ERR_ARGUMENT",
                         "[NativeTensor] a native tensor is made by an operation, not by new");
@@ -28,11 +29,15 @@ TensorWrap::TensorWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Tensor
 
 TensorWrap::~TensorWrap() { release(Env()); }
 
-void TensorWrap::release(Napi::Env env) {
+void TensorWrap::release(Napi::BasicEnv env) {
   if (!tensor_.defined()) return;
+  if (is_accounted_) {
+    Storage& storage = tensor_.storage();
+    if (--storage.accounted_handles == 0)
+      Napi::MemoryManagement::AdjustExternalMemory(env, -static_cast<int64_t>(storage.bytes()));
+  }
+  is_accounted_ = false;
   tensor_ = Tensor();
-  if (reported_bytes_ != 0) Napi::MemoryManagement::AdjustExternalMemory(env, -reported_bytes_);
-  reported_bytes_ = 0;
 }
 
 Napi::Value TensorWrap::dispose(const Napi::CallbackInfo& info) {
@@ -60,9 +65,12 @@ const Tensor& TensorWrap::unwrap(const Napi::Value& value, const Place& place) {
 
 void TensorWrap::account(const Napi::Value& value) {
   TensorWrap* wrap = wrap_of(value, {"the tensor"});
-  if (wrap->reported_bytes_ != 0) return;
-  wrap->reported_bytes_ = static_cast<int64_t>(wrap->tensor_.bytes());
-  Napi::MemoryManagement::AdjustExternalMemory(value.Env(), wrap->reported_bytes_);
+  if (wrap->is_accounted_) return;
+  wrap->is_accounted_ = true;
+  Storage& storage = wrap->tensor_.storage();
+  const bool is_first = storage.accounted_handles++ == 0;
+  value.Env().GetInstanceData<AddonData>()->reclaimable.hand_over(
+      value.Env(), is_first ? static_cast<int64_t>(storage.bytes()) : 0);
 }
 
 namespace {
@@ -90,14 +98,14 @@ Tensor slice(const Tensor& t, int64_t begin, int64_t end) { return t.slice(begin
 
 const Family tensor_wrap_family([](Exports& exports) {
   TensorWrap::define(exports.env, exports.object);
-  bind<&empty>(exports, "empty");
-  bind<&view>(exports, "view");
-  bind<&slice>(exports, "slice");
-  bind<&dtype_of>(exports, "dtypeOf");
-  bind<&shape_of>(exports, "shapeOf");
-  bind<&read>(exports, "read");
-  bind<&write>(exports, "write");
-  bind<&account>(exports, "account");
+  bind<&empty, "empty(shape, dtype)">(exports);
+  bind<&view, "view(tensor, shape)">(exports);
+  bind<&slice, "slice(tensor, begin, end)">(exports);
+  bind<&dtype_of, "dtypeOf(tensor)">(exports);
+  bind<&shape_of, "shapeOf(tensor)">(exports);
+  bind<&read, "read(tensor)">(exports);
+  bind<&write, "write(tensor, values)">(exports);
+  bind<&account, "account(tensor)">(exports);
 });
 
 }  // namespace

@@ -7,16 +7,17 @@
 #include <napi.h>
 
 #include "binding/place.h"
+#include "binding/reclaim.h"
 #include "core/tensor.h"
 
 namespace athanor::binding {
 
-class TensorWrap : public Napi::ObjectWrap<TensorWrap> {
+class TensorWrap : public Napi::ObjectWrap<TensorWrap>, public Reclaimable {
  public:
   static void define(Napi::Env env, Napi::Object exports);
   static Napi::Value wrap(Napi::Env env, const Tensor& tensor);
-  /// Leaves the handle to the garbage collector, which counts its bytes from now on. May
-  /// be called twice.
+  /// Leaves the handle to the garbage collector, which counts the bytes of its storage from now on,
+  /// once for all handles on it. May be called twice.
   static void account(const Napi::Value& value);
   /// Throws ERR_ARGUMENT when the value is no tensor, ERR_STATE when it was disposed.
   /// Errors name `place`.
@@ -28,10 +29,11 @@ class TensorWrap : public Napi::ObjectWrap<TensorWrap> {
  private:
   static TensorWrap* wrap_of(const Napi::Value& value, const Place& place);
   Napi::Value dispose(const Napi::CallbackInfo& info);
-  void release(Napi::Env env);
+  void release(Napi::BasicEnv env);
+  bool is_dead() const override { return Value().IsEmpty(); }
 
   Tensor tensor_;
-  int64_t reported_bytes_ = 0;
+  bool is_accounted_ = false;
 };
 
 }  // namespace athanor::binding

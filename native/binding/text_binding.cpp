@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "binding/convert.h"
+#include "binding/native_class.h"
 #include "text/bpe_trainer.h"
 #include "text/tokenizer.h"
 
@@ -21,19 +21,16 @@ using Kinds = std::span<const uint8_t>;
 using Offsets = std::span<const uint32_t>;
 using Ids = std::span<const int32_t>;
 
-/// An array of strings and byte arrays. It owns the UTF-8 of the strings, and a copy of the
-/// bytes with `copy`.
+/// An array of strings and byte arrays. It owns the UTF-8 of the strings, and copies of the byte
+/// arrays too where `copy` is true.
+template <bool copy>
 class Texts {
  public:
-  Texts(const Napi::CallbackInfo& info, size_t index, bool copy) {
-    const Napi::Value value = info[index];
-    const Place place = argument(index);
-    if (!value.IsArray()) fail_type(place, "an array of texts", value);
-    const Napi::Array array = value.As<Napi::Array>();
+  explicit Texts(const Napi::Array& array, const Place& place) {
     owned_.reserve(array.Length());
     views_.reserve(array.Length());
     for (uint32_t i = 0; i < array.Length(); ++i) {
-      Napi::HandleScope scope(value.Env());
+      Napi::HandleScope scope(array.Env());
       const Napi::Value text = array[i];
       if (text.IsString()) {
         keep(text.As<Napi::String>().Utf8Value());
@@ -46,6 +43,7 @@ class Texts {
       }
     }
   }
+  Texts(Texts&&) = default;
   const std::vector<Bytes>& views() const { return views_; }
 
  private:
@@ -58,58 +56,79 @@ class Texts {
   std::vector<Bytes> views_;
 };
 
-class TokenizerWrap : public Napi::ObjectWrap<TokenizerWrap> {
+/// Views that live as long as the call, and copies for another thread.
+using TextViews = Texts<false>;
+using TextCopies = std::shared_ptr<Texts<true>>;
+
+}  // namespace
+
+template <>
+struct From<TextViews> {
+  static TextViews get(const Napi::Value& v, const Place& place) {
+    if (!v.IsArray()) fail_type(place, "an array of texts", v);
+    return TextViews(v.As<Napi::Array>(), place);
+  }
+};
+template <>
+struct From<TextCopies> {
+  static TextCopies get(const Napi::Value& v, const Place& place) {
+    if (!v.IsArray()) fail_type(place, "an array of texts", v);
+    return std::make_shared<Texts<true>>(v.As<Napi::Array>(), place);
+  }
+};
+template <>
+struct TypeText<TextViews> {
+  static std::string get() { return "(string | Uint8Array)[]"; }
+};
+template <>
+struct TypeText<TextCopies> : TypeText<TextViews> {};
+
+/// A promise of ids, or of nothing but the end of the work (an empty array).
+struct PromisedIds : Napi::Promise {
+  using Napi::Promise::Promise;
+};
+template <>
+struct TypeText<PromisedIds> {
+  static std::string get() { return "Promise<Int32Array>"; }
+};
+
+namespace {
+
+std::unique_ptr<text::Tokenizer> make_tokenizer(const Bytes& bytes, const Offsets& offsets,
+                                                const Kinds& kinds, const Ids& merges,
+                                                text::SplitPattern pattern, bool ignore_merges) {
+  return std::make_unique<text::Tokenizer>(text::VocabularyData{.bytes = {bytes.begin(), bytes.end()},
+                                                                .offsets = {offsets.begin(), offsets.end()},
+                                                                .kinds = {kinds.begin(), kinds.end()},
+                                                                .merges = {merges.begin(), merges.end()},
+                                                                .pattern = pattern,
+                                                                .ignore_merges = ignore_merges});
+}
+
+class TokenizerWrap : public NativeClass<TokenizerWrap>, public Reclaimable {
  public:
-  static Napi::Function define(Napi::Env env) {
-    return DefineClass(
-        env, "NativeTokenizer",
-        {InstanceMethod<&TokenizerWrap::encode>("encode"), InstanceMethod<&TokenizerWrap::decode>("decode")});
-  }
+  using Constructor =
+      Bound<"NativeTokenizer(bytes, offsets, kinds, merges, pattern, ignoreMerges)", &make_tokenizer>;
 
-  /// new NativeTokenizer(bytes, offsets, kinds, merges, pattern, ignoreMerges)
-  explicit TokenizerWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TokenizerWrap>(info) {
-    guarded("NativeTokenizer", info.Env(), [&]() -> Napi::Value {
-      text::VocabularyData data;
-      const auto take = [](auto& target, const auto& source) { target.assign(source.begin(), source.end()); };
-      take(data.bytes, argument_of<Bytes>(info, 0));
-      take(data.offsets, argument_of<Offsets>(info, 1));
-      take(data.kinds, argument_of<Kinds>(info, 2));
-      take(data.merges, argument_of<Ids>(info, 3));
-      data.pattern = argument_of<text::SplitPattern>(info, 4);
-      data.ignore_merges = argument_of<bool>(info, 5);
-      tokenizer_ = std::make_unique<text::Tokenizer>(std::move(data));
-      reported_bytes_ = static_cast<int64_t>(tokenizer_->vocabulary().memory_bytes());
-      Napi::MemoryManagement::AdjustExternalMemory(info.Env(), reported_bytes_);
-      return info.Env().Undefined();
-    });
+  explicit TokenizerWrap(const Napi::CallbackInfo& info) : NativeClass(info), Reclaimable(info.Env()) {
+    construct<Constructor>(info, tokenizer_);
+    reported_bytes_ = static_cast<int64_t>(tokenizer_->vocabulary().memory_bytes());
+    info.Env().GetInstanceData<AddonData>()->reclaimable.hand_over(info.Env(), reported_bytes_);
   }
-
   ~TokenizerWrap() override { Napi::MemoryManagement::AdjustExternalMemory(Env(), -reported_bytes_); }
 
- private:
-  /// encode(texts, allowSpecial): an Int32Array per text.
-  Napi::Value encode(const Napi::CallbackInfo& info) {
-    return guarded("NativeTokenizer.encode", info.Env(), [&]() -> Napi::Value {
-      const Texts texts(info, 0, false);
-      std::vector<text::Ids> ids = tokenizer_->encode(texts.views(), argument_of<bool>(info, 1));
-      Napi::Array result = Napi::Array::New(info.Env(), ids.size());
-      for (size_t i = 0; i < ids.size(); ++i) {
-        Napi::HandleScope scope(info.Env());
-        result[static_cast<uint32_t>(i)] = to_js(info.Env(), PackedNumbers<int32_t>{std::move(ids[i])});
-      }
-      return result;
-    });
+  std::vector<PackedNumbers<int32_t>> encode(const TextViews& texts, bool allow_special) {
+    std::vector<PackedNumbers<int32_t>> packed;
+    for (text::Ids& ids : tokenizer_->encode(texts.views(), allow_special))
+      packed.push_back({std::move(ids)});
+    return packed;
+  }
+  PackedNumbers<uint8_t> decode(const Ids& ids, bool skip_special) {
+    return {tokenizer_->decode(ids.data(), ids.size(), skip_special)};
   }
 
-  /// decode(ids, skipSpecial): the bytes.
-  Napi::Value decode(const Napi::CallbackInfo& info) {
-    return guarded("NativeTokenizer.decode", info.Env(), [&]() -> Napi::Value {
-      const Ids ids = argument_of<Ids>(info, 0);
-      const bool skip_special = argument_of<bool>(info, 1);
-      return to_js(info.Env(),
-                   PackedNumbers<uint8_t>{tokenizer_->decode(ids.data(), ids.size(), skip_special)});
-    });
-  }
+ private:
+  bool is_dead() const override { return Value().IsEmpty(); }
 
   std::unique_ptr<text::Tokenizer> tokenizer_;
   int64_t reported_bytes_ = 0;
@@ -119,12 +138,13 @@ class TokenizerWrap : public Napi::ObjectWrap<TokenizerWrap> {
 /// the work is done.
 class Job : public Napi::AsyncWorker {
  public:
-  static Napi::Value start(Napi::Object owner, bool* busy, std::function<std::vector<int32_t>()> work) {
+  static PromisedIds start(Napi::Object owner, bool* busy, std::function<std::vector<int32_t>()> work) {
     expect(!*busy, ErrorCode::kState, "the trainer is at work; await the call before");
     auto* job = new Job(owner, busy, std::move(work));
     *busy = true;
     job->Queue();
-    return job->deferred_.Promise();
+    const Napi::Promise promise = job->deferred_.Promise();
+    return {promise.Env(), promise};
   }
 
  private:
@@ -166,59 +186,34 @@ class Job : public Napi::AsyncWorker {
   std::exception_ptr failure_;
 };
 
-class TrainerWrap : public Napi::ObjectWrap<TrainerWrap> {
+std::unique_ptr<text::BpeTrainer> make_trainer(text::SplitPattern pattern, const TextViews& reserved) {
+  std::vector<std::vector<uint8_t>> tokens;
+  for (const Bytes token : reserved.views()) tokens.emplace_back(token.begin(), token.end());
+  return std::make_unique<text::BpeTrainer>(pattern, std::move(tokens));
+}
+
+class TrainerWrap : public NativeClass<TrainerWrap> {
  public:
-  static Napi::Function define(Napi::Env env) {
-    return DefineClass(
-        env, "NativeTokenizerTrainer",
-        {InstanceMethod<&TrainerWrap::count>("count"), InstanceMethod<&TrainerWrap::train>("train"),
-         InstanceMethod<&TrainerWrap::merges_done>("mergesDone"),
-         InstanceMethod<&TrainerWrap::cancel>("cancel")});
+  using Constructor = Bound<"NativeTokenizerTrainer(pattern, reserved)", &make_trainer>;
+
+  explicit TrainerWrap(const Napi::CallbackInfo& info) : NativeClass(info) {
+    construct<Constructor>(info, trainer_);
   }
 
-  /// new NativeTokenizerTrainer(pattern, reserved)
-  explicit TrainerWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TrainerWrap>(info) {
-    guarded("NativeTokenizerTrainer", info.Env(), [&]() -> Napi::Value {
-      std::vector<std::vector<uint8_t>> reserved;
-      const Texts strings(info, 1, false);
-      for (const Bytes token : strings.views()) reserved.emplace_back(token.begin(), token.end());
-      trainer_ =
-          std::make_unique<text::BpeTrainer>(argument_of<text::SplitPattern>(info, 0), std::move(reserved));
-      return info.Env().Undefined();
+  PromisedIds count(const TextCopies& texts) {
+    return Job::start(Value(), &busy_, [this, texts] {
+      trainer_->count(texts->views());
+      return std::vector<int32_t>();
     });
   }
+  PromisedIds train(size_t tokens, uint64_t min_count) {
+    return Job::start(Value(), &busy_,
+                      [this, tokens, min_count] { return trainer_->train(tokens, min_count); });
+  }
+  uint64_t merges_done() { return trainer_->merges_done(); }
+  void cancel() { trainer_->cancel(); }
 
  private:
-  /// count(texts): a promise; the texts are copied before it returns.
-  Napi::Value count(const Napi::CallbackInfo& info) {
-    return guarded("NativeTokenizerTrainer.count", info.Env(), [&]() -> Napi::Value {
-      auto texts = std::make_shared<Texts>(info, 0, true);
-      return Job::start(Value(), &busy_, [this, texts] {
-        trainer_->count(texts->views());
-        return std::vector<int32_t>();
-      });
-    });
-  }
-
-  /// train(tokens, minCount): a promise of the merges as pairs of ids.
-  Napi::Value train(const Napi::CallbackInfo& info) {
-    return guarded("NativeTokenizerTrainer.train", info.Env(), [&]() -> Napi::Value {
-      const auto tokens = argument_of<size_t>(info, 0);
-      const auto min_count = argument_of<uint64_t>(info, 1);
-      return Job::start(Value(), &busy_,
-                        [this, tokens, min_count] { return trainer_->train(tokens, min_count); });
-    });
-  }
-
-  Napi::Value merges_done(const Napi::CallbackInfo& info) {
-    return Napi::Number::New(info.Env(), static_cast<double>(trainer_->merges_done()));
-  }
-
-  Napi::Value cancel(const Napi::CallbackInfo& info) {
-    trainer_->cancel();
-    return info.Env().Undefined();
-  }
-
   std::unique_ptr<text::BpeTrainer> trainer_;
   bool busy_ = false;
 };
@@ -232,10 +227,16 @@ int64_t last_cut(const Bytes& bytes) {
 }
 
 const Family text_family([](Exports& exports) {
-  exports.object.Set("NativeTokenizer", TokenizerWrap::define(exports.env));
-  exports.object.Set("NativeTokenizerTrainer", TrainerWrap::define(exports.env));
-  bind<&recover_merges>(exports, "recoverMerges");
-  bind<&last_cut>(exports, "lastCut");
+  TokenizerWrap::define<TokenizerWrap::Constructor>(
+      exports, TokenizerWrap::method<&TokenizerWrap::encode, "NativeTokenizer.encode(texts, allowSpecial)">,
+      TokenizerWrap::method<&TokenizerWrap::decode, "NativeTokenizer.decode(ids, skipSpecial)">);
+  TrainerWrap::define<TrainerWrap::Constructor>(
+      exports, TrainerWrap::method<&TrainerWrap::count, "NativeTokenizerTrainer.count(texts)">,
+      TrainerWrap::method<&TrainerWrap::train, "NativeTokenizerTrainer.train(tokens, minCount)">,
+      TrainerWrap::method<&TrainerWrap::merges_done, "NativeTokenizerTrainer.mergesDone()">,
+      TrainerWrap::method<&TrainerWrap::cancel, "NativeTokenizerTrainer.cancel()">);
+  bind<&recover_merges, "recoverMerges(bytes, offsets)">(exports);
+  bind<&last_cut, "lastCut(bytes)">(exports);
 });
 
 }  // namespace

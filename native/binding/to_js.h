@@ -30,6 +30,7 @@ struct TensorElements {
 
 inline Napi::Value to_js(Napi::Env env, const Tensor& t) { return TensorWrap::wrap(env, t); }
 inline Napi::Value to_js(Napi::Env env, const std::string& s) { return Napi::String::New(env, s); }
+inline Napi::Value to_js(Napi::Env, Napi::Promise promise) { return promise; }
 inline Napi::Value to_js(Napi::Env env, bool b) { return Napi::Boolean::New(env, b); }
 template <class T>
 std::enable_if_t<std::is_arithmetic_v<T> && !std::is_same_v<T, bool>, Napi::Value> to_js(Napi::Env env, T n) {
@@ -51,7 +52,10 @@ Napi::Value to_js(Napi::Env env, const std::tuple<T...>& values);
 template <class T>
 Napi::Value to_js(Napi::Env env, const std::vector<T>& values) {
   Napi::Array array = Napi::Array::New(env, values.size());
-  for (size_t i = 0; i < values.size(); ++i) array.Set(static_cast<uint32_t>(i), to_js(env, values[i]));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const Napi::HandleScope scope(env);
+    array.Set(static_cast<uint32_t>(i), to_js(env, values[i]));
+  }
   return array;
 }
 template <class... T>

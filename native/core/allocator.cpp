@@ -93,8 +93,7 @@ void* host_allocate(size_t bytes) {
     if (pointer == nullptr) {
       fail(ErrorCode::kOutOfMemory, "asked for ", mebibytes(size), " MiB with ",
            mebibytes(c.stats.allocated_bytes), " MiB in use of a limit of ", mebibytes(c.stats.limit_bytes),
-           " MiB; lower the batch size or the context, accumulate more gradients instead, or turn on "
-           "gradient checkpointing");
+           " MiB; ", kMemoryRemedy);
     }
   }
   c.stats.allocated_bytes += size;

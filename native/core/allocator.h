@@ -8,6 +8,11 @@
 
 namespace athanor {
 
+/// The end of every ERR_OUT_OF_MEMORY of a tensor.
+inline constexpr const char* kMemoryRemedy =
+    "lower the batch size or the context, accumulate more gradients instead, or turn on gradient "
+    "checkpointing; a program of your own frees tensors with scope() and dispose()";
+
 struct MemoryStats {
   uint64_t allocated_bytes;  // in use by tensors now
   uint64_t peak_bytes;       // the most that was in use at once

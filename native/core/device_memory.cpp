@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/reclaim.h"
 
 namespace athanor {
 namespace {
@@ -23,7 +24,13 @@ void set_default_device(Device device) {
 }
 
 void* device_allocate(Device device, size_t bytes) {
-  return is_host(device) ? host_allocate(bytes) : cuda::backend().allocate(bytes);
+  const auto allocate = is_host(device) ? host_allocate : cuda::backend().allocate;
+  try {
+    return allocate(bytes);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kOutOfMemory || !reclaim_memory()) throw;
+  }
+  return allocate(bytes);
 }
 
 void device_free(Device device, void* pointer, size_t bytes) noexcept {

@@ -45,6 +45,7 @@ Device default_device();
 /// Throws ERR_CUDA_UNAVAILABLE, with the reason, for a GPU that cannot be used.
 void set_default_device(Device device);
 
+/// Throws ERR_OUT_OF_MEMORY, after it has reclaimed what it can (core/reclaim.h).
 void* device_allocate(Device device, size_t bytes);
 void device_free(Device device, void* pointer, size_t bytes) noexcept;
 void device_write(Device device, void* to, const void* from, size_t bytes);

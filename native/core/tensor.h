@@ -47,6 +47,9 @@ class Storage {
   void write(size_t offset, const void* from, size_t bytes, bool keep_copy);
 
   std::unique_ptr<StorageAttachment> attachment;
+  /// Handles of JavaScript that its collector counts this memory for. A storage never leaves the
+  /// thread of its environment.
+  int accounted_handles = 0;
 
  private:
   std::byte* data_;

@@ -97,8 +97,8 @@ void sigmoid_backward(DType dtype, void* dx, const void* dy, const void* y, int6
 
 }  // namespace
 
-const ActivationKernels activation_kernels_table = {
-    gelu_forward,  gelu_backward, swiglu_forward, swiglu_backward, relu_forward,
-    relu_backward, tanh_forward,  tanh_backward,  sigmoid_forward, sigmoid_backward};
+constinit const ActivationKernels activation_kernels_table = complete_table<ActivationKernels>(
+    gelu_forward, gelu_backward, swiglu_forward, swiglu_backward, relu_forward, relu_backward, tanh_forward,
+    tanh_backward, sigmoid_forward, sigmoid_backward);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

@@ -44,6 +44,7 @@ void attention_backward(const AttentionShape& shape, const void* dout, const voi
                         const float* lse, void* dqkv);
 void attention_cached(const AttentionShape& shape, const AttentionCache& cache, const void* qkv, void* out);
 
-const AttentionKernels attention_kernels_table = {forward, attention_backward, attention_cached};
+constinit const AttentionKernels attention_kernels_table =
+    complete_table<AttentionKernels>(forward, attention_backward, attention_cached);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

@@ -77,6 +77,6 @@ void copy(float* to, const float* from, int64_t count) {
 
 }  // namespace
 
-const BenchKernels bench_kernels_table = {multiply_add, copy};
+constinit const BenchKernels bench_kernels_table = complete_table<BenchKernels>(multiply_add, copy);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

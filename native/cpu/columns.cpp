@@ -17,6 +17,6 @@ void copy(void* to, int64_t to_stride, const void* from, int64_t from_stride, in
 
 }  // namespace
 
-const ColumnsKernels columns_kernels_table = {copy};
+constinit const ColumnsKernels columns_kernels_table = complete_table<ColumnsKernels>(copy);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

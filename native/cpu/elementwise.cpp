@@ -77,6 +77,7 @@ float sum(DType dtype, const void* a, int64_t count) {
 
 }  // namespace
 
-const ElementwiseKernels elementwise_kernels_table = {axpby, lerp, scale, multiply, fill, cast, sum};
+constinit const ElementwiseKernels elementwise_kernels_table =
+    complete_table<ElementwiseKernels>(axpby, lerp, scale, multiply, fill, cast, sum);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

@@ -41,6 +41,7 @@ void embedding_backward(DType dtype, float* table, const void* dy, const int32_t
 
 }  // namespace
 
-const EmbeddingKernels embedding_kernels_table = {embedding_forward, embedding_backward};
+constinit const EmbeddingKernels embedding_kernels_table =
+    complete_table<EmbeddingKernels>(embedding_forward, embedding_backward);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

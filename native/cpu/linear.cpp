@@ -359,6 +359,7 @@ void gemm(const GemmArgs& args) {
 
 }  // namespace
 
-const LinearKernels linear_kernels_table = {gemm, packed_bytes, pack, gemm_packed, /*packs_as_stored=*/false};
+constinit const LinearKernels linear_kernels_table =
+    complete_table<LinearKernels>(gemm, packed_bytes, pack, gemm_packed, /*packs_as_stored=*/false);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

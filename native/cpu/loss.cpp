@@ -99,6 +99,7 @@ void log_prob_backward(const LossRows& in, float inverse_temperature, const floa
 
 }  // namespace
 
-const LossKernels loss_kernels_table = {cross_entropy, log_prob, log_prob_backward};
+constinit const LossKernels loss_kernels_table =
+    complete_table<LossKernels>(cross_entropy, log_prob, log_prob_backward);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

@@ -123,6 +123,7 @@ void backward(const NormBackwardArgs& args) {
 
 }  // namespace
 
-const NormKernels norm_kernels_table = {forward<true>, backward<true>, forward<false>, backward<false>};
+constinit const NormKernels norm_kernels_table =
+    complete_table<NormKernels>(forward<true>, backward<true>, forward<false>, backward<false>);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

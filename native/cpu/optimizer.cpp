@@ -136,6 +136,7 @@ double sum_of_squares(const FloatSpan* spans, int64_t count) {
 
 }  // namespace
 
-const OptimizerKernels optimizer_kernels_table = {adamw_step, sum_of_squares};
+constinit const OptimizerKernels optimizer_kernels_table =
+    complete_table<OptimizerKernels>(adamw_step, sum_of_squares);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

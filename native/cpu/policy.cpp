@@ -71,11 +71,8 @@ Total sum_tokens(const Args& args) {
 
 }  // namespace
 
-const PolicyKernels policy_kernels_table = {gae,
-                                            moments,
-                                            affine,
-                                            kl_penalty,
-                                            sum_tokens<PolicyTotals, PolicyLossArgs>,
-                                            sum_tokens<ValueTotals, ValueLossArgs>};
+constinit const PolicyKernels policy_kernels_table =
+    complete_table<PolicyKernels>(gae, moments, affine, kl_penalty, sum_tokens<PolicyTotals, PolicyLossArgs>,
+                                  sum_tokens<ValueTotals, ValueLossArgs>);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

@@ -27,6 +27,7 @@ PreferenceTotals dpo_loss(const DpoArgs& args) {
 
 }  // namespace
 
-const PreferenceKernels preference_kernels_table = {ranking_loss, dpo_loss};
+constinit const PreferenceKernels preference_kernels_table =
+    complete_table<PreferenceKernels>(ranking_loss, dpo_loss);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

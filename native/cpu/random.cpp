@@ -67,6 +67,6 @@ void uniform(float* target, int64_t count, float low, float high, uint64_t seed,
 
 }  // namespace
 
-const RandomKernels random_kernels_table = {normal, uniform};
+constinit const RandomKernels random_kernels_table = complete_table<RandomKernels>(normal, uniform);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

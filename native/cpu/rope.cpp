@@ -48,6 +48,6 @@ void rotate(const RopeArgs& args) {
 
 }  // namespace
 
-const RopeKernels rope_kernels_table = {rotate};
+constinit const RopeKernels rope_kernels_table = complete_table<RopeKernels>(rotate);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

@@ -78,6 +78,7 @@ void transpose(void* out, const void* x, int64_t rows, int64_t channels, int64_t
 
 }  // namespace
 
-const RowsKernels rows_kernels_table = {gather, scatter_add_rows, column_sum, transpose};
+constinit const RowsKernels rows_kernels_table =
+    complete_table<RowsKernels>(gather, scatter_add_rows, column_sum, transpose);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

@@ -232,6 +232,6 @@ void sample(const SampleArgs& args) {
 
 }  // namespace
 
-const SamplingKernels sampling_kernels_table = {sample};
+constinit const SamplingKernels sampling_kernels_table = complete_table<SamplingKernels>(sample);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

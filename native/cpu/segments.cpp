@@ -21,6 +21,6 @@ void broadcast(float* out, const float* values, const int32_t* starts, int64_t s
 
 }  // namespace
 
-const SegmentsKernels segments_kernels_table = {sum, broadcast};
+constinit const SegmentsKernels segments_kernels_table = complete_table<SegmentsKernels>(sum, broadcast);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

@@ -48,6 +48,7 @@ void softmax_backward(DType dtype, void* dx, const void* dy, const void* y, int6
 
 }  // namespace
 
-const SoftmaxKernels softmax_kernels_table = {softmax_forward, softmax_backward};
+constinit const SoftmaxKernels softmax_kernels_table =
+    complete_table<SoftmaxKernels>(softmax_forward, softmax_backward);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

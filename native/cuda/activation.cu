@@ -115,9 +115,9 @@ struct SigmoidSlope {
 }  // namespace
 
 const ActivationKernels& activation_kernels() {
-  static constexpr ActivationKernels kTable = {
-      unary<Gelu>,       binary<GeluSlope>, swiglu_forward,    swiglu_backward, unary<Relu>,
-      binary<ReluSlope>, unary<Tanh>,       binary<TanhSlope>, unary<Sigmoid>,  binary<SigmoidSlope>};
+  static constexpr auto kTable = complete_table<ActivationKernels>(
+      unary<Gelu>, binary<GeluSlope>, swiglu_forward, swiglu_backward, unary<Relu>, binary<ReluSlope>,
+      unary<Tanh>, binary<TanhSlope>, unary<Sigmoid>, binary<SigmoidSlope>);
   return kTable;
 }
 

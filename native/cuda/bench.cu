@@ -114,7 +114,7 @@ double multiply_matrices(bool by_wgmma, int64_t rounds, float* sink) {
 }
 
 const BenchKernels& bench_kernels() {
-  static constexpr BenchKernels kTable = {multiply_add, copy};
+  static constexpr auto kTable = complete_table<BenchKernels>(multiply_add, copy);
   return kTable;
 }
 

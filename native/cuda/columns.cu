@@ -41,7 +41,7 @@ void copy(void* to, int64_t to_stride, const void* from, int64_t from_stride, in
 }  // namespace
 
 const ColumnsKernels& columns_kernels() {
-  static constexpr ColumnsKernels kTable = {copy};
+  static constexpr auto kTable = complete_table<ColumnsKernels>(copy);
   return kTable;
 }
 

@@ -74,6 +74,7 @@ if(has_cuda)
 endif()
 foreach(backend IN LISTS cuda_backends)
   target_include_directories(${backend} PRIVATE ${CMAKE_SOURCE_DIR}/native)
+  target_compile_options(${backend} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Werror=missing-field-initializers>)
 endforeach()
 
 # A family is a header in native/kernels; its kernels are <family>.cu in native/cuda or in a folder of it. Folders

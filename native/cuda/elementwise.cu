@@ -125,7 +125,8 @@ float sum(DType dtype, const void* a, int64_t count) {
 }  // namespace
 
 const ElementwiseKernels& elementwise_kernels() {
-  static constexpr ElementwiseKernels kTable = {axpby, lerp, scale, multiply, fill, cast, sum};
+  static constexpr auto kTable =
+      complete_table<ElementwiseKernels>(axpby, lerp, scale, multiply, fill, cast, sum);
   return kTable;
 }
 

@@ -49,7 +49,7 @@ void embedding_backward(DType dtype, float* table, const void* dy, const int32_t
 }  // namespace
 
 const EmbeddingKernels& embedding_kernels() {
-  static constexpr EmbeddingKernels kTable = {embedding_forward, embedding_backward};
+  static constexpr auto kTable = complete_table<EmbeddingKernels>(embedding_forward, embedding_backward);
   return kTable;
 }
 

@@ -212,7 +212,7 @@ void token_log_probs(float* log_probs, const float* logits, const int32_t* token
 }
 
 const LossKernels& loss_kernels() {
-  static constexpr LossKernels kTable = {cross_entropy, log_prob, log_prob_backward};
+  static constexpr auto kTable = complete_table<LossKernels>(cross_entropy, log_prob, log_prob_backward);
   return kTable;
 }
 

@@ -295,7 +295,8 @@ void backward(const NormBackwardArgs& in) {
 }  // namespace
 
 const NormKernels& norm_kernels() {
-  static constexpr NormKernels kTable = {forward<true>, backward<true>, forward<false>, backward<false>};
+  static constexpr auto kTable =
+      complete_table<NormKernels>(forward<true>, backward<true>, forward<false>, backward<false>);
   return kTable;
 }
 

@@ -247,7 +247,7 @@ double sum_of_squares(const FloatSpan* spans, int64_t count) {
 }  // namespace
 
 const OptimizerKernels& optimizer_kernels() {
-  static constexpr OptimizerKernels kTable = {adamw_step, sum_of_squares};
+  static constexpr auto kTable = complete_table<OptimizerKernels>(adamw_step, sum_of_squares);
   return kTable;
 }
 

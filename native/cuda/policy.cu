@@ -101,12 +101,9 @@ Total sum_tokens(const Args& args) {
 }  // namespace
 
 const PolicyKernels& policy_kernels() {
-  static constexpr PolicyKernels kTable = {gae,
-                                           moments,
-                                           affine,
-                                           kl_penalty,
-                                           sum_tokens<PolicyTotals, PolicyLossArgs>,
-                                           sum_tokens<ValueTotals, ValueLossArgs>};
+  static constexpr auto kTable = complete_table<PolicyKernels>(gae, moments, affine, kl_penalty,
+                                                               sum_tokens<PolicyTotals, PolicyLossArgs>,
+                                                               sum_tokens<ValueTotals, ValueLossArgs>);
   return kTable;
 }
 

@@ -57,7 +57,7 @@ PreferenceTotals dpo_loss(const DpoArgs& args) {
 }  // namespace
 
 const PreferenceKernels& preference_kernels() {
-  static constexpr PreferenceKernels kTable = {ranking_loss, dpo_loss};
+  static constexpr auto kTable = complete_table<PreferenceKernels>(ranking_loss, dpo_loss);
   return kTable;
 }
 

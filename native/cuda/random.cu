@@ -69,7 +69,7 @@ void uniform(float* target, int64_t count, float low, float high, uint64_t seed,
 }  // namespace
 
 const RandomKernels& random_kernels() {
-  static constexpr RandomKernels kTable = {normal, uniform};
+  static constexpr auto kTable = complete_table<RandomKernels>(normal, uniform);
   return kTable;
 }
 

@@ -45,7 +45,7 @@ void rotate(const RopeArgs& in) {
 }  // namespace
 
 const RopeKernels& rope_kernels() {
-  static constexpr RopeKernels kTable = {rotate};
+  static constexpr auto kTable = complete_table<RopeKernels>(rotate);
   return kTable;
 }
 

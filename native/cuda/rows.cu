@@ -89,7 +89,7 @@ void transpose(void* out, const void* x, int64_t rows, int64_t channels, int64_t
 }  // namespace
 
 const RowsKernels& rows_kernels() {
-  static constexpr RowsKernels kTable = {gather, scatter_add_rows, column_sum, transpose};
+  static constexpr auto kTable = complete_table<RowsKernels>(gather, scatter_add_rows, column_sum, transpose);
   return kTable;
 }
 

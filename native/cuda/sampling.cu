@@ -355,7 +355,7 @@ void sample(const SampleArgs& given) {
 }  // namespace
 
 const SamplingKernels& sampling_kernels() {
-  static constexpr SamplingKernels kTable = {sample};
+  static constexpr auto kTable = complete_table<SamplingKernels>(sample);
   return kTable;
 }
 

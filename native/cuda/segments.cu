@@ -41,7 +41,7 @@ void broadcast(float* out, const float* values, const int32_t* starts, int64_t s
 }  // namespace
 
 const SegmentsKernels& segments_kernels() {
-  static constexpr SegmentsKernels kTable = {sum, broadcast};
+  static constexpr auto kTable = complete_table<SegmentsKernels>(sum, broadcast);
   return kTable;
 }
 

@@ -58,7 +58,7 @@ void softmax_backward(DType dtype, void* dx, const void* dy, const void* y, int6
 }  // namespace
 
 const SoftmaxKernels& softmax_kernels() {
-  static constexpr SoftmaxKernels kTable = {softmax_forward, softmax_backward};
+  static constexpr auto kTable = complete_table<SoftmaxKernels>(softmax_forward, softmax_backward);
   return kTable;
 }
 

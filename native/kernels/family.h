@@ -4,6 +4,7 @@
 // tensor's device and calls through it.
 #pragma once
 
+#include "core/complete_table.h"
 #include "core/device.h"
 
 namespace athanor {

@@ -71,11 +71,13 @@ Tensor query_key_norm_backward(const QueryKeyNormBackwardInputs& in) {
   const int64_t head_dim = queries.dim(1);
   const int64_t query_width = queries.numel() / dy.dim(0), key_width = keys.numel() / dy.dim(0);
   const Tensor dqueries = rms_norm_backward({.dy = take_heads(dy, 0, query_width, head_dim),
+                                             .dsum = std::nullopt,
                                              .sum = queries,
                                              .weight = query_gain,
                                              .rstd = query_rstd,
                                              .dweight = dquery_gain});
   const Tensor dkeys = rms_norm_backward({.dy = take_heads(dy, query_width, key_width, head_dim),
+                                          .dsum = std::nullopt,
                                           .sum = keys,
                                           .weight = key_gain,
                                           .rstd = key_rstd,

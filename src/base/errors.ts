@@ -108,7 +108,7 @@ export const errorTable = {
       'the engine.',
     remedy:
       'Lower `batchSize` or `context` and raise `gradAccum`, use `gradientCheckpointing`, or use a ' +
-      'smaller model.',
+      'smaller model. A program of your own frees its tensors with `scope()` and `dispose()`.',
   },
   ERR_SHAPE: {
     meaning: 'Tensors have shapes that the operation cannot use together.',

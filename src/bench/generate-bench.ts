@@ -1,12 +1,13 @@
 /**
  * Sampling throughput with the KV cache, compared with a bound: the time to read the weights and
- * the cache once per step.
+ * the cache once per step, at the bandwidth that is measured around the runs.
  */
 
 import { generate } from '../generate/generate.ts';
 import type { DType } from '../native/binding.ts';
 import { type ModelConfig, parameterCount } from '../nn/config.ts';
 import { Gpt } from '../nn/gpt.ts';
+import { bandwidthMeter, type PeakMeter } from './peak.ts';
 import { randomBatch } from './train-bench.ts';
 
 export interface GenerateBenchOptions {
@@ -16,16 +17,21 @@ export interface GenerateBenchOptions {
   newTokens: number;
   dtype: DType;
   repeats: number;
-  /** Measured copy bandwidth in bytes per second, for the bound. */
-  bandwidth: number;
+  /** Makes what measures the bandwidth to a working set of so many bytes. */
+  bandwidth?: (bytes: number) => PeakMeter;
 }
 
 export interface GenerateBenchResult {
   tokensPerSecond: number;
   /** Tokens per second if each step only read every weight and the cached keys and values once. */
   boundTokensPerSecond: number;
-  /** The bound divided by the measured rate: 1 is perfect. */
-  timesBound: number;
+  /**
+   * The bound divided by the measured rate: 1 is perfect. Undefined where the machine was too
+   * restless to tell.
+   */
+  timesBound: number | undefined;
+  /** See PeakShare. */
+  spread: number;
 }
 
 export async function benchGeneration(options: GenerateBenchOptions): Promise<GenerateBenchResult> {
@@ -35,18 +41,24 @@ export async function benchGeneration(options: GenerateBenchOptions): Promise<Ge
   const prompts = Array.from({ length: batchSize }, (_, i) =>
     tokens.slice(i * promptTokens, (i + 1) * promptTokens),
   );
+  const bytes = bytesPerStep(options);
+  const meter = (options.bandwidth ?? bandwidthMeter)(bytes);
   const run = async () => {
     const startedAt = performance.now();
     await generate(model, prompts, { maxTokens: newTokens, batchSize, seed: 1 });
-    return (performance.now() - startedAt) / 1000;
+    const seconds = (performance.now() - startedAt) / 1000;
+    meter.measure();
+    return seconds;
   };
   await run();
   const seconds: number[] = [];
   for (let i = 0; i < options.repeats; ++i) seconds.push(await run());
   model.dispose();
   const tokensPerSecond = (batchSize * newTokens) / Math.min(...seconds);
-  const boundTokensPerSecond = (batchSize * options.bandwidth) / bytesPerStep(options);
-  return { tokensPerSecond, boundTokensPerSecond, timesBound: boundTokensPerSecond / tokensPerSecond };
+  const bytesPerToken = bytes / batchSize;
+  const { peak, share, spread } = meter.shareOf(tokensPerSecond * bytesPerToken);
+  const timesBound = share === undefined ? undefined : 1 / share;
+  return { tokensPerSecond, boundTokensPerSecond: peak / bytesPerToken, timesBound, spread };
 }
 
 function bytesPerStep({ config, batchSize, promptTokens, newTokens, dtype }: GenerateBenchOptions): number {

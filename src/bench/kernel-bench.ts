@@ -1,11 +1,13 @@
 /**
  * Times one kernel at a time, as a share of the peak of this machine: its measured FLOP/s or its
- * measured bandwidth. Results of a GPU are compared with those of the CPU before they are timed.
+ * measured bandwidth. A kernel that the memory bounds finds nothing in a cache. Results of a GPU
+ * are compared with those of the CPU before they are timed.
  */
 
 import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
 import type { DType, NativeTensor } from '../native/binding.ts';
+import { bandwidthMeter, flopsMeter, type PeakMeter, timeRepeats } from './peak.ts';
 
 export interface KernelResult {
   name: string;
@@ -16,23 +18,23 @@ export interface KernelResult {
   /** FLOP/s or bytes/s, depending on what bounds the kernel. */
   rate: number;
   unit: 'flop' | 'byte';
-  /** The rate divided by the measured peak. */
-  share: number;
+  /** The rate divided by the best measured peak; undefined where the machine was too restless. */
+  share: number | undefined;
 }
 
-export interface Peaks {
-  f32: number;
-  bf16: number;
-  bandwidth: number;
+/** What bounds kernels. */
+export interface PeakMeters {
+  f32: PeakMeter;
+  bf16: PeakMeter;
+  bandwidth: PeakMeter;
 }
 
-export function measurePeaks(): Peaks {
-  return {
-    f32: native.measurePeakFlops('f32'),
-    bf16: native.measurePeakFlops('bf16'),
-    bandwidth: native.measureCopyBandwidth(),
-  };
+export function peakMeters(): PeakMeters {
+  return { f32: flopsMeter('f32'), bf16: flopsMeter('bf16'), bandwidth: bandwidthMeter() };
 }
+
+/** Numbers that drive everything else out of the caches: 128 MiB. */
+const CACHE_SWEEP = 32 << 20;
 
 interface Case {
   dtype: DType;
@@ -51,28 +53,48 @@ type NamedCase = [name: string, make: () => Case];
 const tolerances: Partial<Record<DType, number>> = { f32: 1e-4, bf16: 2 ** -6 };
 
 /**
- * Runs the cases whose name contains `filter`. Throws ERR_INTERNAL when a GPU's result differs
- * from the CPU's.
+ * Runs the cases whose name contains `filter` and measures the peak of each before and after it.
+ * Throws ERR_INTERNAL when a GPU's result differs from the CPU's.
  */
-export function* benchKernels(peaks: Peaks, repeats: number, filter = ''): Generator<KernelResult> {
-  for (const [name, make] of cases(native.device())) {
-    if (!name.includes(filter)) continue;
-    const { dtype, shape, work, unit, run } = make();
-    const made = run();
-    if (native.device() === 'cuda') checkAgainstCpu(`${name} ${dtype} ${shape}`, dtype, made, make);
+export function benchKernels(meters: PeakMeters, repeats: number, filter = ''): KernelResult[] {
+  for (const meter of Object.values(meters) as PeakMeter[]) meter.measure();
+  const timed = [...cases(native.device())]
+    .filter(([name]) => name.includes(filter))
+    .map(([name, make]) => {
+      const made = make();
+      const seconds = timeCase(name, made, make, repeats);
+      const { dtype, shape, work, unit } = made;
+      const meter = unit === 'byte' ? meters.bandwidth : dtype === 'bf16' ? meters.bf16 : meters.f32;
+      meter.measure();
+      return { meter, name, dtype, shape, seconds, rate: work / seconds, unit };
+    });
+  // Against the best of all measurements, also of those that came later.
+  return timed.map(({ meter, ...result }) => ({ ...result, share: meter.shareOf(result.rate).share }));
+}
+
+/** Seconds of the fastest repeat. */
+function timeCase(
+  name: string,
+  { dtype, shape, unit, run }: Case,
+  make: () => Case,
+  repeats: number,
+): number {
+  const first = run();
+  if (native.device() === 'cuda') checkAgainstCpu(`${name} ${dtype} ${shape}`, dtype, first, make);
+  let made: NativeTensor[] = first;
+  const sweeper = unit === 'byte' ? native.empty([CACHE_SWEEP], 'f32') : undefined;
+  const between = () => {
     for (const tensor of made) tensor.dispose();
+    if (sweeper) native.fillInto(sweeper, 0);
     native.synchronize();
-    let seconds = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < repeats; ++i) {
-      const startedAt = performance.now();
-      const results = run();
-      native.synchronize();
-      for (const tensor of results) tensor.dispose();
-      seconds = Math.min(seconds, (performance.now() - startedAt) / 1000);
-    }
-    const peak = unit === 'byte' ? peaks.bandwidth : dtype === 'bf16' ? peaks.bf16 : peaks.f32;
-    yield { name, dtype, shape, seconds, rate: work / seconds, unit, share: work / seconds / peak };
-  }
+  };
+  const timed = () => {
+    made = run();
+    native.synchronize();
+  };
+  const seconds = timeRepeats(repeats, timed, between);
+  sweeper?.dispose();
+  return Math.min(...seconds);
 }
 
 function checkAgainstCpu(what: string, dtype: DType, made: NativeTensor[], make: () => Case): void {

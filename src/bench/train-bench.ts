@@ -10,6 +10,7 @@ import { Gpt } from '../nn/gpt.ts';
 import { AdamW } from '../optim/adamw.ts';
 import { backward } from '../tensor/autograd.ts';
 import { scope } from '../tensor/tensor.ts';
+import { type PeakMeter, type PeakShare, timeRepeats } from './peak.ts';
 
 export interface TrainBenchOptions {
   config: ModelConfig;
@@ -20,6 +21,8 @@ export interface TrainBenchOptions {
   steps: number;
   warmup: number;
   seed: number;
+  /** Measures the FLOP/s that the machine can do, around every step. */
+  peak: PeakMeter;
 }
 
 export interface TrainBenchResult {
@@ -28,6 +31,8 @@ export interface TrainBenchResult {
   /** Mean over all timed steps. */
   meanTokensPerSecond: number;
   flopsPerSecond: number;
+  /** flopsPerSecond against the peak. */
+  ofPeak: PeakShare;
   parameters: number;
   /** The largest amount of memory that tensors held at the same time. */
   peakBytes: number;
@@ -52,21 +57,19 @@ export function benchTraining(options: TrainBenchOptions): TrainBenchResult {
   };
   for (let i = 0; i < options.warmup; ++i) step();
   native.resetPeakMemory();
-  const seconds = Array.from({ length: options.steps }, () => {
-    const startedAt = performance.now();
-    step();
-    return (performance.now() - startedAt) / 1000;
-  });
+  const seconds = timeRepeats(options.steps, step, () => options.peak.measure());
   const parameters = model.parameterCount();
   const peakBytes = native.memoryStats()[1];
   buckets.dispose();
   optimizer.dispose();
   model.dispose();
   const tokensPerSecond = tokens / Math.min(...seconds);
+  const flopsPerSecond = tokensPerSecond * flopsPerToken(config, context);
   return {
     tokensPerSecond,
     meanTokensPerSecond: (tokens * seconds.length) / seconds.reduce((a, b) => a + b, 0),
-    flopsPerSecond: tokensPerSecond * flopsPerToken(config, context),
+    flopsPerSecond,
+    ofPeak: options.peak.shareOf(flopsPerSecond),
     parameters,
     peakBytes,
     seconds,

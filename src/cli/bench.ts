@@ -41,10 +41,11 @@ function torchShape(config: ModelConfig, engine: Engine, batchSize: number) {
 }
 
 const gflops = (value: number) => `${(value / 1e9).toFixed(0)} GFLOP/s`;
+const percent = (share: number) => `${(share * 100).toFixed(0)} %`;
 
 export const kernels = defineCommand({
   description:
-    'Shows the fastest repeat of each kernel as a rate, and as a share of the peak that is measured just before.',
+    'Shows the fastest repeat of each kernel as a rate, and as a share of the best peak that is measured between the kernels.',
   options: {
     ...inGroup('Run', {
       repeats: integer('runs per kernel', { default: 15, min: 1 }),
@@ -56,14 +57,16 @@ export const kernels = defineCommand({
   example: 'bench kernels --filter gemm',
   async run(options) {
     const engine = await prepareEngine({ ...options, dtype: 'auto' });
-    const { benchKernels, measurePeaks } = await import('../bench/kernel-bench.ts');
-    const peaks = measurePeaks();
-    const results = [...benchKernels(peaks, options.repeats, options.filter)];
+    const { benchKernels, peakMeters } = await import('../bench/kernel-bench.ts');
+    const { restlessNote } = await import('../bench/peak.ts');
+    const meters = peakMeters();
+    const results = benchKernels(meters, options.repeats, options.filter);
     return {
       threads: engine.threads,
-      peak_flops_per_second: peaks.f32,
-      peak_bf16_flops_per_second: peaks.bf16,
-      bandwidth: peaks.bandwidth,
+      peak_flops_per_second: meters.f32.best,
+      peak_bf16_flops_per_second: meters.bf16.best,
+      bandwidth: meters.bandwidth.best,
+      note: results.some(({ share }) => share === undefined) ? `a share of ?: ${restlessNote}` : null,
       kernels: results.map(({ name, dtype, shape, seconds, rate, unit, share }) => ({
         name,
         dtype,
@@ -71,17 +74,18 @@ export const kernels = defineCommand({
         seconds,
         rate,
         unit,
-        share,
+        share: share ?? null,
       })),
     };
   },
-  render: ({ peak_flops_per_second, peak_bf16_flops_per_second, bandwidth, kernels: results }) =>
+  render: ({ peak_flops_per_second, peak_bf16_flops_per_second, bandwidth, note, kernels: results }) =>
     [
       `peak ${gflops(peak_flops_per_second)} f32, ${gflops(peak_bf16_flops_per_second)} bf16, copy ${(bandwidth / 1e9).toFixed(1)} GB/s`,
       ...results.map(({ name, dtype, shape, seconds, rate, unit, share }) => {
         const speed = unit === 'flop' ? gflops(rate) : `${(rate / 1e9).toFixed(1)} GB/s`;
-        return `${name.padEnd(20)} ${dtype.padEnd(5)} ${shape.padEnd(26)} ${(seconds * 1e3).toFixed(3).padStart(9)} ms ${speed.padStart(12)} ${(share * 100).toFixed(0).padStart(4)} %`;
+        return `${name.padEnd(20)} ${dtype.padEnd(5)} ${shape.padEnd(26)} ${(seconds * 1e3).toFixed(3).padStart(9)} ms ${speed.padStart(12)} ${(share === null ? '? %' : percent(share)).padStart(6)}`;
       }),
+      ...(note === null ? [] : [note]),
     ].join('\n'),
 });
 
@@ -104,13 +108,13 @@ export const train = defineCommand({
   async run(options) {
     const engine = await prepareEngine(options);
     const { benchTraining } = await import('../bench/train-bench.ts');
-    const { measurePeaks } = await import('../bench/kernel-bench.ts');
+    const { flopsMeter, restlessNote } = await import('../bench/peak.ts');
     const { runTorchPeer } = await import('../bench/peer.ts');
     const config = await configOf(options.model, options.context, options.vocabSize);
-    const peak = measurePeaks()[engine.dtype];
     const { batchSize, context, steps, warmupSteps: warmup, paramDtype: weights, seed } = options;
     const { dtype } = engine;
-    const result = benchTraining({ config, batchSize, context, dtype, weights, steps, warmup, seed });
+    const peak = flopsMeter(dtype);
+    const result = benchTraining({ config, batchSize, context, dtype, weights, steps, warmup, seed, peak });
     const peer =
       options.peer === 'torch'
         ? Number(
@@ -127,8 +131,10 @@ export const train = defineCommand({
       tokens_per_second: result.tokensPerSecond,
       mean_tokens_per_second: result.meanTokensPerSecond,
       flops_per_second: result.flopsPerSecond,
-      peak_flops_per_second: peak,
-      share_of_peak: result.flopsPerSecond / peak,
+      peak_flops_per_second: result.ofPeak.peak,
+      peak_spread: result.ofPeak.spread,
+      share_of_peak: result.ofPeak.share ?? null,
+      note: result.ofPeak.share === undefined ? restlessNote : null,
       peak_bytes: result.peakBytes,
       resident_bytes: process.memoryUsage.rss(),
       torch_tokens_per_second: peer,
@@ -138,7 +144,8 @@ export const train = defineCommand({
   render: (r) =>
     [
       `${r.model} (${(r.parameters / 1e6).toFixed(1)}M) ${r.dtype}, ${r.threads} threads: ${r.tokens_per_second.toFixed(0)} tok/s`,
-      `${gflops(r.flops_per_second)}, ${(r.share_of_peak * 100).toFixed(0)} % of the measured peak; tensors ${(r.peak_bytes / 2 ** 20).toFixed(0)} MiB, resident ${(r.resident_bytes / 2 ** 20).toFixed(0)} MiB`,
+      `${gflops(r.flops_per_second)}, ${r.share_of_peak === null ? 'no share' : percent(r.share_of_peak)} of the measured peak; tensors ${(r.peak_bytes / 2 ** 20).toFixed(0)} MiB, resident ${(r.resident_bytes / 2 ** 20).toFixed(0)} MiB`,
+      ...(r.note === null ? [] : [r.note]),
       ...(r.ratio_to_torch === null
         ? []
         : [`PyTorch: ${r.torch_tokens_per_second!.toFixed(0)} tok/s; ratio ${r.ratio_to_torch.toFixed(2)}`]),
@@ -147,7 +154,7 @@ export const train = defineCommand({
 
 export const generate = defineCommand({
   description:
-    'Times sampling with the KV cache. The bound is the time to read the weights and the cache once per step.',
+    'Times sampling with the KV cache. The bound is the time to read the weights and the cache once per step, at the best bandwidth that is measured around the runs.',
   options: {
     ...inGroup('Run', { repeats: integer('runs to time', { default: 3, min: 1 }) }),
     ...shapeOptions,
@@ -162,11 +169,10 @@ export const generate = defineCommand({
   async run(options) {
     const engine = await prepareEngine(options);
     const { benchGeneration } = await import('../bench/generate-bench.ts');
-    const { measurePeaks } = await import('../bench/kernel-bench.ts');
+    const { restlessNote } = await import('../bench/peak.ts');
     const { runTorchPeer } = await import('../bench/peer.ts');
     const config = await configOf(options.model, undefined, options.vocabSize);
     const { batchSize, promptTokens, newTokens, repeats } = options;
-    const { bandwidth } = measurePeaks();
     const result = await benchGeneration({
       config,
       batchSize,
@@ -174,7 +180,6 @@ export const generate = defineCommand({
       newTokens,
       dtype: engine.dtype,
       repeats,
-      bandwidth,
     });
     const flags = {
       ...torchShape(config, engine, batchSize),
@@ -189,14 +194,17 @@ export const generate = defineCommand({
       batch_size: batchSize,
       tokens_per_second: result.tokensPerSecond,
       bound_tokens_per_second: result.boundTokensPerSecond,
-      times_bound: result.timesBound,
+      bandwidth_spread: result.spread,
+      times_bound: result.timesBound ?? null,
+      note: result.timesBound === undefined ? restlessNote : null,
       torch_tokens_per_second: peer,
       ratio_to_torch: peer === null ? null : result.tokensPerSecond / peer,
     };
   },
   render: (r) =>
     [
-      `${r.model} ${r.dtype}, batch ${r.batch_size}: ${r.tokens_per_second.toFixed(0)} tok/s, ${r.times_bound.toFixed(2)} times the bandwidth bound of ${r.bound_tokens_per_second.toFixed(0)}`,
+      `${r.model} ${r.dtype}, batch ${r.batch_size}: ${r.tokens_per_second.toFixed(0)} tok/s, the bandwidth bound of ${r.bound_tokens_per_second.toFixed(0)} is ${r.times_bound === null ? 'not certain' : `${r.times_bound.toFixed(2)} times that`}`,
+      ...(r.note === null ? [] : [r.note]),
       ...(r.ratio_to_torch === null
         ? []
         : [

@@ -42,10 +42,11 @@ export interface TensorBinding {
   NativeTensor: new () => NativeTensor;
   setErrorClass(errorClass: unknown): void;
   /**
-   * [name, parameter types, result type] of each bound function, as TypeScript writes them, out of
-   * the C++ types.
+   * [name, parameter names, parameter types, result type] of each bound function, as TypeScript
+   * writes them, the types out of those of C++. A class is its constructor, and a method is
+   * `Class.method`.
    */
-  signatures(): [string, string[], string][];
+  signatures(): [string, string[], string[], string][];
   empty(shape: readonly number[], dtype: DType): NativeTensor;
   view(tensor: NativeTensor, shape: readonly number[]): NativeTensor;
   slice(tensor: NativeTensor, begin: number, end: number): NativeTensor;

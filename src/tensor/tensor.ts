@@ -1,7 +1,7 @@
 /**
  * A tensor is a handle on native memory. Do not leave it to the garbage collector, which comes
- * late. Make tensors inside scope() instead: at its end it frees all tensors except those that it
- * returns and those that were kept.
+ * late: some hundred megabytes gather first. Make tensors inside scope() instead: at its end it
+ * frees all tensors except those that it returns and those that were kept. dispose() frees one.
  */
 
 import { AthanorError } from '../base/errors.ts';

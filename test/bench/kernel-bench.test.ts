@@ -4,11 +4,13 @@
  */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { benchKernels } from '../../src/bench/kernel-bench.ts';
+import { PeakMeter } from '../../src/bench/peak.ts';
 import { native } from '../../src/native/addon.ts';
 import { expectError } from '../helpers/reference.ts';
 
-const peaks = { f32: 1, bf16: 1, bandwidth: 1 };
-const run = (filter: string) => [...benchKernels(peaks, 1, filter)];
+const meter = (peak: number) => new PeakMeter(() => peak);
+const meters = () => ({ f32: meter(1), bf16: meter(1), bandwidth: meter(1e18) });
+const run = (filter: string) => benchKernels(meters(), 1, filter);
 const isCuda = native.device() === 'cuda';
 
 afterEach(() => vi.restoreAllMocks());
@@ -22,7 +24,13 @@ describe('benchKernels', () => {
     ]);
     for (const { seconds, rate, share } of results) {
       expect(seconds).toBeGreaterThan(0);
-      expect(rate).toBe(share);
+      expect(share).toBe(rate / 1e18);
+    }
+  });
+
+  it('tells no share that is above all', () => {
+    for (const { share } of benchKernels({ ...meters(), bandwidth: meter(1) }, 1, 'layer_norm')) {
+      expect(share).toBeUndefined();
     }
   });
 

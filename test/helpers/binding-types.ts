@@ -5,6 +5,7 @@
  */
 
 export interface Signature {
+  names: string[];
   /** Canonical texts, see TypeReader. */
   parameters: string[];
   result: string;
@@ -56,6 +57,8 @@ function membersOf(body: string): Member[] {
 export class Declarations {
   readonly #interfaces = new Map<string, Member[]>();
   readonly #aliases = new Map<string, string>();
+  /** What a binding constructs: these interfaces stay names. */
+  readonly #classes = new Set<string>();
 
   constructor(sources: readonly string[]) {
     for (const source of sources.map(uncommented)) {
@@ -66,6 +69,9 @@ export class Declarations {
         this.#aliases.set(name!, text!.trim());
       }
     }
+    for (const names of this.bindings().values()) {
+      for (const name of names) if (this.#interfaces.has(name)) this.#classes.add(name);
+    }
   }
 
   /** Interfaces whose name ends in Binding, and their members' names. */
@@ -74,12 +80,18 @@ export class Declarations {
     return new Map(found.map(([name, members]) => [name, members.map((member) => member.name)]));
   }
 
-  /** The functions of all those interfaces; a class is none. */
+  /** The functions of those interfaces, constructors as `Class` and methods as `Class.method`. */
   signatures(): Map<string, Signature> {
     const all = new Map<string, Signature>();
     for (const name of this.bindings().keys()) {
       for (const member of this.#interfaces.get(name)!) {
-        if (member.text.startsWith('(')) all.set(member.name, this.#signature(member.text));
+        const text = member.text.replace(/^new\s*(\([\s\S]*\))\s*=>/, '$1:');
+        all.set(member.name, this.#signature(text));
+      }
+    }
+    for (const name of this.#classes) {
+      for (const method of this.#interfaces.get(name)!) {
+        all.set(`${name}.${method.name}`, this.#signature(method.text));
       }
     }
     return all;
@@ -87,17 +99,18 @@ export class Declarations {
 
   #signature(text: string): Signature {
     const end = cut(text, ':')[0]!.length;
-    const parameters = cut(text.slice(1, end - 1), ',').map((parameter) => {
-      const [, optional, type] = /^\w+(\??):\s*([\s\S]*)$/.exec(parameter)!;
-      return this.canonical(optional ? `${type} | undefined` : type!);
+    const list = cut(text.slice(1, end - 1), ',').map((parameter) => {
+      const [, name, optional, type] = /^(\w+)(\??):\s*([\s\S]*)$/.exec(parameter)!;
+      return { name: name!, type: this.canonical(optional ? `${type} | undefined` : type!) };
     });
-    return { parameters, result: this.canonical(text.slice(text.indexOf(':', end) + 1)) };
+    const result = this.canonical(text.slice(text.indexOf(':', end) + 1));
+    return { names: list.map(({ name }) => name), parameters: list.map(({ type }) => type), result };
   }
 
   /**
    * One text for each type: names are replaced by their declarations, members of unions are in
-   * order of the alphabet, and `readonly` and brackets that change nothing are gone. NativeTensor
-   * stays a name.
+   * order of the alphabet, and `readonly` and brackets that change nothing are gone. A class stays
+   * a name.
    */
   canonical(text: string): string {
     const type = text.trim().replace(/^readonly\s+/, '');
@@ -116,7 +129,7 @@ export class Declarations {
     if (type.startsWith('{')) return this.#object(membersOf(inner));
     const alias = this.#aliases.get(type);
     if (alias !== undefined) return this.canonical(alias);
-    const members = type === 'NativeTensor' ? undefined : this.#interfaces.get(type);
+    const members = this.#classes.has(type) ? undefined : this.#interfaces.get(type);
     return members ? this.#object(members) : type;
   }
 
@@ -147,6 +160,8 @@ export function differences(
       continue;
     }
     here.parameters.forEach((type, i) => {
+      const [mine, theirs] = [here.names[i], there.names[i]];
+      if (mine !== theirs) found.push(`${name}, parameter ${i + 1}: declared as ${theirs}, bound as ${mine}`);
       const other = there.parameters[i]!;
       if (other !== type) found.push(`${name}, parameter ${i + 1}: declared ${other}, bound ${type}`);
     });

@@ -17,14 +17,15 @@ const sources = ['binding.ts', ...readdirSync(join(folder, 'binding')).map((name
   .filter((name) => name.endsWith('.ts'))
   .map((name) => readFileSync(join(folder, name), 'utf8'));
 
-/** Made without C++ types to derive anything from. */
-const boundByHand = ['setErrorClass', 'signatures'];
+/** Made without C++ types to derive anything from: JavaScript never constructs a tensor. */
+const boundByHand = ['setErrorClass', 'signatures', 'NativeTensor', 'NativeTensor.dispose'];
 
 function boundSignatures(declarations: Declarations): Map<string, Signature> {
   return new Map(
-    native.signatures().map(([name, parameters, result]) => [
+    native.signatures().map(([name, names, parameters, result]) => [
       name,
       {
+        names,
         parameters: parameters.map((type) => declarations.canonical(type)),
         result: declarations.canonical(result),
       },
@@ -56,10 +57,12 @@ describe('the addon and its TypeScript interface', () => {
     ).toEqual(families.sort());
   });
 
-  it('have the same arities and types', () => {
+  it('have the same arities, names and types', () => {
     const declared = declarations.signatures();
     for (const name of boundByHand) expect(declared.delete(name), name).toBe(true);
-    expect(declared.size).toBeGreaterThan(80);
+    expect(declared.size).toBeGreaterThan(90);
+    expect([...declared.keys()]).toContain('NativeShard');
+    expect([...declared.keys()]).toContain('NativeDecoder.forward');
     expect(differences(declared, boundSignatures(declarations))).toEqual([]);
   });
 });
@@ -71,6 +74,9 @@ describe('the comparison', () => {
     export interface NativeTensor {
       dispose(): void;
     }
+    export interface Three {
+      run(times: number): Promise<NativeTensor>;
+    }
     export interface Inputs {
       /** f32; of any size */
       x: NativeTensor;
@@ -79,9 +85,14 @@ describe('the comparison', () => {
     export interface XBinding {
       one(inputs: Inputs, kind: Kind, list?: readonly number[]): [NativeTensor | undefined, number];
       two(): void;
-      Three: new (a: number) => NativeTensor;
+      NativeTensor: new () => NativeTensor;
+      Three: new (
+        a: number,
+        kind?: Kind,
+      ) => Three;
     }`.replace(/^ {4}/gm, '');
   const one = {
+    names: ['inputs', 'kind', 'list'],
     parameters: [
       '{ bias: NativeTensor | undefined; x: NativeTensor; }',
       "'a' | 'b'",
@@ -89,13 +100,21 @@ describe('the comparison', () => {
     ],
     result: '[NativeTensor | undefined, number]',
   };
-  const two = { parameters: [] as string[], result: 'void' };
+  const two: Signature = { names: [], parameters: [], result: 'void' };
+  const made: Record<string, Signature> = {
+    NativeTensor: { names: [], parameters: [], result: 'NativeTensor' },
+    'NativeTensor.dispose': two,
+    Three: { names: ['a', 'kind'], parameters: ['number', "'a' | 'b' | undefined"], result: 'Three' },
+    'Three.run': { names: ['times'], parameters: ['number'], result: 'Promise<NativeTensor>' },
+  };
 
   function compare(bound: Record<string, Signature>, text = source): string[] {
     const declarations = new Declarations([text]);
-    const entries = Object.entries(bound).map(([name, { parameters, result }]): [string, Signature] => [
+    const all = Object.entries({ ...made, ...bound });
+    const entries = all.map(([name, { names, parameters, result }]): [string, Signature] => [
       name,
       {
+        names,
         parameters: parameters.map((type) => declarations.canonical(type)),
         result: declarations.canonical(result),
       },
@@ -104,7 +123,9 @@ describe('the comparison', () => {
   }
 
   it('finds nothing where nothing differs', () => {
-    expect(new Declarations([source]).bindings()).toEqual(new Map([['XBinding', ['one', 'two', 'Three']]]));
+    expect(new Declarations([source]).bindings()).toEqual(
+      new Map([['XBinding', ['one', 'two', 'NativeTensor', 'Three']]]),
+    );
     expect(compare({ one, two })).toEqual([]);
   });
 
@@ -116,6 +137,21 @@ describe('the comparison', () => {
   it('finds a wrong arity', () => {
     const short = { ...one, parameters: one.parameters.slice(0, 2) };
     expect(compare({ one: short, two })).toEqual(['one is declared with 3 parameters and has 2']);
+  });
+
+  it('finds another name of a parameter', () => {
+    const renamed = { ...one, names: ['inputs', 'sort', 'list'] };
+    expect(compare({ one: renamed, two })).toEqual(['one, parameter 2: declared as kind, bound as sort']);
+  });
+
+  it('finds a constructor and a method that differ', () => {
+    const [three, run] = [made.Three!, made['Three.run']!];
+    expect(compare({ one, two, Three: { ...three, parameters: ['string', three.parameters[1]!] } })).toEqual([
+      'Three, parameter 1: declared number, bound string',
+    ]);
+    expect(compare({ one, two, 'Three.run': { ...run, result: 'void' } })).toEqual([
+      'Three.run, result: declared Promise<NativeTensor>, bound void',
+    ]);
   });
 
   it('finds a wrong type of a parameter, of a field, of a word and of the result', () => {
@@ -166,23 +202,21 @@ describe('what crosses the border', () => {
   const wrong = <T>(value: unknown) => value as T;
 
   it('is refused by the operation and the argument', () => {
-    expectError('ERR_ARGUMENT', /^\[scale\] expected argument 1 to be a tensor but got number/, () =>
+    expectError('ERR_ARGUMENT', /^\[scale\] expected a to be a tensor but got number/, () =>
       native.scale(wrong<NativeTensor>(1), 1),
     );
-    expectError('ERR_ARGUMENT', /^\[scale\] expected argument 2 to be a number but got undefined/, () =>
+    expectError('ERR_ARGUMENT', /^\[scale\] expected alpha to be a number but got undefined/, () =>
       wrong<(x: NativeTensor) => void>(native.scale)(x),
     );
-    expectError('ERR_ARGUMENT', /^\[slice\] expected argument 2 to be an integer but got 0.5/, () =>
+    expectError('ERR_ARGUMENT', /^\[slice\] expected begin to be an integer but got 0.5/, () =>
       native.slice(x, 0.5, 1),
     );
-    expectError(
-      'ERR_ARGUMENT',
-      /^\[globalNorm\] expected argument 1\[1\] to be a tensor but got string/,
-      () => native.globalNorm([x, wrong<NativeTensor>('x')]),
+    expectError('ERR_ARGUMENT', /^\[globalNorm\] expected tensors\[1\] to be a tensor but got string/, () =>
+      native.globalNorm([x, wrong<NativeTensor>('x')]),
     );
     expectError(
       'ERR_DTYPE',
-      /^\[empty\] expected argument 2 to be 'f32', 'bf16', 'i32' or 'u8' but got 'f16'/,
+      /^\[empty\] expected dtype to be 'f32', 'bf16', 'i32' or 'u8' but got 'f16'/,
       () => native.empty([1], wrong<'f32'>('f16')),
     );
   });
@@ -218,10 +252,32 @@ describe('what crosses the border', () => {
         activation: wrong<Activation>(`gelu_new, ${'of a name longer than any word'.repeat(3)}`),
       }),
     );
+    expectError('ERR_ARGUMENT', /^\[linearForward\] expected inputs to be an object but got undefined/, () =>
+      wrong<() => void>(native.linearForward)(),
+    );
+  });
+
+  it('is refused by the argument of a constructor and of a method', () => {
     expectError(
       'ERR_ARGUMENT',
-      /^\[linearForward\] expected argument 1 to be an object but got undefined/,
-      () => wrong<() => void>(native.linearForward)(),
+      /^\[NativeShard\] expected vocabSize to be a number but got undefined/,
+      () => new (wrong<new (...args: unknown[]) => object>(native.NativeShard))('x', 0, 0, 2),
+    );
+    expectError(
+      'ERR_ARGUMENT',
+      /^\[NativeTokenizerTrainer\] expected reserved\[1\] to be a Uint8Array but got number/,
+      () => new native.NativeTokenizerTrainer('gpt2', ['a', wrong<string>(1)]),
+    );
+    const trainer = new native.NativeTokenizerTrainer('gpt2', []);
+    expectError(
+      'ERR_ARGUMENT',
+      /^\[NativeTokenizerTrainer.count\] expected texts to be an array of texts but got string/,
+      () => trainer.count(wrong<string[]>('text')),
+    );
+    expectError(
+      'ERR_ARGUMENT',
+      /^\[NativeTokenizerTrainer.train\] expected minCount to be a number but got undefined/,
+      () => wrong<{ train(tokens: number): unknown }>(trainer).train(300),
     );
   });
 });

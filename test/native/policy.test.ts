@@ -149,7 +149,7 @@ describe('klPenalty', () => {
   });
 
   it('refuses an estimator that is none, and other sizes', () => {
-    expectError('ERR_ARGUMENT', /expected argument 3 to be 'k1', 'k2' or 'k3' but got 'k4'/, () =>
+    expectError('ERR_ARGUMENT', /expected estimator to be 'k1', 'k2' or 'k3' but got 'k4'/, () =>
       native.klPenalty(f32([1]), f32([1]), 'k4' as KlEstimator),
     );
     expectError('ERR_SHAPE', /^\[klPenalty\] expected referenceLogProbs to be \[1\]/, () =>

@@ -64,6 +64,9 @@ describe('the report', () => {
       'Share of peak': expect.stringMatching(/^5\d% \| of 1\.00 TFLOP\/s measured$/),
       'Training time': '1m 03s | evaluation apart',
     });
+    expect(cardsOf(renderReport(run, { title: 't', peakFlopsPerSecond: 1e11 }))).not.toHaveProperty(
+      'Share of peak',
+    );
     const losses = run.filter(({ event }) => event === undefined).map(({ loss }) => Number(loss));
     const recent = losses.slice(-30).reduce((x, y) => x + y) / 30;
     expect(cards['Training loss']).toBe(`${recent.toFixed(3)} | mean of the last 30 steps`);

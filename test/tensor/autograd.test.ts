@@ -11,6 +11,7 @@ import { layerNorm, rmsNorm } from '../../src/tensor/ops/norm.ts';
 import { gatherRows, reshape } from '../../src/tensor/ops/rows.ts';
 import { keep, parameter, scope, Tensor, tensor, zeros } from '../../src/tensor/tensor.ts';
 import { onCuda, onEmulator } from '../helpers/device.ts';
+import { collectGarbage } from '../helpers/garbage.ts';
 import { expectGradients } from '../helpers/gradient-check.ts';
 import { randomIntegers, randomNormal } from '../helpers/reference.ts';
 
@@ -296,11 +297,14 @@ describe('scopes', () => {
   });
 
   // The limit is of the allocator of the CPU.
-  it.skipIf(onCuda)('memory beyond the limit is refused with the amount and the knobs', () => {
+  it.skipIf(onCuda)('memory beyond the limit is refused with the amount and the knobs', async () => {
+    await collectGarbage();
     const [allocated, , , limit] = native.memoryStats();
     native.setMemoryLimit(allocated + (1 << 20));
     try {
-      expect(() => zeros([1 << 20])).toThrow(/asked for 4 MiB .*lower the batch size/);
+      expect(() => zeros([1 << 20])).toThrow(
+        /asked for 4 MiB .*lower the batch size.*scope\(\) and dispose\(\)/,
+      );
     } finally {
       native.setMemoryLimit(0);
     }

@@ -127,7 +127,8 @@ const AttentionKernels& attention_kernels(AttentionPath path) {
 }
 
 const AttentionKernels& attention_kernels() {
-  static constexpr AttentionKernels kTable = {forward_by_device, backward_by_device, cached_by_device};
+  static constexpr auto kTable =
+      complete_table<AttentionKernels>(forward_by_device, backward_by_device, cached_by_device);
   return kTable;
 }
 

@@ -122,7 +122,8 @@ void gemm_with(CublasLt* library, const GemmArgs& g) {
 }
 
 const LinearKernels& linear_kernels() {
-  static constexpr LinearKernels kTable = {gemm, packed_bytes, pack, gemm, /*packs_as_stored=*/true};
+  static constexpr auto kTable =
+      complete_table<LinearKernels>(gemm, packed_bytes, pack, gemm, /*packs_as_stored=*/true);
   return kTable;
 }
 

@@ -130,9 +130,7 @@ void* allocate_unrecorded(size_t bytes) {
   fail(ErrorCode::kOutOfMemory, "asked for ", gibibytes(bytes), " GiB on ", d.facts.name, " with ",
        gibibytes(stats.allocated_bytes), " GiB in tensors, ", gibibytes(stats.cached_bytes),
        " GiB kept for reuse and ", gibibytes(others), " GiB of other programs and the driver, of ",
-       gibibytes(total),
-       " GiB; lower the batch size or the context, accumulate more gradients instead, or turn on "
-       "gradient checkpointing");
+       gibibytes(total), " GiB; ", kMemoryRemedy);
 }
 
 void free_unrecorded(void* pointer, size_t) noexcept {

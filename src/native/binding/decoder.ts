@@ -1,17 +1,15 @@
 import type { DType, NativeTensor } from '../binding.ts';
 
-/** Undefined where the model lacks the part. */
-type Optional<T> = T | undefined;
-
+/** A part that a model lacks is undefined, here and below. */
 export interface DecoderNorm {
   gain: NativeTensor;
-  bias: Optional<NativeTensor>;
+  bias: NativeTensor | undefined;
 }
 
 export interface DecoderProjection {
   /** `[out, in]` */
   weight: NativeTensor;
-  bias: Optional<NativeTensor>;
+  bias: NativeTensor | undefined;
 }
 
 /** The weights of one block in the order of use. native/ops/decoder.h has the shapes. */
@@ -19,8 +17,8 @@ export interface DecoderLayer {
   attentionNorm: DecoderNorm;
   qkv: DecoderProjection;
   /** RMS norm of each query and key head: gains `[headDim]`. */
-  queryKeyNorm: Optional<{ queryGain: NativeTensor; keyGain: NativeTensor }>;
-  ropeTable: Optional<NativeTensor>;
+  queryKeyNorm: { queryGain: NativeTensor; keyGain: NativeTensor } | undefined;
+  ropeTable: NativeTensor | undefined;
   output: DecoderProjection;
   mlpNorm: DecoderNorm;
   activation: 'gelu' | 'swiglu';
@@ -31,7 +29,7 @@ export interface DecoderLayer {
 
 export interface DecoderModel {
   tokenTable: NativeTensor;
-  positionTable: Optional<NativeTensor>;
+  positionTable: NativeTensor | undefined;
   layers: readonly DecoderLayer[];
   finalNorm: DecoderNorm;
   /** The kind of all norms except those of queries and keys. */
@@ -52,7 +50,12 @@ export interface DecoderAdapter {
   scale: number;
 }
 
-export type DecoderLayerAdapters = Record<'qkv' | 'output' | 'up' | 'down', Optional<DecoderAdapter>>;
+export interface DecoderLayerAdapters {
+  qkv: DecoderAdapter | undefined;
+  output: DecoderAdapter | undefined;
+  up: DecoderAdapter | undefined;
+  down: DecoderAdapter | undefined;
+}
 
 /** The sequences of one call. */
 export interface DecoderStep {

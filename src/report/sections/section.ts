@@ -54,7 +54,10 @@ export interface ReportOptions {
   environment?: Record<string, JsonValue>;
   /** Cards before those of the metrics. A card replaces one with the same label. */
   summary?: readonly (readonly [label: string, value: string])[];
-  /** Peak FLOP/s of the machine at the run's precision, for the share that was reached. */
+  /**
+   * Peak FLOP/s of the machine at the run's precision, for the share that was reached. A run that
+   * was faster shows none: the peak was measured in a bad moment.
+   */
   peakFlopsPerSecond?: number;
   /** Above the charts, before the figures that the log holds. */
   figures?: readonly Figure[];

@@ -98,7 +98,7 @@ function speed({ steps, options }: RunRecords): Card[] {
     const hint = flops > 0 ? formatFlops(flops) : undefined;
     cards.push({ label: 'Tokens/second', value: formatCount(tokens / seconds), hint });
   }
-  if (flops > 0 && peak) {
+  if (flops > 0 && peak && flops <= peak) {
     const value = `${((100 * flops) / peak).toFixed(0)}%`;
     cards.push({ label: 'Share of peak', value, hint: `of ${formatFlops(peak)} measured` });
   }
