@@ -272,7 +272,7 @@ function checkSuppressed(ids: readonly number[], vocabSize: number): void {
   if (stray !== undefined) {
     throw new AthanorError(
       'ERR_ARGUMENT',
-      `suppressTokens holds the id ${stray} and the model has ${vocabSize} tokens`,
+      `\`suppressTokens\` holds the id ${stray} and the model has ${vocabSize} tokens`,
     );
   }
   if (new Set(ids).size < vocabSize) return;
