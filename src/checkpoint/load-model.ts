@@ -2,14 +2,14 @@
  * Reads Hugging Face model folders of the families in nn/families: one file or shards, in f32,
  * bf16 or f16.
  */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { AthanorError, fileError } from '../base/errors.ts';
-import type { JsonObject, JsonValue } from '../base/json.ts';
+import { largest, readJsonObject } from '../base/files/read-file.ts';
+import { type JsonObject, quoted } from '../base/json.ts';
 import { configFromJson, type ModelDescription } from '../nn/config-json.ts';
 import { bareName, isIgnorable, type LayoutEntry, modelLayout } from './hf-layout.ts';
 import { SafetensorsFile } from './safetensors.ts';
-import { damaged } from './safetensors-header.ts';
 import { elementCount, f32FromBf16, type ParameterData, type TensorData, transposed } from './tensor-data.ts';
 
 /** The description and the weights of a model folder. */
@@ -129,14 +129,14 @@ function readGenerationConfig(folder: string): JsonObject | undefined {
 
 /**
  * Ids of the tokens that end a text by generation_config.json; empty when the file is missing or
- * names none. Throws ERR_FILE_DAMAGED.
+ * names none. Throws ERR_FORMAT.
  */
 export function generationStopTokens(folder: string): number[] {
   const ids = readGenerationConfig(folder)?.eos_token_id ?? [];
   const list = Array.isArray(ids) ? ids : [ids];
   return list.map((id) => {
     if (Number.isSafeInteger(id) && (id as number) >= 0) return id as number;
-    throw damaged(join(folder, 'generation_config.json'), `eos_token_id holds ${JSON.stringify(id)}`);
+    throw wrong(join(folder, 'generation_config.json'), `eos_token_id holds ${quoted(id)}`);
   });
 }
 
@@ -152,24 +152,8 @@ function requireFolder(folder: string): void {
   }
 }
 
-function readJsonObject(path: string): JsonObject {
-  let value: JsonValue;
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
-  } catch (error) {
-    if (error instanceof TypeError) throw damaged(path, 'it is not UTF-8');
-    throw fileError(error, path);
-  }
-  try {
-    value = JSON.parse(text) as JsonValue;
-  } catch (error) {
-    throw damaged(path, `it is not JSON: ${(error as Error).message}`);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw damaged(path, 'it is not a JSON object');
-  }
-  return value;
+function wrong(path: string, problem: string): AthanorError {
+  return new AthanorError('ERR_FORMAT', `${path}: ${problem}`, 'correct the file or write it again');
 }
 
 /** model.safetensors, or the shards that model.safetensors.index.json lists, as in transformers. */
@@ -178,14 +162,14 @@ function weightFiles(folder: string): string[] {
   if (existsSync(single)) return [single];
   const indexPath = join(folder, 'model.safetensors.index.json');
   if (existsSync(indexPath)) {
-    const map = readJsonObject(indexPath).weight_map;
+    const map = readJsonObject(indexPath, { most: largest.weightIndex }).weight_map;
     if (typeof map !== 'object' || map === null || Array.isArray(map)) {
-      throw damaged(indexPath, 'it has no weight_map');
+      throw wrong(indexPath, 'it has no weight_map');
     }
     const names = [...new Set(Object.values(map))];
     return names.map((name) => {
       if (typeof name !== 'string' || name !== basename(name) || !name.endsWith('.safetensors')) {
-        throw damaged(indexPath, `${JSON.stringify(name)} is not the name of a safetensors file beside it`);
+        throw wrong(indexPath, `${quoted(name)} is not the name of a safetensors file beside it`);
       }
       return join(folder, name);
     });

@@ -1,6 +1,6 @@
 /** `athanor generate`: continues texts with a model folder. */
-import { readFileSync } from 'node:fs';
-import { AthanorError, fileError } from '../base/errors.ts';
+import { AthanorError } from '../base/errors.ts';
+import { largest, readText } from '../base/files/read-file.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { engineOptions, flag, inGroup, integer, list, path, text } from './options.ts';
@@ -120,13 +120,9 @@ function checkBestOf(options: {
 }
 
 function promptLines(file: string): string[] {
-  let content: string;
-  try {
-    content = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw fileError(error, file);
-  }
-  const lines = content.split(/\r?\n/).filter((line) => line !== '');
+  const lines = readText(file, { most: largest.prompts })
+    .split(/\r?\n/)
+    .filter((line) => line !== '');
   if (lines.length === 0)
     throw new AthanorError('ERR_ARGUMENT', `${file} holds no prompt`, 'write one prompt per line');
   return lines;

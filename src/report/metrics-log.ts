@@ -53,9 +53,9 @@ export class MetricsLog {
       mkdirSync(folder, { recursive: true });
       const { resumeStep } = options;
       const kept = resumeStep === undefined || !existsSync(path) ? '' : linesUpTo(path, resumeStep);
-      replaceFile(path, kept);
+      const bytes = replaceFile(path, kept);
       syncPath(folder);
-      return new MetricsLog(path, Buffer.byteLength(kept));
+      return new MetricsLog(path, bytes);
     } catch (error) {
       throw fileError(error, path, 'write');
     }
@@ -111,8 +111,7 @@ export function readMetrics(folder: string): { records: MetricRecord[]; badLines
   return { records, badLines };
 }
 
-function linesUpTo(path: string, resumeStep: number): string {
-  const kept: string[] = [];
+function* linesUpTo(path: string, resumeStep: number): Generator<string> {
   // Step 0 has no record of its own: its events come before training.
   let passed = resumeStep === 0;
   for (const line of linesOf(path)) {
@@ -122,10 +121,12 @@ function linesUpTo(path: string, resumeStep: number): string {
       if (record.event === undefined) passed = true;
       else if (passed && !historic.has(record.event)) continue;
     }
-    kept.push(`${line}\n`);
+    yield `${line}\n`;
   }
-  return kept.join('');
 }
+
+/** A longer line is no record: its beginning stands for it. */
+const LONGEST_LINE = 16 << 20;
 
 /** The lines that are not empty. Reads in pieces, because a log may exceed the longest string. */
 function* linesOf(path: string): Generator<string> {
@@ -138,6 +139,7 @@ function* linesOf(path: string): Generator<string> {
   try {
     const buffer = Buffer.allocUnsafe(1 << 20);
     let begun: Buffer[] = [];
+    let held = 0;
     for (;;) {
       const piece = buffer.subarray(0, readPiece(file, buffer, path));
       if (piece.length === 0) break;
@@ -145,10 +147,12 @@ function* linesOf(path: string): Generator<string> {
       for (let end = piece.indexOf(10); end >= 0; end = piece.indexOf(10, from)) {
         const line = Buffer.concat([...begun, piece.subarray(from, end)]).toString();
         begun = [];
+        held = 0;
         from = end + 1;
         if (line !== '') yield line;
       }
-      if (from < piece.length) begun.push(Buffer.from(piece.subarray(from)));
+      held += piece.length - from;
+      if (from < piece.length && held <= LONGEST_LINE) begun.push(Buffer.from(piece.subarray(from)));
     }
     if (begun.length > 0) yield Buffer.concat(begun).toString();
   } finally {

@@ -1,6 +1,6 @@
 /** What a run's folder says about the run, beside its metrics log. */
-import { existsSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import { ifThere, largest, readJsonObject, readText } from '../base/files/read-file.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
 import { rememberedJson } from './html-page.ts';
 import type { ReportOptions } from './sections/section.ts';
@@ -14,9 +14,9 @@ export interface RunSettings {
 /** From `run.json`; undefined where there is none that can be read. */
 export function readSettings(folder: string): RunSettings | undefined {
   try {
-    const run = JSON.parse(readFileSync(join(folder, 'run.json'), 'utf8')) as Partial<RunSettings> | null;
-    if (typeof run?.stage !== 'string' || typeof run.settings !== 'object') return undefined;
-    return { stage: run.stage, settings: run.settings };
+    const { stage, settings } = readJsonObject(join(folder, 'run.json'));
+    if (typeof stage !== 'string' || !isObject(settings)) return undefined;
+    return { stage, settings };
   } catch {
     return undefined;
   }
@@ -28,7 +28,8 @@ export function readSettings(folder: string): RunSettings | undefined {
  */
 export function rememberedOptions(folder: string): ReportOptions {
   const path = join(folder, 'report.html');
-  const remembered = existsSync(path) ? rememberedJson(readFileSync(path, 'utf8')) : undefined;
+  const page = ifThere(() => readText(path, { most: largest.page }));
+  const remembered = page === undefined ? undefined : rememberedJson(page);
   if (isOptions(remembered)) {
     const { refreshSeconds: _, ...options } = remembered;
     return options;
@@ -38,6 +39,10 @@ export function rememberedOptions(folder: string): ReportOptions {
   return run
     ? { title, subtitle: run.stage, config: namedSettings(run.settings), environment: {} }
     : { title, environment: {} };
+}
+
+function isObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isOptions(value: unknown): value is ReportOptions {

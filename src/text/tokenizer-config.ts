@@ -3,7 +3,7 @@
  * that this library does not know are kept as they were read.
  */
 import { AthanorError } from '../base/errors.ts';
-import type { JsonObject, JsonValue } from '../base/json.ts';
+import { type JsonObject, type JsonValue, parseJson, quoted } from '../base/json.ts';
 
 export interface TokenizerConfig {
   eosToken?: string | undefined;
@@ -26,7 +26,7 @@ const tokenFields = { eosToken: 'eos_token', bosToken: 'bos_token', padToken: 'p
 export function parseTokenizerConfig(text: string, path: string): TokenizerConfig {
   let fields: JsonValue;
   try {
-    fields = JSON.parse(text) as JsonValue;
+    fields = parseJson(text);
   } catch (error) {
     throw new AthanorError('ERR_FORMAT', `${path}: it is not JSON: ${(error as Error).message}`);
   }
@@ -61,10 +61,7 @@ function tokenName(value: JsonValue | undefined, field: string, path: string): s
   if (typeof value === 'string') return value;
   if (typeof value === 'object' && !Array.isArray(value) && typeof value.content === 'string')
     return value.content;
-  throw new AthanorError(
-    'ERR_FORMAT',
-    `${path}: expected ${field} to be a token but it is ${JSON.stringify(value).slice(0, 60)}`,
-  );
+  throw new AthanorError('ERR_FORMAT', `${path}: expected ${field} to be a token but it is ${quoted(value)}`);
 }
 
 /** The text of a tokenizer_config.json. */

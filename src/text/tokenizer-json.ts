@@ -5,7 +5,7 @@
  * post_processor is kept for other programs.
  */
 import { AthanorError } from '../base/errors.ts';
-import type { JsonObject, JsonValue } from '../base/json.ts';
+import { type JsonObject, type JsonValue, parseJson, quoted } from '../base/json.ts';
 import { unspellBytes } from './byte-level.ts';
 import { patternOfExpression, splitExpressions } from './split-patterns.ts';
 import { type SplitPattern, TokenKind, TokenTable, tokenText, type Vocabulary } from './vocabulary.ts';
@@ -38,33 +38,27 @@ class Reader {
 
   object(value: JsonValue | undefined, where: string): JsonObject {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      this.fail(`expected ${where} to be an object but it is ${describe(value)}`);
+      this.fail(`expected ${where} to be an object but it is ${quoted(value)}`);
     }
     return value;
   }
 
   array(value: JsonValue | undefined, where: string): JsonValue[] {
-    if (!Array.isArray(value)) this.fail(`expected ${where} to be an array but it is ${describe(value)}`);
+    if (!Array.isArray(value)) this.fail(`expected ${where} to be an array but it is ${quoted(value)}`);
     return value;
   }
 
   string(value: JsonValue | undefined, where: string): string {
-    if (typeof value !== 'string') this.fail(`expected ${where} to be a string but it is ${describe(value)}`);
+    if (typeof value !== 'string') this.fail(`expected ${where} to be a string but it is ${quoted(value)}`);
     return value;
   }
 
   boolean(value: JsonValue | undefined, where: string, otherwise: boolean): boolean {
     if (value === undefined || value === null) return otherwise;
     if (typeof value !== 'boolean')
-      this.fail(`expected ${where} to be true or false but it is ${describe(value)}`);
+      this.fail(`expected ${where} to be true or false but it is ${quoted(value)}`);
     return value;
   }
-}
-
-function describe(value: JsonValue | undefined): string {
-  if (value === undefined) return 'missing';
-  const text = JSON.stringify(value);
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
 
 /**
@@ -75,7 +69,7 @@ export function parseTokenizerJson(text: string, path: string): TokenizerFile {
   const reader: Reader = new Reader(path);
   let parsed: JsonValue;
   try {
-    parsed = JSON.parse(text) as JsonValue;
+    parsed = parseJson(text);
   } catch (error) {
     reader.fail(`it is not JSON: ${(error as Error).message}`);
   }
@@ -83,7 +77,7 @@ export function parseTokenizerJson(text: string, path: string): TokenizerFile {
   const model = reader.object(file.model, 'model');
   checkModel(reader, model);
   if (file.normalizer !== undefined && file.normalizer !== null) {
-    reader.unsupported(`the normalizer ${describe(file.normalizer)}`);
+    reader.unsupported(`the normalizer ${quoted(file.normalizer)}`);
   }
   checkDecoder(reader, file.decoder);
   const pattern = readPattern(reader, file.pre_tokenizer);
@@ -96,12 +90,12 @@ export function parseTokenizerJson(text: string, path: string): TokenizerFile {
 function checkModel(reader: Reader, model: JsonObject): void {
   // Old files have no type.
   if (model.type !== undefined && model.type !== 'BPE')
-    reader.unsupported(`a model of type ${describe(model.type)}`);
+    reader.unsupported(`a model of type ${quoted(model.type)}`);
   if (model.byte_fallback === true) reader.unsupported('model.byte_fallback');
   for (const key of ['dropout', 'continuing_subword_prefix', 'end_of_word_suffix']) {
     const value = model[key];
     if (value !== undefined && value !== null && value !== '' && value !== 0) {
-      reader.unsupported(`model.${key} ${describe(value)}`);
+      reader.unsupported(`model.${key} ${quoted(value)}`);
     }
   }
 }
@@ -112,7 +106,7 @@ function checkDecoder(reader: Reader, value: JsonValue | undefined): void {
   const steps = decoder.type === 'Sequence' ? reader.array(decoder.decoders, 'decoder.decoders') : [decoder];
   for (const step of steps) {
     const { type } = reader.object(step, 'a decoder');
-    if (type !== 'ByteLevel') reader.unsupported(`the decoder ${describe(type)}`);
+    if (type !== 'ByteLevel') reader.unsupported(`the decoder ${quoted(type)}`);
   }
 }
 
@@ -128,7 +122,7 @@ function readPattern(reader: Reader, value: JsonValue | undefined): SplitPattern
   let pattern: SplitPattern | undefined;
   let byteLevel = false;
   for (const step of steps) {
-    if (byteLevel) reader.unsupported(`the pre_tokenizer ${describe(step.type)} after ByteLevel`);
+    if (byteLevel) reader.unsupported(`the pre_tokenizer ${quoted(step.type)} after ByteLevel`);
     if (step.type === 'Split' && pattern === undefined) {
       pattern = readSplit(reader, step);
     } else if (step.type === 'ByteLevel') {
@@ -143,7 +137,7 @@ function readPattern(reader: Reader, value: JsonValue | undefined): SplitPattern
         pattern = 'gpt2';
       }
     } else {
-      reader.unsupported(`the pre_tokenizer ${describe(step.type)} in this place`);
+      reader.unsupported(`the pre_tokenizer ${quoted(step.type)} in this place`);
     }
   }
   if (!byteLevel) reader.unsupported('a pre_tokenizer without ByteLevel');
@@ -153,12 +147,12 @@ function readPattern(reader: Reader, value: JsonValue | undefined): SplitPattern
 
 function readSplit(reader: Reader, step: JsonObject): SplitPattern {
   const { Regex: expression } = reader.object(step.pattern, 'the pattern of Split');
-  if (typeof expression !== 'string') reader.unsupported(`the Split pattern ${describe(step.pattern)}`);
+  if (typeof expression !== 'string') reader.unsupported(`the Split pattern ${quoted(step.pattern)}`);
   const pattern = patternOfExpression(expression);
   if (pattern === undefined) reader.unsupported(`the Split pattern ${JSON.stringify(expression)}`);
   if (reader.boolean(step.invert, 'invert', false)) reader.unsupported('Split with invert');
   // The patterns match every character, so with Removed nothing would be left of a text.
-  if (step.behavior !== 'Isolated') reader.unsupported(`the Split behavior ${describe(step.behavior)}`);
+  if (step.behavior !== 'Isolated') reader.unsupported(`the Split behavior ${quoted(step.behavior)}`);
   return pattern;
 }
 
@@ -172,7 +166,7 @@ function readTokens(reader: Reader, model: JsonObject, addedTokens: JsonValue | 
     const token = reader.object(value, where);
     const content = reader.string(token.content, `${where}.content`);
     if (typeof token.id !== 'number')
-      reader.fail(`expected ${where}.id to be a number but it is ${describe(token.id)}`);
+      reader.fail(`expected ${where}.id to be a number but it is ${quoted(token.id)}`);
     for (const flag of ['single_word', 'lstrip', 'rstrip']) {
       if (reader.boolean(token[flag], `${where}.${flag}`, false)) {
         reader.unsupported(`${flag} of the added token ${JSON.stringify(content)}`);
@@ -184,7 +178,7 @@ function readTokens(reader: Reader, model: JsonObject, addedTokens: JsonValue | 
   }
   for (const [token, id] of Object.entries(reader.object(model.vocab, 'model.vocab'))) {
     if (typeof id !== 'number')
-      reader.fail(`expected the id of ${JSON.stringify(token)} to be a number but it is ${describe(id)}`);
+      reader.fail(`expected the id of ${JSON.stringify(token)} to be a number but it is ${quoted(id)}`);
     if (added.get(token) === id) continue;
     const bytes = unspellBytes(token);
     if (!bytes) reader.fail(`the token ${JSON.stringify(token)} is not in byte-level spelling`);
@@ -199,7 +193,7 @@ function readMerges(reader: Reader, model: JsonObject, table: TokenTable): Int32
   for (const [i, value] of list.entries()) {
     const parts = typeof value === 'string' ? value.split(' ') : value;
     if (!Array.isArray(parts) || parts.length !== 2) {
-      reader.fail(`expected model.merges[${i}] to be two tokens but it is ${describe(value)}`);
+      reader.fail(`expected model.merges[${i}] to be two tokens but it is ${quoted(value)}`);
     }
     const left = reader.string(parts[0], `model.merges[${i}][0]`);
     const right = reader.string(parts[1], `model.merges[${i}][1]`);
@@ -207,7 +201,7 @@ function readMerges(reader: Reader, model: JsonObject, table: TokenTable): Int32
       const id = table.idOf(token);
       if (id === undefined) {
         reader.fail(
-          `model.merges[${i}] ${describe(value)} needs the token ${JSON.stringify(token)}, which model.vocab lacks`,
+          `model.merges[${i}] ${quoted(value)} needs the token ${JSON.stringify(token)}, which model.vocab lacks`,
         );
       }
       merges[i * 3 + k] = id;

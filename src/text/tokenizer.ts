@@ -1,7 +1,8 @@
 /** Byte-level BPE: any bytes become ids, and decoding returns the same bytes. */
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { AthanorError, fileError } from '../base/errors.ts';
+import { ifThere, largest, readText } from '../base/files/read-file.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
 import type { JsonValue } from '../base/json.ts';
 import { native } from '../native/addon.ts';
@@ -80,14 +81,14 @@ export class Tokenizer {
    */
   static load(folderOrFile: string): Tokenizer {
     const path = isFolder(folderOrFile) ? join(folderOrFile, 'tokenizer.json') : folderOrFile;
-    const file = parseTokenizerJson(readText(path), path);
+    const file = parseTokenizerJson(readText(path, { most: largest.tokenizer }), path);
     const folder = dirname(path);
     const configPath = join(folder, 'tokenizer_config.json');
-    const configText = readTextIfThere(configPath);
+    const configText = ifThere(() => readText(configPath));
     const config = configText === undefined ? {} : parseTokenizerConfig(configText, configPath);
     // If both have a template, transformers uses this file.
     const templateFile = join(folder, TEMPLATE_FILE);
-    const template = readTextIfThere(templateFile);
+    const template = ifThere(() => readText(templateFile));
     if (template !== undefined) {
       config.chatTemplate = template;
       config.chatTemplateFile = templateFile;
@@ -309,29 +310,5 @@ function isFolder(path: string): boolean {
     return statSync(path).isDirectory();
   } catch (error) {
     throw fileError(error, path);
-  }
-}
-
-/** Strict UTF-8, because a damaged file must not silently turn into other tokens. */
-function readText(path: string): string {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    throw fileError(error, path);
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (error) {
-    throw new AthanorError('ERR_FORMAT', `${path}: it is not UTF-8 text`, undefined, { cause: error });
-  }
-}
-
-function readTextIfThere(path: string): string | undefined {
-  try {
-    return readText(path);
-  } catch (error) {
-    if ((error as AthanorError).code === 'ERR_FILE_MISSING') return undefined;
-    throw error;
   }
 }

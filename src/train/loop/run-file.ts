@@ -2,18 +2,10 @@
  * `run.json`: the stage and the settings of a run. A resumed run takes these settings and ignores
  * those of the command line.
  */
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError, fileError } from '../../base/errors.ts';
+import { ifThere, readJsonObject } from '../../base/files/read-file.ts';
 import type { JsonObject } from '../../base/json.ts';
 
 const NAME = 'run.json';
@@ -36,18 +28,12 @@ interface SavedRun extends RunFile {
  */
 export function readRun(out: string, stage: string): RunFile {
   const path = join(out, NAME);
-  let run: Partial<SavedRun>;
-  try {
-    run = JSON.parse(readFileSync(path, 'utf8')) as Partial<SavedRun>;
-  } catch (error) {
-    if (error instanceof SyntaxError)
-      throw new AthanorError('ERR_FILE_DAMAGED', `${path} is not JSON`, 'start a new run in another `out`');
-    const known = fileError(error, path);
-    if (known.code !== 'ERR_FILE_MISSING') throw known;
+  const run = ifThere(() => readJsonObject(path, { fail: damaged(path) })) as Partial<SavedRun> | undefined;
+  if (run === undefined) {
     throw new AthanorError('ERR_FILE_MISSING', `${out} holds no run to resume`, 'start it without `resume`');
   }
   if (typeof run.settings !== 'object' || run.settings === null) {
-    throw new AthanorError('ERR_FILE_DAMAGED', `${path} has no settings`, 'start a new run in another `out`');
+    throw damaged(path)('it has no settings');
   }
   if (run.stage !== stage) {
     throw new AthanorError(
@@ -66,10 +52,15 @@ export function readRun(out: string, stage: string): RunFile {
   return run as RunFile;
 }
 
+function damaged(path: string): (problem: string) => AthanorError {
+  return (problem) =>
+    new AthanorError('ERR_FILE_DAMAGED', `${path}: ${problem}`, 'start a new run in another `out`');
+}
+
 /** The precision of the run in a folder. Undefined when it cannot be read; readRun explains why. */
 export function savedDtype(out: string): 'f32' | 'bf16' | undefined {
   try {
-    const run = JSON.parse(readFileSync(join(out, NAME), 'utf8')) as Partial<RunFile>;
+    const run = readJsonObject(join(out, NAME)) as Partial<RunFile>;
     const dtype = run.settings?.dtype;
     return dtype === 'f32' || dtype === 'bf16' ? dtype : undefined;
   } catch {
