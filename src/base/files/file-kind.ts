@@ -10,8 +10,6 @@ export interface FileKind {
 /** The first bytes of a file that are enough to name its kind. */
 const HEAD_BYTES = 512;
 
-export const SAFETENSORS = 'a safetensors file';
-
 const unpack = 'unpack it first';
 const safetensors = 'load it with transformers and write it with save_pretrained(folder)';
 const jsonLines = (reader: string) =>
@@ -22,12 +20,6 @@ const kinds: readonly (readonly [string, string, string])[] = [
   ['PAR1', 'a Parquet file', jsonLines('read_parquet')],
   ['ARROW1', 'an Arrow file', jsonLines('read_feather')],
   ['FEA1', 'a Feather file', jsonLines('read_feather')],
-  // A stream of Arrow messages, as datasets.save_to_disk() writes.
-  [
-    '\xff\xff\xff\xff',
-    'an Arrow stream',
-    'convert it to JSON Lines: datasets.load_from_disk(folder).to_json()',
-  ],
   ['Obj\x01', 'an Avro file', 'convert it to JSON Lines'],
   ['SQLite format 3\0', 'an SQLite database', 'export its rows as JSON Lines'],
   ['\x89HDF\r\n\x1a\n', 'an HDF5 file', 'convert it'],
@@ -61,10 +53,14 @@ export function fileKind(bytes: Uint8Array): FileKind | undefined {
   if (head[0] === 0x80 && head[1]! >= 2 && head[1]! <= 5) {
     return { name: 'a Python pickle', remedy: `it can run code when it is read; ${safetensors}` };
   }
+  // A stream of Arrow messages, as datasets.save_to_disk() writes: a mark and a short length.
+  if (text.startsWith('\xff\xff\xff\xff') && text.startsWith('\0\0', 6)) {
+    return { name: 'an Arrow stream', remedy: 'convert it: datasets.load_from_disk(folder).to_json(file)' };
+  }
   if (text.startsWith('ustar', 257)) return { name: 'a tar archive', remedy: unpack };
   // The header of safetensors is JSON behind its length, which takes 8 bytes.
   if (head.length > 8 && head.readUInt32LE(4) === 0 && text[8] === '{')
-    return { name: SAFETENSORS, remedy: 'name a file of text' };
+    return { name: 'a safetensors file', remedy: 'name a file of text' };
   return undefined;
 }
 

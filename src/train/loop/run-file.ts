@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, writ
 import { join } from 'node:path';
 import { AthanorError, fileError } from '../../base/errors.ts';
 import { ifThere, readJsonObject } from '../../base/files/read-file.ts';
-import type { JsonObject } from '../../base/json.ts';
+import { type JsonObject, quoted } from '../../base/json.ts';
 
 const NAME = 'run.json';
 /** Raised when a setting is renamed or its meaning changes. Files without a version are older. */
@@ -55,6 +55,35 @@ export function readRun(out: string, stage: string): RunFile {
 function damaged(path: string): (problem: string) => AthanorError {
   return (problem) =>
     new AthanorError('ERR_FILE_DAMAGED', `${path}: ${problem}`, 'start a new run in another `out`');
+}
+
+/** Settings without a default, by their types. */
+const types: Record<string, string> = {
+  ...{ data: 'string', model: 'string', dtype: 'string', steps: 'number', lr: 'number' },
+  ...{ tokens: 'number', time: 'number', context: 'number', epochs: 'number' },
+};
+
+/**
+ * Throws ERR_FILE_DAMAGED for a setting of another type than a run is started with.
+ * @param defaults of the stage
+ */
+export function checkSettings(out: string, settings: JsonObject, defaults: object): void {
+  const fail = damaged(join(out, NAME));
+  for (const key of ['data', 'model', 'dtype']) {
+    if (settings[key] === undefined) throw fail(`the setting ${key} is missing`);
+  }
+  for (const [key, value] of Object.entries(defaults)) {
+    const saved = settings[key];
+    // A setting that is newer than the run takes its default.
+    if (saved === undefined) continue;
+    const isList = Array.isArray(value);
+    const fits = isList === Array.isArray(saved) && (isList || typeof saved === typeof value);
+    if (!fits) throw fail(`the setting ${key} is ${quoted(saved)}`);
+  }
+  for (const [key, value] of Object.entries(settings)) {
+    const type = types[key];
+    if (type !== undefined && typeof value !== type) throw fail(`the setting ${key} is ${quoted(value)}`);
+  }
 }
 
 /** The precision of the run in a folder. Undefined when it cannot be read; readRun explains why. */
