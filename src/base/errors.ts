@@ -49,7 +49,8 @@ export const errorTable = {
   ERR_FILE_DAMAGED: {
     meaning:
       'The contents of a file are not those that were written: the file is too short, its checksum ' +
-      'differs, or its parts contradict each other.',
+      'differs, or its parts contradict each other. Weights, shards, checkpoints and run.json are ' +
+      'checked so.',
     remedy: 'Copy the file or make it again. A run continues from an earlier checkpoint in the same folder.',
   },
   ERR_FILE_MISSING: {
@@ -58,8 +59,9 @@ export const errorTable = {
   },
   ERR_FORMAT: {
     meaning:
-      'A file can be read, but it does not have the expected format or it uses a feature of the format ' +
-      'that is not supported. Pickled weights are refused with this code.',
+      'A file can be read, but it does not have the expected format, is larger than any of its kind, or ' +
+      'it uses a feature of the format that is not supported. So are a config.json, a tokenizer.json ' +
+      'and rows that are not JSON. Pickled weights are refused with this code.',
     remedy: 'Convert the file to the format that the message names, or choose another file.',
   },
   ERR_INTERNAL: {
@@ -94,8 +96,8 @@ export const errorTable = {
   },
   ERR_NOT_FINITE: {
     meaning:
-      'A number is NaN or infinite where a finite one is needed: in a loss, a gradient, logits or ' +
-      'advantages.',
+      'A number is NaN or infinite where a finite one is needed: in a loss, a gradient, logits, ' +
+      'advantages or the weights of a file.',
     remedy:
       'Resume from the last checkpoint with a lower `lr`, or set `onSpike` to skip to leave such steps out.',
   },

@@ -37,11 +37,12 @@ export const generate = defineCommand({
     checkBestOf(options);
     const { dtype } = await prepareEngine(options);
     const { loadModel } = await import('../checkpoint/gpt-folder.ts');
-    const { generationStopTokens } = await import('../checkpoint/load-model.ts');
+    const { generationStopTokens, requireFolder } = await import('../checkpoint/load-model.ts');
     const { continueTokens, promptTokens } = await import('../generate/generate-text.ts');
     const { bestTexts } = await import('../scoring/best-texts.ts');
     const { ChatTemplate } = await import('../text/chat-template.ts');
     const { Tokenizer } = await import('../text/tokenizer.ts');
+    requireFolder(options.model);
     const tokenizer = Tokenizer.load(options.model);
     const template = options.chat ? ChatTemplate.of(tokenizer) : undefined;
     const given = [...args, ...(options.promptFile ? promptLines(options.promptFile) : [])];

@@ -80,7 +80,8 @@ function spec<T, E extends Extras<T>>(
   return built as OptionSpec<Value<T, E>>;
 }
 
-function rangeText({ min, max, exclusive }: Range, unit = ''): string {
+function rangeText({ min, max, exclusive }: Range, units = ''): string {
+  const unit = min === 1 && max === undefined ? units.replace(/s$/, '') : units;
   if (min !== undefined && max !== undefined) {
     return ` between ${min} and ${max}${unit}${exclusive ? ', both excluded' : ''}`;
   }

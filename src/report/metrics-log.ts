@@ -15,7 +15,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { fileError } from '../base/errors.ts';
+import { AthanorError, fileError } from '../base/errors.ts';
 import { syncPath } from '../base/files/hashed-file.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
 
@@ -111,6 +111,18 @@ export function readMetrics(folder: string): { records: MetricRecord[]; badLines
   return { records, badLines };
 }
 
+/**
+ * The records of a folder's log, for a page about a run that is over. Throws ERR_FORMAT when there
+ * is none.
+ */
+export function requireMetrics(folder: string): MetricRecord[] {
+  const { records, badLines } = readMetrics(folder);
+  if (records.length > 0) return records;
+  const path = join(folder, METRICS_FILE);
+  const what = badLines === 0 ? 'it is empty' : `none of its ${badLines} lines is a record of a run`;
+  throw new AthanorError('ERR_FORMAT', `${path}: ${what}`, 'name the folder of a run that has trained');
+}
+
 function* linesUpTo(path: string, resumeStep: number): Generator<string> {
   // Step 0 has no record of its own: its events come before training.
   let passed = resumeStep === 0;
@@ -168,6 +180,12 @@ function readPiece(file: number, buffer: Buffer, path: string): number {
   }
 }
 
+/** An object whose values are neither lists nor objects. */
+function isFlat(record: unknown): boolean {
+  if (typeof record !== 'object' || record === null || Array.isArray(record)) return false;
+  return Object.values(record).every((value) => typeof value !== 'object' || value === null);
+}
+
 const notFinite = new Map([
   ['NaN', Number.NaN],
   ['Infinity', Number.POSITIVE_INFINITY],
@@ -181,13 +199,13 @@ function formatRecord(record: MetricRecord): string {
 }
 
 function parseRecord(line: string): MetricRecord | undefined {
-  let record: MetricRecord | null;
+  let record: MetricRecord;
   try {
-    record = JSON.parse(line) as MetricRecord | null;
+    record = JSON.parse(line) as MetricRecord;
   } catch {
     return undefined;
   }
-  if (record === null || typeof record !== 'object') return undefined;
+  if (!isFlat(record)) return undefined;
   for (const [key, value] of Object.entries(record)) {
     // A text may be the word "NaN"; fields that hold texts keep it.
     if (typeof value !== 'string' || key === 'text' || key === 'prompt') continue;

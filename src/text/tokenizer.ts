@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { AthanorError, fileError } from '../base/errors.ts';
+import { missingPart } from '../base/files/missing-part.ts';
 import { ifThere, largest, readText } from '../base/files/read-file.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
 import type { JsonValue } from '../base/json.ts';
@@ -80,7 +81,7 @@ export class Tokenizer {
    * it or not supported.
    */
   static load(folderOrFile: string): Tokenizer {
-    const path = isFolder(folderOrFile) ? join(folderOrFile, 'tokenizer.json') : folderOrFile;
+    const path = tokenizerFile(folderOrFile);
     const file = parseTokenizerJson(readText(path, { most: largest.tokenizer }), path);
     const folder = dirname(path);
     const configPath = join(folder, 'tokenizer_config.json');
@@ -303,6 +304,20 @@ function checkedIds(ids: ArrayLike<number>): Int32Array {
     }
   }
   return checked;
+}
+
+function tokenizerFile(folderOrFile: string): string {
+  if (isFolder(folderOrFile)) {
+    const path = join(folderOrFile, 'tokenizer.json');
+    if (!existsSync(path)) throw missingPart(folderOrFile, 'tokenizer.json');
+    return path;
+  }
+  if (folderOrFile.endsWith('.json')) return folderOrFile;
+  throw new AthanorError(
+    'ERR_ARGUMENT',
+    `${folderOrFile} is a file, and not a tokenizer.json`,
+    'name the folder of a model or tokenizer, or its tokenizer.json',
+  );
 }
 
 function isFolder(path: string): boolean {

@@ -20,13 +20,15 @@ const allReaders = [
 /** Limits of one input, and of the process. */
 const [MOST_MS, MOST_BYTES] = [10_000, 4 * 2 ** 30];
 const POLL_MS = 100;
+/** Nothing waits for a disk here. */
+const MEMORY_DISK = '/dev/shm';
 
 const child = fileURLToPath(new URL('child.mjs', import.meta.url));
 
 export async function fuzzCommand(args) {
   const options = parse(args);
   if (!existsSync(join(packageRoot, 'dist/index.js'))) throw new Explained('build the package: npm run build');
-  const folder = mkdtempSync(join(tmpdir(), 'athanor-fuzz-'));
+  const folder = mkdtempSync(join(existsSync(MEMORY_DISK) ? MEMORY_DISK : tmpdir(), 'athanor-fuzz-'));
   try {
     const { inputs, faults } = await fuzz(folder, options);
     for (const fault of faults) process.stdout.write(describe(fault, options));

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { loadModel } from '../../checkpoint/gpt-folder.ts';
+import { requireFolder } from '../../checkpoint/load-model.ts';
 import type { DType } from '../../native/binding.ts';
 import type { Decoder, WeightDType } from '../../nn/decoder.ts';
 import type { Gpt } from '../../nn/gpt.ts';
@@ -39,6 +40,7 @@ export function chatTokenizer(model: string, out: string): ChatTokenizer {
     const tokenizer = Tokenizer.load(kept);
     return { tokenizer, template: ChatTemplate.of(tokenizer), folder: kept };
   }
+  requireFolder(model);
   const stored = Tokenizer.load(model);
   if (stored.chatTemplate !== undefined) {
     return { tokenizer: stored, template: ChatTemplate.of(stored), folder: model };
