@@ -2,6 +2,7 @@
 import { basename, join, resolve } from 'node:path';
 import { ifThere, largest, readJsonObject, readText } from '../base/files/read-file.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
+import { isFigure } from './figures.ts';
 import { rememberedJson } from './html-page.ts';
 import type { ReportOptions } from './sections/section.ts';
 
@@ -30,10 +31,13 @@ export function rememberedOptions(folder: string): ReportOptions {
   const path = join(folder, 'report.html');
   const page = ifThere(() => readText(path, { most: largest.page }));
   const remembered = page === undefined ? undefined : rememberedJson(page);
-  if (isOptions(remembered)) {
-    const { refreshSeconds: _, ...options } = remembered;
-    return options;
-  }
+  if (!isOptions(remembered)) return plainOptions(folder);
+  const { refreshSeconds: _, figures, ...options } = remembered;
+  return Array.isArray(figures) ? { ...options, figures: figures.filter(isFigure) } : options;
+}
+
+/** What `run.json` says, without an earlier report. */
+export function plainOptions(folder: string): ReportOptions {
   const run = readSettings(folder);
   const title = basename(resolve(folder));
   return run

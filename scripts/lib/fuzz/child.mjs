@@ -82,7 +82,10 @@ async function readDamaged({ name, originals, work, read }, input) {
   const files = [...originals.keys()];
   const damaged = new Set([random.pick(files), ...(random.chance(0.1) ? [random.pick(files)] : [])]);
   for (const file of damaged) {
-    writeFileSync(join(work, file), mutateFile(file, originals.get(file), random, originals.get(random.pick(files))));
+    writeFileSync(
+      join(work, file),
+      mutateFile(file, originals.get(file), random, originals.get(random.pick(files))),
+    );
   }
   try {
     await read(work);

@@ -14,7 +14,7 @@ import { Explained, root as packageRoot } from '../process.mjs';
 
 const allReaders = [
   ...['rows', 'questions', 'documents', 'tokenizer', 'text', 'ranks', 'template', 'model', 'index'],
-  ...['safetensors', 'checkpoint', 'resume', 'run', 'metrics', 'shards', 'packaged', 'config'],
+  ...['safetensors', 'checkpoint', 'resume', 'run', 'metrics', 'shards', 'packaged', 'config', 'report'],
 ];
 
 /** Limits of one input, and of the process. */
@@ -27,7 +27,8 @@ const child = fileURLToPath(new URL('child.mjs', import.meta.url));
 
 export async function fuzzCommand(args) {
   const options = parse(args);
-  if (!existsSync(join(packageRoot, 'dist/index.js'))) throw new Explained('build the package: npm run build');
+  if (!existsSync(join(packageRoot, 'dist/index.js')))
+    throw new Explained('build the package: npm run build');
   const folder = mkdtempSync(join(existsSync(MEMORY_DISK) ? MEMORY_DISK : tmpdir(), 'athanor-fuzz-'));
   try {
     const { inputs, faults } = await fuzz(folder, options);
@@ -89,7 +90,10 @@ async function fuzz(folder, { seed, seconds, readers, first, last }) {
 function written(folder) {
   const path = join(folder, 'faults.jsonl');
   if (!existsSync(path)) return [];
-  return readFileSync(path, 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+  return readFileSync(path, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
 }
 
 /** Runs a child to its end: { input, kind?, message? }. Without a kind nothing went wrong. */

@@ -112,6 +112,11 @@ function placesOf(value) {
   return places;
 }
 
+/** A text that is JSON itself is changed inside. */
+function mutateText(text, random) {
+  return /^[{[]/.test(text) ? mutateJson(text, random) : text + random.pick(words);
+}
+
 /** Changes values of JSON; its text stays JSON in most cases. */
 export function mutateJson(text, random) {
   let root;
@@ -141,7 +146,7 @@ export function mutateJson(text, random) {
         break;
       case 4:
         if (typeof container[key] === 'number') container[key] += random.pick([-1, 1, 0.5, 1e9]);
-        else if (typeof container[key] === 'string') container[key] += random.pick(words);
+        else if (typeof container[key] === 'string') container[key] = mutateText(container[key], random);
         else if (Array.isArray(container[key]) && container[key].length > 0)
           container[key].push(random.pick(container[key]));
         break;
@@ -177,7 +182,11 @@ function mutateSafetensors(bytes, random) {
   const size = Buffer.alloc(8);
   size.writeBigUInt64LE(BigInt(json.length));
   const data = bytes.subarray(8 + length);
-  return Buffer.concat([size, json, random.chance(0.8) ? data : data.subarray(random.below(data.length + 1))]);
+  return Buffer.concat([
+    size,
+    json,
+    random.chance(0.8) ? data : data.subarray(random.below(data.length + 1)),
+  ]);
 }
 
 /** Weights that are not finite, or of any other bits. */
@@ -185,7 +194,10 @@ function mutateWeights(bytes, random) {
   const start = 8 + Number(bytes.readBigUInt64LE());
   const result = Buffer.from(bytes);
   const at = start + 4 * random.below(Math.floor((result.length - start) / 4));
-  result.writeUInt32LE(random.pick([0x7f800000, 0xff800000, 0x7fc00000, 0x7f7fffff, random.below(2 ** 32)]), at);
+  result.writeUInt32LE(
+    random.pick([0x7f800000, 0xff800000, 0x7fc00000, 0x7f7fffff, random.below(2 ** 32)]),
+    at,
+  );
   return result;
 }
 
@@ -195,11 +207,31 @@ function mutateTemplate(text, random) {
   const at = random.below(parts.length);
   const jinja = [
     ...['{% for x in range(9) %}', '{% endfor %}', '{% if messages %}', '{% endif %}', '{{ messages }}'],
-    ...['{% set x = x ~ x %}', '{{ x * 9 }}', '|tojson', '|length', '[0]', '[-1]', '.x', 'loop.index', 'none'],
-    ...["'a' ~ 1", '1 // 0', '10 ** 99', '{% macro m(x) %}', '{% endmacro %}', '{{ m(m) }}', '{% break %}', '|join'],
+    ...[
+      '{% set x = x ~ x %}',
+      '{{ x * 9 }}',
+      '|tojson',
+      '|length',
+      '[0]',
+      '[-1]',
+      '.x',
+      'loop.index',
+      'none',
+    ],
+    ...[
+      "'a' ~ 1",
+      '1 // 0',
+      '10 ** 99',
+      '{% macro m(x) %}',
+      '{% endmacro %}',
+      '{{ m(m) }}',
+      '{% break %}',
+      '|join',
+    ],
   ];
-  if (random.chance(0.5)) parts[at] = random.pick(jinja);
-  else if (random.chance(0.5)) parts.splice(at, random.below(4));
+  const way = random.below(4);
+  if (way < 2) parts[at] = random.pick(jinja);
+  else if (way === 2) parts.splice(at, random.below(4));
   else parts.splice(at, 0, ...parts.slice(random.below(parts.length)).slice(0, 6));
   return parts.join('');
 }

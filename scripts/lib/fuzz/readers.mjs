@@ -3,7 +3,16 @@
  * meaning. `read` gets the folder of the damaged files and reads all that a command would read.
  */
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 
@@ -26,7 +35,12 @@ const instructions = [
   { messages },
   { prompt: 'Say hi', completion: 'hi' },
   { instruction: 'Add', input: '1 2', output: '3' },
-  { conversations: [{ from: 'human', value: 'Hi' }, { from: 'gpt', value: 'Hello' }] },
+  {
+    conversations: [
+      { from: 'human', value: 'Hi' },
+      { from: 'gpt', value: 'Hello' },
+    ],
+  },
   {
     messages: [
       { role: 'user', content: 'weather?' },
@@ -68,7 +82,8 @@ function tgz(entries) {
 const packaged = tgz({
   'package/data/1790_washington.txt': 'Fellow citizens.',
   'package/data/chapter_1.txt': 'Call me Ishmael.',
-  'package/dict/data.noun': '00001740 03 n 02 entity 0 thing(a) 0 001 ~ 00001930 n 0000 | that which is; "it"  \n',
+  'package/dict/data.noun':
+    '00001740 03 n 02 entity 0 thing(a) 0 001 ~ 00001930 n 0000 | that which is; "it"  \n',
   'package/SUMMARY.md': '`fr` France\n',
   'package/europe/fr.json': JSON.stringify({ Geography: { Area: { total: { text: '551,500 sq km' } } } }),
 });
@@ -80,6 +95,35 @@ const metrics = lines([
   { step: 2, event: 'sample', prompt: 'The', text: ' end' },
   { step: 3, loss: 5, lr: 1e-3, grad_norm: 1, tokens_per_second: 1000, seconds: 1.5, tokens: 192 },
 ]);
+
+const figures = [
+  { kind: 'histogram', title: 'Scores', series: [{ label: 'a', values: [1, 2, 2.5] }], bins: 8 },
+  { kind: 'calibration', title: 'C', bins: [{ predicted: 0.5, observed: 0.4, low: 0, high: 1, count: 9 }] },
+  { kind: 'bars', title: 'B', bars: [{ label: 'x', value: 1, low: 0.5, high: 2, count: 3 }] },
+  { kind: 'shares', title: 'S', series: ['a', 'b'], rows: [{ label: 'x', values: [0.5, 0.25] }] },
+];
+const figureRecords = lines(
+  figures.map((figure) => ({
+    step: 3,
+    event: 'figure',
+    title: figure.title,
+    figure: JSON.stringify(figure),
+  })),
+);
+
+/** The part of a report that is read again. */
+const remembered = {
+  title: 'Run',
+  subtitle: 'pretrain',
+  config: { lr: 1 },
+  environment: { node: '20' },
+  summary: [['loss', '5']],
+  figures,
+  stages: [{ name: 'sft', folder: '.', charts: ['loss'] }],
+  tables: [{ title: 'T', columns: ['a', 'b'], rows: [['x', 1]], note: 'n' }],
+  notes: ['one'],
+  charts: [{ id: 'own', title: 'Own', lines: [{ field: 'loss', label: 'loss', from: 'step' }] }],
+};
 
 const config = `steps: 10k
 lr: 3e-4
@@ -121,7 +165,8 @@ export async function makeFiles(root) {
   put('template', { 'chat_template.jinja': template });
   put('packaged', { 'package.tgz': packaged });
   put('config', { 'options.yaml': config });
-  put('metrics', { 'metrics.jsonl': metrics });
+  put('metrics', { 'metrics.jsonl': `${metrics}\n${figureRecords}\n` });
+  put('report', { 'memory.json': JSON.stringify(remembered), 'metrics.jsonl': metrics });
 
   const specialTokens = ['<|endoftext|>', '<|system|>', '<|user|>', '<|assistant|>'];
   const tokenizer = await Tokenizer.train(texts, { vocabSize: 266, specialTokens });
@@ -146,7 +191,9 @@ export async function makeFiles(root) {
   await writeSafetensors(join(root, 'safetensors/x.safetensors'), tensors, { format: 'pt' });
   cpSync(join(root, 'model'), join(root, 'index'), { recursive: true });
   renameSync(join(root, 'index/model.safetensors'), join(root, 'index/part-1.safetensors'));
-  const names = [...readFileSync(join(root, 'index/part-1.safetensors'), 'latin1').matchAll(/"(model\.[^"]*)"/g)];
+  const names = [
+    ...readFileSync(join(root, 'index/part-1.safetensors'), 'latin1').matchAll(/"(model\.[^"]*)"/g),
+  ];
   const map = Object.fromEntries(names.map(([, name]) => [name, 'part-1.safetensors']));
   put('index', { 'model.safetensors.index.json': JSON.stringify({ metadata: {}, weight_map: map }) });
 
@@ -187,15 +234,18 @@ export async function readersOf(root) {
     Promise.all(['instructions', 'comparisons', 'prompts'].map((name) => built(`data/rows/${name}`))),
     built('data/corpus/corpus'),
     Promise.all(['tokenizer', 'chat-template', 'text-file'].map((name) => built(`text/${name}`))),
-    Promise.all(['load-model', 'gpt-folder', 'safetensors', 'store'].map((name) => built(`checkpoint/${name}`))),
+    Promise.all(
+      ['load-model', 'gpt-folder', 'safetensors', 'store'].map((name) => built(`checkpoint/${name}`)),
+    ),
   ]);
   const [{ readInstructions }, { readComparisons }, { readPrompts }] = rows;
   const [{ Tokenizer }, { ChatTemplate }, { readTextFile }] = text;
-  const [{ readModelFiles, generationStopTokens }, { loadModel }, { SafetensorsFile }, { CheckpointStore }] = model;
+  const [{ readModelFiles, generationStopTokens }, { loadModel }, { SafetensorsFile }, { CheckpointStore }] =
+    model;
   const { readRun, savedDtype } = await built('train/loop/run-file');
   const { readSettings, rememberedOptions } = await built('report/run-folder');
   const { MetricsLog, readMetrics } = await built('report/metrics-log');
-  const { renderReport } = await built('report/html-report');
+  const { renderReport, writeReport } = await built('report/html-report');
   const { renderComparison } = await built('report/comparison');
   const { TokenDataset } = await built('data/shards/token-dataset');
   const { readTgz } = await built('data/packaged/tar');
@@ -217,7 +267,11 @@ export async function readersOf(root) {
     template.encodePrompt(messages.slice(0, 2), 'row 1', { tools: instructions[4].tools });
   };
   /** Reads the first file of a folder with a name like this. */
-  const only = (folder, ending) => join(folder, readdirSync(folder).find((name) => name.endsWith(ending)));
+  const only = (folder, ending) =>
+    join(
+      folder,
+      readdirSync(folder).find((name) => name.endsWith(ending)),
+    );
   const readEach = async (reads) => {
     const thrown = (await Promise.allSettled(reads)).filter(({ status }) => status === 'rejected');
     // An error without a code must not hide behind another.
@@ -317,6 +371,14 @@ export async function readersOf(root) {
       for (const reader of ['addresses', 'chapters', 'glosses', 'countries']) {
         for (const _ of packagedText[reader](readTgz(readFileSync(path), path)));
       }
+    },
+    report: (folder) => {
+      const json = readFileSync(join(folder, 'memory.json'), 'utf8').replaceAll('<', ' ');
+      writeFileSync(
+        join(folder, 'report.html'),
+        `<script type="application/json" id="remembered">${json}</script>`,
+      );
+      writeReport(folder);
     },
     config: (folder) => readConfig(join(folder, 'options.yaml'), pretrainCommand.options),
   };
