@@ -53,32 +53,47 @@ class ListSplitter {
   /** The items that end in these bytes. */
   *take(bytes: Buffer): Generator<ListItem> {
     let start = this.#begun ? 0 : this.#begin(bytes);
-    if (!this.#begun) return;
-    for (let at = start; at < bytes.length; at++) {
-      const byte = bytes[at]!;
+    while (this.#begun && start < bytes.length) {
       if (this.#ended) {
-        if (!isSpace(byte)) throw this.#notJson('text follows the list');
-      } else if (this.#inString) {
-        if (this.#escaped) this.#escaped = false;
-        else if (byte === BACKSLASH) this.#escaped = true;
-        else if (byte === QUOTE) this.#inString = false;
+        if (!bytes.subarray(start).every(isSpace)) throw this.#notJson('text follows the list');
+        return;
+      }
+      const end = this.#endOfItem(bytes, start);
+      if (end === bytes.length) {
+        this.#hold(bytes.subarray(start));
+        return;
+      }
+      const last = bytes.subarray(start, end);
+      start = end + 1;
+      if (bytes[end] === CLOSE_OBJECT) throw this.#notJson('a "}" has no "{"');
+      this.#ended = bytes[end] === CLOSE_LIST;
+      const isEmpty = this.#ended && this.#items === 0 && this.#isBlank(last);
+      if (!isEmpty) yield this.#item(last);
+    }
+  }
+
+  /** The next comma between items, or the end of the list; the number of bytes where there is none. */
+  #endOfItem(bytes: Buffer, start: number): number {
+    // In local variables, because this loop sees every byte.
+    let [depth, inString, escaped, at] = [this.#depth, this.#inString, this.#escaped, start];
+    for (; at < bytes.length; at++) {
+      const byte = bytes[at]!;
+      if (inString) {
+        if (escaped) escaped = false;
+        else if (byte === BACKSLASH) escaped = true;
+        else if (byte === QUOTE) inString = false;
       } else if (byte === QUOTE) {
-        this.#inString = true;
+        inString = true;
       } else if (byte === OPEN_LIST || byte === OPEN_OBJECT) {
-        this.#depth++;
-      } else if (byte === COMMA && this.#depth === 1) {
-        yield this.#item(bytes.subarray(start, at));
-        start = at + 1;
+        depth++;
       } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) {
-        if (--this.#depth > 0) continue;
-        if (byte === CLOSE_OBJECT) throw this.#notJson('a "}" has no "{"');
-        this.#ended = true;
-        const last = bytes.subarray(start, at);
-        if (this.#items > 0 || !this.#isBlank(last)) yield this.#item(last);
-        start = bytes.length;
+        if (--depth === 0) break;
+      } else if (byte === COMMA && depth === 1) {
+        break;
       }
     }
-    if (start < bytes.length && !this.#ended) this.#hold(bytes.subarray(start));
+    [this.#depth, this.#inString, this.#escaped] = [depth, inString, escaped];
+    return at;
   }
 
   end(): void {

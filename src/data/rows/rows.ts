@@ -184,6 +184,9 @@ function isList(file: string): boolean {
 /** Parts of the heap: rows may take all of it that others leave. */
 const [HEAP_OF_ROWS, HEAP_IN_USE] = [0.25, 0.85];
 
+/** Room for new values, which rows that stay cannot use. */
+const YOUNG_BYTES = 48 << 20;
+
 /** Ends a reader whose rows would fill the heap, because a full heap ends the process. */
 class HeapGuard {
   readonly #file: string;
@@ -199,7 +202,8 @@ class HeapGuard {
     this.#bytes += bytes;
     // Asking costs as much as reading a short row.
     if (++this.#rows % 16 !== 0) return;
-    const { heap_size_limit: limit, used_heap_size: used } = getHeapStatistics();
+    const { heap_size_limit: whole, used_heap_size: used } = getHeapStatistics();
+    const limit = whole - YOUNG_BYTES;
     if (this.#bytes < HEAP_OF_ROWS * limit || used < HEAP_IN_USE * limit) return;
     const mebibytes = (count: number) => `${Math.round(count / 2 ** 20)} MiB`;
     throw new AthanorError(
