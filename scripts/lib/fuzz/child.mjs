@@ -105,13 +105,15 @@ function problemOf(error) {
   return undefined;
 }
 
-/** A reader of runs also writes files; its folder is made anew. */
+/** A run that is resumed also writes files; its folder is made anew. */
 function restore(work, originals, damaged, name) {
-  if (name === 'resume' || name === 'metrics') {
+  if (name === 'resume') {
     rmSync(work, { recursive: true, force: true });
     mkdirSync(work, { recursive: true });
     cpSync(join(root, name), work, { recursive: true });
     return;
   }
-  for (const file of damaged) writeFileSync(join(work, file), originals.get(file));
+  // Reading a log for a resumed run writes it too.
+  const changed = name === 'metrics' ? originals.keys() : damaged;
+  for (const file of changed) writeFileSync(join(work, file), originals.get(file));
 }

@@ -161,7 +161,13 @@ function notRows({ id, detail, remedy }: Dropped): AthanorError {
 
 function rowFiles(path: string): string[] {
   try {
-    if (!statSync(path).isDirectory()) return [path];
+    if (!statSync(path).isDirectory()) {
+      if (/\.(csv|tsv)(\.gz)?$/i.test(path)) {
+        const remedy = 'convert it to JSON Lines, such as with pandas: read_csv and to_json';
+        throw new AthanorError('ERR_FORMAT', `${path} is a table with separators, not JSON Lines`, remedy);
+      }
+      return [path];
+    }
     const names = readdirSync(path).filter((name) => /^[^.].*\.(jsonl|ndjson|json)(\.gz)?$/i.test(name));
     if (names.length === 0) {
       const tables = readdirSync(path).find((name) => /\.(parquet|arrow|csv|tsv)$/i.test(name));

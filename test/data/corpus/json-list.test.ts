@@ -91,6 +91,7 @@ describe('rows of another format', () => {
     ['rows.jsonl', gzipSync('{}'), /it is a gzip file/, /name it \.gz/],
     ['rows.jsonl.gz', parquet, /is a Parquet file, although its name ends in \.gz/, /read_parquet/],
     ['rows.jsonl', Buffer.from('\ufeff{}', 'utf16le'), /text in UTF-16/, /iconv/],
+    ['rows.csv', Buffer.from('prompt,completion\n'), /a table with separators/, /JSON Lines/],
   ])('are named: %s %#', async (name, content, message, remedy) => {
     await expect(readInstructions(file(content, name))).rejects.toMatchObject({
       code: 'ERR_FORMAT',
