@@ -256,7 +256,7 @@ function parameterData(tensor: TensorData, path: string, name: string): Paramete
   );
 }
 
-/** Throws ERR_NOT_FINITE. Otherwise the first loss or sample would fail, without the file's name. */
+/** Throws ERR_NOT_FINITE. Otherwise the first loss or sample would fail without the file's name. */
 function requireFinite({ dtype, data }: ParameterData, path: string, name: string): void {
   const [bits, exponent] =
     dtype === 'f32'

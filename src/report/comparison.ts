@@ -36,8 +36,8 @@ export interface ComparedRun {
  * Writes a page that lays the runs in these folders over each other: the figures of each, one chart
  * for each metric with one line per run, and the settings in which the runs differ. Runs are named
  * by their folders. Returns the names. Throws ERR_ARGUMENT for fewer than two folders,
- * ERR_FILE_MISSING for a folder without a metrics log, ERR_FORMAT for a log without a record, ERR_IO
- * and ERR_DISK_FULL.
+ * ERR_FILE_MISSING for a folder without a metrics log, ERR_FORMAT for a log without a record,
+ * ERR_IO and ERR_DISK_FULL.
  */
 export function writeComparison(folders: readonly string[], { out, title }: ComparisonOptions): string[] {
   if (folders.length < 2) {

@@ -1,4 +1,4 @@
-/** Every code of the table of errors is provoked for real, and its message says where and what to do. */
+/** Every code of the table of errors is provoked for real, and its message is looked at. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';

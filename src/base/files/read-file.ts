@@ -18,7 +18,7 @@ export interface ReadOptions {
 const MEBIBYTE = 1 << 20;
 const mostBytes = 16 * MEBIBYTE;
 
-/** Largest sizes of kinds of files that may be larger than 16 MiB. Real ones have a third at most. */
+/** Largest sizes of kinds of files that may exceed 16 MiB. Real ones have a third at most. */
 export const largest = {
   /** JSON of this size takes up to 1.5 GB of memory. */
   tokenizer: 64 * MEBIBYTE,

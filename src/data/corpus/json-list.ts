@@ -72,7 +72,7 @@ class ListSplitter {
     }
   }
 
-  /** The next comma between items, or the end of the list; the number of bytes where there is none. */
+  /** The next comma between items, or the end of the list; else the number of bytes. */
   #endOfItem(bytes: Buffer, start: number): number {
     // In local variables, because this loop sees every byte.
     let [depth, inString, escaped, at] = [this.#depth, this.#inString, this.#escaped, start];

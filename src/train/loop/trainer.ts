@@ -112,8 +112,8 @@ export class Trainer<Batch> {
   /**
    * Continues from a checkpoint; default: the latest one in `out`. Returns its step, or undefined
    * when there is no checkpoint. A stage that writes its model also loads its weights. Throws the
-   * errors of opening the checkpoint, ERR_MISMATCH when it is of another model, and ERR_FILE_DAMAGED
-   * when its state is not that of such a run.
+   * errors of opening the checkpoint, ERR_MISMATCH when it is of another model, and
+   * ERR_FILE_DAMAGED when its state is not that of such a run.
    */
   resume(checkpoint?: LoadedCheckpoint): number | undefined {
     const { store } = this;
