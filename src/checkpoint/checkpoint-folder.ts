@@ -110,7 +110,8 @@ function hasChecksums(value: object): value is Checksums {
 
 function isChecksum([name, value]: [string, unknown]): boolean {
   const { bytes, sha256 } = (value ?? {}) as { bytes?: unknown; sha256?: unknown };
-  return name === basename(name) && typeof bytes === 'number' && typeof sha256 === 'string';
+  const isName = name === basename(name) && !['', '.', '..'].includes(name);
+  return isName && typeof bytes === 'number' && typeof sha256 === 'string';
 }
 
 function damagedFile(path: string, problem: string): AthanorError {

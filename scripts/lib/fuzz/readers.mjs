@@ -5,12 +5,12 @@
 import { createHash } from 'node:crypto';
 import {
   cpSync,
-  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -220,7 +220,7 @@ function checksum(folder) {
     return;
   }
   for (const name of Object.keys(checksums?.files ?? {})) {
-    if (!existsSync(join(folder, name))) continue;
+    if (!statSync(join(folder, name), { throwIfNoEntry: false })?.isFile()) continue;
     const bytes = readFileSync(join(folder, name));
     checksums.files[name] = { bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
   }
