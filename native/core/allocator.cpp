@@ -1,14 +1,17 @@
 #include "core/allocator.h"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <bit>
+#include <cstdint>
 #include <cstdlib>
 #include <fstream>
 #include <map>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "core/error.h"
@@ -35,14 +38,48 @@ uint64_t read_number(const char* path) {
   return file >> value ? value : 0;
 }
 
-uint64_t default_limit() {
-  uint64_t total =
-      static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
-    const uint64_t limit = read_number(path);
-    if (limit != 0) total = std::min(total, limit);
+/// The lowest limit of a control group and of the groups above it. Inside a container the group's
+/// own path often does not exist, and the mount itself is the group.
+uint64_t group_limit(const std::string& mount, std::string group, const char* file) {
+  uint64_t lowest = UINT64_MAX;
+  for (;;) {
+    const uint64_t limit = read_number((mount + group + "/" + file).c_str());
+    if (limit != 0) lowest = std::min(lowest, limit);
+    const size_t slash = group.rfind('/');
+    if (slash == std::string::npos) return lowest;
+    group.resize(slash);
   }
-  return total / 10 * 9;
+}
+
+/// The limit of this process's control group, of version 2 ("0::/path") or 1 ("4:memory:/path").
+uint64_t control_group_limit() {
+  uint64_t lowest = UINT64_MAX;
+  std::ifstream groups("/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {
+    const size_t first = line.find(':');
+    const size_t second = line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1);
+    const std::string path = line.substr(second + 1);
+    if (controllers.empty()) lowest = std::min(lowest, group_limit("/sys/fs/cgroup", path, "memory.max"));
+    if (controllers == "memory")
+      lowest = std::min(lowest, group_limit("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes"));
+  }
+  return lowest;
+}
+
+/// What `ulimit -v` or `ulimit -d` allows.
+uint64_t process_limit(decltype(RLIMIT_AS) kind) {
+  rlimit limit{};
+  return getrlimit(kind, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY ? limit.rlim_cur : UINT64_MAX;
+}
+
+uint64_t default_limit() {
+  const uint64_t total =
+      static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const uint64_t allowed =
+      std::min({total, control_group_limit(), process_limit(RLIMIT_AS), process_limit(RLIMIT_DATA)});
+  return allowed / 10 * 9;
 }
 
 struct Cache {
@@ -89,7 +126,13 @@ void* host_allocate(size_t bytes) {
     c.stats.cached_bytes -= size;
   } else {
     if (c.stats.allocated_bytes + c.stats.cached_bytes + size > c.stats.limit_bytes) c.trim();
-    if (c.stats.allocated_bytes + size <= c.stats.limit_bytes) pointer = system_allocate(size);
+    const bool allowed = c.stats.allocated_bytes + size <= c.stats.limit_bytes;
+    if (allowed) pointer = system_allocate(size);
+    if (pointer == nullptr && allowed) {
+      fail(ErrorCode::kOutOfMemory, "asked for ", mebibytes(size), " MiB, which the system refused, with ",
+           mebibytes(c.stats.allocated_bytes),
+           " MiB in use; other programs take the memory, or ulimit -v limits it");
+    }
     if (pointer == nullptr) {
       fail(ErrorCode::kOutOfMemory, "asked for ", mebibytes(size), " MiB with ",
            mebibytes(c.stats.allocated_bytes), " MiB in use of a limit of ", mebibytes(c.stats.limit_bytes),

@@ -1,3 +1,6 @@
+import { accessSync, constants, existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+
 /**
  * All error codes: what each means and what usually helps. native/core/error.h lists those
  * that the engine throws. `node scripts/make-errors-page.mjs` writes docs/reference/errors.md
@@ -46,7 +49,8 @@ export const errorTable = {
   ERR_FILE_DAMAGED: {
     meaning:
       'The contents of a file are not those that were written: the file is too short, its checksum ' +
-      'differs, or its parts contradict each other.',
+      'differs, or its parts contradict each other. Weights, shards, checkpoints and run.json are ' +
+      'checked so.',
     remedy: 'Copy the file or make it again. A run continues from an earlier checkpoint in the same folder.',
   },
   ERR_FILE_MISSING: {
@@ -55,8 +59,9 @@ export const errorTable = {
   },
   ERR_FORMAT: {
     meaning:
-      'A file can be read, but it does not have the expected format or it uses a feature of the format ' +
-      'that is not supported. Pickled weights are refused with this code.',
+      'A file can be read, but it does not have the expected format, is larger than any of its kind, or ' +
+      'it uses a feature of the format that is not supported. So are a config.json, a tokenizer.json ' +
+      'and rows that are not JSON. Pickled weights are refused with this code.',
     remedy: 'Convert the file to the format that the message names, or choose another file.',
   },
   ERR_INTERNAL: {
@@ -91,8 +96,8 @@ export const errorTable = {
   },
   ERR_NOT_FINITE: {
     meaning:
-      'A number is NaN or infinite where a finite one is needed: in a loss, a gradient, logits or ' +
-      'advantages.',
+      'A number is NaN or infinite where a finite one is needed: in a loss, a gradient, logits, ' +
+      'advantages or the weights of a file.',
     remedy:
       'Resume from the last checkpoint with a lower `lr`, or set `onSpike` to skip to leave such steps out.',
   },
@@ -127,6 +132,17 @@ export const errorTable = {
 /** The code of an AthanorError. docs/reference/errors.md explains each. */
 export type ErrorCode = keyof typeof errorTable;
 
+/** The longest message. A value of a file that is quoted in one may have any length. */
+const longestMessage = 4000;
+
+/** A text of at most `longestMessage` characters: the middle of a longer one is left out. */
+function shortened(message: string): string {
+  if (message.length <= longestMessage) return message;
+  const half = longestMessage / 2 - 50;
+  const left = message.length - 2 * half;
+  return `${message.slice(0, half)} [${left} characters are left out here] ${message.slice(-half)}`;
+}
+
 /**
  * Every error that Athanor reports. `message` says in one sentence what is wrong and where. `code`
  * names the kind of error. `remedy`, where there is one, says what to do.
@@ -136,52 +152,87 @@ export class AthanorError extends Error {
   readonly remedy: string | undefined;
 
   constructor(code: ErrorCode, message: string, remedy?: string, options?: ErrorOptions) {
-    super(message, options);
+    super(shortened(message), options);
     this.name = 'AthanorError';
     this.code = code;
     this.remedy = remedy;
   }
 }
 
-/** Turns a file-system error of Node into an AthanorError that names the file and the remedy. */
+/** Whether an error is one of the operating system, as Node reports them. */
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException;
+  return error instanceof Error && typeof code === 'string' && typeof syscall === 'string';
+}
+
+/**
+ * Turns a file-system error of Node into an AthanorError that names the file and the remedy. An
+ * error of another kind becomes ERR_INTERNAL.
+ * @param action what was to be done with the file, such as `write`
+ */
 export function fileError(error: unknown, path: string, action = 'read'): AthanorError {
   if (error instanceof AthanorError) return error;
-  const code = (error as NodeJS.ErrnoException).code;
   const cause = { cause: error };
-  switch (code) {
+  const make = (code: ErrorCode, problem: string, remedy?: string) =>
+    new AthanorError(code, problem, remedy, cause);
+  const cannot = `cannot ${action} ${path}`;
+  if (!isSystemError(error)) {
+    if ((error as NodeJS.ErrnoException)?.code === 'ERR_INVALID_ARG_VALUE')
+      return make('ERR_ARGUMENT', `${JSON.stringify(path)} is not a path`, 'name a file or folder');
+    return make('ERR_INTERNAL', `${cannot}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  switch (causeOf(error, path, action)) {
     case 'ENOENT':
-      return new AthanorError('ERR_FILE_MISSING', `${path} does not exist`, 'check the path', cause);
+      return make('ERR_FILE_MISSING', `${path} does not exist`, 'check the path');
     case 'EISDIR':
-      return new AthanorError('ERR_ARGUMENT', `${path} is a folder, not a file`, 'name a file', cause);
+      return make('ERR_ARGUMENT', `${path} is a folder, not a file`, 'name a file');
     case 'ENOTDIR':
-      return new AthanorError(
-        'ERR_ARGUMENT',
-        `cannot ${action} ${path}: there is a file where a folder must be`,
-        'name a folder',
-        cause,
-      );
+      return make('ERR_ARGUMENT', `${cannot}: there is a file where a folder must be`, 'name a folder');
+    case 'ENAMETOOLONG':
+      return make('ERR_ARGUMENT', `${cannot}: the name is too long`, 'name a shorter path');
+    case 'ELOOP':
+      return make('ERR_ARGUMENT', `${cannot}: symbolic links lead in a circle`, 'correct the links');
     case 'EACCES':
     case 'EPERM':
-      return new AthanorError(
+      return make('ERR_IO', `no permission to ${action} ${path}`, 'change its mode or owner');
+    case 'EROFS':
+      return make('ERR_IO', `${cannot}: the file system is read-only`, 'name a folder elsewhere');
+    case 'EMFILE':
+      return make(
         'ERR_IO',
-        `no permission to ${action} ${path}`,
-        'change its mode or owner',
-        cause,
+        `${cannot}: this process has as many open files as its limit allows`,
+        'raise the limit: ulimit -n 4096',
       );
+    case 'ENFILE':
+      return make('ERR_IO', `${cannot}: the machine has no room for more open files`, 'close other programs');
     case 'ENOSPC':
     case 'EDQUOT':
-      return new AthanorError(
-        'ERR_DISK_FULL',
-        `the disk is full: cannot ${action} ${path}`,
-        'free some space and run again; earlier files are intact, and training continues with `resume`',
-        cause,
-      );
-    default:
-      return new AthanorError(
+      return make('ERR_DISK_FULL', `the disk is full: ${cannot}`, 'free some space and run again');
+    case 'EFBIG':
+      return make(
         'ERR_IO',
-        `cannot ${action} ${path}: ${(error as Error).message}`,
-        undefined,
-        cause,
+        `${cannot}: it would be larger than a file may be`,
+        'raise the limit (ulimit -f), or use another file system',
       );
+    case 'EIO':
+      return make('ERR_IO', `${cannot}: the device reports a fault`, 'check the disk and its connection');
+    default:
+      return make('ERR_IO', `${cannot}: ${error.message}`);
+  }
+}
+
+/**
+ * The code of a system error. Node's mkdir says ENOENT on a file system that is read-only, so the
+ * nearest folder that exists is asked.
+ */
+function causeOf({ code, syscall }: NodeJS.ErrnoException, path: string, action: string): string | undefined {
+  if (code !== 'ENOENT' || (syscall !== 'mkdir' && action === 'read')) return code;
+  let folder = resolve(path);
+  while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
+  try {
+    accessSync(folder, constants.W_OK);
+    return code;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code;
   }
 }

@@ -44,7 +44,7 @@ const samplingFields = [
   'typical_p',
 ];
 
-/** Reads the fields of a folder. Throws ERR_FILE_DAMAGED. */
+/** Reads the fields of a folder. Throws ERR_FORMAT. */
 export function readCarriedFields(folder: string): CarriedFields {
   const config = readFolderJson(folder, 'config.json') ?? {};
   const stored = readFolderJson(folder, 'generation_config.json');

@@ -4,12 +4,13 @@
  * later. Therefore metric.json holds its own checksum.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { AthanorError, fileError } from '../base/errors.ts';
+import { AthanorError } from '../base/errors.ts';
 import { hashFile, syncPath, type WrittenFile, writeText } from '../base/files/hashed-file.ts';
+import { ifThere, largest, readJson, readJsonObject } from '../base/files/read-file.ts';
 import { removeStaleFiles, temporarySuffix } from '../base/files/temporary-files.ts';
-import type { JsonValue } from '../base/json.ts';
+import { type JsonValue, quoted } from '../base/json.ts';
 import { SafetensorsFile, writeSafetensors } from './safetensors.ts';
 import type { TensorSource } from './tensor-data.ts';
 
@@ -95,25 +96,22 @@ export function verifyCheckpoint(path: string): void {
 
 function readChecksums(path: string): Checksums {
   const file = join(path, checksumsName);
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    if (error instanceof SyntaxError) throw damagedFile(file, 'it is not JSON');
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw damagedFile(file, 'it is missing');
-    throw fileError(error, file);
-  }
-  const { version, files } = (value ?? {}) as Partial<Checksums>;
-  if (version !== 1) throw damagedFile(file, `its version is ${JSON.stringify(version)}, not 1`);
-  if (typeof files !== 'object' || files === null || !Object.entries(files).every(isChecksum)) {
-    throw damagedFile(file, 'its list of files is damaged');
-  }
-  return value as Checksums;
+  const value = ifThere(() => readJsonObject(file, { fail: (problem) => damagedFile(file, problem) }));
+  if (value === undefined) throw damagedFile(file, 'it is missing');
+  if (value.version !== 1) throw damagedFile(file, `its version is ${quoted(value.version)}, not 1`);
+  if (!hasChecksums(value)) throw damagedFile(file, 'its list of files is damaged');
+  return value;
+}
+
+function hasChecksums(value: object): value is Checksums {
+  const { files } = value as { files?: unknown };
+  return typeof files === 'object' && files !== null && Object.entries(files).every(isChecksum);
 }
 
 function isChecksum([name, value]: [string, unknown]): boolean {
   const { bytes, sha256 } = (value ?? {}) as { bytes?: unknown; sha256?: unknown };
-  return name === basename(name) && typeof bytes === 'number' && typeof sha256 === 'string';
+  const isName = name === basename(name) && !['', '.', '..'].includes(name);
+  return isName && typeof bytes === 'number' && typeof sha256 === 'string';
 }
 
 function damagedFile(path: string, problem: string): AthanorError {
@@ -122,7 +120,8 @@ function damagedFile(path: string, problem: string): AthanorError {
 
 /** The state of a checkpoint that was verified. */
 export function readState(path: string): JsonValue {
-  return JSON.parse(readFileSync(join(path, stateName), 'utf8')) as JsonValue;
+  const file = join(path, stateName);
+  return readJson(file, { most: largest.state, fail: (problem) => damagedFile(file, problem) });
 }
 
 /** The tensors of a checkpoint that was verified. */
@@ -149,8 +148,7 @@ export async function writeMetric(path: string, step: number, metric: number): P
  */
 export function readMetric(path: string, step: number): number | undefined {
   try {
-    const text = readFileSync(join(path, metricName), 'utf8');
-    const { metric, sha256 } = JSON.parse(text) as { metric?: unknown; sha256?: unknown };
+    const { metric, sha256 } = readJsonObject(join(path, metricName));
     return typeof metric === 'number' && sha256 === metricHash(step, metric) ? metric : undefined;
   } catch {
     return undefined;

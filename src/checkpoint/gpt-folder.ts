@@ -2,6 +2,7 @@
  * Loads and saves models in Hugging Face folders, one tensor at a time, so that memory never holds
  * a second copy.
  */
+import { join } from 'node:path';
 import { AthanorError } from '../base/errors.ts';
 import type { WrittenFile } from '../base/files/hashed-file.ts';
 import type { JsonObject } from '../base/json.ts';
@@ -10,6 +11,7 @@ import type { Decoder, GptOptions } from '../nn/decoder.ts';
 import { Gpt } from '../nn/gpt.ts';
 import type { LoraAdapters } from '../nn/lora.ts';
 import { ScoringModel } from '../nn/scoring-model.ts';
+import { checkHeadSize } from '../nn/validate-config.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ModelFolder } from './load-model.ts';
 import { writeModelFiles } from './save-model.ts';
@@ -56,6 +58,7 @@ function load<M extends Decoder>(folder: string, wanted: HeadKind, make: (config
       const expected = wanted === 'score' ? 'a reward model (one score)' : 'a language model';
       throw new AthanorError('ERR_MISMATCH', `${folder} is ${kind}, not ${expected}`, 'name another folder');
     }
+    checkHeadSize(config, join(folder, 'config.json'));
     const model = make(config);
     const stored = files.shapes;
     for (const [name, parameter] of model.parameters()) {

@@ -5,13 +5,14 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { AthanorError, fileError } from '../base/errors.ts';
-import type { JsonObject } from '../base/json.ts';
+import { missingPart } from '../base/files/missing-part.ts';
+import { largest, readJsonObject } from '../base/files/read-file.ts';
+import { type JsonObject, quoted } from '../base/json.ts';
 import type { ModelConfig } from '../nn/config.ts';
 import { configFromJson, type ModelDescription } from '../nn/config-json.ts';
-import { readFolderJson, readJsonObject } from './folder-json.ts';
+import { readFolderJson } from './folder-json.ts';
 import { bareName, headTensor, isIgnorable, type LayoutEntry, modelLayout } from './hf-layout.ts';
 import { SafetensorsFile } from './safetensors.ts';
-import { damaged } from './safetensors-header.ts';
 import { elementCount, f32FromBf16, type ParameterData, type TensorData, transposed } from './tensor-data.ts';
 
 /** The description and the weights of a model folder. */
@@ -120,11 +121,12 @@ export function readModelFiles(folder: string, weights?: string): ModelFiles {
 export function readDescription(folder: string): ModelDescription {
   requireFolder(folder);
   const path = join(folder, 'config.json');
-  if (!existsSync(path)) throw missing(folder, 'config.json');
+  if (!existsSync(path)) throw missingPart(folder, 'config.json');
   return configFromJson(readJsonObject(path), path);
 }
 
-function requireFolder(folder: string): void {
+/** Throws ERR_ARGUMENT for a file, and ERR_FILE_MISSING. */
+export function requireFolder(folder: string): void {
   let isFolder = false;
   try {
     isFolder = statSync(folder).isDirectory();
@@ -136,20 +138,24 @@ function requireFolder(folder: string): void {
   }
 }
 
+function wrong(path: string, problem: string): AthanorError {
+  return new AthanorError('ERR_FORMAT', `${path}: ${problem}`, 'correct the file or write it again');
+}
+
 /** model.safetensors, or the shards that model.safetensors.index.json lists, as in transformers. */
 function weightFiles(folder: string): string[] {
   const single = join(folder, 'model.safetensors');
   if (existsSync(single)) return [single];
   const indexPath = join(folder, 'model.safetensors.index.json');
   if (existsSync(indexPath)) {
-    const map = readJsonObject(indexPath).weight_map;
+    const map = readJsonObject(indexPath, { most: largest.weightIndex }).weight_map;
     if (typeof map !== 'object' || map === null || Array.isArray(map)) {
-      throw damaged(indexPath, 'it has no weight_map');
+      throw wrong(indexPath, 'it has no weight_map');
     }
     const names = [...new Set(Object.values(map))];
     return names.map((name) => {
       if (typeof name !== 'string' || name !== basename(name) || !name.endsWith('.safetensors')) {
-        throw damaged(indexPath, `${JSON.stringify(name)} is not the name of a safetensors file beside it`);
+        throw wrong(indexPath, `${quoted(name)} is not the name of a safetensors file beside it`);
       }
       return join(folder, name);
     });
@@ -161,18 +167,7 @@ function weightFiles(folder: string): string[] {
       'load it with transformers and write it with save_pretrained(folder, safe_serialization=True)',
     );
   }
-  throw missing(folder, 'model.safetensors');
-}
-
-/**
- * The error for a folder without a model. A killed run has its model only in its checkpoints, and
- * the remedy says so.
- */
-function missing(folder: string, name: string): AthanorError {
-  const remedy = existsSync(join(folder, 'checkpoints'))
-    ? `it is the folder of an unfinished run: name one of the folders in ${join(folder, 'checkpoints')}`
-    : 'name a folder with a whole model';
-  return new AthanorError('ERR_FILE_MISSING', `${folder} has no ${name}`, remedy);
+  throw missingPart(folder, 'model.safetensors');
 }
 
 /**
@@ -271,12 +266,31 @@ function matchTensors(
 }
 
 function parameterData(tensor: TensorData, path: string, name: string): ParameterData {
-  if (tensor.dtype === 'f32' || tensor.dtype === 'bf16') return tensor;
+  if (tensor.dtype === 'f32' || tensor.dtype === 'bf16') {
+    requireFinite(tensor, path, name);
+    return tensor;
+  }
   throw new AthanorError(
     'ERR_FORMAT',
     `${path}: ${name} is ${tensor.dtype}, but weights are f32, f16 or bf16`,
     'quantized models are not supported',
   );
+}
+
+/** Throws ERR_NOT_FINITE. Otherwise the first loss or sample would fail without the file's name. */
+function requireFinite({ dtype, data }: ParameterData, path: string, name: string): void {
+  const [bits, exponent] =
+    dtype === 'f32'
+      ? [new Uint32Array(data.buffer, data.byteOffset, data.length), 0x7f800000]
+      : [data as Uint16Array, 0x7f80];
+  for (let i = 0; i < bits.length; i++) {
+    if ((bits[i]! & exponent) !== exponent) continue;
+    throw new AthanorError(
+      'ERR_NOT_FINITE',
+      `${path}: ${name} holds a weight that is NaN or infinite, at element ${i}`,
+      'the model was saved broken; use another copy or an earlier checkpoint',
+    );
+  }
 }
 
 function stack(parts: readonly ParameterData[], shape: readonly number[]): ParameterData {

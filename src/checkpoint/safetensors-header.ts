@@ -4,6 +4,7 @@
  * ranges must cover the data exactly, without gaps or overlaps.
  */
 import { AthanorError } from '../base/errors.ts';
+import { parseJson, quoted } from '../base/json.ts';
 import { type DataType, elementCount } from './tensor-data.ts';
 
 /** Bits per element of the dtypes of the format. SafetensorsFile.read reads some of them. */
@@ -73,14 +74,14 @@ export function parseHeader(bytes: Uint8Array, dataBytes: number, path: string):
   let parsed: unknown;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    parsed = JSON.parse(text);
+    parsed = parseJson(text);
   } catch {
     throw damaged(path, 'its header is not JSON in UTF-8');
   }
   if (!isObject(parsed)) throw damaged(path, 'its header is not a JSON object');
   const repeated = repeatedKey(text);
   if (repeated !== undefined)
-    throw damaged(path, `the tensor ${quote(repeated)} is in its header more than once`);
+    throw damaged(path, `the tensor ${quoted(repeated)} is in its header more than once`);
   const { __metadata__: given, ...entries } = parsed;
   const metadata = given ?? {};
   if (!isObject(metadata) || Object.values(metadata).some((value) => typeof value !== 'string')) {
@@ -93,13 +94,13 @@ export function parseHeader(bytes: Uint8Array, dataBytes: number, path: string):
 }
 
 function parseTensor(name: string, entry: unknown, path: string): TensorInfo {
-  const fail = (problem: string) => damaged(path, `the tensor ${quote(name)} ${problem}`);
+  const fail = (problem: string) => damaged(path, `the tensor ${quoted(name)} ${problem}`);
   if (!isObject(entry)) throw fail('is not described by an object');
   const { dtype, shape, data_offsets: range } = entry;
   if (typeof dtype !== 'string' || !Object.hasOwn(sizes, dtype))
-    throw fail(`has the unknown dtype ${quote(dtype)}`);
-  if (!isSizes(shape)) throw fail(`has the shape ${quote(shape)}`);
-  if (!isSizes(range) || range.length !== 2) throw fail(`has the offsets ${quote(range)}`);
+    throw fail(`has the unknown dtype ${quoted(dtype)}`);
+  if (!isSizes(shape)) throw fail(`has the shape ${quoted(shape)}`);
+  if (!isSizes(range) || range.length !== 2) throw fail(`has the offsets ${quoted(range)}`);
   const [begin, end] = range as [number, number];
   const needed = (elementCount(shape) * sizes[dtype]!) / 8;
   if (end - begin !== needed) {
@@ -114,9 +115,12 @@ function checkRanges(tensors: Map<string, TensorInfo>, dataBytes: number, path: 
   let end = 0;
   let before = '';
   for (const [name, tensor] of byPlace) {
-    if (tensor.begin < end) throw damaged(path, `the tensors ${quote(before)} and ${quote(name)} overlap`);
+    if (tensor.begin < end) throw damaged(path, `the tensors ${quoted(before)} and ${quoted(name)} overlap`);
     if (tensor.begin > end) {
-      throw damaged(path, `${tensor.begin - end} bytes before the tensor ${quote(name)} belong to no tensor`);
+      throw damaged(
+        path,
+        `${tensor.begin - end} bytes before the tensor ${quoted(name)} belong to no tensor`,
+      );
     }
     end = tensor.end;
     before = name;
@@ -160,11 +164,6 @@ function isSizes(value: unknown): value is number[] {
     value.length <= 32 &&
     value.every((size) => Number.isSafeInteger(size) && size >= 0)
   );
-}
-
-function quote(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'missing';
-  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { AthanorError, fileError } from '../base/errors.ts';
+import { fileKind } from '../base/files/file-kind.ts';
 import { HashedFile, type WrittenFile } from '../base/files/hashed-file.ts';
 import {
   damaged,
@@ -56,6 +57,7 @@ export class SafetensorsFile implements Disposable {
       if (size < 8) throw damaged(path, `it has ${size} bytes, too few for a safetensors file`);
       const headerBytes = Number(readBytes(file, 0, 8, path).readBigUInt64LE());
       if (headerBytes > Math.min(size - 8, maxHeaderBytes)) {
+        refuseOtherKind(readBytes(file, 0, Math.min(size, 512), path), path);
         throw damaged(path, `its header claims ${headerBytes} bytes, but the file has ${size}`);
       }
       const header = parseHeader(readBytes(file, 8, headerBytes, path), size - 8 - headerBytes, path);
@@ -121,6 +123,13 @@ export class SafetensorsFile implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/** Throws ERR_FORMAT for weights in another format. */
+function refuseOtherKind(head: Uint8Array, path: string): void {
+  const kind = fileKind(head);
+  if (kind === undefined) return;
+  throw new AthanorError('ERR_FORMAT', `${path}: it is ${kind.name}, not a safetensors file`, kind.remedy);
 }
 
 /** Fills memory of exactly `length` bytes from a file. */

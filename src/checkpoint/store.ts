@@ -65,6 +65,13 @@ export interface StoreOptions {
   readOnly?: boolean;
 }
 
+/** A full disk does not end a run for good. */
+function withResume(error: AthanorError): AthanorError {
+  if (error.code !== 'ERR_DISK_FULL') return error;
+  const remedy = 'free some space and continue with `resume`; earlier checkpoints are intact';
+  return new AthanorError(error.code, error.message, remedy, { cause: error.cause });
+}
+
 /** Folders that this process is writing now. Other stores in the process must not clean them up. */
 const inProgress = new Set<string>();
 
@@ -141,7 +148,7 @@ export class CheckpointStore {
       this.#putInPlace(temporary, path);
     } catch (error) {
       rmSync(temporary, { recursive: true, force: true });
-      throw fileError(error, path, 'write');
+      throw withResume(fileError(error, path, 'write'));
     } finally {
       inProgress.delete(temporary);
     }

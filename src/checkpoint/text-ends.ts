@@ -4,12 +4,12 @@
  * those of config.json. Where they name none, the tokenizer does.
  */
 import { join } from 'node:path';
-import type { JsonObject } from '../base/json.ts';
+import { AthanorError } from '../base/errors.ts';
+import { type JsonObject, quoted } from '../base/json.ts';
 import type { ChatTemplate } from '../text/chat-template.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import type { TokenRole } from '../text/tokenizer-class.ts';
 import { readFolderJson } from './folder-json.ts';
-import { damaged } from './safetensors-header.ts';
 
 /** Ids with the same role, and who gave them the role. */
 export interface TextEnd {
@@ -25,7 +25,7 @@ const roles: readonly TokenRole[] = ['bos', 'eos', 'pad'];
 
 /**
  * The ids that the files of the model name, without its tokenizer. Ids that no token can have are
- * left out. Throws ERR_FILE_DAMAGED.
+ * left out. Throws ERR_FORMAT.
  */
 export function modelEnds(folder: string): TextEnds {
   const generation = readFolderJson(folder, 'generation_config.json');
@@ -33,7 +33,7 @@ export function modelEnds(folder: string): TextEnds {
   return endsIn(generation ?? readFolderJson(folder, name) ?? {}, join(folder, name));
 }
 
-/** The ids in the fields of one file. Throws ERR_FILE_DAMAGED. */
+/** The ids in the fields of one file. Throws ERR_FORMAT. */
 export function endsIn(fields: JsonObject, source: string): TextEnds {
   const ends: TextEnds = {};
   for (const role of roles) {
@@ -43,7 +43,7 @@ export function endsIn(fields: JsonObject, source: string): TextEnds {
   return ends;
 }
 
-/** What modelEnds and the tokenizer of the folder say. Throws ERR_FILE_DAMAGED. */
+/** What modelEnds and the tokenizer of the folder say. Throws ERR_FORMAT. */
 export function textEnds(folder: string, tokenizer: Tokenizer): TextEnds {
   const ends = modelEnds(folder);
   for (const role of roles) {
@@ -55,7 +55,7 @@ export function textEnds(folder: string, tokenizer: Tokenizer): TextEnds {
 
 /**
  * The ids at which a text of this model ends. An answer to messages also ends at the stop tokens
- * of the template. Throws ERR_FILE_DAMAGED.
+ * of the template. Throws ERR_FORMAT.
  */
 export function stopTokensOf(folder: string, tokenizer: Tokenizer, template?: ChatTemplate): number[] {
   const ids = textEnds(folder, tokenizer).eos?.ids ?? [];
@@ -65,7 +65,8 @@ export function stopTokensOf(folder: string, tokenizer: Tokenizer, template?: Ch
 function idsOf(fields: JsonObject, key: string, path: string): number[] {
   const value = fields[key] ?? [];
   return (Array.isArray(value) ? value : [value]).filter((id): id is number => {
-    if (!Number.isSafeInteger(id)) throw damaged(path, `${key} holds ${JSON.stringify(id)}`);
+    if (!Number.isSafeInteger(id))
+      throw new AthanorError('ERR_FORMAT', `${path}: ${key} holds ${quoted(id)}`, 'correct the file');
     return (id as number) >= 0;
   });
 }

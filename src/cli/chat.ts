@@ -24,11 +24,13 @@ export const chat = defineCommand({
   async run(options, { json }) {
     const { dtype } = await prepareEngine(options);
     const { loadModel } = await import('../checkpoint/gpt-folder.ts');
+    const { requireFolder } = await import('../checkpoint/load-model.ts');
     const { stopTokensOf } = await import('../checkpoint/text-ends.ts');
     const { Conversation } = await import('../generate/conversation.ts');
     const { ChatTemplate } = await import('../text/chat-template.ts');
     const { Tokenizer } = await import('../text/tokenizer.ts');
     const { ChatSession } = await import('./chat-session.ts');
+    requireFolder(options.model);
     const tokenizer = Tokenizer.load(options.model);
     const template = ChatTemplate.of(tokenizer);
     const model = loadModel(options.model, { dtype });

@@ -3,7 +3,6 @@
  * text and goes through the option's own parser. So `steps: 10k` and `--steps 10k` have the same
  * meaning and the same errors.
  */
-import { readFileSync } from 'node:fs';
 import {
   Composer,
   type CST,
@@ -17,7 +16,8 @@ import {
   Parser,
   type Scalar,
 } from 'yaml';
-import { AthanorError, fileError } from '../base/errors.ts';
+import { AthanorError } from '../base/errors.ts';
+import { readText } from '../base/files/read-file.ts';
 import { newNameOf } from '../base/renamed-options.ts';
 import { nearest } from '../base/suggest.ts';
 import { type OptionSpec, type OptionSpecs, optionName, sharedOptions } from './options.ts';
@@ -33,26 +33,12 @@ const maxBytes = 1 << 16;
 // A list of values is three levels deep. Far more would overflow the stack in the YAML library.
 const maxDepth = 16;
 
-function readText(file: string): string {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(file);
-  } catch (error) {
-    throw fileError(error, file);
-  }
-  if (bytes.length > maxBytes) {
-    throw new AthanorError(
-      'ERR_CONFIG',
-      `${file} is ${bytes.length} bytes, too long for a config file`,
-      'name a YAML file',
-    );
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (cause) {
-    const remedy = 'save it as UTF-8, or name a YAML file';
-    throw new AthanorError('ERR_CONFIG', `${file} is not UTF-8 text`, remedy, { cause });
-  }
+function readConfigText(file: string): string {
+  return readText(file, {
+    most: maxBytes,
+    fail: (problem, remedy = 'name a YAML file', cause) =>
+      new AthanorError('ERR_CONFIG', `${file}: ${problem}`, remedy, { cause }),
+  });
 }
 
 function describe(node: Node | null): string {
@@ -132,7 +118,7 @@ class ConfigReader {
   }
 
   private parse(): Document.Parsed | undefined {
-    const text = readText(this.file);
+    const text = readConfigText(this.file);
     const tokens = [...new Parser(this.lines.addNewLine).parse(text)];
     if (tooDeep(tokens)) {
       const remedy = 'write one "option: value" per line';

@@ -1,6 +1,6 @@
 /** `athanor generate`: continues texts with a model folder. */
-import { readFileSync } from 'node:fs';
-import { AthanorError, fileError } from '../base/errors.ts';
+import { AthanorError } from '../base/errors.ts';
+import { largest, readText } from '../base/files/read-file.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { engineOptions, flag, inGroup, integer, list, path, text } from './options.ts';
@@ -37,11 +37,13 @@ export const generate = defineCommand({
     checkBestOf(options);
     const { dtype } = await prepareEngine(options);
     const { loadModel } = await import('../checkpoint/gpt-folder.ts');
+    const { requireFolder } = await import('../checkpoint/load-model.ts');
     const { stopTokensOf } = await import('../checkpoint/text-ends.ts');
     const { continueTokens, promptTokens } = await import('../generate/generate-text.ts');
     const { bestTexts } = await import('../scoring/best-texts.ts');
     const { ChatTemplate } = await import('../text/chat-template.ts');
     const { Tokenizer } = await import('../text/tokenizer.ts');
+    requireFolder(options.model);
     const tokenizer = Tokenizer.load(options.model);
     const template = options.chat ? ChatTemplate.of(tokenizer) : undefined;
     const given = [...args, ...(options.promptFile ? promptLines(options.promptFile) : [])];
@@ -119,13 +121,9 @@ function checkBestOf(options: {
 }
 
 function promptLines(file: string): string[] {
-  let content: string;
-  try {
-    content = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw fileError(error, file);
-  }
-  const lines = content.split(/\r?\n/).filter((line) => line !== '');
+  const lines = readText(file, { most: largest.prompts })
+    .split(/\r?\n/)
+    .filter((line) => line !== '');
   if (lines.length === 0)
     throw new AthanorError('ERR_ARGUMENT', `${file} holds no prompt`, 'write one prompt per line');
   return lines;

@@ -84,7 +84,8 @@ function spec<T, E extends Extras<T>>(
   return built as OptionSpec<Value<T, E>>;
 }
 
-function rangeText({ min, max, exclusive, below }: Range, unit = ''): string {
+function rangeText({ min, max, exclusive, below }: Range, units = ''): string {
+  const unit = min === 1 && max === undefined && below === undefined ? units.replace(/s$/, '') : units;
   if (below !== undefined) return ` of at least ${min}${unit} and below ${below}${unit}`;
   if (min !== undefined && max !== undefined) {
     return ` between ${min} and ${max}${unit}${exclusive ? ', both excluded' : ''}`;

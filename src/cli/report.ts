@@ -1,4 +1,5 @@
 /** `athanor report` and `athanor compare`: pages about finished runs, made from their logs. */
+import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { inGroup, path, text } from './options.ts';
 
@@ -10,7 +11,9 @@ export const report = defineCommand({
   example: 'report runs/quickstart/sft',
   async run(_, { args: [folder] }) {
     const { join } = await import('node:path');
+    const { requireMetrics } = await import('../report/metrics-log.ts');
     const { writeReport } = await import('../report/html-report.ts');
+    requireMetrics(folder!);
     writeReport(folder!);
     return { report: join(folder!, 'report.html') };
   },
@@ -27,6 +30,10 @@ export const compare = defineCommand({
   }),
   example: 'compare runs/lr-1e-3 runs/lr-3e-4 --out learning-rates.html',
   async run({ out, title }, { args }) {
+    if (args.length < 2) {
+      const remedy = 'name two or more folders; athanor report makes the page of one';
+      throw new AthanorError('ERR_OPTION', 'a comparison needs at least two runs', remedy);
+    }
     const { writeComparison } = await import('../report/comparison.ts');
     const runs = writeComparison(args, { out, ...(title !== undefined && { title }) });
     return { report: out, runs };

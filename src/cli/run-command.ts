@@ -2,7 +2,7 @@
  * Runs one command line and returns its exit code: 0 success, 2 wrong usage, 130 after Ctrl-C, 1
  * any other error.
  */
-import { AthanorError } from '../base/errors.ts';
+import { AthanorError, fileError, isSystemError } from '../base/errors.ts';
 import { type CommandTable, commands } from './commands.ts';
 import { parseOptions } from './parse-options.ts';
 import { type Selected, selectCommand } from './program.ts';
@@ -12,7 +12,8 @@ import { spellingOf } from './spelling.ts';
  * `error: message [CODE]`, then the remedy. With --debug also the stacks of the error
  * and its causes.
  */
-export function formatError(error: unknown, debug: boolean, spell = (text: string) => text): string {
+export function formatError(thrown: unknown, debug: boolean, spell = (text: string) => text): string {
+  const error = explained(thrown);
   const known = error instanceof AthanorError;
   const message = spell(error instanceof Error ? error.message : String(error));
   const lines = [`error: ${message || 'unknown failure'} [${known ? error.code : 'ERR_INTERNAL'}]`];
@@ -25,6 +26,15 @@ export function formatError(error: unknown, debug: boolean, spell = (text: strin
   }
   return `${lines.join('\n')}\n`;
 }
+
+/** What the operating system refuses is no defect of athanor, wherever it was refused. */
+function explained(error: unknown): unknown {
+  if (!isSystemError(error)) return error;
+  const { path, syscall = 'use' } = error;
+  return fileError(error, path ?? 'a file', reading.has(syscall) ? 'read' : syscall);
+}
+
+const reading = new Set(['open', 'read', 'scandir', 'stat', 'lstat', 'fstat', 'access', 'realpath']);
 
 /** 2 for a wrong command line or config file, 130 after Ctrl-C, 1 for everything else. */
 export function exitCodeOf(error: unknown): number {

@@ -1,6 +1,7 @@
 /** `athanor tokenizer train|encode|decode`. */
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { AthanorError, fileError } from '../base/errors.ts';
+import { largest, readBytes } from '../base/files/read-file.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { Interrupt } from './interrupt.ts';
@@ -93,11 +94,7 @@ function fileSize(file: string): number {
 /** The arguments as one text, or standard input to its end. */
 function input(args: readonly string[]): Buffer {
   if (args[0] !== undefined) return Buffer.from(args.join(' '));
-  try {
-    return readFileSync(0);
-  } catch (error) {
-    throw fileError(error, 'standard input');
-  }
+  return readBytes(0, { most: largest.prompts });
 }
 
 export const encode = defineCommand({

@@ -14,6 +14,8 @@ export interface Dropped {
   id: string;
   reason: DropReason;
   detail?: string;
+  /** What to do about it. */
+  remedy?: string;
 }
 
 /** Reasons by what they say of the input. `onBadLine` fail stops at a defect. */

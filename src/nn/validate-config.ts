@@ -39,6 +39,22 @@ export function validateConfig(config: ModelConfig, where = 'the model configura
   }
 }
 
+/** The head sizes that the engine's attention computes, as native/ops/attention.cpp checks them. */
+const [headSizeStep, largestHeadSize] = [8, 256];
+
+/**
+ * Throws ERR_CONFIG for a model that can be described but not run.
+ * @param where the name of the configuration in the message
+ */
+export function checkHeadSize({ headDim }: ModelConfig, where: string): void {
+  if (headDim % headSizeStep === 0 && headDim <= largestHeadSize) return;
+  throw new AthanorError(
+    'ERR_CONFIG',
+    `${where}: heads have ${headDim} numbers, and only multiples of 8 up to 256 can be computed`,
+    'use a model with another number of heads or another hidden size',
+  );
+}
+
 /** Choices that are written as words. */
 function wordProblems(config: ModelConfig): string[] {
   const problems: string[] = [];

@@ -8,7 +8,7 @@ import { chartSpecsFor } from './chart-specs.ts';
 import type { Html } from './html.ts';
 import { htmlPage } from './html-page.ts';
 import { sourceOf } from './html-report.ts';
-import { type MetricRecord, readMetrics } from './metrics-log.ts';
+import { type MetricRecord, requireMetrics } from './metrics-log.ts';
 import { chartsOfComparison } from './page-charts.ts';
 import { namedSettings, readSettings } from './run-folder.ts';
 import { chartSection } from './sections/charts.ts';
@@ -36,7 +36,8 @@ export interface ComparedRun {
  * Writes a page that lays the runs in these folders over each other: the figures of each, one chart
  * for each metric with one line per run, and the settings in which the runs differ. Runs are named
  * by their folders. Returns the names. Throws ERR_ARGUMENT for fewer than two folders,
- * ERR_FILE_MISSING for a folder without a metrics log, ERR_IO and ERR_DISK_FULL.
+ * ERR_FILE_MISSING for a folder without a metrics log, ERR_FORMAT for a log without a record,
+ * ERR_IO and ERR_DISK_FULL.
  */
 export function writeComparison(folders: readonly string[], { out, title }: ComparisonOptions): string[] {
   if (folders.length < 2) {
@@ -57,7 +58,7 @@ function comparedRun(folder: string, name: string, out: string): ComparedRun {
   const page = join(folder, 'report.html');
   return {
     name,
-    records: readMetrics(folder).records,
+    records: requireMetrics(folder),
     settings: run ? { stage: run.stage, ...namedSettings(run.settings) } : {},
     href: existsSync(page) ? relative(dirname(resolve(out)), resolve(page)).replaceAll(sep, '/') : undefined,
   };

@@ -53,10 +53,61 @@ export function newestFigures(records: readonly MetricRecord[]): Figure[] {
   const newest = new Map<MetricValue, Figure>();
   for (const { title, figure } of records) {
     try {
-      newest.set(title, JSON.parse(String(figure)) as Figure);
+      const parsed: unknown = JSON.parse(String(figure));
+      if (isFigure(parsed)) newest.set(title, parsed);
     } catch {
       // metrics-log.ts counts damaged lines.
     }
   }
   return [...newest.values()];
+}
+
+const mostBins = 1000;
+
+/** Whether a value from a file can be drawn. */
+export function isFigure(value: unknown): value is Figure {
+  const figure = (value ?? {}) as Record<string, unknown>;
+  if (typeof figure.title !== 'string') return false;
+  const { unit, bins = 40 } = figure;
+  if (unit !== undefined && typeof unit !== 'string') return false;
+  switch (figure.kind) {
+    case 'histogram':
+      return (
+        Number.isInteger(bins) && Number(bins) > 0 && Number(bins) <= mostBins && hasValues(figure.series)
+      );
+    case 'calibration':
+      return areObjects(bins, ({ predicted, observed, low, high, count }) =>
+        [predicted, observed, low, high, count].every(isNumber),
+      );
+    case 'bars':
+      return areObjects(
+        figure.bars,
+        ({ label, value, low = 0, high = 0, count = 0 }) =>
+          typeof label === 'string' && [value, low, high, count].every(isNumber),
+      );
+    case 'shares':
+      return (
+        Array.isArray(figure.series) &&
+        figure.series.every((name) => typeof name === 'string') &&
+        hasValues(figure.rows)
+      );
+    default:
+      return false;
+  }
+}
+
+function hasValues(rows: unknown): boolean {
+  return areObjects(
+    rows,
+    ({ label, values }) => typeof label === 'string' && Array.isArray(values) && values.every(isNumber),
+  );
+}
+
+function areObjects(list: unknown, fits: (item: Record<string, unknown>) => boolean): boolean {
+  return Array.isArray(list) && list.every((item) => fits((item ?? {}) as Record<string, unknown>));
+}
+
+/** JSON writes null for NaN. */
+function isNumber(value: unknown): boolean {
+  return typeof value === 'number' || value === null;
 }

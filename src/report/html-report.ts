@@ -7,7 +7,7 @@ import { newestFigures } from './figures.ts';
 import { htmlPage } from './html-page.ts';
 import { METRICS_FILE, type MetricRecord, readMetrics } from './metrics-log.ts';
 import { chartsOfRun, type StageSource } from './page-charts.ts';
-import { rememberedOptions } from './run-folder.ts';
+import { plainOptions, rememberedOptions } from './run-folder.ts';
 import { charts } from './sections/charts.ts';
 import { events } from './sections/events.ts';
 import { figures, overview } from './sections/figures.ts';
@@ -37,10 +37,23 @@ const sections: readonly Section[] = [
  * with its last options, which it holds, or else with the settings of `run.json`. Throws
  * ERR_FILE_MISSING, ERR_IO and ERR_DISK_FULL.
  */
-export function writeReport(folder: string, options: ReportOptions = rememberedOptions(folder)): void {
+export function writeReport(folder: string, options?: ReportOptions): void {
   const { records, badLines } = readMetrics(folder);
-  const stages = (options.stages ?? []).flatMap((stage) => stageSource(folder, stage) ?? []);
-  replaceFile(join(folder, 'report.html'), renderReport(records, options, { badLines, stages }));
+  const render = (known: ReportOptions) => {
+    const stages = (known.stages ?? []).flatMap((stage) => stageSource(folder, stage) ?? []);
+    return renderReport(records, known, { badLines, stages });
+  };
+  replaceFile(join(folder, 'report.html'), options ? render(options) : renderRemembered(folder, render));
+}
+
+/** A page whose memory is damaged is written without it. */
+function renderRemembered(folder: string, render: (options: ReportOptions) => string): string {
+  try {
+    return render(rememberedOptions(folder));
+  } catch (error) {
+    if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
+    return render(plainOptions(folder));
+  }
 }
 
 export interface RenderExtras {

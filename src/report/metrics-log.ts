@@ -15,7 +15,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { fileError } from '../base/errors.ts';
+import { AthanorError, fileError } from '../base/errors.ts';
 import { syncPath } from '../base/files/hashed-file.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
 
@@ -53,9 +53,9 @@ export class MetricsLog {
       mkdirSync(folder, { recursive: true });
       const { resumeStep } = options;
       const kept = resumeStep === undefined || !existsSync(path) ? '' : linesUpTo(path, resumeStep);
-      replaceFile(path, kept);
+      const bytes = replaceFile(path, kept);
       syncPath(folder);
-      return new MetricsLog(path, Buffer.byteLength(kept));
+      return new MetricsLog(path, bytes);
     } catch (error) {
       throw fileError(error, path, 'write');
     }
@@ -111,8 +111,19 @@ export function readMetrics(folder: string): { records: MetricRecord[]; badLines
   return { records, badLines };
 }
 
-function linesUpTo(path: string, resumeStep: number): string {
-  const kept: string[] = [];
+/**
+ * The records of a folder's log, for a page about a run that is over. Throws ERR_FORMAT when there
+ * is none.
+ */
+export function requireMetrics(folder: string): MetricRecord[] {
+  const { records, badLines } = readMetrics(folder);
+  if (records.length > 0) return records;
+  const path = join(folder, METRICS_FILE);
+  const what = badLines === 0 ? 'it is empty' : `none of its ${badLines} lines is a record of a run`;
+  throw new AthanorError('ERR_FORMAT', `${path}: ${what}`, 'name the folder of a run that has trained');
+}
+
+function* linesUpTo(path: string, resumeStep: number): Generator<string> {
   // Step 0 has no record of its own: its events come before training.
   let passed = resumeStep === 0;
   for (const line of linesOf(path)) {
@@ -122,10 +133,12 @@ function linesUpTo(path: string, resumeStep: number): string {
       if (record.event === undefined) passed = true;
       else if (passed && !historic.has(record.event)) continue;
     }
-    kept.push(`${line}\n`);
+    yield `${line}\n`;
   }
-  return kept.join('');
 }
+
+/** A longer line is no record: its beginning stands for it. */
+const LONGEST_LINE = 16 << 20;
 
 /** The lines that are not empty. Reads in pieces, because a log may exceed the longest string. */
 function* linesOf(path: string): Generator<string> {
@@ -138,6 +151,7 @@ function* linesOf(path: string): Generator<string> {
   try {
     const buffer = Buffer.allocUnsafe(1 << 20);
     let begun: Buffer[] = [];
+    let held = 0;
     for (;;) {
       const piece = buffer.subarray(0, readPiece(file, buffer, path));
       if (piece.length === 0) break;
@@ -145,10 +159,12 @@ function* linesOf(path: string): Generator<string> {
       for (let end = piece.indexOf(10); end >= 0; end = piece.indexOf(10, from)) {
         const line = Buffer.concat([...begun, piece.subarray(from, end)]).toString();
         begun = [];
+        held = 0;
         from = end + 1;
         if (line !== '') yield line;
       }
-      if (from < piece.length) begun.push(Buffer.from(piece.subarray(from)));
+      held += piece.length - from;
+      if (from < piece.length && held <= LONGEST_LINE) begun.push(Buffer.from(piece.subarray(from)));
     }
     if (begun.length > 0) yield Buffer.concat(begun).toString();
   } finally {
@@ -164,6 +180,12 @@ function readPiece(file: number, buffer: Buffer, path: string): number {
   }
 }
 
+/** An object whose values are neither lists nor objects. */
+function isFlat(record: unknown): boolean {
+  if (typeof record !== 'object' || record === null || Array.isArray(record)) return false;
+  return Object.values(record).every((value) => typeof value !== 'object' || value === null);
+}
+
 const notFinite = new Map([
   ['NaN', Number.NaN],
   ['Infinity', Number.POSITIVE_INFINITY],
@@ -177,13 +199,13 @@ function formatRecord(record: MetricRecord): string {
 }
 
 function parseRecord(line: string): MetricRecord | undefined {
-  let record: MetricRecord | null;
+  let record: MetricRecord;
   try {
-    record = JSON.parse(line) as MetricRecord | null;
+    record = JSON.parse(line) as MetricRecord;
   } catch {
     return undefined;
   }
-  if (record === null || typeof record !== 'object') return undefined;
+  if (!isFlat(record)) return undefined;
   for (const [key, value] of Object.entries(record)) {
     // A text may be the word "NaN"; fields that hold texts keep it.
     if (typeof value !== 'string' || key === 'text' || key === 'prompt') continue;

@@ -1,7 +1,8 @@
 /** What a run's folder says about the run, beside its metrics log. */
-import { existsSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import { ifThere, largest, readJsonObject, readText } from '../base/files/read-file.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
+import { isFigure } from './figures.ts';
 import { rememberedJson } from './html-page.ts';
 import type { ReportOptions } from './sections/section.ts';
 
@@ -14,9 +15,9 @@ export interface RunSettings {
 /** From `run.json`; undefined where there is none that can be read. */
 export function readSettings(folder: string): RunSettings | undefined {
   try {
-    const run = JSON.parse(readFileSync(join(folder, 'run.json'), 'utf8')) as Partial<RunSettings> | null;
-    if (typeof run?.stage !== 'string' || typeof run.settings !== 'object') return undefined;
-    return { stage: run.stage, settings: run.settings };
+    const { stage, settings } = readJsonObject(join(folder, 'run.json'));
+    if (typeof stage !== 'string' || !isObject(settings)) return undefined;
+    return { stage, settings };
   } catch {
     return undefined;
   }
@@ -28,16 +29,24 @@ export function readSettings(folder: string): RunSettings | undefined {
  */
 export function rememberedOptions(folder: string): ReportOptions {
   const path = join(folder, 'report.html');
-  const remembered = existsSync(path) ? rememberedJson(readFileSync(path, 'utf8')) : undefined;
-  if (isOptions(remembered)) {
-    const { refreshSeconds: _, ...options } = remembered;
-    return options;
-  }
+  const page = ifThere(() => readText(path, { most: largest.page }));
+  const remembered = page === undefined ? undefined : rememberedJson(page);
+  if (!isOptions(remembered)) return plainOptions(folder);
+  const { refreshSeconds: _, figures, ...options } = remembered;
+  return Array.isArray(figures) ? { ...options, figures: figures.filter(isFigure) } : options;
+}
+
+/** What `run.json` says, without an earlier report. */
+export function plainOptions(folder: string): ReportOptions {
   const run = readSettings(folder);
   const title = basename(resolve(folder));
   return run
     ? { title, subtitle: run.stage, config: namedSettings(run.settings), environment: {} }
     : { title, environment: {} };
+}
+
+function isObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isOptions(value: unknown): value is ReportOptions {

@@ -6,6 +6,7 @@
 import { isUtf8 } from 'node:buffer';
 import { type FileHandle, open } from 'node:fs/promises';
 import { AthanorError, fileError } from '../base/errors.ts';
+import { fileKind } from '../base/files/file-kind.ts';
 import { native } from '../native/addon.ts';
 
 const PART_BYTES = 8 << 20;
@@ -37,6 +38,8 @@ export async function* readTextFile(path: string, partBytes = PART_BYTES): Async
       rest = all.subarray(end);
       if (!begun && part.length > 0) {
         begun = true;
+        const kind = fileKind(part);
+        if (kind) throw new AthanorError('ERR_FORMAT', `${path}: it is ${kind.name}, not text`, kind.remedy);
         if (part.subarray(0, 3).equals(BYTE_ORDER_MARK)) part = part.subarray(3);
       }
       if (part.length > 0) {

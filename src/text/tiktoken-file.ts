@@ -1,8 +1,8 @@
 /**
  * tiktoken rank files. Each line has the bytes of a token in base64 and its rank, which is its id.
  */
-import { readFileSync } from 'node:fs';
-import { AthanorError, fileError } from '../base/errors.ts';
+import { AthanorError } from '../base/errors.ts';
+import { largest, readBytes } from '../base/files/read-file.ts';
 import { native } from '../native/addon.ts';
 import { type SplitPattern, TokenKind, TokenTable, type Vocabulary } from './vocabulary.ts';
 
@@ -17,12 +17,7 @@ export function readTiktokenFile(
   pattern: SplitPattern,
   specialTokens: Readonly<Record<string, number>>,
 ): Vocabulary {
-  let content: string;
-  try {
-    content = readFileSync(path, 'latin1');
-  } catch (error) {
-    throw fileError(error, path);
-  }
+  const content = readBytes(path, { most: largest.rankFile }).toString('latin1');
   const table = new TokenTable(path);
   let number = 0;
   for (const line of content.split('\n')) {

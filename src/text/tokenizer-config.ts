@@ -4,7 +4,7 @@
  * this library does not know are kept as they were read.
  */
 import { AthanorError } from '../base/errors.ts';
-import type { JsonObject, JsonValue } from '../base/json.ts';
+import { type JsonObject, type JsonValue, parseJson, quoted } from '../base/json.ts';
 import { appliesPrefixSpace, impliedTokens, type TokenRole, tokenizerClass } from './tokenizer-class.ts';
 
 /** A token with a role, and who gave it the role. */
@@ -94,7 +94,7 @@ const replacedFields = [
 export function parseConfigFile(text: string, path: string): JsonObject {
   let fields: JsonValue;
   try {
-    fields = JSON.parse(text) as JsonValue;
+    fields = parseJson(text);
   } catch (error) {
     throw new AthanorError('ERR_FORMAT', `${path}: it is not JSON: ${(error as Error).message}`);
   }
@@ -255,10 +255,7 @@ function tokenText(value: JsonValue, field: string, path: string): string | unde
   if (value === null) return undefined;
   const text = textOf(value);
   if (text !== undefined) return text;
-  throw new AthanorError(
-    'ERR_FORMAT',
-    `${path}: expected ${field} to be a token but it is ${JSON.stringify(value).slice(0, 60)}`,
-  );
+  throw new AthanorError('ERR_FORMAT', `${path}: expected ${field} to be a token but it is ${quoted(value)}`);
 }
 
 /**

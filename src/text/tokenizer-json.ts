@@ -4,7 +4,7 @@
  * truncation and no padding, so these fields have no effect.
  */
 import { AthanorError } from '../base/errors.ts';
-import type { JsonObject, JsonValue } from '../base/json.ts';
+import { type JsonObject, type JsonValue, parseJson, quoted } from '../base/json.ts';
 import { unspellBytes } from './byte-level.ts';
 import { patternOfExpression, splitExpressions } from './split-patterns.ts';
 import type { AddedToken } from './tokenizer-config.ts';
@@ -40,33 +40,27 @@ class Reader {
 
   object(value: JsonValue | undefined, where: string): JsonObject {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      this.fail(`expected ${where} to be an object but it is ${describe(value)}`);
+      this.fail(`expected ${where} to be an object but it is ${quoted(value)}`);
     }
     return value;
   }
 
   array(value: JsonValue | undefined, where: string): JsonValue[] {
-    if (!Array.isArray(value)) this.fail(`expected ${where} to be an array but it is ${describe(value)}`);
+    if (!Array.isArray(value)) this.fail(`expected ${where} to be an array but it is ${quoted(value)}`);
     return value;
   }
 
   string(value: JsonValue | undefined, where: string): string {
-    if (typeof value !== 'string') this.fail(`expected ${where} to be a string but it is ${describe(value)}`);
+    if (typeof value !== 'string') this.fail(`expected ${where} to be a string but it is ${quoted(value)}`);
     return value;
   }
 
   boolean(value: JsonValue | undefined, where: string, otherwise: boolean): boolean {
     if (value === undefined || value === null) return otherwise;
     if (typeof value !== 'boolean')
-      this.fail(`expected ${where} to be true or false but it is ${describe(value)}`);
+      this.fail(`expected ${where} to be true or false but it is ${quoted(value)}`);
     return value;
   }
-}
-
-function describe(value: JsonValue | undefined): string {
-  if (value === undefined) return 'missing';
-  const text = JSON.stringify(value);
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
 
 /**
@@ -82,7 +76,7 @@ export function parseTokenizerJson(
   const reader: Reader = new Reader(path);
   let parsed: JsonValue;
   try {
-    parsed = JSON.parse(text) as JsonValue;
+    parsed = parseJson(text);
   } catch (error) {
     reader.fail(`it is not JSON: ${(error as Error).message}`);
   }
@@ -90,7 +84,7 @@ export function parseTokenizerJson(
   const model = reader.object(file.model, 'model');
   checkModel(reader, model);
   if (!isEmptyNormalizer(file.normalizer)) {
-    reader.unsupported(`the normalizer ${describe(file.normalizer)}`);
+    reader.unsupported(`the normalizer ${quoted(file.normalizer)}`);
   }
   checkDecoder(reader, file.decoder);
   const pattern = readPattern(reader, file.pre_tokenizer);
@@ -115,12 +109,12 @@ function isEmptyNormalizer(value: JsonValue | undefined): boolean {
 function checkModel(reader: Reader, model: JsonObject): void {
   // Old files have no type.
   if (model.type !== undefined && model.type !== 'BPE')
-    reader.unsupported(`a model of type ${describe(model.type)}`);
+    reader.unsupported(`a model of type ${quoted(model.type)}`);
   if (model.byte_fallback === true) reader.unsupported('model.byte_fallback');
   for (const key of ['dropout', 'continuing_subword_prefix', 'end_of_word_suffix']) {
     const value = model[key];
     if (value !== undefined && value !== null && value !== '' && value !== 0) {
-      reader.unsupported(`model.${key} ${describe(value)}`);
+      reader.unsupported(`model.${key} ${quoted(value)}`);
     }
   }
 }
@@ -131,7 +125,7 @@ function checkDecoder(reader: Reader, value: JsonValue | undefined): void {
   const steps = decoder.type === 'Sequence' ? reader.array(decoder.decoders, 'decoder.decoders') : [decoder];
   for (const step of steps) {
     const { type } = reader.object(step, 'a decoder');
-    if (type !== 'ByteLevel') reader.unsupported(`the decoder ${describe(type)}`);
+    if (type !== 'ByteLevel') reader.unsupported(`the decoder ${quoted(type)}`);
   }
 }
 
@@ -151,7 +145,7 @@ function readPattern(reader: Reader, value: JsonValue | undefined): SplitPattern
   let pattern: SplitPattern | undefined;
   let byteLevel = false;
   for (const step of steps) {
-    if (byteLevel) reader.unsupported(`the pre_tokenizer ${describe(step.type)} after ByteLevel`);
+    if (byteLevel) reader.unsupported(`the pre_tokenizer ${quoted(step.type)} after ByteLevel`);
     if (step.type === 'Split' && pattern === undefined) {
       pattern = readSplit(reader, step);
     } else if (step.type === 'ByteLevel') {
@@ -166,7 +160,7 @@ function readPattern(reader: Reader, value: JsonValue | undefined): SplitPattern
         pattern = 'gpt2';
       }
     } else {
-      reader.unsupported(`the pre_tokenizer ${describe(step.type)} in this place`);
+      reader.unsupported(`the pre_tokenizer ${quoted(step.type)} in this place`);
     }
   }
   if (!byteLevel) reader.unsupported('a pre_tokenizer without ByteLevel');
@@ -176,12 +170,12 @@ function readPattern(reader: Reader, value: JsonValue | undefined): SplitPattern
 
 function readSplit(reader: Reader, step: JsonObject): SplitPattern {
   const { Regex: expression } = reader.object(step.pattern, 'the pattern of Split');
-  if (typeof expression !== 'string') reader.unsupported(`the Split pattern ${describe(step.pattern)}`);
+  if (typeof expression !== 'string') reader.unsupported(`the Split pattern ${quoted(step.pattern)}`);
   const pattern = patternOfExpression(expression);
   if (pattern === undefined) reader.unsupported(`the Split pattern ${JSON.stringify(expression)}`);
   if (reader.boolean(step.invert, 'invert', false)) reader.unsupported('Split with invert');
   // The patterns match every character, so with Removed nothing would be left of a text.
-  if (step.behavior !== 'Isolated') reader.unsupported(`the Split behavior ${describe(step.behavior)}`);
+  if (step.behavior !== 'Isolated') reader.unsupported(`the Split behavior ${quoted(step.behavior)}`);
   return pattern;
 }
 
@@ -203,7 +197,7 @@ function addedTokens(reader: Reader, list: JsonValue | undefined): Map<string, W
     const token = reader.object(value, where);
     const content = reader.string(token.content, `${where}.content`);
     if (typeof token.id !== 'number')
-      reader.fail(`expected ${where}.id to be a number but it is ${describe(token.id)}`);
+      reader.fail(`expected ${where}.id to be a number but it is ${quoted(token.id)}`);
     for (const flag of ['single_word', 'lstrip', 'rstrip']) {
       if (reader.boolean(token[flag], `${where}.${flag}`, false)) {
         reader.unsupported(`${flag} of the added token ${JSON.stringify(content)}`);
@@ -256,7 +250,7 @@ function readTokens(
   }
   for (const [token, id] of vocab) {
     if (typeof id !== 'number')
-      reader.fail(`expected the id of ${JSON.stringify(token)} to be a number but it is ${describe(id)}`);
+      reader.fail(`expected the id of ${JSON.stringify(token)} to be a number but it is ${quoted(id)}`);
     if (added.has(token)) continue;
     const bytes = unspellBytes(token);
     if (!bytes) reader.fail(`the token ${JSON.stringify(token)} is not in byte-level spelling`);
@@ -275,7 +269,7 @@ function readMerges(reader: Reader, model: JsonObject, table: TokenTable): Int32
     if (i === 0 && typeof value === 'string' && value.startsWith('#version')) continue;
     const parts = typeof value === 'string' ? value.split(' ') : value;
     if (!Array.isArray(parts) || parts.length !== 2) {
-      reader.fail(`expected model.merges[${i}] to be two tokens but it is ${describe(value)}`);
+      reader.fail(`expected model.merges[${i}] to be two tokens but it is ${quoted(value)}`);
     }
     const left = reader.string(parts[0], `model.merges[${i}][0]`);
     const right = reader.string(parts[1], `model.merges[${i}][1]`);
@@ -283,7 +277,7 @@ function readMerges(reader: Reader, model: JsonObject, table: TokenTable): Int32
       const id = table.idOf(token);
       if (id !== undefined) return id;
       return reader.fail(
-        `model.merges[${i}] ${describe(value)} needs the token ${JSON.stringify(token)}, which model.vocab lacks`,
+        `model.merges[${i}] ${quoted(value)} needs the token ${JSON.stringify(token)}, which model.vocab lacks`,
       );
     });
     const pair = `${ids[0]} ${ids[1]}`;

@@ -1,8 +1,10 @@
 /** Byte-level BPE: any bytes become ids, and decoding returns the same bytes. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { concatInts } from '../base/concat.ts';
 import { AthanorError, fileError } from '../base/errors.ts';
+import { missingPart } from '../base/files/missing-part.ts';
+import { ifThere, largest, readText } from '../base/files/read-file.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
 import { native } from '../native/addon.ts';
@@ -114,9 +116,9 @@ export class Tokenizer {
    * naming the file and what is wrong in it or not supported.
    */
   static load(folderOrFile: string): Tokenizer {
-    const path = isFolder(folderOrFile) ? join(folderOrFile, 'tokenizer.json') : folderOrFile;
+    const path = tokenizerFile(folderOrFile);
     const files = readFiles(dirname(path));
-    const text = olderVocabulary(path) ?? readText(path);
+    const text = olderVocabulary(path) ?? readText(path, { most: largest.tokenizer });
     const file = parseTokenizerJson(text, path, addedTokens(files));
     const config = readConfigFiles(files);
     if (file.padToken !== undefined && isPaddingOpen(files)) {
@@ -397,6 +399,20 @@ function checkedIds(ids: ArrayLike<number>): Int32Array {
   return checked;
 }
 
+function tokenizerFile(folderOrFile: string): string {
+  if (isFolder(folderOrFile)) {
+    const path = join(folderOrFile, 'tokenizer.json');
+    if (existsSync(path) || olderFiles(path)) return path;
+    throw missingPart(folderOrFile, 'tokenizer.json');
+  }
+  if (folderOrFile.endsWith('.json')) return folderOrFile;
+  throw new AthanorError(
+    'ERR_ARGUMENT',
+    `${folderOrFile} is a file, and not a tokenizer.json`,
+    'name the folder of a model or tokenizer, or its tokenizer.json',
+  );
+}
+
 function isFolder(path: string): boolean {
   try {
     return statSync(path).isDirectory();
@@ -410,19 +426,26 @@ function isFolder(path: string): boolean {
  * merges.txt. Undefined where they are missing, or tokenizer.json is there.
  */
 function olderVocabulary(path: string): string | undefined {
-  const [vocabPath, mergesPath] = ['vocab.json', 'merges.txt'].map((name) => join(dirname(path), name));
-  if (existsSync(path) || !existsSync(vocabPath!) || !existsSync(mergesPath!)) return undefined;
-  const vocab = parseConfigFile(readText(vocabPath!), vocabPath!);
-  const lines = readText(mergesPath!).split(/\r?\n/);
+  const older = existsSync(path) ? undefined : olderFiles(path);
+  if (older === undefined) return undefined;
+  const most = largest.tokenizer;
+  const vocab = parseConfigFile(readText(older.vocab, { most }), older.vocab);
+  const lines = readText(older.merges, { most }).split(/\r?\n/);
   const merges = lines.filter((line, i) => line !== '' && !(i === 0 && line.startsWith('#version')));
   const byteLevel = { type: 'ByteLevel', add_prefix_space: false };
   return JSON.stringify({ model: { type: 'BPE', vocab, merges }, pre_tokenizer: byteLevel });
 }
 
+/** vocab.json and merges.txt beside a path, if both are there. */
+function olderFiles(path: string): { vocab: string; merges: string } | undefined {
+  const [vocab, merges] = [join(dirname(path), 'vocab.json'), join(dirname(path), 'merges.txt')];
+  return existsSync(vocab) && existsSync(merges) ? { vocab, merges } : undefined;
+}
+
 function readFiles(folder: string): ConfigFiles {
   const read = (name: string) => {
     const path = join(folder, name);
-    const text = readTextIfThere(path);
+    const text = ifThere(() => readText(path));
     return text === undefined ? undefined : parseConfigFile(text, path);
   };
   return {
@@ -438,7 +461,7 @@ function readFiles(folder: string): ConfigFiles {
 /** The templates that are files, by name; undefined where there are none. */
 function templateFiles(folder: string): Map<string, string> | undefined {
   const templates = new Map<string, string>();
-  const template = readTextIfThere(join(folder, TEMPLATE_FILE));
+  const template = ifThere(() => readText(join(folder, TEMPLATE_FILE)));
   if (template !== undefined) templates.set('default', template);
   const others = join(folder, TEMPLATE_FOLDER);
   const names = existsSync(others) ? readdirSync(others).sort() : [];
@@ -454,29 +477,5 @@ function modelConfig(path: string): JsonObject | undefined {
     return parseConfigFile(readText(path), path);
   } catch {
     return undefined;
-  }
-}
-
-/** Strict UTF-8, because a damaged file must not silently turn into other tokens. */
-function readText(path: string): string {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    throw fileError(error, path);
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (error) {
-    throw new AthanorError('ERR_FORMAT', `${path}: it is not UTF-8 text`, undefined, { cause: error });
-  }
-}
-
-function readTextIfThere(path: string): string | undefined {
-  try {
-    return readText(path);
-  } catch (error) {
-    if ((error as AthanorError).code === 'ERR_FILE_MISSING') return undefined;
-    throw error;
   }
 }

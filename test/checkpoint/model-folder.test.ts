@@ -479,13 +479,11 @@ describe('folders of other programs', () => {
     expect(readModelFiles(folder).parameters).toEqual(randomParameters(llamaConfig));
 
     writeFileSync(index, JSON.stringify({ weight_map: { ...weightMap, x: '../secret.safetensors' } }));
-    expectError('ERR_FILE_DAMAGED', /"\.\.\/secret.safetensors" is not the name/, () =>
-      readModelFiles(folder),
-    );
+    expectError('ERR_FORMAT', /"\.\.\/secret.safetensors" is not the name/, () => readModelFiles(folder));
     writeFileSync(index, JSON.stringify({ weight_map: { ...weightMap, x: 'gone.safetensors' } }));
     expectError('ERR_FILE_MISSING', /gone.safetensors does not exist/, () => readModelFiles(folder));
     writeFileSync(index, '{}');
-    expectError('ERR_FILE_DAMAGED', /index.json: it has no weight_map/, () => readModelFiles(folder));
+    expectError('ERR_FORMAT', /index.json: it has no weight_map/, () => readModelFiles(folder));
   });
 
   it('may mix dtypes within a fused parameter', async () => {
@@ -536,9 +534,9 @@ describe('folders of other programs', () => {
     writeFileSync(join(folder, 'pytorch_model.bin'), '');
     expectError('ERR_FORMAT', /a pickle/, () => readModelFiles(folder));
     writeFileSync(join(folder, 'config.json'), Uint8Array.of(0x7b, 0xff));
-    expectError('ERR_FILE_DAMAGED', /config.json: it is not UTF-8/, () => readModelFiles(folder));
+    expectError('ERR_FORMAT', /config.json: it is not UTF-8/, () => readModelFiles(folder));
     writeFileSync(join(folder, 'config.json'), '{');
-    expectError('ERR_FILE_DAMAGED', /config.json: it is not JSON/, () => readModelFiles(folder));
+    expectError('ERR_FORMAT', /config.json: it is not JSON/, () => readModelFiles(folder));
     rmSync(join(folder, 'config.json'));
     expectError('ERR_FILE_MISSING', /has no config.json/, () => readModelFiles(folder));
     mkdirSync(join(folder, 'checkpoints'));

@@ -301,11 +301,13 @@ describe('a damaged checkpoint', () => {
   });
 
   it.each<[string, string, RegExp]>([
-    ['empty', '', /it is not JSON/],
-    ['null', 'null', /its version is undefined, not 1/],
+    ['empty', '', /it is empty/],
+    ['null', 'null', /it is not a JSON object/],
     ['of another version', '{"version":2,"files":{}}', /its version is 2, not 1/],
     ['without files', '{"version":1}', /its list of files is damaged/],
     ['without the state', '{"version":1,"files":{}}', /it does not list state.json/],
+    ['about its own folder', '{"version":1,"files":{"":{"bytes":1,"sha256":""}}}', /its list of files/],
+    ['about the folder above', '{"version":1,"files":{"..":{"bytes":1,"sha256":""}}}', /its list of files/],
     ['about files elsewhere', '{"version":1,"files":{"../x":{"bytes":1,"sha256":""}}}', /its list of files/],
   ])('is one whose checksums.json is %s', async (_, text, message) => {
     const store = await threeCheckpoints();

@@ -125,6 +125,7 @@ describe('valueError', () => {
     [count('').expected, 'a whole number of at least 0, such as 500, 10k, 1.5M or 2B'],
     [duration('').expected, 'a length of time, such as 90s, 5m or 2h'],
     [duration('', { min: 5 }).expected, 'a length of time of at least 5 seconds, such as 90s, 5m or 2h'],
+    [duration('', { min: 1 }).expected, 'a length of time of at least 1 second, such as 90s, 5m or 2h'],
     [choice('', ['a', 'b', 'c']).expected, 'one of a, b, c'],
   ])('%s', (said, expected) => {
     expect(said).toBe(expected);

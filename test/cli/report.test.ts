@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { athanor, lastLineJson, temporaryFolder } from '../helpers/cli.ts';
@@ -25,5 +25,32 @@ it('report writes the page of a folder, and compare that of several', async () =
   expect(readFileSync(out, 'utf8')).toContain('<title>Two runs</title>');
 
   expect((await athanor('report', join(b, 'nowhere'))).stderr).toContain('ERR_FILE_MISSING');
-  expect((await athanor('compare', a)).stderr).toContain('at least two runs');
+  const alone = await athanor('compare', a);
+  expect(alone.stderr).toContain('at least two runs');
+  expect(alone.code).toBe(2);
+});
+
+it.each([
+  ['', /metrics\.jsonl: it is empty \[ERR_FORMAT\]/],
+  ['garbage\n[]\n{"step": 1, "x": []}\n', /none of its 3 lines is a record of a run \[ERR_FORMAT\]/],
+])('report and compare refuse a log without a record: %j', async (log, message) => {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, 'metrics.jsonl'), log);
+  const report = await athanor('report', folder);
+  expect(report.stderr).toMatch(message);
+  expect(existsSync(join(folder, 'report.html'))).toBe(false);
+  const out = join(folder, 'page.html');
+  expect((await athanor('compare', makeRun(temporaryFolder()), folder, '--out', out)).stderr).toMatch(
+    message,
+  );
+});
+
+it('a page whose memory is damaged is written without it', async () => {
+  const folder = makeRun(temporaryFolder());
+  for (const memory of ['{"title": "x", "tables": 7}', '{"title": 1, "stages": [null]}', '{']) {
+    const script = `<script type="application/json" id="remembered">${memory}</script>`;
+    writeFileSync(join(folder, 'report.html'), script);
+    expect((await athanor('report', folder)).stderr).toBe('');
+    expect(readFileSync(join(folder, 'report.html'), 'utf8')).toContain('<dt>Steps</dt><dd>3</dd>');
+  }
 });

@@ -72,7 +72,7 @@ function filesOf(source: string): string[] {
   if (!folder) {
     if (usable(source)) return [source];
     const what = `${source} is not a kind of file that can be read`;
-    throw new AthanorError('ERR_ARGUMENT', what, `give ${KINDS}`);
+    throw new AthanorError('ERR_ARGUMENT', what, `give ${KINDS}; convert other files to one of them`);
   }
   const files = [...filesBelow(source, [])];
   if (!files.some(usable))

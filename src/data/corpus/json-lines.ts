@@ -2,22 +2,32 @@
  * The lines of a JSONL file as JSON values, each with its place. A line that cannot be read becomes
  * a dropped item.
  */
-import type { JsonObject, JsonValue } from '../../base/json.ts';
+import { fileKind } from '../../base/files/file-kind.ts';
+import { type JsonObject, type JsonValue, parseJson } from '../../base/json.ts';
 import type { Dropped } from '../document.ts';
 import { decodeUtf8, lineBlocks } from './line-blocks.ts';
 
 /** Far more than any document has, and far less than the longest possible string. */
 export const MAX_LINE_BYTES = 64 << 20;
 
-export type JsonLine = { id: string; value: JsonValue } | { dropped: Dropped };
+/** A value with its place and the size of its text, or the reason why there is none. */
+export type JsonLine = { id: string; value: JsonValue; bytes: number } | { dropped: Dropped };
 
 /**
- * The lines of one file. `id` is "file:line". Blank lines are skipped. Throws as lineBlocks does.
+ * The lines of one file. `id` is "file:line". Blank lines are skipped. A file of another format is
+ * one dropped item. Throws as lineBlocks does.
  */
 export async function* jsonLines(file: string): AsyncGenerator<JsonLine> {
   let number = 0;
   let skipping = false;
   for await (const { bytes, whole } of lineBlocks(file, MAX_LINE_BYTES)) {
+    const kind = number === 0 && !skipping ? fileKind(bytes) : undefined;
+    if (kind) {
+      yield {
+        dropped: { id: file, reason: 'binary', detail: `it is ${kind.name}`, remedy: kind.remedy },
+      };
+      return;
+    }
     let start = 0;
     if (skipping) {
       start = bytes.indexOf(10) + 1;
@@ -49,7 +59,7 @@ function parseLine(id: string, bytes: Buffer): JsonLine | undefined {
   if (line === undefined) return { dropped: { id, reason: 'not_utf8' } };
   if (line.trim() === '') return undefined;
   try {
-    return { id, value: JSON.parse(line) as JsonValue };
+    return { id, value: parseJson(line), bytes: bytes.length };
   } catch (error) {
     return { dropped: { id, reason: 'bad_json', detail: (error as Error).message } };
   }

@@ -2,9 +2,10 @@
  * Reads files as blocks of whole lines in bytes. So a bad line does not affect the
  * decoding of others.
  */
-import { createReadStream } from 'node:fs';
+import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import { AthanorError, fileError } from '../../base/errors.ts';
+import { fileKind } from '../../base/files/file-kind.ts';
 
 export interface LineBlock {
   bytes: Buffer;
@@ -49,14 +50,33 @@ export async function* lineBlocks(path: string, maxLineBytes: number): AsyncGene
     }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code?.startsWith('Z_')) {
-      const what = `${path} is not a whole gzip file`;
-      throw new AthanorError('ERR_FILE_DAMAGED', what, 'copy it again', { cause: error });
+      throw notGzip(path, error);
     }
     throw fileError(error, path);
   } finally {
     raw.destroy();
   }
   if (held > 0) yield take(Buffer.alloc(0), true);
+}
+
+/** A file whose name ends in .gz is cut short or damaged, or it is no gzip file at all. */
+function notGzip(path: string, cause: unknown): AthanorError {
+  const head = Buffer.alloc(512);
+  const file = openSync(path, 'r');
+  try {
+    readSync(file, head);
+  } finally {
+    closeSync(file);
+  }
+  const kind = fileKind(head);
+  const isGzip = head[0] === 0x1f && head[1] === 0x8b;
+  if (isGzip || kind === undefined) {
+    return new AthanorError('ERR_FILE_DAMAGED', `${path} is not a whole gzip file`, 'copy it again', {
+      cause,
+    });
+  }
+  const what = `${path} is ${kind.name}, although its name ends in .gz`;
+  return new AthanorError('ERR_FORMAT', what, kind.remedy, { cause });
 }
 
 /** The number of newlines in some bytes. */

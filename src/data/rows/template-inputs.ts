@@ -1,5 +1,5 @@
 /** What a row gives the chat template besides its messages, in the fields that TRL reads. */
-import type { JsonObject, JsonValue } from '../../base/json.ts';
+import { type JsonObject, type JsonValue, parseJson } from '../../base/json.ts';
 import type { TemplateInputs } from '../../text/chat-template.ts';
 import { isRecord, kindOf } from '../corpus/json-lines.ts';
 import { BadRow, has } from './rows.ts';
@@ -30,7 +30,7 @@ function listOf(value: JsonValue, key: string): JsonValue[] {
 
 function parsed(text: string, key: string): JsonValue {
   try {
-    return JSON.parse(text) as JsonValue;
+    return parseJson(text);
   } catch {
     throw new BadRow(`"${key}" is a text that is not JSON`);
   }

@@ -1,7 +1,7 @@
 /** `manifest.json` of a folder of token shards. */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { AthanorError, fileError } from '../../base/errors.ts';
+import { AthanorError } from '../../base/errors.ts';
+import { ifThere, largest, readJson } from '../../base/files/read-file.ts';
 import type { ShardEntry } from './shard-writer.ts';
 
 export const MANIFEST = 'manifest.json';
@@ -30,18 +30,13 @@ export interface Manifest {
  */
 export function readManifest(folder: string): Manifest {
   const path = join(folder, MANIFEST);
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    if (error instanceof SyntaxError) throw damaged(path, `it is not JSON (${error.message})`);
-    const known = fileError(error, path);
-    if (known.code !== 'ERR_FILE_MISSING') throw known;
+  const fail = (problem: string) => damaged(path, problem);
+  const value: unknown = ifThere(() => readJson(path, { most: largest.manifest, fail }));
+  if (value === undefined) {
     throw new AthanorError(
       'ERR_FILE_MISSING',
       `${folder} is not a folder of token shards: it has no ${MANIFEST}`,
       'make one with: athanor data prepare',
-      { cause: error },
     );
   }
   check(value, path);

@@ -1,6 +1,6 @@
 /** Reads the fields of one config.json. Every problem names the file and the field. */
 import { AthanorError } from '../../base/errors.ts';
-import type { JsonObject, JsonValue } from '../../base/json.ts';
+import { type JsonObject, type JsonValue, quoted } from '../../base/json.ts';
 import type { RopeSpec } from '../config.ts';
 
 export class ConfigFields {
@@ -114,7 +114,5 @@ export class ConfigFields {
 
 /** A value for a message. */
 export function spell(value: JsonValue | undefined): string {
-  if (value === undefined) return 'missing';
-  const text = JSON.stringify(value);
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+  return quoted(value);
 }

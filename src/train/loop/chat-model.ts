@@ -8,6 +8,7 @@ import { AthanorError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { joinIds, readCarriedFields } from '../../checkpoint/carried-fields.ts';
 import { loadModel } from '../../checkpoint/gpt-folder.ts';
+import { requireFolder } from '../../checkpoint/load-model.ts';
 import type { DType } from '../../native/binding.ts';
 import type { Decoder, WeightDType } from '../../nn/decoder.ts';
 import type { Gpt } from '../../nn/gpt.ts';
@@ -40,6 +41,7 @@ export function chatTokenizer(model: string, out: string): ChatTokenizer {
     const tokenizer = Tokenizer.load(kept);
     return { tokenizer, template: ChatTemplate.of(tokenizer), folder: kept };
   }
+  requireFolder(model);
   const stored = Tokenizer.load(model);
   // Of several templates none may be the default. Then ours is not what their author meant.
   if (stored.chatTemplate !== undefined || stored.otherTemplates.length > 0) {

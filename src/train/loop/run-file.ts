@@ -2,19 +2,11 @@
  * `run.json`: the stage and the settings of a run. A resumed run takes these settings and ignores
  * those of the command line.
  */
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError, fileError } from '../../base/errors.ts';
-import type { JsonObject } from '../../base/json.ts';
+import { ifThere, readJsonObject } from '../../base/files/read-file.ts';
+import { type JsonObject, quoted } from '../../base/json.ts';
 
 const NAME = 'run.json';
 /** Raised when a setting is renamed or its meaning changes. Files without a version are older. */
@@ -36,18 +28,12 @@ interface SavedRun extends RunFile {
  */
 export function readRun(out: string, stage: string): RunFile {
   const path = join(out, NAME);
-  let run: Partial<SavedRun>;
-  try {
-    run = JSON.parse(readFileSync(path, 'utf8')) as Partial<SavedRun>;
-  } catch (error) {
-    if (error instanceof SyntaxError)
-      throw new AthanorError('ERR_FILE_DAMAGED', `${path} is not JSON`, 'start a new run in another `out`');
-    const known = fileError(error, path);
-    if (known.code !== 'ERR_FILE_MISSING') throw known;
+  const run = ifThere(() => readJsonObject(path, { fail: damaged(path) })) as Partial<SavedRun> | undefined;
+  if (run === undefined) {
     throw new AthanorError('ERR_FILE_MISSING', `${out} holds no run to resume`, 'start it without `resume`');
   }
   if (typeof run.settings !== 'object' || run.settings === null) {
-    throw new AthanorError('ERR_FILE_DAMAGED', `${path} has no settings`, 'start a new run in another `out`');
+    throw damaged(path)('it has no settings');
   }
   if (run.stage !== stage) {
     throw new AthanorError(
@@ -66,10 +52,44 @@ export function readRun(out: string, stage: string): RunFile {
   return run as RunFile;
 }
 
+function damaged(path: string): (problem: string) => AthanorError {
+  return (problem) =>
+    new AthanorError('ERR_FILE_DAMAGED', `${path}: ${problem}`, 'start a new run in another `out`');
+}
+
+/** Settings without a default, by their types. */
+const types: Record<string, string> = {
+  ...{ data: 'string', model: 'string', dtype: 'string', steps: 'number', lr: 'number' },
+  ...{ tokens: 'number', time: 'number', context: 'number', epochs: 'number' },
+};
+
+/**
+ * Throws ERR_FILE_DAMAGED for a setting of another type than a run is started with.
+ * @param defaults of the stage
+ */
+export function checkSettings(out: string, settings: JsonObject, defaults: object): void {
+  const fail = damaged(join(out, NAME));
+  for (const key of ['data', 'model', 'dtype']) {
+    if (settings[key] === undefined) throw fail(`the setting ${key} is missing`);
+  }
+  for (const [key, value] of Object.entries(defaults)) {
+    const saved = settings[key];
+    // A setting that is newer than the run takes its default.
+    if (saved === undefined) continue;
+    const isList = Array.isArray(value);
+    const fits = isList === Array.isArray(saved) && (isList || typeof saved === typeof value);
+    if (!fits) throw fail(`the setting ${key} is ${quoted(saved)}`);
+  }
+  for (const [key, value] of Object.entries(settings)) {
+    const type = types[key];
+    if (type !== undefined && typeof value !== type) throw fail(`the setting ${key} is ${quoted(value)}`);
+  }
+}
+
 /** The precision of the run in a folder. Undefined when it cannot be read; readRun explains why. */
 export function savedDtype(out: string): 'f32' | 'bf16' | undefined {
   try {
-    const run = JSON.parse(readFileSync(join(out, NAME), 'utf8')) as Partial<RunFile>;
+    const run = readJsonObject(join(out, NAME)) as Partial<RunFile>;
     const dtype = run.settings?.dtype;
     return dtype === 'f32' || dtype === 'bf16' ? dtype : undefined;
   } catch {

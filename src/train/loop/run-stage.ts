@@ -17,7 +17,7 @@ import { type ReportOptions, writeReport } from '../../report/html-report.ts';
 import type { BudgetOptions } from './budget.ts';
 import type { TrainEvent } from './events.ts';
 import type { MetricField, RunEvent } from './run-events.ts';
-import { forgetRun, readRun, writeRun } from './run-file.ts';
+import { checkSettings, forgetRun, readRun, writeRun } from './run-file.ts';
 import type { CommonSettings, EpochSettings, LoraSettings, StageOptions } from './settings.ts';
 import { parameterGroups, type TrainStage } from './stage.ts';
 import { Trainer, type TrainerOptions, type TrainResult } from './trainer.ts';
@@ -134,7 +134,11 @@ function begin<Settings extends CommonSettings, Batch>(
   given: Partial<Settings>,
   { out, resume }: RunPlace,
 ): Settings {
-  if (resume) return withFunctions(readRun(out, name).settings, given) as unknown as Settings;
+  if (resume) {
+    const saved = readRun(out, name).settings;
+    checkSettings(out, saved, defaults);
+    return { ...defaults, ...withFunctions(saved, given) } as unknown as Settings;
+  }
   const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const settings = { ...defaults, ...known } as Partial<Settings>;
   for (const key of ['data', 'model'] as const) {

@@ -22,6 +22,7 @@ import { Guard } from './guard.ts';
 import { Optimizers } from './optimizers.ts';
 import { Patience } from './patience.ts';
 import { RunOutput } from './run-output.ts';
+import { misfit } from './saved-state.ts';
 import { parameterGroups, type TrainStage } from './stage.ts';
 import { type TrainerSettings, trainerSettings } from './trainer-settings.ts';
 
@@ -57,6 +58,13 @@ interface TrainerState extends JsonObject {
   guard: JsonObject;
   patience: JsonObject;
   stage: JsonValue;
+}
+
+function damagedState(path: string, problem: string, cause?: unknown): AthanorError {
+  const remedy = 'resume from another checkpoint, or start the run again';
+  return new AthanorError('ERR_FILE_DAMAGED', `the state in ${path} is damaged: ${problem}`, remedy, {
+    cause,
+  });
 }
 
 /** Trains one stage. */
@@ -106,14 +114,22 @@ export class Trainer<Batch> {
   /**
    * Continues from a checkpoint; default: the latest one in `out`. Returns its step, or undefined
    * when there is no checkpoint. A stage that writes its model also loads its weights. Throws the
-   * errors of opening the checkpoint, and ERR_MISMATCH when it is of another model.
+   * errors of opening the checkpoint, ERR_MISMATCH when it is of another model, and
+   * ERR_FILE_DAMAGED when its state is not that of such a run.
    */
   resume(checkpoint?: LoadedCheckpoint): number | undefined {
     const { store } = this;
     if (!checkpoint && !store?.latest()) return undefined;
     const loaded = checkpoint ?? store!.load();
     try {
+      const problem = misfit(loaded.state, this.#state(0));
+      if (problem) throw damagedState(loaded.path, problem);
       this.#restore(loaded.state as TrainerState, (name) => loaded.tensors.read(name));
+    } catch (error) {
+      // Checksums fit a state that was written by another program.
+      if (error instanceof TypeError || error instanceof RangeError)
+        throw damagedState(loaded.path, error.message, error);
+      throw error;
     } finally {
       if (!checkpoint) loaded.close();
     }
@@ -323,16 +339,6 @@ export class Trainer<Batch> {
   }
 
   #contents(seconds: number): CheckpointContents {
-    const state: TrainerState = {
-      step: this.#step,
-      tokens: this.#tokens,
-      total_steps: this.#budget.totalSteps ?? null,
-      optimizer_steps: this.#optimizers.stepCount,
-      seconds,
-      guard: this.#guard.state(),
-      patience: this.#patience.state(),
-      stage: this.#queue.state(),
-    };
     const { writeModel } = this.#stage;
     const extra = [...(this.#stage.tensors?.() ?? [])].map(([name, source]): [string, TensorSource] => [
       `stage/${name}`,
@@ -341,7 +347,20 @@ export class Trainer<Batch> {
     return {
       writeModel: writeModel ? (folder) => writeModel.call(this.#stage, folder) : async () => [],
       tensors: [...this.#optimizers.moments(), ...(writeModel ? [] : this.#optimizers.weights()), ...extra],
-      state,
+      state: this.#state(seconds),
+    };
+  }
+
+  #state(seconds: number): TrainerState {
+    return {
+      step: this.#step,
+      tokens: this.#tokens,
+      total_steps: this.#budget.totalSteps ?? null,
+      optimizer_steps: this.#optimizers.stepCount,
+      seconds,
+      guard: this.#guard.state(),
+      patience: this.#patience.state(),
+      stage: this.#queue.state(),
     };
   }
 

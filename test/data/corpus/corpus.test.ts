@@ -141,7 +141,7 @@ describe('text files', () => {
     expect(messages).toEqual([
       `${picture}: binary, not text`,
       `${late}: binary, not text`,
-      `${wide}: binary, not text (it looks like UTF-16; convert it with iconv -f UTF-16 -t UTF-8)`,
+      `${wide}: binary, not text (it is text in UTF-16; convert it: iconv -f UTF-16 -t UTF-8)`,
       `${latin}: not UTF-8 text (line 2)`,
       `${empty}: empty`,
       `${blank}: empty`,
