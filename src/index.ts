@@ -148,7 +148,7 @@ export {
 } from './nn/lora.ts';
 export { Module } from './nn/module.ts';
 export { presetConfig, presetNames } from './nn/presets.ts';
-export { ScoringModel } from './nn/scoring-model.ts';
+export { type ScoreReading, ScoringModel } from './nn/scoring-model.ts';
 export { AdamW, type AdamWOptions, adamwDefaults } from './optim/adamw.ts';
 export { learningRate, type ScheduleName, type ScheduleOptions } from './optim/schedule.ts';
 // Metrics, progress and reports

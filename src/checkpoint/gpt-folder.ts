@@ -9,10 +9,10 @@ import type { HeadKind, ModelConfig } from '../nn/config.ts';
 import type { Decoder, GptOptions } from '../nn/decoder.ts';
 import { Gpt } from '../nn/gpt.ts';
 import type { LoraAdapters } from '../nn/lora.ts';
-import { ScoringModel } from '../nn/scoring-model.ts';
+import { type ScoreReading, ScoringModel } from '../nn/scoring-model.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ModelFolder } from './load-model.ts';
-import { writeModelFiles } from './save-model.ts';
+import { type WriteModelOptions, writeModelFiles } from './save-model.ts';
 import { f32FromBf16, type TensorSource } from './tensor-data.ts';
 
 /** Throws as ModelFolder.open, and ERR_MISMATCH for a folder without a language head. */
@@ -22,7 +22,24 @@ export function loadModel(folder: string, options: GptOptions = {}): Gpt {
 
 /** Throws as ModelFolder.open, and ERR_MISMATCH for a folder whose head does not give one score. */
 export function loadScoringModel(folder: string, options: GptOptions = {}): ScoringModel {
-  return load(folder, 'score', (config) => new ScoringModel(config, options));
+  const model = load(folder, 'score', (config) => new ScoringModel(config, options));
+  model.reading = scoreReading(folder);
+  return model;
+}
+
+/**
+ * Where the reward model of a folder reads. A folder that does not say so is of another program,
+ * which reads as transformers does, or it is an older one of Athanor, whose heads have a bias: they
+ * read the token that ends the answer. Throws as ModelFolder.open.
+ */
+export function scoreReading(folder: string): ScoreReading {
+  const files = ModelFolder.open(folder);
+  try {
+    const { scoreToken, padTokenId } = files.description;
+    return { token: scoreToken ?? (files.stores('score.bias') ? 'end' : 'last'), padTokenId };
+  } finally {
+    files.close();
+  }
 }
 
 /**
@@ -81,11 +98,8 @@ export interface SaveModelOptions {
    * stored as they are.
    */
   adapters?: LoraAdapters;
-  /**
-   * For scoring models: the token with which transformers may pad a batch. No answer may
-   * end with it.
-   */
-  padTokenId?: number;
+  /** The token with which transformers pads a batch. Default for scoring models: their reading's. */
+  padTokenId?: number | undefined;
   /** Content of generation_config.json: sampling settings and stop tokens. */
   generationConfig?: JsonObject;
 }
@@ -111,14 +125,15 @@ export function saveScoringModel(
   model: ScoringModel,
   options: SaveModelOptions = {},
 ): Promise<WrittenFile[]> {
-  return save(folder, model, options, { head: 'score', labels: 1 });
+  const { token: scoreToken, padTokenId } = model.reading;
+  return save(folder, model, { padTokenId, ...options }, { head: 'score', labels: 1, scoreToken });
 }
 
 async function save(
   folder: string,
   model: Decoder,
   { adapters, ...options }: SaveModelOptions,
-  kind: { head: HeadKind; labels?: number },
+  kind: Pick<WriteModelOptions, 'head' | 'labels' | 'scoreToken'>,
 ): Promise<WrittenFile[]> {
   if (adapters && !adapters.belongsTo(model)) {
     throw new AthanorError(

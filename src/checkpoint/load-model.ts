@@ -93,6 +93,11 @@ export class ModelFolder implements Disposable {
       : { dtype: 'bf16', shape: entry.shape, data: transposed(first.data, rows, columns) };
   }
 
+  /** Whether the files hold this parameter. Optional ones may be missing. */
+  stores(name: string): boolean {
+    return this.#entries.get(name)?.parts.some((part) => this.#places.has(part.name)) ?? false;
+  }
+
   close(): void {
     for (const file of this.#files) file.close();
   }

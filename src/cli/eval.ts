@@ -4,6 +4,7 @@ import type { RunConsole } from '../comm/run-context.ts';
 import type { DType } from '../native/binding.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
+import { notesOnStderr } from './notes.ts';
 import {
   choice,
   count,
@@ -112,11 +113,6 @@ async function perplexityOf(given: Ready) {
   const { maxTokens = Number.MAX_SAFE_INTEGER } = given;
   return folderPerplexity(given.model!, given.data!, { ...given, maxTokens });
 }
-
-const notesOnStderr: RunConsole = {
-  note: (text) => process.stderr.write(`${text}\n`),
-  warn: (text) => process.stderr.write(`warning: ${text}\n`),
-};
 
 function shown(value: number): string {
   return Number.isInteger(value) ? String(value) : value.toFixed(4);

@@ -6,11 +6,16 @@
 import { AthanorError } from '../base/errors.ts';
 import { type Comparison, type RankedPair, rankedPairs, readComparisons } from '../data/rows/comparisons.ts';
 import { splitByPrompt } from '../data/rows/row-split.ts';
+import type { ScoreReading } from '../nn/scoring-model.ts';
 import type { ChatTemplate } from '../text/chat-template.ts';
+import { readDialogue, throughAnswer } from './score-reading.ts';
 import type { ResponseSequence } from './sequences.ts';
 
 export interface EncodedComparison {
-  /** The prompt with each of its completions. A completion includes its end token. */
+  /**
+   * The prompt with each of its completions, up to the end token; for a reward model up to the
+   * token that it scores.
+   */
   answers: ResponseSequence[];
   /** Indices into `answers`, the better one first. */
   pairs: readonly RankedPair[];
@@ -37,18 +42,20 @@ export interface PreferenceData {
  * Reads and encodes comparisons. A comparison with an answer longer than the context is left out,
  * because two answers may be equal after the cut. Throws as readComparisons, and ERR_ARGUMENT if no
  * row is left to train on.
+ * @param reading of the reward model that scores the answers
  */
 export async function preferenceData(
   settings: PreferenceSettings,
   template: ChatTemplate,
   context: number,
+  reading?: ScoreReading,
 ): Promise<PreferenceData> {
   const { rows, counts } = await readComparisons(settings.data, settings);
   const split = splitByPrompt(rows, ({ prompt }) => prompt, settings.validationSplit, settings.seed);
   let tooLong = 0;
   const encode = (comparisons: readonly Comparison[]) =>
     comparisons.flatMap((comparison) => {
-      const encoded = encodeComparison(comparison, template);
+      const encoded = encodeComparison(comparison, template, reading);
       if (encoded.answers.every(({ tokens }) => tokens.length <= context)) return [encoded];
       tooLong += 1;
       return [];
@@ -67,18 +74,22 @@ export async function preferenceData(
 }
 
 /**
- * An answer ends with its end token, and is scored there. Text of the template after that
- * token is dropped.
+ * An answer ends with its end token: text of the template behind it is dropped. With `reading` it
+ * ends with the token that the reward model scores.
  */
-export function encodeComparison(comparison: Comparison, template: ChatTemplate): EncodedComparison {
+export function encodeComparison(
+  comparison: Comparison,
+  template: ChatTemplate,
+  reading?: ScoreReading,
+): EncodedComparison {
   const { id, prompt, inputs } = comparison;
   const promptLength = template.encodePrompt(prompt, id, inputs).length;
   const answers = comparison.completions.map((content, i): ResponseSequence => {
     const fields = comparison.completionFields?.[i];
     const dialogue = [...prompt, { role: 'assistant', content, ...(fields && { fields }) }];
-    const { tokens, supervised } = template.encodeDialogue(dialogue, id, inputs);
-    const end = supervised.lastIndexOf(1) + 1;
-    return { prompt: i, tokens: tokens.slice(0, end), promptLength, finished: true };
+    const encoded = template.encodeDialogue(dialogue, id, inputs);
+    const tokens = reading ? readDialogue(encoded, reading) : throughAnswer(encoded);
+    return { prompt: i, tokens, promptLength, finished: true };
   });
   return { answers, pairs: rankedPairs(comparison), margin: comparison.margin ?? 0 };
 }

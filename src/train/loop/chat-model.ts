@@ -67,14 +67,16 @@ export function generationConfig(template: ChatTemplate): JsonObject {
 }
 
 /**
- * The token with which transformers may pad shorter answers. It reads the score at the last token
- * that is not the padding token. So the padding token is never a token that ends an answer, even if
- * the tokenizer names one.
+ * The token with which transformers pads shorter answers: the tokenizer's own, else the token that
+ * ends a text, as TRL chooses. Scores are read at the last other token. A tokenizer without either
+ * gives a control token that the template does not write behind an answer.
  */
 export function scoringPad({ tokenizer, template }: ChatTokenizer): number | undefined {
-  const [end] = template.stopTokens;
   const { padId, eosId, bosId, specialTokens } = tokenizer;
-  return [padId, eosId, bosId, ...specialTokens.values()].find((id) => id !== undefined && id !== end);
+  const unused = [bosId, ...specialTokens.values()].find(
+    (id) => id !== undefined && !template.ending.includes(id),
+  );
+  return padId ?? eosId ?? unused;
 }
 
 /** The context to use, at most that of the model. Throws ERR_MISMATCH for a longer one. */

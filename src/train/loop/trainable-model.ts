@@ -19,7 +19,6 @@ export interface TrainableOptions extends LoraSettings {
   /** Folder of the tokenizer files that are copied into the model folder. */
   tokenizerFolder: string;
   generationConfig?: JsonObject;
-  padTokenId?: number | undefined;
   seed: number;
 }
 
@@ -50,11 +49,10 @@ export class TrainableModel<M extends Decoder> {
 
   /** Writes a model folder, with the adapters merged. */
   write(folder: string): Promise<WrittenFile[]> {
-    const { tokenizerFolder, generationConfig, padTokenId } = this.#options;
+    const { tokenizerFolder, generationConfig } = this.#options;
     const options = {
       tokenizer: tokenizerFolder,
       ...(generationConfig && { generationConfig }),
-      ...(padTokenId !== undefined && { padTokenId }),
       ...(this.#adapters && { adapters: this.#adapters }),
     };
     const { model } = this;

@@ -3,10 +3,10 @@
  */
 
 import { AthanorError } from '../../base/errors.ts';
-import { loadScoringModel, saveScoringModel } from '../../checkpoint/gpt-folder.ts';
+import { loadScoringModel, saveScoringModel, scoreReading } from '../../checkpoint/gpt-folder.ts';
 import { readInstructions } from '../../data/rows/instructions.ts';
 import { parameterCount } from '../../nn/config.ts';
-import type { ScoringModel } from '../../nn/scoring-model.ts';
+import type { ScoreReading, ScoringModel } from '../../nn/scoring-model.ts';
 import { encodeComparison, preferenceData } from '../../scoring/encoded-comparisons.ts';
 import type { ResponseSequence } from '../../scoring/sequences.ts';
 import type { ChatTemplate } from '../../text/chat-template.ts';
@@ -44,20 +44,18 @@ async function prepare(
   const chat = chatTokenizer(settings.model, out);
   const { template, folder } = chat;
   const start = startFolder(settings.model, checkpoint, settings);
-  const model = new TrainableModel<ScoringModel>(
-    scoringStart(start, chat.tokenizer, modelOptions(settings)),
-    {
-      ...settings,
-      tokenizerFolder: folder,
-      padTokenId: scoringPad(chat),
-    },
-  );
+  const scoring = scoringStart(start, chat.tokenizer, modelOptions(settings));
+  // A run that began with another reading keeps it.
+  const token = checkpoint ? scoreReading(checkpoint).token : 'last';
+  const reading = { token, padTokenId: scoringPad(chat) };
+  scoring.reading = reading;
+  const model = new TrainableModel<ScoringModel>(scoring, { ...settings, tokenizerFolder: folder });
   const context = checkedContext(settings.context, model.model, settings.model);
-  const data = await preferenceData(settings, template, context);
+  const data = await preferenceData(settings, template, context, reading);
   const zero =
     settings.normalize === undefined
       ? data.train.map(({ answers, pairs }) => answers[pairs[0]![0]]!)
-      : await demonstrations(settings.normalize, settings, template, context);
+      : await demonstrations(settings.normalize, settings, template, { context, reading });
   const stage = new RewardStage(model, {
     ...data,
     batchSize,
@@ -103,11 +101,7 @@ async function normalize(
       model,
       zero.map(({ tokens }) => tokens),
     );
-    const padTokenId = scoringPad(chat);
-    await saveScoringModel(out, model, {
-      tokenizer: chat.folder,
-      ...(padTokenId !== undefined && { padTokenId }),
-    });
+    await saveScoringModel(out, model, { tokenizer: chat.folder });
     return { score_offset: -before };
   } finally {
     model.dispose();
@@ -118,13 +112,13 @@ async function demonstrations(
   path: string,
   settings: RewardSettings,
   template: ChatTemplate,
-  context: number,
+  { context, reading }: { context: number; reading: ScoreReading },
 ) {
   const { rows } = await readInstructions(path, settings);
   const encoded = rows.map(({ id, messages }) => {
     const prompt = messages.slice(0, -1);
     const completions = [messages.at(-1)!.content];
-    return encodeComparison({ id, prompt, completions, ranks: [0] }, template).answers[0]!;
+    return encodeComparison({ id, prompt, completions, ranks: [0] }, template, reading).answers[0]!;
   });
   const fitting = encoded.filter(({ tokens }) => tokens.length <= context);
   if (fitting.length > 0) return fitting;

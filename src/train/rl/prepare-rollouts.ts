@@ -36,7 +36,7 @@ export interface PreparedRollouts {
  */
 export async function prepareRollouts(
   settings: RolloutSettings,
-  { out, checkpoint }: StageContext,
+  { out, checkpoint, console }: StageContext,
 ): Promise<PreparedRollouts> {
   const { rolloutSize, numGenerations, maxPromptLength, maxResponseLength } = settings;
   if (rolloutSize % numGenerations !== 0) {
@@ -80,6 +80,7 @@ export async function prepareRollouts(
   });
   const scorer = new Scorer(models, prompts.encoded, chat.tokenizer, settings);
   const notes = [counts.describe()];
+  if (reward instanceof RewardModelSource && reward.warning !== undefined) console.warn(reward.warning);
   if (prompts.tooLong > 0) {
     notes.push(`${prompts.tooLong} prompts of more than ${maxPromptLength} tokens left out`);
   }
@@ -88,7 +89,7 @@ export async function prepareRollouts(
 
 async function rewardSource(
   settings: RolloutSettings,
-  { tokenizer }: ChatTokenizer,
+  { tokenizer, template }: ChatTokenizer,
   longest: number,
 ): Promise<RewardSource> {
   const { reward, rewardFn } = settings;
@@ -101,5 +102,6 @@ async function rewardSource(
   }
   if (typeof rewardFn === 'function') return new RewardFunctionSource(rewardFn, '`rewardFn`');
   if (rewardFn !== undefined) return RewardFunctionSource.load(rewardFn);
-  return RewardModelSource.load(reward!, tokenizer, longest, modelOptions(settings));
+  const read = longest + Math.max(0, template.ending.length - 1);
+  return RewardModelSource.load(reward!, tokenizer, read, modelOptions(settings), template.stopTokens);
 }
