@@ -18,6 +18,11 @@ import type { SupervisedExample } from './supervised-examples.ts';
 export interface ExampleLoaderOptions {
   /** Bins per batch on this rank, or without packing examples. */
   batchSize: number;
+  /**
+   * Batches per update. An update never reaches into the next epoch: where an epoch ends within it,
+   * the other batches have nothing to learn. Default 1.
+   */
+  gradAccum?: number | undefined;
   /** Tokens per bin, and the most tokens in an example. */
   context: number;
   /** Whether several examples share a bin. */
@@ -38,7 +43,9 @@ export class ExampleLoader {
   readonly #ranks: Ranks;
   /** Units that all ranks take together. */
   readonly #globalBatch: number;
-  /** Batches per epoch, the same on every rank and in every epoch. */
+  /** Updates per epoch, the same on every rank and in every epoch. The last may be short. */
+  readonly updatesPerEpoch: number;
+  /** Batches per epoch, those without anything to learn included. */
   readonly batchesPerEpoch: number;
   /** The bins of this epoch, or single examples, as lists of indices of examples. */
   #units: number[][];
@@ -72,7 +79,9 @@ export class ExampleLoader {
     this.#globalBatch = options.batchSize * this.#ranks.size;
     this.#units = this.#unitsOf(0);
     // The lengths alone decide the number of bins, so it is the same in every epoch.
-    this.batchesPerEpoch = Math.ceil(this.#units.length / this.#globalBatch);
+    const { gradAccum = 1 } = options;
+    this.updatesPerEpoch = Math.ceil(this.#units.length / (this.#globalBatch * gradAccum));
+    this.batchesPerEpoch = this.updatesPerEpoch * gradAccum;
   }
 
   /** Epochs completed. */
@@ -93,7 +102,7 @@ export class ExampleLoader {
       this.#epoch += 1;
       this.#units = this.#unitsOf(this.#epoch);
     }
-    // The last batch of an epoch may have fewer units than ranks.
+    // The last batches of an epoch may have fewer units than ranks, or none.
     return packExamples(examples.length > 0 ? examples : [NOTHING_TO_LEARN]);
   }
 

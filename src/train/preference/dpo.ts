@@ -33,7 +33,6 @@ async function prepare(
   settings: DpoSettings,
   { out, checkpoint, communicator }: StageContext,
 ): Promise<PreparedStage<DpoBatch>> {
-  const { batchSize, gradAccum } = settings;
   const { tokenizer, template, folder } = chatTokenizer(settings.model, out);
   // The reference's log-probabilities never change: compute them once, then free the reference.
   const reference = loadChatModel(settings.model, tokenizer, modelOptions(settings));
@@ -50,8 +49,6 @@ async function prepare(
     generationConfig: generationConfig(template),
   });
   const stage = new DpoStage(policy, { ...settings, kind: settings.loss, train, validation, communicator });
-  const pairsPerStep = batchSize * gradAccum * communicator.size;
-  const stepsPerEpoch = Math.max(1, Math.floor(train.length / pairsPerStep));
   const parameters = parameterCount(model.config);
   return {
     stage,
@@ -65,7 +62,7 @@ async function prepare(
       label_smoothing: settings.labelSmoothing,
       epochs: settings.epochs,
     },
-    budget: { steps: settings.steps ?? Math.max(1, Math.round(settings.epochs * stepsPerEpoch)) },
+    budget: { steps: settings.steps ?? Math.ceil(settings.epochs * stage.updatesPerEpoch) },
     defaultLr: stageLearningRate('rl', parameters, settings.loraRank),
     fields: [
       ['accuracy', 'accuracy', 3],

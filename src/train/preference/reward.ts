@@ -59,12 +59,11 @@ async function prepare(
   const stage = new RewardStage(model, {
     ...data,
     batchSize,
+    gradAccum,
     centering: settings.centering,
     seed,
     communicator,
   });
-  const comparisonsPerStep = batchSize * gradAccum * communicator.size;
-  const stepsPerEpoch = Math.max(1, Math.floor(data.train.length / comparisonsPerStep));
   const { config } = model.model;
   return {
     stage,
@@ -76,7 +75,7 @@ async function prepare(
       epochs: settings.epochs,
       centering: settings.centering,
     },
-    budget: { steps: settings.steps ?? Math.max(1, Math.round(settings.epochs * stepsPerEpoch)) },
+    budget: { steps: settings.steps ?? Math.ceil(settings.epochs * stage.updatesPerEpoch) },
     defaultLr: stageLearningRate('reward', parameterCount(config), settings.loraRank),
     optimizer: { eps: 1e-5 },
     finish: () => normalize(out, settings, chat, zero),

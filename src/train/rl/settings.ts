@@ -61,7 +61,7 @@ export interface RolloutSettings extends TuningSettings {
 /** Number of optimizer steps of all iterations. */
 export function stepsOf(settings: RolloutSettings): number {
   const { iterations, rolloutSize, batchSize, gradAccum, epochs, steps } = settings;
-  return steps ?? Math.max(1, Math.floor((iterations * epochs * rolloutSize) / (batchSize * gradAccum)));
+  return steps ?? Math.ceil((iterations * epochs * rolloutSize) / (batchSize * gradAccum));
 }
 
 export const rolloutDefaults = {

@@ -53,7 +53,14 @@ async function prepare(
       'raise `context`, or lower `validationSplit`',
     );
   }
-  const loader = new ExampleLoader(train.examples, { batchSize, context, packing, seed, communicator });
+  const loader = new ExampleLoader(train.examples, {
+    batchSize,
+    gradAccum,
+    context,
+    packing,
+    seed,
+    communicator,
+  });
   const policy = new TrainableModel(model, {
     ...settings,
     tokenizerFolder: chat.folder,
@@ -72,7 +79,6 @@ async function prepare(
     }),
     seed,
   });
-  const stepsPerEpoch = Math.ceil(loader.batchesPerEpoch / gradAccum);
   const parameters = parameterCount(model.config);
   return {
     stage,
@@ -86,7 +92,7 @@ async function prepare(
       packing,
       neftune_alpha: settings.neftuneAlpha,
     },
-    budget: { steps: settings.steps ?? Math.ceil(settings.epochs * stepsPerEpoch) },
+    budget: { steps: settings.steps ?? Math.ceil(settings.epochs * loader.updatesPerEpoch) },
     defaultLr: stageLearningRate('sft', parameters, settings.loraRank),
     fields: [['epoch', 'epoch', 0]],
     notes: [counts.describe(), describeSet(train)].filter((note) => note !== ''),

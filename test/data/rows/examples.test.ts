@@ -350,17 +350,6 @@ describe('R38: a cycle', () => {
     expect(one.take(3)).toEqual([0, 0, 0]);
   });
 
-  it.each([2, 3])('gives %i ranks together what one rank gets, and the same state', (size) => {
-    const one = new ShuffledCycle(7, 5);
-    const ranks = Array.from({ length: size }, (_, rank) => new ShuffledCycle(7, 5, { rank, size }));
-    for (let i = 0; i < 10; ++i) {
-      const parts = ranks.map((cycle) => cycle.take(3));
-      const merged = Array.from({ length: 3 * size }, (_, at) => parts[at % size]![Math.floor(at / size)]);
-      expect(merged).toEqual(one.take(3 * size));
-      for (const cycle of ranks) expect(cycle.state()).toEqual(one.state());
-    }
-  });
-
   it('goes on exactly from a saved state, and refuses that of another number of rows', () => {
     const cycle = new ShuffledCycle(5, 2);
     for (let i = 0; i < 13; ++i) {

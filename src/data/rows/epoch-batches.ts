@@ -1,0 +1,85 @@
+/**
+ * Batches of indices in epochs: an epoch gives every index once, in a seeded order of its own, and
+ * its last batch may be short. An update never reaches into the next epoch: where an epoch ends
+ * within the batches of an update, the others are empty. The order is global: of the places that w
+ * ranks take together, rank r takes r, r + w, ...
+ */
+import { AthanorError } from '../../base/errors.ts';
+import type { JsonValue } from '../../base/json.ts';
+import { type Ranks, selfCommunicator } from '../../comm/communicator.ts';
+import { Permutation } from '../permutation.ts';
+
+export interface EpochBatchesOptions {
+  /** Indices per batch on this rank. */
+  batchSize: number;
+  /** Batches per update. Default 1. */
+  gradAccum?: number | undefined;
+  seed: number;
+  /** The ranks that share each batch. Default: only this process. */
+  communicator?: Ranks | undefined;
+}
+
+export class EpochBatches {
+  /** Updates that take all indices once; the last one may take fewer. */
+  readonly updatesPerEpoch: number;
+  readonly #size: number;
+  readonly #seed: number;
+  readonly #ranks: Ranks;
+  /** Indices that all ranks take together in a batch. */
+  readonly #globalBatch: number;
+  readonly #gradAccum: number;
+  /** Indices that all ranks have taken together. */
+  #given = 0;
+  /** Batches of the current update so far. */
+  #batches = 0;
+
+  /** Throws ERR_ARGUMENT when there is nothing to shuffle. */
+  constructor(
+    size: number,
+    { batchSize, gradAccum = 1, seed, communicator = selfCommunicator }: EpochBatchesOptions,
+  ) {
+    if (!(size >= 1))
+      throw new AthanorError('ERR_ARGUMENT', `there are ${size} items to shuffle`, 'give at least one');
+    this.#size = size;
+    this.#seed = seed;
+    this.#ranks = communicator;
+    this.#globalBatch = batchSize * communicator.size;
+    this.#gradAccum = gradAccum;
+    this.updatesPerEpoch = Math.ceil(size / (this.#globalBatch * gradAccum));
+  }
+
+  /** The indices of this rank's next batch; empty where the epoch has none left for it. */
+  next(): number[] {
+    if (this.#batches === this.#gradAccum) this.#batches = 0;
+    const place = this.#given % this.#size;
+    const isOver = this.#batches > 0 && place === 0;
+    this.#batches += 1;
+    if (isOver) return [];
+    const order = new Permutation(this.#size, this.#seed, Math.floor(this.#given / this.#size));
+    const count = Math.min(this.#globalBatch, this.#size - place);
+    this.#given += count;
+    const { rank, size } = this.#ranks;
+    const own: number[] = [];
+    for (let i = rank; i < count; i += size) own.push(order.at(place + i));
+    return own;
+  }
+
+  /** The place after the last update. */
+  state(): JsonValue {
+    return { given: this.#given, size: this.#size };
+  }
+
+  /** Throws ERR_MISMATCH when the state belongs to another number of items. */
+  restore(state: JsonValue): void {
+    const { given, size } = state as { given: number; size: number };
+    if (size !== this.#size) {
+      throw new AthanorError(
+        'ERR_MISMATCH',
+        `the run had ${size} rows to choose from and there are ${this.#size} now`,
+        'resume with the data that it was started with',
+      );
+    }
+    this.#given = given;
+    this.#batches = 0;
+  }
+}
