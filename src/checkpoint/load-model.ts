@@ -177,8 +177,11 @@ function readJsonObject(path: string): JsonObject {
   return value;
 }
 
-/** model.safetensors, or the shards that model.safetensors.index.json lists, as in transformers. */
-function weightFiles(folder: string): string[] {
+/**
+ * Paths of model.safetensors, or of the shards that model.safetensors.index.json lists, as in
+ * transformers. Throws ERR_FILE_MISSING, ERR_FILE_DAMAGED and ERR_FORMAT.
+ */
+export function weightFiles(folder: string): string[] {
   const single = join(folder, 'model.safetensors');
   if (existsSync(single)) return [single];
   const indexPath = join(folder, 'model.safetensors.index.json');

@@ -17,6 +17,8 @@ export interface EpochBatchesOptions {
   seed: number;
   /** The ranks that share each batch. Default: only this process. */
   communicator?: Ranks | undefined;
+  /** The digest of the rows, called once. Default: rows are told apart by their number alone. */
+  digest?: (() => string) | undefined;
 }
 
 export class EpochBatches {
@@ -32,11 +34,13 @@ export class EpochBatches {
   #given = 0;
   /** Batches of the current update so far. */
   #batches = 0;
+  readonly #digest: (() => string) | undefined;
+  #rows: string | undefined;
 
   /** Throws ERR_ARGUMENT when there is nothing to shuffle. */
   constructor(
     size: number,
-    { batchSize, gradAccum = 1, seed, communicator = selfCommunicator }: EpochBatchesOptions,
+    { batchSize, gradAccum = 1, seed, communicator = selfCommunicator, digest }: EpochBatchesOptions,
   ) {
     if (!(size >= 1))
       throw new AthanorError('ERR_ARGUMENT', `there are ${size} items to shuffle`, 'give at least one');
@@ -45,6 +49,7 @@ export class EpochBatches {
     this.#ranks = communicator;
     this.#globalBatch = batchSize * communicator.size;
     this.#gradAccum = gradAccum;
+    this.#digest = digest;
     this.updatesPerEpoch = Math.ceil(size / (this.#globalBatch * gradAccum));
   }
 
@@ -66,20 +71,24 @@ export class EpochBatches {
 
   /** The place after the last update. */
   state(): JsonValue {
-    return { given: this.#given, size: this.#size };
+    this.#rows ??= this.#digest?.();
+    return { given: this.#given, size: this.#size, ...(this.#rows !== undefined && { rows: this.#rows }) };
   }
 
-  /** Throws ERR_MISMATCH when the state belongs to another number of items. */
+  /** Throws ERR_MISMATCH when the state belongs to other rows. */
   restore(state: JsonValue): void {
-    const { given, size } = state as { given: number; size: number };
+    const { given, size, rows } = state as { given: number; size: number; rows?: string };
+    const now = this.state() as { rows?: string };
     if (size !== this.#size) {
-      throw new AthanorError(
-        'ERR_MISMATCH',
-        `the run had ${size} rows to choose from and there are ${this.#size} now`,
-        'resume with the data that it was started with',
-      );
+      throw otherRows(`the run had ${size} rows to choose from and there are ${this.#size} now`);
     }
+    // Checkpoints of older versions have no digest.
+    if (rows !== undefined && rows !== now.rows) throw otherRows('the run had other rows, or another order');
     this.#given = given;
     this.#batches = 0;
   }
+}
+
+function otherRows(problem: string): AthanorError {
+  return new AthanorError('ERR_MISMATCH', problem, 'resume with the data that it was started with');
 }

@@ -35,7 +35,7 @@ export interface ChatTokenizer {
  */
 export function chatTokenizer(model: string, out: string): ChatTokenizer {
   const kept = join(out, 'tokenizer');
-  if (existsSync(join(kept, 'tokenizer.json'))) {
+  if (hasOwnTokenizer(out)) {
     const tokenizer = Tokenizer.load(kept);
     return { tokenizer, template: ChatTemplate.of(tokenizer), folder: kept };
   }
@@ -47,6 +47,11 @@ export function chatTokenizer(model: string, out: string): ChatTokenizer {
   tokenizer.chatTemplate = DEFAULT_CHAT_TEMPLATE;
   tokenizer.save(kept);
   return { tokenizer, template: ChatTemplate.of(tokenizer), folder: kept };
+}
+
+/** Whether chatTokenizer stored the tokenizer of a run. */
+export function hasOwnTokenizer(out: string): boolean {
+  return existsSync(join(out, 'tokenizer', 'tokenizer.json'));
 }
 
 /**

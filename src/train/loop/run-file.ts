@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path';
 import { AthanorError, fileError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
+import { INPUTS_NAME } from './run-inputs.ts';
 
 const NAME = 'run.json';
 /** Raised when a setting is renamed or its meaning changes. Files without a version are older. */
@@ -100,7 +101,7 @@ export function writeRun(out: string, run: RunFile): void {
 
 /** Removes the files of a run from a folder, except those that were there `before`. */
 export function forgetRun(out: string, before: readonly string[]): void {
-  for (const name of [NAME, 'data', 'checkpoints', 'metrics.jsonl', 'report.html']) {
+  for (const name of [NAME, INPUTS_NAME, 'data', 'checkpoints', 'metrics.jsonl', 'report.html']) {
     if (!before.includes(name)) rmSync(join(out, name), { recursive: true, force: true });
   }
   if (existsSync(out) && readdirSync(out).length === 0) rmdirSync(out);

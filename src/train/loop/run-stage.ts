@@ -18,6 +18,7 @@ import type { BudgetOptions } from './budget.ts';
 import type { TrainEvent } from './events.ts';
 import type { MetricField, RunEvent } from './run-events.ts';
 import { forgetRun, readRun, writeRun } from './run-file.ts';
+import { checkInputs, hasInputs, type RunInput, recordInputs, refuseInputAsOutput } from './run-inputs.ts';
 import type { CommonSettings, EpochSettings, LoraSettings, StageOptions } from './settings.ts';
 import { parameterGroups, type TrainStage } from './stage.ts';
 import { Trainer, type TrainerOptions, type TrainResult } from './trainer.ts';
@@ -87,6 +88,8 @@ export interface PreparedStage<Batch> {
 export interface StageKind<Settings extends CommonSettings, Batch> {
   name: string;
   defaults: Partial<Settings>;
+  /** The files and folders that a run with these settings reads. */
+  inputs(settings: NoInfer<Settings>, place: Pick<RunPlace, 'out'>): readonly RunInput[];
   prepare(settings: Settings, context: StageContext): Promise<PreparedStage<Batch>>;
 }
 
@@ -130,7 +133,7 @@ interface RunPlace {
 
 /** The settings of the run to continue; or those of a new run, after writing them to run.json. */
 function begin<Settings extends CommonSettings, Batch>(
-  { name, defaults }: StageKind<Settings, Batch>,
+  { name, defaults, inputs }: StageKind<Settings, Batch>,
   given: Partial<Settings>,
   { out, resume }: RunPlace,
 ): Settings {
@@ -151,6 +154,7 @@ function begin<Settings extends CommonSettings, Batch>(
     );
   }
   const complete = { ...settings, dtype };
+  refuseInputAsOutput(out, inputs(complete as Settings, { out }));
   writeRun(out, { stage: name, settings: storable(complete) });
   return complete as Settings;
 }
@@ -202,8 +206,11 @@ async function train<Settings extends CommonSettings, Batch>(
   });
   const store = new CheckpointStore(out, { keepLast: settings.keepCheckpoints });
   const resumed = resume && store.latest() ? store.load() : undefined;
+  const inputs = kind.inputs(settings, { out });
+  if (resumed) for (const warning of await checkInputs(out, inputs)) context.console.warn(warning);
   const place = { out, resume, checkpoint: resumed?.path, onEvent: emit };
   const prepared = await kind.prepare(settings, { ...context, ...place });
+  if (!(resumed && hasInputs(out)) && isMainRank(context)) await recordInputs(out, inputs);
   const { stage, notes = [] } = prepared;
   const report = new LiveReport(out, reportOf(settings, prepared));
   emit({ type: 'start', stage: kind.name, title: prepared.title, fields: prepared.fields ?? [] });

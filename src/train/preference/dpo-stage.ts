@@ -7,6 +7,7 @@ import type { JsonValue } from '../../base/json.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
 import type { Ranks } from '../../comm/communicator.ts';
 import { EpochBatches } from '../../data/rows/epoch-batches.ts';
+import { rowDigest } from '../../data/rows/row-digest.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { Gpt } from '../../nn/gpt.ts';
 import type { EncodedComparison } from '../../scoring/encoded-comparisons.ts';
@@ -84,7 +85,10 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
   constructor(policy: TrainableModel<Gpt>, options: DpoStageOptions) {
     this.#policy = policy;
     this.#options = options;
-    this.#batches = new EpochBatches(options.train.length, options);
+    this.#batches = new EpochBatches(options.train.length, {
+      ...options,
+      digest: () => rowDigest(options.train.flatMap((pair) => [pair.chosen.tokens, pair.rejected.tokens])),
+    });
     this.parameters = policy.trainable;
     const tokens = options.train.reduce((sum, pair) => sum + tokensOf(pair), 0);
     const typical = tokens / options.train.length;

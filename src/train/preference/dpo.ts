@@ -14,6 +14,7 @@ import {
   type StageResult,
 } from '../loop/run-stage.ts';
 import { modelOptions, type StageOptions } from '../loop/settings.ts';
+import { referenceInputs } from '../loop/start-inputs.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { type DpoBatch, DpoStage, referencePairs } from './dpo-stage.ts';
 import { type DpoSettings, dpoDefaults } from './settings.ts';
@@ -26,7 +27,7 @@ export type DpoOptions = StageOptions<DpoSettings>;
  * `reward`. Throws as runStage.
  */
 export function dpo(options: DpoOptions, hooks?: RunHooks): Promise<StageResult> {
-  return runStage({ name: 'dpo', defaults: dpoDefaults, prepare }, options, hooks);
+  return runStage({ name: 'dpo', defaults: dpoDefaults, inputs: referenceInputs, prepare }, options, hooks);
 }
 
 async function prepare(

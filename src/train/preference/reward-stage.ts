@@ -9,6 +9,7 @@ import { mean } from '../../base/statistics.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
 import type { Ranks } from '../../comm/communicator.ts';
 import { EpochBatches } from '../../data/rows/epoch-batches.ts';
+import { rowDigest } from '../../data/rows/row-digest.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
 import {
@@ -56,7 +57,10 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   constructor(model: TrainableModel<ScoringModel>, options: RewardStageOptions) {
     this.#model = model;
     this.#options = options;
-    this.#batches = new EpochBatches(options.train.length, options);
+    this.#batches = new EpochBatches(options.train.length, {
+      ...options,
+      digest: () => rowDigest(options.train.flatMap(comparisonNumbers)),
+    });
     this.parameters = model.trainable;
     const tokens = options.train.reduce((sum, comparison) => sum + comparisonTokens(comparison), 0);
     const typical = tokens / options.train.length;
@@ -140,6 +144,11 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   dispose(): void {
     this.#model.dispose();
   }
+}
+
+/** The tokens of the answers, then the pairs. */
+function comparisonNumbers({ answers, pairs }: EncodedComparison): ArrayLike<number>[] {
+  return [...answers.map(({ tokens }) => tokens), pairs.flat()];
 }
 
 function prefixed(prefix: string, metrics: Record<string, number>): Record<string, number> {

@@ -12,6 +12,7 @@ import type { ResponseSequence } from '../../scoring/sequences.ts';
 import type { ChatTemplate } from '../../text/chat-template.ts';
 import { type ChatTokenizer, chatTokenizer, checkedContext, scoringPad } from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
+import type { RunInput } from '../loop/run-inputs.ts';
 import {
   type PreparedStage,
   type RunHooks,
@@ -20,6 +21,7 @@ import {
   type StageResult,
 } from '../loop/run-stage.ts';
 import { modelOptions, type StageOptions } from '../loop/settings.ts';
+import { startInputs } from '../loop/start-inputs.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { centerOn, type RewardBatch, RewardStage } from './reward-stage.ts';
 import { scoringStart } from './scoring-start.ts';
@@ -33,7 +35,13 @@ export type RewardOptions = StageOptions<RewardSettings>;
  * `rejected`, or `prompt` and ranked `completions`. Throws as runStage.
  */
 export function reward(options: RewardOptions, hooks?: RunHooks): Promise<StageResult> {
-  return runStage({ name: 'reward', defaults: rewardDefaults, prepare }, options, hooks);
+  return runStage({ name: 'reward', defaults: rewardDefaults, inputs, prepare }, options, hooks);
+}
+
+function inputs(settings: RewardSettings, place: { out: string }): RunInput[] {
+  const { normalize } = settings;
+  const given = startInputs(settings, place);
+  return normalize === undefined ? given : [...given, { setting: 'normalize', path: normalize }];
 }
 
 async function prepare(

@@ -14,6 +14,7 @@ import { presetConfig, presetNames } from '../../nn/presets.ts';
 import { formatCount } from '../../report/format.ts';
 import { checkAmount } from '../loop/budget.ts';
 import { defaultLearningRate } from '../loop/learning-rate.ts';
+import type { RunInput } from '../loop/run-inputs.ts';
 import {
   type PreparedStage,
   type RunHooks,
@@ -34,7 +35,13 @@ export type PretrainOptions = StageOptions<PretrainSettings>;
  * `tokens` and `time` is given. Throws as runStage.
  */
 export function pretrain(options: PretrainOptions, hooks?: RunHooks): Promise<StageResult> {
-  return runStage({ name: 'pretrain', defaults: pretrainDefaults, prepare }, options, hooks);
+  return runStage({ name: 'pretrain', defaults: pretrainDefaults, inputs, prepare }, options, hooks);
+}
+
+/** A resumed run reads its checkpoint and its data, which has a check of its own. */
+function inputs({ data, model }: PretrainSettings): RunInput[] {
+  const isPreset = presetNames.includes(model);
+  return [{ setting: 'data', path: data }, ...(isPreset ? [] : [{ setting: 'model', path: model }])];
 }
 
 async function prepare(

@@ -18,7 +18,7 @@ import { GroupEstimator } from './group-estimator.ts';
 import { KlController } from './kl-controller.ts';
 import { makePolicyStage } from './make-policy-stage.ts';
 import { memoryNote } from './memory-plan.ts';
-import { prepareRollouts } from './prepare-rollouts.ts';
+import { prepareRollouts, rolloutInputs } from './prepare-rollouts.ts';
 import type { RolloutBatch } from './rollout.ts';
 import { rewardName, rolloutConfig } from './rollout-config.ts';
 import { type GrpoSettings, grpoDefaults, stepsOf } from './settings.ts';
@@ -31,7 +31,7 @@ export type GrpoOptions = StageOptions<GrpoSettings>;
  * options of ppo, except those of the value model, and throws the same errors.
  */
 export function grpo(options: GrpoOptions, hooks?: RunHooks): Promise<StageResult> {
-  return runStage({ name: 'grpo', defaults: grpoDefaults, prepare }, options, hooks);
+  return runStage({ name: 'grpo', defaults: grpoDefaults, inputs: rolloutInputs, prepare }, options, hooks);
 }
 
 async function prepare(settings: GrpoSettings, context: StageContext): Promise<PreparedStage<RolloutBatch>> {

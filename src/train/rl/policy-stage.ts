@@ -8,6 +8,7 @@ import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { mean } from '../../base/statistics.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
 import { ShuffledCycle } from '../../data/rows/cycle.ts';
+import { rowDigest } from '../../data/rows/row-digest.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { Evaluation, ParameterGroup, Sample, StageEvent, TrainStage } from '../loop/stage.ts';
@@ -62,6 +63,7 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
   #rollout: Rollout | undefined;
   #iteration = 0;
   #warnings: string[] = [];
+  #promptDigest: string | undefined;
 
   /**
    * Owns the models and the estimator of `parts`: dispose() frees them. Throws ERR_OPTION for sizes
@@ -167,12 +169,18 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
     const { kl, ptx } = this.#parts;
     const state: JsonObject = {
       prompts: this.#cycle.state(),
+      prompt_rows: this.#promptRows(),
       iteration: this.#iteration,
       kl_coef: kl.coef,
       rollout: this.#rollout ? this.#rollout.state() : null,
     };
     if (ptx) state.ptx = ptx.state();
     return state;
+  }
+
+  #promptRows(): string {
+    this.#promptDigest ??= rowDigest(this.#prompts.encoded.map(({ tokens }) => tokens));
+    return this.#promptDigest;
   }
 
   tensors(): [string, TensorSource][] {
@@ -189,6 +197,14 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
     const saved = state as JsonObject;
     const { models, estimator, kl, ptx } = this.#parts;
     this.#cycle.restore(saved.prompts!);
+    // Checkpoints of older versions have no digest.
+    if (saved.prompt_rows !== undefined && saved.prompt_rows !== this.#promptRows()) {
+      throw new AthanorError(
+        'ERR_MISMATCH',
+        'the run had other prompts, or in another order',
+        'resume with the data that it was started with',
+      );
+    }
     this.#iteration = saved.iteration as number;
     kl.coef = saved.kl_coef as number;
     ptx?.restore(saved.ptx as JsonObject);

@@ -10,6 +10,7 @@ import { parameterCount } from '../../nn/config.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
 import { RewardModelSource } from '../../scoring/reward-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
+import type { RunInput } from '../loop/run-inputs.ts';
 import {
   type PreparedStage,
   type RunHooks,
@@ -23,7 +24,7 @@ import { CriticEstimator } from './critic-estimator.ts';
 import { KlController } from './kl-controller.ts';
 import { makePolicyStage } from './make-policy-stage.ts';
 import { memoryNote, type PlannedModel, parametersIn } from './memory-plan.ts';
-import { type PreparedRollouts, prepareRollouts } from './prepare-rollouts.ts';
+import { type PreparedRollouts, prepareRollouts, rolloutInputs } from './prepare-rollouts.ts';
 import { PretrainingMix } from './pretraining-mix.ts';
 import type { RolloutBatch } from './rollout.ts';
 import { rewardName, rolloutConfig } from './rollout-config.ts';
@@ -37,7 +38,17 @@ export type PpoOptions = StageOptions<PpoSettings>;
  * `messages`. The reward is a reward model folder or a function. Throws as runStage.
  */
 export function ppo(options: PpoOptions, hooks?: RunHooks): Promise<StageResult> {
-  return runStage({ name: 'ppo', defaults: ppoDefaults, prepare }, options, hooks);
+  return runStage({ name: 'ppo', defaults: ppoDefaults, inputs, prepare }, options, hooks);
+}
+
+function inputs(settings: PpoSettings): RunInput[] {
+  const { valueInit, ptxData } = settings;
+  const given = rolloutInputs(settings);
+  if (!['reward', 'head'].includes(valueInit)) {
+    given.push({ setting: 'valueInit', path: valueInit, again: 'model' });
+  }
+  if (ptxData !== undefined) given.push({ setting: 'ptxData', path: ptxData });
+  return given;
 }
 
 async function prepare(settings: PpoSettings, context: StageContext): Promise<PreparedStage<RolloutBatch>> {

@@ -9,8 +9,10 @@ import { RewardFunctionSource } from '../../scoring/reward-function.ts';
 import { RewardModelSource } from '../../scoring/reward-model.ts';
 import type { RewardSource } from '../../scoring/reward-source.ts';
 import { type ChatTokenizer, chatTokenizer, generationConfig, loadChatModel } from '../loop/chat-model.ts';
+import type { RunInput } from '../loop/run-inputs.ts';
 import type { StageContext } from '../loop/run-stage.ts';
 import { modelOptions } from '../loop/settings.ts';
+import { referenceInputs } from '../loop/start-inputs.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { RolloutModels } from './models.ts';
 import { encodePrompts, type PromptSet } from './prompts.ts';
@@ -27,6 +29,15 @@ export interface PreparedRollouts {
   scorer: Scorer;
   /** Facts for the user, such as rows that were left out. */
   notes: string[];
+}
+
+/** What PPO and GRPO read. The starting model is the reference, or it is below the adapters. */
+export function rolloutInputs(settings: RolloutSettings): RunInput[] {
+  const { reward, rewardFn } = settings;
+  const given = referenceInputs(settings);
+  if (reward !== undefined) given.push({ setting: 'reward', path: reward, again: 'model' });
+  if (typeof rewardFn === 'string') given.push({ setting: 'rewardFn', path: rewardFn, again: 'function' });
+  return given;
 }
 
 /**

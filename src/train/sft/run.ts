@@ -17,6 +17,7 @@ import {
   type StageResult,
 } from '../loop/run-stage.ts';
 import { modelOptions, type StageOptions } from '../loop/settings.ts';
+import { startInputs } from '../loop/start-inputs.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { type SftSettings, sftDefaults } from './settings.ts';
 import { type SftBatch, SftStage } from './stage.ts';
@@ -29,7 +30,7 @@ export type SftOptions = StageOptions<SftSettings>;
  * `completion`, or of Alpaca's fields. Throws as runStage.
  */
 export function sft(options: SftOptions, hooks?: RunHooks): Promise<StageResult> {
-  return runStage({ name: 'sft', defaults: sftDefaults, prepare }, options, hooks);
+  return runStage({ name: 'sft', defaults: sftDefaults, inputs: startInputs, prepare }, options, hooks);
 }
 
 async function prepare(
