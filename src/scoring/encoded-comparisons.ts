@@ -52,15 +52,26 @@ export async function preferenceData(
 ): Promise<PreferenceData> {
   const { rows, counts } = await readComparisons(settings.data, settings);
   const split = splitByPrompt(rows, ({ prompt }) => prompt, settings.validationSplit, settings.seed);
-  let tooLong = 0;
+  let [tooLong, same] = [0, 0];
   const encode = (comparisons: readonly Comparison[]) =>
     comparisons.flatMap((comparison) => {
       const encoded = encodeComparison(comparison, template, reading);
-      if (encoded.answers.every(({ tokens }) => tokens.length <= context)) return [encoded];
-      tooLong += 1;
-      return [];
+      if (encoded.answers.some(({ tokens }) => tokens.length > context)) {
+        tooLong += 1;
+        return [];
+      }
+      const pairs = encoded.pairs.filter((pair) => isDifferent(encoded.answers, pair));
+      same += encoded.pairs.length - pairs.length;
+      return pairs.length > 0 ? [{ ...encoded, pairs }] : [];
     });
   const [train, validation] = [encode(split.train), encode(split.validation)];
+  if (train.length === 0 && same > 0 && tooLong === 0) {
+    throw new AthanorError(
+      'ERR_ARGUMENT',
+      `${settings.data} has no comparison to train on: the chat template gives both answers of a pair the same tokens`,
+      'give answers that still differ once the template has rendered them',
+    );
+  }
   if (train.length === 0) {
     throw new AthanorError(
       'ERR_ARGUMENT',
@@ -70,7 +81,13 @@ export async function preferenceData(
   }
   const notes = [counts.describe()];
   if (tooLong > 0) notes.push(`${tooLong} comparisons with answers beyond ${context} tokens left out`);
+  if (same > 0) notes.push(`${same} pairs left out: the chat template gives both answers the same tokens`);
   return { train, validation, notes: notes.filter((note) => note !== '') };
+}
+
+function isDifferent(answers: readonly ResponseSequence[], [better, worse]: RankedPair): boolean {
+  const [one, other] = [answers[better]!.tokens, answers[worse]!.tokens];
+  return one.length !== other.length || one.some((id, i) => id !== other[i]);
 }
 
 /**

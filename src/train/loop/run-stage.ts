@@ -50,6 +50,11 @@ export interface StageResult {
   seconds: number;
   /** Whether the signal ended the run before its budget was used up. */
   interrupted: boolean;
+  /**
+   * Updates of the whole run that had nothing to learn from: equal rewards, no gradient. Many in a
+   * row, or nothing else, also give a warning.
+   */
+  idleUpdates: number;
   /** Folder of the model, its checkpoints, metrics and report. */
   out: string;
 }
@@ -343,6 +348,7 @@ function summary<Batch>(result: TrainResult, stage: TrainStage<Batch>, out: stri
     tokensPerSecond: result.tokensPerSecond,
     seconds: result.seconds,
     interrupted: result.interrupted,
+    idleUpdates: result.idleUpdates,
     out,
   };
 }

@@ -19,6 +19,7 @@ import { BatchQueue, disposeOf } from './batch-queue.ts';
 import { Budget } from './budget.ts';
 import type { TrainEvent } from './events.ts';
 import { Guard } from './guard.ts';
+import { IdleUpdates, stillUpdate } from './idle-updates.ts';
 import { Optimizers } from './optimizers.ts';
 import { Patience } from './patience.ts';
 import { RunOutput } from './run-output.ts';
@@ -45,6 +46,8 @@ export interface TrainResult {
   seconds: number;
   tokensPerSecond: number;
   interrupted: boolean;
+  /** Updates of the whole run that had nothing to learn from. */
+  idleUpdates: number;
 }
 
 /** The state of a checkpoint, except its tensors. */
@@ -56,6 +59,7 @@ interface TrainerState extends JsonObject {
   seconds: number;
   guard: JsonObject;
   patience: JsonObject;
+  idle: JsonObject;
   stage: JsonValue;
 }
 
@@ -71,6 +75,7 @@ export class Trainer<Batch> {
   readonly #budget: Budget;
   readonly #guard: Guard;
   readonly #patience: Patience;
+  readonly #idle = new IdleUpdates();
   #step = 0;
   #tokens = 0;
   #loss = Number.NaN;
@@ -125,6 +130,9 @@ export class Trainer<Batch> {
     this.#stage.restore?.(saved.stage, (name) => read(`stage/${name}`));
     this.#guard.restore(saved.guard);
     this.#patience.restore(saved.patience);
+    // Checkpoints of older versions have none.
+    const { idle } = saved as Partial<TrainerState>;
+    if (idle) this.#idle.restore(idle);
     this.#budget.restore(saved.total_steps ?? undefined);
     this.#step = saved.step;
     this.#tokens = saved.tokens;
@@ -160,6 +168,7 @@ export class Trainer<Batch> {
         await this.#sample();
       }
     }
+    if (!interrupted) this.#warn(this.#idle.atEnd());
     const seconds = elapsed();
     return {
       step: this.#step,
@@ -170,6 +179,7 @@ export class Trainer<Batch> {
       seconds,
       tokensPerSecond: this.#tokens / seconds,
       interrupted,
+      idleUpdates: this.#idle.count,
     };
   }
 
@@ -218,8 +228,13 @@ export class Trainer<Batch> {
     this.#update(lr, gradNorms);
     this.#stage.afterUpdate?.();
     this.#step += 1;
+    this.#warn(this.#idle.observe(this.#stage.idleReason?.() ?? stillUpdate(lr, gradNorms)));
     this.#tokens += tokens;
     this.#log(lr, gradNorms, tokens, (performance.now() - startedAt) / 1000);
+  }
+
+  #warn(text: string | undefined): void {
+    if (text !== undefined) this.#output.warn(this.#step, text);
   }
 
   #total(batches: readonly Batch[], count: (batch: Batch) => number): number {
@@ -313,6 +328,7 @@ export class Trainer<Batch> {
       seconds,
       guard: this.#guard.state(),
       patience: this.#patience.state(),
+      idle: this.#idle.state(),
       stage: this.#queue.state(),
     };
     const { writeModel } = this.#stage;

@@ -16,6 +16,7 @@ import type { PolicyLossSettings } from './policy-loss.ts';
 import { batchLoss, makeRollout, type PpoParts, respond } from './ppo-iteration.ts';
 import type { PromptSet } from './prompts.ts';
 import { RatioCheck } from './ratio-check.ts';
+import { withoutSignal } from './reward-signal.ts';
 import { Rollout, type RolloutBatch } from './rollout.ts';
 import { negativeKlWarning } from './rollout-metrics.ts';
 import type { SampledResponses } from './sampled-responses.ts';
@@ -63,6 +64,8 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
   #rollout: Rollout | undefined;
   #iteration = 0;
   #warnings: string[] = [];
+  /** Why the rewards of the rollout teach nothing. */
+  #idle: string | undefined;
   #promptDigest: string | undefined;
 
   /**
@@ -108,10 +111,15 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
   }
 
   #check(sampled: SampledResponses): void {
-    const { models, sampler } = this.#parts;
+    const { models, sampler, scorer } = this.#parts;
     this.#ratioCheck.verify(models.policy.model, sampled, sampler.options.temperature);
     const warning = negativeKlWarning(sampled);
     if (warning !== undefined) this.#warnings.push(warning);
+    this.#idle = withoutSignal(sampled, {
+      groupSize: this.name === 'grpo' ? sampler.options.responsesPerPrompt : sampled.count,
+      missingEos: scorer.options.missingEos,
+      maxResponseLength: sampler.options.maxResponseLength,
+    });
   }
 
   batchTokens(batch: RolloutBatch): number {
@@ -133,6 +141,10 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
     rollout.metrics.ratio_max_deviation ??= this.#statistics.ratioMaxDeviation;
     if (maxApproxKl !== undefined && this.#statistics.approxKl > maxApproxKl) rollout.finish();
     if (rollout.isUsedUp(epochs)) this.#average?.update();
+  }
+
+  idleReason(): string | undefined {
+    return this.#idle;
   }
 
   stepMetrics(): Record<string, number> {
@@ -173,6 +185,7 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
       iteration: this.#iteration,
       kl_coef: kl.coef,
       rollout: this.#rollout ? this.#rollout.state() : null,
+      idle: this.#idle ?? null,
     };
     if (ptx) state.ptx = ptx.state();
     return state;
@@ -211,6 +224,7 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
     models.policy.restore(tensors);
     estimator.restore(tensors);
     this.#average?.restore(tensors);
+    this.#idle = (saved.idle as string | null | undefined) ?? undefined;
     this.#rollout = saved.rollout ? Rollout.restore(saved.rollout as JsonObject, tensors) : undefined;
   }
 
