@@ -98,7 +98,7 @@ export interface SaveModelOptions {
    * stored as they are.
    */
   adapters?: LoraAdapters;
-  /** The token with which transformers pads a batch. Default for scoring models: their reading's. */
+  /** The token with which transformers pads. Default of scoring models: that of their reading. */
   padTokenId?: number | undefined;
   /** Content of generation_config.json: sampling settings and stop tokens. */
   generationConfig?: JsonObject;

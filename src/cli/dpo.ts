@@ -4,7 +4,7 @@ import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { choice, engineOptions, inGroup, integer, number, path } from './options.ts';
 import { epochOptions, loraTargetsOf, tuningOptions } from './training-options.ts';
-import { lossText, runTraining } from './training-run.ts';
+import { idleText, lossText, runTraining } from './training-run.ts';
 
 export const dpo = defineCommand({
   description:
@@ -44,6 +44,6 @@ export const dpo = defineCommand({
       typeof accuracy === 'number'
         ? `, ${(100 * accuracy).toFixed(1)} % of held-out pairs in the right order`
         : '';
-    return `${result.step} steps${lossText(result.loss)}${shown}\nmodel and report in ${result.out}`;
+    return `${result.step} steps${lossText(result.loss)}${shown}${idleText(result)}\nmodel and report in ${result.out}`;
   },
 });

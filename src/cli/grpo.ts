@@ -7,7 +7,7 @@ import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { choice, engineOptions, inGroup, integer } from './options.ts';
 import { loraTargetsOf, rolloutOptions } from './training-options.ts';
-import { runTraining } from './training-run.ts';
+import { idleText, runTraining } from './training-run.ts';
 
 export const grpo = defineCommand({
   description:
@@ -34,5 +34,5 @@ export const grpo = defineCommand({
     return runTraining((hooks) => stage({ ...options, loraTargets }, hooks), context);
   },
   render: (result) =>
-    `${result.step} steps, reward ${typeof result.reward === 'number' ? result.reward.toFixed(3) : '?'}\nmodel and report in ${result.out}`,
+    `${result.step} steps, reward ${typeof result.reward === 'number' ? result.reward.toFixed(3) : '?'}${idleText(result)}\nmodel and report in ${result.out}`,
 });

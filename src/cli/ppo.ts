@@ -4,7 +4,7 @@ import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { choice, engineOptions, flag, inGroup, integer, number, path, text } from './options.ts';
 import { loraTargetsOf, rolloutOptions } from './training-options.ts';
-import { runTraining } from './training-run.ts';
+import { idleText, runTraining } from './training-run.ts';
 
 export const ppo = defineCommand({
   description:
@@ -84,7 +84,7 @@ export const ppo = defineCommand({
     return runTraining((hooks) => stage({ ...options, loraTargets }, hooks), context);
   },
   render: (result) =>
-    `${result.step} steps, reward ${shown(result.reward)}, KL ${shown(result.kl)} nats per response\nmodel and report in ${result.out}`,
+    `${result.step} steps, reward ${shown(result.reward)}, KL ${shown(result.kl)} nats per response${idleText(result)}\nmodel and report in ${result.out}`,
 });
 
 function shown(value: unknown): string {

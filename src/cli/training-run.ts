@@ -26,3 +26,8 @@ export async function runTraining(
 export function lossText(loss: number): string {
   return Number.isNaN(loss) ? '' : `, loss ${loss.toFixed(3)}`;
 }
+
+/** For the line of results: how many updates had nothing to learn from, if any. */
+export function idleText({ idle_updates: idle, step }: TrainingRecord): string {
+  return idle > 0 ? `, ${idle} of ${step} updates without anything to learn from` : '';
+}

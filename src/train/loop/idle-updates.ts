@@ -1,6 +1,6 @@
 /**
- * Counts updates that had nothing to learn from, and says so once. Such a run ends without an error,
- * and its model is no better than before.
+ * Counts updates that had nothing to learn from, and says so once. Such a run ends without an
+ * error, and its model is no better than before.
  */
 import type { JsonObject } from '../../base/json.ts';
 

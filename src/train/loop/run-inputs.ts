@@ -1,7 +1,7 @@
 /**
  * `inputs.json`: digests of the files that a run reads again when it is resumed, such as the model
- * below LoRA adapters, the reference of DPO and GRPO, and reward models. A run that would go on from
- * other weights is refused.
+ * below LoRA adapters, the reference of DPO and GRPO, and reward models. A run that would go on
+ * from other weights is refused.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';

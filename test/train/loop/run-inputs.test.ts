@@ -1,4 +1,4 @@
-/** What a run reads again when it is resumed must be what it began with, and is never its output. */
+/** What a run reads again at its resumption is what it began with, and never its output. */
 import {
   cpSync,
   existsSync,
