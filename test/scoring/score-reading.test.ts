@@ -13,6 +13,7 @@ import { RewardModelSource, scoreAll } from '../../src/scoring/reward-model.ts';
 import { readingWarning } from '../../src/scoring/score-reading.ts';
 import { ChatTemplate, type Message } from '../../src/text/chat-template.ts';
 import { Tokenizer } from '../../src/text/tokenizer.ts';
+import { scoringPad } from '../../src/train/loop/chat-model.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
 import { jsonl } from '../helpers/stages.ts';
 
@@ -85,6 +86,12 @@ describe.each(Object.entries(cases))('%s', (_, recording) => {
     if (recording.trl.pad_token_id === recording.config.pad_token_id) {
       expectScores(scores, recording.trl.scores);
     }
+  });
+
+  it('is trained with the padding token that TRL sets', () => {
+    const tokenizer = Tokenizer.load(folderOf(recording));
+    const chat = { tokenizer, template: ChatTemplate.of(tokenizer), folder: '' };
+    expect(scoringPad(chat)).toBe(recording.trl.pad_token_id);
   });
 
   it('scores drawn answers as it scores their messages', async () => {
