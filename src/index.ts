@@ -49,6 +49,7 @@ export type { CorpusItem, Document, Dropped, DropReason } from './data/document.
 export { type PackagedName, packagedDocuments, packagedNames } from './data/packaged/packaged.ts';
 export { type RatedTerm, ratedTerms } from './data/packaged/rated-terms.ts';
 export { type Comparison, type RankedPair, rankedPairs, readComparisons } from './data/rows/comparisons.ts';
+export type { RefusalOptions } from './data/rows/encoded-rows.ts';
 export { ExampleLoader, type ExampleLoaderOptions, packExamples } from './data/rows/example-loader.ts';
 export { type Instruction, readInstructions } from './data/rows/instructions.ts';
 export { type Prompt, readPrompts } from './data/rows/prompts.ts';
@@ -247,11 +248,13 @@ export {
   type ChatTemplateOptions,
   type EncodedDialogue,
   type Message,
+  RefusedMessages,
   type RenderOptions,
   type TemplateInputs,
 } from './text/chat-template.ts';
 export { CHAT_TOKENS, DEFAULT_CHAT_TEMPLATE } from './text/default-chat-template.ts';
 export type { Limits as TemplateLimits } from './text/jinja/budget.ts';
+export type { TextFrame } from './text/post-processor.ts';
 export type { StreamDecoder } from './text/stream-decoder.ts';
 export { type DecodeOptions, type EncodeOptions, Tokenizer } from './text/tokenizer.ts';
 export type { TokenizerProgress, TrainTokenizerOptions } from './text/train.ts';

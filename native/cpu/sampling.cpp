@@ -154,10 +154,21 @@ ATHANOR_INLINE void penalise(float* out, const T* logits, const int32_t* history
   }
 }
 
+/// Takes tokens out of the draw. Returns whether the largest logit may be another one now.
+ATHANOR_INLINE bool suppress(const Candidates& c, float top, const int32_t* tokens, int64_t count) {
+  bool was_top = false;
+  for (int64_t i = 0; i < count; ++i) {
+    was_top |= c.logits[tokens[i]] >= top;
+    c.logits[tokens[i]] = -__builtin_inff();
+    c.weights[tokens[i]] = 0.0f;
+  }
+  return was_top;
+}
+
 template <class T>
 ATHANOR_INLINE void sample_row(int32_t* token, float* log_prob, Candidates c, const T* logits,
-                               const int32_t* history, int64_t history_length, const PhiloxBlock& random,
-                               const SamplingSettings& s) {
+                               const int32_t* history, const PhiloxBlock& random, const SampleArgs& args) {
+  const SamplingSettings& s = args.settings;
   const bool greedy = s.temperature == 0.0;
   const float inverse_temperature = greedy ? 1.0f : static_cast<float>(1.0 / s.temperature);
   for_lanes(0, c.n, [&](int64_t i, auto lanes) { store(c.logits + i, load(logits + i, lanes), lanes); });
@@ -166,7 +177,11 @@ ATHANOR_INLINE void sample_row(int32_t* token, float* log_prob, Candidates c, co
   const double sum = row_sum_exp(c.logits, c.n, inverse_temperature, shift, c.weights);
   const auto log_sum_exp = static_cast<float>(shift + __builtin_log(sum));
   if (history != nullptr && s.repetition_penalty != 1.0) {
-    penalise(c.logits, logits, history, history_length, static_cast<float>(s.repetition_penalty));
+    penalise(c.logits, logits, history, args.history_length, static_cast<float>(s.repetition_penalty));
+    top = row_max(c.logits, c.n);
+    if (!greedy) row_sum_exp(c.logits, c.n, inverse_temperature, top * inverse_temperature, c.weights);
+  }
+  if (suppress(c, top, args.suppressed, args.suppressed_count)) {
     top = row_max(c.logits, c.n);
     if (!greedy) row_sum_exp(c.logits, c.n, inverse_temperature, top * inverse_temperature, c.weights);
   }
@@ -209,7 +224,7 @@ void sample(const SampleArgs& args) {
                                           static_cast<uint32_t>(args.steps[i]));
         const int32_t* history = args.history != nullptr ? args.history + i * args.history_length : nullptr;
         sample_row(args.tokens + i, args.log_probs + i, candidates_at(scratch + task * bytes, vocabulary),
-                   logits + i * vocabulary, history, args.history_length, random, args.settings);
+                   logits + i * vocabulary, history, random, args);
       }
     });
   });

@@ -24,7 +24,7 @@ constexpr float kInfinity = __builtin_inff(), kLargest = 0x1.fffffep127f;
 struct RowsArgs {
   SampleArgs given;
   const float* logits;  // given.logits in f32
-  float* penalised;     // [rows, vocabulary], or null: nothing is
+  float* adjusted;      // [rows, vocabulary], or null: nothing is penalised or suppressed
   float inverse_temperature;
 };
 
@@ -279,16 +279,22 @@ __device__ __forceinline__ int32_t draw(const Row& row, float top, const Samplin
   return threadIdx.x < kWarp ? token_at(row, kept, min_p, part, point) : -1;
 }
 
-/// Copies the row and penalises the logits of tokens in the history.
-__device__ __forceinline__ void penalise(float* out, const float* logits, const int32_t* history,
-                                         int64_t length, int64_t vocabulary, float penalty) {
-  for (int64_t i = threadIdx.x; i < vocabulary; i += kThreads) out[i] = logits[i];
+/// Copies the row, penalises the logits of tokens in the history, and takes suppressed tokens out.
+__device__ __forceinline__ void adjust(float* out, const float* logits, const int32_t* history,
+                                       const SampleArgs& given) {
+  const auto penalty = static_cast<float>(given.settings.repetition_penalty);
+  const int64_t length = history == nullptr ? 0 : given.history_length;
+  for (int64_t i = threadIdx.x; i < given.vocabulary; i += kThreads) out[i] = logits[i];
   __syncthreads();
   for (int64_t i = threadIdx.x; i < length; i += kThreads) {
     if (history[i] < 0) continue;
     const float x = logits[history[i]];
     // Atomic because a token may be there twice; both write the same number.
     atomicExch(out + history[i], x > 0.0f ? x / penalty : x * penalty);
+  }
+  __syncthreads();
+  for (int64_t i = threadIdx.x; i < given.suppressed_count; i += kThreads) {
+    atomicExch(out + given.suppressed[i], -kInfinity);
   }
   __syncthreads();
 }
@@ -305,12 +311,12 @@ __global__ void __launch_bounds__(kThreads, 1) sample_kernel(const __grid_consta
   double sum;
   float top = measure_row(row, sum, shared);
   const auto log_sum_exp = static_cast<float>(row.shift + log(sum));
-  // Penalise, and measure again.
-  if (args.penalised != nullptr) {
-    float* const penalised = args.penalised + r * vocabulary;
-    penalise(penalised, row.logits, given.history + r * given.history_length, given.history_length,
-             vocabulary, static_cast<float>(s.repetition_penalty));
-    row.logits = penalised;
+  // Penalise and suppress, and measure again.
+  if (args.adjusted != nullptr) {
+    float* const adjusted = args.adjusted + r * vocabulary;
+    const int32_t* history = given.history == nullptr ? nullptr : given.history + r * given.history_length;
+    adjust(adjusted, row.logits, history, given);
+    row.logits = adjusted;
     top = measure_row(row, sum, shared);
   }
   // Filter and draw.
@@ -333,15 +339,16 @@ void sample(const SampleArgs& given) {
   const SamplingSettings& s = given.settings;
   const bool is_penalised =
       given.history != nullptr && given.history_length > 0 && s.repetition_penalty != 1.0;
+  const bool is_adjusted = is_penalised || given.suppressed_count > 0;
   const bool is_f32 = given.dtype == DType::kF32;
   const int64_t count = rows * vocabulary;
   const size_t bytes = static_cast<size_t>(count) * sizeof(float);
-  const Scratch widened(is_f32 ? 0 : bytes), penalised(is_penalised ? bytes : 0);
+  const Scratch widened(is_f32 ? 0 : bytes), adjusted(is_adjusted ? bytes : 0);
   if (!is_f32) map1(widened.as<float>(), static_cast<const bf16*>(given.logits), count, Identity{});
   const auto* logits = is_f32 ? static_cast<const float*>(given.logits) : widened.as<float>();
   const float inverse_temperature = s.temperature == 0.0 ? 1.0f : static_cast<float>(1.0 / s.temperature);
   launch(sample_kernel, Launch{static_cast<unsigned>(rows), kThreads},
-         RowsArgs{given, logits, penalised.as<float>(), inverse_temperature});
+         RowsArgs{given, logits, adjusted.as<float>(), inverse_temperature});
   token_log_probs(given.log_probs, logits, given.tokens, rows, vocabulary, inverse_temperature);
 }
 

@@ -21,10 +21,13 @@ struct SamplingSettings {
 struct SampleArgs {
   DType dtype;             // of the logits
   int32_t* tokens;         // [rows]; -1 if the row is no distribution (NaN, +inf, or only -inf)
-  float* log_probs;        // [rows], of the given logits over the temperature or 1; unfiltered
+  float* log_probs;        // [rows], of the given logits over the temperature or 1; unfiltered,
+                           // suppressed tokens included
   const void* logits;      // [rows, vocabulary]
   const int32_t* history;  // [rows, history_length], -1 is no token; null: none
   int64_t history_length;
+  const int32_t* suppressed;  // [suppressed_count], tokens that are never drawn; null: none
+  int64_t suppressed_count;
   const int32_t* streams;  // [rows]
   const int32_t* steps;    // [rows]
   SamplingSettings settings;
@@ -32,8 +35,9 @@ struct SampleArgs {
 };
 
 struct SamplingKernels {
-  /// Filters run in this order: repetition penalty, temperature, top-k, top-p over the tokens that
-  /// top-k kept, min-p. Where logits are equal the lower token counts as the larger.
+  /// Filters run in this order: repetition penalty, suppressed tokens, temperature, top-k, top-p
+  /// over the tokens that top-k kept, min-p. Where logits are equal the lower token counts as the
+  /// larger.
   void (*sample)(const SampleArgs& args);
 };
 ATHANOR_KERNEL_FAMILY(SamplingKernels, sampling_kernels)

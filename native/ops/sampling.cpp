@@ -37,6 +37,17 @@ void check_history(const Tensor& history, int64_t rows, int64_t vocabulary) {
   }
 }
 
+void check_suppressed(const Tensor& suppressed, int64_t vocabulary) {
+  check_dtype("suppressed", suppressed, DType::kI32);
+  expect(suppressed.rank() == 1, ErrorCode::kShape, "expected suppressed to be [count] but it is ",
+         suppressed.shape().text());
+  for (int64_t i = 0; i < suppressed.numel(); ++i) {
+    const int32_t token = suppressed.host<int32_t>()[i];
+    expect(token >= 0 && token < vocabulary, ErrorCode::kArgument, "suppressed token ", token,
+           " is outside the vocabulary of ", vocabulary);
+  }
+}
+
 }  // namespace
 
 std::tuple<Tensor, Tensor> sample(const SampleInputs& in) {
@@ -51,6 +62,7 @@ std::tuple<Tensor, Tensor> sample(const SampleInputs& in) {
     check_shape(name, *tensor, {rows});
   }
   if (in.history) check_history(*in.history, rows, vocabulary);
+  if (in.suppressed) check_suppressed(*in.suppressed, vocabulary);
 
   Tensor tokens({rows}, DType::kI32, logits.device());
   Tensor log_probs({rows}, DType::kF32, logits.device());
@@ -61,6 +73,8 @@ std::tuple<Tensor, Tensor> sample(const SampleInputs& in) {
                .logits = logits.raw(),
                .history = in.history ? in.history->data<int32_t>() : nullptr,
                .history_length = in.history ? in.history->dim(1) : 0,
+               .suppressed = in.suppressed ? in.suppressed->data<int32_t>() : nullptr,
+               .suppressed_count = in.suppressed ? in.suppressed->numel() : 0,
                .streams = in.streams.data<int32_t>(),
                .steps = in.steps.data<int32_t>(),
                .settings = {.temperature = in.temperature,

@@ -1,6 +1,7 @@
 /** `athanor eval`: measures a model. The inputs that are given decide the measure. */
 import { AthanorError } from '../base/errors.ts';
 import type { RunConsole } from '../comm/run-context.ts';
+import { MIN_TEMPERATURE } from '../generate/sampling-range.ts';
 import type { DType } from '../native/binding.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
@@ -36,7 +37,11 @@ const options = {
     maxTokens: count('most tokens to read of --data (default: all) or to write per answer (default: 64)', {
       min: 1,
     }),
-    temperature: number('temperature of answers; 0 always takes the likeliest token', { default: 0, min: 0 }),
+    temperature: number('temperature of answers; 0 always takes the likeliest token', {
+      default: 0,
+      min: MIN_TEMPERATURE,
+      orZero: true,
+    }),
   }),
   ...engineOptions,
 };

@@ -63,6 +63,10 @@ interface Range {
   max?: number;
   /** The bounds themselves are not allowed. */
   exclusive?: boolean;
+  /** A bound that is not allowed itself, above a `min` that is. */
+  below?: number;
+  /** 0 is allowed besides the range. */
+  orZero?: boolean;
 }
 type Value<T, E> = E extends { default: T } | { required: true } ? T : T | undefined;
 
@@ -80,7 +84,8 @@ function spec<T, E extends Extras<T>>(
   return built as OptionSpec<Value<T, E>>;
 }
 
-function rangeText({ min, max, exclusive }: Range, unit = ''): string {
+function rangeText({ min, max, exclusive, below }: Range, unit = ''): string {
+  if (below !== undefined) return ` of at least ${min}${unit} and below ${below}${unit}`;
   if (min !== undefined && max !== undefined) {
     return ` between ${min} and ${max}${unit}${exclusive ? ', both excluded' : ''}`;
   }
@@ -88,8 +93,10 @@ function rangeText({ min, max, exclusive }: Range, unit = ''): string {
   return max === undefined ? '' : ` ${exclusive ? 'below' : 'of at most'} ${max}${unit}`;
 }
 
-function inRange(value: number, { min, max, exclusive }: Range): boolean {
+function inRange(value: number, { min, max, exclusive, below, orZero }: Range): boolean {
   if (!Number.isFinite(value)) return false;
+  if (orZero && value === 0) return true;
+  if (below !== undefined && value >= below) return false;
   if (min !== undefined && (exclusive ? value <= min : value < min)) return false;
   return max === undefined || (exclusive ? value < max : value <= max);
 }
@@ -139,17 +146,17 @@ export function count<const E extends Extras<number> & Range>(description: strin
   );
 }
 
-/** A finite number. */
+/** A number that 32 bits hold too, since the engine computes with these. */
 export function number<const E extends Extras<number> & Range>(description: string, extras?: E) {
   return spec<number, E>(
     {
       kind: 'number',
       placeholder: '<number>',
       description,
-      expected: `a number${rangeText(extras ?? {})}`,
+      expected: `${extras?.orZero ? '0 or ' : ''}a number${rangeText(extras ?? {})}`,
       parse(text) {
         const value = decimal.test(text) ? Number(text) : Number.NaN;
-        return inRange(value, extras ?? {}) ? value : undefined;
+        return Number.isFinite(Math.fround(value)) && inRange(value, extras ?? {}) ? value : undefined;
       },
     },
     extras,
@@ -281,7 +288,8 @@ export const sharedOptions = {
  * `prepareEngine(options)` (src/cli/engine.ts).
  */
 export const engineOptions = inGroup('Engine', {
-  seed: integer('seed of all random numbers', { default: 0, min: 0 }),
+  // The seeds of iterations are larger.
+  seed: integer('seed of all random numbers', { default: 0, min: 0, max: 2 ** 52 }),
   device: choice('device to compute on', ['auto', 'cpu', 'cuda'], { default: 'auto' }),
   dtype: choice(
     'dtype of activations; auto is bf16 where the hardware multiplies it, else f32',

@@ -28,6 +28,7 @@ export const pretrain = defineCommand({
       vocabSize: integer('vocabulary of the tokenizer, which is trained when --data is text', {
         default: defaults.vocabSize,
         min: 257,
+        max: 1 << 24,
       }),
       documentMask: flag('let tokens attend only to their own document', {
         default: defaults.documentMask,
@@ -35,7 +36,7 @@ export const pretrain = defineCommand({
       }),
     }),
     ...inGroup('Optimizer', {
-      beta2: number("AdamW's second beta", { default: defaults.beta2, min: 0, max: 1 }),
+      beta2: number("AdamW's second beta", { default: defaults.beta2, min: 0, below: 1 }),
     }),
     ...inGroup('Evaluation', {
       evalTokens: count('largest number of validation tokens per evaluation', {

@@ -1,13 +1,19 @@
 /** The options that say how tokens are drawn, shared by every command that generates. */
+import {
+  MAX_REPETITION_PENALTY,
+  MIN_REPETITION_PENALTY,
+  MIN_TEMPERATURE,
+} from '../generate/sampling-range.ts';
 import { inGroup, integer, number } from './options.ts';
 
 export const samplingOptions = inGroup('Sampling', {
   temperature: number('temperature of sampling; 0 always takes the likeliest token', {
     default: 0.8,
-    min: 0,
+    min: MIN_TEMPERATURE,
+    orZero: true,
   }),
   topK: integer('sample from the k likeliest tokens (0: all)', { default: 0, min: 0 }),
-  topP: number('sample from the likeliest tokens that together reach this probability', {
+  topP: number('sample from the likeliest tokens that together reach this probability (0: the likeliest)', {
     default: 0.95,
     min: 0,
     max: 1,
@@ -19,7 +25,7 @@ export const samplingOptions = inGroup('Sampling', {
   }),
   repetitionPenalty: number('values above 1 make tokens that already occurred less likely', {
     default: 1,
-    min: 0,
-    exclusive: true,
+    min: MIN_REPETITION_PENALTY,
+    max: MAX_REPETITION_PENALTY,
   }),
 });

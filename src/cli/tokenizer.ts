@@ -32,7 +32,7 @@ export const train = defineCommand({
     ...inGroup('Tokenizer', {
       vocabSize: count('size of the vocabulary: 256 bytes, merges and special tokens', {
         default: 32768,
-        min: 256,
+        min: 257,
         max: 1 << 24,
       }),
       pattern: choice('pattern that cuts text into words', patterns, { default: 'gpt2' }),
@@ -107,20 +107,22 @@ export const encode = defineCommand({
     ...inGroup('Tokenizer', {
       tokenizer: tokenizerOption,
       allowSpecial: flag('encode the spelling of a special token as that token'),
+      addSpecialTokens: flag('add the tokens that tokenizer.json puts around a text, such as a begin token'),
     }),
   },
   example: 'tokenizer encode --tokenizer model "Hello, world"',
-  async run({ tokenizer: from, allowSpecial }, { args }) {
+  async run({ tokenizer: from, ...options }, { args }) {
     const tokenizer = await loadTokenizer(from);
     const bytes = input(args);
-    const ids = Array.from(tokenizer.encode(bytes, { allowSpecial }));
+    const ids = Array.from(tokenizer.encode(bytes, options));
     return { ids, tokens: ids.length, bytes: bytes.length };
   },
   render: ({ ids }) => ids.join(' '),
 });
 
 export const decode = defineCommand({
-  description: 'Prints the text of ids. Without arguments it reads the ids from standard input.',
+  description:
+    'Prints the text of ids. Without arguments it reads the ids from standard input, where an id without a token gives no text.',
   arguments: { '[ids...]': 'ids to decode, separated by spaces or commas' },
   options: {
     ...inGroup('Tokenizer', {
@@ -141,6 +143,13 @@ export const decode = defineCommand({
       }
       return Number(word);
     });
+    const stray = args.length > 0 ? ids.find((id) => tokenizer.tokenOf(id) === undefined) : undefined;
+    if (stray !== undefined) {
+      throw new AthanorError(
+        'ERR_ARGUMENT',
+        `the id ${stray} is not a token of this vocabulary of ${tokenizer.vocabSize}`,
+      );
+    }
     return { text: tokenizer.decode(ids, { skipSpecial }), tokens: ids.length };
   },
   render: (result) => result.text,

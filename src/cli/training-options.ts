@@ -2,6 +2,7 @@
  * Options of the training commands. An option has the same meaning in every command. Its default is
  * that of the stage (src/train/<stage>/settings.ts).
  */
+import { MIN_TEMPERATURE } from '../generate/sampling-range.ts';
 import type { commonDefaults, LoraSettings, tuningDefaults } from '../train/loop/settings.ts';
 import type { RolloutSettings, rolloutDefaults } from '../train/rl/settings.ts';
 import { choice, flag, inGroup, integer, list, number, path, text } from './options.ts';
@@ -19,6 +20,9 @@ type Wide<T> = {
 type Schedule = { schedule: 'cosine' | 'wsd' | 'linear' | 'constant' };
 type CommonDefaults = Wide<Omit<typeof commonDefaults, 'schedule'>> & Schedule;
 type TuningDefaults = Wide<Omit<typeof tuningDefaults, 'schedule' | 'loraTargets'>> & Schedule;
+
+/** Sums and squares of scores must stay numbers of 32 bits. */
+const LARGEST_SCORE = 1e9;
 
 const out = path('folder for checkpoints, metrics, report and model', { required: true });
 
@@ -196,8 +200,7 @@ export function rolloutOptions(defaults: RolloutDefaults) {
       }),
       temperature: number('temperature of sampling and of every log-probability', {
         default: defaults.temperature,
-        min: 0,
-        exclusive: true,
+        min: MIN_TEMPERATURE,
       }),
       decodeBatchSize: integer('responses to decode at the same time', {
         default: defaults.decodeBatchSize,
@@ -214,6 +217,8 @@ export function rolloutOptions(defaults: RolloutDefaults) {
       ),
       missingEosValue: number('the fixed score or the penalty of --missing-eos', {
         default: defaults.missingEosValue,
+        min: -LARGEST_SCORE,
+        max: LARGEST_SCORE,
       }),
       rewardClip: number('largest absolute score; larger scores are clipped (0: no limit)', {
         default: defaults.rewardClip,

@@ -31,6 +31,7 @@ const defects = {
   bad_json: 'not JSON',
   missing_field: 'without the field',
   bad_row: 'not a row of this kind',
+  refused: 'refused by the chat template',
 };
 const reasons = { ...unwanted, ...defects };
 /** Why a line or file was dropped. */

@@ -37,7 +37,8 @@ export class Answerer {
     const eos = this.#tokenizer.eosId;
     const stopTokens = this.#template?.stopTokens ?? (eos === undefined ? [] : [eos]);
     const prompts = dialogues.map((messages) => this.#prompt(messages));
-    const options = { ...sampling, stopTokens };
+    const suppressTokens = this.#tokenizer.unusedIds(this.#model.config.vocabSize);
+    const options = { ...sampling, stopTokens, suppressTokens };
     const completions = best
       ? await bestOf(this.#model, prompts, { ...options, ...best })
       : await generate(this.#model, prompts, options);
@@ -49,7 +50,8 @@ export class Answerer {
 
   #prompt(messages: readonly Message[]): Int32Array {
     if (this.#template) return this.#template.encodePrompt(messages);
-    return this.#tokenizer.encode(messages.map(({ content }) => content).join('\n'));
+    const text = messages.map(({ content }) => content).join('\n');
+    return this.#tokenizer.encode(text, { addSpecialTokens: true });
   }
 }
 

@@ -1,8 +1,9 @@
 /** Answers of model folders to questions, compared with the right answers. */
 import { wilsonInterval } from '../base/statistics.ts';
 import { loadModel } from '../checkpoint/gpt-folder.ts';
+import { encodeRows, type RefusalOptions } from '../data/rows/encoded-rows.ts';
 import { readInstructions } from '../data/rows/instructions.ts';
-import type { Message } from '../text/chat-template.ts';
+import { ChatTemplate, type Message } from '../text/chat-template.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
 import { Answerer } from './answers.ts';
 import { isCorrect, normalizeAnswer } from './exact-match.ts';
@@ -31,19 +32,48 @@ export interface Questions {
 }
 
 /**
- * Reads rows as SFT does. The last answer of each row is the right one. Throws as readInstructions.
+ * Reads rows as SFT does. The last answer of each row is the right one. Throws as readInstructions,
+ * and as encodeRows for a question that the template of a folder refuses.
+ * @param folders models that will answer
  */
 export async function readQuestions(
   path: string,
+  folders: readonly string[],
   { onBadLine, console }: Pick<EvaluationOptions, 'onBadLine' | 'console'>,
 ): Promise<Questions> {
   const { rows, counts } = await readInstructions(path, { onBadLine });
+  const all = rows.map(({ id, messages }) => {
+    return { id, dialogue: messages.slice(0, -1), reference: messages.at(-1)!.content };
+  });
+  const taken = takenBy(folders, all, { onBadLine, counts });
   const note = counts.describe();
   if (note !== '') console.note(note);
   return {
-    dialogues: rows.map(({ messages }) => messages.slice(0, -1)),
-    references: rows.map(({ messages }) => messages.at(-1)!.content),
+    dialogues: taken.map(({ dialogue }) => dialogue),
+    references: taken.map(({ reference }) => reference),
   };
+}
+
+/** The rows whose dialogues the templates of all folders take. Throws as encodeRows. */
+export function takenBy<Row extends { id: string; dialogue: readonly Message[] }>(
+  folders: readonly string[],
+  rows: readonly Row[],
+  options: RefusalOptions,
+): Row[] {
+  let taken = [...rows];
+  for (const folder of folders) {
+    const tokenizer = Tokenizer.load(folder);
+    if (tokenizer.chatTemplate === undefined) continue;
+    const template = ChatTemplate.of(tokenizer);
+    const check = (row: Row) => {
+      template.render(row.dialogue, { addGenerationPrompt: true }, row.id);
+      return row;
+    };
+    const { encoded, refusal } = encodeRows(taken, check, options);
+    if (encoded.length === 0 && refusal) throw refusal;
+    taken = encoded;
+  }
+  return taken;
 }
 
 /** Whether each answer names the right one. Case, accents and punctuation do not matter. */
@@ -60,7 +90,7 @@ export async function questionAccuracy(
   path: string,
   options: AnsweringOptions,
 ): Promise<Metrics> {
-  const questions = await readQuestions(path, options);
+  const questions = await readQuestions(path, [folder], options);
   const answers = await folderAnswers(folder, questions.dialogues, options);
   const correct = correctAnswers(answers, questions).filter(Boolean).length;
   const exact = answers.filter(

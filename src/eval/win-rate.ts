@@ -9,7 +9,7 @@ import { readingWarning } from '../scoring/score-reading.ts';
 import { ChatTemplate, type Message } from '../text/chat-template.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
 import type { AnsweringOptions, Metrics } from './options.ts';
-import { correctAnswers, folderAnswers, readQuestions } from './questions.ts';
+import { correctAnswers, folderAnswers, readQuestions, takenBy } from './questions.ts';
 
 /**
  * Files of rows. `questions` have right answers. `prompts` have none, and the reward model in the
@@ -64,7 +64,7 @@ async function byReference(
   path: string,
   options: AnsweringOptions,
 ): Promise<Judged> {
-  const questions = await readQuestions(path, options);
+  const questions = await readQuestions(path, [model, against], options);
   const pointsOf = async (folder: string) =>
     correctAnswers(await folderAnswers(folder, questions.dialogues, options), questions).map(Number);
   const names = ['accuracy', 'against_accuracy'] as const;
@@ -78,7 +78,10 @@ async function byReward(
   options: AnsweringOptions,
 ): Promise<Judged> {
   const { rows, counts } = await readPrompts(prompts, options);
-  const dialogues = rows.map(({ messages }) => messages);
+  const all = rows.map(({ id, messages }) => ({ id, dialogue: messages }));
+  const { onBadLine } = options;
+  const taken = takenBy([model, against, reward], all, { onBadLine, counts });
+  const dialogues = taken.map(({ dialogue }) => dialogue);
   const scored = async (folder: string) =>
     rewardsOf(reward, dialogues, await folderAnswers(folder, dialogues, options), options);
   const note = counts.describe();

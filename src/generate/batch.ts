@@ -12,10 +12,10 @@
 import { AthanorError } from '../base/errors.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { noGrad } from '../tensor/autograd.ts';
-import { scope } from '../tensor/tensor.ts';
+import { keep, scope, type Tensor, tensor } from '../tensor/tensor.ts';
 import { CachedPasses, type SequencePart } from './cached-passes.ts';
 import { KvCache } from './kv-cache.ts';
-import { type DrawnTokens, drawTokens } from './sampling.ts';
+import { type DrawnTokens, drawTokens, type NextTokenRows } from './sampling.ts';
 import { type BatchRequest, type Completion, Sequence } from './sequence.ts';
 
 /** The size of a batch. */
@@ -35,6 +35,11 @@ export interface BatchOptions {
    * not change while the batch lives. Default false.
    */
   reusePrefixes?: boolean;
+  /**
+   * Ids that are never drawn, such as `tokenizer.unusedIds(model.config.vocabSize)`. The
+   * log-probabilities stay those of the model's own distribution over all ids. Default: none.
+   */
+  suppressTokens?: readonly number[];
 }
 
 /** A token that a step drew. */
@@ -55,6 +60,8 @@ export class Batch implements Disposable {
   readonly #passes: CachedPasses;
   readonly #prefillTokens: number;
   readonly #reusePrefixes: boolean;
+  /** i32 `[s]`: ids that are never drawn. */
+  readonly #suppressed: Tensor | undefined;
   /** Free slots; the one that has been free the longest comes first. */
   readonly #freeSlots: number[];
   /** The last sequence of each slot. Its first tokens are still cached there. */
@@ -65,19 +72,24 @@ export class Batch implements Disposable {
   #running: Sequence[] = [];
   #nextId = 0;
 
-  /** Throws ERR_ARGUMENT for sizes that are not positive integers or exceed the model's context. */
+  /**
+   * Throws ERR_ARGUMENT for sizes that are not positive integers or exceed the model's context, and
+   * for suppressed tokens that the model does not have or that are all of its tokens.
+   */
   constructor(model: Gpt, options: BatchOptions) {
     const { slots, slotTokens = model.config.contextLength } = options;
-    const { prefillTokens = Number.MAX_SAFE_INTEGER, reusePrefixes = false } = options;
+    const { prefillTokens = Number.MAX_SAFE_INTEGER, reusePrefixes = false, suppressTokens = [] } = options;
     for (const [name, value] of Object.entries({ slots, slotTokens, prefillTokens })) {
       if (Number.isSafeInteger(value) && value >= 1) continue;
       throw new AthanorError('ERR_ARGUMENT', `${name} of a batch must be a positive integer, not ${value}`);
     }
+    checkSuppressed(suppressTokens, model.config.vocabSize);
     this.#model = model;
     this.#cache = new KvCache(model, slots, slotTokens);
     this.#passes = new CachedPasses(model, this.#cache);
     this.#prefillTokens = prefillTokens;
     this.#reusePrefixes = reusePrefixes;
+    if (suppressTokens.length > 0) this.#suppressed = keep(tensor(Int32Array.from(suppressTokens)));
     this.#freeSlots = Array.from({ length: slots }, (_, i) => i);
     this.#held = new Array(slots);
   }
@@ -132,6 +144,7 @@ export class Batch implements Disposable {
     this.#waiting.clear();
     this.#running = [];
     this.#held.length = 0;
+    this.#suppressed?.dispose();
     this.#passes.dispose();
     this.#cache.dispose();
   }
@@ -187,8 +200,12 @@ export class Batch implements Disposable {
   #decode(): BatchEvent[] {
     const drawing = this.#running;
     if (drawing.length === 0) return [];
-    const drawn = noGrad(() => scope(() => drawTokens(this.#passes.decode(drawing), drawing)));
+    const drawn = noGrad(() => scope(() => this.#draw(this.#passes.decode(drawing), drawing)));
     return this.#append(drawing, drawn);
+  }
+
+  #draw(rows: NextTokenRows, drawing: readonly Sequence[]): DrawnTokens {
+    return drawTokens(rows, drawing, this.#suppressed);
   }
 
   /** Runs a step in which some sequences bring a part of their prompt. */
@@ -198,7 +215,7 @@ export class Batch implements Disposable {
     const drawn = noGrad(() =>
       scope(() => {
         const rows = this.#passes.prefill(parts);
-        return rows && drawTokens(rows, drawing);
+        return rows && this.#draw(rows, drawing);
       }),
     );
     for (const { sequence, end } of parts) this.#cache.lengths[sequence.slot] = end;
@@ -250,4 +267,16 @@ export class Batch implements Disposable {
     this.#running.splice(this.#running.indexOf(sequence), 1);
     this.#freeSlots.push(sequence.slot);
   }
+}
+
+function checkSuppressed(ids: readonly number[], vocabSize: number): void {
+  const stray = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
+  if (stray !== undefined) {
+    throw new AthanorError(
+      'ERR_ARGUMENT',
+      `suppressTokens holds the id ${stray} and the model has ${vocabSize} tokens`,
+    );
+  }
+  if (new Set(ids).size < vocabSize) return;
+  throw new AthanorError('ERR_ARGUMENT', 'suppressTokens holds every id, so no token is left to draw');
 }

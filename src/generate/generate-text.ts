@@ -6,7 +6,10 @@ import { type GenerateOptions, generate } from './generate.ts';
 import type { FinishReason } from './sequence.ts';
 import { TextStream, type TextStreamOptions } from './text-stream.ts';
 
-/** The default of `stopTokens` is the tokenizer's end-of-text token. */
+/**
+ * The default of `stopTokens` is the tokenizer's end-of-text token, that of `suppressTokens` the
+ * ids without a token.
+ */
 export interface TextOptions extends Omit<GenerateOptions, 'onToken'>, TextStreamOptions {
   /** Called with each new piece of text; a piece never splits a character. */
   onText?: (piece: string, prompt: number) => void;
@@ -49,6 +52,7 @@ export async function continueTokens(
     if (piece !== '') options.onText?.(piece, prompt);
   };
   const completions = await generate(model, prompts, {
+    suppressTokens: tokenizer.unusedIds(model.config.vocabSize),
     ...options,
     stopTokens,
     onToken: ({ prompt, token }) => {
@@ -64,9 +68,12 @@ export async function continueTokens(
   });
 }
 
-/** The ids of a text to continue. An empty text starts a new document. */
+/**
+ * The ids of a text to continue, with the tokens that the tokenizer's post-processor puts around
+ * it, such as a begin token. An empty text starts a new document.
+ */
 export function promptTokens(tokenizer: Tokenizer, prompt: string): Int32Array {
-  const ids = tokenizer.encode(prompt);
+  const ids = tokenizer.encode(prompt, { addSpecialTokens: true });
   if (ids.length > 0 || tokenizer.eosId === undefined) return ids;
   return Int32Array.of(tokenizer.eosId);
 }

@@ -11,6 +11,11 @@ export interface GenerateOptions extends SamplingOptions {
   maxTokens: number;
   /** Ids that end a sequence; the stop token itself is part of the result. */
   stopTokens?: readonly number[];
+  /**
+   * Ids that are never drawn, such as `tokenizer.unusedIds(model.config.vocabSize)`. The
+   * log-probabilities stay those of the model's own distribution over all ids. Default: none.
+   */
+  suppressTokens?: readonly number[];
   /** Sequences to decode at the same time. Default 16. */
   batchSize?: number;
   /** Called for each new token. If it returns true, the sequence ends after that token. */
@@ -38,7 +43,7 @@ const MAX_MS_BETWEEN_TURNS = 5;
 export async function generate(
   model: Gpt,
   prompts: readonly ArrayLike<number>[],
-  { batchSize = 16, onToken, signal, ...request }: GenerateOptions,
+  { batchSize = 16, suppressTokens = [], onToken, signal, ...request }: GenerateOptions,
 ): Promise<Completion[]> {
   const results: Completion[] = new Array(prompts.length);
   if (prompts.length === 0) return results;
@@ -46,6 +51,7 @@ export async function generate(
   using batch = new Batch(model, {
     slots: Math.min(batchSize, prompts.length),
     slotTokens: Math.min(model.config.contextLength, longest + request.maxTokens),
+    suppressTokens,
   });
   // The ids of the batch are the indices of the prompts.
   for (const [stream, prompt] of prompts.entries()) {

@@ -6,6 +6,7 @@
 import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
 import { scope, Tensor, tensor } from '../tensor/tensor.ts';
+import { MAX_REPETITION_PENALTY, MIN_REPETITION_PENALTY, MIN_TEMPERATURE } from './sampling-range.ts';
 
 /** How a token is drawn from the model's distribution. */
 export interface SamplingOptions {
@@ -13,7 +14,10 @@ export interface SamplingOptions {
   temperature?: number;
   /** Sample from the k likeliest tokens; 0: all. Default 0. */
   topK?: number;
-  /** Sample from the smallest set of tokens whose probability reaches this; 1: all. Default 1. */
+  /**
+   * Sample from the smallest set of tokens whose probability reaches this; 1: all, 0: the likeliest
+   * token. Default 1.
+   */
   topP?: number;
   /**
    * Sample from tokens whose probability is at least this share of the largest one; 0:
@@ -61,8 +65,9 @@ export interface DrawnTokens {
   /** `[rows]` */
   tokens: Int32Array;
   /**
-   * f32 `[rows]`: log-probability of each token in the model's own distribution at the
-   * temperature, in nats.
+   * f32 `[rows]`: log-probability of each token in the model's own distribution at the temperature,
+   * in nats. Filters and suppressed tokens do not change it: their share of the probability stays
+   * with the tokens that could not be drawn.
    */
   logProbs: Float32Array;
 }
@@ -80,29 +85,36 @@ export function samplingSettings(options: SamplingOptions, name: string): Sampli
   const isUsable = temperature >= MIN_TEMPERATURE && temperature < Infinity;
   check(temperature === 0 || isUsable, 'temperature', `0 (greedy) or at least ${MIN_TEMPERATURE}`);
   check(Number.isSafeInteger(topK) && topK >= 0, 'topK', '0 (all) or a positive integer');
-  check(topP > 0 && topP <= 1, 'topP', 'above 0 and at most 1');
+  check(topP >= 0 && topP <= 1, 'topP', 'from 0 to 1');
   check(minP >= 0 && minP <= 1, 'minP', 'from 0 to 1');
-  const isPenalty = repetitionPenalty > 0 && repetitionPenalty < Infinity;
-  check(isPenalty, 'repetitionPenalty', 'a number above 0');
+  check(
+    repetitionPenalty >= MIN_REPETITION_PENALTY && repetitionPenalty <= MAX_REPETITION_PENALTY,
+    'repetitionPenalty',
+    `from ${MIN_REPETITION_PENALTY} to ${MAX_REPETITION_PENALTY}`,
+  );
   check(Number.isSafeInteger(seed), 'seed', 'an integer');
   const key = [temperature, topK, topP, minP, repetitionPenalty, seed].join(' ');
   return { temperature, topK, topP, minP, repetitionPenalty, seed, key };
 }
 
-/** The limit of the engine: below it, a logit divided by the temperature could overflow. */
-const MIN_TEMPERATURE = 1e-6;
-
 /**
  * Draws a token for each row; row i belongs to sequence i. Throws ERR_NOT_FINITE for NaN logits.
+ * @param suppressed i32 `[s]`: tokens that are not drawn
  */
-export function drawTokens(rows: NextTokenRows, sequences: readonly SampledSequence[]): DrawnTokens {
+export function drawTokens(
+  rows: NextTokenRows,
+  sequences: readonly SampledSequence[],
+  suppressed?: Tensor,
+): DrawnTokens {
   const first = endOfRun(sequences, 0);
-  if (first === sequences.length) return drawAlike(rows, sequences);
+  if (first === sequences.length) return drawAlike(rows, sequences, suppressed);
   const tokens = new Int32Array(sequences.length);
   const logProbs = new Float32Array(sequences.length);
   for (let begin = 0, end = first; begin < sequences.length; begin = end) {
     end = endOfRun(sequences, begin);
-    const drawn = scope(() => drawAlike(rowsOf(rows, begin, end), sequences.slice(begin, end)));
+    const drawn = scope(() => {
+      return drawAlike(rowsOf(rows, begin, end), sequences.slice(begin, end), suppressed);
+    });
     tokens.set(drawn.tokens, begin);
     logProbs.set(drawn.logProbs, begin);
   }
@@ -126,16 +138,19 @@ function rowsOf({ logits, streams, lengths }: NextTokenRows, begin: number, end:
 function drawAlike(
   { logits, streams, lengths }: NextTokenRows,
   sequences: readonly SampledSequence[],
+  suppressed: Tensor | undefined,
 ): DrawnTokens {
   const { temperature, topK, topP, minP, repetitionPenalty, seed } = sequences[0]!.sampling;
   const [tokens, logProbs] = native.sample({
     logits: logits.handle,
     temperature,
     topK,
-    topP,
+    // The engine knows no empty set: the smallest share of all is that of the likeliest token.
+    topP: Math.max(topP, Number.MIN_VALUE),
     minP,
     repetitionPenalty,
     history: repetitionPenalty === 1 ? undefined : history(sequences).handle,
+    suppressed: suppressed?.handle,
     seed,
     streams: streams.handle,
     steps: lengths.handle,

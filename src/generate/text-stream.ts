@@ -38,7 +38,7 @@ export class TextStream {
 
   /**
    * The piece of text that this token completes, often empty. Throws ERR_ARGUMENT for
-   * an unknown id.
+   * a number that is no id.
    */
   push(token: number): string {
     if (this.stopped) return '';

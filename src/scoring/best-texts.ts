@@ -49,6 +49,7 @@ export async function bestTexts(
   if (judge.warning !== undefined) onWarning?.(judge.warning);
   try {
     const completions = await bestOf(model, prompts, {
+      suppressTokens: tokenizer.unusedIds(model.config.vocabSize),
       ...options,
       candidates,
       score: (sequences) => judge.scoreSequences(sequences),

@@ -5,6 +5,7 @@
 
 import { AthanorError } from '../base/errors.ts';
 import { type Comparison, type RankedPair, rankedPairs, readComparisons } from '../data/rows/comparisons.ts';
+import { encodeRows } from '../data/rows/encoded-rows.ts';
 import { splitByPrompt } from '../data/rows/row-split.ts';
 import type { ScoreReading } from '../nn/scoring-model.ts';
 import type { ChatTemplate } from '../text/chat-template.ts';
@@ -53,17 +54,19 @@ export async function preferenceData(
   const { rows, counts } = await readComparisons(settings.data, settings);
   const split = splitByPrompt(rows, ({ prompt }) => prompt, settings.validationSplit, settings.seed);
   let [tooLong, same] = [0, 0];
-  const encode = (comparisons: readonly Comparison[]) =>
-    comparisons.flatMap((comparison) => {
-      const encoded = encodeComparison(comparison, template, reading);
-      if (encoded.answers.some(({ tokens }) => tokens.length > context)) {
-        tooLong += 1;
-        return [];
-      }
-      const pairs = encoded.pairs.filter((pair) => isDifferent(encoded.answers, pair));
-      same += encoded.pairs.length - pairs.length;
-      return pairs.length > 0 ? [{ ...encoded, pairs }] : [];
+  const options = { onBadLine: settings.onBadLine, counts };
+  const encode = (comparisons: readonly Comparison[]) => {
+    const one = (comparison: Comparison) => encodeComparison(comparison, template, reading);
+    const { encoded, refusal } = encodeRows(comparisons, one, options);
+    if (encoded.length === 0 && comparisons === split.train && refusal) throw refusal;
+    const fitting = encoded.filter(({ answers }) => answers.every(({ tokens }) => tokens.length <= context));
+    tooLong += encoded.length - fitting.length;
+    return fitting.flatMap((comparison) => {
+      const pairs = comparison.pairs.filter((pair) => isDifferent(comparison.answers, pair));
+      same += comparison.pairs.length - pairs.length;
+      return pairs.length > 0 ? [{ ...comparison, pairs }] : [];
     });
+  };
   const [train, validation] = [encode(split.train), encode(split.validation)];
   if (train.length === 0 && same > 0 && tooLong === 0) {
     throw new AthanorError(

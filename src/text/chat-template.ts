@@ -5,7 +5,7 @@
  */
 import { AthanorError } from '../base/errors.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
-import { ControlTokens, type Guards, withoutGuards } from './control-tokens.ts';
+import { ControlTokens } from './control-tokens.ts';
 import type { Limits } from './jinja/budget.ts';
 import { BudgetError, RaisedError, TemplateError } from './jinja/errors.ts';
 import { Template } from './jinja/template.ts';
@@ -13,12 +13,16 @@ import type { Tokenizer } from './tokenizer.ts';
 
 /** One turn of a dialogue. */
 export interface Message {
-  /** system, user or assistant. A template may accept other roles. */
+  /**
+   * system, user or assistant. A template may accept other roles. `developer` stands for `system`
+   * where the template does not write it.
+   */
   role: string;
   content: string;
   /**
    * Other fields of the message for the template, such as `tool_calls` and `reasoning_content`. A
-   * `content` in here, such as null, replaces the text.
+   * `content` in here replaces the text: null, or a list of parts `{ type: 'text', text }` for a
+   * template that goes through them. Other templates get the text.
    */
   fields?: JsonObject;
   /** False for a turn of the assistant that the model reads but does not learn. Default true. */
@@ -57,11 +61,22 @@ export interface ChatTemplateOptions {
   limits?: Partial<Limits> | undefined;
 }
 
-/** Messages whose text cannot become control tokens. */
-interface Guarded {
+/** ERR_CONFIG for messages that a template does not take, or from which a model cannot learn. */
+export class RefusedMessages extends AthanorError {
+  /** The message without the place of the messages. */
+  readonly reason: string;
+
+  /** @param where begins the message, such as the row of the data */
+  constructor(where: string | undefined, reason: string, remedy: string, options?: ErrorOptions) {
+    super('ERR_CONFIG', at(where, reason), remedy, options);
+    this.reason = reason;
+  }
+}
+
+/** What a template is given, as UTF-8 has it. */
+interface Given {
   messages: Message[];
   inputs: TemplateInputs;
-  guards: Guards;
 }
 
 /** A Jinja template that turns messages into the tokens of one tokenizer. */
@@ -81,9 +96,12 @@ export class ChatTemplate {
    * their prompt ends.
    */
   readonly #followsPrompt: { earlier: boolean; last: boolean };
-  readonly #source: string;
   readonly #name: string;
   readonly #template: Template;
+  /** Whether the template goes through content in parts. */
+  #takesParts = true;
+  /** What the template calls the developer. */
+  #developer = 'developer';
   readonly #tokenizer: Tokenizer;
   readonly #control: ControlTokens;
 
@@ -91,9 +109,11 @@ export class ChatTemplate {
    * @param source the Jinja template; throws ERR_CONFIG when it is not valid or exceeds its limits
    */
   constructor(source: string, tokenizer: Tokenizer, { file, limits = {} }: ChatTemplateOptions = {}) {
+    this.#tokenizer = tokenizer;
+    this.#control = new ControlTokens(tokenizer);
     this.#name = file === undefined ? 'the chat template' : `the chat template in ${file}`;
     try {
-      this.#template = new Template(source, { limits });
+      this.#template = new Template(source, { limits, marks: this.#control });
     } catch (error) {
       if (!(error instanceof TemplateError)) throw error;
       if (error instanceof BudgetError) throw this.#tooMuch(error);
@@ -104,9 +124,7 @@ export class ChatTemplate {
         { cause: error },
       );
     }
-    this.#source = source;
-    this.#tokenizer = tokenizer;
-    this.#control = new ControlTokens(tokenizer);
+    this.#probeMessages();
     const { stops, ending, followsPrompt } = this.#probe();
     this.stopTokens = stops;
     this.ending = ending;
@@ -131,40 +149,68 @@ export class ChatTemplate {
    * @param where begins the error message, such as the row of the data
    */
   render(messages: readonly Message[], options: RenderOptions = {}, where?: string): string {
-    return this.#render(messages, options, '', where);
+    return this.#control.plain(this.#render(given(messages, options.inputs), options, where));
   }
 
-  /** @param verbatim characters that repr() and tojson in the template do not escape */
+  /** The text with marks on all that the template wrote itself. */
   #render(
-    messages: readonly Message[],
-    { addGenerationPrompt = false, inputs = {} }: RenderOptions,
-    verbatim: string,
+    { messages, inputs }: Given,
+    { addGenerationPrompt = false }: Pick<RenderOptions, 'addGenerationPrompt'>,
     where?: string,
   ): string {
-    const { eosId, bosId, padId } = this.#tokenizer;
-    const spelled = (id: number | undefined) => (id === undefined ? undefined : this.#tokenizer.tokenOf(id)!);
+    const tokens = Object.entries(this.#tokenizer.namedTokens);
     const variables = {
-      eos_token: spelled(eosId),
-      bos_token: spelled(bosId),
-      pad_token: spelled(padId),
+      ...Object.fromEntries(tokens.map(([name, token]) => [name, this.#control.mark(token)])),
       ...inputs.variables,
-      messages: messages.map(({ role, content, fields }) => ({ role, content, ...fields })),
+      messages: messages.map((message) => this.#variable(message)),
       tools: inputs.tools ?? null,
       documents: inputs.documents ?? null,
       add_generation_prompt: addGenerationPrompt,
     };
     try {
-      return this.#template.render(variables, { verbatim });
+      return this.#template.render(variables);
     } catch (error) {
       if (!(error instanceof TemplateError)) throw error;
       if (error instanceof BudgetError) throw this.#tooMuch(error, where);
-      throw new AthanorError(
-        'ERR_CONFIG',
-        at(where, `the chat template refused the messages: ${located(error)}`),
+      throw new RefusedMessages(
+        where,
+        `the chat template refused the messages: ${located(error)}`,
         'the roles and their order must be those that the template was written for',
         { cause: error },
       );
     }
+  }
+
+  /** A message as the template has it. */
+  #variable({ role, content, fields = {} }: Message): JsonObject {
+    const { content: given = content, ...rest } = fields;
+    const said = Array.isArray(given) && !this.#takesParts ? content : given;
+    return { role: role === 'developer' ? this.#developer : role, content: said, ...rest };
+  }
+
+  /** Finds out which forms of messages the template takes. */
+  #probeMessages(): void {
+    const text = '\ue100';
+    const writes = (role: string, fields: JsonObject = {}) => {
+      const user = { role: 'user', content: text, fields };
+      const messages =
+        role === 'user'
+          ? [user]
+          : [
+              { role, content: text },
+              { role: 'user', content: 'x' },
+            ];
+      try {
+        const written = this.#render(given(messages), {});
+        return written.includes(text) && !/['"]type['"]/.test(written);
+      } catch (error) {
+        if (!(error instanceof AthanorError)) throw error;
+        return false;
+      }
+    };
+    const parts = [{ type: 'text', text }];
+    this.#takesParts = writes('user', { content: parts }) || !writes('user');
+    if (!writes('developer') && writes('system')) this.#developer = 'system';
   }
 
   #tooMuch(error: BudgetError, where?: string): AthanorError {
@@ -178,8 +224,8 @@ export class ChatTemplate {
 
   /** The tokens that the model reads before it answers. Throws as render does. */
   encodePrompt(messages: readonly Message[], where?: string, inputs?: TemplateInputs): Int32Array {
-    const guarded = this.#guarded(messages, inputs);
-    return this.#control.encode(this.#renderGuarded(guarded, true, where), guarded.guards);
+    const text = this.#render(given(messages, inputs), { addGenerationPrompt: true }, where);
+    return this.#control.encode(text);
   }
 
   /**
@@ -188,15 +234,15 @@ export class ChatTemplate {
    * before it, or when no control token ends it.
    */
   encodeDialogue(messages: readonly Message[], where?: string, inputs?: TemplateInputs): EncodedDialogue {
-    const guarded = this.#guarded(messages, inputs);
-    const text = this.#renderGuarded(guarded, false, where);
-    const tokens = this.#control.encode(text, guarded.guards);
+    const dialogue = given(messages, inputs);
+    const text = this.#render(dialogue, {}, where);
+    const tokens = this.#control.encode(text);
     const supervised = new Uint8Array(tokens.length);
     let index = 0;
     let bytes = 0;
-    guarded.messages.forEach(({ role, train }, turn) => {
+    dialogue.messages.forEach(({ role, train }, turn) => {
       if (role !== 'assistant') return;
-      const start = this.#startOf(turn, guarded, text, where);
+      const start = this.#startOf(turn, dialogue, text, where);
       if (bytes > start) throw endless(turn, where);
       // A token on both sides of the boundary belongs to the prompt.
       while (bytes < start) bytes += this.#tokenizer.byteLength(tokens[index++]!);
@@ -213,56 +259,19 @@ export class ChatTemplate {
   }
 
   /** The byte at which the answer of a turn begins in the text. */
-  #startOf(turn: number, guarded: Guarded, text: string, where?: string): number {
-    const { messages, guards } = guarded;
-    const before = this.#renderGuarded({ ...guarded, messages: messages.slice(0, turn) }, true, where);
+  #startOf(turn: number, { messages, inputs }: Given, text: string, where?: string): number {
+    const earlierTurns = { messages: messages.slice(0, turn), inputs };
+    const before = this.#render(earlierTurns, { addGenerationPrompt: true }, where);
     const { earlier, last } = this.#followsPrompt;
     const isLast = !messages.some(({ role }, i) => i > turn && role === 'assistant');
     if (text.startsWith(before) && (isLast ? last : earlier)) {
-      return Buffer.byteLength(withoutGuards(before, guards));
+      return Buffer.byteLength(this.#control.plain(before));
     }
-    throw new AthanorError(
-      'ERR_CONFIG',
-      at(
-        where,
-        `the chat template is not prefix-preserving: turn ${turn + 1} does not follow the prompt that the template gives for it`,
-      ),
+    throw new RefusedMessages(
+      where,
+      `the chat template is not prefix-preserving: turn ${turn + 1} does not follow the prompt that the template gives for it`,
       'use a template whose text for the first turns does not depend on later ones',
     );
-  }
-
-  #renderGuarded(
-    { messages, inputs, guards }: Guarded,
-    addGenerationPrompt: boolean,
-    where?: string,
-  ): string {
-    const verbatim = guards.inside + guards.edge;
-    return this.#render(messages, { addGenerationPrompt, inputs }, verbatim, where);
-  }
-
-  #guarded(messages: readonly Message[], inputs: TemplateInputs = {}): Guarded {
-    const texts = [this.#source];
-    for (const { role, content, fields } of messages) {
-      texts.push(role, content);
-      if (fields !== undefined) collectTexts(fields, texts);
-    }
-    for (const input of Object.values(inputs)) collectTexts(input, texts);
-    const guards = this.#control.guardsFor(texts);
-    const guard = (text: string) => this.#control.guard(text, guards);
-    // Names of fields are what a template looks for, so only those that spell control tokens
-    // change.
-    const guardName = (name: string) => (this.#control.isSpelledIn(name) ? guard(name) : name);
-    const guardObject = (object: JsonObject) => mapTexts(object, guard, guardName) as JsonObject;
-    return {
-      messages: messages.map(({ role, content, fields, train }) => ({
-        role: guard(role),
-        content: guard(content),
-        ...(fields && { fields: guardObject(fields) }),
-        ...(train !== undefined && { train }),
-      })),
-      inputs: guardObject({ ...inputs }) as TemplateInputs,
-      guards,
-    };
   }
 
   /**
@@ -287,21 +296,20 @@ export class ChatTemplate {
     ]) {
       const text = this.#renderedIfTaken(messages, false);
       if (text === undefined) continue;
-      const guards = this.#control.guardsFor([text]);
-      const written = [...this.#control.find(text, guards)];
+      const written = [...this.#control.find(text)];
       messages.forEach((message, i) => {
         if (message.role !== 'assistant') return;
         const place = text.indexOf(message.content);
         const before = this.#renderedIfTaken(messages.slice(0, i), true) ?? '';
         const end = place < 0 ? undefined : written.find(({ index }) => index > place);
-        const stop = end?.[0];
-        const between = written.some(({ 0: token, index }) => {
+        const stop = end?.token;
+        const between = written.some(({ token, index }) => {
           return token === stop && index >= before.length && index < place;
         });
         followsPrompt[message === second ? 'last' : 'earlier'] = place >= before.length && !between;
         if (end === undefined) return;
-        stops.add(specialTokens.get(end[0])!);
-        if (message === second) ending = this.#control.encode(text.slice(end.index), guards);
+        stops.add(specialTokens.get(end.token)!);
+        if (message === second) ending = this.#control.encode(text.slice(end.index));
       });
       break;
     }
@@ -311,7 +319,7 @@ export class ChatTemplate {
 
   #renderedIfTaken(messages: readonly Message[], addGenerationPrompt: boolean): string | undefined {
     try {
-      return this.render(messages, { addGenerationPrompt });
+      return this.#render(given(messages), { addGenerationPrompt });
     } catch (error) {
       // Every template is tried when it is opened: one that would hang is refused then.
       if (!(error instanceof AthanorError) || error.cause instanceof BudgetError) throw error;
@@ -326,37 +334,34 @@ function located(error: TemplateError): string {
   return isPlace ? `${error.message} (line ${error.line})` : error.message;
 }
 
-function collectTexts(value: JsonValue, texts: string[]): void {
-  if (typeof value === 'string') texts.push(value);
-  else if (Array.isArray(value)) for (const item of value) collectTexts(item, texts);
-  else if (typeof value === 'object' && value !== null) {
-    for (const [name, item] of Object.entries(value)) {
-      texts.push(name);
-      collectTexts(item, texts);
-    }
-  }
+/** Half of a surrogate pair has no UTF-8. The tokenizer would replace it too. */
+function given(messages: readonly Message[], inputs: TemplateInputs = {}): Given {
+  return {
+    messages: messages.map(({ role, content, fields, train }) => ({
+      role: wellFormed(role),
+      content: wellFormed(content),
+      ...(fields && { fields: withTexts(fields) as JsonObject }),
+      ...(train !== undefined && { train }),
+    })),
+    inputs: withTexts({ ...inputs }) as TemplateInputs,
+  };
 }
 
-function mapTexts(
-  value: JsonValue,
-  text: (text: string) => string,
-  name: (name: string) => string,
-): JsonValue {
-  if (typeof value === 'string') return text(value);
-  if (Array.isArray(value)) return value.map((item) => mapTexts(item, text, name));
+function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, '\ufffd');
+}
+
+function withTexts(value: JsonValue): JsonValue {
+  if (typeof value === 'string') return wellFormed(value);
+  if (Array.isArray(value)) return value.map(withTexts);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [name(key), mapTexts(item, text, name)]),
-  );
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [wellFormed(name), withTexts(item)]));
 }
 
-function endless(turn: number, where?: string): AthanorError {
-  return new AthanorError(
-    'ERR_CONFIG',
-    at(
-      where,
-      `the chat template writes no control token after the assistant's turn ${turn + 1}, so a model could not learn to stop`,
-    ),
+function endless(turn: number, where?: string): RefusedMessages {
+  return new RefusedMessages(
+    where,
+    `the chat template writes no control token after the assistant's turn ${turn + 1}, so a model could not learn to stop`,
     'let the template end every answer with a special token of the tokenizer, such as eos_token',
   );
 }

@@ -1,121 +1,124 @@
 /**
  * Keeps control tokens apart from text that merely spells them: the template writes control tokens,
- * messages cannot. Before rendering, each message is guarded. A character that occurs in no message
- * is inserted wherever a control token would begin in the message, and at an end of the message
- * where it could complete one together with text of the template. After rendering, only spellings
- * without a guard inside are control tokens, and the guards are removed.
+ * messages cannot. All that the template writes itself is marked: each character other than
+ * letters, digits and spaces that occurs in a control token is exchanged for one that stands for
+ * it. A spelling is a control token where all such characters are marked. So a template may put a
+ * role of a message between its own `<|` and `|>`, and a message that says `<|end|>` says just
+ * that.
  */
 import { concatInts } from '../base/concat.ts';
-import { AthanorError } from '../base/errors.ts';
+import type { Marks } from './jinja/marks.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
-/** Guards are two of these characters for private use, chosen so that no message contains them. */
-const FIRST_GUARD = 0xe000;
-const GUARDS = 256;
+/** Marks are halves of surrogate pairs, which are in no text that is UTF-8. */
+const FIRST_MARK = 0xdc00;
+const LAST_MARK = 0xdfff;
 
-/** Two characters that occur in no message. */
-export interface Guards {
-  /** Stands after the first character of a spelled control token. */
-  inside: string;
-  /** Stands at an end of a message that could be a part of a control token. */
-  edge: string;
-}
+/** Letters, digits and spaces: a message may contribute them to a control token. */
+const word = /^[\p{L}\p{M}\p{N}_\s]$/u;
 
-/** The control tokens of one tokenizer. */
-export class ControlTokens {
+/** The control tokens of one tokenizer, and the marks of its templates. */
+export class ControlTokens implements Marks {
+  readonly characters: string;
   readonly #tokenizer: Tokenizer;
-  /**
-   * The spellings as alternatives of a regular expression, longest first; undefined where
-   * there are none.
-   */
-  readonly #spellings: string | undefined;
-  readonly #longest: number;
-  /** Proper beginnings and proper ends of the spellings. */
-  readonly #beginnings = new Set<string>();
-  readonly #ends = new Set<string>();
+  /** The mark of each unit of text that has one. */
+  readonly #marks = new Map<string, string>();
+  readonly #units = new Map<string, string>();
+  /** Control tokens as the template writes them; undefined where there are none. */
+  readonly #written: string | undefined;
+  /** What is marked in text of the template. */
+  readonly #marked: RegExp | undefined;
 
   constructor(tokenizer: Tokenizer) {
     this.#tokenizer = tokenizer;
     const names = [...tokenizer.specialTokens.keys()].sort((a, b) => b.length - a.length);
-    this.#longest = names[0]?.length ?? 0;
     for (const name of names) {
-      for (let i = 1; i < name.length; ++i) {
-        this.#beginnings.add(name.slice(0, i));
-        this.#ends.add(name.slice(i));
-      }
+      Array.from(name).forEach((character, i, all) => {
+        const isEnd = i === 0 || i === all.length - 1;
+        if (isEnd || !word.test(character)) this.#addMark(character);
+      });
     }
-    this.#spellings = names.length > 0 ? names.map(escapeForRegExp).join('|') : undefined;
+    this.characters = [...this.#units.keys()].join('');
+    if (names.length === 0) return;
+    this.#written = names.map((name) => this.#writtenForm(name)).join('|');
+    // Characters that are not words are marked everywhere, words at an end only in whole spellings.
+    const whole = names.filter((name) => {
+      const all = Array.from(name);
+      return word.test(all[0]!) || word.test(all.at(-1)!);
+    });
+    const single = Array.from(new Set(names.join(''))).filter((character) => !word.test(character));
+    this.#marked = new RegExp([...whole, ...single].map(escapeForRegExp).join('|'), 'gu');
   }
 
-  /**
-   * Chooses guards that occur in none of the texts. Throws ERR_ARGUMENT for texts that contain
-   * nearly all characters that could be guards.
-   */
-  guardsFor(texts: readonly string[]): Guards {
-    const free: string[] = [];
-    for (let i = 0; i < GUARDS && free.length < 2; ++i) {
-      const candidate = String.fromCodePoint(FIRST_GUARD + i);
-      if (!texts.some((text) => text.includes(candidate))) free.push(candidate);
+  #addMark(character: string): void {
+    for (const unit of character.split('')) {
+      const mark = String.fromCharCode(FIRST_MARK + this.#marks.size);
+      if (this.#marks.has(unit) || mark.charCodeAt(0) > LAST_MARK) continue;
+      this.#marks.set(unit, mark);
+      this.#units.set(mark, unit);
     }
-    const [inside, edge] = free;
-    if (inside === undefined || edge === undefined) {
-      throw new AthanorError(
-        'ERR_ARGUMENT',
-        `the messages hold ${GUARDS - 1} or more different characters for private use`,
-        'remove characters from U+E000 to U+E0FF',
-      );
-    }
-    return { inside, edge };
   }
 
-  /** Inserts the guards into a message. */
-  guard(text: string, { inside, edge }: Guards): string {
-    // Half of a surrogate pair has no UTF-8. The tokenizer would replace it too.
-    const valid = text.replace(/\p{Surrogate}/gu, '\ufffd');
-    if (this.#spellings === undefined) return valid;
-    const broken = valid.replace(new RegExp(`(?=${this.#spellings})[^]`, 'gu'), `$&${inside}`);
-    const before = this.#meets(this.#ends, (length) => valid.slice(0, length)) ? edge : '';
-    const after = this.#meets(this.#beginnings, (length) => valid.slice(-length)) ? edge : '';
-    return before + broken + after;
+  #markOf(character: string): string {
+    return character
+      .split('')
+      .map((unit) => this.#marks.get(unit) ?? unit)
+      .join('');
   }
 
-  /** Some control token is spelled in the text. */
-  isSpelledIn(text: string): boolean {
-    return this.#spellings !== undefined && new RegExp(this.#spellings, 'u').test(text);
+  /** A regular expression of a control token in which all that must be marked is. */
+  #writtenForm(name: string): string {
+    return Array.from(name)
+      .map((character, i, all) => {
+        const isEnd = i === 0 || i === all.length - 1;
+        const marked = this.#markOf(character);
+        if (isEnd || !word.test(character)) return escapeForRegExp(marked);
+        const plain = escapeForRegExp(character);
+        return marked === character ? plain : `(?:${plain}|${marked})`;
+      })
+      .join('');
   }
 
-  #meets(parts: ReadonlySet<string>, cut: (length: number) => string): boolean {
-    for (let length = 1; length < this.#longest; ++length) if (parts.has(cut(length))) return true;
-    return false;
+  mark(text: string): string {
+    if (this.#marked === undefined) return text;
+    return text.replace(this.#marked, (found) =>
+      Array.from(found)
+        .map((character, i, all) => {
+          const isEnd = i === 0 || i === all.length - 1;
+          return isEnd || !word.test(character) ? this.#markOf(character) : character;
+        })
+        .join(''),
+    );
   }
 
-  /** The ids of a rendered text, without its guards. */
-  encode(text: string, guards: Guards): Int32Array {
+  plain(text: string): string {
+    if (!/\p{Surrogate}/u.test(text)) return text;
+    return text.replace(/\p{Surrogate}/gu, (mark) => this.#units.get(mark) ?? mark);
+  }
+
+  /** The ids of a rendered text. */
+  encode(text: string): Int32Array {
     const pieces: ArrayLike<number>[] = [];
     const ordinary = (from: number, to: number) => {
-      const said = withoutGuards(text.slice(from, to), guards);
-      if (said !== '') pieces.push(this.#tokenizer.encode(said));
+      if (from < to) pieces.push(this.#tokenizer.encode(this.plain(text.slice(from, to))));
     };
     let at = 0;
-    for (const match of this.find(text, guards)) {
-      ordinary(at, match.index);
-      pieces.push([this.#tokenizer.specialTokens.get(match[0])!]);
-      at = match.index + match[0].length;
+    for (const { token, index, length } of this.find(text)) {
+      ordinary(at, index);
+      pieces.push([this.#tokenizer.specialTokens.get(token)!]);
+      at = index + length;
     }
     ordinary(at, text.length);
     return concatInts(pieces);
   }
 
-  /** The control tokens that the template wrote into a rendered text. */
-  find(text: string, { inside }: Guards): Iterable<RegExpExecArray> {
-    if (this.#spellings === undefined) return [];
-    return text.matchAll(new RegExp(`(?:${this.#spellings})(?!${inside})`, 'gu'));
+  /** The control tokens that the template wrote into a rendered text, with their places. */
+  *find(text: string): Generator<{ token: string; index: number; length: number }> {
+    if (this.#written === undefined) return;
+    for (const { 0: found, index } of text.matchAll(new RegExp(this.#written, 'gu'))) {
+      yield { token: this.plain(found), index, length: found.length };
+    }
   }
-}
-
-/** Removes the guards from a text. */
-export function withoutGuards(text: string, { inside, edge }: Guards): string {
-  return text.replaceAll(inside, '').replaceAll(edge, '');
 }
 
 function escapeForRegExp(text: string): string {

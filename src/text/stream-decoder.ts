@@ -16,17 +16,15 @@ export class StreamDecoder {
   }
 
   /**
-   * The text that this id completes; it is often empty. Throws ERR_ARGUMENT for an id
-   * without a token.
+   * The text that this id completes; it is often empty, and always for an id without a token.
+   * Throws ERR_ARGUMENT for a number that is no id.
    */
   push(id: number): string {
-    const bytes = tokenBytes(this.#vocabulary, id);
-    if (!bytes) {
-      throw new AthanorError(
-        'ERR_ARGUMENT',
-        `the id ${id} is not a token of this vocabulary of ${this.#vocabulary.kinds.length}`,
-      );
+    if (!(id >= 0 && id === (id | 0))) {
+      throw new AthanorError('ERR_ARGUMENT', `expected an id to be 0 or a positive integer, not ${id}`);
     }
+    const bytes = tokenBytes(this.#vocabulary, id);
+    if (!bytes) return '';
     if (this.#skipSpecial && this.#vocabulary.kinds[id] === TokenKind.special) return '';
     return this.#decoder.decode(bytes, { stream: true });
   }

@@ -58,13 +58,38 @@ function templateOf(value: JsonValue | undefined): string | undefined {
  */
 function tokenName(value: JsonValue | undefined, field: string, path: string): string | undefined {
   if (value === undefined || value === null) return undefined;
-  if (typeof value === 'string') return value;
-  if (typeof value === 'object' && !Array.isArray(value) && typeof value.content === 'string')
-    return value.content;
+  const text = textOf(value);
+  if (text !== undefined) return text;
   throw new AthanorError(
     'ERR_FORMAT',
     `${path}: expected ${field} to be a token but it is ${JSON.stringify(value).slice(0, 60)}`,
   );
+}
+
+/**
+ * The tokens that chat templates know by name: all fields that end in `_token`, and those of an
+ * object in `extra_special_tokens`, as transformers 5 has them in special_tokens_map.
+ */
+export function namedTokens(config: TokenizerConfig): Record<string, string> {
+  const { extra_special_tokens: extra, ...fields } = config.fields ?? {};
+  const isNamed = typeof extra === 'object' && extra !== null && !Array.isArray(extra);
+  const tokens: Record<string, string> = {};
+  for (const [name, value] of Object.entries({ ...fields, ...(isNamed && extra) })) {
+    const text = name.endsWith('_token') || (isNamed && name in extra) ? textOf(value) : undefined;
+    if (text !== undefined) tokens[name] = text;
+  }
+  for (const [key, field] of Object.entries(tokenFields) as [keyof typeof tokenFields, string][]) {
+    const token = config[key];
+    if (token === undefined) delete tokens[field];
+    else tokens[field] = token;
+  }
+  return tokens;
+}
+
+function textOf(value: JsonValue | undefined): string | undefined {
+  if (typeof value === 'string') return value;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  return typeof value.content === 'string' ? value.content : undefined;
 }
 
 /** The text of a tokenizer_config.json. */

@@ -1,8 +1,7 @@
 /**
  * Reads and writes tokenizer.json of Hugging Face tokenizers with byte-level BPE. An
  * unsupported feature that would change ids is refused by name. Encoding here does no
- * truncation, no padding and no wrapping of whole inputs, so these fields have no effect;
- * post_processor is kept for other programs.
+ * truncation and no padding, so these fields have no effect.
  */
 import { AthanorError } from '../base/errors.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
@@ -12,7 +11,7 @@ import { type SplitPattern, TokenKind, TokenTable, tokenText, type Vocabulary } 
 
 export interface TokenizerFile {
   vocabulary: Vocabulary;
-  /** Kept verbatim for other programs; undefined where the file has none. */
+  /** Verbatim; undefined where the file has none. */
   postProcessor: JsonValue | undefined;
 }
 

@@ -1,14 +1,21 @@
 /** Byte-level BPE: any bytes become ids, and decoding returns the same bytes. */
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { concatInts } from '../base/concat.ts';
 import { AthanorError, fileError } from '../base/errors.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
 import type { JsonValue } from '../base/json.ts';
 import { native } from '../native/addon.ts';
 import type { NativeTokenizer } from '../native/binding/text.ts';
+import { frameOf, type TextFrame } from './post-processor.ts';
 import { StreamDecoder } from './stream-decoder.ts';
 import { readTiktokenFile } from './tiktoken-file.ts';
-import { formatTokenizerConfig, parseTokenizerConfig, type TokenizerConfig } from './tokenizer-config.ts';
+import {
+  formatTokenizerConfig,
+  namedTokens,
+  parseTokenizerConfig,
+  type TokenizerConfig,
+} from './tokenizer-config.ts';
 import { formatTokenizerJson, parseTokenizerJson } from './tokenizer-json.ts';
 import { END_OF_TEXT, type TrainTokenizerOptions, trainVocabulary } from './train.ts';
 import {
@@ -26,6 +33,11 @@ const TEMPLATE_FILE = 'chat_template.jinja';
 export interface EncodeOptions {
   /** Encode text that spells a special token as that token. Default false: it is ordinary text. */
   allowSpecial?: boolean | undefined;
+  /**
+   * Put the tokens of `frame` around each text, as transformers does by default. Default false,
+   * which is right for text with a chat template: the template writes such tokens itself.
+   */
+  addSpecialTokens?: boolean | undefined;
 }
 
 /** Options of decoding. */
@@ -40,18 +52,26 @@ export class Tokenizer {
   readonly #native: NativeTokenizer;
   readonly #config: TokenizerConfig;
   readonly #postProcessor: JsonValue | undefined;
+
+  /** The tokens that the post-processor of tokenizer.json puts around a text. */
+  readonly frame: TextFrame;
   #ids: Map<string, number> | undefined;
   #fingerprint: string | undefined;
 
   /** The special tokens and their ids. Text becomes one of them only with `allowSpecial`. */
   readonly specialTokens: ReadonlyMap<string, number>;
 
-  private constructor(vocabulary: Vocabulary, config: TokenizerConfig, postProcessor?: JsonValue) {
+  private constructor(
+    vocabulary: Vocabulary,
+    config: TokenizerConfig,
+    { postProcessor, path = 'tokenizer.json' }: { postProcessor?: JsonValue | undefined; path?: string } = {},
+  ) {
     const { bytes, offsets, kinds, merges, pattern, ignoreMerges } = vocabulary;
     this.#native = new native.NativeTokenizer(bytes, offsets, kinds, merges, pattern, ignoreMerges);
     this.#vocabulary = vocabulary;
     this.#config = config;
     this.#postProcessor = postProcessor;
+    this.frame = frameOf(postProcessor, path);
     const special = new Map<string, number>();
     for (let id = 0; id < kinds.length; id++) {
       if (kinds[id] === TokenKind.special) special.set(tokenText(vocabulary, id)!, id);
@@ -94,7 +114,7 @@ export class Tokenizer {
     }
     const tokenizer = Tokenizer.#checked(
       path,
-      () => new Tokenizer(file.vocabulary, config, file.postProcessor),
+      () => new Tokenizer(file.vocabulary, config, { postProcessor: file.postProcessor, path }),
     );
     for (const token of [config.eosToken, config.bosToken, config.padToken]) {
       if (token !== undefined && tokenizer.idOf(token) === undefined) {
@@ -156,7 +176,7 @@ export class Tokenizer {
     const missing = tokens.filter((token) => !this.specialTokens.has(token));
     if (missing.length === 0) return this;
     const vocabulary = withSpecialTokens(this.#vocabulary, missing);
-    return new Tokenizer(vocabulary, { ...this.#config }, this.#postProcessor);
+    return new Tokenizer(vocabulary, { ...this.#config }, { postProcessor: this.#postProcessor });
   }
 
   /**
@@ -181,26 +201,26 @@ export class Tokenizer {
 
   /** The ids of a text. A string is encoded as UTF-8; bytes may be anything. */
   encode(text: string | Uint8Array, options: EncodeOptions = {}): Int32Array {
-    return this.#native.encode([text], options.allowSpecial ?? false)[0]!;
+    return this.encodeBatch([text], options)[0]!;
   }
 
   /** The ids of each text, computed on all threads. */
   encodeBatch(texts: readonly (string | Uint8Array)[], options: EncodeOptions = {}): Int32Array[] {
-    return this.#native.encode(texts, options.allowSpecial ?? false);
+    const ids = this.#native.encode(texts, options.allowSpecial ?? false);
+    const { before, after } = this.frame;
+    if (!options.addSpecialTokens || before.length + after.length === 0) return ids;
+    return ids.map((text) => concatInts([before, text, after]));
   }
 
   /**
-   * The text of ids. Bytes that are not UTF-8 become U+FFFD. Throws ERR_ARGUMENT for an id
-   * without a token.
+   * The text of ids. Bytes that are not UTF-8 become U+FFFD. An id without a token gives no text.
+   * Throws ERR_ARGUMENT for negative ids and numbers that are not integers.
    */
   decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
     return new TextDecoder('utf-8', { ignoreBOM: true }).decode(this.decodeBytes(ids, options));
   }
 
-  /**
-   * The bytes of ids; those of encode(bytes) are the same bytes. Throws ERR_ARGUMENT for an id
-   * without a token.
-   */
+  /** The bytes of ids; those of encode(bytes) are the same bytes. Throws as decode. */
   decodeBytes(ids: ArrayLike<number>, options: DecodeOptions = {}): Uint8Array {
     return this.#native.decode(
       ids instanceof Int32Array ? ids : checkedIds(ids),
@@ -243,10 +263,22 @@ export class Tokenizer {
     return tokenText(this.#vocabulary, id);
   }
 
-  /** Number of bytes of text that a token stands for. */
+  /** Number of bytes of text that an id stands for: 0 for an id without a token. */
   byteLength(id: number): number {
     const { offsets } = this.#vocabulary;
-    return offsets[id + 1]! - offsets[id]!;
+    const end = offsets[id + 1];
+    return end === undefined ? 0 : end - offsets[id]!;
+  }
+
+  /**
+   * The ids below `rows` that have no token: gaps of the vocabulary, and the last rows of a model
+   * that has more of them than tokens. generate() must not draw them: give them as its
+   * `suppressTokens`.
+   */
+  unusedIds(rows: number): number[] {
+    const { kinds } = this.#vocabulary;
+    const isUnused = (id: number) => (kinds[id] ?? TokenKind.hole) === TokenKind.hole;
+    return Array.from({ length: rows }, (_, id) => id).filter(isUnused);
   }
 
   /** The id of the end-of-text token, if there is one. */
@@ -262,6 +294,14 @@ export class Tokenizer {
   /** The id of the token that pads a batch, if there is one. */
   get padId(): number | undefined {
     return this.#idOfNamed(this.#config.padToken);
+  }
+
+  /**
+   * The tokens that templates know by name, as transformers gives them: `eos_token`, `bos_token`,
+   * `pad_token`, `unk_token` and so on, and those of `extra_special_tokens`.
+   */
+  get namedTokens(): Readonly<Record<string, string>> {
+    return namedTokens(this.#config);
   }
 
   #idOfNamed(token: string | undefined): number | undefined {

@@ -96,6 +96,14 @@ describe('athanor tokenizer', () => {
     expect(existsSync(join(folder, 'out'))).toBe(false);
   });
 
+  it('gives no text for ids of standard input that have no token, as a model may draw them', async () => {
+    const out = temporaryFolder();
+    (await Tokenizer.train(['some text to learn from'], { vocabSize: 260 })).save(out);
+    const input = `${Tokenizer.load(out).encode('text').join(' ')} 99999`;
+    const { code, stdout } = await runNode([cliPath, 'tokenizer', 'decode', '--tokenizer', out], { input });
+    expect({ code, stdout: stdout.trim() }).toEqual({ code: 0, stdout: 'text' });
+  });
+
   it.each([
     [['decode', '1', 'x2'], /expected ids but got "x2"/],
     [['decode', '99999'], /99999/],

@@ -200,7 +200,7 @@ describe('a batch', () => {
     refused({ prompt: [-1] }).toThrow('request 1 has the token id -1 at position 0');
     refused({ maxTokens: 0 }).toThrow('request 1 asks for 0 new tokens');
     refused({ maxTokens: Number.NaN }).toThrow('request 1 asks for NaN new tokens');
-    const settings = { temperature: 1e-9, topK: -1, topP: 0, minP: 2, repetitionPenalty: 0, seed: 0.5 };
+    const settings = { temperature: 1e-9, topK: -1, topP: -0.1, minP: 2, repetitionPenalty: 0, seed: 0.5 };
     for (const [name, value] of Object.entries(settings)) {
       refused({ [name]: value }).toThrow(`request 1 has the ${name} ${value}; it must be`);
     }

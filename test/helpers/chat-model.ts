@@ -23,7 +23,7 @@ export async function chatTokenizer(template = DEFAULT_CHAT_TEMPLATE): Promise<T
 /** Writes the folder and returns its model. */
 export async function writeChatModel(folder: string, shape: Partial<ModelConfig> = {}): Promise<Gpt> {
   const tokenizer = await chatTokenizer();
-  const model = new Gpt(presetConfig('tiny', { ...shape, vocabSize: tokenizer.vocabSize }), { seed: 7 });
+  const model = new Gpt(presetConfig('tiny', { vocabSize: tokenizer.vocabSize, ...shape }), { seed: 7 });
   tokenizer.save(folder);
   await saveModel(folder, model, {
     tokenizer: folder,

@@ -32,7 +32,7 @@ export async function writeRlModels(root: string, overrides: Partial<ModelConfig
   ];
   (await writeChatModel(model, shape)).dispose();
   const tokenizer = await chatTokenizer();
-  const scorer = new ScoringModel(presetConfig('tiny', { ...shape, vocabSize: tokenizer.vocabSize }), {
+  const scorer = new ScoringModel(presetConfig('tiny', { vocabSize: tokenizer.vocabSize, ...shape }), {
     seed: 9,
   });
   tokenizer.save(reward);

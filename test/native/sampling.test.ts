@@ -23,6 +23,7 @@ interface Options {
   minP: number;
   penalty: number;
   history?: NativeTensor;
+  suppressed?: NativeTensor;
   seed: number;
   streams?: readonly number[];
   step: number;
@@ -47,6 +48,7 @@ function sample(
     minP: o.minP,
     repetitionPenalty: o.penalty,
     history: o.history,
+    suppressed: o.suppressed,
     seed: o.seed,
     streams,
     steps,
@@ -255,6 +257,50 @@ describe('the repetition penalty', () => {
     expect(sample(tensor([1, 3], [-1, -1.5, -9]), { temperature: 0, penalty: 2, history }).tokens).toEqual([
       1,
     ]);
+  });
+});
+
+describe('suppressed tokens', () => {
+  const none = Number.NEGATIVE_INFINITY;
+  const n = 1000;
+  const ids = Array.from({ length: n }, (_, i) => i).filter((i) => i % 3 === 0 || i >= 700);
+  const suppressed = tensor([ids.length], ids, 'i32');
+
+  it('are drawn as if their logits were -inf, and their share stays in the log-probabilities', () => {
+    forEachIsa(native, (isa) => {
+      for (const options of [
+        {},
+        { temperature: 0 },
+        { temperature: 0.7, topK: 20, topP: 0.9 },
+        { minP: 0.2 },
+        { penalty: 1.7, history: tensor([1, 4], [0, 1, 2, 999], 'i32') },
+      ]) {
+        for (let trial = 0; trial < 20; trial++) {
+          const row = randomNormal(n, trial, 3);
+          // In half of the trials the largest logit is a suppressed one.
+          if (trial % 2 === 0) row[3] = 20;
+          const without = row.map((x, i) => (ids.includes(i) ? none : x));
+          const got = sample(tensor([1, n], row), { ...options, suppressed, seed: trial });
+          const wanted = sample(tensor([1, n], without), { ...options, seed: trial });
+          expect(got.tokens, `${isa} ${JSON.stringify(options)} ${trial}`).toEqual(wanted.tokens);
+          const temperature = 'temperature' in options && options.temperature ? options.temperature : 1;
+          const exact = Math.log(softmax(row, temperature)[got.tokens[0]!]!);
+          expect(Math.abs(got.logProbs[0]! - exact)).toBeLessThan(1e-5);
+        }
+      }
+    });
+  });
+
+  it('must be tokens of the vocabulary, and leave one to draw', () => {
+    const logits = tensor([1, 3], [1, 2, 3]);
+    for (const id of [-1, 3]) {
+      expectError('ERR_ARGUMENT', new RegExp(`suppressed token ${id} is outside the vocabulary of 3`), () =>
+        sample(logits, { suppressed: tensor([1], [id], 'i32') }),
+      );
+    }
+    expectError('ERR_NOT_FINITE', /row 0 .*nothing above -inf/, () =>
+      sample(logits, { suppressed: tensor([3], [0, 1, 2], 'i32') }),
+    );
   });
 });
 

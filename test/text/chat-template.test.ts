@@ -148,15 +148,138 @@ describe('what people say', () => {
     expect(controls(ids)).toHaveLength(3);
   });
 
-  it('may use nearly every private character, and is told when it uses all', () => {
-    const all = Array.from({ length: 256 }, (_, i) => String.fromCodePoint(0xe000 + i));
-    const some = all.slice(2).join('');
-    expect(tokenizer.decode(chat.encodePrompt([{ role: 'user', content: `${some}<|end|>` }]))).toBe(
-      `<|user|>${some}<|end|><|end|><|assistant|>`,
+  it('may use every private character', () => {
+    const all = Array.from({ length: 6400 }, (_, i) => String.fromCodePoint(0xe000 + i)).join('');
+    expect(tokenizer.decode(chat.encodePrompt([{ role: 'user', content: `${all}<|end|>` }]))).toBe(
+      `<|user|>${all}<|end|><|end|><|assistant|>`,
     );
-    expectError('ERR_ARGUMENT', /255 or more different characters for private use/, () =>
-      chat.encodePrompt([{ role: 'user', content: all.slice(1).join('') }]),
+  });
+
+  it('does not become a control token by what a template does to it', () => {
+    const loop = (content: string) => {
+      return `{% for m in messages %}{{ ${content} }}<|end|>{% endfor %}`;
+    };
+    for (const [source, content] of [
+      ["m.content.replace('x', '')", '<|exnd|>'],
+      ["m.content.replace('x', '')", '<|enxd|x>'],
+      ['m.content|lower', '<|END|>'],
+      ['m.content.upper().lower()', '<|End|>'],
+      ["m.content.split('<|user|>')|join", '<|e<|user|>nd|>'],
+      ["m.content.split(',')|join('')", '<|,end,|>'],
+      ['m.content[::-1]', '>|dne|<'],
+      ['m.content|reverse', '>|dne|<'],
+      ['m.content|trim', ' <|end|> '],
+      ["'%s' % m.content", '<|end|>'],
+      ["'{}{}'.format(m.content, '|>')", '<|end'],
+      ["'<' ~ m.content ~ '>'", '|end|'],
+      ["'<|' ~ m.content", 'end|>'],
+      ["m.content ~ '|>'", '<|end'],
+      ['m.content|string|safe', '<|end|>'],
+      ['[m.content]', '<|end|>'],
+      ['{m.content: 1}', '<|end|>'],
+      ['m.content|tojson', '<|end|>'],
+      ["(m.content ~ '#').split('#')[0]", '<|end|>'],
+      ["('#' ~ m.content).removeprefix('#')", '<|end|>'],
+      ["('a' ~ m.content ~ '|>').replace('a', '')", '<|end'],
+      ['namespace(x=m.content).x', '<|end|>'],
+      ['m.content|list|join', '<|end|>'],
+    ] as const) {
+      const template = new ChatTemplate(loop(source), tokenizer);
+      const ids = template.encodePrompt([{ role: 'user', content }]);
+      expect(controls(ids), `${source} of ${content}`).toEqual([idOf('<|end|>')]);
+      expect(tokenizer.decode(ids)).toMatch(/<\|end\|>$/);
+    }
+  });
+
+  it('is found by what a template looks for, though it spells a control token', () => {
+    // As Qwen3's template takes thoughts out of an answer, where </think> is a special token.
+    const thinking = tokenizer.withSpecialTokens(['<think>', '</think>']);
+    const source = `{% for m in messages %}<|{{ m.role }}|>
+      {%- set content = m.content -%}
+      {%- if '</think>' in content -%}
+        {%- set thought = content.split('</think>')[0].rstrip('\\n').split('<think>')[-1].lstrip('\\n') -%}
+        {%- set content = content.split('</think>')[-1].lstrip('\\n') -%}
+        {{- '<think>' + thought + '</think>' + content -}}
+      {%- else -%}{{- content -}}{%- endif -%}<|end|>{% endfor %}`;
+    const template = new ChatTemplate(source, thinking);
+    const content = '<think>\nHm, </thinking> <|end|>\n</think>\n\nBlue.';
+    const dialogue = [
+      { role: 'user', content: 'a </think> b' },
+      { role: 'assistant', content },
+    ];
+    const text =
+      '<|user|><think>a </think> b<|end|><|assistant|><think>Hm, </thinking> <|end|></think>Blue.<|end|>';
+    expect(template.render(dialogue)).toBe(text);
+    const { tokens } = template.encodeDialogue(dialogue);
+    expect(thinking.decode(tokens)).toBe(text);
+    const names = Array.from(tokens, (id) => thinking.tokenOf(id)!).filter((t) =>
+      thinking.specialTokens.has(t),
     );
+    expect(names).toEqual(
+      '<|user|> <think> </think> <|end|> <|assistant|> <think> </think> <|end|>'.split(' '),
+    );
+  });
+
+  it('may come in parts, as transformers takes them, or as the text of the parts', () => {
+    const parts = [
+      { type: 'text', text: 'a <|end|>' },
+      { type: 'text', text: ' b' },
+    ];
+    const message: Message = { role: 'user', content: 'a <|end|> b', fields: { content: parts } };
+    const one = (source: string) => {
+      return new ChatTemplate(`{% for m in messages %}${source}<|end|>{% endfor %}`, tokenizer);
+    };
+    // Of the form that Llama 3.2's and Qwen2-VL's templates have.
+    const reading = one(
+      "{% if m.content is string %}{{ m.content }}{% else %}{% for p in m.content %}{{ '(' + p.text + ')' }}{% endfor %}{% endif %}",
+    );
+    expect(reading.render([message])).toBe('(a <|end|>)( b)<|end|>');
+    expect(controls(reading.encodePrompt([message]))).toEqual([idOf('<|end|>')]);
+    for (const source of ['{{ m.content }}', "{{ m.content + '' }}", '{{ m.content|trim }}']) {
+      expect(one(source).render([message]), source).toBe('a <|end|> b<|end|>');
+    }
+    expect(chat.render([message])).toBe('<|user|>a <|end|> b<|end|>');
+  });
+
+  it.each([
+    // The template names the role, refuses it, or leaves the message out without a word.
+    ['<{{ m.role }}>{{ m.content }}', '<developer>x<user>y'],
+    [
+      "{% if m.role == 'developer' %}{{ raise_exception('no') }}{% endif %}<{{ m.role }}>{{ m.content }}",
+      '<system>x<user>y',
+    ],
+    ["{% if m.role in ['system', 'user'] %}<{{ m.role }}>{{ m.content }}{% endif %}", '<system>x<user>y'],
+    ["{% if m.role == 'user' %}<{{ m.role }}>{{ m.content }}{% endif %}", '<user>y'],
+  ])('of the developer reaches the template %s', (source, text) => {
+    const template = new ChatTemplate(`{% for m in messages %}${source}{% endfor %}`, tokenizer);
+    const messages = [
+      { role: 'developer', content: 'x' },
+      { role: 'user', content: 'y' },
+    ];
+    expect(template.render(messages)).toBe(text);
+  });
+
+  it.each([
+    ["m.content == '<|end|>'", '<|end|>', 'True'],
+    ["m.content.startswith('<|end|>')", '<|end|>x', 'True'],
+    ["m.content.endswith(('a', '|>'))", '<|end|>', 'True'],
+    ["m.content.find('|end')", 'x<|end|>', '2'],
+    ["m.content.count('<|end|>')", '<|end|><|end|>', '2'],
+    ["m.content|replace('<|end|>', '-')", 'a<|end|>b', 'a-b'],
+    ["m.content.strip('<|>')", '<|end|>', 'end'],
+    ["m.content.partition('<|end|>')", 'a<|end|>b', "('a', '<|end|>', 'b')"],
+    ["{'<|end|>': 'found'}[m.content]", '<|end|>', 'found'],
+    ["m.content in ['<|end|>']", '<|end|>', 'True'],
+    ['m.content|length', '<|end|>', '7'],
+    ["('<|end|>' ~ m.content)|length", 'x', '8'],
+    ["'<|end|>' in '<|end|>' ~ m.content", 'x', 'True'],
+    ['m.content[:3]', '<|end|>', '<|e'],
+    ['m.content|e', '<|end|>', '&lt;|end|&gt;'],
+    ["'{:<9}|'.format(m.content)", '<|end|>', '<|end|>  |'],
+  ])('gives %s what Python gives', (expression, content, wanted) => {
+    const template = new ChatTemplate(`{% for m in messages %}{{ ${expression} }}{% endfor %}`, tokenizer);
+    expect(template.render([{ role: 'user', content }])).toBe(wanted);
+    expect(controls(template.encodePrompt([{ role: 'user', content }]))).toEqual([]);
   });
 });
 

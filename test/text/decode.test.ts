@@ -79,16 +79,31 @@ describe('decode', () => {
     expect(ours.decode(ids, { skipSpecial: true })).toBe('ab');
   });
 
-  it.each([-1, 100256, 100277, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 0.5, Number.NaN, -(2 ** 31)])(
-    'refuses the id %d',
-    (id) => {
-      const refusal = expect.objectContaining({ code: 'ERR_ARGUMENT' });
-      expect(() => ours.decode([id])).toThrow(refusal);
-      expect(() => ours.decodeBytes([0, id])).toThrow(refusal);
-      expect(() => ours.stream().push(id)).toThrow(refusal);
-      expect(ours.tokenOf(id)).toBeUndefined();
-    },
-  );
+  // As the tokenizers library: decode([0, 100256, 0]) is the text of the two others.
+  it.each([100256, 100277, 2 ** 31 - 1])('gives no text for the id %d, which has no token', (id) => {
+    const [hello] = ours.encode('hello');
+    expect(ours.tokenOf(id)).toBeUndefined();
+    expect(ours.byteLength(id)).toBe(0);
+    expect(ours.decode([hello!, id, hello!])).toBe('hellohello');
+    expect([...ours.decodeBytes([id])]).toEqual([]);
+    expect(streamed([hello!, id, hello!]).join('')).toBe('hellohello');
+  });
+
+  it('names the ids without a token among the rows of a model', () => {
+    const rows = ours.vocabSize + 3;
+    const unused = ours.unusedIds(rows);
+    expect(unused).toContain(100256);
+    expect(unused.slice(-3)).toEqual([rows - 3, rows - 2, rows - 1]);
+    for (let id = 0; id < rows; id++) expect(unused.includes(id)).toBe(ours.tokenOf(id) === undefined);
+  });
+
+  it.each([-1, 2 ** 31, 2 ** 32, 0.5, Number.NaN, -(2 ** 31)])('refuses the id %d', (id) => {
+    const refusal = expect.objectContaining({ code: 'ERR_ARGUMENT' });
+    expect(() => ours.decode([id])).toThrow(refusal);
+    expect(() => ours.decodeBytes([0, id])).toThrow(refusal);
+    expect(() => ours.stream().push(id)).toThrow(refusal);
+    expect(ours.tokenOf(id)).toBeUndefined();
+  });
 });
 
 describe('tokens by name', () => {

@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ChatTemplate } from '../../src/text/chat-template.ts';
 import { Tokenizer } from '../../src/text/tokenizer.ts';
 import { realTexts } from './oracles.ts';
 
@@ -130,4 +131,26 @@ describe('files', () => {
       expect.objectContaining({ name: 'AthanorError' }),
     );
   });
+});
+
+// As special_tokens_map of transformers 5.18 for the same file.
+it('gives templates all named tokens', () => {
+  writeConfig({
+    eos_token: '<|endoftext|>',
+    bos_token: null,
+    unk_token: { __type: 'AddedToken', content: '<|endoftext|>' },
+    image_token: '<image>',
+    add_bos_token: true,
+    extra_special_tokens: { audio_token: '<audio>', boi: '<boi>' },
+  });
+  const tokenizer = Tokenizer.load(folder);
+  expect(tokenizer.namedTokens).toEqual({
+    eos_token: '<|endoftext|>',
+    unk_token: '<|endoftext|>',
+    image_token: '<image>',
+    audio_token: '<audio>',
+    boi: '<boi>',
+  });
+  tokenizer.chatTemplate = '{{ unk_token }}{{ image_token }}{{ boi }}{{ bos_token is defined }}';
+  expect(ChatTemplate.of(tokenizer).render([])).toBe('<|endoftext|><image><boi>False');
 });

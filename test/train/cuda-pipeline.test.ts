@@ -89,11 +89,16 @@ describe.each(['tiny', 'llama-tiny'])('%s', (preset) => {
     cuSeqlens: ints([0, ids.length - first]),
   });
 
-  it('generates through the cache what its full pass says', async () => {
+  it.each([
+    ['all ids', []],
+    ['even ids only', Array.from({ length: config.vocabSize / 2 }, (_, i) => 2 * i + 1)],
+  ])('generates %s through the cache with what its full pass says', async (_, suppressTokens) => {
     const model = new Gpt({ ...config, initializerRange: 0.2 }, { dtype: 'bf16', seed: 5 });
     const prompts = [5, 1, 17].map((length) => tokenBatch([length], config.vocabSize).ids);
-    const completions = await generate(model, prompts, { maxTokens: 9, seed: 3, batchSize: 2 });
+    const options = { maxTokens: 9, seed: 3, batchSize: 2, suppressTokens };
+    const completions = await generate(model, prompts, options);
     completions.forEach(({ tokens, logProbs }, i) => {
+      expect([...tokens].filter((id) => suppressTokens.includes(id))).toEqual([]);
       const ids = Int32Array.from([...prompts[i]!, ...tokens]);
       const whole = noGrad(() =>
         scope(() => {

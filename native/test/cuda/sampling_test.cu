@@ -20,14 +20,14 @@ struct Drawn {
 /// A row of the batch is stream r, step 3 r.
 template <class T>
 Drawn sample(DType dtype, const std::vector<T>& logits, size_t rows, const SamplingSettings& settings,
-             const std::vector<int32_t>& history = {}) {
+             const std::vector<int32_t>& history = {}, const std::vector<int32_t>& suppressed = {}) {
   std::vector<int32_t> streams(rows), steps(rows);
   for (size_t r = 0; r < rows; ++r) {
     streams[r] = static_cast<int32_t>(r);
     steps[r] = static_cast<int32_t>(3 * r);
   }
   const DeviceArray<T> x(logits);
-  const DeviceArray<int32_t> past(history), stream(streams), step(steps), tokens(rows);
+  const DeviceArray<int32_t> past(history), banned(suppressed), stream(streams), step(steps), tokens(rows);
   const DeviceArray<float> log_probs(rows);
   cuda::sampling_kernels().sample({.dtype = dtype,
                                    .tokens = tokens,
@@ -35,6 +35,8 @@ Drawn sample(DType dtype, const std::vector<T>& logits, size_t rows, const Sampl
                                    .logits = x,
                                    .history = history.empty() ? nullptr : static_cast<int32_t*>(past),
                                    .history_length = static_cast<int64_t>(history.size() / rows),
+                                   .suppressed = banned,
+                                   .suppressed_count = static_cast<int64_t>(suppressed.size()),
                                    .streams = stream,
                                    .steps = step,
                                    .settings = settings,
@@ -68,13 +70,14 @@ struct Candidates {
 
 /// In double precision, by sorting the row.
 int32_t reference_token(std::vector<double> row, const SamplingSettings& s, const int32_t* history,
-                        size_t history_length, size_t r) {
+                        size_t history_length, size_t r, const std::vector<int32_t>& suppressed) {
   const std::vector<double> given = row;
   for (size_t i = 0; i < history_length; ++i) {
     if (history[i] < 0) continue;
     const auto token = static_cast<size_t>(history[i]);
     row[token] = given[token] > 0 ? given[token] / s.repetition_penalty : given[token] * s.repetition_penalty;
   }
+  for (int32_t token : suppressed) row[static_cast<size_t>(token)] = -INFINITY;
   Candidates kept;
   kept.tokens.resize(row.size());
   std::iota(kept.tokens.begin(), kept.tokens.end(), size_t{0});
@@ -112,17 +115,18 @@ double reference_log_prob(const std::vector<double>& row, int32_t token, double 
 
 template <class T>
 void expect_draws(DType dtype, size_t vocabulary, size_t rows, const SamplingSettings& settings,
-                  size_t history_length = 0, float spread = 3.0f) {
+                  size_t history_length = 0, float spread = 3.0f,
+                  const std::vector<int32_t>& suppressed = {}) {
   const std::vector<T> logits = as_type<T>(normals(rows * vocabulary, 11, spread));
   std::vector<int32_t> history = integers(rows * history_length, static_cast<int32_t>(vocabulary), 5);
   for (size_t i = 0; i + 1 < history.size(); i += 3) history[i + 1] = i % 2 == 0 ? history[i] : -1;
-  const Drawn drawn = sample(dtype, logits, rows, settings, history);
+  const Drawn drawn = sample(dtype, logits, rows, settings, history, suppressed);
   for (size_t r = 0; r < rows; ++r) {
     std::vector<double> row;
     for (size_t i = 0; i < vocabulary; ++i)
       row.push_back(static_cast<double>(to_float(logits[r * vocabulary + i])));
     const int32_t expected =
-        reference_token(row, settings, history.data() + r * history_length, history_length, r);
+        reference_token(row, settings, history.data() + r * history_length, history_length, r, suppressed);
     EXPECT(drawn.tokens[r] == expected);
     const double log_prob =
         reference_log_prob(row, expected, settings.temperature == 0 ? 1 : settings.temperature);
@@ -164,6 +168,20 @@ TEST_BOTH_TYPES(penalised_tokens_are_penalised_once) {
   expect_draws<T>(kType, 50, 8, {1.0, 0, 1.0, 0.0, 1.8, 9}, 37);
   expect_draws<T>(kType, 1100, 4, {0.7, 20, 0.9, 0.02, 0.5, 9}, 600);
   expect_draws<T>(kType, 50, 8, {0.0, 0, 1.0, 0.0, 1.8, 9}, 37);
+}
+
+TEST_BOTH_TYPES(suppressed_tokens_are_not_drawn_and_count_in_log_probs) {
+  // Half of the tokens, so that most rows have their largest logit among them.
+  std::vector<int32_t> suppressed;
+  for (int32_t token = 0; token < 1100; token += token < 600 ? 2 : 1) suppressed.push_back(token);
+  for (double temperature : {0.0, 0.8}) {
+    for (int64_t top_k : {0, 30}) {
+      for (double top_p : {0.9, 1.0}) {
+        expect_draws<T>(kType, 1100, 6, {temperature, top_k, top_p, 0.02, 1.0, 9}, 0, 3.0f, suppressed);
+        expect_draws<T>(kType, 1100, 6, {temperature, top_k, top_p, 0.02, 1.4, 9}, 300, 3.0f, suppressed);
+      }
+    }
+  }
 }
 
 TEST(greedy_takes_the_first_of_equals) {

@@ -1,6 +1,7 @@
 /** Prompts, to which PPO and GRPO sample responses. */
 import type { JsonObject } from '../../base/json.ts';
-import type { ChatTemplate, Message, TemplateInputs } from '../../text/chat-template.ts';
+import type { ChatTemplate, Message, RefusedMessages, TemplateInputs } from '../../text/chat-template.ts';
+import { encodeRows, type RefusalOptions } from './encoded-rows.ts';
 import {
   BadRow,
   has,
@@ -50,19 +51,25 @@ export interface FittingPrompts {
   fitting: { prompt: Prompt; tokens: Int32Array }[];
   /** Number of prompts that were left out. */
   tooLong: number;
+  /** The template's first refusal of a prompt that was left out for it. */
+  refusal: RefusedMessages | undefined;
 }
 
 /**
  * Encodes prompts. One with more than `maxTokens` tokens is left out and counted, since a cut
- * prompt would ask something else. Throws ERR_CONFIG naming the row when the template refuses it.
+ * prompt would ask something else. Throws ERR_CONFIG naming the row when the template refuses it,
+ * unless `onBadLine` is skip.
  */
 export function fittingPrompts(
   prompts: readonly Prompt[],
   template: ChatTemplate,
   maxTokens: number,
+  options: RefusalOptions = {},
 ): FittingPrompts {
-  const fitting = prompts
-    .map((prompt) => ({ prompt, tokens: template.encodePrompt(prompt.messages, prompt.id, prompt.inputs) }))
-    .filter(({ tokens }) => tokens.length <= maxTokens);
-  return { fitting, tooLong: prompts.length - fitting.length };
+  const encode = (prompt: Prompt) => {
+    return { prompt, tokens: template.encodePrompt(prompt.messages, prompt.id, prompt.inputs) };
+  };
+  const { encoded, refusal } = encodeRows(prompts, encode, options);
+  const fitting = encoded.filter(({ tokens }) => tokens.length <= maxTokens);
+  return { fitting, tooLong: encoded.length - fitting.length, refusal };
 }

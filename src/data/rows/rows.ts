@@ -216,20 +216,23 @@ export function textOf(value: JsonValue | undefined, what: string): string {
   return value;
 }
 
-const roles = ['system', 'user', 'assistant', 'tool'];
+/** Roles of the messages that come before the dialogue. */
+const leadingRoles = ['system', 'developer'];
+const roles = [...leadingRoles, 'user', 'assistant', 'tool'];
 
 /**
- * A list of { role, content } in a valid order: perhaps a system message, then user and assistant
- * in turn. After a turn of the assistant that calls tools come the turns of the tools, and then the
- * next turn of the assistant. An empty system message is left out. Throws BadRow.
+ * A list of { role, content } in a valid order: perhaps a message of the system and one of the
+ * developer, then user and assistant in turn. After a turn of the assistant that calls tools come
+ * the turns of the tools, and then the next turn of the assistant. An empty message of the system
+ * or the developer is left out. Throws BadRow.
  */
 export function messagesOf(value: JsonValue | undefined, key: string): Message[] {
   if (!Array.isArray(value)) throw new BadRow(`"${key}" is ${kindOf(value)}, not a list of messages`);
-  const messages = value.map((message, i) => messageOf(message, `message ${i + 1} of "${key}"`));
-  const [first] = messages;
-  if (first?.role === 'system' && !/\S/.test(first.content)) messages.shift();
+  const all = value.map((message, i) => messageOf(message, `message ${i + 1} of "${key}"`));
+  const leading = leadingMessages(all);
+  const turns = all.slice(leading.length);
+  const messages = [...leading.filter(({ content }) => /\S/.test(content)), ...turns];
   if (messages.length === 0) throw new BadRow(`"${key}" is empty`, 'empty');
-  const turns = messages[0]!.role === 'system' ? messages.slice(1) : messages;
   turns.forEach((message, i) => {
     const expected = dueAfter(turns[i - 1]);
     if (!expected.includes(message.role)) {
@@ -241,6 +244,13 @@ export function messagesOf(value: JsonValue | undefined, key: string): Message[]
     }
   });
   return messages;
+}
+
+/** The messages of the system and of the developer at the beginning, at most one of each. */
+function leadingMessages([first, second]: readonly Message[]): Message[] {
+  if (!first || !leadingRoles.includes(first.role)) return [];
+  const isLeading = second && leadingRoles.includes(second.role) && second.role !== first.role;
+  return isLeading ? [first, second] : [first];
 }
 
 /** Whose turn may come behind a message. */
@@ -268,15 +278,29 @@ function messageOf(message: JsonValue, what: string): Message {
   for (const [key, value] of Object.entries(rest)) if (value !== null) fields[key] = value;
   const withoutText = callsTools({ role, content: '', fields }) && !has(message, 'content');
   if (withoutText && content === null) fields.content = null;
-  if (typeof content !== 'string' && !withoutText) {
+  if (Array.isArray(content)) fields.content = content;
+  else if (typeof content !== 'string' && !withoutText) {
     throw new BadRow(`the content of ${what} is ${kindOf(content)}, not a text`);
   }
   return {
     role,
-    content: typeof content === 'string' ? content : '',
+    content: typeof content === 'string' ? content : Array.isArray(content) ? partsText(content, what) : '',
     ...(Object.keys(fields).length > 0 && { fields }),
     ...(isLearned(weight, train, what) ? {} : { train: false }),
   };
+}
+
+/** The text of content in parts: { type: 'text', text }. Throws BadRow for other parts. */
+function partsText(parts: readonly JsonValue[], what: string): string {
+  const texts = parts.map((part, i) => {
+    if (!isRecord(part)) throw new BadRow(`part ${i + 1} of ${what} is ${kindOf(part)}, not an object`);
+    if (part.type !== 'text' || typeof part.text !== 'string') {
+      const type = JSON.stringify(part.type ?? null).slice(0, 40);
+      throw new BadRow(`part ${i + 1} of ${what} has the type ${type}; only text is supported`);
+    }
+    return part.text;
+  });
+  return texts.join('');
 }
 
 /** OpenAI marks turns that are not learned with a weight of 0, other formats with `train`. */

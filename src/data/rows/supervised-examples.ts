@@ -1,5 +1,6 @@
 /** Turns dialogues into supervised examples: token ids, and for each the id to predict after it. */
-import type { ChatTemplate } from '../../text/chat-template.ts';
+import type { ChatTemplate, RefusedMessages } from '../../text/chat-template.ts';
+import { encodeRows, type RefusalOptions } from './encoded-rows.ts';
 import type { Instruction } from './instructions.ts';
 
 /** One example, `[n]`. */
@@ -12,7 +13,7 @@ export interface SupervisedExample {
 const IGNORED = -100;
 
 /** How long examples may be. */
-export interface SupervisedOptions {
+export interface SupervisedOptions extends RefusalOptions {
   /** The most tokens in an example. */
   context: number;
   /** What to do with a longer one: cut it, or leave it out. */
@@ -30,20 +31,26 @@ export interface SupervisedSet {
    * Examples that were left out because the cut removed all their targets: they have no mean loss.
    */
   unsupervised: number;
+  /** The template's first refusal of a row that was left out for it. */
+  refusal: RefusedMessages | undefined;
 }
 
 /**
  * Encodes instructions with a chat template. Throws ERR_CONFIG naming the row when the
- * template refuses it.
+ * template refuses it, unless `onBadLine` is skip.
  */
 export function supervisedExamples(
   instructions: readonly Instruction[],
   template: ChatTemplate,
-  { context, overLong }: SupervisedOptions,
+  { context, overLong, ...options }: SupervisedOptions,
 ): SupervisedSet {
-  const set: SupervisedSet = { examples: [], truncated: 0, dropped: 0, unsupervised: 0 };
-  for (const { id, messages, inputs } of instructions) {
-    const dialogue = template.encodeDialogue(messages, id, inputs);
+  const { encoded, refusal } = encodeRows(
+    instructions,
+    ({ id, messages, inputs }) => template.encodeDialogue(messages, id, inputs),
+    options,
+  );
+  const set: SupervisedSet = { examples: [], truncated: 0, dropped: 0, unsupervised: 0, refusal };
+  for (const dialogue of encoded) {
     // The last token is a target only, so a dialogue one longer than the context fits.
     const tooLong = dialogue.tokens.length > context + 1;
     if (tooLong && overLong === 'drop') {

@@ -35,9 +35,10 @@ export interface EvaluationBatch extends PackedTokens {
 const ORDER_SEED = 0;
 
 /**
- * Each token of a document is a target once, except the end-of-text token before it. The last
- * document is cut so that there are at most `maxTokens` targets. Throws ERR_ARGUMENT for a batch or
- * window without room, ERR_FILE_DAMAGED, and the errors of dataset.tokenizer().
+ * Each token of a document is a target once, except the end-of-text token before it, and the begin
+ * token where the tokenizer's post-processor puts one. The last document is cut so that there are
+ * at most `maxTokens` targets. Throws ERR_ARGUMENT for a batch or window without room,
+ * ERR_FILE_DAMAGED, and the errors of dataset.tokenizer().
  */
 export function* evaluationBatches(
   dataset: TokenDataset,
@@ -73,11 +74,16 @@ function* windows(
 ): Generator<Int32Array> {
   const documents = dataset.documentCount(split);
   const order = new Permutation(documents, ORDER_SEED, 0);
+  const { eosId, frame } = dataset.tokenizer();
+  const begin = frame.before[0] === eosId ? undefined : frame.before[0];
   let left = maxTokens;
   for (let i = 0; i < documents && left > 0; ++i) {
     const [span] = dataset.documents(split, order.at(i), 1);
     const { start, end } = span!;
-    for (let at = start; at + 1 < end && left > 0; at += context) {
+    // As transformers reads a text: the begin token is the first, with no end-of-text token before
+    // it.
+    const hasBegin = begin !== undefined && end > start + 1 && dataset.read(split, start, 2)[1] === begin;
+    for (let at = hasBegin ? start + 1 : start; at + 1 < end && left > 0; at += context) {
       const targets = Math.min(context, end - at - 1, left);
       yield dataset.read(split, at, targets + 1);
       left -= targets;
@@ -87,5 +93,5 @@ function* windows(
 
 function batchOf(dataset: TokenDataset, rows: readonly Int32Array[], length: number): EvaluationBatch {
   const packed = packRows(rows, length, undefined);
-  return { ...packed, bytes: dataset.tokenizer().decodeBytes(packed.targets).length };
+  return { ...packed, bytes: dataset.tokenizer().decodeBytes(packed.targets, { skipSpecial: true }).length };
 }

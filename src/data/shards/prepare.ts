@@ -182,7 +182,10 @@ class ShardJob {
   }
 
   #encode(batch: readonly PlacedDocument[]): void {
-    const ids = this.#tokenizer.encodeBatch(batch.map(({ text }) => text));
+    const texts = batch.map(({ text }) => text);
+    const ids = this.#tokenizer
+      .encodeBatch(texts, { addSpecialTokens: true })
+      .map((document) => this.#betweenSeparators(document));
     for (const [i, { text, split, source }] of batch.entries()) {
       const bytes = Buffer.byteLength(text);
       const tokens = ids[i]!.length + 1;
@@ -196,6 +199,14 @@ class ShardJob {
       }
     }
     this.#options.onProgress?.(this.#progress);
+  }
+
+  /** A document without the end-of-text token at its ends: the separators are those already. */
+  #betweenSeparators(ids: Int32Array): Int32Array {
+    const { before, after } = this.#tokenizer.frame;
+    const begin = before[0] === this.#separator ? 1 : 0;
+    const end = after.at(-1) === this.#separator ? ids.length - 1 : ids.length;
+    return ids.subarray(begin, end);
   }
 
   #manifest(dropped: Record<string, number>): Manifest {

@@ -19,6 +19,8 @@ export interface SampleInputs {
   repetitionPenalty: number;
   /** i32 `[b, h]`: the tokens to penalise, -1 for none */
   history?: NativeTensor | undefined;
+  /** i32 `[s]`: tokens that are never drawn */
+  suppressed?: NativeTensor | undefined;
   /** The random number of row i is a function of (seed, streams[i], steps[i]). */
   seed: number;
   /** i32 `[b]` */
@@ -29,8 +31,9 @@ export interface SampleInputs {
 
 export interface SamplingBinding {
   /**
-   * [tokens i32 `[b]`, logProbs f32 `[b]`], the latter under the unfiltered softmax at that
-   * temperature, or at 1 where it is 0. ERR_NOT_FINITE names a row without a distribution.
+   * [tokens i32 `[b]`, logProbs f32 `[b]`], the latter under the unfiltered softmax over all V
+   * tokens at that temperature, or at 1 where it is 0. ERR_NOT_FINITE names a row without a
+   * distribution.
    */
   sample(inputs: SampleInputs): [NativeTensor, NativeTensor];
 }

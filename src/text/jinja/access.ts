@@ -1,6 +1,7 @@
 /** Fields, items and slices of values, as Jinja2's sandbox gives them. */
 import { TemplateError } from './errors.ts';
 import { iterate } from './iteration.ts';
+import { plainValue } from './marks.ts';
 import { isForbidden, method } from './methods.ts';
 import { repr } from './printing.ts';
 import { length, substring } from './python-text.ts';
@@ -32,7 +33,8 @@ export function itemOf(run: Run, object: Value, key: Value): Value {
   if (object instanceof Undefined) object.fail();
   const item = subscript(run, object, key);
   if (item !== undefined) return item;
-  const name = textOf(key);
+  const text = textOf(key);
+  const name = text === undefined ? undefined : run.plain(text);
   const found = name === undefined ? undefined : field(object, name);
   if (found !== undefined) return found;
   return new Undefined(`${describe(run, object)} has no element ${repr(run, key)}`);
@@ -55,7 +57,7 @@ function describe(run: Run, object: Value): string {
 function subscript(run: Run, object: Value, key: Value): Value | undefined {
   if (object instanceof Dict) {
     try {
-      return object.get(key);
+      return object.get(plainValue(run, key));
     } catch (error) {
       if (error instanceof TemplateError) return undefined;
       throw error;

@@ -1,6 +1,7 @@
 /** Equality, order and membership, as Python has them. */
 import { TemplateError } from './errors.ts';
 import { iterate, sizeOf } from './iteration.ts';
+import { plainValue } from './marks.ts';
 import type { Comparison } from './nodes.ts';
 import { compare } from './python-text.ts';
 import type { Run } from './run.ts';
@@ -33,7 +34,8 @@ export function equal(run: Run, left: Value, right: Value): boolean {
   const [leftText, rightText] = [textOf(left), textOf(right)];
   if (leftText !== undefined || rightText !== undefined) {
     run.budget.charge(Math.min(leftText?.length ?? 0, rightText?.length ?? 0) / 16);
-    return leftText === rightText;
+    if (leftText === undefined || rightText === undefined) return false;
+    return run.plain(leftText) === run.plain(rightText);
   }
   if (left === null || right === null) return false;
   if (Array.isArray(left)) return Array.isArray(right) && equalItems(run, left, right);
@@ -88,7 +90,7 @@ export function order(run: Run, left: Value, right: Value): number {
   const [leftText, rightText] = [textOf(left), textOf(right)];
   if (leftText !== undefined && rightText !== undefined) {
     run.budget.charge(Math.min(leftText.length, rightText.length) / 16);
-    return compare(leftText, rightText);
+    return compare(run.plain(leftText), run.plain(rightText));
   }
   if (Array.isArray(left) && Array.isArray(right)) return orderItems(run, left, right);
   if (left instanceof Tuple && right instanceof Tuple) return orderItems(run, left.items, right.items);
@@ -114,10 +116,11 @@ export function isIn(run: Run, item: Value, container: Value): boolean {
       throw new TemplateError(`'in <string>' requires string as left operand, not ${typeName(item)}`);
     }
     run.budget.charge(text.length / 4);
-    return text.includes(part);
+    return run.plain(text).includes(run.plain(part));
   }
-  if (container instanceof Dict) return container.has(item);
-  if (container instanceof DictView && container.type === 'dict_keys') return container.dict.has(item);
+  if (container instanceof Dict) return container.has(plainValue(run, item));
+  if (container instanceof DictView && container.type === 'dict_keys')
+    return container.dict.has(plainValue(run, item));
   if (container instanceof Namespace) throw new TemplateError("'Namespace' object is not iterable");
   if (sizeOf(container) === undefined && !(container instanceof Once)) {
     throw new TemplateError(`argument of type '${typeName(container)}' is not iterable`);

@@ -43,10 +43,10 @@ export function callTest(run: Run, name: string, value: Value, args: Arguments):
   return isTrue(apply(test, run, value, args));
 }
 
-function nameOf(value: Value): string {
+function nameOf(run: Run, value: Value): string {
   const name = textOf(value);
   if (name === undefined) throw new TemplateError(`a name of a filter or test cannot be ${typeName(value)}`);
-  return name;
+  return run.plain(name);
 }
 
 function* map(run: Run, value: Value, { positional, named }: Arguments): Generator<Value> {
@@ -59,7 +59,7 @@ function* map(run: Run, value: Value, { positional, named }: Arguments): Generat
     change = getter(run, named.get('attribute'), named.get('default'));
   } else {
     if (name === undefined) throw new TemplateError('map requires a filter argument');
-    change = (item) => callFilter(run, nameOf(name), item, { positional: rest, named });
+    change = (item) => callFilter(run, nameOf(run, name), item, { positional: rest, named });
   }
   for (const item of iterate(run, value)) yield change(item);
 }
@@ -81,7 +81,7 @@ function* select(
     const holds =
       name === undefined
         ? isTrue(subject)
-        : callTest(run, nameOf(name), subject, { positional: rest, named });
+        : callTest(run, nameOf(run, name), subject, { positional: rest, named });
     if (holds === wanted) yield item;
   }
 }

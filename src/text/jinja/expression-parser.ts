@@ -7,6 +7,8 @@ import type { TokenStream } from './token-stream.ts';
 export interface Vocabulary {
   filters: ReadonlyMap<string, unknown>;
   tests: ReadonlyMap<string, unknown>;
+  /** Marks a text of the template. */
+  mark(text: string): string;
 }
 
 export class ExpressionParser extends OperandParser {
@@ -19,6 +21,10 @@ export class ExpressionParser extends OperandParser {
   constructor(stream: TokenStream, vocabulary: Vocabulary) {
     super(stream);
     this.#vocabulary = vocabulary;
+  }
+
+  mark(text: string): string {
+    return this.#vocabulary.mark(text);
   }
 
   checkUnknown(): void {

@@ -6,6 +6,7 @@ import { callFilter, callTest } from './environment.ts';
 import { TemplateError } from './errors.ts';
 import { type Arguments, Callable } from './functions.ts';
 import { toList } from './iteration.ts';
+import { plainValue } from './marks.ts';
 import type { CallArguments, CallNode, Comparison, Expression, FilterNode, SliceNode } from './nodes.ts';
 import { str } from './printing.ts';
 import type { Run } from './run.ts';
@@ -96,7 +97,9 @@ function concat(run: Run, parts: readonly Expression[], scope: Scope): string {
 function makeDict(run: Run, pairs: readonly [Expression, Expression][], scope: Scope): Dict {
   run.budget.chargeItems(pairs.length);
   const dict = new Dict();
-  for (const [key, value] of pairs) dict.set(evaluate(run, key, scope), evaluate(run, value, scope));
+  for (const [key, value] of pairs) {
+    dict.set(plainValue(run, evaluate(run, key, scope)), evaluate(run, value, scope));
+  }
   return dict;
 }
 

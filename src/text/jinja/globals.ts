@@ -3,6 +3,7 @@ import { integerArgument, textArgument } from './arguments.ts';
 import { RaisedError, TemplateError } from './errors.ts';
 import { type Arguments, apply, BuiltIn, Callable, operations } from './functions.ts';
 import { iterate, toList } from './iteration.ts';
+import { plainValue } from './marks.ts';
 import { str } from './printing.ts';
 import type { Run } from './run.ts';
 import { strftime } from './strftime.ts';
@@ -33,7 +34,7 @@ function entriesOf(run: Run, { positional, named }: Arguments): [Value, Value][]
     for (const pair of iterate(run, given)) {
       const items = toList(run, pair);
       if (items.length !== 2) throw new TemplateError('dict needs pairs of a key and a value');
-      entries.push([items[0]!, items[1]!]);
+      entries.push([plainValue(run, items[0]!), items[1]!]);
     }
   }
   run.budget.chargeItems(entries.length);
@@ -120,7 +121,8 @@ const functions = operations<null>({
   'raise_exception(message)': (run, _none, message) => {
     throw new RaisedError(str(run, message!));
   },
-  'strftime_now(format)': (run, _none, format) => strftime(run.now(), textArgument(format, 'format')),
+  'strftime_now(format)': (run, _none, format) =>
+    strftime(run.now(), run.plain(textArgument(format, 'format'))),
   'lipsum(*more)': () => {
     throw new TemplateError('lipsum is not supported in chat templates');
   },

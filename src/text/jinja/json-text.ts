@@ -91,10 +91,11 @@ function wrapped(
 }
 
 function quoted(run: Run, text: string, ascii: boolean): string {
-  const special = ascii ? /["\\]|[^ -~]/g : unsafe;
-  const escaped = text.replace(special, (unit) => {
-    if (run.verbatim.includes(unit)) return unit;
-    return named[unit] ?? `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  const special = ascii ? /["\\]|[^ -~]/gu : unsafe;
+  const code = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  const escaped = run.withPlainQuotes(text).replace(special, (character) => {
+    if (run.isMark(character)) return character;
+    return named[character] ?? character.split('').map(code).join('');
   });
   return `"${escaped}"`;
 }

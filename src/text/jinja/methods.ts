@@ -2,6 +2,7 @@
 import { asNumber, equal } from './comparison.ts';
 import { TemplateError } from './errors.ts';
 import { type Arguments, apply, BuiltIn, type Entry, operations } from './functions.ts';
+import { applyMethod, plainValue } from './marks.ts';
 import { escapeHtml } from './printing.ts';
 import type { Run } from './run.ts';
 import { formatText } from './str-format.ts';
@@ -10,8 +11,8 @@ import { Dict, DictView, Markup, Range, Tuple, textOf, type Value } from './valu
 
 const dictMethods = operations<Dict>({
   'copy()': (_run, dict) => new Dict(dict.entries()),
-  'get(/, key, default?)': (_run, dict, key, otherwise = null) => {
-    const value = dict.get(key!);
+  'get(/, key, default?)': (run, dict, key, otherwise = null) => {
+    const value = dict.get(plainValue(run, key!));
     return value === undefined ? otherwise : value;
   },
   'items()': (_run, dict) => new DictView('dict_items', dict),
@@ -108,7 +109,7 @@ function textMethod(text: string, name: string): Value | undefined {
   if (!entry) return undefined;
   return new BuiltIn(name, (run, args) => {
     run.budget.charge(text.length);
-    return apply(entry, run, text, args);
+    return applyMethod(run, name, entry, text, args);
   });
 }
 

@@ -30,6 +30,9 @@ export abstract class OperandParser {
     this.stream = stream;
   }
 
+  /** Marks a text of the template. */
+  abstract mark(text: string): string;
+
   abstract expression(withCondition?: boolean): Expression;
 
   /** An expression, or several with commas between them. */
@@ -43,7 +46,7 @@ export abstract class OperandParser {
     if (type === 'string') {
       let text = '';
       while (stream.is('string')) text += stream.next().value;
-      return { kind: 'constant', value: text };
+      return { kind: 'constant', value: this.mark(text) };
     }
     if (type === 'integer' || type === 'float') return this.#number();
     if (type === 'operator' && value === '(') {

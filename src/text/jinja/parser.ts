@@ -49,7 +49,7 @@ class Parser {
       }
       stream.next();
       if (type === 'text') {
-        body.push({ kind: 'text', text: value, line });
+        body.push({ kind: 'text', text: this.#expressions.mark(value), line });
       } else if (type === 'beginOutput') {
         body.push({ kind: 'output', expression: this.#expressions.tuple(), line });
         stream.expect('endOutput');

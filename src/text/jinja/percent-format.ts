@@ -35,15 +35,21 @@ class PercentFormatter {
 
   format(template: string): string {
     let usesNames = false;
-    const text = template.replace(
-      directive,
-      (_whole, name: string | undefined, flags: string, width?: string, point?: string, type?: string) => {
-        if (type === '%') return '%';
-        const given = { flags, width: this.#size(width), precision: this.#precision(point) };
-        if (name !== undefined) usesNames = true;
-        return this.#formatted(type!, name === undefined ? this.#take() : this.#named(name), given);
-      },
-    );
+    let text = '';
+    let end = 0;
+    for (const match of this.#run.plain(template).matchAll(directive)) {
+      const [whole, name, flags, width, point, type] = match;
+      text += template.slice(end, match.index);
+      end = match.index + whole.length;
+      if (type === '%') {
+        text += template.slice(end - 1, end);
+        continue;
+      }
+      const given = { flags: flags!, width: this.#size(width), precision: this.#precision(point) };
+      if (name !== undefined) usesNames = true;
+      text += this.#formatted(type!, name === undefined ? this.#take() : this.#named(name), given);
+    }
+    text += template.slice(end);
     if (this.#next < this.#items.length && !usesNames && !hasItems(this.#values)) {
       throw new TemplateError('not all arguments converted during string formatting');
     }

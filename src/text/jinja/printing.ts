@@ -65,10 +65,11 @@ export function integerText(value: bigint): string {
   return text;
 }
 
-function quoted(run: Run, text: string): string {
+function quoted(run: Run, given: string): string {
+  const text = run.withPlainQuotes(given);
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
   const escaped = text.replace(unprintable, (character) => {
-    if (run.verbatim.includes(character)) return character;
+    if (run.isMark(character)) return character;
     const name = named[character];
     if (name !== undefined) return name;
     const code = character.codePointAt(0)!;
@@ -94,7 +95,7 @@ const html: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '
 /** A value as HTML: text that is marked as such stays as it is. */
 export function escapeHtml(run: Run, value: Value): string {
   if (value instanceof Markup) return value.text;
-  return str(run, value).replace(/[&<>"']/g, (character) => html[character]!);
+  return run.plain(str(run, value)).replace(/[&<>"']/g, (character) => html[character]!);
 }
 
 /** Characters of a text as a list. */

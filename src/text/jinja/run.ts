@@ -1,13 +1,13 @@
 /** What one rendering of a template has: its variables, its budget and the text written so far. */
 import { Budget, type Limits } from './budget.ts';
+import type { Marks } from './marks.ts';
 import type { Value } from './values.ts';
 
 export interface RunOptions {
   limits: Limits;
   /** Variables of the template and functions of the environment. */
   context: ReadonlyMap<string, Value>;
-  /** Characters that are printed as they are where Python would spell their code. */
-  verbatim: string;
+  marks: Marks;
   /** What strftime_now reads. */
   now: () => Date;
 }
@@ -15,7 +15,7 @@ export interface RunOptions {
 export class Run {
   readonly budget: Budget;
   readonly context: ReadonlyMap<string, Value>;
-  readonly verbatim: string;
+  readonly #marks: Marks;
   readonly now: () => Date;
   /** Variables that the outermost scope has set: blocks read them. */
   readonly exported = new Map<string, Value>();
@@ -23,11 +23,28 @@ export class Run {
   line = 1;
   #written: string[] = [];
 
-  constructor({ limits, context, verbatim, now }: RunOptions) {
+  constructor({ limits, context, marks, now }: RunOptions) {
     this.budget = new Budget(limits);
     this.context = context;
-    this.verbatim = verbatim;
+    this.#marks = marks;
     this.now = now;
+  }
+
+  /** A text without marks: what it says. */
+  plain(text: string): string {
+    return this.#marks.plain(text);
+  }
+
+  /** A text whose quotes and backslashes are not marked, so that they can be escaped. */
+  withPlainQuotes(text: string): string {
+    return text.replace(/\p{Surrogate}/gu, (mark) => {
+      const character = this.plain(mark);
+      return /["'\\]/.test(character) ? character : mark;
+    });
+  }
+
+  isMark(character: string): boolean {
+    return this.#marks.characters.includes(character);
   }
 
   /** A variable of the context, or one that the outermost scope has set. */

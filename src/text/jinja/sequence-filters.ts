@@ -6,6 +6,7 @@ import { asNumber, equal, order, sortBy } from './comparison.ts';
 import { TemplateError } from './errors.ts';
 import { type Entry, operations } from './functions.ts';
 import { backwards, iterate, toList } from './iteration.ts';
+import { plainValue } from './marks.ts';
 import { str } from './printing.ts';
 import type { Run } from './run.ts';
 import {
@@ -26,7 +27,8 @@ type Getter = (item: Value) => Value;
 /** Reads a field by a path such as 'function.name'; a number in it is an index. */
 export function getter(run: Run, attribute: Value | undefined, otherwise?: Value): Getter {
   if (attribute === undefined || attribute === null) return (item) => item;
-  const path: Value[] = textOf(attribute)?.split('.').map(part) ?? [attribute];
+  const text = textOf(attribute);
+  const path: Value[] = text === undefined ? [attribute] : run.plain(text).split('.').map(part);
   return (item) => {
     let value = item;
     for (const name of path) {
@@ -51,7 +53,8 @@ function folded(caseSensitive: Value | undefined, get: Getter): Getter {
 }
 
 function sort(run: Run, value: Value, reverse?: Value, caseSensitive?: Value, attribute?: Value): Value[] {
-  const paths: (Value | undefined)[] = textOf(attribute)?.split(',') ?? [attribute];
+  const text = textOf(attribute);
+  const paths: (Value | undefined)[] = text === undefined ? [attribute] : run.plain(text).split(',');
   const getters = paths.map((path) => folded(caseSensitive, getter(run, path)));
   const key = (item: Value): Value[] => getters.map((get) => get(item));
   return sortBy(run, toList(run, value), key, isTrue(reverse ?? false));
@@ -91,7 +94,7 @@ function* unique(run: Run, value: Value, caseSensitive?: Value, attribute?: Valu
   const key = folded(caseSensitive, getter(run, attribute));
   const seen = new Set<unknown>();
   for (const item of iterate(run, value)) {
-    const hash = hashKey(key(item));
+    const hash = hashKey(plainValue(run, key(item)));
     if (seen.has(hash)) continue;
     seen.add(hash);
     yield item;
@@ -187,9 +190,9 @@ function* items(run: Run, value: Value): Generator<Value> {
 }
 
 export const sequenceFilters: Map<string, Entry> = operations({
-  'attr(name)': (_run, value, name) => {
+  'attr(name)': (run, value, name) => {
     if (value instanceof Undefined) value.fail();
-    const wanted = textArgument(name, 'the name of an attribute');
+    const wanted = run.plain(textArgument(name, 'the name of an attribute'));
     return field(value, wanted) ?? new Undefined(`there is no attribute ${wanted}`);
   },
   'batch(linecount, fill_with?)': (run, value, size, fill) => new Once(batch(run, value, size, fill)),

@@ -28,21 +28,22 @@ class Formatter {
   /** Formats hold fields themselves, to one level. */
   format(template: string, levels: number): string {
     if (levels < 0) throw new TemplateError('Max string recursion exceeded');
+    const plain = this.#run.plain(template);
     let result = '';
     let at = 0;
     while (at < template.length) {
       const brace = /[{}]/g;
       brace.lastIndex = at;
-      const index = brace.exec(template)?.index ?? template.length;
+      const index = brace.exec(plain)?.index ?? plain.length;
       result += template.slice(at, index);
       if (index === template.length) break;
-      const opens = template[index] === '{';
-      if (template[index + 1] === template[index]) {
+      const opens = plain[index] === '{';
+      if (plain[index + 1] === plain[index]) {
         result += template[index];
         at = index + 2;
       } else if (opens) {
-        const end = fieldEnd(template, index + 1);
-        result += this.#field(template.slice(index + 1, end), levels);
+        const end = fieldEnd(plain, index + 1);
+        result += this.#field(plain.slice(index + 1, end), levels);
         at = end + 1;
       } else {
         throw new TemplateError("Single '}' encountered in format string");

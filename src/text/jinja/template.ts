@@ -7,6 +7,7 @@ import { checkSource, DEFAULT_LIMITS, type Limits } from './budget.ts';
 import { filters, tests } from './environment.ts';
 import { BudgetError, TemplateError } from './errors.ts';
 import { fromJson, globals } from './globals.ts';
+import { type Marks, NO_MARKS } from './marks.ts';
 import type { Scoped } from './nodes.ts';
 import { parseTemplate } from './parser.ts';
 import { Run } from './run.ts';
@@ -17,11 +18,11 @@ import type { Value } from './values.ts';
 export interface TemplateOptions {
   /** What a rendering may use up. Default: enough for a dialogue of thousands of messages. */
   limits?: Partial<Limits>;
+  /** Marks of what the template writes itself. Default none. */
+  marks?: Marks;
 }
 
 export interface RenderOptions {
-  /** Characters that repr() and tojson never spell as codes. Default none. */
-  verbatim?: string;
   /** What strftime_now tells. Default the time of the call. */
   now?: () => Date;
 }
@@ -29,19 +30,22 @@ export interface RenderOptions {
 export class Template {
   readonly #root: Scoped;
   readonly #limits: Limits;
+  readonly #marks: Marks;
 
   /**
    * Throws TemplateError for a source that is no template, BudgetError for one that is too long.
    */
-  constructor(source: string, { limits }: TemplateOptions = {}) {
+  constructor(source: string, { limits, marks = NO_MARKS }: TemplateOptions = {}) {
+    this.#marks = marks;
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
     checkSource(source, this.#limits);
-    this.#root = guarded(() => parseTemplate(source, { filters, tests }));
+    this.#root = guarded(() => parseTemplate(source, { filters, tests, mark: (text) => marks.mark(text) }));
   }
 
   /**
-   * The text for these variables, which are JSON; fields that are undefined are not there. Throws
-   * TemplateError with the line where it failed, and BudgetError.
+   * The text for these variables, which are JSON; fields that are undefined are not there. What the
+   * template wrote itself is marked. Throws TemplateError with the line where it failed, and
+   * BudgetError.
    */
   render(variables: Readonly<Record<string, unknown>>, options: RenderOptions = {}): string {
     let line: number | undefined;
@@ -51,8 +55,8 @@ export class Template {
         for (const [name, value] of Object.entries(variables)) {
           if (value !== undefined) context.set(name, fromJson(value));
         }
-        const { verbatim = '', now = () => new Date() } = options;
-        const run = new Run({ limits: this.#limits, context, verbatim, now });
+        const { now = () => new Date() } = options;
+        const run = new Run({ limits: this.#limits, context, marks: this.#marks, now });
         try {
           const scope = new Scope(run, undefined, this.#root.names);
           return run.capture(() => execute(run, this.#root.body, scope)).text;
@@ -62,7 +66,10 @@ export class Template {
         }
       });
     } catch (error) {
-      if (error instanceof TemplateError) error.line ??= line;
+      if (error instanceof TemplateError) {
+        error.line ??= line;
+        error.message = this.#marks.plain(error.message);
+      }
       throw error;
     }
   }

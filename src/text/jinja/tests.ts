@@ -28,7 +28,7 @@ function isNamed(run: Run, value: Value, names: ReadonlyMap<string, unknown>): b
   if (name === undefined && (Array.isArray(value) || value instanceof Dict)) {
     throw new TemplateError('a list or dict is no name');
   }
-  return names.has(name ?? str(run, value));
+  return names.has(run.plain(name ?? str(run, value)));
 }
 
 export function makeTests(filters: () => ReadonlyMap<string, unknown>): Map<string, Entry> {

@@ -1,6 +1,6 @@
 /** Filters of texts and single values. */
 
-import { integerArgument, optionalText, textArgument } from './arguments.ts';
+import { integerArgument, textArgument } from './arguments.ts';
 import { binary, toFloat } from './arithmetic.ts';
 import { asNumber } from './comparison.ts';
 import { TemplateError } from './errors.ts';
@@ -8,11 +8,12 @@ import { type Entry, type Operation, operations } from './functions.ts';
 import { lengthOf } from './iteration.ts';
 import { toJson } from './json-text.ts';
 import { capitalize } from './letters.ts';
+import { applyMethod, replaceText } from './marks.ts';
 import { fixed, parseFloatText, parseInteger, rounded, roundedInteger } from './numbers.ts';
 import { escapeHtml, str } from './printing.ts';
 import { characters, length, lines, SPACE, strip, substring } from './python-text.ts';
 import type { Run } from './run.ts';
-import { padded, replaceCharged } from './text-methods.ts';
+import { padded, textMethods } from './text-methods.ts';
 import { isTrue, Markup, Tuple, textOf, typeName, Undefined, type Value } from './values.ts';
 
 /** A filter of a value's text; HTML stays HTML. */
@@ -54,10 +55,11 @@ function charged(run: Run, count: number): number {
   return count;
 }
 
-function toInteger(value: Value, otherwise: Value = 0n, base: Value = 10n): Value {
+function toInteger(run: Run, value: Value, otherwise: Value = 0n, base: Value = 10n): Value {
   if (value instanceof Undefined) value.fail();
-  const text = textOf(value);
-  if (text !== undefined) {
+  const given = textOf(value);
+  if (given !== undefined) {
+    const text = run.plain(given);
     const radix = asNumber(base);
     if (typeof radix !== 'bigint') return fromFloat(text, otherwise);
     if (radix !== 0n && (radix < 2n || radix > 36n)) return fromFloat(text, otherwise);
@@ -75,10 +77,12 @@ function fromFloat(text: string, otherwise: Value): Value {
   return number === undefined || !Number.isFinite(number) ? otherwise : BigInt(Math.trunc(number));
 }
 
-function toFloatValue(value: Value, otherwise: Value = 0): Value {
+function toFloatValue(run: Run, value: Value, otherwise: Value = 0): Value {
   if (value instanceof Undefined) value.fail();
   const text = textOf(value);
-  if (text !== undefined) return parseFloatText(strip(text, undefined, 'both')) ?? otherwise;
+  if (text !== undefined) {
+    return parseFloatText(strip(run.plain(text), undefined, 'both')) ?? otherwise;
+  }
   const number = asNumber(value);
   return number === undefined ? otherwise : toFloat(number);
 }
@@ -155,7 +159,7 @@ function fileSize(run: Run, value: Value, binaryUnits?: Value): string {
 }
 
 function urlEncoded(run: Run, value: Value): string {
-  const text = str(run, value);
+  const text = run.plain(str(run, value));
   run.budget.charge(text.length * 3);
   return Array.from(Buffer.from(text, 'utf8'), (byte) => {
     const character = String.fromCharCode(byte);
@@ -179,9 +183,9 @@ export const textFilters: Map<string, Entry> = operations({
   },
   'e escape forceescape()': (run, value) => new Markup(escapeHtml(run, value)),
   'filesizeformat(binary?)': fileSize,
-  'float(default?)': (_run, value, otherwise) => toFloatValue(value, otherwise),
+  'float(default?)': toFloatValue,
   'indent(width?, first?, blank?)': indented,
-  'int(default?, base?)': (_run, value, otherwise, base) => toInteger(value, otherwise, base),
+  'int(default?, base?)': toInteger,
   'length count()': lengthOf,
   'lower()': onText((text) => text.toLowerCase()),
   'pprint()': unsupported('pprint'),
@@ -190,17 +194,18 @@ export const textFilters: Map<string, Entry> = operations({
     const count = limit === null ? -1 : integerArgument(limit, -1, 'count');
     const text = str(run, value);
     run.budget.charge(text.length);
-    return replaceCharged(run, text, str(run, old!), str(run, by!), count);
+    return replaceText(run, text, str(run, old!), str(run, by!), count);
   },
   'round(precision?, method?)': round,
   'safe()': (run, value) => new Markup(str(run, value)),
   'string()': (run, value) => (value instanceof Markup ? value : str(run, value)),
   'striptags()': unsupported('striptags'),
-  'title()': onText(titled),
+  'title()': (run, value) => onText((text) => titled(run.plain(text)))(run, value),
   'tojson(ensure_ascii?, indent?, separators?, sort_keys?)': toJson,
   'trim(chars?)': (run, value, chars) => {
-    const wanted = optionalText(chars, 'chars');
-    return onText((text) => strip(text, wanted, 'both'))(run, value);
+    const args = { positional: chars === undefined ? [] : [chars], named: new Map() };
+    const stripped = (text: string) => applyMethod(run, 'strip', textMethods.get('strip')!, text, args);
+    return onText((text) => stripped(text) as string)(run, value);
   },
   'truncate(length?, killwords?, end?, leeway?)': truncated,
   'upper()': onText((text) => text.toUpperCase()),

@@ -4,7 +4,8 @@
 
 import { AthanorError } from '../../base/errors.ts';
 import { loadScoringModel, saveScoringModel, scoreReading } from '../../checkpoint/gpt-folder.ts';
-import { readInstructions } from '../../data/rows/instructions.ts';
+import { encodeRows } from '../../data/rows/encoded-rows.ts';
+import { type Instruction, readInstructions } from '../../data/rows/instructions.ts';
 import { parameterCount } from '../../nn/config.ts';
 import type { ScoreReading, ScoringModel } from '../../nn/scoring-model.ts';
 import { encodeComparison, preferenceData } from '../../scoring/encoded-comparisons.ts';
@@ -60,9 +61,9 @@ async function prepare(
   const model = new TrainableModel<ScoringModel>(scoring, { ...settings, tokenizerFolder: folder });
   const context = checkedContext(settings.context, model.model, settings.model);
   const data = await preferenceData(settings, template, context, reading);
-  const zero =
+  const { answers: zero, note } =
     settings.normalize === undefined
-      ? data.train.map(({ answers, pairs }) => answers[pairs[0]![0]]!)
+      ? { answers: data.train.map(({ answers, pairs }) => answers[pairs[0]![0]]!), note: '' }
       : await demonstrations(settings.normalize, settings, template, { context, reading });
   const stage = new RewardStage(model, {
     ...data,
@@ -88,7 +89,7 @@ async function prepare(
     optimizer: { eps: 1e-5 },
     finish: () => normalize(out, settings, chat, zero),
     fields: [['accuracy', 'accuracy', 3]],
-    notes: data.notes,
+    notes: note === '' ? data.notes : [...data.notes, note],
   };
 }
 
@@ -121,14 +122,16 @@ async function demonstrations(
   template: ChatTemplate,
   { context, reading }: { context: number; reading: ScoreReading },
 ) {
-  const { rows } = await readInstructions(path, settings);
-  const encoded = rows.map(({ id, messages }) => {
+  const { rows, counts } = await readInstructions(path, settings);
+  const encode = ({ id, messages }: Instruction) => {
     const prompt = messages.slice(0, -1);
     const completions = [messages.at(-1)!.content];
     return encodeComparison({ id, prompt, completions, ranks: [0] }, template, reading).answers[0]!;
-  });
+  };
+  const { encoded, refusal } = encodeRows(rows, encode, { ...settings, counts });
   const fitting = encoded.filter(({ tokens }) => tokens.length <= context);
-  if (fitting.length > 0) return fitting;
+  if (fitting.length > 0) return { answers: fitting, note: counts.describe() };
+  if (encoded.length === 0 && refusal) throw refusal;
   throw new AthanorError(
     'ERR_ARGUMENT',
     `${path} has no answer of at most ${context} tokens to normalize on`,

@@ -69,7 +69,7 @@ export async function prepareRollouts(
       'lower `maxPromptLength` or `maxResponseLength`',
     );
   }
-  const prompts = encodePrompts(rows, chat.template, settings);
+  const prompts = encodePrompts(rows, chat.template, { ...settings, counts });
   const reward = await rewardSource(settings, chat, longest);
   const policy = new TrainableModel(model, {
     ...settings,
@@ -86,6 +86,7 @@ export async function prepareRollouts(
     maxResponseLength,
     temperature: settings.temperature,
     stopTokens: chat.template.stopTokens,
+    suppressTokens: chat.tokenizer.unusedIds(model.config.vocabSize),
     decodeBatchSize: settings.decodeBatchSize,
     seed: settings.seed,
   });

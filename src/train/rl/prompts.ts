@@ -1,6 +1,7 @@
 /** The prompts of a run as token sequences: those for training and those that are held out. */
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
+import type { RefusalOptions } from '../../data/rows/encoded-rows.ts';
 import { fittingPrompts, type Prompt } from '../../data/rows/prompts.ts';
 import { holdOutPrompts } from '../../data/rows/row-split.ts';
 import type { ChatTemplate } from '../../text/chat-template.ts';
@@ -27,7 +28,7 @@ export interface PromptSet {
   tooLong: number;
 }
 
-export interface PromptOptions {
+export interface PromptOptions extends RefusalOptions {
   /** File or folder of the prompts, for messages. */
   data: string;
   /** Longest prompt in tokens; longer prompts are left out. */
@@ -41,11 +42,12 @@ export interface PromptOptions {
 export function encodePrompts(
   rows: readonly Prompt[],
   template: ChatTemplate,
-  { data, maxPromptLength, evalPrompts, seed }: PromptOptions,
+  { data, maxPromptLength, evalPrompts, seed, ...options }: PromptOptions,
 ): PromptSet {
-  const { fitting, tooLong } = fittingPrompts(rows, template, maxPromptLength);
+  const { fitting, tooLong, refusal } = fittingPrompts(rows, template, maxPromptLength, options);
   const split = holdOutPrompts(fitting, ({ prompt }) => prompt.messages, evalPrompts, seed);
   if (split.train.length === 0) {
+    if (fitting.length + tooLong === 0 && refusal) throw refusal;
     throw new AthanorError(
       'ERR_ARGUMENT',
       `${data} has no prompt of at most ${maxPromptLength} tokens to train on`,

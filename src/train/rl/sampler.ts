@@ -1,4 +1,9 @@
-/** Samples the policy's answers to prompts from its whole distribution, without top-k or top-p. */
+/**
+ * Samples the policy's answers to prompts from its whole distribution, without top-k or top-p. Only
+ * ids without a token are never drawn. The recorded log-probabilities are those of the whole
+ * distribution, suppressed ids included. The loss computes the same, so with unchanged weights the
+ * ratio of new to old probabilities is exactly 1.
+ */
 
 import { concatFloats, concatInts } from '../../base/concat.ts';
 import type { ShuffledCycle } from '../../data/rows/cycle.ts';
@@ -18,6 +23,8 @@ export interface SamplerOptions {
   /** Divides the logits. */
   temperature: number;
   stopTokens: readonly number[];
+  /** Ids that are never drawn: those without a token. */
+  suppressTokens: readonly number[];
   /** Sequences to decode at the same time. */
   decodeBatchSize: number;
   seed: number;
@@ -66,12 +73,13 @@ export class Sampler {
 
   /** Samples one response to each of these prompts, given by their indices. */
   async draw(indices: readonly number[], seed: number): Promise<DrawnResponses> {
-    const { maxResponseLength, temperature, stopTokens, decodeBatchSize } = this.options;
+    const { maxResponseLength: maxTokens, decodeBatchSize: batchSize } = this.options;
+    const { temperature, stopTokens, suppressTokens } = this.options;
     const startedAt = performance.now();
     const completions = await generate(
       this.#policy,
       indices.map((index) => this.#prompts[index]!.tokens),
-      { maxTokens: maxResponseLength, temperature, stopTokens, batchSize: decodeBatchSize, seed },
+      { maxTokens, temperature, stopTokens, suppressTokens, batchSize, seed },
     );
     return {
       sequences: completions.map((completion, i) => this.#sequence(indices[i]!, completion)),

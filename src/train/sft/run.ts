@@ -1,6 +1,7 @@
 /** Supervised fine-tuning as a function: from a base model and instructions to an assistant. */
 
 import { AthanorError } from '../../base/errors.ts';
+import { encodeRows } from '../../data/rows/encoded-rows.ts';
 import { ExampleLoader } from '../../data/rows/example-loader.ts';
 import { type Instruction, readInstructions } from '../../data/rows/instructions.ts';
 import { splitByPrompt } from '../../data/rows/row-split.ts';
@@ -45,9 +46,10 @@ async function prepare(
   const context = checkedContext(settings.context, model, settings.model);
   const split = splitByPrompt(rows, ({ messages }) => messages.slice(0, -1), settings.validationSplit, seed);
   const encode = (part: typeof rows) =>
-    supervisedExamples(part, chat.template, { context, overLong: settings.overLong });
+    supervisedExamples(part, chat.template, { ...settings, context, counts });
   const [train, validation] = [encode(split.train), encode(split.validation)];
   if (train.examples.length === 0) {
+    if (train.refusal && describeSet(train) === '') throw train.refusal;
     throw new AthanorError(
       'ERR_ARGUMENT',
       `no example of ${settings.data} is left to train on: ${describeSet(train)}`,
@@ -119,6 +121,12 @@ function samplesOf(
 ): { samplePrompts: string[]; sampleTokens: number } {
   const sampleTokens = Math.min(asked, Math.floor(contextLength / 2));
   const lengthOf = (content: string) => template.encodePrompt([{ role: 'user', content }]).length;
+  /** A question behind other turns may be none that the template takes alone. */
+  const isTaken = (content: string) => {
+    return (
+      encodeRows([{ id: content }], () => lengthOf(content), { onBadLine: 'skip' }).refusal === undefined
+    );
+  };
   const fits = (content: string) => lengthOf(content) + sampleTokens <= contextLength;
   const tooLong = samplePrompt.find((content) => !fits(content));
   if (tooLong !== undefined) {
@@ -133,7 +141,7 @@ function samplesOf(
   for (const { messages } of rows) {
     if (found.length === 4) break;
     const question = messages.findLast(({ role }) => role === 'user')!.content;
-    if (fits(question)) found.push(question);
+    if (isTaken(question) && fits(question)) found.push(question);
   }
   return { samplePrompts: found, sampleTokens };
 }

@@ -134,10 +134,12 @@ export class SftStage implements TrainStage<SftBatch> {
     const { samplePrompts, sampleTokens } = this.#options;
     const { template, tokenizer } = this.#chat;
     const prompts = samplePrompts.map((content) => template.encodePrompt([{ role: 'user', content }]));
-    const completions = await generate(this.#policy.model, prompts, {
+    const { model } = this.#policy;
+    const completions = await generate(model, prompts, {
       maxTokens: sampleTokens,
       temperature: 0,
       stopTokens: template.stopTokens,
+      suppressTokens: tokenizer.unusedIds(model.config.vocabSize),
     });
     return completions.map(({ tokens }, i) => ({
       prompt: samplePrompts[i]!,

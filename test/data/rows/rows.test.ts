@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import type { JsonObject, JsonValue } from '../../../src/base/json.ts';
 import { rankedPairs, readComparisons } from '../../../src/data/rows/comparisons.ts';
 import { readInstructions } from '../../../src/data/rows/instructions.ts';
 import { readPrompts } from '../../../src/data/rows/prompts.ts';
@@ -94,10 +95,10 @@ describe('instructions', () => {
     ['an unknown role', 'bad_row', { messages: [{ role: 'bot', content: 'a' }] }, /has the role "bot"/],
     ['no role', 'bad_row', { messages: [{ content: 'a' }] }, /has the role null/],
     [
-      'contents in parts',
+      'contents in parts that are no text',
       'bad_row',
-      { messages: [{ role: 'user', content: [{ type: 'text', text: 'a' }] }] },
-      /the content of message 1 of "messages" is a list, not a text/,
+      { messages: [{ role: 'user', content: [{ type: 'image', url: 'a' }] }] },
+      /part 1 of message 1 of "messages" has the type "image"; only text is supported/,
     ],
     ['no content', 'bad_row', { messages: [{ role: 'user' }] }, /the content of message 1 .* is missing/],
     [
@@ -543,5 +544,44 @@ describe('fields of rows and messages', () => {
     expect((await readComparisons(write([pair]))).counts.describe()).toMatch(/score_chosen \(1 rows\)/);
     // A reward function gets the whole row.
     expect((await readPrompts(write([{ prompt: 'a', answer: 1 }]))).counts.describe()).toBe('');
+  });
+});
+
+describe('messages', () => {
+  const read = async (messages: JsonObject[]) => {
+    const path = join(temporaryFolder(), 'rows.jsonl');
+    writeFileSync(path, JSON.stringify({ messages }));
+    return (await readInstructions(path, { onBadLine: 'fail' })).rows[0]!.messages;
+  };
+  const turns = [
+    { role: 'user', content: 'Hi' },
+    { role: 'assistant', content: 'Hello!' },
+  ];
+
+  it('may begin with one of the developer, or of the system and the developer', async () => {
+    const developer = { role: 'developer', content: 'Be brief.' };
+    const system = { role: 'system', content: 'You are kind.' };
+    expect(await read([developer, ...turns])).toEqual([developer, ...turns]);
+    expect(await read([system, developer, ...turns])).toEqual([system, developer, ...turns]);
+    expect(await read([system, { role: 'developer', content: ' ' }, ...turns])).toEqual([system, ...turns]);
+    await expect(read([developer, developer, ...turns])).rejects.toThrow(/turn 1 .* is the developer's/);
+    await expect(read([...turns, developer, ...turns])).rejects.toThrow(/turn 3 .* is the developer's/);
+  });
+
+  it('may have content in parts of text', async () => {
+    const content = [
+      { type: 'text', text: 'Hi' },
+      { type: 'text', text: ' there' },
+    ];
+    const [user] = await read([{ role: 'user', content }, turns[1]!]);
+    expect(user).toEqual({ role: 'user', content: 'Hi there', fields: { content } });
+    for (const [part, problem] of [
+      [{ type: 'image', url: 'x' }, /part 1 of message 1 .*the type "image"; only text is supported/],
+      [{ type: 'text' }, /the type "text"; only text/],
+      ['Hi', /part 1 of message 1 .* is a string, not an object/],
+    ] as [JsonValue, RegExp][]) {
+      await expect(read([{ role: 'user', content: [part] }, turns[1]!])).rejects.toThrow(problem);
+    }
+    await expect(read([{ role: 'user', content: [] }, turns[1]!])).rejects.toThrow(/turn 1 .* is empty/);
   });
 });

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/text/jinja/budget.ts';
 import { BudgetError, TemplateError } from '../../../src/text/jinja/errors.ts';
+import type { Marks } from '../../../src/text/jinja/marks.ts';
 import { Template } from '../../../src/text/jinja/template.ts';
 
 const render = (source: string, context: Record<string, unknown> = {}, limits: Partial<Limits> = {}) =>
@@ -185,8 +186,13 @@ describe('the sandbox', () => {
   });
 });
 
-it('keeps characters that must stay as they are, wherever a text is spelled', () => {
-  const template = new Template('{{ [x] }}{{ x|tojson(ensure_ascii=true) }}');
-  expect(template.render({ x: '\ue000é' }, { verbatim: '\ue000' })).toBe('[\'\ue000é\']"\ue000\\u00e9"');
-  expect(template.render({ x: '\ue000' })).toBe('[\'\\ue000\']"\\ue000"');
+it('keeps the marks of its own text, wherever a text is spelled', () => {
+  const marks: Marks = {
+    characters: '\udc00',
+    mark: (text) => text.replaceAll('<', '\udc00'),
+    plain: (text) => text.replaceAll('\udc00', '<'),
+  };
+  const template = new Template("{{ ['<é', x] }}{{ '<é🙂'|tojson(ensure_ascii=true) }}", { marks });
+  expect(template.render({ x: '<' })).toBe("['\udc00é', '<']\"\udc00\\u00e9\\ud83d\\ude42\"");
+  expect(new Template('{{ [x] }}').render({ x: '\ue000' })).toBe("['\\ue000']");
 });

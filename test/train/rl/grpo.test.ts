@@ -1,5 +1,5 @@
 /** GRPO from settings to a model folder. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -33,6 +33,15 @@ describe.each([0, 4])('with adapters of rank %i', (loraRank) => {
     const { records } = readMetrics(out);
     expect(records.some((record) => 'value_loss' in record || 'value_grad_norm' in record)).toBe(false);
   });
+});
+
+it('R14: a model with more rows than tokens draws none of the others, and has ratios of exactly 1', async () => {
+  const folder = join(root, 'rows');
+  mkdirSync(folder);
+  const { model, reward, data } = await writeRlModels(folder, { vocabSize: 1000 });
+  const { out, result } = await run({ model, reward, data });
+  expect(result.step).toBe(12);
+  expect(logged(out, 'ratio_max_deviation')).toEqual(new Array(12).fill(0));
 });
 
 it('holds to the reference inside the loss: another weight, another model, from the same first rollout', async () => {

@@ -69,6 +69,21 @@ describe.each(['f32', 'bf16'] as DType[])('R14: the fingerprint of the first epo
   });
 });
 
+describe('R14: ids that are never drawn', () => {
+  it('leave the ratio at 1: both log-probabilities are of the whole distribution', async () => {
+    const suppressTokens = Array.from({ length: 30 }, (_, i) => 2 * i);
+    const { stage, sampler } = await makeWorld({ sampler: { suppressTokens }, stage: { epochs: 2 } });
+    const { steps } = await train(stage, { steps: 4 });
+    for (const first of [steps[0]!, steps[2]!]) {
+      expect(first).toMatchObject({ approx_kl: 0, clip_fraction: 0, ratio_min: 1, ratio_max: 1 });
+    }
+    expect(steps[1]!.approx_kl).toBeGreaterThan(0);
+    const { sequences } = await sampler.draw([0, 1, 2, 3], 1);
+    const drawn = sequences.flatMap(({ tokens, promptLength }) => [...tokens.subarray(promptLength)]);
+    expect(drawn.filter((token) => suppressTokens.includes(token))).toEqual([]);
+  });
+});
+
 describe('R29: splitting a minibatch into batches', () => {
   it.each([
     ['a head on the policy', () => undefined],

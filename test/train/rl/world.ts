@@ -115,6 +115,7 @@ const samplerDefaults: SamplerOptions = {
   maxResponseLength: 12,
   temperature: 1,
   stopTokens: STOPS,
+  suppressTokens: [],
   decodeBatchSize: 5,
   seed: 11,
 };

@@ -310,11 +310,15 @@ describe('what can go wrong', () => {
       { role: 'assistant', content: 'Blue.' },
     ];
     const data = jsonl(folder, 'system.jsonl', [good, { messages }]);
-    const { code, stderr } = await sft(data, '--model', strict, '--validation-split', '0');
+    const options = ['--model', strict, '--validation-split', '0'];
+    const { code, stderr } = await sft(data, ...options, '--on-bad-line', 'fail');
     expect(code).toBe(2);
     expect(stderr).toMatch(
       /system\.jsonl:2: the chat template refused the messages: no system message, please \[ERR_CONFIG\]/,
     );
+    const skipped = await sft(data, ...options);
+    expect(skipped.code).toBe(0);
+    expect(skipped.stderr).toMatch(/left out 1 refused; .*system\.jsonl:2: .*no system message, please/);
   });
 
   it('a reward model, a missing file and a context beyond the model are refused', async () => {
