@@ -4,9 +4,8 @@
  */
 import { grpoDefaults as defaults } from '../train/rl/settings.ts';
 import { defineCommand } from './command.ts';
-import { prepareEngine } from './engine.ts';
 import { choice, engineOptions, inGroup, integer } from './options.ts';
-import { loraTargetsOf, rolloutOptions } from './training-options.ts';
+import { rolloutOptions } from './training-options.ts';
 import { runTraining } from './training-run.ts';
 
 export const grpo = defineCommand({
@@ -27,12 +26,8 @@ export const grpo = defineCommand({
     ...engineOptions,
   },
   example: 'grpo --model assistant --reward-fn correct.js --data prompts.jsonl --out grpo',
-  async run(options, context) {
-    await prepareEngine(options);
-    const { grpo: stage } = await import('../train/rl/grpo.ts');
-    const loraTargets = loraTargetsOf(options.loraTargets);
-    return runTraining((hooks) => stage({ ...options, loraTargets }, hooks), context);
-  },
+  run: (options, context) =>
+    runTraining('grpo', async () => (await import('../train/rl/grpo.ts')).grpo, options, context),
   render: (result) =>
     `${result.step} steps, reward ${typeof result.reward === 'number' ? result.reward.toFixed(3) : '?'}\nmodel and report in ${result.out}`,
 });

@@ -2,7 +2,7 @@
  * Options of the training commands. An option has the same meaning in every command. Its default is
  * that of the stage (src/train/<stage>/settings.ts).
  */
-import type { commonDefaults, LoraSettings, tuningDefaults } from '../train/loop/settings.ts';
+import type { commonDefaults, tuningDefaults } from '../train/loop/settings.ts';
 import type { RolloutSettings, rolloutDefaults } from '../train/rl/settings.ts';
 import { choice, flag, inGroup, integer, list, number, path, text } from './options.ts';
 
@@ -269,9 +269,4 @@ export function rolloutOptions(defaults: RolloutDefaults) {
       }),
     }),
   };
-}
-
-/** The named projections; undefined leaves the choice to the stage. */
-export function loraTargetsOf(named: LoraSettings['loraTargets']): LoraSettings['loraTargets'] | undefined {
-  return named.length > 0 ? named : undefined;
 }

@@ -43,8 +43,8 @@ export class ExampleLoader {
   /** The bins of this epoch, or single examples, as lists of indices of examples. */
   #units: number[][];
   #epoch = 0;
-  /** Batches of this epoch so far. */
-  #batch = 0;
+  /** Units of this epoch that all ranks have taken together. */
+  #taken = 0;
   #digest: string | undefined;
 
   /**
@@ -83,13 +83,12 @@ export class ExampleLoader {
   /** The next batch of this rank. */
   next(): PackedTokens {
     const { rank, size } = this.#ranks;
-    const first = this.#batch * this.#globalBatch;
-    const global = this.#units.slice(first, first + this.#globalBatch);
+    const global = this.#units.slice(this.#taken, this.#taken + this.#globalBatch);
     const units = global.filter((_, i) => i % size === rank);
     const examples = units.flat().map((index) => this.#examples[index]!);
-    this.#batch += 1;
-    if (this.#batch === this.batchesPerEpoch) {
-      this.#batch = 0;
+    this.#taken += this.#globalBatch;
+    if (this.#taken >= this.#units.length) {
+      this.#taken = 0;
       this.#epoch += 1;
       this.#units = this.#unitsOf(this.#epoch);
     }
@@ -103,19 +102,22 @@ export class ExampleLoader {
     const { context, packing, seed } = this.#options;
     return {
       epoch: this.#epoch,
-      batch: this.#batch,
-      of: { examples: this.#digest, batchSize: this.#globalBatch, context, packing, seed },
+      taken: this.#taken,
+      of: { examples: this.#digest, context, packing, seed },
     };
   }
 
   /**
-   * Continues from the place that state() gave. The number of ranks may differ. Throws ERR_MISMATCH
-   * when the examples or the options differ from those of the run.
+   * Continues from the place that state() gave. The number of ranks and the batch size may differ.
+   * Throws ERR_MISMATCH when the examples or the options that order them differ from those of the
+   * run.
    */
   restore(state: JsonValue): void {
     const saved = state as JsonObject;
     const now = this.state() as JsonObject;
-    if (!isDeepStrictEqual(saved.of, now.of)) {
+    // Checkpoints of before count batches of a size that they name.
+    const { batchSize, ...of } = saved.of as JsonObject;
+    if (!isDeepStrictEqual(of, now.of)) {
       throw new AthanorError(
         'ERR_MISMATCH',
         `the run had other examples, or gave them in another order: ${JSON.stringify(saved.of)}, now ${JSON.stringify(now.of)}`,
@@ -123,7 +125,7 @@ export class ExampleLoader {
       );
     }
     this.#epoch = saved.epoch as number;
-    this.#batch = saved.batch as number;
+    this.#taken = (saved.taken ?? (saved.batch as number) * (batchSize as number)) as number;
     this.#units = this.#unitsOf(this.#epoch);
   }
 

@@ -7,6 +7,7 @@ import type { JsonValue } from '../../base/json.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
 import type { Ranks } from '../../comm/communicator.ts';
 import { ShuffledCycle } from '../../data/rows/cycle.ts';
+import { requireSameRows, rowsDigest } from '../../data/rows/rows-digest.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { Gpt } from '../../nn/gpt.ts';
 import type { EncodedComparison } from '../../scoring/encoded-comparisons.ts';
@@ -76,6 +77,7 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
   readonly #policy: TrainableModel<Gpt>;
   readonly #options: DpoStageOptions;
   readonly #cycle: ShuffledCycle;
+  readonly #rows: string;
   #pairs = 0;
   #correct = 0;
   #margin = 0;
@@ -84,6 +86,9 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
     this.#policy = policy;
     this.#options = options;
     this.#cycle = new ShuffledCycle(options.train.length, options.seed, options.communicator);
+    this.#rows = rowsDigest(
+      options.train.flatMap(({ chosen, rejected }) => [chosen.tokens, rejected.tokens]),
+    );
     this.parameters = policy.trainable;
     const tokens = options.train.reduce((sum, pair) => sum + tokensOf(pair), 0);
     const typical = tokens / options.train.length;
@@ -162,7 +167,7 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
   }
 
   state(): JsonValue {
-    return { pairs: this.#cycle.state() };
+    return { pairs: this.#cycle.state(), rows: this.#rows };
   }
 
   tensors() {
@@ -170,7 +175,9 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
   }
 
   restore(state: JsonValue, tensors: (name: string) => TensorData): void {
-    this.#cycle.restore((state as { pairs: JsonValue }).pairs);
+    const saved = state as { pairs: JsonValue; rows?: JsonValue };
+    this.#cycle.restore(saved.pairs);
+    requireSameRows(saved.rows, this.#rows);
     this.#policy.restore(tensors);
   }
 

@@ -4,7 +4,13 @@
  */
 import { parameterCount } from '../../nn/config.ts';
 import { preferenceData } from '../../scoring/encoded-comparisons.ts';
-import { chatTokenizer, checkedContext, generationConfig, loadChatModel } from '../loop/chat-model.ts';
+import {
+  chatTokenizer,
+  checkEpochSettings,
+  checkedContext,
+  generationConfig,
+  loadChatModel,
+} from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import {
   type PreparedStage,
@@ -16,6 +22,7 @@ import {
 import { modelOptions, type StageOptions } from '../loop/settings.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { type DpoBatch, DpoStage, referencePairs } from './dpo-stage.ts';
+import { dpoRules } from './rules.ts';
 import { type DpoSettings, dpoDefaults } from './settings.ts';
 
 /** The settings of dpo(); those with a default may be left out. */
@@ -26,7 +33,11 @@ export type DpoOptions = StageOptions<DpoSettings>;
  * `reward`. Throws as runStage.
  */
 export function dpo(options: DpoOptions, hooks?: RunHooks): Promise<StageResult> {
-  return runStage({ name: 'dpo', defaults: dpoDefaults, prepare }, options, hooks);
+  return runStage(
+    { name: 'dpo', defaults: dpoDefaults, rules: dpoRules, check: checkEpochSettings, prepare },
+    options,
+    hooks,
+  );
 }
 
 async function prepare(

@@ -9,6 +9,7 @@ import { mean } from '../../base/statistics.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
 import type { Ranks } from '../../comm/communicator.ts';
 import { ShuffledCycle } from '../../data/rows/cycle.ts';
+import { requireSameRows, rowsDigest } from '../../data/rows/rows-digest.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
 import {
@@ -49,6 +50,7 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   readonly #model: TrainableModel<ScoringModel>;
   readonly #options: RewardStageOptions;
   readonly #cycle: ShuffledCycle;
+  readonly #rows: string;
   #pairs = 0;
   #correct = 0;
 
@@ -56,6 +58,12 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
     this.#model = model;
     this.#options = options;
     this.#cycle = new ShuffledCycle(options.train.length, options.seed, options.communicator);
+    this.#rows = rowsDigest(
+      options.train.flatMap(({ answers, pairs, margin }) => [
+        ...answers.map(({ tokens }) => tokens),
+        JSON.stringify([pairs, margin]),
+      ]),
+    );
     this.parameters = model.trainable;
     const tokens = options.train.reduce((sum, comparison) => sum + comparisonTokens(comparison), 0);
     const typical = tokens / options.train.length;
@@ -109,7 +117,7 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   }
 
   state(): JsonValue {
-    return { comparisons: this.#cycle.state() };
+    return { comparisons: this.#cycle.state(), rows: this.#rows };
   }
 
   tensors() {
@@ -117,7 +125,9 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   }
 
   restore(state: JsonValue, tensors: (name: string) => TensorData): void {
-    this.#cycle.restore((state as { comparisons: JsonValue }).comparisons);
+    const saved = state as { comparisons: JsonValue; rows?: JsonValue };
+    this.#cycle.restore(saved.comparisons);
+    requireSameRows(saved.rows, this.#rows);
     this.#model.restore(tensors);
   }
 

@@ -10,7 +10,13 @@ import type { ScoringModel } from '../../nn/scoring-model.ts';
 import { encodeComparison, preferenceData } from '../../scoring/encoded-comparisons.ts';
 import type { ResponseSequence } from '../../scoring/sequences.ts';
 import type { ChatTemplate } from '../../text/chat-template.ts';
-import { type ChatTokenizer, chatTokenizer, checkedContext, scoringPad } from '../loop/chat-model.ts';
+import {
+  type ChatTokenizer,
+  chatTokenizer,
+  checkEpochSettings,
+  checkedContext,
+  scoringPad,
+} from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import {
   type PreparedStage,
@@ -22,6 +28,7 @@ import {
 import { modelOptions, type StageOptions } from '../loop/settings.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { centerOn, type RewardBatch, RewardStage } from './reward-stage.ts';
+import { rewardRules } from './rules.ts';
 import { scoringStart } from './scoring-start.ts';
 import { type RewardSettings, rewardDefaults } from './settings.ts';
 
@@ -33,7 +40,11 @@ export type RewardOptions = StageOptions<RewardSettings>;
  * `rejected`, or `prompt` and ranked `completions`. Throws as runStage.
  */
 export function reward(options: RewardOptions, hooks?: RunHooks): Promise<StageResult> {
-  return runStage({ name: 'reward', defaults: rewardDefaults, prepare }, options, hooks);
+  return runStage(
+    { name: 'reward', defaults: rewardDefaults, rules: rewardRules, check: checkEpochSettings, prepare },
+    options,
+    hooks,
+  );
 }
 
 async function prepare(

@@ -8,6 +8,7 @@ import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { mean } from '../../base/statistics.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
 import { ShuffledCycle } from '../../data/rows/cycle.ts';
+import { requireSameRows, rowsDigest } from '../../data/rows/rows-digest.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { Evaluation, ParameterGroup, Sample, StageEvent, TrainStage } from '../loop/stage.ts';
@@ -56,6 +57,7 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
   readonly #options: PolicyStageOptions;
   /** Chooses the prompts of each rollout. */
   readonly #cycle: ShuffledCycle;
+  readonly #rows: string;
   readonly #ratioCheck: RatioCheck;
   readonly #statistics = new StepStatistics();
   readonly #average: WeightAverage | undefined;
@@ -81,6 +83,7 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
     this.tokensPerBatch = options.batchSize * typical;
     this.flopsPerToken = estimator.trainedModels * flopsPerToken(model.config, typical);
     this.#cycle = new ShuffledCycle(prompts.trainingCount, options.seed);
+    this.#rows = rowsDigest(prompts.encoded.flatMap(({ tokens, row }) => [tokens, JSON.stringify(row)]));
     this.#ratioCheck = new RatioCheck(options.ratioTolerance);
     if (options.emaDecay > 0) this.#average = new WeightAverage(trainable, options.emaDecay);
     if (prompts.heldOut.length > 0) this.evaluate = () => this.#withSaved(() => this.#evaluate());
@@ -167,8 +170,9 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
     const { kl, ptx } = this.#parts;
     const state: JsonObject = {
       prompts: this.#cycle.state(),
+      rows: this.#rows,
       iteration: this.#iteration,
-      kl_coef: kl.coef,
+      ...kl.state(),
       rollout: this.#rollout ? this.#rollout.state() : null,
     };
     if (ptx) state.ptx = ptx.state();
@@ -189,8 +193,9 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
     const saved = state as JsonObject;
     const { models, estimator, kl, ptx } = this.#parts;
     this.#cycle.restore(saved.prompts!);
+    requireSameRows(saved.rows, this.#rows);
     this.#iteration = saved.iteration as number;
-    kl.coef = saved.kl_coef as number;
+    kl.restore(saved);
     ptx?.restore(saved.ptx as JsonObject);
     models.policy.restore(tensors);
     estimator.restore(tensors);
@@ -214,7 +219,11 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
   }
 }
 
-function checkDivides(rolloutSize: number, { batchSize, gradAccum }: PolicyStageOptions): void {
+/** Throws ERR_OPTION unless a rollout is a whole number of minibatches. */
+export function checkDivides(
+  rolloutSize: number,
+  { batchSize, gradAccum }: Pick<PolicyStageOptions, 'batchSize' | 'gradAccum'>,
+): void {
   if (rolloutSize % (batchSize * gradAccum) === 0) return;
   throw new AthanorError(
     'ERR_OPTION',

@@ -13,6 +13,7 @@ import { stageLearningRate } from '../loop/learning-rate.ts';
 import {
   type PreparedStage,
   type RunHooks,
+  type RunStart,
   runStage,
   type StageContext,
   type StageResult,
@@ -23,10 +24,11 @@ import { CriticEstimator } from './critic-estimator.ts';
 import { KlController } from './kl-controller.ts';
 import { makePolicyStage } from './make-policy-stage.ts';
 import { memoryNote, type PlannedModel, parametersIn } from './memory-plan.ts';
-import { type PreparedRollouts, prepareRollouts } from './prepare-rollouts.ts';
+import { checkRollouts, type PreparedRollouts, prepareRollouts } from './prepare-rollouts.ts';
 import { PretrainingMix } from './pretraining-mix.ts';
 import type { RolloutBatch } from './rollout.ts';
 import { rewardName, rolloutConfig } from './rollout-config.ts';
+import { ppoRules } from './rules.ts';
 import { type PpoSettings, ppoDefaults, stepsOf } from './settings.ts';
 
 /** The settings of ppo(); those with a default may be left out. */
@@ -37,7 +39,17 @@ export type PpoOptions = StageOptions<PpoSettings>;
  * `messages`. The reward is a reward model folder or a function. Throws as runStage.
  */
 export function ppo(options: PpoOptions, hooks?: RunHooks): Promise<StageResult> {
-  return runStage({ name: 'ppo', defaults: ppoDefaults, prepare }, options, hooks);
+  return runStage({ name: 'ppo', defaults: ppoDefaults, rules: ppoRules, check, prepare }, options, hooks);
+}
+
+function check(settings: PpoSettings, start: RunStart): void {
+  checkRollouts(settings, start);
+  if (settings.valueInit !== 'reward' || settings.reward !== undefined) return;
+  throw new AthanorError(
+    'ERR_OPTION',
+    'there is no reward model that the value model could start from',
+    'choose `valueInit` head, or a model folder',
+  );
 }
 
 async function prepare(settings: PpoSettings, context: StageContext): Promise<PreparedStage<RolloutBatch>> {
@@ -112,12 +124,7 @@ function scoringModel(settings: PpoSettings): ScoringModel {
   const options = modelOptions(settings);
   if (valueInit !== 'reward')
     return (isScoringModel(valueInit) ? loadScoringModel : scoringModelFrom)(valueInit, options);
-  if (reward !== undefined) return loadScoringModel(reward, options);
-  throw new AthanorError(
-    'ERR_OPTION',
-    'there is no reward model that the value model could start from',
-    'choose `valueInit` head, or a model folder',
-  );
+  return loadScoringModel(reward!, options);
 }
 
 function pretraining(

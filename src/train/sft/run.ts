@@ -7,7 +7,13 @@ import { splitByPrompt } from '../../data/rows/row-split.ts';
 import { type SupervisedSet, supervisedExamples } from '../../data/rows/supervised-examples.ts';
 import { parameterCount } from '../../nn/config.ts';
 import type { ChatTemplate } from '../../text/chat-template.ts';
-import { chatTokenizer, checkedContext, generationConfig, loadChatModel } from '../loop/chat-model.ts';
+import {
+  chatTokenizer,
+  checkEpochSettings,
+  checkedContext,
+  generationConfig,
+  loadChatModel,
+} from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import {
   type PreparedStage,
@@ -18,6 +24,7 @@ import {
 } from '../loop/run-stage.ts';
 import { modelOptions, type StageOptions } from '../loop/settings.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
+import { sftRules } from './rules.ts';
 import { type SftSettings, sftDefaults } from './settings.ts';
 import { type SftBatch, SftStage } from './stage.ts';
 
@@ -29,7 +36,11 @@ export type SftOptions = StageOptions<SftSettings>;
  * `completion`, or of Alpaca's fields. Throws as runStage.
  */
 export function sft(options: SftOptions, hooks?: RunHooks): Promise<StageResult> {
-  return runStage({ name: 'sft', defaults: sftDefaults, prepare }, options, hooks);
+  return runStage(
+    { name: 'sft', defaults: sftDefaults, rules: sftRules, check: checkEpochSettings, prepare },
+    options,
+    hooks,
+  );
 }
 
 async function prepare(
@@ -37,8 +48,8 @@ async function prepare(
   { out, checkpoint, communicator }: StageContext,
 ): Promise<PreparedStage<SftBatch>> {
   const { seed, batchSize, packing, gradAccum } = settings;
-  const { rows, counts } = await readInstructions(settings.data, settings);
   const chat = chatTokenizer(settings.model, out);
+  const { rows, counts } = await readInstructions(settings.data, settings);
   const start = startFolder(settings.model, checkpoint, settings);
   const model = loadChatModel(start, chat.tokenizer, modelOptions(settings));
   const context = checkedContext(settings.context, model, settings.model);
