@@ -12,16 +12,12 @@ namespace athanor {
 FileLock lock_file(int64_t descriptor) {
   while (flock(static_cast<int>(descriptor), LOCK_EX | LOCK_NB) != 0) {
     switch (errno) {
-      case EINTR:
-        continue;
-      case EWOULDBLOCK:
-        return FileLock::kHeld;
+      case EINTR: continue;
+      case EWOULDBLOCK: return FileLock::kHeld;
       case ENOLCK:
       case ENOSYS:
-      case EOPNOTSUPP:
-        return FileLock::kUnsupported;
-      default:
-        fail(ErrorCode::kIo, "cannot lock the file: ", std::strerror(errno));
+      case EOPNOTSUPP: return FileLock::kUnsupported;
+      default: fail(ErrorCode::kIo, "cannot lock the file: ", std::strerror(errno));
     }
   }
   return FileLock::kTaken;

@@ -28,6 +28,8 @@ export const grpo = defineCommand({
   example: 'grpo --model assistant --reward-fn correct.js --data prompts.jsonl --out grpo',
   run: (options, context) =>
     runTraining('grpo', async () => (await import('../train/rl/grpo.ts')).grpo, options, context),
-  render: (result) =>
-    `${result.step} steps, reward ${typeof result.reward === 'number' ? result.reward.toFixed(3) : '?'}\nmodel and report in ${result.out}`,
+  render: ({ step, reward, out }) => {
+    const figures = typeof reward === 'number' ? `, reward ${reward.toFixed(3)}` : '';
+    return `${step} steps${figures}\nmodel and report in ${out}`;
+  },
 });

@@ -78,10 +78,9 @@ export const ppo = defineCommand({
   example: 'ppo --model assistant --reward reward-model --data prompts.jsonl --out ppo',
   run: (options, context) =>
     runTraining('ppo', async () => (await import('../train/rl/ppo.ts')).ppo, options, context),
-  render: (result) =>
-    `${result.step} steps, reward ${shown(result.reward)}, KL ${shown(result.kl)} nats per response\nmodel and report in ${result.out}`,
+  render: ({ step, reward, kl, out }) => {
+    const has = typeof reward === 'number' && typeof kl === 'number';
+    const figures = has ? `, reward ${reward.toFixed(3)}, KL ${kl.toFixed(3)} nats per response` : '';
+    return `${step} steps${figures}\nmodel and report in ${out}`;
+  },
 });
-
-function shown(value: unknown): string {
-  return typeof value === 'number' ? value.toFixed(3) : '?';
-}

@@ -6,7 +6,7 @@ import { modelConfigOf } from '../../checkpoint/gpt-folder.ts';
 import { readManifest } from '../../data/shards/manifest.ts';
 import type { SettingRule, SettingRules } from './setting-rules.ts';
 
-/** Throws ERR_OPTION for a setting that the stage does not have or a value that it does not take. */
+/** Throws ERR_OPTION for an unknown setting, and for a value that a setting does not take. */
 export function checkValues<Settings>(given: Partial<Settings>, rules: SettingRules<Settings>): void {
   for (const [key, value] of Object.entries(given)) {
     if (value === undefined) continue;

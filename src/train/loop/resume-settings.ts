@@ -77,7 +77,7 @@ function isSame({ path, isName }: SettingRule, from: unknown, to: unknown): bool
   return from === to || (!isName?.(from) && !isName?.(to) && resolve(from) === resolve(to));
 }
 
-/** A name, a function or nothing cannot become a path, nor the reverse: the contents would differ. */
+/** A path cannot become a name or nothing, nor the reverse: the contents would differ. */
 function kindOf({ resume, isName }: SettingRule, from: unknown, to: unknown): ResumeKind {
   if (resume !== 'place') return resume;
   if (from === FUNCTION || typeof to === 'function') return 'bits';
@@ -114,10 +114,9 @@ function located(value: unknown, rule: SettingRule, began: RunPlace | undefined,
   if (typeof value !== 'string' || value === FUNCTION || rule.isName?.(value) || !began) return value;
   const first = resolve(began.cwd, value);
   const moved = join(resolve(out), relative(began.out, first));
-  const found = [first, moved].find((path) => existsSync(path));
+  const found = [first, moved].find((path) => existsSync(path)) ?? first;
   // A path that still means the same is shown as it was given.
-  if (found === undefined || (!isAbsolute(value) && resolve(value) === found)) return value;
-  return found;
+  return !isAbsolute(value) && resolve(value) === found ? value : found;
 }
 
 /** A value as messages show it. */

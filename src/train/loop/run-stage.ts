@@ -306,12 +306,15 @@ async function train<Settings extends CommonSettings, Batch>(
     if (isMainRank(context)) recordChanges(run, step, out);
     const result = await trainer.run();
     const finished = isMainRank(context) ? await exportModel(store, settings, result, prepared, out) : {};
+    if (isMainRank(context)) report.write();
     return { ...summary(result, stage, out), metrics: { ...result.metrics, ...finished } };
+  } catch (error) {
+    if (isMainRank(context)) report.tryWrite();
+    throw error;
   } finally {
     resumed?.close();
     trainer.dispose();
     stage.dispose?.();
-    if (isMainRank(context)) report.write();
   }
 }
 
@@ -332,6 +335,13 @@ class LiveReport {
   observe({ type }: TrainEvent): void {
     const isDue = type === 'step' && performance.now() - this.#writtenAt > REPORT_MS;
     if (isDue || type === 'evaluation') this.write();
+  }
+
+  /** For a run that failed: the error to report is not that of the report. */
+  tryWrite(): void {
+    try {
+      this.write();
+    } catch {}
   }
 
   write(): void {

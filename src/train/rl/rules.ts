@@ -23,6 +23,11 @@ const aFunction: Expectation = {
 const above = (min: number) => real({ min, exclusive: true });
 const atLeast0 = real({ min: 0 });
 
+const group: Expectation = {
+  ...whole(2),
+  text: 'a whole number of at least 2 (a group of 1 has no others to compare a response with)',
+};
+
 const rollout = 'the rollout in the checkpoint was made with it';
 
 const rolloutRules: SettingRules<RolloutSettings> = {
@@ -74,6 +79,6 @@ export const ppoRules: SettingRules<PpoSettings> = {
 /** The rules of the settings of GRPO. */
 export const grpoRules: SettingRules<GrpoSettings> = {
   ...rolloutRules,
-  numGenerations: fixed(rollout, whole(2)),
+  numGenerations: fixed(rollout, group),
   baseline: bits(word('grpo', 'dr-grpo', 'rloo')),
 };

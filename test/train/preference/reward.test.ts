@@ -239,7 +239,7 @@ describe('R4: scores are zero on average at the end', () => {
   it('R4: of the best model, where patience chose one', async () => {
     const { out } = await run({
       ...{ data: jsonl(folder, 'r4-noise.jsonl', noise(30)), validationSplit: 0.4, lr: 1e-2 },
-      ...{ steps: 300, evalEvery: 2, patience: 3, keep: 1 },
+      ...{ steps: 300, evalEvery: 2, patience: 3, keepCheckpoints: 1 },
     });
     const store = new CheckpointStore(out);
     expect(store.best()!.step).toBeLessThan(store.latest()!.step);
