@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, openSync, readdirSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { packageRoot } from '../../src/base/package-root.ts';
@@ -177,5 +177,29 @@ describe('status messages that cannot be written', () => {
     closeSync(full);
     expect((await once(child, 'exit'))[0]).toBe(0);
     expect(newestStep(out)).toBe(8);
+  });
+});
+
+describe('options beside --resume', () => {
+  it('count when they were typed or stand in the config file, and not by their default', async () => {
+    const out = join(temporaryFolder(), 'run');
+    const own = ['--seed', '5', '--lr', '0.002', '--eval-every', '7', '--no-document-mask'];
+    expect((await athanor(...command(4), ...own, '--out', out)).code).toBe(0);
+    const again = await athanor('pretrain', '--out', out, '--resume', '--steps', '6');
+    expect(again.code).toBe(0);
+    expect(again.stderr).toMatch(/resumed with --steps 6 \(before: 4\)\n/);
+    const config = join(root, 'resume.yaml');
+    writeFileSync(config, 'seed: 5\nsteps: 8\nlr: 0.001\n');
+    const resumed = await athanor('pretrain', '--out', out, '--resume', '--config', config);
+    expect(resumed.stderr).toMatch(/warning: resumed with --lr 0\.001 \(before: 0\.002\): from here on/);
+    expect(stepsOf(out)).toEqual(upTo(8));
+    const refused = await athanor('pretrain', '--out', out, '--resume', '--seed', '0');
+    expect(refused.stderr).toMatch(/cannot change --seed from 5 to 0 \(.*\[ERR_OPTION\]/);
+    expect(refused.code).toBe(2);
+    const ended = await athanor('pretrain', '--out', out, '--resume', '--json');
+    expect(ended.stderr).toMatch(/the run is at its end, step 8 of 8, .* resume it with more --steps/);
+    expect(ended.stdout).not.toMatch(/NaN/);
+    const page = readFileSync(join(out, 'report.html'), 'utf8');
+    expect(page).toContain('from step 6 on: lr 0.001 (before: 0.002)');
   });
 });

@@ -241,6 +241,20 @@ function changeTexts(changes: readonly SettingChange[]): { notes: string[]; warn
   };
 }
 
+/** What earlier resumptions and this one changed, for the report. */
+function historyOf<Settings>({ file, changes }: BegunRun<Settings>, step: number): string[] {
+  const earlier = (file.changes ?? []).flatMap((change) =>
+    Object.entries(change.settings).map(([key, values]) => {
+      const [from, to] = values as string[];
+      return `from step ${change.step} on: ${key} ${to} (before: ${from})`;
+    }),
+  );
+  const now = changes.map(
+    ({ key, from, to }) => `from step ${step} on: ${key} ${shownSetting(to)} (before: ${shownSetting(from)})`,
+  );
+  return [...earlier, ...now];
+}
+
 /** Records the changes of a resumed run, so that the next one continues with them. */
 function recordChanges<Settings extends CommonSettings>(
   { file, settings, changes }: BegunRun<Settings>,
@@ -283,7 +297,7 @@ async function train<Settings extends CommonSettings, Batch>(
   const place = { out, resume, changed, checkpoint: resumed?.path, onEvent: emit };
   const prepared = await kind.prepare(settings, { ...context, ...place });
   const { stage, notes = [] } = prepared;
-  const report = new LiveReport(out, reportOf(settings, prepared));
+  const report = new LiveReport(out, reportOf(settings, prepared, historyOf(run, resumed?.step ?? 0)));
   emit({ type: 'start', stage: kind.name, title: prepared.title, fields: prepared.fields ?? [] });
   const texts = changeTexts(changes);
   for (const note of [...notes, ...texts.notes]) context.console.note(note);
@@ -394,6 +408,7 @@ function trainerOptions<Batch>(
 function reportOf<Batch>(
   settings: CommonSettings & Partial<LoraSettings> & { batchSize?: number },
   { title, parameters, config, defaultLr, notes = [], report }: PreparedStage<Batch>,
+  history: readonly string[],
 ): ReportOptions {
   const { loraRank = 0 } = settings;
   return {
@@ -412,7 +427,7 @@ function reportOf<Batch>(
       max_grad_norm: settings.maxGradNorm,
       seed: settings.seed,
     },
-    notes,
+    notes: [...notes, ...history],
     ...report,
   };
 }

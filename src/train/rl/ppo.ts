@@ -4,11 +4,13 @@
 
 import { AthanorError } from '../../base/errors.ts';
 import { isScoringModel, loadScoringModel, scoringModelFrom } from '../../checkpoint/gpt-folder.ts';
+import { readManifest } from '../../data/shards/manifest.ts';
 import { TokenDataset } from '../../data/shards/token-dataset.ts';
 import { TokenLoader } from '../../data/shards/token-loader.ts';
 import { parameterCount } from '../../nn/config.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
 import { RewardModelSource } from '../../scoring/reward-model.ts';
+import { chatTokenizer } from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import {
   type PreparedStage,
@@ -53,6 +55,7 @@ function check(settings: PpoSettings, start: RunStart): void {
 }
 
 async function prepare(settings: PpoSettings, context: StageContext): Promise<PreparedStage<RolloutBatch>> {
+  checkTokenizer(settings, chatTokenizer(settings.model, context.out).tokenizer.fingerprint());
   const ready = await prepareRollouts(settings, context);
   const { config } = ready.models.policy.model;
   const value = valueModel(settings, ready);
@@ -63,7 +66,7 @@ async function prepare(settings: PpoSettings, context: StageContext): Promise<Pr
       responsesPerPrompt: settings.numGenerations,
     }),
     kl: new KlController({ coef: settings.klCoef, target: settings.targetKl, horizon: settings.klHorizon }),
-    ptx: pretraining(settings, ready.chat.tokenizer.fingerprint(), config.contextLength, context),
+    ptx: pretraining(settings, config.contextLength, context),
   });
   const parameters = parameterCount(config);
   return {
@@ -127,21 +130,23 @@ function scoringModel(settings: PpoSettings): ScoringModel {
   return loadScoringModel(reward!, options);
 }
 
+/** Throws ERR_MISMATCH for pretraining text of another tokenizer. */
+function checkTokenizer({ ptxData, ptxCoef }: PpoSettings, fingerprint: string): void {
+  if (ptxData === undefined || ptxCoef === 0) return;
+  if (readManifest(ptxData).tokenizer_fingerprint === fingerprint) return;
+  throw new AthanorError(
+    'ERR_MISMATCH',
+    `the shards in ${ptxData} were made with another tokenizer than the policy's`,
+    'prepare them with: athanor data prepare --tokenizer <model folder>',
+  );
+}
+
 function pretraining(
   { ptxData, ptxCoef, ptxBatchSize, seed }: PpoSettings,
-  fingerprint: string,
   contextLength: number,
   { communicator }: StageContext,
 ) {
   if (ptxData === undefined || ptxCoef === 0) return undefined;
-  const dataset = TokenDataset.open(ptxData);
-  if (dataset.manifest.tokenizer_fingerprint !== fingerprint) {
-    throw new AthanorError(
-      'ERR_MISMATCH',
-      `the shards in ${ptxData} were made with another tokenizer than the policy's`,
-      'prepare them with: athanor data prepare --tokenizer <model folder>',
-    );
-  }
   const loader = { batchSize: ptxBatchSize, context: contextLength, seed, communicator };
-  return new PretrainingMix(new TokenLoader(dataset, loader), ptxCoef);
+  return new PretrainingMix(new TokenLoader(TokenDataset.open(ptxData), loader), ptxCoef);
 }

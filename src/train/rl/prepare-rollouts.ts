@@ -73,13 +73,14 @@ export async function prepareRollouts(
 ): Promise<PreparedRollouts> {
   const { rolloutSize, numGenerations, maxPromptLength, maxResponseLength } = settings;
   const chat = chatTokenizer(settings.model, out);
+  const longest = maxPromptLength + maxResponseLength;
+  // Before the prompts: a file without a function must not show after reading them.
+  const reward = await rewardSource(settings, chat, longest);
   const { rows, counts } = await readPrompts(settings.data, settings);
   const start = startFolder(settings.model, checkpoint, settings);
   const model = loadChatModel(start, chat.tokenizer, modelOptions(settings));
-  const longest = maxPromptLength + maxResponseLength;
   checkLengths(settings, model.config);
   const prompts = encodePrompts(rows, chat.template, settings);
-  const reward = await rewardSource(settings, chat, longest);
   const policy = new TrainableModel(model, {
     ...settings,
     tokenizerFolder: chat.folder,

@@ -2,7 +2,7 @@
  * Every stage refuses a wrong setting before it reads any data: the data here is damaged, and an
  * error about it would come first.
  */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { commands } from '../../../src/cli/commands.ts';
@@ -18,6 +18,7 @@ import { ppo } from '../../../src/train/rl/ppo.ts';
 import { grpoRules, ppoRules } from '../../../src/train/rl/rules.ts';
 import { sftRules } from '../../../src/train/sft/rules.ts';
 import { sft } from '../../../src/train/sft/run.ts';
+import { writeIds } from '../../data/corpus/corpora.ts';
 import { writeChatModel } from '../../helpers/chat-model.ts';
 import { suiteFolder } from '../../helpers/cli.ts';
 import { jsonl } from '../../helpers/stages.ts';
@@ -25,9 +26,12 @@ import { jsonl } from '../../helpers/stages.ts';
 const root = suiteFolder();
 const model = join(root, 'model');
 const out = join(root, 'run');
+const shards = join(root, 'shards');
 let damaged: string;
 beforeAll(async () => {
   (await writeChatModel(model, { contextLength: 64 })).dispose();
+  mkdirSync(shards);
+  writeIds(shards, { train: [200], validation: [5] }).close();
   damaged = jsonl(root, 'damaged.jsonl', ['{"prompt":', '{"text": 3}']);
 });
 
@@ -42,6 +46,10 @@ interface Case {
 }
 
 const absent = join(root, 'absent');
+const written = (name: string, text: string) => {
+  writeFileSync(join(root, name), text);
+  return join(root, name);
+};
 const rollouts = () => ({ reward: undefined, rewardFn: () => 1, maxPromptLength: 8, maxResponseLength: 8 });
 const tuning: Case['wrong'] = [
   [() => ({ data: undefined }), /`data` is missing/],
@@ -63,6 +71,8 @@ const rl: Case['wrong'] = [
   [() => ({ rewardFn: undefined, reward: absent }), /absent does not exist/],
   [() => ({ rewardFn: undefined, reward: model }), /is a language model, not a reward model/],
   [() => ({ rewardFn: absent }), /absent does not exist/],
+  [() => ({ rewardFn: written('none.js', 'export const x = 1') }), /exports no reward function/],
+  [() => ({ rewardFn: written('broken.js', 'export default (') }), /broken\.js does not load/],
   [() => ({ rolloutSize: 6, numGenerations: 4 }), /does not divide into groups of 4/],
   [() => ({ rolloutSize: 12, numGenerations: 4, batchSize: 8 }), /does not divide into minibatches of 8/],
   [() => ({ maxPromptLength: 60 }), /exceed the context of 64/],
@@ -86,7 +96,12 @@ const cases: Record<string, Case> = {
       [() => ({ stepz: 3 }), /there is no setting stepz/],
     ],
   },
-  sft: { run: sft, rules: sftRules, good: () => ({}), wrong: epochs },
+  sft: {
+    run: sft,
+    rules: sftRules,
+    good: () => ({}),
+    wrong: [...epochs, [() => ({ samplePrompt: ['a '.repeat(99)] }), /a `samplePrompt` of \d+ tokens/]],
+  },
   reward: {
     run: reward,
     rules: rewardRules,
@@ -103,6 +118,7 @@ const cases: Record<string, Case> = {
       [() => ({ valueInit: 'reward' }), /no reward model that the value model could start from/],
       [() => ({ valueInit: absent }), /absent does not exist/],
       [() => ({ ptxData: root }), /not a folder of token shards/],
+      [() => ({ ptxData: shards }), /made with another tokenizer than the policy's/],
     ],
   },
   grpo: { run: grpo, rules: grpoRules, good: rollouts, wrong: rl },

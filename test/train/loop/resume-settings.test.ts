@@ -205,7 +205,7 @@ describe('paths', () => {
     renameSync(join(folder, 'rows.jsonl'), join(folder, 'moved.jsonl'));
     await expect(sft({ out, resume: true, steps: 5 })).rejects.toMatchObject({ code: 'ERR_FILE_MISSING' });
     const { said } = await run({ out, resume: true, steps: 5, data: join(folder, 'moved.jsonl') });
-    expect(said).toMatch(/note: resumed with .*`data` .*moved\.jsonl \(before: rows\.jsonl\)/);
+    expect(said).toMatch(/note: resumed with .*`data` .*moved\.jsonl \(before: .*rows\.jsonl\)/);
     const other = jsonl(folder, 'other.jsonl', rows.slice(1));
     await expect(sft({ out, resume: true, data: other })).rejects.toMatchObject({ code: 'ERR_MISMATCH' });
     await expect(sft({ out, resume: true, data: join(folder, 'absent') })).rejects.toMatchObject({
