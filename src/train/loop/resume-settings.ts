@@ -36,17 +36,27 @@ function storable(value: unknown): JsonValue {
   return typeof value === 'function' ? FUNCTION : (value as JsonValue);
 }
 
+export interface ResumeContext<Settings> {
+  /** The folder of the run. */
+  out: string;
+  rules: SettingRules<Settings>;
+  defaults: Partial<Settings>;
+}
+
 /**
- * Throws ERR_OPTION for a setting that a resumed run may not change, with the reason, and for a
- * function that is missing.
+ * Throws ERR_FILE_DAMAGED for a saved value that no run has; ERR_OPTION for a setting that a resumed
+ * run may not change, with the reason, and for a function that is missing.
  */
 export function resumedSettings<Settings>(
   run: RunFile,
   given: Partial<Settings>,
-  { out, rules }: { out: string; rules: SettingRules<Settings> },
+  { out, rules, defaults }: ResumeContext<Settings>,
 ): ResumedSettings<Settings> {
   const known = new Map<string, SettingRule>(Object.entries(rules) as [string, SettingRule][]);
-  const saved = new Map<string, unknown>(Object.entries(run.settings).filter(([key]) => known.has(key)));
+  const stored = Object.entries(run.settings).filter(([key]) => known.has(key));
+  for (const [key, value] of stored) requireRight(key, value, known.get(key)!, out);
+  // A setting that is newer than the run takes its default.
+  const saved = new Map<string, unknown>([...Object.entries(defaults), ...stored]);
   for (const [key, value] of saved) {
     if (known.get(key)!.path) saved.set(key, located(value, known.get(key)!, run.began, out));
   }
@@ -69,6 +79,15 @@ export function resumedSettings<Settings>(
     );
   }
   return { settings: Object.fromEntries(saved) as Settings, changes };
+}
+
+function requireRight(key: string, value: unknown, { expects }: SettingRule, out: string): void {
+  if (value === FUNCTION || expects.accepts(value)) return;
+  throw new AthanorError(
+    'ERR_FILE_DAMAGED',
+    `the setting ${key} in ${join(out, 'run.json')} is ${JSON.stringify(value)?.slice(0, 80)}, not ${expects.text}`,
+    'put the file back, or start a new run in another `out`',
+  );
 }
 
 function isSame({ path, isName }: SettingRule, from: unknown, to: unknown): boolean {

@@ -4,32 +4,25 @@
  * takes them from there, with the changes that resume-settings.ts allows.
  */
 import { existsSync, readdirSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { AthanorError, fileError } from '../../base/errors.ts';
 import type { JsonValue } from '../../base/json.ts';
-import { modelConfigOf } from '../../checkpoint/gpt-folder.ts';
 import { copyModel } from '../../checkpoint/save-model.ts';
 import { CheckpointStore } from '../../checkpoint/store.ts';
 import type { Communicator } from '../../comm/communicator.ts';
 import { createRunContext, isMainRank, type RunContext } from '../../comm/run-context.ts';
-import { currentDevice, resolveDtype } from '../../native/engine.ts';
+import { currentDevice } from '../../native/engine.ts';
 import { FolderLock } from '../../native/folder-lock.ts';
 import type { ModelConfig } from '../../nn/config.ts';
 import type { AdamWOptions } from '../../optim/adamw.ts';
 import { formatCount } from '../../report/format.ts';
 import { type ReportOptions, writeReport } from '../../report/html-report.ts';
+import { type BegunRun, begin, newSettings, resumed } from './begin-run.ts';
 import type { BudgetOptions } from './budget.ts';
-import { checkPaths, checkValues } from './check-settings.ts';
+import { checkValues } from './check-settings.ts';
 import type { TrainEvent } from './events.ts';
-import {
-  type ResumedSettings,
-  resumedSettings,
-  type SettingChange,
-  shownSetting,
-  storableSettings,
-} from './resume-settings.ts';
+import { changeTexts, historyOf, recordChanges } from './run-changes.ts';
 import type { MetricField, RunEvent } from './run-events.ts';
-import { forgetRun, type RunFile, readRun, updateRun, writeRun } from './run-file.ts';
+import { forgetRun, readRun } from './run-file.ts';
 import type { SettingRules } from './setting-rules.ts';
 import type { CommonSettings, EpochSettings, LoraSettings, StageOptions } from './settings.ts';
 import { parameterGroups, type TrainStage } from './stage.ts';
@@ -165,112 +158,6 @@ interface RunPlace {
   resume: boolean;
 }
 
-/** A run in its folder: its record, its settings and what a resumed run changes in them. */
-interface BegunRun<Settings> extends ResumedSettings<Settings> {
-  file: RunFile;
-}
-
-/** The settings of a new run, checked before any data is read. */
-function newSettings<Settings extends CommonSettings, Batch>(
-  { name, defaults, rules, check }: StageKind<Settings, Batch>,
-  given: Partial<Settings>,
-): Settings {
-  const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  const settings = { ...defaults, ...known } as Partial<Settings>;
-  for (const key of ['data', 'model'] as const) {
-    if (settings[key] === undefined) {
-      throw new AthanorError('ERR_OPTION', `\`${key}\` is missing`, `see athanor ${name} --help`);
-    }
-  }
-  const complete = { ...settings, dtype: resolveDtype(settings.dtype ?? 'auto') } as Settings;
-  checkPrecision(complete);
-  check(complete, { resume: false, model: undefined });
-  checkPaths(complete, rules);
-  if (!rules.model.isName?.(complete.model)) {
-    check(complete, { resume: false, model: modelConfigOf(complete.model, 'any-model') });
-  }
-  return complete;
-}
-
-function checkPrecision({ paramDtype, dtype }: CommonSettings): void {
-  if (paramDtype !== 'bf16' || dtype === 'bf16') return;
-  throw new AthanorError(
-    'ERR_OPTION',
-    `\`paramDtype\` bf16 needs activations in bf16, but \`dtype\` is ${dtype}`,
-    'choose `dtype` bf16, or leave `paramDtype` out',
-  );
-}
-
-/** Writes the record of a new run. */
-function begin<Settings extends CommonSettings, Batch>(
-  { name }: StageKind<Settings, Batch>,
-  settings: Settings,
-  out: string,
-): BegunRun<Settings> {
-  const began = { cwd: process.cwd(), out: resolve(out) };
-  const file = { stage: name, settings: storableSettings(settings), began };
-  writeRun(out, file);
-  return { file, settings, changes: [] };
-}
-
-/** The settings of the run to continue, with the changes that were asked for. */
-function resumed<Settings extends CommonSettings, Batch>(
-  { name, rules, check }: StageKind<Settings, Batch>,
-  given: Partial<Settings>,
-  out: string,
-): BegunRun<Settings> {
-  const file = readRun(out, name);
-  const { settings, changes } = resumedSettings(file, given, { out, rules });
-  checkPrecision(settings);
-  check(settings, { resume: true, model: undefined });
-  const moved = changes.filter(({ kind }) => kind === 'place').map(({ key, to }) => [key, to]);
-  checkPaths(Object.fromEntries(moved) as Partial<Settings>, rules);
-  return { file, settings, changes };
-}
-
-/** What a resumed run does in another way than before, for the user. */
-function changeTexts(changes: readonly SettingChange[]): { notes: string[]; warnings: string[] } {
-  const shown = ({ key, from, to }: SettingChange) =>
-    `\`${key}\` ${shownSetting(to)} (before: ${shownSetting(from)})`;
-  const of = (...kinds: readonly string[]) => changes.filter(({ kind }) => kinds.includes(kind)).map(shown);
-  const [quiet, differing] = [of('free', 'length', 'place'), of('bits')];
-  const warning = `resumed with ${differing.join(', ')}: from here on the bits differ from those of the uninterrupted run`;
-  return {
-    notes: quiet.length > 0 ? [`resumed with ${quiet.join(', ')}`] : [],
-    warnings: differing.length > 0 ? [warning] : [],
-  };
-}
-
-/** What earlier resumptions and this one changed, for the report. */
-function historyOf<Settings>({ file, changes }: BegunRun<Settings>, step: number): string[] {
-  const earlier = (file.changes ?? []).flatMap((change) =>
-    Object.entries(change.settings).map(([key, values]) => {
-      const [from, to] = values as string[];
-      return `from step ${change.step} on: ${key} ${to} (before: ${from})`;
-    }),
-  );
-  const now = changes.map(
-    ({ key, from, to }) => `from step ${step} on: ${key} ${shownSetting(to)} (before: ${shownSetting(from)})`,
-  );
-  return [...earlier, ...now];
-}
-
-/** Records the changes of a resumed run, so that the next one continues with them. */
-function recordChanges<Settings extends CommonSettings>(
-  { file, settings, changes }: BegunRun<Settings>,
-  step: number,
-  out: string,
-): void {
-  if (changes.length === 0) return;
-  const pairs = changes.map(({ key, from, to }) => [key, [from ?? null, to].map(shownSetting)]);
-  updateRun(out, {
-    ...file,
-    settings: storableSettings(settings),
-    began: { cwd: process.cwd(), out: resolve(out) },
-    changes: [...(file.changes ?? []), { step, settings: Object.fromEntries(pairs) }],
-  });
-}
-
 async function train<Settings extends CommonSettings, Batch>(
   kind: StageKind<Settings, Batch>,
   run: BegunRun<Settings>,
@@ -292,12 +179,12 @@ async function train<Settings extends CommonSettings, Batch>(
     },
   });
   const store = new CheckpointStore(out, { keepLast: settings.keepCheckpoints });
-  const resumed = resume && store.latest() ? store.load() : undefined;
+  const checkpoint = resume && store.latest() ? store.load() : undefined;
   const changed = new Set(changes.map(({ key }) => key));
-  const place = { out, resume, changed, checkpoint: resumed?.path, onEvent: emit };
+  const place = { out, resume, changed, checkpoint: checkpoint?.path, onEvent: emit };
   const prepared = await kind.prepare(settings, { ...context, ...place });
   const { stage, notes = [] } = prepared;
-  const report = new LiveReport(out, reportOf(settings, prepared, historyOf(run, resumed?.step ?? 0)));
+  const report = new LiveReport(out, reportOf(settings, prepared, historyOf(run, checkpoint?.step ?? 0)));
   emit({ type: 'start', stage: kind.name, title: prepared.title, fields: prepared.fields ?? [] });
   const texts = changeTexts(changes);
   for (const note of [...notes, ...texts.notes]) context.console.note(note);
@@ -313,8 +200,8 @@ async function train<Settings extends CommonSettings, Batch>(
   });
   try {
     const newLength = changes.some(({ kind }) => kind === 'length');
-    const step = resumed ? trainer.resume(resumed, { newLength })! : 0;
-    if (!resumed && context.signal.aborted) {
+    const step = checkpoint ? trainer.resume(checkpoint, { newLength })! : 0;
+    if (!checkpoint && context.signal.aborted) {
       throw new AthanorError('ERR_INTERRUPTED', 'stopped before the first step', 'start the run again');
     }
     if (isMainRank(context)) recordChanges(run, step, out);
@@ -326,7 +213,7 @@ async function train<Settings extends CommonSettings, Batch>(
     if (isMainRank(context)) report.tryWrite();
     throw error;
   } finally {
-    resumed?.close();
+    checkpoint?.close();
     trainer.dispose();
     stage.dispose?.();
   }

@@ -169,6 +169,26 @@ describe('other settings', () => {
   });
 });
 
+describe('run.json', () => {
+  it('with a value that no run has is damaged, and a newer setting has its default', async () => {
+    const out = await begun({ schedule: 'constant' });
+    const { settings: saved, ...rest } = record(out);
+    const write = (other: object) =>
+      writeFileSync(join(out, 'run.json'), JSON.stringify({ ...rest, settings: { ...saved, ...other } }));
+    for (const other of [{ batchSize: 'x' }, { lr: null }, { schedule: 'steep' }, { loraTargets: 'all' }]) {
+      write(other);
+      await expect(sft({ out, resume: true, steps: 5 })).rejects.toMatchObject({
+        code: 'ERR_FILE_DAMAGED',
+        message: expect.stringMatching(`the setting ${Object.keys(other)[0]} in `),
+      });
+    }
+    write({ keepCheckpoints: undefined, device: 'cpu', threads: 3 });
+    expect(await sft({ out, resume: true, steps: 5 })).toMatchObject({ step: 5 });
+    expect(record(out).settings).toMatchObject({ keepCheckpoints: 2 });
+    expect(record(out).settings).not.toHaveProperty('threads');
+  });
+});
+
 describe('paths', () => {
   /** A run of relative paths, begun in a folder of its own. */
   async function relativeRun(): Promise<string> {
