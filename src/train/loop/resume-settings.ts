@@ -44,8 +44,8 @@ export interface ResumeContext<Settings> {
 }
 
 /**
- * Throws ERR_FILE_DAMAGED for a saved value that no run has; ERR_OPTION for a setting that a resumed
- * run may not change, with the reason, and for a function that is missing.
+ * Throws ERR_FILE_DAMAGED for a saved value that no run has; ERR_OPTION for a setting that a
+ * resumed run may not change, with the reason, and for a function that is missing.
  */
 export function resumedSettings<Settings>(
   run: RunFile,
