@@ -7,14 +7,15 @@ import { AthanorError } from '../base/errors.ts';
 import type { WrittenFile } from '../base/files/hashed-file.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { HeadKind, ModelConfig } from '../nn/config.ts';
+import type { ModelDescription } from '../nn/config-json.ts';
 import type { Decoder, GptOptions } from '../nn/decoder.ts';
 import { Gpt } from '../nn/gpt.ts';
 import type { LoraAdapters } from '../nn/lora.ts';
-import { ScoringModel } from '../nn/scoring-model.ts';
+import { type ScoreReading, ScoringModel } from '../nn/scoring-model.ts';
 import { checkHeadSize } from '../nn/validate-config.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ModelFolder } from './load-model.ts';
-import { writeModelFiles } from './save-model.ts';
+import { type WriteModelOptions, writeModelFiles } from './save-model.ts';
 import { f32FromBf16, type TensorSource } from './tensor-data.ts';
 
 /** Throws as ModelFolder.open, and ERR_MISMATCH for a folder without a language head. */
@@ -24,7 +25,24 @@ export function loadModel(folder: string, options: GptOptions = {}): Gpt {
 
 /** Throws as ModelFolder.open, and ERR_MISMATCH for a folder whose head does not give one score. */
 export function loadScoringModel(folder: string, options: GptOptions = {}): ScoringModel {
-  return load(folder, 'score', (config) => new ScoringModel(config, options));
+  const model = load(folder, 'score', (config) => new ScoringModel(config, options));
+  model.reading = scoreReading(folder);
+  return model;
+}
+
+/**
+ * Where the reward model of a folder reads. A folder that does not say so is of another program,
+ * which reads as transformers does, or it is an older one of Athanor, whose heads have a bias: they
+ * read the token that ends the answer. Throws as ModelFolder.open.
+ */
+export function scoreReading(folder: string): ScoreReading {
+  const files = ModelFolder.open(folder);
+  try {
+    const { scoreToken, padTokenId } = files.description;
+    return { token: scoreToken ?? (files.stores('score.bias') ? 'end' : 'last'), padTokenId };
+  } finally {
+    files.close();
+  }
 }
 
 /**
@@ -48,16 +66,33 @@ export function isScoringModel(folder: string): boolean {
   }
 }
 
+/**
+ * The configuration of a model folder, whose weights are found but not read. Throws ERR_MISMATCH
+ * for a model with another head, and as ModelFolder.open.
+ */
+export function modelConfigOf(folder: string, wanted: HeadKind | 'any-model'): ModelConfig {
+  const files = ModelFolder.open(folder);
+  try {
+    if (wanted !== 'any-model') requireHead(folder, files.description, wanted);
+    return files.description.config;
+  } finally {
+    files.close();
+  }
+}
+
+function requireHead(folder: string, { head, labels }: ModelDescription, wanted: HeadKind): void {
+  if (head === wanted && labels === 1) return;
+  const scoring = labels === 1 ? 'a reward model' : `a scoring model with ${labels} outputs`;
+  const kind = head === 'score' ? scoring : 'a language model';
+  const expected = wanted === 'score' ? 'a reward model (one score)' : 'a language model';
+  throw new AthanorError('ERR_MISMATCH', `${folder} is ${kind}, not ${expected}`, 'name another folder');
+}
+
 function load<M extends Decoder>(folder: string, wanted: HeadKind, make: (config: ModelConfig) => M): M {
   const files = ModelFolder.open(folder);
   try {
-    const { config, head, labels } = files.description;
-    if (head !== wanted || labels !== 1) {
-      const scoring = labels === 1 ? 'a reward model' : `a scoring model with ${labels} outputs`;
-      const kind = head === 'score' ? scoring : 'a language model';
-      const expected = wanted === 'score' ? 'a reward model (one score)' : 'a language model';
-      throw new AthanorError('ERR_MISMATCH', `${folder} is ${kind}, not ${expected}`, 'name another folder');
-    }
+    const { config } = files.description;
+    requireHead(folder, files.description, wanted);
     checkHeadSize(config, join(folder, 'config.json'));
     const model = make(config);
     const stored = files.shapes;
@@ -84,11 +119,8 @@ export interface SaveModelOptions {
    * stored as they are.
    */
   adapters?: LoraAdapters;
-  /**
-   * For scoring models: the token with which transformers may pad a batch. No answer may
-   * end with it.
-   */
-  padTokenId?: number;
+  /** The token with which transformers pads. Default of scoring models: that of their reading. */
+  padTokenId?: number | undefined;
   /** Content of generation_config.json: sampling settings and stop tokens. */
   generationConfig?: JsonObject;
   /** Fields for config.json besides those that describe the model. */
@@ -116,14 +148,15 @@ export function saveScoringModel(
   model: ScoringModel,
   options: SaveModelOptions = {},
 ): Promise<WrittenFile[]> {
-  return save(folder, model, options, { head: 'score', labels: 1 });
+  const { token: scoreToken, padTokenId } = model.reading;
+  return save(folder, model, { padTokenId, ...options }, { head: 'score', labels: 1, scoreToken });
 }
 
 async function save(
   folder: string,
   model: Decoder,
   { adapters, ...options }: SaveModelOptions,
-  kind: { head: HeadKind; labels?: number },
+  kind: Pick<WriteModelOptions, 'head' | 'labels' | 'scoreToken'>,
 ): Promise<WrittenFile[]> {
   if (adapters && !adapters.belongsTo(model)) {
     throw new AthanorError(

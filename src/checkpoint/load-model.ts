@@ -96,6 +96,11 @@ export class ModelFolder implements Disposable {
       : { dtype: 'bf16', shape: entry.shape, data: transposed(first.data, rows, columns) };
   }
 
+  /** Whether the files hold this parameter. Optional ones may be missing. */
+  stores(name: string): boolean {
+    return this.#entries.get(name)?.parts.some((part) => this.#places.has(part.name)) ?? false;
+  }
+
   close(): void {
     for (const file of this.#files) file.close();
   }
@@ -142,8 +147,11 @@ function wrong(path: string, problem: string): AthanorError {
   return new AthanorError('ERR_FORMAT', `${path}: ${problem}`, 'correct the file or write it again');
 }
 
-/** model.safetensors, or the shards that model.safetensors.index.json lists, as in transformers. */
-function weightFiles(folder: string): string[] {
+/**
+ * Paths of model.safetensors, or of the shards that model.safetensors.index.json lists, as in
+ * transformers. Throws ERR_FILE_MISSING, ERR_FILE_DAMAGED and ERR_FORMAT.
+ */
+export function weightFiles(folder: string): string[] {
   const single = join(folder, 'model.safetensors');
   if (existsSync(single)) return [single];
   const indexPath = join(folder, 'model.safetensors.index.json');

@@ -10,6 +10,7 @@ import { removeStaleFiles, temporarySuffix } from '../base/files/temporary-files
 import type { JsonObject } from '../base/json.ts';
 import type { HeadKind, ModelConfig } from '../nn/config.ts';
 import { configToJson } from '../nn/config-json.ts';
+import type { ScoreReading } from '../nn/scoring-model.ts';
 import { type LayoutEntry, modelLayout } from './hf-layout.ts';
 import { writeSafetensors } from './safetensors.ts';
 import {
@@ -38,7 +39,9 @@ export interface WriteModelOptions {
   tokenizer?: string | readonly string[];
   generationConfig?: JsonObject;
   /** Written to config.json. transformers needs it to score batches of unequal length. */
-  padTokenId?: number;
+  padTokenId?: number | undefined;
+  /** Written to config.json: the token that a score head reads. */
+  scoreToken?: ScoreReading['token'] | undefined;
   /** Fields for config.json besides those that describe the model. */
   configFields?: JsonObject;
 }
@@ -63,7 +66,15 @@ export const tokenizerFileNames: readonly string[] = [
  * ERR_DISK_FULL and ERR_IO.
  */
 export async function writeModelFiles(folder: string, options: WriteModelOptions): Promise<WrittenFile[]> {
-  const { config, head = 'language-model', labels = 1, dtype, padTokenId, configFields } = options;
+  const {
+    config,
+    head = 'language-model',
+    labels = 1,
+    dtype,
+    padTokenId,
+    scoreToken,
+    configFields,
+  } = options;
   const parameters = new Map(options.parameters);
   const layout = modelLayout(config, head, labels);
   checkParameters(layout, parameters);
@@ -71,7 +82,8 @@ export async function writeModelFiles(folder: string, options: WriteModelOptions
     head,
     labels,
     dtype: dtype ?? widestDtype(parameters),
-    ...(padTokenId !== undefined && { padTokenId }),
+    padTokenId,
+    scoreToken,
     ...(configFields && { fields: configFields }),
   });
   const tokenizer = tokenizerFiles(options.tokenizer);

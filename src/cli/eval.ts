@@ -5,6 +5,7 @@ import { MIN_TEMPERATURE } from '../generate/sampling-range.ts';
 import type { DType } from '../native/binding.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
+import { notesOnStderr } from './notes.ts';
 import {
   choice,
   count,
@@ -117,11 +118,6 @@ async function perplexityOf(given: Ready) {
   const { maxTokens = Number.MAX_SAFE_INTEGER } = given;
   return folderPerplexity(given.model!, given.data!, { ...given, maxTokens });
 }
-
-const notesOnStderr: RunConsole = {
-  note: (text) => process.stderr.write(`${text}\n`),
-  warn: (text) => process.stderr.write(`warning: ${text}\n`),
-};
 
 function shown(value: number): string {
   return Number.isInteger(value) ? String(value) : value.toFixed(4);

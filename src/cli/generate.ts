@@ -3,6 +3,7 @@ import { AthanorError } from '../base/errors.ts';
 import { largest, readText } from '../base/files/read-file.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
+import { notesOnStderr } from './notes.ts';
 import { engineOptions, flag, inGroup, integer, list, path, text } from './options.ts';
 import { samplingOptions } from './sampling-options.ts';
 
@@ -71,7 +72,12 @@ export const generate = defineCommand({
     const common = { ...options, stopTokens, signal: abort.signal };
     const texts =
       options.bestOf > 1
-        ? await bestTexts(model, tokenizer, ids, { ...common, folder: options.reward!, dtype })
+        ? await bestTexts(model, tokenizer, ids, {
+            ...common,
+            folder: options.reward!,
+            dtype,
+            onWarning: notesOnStderr.warn,
+          })
         : await continueTokens(model, tokenizer, ids, {
             ...common,
             stopStrings: options.stop,

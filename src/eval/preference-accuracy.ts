@@ -1,6 +1,7 @@
 /** Measures how often a reward model orders answers as people did, or a rule. */
 import { loadScoringModel } from '../checkpoint/gpt-folder.ts';
 import { preferenceData } from '../scoring/encoded-comparisons.ts';
+import { readingWarning } from '../scoring/score-reading.ts';
 import { pairMetrics, scorePairs } from '../scoring/scored-pairs.ts';
 import { ChatTemplate } from '../text/chat-template.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
@@ -21,8 +22,11 @@ export async function preferenceAccuracy(
   const model = loadScoringModel(folder, { dtype });
   try {
     const settings = { data: comparisons, seed: 0, validationSplit: 0, onBadLine };
-    const { train: all, notes } = await preferenceData(settings, template, model.config.contextLength);
+    const { contextLength } = model.config;
+    const { train: all, notes } = await preferenceData(settings, template, contextLength, model.reading);
     for (const note of notes) console.note(note);
+    const warning = readingWarning(folder, model.reading, template);
+    if (warning !== undefined) console.warn(warning);
     return { ...pairMetrics(scorePairs(model, all), all.length), comparisons: all.length };
   } finally {
     model.dispose();

@@ -1,10 +1,11 @@
 /** Compares two models on the same prompts. A reward model or the right answers are the judge. */
 import { AthanorError } from '../base/errors.ts';
 import { mean, pairedBootstrap } from '../base/statistics.ts';
-import { loadScoringModel } from '../checkpoint/gpt-folder.ts';
+import { loadScoringModel, scoreReading } from '../checkpoint/gpt-folder.ts';
 import { readPrompts } from '../data/rows/prompts.ts';
 import { encodeComparison } from '../scoring/encoded-comparisons.ts';
 import { scoreAll } from '../scoring/reward-model.ts';
+import { readingWarning } from '../scoring/score-reading.ts';
 import { ChatTemplate, type Message } from '../text/chat-template.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
 import type { AnsweringOptions, Metrics } from './options.ts';
@@ -85,6 +86,8 @@ async function byReward(
     rewardsOf(reward, dialogues, await folderAnswers(folder, dialogues, options), options);
   const note = counts.describe();
   if (note !== '') options.console.note(note);
+  const warning = readingWarning(reward, scoreReading(reward), ChatTemplate.of(Tokenizer.load(reward)));
+  if (warning !== undefined) options.console.warn(warning);
   const names = ['reward', 'against_reward'] as const;
   return { points: await scored(model), others: await scored(against), names };
 }
@@ -101,7 +104,7 @@ function rewardsOf(
   try {
     const sequences = dialogues.map((prompt, i) => {
       const comparison = { id: '', prompt, completions: [answers[i]!], ranks: [0] };
-      return encodeComparison(comparison, template).answers[0]!.tokens;
+      return encodeComparison(comparison, template, judge.reading).answers[0]!.tokens;
     });
     const { contextLength } = judge.config;
     const longest = Math.max(...sequences.map(({ length }) => length));

@@ -9,6 +9,7 @@ import type { HeadKind, ModelConfig } from './config.ts';
 import { ConfigFields, spell } from './families/config-fields.ts';
 import type { Family } from './families/family.ts';
 import { families, familyNames, findFamily } from './families/registry.ts';
+import type { ScoreReading } from './scoring-model.ts';
 import { validateConfig } from './validate-config.ts';
 
 /** A model as config.json describes it. */
@@ -17,7 +18,13 @@ export interface ModelDescription {
   head: HeadKind;
   /** Outputs of a score head; 1 for a language model. */
   labels: number;
+  /** Of a model with a score head: the token with which transformers pads. */
+  padTokenId?: number | undefined;
+  /** The token that a score head reads, if the file says so. */
+  scoreToken?: ScoreReading['token'] | undefined;
 }
+
+const SCORE_TOKENS = ['last', 'end'] as const satisfies readonly ScoreReading['token'][];
 
 /** Every class name of transformers that can be read. */
 export const architectureNames: readonly string[] = families.flatMap(({ classNames }) =>
@@ -30,7 +37,9 @@ export interface ConfigJsonOptions {
   /** The dtype of the weights in the same folder. */
   dtype?: 'f32' | 'bf16';
   /** transformers needs it to score a batch of sequences of unequal length. */
-  padTokenId?: number;
+  padTokenId?: number | undefined;
+  /** The token that a score head reads. */
+  scoreToken?: ScoreReading['token'] | undefined;
   /** Further fields. Those that describe the model are replaced. */
   fields?: JsonObject;
 }
@@ -40,7 +49,7 @@ export interface ConfigJsonOptions {
  * ERR_CONFIG for an unknown family.
  */
 export function configToJson(config: ModelConfig, options: ConfigJsonOptions = {}): JsonObject {
-  const { head = 'language-model', labels = 1, dtype = 'f32', padTokenId, fields = {} } = options;
+  const { head = 'language-model', labels = 1, dtype = 'f32', padTokenId, scoreToken, fields = {} } = options;
   const family = familyOf(config);
   const json: JsonObject = {
     architectures: [family.classNames[head]],
@@ -60,6 +69,8 @@ export function configToJson(config: ModelConfig, options: ConfigJsonOptions = {
   if (padTokenId !== undefined || pad !== undefined) json.pad_token_id = padTokenId ?? pad!;
   if (Array.isArray(ends) && ends[0] === config.eosTokenId) json.eos_token_id = ends;
   if (head === 'score') {
+    // transformers keeps keys that it does not know.
+    if (scoreToken !== undefined) json.athanor_score_token = scoreToken;
     // transformers counts the labels by their names.
     const names = Array.from({ length: labels }, (_, i) => `LABEL_${i}`);
     json.id2label = Object.fromEntries(names.map((name, i) => [String(i), name]));
@@ -101,7 +112,17 @@ export function configFromJson(value: JsonValue, path: string): ModelDescription
   if (bosTokenId !== undefined) config.bosTokenId = bosTokenId;
   if (eosTokenId !== undefined) config.eosTokenId = eosTokenId;
   validateConfig(config, path);
-  return { config, head, labels: head === 'score' ? readLabels(fields) : 1 };
+  if (head !== 'score') return { config, head, labels: 1 };
+  const reading = {
+    padTokenId: fields.tokenId('pad_token_id', config.vocabSize),
+    scoreToken: readScoreToken(fields),
+  };
+  return { config, head, labels: readLabels(fields), ...reading };
+}
+
+function readScoreToken(fields: ConfigFields): ScoreReading['token'] | undefined {
+  fields.only('athanor_score_token', ...SCORE_TOKENS);
+  return fields.value('athanor_score_token') as ScoreReading['token'] | undefined;
 }
 
 function readFamily(fields: ConfigFields): Family {

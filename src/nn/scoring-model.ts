@@ -12,10 +12,23 @@ import { Decoder, type GptInput, type GptOptions } from './decoder.ts';
 import { Initializer } from './init.ts';
 import { Linear } from './layers.ts';
 
+/** The token of a dialogue, rendered with its answer, that a reward model scores. */
+export interface ScoreReading {
+  /**
+   * `last`: the last token that is not `padTokenId`, where transformers and TRL read. `end`: the
+   * token that ends the answer, whatever the template writes behind it.
+   */
+  token: 'last' | 'end';
+  /** The token with which transformers pads a batch; undefined: none. */
+  padTokenId?: number | undefined;
+}
+
 /** A reward model or a value model. */
 export class ScoringModel extends Decoder {
   /** The head: weight f32 `[1, d]` and bias f32 `[1]`. */
   readonly score: Linear;
+  /** Where a reward model reads. It is saved with the weights. */
+  reading: ScoreReading = { token: 'last' };
 
   /**
    * A model with random weights. The head is normal with standard deviation 1 / sqrt(d + 1)

@@ -2,10 +2,11 @@
 import { loadScoringModel } from '../checkpoint/gpt-folder.ts';
 import type { DType } from '../native/binding.ts';
 import type { Gpt } from '../nn/gpt.ts';
-import type { ScoringModel } from '../nn/scoring-model.ts';
+import type { ScoreReading, ScoringModel } from '../nn/scoring-model.ts';
 import { encodeComparison } from '../scoring/encoded-comparisons.ts';
 import { responseLogProbs } from '../scoring/response-log-probs.ts';
 import { scoreAll } from '../scoring/reward-model.ts';
+import { DrawnAnswerReader } from '../scoring/score-reading.ts';
 import type { ResponseSequence } from '../scoring/sequences.ts';
 import { ChatTemplate } from '../text/chat-template.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
@@ -22,12 +23,20 @@ export class RewardJudge {
 
   /** The score of the answer to each question. */
   score(questions: readonly Question[], texts: readonly string[]): number[] {
-    return this.scoreTokens(this.#sequences(questions, texts).map(({ tokens }) => tokens));
+    const sequences = this.#sequences(questions, texts, this.#model.reading);
+    return scoreAll(
+      this.#model,
+      sequences.map(({ tokens }) => tokens),
+    );
   }
 
-  /** The score of each dialogue, given as tokens. */
+  /** The score of each dialogue with a drawn answer, given as tokens. */
   scoreTokens(sequences: readonly Int32Array[]): number[] {
-    return scoreAll(this.#model, sequences);
+    const reader = new DrawnAnswerReader(this.#template, this.#model.reading);
+    return scoreAll(
+      this.#model,
+      sequences.map((tokens) => reader.read(tokens)),
+    );
   }
 
   /**
@@ -41,11 +50,15 @@ export class RewardJudge {
     return own.reduce((sum, logProb, i) => sum + logProb - other[i]!, 0) / sequences.length;
   }
 
-  #sequences(questions: readonly Question[], texts: readonly string[]): ResponseSequence[] {
+  #sequences(
+    questions: readonly Question[],
+    texts: readonly string[],
+    reading?: ScoreReading,
+  ): ResponseSequence[] {
     return questions.map(({ question }, i) => {
       const prompt = [{ role: 'user', content: question }];
       const comparison = { id: '', prompt, completions: [texts[i]!], ranks: [0] };
-      return encodeComparison(comparison, this.#template).answers[0]!;
+      return encodeComparison(comparison, this.#template, reading).answers[0]!;
     });
   }
 

@@ -15,6 +15,8 @@ export interface BestTextsOptions extends GenerateOptions {
   /** Folder of the reward model. */
   folder: string;
   dtype: DType;
+  /** Called with what the user should know about the reward model. */
+  onWarning?: (text: string) => void;
 }
 
 /** The best of several sampled texts. */
@@ -37,11 +39,14 @@ export async function bestTexts(
   model: Gpt,
   tokenizer: Tokenizer,
   prompts: readonly Int32Array[],
-  { bestOf: candidates, folder, dtype, ...options }: BestTextsOptions,
+  { bestOf: candidates, folder, dtype, onWarning, ...options }: BestTextsOptions,
 ): Promise<BestText[]> {
   const longest = Math.max(...prompts.map(({ length }) => length)) + options.maxTokens;
   const { contextLength } = model.config;
-  const judge = RewardModelSource.load(folder, tokenizer, Math.min(longest, contextLength), { dtype });
+  const longestRead = Math.min(longest, contextLength);
+  const { stopTokens } = options;
+  const judge = RewardModelSource.load(folder, tokenizer, longestRead, { dtype }, stopTokens);
+  if (judge.warning !== undefined) onWarning?.(judge.warning);
   try {
     const completions = await bestOf(model, prompts, {
       suppressTokens: tokenizer.unusedIds(model.config.vocabSize),

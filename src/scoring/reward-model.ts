@@ -1,4 +1,4 @@
-/** Rewards from a reward model: its score at the last token of each answer. */
+/** Rewards from a reward model: its score at the token of each answer that it reads. */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { AthanorError } from '../base/errors.ts';
 import { loadScoringModel } from '../checkpoint/gpt-folder.ts';
@@ -7,17 +7,25 @@ import type { LoraAdapters } from '../nn/lora.ts';
 import type { ScoringModel } from '../nn/scoring-model.ts';
 import { noGrad } from '../tensor/autograd.ts';
 import { scope } from '../tensor/tensor.ts';
+import { ChatTemplate } from '../text/chat-template.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
 import type { Answer, RewardSource } from './reward-source.ts';
+import { DrawnAnswerReader, readingWarning } from './score-reading.ts';
 import { byTokens, lastRows, packSequences, SCORING_TOKENS } from './sequences.ts';
 
 /** Owns its model: dispose() frees it. */
 export class RewardModelSource implements RewardSource {
   readonly model: ScoringModel;
+  /** What the user should know about how the model reads. */
+  readonly warning: string | undefined;
+  readonly #reader: DrawnAnswerReader | undefined;
   #adapters: LoraAdapters | undefined;
 
-  constructor(model: ScoringModel) {
+  /** @param reader of answers; undefined: the last token of each is scored */
+  constructor(model: ScoringModel, reader?: DrawnAnswerReader, warning?: string) {
     this.model = model;
+    this.#reader = reader;
+    this.warning = warning;
   }
 
   /**
@@ -35,14 +43,17 @@ export class RewardModelSource implements RewardSource {
    * Throws ERR_MISMATCH if the reward model has another tokenizer than the policy, or a context
    * that is too short.
    * @param longest largest number of tokens of a prompt with its response
+   * @param stops the tokens that end a response. Default: those of the reward model's template
    */
   static load(
     folder: string,
     policyTokenizer: Tokenizer,
     longest: number,
     options: GptOptions,
+    stops?: readonly number[],
   ): RewardModelSource {
-    if (Tokenizer.load(folder).fingerprint() !== policyTokenizer.fingerprint()) {
+    const tokenizer = Tokenizer.load(folder);
+    if (tokenizer.fingerprint() !== policyTokenizer.fingerprint()) {
       throw new AthanorError(
         'ERR_MISMATCH',
         `the reward model in ${folder} has another tokenizer than the policy, so it would read a different text`,
@@ -59,7 +70,11 @@ export class RewardModelSource implements RewardSource {
         'lower `maxResponseLength`, or train a reward model with a longer context',
       );
     }
-    return new RewardModelSource(model);
+    if (tokenizer.chatTemplate === undefined) return new RewardModelSource(model);
+    const template = ChatTemplate.of(tokenizer);
+    const { reading } = model;
+    const reader = new DrawnAnswerReader(template, reading, stops);
+    return new RewardModelSource(model, reader, readingWarning(folder, reading, template));
   }
 
   score(answers: readonly Answer[]): Promise<Float32Array> {
@@ -72,7 +87,8 @@ export class RewardModelSource implements RewardSource {
    */
   async scoreSequences(sequences: readonly Int32Array[]): Promise<Float32Array> {
     const scores: number[] = [];
-    for (const group of byTokens(sequences, ({ length }) => length, SCORING_TOKENS)) {
+    const read = this.#reader ? sequences.map((tokens) => this.#reader!.read(tokens)) : sequences;
+    for (const group of byTokens(read, ({ length }) => length, SCORING_TOKENS)) {
       const score = () => scoreSequences(this.model, group);
       scores.push(...(this.#adapters ? this.#adapters.without(score) : score()));
       await yieldToEvents();

@@ -89,6 +89,11 @@ export class ChatTemplate {
    */
   readonly stopTokens: readonly number[];
   /**
+   * The tokens that the template writes behind the text of a last answer, from its stop token to
+   * the end; empty if it writes no stop token.
+   */
+  readonly ending: Int32Array;
+  /**
    * Whether answers before the last one (`earlier`) and the last answer begin where
    * their prompt ends.
    */
@@ -114,8 +119,9 @@ export class ChatTemplate {
     this.#template = this.#parsed(source, limits);
     if (toolTemplate !== undefined) this.#toolTemplate = this.#parsed(toolTemplate, limits);
     this.#probeMessages();
-    const { stops, followsPrompt } = this.#probe();
+    const { stops, ending, followsPrompt } = this.#probe();
     this.stopTokens = stops;
+    this.ending = ending;
     this.#followsPrompt = followsPrompt;
   }
 
@@ -293,7 +299,7 @@ export class ChatTemplate {
    * Finds out what the template writes around answers, from the first of these dialogues
    * that it accepts.
    */
-  #probe(): { stops: number[]; followsPrompt: { earlier: boolean; last: boolean } } {
+  #probe(): { stops: number[]; ending: Int32Array; followsPrompt: { earlier: boolean; last: boolean } } {
     // Two answers that occur in no template.
     const [first, second] = ['\ue100', '\ue101'].map((content) => ({ role: 'assistant', content }));
     const system = { role: 'system', content: 'x' };
@@ -303,6 +309,7 @@ export class ChatTemplate {
     // If the template refuses all of them, nothing more is known. It gives its reason when
     // it is used.
     const followsPrompt = { earlier: true, last: true };
+    let ending: Int32Array = new Int32Array(0);
     for (const messages of [
       [user, first!, user, second!],
       [system, user, first!, user, second!],
@@ -315,17 +322,20 @@ export class ChatTemplate {
         if (message.role !== 'assistant') return;
         const place = text.indexOf(message.content);
         const before = this.#renderedIfTaken(messages.slice(0, i), true) ?? '';
-        const stop = place < 0 ? undefined : written.find(({ index }) => index > place)?.token;
+        const end = place < 0 ? undefined : written.find(({ index }) => index > place);
+        const stop = end?.token;
         const between = written.some(({ token, index }) => {
           return token === stop && index >= before.length && index < place;
         });
         followsPrompt[message === second ? 'last' : 'earlier'] = place >= before.length && !between;
-        if (stop !== undefined) stops.add(specialTokens.get(stop)!);
+        if (end === undefined) return;
+        stops.add(specialTokens.get(end.token)!);
+        if (message === second) ending = this.#control.encode(text.slice(end.index));
       });
       break;
     }
     if (eosId !== undefined) stops.add(eosId);
-    return { stops: [...stops], followsPrompt };
+    return { stops: [...stops], ending, followsPrompt };
   }
 
   #renderedIfTaken(messages: readonly Message[], addGenerationPrompt: boolean): string | undefined {

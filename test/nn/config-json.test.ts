@@ -60,7 +60,8 @@ describe('config.json', () => {
     const config = presetConfig('llama-tiny');
     const json = configToJson(config, { head: 'score', labels: 3, padTokenId: 5 });
     expect(json).toMatchObject({ architectures: ['LlamaForSequenceClassification'], pad_token_id: 5 });
-    expect(configFromJson(json, 'config.json')).toEqual({ config, head: 'score', labels: 3 });
+    const described = { config, head: 'score', labels: 3, padTokenId: 5 };
+    expect(configFromJson(json, 'config.json')).toEqual(described);
   });
 
   // Our config.json has every field of transformers' that affects the computation, with

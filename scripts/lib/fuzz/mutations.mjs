@@ -77,7 +77,7 @@ function oddJson(random) {
     }
     case 2: {
       const depth = 1 << (4 + random.below(14));
-      return '{"a":'.repeat(depth) + '1' + '}'.repeat(depth);
+      return `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`;
     }
     case 3:
       return '"\\ud800"';

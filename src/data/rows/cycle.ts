@@ -1,34 +1,27 @@
-/**
- * Indices in a seeded shuffled order. After all of them it starts again in another order. The order
- * is global: of the places that w ranks take together, rank r takes r, r + w, ...
- */
+/** Indices in a seeded shuffled order. After all of them it starts again in another order. */
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonValue } from '../../base/json.ts';
-import { type Ranks, selfCommunicator } from '../../comm/communicator.ts';
 import { Permutation } from '../permutation.ts';
 
 export class ShuffledCycle {
   readonly #size: number;
   readonly #seed: number;
-  readonly #ranks: Ranks;
-  /** Indices that all ranks have taken together. */
+  /** Indices taken so far. */
   #given = 0;
 
   /** Throws ERR_ARGUMENT when there is nothing to shuffle. */
-  constructor(size: number, seed: number, ranks: Ranks = selfCommunicator) {
+  constructor(size: number, seed: number) {
     if (!(size >= 1))
       throw new AthanorError('ERR_ARGUMENT', `there are ${size} items to shuffle`, 'give at least one');
     this.#size = size;
     this.#seed = seed;
-    this.#ranks = ranks;
   }
 
-  /** The next `count` indices of this rank. Every rank must take the same number. */
+  /** The next `count` indices. */
   take(count: number): number[] {
-    const { rank, size } = this.#ranks;
-    const first = this.#given + rank;
-    this.#given += count * size;
-    return Array.from({ length: count }, (_, i) => this.#at(first + i * size));
+    const first = this.#given;
+    this.#given += count;
+    return Array.from({ length: count }, (_, i) => this.#at(first + i));
   }
 
   #at(place: number): number {

@@ -18,6 +18,11 @@ import type { SupervisedExample } from './supervised-examples.ts';
 export interface ExampleLoaderOptions {
   /** Bins per batch on this rank, or without packing examples. */
   batchSize: number;
+  /**
+   * Batches per update. An update never reaches into the next epoch: where an epoch ends within it,
+   * the other batches have nothing to learn. Default 1.
+   */
+  gradAccum?: number | undefined;
   /** Tokens per bin, and the most tokens in an example. */
   context: number;
   /** Whether several examples share a bin. */
@@ -38,13 +43,17 @@ export class ExampleLoader {
   readonly #ranks: Ranks;
   /** Units that all ranks take together. */
   readonly #globalBatch: number;
-  /** Batches per epoch, the same on every rank and in every epoch. */
+  /** Updates per epoch, the same on every rank and in every epoch. The last may be short. */
+  readonly updatesPerEpoch: number;
+  /** Batches per epoch, those without anything to learn included. */
   readonly batchesPerEpoch: number;
   /** The bins of this epoch, or single examples, as lists of indices of examples. */
   #units: number[][];
   #epoch = 0;
-  /** Batches of this epoch so far. */
-  #batch = 0;
+  /** Units of this epoch that all ranks have taken together. */
+  #taken = 0;
+  /** Batches of the current update so far. */
+  #batches = 0;
   #digest: string | undefined;
 
   /**
@@ -72,7 +81,9 @@ export class ExampleLoader {
     this.#globalBatch = options.batchSize * this.#ranks.size;
     this.#units = this.#unitsOf(0);
     // The lengths alone decide the number of bins, so it is the same in every epoch.
-    this.batchesPerEpoch = Math.ceil(this.#units.length / this.#globalBatch);
+    const { gradAccum = 1 } = options;
+    this.updatesPerEpoch = Math.ceil(this.#units.length / (this.#globalBatch * gradAccum));
+    this.batchesPerEpoch = this.updatesPerEpoch * gradAccum;
   }
 
   /** Epochs completed. */
@@ -83,39 +94,44 @@ export class ExampleLoader {
   /** The next batch of this rank. */
   next(): PackedTokens {
     const { rank, size } = this.#ranks;
-    const first = this.#batch * this.#globalBatch;
-    const global = this.#units.slice(first, first + this.#globalBatch);
+    const global = this.#units.slice(this.#taken, this.#taken + this.#globalBatch);
     const units = global.filter((_, i) => i % size === rank);
     const examples = units.flat().map((index) => this.#examples[index]!);
-    this.#batch += 1;
-    if (this.#batch === this.batchesPerEpoch) {
-      this.#batch = 0;
+    this.#taken += this.#globalBatch;
+    this.#batches += 1;
+    const isUpdate = this.#batches === (this.#options.gradAccum ?? 1);
+    if (isUpdate) this.#batches = 0;
+    if (isUpdate && this.#taken >= this.#units.length) {
+      this.#taken = 0;
       this.#epoch += 1;
       this.#units = this.#unitsOf(this.#epoch);
     }
-    // The last batch of an epoch may have fewer units than ranks.
+    // The last batches of an epoch may have fewer units than ranks, or none.
     return packExamples(examples.length > 0 ? examples : [NOTHING_TO_LEARN]);
   }
 
-  /** The place in the data, for a checkpoint. */
+  /** The place in the data after the last update, for a checkpoint. */
   state(): JsonValue {
     this.#digest ??= digestOf(this.#examples);
     const { context, packing, seed } = this.#options;
     return {
       epoch: this.#epoch,
-      batch: this.#batch,
-      of: { examples: this.#digest, batchSize: this.#globalBatch, context, packing, seed },
+      taken: this.#taken,
+      of: { examples: this.#digest, context, packing, seed },
     };
   }
 
   /**
-   * Continues from the place that state() gave. The number of ranks may differ. Throws ERR_MISMATCH
-   * when the examples or the options differ from those of the run.
+   * Continues from the place that state() gave after an update. The number of ranks, the batch size
+   * and the batches per update may differ. Throws ERR_MISMATCH when the examples or the options
+   * that order them differ from those of the run.
    */
   restore(state: JsonValue): void {
     const saved = state as JsonObject;
     const now = this.state() as JsonObject;
-    if (!isDeepStrictEqual(saved.of, now.of)) {
+    // Checkpoints of before count batches of a size that they name.
+    const { batchSize, ...of } = saved.of as JsonObject;
+    if (!isDeepStrictEqual(of, now.of)) {
       throw new AthanorError(
         'ERR_MISMATCH',
         `the run had other examples, or gave them in another order: ${JSON.stringify(saved.of)}, now ${JSON.stringify(now.of)}`,
@@ -123,7 +139,8 @@ export class ExampleLoader {
       );
     }
     this.#epoch = saved.epoch as number;
-    this.#batch = saved.batch as number;
+    this.#taken = (saved.taken ?? (saved.batch as number) * (batchSize as number)) as number;
+    this.#batches = 0;
     this.#units = this.#unitsOf(this.#epoch);
   }
 

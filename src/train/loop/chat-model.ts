@@ -10,12 +10,15 @@ import { joinIds, readCarriedFields } from '../../checkpoint/carried-fields.ts';
 import { loadModel } from '../../checkpoint/gpt-folder.ts';
 import { requireFolder } from '../../checkpoint/load-model.ts';
 import type { DType } from '../../native/binding.ts';
-import type { Decoder, WeightDType } from '../../nn/decoder.ts';
+import type { ModelConfig } from '../../nn/config.ts';
+import type { WeightDType } from '../../nn/decoder.ts';
 import type { Gpt } from '../../nn/gpt.ts';
 import { growVocabulary } from '../../nn/grow-vocabulary.ts';
 import { ChatTemplate } from '../../text/chat-template.ts';
 import { CHAT_TOKENS, DEFAULT_CHAT_TEMPLATE } from '../../text/default-chat-template.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
+import type { RunStart } from './run-stage.ts';
+import type { EpochSettings } from './settings.ts';
 
 export interface ChatModelOptions {
   dtype: DType;
@@ -37,7 +40,7 @@ export interface ChatTokenizer {
  */
 export function chatTokenizer(model: string, out: string): ChatTokenizer {
   const kept = join(out, 'tokenizer');
-  if (existsSync(join(kept, 'tokenizer.json'))) {
+  if (hasOwnTokenizer(out)) {
     const tokenizer = Tokenizer.load(kept);
     return { tokenizer, template: ChatTemplate.of(tokenizer), folder: kept };
   }
@@ -54,6 +57,11 @@ export function chatTokenizer(model: string, out: string): ChatTokenizer {
   tokenizer.chatTemplate = DEFAULT_CHAT_TEMPLATE;
   tokenizer.save(kept);
   return { tokenizer, template: ChatTemplate.of(tokenizer), folder: kept };
+}
+
+/** Whether chatTokenizer stored the tokenizer of a run. */
+export function hasOwnTokenizer(out: string): boolean {
+  return existsSync(join(out, 'tokenizer', 'tokenizer.json'));
 }
 
 /**
@@ -82,19 +90,29 @@ export function folderFields(
 }
 
 /**
- * The token with which transformers may pad shorter answers. It reads the score at the last token
- * that is not the padding token. So the padding token is never a token that ends an answer, even if
- * the tokenizer names one.
+ * The token with which transformers pads shorter answers: the tokenizer's own, else the token that
+ * ends a text, as TRL chooses. Scores are read at the last other token. A tokenizer without either
+ * gives a control token that the template does not write behind an answer.
  */
 export function scoringPad({ tokenizer, template }: ChatTokenizer): number | undefined {
-  const [end] = template.stopTokens;
   const { padId, eosId, bosId, specialTokens } = tokenizer;
-  return [padId, eosId, bosId, ...specialTokens.values()].find((id) => id !== undefined && id !== end);
+  const unused = [bosId, ...specialTokens.values()].find(
+    (id) => id !== undefined && !template.ending.includes(id),
+  );
+  return padId ?? eosId ?? unused;
+}
+
+/** Checks the settings of a stage that reads examples. Throws as checkedContext. */
+export function checkEpochSettings({ context, model }: EpochSettings, start: RunStart): void {
+  if (start.model) checkedContext(context, { config: start.model }, model);
 }
 
 /** The context to use, at most that of the model. Throws ERR_MISMATCH for a longer one. */
-export function checkedContext(asked: number | undefined, model: Decoder, folder: string): number {
-  const { contextLength } = model.config;
+export function checkedContext(
+  asked: number | undefined,
+  { config: { contextLength } }: { readonly config: ModelConfig },
+  folder: string,
+): number {
   if (asked !== undefined && asked > contextLength) {
     throw new AthanorError(
       'ERR_MISMATCH',

@@ -67,6 +67,11 @@ export interface TrainStage<Batch> {
   batchTokens?(batch: Batch): number;
   /** Floating-point operations of a token's forward and backward pass. Default 0: unknown. */
   readonly flopsPerToken?: number;
+  /**
+   * Why the last update had nothing to learn from, and what to do; undefined if it had something.
+   * Many such updates in a row give a warning.
+   */
+  idleReason?(): string | undefined;
   /** Called after each update, skipped or not: e.g. to update a moving average of the weights. */
   afterUpdate?(): void;
   /**

@@ -21,7 +21,6 @@ export interface TrainableOptions extends LoraSettings {
   generationConfig?: JsonObject;
   /** Fields for config.json besides those that describe the model. */
   configFields?: JsonObject;
-  padTokenId?: number | undefined;
   seed: number;
 }
 
@@ -52,12 +51,11 @@ export class TrainableModel<M extends Decoder> {
 
   /** Writes a model folder, with the adapters merged. */
   write(folder: string): Promise<WrittenFile[]> {
-    const { tokenizerFolder, generationConfig, configFields, padTokenId } = this.#options;
+    const { tokenizerFolder, generationConfig, configFields } = this.#options;
     const options = {
       tokenizer: tokenizerFolder,
       ...(generationConfig && { generationConfig }),
       ...(configFields && { configFields }),
-      ...(padTokenId !== undefined && { padTokenId }),
       ...(this.#adapters && { adapters: this.#adapters }),
     };
     const { model } = this;

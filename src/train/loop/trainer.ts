@@ -19,6 +19,7 @@ import { BatchQueue, disposeOf } from './batch-queue.ts';
 import { Budget } from './budget.ts';
 import type { TrainEvent } from './events.ts';
 import { Guard } from './guard.ts';
+import { IdleUpdates, stillUpdate } from './idle-updates.ts';
 import { Optimizers } from './optimizers.ts';
 import { Patience } from './patience.ts';
 import { RunOutput } from './run-output.ts';
@@ -33,11 +34,24 @@ import { type TrainerSettings, trainerSettings } from './trainer-settings.ts';
 export interface TrainerOptions extends Partial<TrainerSettings>, Partial<RunContext> {
   /** Called on the main rank. */
   onEvent?: ((event: TrainEvent) => void) | undefined;
+  /** The caller holds the lock of `out`. Default false: run() takes it. */
+  isLocked?: boolean | undefined;
+}
+
+/** How a run is resumed. */
+export interface ResumeOptions {
+  /**
+   * The run ends where `steps`, `tokens` or `seconds` say now, and not where the checkpoint says.
+   * Default false.
+   */
+  newLength?: boolean;
 }
 
 /** The state of a run when it ends. */
 export interface TrainResult {
   step: number;
+  /** Steps at which the run ends; undefined while a time budget still measures. */
+  totalSteps: number | undefined;
   tokens: number;
   loss: number;
   evaluation: Record<string, number> | undefined;
@@ -46,6 +60,8 @@ export interface TrainResult {
   seconds: number;
   tokensPerSecond: number;
   interrupted: boolean;
+  /** Updates of the whole run that had nothing to learn from. */
+  idleUpdates: number;
 }
 
 /** The state of a checkpoint, except its tensors. */
@@ -57,6 +73,7 @@ interface TrainerState extends JsonObject {
   seconds: number;
   guard: JsonObject;
   patience: JsonObject;
+  idle: JsonObject;
   stage: JsonValue;
 }
 
@@ -79,6 +96,7 @@ export class Trainer<Batch> {
   readonly #budget: Budget;
   readonly #guard: Guard;
   readonly #patience: Patience;
+  readonly #idle = new IdleUpdates();
   #step = 0;
   /** Step of the newest checkpoint of this process. */
   #savedStep: number | undefined;
@@ -96,7 +114,8 @@ export class Trainer<Batch> {
     const { optimizer, gradAccum, keepCheckpoints, patience } = this.#settings;
     const { seed = this.#context.seed } = optimizer;
     this.#optimizers = new Optimizers(parameterGroups(stage), { ...optimizer, seed });
-    this.#output = new RunOutput(this.#context, { keepCheckpoints, onEvent: options.onEvent });
+    const { isLocked = false, onEvent } = options;
+    this.#output = new RunOutput(this.#context, { keepCheckpoints, isLocked, onEvent });
     const { communicator } = this.#context;
     this.#buckets = new GradientBuckets(this.#optimizers.parameters, communicator);
     this.#queue = new BatchQueue(stage, gradAccum);
@@ -114,17 +133,18 @@ export class Trainer<Batch> {
   /**
    * Continues from a checkpoint; default: the latest one in `out`. Returns its step, or undefined
    * when there is no checkpoint. A stage that writes its model also loads its weights. Throws the
-   * errors of opening the checkpoint, ERR_MISMATCH when it is of another model, and
-   * ERR_FILE_DAMAGED when its state is not that of such a run.
+   * errors of opening the checkpoint, ERR_MISMATCH when it is of another model, ERR_OPTION when it
+   * is beyond the new end of the run, and ERR_FILE_DAMAGED when its state is not that of such a run.
    */
-  resume(checkpoint?: LoadedCheckpoint): number | undefined {
+  resume(checkpoint?: LoadedCheckpoint, { newLength = false }: ResumeOptions = {}): number | undefined {
     const { store } = this;
     if (!checkpoint && !store?.latest()) return undefined;
     const loaded = checkpoint ?? store!.load();
+    const state = loaded.state as TrainerState;
     try {
       const problem = misfit(loaded.state, this.#state(0));
       if (problem) throw damagedState(loaded.path, problem);
-      this.#restore(loaded.state as TrainerState, (name) => loaded.tensors.read(name));
+      this.#restore(state, (name) => loaded.tensors.read(name));
     } catch (error) {
       // Checksums fit a state that was written by another program.
       if (error instanceof TypeError || error instanceof RangeError)
@@ -134,7 +154,29 @@ export class Trainer<Batch> {
       if (!checkpoint) loaded.close();
     }
     this.#output.emit({ type: 'note', text: `resumed at step ${this.#step}` });
+    if (newLength) this.#changeLength(state.total_steps ?? undefined);
+    else this.#budget.restore(state.total_steps ?? undefined);
     return this.#step;
+  }
+
+  /** Leaves the budget as it was given now. @param before the steps of the run until now */
+  #changeLength(before: number | undefined): void {
+    this.#budget.spend(this.#step, this.#secondsBefore);
+    const { totalSteps: now } = this.#budget;
+    if (now === undefined || now === before) return;
+    if (now < this.#step) {
+      throw new AthanorError(
+        'ERR_OPTION',
+        `the run has done ${this.#step} steps and would end at step ${now}`,
+        'give it a later end, or leave that out',
+      );
+    }
+    const rate = (total: number) => learningRate(this.#settings, this.#step, total).toExponential(2);
+    const was = before === undefined ? '' : ` and not at step ${before}`;
+    const rates = before === undefined ? '' : `, now ${rate(now)} instead of ${rate(before)}`;
+    const { schedule } = this.#settings;
+    const text = `the run ends at step ${now}${was}; the learning rate follows the schedule ${schedule} to that end${rates}`;
+    this.#output.emit({ type: 'note', text });
   }
 
   #restore(saved: TrainerState, read: (name: string) => TensorData): void {
@@ -143,7 +185,9 @@ export class Trainer<Batch> {
     this.#stage.restore?.(saved.stage, (name) => read(`stage/${name}`));
     this.#guard.restore(saved.guard);
     this.#patience.restore(saved.patience);
-    this.#budget.restore(saved.total_steps ?? undefined);
+    // Checkpoints of older versions have none.
+    const { idle } = saved as Partial<TrainerState>;
+    if (idle) this.#idle.restore(idle);
     this.#step = saved.step;
     this.#savedStep = saved.step;
     this.#tokens = saved.tokens;
@@ -165,6 +209,7 @@ export class Trainer<Batch> {
     const startedAt = performance.now();
     const elapsed = () => this.#secondsBefore + (performance.now() - startedAt) / 1000;
     let interrupted = false;
+    if (this.#step > 0 && this.#finished()) this.#sayFinished();
     // A run that was killed between a checkpoint and its evaluation must still evaluate.
     if (this.#step > 0) await this.#afterSave();
     while (!this.#finished()) {
@@ -179,9 +224,11 @@ export class Trainer<Batch> {
         await this.#sample();
       }
     }
+    if (!interrupted) this.#warn(this.#idle.atEnd());
     const seconds = elapsed();
     return {
       step: this.#step,
+      totalSteps: this.#budget.totalSteps,
       tokens: this.#tokens,
       loss: this.#loss,
       evaluation: this.#evaluation,
@@ -189,7 +236,16 @@ export class Trainer<Batch> {
       seconds,
       tokensPerSecond: this.#tokens / seconds,
       interrupted,
+      idleUpdates: this.#idle.count,
     };
+  }
+
+  #sayFinished(): void {
+    const end = this.#patience.exhausted
+      ? `training ended early, at step ${this.#step}, and \`patience\` is used up`
+      : `the run is at its end, step ${this.#step} of ${this.#budget.totalSteps}, and does no step`;
+    const text = `${end}; to train on, resume it with more \`${this.#patience.exhausted ? 'patience' : 'steps'}\``;
+    this.#output.emit({ type: 'note', text });
   }
 
   /** Frees gradients and the state of the optimizers. The parameters belong to the stage. */
@@ -237,8 +293,13 @@ export class Trainer<Batch> {
     this.#update(lr, gradNorms);
     this.#stage.afterUpdate?.();
     this.#step += 1;
+    this.#warn(this.#idle.observe(this.#stage.idleReason?.() ?? stillUpdate(lr, gradNorms)));
     this.#tokens += tokens;
     this.#log(lr, gradNorms, tokens, (performance.now() - startedAt) / 1000);
+  }
+
+  #warn(text: string | undefined): void {
+    if (text !== undefined) this.#output.warn(this.#step, text);
   }
 
   /** Saves the steps so far before it throws, for example the error of a reward function. */
@@ -360,6 +421,7 @@ export class Trainer<Batch> {
       seconds,
       guard: this.#guard.state(),
       patience: this.#patience.state(),
+      idle: this.#idle.state(),
       stage: this.#queue.state(),
     };
   }

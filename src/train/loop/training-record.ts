@@ -15,6 +15,8 @@ export interface TrainingRecord {
   tokens_per_second: number;
   seconds: number;
   interrupted: boolean;
+  /** Updates that had nothing to learn from. */
+  idle_updates: number;
   out: string;
 }
 
@@ -31,6 +33,7 @@ export function trainingRecord(result: StageResult): TrainingRecord {
     tokens_per_second: result.tokensPerSecond,
     seconds: result.seconds,
     interrupted: result.interrupted,
+    idle_updates: result.idleUpdates,
     out: result.out,
   };
 }

@@ -6,7 +6,8 @@
 import type { JsonValue } from '../../base/json.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
 import type { Ranks } from '../../comm/communicator.ts';
-import { ShuffledCycle } from '../../data/rows/cycle.ts';
+import { EpochBatches } from '../../data/rows/epoch-batches.ts';
+import { rowDigest } from '../../data/rows/row-digest.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { Gpt } from '../../nn/gpt.ts';
 import type { EncodedComparison } from '../../scoring/encoded-comparisons.ts';
@@ -38,8 +39,9 @@ export interface PreferencePair {
 export interface DpoStageOptions {
   train: readonly PreferencePair[];
   validation: readonly PreferencePair[];
-  /** Pairs per batch. */
+  /** Pairs per batch, and batches per update (default 1). */
   batchSize: number;
+  gradAccum?: number | undefined;
   beta: number;
   kind: DpoKind;
   labelSmoothing: number;
@@ -75,7 +77,7 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
   readonly evaluate?: () => Promise<Evaluation>;
   readonly #policy: TrainableModel<Gpt>;
   readonly #options: DpoStageOptions;
-  readonly #cycle: ShuffledCycle;
+  readonly #batches: EpochBatches;
   #pairs = 0;
   #correct = 0;
   #margin = 0;
@@ -83,18 +85,28 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
   constructor(policy: TrainableModel<Gpt>, options: DpoStageOptions) {
     this.#policy = policy;
     this.#options = options;
-    this.#cycle = new ShuffledCycle(options.train.length, options.seed, options.communicator);
+    this.#batches = new EpochBatches(options.train.length, {
+      ...options,
+      digest: () => rowDigest(options.train.flatMap((pair) => [pair.chosen.tokens, pair.rejected.tokens])),
+    });
     this.parameters = policy.trainable;
     const tokens = options.train.reduce((sum, pair) => sum + tokensOf(pair), 0);
     const typical = tokens / options.train.length;
-    this.tokensPerBatch = Math.max(1, Math.round(options.batchSize * typical));
+    this.tokensPerBatch = Math.max(
+      1,
+      Math.round(Math.min(options.batchSize, options.train.length) * typical),
+    );
     this.flopsPerToken = flopsPerToken(policy.model.config, Math.round(typical / 2));
     if (options.validation.length > 0) this.evaluate = async () => this.#evaluate();
   }
 
+  /** Updates that read every pair once. */
+  get updatesPerEpoch(): number {
+    return this.#batches.updatesPerEpoch;
+  }
+
   nextBatch(): PreferencePair[] {
-    const { train, batchSize } = this.#options;
-    return this.#cycle.take(batchSize).map((index) => train[index]!);
+    return this.#batches.next().map((index) => this.#options.train[index]!);
   }
 
   batchTokens(batch: PreferencePair[]): number {
@@ -106,6 +118,8 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
   }
 
   loss(batch: PreferencePair[], scale: number): Tensor {
+    // A rank without rows takes part in the exchange of gradients with zeros.
+    if (batch.length === 0) return this.#pairLoss(this.#options.train.slice(0, 1), 0).loss;
     const { loss, correct, margin } = this.#pairLoss(batch, scale);
     this.#pairs += batch.length;
     this.#correct += correct;
@@ -113,7 +127,7 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
     return loss;
   }
 
-  #pairLoss(batch: PreferencePair[], scale: number) {
+  #pairLoss(batch: readonly PreferencePair[], scale: number) {
     const { beta, kind, labelSmoothing } = this.#options;
     const options: DpoLossOptions = { beta, kind, labelSmoothing, scale };
     const answers = [...batch.map(({ chosen }) => chosen), ...batch.map(({ rejected }) => rejected)];
@@ -162,7 +176,7 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
   }
 
   state(): JsonValue {
-    return { pairs: this.#cycle.state() };
+    return { pairs: this.#batches.state() };
   }
 
   tensors() {
@@ -170,7 +184,7 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
   }
 
   restore(state: JsonValue, tensors: (name: string) => TensorData): void {
-    this.#cycle.restore((state as { pairs: JsonValue }).pairs);
+    this.#batches.restore((state as { pairs: JsonValue }).pairs);
     this.#policy.restore(tensors);
   }
 

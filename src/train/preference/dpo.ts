@@ -4,7 +4,13 @@
  */
 import { parameterCount } from '../../nn/config.ts';
 import { preferenceData } from '../../scoring/encoded-comparisons.ts';
-import { chatTokenizer, checkedContext, folderFields, loadChatModel } from '../loop/chat-model.ts';
+import {
+  chatTokenizer,
+  checkEpochSettings,
+  checkedContext,
+  folderFields,
+  loadChatModel,
+} from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import {
   type PreparedStage,
@@ -14,8 +20,10 @@ import {
   type StageResult,
 } from '../loop/run-stage.ts';
 import { modelOptions, type StageOptions } from '../loop/settings.ts';
+import { referenceInputs } from '../loop/start-inputs.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { type DpoBatch, DpoStage, referencePairs } from './dpo-stage.ts';
+import { dpoRules } from './rules.ts';
 import { type DpoSettings, dpoDefaults } from './settings.ts';
 
 /** The settings of dpo(); those with a default may be left out. */
@@ -26,14 +34,24 @@ export type DpoOptions = StageOptions<DpoSettings>;
  * `reward`. Throws as runStage.
  */
 export function dpo(options: DpoOptions, hooks?: RunHooks): Promise<StageResult> {
-  return runStage({ name: 'dpo', defaults: dpoDefaults, prepare }, options, hooks);
+  return runStage(
+    {
+      name: 'dpo',
+      defaults: dpoDefaults,
+      rules: dpoRules,
+      check: checkEpochSettings,
+      inputs: referenceInputs,
+      prepare,
+    },
+    options,
+    hooks,
+  );
 }
 
 async function prepare(
   settings: DpoSettings,
   { out, checkpoint, communicator }: StageContext,
 ): Promise<PreparedStage<DpoBatch>> {
-  const { batchSize, gradAccum } = settings;
   const { tokenizer, template, folder } = chatTokenizer(settings.model, out);
   // The reference's log-probabilities never change: compute them once, then free the reference.
   const reference = loadChatModel(settings.model, tokenizer, modelOptions(settings));
@@ -50,8 +68,6 @@ async function prepare(
     ...folderFields(start, template),
   });
   const stage = new DpoStage(policy, { ...settings, kind: settings.loss, train, validation, communicator });
-  const pairsPerStep = batchSize * gradAccum * communicator.size;
-  const stepsPerEpoch = Math.max(1, Math.floor(train.length / pairsPerStep));
   const parameters = parameterCount(model.config);
   return {
     stage,
@@ -65,7 +81,7 @@ async function prepare(
       label_smoothing: settings.labelSmoothing,
       epochs: settings.epochs,
     },
-    budget: { steps: settings.steps ?? Math.max(1, Math.round(settings.epochs * stepsPerEpoch)) },
+    budget: { steps: settings.steps ?? Math.ceil(settings.epochs * stage.updatesPerEpoch) },
     defaultLr: stageLearningRate('rl', parameters, settings.loraRank),
     fields: [
       ['accuracy', 'accuracy', 3],

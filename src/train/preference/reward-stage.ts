@@ -8,7 +8,8 @@ import type { JsonValue } from '../../base/json.ts';
 import { mean } from '../../base/statistics.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
 import type { Ranks } from '../../comm/communicator.ts';
-import { ShuffledCycle } from '../../data/rows/cycle.ts';
+import { EpochBatches } from '../../data/rows/epoch-batches.ts';
+import { rowDigest } from '../../data/rows/row-digest.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
 import {
@@ -29,8 +30,9 @@ import { preferenceFigures } from './reward-figures.ts';
 export interface RewardStageOptions {
   train: readonly EncodedComparison[];
   validation: readonly EncodedComparison[];
-  /** Comparisons per batch. */
+  /** Comparisons per batch, and batches per update (default 1). */
   batchSize: number;
+  gradAccum?: number | undefined;
   /** Weight of the penalty (better + worse)^2. */
   centering: number;
   seed: number;
@@ -48,26 +50,36 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   readonly evaluate?: () => Promise<Evaluation>;
   readonly #model: TrainableModel<ScoringModel>;
   readonly #options: RewardStageOptions;
-  readonly #cycle: ShuffledCycle;
+  readonly #batches: EpochBatches;
   #pairs = 0;
   #correct = 0;
 
   constructor(model: TrainableModel<ScoringModel>, options: RewardStageOptions) {
     this.#model = model;
     this.#options = options;
-    this.#cycle = new ShuffledCycle(options.train.length, options.seed, options.communicator);
+    this.#batches = new EpochBatches(options.train.length, {
+      ...options,
+      digest: () => rowDigest(options.train.flatMap(contentsOf)),
+    });
     this.parameters = model.trainable;
     const tokens = options.train.reduce((sum, comparison) => sum + comparisonTokens(comparison), 0);
     const typical = tokens / options.train.length;
-    this.tokensPerBatch = Math.max(1, Math.round(options.batchSize * typical));
+    this.tokensPerBatch = Math.max(
+      1,
+      Math.round(Math.min(options.batchSize, options.train.length) * typical),
+    );
     const longest = Math.max(...options.train.flatMap(({ answers }) => answers.map((a) => a.tokens.length)));
     this.flopsPerToken = flopsPerToken(model.model.config, longest);
     if (options.validation.length > 0) this.evaluate = async () => this.#evaluate();
   }
 
+  /** Updates that read every comparison once. */
+  get updatesPerEpoch(): number {
+    return this.#batches.updatesPerEpoch;
+  }
+
   nextBatch(): EncodedComparison[] {
-    const { train, batchSize } = this.#options;
-    return this.#cycle.take(batchSize).map((index) => train[index]!);
+    return this.#batches.next().map((index) => this.#options.train[index]!);
   }
 
   batchTokens(batch: EncodedComparison[]): number {
@@ -79,15 +91,19 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   }
 
   loss(batch: EncodedComparison[], scale: number): Tensor {
-    const { answers, pairs, weights, margins } = comparisonBatch(batch);
+    // A rank without rows takes part in the exchange of gradients with zeros.
+    const isEmpty = batch.length === 0;
+    const read = isEmpty ? this.#options.train.slice(0, 1) : batch;
+    const { answers, pairs, weights, margins } = comparisonBatch(read);
     const sequences = answers.map(({ tokens }) => tokens);
     const scores = this.#model.model.scores(packSequences(sequences), lastRows(sequences));
     const { loss, correct } = rankingLoss(scores, ints(pairs), {
       weights: tensor(weights),
       margins: tensor(margins),
       centering: this.#options.centering,
-      scale,
+      scale: isEmpty ? 0 : scale,
     });
+    if (isEmpty) return loss;
     this.#pairs += weights.length;
     this.#correct += correct;
     return loss;
@@ -109,7 +125,7 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   }
 
   state(): JsonValue {
-    return { comparisons: this.#cycle.state() };
+    return { comparisons: this.#batches.state() };
   }
 
   tensors() {
@@ -117,7 +133,7 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   }
 
   restore(state: JsonValue, tensors: (name: string) => TensorData): void {
-    this.#cycle.restore((state as { comparisons: JsonValue }).comparisons);
+    this.#batches.restore((state as { comparisons: JsonValue }).comparisons);
     this.#model.restore(tensors);
   }
 
@@ -128,6 +144,11 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   dispose(): void {
     this.#model.dispose();
   }
+}
+
+/** All of a comparison that the loss depends on. */
+function contentsOf({ answers, pairs, margin }: EncodedComparison): (Int32Array | string)[] {
+  return [...answers.map(({ tokens }) => tokens), JSON.stringify([pairs, margin])];
 }
 
 function prefixed(prefix: string, metrics: Record<string, number>): Record<string, number> {

@@ -4,16 +4,23 @@
 
 import { AthanorError } from '../../base/errors.ts';
 import { readCarriedFields } from '../../checkpoint/carried-fields.ts';
-import { loadScoringModel, saveScoringModel } from '../../checkpoint/gpt-folder.ts';
+import { loadScoringModel, saveScoringModel, scoreReading } from '../../checkpoint/gpt-folder.ts';
 import { encodeRows } from '../../data/rows/encoded-rows.ts';
 import { type Instruction, readInstructions } from '../../data/rows/instructions.ts';
 import { parameterCount } from '../../nn/config.ts';
-import type { ScoringModel } from '../../nn/scoring-model.ts';
+import type { ScoreReading, ScoringModel } from '../../nn/scoring-model.ts';
 import { encodeComparison, preferenceData } from '../../scoring/encoded-comparisons.ts';
 import type { ResponseSequence } from '../../scoring/sequences.ts';
 import type { ChatTemplate } from '../../text/chat-template.ts';
-import { type ChatTokenizer, chatTokenizer, checkedContext, scoringPad } from '../loop/chat-model.ts';
+import {
+  type ChatTokenizer,
+  chatTokenizer,
+  checkEpochSettings,
+  checkedContext,
+  scoringPad,
+} from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
+import type { RunInput } from '../loop/run-inputs.ts';
 import {
   type PreparedStage,
   type RunHooks,
@@ -22,8 +29,10 @@ import {
   type StageResult,
 } from '../loop/run-stage.ts';
 import { modelOptions, type StageOptions } from '../loop/settings.ts';
+import { startInputs } from '../loop/start-inputs.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { centerOn, type RewardBatch, RewardStage } from './reward-stage.ts';
+import { rewardRules } from './rules.ts';
 import { scoringStart } from './scoring-start.ts';
 import { type RewardSettings, rewardDefaults } from './settings.ts';
 
@@ -35,7 +44,24 @@ export type RewardOptions = StageOptions<RewardSettings>;
  * `rejected`, or `prompt` and ranked `completions`. Throws as runStage.
  */
 export function reward(options: RewardOptions, hooks?: RunHooks): Promise<StageResult> {
-  return runStage({ name: 'reward', defaults: rewardDefaults, prepare }, options, hooks);
+  return runStage(
+    {
+      name: 'reward',
+      defaults: rewardDefaults,
+      rules: rewardRules,
+      check: checkEpochSettings,
+      inputs,
+      prepare,
+    },
+    options,
+    hooks,
+  );
+}
+
+function inputs(settings: RewardSettings, place: { out: string }): RunInput[] {
+  const { normalize } = settings;
+  const given = startInputs(settings, place);
+  return normalize === undefined ? given : [...given, { setting: 'normalize', path: normalize }];
 }
 
 async function prepare(
@@ -46,30 +72,30 @@ async function prepare(
   const chat = chatTokenizer(settings.model, out);
   const { template, folder } = chat;
   const start = startFolder(settings.model, checkpoint, settings);
-  const model = new TrainableModel<ScoringModel>(
-    scoringStart(start, chat.tokenizer, modelOptions(settings)),
-    {
-      ...settings,
-      tokenizerFolder: folder,
-      padTokenId: scoringPad(chat),
-      configFields: readCarriedFields(start).config,
-    },
-  );
+  const scoring = scoringStart(start, chat.tokenizer, modelOptions(settings));
+  // A run that began with another reading keeps it.
+  const token = checkpoint ? scoreReading(checkpoint).token : 'last';
+  const reading = { token, padTokenId: scoringPad(chat) };
+  scoring.reading = reading;
+  const model = new TrainableModel<ScoringModel>(scoring, {
+    ...settings,
+    tokenizerFolder: folder,
+    configFields: readCarriedFields(start).config,
+  });
   const context = checkedContext(settings.context, model.model, settings.model);
-  const data = await preferenceData(settings, template, context);
+  const data = await preferenceData(settings, template, context, reading);
   const { answers: zero, note } =
     settings.normalize === undefined
       ? { answers: data.train.map(({ answers, pairs }) => answers[pairs[0]![0]]!), note: '' }
-      : await demonstrations(settings.normalize, settings, template, context);
+      : await demonstrations(settings.normalize, settings, template, { context, reading });
   const stage = new RewardStage(model, {
     ...data,
     batchSize,
+    gradAccum,
     centering: settings.centering,
     seed,
     communicator,
   });
-  const comparisonsPerStep = batchSize * gradAccum * communicator.size;
-  const stepsPerEpoch = Math.max(1, Math.floor(data.train.length / comparisonsPerStep));
   const { config } = model.model;
   return {
     stage,
@@ -81,7 +107,7 @@ async function prepare(
       epochs: settings.epochs,
       centering: settings.centering,
     },
-    budget: { steps: settings.steps ?? Math.max(1, Math.round(settings.epochs * stepsPerEpoch)) },
+    budget: { steps: settings.steps ?? Math.ceil(settings.epochs * stage.updatesPerEpoch) },
     defaultLr: stageLearningRate('reward', parameterCount(config), settings.loraRank),
     optimizer: { eps: 1e-5 },
     finish: () => normalize(out, settings, chat, zero),
@@ -106,11 +132,9 @@ async function normalize(
       model,
       zero.map(({ tokens }) => tokens),
     );
-    const padTokenId = scoringPad(chat);
     await saveScoringModel(out, model, {
       tokenizer: chat.folder,
       configFields: readCarriedFields(out).config,
-      ...(padTokenId !== undefined && { padTokenId }),
     });
     return { score_offset: -before };
   } finally {
@@ -122,13 +146,13 @@ async function demonstrations(
   path: string,
   settings: RewardSettings,
   template: ChatTemplate,
-  context: number,
+  { context, reading }: { context: number; reading: ScoreReading },
 ) {
   const { rows, counts } = await readInstructions(path, settings);
   const encode = ({ id, messages }: Instruction) => {
     const prompt = messages.slice(0, -1);
     const completions = [messages.at(-1)!.content];
-    return encodeComparison({ id, prompt, completions, ranks: [0] }, template).answers[0]!;
+    return encodeComparison({ id, prompt, completions, ranks: [0] }, template, reading).answers[0]!;
   };
   const { encoded, refusal } = encodeRows(rows, encode, { ...settings, counts });
   const fitting = encoded.filter(({ tokens }) => tokens.length <= context);

@@ -8,6 +8,7 @@ import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { mean } from '../../base/statistics.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
 import { ShuffledCycle } from '../../data/rows/cycle.ts';
+import { requireSameRows, rowDigest } from '../../data/rows/row-digest.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { Evaluation, ParameterGroup, Sample, StageEvent, TrainStage } from '../loop/stage.ts';
@@ -15,6 +16,7 @@ import type { PolicyLossSettings } from './policy-loss.ts';
 import { batchLoss, makeRollout, type PpoParts, respond } from './ppo-iteration.ts';
 import type { PromptSet } from './prompts.ts';
 import { RatioCheck } from './ratio-check.ts';
+import { withoutSignal } from './reward-signal.ts';
 import { Rollout, type RolloutBatch } from './rollout.ts';
 import { negativeKlWarning } from './rollout-metrics.ts';
 import type { SampledResponses } from './sampled-responses.ts';
@@ -62,6 +64,9 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
   #rollout: Rollout | undefined;
   #iteration = 0;
   #warnings: string[] = [];
+  /** Why the rewards of the rollout teach nothing. */
+  #idle: string | undefined;
+  #promptDigest: string | undefined;
 
   /**
    * Owns the models and the estimator of `parts`: dispose() frees them. Throws ERR_OPTION for sizes
@@ -106,10 +111,15 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
   }
 
   #check(sampled: SampledResponses): void {
-    const { models, sampler } = this.#parts;
+    const { models, sampler, scorer } = this.#parts;
     this.#ratioCheck.verify(models.policy.model, sampled, sampler.options.temperature);
     const warning = negativeKlWarning(sampled);
     if (warning !== undefined) this.#warnings.push(warning);
+    this.#idle = withoutSignal(sampled, {
+      groupSize: this.name === 'grpo' ? sampler.options.responsesPerPrompt : sampled.count,
+      missingEos: scorer.options.missingEos,
+      maxResponseLength: sampler.options.maxResponseLength,
+    });
   }
 
   batchTokens(batch: RolloutBatch): number {
@@ -131,6 +141,10 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
     rollout.metrics.ratio_max_deviation ??= this.#statistics.ratioMaxDeviation;
     if (maxApproxKl !== undefined && this.#statistics.approxKl > maxApproxKl) rollout.finish();
     if (rollout.isUsedUp(epochs)) this.#average?.update();
+  }
+
+  idleReason(): string | undefined {
+    return this.#idle;
   }
 
   stepMetrics(): Record<string, number> {
@@ -167,12 +181,21 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
     const { kl, ptx } = this.#parts;
     const state: JsonObject = {
       prompts: this.#cycle.state(),
+      rows: this.#promptRows(),
       iteration: this.#iteration,
-      kl_coef: kl.coef,
+      ...kl.state(),
       rollout: this.#rollout ? this.#rollout.state() : null,
+      idle: this.#idle ?? null,
     };
     if (ptx) state.ptx = ptx.state();
     return state;
+  }
+
+  #promptRows(): string {
+    this.#promptDigest ??= rowDigest(
+      this.#prompts.encoded.flatMap(({ tokens, row }) => [tokens, JSON.stringify(row)]),
+    );
+    return this.#promptDigest;
   }
 
   tensors(): [string, TensorSource][] {
@@ -189,12 +212,14 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
     const saved = state as JsonObject;
     const { models, estimator, kl, ptx } = this.#parts;
     this.#cycle.restore(saved.prompts!);
+    requireSameRows(saved.rows, this.#promptRows());
     this.#iteration = saved.iteration as number;
-    kl.coef = saved.kl_coef as number;
+    kl.restore(saved);
     ptx?.restore(saved.ptx as JsonObject);
     models.policy.restore(tensors);
     estimator.restore(tensors);
     this.#average?.restore(tensors);
+    this.#idle = (saved.idle as string | null | undefined) ?? undefined;
     this.#rollout = saved.rollout ? Rollout.restore(saved.rollout as JsonObject, tensors) : undefined;
   }
 
@@ -214,7 +239,11 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
   }
 }
 
-function checkDivides(rolloutSize: number, { batchSize, gradAccum }: PolicyStageOptions): void {
+/** Throws ERR_OPTION unless a rollout is a whole number of minibatches. */
+export function checkDivides(
+  rolloutSize: number,
+  { batchSize, gradAccum }: Pick<PolicyStageOptions, 'batchSize' | 'gradAccum'>,
+): void {
   if (rolloutSize % (batchSize * gradAccum) === 0) return;
   throw new AthanorError(
     'ERR_OPTION',

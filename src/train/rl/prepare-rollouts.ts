@@ -5,14 +5,18 @@
 
 import { AthanorError } from '../../base/errors.ts';
 import { readPrompts } from '../../data/rows/prompts.ts';
+import type { ModelConfig } from '../../nn/config.ts';
 import { RewardFileSource, RewardFunctionSource } from '../../scoring/reward-function.ts';
 import { RewardModelSource } from '../../scoring/reward-model.ts';
 import type { RewardSource } from '../../scoring/reward-source.ts';
 import { type ChatTokenizer, chatTokenizer, folderFields, loadChatModel } from '../loop/chat-model.ts';
-import type { StageContext } from '../loop/run-stage.ts';
+import type { RunInput } from '../loop/run-inputs.ts';
+import type { RunStart, StageContext } from '../loop/run-stage.ts';
 import { modelOptions } from '../loop/settings.ts';
+import { referenceInputs } from '../loop/start-inputs.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { RolloutModels } from './models.ts';
+import { checkDivides } from './policy-stage.ts';
 import { encodePrompts, type PromptSet } from './prompts.ts';
 import { Sampler } from './sampler.ts';
 import { Scorer } from './scorer.ts';
@@ -29,16 +33,18 @@ export interface PreparedRollouts {
   notes: string[];
 }
 
-/**
- * Loads policy, reference, reward and prompts. Throws ERR_OPTION and ERR_MISMATCH if settings,
- * models or data do not fit together, ERR_ARGUMENT if no prompt is left, and the errors of
- * readPrompts and loadModel.
- */
-export async function prepareRollouts(
-  settings: RolloutSettings,
-  { out, checkpoint }: StageContext,
-): Promise<PreparedRollouts> {
-  const { rolloutSize, numGenerations, maxPromptLength, maxResponseLength } = settings;
+/** What PPO and GRPO read. The starting model is the reference, or it is below the adapters. */
+export function rolloutInputs(settings: RolloutSettings): RunInput[] {
+  const { reward, rewardFn } = settings;
+  const given = referenceInputs(settings);
+  if (reward !== undefined) given.push({ setting: 'reward', path: reward, again: 'model' });
+  if (typeof rewardFn === 'string') given.push({ setting: 'rewardFn', path: rewardFn, again: 'function' });
+  return given;
+}
+
+/** Checks the settings that depend on each other, before anything is read. */
+export function checkRollouts(settings: RolloutSettings, { model }: RunStart): void {
+  const { rolloutSize, numGenerations, batchSize, gradAccum, reward, rewardFn } = settings;
   if (rolloutSize % numGenerations !== 0) {
     throw new AthanorError(
       'ERR_OPTION',
@@ -46,21 +52,47 @@ export async function prepareRollouts(
       'choose `rolloutSize` as a multiple of `numGenerations`',
     );
   }
-  const chat = chatTokenizer(settings.model, out);
-  const { rows, counts } = await readPrompts(settings.data, settings);
-  const start = startFolder(settings.model, checkpoint, settings);
-  const model = loadChatModel(start, chat.tokenizer, modelOptions(settings));
-  const longest = maxPromptLength + maxResponseLength;
-  if (longest > model.config.contextLength) {
+  checkDivides(rolloutSize, { batchSize, gradAccum });
+  if ((reward === undefined) === (rewardFn === undefined)) {
     throw new AthanorError(
-      'ERR_MISMATCH',
-      `prompts of ${maxPromptLength} tokens and responses of ${maxResponseLength} exceed the context of ${model.config.contextLength} of the model in ${settings.model}`,
-      'lower `maxPromptLength` or `maxResponseLength`',
+      'ERR_OPTION',
+      'expected exactly one of `reward` and `rewardFn`',
+      'name a reward model folder, or a file that exports a function of prompt and response',
     );
   }
-  const prompts = encodePrompts(rows, chat.template, { ...settings, counts });
-  const reward = await rewardSource(settings, chat, longest);
+  if (model) checkLengths(settings, model);
+}
+
+function checkLengths(settings: RolloutSettings, { contextLength }: ModelConfig): void {
+  const { maxPromptLength, maxResponseLength } = settings;
+  if (maxPromptLength + maxResponseLength <= contextLength) return;
+  throw new AthanorError(
+    'ERR_MISMATCH',
+    `prompts of ${maxPromptLength} tokens and responses of ${maxResponseLength} exceed the context of ${contextLength} of the model in ${settings.model}`,
+    'lower `maxPromptLength` or `maxResponseLength`',
+  );
+}
+
+/**
+ * Loads policy, reference, reward and prompts. Throws ERR_OPTION and ERR_MISMATCH if settings,
+ * models or data do not fit together, ERR_ARGUMENT if no prompt is left, and the errors of
+ * readPrompts and loadModel.
+ */
+export async function prepareRollouts(
+  settings: RolloutSettings,
+  { out, checkpoint, console }: StageContext,
+): Promise<PreparedRollouts> {
+  const { rolloutSize, numGenerations, maxPromptLength, maxResponseLength } = settings;
+  const chat = chatTokenizer(settings.model, out);
+  const longest = maxPromptLength + maxResponseLength;
+  const start = startFolder(settings.model, checkpoint, settings);
   const fields = folderFields(start, chat.template);
+  // Before the prompts: a file without a function must not show after reading them.
+  const reward = await rewardSource(settings, chat, { longest, stops: fields.stopTokens });
+  const { rows, counts } = await readPrompts(settings.data, settings);
+  const model = loadChatModel(start, chat.tokenizer, modelOptions(settings));
+  checkLengths(settings, model.config);
+  const prompts = encodePrompts(rows, chat.template, { ...settings, counts });
   const policy = new TrainableModel(model, {
     ...settings,
     tokenizerFolder: chat.folder,
@@ -82,6 +114,7 @@ export async function prepareRollouts(
   });
   const scorer = new Scorer(models, prompts.encoded, chat.tokenizer, settings);
   const notes = [counts.describe()];
+  if (reward instanceof RewardModelSource && reward.warning !== undefined) console.warn(reward.warning);
   if (prompts.tooLong > 0) {
     notes.push(`${prompts.tooLong} prompts of more than ${maxPromptLength} tokens left out`);
   }
@@ -90,19 +123,13 @@ export async function prepareRollouts(
 
 async function rewardSource(
   settings: RolloutSettings,
-  { tokenizer }: ChatTokenizer,
-  longest: number,
+  { tokenizer, template }: ChatTokenizer,
+  { longest, stops }: { longest: number; stops: readonly number[] },
 ): Promise<RewardSource> {
   // A run of an earlier version has no limit in its settings.
   const { reward, rewardFn, rewardTimeout = rolloutDefaults.rewardTimeout } = settings;
-  if ((reward === undefined) === (rewardFn === undefined)) {
-    throw new AthanorError(
-      'ERR_OPTION',
-      'expected exactly one of `reward` and `rewardFn`',
-      'name a reward model folder, or a file that exports a function of prompt and response',
-    );
-  }
   if (typeof rewardFn === 'function') return new RewardFunctionSource(rewardFn, rewardTimeout);
   if (rewardFn !== undefined) return RewardFileSource.load(rewardFn, rewardTimeout);
-  return RewardModelSource.load(reward!, tokenizer, longest, modelOptions(settings));
+  const read = longest + Math.max(0, template.ending.length - 1);
+  return RewardModelSource.load(reward!, tokenizer, read, modelOptions(settings), stops);
 }

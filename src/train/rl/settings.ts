@@ -3,6 +3,9 @@ import type { RewardFunction } from '../../scoring/reward-calls.ts';
 import { type TuningSettings, tuningDefaults } from '../loop/settings.ts';
 import type { GroupBaseline } from './advantages.ts';
 
+/** Largest `missingEosValue`: sums and squares of scores must stay numbers of 32 bits. */
+export const LARGEST_SCORE = 1e9;
+
 /** Settings of the stages that sample responses and learn from their rewards. */
 export interface RolloutSettings extends TuningSettings {
   /** Folder of the reward model. */
@@ -63,7 +66,7 @@ export interface RolloutSettings extends TuningSettings {
 /** Number of optimizer steps of all iterations. */
 export function stepsOf(settings: RolloutSettings): number {
   const { iterations, rolloutSize, batchSize, gradAccum, epochs, steps } = settings;
-  return steps ?? Math.max(1, Math.floor((iterations * epochs * rolloutSize) / (batchSize * gradAccum)));
+  return steps ?? Math.ceil((iterations * epochs * rolloutSize) / (batchSize * gradAccum));
 }
 
 export const rolloutDefaults = {

@@ -4,7 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { mean, wilsonInterval } from '../../../src/base/statistics.ts';
-import { loadScoringModel, scoringModelFrom } from '../../../src/checkpoint/gpt-folder.ts';
+import {
+  loadScoringModel,
+  saveScoringModel,
+  scoreReading,
+  scoringModelFrom,
+} from '../../../src/checkpoint/gpt-folder.ts';
 import { CheckpointStore } from '../../../src/checkpoint/store.ts';
 import { reward } from '../../../src/cli/reward.ts';
 import { ScoringModel } from '../../../src/nn/scoring-model.ts';
@@ -13,10 +18,13 @@ import { readMetrics } from '../../../src/report/metrics-log.ts';
 import { type EncodedComparison, preferenceData } from '../../../src/scoring/encoded-comparisons.ts';
 import { RewardModelSource, scoreAll, scoreSequences } from '../../../src/scoring/reward-model.ts';
 import { noGrad } from '../../../src/tensor/autograd.ts';
+import { linear } from '../../../src/tensor/ops/linear.ts';
+import { gatherRows, reshape } from '../../../src/tensor/ops/rows.ts';
 import { scope } from '../../../src/tensor/tensor.ts';
 import { ChatTemplate } from '../../../src/text/chat-template.ts';
 import { Tokenizer } from '../../../src/text/tokenizer.ts';
 import { TrainableModel } from '../../../src/train/loop/trainable-model.ts';
+import { reward as train } from '../../../src/train/preference/reward.ts';
 import { RewardStage } from '../../../src/train/preference/reward-stage.ts';
 import { writeChatModel } from '../../helpers/chat-model.ts';
 import { athanor, temporaryFolder } from '../../helpers/cli.ts';
@@ -239,7 +247,7 @@ describe('R4: scores are zero on average at the end', () => {
   it('R4: of the best model, where patience chose one', async () => {
     const { out } = await run({
       ...{ data: jsonl(folder, 'r4-noise.jsonl', noise(30)), validationSplit: 0.4, lr: 1e-2 },
-      ...{ steps: 300, evalEvery: 2, patience: 3, keep: 1 },
+      ...{ steps: 300, evalEvery: 2, patience: 3, keepCheckpoints: 1 },
     });
     const store = new CheckpointStore(out);
     expect(store.best()!.step).toBeLessThan(store.latest()!.step);
@@ -280,6 +288,74 @@ it('R6: transformers is told to fill up with a token that never ends an answer',
     expect(config.pad_token_id).toBe(specialTokens.get('<|endoftext|>'));
     expect(config.pad_token_id).not.toBe(specialTokens.get('<|end|>'));
   })();
+});
+
+describe('a template that writes a line break behind the end token', () => {
+  const source = [
+    "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>\\n' }}",
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}",
+  ].join('');
+  let broken: string;
+  beforeAll(async () => {
+    broken = join(folder, 'broken');
+    (await writeChatModel(broken, { contextLength: CONTEXT })).dispose();
+    const tokenizer = Tokenizer.load(broken);
+    tokenizer.chatTemplate = source;
+    tokenizer.save(broken);
+  });
+  const settings = () => ({
+    ...rewardDefaults,
+    data: jsonl(folder, 'broken.jsonl', rankings(4)),
+    model: broken,
+    out: join(temporaryFolder(), 'run'),
+    steps: 2,
+  });
+
+  it('is read at the line break, as transformers does, and the folder says so', async () => {
+    const lasts: string[] = [];
+    const tokenizer = Tokenizer.load(broken);
+    const spy = vi.spyOn(ScoringModel.prototype, 'scores');
+    spy.mockImplementation(function (this: ScoringModel, input, rows) {
+      const tokens = input.tokens.toInts();
+      lasts.push(...[...rows.toInts()].map((row) => tokenizer.decode(tokens.subarray(row - 1, row + 1))));
+      const hidden = this.forward(input);
+      return reshape(linear(gatherRows(hidden, rows), this.score.weight, this.score.bias), [rows.size]);
+    });
+    const given = settings();
+    await runReward(given);
+    // Two updates and the normalisation.
+    expect(lasts).toHaveLength(2 * 12 + 4);
+    expect(new Set(lasts)).toEqual(new Set(['<|end|>\n']));
+    expect(scoreReading(given.out)).toEqual({
+      token: 'last',
+      padTokenId: tokenizer.specialTokens.get('<|endoftext|>'),
+    });
+  });
+
+  it('stays at the end token in a run that began there', async () => {
+    const given = { ...settings(), steps: 3, saveEvery: 1 };
+    const stop = new AbortController();
+    const onEvent = ({ type }: { type: string }) => type === 'step' && stop.abort();
+    expect((await train(given, { signal: stop.signal, onEvent })).interrupted).toBe(true);
+    const checkpoint = new CheckpointStore(given.out).latest()!.path;
+    const config = JSON.parse(readFileSync(join(checkpoint, 'config.json'), 'utf8'));
+    expect(config.athanor_score_token).toBe('last');
+    const model = loadScoringModel(checkpoint);
+    model.reading = { ...model.reading, token: 'end' };
+    const saved = new CheckpointStore(given.out).load();
+    // Versions that read the end token wrote no digest of the rows.
+    const state = saved.state as { stage: { comparisons: { rows?: string } } };
+    delete state.stage.comparisons.rows;
+    await new CheckpointStore(given.out).save(2, {
+      writeModel: (to) => saveScoringModel(to, model, { tokenizer: broken }),
+      tensors: [...saved.tensors.tensors.keys()].map((name) => [name, saved.tensors.read(name)] as const),
+      state: { ...state, step: 2 },
+    });
+    saved.close();
+    model.dispose();
+    await train({ out: given.out, resume: true });
+    expect(scoreReading(given.out).token).toBe('end');
+  });
 });
 
 it('R37: one epoch is the default, and gives each comparison once', async () => {
