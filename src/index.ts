@@ -265,7 +265,7 @@ export type { RunHooks, StageResult } from './train/loop/run-stage.ts';
 export type { CommonSettings, EpochSettings, StageOptions, TuningSettings } from './train/loop/settings.ts';
 export type { Evaluation, ParameterGroup, Sample, StageEvent, TrainStage } from './train/loop/stage.ts';
 export { type TerminalProgressOptions, terminalProgress } from './train/loop/terminal-progress.ts';
-export { Trainer, type TrainerOptions, type TrainResult } from './train/loop/trainer.ts';
+export { type ResumeOptions, Trainer, type TrainerOptions, type TrainResult } from './train/loop/trainer.ts';
 export { type TrainerSettings, trainerDefaults } from './train/loop/trainer-settings.ts';
 // Training: the stages
 export { type DpoOptions, dpo } from './train/preference/dpo.ts';

@@ -1,12 +1,15 @@
 #include "binding/convert.h"
 #include "core/device_graph.h"
 #include "core/device_memory.h"
+#include "core/file_lock.h"
 #include "core/thread_pool.h"
 #include "kernels/family.h"
 
 ATHANOR_WORDS(athanor::DeviceType, {"cpu", athanor::DeviceType::kCpu}, {"cuda", athanor::DeviceType::kCuda})
 ATHANOR_WORDS(athanor::CpuIsa, {"portable", athanor::CpuIsa::kPortable}, {"avx2", athanor::CpuIsa::kAvx2},
               {"avx512", athanor::CpuIsa::kAvx512}, {"avx512bf16", athanor::CpuIsa::kAvx512Bf16})
+ATHANOR_WORDS(athanor::FileLock, {"taken", athanor::FileLock::kTaken}, {"held", athanor::FileLock::kHeld},
+              {"unsupported", athanor::FileLock::kUnsupported})
 
 namespace athanor::binding {
 namespace {
@@ -56,6 +59,7 @@ const Family runtime_family([](Exports& exports) {
   bind<&set_memory_limit>(exports, "setMemoryLimit");
   bind<&host_trim>(exports, "trimMemory");
   bind<&host_reset_peak>(exports, "resetPeakMemory");
+  bind<&lock_file>(exports, "lockFile");
 });
 
 }  // namespace

@@ -66,7 +66,8 @@ export const errorTable = {
     remedy: 'Run again with --debug and report the output together with that of `athanor info`.',
   },
   ERR_INTERRUPTED: {
-    meaning: 'Ctrl-C, SIGTERM or an abort signal ended the work before it was done. The exit code is 130.',
+    meaning:
+      'Ctrl-C, SIGTERM, SIGHUP or an abort signal ended the work before it was done. The exit code is 130.',
     remedy: 'Start it again. A training run continues with `resume`.',
   },
   ERR_IO: {
@@ -117,10 +118,11 @@ export const errorTable = {
   ERR_STATE: {
     meaning:
       'An object cannot be used at this time: a tensor was freed, a file was closed, a backward pass ' +
-      'meets operations that were not recorded, or a second call started while the first was running.',
+      'meets operations that were not recorded, a second call started while the first was running, or ' +
+      'another process writes to the same folder.',
     remedy:
-      'Change the order of the calls as the message says, or call keep() on a tensor that a scope would ' +
-      'free.',
+      'Change the order of the calls as the message says, call keep() on a tensor that a scope would ' +
+      'free, or wait for the process that the message names.',
   },
 } as const satisfies Record<`ERR_${string}`, { readonly meaning: string; readonly remedy: string }>;
 

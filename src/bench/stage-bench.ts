@@ -130,7 +130,9 @@ function benchPretraining(folder: string, options: StageBenchOptions): Promise<v
     pretrain(
       {
         ...timed,
-        ...options,
+        ...sizes(options),
+        model: options.model,
+        vocabSize: options.vocabSize,
         data,
         out: join(folder, 'pretrain'),
         steps: options.steps + WARMUP,
@@ -152,7 +154,7 @@ function fineTune(folder: string, options: StageBenchOptions): Promise<void> {
         ...timed,
         weightDecay: 0.1,
         sampleTokens: 1,
-        ...options,
+        ...sizes(options),
         data: rows(folder, 'instructions', examples),
         model: join(folder, 'pretrain'),
         out: join(folder, 'sft'),
@@ -165,18 +167,22 @@ function fineTune(folder: string, options: StageBenchOptions): Promise<void> {
 }
 
 function reinforce(folder: string, options: PpoBenchOptions): Promise<void> {
-  const { rolloutSize, seed, context, maxResponseLength } = options;
+  const { rolloutSize, dtype, seed, epochs, context, maxResponseLength, decodeBatchSize } = options;
   return completed(
     ppo(
       {
         ...timed,
         weightDecay: 0.1,
-        ...options,
+        dtype,
+        seed,
+        epochs,
+        rolloutSize,
+        maxResponseLength,
+        decodeBatchSize,
         data: rows(folder, 'prompts', new Prose(seed + 2).instructions(rolloutSize * 2)),
         model: join(folder, 'sft'),
         reward: join(folder, 'reward'),
         out: join(folder, 'ppo'),
-        steps: undefined,
         // The first rollout is checked by a second forward pass, which a run does only once.
         iterations: options.iterations + 1,
         batchSize: options.minibatch,
@@ -187,6 +193,10 @@ function reinforce(folder: string, options: PpoBenchOptions): Promise<void> {
       hooks(options),
     ),
   );
+}
+
+function sizes({ batchSize, context, dtype, seed }: StageBenchOptions) {
+  return { batchSize, context, dtype, seed };
 }
 
 function hooks({ signal }: StageBenchOptions): RunHooks {

@@ -6,6 +6,7 @@ import { AthanorError } from '../base/errors.ts';
 import type { WrittenFile } from '../base/files/hashed-file.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { HeadKind, ModelConfig } from '../nn/config.ts';
+import type { ModelDescription } from '../nn/config-json.ts';
 import type { Decoder, GptOptions } from '../nn/decoder.ts';
 import { Gpt } from '../nn/gpt.ts';
 import type { LoraAdapters } from '../nn/lora.ts';
@@ -63,16 +64,33 @@ export function isScoringModel(folder: string): boolean {
   }
 }
 
+/**
+ * The configuration of a model folder, whose weights are found but not read. Throws ERR_MISMATCH
+ * for a model with another head, and as ModelFolder.open.
+ */
+export function modelConfigOf(folder: string, wanted: HeadKind | 'any-model'): ModelConfig {
+  const files = ModelFolder.open(folder);
+  try {
+    if (wanted !== 'any-model') requireHead(folder, files.description, wanted);
+    return files.description.config;
+  } finally {
+    files.close();
+  }
+}
+
+function requireHead(folder: string, { head, labels }: ModelDescription, wanted: HeadKind): void {
+  if (head === wanted && labels === 1) return;
+  const scoring = labels === 1 ? 'a reward model' : `a scoring model with ${labels} outputs`;
+  const kind = head === 'score' ? scoring : 'a language model';
+  const expected = wanted === 'score' ? 'a reward model (one score)' : 'a language model';
+  throw new AthanorError('ERR_MISMATCH', `${folder} is ${kind}, not ${expected}`, 'name another folder');
+}
+
 function load<M extends Decoder>(folder: string, wanted: HeadKind, make: (config: ModelConfig) => M): M {
   const files = ModelFolder.open(folder);
   try {
-    const { config, head, labels } = files.description;
-    if (head !== wanted || labels !== 1) {
-      const scoring = labels === 1 ? 'a reward model' : `a scoring model with ${labels} outputs`;
-      const kind = head === 'score' ? scoring : 'a language model';
-      const expected = wanted === 'score' ? 'a reward model (one score)' : 'a language model';
-      throw new AthanorError('ERR_MISMATCH', `${folder} is ${kind}, not ${expected}`, 'name another folder');
-    }
+    const { config } = files.description;
+    requireHead(folder, files.description, wanted);
     const model = make(config);
     const stored = files.shapes;
     for (const [name, parameter] of model.parameters()) {

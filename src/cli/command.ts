@@ -18,6 +18,8 @@ export interface CommandContext {
   /** True with --json: then stdout holds the result only. Progress always goes to stderr. */
   readonly json: boolean;
   readonly debug: boolean;
+  /** Keys of the options that the user gave, on the command line or in a config file. */
+  readonly given: ReadonlySet<string>;
   /** Replaces settings that a text of the library names in backticks by this command's flags. */
   readonly spell: (text: string) => string;
 }

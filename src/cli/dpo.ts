@@ -1,9 +1,8 @@
 /** `athanor dpo`: trains an assistant on comparisons, without a reward model or sampling. */
 import { dpoDefaults as defaults } from '../train/preference/settings.ts';
 import { defineCommand } from './command.ts';
-import { prepareEngine } from './engine.ts';
 import { choice, engineOptions, inGroup, integer, number, path } from './options.ts';
-import { epochOptions, loraTargetsOf, tuningOptions } from './training-options.ts';
+import { epochOptions, tuningOptions } from './training-options.ts';
 import { idleText, lossText, runTraining } from './training-run.ts';
 
 export const dpo = defineCommand({
@@ -32,12 +31,8 @@ export const dpo = defineCommand({
     ...engineOptions,
   },
   example: 'dpo --model assistant --data comparisons.jsonl --out dpo',
-  async run(options, context) {
-    await prepareEngine(options);
-    const { dpo: stage } = await import('../train/preference/dpo.ts');
-    const loraTargets = loraTargetsOf(options.loraTargets);
-    return runTraining((hooks) => stage({ ...options, loraTargets }, hooks), context);
-  },
+  run: (options, context) =>
+    runTraining('dpo', async () => (await import('../train/preference/dpo.ts')).dpo, options, context),
   render: (result) => {
     const accuracy = result.val_accuracy;
     const shown =

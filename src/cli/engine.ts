@@ -6,7 +6,7 @@ export interface EngineChoice {
   readonly device: 'auto' | 'cpu' | 'cuda';
   readonly dtype: 'auto' | 'f32' | 'bf16';
   readonly threads: number | undefined;
-  /** Set by training commands: a resumed run keeps its dtype. */
+  /** Set by training commands: a resumed run keeps its dtype unless the user gives one. */
   readonly resume?: boolean;
   readonly out?: string;
 }
@@ -19,9 +19,12 @@ export interface Engine {
 /**
  * Loads the engine, sets its threads and resolves `auto`. Throws ERR_NATIVE_LOAD, and as setDevice.
  */
-export async function prepareEngine(choice: EngineChoice): Promise<Engine> {
-  const wanted =
-    (choice.resume && choice.out !== undefined && (await dtypeOfRun(choice.out))) || choice.dtype;
+export async function prepareEngine(
+  choice: EngineChoice,
+  given: ReadonlySet<string> = new Set(),
+): Promise<Engine> {
+  const keepsDtype = choice.resume && !(given.has('dtype') && choice.dtype !== 'auto');
+  const wanted = (keepsDtype && choice.out !== undefined && (await dtypeOfRun(choice.out))) || choice.dtype;
   const { resolveDtype, setDevice, setThreads } = await import('../native/engine.ts');
   const { native } = await import('../native/addon.ts');
   const device = setDevice(choice.device, {

@@ -4,9 +4,8 @@
  */
 import { grpoDefaults as defaults } from '../train/rl/settings.ts';
 import { defineCommand } from './command.ts';
-import { prepareEngine } from './engine.ts';
 import { choice, engineOptions, inGroup, integer } from './options.ts';
-import { loraTargetsOf, rolloutOptions } from './training-options.ts';
+import { rolloutOptions } from './training-options.ts';
 import { idleText, runTraining } from './training-run.ts';
 
 export const grpo = defineCommand({
@@ -27,12 +26,11 @@ export const grpo = defineCommand({
     ...engineOptions,
   },
   example: 'grpo --model assistant --reward-fn correct.js --data prompts.jsonl --out grpo',
-  async run(options, context) {
-    await prepareEngine(options);
-    const { grpo: stage } = await import('../train/rl/grpo.ts');
-    const loraTargets = loraTargetsOf(options.loraTargets);
-    return runTraining((hooks) => stage({ ...options, loraTargets }, hooks), context);
+  run: (options, context) =>
+    runTraining('grpo', async () => (await import('../train/rl/grpo.ts')).grpo, options, context),
+  render: (result) => {
+    const { step, reward, out } = result;
+    const figures = typeof reward === 'number' ? `, reward ${reward.toFixed(3)}` : '';
+    return `${step} steps${figures}${idleText(result)}\nmodel and report in ${out}`;
   },
-  render: (result) =>
-    `${result.step} steps, reward ${typeof result.reward === 'number' ? result.reward.toFixed(3) : '?'}${idleText(result)}\nmodel and report in ${result.out}`,
 });

@@ -1,21 +1,34 @@
 /**
- * Turns the first Ctrl-C or SIGTERM into a request to stop, as an AbortSignal. A second one
- * ends the process.
+ * Turns the first Ctrl-C, SIGTERM or SIGHUP (a closed terminal) into a request to stop, as an
+ * AbortSignal. A second Ctrl-C or SIGTERM ends the process. A second SIGHUP does not: a terminal
+ * that closes often sends it twice.
  */
 export class Interrupt {
   readonly #controller = new AbortController();
   readonly #notify: (signal: NodeJS.Signals) => void;
+  readonly #onExit: () => void;
+  #wasAsked = false;
   readonly #onSignal = (signal: NodeJS.Signals) => {
-    if (this.#controller.signal.aborted) process.exit(130);
+    if (signal !== 'SIGHUP') {
+      if (this.#wasAsked) {
+        this.#onExit();
+        process.exit(130);
+      }
+      this.#wasAsked = true;
+    }
+    if (this.#controller.signal.aborted) return;
     this.#notify(signal);
     this.#controller.abort();
   };
 
-  /** @param notify tells the user what happens next */
-  constructor(notify: (signal: NodeJS.Signals) => void = () => {}) {
+  /**
+   * @param notify tells the user what happens next
+   * @param onExit tells the user what is lost when the process ends at once
+   */
+  constructor(notify: (signal: NodeJS.Signals) => void = () => {}, onExit: () => void = () => {}) {
     this.#notify = notify;
-    process.on('SIGINT', this.#onSignal);
-    process.on('SIGTERM', this.#onSignal);
+    this.#onExit = onExit;
+    for (const signal of SIGNALS) process.on(signal, this.#onSignal);
   }
 
   /** Aborted after the first signal. */
@@ -25,7 +38,8 @@ export class Interrupt {
 
   /** Gives the signals back to Node's default handling. */
   dispose(): void {
-    process.off('SIGINT', this.#onSignal);
-    process.off('SIGTERM', this.#onSignal);
+    for (const signal of SIGNALS) process.off(signal, this.#onSignal);
   }
 }
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;

@@ -2,7 +2,9 @@
  * Typed option builders: `{ steps: count('number of steps', { default: 1000, min: 1 }) }`
  * gives `options.steps: number`.
  */
+
 import { AthanorError } from '../base/errors.ts';
+import { MAX_SEED } from '../train/loop/settings.ts';
 
 /** One option of a command. Its flag is its key in kebab-case: `batchSize` is `--batch-size`. */
 export interface OptionSpec<T> {
@@ -288,8 +290,7 @@ export const sharedOptions = {
  * `prepareEngine(options)` (src/cli/engine.ts).
  */
 export const engineOptions = inGroup('Engine', {
-  // The seeds of iterations are larger.
-  seed: integer('seed of all random numbers', { default: 0, min: 0, max: 2 ** 52 }),
+  seed: integer('seed of all random numbers', { default: 0, min: 0, max: MAX_SEED }),
   device: choice('device to compute on', ['auto', 'cpu', 'cuda'], { default: 'auto' }),
   dtype: choice(
     'dtype of activations; auto is bf16 where the hardware multiplies it, else f32',

@@ -69,16 +69,25 @@ function parseTexts(option: OptionSpec<unknown>, texts: readonly string[], where
   return option.kind === 'list' ? values.flat() : values[0];
 }
 
+export interface ParsedOptions {
+  /** The value of each option, given or by default. */
+  readonly values: Record<string, unknown>;
+  /** Keys of the options that the command line or the config file gives. */
+  readonly given: ReadonlySet<string>;
+}
+
 /** The typed values of a parsed command. Throws ERR_OPTION or ERR_CONFIG that names the option. */
-export function parseOptions(command: Command, options: OptionSpecs): Record<string, unknown> {
+export function parseOptions(command: Command, options: OptionSpecs): ParsedOptions {
   const given = command.opts<Record<string, string | boolean | string[]>>();
   const onCommandLine = (key: string) => command.getOptionValueSource(key) === 'cli';
   const configFile = onCommandLine('config') ? (given.config as string) : undefined;
   const config = configFile === undefined ? undefined : readConfig(configFile, options);
 
   const values: Record<string, unknown> = {};
+  const givenKeys = new Set<string>();
   for (const [key, option] of Object.entries({ ...options, ...sharedOptions })) {
     const entry = config?.get(key);
+    if (onCommandLine(key) || entry) givenKeys.add(key);
     if (onCommandLine(key)) {
       const texts = [given[key]!].flat().map(String);
       values[key] = parseTexts(option, texts, `--${optionName(key)}`);
@@ -94,5 +103,5 @@ export function parseOptions(command: Command, options: OptionSpecs): Record<str
       values[key] = option.default;
     }
   }
-  return values;
+  return { values, given: givenKeys };
 }

@@ -1,9 +1,8 @@
 /** `athanor ppo`: trains an assistant on rewards (RLHF). */
 import { ppoDefaults as defaults } from '../train/rl/settings.ts';
 import { defineCommand } from './command.ts';
-import { prepareEngine } from './engine.ts';
 import { choice, engineOptions, flag, inGroup, integer, number, path, text } from './options.ts';
-import { loraTargetsOf, rolloutOptions } from './training-options.ts';
+import { rolloutOptions } from './training-options.ts';
 import { idleText, runTraining } from './training-run.ts';
 
 export const ppo = defineCommand({
@@ -77,16 +76,12 @@ export const ppo = defineCommand({
     ...engineOptions,
   },
   example: 'ppo --model assistant --reward reward-model --data prompts.jsonl --out ppo',
-  async run(options, context) {
-    await prepareEngine(options);
-    const { ppo: stage } = await import('../train/rl/ppo.ts');
-    const loraTargets = loraTargetsOf(options.loraTargets);
-    return runTraining((hooks) => stage({ ...options, loraTargets }, hooks), context);
+  run: (options, context) =>
+    runTraining('ppo', async () => (await import('../train/rl/ppo.ts')).ppo, options, context),
+  render: (result) => {
+    const { step, reward, kl, out } = result;
+    const has = typeof reward === 'number' && typeof kl === 'number';
+    const figures = has ? `, reward ${reward.toFixed(3)}, KL ${kl.toFixed(3)} nats per response` : '';
+    return `${step} steps${figures}${idleText(result)}\nmodel and report in ${out}`;
   },
-  render: (result) =>
-    `${result.step} steps, reward ${shown(result.reward)}, KL ${shown(result.kl)} nats per response${idleText(result)}\nmodel and report in ${result.out}`,
 });
-
-function shown(value: unknown): string {
-  return typeof value === 'number' ? value.toFixed(3) : '?';
-}

@@ -1,7 +1,6 @@
 /** `athanor pretrain`: trains a base model on token shards, or on text that it prepares first. */
-import { pretrainDefaults as defaults } from '../train/pretrain/settings.ts';
+import { pretrainDefaults as defaults, MAX_VOCABULARY } from '../train/pretrain/settings.ts';
 import { defineCommand } from './command.ts';
-import { prepareEngine } from './engine.ts';
 import { count, duration, engineOptions, flag, inGroup, integer, number, path, text } from './options.ts';
 import { sampleOptions, trainingOptions } from './training-options.ts';
 import { lossText, runTraining } from './training-run.ts';
@@ -28,7 +27,7 @@ export const pretrain = defineCommand({
       vocabSize: integer('vocabulary of the tokenizer, which is trained when --data is text', {
         default: defaults.vocabSize,
         min: 257,
-        max: 1 << 24,
+        max: MAX_VOCABULARY,
       }),
       documentMask: flag('let tokens attend only to their own document', {
         default: defaults.documentMask,
@@ -48,11 +47,13 @@ export const pretrain = defineCommand({
     ...engineOptions,
   },
   example: 'pretrain --data corpus.txt --out run --time 5m',
-  async run(options, context) {
-    await prepareEngine(options);
-    const { pretrain: stage } = await import('../train/pretrain/run.ts');
-    return runTraining((hooks) => stage(options, hooks), context);
-  },
+  run: (options, context) =>
+    runTraining(
+      'pretrain',
+      async () => (await import('../train/pretrain/run.ts')).pretrain,
+      options,
+      context,
+    ),
   render: (result) => {
     const loss = result.val_loss === null ? '' : `, validation loss ${result.val_loss.toFixed(3)}`;
     return `${result.step} steps, ${result.tokens} tokens${lossText(result.loss)}${loss}\nmodel and report in ${result.out}`;

@@ -35,6 +35,7 @@ export const quickstart = defineCommand({
     const { existsSync } = await import('node:fs');
     const { join } = await import('node:path');
     const { replaceFile } = await import('../base/files/replace-file.ts');
+    const { FolderLock } = await import('../native/folder-lock.ts');
     const { Interrupt } = await import('./interrupt.ts');
     const { terminalProgress } = await import('../train/loop/terminal-progress.ts');
     const { runPipeline } = await import('../quickstart/pipeline.ts');
@@ -46,6 +47,7 @@ export const quickstart = defineCommand({
     );
     let out = options.out;
     for (let i = 2; existsSync(out); ++i) out = `${options.out}-${i}`;
+    const lock = FolderLock.take(out);
     const size = { ...options, ...(options.quick && quick) };
     const plan = await planRun(size, engine);
     const quickSeconds = plannedSeconds(planAt(quick, plan.tokensPerSecond));
@@ -70,8 +72,10 @@ export const quickstart = defineCommand({
         if (running && running.name !== begun) say(partLine(now, running));
         begun = running?.name ?? begun;
       },
+    }).finally(() => {
+      interrupt.dispose();
+      lock.release();
     });
-    interrupt.dispose();
     const figures = {
       seed,
       seconds: state.seconds,

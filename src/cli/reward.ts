@@ -1,9 +1,8 @@
 /** `athanor reward`: trains a reward model, from an assistant and comparisons of answers. */
 import { rewardDefaults as defaults } from '../train/preference/settings.ts';
 import { defineCommand } from './command.ts';
-import { prepareEngine } from './engine.ts';
 import { engineOptions, inGroup, integer, number, path } from './options.ts';
-import { epochOptions, loraTargetsOf, tuningOptions } from './training-options.ts';
+import { epochOptions, tuningOptions } from './training-options.ts';
 import { lossText, runTraining } from './training-run.ts';
 
 export const reward = defineCommand({
@@ -26,12 +25,13 @@ export const reward = defineCommand({
     ...engineOptions,
   },
   example: 'reward --model assistant --data comparisons.jsonl --out reward-model',
-  async run(options, context) {
-    await prepareEngine(options);
-    const { reward: stage } = await import('../train/preference/reward.ts');
-    const loraTargets = loraTargetsOf(options.loraTargets);
-    return runTraining((hooks) => stage({ ...options, loraTargets }, hooks), context);
-  },
+  run: (options, context) =>
+    runTraining(
+      'reward',
+      async () => (await import('../train/preference/reward.ts')).reward,
+      options,
+      context,
+    ),
   render: (result) => {
     const accuracy = result.val_accuracy;
     const shown =

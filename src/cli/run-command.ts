@@ -2,7 +2,8 @@
  * Runs one command line and returns its exit code: 0 success, 2 wrong usage, 130 after Ctrl-C, 1
  * any other error.
  */
-import { AthanorError } from '../base/errors.ts';
+import { AthanorError, fileError } from '../base/errors.ts';
+import { tolerateErrors } from '../base/tolerate-errors.ts';
 import { type CommandTable, commands } from './commands.ts';
 import { parseOptions } from './parse-options.ts';
 import { type Selected, selectCommand } from './program.ts';
@@ -34,9 +35,9 @@ export function exitCodeOf(error: unknown): number {
 }
 
 async function run({ module, command, args }: Selected, spell: (text: string) => string): Promise<void> {
-  const options = parseOptions(command, module.options);
-  const { json, debug } = options as { json: boolean; debug: boolean };
-  const result = await module.run(options, { args, json, debug, spell });
+  const { values, given } = parseOptions(command, module.options);
+  const { json, debug } = values as { json: boolean; debug: boolean };
+  const result = await module.run(values, { args, json, debug, given, spell });
   const text = json ? JSON.stringify(result) : module.render?.(result);
   if (text !== undefined) process.stdout.write(`${text}\n`);
 }
@@ -52,13 +53,12 @@ function report(error: unknown, debug: boolean, spell?: (text: string) => string
  */
 export function guardProcess(argv: readonly string[]): void {
   const die = (error: unknown) => process.exit(report(error, argv.includes('--debug')));
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      // A reader that leaves early (`athanor info | head -1`) is no error and must not stop
-      // a training run.
-      if (error.code !== 'EPIPE') die(error);
-    });
-  }
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // A reader that leaves early (`athanor info | head -1`) is no error.
+    if (error.code !== 'EPIPE') die(fileError(error, 'standard output', 'write'));
+  });
+  // Status that nobody can read is no reason to end the work: a full disk, a closed terminal.
+  tolerateErrors(process.stderr);
   process.on('unhandledRejection', die);
   process.on('uncaughtException', die);
 }

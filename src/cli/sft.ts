@@ -1,9 +1,8 @@
 /** `athanor sft`: trains an assistant, from a base model and instructions. */
 import { sftDefaults as defaults } from '../train/sft/settings.ts';
 import { defineCommand } from './command.ts';
-import { prepareEngine } from './engine.ts';
 import { choice, engineOptions, flag, inGroup, integer, number, path } from './options.ts';
-import { epochOptions, loraTargetsOf, sampleOptions, tuningOptions } from './training-options.ts';
+import { epochOptions, sampleOptions, tuningOptions } from './training-options.ts';
 import { lossText, runTraining } from './training-run.ts';
 
 export const sft = defineCommand({
@@ -36,12 +35,8 @@ export const sft = defineCommand({
     ...engineOptions,
   },
   example: 'sft --model base --data instructions.jsonl --out assistant',
-  async run(options, context) {
-    await prepareEngine(options);
-    const { sft: stage } = await import('../train/sft/run.ts');
-    const loraTargets = loraTargetsOf(options.loraTargets);
-    return runTraining((hooks) => stage({ ...options, loraTargets }, hooks), context);
-  },
+  run: (options, context) =>
+    runTraining('sft', async () => (await import('../train/sft/run.ts')).sft, options, context),
   render: (result) => {
     const loss = result.val_loss === null ? '' : `, validation loss ${result.val_loss.toFixed(3)}`;
     return `${result.step} steps${lossText(result.loss)}${loss}\nmodel and report in ${result.out}; talk to it with: athanor chat --model ${result.out}`;

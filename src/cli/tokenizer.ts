@@ -47,6 +47,8 @@ export const train = defineCommand({
     const { Tokenizer } = await import('../text/tokenizer.ts');
     const { END_OF_TEXT } = await import('../text/train.ts');
     const bytes = args.reduce((sum, file) => sum + fileSize(file), 0);
+    const { FolderLock } = await import('../native/folder-lock.ts');
+    const lock = FolderLock.take(options.out);
     const interrupt = new Interrupt();
     const start = performance.now();
     try {
@@ -70,6 +72,7 @@ export const train = defineCommand({
       };
     } finally {
       interrupt.dispose();
+      lock.release();
     }
   },
   render(result) {

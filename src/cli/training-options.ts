@@ -3,8 +3,8 @@
  * that of the stage (src/train/<stage>/settings.ts).
  */
 import { MIN_TEMPERATURE } from '../generate/sampling-range.ts';
-import type { commonDefaults, LoraSettings, tuningDefaults } from '../train/loop/settings.ts';
-import type { RolloutSettings, rolloutDefaults } from '../train/rl/settings.ts';
+import type { commonDefaults, tuningDefaults } from '../train/loop/settings.ts';
+import { LARGEST_SCORE, type RolloutSettings, type rolloutDefaults } from '../train/rl/settings.ts';
 import { choice, flag, inGroup, integer, list, number, path, text } from './options.ts';
 
 /** The same keys with wider types, because another stage may have other defaults. */
@@ -20,9 +20,6 @@ type Wide<T> = {
 type Schedule = { schedule: 'cosine' | 'wsd' | 'linear' | 'constant' };
 type CommonDefaults = Wide<Omit<typeof commonDefaults, 'schedule'>> & Schedule;
 type TuningDefaults = Wide<Omit<typeof tuningDefaults, 'schedule' | 'loraTargets'>> & Schedule;
-
-/** Sums and squares of scores must stay numbers of 32 bits. */
-const LARGEST_SCORE = 1e9;
 
 const out = path('folder for checkpoints, metrics, report and model', { required: true });
 
@@ -53,10 +50,7 @@ export function trainingOptions(defaults: CommonDefaults) {
       gradientCheckpointing: flag('recompute activations in the backward pass to save memory'),
     }),
     ...inGroup('Optimizer', {
-      lr: number('peak learning rate (default: depends on the size of the model)', {
-        min: 0,
-        exclusive: true,
-      }),
+      lr: number('peak learning rate (default: depends on the size of the model)', { min: 0 }),
       schedule: choice(
         'learning rate schedule: cosine, wsd (warm-up, stable, decay), linear or constant',
         ['cosine', 'wsd', 'linear', 'constant'],
@@ -274,9 +268,4 @@ export function rolloutOptions(defaults: RolloutDefaults) {
       }),
     }),
   };
-}
-
-/** The named projections; undefined leaves the choice to the stage. */
-export function loraTargetsOf(named: LoraSettings['loraTargets']): LoraSettings['loraTargets'] | undefined {
-  return named.length > 0 ? named : undefined;
 }

@@ -2,24 +2,79 @@
 import type { RunHooks, StageResult } from '../train/loop/run-stage.ts';
 import type { TrainingRecord } from '../train/loop/training-record.ts';
 import type { CommandContext } from './command.ts';
+import { type EngineChoice, prepareEngine } from './engine.ts';
+import { engineOptions, optionName, sharedOptions } from './options.ts';
 
-/** The first signal finishes the step and saves; a second one ends the process. */
-export async function runTraining(
-  stage: (hooks: RunHooks) => Promise<StageResult>,
-  { spell }: Pick<CommandContext, 'spell'>,
+/** What a training command is given beside the settings of its stage. */
+interface TrainingOptions extends EngineChoice {
+  readonly out: string;
+  readonly resume: boolean;
+}
+
+/**
+ * Calls the function of a stage with the options that the user gave; those left out have the
+ * defaults of the stage, or on resuming the values of the run. The first signal finishes the step
+ * and saves; a second one ends the process.
+ */
+export async function runTraining<Options extends { out: string }>(
+  command: string,
+  load: () => Promise<(options: Options, hooks: RunHooks) => Promise<StageResult>>,
+  options: TrainingOptions,
+  { given, spell }: Pick<CommandContext, 'given' | 'spell'>,
 ): Promise<TrainingRecord> {
+  await prepareEngine(options, given);
   const { Interrupt } = await import('./interrupt.ts');
   const { terminalProgress } = await import('../train/loop/terminal-progress.ts');
   const { trainingRecord } = await import('../train/loop/training-record.ts');
+  const stage = await load();
   const progress = terminalProgress({ spell });
-  const interrupt = new Interrupt((signal) =>
-    progress({ type: 'warning', text: `${signal}: finishing the step, then saving` }),
+  const resumeLine = resumingCommand(command, options, given);
+  const interrupt = new Interrupt(
+    (signal) => progress({ type: 'warning', text: `${signal}: finishing the step, then saving` }),
+    () =>
+      progress({
+        type: 'warning',
+        text: `stopped at once; steps since the last checkpoint are lost. Continue with: ${resumeLine}`,
+      }),
   );
   try {
-    return trainingRecord(await stage({ signal: interrupt.signal, onEvent: progress }));
+    const result = await stage(givenSettings<Options>(options, given), {
+      signal: interrupt.signal,
+      onEvent: progress,
+    });
+    if (result.interrupted) progress({ type: 'note', text: stoppedText(result, resumeLine) });
+    return trainingRecord(result);
   } finally {
     interrupt.dispose();
   }
+}
+
+/** The settings among the given options. */
+function givenSettings<Options extends { out: string }>(
+  options: TrainingOptions,
+  given: ReadonlySet<string>,
+): Options {
+  const { device, threads } = engineOptions;
+  const others = Object.keys({ ...sharedOptions, device, threads });
+  const settings = Object.entries(options).filter(([key]) => given.has(key) && !others.includes(key));
+  return Object.fromEntries(settings) as Options;
+}
+
+function stoppedText({ step, totalSteps }: StageResult, resumeLine: string): string {
+  const end = totalSteps === undefined ? '' : ` of ${totalSteps}`;
+  return `stopped after step ${step}${end}; all of it is saved. Continue with: ${resumeLine}`;
+}
+
+/** The command line that continues the run, from the folder where this one was typed. */
+function resumingCommand(command: string, options: TrainingOptions, given: ReadonlySet<string>): string {
+  const engine = (['device', 'threads'] as const).filter((key) => given.has(key));
+  const flags = engine.map((key) => `--${optionName(key)} ${options[key]}`);
+  return ['npx athanor', command, '--resume', '--out', quoted(options.out), ...flags].join(' ');
+}
+
+/** A path as a word of a POSIX shell. */
+function quoted(path: string): string {
+  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 /** The last loss for the line of results. A run that was at its end already has none. */

@@ -99,6 +99,11 @@ export interface RuntimeBinding {
   setMemoryLimit(bytes: number): void;
   trimMemory(): void;
   resetPeakMemory(): void;
+  /**
+   * Locks an open file, without waiting, until it is closed. `held` means that another open file
+   * has the lock, in this process or another. `unsupported`: the file system has no locks.
+   */
+  lockFile(descriptor: number): 'taken' | 'held' | 'unsupported';
 }
 
 export interface Binding

@@ -118,8 +118,8 @@ function finished(name: string, report: StageResult): StageResult {
   if (!report.interrupted) return report;
   throw new AthanorError(
     'ERR_INTERRUPTED',
-    `stopped in ${name}`,
-    `finish that stage with: athanor ${name} --resume --out ${report.out}`,
+    `stopped in ${name} after step ${report.step}, which is saved`,
+    `finish that stage with: npx athanor ${name} --resume --out ${report.out}`,
   );
 }
 

@@ -5,6 +5,7 @@
  * the count and the time left.
  */
 import { styleText } from 'node:util';
+import { tolerateErrors } from '../base/tolerate-errors.ts';
 import { hideCursor, showCursor } from './cursor.ts';
 import { exactCount, formatDuration } from './format.ts';
 import { RateEstimate } from './rate-estimate.ts';
@@ -75,6 +76,7 @@ class StatusLine implements Progress {
     this.#options = options;
     this.#stream = options.stream ?? process.stderr;
     this.#interactive = options.interactive ?? canRedraw(this.#stream);
+    tolerateErrors(this.#stream);
     if (this.#interactive) hideCursor(this.#stream);
   }
 

@@ -90,7 +90,10 @@ const stages: Record<string, (ends: Record<string, number>, out: string) => Prom
     const { text, ...folders } = models;
     return runPpo({ ...ppoDefaults, ...folders, ptxData: text, steps: 1, ...given, out });
   },
-  grpo: (given, out) => runGrpo({ ...grpoDefaults, ...models, steps: 1, ...given, out }),
+  grpo: (given, out) => {
+    const { text: _, ...folders } = models;
+    return runGrpo({ ...grpoDefaults, ...folders, steps: 1, ...given, out });
+  },
 };
 
 describe.each(Object.keys(stages))('athanor %s', (command) => {

@@ -64,9 +64,11 @@ export const rewardDefaults = { ...tuning, centering: 0 } as const;
 
 export const dpoDefaults = { ...tuning, beta: 0.1, loss: 'sigmoid', labelSmoothing: 0 } as const;
 
+const { validationSplit: _split, patience: _patience, ...rolloutTuning } = tuning;
+
 /** Three rollouts of eight short responses, two epochs each. */
 export const rolloutDefaults = {
-  ...tuning,
+  ...rolloutTuning,
   epochs: 2,
   iterations: 3,
   rolloutSize: 8,

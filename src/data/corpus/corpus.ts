@@ -58,7 +58,13 @@ export async function* readCorpus(
   }
 }
 
-function filesOf(source: string): string[] {
+/** Throws the errors of readCorpus that need no reading of files. */
+export function checkSource(source: string): void {
+  if (!isPackagedName(source)) filesOf(source);
+}
+
+/** The files of a source that is not packaged, in the order in which they are read. */
+export function filesOf(source: string): string[] {
   let folder: boolean;
   try {
     folder = statSync(source).isDirectory();

@@ -8,6 +8,7 @@ import { AthanorError } from '../../base/errors.ts';
 import type { JsonValue } from '../../base/json.ts';
 import { type Ranks, selfCommunicator } from '../../comm/communicator.ts';
 import { Permutation } from '../permutation.ts';
+import { otherRows, requireSameRows } from './row-digest.ts';
 
 export interface EpochBatchesOptions {
   /** Indices per batch on this rank. */
@@ -75,20 +76,18 @@ export class EpochBatches {
     return { given: this.#given, size: this.#size, ...(this.#rows !== undefined && { rows: this.#rows }) };
   }
 
-  /** Throws ERR_MISMATCH when the state belongs to other rows. */
+  /**
+   * Continues from the place that state() gave after an update. The number of ranks, the batch size
+   * and the batches per update may differ. Throws ERR_MISMATCH when the state is of other rows.
+   */
   restore(state: JsonValue): void {
     const { given, size, rows } = state as { given: number; size: number; rows?: string };
     const now = this.state() as { rows?: string };
     if (size !== this.#size) {
       throw otherRows(`the run had ${size} rows to choose from and there are ${this.#size} now`);
     }
-    // Checkpoints of older versions have no digest.
-    if (rows !== undefined && rows !== now.rows) throw otherRows('the run had other rows, or another order');
+    requireSameRows(rows, now.rows);
     this.#given = given;
     this.#batches = 0;
   }
-}
-
-function otherRows(problem: string): AthanorError {
-  return new AthanorError('ERR_MISMATCH', problem, 'resume with the data that it was started with');
 }

@@ -50,8 +50,10 @@ export class ExampleLoader {
   /** The bins of this epoch, or single examples, as lists of indices of examples. */
   #units: number[][];
   #epoch = 0;
-  /** Batches of this epoch so far. */
-  #batch = 0;
+  /** Units of this epoch that all ranks have taken together. */
+  #taken = 0;
+  /** Batches of the current update so far. */
+  #batches = 0;
   #digest: string | undefined;
 
   /**
@@ -92,13 +94,15 @@ export class ExampleLoader {
   /** The next batch of this rank. */
   next(): PackedTokens {
     const { rank, size } = this.#ranks;
-    const first = this.#batch * this.#globalBatch;
-    const global = this.#units.slice(first, first + this.#globalBatch);
+    const global = this.#units.slice(this.#taken, this.#taken + this.#globalBatch);
     const units = global.filter((_, i) => i % size === rank);
     const examples = units.flat().map((index) => this.#examples[index]!);
-    this.#batch += 1;
-    if (this.#batch === this.batchesPerEpoch) {
-      this.#batch = 0;
+    this.#taken += this.#globalBatch;
+    this.#batches += 1;
+    const isUpdate = this.#batches === (this.#options.gradAccum ?? 1);
+    if (isUpdate) this.#batches = 0;
+    if (isUpdate && this.#taken >= this.#units.length) {
+      this.#taken = 0;
       this.#epoch += 1;
       this.#units = this.#unitsOf(this.#epoch);
     }
@@ -106,25 +110,28 @@ export class ExampleLoader {
     return packExamples(examples.length > 0 ? examples : [NOTHING_TO_LEARN]);
   }
 
-  /** The place in the data, for a checkpoint. */
+  /** The place in the data after the last update, for a checkpoint. */
   state(): JsonValue {
     this.#digest ??= digestOf(this.#examples);
     const { context, packing, seed } = this.#options;
     return {
       epoch: this.#epoch,
-      batch: this.#batch,
-      of: { examples: this.#digest, batchSize: this.#globalBatch, context, packing, seed },
+      taken: this.#taken,
+      of: { examples: this.#digest, context, packing, seed },
     };
   }
 
   /**
-   * Continues from the place that state() gave. The number of ranks may differ. Throws ERR_MISMATCH
-   * when the examples or the options differ from those of the run.
+   * Continues from the place that state() gave after an update. The number of ranks, the batch size
+   * and the batches per update may differ. Throws ERR_MISMATCH when the examples or the options
+   * that order them differ from those of the run.
    */
   restore(state: JsonValue): void {
     const saved = state as JsonObject;
     const now = this.state() as JsonObject;
-    if (!isDeepStrictEqual(saved.of, now.of)) {
+    // Checkpoints of before count batches of a size that they name.
+    const { batchSize, ...of } = saved.of as JsonObject;
+    if (!isDeepStrictEqual(of, now.of)) {
       throw new AthanorError(
         'ERR_MISMATCH',
         `the run had other examples, or gave them in another order: ${JSON.stringify(saved.of)}, now ${JSON.stringify(now.of)}`,
@@ -132,7 +139,8 @@ export class ExampleLoader {
       );
     }
     this.#epoch = saved.epoch as number;
-    this.#batch = saved.batch as number;
+    this.#taken = (saved.taken ?? (saved.batch as number) * (batchSize as number)) as number;
+    this.#batches = 0;
     this.#units = this.#unitsOf(this.#epoch);
   }
 

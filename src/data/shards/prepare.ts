@@ -7,7 +7,9 @@ import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { AthanorError } from '../../base/errors.ts';
 import { createFolder } from '../../base/files/create-folder.ts';
 import { replaceFile } from '../../base/files/replace-file.ts';
+import { FolderLock } from '../../native/folder-lock.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
+import { checkSource } from '../corpus/corpus.ts';
 import { DocumentFilter, type FilterOptions } from './document-filter.ts';
 import { DroppedLog } from './dropped-log.ts';
 import { MANIFEST, type Manifest, type Split, splits } from './manifest.ts';
@@ -67,8 +69,9 @@ const SHARD_TOKENS = 100_000_000;
 /**
  * Reads the sources, splits them into training and validation documents, encodes these and writes
  * them to `out`, which appears only when it is complete. Throws ERR_ARGUMENT when `out` exists or
- * there is no usable document, ERR_FORMAT for a bad line with onBadLine 'fail', ERR_INTERRUPTED
- * when the signal aborts, and the errors of reading and writing.
+ * there is no usable document, ERR_STATE when another process is making `out`, ERR_FORMAT for a
+ * bad line with onBadLine 'fail', ERR_INTERRUPTED when the signal aborts, and the errors of
+ * reading and writing.
  */
 export async function prepareData(options: PrepareOptions): Promise<PrepareReport> {
   const { validationSplit } = options;
@@ -78,12 +81,19 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
       `expected \`validationSplit\` to be at least 0 and below 1 but got ${validationSplit}`,
     );
   }
+  // A mistake in the last source must not show after hours on the first.
+  options.sources.forEach(checkSource);
   const start = performance.now();
-  return createFolder(options.out, async (folder) => {
-    const tokenizer = await tokenizerFor(options);
-    const report = await new ShardJob(options, tokenizer, folder).run();
-    return { ...report, seconds: (performance.now() - start) / 1000 };
-  });
+  const lock = FolderLock.takeName(options.out);
+  try {
+    return await createFolder(options.out, async (folder) => {
+      const tokenizer = await tokenizerFor(options);
+      const report = await new ShardJob(options, tokenizer, folder).run();
+      return { ...report, seconds: (performance.now() - start) / 1000 };
+    });
+  } finally {
+    lock.release();
+  }
 }
 
 async function tokenizerFor(options: PrepareOptions): Promise<Tokenizer> {

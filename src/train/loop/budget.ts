@@ -31,7 +31,7 @@ export function checkAmount(name: 'steps' | 'tokens' | 'seconds' | 'time', value
 
 export class Budget {
   #totalSteps: number | undefined;
-  readonly #seconds: number | undefined;
+  #seconds: number | undefined;
   readonly #startedAt = performance.now();
   #stepSeconds: number[] = [];
 
@@ -55,6 +55,13 @@ export class Budget {
   /** Undefined while a time budget still measures steps. */
   get totalSteps(): number | undefined {
     return this.#totalSteps;
+  }
+
+  /** Counts what a resumed run has done, which a budget of seconds includes. */
+  spend(step: number, seconds: number): void {
+    if (this.#totalSteps !== undefined || this.#seconds === undefined) return;
+    this.#seconds -= seconds;
+    if (this.#seconds <= 0) this.#totalSteps = step;
   }
 
   restore(totalSteps: number | undefined): void {

@@ -8,12 +8,15 @@ import { AthanorError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { loadModel } from '../../checkpoint/gpt-folder.ts';
 import type { DType } from '../../native/binding.ts';
-import type { Decoder, WeightDType } from '../../nn/decoder.ts';
+import type { ModelConfig } from '../../nn/config.ts';
+import type { WeightDType } from '../../nn/decoder.ts';
 import type { Gpt } from '../../nn/gpt.ts';
 import { growVocabulary } from '../../nn/grow-vocabulary.ts';
 import { ChatTemplate } from '../../text/chat-template.ts';
 import { CHAT_TOKENS, DEFAULT_CHAT_TEMPLATE } from '../../text/default-chat-template.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
+import type { RunStart } from './run-stage.ts';
+import type { EpochSettings } from './settings.ts';
 
 export interface ChatModelOptions {
   dtype: DType;
@@ -84,9 +87,17 @@ export function scoringPad({ tokenizer, template }: ChatTokenizer): number | und
   return padId ?? eosId ?? unused;
 }
 
+/** Checks the settings of a stage that reads examples. Throws as checkedContext. */
+export function checkEpochSettings({ context, model }: EpochSettings, start: RunStart): void {
+  if (start.model) checkedContext(context, { config: start.model }, model);
+}
+
 /** The context to use, at most that of the model. Throws ERR_MISMATCH for a longer one. */
-export function checkedContext(asked: number | undefined, model: Decoder, folder: string): number {
-  const { contextLength } = model.config;
+export function checkedContext(
+  asked: number | undefined,
+  { config: { contextLength } }: { readonly config: ModelConfig },
+  folder: string,
+): number {
   if (asked !== undefined && asked > contextLength) {
     throw new AthanorError(
       'ERR_MISMATCH',

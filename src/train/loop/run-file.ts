@@ -1,19 +1,11 @@
 /**
- * `run.json`: the stage and the settings of a run. A resumed run takes these settings and ignores
- * those of the command line.
+ * `run.json`: the stage and the settings of a run. A resumed run takes these settings, with the
+ * changes that resume-settings.ts allows.
  */
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError, fileError } from '../../base/errors.ts';
+import { replaceFile } from '../../base/files/replace-file.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { INPUTS_NAME } from './run-inputs.ts';
 
@@ -25,7 +17,25 @@ export interface RunFile {
   /** pretrain, sft, ... */
   stage: string;
   settings: JsonObject;
+  /** Absolute paths of the folders in which relative paths of the settings are looked for. */
+  began?: RunPlace;
+  /** What resumed runs changed, oldest first. */
+  changes?: RunChange[];
 }
+
+export type RunPlace = {
+  /** The working folder in which the run began. */
+  cwd: string;
+  /** The run's own folder, at its beginning. */
+  out: string;
+};
+
+export type RunChange = {
+  /** The step after which the change counts. */
+  step: number;
+  /** Old and new values of settings. */
+  settings: JsonObject;
+};
 
 interface SavedRun extends RunFile {
   version: number;
@@ -80,29 +90,24 @@ export function savedDtype(out: string): 'f32' | 'bf16' | undefined {
 
 /** Begins a run in a folder. Throws ERR_ARGUMENT when the folder holds a run already. */
 export function writeRun(out: string, run: RunFile): void {
-  const path = join(out, NAME);
-  if (existsSync(path)) {
+  if (existsSync(join(out, NAME))) {
     throw new AthanorError(
       'ERR_ARGUMENT',
       `${out} already holds a run`,
       'continue it with `resume`, or name another `out`',
     );
   }
-  try {
-    mkdirSync(out, { recursive: true });
-    writeFileSync(`${path}.tmp`, `${JSON.stringify({ version: VERSION, ...run }, undefined, 2)}\n`, {
-      flush: true,
-    });
-    renameSync(`${path}.tmp`, path);
-  } catch (error) {
-    throw fileError(error, path, 'write');
-  }
+  updateRun(out, run);
 }
 
-/** Removes the files of a run from a folder, except those that were there `before`. */
-export function forgetRun(out: string, before: readonly string[]): void {
-  for (const name of [NAME, INPUTS_NAME, 'data', 'checkpoints', 'metrics.jsonl', 'report.html']) {
-    if (!before.includes(name)) rmSync(join(out, name), { recursive: true, force: true });
+/** Replaces the record of the run in a folder. */
+export function updateRun(out: string, run: RunFile): void {
+  replaceFile(join(out, NAME), `${JSON.stringify({ ...run, version: VERSION }, undefined, 2)}\n`);
+}
+
+/** Removes the files of a run from a folder, except those that are named in `kept`. */
+export function forgetRun(out: string, kept: readonly string[]): void {
+  for (const name of [NAME, INPUTS_NAME, 'tokenizer', 'checkpoints', 'metrics.jsonl', 'report.html']) {
+    if (!kept.includes(name)) rmSync(join(out, name), { recursive: true, force: true });
   }
-  if (existsSync(out) && readdirSync(out).length === 0) rmdirSync(out);
 }

@@ -4,10 +4,11 @@
  * from other weights is refused.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { AthanorError, fileError } from '../../base/errors.ts';
+import { replaceFile } from '../../base/files/replace-file.ts';
 import { weightFiles } from '../../checkpoint/load-model.ts';
 import { tokenizerFileNames } from '../../checkpoint/save-model.ts';
 
@@ -51,13 +52,7 @@ function isSameFile(one: string, other: string): boolean {
 /** Writes the digests of a run's inputs. Throws ERR_FILE_MISSING and the errors of writing. */
 export async function recordInputs(out: string, inputs: readonly RunInput[]): Promise<void> {
   const saved: SavedInputs = { version: 1, inputs: await readAgain(inputs) };
-  const path = join(out, INPUTS_NAME);
-  try {
-    writeFileSync(`${path}.tmp`, `${JSON.stringify(saved, undefined, 2)}\n`, { flush: true });
-    renameSync(`${path}.tmp`, path);
-  } catch (error) {
-    throw fileError(error, path, 'write');
-  }
+  replaceFile(join(out, INPUTS_NAME), `${JSON.stringify(saved, undefined, 2)}\n`);
 }
 
 /** Whether recordInputs wrote digests. */

@@ -5,11 +5,14 @@
 import type { CheckpointContents } from '../../checkpoint/checkpoint-folder.ts';
 import { CheckpointStore } from '../../checkpoint/store.ts';
 import { isMainRank, type RunContext } from '../../comm/run-context.ts';
+import { FolderLock } from '../../native/folder-lock.ts';
 import { type MetricRecord, MetricsLog } from '../../report/metrics-log.ts';
 import type { TrainEvent } from './events.ts';
 
 export interface RunOutputOptions {
   keepCheckpoints: number;
+  /** The caller holds the lock of the folder. */
+  isLocked: boolean;
   onEvent: ((event: TrainEvent) => void) | undefined;
 }
 
@@ -20,11 +23,14 @@ export class RunOutput {
   readonly store: CheckpointStore | undefined;
   readonly #folder: string | undefined;
   readonly #onEvent: ((event: TrainEvent) => void) | undefined;
+  readonly #isLocked: boolean;
+  #lock: FolderLock | undefined;
   #metrics: MetricsLog | undefined;
 
-  constructor(context: RunContext, { keepCheckpoints, onEvent }: RunOutputOptions) {
+  constructor(context: RunContext, { keepCheckpoints, isLocked, onEvent }: RunOutputOptions) {
     this.isMain = isMainRank(context);
     this.#folder = context.out;
+    this.#isLocked = isLocked;
     this.#onEvent = onEvent;
     if (this.#folder !== undefined) {
       const options = { keepLast: keepCheckpoints, readOnly: !this.isMain };
@@ -32,15 +38,22 @@ export class RunOutput {
     }
   }
 
-  /** Opens the metrics log. @param step where the run continues; 0 for a new run */
+  /**
+   * Locks the folder and opens the metrics log. Throws ERR_STATE when another process writes to the
+   * folder.
+   * @param step where the run continues; 0 for a new run
+   */
   open(step: number): void {
     if (!this.isMain || this.#folder === undefined) return;
+    if (!this.#isLocked) this.#lock = FolderLock.take(this.#folder);
     this.#metrics = MetricsLog.open(this.#folder, step > 0 ? { resumeStep: step } : {});
   }
 
   close(): void {
     this.#metrics?.close();
     this.#metrics = undefined;
+    this.#lock?.release();
+    this.#lock = undefined;
   }
 
   record(record: MetricRecord): void {

@@ -1,24 +1,30 @@
 /**
- * Runs a stage from its settings to a model folder. Every training function calls it. It writes the
- * settings to disk first, and a resumed run takes them from there, so that no later setting can
- * change its course.
+ * Runs a stage from its settings to a model folder. Every training function calls it. It checks all
+ * settings, locks the folder and writes the settings to disk before any other work. A resumed run
+ * takes them from there, with the changes that resume-settings.ts allows.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { AthanorError, fileError } from '../../base/errors.ts';
-import type { JsonObject, JsonValue } from '../../base/json.ts';
+import type { JsonValue } from '../../base/json.ts';
 import { copyModel } from '../../checkpoint/save-model.ts';
 import { CheckpointStore } from '../../checkpoint/store.ts';
 import type { Communicator } from '../../comm/communicator.ts';
 import { createRunContext, isMainRank, type RunContext } from '../../comm/run-context.ts';
-import { currentDevice, resolveDtype } from '../../native/engine.ts';
+import { currentDevice } from '../../native/engine.ts';
+import { FolderLock } from '../../native/folder-lock.ts';
+import type { ModelConfig } from '../../nn/config.ts';
 import type { AdamWOptions } from '../../optim/adamw.ts';
 import { formatCount } from '../../report/format.ts';
 import { type ReportOptions, writeReport } from '../../report/html-report.ts';
+import { type BegunRun, begin, newSettings, resumed } from './begin-run.ts';
 import type { BudgetOptions } from './budget.ts';
+import { checkValues } from './check-settings.ts';
 import type { TrainEvent } from './events.ts';
+import { changeTexts, historyOf, recordChanges } from './run-changes.ts';
 import type { MetricField, RunEvent } from './run-events.ts';
-import { forgetRun, readRun, writeRun } from './run-file.ts';
-import { checkInputs, hasInputs, type RunInput, recordInputs, refuseInputAsOutput } from './run-inputs.ts';
+import { forgetRun, readRun } from './run-file.ts';
+import { checkInputs, hasInputs, type RunInput, recordInputs } from './run-inputs.ts';
+import type { SettingRules } from './setting-rules.ts';
 import type { CommonSettings, EpochSettings, LoraSettings, StageOptions } from './settings.ts';
 import { parameterGroups, type TrainStage } from './stage.ts';
 import { Trainer, type TrainerOptions, type TrainResult } from './trainer.ts';
@@ -37,6 +43,8 @@ export interface RunHooks {
 export interface StageResult {
   /** Optimizer steps done, and tokens that the model read. */
   step: number;
+  /** Steps at which the run ends; undefined while a time budget still measures. */
+  totalSteps: number | undefined;
   tokens: number;
   /** Loss of the last step; NaN when no step was done. */
   loss: number;
@@ -63,6 +71,8 @@ export interface StageResult {
 export interface StageContext extends RunContext {
   readonly out: string;
   readonly resume: boolean;
+  /** Settings that the resumed run changes. */
+  readonly changed: ReadonlySet<string>;
   /** Folder of the model to continue from; undefined for a new run. */
   readonly checkpoint: string | undefined;
   readonly onEvent: (event: RunEvent) => void;
@@ -90,9 +100,19 @@ export interface PreparedStage<Batch> {
   notes?: readonly string[];
 }
 
+/** What is known of a run before any data is read. */
+export interface RunStart {
+  readonly resume: boolean;
+  /** Configuration of the model folder; undefined for a preset, and where the run is resumed. */
+  readonly model: ModelConfig | undefined;
+}
+
 export interface StageKind<Settings extends CommonSettings, Batch> {
   name: string;
   defaults: Partial<Settings>;
+  rules: SettingRules<Settings>;
+  /** Checks settings that depend on each other, before any data is read. */
+  check(settings: Settings, start: RunStart): void;
   /** The files and folders that a run with these settings reads. */
   inputs(settings: NoInfer<Settings>, place: Pick<RunPlace, 'out'>): readonly RunInput[];
   prepare(settings: Settings, context: StageContext): Promise<PreparedStage<Batch>>;
@@ -101,23 +121,33 @@ export interface StageKind<Settings extends CommonSettings, Batch> {
 /**
  * Trains until the budget is used up or the signal is aborted. Leaves the model, its checkpoints,
  * metrics and report in `out`. Throws ERR_OPTION, ERR_ARGUMENT, ERR_MISMATCH and ERR_CONFIG before
- * any training, ERR_INTERRUPTED when the signal is aborted before the first step, and the errors of
- * reading and writing.
+ * any training, ERR_STATE when another process writes to `out`, ERR_INTERRUPTED when the signal is
+ * aborted before the first step, and the errors of reading and writing.
  */
 export async function runStage<Settings extends CommonSettings, Batch>(
   kind: StageKind<Settings, Batch>,
-  { out, resume = false, ...given }: StageOptions<Settings>,
+  { out, resume = false, ...rest }: StageOptions<Settings>,
   hooks: RunHooks = {},
 ): Promise<StageResult> {
+  const given = rest as Partial<Settings>;
   const before = filesIn(out);
-  const settings = begin(kind, given as Partial<Settings>, { out, resume });
+  checkValues(given, kind.rules);
+  const fresh = resume ? undefined : newSettings(kind, given, out);
+  // Without a run there is no folder to lock.
+  if (resume) readRun(out, kind.name);
+  const lock = (hooks.communicator?.rank ?? 0) === 0 ? FolderLock.take(out) : undefined;
   try {
-    return await train(kind, settings, { out, resume }, hooks);
-  } catch (error) {
-    // A run that failed before its first checkpoint cannot be resumed and must not block a new one.
-    if (!resume && !new CheckpointStore(out).latest()) forgetRun(out, before);
-    throw error;
+    const run = fresh ? begin(kind, fresh, out) : resumed(kind, given, out);
+    try {
+      return await train(kind, run, { out, resume }, hooks);
+    } catch (error) {
+      // A run that failed before its first checkpoint cannot be resumed and must not block a new
+      // one. Prepared data stays, and the next run uses it.
+      if (!resume && !new CheckpointStore(out).latest()) forgetRun(out, before);
+      throw error;
+    }
   } finally {
+    lock?.release();
     hooks.onEvent?.({ type: 'end' });
   }
 }
@@ -136,66 +166,13 @@ interface RunPlace {
   resume: boolean;
 }
 
-/** The settings of the run to continue; or those of a new run, after writing them to run.json. */
-function begin<Settings extends CommonSettings, Batch>(
-  { name, defaults, inputs }: StageKind<Settings, Batch>,
-  given: Partial<Settings>,
-  { out, resume }: RunPlace,
-): Settings {
-  if (resume) return withFunctions(readRun(out, name).settings, given) as unknown as Settings;
-  const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  const settings = { ...defaults, ...known } as Partial<Settings>;
-  for (const key of ['data', 'model'] as const) {
-    if (settings[key] === undefined) {
-      throw new AthanorError('ERR_OPTION', `\`${key}\` is missing`, `see athanor ${name} --help`);
-    }
-  }
-  const dtype = resolveDtype(settings.dtype ?? 'auto');
-  if (settings.paramDtype === 'bf16' && dtype !== 'bf16') {
-    throw new AthanorError(
-      'ERR_OPTION',
-      `\`paramDtype\` bf16 needs activations in bf16, but \`dtype\` is ${dtype}`,
-      'choose `dtype` bf16, or leave `paramDtype` out',
-    );
-  }
-  const complete = { ...settings, dtype };
-  refuseInputAsOutput(out, inputs(complete as Settings, { out }));
-  writeRun(out, { stage: name, settings: storable(complete) });
-  return complete as Settings;
-}
-
-/** Stands in run.json for a setting that is a function of the caller's program. */
-const FUNCTION = '[function]';
-
-function storable(settings: object): JsonObject {
-  const entries = Object.entries(settings).map(([key, value]) => [
-    key,
-    typeof value === 'function' ? FUNCTION : value,
-  ]);
-  return Object.fromEntries(entries) as JsonObject;
-}
-
-/** The saved settings, with functions from the caller's settings. */
-function withFunctions(saved: JsonObject, given: object): JsonObject {
-  const entries = Object.entries(saved).map(([key, value]) => {
-    if (value !== FUNCTION) return [key, value];
-    const again = (given as Record<string, unknown>)[key];
-    if (typeof again === 'function') return [key, again];
-    throw new AthanorError(
-      'ERR_OPTION',
-      `the run was started with a function of the program as \`${key}\``,
-      'resume it from that program, with the function',
-    );
-  });
-  return Object.fromEntries(entries) as JsonObject;
-}
-
 async function train<Settings extends CommonSettings, Batch>(
   kind: StageKind<Settings, Batch>,
-  settings: Settings,
+  run: BegunRun<Settings>,
   { out, resume }: RunPlace,
   hooks: RunHooks,
 ): Promise<StageResult> {
+  const { settings, changes } = run;
   const emit = (event: RunEvent) => hooks.onEvent?.(event);
   const context = createRunContext({
     communicator: hooks.communicator,
@@ -210,37 +187,46 @@ async function train<Settings extends CommonSettings, Batch>(
     },
   });
   const store = new CheckpointStore(out, { keepLast: settings.keepCheckpoints });
-  const resumed = resume && store.latest() ? store.load() : undefined;
+  const checkpoint = resume && store.latest() ? store.load() : undefined;
   const inputs = kind.inputs(settings, { out });
-  if (resumed) for (const warning of await checkInputs(out, inputs)) context.console.warn(warning);
-  const place = { out, resume, checkpoint: resumed?.path, onEvent: emit };
+  if (checkpoint) for (const warning of await checkInputs(out, inputs)) context.console.warn(warning);
+  const changed = new Set(changes.map(({ key }) => key));
+  const place = { out, resume, changed, checkpoint: checkpoint?.path, onEvent: emit };
   const prepared = await kind.prepare(settings, { ...context, ...place });
-  if (!(resumed && hasInputs(out)) && isMainRank(context)) await recordInputs(out, inputs);
+  if (!(checkpoint && hasInputs(out)) && isMainRank(context)) await recordInputs(out, inputs);
   const { stage, notes = [] } = prepared;
-  const report = new LiveReport(out, reportOf(settings, prepared));
+  const report = new LiveReport(out, reportOf(settings, prepared, historyOf(run, checkpoint?.step ?? 0)));
   emit({ type: 'start', stage: kind.name, title: prepared.title, fields: prepared.fields ?? [] });
-  for (const note of notes) context.console.note(note);
+  const texts = changeTexts(changes);
+  for (const note of [...notes, ...texts.notes]) context.console.note(note);
+  for (const warning of texts.warnings) context.console.warn(warning);
   const trainer = new Trainer(stage, {
     ...trainerOptions(settings, prepared),
     ...context,
+    isLocked: true,
     onEvent: (event) => {
       emit(event);
       report.observe(event);
     },
   });
   try {
-    if (resumed) trainer.resume(resumed);
-    else if (context.signal.aborted) {
+    const newLength = changes.some(({ kind }) => kind === 'length');
+    const step = checkpoint ? trainer.resume(checkpoint, { newLength })! : 0;
+    if (!checkpoint && context.signal.aborted) {
       throw new AthanorError('ERR_INTERRUPTED', 'stopped before the first step', 'start the run again');
     }
+    if (isMainRank(context)) recordChanges(run, step, out);
     const result = await trainer.run();
     const finished = isMainRank(context) ? await exportModel(store, settings, result, prepared, out) : {};
+    if (isMainRank(context)) report.write();
     return { ...summary(result, stage, out), metrics: { ...result.metrics, ...finished } };
+  } catch (error) {
+    if (isMainRank(context)) report.tryWrite();
+    throw error;
   } finally {
-    resumed?.close();
+    checkpoint?.close();
     trainer.dispose();
     stage.dispose?.();
-    if (isMainRank(context)) report.write();
   }
 }
 
@@ -261,6 +247,13 @@ class LiveReport {
   observe({ type }: TrainEvent): void {
     const isDue = type === 'step' && performance.now() - this.#writtenAt > REPORT_MS;
     if (isDue || type === 'evaluation') this.write();
+  }
+
+  /** For a run that failed: the error to report is not that of the report. */
+  tryWrite(): void {
+    try {
+      this.write();
+    } catch {}
   }
 
   write(): void {
@@ -313,6 +306,7 @@ function trainerOptions<Batch>(
 function reportOf<Batch>(
   settings: CommonSettings & Partial<LoraSettings> & { batchSize?: number },
   { title, parameters, config, defaultLr, notes = [], report }: PreparedStage<Batch>,
+  history: readonly string[],
 ): ReportOptions {
   const { loraRank = 0 } = settings;
   return {
@@ -331,7 +325,7 @@ function reportOf<Batch>(
       max_grad_norm: settings.maxGradNorm,
       seed: settings.seed,
     },
-    notes,
+    notes: [...notes, ...history],
     ...report,
   };
 }
@@ -340,6 +334,7 @@ function summary<Batch>(result: TrainResult, stage: TrainStage<Batch>, out: stri
   const trained = parameterGroups(stage).flatMap(({ parameters }) => [...parameters.values()]);
   return {
     step: result.step,
+    totalSteps: result.totalSteps,
     tokens: result.tokens,
     loss: result.loss,
     metrics: result.metrics,

@@ -8,6 +8,9 @@ import type { WeightDType } from '../../nn/decoder.ts';
 import type { LoraTarget } from '../../nn/lora.ts';
 import type { ScheduleName } from '../../optim/schedule.ts';
 
+/** The largest seed. The seeds of iterations are larger, and must be whole numbers too. */
+export const MAX_SEED = 2 ** 52;
+
 /** Settings of every stage. They decide the course of a run and are saved with it. */
 export interface CommonSettings {
   /** Training data: a file or folder. Each stage has its own kind of rows. */

@@ -2,6 +2,7 @@
  * Shows a training run on the terminal (stderr): a status line, and one line per evaluation,
  * sample and warning.
  */
+import { tolerateErrors } from '../../base/tolerate-errors.ts';
 import { native } from '../../native/addon.ts';
 import { formatBytes, formatCount, formatFlops, formatRate } from '../../report/format.ts';
 import { createProgress, type Progress } from '../../report/progress.ts';
@@ -18,6 +19,7 @@ export interface TerminalProgressOptions {
 export function terminalProgress({
   spell = (text) => text,
 }: TerminalProgressOptions = {}): (event: RunEvent) => void {
+  tolerateErrors(process.stderr);
   let progress: Progress | undefined;
   let fields: readonly MetricField[] = [];
   const print = (text: string) => {

@@ -33,11 +33,24 @@ import { type TrainerSettings, trainerSettings } from './trainer-settings.ts';
 export interface TrainerOptions extends Partial<TrainerSettings>, Partial<RunContext> {
   /** Called on the main rank. */
   onEvent?: ((event: TrainEvent) => void) | undefined;
+  /** The caller holds the lock of `out`. Default false: run() takes it. */
+  isLocked?: boolean | undefined;
+}
+
+/** How a run is resumed. */
+export interface ResumeOptions {
+  /**
+   * The run ends where `steps`, `tokens` or `seconds` say now, and not where the checkpoint says.
+   * Default false.
+   */
+  newLength?: boolean;
 }
 
 /** The state of a run when it ends. */
 export interface TrainResult {
   step: number;
+  /** Steps at which the run ends; undefined while a time budget still measures. */
+  totalSteps: number | undefined;
   tokens: number;
   loss: number;
   evaluation: Record<string, number> | undefined;
@@ -91,7 +104,8 @@ export class Trainer<Batch> {
     const { optimizer, gradAccum, keepCheckpoints, patience } = this.#settings;
     const { seed = this.#context.seed } = optimizer;
     this.#optimizers = new Optimizers(parameterGroups(stage), { ...optimizer, seed });
-    this.#output = new RunOutput(this.#context, { keepCheckpoints, onEvent: options.onEvent });
+    const { isLocked = false, onEvent } = options;
+    this.#output = new RunOutput(this.#context, { keepCheckpoints, isLocked, onEvent });
     const { communicator } = this.#context;
     this.#buckets = new GradientBuckets(this.#optimizers.parameters, communicator);
     this.#queue = new BatchQueue(stage, gradAccum);
@@ -109,19 +123,43 @@ export class Trainer<Batch> {
   /**
    * Continues from a checkpoint; default: the latest one in `out`. Returns its step, or undefined
    * when there is no checkpoint. A stage that writes its model also loads its weights. Throws the
-   * errors of opening the checkpoint, and ERR_MISMATCH when it is of another model.
+   * errors of opening the checkpoint, ERR_MISMATCH when it is of another model, and ERR_OPTION when
+   * it is beyond the new end of the run.
    */
-  resume(checkpoint?: LoadedCheckpoint): number | undefined {
+  resume(checkpoint?: LoadedCheckpoint, { newLength = false }: ResumeOptions = {}): number | undefined {
     const { store } = this;
     if (!checkpoint && !store?.latest()) return undefined;
     const loaded = checkpoint ?? store!.load();
+    const state = loaded.state as TrainerState;
     try {
-      this.#restore(loaded.state as TrainerState, (name) => loaded.tensors.read(name));
+      this.#restore(state, (name) => loaded.tensors.read(name));
     } finally {
       if (!checkpoint) loaded.close();
     }
     this.#output.emit({ type: 'note', text: `resumed at step ${this.#step}` });
+    if (newLength) this.#changeLength(state.total_steps ?? undefined);
+    else this.#budget.restore(state.total_steps ?? undefined);
     return this.#step;
+  }
+
+  /** Leaves the budget as it was given now. @param before the steps of the run until now */
+  #changeLength(before: number | undefined): void {
+    this.#budget.spend(this.#step, this.#secondsBefore);
+    const { totalSteps: now } = this.#budget;
+    if (now === undefined || now === before) return;
+    if (now < this.#step) {
+      throw new AthanorError(
+        'ERR_OPTION',
+        `the run has done ${this.#step} steps and would end at step ${now}`,
+        'give it a later end, or leave that out',
+      );
+    }
+    const rate = (total: number) => learningRate(this.#settings, this.#step, total).toExponential(2);
+    const was = before === undefined ? '' : ` and not at step ${before}`;
+    const rates = before === undefined ? '' : `, now ${rate(now)} instead of ${rate(before)}`;
+    const { schedule } = this.#settings;
+    const text = `the run ends at step ${now}${was}; the learning rate follows the schedule ${schedule} to that end${rates}`;
+    this.#output.emit({ type: 'note', text });
   }
 
   #restore(saved: TrainerState, read: (name: string) => TensorData): void {
@@ -133,7 +171,6 @@ export class Trainer<Batch> {
     // Checkpoints of older versions have none.
     const { idle } = saved as Partial<TrainerState>;
     if (idle) this.#idle.restore(idle);
-    this.#budget.restore(saved.total_steps ?? undefined);
     this.#step = saved.step;
     this.#tokens = saved.tokens;
     this.#secondsBefore = saved.seconds;
@@ -154,6 +191,7 @@ export class Trainer<Batch> {
     const startedAt = performance.now();
     const elapsed = () => this.#secondsBefore + (performance.now() - startedAt) / 1000;
     let interrupted = false;
+    if (this.#step > 0 && this.#finished()) this.#sayFinished();
     // A run that was killed between a checkpoint and its evaluation must still evaluate.
     if (this.#step > 0) await this.#afterSave();
     while (!this.#finished()) {
@@ -172,6 +210,7 @@ export class Trainer<Batch> {
     const seconds = elapsed();
     return {
       step: this.#step,
+      totalSteps: this.#budget.totalSteps,
       tokens: this.#tokens,
       loss: this.#loss,
       evaluation: this.#evaluation,
@@ -181,6 +220,14 @@ export class Trainer<Batch> {
       interrupted,
       idleUpdates: this.#idle.count,
     };
+  }
+
+  #sayFinished(): void {
+    const end = this.#patience.exhausted
+      ? `training ended early, at step ${this.#step}, and \`patience\` is used up`
+      : `the run is at its end, step ${this.#step} of ${this.#budget.totalSteps}, and does no step`;
+    const text = `${end}; to train on, resume it with more \`${this.#patience.exhausted ? 'patience' : 'steps'}\``;
+    this.#output.emit({ type: 'note', text });
   }
 
   /** Frees gradients and the state of the optimizers. The parameters belong to the stage. */

@@ -4,7 +4,13 @@
  */
 import { parameterCount } from '../../nn/config.ts';
 import { preferenceData } from '../../scoring/encoded-comparisons.ts';
-import { chatTokenizer, checkedContext, generationConfig, loadChatModel } from '../loop/chat-model.ts';
+import {
+  chatTokenizer,
+  checkEpochSettings,
+  checkedContext,
+  generationConfig,
+  loadChatModel,
+} from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import {
   type PreparedStage,
@@ -17,6 +23,7 @@ import { modelOptions, type StageOptions } from '../loop/settings.ts';
 import { referenceInputs } from '../loop/start-inputs.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { type DpoBatch, DpoStage, referencePairs } from './dpo-stage.ts';
+import { dpoRules } from './rules.ts';
 import { type DpoSettings, dpoDefaults } from './settings.ts';
 
 /** The settings of dpo(); those with a default may be left out. */
@@ -27,7 +34,18 @@ export type DpoOptions = StageOptions<DpoSettings>;
  * `reward`. Throws as runStage.
  */
 export function dpo(options: DpoOptions, hooks?: RunHooks): Promise<StageResult> {
-  return runStage({ name: 'dpo', defaults: dpoDefaults, inputs: referenceInputs, prepare }, options, hooks);
+  return runStage(
+    {
+      name: 'dpo',
+      defaults: dpoDefaults,
+      rules: dpoRules,
+      check: checkEpochSettings,
+      inputs: referenceInputs,
+      prepare,
+    },
+    options,
+    hooks,
+  );
 }
 
 async function prepare(

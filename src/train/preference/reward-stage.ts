@@ -59,7 +59,7 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
     this.#options = options;
     this.#batches = new EpochBatches(options.train.length, {
       ...options,
-      digest: () => rowDigest(options.train.flatMap(comparisonNumbers)),
+      digest: () => rowDigest(options.train.flatMap(contentsOf)),
     });
     this.parameters = model.trainable;
     const tokens = options.train.reduce((sum, comparison) => sum + comparisonTokens(comparison), 0);
@@ -146,9 +146,9 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   }
 }
 
-/** The tokens of the answers, then the pairs. */
-function comparisonNumbers({ answers, pairs }: EncodedComparison): ArrayLike<number>[] {
-  return [...answers.map(({ tokens }) => tokens), pairs.flat()];
+/** All of a comparison that the loss depends on. */
+function contentsOf({ answers, pairs, margin }: EncodedComparison): (Int32Array | string)[] {
+  return [...answers.map(({ tokens }) => tokens), JSON.stringify([pairs, margin])];
 }
 
 function prefixed(prefix: string, metrics: Record<string, number>): Record<string, number> {

@@ -11,7 +11,13 @@ import type { ScoreReading, ScoringModel } from '../../nn/scoring-model.ts';
 import { encodeComparison, preferenceData } from '../../scoring/encoded-comparisons.ts';
 import type { ResponseSequence } from '../../scoring/sequences.ts';
 import type { ChatTemplate } from '../../text/chat-template.ts';
-import { type ChatTokenizer, chatTokenizer, checkedContext, scoringPad } from '../loop/chat-model.ts';
+import {
+  type ChatTokenizer,
+  chatTokenizer,
+  checkEpochSettings,
+  checkedContext,
+  scoringPad,
+} from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import type { RunInput } from '../loop/run-inputs.ts';
 import {
@@ -25,6 +31,7 @@ import { modelOptions, type StageOptions } from '../loop/settings.ts';
 import { startInputs } from '../loop/start-inputs.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { centerOn, type RewardBatch, RewardStage } from './reward-stage.ts';
+import { rewardRules } from './rules.ts';
 import { scoringStart } from './scoring-start.ts';
 import { type RewardSettings, rewardDefaults } from './settings.ts';
 
@@ -36,7 +43,18 @@ export type RewardOptions = StageOptions<RewardSettings>;
  * `rejected`, or `prompt` and ranked `completions`. Throws as runStage.
  */
 export function reward(options: RewardOptions, hooks?: RunHooks): Promise<StageResult> {
-  return runStage({ name: 'reward', defaults: rewardDefaults, inputs, prepare }, options, hooks);
+  return runStage(
+    {
+      name: 'reward',
+      defaults: rewardDefaults,
+      rules: rewardRules,
+      check: checkEpochSettings,
+      inputs,
+      prepare,
+    },
+    options,
+    hooks,
+  );
 }
 
 function inputs(settings: RewardSettings, place: { out: string }): RunInput[] {

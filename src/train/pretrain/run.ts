@@ -4,25 +4,28 @@ import { join } from 'node:path';
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonValue } from '../../base/json.ts';
 import { loadModel, saveModel } from '../../checkpoint/gpt-folder.ts';
-import { MANIFEST } from '../../data/shards/manifest.ts';
-import { prepareData } from '../../data/shards/prepare.ts';
+import { checkSource } from '../../data/corpus/corpus.ts';
+import { isPackagedName } from '../../data/packaged/packaged.ts';
+import { MANIFEST, readManifest } from '../../data/shards/manifest.ts';
 import { TokenDataset } from '../../data/shards/token-dataset.ts';
 import type { TokenBatch } from '../../data/token-batch.ts';
-import { parameterCount } from '../../nn/config.ts';
+import { type ModelConfig, parameterCount } from '../../nn/config.ts';
 import { Gpt } from '../../nn/gpt.ts';
 import { presetConfig, presetNames } from '../../nn/presets.ts';
 import { formatCount } from '../../report/format.ts';
-import { checkAmount } from '../loop/budget.ts';
 import { defaultLearningRate } from '../loop/learning-rate.ts';
 import type { RunInput } from '../loop/run-inputs.ts';
 import {
   type PreparedStage,
   type RunHooks,
+  type RunStart,
   runStage,
   type StageContext,
   type StageResult,
 } from '../loop/run-stage.ts';
 import { modelOptions, type StageOptions } from '../loop/settings.ts';
+import { preparedText } from './prepared-text.ts';
+import { pretrainRules } from './rules.ts';
 import { type PretrainSettings, pretrainDefaults } from './settings.ts';
 import { PretrainStage } from './stage.ts';
 
@@ -35,20 +38,33 @@ export type PretrainOptions = StageOptions<PretrainSettings>;
  * `tokens` and `time` is given. Throws as runStage.
  */
 export function pretrain(options: PretrainOptions, hooks?: RunHooks): Promise<StageResult> {
-  return runStage({ name: 'pretrain', defaults: pretrainDefaults, inputs, prepare }, options, hooks);
+  return runStage(
+    {
+      name: 'pretrain',
+      defaults: pretrainDefaults,
+      rules: pretrainRules,
+      check,
+      inputs,
+      prepare,
+    },
+    options,
+    hooks,
+  );
 }
 
 /** A resumed run reads its checkpoint and its data, which has a check of its own. */
 function inputs({ data, model }: PretrainSettings): RunInput[] {
   const isPreset = presetNames.includes(model);
-  return [{ setting: 'data', path: data }, ...(isPreset ? [] : [{ setting: 'model', path: model }])];
+  return [
+    ...(isPackagedName(data) ? [] : [{ setting: 'data', path: data }]),
+    ...(isPreset ? [] : [{ setting: 'model', path: model }]),
+  ];
 }
 
 async function prepare(
   settings: PretrainSettings,
   context: StageContext,
 ): Promise<PreparedStage<TokenBatch>> {
-  checkBudget(settings);
   const dataset = await openData(settings, context);
   const model = makeModel(settings, dataset, context.checkpoint);
   const stage = new PretrainStage(model, dataset.tokenizer(), dataset, {
@@ -77,8 +93,9 @@ async function prepare(
   };
 }
 
-/** Checks the budget before the data is prepared, which may take minutes. */
-function checkBudget({ steps, tokens, time, model }: PretrainSettings): void {
+/** Checks what can be checked before the data is prepared, which may take minutes. */
+function check(settings: PretrainSettings, { model: config, resume }: RunStart): void {
+  const { steps, tokens, time, model, data, vocabSize } = settings;
   if ([steps, tokens, time].filter((value) => value !== undefined).length !== 1) {
     throw new AthanorError(
       'ERR_OPTION',
@@ -86,39 +103,17 @@ function checkBudget({ steps, tokens, time, model }: PretrainSettings): void {
       'such as `steps` 1000',
     );
   }
-  checkAmount('steps', steps);
-  checkAmount('tokens', tokens);
-  checkAmount('time', time);
-  // Throws for an unknown preset before anything is read.
-  if (!presetNames.includes(model) && !existsSync(model)) presetConfig(model);
+  if (resume) return;
+  if (!existsSync(model)) presetConfig(model);
+  const isText = !existsSync(join(data, MANIFEST));
+  if (isText) checkSource(data);
+  if (config) checkFits(settings, config, isText ? vocabSize : readManifest(data).vocab_size, model);
 }
 
-/**
- * The shards of `data`, or shards made from its text. A resumed run finds the shards that it made.
- */
+/** The shards of `data`, or shards made from its text. */
 async function openData(settings: PretrainSettings, context: StageContext): Promise<TokenDataset> {
-  if (existsSync(join(settings.data, MANIFEST))) return TokenDataset.open(settings.data);
-  const folder = join(context.out, 'data');
-  if (!context.resume || !existsSync(join(folder, MANIFEST))) await prepareText(settings, folder, context);
-  return TokenDataset.open(folder);
-}
-
-async function prepareText(settings: PretrainSettings, folder: string, context: StageContext): Promise<void> {
-  const { dropped } = await prepareData({
-    sources: [settings.data],
-    out: folder,
-    vocabSize: settings.vocabSize,
-    validationSplit: 0.05,
-    minChars: 1,
-    onBadLine: 'skip',
-    signal: context.signal,
-    onProgress: ({ phase, documents, bytes }) =>
-      context.onEvent({ type: 'preparing', phase, documents, bytes }),
-  });
-  const reasons = Object.entries(dropped).map(([reason, count]) => `${count} ${reason.replaceAll('_', ' ')}`);
-  if (reasons.length > 0) {
-    context.console.note(`dropped: ${reasons.join(', ')}; see ${join(folder, 'dropped.jsonl')}`);
-  }
+  const isShards = existsSync(join(settings.data, MANIFEST));
+  return TokenDataset.open(isShards ? settings.data : await preparedText(settings, context));
 }
 
 function makeModel(settings: PretrainSettings, dataset: TokenDataset, checkpoint: string | undefined): Gpt {
@@ -137,7 +132,17 @@ function makeModel(settings: PretrainSettings, dataset: TokenDataset, checkpoint
   }
   const folder = checkpoint ?? settings.model;
   const model = loadModel(folder, options);
-  const { config } = model;
+  checkFits(settings, model.config, vocabSize, folder);
+  return model;
+}
+
+/** Throws ERR_MISMATCH when a model does not fit the data or the settings. */
+function checkFits(
+  { context }: PretrainSettings,
+  config: ModelConfig,
+  vocabSize: number,
+  folder: string,
+): void {
   if (config.vocabSize < vocabSize) {
     throw new AthanorError(
       'ERR_MISMATCH',
@@ -152,7 +157,6 @@ function makeModel(settings: PretrainSettings, dataset: TokenDataset, checkpoint
       'lower `context`',
     );
   }
-  return model;
 }
 
 /** Facts about model and data for the report. */

@@ -1,5 +1,8 @@
 import { type CommonSettings, commonDefaults } from '../loop/settings.ts';
 
+/** The most tokens of a vocabulary. */
+export const MAX_VOCABULARY = 1 << 24;
+
 /** The settings of pretraining. */
 export interface PretrainSettings extends CommonSettings {
   /** Number of training tokens. Exactly one of `steps`, `tokens` and `time` is given. */

@@ -3,7 +3,6 @@
  * to its prompt.
  */
 
-import { AthanorError } from '../../base/errors.ts';
 import { parameterCount } from '../../nn/config.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import {
@@ -18,9 +17,10 @@ import { GroupEstimator } from './group-estimator.ts';
 import { KlController } from './kl-controller.ts';
 import { makePolicyStage } from './make-policy-stage.ts';
 import { memoryNote } from './memory-plan.ts';
-import { prepareRollouts, rolloutInputs } from './prepare-rollouts.ts';
+import { checkRollouts, prepareRollouts, rolloutInputs } from './prepare-rollouts.ts';
 import type { RolloutBatch } from './rollout.ts';
 import { rewardName, rolloutConfig } from './rollout-config.ts';
+import { grpoRules } from './rules.ts';
 import { type GrpoSettings, grpoDefaults, stepsOf } from './settings.ts';
 
 /** The settings of grpo(); those with a default may be left out. */
@@ -31,23 +31,29 @@ export type GrpoOptions = StageOptions<GrpoSettings>;
  * options of ppo, except those of the value model, and throws the same errors.
  */
 export function grpo(options: GrpoOptions, hooks?: RunHooks): Promise<StageResult> {
-  return runStage({ name: 'grpo', defaults: grpoDefaults, inputs: rolloutInputs, prepare }, options, hooks);
+  return runStage(
+    {
+      name: 'grpo',
+      defaults: grpoDefaults,
+      rules: grpoRules,
+      check: checkRollouts,
+      inputs: rolloutInputs,
+      prepare,
+    },
+    options,
+    hooks,
+  );
 }
 
 async function prepare(settings: GrpoSettings, context: StageContext): Promise<PreparedStage<RolloutBatch>> {
-  const { numGenerations } = settings;
-  if (numGenerations < 2) {
-    throw new AthanorError(
-      'ERR_OPTION',
-      `a group of ${numGenerations} has no others to compare a response with`,
-      'choose `numGenerations` of at least 2',
-    );
-  }
   const ready = await prepareRollouts(settings, context);
   const { config } = ready.models.policy.model;
   const stage = makePolicyStage(ready, settings, {
     name: 'grpo',
-    estimator: new GroupEstimator({ baseline: settings.baseline, responsesPerPrompt: numGenerations }),
+    estimator: new GroupEstimator({
+      baseline: settings.baseline,
+      responsesPerPrompt: settings.numGenerations,
+    }),
     kl: new KlController({ coef: settings.klCoef, horizon: 1 }),
   });
   const parameters = parameterCount(config);

@@ -3,6 +3,7 @@
  * 2019, section 2.2).
  */
 import { AthanorError } from '../../base/errors.ts';
+import type { JsonObject } from '../../base/json.ts';
 
 export interface KlControllerOptions {
   /** beta at the start. */
@@ -19,6 +20,7 @@ export interface KlControllerOptions {
 export class KlController {
   /** The current beta. */
   coef: number;
+  readonly #start: number;
   readonly #target: number | undefined;
   readonly #horizon: number;
 
@@ -32,6 +34,7 @@ export class KlController {
       );
     }
     this.coef = coef;
+    this.#start = coef;
     this.#target = target;
     this.#horizon = horizon;
   }
@@ -44,5 +47,14 @@ export class KlController {
     if (this.#target === undefined) return;
     const error = Math.min(0.2, Math.max(-0.2, kl / this.#target - 1));
     this.coef *= 1 + (error * responses) / this.#horizon;
+  }
+
+  state(): JsonObject {
+    return { kl_coef: this.coef, kl_start: this.#start };
+  }
+
+  /** Continues with the adapted beta, unless the run was resumed with another start. */
+  restore({ kl_coef, kl_start }: JsonObject): void {
+    if ((kl_start ?? this.#start) === this.#start) this.coef = kl_coef as number;
   }
 }

@@ -8,7 +8,7 @@ import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { mean } from '../../base/statistics.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
 import { ShuffledCycle } from '../../data/rows/cycle.ts';
-import { rowDigest } from '../../data/rows/row-digest.ts';
+import { requireSameRows, rowDigest } from '../../data/rows/row-digest.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { Evaluation, ParameterGroup, Sample, StageEvent, TrainStage } from '../loop/stage.ts';
@@ -181,9 +181,9 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
     const { kl, ptx } = this.#parts;
     const state: JsonObject = {
       prompts: this.#cycle.state(),
-      prompt_rows: this.#promptRows(),
+      rows: this.#promptRows(),
       iteration: this.#iteration,
-      kl_coef: kl.coef,
+      ...kl.state(),
       rollout: this.#rollout ? this.#rollout.state() : null,
       idle: this.#idle ?? null,
     };
@@ -192,7 +192,9 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
   }
 
   #promptRows(): string {
-    this.#promptDigest ??= rowDigest(this.#prompts.encoded.map(({ tokens }) => tokens));
+    this.#promptDigest ??= rowDigest(
+      this.#prompts.encoded.flatMap(({ tokens, row }) => [tokens, JSON.stringify(row)]),
+    );
     return this.#promptDigest;
   }
 
@@ -210,16 +212,9 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
     const saved = state as JsonObject;
     const { models, estimator, kl, ptx } = this.#parts;
     this.#cycle.restore(saved.prompts!);
-    // Checkpoints of older versions have no digest.
-    if (saved.prompt_rows !== undefined && saved.prompt_rows !== this.#promptRows()) {
-      throw new AthanorError(
-        'ERR_MISMATCH',
-        'the run had other prompts, or in another order',
-        'resume with the data that it was started with',
-      );
-    }
+    requireSameRows(saved.rows, this.#promptRows());
     this.#iteration = saved.iteration as number;
-    kl.coef = saved.kl_coef as number;
+    kl.restore(saved);
     ptx?.restore(saved.ptx as JsonObject);
     models.policy.restore(tensors);
     estimator.restore(tensors);
@@ -244,7 +239,11 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
   }
 }
 
-function checkDivides(rolloutSize: number, { batchSize, gradAccum }: PolicyStageOptions): void {
+/** Throws ERR_OPTION unless a rollout is a whole number of minibatches. */
+export function checkDivides(
+  rolloutSize: number,
+  { batchSize, gradAccum }: Pick<PolicyStageOptions, 'batchSize' | 'gradAccum'>,
+): void {
   if (rolloutSize % (batchSize * gradAccum) === 0) return;
   throw new AthanorError(
     'ERR_OPTION',

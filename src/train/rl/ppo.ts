@@ -4,16 +4,19 @@
 
 import { AthanorError } from '../../base/errors.ts';
 import { isScoringModel, loadScoringModel, scoringModelFrom } from '../../checkpoint/gpt-folder.ts';
+import { readManifest } from '../../data/shards/manifest.ts';
 import { TokenDataset } from '../../data/shards/token-dataset.ts';
 import { TokenLoader } from '../../data/shards/token-loader.ts';
 import { parameterCount } from '../../nn/config.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
 import { RewardModelSource } from '../../scoring/reward-model.ts';
+import { chatTokenizer } from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import type { RunInput } from '../loop/run-inputs.ts';
 import {
   type PreparedStage,
   type RunHooks,
+  type RunStart,
   runStage,
   type StageContext,
   type StageResult,
@@ -24,10 +27,11 @@ import { CriticEstimator } from './critic-estimator.ts';
 import { KlController } from './kl-controller.ts';
 import { makePolicyStage } from './make-policy-stage.ts';
 import { memoryNote, type PlannedModel, parametersIn } from './memory-plan.ts';
-import { type PreparedRollouts, prepareRollouts, rolloutInputs } from './prepare-rollouts.ts';
+import { checkRollouts, type PreparedRollouts, prepareRollouts, rolloutInputs } from './prepare-rollouts.ts';
 import { PretrainingMix } from './pretraining-mix.ts';
 import type { RolloutBatch } from './rollout.ts';
 import { rewardName, rolloutConfig } from './rollout-config.ts';
+import { ppoRules } from './rules.ts';
 import { type PpoSettings, ppoDefaults, stepsOf } from './settings.ts';
 
 /** The settings of ppo(); those with a default may be left out. */
@@ -38,7 +42,18 @@ export type PpoOptions = StageOptions<PpoSettings>;
  * `messages`. The reward is a reward model folder or a function. Throws as runStage.
  */
 export function ppo(options: PpoOptions, hooks?: RunHooks): Promise<StageResult> {
-  return runStage({ name: 'ppo', defaults: ppoDefaults, inputs, prepare }, options, hooks);
+  return runStage(
+    {
+      name: 'ppo',
+      defaults: ppoDefaults,
+      rules: ppoRules,
+      check,
+      inputs,
+      prepare,
+    },
+    options,
+    hooks,
+  );
 }
 
 function inputs(settings: PpoSettings): RunInput[] {
@@ -51,7 +66,18 @@ function inputs(settings: PpoSettings): RunInput[] {
   return given;
 }
 
+function check(settings: PpoSettings, start: RunStart): void {
+  checkRollouts(settings, start);
+  if (settings.valueInit !== 'reward' || settings.reward !== undefined) return;
+  throw new AthanorError(
+    'ERR_OPTION',
+    'there is no reward model that the value model could start from',
+    'choose `valueInit` head, or a model folder',
+  );
+}
+
 async function prepare(settings: PpoSettings, context: StageContext): Promise<PreparedStage<RolloutBatch>> {
+  checkTokenizer(settings, chatTokenizer(settings.model, context.out).tokenizer.fingerprint());
   const ready = await prepareRollouts(settings, context);
   const { config } = ready.models.policy.model;
   const value = valueModel(settings, ready);
@@ -62,7 +88,7 @@ async function prepare(settings: PpoSettings, context: StageContext): Promise<Pr
       responsesPerPrompt: settings.numGenerations,
     }),
     kl: new KlController({ coef: settings.klCoef, target: settings.targetKl, horizon: settings.klHorizon }),
-    ptx: pretraining(settings, ready.chat.tokenizer.fingerprint(), config.contextLength, context),
+    ptx: pretraining(settings, config.contextLength, context),
   });
   const parameters = parameterCount(config);
   return {
@@ -123,29 +149,26 @@ function scoringModel(settings: PpoSettings): ScoringModel {
   const options = modelOptions(settings);
   if (valueInit !== 'reward')
     return (isScoringModel(valueInit) ? loadScoringModel : scoringModelFrom)(valueInit, options);
-  if (reward !== undefined) return loadScoringModel(reward, options);
+  return loadScoringModel(reward!, options);
+}
+
+/** Throws ERR_MISMATCH for pretraining text of another tokenizer. */
+function checkTokenizer({ ptxData, ptxCoef }: PpoSettings, fingerprint: string): void {
+  if (ptxData === undefined || ptxCoef === 0) return;
+  if (readManifest(ptxData).tokenizer_fingerprint === fingerprint) return;
   throw new AthanorError(
-    'ERR_OPTION',
-    'there is no reward model that the value model could start from',
-    'choose `valueInit` head, or a model folder',
+    'ERR_MISMATCH',
+    `the shards in ${ptxData} were made with another tokenizer than the policy's`,
+    'prepare them with: athanor data prepare --tokenizer <model folder>',
   );
 }
 
 function pretraining(
   { ptxData, ptxCoef, ptxBatchSize, seed }: PpoSettings,
-  fingerprint: string,
   contextLength: number,
   { communicator }: StageContext,
 ) {
   if (ptxData === undefined || ptxCoef === 0) return undefined;
-  const dataset = TokenDataset.open(ptxData);
-  if (dataset.manifest.tokenizer_fingerprint !== fingerprint) {
-    throw new AthanorError(
-      'ERR_MISMATCH',
-      `the shards in ${ptxData} were made with another tokenizer than the policy's`,
-      'prepare them with: athanor data prepare --tokenizer <model folder>',
-    );
-  }
   const loader = { batchSize: ptxBatchSize, context: contextLength, seed, communicator };
-  return new PretrainingMix(new TokenLoader(dataset, loader), ptxCoef);
+  return new PretrainingMix(new TokenLoader(TokenDataset.open(ptxData), loader), ptxCoef);
 }

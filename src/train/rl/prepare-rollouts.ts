@@ -5,16 +5,18 @@
 
 import { AthanorError } from '../../base/errors.ts';
 import { readPrompts } from '../../data/rows/prompts.ts';
+import type { ModelConfig } from '../../nn/config.ts';
 import { RewardFunctionSource } from '../../scoring/reward-function.ts';
 import { RewardModelSource } from '../../scoring/reward-model.ts';
 import type { RewardSource } from '../../scoring/reward-source.ts';
 import { type ChatTokenizer, chatTokenizer, generationConfig, loadChatModel } from '../loop/chat-model.ts';
 import type { RunInput } from '../loop/run-inputs.ts';
-import type { StageContext } from '../loop/run-stage.ts';
+import type { RunStart, StageContext } from '../loop/run-stage.ts';
 import { modelOptions } from '../loop/settings.ts';
 import { referenceInputs } from '../loop/start-inputs.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { RolloutModels } from './models.ts';
+import { checkDivides } from './policy-stage.ts';
 import { encodePrompts, type PromptSet } from './prompts.ts';
 import { Sampler } from './sampler.ts';
 import { Scorer } from './scorer.ts';
@@ -40,6 +42,37 @@ export function rolloutInputs(settings: RolloutSettings): RunInput[] {
   return given;
 }
 
+/** Checks the settings that depend on each other, before anything is read. */
+export function checkRollouts(settings: RolloutSettings, { model }: RunStart): void {
+  const { rolloutSize, numGenerations, batchSize, gradAccum, reward, rewardFn } = settings;
+  if (rolloutSize % numGenerations !== 0) {
+    throw new AthanorError(
+      'ERR_OPTION',
+      `a rollout of ${rolloutSize} responses does not divide into groups of ${numGenerations}`,
+      'choose `rolloutSize` as a multiple of `numGenerations`',
+    );
+  }
+  checkDivides(rolloutSize, { batchSize, gradAccum });
+  if ((reward === undefined) === (rewardFn === undefined)) {
+    throw new AthanorError(
+      'ERR_OPTION',
+      'expected exactly one of `reward` and `rewardFn`',
+      'name a reward model folder, or a file that exports a function of prompt and response',
+    );
+  }
+  if (model) checkLengths(settings, model);
+}
+
+function checkLengths(settings: RolloutSettings, { contextLength }: ModelConfig): void {
+  const { maxPromptLength, maxResponseLength } = settings;
+  if (maxPromptLength + maxResponseLength <= contextLength) return;
+  throw new AthanorError(
+    'ERR_MISMATCH',
+    `prompts of ${maxPromptLength} tokens and responses of ${maxResponseLength} exceed the context of ${contextLength} of the model in ${settings.model}`,
+    'lower `maxPromptLength` or `maxResponseLength`',
+  );
+}
+
 /**
  * Loads policy, reference, reward and prompts. Throws ERR_OPTION and ERR_MISMATCH if settings,
  * models or data do not fit together, ERR_ARGUMENT if no prompt is left, and the errors of
@@ -50,27 +83,15 @@ export async function prepareRollouts(
   { out, checkpoint, console }: StageContext,
 ): Promise<PreparedRollouts> {
   const { rolloutSize, numGenerations, maxPromptLength, maxResponseLength } = settings;
-  if (rolloutSize % numGenerations !== 0) {
-    throw new AthanorError(
-      'ERR_OPTION',
-      `a rollout of ${rolloutSize} responses does not divide into groups of ${numGenerations}`,
-      'choose `rolloutSize` as a multiple of `numGenerations`',
-    );
-  }
   const chat = chatTokenizer(settings.model, out);
+  const longest = maxPromptLength + maxResponseLength;
+  // Before the prompts: a file without a function must not show after reading them.
+  const reward = await rewardSource(settings, chat, longest);
   const { rows, counts } = await readPrompts(settings.data, settings);
   const start = startFolder(settings.model, checkpoint, settings);
   const model = loadChatModel(start, chat.tokenizer, modelOptions(settings));
-  const longest = maxPromptLength + maxResponseLength;
-  if (longest > model.config.contextLength) {
-    throw new AthanorError(
-      'ERR_MISMATCH',
-      `prompts of ${maxPromptLength} tokens and responses of ${maxResponseLength} exceed the context of ${model.config.contextLength} of the model in ${settings.model}`,
-      'lower `maxPromptLength` or `maxResponseLength`',
-    );
-  }
+  checkLengths(settings, model.config);
   const prompts = encodePrompts(rows, chat.template, { ...settings, counts });
-  const reward = await rewardSource(settings, chat, longest);
   const policy = new TrainableModel(model, {
     ...settings,
     tokenizerFolder: chat.folder,
@@ -105,13 +126,6 @@ async function rewardSource(
   longest: number,
 ): Promise<RewardSource> {
   const { reward, rewardFn } = settings;
-  if ((reward === undefined) === (rewardFn === undefined)) {
-    throw new AthanorError(
-      'ERR_OPTION',
-      'expected exactly one of `reward` and `rewardFn`',
-      'name a reward model folder, or a file that exports a function of prompt and response',
-    );
-  }
   if (typeof rewardFn === 'function') return new RewardFunctionSource(rewardFn, '`rewardFn`');
   if (rewardFn !== undefined) return RewardFunctionSource.load(rewardFn);
   const read = longest + Math.max(0, template.ending.length - 1);

@@ -3,6 +3,9 @@ import type { RewardFunction } from '../../scoring/reward-function.ts';
 import { type TuningSettings, tuningDefaults } from '../loop/settings.ts';
 import type { GroupBaseline } from './advantages.ts';
 
+/** Largest `missingEosValue`: sums and squares of scores must stay numbers of 32 bits. */
+export const LARGEST_SCORE = 1e9;
+
 /** Settings of the stages that sample responses and learn from their rewards. */
 export interface RolloutSettings extends TuningSettings {
   /** Folder of the reward model. */

@@ -1,14 +1,21 @@
 /** Supervised fine-tuning as a function: from a base model and instructions to an assistant. */
 
 import { AthanorError } from '../../base/errors.ts';
+import { modelConfigOf } from '../../checkpoint/gpt-folder.ts';
 import { encodeRows } from '../../data/rows/encoded-rows.ts';
 import { ExampleLoader } from '../../data/rows/example-loader.ts';
 import { type Instruction, readInstructions } from '../../data/rows/instructions.ts';
 import { splitByPrompt } from '../../data/rows/row-split.ts';
 import { type SupervisedSet, supervisedExamples } from '../../data/rows/supervised-examples.ts';
-import { parameterCount } from '../../nn/config.ts';
+import { type ModelConfig, parameterCount } from '../../nn/config.ts';
 import type { ChatTemplate } from '../../text/chat-template.ts';
-import { chatTokenizer, checkedContext, generationConfig, loadChatModel } from '../loop/chat-model.ts';
+import {
+  chatTokenizer,
+  checkEpochSettings,
+  checkedContext,
+  generationConfig,
+  loadChatModel,
+} from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import {
   type PreparedStage,
@@ -20,6 +27,7 @@ import {
 import { modelOptions, type StageOptions } from '../loop/settings.ts';
 import { startInputs } from '../loop/start-inputs.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
+import { sftRules } from './rules.ts';
 import { type SftSettings, sftDefaults } from './settings.ts';
 import { type SftBatch, SftStage } from './stage.ts';
 
@@ -31,7 +39,18 @@ export type SftOptions = StageOptions<SftSettings>;
  * `completion`, or of Alpaca's fields. Throws as runStage.
  */
 export function sft(options: SftOptions, hooks?: RunHooks): Promise<StageResult> {
-  return runStage({ name: 'sft', defaults: sftDefaults, inputs: startInputs, prepare }, options, hooks);
+  return runStage(
+    {
+      name: 'sft',
+      defaults: sftDefaults,
+      rules: sftRules,
+      check: checkEpochSettings,
+      inputs: startInputs,
+      prepare,
+    },
+    options,
+    hooks,
+  );
 }
 
 async function prepare(
@@ -39,9 +58,10 @@ async function prepare(
   { out, checkpoint, communicator }: StageContext,
 ): Promise<PreparedStage<SftBatch>> {
   const { seed, batchSize, packing, gradAccum } = settings;
-  const { rows, counts } = await readInstructions(settings.data, settings);
   const chat = chatTokenizer(settings.model, out);
   const start = startFolder(settings.model, checkpoint, settings);
+  checkSamplePrompts(settings, chat.template, modelConfigOf(start, 'language-model'));
+  const { rows, counts } = await readInstructions(settings.data, settings);
   const model = loadChatModel(start, chat.tokenizer, modelOptions(settings));
   const context = checkedContext(settings.context, model, settings.model);
   const split = splitByPrompt(rows, ({ messages }) => messages.slice(0, -1), settings.validationSplit, seed);
@@ -110,6 +130,32 @@ function describeSet({ truncated, dropped, unsupervised }: SupervisedSet): strin
   return parts.join(', ');
 }
 
+/** Throws ERR_ARGUMENT for a message that leaves its answer no room. */
+function checkSamplePrompts(
+  { samplePrompt, sampleTokens: asked }: SftSettings,
+  template: ChatTemplate,
+  { contextLength }: ModelConfig,
+): void {
+  const sampleTokens = sampleLength(asked, contextLength);
+  for (const content of samplePrompt) {
+    const length = promptLength(content, template);
+    if (length + sampleTokens <= contextLength) continue;
+    throw new AthanorError(
+      'ERR_ARGUMENT',
+      `a \`samplePrompt\` of ${length} tokens and ${sampleTokens} for its answer exceed the context of ${contextLength}`,
+      'shorten it, or lower `sampleTokens`',
+    );
+  }
+}
+
+function sampleLength(asked: number, contextLength: number): number {
+  return Math.min(asked, Math.floor(contextLength / 2));
+}
+
+function promptLength(content: string, template: ChatTemplate): number {
+  return template.encodePrompt([{ role: 'user', content }]).length;
+}
+
 /**
  * The messages that samples answer: those of the settings, or a few questions of the data that
  * leave room for an answer.
@@ -119,23 +165,13 @@ function samplesOf(
   rows: readonly Instruction[],
   { template, contextLength }: { template: ChatTemplate; contextLength: number },
 ): { samplePrompts: string[]; sampleTokens: number } {
-  const sampleTokens = Math.min(asked, Math.floor(contextLength / 2));
-  const lengthOf = (content: string) => template.encodePrompt([{ role: 'user', content }]).length;
+  const sampleTokens = sampleLength(asked, contextLength);
   /** A question behind other turns may be none that the template takes alone. */
   const isTaken = (content: string) => {
-    return (
-      encodeRows([{ id: content }], () => lengthOf(content), { onBadLine: 'skip' }).refusal === undefined
-    );
+    const encode = () => promptLength(content, template);
+    return encodeRows([{ id: content }], encode, { onBadLine: 'skip' }).refusal === undefined;
   };
-  const fits = (content: string) => lengthOf(content) + sampleTokens <= contextLength;
-  const tooLong = samplePrompt.find((content) => !fits(content));
-  if (tooLong !== undefined) {
-    throw new AthanorError(
-      'ERR_ARGUMENT',
-      `a \`samplePrompt\` of ${lengthOf(tooLong)} tokens and ${sampleTokens} for its answer exceed the context of ${contextLength}`,
-      'shorten it, or lower `sampleTokens`',
-    );
-  }
+  const fits = (content: string) => promptLength(content, template) + sampleTokens <= contextLength;
   if (samplePrompt.length > 0) return { samplePrompts: [...samplePrompt], sampleTokens };
   const found: string[] = [];
   for (const { messages } of rows) {

@@ -62,6 +62,23 @@ describe.each(sizes)('R38: $rows rows at batch $batchSize and $gradAccum batches
   });
 });
 
+it.each([1, 3])('go on at the same row with another batch size and %i batches per update', (gradAccum) => {
+  const options = { batchSize: 4, gradAccum: 1, seed: 5 };
+  const [before, same] = [new EpochBatches(10, options), new EpochBatches(10, options)];
+  before.next();
+  same.next();
+  const resumed = new EpochBatches(10, { batchSize: 2, gradAccum, seed: 5 });
+  resumed.restore(JSON.parse(JSON.stringify(before.state())));
+  // The epoch has 6 more rows, and the next one another order of all 10.
+  const epochs = [
+    taken(resumed, 3 / gradAccum, gradAccum),
+    taken(resumed, Math.ceil(5 / gradAccum), gradAccum),
+  ];
+  const expected = [taken(same, 2), taken(same, 3)];
+  expect(epochs.map((epoch) => epoch.flat())).toEqual(expected.map((epoch) => epoch.flat()));
+  expect(resumed.state()).toEqual(same.state());
+});
+
 it('R38: a state of other rows is refused, and so is nothing', () => {
   const state = new EpochBatches(5, { batchSize: 2, seed: 2 }).state();
   const other = new EpochBatches(6, { batchSize: 2, seed: 2 });

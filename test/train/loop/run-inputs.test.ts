@@ -2,6 +2,7 @@
 import {
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -70,7 +71,8 @@ beforeEach(() => {
 
 type Run = (options: Record<string, unknown>, hooks: RunHooks) => Promise<StageResult>;
 const started = { loraRank: 0, batchSize: 4, steps: 4, saveEvery: 1 };
-const rollout = { evalPrompts: 0, rolloutSize: 8, iterations: 2 };
+/** Short answers that do not end have scores that differ, so that no warning says otherwise. */
+const rollout = { evalPrompts: 0, rolloutSize: 8, iterations: 2, missingEos: 'none' };
 
 /** The stages with their settings, and the settings whose folders are read again. */
 const stages: Record<string, { run: Run; settings: () => object; again: () => Record<string, string> }> = {
@@ -198,7 +200,7 @@ it.each([
   writeFileSync(pairs, readFileSync(pairs, 'utf8').replaceAll('blue', 'then'));
   await expect(resumed(run)).rejects.toMatchObject({
     code: 'ERR_MISMATCH',
-    message: 'the run had other rows, or another order',
+    message: 'the run had other rows, or settings that read them in another way',
   });
 });
 
@@ -218,6 +220,16 @@ it('pretraining into its own text is refused, and a preset is no folder', async 
     message: expect.stringContaining('`data`') as string,
   });
   expect(readdirSync(text)).toEqual(['a.txt']);
+});
+
+it('a packaged corpus is no folder either', async () => {
+  const [folder, before] = [temporaryFolder(), process.cwd()];
+  mkdirSync(join(folder, 'clean'));
+  process.chdir(folder);
+  const found = await pretrain({ data: 'clean', model: 'absent', steps: 1, out: 'clean' })
+    .catch((error: unknown) => error)
+    .finally(() => process.chdir(before));
+  expect(found).toMatchObject({ message: expect.stringContaining('absent') as string });
 });
 
 it('a run of an older version, without digests, goes on and gets them', async () => {

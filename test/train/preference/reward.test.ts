@@ -247,7 +247,7 @@ describe('R4: scores are zero on average at the end', () => {
   it('R4: of the best model, where patience chose one', async () => {
     const { out } = await run({
       ...{ data: jsonl(folder, 'r4-noise.jsonl', noise(30)), validationSplit: 0.4, lr: 1e-2 },
-      ...{ steps: 300, evalEvery: 2, patience: 3, keep: 1 },
+      ...{ steps: 300, evalEvery: 2, patience: 3, keepCheckpoints: 1 },
     });
     const store = new CheckpointStore(out);
     expect(store.best()!.step).toBeLessThan(store.latest()!.step);
@@ -343,10 +343,13 @@ describe('a template that writes a line break behind the end token', () => {
     const model = loadScoringModel(checkpoint);
     model.reading = { ...model.reading, token: 'end' };
     const saved = new CheckpointStore(given.out).load();
+    // Versions that read the end token wrote no digest of the rows.
+    const state = saved.state as { stage: { comparisons: { rows?: string } } };
+    delete state.stage.comparisons.rows;
     await new CheckpointStore(given.out).save(2, {
       writeModel: (to) => saveScoringModel(to, model, { tokenizer: broken }),
       tensors: [...saved.tensors.tensors.keys()].map((name) => [name, saved.tensors.read(name)] as const),
-      state: { ...(saved.state as object), step: 2 },
+      state: { ...state, step: 2 },
     });
     saved.close();
     model.dispose();

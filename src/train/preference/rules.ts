@@ -1,0 +1,19 @@
+import { epochRules } from '../loop/common-rules.ts';
+import { bits, place, real, type SettingRules, word } from '../loop/setting-rules.ts';
+import type { DpoSettings, RewardSettings } from './settings.ts';
+
+/** The rules of the settings of reward modelling. */
+export const rewardRules: SettingRules<RewardSettings> = {
+  ...epochRules,
+  model: place('any-model'),
+  centering: bits(real({ min: 0 })),
+  normalize: place('file'),
+};
+
+/** The rules of the settings of DPO. */
+export const dpoRules: SettingRules<DpoSettings> = {
+  ...epochRules,
+  beta: bits(real({ min: 0, exclusive: true })),
+  loss: bits(word('sigmoid', 'hinge', 'ipo')),
+  labelSmoothing: bits(real({ min: 0, max: 0.49 })),
+};
