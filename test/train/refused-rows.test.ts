@@ -51,6 +51,7 @@ interface Hooks {
   console: RunConsole;
   onEvent: (event: RunEvent) => void;
 }
+const folders = () => ({ model: models.model, reward: models.reward });
 type Settings = { data: string; onBadLine: 'skip' | 'fail'; out: string };
 const stages: [string, (settings: Settings, hooks: Hooks) => Promise<unknown>][] = [
   ['sft', (given, hooks) => sft({ ...sftDefaults, model: models.model, steps: 1, ...given }, hooks)],
@@ -64,8 +65,11 @@ const stages: [string, (settings: Settings, hooks: Hooks) => Promise<unknown>][]
     },
   ],
   ['dpo', (given, hooks) => dpo({ ...dpoDefaults, model: models.model, steps: 1, ...given }, hooks)],
-  ['ppo', (given, hooks) => ppo({ ...ppoDefaults, ...models, steps: 1, evalPrompts: 1, ...given }, hooks)],
-  ['grpo', (given, hooks) => grpo({ ...grpoDefaults, ...models, steps: 1, evalPrompts: 1, ...given }, hooks)],
+  ['ppo', (given, hooks) => ppo({ ...ppoDefaults, ...folders(), steps: 1, evalPrompts: 1, ...given }, hooks)],
+  [
+    'grpo',
+    (given, hooks) => grpo({ ...grpoDefaults, ...folders(), steps: 1, evalPrompts: 1, ...given }, hooks),
+  ],
   [
     'eval --questions',
     ({ data, onBadLine }, { console }) =>
