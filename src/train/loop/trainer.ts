@@ -134,7 +134,7 @@ export class Trainer<Batch> {
    * Continues from a checkpoint; default: the latest one in `out`. Returns its step, or undefined
    * when there is no checkpoint. A stage that writes its model also loads its weights. Throws the
    * errors of opening the checkpoint, ERR_MISMATCH when it is of another model, ERR_OPTION when it
-   * is beyond the new end of the run, and ERR_FILE_DAMAGED when its state is not that of such a run.
+   * is beyond the new end of the run, and ERR_FILE_DAMAGED when its state does not fit the run.
    */
   resume(checkpoint?: LoadedCheckpoint, { newLength = false }: ResumeOptions = {}): number | undefined {
     const { store } = this;
