@@ -299,7 +299,7 @@ export async function readersOf(root) {
           return attempt(() => readInstructions(path));
         }),
       ),
-    questions: (folder) => readQuestions(join(folder, 'questions.jsonl'), { console }),
+    questions: (folder) => readQuestions(join(folder, 'questions.jsonl'), [], { console }),
     documents: (folder) => drain(corpus.readCorpus([folder], { separator: '---', partBytes: 1024 })),
     tokenizer: (folder) => {
       const tokenizer = Tokenizer.load(folder);
