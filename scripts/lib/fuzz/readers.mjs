@@ -240,8 +240,7 @@ export async function readersOf(root) {
   ]);
   const [{ readInstructions }, { readComparisons }, { readPrompts }] = rows;
   const [{ Tokenizer }, { ChatTemplate }, { readTextFile }] = text;
-  const [{ readModelFiles, generationStopTokens }, { loadModel }, { SafetensorsFile }, { CheckpointStore }] =
-    model;
+  const [{ readModelFiles }, { loadModel }, { SafetensorsFile }, { CheckpointStore }] = model;
   const { readRun, savedDtype } = await built('train/loop/run-file');
   const { readSettings, rememberedOptions } = await built('report/run-folder');
   const { MetricsLog, readMetrics } = await built('report/metrics-log');
@@ -252,6 +251,7 @@ export async function readersOf(root) {
   const packagedText = await built('data/packaged/packaged-text');
   const { readConfig } = await built('cli/config-file');
   const { pretrain: pretrainCommand } = await built('cli/pretrain');
+  const { modelEnds } = await built('checkpoint/text-ends');
   const { readQuestions } = await built('eval/questions');
   const { generateText } = await built('generate/generate-text');
   const { pretrain } = await built('train/pretrain/run');
@@ -316,7 +316,7 @@ export async function readersOf(root) {
     model: (folder) =>
       readEach([
         attempt(() => readModelFiles(folder)),
-        attempt(() => generationStopTokens(folder)),
+        attempt(() => modelEnds(folder)),
         attempt(() => useModel(folder)),
       ]),
     index: (folder) => readModelFiles(folder),
