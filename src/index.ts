@@ -115,6 +115,7 @@ export { KvCache } from './generate/kv-cache.ts';
 export type { SamplingOptions } from './generate/sampling.ts';
 export type { BatchRequest, Completion, FinishReason } from './generate/sequence.ts';
 export { TextStream, type TextStreamOptions } from './generate/text-stream.ts';
+export type { TokenReport } from './generate/token-reports.ts';
 export type { KlEstimator } from './native/binding/policy.ts';
 export type { SplitPattern } from './native/binding/text.ts';
 // The engine

@@ -22,4 +22,8 @@ export const samplingOptions = inGroup('Sampling', {
     min: 0,
     exclusive: true,
   }),
+  frequencyPenalty: number('subtracted from the logit of a token for each time that it was drawn', {
+    default: 0,
+  }),
+  presencePenalty: number('subtracted from the logits of all tokens that were drawn', { default: 0 }),
 });

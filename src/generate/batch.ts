@@ -12,11 +12,13 @@
 import { AthanorError } from '../base/errors.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { noGrad } from '../tensor/autograd.ts';
-import { scope } from '../tensor/tensor.ts';
+import { gatherRows } from '../tensor/ops/rows.ts';
+import { scope, type Tensor, tensor } from '../tensor/tensor.ts';
 import { CachedPasses, type SequencePart } from './cached-passes.ts';
 import { KvCache } from './kv-cache.ts';
-import { type DrawnTokens, drawTokens } from './sampling.ts';
+import { drawTokens, type NextTokenRows } from './sampling.ts';
 import { type BatchRequest, type Completion, Sequence } from './sequence.ts';
+import { type ReportedPlace, reportsOfHidden, reportsOfLogits, type TokenReport } from './token-reports.ts';
 
 /** The size of a batch. */
 export interface BatchOptions {
@@ -44,8 +46,23 @@ export interface BatchEvent {
   token: number;
   /** In the model's own distribution at the request's temperature, in nats. */
   logProb: number;
+  /** With `topLogProbs`. */
+  report?: TokenReport;
+  /**
+   * With `reportPrompt` and the first token only: the report on each prompt token; undefined for
+   * the first, which nothing predicts.
+   */
+  prompt?: readonly (TokenReport | undefined)[];
   /** All tokens of the request; given with the last token only. */
   completion?: Completion;
+}
+
+/** The tokens of a step, one per sequence. */
+interface Drawn {
+  tokens: Int32Array;
+  logProbs: Float32Array;
+  /** Per sequence; undefined for one without reports. */
+  reports: readonly (TokenReport | undefined)[];
 }
 
 /** A batch of requests that run together. */
@@ -159,7 +176,8 @@ export class Batch implements Disposable {
   #start(sequence: Sequence): void {
     let best = 0;
     let cached = 0;
-    if (this.#reusePrefixes) {
+    // A prompt with reports is read as a whole: reports come from its hidden states.
+    if (this.#reusePrefixes && !sequence.promptReports) {
       const all = this.#freeSlots.map((slot) => this.#cachedOf(sequence, slot));
       cached = Math.max(...all);
       best = all.indexOf(cached);
@@ -187,7 +205,7 @@ export class Batch implements Disposable {
   #decode(): BatchEvent[] {
     const drawing = this.#running;
     if (drawing.length === 0) return [];
-    const drawn = noGrad(() => scope(() => drawTokens(this.#passes.decode(drawing), drawing)));
+    const drawn = noGrad(() => scope(() => drawWithReports(this.#passes.decode(drawing), drawing)));
     return this.#append(drawing, drawn);
   }
 
@@ -197,12 +215,33 @@ export class Batch implements Disposable {
     const drawing = parts.flatMap(({ sequence, end }) => (end === sequence.length ? [sequence] : []));
     const drawn = noGrad(() =>
       scope(() => {
-        const rows = this.#passes.prefill(parts);
-        return rows && drawTokens(rows, drawing);
+        const { hidden, ending } = this.#passes.prefill(parts);
+        this.#reportPrompts(hidden, parts);
+        return ending && drawWithReports(ending, drawing);
       }),
     );
     for (const { sequence, end } of parts) this.#cache.lengths[sequence.slot] = end;
     return drawn ? this.#append(drawing, drawn) : [];
+  }
+
+  /** Reports on the prompt tokens that the hidden states of these parts predict. */
+  #reportPrompts(hidden: Tensor, parts: readonly SequencePart<Sequence>[]): void {
+    const rows: number[] = [];
+    const places: (ReportedPlace & { sequence: Sequence; at: number })[] = [];
+    let first = 0;
+    for (const { sequence, begin, end } of parts) {
+      const { tokens, promptReports, promptLength, topLogProbs } = sequence;
+      const last = promptReports ? Math.min(end, promptLength - 1) : begin;
+      for (let at = begin; at < last; ++at) {
+        rows.push(first + at - begin);
+        places.push({ token: tokens[at + 1]!, count: topLogProbs!, sequence, at: at + 1 });
+      }
+      first += end - begin;
+    }
+    const reports = reportsOfHidden(this.#model, hidden, rows, places);
+    places.forEach(({ sequence, at }, i) => {
+      sequence.promptReports![at] = reports[i]!;
+    });
   }
 
   /**
@@ -228,12 +267,16 @@ export class Batch implements Disposable {
   }
 
   /** Adds the drawn tokens to their sequences, whose previous last tokens are cached now. */
-  #append(drawing: readonly Sequence[], { tokens, logProbs }: DrawnTokens): BatchEvent[] {
+  #append(drawing: readonly Sequence[], { tokens, logProbs, reports }: Drawn): BatchEvent[] {
     const events: BatchEvent[] = [];
     const finished: Sequence[] = [];
     for (let i = 0; i < drawing.length; ++i) {
       const sequence = drawing[i]!;
       const event: BatchEvent = { id: sequence.id, token: tokens[i]!, logProb: logProbs[i]! };
+      const report = reports[i];
+      if (report) event.report = report;
+      const isFirst = sequence.length === sequence.promptLength;
+      if (isFirst && sequence.promptReports) event.prompt = sequence.promptReports;
       this.#cache.lengths[sequence.slot] = sequence.length;
       const finish = sequence.append(event.token, event.logProb);
       if (finish) {
@@ -250,4 +293,20 @@ export class Batch implements Disposable {
     this.#running.splice(this.#running.indexOf(sequence), 1);
     this.#freeSlots.push(sequence.slot);
   }
+}
+
+/** Draws a token for each row, and reports on it where the sequence wants that. */
+function drawWithReports(rows: NextTokenRows, sequences: readonly Sequence[]): Drawn {
+  const { tokens, logProbs } = drawTokens(rows, sequences);
+  const wanted = [...sequences.keys()].filter((i) => sequences[i]!.topLogProbs !== undefined);
+  const reports: (TokenReport | undefined)[] = new Array(sequences.length);
+  if (wanted.length > 0) {
+    const all = wanted.length === sequences.length;
+    const logits = all ? rows.logits : gatherRows(rows.logits, tensor(Int32Array.from(wanted)));
+    const places = wanted.map((i) => ({ token: tokens[i]!, count: sequences[i]!.topLogProbs! }));
+    reportsOfLogits(logits, places).forEach((report, place) => {
+      reports[wanted[place]!] = report;
+    });
+  }
+  return { tokens, logProbs, reports };
 }
