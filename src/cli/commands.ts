@@ -52,6 +52,10 @@ export const commands: CommandTable = {
     summary: 'talk to an assistant',
     load: async () => (await import('./chat.ts')).chat,
   },
+  serve: {
+    summary: 'serve a model over HTTP, with the API of OpenAI',
+    load: async () => (await import('./serve.ts')).serve,
+  },
   eval: {
     summary: 'measure a model: perplexity, right answers, preferences or win rate',
     load: async () => (await import('./eval.ts')).evaluate,

@@ -36,6 +36,7 @@ export const optionGroups = [
   'Optimizer',
   'Evaluation',
   'Sampling',
+  'Limits',
   'Engine',
 ] as const;
 export type OptionGroup = (typeof optionGroups)[number];

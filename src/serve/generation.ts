@@ -1,0 +1,220 @@
+/** Runs what a chat or completion request asks for, and writes the answer. */
+import { randomBytes } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
+import type { JsonObject } from '../base/json.ts';
+import type { Rates } from './access/rates.ts';
+import { type AnswerFormat, type AnswerHead, type Choice, reportsOf, type Usage } from './api/answers.ts';
+import type { GenerationRequest } from './api/generation-request.ts';
+import { EventStream } from './event-stream.ts';
+import type { EngineHost } from './host/engine-host.ts';
+import { ApiError, apiErrorOf, badValue } from './protocol/api-error.ts';
+import type { Job, JobOutput } from './protocol/messages.ts';
+import type { RequestRecord } from './request-record.ts';
+
+/** What generation needs of the server. */
+export interface GenerationContext {
+  host: EngineHost;
+  rates: Rates;
+  /** Name of the served model. */
+  modelName: string;
+  slots: number;
+  queue: number;
+}
+
+/** One request of HTTP. */
+export interface Exchange {
+  record: RequestRecord;
+  response: ServerResponse;
+  /** Headers of every answer. */
+  headers: Readonly<Record<string, string>>;
+}
+
+/**
+ * Answers a request. Returns the whole answer; undefined when it was streamed. Throws ApiError before
+ * anything was sent.
+ */
+export async function answer(
+  context: GenerationContext,
+  request: GenerationRequest,
+  format: AnswerFormat,
+  exchange: Exchange,
+): Promise<JsonObject | undefined> {
+  const { host, rates, modelName, slots, queue } = context;
+  const { record } = exchange;
+  checkModel(request, modelName);
+  checkDevice(request, host);
+  const prompts = await host.encode(request.prompts);
+  const jobs = prompts.flatMap((prompt, i) => jobsOf(request, prompt, i, host));
+  record.promptTokens = prompts.reduce((sum, { length }) => sum + length, 0);
+  if (jobs.length > slots + queue) {
+    throw badValue('n', `the request asks for ${jobs.length} sequences; at most ${slots + queue} can wait`);
+  }
+  if (host.waiting + host.running + jobs.length > slots + queue) {
+    throw new ApiError(503, 'overloaded', 'too many requests are waiting', { retryAfter: 1 });
+  }
+  const most = jobs.reduce((sum, { maxTokens }) => sum + maxTokens, record.promptTokens);
+  const giveBack = rates.reserve(record.client, most);
+  const head: AnswerHead = {
+    id: `${format.idPrefix}-${randomBytes(12).toString('hex')}`,
+    created: Math.floor(Date.now() / 1000),
+    model: modelName,
+    fingerprint: `fp_${host.model.hash.slice(0, 12)}`,
+  };
+  record.id = head.id;
+  const run = { host, request, jobs, exchange, head, format };
+  try {
+    return await (request.stream ? streamed(run) : whole(run));
+  } finally {
+    giveBack(most - record.promptTokens - record.completionTokens);
+  }
+}
+
+interface Run {
+  host: EngineHost;
+  request: GenerationRequest;
+  jobs: readonly Job[];
+  exchange: Exchange;
+  head: AnswerHead;
+  format: AnswerFormat;
+}
+
+function checkModel({ model }: GenerationRequest, name: string): void {
+  if (model === undefined || model === name) return;
+  const shown = JSON.stringify(model.slice(0, 100));
+  throw new ApiError(404, 'model_not_found', `this server has no model ${shown}; it has ${name}`, {
+    param: 'model',
+  });
+}
+
+/** The engine would refuse these in the middle of a step, which costs the other requests. */
+function checkDevice({ job }: GenerationRequest, { model }: EngineHost): void {
+  const { frequencyPenalty, presencePenalty, logitBias = {} } = job.sampling;
+  const stray = Object.keys(logitBias).find((id) => Number(id) >= model.vocabSize);
+  if (stray !== undefined) {
+    throw badValue('logit_bias', `logit_bias has the id ${stray}; the model has ${model.vocabSize} tokens`);
+  }
+  if (model.device === 'cpu') return;
+  const refuse = (param: string) => {
+    throw badValue(param, `this server runs on a GPU, which does not have ${param}`, 'not_on_this_device');
+  };
+  if (job.topLogProbs !== undefined) refuse('logprobs');
+  if (frequencyPenalty) refuse('frequency_penalty');
+  if (presencePenalty) refuse('presence_penalty');
+  if (Object.keys(logitBias).length > 0) refuse('logit_bias');
+}
+
+/** The jobs of one prompt. */
+function jobsOf(
+  { prompts, n, maxTokens = Infinity, job }: GenerationRequest,
+  prompt: Int32Array,
+  index: number,
+  { model }: EngineHost,
+): Job[] {
+  const param = prompts[index]!.kind === 'chat' ? 'messages' : 'prompt';
+  if (prompt.length === 0) throw badValue(param, `${param} has no token`);
+  const room = model.contextLength - prompt.length;
+  if (room < 1) {
+    const problem = `${param} has ${prompt.length} tokens, and the context of ${model.contextLength} leaves no room for an answer`;
+    throw badValue(param, problem, 'context_length_exceeded');
+  }
+  return Array.from({ length: n }, (_, i) => ({
+    ...job,
+    prompt,
+    maxTokens: Math.min(maxTokens, room),
+    stream: index * n + i,
+  }));
+}
+
+/**
+ * Runs all jobs; resolves when they are done. Gives them up, and throws, when one fails, when the
+ * client is gone, and when onOutput returns false.
+ */
+function runJobs(
+  { host, jobs, exchange }: Run,
+  onOutput: (index: number, output: JobOutput) => boolean,
+): Promise<void> {
+  const { response, record } = exchange;
+  return new Promise((resolve, reject) => {
+    const ids: number[] = [];
+    let open = jobs.length;
+    let isOver = false;
+    const settle = (error?: ApiError) => {
+      if (isOver) return;
+      isOver = true;
+      response.off('close', onClose);
+      if (!error) return resolve();
+      for (const id of ids) host.cancel(id);
+      reject(error);
+    };
+    const onClose = () => settle(new ApiError(499, 'client_gone', 'the client is gone'));
+    if (response.closed || response.destroyed) return onClose();
+    response.on('close', onClose);
+    jobs.forEach((job, index) => {
+      const listener = {
+        onOutput: (output: JobOutput) => {
+          if (isOver) return;
+          record.onToken(index);
+          if (!onOutput(index, output)) {
+            return settle(new ApiError(499, 'client_slow', 'the client reads too slowly'));
+          }
+          if (output.finish && --open === 0) settle();
+        },
+        onError: (error: Error) => settle(record.failure(error)),
+      };
+      ids.push(host.submit(job, listener));
+    });
+  });
+}
+
+/** The text of an output, with the prompt where it is echoed. */
+function textOf({ promptText = '', text }: JobOutput, { dropTokens }: GenerationRequest): string {
+  return dropTokens ? promptText : promptText + text;
+}
+
+/** The output without the token that max_tokens 0 did not ask for. */
+function shown(output: JobOutput, { dropTokens }: GenerationRequest): JobOutput {
+  if (!dropTokens) return output;
+  const { report: _, ...rest } = output;
+  return { ...rest, finish: 'length' };
+}
+
+function usageOf({ exchange: { record }, request }: Run): Usage {
+  const { promptTokens, completionTokens } = record;
+  return { promptTokens, completionTokens: request.dropTokens ? 0 : completionTokens };
+}
+
+async function whole(run: Run): Promise<JsonObject> {
+  const { request, jobs, head, format } = run;
+  const choices = jobs.map((): Choice => ({ text: '', reports: [], finish: undefined }));
+  await runJobs(run, (index, output) => {
+    const choice = choices[index]!;
+    const part = shown(output, request);
+    choice.text += textOf(part, request);
+    choice.reports.push(...reportsOf(part));
+    choice.finish = part.finish;
+    return true;
+  });
+  return format.whole(head, choices, request.job.topLogProbs !== undefined, usageOf(run));
+}
+
+async function streamed(run: Run): Promise<undefined> {
+  const { request, jobs, exchange, head, format } = run;
+  const events = new EventStream(exchange.response, exchange.headers);
+  // Without include_usage chunks have no field for it.
+  const noUsage: JsonObject = request.includeUsage ? { usage: null } : {};
+  const send = (chunks: readonly JsonObject[]) =>
+    events.send(chunks.map((chunk) => ({ ...chunk, ...noUsage })));
+  for (const index of jobs.keys()) send(format.opening(head, index));
+  try {
+    await runJobs(run, (index, output) => {
+      const part = shown(output, request);
+      return send(format.chunks(head, index, part, textOf(part, request)));
+    });
+    if (request.includeUsage) events.send([format.usageChunk(head, usageOf(run))]);
+    events.end();
+  } catch (error) {
+    const failure = apiErrorOf(error);
+    exchange.record.error = failure;
+    events.fail(failure);
+  }
+}
