@@ -68,7 +68,8 @@ export class EngineHost {
 
   private constructor(options: HostOptions) {
     this.#options = options;
-    this.#watch = setInterval(() => this.#checkStall(), 1000).unref();
+    const watchMs = Math.min(1000, options.stallSeconds * 250);
+    this.#watch = setInterval(() => this.#checkStall(), watchMs).unref();
   }
 
   /** Starts the thread and loads the model. Throws as the ServedModel does. */
