@@ -12,7 +12,7 @@ import {
   unsupportedField,
 } from './fields.ts';
 import { type GenerationRequest, samplingFields, samplingOf } from './generation-request.ts';
-import { MAX_DEPTH, MAX_TOP, type RequestLimits } from './limits.ts';
+import { MAX_TOP, type RequestLimits } from './limits.ts';
 
 export function chatFields(limits: RequestLimits) {
   return {
@@ -150,16 +150,6 @@ function variablesField(): Field<JsonObject> {
     for (const name of ['messages', 'add_generation_prompt', 'tools', 'documents']) {
       if (Object.hasOwn(value, name)) throw badValue(param, `${param} may not set ${name}`);
     }
-    if (depthOf(value) > MAX_DEPTH) throw badValue(param, `${param} is nested deeper than ${MAX_DEPTH}`);
     return value;
   });
-}
-
-/** How deep a value is nested, level by level: recursion could be made to overflow the stack. */
-function depthOf(value: JsonValue): number {
-  let depth = 0;
-  for (let level = [value]; level.length > 0 && depth <= MAX_DEPTH; ++depth) {
-    level = level.flatMap((one) => (typeof one === 'object' && one !== null ? Object.values(one) : []));
-  }
-  return depth;
 }

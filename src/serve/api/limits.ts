@@ -18,5 +18,5 @@ export const MAX_STOP_LENGTH = 256;
 export const MAX_TOP = 20;
 /** Entries of `logit_bias`. */
 export const MAX_BIASES = 1024;
-/** Nesting of objects that go to the chat template. */
-export const MAX_DEPTH = 16;
+/** Nesting of a body: whoever walks through it may use recursion. */
+export const MAX_DEPTH = 32;
