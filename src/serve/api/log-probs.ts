@@ -12,11 +12,11 @@ function finite(logProb: number): number {
   return Math.max(logProb, IMPOSSIBLE);
 }
 
-/** `choices[].logprobs` of chat. The token that ended the turn is no part of it. */
+/** `choices[].logprobs` of chat. Control tokens are no part of it. */
 export function chatLogProbs(reports: readonly NamedReport[]): JsonObject {
   const named = ({ text, logProb, bytes }: NamedToken) => ({ token: text, logprob: finite(logProb), bytes });
   const content = reports
-    .filter(({ isEnd }) => !isEnd)
+    .filter(({ isHidden }) => !isHidden)
     .map((report) => ({ ...named(report), top_logprobs: report.top.map(named) }));
   return { content, refusal: null };
 }

@@ -63,7 +63,8 @@ export class RunningJob {
     const offset = this.#offset;
     this.#offset += [...this.#decoder.push(report.token)].length;
     const { token, logProb } = report;
-    const isEnd = this.tokens > 0 && this.#ends.includes(token);
-    return { ...this.#served.named(token, logProb), offset, top: this.#served.namedTop(report), isEnd };
+    const isLeftOut = this.#job.skipSpecial && this.#served.isControl(token);
+    const isHidden = this.tokens > 0 && (isLeftOut || this.#ends.includes(token));
+    return { ...this.#served.named(token, logProb), offset, top: this.#served.namedTop(report), isHidden };
   }
 }

@@ -18,6 +18,7 @@ export class ServedModel {
   readonly tokenizer: Tokenizer;
   readonly info: ModelInfo;
   readonly #template: ChatTemplate | undefined;
+  readonly #controls: ReadonlySet<number>;
   readonly #ends: Readonly<Record<Job['ends'], readonly number[]>>;
 
   /** Throws as loadModel, Tokenizer.load, ChatTemplate.of and setDevice. */
@@ -28,6 +29,7 @@ export class ServedModel {
     this.tokenizer = Tokenizer.load(folder);
     this.#template = this.tokenizer.chatTemplate === undefined ? undefined : ChatTemplate.of(this.tokenizer);
     this.model = loadModel(folder, { dtype: precision });
+    this.#controls = new Set(this.tokenizer.specialTokens.values());
     const { vocabSize, contextLength } = this.model.config;
     if (this.tokenizer.vocabSize > vocabSize) {
       throw new AthanorError(
@@ -95,6 +97,10 @@ export class ServedModel {
   /** The text of ids. Throws ERR_ARGUMENT for an id without a token. */
   decode(tokens: readonly number[]): string {
     return this.tokenizer.decode(tokens);
+  }
+
+  isControl(token: number): boolean {
+    return this.#controls.has(token);
   }
 
   named(token: number, logProb: number): NamedToken {

@@ -93,8 +93,8 @@ export interface NamedReport extends NamedToken {
   offset: number;
   /** The likeliest tokens, the likeliest first. */
   top: NamedToken[];
-  /** Whether the token ended the text, and so is no part of it. */
-  isEnd: boolean;
+  /** Whether the token is no part of the text: it ended it, or is a left out control token. */
+  isHidden: boolean;
 }
 
 /** What a step brought for a job. */
