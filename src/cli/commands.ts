@@ -83,6 +83,10 @@ export const commands: CommandTable = {
         summary: 'time sampling with the KV cache',
         load: async () => (await import('./bench.ts')).generate,
       },
+      serve: {
+        summary: 'time a server under many streams next to the engine alone',
+        load: async () => (await import('./bench-serve.ts')).serve,
+      },
       sft: {
         summary: 'time fine-tuning next to pretraining',
         load: async () => (await import('./bench-stages.ts')).sft,
