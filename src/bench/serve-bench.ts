@@ -2,10 +2,11 @@
  * What a server adds to the engine: the same work through HTTP streams, and by generate()
  * in the process.
  */
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { promisify } from 'node:util';
 import { packageRoot } from '../base/package-root.ts';
 import { saveModel } from '../checkpoint/gpt-folder.ts';
 import { Gpt } from '../nn/gpt.ts';
@@ -13,6 +14,8 @@ import { presetConfig } from '../nn/presets.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
 import { Prose } from './prose.ts';
 import type { LoadOptions, LoadResult } from './serve-load.ts';
+
+const execute = promisify(execFile);
 
 /** Writes a model of random weights with a tokenizer into a folder; the caller removes it. */
 export async function writeBenchModel(preset: string, vocabSize: number): Promise<string> {
@@ -31,13 +34,12 @@ export async function writeBenchModel(preset: string, vocabSize: number): Promis
   }
 }
 
-/** Runs the clients once. Throws when one of them does not get its whole answer. */
-export function runLoad(options: LoadOptions): Promise<LoadResult> {
-  // A thread runs compiled code: Node 20 cannot start one from TypeScript.
+/**
+ * Runs the clients once, in a process of their own, whose time is not the server's. Throws when one
+ * of them does not get its whole answer.
+ */
+export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const program = join(packageRoot, 'dist/bench/serve-load.js');
-  return new Promise((resolve, reject) => {
-    const worker = new Worker(program, { workerData: options });
-    worker.on('message', resolve);
-    worker.on('error', reject);
-  });
+  const { stdout } = await execute(process.execPath, [program, JSON.stringify(options)]);
+  return JSON.parse(stdout) as LoadResult;
 }

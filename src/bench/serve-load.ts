@@ -1,9 +1,8 @@
 /**
- * Clients of a server, in a thread of their own: each sends one request and reads its stream to the
+ * Clients of a server, as a program of their own: each sends one request and reads its stream to the
  * end. They read bytes and parse nothing but the end, since their time is not the server's.
  */
 import { Agent, request } from 'node:http';
-import { parentPort, workerData } from 'node:worker_threads';
 
 /** What the clients ask for. */
 export interface LoadOptions {
@@ -75,4 +74,7 @@ async function run(options: LoadOptions): Promise<LoadResult> {
   return { seconds, firstTokenSeconds };
 }
 
-parentPort?.postMessage(await run(workerData as LoadOptions));
+const options = process.argv[2];
+if (options !== undefined) {
+  process.stdout.write(JSON.stringify(await run(JSON.parse(options) as LoadOptions)));
+}

@@ -8,7 +8,7 @@ const { device, dtype, threads } = engineOptions;
 
 export const serve = defineCommand({
   description:
-    'Times a server on this machine under many streams and under one, with its clients, and the engine on the same prompts without a server. The fastest repeat of each counts.',
+    'Times a server on this machine under many streams and under one, with its clients, and the engine on as many prompts without a server. The fastest repeat of each counts. The processor time leaves the clients out.',
   options: {
     ...inGroup('Run', { repeats: integer('runs to time of each', { default: 3, min: 1 }) }),
     ...inGroup('Model', {
@@ -32,18 +32,21 @@ export const serve = defineCommand({
       const server = await start({ ...options, model: folder, name: 'bench', port: 0, batchSize: streams });
       const info = server.model;
       const seconds = { many: [] as number[], one: [] as number[], engine: [] as number[] };
+      const cpu = { many: [] as number[], engine: [] as number[] };
       const engine = await engineRun(folder, info, options);
       try {
         const load = { url: server.url, promptTokens, newTokens, ids: options.vocabSize - 1 };
         // The first round warms up. Rounds alternate, so that neighbours on the machine disturb all.
         for (let round = 0; round <= repeats; ++round) {
-          const many = (await runLoad({ ...load, streams })).seconds;
-          const one = (await runLoad({ ...load, streams: 1 })).seconds;
-          const bare = await engine.run();
+          const many = await timed(async () => (await runLoad({ ...load, streams })).seconds);
+          const one = await runLoad({ ...load, streams: 1 });
+          const bare = await timed(engine.run);
           if (round === 0) continue;
-          seconds.many.push(many);
-          seconds.one.push(one);
-          seconds.engine.push(bare);
+          seconds.many.push(many.seconds);
+          seconds.one.push(one.seconds);
+          seconds.engine.push(bare.seconds);
+          cpu.many.push(many.cpuSeconds);
+          cpu.engine.push(bare.cpuSeconds);
         }
       } finally {
         engine.dispose();
@@ -61,6 +64,7 @@ export const serve = defineCommand({
         ratio_to_one_stream: served / alone,
         engine_tokens_per_second: bare,
         cost_over_engine: 1 - served / bare,
+        cpu_over_engine: Math.min(...cpu.many) / Math.min(...cpu.engine) - 1,
       };
     } finally {
       rmSync(folder, { recursive: true, force: true });
@@ -69,9 +73,17 @@ export const serve = defineCommand({
   render: (r) =>
     [
       `${r.model} ${r.dtype}, ${r.threads} threads, ${r.streams} streams: ${r.tokens_per_second.toFixed(0)} tok/s, ${r.ratio_to_one_stream.toFixed(1)} times one stream (${r.one_stream_tokens_per_second.toFixed(0)})`,
-      `engine alone: ${r.engine_tokens_per_second.toFixed(0)} tok/s; HTTP, scheduler and streaming cost ${(r.cost_over_engine * 100).toFixed(0)} %`,
+      `engine alone: ${r.engine_tokens_per_second.toFixed(0)} tok/s; HTTP, scheduler and streaming cost ${(r.cost_over_engine * 100).toFixed(0)} % of the rate and ${(r.cpu_over_engine * 100).toFixed(0)} % more processor time`,
     ].join('\n'),
 });
+
+/** The seconds that a run reports, and the processor time of this process meanwhile. */
+async function timed(run: () => Promise<number>): Promise<{ seconds: number; cpuSeconds: number }> {
+  const before = process.cpuUsage();
+  const seconds = await run();
+  const { user, system } = process.cpuUsage(before);
+  return { seconds, cpuSeconds: (user + system) / 1e6 };
+}
 
 /** The engine without a server: run() gives the seconds of generate() on as many prompts. */
 async function engineRun(

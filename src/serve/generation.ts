@@ -3,13 +3,18 @@ import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { JsonObject } from '../base/json.ts';
 import type { Rates } from './access/rates.ts';
-import { type AnswerFormat, type AnswerHead, type Choice, reportsOf, type Usage } from './api/answers.ts';
+import type { AnswerFormat, AnswerHead, Part, Usage } from './api/answers.ts';
 import type { GenerationRequest } from './api/generation-request.ts';
 import { EventStream } from './event-stream.ts';
 import type { EngineHost } from './host/engine-host.ts';
 import { ApiError, apiErrorOf, badValue } from './protocol/api-error.ts';
 import type { Job, JobOutput } from './protocol/messages.ts';
 import type { RequestRecord } from './request-record.ts';
+
+// Many streams of a fast model send hundreds of packets per step, which takes more time than the
+// step. With so many running, a stream sends its text at most every so often; nobody reads faster.
+const MANY_STREAMS = 8;
+const PAUSE_MS = 20;
 
 /** What generation needs of the server. */
 export interface GenerationContext {
@@ -166,16 +171,17 @@ function runJobs(
   });
 }
 
-/** The text of an output, with the prompt where it is echoed. */
-function textOf({ promptText = '', text }: JobOutput, { dropTokens }: GenerationRequest): string {
-  return dropTokens ? promptText : promptText + text;
+/** Adds what an output brings, without the token that max_tokens 0 did not ask for. */
+function extend(part: Part, output: JobOutput, { dropTokens }: GenerationRequest): void {
+  const { promptText = '', promptReports = [], text, report, finish } = output;
+  part.text += dropTokens ? promptText : promptText + text;
+  part.reports.push(...promptReports);
+  if (report && !dropTokens) part.reports.push(report);
+  part.finish = finish && dropTokens ? 'length' : finish;
 }
 
-/** The output without the token that max_tokens 0 did not ask for. */
-function shown(output: JobOutput, { dropTokens }: GenerationRequest): JobOutput {
-  if (!dropTokens) return output;
-  const { report: _, ...rest } = output;
-  return { ...rest, finish: 'length' };
+function emptyPart(): Part {
+  return { text: '', reports: [], finish: undefined };
 }
 
 function usageOf({ exchange: { record }, request }: Run): Usage {
@@ -185,30 +191,33 @@ function usageOf({ exchange: { record }, request }: Run): Usage {
 
 async function whole(run: Run): Promise<JsonObject> {
   const { request, jobs, head, format } = run;
-  const choices = jobs.map((): Choice => ({ text: '', reports: [], finish: undefined }));
+  const choices = jobs.map(emptyPart);
   await runJobs(run, (index, output) => {
-    const choice = choices[index]!;
-    const part = shown(output, request);
-    choice.text += textOf(part, request);
-    choice.reports.push(...reportsOf(part));
-    choice.finish = part.finish;
+    extend(choices[index]!, output, request);
     return true;
   });
   return format.whole(head, choices, request.job.topLogProbs !== undefined, usageOf(run));
 }
 
 async function streamed(run: Run): Promise<undefined> {
-  const { request, jobs, exchange, head, format } = run;
+  const { host, request, jobs, exchange, head, format } = run;
   const events = new EventStream(exchange.response, exchange.headers);
   // Without include_usage chunks have no field for it.
   const noUsage: JsonObject = request.includeUsage ? { usage: null } : {};
   const send = (chunks: readonly JsonObject[]) =>
     events.send(chunks.map((chunk) => ({ ...chunk, ...noUsage })));
   for (const index of jobs.keys()) send(format.opening(head, index));
+  const pending = jobs.map(() => ({ part: emptyPart(), sentAt: 0 }));
   try {
     await runJobs(run, (index, output) => {
-      const part = shown(output, request);
-      return send(format.chunks(head, index, part, textOf(part, request)));
+      const choice = pending[index]!;
+      extend(choice.part, output, request);
+      const now = performance.now();
+      const pause = host.running >= MANY_STREAMS ? PAUSE_MS : 0;
+      if (!output.finish && now - choice.sentAt < pause) return true;
+      const { part } = choice;
+      pending[index] = { part: emptyPart(), sentAt: now };
+      return send(format.chunks(head, index, part));
     });
     if (request.includeUsage) events.send([format.usageChunk(head, usageOf(run))]);
     events.end();

@@ -1,6 +1,6 @@
 /** The answers of chat and completions: whole ones, and the chunks of streams. */
 import type { JsonObject, JsonValue } from '../../base/json.ts';
-import type { JobOutput, NamedReport } from '../protocol/messages.ts';
+import type { NamedReport } from '../protocol/messages.ts';
 import { chatLogProbs, completionLogProbs } from './log-probs.ts';
 
 /** What every chunk of an answer has. */
@@ -17,21 +17,21 @@ export interface Usage {
   completionTokens: number;
 }
 
-/** What a choice has become at its end. */
-export interface Choice {
+/** A part of a choice that is sent at once. */
+export interface Part {
   text: string;
   reports: NamedReport[];
+  /** With the last part. */
   finish: 'stop' | 'length' | undefined;
 }
 
 /** How an API writes its answers. */
 export interface AnswerFormat {
   idPrefix: string;
-  whole(head: AnswerHead, choices: readonly Choice[], hasReports: boolean, usage: Usage): JsonObject;
+  whole(head: AnswerHead, choices: readonly Part[], hasReports: boolean, usage: Usage): JsonObject;
   /** Chunks that come before the first token of a choice. */
   opening(head: AnswerHead, index: number): JsonObject[];
-  /** The chunks of one output. */
-  chunks(head: AnswerHead, index: number, output: JobOutput, text: string): JsonObject[];
+  chunks(head: AnswerHead, index: number, part: Part): JsonObject[];
   /** The chunk with the usage. */
   usageChunk(head: AnswerHead, usage: Usage): JsonObject;
 }
@@ -52,11 +52,6 @@ function envelope(
   return { id, object, created, model, system_fingerprint: fingerprint, ...rest };
 }
 
-/** All reports that an output brings: those of the prompt, then that of the token. */
-export function reportsOf({ promptReports = [], report }: JobOutput): NamedReport[] {
-  return report ? [...promptReports, report] : [...promptReports];
-}
-
 const CHUNK = 'chat.completion.chunk';
 
 export const chatFormat: AnswerFormat = {
@@ -72,12 +67,11 @@ export const chatFormat: AnswerFormat = {
       usage: usageObject(usage),
     }),
   opening: (head, index) => [chatChunk(head, index, { role: 'assistant', content: '' }, null, null)],
-  chunks: (head, index, output, text) => {
-    const reports = reportsOf(output);
+  chunks: (head, index, { text, reports, finish }) => {
     const logProbs = reports.length > 0 ? chatLogProbs(reports) : null;
     const chunks: JsonObject[] = [];
     if (text !== '' || logProbs) chunks.push(chatChunk(head, index, { content: text }, logProbs, null));
-    if (output.finish) chunks.push(chatChunk(head, index, {}, null, output.finish));
+    if (finish) chunks.push(chatChunk(head, index, {}, null, finish));
     return chunks;
   },
   usageChunk: (head, usage) => envelope(head, CHUNK, { choices: [], usage: usageObject(usage) }),
@@ -106,9 +100,7 @@ export const completionFormat: AnswerFormat = {
       usage: usageObject(usage),
     }),
   opening: () => [],
-  chunks: (head, index, output, text) => {
-    const reports = reportsOf(output);
-    const { finish = null } = output;
+  chunks: (head, index, { text, reports, finish = null }) => {
     if (text === '' && reports.length === 0 && finish === null) return [];
     const logprobs = reports.length > 0 ? completionLogProbs(reports) : null;
     const choices = [{ index, text, logprobs, finish_reason: finish }];
