@@ -1,6 +1,6 @@
 /**
- * Clients of a server, as a program of their own: each sends one request and reads its stream to the
- * end. They read bytes and parse nothing but the end, since their time is not the server's.
+ * Clients of a server, as a program of their own: each sends one request and reads its stream to
+ * the end. They read bytes and parse nothing but the end, since their time is not the server's.
  */
 import { Agent, request } from 'node:http';
 

@@ -36,7 +36,7 @@ export const serve = defineCommand({
       const engine = await engineRun(folder, info, options);
       try {
         const load = { url: server.url, promptTokens, newTokens, ids: options.vocabSize - 1 };
-        // The first round warms up. Rounds alternate, so that neighbours on the machine disturb all.
+        // The first round warms up. Rounds alternate: neighbours on the machine disturb all alike.
         for (let round = 0; round <= repeats; ++round) {
           const many = await timed(async () => (await runLoad({ ...load, streams })).seconds);
           const one = await runLoad({ ...load, streams: 1 });

@@ -5,8 +5,8 @@ import { MAX_DEPTH } from './api/limits.ts';
 import { ApiError } from './protocol/api-error.ts';
 
 /**
- * Throws ApiError: 415 for another content type than JSON, which a web page could send without being
- * asked; 413 beyond the limit; 400 for a body that is no JSON in UTF-8
+ * Throws ApiError: 415 for another content type than JSON, which a web page could send without
+ * being asked; 413 beyond the limit; 400 for a body that is no JSON in UTF-8
  * or is nested too deep.
  */
 export async function readJsonBody(request: IncomingMessage, maxBytes: number): Promise<JsonValue> {

@@ -35,8 +35,8 @@ export interface Exchange {
 }
 
 /**
- * Answers a request. Returns the whole answer; undefined when it was streamed. Throws ApiError before
- * anything was sent.
+ * Answers a request. Returns the whole answer; undefined when it was streamed. Throws ApiError
+ * before anything was sent.
  */
 export async function answer(
   context: GenerationContext,

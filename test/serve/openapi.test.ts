@@ -1,4 +1,4 @@
-/** The OpenAPI document says what the server does, and the contract of the remote tokenizer holds. */
+/** The OpenAPI document describes the server, and the contract of the remote tokenizer holds. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Tokenizer } from '../../src/text/tokenizer.ts';
 import { writeChatModel } from '../helpers/chat-model.ts';

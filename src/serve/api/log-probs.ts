@@ -1,6 +1,6 @@
 /**
- * Log-probabilities in the two shapes of the OpenAI API. A number in JSON is the shortest decimal of
- * a double, so an f32 log-probability arrives with all of its bits.
+ * Log-probabilities in the two shapes of the OpenAI API. A number in JSON is the shortest decimal
+ * of a double, so an f32 log-probability arrives with all of its bits.
  */
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { NamedReport, NamedToken } from '../protocol/messages.ts';
