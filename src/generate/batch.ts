@@ -32,11 +32,24 @@ export interface BatchOptions {
    */
   prefillTokens?: number;
   /**
-   * Whether the keys and values of a slot outlive its request. Then a later prompt that begins with
-   * the same tokens, such as the next turn of a conversation, reads only the rest. The weights must
-   * not change while the batch lives. Default false.
+   * Whether prompts that begin alike share their beginnings, such as a system message or the earlier
+   * turns of a conversation: each is read once, and later prompts read only the rest. The weights
+   * must not change while the batch lives. Default false.
    */
   reusePrefixes?: boolean;
+}
+
+/** A beginning of fewer tokens is read again rather than waited for or copied. */
+const MIN_SHARED = 32;
+
+/** What a sequence finds cached. */
+interface Place {
+  /** Index of a free slot. */
+  free: number;
+  /** Number of its tokens that the slot has, if need be after the copy. */
+  cached: number;
+  /** The slot to copy. */
+  from?: number;
 }
 
 /** A token that a step drew. */
@@ -161,44 +174,60 @@ export class Batch implements Disposable {
   #admit(): void {
     for (const [id, sequence] of this.#waiting) {
       if (this.#freeSlots.length === 0) return;
+      if (!this.#start(sequence)) continue;
       this.#waiting.delete(id);
-      this.#start(sequence);
       const { key } = sequence.sampling;
       const alike = this.#running.findLastIndex(({ sampling }) => sampling.key === key);
       this.#running.splice(alike < 0 ? this.#running.length : alike + 1, 0, sequence);
     }
   }
 
-  /**
-   * Gives a free slot to a sequence. With reusePrefixes, that is the slot that has cached
-   * most of it.
-   */
-  #start(sequence: Sequence): void {
-    let best = 0;
-    let cached = 0;
+  /** Gives a free slot to a sequence. Returns false when it had better wait. */
+  #start(sequence: Sequence): boolean {
     // A prompt with reports is read as a whole: reports come from its hidden states.
-    if (this.#reusePrefixes && !sequence.promptReports) {
-      const all = this.#freeSlots.map((slot) => this.#cachedOf(sequence, slot));
-      cached = Math.max(...all);
-      best = all.indexOf(cached);
-    }
-    const slot = this.#freeSlots.splice(best, 1)[0]!;
+    const reuses = this.#reusePrefixes && !sequence.promptReports;
+    const place = reuses ? this.#place(sequence) : { free: 0, cached: 0 };
+    if (!place) return false;
+    const slot = this.#freeSlots.splice(place.free, 1)[0]!;
+    if (place.from !== undefined) this.#cache.copySlot(place.from, slot);
     sequence.start(slot);
-    this.#cache.lengths[slot] = cached;
+    this.#cache.lengths[slot] = place.cached;
     if (this.#reusePrefixes) this.#held[slot] = sequence;
+    return true;
   }
 
   /**
-   * Number of prompt tokens that a slot has cached; never all, because the last one
-   * gives the logits.
+   * Where most of a prompt is cached: in a free slot, or in the slot of a running sequence, which is
+   * copied. Undefined when a running sequence is about to read the same beginning.
    */
-  #cachedOf({ tokens, promptLength }: Sequence, slot: number): number {
-    const held = this.#held[slot]?.tokens;
-    if (!held) return 0;
-    const most = Math.min(this.#cache.lengths[slot]!, promptLength - 1);
-    let count = 0;
-    while (count < most && tokens[count] === held[count]) ++count;
-    return count;
+  #place(sequence: Sequence): Place | undefined {
+    let best: Place = { free: 0, cached: -1 };
+    this.#freeSlots.forEach((slot, free) => {
+      const { cached } = this.#shared(sequence, slot);
+      if (cached > best.cached) best = { free, cached };
+    });
+    let coming = 0;
+    for (const { slot } of this.#running) {
+      const shared = this.#shared(sequence, slot);
+      coming = Math.max(coming, shared.coming);
+      const enough = best.from === undefined ? best.cached + MIN_SHARED : best.cached + 1;
+      if (shared.cached >= enough) best = { free: 0, cached: shared.cached, from: slot };
+    }
+    return coming >= best.cached + MIN_SHARED ? undefined : best;
+  }
+
+  /**
+   * Number of prompt tokens that a slot has cached, and that it will have when its own prompt is
+   * read; never all, because the last one gives the logits.
+   */
+  #shared({ tokens, promptLength }: Sequence, slot: number): { cached: number; coming: number } {
+    const held = this.#held[slot];
+    if (!held) return { cached: 0, coming: 0 };
+    const length = this.#cache.lengths[slot]!;
+    const most = Math.min(Math.max(length, held.promptLength), promptLength - 1);
+    let coming = 0;
+    while (coming < most && tokens[coming] === held.tokens[coming]) ++coming;
+    return { cached: Math.min(coming, length), coming };
   }
 
   /** Runs a step in which every running sequence brings its last token. */

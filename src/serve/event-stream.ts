@@ -1,7 +1,6 @@
 /** Server-sent events, written straight to the socket. */
 import type { ServerResponse } from 'node:http';
-import type { JsonObject } from '../base/json.ts';
-import type { ApiError } from './protocol/api-error.ts';
+import type { StreamEvent } from './api/answers.ts';
 
 /** Proxies cut connections that are silent. */
 const PING_MS = 15_000;
@@ -26,22 +25,21 @@ export class EventStream {
   }
 
   /** Sends events. Returns false when the client reads too slowly. */
-  send(events: readonly JsonObject[]): boolean {
+  send(events: readonly StreamEvent[]): boolean {
     if (events.length === 0) return true;
-    this.#response.write(events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join(''));
+    this.#response.write(events.map(eventText).join(''));
     this.#ping.refresh();
     return this.#response.writableLength <= MAX_UNSENT_BYTES;
   }
 
-  /** Ends an answer that is whole. */
-  end(): void {
+  /** Ends the stream with its last events. */
+  end(events: readonly StreamEvent[]): void {
     clearInterval(this.#ping);
-    this.#response.end('data: [DONE]\n\n');
+    this.#response.end(events.map(eventText).join(''));
   }
+}
 
-  /** Ends an answer that is not: a client sees the error, and no end mark. */
-  fail({ body }: ApiError): void {
-    clearInterval(this.#ping);
-    this.#response.end(`data: ${JSON.stringify(body)}\n\n`);
-  }
+function eventText({ event, data }: StreamEvent): string {
+  const text = data === '[DONE]' ? data : JSON.stringify(data);
+  return `${event === undefined ? '' : `event: ${event}\n`}data: ${text}\n\n`;
 }

@@ -60,7 +60,7 @@ export async function answer(
   const most = jobs.reduce((sum, { maxTokens }) => sum + maxTokens, record.promptTokens);
   const giveBack = rates.reserve(record.client, most);
   const head: AnswerHead = {
-    id: `${format.idPrefix}-${randomBytes(12).toString('hex')}`,
+    id: `${format.idPrefix}${randomBytes(12).toString('hex')}`,
     created: Math.floor(Date.now() / 1000),
     model: modelName,
     fingerprint: `fp_${host.model.hash.slice(0, 12)}`,
@@ -202,11 +202,9 @@ async function whole(run: Run): Promise<JsonObject> {
 async function streamed(run: Run): Promise<undefined> {
   const { host, request, jobs, exchange, head, format } = run;
   const events = new EventStream(exchange.response, exchange.headers);
-  // Without include_usage chunks have no field for it.
-  const noUsage: JsonObject = request.includeUsage ? { usage: null } : {};
-  const send = (chunks: readonly JsonObject[]) =>
-    events.send(chunks.map((chunk) => ({ ...chunk, ...noUsage })));
-  for (const index of jobs.keys()) send(format.opening(head, index));
+  const { includeUsage } = request;
+  const stream = format.stream(head, { choices: jobs.length, includeUsage });
+  events.send(stream.open());
   const pending = jobs.map(() => ({ part: emptyPart(), sentAt: 0 }));
   try {
     await runJobs(run, (index, output) => {
@@ -217,13 +215,12 @@ async function streamed(run: Run): Promise<undefined> {
       if (!output.finish && now - choice.sentAt < pause) return true;
       const { part } = choice;
       pending[index] = { part: emptyPart(), sentAt: now };
-      return send(format.chunks(head, index, part));
+      return events.send(stream.part(index, part));
     });
-    if (request.includeUsage) events.send([format.usageChunk(head, usageOf(run))]);
-    events.end();
+    events.end(stream.end(usageOf(run)));
   } catch (error) {
     const failure = apiErrorOf(error);
     exchange.record.error = failure;
-    events.fail(failure);
+    events.end(stream.fail(failure));
   }
 }

@@ -6,6 +6,8 @@ import { chatFormat, completionFormat } from './api/answers.ts';
 import { chatFields, readChatRequest } from './api/chat-request.ts';
 import { completionFields, readCompletionRequest } from './api/completion-request.ts';
 import type { Fields } from './api/fields.ts';
+import { responsesFormat } from './api/responses-format.ts';
+import { readResponsesRequest, responsesFields } from './api/responses-request.ts';
 import {
   detokenizeAnswer,
   detokenizeFields,
@@ -95,6 +97,18 @@ function generationRoutes(context: RouteContext): Route[] {
         whole(
           await answer(context, readCompletionRequest(settings, await call.body()), completionFormat, call),
         ),
+    },
+    {
+      method: 'POST',
+      path: '/v1/responses',
+      summary: 'Answer a conversation, in the form of the Responses API.',
+      fields: responsesFields(settings),
+      required: ['input'],
+      streams: true,
+      handle: async (call) => {
+        const { request, echo } = readResponsesRequest(settings, await call.body());
+        return whole(await answer(context, request, responsesFormat(echo), call));
+      },
     },
   ];
 }

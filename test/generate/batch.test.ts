@@ -201,6 +201,55 @@ describe.each(['tiny', 'llama-tiny'])('%s', (preset) => {
     expect(together(model, { ...options, reusePrefixes: true }, all)).toEqual(together(model, options, all));
   });
 
+  it('reads a beginning that prompts share once, also when they come together', () => {
+    const long = presetConfig(preset, { contextLength: 512 });
+    const model = new Gpt(long, { seed: 2 });
+    const system = [...prompt(200)];
+    const all: BatchRequest[] = [1, 2, 3, 4, 5].map((i) => ({
+      ...{ prompt: [...system, ...prompt(3 + i)], maxTokens: 4 + i, temperature: 0.9, seed: i },
+    }));
+    // Begins like the others for too few tokens to wait for them.
+    all.push({ prompt: [...system.slice(0, 20), ...prompt(60)], maxTokens: 3, seed: 9 });
+    const single = all.map((request) => alone(model, request));
+    let count = 0;
+    const forward = model.forward.bind(model);
+    vi.spyOn(model, 'forward').mockImplementation((input, cache) => {
+      count += input.tokens.size;
+      return forward(input, cache);
+    });
+    const read = (reusePrefixes: boolean, work: (batch: Batch) => void) => {
+      count = 0;
+      using batch = new Batch(model, { slots: 6, prefillTokens: 50, reusePrefixes });
+      work(batch);
+      return count;
+    };
+    const atOnce = (batch: Batch) => {
+      const ids = all.map((request) => batch.add(request));
+      const done = finish(batch);
+      ids.forEach((id, i) => {
+        expect(done.get(id)).toEqual(single[i]);
+      });
+    };
+    const apart = read(false, atOnce);
+    expect(apart - read(true, atOnce)).toBe(4 * 200);
+    // One that is running gives its beginning away; where it is cancelled, the next one reads.
+    const saved = (cancel: boolean) =>
+      read(true, (batch) => {
+        const first = batch.add(all[0]!);
+        batch.step();
+        const second = batch.add(all[1]!);
+        batch.step();
+        if (cancel) batch.cancel(first);
+        const done = finish(batch);
+        expect(done.get(second)).toEqual(single[1]);
+        if (!cancel) expect(done.get(first)).toEqual(single[0]);
+      });
+    const both = [all[0]!, all[1]!].map(({ prompt, maxTokens }) => prompt.length + maxTokens - 1);
+    expect(saved(false)).toBe(both[0]! + both[1]! - 200);
+    expect(saved(true)).toBe(both[1]!); // the second one goes on from what the first has read
+    model.dispose();
+  });
+
   it('penalties and biases change the draw of their own request only, and no log-probability', () => {
     const model = models.f32!;
     const plain = { prompt: prompt(12), maxTokens: 24, temperature: 0.8, seed: 5 };

@@ -281,6 +281,109 @@ describe('completions', () => {
   });
 });
 
+describe('responses', () => {
+  const input = [
+    { role: 'developer' as const, content: 'Be brief.' },
+    { role: 'user' as const, content: [{ type: 'input_text' as const, text: 'Name it.' }] },
+  ];
+
+  it('answers as chat does', async () => {
+    const sampling = { temperature: 0.7, top_p: 0.9, seed: 3 };
+    const chat = await client.chat.completions.create({ model, messages, max_tokens: 12, ...sampling });
+    const response = await client.responses.create({ model, input, max_output_tokens: 12, ...sampling });
+    expect(response.id).toMatch(/^resp_[0-9a-f]{24}$/);
+    expect(response.output_text).toBe(chat.choices[0]!.message.content);
+    const { prompt_tokens, completion_tokens } = chat.usage!;
+    expect(response.usage).toMatchObject({ input_tokens: prompt_tokens, output_tokens: completion_tokens });
+    expect(response.status).toBe(chat.choices[0]!.finish_reason === 'length' ? 'incomplete' : 'completed');
+    const instructed = { instructions: 'Be brief.', input: 'Name it.', max_output_tokens: 12, ...sampling };
+    expect((await client.responses.create({ model, ...instructed })).output_text).toBe(response.output_text);
+  });
+
+  it('streams typed events with sequence numbers, and no [DONE]', async () => {
+    const body = { model, input, max_output_tokens: 20, seed: 6 };
+    const whole = await client.responses.create(body);
+    const events = [];
+    for await (const event of await client.responses.create({ ...body, stream: true })) events.push(event);
+    expect(events.map(({ sequence_number }) => sequence_number)).toEqual([...events.keys()]);
+    const types = events.map(({ type }) => type);
+    const deltas = types.filter((type) => type === 'response.output_text.delta').length;
+    expect(types).toEqual([
+      'response.created',
+      'response.in_progress',
+      'response.output_item.added',
+      'response.content_part.added',
+      ...new Array(deltas).fill('response.output_text.delta'),
+      'response.output_text.done',
+      'response.content_part.done',
+      'response.output_item.done',
+      `response.${whole.status}`,
+    ]);
+    const text = events.flatMap((event) =>
+      event.type === 'response.output_text.delta' ? [event.delta] : [],
+    );
+    expect(text.join('')).toBe(whole.output_text);
+    const last = events.at(-1)!;
+    expect('response' in last && last.response.usage).toEqual(whole.usage);
+    const raw = await (await served.post('/v1/responses', { ...body, stream: true })).text();
+    expect(raw).not.toContain('[DONE]');
+    expect(raw).toMatch(/^event: response.created\ndata: \{"type":"response.created","sequence_number":0/);
+    const final = await client.responses.stream(body).finalResponse();
+    expect(final.output_text).toBe(whole.output_text);
+  });
+
+  it('takes the probes and habits of clients', async () => {
+    for (const fields of [
+      { input: '', max_output_tokens: 1 },
+      { input: [], max_output_tokens: 1 },
+      { tools: [{ type: 'web_search' }, { type: 'namespace' }, { type: 'image_generation' }] },
+      { store: false, include: ['reasoning.encrypted_content'], reasoning: { effort: 'medium' } },
+      {
+        text: { format: { type: 'text' }, verbosity: 'medium' },
+        truncation: 'disabled',
+        tool_choice: 'auto',
+      },
+      {
+        input: [
+          { type: 'reasoning', summary: [] },
+          { type: 'message', role: 'user', content: 'x' },
+        ],
+      },
+      {
+        input: [
+          { role: 'user', content: 'x' },
+          {
+            type: 'message',
+            role: 'assistant',
+            content: [{ type: 'output_text', text: 'y', annotations: [] }],
+          },
+          { role: 'user', content: 'z' },
+        ],
+      },
+    ]) {
+      const response = await served.post('/v1/responses', {
+        model,
+        input: 'x',
+        max_output_tokens: 1,
+        ...fields,
+      });
+      expect([JSON.stringify(fields), response.status]).toEqual([JSON.stringify(fields), 200]);
+    }
+    for (const [param, fields] of [
+      ['previous_response_id', { previous_response_id: 'resp_1' }],
+      ['tools', { tools: [{ type: 'function', name: 'f' }] }],
+      ['store', { store: true }],
+      ['text.format', { text: { format: { type: 'json_schema' } } }],
+      ['input[0]', { input: [{ type: 'function_call_output', call_id: 'x', output: 'y' }] }],
+      ['input[0].content', { input: [{ role: 'user', content: [{ type: 'input_image' }] }] }],
+    ] as const) {
+      const response = await served.post('/v1/responses', { model, input: 'x', ...fields });
+      expect([param, response.status]).toEqual([param, 400]);
+      expect(((await response.json()) as { error: { param: string } }).error.param).toBe(param);
+    }
+  });
+});
+
 describe('the client itself', () => {
   it('cancels: the server notices', async () => {
     const before = served.events.filter(({ type }) => type === 'cancelled').length;

@@ -44,6 +44,7 @@ afterAll(() => served.server.close());
 const BODIES: Record<string, object> = {
   '/v1/chat/completions': { messages: [{ role: 'user', content: 'hi' }], max_tokens: 1 },
   '/v1/completions': { prompt: 'hi', max_tokens: 1 },
+  '/v1/responses': { input: 'hi', max_output_tokens: 1 },
   '/tokenize': { prompt: 'hi' },
   '/detokenize': { tokens: [1, 2] },
 };
@@ -54,6 +55,7 @@ describe('the document', () => {
     expect(operations.map(({ path, method }) => `${method} ${path}`)).toEqual([
       'POST /v1/chat/completions',
       'POST /v1/completions',
+      'POST /v1/responses',
       'GET /v1/models',
       'GET /v1/models/{model}',
       'POST /tokenize',

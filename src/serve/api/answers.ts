@@ -1,5 +1,6 @@
 /** The answers of chat and completions: whole ones, and the chunks of streams. */
 import type { JsonObject, JsonValue } from '../../base/json.ts';
+import type { ApiError } from '../protocol/api-error.ts';
 import type { NamedReport } from '../protocol/messages.ts';
 import { chatLogProbs, completionLogProbs } from './log-probs.ts';
 
@@ -29,11 +30,58 @@ export interface Part {
 export interface AnswerFormat {
   idPrefix: string;
   whole(head: AnswerHead, choices: readonly Part[], hasReports: boolean, usage: Usage): JsonObject;
-  /** Chunks that come before the first token of a choice. */
+  stream(head: AnswerHead, options: StreamOptions): StreamFormat;
+}
+
+export interface StreamOptions {
+  choices: number;
+  includeUsage: boolean;
+}
+
+/** The events of one stream, in their order. */
+export interface StreamFormat {
+  open(): StreamEvent[];
+  part(index: number, part: Part): StreamEvent[];
+  end(usage: Usage): StreamEvent[];
+  /** Instead of end(), for an answer that cannot be whole. */
+  fail(error: ApiError): StreamEvent[];
+}
+
+/** A server-sent event. */
+export interface StreamEvent {
+  event?: string;
+  data: JsonObject | '[DONE]';
+}
+
+/** The chunks of chat and completions, which are alike but for the chunks themselves. */
+interface ChunkFormat {
+  /** Before the first token of a choice. */
   opening(head: AnswerHead, index: number): JsonObject[];
   chunks(head: AnswerHead, index: number, part: Part): JsonObject[];
-  /** The chunk with the usage. */
   usageChunk(head: AnswerHead, usage: Usage): JsonObject;
+}
+
+function chunkStream(
+  format: ChunkFormat,
+  head: AnswerHead,
+  { choices, includeUsage }: StreamOptions,
+): StreamFormat {
+  // Without include_usage chunks have no field for it.
+  const noUsage: JsonObject = includeUsage ? { usage: null } : {};
+  const events = (chunks: readonly JsonObject[]) =>
+    chunks.map((chunk) => ({ data: { ...chunk, ...noUsage } }));
+  return {
+    open: () =>
+      Array.from({ length: choices }, (_, index) => index).flatMap((index) =>
+        events(format.opening(head, index)),
+      ),
+    part: (index, part) => events(format.chunks(head, index, part)),
+    end: (usage) => [
+      ...(includeUsage ? [{ data: format.usageChunk(head, usage) }] : []),
+      { data: '[DONE]' as const },
+    ],
+    fail: ({ body }) => [{ data: { ...body } }],
+  };
 }
 
 export function usageObject({ promptTokens, completionTokens }: Usage): JsonObject {
@@ -55,7 +103,7 @@ function envelope(
 const CHUNK = 'chat.completion.chunk';
 
 export const chatFormat: AnswerFormat = {
-  idPrefix: 'chatcmpl',
+  idPrefix: 'chatcmpl-',
   whole: (head, choices, hasReports, usage) =>
     envelope(head, 'chat.completion', {
       choices: choices.map(({ text, reports, finish }, index) => ({
@@ -66,6 +114,10 @@ export const chatFormat: AnswerFormat = {
       })),
       usage: usageObject(usage),
     }),
+  stream: (head, options) => chunkStream(chatChunks, head, options),
+};
+
+const chatChunks: ChunkFormat = {
   opening: (head, index) => [chatChunk(head, index, { role: 'assistant', content: '' }, null, null)],
   chunks: (head, index, { text, reports, finish }) => {
     const logProbs = reports.length > 0 ? chatLogProbs(reports) : null;
@@ -88,7 +140,7 @@ function chatChunk(
 }
 
 export const completionFormat: AnswerFormat = {
-  idPrefix: 'cmpl',
+  idPrefix: 'cmpl-',
   whole: (head, choices, hasReports, usage) =>
     envelope(head, 'text_completion', {
       choices: choices.map(({ text, reports, finish }, index) => ({
@@ -99,6 +151,10 @@ export const completionFormat: AnswerFormat = {
       })),
       usage: usageObject(usage),
     }),
+  stream: (head, options) => chunkStream(completionChunks, head, options),
+};
+
+const completionChunks: ChunkFormat = {
   opening: () => [],
   chunks: (head, index, { text, reports, finish = null }) => {
     if (text === '' && reports.length === 0 && finish === null) return [];

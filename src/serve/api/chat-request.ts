@@ -107,7 +107,8 @@ export function messagesField({ maxMessages }: RequestLimits): Field<Message[]> 
   });
 }
 
-function messageOf(value: JsonValue, param: string): Message {
+/** A message of the chat API. Throws ApiError of status 400. */
+export function messageOf(value: JsonValue, param: string): Message {
   if (!isObject(value)) throw badValue(param, `${param} must be an object`);
   const { role, content, name, ...others } = value;
   for (const [key, given] of Object.entries(others)) {

@@ -80,8 +80,21 @@ export function samplingFields({ maxChoices }: RequestLimits) {
   };
 }
 
+type SamplingValues = Pick<
+  FieldValues<ReturnType<typeof samplingFields>>,
+  | 'temperature'
+  | 'top_p'
+  | 'top_k'
+  | 'min_p'
+  | 'seed'
+  | 'repetition_penalty'
+  | 'frequency_penalty'
+  | 'presence_penalty'
+  | 'logit_bias'
+>;
+
 /** The part of a job that these fields decide. Throws ApiError of status 400. */
-export function samplingOf(values: Partial<FieldValues<ReturnType<typeof samplingFields>>>): SamplingOptions {
+export function samplingOf(values: Partial<SamplingValues>): SamplingOptions {
   const { temperature = 1, top_p: topP = 1, top_k: topK = 0, seed, logit_bias: logitBias } = values;
   // Many clients send 0 for "off", which as a share of the probability would keep no token.
   if (topP === 0) throw badValue('top_p', 'top_p must be above 0; 1 turns it off');
