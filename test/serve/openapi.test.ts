@@ -135,7 +135,13 @@ describe('the remote tokenizer of lm-evaluation-harness', () => {
   it('gives the tokens of texts and the text of tokens', async () => {
     const tokenizer = Tokenizer.load(folder);
     const info = await (await served.get('/tokenizer_info')).json();
-    expect(info).toMatchObject({ eos_token: '<|endoftext|>', chat_template: tokenizer.chatTemplate });
+    const eos_token_id = tokenizer.eosId!;
+    expect(info).toMatchObject({
+      eos_token: '<|endoftext|>',
+      eos_token_id,
+      bos_token: null,
+      chat_template: tokenizer.chatTemplate,
+    });
     for (const prompt of ['Hello! Name a colour.', '', 'ünïcode 🎨']) {
       const { tokens, count } = await served.ask('/tokenize', { prompt, add_special_tokens: false });
       expect(tokens).toEqual([...tokenizer.encode(prompt)]);

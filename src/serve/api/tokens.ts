@@ -59,6 +59,9 @@ export function tokenizerInfo(model: ModelInfo): JsonObject {
     eos_token: model.eosToken ?? null,
     bos_token: model.bosToken ?? null,
     pad_token: model.padToken ?? null,
+    eos_token_id: model.eosId ?? null,
+    bos_token_id: model.bosId ?? null,
+    pad_token_id: model.padId ?? null,
     chat_template: model.chatTemplate ?? null,
   };
 }

@@ -54,6 +54,7 @@ export class ServedModel {
       eosToken: spelled(eosId),
       bosToken: spelled(bosId),
       padToken: spelled(padId),
+      ...{ eosId, bosId, padId },
       chatTemplate: this.tokenizer.chatTemplate,
     };
   }

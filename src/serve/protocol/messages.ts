@@ -39,6 +39,9 @@ export interface ModelInfo {
   eosToken: string | undefined;
   bosToken: string | undefined;
   padToken: string | undefined;
+  eosId: number | undefined;
+  bosId: number | undefined;
+  padId: number | undefined;
   /** Jinja source; undefined for a model that cannot chat. */
   chatTemplate: string | undefined;
 }
