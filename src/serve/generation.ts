@@ -7,7 +7,7 @@ import type { AnswerFormat, AnswerHead, Part, Usage } from './api/answers.ts';
 import type { GenerationRequest } from './api/generation-request.ts';
 import { EventStream } from './event-stream.ts';
 import type { EngineHost } from './host/engine-host.ts';
-import { ApiError, apiErrorOf, badValue } from './protocol/api-error.ts';
+import { ApiError, apiErrorOf, badValue, overloaded } from './protocol/api-error.ts';
 import type { Job, JobOutput } from './protocol/messages.ts';
 import type { RequestRecord } from './request-record.ts';
 
@@ -44,21 +44,19 @@ export async function answer(
   format: AnswerFormat,
   exchange: Exchange,
 ): Promise<JsonObject | undefined> {
-  const { host, rates, modelName, slots, queue } = context;
+  const { host, rates, modelName } = context;
   const { record } = exchange;
   checkModel(request, modelName);
   checkDevice(request, host);
+  // Before the engine has any work with it, and again, since others came meanwhile.
+  checkRoom(context, request);
   const prompts = await host.encode(request.prompts);
   const jobs = prompts.flatMap((prompt, i) => jobsOf(request, prompt, i, host));
-  record.promptTokens = prompts.reduce((sum, { length }) => sum + length, 0);
-  if (jobs.length > slots + queue) {
-    throw badValue('n', `the request asks for ${jobs.length} sequences; at most ${slots + queue} can wait`);
-  }
-  if (host.waiting + host.running + jobs.length > slots + queue) {
-    throw new ApiError(503, 'overloaded', 'too many requests are waiting', { retryAfter: 1 });
-  }
-  const most = jobs.reduce((sum, { maxTokens }) => sum + maxTokens, record.promptTokens);
+  checkRoom(context, request);
+  const promptTokens = prompts.reduce((sum, { length }) => sum + length, 0);
+  const most = jobs.reduce((sum, { maxTokens }) => sum + maxTokens, promptTokens);
   const giveBack = rates.reserve(record.client, most);
+  record.promptTokens = promptTokens;
   const head: AnswerHead = {
     id: `${format.idPrefix}${randomBytes(12).toString('hex')}`,
     created: Math.floor(Date.now() / 1000),
@@ -70,7 +68,7 @@ export async function answer(
   try {
     return await (request.stream ? streamed(run) : whole(run));
   } finally {
-    giveBack(most - record.promptTokens - record.completionTokens);
+    giveBack(most - promptTokens - record.completionTokens);
   }
 }
 
@@ -89,6 +87,13 @@ function checkModel({ model }: GenerationRequest, name: string): void {
   throw new ApiError(404, 'model_not_found', `this server has no model ${shown}; it has ${name}`, {
     param: 'model',
   });
+}
+
+function checkRoom({ host, slots, queue }: GenerationContext, { prompts, n }: GenerationRequest): void {
+  const jobs = prompts.length * n;
+  const room = slots + queue;
+  if (jobs > room) throw badValue('n', `the request asks for ${jobs} sequences; at most ${room} can wait`);
+  if (host.waiting + host.running + jobs > room) throw overloaded();
 }
 
 /** The engine would refuse these in the middle of a step, which costs the other requests. */

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { ServeOptions } from '../../src/serve/serve.ts';
 import { writeChatModel } from '../helpers/chat-model.ts';
 import { suiteFolder } from '../helpers/cli.ts';
-import { type Served, startServer, until } from '../helpers/served.ts';
+import { type Reply, type Served, startServer, until } from '../helpers/served.ts';
 
 const folder = suiteFolder();
 const engineProgram = new URL('./faulty-engine.mjs', import.meta.url);
@@ -150,6 +150,7 @@ describe('an engine that fails', () => {
     const running = one.post('/v1/completions', ENDLESS);
     await until(async () => (await gauge(one, 'sequences_running')) === 1);
     fault('stall');
+    expect((await one.get('/health')).status).toBe(200); // HTTP does not wait for the engine
     expect((await running).status).toBe(503);
     const states = () => one.events.flatMap((event) => (event.type === 'engine' ? [event.state] : []));
     await until(() => states().length === 3);
@@ -198,6 +199,20 @@ describe('a server that stops', () => {
     const second = startServer({ model: folder, port: one.server.port });
     await expect(second).rejects.toMatchObject({ code: 'ERR_IO', message: /another program listens there/ });
   });
+});
+
+it('holds a bounded number of texts that wait for the engine', async () => {
+  const one = await served({ stallSeconds: 4 });
+  fault('stall');
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const codes = await Promise.all(
+    Array.from({ length: 300 }, async () => {
+      const response = await one.post('/tokenize', { prompt: 'Name a colour.' });
+      return ((await response.json()) as Reply).error.code;
+    }),
+  );
+  expect(codes.filter((code) => code === 'overloaded').length).toBe(44);
+  expect(codes.filter((code) => code === 'engine_unavailable').length).toBe(256);
 });
 
 it('refuses what the queue cannot take, with Retry-After', async () => {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { AthanorError } from '../../base/errors.ts';
 import { packageRoot } from '../../base/package-root.ts';
+import { overloaded } from '../protocol/api-error.ts';
 import type { CancelledEvent, EngineEvent } from '../protocol/events.ts';
 import type {
   EngineSettings,
@@ -40,11 +41,13 @@ interface QueuedJob {
 
 interface Question {
   resolve(answer: FromEngine): void;
-  reject(error: AthanorError): void;
+  reject(error: Error): void;
 }
 
 // The engine thread runs compiled code: Node 20 cannot start a thread from TypeScript.
 const PROGRAM = join(packageRoot, 'dist/serve/engine/worker.js');
+/** Texts that wait for their tokens hold whole bodies in memory. */
+const MAX_QUESTIONS = 256;
 const MAX_RESTART_MS = 10_000;
 
 export class EngineHost {
@@ -104,7 +107,10 @@ export class EngineHost {
     return this.#waiting.size;
   }
 
-  /** The tokens of prompts. Throws AthanorError, ERR_STATE when the thread is not running. */
+  /**
+   * The tokens of prompts. Throws AthanorError, ERR_STATE when the thread is not running, and
+   * ApiError of status 503 when too many texts wait.
+   */
   async encode(prompts: readonly PromptInput[]): Promise<Int32Array[]> {
     const answer = await this.#ask((id) => ({ type: 'encode', id, prompts }));
     if (answer.type !== 'encoded') throw new AthanorError('ERR_INTERNAL', `encode got ${answer.type}`);
@@ -155,6 +161,7 @@ export class EngineHost {
 
   #ask(make: (id: number) => ToEngine): Promise<FromEngine> {
     return new Promise((resolve, reject) => {
+      if (this.#questions.size >= MAX_QUESTIONS) return reject(overloaded());
       if (!this.#isReady) return reject(lost('the engine is not running'));
       const id = this.#nextId++;
       this.#questions.set(id, { resolve, reject });

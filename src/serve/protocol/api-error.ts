@@ -46,6 +46,10 @@ export function badValue(param: string, message: string, code = 'invalid_value')
   return new ApiError(400, code, message, { param });
 }
 
+export function overloaded(): ApiError {
+  return new ApiError(503, 'overloaded', 'too many requests are waiting', { retryAfter: 1 });
+}
+
 /**
  * Any error as one for the client. What the client sent wrong keeps its message; what failed inside
  * says no more than that.
