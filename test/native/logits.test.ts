@@ -65,11 +65,11 @@ describe('topTokens', () => {
 
 describe('tokenLogProbs', () => {
   it('has the bits of the sampler and of the losses', () => {
-    const hidden = tensor([6, 24], randomNormal(6 * 24, 1));
-    const weight = tensor([301, 24], randomNormal(301 * 24, 2));
-    const logits = native.linearLogits(hidden, weight);
-    const index = tensor([6], [0, 1, 2, 3, 4, 5], 'i32');
     forEachIsa(native, () => {
+      const hidden = tensor([6, 24], randomNormal(6 * 24, 1));
+      const weight = tensor([301, 24], randomNormal(301 * 24, 2));
+      const logits = native.linearLogits(hidden, weight);
+      const index = tensor([6], [0, 1, 2, 3, 4, 5], 'i32');
       for (const temperature of [1, 0.7]) {
         const [tokens, logProbs] = native.sample({
           ...{ logits, temperature, topK: 0, topP: 0.9, minP: 0, repetitionPenalty: 1, seed: 3 },
