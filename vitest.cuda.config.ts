@@ -9,7 +9,7 @@ const suites = [
   'test/bench/kernel-bench.test.ts',
 ];
 /** About the addon or the CPU alone. */
-const notOnCuda = ['test/native/cuda-*.test.ts', 'test/native/{bench,binding,decoder,logits}.test.ts'];
+const notOnCuda = ['test/native/cuda-*.test.ts', 'test/native/{bench,binding,decoder}.test.ts'];
 /** The C++ tests have sampling at sizes that suit the emulator; its tanh is the C library's, of 2.2 ulp. */
 const notEmulated = ['test/native/sampling.test.ts', 'test/native/activation.test.ts'];
 

@@ -32,9 +32,9 @@ export interface BatchOptions {
    */
   prefillTokens?: number;
   /**
-   * Whether prompts that begin alike share their beginnings, such as a system message or the earlier
-   * turns of a conversation: each is read once, and later prompts read only the rest. The weights
-   * must not change while the batch lives. Default false.
+   * Whether prompts that begin alike share their beginnings, such as a system message or the
+   * earlier turns of a conversation: each is read once, and later prompts read only the rest. The
+   * weights must not change while the batch lives. Default false.
    */
   reusePrefixes?: boolean;
 }
@@ -197,8 +197,8 @@ export class Batch implements Disposable {
   }
 
   /**
-   * Where most of a prompt is cached: in a free slot, or in the slot of a running sequence, which is
-   * copied. Undefined when a running sequence is about to read the same beginning.
+   * Where most of a prompt is cached: in a free slot, or in the slot of a running sequence, which
+   * is copied. Undefined when a running sequence is about to read the same beginning.
    */
   #place(sequence: Sequence): Place | undefined {
     let best: Place = { free: 0, cached: -1 };

@@ -27,7 +27,7 @@ export interface SamplingOptions {
   repetitionPenalty?: number;
   /**
    * Subtracted from the logit of a token for each time that it was drawn for this request.
-   * Default 0. Like the two below, on the CPU only: a GPU refuses it by name.
+   * Default 0.
    */
   frequencyPenalty?: number;
   /** Subtracted from the logits of all tokens that were drawn for this request. Default 0. */

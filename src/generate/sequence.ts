@@ -20,7 +20,7 @@ export interface BatchRequest extends SamplingOptions {
   stream?: number;
   /**
    * Report the model's own log-probability of each new token, and this many of the likeliest tokens
-   * at its place. Default: no report. On the CPU only: a GPU refuses it by name.
+   * at its place. Default: no report.
    */
   topLogProbs?: number | undefined;
   /**

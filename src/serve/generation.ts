@@ -47,7 +47,7 @@ export async function answer(
   const { host, rates, modelName } = context;
   const { record } = exchange;
   checkModel(request, modelName);
-  checkDevice(request, host);
+  checkBiases(request, host);
   // Before the engine has any work with it, and again, since others came meanwhile.
   checkRoom(context, request);
   const prompts = await host.encode(request.prompts);
@@ -96,21 +96,11 @@ function checkRoom({ host, slots, queue }: GenerationContext, { prompts, n }: Ge
   if (host.waiting + host.running + jobs > room) throw overloaded();
 }
 
-/** The engine would refuse these in the middle of a step, which costs the other requests. */
-function checkDevice({ job }: GenerationRequest, { model }: EngineHost): void {
-  const { frequencyPenalty, presencePenalty, logitBias = {} } = job.sampling;
-  const stray = Object.keys(logitBias).find((id) => Number(id) >= model.vocabSize);
-  if (stray !== undefined) {
-    throw badValue('logit_bias', `logit_bias has the id ${stray}; the model has ${model.vocabSize} tokens`);
-  }
-  if (model.device === 'cpu') return;
-  const refuse = (param: string) => {
-    throw badValue(param, `this server runs on a GPU, which does not have ${param}`, 'not_on_this_device');
-  };
-  if (job.topLogProbs !== undefined) refuse('logprobs');
-  if (frequencyPenalty) refuse('frequency_penalty');
-  if (presencePenalty) refuse('presence_penalty');
-  if (Object.keys(logitBias).length > 0) refuse('logit_bias');
+/** The engine would refuse the ids after the headers of a stream are sent. */
+function checkBiases({ job }: GenerationRequest, { model }: EngineHost): void {
+  const stray = Object.keys(job.sampling.logitBias ?? {}).find((id) => Number(id) >= model.vocabSize);
+  if (stray === undefined) return;
+  throw badValue('logit_bias', `logit_bias has the id ${stray}; the model has ${model.vocabSize} tokens`);
 }
 
 /** The jobs of one prompt. */

@@ -1,6 +1,6 @@
 /**
- * Random requests, made from the OpenAPI document and from raw bytes: each gets an answer that is no
- * 500, and the server goes on. ATHANOR_FUZZ_REQUESTS=N sends more of them.
+ * Random requests, made from the OpenAPI document and from raw bytes: each gets an answer that is
+ * no 500, and the server goes on. ATHANOR_FUZZ_REQUESTS=N sends more of them.
  */
 import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';

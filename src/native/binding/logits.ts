@@ -1,6 +1,6 @@
 import type { NativeTensor } from '../binding.ts';
 
-/** Logits are f32 `[b, V]`. On the CPU only: a GPU refuses these functions by name. */
+/** Logits are f32 `[b, V]`. */
 export interface LogitsBinding {
   /**
    * f32 `[b, k]` for tokens i32 `[b, k]`: log-probabilities under the softmax at that temperature,

@@ -61,7 +61,6 @@ export function apiErrorOf(error: unknown): ApiError {
     if (error.code === 'ERR_ARGUMENT') return new ApiError(400, 'invalid_value', message);
     if (error.code === 'ERR_CONFIG')
       return new ApiError(400, 'template_refused', message, { param: 'messages' });
-    if (error.code === 'ERR_CUDA_UNAVAILABLE') return new ApiError(400, 'not_on_this_device', message);
     if (error.code === 'ERR_STATE')
       return new ApiError(503, 'engine_unavailable', message, { retryAfter: 1 });
     return new ApiError(500, error.code.toLowerCase(), 'the engine failed; its log says why');
