@@ -14,7 +14,7 @@ import type { RequestRecord } from './request-record.ts';
 // Many streams of a fast model send hundreds of packets per step, which takes more time than the
 // step. With so many running, a stream sends its text at most every so often; nobody reads faster.
 const MANY_STREAMS = 8;
-const PAUSE_MS = 20;
+const PAUSE_MS = 50;
 
 /** What generation needs of the server. */
 export interface GenerationContext {
