@@ -46,7 +46,11 @@ const sourceRooms = [
   { name: 'scoring' },
   { name: 'eval' },
   { name: 'train', inside: ['loop', ['pretrain', 'sft', 'preference', 'rl']] },
-  { name: 'serve', only: ['cli'] },
+  {
+    name: 'serve',
+    only: ['cli'],
+    inside: ['protocol', ['engine', 'host', 'access', 'api'], ''],
+  },
   { name: 'quickstart', inside: ['factbook', ''] },
   { name: 'bench' },
   { name: 'cli' },

@@ -118,6 +118,7 @@ export { KvCache } from './generate/kv-cache.ts';
 export type { SamplingOptions } from './generate/sampling.ts';
 export type { BatchRequest, Completion, FinishReason } from './generate/sequence.ts';
 export { TextStream, type TextStreamOptions } from './generate/text-stream.ts';
+export type { TokenReport } from './generate/token-reports.ts';
 export type { KlEstimator } from './native/binding/policy.ts';
 export type { SplitPattern } from './native/binding/text.ts';
 // The engine
@@ -186,6 +187,19 @@ export { type BestCompletion, type BestOfOptions, bestOf } from './scoring/best-
 export { type BestText, type BestTextsOptions, bestTexts } from './scoring/best-texts.ts';
 export type { RewardFunction } from './scoring/reward-calls.ts';
 export type { Answer as ScoredAnswer, RewardSource } from './scoring/reward-source.ts';
+// Serving
+export { addKey } from './serve/access/keys.ts';
+export type { RateLimits } from './serve/access/rates.ts';
+export type { RequestLimits } from './serve/api/limits.ts';
+export type {
+  CancelledEvent,
+  EngineEvent,
+  RequestEvent,
+  ServeEvent,
+} from './serve/protocol/events.ts';
+export type { ModelInfo } from './serve/protocol/messages.ts';
+export { type RunningServer, type ServeHooks, type ServeOptions, serve } from './serve/serve.ts';
+export { type ServeSettings, serveDefaults } from './serve/settings.ts';
 // Tensors
 export {
   type Accumulate,

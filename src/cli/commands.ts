@@ -52,6 +52,10 @@ export const commands: CommandTable = {
     summary: 'talk to an assistant',
     load: async () => (await import('./chat.ts')).chat,
   },
+  serve: {
+    summary: 'serve a model over HTTP, with the API of OpenAI',
+    load: async () => (await import('./serve.ts')).serve,
+  },
   eval: {
     summary: 'measure a model: perplexity, right answers, preferences or win rate',
     load: async () => (await import('./eval.ts')).evaluate,
@@ -78,6 +82,10 @@ export const commands: CommandTable = {
       generate: {
         summary: 'time sampling with the KV cache',
         load: async () => (await import('./bench.ts')).generate,
+      },
+      serve: {
+        summary: 'time a server under many streams next to the engine alone',
+        load: async () => (await import('./bench-serve.ts')).serve,
       },
       sft: {
         summary: 'time fine-tuning next to pretraining',

@@ -38,6 +38,7 @@ export const optionGroups = [
   'Optimizer',
   'Evaluation',
   'Sampling',
+  'Limits',
   'Engine',
 ] as const;
 export type OptionGroup = (typeof optionGroups)[number];

@@ -28,4 +28,8 @@ export const samplingOptions = inGroup('Sampling', {
     min: MIN_REPETITION_PENALTY,
     max: MAX_REPETITION_PENALTY,
   }),
+  frequencyPenalty: number('subtracted from the logit of a token for each time that it was drawn', {
+    default: 0,
+  }),
+  presencePenalty: number('subtracted from the logits of all tokens that were drawn', { default: 0 }),
 });

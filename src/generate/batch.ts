@@ -13,11 +13,13 @@ import { checkCounts } from '../base/check-count.ts';
 import { AthanorError } from '../base/errors.ts';
 import type { Gpt } from '../nn/gpt.ts';
 import { noGrad } from '../tensor/autograd.ts';
+import { gatherRows } from '../tensor/ops/rows.ts';
 import { keep, scope, type Tensor, tensor } from '../tensor/tensor.ts';
 import { CachedPasses, type SequencePart } from './cached-passes.ts';
 import { KvCache } from './kv-cache.ts';
-import { type DrawnTokens, drawTokens, type NextTokenRows } from './sampling.ts';
+import { drawTokens, type NextTokenRows } from './sampling.ts';
 import { type BatchRequest, type Completion, Sequence } from './sequence.ts';
+import { type ReportedPlace, reportsOfHidden, reportsOfLogits, type TokenReport } from './token-reports.ts';
 
 /** The size of a batch. */
 export interface BatchOptions {
@@ -31,9 +33,9 @@ export interface BatchOptions {
    */
   prefillTokens?: number;
   /**
-   * Whether the keys and values of a slot outlive its request. Then a later prompt that begins with
-   * the same tokens, such as the next turn of a conversation, reads only the rest. The weights must
-   * not change while the batch lives. Default false.
+   * Whether prompts that begin alike share their beginnings, such as a system message or the
+   * earlier turns of a conversation: each is read once, and later prompts read only the rest. The
+   * weights must not change while the batch lives. Default false.
    */
   reusePrefixes?: boolean;
   /**
@@ -43,6 +45,19 @@ export interface BatchOptions {
   suppressTokens?: readonly number[];
 }
 
+/** A beginning of fewer tokens is read again rather than waited for or copied. */
+const MIN_SHARED = 32;
+
+/** What a sequence finds cached. */
+interface Place {
+  /** Index of a free slot. */
+  free: number;
+  /** Number of its tokens that the slot has, if need be after the copy. */
+  cached: number;
+  /** The slot to copy. */
+  from?: number;
+}
+
 /** A token that a step drew. */
 export interface BatchEvent {
   /** Id of the request. */
@@ -50,8 +65,23 @@ export interface BatchEvent {
   token: number;
   /** In the model's own distribution at the request's temperature, in nats. */
   logProb: number;
+  /** With `topLogProbs`. */
+  report?: TokenReport;
+  /**
+   * With `reportPrompt` and the first token only: the report on each prompt token; undefined for
+   * the first, which nothing predicts.
+   */
+  prompt?: readonly (TokenReport | undefined)[];
   /** All tokens of the request; given with the last token only. */
   completion?: Completion;
+}
+
+/** The tokens of a step, one per sequence. */
+interface Drawn {
+  tokens: Int32Array;
+  logProbs: Float32Array;
+  /** Per sequence; undefined for one without reports. */
+  reports: readonly (TokenReport | undefined)[];
 }
 
 /** A batch of requests that run together. */
@@ -155,43 +185,60 @@ export class Batch implements Disposable {
   #admit(): void {
     for (const [id, sequence] of this.#waiting) {
       if (this.#freeSlots.length === 0) return;
+      if (!this.#start(sequence)) continue;
       this.#waiting.delete(id);
-      this.#start(sequence);
       const { key } = sequence.sampling;
       const alike = this.#running.findLastIndex(({ sampling }) => sampling.key === key);
       this.#running.splice(alike < 0 ? this.#running.length : alike + 1, 0, sequence);
     }
   }
 
-  /**
-   * Gives a free slot to a sequence. With reusePrefixes, that is the slot that has cached
-   * most of it.
-   */
-  #start(sequence: Sequence): void {
-    let best = 0;
-    let cached = 0;
-    if (this.#reusePrefixes) {
-      const all = this.#freeSlots.map((slot) => this.#cachedOf(sequence, slot));
-      cached = Math.max(...all);
-      best = all.indexOf(cached);
-    }
-    const slot = this.#freeSlots.splice(best, 1)[0]!;
+  /** Gives a free slot to a sequence. Returns false when it had better wait. */
+  #start(sequence: Sequence): boolean {
+    // A prompt with reports is read as a whole: reports come from its hidden states.
+    const reuses = this.#reusePrefixes && !sequence.promptReports;
+    const place = reuses ? this.#place(sequence) : { free: 0, cached: 0 };
+    if (!place) return false;
+    const slot = this.#freeSlots.splice(place.free, 1)[0]!;
+    if (place.from !== undefined) this.#cache.copySlot(place.from, slot);
     sequence.start(slot);
-    this.#cache.lengths[slot] = cached;
+    this.#cache.lengths[slot] = place.cached;
     if (this.#reusePrefixes) this.#held[slot] = sequence;
+    return true;
   }
 
   /**
-   * Number of prompt tokens that a slot has cached; never all, because the last one
-   * gives the logits.
+   * Where most of a prompt is cached: in a free slot, or in the slot of a running sequence, which
+   * is copied. Undefined when a running sequence is about to read the same beginning.
    */
-  #cachedOf({ tokens, promptLength }: Sequence, slot: number): number {
-    const held = this.#held[slot]?.tokens;
-    if (!held) return 0;
-    const most = Math.min(this.#cache.lengths[slot]!, promptLength - 1);
-    let count = 0;
-    while (count < most && tokens[count] === held[count]) ++count;
-    return count;
+  #place(sequence: Sequence): Place | undefined {
+    let best: Place = { free: 0, cached: -1 };
+    this.#freeSlots.forEach((slot, free) => {
+      const { cached } = this.#shared(sequence, slot);
+      if (cached > best.cached) best = { free, cached };
+    });
+    let coming = 0;
+    for (const { slot } of this.#running) {
+      const shared = this.#shared(sequence, slot);
+      coming = Math.max(coming, shared.coming);
+      const enough = best.from === undefined ? best.cached + MIN_SHARED : best.cached + 1;
+      if (shared.cached >= enough) best = { free: 0, cached: shared.cached, from: slot };
+    }
+    return coming >= best.cached + MIN_SHARED ? undefined : best;
+  }
+
+  /**
+   * Number of prompt tokens that a slot has cached, and that it will have when its own prompt is
+   * read; never all, because the last one gives the logits.
+   */
+  #shared({ tokens, promptLength }: Sequence, slot: number): { cached: number; coming: number } {
+    const held = this.#held[slot];
+    if (!held) return { cached: 0, coming: 0 };
+    const length = this.#cache.lengths[slot]!;
+    const most = Math.min(Math.max(length, held.promptLength), promptLength - 1);
+    let coming = 0;
+    while (coming < most && tokens[coming] === held.tokens[coming]) ++coming;
+    return { cached: Math.min(coming, length), coming };
   }
 
   /** Runs a step in which every running sequence brings its last token. */
@@ -202,8 +249,20 @@ export class Batch implements Disposable {
     return this.#append(drawing, drawn);
   }
 
-  #draw(rows: NextTokenRows, drawing: readonly Sequence[]): DrawnTokens {
-    return drawTokens(rows, drawing, this.#suppressed);
+  /** Draws a token for each row, and reports on it where the sequence wants that. */
+  #draw(rows: NextTokenRows, sequences: readonly Sequence[]): Drawn {
+    const { tokens, logProbs } = drawTokens(rows, sequences, this.#suppressed);
+    const wanted = [...sequences.keys()].filter((i) => sequences[i]!.topLogProbs !== undefined);
+    const reports: (TokenReport | undefined)[] = new Array(sequences.length);
+    if (wanted.length > 0) {
+      const all = wanted.length === sequences.length;
+      const logits = all ? rows.logits : gatherRows(rows.logits, tensor(Int32Array.from(wanted)));
+      const places = wanted.map((i) => ({ token: tokens[i]!, count: sequences[i]!.topLogProbs! }));
+      reportsOfLogits(logits, places).forEach((report, place) => {
+        reports[wanted[place]!] = report;
+      });
+    }
+    return { tokens, logProbs, reports };
   }
 
   /** Runs a step in which some sequences bring a part of their prompt. */
@@ -212,12 +271,33 @@ export class Batch implements Disposable {
     const drawing = parts.flatMap(({ sequence, end }) => (end === sequence.length ? [sequence] : []));
     const drawn = noGrad(() =>
       scope(() => {
-        const rows = this.#passes.prefill(parts);
-        return rows && this.#draw(rows, drawing);
+        const { hidden, ending } = this.#passes.prefill(parts);
+        this.#reportPrompts(hidden, parts);
+        return ending && this.#draw(ending, drawing);
       }),
     );
     for (const { sequence, end } of parts) this.#cache.lengths[sequence.slot] = end;
     return drawn ? this.#append(drawing, drawn) : [];
+  }
+
+  /** Reports on the prompt tokens that the hidden states of these parts predict. */
+  #reportPrompts(hidden: Tensor, parts: readonly SequencePart<Sequence>[]): void {
+    const rows: number[] = [];
+    const places: (ReportedPlace & { sequence: Sequence; at: number })[] = [];
+    let first = 0;
+    for (const { sequence, begin, end } of parts) {
+      const { tokens, promptReports, promptLength, topLogProbs } = sequence;
+      const last = promptReports ? Math.min(end, promptLength - 1) : begin;
+      for (let at = begin; at < last; ++at) {
+        rows.push(first + at - begin);
+        places.push({ token: tokens[at + 1]!, count: topLogProbs!, sequence, at: at + 1 });
+      }
+      first += end - begin;
+    }
+    const reports = reportsOfHidden(this.#model, hidden, rows, places);
+    places.forEach(({ sequence, at }, i) => {
+      sequence.promptReports![at] = reports[i]!;
+    });
   }
 
   /**
@@ -243,12 +323,16 @@ export class Batch implements Disposable {
   }
 
   /** Adds the drawn tokens to their sequences, whose previous last tokens are cached now. */
-  #append(drawing: readonly Sequence[], { tokens, logProbs }: DrawnTokens): BatchEvent[] {
+  #append(drawing: readonly Sequence[], { tokens, logProbs, reports }: Drawn): BatchEvent[] {
     const events: BatchEvent[] = [];
     const finished: Sequence[] = [];
     for (let i = 0; i < drawing.length; ++i) {
       const sequence = drawing[i]!;
       const event: BatchEvent = { id: sequence.id, token: tokens[i]!, logProb: logProbs[i]! };
+      const report = reports[i];
+      if (report) event.report = report;
+      const isFirst = sequence.length === sequence.promptLength;
+      if (isFirst && sequence.promptReports) event.prompt = sequence.promptReports;
       this.#cache.lengths[sequence.slot] = sequence.length;
       const finish = sequence.append(event.token, event.logProb);
       if (finish) {

@@ -17,6 +17,14 @@ export interface SequencePart<S extends StepSequence = StepSequence> {
   end: number;
 }
 
+/** The result of reading parts of sequences. */
+export interface PrefillRows {
+  /** `[n, d]`: the final hidden states of all parts, one after another. */
+  hidden: Tensor;
+  /** A row for each part that ends its sequence, in the same order; undefined when no part does. */
+  ending: NextTokenRows | undefined;
+}
+
 export class CachedPasses {
   readonly #model: Gpt;
   readonly #cache: KvCache;
@@ -42,11 +50,8 @@ export class CachedPasses {
     return { logits, streams: inputs.streams, lengths: inputs.lengths };
   }
 
-  /**
-   * Reads a part of each sequence. Returns a row for each part that ends its sequence, in the same
-   * order; undefined when no part does.
-   */
-  prefill(parts: readonly SequencePart[]): NextTokenRows | undefined {
+  /** Reads a part of each sequence. */
+  prefill(parts: readonly SequencePart[]): PrefillRows {
     const starts = new Int32Array(parts.length + 1);
     parts.forEach(({ begin, end }, i) => {
       starts[i + 1] = starts[i]! + end - begin;
@@ -64,13 +69,14 @@ export class CachedPasses {
     const lastRows = parts.flatMap(({ sequence, end }, i) =>
       end === sequence.length ? [starts[i + 1]! - 1] : [],
     );
-    if (lastRows.length === 0) return undefined;
-    const ending = parts.filter(({ sequence, end }) => end === sequence.length);
-    return {
+    if (lastRows.length === 0) return { hidden, ending: undefined };
+    const last = parts.filter(({ sequence, end }) => end === sequence.length);
+    const ending = {
       logits: this.#model.logits(hidden, ints(lastRows)),
-      streams: ints(ending.map(({ sequence }) => sequence.stream)),
-      lengths: ints(ending.map(({ sequence }) => sequence.length)),
+      streams: ints(last.map(({ sequence }) => sequence.stream)),
+      lengths: ints(last.map(({ sequence }) => sequence.length)),
     };
+    return { hidden, ending };
   }
 
   dispose(): void {

@@ -42,6 +42,17 @@ export class KvCache {
     return { tensors: this.tensors, slots, pastLengths, maxTokens: this.maxTokens };
   }
 
+  /** Gives a slot the cached tokens of another one. Takes as long as a pass over one slot. */
+  copySlot(from: number, to: number): void {
+    for (const { handle } of this.tensors) {
+      const [source, target] = [from, to].map((slot) => native.slice(handle, slot, slot + 1));
+      native.copyInto(target!, source!);
+      source!.dispose();
+      target!.dispose();
+    }
+    this.lengths[to] = this.lengths[from]!;
+  }
+
   dispose(): void {
     for (const tensor of this.tensors) tensor.dispose();
   }

@@ -29,12 +29,21 @@ export interface SamplingOptions {
    * sequence (Keskar et al., 2019). Default 1: no change.
    */
   repetitionPenalty?: number;
+  /**
+   * Subtracted from the logit of a token for each time that it was drawn for this request.
+   * Default 0.
+   */
+  frequencyPenalty?: number;
+  /** Subtracted from the logits of all tokens that were drawn for this request. Default 0. */
+  presencePenalty?: number;
+  /** Added to the logits of these token ids. Default: none. */
+  logitBias?: Readonly<Record<number, number>>;
   /** Default 0. */
   seed?: number;
 }
 
 export interface SamplingSettings extends Required<SamplingOptions> {
-  /** Equal for equal settings. */
+  /** Equal for settings that the engine applies in one call. */
   readonly key: string;
 }
 
@@ -58,6 +67,7 @@ export interface SampledSequence {
   readonly sampling: SamplingSettings;
   /** Prompt and new tokens, i32 `[length]` at the front of a longer array. */
   readonly tokens: Int32Array;
+  readonly promptLength: number;
   readonly length: number;
 }
 
@@ -73,7 +83,11 @@ export interface DrawnTokens {
 }
 
 /** Adds defaults. Throws ERR_ARGUMENT for a value out of range. @param name of the request */
-export function samplingSettings(options: SamplingOptions, name: string): SamplingSettings {
+export function samplingSettings(
+  options: SamplingOptions,
+  vocabSize: number,
+  name: string,
+): SamplingSettings {
   const { temperature = 1, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1, seed = 0 } = options;
   const check = (isGood: boolean, setting: keyof SamplingOptions, range: string) => {
     if (isGood) return;
@@ -93,8 +107,26 @@ export function samplingSettings(options: SamplingOptions, name: string): Sampli
     `from ${MIN_REPETITION_PENALTY} to ${MAX_REPETITION_PENALTY}`,
   );
   check(Number.isSafeInteger(seed), 'seed', 'an integer');
+  const { frequencyPenalty = 0, presencePenalty = 0, logitBias = {} } = options;
+  check(Number.isFinite(frequencyPenalty), 'frequencyPenalty', 'a number');
+  check(Number.isFinite(presencePenalty), 'presencePenalty', 'a number');
+  checkBias(logitBias, vocabSize, name);
   const key = [temperature, topK, topP, minP, repetitionPenalty, seed].join(' ');
-  return { temperature, topK, topP, minP, repetitionPenalty, seed, key };
+  return {
+    ...{ temperature, topK, topP, minP, repetitionPenalty, seed, key },
+    ...{ frequencyPenalty, presencePenalty, logitBias },
+  };
+}
+
+function checkBias(logitBias: Readonly<Record<number, number>>, vocabSize: number, name: string): void {
+  for (const [id, bias] of Object.entries(logitBias)) {
+    const token = Number(id);
+    if (Number.isSafeInteger(token) && token >= 0 && token < vocabSize && Number.isFinite(bias)) continue;
+    throw new AthanorError(
+      'ERR_ARGUMENT',
+      `${name} has the logitBias ${bias} for the token ${id}; it must be a number, for an id below ${vocabSize}`,
+    );
+  }
 }
 
 /**
@@ -141,8 +173,9 @@ function drawAlike(
   suppressed: Tensor | undefined,
 ): DrawnTokens {
   const { temperature, topK, topP, minP, repetitionPenalty, seed } = sequences[0]!.sampling;
-  const [tokens, logProbs] = native.sample({
-    logits: logits.handle,
+  const changed = changedLogits(logits, sequences);
+  const [drawn, sampledLogProbs] = native.sample({
+    logits: (changed ?? logits).handle,
     temperature,
     topK,
     // The engine knows no empty set: the smallest share of all is that of the likeliest token.
@@ -155,11 +188,42 @@ function drawAlike(
     streams: streams.handle,
     steps: lengths.handle,
   });
-  const rows = [sequences.length];
-  return {
-    tokens: new Tensor(tokens, rows, 'i32').toInts(),
-    logProbs: new Tensor(logProbs, rows, 'f32').toFloats(),
-  };
+  const tokens = new Tensor(drawn, [sequences.length], 'i32').toInts();
+  let logProbs = new Tensor(sampledLogProbs);
+  // The sampler reports on the logits that it was given. The model's own are those before.
+  if (changed) {
+    const column = tensor(tokens, [sequences.length, 1]);
+    logProbs = new Tensor(native.tokenLogProbs(logits.handle, column.handle, temperature || 1));
+  }
+  return { tokens, logProbs: logProbs.toFloats() };
+}
+
+/** The logits with biases and additive penalties; undefined when no sequence has any. */
+function changedLogits(logits: Tensor, sequences: readonly SampledSequence[]): Tensor | undefined {
+  const changes = sequences.map(logitChanges);
+  const most = changes.reduce((largest, { size }) => Math.max(largest, size), 0);
+  if (most === 0) return undefined;
+  const tokens = new Int32Array(sequences.length * most).fill(-1);
+  const values = new Float32Array(tokens.length);
+  changes.forEach((change, row) => {
+    tokens.set([...change.keys()], row * most);
+    values.set([...change.values()], row * most);
+  });
+  const shape = [sequences.length, most];
+  return new Tensor(native.addAt(logits.handle, tensor(tokens, shape).handle, tensor(values, shape).handle));
+}
+
+/** The sum that each token's logit gets for this sequence. */
+function logitChanges({ sampling, tokens, promptLength, length }: SampledSequence): Map<number, number> {
+  const { frequencyPenalty, presencePenalty, logitBias } = sampling;
+  const changes = new Map(Object.entries(logitBias).map(([id, bias]) => [Number(id), bias]));
+  if (frequencyPenalty === 0 && presencePenalty === 0) return changes;
+  const counts = new Map<number, number>();
+  for (const token of tokens.subarray(promptLength, length)) counts.set(token, (counts.get(token) ?? 0) + 1);
+  for (const [token, count] of counts) {
+    changes.set(token, (changes.get(token) ?? 0) - count * frequencyPenalty - presencePenalty);
+  }
+  return changes;
 }
 
 /** i32 `[sequences, longest]`: the tokens so far, padded with -1. */

@@ -3,6 +3,7 @@ import { AthanorError } from '../base/errors.ts';
 import type { SampledSequence, SamplingOptions, SamplingSettings } from './sampling.ts';
 import { samplingSettings } from './sampling.ts';
 import type { StepSequence } from './step-inputs.ts';
+import type { TokenReport } from './token-reports.ts';
 
 /** A prompt to complete in a batch. */
 export interface BatchRequest extends SamplingOptions {
@@ -17,6 +18,16 @@ export interface BatchRequest extends SamplingOptions {
    * tokens. Default 0.
    */
   stream?: number;
+  /**
+   * Report the model's own log-probability of each new token, and this many of the likeliest tokens
+   * at its place. Default: no report.
+   */
+  topLogProbs?: number | undefined;
+  /**
+   * Also report on each prompt token but the first. The whole prompt is read then, also
+   * with reusePrefixes. Default false.
+   */
+  reportPrompt?: boolean | undefined;
   /** The name of the request in errors. Default: `request` and its id. */
   name?: string;
 }
@@ -58,6 +69,13 @@ export class Sequence implements StepSequence, SampledSequence {
   length: number;
   /** Slot of the cache; -1 before it has one. */
   slot = -1;
+  /** How many of the likeliest tokens to report; undefined: no report. */
+  readonly topLogProbs: number | undefined;
+  /**
+   * With `reportPrompt`: the report on each prompt token that was read so far; none for the
+   * first one.
+   */
+  readonly promptReports: (TokenReport | undefined)[] | undefined;
   #logProbs = new Float32Array(0);
   readonly #limit: number;
   readonly #stopTokens: readonly number[];
@@ -70,7 +88,7 @@ export class Sequence implements StepSequence, SampledSequence {
     const { name = `request ${id}`, maxTokens, stopTokens = [], stream = 0 } = request;
     this.id = id;
     this.stream = stream;
-    this.sampling = samplingSettings(request, name);
+    this.sampling = samplingSettings(request, limits.vocabSize, name);
     this.tokens = new Int32Array(request.prompt);
     this.length = this.tokens.length;
     this.promptLength = this.tokens.length;
@@ -78,6 +96,8 @@ export class Sequence implements StepSequence, SampledSequence {
     if (!(maxTokens >= 1)) {
       throw new AthanorError('ERR_ARGUMENT', `${name} asks for ${maxTokens} new tokens; ask for at least 1`);
     }
+    this.topLogProbs = checkedTop(request, limits, name);
+    this.promptReports = request.reportPrompt ? new Array(this.promptLength).fill(undefined) : undefined;
     this.#limit = Math.min(limits.slotTokens, this.promptLength + Math.floor(maxTokens));
     this.#stopTokens = stopTokens;
   }
@@ -106,6 +126,19 @@ export class Sequence implements StepSequence, SampledSequence {
       finish,
     };
   }
+}
+
+function checkedTop(
+  { topLogProbs: top, reportPrompt }: BatchRequest,
+  { vocabSize }: SequenceLimits,
+  name: string,
+): number | undefined {
+  const isCount = Number.isSafeInteger(top) && top! >= 0 && top! <= vocabSize;
+  if (isCount || (top === undefined && !reportPrompt)) return top;
+  throw new AthanorError(
+    'ERR_ARGUMENT',
+    `${name} has the topLogProbs ${top}; it must be an integer from 0 to ${vocabSize}`,
+  );
 }
 
 function checkPrompt(

@@ -12,6 +12,7 @@ import type { DecoderBinding } from './binding/decoder.ts';
 import type { ElementwiseBinding } from './binding/elementwise.ts';
 import type { EmbeddingBinding } from './binding/embedding.ts';
 import type { LinearBinding } from './binding/linear.ts';
+import type { LogitsBinding } from './binding/logits.ts';
 import type { LossBinding } from './binding/loss.ts';
 import type { NormBinding } from './binding/norm.ts';
 import type { OptimizerBinding } from './binding/optimizer.ts';
@@ -116,6 +117,7 @@ export interface Binding
     DecoderBinding,
     QueryKeyNormBinding,
     LinearBinding,
+    LogitsBinding,
     LossBinding,
     BenchBinding,
     TextBinding,

@@ -6,6 +6,10 @@ import { native } from '../../src/native/addon.ts';
 import type { DType } from '../../src/native/binding.ts';
 import { Gpt } from '../../src/nn/gpt.ts';
 import { presetConfig } from '../../src/nn/presets.ts';
+import { responseLogProbs } from '../../src/scoring/response-log-probs.ts';
+import { packSequences } from '../../src/scoring/sequences.ts';
+import { noGrad } from '../../src/tensor/autograd.ts';
+import { scope, tensor } from '../../src/tensor/tensor.ts';
 import { randomIntegers } from '../helpers/reference.ts';
 
 const prompt = (length: number, seed = length) => randomIntegers(length, 10 + seed, 256);
@@ -42,6 +46,35 @@ function together(model: Gpt, options: BatchOptions, all = requests): Completion
   for (const request of all) batch.add(request);
   const done = finish(batch);
   return all.map((_, id) => done.get(id)!);
+}
+
+/** The log-probabilities of a completion at its temperature, by the evaluation of whole texts. */
+function scored(model: Gpt, { prompt, temperature }: BatchRequest, { tokens }: Completion): number[] {
+  const text = Int32Array.from([...Array.from(prompt), ...tokens]);
+  const sequence = { prompt: 0, tokens: text, promptLength: prompt.length, finished: true };
+  return [...responseLogProbs(model, [sequence], temperature || 1)];
+}
+
+/** Greedy decoding by whole forward passes, with penalties by their formula. */
+function greedily(model: Gpt, request: BatchRequest): number[] {
+  const { prompt, maxTokens, frequencyPenalty = 0, presencePenalty = 0, logitBias = {} } = request;
+  const text = Array.from(prompt);
+  for (let step = 0; step < maxTokens; ++step) {
+    const logits = noGrad(() =>
+      scope(() => {
+        const hidden = model.forward(packSequences([Int32Array.from(text)]));
+        return model.logits(hidden, tensor(Int32Array.of(text.length - 1))).toFloats();
+      }),
+    );
+    const drawn = text.slice(prompt.length);
+    const changed = Array.from(logits, (logit, token) => {
+      const count = drawn.filter((other) => other === token).length;
+      const penalty = count * frequencyPenalty + (count > 0 ? presencePenalty : 0);
+      return logit + (logitBias[token] ?? 0) - penalty;
+    });
+    text.push(changed.indexOf(Math.max(...changed)));
+  }
+  return text.slice(prompt.length);
 }
 
 describe.each(['tiny', 'llama-tiny'])('%s', (preset) => {
@@ -168,6 +201,118 @@ describe.each(['tiny', 'llama-tiny'])('%s', (preset) => {
     expect(together(model, { ...options, reusePrefixes: true }, all)).toEqual(together(model, options, all));
   });
 
+  it('reads a beginning that prompts share once, also when they come together', () => {
+    const long = presetConfig(preset, { contextLength: 512 });
+    const model = new Gpt(long, { seed: 2 });
+    const system = [...prompt(200)];
+    const all: BatchRequest[] = [1, 2, 3, 4, 5].map((i) => ({
+      ...{ prompt: [...system, ...prompt(3 + i)], maxTokens: 4 + i, temperature: 0.9, seed: i },
+    }));
+    // Begins like the others for too few tokens to wait for them.
+    all.push({ prompt: [...system.slice(0, 20), ...prompt(60)], maxTokens: 3, seed: 9 });
+    const single = all.map((request) => alone(model, request));
+    let count = 0;
+    const forward = model.forward.bind(model);
+    vi.spyOn(model, 'forward').mockImplementation((input, cache) => {
+      count += input.tokens.size;
+      return forward(input, cache);
+    });
+    const read = (reusePrefixes: boolean, work: (batch: Batch) => void) => {
+      count = 0;
+      using batch = new Batch(model, { slots: 6, prefillTokens: 50, reusePrefixes });
+      work(batch);
+      return count;
+    };
+    const atOnce = (batch: Batch) => {
+      const ids = all.map((request) => batch.add(request));
+      const done = finish(batch);
+      ids.forEach((id, i) => {
+        expect(done.get(id)).toEqual(single[i]);
+      });
+    };
+    const apart = read(false, atOnce);
+    expect(apart - read(true, atOnce)).toBe(4 * 200);
+    // One that is running gives its beginning away; where it is cancelled, the next one reads.
+    const saved = (cancel: boolean) =>
+      read(true, (batch) => {
+        const first = batch.add(all[0]!);
+        batch.step();
+        const second = batch.add(all[1]!);
+        batch.step();
+        if (cancel) batch.cancel(first);
+        const done = finish(batch);
+        expect(done.get(second)).toEqual(single[1]);
+        if (!cancel) expect(done.get(first)).toEqual(single[0]);
+      });
+    const both = [all[0]!, all[1]!].map(({ prompt, maxTokens }) => prompt.length + maxTokens - 1);
+    expect(saved(false)).toBe(both[0]! + both[1]! - 200);
+    expect(saved(true)).toBe(both[1]!); // the second one goes on from what the first has read
+    model.dispose();
+  });
+
+  it('penalties and biases change the draw of their own request only, and no log-probability', () => {
+    const model = models.f32!;
+    const plain = { prompt: prompt(12), maxTokens: 24, temperature: 0.8, seed: 5 };
+    const greedy = { prompt: prompt(12), maxTokens: 24, temperature: 0 };
+    const all: BatchRequest[] = [
+      plain,
+      { ...plain, logitBias: { 3: 100 } },
+      { ...greedy, frequencyPenalty: 2 },
+      { ...greedy, presencePenalty: 1000 },
+      { ...greedy, presencePenalty: 0.5, frequencyPenalty: -0.25, logitBias: { 7: 1.5, 9: -100 } },
+      { ...plain, logitBias: { 3: 0 }, frequencyPenalty: 0 },
+    ];
+    const single = all.map((request) => alone(model, request));
+    expect(together(model, { slots: 6 }, all)).toEqual(single);
+    expect(new Set(single[1]!.tokens)).toEqual(new Set([3]));
+    expect(new Set(single[3]!.tokens).size).toBe(24); // no token twice
+    expect(single[5]).toEqual(single[0]);
+    for (const [i, request] of all.entries()) {
+      expect([...single[i]!.logProbs]).toEqual(scored(model, request, single[i]!));
+      if (request.temperature === 0) expect([...single[i]!.tokens]).toEqual(greedily(model, request));
+    }
+  });
+
+  it.each(['f32', 'bf16'] as DType[])(
+    'reports have the bits of an evaluation, in any company and however the prompt was cut (%s)',
+    (dtype) => {
+      const model = models[dtype]!;
+      const asked: BatchRequest = { ...requests[1]!, temperature: 0.7, topLogProbs: 3, reportPrompt: true };
+      const others = [requests[0]!, { ...requests[3]!, topLogProbs: 0 }, requests[5]!];
+      for (const options of [{ slots: 1 }, { slots: 4, prefillTokens: 7, reusePrefixes: true }]) {
+        using batch = new Batch(model, options);
+        batch.add({ prompt: asked.prompt, maxTokens: 2 }); // leaves its prefix in a slot
+        finish(batch);
+        const ids = [asked, ...others].map((request) => batch.add(request));
+        const seen: BatchEvent[] = [];
+        const done = finish(batch, seen);
+        const mine = seen.filter(({ id }) => id === ids[0]);
+        const { tokens } = done.get(ids[0]!)!;
+        const text = [...Array.from(asked.prompt), ...tokens];
+        const wanted = responseLogProbs(
+          model,
+          [{ prompt: 0, tokens: Int32Array.from(text), promptLength: 1, finished: true }],
+          1,
+        );
+        const reports = [...mine[0]!.prompt!, ...mine.map(({ report }) => report!)];
+        expect(reports[0]).toBeUndefined();
+        expect(reports.slice(1).map((report) => report!.token)).toEqual(text.slice(1));
+        expect(reports.slice(1).map((report) => report!.logProb)).toEqual([...wanted]);
+        for (const report of reports.slice(1)) {
+          const { token, logProb, topTokens, topLogProbs } = report!;
+          expect(topTokens.length).toBe(3);
+          expect([...topLogProbs]).toEqual([...topLogProbs].sort((a, b) => b - a));
+          if (topTokens.includes(token)) expect(topLogProbs[topTokens.indexOf(token)]).toBe(logProb);
+          else expect(logProb).toBeLessThanOrEqual(topLogProbs[2]!);
+        }
+        const other = seen.filter(({ id }) => id === ids[2]);
+        expect(other.every(({ report }) => report?.topTokens.length === 0)).toBe(true);
+        expect(seen.filter(({ id }) => id === ids[1]).every(({ report }) => report === undefined)).toBe(true);
+        expect(done.get(ids[1]!)).toEqual(alone(model, others[0]!));
+      }
+    },
+  );
+
   it('ends at stop tokens, at maxTokens and where the slot is full', () => {
     const model = models.f32!;
     const free = alone(model, requests[2]!);
@@ -204,7 +349,12 @@ describe('a batch', () => {
     for (const [name, value] of Object.entries(settings)) {
       refused({ [name]: value }).toThrow(`request 1 has the ${name} ${value}; it must be`);
     }
-    for (const name of ['temperature', 'topP', 'minP', 'repetitionPenalty']) {
+    refused({ logitBias: { 256: 1 } }).toThrow('request 1 has the logitBias 1 for the token 256');
+    refused({ logitBias: { 3: Number.NaN } }).toThrow('request 1 has the logitBias NaN for the token 3');
+    refused({ topLogProbs: 257 }).toThrow('request 1 has the topLogProbs 257; it must be');
+    refused({ reportPrompt: true }).toThrow('request 1 has the topLogProbs undefined');
+    const penalties = ['repetitionPenalty', 'frequencyPenalty', 'presencePenalty'];
+    for (const name of ['temperature', 'topP', 'minP', ...penalties]) {
       refused({ [name]: Number.NaN }).toThrow(`request 1 has the ${name} NaN`);
     }
     expect(batch.size).toBe(1);

@@ -1,0 +1,45 @@
+/**
+ * What a server adds to the engine: the same work through HTTP streams, and by generate()
+ * in the process.
+ */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { packageRoot } from '../base/package-root.ts';
+import { saveModel } from '../checkpoint/gpt-folder.ts';
+import { Gpt } from '../nn/gpt.ts';
+import { presetConfig } from '../nn/presets.ts';
+import { Tokenizer } from '../text/tokenizer.ts';
+import { Prose } from './prose.ts';
+import type { LoadOptions, LoadResult } from './serve-load.ts';
+
+const execute = promisify(execFile);
+
+/** Writes a model of random weights with a tokenizer into a folder; the caller removes it. */
+export async function writeBenchModel(preset: string, vocabSize: number): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'athanor-bench-'));
+  try {
+    const texts = new Prose(1).documents(400).map(({ text }) => String(text));
+    const tokenizer = await Tokenizer.train(texts, { vocabSize, specialTokens: ['<|endoftext|>'] });
+    tokenizer.save(folder);
+    const model = new Gpt(presetConfig(preset, { vocabSize: tokenizer.vocabSize }), { seed: 1 });
+    await saveModel(folder, model, { tokenizer: folder });
+    model.dispose();
+    return folder;
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/**
+ * Runs the clients once, in a process of their own, whose time is not the server's. Throws when one
+ * of them does not get its whole answer.
+ */
+export async function runLoad(options: LoadOptions): Promise<LoadResult> {
+  const program = join(packageRoot, 'dist/bench/serve-load.js');
+  const { stdout } = await execute(process.execPath, [program, JSON.stringify(options)]);
+  return JSON.parse(stdout) as LoadResult;
+}

@@ -1,0 +1,117 @@
+/** `athanor bench serve`: a server under streams, next to the engine alone. */
+import { rmSync } from 'node:fs';
+import type { ModelInfo } from '../serve/protocol/messages.ts';
+import { defineCommand } from './command.ts';
+import { engineOptions, inGroup, integer, text } from './options.ts';
+
+const { device, dtype, threads } = engineOptions;
+
+export const serve = defineCommand({
+  description:
+    'Times a server on this machine under many streams and under one, with its clients, and the engine on as many prompts without a server. The fastest repeat of each counts. The processor time leaves the clients out.',
+  options: {
+    ...inGroup('Run', { repeats: integer('runs to time of each', { default: 3, min: 1 }) }),
+    ...inGroup('Model', {
+      model: text('preset of the model', { default: 'nano', placeholder: '<preset>' }),
+      vocabSize: integer('size of the vocabulary', { default: 4096, min: 257 }),
+    }),
+    ...inGroup('Sampling', {
+      streams: integer('streams at the same time', { default: 64, min: 1 }),
+      promptTokens: integer('tokens per prompt', { default: 8, min: 1 }),
+      newTokens: integer('new tokens per stream', { default: 128, min: 2 }),
+    }),
+    ...inGroup('Engine', { device, dtype, threads }),
+  },
+  example: 'bench serve --streams 64',
+  async run(options) {
+    const { writeBenchModel, runLoad } = await import('../bench/serve-bench.ts');
+    const { serve: start } = await import('../serve/serve.ts');
+    const { streams, promptTokens, newTokens, repeats } = options;
+    const folder = await writeBenchModel(options.model, options.vocabSize);
+    try {
+      const server = await start({ ...options, model: folder, name: 'bench', port: 0, batchSize: streams });
+      const info = server.model;
+      const seconds = { many: [] as number[], one: [] as number[], engine: [] as number[] };
+      const cpu = { many: [] as number[], engine: [] as number[] };
+      const engine = await engineRun(folder, info, options);
+      try {
+        const load = { url: server.url, promptTokens, newTokens, ids: options.vocabSize - 1 };
+        // The first round warms up. Rounds alternate: neighbours on the machine disturb all alike.
+        for (let round = 0; round <= repeats; ++round) {
+          const many = await timed(async () => (await runLoad({ ...load, streams })).seconds);
+          const one = await runLoad({ ...load, streams: 1 });
+          const bare = await timed(engine.run);
+          if (round === 0) continue;
+          seconds.many.push(many.seconds);
+          seconds.one.push(one.seconds);
+          seconds.engine.push(bare.seconds);
+          cpu.many.push(many.cpuSeconds);
+          cpu.engine.push(bare.cpuSeconds);
+        }
+      } finally {
+        engine.dispose();
+        await server.close();
+      }
+      const rate = (sequences: number, runs: readonly number[]) =>
+        (sequences * newTokens) / Math.min(...runs);
+      const served = rate(streams, seconds.many);
+      const alone = rate(1, seconds.one);
+      const bare = rate(streams, seconds.engine);
+      return {
+        ...{ model: options.model, dtype: info.dtype, threads: info.threads, streams },
+        tokens_per_second: served,
+        one_stream_tokens_per_second: alone,
+        ratio_to_one_stream: served / alone,
+        engine_tokens_per_second: bare,
+        cost_over_engine: 1 - served / bare,
+        cpu_over_engine: Math.min(...cpu.many) / Math.min(...cpu.engine) - 1,
+      };
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+  render: (r) =>
+    [
+      `${r.model} ${r.dtype}, ${r.threads} threads, ${r.streams} streams: ${r.tokens_per_second.toFixed(0)} tok/s, ${r.ratio_to_one_stream.toFixed(1)} times one stream (${r.one_stream_tokens_per_second.toFixed(0)})`,
+      `engine alone: ${r.engine_tokens_per_second.toFixed(0)} tok/s; HTTP, scheduler and streaming cost ${(r.cost_over_engine * 100).toFixed(0)} % of the rate and ${(r.cpu_over_engine * 100).toFixed(0)} % more processor time`,
+    ].join('\n'),
+});
+
+/** The seconds that a run reports, and the processor time of this process meanwhile. */
+async function timed(run: () => Promise<number>): Promise<{ seconds: number; cpuSeconds: number }> {
+  const before = process.cpuUsage();
+  const seconds = await run();
+  const { user, system } = process.cpuUsage(before);
+  return { seconds, cpuSeconds: (user + system) / 1e6 };
+}
+
+/** The engine without a server: run() gives the seconds of generate() on as many prompts. */
+async function engineRun(
+  folder: string,
+  { dtype, device }: Pick<ModelInfo, 'dtype' | 'device'>,
+  {
+    streams,
+    promptTokens,
+    newTokens,
+    vocabSize,
+  }: { streams: number; promptTokens: number; newTokens: number; vocabSize: number },
+): Promise<{ run(): Promise<number>; dispose(): void }> {
+  const { setDevice } = await import('../native/engine.ts');
+  const { loadModel } = await import('../checkpoint/gpt-folder.ts');
+  const { generate } = await import('../generate/generate.ts');
+  const { randomBatch } = await import('../bench/train-bench.ts');
+  setDevice(device, { dtype });
+  const model = loadModel(folder, { dtype });
+  const { tokens } = randomBatch(vocabSize - 1, streams, promptTokens);
+  const prompts = Array.from({ length: streams }, (_, i) =>
+    tokens.slice(i * promptTokens, (i + 1) * promptTokens),
+  );
+  return {
+    run: async () => {
+      const startedAt = performance.now();
+      await generate(model, prompts, { maxTokens: newTokens, batchSize: streams, seed: 1 });
+      return (performance.now() - startedAt) / 1000;
+    },
+    dispose: () => model.dispose(),
+  };
+}

@@ -1,0 +1,161 @@
+/** `athanor serve`: a model behind an HTTP API. */
+import { AthanorError } from '../base/errors.ts';
+import type { ServeEvent } from '../serve/protocol/events.ts';
+import { serveDefaults } from '../serve/settings.ts';
+import { defineCommand } from './command.ts';
+import { Interrupt } from './interrupt.ts';
+import { duration, engineOptions, inGroup, integer, list, path, text } from './options.ts';
+
+const { device, dtype, threads } = engineOptions;
+
+/** The options of the server, with the defaults of the library. */
+export const serverOptions = {
+  ...inGroup('Run', {
+    name: text('name of the model in requests (default: the name of its folder)'),
+    host: text('address to listen on; one that is not loopback needs --api-key-file', {
+      default: serveDefaults.host,
+      placeholder: '<address>',
+    }),
+    port: integer('port to listen on; 0 takes a free one', {
+      default: serveDefaults.port,
+      min: 0,
+      max: 65535,
+    }),
+    apiKeyFile: path('file with the hashes of API keys; without it, no key is asked for', {
+      placeholder: '<file>',
+    }),
+    allowHost: list(
+      text('name besides localhost that a Host header may have on loopback', { placeholder: '<name>' }),
+    ),
+    drainSeconds: duration('time that requests in flight have when the server stops', {
+      default: serveDefaults.drainSeconds,
+      min: 0,
+    }),
+  }),
+  ...inGroup('Limits', {
+    queue: integer('sequences that may wait for a slot; more are refused with 503', {
+      default: serveDefaults.queue,
+      min: 0,
+    }),
+    requestsPerMinute: integer('requests per minute and key; 0: no limit', {
+      default: serveDefaults.requestsPerMinute,
+      min: 0,
+    }),
+    tokensPerMinute: integer('tokens of prompts and answers per minute and key; 0: no limit', {
+      default: serveDefaults.tokensPerMinute,
+      min: 0,
+    }),
+    concurrentRequests: integer('requests at the same time per key; 0: no limit', {
+      default: serveDefaults.concurrentRequests,
+      min: 0,
+    }),
+    maxBodyBytes: integer('largest body of a request', { default: serveDefaults.maxBodyBytes, min: 1 }),
+    maxMessages: integer('most messages of a chat', { default: serveDefaults.maxMessages, min: 1 }),
+    maxPrompts: integer('most prompts of a completion request', {
+      default: serveDefaults.maxPrompts,
+      min: 1,
+    }),
+    maxChoices: integer('most choices per prompt', { default: serveDefaults.maxChoices, min: 1 }),
+  }),
+  ...inGroup('Engine', {
+    batchSize: integer('sequences to decode at the same time', { default: serveDefaults.batchSize, min: 1 }),
+    context: integer("tokens per sequence (default: the model's context)", { min: 2 }),
+    prefillTokens: integer('prompt tokens per step; a longer prompt is read in parts', {
+      default: serveDefaults.prefillTokens,
+      min: 1,
+    }),
+    stallSeconds: duration('time without a step after which the engine starts again', {
+      default: serveDefaults.stallSeconds,
+      min: 1,
+    }),
+    ...{ device, dtype, threads },
+  }),
+};
+
+export const serve = defineCommand({
+  description:
+    'Serves a model with the HTTP API of OpenAI: chat, completions with log-probabilities, tokens, metrics. It listens on this machine only, unless --host says otherwise. Ctrl-C lets requests in flight end; a second one stops at once.',
+  options: {
+    ...inGroup('Run', {
+      model: path('folder of the model'),
+      addKey: text('make an API key of this name, print it, add its hash to --api-key-file, and end', {
+        placeholder: '<name>',
+      }),
+    }),
+    ...serverOptions,
+  },
+  example: 'serve --model assistant',
+  async run({ model, addKey: keyName, ...options }, { json, spell }) {
+    if (keyName !== undefined) return { key: await newKey(options.apiKeyFile, keyName) };
+    if (model === undefined) {
+      throw new AthanorError('ERR_OPTION', '--model is required: folder of the model', 'give --model FOLDER');
+    }
+    const { serve: start } = await import('../serve/serve.ts');
+    const log = (line: string) => process.stderr.write(`${new Date().toISOString()} ${spell(line)}\n`);
+    const interrupt = new Interrupt(() => {});
+    let requests = 0;
+    let tokens = 0;
+    try {
+      const server = await start(
+        { model, ...options },
+        {
+          signal: interrupt.signal,
+          onEvent: (event) => {
+            if (event.type === 'request') {
+              ++requests;
+              tokens += event.completionTokens;
+            }
+            log(eventLine(event));
+          },
+        },
+      );
+      const info = server.model;
+      log(
+        `serving ${server.name} (context ${info.contextLength}, ${info.dtype} on ${info.device}) at ${server.url}/v1`,
+      );
+      // Whoever starts the server from a program reads the address here.
+      if (json) process.stdout.write(`${JSON.stringify({ url: server.url, model: server.name })}\n`);
+      await server.closed;
+    } finally {
+      interrupt.dispose();
+    }
+    return { requests, completion_tokens: tokens };
+  },
+  render: (result) =>
+    'key' in result
+      ? String(result.key)
+      : `answered ${result.requests} requests with ${result.completion_tokens} tokens`,
+});
+
+async function newKey(file: string | undefined, name: string): Promise<string> {
+  if (file === undefined) {
+    throw new AthanorError('ERR_OPTION', '--add-key needs the file of the keys', 'give --api-key-file FILE');
+  }
+  const { addKey } = await import('../serve/access/keys.ts');
+  return addKey(file, name);
+}
+
+/** One line for the log. It holds no text of a request. */
+function eventLine(event: ServeEvent): string {
+  switch (event.type) {
+    case 'listening':
+      return `listening on ${event.url}`;
+    case 'draining':
+      return 'stopping: requests in flight may end, new ones are refused';
+    case 'engine':
+      return `engine ${event.state}${event.reason ? `: ${oneLine(event.reason)}` : ''}`;
+    case 'cancelled':
+      return `a client is gone: its slot is free after ${event.tokens} tokens`;
+    case 'request': {
+      const { method, route, status, seconds, promptTokens, completionTokens, client, id, error } = event;
+      const used = promptTokens > 0 ? ` ${promptTokens}+${completionTokens} tokens` : '';
+      const who = client === undefined ? '' : ` key=${client}`;
+      const why = error === undefined ? '' : ` ${oneLine(error)}`;
+      return `${method} ${route} ${status} ${(seconds * 1000).toFixed(0)} ms${used}${who} ${id}${why}`;
+    }
+  }
+}
+
+function oneLine(message: string): string {
+  return JSON.stringify(message).slice(1, -1);
+}

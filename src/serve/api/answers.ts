@@ -1,0 +1,166 @@
+/** The answers of chat and completions: whole ones, and the chunks of streams. */
+import type { JsonObject, JsonValue } from '../../base/json.ts';
+import type { ApiError } from '../protocol/api-error.ts';
+import type { NamedReport } from '../protocol/messages.ts';
+import { chatLogProbs, completionLogProbs } from './log-probs.ts';
+
+/** What every chunk of an answer has. */
+export interface AnswerHead {
+  id: string;
+  /** Seconds since 1970. */
+  created: number;
+  model: string;
+  fingerprint: string;
+}
+
+export interface Usage {
+  promptTokens: number;
+  completionTokens: number;
+}
+
+/** A part of a choice that is sent at once. */
+export interface Part {
+  text: string;
+  reports: NamedReport[];
+  /** With the last part. */
+  finish: 'stop' | 'length' | undefined;
+}
+
+/** How an API writes its answers. */
+export interface AnswerFormat {
+  idPrefix: string;
+  whole(head: AnswerHead, choices: readonly Part[], hasReports: boolean, usage: Usage): JsonObject;
+  stream(head: AnswerHead, options: StreamOptions): StreamFormat;
+}
+
+export interface StreamOptions {
+  choices: number;
+  includeUsage: boolean;
+}
+
+/** The events of one stream, in their order. */
+export interface StreamFormat {
+  open(): StreamEvent[];
+  part(index: number, part: Part): StreamEvent[];
+  end(usage: Usage): StreamEvent[];
+  /** Instead of end(), for an answer that cannot be whole. */
+  fail(error: ApiError): StreamEvent[];
+}
+
+/** A server-sent event. */
+export interface StreamEvent {
+  event?: string;
+  data: JsonObject | '[DONE]';
+}
+
+/** The chunks of chat and completions, which are alike but for the chunks themselves. */
+interface ChunkFormat {
+  /** Before the first token of a choice. */
+  opening(head: AnswerHead, index: number): JsonObject[];
+  chunks(head: AnswerHead, index: number, part: Part): JsonObject[];
+  usageChunk(head: AnswerHead, usage: Usage): JsonObject;
+}
+
+function chunkStream(
+  format: ChunkFormat,
+  head: AnswerHead,
+  { choices, includeUsage }: StreamOptions,
+): StreamFormat {
+  // Without include_usage chunks have no field for it.
+  const noUsage: JsonObject = includeUsage ? { usage: null } : {};
+  const events = (chunks: readonly JsonObject[]) =>
+    chunks.map((chunk) => ({ data: { ...chunk, ...noUsage } }));
+  return {
+    open: () =>
+      Array.from({ length: choices }, (_, index) => index).flatMap((index) =>
+        events(format.opening(head, index)),
+      ),
+    part: (index, part) => events(format.chunks(head, index, part)),
+    end: (usage) => [
+      ...(includeUsage ? [{ data: format.usageChunk(head, usage) }] : []),
+      { data: '[DONE]' as const },
+    ],
+    fail: ({ body }) => [{ data: { ...body } }],
+  };
+}
+
+export function usageObject({ promptTokens, completionTokens }: Usage): JsonObject {
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+  };
+}
+
+function envelope(
+  { id, created, model, fingerprint }: AnswerHead,
+  object: string,
+  rest: JsonObject,
+): JsonObject {
+  return { id, object, created, model, system_fingerprint: fingerprint, ...rest };
+}
+
+const CHUNK = 'chat.completion.chunk';
+
+export const chatFormat: AnswerFormat = {
+  idPrefix: 'chatcmpl-',
+  whole: (head, choices, hasReports, usage) =>
+    envelope(head, 'chat.completion', {
+      choices: choices.map(({ text, reports, finish }, index) => ({
+        index,
+        message: { role: 'assistant', content: text, refusal: null },
+        logprobs: hasReports ? chatLogProbs(reports) : null,
+        finish_reason: finish ?? null,
+      })),
+      usage: usageObject(usage),
+    }),
+  stream: (head, options) => chunkStream(chatChunks, head, options),
+};
+
+const chatChunks: ChunkFormat = {
+  opening: (head, index) => [chatChunk(head, index, { role: 'assistant', content: '' }, null, null)],
+  chunks: (head, index, { text, reports, finish }) => {
+    const logProbs = reports.length > 0 ? chatLogProbs(reports) : null;
+    const chunks: JsonObject[] = [];
+    if (text !== '' || logProbs) chunks.push(chatChunk(head, index, { content: text }, logProbs, null));
+    if (finish) chunks.push(chatChunk(head, index, {}, null, finish));
+    return chunks;
+  },
+  usageChunk: (head, usage) => envelope(head, CHUNK, { choices: [], usage: usageObject(usage) }),
+};
+
+function chatChunk(
+  head: AnswerHead,
+  index: number,
+  delta: JsonObject,
+  logprobs: JsonValue,
+  finish: string | null,
+): JsonObject {
+  return envelope(head, CHUNK, { choices: [{ index, delta, logprobs, finish_reason: finish }] });
+}
+
+export const completionFormat: AnswerFormat = {
+  idPrefix: 'cmpl-',
+  whole: (head, choices, hasReports, usage) =>
+    envelope(head, 'text_completion', {
+      choices: choices.map(({ text, reports, finish }, index) => ({
+        index,
+        text,
+        logprobs: hasReports ? completionLogProbs(reports) : null,
+        finish_reason: finish ?? null,
+      })),
+      usage: usageObject(usage),
+    }),
+  stream: (head, options) => chunkStream(completionChunks, head, options),
+};
+
+const completionChunks: ChunkFormat = {
+  opening: () => [],
+  chunks: (head, index, { text, reports, finish = null }) => {
+    if (text === '' && reports.length === 0 && finish === null) return [];
+    const logprobs = reports.length > 0 ? completionLogProbs(reports) : null;
+    const choices = [{ index, text, logprobs, finish_reason: finish }];
+    return [envelope(head, 'text_completion', { choices })];
+  },
+  usageChunk: (head, usage) => envelope(head, 'text_completion', { choices: [], usage: usageObject(usage) }),
+};

@@ -1,0 +1,156 @@
+/** POST /v1/chat/completions */
+import type { JsonObject, JsonValue } from '../../base/json.ts';
+import type { Message } from '../../text/chat-template.ts';
+import { ApiError, badValue } from '../protocol/api-error.ts';
+import {
+  booleanField,
+  customField,
+  type Field,
+  integerField,
+  isObject,
+  readFields,
+  unsupportedField,
+} from './fields.ts';
+import { type GenerationRequest, samplingFields, samplingOf } from './generation-request.ts';
+import { MAX_TOP, type RequestLimits } from './limits.ts';
+
+export function chatFields(limits: RequestLimits) {
+  return {
+    ...samplingFields(limits),
+    messages: messagesField(limits),
+    max_completion_tokens: integerField('Largest number of new tokens, cut to what fits the context.', {
+      min: 1,
+    }),
+    max_tokens: integerField('The older name of max_completion_tokens.', { min: 1 }),
+    logprobs: booleanField('Give the log-probability of each token.'),
+    top_logprobs: integerField('Also give those of this many likeliest tokens.', { min: 0, max: MAX_TOP }),
+    chat_template_kwargs: variablesField(),
+    tools: unsupportedField('tools', [[]]),
+    tool_choice: unsupportedField('tools', ['none', 'auto']),
+    parallel_tool_calls: unsupportedField('tools', [true, false]),
+    functions: unsupportedField('functions', [[]]),
+    function_call: unsupportedField('functions', ['none', 'auto']),
+    response_format: unsupportedField('structured answers', [{ type: 'text' }]),
+    modalities: unsupportedField('answers other than text', [['text']]),
+    audio: unsupportedField('audio'),
+    prediction: unsupportedField('predicted answers'),
+    reasoning_effort: unsupportedField('reasoning efforts'),
+    verbosity: unsupportedField('verbosities', ['medium']),
+    web_search_options: unsupportedField('search on the web'),
+  };
+}
+
+/** Throws ApiError of status 400. */
+export function readChatRequest(limits: RequestLimits, body: JsonValue): GenerationRequest {
+  const values = readFields(chatFields(limits), body);
+  const { messages, logprobs = false, top_logprobs = 0, chat_template_kwargs: variables = {} } = values;
+  if (messages === undefined) throw badValue('messages', 'messages is missing', 'missing_parameter');
+  if (values.top_logprobs !== undefined && !logprobs) {
+    throw badValue('top_logprobs', 'top_logprobs needs logprobs to be true');
+  }
+  const { max_completion_tokens: newName, max_tokens: oldName } = values;
+  if (newName !== undefined && oldName !== undefined && newName !== oldName) {
+    throw badValue('max_tokens', 'max_tokens and max_completion_tokens are not equal: give one of them');
+  }
+  return {
+    model: values.model,
+    prompts: [{ kind: 'chat', messages, variables, addGenerationPrompt: true }],
+    n: values.n ?? 1,
+    maxTokens: newName ?? oldName,
+    dropTokens: false,
+    job: {
+      sampling: samplingOf(values),
+      stopStrings: values.stop ?? [],
+      ends: values.ignore_eos ? 'never' : 'turn',
+      skipSpecial: true,
+      topLogProbs: logprobs ? top_logprobs : undefined,
+      reportPrompt: false,
+      echo: false,
+    },
+    stream: values.stream ?? false,
+    includeUsage: values.stream_options?.include_usage ?? false,
+  };
+}
+
+const ROLES: Readonly<Record<string, string>> = {
+  system: 'system',
+  developer: 'system',
+  user: 'user',
+  assistant: 'assistant',
+};
+
+export function messagesField({ maxMessages }: RequestLimits): Field<Message[]> {
+  const part: JsonObject = {
+    type: 'object',
+    required: ['type', 'text'],
+    properties: { type: { const: 'text' }, text: { type: 'string' } },
+  };
+  const item: JsonObject = {
+    type: 'object',
+    required: ['role', 'content'],
+    properties: {
+      role: { enum: Object.keys(ROLES) },
+      content: { anyOf: [{ type: 'string' }, { type: 'array', items: part }] },
+      name: { type: 'string' },
+    },
+  };
+  const description = 'The conversation. Text of a message never becomes a control token.';
+  const schema: JsonObject = { type: 'array', description, items: item, minItems: 1, maxItems: maxMessages };
+  return customField(schema, (value, param) => {
+    if (!Array.isArray(value) || value.length === 0) {
+      throw badValue(param, `${param} must be a list of messages, and not empty`);
+    }
+    if (value.length > maxMessages) {
+      throw badValue(param, `${param} has ${value.length} messages; at most ${maxMessages} are allowed`);
+    }
+    return value.map((message, i) => messageOf(message, `${param}[${i}]`));
+  });
+}
+
+/** A message of the chat API. Throws ApiError of status 400. */
+export function messageOf(value: JsonValue, param: string): Message {
+  if (!isObject(value)) throw badValue(param, `${param} must be an object`);
+  const { role, content, name, ...others } = value;
+  for (const [key, given] of Object.entries(others)) {
+    const isEmpty = given === null || (Array.isArray(given) && given.length === 0);
+    if (!isEmpty) throw unsupportedPart(param, `${JSON.stringify(key.slice(0, 60))} in a message`);
+  }
+  if (typeof role !== 'string') throw badValue(param, `${param} needs a role`);
+  if (!Object.hasOwn(ROLES, role))
+    throw unsupportedPart(param, `messages of the role ${JSON.stringify(role)}`);
+  if (name !== undefined && name !== null && typeof name !== 'string') {
+    throw badValue(param, `${param}.name must be a string`);
+  }
+  const fields: { fields?: JsonObject } = typeof name === 'string' ? { fields: { name } } : {};
+  return { role: ROLES[role]!, content: contentOf(content, `${param}.content`), ...fields };
+}
+
+function contentOf(content: JsonValue | undefined, param: string): string {
+  if (typeof content === 'string') return content;
+  if (!Array.isArray(content)) throw badValue(param, `${param} must be a string or a list of text parts`);
+  return content
+    .map((part) => {
+      if (!isObject(part)) throw badValue(param, `${param} must hold objects`);
+      if (part.type !== 'text')
+        throw unsupportedPart(param, `parts of the type ${JSON.stringify(part.type)}`);
+      if (typeof part.text !== 'string') throw badValue(param, `${param} has a part without text`);
+      return part.text;
+    })
+    .join('');
+}
+
+function unsupportedPart(param: string, what: string): ApiError {
+  return new ApiError(400, 'unsupported_parameter', `this server does not support ${what}`, { param });
+}
+
+/** Variables of the model's own template, such as `enable_thinking`. They are data, and no code. */
+function variablesField(): Field<JsonObject> {
+  const description = "Variables of the model's chat template.";
+  return customField({ type: 'object', description }, (value, param) => {
+    if (!isObject(value)) throw badValue(param, `${param} must be an object`);
+    for (const name of ['messages', 'add_generation_prompt', 'tools', 'documents']) {
+      if (Object.hasOwn(value, name)) throw badValue(param, `${param} may not set ${name}`);
+    }
+    return value;
+  });
+}

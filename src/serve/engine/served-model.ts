@@ -1,0 +1,117 @@
+/** A model with its tokenizer and template: what the engine thread answers with. */
+
+import { AthanorError } from '../../base/errors.ts';
+import { loadModel } from '../../checkpoint/gpt-folder.ts';
+import { stopTokensOf } from '../../checkpoint/text-ends.ts';
+import { promptTokens } from '../../generate/generate-text.ts';
+import type { TokenReport } from '../../generate/token-reports.ts';
+import { native } from '../../native/addon.ts';
+import { resolveDtype, setDevice, setThreads } from '../../native/engine.ts';
+import type { Gpt } from '../../nn/gpt.ts';
+import { ChatTemplate } from '../../text/chat-template.ts';
+import { Tokenizer } from '../../text/tokenizer.ts';
+import type { EngineSettings, Job, ModelInfo, NamedToken, PromptInput } from '../protocol/messages.ts';
+import { modelHash } from './model-hash.ts';
+
+export class ServedModel {
+  readonly model: Gpt;
+  readonly tokenizer: Tokenizer;
+  readonly info: ModelInfo;
+  readonly #template: ChatTemplate | undefined;
+  readonly #controls: ReadonlySet<number>;
+  readonly #ends: Readonly<Record<Job['ends'], readonly number[]>>;
+
+  /** Throws as loadModel, Tokenizer.load, ChatTemplate.of and setDevice. */
+  constructor({ model: folder, device, dtype, threads, context }: EngineSettings) {
+    const chosen = setDevice(device, { dtype });
+    if (threads !== undefined) setThreads(threads);
+    const precision = resolveDtype(dtype);
+    this.tokenizer = Tokenizer.load(folder);
+    this.#template = this.tokenizer.chatTemplate === undefined ? undefined : ChatTemplate.of(this.tokenizer);
+    this.model = loadModel(folder, { dtype: precision });
+    this.#controls = new Set(this.tokenizer.specialTokens.values());
+    const { vocabSize, contextLength } = this.model.config;
+    if (this.tokenizer.vocabSize > vocabSize) {
+      throw new AthanorError(
+        'ERR_MISMATCH',
+        `${folder}: the tokenizer has ${this.tokenizer.vocabSize} tokens and the model only ${vocabSize}`,
+        'use the tokenizer that the model was trained with',
+      );
+    }
+    const { eosId, bosId, padId } = this.tokenizer;
+    const text = stopTokensOf(folder, this.tokenizer);
+    this.#ends = { turn: stopTokensOf(folder, this.tokenizer, this.#template), text, never: [] };
+    const spelled = (id: number | undefined) => (id === undefined ? undefined : this.tokenizer.tokenOf(id));
+    this.info = {
+      vocabSize,
+      contextLength: Math.min(context ?? contextLength, contextLength),
+      device: chosen,
+      dtype: precision,
+      threads: native.numThreads(),
+      hash: modelHash(folder),
+      eosToken: spelled(eosId),
+      bosToken: spelled(bosId),
+      padToken: spelled(padId),
+      ...{ eosId, bosId, padId },
+      chatTemplate: this.tokenizer.chatTemplate,
+    };
+  }
+
+  /** The tokens that end a text. */
+  endsOf(job: Job): readonly number[] {
+    return this.#ends[job.ends];
+  }
+
+  /**
+   * The tokens of a prompt. Text never becomes a control token. Throws ERR_CONFIG when the template
+   * refuses the messages, ERR_ARGUMENT for ids outside of the vocabulary.
+   */
+  encode(prompt: PromptInput): Int32Array {
+    switch (prompt.kind) {
+      case 'text':
+        return promptTokens(this.tokenizer, prompt.text);
+      case 'plain':
+        return this.tokenizer.encode(prompt.text);
+      case 'tokens':
+        return this.#checked(prompt.tokens);
+      case 'chat':
+        return this.#encodeChat(prompt);
+    }
+  }
+
+  #checked(tokens: readonly number[]): Int32Array {
+    const stray = tokens.find((id) => this.tokenizer.tokenOf(id) === undefined);
+    if (stray === undefined) return Int32Array.from(tokens);
+    throw new AthanorError('ERR_ARGUMENT', `the prompt has the id ${stray}, which is no token of the model`);
+  }
+
+  #encodeChat({ messages, variables, addGenerationPrompt }: PromptInput & { kind: 'chat' }): Int32Array {
+    if (this.#template === undefined) {
+      throw new AthanorError('ERR_CONFIG', 'the model has no chat template: use /v1/completions');
+    }
+    if (addGenerationPrompt) return this.#template.encodePrompt(messages, undefined, { variables });
+    return this.#template.encodeDialogue(messages, undefined, { variables }).tokens;
+  }
+
+  /** The text of ids. Throws ERR_ARGUMENT for an id without a token. */
+  decode(tokens: readonly number[]): string {
+    return this.tokenizer.decode(tokens);
+  }
+
+  isControl(token: number): boolean {
+    return this.#controls.has(token);
+  }
+
+  named(token: number, logProb: number): NamedToken {
+    const bytes = [...this.tokenizer.decodeBytes([token])];
+    return { token, text: this.tokenizer.decode([token]), bytes, logProb };
+  }
+
+  /** The likeliest tokens of a report that are tokens. */
+  namedTop({ topTokens, topLogProbs }: TokenReport): NamedToken[] {
+    const named = Array.from(topTokens, (token, i) => ({ token, logProb: topLogProbs[i]! }));
+    return named.flatMap(({ token, logProb }) =>
+      this.tokenizer.tokenOf(token) === undefined ? [] : [this.named(token, logProb)],
+    );
+  }
+}

@@ -1,0 +1,221 @@
+/** Runs what a chat or completion request asks for, and writes the answer. */
+import { randomBytes } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
+import type { JsonObject } from '../base/json.ts';
+import type { Rates } from './access/rates.ts';
+import type { AnswerFormat, AnswerHead, Part, Usage } from './api/answers.ts';
+import type { GenerationRequest } from './api/generation-request.ts';
+import { EventStream } from './event-stream.ts';
+import type { EngineHost } from './host/engine-host.ts';
+import { ApiError, apiErrorOf, badValue, overloaded } from './protocol/api-error.ts';
+import type { Job, JobOutput } from './protocol/messages.ts';
+import type { RequestRecord } from './request-record.ts';
+
+// Many streams of a fast model send hundreds of packets per step, which takes more time than the
+// step. With so many running, a stream sends its text at most every so often; nobody reads faster.
+const MANY_STREAMS = 8;
+const PAUSE_MS = 50;
+
+/** What generation needs of the server. */
+export interface GenerationContext {
+  host: EngineHost;
+  rates: Rates;
+  /** Name of the served model. */
+  modelName: string;
+  slots: number;
+  queue: number;
+}
+
+/** One request of HTTP. */
+export interface Exchange {
+  record: RequestRecord;
+  response: ServerResponse;
+  /** Headers of every answer. */
+  headers: Readonly<Record<string, string>>;
+}
+
+/**
+ * Answers a request. Returns the whole answer; undefined when it was streamed. Throws ApiError
+ * before anything was sent.
+ */
+export async function answer(
+  context: GenerationContext,
+  request: GenerationRequest,
+  format: AnswerFormat,
+  exchange: Exchange,
+): Promise<JsonObject | undefined> {
+  const { host, rates, modelName } = context;
+  const { record } = exchange;
+  checkModel(request, modelName);
+  checkBiases(request, host);
+  // Before the engine has any work with it, and again, since others came meanwhile.
+  checkRoom(context, request);
+  const prompts = await host.encode(request.prompts);
+  const jobs = prompts.flatMap((prompt, i) => jobsOf(request, prompt, i, host));
+  checkRoom(context, request);
+  const promptTokens = prompts.reduce((sum, { length }) => sum + length, 0);
+  const most = jobs.reduce((sum, { maxTokens }) => sum + maxTokens, promptTokens);
+  const giveBack = rates.reserve(record.client, most);
+  record.promptTokens = promptTokens;
+  const head: AnswerHead = {
+    id: `${format.idPrefix}${randomBytes(12).toString('hex')}`,
+    created: Math.floor(Date.now() / 1000),
+    model: modelName,
+    fingerprint: `fp_${host.model.hash.slice(0, 12)}`,
+  };
+  record.id = head.id;
+  const run = { host, request, jobs, exchange, head, format };
+  try {
+    return await (request.stream ? streamed(run) : whole(run));
+  } finally {
+    giveBack(most - promptTokens - record.completionTokens);
+  }
+}
+
+interface Run {
+  host: EngineHost;
+  request: GenerationRequest;
+  jobs: readonly Job[];
+  exchange: Exchange;
+  head: AnswerHead;
+  format: AnswerFormat;
+}
+
+function checkModel({ model }: GenerationRequest, name: string): void {
+  if (model === undefined || model === name) return;
+  const shown = JSON.stringify(model.slice(0, 100));
+  throw new ApiError(404, 'model_not_found', `this server has no model ${shown}; it has ${name}`, {
+    param: 'model',
+  });
+}
+
+function checkRoom({ host, slots, queue }: GenerationContext, { prompts, n }: GenerationRequest): void {
+  const jobs = prompts.length * n;
+  const room = slots + queue;
+  if (jobs > room) throw badValue('n', `the request asks for ${jobs} sequences; at most ${room} can wait`);
+  if (host.waiting + host.running + jobs > room) throw overloaded();
+}
+
+/** The engine would refuse the ids after the headers of a stream are sent. */
+function checkBiases({ job }: GenerationRequest, { model }: EngineHost): void {
+  const stray = Object.keys(job.sampling.logitBias ?? {}).find((id) => Number(id) >= model.vocabSize);
+  if (stray === undefined) return;
+  throw badValue('logit_bias', `logit_bias has the id ${stray}; the model has ${model.vocabSize} tokens`);
+}
+
+/** The jobs of one prompt. */
+function jobsOf(
+  { prompts, n, maxTokens = Infinity, job }: GenerationRequest,
+  prompt: Int32Array,
+  index: number,
+  { model }: EngineHost,
+): Job[] {
+  const param = prompts[index]!.kind === 'chat' ? 'messages' : 'prompt';
+  if (prompt.length === 0) throw badValue(param, `${param} has no token`);
+  const room = model.contextLength - prompt.length;
+  if (room < 1) {
+    const problem = `${param} has ${prompt.length} tokens, and the context of ${model.contextLength} leaves no room for an answer`;
+    throw badValue(param, problem, 'context_length_exceeded');
+  }
+  return Array.from({ length: n }, (_, i) => ({
+    ...job,
+    prompt,
+    maxTokens: Math.min(maxTokens, room),
+    stream: index * n + i,
+  }));
+}
+
+/**
+ * Runs all jobs; resolves when they are done. Gives them up, and throws, when one fails, when the
+ * client is gone, and when onOutput returns false.
+ */
+function runJobs(
+  { host, jobs, exchange }: Run,
+  onOutput: (index: number, output: JobOutput) => boolean,
+): Promise<void> {
+  const { response, record } = exchange;
+  return new Promise((resolve, reject) => {
+    const ids: number[] = [];
+    let open = jobs.length;
+    let isOver = false;
+    const settle = (error?: ApiError) => {
+      if (isOver) return;
+      isOver = true;
+      response.off('close', onClose);
+      if (!error) return resolve();
+      for (const id of ids) host.cancel(id);
+      reject(error);
+    };
+    const onClose = () => settle(new ApiError(499, 'client_gone', 'the client is gone'));
+    if (response.closed || response.destroyed) return onClose();
+    response.on('close', onClose);
+    jobs.forEach((job, index) => {
+      const listener = {
+        onOutput: (output: JobOutput) => {
+          if (isOver) return;
+          record.onToken(index);
+          if (!onOutput(index, output)) {
+            return settle(new ApiError(499, 'client_slow', 'the client reads too slowly'));
+          }
+          if (output.finish && --open === 0) settle();
+        },
+        onError: (error: Error) => settle(record.failure(error)),
+      };
+      ids.push(host.submit(job, listener));
+    });
+  });
+}
+
+/** Adds what an output brings, without the token that max_tokens 0 did not ask for. */
+function extend(part: Part, output: JobOutput, { dropTokens }: GenerationRequest): void {
+  const { promptText = '', promptReports = [], text, report, finish } = output;
+  part.text += dropTokens ? promptText : promptText + text;
+  part.reports.push(...promptReports);
+  if (report && !dropTokens) part.reports.push(report);
+  part.finish = finish && dropTokens ? 'length' : finish;
+}
+
+function emptyPart(): Part {
+  return { text: '', reports: [], finish: undefined };
+}
+
+function usageOf({ exchange: { record }, request }: Run): Usage {
+  const { promptTokens, completionTokens } = record;
+  return { promptTokens, completionTokens: request.dropTokens ? 0 : completionTokens };
+}
+
+async function whole(run: Run): Promise<JsonObject> {
+  const { request, jobs, head, format } = run;
+  const choices = jobs.map(emptyPart);
+  await runJobs(run, (index, output) => {
+    extend(choices[index]!, output, request);
+    return true;
+  });
+  return format.whole(head, choices, request.job.topLogProbs !== undefined, usageOf(run));
+}
+
+async function streamed(run: Run): Promise<undefined> {
+  const { host, request, jobs, exchange, head, format } = run;
+  const events = new EventStream(exchange.response, exchange.headers);
+  const { includeUsage } = request;
+  const stream = format.stream(head, { choices: jobs.length, includeUsage });
+  events.send(stream.open());
+  const pending = jobs.map(() => ({ part: emptyPart(), sentAt: 0 }));
+  try {
+    await runJobs(run, (index, output) => {
+      const choice = pending[index]!;
+      extend(choice.part, output, request);
+      const now = performance.now();
+      const pause = host.running >= MANY_STREAMS ? PAUSE_MS : 0;
+      if (!output.finish && now - choice.sentAt < pause) return true;
+      const { part } = choice;
+      pending[index] = { part: emptyPart(), sentAt: now };
+      return events.send(stream.part(index, part));
+    });
+    events.end(stream.end(usageOf(run)));
+  } catch (error) {
+    const failure = apiErrorOf(error);
+    exchange.record.error = failure;
+    events.end(stream.fail(failure));
+  }
+}

@@ -1,0 +1,214 @@
+/** All routes. The HTTP application and the OpenAPI document are both made from this table. */
+import { statSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import type { JsonObject, JsonValue } from '../base/json.ts';
+import { chatFormat, completionFormat } from './api/answers.ts';
+import { chatFields, readChatRequest } from './api/chat-request.ts';
+import { completionFields, readCompletionRequest } from './api/completion-request.ts';
+import type { Fields } from './api/fields.ts';
+import { responsesFormat } from './api/responses-format.ts';
+import { readResponsesRequest, responsesFields } from './api/responses-request.ts';
+import {
+  detokenizeAnswer,
+  detokenizeFields,
+  readDetokenize,
+  readTokenize,
+  tokenizeAnswer,
+  tokenizeFields,
+  tokenizerInfo,
+} from './api/tokens.ts';
+import { answer, type Exchange, type GenerationContext } from './generation.ts';
+import { ApiError } from './protocol/api-error.ts';
+import type { ServeSettings } from './settings.ts';
+
+/** A call of a route. */
+export interface Call extends Exchange {
+  /** The parameters in the path. */
+  params: Readonly<Record<string, string>>;
+  /** Reads the body. Throws ApiError. */
+  body(): Promise<JsonValue>;
+}
+
+/** An object is sent as JSON with status 200; undefined: the answer was sent already. */
+export type Answer =
+  | { json: JsonObject; status?: number }
+  | { text: string; contentType: string }
+  | undefined;
+
+export interface Route {
+  method: 'GET' | 'POST';
+  /** With parameters as `:name`. */
+  path: string;
+  summary: string;
+  /** Fields of the body. */
+  fields?: Fields;
+  required?: readonly string[];
+  /** Whether the answer can be a stream of events. */
+  streams?: boolean;
+  /** Other statuses than 200 and those of errors. */
+  statuses?: Readonly<Record<number, string>>;
+  handle(call: Call): Promise<Answer> | Answer;
+}
+
+/** What the routes need of the server. */
+export interface RouteContext extends GenerationContext {
+  settings: ServeSettings;
+  /** Whether new requests are taken. */
+  isDraining(): boolean;
+  metrics(): string;
+  openApi(): JsonObject;
+}
+
+/** The name under which a model is served. */
+export function servedName({ name, model }: Pick<ServeSettings, 'name' | 'model'>): string {
+  return name ?? basename(resolve(model));
+}
+
+export function routes(context: RouteContext): Route[] {
+  return [
+    ...generationRoutes(context),
+    ...modelRoutes(context),
+    ...tokenRoutes(context),
+    ...stateRoutes(context),
+  ];
+}
+
+function generationRoutes(context: RouteContext): Route[] {
+  const { settings } = context;
+  return [
+    {
+      method: 'POST',
+      path: '/v1/chat/completions',
+      summary: "Answer a conversation with the model's chat template.",
+      fields: chatFields(settings),
+      required: ['messages'],
+      streams: true,
+      handle: async (call) =>
+        whole(await answer(context, readChatRequest(settings, await call.body()), chatFormat, call)),
+    },
+    {
+      method: 'POST',
+      path: '/v1/completions',
+      summary: 'Continue texts or token ids, and score them.',
+      fields: completionFields(settings),
+      required: ['prompt'],
+      streams: true,
+      handle: async (call) =>
+        whole(
+          await answer(context, readCompletionRequest(settings, await call.body()), completionFormat, call),
+        ),
+    },
+    {
+      method: 'POST',
+      path: '/v1/responses',
+      summary: 'Answer a conversation, in the form of the Responses API.',
+      fields: responsesFields(settings),
+      required: ['input'],
+      streams: true,
+      handle: async (call) => {
+        const { request, echo } = readResponsesRequest(settings, await call.body());
+        return whole(await answer(context, request, responsesFormat(echo), call));
+      },
+    },
+  ];
+}
+
+function whole(json: JsonObject | undefined): Answer {
+  return json && { json };
+}
+
+function modelRoutes(context: RouteContext): Route[] {
+  const { modelName, settings, host } = context;
+  const created = Math.floor(statSync(join(settings.model, 'config.json')).mtimeMs / 1000);
+  const model = (): JsonObject => ({
+    id: modelName,
+    object: 'model',
+    created,
+    owned_by: 'athanor',
+    max_model_len: host.model.contextLength,
+  });
+  return [
+    {
+      method: 'GET',
+      path: '/v1/models',
+      summary: 'List the model.',
+      handle: () => ({ json: { object: 'list', data: [model()] } }),
+    },
+    {
+      method: 'GET',
+      path: '/v1/models/:model',
+      summary: 'Describe the model.',
+      handle: ({ params }) => {
+        if (params.model === modelName) return { json: model() };
+        throw new ApiError(404, 'model_not_found', `this server has the model ${modelName}`, {
+          param: 'model',
+        });
+      },
+    },
+  ];
+}
+
+function tokenRoutes({ host, settings }: RouteContext): Route[] {
+  return [
+    {
+      method: 'POST',
+      path: '/tokenize',
+      summary: 'Turn a text or a conversation into token ids.',
+      fields: tokenizeFields(settings),
+      handle: async (call) => {
+        const [tokens] = await host.encode([readTokenize(settings, await call.body())]);
+        return { json: tokenizeAnswer(tokens!, host.model) };
+      },
+    },
+    {
+      method: 'POST',
+      path: '/detokenize',
+      summary: 'Turn token ids into text.',
+      fields: detokenizeFields,
+      required: ['tokens'],
+      handle: async (call) => ({
+        json: detokenizeAnswer(await host.decode(readDetokenize(await call.body()))),
+      }),
+    },
+    {
+      method: 'GET',
+      path: '/tokenizer_info',
+      summary: 'Describe the tokenizer.',
+      handle: () => ({ json: tokenizerInfo(host.model) }),
+    },
+  ];
+}
+
+function stateRoutes(context: RouteContext): Route[] {
+  const { host } = context;
+  return [
+    {
+      method: 'GET',
+      path: '/health',
+      summary: 'Say that the HTTP server lives. Needs no key.',
+      handle: () => ({ json: { status: 'ok' } }),
+    },
+    {
+      method: 'GET',
+      path: '/ready',
+      summary: 'Say whether requests are worked on.',
+      statuses: { 503: 'The engine starts or stalls, or the server is stopping.' },
+      handle: () => {
+        const isReady = host.isReady && !context.isDraining();
+        return { json: { status: isReady ? 'ready' : 'not ready' }, status: isReady ? 200 : 503 };
+      },
+    },
+    {
+      method: 'GET',
+      path: '/metrics',
+      summary: 'Counters, gauges and histograms for Prometheus.',
+      handle: () => ({ text: context.metrics(), contentType: 'text/plain; version=0.0.4; charset=utf-8' }),
+    },
+    {
+      method: 'GET',
+      path: '/openapi.json',
+      summary: 'This description.',
+      handle: () => ({ json: context.openApi() }),
+    },
+  ];
+}
