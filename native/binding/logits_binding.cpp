@@ -5,9 +5,9 @@ namespace athanor::binding {
 namespace {
 
 const Family logits_family([](Exports& exports) {
-  bind<&ops::token_log_probs>(exports, "tokenLogProbs");
-  bind<&ops::top_tokens>(exports, "topTokens");
-  bind<&ops::add_at>(exports, "addAt");
+  bind<&ops::token_log_probs, "tokenLogProbs(logits, tokens, temperature)">(exports);
+  bind<&ops::top_tokens, "topTokens(logits, count)">(exports);
+  bind<&ops::add_at, "addAt(logits, tokens, values)">(exports);
 });
 
 }  // namespace

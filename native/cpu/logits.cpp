@@ -54,6 +54,7 @@ void add_at(float* out, const float* logits, const int32_t* tokens, const float*
 
 }  // namespace
 
-const LogitsKernels logits_kernels_table = {token_log_probs, top_tokens, add_at};
+constinit const LogitsKernels logits_kernels_table =
+    complete_table<LogitsKernels>(token_log_probs, top_tokens, add_at);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

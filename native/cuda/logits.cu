@@ -89,7 +89,7 @@ void add_at(float* out, const float* logits, const int32_t* tokens, const float*
 }  // namespace
 
 const LogitsKernels& logits_kernels() {
-  static constexpr LogitsKernels kTable = {log_probs, top_tokens, add_at};
+  static constexpr auto kTable = complete_table<LogitsKernels>(log_probs, top_tokens, add_at);
   return kTable;
 }
 
