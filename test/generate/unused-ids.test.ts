@@ -59,7 +59,7 @@ describe('suppressed tokens of generate()', () => {
   it('must be rows of the model, and not all of them', () => {
     for (const id of [-1, ROWS, 0.5]) {
       expect(() => new Batch(model, { slots: 1, suppressTokens: [id] })).toThrow(
-        `suppressTokens. holds the id ${id} and the model has ${ROWS} tokens`,
+        `\`suppressTokens\` holds the id ${id} and the model has ${ROWS} tokens`,
       );
     }
     const all = Array.from({ length: ROWS }, (_, id) => id);

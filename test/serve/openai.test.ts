@@ -273,11 +273,12 @@ describe('completions', () => {
   });
 
   it('ends at the end token, whose log-probability is the last one', async () => {
-    const end = tokenizer.eosId!;
+    // generation_config.json of the model names this one.
+    const end = tokenizer.specialTokens.get('<|end|>')!;
     const body = { model, prompt: 'x', max_tokens: 9, logprobs: 0, logit_bias: { [end]: 100 } };
     const { choices } = await client.completions.create(body);
     expect(choices[0]).toMatchObject({ text: '', finish_reason: 'stop' });
-    expect(choices[0]!.logprobs!.tokens).toEqual(['<|endoftext|>']);
+    expect(choices[0]!.logprobs!.tokens).toEqual(['<|end|>']);
   });
 });
 

@@ -82,7 +82,7 @@ export class ServedModel {
   #checked(tokens: readonly number[]): Int32Array {
     const stray = tokens.find((id) => this.tokenizer.tokenOf(id) === undefined);
     if (stray === undefined) return Int32Array.from(tokens);
-    throw new AthanorError('ERR_ARGUMENT', `the prompt has the id ${stray}, which is no token of the model`);
+    throw new AthanorError('ERR_ARGUMENT', `the id ${stray} is no token of the model`);
   }
 
   #encodeChat({ messages, variables, addGenerationPrompt }: PromptInput & { kind: 'chat' }): Int32Array {
@@ -95,7 +95,7 @@ export class ServedModel {
 
   /** The text of ids. Throws ERR_ARGUMENT for an id without a token. */
   decode(tokens: readonly number[]): string {
-    return this.tokenizer.decode(tokens);
+    return this.tokenizer.decode(this.#checked(tokens));
   }
 
   isControl(token: number): boolean {
