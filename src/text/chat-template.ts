@@ -107,6 +107,8 @@ export class ChatTemplate {
   #developer = 'developer';
   readonly #tokenizer: Tokenizer;
   readonly #control: ControlTokens;
+  /** Tokens that templates know by name, marked as all that the template writes itself. */
+  readonly #namedTokens: Readonly<Record<string, string>>;
 
   /**
    * @param source the Jinja template; throws ERR_CONFIG when it is not valid or exceeds its limits
@@ -115,6 +117,8 @@ export class ChatTemplate {
     const { file, toolTemplate, limits = {} } = options;
     this.#tokenizer = tokenizer;
     this.#control = new ControlTokens(tokenizer);
+    const tokens = Object.entries(tokenizer.namedTokens);
+    this.#namedTokens = Object.fromEntries(tokens.map(([name, token]) => [name, this.#control.mark(token)]));
     this.#name = file === undefined ? 'the chat template' : `the chat template in ${file}`;
     this.#template = this.#parsed(source, limits);
     if (toolTemplate !== undefined) this.#toolTemplate = this.#parsed(toolTemplate, limits);
@@ -178,9 +182,8 @@ export class ChatTemplate {
     { addGenerationPrompt = false }: Pick<RenderOptions, 'addGenerationPrompt'>,
     where?: string,
   ): string {
-    const tokens = Object.entries(this.#tokenizer.namedTokens);
     const variables = {
-      ...Object.fromEntries(tokens.map(([name, token]) => [name, this.#control.mark(token)])),
+      ...this.#namedTokens,
       ...inputs.variables,
       messages: messages.map((message) => this.#variable(message)),
       tools: inputs.tools ?? null,
