@@ -107,6 +107,7 @@ export class ChatTemplate {
   #developer = 'developer';
   readonly #tokenizer: Tokenizer;
   readonly #control: ControlTokens;
+  #lengths: Uint32Array | undefined;
   /** Tokens that templates know by name, marked as all that the template writes itself. */
   readonly #namedTokens: Readonly<Record<string, string>>;
 
@@ -262,6 +263,7 @@ export class ChatTemplate {
     const text = this.#render(dialogue, {}, where);
     const tokens = this.#control.encode(text);
     const supervised = new Uint8Array(tokens.length);
+    const lengths = this.#byteLengths;
     let index = 0;
     let bytes = 0;
     dialogue.messages.forEach(({ role, train }, turn) => {
@@ -269,17 +271,24 @@ export class ChatTemplate {
       const start = this.#startOf(turn, dialogue, text, where);
       if (bytes > start) throw endless(turn, where);
       // A token on both sides of the boundary belongs to the prompt.
-      while (bytes < start) bytes += this.#tokenizer.byteLength(tokens[index++]!);
+      while (bytes < start) bytes += lengths[tokens[index++]!]!;
       let stopped = false;
       while (!stopped) {
         if (index === tokens.length) throw endless(turn, where);
         const id = tokens[index]!;
         stopped = this.stopTokens.includes(id);
-        bytes += this.#tokenizer.byteLength(id);
+        bytes += lengths[id]!;
         supervised[index++] = train === false ? 0 : 1;
       }
     });
     return { tokens, supervised };
+  }
+
+  /** Number of bytes of each id. Dialogues have too many tokens for a call of the library for each. */
+  get #byteLengths(): Uint32Array {
+    const { vocabSize } = this.#tokenizer;
+    this.#lengths ??= Uint32Array.from({ length: vocabSize }, (_, id) => this.#tokenizer.byteLength(id));
+    return this.#lengths;
   }
 
   /** The byte at which the answer of a turn begins in the text. */
