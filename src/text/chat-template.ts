@@ -284,7 +284,7 @@ export class ChatTemplate {
     return { tokens, supervised };
   }
 
-  /** Number of bytes of each id. Dialogues have too many tokens for a call of the library for each. */
+  /** Number of bytes of each id: a dialogue has too many tokens for a call for each of them. */
   get #byteLengths(): Uint32Array {
     const { vocabSize } = this.#tokenizer;
     this.#lengths ??= Uint32Array.from({ length: vocabSize }, (_, id) => this.#tokenizer.byteLength(id));

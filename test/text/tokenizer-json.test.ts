@@ -256,7 +256,11 @@ describe('other spellings of the file', () => {
       const vocab = Object.entries(model.vocab as JsonObject).filter(([, id]) => (id as number) < 256);
       model.vocab = { ...Object.fromEntries(vocab), '<x>': 300 };
       model.merges = [];
-      file.added_tokens = ['<x>', '<y>', '<z>'].map((content, i) => ({ id: 270 + i * 9, content, special: true }));
+      file.added_tokens = ['<x>', '<y>', '<z>'].map((content, i) => ({
+        id: 270 + i * 9,
+        content,
+        special: true,
+      }));
     });
     expect(Object.fromEntries(again.specialTokens)).toEqual({ '<x>': 300, '<y>': 257, '<z>': 258 });
   });
