@@ -107,6 +107,9 @@ export class ChatTemplate {
   #developer = 'developer';
   readonly #tokenizer: Tokenizer;
   readonly #control: ControlTokens;
+  #lengths: Uint32Array | undefined;
+  /** Tokens that templates know by name, marked as all that the template writes itself. */
+  readonly #namedTokens: Readonly<Record<string, string>>;
 
   /**
    * @param source the Jinja template; throws ERR_CONFIG when it is not valid or exceeds its limits
@@ -115,6 +118,8 @@ export class ChatTemplate {
     const { file, toolTemplate, limits = {} } = options;
     this.#tokenizer = tokenizer;
     this.#control = new ControlTokens(tokenizer);
+    const tokens = Object.entries(tokenizer.namedTokens);
+    this.#namedTokens = Object.fromEntries(tokens.map(([name, token]) => [name, this.#control.mark(token)]));
     this.#name = file === undefined ? 'the chat template' : `the chat template in ${file}`;
     this.#template = this.#parsed(source, limits);
     if (toolTemplate !== undefined) this.#toolTemplate = this.#parsed(toolTemplate, limits);
@@ -178,9 +183,8 @@ export class ChatTemplate {
     { addGenerationPrompt = false }: Pick<RenderOptions, 'addGenerationPrompt'>,
     where?: string,
   ): string {
-    const tokens = Object.entries(this.#tokenizer.namedTokens);
     const variables = {
-      ...Object.fromEntries(tokens.map(([name, token]) => [name, this.#control.mark(token)])),
+      ...this.#namedTokens,
       ...inputs.variables,
       messages: messages.map((message) => this.#variable(message)),
       tools: inputs.tools ?? null,
@@ -259,6 +263,7 @@ export class ChatTemplate {
     const text = this.#render(dialogue, {}, where);
     const tokens = this.#control.encode(text);
     const supervised = new Uint8Array(tokens.length);
+    const lengths = this.#byteLengths;
     let index = 0;
     let bytes = 0;
     dialogue.messages.forEach(({ role, train }, turn) => {
@@ -266,17 +271,24 @@ export class ChatTemplate {
       const start = this.#startOf(turn, dialogue, text, where);
       if (bytes > start) throw endless(turn, where);
       // A token on both sides of the boundary belongs to the prompt.
-      while (bytes < start) bytes += this.#tokenizer.byteLength(tokens[index++]!);
+      while (bytes < start) bytes += lengths[tokens[index++]!]!;
       let stopped = false;
       while (!stopped) {
         if (index === tokens.length) throw endless(turn, where);
         const id = tokens[index]!;
         stopped = this.stopTokens.includes(id);
-        bytes += this.#tokenizer.byteLength(id);
+        bytes += lengths[id]!;
         supervised[index++] = train === false ? 0 : 1;
       }
     });
     return { tokens, supervised };
+  }
+
+  /** Number of bytes of each id: a dialogue has too many tokens for a call for each of them. */
+  get #byteLengths(): Uint32Array {
+    const { vocabSize } = this.#tokenizer;
+    this.#lengths ??= Uint32Array.from({ length: vocabSize }, (_, id) => this.#tokenizer.byteLength(id));
+    return this.#lengths;
   }
 
   /** The byte at which the answer of a turn begins in the text. */

@@ -96,6 +96,18 @@ export class ControlTokens implements Marks {
     return text.replace(/\p{Surrogate}/gu, (mark) => this.#units.get(mark) ?? mark);
   }
 
+  whole(text: string): string {
+    const plain = this.plain(text);
+    if (plain === text) return text;
+    const parts: string[] = [];
+    let end = 0;
+    for (const { index, length } of this.find(text)) {
+      parts.push(plain.slice(end, index), text.slice(index, index + length));
+      end = index + length;
+    }
+    return parts.join('') + plain.slice(end);
+  }
+
   /** The ids of a rendered text. */
   encode(text: string): Int32Array {
     const pieces: ArrayLike<number>[] = [];

@@ -179,18 +179,12 @@ function readSplit(reader: Reader, step: JsonObject): SplitPattern {
   return pattern;
 }
 
-/** A token that is found in text as a whole. */
-interface WholeToken {
-  id: number;
-  special: boolean;
-}
-
 /**
- * The added tokens by their text. Of one that is there twice, the first id and the last flags
- * count, as in the tokenizers library.
+ * The added tokens by their text, and whether they are special. Of one that is there twice, the
+ * first place and the last flags count, as in the tokenizers library.
  */
-function addedTokens(reader: Reader, list: JsonValue | undefined): Map<string, WholeToken> {
-  const added = new Map<string, WholeToken>();
+function addedTokens(reader: Reader, list: JsonValue | undefined): Map<string, boolean> {
+  const added = new Map<string, boolean>();
   if (list === undefined || list === null) return added;
   for (const [i, value] of reader.array(list, 'added_tokens').entries()) {
     const where = `added_tokens[${i}]`;
@@ -206,7 +200,7 @@ function addedTokens(reader: Reader, list: JsonValue | undefined): Map<string, W
     const special = reader.boolean(token.special, `${where}.special`, false);
     // It can be found nowhere.
     if (content === '') continue;
-    added.set(content, { id: added.get(content)?.id ?? token.id, special });
+    added.set(content, special);
   }
   return added;
 }
@@ -220,33 +214,38 @@ function isMerged(merges: JsonValue | undefined, token: string): boolean {
   });
 }
 
+/**
+ * The ids are those of model.vocab. As in the tokenizers library, a token that it lacks gets the
+ * next id behind as many tokens as model.vocab has, whatever id the file names.
+ */
 function readTokens(
   reader: Reader,
   model: JsonObject,
-  added: Map<string, WholeToken>,
+  added: Map<string, boolean>,
   more: readonly AddedToken[],
 ): TokenTable {
   const vocab = new Map(Object.entries(reader.object(model.vocab, 'model.vocab')));
   const missing = new Map<string, boolean>();
   for (const { content, special, overrides, isNew } of more) {
-    const token = added.get(content);
-    const id = vocab.get(content);
-    if (token !== undefined) {
-      if (overrides) token.special = special;
-    } else if (typeof id === 'number') {
+    if (added.has(content)) {
+      if (overrides) added.set(content, special);
+    } else if (typeof vocab.get(content) === 'number') {
       // Merges can make ordinary tokens only.
-      if (!isMerged(model.merges, content)) added.set(content, { id, special });
+      if (!isMerged(model.merges, content)) added.set(content, special);
     } else if (isNew && content !== '' && !missing.has(content)) {
       missing.set(content, special);
     }
   }
   const table = new TokenTable(reader.path);
-  const addWhole = (content: string, { id, special }: WholeToken) =>
+  const addWhole = (content: string, special: boolean, id: number) =>
     table.addWhole(id, content, special ? TokenKind.special : TokenKind.added);
-  for (const [content, token] of added) {
-    // The vocabulary knows the id better.
-    const id = vocab.get(content);
-    addWhole(content, typeof id === 'number' ? { ...token, id } : token);
+  let next = vocab.size;
+  let last = -1;
+  for (const [content, special] of added) {
+    const own = vocab.get(content);
+    const id = typeof own === 'number' ? own : next++;
+    addWhole(content, special, id);
+    last = Math.max(last, id);
   }
   for (const [token, id] of vocab) {
     if (typeof id !== 'number')
@@ -256,7 +255,8 @@ function readTokens(
     if (!bytes) reader.fail(`the token ${JSON.stringify(token)} is not in byte-level spelling`);
     table.addOrdinary(id, bytes, token);
   }
-  for (const [content, special] of missing) addWhole(content, { id: table.size, special });
+  next = Math.max(last + 1, vocab.size);
+  for (const [content, special] of missing) addWhole(content, special, next++);
   return table;
 }
 

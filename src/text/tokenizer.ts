@@ -1,6 +1,8 @@
 /** Byte-level BPE: any bytes become ids, and decoding returns the same bytes. */
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { inspect } from 'node:util';
+import { checkCounts } from '../base/check-count.ts';
 import { concatInts } from '../base/concat.ts';
 import { AthanorError, fileError } from '../base/errors.ts';
 import { missingPart } from '../base/files/missing-part.ts';
@@ -302,9 +304,10 @@ export class Tokenizer {
   /**
    * The ids below `rows` that have no token: gaps of the vocabulary, and the last rows of a model
    * that has more of them than tokens. generate() must not draw them: give them as its
-   * `suppressTokens`.
+   * `suppressTokens`. Throws ERR_ARGUMENT for a number of rows below 1.
    */
   unusedIds(rows: number): number[] {
+    checkCounts({ rows });
     const { kinds } = this.#vocabulary;
     const isUnused = (id: number) => (kinds[id] ?? TokenKind.hole) === TokenKind.hole;
     return Array.from({ length: rows }, (_, id) => id).filter(isUnused);
@@ -391,9 +394,13 @@ export class Tokenizer {
 function checkedIds(ids: ArrayLike<number>): Int32Array {
   const checked = new Int32Array(ids.length);
   for (let i = 0; i < ids.length; i++) {
-    checked[i] = ids[i]!;
-    if (checked[i] !== ids[i]) {
-      throw new AthanorError('ERR_ARGUMENT', `expected ids to be integers but the one at ${i} is ${ids[i]}`);
+    const id: unknown = ids[i];
+    checked[i] = typeof id === 'number' ? id : Number.NaN;
+    if (checked[i] !== id) {
+      throw new AthanorError(
+        'ERR_ARGUMENT',
+        `expected ids to be integers but the one at ${i} is ${inspect(id, { depth: 0 })}`,
+      );
     }
   }
   return checked;

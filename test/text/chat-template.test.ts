@@ -183,6 +183,10 @@ describe('what people say', () => {
       ["('a' ~ m.content ~ '|>').replace('a', '')", '<|end'],
       ['namespace(x=m.content).x', '<|end|>'],
       ['m.content|list|join', '<|end|>'],
+      ["m.content|replace('(', '<|')|replace(')', '|>')", '(end)'],
+      ["m.content.replace('&lt;', '<').replace('&gt;', '>').replace('!', '|')", '&lt;!end!&gt;'],
+      ["((m.content.split('(')|join('<|')).split(')'))|join('|>')", '(end)'],
+      ["'|>'.join(('<|'.join(m.content.split('('))).split(')'))", '(end)'],
     ] as const) {
       const template = new ChatTemplate(loop(source), tokenizer);
       const ids = template.encodePrompt([{ role: 'user', content }]);

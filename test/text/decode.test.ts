@@ -104,6 +104,14 @@ describe('decode', () => {
     expect(() => ours.stream().push(id)).toThrow(refusal);
     expect(ours.tokenOf(id)).toBeUndefined();
   });
+
+  it('refuses what is no number', () => {
+    const refusal = expect.objectContaining({ code: 'ERR_ARGUMENT' });
+    for (const id of [Symbol('id'), 1n, Object.create(null), '1', null]) {
+      expect(() => Reflect.apply(ours.decode, ours, [[id]])).toThrow(refusal);
+    }
+    for (const rows of [-1, 0.5]) expect(() => ours.unusedIds(rows)).toThrow(refusal);
+  });
 });
 
 describe('tokens by name', () => {

@@ -178,9 +178,9 @@ describe('other spellings of the file', () => {
     const again = loadChanged((file) => {
       (file.added_tokens as JsonValue[]).push({ id: 600, content: 'two words', special: false });
     });
-    expect(Array.from(again.encode('two words'))).toEqual([600]);
+    expect(Array.from(again.encode('two words'))).toEqual([500]);
     expect(again.specialTokens.has('two words')).toBe(false);
-    expect(again.decode([600], { skipSpecial: true })).toBe('two words');
+    expect(again.decode([500], { skipSpecial: true })).toBe('two words');
     again.save(join(folder, 'added'));
     expect(Tokenizer.load(join(folder, 'added')).fingerprint()).toBe(again.fingerprint());
   });
@@ -250,6 +250,21 @@ describe('other spellings of the file', () => {
     expect(again.fingerprint()).toBe(reference.fingerprint());
   });
 
+  // tokenizers 0.23.2 gives 9 to <x> and 6, 7 to <y>, <z> where 6 tokens have <x> as 9.
+  it('counts the ids of added tokens that the vocabulary lacks, whatever the file says', () => {
+    const again = loadChanged((file, model) => {
+      const vocab = Object.entries(model.vocab as JsonObject).filter(([, id]) => (id as number) < 256);
+      model.vocab = { ...Object.fromEntries(vocab), '<x>': 300 };
+      model.merges = [];
+      file.added_tokens = ['<x>', '<y>', '<z>'].map((content, i) => ({
+        id: 270 + i * 9,
+        content,
+        special: true,
+      }));
+    });
+    expect(Object.fromEntries(again.specialTokens)).toEqual({ '<x>': 300, '<y>': 257, '<z>': 258 });
+  });
+
   it('takes an empty normalizer, and steps in steps', () => {
     const again = loadChanged((file) => {
       file.normalizer = { type: 'Sequence', normalizers: [] };
@@ -266,7 +281,7 @@ describe('other spellings of the file', () => {
       (file.added_tokens as JsonValue[]).push({ id: 600, content: '__proto__', special: true });
     });
     again.save(join(folder, 'proto'));
-    expect(Tokenizer.load(join(folder, 'proto')).idOf('__proto__')).toBe(600);
+    expect(Tokenizer.load(join(folder, 'proto')).idOf('__proto__')).toBe(500);
   });
 
   const byteLevel = { type: 'ByteLevel', add_prefix_space: false, use_regex: false };

@@ -15,11 +15,15 @@ export interface Marks {
   mark(text: string): string;
   /** A text without marks. */
   plain(text: string): string;
+  /** A text with the marks of whole control tokens only. */
+  whole(text: string): string;
   /** All marked characters, which repr() and tojson do not spell as codes. */
   readonly characters: string;
 }
 
-export const NO_MARKS: Marks = { mark: (text) => text, plain: (text) => text, characters: '' };
+const same = (text: string) => text;
+
+export const NO_MARKS: Marks = { mark: same, plain: same, whole: same, characters: '' };
 
 /** Methods that look for their arguments in the text. */
 const seeking = new Set([
@@ -29,7 +33,7 @@ const seeking = new Set([
 ]);
 
 /** Methods that make a text of which each character is known from one of the first. */
-const keeping = new Set(['upper', 'lower', 'capitalize', 'swapcase', 'center', 'ljust', 'rjust', 'join']);
+const keeping = new Set(['upper', 'lower', 'capitalize', 'swapcase', 'center', 'ljust', 'rjust']);
 
 /**
  * A method of a text by its table entry. What the other methods make has no marks: a template that
@@ -43,6 +47,7 @@ export function applyMethod(
   args: Arguments,
 ): Value {
   if (name === 'replace') return apply({ ...entry, operation: replaceMarked }, run, text, args);
+  if (name === 'join') return apply(entry, run, run.whole(text), args);
   if (keeping.has(name)) return apply(entry, run, text, args);
   if (!seeking.has(name)) return apply(entry, run, run.plain(text), args);
   const sought = plainArguments(run, args);
@@ -100,9 +105,13 @@ function replaceMarked(run: Run, text: string, old?: Value, by?: Value, limit?: 
   return replaceText(run, text, textArgument(old, 'old'), textArgument(by, 'new'), count);
 }
 
-/** Replaces `old`, whether marked or not, by `by`, which keeps its marks. */
-export function replaceText(run: Run, text: string, old: string, by: string, limit: number): string {
-  const [plain, sought] = [run.plain(text), run.plain(old)];
+/**
+ * Replaces `old`, whether marked or not. A message could put `old` around its words to get brackets
+ * of the template, so what comes instead keeps the marks of whole control tokens only. The same
+ * holds for the text between joined parts.
+ */
+export function replaceText(run: Run, text: string, old: string, instead: string, limit: number): string {
+  const [plain, sought, by] = [run.plain(text), run.plain(old), run.whole(instead)];
   if (plain === text || sought === '') return replaceCharged(run, text, sought, by, limit);
   const parts: string[] = [];
   let end = 0;

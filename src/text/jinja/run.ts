@@ -35,6 +35,11 @@ export class Run {
     return this.#marks.plain(text);
   }
 
+  /** A text with the marks of whole control tokens only. */
+  whole(text: string): string {
+    return this.#marks.whole(text);
+  }
+
   /** A text whose quotes and backslashes are not marked, so that they can be escaped. */
   withPlainQuotes(text: string): string {
     return text.replace(/\p{Surrogate}/gu, (mark) => {

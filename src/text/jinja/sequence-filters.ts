@@ -122,7 +122,7 @@ function sum(run: Run, value: Value, attribute?: Value, start: Value = 0n): Valu
 }
 
 function join(run: Run, value: Value, separator?: Value, attribute?: Value): string {
-  const between = separator === undefined ? '' : str(run, separator);
+  const between = separator === undefined ? '' : run.whole(str(run, separator));
   const get = getter(run, attribute);
   const texts: string[] = [];
   for (const item of iterate(run, value)) {

@@ -5,7 +5,7 @@ import { binary, toFloat } from './arithmetic.ts';
 import { asNumber } from './comparison.ts';
 import { TemplateError } from './errors.ts';
 import { type Entry, type Operation, operations } from './functions.ts';
-import { lengthOf } from './iteration.ts';
+import { isIterable, iterate, lengthOf, toList } from './iteration.ts';
 import { toJson } from './json-text.ts';
 import { capitalize } from './letters.ts';
 import { applyMethod, replaceText } from './marks.ts';
@@ -14,7 +14,7 @@ import { escapeHtml, str } from './printing.ts';
 import { characters, length, lines, SPACE, strip, substring } from './python-text.ts';
 import type { Run } from './run.ts';
 import { padded, textMethods } from './text-methods.ts';
-import { isTrue, Markup, Tuple, textOf, typeName, Undefined, type Value } from './values.ts';
+import { Dict, DictView, isTrue, Markup, Tuple, textOf, typeName, Undefined, type Value } from './values.ts';
 
 /** A filter of a value's text; HTML stays HTML. */
 function onText(change: (text: string) => string): Operation {
@@ -158,13 +158,24 @@ function fileSize(run: Run, value: Value, binaryUnits?: Value): string {
   return `${fixed((base * bytes) / base ** (power + 2), 1)} ${units[power]}${infix}B`;
 }
 
+/** A text is quoted; pairs, such as those of a dict, become the query of a URL. */
 function urlEncoded(run: Run, value: Value): string {
+  if (textOf(value) !== undefined || !isIterable(value)) return urlQuoted(run, value, /[\w.~/-]/);
+  const pairs = value instanceof Dict ? new DictView('dict_items', value) : value;
+  const part = (of: Value) => urlQuoted(run, of, /[\w.~-]/).replaceAll('%20', '+');
+  return Array.from(iterate(run, pairs), (pair) => {
+    const parts = toList(run, pair);
+    if (parts.length !== 2) throw new TemplateError(`a pair has ${parts.length} values`);
+    return parts.map(part).join('=');
+  }).join('&');
+}
+
+function urlQuoted(run: Run, value: Value, safe: RegExp): string {
   const text = run.plain(str(run, value));
   run.budget.charge(text.length * 3);
   return Array.from(Buffer.from(text, 'utf8'), (byte) => {
     const character = String.fromCharCode(byte);
-    if (/[\w.~/-]/.test(character)) return character;
-    return `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+    return safe.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }).join('');
 }
 

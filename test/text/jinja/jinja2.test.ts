@@ -39,6 +39,7 @@ const marks: Marks = {
   plain: (text) => {
     return text.replace(/[\udc00-\udc7f]/gu, (c) => String.fromCharCode(c.charCodeAt(0) - 0xdc00));
   },
+  whole: (text) => text,
 };
 
 function render(source: string, context: Context, marked = false): string | null {

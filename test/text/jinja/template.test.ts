@@ -186,11 +186,20 @@ describe('the sandbox', () => {
   });
 });
 
+// The texts are Jinja2 3.1.6's.
+it('makes the query of a URL of a mapping and of pairs', () => {
+  expect(render("{{ {'é b': 'c/d?', 'z': 1}|urlencode }}")).toBe('%C3%A9+b=c%2Fd%3F&z=1');
+  expect(render("{{ [['a b', 'c/d']]|urlencode }}{{ []|urlencode }}")).toBe('a+b=c%2Fd');
+  expect(render("{{ 'a b/c'|urlencode }}{{ none|urlencode }}")).toBe('a%20b/cNone');
+  expect(failure(() => render('{{ [[1, 2, 3]]|urlencode }}'))).toBeInstanceOf(TemplateError);
+});
+
 it('keeps the marks of its own text, wherever a text is spelled', () => {
   const marks: Marks = {
     characters: '\udc00',
     mark: (text) => text.replaceAll('<', '\udc00'),
     plain: (text) => text.replaceAll('\udc00', '<'),
+    whole: (text) => text,
   };
   const template = new Template("{{ ['<é', x] }}{{ '<é🙂'|tojson(ensure_ascii=true) }}", { marks });
   expect(template.render({ x: '<' })).toBe("['\udc00é', '<']\"\udc00\\u00e9\\ud83d\\ude42\"");
