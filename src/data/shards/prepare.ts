@@ -69,9 +69,9 @@ const SHARD_TOKENS = 100_000_000;
 /**
  * Reads the sources, splits them into training and validation documents, encodes these and writes
  * them to `out`, which appears only when it is complete. Throws ERR_ARGUMENT when `out` exists or
- * there is no usable document, ERR_OPTION when it lies in a source, ERR_STATE when another process is making `out`, ERR_FORMAT for a
- * bad line with onBadLine 'fail', ERR_INTERRUPTED when the signal aborts, and the errors of
- * reading and writing.
+ * there is no usable document, ERR_OPTION when it lies in a source, ERR_STATE when another process
+ * is making it, ERR_FORMAT for a bad line with onBadLine 'fail', ERR_INTERRUPTED when the signal
+ * aborts, and the errors of reading and writing.
  */
 export async function prepareData(options: PrepareOptions): Promise<PrepareReport> {
   const { validationSplit } = options;
