@@ -228,6 +228,8 @@ export function fileError(error: unknown, path: string, action = 'read'): Athano
  * nearest folder that exists is asked.
  */
 function causeOf({ code, syscall }: NodeJS.ErrnoException, path: string, action: string): string | undefined {
+  // To make a folder where a file is fails so; where a folder is, nothing has to be made.
+  if (code === 'EEXIST' && syscall === 'mkdir') return 'ENOTDIR';
   if (code !== 'ENOENT' || (syscall !== 'mkdir' && action === 'read')) return code;
   let folder = resolve(path);
   while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);

@@ -213,35 +213,6 @@ export function quantile(sorted: ArrayLike<number>, p: number): number {
 }
 
 /**
- * Exponential moving average: a value weighs `keep` times as much as the next one. The weighted sum
- * is divided by the sum of the weights, so the average is right from the first value on.
- */
-export class Ema {
-  readonly #keep: number;
-  #sum = 0;
-  #weight = 0;
-
-  /** Throws ERR_ARGUMENT unless 0 <= keep < 1. */
-  constructor(keep: number) {
-    if (!(keep >= 0 && keep < 1))
-      throw new AthanorError('ERR_ARGUMENT', `expected keep to be at least 0 and below 1 but got ${keep}`);
-    this.#keep = keep;
-  }
-
-  /** Adds a value and returns the new average. */
-  observe(value: number): number {
-    this.#sum = this.#keep * this.#sum + (1 - this.#keep) * value;
-    this.#weight = this.#keep * this.#weight + (1 - this.#keep);
-    return this.value;
-  }
-
-  /** The average; NaN before the first value. */
-  get value(): number {
-    return this.#weight > 0 ? this.#sum / this.#weight : Number.NaN;
-  }
-}
-
-/**
  * The p-quantile of the standard normal distribution, p in (0, 1), by Acklam's rational
  * approximation (relative error 1e-9).
  */

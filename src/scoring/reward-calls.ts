@@ -49,7 +49,9 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 function outcomeOf(value: unknown): Outcome {
-  if (typeof value === 'number' && Number.isFinite(value)) return { reward: value };
+  // Rewards are f32 numbers, of which the largest is 3.4e38.
+  if (typeof value === 'number' && Number.isFinite(Math.fround(value))) return { reward: value };
+  if (Number.isFinite(value)) return { problem: `returned ${value}, which 32 bits cannot hold,` };
   return { problem: `returned ${shown(value)}, not a finite number,` };
 }
 
@@ -59,10 +61,19 @@ function thrown(error: unknown): Outcome {
 
 /** The message of an error of the user's code, whatever its type. */
 export function messageOf(error: unknown): string {
-  if (error instanceof Error) return String(error.message);
-  return typeof error === 'string' ? error : shown(error);
+  try {
+    if (error instanceof Error) return String(error.message);
+    return typeof error === 'string' ? error : shown(error);
+  } catch {
+    return 'an error that cannot be shown';
+  }
 }
 
 function shown(value: unknown): string {
-  return inspect(value, { depth: 0, maxStringLength: 80, breakLength: Number.POSITIVE_INFINITY });
+  return inspect(value, {
+    depth: 0,
+    maxStringLength: 80,
+    breakLength: Number.POSITIVE_INFINITY,
+    customInspect: false,
+  });
 }

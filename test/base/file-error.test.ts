@@ -8,6 +8,7 @@ import { readBytes } from '../../src/base/files/read-file.ts';
 import { loadModel } from '../../src/checkpoint/gpt-folder.ts';
 import { requireFolder } from '../../src/checkpoint/load-model.ts';
 import { writeModelFiles } from '../../src/checkpoint/save-model.ts';
+import { FolderLock } from '../../src/native/folder-lock.ts';
 import { presetConfig } from '../../src/nn/presets.ts';
 import { Tokenizer } from '../../src/text/tokenizer.ts';
 import { randomParameters } from '../checkpoint/models.ts';
@@ -32,6 +33,10 @@ describe('the operating system', () => {
     expect(errorOf(() => readBytes(join(file, 'x'))).message).toContain(
       'there is a file where a folder must be',
     );
+    expect(errorOf(() => FolderLock.take(file))).toMatchObject({
+      code: 'ERR_ARGUMENT',
+      message: `cannot make ${file}: there is a file where a folder must be`,
+    });
     expect(errorOf(() => readBytes(join(folder, 'x'.repeat(300)))).message).toContain('the name is too long');
     expect(errorOf(() => readBytes(join(folder, 'loop'))).message).toContain(
       'symbolic links lead in a circle',

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import {
-  Ema,
   mean,
   meanInterval,
   meanShareInterval,
@@ -182,28 +181,5 @@ describe('quantile', () => {
   it('interpolates', () => {
     expect([0, 0.25, 0.5, 1].map((p) => quantile([10, 20, 40], p))).toEqual([10, 15, 20, 40]);
     expect(quantile([], 0.5)).toBeNaN();
-  });
-});
-
-describe('Ema', () => {
-  it('is the weighted mean with weights keep^age', () => {
-    const ema = new Ema(0.9);
-    expect(ema.value).toBeNaN();
-    const values = [3, 1, 4, 1, 5, 9, 2, 6];
-    values.forEach((value) => {
-      ema.observe(value);
-    });
-    const weights = values.map((_, i) => 0.9 ** (values.length - 1 - i));
-    const wanted =
-      values.reduce((sum, value, i) => sum + value * weights[i]!, 0) / weights.reduce((x, y) => x + y);
-    expect(ema.value).toBeCloseTo(wanted, 12);
-  });
-
-  it('starts with the first value and follows at once when it keeps nothing', () => {
-    expect(new Ema(0.99).observe(7)).toBeCloseTo(7, 12);
-    const ema = new Ema(0);
-    ema.observe(1);
-    expect(ema.observe(2)).toBe(2);
-    expect(() => new Ema(1)).toThrow(argument);
   });
 });

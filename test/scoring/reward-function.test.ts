@@ -92,6 +92,16 @@ describe('a reward function', () => {
       /failed outside of a call: late/,
     ],
     ['returns nothing', 'export default () => {}', /returned undefined/],
+    [
+      'returns more than f32 holds',
+      'export default () => 1e39',
+      /returned 1e\+39, which 32 bits cannot hold,/,
+    ],
+    [
+      'throws an error without a readable message',
+      'export default () => { throw Object.defineProperty(new Error(), "message", { get() { throw 1; } }); }',
+      /threw "an error that cannot be shown" for the response "four" to prompts\.jsonl:7/,
+    ],
     ['returns a text', 'export default () => "1"', /returned '1', not a finite number/],
   ])('that %s ends the run and says on what', async (_, source, message) => {
     await expect(scoreOf(source)).rejects.toMatchObject({

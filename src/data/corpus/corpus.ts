@@ -6,6 +6,7 @@
 import { type Dirent, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError, fileError } from '../../base/errors.ts';
+import { isWithin } from '../../base/files/same-file.ts';
 import type { CorpusItem } from '../document.ts';
 import { isPackagedName, packagedDocuments, packagedNames } from '../packaged/packaged.ts';
 import { readJsonl } from './jsonl-documents.ts';
@@ -58,9 +59,19 @@ export async function* readCorpus(
   }
 }
 
-/** Throws the errors of readCorpus that need no reading of files. */
-export function checkSource(source: string): void {
-  if (!isPackagedName(source)) filesOf(source);
+/**
+ * Throws the errors of readCorpus that need no reading of files, and ERR_OPTION when `out` lies in
+ * the source: what is written there would be read as text.
+ */
+export function checkSource(source: string, out: string): void {
+  if (isPackagedName(source)) return;
+  filesOf(source);
+  if (!isWithin(out, source)) return;
+  throw new AthanorError(
+    'ERR_OPTION',
+    `\`out\` ${out} lies in ${source}, so its own files would be read as text`,
+    'name an `out` elsewhere, or put the text into a folder of its own',
+  );
 }
 
 /** The files of a source that is not packaged, in the order in which they are read. */

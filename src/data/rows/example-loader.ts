@@ -138,8 +138,10 @@ export class ExampleLoader {
         'resume with the data that it was started with',
       );
     }
+    const taken = saved.taken ?? (saved.batch as number) * (batchSize as number);
+    if (!Number.isSafeInteger(taken)) throw new TypeError('the loader has no place in the data');
     this.#epoch = saved.epoch as number;
-    this.#taken = (saved.taken ?? (saved.batch as number) * (batchSize as number)) as number;
+    this.#taken = taken as number;
     this.#batches = 0;
     this.#units = this.#unitsOf(this.#epoch);
   }

@@ -69,9 +69,9 @@ const SHARD_TOKENS = 100_000_000;
 /**
  * Reads the sources, splits them into training and validation documents, encodes these and writes
  * them to `out`, which appears only when it is complete. Throws ERR_ARGUMENT when `out` exists or
- * there is no usable document, ERR_STATE when another process is making `out`, ERR_FORMAT for a
- * bad line with onBadLine 'fail', ERR_INTERRUPTED when the signal aborts, and the errors of
- * reading and writing.
+ * there is no usable document, ERR_OPTION when it lies in a source, ERR_STATE when another process
+ * is making it, ERR_FORMAT for a bad line with onBadLine 'fail', ERR_INTERRUPTED when the signal
+ * aborts, and the errors of reading and writing.
  */
 export async function prepareData(options: PrepareOptions): Promise<PrepareReport> {
   const { validationSplit } = options;
@@ -82,7 +82,7 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
     );
   }
   // A mistake in the last source must not show after hours on the first.
-  options.sources.forEach(checkSource);
+  for (const source of options.sources) checkSource(source, options.out);
   const start = performance.now();
   const lock = FolderLock.takeName(options.out);
   try {

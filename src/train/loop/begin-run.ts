@@ -30,11 +30,11 @@ export function newSettings<Settings extends CommonSettings, Batch>(
   }
   const complete = { ...settings, dtype: resolveDtype(settings.dtype ?? 'auto') } as Settings;
   checkPrecision(complete);
-  check(complete, { resume: false, model: undefined });
   refuseInputAsOutput(out, inputs(complete, { out }));
+  check(complete, { out, resume: false, model: undefined });
   checkPaths(complete, rules);
   if (!rules.model.isName?.(complete.model)) {
-    check(complete, { resume: false, model: modelConfigOf(complete.model, 'any-model') });
+    check(complete, { out, resume: false, model: modelConfigOf(complete.model, 'any-model') });
   }
   return complete;
 }
@@ -69,7 +69,7 @@ export function resumed<Settings extends CommonSettings, Batch>(
   const file = readRun(out, name);
   const { settings, changes } = resumedSettings(file, given, { out, rules, defaults });
   checkPrecision(settings);
-  check(settings, { resume: true, model: undefined });
+  check(settings, { out, resume: true, model: undefined });
   const moved = changes.filter(({ kind }) => kind === 'place').map(({ key, to }) => [key, to]);
   checkPaths(Object.fromEntries(moved) as Partial<Settings>, rules);
   return { file, settings, changes };

@@ -21,7 +21,7 @@ export interface BudgetOptions {
 const MEASURED_STEPS = 4;
 
 /** Throws ERR_OPTION for a budget that no training can end with. Undefined is no budget. */
-export function checkAmount(name: 'steps' | 'tokens' | 'seconds' | 'time', value: number | undefined): void {
+function checkAmount(name: 'steps' | 'tokens' | 'seconds', value: number | undefined): void {
   if (value === undefined) return;
   const isRight = name === 'steps' ? Number.isInteger(value) : Number.isFinite(value);
   if (isRight && value > 0) return;

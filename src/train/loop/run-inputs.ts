@@ -4,11 +4,12 @@
  * from other weights is refused.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { AthanorError, fileError } from '../../base/errors.ts';
 import { replaceFile } from '../../base/files/replace-file.ts';
+import { isSameFile } from '../../base/files/same-file.ts';
 import { weightFiles } from '../../checkpoint/load-model.ts';
 import { tokenizerFileNames } from '../../checkpoint/save-model.ts';
 
@@ -17,8 +18,8 @@ export interface RunInput {
   /** The setting that names it. */
   setting: string;
   path: string;
-  /** What a resumed run reads again; undefined: nothing, or data that has a check of its own. */
-  again?: 'model' | 'tokenizer' | 'function' | undefined;
+  /** What a resumed run reads again; `rows` have a check of their own. Undefined: nothing. */
+  again?: 'model' | 'tokenizer' | 'function' | 'file' | 'rows' | undefined;
 }
 
 export const INPUTS_NAME = 'inputs.json';
@@ -43,12 +44,6 @@ export function refuseInputAsOutput(out: string, inputs: readonly RunInput[]): v
   }
 }
 
-function isSameFile(one: string, other: string): boolean {
-  if (!existsSync(one) || !existsSync(other)) return false;
-  const [a, b] = [statSync(one), statSync(other)];
-  return a.dev === b.dev && a.ino === b.ino;
-}
-
 /** Writes the digests of a run's inputs. Throws ERR_FILE_MISSING and the errors of writing. */
 export async function recordInputs(out: string, inputs: readonly RunInput[]): Promise<void> {
   const saved: SavedInputs = { version: 1, inputs: await readAgain(inputs) };
@@ -71,6 +66,14 @@ export async function checkInputs(out: string, inputs: readonly RunInput[]): Pro
     out,
     inputs.filter(({ again }) => again === 'model'),
   );
+  for (const { setting, path, again } of inputs) {
+    if (again === undefined || existsSync(path)) continue;
+    throw new AthanorError(
+      'ERR_FILE_MISSING',
+      `${path} does not exist, and the run in ${out} reads it again`,
+      `if it was moved, name its new place with \`${setting}\``,
+    );
+  }
   if (!hasInputs(out)) return [];
   const saved = readInputs(out);
   const found = await readAgain(inputs);
@@ -98,7 +101,7 @@ async function readAgain(inputs: readonly RunInput[]): Promise<SavedInputs['inpu
   const found: SavedInputs['inputs'] = {};
   const known = new Map<string, Promise<Digests>>();
   for (const { setting, path, again } of inputs) {
-    if (again === undefined) continue;
+    if (again === undefined || again === 'rows') continue;
     const key = `${again} ${path}`;
     if (!known.has(key)) known.set(key, digestsOf(path, again));
     found[setting] = { path, files: await known.get(key)! };
@@ -135,8 +138,8 @@ function damagedInputs(path: string): AthanorError {
   return new AthanorError('ERR_FILE_DAMAGED', `${path} has no digests`, 'start a new run in another `out`');
 }
 
-async function digestsOf(path: string, kind: NonNullable<RunInput['again']>): Promise<Digests> {
-  if (kind === 'function') return { file: await fileDigest(path) };
+async function digestsOf(path: string, kind: RunInput['again']): Promise<Digests> {
+  if (kind === 'function' || kind === 'file') return { text: await fileDigest(path) };
   const present = namesIn(path);
   const names = kind === 'model' ? ['config.json', ...weightFiles(path).map((file) => basename(file))] : [];
   names.push(...tokenizerFileNames.filter((name) => present.includes(name)));

@@ -101,8 +101,7 @@ export interface PreparedStage<Batch> {
 }
 
 /** What is known of a run before any data is read. */
-export interface RunStart {
-  readonly resume: boolean;
+export interface RunStart extends RunPlace {
   /** Configuration of the model folder; undefined for a preset, and where the run is resumed. */
   readonly model: ModelConfig | undefined;
 }
@@ -162,8 +161,8 @@ function filesIn(out: string): string[] {
 }
 
 interface RunPlace {
-  out: string;
-  resume: boolean;
+  readonly out: string;
+  readonly resume: boolean;
 }
 
 async function train<Settings extends CommonSettings, Batch>(

@@ -4,6 +4,16 @@ import { type JsonObject, type JsonValue, quoted } from '../../base/json.ts';
 /** May be null: a run with a budget of time knows its steps later. */
 const nullable = new Set(['total_steps']);
 
+/** Checkpoints of older versions do not have these, and whoever restores them does without. */
+const newer = new Set([
+  'idle',
+  'stage.loader.taken',
+  'stage.comparisons.rows',
+  'stage.pairs.rows',
+  'stage.rows',
+  'stage.kl_start',
+]);
+
 /**
  * Where a saved state differs in kind from the state of a new run, such as `guard.skipped is
  * "x", not a number`; undefined where it fits. A value that a new run does not have yet (null)
@@ -13,7 +23,7 @@ export function misfit(saved: JsonValue | undefined, fresh: JsonValue, name = ''
   if (fresh === null) return undefined;
   const where = name === '' ? 'it' : name;
   if (saved === null && nullable.has(name)) return undefined;
-  if (saved === undefined) return `${where} is missing`;
+  if (saved === undefined) return newer.has(name) ? undefined : `${where} is missing`;
   if (kindOf(saved) !== kindOf(fresh)) return `${where} is ${quoted(saved)}, not ${kindOf(fresh)}`;
   if (kindOf(fresh) !== 'an object') return undefined;
   for (const [key, value] of Object.entries(fresh as JsonObject)) {

@@ -12,7 +12,7 @@ type StartSettings = Pick<TuningSettings, 'data' | 'model' | 'loraRank'>;
 export function startInputs({ data, model, loraRank }: StartSettings, { out }: { out: string }): RunInput[] {
   const again = loraRank > 0 ? 'model' : hasOwnTokenizer(out) ? undefined : 'tokenizer';
   return [
-    { setting: 'data', path: data },
+    { setting: 'data', path: data, again: 'rows' },
     { setting: 'model', path: model, again },
   ];
 }
@@ -20,7 +20,7 @@ export function startInputs({ data, model, loraRank }: StartSettings, { out }: {
 /** Data and a starting model that is the reference too, so that every resumed run reads it. */
 export function referenceInputs({ data, model }: StartSettings): RunInput[] {
   return [
-    { setting: 'data', path: data },
+    { setting: 'data', path: data, again: 'rows' },
     { setting: 'model', path: model, again: 'model' },
   ];
 }

@@ -61,7 +61,9 @@ export function reward(options: RewardOptions, hooks?: RunHooks): Promise<StageR
 function inputs(settings: RewardSettings, place: { out: string }): RunInput[] {
   const { normalize } = settings;
   const given = startInputs(settings, place);
-  return normalize === undefined ? given : [...given, { setting: 'normalize', path: normalize }];
+  return normalize === undefined
+    ? given
+    : [...given, { setting: 'normalize', path: normalize, again: 'file' }];
 }
 
 async function prepare(

@@ -94,7 +94,7 @@ async function prepare(
 }
 
 /** Checks what can be checked before the data is prepared, which may take minutes. */
-function check(settings: PretrainSettings, { model: config, resume }: RunStart): void {
+function check(settings: PretrainSettings, { out, model: config, resume }: RunStart): void {
   const { steps, tokens, time, model, data, vocabSize } = settings;
   if ([steps, tokens, time].filter((value) => value !== undefined).length !== 1) {
     throw new AthanorError(
@@ -106,7 +106,7 @@ function check(settings: PretrainSettings, { model: config, resume }: RunStart):
   if (resume) return;
   if (!existsSync(model)) presetConfig(model);
   const isText = !existsSync(join(data, MANIFEST));
-  if (isText) checkSource(data);
+  if (isText) checkSource(data, out);
   if (config) checkFits(settings, config, isText ? vocabSize : readManifest(data).vocab_size, model);
 }
 

@@ -180,6 +180,17 @@ describe('data prepare', () => {
     expect(readdirSync(folder).sort()).toEqual(['bad.jsonl', 'out']);
   });
 
+  it('refuses a folder within its text, which the next call would read as text', async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'a.txt'), 'some text');
+    const out = join(folder, 'new', 'shards');
+    await expect(prepareData({ ...defaults, sources: [folder], out })).rejects.toMatchObject({
+      code: 'ERR_OPTION',
+      message: `\`out\` ${out} lies in ${folder}, so its own files would be read as text`,
+    });
+    expect(readdirSync(folder)).toEqual(['a.txt']);
+  });
+
   it('clears away what a killed process left, and nothing of a living one', async () => {
     const folder = temporaryFolder();
     // 2^22 is the largest process id that Linux gives.

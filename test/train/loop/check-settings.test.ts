@@ -190,8 +190,8 @@ describe.each(Object.keys(cases))('%s', (stage) => {
     for (const [key, { expects }] of Object.entries(of.rules)) {
       const option = module!.options[key];
       expect(option, key).toBeDefined();
-      // The command line has a time in words, from a second on.
-      if (key === 'time' || !option) continue;
+      // The command line has times in words, and the one of training from a second on.
+      if (key === 'time' || key === 'rewardTimeout' || !option) continue;
       if (option.kind === 'number') {
         const differing = numbers.filter(
           (value) => (option.parse(String(value)) !== undefined) !== expects.accepts(value),

@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   truncateSync,
@@ -181,6 +182,47 @@ it('a run that trains all weights does not need the base again, but its tokenize
   });
   writeFileSync(config, before);
   expect((await resumed(sft as Run)).result.step).toBe(4);
+});
+
+it('reward does not go on with other answers to normalize on', async () => {
+  const normalize = jsonl(temporaryFolder(), 'answers.jsonl', [{ prompt: 'a?', completion: 'blue' }]);
+  await begin(reward as Run, { ...rewardDefaults, ...started, model, data: pairs, normalize });
+  const before = readFileSync(normalize, 'utf8');
+  writeFileSync(normalize, before.replace('blue', 'then'));
+  await expect(resumed(reward as Run)).rejects.toMatchObject({
+    code: 'ERR_MISMATCH',
+    message: `\`normalize\` ${normalize} is not what the run in ${out} began with: its text differs`,
+  });
+  writeFileSync(normalize, before);
+  expect((await resumed(reward as Run)).result.step).toBe(4);
+});
+
+it('says which setting names the new place of what was moved', async () => {
+  await begin(dpo as Run, { ...dpoDefaults, ...started, model, data: pairs });
+  for (const [setting, path] of Object.entries({ model, data: pairs })) {
+    renameSync(path, `${path}.moved`);
+    await expect(resumed(dpo as Run)).rejects.toMatchObject({
+      code: 'ERR_FILE_MISSING',
+      message: `${path} does not exist, and the run in ${out} reads it again`,
+      remedy: `if it was moved, name its new place with \`${setting}\``,
+    });
+    renameSync(`${path}.moved`, path);
+  }
+});
+
+it('pretrain refuses a folder within its text, whose files it would read', async () => {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, 'a.txt'), 'some text');
+  const link = join(temporaryFolder(), 'link');
+  symlinkSync(folder, link);
+  for (const name of [join(folder, 'run'), join(link, 'new', 'run')]) {
+    const found = pretrain({ data: folder, model: 'tiny', steps: 1, out: name });
+    await expect(found).rejects.toMatchObject({
+      code: 'ERR_OPTION',
+      message: `\`out\` ${name} lies in ${folder}, so its own files would be read as text`,
+    });
+  }
+  expect(readdirSync(folder)).toEqual(['a.txt']);
 });
 
 it('a changed reward function may go on, with a warning', async () => {
