@@ -7,6 +7,8 @@
  * that.
  */
 import { concatInts } from '../base/concat.ts';
+import { AthanorError } from '../base/errors.ts';
+import { quoted } from '../base/json.ts';
 import type { Marks } from './jinja/marks.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -16,6 +18,9 @@ const LAST_MARK = 0xdfff;
 
 /** Letters, digits and spaces: a message may contribute them to a control token. */
 const word = /^[\p{L}\p{M}\p{N}_\s]$/u;
+
+/** A regular expression of names that are much longer would exceed the limits of V8. */
+const LONGEST_NAME = 1024;
 
 /** The control tokens of one tokenizer, and the marks of its templates. */
 export class ControlTokens implements Marks {
@@ -32,6 +37,7 @@ export class ControlTokens implements Marks {
   constructor(tokenizer: Tokenizer) {
     this.#tokenizer = tokenizer;
     const names = [...tokenizer.specialTokens.keys()].sort((a, b) => b.length - a.length);
+    checkLength(names[0] ?? '');
     for (const name of names) {
       Array.from(name).forEach((character, i, all) => {
         const isEnd = i === 0 || i === all.length - 1;
@@ -131,6 +137,15 @@ export class ControlTokens implements Marks {
       yield { token: this.plain(found), index, length: found.length };
     }
   }
+}
+
+function checkLength(longest: string): void {
+  if (longest.length <= LONGEST_NAME) return;
+  throw new AthanorError(
+    'ERR_FORMAT',
+    `the special token ${quoted(longest)} has ${longest.length} characters; chat templates know at most ${LONGEST_NAME}`,
+    'use a tokenizer with shorter special tokens',
+  );
 }
 
 function escapeForRegExp(text: string): string {

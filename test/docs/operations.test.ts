@@ -8,7 +8,9 @@ const page = readFileSync(join(packageRoot, 'docs/reference/operations.md'), 'ut
 const binding = join(packageRoot, 'native/binding');
 const bound = readdirSync(binding)
   .filter((name) => name.endsWith('.cpp'))
-  .flatMap((name) => [...readFileSync(join(binding, name), 'utf8').matchAll(/\bops::([a-z]\w*)(?:>?\(|, ")/g)])
+  .flatMap((name) => [
+    ...readFileSync(join(binding, name), 'utf8').matchAll(/\bops::([a-z]\w*)(?:>?\(|, ")/g),
+  ])
   .map(([, operation]) => operation!);
 /** Where an entry begins: a name in bold, or the first cell of a table's row. */
 const entries = [...page.matchAll(/^(?:.*\*\*`\w+`\*\*.*|\| `[a-z_]+.*)$/gm)].flatMap(([line]) => {

@@ -464,3 +464,10 @@ describe('a template that asks for too much', () => {
 it('the default template marks what the assistant says for transformers', () => {
   expect(DEFAULT_CHAT_TEMPLATE).toMatch(/\{%-?\s*generation\s*-?%\}/);
 });
+
+it('special tokens that no template could be searched for are refused', () => {
+  const long = tokenizer.withSpecialTokens(['ᶰ'.repeat(100_000)]);
+  expectError('ERR_FORMAT', /the special token "ᶰ.* has 100000 characters/, () => ChatTemplate.of(long));
+  const most = tokenizer.withSpecialTokens(['ᶰ'.repeat(1024)]);
+  expect(ChatTemplate.of(most).stopTokens).toEqual(chat.stopTokens);
+});

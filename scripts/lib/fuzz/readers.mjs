@@ -224,7 +224,12 @@ function checksum(folder) {
     const bytes = readFileSync(join(folder, name));
     checksums.files[name] = { bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
   }
-  writeFileSync(path, JSON.stringify(checksums));
+  try {
+    writeFileSync(path, JSON.stringify(checksums));
+  } catch (error) {
+    // What is nested too deeply to be written again stays as it is.
+    if (!(error instanceof RangeError)) throw error;
+  }
 }
 
 /** The readers over the files below `root`, which makeFiles wrote. */

@@ -34,7 +34,7 @@ export type RunPlace = {
 export type RunChange = {
   /** The step after which the change counts. */
   step: number;
-  /** Old and new values of settings. */
+  /** The old and the new value of each changed setting. */
   settings: JsonObject;
 };
 
@@ -55,6 +55,8 @@ export function readRun(out: string, stage: string): RunFile {
   if (typeof run.settings !== 'object' || run.settings === null) {
     throw damaged(path)('it has no settings');
   }
+  if (!isPlaceOrNone(run.began)) throw damaged(path)('the folders in which it began are no paths');
+  if (!areChangesOrNone(run.changes)) throw damaged(path)('its changes are not those of resumed runs');
   if (run.stage !== stage) {
     throw new AthanorError(
       'ERR_MISMATCH',
@@ -70,6 +72,21 @@ export function readRun(out: string, stage: string): RunFile {
     );
   }
   return run as RunFile;
+}
+
+function isPlaceOrNone(began: Partial<RunPlace> | null | undefined): boolean {
+  return began === undefined || (typeof began?.cwd === 'string' && typeof began.out === 'string');
+}
+
+function areChangesOrNone(changes: unknown): boolean {
+  if (changes === undefined) return true;
+  if (!Array.isArray(changes)) return false;
+  return (changes as (Partial<RunChange> | null)[]).every((change) => {
+    const settings: unknown = change?.settings;
+    if (!Number.isSafeInteger(change?.step) || typeof settings !== 'object' || settings === null)
+      return false;
+    return Object.values(settings).every((values) => Array.isArray(values) && values.length === 2);
+  });
 }
 
 function damaged(path: string): (problem: string) => AthanorError {

@@ -33,6 +33,19 @@ describe('run.json', () => {
     );
   });
 
+  it.each<[string, unknown]>([
+    ['began', null],
+    ['began', { cwd: 1, out: '/x' }],
+    ['began', { out: '/x' }],
+    ['changes', { step: 1 }],
+    ['changes', [{ step: 1, settings: { lr: 0.1 } }]],
+    ['changes', [{ step: 'one', settings: {} }]],
+  ])('refuses %s of another shape: %j', (key, value) => {
+    writeRun(out, { stage: 'sft', settings: { lr: 0.1 } });
+    writeFileSync(path(), JSON.stringify({ ...saved(), [key]: value }));
+    expect(() => readRun(out, 'sft')).toThrow(expect.objectContaining({ code: 'ERR_FILE_DAMAGED' }));
+  });
+
   it('refuses a file that is not JSON or has no settings', () => {
     for (const text of ['{"stage":', '{"stage": "sft"}']) {
       writeFileSync(path(), text);
