@@ -18,7 +18,7 @@ const quickstartOptions = {
   ...inGroup('Run', {
     out: path('folder for the run; a number is added if it exists', { default: 'runs/quickstart' }),
     quick: flag('run all stages in about a minute, too short to learn much'),
-    tokens: count('pretraining tokens', { default: 1_200_000, min: 10_000 }),
+    tokens: count('pretraining tokens', { default: 1_100_000, min: 10_000 }),
     iterations: integer('iterations of PPO; each is one rollout with its updates', { default: 28, min: 1 }),
     questions: integer('questions of each kind to measure the models on', { default: 600, min: 10 }),
   }),
@@ -27,7 +27,7 @@ const quickstartOptions = {
 
 export const quickstart = defineCommand({
   description:
-    'Fetches the World Factbook (public domain, 2 MB, kept in a cache), pretrains a small GPT-2 on it, fine-tunes the model to answer questions, trains a reward model on comparisons, trains the assistant further with PPO, and shows the effect of each stage. report.html in the folder of the run is updated during the run.',
+    'Fetches the World Factbook (public domain, 2 MB, kept in a cache), pretrains a small Llama on it, fine-tunes the model to answer questions, trains a reward model on comparisons, trains the assistant further with PPO, and shows the effect of each stage. report.html in the folder of the run is updated during the run.',
   options: quickstartOptions,
   example: 'quickstart --seed 1',
   async run(options, { spell }) {

@@ -27,7 +27,7 @@ interface PartWork {
 }
 
 /** Steps of a whole run. */
-const TUNING_STEPS = { sft: 790, reward: 408 };
+const TUNING_STEPS = { sft: 268, reward: 471 };
 
 /**
  * Measured on two cores: the seconds of each part times the tokens per second of pretraining. The
@@ -43,7 +43,7 @@ const works: readonly PartWork[] = [
   {
     name: 'sft',
     title: 'supervised fine-tuning: it learns to answer questions',
-    cost: ({ most, questions }) => 15_000 + 480 * (most?.tuningSteps ?? TUNING_STEPS.sft) + 40 * questions,
+    cost: ({ most, questions }) => 15_000 + 920 * (most?.tuningSteps ?? TUNING_STEPS.sft) + 40 * questions,
   },
   {
     name: 'comparisons',

@@ -1,7 +1,7 @@
 /** The shape of the pipeline's models and of a batch of pretraining. */
 
-/** A GPT-2 with 4 layers and 256 channels: 4.3M parameters. */
-export const MODEL = 'micro';
+/** A Llama with 4 layers and 256 channels: 4.2M parameters. */
+export const MODEL = 'llama-micro';
 export const CONTEXT = 256;
 export const VOCABULARY = 4096;
 /**
