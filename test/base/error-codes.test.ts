@@ -43,8 +43,8 @@ const provocations: Record<ErrorCode, Provocation | string> = {
   ERR_INTERRUPTED: () => Tokenizer.train(['text'], { vocabSize: 260, signal: AbortSignal.abort() }),
   ERR_IO: () => readBytes('/proc/self/mem'),
   ERR_MISMATCH: (folder) => {
-    writeRun(join(folder, 'run'), { stage: 'sft', settings: {} });
-    readRun(join(folder, 'run'), 'dpo');
+    writeRun(folder, { stage: 'sft', settings: {} });
+    readRun(folder, 'dpo');
   },
   ERR_NATIVE_LOAD: async (folder) => {
     const engine = written(folder, 'athanor.node', 'no engine');
