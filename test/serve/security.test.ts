@@ -171,6 +171,12 @@ describe('keys', () => {
     expect(key.length).toBeGreaterThan(40);
   });
 
+  it('a file that is not there is refused with how to make one', () => {
+    expect(() => ApiKeys.read(join(folder, 'no-keys'))).toThrow(
+      expect.objectContaining({ code: 'ERR_FILE_MISSING', remedy: expect.stringContaining('`addKey`') }),
+    );
+  });
+
   it('a file with the key itself is refused, and the message does not repeat it', () => {
     const path = join(folder, 'plain.txt');
     for (const line of ['sk-very-secret', `bob sk-very-secret`, `bob ${hashOf(key)} sk-very-secret`]) {
