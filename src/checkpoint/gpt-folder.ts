@@ -85,7 +85,11 @@ function requireHead(folder: string, { head, labels }: ModelDescription, wanted:
   const scoring = labels === 1 ? 'a reward model' : `a scoring model with ${labels} outputs`;
   const kind = head === 'score' ? scoring : 'a language model';
   const expected = wanted === 'score' ? 'a reward model (one score)' : 'a language model';
-  throw new AthanorError('ERR_MISMATCH', `${folder} is ${kind}, not ${expected}`, 'name another folder');
+  const remedy =
+    wanted === 'score'
+      ? 'train one with athanor reward, and name its folder'
+      : 'name the model that it was trained from, or another language model';
+  throw new AthanorError('ERR_MISMATCH', `${folder} is ${kind}, not ${expected}`, remedy);
 }
 
 function load<M extends Decoder>(folder: string, wanted: HeadKind, make: (config: ModelConfig) => M): M {

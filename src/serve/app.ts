@@ -100,6 +100,10 @@ function refusal(record: RequestRecord, error: unknown): Response {
 function unknownRoute(method: string, path: string, routes: readonly Route[]): ApiError {
   const others = routes.filter((route) => route.path === path).map((route) => route.method);
   if (others.length === 0)
-    return new ApiError(404, 'unknown_url', `there is no ${method} route of this path`);
+    return new ApiError(
+      404,
+      'unknown_url',
+      `this server has no ${method} of this path; GET /openapi.json lists its paths`,
+    );
   return new ApiError(405, 'method_not_allowed', `this path takes ${others.join(' and ')}`);
 }

@@ -6,7 +6,7 @@ import { ApiError } from './protocol/api-error.ts';
 
 /**
  * Throws ApiError: 415 for another content type than JSON, which a web page could send without
- * being asked; 413 beyond the limit; 400 for a body that is no JSON in UTF-8
+ * being asked; 413 beyond the limit; 400 for a body that is not JSON in UTF-8
  * or is nested too deep.
  */
 export async function readJsonBody(request: IncomingMessage, maxBytes: number): Promise<JsonValue> {
@@ -32,7 +32,7 @@ function parsed(bytes: Uint8Array): JsonValue {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as JsonValue;
   } catch {
-    throw new ApiError(400, 'invalid_json', 'the body is no JSON in UTF-8');
+    throw new ApiError(400, 'invalid_json', 'the body must be JSON in UTF-8');
   }
 }
 

@@ -46,7 +46,7 @@ export async function answer(
 ): Promise<JsonObject | undefined> {
   const { host, rates, modelName } = context;
   const { record } = exchange;
-  checkModel(request, modelName);
+  checkModel(request.model, modelName);
   checkBiases(request, host);
   // Before the engine has any work with it, and again, since others came meanwhile.
   checkRoom(context, request);
@@ -81,7 +81,8 @@ interface Run {
   format: AnswerFormat;
 }
 
-function checkModel({ model }: GenerationRequest, name: string): void {
+/** Throws ApiError of status 404 for the name of another model. */
+export function checkModel(model: string | undefined, name: string): void {
   if (model === undefined || model === name) return;
   const shown = JSON.stringify(model.slice(0, 100));
   throw new ApiError(404, 'model_not_found', `this server has no model ${shown}; it has ${name}`, {

@@ -17,8 +17,7 @@ import {
   tokenizeFields,
   tokenizerInfo,
 } from './api/tokens.ts';
-import { answer, type Exchange, type GenerationContext } from './generation.ts';
-import { ApiError } from './protocol/api-error.ts';
+import { answer, checkModel, type Exchange, type GenerationContext } from './generation.ts';
 import type { ServeSettings } from './settings.ts';
 
 /** A call of a route. */
@@ -139,10 +138,8 @@ function modelRoutes(context: RouteContext): Route[] {
       path: '/v1/models/:model',
       summary: 'Describe the model.',
       handle: ({ params }) => {
-        if (params.model === modelName) return { json: model() };
-        throw new ApiError(404, 'model_not_found', `this server has the model ${modelName}`, {
-          param: 'model',
-        });
+        checkModel(params.model, modelName);
+        return { json: model() };
       },
     },
   ];

@@ -55,6 +55,7 @@ export const serveDefaults = {
   concurrentRequests: 0,
 } as const satisfies Partial<ServeSettings>;
 
+const MAX_PORT = 65535;
 const LEAST: Partial<Record<keyof ServeSettings, number>> = {
   ...{ port: 0, batchSize: 1, context: 2, prefillTokens: 1, queue: 0, threads: 1 },
   ...{ maxBodyBytes: 1, maxMessages: 1, maxPrompts: 1, maxChoices: 1 },
@@ -70,6 +71,9 @@ export function checkSettings(settings: ServeSettings): void {
       'ERR_ARGUMENT',
       `\`${name}\` must be an integer of at least ${least}, not ${value}`,
     );
+  }
+  if (settings.port > MAX_PORT) {
+    throw new AthanorError('ERR_ARGUMENT', `\`port\` must be at most ${MAX_PORT}, not ${settings.port}`);
   }
   for (const name of ['stallSeconds', 'drainSeconds'] as const) {
     if (settings[name] >= 0) continue;

@@ -94,7 +94,9 @@ describe('athanor eval', () => {
     expect(nothing.code).toBe(2);
     expect(nothing.stderr).toMatch(/eval has no measure for --model \[ERR_OPTION\]/);
     const noReward = await athanor('eval', '--reward', assistant, '--comparisons', comparisons);
-    expect(noReward.stderr).toMatch(/is a language model, not a reward model/);
+    expect(noReward.stderr).toMatch(
+      /is a language model, not a reward model.*\n.*train one with athanor reward/,
+    );
   });
 });
 

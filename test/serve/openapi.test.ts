@@ -82,6 +82,25 @@ describe('the document', () => {
     }
   });
 
+  it('is named to a client that asks for an unknown path, and a misspelt field gets its name', async () => {
+    const unknown = (await (await served.post('/v1/chat/completion', {})).json()) as Reply;
+    expect(unknown.error.message).toBe(
+      'this server has no POST of this path; GET /openapi.json lists its paths',
+    );
+    const message = async (path: string, body: object) =>
+      ((await (await served.post(path, body)).json()) as Reply).error.message;
+    expect(await message('/v1/completions', { prompt: 'a', max_token: 2 })).toBe(
+      'this server has no parameter "max_token"; did you mean "max_tokens"?',
+    );
+    const stream_options = { includeusage: true };
+    expect(await message('/v1/completions', { prompt: 'a', stream: true, stream_options })).toBe(
+      'stream_options has no field "includeusage"; did you mean "include_usage"?',
+    );
+    const model = (await (await served.get('/v1/models/gpt-4')).json()) as Reply;
+    expect(model.error).toMatchObject({ code: 'model_not_found', param: 'model' });
+    expect(model.error.message).toMatch(/^this server has no model "gpt-4"; it has /);
+  });
+
   it('names every field that is taken, and no other: each is read, and its bounds hold', async () => {
     for (const { path, operation } of operations) {
       if (!operation.requestBody) continue;

@@ -78,6 +78,27 @@ describe('where it listens', () => {
   });
 });
 
+describe('settings that cannot hold', () => {
+  it('a port that no machine has is refused by name', async () => {
+    const settings = { model: folder, port: 65536, device: 'cpu' } as const;
+    await expect(serve(settings)).rejects.toMatchObject({
+      code: 'ERR_ARGUMENT',
+      message: '`port` must be at most 65535, not 65536',
+    });
+  });
+
+  it('a context beyond that of the model is refused, not cut', async () => {
+    await expect(startServer({ model: folder, context: 129 })).rejects.toMatchObject({
+      code: 'ERR_MISMATCH',
+      message: expect.stringMatching(/`context` 129 exceeds the context of 128 of the model in/) as string,
+      remedy: 'give at most 128, or leave it out',
+    });
+    const most = await startServer({ model: folder, context: 128 });
+    expect(most.server.model.contextLength).toBe(128);
+    await most.server.close();
+  });
+});
+
 describe('the guard', () => {
   it('lets nothing but /health through without a key, whether there is a route or not', async () => {
     const document = (await (await locked.get('/openapi.json', { 'x-api-key': key })).json()) as {
@@ -148,6 +169,12 @@ describe('keys', () => {
     expect(text.split('\n')[1]).toBe(`bob ${hashOf(key)}`);
     expect(statSync(keyFile).mode & 0o077).toBe(0);
     expect(key.length).toBeGreaterThan(40);
+  });
+
+  it('a file that is not there is refused with how to make one', () => {
+    expect(() => ApiKeys.read(join(folder, 'no-keys'))).toThrow(
+      expect.objectContaining({ code: 'ERR_FILE_MISSING', remedy: expect.stringContaining('`addKey`') }),
+    );
   });
 
   it('a file with the key itself is refused, and the message does not repeat it', () => {

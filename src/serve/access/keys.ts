@@ -22,9 +22,14 @@ export class ApiKeys {
   }
 
   /**
-   * Reads a key file. Throws ERR_FORMAT naming the line, and ERR_ARGUMENT for a file without a key.
+   * Reads a key file. Throws ERR_FILE_MISSING, ERR_FORMAT naming the line, and ERR_ARGUMENT for a
+   * file without a key.
    */
   static read(path: string): ApiKeys {
+    if (!existsSync(path)) {
+      const remedy = 'check the path, or make a file with `addKey`';
+      throw new AthanorError('ERR_FILE_MISSING', `${path} does not exist`, remedy);
+    }
     const keys = readLines(path).flatMap((line, i) => parseLine(line, `${path} line ${i + 1}`));
     if (keys.length > 0) return new ApiKeys(keys);
     throw new AthanorError('ERR_ARGUMENT', `${path} holds no key`, 'make one with `addKey`');

@@ -4,6 +4,7 @@
  * silently left out.
  */
 import type { JsonObject, JsonValue } from '../../base/json.ts';
+import { nearest } from '../../base/suggest.ts';
 import { ApiError, badValue } from '../protocol/api-error.ts';
 
 /** One field: its schema, and how its value is read. `null` counts as absent. */
@@ -25,12 +26,22 @@ export function readFields<const F extends Fields>(fields: F, body: JsonValue): 
   const values: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(body)) {
     if (!Object.hasOwn(fields, name)) {
-      const shown = JSON.stringify(name.slice(0, 60));
-      throw badValue(name.slice(0, 60), `this server has no parameter ${shown}`, 'unknown_parameter');
+      throw badValue(
+        name.slice(0, 60),
+        `this server has no parameter ${unknownName(name, fields)}`,
+        'unknown_parameter',
+      );
     }
     if (value !== null) values[name] = fields[name]!.read(value, name);
   }
   return values as FieldValues<F>;
+}
+
+/** The name as it is shown, with the field that was most likely meant. */
+function unknownName(name: string, fields: Fields): string {
+  const meant = nearest(name, Object.keys(fields));
+  const question = meant === undefined ? '' : `; did you mean ${JSON.stringify(meant)}?`;
+  return JSON.stringify(name.slice(0, 60)) + question;
 }
 
 export function isObject(value: JsonValue | undefined): value is JsonObject {
@@ -118,8 +129,7 @@ export function objectField<const F extends Fields>(description: string, fields:
       if (!isObject(value)) return refuse(param, 'an object', value);
       for (const name of Object.keys(value)) {
         if (Object.hasOwn(fields, name)) continue;
-        const shown = JSON.stringify(name.slice(0, 60));
-        throw badValue(param, `this server has no ${shown} in ${param}`, 'unknown_parameter');
+        throw badValue(param, `${param} has no field ${unknownName(name, fields)}`, 'unknown_parameter');
       }
       const entries = Object.entries(value).filter(([, one]) => one !== null);
       const read = entries.map(([name, one]) => [name, fields[name]!.read(one, `${param}.${name}`)]);

@@ -42,9 +42,16 @@ export class ServedModel {
     const text = stopTokensOf(folder, this.tokenizer);
     this.#ends = { turn: stopTokensOf(folder, this.tokenizer, this.#template), text, never: [] };
     const spelled = (id: number | undefined) => (id === undefined ? undefined : this.tokenizer.tokenOf(id));
+    if (context !== undefined && context > contextLength) {
+      throw new AthanorError(
+        'ERR_MISMATCH',
+        `\`context\` ${context} exceeds the context of ${contextLength} of the model in ${folder}`,
+        `give at most ${contextLength}, or leave it out`,
+      );
+    }
     this.info = {
       vocabSize,
-      contextLength: Math.min(context ?? contextLength, contextLength),
+      contextLength: context ?? contextLength,
       device: chosen,
       dtype: precision,
       threads: native.numThreads(),

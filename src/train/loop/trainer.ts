@@ -173,7 +173,8 @@ export class Trainer<Batch> {
     }
     const rate = (total: number) => learningRate(this.#settings, this.#step, total).toExponential(2);
     const was = before === undefined ? '' : ` and not at step ${before}`;
-    const rates = before === undefined ? '' : `, now ${rate(now)} instead of ${rate(before)}`;
+    const changed = before !== undefined && rate(now) !== rate(before);
+    const rates = changed ? `, now ${rate(now)} instead of ${rate(before)}` : '';
     const { schedule } = this.#settings;
     const text = `the run ends at step ${now}${was}; the learning rate follows the schedule ${schedule} to that end${rates}`;
     this.#output.emit({ type: 'note', text });

@@ -84,7 +84,8 @@ describe('a longer run', () => {
   it('has the bits of a run that was that long from the start, where the rate does not depend on it', async () => {
     const constant = { schedule: 'constant' } as const;
     const out = await begun(constant);
-    await sft({ out, resume: true, steps: 6 });
+    const { said } = await run({ out, resume: true, steps: 6 });
+    expect(said).toMatch(/follows the schedule constant to that end$/m);
     const whole = await begun({ ...constant, steps: 6 });
     const weights = (folder: string) => readFileSync(join(folder, 'model.safetensors'));
     expect(weights(out).equals(weights(whole))).toBe(true);
