@@ -11,10 +11,10 @@ namespace athanor::ops {
 struct LinearForwardInputs {
   Tensor x;                    // [n, in] f32 or bf16
   Tensor weight;               // [out, in] f32 or bf16, rounded to x's dtype
-  std::optional<Tensor> bias;  // f32 [out]
+  std::optional<Tensor> bias = {};  // f32 [out]
   Activation activation = Activation::kNone;
   bool save_preactivation = false;
-  std::optional<Tensor> addend;  // [n, out] of x's dtype
+  std::optional<Tensor> addend = {};  // [n, out] of x's dtype
 };
 
 /// y = activation(x W^T + b + addend). Returns y [n, out] of x's dtype and, with

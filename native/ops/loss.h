@@ -11,11 +11,11 @@ struct CrossEntropyInputs {
   Tensor x;                             // [n, d]
   Tensor weight;                        // [vocab, d] f32 or bf16
   Tensor targets;                       // i32 [n], -100 ignored
-  std::optional<Tensor> token_weights;  // f32 [n]
+  std::optional<Tensor> token_weights = {};  // f32 [n]
   double scale;
   bool need_gradient;
-  std::optional<bool> weight_frozen;     // no dweight
-  std::optional<Tensor> dweight_memory;  // f32 [vocab, d] for dweight; else new memory
+  std::optional<bool> weight_frozen = {};     // no dweight
+  std::optional<Tensor> dweight_memory = {};  // f32 [vocab, d] for dweight; else new memory
 };
 
 /// Cross-entropy of softmax(x weight^T). Returns losses f32 [n], scale * sum(weight * loss), and
@@ -36,9 +36,9 @@ struct LogProbBackwardInputs {
   Tensor x, weight, targets;  // as linear_log_prob had them
   double temperature;
   Tensor dlog_probs;                 // f32 [n]
-  std::optional<Tensor> dentropies;  // f32 [n]
-  std::optional<Tensor> dweight;     // f32 [vocab, d], added to
-  std::optional<bool> overwrite;     // dweight is written instead; it may hold anything before
+  std::optional<Tensor> dentropies = {};  // f32 [n]
+  std::optional<Tensor> dweight = {};     // f32 [vocab, d], added to
+  std::optional<bool> overwrite = {};     // dweight is written instead; it may hold anything before
 };
 
 /// Gradients of sum(dlog_probs * log_probs + dentropies * entropies) -> dx [n, d].
