@@ -14,12 +14,12 @@ enum class DecoderActivation { kGelu, kSwiglu };
 
 struct DecoderNormWeights {
   Tensor gain;  // [channels]
-  std::optional<Tensor> bias;
+  std::optional<Tensor> bias = {};
 };
 
 struct DecoderProjection {
   Tensor weight;  // [out, in]
-  std::optional<Tensor> bias;
+  std::optional<Tensor> bias = {};
 };
 
 /// Gains of the RMS norm of each head's query and key, [head_dim] each.
@@ -31,8 +31,8 @@ struct DecoderQueryKeyNorm {
 struct DecoderLayer {
   DecoderNormWeights attention_norm;
   DecoderProjection qkv;
-  std::optional<DecoderQueryKeyNorm> query_key_norm;
-  std::optional<Tensor> rope_table;  // f32 [max_positions, head_dim]
+  std::optional<DecoderQueryKeyNorm> query_key_norm = {};
+  std::optional<Tensor> rope_table = {};  // f32 [max_positions, head_dim]
   DecoderProjection output;
   DecoderNormWeights mlp_norm;
   DecoderActivation activation;
@@ -42,7 +42,7 @@ struct DecoderLayer {
 
 struct DecoderModel {
   Tensor token_table;  // [vocabulary, channels]
-  std::optional<Tensor> position_table;
+  std::optional<Tensor> position_table = {};
   std::vector<DecoderLayer> layers;
   DecoderNormWeights final_norm;
   DecoderNorm norm;

@@ -9,8 +9,8 @@
 namespace athanor::ops {
 
 struct LinearForwardInputs {
-  Tensor x;                    // [n, in] f32 or bf16
-  Tensor weight;               // [out, in] f32 or bf16, rounded to x's dtype
+  Tensor x;                         // [n, in] f32 or bf16
+  Tensor weight;                    // [out, in] f32 or bf16, rounded to x's dtype
   std::optional<Tensor> bias = {};  // f32 [out]
   Activation activation = Activation::kNone;
   bool save_preactivation = false;

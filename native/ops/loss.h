@@ -8,9 +8,9 @@
 namespace athanor::ops {
 
 struct CrossEntropyInputs {
-  Tensor x;                             // [n, d]
-  Tensor weight;                        // [vocab, d] f32 or bf16
-  Tensor targets;                       // i32 [n], -100 ignored
+  Tensor x;                                  // [n, d]
+  Tensor weight;                             // [vocab, d] f32 or bf16
+  Tensor targets;                            // i32 [n], -100 ignored
   std::optional<Tensor> token_weights = {};  // f32 [n]
   double scale;
   bool need_gradient;
@@ -35,7 +35,7 @@ std::tuple<Tensor, Tensor> linear_log_prob(const Tensor& x, const Tensor& weight
 struct LogProbBackwardInputs {
   Tensor x, weight, targets;  // as linear_log_prob had them
   double temperature;
-  Tensor dlog_probs;                 // f32 [n]
+  Tensor dlog_probs;                      // f32 [n]
   std::optional<Tensor> dentropies = {};  // f32 [n]
   std::optional<Tensor> dweight = {};     // f32 [vocab, d], added to
   std::optional<bool> overwrite = {};     // dweight is written instead; it may hold anything before

@@ -15,15 +15,15 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> layer_norm_forward(const Tensor& x,
                                                               const std::optional<Tensor>& bias, double eps);
 struct LayerNormBackwardInputs {
   Tensor dy;
-  std::optional<Tensor> dsum;  // the gradient that arrives through the residual; added to dx
+  std::optional<Tensor> dsum = {};  // the gradient that arrives through the residual; added to dx
   Tensor sum, weight, mean, rstd;
-  Tensor dweight;               // f32 [d], added to
-  std::optional<Tensor> dbias;  // f32 [d], added to
+  Tensor dweight;                    // f32 [d], added to
+  std::optional<Tensor> dbias = {};  // f32 [d], added to
 };
 
 struct RmsNormBackwardInputs {
   Tensor dy;
-  std::optional<Tensor> dsum;
+  std::optional<Tensor> dsum = {};
   Tensor sum, weight, rstd;
   Tensor dweight;
 };

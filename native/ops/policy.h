@@ -25,8 +25,8 @@ Tensor kl_penalty(const Tensor& log_probs, const Tensor& reference_log_probs, Kl
 /// Tensors are f32 [n].
 struct PolicyLossInputs {
   Tensor log_probs, old_log_probs, advantages;
-  std::optional<Tensor> entropies;
-  std::optional<Tensor> reference_log_probs;
+  std::optional<Tensor> entropies = {};
+  std::optional<Tensor> reference_log_probs = {};
   double clip_low, clip_high;
   double dual_clip;  // 0: none
   double entropy_coef, kl_coef, scale;

@@ -9,10 +9,10 @@
 namespace athanor::ops {
 
 struct RankingInputs {
-  Tensor scores;                  // f32 [n]
-  Tensor pairs;                   // i32 [2 m], better then worse
-  std::optional<Tensor> margins;  // f32 [m]
-  std::optional<Tensor> weights;  // f32 [m]
+  Tensor scores;                       // f32 [n]
+  Tensor pairs;                        // i32 [2 m], better then worse
+  std::optional<Tensor> margins = {};  // f32 [m]
+  std::optional<Tensor> weights = {};  // f32 [m]
   double centering, scale;
   bool need_gradient;
 };

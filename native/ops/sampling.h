@@ -8,14 +8,14 @@
 namespace athanor::ops {
 
 struct SampleInputs {
-  Tensor logits;                     // [b, V] f32 or bf16
-  double temperature;                // 0: the largest logit
-  int64_t top_k;                     // 0: all
-  double top_p;                      // 1: all
-  double min_p;                      // 0: all
-  double repetition_penalty;         // 1: none
-  std::optional<Tensor> history;     // i32 [b, h], the tokens to penalise; -1 is no token
-  std::optional<Tensor> suppressed;  // i32 [s], tokens that are never drawn
+  Tensor logits;                          // [b, V] f32 or bf16
+  double temperature;                     // 0: the largest logit
+  int64_t top_k;                          // 0: all
+  double top_p;                           // 1: all
+  double min_p;                           // 0: all
+  double repetition_penalty;              // 1: none
+  std::optional<Tensor> history = {};     // i32 [b, h], the tokens to penalise; -1 is no token
+  std::optional<Tensor> suppressed = {};  // i32 [s], tokens that are never drawn
   int64_t seed;
   Tensor streams;  // i32 [b]
   Tensor steps;    // i32 [b]
