@@ -53,8 +53,8 @@ export function newestFigures(records: readonly MetricRecord[]): Figure[] {
   const newest = new Map<MetricValue, Figure>();
   for (const { title, figure } of records) {
     try {
-      const parsed: unknown = JSON.parse(String(figure));
-      if (isFigure(parsed)) newest.set(title, parsed);
+      const read = readFigure(JSON.parse(String(figure)));
+      if (read) newest.set(title, read);
     } catch {
       // metrics-log.ts counts damaged lines.
     }
@@ -64,8 +64,21 @@ export function newestFigures(records: readonly MetricRecord[]): Figure[] {
 
 const mostBins = 1000;
 
-/** Whether a value from a file can be drawn. */
-export function isFigure(value: unknown): value is Figure {
+/** A value from a file, or undefined if it cannot be drawn. JSON writes null for NaN. */
+export function readFigure(value: unknown): Figure | undefined {
+  const figure = numbered(value);
+  return isFigure(figure) ? figure : undefined;
+}
+
+/** The value with NaN in the place of each null. */
+function numbered(value: unknown): unknown {
+  if (value === null) return Number.NaN;
+  if (Array.isArray(value)) return value.map(numbered);
+  if (typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, numbered(part)]));
+}
+
+function isFigure(value: unknown): value is Figure {
   const figure = (value ?? {}) as Record<string, unknown>;
   if (typeof figure.title !== 'string') return false;
   const { unit, bins = 40 } = figure;
@@ -107,7 +120,6 @@ function areObjects(list: unknown, fits: (item: Record<string, unknown>) => bool
   return Array.isArray(list) && list.every((item) => fits((item ?? {}) as Record<string, unknown>));
 }
 
-/** JSON writes null for NaN. */
 function isNumber(value: unknown): boolean {
-  return typeof value === 'number' || value === null;
+  return typeof value === 'number';
 }

@@ -2,7 +2,7 @@
 import { basename, join, resolve } from 'node:path';
 import { ifThere, largest, readJsonObject, readText } from '../base/files/read-file.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
-import { isFigure } from './figures.ts';
+import { readFigure } from './figures.ts';
 import { rememberedJson } from './html-page.ts';
 import type { ReportOptions } from './sections/section.ts';
 
@@ -33,7 +33,9 @@ export function rememberedOptions(folder: string): ReportOptions {
   const remembered = page === undefined ? undefined : rememberedJson(page);
   if (!isOptions(remembered)) return plainOptions(folder);
   const { refreshSeconds: _, figures, ...options } = remembered;
-  return Array.isArray(figures) ? { ...options, figures: figures.filter(isFigure) } : options;
+  return Array.isArray(figures)
+    ? { ...options, figures: figures.flatMap((figure) => readFigure(figure) ?? []) }
+    : options;
 }
 
 /** What `run.json` says, without an earlier report. */

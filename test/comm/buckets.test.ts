@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { GradientBuckets } from '../../src/comm/buckets.ts';
 import { type Communicator, selfCommunicator } from '../../src/comm/communicator.ts';
 import { native } from '../../src/native/addon.ts';
@@ -8,6 +8,7 @@ import { backward, checkpoint } from '../../src/tensor/autograd.ts';
 import { mul, scale, sum } from '../../src/tensor/ops/elementwise.ts';
 import { linear } from '../../src/tensor/ops/linear.ts';
 import { parameter, scope, type Tensor, tensor, zeros } from '../../src/tensor/tensor.ts';
+import { collectGarbage } from '../helpers/garbage.ts';
 import { ranksInProcess } from '../helpers/ranks.ts';
 import { expectSameBits, maxError, randomNormal } from '../helpers/reference.ts';
 import { inputOf, ints, tokenBatch } from '../helpers/token-batch.ts';
@@ -77,6 +78,8 @@ describe.each([
 });
 
 describe('memory', () => {
+  beforeEach(collectGarbage);
+
   it('is written in place: a pass needs no more than the gradients and the padding between them', () => {
     const peak = (bucketed: boolean) => {
       const model = makeModel();

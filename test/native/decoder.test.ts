@@ -11,6 +11,7 @@ import type {
   DecoderModel,
 } from '../../src/native/binding/decoder.ts';
 import type { DType } from '../../src/native/binding.ts';
+import { collectGarbage } from '../helpers/garbage.ts';
 import { expectError, expectSameBits, forEachIsa, randomNormal, tensor } from '../helpers/reference.ts';
 
 describe('NativeDecoder', () => {
@@ -152,7 +153,8 @@ describe('NativeDecoder', () => {
     );
   });
 
-  it('shares the memory of the weights until it is disposed', () => {
+  it('shares the memory of the weights until it is disposed', async () => {
+    await collectGarbage();
     const before = native.memoryStats()[0];
     const weights = modelOf([{ ...layer, up: projection(2 * d, 4) }], 'f32');
     const decoder = new native.NativeDecoder(weights);

@@ -4,6 +4,7 @@ import { native } from '../../src/native/addon.ts';
 import type { Activation } from '../../src/native/binding/linear.ts';
 import type { NativeTensor } from '../../src/native/binding.ts';
 import { onCuda } from '../helpers/device.ts';
+import { collectGarbage } from '../helpers/garbage.ts';
 import { longShapes, product, shapes } from '../helpers/product.ts';
 import {
   expectAccurate,
@@ -236,7 +237,8 @@ describe('linearForward', () => {
     }
   });
 
-  it('packs a weight once a write, into memory that it keeps', () => {
+  it('packs a weight once a write, into memory that it keeps', async () => {
+    await collectGarbage();
     // A worker allocates buffers at its first task, which may come at any time.
     native.setNumThreads(1);
     const weight = tensor([256, 512], randomNormal(256 * 512, 1));

@@ -59,7 +59,7 @@ it('the newest figure of a title counts, and a record that holds none is passed 
   const newer = { ...scores, bins: 7 };
   const damaged = { event: 'figure', step: 3, title: 'Damaged', figure: '{' };
   expect(newestFigures([record(scores, 1), record(bars, 1), record(newer, 2), damaged])).toEqual([
-    { ...newer, series: JSON.parse(JSON.stringify(newer.series)) },
+    newer,
     bars,
   ]);
 });
@@ -84,4 +84,27 @@ it('the report draws them, with what they show in words', () => {
   expect(page).toContain(`<circle cx="${frame.x(0.25)}" cy="${frame.y(0.5)}"`);
   expect(page.match(/<path d="M/g)).toHaveLength(2);
   expect(renderReport([], { title: 't' })).not.toContain('At the last evaluation');
+});
+
+it('a number that is none is read back as none, and drawn nowhere', () => {
+  const nan = Number.NaN;
+  const bin = { predicted: 0.25, observed: 0.5, low: 0.3, high: 0.7, count: 8 };
+  const undrawable: Figure[] = [
+    { kind: 'bars', title: 'Bars', bars: [{ label: 'empty', value: nan, low: nan, high: nan, count: nan }] },
+    { kind: 'calibration', title: 'Bins', bins: [bin, { ...bin, observed: nan, count: 0 }] },
+    { kind: 'shares', title: 'Sides', series: ['one'], rows: [{ label: 'row', values: [nan] }] },
+  ];
+  expect(newestFigures(undrawable.map((figure) => record(figure, 1)))).toEqual(undrawable);
+  const page = renderReport(
+    undrawable.map((figure) => record(figure, 1)),
+    { title: 't' },
+  );
+  const drawn = page.slice(
+    page.indexOf('At the last evaluation'),
+    page.indexOf('</section>', page.indexOf('At the last evaluation')),
+  );
+  expect(drawn).toContain('<title>empty: none</title>');
+  expect(drawn).toContain('<span class="share">none</span>');
+  expect(drawn.match(/<circle/g)).toHaveLength(1);
+  expect(drawn).not.toMatch(/NaN|null|<rect/);
 });

@@ -8,12 +8,11 @@ const fuzz = (...args: string[]) => runNode([join(packageRoot, 'scripts/fuzz.mjs
 
 describe('npm run fuzz', () => {
   it('finds no reader that crashes, hangs or throws an error without a code', async () => {
-    const { stdout, stderr, code } = await fuzz('--seconds', '20', '--seed', '1');
+    const { stdout, stderr, code } = await fuzz('--inputs', '6000', '--seed', '1');
     expect(stderr).toBe('');
     expect(stdout).toMatch(
-      /^\d+ inputs, seed 1: crash 0, hang 0, ERR_INTERNAL 0, over 4 GiB 0, long messages 0\n$/,
+      /^6000 inputs, seed 1: crash 0, hang 0, ERR_INTERNAL 0, over 4 GiB 0, long messages 0\n$/,
     );
-    expect(Number.parseInt(stdout, 10)).toBeGreaterThan(100);
     expect(code).toBe(0);
   });
 

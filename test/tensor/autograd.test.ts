@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { native } from '../../src/native/addon.ts';
 import { backward, checkpoint, noGrad } from '../../src/tensor/autograd.ts';
 import { gelu, relu, swiglu } from '../../src/tensor/ops/activation.ts';
@@ -230,6 +230,7 @@ describe('onGradient', () => {
 
 describe('scopes', () => {
   const live = () => native.memoryStats()[0];
+  beforeEach(collectGarbage);
 
   it('free what was made inside but for what they return, also after an exception', () => {
     const before = live();

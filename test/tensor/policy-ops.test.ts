@@ -14,6 +14,7 @@ import {
 import { segmentSum } from '../../src/tensor/ops/segments.ts';
 import { keep, parameter, scope, tensor } from '../../src/tensor/tensor.ts';
 import { onEmulator } from '../helpers/device.ts';
+import { collectGarbage } from '../helpers/garbage.ts';
 import { expectGradients } from '../helpers/gradient-check.ts';
 import { expectClose, expectError, randomNormal } from '../helpers/reference.ts';
 
@@ -304,7 +305,8 @@ describe('sums of segments', () => {
   });
 });
 
-it.skipIf(onEmulator)('a thousand losses leave memory where it was', () => {
+it.skipIf(onEmulator)('a thousand losses leave memory where it was', async () => {
+  await collectGarbage();
   const [logProbs, values] = [parameter(floats(16, 500)), parameter(floats(17, 500))];
   const [old, advantages] = [floats(18, 500), floats(19, 500)];
   const step = () => {

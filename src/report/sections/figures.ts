@@ -58,8 +58,12 @@ function histogram({ title, series, bins = 40 }: HistogramFigure): Html {
   return html`<p class="keys">${keys}</p>${plot(frame, `${title}. ${described.join('; ')}`, areas, percent)}`;
 }
 
-/** Observed against predicted shares, with 95 % intervals. On the diagonal they are equal. */
-function calibration({ title, bins }: CalibrationFigure): Html {
+/**
+ * Observed against predicted shares, with 95 % intervals. On the diagonal they are equal. Bins
+ * whose numbers are not finite are left out.
+ */
+function calibration({ title, bins: all }: CalibrationFigure): Html {
+  const bins = all.filter((bin) => Object.values(bin).every(Number.isFinite));
   const frame = frameOf([0, 1], [0, 1]);
   const { x, y } = frame;
   const points = bins.map(({ predicted, observed, low, high, count }) => {
@@ -71,28 +75,35 @@ function calibration({ title, bins }: CalibrationFigure): Html {
   return plot(frame, `${title}. ${described.join('; ')}`, [diagonal, ...points], percent, percent);
 }
 
-/** Shares with their intervals and their numbers of cases. */
+/** Shares with their intervals and their numbers of cases. What is not finite is not drawn. */
 function bars({ title, bars: all }: BarFigure): Html {
   const frame = frameOf([0, all.length], [0, 1], 44);
   const { x, y } = frame;
   const columns = all.map(({ label, value, low, high, count }, i) => {
     const [left, middle] = [x(i + 0.2), x(i + 0.5)];
+    const bar = isNumber(value)
+      ? html`<rect x="${left}" y="${y(value)}" width="${x(i + 0.8) - left}" height="${y(0) - y(value)}" fill="var(--series-1)" fill-opacity=".55"/>`
+      : undefined;
     const interval =
-      low === undefined || high === undefined
-        ? undefined
-        : html`<line x1="${middle}" x2="${middle}" y1="${y(low)}" y2="${y(high)}" stroke="var(--ink)"/>`;
-    const below =
-      count === undefined ? undefined : html`<text x="${middle}" y="${y(0) + 32}">${count}</text>`;
-    return html`<g text-anchor="middle"><title>${label}: ${percent(value)}</title><rect x="${left}" y="${y(value)}" width="${x(i + 0.8) - left}" height="${y(0) - y(value)}" fill="var(--series-1)" fill-opacity=".55"/>${interval}<text x="${middle}" y="${y(0) + 16}">${label}</text>${below}</g>`;
+      isNumber(low) && isNumber(high)
+        ? html`<line x1="${middle}" x2="${middle}" y1="${y(low)}" y2="${y(high)}" stroke="var(--ink)"/>`
+        : undefined;
+    const below = isNumber(count) ? html`<text x="${middle}" y="${y(0) + 32}">${count}</text>` : undefined;
+    return html`<g text-anchor="middle"><title>${label}: ${percent(value)}</title>${bar}${interval}<text x="${middle}" y="${y(0) + 16}">${label}</text>${below}</g>`;
   });
-  const described = all.map(({ label, value, count }) => `${label}: ${percent(value)} of ${count ?? '?'}`);
+  const described = all.map(
+    ({ label, value, count }) => `${label}: ${percent(value)} of ${isNumber(count) ? count : '?'}`,
+  );
   return plot(frame, `${title}. ${described.join('; ')}`, columns, percent, null);
 }
 
 /** Horizontal bars, each with its share beside it, which a phone can show too. */
 function shares({ series, rows }: ShareFigure): Html {
-  const bar = (value: number, i: number) =>
-    html`<dd title="${series[i]}"><span class="bar"><i class="bar-fill" style="width:${100 * value}%;background:${colorAt(i)}"></i></span><span class="share">${(100 * value).toFixed(1)} %</span></dd>`;
+  const bar = (value: number, i: number) => {
+    const width = isNumber(value) ? 100 * value : 0;
+    const share = isNumber(value) ? `${(100 * value).toFixed(1)} %` : 'none';
+    return html`<dd title="${series[i]}"><span class="bar"><i class="bar-fill" style="width:${width}%;background:${colorAt(i)}"></i></span><span class="share">${share}</span></dd>`;
+  };
   const items = rows.map(({ label, values }) => html`<div><dt>${label}</dt>${values.map(bar)}</div>`);
   return html`<p class="keys">${series.map(key)}</p><dl class="bars">${items}</dl>`;
 }
@@ -123,6 +134,10 @@ function plot(
   return html`<svg class="plot" viewBox="0 0 ${width} ${height}" role="img" aria-label="${described}">${across}${along}${marks}</svg>`;
 }
 
+function isNumber(value: number | undefined): value is number {
+  return Number.isFinite(value);
+}
+
 function percent(share: number): string {
-  return `${Number((100 * share).toFixed(1))} %`;
+  return !isNumber(share) ? 'none' : `${Number((100 * share).toFixed(1))} %`;
 }

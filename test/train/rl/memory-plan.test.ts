@@ -1,5 +1,5 @@
 /** The plan compared with the engine's real allocations. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { native } from '../../../src/native/addon.ts';
 import type { DType } from '../../../src/native/binding.ts';
 import { parameterCount } from '../../../src/nn/config.ts';
@@ -11,11 +11,14 @@ import { AdamW } from '../../../src/optim/adamw.ts';
 import { backward, noGrad } from '../../../src/tensor/autograd.ts';
 import { scope } from '../../../src/tensor/tensor.ts';
 import { memoryPlan, modelBytes } from '../../../src/train/rl/memory-plan.ts';
+import { collectGarbage } from '../../helpers/garbage.ts';
 import { inputOf, ints, tokenBatch } from '../../helpers/token-batch.ts';
 
 // A worker has buffers of its own from the first task on that it takes, and on a busy machine that
 // may be in the second run.
 beforeAll(() => native.setNumThreads(1));
+// What earlier tests left to the garbage collector would be freed in the middle of a measurement.
+beforeEach(collectGarbage);
 afterAll(() => native.setNumThreads(0));
 
 /**
@@ -74,6 +77,8 @@ describe.each(precisions)(
       const model = new Gpt(config);
       const adapters = attachLora(model, { rank: 16, alpha: 8, targets: ['all'], seed: 1 });
       const sizes = { trained: adapters.parameterCount(), passing: parameterCount(config) };
+      adapters.dispose();
+      model.dispose();
       expectPlanned(
         modelBytes({ name: 'policy', ...sizes }, precision),
         bytesOf(() => trained(16)),
