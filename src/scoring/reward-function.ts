@@ -10,15 +10,35 @@ import type { Answer, RewardSource } from './reward-source.ts';
 import { type FailedCall, RewardWatch } from './reward-watch.ts';
 import type { WorkerMessage } from './reward-worker.ts';
 
+export interface RewardLimits {
+  /** Seconds that one answer may take. */
+  seconds: number;
+  /** Once aborted, an answer may take a few seconds. */
+  signal?: AbortSignal | undefined;
+}
+
+/** A stop should not wait for a function that hangs. */
+const SECONDS_AFTER_STOP = 5;
+
+async function hurried(watch: RewardWatch, signal?: AbortSignal): Promise<Float32Array | FailedCall> {
+  const hurry = () => watch.hurry(SECONDS_AFTER_STOP);
+  if (signal?.aborted) hurry();
+  signal?.addEventListener('abort', hurry, { once: true });
+  try {
+    return await watch.result;
+  } finally {
+    signal?.removeEventListener('abort', hurry);
+  }
+}
+
 /** Calls a function of the caller's program. A call that never returns cannot be ended. */
 export class RewardFunctionSource implements RewardSource {
   readonly #reward: RewardFunction;
-  readonly #timeout: number;
+  readonly #limits: RewardLimits;
 
-  /** @param timeout seconds that one answer may take */
-  constructor(reward: RewardFunction, timeout: number) {
+  constructor(reward: RewardFunction, limits: RewardLimits) {
     this.#reward = reward;
-    this.#timeout = timeout;
+    this.#limits = limits;
   }
 
   /**
@@ -26,9 +46,9 @@ export class RewardFunctionSource implements RewardSource {
    * anything but a finite number.
    */
   async score(answers: readonly Answer[]): Promise<Float32Array> {
-    const watch = new RewardWatch(answers.length, this.#timeout);
+    const watch = new RewardWatch(answers.length, this.#limits.seconds);
     callAll(this.#reward, answers, watch);
-    return rewardsOf(await watch.result, '`rewardFn`', answers);
+    return rewardsOf(await hurried(watch, this.#limits.signal), '`rewardFn`', answers);
   }
 
   dispose(): void {}
@@ -37,15 +57,15 @@ export class RewardFunctionSource implements RewardSource {
 /** Calls the function of a file, which runs in a thread of its own. */
 export class RewardFileSource implements RewardSource {
   readonly #file: string;
-  readonly #timeout: number;
+  readonly #limits: RewardLimits;
   readonly #worker: Worker;
   #watch: RewardWatch | undefined;
   /** Why the thread has ended. */
   #ended: AthanorError | undefined;
 
-  private constructor(file: string, timeout: number, worker: Worker) {
+  private constructor(file: string, limits: RewardLimits, worker: Worker) {
     this.#file = file;
-    this.#timeout = timeout;
+    this.#limits = limits;
     this.#worker = worker;
     worker.on('message', (message: WorkerMessage) => this.#hear(message));
     worker.on('error', (error) => this.#end(`failed outside of a call: ${messageOf(error)}`));
@@ -55,17 +75,16 @@ export class RewardFileSource implements RewardSource {
   /**
    * Imports a JavaScript module that exports a function. Throws ERR_FILE_MISSING, and ERR_CONFIG if
    * it fails to load in time or exports no function.
-   * @param timeout seconds that one answer may take
    * @param loading seconds that loading may take
    */
-  static async load(file: string, timeout: number, loading = 60): Promise<RewardFileSource> {
+  static async load(file: string, limits: RewardLimits, loading = 60): Promise<RewardFileSource> {
     if (!existsSync(file)) {
       throw new AthanorError('ERR_FILE_MISSING', `${file} does not exist`, 'check `rewardFn`');
     }
     const worker = new Worker(join(packageRoot, 'dist', 'scoring', 'reward-worker.js'), {
       workerData: { url: pathToFileURL(resolve(file)).href },
     });
-    const source = new RewardFileSource(file, timeout, worker);
+    const source = new RewardFileSource(file, limits, worker);
     try {
       await source.#ready(loading);
     } catch (error) {
@@ -79,7 +98,7 @@ export class RewardFileSource implements RewardSource {
   async score(answers: readonly Answer[]): Promise<Float32Array> {
     const asked = answers.map(({ prompt, response, row }) => ({ prompt, response, row }));
     if (this.#ended) throw this.#ended;
-    const watch = new RewardWatch(answers.length, this.#timeout);
+    const watch = new RewardWatch(answers.length, this.#limits.seconds);
     const result = await this.#waiting(watch, () => this.#worker.postMessage(asked));
     return rewardsOf(result, this.#file, answers);
   }
@@ -106,7 +125,7 @@ export class RewardFileSource implements RewardSource {
     this.#worker.ref();
     try {
       start();
-      return await watch.result;
+      return await hurried(watch, this.#limits.signal);
     } finally {
       this.#watch = undefined;
       this.#worker.unref();

@@ -15,9 +15,9 @@ export class RewardWatch implements CallListener {
   readonly result: Promise<Float32Array | FailedCall>;
   readonly #rewards: Float32Array;
   readonly #pending = new Set<number>();
-  readonly #seconds: number;
+  #seconds: number;
   readonly #failing: string;
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout;
   readonly #resolve: (result: Float32Array | FailedCall) => void;
   readonly #reject: (error: Error) => void;
   #begun = 0;
@@ -38,8 +38,20 @@ export class RewardWatch implements CallListener {
     this.#resolve = resolve;
     this.#reject = reject;
     // A timer, also because a process that waits for a promise alone ends in silence.
-    this.#timer = setTimeout(() => this.#late(), Math.min(seconds * 1000, MAX_TIMER_MS));
+    this.#timer = this.#start();
     if (count === 0) this.#finish(this.#rewards);
+  }
+
+  #start(): NodeJS.Timeout {
+    return setTimeout(() => this.#late(), Math.min(this.#seconds * 1000, MAX_TIMER_MS));
+  }
+
+  /** Lowers the limit of the calls from now on. */
+  hurry(seconds: number): void {
+    if (this.#isOver || seconds >= this.#seconds) return;
+    this.#seconds = seconds;
+    clearTimeout(this.#timer);
+    this.#timer = this.#start();
   }
 
   begin(index: number): void {
@@ -72,7 +84,10 @@ export class RewardWatch implements CallListener {
     // While calls still begin in turn, the last one holds up the others; later the oldest is late.
     const isBlocked = this.#begun < this.#rewards.length;
     const index = isBlocked ? Math.max(0, this.#begun - 1) : Math.min(...this.#pending);
-    this.#finish({ index, problem: `${this.#failing} within ${this.#seconds} seconds` });
+    this.#finish({
+      index,
+      problem: `${this.#failing} within ${this.#seconds} ${this.#seconds === 1 ? 'second' : 'seconds'}`,
+    });
   }
 
   #finish(result: Float32Array | FailedCall): void {

@@ -17,7 +17,7 @@ describe('a reward function', () => {
   async function load(source: string, timeout = 20, loading = 60): Promise<RewardFileSource> {
     const file = join(temporaryFolder(), 'reward.mjs');
     writeFileSync(file, source);
-    const loaded = await RewardFileSource.load(file, timeout, loading);
+    const loaded = await RewardFileSource.load(file, { seconds: timeout }, loading);
     onTestFinished(() => loaded.dispose());
     return loaded;
   }
@@ -152,19 +152,19 @@ describe('a reward function', () => {
 
   it('of the program runs in its thread, and ends the run when it never settles', async () => {
     const seen: string[] = [];
-    const kept = new RewardFunctionSource((prompt) => seen.push(prompt), 1);
+    const kept = new RewardFunctionSource((prompt) => seen.push(prompt), { seconds: 1 });
     expect([...(await kept.score([answer(Int32Array.of(1), 'a'), answer(Int32Array.of(1), 'b')]))]).toEqual([
       1, 2,
     ]);
     expect(seen).toEqual(['a', 'b']);
-    const never = new RewardFunctionSource(() => new Promise(() => {}), 0.1);
+    const never = new RewardFunctionSource(() => new Promise(() => {}), { seconds: 0.1 });
     await expect(never.score([answer(Int32Array.of(1))])).rejects.toThrow(
       '`rewardFn` gave no reward within 0.1 seconds for the response "r" to prompts.jsonl:7',
     );
   });
 
   it('in no file is missing', async () => {
-    await expect(RewardFileSource.load('/nowhere/reward.mjs', 1)).rejects.toMatchObject({
+    await expect(RewardFileSource.load('/nowhere/reward.mjs', { seconds: 1 })).rejects.toMatchObject({
       code: 'ERR_FILE_MISSING',
     });
   });

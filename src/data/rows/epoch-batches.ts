@@ -54,6 +54,11 @@ export class EpochBatches {
     this.updatesPerEpoch = Math.ceil(size / (this.#globalBatch * gradAccum));
   }
 
+  /** Epochs that are done, the share of the current one included. */
+  get epochsDone(): number {
+    return this.#given / this.#size;
+  }
+
   /** The indices of this rank's next batch; empty where the epoch has none left for it. */
   next(): number[] {
     if (this.#batches === this.#gradAccum) this.#batches = 0;

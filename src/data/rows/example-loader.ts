@@ -91,6 +91,11 @@ export class ExampleLoader {
     return this.#epoch;
   }
 
+  /** Epochs that are done, the share of the current one included. */
+  get epochsDone(): number {
+    return this.#epoch + Math.min(1, this.#taken / this.#units.length);
+  }
+
   /** The next batch of this rank. */
   next(): PackedTokens {
     const { rank, size } = this.#ranks;

@@ -26,6 +26,9 @@ export interface ResumedSettings<Settings> {
 /** Stands in run.json for a setting that is a function of the caller's program. */
 const FUNCTION = '[function]';
 
+/** Settings that replace a number of epochs or iterations. */
+const lengthUnits = ['steps', 'tokens', 'time'] as const;
+
 /** Settings as run.json holds them. */
 export function storableSettings(settings: object): JsonObject {
   const stored = Object.entries(settings).map(([key, value]) => [key, storable(value)]);
@@ -60,12 +63,20 @@ export function resumedSettings<Settings>(
   for (const [key, value] of saved) {
     if (known.get(key)!.path) saved.set(key, located(value, known.get(key)!, run.began, out));
   }
+  // Beside a number of steps, the epochs that the run has by default did not count until now.
+  const unitOf = (settings: ReadonlyMap<string, unknown>) =>
+    lengthUnits.find((unit) => settings.get(unit) !== undefined);
+  const unit = unitOf(new Map(Object.entries(given))) ? undefined : unitOf(saved);
   const changes: SettingChange[] = [];
   for (const [key, to] of Object.entries(given)) {
     const rule = known.get(key);
-    const from = saved.get(key);
-    if (!rule || to === undefined || isSame(rule, from, to) || (key === 'dtype' && to === 'auto')) continue;
-    changes.push({ key, kind: kindOf(rule, from, to), from, to });
+    const from = saved.get(key) ?? run.derived?.[key];
+    if (!rule || to === undefined || (key === 'dtype' && to === 'auto')) continue;
+    if (unit && rule.resume === 'length') {
+      changes.push({ key, kind: 'length', from: `\`${unit}\` ${saved.get(unit)}`, to });
+    } else if (!isSame(rule, from, to)) {
+      changes.push({ key, kind: kindOf(rule, from, to), from, to });
+    }
   }
   refuseFixed(changes, known);
   apply(saved, changes);
@@ -120,7 +131,7 @@ function refuseFixed(changes: readonly SettingChange[], rules: ReadonlyMap<strin
 /** A new length replaces the old one, also where the two are counted in other units. */
 function apply(settings: Map<string, unknown>, changes: readonly SettingChange[]): void {
   if (changes.some(({ kind }) => kind === 'length')) {
-    for (const key of ['steps', 'tokens', 'time']) settings.delete(key);
+    for (const unit of lengthUnits) settings.delete(unit);
   }
   for (const { key, to } of changes) settings.set(key, to);
 }

@@ -1,5 +1,6 @@
 /** What a resumed run changes: said to the user, kept in run.json, shown in the report. */
 import { resolve } from 'node:path';
+import type { JsonObject } from '../../base/json.ts';
 import type { BegunRun } from './begin-run.ts';
 import { type SettingChange, shownSetting, storableSettings } from './resume-settings.ts';
 import { updateRun } from './run-file.ts';
@@ -30,6 +31,16 @@ export function historyOf<Settings>({ file, changes }: BegunRun<Settings>, step:
     ({ key, from, to }) => `from step ${step} on: ${key} ${shownSetting(to)} (before: ${shownSetting(from)})`,
   );
   return [...earlier, ...now];
+}
+
+/** Records the values of settings that were not given. */
+export function recordDerived<Settings>(
+  { file }: BegunRun<Settings>,
+  derived: JsonObject,
+  out: string,
+): void {
+  file.derived = derived;
+  updateRun(out, file);
 }
 
 /** Records the changes of a resumed run, so that the next one continues with them. */

@@ -18,6 +18,8 @@ export interface RunFile {
   /** pretrain, sft, ... */
   stage: string;
   settings: JsonObject;
+  /** The values of settings that were not given and depend on the model. Older runs have none. */
+  derived?: JsonObject;
   /** Absolute paths of the folders in which relative paths of the settings are looked for. */
   began?: RunPlace;
   /** What resumed runs changed, oldest first. */
@@ -54,6 +56,10 @@ export function readRun(out: string, stage: string): RunFile {
   }
   if (typeof run.settings !== 'object' || run.settings === null) {
     throw damaged(path)('it has no settings');
+  }
+  const { derived } = run;
+  if (derived !== undefined && (typeof derived !== 'object' || derived === null)) {
+    throw damaged(path)('its derived settings are no settings');
   }
   if (!isPlaceOrNone(run.began)) throw damaged(path)('the folders in which it began are no paths');
   if (!areChangesOrNone(run.changes)) throw damaged(path)('its changes are not those of resumed runs');

@@ -20,7 +20,7 @@ import { type BegunRun, begin, newSettings, resumed } from './begin-run.ts';
 import type { BudgetOptions } from './budget.ts';
 import { checkValues } from './check-settings.ts';
 import type { TrainEvent } from './events.ts';
-import { changeTexts, historyOf, recordChanges } from './run-changes.ts';
+import { changeTexts, historyOf, recordChanges, recordDerived } from './run-changes.ts';
 import type { MetricField, RunEvent } from './run-events.ts';
 import { forgetRun, readRun } from './run-file.ts';
 import { checkInputs, hasInputs, type RunInput, recordInputs } from './run-inputs.ts';
@@ -78,6 +78,12 @@ export interface StageContext extends RunContext {
   readonly onEvent: (event: RunEvent) => void;
 }
 
+/** Settings whose defaults depend on the model. */
+export type DerivedSettings = {
+  lr: number;
+  context?: number;
+};
+
 /** A stage that is ready to run. */
 export interface PreparedStage<Batch> {
   stage: TrainStage<Batch>;
@@ -88,8 +94,8 @@ export interface PreparedStage<Batch> {
   /** Settings that the report shows for this stage, in addition to those of every stage. */
   config: Record<string, JsonValue>;
   budget: BudgetOptions;
-  /** Peak learning rate when `lr` is not given. */
-  defaultLr: number;
+  /** The values of settings that were not given and depend on the model. */
+  derived: DerivedSettings;
   optimizer?: AdamWOptions;
   /** Runs once after the last step. It writes the model into the run's folder again. */
   finish?: () => Promise<Record<string, number>>;
@@ -192,7 +198,10 @@ async function train<Settings extends CommonSettings, Batch>(
   const changed = new Set(changes.map(({ key }) => key));
   const place = { out, resume, changed, checkpoint: checkpoint?.path, onEvent: emit };
   const prepared = await kind.prepare(settings, { ...context, ...place });
-  if (!(checkpoint && hasInputs(out)) && isMainRank(context)) await recordInputs(out, inputs);
+  if (isMainRank(context)) {
+    if (!(checkpoint && hasInputs(out))) await recordInputs(out, inputs);
+    if (!checkpoint) recordDerived(run, prepared.derived, out);
+  }
   const { stage, notes = [] } = prepared;
   const report = new LiveReport(out, reportOf(settings, prepared, historyOf(run, checkpoint?.step ?? 0)));
   emit({ type: 'start', stage: kind.name, title: prepared.title, fields: prepared.fields ?? [] });
@@ -209,7 +218,9 @@ async function train<Settings extends CommonSettings, Batch>(
     },
   });
   try {
-    const newLength = changes.some(({ kind }) => kind === 'length');
+    const { budget } = prepared;
+    const isInWork = budget.passes !== undefined || budget.tokens !== undefined;
+    const newLength = changes.some(({ kind, key }) => kind === 'length' || (isInWork && stepSizes.has(key)));
     const step = checkpoint ? trainer.resume(checkpoint, { newLength })! : 0;
     if (!checkpoint && context.signal.aborted) {
       throw new AthanorError('ERR_INTERRUPTED', 'stopped before the first step', 'start the run again');
@@ -228,6 +239,9 @@ async function train<Settings extends CommonSettings, Batch>(
     stage.dispose?.();
   }
 }
+
+/** Settings that decide how much work a step does. */
+const stepSizes: ReadonlySet<string> = new Set(['batchSize', 'gradAccum', 'rolloutSize', 'epochs']);
 
 /** Time between two writings of the report during a run. */
 const REPORT_MS = 20_000;
@@ -281,11 +295,11 @@ async function exportModel<Batch>(
 
 function trainerOptions<Batch>(
   settings: CommonSettings & Partial<EpochSettings>,
-  { budget, defaultLr, optimizer }: PreparedStage<Batch>,
+  { budget, derived, optimizer }: PreparedStage<Batch>,
 ): TrainerOptions {
   return {
     ...budget,
-    lr: settings.lr ?? defaultLr,
+    lr: settings.lr ?? derived.lr,
     schedule: settings.schedule,
     warmupSteps: settings.warmupSteps,
     minLrRatio: settings.minLrRatio,
@@ -306,7 +320,7 @@ function trainerOptions<Batch>(
 /** The report's head: what every stage has, then the stage's own. */
 function reportOf<Batch>(
   settings: CommonSettings & Partial<LoraSettings> & { batchSize?: number },
-  { title, parameters, config, defaultLr, notes = [], report }: PreparedStage<Batch>,
+  { title, parameters, config, derived, notes = [], report }: PreparedStage<Batch>,
   history: readonly string[],
 ): ReportOptions {
   const { loraRank = 0 } = settings;
@@ -320,7 +334,7 @@ function reportOf<Batch>(
       param_dtype: settings.paramDtype,
       ...(settings.batchSize !== undefined && { batch_size: settings.batchSize }),
       grad_accum: settings.gradAccum,
-      lr: settings.lr ?? defaultLr,
+      lr: settings.lr ?? derived.lr,
       schedule: settings.schedule,
       weight_decay: settings.weightDecay,
       max_grad_norm: settings.maxGradNorm,

@@ -65,6 +65,13 @@ export interface TrainStage<Batch> {
   readonly tokensPerBatch?: number;
   /** Tokens that this batch feeds through the model. Default: tokensPerBatch. */
   batchTokens?(batch: Batch): number;
+  /**
+   * Steps of one pass through what the stage learns from, such as an epoch or a rollout. May be a
+   * fraction. A budget of passes needs it.
+   */
+  readonly stepsPerPass?: number;
+  /** Passes that are done after the last update, the share of the current one included. */
+  passesDone?(): number;
   /** Floating-point operations of a token's forward and backward pass. Default 0: unknown. */
   readonly flopsPerToken?: number;
   /**

@@ -5,7 +5,7 @@ import { type ScheduleOptions, scheduleDefaults } from '../../optim/schedule.ts'
 import type { BudgetOptions } from './budget.ts';
 import { type GuardOptions, guardDefaults } from './guard.ts';
 
-/** One of `steps`, `tokens` and `seconds` says how long to train; none has a default. */
+/** One of `steps`, `tokens`, `passes` and `seconds` says how long to train; none has a default. */
 export interface TrainerSettings extends BudgetOptions, ScheduleOptions, GuardOptions {
   /** The default of its seed is the seed of the run. */
   optimizer: AdamWOptions;

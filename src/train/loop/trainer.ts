@@ -41,8 +41,8 @@ export interface TrainerOptions extends Partial<TrainerSettings>, Partial<RunCon
 /** How a run is resumed. */
 export interface ResumeOptions {
   /**
-   * The run ends where `steps`, `tokens` or `seconds` say now, and not where the checkpoint says.
-   * Default false.
+   * The run ends where `steps`, `tokens`, `passes` or `seconds` say now, and not where the
+   * checkpoint says. Default false.
    */
   newLength?: boolean;
 }
@@ -106,7 +106,7 @@ export class Trainer<Batch> {
   #evaluation: Record<string, number> | undefined;
   #stageMetrics: Record<string, number> = {};
 
-  /** Writes nothing to disk. Throws ERR_OPTION unless one of steps, tokens and seconds is given. */
+  /** Writes nothing to disk. Throws ERR_OPTION unless one of steps, tokens, passes and seconds is given. */
   constructor(stage: TrainStage<Batch>, options: TrainerOptions) {
     this.#stage = stage;
     this.#context = createRunContext(options);
@@ -120,7 +120,7 @@ export class Trainer<Batch> {
     this.#buckets = new GradientBuckets(this.#optimizers.parameters, communicator);
     this.#queue = new BatchQueue(stage, gradAccum);
     const tokensPerStep = gradAccum * communicator.size * (stage.tokensPerBatch ?? 0);
-    this.#budget = new Budget(this.#settings, tokensPerStep);
+    this.#budget = new Budget(this.#settings, { tokensPerStep, stepsPerPass: stage.stepsPerPass });
     this.#guard = new Guard(this.#settings);
     this.#patience = new Patience(patience);
   }
@@ -161,7 +161,8 @@ export class Trainer<Batch> {
 
   /** Leaves the budget as it was given now. @param before the steps of the run until now */
   #changeLength(before: number | undefined): void {
-    this.#budget.spend(this.#step, this.#secondsBefore);
+    const done = { step: this.#step, tokens: this.#tokens, seconds: this.#secondsBefore };
+    this.#budget.spend({ ...done, passes: this.#stage.passesDone?.() });
     const { totalSteps: now } = this.#budget;
     if (now === undefined || now === before) return;
     if (now < this.#step) {
@@ -214,7 +215,10 @@ export class Trainer<Batch> {
     // A run that was killed between a checkpoint and its evaluation must still evaluate.
     if (this.#step > 0) await this.#afterSave();
     while (!this.#finished()) {
-      await this.#trainStep(elapsed);
+      if (!(await this.#trainStep(elapsed))) {
+        interrupted = true;
+        break;
+      }
       interrupted = await this.#agree();
       const last = this.#step === this.#budget.totalSteps;
       if (interrupted || last || this.#due(this.#settings.saveEvery) || this.#due(this.#settings.evalEvery)) {
@@ -277,10 +281,12 @@ export class Trainer<Batch> {
     return every > 0 && this.#step % every === 0;
   }
 
-  async #trainStep(elapsed: () => number): Promise<void> {
+  /** Returns false when the run was asked to stop before it had the batches of a step. */
+  async #trainStep(elapsed: () => number): Promise<boolean> {
     const startedAt = performance.now();
     const { communicator } = this.#context;
     const batches = await this.#nextBatches(elapsed);
+    if (!batches) return false;
     const [counted, tokens] = (await communicator.sum([
       this.#total(batches, (batch) => this.#stage.lossTokens?.(batch) ?? 1),
       this.#total(batches, (batch) => this.#stage.batchTokens?.(batch) ?? this.#stage.tokensPerBatch ?? 0),
@@ -297,19 +303,29 @@ export class Trainer<Batch> {
     this.#warn(this.#idle.observe(this.#stage.idleReason?.() ?? stillUpdate(lr, gradNorms)));
     this.#tokens += tokens;
     this.#log(lr, gradNorms, tokens, (performance.now() - startedAt) / 1000);
+    return true;
   }
 
   #warn(text: string | undefined): void {
     if (text !== undefined) this.#output.warn(this.#step, text);
   }
 
-  /** Saves the steps so far before it throws, for example the error of a reward function. */
-  async #nextBatches(elapsed: () => number): Promise<Batch[]> {
+  /**
+   * Saves the steps so far before it throws, for example the error of a reward function. A run that
+   * was asked to stop has no use for the batches: undefined.
+   */
+  async #nextBatches(elapsed: () => number): Promise<Batch[] | undefined> {
     try {
       return await this.#queue.take();
     } catch (error) {
+      if (this.#step === 0 && this.#context.signal.aborted) {
+        throw new AthanorError('ERR_INTERRUPTED', 'stopped before the first step', 'start the run again', {
+          cause: error,
+        });
+      }
       if (this.#step > 0) {
         if (this.#step !== this.#savedStep) await this.#save(elapsed());
+        if (this.#context.signal.aborted) return undefined;
         const text = `step ${this.#step} is saved; \`resume\` goes on from there`;
         this.#output.emit({ type: 'note', text });
       }

@@ -101,8 +101,12 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
   }
 
   /** Updates that read every pair once. */
-  get updatesPerEpoch(): number {
+  get stepsPerPass(): number {
     return this.#batches.updatesPerEpoch;
+  }
+
+  passesDone(): number {
+    return this.#batches.epochsDone;
   }
 
   nextBatch(): PreferencePair[] {

@@ -81,8 +81,8 @@ async function prepare(
       label_smoothing: settings.labelSmoothing,
       epochs: settings.epochs,
     },
-    budget: { steps: settings.steps ?? Math.ceil(settings.epochs * stage.updatesPerEpoch) },
-    defaultLr: stageLearningRate('rl', parameters, settings.loraRank),
+    budget: settings.steps === undefined ? { passes: settings.epochs } : { steps: settings.steps },
+    derived: { lr: stageLearningRate('rl', parameters, settings.loraRank), context },
     fields: [
       ['accuracy', 'accuracy', 3],
       ['margin', 'margin', 3],

@@ -74,8 +74,12 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   }
 
   /** Updates that read every comparison once. */
-  get updatesPerEpoch(): number {
+  get stepsPerPass(): number {
     return this.#batches.updatesPerEpoch;
+  }
+
+  passesDone(): number {
+    return this.#batches.epochsDone;
   }
 
   nextBatch(): EncodedComparison[] {

@@ -88,7 +88,7 @@ async function prepare(
     parameters,
     config: describe(settings, model, dataset),
     budget: { ...(steps && { steps }), ...(tokens && { tokens }), ...(time && { seconds: time }) },
-    defaultLr: defaultLearningRate(parameters),
+    derived: { lr: defaultLearningRate(parameters), context: model.config.contextLength },
     optimizer: { beta2: settings.beta2 },
   };
 }

@@ -21,7 +21,7 @@ import { checkRollouts, prepareRollouts, rolloutInputs } from './prepare-rollout
 import type { RolloutBatch } from './rollout.ts';
 import { rewardName, rolloutConfig } from './rollout-config.ts';
 import { grpoRules } from './rules.ts';
-import { type GrpoSettings, grpoDefaults, stepsOf } from './settings.ts';
+import { type GrpoSettings, grpoDefaults } from './settings.ts';
 
 /** The settings of grpo(); those with a default may be left out. */
 export type GrpoOptions = StageOptions<GrpoSettings>;
@@ -62,8 +62,8 @@ async function prepare(settings: GrpoSettings, context: StageContext): Promise<P
     title: `GRPO of ${settings.model} against ${rewardName(settings)}`,
     parameters,
     config: { ...rolloutConfig(settings, ready.prompts.trainingCount), baseline: settings.baseline },
-    budget: { steps: stepsOf(settings) },
-    defaultLr: stageLearningRate('rl', parameters, settings.loraRank),
+    budget: settings.steps === undefined ? { passes: settings.iterations } : { steps: settings.steps },
+    derived: { lr: stageLearningRate('rl', parameters, settings.loraRank) },
     optimizer: { eps: settings.adamEps, epsPlacement: settings.adamEpsPlacement },
     fields: [
       ['reward', 'reward', 3],

@@ -51,6 +51,8 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
   readonly parameters: readonly ParameterGroup[];
   readonly tokensPerBatch: number;
   readonly flopsPerToken: number;
+  /** Steps per rollout. */
+  readonly stepsPerPass: number;
   /** Undefined when there are no prompts to evaluate on. */
   readonly evaluate?: () => Promise<Evaluation>;
   readonly #parts: PpoParts;
@@ -85,6 +87,7 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
     const typical = Math.round(typicalPrompt + sampler.options.maxResponseLength);
     this.tokensPerBatch = options.batchSize * typical;
     this.flopsPerToken = estimator.trainedModels * flopsPerToken(model.config, typical);
+    this.stepsPerPass = (options.epochs * sampler.rolloutSize) / (options.batchSize * options.gradAccum);
     this.#cycle = new ShuffledCycle(prompts.trainingCount, options.seed);
     this.#ratioCheck = new RatioCheck(options.ratioTolerance);
     if (options.emaDecay > 0) this.#average = new WeightAverage(trainable, options.emaDecay);
@@ -120,6 +123,11 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
       missingEos: scorer.options.missingEos,
       maxResponseLength: sampler.options.maxResponseLength,
     });
+  }
+
+  passesDone(): number {
+    const rollout = this.#rollout;
+    return rollout ? this.#iteration - 1 + rollout.shareDone(this.#options.epochs) : this.#iteration;
   }
 
   batchTokens(batch: RolloutBatch): number {

@@ -32,7 +32,7 @@ import { PretrainingMix } from './pretraining-mix.ts';
 import type { RolloutBatch } from './rollout.ts';
 import { rewardName, rolloutConfig } from './rollout-config.ts';
 import { ppoRules } from './rules.ts';
-import { type PpoSettings, ppoDefaults, stepsOf } from './settings.ts';
+import { type PpoSettings, ppoDefaults } from './settings.ts';
 
 /** The settings of ppo(); those with a default may be left out. */
 export type PpoOptions = StageOptions<PpoSettings>;
@@ -103,8 +103,8 @@ async function prepare(settings: PpoSettings, context: StageContext): Promise<Pr
       lambda: settings.lambda,
       ptx_coef: settings.ptxData ? settings.ptxCoef : 0,
     },
-    budget: { steps: stepsOf(settings) },
-    defaultLr: stageLearningRate('rl', parameters, settings.loraRank),
+    budget: settings.steps === undefined ? { passes: settings.iterations } : { steps: settings.steps },
+    derived: { lr: stageLearningRate('rl', parameters, settings.loraRank) },
     optimizer: { eps: settings.adamEps, epsPlacement: settings.adamEpsPlacement },
     fields: [
       ['reward', 'reward', 3],

@@ -80,7 +80,7 @@ function checkLengths(settings: RolloutSettings, { contextLength }: ModelConfig)
  */
 export async function prepareRollouts(
   settings: RolloutSettings,
-  { out, checkpoint, console }: StageContext,
+  { out, checkpoint, console, signal }: StageContext,
 ): Promise<PreparedRollouts> {
   const { rolloutSize, numGenerations, maxPromptLength, maxResponseLength } = settings;
   const chat = chatTokenizer(settings.model, out);
@@ -88,7 +88,7 @@ export async function prepareRollouts(
   const start = startFolder(settings.model, checkpoint, settings);
   const fields = folderFields(start, chat.template);
   // Before the prompts: a file without a function must not show after reading them.
-  const reward = await rewardSource(settings, chat, { longest, stops: fields.stopTokens });
+  const reward = await rewardSource(settings, chat, { longest, stops: fields.stopTokens, signal });
   const { rows, counts } = await readPrompts(settings.data, settings);
   const model = loadChatModel(start, chat.tokenizer, modelOptions(settings));
   checkLengths(settings, model.config);
@@ -124,12 +124,13 @@ export async function prepareRollouts(
 async function rewardSource(
   settings: RolloutSettings,
   { tokenizer, template }: ChatTokenizer,
-  { longest, stops }: { longest: number; stops: readonly number[] },
+  { longest, stops, signal }: { longest: number; stops: readonly number[]; signal: AbortSignal },
 ): Promise<RewardSource> {
   // A run of an earlier version has no limit in its settings.
   const { reward, rewardFn, rewardTimeout = rolloutDefaults.rewardTimeout } = settings;
-  if (typeof rewardFn === 'function') return new RewardFunctionSource(rewardFn, rewardTimeout);
-  if (rewardFn !== undefined) return RewardFileSource.load(rewardFn, rewardTimeout);
+  const limits = { seconds: rewardTimeout, signal };
+  if (typeof rewardFn === 'function') return new RewardFunctionSource(rewardFn, limits);
+  if (rewardFn !== undefined) return RewardFileSource.load(rewardFn, limits);
   const read = longest + Math.max(0, template.ending.length - 1);
   return RewardModelSource.load(reward!, tokenizer, read, modelOptions(settings), stops);
 }

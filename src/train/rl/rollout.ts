@@ -75,6 +75,11 @@ export class Rollout {
     return this.#taken >= this.sequences.length * epochs;
   }
 
+  /** Share of the `epochs` epochs that is done; 1 after finish(). */
+  shareDone(epochs: number): number {
+    return Math.min(1, this.#taken / (this.sequences.length * epochs));
+  }
+
   /** Ends the updates on this rollout, because the policy has moved too far from it. */
   finish(): void {
     this.#taken = Number.MAX_SAFE_INTEGER;

@@ -63,12 +63,6 @@ export interface RolloutSettings extends TuningSettings {
   adamEpsPlacement: 'torch' | 'tensorflow';
 }
 
-/** Number of optimizer steps of all iterations. */
-export function stepsOf(settings: RolloutSettings): number {
-  const { iterations, rolloutSize, batchSize, gradAccum, epochs, steps } = settings;
-  return steps ?? Math.ceil((iterations * epochs * rolloutSize) / (batchSize * gradAccum));
-}
-
 export const rolloutDefaults = {
   ...tuningDefaults,
   schedule: 'linear',

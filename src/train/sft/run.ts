@@ -115,8 +115,8 @@ async function prepare(
       packing,
       neftune_alpha: settings.neftuneAlpha,
     },
-    budget: { steps: settings.steps ?? Math.ceil(settings.epochs * loader.updatesPerEpoch) },
-    defaultLr: stageLearningRate('sft', parameters, settings.loraRank),
+    budget: settings.steps === undefined ? { passes: settings.epochs } : { steps: settings.steps },
+    derived: { lr: stageLearningRate('sft', parameters, settings.loraRank), context },
     fields: [['epoch', 'epoch', 0]],
     notes: [counts.describe(), describeSet(train)].filter((note) => note !== ''),
   };

@@ -84,6 +84,14 @@ export class SftStage implements TrainStage<SftBatch> {
     if (options.validation.length > 0) this.evaluate = () => this.#evaluate();
   }
 
+  get stepsPerPass(): number {
+    return this.#options.loader.updatesPerEpoch;
+  }
+
+  passesDone(): number {
+    return this.#options.loader.epochsDone;
+  }
+
   nextBatch(): SftBatch {
     const { loader } = this.#options;
     const packed = loader.next();

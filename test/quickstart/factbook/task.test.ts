@@ -100,7 +100,7 @@ it('has prompts on which the reward function of the guide tells right from wrong
   const guide = readFileSync(join(packageRoot, 'docs/ppo.md'), 'utf8');
   const file = join(temporaryFolder(), 'correct.mjs');
   writeFileSync(file, /^```js\n([\s\S]*?)^```$/m.exec(guide)![1]!);
-  const source = await RewardFileSource.load(file, 20);
+  const source = await RewardFileSource.load(file, { seconds: 20 });
   onTestFinished(() => source.dispose());
   const { prompts } = made(1);
   const answers = (responseTo: (i: number) => string) =>

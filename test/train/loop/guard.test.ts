@@ -62,9 +62,9 @@ describe('guard', () => {
 
 describe('budget', () => {
   it('turns tokens into steps, and time into steps once some are measured', () => {
-    expect(new Budget({ steps: 7 }, 100).totalSteps).toBe(7);
-    expect(new Budget({ tokens: 1001 }, 100).totalSteps).toBe(11);
-    const timed = new Budget({ seconds: 100 }, 100);
+    expect(new Budget({ steps: 7 }, { tokensPerStep: 100 }).totalSteps).toBe(7);
+    expect(new Budget({ tokens: 1001 }, { tokensPerStep: 100 }).totalSteps).toBe(11);
+    const timed = new Budget({ seconds: 100 }, { tokensPerStep: 100 });
     [5, 1, 1.2, 1.1].forEach((seconds, i) => {
       expect(timed.totalSteps).toBeUndefined();
       timed.observe(i + 1, seconds);
@@ -73,14 +73,38 @@ describe('budget', () => {
     expect(timed.totalSteps).toBe(4 + 89);
   });
 
+  it('of passes is steps of the present size, and what is left of it when a run goes on', () => {
+    const rates = { tokensPerStep: 0, stepsPerPass: 2.5 };
+    expect(new Budget({ passes: 3 }, rates).totalSteps).toBe(8);
+    // 0.1 times 30 is not 3 in doubles.
+    expect(new Budget({ passes: 0.1 }, { ...rates, stepsPerPass: 30 }).totalSteps).toBe(3);
+    const done = { step: 4, tokens: 0, passes: 1.6, seconds: 9 };
+    for (const [stepsPerPass, steps] of [
+      [2.5, 4 + 4],
+      [5, 4 + 7],
+      [1, 4 + 2],
+    ] as const) {
+      const budget = new Budget({ passes: 3 }, { ...rates, stepsPerPass });
+      budget.spend(done);
+      expect(budget.totalSteps).toBe(steps);
+    }
+    const tokens = new Budget({ tokens: 1000 }, { tokensPerStep: 50 });
+    tokens.spend({ step: 4, tokens: 400, passes: undefined, seconds: 9 });
+    expect(tokens.totalSteps).toBe(4 + 12);
+    expect(() => new Budget({ passes: 1 }, { tokensPerStep: 1 })).toThrow(/how many steps a pass takes/);
+  });
+
   it('refuses none and two', () => {
-    expect(() => new Budget({}, 1)).toThrow(/exactly one of/);
-    expect(() => new Budget({ steps: 1, seconds: 1 }, 1)).toThrow(/exactly one of/);
+    expect(() => new Budget({}, { tokensPerStep: 1 })).toThrow(/exactly one of/);
+    expect(() => new Budget({ steps: 1, seconds: 1 }, { tokensPerStep: 1 })).toThrow(/exactly one of/);
   });
 
   it('refuses an amount that training could not end with', () => {
     const options = [{ steps: Number.NaN }, { steps: 2.5 }, { steps: 'a' as never }, { tokens: -1 }];
-    for (const amount of options) expect(() => new Budget(amount, 1)).toThrow(/expects a .*number .*but got/);
-    expect(() => new Budget({ seconds: Number.POSITIVE_INFINITY }, 1)).toThrow(/`seconds` expects/);
+    for (const amount of options)
+      expect(() => new Budget(amount, { tokensPerStep: 1 })).toThrow(/expects a .*number .*but got/);
+    expect(() => new Budget({ seconds: Number.POSITIVE_INFINITY }, { tokensPerStep: 1 })).toThrow(
+      /`seconds` expects/,
+    );
   });
 });

@@ -162,6 +162,26 @@ describe('other settings', () => {
     expect(logged(out, 'pairs')).toEqual([4, 8, 8, 4]);
   });
 
+  it('of batches, with a length in epochs, leave the rest of the epochs and no more', async () => {
+    const out = join(temporaryFolder(), 'run');
+    const given = { ...rewardDefaults, model, data: jsonl(root, 'rest.jsonl', pairs), out };
+    await reward({ ...given, steps: 2, batchSize: 4, validationSplit: 0 });
+    await reward({ out, resume: true, epochs: 1, batchSize: 8 });
+    expect(logged(out, 'pairs')).toEqual([4, 4, 8, 8]);
+    await reward({ out, resume: true, epochs: 2, batchSize: 16 });
+    expect(logged(out, 'pairs').slice(4)).toEqual([16, 8]);
+  });
+
+  it('that were not given and have the value that the model implies are no changes', async () => {
+    const out = await begun({ lr: undefined, context: undefined, schedule: 'constant' });
+    const [lr] = logged(out, 'lr') as [number];
+    const { said } = await run({ out, resume: true, steps: 6, lr, context: 64 });
+    expect(said).not.toMatch(/warning|`lr`/);
+    await expect(sft({ out, resume: true, context: 32 })).rejects.toThrow(/`context` from 64 to 32/);
+    const { said: other } = await run({ out, resume: true, steps: 7, lr: lr / 2 });
+    expect(other).toContain(`(before: ${lr})`);
+  });
+
   it('that cannot change are refused together, each with its reason', async () => {
     const out = await begun();
     await expect(sft({ out, resume: true, seed: 9, loraRank: 4, lr: 1 })).rejects.toMatchObject({
@@ -268,5 +288,19 @@ describe('paths', () => {
       /other rows/,
     );
     expect(await grpo({ out, resume: true, steps: 2, rewardFn, klCoef: 0.5 })).toMatchObject({ step: 2 });
+  });
+
+  it('in number of iterations, with other batches, leave the rest of the iterations', async () => {
+    const out = join(temporaryFolder(), 'run');
+    const rewardFn = () => 1;
+    const data = jsonl(
+      root,
+      'prompts.jsonl',
+      rows.map(({ prompt }) => ({ prompt })),
+    );
+    const sizes = { rolloutSize: 8, batchSize: 8, numGenerations: 4, iterations: 2, epochs: 1 };
+    await grpo({ ...grpoDefaults, ...sizes, model, rewardFn, data, out, maxResponseLength: 4 });
+    const more = { rewardFn, out, resume: true, iterations: 3, batchSize: 4 };
+    expect(await grpo(more)).toMatchObject({ step: 4, totalSteps: 4 });
   });
 });

@@ -75,6 +75,22 @@ async function run(stage: Stage, given: object, rewardFn: RewardFunction) {
 
 const onGrpo = { ...grpoDefaults, epochs: 1, missingEos: 'none' } as const;
 
+it('a stop does not wait for a reward that hangs', async () => {
+  const stop = new AbortController();
+  const out = join(root, 'hangs');
+  const { model, data } = models;
+  let calls = 0;
+  const rewardFn = () => {
+    calls += 1;
+    if (calls <= 16) return calls;
+    stop.abort();
+    return new Promise<number>(() => {});
+  };
+  const settings = { ...onGrpo, evalPrompts: 0, steps: 6, model, data, out, rewardFn, rewardTimeout: 600 };
+  expect(await grpo(settings, { signal: stop.signal })).toMatchObject({ interrupted: true, step: 4 });
+  expect(await grpo({ out, resume: true, rewardFn: () => 1 })).toMatchObject({ interrupted: false, step: 6 });
+});
+
 describe('a run that learned nothing', () => {
   it('says so once, in an event, the log and the result: GRPO with equal rewards', async () => {
     const { out, result, warnings } = await run(grpo, { ...onGrpo, steps: 6 }, () => 1);
