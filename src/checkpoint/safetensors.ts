@@ -79,8 +79,8 @@ export class SafetensorsFile implements Disposable {
   }
 
   /**
-   * Reads one tensor into new memory. F32, BF16, I32, I64, U8 and U16 stay as they are; F16 becomes
-   * f32. Throws ERR_FORMAT for other dtypes and ERR_ARGUMENT for an unknown name.
+   * Reads one tensor into new memory. F32, BF16, I32, I64, U8 and U16 stay as they are; F16 and F64
+   * become f32. Throws ERR_FORMAT for other dtypes and ERR_ARGUMENT for an unknown name.
    */
   read(name: string): TensorData {
     const info = this.tensors.get(name);
@@ -89,7 +89,7 @@ export class SafetensorsFile implements Disposable {
     }
     if (this.#closed) throw new AthanorError('ERR_STATE', `${this.path} is closed`);
     const { dtype, shape } = info;
-    if (dtype !== 'F16' && !Object.values(fileType).includes(dtype)) {
+    if (!convertible.has(dtype) && !Object.values(fileType).includes(dtype)) {
       throw new AthanorError(
         'ERR_FORMAT',
         `${this.path}: ${JSON.stringify(name)} is ${dtype}, which is not supported`,
@@ -102,6 +102,8 @@ export class SafetensorsFile implements Disposable {
         return { dtype: 'f32', shape, data: new Float32Array(buffer) };
       case 'F16':
         return { dtype: 'f32', shape, data: f32FromF16(new Uint16Array(buffer)) };
+      case 'F64':
+        return { dtype: 'f32', shape, data: Float32Array.from(new Float64Array(buffer)) };
       case 'BF16':
         return { dtype: 'bf16', shape, data: new Uint16Array(buffer) };
       case 'U16':
@@ -124,6 +126,9 @@ export class SafetensorsFile implements Disposable {
     this.close();
   }
 }
+
+/** Types of files that become f32. */
+const convertible: ReadonlySet<string> = new Set(['F16', 'F64']);
 
 /** Throws ERR_FORMAT for weights in another format. */
 function refuseOtherKind(head: Uint8Array, path: string): void {

@@ -28,8 +28,18 @@ export function formatError(thrown: unknown, debug: boolean, spell = (text: stri
   return `${lines.join('\n')}\n`;
 }
 
+/** An engine that was built before this JavaScript. */
+function isOldEngine(error: unknown): error is TypeError {
+  return error instanceof TypeError && /^native\.\w+ is not a (function|constructor)/.test(error.message);
+}
+
 /** What the operating system refuses is no defect of athanor, wherever it was refused. */
 function explained(error: unknown): unknown {
+  if (isOldEngine(error)) {
+    const problem = `the native engine is not of this version of athanor: ${error.message}`;
+    const remedy = 'build it again with: npx athanor build';
+    return new AthanorError('ERR_NATIVE_LOAD', problem, remedy, { cause: error });
+  }
   if (!isSystemError(error)) return error;
   const { path, syscall = 'use' } = error;
   return fileError(error, path ?? 'a file', reading.has(syscall) ? 'read' : syscall);

@@ -9,6 +9,7 @@ import { withDefaults } from '../base/with-defaults.ts';
 import { Guard, isLoopbackAddress } from './access/guard.ts';
 import { ApiKeys } from './access/keys.ts';
 import { Rates } from './access/rates.ts';
+import { checkAddress, listenOn } from './address.ts';
 import { createApp } from './app.ts';
 import { EngineHost } from './host/engine-host.ts';
 import { Metrics } from './metrics.ts';
@@ -63,6 +64,7 @@ export async function serve(options: ServeOptions, hooks: ServeHooks = {}): Prom
       'give `apiKeyFile`, or listen on 127.0.0.1 behind a proxy',
     );
   }
+  await checkAddress(settings);
   const { onEvent, engineProgram: program, signal } = hooks;
   const { model, device, dtype, threads, context, prefillTokens, stallSeconds } = settings;
   const engine = { model, device, dtype, threads, context, prefillTokens, slots: settings.batchSize };
@@ -147,15 +149,7 @@ class AthanorServer implements RunningServer {
 
   /** Throws ERR_IO when the address cannot be used. */
   async listen(): Promise<void> {
-    const { host, port } = this.#settings;
-    await new Promise<void>((resolve, reject) => {
-      this.#http.once('error', (error: NodeJS.ErrnoException) => {
-        const reason = error.code === 'EADDRINUSE' ? 'another program listens there' : error.message;
-        const remedy = 'choose another `port` or `host`';
-        reject(new AthanorError('ERR_IO', `cannot listen on ${host} port ${port}: ${reason}`, remedy));
-      });
-      this.#http.listen(port, host, resolve);
-    });
+    await listenOn(this.#http, this.#settings);
     this.#onEvent?.({ type: 'listening', url: this.url });
   }
 

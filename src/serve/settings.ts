@@ -72,6 +72,7 @@ export function checkSettings(settings: ServeSettings): void {
       `\`${name}\` must be an integer of at least ${least}, not ${value}`,
     );
   }
+  if (settings.name === '') throw new AthanorError('ERR_ARGUMENT', '`name` is empty', 'leave it out');
   if (settings.port > MAX_PORT) {
     throw new AthanorError('ERR_ARGUMENT', `\`port\` must be at most ${MAX_PORT}, not ${settings.port}`);
   }

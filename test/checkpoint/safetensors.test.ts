@@ -161,15 +161,26 @@ describe('SafetensorsFile', () => {
     });
   });
 
+  it('widens nothing and narrows f64 to f32, as transformers does', () => {
+    const data = new Uint8Array(Float64Array.of(1 / 3, 1e300, -0).buffer);
+    const header = { d: { dtype: 'F64', shape: [3], data_offsets: [0, 24] } };
+    const path = write(join(temporaryFolder(), 'x'), header, data);
+    expect(readAll(path).get('d')).toEqual({
+      dtype: 'f32',
+      shape: [3],
+      data: Float32Array.of(Math.fround(1 / 3), Number.POSITIVE_INFINITY, -0),
+    });
+  });
+
   it('lists dtypes that it does not read, and refuses them by name', () => {
     const path = write(
       join(temporaryFolder(), 'x'),
-      { d: { dtype: 'F64', shape: [1], data_offsets: [0, 8] } },
+      { d: { dtype: 'C64', shape: [1], data_offsets: [0, 8] } },
       8,
     );
     using file = SafetensorsFile.open(path);
-    expect(file.tensors.get('d')?.dtype).toBe('F64');
-    expectError('ERR_FORMAT', /"d" is F64, which is not supported/, () => file.read('d'));
+    expect(file.tensors.get('d')?.dtype).toBe('C64');
+    expectError('ERR_FORMAT', /"d" is C64, which is not supported/, () => file.read('d'));
     expectError('ERR_ARGUMENT', /has no tensor "e"/, () => file.read('e'));
   });
 

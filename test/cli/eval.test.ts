@@ -75,7 +75,7 @@ describe('athanor eval', () => {
     ]);
     const half = await athanor('eval', '--reward', judge, '--comparisons', swapped, '--json');
     expect(lastLineJson(half.stdout)).toMatchObject({ accuracy: 0.5, pairs: 2 });
-    expect(half.stderr).toMatch(/left out 1 bad row; .*swapped\.jsonl:3/);
+    expect(half.stderr).toMatch(/left out 1 row \(bad row 1\); .*swapped\.jsonl:3/);
   });
 
   it('says which of two models wins, by right answers and by a reward model', async () => {

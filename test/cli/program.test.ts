@@ -201,6 +201,19 @@ describe('errors in words', () => {
     expect(formatError(thrown, false).split('\n')[0]).toBe(line);
   });
 
+  it('name an engine that was built before the JavaScript, and the remedy', () => {
+    const native: Record<string, () => void> = {};
+    let thrown: unknown;
+    try {
+      native.lockFile!();
+    } catch (error) {
+      thrown = error;
+    }
+    expect(formatError(thrown, false)).toMatch(
+      /^error: the native engine is not of this version .*lockFile.*\[ERR_NATIVE_LOAD\]\n {2}build it again/,
+    );
+  });
+
   it('decide the exit code', () => {
     expect(exitCodeOf(known)).toBe(1);
     expect(exitCodeOf(new AthanorError('ERR_OPTION', ''))).toBe(2);

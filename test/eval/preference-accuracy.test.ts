@@ -64,6 +64,6 @@ describe('preference accuracy', () => {
     expect(metrics).toMatchObject({ accuracy: 0.75, pairs: 4, comparisons: 4 });
     expect(metrics.accuracy_low).toBeLessThan(0.75);
     expect(notes).toHaveLength(1);
-    expect(notes[0]).toMatch(/left out 1 bad row; .*pairs\.jsonl:5/);
+    expect(notes[0]).toMatch(/left out 1 row \(bad row 1\); .*pairs\.jsonl:5/);
   });
 });

@@ -59,6 +59,6 @@ describe('the accuracy on questions', () => {
     const { console, notes } = notebook();
     expect(await questionAccuracy(folder, file, { ...options, console })).toMatchObject({ questions: 1 });
     expect(notes).toHaveLength(1);
-    expect(notes[0]).toMatch(/left out 1 bad row; .*questions\.jsonl:2/);
+    expect(notes[0]).toMatch(/left out 1 row \(bad row 1\); .*questions\.jsonl:2/);
   });
 });

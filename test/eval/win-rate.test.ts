@@ -89,6 +89,6 @@ describe('the win rate', () => {
     expect(found).toMatchObject({ wins, losses: 4 - wins, ties: 0, win_rate: wins / 4 });
     expect(found.reward).toBeCloseTo(scores[0]!.reduce((a, b) => a + b) / 4, 6);
     expect(found.against_reward).toBeCloseTo(scores[1]!.reduce((a, b) => a + b) / 4, 6);
-    expect(notes[0]).toMatch(/left out 1 bad row; .*prompts\.jsonl:5/);
+    expect(notes[0]).toMatch(/left out 1 row \(bad row 1\); .*prompts\.jsonl:5/);
   });
 });

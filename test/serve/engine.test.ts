@@ -194,10 +194,17 @@ describe('a server that stops', () => {
     expect(one.events.at(-1)).toEqual({ type: 'draining' });
   });
 
+  it('refuses an empty name', async () => {
+    await expect(startServer({ model: folder, name: '' })).rejects.toMatchObject({ code: 'ERR_ARGUMENT' });
+  });
+
   it('names an address that is taken', async () => {
     const one = await served();
     const second = startServer({ model: folder, port: one.server.port });
     await expect(second).rejects.toMatchObject({ code: 'ERR_IO', message: /another program listens there/ });
+    // Before the model is loaded, which can take minutes.
+    const absent = startServer({ model: '/absent', port: one.server.port });
+    await expect(absent).rejects.toMatchObject({ code: 'ERR_IO', message: /another program listens there/ });
   });
 });
 

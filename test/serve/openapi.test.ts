@@ -132,6 +132,14 @@ describe('the document', () => {
     }
   });
 
+  it('refuses options of a stream where there is none', async () => {
+    for (const path of ['/v1/chat/completions', '/v1/completions', '/v1/responses']) {
+      const response = await served.post(path, { ...BODIES[path]!, stream_options: {} });
+      const { error } = (await response.json()) as Reply;
+      expect([path, response.status, error.param]).toEqual([path, 400, 'stream_options']);
+    }
+  });
+
   it('describes errors as they are', async () => {
     const { properties, required } = document.components.schemas.Error!.properties!.error!;
     for (const response of [

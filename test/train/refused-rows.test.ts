@@ -110,7 +110,7 @@ describe.each(stages)('%s', (_, run) => {
     const { said, ...listeners } = hooks();
     const data = rows(8);
     await run({ data, onBadLine: 'skip', out: out() }, listeners);
-    const refused = `left out 1 refused; the first of each: ${data}:2: refused by the chat template (the chat template refused the messages: unknown role tool`;
+    const refused = `left out 1 row (refused 1); the first of each: ${data}:2: refused by the chat template (the chat template refused the messages: unknown role tool`;
     expect(said.join('\n')).toContain(refused);
   });
 

@@ -53,6 +53,25 @@ export async function* jsonLines(file: string): AsyncGenerator<JsonLine> {
   }
 }
 
+/**
+ * Whether a file begins with an object that ends its line, and goes on with another one. Such are
+ * JSON Lines, whatever the name of the file. Throws as lineBlocks does.
+ */
+export async function isJsonLines(file: string): Promise<boolean> {
+  for await (const { bytes } of lineBlocks(file, MAX_LINE_BYTES)) {
+    const [first = '', second = ''] = (decodeUtf8(bytes) ?? '')
+      .split('\n')
+      .filter((line) => line.trim() !== '');
+    if (!second.trimStart().startsWith('{')) return false;
+    try {
+      return isRecord(parseJson(first));
+    } catch {
+      return false;
+    }
+  }
+  return false;
+}
+
 /** Undefined for a blank line. */
 function parseLine(id: string, bytes: Buffer): JsonLine | undefined {
   const line = decodeUtf8(bytes);

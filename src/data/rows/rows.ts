@@ -8,7 +8,7 @@ import { getHeapStatistics } from 'node:v8';
 import { AthanorError, fileError } from '../../base/errors.ts';
 import { type JsonObject, type JsonValue, quoted } from '../../base/json.ts';
 import type { Message } from '../../text/chat-template.ts';
-import { isRecord, jsonLines, kindOf } from '../corpus/json-lines.ts';
+import { isJsonLines, isRecord, type JsonLine, jsonLines, kindOf } from '../corpus/json-lines.ts';
 import { jsonListItems } from '../corpus/json-list.ts';
 import { type Dropped, type DropReason, describeDropped, isBad } from '../document.ts';
 
@@ -56,16 +56,17 @@ export class RowCounts {
   }
 
   /**
-   * A summary such as "left out 3 tie, 1 bad json; the first of each: rows.jsonl:7: not JSON (…)".
-   * Empty when nothing was dropped or changed.
+   * A summary such as "left out 4 rows (tie 3, bad json 1); the first of each: rows.jsonl:7: not
+   * JSON (…)". Empty when nothing was dropped or changed.
    */
   describe(): string {
     const parts = Object.entries(this.changed).map(([what, count]) => `${count} ${what}`);
-    const counts = Object.entries(this.dropped).map(
-      ([reason, count]) => `${count} ${reason.replaceAll('_', ' ')}`,
-    );
-    if (counts.length > 0) {
-      parts.push(`left out ${counts.join(', ')}; the first of each: ${this.examples.join('; ')}`);
+    const reasons = Object.entries(this.dropped);
+    if (reasons.length > 0) {
+      const all = reasons.reduce((sum, [, count]) => sum + count, 0);
+      const counts = reasons.map(([reason, count]) => `${reason.replaceAll('_', ' ')} ${count}`);
+      const rows = `left out ${all} ${all === 1 ? 'row' : 'rows'} (${counts.join(', ')})`;
+      parts.push(`${rows}; the first of each: ${this.examples.join('; ')}`);
     }
     return [...parts, ...this.#describeUnused()].join('; ');
   }
@@ -102,9 +103,9 @@ export class BadRow extends Error {
 }
 
 /**
- * Reads a .jsonl file, a .json file (a list of rows), either of them as .gz, or all such
- * files of a folder. Throws ERR_FORMAT for a file of another format such as Parquet, when a .json
- * file is not a list, when no usable row is left, and with onBadLine 'fail' naming the file and
+ * Reads a .jsonl file, a .json file (a list of rows, or JSON Lines), either of them as .gz, or all
+ * such files of a folder. Throws ERR_FORMAT for a file of another format such as Parquet, when a
+ * .json file is neither, when no usable row is left, and with onBadLine 'fail' naming the file and
  * line of a bad row. Throws ERR_FILE_MISSING, ERR_FILE_DAMAGED, and ERR_OUT_OF_MEMORY for more rows
  * than the heap of Node holds.
  * @param parse turns a row into a T, or throws BadRow
@@ -128,7 +129,7 @@ export async function readRows<T>(
     counts.add(reason, description);
   };
   for (const file of rowFiles(path)) {
-    for await (const line of isList(file) ? jsonListItems(file) : jsonLines(file)) {
+    for await (const line of await itemsOf(file)) {
       if ('dropped' in line) {
         if (line.dropped.reason === 'binary') throw notRows(line.dropped);
         drop(line.dropped.id, line.dropped.reason, line.dropped.detail);
@@ -183,8 +184,10 @@ function rowFiles(path: string): string[] {
   }
 }
 
-function isList(file: string): boolean {
-  return /\.json(\.gz)?$/i.test(file);
+/** Many tools write JSON Lines into files that are named .json. */
+async function itemsOf(file: string): Promise<AsyncGenerator<JsonLine>> {
+  const isList = /\.json(\.gz)?$/i.test(file) && !(await isJsonLines(file));
+  return isList ? jsonListItems(file) : jsonLines(file);
 }
 
 /** Parts of the heap: rows may take all of it that others leave. */

@@ -11,7 +11,7 @@ import {
   readFields,
   unsupportedField,
 } from './fields.ts';
-import { type GenerationRequest, samplingFields, samplingOf } from './generation-request.ts';
+import { type GenerationRequest, includesUsage, samplingFields, samplingOf } from './generation-request.ts';
 import { MAX_TOP, type RequestLimits } from './limits.ts';
 
 /** Of the OpenAI API. */
@@ -62,7 +62,7 @@ export function readCompletionRequest(limits: RequestLimits, body: JsonValue): G
       echo,
     },
     stream,
-    includeUsage: values.stream_options?.include_usage ?? false,
+    includeUsage: includesUsage(values),
   };
 }
 

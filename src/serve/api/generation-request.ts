@@ -93,6 +93,8 @@ type SamplingValues = Pick<
   | 'logit_bias'
 >;
 
+type StreamValues = Pick<FieldValues<ReturnType<typeof samplingFields>>, 'stream' | 'stream_options'>;
+
 /** The part of a job that these fields decide. Throws ApiError of status 400. */
 export function samplingOf(values: Partial<SamplingValues>): SamplingOptions {
   const { temperature = 1, top_p: topP = 1, top_k: topK = 0, seed, logit_bias: logitBias } = values;
@@ -109,6 +111,14 @@ export function samplingOf(values: Partial<SamplingValues>): SamplingOptions {
     ...(logitBias && { logitBias }),
     ...(seed !== undefined && { seed }),
   };
+}
+
+/** Whether a stream ends with the usage. Throws ApiError where there is no stream. */
+export function includesUsage({ stream, stream_options: options }: StreamValues): boolean {
+  if (options !== undefined && !stream) {
+    throw badValue('stream_options', 'stream_options needs stream to be true');
+  }
+  return options?.include_usage ?? false;
 }
 
 function stopField(): Field<string[]> {

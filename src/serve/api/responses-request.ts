@@ -69,6 +69,9 @@ export function readResponsesRequest(
   if (input === undefined) throw badValue('input', 'input is missing', 'missing_parameter');
   const system: Message[] = instructions === undefined ? [] : [{ role: 'system', content: instructions }];
   const sampling = samplingOf(values);
+  if (values.stream_options !== undefined && !values.stream) {
+    throw badValue('stream_options', 'stream_options needs stream to be true');
+  }
   return {
     request: {
       model: values.model,

@@ -18,7 +18,7 @@ import { ChatTemplate } from '../../text/chat-template.ts';
 import { CHAT_TOKENS, DEFAULT_CHAT_TEMPLATE } from '../../text/default-chat-template.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
 import type { RunStart } from './run-stage.ts';
-import type { EpochSettings } from './settings.ts';
+import type { EpochSettings, TuningSettings } from './settings.ts';
 
 export interface ChatModelOptions {
   dtype: DType;
@@ -102,9 +102,35 @@ export function scoringPad({ tokenizer, template }: ChatTokenizer): number | und
   return padId ?? eosId ?? unused;
 }
 
-/** Checks the settings of a stage that reads examples. Throws as checkedContext. */
-export function checkEpochSettings({ context, model }: EpochSettings, start: RunStart): void {
+/**
+ * Checks the settings of a stage that reads examples. Throws as checkedContext, and ERR_OPTION for
+ * settings without effect.
+ */
+export function checkEpochSettings(settings: EpochSettings, start: RunStart): void {
+  const { context, model, patience, validationSplit, evalEvery } = settings;
+  if (patience > 0 && (validationSplit === 0 || evalEvery === 0)) {
+    const missing = validationSplit === 0 ? '`validationSplit` is 0' : '`evalEvery` is 0';
+    throw new AthanorError(
+      'ERR_OPTION',
+      `\`patience\` ${patience} waits for evaluations during the run, and ${missing}`,
+      'leave `patience` out, or give the other a value above 0',
+    );
+  }
   if (start.model) checkedContext(context, { config: start.model }, model);
+  checkLora(settings, start);
+}
+
+/**
+ * Throws ERR_OPTION for adapters of a larger rank than the weights have, which would learn nothing
+ * more and need more memory than the weights themselves.
+ */
+export function checkLora({ loraRank }: Pick<TuningSettings, 'loraRank'>, { model }: RunStart): void {
+  if (!model || loraRank <= model.hiddenSize) return;
+  throw new AthanorError(
+    'ERR_OPTION',
+    `\`loraRank\` ${loraRank} exceeds ${model.hiddenSize}, the width of the model`,
+    'lower `loraRank`, or leave it out to train all weights',
+  );
 }
 
 /** The context to use, at most that of the model. Throws ERR_MISMATCH for a longer one. */

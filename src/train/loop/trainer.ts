@@ -106,7 +106,10 @@ export class Trainer<Batch> {
   #evaluation: Record<string, number> | undefined;
   #stageMetrics: Record<string, number> = {};
 
-  /** Writes nothing to disk. Throws ERR_OPTION unless one of steps, tokens, passes and seconds is given. */
+  /**
+   * Writes nothing to disk. Throws ERR_OPTION unless one of steps, tokens, passes and seconds is
+   * given.
+   */
   constructor(stage: TrainStage<Batch>, options: TrainerOptions) {
     this.#stage = stage;
     this.#context = createRunContext(options);

@@ -9,7 +9,13 @@ import type { ModelConfig } from '../../nn/config.ts';
 import { RewardFileSource, RewardFunctionSource } from '../../scoring/reward-function.ts';
 import { RewardModelSource } from '../../scoring/reward-model.ts';
 import type { RewardSource } from '../../scoring/reward-source.ts';
-import { type ChatTokenizer, chatTokenizer, folderFields, loadChatModel } from '../loop/chat-model.ts';
+import {
+  type ChatTokenizer,
+  chatTokenizer,
+  checkLora,
+  folderFields,
+  loadChatModel,
+} from '../loop/chat-model.ts';
 import type { RunInput } from '../loop/run-inputs.ts';
 import type { RunStart, StageContext } from '../loop/run-stage.ts';
 import { modelOptions } from '../loop/settings.ts';
@@ -43,7 +49,7 @@ export function rolloutInputs(settings: RolloutSettings): RunInput[] {
 }
 
 /** Checks the settings that depend on each other, before anything is read. */
-export function checkRollouts(settings: RolloutSettings, { model }: RunStart): void {
+export function checkRollouts(settings: RolloutSettings, start: RunStart): void {
   const { rolloutSize, numGenerations, batchSize, gradAccum, reward, rewardFn } = settings;
   if (rolloutSize % numGenerations !== 0) {
     throw new AthanorError(
@@ -60,7 +66,8 @@ export function checkRollouts(settings: RolloutSettings, { model }: RunStart): v
       'name a reward model folder, or a file that exports a function of prompt and response',
     );
   }
-  if (model) checkLengths(settings, model);
+  if (start.model) checkLengths(settings, start.model);
+  checkLora(settings, start);
 }
 
 function checkLengths(settings: RolloutSettings, { contextLength }: ModelConfig): void {

@@ -179,7 +179,9 @@ describe('instructions', () => {
     const { counts } = await readInstructions(write(rows));
     expect(counts.dropped).toEqual({ bad_json: 2, bad_row: 2, empty: 2 });
     expect(counts.examples.map((text) => /:(\d): /.exec(text)![1])).toEqual(['2', '3', '5']);
-    expect(counts.describe()).toMatch(/^left out 2 bad json, 2 bad row, 2 empty; the first of each: .*:2: /);
+    expect(counts.describe()).toMatch(
+      /^left out 6 rows \(bad json 2, bad row 2, empty 2\); the first of each: .*:2: /,
+    );
   });
 });
 
@@ -211,8 +213,11 @@ describe('files', () => {
     const empty = write([]);
     await expect(readInstructions(empty)).rejects.toThrow(`${empty} has no row that can be used`);
     await expect(readInstructions(write(['a,b', '1,2']))).rejects.toThrow(
-      /no row that can be used: left out 2 bad json; the first of each: .*rows\.jsonl:1: not JSON/,
+      /no row that can be used: left out 2 rows \(bad json 2\); the first of each: .*rows\.jsonl:1: not JSON/,
     );
+    // What datasets and pandas write by default.
+    const lines = await readInstructions(write([good, '', good], 'rows.json'));
+    expect(lines.rows).toHaveLength(2);
     const object = write(['{"rows": []}'], 'rows.json');
     await expect(readInstructions(object)).rejects.toThrow(`${object}: it is an object, not a list of rows`);
     await expect(readInstructions(write(['[{'], 'rows.json'))).rejects.toThrow(/rows\.json: it is not JSON/);

@@ -59,10 +59,13 @@ const tuning: Case['wrong'] = [
   [() => ({ model: root }), /config\.json/],
   [() => ({ dtype: 'f32', paramDtype: 'bf16' }), /`paramDtype` bf16 needs activations in bf16/],
   [() => ({ stepz: 3 }), /there is no setting stepz/],
+  [() => ({ loraRank: 99_999 }), /`loraRank` 99999 exceeds \d+, the width of the model/],
 ];
 const epochs: Case['wrong'] = [
   ...tuning,
   [() => ({ context: 65 }), /`context` 65 exceeds the context of 64/],
+  [() => ({ patience: 2, validationSplit: 0 }), /`patience` 2 waits .* `validationSplit` is 0/],
+  [() => ({ patience: 2, evalEvery: 0 }), /`patience` 2 waits .* `evalEvery` is 0/],
 ];
 const rl: Case['wrong'] = [
   ...tuning,

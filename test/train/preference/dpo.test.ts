@@ -114,6 +114,6 @@ it('comparisons beyond the context, and none at all, are told', async () => {
   const long = { prompt: 'Name a colour.', chosen: 'Blue. '.repeat(50), rejected: 'Hello!' };
   await expect(run({}, [long])).rejects.toThrow(/has no comparison of at most 64 tokens to train on/);
   await expect(run({}, [{ prompt: 'x', chosen: 'Blue.', rejected: 'Blue.' }])).rejects.toThrow(
-    /has no row that can be used: left out 1 tie/,
+    /has no row that can be used: left out 1 row \(tie 1\)/,
   );
 });

@@ -145,7 +145,7 @@ describe('R32: K ranked completions of a prompt', () => {
       [2, [[0, 1]]],
     ]);
     expect(notes[0]).toMatch(
-      /^1 tied pairs left out; 1 repeated completions merged; left out 2 tie, 1 duplicate/,
+      /^1 tied pairs left out; 1 repeated completions merged; left out 3 rows \(tie 2, duplicate 1\)/,
     );
     expect(notes[0]).toMatch(/ties\.jsonl:3.*ties\.jsonl:6/);
   });
@@ -463,7 +463,7 @@ describe('what can go wrong', () => {
     const skipped = await athanor(...args('a'), ...common);
     expect(skipped.code).toBe(0);
     expect(skipped.stderr).toMatch(
-      /left out 3 bad row, 1 empty; the first of each: .*bad\.jsonl:5.*bad\.jsonl:8/,
+      /left out 4 rows \(bad row 3, empty 1\); the first of each: .*bad\.jsonl:5.*bad\.jsonl:8/,
     );
     const stopped = await athanor(...args('b'), ...common, '--on-bad-line', 'fail');
     expect(stopped.code).toBe(1);

@@ -267,7 +267,7 @@ describe('what can go wrong', () => {
     const skipped = await sft(data);
     expect(skipped.code).toBe(0);
     expect(skipped.stderr).toMatch(
-      /left out 1 bad json, 2 bad row, 2 empty; the first of each: .*bad\.jsonl:2/,
+      /left out 5 rows \(bad json 1, bad row 2, empty 2\); the first of each: .*bad\.jsonl:2/,
     );
     const stopped = await sft(data, '--on-bad-line', 'fail');
     expect(stopped.code).toBe(1);
@@ -318,7 +318,9 @@ describe('what can go wrong', () => {
     );
     const skipped = await sft(data, ...options);
     expect(skipped.code).toBe(0);
-    expect(skipped.stderr).toMatch(/left out 1 refused; .*system\.jsonl:2: .*no system message, please/);
+    expect(skipped.stderr).toMatch(
+      /left out 1 row \(refused 1\); .*system\.jsonl:2: .*no system message, please/,
+    );
   });
 
   it('a reward model, a missing file and a context beyond the model are refused', async () => {
