@@ -42,7 +42,7 @@ const sourceRooms = [
   { name: 'data', inside: ['', 'packaged', 'corpus', 'shards', 'rows'] },
   { name: 'report' },
   { name: 'generate' },
-  { name: 'checkpoint' },
+  { name: 'checkpoint', inside: ['', 'gguf'] },
   { name: 'scoring' },
   { name: 'eval' },
   { name: 'feedback' },

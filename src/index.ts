@@ -16,6 +16,8 @@ export {
 // Checkpoints and model folders
 export { type CarriedFields, readCarriedFields } from './checkpoint/carried-fields.ts';
 export type { CheckpointContents } from './checkpoint/checkpoint-folder.ts';
+export { type ExportedGguf, type ExportGgufOptions, exportGguf } from './checkpoint/gguf/export-gguf.ts';
+export { type GgufType, ggufTypes } from './checkpoint/gguf/gguf-types.ts';
 export {
   isScoringModel,
   loadModel,
@@ -276,6 +278,7 @@ export { type DecodeOptions, type EncodeOptions, Tokenizer } from './text/tokeni
 export type { TokenRole } from './text/tokenizer-class.ts';
 export type { NamedToken } from './text/tokenizer-config.ts';
 export type { TokenizerProgress, TrainTokenizerOptions } from './text/train.ts';
+export type { Vocabulary } from './text/vocabulary.ts';
 // Training: the loop
 export type { StepMetrics, TrainEvent } from './train/loop/events.ts';
 export type { MetricField, RunEvent } from './train/loop/run-events.ts';

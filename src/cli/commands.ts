@@ -60,6 +60,10 @@ export const commands: CommandTable = {
     summary: 'measure a model: perplexity, right answers, preferences or win rate',
     load: async () => (await import('./eval.ts')).evaluate,
   },
+  export: {
+    summary: 'write a model as a GGUF file, for llama.cpp',
+    load: async () => (await import('./export.ts')).exportModel,
+  },
   report: {
     summary: 'write the report of a run again from its log',
     load: async () => (await import('./report.ts')).report,

@@ -269,6 +269,11 @@ export class Tokenizer {
     return this.#vocabulary.kinds.length;
   }
 
+  /** The tokens, their kinds and the merges. Its arrays must not be written to. */
+  get vocabulary(): Vocabulary {
+    return this.#vocabulary;
+  }
+
   /** How text is cut into pieces before merging. */
   get splitPattern(): SplitPattern {
     return this.#vocabulary.pattern;
