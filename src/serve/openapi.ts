@@ -47,7 +47,7 @@ export function openApiDocument(routes: readonly Route[]): JsonObject {
 }
 
 function operation(route: Route): JsonObject {
-  const { summary, fields, required = [], streams, statuses = {}, path, method } = route;
+  const { summary, fields, required = [], streams, statuses = {}, path, method, isAdmin } = route;
   const parameters = [...path.matchAll(/:(\w+)/g)].map(([, name]) => ({
     ...{ name: name!, in: 'path', required: true },
     schema: { type: 'string' },
@@ -58,6 +58,8 @@ function operation(route: Route): JsonObject {
   const others = Object.entries(statuses).map(([status, description]) => [status, { description }]);
   return {
     summary,
+    // The schemes are the same, the keys are not.
+    ...(isAdmin && { security: [{ bearer: [] }, { header: [] }] }),
     ...(parameters.length > 0 && { parameters }),
     ...(fields && {
       requestBody: {

@@ -35,13 +35,15 @@ export type Answer =
   | undefined;
 
 export interface Route {
-  method: 'GET' | 'POST';
+  method: 'GET' | 'POST' | 'DELETE';
   /** With parameters as `:name`. */
   path: string;
   summary: string;
   /** Fields of the body. */
   fields?: Fields;
   required?: readonly string[];
+  /** Whether it needs an admin key. */
+  isAdmin?: boolean;
   /** Whether the answer can be a stream of events. */
   streams?: boolean;
   /** Other statuses than 200 and those of errors. */

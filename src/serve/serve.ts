@@ -55,6 +55,7 @@ export async function serve(options: ServeOptions, hooks: ServeHooks = {}): Prom
   );
   checkSettings(settings);
   const keys = settings.apiKeyFile === undefined ? undefined : ApiKeys.read(settings.apiKeyFile);
+  const adminKeys = readAdminKeys(settings.adminKeyFile, keys);
   const isLoopback = isLoopbackAddress(settings.host);
   if (!isLoopback && !keys) {
     throw new AthanorError(
@@ -70,7 +71,7 @@ export async function serve(options: ServeOptions, hooks: ServeHooks = {}): Prom
   const delay = monitorEventLoopDelay({ resolution: 10 });
   delay.enable();
   try {
-    const guard = new Guard({ keys, isLoopback, allowedHosts: settings.allowHost });
+    const guard = new Guard({ keys, adminKeys, isLoopback, allowedHosts: settings.allowHost });
     const server = new AthanorServer(settings, host, guard, delay, onEvent);
     await server.listen();
     if (signal?.aborted) await server.close();
@@ -81,6 +82,19 @@ export async function serve(options: ServeOptions, hooks: ServeHooks = {}): Prom
     await host.close();
     throw error;
   }
+}
+
+/** Throws as ApiKeys.read, and ERR_ARGUMENT for a key that also opens other paths. */
+function readAdminKeys(file: string | undefined, keys: ApiKeys | undefined): ApiKeys | undefined {
+  if (file === undefined) return undefined;
+  const adminKeys = ApiKeys.read(file);
+  const shared = keys && adminKeys.sharedWith(keys);
+  if (shared === undefined) return adminKeys;
+  throw new AthanorError(
+    'ERR_ARGUMENT',
+    `the admin key ${shared} of ${file} is also an API key`,
+    'make an admin key that is used for nothing else',
+  );
 }
 
 class AthanorServer implements RunningServer {

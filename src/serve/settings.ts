@@ -15,6 +15,8 @@ export interface ServeSettings extends RequestLimits, RateLimits {
   port: number;
   /** File with the hashes of API keys. Default: no key is asked for. */
   apiKeyFile?: string | undefined;
+  /** File with the hashes of the keys of admin paths. Default: these paths do not answer. */
+  adminKeyFile?: string | undefined;
   /** Names besides localhost that the Host header may have on loopback, for a reverse proxy. */
   allowHost: readonly string[];
   device: Device | 'auto';
