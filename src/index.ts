@@ -97,6 +97,26 @@ export {
 export { preferenceAccuracy } from './eval/preference-accuracy.ts';
 export { folderAnswers, type Questions, questionAccuracy, readQuestions } from './eval/questions.ts';
 export { type WinRateJudge, winRate } from './eval/win-rate.ts';
+// Feedback
+export type {
+  AnswerRecord,
+  AnswerRef,
+  ComparisonRecord,
+  FeedbackRecord,
+  SafetyEvent,
+  Sender,
+} from './feedback/records.ts';
+export type { Keyed, NewAnswer } from './feedback/rows.ts';
+export {
+  type Added,
+  type Deletion,
+  FeedbackStore,
+  type NewComparison,
+  type NewFeedback,
+  type OpenOptions,
+  type RecordCounts,
+  type StoreStats,
+} from './feedback/store.ts';
 // Generation
 export { Batch, type BatchEvent, type BatchOptions } from './generate/batch.ts';
 export {
