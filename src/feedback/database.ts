@@ -38,14 +38,9 @@ export class Database {
       guarded(path, () => database.#prepare(migrations));
       return database;
     } catch (error) {
-      database.close();
+      database.#db.close();
       throw error;
     }
-  }
-
-  /** Whether a transaction is open. */
-  get isInTransaction(): boolean {
-    return this.#db.isTransaction;
   }
 
   /** Runs statements without values. */
@@ -56,19 +51,19 @@ export class Database {
   /** Runs a statement. Returns the number of rows that it changed, and the id of the last one. */
   run(sql: string, ...values: SqlValue[]): { changes: number; row: number } {
     return guarded(this.#path, () => {
-      const { changes, lastInsertRowid } = this.#statement(sql).run(...values);
+      const { changes, lastInsertRowid } = this.#statement(sql).run(...checked(values));
       return { changes, row: Number(lastInsertRowid) };
     });
   }
 
   /** The first row of a query. */
   first(sql: string, ...values: SqlValue[]): SqlRow | undefined {
-    return guarded(this.#path, () => this.#statement(sql).get(...values) as SqlRow | undefined);
+    return guarded(this.#path, () => this.#statement(sql).get(...checked(values)) as SqlRow | undefined);
   }
 
   /** All rows of a query. */
   all(sql: string, ...values: SqlValue[]): SqlRow[] {
-    return guarded(this.#path, () => this.#statement(sql).all(...values) as SqlRow[]);
+    return guarded(this.#path, () => this.#statement(sql).all(...checked(values)) as SqlRow[]);
   }
 
   /**
@@ -101,13 +96,24 @@ export class Database {
   check(): void {
     const { quick_check: found } = this.first('PRAGMA quick_check(1)')!;
     if (found === 'ok') return;
-    const [code, problem, remedy] = MEANINGS[11]!;
+    const { code, problem, remedy } = DAMAGED;
     throw new AthanorError(code, `${this.#path}: ${problem}: ${found}`, remedy);
   }
 
+  /**
+   * The file is whole afterwards. The package cannot end its statements, so that SQLite lets go of
+   * the file and removes its log only when they are collected, or when the thread ends.
+   */
   close(): void {
-    this.#statements.clear();
-    if (this.#db.isOpen) this.#db.close();
+    if (!this.#db.isOpen) return;
+    try {
+      this.first('PRAGMA wal_checkpoint(PASSIVE)');
+    } catch {
+      // Nothing is lost: whoever opens the file next reads the log.
+    } finally {
+      this.#statements.clear();
+      this.#db.close();
+    }
   }
 
   #statement(sql: string): StatementSyncInstance {
@@ -123,7 +129,7 @@ export class Database {
     // This build of SQLite does not sync at each commit of a database in WAL mode unless it is told.
     this.#db.exec('PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON');
     this.#db.exec(`PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = ${MAX_LOG_BYTES}`);
-    const mode = this.#db.prepare('PRAGMA journal_mode = WAL').get() as SqlRow;
+    const mode = this.first('PRAGMA journal_mode = WAL')!;
     if (mode.journal_mode !== 'wal') {
       throw new AthanorError(
         'ERR_IO',
@@ -136,9 +142,9 @@ export class Database {
 
   /** Version of the tables; 0 for an empty file. */
   #checkKind(latest: number): number {
-    const number = (name: string) => Number((this.#db.prepare(`PRAGMA ${name}`).get() as SqlRow)[name]);
+    const number = (name: string) => Number(this.first(`PRAGMA ${name}`)![name]);
     const [id, version] = [number('application_id'), number('user_version')];
-    const { tables } = this.#db.prepare('SELECT count(*) AS tables FROM sqlite_schema').get() as SqlRow;
+    const { tables } = this.first('SELECT count(*) AS tables FROM sqlite_schema')!;
     if (id === 0 && version === 0 && tables === 0) return 0;
     if (id !== APPLICATION_ID) {
       throw new AthanorError(
@@ -196,43 +202,84 @@ function makeFile(path: string, create: boolean): void {
   }
 }
 
-/** The parts of an error of SQLite. */
+/** An error of SQLite. */
 interface SqliteError extends Error {
-  readonly errcode: number;
+  readonly code: 'ERR_SQLITE_ERROR';
+  /** The extended result code. Some calls of the package leave it out. */
+  readonly errcode?: number;
   readonly systemErrno?: number;
 }
 
 function isSqliteError(error: unknown): error is SqliteError {
-  return error instanceof Error && typeof (error as Partial<SqliteError>).errcode === 'number';
+  return error instanceof Error && (error as Partial<SqliteError>).code === 'ERR_SQLITE_ERROR';
 }
 
-/** By primary result code: a code of ours, what is wrong, and what helps. */
-const MEANINGS: Readonly<Record<number, readonly [ErrorCode, string, string]>> = {
-  3: ['ERR_IO', 'there is no permission to write', 'change the mode or the owner of the file'],
-  5: ['ERR_STATE', 'another process writes to it', 'try again when that is done'],
-  6: ['ERR_STATE', 'another process writes to it', 'try again when that is done'],
-  7: ['ERR_OUT_OF_MEMORY', 'there is no memory left', 'close other programs'],
-  8: ['ERR_IO', 'it is read-only', 'change the mode or the owner of the file and of its folder'],
-  10: ['ERR_IO', 'the disk does not do what it should', 'check the disk, its limits and its connection'],
-  11: ['ERR_FILE_DAMAGED', 'the store is damaged', 'restore it from an export or a backup'],
-  13: ['ERR_DISK_FULL', 'the disk is full', 'free some space'],
-  14: ['ERR_IO', 'it cannot be opened', 'change the mode or the owner of the file and of its folder'],
-  26: ['ERR_FORMAT', 'it is no SQLite file', 'name a feedback store, or a path where none is'],
+/** A result code of SQLite, with its words for it, and ours. */
+interface Meaning {
+  result: number;
+  says: string;
+  code: ErrorCode;
+  problem: string;
+  remedy: string;
+}
+
+const DAMAGED: Meaning = {
+  ...{ result: 11, says: 'database disk image is malformed', code: 'ERR_FILE_DAMAGED' },
+  ...{ problem: 'the store is damaged', remedy: 'restore it from an export or a backup' },
 };
+const BUSY: Omit<Meaning, 'result' | 'says'> = {
+  ...{ code: 'ERR_STATE', problem: 'another process writes to it', remedy: 'try again when that is done' },
+};
+const CLOSED: Omit<Meaning, 'result' | 'says' | 'problem'> = {
+  ...{ code: 'ERR_IO', remedy: 'change the mode or the owner of the file and of its folder' },
+};
+const MEANINGS: readonly Meaning[] = [
+  DAMAGED,
+  { result: 3, says: 'access permission denied', problem: 'there is no permission to write', ...CLOSED },
+  { result: 5, says: 'database is locked', ...BUSY },
+  { result: 6, says: 'database table is locked', ...BUSY },
+  { result: 8, says: 'attempt to write a readonly database', problem: 'it is read-only', ...CLOSED },
+  { result: 14, says: 'unable to open database file', problem: 'it cannot be opened', ...CLOSED },
+  {
+    ...{ result: 7, says: 'out of memory', code: 'ERR_OUT_OF_MEMORY' },
+    ...{ problem: 'there is no memory left', remedy: 'close other programs' },
+  },
+  {
+    ...{ result: 10, says: 'disk I/O error', code: 'ERR_IO' },
+    problem: 'the system refused to read or write it',
+    remedy: 'check the disk, its limits and its connection',
+  },
+  {
+    ...{ result: 13, says: 'database or disk is full', code: 'ERR_DISK_FULL' },
+    ...{ problem: 'the disk is full', remedy: 'free some space' },
+  },
+  {
+    ...{ result: 26, says: 'file is not a database', code: 'ERR_FORMAT' },
+    ...{ problem: 'it is no SQLite file', remedy: 'name a feedback store, or a path where none is' },
+  },
+];
+
+/** SQLite would take a text up to its first zero character: another text. */
+function checked(values: readonly SqlValue[]): readonly SqlValue[] {
+  if (!values.some((value) => typeof value === 'string' && value.includes('\0'))) return values;
+  throw new AthanorError('ERR_ARGUMENT', 'an id or name has a zero character');
+}
 
 /** Runs statements. Their errors become AthanorErrors that name the file. */
 function guarded<T>(path: string, body: () => T): T {
   try {
     return body();
   } catch (error) {
-    if (!isSqliteError(error)) throw error;
-    const [code, problem, remedy] = MEANINGS[error.errcode & 0xff] ?? [];
-    const system = error.systemErrno ? ` (system error ${error.systemErrno})` : '';
-    throw new AthanorError(
-      code ?? 'ERR_INTERNAL',
-      `${path}: ${problem === undefined ? error.message : problem + system}`,
-      remedy,
-      { cause: error },
-    );
+    throw isSqliteError(error) ? translated(error, path) : error;
   }
+}
+
+function translated(error: SqliteError, path: string): AthanorError {
+  const { errcode, message, systemErrno } = error;
+  const meaning = MEANINGS.find(({ result, says }) =>
+    errcode === undefined ? message.includes(says) : result === (errcode & 0xff),
+  );
+  const system = systemErrno ? ` (system error ${systemErrno})` : '';
+  const problem = `${path}: ${meaning ? meaning.problem + system : message}`;
+  return new AthanorError(meaning?.code ?? 'ERR_INTERNAL', problem, meaning?.remedy, { cause: error });
 }

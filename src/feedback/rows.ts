@@ -51,6 +51,20 @@ function parsedOrNull(value: SqlValue): JsonValue[] | null {
   return value === null ? null : (JSON.parse(value as string) as JsonValue[]);
 }
 
+/**
+ * Words of people and of models are stored as JSON, which has signs for zero characters and for
+ * halves of surrogate pairs: a text of SQLite ends at the one and cannot have the other.
+ */
+export function words(text: string): string;
+export function words(text: string | null): string | null;
+export function words(text: string | null): string | null {
+  return text === null ? null : JSON.stringify(text);
+}
+
+export function wordsOf(value: SqlValue): string | null {
+  return value === null ? null : (JSON.parse(value as string) as string);
+}
+
 function flag(value: boolean | null): number | null {
   return value === null ? null : Number(value);
 }
@@ -60,18 +74,18 @@ function flagOf(value: SqlValue): boolean | null {
 }
 
 function senderOf({ client, user }: SqlRow): Sender {
-  return { client: client as string | null, user: user as string | null };
+  return { client: client as string | null, user: wordsOf(user!) };
 }
 
 export function answerRow(answer: NewAnswer): NewRow {
   return {
-    ...{ id: answer.id, choice: answer.choice, client: answer.client, user: answer.user },
+    ...{ id: answer.id, choice: answer.choice, client: answer.client, user: words(answer.user) },
     created_at: answer.createdAt,
     messages: jsonOrNull(answer.messages),
     prompt_ids: idBytes(answer.promptIds),
     answer_ids: idBytes(answer.answerIds),
     log_probs: new Uint8Array(Float32Array.from(answer.logProbs).buffer),
-    ...{ text: answer.text, finish: answer.finish, sampling: JSON.stringify(answer.sampling) },
+    ...{ text: words(answer.text), finish: answer.finish, sampling: JSON.stringify(answer.sampling) },
     ...{ model_hash: answer.modelHash, tokenizer_hash: answer.tokenizerHash },
   };
 }
@@ -84,7 +98,7 @@ export function answerOf(row: SqlRow): AnswerRecord {
     promptIds: ids(row.prompt_ids!),
     answerIds: ids(row.answer_ids!),
     logProbs: floats(row.log_probs!),
-    text: row.text as string,
+    text: wordsOf(row.text!)!,
     finish: row.finish as string,
     sampling: JSON.parse(row.sampling as string) as JsonObject,
     modelHash: row.model_hash as string,
@@ -95,10 +109,10 @@ export function answerOf(row: SqlRow): AnswerRecord {
 /** @param answer row of the answer */
 export function feedbackRow(feedback: FeedbackRecord & Keyed, answer: number): NewRow {
   return {
-    ...{ id: feedback.id, answer, client: feedback.client, user: feedback.user },
-    ...{ idempotency_key: feedback.idempotencyKey, created_at: feedback.createdAt },
-    ...{ rating: feedback.rating, reason: feedback.reason, tags: JSON.stringify(feedback.tags) },
-    correction: feedback.correction,
+    ...{ id: feedback.id, answer, client: feedback.client, user: words(feedback.user) },
+    ...{ idempotency_key: words(feedback.idempotencyKey), created_at: feedback.createdAt },
+    ...{ rating: feedback.rating, reason: words(feedback.reason), tags: JSON.stringify(feedback.tags) },
+    correction: words(feedback.correction),
   };
 }
 
@@ -113,19 +127,19 @@ export function feedbackOf(row: SqlRow): FeedbackRecord & Keyed {
     answer: { id: row.answer_id as string, choice: row.choice as number },
     createdAt: row.created_at as number,
     rating: row.rating as FeedbackRecord['rating'],
-    reason: row.reason as string | null,
+    reason: wordsOf(row.reason!),
     tags: JSON.parse(row.tags as string) as string[],
-    correction: row.correction as string | null,
-    idempotencyKey: row.idempotency_key as string | null,
+    correction: wordsOf(row.correction!),
+    idempotencyKey: wordsOf(row.idempotency_key!),
   };
 }
 
 /** @param first row of the answer, as second */
 export function comparisonRow(comparison: ComparisonRecord & Keyed, first: number, second: number): NewRow {
   return {
-    ...{ id: comparison.id, first, second, client: comparison.client, user: comparison.user },
-    ...{ idempotency_key: comparison.idempotencyKey, created_at: comparison.createdAt },
-    ...{ preferred: comparison.preferred, reason: comparison.reason },
+    ...{ id: comparison.id, first, second, client: comparison.client, user: words(comparison.user) },
+    ...{ idempotency_key: words(comparison.idempotencyKey), created_at: comparison.createdAt },
+    ...{ preferred: comparison.preferred, reason: words(comparison.reason) },
   };
 }
 
@@ -142,15 +156,15 @@ export function comparisonOf(row: SqlRow): ComparisonRecord & Keyed {
     second: { id: row.second_id as string, choice: row.second_choice as number },
     preferred: row.preferred as ComparisonRecord['preferred'],
     createdAt: row.created_at as number,
-    reason: row.reason as string | null,
-    idempotencyKey: row.idempotency_key as string | null,
+    reason: wordsOf(row.reason!),
+    idempotencyKey: wordsOf(row.idempotency_key!),
   };
 }
 
 export function safetyRow(event: SafetyEvent): NewRow {
   return {
     ...{ id: event.id, answer_id: event.answer?.id ?? null, choice: event.answer?.choice ?? null },
-    ...{ client: event.client, user: event.user, created_at: event.createdAt },
+    ...{ client: event.client, user: words(event.user), created_at: event.createdAt },
     prompt_harmful: flag(event.promptHarmful),
     response_refused: flag(event.responseRefused),
     response_harmful: flag(event.responseHarmful),

@@ -7,7 +7,7 @@ export const APPLICATION_ID = 0x4174686e;
  * Statements that bring a store from version i to version i + 1. A version that was released stays
  * as it is: a change is a new entry.
  *
- * `row` is the order of arrival. Token ids are i32 and log-probabilities f32, little-endian. Safety
+ * `row` is the order of arrival. Words of people and of models are JSON strings (rows.ts). Token ids are i32 and log-probabilities f32, little-endian. Safety
  * events name their answer by its id, because they may come before the answer is complete.
  */
 export const MIGRATIONS: readonly string[] = [
@@ -89,7 +89,7 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX safety_events_by_user ON safety_events (user) WHERE user IS NOT NULL;
 
   -- Records of these users up to this time never come back. The name itself is gone: user_hash is
-  -- its SHA-256.
+  -- its SHA-256 as a JSON string.
   CREATE TABLE deleted_users (
     user_hash TEXT PRIMARY KEY,
     deleted_at INTEGER NOT NULL

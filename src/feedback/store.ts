@@ -27,6 +27,8 @@ import {
   type NewRow,
   safetyEventOf,
   safetyRow,
+  words,
+  wordsOf,
 } from './rows.ts';
 
 /** Feedback as it is sent. At least one of rating and correction is not null. */
@@ -71,7 +73,7 @@ export interface StoreStats extends RecordCounts {
 
 /** A user whose records were deleted. */
 export interface Deletion {
-  /** SHA-256 of the name, in hexadecimal. */
+  /** SHA-256 of the name as a JSON string, in hexadecimal. */
   userHash: string;
   /** Records of the user up to this time are refused. Milliseconds since 1970. */
   deletedAt: number;
@@ -289,7 +291,7 @@ export class FeedbackStore implements Disposable {
     if (idempotencyKey === null) return undefined;
     const condition = "idempotency_key = ? AND ifnull(client, '') = ? AND ifnull(user, '') = ?";
     const sql = `SELECT * FROM ${table} WHERE ${condition}`;
-    return this.#db.first(sql, idempotencyKey, client ?? '', user ?? '');
+    return this.#db.first(sql, words(idempotencyKey), client ?? '', words(user) ?? '');
   }
 
   /** Ids tell for answers of one tokenizer; for others, the conversation. */
@@ -321,7 +323,7 @@ export class FeedbackStore implements Disposable {
   #users(): string[] {
     const tables = ['answers', 'feedback', 'comparisons', 'safety_events'];
     const each = tables.map((table) => `SELECT user FROM ${table} WHERE user IS NOT NULL`);
-    return this.#db.all(each.join(' UNION ')).map(({ user }) => user as string);
+    return this.#db.all(each.join(' UNION ')).map(({ user }) => wordsOf(user!)!);
   }
 
   #counting(body: () => void): RecordCounts {
@@ -342,9 +344,9 @@ export class FeedbackStore implements Disposable {
       ...[userHash, deletedAt],
     );
     if (user === undefined) return;
-    this.#deleteAnswers('user = ? AND created_at <= ?', user, deletedAt);
+    this.#deleteAnswers('user = ? AND created_at <= ?', words(user), deletedAt);
     for (const table of ['feedback', 'comparisons', 'safety_events']) {
-      this.#db.run(`DELETE FROM ${table} WHERE user = ? AND created_at <= ?`, user, deletedAt);
+      this.#db.run(`DELETE FROM ${table} WHERE user = ? AND created_at <= ?`, words(user), deletedAt);
     }
   }
 
@@ -357,7 +359,7 @@ export class FeedbackStore implements Disposable {
 }
 
 function hashOf(user: string): string {
-  return createHash('sha256').update(user).digest('hex');
+  return createHash('sha256').update(words(user)).digest('hex');
 }
 
 function newHead(prefix: string): { id: string; createdAt: number } {
@@ -371,11 +373,6 @@ function stored({ id, created_at }: SqlRow, duplicate: boolean): Added {
 /** What is sent again under its key must be the same. */
 function repeated(earlier: SqlRow, row: NewRow): Added {
   const isSame = ([name, value]: [string, SqlValue]) =>
-    name === 'id' || name === 'created_at' || earlier[name] === asStored(value);
+    name === 'id' || name === 'created_at' || earlier[name] === value;
   return Object.entries(row).every(isSame) ? stored(earlier, true) : { outcome: 'key_reused' };
-}
-
-/** SQLite has text in UTF-8, which has no halves of surrogate pairs. */
-function asStored(value: SqlValue): SqlValue {
-  return typeof value === 'string' ? Buffer.from(value).toString() : value;
 }

@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { packageRoot } from '../../src/base/package-root.ts';
 import { Database } from '../../src/feedback/database.ts';
@@ -33,7 +33,13 @@ describe('records', () => {
     const store = opened();
     const answers = [
       answerRecord('a', { client: 'ann', user: 'u1', messages: null }),
-      answerRecord('a', { choice: 1, text: 'a\0b "ü" 🎨\n', answerIds: [], logProbs: [], finish: 'length' }),
+      answerRecord('a', {
+        choice: 1,
+        text: 'a\u0000b "ü" 🎨\n',
+        answerIds: [],
+        logProbs: [],
+        finish: 'length',
+      }),
       answerRecord('b', { createdAt: 1, sampling: { logitBias: { 5: -100 } } }),
     ];
     expect(store.recordAnswers(answers)).toBe(3);
@@ -155,6 +161,18 @@ describe('feedback', () => {
     expect(store.counts().comparisons).toBe(1);
   });
 
+  it('of names and ids that differ after a zero character is told apart', () => {
+    const store = opened();
+    store.recordAnswers([answerRecord('a', { user: 'ann' }), answerRecord('b', { user: 'ann\0x' })]);
+    expect(() => store.answer({ id: 'a\0x', choice: 0 })).toThrow('an id or name has a zero character');
+    store.addFeedback(newFeedback('a', { idempotencyKey: 'k\0a' }));
+    expect(store.addFeedback(newFeedback('a', { idempotencyKey: 'k\0b' }))).toMatchObject({
+      duplicate: false,
+    });
+    store.deleteUser('ann\0x');
+    expect([...store.answers()].map(({ user }) => user)).toEqual(['ann']);
+  });
+
   it('on two answers needs two answers to one prompt', () => {
     const store = opened();
     store.recordAnswers([
@@ -230,9 +248,9 @@ describe('deletion of a user', () => {
   });
 
   it('of another store is applied to the records up to its time', () => {
+    const store = filled();
     const other = filled();
     other.deleteUser('ann');
-    const store = filled();
     store.recordAnswers([answerRecord('later', { user: 'ann', createdAt: Date.now() + 10_000 })]);
     for (const deletion of other.deletions()) {
       expect(store.applyDeletion(deletion)).toEqual({
@@ -296,6 +314,25 @@ describe('the file', () => {
     database.close();
   });
 
+  it('is whole once the store is closed, and alone once the process has ended', async () => {
+    const store = opened();
+    store.recordAnswers([answerRecord('a')]);
+    store.stats();
+    store.close();
+    store.close();
+    expect(readFileSync(store.path, 'latin1')).toContain('Blue.');
+    const path = join(temporaryFolder(), 'store.db');
+    const module = join(packageRoot, 'dist/feedback/store.js');
+    const program = `
+      const { FeedbackStore } = await import(${JSON.stringify(module)});
+      const store = FeedbackStore.open(${JSON.stringify(path)});
+      store.recordAnswers([${JSON.stringify(answerRecord('a'))}]);
+      store.close();`;
+    expect(await runNode(['--input-type=module', '-e', program])).toMatchObject({ code: 0, stderr: '' });
+    expect(readdirSync(dirname(path))).toEqual(['store.db']);
+    expect(opened(path).counts().answers).toBe(1);
+  });
+
   it('that is not there, is a folder, or is of another kind is one clear error', () => {
     const folder = temporaryFolder();
     const file = (name: string, text: string | Buffer) => {
@@ -326,8 +363,8 @@ describe('the file', () => {
   });
 
   it('that is damaged is one clear error, when it is opened, checked or read', () => {
-    const { path, ...rest } = opened();
-    const store = Object.assign(FeedbackStore.open(path), rest);
+    const path = join(temporaryFolder(), 'store.db');
+    const store = FeedbackStore.open(path);
     store.recordAnswers(
       Array.from({ length: 500 }, (_, i) => answerRecord(`a${i}`, { text: 'x'.repeat(500) })),
     );
