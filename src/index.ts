@@ -214,6 +214,7 @@ export type { RequestLimits } from './serve/api/limits.ts';
 export type {
   CancelledEvent,
   EngineEvent,
+  FeedbackEvent,
   RequestEvent,
   ServeEvent,
 } from './serve/protocol/events.ts';

@@ -24,6 +24,10 @@ export const serverOptions = {
     apiKeyFile: path('file with the hashes of API keys; without it, no key is asked for', {
       placeholder: '<file>',
     }),
+    feedback: path('SQLite file that collects answers and feedback; it is made if it is not there', {
+      placeholder: '<file>',
+    }),
+    feedbackDays: integer('delete what is older from --feedback, at the start and once an hour', { min: 1 }),
     adminKeyFile: path('file with the hashes of the keys of /admin; without it, /admin does not answer', {
       placeholder: '<file>',
     }),
@@ -157,6 +161,10 @@ function eventLine(event: ServeEvent): string {
       return `engine ${event.state}${event.reason ? `: ${oneLine(event.reason)}` : ''}`;
     case 'cancelled':
       return `a client is gone: its slot is free after ${event.tokens} tokens`;
+    case 'feedback': {
+      const reason = event.reason === undefined ? '' : `: ${oneLine(event.reason)}`;
+      return `feedback ${event.state} ${event.records} records${reason}`;
+    }
     case 'request': {
       const { method, route, status, seconds, promptTokens, completionTokens, client, id, error } = event;
       const used = promptTokens > 0 ? ` ${promptTokens}+${completionTokens} tokens` : '';

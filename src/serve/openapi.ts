@@ -52,7 +52,8 @@ function operation(route: Route): JsonObject {
     ...{ name: name!, in: 'path', required: true },
     schema: { type: 'string' },
   }));
-  const failures = method === 'POST' ? [400, 401, 403, 404, 413, 415, 429, 500, 503] : [401, 403, 404, 500];
+  const failures =
+    method === 'POST' ? [400, 401, 403, 404, 413, 415, 429, 500, 503] : [401, 403, 404, 500, 503];
   const content: JsonObject = path === '/metrics' ? { 'text/plain': {} } : { 'application/json': {} };
   if (streams) content['text/event-stream'] = {};
   const others = Object.entries(statuses).map(([status, description]) => [status, { description }]);

@@ -17,6 +17,7 @@ import {
   tokenizeFields,
   tokenizerInfo,
 } from './api/tokens.ts';
+import { feedbackRoutes } from './feedback-routes.ts';
 import { answer, checkModel, type Exchange, type GenerationContext } from './generation.ts';
 import type { ServeSettings } from './settings.ts';
 
@@ -70,6 +71,7 @@ export function routes(context: RouteContext): Route[] {
     ...generationRoutes(context),
     ...modelRoutes(context),
     ...tokenRoutes(context),
+    ...feedbackRoutes(context.feedback),
     ...stateRoutes(context),
   ];
 }

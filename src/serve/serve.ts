@@ -10,6 +10,7 @@ import { Guard, isLoopbackAddress } from './access/guard.ts';
 import { ApiKeys } from './access/keys.ts';
 import { Rates } from './access/rates.ts';
 import { createApp } from './app.ts';
+import { StoreHost } from './feedback/store-host.ts';
 import { EngineHost } from './host/engine-host.ts';
 import { Metrics } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
@@ -67,12 +68,17 @@ export async function serve(options: ServeOptions, hooks: ServeHooks = {}): Prom
   const { onEvent, engineProgram: program, signal } = hooks;
   const { model, device, dtype, threads, context, prefillTokens, stallSeconds } = settings;
   const engine = { model, device, dtype, threads, context, prefillTokens, slots: settings.batchSize };
-  const host = await EngineHost.start({ ...engine, stallSeconds, onEvent, program });
+  const feedback = await startStore(settings, onEvent);
+  const started = EngineHost.start({ ...engine, stallSeconds, onEvent, program });
+  const host = await started.catch(async (error: unknown) => {
+    await feedback?.close();
+    throw error;
+  });
   const delay = monitorEventLoopDelay({ resolution: 10 });
   delay.enable();
   try {
     const guard = new Guard({ keys, adminKeys, isLoopback, allowedHosts: settings.allowHost });
-    const server = new AthanorServer(settings, host, guard, delay, onEvent);
+    const server = new AthanorServer(settings, { host, feedback }, guard, delay, onEvent);
     await server.listen();
     if (signal?.aborted) await server.close();
     else signal?.addEventListener('abort', () => void server.close(), { once: true });
@@ -80,8 +86,17 @@ export async function serve(options: ServeOptions, hooks: ServeHooks = {}): Prom
   } catch (error) {
     delay.disable();
     await host.close();
+    await feedback?.close();
     throw error;
   }
+}
+
+/** Throws as FeedbackStore.open. */
+async function startStore(
+  { feedback: path, feedbackDays: days }: ServeSettings,
+  onEvent: ServeHooks['onEvent'],
+): Promise<StoreHost | undefined> {
+  return path === undefined ? undefined : StoreHost.start({ path, days, onEvent });
 }
 
 /** Throws as ApiKeys.read, and ERR_ARGUMENT for a key that also opens other paths. */
@@ -102,6 +117,7 @@ class AthanorServer implements RunningServer {
   readonly closed: Promise<void>;
   readonly #settings: ServeSettings;
   readonly #host: EngineHost;
+  readonly #feedback: StoreHost | undefined;
   readonly #http: HttpServer;
   readonly #onEvent: ServeHooks['onEvent'];
   readonly #delay: ReturnType<typeof monitorEventLoopDelay>;
@@ -111,13 +127,14 @@ class AthanorServer implements RunningServer {
 
   constructor(
     settings: ServeSettings,
-    host: EngineHost,
+    { host, feedback }: { host: EngineHost; feedback: StoreHost | undefined },
     guard: Guard,
     delay: ReturnType<typeof monitorEventLoopDelay>,
     onEvent: ServeHooks['onEvent'],
   ) {
     this.#settings = settings;
     this.#host = host;
+    this.#feedback = feedback;
     this.#onEvent = onEvent;
     this.#delay = delay;
     this.name = servedName(settings);
@@ -128,7 +145,7 @@ class AthanorServer implements RunningServer {
     const rates = new Rates(settings);
     const isDraining = () => this.#stopping !== undefined;
     const context: RouteContext = {
-      ...{ host, rates, settings, isDraining },
+      ...{ host, feedback, rates, settings, isDraining },
       modelName: this.name,
       slots: settings.batchSize,
       queue: settings.queue,
@@ -190,6 +207,7 @@ class AthanorServer implements RunningServer {
     // Answers that were cut short get their last words.
     setTimeout(() => this.#http.closeAllConnections(), this.#inFlight > 0 ? 200 : 0).unref();
     await isClosed;
+    await this.#feedback?.close();
     this.#delay.disable();
     this.#resolveClosed();
   }

@@ -11,7 +11,7 @@ import {
   readFields,
   unsupportedField,
 } from './fields.ts';
-import { type GenerationRequest, samplingFields, samplingOf } from './generation-request.ts';
+import { type GenerationRequest, samplingFields, samplingOf, userOf } from './generation-request.ts';
 import { MAX_TOP, type RequestLimits } from './limits.ts';
 
 export function chatFields(limits: RequestLimits) {
@@ -67,6 +67,7 @@ export function readChatRequest(limits: RequestLimits, body: JsonValue): Generat
       reportPrompt: false,
       echo: false,
     },
+    user: userOf(values),
     stream: values.stream ?? false,
     includeUsage: values.stream_options?.include_usage ?? false,
   };
