@@ -97,6 +97,7 @@ export {
 export { preferenceAccuracy } from './eval/preference-accuracy.ts';
 export { folderAnswers, type Questions, questionAccuracy, readQuestions } from './eval/questions.ts';
 export { type WinRateJudge, winRate } from './eval/win-rate.ts';
+export type { AnyRecord, RecordKind } from './feedback/lines.ts';
 // Feedback
 export type {
   AnswerRecord,
@@ -117,6 +118,12 @@ export {
   type RecordCounts,
   type StoreStats,
 } from './feedback/store.ts';
+export {
+  exportFeedback,
+  type ImportReport,
+  importFeedback,
+  type KindCounts,
+} from './feedback/transfer.ts';
 // Generation
 export { Batch, type BatchEvent, type BatchOptions } from './generate/batch.ts';
 export {

@@ -43,11 +43,6 @@ export class Database {
     }
   }
 
-  /** Runs statements without values. */
-  execute(sql: string): void {
-    guarded(this.#path, () => this.#db.exec(sql));
-  }
-
   /** Runs a statement. Returns the number of rows that it changed, and the id of the last one. */
   run(sql: string, ...values: SqlValue[]): { changes: number; row: number } {
     return guarded(this.#path, () => {
@@ -70,18 +65,27 @@ export class Database {
    * All that `body` writes is kept, or nothing of it when it throws. It is on the disk when this
    * returns. Inside of another transaction it is a part of that one.
    */
-  transaction<T>(body: () => T, kind: 'IMMEDIATE' | 'DEFERRED' = 'IMMEDIATE'): T {
+  transaction<T>(body: () => T): T {
     if (this.#db.isTransaction) return body();
-    this.execute(`BEGIN ${kind}`);
+    this.#execute('BEGIN IMMEDIATE');
     try {
       const result = body();
-      this.execute('COMMIT');
+      this.#execute('COMMIT');
       return result;
     } catch (error) {
       // Some errors, such as a full disk, have ended the transaction already.
-      if (this.#db.isTransaction) this.execute('ROLLBACK');
+      if (this.#db.isTransaction) this.#execute('ROLLBACK');
       throw error;
     }
+  }
+
+  /** Until endReading() all queries see the store as it is now. */
+  beginReading(): void {
+    this.#execute('BEGIN');
+  }
+
+  endReading(): void {
+    if (this.#db.isTransaction) this.#execute('ROLLBACK');
   }
 
   /**
@@ -114,6 +118,10 @@ export class Database {
       this.#statements.clear();
       this.#db.close();
     }
+  }
+
+  #execute(sql: string): void {
+    guarded(this.#path, () => this.#db.exec(sql));
   }
 
   #statement(sql: string): StatementSyncInstance {
