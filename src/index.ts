@@ -99,6 +99,33 @@ export {
 export { preferenceAccuracy } from './eval/preference-accuracy.ts';
 export { folderAnswers, type Questions, questionAccuracy, readQuestions } from './eval/questions.ts';
 export { type WinRateJudge, winRate } from './eval/win-rate.ts';
+export type { AnyRecord, RecordKind } from './feedback/lines.ts';
+// Feedback
+export type {
+  AnswerRecord,
+  AnswerRef,
+  ComparisonRecord,
+  FeedbackRecord,
+  SafetyEvent,
+  Sender,
+} from './feedback/records.ts';
+export type { Keyed, NewAnswer } from './feedback/rows.ts';
+export {
+  type Added,
+  type Deletion,
+  FeedbackStore,
+  type NewComparison,
+  type NewFeedback,
+  type OpenOptions,
+  type RecordCounts,
+  type StoreStats,
+} from './feedback/store.ts';
+export {
+  exportFeedback,
+  type ImportReport,
+  importFeedback,
+  type KindCounts,
+} from './feedback/transfer.ts';
 // Generation
 export { Batch, type BatchEvent, type BatchOptions } from './generate/batch.ts';
 export {
@@ -196,6 +223,7 @@ export type { RequestLimits } from './serve/api/limits.ts';
 export type {
   CancelledEvent,
   EngineEvent,
+  FeedbackEvent,
   RequestEvent,
   ServeEvent,
 } from './serve/protocol/events.ts';

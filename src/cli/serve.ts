@@ -24,6 +24,13 @@ export const serverOptions = {
     apiKeyFile: path('file with the hashes of API keys; without it, no key is asked for', {
       placeholder: '<file>',
     }),
+    feedback: path('SQLite file that collects answers and feedback; it is made if it is not there', {
+      placeholder: '<file>',
+    }),
+    feedbackDays: integer('delete what is older from --feedback, at the start and once an hour', { min: 1 }),
+    adminKeyFile: path('file with the hashes of the keys of /admin; without it, /admin does not answer', {
+      placeholder: '<file>',
+    }),
     allowHost: list(
       text('name besides localhost that a Host header may have on loopback', { placeholder: '<name>' }),
     ),
@@ -78,15 +85,18 @@ export const serve = defineCommand({
   options: {
     ...inGroup('Run', {
       model: path('folder of the model'),
-      addKey: text('make an API key of this name, print it, add its hash to --api-key-file, and end', {
-        placeholder: '<name>',
-      }),
+      addKey: text(
+        'make an API key of this name, print it, add its hash to --api-key-file or --admin-key-file, and end',
+        {
+          placeholder: '<name>',
+        },
+      ),
     }),
     ...serverOptions,
   },
   example: 'serve --model assistant',
   async run({ model, addKey: keyName, ...options }, { json, spell }) {
-    if (keyName !== undefined) return { key: await newKey(options.apiKeyFile, keyName) };
+    if (keyName !== undefined) return { key: await newKey(options, keyName) };
     if (model === undefined) {
       throw new AthanorError('ERR_OPTION', '--model is required: folder of the model', 'give --model FOLDER');
     }
@@ -127,9 +137,14 @@ export const serve = defineCommand({
       : `answered ${result.requests} requests with ${result.completion_tokens} tokens`,
 });
 
-async function newKey(file: string | undefined, name: string): Promise<string> {
-  if (file === undefined) {
-    throw new AthanorError('ERR_OPTION', '--add-key needs the file of the keys', 'give --api-key-file FILE');
+async function newKey(
+  { apiKeyFile, adminKeyFile }: { apiKeyFile?: string | undefined; adminKeyFile?: string | undefined },
+  name: string,
+): Promise<string> {
+  const file = apiKeyFile ?? adminKeyFile;
+  if (file === undefined || (apiKeyFile !== undefined && adminKeyFile !== undefined)) {
+    const remedy = 'give either --api-key-file FILE or --admin-key-file FILE';
+    throw new AthanorError('ERR_OPTION', '--add-key needs the one file of the keys', remedy);
   }
   const { addKey } = await import('../serve/access/keys.ts');
   return addKey(file, name);
@@ -146,6 +161,10 @@ function eventLine(event: ServeEvent): string {
       return `engine ${event.state}${event.reason ? `: ${oneLine(event.reason)}` : ''}`;
     case 'cancelled':
       return `a client is gone: its slot is free after ${event.tokens} tokens`;
+    case 'feedback': {
+      const reason = event.reason === undefined ? '' : `: ${oneLine(event.reason)}`;
+      return `feedback ${event.state} ${event.records} records${reason}`;
+    }
     case 'request': {
       const { method, route, status, seconds, promptTokens, completionTokens, client, id, error } = event;
       const used = promptTokens > 0 ? ` ${promptTokens}+${completionTokens} tokens` : '';

@@ -24,7 +24,7 @@ export interface AppOptions {
   onEvent?: ((event: RequestEvent) => void) | undefined;
 }
 
-type Env = { Bindings: NodeParts; Variables: { record: RequestRecord } };
+type Env = { Bindings: NodeParts; Variables: { record: RequestRecord; isAdmin: boolean } };
 
 /** There are no CORS headers: pages of other origins can read nothing. */
 const HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
@@ -37,8 +37,9 @@ export function createApp(routes: readonly Route[], options: AppOptions): Hono<E
     const record = new RequestRecord(`req-${randomUUID()}`, c.req.method, metrics);
     c.set('record', record);
     try {
-      const path = new URL(c.req.url).pathname;
-      record.client = guard.check(path, (name) => c.req.header(name)).name;
+      const client = guard.check(c.req.path, (name) => c.req.header(name));
+      record.client = client.name;
+      c.set('isAdmin', client.isAdmin);
       await next();
     } catch (error) {
       c.res = refusal(record, error);
@@ -49,10 +50,12 @@ export function createApp(routes: readonly Route[], options: AppOptions): Hono<E
     app.on(route.method, route.path, async (c) => {
       const record = c.get('record');
       record.route = route.path;
-      if (isDraining() && route.method === 'POST') {
+      if (route.isAdmin && !c.get('isAdmin')) throw adminOff();
+      if (isDraining() && route.method !== 'GET') {
         throw new ApiError(503, 'stopping', 'the server is stopping', { retryAfter: 5 });
       }
-      const end = route.method === 'POST' ? rates.begin(record.client) : undefined;
+      const isLimited = route.method === 'POST' && !route.isAdmin;
+      const end = isLimited ? rates.begin(record.client) : undefined;
       try {
         return response(await route.handle(callOf(c, options.maxBodyBytes)), record);
       } finally {
@@ -95,6 +98,11 @@ function refusal(record: RequestRecord, error: unknown): Response {
   if (shown.retryAfter !== undefined) headers['retry-after'] = String(shown.retryAfter);
   if (shown.status === 401) headers['www-authenticate'] = 'Bearer';
   return Response.json(shown.body, { status: shown.status === 499 ? 400 : shown.status, headers });
+}
+
+/** The guard lets nobody to an admin route without an admin key, except where there are none. */
+function adminOff(): ApiError {
+  return new ApiError(404, 'admin_off', 'this server has no admin routes: it was started without admin keys');
 }
 
 function unknownRoute(method: string, path: string, routes: readonly Route[]): ApiError {

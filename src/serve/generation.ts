@@ -6,6 +6,8 @@ import type { Rates } from './access/rates.ts';
 import type { AnswerFormat, AnswerHead, Part, Usage } from './api/answers.ts';
 import type { GenerationRequest } from './api/generation-request.ts';
 import { EventStream } from './event-stream.ts';
+import { AnswerRecorder } from './feedback/recorder.ts';
+import type { StoreHost } from './feedback/store-host.ts';
 import type { EngineHost } from './host/engine-host.ts';
 import { ApiError, apiErrorOf, badValue, overloaded } from './protocol/api-error.ts';
 import type { Job, JobOutput } from './protocol/messages.ts';
@@ -24,6 +26,8 @@ export interface GenerationContext {
   modelName: string;
   slots: number;
   queue: number;
+  /** Where answers are recorded; undefined: nowhere. */
+  feedback: StoreHost | undefined;
 }
 
 /** One request of HTTP. */
@@ -51,7 +55,11 @@ export async function answer(
   // Before the engine has any work with it, and again, since others came meanwhile.
   checkRoom(context, request);
   const prompts = await host.encode(request.prompts);
-  const jobs = prompts.flatMap((prompt, i) => jobsOf(request, prompt, i, host));
+  // What only scores a prompt has no answer.
+  const store = request.dropTokens ? undefined : context.feedback;
+  const jobs = prompts.flatMap((prompt, i) =>
+    jobsOf(request, { prompt, record: store !== undefined }, i, host),
+  );
   checkRoom(context, request);
   const promptTokens = prompts.reduce((sum, { length }) => sum + length, 0);
   const most = jobs.reduce((sum, { maxTokens }) => sum + maxTokens, promptTokens);
@@ -64,12 +72,26 @@ export async function answer(
     fingerprint: `fp_${host.model.hash.slice(0, 12)}`,
   };
   record.id = head.id;
-  const run = { host, request, jobs, exchange, head, format };
+  const recorder = store && recorderOf(store, request, jobs, record);
+  const run = { host, request, jobs, exchange, head, format, recorder };
   try {
     return await (request.stream ? streamed(run) : whole(run));
   } finally {
+    recorder?.end();
     giveBack(most - promptTokens - record.completionTokens);
   }
+}
+
+/** After the request has its id. */
+function recorderOf(
+  store: StoreHost,
+  { prompts, user, stream: isStreamed }: GenerationRequest,
+  jobs: readonly Job[],
+  { id, client }: RequestRecord,
+): AnswerRecorder {
+  const sender = { client: client ?? null, user: user ?? null };
+  const request = { id, ...sender, jobs, prompts, isStreamed };
+  return new AnswerRecorder(request, (answer) => store.recordAnswer(answer));
 }
 
 interface Run {
@@ -79,6 +101,7 @@ interface Run {
   exchange: Exchange;
   head: AnswerHead;
   format: AnswerFormat;
+  recorder: AnswerRecorder | undefined;
 }
 
 /** Throws ApiError of status 404 for the name of another model. */
@@ -107,7 +130,7 @@ function checkBiases({ job }: GenerationRequest, { model }: EngineHost): void {
 /** The jobs of one prompt. */
 function jobsOf(
   { prompts, n, maxTokens = Infinity, job }: GenerationRequest,
-  prompt: Int32Array,
+  { prompt, record }: Pick<Job, 'prompt' | 'record'>,
   index: number,
   { model }: EngineHost,
 ): Job[] {
@@ -120,7 +143,7 @@ function jobsOf(
   }
   return Array.from({ length: n }, (_, i) => ({
     ...job,
-    prompt,
+    ...{ prompt, record },
     maxTokens: Math.min(maxTokens, room),
     stream: index * n + i,
   }));
@@ -131,7 +154,7 @@ function jobsOf(
  * client is gone, and when onOutput returns false.
  */
 function runJobs(
-  { host, jobs, exchange }: Run,
+  { host, jobs, exchange, recorder }: Run,
   onOutput: (index: number, output: JobOutput) => boolean,
 ): Promise<void> {
   const { response, record } = exchange;
@@ -155,6 +178,7 @@ function runJobs(
         onOutput: (output: JobOutput) => {
           if (isOver) return;
           record.onToken(index);
+          recorder?.take(index, output);
           if (!onOutput(index, output)) {
             return settle(new ApiError(499, 'client_slow', 'the client reads too slowly'));
           }

@@ -17,6 +17,7 @@ import {
   tokenizeFields,
   tokenizerInfo,
 } from './api/tokens.ts';
+import { feedbackRoutes } from './feedback-routes.ts';
 import { answer, checkModel, type Exchange, type GenerationContext } from './generation.ts';
 import type { ServeSettings } from './settings.ts';
 
@@ -35,13 +36,15 @@ export type Answer =
   | undefined;
 
 export interface Route {
-  method: 'GET' | 'POST';
+  method: 'GET' | 'POST' | 'DELETE';
   /** With parameters as `:name`. */
   path: string;
   summary: string;
   /** Fields of the body. */
   fields?: Fields;
   required?: readonly string[];
+  /** Whether it needs an admin key. */
+  isAdmin?: boolean;
   /** Whether the answer can be a stream of events. */
   streams?: boolean;
   /** Other statuses than 200 and those of errors. */
@@ -68,6 +71,7 @@ export function routes(context: RouteContext): Route[] {
     ...generationRoutes(context),
     ...modelRoutes(context),
     ...tokenRoutes(context),
+    ...feedbackRoutes(context.feedback),
     ...stateRoutes(context),
   ];
 }

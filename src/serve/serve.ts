@@ -11,6 +11,7 @@ import { ApiKeys } from './access/keys.ts';
 import { Rates } from './access/rates.ts';
 import { checkAddress, listenOn } from './address.ts';
 import { createApp } from './app.ts';
+import { StoreHost } from './feedback/store-host.ts';
 import { EngineHost } from './host/engine-host.ts';
 import { Metrics } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
@@ -56,6 +57,7 @@ export async function serve(options: ServeOptions, hooks: ServeHooks = {}): Prom
   );
   checkSettings(settings);
   const keys = settings.apiKeyFile === undefined ? undefined : ApiKeys.read(settings.apiKeyFile);
+  const adminKeys = readAdminKeys(settings.adminKeyFile, keys);
   const isLoopback = isLoopbackAddress(settings.host);
   if (!isLoopback && !keys) {
     throw new AthanorError(
@@ -68,12 +70,17 @@ export async function serve(options: ServeOptions, hooks: ServeHooks = {}): Prom
   const { onEvent, engineProgram: program, signal } = hooks;
   const { model, device, dtype, threads, context, prefillTokens, stallSeconds } = settings;
   const engine = { model, device, dtype, threads, context, prefillTokens, slots: settings.batchSize };
-  const host = await EngineHost.start({ ...engine, stallSeconds, onEvent, program });
+  const feedback = await startStore(settings, onEvent);
+  const started = EngineHost.start({ ...engine, stallSeconds, onEvent, program });
+  const host = await started.catch(async (error: unknown) => {
+    await feedback?.close();
+    throw error;
+  });
   const delay = monitorEventLoopDelay({ resolution: 10 });
   delay.enable();
   try {
-    const guard = new Guard({ keys, isLoopback, allowedHosts: settings.allowHost });
-    const server = new AthanorServer(settings, host, guard, delay, onEvent);
+    const guard = new Guard({ keys, adminKeys, isLoopback, allowedHosts: settings.allowHost });
+    const server = new AthanorServer(settings, { host, feedback }, guard, delay, onEvent);
     await server.listen();
     if (signal?.aborted) await server.close();
     else signal?.addEventListener('abort', () => void server.close(), { once: true });
@@ -81,8 +88,30 @@ export async function serve(options: ServeOptions, hooks: ServeHooks = {}): Prom
   } catch (error) {
     delay.disable();
     await host.close();
+    await feedback?.close();
     throw error;
   }
+}
+
+/** Throws as FeedbackStore.open. */
+async function startStore(
+  { feedback: path, feedbackDays: days }: ServeSettings,
+  onEvent: ServeHooks['onEvent'],
+): Promise<StoreHost | undefined> {
+  return path === undefined ? undefined : StoreHost.start({ path, days, onEvent });
+}
+
+/** Throws as ApiKeys.read, and ERR_ARGUMENT for a key that also opens other paths. */
+function readAdminKeys(file: string | undefined, keys: ApiKeys | undefined): ApiKeys | undefined {
+  if (file === undefined) return undefined;
+  const adminKeys = ApiKeys.read(file);
+  const shared = keys && adminKeys.sharedWith(keys);
+  if (shared === undefined) return adminKeys;
+  throw new AthanorError(
+    'ERR_ARGUMENT',
+    `the admin key ${shared} of ${file} is also an API key`,
+    'make an admin key that is used for nothing else',
+  );
 }
 
 class AthanorServer implements RunningServer {
@@ -90,6 +119,7 @@ class AthanorServer implements RunningServer {
   readonly closed: Promise<void>;
   readonly #settings: ServeSettings;
   readonly #host: EngineHost;
+  readonly #feedback: StoreHost | undefined;
   readonly #http: HttpServer;
   readonly #onEvent: ServeHooks['onEvent'];
   readonly #delay: ReturnType<typeof monitorEventLoopDelay>;
@@ -99,13 +129,14 @@ class AthanorServer implements RunningServer {
 
   constructor(
     settings: ServeSettings,
-    host: EngineHost,
+    { host, feedback }: { host: EngineHost; feedback: StoreHost | undefined },
     guard: Guard,
     delay: ReturnType<typeof monitorEventLoopDelay>,
     onEvent: ServeHooks['onEvent'],
   ) {
     this.#settings = settings;
     this.#host = host;
+    this.#feedback = feedback;
     this.#onEvent = onEvent;
     this.#delay = delay;
     this.name = servedName(settings);
@@ -116,7 +147,7 @@ class AthanorServer implements RunningServer {
     const rates = new Rates(settings);
     const isDraining = () => this.#stopping !== undefined;
     const context: RouteContext = {
-      ...{ host, rates, settings, isDraining },
+      ...{ host, feedback, rates, settings, isDraining },
       modelName: this.name,
       slots: settings.batchSize,
       queue: settings.queue,
@@ -170,6 +201,7 @@ class AthanorServer implements RunningServer {
     // Answers that were cut short get their last words.
     setTimeout(() => this.#http.closeAllConnections(), this.#inFlight > 0 ? 200 : 0).unref();
     await isClosed;
+    await this.#feedback?.close();
     this.#delay.disable();
     this.#resolveClosed();
   }

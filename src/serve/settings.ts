@@ -15,6 +15,15 @@ export interface ServeSettings extends RequestLimits, RateLimits {
   port: number;
   /** File with the hashes of API keys. Default: no key is asked for. */
   apiKeyFile?: string | undefined;
+  /** File with the hashes of the keys of admin paths. Default: these paths do not answer. */
+  adminKeyFile?: string | undefined;
+  /**
+   * File of the feedback store, which is made if it is not there. Answers are recorded in it, and
+   * feedback on them. Default: nothing is recorded.
+   */
+  feedback?: string | undefined;
+  /** Delete what is older than so many days from the feedback store. Default: nothing. */
+  feedbackDays?: number | undefined;
   /** Names besides localhost that the Host header may have on loopback, for a reverse proxy. */
   allowHost: readonly string[];
   device: Device | 'auto';
@@ -59,11 +68,14 @@ const MAX_PORT = 65535;
 const LEAST: Partial<Record<keyof ServeSettings, number>> = {
   ...{ port: 0, batchSize: 1, context: 2, prefillTokens: 1, queue: 0, threads: 1 },
   ...{ maxBodyBytes: 1, maxMessages: 1, maxPrompts: 1, maxChoices: 1 },
-  ...{ requestsPerMinute: 0, tokensPerMinute: 0, concurrentRequests: 0 },
+  ...{ requestsPerMinute: 0, tokensPerMinute: 0, concurrentRequests: 0, feedbackDays: 1 },
 };
 
 /** Throws ERR_ARGUMENT that names a setting out of range. */
 export function checkSettings(settings: ServeSettings): void {
+  if (settings.feedbackDays !== undefined && settings.feedback === undefined) {
+    throw new AthanorError('ERR_ARGUMENT', '`feedbackDays` needs `feedback`, the file that it prunes');
+  }
   for (const [name, least] of Object.entries(LEAST) as [keyof ServeSettings, number][]) {
     const value = settings[name];
     if (value === undefined || (Number.isSafeInteger(value) && (value as number) >= least)) continue;

@@ -11,7 +11,13 @@ import {
   readFields,
   unsupportedField,
 } from './fields.ts';
-import { type GenerationRequest, includesUsage, samplingFields, samplingOf } from './generation-request.ts';
+import {
+  type GenerationRequest,
+  includesUsage,
+  samplingFields,
+  samplingOf,
+  userOf,
+} from './generation-request.ts';
 import { MAX_TOP, type RequestLimits } from './limits.ts';
 
 export function chatFields(limits: RequestLimits) {
@@ -67,6 +73,7 @@ export function readChatRequest(limits: RequestLimits, body: JsonValue): Generat
       reportPrompt: false,
       echo: false,
     },
+    user: userOf(values),
     stream: values.stream ?? false,
     includeUsage: includesUsage(values),
   };

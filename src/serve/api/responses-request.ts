@@ -15,7 +15,7 @@ import {
   stringField,
   unsupportedField,
 } from './fields.ts';
-import { type GenerationRequest, samplingFields, samplingOf } from './generation-request.ts';
+import { type GenerationRequest, samplingFields, samplingOf, userOf } from './generation-request.ts';
 import type { RequestLimits } from './limits.ts';
 
 export function responsesFields(limits: RequestLimits) {
@@ -83,6 +83,7 @@ export function readResponsesRequest(
         ...{ sampling, stopStrings: [], ends: 'turn', skipSpecial: true },
         ...{ topLogProbs: undefined, reportPrompt: false, echo: false },
       },
+      user: userOf(values),
       stream: values.stream ?? false,
       includeUsage: true,
     },

@@ -6,7 +6,8 @@
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import type { EngineSettings, FromEngine, ToEngine } from '../protocol/messages.ts';
-import { Scheduler, sentError } from './scheduler.ts';
+import { sentError } from '../protocol/sent-error.ts';
+import { Scheduler } from './scheduler.ts';
 import { ServedModel } from './served-model.ts';
 
 /** One step runs while the HTTP thread writes out the one before. */

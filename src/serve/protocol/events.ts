@@ -36,10 +36,25 @@ export interface CancelledEvent {
   tokens: number;
 }
 
+/** What happened to the feedback store. */
+export interface FeedbackEvent {
+  type: 'feedback';
+  /**
+   * `lost`: answers, safety events or feedback could not be stored; whoever sent feedback was told.
+   * `pruned`: records older than `feedbackDays` were deleted. `crashed`: its thread ended, and is
+   * started again.
+   */
+  state: 'lost' | 'pruned' | 'crashed';
+  /** Number of records that were lost or deleted. */
+  records: number;
+  reason?: string;
+}
+
 export type ServeEvent =
   | { type: 'listening'; url: string }
   | RequestEvent
   | EngineEvent
   | CancelledEvent
+  | FeedbackEvent
   /** New requests are refused; those in flight go on for a while. */
   | { type: 'draining' };

@@ -78,6 +78,27 @@ export interface Job {
   reportPrompt: boolean;
   /** Also give the prompt as text. */
   echo: boolean;
+  /** Give what a feedback store needs: each drawn token, and what drew the first one. */
+  record: boolean;
+}
+
+/** What draws the tokens of a job. */
+export interface Origin {
+  /** Seed and random stream, which may be those of the engine thread. */
+  seed: number;
+  stream: number;
+  modelHash: string;
+  /** `Tokenizer.fingerprint()` */
+  tokenizerHash: string;
+}
+
+/** A token for the store. */
+export interface DrawnToken {
+  token: number;
+  /** In nats, in the model's own distribution. */
+  logProb: number;
+  /** With the first one. */
+  origin?: Origin;
 }
 
 /** A token as text. */
@@ -106,6 +127,8 @@ export interface JobOutput {
   /** Text that may be shown now; often empty. */
   text: string;
   report?: NamedReport;
+  /** With `record`. */
+  drawn?: DrawnToken;
   /** The prompt as text, with the first token, if the job echoes. */
   promptText?: string;
   /** With the first token. The first prompt token has a log-probability of NaN. */
