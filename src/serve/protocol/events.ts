@@ -1,5 +1,7 @@
 /** What a server reports while it runs. No event holds a prompt, an answer or a key. */
 
+import type { SafetyEvent } from '../../feedback/records.ts';
+
 /** An answer that is complete, or that failed. */
 export interface RequestEvent {
   type: 'request';
@@ -36,10 +38,20 @@ export interface CancelledEvent {
   tokens: number;
 }
 
+/** What the checks of the safety policy found in an exchange; see SafetyEvent of the feedback. */
+export interface SafetyNotice
+  extends Pick<
+    SafetyEvent,
+    'id' | 'answer' | 'client' | 'promptHarmful' | 'responseRefused' | 'responseHarmful' | 'checks'
+  > {
+  type: 'safety';
+}
+
 export type ServeEvent =
   | { type: 'listening'; url: string }
   | RequestEvent
   | EngineEvent
   | CancelledEvent
+  | SafetyNotice
   /** New requests are refused; those in flight go on for a while. */
   | { type: 'draining' };
