@@ -1,4 +1,6 @@
 /** The OpenAPI document describes the server, and the contract of the remote tokenizer holds. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Tokenizer } from '../../src/text/tokenizer.ts';
 import { writeChatModel } from '../helpers/chat-model.ts';
@@ -32,7 +34,9 @@ let document: Document;
 let operations: { path: string; method: string; operation: Operation }[];
 beforeAll(async () => {
   (await writeChatModel(folder, { contextLength: 64 })).dispose();
-  served = await startServer({ model: folder, name: 'tiny' });
+  const safety = join(folder, 'policy.json');
+  writeFileSync(safety, '{"categories": {"made": {"words": ["blorp"]}}}');
+  served = await startServer({ model: folder, name: 'tiny', safety });
   document = (await (await served.get('/openapi.json')).json()) as Document;
   operations = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
@@ -47,6 +51,7 @@ const BODIES: Record<string, object> = {
   '/v1/responses': { input: 'hi', max_output_tokens: 1 },
   '/tokenize': { prompt: 'hi' },
   '/detokenize': { tokens: [1, 2] },
+  '/v1/moderations': { input: 'hi' },
 };
 
 describe('the document', () => {
@@ -61,6 +66,7 @@ describe('the document', () => {
       'POST /tokenize',
       'POST /detokenize',
       'GET /tokenizer_info',
+      'POST /v1/moderations',
       'GET /health',
       'GET /ready',
       'GET /metrics',
