@@ -41,7 +41,12 @@ export const check = defineCommand({
         ...(found && { flagged: found.categories[name]!, score: found.scores[name]! }),
       }));
       const { size: words } = policy.words;
-      return { flagged: found?.flagged ?? null, words, patterns: policy.patterns.length, categories };
+      return {
+        flagged: found?.flagged ?? null,
+        words,
+        patterns: policy.patterns.patterns.length,
+        categories,
+      };
     } finally {
       await checks.close();
     }
@@ -53,6 +58,6 @@ export const check = defineCommand({
         score === undefined ? '' : `: ${isFlagged ? 'found' : 'not found'}, score ${score.toFixed(4)}`;
       return `  ${name} (${action} on ${on.join(' and ')})${found}`;
     });
-    return [`${outcome}; ${words} words and phrases, ${patterns} patterns`, ...lines].join('\n');
+    return [`${outcome}; words and phrases: ${words}, patterns: ${patterns}`, ...lines].join('\n');
   },
 });

@@ -148,7 +148,7 @@ function eventLine(event: ServeEvent): string {
     case 'engine':
       return `engine ${event.state}${event.reason ? `: ${oneLine(event.reason)}` : ''}`;
     case 'cancelled':
-      return `a client is gone: its slot is free after ${event.tokens} tokens`;
+      return `a sequence is given up: its slot is free after ${event.tokens} tokens`;
     case 'safety':
       return safetyLine(event);
     case 'request': {

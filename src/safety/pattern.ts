@@ -19,6 +19,8 @@ type Part = (program: Instruction[]) => void;
 const MOST_INSTRUCTIONS = 5000;
 const MOST_REPEATS = 1000;
 const MOST_LENGTH = 1000;
+/** Points of a text whose classes are kept, which a hostile text would else fill with Unicode. */
+const MOST_KEPT = 4096;
 
 /** A pattern of a policy. */
 export interface ListedPattern {
@@ -34,8 +36,6 @@ export class PatternError extends Error {}
 
 export class Pattern {
   readonly program: readonly Instruction[];
-  /** Whether a match can begin with a point, as far as it was asked. */
-  readonly #begins = new Map<number, boolean>();
   readonly #first: readonly number[];
 
   /** Throws PatternError. */
@@ -53,12 +53,27 @@ export class Pattern {
 
   /** Whether a match can begin with a point. */
   beginsWith(point: number): boolean {
-    let begins = this.#begins.get(point);
-    if (begins === undefined) {
-      begins = this.#first.some((at) => accepts(this.program[at]!, point));
-      if (this.#begins.size < 4096) this.#begins.set(point, begins);
-    }
-    return begins;
+    return this.#first.some((at) => accepts(this.program[at]!, point));
+  }
+}
+
+/** The patterns of a policy. */
+export class PatternList {
+  readonly patterns: readonly ListedPattern[];
+  /** By point, the patterns whose matches can begin with it, as far as it was asked. */
+  readonly #beginning = new Map<number, readonly number[]>();
+
+  constructor(patterns: readonly ListedPattern[]) {
+    this.patterns = patterns;
+  }
+
+  /** Indices of the patterns whose matches can begin with a point. */
+  beginning(point: number): readonly number[] {
+    const kept = this.#beginning.get(point);
+    if (kept) return kept;
+    const found = this.patterns.flatMap(({ pattern }, index) => (pattern.beginsWith(point) ? [index] : []));
+    if (this.#beginning.size < MOST_KEPT) this.#beginning.set(point, found);
+    return found;
   }
 }
 
@@ -88,8 +103,46 @@ function accepts(instruction: Instruction, point: number): boolean {
   return instruction.kind === 'class' && instruction.test(point);
 }
 
-/** One text and one pattern (Thompson, 1968; Pike's machine). */
+/** One text. A pattern costs nothing where no match of it is on its way or can begin. */
 export class PatternMatcher implements StreamMatcher {
+  readonly #list: PatternList;
+  readonly #runs: readonly PatternRun[];
+  /** Runs with a match on its way. */
+  #open: ReadonlySet<PatternRun> = new Set();
+  #before: number | undefined;
+
+  constructor(list: PatternList, onMatch: OnMatch) {
+    this.#list = list;
+    this.#runs = list.patterns.map((listed) => new PatternRun(listed, onMatch));
+  }
+
+  get openFrom(): number | undefined {
+    let from: number | undefined;
+    for (const { openFrom = Infinity } of this.#open) from = Math.min(from ?? Infinity, openFrom);
+    return from === Infinity ? undefined : from;
+  }
+
+  take(point: number, start: number): void {
+    const beginning = this.#list.beginning(point);
+    if (beginning.length > 0 || this.#open.size > 0) this.#step(point, start, beginning);
+    this.#before = point;
+  }
+
+  end(): void {
+    for (const run of this.#open) run.step(this.#before, undefined, undefined);
+    this.#open = new Set();
+  }
+
+  #step(point: number, start: number, beginning: readonly number[]): void {
+    const begun = new Set(beginning.map((index) => this.#runs[index]!));
+    for (const run of this.#open) if (!begun.has(run)) run.step(this.#before, point, undefined);
+    for (const run of begun) run.step(this.#before, point, start);
+    this.#open = new Set([...this.#open, ...begun].filter(({ isOpen }) => isOpen));
+  }
+}
+
+/** One text and one pattern (Thompson, 1968; Pike's machine). */
+class PatternRun {
   readonly #pattern: Pattern;
   readonly #onMatch: () => void;
   readonly #holds: boolean;
@@ -107,22 +160,21 @@ export class PatternMatcher implements StreamMatcher {
     this.#reached = new Int32Array(pattern.program.length);
   }
 
+  get isOpen(): boolean {
+    return this.#waiting.length > 0;
+  }
+
   get openFrom(): number | undefined {
     return this.#holds ? this.#waiting[0]?.from : undefined;
   }
 
-  take(point: number, start: number): void {
-    const begins = this.#pattern.beginsWith(point);
-    if (begins || this.#waiting.length > 0) this.#step(point, begins ? start : undefined);
-    this.#before = point;
-  }
-
-  end(): void {
-    this.#step(undefined, undefined);
-  }
-
-  #step(point: number | undefined, begin: number | undefined): void {
+  /**
+   * @param point the next one; undefined at the end of the text
+   * @param begin where a match begins that begins with the point; undefined: none does
+   */
+  step(before: number | undefined, point: number | undefined, begin: number | undefined): void {
     ++this.#steps;
+    this.#before = before;
     const next: { at: number; from: number }[] = [];
     for (const { at, from } of this.#waiting) this.#follow(at, from, point, next);
     if (begin !== undefined) this.#follow(0, begin, point, next);
@@ -329,7 +381,7 @@ function classOf(source: string): Part {
     let result = kept.get(point);
     if (result === undefined) {
       result = test.test(String.fromCodePoint(point));
-      if (kept.size < 4096) kept.set(point, result);
+      if (kept.size < MOST_KEPT) kept.set(point, result);
     }
     return result;
   };

@@ -7,7 +7,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { AthanorError } from '../base/errors.ts';
 import { readText } from '../base/files/read-file.ts';
 import type { FoldingOptions } from './folding.ts';
-import { type ListedPattern, Pattern, PatternError } from './pattern.ts';
+import { type ListedPattern, Pattern, PatternError, PatternList } from './pattern.ts';
 import { type PolicyNode, readPolicyFile } from './policy-file.ts';
 import { isWord, type ListedWord, WordList } from './word-list.ts';
 
@@ -68,7 +68,7 @@ export class SafetyPolicy {
   readonly categories: readonly PolicyCategory[];
   readonly entries: readonly PolicyEntry[];
   readonly words: WordList;
-  readonly patterns: readonly ListedPattern[];
+  readonly patterns: PatternList;
   readonly folding: FoldingOptions;
 
   private constructor(reader: PolicyReader) {
@@ -80,7 +80,7 @@ export class SafetyPolicy {
     this.entries = reader.entries;
     this.folding = reader.folding;
     this.words = new WordList(reader.words, reader.folding);
-    this.patterns = reader.patterns;
+    this.patterns = new PatternList(reader.patterns);
   }
 
   /**

@@ -18,8 +18,9 @@ export class TextScan {
   constructor(policy: SafetyPolicy) {
     const onMatch = (entry: number) => void this.#found.add(entry);
     if (!policy.words.isEmpty) this.#matchers.push(new WordMatcher(policy.words, onMatch));
-    for (const pattern of policy.patterns) this.#matchers.push(new PatternMatcher(pattern, onMatch));
-    this.#holdsMarks = policy.patterns.some(({ holds }) => holds);
+    const { patterns } = policy.patterns;
+    if (patterns.length > 0) this.#matchers.push(new PatternMatcher(policy.patterns, onMatch));
+    this.#holdsMarks = patterns.some(({ holds }) => holds);
     const matchers = this.#matchers;
     this.#folder = new TextFolder((point, start) => {
       for (const matcher of matchers) matcher.take(point, start);

@@ -39,5 +39,6 @@ it.each(stages)('%s is exported with its defaults, which are those of its comman
 it.each(stages)('%s has a guide, and a test that kills its processes', (name) => {
   expect(read('docs/README.md')).toMatch(name === 'pretrain' ? '(pretraining.md)' : `(${name}.md)`);
   const tests = filesOf('test/train', /resume.*\.test\.ts$/).filter((text) => text.includes('runKilled('));
-  expect(tests.some((text) => text.includes(`['${name}'`) || text.includes(`'${name}',`))).toBe(true);
+  const words = (commandsOf[name] ?? [name]).map((word) => `'${word}'`).join(', ');
+  expect(tests.some((text) => text.includes(`[${words}`) || text.includes(`${words},`))).toBe(true);
 });

@@ -47,7 +47,7 @@ describe('a policy', () => {
       { name: 'other', on: ['prompt', 'response'], action: 'refuse', classifier: undefined, hasLists: true },
     ]);
     expect(policy.words.size).toBe(2 + 3 + 2);
-    expect(policy.patterns).toHaveLength(1);
+    expect(policy.patterns.patterns).toHaveLength(1);
   });
 
   it('may be JSON, and has the same defaults', () => {

@@ -32,7 +32,10 @@ export interface EngineEvent {
   reason?: string;
 }
 
-/** A job that its client gave up: it left its slot after this many tokens. */
+/**
+ * A job that is given up, because its client is gone or its answer is cut: it left its slot after
+ * this many tokens.
+ */
 export interface CancelledEvent {
   type: 'cancelled';
   tokens: number;
