@@ -47,7 +47,7 @@ const sourceRooms = [
   { name: 'eval' },
   { name: 'feedback' },
   { name: 'safety' },
-  { name: 'train', inside: ['loop', ['pretrain', 'sft', 'preference', 'rl']] },
+  { name: 'train', inside: ['loop', ['pretrain', 'sft', 'preference', 'classifier', 'rl']] },
   {
     name: 'serve',
     only: ['cli'],

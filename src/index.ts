@@ -50,12 +50,14 @@ export { createRunContext, type RunConsole, type RunContext } from './comm/run-c
 // Data
 export { type CorpusOptions, readCorpus } from './data/corpus/corpus.ts';
 export type { CorpusItem, Document, Dropped, DropReason } from './data/document.ts';
+export { type LabelledMail, labelledMail } from './data/packaged/labelled-mail.ts';
 export { type PackagedName, packagedDocuments, packagedNames } from './data/packaged/packaged.ts';
 export { type RatedTerm, ratedTerms } from './data/packaged/rated-terms.ts';
 export { type Comparison, type RankedPair, rankedPairs, readComparisons } from './data/rows/comparisons.ts';
 export type { RefusalOptions } from './data/rows/encoded-rows.ts';
 export { ExampleLoader, type ExampleLoaderOptions, packExamples } from './data/rows/example-loader.ts';
 export { type Instruction, readInstructions } from './data/rows/instructions.ts';
+export { type LabelledOptions, type LabelledRow, readLabelled } from './data/rows/labelled.ts';
 export { type Prompt, readPrompts } from './data/rows/prompts.ts';
 export { type RowSplit, splitByPrompt } from './data/rows/row-split.ts';
 export type { RowCounts, RowOptions, RowsRead } from './data/rows/rows.ts';
@@ -211,9 +213,44 @@ export type {
   ReportStage,
   ReportTable,
 } from './report/sections/section.ts';
+export {
+  type ModerationScores,
+  type RunningClassifier,
+  SafetyChecks,
+  type SafetyFinding,
+  type SafetyVerdict,
+} from './safety/checks.ts';
+export type {
+  ClassifierQuestion,
+  ClassifierThreadSettings,
+} from './safety/classifier-messages.ts';
+export type { ClassifierSource } from './safety/classifier-thread.ts';
+export {
+  type PolicyCategory,
+  type PolicyClassifier,
+  type PolicyEntry,
+  type SafetyAction,
+  SafetyPolicy,
+  type Side,
+} from './safety/policy.ts';
+export type { OnProgress, ResponseCheck } from './safety/response-check.ts';
 // Scoring
 export { type BestCompletion, type BestOfOptions, bestOf } from './scoring/best-of.ts';
 export { type BestText, type BestTextsOptions, bestTexts } from './scoring/best-texts.ts';
+export {
+  type DecisionMetrics,
+  decisionMetrics,
+  type LabelledProbability,
+  rocAuc,
+  thresholdFor,
+} from './scoring/binary-metrics.ts';
+export {
+  type Classified,
+  Classifier,
+  type ClassifierInfo,
+  type ClassifierInput,
+  readClassifierInfo,
+} from './scoring/classifier.ts';
 export type { RewardFunction } from './scoring/reward-calls.ts';
 export type { Answer as ScoredAnswer, RewardSource } from './scoring/reward-source.ts';
 // Serving
@@ -225,6 +262,7 @@ export type {
   EngineEvent,
   FeedbackEvent,
   RequestEvent,
+  SafetyNotice,
   ServeEvent,
 } from './serve/protocol/events.ts';
 export type { ModelInfo } from './serve/protocol/messages.ts';
@@ -244,6 +282,7 @@ export {
 } from './tensor/autograd.ts';
 export { gelu, relu, swiglu } from './tensor/ops/activation.ts';
 export { type AttentionShape, causalSelfAttention, type SequenceIndex } from './tensor/ops/attention.ts';
+export { binaryCrossEntropy } from './tensor/ops/classification.ts';
 export { add, axpby, cast, mean, mul, scale, sub, sum } from './tensor/ops/elementwise.ts';
 export { embedding } from './tensor/ops/embedding.ts';
 export { type FeedForwardWeights, geluFeedForward, linear } from './tensor/ops/linear.ts';
@@ -307,6 +346,9 @@ export type { TokenRole } from './text/tokenizer-class.ts';
 export type { NamedToken } from './text/tokenizer-config.ts';
 export type { TokenizerProgress, TrainTokenizerOptions } from './text/train.ts';
 export type { Vocabulary } from './text/vocabulary.ts';
+// Training: the stages
+export { type ClassifierOptions, classifier } from './train/classifier/run.ts';
+export { type ClassifierSettings, classifierDefaults } from './train/classifier/settings.ts';
 // Training: the loop
 export type { StepMetrics, TrainEvent } from './train/loop/events.ts';
 export type { MetricField, RunEvent } from './train/loop/run-events.ts';
@@ -316,7 +358,6 @@ export type { Evaluation, ParameterGroup, Sample, StageEvent, TrainStage } from 
 export { type TerminalProgressOptions, terminalProgress } from './train/loop/terminal-progress.ts';
 export { type ResumeOptions, Trainer, type TrainerOptions, type TrainResult } from './train/loop/trainer.ts';
 export { type TrainerSettings, trainerDefaults } from './train/loop/trainer-settings.ts';
-// Training: the stages
 export { type DpoOptions, dpo } from './train/preference/dpo.ts';
 export { type RewardOptions, reward } from './train/preference/reward.ts';
 export {

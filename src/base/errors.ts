@@ -13,8 +13,8 @@ export const errorTable = {
   },
   ERR_CONFIG: {
     meaning:
-      'A model configuration, a chat template or a file given with `config` has values that are unknown ' +
-      'or that contradict each other.',
+      'A model configuration, a chat template, a safety policy or a file given with `config` has values ' +
+      'that are unknown or that contradict each other.',
     remedy:
       'Correct the values that the message names. `athanor help` COMMAND lists the keys of a config file.',
   },

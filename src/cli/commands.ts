@@ -81,6 +81,19 @@ export const commands: CommandTable = {
       },
     },
   },
+  safety: {
+    summary: 'train a classifier of texts, and check texts with a safety policy',
+    commands: {
+      train: {
+        summary: 'train a classifier on labelled texts or dialogues',
+        load: async () => (await import('./safety-train.ts')).train,
+      },
+      check: {
+        summary: 'check a text with a safety policy',
+        load: async () => (await import('./safety-check.ts')).check,
+      },
+    },
+  },
   eval: {
     summary: 'measure a model: perplexity, right answers, preferences or win rate',
     load: async () => (await import('./eval.ts')).evaluate,

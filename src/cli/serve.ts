@@ -31,6 +31,9 @@ export const serverOptions = {
     adminKeyFile: path('file with the hashes of the keys of /admin; without it, /admin does not answer', {
       placeholder: '<file>',
     }),
+    safety: path('safety policy: what is refused or noted in prompts and answers', {
+      placeholder: '<file>',
+    }),
     allowHost: list(
       text('name besides localhost that a Host header may have on loopback', { placeholder: '<name>' }),
     ),
@@ -160,11 +163,13 @@ function eventLine(event: ServeEvent): string {
     case 'engine':
       return `engine ${event.state}${event.reason ? `: ${oneLine(event.reason)}` : ''}`;
     case 'cancelled':
-      return `a client is gone: its slot is free after ${event.tokens} tokens`;
+      return `a sequence is given up: its slot is free after ${event.tokens} tokens`;
     case 'feedback': {
       const reason = event.reason === undefined ? '' : `: ${oneLine(event.reason)}`;
       return `feedback ${event.state} ${event.records} records${reason}`;
     }
+    case 'safety':
+      return safetyLine(event);
     case 'request': {
       const { method, route, status, seconds, promptTokens, completionTokens, client, id, error } = event;
       const used = promptTokens > 0 ? ` ${promptTokens}+${completionTokens} tokens` : '';
@@ -173,6 +178,18 @@ function eventLine(event: ServeEvent): string {
       return `${method} ${route} ${status} ${(seconds * 1000).toFixed(0)} ms${used}${who} ${id}${why}`;
     }
   }
+}
+
+function safetyLine(event: Extract<ServeEvent, { type: 'safety' }>): string {
+  const { promptHarmful, responseRefused, responseHarmful, checks, answer, client, id } = event;
+  const parts = [
+    promptHarmful ? 'prompt harmful' : '',
+    responseRefused ? 'response refused' : '',
+    responseHarmful ? 'response harmful' : '',
+  ].filter((part) => part !== '');
+  const names = checks.map(({ name, on, value }) => `${name}(${on})=${value.toFixed(3)}`).join(' ');
+  const who = client === null ? '' : ` key=${oneLine(client)}`;
+  return `safety: ${parts.join(', ')} ${oneLine(names)}${who} ${answer?.id ?? id}`;
 }
 
 function oneLine(message: string): string {

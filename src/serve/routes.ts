@@ -6,6 +6,7 @@ import { chatFormat, completionFormat } from './api/answers.ts';
 import { chatFields, readChatRequest } from './api/chat-request.ts';
 import { completionFields, readCompletionRequest } from './api/completion-request.ts';
 import type { Fields } from './api/fields.ts';
+import { moderationAnswer, moderationFields, noPolicy, readModeration } from './api/moderations.ts';
 import { responsesFormat } from './api/responses-format.ts';
 import { readResponsesRequest, responsesFields } from './api/responses-request.ts';
 import {
@@ -72,6 +73,7 @@ export function routes(context: RouteContext): Route[] {
     ...modelRoutes(context),
     ...tokenRoutes(context),
     ...feedbackRoutes(context.feedback),
+    moderationRoute(context),
     ...stateRoutes(context),
   ];
 }
@@ -178,6 +180,22 @@ function tokenRoutes({ host, settings }: RouteContext): Route[] {
       handle: () => ({ json: tokenizerInfo(host.model) }),
     },
   ];
+}
+
+function moderationRoute({ safety, settings }: RouteContext): Route {
+  return {
+    method: 'POST',
+    path: '/v1/moderations',
+    summary: 'Check texts with the safety policy.',
+    fields: moderationFields(settings),
+    required: ['input'],
+    handle: async (call) => {
+      if (!safety) throw noPolicy();
+      const texts = readModeration(settings, await call.body());
+      const { policy } = safety.checks;
+      return { json: moderationAnswer(policy.hash, await safety.checks.moderate(texts)) };
+    },
+  };
 }
 
 function stateRoutes(context: RouteContext): Route[] {

@@ -6,6 +6,9 @@ import { createAdaptorServer } from '@hono/node-server';
 import { AthanorError } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
 import { withDefaults } from '../base/with-defaults.ts';
+import type { SafetyEvent } from '../feedback/records.ts';
+import { SafetyChecks } from '../safety/checks.ts';
+import { SafetyPolicy } from '../safety/policy.ts';
 import { Guard, isLoopbackAddress } from './access/guard.ts';
 import { ApiKeys } from './access/keys.ts';
 import { Rates } from './access/rates.ts';
@@ -18,6 +21,7 @@ import { openApiDocument } from './openapi.ts';
 import type { ServeEvent } from './protocol/events.ts';
 import type { ModelInfo } from './protocol/messages.ts';
 import { type RouteContext, routes, servedName } from './routes.ts';
+import type { Safety } from './screening.ts';
 import { checkSettings, type ServeSettings, serveDefaults } from './settings.ts';
 
 /** The settings of a server; all but the model have defaults. */
@@ -27,6 +31,8 @@ export interface ServeHooks {
   /** Once aborted, the server drains and stops. */
   signal?: AbortSignal;
   onEvent?: (event: ServeEvent) => void;
+  /** Hears of all that the checks of the safety policy found, with the texts of refused prompts. */
+  onSafetyEvent?: (event: SafetyEvent) => void;
   /** The program of the engine thread, for tests. */
   engineProgram?: URL | string;
 }
@@ -68,6 +74,7 @@ export async function serve(options: ServeOptions, hooks: ServeHooks = {}): Prom
   }
   await checkAddress(settings);
   const { onEvent, engineProgram: program, signal } = hooks;
+  const policy = settings.safety === undefined ? undefined : SafetyPolicy.read(settings.safety);
   const { model, device, dtype, threads, context, prefillTokens, stallSeconds } = settings;
   const engine = { model, device, dtype, threads, context, prefillTokens, slots: settings.batchSize };
   const feedback = await startStore(settings, onEvent);
@@ -78,15 +85,20 @@ export async function serve(options: ServeOptions, hooks: ServeHooks = {}): Prom
   });
   const delay = monitorEventLoopDelay({ resolution: 10 });
   delay.enable();
+  let checks: SafetyChecks | undefined;
   try {
+    const store = feedback && ((event: SafetyEvent) => feedback.recordSafetyEvent(event));
+    checks = policy && (await SafetyChecks.start(policy, engineOf(host)));
+    const safety = checks && { checks, onEvent: (event: SafetyEvent) => reportSafety(event, hooks, store) };
     const guard = new Guard({ keys, adminKeys, isLoopback, allowedHosts: settings.allowHost });
-    const server = new AthanorServer(settings, { host, feedback }, guard, delay, onEvent);
+    const server = new AthanorServer(settings, { host, feedback, safety }, guard, delay, onEvent);
     await server.listen();
     if (signal?.aborted) await server.close();
     else signal?.addEventListener('abort', () => void server.close(), { once: true });
     return server;
   } catch (error) {
     delay.disable();
+    await checks?.close();
     await host.close();
     await feedback?.close();
     throw error;
@@ -114,6 +126,30 @@ function readAdminKeys(file: string | undefined, keys: ApiKeys | undefined): Api
   );
 }
 
+/** Where the classifiers run: as the model does. */
+function engineOf({ model: { device, dtype, threads } }: EngineHost) {
+  return { device, dtype, threads };
+}
+
+/** The caller and the store hear of the whole event, and the log of one without texts. */
+function reportSafety(
+  event: SafetyEvent,
+  { onEvent, onSafetyEvent }: ServeHooks,
+  store: ((event: SafetyEvent) => void) | undefined,
+): void {
+  onSafetyEvent?.(event);
+  store?.(event);
+  const { id, answer, client, promptHarmful, responseRefused, responseHarmful, checks } = event;
+  const found = { answer, client, promptHarmful, responseRefused, responseHarmful, checks };
+  onEvent?.({ type: 'safety', id, ...found });
+}
+
+interface ServerParts {
+  host: EngineHost;
+  feedback: StoreHost | undefined;
+  safety: Safety | undefined;
+}
+
 class AthanorServer implements RunningServer {
   readonly name: string;
   readonly closed: Promise<void>;
@@ -123,13 +159,14 @@ class AthanorServer implements RunningServer {
   readonly #http: HttpServer;
   readonly #onEvent: ServeHooks['onEvent'];
   readonly #delay: ReturnType<typeof monitorEventLoopDelay>;
+  readonly #safety: Safety | undefined;
   #inFlight = 0;
   #stopping: Promise<void> | undefined;
   #resolveClosed: () => void = () => {};
 
   constructor(
     settings: ServeSettings,
-    { host, feedback }: { host: EngineHost; feedback: StoreHost | undefined },
+    { host, feedback, safety }: ServerParts,
     guard: Guard,
     delay: ReturnType<typeof monitorEventLoopDelay>,
     onEvent: ServeHooks['onEvent'],
@@ -146,8 +183,9 @@ class AthanorServer implements RunningServer {
     const metrics = new Metrics();
     const rates = new Rates(settings);
     const isDraining = () => this.#stopping !== undefined;
+    this.#safety = safety;
     const context: RouteContext = {
-      ...{ host, feedback, rates, settings, isDraining },
+      ...{ host, feedback, rates, settings, isDraining, safety },
       modelName: this.name,
       slots: settings.batchSize,
       queue: settings.queue,
@@ -197,6 +235,7 @@ class AthanorServer implements RunningServer {
     while (this.#inFlight > 0 && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
+    await this.#safety?.checks.close();
     await this.#host.close();
     // Answers that were cut short get their last words.
     setTimeout(() => this.#http.closeAllConnections(), this.#inFlight > 0 ? 200 : 0).unref();

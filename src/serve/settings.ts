@@ -26,6 +26,8 @@ export interface ServeSettings extends RequestLimits, RateLimits {
   feedbackDays?: number | undefined;
   /** Names besides localhost that the Host header may have on loopback, for a reverse proxy. */
   allowHost: readonly string[];
+  /** Policy of the checks on prompts and answers. Default: nothing is checked. */
+  safety?: string | undefined;
   device: Device | 'auto';
   dtype: Precision | 'auto';
   /** Threads of the engine. Default: one per core. */

@@ -1,4 +1,5 @@
 /** The OpenAPI document describes the server, and the contract of the remote tokenizer holds. */
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addKey } from '../../src/serve/access/keys.ts';
@@ -38,7 +39,10 @@ beforeAll(async () => {
   (await writeChatModel(folder, { contextLength: 64 })).dispose();
   const adminKeyFile = join(folder, 'admin-keys');
   adminKey = addKey(adminKeyFile, 'root');
-  served = await startServer({ model: folder, name: 'tiny', feedback: join(folder, 'db'), adminKeyFile });
+  const safety = join(folder, 'policy.json');
+  writeFileSync(safety, '{"categories": {"made": {"words": ["blorp"]}}}');
+  const feedback = join(folder, 'db');
+  served = await startServer({ model: folder, name: 'tiny', feedback, adminKeyFile, safety });
   await withAnswers();
   document = (await (await served.get('/openapi.json')).json()) as Document;
   operations = Object.entries(document.paths).flatMap(([path, methods]) =>
@@ -54,6 +58,7 @@ const BODIES: Record<string, object> = {
   '/v1/responses': { input: 'hi', max_output_tokens: 1 },
   '/tokenize': { prompt: 'hi' },
   '/detokenize': { tokens: [1, 2] },
+  '/v1/moderations': { input: 'hi' },
 };
 
 /** Bodies that name answers. */
@@ -82,6 +87,7 @@ describe('the document', () => {
       'POST /v1/comparisons',
       'DELETE /admin/users/{user}',
       'GET /admin/safety',
+      'POST /v1/moderations',
       'GET /health',
       'GET /ready',
       'GET /metrics',

@@ -134,6 +134,17 @@ out: *x
 resume: false
 `;
 
+const policy = `refusal: "Not \u{1f525} here."
+refusal_phrases: [I cannot]
+check_every: 8
+accents: keep
+categories:
+  one/two: { on: [prompt], action: flag, words: [athanor, 'caf\u00e9 au lait'], patterns: ['f[iu]re(?:s|d){1,2}\\b'] }
+  three:
+    word_files: list.txt
+    on: response
+`;
+
 /** Writes valid files for each reader into `root`, a folder by the reader's name. */
 export async function makeFiles(root) {
   const { Tokenizer } = await built('text/tokenizer');
@@ -206,6 +217,11 @@ export async function makeFiles(root) {
   const settings = { batchSize: 2, context: 8, dtype: 'f32', evalTokens: 64, sampleTokens: 2 };
   await pretrain({ ...settings, data: shards, model: join(root, 'model'), steps: 3, out: resume });
   rmSync(join(resume, 'report.html'));
+  put('policy', {
+    'policy.yaml': policy,
+    'list.txt': '# words\nfurnace\n\none steady  fire\n',
+    'classifier.json': JSON.stringify({ reads: 'text', category: null, threshold: 0.5, held_out: {} }),
+  });
   put('run', { 'run.json': readFileSync(join(resume, 'run.json')) });
   cpSync(join(resume, 'checkpoints'), join(root, 'checkpoint/checkpoints'), { recursive: true });
 }
@@ -255,6 +271,9 @@ export async function readersOf(root) {
   const { readTgz } = await built('data/packaged/tar');
   const packagedText = await built('data/packaged/packaged-text');
   const { readConfig } = await built('cli/config-file');
+  const { SafetyPolicy } = await built('safety/policy');
+  const { scanTexts } = await built('safety/text-scan');
+  const { readClassifierInfo } = await built('scoring/classifier');
   const { pretrain: pretrainCommand } = await built('cli/pretrain');
   const { modelEnds } = await built('checkpoint/text-ends');
   const { readQuestions } = await built('eval/questions');
@@ -325,6 +344,11 @@ export async function readersOf(root) {
         attempt(() => useModel(folder)),
       ]),
     index: (folder) => readModelFiles(folder),
+    policy: (folder) =>
+      readEach([
+        attempt(() => scanTexts(SafetyPolicy.read(join(folder, 'policy.yaml')), texts)),
+        attempt(() => readClassifierInfo(folder)),
+      ]),
     safetensors: (folder) => {
       const file = SafetensorsFile.open(join(folder, 'x.safetensors'));
       try {

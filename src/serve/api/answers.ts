@@ -23,7 +23,9 @@ export interface Part {
   text: string;
   reports: NamedReport[];
   /** With the last part. */
-  finish: 'stop' | 'length' | undefined;
+  finish: 'stop' | 'length' | 'content_filter' | undefined;
+  /** What is said in place of text that a safety policy refuses; with the last part. */
+  refusal?: string;
 }
 
 /** How an API writes its answers. */
@@ -106,9 +108,9 @@ export const chatFormat: AnswerFormat = {
   idPrefix: 'chatcmpl-',
   whole: (head, choices, hasReports, usage) =>
     envelope(head, 'chat.completion', {
-      choices: choices.map(({ text, reports, finish }, index) => ({
+      choices: choices.map(({ text, reports, finish, refusal = null }, index) => ({
         index,
-        message: { role: 'assistant', content: text, refusal: null },
+        message: { role: 'assistant', content: refusal !== null && text === '' ? null : text, refusal },
         logprobs: hasReports ? chatLogProbs(reports) : null,
         finish_reason: finish ?? null,
       })),
@@ -119,10 +121,11 @@ export const chatFormat: AnswerFormat = {
 
 const chatChunks: ChunkFormat = {
   opening: (head, index) => [chatChunk(head, index, { role: 'assistant', content: '' }, null, null)],
-  chunks: (head, index, { text, reports, finish }) => {
+  chunks: (head, index, { text, reports, finish, refusal }) => {
     const logProbs = reports.length > 0 ? chatLogProbs(reports) : null;
     const chunks: JsonObject[] = [];
     if (text !== '' || logProbs) chunks.push(chatChunk(head, index, { content: text }, logProbs, null));
+    if (refusal !== undefined) chunks.push(chatChunk(head, index, { refusal }, null, null));
     if (finish) chunks.push(chatChunk(head, index, {}, null, finish));
     return chunks;
   },
@@ -143,24 +146,37 @@ export const completionFormat: AnswerFormat = {
   idPrefix: 'cmpl-',
   whole: (head, choices, hasReports, usage) =>
     envelope(head, 'text_completion', {
-      choices: choices.map(({ text, reports, finish }, index) => ({
+      choices: choices.map(({ text, reports, finish, refusal }, index) => ({
         index,
-        text,
+        text: text + refusalText(refusal, text !== ''),
         logprobs: hasReports ? completionLogProbs(reports) : null,
         finish_reason: finish ?? null,
       })),
       usage: usageObject(usage),
     }),
-  stream: (head, options) => chunkStream(completionChunks, head, options),
+  stream: (head, options) => chunkStream(completionChunks(), head, options),
 };
 
-const completionChunks: ChunkFormat = {
-  opening: () => [],
-  chunks: (head, index, { text, reports, finish = null }) => {
-    if (text === '' && reports.length === 0 && finish === null) return [];
-    const logprobs = reports.length > 0 ? completionLogProbs(reports) : null;
-    const choices = [{ index, text, logprobs, finish_reason: finish }];
-    return [envelope(head, 'text_completion', { choices })];
-  },
-  usageChunk: (head, usage) => envelope(head, 'text_completion', { choices: [], usage: usageObject(usage) }),
-};
+/** Completions have no field for a refusal: it is a paragraph of the text. */
+function refusalText(refusal: string | undefined, hasText: boolean): string {
+  if (refusal === undefined) return '';
+  return hasText ? `\n\n${refusal}` : refusal;
+}
+
+function completionChunks(): ChunkFormat {
+  /** Choices of which text was sent. */
+  const begun = new Set<number>();
+  return {
+    opening: () => [],
+    chunks: (head, index, { text: own, reports, finish = null, refusal }) => {
+      if (own !== '') begun.add(index);
+      const text = own + refusalText(refusal, begun.has(index));
+      if (text === '' && reports.length === 0 && finish === null) return [];
+      const logprobs = reports.length > 0 ? completionLogProbs(reports) : null;
+      const choices = [{ index, text, logprobs, finish_reason: finish }];
+      return [envelope(head, 'text_completion', { choices })];
+    },
+    usageChunk: (head, usage) =>
+      envelope(head, 'text_completion', { choices: [], usage: usageObject(usage) }),
+  };
+}

@@ -44,6 +44,11 @@ export class AnswerRecorder {
     if (finish) this.#end(index, finish);
   }
 
+  /** Writes what the model wrote of a choice until a safety check cut it. */
+  cut(index: number): void {
+    this.#end(index, 'content_filter');
+  }
+
   /** Writes what a client has got of a stream that did not come to its end. */
   end(): void {
     if (!this.#request.isStreamed) return;

@@ -1,5 +1,7 @@
 /** What a server reports while it runs. No event holds a prompt, an answer or a key. */
 
+import type { SafetyEvent } from '../../feedback/records.ts';
+
 /** An answer that is complete, or that failed. */
 export interface RequestEvent {
   type: 'request';
@@ -30,7 +32,10 @@ export interface EngineEvent {
   reason?: string;
 }
 
-/** A job that its client gave up: it left its slot after this many tokens. */
+/**
+ * A job that is given up, because its client is gone or its answer is cut: it left its slot after
+ * this many tokens.
+ */
 export interface CancelledEvent {
   type: 'cancelled';
   tokens: number;
@@ -50,11 +55,21 @@ export interface FeedbackEvent {
   reason?: string;
 }
 
+/** What the checks of the safety policy found in an exchange; see SafetyEvent of the feedback. */
+export interface SafetyNotice
+  extends Pick<
+    SafetyEvent,
+    'id' | 'answer' | 'client' | 'promptHarmful' | 'responseRefused' | 'responseHarmful' | 'checks'
+  > {
+  type: 'safety';
+}
+
 export type ServeEvent =
   | { type: 'listening'; url: string }
   | RequestEvent
   | EngineEvent
   | CancelledEvent
   | FeedbackEvent
+  | SafetyNotice
   /** New requests are refused; those in flight go on for a while. */
   | { type: 'draining' };

@@ -1,11 +1,11 @@
-/** The model that a reward model starts from. */
+/** The model that a reward model or a classifier starts from. */
 import { isScoringModel, loadScoringModel, scoringModelFrom } from '../../checkpoint/gpt-folder.ts';
 import { ScoringModel } from '../../nn/scoring-model.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
-import { type ChatModelOptions, loadChatModel } from '../loop/chat-model.ts';
+import { type ChatModelOptions, loadChatModel } from './chat-model.ts';
 
 /**
- * Loads a reward model to continue; or puts a new head on a language model's trunk, and gives the
+ * Loads a model with one score to continue; or puts a new head on a language model's trunk, and gives the
  * trunk rows for new control tokens of the tokenizer. Throws as loadModel.
  */
 export function scoringStart(folder: string, tokenizer: Tokenizer, options: ChatModelOptions): ScoringModel {
