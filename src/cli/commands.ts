@@ -56,6 +56,19 @@ export const commands: CommandTable = {
     summary: 'serve a model over HTTP, with the API of OpenAI',
     load: async () => (await import('./serve.ts')).serve,
   },
+  feedback: {
+    summary: 'what people said of the answers of a server',
+    commands: {
+      rows: {
+        summary: 'clean feedback and write it as training rows',
+        load: async () => (await import('./feedback-rows.ts')).feedbackRows,
+      },
+    },
+  },
+  improve: {
+    summary: 'train the served model on feedback, compare the two, promote or roll back',
+    load: async () => (await import('./improve.ts')).improve,
+  },
   eval: {
     summary: 'measure a model: perplexity, right answers, preferences or win rate',
     load: async () => (await import('./eval.ts')).evaluate,

@@ -11,7 +11,8 @@ import { ApiKeys } from './access/keys.ts';
 import { Rates } from './access/rates.ts';
 import { createApp } from './app.ts';
 import { StoreHost } from './feedback/store-host.ts';
-import { EngineHost } from './host/engine-host.ts';
+import { EngineSwitch, type Reloaded } from './host/engine-switch.ts';
+import { InFlight } from './in-flight.ts';
 import { Metrics } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
 import type { ServeEvent } from './protocol/events.ts';
@@ -37,7 +38,13 @@ export interface RunningServer {
   readonly port: number;
   /** The name that requests give. */
   readonly name: string;
+  /** The model that answers new requests. */
   readonly model: ModelInfo;
+  /**
+   * Loads the model that the path shows now, and gives it to new requests; those in flight end on
+   * the old one. Throws as serve, and then the old one goes on.
+   */
+  reload(): Promise<Reloaded>;
   /** Resolves when the server has stopped. */
   readonly closed: Promise<void>;
   /** Stops as the signal does, and waits until it is done. */
@@ -69,8 +76,10 @@ export async function serve(options: ServeOptions, hooks: ServeHooks = {}): Prom
   const { model, device, dtype, threads, context, prefillTokens, stallSeconds } = settings;
   const engine = { model, device, dtype, threads, context, prefillTokens, slots: settings.batchSize };
   const feedback = await startStore(settings, onEvent);
-  const started = EngineHost.start({ ...engine, stallSeconds, onEvent, program });
-  const host = await started.catch(async (error: unknown) => {
+  const inFlight = new InFlight();
+  const ended = () => inFlight.ended();
+  const started = EngineSwitch.start({ ...engine, stallSeconds, onEvent, program, ended });
+  const engines = await started.catch(async (error: unknown) => {
     await feedback?.close();
     throw error;
   });
@@ -78,14 +87,14 @@ export async function serve(options: ServeOptions, hooks: ServeHooks = {}): Prom
   delay.enable();
   try {
     const guard = new Guard({ keys, adminKeys, isLoopback, allowedHosts: settings.allowHost });
-    const server = new AthanorServer(settings, { host, feedback }, guard, delay, onEvent);
+    const server = new AthanorServer(settings, { engines, feedback, inFlight, guard, delay, onEvent });
     await server.listen();
     if (signal?.aborted) await server.close();
     else signal?.addEventListener('abort', () => void server.close(), { once: true });
     return server;
   } catch (error) {
     delay.disable();
-    await host.close();
+    await engines.close();
     await feedback?.close();
     throw error;
   }
@@ -112,28 +121,32 @@ function readAdminKeys(file: string | undefined, keys: ApiKeys | undefined): Api
   );
 }
 
+interface ServerParts {
+  engines: EngineSwitch;
+  feedback: StoreHost | undefined;
+  inFlight: InFlight;
+  guard: Guard;
+  delay: ReturnType<typeof monitorEventLoopDelay>;
+  onEvent: ServeHooks['onEvent'];
+}
+
 class AthanorServer implements RunningServer {
   readonly name: string;
   readonly closed: Promise<void>;
   readonly #settings: ServeSettings;
-  readonly #host: EngineHost;
+  readonly #engines: EngineSwitch;
+  readonly #inFlight: InFlight;
   readonly #feedback: StoreHost | undefined;
   readonly #http: HttpServer;
   readonly #onEvent: ServeHooks['onEvent'];
   readonly #delay: ReturnType<typeof monitorEventLoopDelay>;
-  #inFlight = 0;
   #stopping: Promise<void> | undefined;
   #resolveClosed: () => void = () => {};
 
-  constructor(
-    settings: ServeSettings,
-    { host, feedback }: { host: EngineHost; feedback: StoreHost | undefined },
-    guard: Guard,
-    delay: ReturnType<typeof monitorEventLoopDelay>,
-    onEvent: ServeHooks['onEvent'],
-  ) {
+  constructor(settings: ServeSettings, { engines, feedback, inFlight, guard, delay, onEvent }: ServerParts) {
     this.#settings = settings;
-    this.#host = host;
+    this.#engines = engines;
+    this.#inFlight = inFlight;
     this.#feedback = feedback;
     this.#onEvent = onEvent;
     this.#delay = delay;
@@ -145,7 +158,10 @@ class AthanorServer implements RunningServer {
     const rates = new Rates(settings);
     const isDraining = () => this.#stopping !== undefined;
     const context: RouteContext = {
-      ...{ host, feedback, rates, settings, isDraining },
+      ...{ feedback, rates, settings, isDraining, engines },
+      get host() {
+        return engines.host;
+      },
       modelName: this.name,
       slots: settings.batchSize,
       queue: settings.queue,
@@ -157,14 +173,15 @@ class AthanorServer implements RunningServer {
     const { maxBodyBytes } = settings;
     const app = createApp(table, { guard, rates, metrics, maxBodyBytes, isDraining, onEvent });
     this.#http = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as HttpServer;
-    this.#http.on('request', (_, response) => {
-      ++this.#inFlight;
-      response.on('close', () => --this.#inFlight);
-    });
+    this.#http.on('request', (_, response) => inFlight.add(response));
   }
 
   get model(): ModelInfo {
-    return this.#host.model;
+    return this.#engines.host.model;
+  }
+
+  reload(): Promise<Reloaded> {
+    return this.#engines.reload();
   }
 
   get port(): number {
@@ -200,12 +217,12 @@ class AthanorServer implements RunningServer {
     const isClosed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
     this.#http.closeIdleConnections();
     const deadline = performance.now() + this.#settings.drainSeconds * 1000;
-    while (this.#inFlight > 0 && performance.now() < deadline) {
+    while (this.#inFlight.size > 0 && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    await this.#host.close();
+    await this.#engines.close();
     // Answers that were cut short get their last words.
-    setTimeout(() => this.#http.closeAllConnections(), this.#inFlight > 0 ? 200 : 0).unref();
+    setTimeout(() => this.#http.closeAllConnections(), this.#inFlight.size > 0 ? 200 : 0).unref();
     await isClosed;
     await this.#feedback?.close();
     this.#delay.disable();
@@ -213,9 +230,8 @@ class AthanorServer implements RunningServer {
   }
 
   #renderMetrics(metrics: Metrics): string {
-    const { running, waiting, isReady, counts } = this.#host;
     const eventLoopDelay = this.#delay.percentile(99) / 1e9;
     this.#delay.reset();
-    return metrics.render({ running, waiting, ready: isReady, ...counts, eventLoopDelay });
+    return metrics.render({ ...this.#engines.gauges, eventLoopDelay });
   }
 }
