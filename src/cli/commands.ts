@@ -59,6 +59,10 @@ export const commands: CommandTable = {
   feedback: {
     summary: 'look after the answers and feedback that a server collected',
     commands: {
+      rows: {
+        summary: 'clean feedback and write it as training rows',
+        load: async () => (await import('./feedback-rows.ts')).feedbackRows,
+      },
       stats: {
         summary: 'count the records of a store, and check the file',
         load: async () => (await import('./feedback.ts')).stats,
@@ -80,6 +84,10 @@ export const commands: CommandTable = {
         load: async () => (await import('./feedback.ts')).remove,
       },
     },
+  },
+  improve: {
+    summary: 'train the served model on feedback, compare the two, promote or roll back',
+    load: async () => (await import('./improve.ts')).improve,
   },
   safety: {
     summary: 'train a classifier of texts, and check texts with a safety policy',

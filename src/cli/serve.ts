@@ -84,7 +84,7 @@ export const serverOptions = {
 
 export const serve = defineCommand({
   description:
-    'Serves a model with the HTTP API of OpenAI: chat, completions with log-probabilities, tokens, metrics. It listens on this machine only, unless --host says otherwise. Ctrl-C lets requests in flight end; a second one stops at once.',
+    'Serves a model with the HTTP API of OpenAI: chat, completions with log-probabilities, tokens, metrics. It listens on this machine only, unless --host says otherwise. SIGHUP loads the model that --model shows now. Ctrl-C lets requests in flight end; a second one stops at once.',
   options: {
     ...inGroup('Run', {
       model: path('folder of the model'),
@@ -105,7 +105,10 @@ export const serve = defineCommand({
     }
     const { serve: start } = await import('../serve/serve.ts');
     const log = (line: string) => process.stderr.write(`${new Date().toISOString()} ${spell(line)}\n`);
-    const interrupt = new Interrupt(() => {});
+    const interrupt = new Interrupt(() => {}, () => {}, ['SIGINT', 'SIGTERM']);
+    let reload = () => {};
+    const onHangup = () => reload();
+    process.on('SIGHUP', onHangup);
     let requests = 0;
     let tokens = 0;
     try {
@@ -122,6 +125,8 @@ export const serve = defineCommand({
           },
         },
       );
+      // Its event says what became of it.
+      reload = () => void server.reload().catch(() => {});
       const info = server.model;
       log(
         `serving ${server.name} (context ${info.contextLength}, ${info.dtype} on ${info.device}) at ${server.url}/v1`,
@@ -130,6 +135,7 @@ export const serve = defineCommand({
       if (json) process.stdout.write(`${JSON.stringify({ url: server.url, model: server.name })}\n`);
       await server.closed;
     } finally {
+      process.off('SIGHUP', onHangup);
       interrupt.dispose();
     }
     return { requests, completion_tokens: tokens };
@@ -162,6 +168,10 @@ function eventLine(event: ServeEvent): string {
       return 'stopping: requests in flight may end, new ones are refused';
     case 'engine':
       return `engine ${event.state}${event.reason ? `: ${oneLine(event.reason)}` : ''}`;
+    case 'model':
+      return event.state === 'loaded'
+        ? `model ${event.hash.slice(0, 12)} answers new requests, after ${event.previous?.slice(0, 12)}`
+        : `the new model is refused, ${event.hash.slice(0, 12)} goes on: ${oneLine(event.reason ?? '')}`;
     case 'cancelled':
       return `a sequence is given up: its slot is free after ${event.tokens} tokens`;
     case 'feedback': {

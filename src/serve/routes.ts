@@ -1,12 +1,12 @@
 /** All routes. The HTTP application and the OpenAPI document are both made from this table. */
-import { statSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import type { JsonObject, JsonValue } from '../base/json.ts';
 import { chatFormat, completionFormat } from './api/answers.ts';
 import { chatFields, readChatRequest } from './api/chat-request.ts';
 import { completionFields, readCompletionRequest } from './api/completion-request.ts';
 import type { Fields } from './api/fields.ts';
 import { moderationAnswer, moderationFields, noPolicy, readModeration } from './api/moderations.ts';
+import { reloadAnswer } from './api/reload.ts';
 import { responsesFormat } from './api/responses-format.ts';
 import { readResponsesRequest, responsesFields } from './api/responses-request.ts';
 import {
@@ -20,6 +20,7 @@ import {
 } from './api/tokens.ts';
 import { feedbackRoutes } from './feedback-routes.ts';
 import { answer, checkModel, type Exchange, type GenerationContext } from './generation.ts';
+import type { EngineSwitch } from './host/engine-switch.ts';
 import type { ServeSettings } from './settings.ts';
 
 /** A call of a route. */
@@ -56,6 +57,7 @@ export interface Route {
 /** What the routes need of the server. */
 export interface RouteContext extends GenerationContext {
   settings: ServeSettings;
+  engines: EngineSwitch;
   /** Whether new requests are taken. */
   isDraining(): boolean;
   metrics(): string;
@@ -75,6 +77,7 @@ export function routes(context: RouteContext): Route[] {
     ...feedbackRoutes(context.feedback),
     moderationRoute(context),
     ...stateRoutes(context),
+    reloadRoute(context),
   ];
 }
 
@@ -123,14 +126,14 @@ function whole(json: JsonObject | undefined): Answer {
 }
 
 function modelRoutes(context: RouteContext): Route[] {
-  const { modelName, settings, host } = context;
-  const created = Math.floor(statSync(join(settings.model, 'config.json')).mtimeMs / 1000);
+  const { modelName } = context;
   const model = (): JsonObject => ({
     id: modelName,
     object: 'model',
-    created,
+    created: context.engines.created,
     owned_by: 'athanor',
-    max_model_len: host.model.contextLength,
+    max_model_len: context.host.model.contextLength,
+    hash: context.host.model.hash,
   });
   return [
     {
@@ -151,7 +154,8 @@ function modelRoutes(context: RouteContext): Route[] {
   ];
 }
 
-function tokenRoutes({ host, settings }: RouteContext): Route[] {
+function tokenRoutes(context: RouteContext): Route[] {
+  const { settings } = context;
   return [
     {
       method: 'POST',
@@ -159,6 +163,7 @@ function tokenRoutes({ host, settings }: RouteContext): Route[] {
       summary: 'Turn a text or a conversation into token ids.',
       fields: tokenizeFields(settings),
       handle: async (call) => {
+        const { host } = context;
         const [tokens] = await host.encode([readTokenize(settings, await call.body())]);
         return { json: tokenizeAnswer(tokens!, host.model) };
       },
@@ -170,14 +175,14 @@ function tokenRoutes({ host, settings }: RouteContext): Route[] {
       fields: detokenizeFields,
       required: ['tokens'],
       handle: async (call) => ({
-        json: detokenizeAnswer(await host.decode(readDetokenize(await call.body()))),
+        json: detokenizeAnswer(await context.host.decode(readDetokenize(await call.body()))),
       }),
     },
     {
       method: 'GET',
       path: '/tokenizer_info',
       summary: 'Describe the tokenizer.',
-      handle: () => ({ json: tokenizerInfo(host.model) }),
+      handle: () => ({ json: tokenizerInfo(context.host.model) }),
     },
   ];
 }
@@ -199,7 +204,6 @@ function moderationRoute({ safety, settings }: RouteContext): Route {
 }
 
 function stateRoutes(context: RouteContext): Route[] {
-  const { host } = context;
   return [
     {
       method: 'GET',
@@ -213,7 +217,7 @@ function stateRoutes(context: RouteContext): Route[] {
       summary: 'Say whether requests are worked on.',
       statuses: { 503: 'The engine starts or stalls, or the server is stopping.' },
       handle: () => {
-        const isReady = host.isReady && !context.isDraining();
+        const isReady = context.host.isReady && !context.isDraining();
         return { json: { status: isReady ? 'ready' : 'not ready' }, status: isReady ? 200 : 503 };
       },
     },
@@ -230,4 +234,15 @@ function stateRoutes(context: RouteContext): Route[] {
       handle: () => ({ json: context.openApi() }),
     },
   ];
+}
+
+function reloadRoute({ engines, modelName }: RouteContext): Route {
+  return {
+    method: 'POST',
+    path: '/admin/reload',
+    summary: 'Load the model that the path of the server shows now, and give it to new requests.',
+    isAdmin: true,
+    statuses: { 422: 'The model cannot be loaded; the old one goes on.' },
+    handle: async () => ({ json: await reloadAnswer(modelName, () => engines.reload()) }),
+  };
 }

@@ -15,7 +15,8 @@ import { Rates } from './access/rates.ts';
 import { checkAddress, listenOn } from './address.ts';
 import { createApp } from './app.ts';
 import { StoreHost } from './feedback/store-host.ts';
-import { EngineHost } from './host/engine-host.ts';
+import { EngineSwitch, type Reloaded } from './host/engine-switch.ts';
+import { InFlight } from './in-flight.ts';
 import { Metrics } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
 import type { ServeEvent } from './protocol/events.ts';
@@ -44,7 +45,13 @@ export interface RunningServer {
   readonly port: number;
   /** The name that requests give. */
   readonly name: string;
+  /** The model that answers new requests. */
   readonly model: ModelInfo;
+  /**
+   * Loads the model that the path shows now, and gives it to new requests; those in flight end on
+   * the old one. Throws as serve, and then the old one goes on.
+   */
+  reload(): Promise<Reloaded>;
   /** Resolves when the server has stopped. */
   readonly closed: Promise<void>;
   /** Stops as the signal does, and waits until it is done. */
@@ -78,8 +85,10 @@ export async function serve(options: ServeOptions, hooks: ServeHooks = {}): Prom
   const { model, device, dtype, threads, context, prefillTokens, stallSeconds } = settings;
   const engine = { model, device, dtype, threads, context, prefillTokens, slots: settings.batchSize };
   const feedback = await startStore(settings, onEvent);
-  const started = EngineHost.start({ ...engine, stallSeconds, onEvent, program });
-  const host = await started.catch(async (error: unknown) => {
+  const inFlight = new InFlight();
+  const ended = () => inFlight.ended();
+  const started = EngineSwitch.start({ ...engine, stallSeconds, onEvent, program, ended });
+  const engines = await started.catch(async (error: unknown) => {
     await feedback?.close();
     throw error;
   });
@@ -88,10 +97,11 @@ export async function serve(options: ServeOptions, hooks: ServeHooks = {}): Prom
   let checks: SafetyChecks | undefined;
   try {
     const store = feedback && ((event: SafetyEvent) => feedback.recordSafetyEvent(event));
-    checks = policy && (await SafetyChecks.start(policy, engineOf(host)));
+    checks = policy && (await SafetyChecks.start(policy, engineOf(engines.host)));
     const safety = checks && { checks, onEvent: (event: SafetyEvent) => reportSafety(event, hooks, store) };
     const guard = new Guard({ keys, adminKeys, isLoopback, allowedHosts: settings.allowHost });
-    const server = new AthanorServer(settings, { host, feedback, safety }, guard, delay, onEvent);
+    const parts = { engines, feedback, safety, inFlight, guard, delay, onEvent };
+    const server = new AthanorServer(settings, parts);
     await server.listen();
     if (signal?.aborted) await server.close();
     else signal?.addEventListener('abort', () => void server.close(), { once: true });
@@ -99,7 +109,7 @@ export async function serve(options: ServeOptions, hooks: ServeHooks = {}): Prom
   } catch (error) {
     delay.disable();
     await checks?.close();
-    await host.close();
+    await engines.close();
     await feedback?.close();
     throw error;
   }
@@ -145,34 +155,34 @@ function reportSafety(
 }
 
 interface ServerParts {
-  host: EngineHost;
+  engines: EngineSwitch;
   feedback: StoreHost | undefined;
   safety: Safety | undefined;
+  inFlight: InFlight;
+  guard: Guard;
+  delay: ReturnType<typeof monitorEventLoopDelay>;
+  onEvent: ServeHooks['onEvent'];
 }
 
 class AthanorServer implements RunningServer {
   readonly name: string;
   readonly closed: Promise<void>;
   readonly #settings: ServeSettings;
-  readonly #host: EngineHost;
+  readonly #engines: EngineSwitch;
+  readonly #inFlight: InFlight;
   readonly #feedback: StoreHost | undefined;
   readonly #http: HttpServer;
   readonly #onEvent: ServeHooks['onEvent'];
   readonly #delay: ReturnType<typeof monitorEventLoopDelay>;
   readonly #safety: Safety | undefined;
-  #inFlight = 0;
   #stopping: Promise<void> | undefined;
   #resolveClosed: () => void = () => {};
 
-  constructor(
-    settings: ServeSettings,
-    { host, feedback, safety }: ServerParts,
-    guard: Guard,
-    delay: ReturnType<typeof monitorEventLoopDelay>,
-    onEvent: ServeHooks['onEvent'],
-  ) {
+  constructor(settings: ServeSettings, parts: ServerParts) {
+    const { engines, feedback, safety, inFlight, guard, delay, onEvent } = parts;
     this.#settings = settings;
-    this.#host = host;
+    this.#engines = engines;
+    this.#inFlight = inFlight;
     this.#feedback = feedback;
     this.#onEvent = onEvent;
     this.#delay = delay;
@@ -185,7 +195,10 @@ class AthanorServer implements RunningServer {
     const isDraining = () => this.#stopping !== undefined;
     this.#safety = safety;
     const context: RouteContext = {
-      ...{ host, feedback, rates, settings, isDraining, safety },
+      ...{ feedback, rates, settings, isDraining, engines, safety },
+      get host() {
+        return engines.host;
+      },
       modelName: this.name,
       slots: settings.batchSize,
       queue: settings.queue,
@@ -197,14 +210,15 @@ class AthanorServer implements RunningServer {
     const { maxBodyBytes } = settings;
     const app = createApp(table, { guard, rates, metrics, maxBodyBytes, isDraining, onEvent });
     this.#http = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as HttpServer;
-    this.#http.on('request', (_, response) => {
-      ++this.#inFlight;
-      response.on('close', () => --this.#inFlight);
-    });
+    this.#http.on('request', (_, response) => inFlight.add(response));
   }
 
   get model(): ModelInfo {
-    return this.#host.model;
+    return this.#engines.host.model;
+  }
+
+  reload(): Promise<Reloaded> {
+    return this.#engines.reload();
   }
 
   get port(): number {
@@ -232,13 +246,13 @@ class AthanorServer implements RunningServer {
     const isClosed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
     this.#http.closeIdleConnections();
     const deadline = performance.now() + this.#settings.drainSeconds * 1000;
-    while (this.#inFlight > 0 && performance.now() < deadline) {
+    while (this.#inFlight.size > 0 && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     await this.#safety?.checks.close();
-    await this.#host.close();
+    await this.#engines.close();
     // Answers that were cut short get their last words.
-    setTimeout(() => this.#http.closeAllConnections(), this.#inFlight > 0 ? 200 : 0).unref();
+    setTimeout(() => this.#http.closeAllConnections(), this.#inFlight.size > 0 ? 200 : 0).unref();
     await isClosed;
     await this.#feedback?.close();
     this.#delay.disable();
@@ -246,9 +260,8 @@ class AthanorServer implements RunningServer {
   }
 
   #renderMetrics(metrics: Metrics): string {
-    const { running, waiting, isReady, counts } = this.#host;
     const eventLoopDelay = this.#delay.percentile(99) / 1e9;
     this.#delay.reset();
-    return metrics.render({ running, waiting, ready: isReady, ...counts, eventLoopDelay });
+    return metrics.render({ ...this.#engines.gauges, eventLoopDelay });
   }
 }

@@ -92,6 +92,7 @@ describe('the document', () => {
       'GET /ready',
       'GET /metrics',
       'GET /openapi.json',
+      'POST /admin/reload',
     ]);
     for (const { path, method, operation } of operations) {
       const url = served.url + path.replace('{model}', 'tiny').replace('{user}', 'nobody');

@@ -2,6 +2,7 @@
 
 import { AthanorError } from '../../base/errors.ts';
 import { loadModel } from '../../checkpoint/gpt-folder.ts';
+import { modelHash } from '../../checkpoint/model-hash.ts';
 import { stopTokensOf } from '../../checkpoint/text-ends.ts';
 import { promptTokens } from '../../generate/generate-text.ts';
 import type { TokenReport } from '../../generate/token-reports.ts';
@@ -11,7 +12,6 @@ import type { Gpt } from '../../nn/gpt.ts';
 import { ChatTemplate } from '../../text/chat-template.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
 import type { EngineSettings, Job, ModelInfo, NamedToken, PromptInput } from '../protocol/messages.ts';
-import { modelHash } from './model-hash.ts';
 
 export class ServedModel {
   readonly model: Gpt;

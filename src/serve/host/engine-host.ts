@@ -61,6 +61,7 @@ export class EngineHost {
   #model: ModelInfo | undefined;
   #isReady = false;
   #isClosed = false;
+  #isRetired = false;
   #nextId = 0;
   #restartMs = 100;
   #handled = newCounter();
@@ -87,7 +88,7 @@ export class EngineHost {
     return host;
   }
 
-  /** The model that was loaded first. */
+  /** The model that is loaded, or was before a crash. */
   get model(): ModelInfo {
     return this.#model!;
   }
@@ -142,6 +143,11 @@ export class EngineHost {
       return;
     }
     this.#send({ type: 'cancel', id });
+  }
+
+  /** No new requests will come. A crash then costs all jobs, since nothing starts again. */
+  retire(): void {
+    this.#isRetired = true;
   }
 
   /** Ends the thread. All jobs are lost. */
@@ -214,7 +220,7 @@ export class EngineHost {
     this.#lastSign = performance.now();
     switch (message.type) {
       case 'ready':
-        this.#model ??= message.model;
+        this.#model = message.model;
         this.#isReady = true;
         this.#restartMs = 100;
         this.#options.onEvent?.({ type: 'engine', state: 'ready' });
@@ -285,6 +291,10 @@ export class EngineHost {
     this.#worker = undefined;
     ++this.counts.restarts;
     onEvent?.({ type: 'engine', state, reason });
+    if (this.#isRetired) {
+      this.#lose(`the engine ${state}`, [...this.#jobs.keys()]);
+      return;
+    }
     this.#lose(`the engine ${state} and starts again`, [...this.#running]);
     const again = () => {
       if (this.#isClosed) return;

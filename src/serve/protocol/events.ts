@@ -41,6 +41,18 @@ export interface CancelledEvent {
   tokens: number;
 }
 
+/** A reload: another model answers from now on, or the new one cannot be loaded. */
+export interface ModelEvent {
+  type: 'model';
+  state: 'loaded' | 'refused';
+  /** SHA-256 of the model that answers now. */
+  hash: string;
+  /** That of the model from before, when another one was loaded. */
+  previous?: string;
+  /** Why the new model was refused. */
+  reason?: string;
+}
+
 /** What happened to the feedback store. */
 export interface FeedbackEvent {
   type: 'feedback';
@@ -69,6 +81,7 @@ export type ServeEvent =
   | RequestEvent
   | EngineEvent
   | CancelledEvent
+  | ModelEvent
   | FeedbackEvent
   | SafetyNotice
   /** New requests are refused; those in flight go on for a while. */

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileError } from '../../base/errors.ts';
+import { fileError } from '../base/errors.ts';
 
 const CHUNK_BYTES = 4 * 2 ** 20;
 
