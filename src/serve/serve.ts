@@ -137,7 +137,7 @@ function readAdminKeys(file: string | undefined, keys: ApiKeys | undefined): Api
 }
 
 /** Where the classifiers run: as the model does. */
-function engineOf({ model: { device, dtype, threads } }: EngineHost) {
+function engineOf({ model: { device, dtype, threads } }: { model: ModelInfo }) {
   return { device, dtype, threads };
 }
 
