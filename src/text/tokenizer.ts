@@ -36,6 +36,7 @@ import {
   fingerprint,
   type SplitPattern,
   TokenKind,
+  tokenBytes,
   tokenText,
   type Vocabulary,
   withSpecialTokens,
@@ -299,6 +300,14 @@ export class Tokenizer {
     const { offsets } = this.#vocabulary;
     const end = offsets[id + 1];
     return end === undefined ? 0 : end - offsets[id]!;
+  }
+
+  /**
+   * The bytes of text that an id stands for, as a view that must not be written to. Undefined for
+   * an id without a token.
+   */
+  bytesOf(id: number): Uint8Array | undefined {
+    return tokenBytes(this.#vocabulary, id);
   }
 
   /**
