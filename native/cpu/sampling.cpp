@@ -165,15 +165,23 @@ ATHANOR_INLINE bool suppress(const Candidates& c, float top, const int32_t* toke
   return was_top;
 }
 
-/// Takes the tokens out of the draw whose bit is not set.
-ATHANOR_INLINE void restrict_to(const Candidates& c, const int32_t* allowed) {
+/// Takes the tokens out of the draw whose bit is not set, as suppress() does.
+ATHANOR_INLINE bool restrict_to(const Candidates& c, float top, const int32_t* allowed) {
+  uint32_t was_top = 0;
   for (int64_t begin = 0; begin < c.n; begin += 32) {
     const auto bits = static_cast<uint32_t>(allowed[begin / 32]);
     if (bits == 0xffffffffu) continue;
     float* const logits = c.logits + begin;
-    const int64_t count = smaller<int64_t>(c.n - begin, 32);
-    for (int64_t i = 0; i < count; ++i) logits[i] = (bits >> i & 1u) != 0 ? logits[i] : -__builtin_inff();
+    float* const weights = c.weights + begin;
+    const auto count = static_cast<uint32_t>(smaller<int64_t>(c.n - begin, 32));
+    for (uint32_t i = 0; i < count; ++i) {
+      const bool kept = (bits >> i & 1u) != 0;
+      was_top |= static_cast<uint32_t>(!kept) & static_cast<uint32_t>(logits[i] >= top);
+      logits[i] = kept ? logits[i] : -__builtin_inff();
+      weights[i] = kept ? weights[i] : 0.0f;
+    }
   }
+  return was_top != 0;
 }
 
 /// The inputs of one row.
@@ -201,8 +209,8 @@ ATHANOR_INLINE void sample_row(int32_t* token, float* log_prob, Candidates c, co
     top = row_max(c.logits, c.n);
     if (!greedy) row_sum_exp(c.logits, c.n, inverse_temperature, top * inverse_temperature, c.weights);
   }
-  if (allowed != nullptr) restrict_to(c, allowed);
-  if (suppress(c, top, args.suppressed, args.suppressed_count) || allowed != nullptr) {
+  const bool restricted = allowed != nullptr && restrict_to(c, top, allowed);
+  if (suppress(c, top, args.suppressed, args.suppressed_count) || restricted) {
     top = row_max(c.logits, c.n);
     if (!greedy) row_sum_exp(c.logits, c.n, inverse_temperature, top * inverse_temperature, c.weights);
   }

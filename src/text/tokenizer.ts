@@ -62,6 +62,12 @@ export interface DecodeOptions {
   skipSpecial?: boolean | undefined;
 }
 
+/** Options of decoding ids one at a time. */
+export interface DecodeStreamOptions extends DecodeOptions {
+  /** Special tokens that stay in the text with `skipSpecial`. Default: none. */
+  keepSpecial?: readonly string[] | undefined;
+}
+
 /** Turns text into token ids and back. */
 export class Tokenizer {
   readonly #vocabulary: Vocabulary;
@@ -261,8 +267,9 @@ export class Tokenizer {
   }
 
   /** A decoder for ids that come one at a time. */
-  stream(options: DecodeOptions = {}): StreamDecoder {
-    return new StreamDecoder(this.#vocabulary, options.skipSpecial);
+  stream(options: DecodeStreamOptions = {}): StreamDecoder {
+    const kept = (options.keepSpecial ?? []).flatMap((text) => this.specialTokens.get(text) ?? []);
+    return new StreamDecoder(this.#vocabulary, options.skipSpecial, new Set(kept));
   }
 
   /** One more than the largest id: the number of rows of an embedding table. */

@@ -326,7 +326,11 @@ describe('allowed tokens', () => {
       ]) {
         const rules = [(t: number) => t % 32 === 31 || t === 1000, (t: number) => t < 40, () => true];
         const row = randomNormal(n, 1, 3);
-        const allowed = tensor([3, words], rules.flatMap((rule) => [...mask(rule)]), 'i32');
+        const allowed = tensor(
+          [3, words],
+          rules.flatMap((rule) => [...mask(rule)]),
+          'i32',
+        );
         const got = sample(repeated(row, 3), { ...options, allowed });
         rules.forEach((rule, i) => {
           const others = Array.from(row).flatMap((_, token) => (rule(token) ? [] : [token]));

@@ -1,11 +1,15 @@
-/** Holds the tokens of one sequence to a grammar. */
-import { Grammar, type GrammarState } from './grammar.ts';
+/** Holds the tokens of one sequence to a rule. */
+import type { Tokenizer } from '../../text/tokenizer.ts';
+import type { GrammarState } from './grammar.ts';
 import type { Rule } from './rule.ts';
+import { TokenMasks } from './token-masks.ts';
 import { TokenTrie } from './token-trie.ts';
 
-/** Decides which tokens may be drawn next. A batch asks it before each draw. */
+/** Decides which tokens of one sequence may be drawn next. */
 export interface Constraint {
-  /** i32 `[ceil(vocab / 32)]`: bit i of word j stands for token 32 j + i. It is not changed. */
+  /**
+   * i32 `[ceil(vocab / 32)]`: bit i of word j stands for token 32 j + i. It must not be changed.
+   */
   readonly allowed: Int32Array;
   /** Whether no token may come, so that the text ends here. */
   readonly isOver: boolean;
@@ -15,113 +19,70 @@ export interface Constraint {
   accept(token: number): void;
 }
 
-interface Mask {
-  readonly bits: Int32Array;
-  readonly isEmpty: boolean;
-}
-
-/** Bytes of masks that are kept per grammar. */
-const MAX_MASK_BYTES = 8 * 2 ** 20;
-
-export interface TokenGrammarOptions {
+export interface ConstraintsOptions {
   /** Rows of the model, at least as many as tokens. */
   vocabSize: number;
-  /** Tokens that end a text. They may come exactly where the text may end. */
+  /**
+   * Tokens that end a text. They may come exactly where the text may end. Without any, a text ends
+   * by itself where nothing can follow.
+   */
   stopTokens: readonly number[];
+  /** Special tokens that count as the text that they spell. Default: none. */
+  textTokens?: readonly string[];
 }
 
-/** A grammar over the tokens of one vocabulary, with the masks of the states that were reached. */
-export class TokenGrammar {
-  readonly #grammar: Grammar;
-  readonly #trie: TokenTrie;
-  readonly #words: number;
-  readonly #stopTokens: readonly number[];
-  readonly #masks = new Map<string, Mask>();
-  #byState = new WeakMap<GrammarState, Mask>();
+/** Rules whose grammars are kept. */
+const MAX_GRAMMARS = 8;
 
-  /** Throws as Grammar. */
-  constructor(rule: Rule, trie: TokenTrie, { vocabSize, stopTokens }: TokenGrammarOptions) {
-    this.#grammar = new Grammar(rule);
-    this.#trie = trie;
-    this.#words = Math.ceil(vocabSize / 32);
-    this.#stopTokens = stopTokens;
+/** Makes constraints over the tokens of one tokenizer, and keeps the grammars of the last rules. */
+export class Constraints {
+  readonly #tokenizer: Tokenizer;
+  readonly #options: ConstraintsOptions;
+  #trie: TokenTrie | undefined;
+  readonly #masks = new Map<string, TokenMasks>();
+
+  constructor(tokenizer: Tokenizer, options: ConstraintsOptions) {
+    this.#tokenizer = tokenizer;
+    this.#options = options;
   }
 
-  /** A constraint for one sequence. */
-  constraint(): Constraint {
-    return new GrammarConstraint(this);
-  }
-
-  get start(): GrammarState {
-    return this.#grammar.start;
-  }
-
-  /** The tokens that may come at a state. */
-  mask(state: GrammarState): Mask {
-    let mask = this.#byState.get(state);
-    if (mask === undefined) {
-      mask = this.#maskOf(state);
-      this.#byState.set(state, mask);
+  /**
+   * A constraint for one sequence. Throws ERR_ARGUMENT for a JSON Schema that is not valid, has a
+   * keyword that is not supported, or is too large; ERR_CONFIG for a tokenizer without a token for
+   * each byte of text.
+   */
+  of(rule: Rule): Constraint {
+    const key = JSON.stringify(rule);
+    let masks = this.#masks.get(key);
+    if (masks === undefined) {
+      this.#trie ??= new TokenTrie(this.#tokenizer, this.#options.textTokens);
+      masks = new TokenMasks(rule, this.#trie, this.#options);
+      const [oldest] = this.#masks.keys();
+      if (this.#masks.size >= MAX_GRAMMARS) this.#masks.delete(oldest!);
     }
-    return mask;
-  }
-
-  #maskOf(state: GrammarState): Mask {
-    if (this.#grammar.tidy() || this.#masks.size * this.#words * 4 > MAX_MASK_BYTES) {
-      this.#masks.clear();
-      this.#byState = new WeakMap();
-    }
-    const key = this.#keyOf(state);
-    const known = this.#masks.get(key);
-    if (known) return known;
-    const bits = new Int32Array(this.#words);
-    this.#trie.allow(this.#grammar, state, bits);
-    if (state.accepts) for (const token of this.#stopTokens) bits[token >> 5]! |= 1 << (token & 31);
-    const mask = { bits, isEmpty: bits.every((word) => word === 0) };
-    this.#masks.set(key, mask);
-    return mask;
-  }
-
-  /** Equal for states that no token can tell apart. */
-  #keyOf({ places, accepts }: GrammarState): string {
-    const { longest } = this.#trie;
-    const keys = places.map(({ terminal, below }) => {
-      const inner = terminal.keyWithin?.(longest) ?? this.#grammar.idOf(terminal);
-      return `${inner}.${below?.id ?? ''}`;
-    });
-    return `${keys.join(';')} ${accepts}`;
-  }
-
-  /** The state after a token; undefined where it does not fit. */
-  step(state: GrammarState, token: number): GrammarState | undefined {
-    let next: GrammarState | undefined = state;
-    for (const byte of this.#trie.bytesOf(token) ?? []) {
-      next = next && this.#grammar.step(next, byte);
-    }
-    return next;
-  }
-
-  isStop(token: number): boolean {
-    return this.#stopTokens.includes(token);
+    // The one that was used last is the last to go.
+    this.#masks.delete(key);
+    this.#masks.set(key, masks);
+    return new GrammarConstraint(masks);
   }
 }
 
 class GrammarConstraint implements Constraint {
-  readonly #grammar: TokenGrammar;
+  readonly #masks: TokenMasks;
   #state: GrammarState;
   #hasEnded = false;
 
-  constructor(grammar: TokenGrammar) {
-    this.#grammar = grammar;
-    this.#state = grammar.start;
+  constructor(masks: TokenMasks) {
+    this.#masks = masks;
+    this.#state = masks.start;
   }
 
   get allowed(): Int32Array {
-    return this.#grammar.mask(this.#state).bits;
+    return this.#masks.mask(this.#state).bits;
   }
 
   get isOver(): boolean {
-    return this.#hasEnded || this.#grammar.mask(this.#state).isEmpty;
+    return this.#hasEnded || this.#masks.mask(this.#state).isEmpty;
   }
 
   get isComplete(): boolean {
@@ -129,13 +90,8 @@ class GrammarConstraint implements Constraint {
   }
 
   accept(token: number): void {
-    if (this.#grammar.isStop(token)) {
-      this.#hasEnded = true;
-      return;
-    }
-    const next = this.#grammar.step(this.#state, token);
+    const next = this.#masks.isStop(token) ? undefined : this.#masks.step(this.#state, token);
     if (next) this.#state = next;
     else this.#hasEnded = true;
   }
 }
-

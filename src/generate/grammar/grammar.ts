@@ -18,7 +18,7 @@ const BUDGET = 2_000_000;
  */
 const MAX_PLACES = 32;
 /** States that are kept. Beyond, all are forgotten and made again. */
-const MAX_STATES = 20_000;
+const MAX_STATES = 4_000;
 
 /** What follows a place: expressions, the next one first. */
 class Stack {
@@ -48,9 +48,13 @@ export class GrammarState {
   /** What each byte leads to: null where it does not fit, undefined where that is not yet known. */
   readonly next: (GrammarState | null | undefined)[] = new Array(256).fill(undefined);
 
+  /** As of terminals: the largest room of a place. */
+  readonly room: number;
+
   constructor(places: readonly Place[], accepts: boolean) {
     this.places = places;
     this.accepts = accepts;
+    this.room = places.reduce((most, { terminal }) => Math.max(most, terminal.room ?? 0), 0);
   }
 }
 
@@ -150,7 +154,7 @@ export class Grammar {
         const key = this.#key(terminal, below);
         if (seen.has(key)) continue;
         seen.add(key);
-        if (terminal.accepts) open.push([terminal.then, below]);
+        if (terminal.accepts) open.push([terminal.after, below]);
         if (terminal.goesOn && places.length < MAX_PLACES) places.push({ terminal, below });
         continue;
       }

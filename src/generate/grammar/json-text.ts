@@ -24,6 +24,22 @@ export const LEADS: readonly (readonly [first: number, last: number, rest: Rest]
   [0xf4, 0xf4, { first: 0x80, last: 0x8f, more: 2 }],
 ];
 
+/** The bytes of a character of several bytes that begins at an index; 0 where there is none. */
+export function characterLength(bytes: Uint8Array, at: number): number {
+  const lead = LEADS.find(([first, last]) => bytes[at]! >= first && bytes[at]! <= last);
+  let length = 1;
+  for (let rest: Rest | undefined = lead?.[2]; rest; rest = afterRest(rest)) {
+    const byte = bytes[at + length++];
+    if (byte === undefined || byte < rest.first || byte > rest.last) return 0;
+  }
+  return lead ? length : 0;
+}
+
+/** Whether a byte is a character by itself that needs no escape. */
+export function isPlain(byte: number): boolean {
+  return byte >= 0x20 && byte < 0x80 && byte !== QUOTE && byte !== BACKSLASH;
+}
+
 export function afterRest({ more }: Rest): Rest | undefined {
   return more === 0 ? undefined : { first: 0x80, last: 0xbf, more: more - 1 };
 }
@@ -57,9 +73,7 @@ function phaseEdges(phase: Phase): PhaseEdge[] {
   const inside: Phase = { at: 'inside' };
   const edge = (first: number, last: number, to: Phase, begins = false) => ({ first, last, to, begins });
   const hex = (left: number, ranges: readonly (readonly [number, number])[], surrogate = false) =>
-    ranges.map(([first, last]) =>
-      edge(first, last, left === 0 ? inside : { at: 'digits', left, surrogate }),
-    );
+    ranges.map(([first, last]) => edge(first, last, left === 0 ? inside : { at: 'digits', left, surrogate }));
   switch (phase.at) {
     case 'before':
       return [edge(QUOTE, QUOTE, inside)];
@@ -83,7 +97,17 @@ function phaseEdges(phase: Phase): PhaseEdge[] {
       if (phase.left === 4) {
         // d and D begin the halves of pairs, d8 to df. The others of d are whole characters.
         const most = [DIGITS, [0x41, 0x43], [0x45, 0x46], [0x61, 0x63], [0x65, 0x66]] as const;
-        return [...hex(3, most), ...hex(3, [[0x44, 0x44], [0x64, 0x64]], true)];
+        return [
+          ...hex(3, most),
+          ...hex(
+            3,
+            [
+              [0x44, 0x44],
+              [0x64, 0x64],
+            ],
+            true,
+          ),
+        ];
       }
       if (phase.surrogate) return hex(2, [[0x30, 0x37]]);
       return hex(phase.left - 1, [DIGITS, [0x41, 0x46], [0x61, 0x66]]);
@@ -139,6 +163,10 @@ class StringState implements Terminal {
 
   get goesOn(): boolean {
     return this.#phase.at !== 'after';
+  }
+
+  get room(): number | undefined {
+    return this.#phase.at === 'inside' ? this.#most : undefined;
   }
 
   step(byte: number): StringState | undefined {
@@ -213,6 +241,8 @@ export function otherKeys(names: readonly string[], budget: Budget): Node | unde
       key: ({ phase, rest, name }) =>
         `${phase} ${rest ? `${rest.first}.${rest.last}.${rest.more}` : ''} ${idOf(name)}`,
       accepts: ({ phase }) => phase === 'after',
+      room: ({ phase, rest, name }) =>
+        phase === 'inside' && !rest && !name ? Number.POSITIVE_INFINITY : undefined,
       edges: (place) => {
         if (place.phase === 'after') return [];
         if (place.phase === 'inside') return inside(place);

@@ -458,8 +458,8 @@ function spellings(set: Characters): Bytes[] {
   const out: Bytes[] = [];
   for (const [first, last] of set) {
     for (let point = first; point <= Math.min(last, 0x5c); ++point) {
-      const escape = escapeOf(point);
-      if (escape !== undefined) out.push([...Buffer.from(escape)].map((byte) => [byte, byte] as const));
+      const escaped = escapeOf(point);
+      if (escaped !== undefined) out.push([...Buffer.from(escaped)].map((byte) => [byte, byte] as const));
     }
     for (const [from, to] of [
       [0x20, 0x21],
@@ -488,8 +488,9 @@ function utf8Ranges(first: number, last: number): Bytes[] {
       if (from > to) continue;
       for (const tail of tails(from & mask, to & mask, rest)) {
         const before = out.at(-1);
-        const isAlike = before?.[0]![1] === lead - 1 && String(before.slice(1)) === String(tail);
-        if (isAlike) out[out.length - 1] = [[before[0]![0], lead], ...tail];
+        const [firstByte = [-1, -1], ...others] = before ?? [];
+        const isAlike = firstByte[1] === lead - 1 && String(others) === String(tail);
+        if (isAlike) out[out.length - 1] = [[firstByte[0], lead], ...tail];
         else out.push([[lead, lead], ...tail]);
       }
     }

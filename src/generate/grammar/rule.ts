@@ -15,8 +15,8 @@ export type Rule =
   | { readonly kind: 'any'; readonly items: readonly Rule[] }
   /** Once or more often, with a text in between. */
   | { readonly kind: 'list'; readonly item: Rule; readonly separator: string }
-  /** Any text; once the marker occurs in it, it goes on as `then` says. */
-  | { readonly kind: 'free'; readonly marker: string; readonly then: Rule }
+  /** Any text; once the marker occurs in it, it goes on as `after` says. */
+  | { readonly kind: 'free'; readonly marker: string; readonly after: Rule }
   /** Any text that does not begin with the character of ASCII, also none. */
   | { readonly kind: 'not-beginning'; readonly character: string };
 
@@ -41,7 +41,7 @@ export function ruleExpression(rule: Rule, budget: Budget): Expression {
       return all(item, rest);
     }
     case 'free':
-      return terminal(freeText(rule.marker, inner(rule.then)));
+      return terminal(freeText(rule.marker, inner(rule.after)));
     case 'not-beginning':
       return terminal(notBeginning(rule.character.charCodeAt(0)));
   }

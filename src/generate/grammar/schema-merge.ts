@@ -23,7 +23,11 @@ export function mergedSchemas(one: JsonValue, other: JsonValue): Merged {
   const merged: JsonObject = { ...one };
   for (const [keyword, value] of Object.entries(other)) {
     const before = Object.hasOwn(one, keyword) ? one[keyword] : undefined;
-    if (before === undefined || ANNOTATIONS.has(keyword) || JSON.stringify(before) === JSON.stringify(value)) {
+    if (
+      before === undefined ||
+      ANNOTATIONS.has(keyword) ||
+      JSON.stringify(before) === JSON.stringify(value)
+    ) {
       merged[keyword] = value;
       continue;
     }
@@ -41,10 +45,12 @@ function closedObjects(one: JsonObject, other: JsonObject): Merged | undefined {
   const hasOtherKeys = (schema: JsonObject, { properties = {} }: JsonObject) => {
     const known = isObject(properties) ? properties : {};
     return (
-      isObject(schema.properties) && Object.keys(schema.properties).some((name) => !Object.hasOwn(known, name))
+      isObject(schema.properties) &&
+      Object.keys(schema.properties).some((name) => !Object.hasOwn(known, name))
     );
   };
-  const isWrong = (isClosed(one) && hasOtherKeys(other, one)) || (isClosed(other) && hasOtherKeys(one, other));
+  const isWrong =
+    (isClosed(one) && hasOtherKeys(other, one)) || (isClosed(other) && hasOtherKeys(one, other));
   return isWrong ? { conflict: 'additionalProperties' } : undefined;
 }
 

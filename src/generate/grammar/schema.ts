@@ -205,7 +205,10 @@ class SchemaReader {
       for (const other of targets.slice(0, i)) {
         this.#budget.spend(16);
         if (!areApart(one, other)) {
-          fail(at, 'has the keyword "oneOf" with schemas that may overlap, which is not supported; use anyOf');
+          fail(
+            at,
+            'has the keyword "oneOf" with schemas that may overlap, which is not supported; use anyOf',
+          );
         }
       }
     });
@@ -276,7 +279,7 @@ class SchemaReader {
     const names = Object.keys(properties);
     // An object without known keys is any object. One with keys has those alone, unless it says
     // otherwise: that is a part of what the schema allows.
-    const isOpen = others === undefined ? names.length === 0 : others !== false;
+    const isOpen = others === undefined ? schema.properties === undefined : others !== false;
     const shapeOfOthers = !isOpen
       ? undefined
       : others === undefined
@@ -309,8 +312,7 @@ class SchemaReader {
     return this.#add({
       kind: 'array',
       first,
-      rest:
-        items === false ? undefined : this.#shape({ schema: items, at: `${at}/items`, depth: depth + 1 }),
+      rest: items === false ? undefined : this.#shape({ schema: items, at: `${at}/items`, depth: depth + 1 }),
       least: countOf(schema, 'minItems', at) ?? 0,
       most: countOf(schema, 'maxItems', at) ?? Number.POSITIVE_INFINITY,
     });

@@ -217,7 +217,7 @@ class ObjectWriter {
     if (from <= last) {
       const branches = this.#members.slice(from, last + 1).map(({ name, shape }, i) => ({
         text: `${JSON.stringify(name)}:`,
-        then: all(this.#space, this.#value(shape), this.members(from + i + 1, false)),
+        after: all(this.#space, this.#value(shape), this.members(from + i + 1, false)),
       }));
       next.push(terminal(choice(branches, this.#budget)));
     }

@@ -10,11 +10,16 @@ export interface Terminal {
   /** Whether the text may end here. */
   readonly accepts: boolean;
   /** What follows when the text ends here, before what follows anyway. */
-  readonly then?: Expression | undefined;
+  readonly after?: Expression | undefined;
   /** Whether there is a byte that it goes on with. */
   readonly goesOn: boolean;
   /** The state after a byte; undefined where the byte does not fit. */
   step(byte: number): Terminal | undefined;
+  /**
+   * How many characters of text may follow in any way: not quotes, backslashes and controls. So
+   * many tokens are known to fit without a look at their bytes. Default: unknown.
+   */
+  readonly room?: number | undefined;
   /** Terminals of equal keys allow the same texts of at most so many bytes. */
   keyWithin?(bytes: number): string;
 }
@@ -46,7 +51,8 @@ export class Budget {
 export class Node implements Terminal {
   readonly next = new Map<number, Node>();
   accepts: boolean;
-  then: Expression | undefined;
+  after: Expression | undefined;
+  room: number | undefined;
 
   constructor(accepts = false) {
     this.accepts = accepts;
@@ -71,6 +77,7 @@ export interface Machine<S> {
   key(state: S): string;
   edges(state: S): Iterable<Edge<S>>;
   accepts(state: S): boolean;
+  room?(state: S): number | undefined;
 }
 
 /** The start of a machine's automaton, without dead ends; undefined when it accepts no text. */
@@ -83,6 +90,7 @@ export function automaton<S>(machine: Machine<S>, budget: Budget): Node | undefi
     if (node === undefined) {
       budget.spend(4);
       node = new Node(machine.accepts(state));
+      node.room = machine.room?.(state);
       nodes.set(key, node);
       queue.push({ node, state });
     }
@@ -146,13 +154,13 @@ export function intersection(a: Terminal, b: Terminal, budget: Budget): Node | u
 /** A text, and what follows it. */
 export interface Branch {
   text: string;
-  then?: Expression | undefined;
+  after?: Expression | undefined;
 }
 
 /** One of some texts. No text may be the beginning of another with something else behind it. */
 export function choice(branches: readonly Branch[], budget: Budget): Node {
   const root = new Node();
-  for (const { text, then } of branches) {
+  for (const { text, after } of branches) {
     let node = root;
     for (const byte of Buffer.from(text)) {
       budget.spend(1);
@@ -164,15 +172,15 @@ export function choice(branches: readonly Branch[], budget: Budget): Node {
       node = next;
     }
     node.accepts = true;
-    node.then = then;
+    node.after = after;
   }
   return root;
 }
 
 /**
- * Any bytes up to the first occurrence of a marker, which leads to `then`; or any bytes without it.
+ * Any bytes up to the first occurrence of a marker, which leads to `after`; or any bytes without it.
  */
-export function freeText(marker: string, then: Expression): Node {
+export function freeText(marker: string, after: Expression): Node {
   const bytes = Buffer.from(marker);
   const nodes = Array.from({ length: bytes.length + 1 }, () => new Node(true));
   // As Knuth, Morris and Pratt: a state is the length of the marker's beginning that was read last.
@@ -184,7 +192,7 @@ export function freeText(marker: string, then: Expression): Node {
     }
     if (at > 0) fallback = nodes.indexOf(nodes[fallback]!.next.get(bytes[at]!)!);
   }
-  nodes[bytes.length]!.then = then;
+  nodes[bytes.length]!.after = after;
   return nodes[0]!;
 }
 

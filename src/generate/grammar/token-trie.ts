@@ -2,6 +2,7 @@
 import { AthanorError } from '../../base/errors.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
 import type { Grammar, GrammarState } from './grammar.ts';
+import { characterLength, isPlain } from './json-text.ts';
 
 /**
  * Places of the grammar times bytes that are looked at for one mask, a fraction of a second. Tokens
@@ -16,6 +17,11 @@ export class TokenTrie {
   readonly #bytes: Uint8Array;
   readonly #depths: Uint16Array;
   readonly #after: Int32Array;
+  /**
+   * Per node: characters of the longest token through it, from the node on; NOT_PLAIN if one of
+   * them is no plain text.
+   */
+  readonly #plain: Uint16Array;
   /** Per node, where its tokens begin in #tokens; the next node's begin ends them. */
   readonly #firsts: Int32Array;
   readonly #tokens: Int32Array;
@@ -31,18 +37,23 @@ export class TokenTrie {
     this.#tokenizer = tokenizer;
     const controls = new Set(tokenizer.specialTokens.values());
     for (const text of textTokens) controls.delete(tokenizer.specialTokens.get(text)!);
-    const entries: { id: number; bytes: Buffer }[] = [];
+    const entries: { id: number; bytes: Uint8Array; text: string }[] = [];
     for (let id = 0; id < tokenizer.vocabSize; ++id) {
       const bytes = tokenizer.bytesOf(id);
       if (!bytes || bytes.length === 0 || controls.has(id)) continue;
-      entries.push({ id, bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) });
+      const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+      entries.push({ id, bytes, text });
     }
-    entries.sort((a, b) => Buffer.compare(a.bytes, b.bytes) || a.id - b.id);
+    // Text of one unit per byte is compared much faster than bytes.
+    entries.sort((a, b) => (a.text < b.text ? -1 : a.text > b.text ? 1 : a.id - b.id));
     const total = entries.reduce((sum, { bytes }) => sum + bytes.length, 0);
     const [bytes, depths] = [new Uint8Array(total), new Uint16Array(total)];
     const firsts = new Int32Array(total + 1);
+    const plain = new Uint16Array(total);
+    /** The nodes of the last token. */
+    const path: number[] = [];
     let nodes = 0;
-    let before: Buffer = Buffer.alloc(0);
+    let before: Uint8Array = new Uint8Array(0);
     entries.forEach((entry, i) => {
       let shared = 0;
       const most = Math.min(before.length, entry.bytes.length);
@@ -50,8 +61,12 @@ export class TokenTrie {
       for (let depth = shared; depth < entry.bytes.length; ++depth) {
         bytes[nodes] = entry.bytes[depth]!;
         depths[nodes] = depth;
+        path[depth] = nodes;
         firsts[nodes++] = i;
       }
+      plainLengths(entry.bytes).forEach((length, depth) => {
+        plain[path[depth]!] = Math.max(plain[path[depth]!]!, length);
+      });
       // A node begins before its own tokens: those before the node with them belong to others.
       firsts[nodes] = i + 1;
       before = entry.bytes;
@@ -61,6 +76,7 @@ export class TokenTrie {
     });
     this.#bytes = bytes.slice(0, nodes);
     this.#depths = depths.slice(0, nodes);
+    this.#plain = plain.slice(0, nodes);
     this.#firsts = firsts.slice(0, nodes + 1);
     this.#tokens = Int32Array.from(entries, ({ id }) => id);
     this.#after = endsOf(this.#depths);
@@ -101,6 +117,11 @@ export class TokenTrie {
       const from = states[depth]!;
       work += from.places.length;
       if (work > MAX_WORK) return;
+      if (this.#plain[node]! <= from.room) {
+        this.#setTokens(node, this.#after[node]!, bits);
+        node = this.#after[node]!;
+        continue;
+      }
       const byte = bytes[node]!;
       const next = from.next[byte] ?? grammar.step(from, byte);
       if (!next) {
@@ -108,14 +129,31 @@ export class TokenTrie {
         continue;
       }
       states[depth + 1] = next;
-      const end = this.#firsts[node + 1]!;
-      for (let i = this.#firsts[node]!; i < end; ++i) {
-        const token = this.#tokens[i]!;
-        bits[token >> 5]! |= 1 << (token & 31);
-      }
+      this.#setTokens(node, node + 1, bits);
       ++node;
     }
   }
+
+  /** Sets the bits of the tokens of some nodes. */
+  #setTokens(first: number, after: number, bits: Int32Array): void {
+    const tokens = this.#tokens;
+    const end = this.#firsts[after]!;
+    for (let i = this.#firsts[first]!; i < end; ++i) bits[tokens[i]! >> 5]! |= 1 << (tokens[i]! & 31);
+  }
+}
+
+/** More characters than a token has. */
+const NOT_PLAIN = 0xffff;
+
+/** The characters from each byte on, or NOT_PLAIN where these bytes are not whole plain characters. */
+function plainLengths(bytes: Uint8Array): Uint16Array {
+  const lengths = new Uint16Array(bytes.length + 1);
+  for (let at = bytes.length - 1; at >= 0; --at) {
+    const length = isPlain(bytes[at]!) ? 1 : bytes[at]! < 0x80 ? 0 : characterLength(bytes, at);
+    const after = length === 0 ? NOT_PLAIN : lengths[at + length]!;
+    lengths[at] = after === NOT_PLAIN ? NOT_PLAIN : after + 1;
+  }
+  return lengths.subarray(0, bytes.length);
 }
 
 /** For each node, the first node after it that is not below it. */

@@ -105,6 +105,7 @@ export class Scheduler {
         ...random,
         ...(temperature === 0 && { seed: 0 }),
         stopTokens: this.#served.endsOf(job),
+        constraint: this.#served.constraintOf(job),
         name: 'the request',
       });
       this.#jobs.set(place, { id, running: new RunningJob(id, job, this.#served) });
