@@ -63,7 +63,12 @@ export function readChatRequest(limits: RequestLimits, body: JsonValue, toolUse:
   }
   const { tools, tool_choice, parallel_tool_calls } = values;
   const asked = toolRequest(tools, tool_choice, parallel_tool_calls);
-  const { templateTools, calls, rule, textTokens } = toolPlan(asked, values.response_format?.rule, toolUse);
+  const { templateTools, calls, rule, textTokens } = toolPlan(
+    asked,
+    values.response_format?.rule,
+    toolUse,
+    messages,
+  );
   checkEnds(rule, values.ignore_eos);
   const request: GenerationRequest = {
     model: values.model,
@@ -121,7 +126,20 @@ export function messagesField({ maxMessages }: RequestLimits): Field<Message[]> 
     if (value.length > maxMessages) {
       throw badValue(param, `${param} has ${value.length} messages; at most ${maxMessages} are allowed`);
     }
-    return value.map((message, i) => messageOf(message, `${param}[${i}]`));
+    return withToolNames(value.map((message, i) => messageOf(message, `${param}[${i}]`)));
+  });
+}
+
+/** Templates ask messages of tools for the name of the function, which clients give in the call only. */
+export function withToolNames(messages: readonly Message[]): Message[] {
+  const names = new Map<JsonValue, JsonValue>();
+  return messages.map((message) => {
+    const { fields = {} } = message;
+    for (const call of Array.isArray(fields.tool_calls) ? fields.tool_calls : []) {
+      if (isObject(call) && isObject(call.function)) names.set(call.id!, call.function.name!);
+    }
+    const name = message.role === 'tool' ? names.get(fields.tool_call_id!) : undefined;
+    return name === undefined ? message : { ...message, fields: { name, ...fields } };
   });
 }
 

@@ -4,7 +4,7 @@ import type { Message } from '../../text/chat-template.ts';
 import { ApiError, badValue } from '../protocol/api-error.ts';
 import type { ToolUse } from '../protocol/messages.ts';
 import { textFormatField } from './answer-form.ts';
-import { messageOf, type ToolGeneration } from './chat-request.ts';
+import { messageOf, type ToolGeneration, withToolNames } from './chat-request.ts';
 import {
   booleanField,
   customField,
@@ -90,8 +90,8 @@ export function readResponsesRequest(
   const { tools = [], tool_choice: toolChoice = 'auto', parallel_tool_calls: isParallel = true } = values;
   const form = values.text?.format;
   const asked = toolRequest(tools, toolChoice, isParallel);
-  const { templateTools, calls, rule, textTokens } = toolPlan(asked, form?.rule, toolUse);
   const messages = [...system, ...input];
+  const { templateTools, calls, rule, textTokens } = toolPlan(asked, form?.rule, toolUse, messages);
   return {
     calls,
     request: {
@@ -130,7 +130,7 @@ function inputField({ maxMessages }: RequestLimits): Field<Message[]> {
     value.forEach((item, i) => {
       addItem(messages, item, `${param}[${i}]`);
     });
-    return messages.length > 0 ? messages : [{ role: 'user', content: '' }];
+    return messages.length > 0 ? withToolNames(messages) : [{ role: 'user', content: '' }];
   });
 }
 

@@ -1,6 +1,7 @@
 /** Functions as tools: how a request gives them, and what an answer may then be. */
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { Rule } from '../../generate/grammar/rule.ts';
+import type { Message } from '../../text/chat-template.ts';
 import type { ToolFormat } from '../../text/tool-calls/format.ts';
 import { TOOL_FORMATS } from '../../text/tool-calls/formats.ts';
 import { ApiError, badValue } from '../protocol/api-error.ts';
@@ -207,7 +208,13 @@ export function toolRequest(
  * What a request does with its tools and the form of its answer. Throws ApiError of status 400 when
  * the model's chat template does not know tools, or calls have a form that is not known.
  */
-export function toolPlan(tools: ToolRequest | undefined, form: Rule | undefined, use: ToolUse): ToolPlan {
+export function toolPlan(
+  tools: ToolRequest | undefined,
+  form: Rule | undefined,
+  use: ToolUse,
+  messages: readonly Message[],
+): ToolPlan {
+  checkHistory(messages, use);
   const none: ToolPlan = { templateTools: undefined, calls: undefined, rule: form, textTokens: [] };
   if (!tools || tools.choice === 'none') return none;
   const format = TOOL_FORMATS.find(({ name }) => name === use);
@@ -227,13 +234,9 @@ export function toolPlan(tools: ToolRequest | undefined, form: Rule | undefined,
   const rule = callRule(format, called, choice, isSingle, form);
   if (rule) checkRule(rule, 'tools');
   return {
-    templateTools: functions.map(({ name, description, parameters }) => ({
+    templateTools: functions.map(({ name, description = '', parameters = NO_PARAMETERS }) => ({
       type: 'function',
-      function: {
-        name,
-        ...(description !== undefined && { description }),
-        ...(parameters && { parameters }),
-      },
+      function: { name, description, parameters },
     })),
     calls: {
       format,
@@ -243,6 +246,17 @@ export function toolPlan(tools: ToolRequest | undefined, form: Rule | undefined,
     rule,
     textTokens: format.textTokens,
   };
+}
+
+const NO_PARAMETERS: JsonObject = { type: 'object', properties: {} };
+
+/** A template that does not know calls would leave them out of the conversation. */
+function checkHistory(messages: readonly Message[], use: ToolUse): void {
+  const isOfTools = ({ role, fields }: Message) => role === 'tool' || fields?.tool_calls !== undefined;
+  const stray = use === 'none' ? messages.findIndex(isOfTools) : -1;
+  if (stray < 0) return;
+  const problem = "the model's chat template does not know tools, and so no message with calls or of a tool";
+  throw new ApiError(400, 'unsupported_parameter', problem, { param: `messages[${stray}]` });
 }
 
 /** Only what must be held to a rule is: a free answer is what the model makes of it. */
@@ -278,5 +292,5 @@ function bodyRule({ argumentsKey }: ToolFormat, tool: ToolFunction): Rule {
 }
 
 function argumentsRule({ parameters }: ToolFunction): Rule {
-  return { kind: 'json', schema: parameters ?? { type: 'object', properties: {} } };
+  return { kind: 'json', schema: parameters ?? NO_PARAMETERS };
 }

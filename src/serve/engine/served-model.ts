@@ -80,7 +80,12 @@ export class ServedModel {
   #toolUse(): ToolUse {
     if (this.#template === undefined) return 'none';
     const name = 'probe_of_tools';
-    const tools = [{ type: 'function', function: { name, description: '', parameters: {} } }];
+    const tools = [
+      {
+        type: 'function',
+        function: { name, description: '', parameters: { type: 'object', properties: {} } },
+      },
+    ];
     try {
       const text = this.#template.render([{ role: 'user', content: 'x' }], { inputs: { tools } });
       if (!text.includes(name)) return 'none';
