@@ -11,7 +11,7 @@ import { type Rule, ruleExpression } from './rule.ts';
 import { Budget, type Terminal } from './terminal.ts';
 
 /** Units of work that making a grammar may take; a fraction of a second. */
-const BUDGET = 2_000_000;
+const BUDGET = 300_000;
 /**
  * Places at the same time. What exceeds them is dropped, always the same, which leaves fewer texts
  * but no wrong ones.

@@ -323,7 +323,7 @@ class Places {
   }
 
   add(): Place {
-    this.#budget.spend(2);
+    this.#budget.spend(4);
     const place: Place = { ways: [], empty: [] };
     this.all.push(place);
     return place;
@@ -459,7 +459,7 @@ function spellings(set: Characters): Bytes[] {
   for (const [first, last] of set) {
     for (let point = first; point <= Math.min(last, 0x5c); ++point) {
       const escaped = escapeOf(point);
-      if (escaped !== undefined) out.push([...Buffer.from(escaped)].map((byte) => [byte, byte] as const));
+      if (escaped !== undefined) addSpelling(out, [...Buffer.from(escaped)]);
     }
     for (const [from, to] of [
       [0x20, 0x21],
@@ -471,6 +471,17 @@ function spellings(set: Characters): Bytes[] {
     if (last >= 0x80) out.push(...utf8Ranges(Math.max(first, 0x80), last));
   }
   return out;
+}
+
+/** Adds an escape. Escapes that differ in their last byte alone are one, such as \u0010 to \u0019. */
+function addSpelling(out: Bytes[], bytes: readonly number[]): void {
+  const beginning = bytes.slice(0, -1).map((byte) => [byte, byte] as const);
+  const last = bytes.at(-1)!;
+  const before = out.at(-1) ?? [];
+  const [from, to] = before.at(-1) ?? [-1, -1];
+  const isAlike = bytes.length === 6 && to === last - 1 && String(before.slice(0, -1)) === String(beginning);
+  if (isAlike) out[out.length - 1] = [...beginning, [from, last]];
+  else out.push([...beginning, [last, last]]);
 }
 
 /** By the number of bytes after the second: the bits of a lead byte that belong to the character. */

@@ -19,6 +19,7 @@ export function mergedSchemas(one: JsonValue, other: JsonValue): Merged {
   if (other === true) return { schema: one };
   if (one === false || other === false) return { schema: false };
   if (!isObject(one) || !isObject(other)) return { conflict: 'no object' };
+  if (isFree(one) || isFree(other)) return { schema: { ...one, ...other } };
   if ((one.nullable === true) !== (other.nullable === true)) return { conflict: 'nullable' };
   const merged: JsonObject = { ...one };
   for (const [keyword, value] of Object.entries(other)) {
@@ -36,6 +37,11 @@ export function mergedSchemas(one: JsonValue, other: JsonValue): Merged {
     merged[keyword] = both;
   }
   return closedObjects(one, other) ?? { schema: merged };
+}
+
+/** Whether a schema says nothing about the values. */
+function isFree(schema: JsonObject): boolean {
+  return Object.keys(schema).every((keyword) => ANNOTATIONS.has(keyword));
 }
 
 /** `additionalProperties` speaks of the keys of its own schema, which a merged one no longer knows. */
