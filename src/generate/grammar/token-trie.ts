@@ -117,7 +117,8 @@ export class TokenTrie {
       const from = states[depth]!;
       work += from.places.length;
       if (work > MAX_WORK) return;
-      if (this.#plain[node]! <= from.room) {
+      const length = this.#plain[node]!;
+      if (length !== NOT_PLAIN && length <= from.room) {
         this.#setTokens(node, this.#after[node]!, bits);
         node = this.#after[node]!;
         continue;
