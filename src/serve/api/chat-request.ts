@@ -68,6 +68,7 @@ export function readChatRequest(limits: RequestLimits, body: JsonValue, toolUse:
     values.response_format?.rule,
     toolUse,
     messages,
+    (i) => `messages[${i}]`,
   );
   checkEnds(rule, values.ignore_eos);
   const request: GenerationRequest = {

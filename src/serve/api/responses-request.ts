@@ -91,7 +91,13 @@ export function readResponsesRequest(
   const form = values.text?.format;
   const asked = toolRequest(tools, toolChoice, isParallel);
   const messages = [...system, ...input];
-  const { templateTools, calls, rule, textTokens } = toolPlan(asked, form?.rule, toolUse, messages);
+  const { templateTools, calls, rule, textTokens } = toolPlan(
+    asked,
+    form?.rule,
+    toolUse,
+    messages,
+    () => 'input',
+  );
   return {
     calls,
     request: {

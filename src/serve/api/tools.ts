@@ -213,8 +213,9 @@ export function toolPlan(
   form: Rule | undefined,
   use: ToolUse,
   messages: readonly Message[],
+  placeOf: (message: number) => string,
 ): ToolPlan {
-  checkHistory(messages, use);
+  checkHistory(messages, use, placeOf);
   const none: ToolPlan = { templateTools: undefined, calls: undefined, rule: form, textTokens: [] };
   if (!tools || tools.choice === 'none') return none;
   const format = TOOL_FORMATS.find(({ name }) => name === use);
@@ -251,12 +252,16 @@ export function toolPlan(
 const NO_PARAMETERS: JsonObject = { type: 'object', properties: {} };
 
 /** A template that does not know calls would leave them out of the conversation. */
-function checkHistory(messages: readonly Message[], use: ToolUse): void {
+function checkHistory(
+  messages: readonly Message[],
+  use: ToolUse,
+  placeOf: (message: number) => string,
+): void {
   const isOfTools = ({ role, fields }: Message) => role === 'tool' || fields?.tool_calls !== undefined;
   const stray = use === 'none' ? messages.findIndex(isOfTools) : -1;
   if (stray < 0) return;
   const problem = "the model's chat template does not know tools, and so no message with calls or of a tool";
-  throw new ApiError(400, 'unsupported_parameter', problem, { param: `messages[${stray}]` });
+  throw new ApiError(400, 'unsupported_parameter', problem, { param: placeOf(stray) });
 }
 
 /** Only what must be held to a rule is: a free answer is what the model makes of it. */

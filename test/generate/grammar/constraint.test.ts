@@ -110,7 +110,12 @@ describe('a constraint', () => {
     constraint.accept(digit('1'));
     expect([has(end), constraint.isComplete, has(digit('3'))]).toEqual([false, false, true]);
     constraint.accept(digit('2'));
-    expect([has(end), constraint.isComplete, has(digit('0')), has(digit('1'))]).toEqual([true, true, true, false]);
+    expect([has(end), constraint.isComplete, has(digit('0')), has(digit('1'))]).toEqual([
+      true,
+      true,
+      true,
+      false,
+    ]);
     constraint.accept(end);
     expect([constraint.isOver, constraint.isComplete]).toEqual([true, true]);
   });
