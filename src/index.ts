@@ -145,6 +145,8 @@ export {
   type TextCompletion,
   type TextOptions,
 } from './generate/generate-text.ts';
+export { type Constraint, Constraints, type ConstraintsOptions } from './generate/grammar/constraint.ts';
+export type { Rule } from './generate/grammar/rule.ts';
 export { KvCache } from './generate/kv-cache.ts';
 export type { SamplingOptions } from './generate/sampling.ts';
 export type { BatchRequest, Completion, FinishReason } from './generate/sequence.ts';
@@ -341,7 +343,12 @@ export { CHAT_TOKENS, DEFAULT_CHAT_TEMPLATE } from './text/default-chat-template
 export type { Limits as TemplateLimits } from './text/jinja/budget.ts';
 export type { TextFrame } from './text/post-processor.ts';
 export type { StreamDecoder } from './text/stream-decoder.ts';
-export { type DecodeOptions, type EncodeOptions, Tokenizer } from './text/tokenizer.ts';
+export {
+  type DecodeOptions,
+  type DecodeStreamOptions,
+  type EncodeOptions,
+  Tokenizer,
+} from './text/tokenizer.ts';
 export type { TokenRole } from './text/tokenizer-class.ts';
 export type { NamedToken } from './text/tokenizer-config.ts';
 export type { TokenizerProgress, TrainTokenizerOptions } from './text/train.ts';

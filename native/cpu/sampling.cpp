@@ -165,9 +165,37 @@ ATHANOR_INLINE bool suppress(const Candidates& c, float top, const int32_t* toke
   return was_top;
 }
 
+/// Takes the tokens out of the draw whose bit is not set, as suppress() does.
+ATHANOR_INLINE bool restrict_to(const Candidates& c, float top, const int32_t* allowed) {
+  uint32_t was_top = 0;
+  for (int64_t begin = 0; begin < c.n; begin += 32) {
+    const auto bits = static_cast<uint32_t>(allowed[begin / 32]);
+    if (bits == 0xffffffffu) continue;
+    float* const logits = c.logits + begin;
+    float* const weights = c.weights + begin;
+    const auto count = static_cast<uint32_t>(smaller<int64_t>(c.n - begin, 32));
+    for (uint32_t i = 0; i < count; ++i) {
+      const bool kept = (bits >> i & 1u) != 0;
+      was_top |= static_cast<uint32_t>(!kept) & static_cast<uint32_t>(logits[i] >= top);
+      logits[i] = kept ? logits[i] : -__builtin_inff();
+      weights[i] = kept ? weights[i] : 0.0f;
+    }
+  }
+  return was_top != 0;
+}
+
+/// The inputs of one row.
 template <class T>
-ATHANOR_INLINE void sample_row(int32_t* token, float* log_prob, Candidates c, const T* logits,
-                               const int32_t* history, const PhiloxBlock& random, const SampleArgs& args) {
+struct RowInputs {
+  const T* logits;
+  const int32_t* history;
+  const int32_t* allowed;
+};
+
+template <class T>
+ATHANOR_INLINE void sample_row(int32_t* token, float* log_prob, Candidates c, const RowInputs<T>& row,
+                               const PhiloxBlock& random, const SampleArgs& args) {
+  const auto [logits, history, allowed] = row;
   const SamplingSettings& s = args.settings;
   const bool greedy = s.temperature == 0.0;
   const float inverse_temperature = greedy ? 1.0f : static_cast<float>(1.0 / s.temperature);
@@ -181,7 +209,8 @@ ATHANOR_INLINE void sample_row(int32_t* token, float* log_prob, Candidates c, co
     top = row_max(c.logits, c.n);
     if (!greedy) row_sum_exp(c.logits, c.n, inverse_temperature, top * inverse_temperature, c.weights);
   }
-  if (suppress(c, top, args.suppressed, args.suppressed_count)) {
+  const bool restricted = allowed != nullptr && restrict_to(c, top, allowed);
+  if (suppress(c, top, args.suppressed, args.suppressed_count) || restricted) {
     top = row_max(c.logits, c.n);
     if (!greedy) row_sum_exp(c.logits, c.n, inverse_temperature, top * inverse_temperature, c.weights);
   }
@@ -223,8 +252,10 @@ void sample(const SampleArgs& args) {
         const PhiloxBlock random = philox(args.settings.seed, static_cast<uint32_t>(args.streams[i]),
                                           static_cast<uint32_t>(args.steps[i]));
         const int32_t* history = args.history != nullptr ? args.history + i * args.history_length : nullptr;
+        const int32_t* allowed =
+            args.allowed != nullptr ? args.allowed + i * ceil_divide(vocabulary, 32) : nullptr;
         sample_row(args.tokens + i, args.log_probs + i, candidates_at(scratch + task * bytes, vocabulary),
-                   logits + i * vocabulary, history, random, args);
+                   RowInputs{logits + i * vocabulary, history, allowed}, random, args);
       }
     });
   });

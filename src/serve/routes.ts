@@ -91,8 +91,11 @@ function generationRoutes(context: RouteContext): Route[] {
       fields: chatFields(settings),
       required: ['messages'],
       streams: true,
-      handle: async (call) =>
-        whole(await answer(context, readChatRequest(settings, await call.body()), chatFormat, call)),
+      handle: async (call) => {
+        const { toolUse } = context.host.model;
+        const { request, calls } = readChatRequest(settings, await call.body(), toolUse);
+        return whole(await answer(context, request, chatFormat(calls), call));
+      },
     },
     {
       method: 'POST',
@@ -114,8 +117,9 @@ function generationRoutes(context: RouteContext): Route[] {
       required: ['input'],
       streams: true,
       handle: async (call) => {
-        const { request, echo } = readResponsesRequest(settings, await call.body());
-        return whole(await answer(context, request, responsesFormat(echo), call));
+        const { toolUse } = context.host.model;
+        const { request, calls, echo } = readResponsesRequest(settings, await call.body(), toolUse);
+        return whole(await answer(context, request, responsesFormat(echo, calls), call));
       },
     },
   ];

@@ -75,6 +75,19 @@ function anything(random: Rng, depth = 0): unknown {
   };
 }
 
+/** Something like a JSON Schema. */
+function schemaLike(random: Rng): unknown {
+  const schema: Record<string, unknown> = {
+    type: pick(random, ['object', 'string', 'array', 'number', null]),
+  };
+  for (const key of ['properties', 'items', 'anyOf', 'enum', 'pattern', '$ref', 'minLength', 'maximum']) {
+    if (random.integer(5) === 0) schema[key] = anything(random);
+  }
+  if (random.integer(3) === 0) schema.items = schemaLike(random);
+  if (random.integer(3) === 0) schema.properties = { a: schemaLike(random) };
+  return schema;
+}
+
 /** A value that the field may take. */
 function fitting(random: Rng, name: string): unknown {
   const text = () => pick(random, TEXTS);
@@ -110,6 +123,10 @@ function fitting(random: Rng, name: string): unknown {
       return pick(random, ['a', ['b', 'the']]);
     case 'logit_bias':
       return { [random.integer(310)]: random.integer(200) - 100 };
+    case 'response_format':
+      return { type: 'json_schema', json_schema: { name: 'x', schema: schemaLike(random) } };
+    case 'text':
+      return { format: { type: 'json_schema', name: 'x', schema: schemaLike(random) } };
     case 'stream_options':
       return { include_usage: true };
     case 'logprobs':

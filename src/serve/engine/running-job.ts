@@ -26,8 +26,8 @@ export class RunningJob {
     this.#served = served;
     this.#random = random;
     this.#ends = served.endsOf(job);
-    const { stopStrings, skipSpecial } = job;
-    const options = { stopTokens: this.#ends, stopStrings, skipSpecial };
+    const { stopStrings, skipSpecial, textTokens: keepSpecial = [] } = job;
+    const options = { stopTokens: this.#ends, stopStrings, skipSpecial, keepSpecial };
     this.#text = new TextStream(served.tokenizer, options);
     this.#decoder = served.tokenizer.stream();
   }
@@ -74,7 +74,9 @@ export class RunningJob {
     const offset = this.#offset;
     this.#offset += [...this.#decoder.push(report.token)].length;
     const { token, logProb } = report;
-    const isLeftOut = this.#job.skipSpecial && this.#served.isControl(token);
+    const { skipSpecial, textTokens = [] } = this.#job;
+    const isLeftOut =
+      skipSpecial && this.#served.isControl(token) && !this.#served.isOneOf(token, textTokens);
     const isHidden = this.tokens > 0 && (isLeftOut || this.#ends.includes(token));
     return { ...this.#served.named(token, logProb), offset, top: this.#served.namedTop(report), isHidden };
   }

@@ -100,6 +100,7 @@ export class Scheduler {
         ...sampling,
         ...random,
         stopTokens: this.#served.endsOf(job),
+        constraint: this.#served.constraintOf(job),
         name: 'the request',
       });
       this.#jobs.set(place, { id, running: new RunningJob(id, job, this.#served, random) });

@@ -4,7 +4,8 @@
  * knows no HTTP.
  */
 import type { ErrorCode } from '../../base/errors.ts';
-import type { JsonObject } from '../../base/json.ts';
+import type { JsonObject, JsonValue } from '../../base/json.ts';
+import type { Rule } from '../../generate/grammar/rule.ts';
 import type { SamplingOptions } from '../../generate/sampling.ts';
 import type { Device, Precision } from '../../native/engine.ts';
 import type { Message } from '../../text/chat-template.ts';
@@ -44,7 +45,11 @@ export interface ModelInfo {
   padId: number | undefined;
   /** Jinja source; undefined for a model that cannot chat. */
   chatTemplate: string | undefined;
+  toolUse: ToolUse;
 }
+
+/** The form of the tool calls of a model; `none` where its template does not know tools. */
+export type ToolUse = 'none' | 'unknown' | (string & {});
 
 /** A text that the engine thread turns into tokens. */
 export type PromptInput =
@@ -57,6 +62,8 @@ export type PromptInput =
       readonly messages: readonly Message[];
       readonly variables: JsonObject;
       readonly addGenerationPrompt: boolean;
+      /** The `tools` of the template. */
+      readonly tools?: JsonValue | undefined;
     };
 
 /** One sequence to generate. A request of HTTP has one for each choice. */
@@ -72,6 +79,10 @@ export interface Job {
   ends: 'turn' | 'text' | 'never';
   /** Leave control tokens out of the text. */
   skipSpecial: boolean;
+  /** Control tokens that count as text all the same. */
+  textTokens?: readonly string[] | undefined;
+  /** What the text must be like. */
+  rule?: Rule | undefined;
   /** Report log-probabilities of each token, and of this many likeliest ones. */
   topLogProbs: number | undefined;
   /** Also report on the prompt's tokens. */

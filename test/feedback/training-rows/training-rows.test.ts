@@ -6,7 +6,10 @@ import { readComparisons } from '../../../src/data/rows/comparisons.ts';
 import { readInstructions } from '../../../src/data/rows/instructions.ts';
 import { readPrompts } from '../../../src/data/rows/prompts.ts';
 import { feedbackRows } from '../../../src/feedback/training-rows/feedback-rows.ts';
-import { type FeedbackRowSettings, feedbackRowDefaults } from '../../../src/feedback/training-rows/settings.ts';
+import {
+  type FeedbackRowSettings,
+  feedbackRowDefaults,
+} from '../../../src/feedback/training-rows/settings.ts';
 import { writeFeedbackRows } from '../../../src/feedback/training-rows/write-rows.ts';
 import { temporaryFolder } from '../../helpers/cli.ts';
 import { MemoryFeedback } from '../../helpers/memory-feedback.ts';

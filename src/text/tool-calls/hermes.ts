@@ -1,0 +1,15 @@
+/** Hermes, Qwen and many others: `<tool_call>{"name": …, "arguments": …}</tool_call>`. */
+import type { ToolFormat } from './format.ts';
+
+export const hermes: ToolFormat = {
+  name: 'hermes',
+  isUsedBy: (template) => template.includes('<tool_call>') && !template.includes('<function='),
+  textTokens: ['<tool_call>', '</tool_call>'],
+  marker: '<tool_call>',
+  begin: '<tool_call>\n',
+  between: '\n</tool_call>\n<tool_call>\n',
+  end: '\n</tool_call>',
+  around: ['<tool_call>', '</tool_call>'],
+  argumentsKey: 'arguments',
+  id: { prefix: 'call_', length: 24 },
+};
