@@ -95,6 +95,7 @@ export {
   perplexity,
 } from './eval/perplexity.ts';
 export { preferenceAccuracy } from './eval/preference-accuracy.ts';
+export { type QuantizationCost, quantizationCost } from './eval/quantization-cost.ts';
 export { folderAnswers, type Questions, questionAccuracy, readQuestions } from './eval/questions.ts';
 export { type WinRateJudge, winRate } from './eval/win-rate.ts';
 // Generation
@@ -152,6 +153,11 @@ export {
 } from './nn/lora.ts';
 export { Module } from './nn/module.ts';
 export { presetConfig, presetNames } from './nn/presets.ts';
+export {
+  type Quantization,
+  QuantizedWeights,
+  quantizeForDecoding,
+} from './nn/quantized-weights.ts';
 export { type ScoreReading, ScoringModel } from './nn/scoring-model.ts';
 export { AdamW, type AdamWOptions, adamwDefaults } from './optim/adamw.ts';
 export { learningRate, type ScheduleName, type ScheduleOptions } from './optim/schedule.ts';
@@ -194,6 +200,7 @@ export type { RequestLimits } from './serve/api/limits.ts';
 export type {
   CancelledEvent,
   EngineEvent,
+  QuantizationEvent,
   RequestEvent,
   ServeEvent,
 } from './serve/protocol/events.ts';

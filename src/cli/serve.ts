@@ -4,7 +4,7 @@ import type { ServeEvent } from '../serve/protocol/events.ts';
 import { serveDefaults } from '../serve/settings.ts';
 import { defineCommand } from './command.ts';
 import { Interrupt } from './interrupt.ts';
-import { duration, engineOptions, inGroup, integer, list, path, text } from './options.ts';
+import { duration, engineOptions, inGroup, integer, list, path, quantizeOption, text } from './options.ts';
 
 const { device, dtype, threads } = engineOptions;
 
@@ -68,6 +68,7 @@ export const serverOptions = {
       default: serveDefaults.stallSeconds,
       min: 1,
     }),
+    quantize: quantizeOption,
     ...{ device, dtype, threads },
   }),
 };
@@ -144,6 +145,12 @@ function eventLine(event: ServeEvent): string {
       return 'stopping: requests in flight may end, new ones are refused';
     case 'engine':
       return `engine ${event.state}${event.reason ? `: ${oneLine(event.reason)}` : ''}`;
+    case 'quantization': {
+      const { tokens, bitsPerByte, quantizedBitsPerByte, klDivergence } = event;
+      const bits = `${quantizedBitsPerByte.toFixed(4)} bits per byte (${bitsPerByte.toFixed(4)} without)`;
+      const kl = `KL divergence ${klDivergence.toPrecision(2)} nats per token`;
+      return `int8 weights: ${bits}, ${kl}, on ${tokens} tokens that the model wrote`;
+    }
     case 'cancelled':
       return `a client is gone: its slot is free after ${event.tokens} tokens`;
     case 'request': {

@@ -8,8 +8,8 @@ import { native } from '../native/addon.ts';
 import { keep, Tensor } from '../tensor/tensor.ts';
 import type { Gpt } from './gpt.ts';
 
-/** How weights are quantized for decoding. */
-export type Quantization = 'int8';
+/** Weights to decode with: the model's own, or int8 copies of them. */
+export type Quantization = 'none' | 'int8';
 
 /** The quantized weights that a model decodes with. Use quantizeForDecoding. */
 export class QuantizedWeights implements Disposable {
@@ -56,7 +56,7 @@ export class QuantizedWeights implements Disposable {
  * Throws ERR_ARGUMENT on a GPU, and ERR_STATE for a model that is quantized already.
  */
 export function quantizeForDecoding(model: Gpt): QuantizedWeights {
-  checkQuantizable();
+  checkQuantization('int8');
   if (model.quantized) {
     throw new AthanorError(
       'ERR_STATE',
@@ -67,12 +67,15 @@ export function quantizeForDecoding(model: Gpt): QuantizedWeights {
   return new QuantizedWeights(model);
 }
 
-/** Throws ERR_ARGUMENT on a GPU. */
-export function checkQuantizable(): void {
-  if (native.device() === 'cpu') return;
+/**
+ * Throws ERR_ARGUMENT for int8 on a GPU.
+ * @param setting the name of the setting that asks for it
+ */
+export function checkQuantization(quantize: Quantization, setting = 'quantize'): void {
+  if (quantize === 'none' || native.device() === 'cpu') return;
   throw new AthanorError(
     'ERR_ARGUMENT',
-    '`quantize` int8 is for decoding on the CPU, and the device is a GPU',
-    'leave `quantize` out, or choose `device` cpu',
+    `\`${setting}\` int8 is for decoding on the CPU, and the device is a GPU`,
+    `leave \`${setting}\` out, or choose \`device\` cpu`,
   );
 }

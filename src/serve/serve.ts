@@ -64,8 +64,9 @@ export async function serve(options: ServeOptions, hooks: ServeHooks = {}): Prom
     );
   }
   const { onEvent, engineProgram: program, signal } = hooks;
-  const { model, device, dtype, threads, context, prefillTokens, stallSeconds } = settings;
-  const engine = { model, device, dtype, threads, context, prefillTokens, slots: settings.batchSize };
+  const { model, device, dtype, quantize, threads, context, prefillTokens, stallSeconds } = settings;
+  const sizes = { context, prefillTokens, slots: settings.batchSize };
+  const engine = { model, device, dtype, quantize, threads, ...sizes };
   const host = await EngineHost.start({ ...engine, stallSeconds, onEvent, program });
   const delay = monitorEventLoopDelay({ resolution: 10 });
   delay.enable();

@@ -1,4 +1,5 @@
 /** What a server reports while it runs. No event holds a prompt, an answer or a key. */
+import type { QuantizationCost } from '../../eval/quantization-cost.ts';
 
 /** An answer that is complete, or that failed. */
 export interface RequestEvent {
@@ -30,6 +31,11 @@ export interface EngineEvent {
   reason?: string;
 }
 
+/** What int8 weights cost, measured at the start. */
+export interface QuantizationEvent extends QuantizationCost {
+  type: 'quantization';
+}
+
 /** A job that its client gave up: it left its slot after this many tokens. */
 export interface CancelledEvent {
   type: 'cancelled';
@@ -40,6 +46,7 @@ export type ServeEvent =
   | { type: 'listening'; url: string }
   | RequestEvent
   | EngineEvent
+  | QuantizationEvent
   | CancelledEvent
   /** New requests are refused; those in flight go on for a while. */
   | { type: 'draining' };

@@ -5,8 +5,10 @@
  */
 import type { ErrorCode } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
+import type { QuantizationCost } from '../../eval/quantization-cost.ts';
 import type { SamplingOptions } from '../../generate/sampling.ts';
 import type { Device, Precision } from '../../native/engine.ts';
+import type { Quantization } from '../../nn/quantized-weights.ts';
 import type { Message } from '../../text/chat-template.ts';
 
 /** What the engine thread is started with. */
@@ -15,6 +17,9 @@ export interface EngineSettings {
   model: string;
   device: Device | 'auto';
   dtype: Precision | 'auto';
+  quantize: Quantization;
+  /** Whether to measure what quantized weights cost. */
+  measuresCost: boolean;
   threads: number | undefined;
   /** Sequences that run at the same time. */
   slots: number;
@@ -33,6 +38,10 @@ export interface ModelInfo {
   contextLength: number;
   device: Device;
   dtype: Precision;
+  /** The weights that answer. */
+  quantize: Quantization;
+  /** What quantized weights cost, if it was measured. */
+  quantizationCost?: QuantizationCost;
   threads: number;
   /** SHA-256 of weights, config.json and tokenizer.json, in hexadecimal. */
   hash: string;
