@@ -7,6 +7,9 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { native } from '../../src/native/addon.ts';
+import { Gpt } from '../../src/nn/gpt.ts';
+import { presetConfig } from '../../src/nn/presets.ts';
+import { checkQuantization, quantizeForDecoding } from '../../src/nn/quantized-weights.ts';
 import { onCuda } from '../helpers/device.ts';
 import { longShapes, shapes } from '../helpers/product.ts';
 import {
@@ -88,6 +91,18 @@ const linear = (
   });
 
 describe.runIf(onCuda)('on a GPU', () => {
+  it('is refused before anything is read or packed', () => {
+    const model = new Gpt(presetConfig('tiny'), { dtype: 'bf16' });
+    expectError('ERR_ARGUMENT', /`quantize` int8 is for decoding on the CPU, and the device is a GPU/, () =>
+      quantizeForDecoding(model),
+    );
+    expectError('ERR_ARGUMENT', /`rolloutQuantize` int8 is for/, () =>
+      checkQuantization('int8', 'rolloutQuantize'),
+    );
+    checkQuantization('none');
+    model.dispose();
+  });
+
   it('is refused', () => {
     expectError('ERR_CUDA_UNAVAILABLE', /no kernels for this device/, () =>
       native.quantizeWeight(tensor([2, 4], new Float32Array(8).fill(1))),
