@@ -57,7 +57,8 @@ export async function benchGeneration(options: GenerateBenchOptions): Promise<Ge
   };
   const quantized = async () => {
     using _ = quantizeForDecoding(model);
-    return run();
+    // Not the bare promise: the weights would be gone before the run.
+    return await run();
   };
   const isQuantized = options.quantize === 'int8';
   const seconds: number[] = [];
