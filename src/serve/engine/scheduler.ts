@@ -13,6 +13,7 @@ import type {
   SentError,
   ToEngine,
 } from '../protocol/messages.ts';
+import { packOutputs } from '../protocol/packed-outputs.ts';
 import { RunningJob } from './running-job.ts';
 import type { ServedModel } from './served-model.ts';
 
@@ -136,7 +137,7 @@ export class Scheduler {
     } catch (error) {
       for (const [place, { id }] of [...this.#jobs]) this.#fail(place, id, error);
     }
-    this.#post({ type: 'step', number: ++this.#steps, outputs });
+    this.#post({ type: 'step', number: ++this.#steps, outputs: packOutputs(outputs) });
   }
 
   #take(event: BatchEvent, outputs: JobOutput[]): void {

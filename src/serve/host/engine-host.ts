@@ -18,6 +18,7 @@ import type {
   SentError,
   ToEngine,
 } from '../protocol/messages.ts';
+import { unpackOutputs } from '../protocol/packed-outputs.ts';
 
 /** Hears of one job. */
 export interface JobListener {
@@ -238,7 +239,7 @@ export class EngineHost {
         return;
       }
       case 'step':
-        this.#takeStep(message.number, message.outputs);
+        this.#takeStep(message.number, unpackOutputs(message.outputs));
         return;
       case 'failed':
         this.#end(message.id)?.onError(received(message.error));

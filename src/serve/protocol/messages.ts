@@ -10,6 +10,7 @@ import type { SamplingOptions } from '../../generate/sampling.ts';
 import type { Device, Precision } from '../../native/engine.ts';
 import type { Quantization } from '../../nn/quantized-weights.ts';
 import type { Message } from '../../text/chat-template.ts';
+import type { PackedOutputs } from './packed-outputs.ts';
 
 /** What the engine thread is started with. */
 export interface EngineSettings {
@@ -145,7 +146,7 @@ export type FromEngine =
   /** An answer to encode or decode. */
   | { type: 'refused'; id: number; error: SentError }
   /** A step is over. Its number counts from 1. */
-  | { type: 'step'; number: number; outputs: JobOutput[] }
+  | { type: 'step'; number: number; outputs: PackedOutputs }
   /** A job cannot run or go on. */
   | { type: 'failed'; id: number; error: SentError }
   /** A job was cancelled after this many tokens. */
