@@ -99,6 +99,7 @@ export {
   perplexity,
 } from './eval/perplexity.ts';
 export { preferenceAccuracy } from './eval/preference-accuracy.ts';
+export { type QuantizationCost, quantizationCost } from './eval/quantization-cost.ts';
 export { folderAnswers, type Questions, questionAccuracy, readQuestions } from './eval/questions.ts';
 export { type WinRateJudge, winRate } from './eval/win-rate.ts';
 export type { AnyRecord, RecordKind } from './feedback/lines.ts';
@@ -185,6 +186,11 @@ export {
 } from './nn/lora.ts';
 export { Module } from './nn/module.ts';
 export { presetConfig, presetNames } from './nn/presets.ts';
+export {
+  type Quantization,
+  QuantizedWeights,
+  quantizeForDecoding,
+} from './nn/quantized-weights.ts';
 export { type ScoreReading, ScoringModel } from './nn/scoring-model.ts';
 export { AdamW, type AdamWOptions, adamwDefaults } from './optim/adamw.ts';
 export { learningRate, type ScheduleName, type ScheduleOptions } from './optim/schedule.ts';
@@ -263,6 +269,7 @@ export type {
   CancelledEvent,
   EngineEvent,
   FeedbackEvent,
+  QuantizationEvent,
   RequestEvent,
   SafetyNotice,
   ServeEvent,

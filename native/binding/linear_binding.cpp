@@ -1,7 +1,7 @@
+#include "binding/activation_words.h"
 #include "binding/convert.h"
 #include "ops/linear.h"
 
-ATHANOR_WORDS(athanor::Activation, {"none", athanor::Activation::kNone}, {"gelu", athanor::Activation::kGelu})
 ATHANOR_FIELDS(athanor::ops::LinearForwardInputs, x, weight, bias, activation, save_preactivation, addend)
 
 namespace athanor::binding {

@@ -20,6 +20,7 @@ struct DecoderNormWeights {
 struct DecoderProjection {
   Tensor weight;  // [out, in]
   std::optional<Tensor> bias = {};
+  std::optional<Tensor> quantized = {};  // the weight in int8, used in its place; see quantize_weight
 };
 
 /// Gains of the RMS norm of each head's query and key, [head_dim] each.

@@ -4,7 +4,7 @@ import type { ServeEvent } from '../serve/protocol/events.ts';
 import { serveDefaults } from '../serve/settings.ts';
 import { defineCommand } from './command.ts';
 import { Interrupt } from './interrupt.ts';
-import { duration, engineOptions, inGroup, integer, list, path, text } from './options.ts';
+import { duration, engineOptions, inGroup, integer, list, path, quantizeOption, text } from './options.ts';
 
 const { device, dtype, threads } = engineOptions;
 
@@ -78,6 +78,7 @@ export const serverOptions = {
       default: serveDefaults.stallSeconds,
       min: 1,
     }),
+    quantize: quantizeOption,
     ...{ device, dtype, threads },
   }),
 };
@@ -172,6 +173,12 @@ function eventLine(event: ServeEvent): string {
       return event.state === 'loaded'
         ? `model ${event.hash.slice(0, 12)} answers new requests, after ${event.previous?.slice(0, 12)}`
         : `the new model is refused, ${event.hash.slice(0, 12)} goes on: ${oneLine(event.reason ?? '')}`;
+    case 'quantization': {
+      const { tokens, bitsPerByte, quantizedBitsPerByte, klDivergence } = event;
+      const bits = `${quantizedBitsPerByte.toFixed(4)} bits per byte (${bitsPerByte.toFixed(4)} without)`;
+      const kl = `KL divergence ${klDivergence.toPrecision(2)} nats per token`;
+      return `int8 weights: ${bits}, ${kl}, on ${tokens} tokens that the model wrote`;
+    }
     case 'cancelled':
       return `a sequence is given up: its slot is free after ${event.tokens} tokens`;
     case 'feedback': {

@@ -82,8 +82,9 @@ export async function serve(options: ServeOptions, hooks: ServeHooks = {}): Prom
   await checkAddress(settings);
   const { onEvent, engineProgram: program, signal } = hooks;
   const policy = settings.safety === undefined ? undefined : SafetyPolicy.read(settings.safety);
-  const { model, device, dtype, threads, context, prefillTokens, stallSeconds } = settings;
-  const engine = { model, device, dtype, threads, context, prefillTokens, slots: settings.batchSize };
+  const { model, device, dtype, quantize, threads, context, prefillTokens, stallSeconds } = settings;
+  const sizes = { context, prefillTokens, slots: settings.batchSize };
+  const engine = { model, device, dtype, quantize, threads, ...sizes };
   const feedback = await startStore(settings, onEvent);
   const inFlight = new InFlight();
   const ended = () => inFlight.ended();

@@ -1,6 +1,7 @@
 /** The settings of a server, with their defaults. */
 import { AthanorError } from '../base/errors.ts';
 import type { Device, Precision } from '../native/engine.ts';
+import type { Quantization } from '../nn/quantized-weights.ts';
 import type { RateLimits } from './access/rates.ts';
 import type { RequestLimits } from './api/limits.ts';
 
@@ -30,6 +31,11 @@ export interface ServeSettings extends RequestLimits, RateLimits {
   safety?: string | undefined;
   device: Device | 'auto';
   dtype: Precision | 'auto';
+  /**
+   * Weights that answer: the model's, or int8 copies of them, on the CPU alone. What that costs is
+   * measured at the start.
+   */
+  quantize: Quantization;
   /** Threads of the engine. Default: one per core. */
   threads?: number | undefined;
   /** Sequences to decode at the same time. Memory for all of them is taken at the start. */
@@ -52,6 +58,7 @@ export const serveDefaults = {
   allowHost: [],
   device: 'auto',
   dtype: 'auto',
+  quantize: 'none',
   batchSize: 16,
   prefillTokens: 256,
   queue: 256,

@@ -6,6 +6,7 @@ import { randomInt } from 'node:crypto';
 import { Batch, type BatchEvent } from '../../generate/batch.ts';
 import type { SamplingOptions } from '../../generate/sampling.ts';
 import type { EngineSettings, FromEngine, Job, JobOutput, ToEngine } from '../protocol/messages.ts';
+import { packOutputs } from '../protocol/packed-outputs.ts';
 import { sentError } from '../protocol/sent-error.ts';
 import { RunningJob } from './running-job.ts';
 import type { ServedModel } from './served-model.ts';
@@ -139,7 +140,7 @@ export class Scheduler {
     } catch (error) {
       for (const [place, { id }] of [...this.#jobs]) this.#fail(place, id, error);
     }
-    this.#post({ type: 'step', number: ++this.#steps, outputs });
+    this.#post({ type: 'step', number: ++this.#steps, outputs: packOutputs(outputs) });
   }
 
   #take(event: BatchEvent, outputs: JobOutput[]): void {

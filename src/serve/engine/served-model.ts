@@ -4,12 +4,14 @@ import { AthanorError } from '../../base/errors.ts';
 import { loadModel } from '../../checkpoint/gpt-folder.ts';
 import { modelHash } from '../../checkpoint/model-hash.ts';
 import { stopTokensOf } from '../../checkpoint/text-ends.ts';
+import { type QuantizationCost, quantizationCost } from '../../eval/quantization-cost.ts';
 import { promptTokens } from '../../generate/generate-text.ts';
 import { type Constraint, Constraints } from '../../generate/grammar/constraint.ts';
 import type { TokenReport } from '../../generate/token-reports.ts';
 import { native } from '../../native/addon.ts';
 import { resolveDtype, setDevice, setThreads } from '../../native/engine.ts';
 import type { Gpt } from '../../nn/gpt.ts';
+import { checkQuantization, quantizeForDecoding } from '../../nn/quantized-weights.ts';
 import { ChatTemplate } from '../../text/chat-template.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
 import { toolFormatOf } from '../../text/tool-calls/formats.ts';
@@ -32,14 +34,16 @@ export class ServedModel {
   /** By what the tokens of an answer are. */
   readonly #constraints = new Map<string, Constraints>();
 
-  /** Throws as loadModel, Tokenizer.load, ChatTemplate.of and setDevice. */
-  constructor({ model: folder, device, dtype, threads, context }: EngineSettings) {
+  /** Throws as loadModel, Tokenizer.load, ChatTemplate.of, setDevice and quantizeForDecoding. */
+  constructor({ model: folder, device, dtype, quantize, threads, context }: EngineSettings) {
     const chosen = setDevice(device, { dtype });
+    checkQuantization(quantize);
     if (threads !== undefined) setThreads(threads);
     const precision = resolveDtype(dtype);
     this.tokenizer = Tokenizer.load(folder);
     this.#template = this.tokenizer.chatTemplate === undefined ? undefined : ChatTemplate.of(this.tokenizer);
     this.model = loadModel(folder, { dtype: precision });
+    if (quantize === 'int8') quantizeForDecoding(this.model);
     this.#controls = new Set(this.tokenizer.specialTokens.values());
     const { vocabSize, contextLength } = this.model.config;
     if (this.tokenizer.vocabSize > vocabSize) {
@@ -65,6 +69,7 @@ export class ServedModel {
       contextLength: context ?? contextLength,
       device: chosen,
       dtype: precision,
+      quantize,
       threads: native.numThreads(),
       hash: modelHash(folder),
       eosToken: spelled(eosId),
@@ -95,6 +100,11 @@ export class ServedModel {
     }
     const { toolTemplate, chatTemplate } = this.tokenizer;
     return toolFormatOf(toolTemplate ?? chatTemplate!)?.name ?? 'unknown';
+  }
+
+  /** What the quantized weights cost; undefined without them. */
+  async quantizationCost(): Promise<QuantizationCost | undefined> {
+    return this.model.quantized && quantizationCost(this.model, this.tokenizer);
   }
 
   /** The tokens that end a text. */

@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { AthanorError } from '../../base/errors.ts';
 import { packageRoot } from '../../base/package-root.ts';
 import { overloaded } from '../protocol/api-error.ts';
-import type { CancelledEvent, EngineEvent } from '../protocol/events.ts';
+import type { CancelledEvent, EngineEvent, QuantizationEvent } from '../protocol/events.ts';
 import type {
   EngineSettings,
   FromEngine,
@@ -18,6 +18,7 @@ import type {
   SentError,
   ToEngine,
 } from '../protocol/messages.ts';
+import { unpackOutputs } from '../protocol/packed-outputs.ts';
 
 /** Hears of one job. */
 export interface JobListener {
@@ -26,10 +27,10 @@ export interface JobListener {
   onError(error: AthanorError): void;
 }
 
-export interface HostOptions extends Omit<EngineSettings, 'handled'> {
+export interface HostOptions extends Omit<EngineSettings, 'handled' | 'measuresCost'> {
   /** A thread that works on a step for this long counts as stalled. */
   stallSeconds: number;
-  onEvent?: ((event: EngineEvent | CancelledEvent) => void) | undefined;
+  onEvent?: ((event: EngineEvent | QuantizationEvent | CancelledEvent) => void) | undefined;
   /** The program of the thread; tests give others. */
   program?: URL | string | undefined;
 }
@@ -190,7 +191,12 @@ export class EngineHost {
   #launch(): Promise<void> {
     const { onEvent: _, program = PROGRAM, stallSeconds: __, ...settings } = this.#options;
     this.#handled = newCounter();
-    const workerData: EngineSettings = { ...settings, handled: this.#handled };
+    const workerData: EngineSettings = {
+      ...settings,
+      // Once: a thread that replaces another has the same weights.
+      measuresCost: this.#model === undefined,
+      handled: this.#handled,
+    };
     const worker = new Worker(program, { workerData });
     this.#worker = worker;
     return new Promise((resolve, reject) => {
@@ -223,6 +229,9 @@ export class EngineHost {
         this.#model = message.model;
         this.#isReady = true;
         this.#restartMs = 100;
+        if (message.model.quantizationCost) {
+          this.#options.onEvent?.({ type: 'quantization', ...message.model.quantizationCost });
+        }
         this.#options.onEvent?.({ type: 'engine', state: 'ready' });
         this.#dispatch();
         return;
@@ -236,7 +245,7 @@ export class EngineHost {
         return;
       }
       case 'step':
-        this.#takeStep(message.number, message.outputs);
+        this.#takeStep(message.number, unpackOutputs(message.outputs));
         return;
       case 'failed':
         this.#end(message.id)?.onError(received(message.error));

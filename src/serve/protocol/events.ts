@@ -1,4 +1,5 @@
 /** What a server reports while it runs. No event holds a prompt, an answer or a key. */
+import type { QuantizationCost } from '../../eval/quantization-cost.ts';
 
 import type { SafetyEvent } from '../../feedback/records.ts';
 
@@ -30,6 +31,11 @@ export interface EngineEvent {
   state: 'ready' | 'crashed' | 'stalled';
   /** The reason of a crash. */
   reason?: string;
+}
+
+/** What int8 weights cost, measured at the start. */
+export interface QuantizationEvent extends QuantizationCost {
+  type: 'quantization';
 }
 
 /**
@@ -80,6 +86,7 @@ export type ServeEvent =
   | { type: 'listening'; url: string }
   | RequestEvent
   | EngineEvent
+  | QuantizationEvent
   | CancelledEvent
   | ModelEvent
   | FeedbackEvent

@@ -5,10 +5,13 @@
  */
 import type { ErrorCode } from '../../base/errors.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
+import type { QuantizationCost } from '../../eval/quantization-cost.ts';
 import type { Rule } from '../../generate/grammar/rule.ts';
 import type { SamplingOptions } from '../../generate/sampling.ts';
 import type { Device, Precision } from '../../native/engine.ts';
+import type { Quantization } from '../../nn/quantized-weights.ts';
 import type { Message } from '../../text/chat-template.ts';
+import type { PackedOutputs } from './packed-outputs.ts';
 
 /** What the engine thread is started with. */
 export interface EngineSettings {
@@ -16,6 +19,9 @@ export interface EngineSettings {
   model: string;
   device: Device | 'auto';
   dtype: Precision | 'auto';
+  quantize: Quantization;
+  /** Whether to measure what quantized weights cost. */
+  measuresCost: boolean;
   threads: number | undefined;
   /** Sequences that run at the same time. */
   slots: number;
@@ -34,6 +40,10 @@ export interface ModelInfo {
   contextLength: number;
   device: Device;
   dtype: Precision;
+  /** The weights that answer. */
+  quantize: Quantization;
+  /** What quantized weights cost, if it was measured. */
+  quantizationCost?: QuantizationCost;
   threads: number;
   /** SHA-256 of weights, config.json and tokenizer.json, in hexadecimal. */
   hash: string;
@@ -170,7 +180,7 @@ export type FromEngine =
   /** An answer to encode or decode. */
   | { type: 'refused'; id: number; error: SentError }
   /** A step is over. Its number counts from 1. */
-  | { type: 'step'; number: number; outputs: JobOutput[] }
+  | { type: 'step'; number: number; outputs: PackedOutputs }
   /** A job cannot run or go on. */
   | { type: 'failed'; id: number; error: SentError }
   /** A job was cancelled after this many tokens. */
