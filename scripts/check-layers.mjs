@@ -51,7 +51,7 @@ const sourceRooms = [
   {
     name: 'serve',
     only: ['cli'],
-    inside: ['protocol', ['engine', 'host', 'access', 'api'], ''],
+    inside: ['protocol', ['engine', 'host', 'access', 'api', 'page'], ''],
   },
   { name: 'improve' },
   { name: 'quickstart', inside: ['factbook', ''] },

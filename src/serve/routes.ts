@@ -17,6 +17,7 @@ import {
   tokenizeFields,
   tokenizerInfo,
 } from './api/tokens.ts';
+import { chatPage } from './chat-page.ts';
 import { answer, checkModel, type Exchange, type GenerationContext } from './generation.ts';
 import type { ServeSettings } from './settings.ts';
 
@@ -31,7 +32,7 @@ export interface Call extends Exchange {
 /** An object is sent as JSON with status 200; undefined: the answer was sent already. */
 export type Answer =
   | { json: JsonObject; status?: number }
-  | { text: string; contentType: string }
+  | { text: string; headers?: Readonly<Record<string, string>> }
   | undefined;
 
 export interface Route {
@@ -44,6 +45,8 @@ export interface Route {
   required?: readonly string[];
   /** Whether the answer can be a stream of events. */
   streams?: boolean;
+  /** Of an answer that is text. Default: JSON. */
+  contentType?: string;
   /** Other statuses than 200 and those of errors. */
   statuses?: Readonly<Record<number, string>>;
   handle(call: Call): Promise<Answer> | Answer;
@@ -69,6 +72,7 @@ export function routes(context: RouteContext): Route[] {
     ...modelRoutes(context),
     ...tokenRoutes(context),
     ...stateRoutes(context),
+    pageRoute(),
   ];
 }
 
@@ -199,7 +203,8 @@ function stateRoutes(context: RouteContext): Route[] {
       method: 'GET',
       path: '/metrics',
       summary: 'Counters, gauges and histograms for Prometheus.',
-      handle: () => ({ text: context.metrics(), contentType: 'text/plain; version=0.0.4; charset=utf-8' }),
+      contentType: 'text/plain; version=0.0.4; charset=utf-8',
+      handle: () => ({ text: context.metrics() }),
     },
     {
       method: 'GET',
@@ -208,4 +213,15 @@ function stateRoutes(context: RouteContext): Route[] {
       handle: () => ({ json: context.openApi() }),
     },
   ];
+}
+
+function pageRoute(): Route {
+  const { html: text, headers } = chatPage();
+  return {
+    method: 'GET',
+    path: '/',
+    summary: 'The chat page. Needs no key; what it calls does.',
+    contentType: 'text/html; charset=utf-8',
+    handle: () => ({ text, headers }),
+  };
 }

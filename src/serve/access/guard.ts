@@ -14,8 +14,10 @@ export interface GuardOptions {
   allowedHosts: readonly string[];
 }
 
+/** The chat page: the same for everybody, and without a word of anyone's. */
+const PAGE_PATH = '/';
 /** Paths that need no key. */
-const PUBLIC_PATHS = ['/health'];
+const PUBLIC_PATHS = ['/health', PAGE_PATH];
 const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]'];
 
 /** Who sends a request: the name of the key, or undefined without keys. */
@@ -33,7 +35,9 @@ export class Guard {
   /** Throws ApiError of status 401 or 403. */
   check(path: string, header: (name: string) => string | undefined): Client {
     this.#checkHost(header('host'));
-    this.#checkOrigin(header('origin'), header('host'), header('sec-fetch-site'));
+    // A link in another page may open the chat page, as a document of its own.
+    const isOpened = path === PAGE_PATH && header('sec-fetch-dest') === 'document';
+    if (!isOpened) this.#checkOrigin(header('origin'), header('host'), header('sec-fetch-site'));
     const { keys } = this.#options;
     if (!keys || PUBLIC_PATHS.includes(path)) return { name: undefined };
     const given = /^Bearer +(.+)$/i.exec(header('authorization') ?? '')?.[1] ?? header('x-api-key');
