@@ -24,7 +24,14 @@ import { requestBody, type Settings } from './request.ts';
 import { Sidebar } from './sidebar.ts';
 import type { ConversationStore } from './store.ts';
 import { type Entry, ThreadView } from './thread-view.ts';
-import { AnswerView, type ThreadActions, type ThreadState, UserView, type View } from './turn-views.ts';
+import {
+  AnswerView,
+  isWhole,
+  type ThreadActions,
+  type ThreadState,
+  UserView,
+  type View,
+} from './turn-views.ts';
 
 /** Characters of an answer that screen readers are told when it is complete. */
 const MAX_ANNOUNCED = 600;
@@ -107,6 +114,7 @@ export class Chat implements ThreadActions {
       this.#connection = error instanceof ApiFailure ? error : undefined;
     }
     this.#show();
+    await this.#learnOfFeedback();
   }
 
   /** Begins a new conversation. */
@@ -130,6 +138,7 @@ export class Chat implements ThreadActions {
     this.#show();
     this.#thread.toEnd();
     void this.#list();
+    if (this.#model !== undefined) void this.#learnOfFeedback();
   }
 
   /** Moves the focus from message to message. */
@@ -290,7 +299,14 @@ export class Chat implements ThreadActions {
     this.#model = turns[0]!.model ?? this.#model;
     await this.#save(conversation);
     this.#show();
-    if (!failure) this.takesFeedback ??= await this.#api.takesFeedback();
+    if (!failure) await this.#learnOfFeedback();
+  }
+
+  /** Asks whether the server records feedback, once there is an answer to judge. */
+  async #learnOfFeedback(): Promise<void> {
+    const hasAnswer = this.#conversation.turns.some((turn) => turn.kind === 'answer' && isWhole(turn));
+    if (this.takesFeedback !== undefined || this.#connection || !hasAnswer) return;
+    this.takesFeedback = await this.#api.takesFeedback();
     this.#show();
   }
 
@@ -308,7 +324,7 @@ export class Chat implements ThreadActions {
 
   #showSoon(): void {
     cancelAnimationFrame(this.#frame);
-    this.#frame = requestAnimationFrame(() => this.#thread.update(this.#state));
+    this.#frame = requestAnimationFrame(() => this.#thread.progress());
   }
 
   get #state(): ThreadState {

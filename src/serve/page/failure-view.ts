@@ -30,7 +30,7 @@ export function failureView({ failure, retry, useKey }: FailureOptions): Failure
   const dispose = countDown(retryButton, failure.retryAfter ?? 0);
   const element = el(
     'section',
-    { class: 'failure', role: 'alert' },
+    { class: failure.status === 401 ? 'failure asks' : 'failure', role: 'alert' },
     el('h3', {}, title),
     el('p', {}, sentence(failure)),
     failure.status === 401 ? keyForm(useKey) : el('div', { class: 'row' }, retryButton),

@@ -58,7 +58,10 @@ export class Generation {
       turn.answer = { id, choice: index };
       turn.model = model;
       turn.text += delta.content ?? '';
-      if (logprobs?.content) turn.tokens = [...(turn.tokens ?? []), ...logprobs.content];
+      if (logprobs?.content) {
+        turn.tokens ??= [];
+        turn.tokens.push(...logprobs.content);
+      }
       if (finish) turn.finish = finish;
     }
   }

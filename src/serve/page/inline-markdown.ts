@@ -213,9 +213,13 @@ class InlineParser {
   }
 
   #autolink(): void {
-    const [whole, address] = /^<([a-z][a-z0-9+.-]{1,31}:[^\s<>]{0,2048})>/i.exec(this.#ahead()) ?? [];
-    if (whole === undefined || address === undefined) return this.#literal('<');
-    this.#push(linkOf(address, [{ type: 'text', text: address }]), this.#at + whole.length);
+    const ahead = this.#ahead();
+    const [whole, address] = /^<([a-z][a-z0-9+.-]{1,31}:[^\s<>]{0,2048})>/i.exec(ahead) ?? [];
+    const [mail, name] = /^<([\w.+-]{1,64}@[a-z0-9.-]{1,255})>/i.exec(ahead) ?? [];
+    const text = address ?? name;
+    if (text === undefined) return this.#literal('<');
+    const node = linkOf(address ?? `mailto:${text}`, [{ type: 'text', text }]);
+    this.#push(node, this.#at + (whole ?? mail)!.length);
   }
 
   #entity(): void {

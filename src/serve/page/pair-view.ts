@@ -73,8 +73,12 @@ export class PairView implements View {
     );
   }
 
-  update({ isRunning, takesFeedback }: ThreadState): void {
+  progress(): void {
     for (const body of this.#bodies) body.update();
+  }
+
+  update({ isRunning, takesFeedback }: ThreadState): void {
+    this.progress();
     const isOff = takesFeedback === false;
     this.#question.textContent = isOff ? 'Go on with which answer?' : 'Which answer is better?';
     this.#reason.hidden = isOff;

@@ -53,6 +53,12 @@ export class ThreadView {
     if (this.#follows) this.toEnd();
   }
 
+  /** Shows more of the answers that are being written. */
+  progress(): void {
+    for (const view of this.#views) view.progress?.();
+    if (this.#follows) this.toEnd();
+  }
+
   /** Forgets all views, as when another conversation is opened. */
   clear(): void {
     for (const view of this.#views.splice(0)) {

@@ -53,11 +53,11 @@ function readoutOf({ text, logProb, tokens, others }: Piece): (Node | string)[] 
   const parts: (Node | string)[] = [
     el('code', {}, visible(text)),
     el('strong', {}, ` ${percent(logProb)}`),
-    ` log-probability ${logProb.toFixed(3)}`,
+    ` · log-probability ${logProb.toFixed(3).replace('-', '−')}`,
   ];
   if (tokens > 1) parts.push(`, ${tokens} tokens together`);
   if (others.length > 0) {
-    parts.push(el('span', { class: 'others' }, ' instead of ', ...others.flatMap(otherOf)));
+    parts.push(el('span', { class: 'others' }, ' · instead of ', ...others.flatMap(otherOf)));
   }
   return parts;
 }

@@ -36,6 +36,8 @@ export interface View {
   readonly key: string;
   readonly element: HTMLElement;
   update(state: ThreadState): void;
+  /** Shows more of an answer that is being written. */
+  progress?(): void;
   dispose?(): void;
 }
 
@@ -198,6 +200,10 @@ export class AnswerView implements View {
     this.#thanks.hidden = said.length === 0;
     this.#tools.hidden = turn.finish === undefined;
     if (turn.finish !== undefined) replaceTools(this.#tools, this.#buttons(state));
+  }
+
+  progress(): void {
+    if (this.#turn.finish === undefined) this.#body.update();
   }
 
   #buttons(state: ThreadState): HTMLElement[] {

@@ -69,7 +69,8 @@ function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }
 
-/** Whitespace between tags, in which the two differ without a difference on the page. */
+/** Without white space that is not seen, and without titles of links. */
 export function normalised(html: string): string {
-  return html.replace(/>\s+/g, '>').replace(/\s+</g, '<').trim();
+  const bare = html.replace(/ title="[^"]*"/g, '').replace(/ +/g, ' ');
+  return bare.replace(/>\s+/g, '>').replace(/\s+</g, '<').trim();
 }
