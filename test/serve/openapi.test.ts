@@ -65,6 +65,7 @@ describe('the document', () => {
       'GET /ready',
       'GET /metrics',
       'GET /openapi.json',
+      'GET /',
     ]);
     for (const { path, method, operation } of operations) {
       const url = path.replace('{model}', 'tiny');

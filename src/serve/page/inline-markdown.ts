@@ -15,6 +15,8 @@ export type Inline =
 
 /** Characters of an address or a title. */
 const MAX_ADDRESS = 2048;
+/** Nesting in an address; as in other readers. */
+const MAX_PARENTHESES = 32;
 /** Nesting of emphasis and links. */
 const MAX_DEPTH = 24;
 const PUNCTUATION = /[\p{P}\p{S}]/u;
@@ -286,8 +288,8 @@ function linkTarget(text: string, start: number): { address: string; end: number
       const char = part[end]!;
       if (/\s/.test(char) || (char === ')' && depth === 0)) break;
       if (char === '\\' && ESCAPABLE.test(part[end + 1] ?? '')) ++end;
-      else if (char === '(') ++depth;
       else if (char === ')') --depth;
+      else if (char === '(' && ++depth > MAX_PARENTHESES) return undefined;
     }
   }
   const address = inAngles?.[1] ?? part.slice(head[0].length, end);
