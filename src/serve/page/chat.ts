@@ -35,6 +35,7 @@ import {
 
 /** Characters of an answer that screen readers are told when it is complete. */
 const MAX_ANNOUNCED = 600;
+/** The conversation that a reload opens again, in the storage of the tab. */
 const OPEN = 'athanor.open';
 
 /** The first answer's side of a comparison for each choice, and the second's. */
@@ -266,6 +267,7 @@ export class Chat implements ThreadActions {
       parent: last?.kind === 'user' ? last.parent : (last?.id ?? null),
     };
     addTurn(this.#conversation, turn);
+    sessionStorage.setItem(OPEN, this.#conversation.id);
     this.#thread.toEnd();
     void this.#answer(turn.id, answers);
   }

@@ -30,35 +30,49 @@ export function levelOf(logProb: number): LevelName {
 export function piecesOf(reports: readonly TokenReport[]): Piece[] {
   const pieces: Piece[] = [];
   let open: TokenReport[] = [];
-  const close = (text: string) => {
-    const [first] = open;
-    const others = open.length === 1 ? first!.top_logprobs.filter(({ token }) => token !== first!.token) : [];
-    pieces.push({
-      text,
-      logProb: open.reduce((sum, { logprob }) => sum + logprob, 0),
-      tokens: open.length,
-      others: others.map(({ token, logprob }) => ({ text: token, logProb: logprob })),
-    });
+  const close = () => {
+    if (open.length > 0) pieces.push(pieceOf(open));
     open = [];
   };
   for (const report of reports) {
+    // What no longer can become a character ends before this token.
+    if (stateOf([...open, report]) === 'broken') close();
     open.push(report);
-    const text = textOf(open);
-    if (text !== undefined) close(text);
-    // No character of UTF-8 has more than four bytes: these are no text.
-    else if (open.length >= 4) close(open.map(({ token }) => token).join(''));
+    if (stateOf(open) !== 'begun') close();
   }
-  if (open.length > 0) close(open.map(({ token }) => token).join(''));
+  close();
   return pieces;
 }
 
-function textOf(reports: readonly TokenReport[]): string | undefined {
-  if (reports.some(({ bytes }) => bytes === null)) return reports.map(({ token }) => token).join('');
-  const bytes = Uint8Array.from(reports.flatMap((report) => [...report.bytes!]));
+function pieceOf(reports: readonly TokenReport[]): Piece {
+  const [first] = reports;
+  const others = reports.length === 1 ? first!.top_logprobs.filter(({ token }) => token !== first!.token) : [];
+  return {
+    text: new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytesOf(reports)),
+    logProb: reports.reduce((sum, { logprob }) => sum + logprob, 0),
+    tokens: reports.length,
+    others: others.map(({ token, logprob }) => ({ text: token, logProb: logprob })),
+  };
+}
+
+function bytesOf(reports: readonly TokenReport[]): Uint8Array {
+  const encoder = new TextEncoder();
+  return Uint8Array.from(reports.flatMap(({ token, bytes }) => [...(bytes ?? encoder.encode(token))]));
+}
+
+/** Whether the bytes are text, or the beginning of a text whose last character is not complete. */
+function stateOf(reports: readonly TokenReport[]): 'text' | 'begun' | 'broken' {
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    decoder.decode(bytesOf(reports), { stream: true });
   } catch {
-    return undefined;
+    return 'broken';
+  }
+  try {
+    decoder.decode();
+    return 'text';
+  } catch {
+    return 'begun';
   }
 }
 

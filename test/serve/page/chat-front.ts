@@ -39,6 +39,11 @@ export class ChatFront {
   isRecording = true;
   /** Answers of the next chats; without one, the real server answers. */
   script: Scripted[] = [];
+  /** Markup that somebody put into the page. */
+  tampered = '';
+  /** Statuses of the next feedback, which is refused. */
+  failing: number[] = [];
+  readonly refused: Record<string, unknown>[] = [];
   /** Requests whose client went before the end. */
   aborted = 0;
   readonly #target: URL;
@@ -86,6 +91,11 @@ export class ChatFront {
     const fail = (code: string) => sendJson(response, 404, { error: { message: 'no', code } });
     if (!this.isRecording) return fail('feedback_off');
     if (given.response_id === 'none') return fail('answer_not_found');
+    const status = this.failing.shift();
+    if (status !== undefined) {
+      this.refused.push(given);
+      return sendJson(response, status, { error: { message: 'busy', code: 'overloaded' } });
+    }
     records.push(given);
     sendJson(response, 200, { id: 'fb', object: 'feedback', created: 1, duplicate: false });
   }
@@ -119,7 +129,9 @@ export class ChatFront {
 
   #forward({ method, url, headers }: IncomingMessage, body: Buffer, response: ServerResponse): void {
     const { hostname, port } = this.#target;
+    const isTampered = url === '/' && this.tampered !== '';
     const sent = request({ hostname, port, method, path: url, headers }, (answer) => {
+      if (isTampered) return void tamper(answer, this.tampered, response);
       response.writeHead(answer.statusCode!, answer.headers);
       answer.pipe(response);
     });
@@ -127,6 +139,14 @@ export class ChatFront {
     response.on('close', () => sent.destroy());
     sent.end(body);
   }
+}
+
+async function tamper(answer: IncomingMessage, markup: string, response: ServerResponse): Promise<void> {
+  const { 'content-length': _, ...headers } = answer.headers;
+  let html = '';
+  for await (const chunk of answer.setEncoding('utf8') as AsyncIterable<string>) html += chunk;
+  response.writeHead(answer.statusCode!, headers);
+  response.end(html.replace('<main', `${markup}<main`));
 }
 
 function report(token: string, logprob = -0.01): object {

@@ -157,8 +157,10 @@ describe('tokens', () => {
       ['�', -1, 1],
     ]);
     expect(pieces.map(({ others }) => others.length)).toEqual([1, 0, 1]);
-    const noText = Array.from({ length: 9 }, () => report('�', -1, [0x80]));
-    expect(piecesOf(noText).map(({ tokens }) => tokens)).toEqual([4, 4, 1]);
+    const bytes = [...smile.slice(0, 3), 0x80, 0xc9, 0x86, 0xe2, 0x82, 0x41, 0xc3];
+    const broken = piecesOf(bytes.map((byte) => report('�', -1, [byte])));
+    expect(broken.map(({ tokens }) => tokens)).toEqual([4, 2, 2, 1, 1]);
+    expect(broken.map(({ text }) => text).join('')).toBe(new TextDecoder().decode(Uint8Array.from(bytes)));
   });
 
   it('have levels and percentages', () => {
