@@ -1,4 +1,4 @@
-/** The chat page: one document with its program and style, which can reach nothing but this server. */
+/** The chat page: one document with its program and style. It can reach this server only. */
 import { pageFile, pageFiles, sourceHash } from '../base/page-files.ts';
 
 export interface ChatPage {

@@ -99,7 +99,7 @@ export class Browser {
   }
 
   /**
-   * Opens a file, or an address of http, and waits until its scripts have run and a frame was drawn.
+   * Opens a file or an address of http. Waits until its scripts have run and a frame was drawn.
    */
   async open(target: string, look: Look = {}): Promise<void> {
     await this.look(look);
@@ -242,7 +242,8 @@ export class Browser {
     if (method === 'Log.entryAdded') this.problems.push(JSON.stringify(params.entry));
     if (method === 'Network.requestWillBeSent') {
       const { url } = params.request as { url: string };
-      if (!url.startsWith(this.#allowed) && !/^(data|blob):/.test(url)) this.problems.push(`request to ${url}`);
+      if (!url.startsWith(this.#allowed) && !/^(data|blob):/.test(url))
+        this.problems.push(`request to ${url}`);
     }
     this.#events.get(method ?? '')?.();
   }

@@ -23,7 +23,7 @@ export interface ChatChunk {
   model: string;
   choices: readonly {
     index: number;
-    delta: { content?: string | null };
+    delta: { content?: string | null; refusal?: string | null };
     logprobs?: { content?: TokenReport[] | null } | null;
     finish_reason?: string | null;
   }[];
@@ -92,7 +92,12 @@ export class Api {
 
   #post(path: string, body: object, signal?: AbortSignal): Promise<Response> {
     const headers = { 'content-type': 'application/json' };
-    return this.#send(path, { method: 'POST', headers, body: JSON.stringify(body), ...(signal && { signal }) });
+    return this.#send(path, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
+      ...(signal && { signal }),
+    });
   }
 
   async #send(path: string, init: RequestInit): Promise<Response> {

@@ -5,6 +5,7 @@ import {
   type AnswerTurn,
   addTurn,
   type Conversation,
+  childrenOf,
   choose,
   type GivenFeedback,
   messagesOf,
@@ -278,6 +279,7 @@ export class Chat implements ThreadActions {
     if (this.#running.has(conversation.id)) return;
     const question = turnOf(conversation, parent)!;
     const messages = messagesOf(conversation.system, pathTo(conversation, question));
+    const versions = childrenOf(conversation, parent).length;
     const generation = new Generation({ conversation, parent, count, model: this.#model });
     for (const turn of generation.turns) addTurn(conversation, turn);
     choose(conversation, generation.turns[0]!);
@@ -288,8 +290,10 @@ export class Chat implements ThreadActions {
     void this.#save(conversation);
     announce(count > 1 ? 'The model writes two answers.' : 'The model is answering.');
     this.#show();
-    const body = requestBody(this.settings, messages, count);
+    const body = requestBody(this.settings, messages, { answers: count, versions });
     const failure = await generation.run(this.#api, body, () => this.#showSoon());
+    // A conversation that was deleted meanwhile does not come back.
+    if (this.#running.get(conversation.id) !== generation) return;
     this.#running.delete(conversation.id);
     await this.#finish(generation, failure);
   }
@@ -316,8 +320,12 @@ export class Chat implements ThreadActions {
   async #save(conversation: Conversation): Promise<void> {
     conversation.updatedAt = Date.now();
     const turns = conversation.turns.filter((turn) => turn.kind === 'user' || turn.finish !== undefined);
-    await this.#store.save({ ...conversation, turns });
-    await this.#list();
+    try {
+      await this.#store.save({ ...conversation, turns });
+      await this.#list();
+    } catch {
+      byId('storage', HTMLElement).textContent = 'The browser could not store this conversation.';
+    }
   }
 
   async #list(): Promise<void> {
@@ -377,6 +385,7 @@ export class Chat implements ThreadActions {
     const make = (): View => {
       const { element, dispose } = failureView({
         failure,
+        hasKey: this.#api.key !== undefined,
         retry: () => (isOwn && question ? this.#answer(question, 1) : this.connect()),
         useKey: this.#useKey,
       });
@@ -425,11 +434,11 @@ function repair(conversation: Conversation): void {
 }
 
 function announceAnswers(turns: readonly AnswerTurn[]): void {
-  if (turns.length > 1) return announce('Two answers are complete. Choose one of them.');
   const { text, finish } = turns[0]!;
-  if (finish === 'stopped') return announce('The answer was stopped.');
-  const isLong = text.length > MAX_ANNOUNCED;
-  announce(isLong ? `The answer begins: ${text.slice(0, MAX_ANNOUNCED)}…` : `The answer: ${text}`);
+  if (turns.length > 1) announce('Two answers are complete. Choose one of them.');
+  else if (finish === 'stopped') announce('The answer was stopped.');
+  else if (text.length <= MAX_ANNOUNCED) announce(`The answer: ${text}`);
+  else announce(`The answer begins: ${text.slice(0, MAX_ANNOUNCED)}…`);
 }
 
 function welcomeView(): View {

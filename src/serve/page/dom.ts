@@ -4,7 +4,7 @@ type Listener = (event: Event) => void;
 export type Attributes = Readonly<Record<string, string | number | boolean | Listener | undefined>>;
 export type Child = Node | string | false | undefined;
 
-/** An element. A function is a listener, true an attribute without value, false and undefined none. */
+/** An element. A function is a listener, true an attribute without a value, false is none. */
 export function el<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   attributes: Attributes = {},
@@ -13,7 +13,8 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === 'function') element.addEventListener(name, value);
-    else if (value !== undefined && value !== false) element.setAttribute(name, value === true ? '' : `${value}`);
+    else if (value !== undefined && value !== false)
+      element.setAttribute(name, value === true ? '' : `${value}`);
   }
   element.append(...children.filter((child) => child !== false && child !== undefined));
   return element;

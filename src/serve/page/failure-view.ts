@@ -4,6 +4,8 @@ import { el } from './dom.ts';
 
 export interface FailureOptions {
   failure: ApiFailure;
+  /** Whether a key was sent. */
+  hasKey: boolean;
   retry(): void;
   /** Takes an API key, and tries again with it. */
   useKey(key: string, isKept: boolean): void;
@@ -24,8 +26,9 @@ const TITLES: Readonly<Record<number, string>> = {
   503: 'The server is busy',
 };
 
-export function failureView({ failure, retry, useKey }: FailureOptions): FailureView {
-  const title = TITLES[failure.status] ?? 'The answer failed';
+export function failureView({ failure, hasKey, retry, useKey }: FailureOptions): FailureView {
+  const isWrongKey = failure.status === 401 && hasKey;
+  const title = isWrongKey ? 'This API key is not valid' : (TITLES[failure.status] ?? 'The answer failed');
   const retryButton = el('button', { type: 'button', class: 'primary', click: retry }, 'Try again');
   const dispose = countDown(retryButton, failure.retryAfter ?? 0);
   const element = el(
@@ -39,7 +42,8 @@ export function failureView({ failure, retry, useKey }: FailureOptions): Failure
 }
 
 function sentence({ status, code, message, retryAfter }: ApiFailure): string {
-  if (status === 401) return 'It is sent to this server only, in a header, and never becomes part of an address.';
+  if (status === 401)
+    return 'It is sent to this server only, in a header, and never becomes part of an address.';
   if (code === 'lost') return `${message} What came so far is kept.`;
   const text = `${message.charAt(0).toUpperCase()}${message.slice(1)}`.replace(/([^.!?])$/, '$1.');
   return retryAfter ? `${text} It asks to wait ${retryAfter} seconds.` : text;
@@ -71,7 +75,12 @@ export function keyForm(use: (key: string, isKept: boolean) => void): HTMLFormEl
     'form',
     { class: 'key-form' },
     el('div', { class: 'row' }, field, el('button', { class: 'primary' }, 'Use this key')),
-    el('label', { class: 'check' }, keep, 'Keep it until this tab is closed, also when the page is loaded again'),
+    el(
+      'label',
+      { class: 'check' },
+      keep,
+      'Keep it until this tab is closed, also when the page is loaded again',
+    ),
   );
   form.addEventListener('submit', (event) => {
     event.preventDefault();

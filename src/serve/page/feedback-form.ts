@@ -110,7 +110,11 @@ function radio(id: string, label: string, drawing: string, value: 1 | -1, rating
 }
 
 /** The tags that go with a rating; the chosen ones stay chosen. */
-function showTagsOf(fieldset: HTMLFieldSetElement, rating: 1 | -1 | undefined, given: readonly string[]): void {
+function showTagsOf(
+  fieldset: HTMLFieldSetElement,
+  rating: 1 | -1 | undefined,
+  given: readonly string[],
+): void {
   fieldset.hidden = rating === undefined;
   if (rating === undefined) return;
   const chips = TAGS[rating].map((tag) => {

@@ -57,7 +57,7 @@ export class Generation {
       if (!turn) continue;
       turn.answer = { id, choice: index };
       turn.model = model;
-      turn.text += delta.content ?? '';
+      turn.text += delta.content ?? delta.refusal ?? '';
       if (logprobs?.content) {
         turn.tokens ??= [];
         turn.tokens.push(...logprobs.content);

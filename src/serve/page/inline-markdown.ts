@@ -76,6 +76,11 @@ class InlineParser {
 
   #step(): void {
     const char = this.#text[this.#at]!;
+    if (!this.#read(char)) this.#literal(char);
+  }
+
+  /** Reads what begins with this character; false where it only stands for itself. */
+  #read(char: string): boolean {
     switch (char) {
       case '\\':
         return this.#escape();
@@ -88,7 +93,7 @@ class InlineParser {
       case '[':
         return this.#open(false);
       case '!':
-        return this.#text[this.#at + 1] === '[' ? this.#open(true) : this.#literal(char);
+        return this.#text[this.#at + 1] === '[' && this.#open(true);
       case ']':
         return this.#close();
       case '<':
@@ -100,7 +105,7 @@ class InlineParser {
       case 'h':
         return this.#bareAddress();
       default:
-        return this.#literal(char);
+        return false;
     }
   }
 
@@ -114,36 +119,45 @@ class InlineParser {
     this.#plain = '';
   }
 
-  #push(node: Inline, end: number): void {
+  /** Adds text, and goes on behind what it was written as. */
+  #plainly(text: string, end: number): true {
+    this.#plain += text;
+    this.#at = end;
+    return true;
+  }
+
+  /** Adds a node, and goes on behind it. */
+  #push(node: Inline, end: number): true {
     this.#flush();
     this.#pieces.push({ node });
     this.#at = end;
+    return true;
   }
 
-  #escape(): void {
+  #escape(): boolean {
     const next = this.#text[this.#at + 1] ?? '';
     if (next === '\n') return this.#push({ type: 'break' }, this.#at + 2);
-    if (!ESCAPABLE.test(next)) return this.#literal('\\');
-    this.#plain += next;
-    this.#at += 2;
+    if (!ESCAPABLE.test(next)) return false;
+    return this.#plainly(next, this.#at + 2);
   }
 
   /** Every line break is kept: models write verses and lists that way. */
-  #newline(): void {
+  #newline(): boolean {
     this.#plain = this.#plain.trimEnd();
     this.#push({ type: 'break' }, this.#at + 1);
     while (this.#text[this.#at] === ' ') ++this.#at;
+    return true;
   }
 
-  #code(): void {
+  #code(): boolean {
     const start = this.#at;
     let end = start;
     while (this.#text[end] === '`') ++end;
     const close = this.#nextTicks(end - start, end);
-    if (close === undefined) return this.#literal(this.#text.slice(start, end));
+    if (close === undefined) return this.#plainly(this.#text.slice(start, end), end);
     const inner = this.#text.slice(end, close).replaceAll('\n', ' ');
     const isPadded = /^ .*[^ ].* $|^ [^ ] $/s.test(inner) && inner.trim() !== '';
-    this.#push({ type: 'code', text: isPadded ? inner.slice(1, -1) : inner }, close + end - start);
+    return this.#push({ type: 'code', text: isPadded ? inner.slice(1, -1) : inner }, close + end - start);
   }
 
   #nextTicks(length: number, from: number): number | undefined {
@@ -160,7 +174,7 @@ class InlineParser {
     return places.at(-1);
   }
 
-  #delimiter(char: string): void {
+  #delimiter(char: string): boolean {
     const start = this.#at;
     let end = start;
     while (this.#text[end] === char) ++end;
@@ -176,74 +190,70 @@ class InlineParser {
     this.#at = end;
     const node: Inline = { type: 'text', text: this.#text.slice(start, end) };
     // One tilde, or three and more, mean nothing.
-    if (char === '~' && length !== 2) {
-      this.#pieces.push({ node });
-      return;
-    }
+    if (char === '~' && length !== 2) return this.#push(node, end);
     const opens = isLeft && (!isWord || !isRight || markBefore);
     const closes = isRight && (!isWord || !isLeft || markAfter);
     this.#pieces.push({ node, delimiter: { char, left: length, length, opens, closes } });
+    return true;
   }
 
-  #open(isImage: boolean): void {
+  #open(isImage: boolean): boolean {
     this.#flush();
     this.#brackets.push({ at: this.#pieces.length, isImage });
     const text = isImage ? '![' : '[';
-    this.#pieces.push({ node: { type: 'text', text } });
-    this.#at += text.length;
+    return this.#push({ type: 'text', text }, this.#at + text.length);
   }
 
-  #close(): void {
+  #close(): boolean {
     const bracket = this.#brackets.pop();
     const isAround = this.#brackets.length < this.#aroundLink;
     this.#aroundLink = Math.min(this.#aroundLink, this.#brackets.length);
     const isOpen = bracket && (bracket.isImage || !isAround);
     const target = isOpen ? linkTarget(this.#text, this.#at + 1) : undefined;
-    if (!bracket || !target) return this.#literal(']');
+    if (!bracket || !target) return false;
     this.#flush();
     const inside = resolved(this.#pieces.splice(bracket.at + 1));
     const depth = depthOf(inside) + 1;
     if (depth > MAX_DEPTH) {
-      this.#pieces.push(...inside);
-      return this.#literal(']');
+      for (const piece of inside) this.#pieces.push(piece);
+      return false;
     }
     this.#pieces.pop();
     if (!bracket.isImage) this.#aroundLink = this.#brackets.length;
     const children = inside.map(({ node }) => withoutLink(node));
     this.#pieces.push({ node: linkOf(target.address, children), depth });
     this.#at = target.end;
+    return true;
   }
 
-  #autolink(): void {
+  #autolink(): boolean {
     const ahead = this.#ahead();
     const [whole, address] = /^<([a-z][a-z0-9+.-]{1,31}:[^\s<>]{0,2048})>/i.exec(ahead) ?? [];
     const [mail, name] = /^<([\w.+-]{1,64}@[a-z0-9.-]{1,255})>/i.exec(ahead) ?? [];
     const text = address ?? name;
-    if (text === undefined) return this.#literal('<');
+    if (text === undefined) return false;
     const node = linkOf(address ?? `mailto:${text}`, [{ type: 'text', text }]);
-    this.#push(node, this.#at + (whole ?? mail)!.length);
+    return this.#push(node, this.#at + (whole ?? mail)!.length);
   }
 
-  #entity(): void {
+  #entity(): boolean {
     const [whole, decimal, hex, name = ''] =
       /^&(?:#(\d{1,7})|#x([\da-f]{1,6})|([a-z]{2,8}));/i.exec(this.#text.slice(this.#at, this.#at + 12)) ??
       [];
-    if (whole === undefined) return this.#literal('&');
+    if (whole === undefined) return false;
     const code = decimal === undefined ? Number.parseInt(hex ?? '', 16) : Number(decimal);
     const text = name === '' ? characterOf(code) : ENTITIES[name];
-    if (text === undefined) return this.#literal('&');
-    this.#plain += text;
-    this.#at += whole.length;
+    return text !== undefined && this.#plainly(text, this.#at + whole.length);
   }
 
   /** An address that stands in the text as it is. */
-  #bareAddress(): void {
+  #bareAddress(): boolean {
     const before = this.#text[this.#at - 1] ?? ' ';
     const found = /[^\p{L}\p{N}]/u.test(before) && /^https?:\/\/[^\s<>[\]`"*\\]{1,2048}/.exec(this.#ahead());
-    if (!found) return this.#literal('h');
+    if (!found) return false;
     const address = withoutTail(found[0]);
-    if (/^https?:\/\/$/.test(address)) return this.#literal('h');
-    this.#push(linkOf(address, [{ type: 'text', text: address }]), this.#at + address.length);
+    if (/^https?:\/\/$/.test(address)) return false;
+    return this.#push(linkOf(address, [{ type: 'text', text: address }]), this.#at + address.length);
   }
 
   #ahead(): string {
@@ -354,7 +364,7 @@ function wrap(out: Piece[], closer: Delimiter, inside: readonly Piece[]): void {
   else cut(piece, opener);
   // Deeper than anyone writes: the text without the emphasis.
   if (depth <= MAX_DEPTH) out.push({ node: { type, children }, depth });
-  else out.push({ node: { type: "group", children: flat(children) } });
+  else out.push({ node: { type: 'group', children: flat(children) } });
 }
 
 /** The text of a run is what is left of it. */
@@ -379,7 +389,7 @@ function flat(nodes: readonly Inline[]): Inline[] {
   const texts: Inline[] = [];
   const rest = [...nodes].reverse();
   for (let node = rest.pop(); node; node = rest.pop()) {
-    if ('children' in node) rest.push(...[...node.children].reverse());
+    if ('children' in node) for (const child of [...node.children].reverse()) rest.push(child);
     else texts.push(node);
   }
   return texts;

@@ -74,7 +74,12 @@ function codeBlock(language: string, text: string): HTMLElement {
   return el(
     'div',
     { class: 'code' },
-    el('div', { class: 'code-head' }, el('span', {}, name || 'code'), copyButton('Copy the code', () => text)),
+    el(
+      'div',
+      { class: 'code-head' },
+      el('span', {}, name || 'code'),
+      copyButton('Copy the code', () => text),
+    ),
     el(
       'pre',
       { tabindex: 0, role: 'group', 'aria-label': name ? `Code, ${name}` : 'Code' },

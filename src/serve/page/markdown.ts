@@ -248,7 +248,7 @@ interface Marker {
 }
 
 function markerOf(line: string): Marker | undefined {
-  const [whole, indent = '', bullet, number, dot] = 
+  const [whole, indent = '', bullet, number, dot] =
     /^( {0,3})(?:([-*+])|(\d{1,9})([.)]))(?=[ \t]|$)/.exec(line) ?? [];
   if (whole === undefined) return undefined;
   const rest = untabbed(line.slice(whole.length), whole.length);

@@ -35,15 +35,26 @@ export const defaultSettings: Settings = { system: '', stop: [], logprobs: false
 /** Alternatives per token. */
 const TOP = 5;
 
+export interface Wanted {
+  answers: number;
+  /** How many answers there are to the same message. A seed is counted up by them. */
+  versions: number;
+}
+
 /** The body of POST /v1/chat/completions. */
-export function requestBody(settings: Settings, messages: readonly ChatMessage[], answers: number): object {
-  const { stop, logprobs, user } = settings;
+export function requestBody(
+  settings: Settings,
+  messages: readonly ChatMessage[],
+  { answers, versions }: Wanted,
+): object {
+  const { stop, logprobs, user, seed } = settings;
   const numbers = SAMPLING_NAMES.map((name) => [name, settings[name]] as const);
   return {
     messages,
     stream: true,
     stream_options: { include_usage: true },
     ...Object.fromEntries(numbers.filter(([, value]) => value !== undefined)),
+    ...(seed !== undefined && { seed: seed + versions }),
     ...(answers > 1 && { n: answers }),
     ...(stop.length > 0 && { stop }),
     ...(logprobs && { logprobs: true, top_logprobs: TOP }),

@@ -1,4 +1,4 @@
-/** The messages that are shown. Views of messages that stay are kept, with their focus and state. */
+/** The messages that are shown. A view stays while its message does, with focus and state. */
 import type { ThreadState, View } from './turn-views.ts';
 
 /** How to make a view that is not there yet. */

@@ -46,7 +46,8 @@ export function piecesOf(reports: readonly TokenReport[]): Piece[] {
 
 function pieceOf(reports: readonly TokenReport[]): Piece {
   const [first] = reports;
-  const others = reports.length === 1 ? first!.top_logprobs.filter(({ token }) => token !== first!.token) : [];
+  const others =
+    reports.length === 1 ? first!.top_logprobs.filter(({ token }) => token !== first!.token) : [];
   return {
     text: new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytesOf(reports)),
     logProb: reports.reduce((sum, { logprob }) => sum + logprob, 0),

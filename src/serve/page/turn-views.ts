@@ -128,7 +128,11 @@ export class AnswerBody {
   readonly #turn: AnswerTurn;
   readonly #text = new MarkdownView();
   readonly #note = el('p', { class: 'note' });
-  readonly #waiting = el('p', { class: 'waiting' }, el('span', { class: 'unseen' }, 'The model is answering'));
+  readonly #waiting = el(
+    'p',
+    { class: 'waiting' },
+    el('span', { class: 'unseen' }, 'The model is answering'),
+  );
   #tokens: HTMLElement | undefined;
 
   constructor(turn: AnswerTurn) {
@@ -213,25 +217,41 @@ export class AnswerView implements View {
     const buttons = [
       ...siblingButtons(state, turn, actions),
       copyButton('Copy the answer', () => turn.text),
-      named('again', iconButton('Ask for another answer', 'again', () => actions.regenerate(turn), { disabled })),
+      named(
+        'again',
+        iconButton('Ask for another answer', 'again', () => actions.regenerate(turn), { disabled }),
+      ),
     ];
     const other = otherOf(state.conversation, turn);
     if (other && isWhole(turn)) {
       const compare = () => actions.compare(turn, other);
-      buttons.push(named('compare', iconButton('Compare with the other answer', 'pair', compare, { disabled })));
+      buttons.push(
+        named('compare', iconButton('Compare with the other answer', 'pair', compare, { disabled })),
+      );
     }
     if (turn.tokens) {
       const label = 'Show how likely each token was';
       const pressed = { 'aria-pressed': `${this.#body.showsTokens}` };
-      buttons.push(named('tokens', iconButton(label, 'chance', () => this.#toggleTokens(), pressed)));
+      buttons.push(
+        named(
+          'tokens',
+          iconButton(label, 'chance', () => this.#toggleTokens(), pressed),
+        ),
+      );
     }
     if (!isWhole(turn) || state.takesFeedback !== true) return buttons;
     const { rating, correction } = turn.feedback ?? {};
     const rate = (value: 1 | -1) => ({ 'aria-pressed': `${rating === value}` });
     return [
       ...buttons,
-      named('up', iconButton('Good answer', 'up', () => this.#open('up', 1, false), rate(1))),
-      named('down', iconButton('Bad answer', 'down', () => this.#open('down', -1, false), rate(-1))),
+      named(
+        'up',
+        iconButton('Good answer', 'up', () => this.#open('up', 1, false), rate(1)),
+      ),
+      named(
+        'down',
+        iconButton('Bad answer', 'down', () => this.#open('down', -1, false), rate(-1)),
+      ),
       named(
         'better',
         iconButton('Write a better answer', 'better', () => this.#open('better', rating, true), {
@@ -280,7 +300,11 @@ function otherOf(conversation: Conversation, turn: AnswerTurn): AnswerTurn | und
 function turnElement(kind: string, name: string, ...parts: HTMLElement[]): HTMLElement {
   return el(
     'article',
-    { class: `turn ${kind}`, tabindex: -1, 'aria-label': kind === 'user' ? 'Your message' : `Answer of ${name}` },
+    {
+      class: `turn ${kind}`,
+      tabindex: -1,
+      'aria-label': kind === 'user' ? 'Your message' : `Answer of ${name}`,
+    },
     el('h2', { class: 'unseen' }, kind === 'user' ? 'You' : name),
     ...parts,
   );
@@ -294,7 +318,8 @@ function named(action: string, button: HTMLButtonElement): HTMLButtonElement {
 /** Puts new buttons in place; the focus stays on the one that had it. */
 function replaceTools(tools: HTMLElement, buttons: readonly HTMLElement[]): void {
   const focused = document.activeElement;
-  const action = focused instanceof HTMLElement && tools.contains(focused) ? focused.dataset.action : undefined;
+  const action =
+    focused instanceof HTMLElement && tools.contains(focused) ? focused.dataset.action : undefined;
   tools.replaceChildren(...buttons);
   if (action) tools.querySelector<HTMLElement>(`[data-action=${action}]:not(:disabled)`)?.focus();
 }
@@ -319,4 +344,3 @@ function siblingButtons({ conversation, isRunning }: ThreadState, turn: Turn, ac
     ),
   ];
 }
-

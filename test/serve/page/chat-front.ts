@@ -88,16 +88,17 @@ export class ChatFront {
 
   #record(records: Record<string, unknown>[], body: Buffer, response: ServerResponse): void {
     const given = JSON.parse(body.toString()) as Record<string, unknown>;
-    const fail = (code: string) => sendJson(response, 404, { error: { message: 'no', code } });
-    if (!this.isRecording) return fail('feedback_off');
-    if (given.response_id === 'none') return fail('answer_not_found');
-    const status = this.failing.shift();
-    if (status !== undefined) {
+    const isUnknown = given.response_id === 'none';
+    if (!this.isRecording || isUnknown) {
+      const code = this.isRecording ? 'answer_not_found' : 'feedback_off';
+      sendJson(response, 404, { error: { message: 'no', code } });
+    } else if (this.failing.length > 0) {
       this.refused.push(given);
-      return sendJson(response, status, { error: { message: 'busy', code: 'overloaded' } });
+      sendJson(response, this.failing.shift()!, { error: { message: 'busy', code: 'overloaded' } });
+    } else {
+      records.push(given);
+      sendJson(response, 200, { id: 'fb', object: 'feedback', created: 1, duplicate: false });
     }
-    records.push(given);
-    sendJson(response, 200, { id: 'fb', object: 'feedback', created: 1, duplicate: false });
   }
 
   async #answer({ logprobs }: ChatRequest, scripted: Scripted, response: ServerResponse): Promise<void> {
@@ -118,7 +119,8 @@ export class ChatFront {
       if (i === breakAfter) return void response.destroy();
       choices.forEach((pieces, index) => {
         const content = pieces[i];
-        if (content !== undefined) send(index, { delta: { content }, ...(logprobs && report(content, logProbs[i])) });
+        if (content !== undefined)
+          send(index, { delta: { content }, ...(logprobs && report(content, logProbs[i])) });
       });
       if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause));
       if (response.destroyed) return;

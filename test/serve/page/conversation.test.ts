@@ -75,7 +75,12 @@ describe('a conversation', () => {
   it('becomes messages, with the system prompt only where there is one', () => {
     const path = shownPath(tree());
     expect(messagesOf('Be brief.', path)[0]).toEqual({ role: 'system', content: 'Be brief.' });
-    expect(messagesOf(' \n', path).map(({ role }) => role)).toEqual(['user', 'assistant', 'user', 'assistant']);
+    expect(messagesOf(' \n', path).map(({ role }) => role)).toEqual([
+      'user',
+      'assistant',
+      'user',
+      'assistant',
+    ]);
   });
 });
 
@@ -177,16 +182,30 @@ describe('settings', () => {
   it('that are not set are left to the server', () => {
     const messages = [{ role: 'user', content: 'x' } as const];
     const base = { messages, stream: true, stream_options: { include_usage: true } };
-    expect(requestBody(readSettings(null), messages, 1)).toEqual(base);
-    const settings = { ...readSettings(null), temperature: 0, seed: 7, stop: ['\n'], logprobs: true, user: 'ann' };
-    expect(requestBody(settings, messages, 2)).toEqual({
+    expect(requestBody(readSettings(null), messages, { answers: 1, versions: 0 })).toEqual(base);
+    const settings = {
+      ...readSettings(null),
+      temperature: 0,
+      seed: 7,
+      stop: ['\n'],
+      logprobs: true,
+      user: 'ann',
+    };
+    expect(requestBody(settings, messages, { answers: 2, versions: 1 })).toEqual({
       ...base,
-      ...{ temperature: 0, seed: 7, n: 2, stop: ['\n'], logprobs: true, top_logprobs: 5, user: 'ann' },
+      ...{ temperature: 0, seed: 8, n: 2, stop: ['\n'], logprobs: true, top_logprobs: 5, user: 'ann' },
     });
   });
 
   it('survive what another page left in the storage', () => {
-    for (const json of ['', 'null', '[]', '7', '{"temperature":"x","stop":7,"system":[],"top_k":null}', '{']) {
+    for (const json of [
+      '',
+      'null',
+      '[]',
+      '7',
+      '{"temperature":"x","stop":7,"system":[],"top_k":null}',
+      '{',
+    ]) {
       expect(readSettings(json)).toEqual(readSettings(null));
     }
     expect(readSettings('{"temperature":0.5,"system":"s","more":1}')).toMatchObject({

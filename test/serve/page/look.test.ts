@@ -55,10 +55,22 @@ describe.skipIf(program === undefined)(`in ${program ?? 'a browser (none is on P
     await page.browser.evaluate(
       `Promise.all(document.getAnimations().filter((one) => one.effect.getTiming().iterations !== Infinity).map((one) => one.finished))`,
     );
-    return (await page.browser.evaluate(`axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) =>
-      violations.flatMap(({ id, nodes }) => nodes.map(({ html, any }) => id + ': ' + html.slice(0, 200) + ' ' + any.map(({ message }) => message).join()))
+    // Of contrasts that it cannot measure, only those do not count whose text another element cuts.
+    return (await page.browser.evaluate(`axe.run(document).then(({ violations, incomplete }) =>
+      [...violations, ...incomplete.filter(({ id }) => id === 'color-contrast')].flatMap(({ id, nodes }) => nodes.filter(({ any }) => !any.some(({ message }) => message.includes('partially overlaps'))).map(({ html, any }) => id + ': ' + html.slice(0, 200) + ' ' + any.map(({ message }) => message).join()))
     )`)) as string[];
   }
+
+  it('axe-core finds what is wrong', async () => {
+    await page.begin();
+    await page.browser.evaluate(`(() => {
+      document.documentElement.style.setProperty('--soft', '#c8c8c8');
+      document.getElementById('send').removeAttribute('aria-label');
+      document.getElementById('send').removeAttribute('title');
+    })()`);
+    const rules = (await objections()).map((objection) => objection.split(':')[0]);
+    expect(new Set(rules)).toEqual(new Set(['button-name', 'color-contrast']));
+  });
 
   describe.each(LOOKS)('%s', (_, look) => {
     /** Nothing to object to, and nothing beyond the sides of the window. */

@@ -16,7 +16,11 @@ it('reads Markdown as markdown-it does', () => {
   expect(cases.length).toBeGreaterThan(800);
   const different = cases.filter(({ text, html }) => normalised(markdownHtml(text)) !== normalised(html));
   expect(
-    different.map(({ text, html }) => ({ text, html: normalised(html), own: normalised(markdownHtml(text)) })),
+    different.map(({ text, html }) => ({
+      text,
+      html: normalised(html),
+      own: normalised(markdownHtml(text)),
+    })),
   ).toEqual([]);
 });
 

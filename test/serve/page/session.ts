@@ -54,7 +54,9 @@ export class Session {
   }
 
   async text(selector: string): Promise<string> {
-    return String(await this.browser.evaluate(`document.querySelector(${JSON.stringify(selector)})?.innerText`));
+    return String(
+      await this.browser.evaluate(`document.querySelector(${JSON.stringify(selector)})?.innerText`),
+    );
   }
 
   async texts(selector: string): Promise<string[]> {
