@@ -20,7 +20,7 @@ import {
 import { announce, byId, el } from './dom.ts';
 import { failureView } from './failure-view.ts';
 import { Generation } from './generation.ts';
-import { type Choice, PairView, pairKey } from './pair-view.ts';
+import { PairView, pairKey, type Verdict } from './pair-view.ts';
 import { requestBody, type Settings } from './request.ts';
 import { Sidebar } from './sidebar.ts';
 import type { ConversationStore } from './store.ts';
@@ -46,6 +46,8 @@ const VOTES = {
   tie: ['tie', 'tie'],
   neither: ['neither', 'neither'],
 } as const;
+
+type Pair = readonly [AnswerTurn, AnswerTurn];
 
 export interface ChatOptions {
   api: Api;
@@ -73,7 +75,7 @@ export class Chat implements ThreadActions {
   #model: string | undefined;
   #conversation: Conversation;
   /** Two answers that are compared on request. */
-  #compared: readonly [AnswerTurn, AnswerTurn] | undefined;
+  #compared: Pair | undefined;
   #frame = 0;
 
   constructor({ api, store, settings, useKey }: ChatOptions) {
@@ -213,12 +215,13 @@ export class Chat implements ThreadActions {
   }
 
   async sendFeedback(turn: AnswerTurn, feedback: GivenFeedback, key: string): Promise<void> {
+    const conversation = this.#conversation;
     const { id, choice } = turn.answer!;
     const body = { response_id: id, choice, ...feedback, ...this.#user, idempotency_key: key };
     await this.#judge(() => this.#api.feedback(body));
     turn.feedback = feedback;
     announce('Your feedback was recorded.');
-    void this.#save(this.#conversation);
+    void this.#save(conversation);
     this.#show();
   }
 
@@ -240,7 +243,8 @@ export class Chat implements ThreadActions {
     }
   }
 
-  async #decide(first: AnswerTurn, second: AnswerTurn, choice: Choice, reason: string, key: string) {
+  async #decide([first, second]: Pair, { choice, reason }: Verdict, key: string): Promise<void> {
+    const conversation = this.#conversation;
     if (this.takesFeedback !== false && first.answer && second.answer) {
       const body = {
         first: { response_id: first.answer.id, choice: first.answer.choice },
@@ -256,7 +260,10 @@ export class Chat implements ThreadActions {
     }
     first.pair = undefined;
     second.pair = undefined;
-    this.choose(choice === 'second' ? second : first);
+    this.#compared = undefined;
+    choose(conversation, choice === 'second' ? second : first);
+    void this.#save(conversation);
+    this.#show();
   }
 
   #send(text: string, answers: number): void {
@@ -367,12 +374,11 @@ export class Chat implements ThreadActions {
     const pair = this.#pairOf(turn);
     if (!pair) return { key: turn.id, make: () => new AnswerView(turn, this) };
     const [first, second] = pair;
-    const key = newId();
-    const decide = (choice: Choice, reason: string) => this.#decide(first, second, choice, reason, key);
+    const decide = (verdict: Verdict, key: string) => this.#decide(pair, verdict, key);
     return { key: pairKey(first, second), make: () => new PairView(first, second, { decide }) };
   }
 
-  #pairOf(turn: AnswerTurn): readonly [AnswerTurn, AnswerTurn] | undefined {
+  #pairOf(turn: AnswerTurn): Pair | undefined {
     if (this.#compared?.includes(turn)) return this.#compared;
     const other = turn.pair === undefined ? undefined : turnOf(this.#conversation, turn.pair);
     if (other?.kind !== 'answer') return undefined;

@@ -1,7 +1,8 @@
 /** The form below an answer: a rating with tags and a reason, and a better answer. */
 import { ApiFailure } from './api.ts';
-import { type GivenFeedback, newId } from './conversation.ts';
+import type { GivenFeedback } from './conversation.ts';
 import { el, icon } from './dom.ts';
+import { IdempotencyKeys } from './idempotency.ts';
 
 export interface FeedbackFormOptions {
   /** Distinguishes the fields of several forms. */
@@ -24,8 +25,7 @@ const TAGS = {
 
 export function feedbackForm(options: FeedbackFormOptions): HTMLFormElement {
   const { id, given, text, isCorrection } = options;
-  // One key per form: a second try of the same form is not counted twice.
-  const key = newId();
+  const keys = new IdempotencyKeys();
   const tags = el('fieldset', { class: 'tags' });
   const reason = el('textarea', { id: `${id}-reason`, rows: 2, maxlength: 4000 });
   reason.value = given?.reason ?? '';
@@ -82,7 +82,7 @@ export function feedbackForm(options: FeedbackFormOptions): HTMLFormElement {
     problem.textContent = '';
     send.disabled = true;
     try {
-      await options.send(feedback, key);
+      await options.send(feedback, keys.of(feedback));
     } catch (error) {
       send.disabled = false;
       problem.textContent = `It was not sent: ${messageOf(error)}`;

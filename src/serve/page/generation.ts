@@ -14,6 +14,7 @@ export class Generation {
   readonly conversation: Conversation;
   readonly turns: readonly AnswerTurn[];
   readonly #abort = new AbortController();
+  readonly #refused = new Set<AnswerTurn>();
 
   constructor({ conversation, parent, count, model }: GenerationOptions) {
     this.conversation = conversation;
@@ -51,13 +52,21 @@ export class Generation {
     return failure;
   }
 
+  /** A refusal behind text that was sent already is a paragraph of its own. */
+  #refuse(turn: AnswerTurn, text: string): void {
+    if (turn.text !== '' && !this.#refused.has(turn)) turn.text += '\n\n';
+    this.#refused.add(turn);
+    turn.text += text;
+  }
+
   #take({ id, model, choices }: ChatChunk): void {
     for (const { index, delta, logprobs, finish_reason: finish } of choices) {
       const turn = this.turns[index];
       if (!turn) continue;
       turn.answer = { id, choice: index };
       turn.model = model;
-      turn.text += delta.content ?? delta.refusal ?? '';
+      turn.text += delta.content ?? '';
+      if (delta.refusal) this.#refuse(turn, delta.refusal);
       if (logprobs?.content) {
         turn.tokens ??= [];
         turn.tokens.push(...logprobs.content);

@@ -55,7 +55,8 @@ async function main(): Promise<void> {
     ? ''
     : 'This window keeps nothing: conversations end with it.';
   await chat.start();
-  byId('message', HTMLTextAreaElement).focus();
+  const keyField = document.querySelector<HTMLElement>('#thread .key-form input');
+  (keyField ?? byId('message', HTMLTextAreaElement)).focus();
   document.documentElement.dataset.ready = 'true';
 }
 

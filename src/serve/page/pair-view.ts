@@ -2,13 +2,20 @@
 import type { AnswerTurn } from './conversation.ts';
 import { el } from './dom.ts';
 import { messageOf } from './feedback-form.ts';
+import { IdempotencyKeys } from './idempotency.ts';
 import { AnswerBody, type ThreadState, type View } from './turn-views.ts';
 
 export type Choice = 'first' | 'second' | 'tie' | 'neither';
 
+export interface Verdict {
+  choice: Choice;
+  /** Can be empty. */
+  reason: string;
+}
+
 export interface PairActions {
   /** Records the choice if the server does that, and goes on with one answer. Throws ApiFailure. */
-  decide(choice: Choice, reason: string): Promise<void>;
+  decide(verdict: Verdict, key: string): Promise<void>;
 }
 
 const CHOICES: readonly [Choice, string][] = [
@@ -40,10 +47,12 @@ export class PairView implements View {
       ...{ type: 'text', class: 'grow', maxlength: 4000 },
       ...{ 'aria-label': 'Why? Optional', placeholder: 'Why? (optional)' },
     });
+    const keys = new IdempotencyKeys();
     const decide = async (choice: Choice) => {
       this.#problem.textContent = '';
       try {
-        await actions.decide(choice, this.#reason.value.trim());
+        const verdict = { choice, reason: this.#reason.value.trim() };
+        await actions.decide(verdict, keys.of(verdict));
       } catch (error) {
         this.#problem.textContent = `It was not recorded: ${messageOf(error)}`;
       }

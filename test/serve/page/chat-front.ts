@@ -11,6 +11,8 @@ export interface Scripted {
   choices?: readonly (readonly string[])[];
   /** Log-probability of each piece. */
   logProbs?: readonly number[];
+  /** Sent behind the pieces, as a refusal. */
+  refusal?: string;
   finish?: string;
   /** Milliseconds between the pieces. */
   pause?: number;
@@ -125,7 +127,10 @@ export class ChatFront {
       if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause));
       if (response.destroyed) return;
     }
-    for (const index of choices.keys()) send(index, { finish_reason: finish });
+    for (const index of choices.keys()) {
+      if (scripted.refusal) send(index, { delta: { refusal: scripted.refusal } });
+      send(index, { finish_reason: finish });
+    }
     response.end('data: [DONE]\n\n');
   }
 

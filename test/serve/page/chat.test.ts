@@ -232,6 +232,7 @@ describe.skipIf(program === undefined)(`in ${program ?? 'a browser (none is on P
       expect(await page.text('.problem')).toMatch(/^It was not sent: /);
       await page.browser.key('control+Enter');
       await page.browser.until(`!document.querySelector('.feedback')`);
+      expect(front.refused.length).toBe(1);
       expect(front.feedback).toEqual([
         {
           ...{ response_id: 'chatcmpl-test1', choice: 0, rating: -1, tags: ['wrong'] },
@@ -244,6 +245,28 @@ describe.skipIf(program === undefined)(`in ${program ?? 'a browser (none is on P
       expect(await page.browser.evaluate('document.activeElement.dataset.action')).toBe('down');
       await page.open();
       await page.appears('[data-action=better][aria-pressed="true"]');
+    });
+
+    it('has another key for other content, and for the same in another form', async () => {
+      const front = await page.begin();
+      front.script.push(answers('An answer.'));
+      await page.ask('?');
+      await page.appears('[data-action=up]');
+      for (const [status, rating] of [
+        [503, 'up'],
+        [undefined, 'down'],
+        [undefined, 'up'],
+      ] as const) {
+        if (status) front.failing.push(status);
+        if (!(await page.has('.feedback'))) await page.browser.click(`[data-action=${rating}]`);
+        await page.browser.click(`.rating label:has([value="${rating === 'up' ? 1 : -1}"])`);
+        await page.browser.click('.feedback .primary');
+        const end = status ? '.problem:not(:empty)' : 'body:not(:has(.feedback))';
+        await page.appears(end);
+      }
+      const sent = [...front.refused, ...front.feedback];
+      expect(sent.map(({ rating }) => rating)).toEqual([1, -1, 1]);
+      expect(new Set(sent.map(({ idempotency_key: key }) => key)).size).toBe(3);
     });
 
     it('needs a rating or a changed text', async () => {
@@ -520,6 +543,21 @@ describe.skipIf(program === undefined)(`in ${program ?? 'a browser (none is on P
       await page.browser.click('.failure button');
       await page.browser.until(`document.querySelector('.prose')?.innerText === 'whole'`);
       expect(await page.text('.siblings span')).toBe('2/2');
+    });
+
+    it('a refusal of the checks is told as a part of the answer', async () => {
+      const front = await page.begin();
+      front.script.push({
+        choices: [['So far']],
+        refusal: 'I cannot go on with that.',
+        finish: 'content_filter',
+      });
+      front.script.push({ choices: [[]], refusal: 'No.', finish: 'content_filter' });
+      await page.ask('?');
+      expect(await page.texts('.prose p')).toEqual(['So far', 'I cannot go on with that.']);
+      expect(await page.text('.answer .note')).toBe('The checks of the server ended this answer.');
+      await page.ask('??');
+      expect((await page.texts('.prose')).at(-1)).toBe('No.');
     });
 
     it('a server that is gone is noticed, and the message is not lost', async () => {
