@@ -37,6 +37,8 @@ export class ChatFront {
   readonly chats: ChatRequest[] = [];
   readonly headers: IncomingMessage['headers'][] = [];
   readonly paths: string[] = [];
+  /** Whether the real server records feedback, and not this one. */
+  isReal = false;
   /** Whether feedback is recorded. */
   isRecording = true;
   /** Answers of the next chats; without one, the real server answers. */
@@ -76,6 +78,7 @@ export class ChatFront {
     const chunks: Buffer[] = [];
     for await (const chunk of incoming as AsyncIterable<Buffer>) chunks.push(chunk);
     const body = Buffer.concat(chunks);
+    if (this.isReal) return this.#forward(incoming, body, response);
     if (incoming.url === '/v1/feedback') return this.#record(this.feedback, body, response);
     if (incoming.url === '/v1/comparisons') return this.#record(this.comparisons, body, response);
     if (incoming.url === '/v1/chat/completions') {
