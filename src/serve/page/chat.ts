@@ -292,6 +292,7 @@ export class Chat implements ThreadActions {
     choose(conversation, generation.turns[0]!);
     this.#compared = undefined;
     this.#failures.delete(conversation.id);
+    conversation.updatedAt = Date.now();
     this.#running.set(conversation.id, generation);
     // What was asked is kept whatever happens.
     void this.#save(conversation);
@@ -308,7 +309,11 @@ export class Chat implements ThreadActions {
   async #finish({ conversation, turns }: Generation, failure: ApiFailure | undefined): Promise<void> {
     repair(conversation);
     if (failure) this.#failures.set(conversation.id, failure);
-    else announceAnswers(turns);
+    else {
+      this.#connection = undefined;
+      if (conversation === this.#conversation) announceAnswers(turns);
+      else announce(`The answer in “${conversation.title}” is complete.`);
+    }
     this.#model = turns[0]!.model ?? this.#model;
     await this.#save(conversation);
     this.#show();
@@ -325,7 +330,6 @@ export class Chat implements ThreadActions {
 
   /** An answer is stored when it has ended. */
   async #save(conversation: Conversation): Promise<void> {
-    conversation.updatedAt = Date.now();
     const turns = conversation.turns.filter((turn) => turn.kind === 'user' || turn.finish !== undefined);
     try {
       await this.#store.save({ ...conversation, turns });

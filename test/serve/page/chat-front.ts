@@ -43,6 +43,8 @@ export class ChatFront {
   isRecording = true;
   /** Answers of the next chats; without one, the real server answers. */
   script: Scripted[] = [];
+  /** Statuses of the next requests for the model's name. */
+  busy: number[] = [];
   /** Markup that somebody put into the page. */
   tampered = '';
   /** Statuses of the next feedback, which is refused. */
@@ -78,6 +80,8 @@ export class ChatFront {
     const chunks: Buffer[] = [];
     for await (const chunk of incoming as AsyncIterable<Buffer>) chunks.push(chunk);
     const body = Buffer.concat(chunks);
+    const busy = incoming.url === '/v1/models' ? this.busy.shift() : undefined;
+    if (busy) return sendJson(response, busy, { error: { message: 'the engine starts', code: 'x' } });
     if (this.isReal) return this.#forward(incoming, body, response);
     if (incoming.url === '/v1/feedback') return this.#record(this.feedback, body, response);
     if (incoming.url === '/v1/comparisons') return this.#record(this.comparisons, body, response);

@@ -545,6 +545,19 @@ describe.skipIf(program === undefined)(`in ${program ?? 'a browser (none is on P
       expect(await page.text('.siblings span')).toBe('2/2');
     });
 
+    it('a server that was not ready when the page was opened is one that works later', async () => {
+      const front = await page.begin();
+      front.busy.push(503, 503);
+      await page.open();
+      expect(await page.text('.failure')).toContain('The engine starts.');
+      await page.browser.click('.failure button');
+      await page.browser.until(`performance.getEntriesByName(location.origin + '/v1/models').length === 2`);
+      front.script.push(answers('x'));
+      await page.ask('?');
+      expect(await page.has('.failure')).toBe(false);
+      expect(await shown()).toEqual(['?', 'x']);
+    });
+
     it('a refusal of the checks is told as a part of the answer', async () => {
       const front = await page.begin();
       front.script.push({
