@@ -51,7 +51,7 @@ const sourceRooms = [
   {
     name: 'serve',
     only: ['cli'],
-    inside: ['protocol', ['engine', 'host', 'access', 'api', 'feedback'], ''],
+    inside: ['protocol', ['engine', 'host', 'access', 'api', 'feedback', 'page'], ''],
   },
   { name: 'improve' },
   { name: 'quickstart', inside: ['factbook', ''] },

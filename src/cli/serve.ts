@@ -132,6 +132,7 @@ export const serve = defineCommand({
       log(
         `serving ${server.name} (context ${info.contextLength}, ${info.dtype} on ${info.device}) at ${server.url}/v1`,
       );
+      log(`to chat, open ${server.url}/ in a browser`);
       // Whoever starts the server from a program reads the address here.
       if (json) process.stdout.write(`${JSON.stringify({ url: server.url, model: server.name })}\n`);
       await server.closed;

@@ -57,7 +57,7 @@ export function createApp(routes: readonly Route[], options: AppOptions): Hono<E
       const isLimited = route.method === 'POST' && !route.isAdmin;
       const end = isLimited ? rates.begin(record.client) : undefined;
       try {
-        return response(await route.handle(callOf(c, options.maxBodyBytes)), record);
+        return response(route, await route.handle(callOf(c, options.maxBodyBytes)), record);
       } finally {
         end?.();
       }
@@ -82,11 +82,12 @@ function callOf(c: Context<Env>, maxBodyBytes: number): Call {
   };
 }
 
-function response(answer: Answer, record: RequestRecord): Response {
+function response({ contentType }: Route, answer: Answer, record: RequestRecord): Response {
   if (answer === undefined) return RESPONSE_ALREADY_SENT;
   const headers = { ...HEADERS, 'x-request-id': record.id };
   if ('text' in answer) {
-    return new Response(answer.text, { headers: { ...headers, 'content-type': answer.contentType } });
+    const type = { 'content-type': contentType ?? 'text/plain; charset=utf-8' };
+    return new Response(answer.text, { headers: { ...headers, ...answer.headers, ...type } });
   }
   return Response.json(answer.json, { status: answer.status ?? 200, headers });
 }

@@ -18,6 +18,7 @@ import {
   tokenizeFields,
   tokenizerInfo,
 } from './api/tokens.ts';
+import { chatPage } from './chat-page.ts';
 import { feedbackRoutes } from './feedback-routes.ts';
 import { answer, checkModel, type Exchange, type GenerationContext } from './generation.ts';
 import type { EngineSwitch } from './host/engine-switch.ts';
@@ -34,7 +35,7 @@ export interface Call extends Exchange {
 /** An object is sent as JSON with status 200; undefined: the answer was sent already. */
 export type Answer =
   | { json: JsonObject; status?: number }
-  | { text: string; contentType: string }
+  | { text: string; headers?: Readonly<Record<string, string>> }
   | undefined;
 
 export interface Route {
@@ -49,6 +50,8 @@ export interface Route {
   isAdmin?: boolean;
   /** Whether the answer can be a stream of events. */
   streams?: boolean;
+  /** Of an answer that is text. Default: JSON. */
+  contentType?: string;
   /** Other statuses than 200 and those of errors. */
   statuses?: Readonly<Record<number, string>>;
   handle(call: Call): Promise<Answer> | Answer;
@@ -78,6 +81,7 @@ export function routes(context: RouteContext): Route[] {
     moderationRoute(context),
     ...stateRoutes(context),
     reloadRoute(context),
+    pageRoute(),
   ];
 }
 
@@ -229,7 +233,8 @@ function stateRoutes(context: RouteContext): Route[] {
       method: 'GET',
       path: '/metrics',
       summary: 'Counters, gauges and histograms for Prometheus.',
-      handle: () => ({ text: context.metrics(), contentType: 'text/plain; version=0.0.4; charset=utf-8' }),
+      contentType: 'text/plain; version=0.0.4; charset=utf-8',
+      handle: () => ({ text: context.metrics() }),
     },
     {
       method: 'GET',
@@ -248,5 +253,16 @@ function reloadRoute({ engines, modelName }: RouteContext): Route {
     isAdmin: true,
     statuses: { 422: 'The model cannot be loaded; the old one goes on.' },
     handle: async () => ({ json: await reloadAnswer(modelName, () => engines.reload()) }),
+  };
+}
+
+function pageRoute(): Route {
+  const { html: text, headers } = chatPage();
+  return {
+    method: 'GET',
+    path: '/',
+    summary: 'The chat page. Needs no key; what it calls does.',
+    contentType: 'text/html; charset=utf-8',
+    handle: () => ({ text, headers }),
   };
 }

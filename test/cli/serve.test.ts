@@ -55,10 +55,15 @@ it('makes a key, serves with it, logs without secrets, and stops at SIGTERM', as
     });
   expect((await ask({})).status).toBe(401);
   expect((await ask({ authorization: `Bearer ${key}` })).status).toBe(200);
+  // The page that the log names opens without a key.
+  const page = /to chat, open (\S+) in a browser/.exec(log)![1]!;
+  expect(page).toBe(`${url}/`);
+  expect((await fetch(page)).headers.get('content-type')).toBe('text/html; charset=utf-8');
   const code = new Promise((resolve) => child.on('exit', resolve));
   child.kill('SIGTERM');
   expect(await code).toBe(0);
-  expect(lastLineJson(stdout)).toEqual({ requests: 2, completion_tokens: expect.any(Number) });
+  expect(lastLineJson(stdout)).toEqual({ requests: 3, completion_tokens: expect.any(Number) });
+  expect(log).toMatch(/GET \/ 200 \d+ ms/);
   expect(log).toMatch(/POST unknown 401 \d+ ms req-\S+ invalid_api_key/);
   expect(log).toMatch(/POST \/v1\/chat\/completions 200 \d+ ms \d+\+\d tokens key=ann chatcmpl-/);
   expect(log).not.toContain('TOPSECRET');

@@ -93,6 +93,7 @@ describe('the document', () => {
       'GET /metrics',
       'GET /openapi.json',
       'POST /admin/reload',
+      'GET /',
     ]);
     for (const { path, method, operation } of operations) {
       const url = served.url + path.replace('{model}', 'tiny').replace('{user}', 'nobody');

@@ -16,8 +16,10 @@ export interface GuardOptions {
   allowedHosts: readonly string[];
 }
 
+/** The chat page: the same for everybody, and without a word of anyone's. */
+const PAGE_PATH = '/';
 /** Paths that need no key. */
-const PUBLIC_PATHS = ['/health'];
+const PUBLIC_PATHS = ['/health', PAGE_PATH];
 const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]'];
 
 /** Who sends a request. */
@@ -41,7 +43,9 @@ export class Guard {
    */
   check(path: string, header: (name: string) => string | undefined): Client {
     this.#checkHost(header('host'));
-    this.#checkOrigin(header('origin'), header('host'), header('sec-fetch-site'));
+    // A link in another page may open the chat page, as a document of its own.
+    const isOpened = path === PAGE_PATH && header('sec-fetch-dest') === 'document';
+    if (!isOpened) this.#checkOrigin(header('origin'), header('host'), header('sec-fetch-site'));
     const adminKeys = isAdminPath(path) ? this.#options.adminKeys : undefined;
     const isAdmin = adminKeys !== undefined;
     const keys = adminKeys ?? this.#options.keys;

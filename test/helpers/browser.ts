@@ -1,4 +1,4 @@
-/** A real Chromium, driven over its debugging pipe: no server, no port, no network. */
+/** A real Chromium, driven over its debugging pipe: it reaches nothing but what it opens. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -30,6 +30,23 @@ interface Message {
   error?: { message: string };
 }
 
+/** How a page is opened. */
+export interface Look {
+  width?: number;
+  height?: number;
+  dark?: boolean;
+  reducedMotion?: boolean;
+  /** Device pixels per pixel, for screenshots. */
+  scale?: number;
+}
+
+/** Keys that write no text, with the codes that pages and the browser itself read. */
+const KEY_CODES: Readonly<Record<string, number>> = {
+  ...{ Backspace: 8, Tab: 9, Enter: 13, Escape: 27, ' ': 32, End: 35, Home: 36 },
+  ...{ ArrowLeft: 37, ArrowUp: 38, ArrowRight: 39, ArrowDown: 40 },
+};
+const MODIFIERS = { alt: 1, control: 2, shift: 8 } as const;
+
 export class Browser {
   /** Console errors, uncaught exceptions and requests that were blocked. */
   readonly problems: string[] = [];
@@ -38,6 +55,8 @@ export class Browser {
   readonly #waiting = new Map<number, (message: Message) => void>();
   readonly #events = new Map<string, () => void>();
   #session: string | undefined;
+  /** Where the page may ask for something without that being a problem. */
+  #allowed = 'file:';
   #nextId = 1;
 
   private constructor(process: ChildProcess, profile: string) {
@@ -79,20 +98,46 @@ export class Browser {
     });
   }
 
-  /** Opens a file and waits until its scripts have run and a frame was drawn. */
-  async open(path: string, { width = 1280, height = 900, dark = false } = {}): Promise<void> {
+  /**
+   * Opens a file or an address of http. Waits until its scripts have run and a frame was drawn.
+   */
+  async open(target: string, look: Look = {}): Promise<void> {
+    await this.look(look);
+    const url = target.startsWith('http:') ? target : pathToFileURL(target).href;
+    this.#allowed = target.startsWith('http:') ? new URL(url).origin : 'file:';
+    await this.#loading(() => this.send('Page.navigate', { url }));
+  }
+
+  async reload(): Promise<void> {
+    await this.#loading(() => this.send('Page.reload'));
+  }
+
+  /** Sets the size of the window and what the page knows of its user. */
+  async look({
+    width = 1280,
+    height = 900,
+    dark = false,
+    reducedMotion = false,
+    scale = 1,
+  }: Look): Promise<void> {
     await this.send('Emulation.setDeviceMetricsOverride', {
       width,
       height,
-      deviceScaleFactor: 1,
+      deviceScaleFactor: scale,
       mobile: false,
     });
-    const scheme = { name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' };
-    await this.send('Emulation.setEmulatedMedia', { features: [scheme] });
+    const features = [
+      { name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' },
+      { name: 'prefers-reduced-motion', value: reducedMotion ? 'reduce' : 'no-preference' },
+    ];
+    await this.send('Emulation.setEmulatedMedia', { features });
+  }
+
+  async #loading(begin: () => Promise<unknown>): Promise<void> {
     const loaded = new Promise<void>((resolve) => {
       this.#events.set('Page.loadEventFired', resolve);
     });
-    await this.send('Page.navigate', { url: pathToFileURL(path).href });
+    await begin();
     await loaded;
     await this.frame();
   }
@@ -124,11 +169,53 @@ export class Browser {
     });
   }
 
-  async key(key: string): Promise<void> {
-    const text = key.length === 1 ? { text: key } : {};
-    await this.send('Input.dispatchKeyEvent', { type: 'keyDown', key, ...text });
-    await this.send('Input.dispatchKeyEvent', { type: 'keyUp', key });
+  /** Presses a key, such as `a`, `Enter` or `control+Enter`. */
+  async key(keys: string): Promise<void> {
+    const parts = keys === '+' ? ['+'] : keys.split('+');
+    const key = parts.pop()!;
+    const modifiers = parts.reduce((sum, part) => sum | MODIFIERS[part as keyof typeof MODIFIERS], 0);
+    const text = key.length === 1 ? key : key === 'Enter' ? '\r' : undefined;
+    const code = KEY_CODES[key];
+    const codes = code === undefined ? {} : { windowsVirtualKeyCode: code, code: key };
+    const event = { key, modifiers, ...codes };
+    await this.send('Input.dispatchKeyEvent', { type: 'keyDown', ...event, ...(text && { text }) });
+    await this.send('Input.dispatchKeyEvent', { type: 'keyUp', ...event });
     await this.frame();
+  }
+
+  /** Writes a text where the focus is. */
+  async type(text: string): Promise<void> {
+    await this.send('Input.insertText', { text });
+    await this.frame();
+  }
+
+  /** Clicks in the middle of the first element that a selector finds, wherever it is. */
+  async click(selector: string): Promise<void> {
+    const found = await this.evaluate(`(() => {
+      const element = document.querySelector(${JSON.stringify(selector)});
+      element?.scrollIntoView({ block: 'nearest' });
+      const box = element?.getBoundingClientRect();
+      return box && box.width > 0 ? [box.left + box.width / 2, box.top + box.height / 2] : undefined;
+    })()`);
+    if (!found) throw new Error(`nothing to click at ${selector}`);
+    const [x, y] = found as [number, number];
+    await this.mouse('mouseMoved', x, y);
+    await this.mouse('mousePressed', x, y);
+    await this.mouse('mouseReleased', x, y);
+    await this.frame();
+  }
+
+  /** Waits until an expression in the page is true; fails after twenty seconds. */
+  async until(expression: string): Promise<void> {
+    for (let waited = 0; (await this.evaluate(expression)) !== true; waited += 20) {
+      if (waited > 20_000) throw new Error(`this did not become true: ${expression}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /** Files that pages save go into this folder. */
+  async saveTo(folder: string): Promise<void> {
+    await this.send('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: folder });
   }
 
   async screenshot(): Promise<Buffer> {
@@ -155,7 +242,8 @@ export class Browser {
     if (method === 'Log.entryAdded') this.problems.push(JSON.stringify(params.entry));
     if (method === 'Network.requestWillBeSent') {
       const { url } = params.request as { url: string };
-      if (!url.startsWith('file:')) this.problems.push(`request to ${url}`);
+      if (!url.startsWith(this.#allowed) && !/^(data|blob):/.test(url))
+        this.problems.push(`request to ${url}`);
     }
     this.#events.get(method ?? '')?.();
   }
