@@ -383,6 +383,17 @@ describe('a server', () => {
     await expect(alone).rejects.toThrow('`feedbackDays` needs `feedback`');
   });
 
+  it('shares its store with another: what one answers is rated through the other', async () => {
+    const other = await startServer({ model: folder, feedback: path });
+    const { id } = await served.ask('/v1/completions', { prompt: 'x', max_tokens: 1 });
+    await recorded(id, 1);
+    expect((await other.post('/v1/feedback', { response_id: id, rating: 1 })).status).toBe(200);
+    const rated = [...store.feedback()].filter(({ answer }) => answer.id === id);
+    expect(rated.length).toBe(1);
+    await other.server.close();
+    expect((await served.post('/v1/feedback', { response_id: id, rating: -1 })).status).toBe(200);
+  });
+
   it('with a file that is no store does not start', async () => {
     const file = join(folder, 'notes.txt');
     writeFileSync(file, 'notes '.repeat(1000));
