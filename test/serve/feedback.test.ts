@@ -329,7 +329,8 @@ describe('administrators', () => {
       expect(late).toMatchObject({ status: 404, code: 'answer_not_found' });
     }
     const log = JSON.stringify(served.events);
-    for (const secret of ['Neil', '🎨', 'somebody', adminKey]) expect(log).not.toContain(secret);
+    for (const secret of ['Neil', '🎨', 'somebody', 'colour', 'Blue.', adminKey])
+      expect(log).not.toContain(secret);
     expect(log).toContain('"route":"/admin/users/:user"');
   });
 
