@@ -134,7 +134,8 @@ export class Database {
 
   #prepare(migrations: readonly string[]): void {
     this.#checkKind(migrations.length);
-    // This build of SQLite does not sync at each commit of a database in WAL mode unless it is told.
+    // This build of SQLite does not sync at each commit of a database in WAL mode unless it is
+    // told to.
     this.#db.exec('PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON');
     this.#db.exec(`PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = ${MAX_LOG_BYTES}`);
     const mode = this.first('PRAGMA journal_mode = WAL')!;

@@ -58,10 +58,10 @@ function line(value: JsonObject): string {
 
 /**
  * Adds the records of an export to a store. The whole file is checked before the first one is
- * added. Deletions of the export are applied, and records that the store deleted do not come
- * back. An import that was interrupted can be repeated. Throws ERR_FORMAT naming the line, ERR_MISMATCH
- * for an export of a later version, ERR_FILE_DAMAGED for one that was cut, ERR_FILE_MISSING, and as
- * the store does.
+ * added. Deletions of the export are applied, and records that the store deleted do not come back.
+ * An import that was interrupted can be repeated. Throws ERR_FORMAT naming the line, ERR_MISMATCH
+ * for an export of a later version, ERR_FILE_DAMAGED for one that was cut, ERR_FILE_MISSING, and
+ * as the store does.
  */
 export async function importFeedback(store: FeedbackStore, path: string): Promise<ImportReport> {
   for await (const _ of recordsOf(path));

@@ -435,14 +435,12 @@ describe('text of a request', () => {
     const messages = [{ role: 'user', content: 'hi' }];
     const fields = {
       chat_template: '{{ 1 }}',
-      response_format: { type: 'json_schema', json_schema: { name: 'x', schema: {} } },
       guided_regex: 'a*',
       guided_json: {},
       guided_grammar: 'root ::= "a"',
       grammar: 'root ::= "a"',
       regex: 'a*',
       json_schema: {},
-      tools: [{ type: 'function', function: { name: 'f' } }],
       audio: { voice: 'a', format: 'wav' },
       web_search_options: {},
       lora_path: '/etc/passwd',
