@@ -200,7 +200,10 @@ export class ChoiceScreen {
     if (text !== '' || reports.length > 0 || finish) this.#listener.pass({ text, reports, finish });
   }
 
-  /** Reports spell their tokens: one is free when all of its text is, which ends where the next begins. */
+  /**
+   * Reports spell their tokens: one is free when all of its text is. A token ends where the next
+   * one begins.
+   */
   #takeReports(isLast: boolean): NamedReport[] {
     if (isLast) return this.#reports.splice(0);
     const held = this.#reports.findIndex(
