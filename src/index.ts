@@ -100,7 +100,7 @@ export { preferenceAccuracy } from './eval/preference-accuracy.ts';
 export { folderAnswers, type Questions, questionAccuracy, readQuestions } from './eval/questions.ts';
 export { type WinRateJudge, winRate } from './eval/win-rate.ts';
 // Safety
-export type { SafetyEvent } from './feedback/records.ts';
+export type { AnswerRef, SafetyEvent, Sender } from './feedback/records.ts';
 // Generation
 export { Batch, type BatchEvent, type BatchOptions } from './generate/batch.ts';
 export {

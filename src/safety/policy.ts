@@ -67,8 +67,11 @@ export class SafetyPolicy {
   readonly checkEvery: number;
   readonly categories: readonly PolicyCategory[];
   readonly entries: readonly PolicyEntry[];
+  /** @internal */
   readonly words: WordList;
+  /** @internal */
   readonly patterns: PatternList;
+  /** @internal */
   readonly folding: FoldingOptions;
 
   private constructor(reader: PolicyReader) {
