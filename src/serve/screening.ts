@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { JsonObject, JsonValue } from '../base/json.ts';
 import type { SafetyEvent } from '../feedback/records.ts';
-import type { SafetyChecks, SafetyFinding, SafetyVerdict } from '../safety/checks.ts';
+import { isRefusal, type SafetyChecks, type SafetyFinding, type SafetyVerdict } from '../safety/checks.ts';
 import type { ResponseCheck } from '../safety/response-check.ts';
 import type { Message } from '../text/chat-template.ts';
 import type { Part } from './api/answers.ts';
@@ -61,11 +61,14 @@ export class RequestScreen {
 
   /** Checks the prompts. Throws AthanorError when a classifier gives no answer. */
   static async of(safety: Safety, request: ScreenedRequest, host: EngineHost): Promise<RequestScreen> {
+    const conversations: (readonly Message[])[] = [];
+    // One after another: the engine thread has a limit of questions that wait.
+    for (const prompt of request.prompts) conversations.push(await messagesOf(prompt, host));
     const prompts = await Promise.all(
-      request.prompts.map(async (prompt): Promise<ScreenedPrompt> => {
-        const messages = await messagesOf(prompt, host);
-        return { messages, verdict: await safety.checks.checkPrompt(messages) };
-      }),
+      conversations.map(async (messages) => ({
+        messages,
+        verdict: await safety.checks.checkPrompt(messages),
+      })),
     );
     const screen = new RequestScreen(safety, request, host.model.hash, prompts);
     for (const { messages, verdict } of prompts) if (verdict.refused) screen.#reportPrompt(messages, verdict);
@@ -110,9 +113,8 @@ export class RequestScreen {
 
   #reportAnswer(choice: number, prompt: SafetyVerdict, check: ResponseCheck): void {
     const response = check.verdict();
-    const asksForRefusals = this.#safety.checks.policy.entries.some(({ kind }) => kind === 'refusal_phrases');
-    const says = response.findings.some(({ kind }) => kind === 'refusal_phrases');
-    const responseRefused = check.isCut || says || (asksForRefusals ? false : null);
+    const says = response.findings.some(isRefusal);
+    const responseRefused = check.isCut || says || (this.#safety.checks.policy.findsRefusals ? false : null);
     if (!prompt.harmful && !response.harmful && !responseRefused) return;
     this.#report({
       answer: { id: this.#request.id, choice },
@@ -217,8 +219,9 @@ function refusalPart(refusal: string): Part {
   return { text: '', reports: [], finish: 'content_filter', refusal };
 }
 
-function checkOf({ category, kind, on, value, threshold }: SafetyFinding): SafetyEvent['checks'][number] {
-  const name = kind === 'refusal_phrases' ? kind : `${category}/${kind}`;
+function checkOf(finding: SafetyFinding): SafetyEvent['checks'][number] {
+  const { category, kind, on, value, threshold } = finding;
+  const name = isRefusal(finding) ? kind : `${category}/${kind}`;
   return { name, on, value, threshold };
 }
 

@@ -151,6 +151,33 @@ describe('answers', () => {
   });
 });
 
+it('a classifier of refusals reads whole answers, and says nothing of harm', async () => {
+  const source = new Source();
+  const others = { refusal_classifier: { model: folder, threshold: 0.6 } };
+  const listed = { classifier: undefined, words: ['blorp'] };
+  const checks = new SafetyChecks(policyOf(listed, others), source);
+  const check = checks.response([user('x')]);
+  for (const piece of ['too ', 'bad ', 'for ', 'this']) {
+    check.push(piece);
+    expect(check.released).toBeGreaterThan(0);
+  }
+  expect(source.asked).toEqual([]);
+  check.end();
+  expect(check.isDone).toBe(false);
+  await settled();
+  expect([source.asked, check.isDone, check.isCut]).toEqual([['too bad for this'], true, false]);
+  expect(check.verdict()).toEqual({
+    ...{ harmful: false, refused: false },
+    findings: [
+      {
+        ...{ category: 'refusals', kind: 'refusal_classifier', on: 'response' },
+        ...{ value: expect.closeTo(0.7), threshold: 0.6 },
+      },
+    ],
+  });
+  expect((await checks.moderate(['bad'])).map(({ flagged }) => flagged)).toEqual([false]);
+});
+
 it('moderation gives the probability of a classifier, and 1 for what is on a list', async () => {
   const checks = new SafetyChecks(policyOf({ words: ['blorp'], on: 'prompt' }), new Source());
   const [one, two] = await checks.moderate(['fine', 'blorp']);
