@@ -88,12 +88,10 @@ export class SafetyChecks {
    */
   async checkPrompt(messages: readonly Message[]): Promise<SafetyVerdict> {
     if (!this.policy.checks('prompt')) return { harmful: null, refused: false, findings: [] };
-    const texts = messages.map(({ content }) => content);
+    const texts = messages.map(textOf);
     const whole = texts.length > 1 ? [...texts, texts.join('\n\n')] : texts;
     const findings = this.findingsOf(await scanTexts(this.policy, whole), 'prompt');
-    const own = messages
-      .filter(({ role }) => role === 'user' || role === 'tool')
-      .map(({ content }) => content);
+    const own = messages.filter(({ role }) => role === 'user' || role === 'tool').map(textOf);
     const read = texts.length > 1 ? [...own, texts.join('\n\n')] : texts;
     findings.push(...(await this.#classified(read, messages, 'prompt')));
     return this.verdict('prompt', findings);
@@ -243,6 +241,11 @@ function isRefusing({ action }: PolicyCategory): boolean {
 /** Whether a finding says that an answer is a refusal, and not that it is harmful. */
 export function isRefusal({ kind }: SafetyFinding): boolean {
   return kind === 'refusal_phrases' || kind === 'refusal_classifier';
+}
+
+/** All that a message says: calls of functions are in its fields. */
+function textOf({ content, fields }: Message): string {
+  return fields === undefined ? content : `${content}\n\n${JSON.stringify(fields)}`;
 }
 
 /** Throws as readClassifierInfo. */

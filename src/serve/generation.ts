@@ -95,7 +95,7 @@ function screenOf(
   id: string,
   client: string | undefined,
 ): Promise<RequestScreen> | undefined {
-  return safety && RequestScreen.of(safety, { id, client: client ?? null, prompts, n }, host);
+  return safety && RequestScreen.of(safety, { id, client: client ?? null, user: null, prompts, n }, host);
 }
 
 /** Throws ApiError of status 404 for the name of another model. */

@@ -1,7 +1,7 @@
 /** The checks of a safety policy on a request: on its prompts, and on each choice of its answer. */
 import { randomUUID } from 'node:crypto';
-import type { JsonObject, JsonValue } from '../base/json.ts';
-import type { SafetyEvent } from '../feedback/records.ts';
+import type { JsonObject } from '../base/json.ts';
+import type { SafetyEvent, Sender } from '../feedback/records.ts';
 import { isRefusal, type SafetyChecks, type SafetyFinding, type SafetyVerdict } from '../safety/checks.ts';
 import type { ResponseCheck } from '../safety/response-check.ts';
 import type { Message } from '../text/chat-template.ts';
@@ -17,11 +17,9 @@ export interface Safety {
 }
 
 /** Who asks, and what is asked. */
-export interface ScreenedRequest {
+export interface ScreenedRequest extends Sender {
   /** The id that the answer will carry. */
   id: string;
-  /** Name of the API key; null without keys. */
-  client: string | null;
   prompts: readonly PromptInput[];
   /** Choices per prompt. */
   n: number;
@@ -131,7 +129,7 @@ export class RequestScreen {
       id: `safety-${randomUUID()}`,
       createdAt: Date.now(),
       client: this.#request.client,
-      user: null,
+      user: this.#request.user,
       modelHash: this.#modelHash,
       ...found,
     });
@@ -232,7 +230,6 @@ async function messagesOf(prompt: PromptInput, host: EngineHost): Promise<readon
   return [{ role: 'user', content }];
 }
 
-function messageJson({ role, content }: Message): JsonObject {
-  const json: Record<string, JsonValue> = { role, content };
-  return json;
+function messageJson({ role, content, fields }: Message): JsonObject {
+  return { role, content, ...fields };
 }

@@ -63,6 +63,14 @@ describe('prompts', () => {
     });
   });
 
+  it('calls of functions in earlier turns count', async () => {
+    const checks = new SafetyChecks(policyOf({ classifier: undefined, words: ['blorp'] }));
+    const call = { type: 'function', function: { name: 'look', arguments: { for: 'blorp' } } };
+    const turn = { role: 'assistant', content: '', fields: { tool_calls: [call] } };
+    expect((await checks.checkPrompt([user('a'), turn])).refused).toBe(true);
+    expect((await checks.checkPrompt([user('a')])).refused).toBe(false);
+  });
+
   it('are not read by what looks at answers', async () => {
     const source = new Source();
     const checks = new SafetyChecks(policyOf({ on: 'response' }), source);
