@@ -31,7 +31,8 @@ export const check = defineCommand({
     const { readText } = await import('../base/files/read-file.ts');
     const policy = SafetyPolicy.read(safety);
     const content = file === undefined ? text : readText(file, { most: MOST_BYTES });
-    const hasClassifier = policy.categories.some(({ classifier }) => classifier !== undefined);
+    const classifiers = [policy.refusalClassifier, ...policy.categories.map(({ classifier }) => classifier)];
+    const hasClassifier = classifiers.some((one) => one !== undefined);
     const engine = hasClassifier ? await prepareEngine(choice, given) : NO_ENGINE;
     const checks = await SafetyChecks.start(policy, engine);
     try {

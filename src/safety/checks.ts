@@ -3,15 +3,18 @@ import { readClassifierInfo } from '../scoring/classifier.ts';
 import type { Message } from '../text/chat-template.ts';
 import type { ClassifierQuestion, ClassifierThreadSettings } from './classifier-messages.ts';
 import { type ClassifierSource, ClassifierThread } from './classifier-thread.ts';
-import type { PolicyCategory, SafetyPolicy, Side } from './policy.ts';
+import type { PolicyCategory, PolicyClassifier, SafetyPolicy, Side } from './policy.ts';
 import { ResponseCheck } from './response-check.ts';
 import { scanTexts } from './text-scan.ts';
 
+/** In the place of a category: what says that an answer is a refusal. */
+const REFUSALS = 'refusals';
+
 /** What a check found. */
 export interface SafetyFinding {
-  /** Name of the category, or `refusal_phrases`. */
+  /** Name of the category; `refusals` for what says that an answer is one. */
   category: string;
-  kind: 'words' | 'patterns' | 'classifier' | 'refusal_phrases';
+  kind: 'words' | 'patterns' | 'classifier' | 'refusal_phrases' | 'refusal_classifier';
   on: Side;
   /** A probability, or 1 for what is on a list. */
   value: number;
@@ -44,14 +47,19 @@ export interface RunningClassifier {
 
 export class SafetyChecks {
   readonly policy: SafetyPolicy;
-  /** In the order of the thread's folders. */
+  /** In the order of the source's folders. */
   readonly classifiers: readonly RunningClassifier[];
+  /** Says whether an answer is a refusal. It is the last of the source's folders. */
+  readonly #refusals: Omit<RunningClassifier, 'category'> | undefined;
   readonly #source: ClassifierSource | undefined;
 
   /** @param source of the probabilities; tests give their own */
   constructor(policy: SafetyPolicy, source?: ClassifierSource) {
     this.policy = policy;
-    this.classifiers = classifiersOf(policy);
+    this.classifiers = policy.categories.flatMap(({ classifier }, category) =>
+      classifier ? [{ category, ...running(classifier) }] : [],
+    );
+    this.#refusals = policy.refusalClassifier && running(policy.refusalClassifier);
     this.#source = source;
   }
 
@@ -63,7 +71,8 @@ export class SafetyChecks {
     policy: SafetyPolicy,
     engine: Omit<ClassifierThreadSettings, 'folders'>,
   ): Promise<SafetyChecks> {
-    const folders = policy.categories.flatMap(({ classifier }) => (classifier ? [classifier.model] : []));
+    const all = [...policy.categories.map(({ classifier }) => classifier), policy.refusalClassifier];
+    const folders = all.flatMap((classifier) => (classifier ? [classifier.model] : []));
     if (folders.length === 0) return new SafetyChecks(policy);
     return new SafetyChecks(policy, await ClassifierThread.start({ ...engine, folders }));
   }
@@ -79,12 +88,10 @@ export class SafetyChecks {
    */
   async checkPrompt(messages: readonly Message[]): Promise<SafetyVerdict> {
     if (!this.policy.checks('prompt')) return { harmful: null, refused: false, findings: [] };
-    const texts = messages.map(({ content }) => content);
+    const texts = messages.map(textOf);
     const whole = texts.length > 1 ? [...texts, texts.join('\n\n')] : texts;
     const findings = this.findingsOf(await scanTexts(this.policy, whole), 'prompt');
-    const own = messages
-      .filter(({ role }) => role === 'user' || role === 'tool')
-      .map(({ content }) => content);
+    const own = messages.filter(({ role }) => role === 'user' || role === 'tool').map(textOf);
     const read = texts.length > 1 ? [...own, texts.join('\n\n')] : texts;
     findings.push(...(await this.#classified(read, messages, 'prompt')));
     return this.verdict('prompt', findings);
@@ -131,9 +138,35 @@ export class SafetyChecks {
     });
   }
 
-  /** The findings of the classifiers of a side in an answer so far. Throws as checkPrompt. */
-  classifyResponse(messages: readonly Message[], text: string): Promise<SafetyFinding[]> {
-    return this.#classified([text], [...messages, { role: 'assistant', content: text }], 'response');
+  /**
+   * What classifiers find in an answer. Throws as checkPrompt.
+   * @param isWhole whether to ask too whether the answer is a refusal
+   */
+  async classifyResponse(
+    messages: readonly Message[],
+    text: string,
+    isWhole: boolean,
+  ): Promise<SafetyFinding[]> {
+    const dialogue = [...messages, { role: 'assistant', content: text }];
+    const [found, refusal] = await Promise.all([
+      this.#classified([text], dialogue, 'response'),
+      isWhole ? this.#refusalIn(text, dialogue) : [],
+    ]);
+    return [...found, ...refusal];
+  }
+
+  async #refusalIn(text: string, dialogue: readonly Message[]): Promise<SafetyFinding[]> {
+    if (!this.#refusals) return [];
+    const { threshold, reads } = this.#refusals;
+    const input = reads === 'text' ? { text } : { messages: dialogue };
+    const [value] = await this.#score([{ classifier: this.classifiers.length, input }]);
+    if (value! < threshold) return [];
+    return [{ category: REFUSALS, kind: 'refusal_classifier', on: 'response', value: value!, threshold }];
+  }
+
+  /** Whether a classifier looks for refusals. */
+  get classifiesRefusals(): boolean {
+    return this.#refusals !== undefined;
   }
 
   /** Whether classifiers look at a side. */
@@ -154,14 +187,14 @@ export class SafetyChecks {
       const { category, kind } = this.policy.entries[entry]!;
       const owner = this.policy.categories[category];
       if (owner ? !owner.on.includes(on) : on === 'prompt') continue;
-      const name = owner?.name ?? 'refusal_phrases';
+      const name = owner?.name ?? REFUSALS;
       found.set(`${kind} ${name}`, { category: name, kind, on, value: 1, threshold: 1 });
     }
     return [...found.values()];
   }
 
   verdict(on: Side, findings: readonly SafetyFinding[]): SafetyVerdict {
-    const harms = findings.filter(({ kind }) => kind !== 'refusal_phrases');
+    const harms = findings.filter((finding) => !isRefusal(finding));
     const refusing = new Set(this.policy.categories.filter(isRefusing).map(({ name }) => name));
     return {
       harmful: this.policy.checks(on) ? harms.length > 0 : null,
@@ -205,11 +238,18 @@ function isRefusing({ action }: PolicyCategory): boolean {
   return action === 'refuse';
 }
 
+/** Whether a finding says that an answer is a refusal, and not that it is harmful. */
+export function isRefusal({ kind }: SafetyFinding): boolean {
+  return kind === 'refusal_phrases' || kind === 'refusal_classifier';
+}
+
+/** All that a message says: calls of functions are in its fields. */
+function textOf({ content, fields }: Message): string {
+  return fields === undefined ? content : `${content}\n\n${JSON.stringify(fields)}`;
+}
+
 /** Throws as readClassifierInfo. */
-function classifiersOf(policy: SafetyPolicy): RunningClassifier[] {
-  return policy.categories.flatMap(({ classifier }, category) => {
-    if (!classifier) return [];
-    const info = readClassifierInfo(classifier.model);
-    return [{ category, threshold: classifier.threshold ?? info.threshold, reads: info.reads }];
-  });
+function running({ model, threshold }: PolicyClassifier): Omit<RunningClassifier, 'category'> {
+  const info = readClassifierInfo(model);
+  return { threshold: threshold ?? info.threshold, reads: info.reads };
 }

@@ -1,4 +1,4 @@
-/** The classifiers of a policy, which run in a thread of their own, so that nobody waits for them. */
+/** The classifiers of a policy. They run in a thread of their own, so nobody waits for them. */
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { AthanorError } from '../base/errors.ts';

@@ -1,4 +1,4 @@
-/** The thread of the classifiers: reads all requests that wait in common batches. */
+/** The thread of the classifiers. */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { AthanorError } from '../base/errors.ts';
 import { setDevice, setThreads } from '../native/engine.ts';
@@ -19,47 +19,71 @@ function load({ folders, device, dtype, threads }: ClassifierThreadSettings): Cl
   }
 }
 
-/** A question of a request, as tokens. */
-interface Read {
+/** Parts of texts that are read between two looks at what has come. */
+const MOST_PARTS = 32;
+
+/** A part of a text that is still to be read. */
+interface OpenPart {
+  question: number;
   classifier: number;
-  parts: Int32Array[];
+  tokens: Int32Array;
 }
 
-/** The questions of a request as tokens; undefined when it was refused. */
-function readRequest(
-  classifiers: readonly Classifier[],
-  { id, questions }: ClassifierRequest,
-): Read[] | undefined {
-  try {
-    return questions.map(({ classifier, input }) => ({
-      classifier,
-      parts: classifiers[classifier]!.parts(input),
-    }));
-  } catch (error) {
-    post({ type: 'refused', id, error: sentError(error) });
-    return undefined;
+/** A request that is worked on: the highest probabilities so far, and what is still to be read. */
+interface OpenRequest {
+  id: number;
+  probabilities: number[];
+  parts: OpenPart[];
+}
+
+/** Reads requests in common batches, those with the least to read first: a long one waits. */
+class Reader {
+  readonly #classifiers: readonly Classifier[];
+  #open: OpenRequest[] = [];
+
+  constructor(classifiers: readonly Classifier[]) {
+    this.#classifiers = classifiers;
   }
-}
 
-function answer(classifiers: readonly Classifier[], requests: readonly ClassifierRequest[]): void {
-  const read = requests.flatMap((request) => {
-    const questions = readRequest(classifiers, request);
-    return questions ? [{ id: request.id, questions }] : [];
-  });
-  const all = read.flatMap(({ questions }) => questions);
-  const probabilities = new Map<Read, number>();
-  try {
-    classifiers.forEach((classifier, index) => {
-      const own = all.filter((question) => question.classifier === index);
-      const scored = classifier.score(own.map(({ parts }) => parts));
-      own.forEach((question, i) => void probabilities.set(question, scored[i]!));
+  add({ id, questions }: ClassifierRequest): void {
+    try {
+      const parts = questions.flatMap(({ classifier, input }, question) =>
+        this.#classifiers[classifier]!.parts(input).map((tokens) => ({ question, classifier, tokens })),
+      );
+      this.#open.push({ id, probabilities: questions.map(() => 0), parts });
+    } catch (error) {
+      post({ type: 'refused', id, error: sentError(error) });
+    }
+  }
+
+  /** Reads a batch. Returns whether there is more to read. */
+  read(): boolean {
+    this.#open.sort((a, b) => a.parts.length - b.parts.length);
+    let room = MOST_PARTS;
+    const batch = this.#open.flatMap((request) => {
+      const taken = request.parts.splice(0, room);
+      room -= taken.length;
+      return taken.map((part) => ({ request, part }));
     });
-  } catch (error) {
-    for (const { id } of read) post({ type: 'refused', id, error: sentError(error) });
-    return;
-  }
-  for (const { id, questions } of read) {
-    post({ type: 'scored', id, probabilities: questions.map((question) => probabilities.get(question)!) });
+    try {
+      this.#classifiers.forEach((classifier, index) => {
+        const own = batch.filter(({ part }) => part.classifier === index);
+        const scored = classifier.score(own.map(({ part }) => [part.tokens]));
+        own.forEach(({ request: { probabilities }, part: { question } }, i) => {
+          probabilities[question] = Math.max(probabilities[question]!, scored[i]!);
+        });
+      });
+    } catch (error) {
+      for (const id of new Set(batch.map(({ request }) => request.id))) {
+        post({ type: 'refused', id, error: sentError(error) });
+        this.#open = this.#open.filter((request) => request.id !== id);
+      }
+    }
+    for (const { id, probabilities, parts } of this.#open) {
+      if (parts.length === 0) post({ type: 'scored', id, probabilities });
+    }
+    this.#open = this.#open.filter(({ parts }) => parts.length > 0);
+    return this.#open.length > 0;
   }
 }
 
@@ -76,12 +100,14 @@ function sentError(error: unknown) {
 
 const classifiers = load(workerData as ClassifierThreadSettings);
 if (classifiers) {
+  const reader = new Reader(classifiers);
   port.on('message', (first: ClassifierRequest) => {
-    const requests = [first];
-    for (let got = receiveMessageOnPort(port); got; got = receiveMessageOnPort(port)) {
-      requests.push(got.message as ClassifierRequest);
-    }
-    answer(classifiers, requests);
+    reader.add(first);
+    do {
+      for (let got = receiveMessageOnPort(port); got; got = receiveMessageOnPort(port)) {
+        reader.add(got.message as ClassifierRequest);
+      }
+    } while (reader.read());
   });
   post({ type: 'ready' });
 }

@@ -16,7 +16,7 @@ type Instruction =
 /** A part of a pattern before it is laid out: `add` lays it out once, and may be called again. */
 type Part = (program: Instruction[]) => void;
 
-const MOST_INSTRUCTIONS = 5000;
+const MOST_INSTRUCTIONS = 2000;
 const MOST_REPEATS = 1000;
 const MOST_LENGTH = 1000;
 /** Points of a text whose classes are kept, which a hostile text would else fill with Unicode. */
@@ -106,14 +106,16 @@ function accepts(instruction: Instruction, point: number): boolean {
 /** One text. A pattern costs nothing where no match of it is on its way or can begin. */
 export class PatternMatcher implements StreamMatcher {
   readonly #list: PatternList;
-  readonly #runs: readonly PatternRun[];
+  readonly #onMatch: OnMatch;
+  /** By index, as far as a match has begun. */
+  readonly #runs = new Map<number, PatternRun>();
   /** Runs with a match on its way. */
   #open: ReadonlySet<PatternRun> = new Set();
   #before: number | undefined;
 
   constructor(list: PatternList, onMatch: OnMatch) {
     this.#list = list;
-    this.#runs = list.patterns.map((listed) => new PatternRun(listed, onMatch));
+    this.#onMatch = onMatch;
   }
 
   get openFrom(): number | undefined {
@@ -134,10 +136,18 @@ export class PatternMatcher implements StreamMatcher {
   }
 
   #step(point: number, start: number, beginning: readonly number[]): void {
-    const begun = new Set(beginning.map((index) => this.#runs[index]!));
+    const begun = new Set(beginning.map((index) => this.#run(index)));
     for (const run of this.#open) if (!begun.has(run)) run.step(this.#before, point, undefined);
     for (const run of begun) run.step(this.#before, point, start);
     this.#open = new Set([...this.#open, ...begun].filter(({ isOpen }) => isOpen));
+  }
+
+  #run(index: number): PatternRun {
+    const kept = this.#runs.get(index);
+    if (kept) return kept;
+    const made = new PatternRun(this.#list.patterns[index]!, this.#onMatch);
+    this.#runs.set(index, made);
+    return made;
   }
 }
 

@@ -65,10 +65,15 @@ export class SafetyPolicy {
   readonly refusal: string;
   /** Tokens of an answer between two checks by classifiers. */
   readonly checkEvery: number;
+  /** Says whether an answer is a refusal; undefined: only phrases do. */
+  readonly refusalClassifier: PolicyClassifier | undefined;
   readonly categories: readonly PolicyCategory[];
   readonly entries: readonly PolicyEntry[];
+  /** @internal */
   readonly words: WordList;
+  /** @internal */
   readonly patterns: PatternList;
+  /** @internal */
   readonly folding: FoldingOptions;
 
   private constructor(reader: PolicyReader) {
@@ -76,6 +81,7 @@ export class SafetyPolicy {
     this.hash = reader.hash.digest('hex');
     this.refusal = reader.refusal;
     this.checkEvery = reader.checkEvery;
+    this.refusalClassifier = reader.refusalClassifier;
     this.categories = reader.categories;
     this.entries = reader.entries;
     this.folding = reader.folding;
@@ -91,6 +97,13 @@ export class SafetyPolicy {
     return new SafetyPolicy(new PolicyReader(file));
   }
 
+  /** Whether anything says which answers are refusals. */
+  get findsRefusals(): boolean {
+    return (
+      this.refusalClassifier !== undefined || this.entries.some(({ kind }) => kind === 'refusal_phrases')
+    );
+  }
+
   /** Whether any category looks at this side. */
   checks(side: Side): boolean {
     return this.categories.some(({ on }) => on.includes(side));
@@ -101,6 +114,7 @@ class PolicyReader {
   readonly hash = createHash('sha256');
   readonly refusal: string;
   readonly checkEvery: number;
+  readonly refusalClassifier: PolicyClassifier | undefined;
   readonly folding: FoldingOptions;
   readonly categories: PolicyCategory[] = [];
   readonly entries: PolicyEntry[] = [];
@@ -109,9 +123,12 @@ class PolicyReader {
 
   constructor(readonly file: string) {
     const root = readPolicyFile(file, (text) => this.hash.update(text));
-    const fields = root.fields(['refusal', 'refusal_phrases', 'check_every', 'accents', 'categories']);
+    const fields = root.fields([
+      ...['refusal', 'refusal_phrases', 'refusal_classifier', 'check_every', 'accents', 'categories'],
+    ]);
     this.refusal = fields.get('refusal')?.text() ?? policyDefaults.refusal;
     this.checkEvery = fields.get('check_every')?.number({ min: 1, whole: true }) ?? policyDefaults.checkEvery;
+    this.refusalClassifier = this.#classifier(fields.get('refusal_classifier'));
     const accents = fields.get('accents')?.word(['keep', 'ignore']) ?? policyDefaults.accents;
     this.folding = { accents };
     for (const phrase of fields.get('refusal_phrases')?.items() ?? []) {

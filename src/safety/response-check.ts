@@ -24,8 +24,9 @@ export class ResponseCheck {
   #tokens = 0;
   /** Entries of lists at the last look. */
   #foundEntries = 0;
-  /** Units that the classifiers have read. */
+  /** Units that the classifiers have read, and whether they have read the whole answer as such. */
   #read = 0;
+  #isWholeRead = false;
   #isReading = false;
   #isOver = false;
   #isCut = false;
@@ -56,7 +57,7 @@ export class ResponseCheck {
 
   /** Whether the whole answer is checked. */
   get isDone(): boolean {
-    return this.#isOver && !this.#isReading && (!this.#classifies || this.#read === this.#text.length);
+    return this.#isOver && !this.#isReading && !this.#isDue;
   }
 
   /** Takes the text of a token. */
@@ -90,19 +91,26 @@ export class ResponseCheck {
     this.#isCut = this.verdict().refused;
   }
 
+  /** Whether classifiers have something to read. */
+  get #isDue(): boolean {
+    if (this.#isOver && this.#checks.classifiesRefusals) return !this.#isWholeRead;
+    return this.#classifies && this.#read < this.#text.length;
+  }
+
   #classify(): void {
-    const length = this.#text.length;
-    if (!this.#classifies || this.#isReading || this.#isCut || length === this.#read) return;
+    if (this.#isReading || this.#isCut || !this.#isDue) return;
+    const [length, isWhole] = [this.#text.length, this.#isOver];
     this.#tokens = 0;
     this.#isReading = true;
-    this.#checks.classifyResponse(this.#messages, this.#text).then(
-      (findings) => this.#take(findings, length),
+    this.#checks.classifyResponse(this.#messages, this.#text, isWhole).then(
+      (findings) => this.#take(findings, length, isWhole),
       (error: Error) => this.#onProgress(error),
     );
   }
 
-  #take(findings: readonly SafetyFinding[], length: number): void {
+  #take(findings: readonly SafetyFinding[], length: number, isWhole: boolean): void {
     this.#isReading = false;
+    this.#isWholeRead = isWhole;
     if (this.#isCut) return;
     for (const finding of findings) this.#classified.set(finding.category, finding);
     this.#isCut = this.verdict().refused;

@@ -1,8 +1,8 @@
 /** The checks of a safety policy on a request: on its prompts, and on each choice of its answer. */
 import { randomUUID } from 'node:crypto';
-import type { JsonObject, JsonValue } from '../base/json.ts';
+import type { JsonObject } from '../base/json.ts';
 import type { SafetyEvent, Sender } from '../feedback/records.ts';
-import type { SafetyChecks, SafetyFinding, SafetyVerdict } from '../safety/checks.ts';
+import { isRefusal, type SafetyChecks, type SafetyFinding, type SafetyVerdict } from '../safety/checks.ts';
 import type { ResponseCheck } from '../safety/response-check.ts';
 import type { Message } from '../text/chat-template.ts';
 import type { Part } from './api/answers.ts';
@@ -59,11 +59,14 @@ export class RequestScreen {
 
   /** Checks the prompts. Throws AthanorError when a classifier gives no answer. */
   static async of(safety: Safety, request: ScreenedRequest, host: EngineHost): Promise<RequestScreen> {
+    const conversations: (readonly Message[])[] = [];
+    // One after another: the engine thread has a limit of questions that wait.
+    for (const prompt of request.prompts) conversations.push(await messagesOf(prompt, host));
     const prompts = await Promise.all(
-      request.prompts.map(async (prompt): Promise<ScreenedPrompt> => {
-        const messages = await messagesOf(prompt, host);
-        return { messages, verdict: await safety.checks.checkPrompt(messages) };
-      }),
+      conversations.map(async (messages) => ({
+        messages,
+        verdict: await safety.checks.checkPrompt(messages),
+      })),
     );
     const screen = new RequestScreen(safety, request, host.model.hash, prompts);
     for (const { messages, verdict } of prompts) if (verdict.refused) screen.#reportPrompt(messages, verdict);
@@ -108,9 +111,8 @@ export class RequestScreen {
 
   #reportAnswer(choice: number, prompt: SafetyVerdict, check: ResponseCheck): void {
     const response = check.verdict();
-    const asksForRefusals = this.#safety.checks.policy.entries.some(({ kind }) => kind === 'refusal_phrases');
-    const says = response.findings.some(({ kind }) => kind === 'refusal_phrases');
-    const responseRefused = check.isCut || says || (asksForRefusals ? false : null);
+    const says = response.findings.some(isRefusal);
+    const responseRefused = check.isCut || says || (this.#safety.checks.policy.findsRefusals ? false : null);
     if (!prompt.harmful && !response.harmful && !responseRefused) return;
     this.#report({
       answer: { id: this.#request.id, choice },
@@ -198,7 +200,10 @@ export class ChoiceScreen {
     if (text !== '' || reports.length > 0 || finish) this.#listener.pass({ text, reports, finish });
   }
 
-  /** Reports spell their tokens: one is free when all of its text is, which ends where the next begins. */
+  /**
+   * Reports spell their tokens: one is free when all of its text is. A token ends where the next
+   * one begins.
+   */
   #takeReports(isLast: boolean): NamedReport[] {
     if (isLast) return this.#reports.splice(0);
     const held = this.#reports.findIndex(
@@ -212,8 +217,9 @@ function refusalPart(refusal: string): Part {
   return { text: '', reports: [], finish: 'content_filter', refusal };
 }
 
-function checkOf({ category, kind, on, value, threshold }: SafetyFinding): SafetyEvent['checks'][number] {
-  const name = kind === 'refusal_phrases' ? kind : `${category}/${kind}`;
+function checkOf(finding: SafetyFinding): SafetyEvent['checks'][number] {
+  const { category, kind, on, value, threshold } = finding;
+  const name = isRefusal(finding) ? kind : `${category}/${kind}`;
   return { name, on, value, threshold };
 }
 
@@ -224,7 +230,6 @@ async function messagesOf(prompt: PromptInput, host: EngineHost): Promise<readon
   return [{ role: 'user', content }];
 }
 
-function messageJson({ role, content }: Message): JsonObject {
-  const json: Record<string, JsonValue> = { role, content };
-  return json;
+function messageJson({ role, content, fields }: Message): JsonObject {
+  return { role, content, ...fields };
 }

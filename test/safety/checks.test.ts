@@ -63,6 +63,14 @@ describe('prompts', () => {
     });
   });
 
+  it('calls of functions in earlier turns count', async () => {
+    const checks = new SafetyChecks(policyOf({ classifier: undefined, words: ['blorp'] }));
+    const call = { type: 'function', function: { name: 'look', arguments: { for: 'blorp' } } };
+    const turn = { role: 'assistant', content: '', fields: { tool_calls: [call] } };
+    expect((await checks.checkPrompt([user('a'), turn])).refused).toBe(true);
+    expect((await checks.checkPrompt([user('a')])).refused).toBe(false);
+  });
+
   it('are not read by what looks at answers', async () => {
     const source = new Source();
     const checks = new SafetyChecks(policyOf({ on: 'response' }), source);
@@ -149,6 +157,33 @@ describe('answers', () => {
     await settled();
     expect([seen?.message, check.released, check.isDone]).toEqual(['gone', 0, false]);
   });
+});
+
+it('a classifier of refusals reads whole answers, and says nothing of harm', async () => {
+  const source = new Source();
+  const others = { refusal_classifier: { model: folder, threshold: 0.6 } };
+  const listed = { classifier: undefined, words: ['blorp'] };
+  const checks = new SafetyChecks(policyOf(listed, others), source);
+  const check = checks.response([user('x')]);
+  for (const piece of ['too ', 'bad ', 'for ', 'this']) {
+    check.push(piece);
+    expect(check.released).toBeGreaterThan(0);
+  }
+  expect(source.asked).toEqual([]);
+  check.end();
+  expect(check.isDone).toBe(false);
+  await settled();
+  expect([source.asked, check.isDone, check.isCut]).toEqual([['too bad for this'], true, false]);
+  expect(check.verdict()).toEqual({
+    ...{ harmful: false, refused: false },
+    findings: [
+      {
+        ...{ category: 'refusals', kind: 'refusal_classifier', on: 'response' },
+        ...{ value: expect.closeTo(0.7), threshold: 0.6 },
+      },
+    ],
+  });
+  expect((await checks.moderate(['bad'])).map(({ flagged }) => flagged)).toEqual([false]);
 });
 
 it('moderation gives the probability of a classifier, and 1 for what is on a list', async () => {

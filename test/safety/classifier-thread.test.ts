@@ -48,6 +48,15 @@ it('one question that cannot be read fails alone', async () => {
   expect(await good).toHaveLength(1);
 });
 
+it('a short text does not wait for a long one that came before it', async () => {
+  const started = await thread([trained]);
+  const order: string[] = [];
+  const long = started.score([{ classifier: 0, input: { text: 'Name a colour. '.repeat(3000) } }]);
+  const short = started.score([{ classifier: 0, input: { text: 'Blue.' } }]);
+  await Promise.all([long.then(() => order.push('long')), short.then(() => order.push('short'))]);
+  expect(order).toEqual(['short', 'long']);
+});
+
 it('a folder that is no classifier keeps the thread, and the server, from starting', async () => {
   await expect(thread([model])).rejects.toThrow(/classifier\.json does not exist/);
   const broken = join(folder, 'broken');

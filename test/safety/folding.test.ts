@@ -1,5 +1,8 @@
 /** Texts that look alike fold to the same code points, in pieces as in whole. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { packageRoot } from '../../src/base/package-root.ts';
 import { foldedPoints, isBorder, TextFolder } from '../../src/safety/folding.ts';
 import { rng } from '../helpers/reference.ts';
 
@@ -50,6 +53,16 @@ it('a character folds as each of its normal forms and cases does', () => {
     // Titlecase and dotted capitals have cases that are other letters in the forms of Unicode too.
     if (foldedPoints(character.toUpperCase()).join() !== own) wrong.push(`${character} upper`);
   }
+  expect(wrong).toEqual([]);
+});
+
+it('a character folds as its case folding by Unicode does, as Python has it', () => {
+  const path = join(packageRoot, 'test/safety/fixtures/case-folding.json');
+  const { folded: pairs } = JSON.parse(readFileSync(path, 'utf8')) as { folded: Record<string, string> };
+  expect(Object.keys(pairs).length).toBeGreaterThan(1400);
+  const wrong = Object.entries(pairs).filter(
+    ([character, lower]) => foldedPoints(character).join() !== foldedPoints(lower).join(),
+  );
   expect(wrong).toEqual([]);
 });
 

@@ -1,4 +1,6 @@
-/** The safety policy of a server: what it refuses never leaves it, and what is harmless is not late. */
+/**
+ * The safety policy of a server: what it refuses never leaves it, and what is harmless is not late.
+ */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type OpenAI from 'openai';

@@ -5,8 +5,8 @@ import type { Tokenizer } from '../../text/tokenizer.ts';
 import { type ChatModelOptions, loadChatModel } from './chat-model.ts';
 
 /**
- * Loads a model with one score to continue; or puts a new head on a language model's trunk, and gives the
- * trunk rows for new control tokens of the tokenizer. Throws as loadModel.
+ * Loads a model with one score to continue; or puts a new head on a language model's trunk, and
+ * gives the trunk rows for new control tokens of the tokenizer. Throws as loadModel.
  */
 export function scoringStart(folder: string, tokenizer: Tokenizer, options: ChatModelOptions): ScoringModel {
   if (isScoringModel(folder)) return loadScoringModel(folder, options);

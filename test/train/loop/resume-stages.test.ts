@@ -1,6 +1,6 @@
 /**
- * SFT, reward model, classifier and DPO, killed and resumed several times, give the same bits as an undisturbed
- * run. Real processes, SIGKILL.
+ * SFT, reward model, classifier and DPO, killed and resumed several times, give the same bits as an
+ * undisturbed run. Real processes, SIGKILL.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
