@@ -1,9 +1,11 @@
 /** The server's API, as far as the page uses it. */
-import type { TokenReport } from './conversation.ts';
+import { newId, type TokenReport } from './conversation.ts';
 import { EventParser } from './event-parser.ts';
 
 /** A request that failed. Status 0: the server was not reached, or the stream broke off. */
 export class ApiFailure extends Error {
+  /** Of this failure alone. */
+  readonly id = newId();
   readonly status: number;
   readonly code: string;
   /** Seconds until another try has a chance. */

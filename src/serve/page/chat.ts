@@ -11,7 +11,10 @@ import {
   messagesOf,
   newConversation,
   newId,
+  type Pair,
+  pairOf,
   pathTo,
+  repair,
   shownPath,
   type Turn,
   turnOf,
@@ -20,6 +23,7 @@ import {
 import { announce, byId, el } from './dom.ts';
 import { failureView } from './failure-view.ts';
 import { Generation } from './generation.ts';
+import { Judgement } from './judgement.ts';
 import { PairView, pairKey, type Verdict } from './pair-view.ts';
 import { requestBody, type Settings } from './request.ts';
 import { Sidebar } from './sidebar.ts';
@@ -39,16 +43,6 @@ const MAX_ANNOUNCED = 600;
 /** The conversation that a reload opens again, in the storage of the tab. */
 const OPEN = 'athanor.open';
 
-/** The first answer's side of a comparison for each choice, and the second's. */
-const VOTES = {
-  first: ['better', 'worse'],
-  second: ['worse', 'better'],
-  tie: ['tie', 'tie'],
-  neither: ['neither', 'neither'],
-} as const;
-
-type Pair = readonly [AnswerTurn, AnswerTurn];
-
 export interface ChatOptions {
   api: Api;
   store: ConversationStore;
@@ -59,9 +53,9 @@ export interface ChatOptions {
 
 export class Chat implements ThreadActions {
   settings: Settings;
-  takesFeedback: boolean | undefined;
   readonly #api: Api;
   readonly #store: ConversationStore;
+  readonly #judgement: Judgement;
   readonly #useKey: ChatOptions['useKey'];
   readonly #thread: ThreadView;
   readonly #composer: Composer;
@@ -83,6 +77,7 @@ export class Chat implements ThreadActions {
     this.#store = store;
     this.#useKey = useKey;
     this.settings = settings;
+    this.#judgement = new Judgement(api, () => this.settings.user);
     this.#conversation = newConversation(settings.system, Date.now());
     this.#thread = new ThreadView(
       byId('thread', HTMLElement),
@@ -95,6 +90,11 @@ export class Chat implements ThreadActions {
     });
     this.#sidebar = new Sidebar({ open: (id) => void this.open(id), begin: () => this.begin() });
     store.onChange(() => void this.#list());
+  }
+
+  /** Whether the server records feedback; undefined until it is known. */
+  get takesFeedback(): boolean | undefined {
+    return this.#judgement.isRecorded;
   }
 
   get conversation(): Conversation {
@@ -210,58 +210,28 @@ export class Chat implements ThreadActions {
   }
 
   compare(turn: AnswerTurn, other: AnswerTurn): void {
-    this.#compared = other.createdAt < turn.createdAt ? [other, turn] : [turn, other];
+    this.#compared = pairOf(turn, other);
     this.#show();
   }
 
   async sendFeedback(turn: AnswerTurn, feedback: GivenFeedback, key: string): Promise<void> {
     const conversation = this.#conversation;
-    const { id, choice } = turn.answer!;
-    const body = { response_id: id, choice, ...feedback, ...this.#user, idempotency_key: key };
-    await this.#judge(() => this.#api.feedback(body));
-    turn.feedback = feedback;
+    await this.#judgement.rate(turn, feedback, key).finally(() => this.#show());
     announce('Your feedback was recorded.');
     void this.#save(conversation);
     this.#show();
   }
 
-  get #user(): { user?: string } {
-    const { user } = this.settings;
-    return user === '' ? {} : { user };
-  }
-
-  /** Sends a judgement. A server that records none is remembered. */
-  async #judge(send: () => Promise<void>): Promise<void> {
-    try {
-      await send();
-    } catch (error) {
-      if (error instanceof ApiFailure && error.code === 'feedback_off') {
-        this.takesFeedback = false;
-        this.#show();
-      }
-      throw error;
-    }
-  }
-
-  async #decide([first, second]: Pair, { choice, reason }: Verdict, key: string): Promise<void> {
+  async #decide(pair: Pair, verdict: Verdict, key: string): Promise<void> {
     const conversation = this.#conversation;
-    if (this.takesFeedback !== false && first.answer && second.answer) {
-      const body = {
-        first: { response_id: first.answer.id, choice: first.answer.choice },
-        second: { response_id: second.answer.id, choice: second.answer.choice },
-        preferred: choice,
-        ...(reason !== '' && { reason }),
-        ...this.#user,
-        idempotency_key: key,
-      };
-      await this.#judge(() => this.#api.comparison(body));
-      [first.vote, second.vote] = VOTES[choice];
+    const [first, second] = pair;
+    if (this.takesFeedback !== false) {
+      await this.#judgement.compare(pair, verdict, key).finally(() => this.#show());
       announce('Your choice was recorded.');
     }
-    first.pair = undefined;
-    second.pair = undefined;
+    for (const turn of pair) turn.pair = undefined;
     this.#compared = undefined;
-    choose(conversation, choice === 'second' ? second : first);
+    choose(conversation, verdict.choice === 'second' ? second : first);
     void this.#save(conversation);
     this.#show();
   }
@@ -324,7 +294,7 @@ export class Chat implements ThreadActions {
   async #learnOfFeedback(): Promise<void> {
     const hasAnswer = this.#conversation.turns.some((turn) => turn.kind === 'answer' && isWhole(turn));
     if (this.takesFeedback !== undefined || this.#connection || !hasAnswer) return;
-    this.takesFeedback = await this.#api.takesFeedback();
+    await this.#judgement.learn();
     this.#show();
   }
 
@@ -385,13 +355,14 @@ export class Chat implements ThreadActions {
   #pairOf(turn: AnswerTurn): Pair | undefined {
     if (this.#compared?.includes(turn)) return this.#compared;
     const other = turn.pair === undefined ? undefined : turnOf(this.#conversation, turn.pair);
-    if (other?.kind !== 'answer') return undefined;
-    return other.createdAt < turn.createdAt ? [other, turn] : [turn, other];
+    return other?.kind === 'answer' ? pairOf(turn, other) : undefined;
   }
 
   #failureEntry(failure: ApiFailure, last: Turn | undefined): Entry {
     const question = last?.kind === 'answer' ? last.parent : last?.id;
     const isOwn = this.#failures.get(this.#conversation.id) === failure;
+    // Each failure has a view of its own: the next one counts down anew.
+    const key = `failure ${failure.id}`;
     const make = (): View => {
       const { element, dispose } = failureView({
         failure,
@@ -401,7 +372,6 @@ export class Chat implements ThreadActions {
       });
       return { key, element, update: () => {}, dispose };
     };
-    const key = `failure ${failureKey(failure)}`;
     return { key, make };
   }
 
@@ -421,31 +391,9 @@ export class Chat implements ThreadActions {
   }
 }
 
-const failureKeys = new WeakMap<ApiFailure, string>();
-
-/** Each failure has a view of its own: the next one counts down anew. */
-function failureKey(failure: ApiFailure): string {
-  const key = failureKeys.get(failure) ?? newId();
-  failureKeys.set(failure, key);
-  return key;
-}
-
-/** Drops answers that never began, and ends comparisons of answers that are not whole. */
-function repair(conversation: Conversation): void {
-  const isComplete = (turn: Turn | undefined) =>
-    turn?.kind === 'answer' && (turn.finish === 'stop' || turn.finish === 'length');
-  conversation.turns = conversation.turns.filter(
-    (turn) => turn.kind === 'user' || turn.text !== '' || isComplete(turn),
-  );
-  for (const turn of conversation.turns) {
-    if (turn.kind !== 'answer' || turn.pair === undefined) continue;
-    if (!isComplete(turn) || !isComplete(turnOf(conversation, turn.pair))) turn.pair = undefined;
-  }
-}
-
 function announceAnswers(turns: readonly AnswerTurn[]): void {
   const { text, finish } = turns[0]!;
-  if (turns.length > 1) announce('Two answers are complete. Choose one of them.');
+  if (turns[0]!.pair !== undefined) announce('Two answers are complete. Choose one of them.');
   else if (finish === 'stopped') announce('The answer was stopped.');
   else if (text.length <= MAX_ANNOUNCED) announce(`The answer: ${text}`);
   else announce(`The answer begins: ${text.slice(0, MAX_ANNOUNCED)}…`);
@@ -458,7 +406,7 @@ function welcomeView(): View {
       'section',
       { class: 'welcome' },
       el('h2', {}, 'What would you like to ask?'),
-      el('p', {}, 'The model answers as it writes. Conversations are kept in this browser only.'),
+      el('p', {}, 'Conversations are kept in this browser. The server may record what it is asked.'),
     ),
     update: () => {},
   };

@@ -57,6 +57,8 @@ export type Preference = 'better' | 'worse' | 'tie' | 'neither';
 
 export type Turn = UserTurn | AnswerTurn;
 
+export type Pair = readonly [AnswerTurn, AnswerTurn];
+
 export interface Conversation {
   id: string;
   title: string;
@@ -134,6 +136,27 @@ export function messagesOf(system: string, path: readonly Turn[]): ChatMessage[]
     return { role: kind === 'user' ? 'user' : 'assistant', content: text };
   });
   return system.trim() === '' ? spoken : [{ role: 'system', content: system }, ...spoken];
+}
+
+/** Drops answers that never began, and ends comparisons with answers that are not complete. */
+export function repair(conversation: Conversation): void {
+  conversation.turns = conversation.turns.filter(
+    (turn) => turn.kind === 'user' || turn.text !== '' || isComplete(turn),
+  );
+  for (const turn of conversation.turns) {
+    if (turn.kind !== 'answer' || turn.pair === undefined) continue;
+    if (!isComplete(turn) || !isComplete(turnOf(conversation, turn.pair))) turn.pair = undefined;
+  }
+}
+
+/** Whether an answer came to its own end, or to that of its length. */
+export function isComplete(turn: Turn | undefined): turn is AnswerTurn {
+  return turn?.kind === 'answer' && (turn.finish === 'stop' || turn.finish === 'length');
+}
+
+/** Two answers, the older one first. */
+export function pairOf(one: AnswerTurn, other: AnswerTurn): Pair {
+  return other.createdAt < one.createdAt ? [other, one] : [one, other];
 }
 
 /** The first words of a text. */

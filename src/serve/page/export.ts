@@ -3,6 +3,7 @@ import {
   type AnswerTurn,
   type ChatMessage,
   type Conversation,
+  isComplete,
   messagesOf,
   pathTo,
   shownPath,
@@ -14,9 +15,9 @@ export interface MessageRow {
   messages: ChatMessage[];
 }
 
-/** Whether an answer came to its end: what was cut off is nothing to learn from. */
+/** Whether a row can end with it: what was cut off is nothing to learn from. */
 function isWhole(turn: Turn): turn is AnswerTurn {
-  return turn.kind === 'answer' && turn.text !== '' && (turn.finish === 'stop' || turn.finish === 'length');
+  return isComplete(turn) && turn.text !== '';
 }
 
 /** The shown branch up to its last whole answer: one row, or none without an answer. */

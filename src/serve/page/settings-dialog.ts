@@ -31,8 +31,7 @@ export function wireSettings(actions: SettingsActions): void {
     const { settings, system, takesFeedback } = actions.current();
     fill(settings, system);
     showKey();
-    byId('feedback-state', HTMLElement).textContent =
-      takesFeedback === false ? ' This server records no feedback, so answers have no buttons for it.' : '';
+    byId('feedback-state', HTMLElement).textContent = recordingOf(takesFeedback);
     dialog.showModal();
   });
   form.addEventListener('submit', (event) => {
@@ -49,6 +48,14 @@ export function wireSettings(actions: SettingsActions): void {
     const question = 'Delete all conversations in this browser? This cannot be undone.';
     if (await confirmed(question, 'Delete all')) actions.deleteAll();
   });
+}
+
+/** What the server keeps, as far as the page knows. */
+function recordingOf(takesFeedback: boolean | undefined): string {
+  if (takesFeedback === undefined) return 'The server may record what it is asked.';
+  return takesFeedback
+    ? 'This server records its answers, what they answer, and your feedback.'
+    : 'This server records no feedback, so answers have no buttons for it.';
 }
 
 function fill(settings: Settings, system: string): void {

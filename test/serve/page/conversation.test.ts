@@ -12,6 +12,7 @@ import {
   merged,
   messagesOf,
   newConversation,
+  repair,
   shownPath,
   titleOf,
   type UserTurn,
@@ -70,6 +71,23 @@ describe('a conversation', () => {
     expect(both.turns.map(({ id }) => id)).toEqual(expect.arrayContaining(['mine', 'stored', 'a1b']));
     expect(both.turns.length).toBe(mine.turns.length + 1);
     expect(ids(both)).toEqual(['q1', 'a1', 'q3', 'a3', 'mine']);
+  });
+
+  it('is repaired: answers that never began are dropped, and a pair has two complete ones', () => {
+    const made = tree();
+    const [first, second, third] = [
+      answer('p1', 'a3'),
+      answer('p2', 'a3', 'lost'),
+      answer('p3', 'a3', 'stop', ''),
+    ];
+    for (const turn of [first, second, third]) addTurn(made, { ...turn, pair: turn === first ? 'p2' : 'p1' });
+    addTurn(made, answer('none', 'a3', 'lost', ''));
+    addTurn(made, answer('stopped', 'a3', 'stopped', ''));
+    repair(made);
+    expect(made.turns.slice(7).map(({ id }) => id)).toEqual(['p1', 'p2', 'p3']);
+    expect(made.turns.slice(7).map((turn) => turn.kind === 'answer' && turn.pair)).toEqual([
+      ...[undefined, undefined, 'p1'],
+    ]);
   });
 
   it('becomes messages, with the system prompt only where there is one', () => {
