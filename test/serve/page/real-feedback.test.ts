@@ -1,34 +1,21 @@
 /** Feedback from the page arrives in the store of the server. */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { packageRoot } from '../../../src/base/package-root.ts';
-import type { ComparisonRecord, FeedbackRecord } from '../../../src/feedback/records.ts';
-import type { ServeOptions } from '../../../src/serve/serve.ts';
+import { FeedbackStore } from '../../../src/feedback/store.ts';
 import { writeChatModel } from '../../helpers/chat-model.ts';
 import { suiteFolder } from '../../helpers/cli.ts';
 import { type Served, startServer } from '../../helpers/served.ts';
 import { program, Session } from './session.ts';
 
-/** What the test reads of the store. */
-interface Store {
-  feedback(): Iterable<FeedbackRecord>;
-  comparisons(): Iterable<ComparisonRecord>;
-  close(): void;
-}
-
-const module = join(packageRoot, 'src/feedback/store.ts');
 const folder = suiteFolder();
 const file = join(folder, 'feedback.db');
 
-describe.skipIf(program === undefined || !existsSync(module))('with a server that records', () => {
+describe.skipIf(program === undefined)('with a server that records', () => {
   let served: Served;
   let page: Session;
   beforeAll(async () => {
     (await writeChatModel(folder, { contextLength: 128 })).dispose();
-    const options = { model: folder, name: 'tiny', feedback: file };
-    served = await startServer(options as ServeOptions);
+    served = await startServer({ model: folder, name: 'tiny', feedback: file });
     page = await Session.start(served.url);
   });
   afterAll(async () => {
@@ -62,9 +49,6 @@ describe.skipIf(program === undefined || !existsSync(module))('with a server tha
     await page.appears('body:not(:has(.pair))');
     expect(page.problems).toEqual([]);
     await served.server.close();
-    const { FeedbackStore } = (await import(pathToFileURL(module).href)) as {
-      FeedbackStore: { open(path: string): Store };
-    };
     const store = FeedbackStore.open(file);
     expect([...store.feedback()]).toMatchObject([
       {
