@@ -165,23 +165,48 @@ ATHANOR_INLINE bool suppress(const Candidates& c, float top, const int32_t* toke
   return was_top;
 }
 
-/// Takes the tokens out of the draw whose bit is not set, as suppress() does.
+constexpr uint32_t kAllBits = 0xffffffffu;
+
+/// Takes those of up to 32 tokens out of the draw whose bit is not set.
+ATHANOR_INLINE void keep_bits(float* logits, float* weights, uint32_t bits, uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) {
+    const bool kept = (bits >> i & 1u) != 0;
+    logits[i] = kept ? logits[i] : -__builtin_inff();
+    weights[i] = kept ? weights[i] : 0.0f;
+  }
+}
+
+/// Takes the tokens out of the draw whose bit is not set. Returns whether the largest logit is
+/// another one now.
 ATHANOR_INLINE bool restrict_to(const Candidates& c, float top, const int32_t* allowed) {
-  uint32_t was_top = 0;
   for (int64_t begin = 0; begin < c.n; begin += 32) {
     const auto bits = static_cast<uint32_t>(allowed[begin / 32]);
-    if (bits == 0xffffffffu) continue;
-    float* const logits = c.logits + begin;
-    float* const weights = c.weights + begin;
     const auto count = static_cast<uint32_t>(smaller<int64_t>(c.n - begin, 32));
-    for (uint32_t i = 0; i < count; ++i) {
-      const bool kept = (bits >> i & 1u) != 0;
-      was_top |= static_cast<uint32_t>(!kept) & static_cast<uint32_t>(logits[i] >= top);
-      logits[i] = kept ? logits[i] : -__builtin_inff();
-      weights[i] = kept ? weights[i] : 0.0f;
+    float *const logits = c.logits + begin, *const weights = c.weights + begin;
+    if (bits == kAllBits) continue;
+    if (count < 32) {
+      keep_bits(logits, weights, bits, count);
+    } else if (bits == 0) {
+      keep_bits(logits, weights, 0, 32);
+    } else {
+      keep_bits(logits, weights, bits, 32);
     }
   }
-  return was_top != 0;
+  return row_max(c.logits, c.n) < top;
+}
+
+/// Computes the weights again. Those of tokens without a bit are 0 already.
+ATHANOR_INLINE void weigh(const Candidates& c, float inverse_temperature, float shift,
+                          const int32_t* allowed) {
+  if (allowed == nullptr) {
+    row_sum_exp(c.logits, c.n, inverse_temperature, shift, c.weights);
+    return;
+  }
+  for (int64_t begin = 0; begin < c.n; begin += 32) {
+    if (allowed[begin / 32] == 0) continue;
+    row_sum_exp(c.logits + begin, smaller<int64_t>(c.n - begin, 32), inverse_temperature, shift,
+                c.weights + begin);
+  }
 }
 
 /// The inputs of one row.
@@ -212,7 +237,7 @@ ATHANOR_INLINE void sample_row(int32_t* token, float* log_prob, Candidates c, co
   const bool restricted = allowed != nullptr && restrict_to(c, top, allowed);
   if (suppress(c, top, args.suppressed, args.suppressed_count) || restricted) {
     top = row_max(c.logits, c.n);
-    if (!greedy) row_sum_exp(c.logits, c.n, inverse_temperature, top * inverse_temperature, c.weights);
+    if (!greedy) weigh(c, inverse_temperature, top * inverse_temperature, allowed);
   }
   *token = -1;
   *log_prob = __builtin_nanf("");

@@ -321,7 +321,8 @@ __global__ void __launch_bounds__(kThreads, 1) sample_kernel(const __grid_consta
   if (args.adjusted != nullptr) {
     float* const adjusted = args.adjusted + r * vocabulary;
     const int32_t* history = given.history == nullptr ? nullptr : given.history + r * given.history_length;
-    const int32_t* allowed = given.allowed == nullptr ? nullptr : given.allowed + r * ((vocabulary + 31) / 32);
+    const int32_t* allowed =
+        given.allowed == nullptr ? nullptr : given.allowed + r * ((vocabulary + 31) / 32);
     adjust(adjusted, row.logits, history, allowed, given);
     row.logits = adjusted;
     top = measure_row(row, sum, shared);

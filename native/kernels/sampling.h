@@ -28,7 +28,7 @@ struct SampleArgs {
   int64_t history_length;
   const int32_t* suppressed;  // [suppressed_count], tokens that are never drawn; null: none
   int64_t suppressed_count;
-  const int32_t* allowed;  // [rows, ceil(vocabulary / 32)], bits: the tokens to draw from; null: all
+  const int32_t* allowed;  // [rows, ceil(vocabulary / 32)], a bit per token to draw from; null: all
   const int32_t* streams;  // [rows]
   const int32_t* steps;    // [rows]
   SamplingSettings settings;

@@ -1,4 +1,4 @@
-/** The values of `format` as patterns. Each accepts a part of the format that validators agree on. */
+/** The values of `format` as patterns. Each is a part of the format that validators agree on. */
 
 const MONTH_DAY =
   '(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))';

@@ -4,7 +4,7 @@
  */
 import { automaton, type Budget, type Edge, Node, type Terminal } from './terminal.ts';
 
-/** Bytes that are still to come in a character: the range of the next one, and how many follow it. */
+/** Bytes still to come in a character: the range of the next one, and how many follow it. */
 export interface Rest {
   readonly first: number;
   readonly last: number;
@@ -193,7 +193,7 @@ class StringState implements Terminal {
   }
 }
 
-/** A key of an object that is none of these. It has no escapes, so that it has one spelling only. */
+/** A key that is none of these. It has no escapes, so that it has one spelling only. */
 export function otherKeys(names: readonly string[], budget: Budget): Node | undefined {
   interface Place {
     phase: 'before' | 'inside' | 'after';

@@ -473,7 +473,7 @@ function spellings(set: Characters): Bytes[] {
   return out;
 }
 
-/** Adds an escape. Escapes that differ in their last byte alone are one, such as \u0010 to \u0019. */
+/** Adds an escape. Those that differ in their last byte alone are one: \u0010 to \u0019. */
 function addSpelling(out: Bytes[], bytes: readonly number[]): void {
   const beginning = bytes.slice(0, -1).map((byte) => [byte, byte] as const);
   const last = bytes.at(-1)!;
@@ -484,7 +484,7 @@ function addSpelling(out: Bytes[], bytes: readonly number[]): void {
   else out.push([...beginning, [last, last]]);
 }
 
-/** By the number of bytes after the second: the bits of a lead byte that belong to the character. */
+/** By the number of bytes after the second: the bits of the character in a lead byte. */
 const LEAD_MASK: readonly number[] = [0x1f, 0x0f, 0x07];
 
 /** The UTF-8 of a range of characters from 0x80 on. */

@@ -1,4 +1,4 @@
-/** What a text must be like, as data: it passes between threads, and equal rules are equal as JSON. */
+/** The form of a text as data: it passes between threads, and equal rules have equal JSON. */
 import type { JsonValue } from '../../base/json.ts';
 import { all, any, type Expression, Later, terminal } from './expression.ts';
 import { schemaExpression } from './schema.ts';
@@ -20,7 +20,7 @@ export type Rule =
   /** Any text that does not begin with the character of ASCII, also none. */
   | { readonly kind: 'not-beginning'; readonly character: string };
 
-/** Throws ERR_ARGUMENT for a schema that is not valid or not supported, and for what is too large. */
+/** Throws ERR_ARGUMENT for a schema that is not valid, not supported or too large. */
 export function ruleExpression(rule: Rule, budget: Budget): Expression {
   budget.spend(4);
   const inner = (one: Rule) => ruleExpression(one, budget);

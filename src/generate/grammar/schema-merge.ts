@@ -44,7 +44,7 @@ function isFree(schema: JsonObject): boolean {
   return Object.keys(schema).every((keyword) => ANNOTATIONS.has(keyword));
 }
 
-/** `additionalProperties` speaks of the keys of its own schema, which a merged one no longer knows. */
+/** `additionalProperties` speaks of the keys of its own schema. A merged one does not know them. */
 function closedObjects(one: JsonObject, other: JsonObject): Merged | undefined {
   const isClosed = (schema: JsonObject) =>
     schema.additionalProperties !== undefined && schema.additionalProperties !== true;

@@ -63,7 +63,7 @@ export class ShapeWriter {
     return this.#expression(root);
   }
 
-  /** Finds what has a value: first what needs nothing else, then what needs only that, and so on. */
+  /** Finds what has a value: what needs nothing else, then what needs only that, and so on. */
   #findPossible(shapes: readonly Shape[]): void {
     for (let before = -1; before !== this.#possible.size; ) {
       before = this.#possible.size;
@@ -145,7 +145,7 @@ export class ShapeWriter {
     const end = this.#literal(']');
     const comma = this.#literal(',');
     const itemAt = (at: number) => this.#expression(shape.first[at] ?? shape.rest!);
-    /** The rest of the array after `at` items, of which the places after the first ones are alike. */
+    /** The rest of the array after `at` items. The places after the first items are alike. */
     const from = (at: number, least: number, left: number): Expression => {
       const key = `${Math.min(at, shape.first.length)} ${at === 0} ${least} ${left}`;
       const known = places.get(key);

@@ -178,7 +178,8 @@ export function choice(branches: readonly Branch[], budget: Budget): Node {
 }
 
 /**
- * Any bytes up to the first occurrence of a marker, which leads to `after`; or any bytes without it.
+ * Any bytes up to the first occurrence of a marker, which leads to `after`; or any bytes
+ * without it.
  */
 export function freeText(marker: string, after: Expression): Node {
   const bytes = Buffer.from(marker);

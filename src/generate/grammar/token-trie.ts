@@ -13,7 +13,7 @@ const MAX_WORK = 6_000_000;
 export class TokenTrie {
   /** Tokens of a single byte. */
   readonly #singles = new Map<number, number[]>();
-  /** Per node, each before its children: its byte, its depth, and the node after all its children. */
+  /** Per node, each before its children: its byte, its depth, and the node after its children. */
   readonly #bytes: Uint8Array;
   readonly #depths: Uint16Array;
   readonly #after: Int32Array;
@@ -146,7 +146,7 @@ export class TokenTrie {
 /** More characters than a token has. */
 const NOT_PLAIN = 0xffff;
 
-/** The characters from each byte on, or NOT_PLAIN where these bytes are not whole plain characters. */
+/** The characters from each byte on; NOT_PLAIN where they are not whole plain characters. */
 function plainLengths(bytes: Uint8Array): Uint16Array {
   const lengths = new Uint16Array(bytes.length + 1);
   for (let at = bytes.length - 1; at >= 0; --at) {

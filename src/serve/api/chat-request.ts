@@ -138,7 +138,7 @@ export function messagesField({ maxMessages }: RequestLimits): Field<Message[]> 
   });
 }
 
-/** Templates ask messages of tools for the name of the function, which clients give in the call only. */
+/** Templates want the name of the function in a message of a tool. Clients give it in the call. */
 export function withToolNames(messages: readonly Message[]): Message[] {
   const names = new Map<JsonValue, JsonValue>();
   return messages.map((message) => {

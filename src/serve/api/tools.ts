@@ -68,7 +68,7 @@ export function toolsField(): Field<ToolFunction[]> {
   });
 }
 
-/** A function as the Responses API gives it. Tools that a server of OpenAI runs itself are left out. */
+/** A function as the Responses API gives it. Tools that OpenAI runs itself are left out. */
 export function responseToolsField(): Field<ToolFunction[]> {
   const description =
     'Functions that the model may call, if its chat template knows tools. Types of tools that are hosted are ignored.';

@@ -1,4 +1,4 @@
-/** Hermes, Qwen and many others: `<tool_call>{"name": …, "arguments": …}</tool_call>`. */
+/** Hermes, Qwen and many others: `<tool_call>{"name": "f", "arguments": {}}</tool_call>`. */
 import type { ToolFormat } from './format.ts';
 
 export const hermes: ToolFormat = {

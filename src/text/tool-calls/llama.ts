@@ -1,4 +1,4 @@
-/** Llama 3: the whole answer is `{"name": …, "parameters": …}`. */
+/** Llama 3: the whole answer is `{"name": "f", "parameters": {}}`. */
 import type { ToolFormat } from './format.ts';
 
 export const llama: ToolFormat = {

@@ -1,4 +1,4 @@
-/** Mistral: `[TOOL_CALLS] [{"name": …, "arguments": …}, …]`. */
+/** Mistral: `[TOOL_CALLS] [{"name": "f", "arguments": {}}]`. */
 import type { ToolFormat } from './format.ts';
 
 export const mistral: ToolFormat = {

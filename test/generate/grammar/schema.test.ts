@@ -1,4 +1,4 @@
-/** The texts of a grammar against ajv: every text is a value that fits, and fitting values are texts. */
+/** A grammar against ajv: every text is a value that fits, and fitting values are texts. */
 import { describe, expect, it } from 'vitest';
 import type { AthanorError } from '../../../src/base/errors.ts';
 import type { JsonObject, JsonValue } from '../../../src/base/json.ts';
