@@ -1,7 +1,7 @@
 // Integer products by 32-bit lanes: a lane holds 4 neighbours along k, of x as unsigned and of the
 // weight as signed bytes, and one instruction of VNNI adds their 4 products to a lane. A row of x
-// has 16 bits in two planes, x = 256 (high - 128) + low. So a step is two instructions per vector of
-// channels. That is the rate of bf16 products, and a weight that comes from memory costs half of
+// has 16 bits in two planes, x = 256 (high - 128) + low. So a step is two instructions per vector
+// of channels. That is the rate of bf16 products, and a weight that comes from memory costs half of
 // bf16's bytes. The 128 is taken back by the channel's offset, where the sum of the high plane
 // starts.
 #include "kernels/quantized.h"
@@ -67,8 +67,7 @@ void quantize_weight(uint8_t* panels, const T* weight, int64_t n, int64_t k) {
     uint8_t* panel = panels + p * bytes;
     std::memset(panel, 0, static_cast<size_t>(bytes));
     const int64_t first = p * kQuantizedColumns, last = smaller(n, first + kQuantizedColumns);
-    for (int64_t row = first; row < last; ++row)
-      quantize_channel(panel, row - first, weight + row * k, k);
+    for (int64_t row = first; row < last; ++row) quantize_channel(panel, row - first, weight + row * k, k);
   });
 }
 
@@ -232,8 +231,8 @@ ATHANOR_INLINE void multiply_quads(const QuadTile& t, const TileStore& s) {
   for (int r = 0; r < kR; ++r) {
 #pragma GCC unroll 2
     for (int v = 0; v < kColumnVectors; ++v) {
-      const VecF sum = __builtin_convertvector(high[r][v], VecF) * set1(256.0f) +
-                       __builtin_convertvector(low[r][v], VecF);
+      const VecF sum =
+          __builtin_convertvector(high[r][v], VecF) * set1(256.0f) + __builtin_convertvector(low[r][v], VecF);
       out[r][v] = sum * load(t.scales + v * kLanes) * set1(t.row_scales[r]);
     }
   }

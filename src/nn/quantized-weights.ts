@@ -1,7 +1,7 @@
 /**
- * int8 copies of a language model's matrices, to decode with. Decoding one sequence takes as long as
- * reading the weights, and int8 is half of bf16. Symmetric, with one scale per output channel;
- * native/kernels/quantized.h has the arithmetic.
+ * int8 copies of a language model's matrices, to decode with. Decoding one sequence takes as long
+ * as reading the weights, and int8 is half of bf16. They are symmetric, with one scale per output
+ * channel. native/kernels/quantized.h has the arithmetic.
  */
 import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
