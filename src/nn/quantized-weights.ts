@@ -35,6 +35,14 @@ export class QuantizedWeights implements Disposable {
     return this.#copies.get(weight);
   }
 
+  /**
+   * Frees what products with the model's own weights keep of them, for a model that only decodes
+   * from now on. The next such product makes it again.
+   */
+  releasePacked(): void {
+    for (const weight of this.#copies.keys()) native.releasePacked(weight.handle);
+  }
+
   /** Frees the copies. The model decodes with its own weights again. */
   dispose(): void {
     if (this.#model.quantized === this) this.#model.attachQuantized(undefined);
