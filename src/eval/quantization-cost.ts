@@ -33,9 +33,9 @@ const SEED = 1;
 const CHUNK_BYTES = 16 * 2 ** 20;
 
 /**
- * Measures a model that quantizeForDecoding has quantized; a model that it has not is quantized for
- * the time of the call. The texts are the same in each call. Nothing else may use the model meanwhile.
- * Throws as quantizeForDecoding.
+ * Measures a model that quantizeForDecoding has quantized. A model that it has not is quantized for
+ * the time of the call. The texts are the same in each call. Nothing else may use the model
+ * meanwhile. Throws as quantizeForDecoding.
  */
 export async function quantizationCost(model: Gpt, tokenizer: Tokenizer): Promise<QuantizationCost> {
   const given = model.quantized;
