@@ -1,7 +1,7 @@
 // Integer products by 32-bit lanes: a lane holds 4 neighbours along k, of x as unsigned and of the
 // weight as signed bytes, and one instruction of VNNI adds their 4 products to a lane. A row of x
-// has 16 bits in two planes, x = 256 (high - 128) + low. So a step is two instructions per vector of
-// channels. That is the rate of bf16 products, and a weight that comes from memory costs half of
+// has 16 bits in two planes, x = 256 (high - 128) + low. So a step is two instructions per vector
+// of channels. That is the rate of bf16 products, and a weight that comes from memory costs half of
 // bf16's bytes. The 128 is taken back by the channel's offset, where the sum of the high plane
 // starts.
 #include "kernels/quantized.h"
@@ -67,8 +67,7 @@ void quantize_weight(uint8_t* panels, const T* weight, int64_t n, int64_t k) {
     uint8_t* panel = panels + p * bytes;
     std::memset(panel, 0, static_cast<size_t>(bytes));
     const int64_t first = p * kQuantizedColumns, last = smaller(n, first + kQuantizedColumns);
-    for (int64_t row = first; row < last; ++row)
-      quantize_channel(panel, row - first, weight + row * k, k);
+    for (int64_t row = first; row < last; ++row) quantize_channel(panel, row - first, weight + row * k, k);
   });
 }
 
@@ -81,13 +80,16 @@ void quantize(uint8_t* panels, const void* weight, DType dtype, int64_t n, int64
 
 typedef uint8_t VecB __attribute__((vector_size(kLanes)));
 
-/// Rows in two planes each: the lanes of the high bytes, then those of the low bytes.
+/// Rows [first, first + count) in two planes each: the lanes of the high bytes, then those of the
+/// low bytes.
 struct QuantizedRows {
   uint32_t* lanes;
   float* scales;
   int64_t plane;  // lanes, with slack for a last vector; the planes of a row follow one another
+  int64_t first, count;
 
-  uint32_t* row(int64_t r) const { return lanes + 2 * r * plane; }
+  uint32_t* row(int64_t r) const { return lanes + 2 * (r - first) * plane; }
+  float& scale(int64_t r) const { return scales[r - first]; }
 };
 
 // Rows of a power of two bytes would all start in the same cache sets.
@@ -97,7 +99,7 @@ template <class T>
 ATHANOR_INLINE void quantize_row(const QuantizedRows& to, int64_t r, const T* x, int64_t k) {
   const float most = largest_magnitude(x, k);
   const float inverse = most > kSmallestRow ? kRowLevels / most : 0.0f;
-  to.scales[r] = most / kRowLevels;
+  to.scale(r) = most / kRowLevels;
   auto* high = reinterpret_cast<uint8_t*>(to.row(r));
   auto* low = reinterpret_cast<uint8_t*>(to.row(r) + to.plane);
   for (int64_t i = 0; i < k; i += kLanes) {
@@ -232,8 +234,8 @@ ATHANOR_INLINE void multiply_quads(const QuadTile& t, const TileStore& s) {
   for (int r = 0; r < kR; ++r) {
 #pragma GCC unroll 2
     for (int v = 0; v < kColumnVectors; ++v) {
-      const VecF sum = __builtin_convertvector(high[r][v], VecF) * set1(256.0f) +
-                       __builtin_convertvector(low[r][v], VecF);
+      const VecF sum =
+          __builtin_convertvector(high[r][v], VecF) * set1(256.0f) + __builtin_convertvector(low[r][v], VecF);
       out[r][v] = sum * load(t.scales + v * kLanes) * set1(t.row_scales[r]);
     }
   }
@@ -301,7 +303,7 @@ void multiply_panel(const QuantizedLinearArgs& g, const QuantizedRows& x, int64_
       store.epilogue.activation = g.epilogue.activation;
       store.ahead_lanes = ceil_divide(kQuantizedColumns, tiles);
       store.ahead = tiles == 1 ? lanes + kAheadLanes : next + tile * steps * store.ahead_lanes;
-      multiply({x.row(begin), x.plane, x.scales + begin, lanes + c, scales + c, offsets + c, steps}, store);
+      multiply({x.row(begin), x.plane, &x.scale(begin), lanes + c, scales + c, offsets + c, steps}, store);
     }
   }
 }
@@ -310,27 +312,39 @@ void multiply_panel(const QuantizedLinearArgs& g, const QuantizedRows& x, int64_
 constexpr int64_t kTasksPerThread = 4;
 // Rows that a task multiplies with its panels: their planes stay in half of a 1 MiB L2.
 constexpr int64_t kRowBlockBytes = 512 * 1024;
+// Rows that are in planes at the same time. A long prompt has any number of rows.
+constexpr int64_t kRowsBytes = int64_t{8} << 20;
+
+void multiply_rows(const QuantizedLinearArgs& g, const QuantizedRows& x) {
+  const int64_t threads = num_threads();
+  // A row is about a microsecond.
+  const int64_t run = ceil_divide(x.count, threads * kTasksPerThread);
+  parallel_for(ceil_divide(x.count, run), [&](int64_t task) {
+    for (int64_t r = task * run; r < smaller(x.count, (task + 1) * run); ++r)
+      quantize_row_of(x, x.first + r, g);
+  });
+  const int64_t fit = larger<int64_t>(kTileRows, kRowBlockBytes / (2 * x.plane * 4));
+  const int64_t blocks = ceil_divide(x.count, fit), panels = ceil_divide(g.n, kQuantizedColumns);
+  const int64_t groups = smaller(panels, threads * kTasksPerThread);
+  parallel_for(blocks * groups, [&](int64_t task) {
+    const int64_t block = task / groups, group = task % groups;
+    const int64_t row = block * x.count / blocks, rows = (block + 1) * x.count / blocks - row;
+    for (int64_t p = group * panels / groups; p < (group + 1) * panels / groups; ++p)
+      multiply_panel(g, x, x.first + row, rows, p);
+  });
+}
 
 void linear(const QuantizedLinearArgs& g) {
   if (g.m == 0 || g.n == 0) return;
   const int64_t plane = round_up(ceil_divide(g.k, kQuantizedDepth), 16) + kRowSlack;
-  void* memory = thread_scratch(static_cast<size_t>(g.m * (2 * plane + 1)) * 4);
-  const QuantizedRows x{static_cast<uint32_t*>(memory), static_cast<float*>(memory) + 2 * plane * g.m, plane};
-  const int64_t fit = larger<int64_t>(kTileRows, kRowBlockBytes / (2 * plane * 4));
-  const int64_t blocks = ceil_divide(g.m, fit), panels = ceil_divide(g.n, kQuantizedColumns);
-  const int64_t threads = num_threads();
-  // A row is about a microsecond.
-  const int64_t run = ceil_divide(g.m, threads * kTasksPerThread);
-  parallel_for(ceil_divide(g.m, run), [&](int64_t task) {
-    for (int64_t r = task * run; r < smaller(g.m, (task + 1) * run); ++r) quantize_row_of(x, r, g);
-  });
-  const int64_t groups = smaller(panels, threads * kTasksPerThread);
-  parallel_for(blocks * groups, [&](int64_t task) {
-    const int64_t block = task / groups, group = task % groups;
-    const int64_t row = block * g.m / blocks, rows = (block + 1) * g.m / blocks - row;
-    for (int64_t p = group * panels / groups; p < (group + 1) * panels / groups; ++p)
-      multiply_panel(g, x, row, rows, p);
-  });
+  const int64_t row_bytes = (2 * plane + 1) * 4;
+  const int64_t most = smaller(g.m, larger<int64_t>(kTileRows, kRowsBytes / row_bytes));
+  void* memory = thread_scratch(static_cast<size_t>(most * row_bytes));
+  auto* scales = static_cast<float*>(memory) + 2 * plane * most;
+  for (int64_t first = 0; first < g.m; first += most) {
+    const int64_t count = smaller(most, g.m - first);
+    multiply_rows(g, {static_cast<uint32_t*>(memory), scales, plane, first, count});
+  }
 }
 
 }  // namespace

@@ -31,9 +31,9 @@ ATHANOR_INLINE int64_t quantized_panel_bytes(int64_t k) {
 struct QuantizedLinearArgs {
   int64_t m, n, k;
   DType dtype;
-  const void* x;         // [m, k] of `dtype`
+  const void* x;          // [m, k] of `dtype`
   const uint8_t* panels;  // of a weight [n, k]
-  void* out;             // [m, n]
+  void* out;              // [m, n]
   DType out_dtype;
   Epilogue epilogue = {};  // bias, addend and activation only
 };

@@ -33,16 +33,18 @@ const SEED = 1;
 const CHUNK_BYTES = 16 * 2 ** 20;
 
 /**
- * Measures a model that quantizeForDecoding has quantized; a model that it has not is quantized for
- * the time of the call. The texts are the same in each call. Throws as quantizeForDecoding, and
- * ERR_ARGUMENT for a tokenizer without a token that begins a document.
+ * Measures a model that quantizeForDecoding has quantized. A model that it has not is quantized for
+ * the time of the call. The texts are the same in each call. Nothing else may use the model
+ * meanwhile. Throws as quantizeForDecoding.
  */
 export async function quantizationCost(model: Gpt, tokenizer: Tokenizer): Promise<QuantizationCost> {
   const given = model.quantized;
   model.attachQuantized(undefined);
   let quantized: QuantizedWeights | undefined;
   try {
-    const start = promptTokens(tokenizer, '');
+    const begin = promptTokens(tokenizer, '');
+    // Without a token for that, any begins the texts.
+    const start = begin.length > 0 ? begin : Int32Array.of(0);
     const texts = await ownTexts(model, tokenizer, start);
     quantized = given ?? quantizeForDecoding(model);
     return compare(model, quantized, { texts, tokenizer, given: start.length });

@@ -28,8 +28,8 @@ export interface DecoderCache {
 }
 
 /**
- * The parts of a trunk. Its parameters stay the same tensors for its life; the quantized weights may
- * change between two calls of dispose().
+ * The parts of a trunk. Its parameters stay the same tensors for its life. After a change of the
+ * quantized weights the decoder has to be disposed of.
  */
 export interface TrunkParts {
   readonly config: ModelConfig;
@@ -54,8 +54,8 @@ export class CachedDecoder {
   }
 
   /**
-   * The final hidden states `[n, d]`, with the same bits as the full forward pass unless weights are
-   * quantized. They carry no gradient.
+   * The final hidden states `[n, d]`. They have the same bits as the full forward pass, unless
+   * weights are quantized, and carry no gradient.
    */
   forward({ tokens, positions, cuSeqlens }: TokenRows, cache: DecoderCache): Tensor {
     const { blocks } = this.#parts;

@@ -1,7 +1,7 @@
 /**
- * int8 copies of a language model's matrices, to decode with. Decoding one sequence takes as long as
- * reading the weights, and int8 is half of bf16. Symmetric, with one scale per output channel;
- * native/kernels/quantized.h has the arithmetic.
+ * int8 copies of a language model's matrices, to decode with. Decoding one sequence takes as long
+ * as reading the weights, and int8 is half of bf16. They are symmetric, with one scale per output
+ * channel. native/kernels/quantized.h has the arithmetic.
  */
 import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
@@ -33,6 +33,14 @@ export class QuantizedWeights implements Disposable {
   /** The int8 copy of one of the model's weights, as u8 in the engine's layout. */
   of(weight: Tensor): Tensor | undefined {
     return this.#copies.get(weight);
+  }
+
+  /**
+   * Frees what products with the model's own weights keep of them, for a model that only decodes
+   * from now on. The next such product makes it again.
+   */
+  releasePacked(): void {
+    for (const weight of this.#copies.keys()) native.releasePacked(weight.handle);
   }
 
   /** Frees the copies. The model decodes with its own weights again. */

@@ -31,9 +31,8 @@ it('makes a key, serves with it, logs without secrets, and stops at SIGTERM', as
     'tiny',
     '--json',
   ];
-  const child = spawn(process.execPath, [cliPath, ...args, '--threads', '1', '--device', 'cpu'], {
-    cwd: packageRoot,
-  });
+  const engine = ['--threads', '1', '--device', 'cpu', '--quantize', 'int8'];
+  const child = spawn(process.execPath, [cliPath, ...args, ...engine], { cwd: packageRoot });
   let log = '';
   child.stderr.on('data', (chunk) => {
     log += chunk;
@@ -69,6 +68,9 @@ it('makes a key, serves with it, logs without secrets, and stops at SIGTERM', as
   expect(log).toMatch(/GET \/ 200 \d+ ms/);
   expect(log).toMatch(/POST unknown 401 \d+ ms req-\S+ invalid_api_key/);
   expect(log).toMatch(/POST \/v1\/chat\/completions 200 \d+ ms \d+\+\d tokens key=ann chatcmpl-/);
+  expect(log).toMatch(
+    /int8 weights: \d\.\d{4} bits per byte \(\d\.\d{4} without\), KL divergence \S+ nats per token, on \d+ tokens/,
+  );
   expect(log).not.toContain('TOPSECRET');
   expect(log).not.toContain(key);
 });

@@ -124,6 +124,23 @@ it('has the log-probabilities of a model of rounded weights', async () => {
   for (const made of [model, rounded]) made.dispose();
 });
 
+it('releases what the own weights have packed, and packs it again where it is needed', async () => {
+  const model = make('tiny', 'bf16');
+  using quantized = quantizeForDecoding(model);
+  const before = native.memoryStats()[0];
+  const completions = await generate(model, prompts, options);
+  const sequences = sequencesOf(completions);
+  expect(native.memoryStats()[0]).toBe(before);
+  const exact = responseLogProbs(model, sequences, 1);
+  const matrices = model.blocks.flatMap(({ projections }) => projections.map(({ weight }) => weight.size));
+  const packed = 2 * matrices.reduce((sum, size) => sum + size, 0);
+  expect(native.memoryStats()[0] - before).toBeGreaterThanOrEqual(packed);
+  quantized.releasePacked();
+  expect(native.memoryStats()[0]).toBe(before);
+  expectSameBits(responseLogProbs(model, sequences, 1), exact);
+  model.dispose();
+});
+
 it('adds adapters to the int8 weights', async () => {
   const model = make('tiny', 'f32');
   const adapters = attachLora(model, { rank: 2, alpha: 4, targets: ['all'], seed: 3 });

@@ -220,6 +220,19 @@ describe.skipIf(onCuda)('quantizedLinear', () => {
     });
   });
 
+  it('takes any number of rows, a part of them at a time', () => {
+    // A row of 3,000 takes 6.2 KB while it is multiplied, and 8 MiB are taken at once.
+    const [m, n, k] = [1500, 3, 3000];
+    const x = tensor([m, k], randomNormal(m * k, 11), 'bf16');
+    const weight = native.quantizeWeight(tensor([n, k], randomNormal(n * k, 12)));
+    const inputs = { weight, outputs: n, activation: 'none', dtype: 'f32' } as const;
+    const whole = native.read(native.quantizedLinear({ x, ...inputs }));
+    for (const begin of [0, 1300, 1400, 1499]) {
+      const part = native.quantizedLinear({ x: native.slice(x, begin, begin + 1), ...inputs });
+      expectSameBits(part, whole.slice(begin * n, (begin + 1) * n), `row ${begin}`);
+    }
+  });
+
   it('holds the largest sum there is', () => {
     const k = 65536;
     const ones = new Float32Array(k).fill(1);

@@ -104,7 +104,10 @@ export class ServedModel {
 
   /** What the quantized weights cost; undefined without them. */
   async quantizationCost(): Promise<QuantizationCost | undefined> {
-    return this.model.quantized && quantizationCost(this.model, this.tokenizer);
+    const { quantized } = this.model;
+    const cost = quantized && (await quantizationCost(this.model, this.tokenizer));
+    quantized?.releasePacked();
+    return cost;
   }
 
   /** The tokens that end a text. */

@@ -18,8 +18,8 @@ export interface DrawnResponses {
   /** f32 `[m]`: log-probabilities of the policy at the sampling temperature. */
   logProbs: Float32Array;
   /**
-   * With quantized weights: the mean of log(drawing distribution / policy) over the tokens, in nats,
-   * which estimates the KL divergence per token between the two.
+   * With quantized weights: the mean of log(drawing distribution / policy) over the tokens, in
+   * nats. It estimates the KL divergence per token between the two.
    */
   quantizationKl?: number;
   /** Seconds of drawing. */
