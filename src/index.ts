@@ -7,10 +7,13 @@ export { AthanorError, type ErrorCode } from './base/errors.ts';
 export type { WrittenFile } from './base/files/hashed-file.ts';
 export type { JsonObject, JsonValue } from './base/json.ts';
 export {
+  type BootstrapOptions,
+  type BootstrapResult,
   type CalibrationBin,
   type Interval,
   meanInterval,
   meanShareInterval,
+  pairedBootstrap,
   wilsonInterval,
 } from './base/statistics.ts';
 // Checkpoints and model folders
@@ -97,6 +100,7 @@ export {
 export { preferenceAccuracy } from './eval/preference-accuracy.ts';
 export { folderAnswers, type Questions, questionAccuracy, readQuestions } from './eval/questions.ts';
 export { type WinRateJudge, winRate } from './eval/win-rate.ts';
+export type { AnyRecord, RecordKind } from './feedback/lines.ts';
 // Feedback
 export type {
   AnswerRecord,
@@ -117,6 +121,19 @@ export {
   type RecordCounts,
   type StoreStats,
 } from './feedback/store.ts';
+export { type FeedbackRowSettings, feedbackRowDefaults } from './feedback/training-rows/settings.ts';
+export type { FeedbackSource } from './feedback/training-rows/source.ts';
+export {
+  type FeedbackRowHooks,
+  type FeedbackRowsReport,
+  writeFeedbackRows,
+} from './feedback/training-rows/write-rows.ts';
+export {
+  exportFeedback,
+  type ImportReport,
+  importFeedback,
+  type KindCounts,
+} from './feedback/transfer.ts';
 // Generation
 export { Batch, type BatchEvent, type BatchOptions } from './generate/batch.ts';
 export {
@@ -139,6 +156,11 @@ export type { SamplingOptions } from './generate/sampling.ts';
 export type { BatchRequest, Completion, FinishReason } from './generate/sequence.ts';
 export { TextStream, type TextStreamOptions } from './generate/text-stream.ts';
 export type { TokenReport } from './generate/token-reports.ts';
+// Improvement
+export type { GateReport } from './improve/gates/gate.ts';
+export { type ImproveOptions, type ImproveReport, improve, rollback } from './improve/improve.ts';
+export type { LinkChange } from './improve/promotion.ts';
+export { type ImproveSettings, type ImproveStages, improveDefaults } from './improve/settings.ts';
 export type { KlEstimator } from './native/binding/policy.ts';
 export type { SplitPattern } from './native/binding/text.ts';
 // The engine
@@ -211,10 +233,12 @@ export type { Answer as ScoredAnswer, RewardSource } from './scoring/reward-sour
 export { addKey } from './serve/access/keys.ts';
 export type { RateLimits } from './serve/access/rates.ts';
 export type { RequestLimits } from './serve/api/limits.ts';
+export type { Reloaded } from './serve/host/engine-switch.ts';
 export type {
   CancelledEvent,
   EngineEvent,
   FeedbackEvent,
+  ModelEvent,
   RequestEvent,
   ServeEvent,
 } from './serve/protocol/events.ts';

@@ -57,8 +57,28 @@ export const commands: CommandTable = {
     load: async () => (await import('./serve.ts')).serve,
   },
   feedback: {
-    summary: 'what people said of the answers of a server',
+    summary: 'look after the answers and feedback that a server collected',
     commands: {
+      stats: {
+        summary: 'count the records of a store, and check the file',
+        load: async () => (await import('./feedback.ts')).stats,
+      },
+      list: {
+        summary: 'show the last records of a store',
+        load: async () => (await import('./feedback.ts')).list,
+      },
+      export: {
+        summary: 'write all records of a store as JSON Lines',
+        load: async () => (await import('./feedback.ts')).exportStore,
+      },
+      import: {
+        summary: 'add the records of an export to a store',
+        load: async () => (await import('./feedback.ts')).importStore,
+      },
+      delete: {
+        summary: 'delete a user, or what is old',
+        load: async () => (await import('./feedback.ts')).remove,
+      },
       rows: {
         summary: 'clean feedback and write it as training rows',
         load: async () => (await import('./feedback-rows.ts')).feedbackRows,

@@ -149,8 +149,8 @@ async function newKey(
 ): Promise<string> {
   const file = apiKeyFile ?? adminKeyFile;
   if (file === undefined || (apiKeyFile !== undefined && adminKeyFile !== undefined)) {
-    const remedy = 'give either --api-key-file FILE or --admin-key-file FILE';
-    throw new AthanorError('ERR_OPTION', '--add-key needs the one file of the keys', remedy);
+    const remedy = 'give --api-key-file FILE or --admin-key-file FILE, and not both';
+    throw new AthanorError('ERR_OPTION', '--add-key needs the file of the keys', remedy);
   }
   const { addKey } = await import('../serve/access/keys.ts');
   return addKey(file, name);

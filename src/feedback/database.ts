@@ -43,11 +43,6 @@ export class Database {
     }
   }
 
-  /** Runs statements without values. */
-  execute(sql: string): void {
-    guarded(this.#path, () => this.#db.exec(sql));
-  }
-
   /** Runs a statement. Returns the number of rows that it changed, and the id of the last one. */
   run(sql: string, ...values: SqlValue[]): { changes: number; row: number } {
     return guarded(this.#path, () => {
@@ -70,18 +65,27 @@ export class Database {
    * All that `body` writes is kept, or nothing of it when it throws. It is on the disk when this
    * returns. Inside of another transaction it is a part of that one.
    */
-  transaction<T>(body: () => T, kind: 'IMMEDIATE' | 'DEFERRED' = 'IMMEDIATE'): T {
+  transaction<T>(body: () => T): T {
     if (this.#db.isTransaction) return body();
-    this.execute(`BEGIN ${kind}`);
+    this.#execute('BEGIN IMMEDIATE');
     try {
       const result = body();
-      this.execute('COMMIT');
+      this.#execute('COMMIT');
       return result;
     } catch (error) {
       // Some errors, such as a full disk, have ended the transaction already.
-      if (this.#db.isTransaction) this.execute('ROLLBACK');
+      if (this.#db.isTransaction) this.#execute('ROLLBACK');
       throw error;
     }
+  }
+
+  /** Until endReading() all queries see the store as it is now. */
+  beginReading(): void {
+    this.#execute('BEGIN');
+  }
+
+  endReading(): void {
+    if (this.#db.isTransaction) this.#execute('ROLLBACK');
   }
 
   /**
@@ -116,6 +120,10 @@ export class Database {
     }
   }
 
+  #execute(sql: string): void {
+    guarded(this.#path, () => this.#db.exec(sql));
+  }
+
   #statement(sql: string): StatementSyncInstance {
     const known = this.#statements.get(sql);
     if (known) return known;
@@ -126,7 +134,8 @@ export class Database {
 
   #prepare(migrations: readonly string[]): void {
     this.#checkKind(migrations.length);
-    // This build of SQLite does not sync at each commit of a database in WAL mode unless it is told.
+    // This build of SQLite does not sync at each commit of a database in WAL mode unless it is
+    // told to.
     this.#db.exec('PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON');
     this.#db.exec(`PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = ${MAX_LOG_BYTES}`);
     const mode = this.first('PRAGMA journal_mode = WAL')!;

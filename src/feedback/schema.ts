@@ -7,8 +7,9 @@ export const APPLICATION_ID = 0x4174686e;
  * Statements that bring a store from version i to version i + 1. A version that was released stays
  * as it is: a change is a new entry.
  *
- * `row` is the order of arrival. Words of people and of models are JSON strings (rows.ts). Token ids are i32 and log-probabilities f32, little-endian. Safety
- * events name their answer by its id, because they may come before the answer is complete.
+ * `row` is the order of arrival. Words of people and of models are JSON strings (rows.ts). Token
+ * ids are i32 and log-probabilities f32, little-endian. Safety events name their answer by its id,
+ * because they may come before the answer is complete.
  */
 export const MIGRATIONS: readonly string[] = [
   `

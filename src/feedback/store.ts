@@ -5,6 +5,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { Database, type SqlRow, type SqlValue } from './database.ts';
+import type { AnyRecord } from './lines.ts';
 import type {
   AnswerRecord,
   AnswerRef,
@@ -87,6 +88,12 @@ export interface OpenOptions {
 /** Records that are read at once. */
 const PAGE = 200;
 
+const TABLES = {
+  answer: 'answers',
+  feedback: 'feedback',
+  comparison: 'comparisons',
+  safety_event: 'safety_events',
+} as const;
 const JAILBREAK = 'response_harmful = 1';
 const OVER_REFUSAL = 'prompt_harmful = 0 AND response_refused = 1';
 
@@ -215,10 +222,31 @@ export class FeedbackStore implements Disposable {
     return counts;
   }
 
-  /** Applies the deletion of another store. Returns what was deleted. */
-  applyDeletion(deletion: Deletion): RecordCounts {
-    const users = this.#users().filter((user) => hashOf(user) === deletion.userHash);
-    return this.#counting(() => this.#delete(deletion, users[0]));
+  /** All records as they are at one moment. Nothing can be written until it is at its end. */
+  *snapshot(): Generator<AnyRecord> {
+    this.#db.beginReading();
+    try {
+      for (const record of this.deletions()) yield { kind: 'deletion', record };
+      for (const record of this.answers()) yield { kind: 'answer', record };
+      for (const record of this.feedback()) yield { kind: 'feedback', record };
+      for (const record of this.comparisons()) yield { kind: 'comparison', record };
+      for (const record of this.safetyEvents()) yield { kind: 'safety_event', record };
+    } finally {
+      this.#db.endReading();
+    }
+  }
+
+  /**
+   * Adds a record of another store with its id and its time. `left_out`: its user was deleted, or
+   * the store does not have its answers.
+   */
+  add(one: AnyRecord): 'added' | 'present' | 'left_out' {
+    return this.#db.transaction(() => {
+      if (one.kind === 'deletion') return this.#addDeletion(one.record);
+      const row = this.#isDeleted(one.record) ? undefined : this.#newRow(one);
+      if (!row) return 'left_out';
+      return this.#insert(TABLES[one.kind], row) > 0 ? 'added' : 'present';
+    });
   }
 
   /**
@@ -234,6 +262,11 @@ export class FeedbackStore implements Disposable {
     });
     if (Object.values(counts).some((count) => count > 0)) this.#db.emptyLog();
     return counts;
+  }
+
+  /** Overwrites what was deleted: the log of writes beside the file still has it. */
+  emptyLog(): void {
+    this.#db.emptyLog();
   }
 
   counts(): RecordCounts {
@@ -284,6 +317,34 @@ export class FeedbackStore implements Disposable {
   #rowOf({ id, choice }: AnswerRef): number | undefined {
     const found = this.#db.first('SELECT row FROM answers WHERE id = ? AND choice = ?', id, choice);
     return found?.row as number | undefined;
+  }
+
+  /** Undefined when the store does not have the answers. */
+  #newRow(one: Exclude<AnyRecord, { kind: 'deletion' }>): NewRow | undefined {
+    switch (one.kind) {
+      case 'answer':
+        return answerRow(one.record);
+      case 'feedback': {
+        const answer = this.#rowOf(one.record.answer);
+        return answer === undefined ? undefined : feedbackRow(one.record, answer);
+      }
+      case 'comparison': {
+        const [first, second] = [this.#rowOf(one.record.first), this.#rowOf(one.record.second)];
+        if (first === undefined || second === undefined) return undefined;
+        return comparisonRow(one.record, first, second);
+      }
+      case 'safety_event':
+        return safetyRow(one.record);
+    }
+  }
+
+  /** Deletes the records of the user up to the time of the deletion. */
+  #addDeletion(deletion: Deletion): 'added' | 'present' {
+    const sql = 'SELECT 1 AS found FROM deleted_users WHERE user_hash = ? AND deleted_at >= ?';
+    if (this.#db.first(sql, deletion.userHash, deletion.deletedAt)) return 'present';
+    const user = this.#users().find((name) => hashOf(name) === deletion.userHash);
+    this.#delete(deletion, user);
+    return 'added';
   }
 
   /** What the same sender sent with the same key. */

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, Hono } from 'hono';
-import type { Guard } from './access/guard.ts';
+import { type Guard, isAdminPath } from './access/guard.ts';
 import type { Rates } from './access/rates.ts';
 import { readJsonBody } from './body.ts';
 import type { Metrics } from './metrics.ts';
@@ -63,9 +63,11 @@ export function createApp(routes: readonly Route[], options: AppOptions): Hono<E
       }
     });
   }
-  app.notFound((c) =>
-    refusal(c.get('record'), unknownRoute(c.req.method, new URL(c.req.url).pathname, routes)),
-  );
+  app.notFound((c) => {
+    const { method, path } = c.req;
+    const isOff = isAdminPath(path) && !c.get('isAdmin');
+    return refusal(c.get('record'), isOff ? adminOff() : unknownRoute(method, path, routes));
+  });
   app.onError((error, c) => refusal(c.get('record'), error));
   return app;
 }

@@ -14,6 +14,9 @@ it('makes a key, serves with it, logs without secrets, and stops at SIGTERM', as
   const key = made.stdout.trim();
   expect(made.code).toBe(0);
   expect(readFileSync(keys, 'utf8')).toMatch(/^ann [0-9a-f]{64}\n$/);
+  const adminKeys = join(folder, 'admin-keys');
+  await athanor('serve', '--add-key', 'root', '--admin-key-file', adminKeys);
+  expect(readFileSync(adminKeys, 'utf8')).toMatch(/^root [0-9a-f]{64}\n$/);
   expect(key).toMatch(/^ath-[\w-]{43}$/);
 
   const args = [
@@ -70,6 +73,8 @@ it('names what is missing', async () => {
   expect([noModel.code, noModel.stderr]).toEqual([2, expect.stringContaining('--model is required')]);
   const noFile = await athanor('serve', '--add-key', 'ann');
   expect([noFile.code, noFile.stderr]).toEqual([2, expect.stringContaining('give --api-key-file FILE')]);
+  const both = await athanor('serve', '--add-key', 'ann', '--api-key-file', 'a', '--admin-key-file', 'b');
+  expect([both.code, both.stderr]).toEqual([2, expect.stringContaining('and not both')]);
   const wide = await athanor('serve', '--model', 'x', '--host', '0.0.0.0');
   expect(wide.code).toBe(1);
   expect(wide.stderr).toContain('--host 0.0.0.0 is open to other machines, and there is no key');

@@ -252,14 +252,11 @@ describe('deletion of a user', () => {
     const other = filled();
     other.deleteUser('ann');
     store.recordAnswers([answerRecord('later', { user: 'ann', createdAt: Date.now() + 10_000 })]);
-    for (const deletion of other.deletions()) {
-      expect(store.applyDeletion(deletion)).toEqual({
-        answers: 2,
-        feedback: 2,
-        comparisons: 2,
-        safetyEvents: 2,
-      });
+    for (const record of other.deletions()) {
+      expect(store.add({ kind: 'deletion', record })).toBe('added');
+      expect(store.add({ kind: 'deletion', record })).toBe('present');
     }
+    expect(store.counts()).toEqual({ answers: 3, feedback: 1, comparisons: 1, safetyEvents: 1 });
     expect([...store.deletions()]).toEqual([...other.deletions()]);
     expect([...store.answers()].map(({ id }) => id)).toEqual(['b', 'd', 'later']);
   });

@@ -31,6 +31,8 @@ const CLOSE_MS = 10_000;
 
 export interface StoreHostOptions extends StoreSettings {
   onEvent?: ((event: FeedbackEvent) => void) | undefined;
+  /** The program of the thread; tests give others. */
+  program?: URL | string | undefined;
 }
 
 interface Waiting {
@@ -105,8 +107,8 @@ export class StoreHost {
   }
 
   #launch(): Promise<void> {
-    const { path, days } = this.#options;
-    const worker = new Worker(PROGRAM, { workerData: { path, days } satisfies StoreSettings });
+    const { path, days, program = PROGRAM } = this.#options;
+    const worker = new Worker(program, { workerData: { path, days } satisfies StoreSettings });
     return new Promise((resolve, reject) => {
       let reason = 'it ended';
       worker.on('message', (message: FromStore) => {

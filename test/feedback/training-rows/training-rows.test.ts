@@ -6,7 +6,10 @@ import { readComparisons } from '../../../src/data/rows/comparisons.ts';
 import { readInstructions } from '../../../src/data/rows/instructions.ts';
 import { readPrompts } from '../../../src/data/rows/prompts.ts';
 import { feedbackRows } from '../../../src/feedback/training-rows/feedback-rows.ts';
-import { type FeedbackRowSettings, feedbackRowDefaults } from '../../../src/feedback/training-rows/settings.ts';
+import {
+  type FeedbackRowSettings,
+  feedbackRowDefaults,
+} from '../../../src/feedback/training-rows/settings.ts';
 import { writeFeedbackRows } from '../../../src/feedback/training-rows/write-rows.ts';
 import { temporaryFolder } from '../../helpers/cli.ts';
 import { MemoryFeedback } from '../../helpers/memory-feedback.ts';
@@ -306,6 +309,21 @@ describe('files', () => {
     expect(text).toContain('better 2 7');
     expect(text).not.toContain('better 3 ');
     expect(existsSync(join(folder, 'rows/held-out'))).toBe(false);
+  });
+
+  it('have no correction that a check found harmful', async () => {
+    const folder = temporaryFolder();
+    const asked: string[] = [];
+    const moderate = async (texts: readonly string[]) => {
+      asked.push(...texts);
+      return texts.map((text) => text.startsWith('better 2 '));
+    };
+    const { funnel } = await writeFeedbackRows(busy(), join(folder, 'rows'), {}, { moderate });
+    const text = readFileSync(join(folder, 'rows/sft/corrections.jsonl'), 'utf8');
+    expect(asked).toHaveLength(120);
+    expect(text).toContain('better 3 7');
+    expect(text).not.toContain('better 2 ');
+    expect(funnel.dropped).toMatchObject({ correction: { moderated: 10 } });
   });
 
   it('settings out of range are refused', async () => {
