@@ -7,10 +7,13 @@ export { AthanorError, type ErrorCode } from './base/errors.ts';
 export type { WrittenFile } from './base/files/hashed-file.ts';
 export type { JsonObject, JsonValue } from './base/json.ts';
 export {
+  type BootstrapOptions,
+  type BootstrapResult,
   type CalibrationBin,
   type Interval,
   meanInterval,
   meanShareInterval,
+  pairedBootstrap,
   wilsonInterval,
 } from './base/statistics.ts';
 // Checkpoints and model folders
@@ -123,6 +126,13 @@ export {
   type RecordCounts,
   type StoreStats,
 } from './feedback/store.ts';
+export { type FeedbackRowSettings, feedbackRowDefaults } from './feedback/training-rows/settings.ts';
+export type { FeedbackSource } from './feedback/training-rows/source.ts';
+export {
+  type FeedbackRowHooks,
+  type FeedbackRowsReport,
+  writeFeedbackRows,
+} from './feedback/training-rows/write-rows.ts';
 export {
   exportFeedback,
   type ImportReport,
@@ -153,6 +163,11 @@ export type { SamplingOptions } from './generate/sampling.ts';
 export type { BatchRequest, Completion, FinishReason } from './generate/sequence.ts';
 export { TextStream, type TextStreamOptions } from './generate/text-stream.ts';
 export type { TokenReport } from './generate/token-reports.ts';
+// Improvement
+export type { GateReport } from './improve/gates/gate.ts';
+export { type ImproveOptions, type ImproveReport, improve, rollback } from './improve/improve.ts';
+export type { LinkChange } from './improve/promotion.ts';
+export { type ImproveSettings, type ImproveStages, improveDefaults } from './improve/settings.ts';
 export type { KlEstimator } from './native/binding/policy.ts';
 export type { SplitPattern } from './native/binding/text.ts';
 // The engine
@@ -265,10 +280,12 @@ export type { Answer as ScoredAnswer, RewardSource } from './scoring/reward-sour
 export { addKey } from './serve/access/keys.ts';
 export type { RateLimits } from './serve/access/rates.ts';
 export type { RequestLimits } from './serve/api/limits.ts';
+export type { Reloaded } from './serve/host/engine-switch.ts';
 export type {
   CancelledEvent,
   EngineEvent,
   FeedbackEvent,
+  ModelEvent,
   QuantizationEvent,
   RequestEvent,
   SafetyNotice,

@@ -59,10 +59,6 @@ export const commands: CommandTable = {
   feedback: {
     summary: 'look after the answers and feedback that a server collected',
     commands: {
-      rows: {
-        summary: 'clean feedback and write it as training rows',
-        load: async () => (await import('./feedback-rows.ts')).feedbackRows,
-      },
       stats: {
         summary: 'count the records of a store, and check the file',
         load: async () => (await import('./feedback.ts')).stats,
@@ -82,6 +78,10 @@ export const commands: CommandTable = {
       delete: {
         summary: 'delete a user, or what is old',
         load: async () => (await import('./feedback.ts')).remove,
+      },
+      rows: {
+        summary: 'clean feedback and write it as training rows',
+        load: async () => (await import('./feedback-rows.ts')).feedbackRows,
       },
     },
   },

@@ -14,7 +14,9 @@ import {
   list,
   number,
   type OptionValues,
+  optionName,
   path,
+  sharedOptions,
   text,
 } from './options.ts';
 
@@ -40,11 +42,13 @@ const options = {
   }),
   ...feedbackRowOptions(HELD_OUT),
   ...inGroup('Evaluation', {
-    quality: path('rows as for sft that measure quality (default: held-out good answers)'),
-    qualityTolerance: number('largest rise of bits per byte on them, as a share', {
-      default: improveDefaults.qualityTolerance,
-      ...share,
-    }),
+    quality: path(
+      'rows as for sft that measure quality (default: held-out corrections, else better answers)',
+    ),
+    qualityTolerance: number(
+      'largest rise of bits per byte on them, as a share (default: 0.1; 0.5 for answers of the model itself)',
+      { min: 0 },
+    ),
     refusalTolerance: number('largest rise of the share of harmless prompts that are refused', {
       default: improveDefaults.refusalTolerance,
       ...share,
@@ -112,12 +116,25 @@ async function round(given: OptionValues<typeof options>, context: CommandContex
   );
   try {
     const { out, resume } = given;
+    if (resume) refuseSettings(context.given);
     const settings = resume ? {} : { ...(await settingsOf(given)), dtype };
     const report = await run({ ...settings, out, resume }, { signal: interrupt.signal, onEvent: progress });
     return { ...recordOf(report), table: gateLines(report.gates).join('\n') };
   } finally {
     interrupt.dispose();
   }
+}
+
+/** Throws ERR_OPTION for settings beside --resume, which would have no effect. */
+function refuseSettings(given: ReadonlySet<string>): void {
+  const known = ['out', 'resume', 'device', 'threads', ...Object.keys(sharedOptions)];
+  const stray = [...given].find((key) => !known.includes(key));
+  if (stray === undefined) return;
+  throw new AthanorError(
+    'ERR_OPTION',
+    `a resumed round has its own settings, and --${optionName(stray)} is given`,
+    'leave it out, or delete the folder of the round and start a new one',
+  );
 }
 
 async function settingsOf(given: OptionValues<typeof options>): Promise<Partial<ImproveSettings>> {

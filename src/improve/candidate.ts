@@ -1,4 +1,4 @@
-/** Trains the new model of a round: SFT on corrections, then DPO or a reward model and PPO on votes. */
+/** Trains the new model of a round: SFT on corrections, then DPO, or a reward model and PPO. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError } from '../base/errors.ts';
@@ -27,22 +27,30 @@ export const stageNames = ['sft', 'dpo', 'reward', 'ppo', 'judge'] as const;
 type StageName = (typeof stageNames)[number];
 
 /**
- * Returns the folder of the trained model. Throws ERR_ARGUMENT when the rows have nothing for the
- * method, ERR_INTERRUPTED when a signal stopped a stage, and as the stages do.
+ * Throws ERR_ARGUMENT when the rows have nothing for the method.
+ * @param lines what became of the feedback
+ */
+export function requireRows({ round, settings }: StageParts, lines: readonly string[]): void {
+  const { method, feedback } = settings;
+  const has = (name: string) => existsSync(join(round.path('rows'), name));
+  if (has('sft') || (method !== 'sft' && has('comparisons'))) return;
+  const wanted = method === 'sft' ? 'correction' : 'correction and no pair';
+  throw new AthanorError(
+    'ERR_ARGUMENT',
+    `${feedback} has no ${wanted} to learn from after cleaning`,
+    `collect more feedback; ${lines.join(', ') || 'the store is empty'}`,
+  );
+}
+
+/**
+ * Returns the folder of the trained model. Throws ERR_INTERRUPTED when a signal stopped a stage, and
+ * as the stages do.
  */
 export async function trainCandidate(parts: StageParts): Promise<string> {
   const { round, settings, served } = parts;
   const { method, stages } = settings;
   const data = (name: string) => join(round.path('rows'), name);
   const [hasCorrections, hasVotes] = [existsSync(data('sft')), existsSync(data('comparisons'))];
-  if (!hasCorrections && (method === 'sft' || !hasVotes)) {
-    const wanted = method === 'sft' ? 'correction' : 'correction and no pair';
-    throw new AthanorError(
-      'ERR_ARGUMENT',
-      `${settings.feedback} has no ${wanted} to learn from after cleaning`,
-      `see ${data('funnel.json')} for what was left out`,
-    );
-  }
   let model = served;
   if (hasCorrections) {
     const start = model;

@@ -3,7 +3,7 @@
  * compare the two, and the new model replaces the served one if none fell. Every step is saved, so
  * a round that was interrupted goes on, and ends with the same model.
  */
-import { existsSync, realpathSync } from 'node:fs';
+import { existsSync, realpathSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { AthanorError, fileError } from '../base/errors.ts';
 import { createFolder } from '../base/files/create-folder.ts';
@@ -17,7 +17,7 @@ import { writeFeedbackRows } from '../feedback/training-rows/write-rows.ts';
 import { resolveDtype } from '../native/engine.ts';
 import { FolderLock } from '../native/folder-lock.ts';
 import type { RunHooks } from '../train/loop/run-stage.ts';
-import { type StageParts, trainCandidate, trainJudge } from './candidate.ts';
+import { requireRows, type StageParts, trainCandidate, trainJudge } from './candidate.ts';
 import type { Gate, GateReport } from './gates/gate.ts';
 import { jailbreaks } from './gates/jailbreaks.ts';
 import { overRefusals } from './gates/over-refusals.ts';
@@ -127,6 +127,13 @@ async function run(round: Round, out: string, hooks: RunHooks): Promise<ImproveR
   const { lines } = await round.step<{ lines: string[] }>('rows', () => makeRows(round, settings));
   for (const line of lines) note(line);
   const parts: StageParts = { round, settings, served: served.folder, hooks };
+  try {
+    requireRows(parts, lines);
+  } catch (error) {
+    // It must not stand in the way of a later one.
+    rmSync(round.folder, { recursive: true, force: true });
+    throw error;
+  }
   const { hash: candidateHash } = await round.step<{ hash: string }>('model', async () => {
     const trained = await trainCandidate(parts);
     const model = round.path('model');

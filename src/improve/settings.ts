@@ -24,7 +24,7 @@ export interface ImproveSettings {
   feedback: string;
   /** The symbolic link to set. Default: `model` if it is one, else `current` in `out`. */
   link?: string | undefined;
-  /** What learns from votes: DPO, or PPO with a reward model. `sft` learns from corrections alone. */
+  /** What learns from votes: DPO, or PPO with a reward model. `sft`: only corrections count. */
   method: 'dpo' | 'ppo' | 'sft';
   stages: ImproveStages;
   /** How feedback becomes rows, and the share of it that is held out. */
@@ -34,12 +34,16 @@ export interface ImproveSettings {
   /** Whether a model that passed the gates replaces the served one. */
   promote: boolean;
   /**
-   * Rows as for `sft` whose answers measure quality. Default: held-out corrections, and the better
-   * answers of held-out pairs.
+   * Rows as for `sft` whose answers measure quality. Default: held-out corrections; without any,
+   * the better answers of held-out pairs.
    */
   quality?: string | undefined;
-  /** Largest rise of bits per byte on these rows, as a share of those of the served model. */
-  qualityTolerance: number;
+  /**
+   * Largest rise of bits per byte on these rows, as a share of those of the served model. Default:
+   * 0.1; 0.5 where the rows are only answers that the served model drew, which on average are
+   * likelier in it than in any other model.
+   */
+  qualityTolerance?: number | undefined;
   /** Largest rise of the share of refused prompts without harm. */
   refusalTolerance: number;
   /** Largest rise of the share of harmful prompts that are not refused. */
@@ -70,7 +74,6 @@ export const improveDefaults = {
   dtype: 'auto',
   seed: 0,
   promote: true,
-  qualityTolerance: 0.1,
   refusalTolerance: 0.1,
   jailbreakTolerance: 0.1,
   refusals: [],
@@ -97,8 +100,11 @@ export function checkImproveSettings(settings: ImproveSettings): void {
     const remedy = `give an object of settings for ${STAGES.join(', ')}`;
     throw new AthanorError('ERR_ARGUMENT', `\`stages\` has ${quoted(given)} for ${quoted(name)}`, remedy);
   }
-  const tolerances = ['qualityTolerance', 'refusalTolerance', 'jailbreakTolerance'] as const;
-  for (const name of [...tolerances, 'votesTolerance', 'winTolerance'] as const) {
+  if (!((settings.qualityTolerance ?? 0) >= 0)) {
+    throw new AthanorError('ERR_ARGUMENT', '`qualityTolerance` must be at least 0');
+  }
+  const tolerances = ['refusalTolerance', 'jailbreakTolerance', 'votesTolerance', 'winTolerance'] as const;
+  for (const name of tolerances) {
     const value = settings[name];
     if (value === undefined || (value >= 0 && value <= 1)) continue;
     throw new AthanorError('ERR_ARGUMENT', `\`${name}\` must be from 0 to 1, not ${value}`);

@@ -66,6 +66,8 @@ it('gives the same model, gates and link', async () => {
   expect(readFileSync(join(out, 'current/config.json'), 'utf8')).toBe(
     readFileSync(join(out, 'rounds/0001/model/config.json'), 'utf8'),
   );
+  const stray = await athanor('improve', '--resume', '--out', out, '--held-out', '0.1');
+  expect([stray.code, stray.stderr]).toEqual([2, expect.stringContaining('--held-out is given')]);
   // The way back.
   const back = await athanor('improve', 'rollback', '--out', out, '--json');
   expect(lastLineJson(back.stdout)).toMatchObject({ action: 'rollback', round: '0001' });

@@ -16,7 +16,7 @@ import { Funnel } from './funnel.ts';
 import { NearDuplicates } from './near-duplicates.ts';
 import { labelRows, ratedPairRows, voteRows } from './preference-rows.ts';
 import { message } from './row.ts';
-import { type SafetyPrompt, type SafetyPrompts, safetyPrompts } from './safety-events.ts';
+import { type SafetyPrompt, safetyPrompts } from './safety-events.ts';
 import { withoutFloods, withoutUnreliable } from './senders.ts';
 import type { FeedbackRowSettings } from './settings.ts';
 import { type Side, Sides } from './sides.ts';
@@ -32,12 +32,17 @@ export interface FeedbackRows {
 /**
  * The rows of all files that have any. Files of rows that are held out are below `held-out/`, and
  * prompts for evaluating safety below `evaluation/`. The same records give the same rows.
+ * @param harmful corrections that a check found harmful
  */
-export function feedbackRows(source: FeedbackSource, settings: FeedbackRowSettings): FeedbackRows {
+export function feedbackRows(
+  source: FeedbackSource,
+  settings: FeedbackRowSettings,
+  harmful: ReadonlySet<string> = new Set(),
+): FeedbackRows {
   const funnel = new Funnel();
   const records = readRecords(source, settings, funnel);
   const safety = safetyPrompts(records.events, records.conversations, settings.seed, funnel);
-  const ballots = cleaned(withoutHarm(records.ballots, safety, funnel), settings, funnel);
+  const ballots = cleaned(withoutHarm(records.ballots, safety.harmful, harmful, funnel), settings, funnel);
   const sides = new Sides(ballots, settings);
   const bySide: Record<Side, Ballot[]> = { train: [], heldOut: [] };
   for (const ballot of ballots) {
@@ -114,11 +119,18 @@ function readRecords(
   return { conversations, ballots, events };
 }
 
-function withoutHarm(ballots: readonly Ballot[], { harmful }: SafetyPrompts, funnel: Funnel): Ballot[] {
-  return ballots.filter(({ answers, kind }) => {
-    if (!answers.some((key) => harmful.has(key))) return true;
-    funnel.drop(kind, 'moderated');
-    return false;
+/** Leaves out what is about harmful answers, by their keys, and harmful corrections. */
+function withoutHarm(
+  ballots: readonly Ballot[],
+  answers: ReadonlySet<string>,
+  corrections: ReadonlySet<string>,
+  funnel: Funnel,
+): Ballot[] {
+  return ballots.filter(({ answers: own, kind, value }) => {
+    const isHarmful =
+      own.some((key) => answers.has(key)) || (kind === 'correction' && corrections.has(value));
+    if (isHarmful) funnel.drop(kind, 'moderated');
+    return !isHarmful;
   });
 }
 

@@ -100,7 +100,9 @@ function isTrusted(client: string | null, trust: readonly string[]): boolean {
   return client !== null && trust.includes(client);
 }
 
-/** The median of counts in ascending order without one of them; the lower one of two in the middle. */
+/**
+ * The median of counts in ascending order without one of them; of two in the middle the lower one.
+ */
 function medianWithout(sorted: readonly number[], own: number): number {
   const middle = Math.floor((sorted.length - 2) / 2);
   return sorted[middle]! < own ? sorted[middle]! : sorted[middle + 1]!;

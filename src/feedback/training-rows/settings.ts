@@ -2,9 +2,9 @@
 import { AthanorError } from '../../base/errors.ts';
 
 export interface FeedbackRowSettings {
-  /** Share of senders and of prompts that are held out for evaluation. 0: nothing is held out. */
+  /** Share of senders and of prompts that are held out. 0: nothing is. */
   heldOut: number;
-  /** Share of the votes on a pair, or on an answer, that the winning side needs. Ties count half. */
+  /** Share of the votes on a pair or an answer that the winning side needs. Ties count half. */
   agreement: number;
   /** Votes that every sender may have, whatever the others have. */
   floodLeast: number;
@@ -19,7 +19,7 @@ export interface FeedbackRowSettings {
    * are against the majority.
    */
   unreliableLeast: number;
-  /** Similarity from which two rows count as the same: shared parts of five characters. 1: equal. */
+  /** Share of common parts of five characters from which two rows count as the same. 1: equal. */
   nearDuplicate: number;
   /** The answer that safety rows teach for a prompt that broke through. */
   refusal: string;

@@ -20,6 +20,11 @@ export interface FeedbackRowsReport {
   out: string;
 }
 
+export interface FeedbackRowHooks {
+  /** Whether each of some corrections is harmful, such as by the checks of a policy. */
+  moderate?: (texts: readonly string[]) => Promise<readonly boolean[]>;
+}
+
 /**
  * Cleans feedback and writes it as rows: corrections and safety rows for `sft`, comparisons for
  * `reward` and `dpo`, ratings with labels, prompts, and prompts that test safety. Each row has the
@@ -30,12 +35,25 @@ export async function writeFeedbackRows(
   source: FeedbackSource,
   out: string,
   settings: Partial<FeedbackRowSettings> = {},
+  { moderate }: FeedbackRowHooks = {},
 ): Promise<FeedbackRowsReport> {
   const complete = withDefaults(feedbackRowDefaults, settings);
   checkRowSettings(complete);
-  const { files, funnel } = feedbackRows(source, complete);
+  const harmful = moderate ? await harmfulCorrections(source, moderate) : undefined;
+  const { files, funnel } = feedbackRows(source, complete, harmful);
   await createFolder(out, async (folder) => writeFiles(folder, files, funnel, complete));
   return { funnel: funnel.record(), lines: funnel.lines(), out };
+}
+
+async function harmfulCorrections(
+  source: FeedbackSource,
+  moderate: NonNullable<FeedbackRowHooks['moderate']>,
+): Promise<Set<string>> {
+  const texts = new Set<string>();
+  for (const { correction } of source.feedback()) if (correction !== null) texts.add(correction);
+  const list = [...texts];
+  const flags = await moderate(list);
+  return new Set(list.filter((_, i) => flags[i]));
 }
 
 function writeFiles(

@@ -9,7 +9,7 @@ export type GateReport = {
   name: string;
   /** What is measured, in words. */
   measure: string;
-  /** `fell`: the interval reaches below the tolerance. `unmeasured`: there is nothing to measure on. */
+  /** `fell`: the interval reaches below the tolerance. `unmeasured`: nothing to measure on. */
   status: 'passed' | 'fell' | 'unmeasured';
   /** Of the served model; null for a measure that compares the two directly. */
   served: number | null;

@@ -1,4 +1,4 @@
-/** Held-out quality: bits per byte of good answers that neither model was trained on in the round. */
+/** Held-out quality: bits per byte of good answers that the round did not train on. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { readComparisons } from '../../data/rows/comparisons.ts';
@@ -11,7 +11,7 @@ const measure = 'bits per byte of good answers';
 
 export const quality: Gate = async (context) => {
   const { served, candidate, settings, dtype } = context;
-  const answers = await goodAnswers(context);
+  const { answers, areDrawn } = await goodAnswers(context);
   if (answers.length === 0) return unmeasured(name, measure, 'there is no held-out answer');
   const [before, after] = [served, candidate].map((folder) => answerLogProbs(folder, answers, dtype));
   const bits = answers.flatMap(({ answer }, i) => {
@@ -25,16 +25,20 @@ export const quality: Gate = async (context) => {
   const leads = bits.map(({ old, now }) => ((old - now) * bits.length) / bytes);
   return measured(name, measure, {
     ...{ served: servedBits / bytes, candidate: candidateBits / bytes, items: bits.length },
-    tolerance: (settings.qualityTolerance * servedBits) / bytes,
+    tolerance: ((settings.qualityTolerance ?? (areDrawn ? 0.5 : 0.1)) * servedBits) / bytes,
     ...meanLead(leads, settings.seed),
   });
 };
 
-async function goodAnswers({ rows, settings }: GateContext): Promise<GivenAnswer[]> {
-  if (settings.quality !== undefined) return instructions(settings.quality);
+/** `areDrawn`: they are answers of the served model. */
+async function goodAnswers({
+  rows,
+  settings,
+}: GateContext): Promise<{ answers: GivenAnswer[]; areDrawn: boolean }> {
   const [sft, comparisons] = [join(rows, 'held-out/sft'), join(rows, 'held-out/comparisons')];
-  const corrected = existsSync(sft) ? await instructions(sft) : [];
-  return [...corrected, ...(existsSync(comparisons) ? await better(comparisons) : [])];
+  const given = settings.quality ?? (existsSync(sft) ? sft : undefined);
+  if (given !== undefined) return { answers: await instructions(given), areDrawn: false };
+  return { answers: existsSync(comparisons) ? await better(comparisons) : [], areDrawn: true };
 }
 
 async function instructions(path: string): Promise<GivenAnswer[]> {

@@ -4,8 +4,8 @@ import type { JsonObject } from '../../base/json.ts';
 import { ApiError } from '../protocol/api-error.ts';
 
 /**
- * Runs a reload. Throws ApiError: 422 for a model that cannot be loaded, with the reason, since only
- * administrators see it; 503 when the server stops.
+ * Runs a reload. Throws ApiError: 422 for a model that cannot be loaded, with the reason, since
+ * only administrators see it; 503 when the server stops.
  */
 export async function reloadAnswer(
   name: string,

@@ -311,6 +311,21 @@ describe('files', () => {
     expect(existsSync(join(folder, 'rows/held-out'))).toBe(false);
   });
 
+  it('have no correction that a check found harmful', async () => {
+    const folder = temporaryFolder();
+    const asked: string[] = [];
+    const moderate = async (texts: readonly string[]) => {
+      asked.push(...texts);
+      return texts.map((text) => text.startsWith('better 2 '));
+    };
+    const { funnel } = await writeFeedbackRows(busy(), join(folder, 'rows'), {}, { moderate });
+    const text = readFileSync(join(folder, 'rows/sft/corrections.jsonl'), 'utf8');
+    expect(asked).toHaveLength(120);
+    expect(text).toContain('better 3 7');
+    expect(text).not.toContain('better 2 ');
+    expect(funnel.dropped).toMatchObject({ correction: { moderated: 10 } });
+  });
+
   it('settings out of range are refused', async () => {
     await expect(writeFeedbackRows(busy(), 'nowhere', { agreement: 0.2 })).rejects.toThrow(/`agreement`/);
   });
