@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // `bench-llama-cpp.mjs FOLDER [--model nano] [--streams 64] [--new-tokens 128] [--type bf16]
-// [--repeats 3]`: many texts at once by the server of Athanor over HTTP and by node-llama-cpp, which
-// is installed in FOLDER, in turns. Both have the same random weights, as many threads as cores, and
-// make the same number of tokens.
+// [--repeats 3]`: many texts at once by the server of Athanor over HTTP and by node-llama-cpp,
+// which is installed in FOLDER, in turns. Both have the same random weights, as many threads as
+// cores, and make the same number of tokens.
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
