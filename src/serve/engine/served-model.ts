@@ -12,14 +12,7 @@ import type { Gpt } from '../../nn/gpt.ts';
 import { ChatTemplate } from '../../text/chat-template.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
 import { toolFormatOf } from '../../text/tool-calls/formats.ts';
-import type {
-  EngineSettings,
-  Job,
-  ModelInfo,
-  NamedToken,
-  PromptInput,
-  ToolUse,
-} from '../protocol/messages.ts';
+import type { EngineSettings, Job, ModelInfo, NamedToken, PromptInput } from '../protocol/messages.ts';
 import { modelHash } from './model-hash.ts';
 
 export class ServedModel {
@@ -77,7 +70,7 @@ export class ServedModel {
   }
 
   /** Whether the template writes the tools that it is given, and how the model calls them. */
-  #toolUse(): ToolUse {
+  #toolUse(): string {
     if (this.#template === undefined) return 'none';
     const name = 'probe_of_tools';
     const tools = [
