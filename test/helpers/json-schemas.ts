@@ -10,12 +10,13 @@ interface AjvClass {
 
 const require = createRequire(import.meta.url);
 
+const { default: Ajv } = require('ajv/dist/2020.js') as { default: AjvClass };
+const addFormats = require('ajv-formats') as (ajv: object) => void;
+const ajv = new Ajv({ strict: false, addUsedSchema: false });
+addFormats(ajv);
+
 /** Whether values fit a schema, as ajv has it. */
 export function validator(schema: JsonValue): Validate {
-  const { default: Ajv } = require('ajv/dist/2020.js') as { default: AjvClass };
-  const addFormats = require('ajv-formats') as (ajv: object) => void;
-  const ajv = new Ajv({ strict: false });
-  addFormats(ajv);
   return ajv.compile(schema);
 }
 
