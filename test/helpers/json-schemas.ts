@@ -10,12 +10,13 @@ interface AjvClass {
 
 const require = createRequire(import.meta.url);
 
+const { default: Ajv } = require('ajv/dist/2020.js') as { default: AjvClass };
+const addFormats = require('ajv-formats') as (ajv: object) => void;
+const ajv = new Ajv({ strict: false, addUsedSchema: false });
+addFormats(ajv);
+
 /** Whether values fit a schema, as ajv has it. */
 export function validator(schema: JsonValue): Validate {
-  const { default: Ajv } = require('ajv/dist/2020.js') as { default: AjvClass };
-  const addFormats = require('ajv-formats') as (ajv: object) => void;
-  const ajv = new Ajv({ strict: false });
-  addFormats(ajv);
   return ajv.compile(schema);
 }
 
@@ -26,7 +27,7 @@ export function pick<T>(random: Rng, list: readonly T[]): T {
 const NAMES = ['a', 'b', 'ab', 'name', 'né', 'x y', 'q"t', 'π😀', '', 'a\\b'];
 const WORDS = ['', 'a', 'red', 'né', '😀', 'a"b', 'x\n', 'abc', '12', '2024-02-29', 'a-1', '€uro'];
 const PATTERNS = ['^[a-c]{1,3}$', '^(?:red|né)', '\\d', '^[^a]*$', '^.?$', '€|😀', '^[a-z]+-[0-9]$'];
-const FORMATS = ['date', 'time', 'date-time', 'duration', 'uuid', 'ipv4', 'ipv6', 'email', 'hostname'];
+const FORMATS = ['date', 'time', 'date-time', 'duration', 'uuid', 'ipv4', 'ipv6', 'email', 'hostname', 'uri'];
 const NUMBERS = [0, 1, -1, 7, 12, 100, -30, 0.5, -0.25, 3.75, 1e6, 99.99];
 
 /** Any value of few levels. */

@@ -435,6 +435,7 @@ describe('text of a request', () => {
     const messages = [{ role: 'user', content: 'hi' }];
     const fields = {
       chat_template: '{{ 1 }}',
+      response_format: { type: 'grammar', grammar: 'root ::= "a"' },
       guided_regex: 'a*',
       guided_json: {},
       guided_grammar: 'root ::= "a"',
@@ -451,6 +452,12 @@ describe('text of a request', () => {
       expect([name, response.status]).toEqual([name, 400]);
       const { error } = (await response.json()) as Reply;
       expect(error.param).toBe(name);
+    }
+    for (const $ref of ['file:///etc/passwd', 'https://example.org/schema', 'passwd#/x']) {
+      const response_format = { type: 'json_schema', json_schema: { name: 'x', schema: { $ref } } };
+      const response = await open.post('/v1/chat/completions', { messages, response_format });
+      expect([$ref, response.status]).toEqual([$ref, 400]);
+      expect(((await response.json()) as Reply).error.code).toBe('invalid_schema');
     }
     for (const part of [
       { type: 'image_url', image_url: { url: 'file:///etc/passwd' } },

@@ -101,6 +101,7 @@ it('a template tells its format', () => {
   for (const other of [
     '{{ messages }}',
     "'<tool_call><function=' + name",
+    "'<tool_call>' + name + '<arg_key>'",
     "'[TOOL_CALLS]' + name + '[ARGS]'",
   ]) {
     expect(toolFormatOf(other)).toBeUndefined();

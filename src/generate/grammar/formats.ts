@@ -20,5 +20,6 @@ export const FORMATS: Readonly<Record<string, string>> = {
   hostname: `^${LABEL}(?:\\.${LABEL}){0,3}$`,
   ipv4: `^(?:${BYTE}\\.){3}${BYTE}$`,
   ipv6: `^(?:(?:${GROUP}:){7}${GROUP}|::|(?:${GROUP}:){1,3}(?::${GROUP}){1,4}|::(?:${GROUP}:){0,5}${GROUP})$`,
+  uri: `^https?://${LABEL}(?:\\.${LABEL}){0,2}(?:/[A-Za-z0-9_.~-]{0,24}){0,3}$`,
   uuid: '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$',
 };

@@ -10,8 +10,8 @@ import type { Expression } from './expression.ts';
 import { type Rule, ruleExpression } from './rule.ts';
 import { Budget, type Terminal } from './terminal.ts';
 
-/** Units of work that making a grammar may take; a fraction of a second. */
-const BUDGET = 300_000;
+/** Units of work that making a grammar may take: about 0.1 seconds. */
+const BUDGET = 200_000;
 /**
  * Places at the same time. What exceeds them is dropped, always the same, which leaves fewer texts
  * but no wrong ones.

@@ -121,9 +121,14 @@ function phaseKey(phase: Phase): string {
   return phase.at === 'digits' ? `d${phase.left}${phase.surrogate}` : phase.at;
 }
 
+/** States of strings that are kept. They are many where a long string counts its characters. */
+const MAX_STATES = 4096;
+
 /** The strings of a number of characters, counted as code points. States are made as needed. */
 export class JsonStrings {
   readonly #states = new Map<string, StringState>();
+  /** By phase: the edge of each byte. */
+  readonly #edges = new Map<string, Map<number, PhaseEdge>>();
   /** The first state of strings of these lengths. */
   readonly start: Terminal;
 
@@ -135,10 +140,24 @@ export class JsonStrings {
     const key = `${phaseKey(phase)} ${least} ${most}`;
     let state = this.#states.get(key);
     if (state === undefined) {
+      if (this.#states.size >= MAX_STATES) this.#states.clear();
       state = new StringState(this, phase, least, most);
       this.#states.set(key, state);
     }
     return state;
+  }
+
+  edge(phase: Phase, byte: number): PhaseEdge | undefined {
+    const key = phaseKey(phase);
+    let edges = this.#edges.get(key);
+    if (edges === undefined) {
+      edges = new Map();
+      for (const edge of phaseEdges(phase)) {
+        for (let one = edge.first; one <= edge.last; ++one) edges.set(one, edge);
+      }
+      this.#edges.set(key, edges);
+    }
+    return edges.get(byte);
   }
 }
 
@@ -148,7 +167,6 @@ class StringState implements Terminal {
   /** Characters that must still come, and that may. */
   readonly #least: number;
   readonly #most: number;
-  #next: Map<number, StringState> | undefined;
 
   constructor(strings: JsonStrings, phase: Phase, least: number, most: number) {
     this.#all = strings;
@@ -170,21 +188,13 @@ class StringState implements Terminal {
   }
 
   step(byte: number): StringState | undefined {
-    this.#next ??= this.#steps();
-    return this.#next.get(byte);
-  }
-
-  #steps(): Map<number, StringState> {
-    const next = new Map<number, StringState>();
-    for (const { first, last, to, begins } of phaseEdges(this.#phase)) {
-      if (begins && this.#most === 0) continue;
-      if (to.at === 'after' && this.#least > 0) continue;
-      const state = begins
-        ? this.#all.state(to, Math.max(0, this.#least - 1), this.#most - 1)
-        : this.#all.state(to, this.#least, this.#most);
-      for (let byte = first; byte <= last; ++byte) next.set(byte, state);
-    }
-    return next;
+    const edge = this.#all.edge(this.#phase, byte);
+    if (edge === undefined) return undefined;
+    const { to, begins } = edge;
+    if (begins && this.#most === 0) return undefined;
+    if (to.at === 'after' && this.#least > 0) return undefined;
+    if (!begins) return this.#all.state(to, this.#least, this.#most);
+    return this.#all.state(to, Math.max(0, this.#least - 1), this.#most - 1);
   }
 
   keyWithin(bytes: number): string {

@@ -11,7 +11,7 @@ import { JsonStrings } from './json-text.ts';
 import { patternStrings } from './pattern.ts';
 import { ANNOTATIONS, mergedSchemas } from './schema-merge.ts';
 import { type Member, type Shape, ShapeWriter } from './shape.ts';
-import { type Budget, choice, intersection, type Terminal } from './terminal.ts';
+import { type Budget, choice, intersection, type Node, type Terminal, textLengths } from './terminal.ts';
 
 /** The keywords of each type of values. */
 const KEYWORDS: Readonly<Record<string, readonly string[]>> = {
@@ -129,8 +129,8 @@ class SchemaReader {
     if (schema === true) return this.#anyValue();
     if (schema === false) return this.#any([]);
     if (!isObject(schema)) return fail(at, 'must be an object, true or false');
-    for (const keyword of Object.keys(schema)) {
-      if (KNOWN.has(keyword) || ANNOTATIONS.has(keyword)) continue;
+    for (const [keyword, value] of Object.entries(schema)) {
+      if (KNOWN.has(keyword) || ANNOTATIONS.has(keyword) || isNeutral(keyword, value)) continue;
       if (keyword === '$id' && at === '#') continue;
       fail(at, `has the keyword ${JSON.stringify(keyword.slice(0, 60))}, which is not supported`);
     }
@@ -140,7 +140,7 @@ class SchemaReader {
       const inner = this.#shape({ schema: withoutNull, at, depth: depth + 1 });
       return nullable ? this.#any([inner, this.#literals([null])]) : inner;
     }
-    const others = Object.keys(schema).filter((keyword) => !ANNOTATIONS.has(keyword) && keyword !== '$id');
+    const others = Object.keys(schema).filter((keyword) => KNOWN.has(keyword));
     if (schema.$ref !== undefined) return this.#reference(schema, others, at);
     if (schema.allOf !== undefined) return this.#everyOf(schema, placed);
     if (schema.anyOf !== undefined) return this.#oneOf(schema, 'anyOf', placed);
@@ -332,13 +332,12 @@ class SchemaReader {
     const patterns = [...(pattern === undefined ? [] : [pattern]), ...(format ? [FORMATS[format]!] : [])];
     if (patterns.length === 0) return this.#terminal(strings);
     const automata = patterns.map((one) => inPlace(at, () => patternStrings(one, this.#budget)));
-    let found: Terminal | undefined = automata[0];
+    let found = automata[0];
     for (const other of automata.slice(1)) found = found && other && this.#both(found, other);
-    const isBounded = least > 0 || most < Number.POSITIVE_INFINITY;
-    return this.#terminal(found && isBounded ? this.#both(found, strings) : found);
+    return this.#terminal(found && !isWithin(found, least, most) ? this.#both(found, strings) : found);
   }
 
-  #both(one: Terminal, other: Terminal): Terminal | undefined {
+  #both(one: Terminal, other: Terminal): Node | undefined {
     return intersection(one, other, this.#budget);
   }
 
@@ -377,6 +376,27 @@ class SchemaReader {
     );
     return anything;
   }
+}
+
+/** Values of other keywords that generators of schemas write, and that ask for nothing. */
+const NEUTRAL: Readonly<Record<string, readonly string[]>> = {
+  propertyNames: ['{"type":"string"}', '{}', 'true'],
+  uniqueItems: ['false'],
+  minProperties: ['0'],
+};
+
+function isNeutral(keyword: string, value: JsonValue): boolean {
+  return Object.hasOwn(NEUTRAL, keyword) && NEUTRAL[keyword]!.includes(JSON.stringify(value));
+}
+
+/** Bytes of the longest spelling of a character in JSON. */
+const LONGEST_CHARACTER = 6;
+
+/** Whether all strings of an automaton surely have this many characters. */
+function isWithin(strings: Node, least: number, most: number): boolean {
+  if (least === 0 && most === Number.POSITIVE_INFINITY) return true;
+  const { shortest, longest } = textLengths(strings);
+  return (shortest - 2) / LONGEST_CHARACTER >= least && longest - 2 <= most;
 }
 
 const MAX_DIVISOR = 64;

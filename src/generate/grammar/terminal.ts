@@ -127,6 +127,37 @@ function trim(nodes: readonly Node[]): void {
   }
 }
 
+/** The numbers of bytes of the shortest and the longest text of an automaton without dead ends. */
+export function textLengths(start: Node): { shortest: number; longest: number } {
+  const shortest = new Map<Node, number>([[start, 0]]);
+  const sources = new Map<Node, number>();
+  for (const [node, bytes] of shortest) {
+    for (const next of new Set(node.next.values())) {
+      sources.set(next, (sources.get(next) ?? 0) + 1);
+      if (!shortest.has(next)) shortest.set(next, bytes + 1);
+    }
+  }
+  const ends = [...shortest].filter(([node]) => node.accepts).map(([, bytes]) => bytes);
+  // A state comes after all states that lead to it; those of a cycle never come.
+  const longest = new Map<Node, number>(sources.has(start) ? [] : [[start, 0]]);
+  const deepest = new Map<Node, number>();
+  for (const [node, bytes] of longest) {
+    for (const next of new Set(node.next.values())) {
+      deepest.set(next, Math.max(deepest.get(next) ?? 0, bytes + 1));
+      const left = sources.get(next)! - 1;
+      sources.set(next, left);
+      if (left === 0) longest.set(next, deepest.get(next)!);
+    }
+  }
+  const hasCycle = longest.size < shortest.size;
+  return {
+    shortest: ends.reduce((least, bytes) => Math.min(least, bytes), Number.POSITIVE_INFINITY),
+    longest: hasCycle
+      ? Number.POSITIVE_INFINITY
+      : [...longest.values()].reduce((most, bytes) => Math.max(most, bytes), 0),
+  };
+}
+
 /** The texts that both terminals accept; undefined when there is none. */
 export function intersection(a: Terminal, b: Terminal, budget: Budget): Node | undefined {
   const ids = new Map<Terminal, number>();

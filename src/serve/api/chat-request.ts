@@ -2,7 +2,6 @@
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { Message } from '../../text/chat-template.ts';
 import { ApiError, badValue } from '../protocol/api-error.ts';
-import type { ToolUse } from '../protocol/messages.ts';
 import { checkEnds, responseFormatField } from './answer-form.ts';
 import {
   booleanField,
@@ -56,7 +55,7 @@ export interface ToolGeneration {
 }
 
 /** Throws ApiError of status 400. */
-export function readChatRequest(limits: RequestLimits, body: JsonValue, toolUse: ToolUse): ToolGeneration {
+export function readChatRequest(limits: RequestLimits, body: JsonValue, toolUse: string): ToolGeneration {
   const values = readFields(chatFields(limits), body);
   const { messages, logprobs = false, top_logprobs = 0, chat_template_kwargs: variables = {} } = values;
   if (messages === undefined) throw badValue('messages', 'messages is missing', 'missing_parameter');

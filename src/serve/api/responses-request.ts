@@ -2,7 +2,6 @@
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { Message } from '../../text/chat-template.ts';
 import { ApiError, badValue } from '../protocol/api-error.ts';
-import type { ToolUse } from '../protocol/messages.ts';
 import { textFormatField } from './answer-form.ts';
 import { messageOf, type ToolGeneration, withToolNames } from './chat-request.ts';
 import {
@@ -80,7 +79,7 @@ export interface ResponseEcho {
 export function readResponsesRequest(
   limits: RequestLimits,
   body: JsonValue,
-  toolUse: ToolUse,
+  toolUse: string,
 ): ToolGeneration & { echo: ResponseEcho } {
   const values = readFields(responsesFields(limits), body);
   const { input, instructions, max_output_tokens: maxTokens, metadata = {} } = values;

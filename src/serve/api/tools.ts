@@ -5,7 +5,6 @@ import type { Message } from '../../text/chat-template.ts';
 import type { ToolFormat } from '../../text/tool-calls/format.ts';
 import { TOOL_FORMATS } from '../../text/tool-calls/formats.ts';
 import { ApiError, badValue } from '../protocol/api-error.ts';
-import type { ToolUse } from '../protocol/messages.ts';
 import { checkRule, isUsable } from './answer-form.ts';
 import { customField, type Field, isObject } from './fields.ts';
 import { MAX_TOOLS, NAME_PATTERN } from './limits.ts';
@@ -211,7 +210,7 @@ export function toolRequest(
 export function toolPlan(
   tools: ToolRequest | undefined,
   form: Rule | undefined,
-  use: ToolUse,
+  use: string,
   messages: readonly Message[],
   placeOf: (message: number) => string,
 ): ToolPlan {
@@ -252,11 +251,7 @@ export function toolPlan(
 const NO_PARAMETERS: JsonObject = { type: 'object', properties: {} };
 
 /** A template that does not know calls would leave them out of the conversation. */
-function checkHistory(
-  messages: readonly Message[],
-  use: ToolUse,
-  placeOf: (message: number) => string,
-): void {
+function checkHistory(messages: readonly Message[], use: string, placeOf: (message: number) => string): void {
   const isOfTools = ({ role, fields }: Message) => role === 'tool' || fields?.tool_calls !== undefined;
   const stray = use === 'none' ? messages.findIndex(isOfTools) : -1;
   if (stray < 0) return;

@@ -15,14 +15,7 @@ import { checkQuantization, quantizeForDecoding } from '../../nn/quantized-weigh
 import { ChatTemplate } from '../../text/chat-template.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
 import { toolFormatOf } from '../../text/tool-calls/formats.ts';
-import type {
-  EngineSettings,
-  Job,
-  ModelInfo,
-  NamedToken,
-  PromptInput,
-  ToolUse,
-} from '../protocol/messages.ts';
+import type { EngineSettings, Job, ModelInfo, NamedToken, PromptInput } from '../protocol/messages.ts';
 
 export class ServedModel {
   readonly model: Gpt;
@@ -82,7 +75,7 @@ export class ServedModel {
   }
 
   /** Whether the template writes the tools that it is given, and how the model calls them. */
-  #toolUse(): ToolUse {
+  #toolUse(): string {
     if (this.#template === undefined) return 'none';
     const name = 'probe_of_tools';
     const tools = [

@@ -55,11 +55,12 @@ export interface ModelInfo {
   padId: number | undefined;
   /** Jinja source; undefined for a model that cannot chat. */
   chatTemplate: string | undefined;
-  toolUse: ToolUse;
+  /**
+   * The form of tool calls that the chat template shows: `hermes`, `mistral`, `llama` or
+   * `unknown`; `none` for a template that does not know tools.
+   */
+  toolUse: string;
 }
-
-/** The form of the tool calls of a model; `none` where its template does not know tools. */
-export type ToolUse = 'none' | 'unknown' | (string & {});
 
 /** A text that the engine thread turns into tokens. */
 export type PromptInput =

@@ -3,7 +3,9 @@ import type { ToolFormat } from './format.ts';
 
 export const hermes: ToolFormat = {
   name: 'hermes',
-  isUsedBy: (template) => template.includes('<tool_call>') && !template.includes('<function='),
+  // Others have no JSON between these marks.
+  isUsedBy: (template) =>
+    template.includes('<tool_call>') && !['<function=', '<arg_key>'].some((mark) => template.includes(mark)),
   textTokens: ['<tool_call>', '</tool_call>'],
   marker: '<tool_call>',
   begin: '<tool_call>\n',

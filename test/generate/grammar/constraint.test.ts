@@ -32,7 +32,7 @@ const json = (schema: JsonValue): Rule => ({ kind: 'json', schema });
 
 function request(rule: Rule | undefined, options: Partial<BatchRequest> = {}): BatchRequest {
   return {
-    ...{ prompt: [1, 2, 3], maxTokens: 400, stopTokens: [end], seed: 1 },
+    ...{ prompt: [1, 2, 3], maxTokens: 240, stopTokens: [end], seed: 1 },
     ...(rule && { constraint: constraints.of(rule) }),
     ...options,
   };
@@ -86,7 +86,7 @@ it('a random model writes values that fit, of 20 random schemas and 3 seeds each
     const text = textOf(completion);
     expect(judges[i]!(JSON.parse(text)), `${names[i]}: ${text}`).toBe(true);
   });
-  expect(whole).toBeGreaterThan(50);
+  expect(whole).toBeGreaterThan(45);
 });
 
 describe('a constraint', () => {

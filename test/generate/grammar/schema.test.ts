@@ -284,6 +284,49 @@ describe('a schema', () => {
     }
   });
 
+  it('is taken as zod and pydantic write it', () => {
+    const pattern =
+      '^([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[1-8][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}|00000000-0000-0000-0000-000000000000)$';
+    const zod: JsonObject = {
+      $schema: 'https://json-schema.org/draft/2020-12/schema',
+      type: 'object',
+      properties: {
+        id: { type: 'string', format: 'uuid', pattern },
+        count: { type: 'integer', minimum: -9007199254740991, maximum: 9007199254740991 },
+        map: { type: 'object', propertyNames: { type: 'string' }, additionalProperties: { type: 'number' } },
+        kind: { anyOf: [{ type: 'string', const: 'a' }, { type: 'null' }] },
+      },
+      required: ['id', 'count', 'map', 'kind'],
+      additionalProperties: false,
+    };
+    const pydantic: JsonObject = {
+      $defs: { Colour: { enum: ['red', 'blue'], title: 'Colour', type: 'string' } },
+      properties: {
+        colour: { $ref: '#/$defs/Colour', default: 'red', description: 'One of them.' },
+        pair: {
+          maxItems: 2,
+          minItems: 2,
+          prefixItems: [{ type: 'integer' }, { type: 'string', maxLength: 5 }],
+          title: 'Pair',
+          type: 'array',
+        },
+        url: { format: 'uri', maxLength: 2083, minLength: 1, title: 'Url', type: 'string' },
+        note: { anyOf: [{ type: 'string', maxLength: 9 }, { type: 'null' }], default: null, title: 'Note' },
+      },
+      required: ['pair', 'url'],
+      title: 'Thing',
+      type: 'object',
+    };
+    for (const schema of [zod, pydantic]) {
+      const grammar = grammarOf(schema);
+      const fits = validator(schema);
+      for (let seed = 0; seed < 20; ++seed) {
+        const text = randomText(grammar, rng(seed));
+        if (text !== undefined) expect(fits(JSON.parse(text)), text).toBe(true);
+      }
+    }
+  });
+
   it('of any size and shape is read in bounded time, or refused', () => {
     const nested = (depth: number): JsonValue =>
       depth === 0 ? { type: 'string' } : { type: 'array', items: nested(depth - 1) };
