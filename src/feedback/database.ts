@@ -31,8 +31,8 @@ export class Database {
    * ERR_DISK_FULL, and ERR_NATIVE_LOAD where SQLite has no binary for this platform.
    */
   static open(path: string, { create = true, migrations = MIGRATIONS } = {}): Database {
-    makeFile(path, create);
     const { DatabaseSync: Sqlite } = loadSqlite();
+    makeFile(path, create);
     const database = guarded(path, () => new Database(path, new Sqlite(path, { timeout: BUSY_MS })));
     try {
       guarded(path, () => database.#prepare(migrations));
@@ -188,7 +188,7 @@ function loadSqlite(): typeof import('@photostructure/sqlite') {
     throw new AthanorError(
       'ERR_NATIVE_LOAD',
       `SQLite cannot be loaded on ${process.platform} ${process.arch}: ${firstLine(error)}`,
-      'install the package again, with its optional parts: npm install @photostructure/sqlite',
+      'install its package again: npm install @photostructure/sqlite',
       { cause: error },
     );
   }

@@ -43,8 +43,8 @@ export function requireRows({ round, settings }: StageParts, lines: readonly str
 }
 
 /**
- * Returns the folder of the trained model. Throws ERR_INTERRUPTED when a signal stopped a stage, and
- * as the stages do.
+ * Returns the folder of the trained model. Throws ERR_INTERRUPTED when a signal stopped a stage,
+ * and as the stages do.
  */
 export async function trainCandidate(parts: StageParts): Promise<string> {
   const { round, settings, served } = parts;

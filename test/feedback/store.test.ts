@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -416,6 +417,29 @@ describe('the file', () => {
     expect(() => FeedbackStore.open(path)).toThrow(
       expect.objectContaining({ code: 'ERR_MISMATCH', message: expect.stringContaining('version 2') }),
     );
+  });
+
+  it('needs SQLite only when it is opened, and says what is missing', async () => {
+    const folder = temporaryFolder();
+    for (const part of ['base', 'feedback']) {
+      cpSync(join(packageRoot, 'dist', part), join(folder, part), { recursive: true });
+    }
+    writeFileSync(join(folder, 'package.json'), '{"type": "module"}');
+    const program = `
+      const { FeedbackStore } = await import('./feedback/store.js');
+      try { FeedbackStore.open('x.db') } catch ({ code, message, remedy }) {
+        console.log(JSON.stringify({ code, message, remedy }));
+      }`;
+    const { stdout, stderr } = await runNode(['--input-type=module', '-e', program], { cwd: folder });
+    expect(existsSync(join(folder, 'x.db'))).toBe(false);
+    expect([stderr, JSON.parse(stdout || '{}')]).toEqual([
+      '',
+      {
+        code: 'ERR_NATIVE_LOAD',
+        message: `SQLite cannot be loaded on ${process.platform} ${process.arch}: Cannot find module '@photostructure/sqlite'`,
+        remedy: 'install its package again: npm install @photostructure/sqlite',
+      },
+    ]);
   });
 
   it('is written by several processes at the same time, from its beginning', async () => {

@@ -1,5 +1,6 @@
 /** Faults of the feedback store: no acknowledged feedback is lost, and answers go on. */
 import { spawn } from 'node:child_process';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { AthanorError } from '../../src/base/errors.ts';
@@ -12,6 +13,10 @@ import { writeChatModel } from '../helpers/chat-model.ts';
 import { cliPath, temporaryFolder } from '../helpers/cli.ts';
 import { answerRecord, newComparison, newFeedback, safetyEvent } from '../helpers/feedback.ts';
 import { until } from '../helpers/served.ts';
+
+const { DatabaseSync } = createRequire(import.meta.url)(
+  '@photostructure/sqlite',
+) as typeof import('@photostructure/sqlite');
 
 const answer = (id: string): ToStore => ({ record: 'answer', value: answerRecord(id) });
 const feedback = (id: number, to: string, rating: 1 | -1 = 1): ToStore => ({
@@ -120,6 +125,22 @@ describe('the thread', () => {
     const again = async () =>
       (await host.call('feedback', newFeedback('a')).catch(() => undefined)) !== undefined;
     await until(again);
+  });
+
+  it('whose disk is too slow keeps a bounded number of records, and tells of the others', async () => {
+    const path = join(temporaryFolder(), 'store.db');
+    const events: FeedbackEvent[] = [];
+    const onEvent = (event: FeedbackEvent) => events.push(event);
+    const host = await StoreHost.start({ path, days: undefined, onEvent });
+    const other = new DatabaseSync(path);
+    other.exec('BEGIN IMMEDIATE');
+    for (let i = 0; i < 10_050; ++i) host.recordAnswer(answerRecord(`a${i}`));
+    expect(events).toEqual([{ type: 'feedback', state: 'lost', records: 1, reason: 'the disk is too slow' }]);
+    other.exec('ROLLBACK');
+    await host.close();
+    expect(other.prepare('SELECT count(*) AS n FROM answers').get()).toEqual({ n: 10_000 });
+    expect(events.at(-1)).toMatchObject({ state: 'lost', records: 49 });
+    other.close();
   });
 
   it('that is closed has written all records', async () => {

@@ -329,7 +329,8 @@ describe('administrators', () => {
       expect(late).toMatchObject({ status: 404, code: 'answer_not_found' });
     }
     const log = JSON.stringify(served.events);
-    for (const secret of ['Neil', '🎨', 'somebody', adminKey]) expect(log).not.toContain(secret);
+    for (const secret of ['Neil', '🎨', 'somebody', 'colour', 'Blue.', adminKey])
+      expect(log).not.toContain(secret);
     expect(log).toContain('"route":"/admin/users/:user"');
   });
 
@@ -381,6 +382,17 @@ describe('a server', () => {
     await off.server.close();
     const alone = serve({ model: folder, port: 0, feedbackDays: 5 });
     await expect(alone).rejects.toThrow('`feedbackDays` needs `feedback`');
+  });
+
+  it('shares its store with another: what one answers is rated through the other', async () => {
+    const other = await startServer({ model: folder, feedback: path });
+    const { id } = await served.ask('/v1/completions', { prompt: 'x', max_tokens: 1 });
+    await recorded(id, 1);
+    expect((await other.post('/v1/feedback', { response_id: id, rating: 1 })).status).toBe(200);
+    const rated = [...store.feedback()].filter(({ answer }) => answer.id === id);
+    expect(rated.length).toBe(1);
+    await other.server.close();
+    expect((await served.post('/v1/feedback', { response_id: id, rating: -1 })).status).toBe(200);
   });
 
   it('with a file that is no store does not start', async () => {

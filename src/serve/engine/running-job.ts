@@ -3,7 +3,7 @@ import type { BatchEvent } from '../../generate/batch.ts';
 import { TextStream } from '../../generate/text-stream.ts';
 import type { TokenReport } from '../../generate/token-reports.ts';
 import type { StreamDecoder } from '../../text/stream-decoder.ts';
-import type { DrawnToken, Job, JobOutput, NamedReport, Origin } from '../protocol/messages.ts';
+import type { Job, JobOutput, NamedReport, Origin } from '../protocol/messages.ts';
 import type { ServedModel } from './served-model.ts';
 
 export class RunningJob {
@@ -41,7 +41,7 @@ export class RunningJob {
   take({ token, logProb, report, prompt, completion }: BatchEvent): JobOutput {
     ++this.tokens;
     const output: JobOutput = { job: this.#id, text: '' };
-    if (this.#job.record) output.drawn = this.#drawn(token, report?.logProb ?? logProb);
+    if (this.#job.record) this.#record(output, token, report?.logProb ?? logProb);
     if (this.tokens === 1 && this.#job.echo) {
       output.promptText = this.#served.decode([...this.#job.prompt]);
       if (prompt) output.promptReports = this.#promptReports(prompt);
@@ -56,11 +56,14 @@ export class RunningJob {
     return output;
   }
 
-  #drawn(token: number, logProb: number): DrawnToken {
-    if (this.tokens > 1) return { token, logProb };
+  /** The fields are flat: an object within each output would double the time of sending it. */
+  #record(output: JobOutput, token: number, logProb: number): void {
+    output.token = token;
+    output.logProb = logProb;
+    if (this.tokens > 1) return;
     const { info, tokenizer } = this.#served;
     const hashes = { modelHash: info.hash, tokenizerHash: tokenizer.fingerprint() };
-    return { token, logProb, origin: { ...this.#random, ...hashes } };
+    output.origin = { ...this.#random, ...hashes };
   }
 
   #promptReports(reports: readonly (TokenReport | undefined)[]): NamedReport[] {

@@ -2,7 +2,7 @@
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { Sender } from '../../feedback/records.ts';
 import type { NewAnswer } from '../../feedback/rows.ts';
-import type { DrawnToken, Job, JobOutput, Origin, PromptInput } from '../protocol/messages.ts';
+import type { Job, JobOutput, Origin, PromptInput } from '../protocol/messages.ts';
 
 /** What all answers of a request have in common. */
 export interface RecordedRequest extends Sender {
@@ -37,10 +37,12 @@ export class AnswerRecorder {
   }
 
   /** Takes what a step brought for a choice. The last output writes its answer. */
-  take(index: number, { text, drawn, finish }: JobOutput): void {
+  take(index: number, { text, token, logProb, origin, finish }: JobOutput): void {
     const choice = this.#choices[index]!;
     choice.text += text;
-    if (drawn) add(choice, drawn);
+    choice.tokens.push(token!);
+    choice.logProbs.push(logProb!);
+    choice.origin ??= origin;
     if (finish) this.#end(index, finish);
   }
 
@@ -70,12 +72,6 @@ export class AnswerRecorder {
     if (prompt.kind !== 'chat') return null;
     return prompt.messages.map(({ role, content, fields }) => ({ role, content, ...fields }));
   }
-}
-
-function add(choice: Choice, { token, logProb, origin }: DrawnToken): void {
-  choice.tokens.push(token);
-  choice.logProbs.push(logProb);
-  choice.origin ??= origin;
 }
 
 /** The settings by the names that generate() takes, and where the text stops. */

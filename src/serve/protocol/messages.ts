@@ -92,15 +92,6 @@ export interface Origin {
   tokenizerHash: string;
 }
 
-/** A token for the store. */
-export interface DrawnToken {
-  token: number;
-  /** In nats, in the model's own distribution. */
-  logProb: number;
-  /** With the first one. */
-  origin?: Origin;
-}
-
 /** A token as text. */
 export interface NamedToken {
   token: number;
@@ -127,8 +118,11 @@ export interface JobOutput {
   /** Text that may be shown now; often empty. */
   text: string;
   report?: NamedReport;
-  /** With `record`. */
-  drawn?: DrawnToken;
+  /** With `record`: the token, and its log-probability in the model's own distribution, in nats. */
+  token?: number;
+  logProb?: number;
+  /** With `record` and the first token. */
+  origin?: Origin;
   /** The prompt as text, with the first token, if the job echoes. */
   promptText?: string;
   /** With the first token. The first prompt token has a log-probability of NaN. */
