@@ -100,10 +100,11 @@ export function promote(
   change: { link: string; from: string; to: string; round: string; hash: string },
 ): void {
   const { link, to, round, hash } = change;
+  // The history is written behind the link. Someone may have taken the promotion back since.
+  if (readHistory(out).some((one) => one.action === 'promote' && one.round === round)) return;
   const shown = real(link);
   const from = shown === real(to) ? change.from : shown;
   setLink(link, to);
-  if (standing(readHistory(out)).some((one) => one.round === round)) return;
   const [linkName, fromName, toName] = [link, from, to].map((path) => kept(path, out));
   addToHistory(out, { action: 'promote', link: linkName!, from: fromName!, to: toName!, round, hash });
 }

@@ -42,6 +42,8 @@ describe('the link', () => {
     to('b', '0001');
     expect(readHistory(out)).toHaveLength(1);
     expect(takeBack(out, noHash).to).toBe('a');
+    to('b', '0001');
+    expect(readlinkSync(link)).toBe('a');
   });
 
   it('moves with its folder', () => {
