@@ -7,7 +7,7 @@ import type { Rules } from './filter.ts';
 import { share, type TextMeasures } from './text-measures.ts';
 import { CommonRows, type RowCounts } from './words/ngrams.ts';
 import { codePoints } from './words/white-space.ts';
-import { ALL_STOP_WORDS, HAS_LETTER, HAS_SYMBOL } from './words/word-table.ts';
+import { ALL_STOP_WORDS, FLAGS, HAS_LETTER, HAS_SYMBOL, LENGTH, WORD_FACTS } from './words/word-table.ts';
 
 export const DOLMA_VERSION = 'dolma-1.2.1/gopher_v1';
 
@@ -61,18 +61,19 @@ export const gopherDolma: Rules = {
 
 function measure({ text, table }: TextMeasures): DolmaMeasures {
   const words = table.chunks(text);
-  const lengths = Array.from(words, (word) => table.lengths[word]!);
+  const lengths = Array.from(words, (word) => table.facts[word * WORD_FACTS + LENGTH]!);
   const characters = lengths.reduce((sum, length) => sum + length, 0);
-  const count = (has: (word: number) => boolean) => words.reduce((sum, word) => sum + (has(word) ? 1 : 0), 0);
+  const count = (bits: number) =>
+    words.reduce((sum, word) => sum + ((table.facts[word * WORD_FACTS + FLAGS]! & bits) === 0 ? 0 : 1), 0);
   const rows = new CommonRows(words, table);
   const [r2, r3, r4, ...others] = Array.from({ length: 9 }, () => rows.next());
   const lines = linesOf(text);
   return {
     words: words.length,
     medianLength: median(lengths),
-    symbols: count((word) => (table.flags[word]! & HAS_SYMBOL) !== 0),
-    withLetter: count((word) => (table.flags[word]! & HAS_LETTER) !== 0),
-    required: count((word) => (table.flags[word]! & ALL_STOP_WORDS) !== 0),
+    symbols: count(HAS_SYMBOL),
+    withLetter: count(HAS_LETTER),
+    required: count(ALL_STOP_WORDS),
     ...lines,
     repeatedLineCharacters: share(lines.repeatedLineCharacters, characters),
     top: [r2, r3, r4].map((row) => share(row ? row.topLength * row.topCount : 0, characters)),

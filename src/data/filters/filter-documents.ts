@@ -1,35 +1,46 @@
 /** Documents through filters, one at a time or as a stream. */
 import type { Document } from '../document.ts';
-import type { Rejection, TextFilter } from './filter.ts';
+import type { Rejection, RuleSetting, TextFilter } from './filter.ts';
+import { createFilters, type FilterSpec } from './presets.ts';
 import { TextMeasures } from './text-measures.ts';
 import { WordTable } from './words/word-table.ts';
 
 /** A document that was kept, perhaps with an edited text, or one that was rejected, as it was. */
 export type FilterResult = { document: Document } | { rejected: Document; rejection: Rejection };
 
+/**
+ * Filters in their order. An entry is a name (`c4`), a name with settings
+ * (`c4:min-sentences=3:javascript=off`), the name of a recipe (`fineweb-pipeline`), or a FilterSpec.
+ */
+export type FilterRecipe = readonly (string | FilterSpec)[];
+
 /** Documents and bytes of text, as UTF-8, before and after a filter. */
-export interface FunnelStep {
+export type FunnelStep = {
   filter: string;
   version: string;
+  /** The thresholds, and switches, of the rules that were on. */
+  rules: Readonly<Record<string, RuleSetting>>;
   documents_in: number;
   documents_out: number;
   bytes_in: number;
   bytes_out: number;
   /** Rejected documents by rule. */
   rejected: Record<string, number>;
-}
+};
 
 /** Applies filters in their order, and counts what each of them does. */
 export class FilterChain {
-  readonly filters: readonly TextFilter[];
+  /** What each filter did so far. */
   readonly funnel: readonly FunnelStep[];
+  readonly #filters: readonly TextFilter[];
   readonly #table = new WordTable();
 
-  constructor(filters: readonly TextFilter[]) {
-    this.filters = filters;
-    this.funnel = filters.map(({ name, version }) => ({
+  private constructor(filters: readonly TextFilter[]) {
+    this.#filters = filters;
+    this.funnel = filters.map(({ name, version, rules }) => ({
       filter: name,
       version,
+      rules,
       documents_in: 0,
       documents_out: 0,
       bytes_in: 0,
@@ -38,11 +49,17 @@ export class FilterChain {
     }));
   }
 
+  /** Throws ERR_OPTION for an unknown name or setting, and the errors of reading a word list. */
+  static async create(recipe: FilterRecipe): Promise<FilterChain> {
+    return new FilterChain(await createFilters(recipe));
+  }
+
+  /** What the filters make of a document. That depends on its text alone. */
   apply(document: Document): FilterResult {
     this.#table.trim();
     let measures = new TextMeasures(document.text, this.#table);
     let bytes = Buffer.byteLength(document.text);
-    for (const [i, filter] of this.filters.entries()) {
+    for (const [i, filter] of this.#filters.entries()) {
       const step = this.funnel[i]!;
       step.documents_in += 1;
       step.bytes_in += bytes;
@@ -63,18 +80,21 @@ export class FilterChain {
 }
 
 /**
- * What the filters make of one document. For many documents FilterChain and filterDocuments are
- * faster, because they know the words of earlier ones; the results are the same.
+ * What the filters make of one document. For many documents a FilterChain or filterDocuments is
+ * faster; the results are the same. Throws as FilterChain.create does.
  */
-export function filterDocument(document: Document, filters: readonly TextFilter[]): FilterResult {
-  return new FilterChain(filters).apply(document);
+export async function filterDocument(document: Document, recipe: FilterRecipe): Promise<FilterResult> {
+  return (await FilterChain.create(recipe)).apply(document);
 }
 
-/** The results of all documents, in their order. */
+/**
+ * The results of all documents, in their order. A chain that is given counts them in its funnel.
+ * Throws as FilterChain.create does.
+ */
 export async function* filterDocuments(
   documents: AsyncIterable<Document> | Iterable<Document>,
-  filters: readonly TextFilter[],
+  filters: FilterRecipe | FilterChain,
 ): AsyncGenerator<FilterResult> {
-  const chain = new FilterChain(filters);
+  const chain = filters instanceof FilterChain ? filters : await FilterChain.create(filters);
   for await (const document of documents) yield chain.apply(document);
 }

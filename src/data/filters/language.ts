@@ -5,8 +5,8 @@ import { type RuleSettings, type TextFilter, withSettings } from './filter.ts';
 
 export const LANGUAGE_VERSION = 'eld-2.1.0/medium';
 
-/** Characters of a text that eld reads: the first ones. */
-const MOST = 1000;
+/** Characters of a text that are looked at. eld itself reads no more than the first 1000. */
+const MOST = 500;
 /** Pieces of a longer text, which are spread over it. */
 const PIECES = 4;
 const PIECE = MOST / PIECES - 1;

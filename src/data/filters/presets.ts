@@ -75,9 +75,8 @@ const recipes: Readonly<Record<string, readonly FilterSpec[]>> = {
 export const recipeNames = Object.keys(recipes);
 
 /**
- * The filters of a recipe. An entry is a name (`c4`), a name with settings (`c4:min-sentences=3:
- * javascript=off` without the blank), the name of a recipe, or a FilterSpec. Throws ERR_OPTION for
- * an unknown name or setting, and the errors of reading a word list.
+ * The filters of a recipe. Throws ERR_OPTION for an unknown name or setting, and the errors of
+ * reading a word list.
  */
 export async function createFilters(recipe: readonly (string | FilterSpec)[]): Promise<TextFilter[]> {
   const specs = recipe.flatMap((entry) => (typeof entry === 'string' ? parseEntry(entry) : [entry]));

@@ -7,9 +7,12 @@ import { TERMINAL_PUNCTUATION } from './words/punctuation.ts';
 import { codePoints, occurrences, splitLines, strip, stripEnd, stripStart } from './words/white-space.ts';
 import {
   FIRST_STOP_WORD,
+  FLAGS,
   HAS_LETTER,
   HAS_NON_PUNCTUATION,
+  LENGTH,
   STOP_WORDS,
+  WORD_FACTS,
   type WordTable,
 } from './words/word-table.ts';
 
@@ -155,18 +158,20 @@ export class TextMeasures {
   }
 
   #countWords(): WordCounts {
-    const { flags, lengths } = this.table;
+    const { words } = this;
+    const { facts } = this.table;
     let [real, realLength, withLetter, all] = [0, 0, 0, 0];
-    for (const word of this.words) {
-      const bits = flags[word]!;
+    for (let i = 0; i < words.length; i++) {
+      const at = words[i]! * WORD_FACTS;
+      const bits = facts[at + FLAGS]!;
       all |= bits;
       if (bits & HAS_LETTER) withLetter++;
       if (!(bits & HAS_NON_PUNCTUATION)) continue;
       real++;
-      realLength += lengths[word]!;
+      realLength += facts[at + LENGTH]!;
     }
     const stopWords = STOP_WORDS.filter((_, i) => all & (FIRST_STOP_WORD << i)).length;
-    return { words: this.words.length, real, realLength, withLetter, stopWords };
+    return { words: words.length, real, realLength, withLetter, stopWords };
   }
 }
 

@@ -30,57 +30,66 @@ const stopWords: ReadonlyMap<string, number> = new Map(
   STOP_WORDS.map((word, i) => [word, FIRST_STOP_WORD << i]),
 );
 
-/** Beyond these numbers words and chunks are forgotten between two documents. */
-const MOST_WORDS = 1 << 18;
+/** Beyond this number of words or chunks all are forgotten between two documents. */
+const MOST = 1 << 18;
 /** A longer chunk seldom comes again. */
 const LONGEST_KEPT = 48;
 
 const BASE_A = 0x01000193;
 const BASE_B = 0x2c1b3c6d;
 
+/** Numbers of a word in `WordTable.facts`, which stand together because they are read together. */
+export const WORD_FACTS = 8;
+/** Bits, above. */
+export const FLAGS = 0;
+/** Code points. */
+export const LENGTH = 1;
+/**
+ * Two hashes of the word, and the factors by which they move a hash to the left. The hash of joined
+ * words is computed from these, so equal texts have equal hashes wherever words end.
+ */
+export const HASH_A = 2;
+export const HASH_B = 3;
+export const SHIFT_A = 4;
+export const SHIFT_B = 5;
+
 export class WordTable {
   readonly #chunks = new ChunkTable();
   readonly #words = new Map<string, number>();
-  /** By word. */
-  readonly flags: number[] = [];
-  /** Code points by word. */
-  readonly lengths: number[] = [];
-  /**
-   * Two hashes of each word, and the factors by which they move a hash to the left. The hash of
-   * joined words is computed from these, so equal texts have equal hashes wherever words end.
-   */
-  readonly hashA: number[] = [];
-  readonly hashB: number[] = [];
-  readonly shiftA: number[] = [];
-  readonly shiftB: number[] = [];
+  #facts = new Int32Array(WORD_FACTS << 12);
+  #row: Int32Array = new Int32Array(1 << 12);
+
+  /** WORD_FACTS numbers per word. A later array may take its place when words are added. */
+  get facts(): Int32Array {
+    return this.#facts;
+  }
 
   /** Forgets words when there are many. Words of earlier texts have no meaning after it. */
   trim(): void {
-    if (!this.#chunks.isFull && this.#words.size < MOST_WORDS) return;
+    if (!this.#chunks.isFull && this.#words.size < MOST) return;
     this.#chunks.clear();
     this.#words.clear();
-    for (const row of [this.flags, this.lengths, this.hashA, this.hashB, this.shiftA, this.shiftB]) {
-      row.length = 0;
-    }
   }
 
   /** All words of a text. */
   words(text: string): Int32Array {
-    const row = new WordRow(text.length);
+    let row = this.#row;
+    let count = 0;
+    const chunks = this.#chunks;
     for (let i = 0; i < text.length; ) {
-      const chunk = this.#chunkAt(text, i);
-      for (const word of chunk.words) row.push(word);
-      i = chunk.end;
       while (i < text.length && isSpace(text.charCodeAt(i))) i++;
+      if (i === text.length) break;
+      i = this.#readChunk(text, i);
+      if (count + chunks.count > row.length) row = this.#largerRow(count + chunks.count);
+      if (chunks.count === 1) row[count++] = chunks.word(0);
+      else for (let k = 0; k < chunks.count; k++) row[count++] = chunks.word(k);
     }
-    return row.words;
+    return row.slice(0, count);
   }
 
   /** The words of `str.split`: each chunk is one. */
   chunks(text: string): Int32Array {
-    const row = new WordRow(text.length);
-    for (const chunk of splitChunks(text)) row.push(this.#word(chunk));
-    return row.words;
+    return Int32Array.from(splitChunks(text), (chunk) => this.#word(chunk));
   }
 
   /**
@@ -100,10 +109,9 @@ export class WordTable {
         ended = false;
       }
       if (i === line.length) break;
-      const { words, end } = this.#chunkAt(line, i);
-      i = end;
-      for (const word of words) {
-        const flags = this.flags[word]!;
+      i = this.#readChunk(line, i);
+      for (let k = 0; k < this.#chunks.count; k++) {
+        const flags = this.#facts[this.#chunks.word(k) * WORD_FACTS + FLAGS]!;
         if (flags & ENDS_SENTENCE) ended = true;
         else if (ended && !(flags & IS_PUNCTUATION)) {
           sentences++;
@@ -114,45 +122,59 @@ export class WordTable {
     return Math.min(sentences, most);
   }
 
-  /** The words from `start` to the next white space, and the place of that. */
-  #chunkAt(text: string, start: number): { words: readonly number[]; end: number } {
+  /**
+   * Puts the words from `start` to the next white space in `chunks.count` and `chunks.word`. Returns
+   * the place of that white space.
+   */
+  #readChunk(text: string, start: number): number {
     let end = start;
-    let hash = 0;
+    let [a, b] = [0, 0];
     for (; end < text.length; end++) {
       const code = text.charCodeAt(end);
       if (isSpace(code)) break;
-      hash = Math.imul(hash ^ code, 0x01000193);
+      a = Math.imul(a ^ code, 0x01000193);
+      b = Math.imul(b + code, 0x2c1b3c6d) ^ (b >>> 13);
     }
-    const chunks = this.#chunks;
-    const known = chunks.find(text, start, end, hash);
-    if (known) return { words: known, end };
+    if (this.#chunks.find(a, b ^ (end - start))) return end;
     const chunk = text.slice(start, end);
-    const words = chunk === '' ? [] : englishWords(chunk).map((word) => this.#word(word));
-    if (chunk.length <= LONGEST_KEPT && !chunks.isFull) chunks.add(chunk, words, hash);
-    return { words, end };
+    const words = englishWords(chunk).map((word) => this.#word(word));
+    this.#chunks.add(words, a, b ^ (end - start), chunk.length <= LONGEST_KEPT);
+    return end;
+  }
+
+  #largerRow(least: number): Int32Array {
+    const larger = new Int32Array(2 * least);
+    larger.set(this.#row);
+    this.#row = larger;
+    return larger;
   }
 
   #word(text: string): number {
     const known = this.#words.get(text);
     if (known !== undefined) return known;
-    const word = this.flags.length;
+    const word = this.#words.size;
     this.#words.set(text, word);
-    this.flags.push(flagsOf(text));
-    this.lengths.push(codePoints(text));
-    let [a, b, shiftA, shiftB] = [0, 0, 1, 1];
-    for (let i = 0; i < text.length; i++) {
-      const code = mixed(text.charCodeAt(i));
-      a = (Math.imul(a, BASE_A) + code) | 0;
-      b = (Math.imul(b, BASE_B) + code) | 0;
-      shiftA = Math.imul(shiftA, BASE_A);
-      shiftB = Math.imul(shiftB, BASE_B);
+    if ((word + 1) * WORD_FACTS > this.#facts.length) {
+      const larger = new Int32Array(2 * this.#facts.length);
+      larger.set(this.#facts);
+      this.#facts = larger;
     }
-    this.hashA.push(a);
-    this.hashB.push(b);
-    this.shiftA.push(shiftA);
-    this.shiftB.push(shiftB);
+    this.#facts.set([flagsOf(text), codePoints(text), ...hashesOf(text)], word * WORD_FACTS);
     return word;
   }
+}
+
+/** In the order of HASH_A to SHIFT_B. */
+function hashesOf(text: string): number[] {
+  let [a, b, shiftA, shiftB] = [0, 0, 1, 1];
+  for (let i = 0; i < text.length; i++) {
+    const code = mixed(text.charCodeAt(i));
+    a = (Math.imul(a, BASE_A) + code) | 0;
+    b = (Math.imul(b, BASE_B) + code) | 0;
+    shiftA = Math.imul(shiftA, BASE_A);
+    shiftB = Math.imul(shiftB, BASE_B);
+  }
+  return [a, b, shiftA, shiftB];
 }
 
 function flagsOf(text: string): number {
@@ -174,64 +196,96 @@ function mixed(code: number): number {
   return Math.imul(x ^ (x >>> 15), 0x85ebca6b) ^ (x >>> 7);
 }
 
-/** Words that were collected. */
-class WordRow {
-  #words: Int32Array;
-  #count = 0;
+/** Numbers of a chunk in `#slots`: two hashes, the number of words, and the word or their place. */
+const SLOT = 4;
 
-  constructor(characters: number) {
-    this.#words = new Int32Array(Math.max(64, characters >> 2));
-  }
-
-  push(word: number): void {
-    if (this.#count === this.#words.length) {
-      const larger = new Int32Array(2 * this.#count);
-      larger.set(this.#words);
-      this.#words = larger;
-    }
-    this.#words[this.#count++] = word;
-  }
-
-  get words(): Int32Array {
-    return this.#words.subarray(0, this.#count);
-  }
-}
-
-/** The words of chunks by their characters, which are compared in place: no string is made. */
+/**
+ * The words of chunks by two hashes of their characters. Chunks that share 64 bits would be taken
+ * for each other; among as many as are kept that has a chance of 1 in 10 million.
+ */
 class ChunkTable {
-  /** 1 + the number of a chunk; 0 is free. */
-  readonly #slots = new Int32Array(2 * MOST_WORDS);
-  readonly #texts: string[] = [];
-  readonly #words: (readonly number[])[] = [];
+  #slots = new Int32Array(SLOT << 12);
+  #mask = (1 << 12) - 1;
+  /** Words of chunks with several. */
+  #pool = new Int32Array(1 << 12);
+  #pooled = 0;
+  #known = 0;
+  /** Words of the chunk that was found or added last. */
+  count = 0;
+  #place = 0;
+  #one = 0;
 
   get isFull(): boolean {
-    return this.#texts.length >= MOST_WORDS;
+    return this.#known >= MOST;
   }
 
   clear(): void {
     this.#slots.fill(0);
-    this.#texts.length = 0;
-    this.#words.length = 0;
+    this.#pooled = 0;
+    this.#known = 0;
   }
 
-  find(text: string, start: number, end: number, hash: number): readonly number[] | undefined {
-    for (let slot = this.#first(hash); ; slot = (slot + 1) & (this.#slots.length - 1)) {
-      const number = this.#slots[slot]! - 1;
-      if (number < 0) return undefined;
-      const known = this.#texts[number]!;
-      if (known.length === end - start && text.startsWith(known, start)) return this.#words[number];
+  /** Word `k` of `count` of the chunk that was found or added last. */
+  word(k: number): number {
+    return this.count === 1 ? this.#one : this.#pool[this.#place + k]!;
+  }
+
+  find(a: number, b: number): boolean {
+    const slots = this.#slots;
+    for (let slot = this.#first(a, b); ; slot = (slot + 1) & this.#mask) {
+      const at = SLOT * slot;
+      const count = slots[at + 2]!;
+      if (count === 0) return false;
+      if (slots[at] !== a || slots[at + 1] !== b) continue;
+      this.count = count;
+      this.#one = slots[at + 3]!;
+      this.#place = this.#one;
+      return true;
     }
   }
 
-  add(text: string, words: readonly number[], hash: number): void {
-    let slot = this.#first(hash);
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & (this.#slots.length - 1);
-    this.#texts.push(text);
-    this.#words.push(words);
-    this.#slots[slot] = this.#texts.length;
+  /** Makes it the chunk that was added last; `keeps` says whether it can be found later. */
+  add(words: readonly number[], a: number, b: number, keeps: boolean): void {
+    const isKept = keeps && !this.isFull;
+    this.count = words.length;
+    this.#place = this.#pooled;
+    this.#one = words[0]!;
+    if (words.length > 1) {
+      if (this.#pooled + words.length > this.#pool.length) {
+        const larger = new Int32Array(2 * (this.#pooled + words.length));
+        larger.set(this.#pool);
+        this.#pool = larger;
+      }
+      this.#pool.set(words, this.#pooled);
+      if (isKept) this.#pooled += words.length;
+    }
+    if (!isKept) return;
+    this.#known += 1;
+    if (2 * this.#known > this.#mask) this.#grow();
+    this.#put(a, b, words.length, words.length === 1 ? this.#one : this.#place);
   }
 
-  #first(hash: number): number {
-    return (hash ^ (hash >>> 15)) & (this.#slots.length - 1);
+  #put(a: number, b: number, count: number, place: number): void {
+    const slots = this.#slots;
+    let slot = this.#first(a, b);
+    while (slots[SLOT * slot + 2] !== 0) slot = (slot + 1) & this.#mask;
+    slots[SLOT * slot] = a;
+    slots[SLOT * slot + 1] = b;
+    slots[SLOT * slot + 2] = count;
+    slots[SLOT * slot + 3] = place;
+  }
+
+  #grow(): void {
+    const old = this.#slots;
+    this.#slots = new Int32Array(2 * old.length);
+    this.#mask = 2 * this.#mask + 1;
+    for (let at = 0; at < old.length; at += SLOT) {
+      if (old[at + 2] !== 0) this.#put(old[at]!, old[at + 1]!, old[at + 2]!, old[at + 3]!);
+    }
+  }
+
+  #first(a: number, b: number): number {
+    const mixed = a ^ Math.imul(b, 0x9e3779b1);
+    return (mixed ^ (mixed >>> 15)) & this.#mask;
   }
 }
