@@ -72,7 +72,7 @@ def measures(text):
         "gopher-quality": {
             "min-words": len(real),
             "min-mean-word-length": sum(map(len, real)) / max(len(real), 1),
-            "max-hashes": text.count("#") / n,
+            "max-hashes": text.count("#") / n if words else 0,
             "max-ellipses": (text.count("...") + text.count("…")) / n,
             "max-bullet-lines": sum(s.lstrip().startswith(("•", "-")) for s in lines)
             / max(len(lines), 1),
@@ -92,7 +92,7 @@ def measures(text):
             "min-terminated-lines": sum(s.endswith(stop) for s in full) / max(len(full), 1),
             "max-short-lines": sum(len(s) <= 30 for s in full) / max(len(full), 1),
             "max-repeated-characters": find_duplicates(full)[1] / max(len(text.replace("\n", "")), 1),
-            "max-line-breaks-per-word": text.count("\n") / n,
+            "max-line-breaks-per-word": text.count("\n") / n if words else 0,
         },
         "gopher-dolma": dolma(text),
     }

@@ -7,9 +7,9 @@ export const LANGUAGE_VERSION = 'eld-2.1.0/medium';
 
 /** Characters of a text that are looked at. eld itself reads no more than the first 1000. */
 const MOST = 500;
-/** Pieces of a longer text, which are spread over it. */
+/** Pieces of a longer text, which are spread over it: the beginning alone may be a menu. */
 const PIECES = 4;
-const PIECE = MOST / PIECES - 1;
+const PIECE = MOST / PIECES;
 
 /**
  * The filter `language`. `languages` are codes of ISO 639-1, joined by + (`en+de`). A text needs a
@@ -17,7 +17,7 @@ const PIECE = MOST / PIECES - 1;
  * one. Throws ERR_OPTION for a language that is not known.
  */
 export function languageFilter(settings: RuleSettings): TextFilter {
-  const rules = withSettings('language', { languages: 'en', best: true, 'min-score': 0.6 }, settings);
+  const rules = withSettings('language', { languages: 'en', best: true, 'min-score': 0.5 }, settings);
   const wanted = String(rules.languages).split('+');
   const known = Object.values(eld.info().Languages);
   const unknown = wanted.find((language) => !known.includes(language));
@@ -47,14 +47,22 @@ export function languageFilter(settings: RuleSettings): TextFilter {
   };
 }
 
-/** The score, 0 to 1, of each language that is possible. */
+/** The score, 0 to 1, of each language that is possible: the mean of up to four pieces. */
 export function languageScores(text: string): Record<string, number> {
-  return eld.detect(text.length <= MOST ? text : sample(text)).getScores();
+  const pieces = text.length <= MOST ? [text] : piecesOf(text);
+  const means: Record<string, number> = {};
+  for (const piece of pieces) {
+    for (const [language, score] of Object.entries(eld.detect(piece).getScores())) {
+      means[language] = (means[language] ?? 0) + score / pieces.length;
+    }
+  }
+  return means;
 }
 
-/** Pieces from the beginning to the end of a text: the beginning alone may be a menu. */
-function sample(text: string): string {
+function piecesOf(text: string): string[] {
   const step = (text.length - PIECE) / (PIECES - 1);
-  const starts = Array.from({ length: PIECES }, (_, i) => Math.floor(i * step));
-  return starts.map((start) => text.slice(start, start + PIECE)).join(' ');
+  return Array.from({ length: PIECES }, (_, i) => {
+    const start = Math.floor(i * step);
+    return text.slice(start, start + PIECE);
+  });
 }
