@@ -10,7 +10,8 @@ export type FilterResult = { document: Document } | { rejected: Document; reject
 
 /**
  * Filters in their order. An entry is a name (`c4`), a name with settings
- * (`c4:min-sentences=3:javascript=off`), the name of a recipe (`fineweb-pipeline`), or a FilterSpec.
+ * (`c4:min-sentences=3:javascript=off`), the name of a recipe (`fineweb-pipeline`), or a
+ * FilterSpec.
  */
 export type FilterRecipe = readonly (string | FilterSpec)[];
 

@@ -1,6 +1,7 @@
 /**
  * FineWeb's own rules. `fineweb` is the code of datatrove 0.10, which made the data set.
- * `fineweb-paper` is the paper's text: a tenfold limit of repeated characters, and no rule on lists.
+ * `fineweb-paper` is the paper's text: a tenfold limit of repeated characters, and no rule on
+ * lists.
  */
 import type { Rules } from './filter.ts';
 import { share } from './text-measures.ts';

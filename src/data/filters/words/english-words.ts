@@ -77,7 +77,7 @@ const special = new Map<string, readonly string[]>([
 ]);
 const LONGEST_SPECIAL = Math.max(...[...special.keys()].map((text) => text.length));
 
-/** A special text that the rules divide, to be put together again where its parts stand in a row. */
+/** A special text that the rules divide. It is put together again where its parts are neighbours. */
 interface Rejoined {
   readonly parts: readonly string[];
   readonly text: string;

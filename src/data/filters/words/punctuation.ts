@@ -8,7 +8,7 @@ const RANGES: readonly (readonly [number, number])[] = [
 ];
 const MARKS = '!/—”:％１〈&(、━\\【#%「」，】；+^]~“《„\';’{|∶´[=-`*．（–？！：$～«〉,><》)?）。…@_."}►»';
 
-/** Ends of sentences in many scripts: `Sentence_Terminal` of Unicode 14 and three signs of Khmer. */
+/** Ends of sentences in many scripts: `Sentence_Terminal` of Unicode 14, and three of Khmer. */
 export const TERMINAL_PUNCTUATION: ReadonlySet<string> = new Set(
   [
     '!.?։؝؞؟۔܀܁܂߹࠷࠹࠽࠾।॥၊။።፧፨᙮᜵᜶។៕៖៙៚᠃᠉᥄᥅᪨᪩᪪᪫᭚᭛᭞᭟᭽᭾᰻᰼᱾᱿‼‽⁇⁈⁉⸮⸼⹓⹔。꓿꘎꘏꛳꛷꡶꡷꣎꣏꤯꧈꧉꩝꩞꩟꫰꫱꯫﹒﹖﹗',

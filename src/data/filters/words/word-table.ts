@@ -123,8 +123,8 @@ export class WordTable {
   }
 
   /**
-   * Puts the words from `start` to the next white space in `chunks.count` and `chunks.word`. Returns
-   * the place of that white space.
+   * Puts the words from `start` to the next white space in `chunks.count` and `chunks.word`.
+   * Returns the place of that white space.
    */
   #readChunk(text: string, start: number): number {
     let end = start;
