@@ -28,6 +28,8 @@ export interface TextFilter {
   readonly rules: Readonly<Record<string, RuleSetting>>;
   /** The text that is kept, which an editing filter changes, or why the document is rejected. */
   apply(measures: TextMeasures): string | Omit<Rejection, 'filter'>;
+  /** The value of each rule, where all are numbers that do not depend on settings. */
+  measure?(measures: TextMeasures): Record<string, number>;
 }
 
 /** A rule rejects a text whose measure is below its threshold (min) or above it (max). */
@@ -78,6 +80,7 @@ export function ruleFilter(name: string, version: string, rules: Rules, settings
     name,
     version,
     rules: Object.fromEntries(active.map(({ rule, threshold }) => [rule, threshold])),
+    measure: (measures) => Object.fromEntries(active.map(({ rule, measure }) => [rule, measure(measures)])),
     apply(measures) {
       for (const { rule, bound, measure, threshold } of active) {
         const value = measure(measures);

@@ -30,6 +30,20 @@ test.each([
   expect(String(error) + String((error as { remedy?: string }).remedy)).toContain(message);
 });
 
+test('measures every rule of a text, whatever its thresholds say', async () => {
+  const chain = await FilterChain.create(['gopher-quality:max-words=off', 'c4', 'fineweb', 'length']);
+  const values = chain.measure('# One line of it, and that is all.\nThe other…\n');
+  expect(values).toMatchObject({
+    'gopher-quality.min-words': 10,
+    'gopher-quality.min-stop-words': 3,
+    'gopher-quality.max-ellipsis-lines': 0.5,
+    'fineweb.min-terminated-lines': 0.5,
+    'length.max-characters': 46,
+  });
+  expect(Object.keys(values)).toHaveLength(9 + 5 + 4);
+  expect(chain.funnel[0]).toMatchObject({ documents_in: 0 });
+});
+
 test('counts documents and bytes before and after each filter', async () => {
   const chain = await FilterChain.create(['length:min-words=2', 'pii', 'length:max-characters=20']);
   const texts = ['eins', 'one two', 'é a@b.co', 'three words here and more'];

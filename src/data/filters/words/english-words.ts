@@ -77,7 +77,7 @@ const special = new Map<string, readonly string[]>([
 ]);
 const LONGEST_SPECIAL = Math.max(...[...special.keys()].map((text) => text.length));
 
-/** A special text that the rules divide. It is put together again where its parts are neighbours. */
+/** A special text that the rules divide. Where its parts are neighbours, they become it again. */
 interface Rejoined {
   readonly parts: readonly string[];
   readonly text: string;
