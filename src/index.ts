@@ -57,7 +57,7 @@ export {
   filterDocument,
   filterDocuments,
 } from './data/filters/filter-documents.ts';
-export { maskPersonalData } from './data/filters/personal-data.ts';
+export { maskPersonalData, type PersonalDataKinds } from './data/filters/personal-data.ts';
 export { type FilterName, type FilterSpec, filterNames, recipeNames } from './data/filters/presets.ts';
 export { type PackagedName, packagedDocuments, packagedNames } from './data/packaged/packaged.ts';
 export { type RatedTerm, ratedTerms } from './data/packaged/rated-terms.ts';

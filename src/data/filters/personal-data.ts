@@ -21,19 +21,33 @@ const ADDRESSES = [
 const PHONE = '|||PHONE_NUMBER|||';
 const CARD = '|||CARD_NUMBER|||';
 
+const allKinds = { email: true, ip: true, card: true, phone: true };
+
 /** The filter `pii`. It rejects no document. */
 export function personalDataFilter(settings: RuleSettings): TextFilter {
-  const rules = withSettings('pii', { email: true, ip: true, card: true, phone: true }, settings);
+  const rules = withSettings('pii', allKinds, settings);
+  const isOn = (kind: string) => rules[kind] !== false;
+  const kinds = { email: isOn('email'), ip: isOn('ip'), card: isOn('card'), phone: isOn('phone') };
   return {
     name: 'pii',
     version: PERSONAL_DATA_VERSION,
     rules,
-    apply: ({ text }) => maskPersonalData(text, rules),
+    apply: ({ text }) => maskPersonalData(text, kinds),
   };
 }
 
-/** @param kinds `email`, `ip`, `card`, `phone`: false leaves one out */
-export function maskPersonalData(text: string, kinds: RuleSettings = {}): string {
+/** Kinds of personal data. False leaves one out. */
+export interface PersonalDataKinds {
+  email?: boolean | undefined;
+  /** Public IPv4 addresses. */
+  ip?: boolean | undefined;
+  /** Numbers with the checksum of cards. */
+  card?: boolean | undefined;
+  phone?: boolean | undefined;
+}
+
+/** The text with personal data replaced. */
+export function maskPersonalData(text: string, kinds: PersonalDataKinds = {}): string {
   let masked = text;
   if (kinds.email !== false && text.includes('@')) masked = maskEmails(masked);
   if (kinds.ip !== false) masked = maskAddresses(masked);

@@ -36,7 +36,24 @@ const rules =
   (settings) =>
     ruleFilter(name, versions[name], ruleTables[name], settings);
 
-const presets = {
+/** The names of all filters. */
+export const filterNames = [
+  'c4',
+  'c4-paragraphs',
+  'gopher-quality',
+  'gopher-repetition',
+  'gopher-dolma',
+  'fineweb',
+  'fineweb-paper',
+  'language',
+  'length',
+  'word-list',
+  'pii',
+] as const;
+/** A name of a filter. */
+export type FilterName = (typeof filterNames)[number];
+
+const presets: Readonly<Record<FilterName, Make>> = {
   c4: c4Filter,
   'c4-paragraphs': c4ParagraphFilter,
   'gopher-quality': rules('gopher-quality'),
@@ -49,11 +66,7 @@ const presets = {
   length: rules('length'),
   'word-list': wordListFilter,
   pii: personalDataFilter,
-} satisfies Record<string, Make>;
-
-/** A name of a filter. */
-export type FilterName = keyof typeof presets;
-export const filterNames = Object.keys(presets) as FilterName[];
+};
 
 /** A filter with settings: a number or text for a rule, true and false for on and off. */
 export interface FilterSpec {
@@ -81,8 +94,13 @@ export const recipeNames = Object.keys(recipes);
 export async function createFilters(recipe: readonly (string | FilterSpec)[]): Promise<TextFilter[]> {
   const specs = recipe.flatMap((entry) => (typeof entry === 'string' ? parseEntry(entry) : [entry]));
   const filters: TextFilter[] = [];
-  for (const { name, rules: settings } of specs) {
+  for (const { name, rules: settings, ...others } of specs) {
     if (!isFilterName(name)) throw unknownName(String(name));
+    const [other] = Object.keys(others);
+    if (other !== undefined) {
+      const what = `the filter ${name} has a field ${other}, not only name and rules`;
+      throw new AthanorError('ERR_OPTION', what, 'put the settings of its rules into rules');
+    }
     filters.push(await presets[name](settings ?? {}));
   }
   return filters;

@@ -44,6 +44,14 @@ test('measures every rule of a text, whatever its thresholds say', async () => {
   expect(chain.funnel[0]).toMatchObject({ documents_in: 0 });
 });
 
+test('refuses a field that is neither name nor rules', async () => {
+  const spec = { name: 'c4' as const, rule: { javascript: false } };
+  await expect(createFilters([spec])).rejects.toMatchObject({
+    code: 'ERR_OPTION',
+    message: expect.stringContaining('a field rule'),
+  });
+});
+
 test('counts documents and bytes before and after each filter', async () => {
   const chain = await FilterChain.create(['length:min-words=2', 'pii', 'length:max-characters=20']);
   const texts = ['eins', 'one two', 'é a@b.co', 'three words here and more'];

@@ -20,7 +20,7 @@ function corpus(folder: string) {
     'short one',
     'short two',
     `${'again and again '.repeat(30)}`,
-    'Write to a.b@c.example or to 8.8.8.8, or do not write to any of them; it is up to you.',
+    'Please write to a.b@c.example or to 8.8.8.8 when you have found any mistake in these pages, whatever its size may be.',
     'a { b } c'.repeat(20),
   ];
   const file = join(folder, 'corpus.jsonl');
@@ -80,7 +80,7 @@ it('keeps what the filters keep, in both passes, and files the rest by rule', as
   );
   dataset.close();
   expect([...documents].sort()).toEqual([...new Set(kept)].sort());
-  expect(documents.join()).toContain('email@example.com or to 22.214.171.124');
+  expect(documents.some((text) => text.includes('email@example.com or to 22.214.171.124'))).toBe(true);
 
   expect(report.funnel.map(({ filter }) => filter)).toEqual(['length', 'gopher-repetition', 'c4', 'pii']);
   for (const [i, step] of report.funnel.entries()) {
