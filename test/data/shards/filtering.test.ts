@@ -20,7 +20,7 @@ function corpus(folder: string) {
     'short one',
     'short two',
     `${'again and again '.repeat(30)}`,
-    'Please write to a.b@c.example or to 8.8.8.8 when you have found any mistake in these pages, whatever its size may be.',
+    'If you find any mistake in these pages, write to a.b@c.example or to 8.8.8.8, whatever its size may be, and somebody will read it.',
     'a { b } c'.repeat(20),
   ];
   const file = join(folder, 'corpus.jsonl');
