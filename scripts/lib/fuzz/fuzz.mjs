@@ -14,7 +14,18 @@ import { Explained, root as packageRoot } from '../process.mjs';
 
 const allReaders = [
   ...['rows', 'questions', 'documents', 'tokenizer', 'text', 'ranks', 'template', 'model', 'index'],
-  ...['safetensors', 'checkpoint', 'resume', 'run', 'metrics', 'shards', 'packaged', 'config', 'report'],
+  ...[
+    'safetensors',
+    'checkpoint',
+    'resume',
+    'run',
+    'metrics',
+    'shards',
+    'wordList',
+    'packaged',
+    'config',
+    'report',
+  ],
 ];
 
 /** Limits of one input, and of the process. */
