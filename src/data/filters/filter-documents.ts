@@ -56,8 +56,8 @@ export class FilterChain {
   }
 
   /**
-   * The measures of a text by `filter.rule`, of all filters that are lists of thresholds: not of c4,
-   * language, word-list and pii. No rule ends it early, and no filter edits the text.
+   * The measures of a text by `filter.rule`, of all filters that are lists of thresholds: not of
+   * c4, language, word-list and pii. No rule ends it early, and no filter edits the text.
    */
   measure(text: string): Record<string, number> {
     this.#table.trim();

@@ -128,7 +128,7 @@ export class WordTable {
    */
   #readChunk(text: string, start: number): number {
     let end = start;
-    let [a, b] = [0, 0];
+    let [a, b] = [0x11c9dc5, 0x1747b28c];
     for (; end < text.length; end++) {
       const code = text.charCodeAt(end);
       if (isSpace(code)) break;
