@@ -53,6 +53,17 @@ export { createRunContext, type RunConsole, type RunContext } from './comm/run-c
 // Data
 export { type CorpusOptions, readCorpus } from './data/corpus/corpus.ts';
 export type { CorpusItem, Document, Dropped, DropReason } from './data/document.ts';
+export type { Rejection, RuleSetting, RuleSettings } from './data/filters/filter.ts';
+export {
+  FilterChain,
+  type FilterRecipe,
+  type FilterResult,
+  type FunnelStep,
+  filterDocument,
+  filterDocuments,
+} from './data/filters/filter-documents.ts';
+export { maskPersonalData, type PersonalDataKinds } from './data/filters/personal-data.ts';
+export { type FilterName, type FilterSpec, filterNames, recipeNames } from './data/filters/presets.ts';
 export { type LabelledMail, labelledMail } from './data/packaged/labelled-mail.ts';
 export { type PackagedName, packagedDocuments, packagedNames } from './data/packaged/packaged.ts';
 export { type RatedTerm, ratedTerms } from './data/packaged/rated-terms.ts';

@@ -137,6 +137,10 @@ export const commands: CommandTable = {
         summary: 'time a server under many streams next to the engine alone',
         load: async () => (await import('./bench-serve.ts')).serve,
       },
+      data: {
+        summary: 'time the filters of a corpus',
+        load: async () => (await import('./bench-data.ts')).data,
+      },
       sft: {
         summary: 'time fine-tuning next to pretraining',
         load: async () => (await import('./bench-stages.ts')).sft,

@@ -23,6 +23,7 @@ const unwanted = {
   empty: 'empty',
   too_short: 'too short',
   duplicate: 'a duplicate',
+  rejected: 'rejected by a filter',
   other_kind: 'not a kind of file that is read',
   tie: 'a tie',
 };

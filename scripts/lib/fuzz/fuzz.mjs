@@ -21,6 +21,7 @@ const allReaders = [
     'run',
     'metrics',
     'shards',
+    'wordList',
     'packaged',
     'config',
     'report',

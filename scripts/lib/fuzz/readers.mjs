@@ -212,7 +212,10 @@ export async function makeFiles(root) {
   const documents = Array.from({ length: 12 }, (_, i) => ({ text: `${i} ${texts[i % 2]}` }));
   put('corpus', { 'x.jsonl': lines(documents) });
   const sources = [join(root, 'corpus/x.jsonl')];
-  await prepareData({ sources, out: shards, tokenizer, vocabSize: 0, validationSplit: 0.3, minChars: 1 });
+  const split = { validationSplit: 0.3, minChars: 1 };
+  const filters = ['length:max-words=18'];
+  await prepareData({ sources, out: shards, tokenizer, vocabSize: 0, ...split, filters });
+  put('wordList', { 'words.txt': 'furnace\n\u4e2d\u6587\r\ncaf\u00e9 au lait\n' });
   const resume = join(root, 'resume');
   const settings = { batchSize: 2, context: 8, dtype: 'f32', evalTokens: 64, sampleTokens: 2 };
   await pretrain({ ...settings, data: shards, model: join(root, 'model'), steps: 3, out: resume });
@@ -268,6 +271,8 @@ export async function readersOf(root) {
   const { renderReport, writeReport } = await built('report/html-report');
   const { renderComparison } = await built('report/comparison');
   const { TokenDataset } = await built('data/shards/token-dataset');
+  const { rejectedExamples, rejectingRules } = await built('data/shards/filtering');
+  const { filterDocument } = await built('data/filters/filter-documents');
   const { readTgz } = await built('data/packaged/tar');
   const packagedText = await built('data/packaged/packaged-text');
   const { readConfig } = await built('cli/config-file');
@@ -384,7 +389,12 @@ export async function readersOf(root) {
       renderComparison(runs);
       MetricsLog.open(folder, { resumeStep: 2 }).close();
     },
-    shards: (folder) => {
+    wordList: (folder) => {
+      const rules = { file: join(folder, 'words.txt') };
+      return filterDocument({ id: '1', source: 'x', text: texts.join(' ') }, [{ name: 'word-list', rules }]);
+    },
+    shards: async (folder) => {
+      for (const rule of rejectingRules(folder)) await rejectedExamples(folder, rule, 100);
       const dataset = TokenDataset.open(folder, { verify: true });
       try {
         dataset.tokenizer();

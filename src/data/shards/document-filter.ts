@@ -5,8 +5,9 @@
 import { createHash } from 'node:crypto';
 import { AthanorError } from '../../base/errors.ts';
 import { type CorpusOptions, readCorpus } from '../corpus/corpus.ts';
-import { type Document, type Dropped, describeDropped, isBad } from '../document.ts';
+import { type CorpusItem, type Document, type Dropped, describeDropped, isBad } from '../document.ts';
 import { DigestSet } from './digest-set.ts';
+import type { FilterPass } from './filtering.ts';
 import { type PlacedDocument, Splitter } from './splitter.ts';
 
 export interface FilterOptions extends CorpusOptions {
@@ -29,11 +30,13 @@ export class DocumentFilter {
   /** Number of dropped items by reason. */
   readonly dropped: Record<string, number> = {};
   readonly #options: FilterOptions;
+  readonly #filters: FilterPass;
   #first: Dropped | undefined;
   #kept = 0;
 
-  constructor(options: FilterOptions) {
+  constructor(options: FilterOptions, filters: FilterPass) {
     this.#options = options;
+    this.#filters = filters;
   }
 
   /**
@@ -45,7 +48,8 @@ export class DocumentFilter {
     const { sources, signal, validationSplit } = this.#options;
     const seen = new DigestSet();
     const splitter = new Splitter(validationSplit);
-    for await (const item of readCorpus(sources, this.#options)) {
+    const items: AsyncIterable<CorpusItem> = this.#filters.step(readCorpus(sources, this.#options));
+    for await (const item of items) {
       if (signal?.aborted) throw new AthanorError('ERR_INTERRUPTED', 'preparing the data was interrupted');
       if ('dropped' in item) {
         this.#drop(item.dropped);

@@ -10,8 +10,11 @@ import { replaceFile } from '../../base/files/replace-file.ts';
 import { FolderLock } from '../../native/folder-lock.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
 import { checkSource } from '../corpus/corpus.ts';
+import type { Dropped } from '../document.ts';
+import { FilterChain, type FilterRecipe, type FunnelStep } from '../filters/filter-documents.ts';
+import { JsonlLog } from '../jsonl-log.ts';
 import { DocumentFilter, type FilterOptions } from './document-filter.ts';
-import { DroppedLog } from './dropped-log.ts';
+import { FilterPass, rejectedByRule } from './filtering.ts';
 import { MANIFEST, type Manifest, type Split, splits } from './manifest.ts';
 import { ShardWriter } from './shard-writer.ts';
 import type { PlacedDocument } from './splitter.ts';
@@ -22,6 +25,8 @@ export interface PrepareOptions extends FilterOptions {
   out: string;
   /** A tokenizer, or its folder or file. Default: one is trained on the training documents. */
   tokenizer?: Tokenizer | string | undefined;
+  /** Filters in their order, by name or with settings. Default: none. */
+  filters?: FilterRecipe | undefined;
   /** Vocabulary size of a tokenizer that is trained here. */
   vocabSize: number;
   /** Ids after which a shard is complete. Default 100 million, a file of 200 MB. */
@@ -55,6 +60,10 @@ export type PrepareReport = {
   sources: Record<string, { documents: number; tokens: number; bytes: number }>;
   /** Numbers of dropped lines and files by reason. */
   dropped: Record<string, number>;
+  /** Numbers of documents that filters rejected, by `filter.rule`. */
+  rejected: Record<string, number>;
+  /** Documents and bytes before and after each filter. */
+  funnel: FunnelStep[];
   shards: number;
   seconds: number;
 };
@@ -65,6 +74,7 @@ export type PrepareReport = {
  */
 const BATCH_CHARS = 4 << 20;
 const SHARD_TOKENS = 100_000_000;
+const DROPPED_LOG = 'dropped.jsonl';
 
 /**
  * Reads the sources, splits them into training and validation documents, encodes these and writes
@@ -83,12 +93,13 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
   }
   // A mistake in the last source must not show after hours on the first.
   for (const source of options.sources) checkSource(source, options.out);
+  const filters = await FilterChain.create(options.filters ?? []);
   const start = performance.now();
   const lock = FolderLock.takeName(options.out);
   try {
     return await createFolder(options.out, async (folder) => {
       const tokenizer = await tokenizerFor(options);
-      const report = await new ShardJob(options, tokenizer, folder).run();
+      const report = await new ShardJob(options, tokenizer, new FilterPass(filters, folder), folder).run();
       return { ...report, seconds: (performance.now() - start) / 1000 };
     });
   } finally {
@@ -104,8 +115,9 @@ async function tokenizerFor(options: PrepareOptions): Promise<Tokenizer> {
 
 async function trainTokenizer(options: PrepareOptions): Promise<Tokenizer> {
   const progress = { phase: 'training the tokenizer' as const, documents: 0, bytes: 0, tokens: 0 };
+  const filters = await FilterChain.create(options.filters ?? []);
   // Dropped items are reported in the second pass, when the documents are encoded.
-  const filter = new DocumentFilter({ ...options, onDropped: undefined });
+  const filter = new DocumentFilter({ ...options, onDropped: undefined }, new FilterPass(filters));
   async function* texts() {
     for await (const { text, split } of filter.documents()) {
       if (split !== 'train') continue;
@@ -126,11 +138,12 @@ class ShardJob {
   readonly #separator: number;
   readonly #width: 2 | 4;
   readonly #writers: Record<Split, ShardWriter>;
-  readonly #log: DroppedLog;
+  readonly #log: JsonlLog;
+  readonly #filters: FilterPass;
   readonly #sources = new Map<string, PrepareReport['sources'][string]>();
   readonly #progress = { phase: 'encoding' as const, documents: 0, bytes: 0, tokens: 0 };
 
-  constructor(options: PrepareOptions, tokenizer: Tokenizer, folder: string) {
+  constructor(options: PrepareOptions, tokenizer: Tokenizer, filters: FilterPass, folder: string) {
     const separator = tokenizer.eosId;
     if (separator === undefined) {
       throw new AthanorError(
@@ -148,7 +161,8 @@ class ShardJob {
     this.#separator = separator;
     this.#width = width;
     this.#writers = { train: writer('train'), validation: writer('validation') };
-    this.#log = new DroppedLog(folder);
+    this.#log = new JsonlLog(join(folder, DROPPED_LOG));
+    this.#filters = filters;
   }
 
   async run(): Promise<Omit<PrepareReport, 'seconds'>> {
@@ -156,6 +170,7 @@ class ShardJob {
       const dropped = await this.#writeDocuments();
       for (const split of splits) this.#writers[split].close();
       this.#log.close();
+      this.#filters.close();
       this.#tokenizer.save(this.#folder);
       const manifest = this.#manifest(dropped);
       replaceFile(join(this.#folder, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
@@ -163,19 +178,18 @@ class ShardJob {
     } finally {
       for (const split of splits) this.#writers[split].abandon();
       this.#log.abandon();
+      this.#filters.abandon();
     }
   }
 
   /** @returns number of dropped items by reason */
   async #writeDocuments(): Promise<Record<string, number>> {
     const { onDropped } = this.#options;
-    const filter = new DocumentFilter({
-      ...this.#options,
-      onDropped: (dropped) => {
-        this.#log.add(dropped);
-        onDropped?.(dropped);
-      },
-    });
+    const log = (dropped: Dropped) => {
+      this.#log.add(dropped);
+      onDropped?.(dropped);
+    };
+    const filter = new DocumentFilter({ ...this.#options, onDropped: log }, this.#filters);
     let batch: PlacedDocument[] = [];
     let chars = 0;
     for await (const document of filter.documents()) {
@@ -230,6 +244,7 @@ class ShardJob {
       splits: { train: totals(this.#writers.train), validation: totals(this.#writers.validation) },
       sources: [...this.#options.sources],
       dropped,
+      ...(this.#filters.funnel.length > 0 && { funnel: [...this.#filters.funnel] }),
     };
   }
 
@@ -248,6 +263,8 @@ class ShardJob {
       bytes_per_token: bytes / tokens,
       sources: Object.fromEntries(this.#sources),
       dropped,
+      rejected: rejectedByRule(this.#filters.funnel),
+      funnel: [...this.#filters.funnel],
       shards: train.shards.length + validation.shards.length,
     };
   }
