@@ -81,8 +81,8 @@ describe('the packages, installed', () => {
     const names = readdirSync(modules).filter((name) => !name.startsWith('.'));
     // The two that begin with node- are of SQLite.
     expect(names.sort()).toEqual([
-      ...['@athanor', '@hono', '@photostructure', 'athanor', 'commander', 'hono', 'node-addon-api'],
-      ...['node-gyp-build', 'tinybench', 'yaml'],
+      ...['@athanor', '@hono', '@photostructure', 'athanor', 'commander', 'eld', 'hono'],
+      ...['node-addon-api', 'node-gyp-build', 'tinybench', 'yaml'],
     ]);
     expect(existsSync(join(modules, 'athanor/native/test'))).toBe(false);
   });
