@@ -213,10 +213,11 @@ it('reads the older vocab.json and merges.txt where there is no tokenizer.json',
 
 describe('files', () => {
   it.each([
-    ['a missing folder', '/nonexistent/model', 'ERR_FILE_MISSING'],
-    ['a folder without tokenizer.json', tmpdir(), 'ERR_FILE_MISSING'],
-  ])('names %s', (_, path, code) => {
-    expect(() => Tokenizer.load(path)).toThrow(expect.objectContaining({ code }));
+    ['a missing folder', () => '/nonexistent/model'],
+    ['a folder without tokenizer.json', () => temporaryFolder()],
+  ])('names %s', (_, make) => {
+    const path = make();
+    expect(() => Tokenizer.load(path)).toThrow(expect.objectContaining({ code: 'ERR_FILE_MISSING' }));
     expect(() => Tokenizer.load(path)).toThrow(path);
   });
 
