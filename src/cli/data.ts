@@ -1,6 +1,7 @@
 /** `athanor data prepare` and `athanor data inspect`. */
 import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
+import { dedupOptions, renderDedup } from './dedup-options.ts';
 import { prepareEngine } from './engine.ts';
 import { Interrupt } from './interrupt.ts';
 import { choice, count, engineOptions, flag, inGroup, integer, number, path, text } from './options.ts';
@@ -31,6 +32,7 @@ export const prepare = defineCommand({
         default: 'skip',
       }),
     }),
+    ...dedupOptions,
     ...inGroup('Tokenizer', {
       tokenizer: path('folder or file of a tokenizer (default: train one on the corpus)'),
       vocabSize: integer('vocabulary of the tokenizer, if one is trained', {
@@ -67,7 +69,7 @@ export const prepare = defineCommand({
           }),
         onDropped: (dropped) => {
           const { reason } = dropped;
-          if (reason === 'duplicate') return;
+          if (reason === 'duplicate' || reason === 'near_duplicate') return;
           const before = drops.get(reason) ?? 0;
           drops.set(reason, before + 1);
           if (before < SHOWN_DROPS) progress.log(`dropped ${describeDropped(dropped)}`);
@@ -93,6 +95,7 @@ export const prepare = defineCommand({
         : []),
       `held out: ${result.validation_documents} documents, ${result.validation_tokens} tokens`,
       `dropped: ${dropped.join(', ') || 'none'}${dropped.length > 0 ? ` (see ${result.out}/dropped.jsonl)` : ''}`,
+      ...renderDedup(result),
       `shards in ${result.out}`,
     ].join('\n');
   },

@@ -23,6 +23,8 @@ const unwanted = {
   empty: 'empty',
   too_short: 'too short',
   duplicate: 'a duplicate',
+  near_duplicate: 'nearly a duplicate',
+  contaminated: 'text of an evaluation set',
   other_kind: 'not a kind of file that is read',
   tie: 'a tie',
 };

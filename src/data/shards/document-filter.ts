@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import { AthanorError } from '../../base/errors.ts';
 import { type CorpusOptions, readCorpus } from '../corpus/corpus.ts';
-import { type Document, type Dropped, describeDropped, isBad } from '../document.ts';
-import { DigestSet } from './digest-set.ts';
+import { type CorpusItem, type Document, type Dropped, describeDropped, isBad } from '../document.ts';
+import type { DedupPass } from './deduplication.ts';
 import { type PlacedDocument, Splitter } from './splitter.ts';
 
 export interface FilterOptions extends CorpusOptions {
@@ -29,48 +29,56 @@ export class DocumentFilter {
   /** Number of dropped items by reason. */
   readonly dropped: Record<string, number> = {};
   readonly #options: FilterOptions;
+  readonly #pass: DedupPass;
   #first: Dropped | undefined;
   #kept = 0;
 
-  constructor(options: FilterOptions) {
+  constructor(options: FilterOptions, pass: DedupPass) {
     this.#options = options;
+    this.#pass = pass;
+  }
+
+  /** The documents that stay, each with its split. Throws as `remaining` does. */
+  async *documents(): AsyncGenerator<PlacedDocument> {
+    const splitter = new Splitter(this.#options.validationSplit);
+    for await (const { document, digest } of this.remaining()) {
+      const placed = splitter.place(document, digest);
+      if (placed) yield placed;
+    }
+    yield* splitter.finish();
   }
 
   /**
-   * Documents of at least `minChars` characters, each text once. Throws ERR_FORMAT for a bad line
-   * with onBadLine 'fail', ERR_ARGUMENT when there is no document, ERR_INTERRUPTED when the signal
-   * aborts, and the errors of readCorpus.
+   * Documents of at least `minChars` characters that are no repetition, with their SHA-256. Throws
+   * ERR_FORMAT for a bad line with onBadLine 'fail', ERR_ARGUMENT when there is no document,
+   * ERR_INTERRUPTED when the signal aborts, and the errors of readCorpus.
    */
-  async *documents(): AsyncGenerator<PlacedDocument> {
-    const { sources, signal, validationSplit } = this.#options;
-    const seen = new DigestSet();
-    const splitter = new Splitter(validationSplit);
-    for await (const item of readCorpus(sources, this.#options)) {
+  async *remaining(): AsyncGenerator<{ document: Document; digest: Buffer }> {
+    const { sources, signal } = this.#options;
+    let items: AsyncIterable<CorpusItem> = readCorpus(sources, this.#options);
+    for (const step of this.#pass.steps()) items = step(items);
+    for await (const item of items) {
       if (signal?.aborted) throw new AthanorError('ERR_INTERRUPTED', 'preparing the data was interrupted');
       if ('dropped' in item) {
         this.#drop(item.dropped);
         continue;
       }
-      const placed = this.#place(item.document, seen, splitter);
-      if (placed) yield placed;
+      const { document } = item;
+      const digest = createHash('sha256').update(document.text).digest();
+      const dropped = this.#unwanted(document, digest);
+      if (dropped) {
+        this.#drop(dropped);
+        continue;
+      }
+      this.#kept += 1;
+      yield { document, digest };
     }
     if (this.#kept === 0) throw this.#nothingUsable();
-    yield* splitter.finish();
   }
 
-  #place(document: Document, seen: DigestSet, splitter: Splitter): PlacedDocument | undefined {
-    const { id, text } = document;
-    if (text.length < this.#options.minChars) {
-      this.#drop({ id, reason: 'too_short' });
-      return undefined;
-    }
-    const digest = createHash('sha256').update(text).digest();
-    if (!seen.add(digest)) {
-      this.#drop({ id, reason: 'duplicate' });
-      return undefined;
-    }
-    this.#kept += 1;
-    return splitter.place(document, digest);
+  #unwanted(document: Document, digest: Buffer): Dropped | undefined {
+    if (document.text.length < this.#options.minChars) return { id: document.id, reason: 'too_short' };
+    return this.#pass.repetition(document, digest);
   }
 
   #drop(dropped: Dropped): void {

@@ -10,14 +10,23 @@ import { replaceFile } from '../../base/files/replace-file.ts';
 import { FolderLock } from '../../native/folder-lock.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
 import { checkSource } from '../corpus/corpus.ts';
+import type { Dropped } from '../document.ts';
+import { JsonlLog } from '../jsonl-log.ts';
+import {
+  checkDedup,
+  type DecontaminationReport,
+  Deduplication,
+  type DedupOptions,
+  type DedupPass,
+  type DedupReport,
+} from './deduplication.ts';
 import { DocumentFilter, type FilterOptions } from './document-filter.ts';
-import { DroppedLog } from './dropped-log.ts';
 import { MANIFEST, type Manifest, type Split, splits } from './manifest.ts';
 import { ShardWriter } from './shard-writer.ts';
 import type { PlacedDocument } from './splitter.ts';
 
 /** Options of prepareData. */
-export interface PrepareOptions extends FilterOptions {
+export interface PrepareOptions extends FilterOptions, DedupOptions {
   /** The folder to write, which must not exist yet. */
   out: string;
   /** A tokenizer, or its folder or file. Default: one is trained on the training documents. */
@@ -32,7 +41,7 @@ export interface PrepareOptions extends FilterOptions {
 
 /** Counts of the current pass so far. */
 export interface PrepareProgress {
-  phase: 'training the tokenizer' | 'encoding';
+  phase: 'looking for duplicates' | 'training the tokenizer' | 'encoding';
   documents: number;
   /** Bytes of text as UTF-8. */
   bytes: number;
@@ -55,6 +64,11 @@ export type PrepareReport = {
   sources: Record<string, { documents: number; tokens: number; bytes: number }>;
   /** Numbers of dropped lines and files by reason. */
   dropped: Record<string, number>;
+  /** Documents that were dropped as repetitions, exact and near. */
+  duplicates: number;
+  dedup: DedupReport;
+  /** Null when there are no evaluation sets. */
+  decontamination: DecontaminationReport | null;
   shards: number;
   seconds: number;
 };
@@ -65,6 +79,7 @@ export type PrepareReport = {
  */
 const BATCH_CHARS = 4 << 20;
 const SHARD_TOKENS = 100_000_000;
+const DROPPED_LOG = 'dropped.jsonl';
 
 /**
  * Reads the sources, splits them into training and validation documents, encodes these and writes
@@ -83,12 +98,15 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
   }
   // A mistake in the last source must not show after hours on the first.
   for (const source of options.sources) checkSource(source, options.out);
+  checkDedup(options);
   const start = performance.now();
   const lock = FolderLock.takeName(options.out);
   try {
     return await createFolder(options.out, async (folder) => {
-      const tokenizer = await tokenizerFor(options);
-      const report = await new ShardJob(options, tokenizer, folder).run();
+      const dedup = await Deduplication.begin(options, folder);
+      await dedup.survey((pass) => survey(options, pass));
+      const tokenizer = await tokenizerFor(options, dedup);
+      const report = await new ShardJob(options, tokenizer, folder, dedup.pass(true)).run();
       return { ...report, seconds: (performance.now() - start) / 1000 };
     });
   } finally {
@@ -96,16 +114,28 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
   }
 }
 
-async function tokenizerFor(options: PrepareOptions): Promise<Tokenizer> {
+/** All documents before any is left out as nearly equal to another one. */
+async function* survey(options: PrepareOptions, pass: DedupPass) {
+  const progress = { phase: 'looking for duplicates' as const, documents: 0, bytes: 0, tokens: 0 };
+  const filter = new DocumentFilter({ ...options, onDropped: undefined }, pass);
+  for await (const { document } of filter.remaining()) {
+    progress.documents += 1;
+    progress.bytes += Buffer.byteLength(document.text);
+    options.onProgress?.(progress);
+    yield document;
+  }
+}
+
+async function tokenizerFor(options: PrepareOptions, dedup: Deduplication): Promise<Tokenizer> {
   const given = options.tokenizer;
-  if (given === undefined) return trainTokenizer(options);
+  if (given === undefined) return trainTokenizer(options, dedup.pass());
   return typeof given === 'string' ? Tokenizer.load(given) : given;
 }
 
-async function trainTokenizer(options: PrepareOptions): Promise<Tokenizer> {
+async function trainTokenizer(options: PrepareOptions, pass: DedupPass): Promise<Tokenizer> {
   const progress = { phase: 'training the tokenizer' as const, documents: 0, bytes: 0, tokens: 0 };
   // Dropped items are reported in the second pass, when the documents are encoded.
-  const filter = new DocumentFilter({ ...options, onDropped: undefined });
+  const filter = new DocumentFilter({ ...options, onDropped: undefined }, pass);
   async function* texts() {
     for await (const { text, split } of filter.documents()) {
       if (split !== 'train') continue;
@@ -126,11 +156,12 @@ class ShardJob {
   readonly #separator: number;
   readonly #width: 2 | 4;
   readonly #writers: Record<Split, ShardWriter>;
-  readonly #log: DroppedLog;
+  readonly #log: JsonlLog;
+  readonly #pass: DedupPass;
   readonly #sources = new Map<string, PrepareReport['sources'][string]>();
   readonly #progress = { phase: 'encoding' as const, documents: 0, bytes: 0, tokens: 0 };
 
-  constructor(options: PrepareOptions, tokenizer: Tokenizer, folder: string) {
+  constructor(options: PrepareOptions, tokenizer: Tokenizer, folder: string, pass: DedupPass) {
     const separator = tokenizer.eosId;
     if (separator === undefined) {
       throw new AthanorError(
@@ -148,7 +179,8 @@ class ShardJob {
     this.#separator = separator;
     this.#width = width;
     this.#writers = { train: writer('train'), validation: writer('validation') };
-    this.#log = new DroppedLog(folder);
+    this.#log = new JsonlLog(join(folder, DROPPED_LOG));
+    this.#pass = pass;
   }
 
   async run(): Promise<Omit<PrepareReport, 'seconds'>> {
@@ -156,6 +188,7 @@ class ShardJob {
       const dropped = await this.#writeDocuments();
       for (const split of splits) this.#writers[split].close();
       this.#log.close();
+      this.#pass.close();
       this.#tokenizer.save(this.#folder);
       const manifest = this.#manifest(dropped);
       replaceFile(join(this.#folder, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
@@ -163,19 +196,18 @@ class ShardJob {
     } finally {
       for (const split of splits) this.#writers[split].abandon();
       this.#log.abandon();
+      this.#pass.abandon();
     }
   }
 
   /** @returns number of dropped items by reason */
   async #writeDocuments(): Promise<Record<string, number>> {
     const { onDropped } = this.#options;
-    const filter = new DocumentFilter({
-      ...this.#options,
-      onDropped: (dropped) => {
-        this.#log.add(dropped);
-        onDropped?.(dropped);
-      },
-    });
+    const log = (dropped: Dropped) => {
+      this.#log.add(dropped);
+      onDropped?.(dropped);
+    };
+    const filter = new DocumentFilter({ ...this.#options, onDropped: log }, this.#pass);
     let batch: PlacedDocument[] = [];
     let chars = 0;
     for await (const document of filter.documents()) {
@@ -235,6 +267,7 @@ class ShardJob {
 
   #report({ splits: { train, validation }, vocab_size, dropped }: Manifest): Omit<PrepareReport, 'seconds'> {
     const { documents, tokens, bytes } = this.#progress;
+    const dedup = this.#pass.report;
     return {
       out: this.#options.out,
       documents,
@@ -248,6 +281,9 @@ class ShardJob {
       bytes_per_token: bytes / tokens,
       sources: Object.fromEntries(this.#sources),
       dropped,
+      duplicates: dedup.exact_documents + dedup.near_documents,
+      dedup,
+      decontamination: this.#pass.decontamination() ?? null,
       shards: train.shards.length + validation.shards.length,
     };
   }

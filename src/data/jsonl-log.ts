@@ -1,27 +1,26 @@
-/** Writes `dropped.jsonl`: each line or file that was left out, and the reason. */
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileError } from '../../base/errors.ts';
-import type { Dropped } from '../document.ts';
+/** Writes a file of JSON Lines piece by piece, such as `dropped.jsonl`. */
+import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileError } from '../base/errors.ts';
 
-export const DROPPED_LOG = 'dropped.jsonl';
 const BUFFER_CHARS = 1 << 16;
 
-export class DroppedLog {
+export class JsonlLog {
   readonly #path: string;
   #file = -1;
   #buffer = '';
 
-  constructor(folder: string) {
-    this.#path = join(folder, DROPPED_LOG);
+  /** @param path its folder is made when the first row is written */
+  constructor(path: string) {
+    this.#path = path;
   }
 
-  add(dropped: Dropped): void {
-    this.#buffer += `${JSON.stringify(dropped)}\n`;
+  add(row: object): void {
+    this.#buffer += `${JSON.stringify(row)}\n`;
     if (this.#buffer.length >= BUFFER_CHARS) this.#flush();
   }
 
-  /** Completes the file and flushes it. There is no file when nothing was dropped. */
+  /** Completes the file and flushes it. There is no file when there was no row. */
   close(): void {
     this.#flush();
     if (this.#file < 0) return;
@@ -40,7 +39,10 @@ export class DroppedLog {
     const bytes = Buffer.from(this.#buffer);
     this.#buffer = '';
     try {
-      if (this.#file < 0) this.#file = openSync(this.#path, 'w');
+      if (this.#file < 0) {
+        mkdirSync(dirname(this.#path), { recursive: true });
+        this.#file = openSync(this.#path, 'w');
+      }
       for (let done = 0; done < bytes.length; ) done += writeSync(this.#file, bytes, done);
     } catch (error) {
       throw fileError(error, this.#path, 'write');
