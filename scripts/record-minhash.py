@@ -1,12 +1,13 @@
 # Records what datatrove makes of texts, for the MinHash of native/text: the tables of its text
 # normalisation and of its English words (native/text/simplified_characters.h), and signatures for
-# the tests (test/data/dedup/fixtures/datatrove-signatures.json). Run in the repository root, with
+# the tests (test/data/dedup/fixtures/datatrove-*.json). Run in the repository root, with
 # datatrove's sources in PYTHONPATH (commit a649de79, Python 3.11 with Unicode 14):
 # pip install spacy==3.8.16 xxhash numpy regex && python3 scripts/record-minhash.py
 import json
 import random
 import re
 import unicodedata
+from types import SimpleNamespace
 
 import xxhash
 
@@ -14,8 +15,10 @@ import xxhash
 digest_of_bytes = xxhash.xxh64_intdigest
 xxhash.xxh64_intdigest = lambda data: digest_of_bytes(data.encode() if isinstance(data, str) else data)
 
+from datatrove.pipeline.decont.n_grams import NGramsDecontConfig, NGramsDecontIndexer  # noqa: E402
 from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupSignature  # noqa: E402
-from datatrove.utils.text import PUNCTUATION, simplify_text  # noqa: E402
+from datatrove.utils.hashing import create_hash_func  # noqa: E402
+from datatrove.utils.text import PUNCTUATION, ngrams, simplify_text  # noqa: E402
 
 POINTS = [point for point in range(0x110000) if not 0xD800 <= point < 0xE000]
 SEPARATOR, DROPPED, DIGIT, DECIMAL, PREFIX, SUFFIX, ICON, CURRENCY = (1 << bit for bit in range(8))
@@ -150,7 +153,9 @@ def write_signatures():
         english = file.read()
     texts = [english[at : at + 1500] for at in range(0, 12000, 1500)]
     texts += [" ".join(rng.choice(PIECES) for _ in range(40)) for _ in range(25)]
-    texts += ["".join(rng.choice(PIECES) for _ in range(60)) + " a b c d e" for _ in range(25)]
+    # Glued together without U+2260, of whose neighbours native/text takes letters only.
+    glued = [piece for piece in PIECES if piece != "≠"]
+    texts += ["".join(rng.choice(glued) for _ in range(60)) + " a b c d e" for _ in range(25)]
     alphabet = "abz0 1.,'-©€‘§é🙂\u0301km"
     texts += ["".join(rng.choice(alphabet) for _ in range(120)) for _ in range(40)]
     texts += ["one two three four", "one two three four five", "", "word " * 50]
@@ -183,5 +188,31 @@ def write_signatures():
         file.write("\n")
 
 
+def write_decontamination():
+    """The first run of words of each text that datatrove finds in its index of evaluation texts."""
+    config = NGramsDecontConfig(n_grams=12)
+    tokenizer, hash_func = signer.word_tokenizer, create_hash_func(config.hash_config)
+    indexer = SimpleNamespace(config=config, tokenizer=tokenizer, hash_func=hash_func)
+    with open(ENGLISH, encoding="utf8") as file:
+        words = file.read().split()[:1500]
+    rng = random.Random(11)
+    evaluations = [" ".join(words[at : at + rng.randint(5, 40)]) for at in range(0, 1500, 100)]
+    index = {h: "" for text in evaluations for h in NGramsDecontIndexer.compute_hashes(indexer, text)}
+    texts = []
+    for at in range(0, 1500, 40):
+        piece = words[at : at + 60]
+        for _ in range(rng.choice([0, 2, 6])):
+            piece[rng.randrange(len(piece))] = "changed"
+        texts.append(" ".join(piece))
+    found = []
+    for text in texts:
+        runs = ngrams(tokenizer.word_tokenize(simplify_text(text)), config.n_grams)
+        found.append(next((run for run in map(" ".join, runs) if hash_func(run) in index), None))
+    with open("test/data/dedup/fixtures/datatrove-decontamination.json", "w", encoding="utf8") as file:
+        json.dump({"evaluations": evaluations, "texts": texts, "found": found}, file, ensure_ascii=False, indent=0)
+        file.write("\n")
+
+
 write_tables()
 write_signatures()
+write_decontamination()

@@ -47,6 +47,40 @@ export { type Communicator, type Ranks, type Reduction, selfCommunicator } from 
 export { createRunContext, type RunConsole, type RunContext } from './comm/run-context.ts';
 // Data
 export { type CorpusOptions, readCorpus } from './data/corpus/corpus.ts';
+export {
+  type Contamination,
+  type DecontaminationOptions,
+  Decontaminator,
+  decontaminationDefaults,
+  type EvaluationSet,
+  withoutContaminated,
+} from './data/dedup/decontaminate.ts';
+export { DigestSet } from './data/dedup/digest-set.ts';
+export { type EvaluationText, evaluationTexts } from './data/dedup/evaluation-texts.ts';
+export {
+  comparedWords,
+  MinHasher,
+  type MinHashOptions,
+  matchProbability,
+  minHashDefaults,
+  signatureSimilarity,
+} from './data/dedup/minhash.ts';
+export {
+  findNearDuplicates,
+  type KeepPolicy,
+  NearDuplicateFinder,
+  type NearDuplicateOptions,
+  type NearDuplicateReport,
+  NearDuplicates,
+  withoutNearDuplicates,
+} from './data/dedup/near-duplicates.ts';
+export {
+  type RemainingText,
+  type RepeatedPartOptions,
+  RepeatedParts,
+  type RepeatedUnit,
+  withoutRepeatedParts,
+} from './data/dedup/repeated-parts.ts';
 export type { CorpusItem, Document, Dropped, DropReason } from './data/document.ts';
 export { type PackagedName, packagedDocuments, packagedNames } from './data/packaged/packaged.ts';
 export { type RatedTerm, ratedTerms } from './data/packaged/rated-terms.ts';
@@ -63,6 +97,12 @@ export {
   type SupervisedSet,
   supervisedExamples,
 } from './data/rows/supervised-examples.ts';
+export type {
+  DecontaminationReport,
+  DedupMethod,
+  DedupOptions,
+  DedupReport,
+} from './data/shards/deduplication.ts';
 export {
   type EvaluationBatch,
   type EvaluationBatchOptions,

@@ -11,6 +11,7 @@ namespace {
 
 constexpr uint32_t kCapitalSigma = 0x3A3;
 constexpr uint32_t kFinalSigma = 0x3C2;
+constexpr uint32_t kSigma = 0x3C3;
 constexpr uint32_t kFirstHangul = 0xAC00;
 constexpr uint32_t kHangulCount = 11172;
 
@@ -35,14 +36,40 @@ Point point_at(const uint8_t* at, const uint8_t* end) {
   return bytes == 0 ? Point{0xFFFD, 1} : Point{point, bytes};
 }
 
-bool is_letter(Point point) { return (unicode_classes()[point.value] & kLetter) != 0; }
+bool is_cased(uint32_t point) { return (unicode_classes()[point] & (kUpper | kLower)) != 0; }
+
+/// What stands inside of a word without being part of its case, of all that Unicode lists the usual.
+bool is_case_ignorable(uint32_t point) {
+  return (simplified().flags[point] & kDropped) != 0 ||
+         std::u32string_view(U"'.:^`\u00AD\u00B7\u2018\u2019\u2024\u2027\u200B\u200C\u200D").find(point) !=
+             std::u32string_view::npos;
+}
+
+/// Whether the capital sigma from `at` to `behind` ends a word, where its lower case is another one.
+bool is_final_sigma(const uint8_t* begin, const uint8_t* at, const uint8_t* behind, const uint8_t* end) {
+  uint32_t before = 0;
+  do {
+    if (at == begin) return false;
+    do --at;
+    while (at > begin && (*at & 0xC0) == 0x80);
+    before = point_at(at, end).value;
+  } while (is_case_ignorable(before));
+  if (!is_cased(before)) return false;
+  while (behind < end) {
+    const Point next = point_at(behind, end);
+    if (!is_case_ignorable(next.value)) return !is_cased(next.value);
+    behind += next.bytes;
+  }
+  return true;
+}
 
 /// Whether a mark at i > 0 divides the word. Of the marks between two letters only these are left by
 /// the simplification: it makes them of U+2260, U+226E and U+226F.
 bool is_infix(std::u32string_view word, size_t i) {
   const auto has = [&](size_t at, uint8_t classes) { return (unicode_classes()[word[at]] & classes) != 0; };
   const bool relation = word[i] == '=' || word[i] == '<' || word[i] == '>';
-  if (relation) return i + 1 < word.size() && (has(i - 1, kLetter) || word[i - 1] == '0') && has(i + 1, kLetter);
+  const uint8_t letters = kLetter | kMark;
+  if (relation) return i + 1 < word.size() && (has(i - 1, letters) || word[i - 1] == '0') && has(i + 1, letters);
   return (simplified().flags[word[i]] & kIconMark) != 0;
 }
 
@@ -143,8 +170,8 @@ void Words::assign(std::span<const uint8_t> text) {
     if (flags & kSeparator) {
       end_chunk(chunk);
     } else if (point.value == kCapitalSigma) {
-      const bool behind_letter = text_.size() > chunk.start;
-      put((behind_letter && (at == end || !is_letter(point_at(at, end)))) ? kFinalSigma : 0x3C3, chunk);
+      const bool is_final = is_final_sigma(text.data(), at - point.bytes, at, end);
+      put(is_final ? kFinalSigma : kSigma, chunk);
     } else if ((flags & kDropped) == 0) {
       put_simplified(point.value, chunk);
     }

@@ -4,7 +4,7 @@ import { choice, count, flag, inGroup, list, path } from './options.ts';
 
 export const dedupOptions = inGroup('Data', {
   dedup: choice(
-    'repetitions to drop: none, equal documents, also equal paragraphs or lines, or also nearly equal documents',
+    'drop repetitions: equal documents, and with these words also paragraphs, lines or near duplicates',
     ['none', 'exact', 'exact-paragraph', 'exact-line', 'minhash'],
     { default: 'exact' },
   ),

@@ -2,10 +2,9 @@
  * The digests of a corpus in a file, for a later corpus to be compared with: 16 bytes that name the
  * format, then 16 bytes per digest.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { AthanorError, fileError } from '../../base/errors.ts';
-import { DIGEST_BYTES, DigestSet } from './digest-set.ts';
+import { DIGEST_BYTES, type DigestSet } from './digest-set.ts';
 
 const HEADER = Buffer.from('ATHDIGEST 1     ');
 const CHUNK_BYTES = 1 << 20;
@@ -14,7 +13,6 @@ const CHUNK_BYTES = 1 << 20;
 export function writeDigests(path: string, digests: DigestSet): void {
   let file = -1;
   try {
-    mkdirSync(dirname(path), { recursive: true });
     file = openSync(path, 'w');
     let chunk: Buffer[] = [HEADER];
     const flush = () => {

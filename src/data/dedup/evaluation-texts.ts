@@ -57,7 +57,11 @@ async function* plainTexts(file: string): AsyncGenerator<EvaluationText> {
 
 function unreadable({ id, reason, detail }: Dropped): AthanorError {
   const why = `${reason.replaceAll('_', ' ')}${detail ? ` (${detail})` : ''}`;
-  return new AthanorError('ERR_FORMAT', `${id}: ${why}`, 'correct it: a set that is read in part hides leaks');
+  return new AthanorError(
+    'ERR_FORMAT',
+    `${id}: ${why}`,
+    'correct it: a set that is read in part hides leaks',
+  );
 }
 
 /** All strings of a value, in order. */

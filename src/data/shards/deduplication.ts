@@ -2,7 +2,7 @@
  * What `data prepare` does about repeated and contaminated documents: the options, the pass over the
  * corpus that finds near duplicates, and the files that stay in the folder.
  */
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError } from '../../base/errors.ts';
 import { type Contamination, Decontaminator, inspected } from '../dedup/decontaminate.ts';
@@ -47,8 +47,9 @@ export interface DedupOptions {
 /** What was removed as a repetition. Bytes are those of UTF-8. */
 export type DedupReport = {
   method: DedupMethod;
-  /** Documents whose text stood before, here or in an earlier corpus. */
+  /** Documents whose text, or each part of it, stood before, here or in an earlier corpus. */
   exact_documents: number;
+  /** Of those whose text stood before. */
   exact_bytes: number;
   /** Documents that are nearly equal to one that stays. */
   near_documents: number;
@@ -74,9 +75,9 @@ export type DecontaminationReport = {
   sets: { source: string; texts: number; too_short: number; documents: number }[];
 };
 
-const FOLDER = 'dedup';
-const digestFile = (folder: string, unit: string) => join(folder, FOLDER, `${unit}.digests`);
-const keysFile = (folder: string) => join(folder, FOLDER, 'minhash.keys');
+const digestFile = (folder: string, unit: string) => join(folder, `${unit}.digests`);
+const keysFile = (folder: string) => join(folder, 'minhash.keys');
+const CLUSTERS = 'clusters.jsonl';
 
 const unitOf = (method: DedupMethod) =>
   method === 'exact-paragraph' ? 'paragraph' : method === 'exact-line' ? 'line' : undefined;
@@ -104,13 +105,21 @@ export function checkDedup(options: DedupOptions): void {
     decontaminate.length > 0,
   );
   if (against.length > 0 && dedup === 'none') {
-    throw new AthanorError('ERR_OPTION', '`against` has no effect with `dedup` none', 'choose another method');
+    throw new AthanorError(
+      'ERR_OPTION',
+      '`against` has no effect with `dedup` none',
+      'choose another method',
+    );
   }
   for (const folder of against) {
     for (const path of filesOfEarlier(folder, dedup)) {
       if (existsSync(path)) continue;
       const remedy = `prepare that corpus with \`dedup\` ${dedup}`;
-      throw new AthanorError('ERR_FILE_MISSING', `${folder} cannot be compared with: it has no ${path}`, remedy);
+      throw new AthanorError(
+        'ERR_FILE_MISSING',
+        `${folder} cannot be compared with: it has no ${path}`,
+        remedy,
+      );
     }
   }
 }
@@ -171,7 +180,6 @@ export class Deduplication {
     if (this.method !== 'minhash') return;
     const { dedupKeep, dedupNgram, dedupBands, dedupRows, against = [] } = this.#options;
     const pass = this.pass();
-    mkdirSync(join(this.#folder, FOLDER), { recursive: true });
     this.#near = await findNearDuplicates(read(pass), {
       keep: dedupKeep ?? 'first',
       ngram: dedupNgram ?? minHashDefaults.ngram,
@@ -264,7 +272,7 @@ export class DedupPass {
     const cluster = near.cluster(index);
     if (cluster === undefined) return undefined;
     const kept = near.isKept(index);
-    this.#log('dedup/clusters.jsonl', { cluster, id, kept });
+    this.#log(CLUSTERS, { cluster, id, kept });
     if (kept) return undefined;
     this.report.near_documents += 1;
     this.report.near_bytes += Buffer.byteLength(document.text);
@@ -281,7 +289,10 @@ export class DedupPass {
     return true;
   }
 
-  async *#clean(items: AsyncIterable<CorpusItem>, decontaminator: Decontaminator): AsyncGenerator<CorpusItem> {
+  async *#clean(
+    items: AsyncIterable<CorpusItem>,
+    decontaminator: Decontaminator,
+  ): AsyncGenerator<CorpusItem> {
     const documentOf = (item: CorpusItem) => ('document' in item ? item.document : undefined);
     for await (const { item, contamination } of inspected(items, decontaminator, documentOf)) {
       if (!contamination || !('document' in item)) {
@@ -323,8 +334,12 @@ export class DedupPass {
       const rule = `exact-${unit}`;
       const row = { id, source, rule, value: left.removed.length, threshold: 1, text: removed };
       this.#log(`rejected/${rule}.jsonl`, row);
-      if (/\S/.test(left.text)) yield { document: { ...item.document, text: left.text } };
-      else yield { dropped: { id, reason: 'duplicate', detail: `every ${unit} of it stood before` } };
+      if (/\S/.test(left.text)) {
+        yield { document: { ...item.document, text: left.text } };
+        continue;
+      }
+      this.report.exact_documents += 1;
+      yield { dropped: { id, reason: 'duplicate', detail: `every ${unit} of it stood before` } };
     }
   }
 
