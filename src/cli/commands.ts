@@ -95,6 +95,10 @@ export const commands: CommandTable = {
         summary: 'time rollouts and updates of PPO',
         load: async () => (await import('./bench-stages.ts')).ppo,
       },
+      data: {
+        summary: 'time the steps of preparing a corpus',
+        load: async () => (await import('./bench-data.ts')).data,
+      },
     },
   },
   data: {
