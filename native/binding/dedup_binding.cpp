@@ -72,7 +72,9 @@ class NgramIndexWrap : public NativeClass<NgramIndexWrap> {
   explicit NgramIndexWrap(const Napi::CallbackInfo& info) : NativeClass(info) {
     construct<Constructor>(info, index_);
   }
-  PackedNumbers<uint32_t> add(const TextViews& texts, uint32_t set) { return {index_->add(texts.views(), set)}; }
+  PackedNumbers<uint32_t> add(const TextViews& texts, uint32_t set) {
+    return {index_->add(texts.views(), set)};
+  }
   Matches find(const TextViews& texts) {
     Matches matches;
     auto& [counts, sets, words] = matches;

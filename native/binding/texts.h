@@ -71,5 +71,4 @@ struct TypeText<TextViews> {
 template <>
 struct TypeText<TextCopies> : TypeText<TextViews> {};
 
-
 }  // namespace athanor::binding

@@ -19,9 +19,7 @@ struct KeyRecord {
   static constexpr int kDocumentBits = 48;
   uint64_t document() const { return low & ((uint64_t{1} << kDocumentBits) - 1); }
   uint16_t key_end() const { return static_cast<uint16_t>(low >> kDocumentBits); }
-  bool same_key(const KeyRecord& other) const {
-    return high == other.high && key_end() == other.key_end();
-  }
+  bool same_key(const KeyRecord& other) const { return high == other.high && key_end() == other.key_end(); }
   auto operator<=>(const KeyRecord&) const = default;
 };
 

@@ -40,8 +40,8 @@ class NumpyRandom {
 }  // namespace
 
 MinHasher::MinHasher(const MinHashOptions& options) : options_(options) {
-  expect(options.ngram >= 1 && options.ngram <= kMostWords, ErrorCode::kArgument,
-         "expected 1 to ", kMostWords, " words per shingle but got ", options.ngram);
+  expect(options.ngram >= 1 && options.ngram <= kMostWords, ErrorCode::kArgument, "expected 1 to ",
+         kMostWords, " words per shingle but got ", options.ngram);
   expect(options.bands >= 1 && options.rows >= 1 && options.bands <= kMostHashes &&
              options.rows <= kMostHashes && hashes() <= kMostHashes,
          ErrorCode::kArgument, "expected 1 to ", kMostHashes, " hashes in bands but got ", options.bands,

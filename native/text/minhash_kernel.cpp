@@ -3,16 +3,16 @@
 namespace athanor::text {
 namespace {
 
-#define ATHANOR_LEAST_PERMUTED(name)                                                                      \
-  void name(const uint64_t* hashes, size_t count, const uint64_t* factors, const uint64_t* addends,       \
-            uint64_t* least, size_t permutations) {                                                       \
-    least_permuted_body(hashes, count, factors, addends, least, permutations);                            \
+#define ATHANOR_LEAST_PERMUTED(name)                                                                \
+  void name(const uint64_t* hashes, size_t count, const uint64_t* factors, const uint64_t* addends, \
+            uint64_t* least, size_t permutations) {                                                 \
+    least_permuted_body(hashes, count, factors, addends, least, permutations);                      \
   }
 
 ATHANOR_LEAST_PERMUTED(portable)
 #if defined(__x86_64__)
 [[gnu::target("avx2")]] ATHANOR_LEAST_PERMUTED(avx2)
-[[gnu::target("avx512f,avx512dq,avx512vl,prefer-vector-width=512")]] ATHANOR_LEAST_PERMUTED(avx512)
+    [[gnu::target("avx512f,avx512dq,avx512vl,prefer-vector-width=512")]] ATHANOR_LEAST_PERMUTED(avx512)
 #endif
 #undef ATHANOR_LEAST_PERMUTED
 

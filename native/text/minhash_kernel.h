@@ -1,6 +1,6 @@
-// The least (a * hash + b) mod (2^61 - 1) over a block of hashes: the inner loop of MinHash, compiled
-// for each instruction set of this family of processors. All compute with whole numbers, so their
-// results are equal.
+// The least (a * hash + b) mod (2^61 - 1) over a block of hashes: the inner loop of MinHash,
+// compiled for each instruction set of this family of processors. All compute with whole numbers,
+// so their results are equal.
 #pragma once
 
 #include <cstddef>

@@ -4,6 +4,7 @@
 #include <deque>
 #include <iterator>
 
+#include "text/english_words.h"
 #include "text/simplified_characters.h"
 #include "text/unicode.h"
 
@@ -17,7 +18,8 @@ void fill_mapped(Simplified& s) {
   for (uint32_t point = 0; point < kPoints; ++point) s.mapped[point] = point;
   for (size_t i = 0; i < std::size(kMappedCharacters); i += 4) {
     const uint32_t* run = kMappedCharacters + i;
-    for (uint32_t point = run[0]; point <= run[1]; point += run[2]) s.mapped[point] = run[3] + (point - run[0]);
+    for (uint32_t point = run[0]; point <= run[1]; point += run[2])
+      s.mapped[point] = run[3] + (point - run[0]);
   }
   for (size_t i = 0; i < std::size(kExpandedCharacters); i += 2 + kExpandedCharacters[i + 1]) {
     const uint32_t* entry = kExpandedCharacters + i;
@@ -42,7 +44,8 @@ void fill_words(Simplified& s) {
     s.longest_unit = std::max(s.longest_unit, entry->size());
   }
   s.may_divide.resize(size_t{1} << 20);
-  static std::deque<std::string>* whole = new std::deque<std::string>();  // the keys, as long as the table
+  // The keys of the table, which live as long.
+  static auto* whole = new std::deque<std::string>();
   for (const std::string_view pieces : kDividedWords) {
     std::string& word = whole->emplace_back();
     std::copy_if(pieces.begin(), pieces.end(), std::back_inserter(word), [](char c) { return c != ' '; });

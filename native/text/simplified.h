@@ -1,5 +1,5 @@
-// Characters as datatrove simplifies them, and the affixes of English words in spaCy; built on first
-// use from the generated tables.
+// Characters as datatrove simplifies them, and the affixes of English words in spaCy; built on
+// first use from the generated tables.
 #pragma once
 
 #include <cstdint>
@@ -12,13 +12,13 @@
 namespace athanor::text {
 
 enum CharacterFlag : uint8_t {
-  kSeparator = 1,   // punctuation that becomes a space, white space, control characters
-  kDropped = 2,     // Mn
-  kDigit = 4,       // Nd
-  kDecimal = 8,     // stands between the digits of one number
-  kPrefixMark = 16,   // is a word of its own before others
-  kSuffixMark = 32,   // the same behind others
-  kIconMark = 64,     // the same in the middle
+  kSeparator = 1,       // punctuation that becomes a space, white space, control characters
+  kDropped = 2,         // Mn
+  kDigit = 4,           // Nd
+  kDecimal = 8,         // stands between the digits of one number
+  kPrefixMark = 16,     // is a word of its own before others
+  kSuffixMark = 32,     // the same behind others
+  kIconMark = 64,       // the same in the middle
   kCurrencyMark = 128,  // the same behind a digit
 };
 inline constexpr uint8_t kMarks = kPrefixMark | kSuffixMark | kIconMark | kCurrencyMark;

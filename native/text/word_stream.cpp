@@ -38,14 +38,16 @@ Point point_at(const uint8_t* at, const uint8_t* end) {
 
 bool is_cased(uint32_t point) { return (unicode_classes()[point] & (kUpper | kLower)) != 0; }
 
-/// What stands inside of a word without being part of its case, of all that Unicode lists the usual.
+/// What stands inside of a word without being part of its case, of all that Unicode lists the
+/// usual.
 bool is_case_ignorable(uint32_t point) {
   return (simplified().flags[point] & kDropped) != 0 ||
          std::u32string_view(U"'.:^`\u00AD\u00B7\u2018\u2019\u2024\u2027\u200B\u200C\u200D").find(point) !=
              std::u32string_view::npos;
 }
 
-/// Whether the capital sigma from `at` to `behind` ends a word, where its lower case is another one.
+/// Whether the capital sigma from `at` to `behind` ends a word, where its lower case is another
+/// one.
 bool is_final_sigma(const uint8_t* begin, const uint8_t* at, const uint8_t* behind, const uint8_t* end) {
   uint32_t before = 0;
   do {
@@ -63,13 +65,14 @@ bool is_final_sigma(const uint8_t* begin, const uint8_t* at, const uint8_t* behi
   return true;
 }
 
-/// Whether a mark at i > 0 divides the word. Of the marks between two letters only these are left by
-/// the simplification: it makes them of U+2260, U+226E and U+226F.
+/// Whether a mark at i > 0 divides the word. Of the marks between two letters only these are left
+/// by the simplification: it makes them of U+2260, U+226E and U+226F.
 bool is_infix(std::u32string_view word, size_t i) {
   const auto has = [&](size_t at, uint8_t classes) { return (unicode_classes()[word[at]] & classes) != 0; };
   const bool relation = word[i] == '=' || word[i] == '<' || word[i] == '>';
   const uint8_t letters = kLetter | kMark;
-  if (relation) return i + 1 < word.size() && (has(i - 1, letters) || word[i - 1] == '0') && has(i + 1, letters);
+  if (relation)
+    return i + 1 < word.size() && (has(i - 1, letters) || word[i - 1] == '0') && has(i + 1, letters);
   return (simplified().flags[word[i]] & kIconMark) != 0;
 }
 
@@ -94,7 +97,9 @@ class Affixes {
     return word.size() <= 15 && !table_.pieces(utf8(word)).empty();
   }
 
-  size_t prefix_of(std::u32string_view word) const { return (table_.flags[word.front()] & kPrefixMark) ? 1 : 0; }
+  size_t prefix_of(std::u32string_view word) const {
+    return (table_.flags[word.front()] & kPrefixMark) ? 1 : 0;
+  }
 
   /// Of a word whose prefix is gone.
   size_t suffix_of(std::u32string_view word) const {

@@ -24,9 +24,7 @@ inline uint64_t read(const uint8_t* at) {
   return word;
 }
 
-inline uint64_t round(uint64_t lane, uint64_t input) {
-  return rotate(lane + input * kPrime2, 31) * kPrime1;
-}
+inline uint64_t round(uint64_t lane, uint64_t input) { return rotate(lane + input * kPrime2, 31) * kPrime1; }
 
 inline uint64_t merge(uint64_t hash, uint64_t lane) { return (hash ^ round(0, lane)) * kPrime1 + kPrime4; }
 
@@ -47,8 +45,7 @@ inline uint64_t xxhash64(const void* data, size_t size) {
   const uint8_t* at = static_cast<const uint8_t*>(data);
   const uint8_t* end = at + size;
   uint64_t hash = (size >= 32 ? blocks(at, end) : kPrime5) + size;
-  for (; end - at >= 8; at += 8)
-    hash = rotate(hash ^ round(0, read<uint64_t>(at)), 27) * kPrime1 + kPrime4;
+  for (; end - at >= 8; at += 8) hash = rotate(hash ^ round(0, read<uint64_t>(at)), 27) * kPrime1 + kPrime4;
   if (end - at >= 4) {
     hash = rotate(hash ^ read<uint32_t>(at) * kPrime1, 23) * kPrime2 + kPrime3;
     at += 4;

@@ -27,7 +27,9 @@ export interface DataRate {
   step: string;
   threads: number;
   bytesPerSecond: number;
-  /** By the time that all threads of the process worked: what one core does, also on a busy machine. */
+  /**
+   * By the time that all threads of the process worked: what one core does, also on a busy machine.
+   */
   bytesPerCpuSecond: number;
 }
 

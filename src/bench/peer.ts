@@ -21,8 +21,8 @@ export function runTorchPeer(what: string, flags: Record<string, string | number
 }
 
 /**
- * The signatures of a JSONL file of texts by datatrove, as MB/s of its process. Throws ERR_STATE when
- * python3 (or $ATHANOR_PYTHON) has no datatrove.
+ * The signatures of a JSONL file of texts by datatrove, as MB/s of its process. Throws ERR_STATE
+ * when python3 (or $ATHANOR_PYTHON) has no datatrove.
  */
 export function runDatatrovePeer(texts: string, repeats: number): JsonObject {
   const remedy =

@@ -60,9 +60,9 @@ export class Decontaminator {
   }
 
   /**
-   * Reads evaluation sets: files and folders of .jsonl, .json, .txt and .md, each also as .gz. Throws
-   * ERR_ARGUMENT for options out of range, for other files and for sets without a text that is long
-   * enough, ERR_FORMAT for lines that cannot be read, and the errors of reading.
+   * Reads evaluation sets: files and folders of .jsonl, .json, .txt and .md, each also as .gz.
+   * Throws ERR_ARGUMENT for options out of range, for other files and for sets without a text that
+   * is long enough, ERR_FORMAT for lines that cannot be read, and the errors of reading.
    */
   static async load(paths: readonly string[], options: DecontaminationOptions = {}): Promise<Decontaminator> {
     const settings = withDefaults<Required<DecontaminationOptions>>(decontaminationDefaults, options);
@@ -86,7 +86,9 @@ export class Decontaminator {
     return new Decontaminator(sets, settings, index);
   }
 
-  /** What each text holds of the sets; undefined for nothing. Texts are shared out among threads. */
+  /**
+   * What each text holds of the sets; undefined for nothing. Texts are shared out among threads.
+   */
   find(texts: readonly string[]): (Contamination | undefined)[] {
     const [matches, sets, words] = this.#index.find(texts);
     return texts.map((_, i) => {

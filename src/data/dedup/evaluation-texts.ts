@@ -28,9 +28,9 @@ const PART_BYTES = 16 << 20;
 const silentKeys = new Set(['id', 'role', 'type', 'name', 'url', 'image']);
 
 /**
- * Reads a file or all files of a folder, to any depth, in name order. Throws ERR_ARGUMENT for a file
- * of another kind or a folder without one, ERR_FORMAT for a line that cannot be read, and the errors
- * of reading.
+ * Reads a file or all files of a folder, to any depth, in name order. Throws ERR_ARGUMENT for a
+ * file of another kind or a folder without one, ERR_FORMAT for a line that cannot be read, and the
+ * errors of reading.
  */
 export async function* evaluationTexts(path: string): AsyncGenerator<EvaluationText> {
   for (const file of evaluationFiles(path)) {

@@ -74,7 +74,9 @@ export function signatureSimilarity(a: BigUint64Array, b: BigUint64Array): numbe
   return a.reduce((equal, value, i) => equal + (value === b[i] ? 1 : 0), 0) / a.length;
 }
 
-/** The probability that two texts of this Jaccard similarity share a band: 1 - (1 - s^rows)^bands. */
+/**
+ * The probability that two texts of this Jaccard similarity share a band: 1 - (1 - s^rows)^bands.
+ */
 export function matchProbability(similarity: number, options: MinHashOptions = {}): number {
   const { bands, rows } = minHashSettings(options);
   return 1 - (1 - similarity ** rows) ** bands;

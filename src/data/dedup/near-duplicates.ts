@@ -1,7 +1,7 @@
 /**
  * Finds documents that are nearly equal. Two documents match when all hashes of a band of their
- * MinHash signatures are equal; documents that match, directly or through others, are a cluster. The
- * keys of the bands are sorted on disk, so memory does not grow with them.
+ * MinHash signatures are equal; documents that match, directly or through others, are a cluster.
+ * The keys of the bands are sorted on disk, so memory does not grow with them.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -196,8 +196,9 @@ export async function findNearDuplicates(
 const YIELD_CHARS = 1 << 20;
 
 /**
- * The documents without near duplicates, in their order. The documents are read twice: `read` has to
- * give the same ones in the same order. Throws as NearDuplicateFinder does, and what `read` throws.
+ * The documents without near duplicates, in their order. The documents are read twice: `read` has
+ * to give the same ones in the same order. Throws as NearDuplicateFinder does, and what `read`
+ * throws.
  */
 export async function* withoutNearDuplicates(
   read: () => AsyncIterable<Document>,

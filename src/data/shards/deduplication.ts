@@ -1,6 +1,6 @@
 /**
- * What `data prepare` does about repeated and contaminated documents: the options, the pass over the
- * corpus that finds near duplicates, and the files that stay in the folder.
+ * What `data prepare` does about repeated and contaminated documents: the options, the pass over
+ * the corpus that finds near duplicates, and the files that stay in the folder.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -175,7 +175,9 @@ export class Deduplication {
     return new Deduplication(options, folder, sets);
   }
 
-  /** Finds near duplicates, if the method does. `read` reads the corpus with the pass that it gets. */
+  /**
+   * Finds near duplicates, if the method does. `read` reads the corpus with the pass that it gets.
+   */
   async survey(read: (pass: DedupPass) => AsyncIterable<Document>): Promise<void> {
     if (this.method !== 'minhash') return;
     const { dedupKeep, dedupNgram, dedupBands, dedupRows, against = [] } = this.#options;
