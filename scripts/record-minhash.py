@@ -1,8 +1,8 @@
 # Records what datatrove makes of texts, for the MinHash of native/text: the tables of its text
-# normalisation (native/text/simplified_characters.h) and of English words (english_words.h there),
-# and results for tests (test/data/dedup/fixtures/datatrove-*.json). Run in the repository root, with
-# datatrove's sources in PYTHONPATH (commit a649de79, Python 3.11 with Unicode 14):
-# pip install spacy==3.8.16 xxhash numpy regex && python3 scripts/record-minhash.py
+# normalisation and of English words (native/text/mapped_characters.h, character_flags.h and
+# english_words.h), and results for tests (test/data/dedup/fixtures/datatrove-*.json). Run in the
+# repository root, with datatrove's sources in PYTHONPATH (commit a649de79, Python 3.11 with Unicode
+# 14): pip install spacy==3.8.16 xxhash numpy regex && python3 scripts/record-minhash.py
 import json
 import random
 import re
@@ -111,13 +111,16 @@ def write_tables():
         if simplify_text(text) == text
     }
     write_header(
-        "simplified_characters.h",
+        "mapped_characters.h",
         f"""// A run of characters that become another one: first, last, step, and the character that the first
 // becomes. The others become those as far away.
 {table("kMappedCharacters", "uint32_t", hexes(mapped_runs(single)))}
 // A character that becomes several or none: itself, their number, and they.
-{table("kExpandedCharacters", "uint32_t", hexes(several))}
-// Each entry is (first character << 8) | flags, and holds up to the next entry.
+{table("kExpandedCharacters", "uint32_t", hexes(several))}""",
+    )
+    write_header(
+        "character_flags.h",
+        f"""// Each entry is (first character << 8) | flags, and holds up to the next entry.
 {table("kCharacterFlags", "uint32_t", hexes(runs))}""",
     )
     write_header(

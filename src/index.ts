@@ -55,7 +55,6 @@ export {
   type EvaluationSet,
   withoutContaminated,
 } from './data/dedup/decontaminate.ts';
-export { DigestSet } from './data/dedup/digest-set.ts';
 export { type EvaluationText, evaluationTexts } from './data/dedup/evaluation-texts.ts';
 export {
   comparedWords,

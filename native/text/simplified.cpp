@@ -4,8 +4,9 @@
 #include <deque>
 #include <iterator>
 
+#include "text/character_flags.h"
 #include "text/english_words.h"
-#include "text/simplified_characters.h"
+#include "text/mapped_characters.h"
 #include "text/unicode.h"
 
 namespace athanor::text {

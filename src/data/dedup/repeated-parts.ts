@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { AthanorError } from '../../base/errors.ts';
 import type { Document } from '../document.ts';
+import { readDigests, writeDigests } from './digest-file.ts';
 import { DigestSet } from './digest-set.ts';
 
 /** Parts of a text: between blank lines, or between line breaks. */
@@ -12,8 +13,8 @@ export interface RepeatedPartOptions {
   unit: RepeatedUnit;
   /** Parts of fewer characters stay, however often they occur. Default 1. */
   minChars?: number;
-  /** Digests of parts of an earlier corpus, which are removed too. */
-  earlier?: DigestSet;
+  /** Files of earlier corpora, which `save` wrote: parts of these are removed too. */
+  earlier?: readonly string[];
 }
 
 /** A text without the parts that stood in an earlier one or before in itself. */
@@ -31,20 +32,29 @@ const breaks = { paragraph: /(\n\s*\n)/, line: /(\n)/ };
  * part does not count, and blank parts stay.
  */
 export class RepeatedParts {
-  /** Of the parts so far. */
-  readonly digests = new DigestSet();
+  readonly #seen = new DigestSet();
   readonly #break: RegExp;
   readonly #minChars: number;
-  readonly #earlier: DigestSet | undefined;
+  readonly #earlier = new DigestSet();
 
-  /** Throws ERR_ARGUMENT for an unknown unit. */
-  constructor({ unit, minChars = 1, earlier }: RepeatedPartOptions) {
+  /** Throws ERR_ARGUMENT for an unknown unit, ERR_FILE_MISSING, ERR_IO and ERR_FILE_DAMAGED. */
+  constructor({ unit, minChars = 1, earlier = [] }: RepeatedPartOptions) {
     if (!Object.hasOwn(breaks, unit)) {
       throw new AthanorError('ERR_ARGUMENT', `\`unit\` is ${JSON.stringify(unit)}, not paragraph or line`);
     }
     this.#break = breaks[unit];
     this.#minChars = minChars;
-    this.#earlier = earlier;
+    for (const path of earlier) readDigests(path, this.#earlier);
+  }
+
+  /** The number of different parts so far. */
+  get size(): number {
+    return this.#seen.size;
+  }
+
+  /** Writes 16 bytes per different part, for a later corpus. Throws ERR_DISK_FULL and ERR_IO. */
+  save(path: string): void {
+    writeDigests(path, this.#seen);
   }
 
   /** Takes the next text in and removes the parts of it that stood before. */
@@ -69,8 +79,8 @@ export class RepeatedParts {
     const bare = part.trim();
     if (bare.length < Math.max(this.#minChars, 1)) return false;
     const digest = createHash('sha256').update(bare).digest();
-    const isEarlier = this.#earlier?.has(digest) ?? false;
-    return !this.digests.add(digest) || isEarlier;
+    const isEarlier = this.#earlier.has(digest);
+    return !this.#seen.add(digest) || isEarlier;
   }
 }
 

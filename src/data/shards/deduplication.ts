@@ -133,12 +133,6 @@ function filesOfEarlier(folder: string, method: DedupMethod): string[] {
   ];
 }
 
-function readAll(folders: readonly string[], unit: string): DigestSet {
-  const digests = new DigestSet();
-  for (const folder of folders) readDigests(digestFile(folder, unit), digests);
-  return digests;
-}
-
 /** A step of a pass: it changes items or leaves them out. */
 export type CorpusStep = (items: AsyncIterable<CorpusItem>) => AsyncGenerator<CorpusItem>;
 
@@ -148,20 +142,16 @@ export class Deduplication {
   readonly #options: DedupOptions;
   readonly #folder: string;
   readonly #decontaminator: Decontaminator | undefined;
-  readonly #earlier: { documents: DigestSet; parts: DigestSet };
+  readonly #earlier = new DigestSet();
   #near: NearDuplicates | undefined;
 
   private constructor(options: DedupOptions, folder: string, decontaminator: Decontaminator | undefined) {
     const { dedup = 'exact', against = [] } = options;
-    const unit = unitOf(dedup);
     this.method = dedup;
     this.#options = options;
     this.#folder = folder;
     this.#decontaminator = decontaminator;
-    this.#earlier = {
-      documents: readAll(against, 'document'),
-      parts: unit === undefined ? new DigestSet() : readAll(against, unit),
-    };
+    for (const earlier of against) readDigests(digestFile(earlier, 'document'), this.#earlier);
   }
 
   /**
@@ -195,18 +185,18 @@ export class Deduplication {
 
   /** @param log whether this pass writes the files and counts, as the last one does */
   pass(log = false): DedupPass {
-    const { dedupMinChars: minChars, decontaminateReport = false } = this.#options;
+    const { dedupMinChars: minChars, against = [], decontaminateReport = false } = this.#options;
     const unit = unitOf(this.method);
     return new DedupPass({
       method: this.method,
       folder: log ? this.#folder : undefined,
       near: this.#near,
-      earlier: this.#earlier.documents,
+      earlier: this.#earlier,
       parts: unit && {
         unit,
         repeated: new RepeatedParts({
           unit,
-          earlier: this.#earlier.parts,
+          earlier: against.map((folder) => digestFile(folder, unit)),
           ...(minChars !== undefined && { minChars }),
         }),
       },
@@ -359,7 +349,7 @@ export class DedupPass {
     const { folder, method, parts } = this.#parts;
     if (folder === undefined || method === 'none') return;
     writeDigests(digestFile(folder, 'document'), this.#own);
-    if (parts) writeDigests(digestFile(folder, parts.unit), parts.repeated.digests);
+    if (parts) parts.repeated.save(digestFile(folder, parts.unit));
   }
 
   /** Closes the files without completing them. */
