@@ -135,7 +135,10 @@ std::unique_ptr<RecordSource> merged(std::vector<std::unique_ptr<RecordSource>> 
 }
 
 KeySorter::KeySorter(std::string folder, size_t memory_bytes)
-    : folder_(std::move(folder)), capacity_(std::max(memory_bytes / sizeof(KeyRecord), kLeastRecords)) {}
+    : folder_(std::move(folder)), capacity_(std::max(memory_bytes / sizeof(KeyRecord), kLeastRecords)) {
+  // Growing would take twice as much; what is not written to takes no memory.
+  held_.reserve(capacity_);
+}
 
 KeySorter::~KeySorter() {
   for (const size_t run : runs_) unlink(run_path(run).c_str());

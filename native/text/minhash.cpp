@@ -17,6 +17,8 @@ constexpr size_t kMostWords = 1000;
 constexpr size_t kBlock = 256;
 /// Bytes of text that a task takes at least: far more than it costs to begin one.
 constexpr size_t kTaskBytes = 128 << 10;
+/// The words of a longer text do not keep their memory.
+constexpr size_t kLargeText = 1 << 20;
 
 /// numpy's RandomState(seed).randint(least, 2^61 - 1, dtype=uint64).
 class NumpyRandom {
@@ -55,13 +57,15 @@ MinHasher::MinHasher(const MinHashOptions& options) : options_(options) {
 }
 
 bool MinHasher::sign(std::span<const uint8_t> text, uint64_t* signature) const {
-  thread_local Words words;
+  thread_local Words kept;
+  Words large;
+  Words& words = text.size() > kLargeText ? large : kept;
   words.assign(text);
   if (words.count() < options_.ngram) {
     std::fill_n(signature, hashes(), kNone);
     return false;
   }
-  static const LeastPermuted permute = least_permuted();
+  static const LeastPermuted permute = least_permuted_versions().back();
   std::vector<uint64_t> least(factors_.size(), kNone);
   uint64_t block[kBlock];
   const size_t shingles = words.count() - options_.ngram + 1;

@@ -18,14 +18,15 @@ ATHANOR_LEAST_PERMUTED(portable)
 
 }  // namespace
 
-LeastPermuted least_permuted() {
+std::vector<LeastPermuted> least_permuted_versions() {
+  std::vector<LeastPermuted> versions{portable};
 #if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2")) versions.push_back(avx2);
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512vl"))
-    return avx512;
-  if (__builtin_cpu_supports("avx2")) return avx2;
+    versions.push_back(avx512);
 #endif
-  return portable;
+  return versions;
 }
 
 }  // namespace athanor::text

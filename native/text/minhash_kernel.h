@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace athanor::text {
 
@@ -40,7 +41,7 @@ inline constexpr size_t kPermutationLanes = 16;
 
 using LeastPermuted = void (*)(const uint64_t* hashes, size_t count, const uint64_t* factors,
                                const uint64_t* addends, uint64_t* least, size_t permutations);
-/// The version for the machine that this runs on.
-LeastPermuted least_permuted();
+/// The versions that this machine runs, the fastest one last.
+std::vector<LeastPermuted> least_permuted_versions();
 
 }  // namespace athanor::text

@@ -11,6 +11,8 @@ namespace athanor::text {
 namespace {
 constexpr size_t kMostWords = 1000;
 constexpr size_t kFirstPlaces = 1 << 10;
+/// The words of a longer text do not keep their memory.
+constexpr size_t kLargeText = 1 << 20;
 }  // namespace
 
 NgramIndex::NgramIndex(size_t ngram, size_t shortest)
@@ -68,7 +70,9 @@ std::vector<uint32_t> NgramIndex::add(const std::vector<std::span<const uint8_t>
 }
 
 NgramMatch NgramIndex::match(std::span<const uint8_t> text) const {
-  thread_local Words words;
+  thread_local Words kept;
+  Words large;
+  Words& words = text.size() > kLargeText ? large : kept;
   words.assign(text);
   NgramMatch result;
   for (size_t first = 0; first < words.count(); ++first) {

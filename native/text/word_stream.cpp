@@ -3,6 +3,7 @@
 #include <array>
 #include <string>
 
+#include "core/error.h"
 #include "text/simplified.h"
 #include "text/unicode.h"
 
@@ -140,6 +141,8 @@ class Affixes {
 }  // namespace
 
 void Words::assign(std::span<const uint8_t> text) {
+  expect(text.size() <= kMostBytes, ErrorCode::kArgument, "expected a text of at most ", kMostBytes,
+         " bytes but got ", text.size());
   text_.clear();
   text_.reserve(text.size() + 1);
   starts_.assign(1, 0);
@@ -234,7 +237,7 @@ void Words::end_chunk(Chunk& chunk) {
       put_divided(pieces);
     } else {
       text_.push_back(' ');
-      starts_.push_back(text_.size());
+      starts_.push_back(static_cast<uint32_t>(text_.size()));
     }
   }
   chunk = {.start = text_.size()};
@@ -267,16 +270,16 @@ void Words::put_word(std::u32string_view word) {
   if (word.empty()) return;
   for (const char32_t point : word) append_utf8(text_, point);
   text_.push_back(' ');
-  starts_.push_back(text_.size());
+  starts_.push_back(static_cast<uint32_t>(text_.size()));
 }
 
 void Words::put_divided(std::string_view pieces) {
   for (const char c : pieces) {
     text_.push_back(c);
-    if (c == ' ') starts_.push_back(text_.size());
+    if (c == ' ') starts_.push_back(static_cast<uint32_t>(text_.size()));
   }
   text_.push_back(' ');
-  starts_.push_back(text_.size());
+  starts_.push_back(static_cast<uint32_t>(text_.size()));
 }
 
 }  // namespace athanor::text

@@ -13,7 +13,11 @@ namespace athanor::text {
 class Words {
  public:
   /// Replaces the words by those of `text`, which is UTF-8; a byte that is not counts as U+FFFD.
+  /// Throws ERR_ARGUMENT for over kMostBytes.
   void assign(std::span<const uint8_t> text);
+
+  /// Bytes of the longest text, so that places in the words fit into 32 bits.
+  static constexpr size_t kMostBytes = size_t{1} << 30;
 
   size_t count() const { return starts_.size() - 1; }
   /// Words first to first + n - 1 with a space between two.
@@ -40,7 +44,7 @@ class Words {
   void put_divided(std::string_view pieces);
 
   std::vector<char> text_;
-  std::vector<size_t> starts_{0};
+  std::vector<uint32_t> starts_{0};
 };
 
 }  // namespace athanor::text
