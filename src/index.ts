@@ -53,6 +53,7 @@ export {
   Decontaminator,
   decontaminationDefaults,
   type EvaluationSet,
+  type EvaluationSource,
   withoutContaminated,
 } from './data/dedup/decontaminate.ts';
 export { type EvaluationText, evaluationTexts } from './data/dedup/evaluation-texts.ts';

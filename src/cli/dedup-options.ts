@@ -14,7 +14,9 @@ export const dedupOptions = inGroup('Data', {
   dedupRows: count('hashes of a band of minhash (default: 8)'),
   dedupMinChars: count('keep repeated paragraphs or lines of fewer characters (default: 1)'),
   against: list(path('folder of earlier token shards; drop what repeats their documents')),
-  decontaminate: list(path('evaluation texts, a file or folder; drop documents that hold one of them')),
+  decontaminate: list(
+    path('evaluation texts, or shards by what they hold out; drop documents that hold one of them'),
+  ),
   decontaminateNgram: count('words in a row that are contamination (default: 13)'),
   decontaminateShortest: count('fewest words of an evaluation text that is looked for (default: 8)'),
   decontaminateReport: flag('count contaminated documents, and keep them'),

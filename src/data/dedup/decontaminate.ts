@@ -25,6 +25,12 @@ export interface DecontaminationOptions {
 
 export const decontaminationDefaults = { ngram: 13, shortest: 8 } as const satisfies DecontaminationOptions;
 
+/** The texts of a set, and its name for reports. */
+export interface EvaluationSource {
+  source: string;
+  texts: AsyncIterable<{ text: string }> | Iterable<{ text: string }>;
+}
+
 /** A set of evaluation texts. */
 export interface EvaluationSet {
   /** The file or folder. */
@@ -61,26 +67,42 @@ export class Decontaminator {
 
   /**
    * Reads evaluation sets: files and folders of .jsonl, .json, .txt and .md, each also as .gz.
-   * Throws ERR_ARGUMENT for options out of range, for other files and for sets without a text that
-   * is long enough, ERR_FORMAT for lines that cannot be read, and the errors of reading.
+   * Throws as `of` does, ERR_ARGUMENT for other files, ERR_FORMAT for lines that cannot be read, and
+   * the errors of reading.
    */
   static async load(paths: readonly string[], options: DecontaminationOptions = {}): Promise<Decontaminator> {
+    // A mistake in the last set must not show after minutes on the first.
+    for (const source of paths) evaluationFiles(source);
+    return Decontaminator.of(
+      paths.map((source) => ({ source, texts: evaluationTexts(source) })),
+      options,
+    );
+  }
+
+  /**
+   * Takes sets of texts. Throws ERR_ARGUMENT for options out of range and for sets without a text
+   * that is long enough, and what the texts throw.
+   */
+  static async of(
+    given: readonly EvaluationSource[],
+    options: DecontaminationOptions = {},
+  ): Promise<Decontaminator> {
     const settings = withDefaults<Required<DecontaminationOptions>>(decontaminationDefaults, options);
     checkCounts({ ...settings });
     settings.shortest = Math.min(settings.shortest, settings.ngram);
     const index = new native.NativeNgramIndex(settings.ngram, settings.shortest);
     const sets: EvaluationSet[] = [];
-    for (const source of paths) evaluationFiles(source);
-    for (const [number, source] of paths.entries()) {
+    for (const [number, { source, texts }] of given.entries()) {
       const set = { source, texts: 0, too_short: 0 };
       sets.push(set);
-      for await (const { text } of evaluationTexts(source)) {
+      for await (const { text } of texts) {
         set.texts += 1;
         if (index.add([text], number)[0]! < settings.shortest) set.too_short += 1;
       }
     }
     if (index.size() === 0) {
-      const message = `${paths.join(', ')}: no text has at least ${settings.shortest} words`;
+      const names = given.map(({ source }) => source).join(', ');
+      const message = `${names}: no text has at least ${settings.shortest} words`;
       throw new AthanorError('ERR_ARGUMENT', message, 'name other files, or lower the shortest run');
     }
     return new Decontaminator(sets, settings, index);

@@ -5,14 +5,22 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError } from '../../base/errors.ts';
-import { type Contamination, Decontaminator, inspected } from '../dedup/decontaminate.ts';
+import {
+  type Contamination,
+  type DecontaminationOptions,
+  Decontaminator,
+  inspected,
+} from '../dedup/decontaminate.ts';
 import { readDigests, writeDigests } from '../dedup/digest-file.ts';
 import { DigestSet } from '../dedup/digest-set.ts';
+import { evaluationFiles, evaluationTexts } from '../dedup/evaluation-texts.ts';
 import { minHashDefaults } from '../dedup/minhash.ts';
 import { findNearDuplicates, type KeepPolicy, type NearDuplicates } from '../dedup/near-duplicates.ts';
 import { RepeatedParts } from '../dedup/repeated-parts.ts';
 import type { CorpusItem, Document, Dropped } from '../document.ts';
 import { JsonlLog } from '../jsonl-log.ts';
+import { MANIFEST } from './manifest.ts';
+import { TokenDataset } from './token-dataset.ts';
 
 export const dedupMethods = ['none', 'exact', 'exact-paragraph', 'exact-line', 'minhash'] as const;
 /** Which repetitions are removed. All but `none` remove documents with equal texts. */
@@ -34,7 +42,10 @@ export interface DedupOptions {
   dedupMinChars?: number | undefined;
   /** Folders of token shards: what repeats their documents is removed too. */
   against?: readonly string[] | undefined;
-  /** Files and folders of evaluation texts: documents that hold one of them are removed. */
+  /**
+   * Files and folders of evaluation texts, or folders of token shards by the documents that they
+   * hold out: documents that hold a text of these are removed.
+   */
   decontaminate?: readonly string[] | undefined;
   /** Words in a row that are contamination. Default 13. */
   decontaminateNgram?: number | undefined;
@@ -133,6 +144,29 @@ function filesOfEarlier(folder: string, method: DedupMethod): string[] {
   ];
 }
 
+/** Folders of token shards are sets by the documents that they hold out. */
+async function loadSets(paths: readonly string[], options: DecontaminationOptions): Promise<Decontaminator> {
+  const areShards = paths.map((path) => existsSync(join(path, MANIFEST)));
+  for (const [i, path] of paths.entries()) if (!areShards[i]) evaluationFiles(path);
+  const sets = paths.map((source, i) => ({
+    source,
+    texts: areShards[i] ? heldOut(source) : evaluationTexts(source),
+  }));
+  return Decontaminator.of(sets, options);
+}
+
+function* heldOut(folder: string): Generator<{ text: string }> {
+  const dataset = TokenDataset.open(folder);
+  try {
+    const tokenizer = dataset.tokenizer();
+    for (const { start, end } of dataset.documents('validation')) {
+      yield { text: tokenizer.decode(dataset.read('validation', start + 1, end - start - 1)) };
+    }
+  } finally {
+    dataset.close();
+  }
+}
+
 /** A step of a pass: it changes items or leaves them out. */
 export type CorpusStep = (items: AsyncIterable<CorpusItem>) => AsyncGenerator<CorpusItem>;
 
@@ -161,7 +195,7 @@ export class Deduplication {
   static async begin(options: DedupOptions, folder: string): Promise<Deduplication> {
     const { decontaminate = [], decontaminateNgram: ngram, decontaminateShortest: shortest } = options;
     const settings = { ...(ngram !== undefined && { ngram }), ...(shortest !== undefined && { shortest }) };
-    const sets = decontaminate.length > 0 ? await Decontaminator.load(decontaminate, settings) : undefined;
+    const sets = decontaminate.length > 0 ? await loadSets(decontaminate, settings) : undefined;
     return new Deduplication(options, folder, sets);
   }
 

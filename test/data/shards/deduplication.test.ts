@@ -222,6 +222,23 @@ describe('data prepare without evaluation texts', () => {
     ]);
   });
 
+  it('takes the documents that other shards hold out', async () => {
+    const sources = [writeCorpus('held.jsonl', [sentence(61, 40), sentence(62, 40)])];
+    const held = await prepare({}, sources);
+    const dataset = TokenDataset.open(held.out);
+    const [span] = dataset.documents('validation', 0, 1);
+    const ids = dataset.read('validation', span!.start + 1, span!.end - span!.start - 1);
+    const text = dataset.tokenizer().decode(ids);
+    dataset.close();
+    const news = [sentence(61, 40), sentence(62, 40), sentence(63, 40)].map((one) => `${one} and more`);
+    const leaked = [writeCorpus('leaked.jsonl', news)];
+    const { out, report } = await prepare({ decontaminate: [held.out] }, leaked);
+    expect(documentsOf(out)).toEqual(news.filter((one) => !one.startsWith(text)).sort());
+    expect(report.decontamination!.sets).toEqual([
+      { source: held.out, texts: 1, too_short: 0, documents: 1 },
+    ]);
+  });
+
   it('only counts them when told so', async () => {
     const options = { decontaminate: [evaluation], decontaminateReport: true, decontaminateNgram: 5 };
     const { out, report } = await prepare(options);
