@@ -81,6 +81,12 @@ export {
   type RepeatedUnit,
   withoutRepeatedParts,
 } from './data/dedup/repeated-parts.ts';
+export {
+  type RepeatedRunOptions,
+  RepeatedRuns,
+  repeatedRunDefaults,
+  withoutRepeatedRuns,
+} from './data/dedup/repeated-runs.ts';
 export type { CorpusItem, Document, Dropped, DropReason } from './data/document.ts';
 export { type PackagedName, packagedDocuments, packagedNames } from './data/packaged/packaged.ts';
 export { type RatedTerm, ratedTerms } from './data/packaged/rated-terms.ts';

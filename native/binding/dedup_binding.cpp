@@ -8,6 +8,7 @@
 #include "text/minhash.h"
 #include "text/near_duplicates.h"
 #include "text/ngram_index.h"
+#include "text/repeated_runs.h"
 
 namespace athanor::binding {
 namespace {
@@ -56,6 +57,39 @@ class NearDuplicatesWrap : public NativeClass<NearDuplicatesWrap> {
   }
 
   std::unique_ptr<text::NearDuplicates> duplicates_;
+};
+
+std::unique_ptr<text::RepeatedRuns> make_runs(size_t words, const std::string& folder, size_t memory_bytes) {
+  return std::make_unique<text::RepeatedRuns>(words, folder, memory_bytes);
+}
+
+class RepeatedRunsWrap : public NativeClass<RepeatedRunsWrap> {
+ public:
+  using Constructor = Bound<"NativeRepeatedRuns(words, folder, memoryBytes)", &make_runs>;
+
+  explicit RepeatedRunsWrap(const Napi::CallbackInfo& info) : NativeClass(info) {
+    construct<Constructor>(info, runs_);
+  }
+  void add(const TextViews& texts) { opened().add(texts.views()); }
+  void find() { opened().find(); }
+  void rewind() { opened().rewind(); }
+  std::vector<PackedNumbers<uint32_t>> take(const TextViews& texts) {
+    std::vector<PackedNumbers<uint32_t>> packed;
+    for (const auto& ranges : opened().take(texts.views())) {
+      auto& values = packed.emplace_back().values;
+      for (const text::ByteRange& range : ranges) values.insert(values.end(), {range.begin, range.end});
+    }
+    return packed;
+  }
+  void close() { runs_.reset(); }
+
+ private:
+  text::RepeatedRuns& opened() {
+    expect(runs_ != nullptr, ErrorCode::kState, "the finder was closed");
+    return *runs_;
+  }
+
+  std::unique_ptr<text::RepeatedRuns> runs_;
 };
 
 std::unique_ptr<text::NgramIndex> make_index(size_t ngram, size_t shortest) {
@@ -111,6 +145,12 @@ const Family dedup_family([](Exports& exports) {
       exports, NgramIndexWrap::method<&NgramIndexWrap::add, "NativeNgramIndex.add(texts, set)">,
       NgramIndexWrap::method<&NgramIndexWrap::find, "NativeNgramIndex.find(texts)">,
       NgramIndexWrap::method<&NgramIndexWrap::size, "NativeNgramIndex.size()">);
+  RepeatedRunsWrap::define<RepeatedRunsWrap::Constructor>(
+      exports, RepeatedRunsWrap::method<&RepeatedRunsWrap::add, "NativeRepeatedRuns.add(texts)">,
+      RepeatedRunsWrap::method<&RepeatedRunsWrap::find, "NativeRepeatedRuns.find()">,
+      RepeatedRunsWrap::method<&RepeatedRunsWrap::rewind, "NativeRepeatedRuns.rewind()">,
+      RepeatedRunsWrap::method<&RepeatedRunsWrap::take, "NativeRepeatedRuns.take(texts)">,
+      RepeatedRunsWrap::method<&RepeatedRunsWrap::close, "NativeRepeatedRuns.close()">);
   bind<&compared_words, "comparedWords(text)">(exports);
 });
 

@@ -134,8 +134,8 @@ std::unique_ptr<RecordSource> merged(std::vector<std::unique_ptr<RecordSource>> 
   return std::make_unique<MergedSource>(std::move(sources));
 }
 
-KeySorter::KeySorter(std::string folder, size_t memory_bytes)
-    : folder_(std::move(folder)), capacity_(std::max(memory_bytes / sizeof(KeyRecord), kLeastRecords)) {
+KeySorter::KeySorter(std::string prefix, size_t memory_bytes)
+    : prefix_(std::move(prefix)), capacity_(std::max(memory_bytes / sizeof(KeyRecord), kLeastRecords)) {
   // Growing would take twice as much; what is not written to takes no memory.
   held_.reserve(capacity_);
 }
@@ -144,7 +144,7 @@ KeySorter::~KeySorter() {
   for (const size_t run : runs_) unlink(run_path(run).c_str());
 }
 
-std::string KeySorter::run_path(size_t index) const { return folder_ + "/run-" + std::to_string(index); }
+std::string KeySorter::run_path(size_t index) const { return prefix_ + std::to_string(index); }
 
 size_t KeySorter::reader_bytes(size_t readers) const {
   return std::min(capacity_ * sizeof(KeyRecord) / (readers + 1), kMostReaderBytes);
@@ -190,7 +190,7 @@ std::unique_ptr<RecordSource> KeySorter::sorted() {
     sources.push_back(std::make_unique<HeldSource>(std::move(held_)));
     return merged(std::move(sources));
   }
-  if (!held_.empty()) write_run();
+  flush();
   held_ = {};
   while (runs_.size() > kFanIn) merge_oldest();
   for (const size_t run : runs_)

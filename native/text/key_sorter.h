@@ -56,8 +56,8 @@ class RecordSource {
 
 class KeySorter {
  public:
-  /// @param folder exists; the runs are written there and deleted at the end
-  KeySorter(std::string folder, size_t memory_bytes);
+  /// @param prefix of the paths of the runs, which are deleted at the end; its folder exists
+  KeySorter(std::string prefix, size_t memory_bytes);
   ~KeySorter();
   KeySorter(const KeySorter&) = delete;
   KeySorter& operator=(const KeySorter&) = delete;
@@ -65,6 +65,10 @@ class KeySorter {
   void add(const KeyRecord& record) {
     if (held_.size() == capacity_) write_run();
     held_.push_back(record);
+  }
+  /// Writes all that is held, so that `sorted` may be called again.
+  void flush() {
+    if (!held_.empty()) write_run();
   }
   /// All records in order. Nothing may be added after this; the sorter has to outlive the source.
   std::unique_ptr<RecordSource> sorted();
@@ -77,7 +81,7 @@ class KeySorter {
   size_t reader_bytes(size_t readers) const;
   void merge_oldest();
 
-  std::string folder_;
+  std::string prefix_;
   size_t capacity_;
   std::vector<KeyRecord> held_;
   /// The indices of the runs that exist.

@@ -163,7 +163,7 @@ void UnionFind::join(uint32_t a, uint32_t b) {
 }
 
 NearDuplicates::NearDuplicates(const MinHashOptions& options, const std::string& folder, size_t memory_bytes)
-    : hasher_(options), sorter_(folder, memory_bytes) {}
+    : hasher_(options), sorter_(folder + "/run-", memory_bytes) {}
 
 void NearDuplicates::add(const std::vector<std::span<const uint8_t>>& texts) {
   expect(texts.size() <= kMostDocuments - documents_, ErrorCode::kArgument, "expected at most ",

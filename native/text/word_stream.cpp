@@ -140,7 +140,7 @@ class Affixes {
 
 }  // namespace
 
-void Words::assign(std::span<const uint8_t> text) {
+void Words::assign(std::span<const uint8_t> text, std::vector<WordSource>* sources) {
   expect(text.size() <= kMostBytes, ErrorCode::kArgument, "expected a text of at most ", kMostBytes,
          " bytes but got ", text.size());
   text_.clear();
@@ -150,6 +150,16 @@ void Words::assign(std::span<const uint8_t> text) {
   const uint8_t* at = text.data();
   const uint8_t* end = at + text.size();
   Chunk chunk;
+  if (sources != nullptr) sources->clear();
+  const uint8_t* source = at;
+  const auto separate = [&](size_t bytes) {
+    end_chunk(chunk);
+    if (sources != nullptr)
+      sources->resize(count(),
+                      {static_cast<uint32_t>(source - text.data()), static_cast<uint32_t>(at - text.data())});
+    at += bytes;
+    source = at;
+  };
   while (at < end) {
     if (*at < 0x80) {
       const char c = kAscii[*at];
@@ -161,8 +171,7 @@ void Words::assign(std::span<const uint8_t> text) {
         text_.push_back(c);
         chunk.special = true;
       } else {
-        end_chunk(chunk);
-        ++at;
+        separate(1);
       }
       continue;
     }
@@ -174,17 +183,19 @@ void Words::assign(std::span<const uint8_t> text) {
       chunk.special = true;
       continue;
     }
-    at += point.bytes;
     if (flags & kSeparator) {
-      end_chunk(chunk);
-    } else if (point.value == kCapitalSigma) {
+      separate(static_cast<size_t>(point.bytes));
+      continue;
+    }
+    at += point.bytes;
+    if (point.value == kCapitalSigma) {
       const bool is_final = is_final_sigma(text.data(), at - point.bytes, at, end);
       put(is_final ? kFinalSigma : kSigma, chunk);
     } else if ((flags & kDropped) == 0) {
       put_simplified(point.value, chunk);
     }
   }
-  end_chunk(chunk);
+  separate(0);
 }
 
 /// The end of a number: digits, and once a decimal mark with digits behind it.

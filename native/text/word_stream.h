@@ -10,11 +10,18 @@
 
 namespace athanor::text {
 
+/// Bytes of a text, behind the separator before a word and up to the one behind it.
+struct WordSource {
+  uint32_t begin;
+  uint32_t end;
+};
+
 class Words {
  public:
   /// Replaces the words by those of `text`, which is UTF-8; a byte that is not counts as U+FFFD.
   /// Throws ERR_ARGUMENT for over kMostBytes.
-  void assign(std::span<const uint8_t> text);
+  /// @param sources gets the place of each word; the parts of a divided word have one place
+  void assign(std::span<const uint8_t> text, std::vector<WordSource>* sources = nullptr);
 
   /// Bytes of the longest text, so that places in the words fit into 32 bits.
   static constexpr size_t kMostBytes = size_t{1} << 30;

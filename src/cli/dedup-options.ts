@@ -4,14 +4,15 @@ import { choice, count, flag, inGroup, list, path } from './options.ts';
 
 export const dedupOptions = inGroup('Data', {
   dedup: choice(
-    'drop repetitions: equal documents, and with these words also paragraphs, lines or near duplicates',
-    ['none', 'exact', 'exact-paragraph', 'exact-line', 'minhash'],
+    'drop repetitions: equal documents, and with these words also paragraphs, lines, runs of words or near duplicates',
+    ['none', 'exact', 'exact-paragraph', 'exact-line', 'exact-run', 'minhash'],
     { default: 'exact' },
   ),
   dedupKeep: choice('document of near duplicates that stays (default: first)', ['first', 'longest']),
   dedupNgram: count('words of a shingle of minhash (default: 5)'),
   dedupBands: count('bands of a signature of minhash (default: 14)'),
   dedupRows: count('hashes of a band of minhash (default: 8)'),
+  dedupRun: count('fewest words of a run of exact-run (default: 50)'),
   dedupMinChars: count('keep repeated paragraphs or lines of fewer characters (default: 1)'),
   against: list(path('folder of earlier token shards; drop what repeats their documents')),
   decontaminate: list(
@@ -32,8 +33,7 @@ export function renderDedup({ dedup, decontamination }: PrepareReport): string[]
   }
   if (dedup.earlier_documents > 0) lines.push(`repeat earlier shards: ${dedup.earlier_documents} documents`);
   if (dedup.parts > 0) {
-    const unit = dedup.method === 'exact-line' ? 'lines' : 'paragraphs';
-    lines.push(`repeated ${unit}: ${dedup.parts}, ${dedup.part_bytes} bytes`);
+    lines.push(`repeated ${dedup.method.replace('exact-', '')}s: ${dedup.parts}, ${dedup.part_bytes} bytes`);
   }
   if (decontamination) {
     const { documents, removed, ngram, sets } = decontamination;

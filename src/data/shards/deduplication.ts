@@ -16,13 +16,21 @@ import { DigestSet } from '../dedup/digest-set.ts';
 import { evaluationFiles, evaluationTexts } from '../dedup/evaluation-texts.ts';
 import { minHashDefaults } from '../dedup/minhash.ts';
 import { findNearDuplicates, type KeepPolicy, type NearDuplicates } from '../dedup/near-duplicates.ts';
-import { RepeatedParts } from '../dedup/repeated-parts.ts';
+import { type RemainingText, RepeatedParts } from '../dedup/repeated-parts.ts';
+import { RepeatedRuns } from '../dedup/repeated-runs.ts';
 import type { CorpusItem, Document, Dropped } from '../document.ts';
 import { JsonlLog } from '../jsonl-log.ts';
 import { MANIFEST } from './manifest.ts';
 import { TokenDataset } from './token-dataset.ts';
 
-export const dedupMethods = ['none', 'exact', 'exact-paragraph', 'exact-line', 'minhash'] as const;
+export const dedupMethods = [
+  'none',
+  'exact',
+  'exact-paragraph',
+  'exact-line',
+  'exact-run',
+  'minhash',
+] as const;
 /** Which repetitions are removed. All but `none` remove documents with equal texts. */
 export type DedupMethod = (typeof dedupMethods)[number];
 
@@ -38,6 +46,8 @@ export interface DedupOptions {
   dedupBands?: number | undefined;
   /** Hashes of a band, with minhash. Default 8. */
   dedupRows?: number | undefined;
+  /** Fewest words of a run, with exact-run. Default 50. */
+  dedupRun?: number | undefined;
   /** Shorter paragraphs or lines stay, with exact-paragraph and exact-line. Default 1. */
   dedupMinChars?: number | undefined;
   /** Folders of token shards: what repeats their documents is removed too. */
@@ -70,7 +80,7 @@ export type DedupReport = {
   largest_cluster: number;
   /** Documents among all these that repeat an earlier corpus. */
   earlier_documents: number;
-  /** Repeated paragraphs or lines. */
+  /** Repeated paragraphs, lines or runs of words. */
   parts: number;
   part_bytes: number;
 };
@@ -109,18 +119,16 @@ export function checkDedup(options: DedupOptions): void {
   };
   const minhash = ['dedupKeep', 'dedupNgram', 'dedupBands', 'dedupRows'] as const;
   needs(minhash, '`dedup` minhash', dedup === 'minhash');
+  needs(['dedupRun'], '`dedup` exact-run', dedup === 'exact-run');
   needs(['dedupMinChars'], '`dedup` exact-paragraph or exact-line', unitOf(dedup) !== undefined);
   needs(
     ['decontaminateNgram', 'decontaminateShortest', 'decontaminateReport'],
     '`decontaminate`',
     decontaminate.length > 0,
   );
-  if (against.length > 0 && dedup === 'none') {
-    throw new AthanorError(
-      'ERR_OPTION',
-      '`against` has no effect with `dedup` none',
-      'choose another method',
-    );
+  if (against.length > 0 && (dedup === 'none' || dedup === 'exact-run')) {
+    const message = `\`against\` has no effect with \`dedup\` ${dedup}`;
+    throw new AthanorError('ERR_OPTION', message, 'choose another method');
   }
   for (const folder of against) {
     for (const path of filesOfEarlier(folder, dedup)) {
@@ -170,6 +178,12 @@ function* heldOut(folder: string): Generator<{ text: string }> {
 /** A step of a pass: it changes items or leaves them out. */
 export type CorpusStep = (items: AsyncIterable<CorpusItem>) => AsyncGenerator<CorpusItem>;
 
+/** A document and the SHA-256 of its text, as it was read. */
+export interface HashedDocument {
+  document: Document;
+  digest: Buffer;
+}
+
 /** One per run of `data prepare`. */
 export class Deduplication {
   readonly method: DedupMethod;
@@ -178,6 +192,7 @@ export class Deduplication {
   readonly #decontaminator: Decontaminator | undefined;
   readonly #earlier = new DigestSet();
   #near: NearDuplicates | undefined;
+  #runs: RepeatedRuns | undefined;
 
   private constructor(options: DedupOptions, folder: string, decontaminator: Decontaminator | undefined) {
     const { dedup = 'exact', against = [] } = options;
@@ -200,9 +215,10 @@ export class Deduplication {
   }
 
   /**
-   * Finds near duplicates, if the method does. `read` reads the corpus with the pass that it gets.
+   * Finds near duplicates or repeated runs, if the method does. `read` reads the corpus with the pass that it gets.
    */
   async survey(read: (pass: DedupPass) => AsyncIterable<Document>): Promise<void> {
+    if (this.method === 'exact-run') await this.#addRuns(read(this.pass()));
     if (this.method !== 'minhash') return;
     const { dedupKeep, dedupNgram, dedupBands, dedupRows, against = [] } = this.#options;
     const pass = this.pass();
@@ -217,6 +233,19 @@ export class Deduplication {
     });
   }
 
+  async #addRuns(documents: AsyncIterable<Document>): Promise<void> {
+    const { dedupRun: words } = this.#options;
+    const runs = new RepeatedRuns({ folder: this.#folder, ...(words !== undefined && { words }) });
+    this.#runs = runs;
+    for await (const { text } of documents) runs.add(text);
+    runs.finish();
+  }
+
+  /** Removes temporary files that the passes share. */
+  close(): void {
+    this.#runs?.close();
+  }
+
   /** @param log whether this pass writes the files and counts, as the last one does */
   pass(log = false): DedupPass {
     const { dedupMinChars: minChars, against = [], decontaminateReport = false } = this.#options;
@@ -225,6 +254,7 @@ export class Deduplication {
       method: this.method,
       folder: log ? this.#folder : undefined,
       near: this.#near,
+      runs: this.#runs,
       earlier: this.#earlier,
       parts: unit && {
         unit,
@@ -245,6 +275,7 @@ interface PassParts {
   /** The folder that is being made, in the pass that writes. */
   folder: string | undefined;
   near: NearDuplicates | undefined;
+  runs: RepeatedRuns | undefined;
   earlier: DigestSet;
   parts: { unit: 'paragraph' | 'line'; repeated: RepeatedParts } | undefined;
   decontaminator: Decontaminator | undefined;
@@ -348,25 +379,37 @@ export class DedupPass {
         yield item;
         continue;
       }
-      const { id, source, text } = item.document;
-      const left = repeated.take(text);
-      if (left.removed.length === 0) {
-        yield item;
-        continue;
-      }
-      const removed = left.removed.join('\n');
-      this.report.parts += left.removed.length;
-      this.report.part_bytes += left.removed.reduce((sum, part) => sum + Buffer.byteLength(part), 0);
-      const rule = `exact-${unit}`;
-      const row = { id, source, rule, value: left.removed.length, threshold: 1, text: removed };
-      this.#log(`rejected/${rule}.jsonl`, row);
-      if (/\S/.test(left.text)) {
-        yield { document: { ...item.document, text: left.text } };
-        continue;
-      }
-      this.report.exact_documents += 1;
-      yield { dropped: { id, reason: 'duplicate', detail: `every ${unit} of it stood before` } };
+      yield this.#rest(item.document, repeated.take(item.document.text), unit);
     }
+  }
+
+  /** The documents without the runs of words that stood before. */
+  async *shortened(
+    items: AsyncIterable<HashedDocument>,
+  ): AsyncGenerator<HashedDocument | { dropped: Dropped }> {
+    const { runs } = this.#parts;
+    if (runs === undefined) {
+      yield* items;
+      return;
+    }
+    for await (const { item, left } of runs.shortened(items, ({ document }) => document.text)) {
+      const rest = this.#rest(item.document, left, 'run');
+      yield 'dropped' in rest ? rest : { ...rest, digest: item.digest };
+    }
+  }
+
+  #rest(document: Document, left: RemainingText, unit: string): CorpusItem {
+    if (left.removed.length === 0) return { document };
+    const { id, source } = document;
+    this.report.parts += left.removed.length;
+    this.report.part_bytes += left.removed.reduce((sum, part) => sum + Buffer.byteLength(part), 0);
+    const rule = `exact-${unit}`;
+    const text = left.removed.join('\n');
+    const row = { id, source, rule, value: left.removed.length, threshold: 1, text };
+    this.#log(`rejected/${rule}.jsonl`, row);
+    if (/\S/.test(left.text)) return { document: { ...document, text: left.text } };
+    this.report.exact_documents += 1;
+    return { dropped: { id, reason: 'duplicate', detail: `every ${unit} of it stood before` } };
   }
 
   #log(name: string, row: object): void {

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { AthanorError } from '../../base/errors.ts';
 import { type CorpusOptions, readCorpus } from '../corpus/corpus.ts';
 import { type CorpusItem, type Document, type Dropped, describeDropped, isBad } from '../document.ts';
-import type { DedupPass } from './deduplication.ts';
+import type { DedupPass, HashedDocument } from './deduplication.ts';
 import { type PlacedDocument, Splitter } from './splitter.ts';
 
 export interface FilterOptions extends CorpusOptions {
@@ -53,7 +53,19 @@ export class DocumentFilter {
    * ERR_FORMAT for a bad line with onBadLine 'fail', ERR_ARGUMENT when there is no document,
    * ERR_INTERRUPTED when the signal aborts, and the errors of readCorpus.
    */
-  async *remaining(): AsyncGenerator<{ document: Document; digest: Buffer }> {
+  async *remaining(): AsyncGenerator<HashedDocument> {
+    for await (const item of this.#pass.shortened(this.#unrepeated())) {
+      if ('dropped' in item) {
+        this.#drop(item.dropped);
+        continue;
+      }
+      this.#kept += 1;
+      yield item;
+    }
+    if (this.#kept === 0) throw this.#nothingUsable();
+  }
+
+  async *#unrepeated(): AsyncGenerator<HashedDocument> {
     const { sources, signal } = this.#options;
     let items: AsyncIterable<CorpusItem> = readCorpus(sources, this.#options);
     for (const step of this.#pass.steps()) items = step(items);
@@ -70,10 +82,8 @@ export class DocumentFilter {
         this.#drop(dropped);
         continue;
       }
-      this.#kept += 1;
       yield { document, digest };
     }
-    if (this.#kept === 0) throw this.#nothingUsable();
   }
 
   #unwanted(document: Document, digest: Buffer): Dropped | undefined {

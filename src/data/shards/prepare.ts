@@ -104,10 +104,14 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
   try {
     return await createFolder(options.out, async (folder) => {
       const dedup = await Deduplication.begin(options, folder);
-      await dedup.survey((pass) => survey(options, pass));
-      const tokenizer = await tokenizerFor(options, dedup);
-      const report = await new ShardJob(options, tokenizer, folder, dedup.pass(true)).run();
-      return { ...report, seconds: (performance.now() - start) / 1000 };
+      try {
+        await dedup.survey((pass) => survey(options, pass));
+        const tokenizer = await tokenizerFor(options, dedup);
+        const report = await new ShardJob(options, tokenizer, folder, dedup.pass(true)).run();
+        return { ...report, seconds: (performance.now() - start) / 1000 };
+      } finally {
+        dedup.close();
+      }
     });
   } finally {
     lock.release();

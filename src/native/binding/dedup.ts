@@ -25,6 +25,22 @@ export interface NativeNearDuplicates {
   close(): void;
 }
 
+export interface NativeRepeatedRuns {
+  /** Adds documents, in order. */
+  add(texts: readonly NativeText[]): void;
+  /** Finds the runs. Once only, and nothing may be added after it. */
+  find(): void;
+  /** `take` begins again at the first document. */
+  rewind(): void;
+  /**
+   * Of the next documents, as they were added: pairs of the bytes at which a repetition begins and
+   * ends.
+   */
+  take(texts: readonly NativeText[]): Uint32Array[];
+  /** Frees memory and files. */
+  close(): void;
+}
+
 export interface NativeNgramIndex {
   /** Adds the runs of words of the texts of a set. Returns the number of words per text. */
   add(texts: readonly NativeText[], set: number): Uint32Array;
@@ -44,6 +60,7 @@ export interface DedupBinding {
     folder: string,
     memoryBytes: number,
   ) => NativeNearDuplicates;
+  NativeRepeatedRuns: new (words: number, folder: string, memoryBytes: number) => NativeRepeatedRuns;
   NativeNgramIndex: new (ngram: number, shortest: number) => NativeNgramIndex;
   /** The words of a text as they are compared, with a space between two. */
   comparedWords(text: string): string;

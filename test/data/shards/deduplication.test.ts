@@ -138,6 +138,23 @@ describe('data prepare without repetitions', () => {
     expect(long.report.dedup.parts).toBe(0);
   });
 
+  it('drops repeated runs of words, and keeps what was removed', async () => {
+    const copied = sentence(70, 60);
+    const source = writeCorpus('runs.jsonl', [`a ${copied} b`, `c ${copied} d`, 'e', copied]);
+    const { out, report } = await prepare({ dedup: 'exact-run' }, [source]);
+    expect(documentsOf(out)).toEqual([`a ${copied} b`, 'c d', 'e'].sort());
+    expect(report.dedup).toMatchObject({ method: 'exact-run', parts: 2, part_bytes: 2 * copied.length + 1 });
+    expect(rowsOf(join(out, 'rejected/exact-run.jsonl')).map(({ id, text }) => [id, text])).toEqual([
+      [`${source}:2`, `${copied} `],
+      [`${source}:4`, copied],
+    ]);
+    expect(readdirSync(out).filter((name) => name.startsWith('athanor-'))).toEqual([]);
+    const longer = await prepare({ dedup: 'exact-run', dedupRun: 61 }, [source]);
+    expect(longer.report.dedup.parts).toBe(0);
+    await expect(prepare({ dedup: 'exact-run', against: [out] })).rejects.toThrow(/no effect with/);
+    await expect(prepare({ dedupRun: 9 })).rejects.toThrow(/`dedupRun` has no effect/);
+  });
+
   it('writes the same bytes on one thread and on two', async () => {
     const folders: string[] = [];
     for (const count of [1, 2]) {
