@@ -30,8 +30,8 @@ class RepeatedRuns {
   void find();
   /// Begins again at the first document.
   void rewind();
-  /// The repetitions in the next documents, which have to come as they were added: all but the first
-  /// occurrence of each run, in order and apart from each other.
+  /// The repetitions in the next documents, which have to come as they were added: all but the
+  /// first occurrence of each run, in order and apart from each other.
   std::vector<std::vector<ByteRange>> take(const std::vector<std::span<const uint8_t>>& texts);
 
  private:

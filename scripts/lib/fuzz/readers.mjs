@@ -204,7 +204,14 @@ export async function makeFiles(root) {
   const sources = [join(root, 'corpus/x.jsonl')];
   await prepareData({ sources, out: shards, tokenizer, vocabSize: 0, validationSplit: 0.3, minChars: 1 });
   const snapshot = join(root, 'snapshot');
-  await prepareData({ sources, out: snapshot, tokenizer, validationSplit: 0.3, minChars: 1, dedup: 'minhash' });
+  await prepareData({
+    sources,
+    out: snapshot,
+    tokenizer,
+    validationSplit: 0.3,
+    minChars: 1,
+    dedup: 'minhash',
+  });
   const earlier = ['document.digests', 'minhash.keys'];
   put('earlier', Object.fromEntries(earlier.map((name) => [name, readFileSync(join(snapshot, name))])));
   rmSync(snapshot, { recursive: true });

@@ -67,8 +67,8 @@ export class Decontaminator {
 
   /**
    * Reads evaluation sets: files and folders of .jsonl, .json, .txt and .md, each also as .gz.
-   * Throws as `of` does, ERR_ARGUMENT for other files, ERR_FORMAT for lines that cannot be read, and
-   * the errors of reading.
+   * Throws as `of` does, ERR_ARGUMENT for other files, ERR_FORMAT for lines that cannot be read,
+   * and the errors of reading.
    */
   static async load(paths: readonly string[], options: DecontaminationOptions = {}): Promise<Decontaminator> {
     // A mistake in the last set must not show after minutes on the first.

@@ -1,6 +1,6 @@
 /**
- * Removes runs of many words that stood in the corpus before, wherever they begin. All windows of so
- * many words are sorted on disk, 16 bytes per word, so memory does not grow with them.
+ * Removes runs of many words that stood in the corpus before, wherever they begin. All windows of
+ * so many words are sorted on disk, 16 bytes per word, so memory does not grow with them.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -107,9 +107,9 @@ function without(text: string, ranges: Uint32Array): RemainingText {
 }
 
 /**
- * The documents without repeated runs, in their order. One of which only white space is left is left
- * out. The documents are read twice: `read` has to give the same ones in the same order. Throws as
- * RepeatedRuns does, and what `read` throws.
+ * The documents without repeated runs, in their order. One of which only white space is left is
+ * left out. The documents are read twice: `read` has to give the same ones in the same order.
+ * Throws as RepeatedRuns does, and what `read` throws.
  */
 export async function* withoutRepeatedRuns(
   read: () => AsyncIterable<Document>,

@@ -215,7 +215,8 @@ export class Deduplication {
   }
 
   /**
-   * Finds near duplicates or repeated runs, if the method does. `read` reads the corpus with the pass that it gets.
+   * Finds near duplicates or repeated runs, if the method does. `read` reads the corpus with the
+   * pass that it gets.
    */
   async survey(read: (pass: DedupPass) => AsyncIterable<Document>): Promise<void> {
     if (this.method === 'exact-run') await this.#addRuns(read(this.pass()));
