@@ -19,6 +19,15 @@ KeyRecord window_record(std::string_view window, uint64_t position) {
   return {high, xxhash64(parts, sizeof parts) << KeyRecord::kDocumentBits | position};
 }
 
+/// Of words begin to behind - 1. A word that is a part of what has no spaces stays with the whole.
+ByteRange bytes_of(const std::vector<WordSource>& sources, size_t begin, size_t behind, size_t text_bytes) {
+  while (begin > 0 && begin < behind && sources[begin - 1].begin == sources[begin].begin) ++begin;
+  const auto place = [&](size_t word) {
+    return word < sources.size() ? sources[word].begin : static_cast<uint32_t>(text_bytes);
+  };
+  return {place(begin), place(behind)};
+}
+
 }  // namespace
 
 RepeatedRuns::RepeatedRuns(size_t words, const std::string& folder, size_t memory_bytes)
@@ -81,17 +90,16 @@ std::vector<std::vector<ByteRange>> RepeatedRuns::take(const std::vector<std::sp
   for (size_t i = 0; i < texts.size(); ++i) {
     words.assign(texts[i], &sources);
     const uint64_t end = taken_ + words.count();
-    for (; left_ && repetition_.high < end; left_ = sorted_->next(repetition_)) {
-      const size_t begin = static_cast<size_t>(repetition_.high - taken_);
-      const size_t behind = begin + static_cast<size_t>(repetition_.low);
-      expect(behind <= words.count(), ErrorCode::kState, "the documents are not those that were added");
-      const auto size = static_cast<uint32_t>(texts[i].size());
-      const ByteRange range{sources[begin].begin, behind < words.count() ? sources[behind].begin : size};
-      auto& all = ranges[i];
-      if (!all.empty() && range.begin <= all.back().end)
-        all.back().end = std::max(all.back().end, range.end);
-      else if (range.begin < range.end)
-        all.push_back(range);
+    while (left_ && repetition_.high < end) {
+      const uint64_t begin = repetition_.high;
+      uint64_t behind = begin;
+      for (; left_ && repetition_.high < end && repetition_.high <= behind;
+           left_ = sorted_->next(repetition_))
+        behind = std::max(behind, repetition_.high + repetition_.low);
+      expect(behind <= end, ErrorCode::kState, "the documents are not those that were added");
+      const ByteRange range = bytes_of(sources, static_cast<size_t>(begin - taken_),
+                                       static_cast<size_t>(behind - taken_), texts[i].size());
+      if (range.begin < range.end) ranges[i].push_back(range);
     }
     taken_ = end;
   }

@@ -95,6 +95,12 @@ describe('repeated runs of words', () => {
     expect(left).toBe('word '.repeat(50));
   });
 
+  it('do not divide what has no spaces', async () => {
+    const texts = [`${'©'.repeat(500)} a`, `b ${'©'.repeat(500)} c`];
+    const left = await leftOf(texts, { words: 50 });
+    expect(left).toEqual([texts[0], 'b c']);
+  });
+
   it('leave short texts alone, and leave out documents without a rest', async () => {
     const line = Array.from({ length: 60 }, (_, i) => `w${'x'.repeat(i)}`).join(' ');
     const texts = ['short', line, 'short', `${line}`, ''];
