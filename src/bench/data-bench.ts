@@ -7,6 +7,7 @@ import { Decontaminator } from '../data/dedup/decontaminate.ts';
 import { MinHasher } from '../data/dedup/minhash.ts';
 import { NearDuplicateFinder } from '../data/dedup/near-duplicates.ts';
 import { RepeatedParts } from '../data/dedup/repeated-parts.ts';
+import { RepeatedRuns } from '../data/dedup/repeated-runs.ts';
 import { native } from '../native/addon.ts';
 import { runDatatrovePeer } from './peer.ts';
 import { Prose } from './prose.ts';
@@ -48,7 +49,7 @@ export async function benchData(options: DataBenchOptions): Promise<{ rates: Dat
     for (const count of threads > 1 ? [1, threads] : [1]) {
       native.setNumThreads(count);
       for (const [step, run] of Object.entries(steps)) {
-        if (step.startsWith('repeated') && count > 1) continue;
+        if (step === 'repeated lines' && count > 1) continue;
         rates.push({ step, threads: count, ...fastest(bytes, options.repeats, run) });
       }
     }
@@ -73,6 +74,12 @@ async function stepsOf(texts: readonly string[], folder: string): Promise<Record
       for (const text of texts) finder.add(text);
       finder.finish();
       finder.close();
+    },
+    'finding repeated runs': () => {
+      const runs = new RepeatedRuns({ folder });
+      for (const text of texts) runs.add(text);
+      runs.finish();
+      runs.close();
     },
     decontamination: () => void decontaminator.find(texts),
     'repeated lines': () => {

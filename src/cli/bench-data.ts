@@ -7,7 +7,7 @@ const megabytes = (rate: number) => `${(rate / 1e6).toFixed(1)} MB/s`;
 
 export const data = defineCommand({
   description:
-    'Times MinHash signatures, near duplicates, decontamination and repeated lines on text in memory. The rate per core is by the time that the process worked, so other work on the machine does not count.',
+    'Times MinHash signatures, near duplicates, decontamination and repeated parts on text in memory. The rate per core is by the time that the process worked, so other work on the machine does not count.',
   arguments: { '[sources...]': 'files, folders or names of packaged corpora (default: made-up prose)' },
   options: {
     ...inGroup('Run', {
