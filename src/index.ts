@@ -103,11 +103,12 @@ export {
   type SupervisedSet,
   supervisedExamples,
 } from './data/rows/supervised-examples.ts';
-export type {
-  DecontaminationReport,
-  DedupMethod,
-  DedupOptions,
-  DedupReport,
+export {
+  type DecontaminationReport,
+  type DedupMethod,
+  type DedupOptions,
+  type DedupReport,
+  dedupMethods,
 } from './data/shards/deduplication.ts';
 export {
   type EvaluationBatch,
