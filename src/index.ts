@@ -7,15 +7,20 @@ export { AthanorError, type ErrorCode } from './base/errors.ts';
 export type { WrittenFile } from './base/files/hashed-file.ts';
 export type { JsonObject, JsonValue } from './base/json.ts';
 export {
+  type BootstrapOptions,
+  type BootstrapResult,
   type CalibrationBin,
   type Interval,
   meanInterval,
   meanShareInterval,
+  pairedBootstrap,
   wilsonInterval,
 } from './base/statistics.ts';
 // Checkpoints and model folders
 export { type CarriedFields, readCarriedFields } from './checkpoint/carried-fields.ts';
 export type { CheckpointContents } from './checkpoint/checkpoint-folder.ts';
+export { type ExportedGguf, type ExportGgufOptions, exportGguf } from './checkpoint/gguf/export-gguf.ts';
+export { type GgufType, ggufTypes } from './checkpoint/gguf/gguf-types.ts';
 export {
   isScoringModel,
   loadModel,
@@ -88,12 +93,25 @@ export {
   withoutRepeatedRuns,
 } from './data/dedup/repeated-runs.ts';
 export type { CorpusItem, Document, Dropped, DropReason } from './data/document.ts';
+export type { Rejection, RuleSetting, RuleSettings } from './data/filters/filter.ts';
+export {
+  FilterChain,
+  type FilterRecipe,
+  type FilterResult,
+  type FunnelStep,
+  filterDocument,
+  filterDocuments,
+} from './data/filters/filter-documents.ts';
+export { maskPersonalData, type PersonalDataKinds } from './data/filters/personal-data.ts';
+export { type FilterName, type FilterSpec, filterNames, recipeNames } from './data/filters/presets.ts';
+export { type LabelledMail, labelledMail } from './data/packaged/labelled-mail.ts';
 export { type PackagedName, packagedDocuments, packagedNames } from './data/packaged/packaged.ts';
 export { type RatedTerm, ratedTerms } from './data/packaged/rated-terms.ts';
 export { type Comparison, type RankedPair, rankedPairs, readComparisons } from './data/rows/comparisons.ts';
 export type { RefusalOptions } from './data/rows/encoded-rows.ts';
 export { ExampleLoader, type ExampleLoaderOptions, packExamples } from './data/rows/example-loader.ts';
 export { type Instruction, readInstructions } from './data/rows/instructions.ts';
+export { type LabelledOptions, type LabelledRow, readLabelled } from './data/rows/labelled.ts';
 export { type Prompt, readPrompts } from './data/rows/prompts.ts';
 export { type RowSplit, splitByPrompt } from './data/rows/row-split.ts';
 export type { RowCounts, RowOptions, RowsRead } from './data/rows/rows.ts';
@@ -142,8 +160,43 @@ export {
   perplexity,
 } from './eval/perplexity.ts';
 export { preferenceAccuracy } from './eval/preference-accuracy.ts';
+export { type QuantizationCost, quantizationCost } from './eval/quantization-cost.ts';
 export { folderAnswers, type Questions, questionAccuracy, readQuestions } from './eval/questions.ts';
 export { type WinRateJudge, winRate } from './eval/win-rate.ts';
+export type { AnyRecord, RecordKind } from './feedback/lines.ts';
+// Feedback
+export type {
+  AnswerRecord,
+  AnswerRef,
+  ComparisonRecord,
+  FeedbackRecord,
+  SafetyEvent,
+  Sender,
+} from './feedback/records.ts';
+export type { Keyed, NewAnswer } from './feedback/rows.ts';
+export {
+  type Added,
+  type Deletion,
+  FeedbackStore,
+  type NewComparison,
+  type NewFeedback,
+  type OpenOptions,
+  type RecordCounts,
+  type StoreStats,
+} from './feedback/store.ts';
+export { type FeedbackRowSettings, feedbackRowDefaults } from './feedback/training-rows/settings.ts';
+export type { FeedbackSource } from './feedback/training-rows/source.ts';
+export {
+  type FeedbackRowHooks,
+  type FeedbackRowsReport,
+  writeFeedbackRows,
+} from './feedback/training-rows/write-rows.ts';
+export {
+  exportFeedback,
+  type ImportReport,
+  importFeedback,
+  type KindCounts,
+} from './feedback/transfer.ts';
 // Generation
 export { Batch, type BatchEvent, type BatchOptions } from './generate/batch.ts';
 export {
@@ -161,11 +214,18 @@ export {
   type TextCompletion,
   type TextOptions,
 } from './generate/generate-text.ts';
+export { type Constraint, Constraints, type ConstraintsOptions } from './generate/grammar/constraint.ts';
+export type { Rule } from './generate/grammar/rule.ts';
 export { KvCache } from './generate/kv-cache.ts';
 export type { SamplingOptions } from './generate/sampling.ts';
 export type { BatchRequest, Completion, FinishReason } from './generate/sequence.ts';
 export { TextStream, type TextStreamOptions } from './generate/text-stream.ts';
 export type { TokenReport } from './generate/token-reports.ts';
+// Improvement
+export type { GateReport } from './improve/gates/gate.ts';
+export { type ImproveOptions, type ImproveReport, improve, rollback } from './improve/improve.ts';
+export type { LinkChange } from './improve/promotion.ts';
+export { type ImproveSettings, type ImproveStages, improveDefaults } from './improve/settings.ts';
 export type { KlEstimator } from './native/binding/policy.ts';
 export type { SplitPattern } from './native/binding/text.ts';
 // The engine
@@ -199,6 +259,11 @@ export {
 } from './nn/lora.ts';
 export { Module } from './nn/module.ts';
 export { presetConfig, presetNames } from './nn/presets.ts';
+export {
+  type Quantization,
+  QuantizedWeights,
+  quantizeForDecoding,
+} from './nn/quantized-weights.ts';
 export { type ScoreReading, ScoringModel } from './nn/scoring-model.ts';
 export { AdamW, type AdamWOptions, adamwDefaults } from './optim/adamw.ts';
 export { learningRate, type ScheduleName, type ScheduleOptions } from './optim/schedule.ts';
@@ -229,19 +294,59 @@ export type {
   ReportStage,
   ReportTable,
 } from './report/sections/section.ts';
+export {
+  type ModerationScores,
+  type RunningClassifier,
+  SafetyChecks,
+  type SafetyFinding,
+  type SafetyVerdict,
+} from './safety/checks.ts';
+export type {
+  ClassifierQuestion,
+  ClassifierThreadSettings,
+} from './safety/classifier-messages.ts';
+export type { ClassifierSource } from './safety/classifier-thread.ts';
+export {
+  type PolicyCategory,
+  type PolicyClassifier,
+  type PolicyEntry,
+  type SafetyAction,
+  SafetyPolicy,
+  type Side,
+} from './safety/policy.ts';
+export type { OnProgress, ResponseCheck } from './safety/response-check.ts';
 // Scoring
 export { type BestCompletion, type BestOfOptions, bestOf } from './scoring/best-of.ts';
 export { type BestText, type BestTextsOptions, bestTexts } from './scoring/best-texts.ts';
+export {
+  type DecisionMetrics,
+  decisionMetrics,
+  type LabelledProbability,
+  rocAuc,
+  thresholdFor,
+} from './scoring/binary-metrics.ts';
+export {
+  type Classified,
+  Classifier,
+  type ClassifierInfo,
+  type ClassifierInput,
+  readClassifierInfo,
+} from './scoring/classifier.ts';
 export type { RewardFunction } from './scoring/reward-calls.ts';
 export type { Answer as ScoredAnswer, RewardSource } from './scoring/reward-source.ts';
 // Serving
 export { addKey } from './serve/access/keys.ts';
 export type { RateLimits } from './serve/access/rates.ts';
 export type { RequestLimits } from './serve/api/limits.ts';
+export type { Reloaded } from './serve/host/engine-switch.ts';
 export type {
   CancelledEvent,
   EngineEvent,
+  FeedbackEvent,
+  ModelEvent,
+  QuantizationEvent,
   RequestEvent,
+  SafetyNotice,
   ServeEvent,
 } from './serve/protocol/events.ts';
 export type { ModelInfo } from './serve/protocol/messages.ts';
@@ -261,6 +366,7 @@ export {
 } from './tensor/autograd.ts';
 export { gelu, relu, swiglu } from './tensor/ops/activation.ts';
 export { type AttentionShape, causalSelfAttention, type SequenceIndex } from './tensor/ops/attention.ts';
+export { binaryCrossEntropy } from './tensor/ops/classification.ts';
 export { add, axpby, cast, mean, mul, scale, sub, sum } from './tensor/ops/elementwise.ts';
 export { embedding } from './tensor/ops/embedding.ts';
 export { type FeedForwardWeights, geluFeedForward, linear } from './tensor/ops/linear.ts';
@@ -319,10 +425,19 @@ export { CHAT_TOKENS, DEFAULT_CHAT_TEMPLATE } from './text/default-chat-template
 export type { Limits as TemplateLimits } from './text/jinja/budget.ts';
 export type { TextFrame } from './text/post-processor.ts';
 export type { StreamDecoder } from './text/stream-decoder.ts';
-export { type DecodeOptions, type EncodeOptions, Tokenizer } from './text/tokenizer.ts';
+export {
+  type DecodeOptions,
+  type DecodeStreamOptions,
+  type EncodeOptions,
+  Tokenizer,
+} from './text/tokenizer.ts';
 export type { TokenRole } from './text/tokenizer-class.ts';
 export type { NamedToken } from './text/tokenizer-config.ts';
 export type { TokenizerProgress, TrainTokenizerOptions } from './text/train.ts';
+export type { Vocabulary } from './text/vocabulary.ts';
+// Training: the stages
+export { type ClassifierOptions, classifier } from './train/classifier/run.ts';
+export { type ClassifierSettings, classifierDefaults } from './train/classifier/settings.ts';
 // Training: the loop
 export type { StepMetrics, TrainEvent } from './train/loop/events.ts';
 export type { MetricField, RunEvent } from './train/loop/run-events.ts';
@@ -332,7 +447,6 @@ export type { Evaluation, ParameterGroup, Sample, StageEvent, TrainStage } from 
 export { type TerminalProgressOptions, terminalProgress } from './train/loop/terminal-progress.ts';
 export { type ResumeOptions, Trainer, type TrainerOptions, type TrainResult } from './train/loop/trainer.ts';
 export { type TrainerSettings, trainerDefaults } from './train/loop/trainer-settings.ts';
-// Training: the stages
 export { type DpoOptions, dpo } from './train/preference/dpo.ts';
 export { type RewardOptions, reward } from './train/preference/reward.ts';
 export {

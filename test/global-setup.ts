@@ -1,5 +1,5 @@
 /**
- * Tests of the command line and of the border run dist/, and reports take their page from there:
+ * Tests of the command line and of the border run dist/, and pages take their program from there:
  * one tsc, one border and one bundle before all tests. A type error is `npm run check`'s to report.
  */
 import { spawnSync } from 'node:child_process';
@@ -16,8 +16,8 @@ export default async function setup(): Promise<void> {
   const dist = join(packageRoot, 'dist');
   const { addBorder } = (await script('border.mjs')) as { addBorder(folder: string): Promise<void> };
   await addBorder(dist);
-  const { bundlePage } = (await script('page.mjs')) as { bundlePage(folder: string): Promise<void> };
-  await bundlePage(dist);
+  const { bundlePages } = (await script('page.mjs')) as { bundlePages(folder: string): Promise<void> };
+  await bundlePages(dist);
 }
 
 function script(name: string): Promise<unknown> {

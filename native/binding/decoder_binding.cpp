@@ -9,7 +9,7 @@ ATHANOR_WORDS(athanor::ops::DecoderNorm, {"layer", athanor::ops::DecoderNorm::kL
 ATHANOR_WORDS(athanor::ops::DecoderActivation, {"gelu", athanor::ops::DecoderActivation::kGelu},
               {"swiglu", athanor::ops::DecoderActivation::kSwiglu})
 ATHANOR_FIELDS(athanor::ops::DecoderNormWeights, gain, bias)
-ATHANOR_FIELDS(athanor::ops::DecoderProjection, weight, bias)
+ATHANOR_FIELDS(athanor::ops::DecoderProjection, weight, bias, quantized)
 ATHANOR_FIELDS(athanor::ops::DecoderQueryKeyNorm, query_gain, key_gain)
 ATHANOR_FIELDS(athanor::ops::DecoderLayer, attention_norm, qkv, query_key_norm, rope_table, output, mlp_norm,
                activation, up, down)

@@ -1,7 +1,7 @@
+#include "binding/activation_words.h"
 #include "binding/convert.h"
 #include "ops/linear.h"
 
-ATHANOR_WORDS(athanor::Activation, {"none", athanor::Activation::kNone}, {"gelu", athanor::Activation::kGelu})
 ATHANOR_FIELDS(athanor::ops::LinearForwardInputs, x, weight, bias, activation, save_preactivation, addend)
 
 namespace athanor::binding {
@@ -11,6 +11,7 @@ const Family linear_family([](Exports& exports) {
   bind<&ops::linear_forward, "linearForward(inputs)">(exports);
   bind<&ops::linear_backward_input, "linearBackwardInput(dy, weight, preactivation, addend)">(exports);
   bind<&ops::linear_backward_weight, "linearBackwardWeight(dy, x, dweight, dbias, overwrite)">(exports);
+  bind<&ops::release_packed, "releasePacked(weight)">(exports);
   bind<&ops::gemm, "gemm(a, b, aTransposed, bTransposed, outDtype)">(exports);
 });
 

@@ -2,7 +2,7 @@
 #include "ops/sampling.h"
 
 ATHANOR_FIELDS(athanor::ops::SampleInputs, logits, temperature, top_k, top_p, min_p, repetition_penalty,
-               history, suppressed, seed, streams, steps)
+               history, suppressed, allowed, seed, streams, steps)
 
 namespace athanor::binding {
 namespace {

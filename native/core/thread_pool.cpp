@@ -22,9 +22,13 @@ namespace athanor {
 namespace {
 
 // A decoding step is some fifty kernels of 5 to 20 us, 150 us pass between two steps, and a
-// sleeping worker takes about 50 us to wake. Spinning for about half a millisecond bridges both
-// gaps and still frees the core when training pauses.
-constexpr int kSpinIterations = 50000;
+// sleeping worker takes about 50 us to wake. Waiting for about half a millisecond bridges both gaps
+// and still frees the core when training pauses. The first turns are pauses of 10 ns. After them
+// a waiting thread offers its core to others at every turn, which takes a third of a microsecond
+// where nobody wants it: to a thread of the pool that the system has taken the core from, and to
+// the rest of the process, such as a server that writes out answers.
+constexpr int64_t kPauses = 2000;
+constexpr int64_t kTurns = kPauses + 1500;
 
 inline void cpu_pause() {
 #if defined(__x86_64__)
@@ -32,6 +36,15 @@ inline void cpu_pause() {
 #else
   std::this_thread::yield();
 #endif
+}
+
+/// One turn of waiting, after `turns` others.
+inline void wait_a_turn(int64_t turns) {
+  if (turns < kPauses) {
+    cpu_pause();
+  } else {
+    sched_yield();
+  }
 }
 
 int available_cores() {
@@ -92,7 +105,8 @@ class Pool {
     }
     drain();
     gate_.fetch_and(~kOpen, std::memory_order_acq_rel);
-    while ((gate_.load(std::memory_order_acquire) & kActiveMask) != 0) cpu_pause();
+    for (int64_t turns = 0; (gate_.load(std::memory_order_acquire) & kActiveMask) != 0; ++turns)
+      wait_a_turn(turns);
     if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   }
 
@@ -146,7 +160,7 @@ class Pool {
 
   void work() {
     uint64_t seen = 0;
-    for (int spins = 0;;) {
+    for (int64_t turns = 0;;) {
       if (stopping_.load(std::memory_order_relaxed)) return;
       uint64_t gate = gate_.load(std::memory_order_acquire);
       if (has_work(gate, seen)) {
@@ -154,12 +168,12 @@ class Pool {
         seen = gate / kGeneration;
         drain();
         gate_.fetch_sub(1, std::memory_order_release);
-        spins = 0;
-      } else if (++spins < kSpinIterations) {
-        cpu_pause();
+        turns = 0;
+      } else if (++turns < kTurns) {
+        wait_a_turn(turns);
       } else {
         sleep(seen);
-        spins = 0;
+        turns = 0;
       }
     }
   }

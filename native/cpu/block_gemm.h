@@ -108,7 +108,8 @@ __attribute__((noinline)) void block_gemm(int64_t rows, int64_t columns, BlockPr
 /// Products of one row each, with the same steps: row r of A times B r, whose `columns` of all
 /// steps lie in one piece. One product has a chain per vector and would wait for its multiply-adds.
 /// It is also bound by memory: while it reads B, it prefetches as many bytes at `ahead` (and from
-/// b_next on), which the caller reads next.
+/// b_next on), which the caller reads next. They go to L2: L1 does not hold two heads and the next
+/// two, and a prefetch into it waits for one of its few buffers.
 struct RowProducts {
   const uint32_t* a;
   int64_t a_next;  // lanes to the next product's
@@ -139,7 +140,7 @@ ATHANOR_INLINE void row_products_tile(const RowProducts& g) {
       for (int v = 0; v < kV; ++v) {
         const VecU bv = load_lanes(b + r * g.b_next + column_lanes(v * kLanes, g.b_group));
         acc[r][v] = block_multiply_add<kPairs>(acc[r][v], av, bv);
-        __builtin_prefetch(ahead + r * g.b_next + v * kLanes);
+        __builtin_prefetch(ahead + r * g.b_next + v * kLanes, 0, 2);
       }
     }
   }

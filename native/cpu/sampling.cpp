@@ -165,9 +165,62 @@ ATHANOR_INLINE bool suppress(const Candidates& c, float top, const int32_t* toke
   return was_top;
 }
 
+constexpr uint32_t kAllBits = 0xffffffffu;
+
+/// Takes those of up to 32 tokens out of the draw whose bit is not set.
+ATHANOR_INLINE void keep_bits(float* logits, float* weights, uint32_t bits, uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) {
+    const bool kept = (bits >> i & 1u) != 0;
+    logits[i] = kept ? logits[i] : -__builtin_inff();
+    weights[i] = kept ? weights[i] : 0.0f;
+  }
+}
+
+/// Takes the tokens out of the draw whose bit is not set. Returns whether the largest logit is
+/// another one now.
+ATHANOR_INLINE bool restrict_to(const Candidates& c, float top, const int32_t* allowed) {
+  for (int64_t begin = 0; begin < c.n; begin += 32) {
+    const auto bits = static_cast<uint32_t>(allowed[begin / 32]);
+    const auto count = static_cast<uint32_t>(smaller<int64_t>(c.n - begin, 32));
+    float *const logits = c.logits + begin, *const weights = c.weights + begin;
+    if (bits == kAllBits) continue;
+    if (count < 32) {
+      keep_bits(logits, weights, bits, count);
+    } else if (bits == 0) {
+      keep_bits(logits, weights, 0, 32);
+    } else {
+      keep_bits(logits, weights, bits, 32);
+    }
+  }
+  return row_max(c.logits, c.n) < top;
+}
+
+/// Computes the weights again. Those of tokens without a bit are 0 already.
+ATHANOR_INLINE void weigh(const Candidates& c, float inverse_temperature, float shift,
+                          const int32_t* allowed) {
+  if (allowed == nullptr) {
+    row_sum_exp(c.logits, c.n, inverse_temperature, shift, c.weights);
+    return;
+  }
+  for (int64_t begin = 0; begin < c.n; begin += 32) {
+    if (allowed[begin / 32] == 0) continue;
+    row_sum_exp(c.logits + begin, smaller<int64_t>(c.n - begin, 32), inverse_temperature, shift,
+                c.weights + begin);
+  }
+}
+
+/// The inputs of one row.
 template <class T>
-ATHANOR_INLINE void sample_row(int32_t* token, float* log_prob, Candidates c, const T* logits,
-                               const int32_t* history, const PhiloxBlock& random, const SampleArgs& args) {
+struct RowInputs {
+  const T* logits;
+  const int32_t* history;
+  const int32_t* allowed;
+};
+
+template <class T>
+ATHANOR_INLINE void sample_row(int32_t* token, float* log_prob, Candidates c, const RowInputs<T>& row,
+                               const PhiloxBlock& random, const SampleArgs& args) {
+  const auto [logits, history, allowed] = row;
   const SamplingSettings& s = args.settings;
   const bool greedy = s.temperature == 0.0;
   const float inverse_temperature = greedy ? 1.0f : static_cast<float>(1.0 / s.temperature);
@@ -181,9 +234,10 @@ ATHANOR_INLINE void sample_row(int32_t* token, float* log_prob, Candidates c, co
     top = row_max(c.logits, c.n);
     if (!greedy) row_sum_exp(c.logits, c.n, inverse_temperature, top * inverse_temperature, c.weights);
   }
-  if (suppress(c, top, args.suppressed, args.suppressed_count)) {
+  const bool restricted = allowed != nullptr && restrict_to(c, top, allowed);
+  if (suppress(c, top, args.suppressed, args.suppressed_count) || restricted) {
     top = row_max(c.logits, c.n);
-    if (!greedy) row_sum_exp(c.logits, c.n, inverse_temperature, top * inverse_temperature, c.weights);
+    if (!greedy) weigh(c, inverse_temperature, top * inverse_temperature, allowed);
   }
   *token = -1;
   *log_prob = __builtin_nanf("");
@@ -223,8 +277,10 @@ void sample(const SampleArgs& args) {
         const PhiloxBlock random = philox(args.settings.seed, static_cast<uint32_t>(args.streams[i]),
                                           static_cast<uint32_t>(args.steps[i]));
         const int32_t* history = args.history != nullptr ? args.history + i * args.history_length : nullptr;
+        const int32_t* allowed =
+            args.allowed != nullptr ? args.allowed + i * ceil_divide(vocabulary, 32) : nullptr;
         sample_row(args.tokens + i, args.log_probs + i, candidates_at(scratch + task * bytes, vocabulary),
-                   logits + i * vocabulary, history, random, args);
+                   RowInputs{logits + i * vocabulary, history, allowed}, random, args);
       }
     });
   });

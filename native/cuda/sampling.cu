@@ -24,7 +24,7 @@ constexpr float kInfinity = __builtin_inff(), kLargest = 0x1.fffffep127f;
 struct RowsArgs {
   SampleArgs given;
   const float* logits;  // given.logits in f32
-  float* adjusted;      // [rows, vocabulary], or null: nothing is penalised or suppressed
+  float* adjusted;      // [rows, vocabulary], or null: nothing changes the logits
   float inverse_temperature;
 };
 
@@ -279,15 +279,21 @@ __device__ __forceinline__ int32_t draw(const Row& row, float top, const Samplin
   return threadIdx.x < kWarp ? token_at(row, kept, min_p, part, point) : -1;
 }
 
-/// Copies the row, penalises the logits of tokens in the history, and takes suppressed tokens out.
+/// Copies the logits of allowed tokens, penalises those of tokens in the history, and takes
+/// suppressed tokens out.
 __device__ __forceinline__ void adjust(float* out, const float* logits, const int32_t* history,
-                                       const SampleArgs& given) {
+                                       const int32_t* allowed, const SampleArgs& given) {
+  const auto is_allowed = [&](int64_t i) {
+    return allowed == nullptr || (static_cast<uint32_t>(allowed[i / 32]) >> (i % 32) & 1u) != 0;
+  };
   const auto penalty = static_cast<float>(given.settings.repetition_penalty);
   const int64_t length = history == nullptr ? 0 : given.history_length;
-  for (int64_t i = threadIdx.x; i < given.vocabulary; i += kThreads) out[i] = logits[i];
+  for (int64_t i = threadIdx.x; i < given.vocabulary; i += kThreads) {
+    out[i] = is_allowed(i) ? logits[i] : -kInfinity;
+  }
   __syncthreads();
   for (int64_t i = threadIdx.x; i < length; i += kThreads) {
-    if (history[i] < 0) continue;
+    if (history[i] < 0 || !is_allowed(history[i])) continue;
     const float x = logits[history[i]];
     // Atomic because a token may be there twice; both write the same number.
     atomicExch(out + history[i], x > 0.0f ? x / penalty : x * penalty);
@@ -315,7 +321,9 @@ __global__ void __launch_bounds__(kThreads, 1) sample_kernel(const __grid_consta
   if (args.adjusted != nullptr) {
     float* const adjusted = args.adjusted + r * vocabulary;
     const int32_t* history = given.history == nullptr ? nullptr : given.history + r * given.history_length;
-    adjust(adjusted, row.logits, history, given);
+    const int32_t* allowed =
+        given.allowed == nullptr ? nullptr : given.allowed + r * ((vocabulary + 31) / 32);
+    adjust(adjusted, row.logits, history, allowed, given);
     row.logits = adjusted;
     top = measure_row(row, sum, shared);
   }
@@ -339,7 +347,7 @@ void sample(const SampleArgs& given) {
   const SamplingSettings& s = given.settings;
   const bool is_penalised =
       given.history != nullptr && given.history_length > 0 && s.repetition_penalty != 1.0;
-  const bool is_adjusted = is_penalised || given.suppressed_count > 0;
+  const bool is_adjusted = is_penalised || given.suppressed_count > 0 || given.allowed != nullptr;
   const bool is_f32 = given.dtype == DType::kF32;
   const int64_t count = rows * vocabulary;
   const size_t bytes = static_cast<size_t>(count) * sizeof(float);

@@ -28,6 +28,7 @@ struct SampleArgs {
   int64_t history_length;
   const int32_t* suppressed;  // [suppressed_count], tokens that are never drawn; null: none
   int64_t suppressed_count;
+  const int32_t* allowed;  // [rows, ceil(vocabulary / 32)], a bit per token to draw from; null: all
   const int32_t* streams;  // [rows]
   const int32_t* steps;    // [rows]
   SamplingSettings settings;
@@ -35,9 +36,9 @@ struct SampleArgs {
 };
 
 struct SamplingKernels {
-  /// Filters run in this order: repetition penalty, suppressed tokens, temperature, top-k, top-p
-  /// over the tokens that top-k kept, min-p. Where logits are equal the lower token counts as the
-  /// larger.
+  /// Filters run in this order: repetition penalty, suppressed and allowed tokens, temperature,
+  /// top-k, top-p over the tokens that top-k kept, min-p. Where logits are equal the lower token
+  /// counts as the larger.
   void (*sample)(const SampleArgs& args);
 };
 ATHANOR_KERNEL_FAMILY(SamplingKernels, sampling_kernels)

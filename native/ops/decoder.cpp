@@ -13,6 +13,7 @@
 #include "ops/embedding.h"
 #include "ops/linear.h"
 #include "ops/norm.h"
+#include "ops/quantized.h"
 #include "ops/query_key_norm.h"
 
 namespace athanor::ops {
@@ -78,8 +79,8 @@ class Trunk {
     return project(attended, layer.output, adapters.output);
   }
 
-  static Tensor feed_forward(const Tensor& x, const DecoderLayer& layer,
-                             const DecoderLayerAdapters& adapters) {
+  Tensor feed_forward(const Tensor& x, const DecoderLayer& layer,
+                      const DecoderLayerAdapters& adapters) const {
     switch (layer.activation) {
       case DecoderActivation::kGelu:
         return project(project(x, layer.up, adapters.up, Activation::kGelu), layer.down, adapters.down);
@@ -89,19 +90,29 @@ class Trunk {
     fail(ErrorCode::kInternal, "unknown activation");
   }
 
-  static Tensor project(const Tensor& x, const DecoderProjection& projection, const OptionalAdapter& adapter,
-                        Activation activation = Activation::kNone) {
+  Tensor project(const Tensor& x, const DecoderProjection& projection, const OptionalAdapter& adapter,
+                 Activation activation = Activation::kNone) const {
     OptionalTensor delta;
     if (adapter) {
-      const Tensor narrow = linear(x, adapter->a, {}, Activation::kNone, {});
+      const Tensor narrow = linear(x, {adapter->a}, Activation::kNone, {});
       scale_into(narrow, adapter->scale);
-      delta = linear(narrow, adapter->b, {}, Activation::kNone, {});
+      delta = linear(narrow, {adapter->b}, Activation::kNone, {});
     }
-    return linear(x, projection.weight, projection.bias, activation, delta);
+    return linear(x, projection, activation, delta);
   }
 
-  static Tensor linear(const Tensor& x, const Tensor& weight, const OptionalTensor& bias,
-                       Activation activation, const OptionalTensor& addend) {
+  Tensor linear(const Tensor& x, const DecoderProjection& projection, Activation activation,
+                const OptionalTensor& addend) const {
+    const auto& [weight, bias, quantized] = projection;
+    if (quantized) {
+      return quantized_linear({.x = x,
+                               .weight = *quantized,
+                               .outputs = weight.dim(0),
+                               .bias = bias,
+                               .activation = activation,
+                               .addend = addend,
+                               .dtype = model_.dtype});
+    }
     return std::get<0>(
         linear_forward({.x = x, .weight = weight, .bias = bias, .activation = activation, .addend = addend}));
   }
@@ -133,7 +144,7 @@ void pack_weights(const DecoderModel& model, const DecoderStep& step) {
   const auto pack = [&](const Tensor& weight) { packed_weight(weight, model.dtype, true); };
   for (const DecoderLayer& layer : model.layers)
     for (const auto* projection : {&layer.qkv, &layer.output, &layer.up, &layer.down})
-      pack(projection->weight);
+      if (!projection->quantized) pack(projection->weight);
   for (const DecoderLayerAdapters& layer : step.adapters)
     for (const auto* adapter : {&layer.qkv, &layer.output, &layer.up, &layer.down})
       if (*adapter) {

@@ -20,6 +20,7 @@ struct DecoderNormWeights {
 struct DecoderProjection {
   Tensor weight;  // [out, in]
   std::optional<Tensor> bias = {};
+  std::optional<Tensor> quantized = {};  // from quantize_weight, used in the weight's place
 };
 
 /// Gains of the RMS norm of each head's query and key, [head_dim] each.

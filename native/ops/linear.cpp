@@ -75,6 +75,8 @@ const void* packed_weight(const Tensor& weight, DType dtype, bool transposed) {
   return entry.panels->data();
 }
 
+void release_packed(const Tensor& weight) { weight.storage().attachment.reset(); }
+
 std::tuple<Tensor, std::optional<Tensor>> linear_forward(const LinearForwardInputs& given) {
   const auto& [x, weight, bias, activation, save_preactivation, addend] = given;
   check_float("x", x);

@@ -36,4 +36,8 @@ Tensor gemm(const Tensor& a, const Tensor& b, bool a_transposed, bool b_transpos
 /// until the next write. On a GPU a bf16 weight needs no copy.
 const void* packed_weight(const Tensor& weight, DType dtype, bool transposed);
 
+/// Frees the packed copies of the weight, and of others in its storage. The next product packs
+/// again.
+void release_packed(const Tensor& weight);
+
 }  // namespace athanor::ops

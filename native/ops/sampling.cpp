@@ -63,6 +63,10 @@ std::tuple<Tensor, Tensor> sample(const SampleInputs& in) {
   }
   if (in.history) check_history(*in.history, rows, vocabulary);
   if (in.suppressed) check_suppressed(*in.suppressed, vocabulary);
+  if (in.allowed) {
+    check_dtype("allowed", *in.allowed, DType::kI32);
+    check_shape("allowed", *in.allowed, {rows, (vocabulary + 31) / 32});
+  }
 
   Tensor tokens({rows}, DType::kI32, logits.device());
   Tensor log_probs({rows}, DType::kF32, logits.device());
@@ -75,6 +79,7 @@ std::tuple<Tensor, Tensor> sample(const SampleInputs& in) {
                .history_length = in.history ? in.history->dim(1) : 0,
                .suppressed = in.suppressed ? in.suppressed->data<int32_t>() : nullptr,
                .suppressed_count = in.suppressed ? in.suppressed->numel() : 0,
+               .allowed = in.allowed ? in.allowed->data<int32_t>() : nullptr,
                .streams = in.streams.data<int32_t>(),
                .steps = in.steps.data<int32_t>(),
                .settings = {.temperature = in.temperature,

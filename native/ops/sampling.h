@@ -16,6 +16,7 @@ struct SampleInputs {
   double repetition_penalty;              // 1: none
   std::optional<Tensor> history = {};     // i32 [b, h], the tokens to penalise; -1 is no token
   std::optional<Tensor> suppressed = {};  // i32 [s], tokens that are never drawn
+  std::optional<Tensor> allowed = {};     // i32 [b, ceil(V / 32)], bits: tokens that may be drawn
   int64_t seed;
   Tensor streams;  // i32 [b]
   Tensor steps;    // i32 [b]
@@ -24,7 +25,7 @@ struct SampleInputs {
 /// -> tokens i32 [b], log_probs f32 [b]. The latter are under the unfiltered softmax over all V
 /// tokens at that temperature, or at 1 where the temperature is 0. The random number of row i is a
 /// function of (seed, streams[i], steps[i]). Throws ERR_NOT_FINITE that names the row when logits
-/// hold NaN, +inf or nothing above -inf (apart from suppressed tokens).
+/// hold NaN, +inf or nothing above -inf among the tokens that may be drawn.
 std::tuple<Tensor, Tensor> sample(const SampleInputs& in);
 
 }  // namespace athanor::ops

@@ -28,7 +28,8 @@ function checks(fix) {
   const cpp = names.filter((name) => /^native\/.*\.(h|cpp|cu|cuh)$/.test(name));
   return {
     types: () => types('.'),
-    'types of the page': () => types('src/report/page'),
+    'types of the report page': () => types('src/report/page'),
+    'types of the chat page': () => types('src/serve/page'),
     biome: () => {
       const how = fix ? ['--write'] : [];
       const args = ['check', '--error-on-warnings', '--colors=off', '--max-diagnostics=20'];

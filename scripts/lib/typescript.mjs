@@ -1,16 +1,16 @@
-// Runs tsc, then does what tsc leaves out: puts the border around the API, bundles the report's
-// page, removes output without a source, and makes the CLI executable.
+// Runs tsc, then does what tsc leaves out: puts the border around the API, bundles the
+// pages, removes output without a source, and makes the CLI executable.
 import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { addBorder, borderFiles } from './border.mjs';
 import { packageFile } from './native.mjs';
-import { bundlePage } from './page.mjs';
+import { bundlePages, pageFiles } from './page.mjs';
 import { Explained, root, run, say } from './process.mjs';
 
 const dist = join(root, 'dist');
 
-/** Written by addBorder and bundlePage. */
-const added = [...borderFiles, 'report/page/page.js', 'report/page/page.css'];
+/** Written by addBorder and bundlePages. */
+const added = [...borderFiles, ...pageFiles];
 
 function removeOrphans() {
   for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
@@ -22,7 +22,7 @@ function removeOrphans() {
 }
 
 /**
- * Compiles src into `folder`, with the report's page. Throws Explained with the compiler's errors.
+ * Compiles src into `folder`, with the pages. Throws Explained with the compiler's errors.
  */
 export async function compileTypescript(folder) {
   say('compiling TypeScript');
@@ -30,7 +30,7 @@ export async function compileTypescript(folder) {
   const { code, output } = await run(process.execPath, args, { onLine: () => {} });
   if (code !== 0) throw new Explained(`${output.trim()}\nThe TypeScript sources were not compiled.`);
   await addBorder(folder);
-  await bundlePage(folder);
+  await bundlePages(folder);
 }
 
 /** Builds dist/. */

@@ -13,8 +13,8 @@ export const errorTable = {
   },
   ERR_CONFIG: {
     meaning:
-      'A model configuration, a chat template or a file given with `config` has values that are unknown ' +
-      'or that contradict each other.',
+      'A model configuration, a chat template, a safety policy or a file given with `config` has values ' +
+      'that are unknown or that contradict each other.',
     remedy:
       'Correct the values that the message names. `athanor help` COMMAND lists the keys of a config file.',
   },
@@ -90,10 +90,13 @@ export const errorTable = {
     remedy: 'Use parts of the same run, or change the setting that the message names.',
   },
   ERR_NATIVE_LOAD: {
-    meaning: 'The native engine is not built, is not installed, or cannot be loaded on this machine.',
+    meaning:
+      'The native engine is not built, is not installed, or cannot be loaded on this machine. SQLite, ' +
+      'which a feedback store needs, has no binary for this platform or its package is incomplete.',
     remedy:
-      'The message lists every place that was tried and why it failed. Install the prebuilt package for ' +
-      'the platform, or build the engine with `npx athanor build`.',
+      'For the engine, the message lists every place that was tried and why it failed. Install the ' +
+      'prebuilt package for the platform, or build the engine with `npx athanor build`. For SQLite, ' +
+      'install the package in the message again.',
   },
   ERR_NOT_FINITE: {
     meaning:

@@ -7,6 +7,7 @@ import { generate } from '../generate/generate.ts';
 import type { DType } from '../native/binding.ts';
 import { type ModelConfig, parameterCount } from '../nn/config.ts';
 import { Gpt } from '../nn/gpt.ts';
+import { type Quantization, quantizeForDecoding } from '../nn/quantized-weights.ts';
 import { bandwidthMeter, type PeakMeter } from './peak.ts';
 import { randomBatch } from './train-bench.ts';
 
@@ -16,6 +17,8 @@ export interface GenerateBenchOptions {
   promptTokens: number;
   newTokens: number;
   dtype: DType;
+  /** With int8, runs with the model's own weights are timed in turn with those of int8 weights. */
+  quantize?: Quantization;
   repeats: number;
   /** Makes what measures the bandwidth to a working set of so many bytes. */
   bandwidth?: (bytes: number) => PeakMeter;
@@ -32,6 +35,8 @@ export interface GenerateBenchResult {
   timesBound: number | undefined;
   /** See PeakShare. */
   spread: number;
+  /** With int8 weights: the rate of the model's own weights in the same runs. */
+  ownTokensPerSecond: number | undefined;
 }
 
 export async function benchGeneration(options: GenerateBenchOptions): Promise<GenerateBenchResult> {
@@ -50,18 +55,34 @@ export async function benchGeneration(options: GenerateBenchOptions): Promise<Ge
     meter.measure();
     return seconds;
   };
-  await run();
+  const quantized = async () => {
+    using _ = quantizeForDecoding(model);
+    // Not the bare promise: the weights would be gone before the run.
+    return await run();
+  };
+  const isQuantized = options.quantize === 'int8';
   const seconds: number[] = [];
-  for (let i = 0; i < options.repeats; ++i) seconds.push(await run());
+  const own: number[] = [];
+  // The first round warms up.
+  for (let i = 0; i <= options.repeats; ++i) {
+    const [first, second] = isQuantized ? [await quantized(), await run()] : [await run(), undefined];
+    if (i === 0) continue;
+    seconds.push(first);
+    if (second !== undefined) own.push(second);
+  }
   model.dispose();
-  const tokensPerSecond = (batchSize * newTokens) / Math.min(...seconds);
+  const rate = (times: readonly number[]) => (batchSize * newTokens) / Math.min(...times);
+  const tokensPerSecond = rate(seconds);
   const bytesPerToken = bytes / batchSize;
   const { peak, share, spread } = meter.shareOf(tokensPerSecond * bytesPerToken);
   const timesBound = share === undefined ? undefined : 1 / share;
-  return { tokensPerSecond, boundTokensPerSecond: peak / bytesPerToken, timesBound, spread };
+  const ownTokensPerSecond = isQuantized ? rate(own) : undefined;
+  const boundTokensPerSecond = peak / bytesPerToken;
+  return { tokensPerSecond, boundTokensPerSecond, timesBound, spread, ownTokensPerSecond };
 }
 
-function bytesPerStep({ config, batchSize, promptTokens, newTokens, dtype }: GenerateBenchOptions): number {
+function bytesPerStep(options: GenerateBenchOptions): number {
+  const { config, batchSize, promptTokens, newTokens, dtype, quantize } = options;
   const elementBytes = dtype === 'bf16' ? 2 : 4;
   const meanLength = promptTokens + newTokens / 2;
   const cached = 2 * config.layers * config.kvHeads * config.headDim * meanLength * batchSize;
@@ -69,5 +90,7 @@ function bytesPerStep({ config, batchSize, promptTokens, newTokens, dtype }: Gen
   // whole token table.
   const tables = config.positionTable ? config.contextLength * config.hiddenSize : 0;
   const untied = config.tiedHead ? 0 : config.vocabSize * config.hiddenSize;
-  return (parameterCount(config) - tables - untied + cached) * elementBytes;
+  const weights = parameterCount(config) - tables - untied;
+  // Biases and gains, which stay as they are, are less than 1 % of the weights.
+  return weights * (quantize === 'int8' ? 1 : elementBytes) + cached * elementBytes;
 }

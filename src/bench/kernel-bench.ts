@@ -178,6 +178,16 @@ function* cases(device: 'cpu' | 'cuda'): Generator<NamedCase> {
   }
   for (const dtype of floats) yield ['adamw', () => adamw(dtype, 32 << 20)];
   yield ['linear_decode', () => linearForward('bf16', [1, 50304, 768])];
+  // int8 weights are for the CPU.
+  if (device === 'cuda') return;
+  for (const size of [
+    [1, 50304, 768],
+    [64, 3072, 768],
+    [64, 768, 3072],
+    [512, 3072, 768],
+  ] as const) {
+    yield ['quantized_linear', () => quantizedLinear('bf16', size)];
+  }
 }
 
 function gemm(dtype: DType, [m, n, k]: readonly [number, number, number], layout: 'nn' | 'nt' | 'tn'): Case {
@@ -196,6 +206,18 @@ function linearForward(dtype: DType, [m, n, k]: readonly [number, number, number
   const shape = `${m}x${n}x${k}`;
   if (m === 1) return { dtype, shape, work: n * k * bytesOf(dtype), unit: 'byte', run };
   return { dtype, shape, work: 2 * m * n * k, unit: 'flop', run };
+}
+
+/** Rounds rows to 16 bits, so that it has as many operations as a product of bf16. */
+function quantizedLinear(dtype: DType, [m, outputs, k]: readonly [number, number, number]): Case {
+  const x = random([m, k], dtype);
+  const wide = random([outputs, k], 'f32', 1);
+  const weight = native.quantizeWeight(wide);
+  wide.dispose();
+  const run = () => [native.quantizedLinear({ x, weight, outputs, activation: 'none', dtype })];
+  const shape = `${m}x${outputs}x${k}`;
+  if (m === 1) return { dtype, shape, work: outputs * k, unit: 'byte', run };
+  return { dtype, shape, work: 2 * m * outputs * k, unit: 'flop', run };
 }
 
 function attention(

@@ -1,49 +1,82 @@
-/** `athanor bench data`: how fast the steps of preparing a corpus are. */
+/** `athanor bench data`: the speed of the steps that prepare a corpus. */
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { choice, count, engineOptions, inGroup, integer } from './options.ts';
 
-const megabytes = (rate: number) => `${(rate / 1e6).toFixed(1)} MB/s`;
-
 export const data = defineCommand({
   description:
-    'Times MinHash signatures, near duplicates, decontamination and repeated parts on text in memory. The rate per core is by the time that the process worked, so other work on the machine does not count.',
-  arguments: { '[sources...]': 'files, folders or names of packaged corpora (default: made-up prose)' },
+    'Times filters with one thread, each alone and those of FineWeb together, and signatures, near duplicates, decontamination and repeated parts, on documents in memory. The fastest repeat counts. A CPU second is one in which a core worked, so other work on the machine does not count.',
+  arguments: { '[sources...]': 'files, folders or names of packaged corpora (default: clean)' },
   options: {
     ...inGroup('Run', {
-      repeats: integer('runs per step', { default: 5, min: 1 }),
-      peer: choice('also time the signatures of datatrove', ['none', 'datatrove'], { default: 'none' }),
+      repeats: integer('repeats to time', { default: 3, min: 1 }),
+      peer: choice('also time the rules of FineWeb and the signatures of datatrove', ['none', 'datatrove'], {
+        default: 'none',
+      }),
     }),
-    ...inGroup('Data', { bytes: count('bytes of text', { default: 16 << 20, min: 1 << 16 }) }),
+    ...inGroup('Data', {
+      documentBytes: count('most bytes of a document', { default: 4096, min: 64 }),
+      bytes: count('bytes of text; less is repeated', { default: 10_000_000 }),
+    }),
     threads: engineOptions.threads,
   },
-  example: 'bench data docs --peer datatrove',
-  async run({ repeats, peer, bytes: wanted, threads }, { args }) {
+  example: 'bench data wordnet --peer datatrove',
+  async run({ repeats, peer, documentBytes, bytes, threads }, { args }) {
     await prepareEngine({ device: 'cpu', dtype: 'f32', threads });
-    const { benchData } = await import('../bench/data-bench.ts');
-    const options = { sources: args, bytes: wanted, repeats, datatrove: peer === 'datatrove' };
-    const { rates, bytes } = await benchData(options);
-    const ours = rates.find(({ step }) => step === 'minhash signatures');
-    const theirs = rates.find(({ step }) => step === 'datatrove signatures');
+    const { benchTexts, bytesOf } = await import('../bench/data-texts.ts');
+    const { filterBenchRecipes, PEER_RECIPE, timeFilters } = await import('../bench/filter-bench.ts');
+    const { peerTexts, SIGNATURES, timeDedup } = await import('../bench/dedup-bench.ts');
+    const { runDatatrovePeer } = await import('../bench/peer.ts');
+    const texts = await benchTexts(args.length > 0 ? args : ['clean'], documentBytes, bytes);
+    const filters = [];
+    for (const recipe of filterBenchRecipes) filters.push(await timeFilters(recipe, texts, repeats));
+    const steps = await timeDedup(texts, repeats);
+    const against = (
+      what: 'filters' | 'signatures',
+      own: { mb_per_cpu_second: number },
+      some: string[],
+      times: number,
+    ) => {
+      const other = runDatatrovePeer(what, some, times);
+      return { ...other, ratio: own.mb_per_cpu_second / other.mb_per_cpu_second };
+    };
+    const signatures = steps.find(({ step }) => step === SIGNATURES)!;
     return {
-      bytes,
-      steps: rates.map((rate) => ({
-        step: rate.step,
-        threads: rate.threads,
-        bytes_per_second: rate.bytesPerSecond,
-        bytes_per_cpu_second: rate.bytesPerCpuSecond,
-      })),
-      ratio_to_datatrove: ours && theirs ? ours.bytesPerCpuSecond / theirs.bytesPerCpuSecond : null,
+      documents: texts.length,
+      bytes: bytesOf(texts),
+      filters: filters.map((timing) => ({ ...timing })),
+      steps: steps.map((timing) => ({ ...timing })),
+      datatrove:
+        peer === 'datatrove'
+          ? {
+              filters: against('filters', filters[PEER_RECIPE]!, texts, 1),
+              signatures: against('signatures', signatures, peerTexts(texts), Math.min(repeats, 3)),
+            }
+          : null,
     };
   },
-  render: ({ steps, ratio_to_datatrove }) =>
-    [
+  render: ({ documents, bytes, filters, steps, datatrove }) => {
+    const rates = (timing: { mb_per_second: number; mb_per_cpu_second: number }) =>
+      `${timing.mb_per_second.toFixed(1)} MB/s, ${timing.mb_per_cpu_second.toFixed(1)} per CPU second`;
+    const compared = (what: string, timing: { mb_per_cpu_second: number; ratio: number }) =>
+      `datatrove, ${what}: ${timing.mb_per_cpu_second.toFixed(2)} MB per CPU second; ${timing.ratio.toFixed(1)} times as fast here`;
+    return [
+      `${documents} documents, ${bytes} bytes`,
+      ...filters.map((timing) => {
+        const { recipe, kept, shares } = timing;
+        const parts = Object.entries(shares).map(([name, part]) => `${name} ${(part * 100).toFixed(0)} %`);
+        return `${recipe}: ${rates(timing)}, kept ${kept}${parts.length > 1 ? `; ${parts.join(', ')}` : ''}`;
+      }),
       ...steps.map(
-        ({ step, threads, bytes_per_second, bytes_per_cpu_second }) =>
-          `${step.padEnd(22)} ${threads} ${threads === 1 ? 'thread ' : 'threads'} ${megabytes(bytes_per_second).padStart(12)} ${megabytes(bytes_per_cpu_second).padStart(12)} per core`,
+        (timing) =>
+          `${timing.step}, ${timing.threads} ${timing.threads === 1 ? 'thread' : 'threads'}: ${rates(timing)}`,
       ),
-      ...(ratio_to_datatrove === null
-        ? []
-        : [`signatures per core: ${ratio_to_datatrove.toFixed(0)} times datatrove`]),
-    ].join('\n'),
+      ...(datatrove
+        ? [
+            compared(`the rules of FineWeb, kept ${datatrove.filters.kept}`, datatrove.filters),
+            compared('signatures', datatrove.signatures),
+          ]
+        : []),
+    ].join('\n');
+  },
 });

@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import type { ModelInfo } from '../serve/protocol/messages.ts';
 import { defineCommand } from './command.ts';
-import { engineOptions, inGroup, integer, text } from './options.ts';
+import { engineOptions, inGroup, integer, quantizeOption, text } from './options.ts';
 
 const { device, dtype, threads } = engineOptions;
 
@@ -20,7 +20,7 @@ export const serve = defineCommand({
       promptTokens: integer('tokens per prompt', { default: 8, min: 1 }),
       newTokens: integer('new tokens per stream', { default: 128, min: 2 }),
     }),
-    ...inGroup('Engine', { device, dtype, threads }),
+    ...inGroup('Engine', { quantize: quantizeOption, device, dtype, threads }),
   },
   example: 'bench serve --streams 64',
   async run(options) {
@@ -58,7 +58,8 @@ export const serve = defineCommand({
       const alone = rate(1, seconds.one);
       const bare = rate(streams, seconds.engine);
       return {
-        ...{ model: options.model, dtype: info.dtype, threads: info.threads, streams },
+        ...{ model: options.model, dtype: info.dtype, quantize: info.quantize, threads: info.threads },
+        streams,
         tokens_per_second: served,
         one_stream_tokens_per_second: alone,
         ratio_to_one_stream: served / alone,
@@ -72,7 +73,7 @@ export const serve = defineCommand({
   },
   render: (r) =>
     [
-      `${r.model} ${r.dtype}, ${r.threads} threads, ${r.streams} streams: ${r.tokens_per_second.toFixed(0)} tok/s, ${r.ratio_to_one_stream.toFixed(1)} times one stream (${r.one_stream_tokens_per_second.toFixed(0)})`,
+      `${r.model} ${r.quantize === 'int8' ? 'int8 weights, ' : ''}${r.dtype}, ${r.threads} threads, ${r.streams} streams: ${r.tokens_per_second.toFixed(0)} tok/s, ${r.ratio_to_one_stream.toFixed(1)} times one stream (${r.one_stream_tokens_per_second.toFixed(0)})`,
       `engine alone: ${r.engine_tokens_per_second.toFixed(0)} tok/s; HTTP, scheduler and streaming cost ${(r.cost_over_engine * 100).toFixed(0)} % of the rate and ${(r.cpu_over_engine * 100).toFixed(0)} % more processor time`,
     ].join('\n'),
 });
@@ -88,7 +89,7 @@ async function timed(run: () => Promise<number>): Promise<{ seconds: number; cpu
 /** The engine without a server: run() gives the seconds of generate() on as many prompts. */
 async function engineRun(
   folder: string,
-  { dtype, device }: Pick<ModelInfo, 'dtype' | 'device'>,
+  { dtype, device, quantize }: Pick<ModelInfo, 'dtype' | 'device' | 'quantize'>,
   {
     streams,
     promptTokens,
@@ -99,9 +100,11 @@ async function engineRun(
   const { setDevice } = await import('../native/engine.ts');
   const { loadModel } = await import('../checkpoint/gpt-folder.ts');
   const { generate } = await import('../generate/generate.ts');
+  const { quantizeForDecoding } = await import('../nn/quantized-weights.ts');
   const { randomBatch } = await import('../bench/train-bench.ts');
   setDevice(device, { dtype });
   const model = loadModel(folder, { dtype });
+  const quantized = quantize === 'int8' ? quantizeForDecoding(model) : undefined;
   const { tokens } = randomBatch(vocabSize - 1, streams, promptTokens);
   const prompts = Array.from({ length: streams }, (_, i) =>
     tokens.slice(i * promptTokens, (i + 1) * promptTokens),
@@ -112,6 +115,9 @@ async function engineRun(
       await generate(model, prompts, { maxTokens: newTokens, batchSize: streams, seed: 1 });
       return (performance.now() - startedAt) / 1000;
     },
-    dispose: () => model.dispose(),
+    dispose: () => {
+      quantized?.dispose();
+      model.dispose();
+    },
   };
 }

@@ -2,7 +2,7 @@
 import type { ModelConfig } from '../nn/config.ts';
 import { defineCommand } from './command.ts';
 import { type Engine, prepareEngine } from './engine.ts';
-import { choice, engineOptions, inGroup, integer, text } from './options.ts';
+import { choice, engineOptions, inGroup, integer, quantizeOption, text } from './options.ts';
 import { paramDtypeOption } from './training-options.ts';
 
 const shapeOptions = {
@@ -163,22 +163,26 @@ export const generate = defineCommand({
       promptTokens: integer('tokens per prompt', { default: 8, min: 1 }),
       newTokens: integer('new tokens per sequence', { default: 128, min: 1 }),
     }),
+    ...inGroup('Engine', { quantize: quantizeOption }),
     ...engineOptions,
   },
   example: 'bench generate --vocab-size 4096 --batch-size 64',
   async run(options) {
     const engine = await prepareEngine(options);
     const { benchGeneration } = await import('../bench/generate-bench.ts');
+    const { checkQuantization } = await import('../nn/quantized-weights.ts');
     const { restlessNote } = await import('../bench/peak.ts');
     const { runTorchPeer } = await import('../bench/peer.ts');
     const config = await configOf(options.model, undefined, options.vocabSize);
-    const { batchSize, promptTokens, newTokens, repeats } = options;
+    const { batchSize, promptTokens, newTokens, repeats, quantize } = options;
+    checkQuantization(quantize);
     const result = await benchGeneration({
       config,
       batchSize,
       promptTokens,
       newTokens,
       dtype: engine.dtype,
+      quantize,
       repeats,
     });
     const flags = {
@@ -192,7 +196,9 @@ export const generate = defineCommand({
       model: options.model,
       dtype: engine.dtype,
       batch_size: batchSize,
+      quantize,
       tokens_per_second: result.tokensPerSecond,
+      own_weights_tokens_per_second: result.ownTokensPerSecond ?? null,
       bound_tokens_per_second: result.boundTokensPerSecond,
       bandwidth_spread: result.spread,
       times_bound: result.timesBound ?? null,
@@ -203,7 +209,12 @@ export const generate = defineCommand({
   },
   render: (r) =>
     [
-      `${r.model} ${r.dtype}, batch ${r.batch_size}: ${r.tokens_per_second.toFixed(0)} tok/s, the bandwidth bound of ${r.bound_tokens_per_second.toFixed(0)} is ${r.times_bound === null ? 'not certain' : `${r.times_bound.toFixed(2)} times that`}`,
+      `${r.model} ${r.quantize === 'int8' ? 'int8 weights, ' : ''}${r.dtype}, batch ${r.batch_size}: ${r.tokens_per_second.toFixed(0)} tok/s, the bandwidth bound of ${r.bound_tokens_per_second.toFixed(0)} is ${r.times_bound === null ? 'not certain' : `${r.times_bound.toFixed(2)} times that`}`,
+      ...(r.own_weights_tokens_per_second === null
+        ? []
+        : [
+            `${r.dtype} weights: ${r.own_weights_tokens_per_second.toFixed(0)} tok/s; int8 is ${(r.tokens_per_second / r.own_weights_tokens_per_second).toFixed(2)} times that`,
+          ]),
       ...(r.note === null ? [] : [r.note]),
       ...(r.ratio_to_torch === null
         ? []

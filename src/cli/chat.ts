@@ -2,7 +2,7 @@
 import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
-import { engineOptions, inGroup, integer, list, path, text } from './options.ts';
+import { engineOptions, inGroup, integer, list, path, quantizeOption, text } from './options.ts';
 import { samplingOptions } from './sampling-options.ts';
 
 export const chat = defineCommand({
@@ -18,11 +18,14 @@ export const chat = defineCommand({
       maxTokens: integer('largest number of new tokens per answer', { default: 256, min: 1 }),
     }),
     ...samplingOptions,
+    ...inGroup('Engine', { quantize: quantizeOption }),
     ...engineOptions,
   },
   example: 'chat --model assistant',
   async run(options, { json }) {
     const { dtype } = await prepareEngine(options);
+    const { checkQuantization, quantizeForDecoding } = await import('../nn/quantized-weights.ts');
+    checkQuantization(options.quantize);
     const { loadModel } = await import('../checkpoint/gpt-folder.ts');
     const { requireFolder } = await import('../checkpoint/load-model.ts');
     const { stopTokensOf } = await import('../checkpoint/text-ends.ts');
@@ -34,6 +37,7 @@ export const chat = defineCommand({
     const tokenizer = Tokenizer.load(options.model);
     const template = ChatTemplate.of(tokenizer);
     const model = loadModel(options.model, { dtype });
+    const quantized = options.quantize === 'int8' ? quantizeForDecoding(model) : undefined;
     const stopTokens = stopTokensOf(options.model, tokenizer, template);
     const conversation = new Conversation(model, tokenizer, template, { ...options, stopTokens });
     const session = new ChatSession(conversation, {
@@ -45,6 +49,7 @@ export const chat = defineCommand({
       else if (process.stdin.isTTY) await session.interactive(process.stdin);
       else await session.lines(process.stdin);
     } finally {
+      quantized?.dispose();
       model.dispose();
     }
     if (session.interrupted) throw new AthanorError('ERR_INTERRUPTED', 'stopped by Ctrl-C');

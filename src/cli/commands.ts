@@ -56,9 +56,59 @@ export const commands: CommandTable = {
     summary: 'serve a model over HTTP, with the API of OpenAI',
     load: async () => (await import('./serve.ts')).serve,
   },
+  feedback: {
+    summary: 'look after the answers and feedback that a server collected',
+    commands: {
+      stats: {
+        summary: 'count the records of a store, and check the file',
+        load: async () => (await import('./feedback.ts')).stats,
+      },
+      list: {
+        summary: 'show the last records of a store',
+        load: async () => (await import('./feedback.ts')).list,
+      },
+      export: {
+        summary: 'write all records of a store as JSON Lines',
+        load: async () => (await import('./feedback.ts')).exportStore,
+      },
+      import: {
+        summary: 'add the records of an export to a store',
+        load: async () => (await import('./feedback.ts')).importStore,
+      },
+      delete: {
+        summary: 'delete a user, or what is old',
+        load: async () => (await import('./feedback.ts')).remove,
+      },
+      rows: {
+        summary: 'clean feedback and write it as training rows',
+        load: async () => (await import('./feedback-rows.ts')).feedbackRows,
+      },
+    },
+  },
+  improve: {
+    summary: 'train the served model on feedback, compare the two, promote or roll back',
+    load: async () => (await import('./improve.ts')).improve,
+  },
+  safety: {
+    summary: 'train a classifier of texts, and check texts with a safety policy',
+    commands: {
+      train: {
+        summary: 'train a classifier on labelled texts or dialogues',
+        load: async () => (await import('./safety-train.ts')).train,
+      },
+      check: {
+        summary: 'check a text with a safety policy',
+        load: async () => (await import('./safety-check.ts')).check,
+      },
+    },
+  },
   eval: {
     summary: 'measure a model: perplexity, right answers, preferences or win rate',
     load: async () => (await import('./eval.ts')).evaluate,
+  },
+  export: {
+    summary: 'write a model as a GGUF file, for llama.cpp',
+    load: async () => (await import('./export.ts')).exportModel,
   },
   report: {
     summary: 'write the report of a run again from its log',
@@ -87,6 +137,10 @@ export const commands: CommandTable = {
         summary: 'time a server under many streams next to the engine alone',
         load: async () => (await import('./bench-serve.ts')).serve,
       },
+      data: {
+        summary: 'time the steps of preparing a corpus',
+        load: async () => (await import('./bench-data.ts')).data,
+      },
       sft: {
         summary: 'time fine-tuning next to pretraining',
         load: async () => (await import('./bench-stages.ts')).sft,
@@ -94,10 +148,6 @@ export const commands: CommandTable = {
       ppo: {
         summary: 'time rollouts and updates of PPO',
         load: async () => (await import('./bench-stages.ts')).ppo,
-      },
-      data: {
-        summary: 'time the steps of preparing a corpus',
-        load: async () => (await import('./bench-data.ts')).data,
       },
     },
   },

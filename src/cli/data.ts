@@ -3,11 +3,14 @@ import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { dedupOptions, renderDedup } from './dedup-options.ts';
 import { prepareEngine } from './engine.ts';
+import { filterOptions, recipeOf, renderFunnel } from './filter-options.ts';
 import { Interrupt } from './interrupt.ts';
 import { choice, count, engineOptions, flag, inGroup, integer, number, path, text } from './options.ts';
 
 /** Dropped documents that are shown per reason; dropped.jsonl has all of them. */
 const SHOWN_DROPS = 10;
+/** Characters of a rejected document that are shown; its file has all of them. */
+const SHOWN_CHARS = 300;
 
 export const prepare = defineCommand({
   description:
@@ -32,6 +35,7 @@ export const prepare = defineCommand({
         default: 'skip',
       }),
     }),
+    ...filterOptions,
     ...dedupOptions,
     ...inGroup('Tokenizer', {
       tokenizer: path('folder or file of a tokenizer (default: train one on the corpus)'),
@@ -44,7 +48,7 @@ export const prepare = defineCommand({
     threads: engineOptions.threads,
   },
   example: 'data prepare state-of-the-union wordnet --out shards --vocab-size 4096',
-  async run({ threads, ...options }, { args }) {
+  async run({ threads, filters, wordList, maskPii, ...options }, { args }) {
     await prepareEngine({ device: 'cpu', dtype: 'f32', threads });
     const { prepareData } = await import('../data/shards/prepare.ts');
     const { describeDropped } = await import('../data/document.ts');
@@ -57,6 +61,7 @@ export const prepare = defineCommand({
       return await prepareData({
         ...options,
         sources: args,
+        filters: recipeOf({ filters, wordList, maskPii }),
         signal: interrupt.signal,
         onProgress: ({ phase, documents, bytes, tokens }) =>
           progress.update({
@@ -69,7 +74,7 @@ export const prepare = defineCommand({
           }),
         onDropped: (dropped) => {
           const { reason } = dropped;
-          if (reason === 'duplicate' || reason === 'near_duplicate') return;
+          if (['duplicate', 'near_duplicate', 'rejected'].includes(reason)) return;
           const before = drops.get(reason) ?? 0;
           drops.set(reason, before + 1);
           if (before < SHOWN_DROPS) progress.log(`dropped ${describeDropped(dropped)}`);
@@ -95,11 +100,20 @@ export const prepare = defineCommand({
         : []),
       `held out: ${result.validation_documents} documents, ${result.validation_tokens} tokens`,
       `dropped: ${dropped.join(', ') || 'none'}${dropped.length > 0 ? ` (see ${result.out}/dropped.jsonl)` : ''}`,
+      ...renderFunnel(result.funnel),
       ...renderDedup(result),
       `shards in ${result.out}`,
     ].join('\n');
   },
 });
+
+/** Rejected documents of one rule, or of all. */
+async function rejectedOf(folder: string, rule: string | undefined, most: number) {
+  const { rejectedExamples, rejectingRules } = await import('../data/shards/filtering.ts');
+  const rules = rule === undefined ? rejectingRules(folder) : [rule];
+  const examples = await Promise.all(rules.map((name) => rejectedExamples(folder, name, most)));
+  return examples.flat();
+}
 
 export const inspect = defineCommand({
   description:
@@ -108,15 +122,17 @@ export const inspect = defineCommand({
   options: {
     ...inGroup('Data', {
       split: choice('split to show documents of', ['train', 'validation'], { default: 'train' }),
-      documents: integer('number of documents to show', { default: 3, min: 0 }),
+      documents: integer('number of documents to show, or of rejected ones per rule', { default: 3, min: 0 }),
       verify: flag('compare every shard with its checksum', {
         default: true,
         negated: 'do not compare shards with their checksums',
       }),
+      rejected: flag('show what filters did, and documents that they rejected, of each rule'),
+      rule: text('show only documents that this rule rejected, such as gopher-quality.min-words'),
     }),
   },
   example: 'data inspect shards --documents 5',
-  async run({ split, documents, verify }, { args }) {
+  async run({ split, documents, verify, rejected, rule }, { args }) {
     const { TokenDataset } = await import('../data/shards/token-dataset.ts');
     const folder = args[0];
     if (folder === undefined) throw new AthanorError('ERR_OPTION', 'the argument <folder> is missing');
@@ -125,7 +141,8 @@ export const inspect = defineCommand({
       const { manifest } = dataset;
       const tokenizer = dataset.tokenizer();
       const total = dataset.documentCount(split);
-      const shown = Math.min(documents, total);
+      const showsRejected = rejected || rule !== undefined;
+      const shown = showsRejected ? 0 : Math.min(documents, total);
       const samples = Array.from({ length: shown }, (_, i) => {
         const index = Math.floor((i * total) / shown);
         const [span] = dataset.documents(split, index, 1);
@@ -143,6 +160,8 @@ export const inspect = defineCommand({
         tokenizer_fingerprint: manifest.tokenizer_fingerprint,
         sources: manifest.sources,
         dropped: manifest.dropped,
+        funnel: showsRejected ? (manifest.funnel ?? []) : null,
+        rejected: showsRejected ? await rejectedOf(folder, rule, documents) : null,
         train: counts('train'),
         validation: counts('validation'),
         verified: verify,
@@ -152,7 +171,7 @@ export const inspect = defineCommand({
       dataset.close();
     }
   },
-  render: ({ train, validation, vocab_size, verified, documents, sources, dropped }) =>
+  render: ({ train, validation, vocab_size, verified, documents, sources, dropped, funnel, rejected }) =>
     [
       `vocabulary ${vocab_size}, checksums ${verified ? 'agree' : 'not compared'}`,
       `sources     ${sources.join(', ')}`,
@@ -164,5 +183,10 @@ export const inspect = defineCommand({
           .join(', ') || 'none'
       }`,
       ...documents.map(({ index, tokens, text }) => `\n[document ${index}, ${tokens} tokens] ${text}`),
+      ...renderFunnel(funnel ?? []),
+      ...(rejected ?? []).map(
+        ({ id, rule, value, threshold, found, text }) =>
+          `\n[${rule} ${value}, threshold ${threshold}${found === undefined ? '' : `: ${found}`}] ${id}\n${text.slice(0, SHOWN_CHARS)}`,
+      ),
     ].join('\n'),
 });

@@ -4,7 +4,7 @@ import { largest, readText } from '../base/files/read-file.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { notesOnStderr } from './notes.ts';
-import { engineOptions, flag, inGroup, integer, list, path, text } from './options.ts';
+import { engineOptions, flag, inGroup, integer, list, path, quantizeOption, text } from './options.ts';
 import { samplingOptions } from './sampling-options.ts';
 
 export const generate = defineCommand({
@@ -31,12 +31,15 @@ export const generate = defineCommand({
       stop: list(text('end the text before this string')),
     }),
     ...samplingOptions,
+    ...inGroup('Engine', { quantize: quantizeOption }),
     ...engineOptions,
   },
   example: 'generate --model run "The people of the United States"',
   async run(options, { args, json }) {
     checkBestOf(options);
     const { dtype } = await prepareEngine(options);
+    const { checkQuantization, quantizeForDecoding } = await import('../nn/quantized-weights.ts');
+    checkQuantization(options.quantize);
     const { loadModel } = await import('../checkpoint/gpt-folder.ts');
     const { requireFolder } = await import('../checkpoint/load-model.ts');
     const { stopTokensOf } = await import('../checkpoint/text-ends.ts');
@@ -63,6 +66,7 @@ export const generate = defineCommand({
     );
     const stopTokens = stopTokensOf(options.model, tokenizer, template);
     const model = loadModel(options.model, { dtype });
+    const quantized = options.quantize === 'int8' ? quantizeForDecoding(model) : undefined;
     const live = !json && prompts.length === 1 && options.bestOf === 1;
     if (live && !template) process.stdout.write(prompts[0]!);
     const startedAt = performance.now();
@@ -88,6 +92,7 @@ export const generate = defineCommand({
     const seconds = (performance.now() - startedAt) / 1000;
     const completions = texts.map((text, i) => ({ prompt: prompts[i]!, ...text }));
     const tokens = completions.reduce((sum, completion) => sum + completion.tokens, 0);
+    quantized?.dispose();
     model.dispose();
     const { chat } = options;
     return { completions, tokens, seconds, tokens_per_second: tokens / seconds, live, chat };

@@ -130,10 +130,17 @@ function modelRows(model: NonNullable<Info['model']>): [string, string][] {
   return table;
 }
 
+/**
+ * The first line of a problem, which says what to do, without the name that begins it. --json has
+ * the rest: the places that were tried.
+ */
+function inShort(problem: string): string {
+  return problem.split('\n')[0]!.replace(/^\[\w+\] /, '');
+}
+
 function render({ versions, engine, device, cpu, memory, gpus, libraries, folders, model }: Info): string {
   const libraryTexts = libraries.map(({ name, version, path, problem }) =>
-    // The first line of a problem says what to do. --json has the rest: the places that were tried.
-    problem === null ? [name, version, path].filter(Boolean).join(' ') : `${name}: ${problem.split('\n')[0]}`,
+    problem === null ? [name, version, path].filter(Boolean).join(' ') : `${name} ${inShort(problem)}`,
   );
   const limit =
     memory.limit_bytes === null ? '' : `, ${gibibytes(memory.limit_bytes)} allowed to this process`;

@@ -7,6 +7,7 @@ export class Interrupt {
   readonly #controller = new AbortController();
   readonly #notify: (signal: NodeJS.Signals) => void;
   readonly #onExit: () => void;
+  readonly #signals: readonly NodeJS.Signals[];
   #wasAsked = false;
   readonly #onSignal = (signal: NodeJS.Signals) => {
     if (signal !== 'SIGHUP') {
@@ -24,11 +25,17 @@ export class Interrupt {
   /**
    * @param notify tells the user what happens next
    * @param onExit tells the user what is lost when the process ends at once
+   * @param signals those that stop; a server has another use for SIGHUP
    */
-  constructor(notify: (signal: NodeJS.Signals) => void = () => {}, onExit: () => void = () => {}) {
+  constructor(
+    notify: (signal: NodeJS.Signals) => void = () => {},
+    onExit: () => void = () => {},
+    signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'],
+  ) {
+    this.#signals = signals;
     this.#notify = notify;
     this.#onExit = onExit;
-    for (const signal of SIGNALS) process.on(signal, this.#onSignal);
+    for (const signal of signals) process.on(signal, this.#onSignal);
   }
 
   /** Aborted after the first signal. */
@@ -38,8 +45,6 @@ export class Interrupt {
 
   /** Gives the signals back to Node's default handling. */
   dispose(): void {
-    for (const signal of SIGNALS) process.off(signal, this.#onSignal);
+    for (const signal of this.#signals) process.off(signal, this.#onSignal);
   }
 }
-
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;

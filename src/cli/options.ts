@@ -291,6 +291,13 @@ export const sharedOptions = {
  * Options of commands that compute: spread them into `options`, then call
  * `prepareEngine(options)` (src/cli/engine.ts).
  */
+/** For commands that decode. */
+export const quantizeOption = choice(
+  "weights to decode with: the model's, or int8 copies (CPU only)",
+  ['none', 'int8'],
+  { default: 'none' },
+);
+
 export const engineOptions = inGroup('Engine', {
   seed: integer('seed of all random numbers', { default: 0, min: 0, max: MAX_SEED }),
   device: choice('device to compute on', ['auto', 'cpu', 'cuda'], { default: 'auto' }),

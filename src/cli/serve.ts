@@ -4,7 +4,7 @@ import type { ServeEvent } from '../serve/protocol/events.ts';
 import { serveDefaults } from '../serve/settings.ts';
 import { defineCommand } from './command.ts';
 import { Interrupt } from './interrupt.ts';
-import { duration, engineOptions, inGroup, integer, list, path, text } from './options.ts';
+import { duration, engineOptions, inGroup, integer, list, path, quantizeOption, text } from './options.ts';
 
 const { device, dtype, threads } = engineOptions;
 
@@ -22,6 +22,16 @@ export const serverOptions = {
       max: 65535,
     }),
     apiKeyFile: path('file with the hashes of API keys; without it, no key is asked for', {
+      placeholder: '<file>',
+    }),
+    feedback: path('SQLite file that collects answers and feedback; it is made if it is not there', {
+      placeholder: '<file>',
+    }),
+    feedbackDays: integer('delete what is older from --feedback, at the start and once an hour', { min: 1 }),
+    adminKeyFile: path('file with the hashes of the keys of /admin; without it, /admin does not answer', {
+      placeholder: '<file>',
+    }),
+    safety: path('safety policy: what is refused or noted in prompts and answers', {
       placeholder: '<file>',
     }),
     allowHost: list(
@@ -68,31 +78,38 @@ export const serverOptions = {
       default: serveDefaults.stallSeconds,
       min: 1,
     }),
+    quantize: quantizeOption,
     ...{ device, dtype, threads },
   }),
 };
 
 export const serve = defineCommand({
   description:
-    'Serves a model with the HTTP API of OpenAI: chat, completions with log-probabilities, tokens, metrics. It listens on this machine only, unless --host says otherwise. Ctrl-C lets requests in flight end; a second one stops at once.',
+    'Serves a model with the HTTP API of OpenAI: chat, completions with log-probabilities, tokens, metrics. It listens on this machine only, unless --host says otherwise. SIGHUP loads the model that --model shows now. Ctrl-C lets requests in flight end; a second one stops at once.',
   options: {
     ...inGroup('Run', {
       model: path('folder of the model'),
-      addKey: text('make an API key of this name, print it, add its hash to --api-key-file, and end', {
-        placeholder: '<name>',
-      }),
+      addKey: text(
+        'make an API key of this name, print it, add its hash to --api-key-file or --admin-key-file, and end',
+        {
+          placeholder: '<name>',
+        },
+      ),
     }),
     ...serverOptions,
   },
   example: 'serve --model assistant',
   async run({ model, addKey: keyName, ...options }, { json, spell }) {
-    if (keyName !== undefined) return { key: await newKey(options.apiKeyFile, keyName) };
+    if (keyName !== undefined) return { key: await newKey(options, keyName) };
     if (model === undefined) {
       throw new AthanorError('ERR_OPTION', '--model is required: folder of the model', 'give --model FOLDER');
     }
     const { serve: start } = await import('../serve/serve.ts');
     const log = (line: string) => process.stderr.write(`${new Date().toISOString()} ${spell(line)}\n`);
-    const interrupt = new Interrupt(() => {});
+    const interrupt = new Interrupt(() => {}, () => {}, ['SIGINT', 'SIGTERM']);
+    let reload = () => {};
+    const onHangup = () => reload();
+    process.on('SIGHUP', onHangup);
     let requests = 0;
     let tokens = 0;
     try {
@@ -109,14 +126,18 @@ export const serve = defineCommand({
           },
         },
       );
+      // Its event says what became of it.
+      reload = () => void server.reload().catch(() => {});
       const info = server.model;
       log(
         `serving ${server.name} (context ${info.contextLength}, ${info.dtype} on ${info.device}) at ${server.url}/v1`,
       );
+      log(`to chat, open ${server.url}/ in a browser`);
       // Whoever starts the server from a program reads the address here.
       if (json) process.stdout.write(`${JSON.stringify({ url: server.url, model: server.name })}\n`);
       await server.closed;
     } finally {
+      process.off('SIGHUP', onHangup);
       interrupt.dispose();
     }
     return { requests, completion_tokens: tokens };
@@ -127,9 +148,14 @@ export const serve = defineCommand({
       : `answered ${result.requests} requests with ${result.completion_tokens} tokens`,
 });
 
-async function newKey(file: string | undefined, name: string): Promise<string> {
-  if (file === undefined) {
-    throw new AthanorError('ERR_OPTION', '--add-key needs the file of the keys', 'give --api-key-file FILE');
+async function newKey(
+  { apiKeyFile, adminKeyFile }: { apiKeyFile?: string | undefined; adminKeyFile?: string | undefined },
+  name: string,
+): Promise<string> {
+  const file = apiKeyFile ?? adminKeyFile;
+  if (file === undefined || (apiKeyFile !== undefined && adminKeyFile !== undefined)) {
+    const remedy = 'give --api-key-file FILE or --admin-key-file FILE, and not both';
+    throw new AthanorError('ERR_OPTION', '--add-key needs the file of the keys', remedy);
   }
   const { addKey } = await import('../serve/access/keys.ts');
   return addKey(file, name);
@@ -144,8 +170,24 @@ function eventLine(event: ServeEvent): string {
       return 'stopping: requests in flight may end, new ones are refused';
     case 'engine':
       return `engine ${event.state}${event.reason ? `: ${oneLine(event.reason)}` : ''}`;
+    case 'model':
+      return event.state === 'loaded'
+        ? `model ${event.hash.slice(0, 12)} answers new requests, after ${event.previous?.slice(0, 12)}`
+        : `the new model is refused, ${event.hash.slice(0, 12)} goes on: ${oneLine(event.reason ?? '')}`;
+    case 'quantization': {
+      const { tokens, bitsPerByte, quantizedBitsPerByte, klDivergence } = event;
+      const bits = `${quantizedBitsPerByte.toFixed(4)} bits per byte (${bitsPerByte.toFixed(4)} without)`;
+      const kl = `KL divergence ${klDivergence.toPrecision(2)} nats per token`;
+      return `int8 weights: ${bits}, ${kl}, on ${tokens} tokens that the model wrote`;
+    }
     case 'cancelled':
-      return `a client is gone: its slot is free after ${event.tokens} tokens`;
+      return `a sequence is given up: its slot is free after ${event.tokens} tokens`;
+    case 'feedback': {
+      const reason = event.reason === undefined ? '' : `: ${oneLine(event.reason)}`;
+      return `feedback ${event.state} ${event.records} records${reason}`;
+    }
+    case 'safety':
+      return safetyLine(event);
     case 'request': {
       const { method, route, status, seconds, promptTokens, completionTokens, client, id, error } = event;
       const used = promptTokens > 0 ? ` ${promptTokens}+${completionTokens} tokens` : '';
@@ -154,6 +196,18 @@ function eventLine(event: ServeEvent): string {
       return `${method} ${route} ${status} ${(seconds * 1000).toFixed(0)} ms${used}${who} ${id}${why}`;
     }
   }
+}
+
+function safetyLine(event: Extract<ServeEvent, { type: 'safety' }>): string {
+  const { promptHarmful, responseRefused, responseHarmful, checks, answer, client, id } = event;
+  const parts = [
+    promptHarmful ? 'prompt harmful' : '',
+    responseRefused ? 'response refused' : '',
+    responseHarmful ? 'response harmful' : '',
+  ].filter((part) => part !== '');
+  const names = checks.map(({ name, on, value }) => `${name}(${on})=${value.toFixed(3)}`).join(' ');
+  const who = client === null ? '' : ` key=${oneLine(client)}`;
+  return `safety: ${parts.join(', ')} ${oneLine(names)}${who} ${answer?.id ?? id}`;
 }
 
 function oneLine(message: string): string {

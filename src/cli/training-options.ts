@@ -200,6 +200,11 @@ export function rolloutOptions(defaults: RolloutDefaults) {
         default: defaults.decodeBatchSize,
         min: 1,
       }),
+      rolloutQuantize: choice(
+        'weights that draw the responses; the policy itself computes their log-probabilities',
+        ['none', 'int8'],
+        { default: defaults.rolloutQuantize },
+      ),
     }),
     ...inGroup('Reward', {
       reward: path('folder of the reward model'),

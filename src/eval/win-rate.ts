@@ -92,12 +92,15 @@ async function byReward(
   return { points: await scored(model), others: await scored(against), names };
 }
 
-/** The judge reads answers with its own tokenizer and template, so the models may have others. */
-function rewardsOf(
+/**
+ * The scores of answers by the reward model in `folder`. The judge reads answers with its own
+ * tokenizer and template, so the models may have others.
+ */
+export function rewardsOf(
   folder: string,
   dialogues: readonly Message[][],
   answers: readonly string[],
-  { dtype }: AnsweringOptions,
+  { dtype }: Pick<AnsweringOptions, 'dtype'>,
 ): number[] {
   const template = ChatTemplate.of(Tokenizer.load(folder));
   const judge = loadScoringModel(folder, { dtype });

@@ -69,6 +69,8 @@ export interface SampledSequence {
   readonly tokens: Int32Array;
   readonly promptLength: number;
   readonly length: number;
+  /** i32 `[ceil(vocab / 32)]` bits of the tokens that may be drawn; undefined: all. */
+  readonly constraint?: { readonly allowed: Int32Array } | undefined;
 }
 
 export interface DrawnTokens {
@@ -184,6 +186,7 @@ function drawAlike(
     repetitionPenalty,
     history: repetitionPenalty === 1 ? undefined : history(sequences).handle,
     suppressed: suppressed?.handle,
+    allowed: allowedTokens(sequences, logits.shape[1]!)?.handle,
     seed,
     streams: streams.handle,
     steps: lengths.handle,
@@ -196,6 +199,17 @@ function drawAlike(
     logProbs = new Tensor(native.tokenLogProbs(logits.handle, column.handle, temperature || 1));
   }
   return { tokens, logProbs: logProbs.toFloats() };
+}
+
+/** i32 `[sequences, ceil(vocab / 32)]`; undefined when no sequence has a constraint. */
+function allowedTokens(sequences: readonly SampledSequence[], vocabSize: number): Tensor | undefined {
+  if (sequences.every(({ constraint }) => constraint === undefined)) return undefined;
+  const words = Math.ceil(vocabSize / 32);
+  const masks = new Int32Array(sequences.length * words).fill(-1);
+  sequences.forEach(({ constraint }, row) => {
+    if (constraint) masks.set(constraint.allowed, row * words);
+  });
+  return tensor(masks, [sequences.length, words]);
 }
 
 /** The logits with biases and additive penalties; undefined when no sequence has any. */

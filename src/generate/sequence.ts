@@ -1,5 +1,6 @@
 /** One request in a batch: its tokens so far, and whether it is finished. */
 import { AthanorError } from '../base/errors.ts';
+import type { Constraint } from './grammar/constraint.ts';
 import type { SampledSequence, SamplingOptions, SamplingSettings } from './sampling.ts';
 import { samplingSettings } from './sampling.ts';
 import type { StepSequence } from './step-inputs.ts';
@@ -28,6 +29,11 @@ export interface BatchRequest extends SamplingOptions {
    * with reusePrefixes. Default false.
    */
   reportPrompt?: boolean | undefined;
+  /**
+   * Which tokens may come next; it must be the request's own. A sequence also ends when no
+   * token may come. The log-probabilities stay those of the model's own distribution. Default: all.
+   */
+  constraint?: Constraint | undefined;
   /** The name of the request in errors. Default: `request` and its id. */
   name?: string;
 }
@@ -76,6 +82,7 @@ export class Sequence implements StepSequence, SampledSequence {
    * first one.
    */
   readonly promptReports: (TokenReport | undefined)[] | undefined;
+  readonly constraint: Constraint | undefined;
   #logProbs = new Float32Array(0);
   readonly #limit: number;
   readonly #stopTokens: readonly number[];
@@ -100,6 +107,7 @@ export class Sequence implements StepSequence, SampledSequence {
     this.promptReports = request.reportPrompt ? new Array(this.promptLength).fill(undefined) : undefined;
     this.#limit = Math.min(limits.slotTokens, this.promptLength + Math.floor(maxTokens));
     this.#stopTokens = stopTokens;
+    this.constraint = request.constraint;
   }
 
   /** Takes a slot, and allocates memory for the longest result. */
@@ -115,7 +123,9 @@ export class Sequence implements StepSequence, SampledSequence {
   append(token: number, logProb: number): FinishReason | undefined {
     this.#logProbs[this.length - this.promptLength] = logProb;
     this.tokens[this.length++] = token;
+    this.constraint?.accept(token);
     if (this.#stopTokens.includes(token)) return 'stop';
+    if (this.constraint?.isOver) return this.constraint.isComplete ? 'stop' : 'length';
     return this.length >= this.#limit ? 'length' : undefined;
   }
 

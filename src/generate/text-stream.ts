@@ -15,6 +15,8 @@ export interface TextStreamOptions {
   stopStrings?: readonly string[];
   /** Leave special tokens out of the text. Default false. */
   skipSpecial?: boolean;
+  /** Special tokens that stay in the text with `skipSpecial`. Default: none. */
+  keepSpecial?: readonly string[];
 }
 
 /** The text of one request, token by token. */
@@ -30,8 +32,8 @@ export class TextStream {
   readonly #stopStrings: readonly string[];
 
   constructor(tokenizer: Tokenizer, options: TextStreamOptions = {}) {
-    const { stopTokens = [], stopStrings = [], skipSpecial = false } = options;
-    this.#decoder = tokenizer.stream({ skipSpecial });
+    const { stopTokens = [], stopStrings = [], skipSpecial = false, keepSpecial } = options;
+    this.#decoder = tokenizer.stream({ skipSpecial, keepSpecial });
     this.#stopTokens = stopTokens;
     this.#stopStrings = stopStrings.filter((stop) => stop !== '');
   }

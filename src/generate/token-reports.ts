@@ -33,7 +33,7 @@ const CHUNK_BYTES = 64 * 2 ** 20;
 export function reportsOfLogits(logits: Tensor, places: readonly ReportedPlace[]): TokenReport[] {
   const most = places.reduce((largest, { count }) => Math.max(largest, count), 0);
   return scope(() => {
-    const top = new Tensor(native.topTokens(logits.handle, most)).toInts();
+    const top = most === 0 ? new Int32Array(0) : new Tensor(native.topTokens(logits.handle, most)).toInts();
     const width = most + 1;
     const asked = new Int32Array(places.length * width);
     places.forEach(({ token }, row) => {

@@ -19,6 +19,7 @@ import type { NormBinding } from './binding/norm.ts';
 import type { OptimizerBinding } from './binding/optimizer.ts';
 import type { PolicyBinding } from './binding/policy.ts';
 import type { PreferenceBinding } from './binding/preference.ts';
+import type { QuantizedBinding } from './binding/quantized.ts';
 import type { QueryKeyNormBinding } from './binding/query-key-norm.ts';
 import type { RandomBinding } from './binding/random.ts';
 import type { RowsBinding } from './binding/rows.ts';
@@ -116,6 +117,7 @@ export interface Binding
     ElementwiseBinding,
     AttentionBinding,
     DecoderBinding,
+    QuantizedBinding,
     QueryKeyNormBinding,
     LinearBinding,
     LogitsBinding,

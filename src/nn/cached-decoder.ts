@@ -7,6 +7,7 @@ import { Tensor } from '../tensor/tensor.ts';
 import type { Block } from './blocks.ts';
 import type { ModelConfig } from './config.ts';
 import type { Embedding, Linear, Norm } from './layers.ts';
+import type { QuantizedWeights } from './quantized-weights.ts';
 
 /** Tokens of one or more sequences, end to end. */
 export interface TokenRows extends SequenceIndex {
@@ -26,7 +27,10 @@ export interface DecoderCache {
   maxTokens: number;
 }
 
-/** The parts of a trunk. Its parameters stay the same tensors for its life. */
+/**
+ * The parts of a trunk. Its parameters stay the same tensors for its life. After a change of the
+ * quantized weights the decoder has to be disposed of.
+ */
 export interface TrunkParts {
   readonly config: ModelConfig;
   /** Dtype of activations. */
@@ -35,6 +39,8 @@ export interface TrunkParts {
   readonly positionEmbedding: Embedding | undefined;
   readonly blocks: readonly Block[];
   readonly finalNorm: Norm;
+  /** int8 weights to decode with, if any. */
+  readonly quantized: QuantizedWeights | undefined;
 }
 
 /** The cached forward pass of one model. Adapters may come and go between calls. */
@@ -48,8 +54,8 @@ export class CachedDecoder {
   }
 
   /**
-   * The final hidden states `[n, d]`, with the same bits as the full forward pass. They
-   * carry no gradient.
+   * The final hidden states `[n, d]`. They have the same bits as the full forward pass, unless
+   * weights are quantized, and carry no gradient.
    */
   forward({ tokens, positions, cuSeqlens }: TokenRows, cache: DecoderCache): Tensor {
     const { blocks } = this.#parts;
@@ -69,7 +75,7 @@ export class CachedDecoder {
     );
   }
 
-  /** Gives up the share of the model's weights. */
+  /** Gives up the share of the model's weights. The next call takes it again. */
   dispose(): void {
     this.#decoder?.dispose();
     this.#decoder = undefined;
@@ -77,7 +83,12 @@ export class CachedDecoder {
 }
 
 function decoderModel(parts: TrunkParts): DecoderModel {
-  const { config, dtype, tokenEmbedding, positionEmbedding, blocks, finalNorm } = parts;
+  const { config, dtype, tokenEmbedding, positionEmbedding, blocks, finalNorm, quantized } = parts;
+  const weights = ({ weight, bias }: Linear) => ({
+    weight: weight.handle,
+    bias: bias?.handle,
+    quantized: quantized?.of(weight)?.handle,
+  });
   return {
     tokenTable: tokenEmbedding.weight.handle,
     positionTable: positionEmbedding?.weight.handle,
@@ -86,18 +97,18 @@ function decoderModel(parts: TrunkParts): DecoderModel {
       const [qkv, output, up, down] = block.projections;
       return {
         attentionNorm: normWeights(block.attentionNorm),
-        qkv: projectionWeights(qkv),
+        qkv: weights(qkv),
         queryKeyNorm: attention.queryNorm &&
           attention.keyNorm && {
             queryGain: attention.queryNorm.weight.handle,
             keyGain: attention.keyNorm.weight.handle,
           },
         ropeTable: attention.ropeTable?.handle,
-        output: projectionWeights(output),
+        output: weights(output),
         mlpNorm: normWeights(block.mlpNorm),
         activation: block.spec.activation,
-        up: projectionWeights(up),
-        down: projectionWeights(down),
+        up: weights(up),
+        down: weights(down),
       };
     }),
     finalNorm: normWeights(finalNorm),
@@ -111,10 +122,6 @@ function decoderModel(parts: TrunkParts): DecoderModel {
 
 function normWeights({ weight, bias }: Norm): { gain: NativeTensor; bias: NativeTensor | undefined } {
   return { gain: weight.handle, bias: bias?.handle };
-}
-
-function projectionWeights({ weight, bias }: Linear) {
-  return { weight: weight.handle, bias: bias?.handle };
 }
 
 function layerAdapters({ projections }: Block): DecoderLayerAdapters {

@@ -16,6 +16,7 @@ import { addEmbeddingNoise, type EmbeddingNoise } from './embedding-noise.ts';
 import type { Initializer } from './init.ts';
 import { Embedding, type Norm } from './layers.ts';
 import { Module } from './module.ts';
+import type { QuantizedWeights } from './quantized-weights.ts';
 
 /** Tokens of one or more sequences, end to end. */
 export interface GptInput extends TokenRows {
@@ -60,6 +61,7 @@ export abstract class Decoder extends Module {
   /** One table for each base of rotary positions among the blocks. */
   readonly #ropeTables = new Map<number, Tensor>();
   readonly #cached: CachedDecoder;
+  #quantized: QuantizedWeights | undefined;
 
   protected constructor(config: ModelConfig, init: Initializer, options: GptOptions) {
     super();
@@ -78,6 +80,17 @@ export abstract class Decoder extends Module {
     }
     this.finalNorm = makeNorm(config, init);
     this.#cached = new CachedDecoder(this);
+  }
+
+  /** The int8 weights that the model decodes with, if any; see quantizeForDecoding. */
+  get quantized(): QuantizedWeights | undefined {
+    return this.#quantized;
+  }
+
+  /** Use quantizeForDecoding. The model does not own the weights. */
+  attachQuantized(weights: QuantizedWeights | undefined): void {
+    this.#quantized = weights;
+    this.#cached.dispose();
   }
 
   #ropeTable(theta: number): Tensor {

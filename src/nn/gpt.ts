@@ -31,13 +31,18 @@ export class Gpt extends Decoder {
 
   /**
    * The logits to sample from, f32 `[rows, vocab]`. They have the same bits that the losses use.
-   * They carry no gradient: train through loss().
+   * They carry no gradient: train through loss(). With quantized weights they are those of the int8
+   * head.
    * @param hidden `[n, d]` from forward()
    * @param rows i32 `[rows]`: the hidden rows to use; default all
    */
   logits(hidden: Tensor, rows?: Tensor): Tensor {
     const chosen = rows ? gatherRows(hidden, rows) : hidden;
-    return new Tensor(native.linearLogits(chosen.handle, this.headWeight.handle));
+    const quantized = this.quantized?.of(this.headWeight);
+    if (!quantized) return new Tensor(native.linearLogits(chosen.handle, this.headWeight.handle));
+    const { vocabSize: outputs } = this.config;
+    const head = { weight: quantized.handle, outputs, activation: 'none', dtype: 'f32' } as const;
+    return new Tensor(native.quantizedLinear({ x: chosen.handle, ...head }));
   }
 
   /**

@@ -1,10 +1,9 @@
 /**
  * The page around the sections: one file that opens from disk and can reach nothing outside itself.
  */
-import { createHash } from 'node:crypto';
+import { pageFiles, sourceHash } from '../base/page-files.ts';
 import { Html, html, scriptJson } from './html.ts';
 import type { PageData } from './page-data.ts';
-import { pageFiles } from './page-files.ts';
 
 export interface PageParts {
   title: string;
@@ -20,7 +19,7 @@ export interface PageParts {
 
 /** The whole page as text. Throws ERR_FILE_MISSING where the package is not built. */
 export function htmlPage({ title, subtitle, refreshSeconds, sections, data, remembered }: PageParts): string {
-  const { program, style } = pageFiles();
+  const { program, style } = pageFiles('report');
   // The hash of our own program: the browser runs no other, and loads nothing.
   const policy = `default-src 'none'; style-src 'unsafe-inline'; script-src ${sourceHash(program)}`;
   return html`<!doctype html>
@@ -59,8 +58,4 @@ export function rememberedJson(page: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-function sourceHash(script: string): string {
-  return `'sha256-${createHash('sha256').update(script).digest('base64')}'`;
 }

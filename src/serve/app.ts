@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, Hono } from 'hono';
-import type { Guard } from './access/guard.ts';
+import { type Guard, isAdminPath } from './access/guard.ts';
 import type { Rates } from './access/rates.ts';
 import { readJsonBody } from './body.ts';
 import type { Metrics } from './metrics.ts';
@@ -24,7 +24,7 @@ export interface AppOptions {
   onEvent?: ((event: RequestEvent) => void) | undefined;
 }
 
-type Env = { Bindings: NodeParts; Variables: { record: RequestRecord } };
+type Env = { Bindings: NodeParts; Variables: { record: RequestRecord; isAdmin: boolean } };
 
 /** There are no CORS headers: pages of other origins can read nothing. */
 const HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
@@ -37,8 +37,9 @@ export function createApp(routes: readonly Route[], options: AppOptions): Hono<E
     const record = new RequestRecord(`req-${randomUUID()}`, c.req.method, metrics);
     c.set('record', record);
     try {
-      const path = new URL(c.req.url).pathname;
-      record.client = guard.check(path, (name) => c.req.header(name)).name;
+      const client = guard.check(c.req.path, (name) => c.req.header(name));
+      record.client = client.name;
+      c.set('isAdmin', client.isAdmin);
       await next();
     } catch (error) {
       c.res = refusal(record, error);
@@ -49,20 +50,24 @@ export function createApp(routes: readonly Route[], options: AppOptions): Hono<E
     app.on(route.method, route.path, async (c) => {
       const record = c.get('record');
       record.route = route.path;
-      if (isDraining() && route.method === 'POST') {
+      if (route.isAdmin && !c.get('isAdmin')) throw adminOff();
+      if (isDraining() && route.method !== 'GET') {
         throw new ApiError(503, 'stopping', 'the server is stopping', { retryAfter: 5 });
       }
-      const end = route.method === 'POST' ? rates.begin(record.client) : undefined;
+      const isLimited = route.method === 'POST' && !route.isAdmin;
+      const end = isLimited ? rates.begin(record.client) : undefined;
       try {
-        return response(await route.handle(callOf(c, options.maxBodyBytes)), record);
+        return response(route, await route.handle(callOf(c, options.maxBodyBytes)), record);
       } finally {
         end?.();
       }
     });
   }
-  app.notFound((c) =>
-    refusal(c.get('record'), unknownRoute(c.req.method, new URL(c.req.url).pathname, routes)),
-  );
+  app.notFound((c) => {
+    const { method, path } = c.req;
+    const isOff = isAdminPath(path) && !c.get('isAdmin');
+    return refusal(c.get('record'), isOff ? adminOff() : unknownRoute(method, path, routes));
+  });
   app.onError((error, c) => refusal(c.get('record'), error));
   return app;
 }
@@ -79,11 +84,12 @@ function callOf(c: Context<Env>, maxBodyBytes: number): Call {
   };
 }
 
-function response(answer: Answer, record: RequestRecord): Response {
+function response({ contentType }: Route, answer: Answer, record: RequestRecord): Response {
   if (answer === undefined) return RESPONSE_ALREADY_SENT;
   const headers = { ...HEADERS, 'x-request-id': record.id };
   if ('text' in answer) {
-    return new Response(answer.text, { headers: { ...headers, 'content-type': answer.contentType } });
+    const type = { 'content-type': contentType ?? 'text/plain; charset=utf-8' };
+    return new Response(answer.text, { headers: { ...headers, ...answer.headers, ...type } });
   }
   return Response.json(answer.json, { status: answer.status ?? 200, headers });
 }
@@ -95,6 +101,11 @@ function refusal(record: RequestRecord, error: unknown): Response {
   if (shown.retryAfter !== undefined) headers['retry-after'] = String(shown.retryAfter);
   if (shown.status === 401) headers['www-authenticate'] = 'Bearer';
   return Response.json(shown.body, { status: shown.status === 499 ? 400 : shown.status, headers });
+}
+
+/** The guard lets nobody to an admin route without an admin key, except where there are none. */
+function adminOff(): ApiError {
+  return new ApiError(404, 'admin_off', 'this server has no admin routes: it was started without admin keys');
 }
 
 function unknownRoute(method: string, path: string, routes: readonly Route[]): ApiError {

@@ -6,10 +6,13 @@ import type { Rates } from './access/rates.ts';
 import type { AnswerFormat, AnswerHead, Part, Usage } from './api/answers.ts';
 import type { GenerationRequest } from './api/generation-request.ts';
 import { EventStream } from './event-stream.ts';
+import { AnswerRecorder } from './feedback/recorder.ts';
+import type { StoreHost } from './feedback/store-host.ts';
 import type { EngineHost } from './host/engine-host.ts';
 import { ApiError, apiErrorOf, badValue, overloaded } from './protocol/api-error.ts';
 import type { Job, JobOutput } from './protocol/messages.ts';
 import type { RequestRecord } from './request-record.ts';
+import { RequestScreen, type Safety } from './screening.ts';
 
 // Many streams of a fast model send hundreds of packets per step, which takes more time than the
 // step. With so many running, a stream sends its text at most every so often; nobody reads faster.
@@ -24,6 +27,10 @@ export interface GenerationContext {
   modelName: string;
   slots: number;
   queue: number;
+  /** Where answers are recorded; undefined: nowhere. */
+  feedback: StoreHost | undefined;
+  /** Undefined without a safety policy. */
+  safety: Safety | undefined;
 }
 
 /** One request of HTTP. */
@@ -51,12 +58,11 @@ export async function answer(
   // Before the engine has any work with it, and again, since others came meanwhile.
   checkRoom(context, request);
   const prompts = await host.encode(request.prompts);
-  const jobs = prompts.flatMap((prompt, i) => jobsOf(request, prompt, i, host));
-  checkRoom(context, request);
-  const promptTokens = prompts.reduce((sum, { length }) => sum + length, 0);
-  const most = jobs.reduce((sum, { maxTokens }) => sum + maxTokens, promptTokens);
-  const giveBack = rates.reserve(record.client, most);
-  record.promptTokens = promptTokens;
+  // What only scores a prompt has no answer.
+  const store = request.dropTokens ? undefined : context.feedback;
+  const jobs = prompts.flatMap((prompt, i) =>
+    jobsOf(request, { prompt, record: store !== undefined }, i, host),
+  );
   const head: AnswerHead = {
     id: `${format.idPrefix}${randomBytes(12).toString('hex')}`,
     created: Math.floor(Date.now() / 1000),
@@ -64,12 +70,35 @@ export async function answer(
     fingerprint: `fp_${host.model.hash.slice(0, 12)}`,
   };
   record.id = head.id;
-  const run = { host, request, jobs, exchange, head, format };
+  const screen = await screenOf(context, request, record);
+  checkRoom(context, request);
+  const promptTokens = prompts.reduce((sum, { length }) => sum + length, 0);
+  const most = jobs.reduce(
+    (sum, { maxTokens }, i) => sum + (screen?.refuses(i) ? 0 : maxTokens),
+    promptTokens,
+  );
+  const giveBack = rates.reserve(record.client, most);
+  record.promptTokens = promptTokens;
+  const recorder = store && recorderOf(store, request, jobs, record);
+  const run = { host, request, jobs, exchange, head, format, recorder, screen };
   try {
     return await (request.stream ? streamed(run) : whole(run));
   } finally {
+    recorder?.end();
     giveBack(most - promptTokens - record.completionTokens);
   }
+}
+
+/** After the request has its id. */
+function recorderOf(
+  store: StoreHost,
+  { prompts, user, stream: isStreamed }: GenerationRequest,
+  jobs: readonly Job[],
+  { id, client }: RequestRecord,
+): AnswerRecorder {
+  const sender = { client: client ?? null, user: user ?? null };
+  const request = { id, ...sender, jobs, prompts, isStreamed };
+  return new AnswerRecorder(request, (answer) => store.recordAnswer(answer));
 }
 
 interface Run {
@@ -79,6 +108,18 @@ interface Run {
   exchange: Exchange;
   head: AnswerHead;
   format: AnswerFormat;
+  recorder: AnswerRecorder | undefined;
+  screen: RequestScreen | undefined;
+}
+
+/** After the request has its id. */
+function screenOf(
+  { safety, host }: GenerationContext,
+  { prompts, n, user }: GenerationRequest,
+  { id, client }: RequestRecord,
+): Promise<RequestScreen> | undefined {
+  const sender = { client: client ?? null, user: user ?? null };
+  return safety && RequestScreen.of(safety, { id, ...sender, prompts, n }, host);
 }
 
 /** Throws ApiError of status 404 for the name of another model. */
@@ -107,7 +148,7 @@ function checkBiases({ job }: GenerationRequest, { model }: EngineHost): void {
 /** The jobs of one prompt. */
 function jobsOf(
   { prompts, n, maxTokens = Infinity, job }: GenerationRequest,
-  prompt: Int32Array,
+  { prompt, record }: Pick<Job, 'prompt' | 'record'>,
   index: number,
   { model }: EngineHost,
 ): Job[] {
@@ -120,7 +161,7 @@ function jobsOf(
   }
   return Array.from({ length: n }, (_, i) => ({
     ...job,
-    prompt,
+    ...{ prompt, record },
     maxTokens: Math.min(maxTokens, room),
     stream: index * n + i,
   }));
@@ -128,11 +169,12 @@ function jobsOf(
 
 /**
  * Runs all jobs; resolves when they are done. Gives them up, and throws, when one fails, when the
- * client is gone, and when onOutput returns false.
+ * client is gone, and when onPart returns false.
+ * @param onPart takes what may be sent
  */
 function runJobs(
-  { host, jobs, exchange }: Run,
-  onOutput: (index: number, output: JobOutput) => boolean,
+  { host, request, jobs, exchange, recorder, screen }: Run,
+  onPart: (index: number, part: Part) => boolean,
 ): Promise<void> {
   const { response, record } = exchange;
   return new Promise((resolve, reject) => {
@@ -151,29 +193,60 @@ function runJobs(
     if (response.closed || response.destroyed) return onClose();
     response.on('close', onClose);
     jobs.forEach((job, index) => {
-      const listener = {
-        onOutput: (output: JobOutput) => {
-          if (isOver) return;
-          record.onToken(index);
-          if (!onOutput(index, output)) {
-            return settle(new ApiError(499, 'client_slow', 'the client reads too slowly'));
-          }
-          if (output.finish && --open === 0) settle();
-        },
-        onError: (error: Error) => settle(record.failure(error)),
+      if (isOver) return;
+      const fail = (error: Error) => settle(record.failure(error));
+      const pass = (part: Part) => {
+        if (isOver) return;
+        if (part.finish === 'content_filter') recorder?.cut(index);
+        if (!onPart(index, part)) {
+          return settle(new ApiError(499, 'client_slow', 'the client reads too slowly'));
+        }
+        if (part.finish && --open === 0) settle();
       };
-      ids.push(host.submit(job, listener));
+      if (screen?.refuses(index)) pass(screen.refusal);
+      else ids.push(submit({ host, request, screen, recorder, record }, job, index, { pass, fail }));
     });
   });
 }
 
-/** Adds what an output brings, without the token that max_tokens 0 did not ask for. */
-function extend(part: Part, output: JobOutput, { dropTokens }: GenerationRequest): void {
+type Submission = Pick<Run, 'host' | 'request' | 'screen' | 'recorder'> & Pick<Exchange, 'record'>;
+
+/** Queues a job; returns its id. What it brings goes through the checks. */
+function submit(
+  { host, request, screen, recorder, record }: Submission,
+  job: Job,
+  index: number,
+  { pass, fail }: { pass(part: Part): void; fail(error: Error): void },
+): number {
+  const checked = screen?.choice(index, { pass, fail, cut: () => host.cancel(id) });
+  const id = host.submit(job, {
+    onOutput: (output) => {
+      record.onToken(index);
+      recorder?.take(index, output);
+      const part = partOf(output, request);
+      if (checked) checked.push(part, output.promptText?.length ?? 0);
+      else pass(part);
+    },
+    onError: fail,
+  });
+  return id;
+}
+
+/** What an output brings, without the token that max_tokens 0 did not ask for. */
+function partOf(output: JobOutput, { dropTokens }: GenerationRequest): Part {
   const { promptText = '', promptReports = [], text, report, finish } = output;
-  part.text += dropTokens ? promptText : promptText + text;
-  part.reports.push(...promptReports);
-  if (report && !dropTokens) part.reports.push(report);
-  part.finish = finish && dropTokens ? 'length' : finish;
+  return {
+    text: dropTokens ? promptText : promptText + text,
+    reports: report && !dropTokens ? [...promptReports, report] : promptReports,
+    finish: finish && dropTokens ? 'length' : finish,
+  };
+}
+
+function extend(part: Part, { text, reports, finish, refusal }: Part): void {
+  part.text += text;
+  part.reports.push(...reports);
+  part.finish = finish;
+  if (refusal !== undefined) part.refusal = refusal;
 }
 
 function emptyPart(): Part {
@@ -188,8 +261,8 @@ function usageOf({ exchange: { record }, request }: Run): Usage {
 async function whole(run: Run): Promise<JsonObject> {
   const { request, jobs, head, format } = run;
   const choices = jobs.map(emptyPart);
-  await runJobs(run, (index, output) => {
-    extend(choices[index]!, output, request);
+  await runJobs(run, (index, part) => {
+    extend(choices[index]!, part);
     return true;
   });
   return format.whole(head, choices, request.job.topLogProbs !== undefined, usageOf(run));
@@ -203,12 +276,12 @@ async function streamed(run: Run): Promise<undefined> {
   events.send(stream.open());
   const pending = jobs.map(() => ({ part: emptyPart(), sentAt: 0 }));
   try {
-    await runJobs(run, (index, output) => {
+    await runJobs(run, (index, added) => {
       const choice = pending[index]!;
-      extend(choice.part, output, request);
+      extend(choice.part, added);
       const now = performance.now();
       const pause = host.running >= MANY_STREAMS ? PAUSE_MS : 0;
-      if (!output.finish && now - choice.sentAt < pause) return true;
+      if (!added.finish && now - choice.sentAt < pause) return true;
       const { part } = choice;
       pending[index] = { part: emptyPart(), sentAt: now };
       return events.send(stream.part(index, part));

@@ -56,6 +56,11 @@ export interface Gauges {
   steps: number;
   restarts: number;
   cancelled: number;
+  /** Engines in memory: more than one after a reload, while requests end on the old one. */
+  engines: number;
+  /** SHA-256 of the model that answers. */
+  hash: string;
+  reloads: { loaded: number; refused: number };
   /** 99th percentile since the last time, in seconds. */
   eventLoopDelay: number;
 }
@@ -104,6 +109,20 @@ export class Metrics {
       ['engine_ready', 'gauge', '1 when requests are worked on.', one(gauges.ready ? 1 : 0)],
       ['engine_steps_total', 'counter', 'Forward passes.', one(gauges.steps)],
       ['engine_restarts_total', 'counter', 'Restarts of the engine thread.', one(gauges.restarts)],
+      ['engines', 'gauge', 'Engines in memory.', one(gauges.engines)],
+      [
+        'model_info',
+        'gauge',
+        'The model that answers new requests.',
+        (name) => [`${name}${labelText({ hash: gauges.hash })} 1`],
+      ],
+      [
+        'model_reloads_total',
+        'counter',
+        'Reloads by what became of them.',
+        (name) =>
+          Object.entries(gauges.reloads).map(([result, count]) => `${name}${labelText({ result })} ${count}`),
+      ],
       [
         'event_loop_delay_seconds',
         'gauge',

@@ -47,17 +47,30 @@ export function openApiDocument(routes: readonly Route[]): JsonObject {
 }
 
 function operation(route: Route): JsonObject {
-  const { summary, fields, required = [], streams, statuses = {}, path, method } = route;
+  const {
+    summary,
+    fields,
+    required = [],
+    streams,
+    contentType,
+    statuses = {},
+    path,
+    method,
+    isAdmin,
+  } = route;
   const parameters = [...path.matchAll(/:(\w+)/g)].map(([, name]) => ({
     ...{ name: name!, in: 'path', required: true },
     schema: { type: 'string' },
   }));
-  const failures = method === 'POST' ? [400, 401, 403, 404, 413, 415, 429, 500, 503] : [401, 403, 404, 500];
-  const content: JsonObject = path === '/metrics' ? { 'text/plain': {} } : { 'application/json': {} };
+  const failures =
+    method === 'POST' ? [400, 401, 403, 404, 413, 415, 429, 500, 503] : [401, 403, 404, 500, 503];
+  const content: JsonObject = { [contentType?.split(';')[0] ?? 'application/json']: {} };
   if (streams) content['text/event-stream'] = {};
   const others = Object.entries(statuses).map(([status, description]) => [status, { description }]);
   return {
     summary,
+    // The schemes are the same, the keys are not.
+    ...(isAdmin && { security: [{ bearer: [] }, { header: [] }] }),
     ...(parameters.length > 0 && { parameters }),
     ...(fields && {
       requestBody: {

@@ -1,11 +1,12 @@
 /** All routes. The HTTP application and the OpenAPI document are both made from this table. */
-import { statSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import type { JsonObject, JsonValue } from '../base/json.ts';
 import { chatFormat, completionFormat } from './api/answers.ts';
 import { chatFields, readChatRequest } from './api/chat-request.ts';
 import { completionFields, readCompletionRequest } from './api/completion-request.ts';
 import type { Fields } from './api/fields.ts';
+import { moderationAnswer, moderationFields, noPolicy, readModeration } from './api/moderations.ts';
+import { reloadAnswer } from './api/reload.ts';
 import { responsesFormat } from './api/responses-format.ts';
 import { readResponsesRequest, responsesFields } from './api/responses-request.ts';
 import {
@@ -17,7 +18,10 @@ import {
   tokenizeFields,
   tokenizerInfo,
 } from './api/tokens.ts';
+import { chatPage } from './chat-page.ts';
+import { feedbackRoutes } from './feedback-routes.ts';
 import { answer, checkModel, type Exchange, type GenerationContext } from './generation.ts';
+import type { EngineSwitch } from './host/engine-switch.ts';
 import type { ServeSettings } from './settings.ts';
 
 /** A call of a route. */
@@ -31,19 +35,23 @@ export interface Call extends Exchange {
 /** An object is sent as JSON with status 200; undefined: the answer was sent already. */
 export type Answer =
   | { json: JsonObject; status?: number }
-  | { text: string; contentType: string }
+  | { text: string; headers?: Readonly<Record<string, string>> }
   | undefined;
 
 export interface Route {
-  method: 'GET' | 'POST';
+  method: 'GET' | 'POST' | 'DELETE';
   /** With parameters as `:name`. */
   path: string;
   summary: string;
   /** Fields of the body. */
   fields?: Fields;
   required?: readonly string[];
+  /** Whether it needs an admin key. */
+  isAdmin?: boolean;
   /** Whether the answer can be a stream of events. */
   streams?: boolean;
+  /** Of an answer that is text. Default: JSON. */
+  contentType?: string;
   /** Other statuses than 200 and those of errors. */
   statuses?: Readonly<Record<number, string>>;
   handle(call: Call): Promise<Answer> | Answer;
@@ -52,6 +60,7 @@ export interface Route {
 /** What the routes need of the server. */
 export interface RouteContext extends GenerationContext {
   settings: ServeSettings;
+  engines: EngineSwitch;
   /** Whether new requests are taken. */
   isDraining(): boolean;
   metrics(): string;
@@ -68,7 +77,11 @@ export function routes(context: RouteContext): Route[] {
     ...generationRoutes(context),
     ...modelRoutes(context),
     ...tokenRoutes(context),
+    ...feedbackRoutes(context.feedback),
+    moderationRoute(context),
     ...stateRoutes(context),
+    reloadRoute(context),
+    pageRoute(),
   ];
 }
 
@@ -82,8 +95,11 @@ function generationRoutes(context: RouteContext): Route[] {
       fields: chatFields(settings),
       required: ['messages'],
       streams: true,
-      handle: async (call) =>
-        whole(await answer(context, readChatRequest(settings, await call.body()), chatFormat, call)),
+      handle: async (call) => {
+        const { toolUse } = context.host.model;
+        const { request, calls } = readChatRequest(settings, await call.body(), toolUse);
+        return whole(await answer(context, request, chatFormat(calls), call));
+      },
     },
     {
       method: 'POST',
@@ -105,8 +121,9 @@ function generationRoutes(context: RouteContext): Route[] {
       required: ['input'],
       streams: true,
       handle: async (call) => {
-        const { request, echo } = readResponsesRequest(settings, await call.body());
-        return whole(await answer(context, request, responsesFormat(echo), call));
+        const { toolUse } = context.host.model;
+        const { request, calls, echo } = readResponsesRequest(settings, await call.body(), toolUse);
+        return whole(await answer(context, request, responsesFormat(echo, calls), call));
       },
     },
   ];
@@ -117,14 +134,14 @@ function whole(json: JsonObject | undefined): Answer {
 }
 
 function modelRoutes(context: RouteContext): Route[] {
-  const { modelName, settings, host } = context;
-  const created = Math.floor(statSync(join(settings.model, 'config.json')).mtimeMs / 1000);
+  const { modelName } = context;
   const model = (): JsonObject => ({
     id: modelName,
     object: 'model',
-    created,
+    created: context.engines.created,
     owned_by: 'athanor',
-    max_model_len: host.model.contextLength,
+    max_model_len: context.host.model.contextLength,
+    hash: context.host.model.hash,
   });
   return [
     {
@@ -145,7 +162,8 @@ function modelRoutes(context: RouteContext): Route[] {
   ];
 }
 
-function tokenRoutes({ host, settings }: RouteContext): Route[] {
+function tokenRoutes(context: RouteContext): Route[] {
+  const { settings } = context;
   return [
     {
       method: 'POST',
@@ -153,6 +171,7 @@ function tokenRoutes({ host, settings }: RouteContext): Route[] {
       summary: 'Turn a text or a conversation into token ids.',
       fields: tokenizeFields(settings),
       handle: async (call) => {
+        const { host } = context;
         const [tokens] = await host.encode([readTokenize(settings, await call.body())]);
         return { json: tokenizeAnswer(tokens!, host.model) };
       },
@@ -164,20 +183,35 @@ function tokenRoutes({ host, settings }: RouteContext): Route[] {
       fields: detokenizeFields,
       required: ['tokens'],
       handle: async (call) => ({
-        json: detokenizeAnswer(await host.decode(readDetokenize(await call.body()))),
+        json: detokenizeAnswer(await context.host.decode(readDetokenize(await call.body()))),
       }),
     },
     {
       method: 'GET',
       path: '/tokenizer_info',
       summary: 'Describe the tokenizer.',
-      handle: () => ({ json: tokenizerInfo(host.model) }),
+      handle: () => ({ json: tokenizerInfo(context.host.model) }),
     },
   ];
 }
 
+function moderationRoute({ safety, settings }: RouteContext): Route {
+  return {
+    method: 'POST',
+    path: '/v1/moderations',
+    summary: 'Check texts with the safety policy.',
+    fields: moderationFields(settings),
+    required: ['input'],
+    handle: async (call) => {
+      if (!safety) throw noPolicy();
+      const texts = readModeration(settings, await call.body());
+      const { policy } = safety.checks;
+      return { json: moderationAnswer(policy.hash, await safety.checks.moderate(texts)) };
+    },
+  };
+}
+
 function stateRoutes(context: RouteContext): Route[] {
-  const { host } = context;
   return [
     {
       method: 'GET',
@@ -191,7 +225,7 @@ function stateRoutes(context: RouteContext): Route[] {
       summary: 'Say whether requests are worked on.',
       statuses: { 503: 'The engine starts or stalls, or the server is stopping.' },
       handle: () => {
-        const isReady = host.isReady && !context.isDraining();
+        const isReady = context.host.isReady && !context.isDraining();
         return { json: { status: isReady ? 'ready' : 'not ready' }, status: isReady ? 200 : 503 };
       },
     },
@@ -199,7 +233,8 @@ function stateRoutes(context: RouteContext): Route[] {
       method: 'GET',
       path: '/metrics',
       summary: 'Counters, gauges and histograms for Prometheus.',
-      handle: () => ({ text: context.metrics(), contentType: 'text/plain; version=0.0.4; charset=utf-8' }),
+      contentType: 'text/plain; version=0.0.4; charset=utf-8',
+      handle: () => ({ text: context.metrics() }),
     },
     {
       method: 'GET',
@@ -208,4 +243,26 @@ function stateRoutes(context: RouteContext): Route[] {
       handle: () => ({ json: context.openApi() }),
     },
   ];
+}
+
+function reloadRoute({ engines, modelName }: RouteContext): Route {
+  return {
+    method: 'POST',
+    path: '/admin/reload',
+    summary: 'Load the model that the path of the server shows now, and give it to new requests.',
+    isAdmin: true,
+    statuses: { 422: 'The model cannot be loaded; the old one goes on.' },
+    handle: async () => ({ json: await reloadAnswer(modelName, () => engines.reload()) }),
+  };
+}
+
+function pageRoute(): Route {
+  const { html: text, headers } = chatPage();
+  return {
+    method: 'GET',
+    path: '/',
+    summary: 'The chat page. Needs no key; what it calls does.',
+    contentType: 'text/html; charset=utf-8',
+    handle: () => ({ text, headers }),
+  };
 }

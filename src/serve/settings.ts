@@ -1,6 +1,7 @@
 /** The settings of a server, with their defaults. */
 import { AthanorError } from '../base/errors.ts';
 import type { Device, Precision } from '../native/engine.ts';
+import type { Quantization } from '../nn/quantized-weights.ts';
 import type { RateLimits } from './access/rates.ts';
 import type { RequestLimits } from './api/limits.ts';
 
@@ -15,10 +16,26 @@ export interface ServeSettings extends RequestLimits, RateLimits {
   port: number;
   /** File with the hashes of API keys. Default: no key is asked for. */
   apiKeyFile?: string | undefined;
+  /** File with the hashes of the keys of admin paths. Default: these paths do not answer. */
+  adminKeyFile?: string | undefined;
+  /**
+   * File of the feedback store, which is made if it is not there. Answers are recorded in it, and
+   * feedback on them. Default: nothing is recorded.
+   */
+  feedback?: string | undefined;
+  /** Delete what is older than so many days from the feedback store. Default: nothing. */
+  feedbackDays?: number | undefined;
   /** Names besides localhost that the Host header may have on loopback, for a reverse proxy. */
   allowHost: readonly string[];
+  /** Policy of the checks on prompts and answers. Default: nothing is checked. */
+  safety?: string | undefined;
   device: Device | 'auto';
   dtype: Precision | 'auto';
+  /**
+   * Weights that answer: the model's, or int8 copies of them, on the CPU alone. What that costs is
+   * measured at the start.
+   */
+  quantize: Quantization;
   /** Threads of the engine. Default: one per core. */
   threads?: number | undefined;
   /** Sequences to decode at the same time. Memory for all of them is taken at the start. */
@@ -41,6 +58,7 @@ export const serveDefaults = {
   allowHost: [],
   device: 'auto',
   dtype: 'auto',
+  quantize: 'none',
   batchSize: 16,
   prefillTokens: 256,
   queue: 256,
@@ -59,11 +77,14 @@ const MAX_PORT = 65535;
 const LEAST: Partial<Record<keyof ServeSettings, number>> = {
   ...{ port: 0, batchSize: 1, context: 2, prefillTokens: 1, queue: 0, threads: 1 },
   ...{ maxBodyBytes: 1, maxMessages: 1, maxPrompts: 1, maxChoices: 1 },
-  ...{ requestsPerMinute: 0, tokensPerMinute: 0, concurrentRequests: 0 },
+  ...{ requestsPerMinute: 0, tokensPerMinute: 0, concurrentRequests: 0, feedbackDays: 1 },
 };
 
 /** Throws ERR_ARGUMENT that names a setting out of range. */
 export function checkSettings(settings: ServeSettings): void {
+  if (settings.feedbackDays !== undefined && settings.feedback === undefined) {
+    throw new AthanorError('ERR_ARGUMENT', '`feedbackDays` needs `feedback`, the file that it prunes');
+  }
   for (const [name, least] of Object.entries(LEAST) as [keyof ServeSettings, number][]) {
     const value = settings[name];
     if (value === undefined || (Number.isSafeInteger(value) && (value as number) >= least)) continue;

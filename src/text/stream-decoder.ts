@@ -8,11 +8,14 @@ import { TokenKind, tokenBytes, type Vocabulary } from './vocabulary.ts';
 export class StreamDecoder {
   readonly #vocabulary: Vocabulary;
   readonly #skipSpecial: boolean;
+  readonly #kept: ReadonlySet<number>;
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
-  constructor(vocabulary: Vocabulary, skipSpecial = false) {
+  /** @param kept special tokens that are not skipped */
+  constructor(vocabulary: Vocabulary, skipSpecial = false, kept: ReadonlySet<number> = new Set()) {
     this.#vocabulary = vocabulary;
     this.#skipSpecial = skipSpecial;
+    this.#kept = kept;
   }
 
   /**
@@ -25,7 +28,8 @@ export class StreamDecoder {
     }
     const bytes = tokenBytes(this.#vocabulary, id);
     if (!bytes) return '';
-    if (this.#skipSpecial && this.#vocabulary.kinds[id] === TokenKind.special) return '';
+    const isSpecial = this.#vocabulary.kinds[id] === TokenKind.special;
+    if (this.#skipSpecial && isSpecial && !this.#kept.has(id)) return '';
     return this.#decoder.decode(bytes, { stream: true });
   }
 

@@ -36,6 +36,7 @@ import {
   fingerprint,
   type SplitPattern,
   TokenKind,
+  tokenBytes,
   tokenText,
   type Vocabulary,
   withSpecialTokens,
@@ -59,6 +60,12 @@ export interface EncodeOptions {
 export interface DecodeOptions {
   /** Leave special tokens out. Default false. */
   skipSpecial?: boolean | undefined;
+}
+
+/** Options of decoding ids one at a time. */
+export interface DecodeStreamOptions extends DecodeOptions {
+  /** Special tokens that stay in the text with `skipSpecial`. Default: none. */
+  keepSpecial?: readonly string[] | undefined;
 }
 
 /** Turns text into token ids and back. */
@@ -260,13 +267,19 @@ export class Tokenizer {
   }
 
   /** A decoder for ids that come one at a time. */
-  stream(options: DecodeOptions = {}): StreamDecoder {
-    return new StreamDecoder(this.#vocabulary, options.skipSpecial);
+  stream(options: DecodeStreamOptions = {}): StreamDecoder {
+    const kept = (options.keepSpecial ?? []).flatMap((text) => this.specialTokens.get(text) ?? []);
+    return new StreamDecoder(this.#vocabulary, options.skipSpecial, new Set(kept));
   }
 
   /** One more than the largest id: the number of rows of an embedding table. */
   get vocabSize(): number {
     return this.#vocabulary.kinds.length;
+  }
+
+  /** The tokens, their kinds and the merges. Its arrays must not be written to. */
+  get vocabulary(): Vocabulary {
+    return this.#vocabulary;
   }
 
   /** How text is cut into pieces before merging. */
@@ -299,6 +312,14 @@ export class Tokenizer {
     const { offsets } = this.#vocabulary;
     const end = offsets[id + 1];
     return end === undefined ? 0 : end - offsets[id]!;
+  }
+
+  /**
+   * The bytes of text that an id stands for, as a view that must not be written to. Undefined for
+   * an id without a token.
+   */
+  bytesOf(id: number): Uint8Array | undefined {
+    return tokenBytes(this.#vocabulary, id);
   }
 
   /**

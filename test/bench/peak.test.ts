@@ -1,8 +1,9 @@
 /** Shares of a measured peak, on machines and clocks that are made up. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { benchGeneration } from '../../src/bench/generate-bench.ts';
 import { bandwidthMeter, PeakMeter, peakShare, RESTLESS, timeRepeats } from '../../src/bench/peak.ts';
 import { benchTraining } from '../../src/bench/train-bench.ts';
+import { Gpt } from '../../src/nn/gpt.ts';
 import { presetConfig } from '../../src/nn/presets.ts';
 
 describe('the share of a peak', () => {
@@ -95,6 +96,35 @@ describe('the benchmarks measure around the work', () => {
     expect(result.timesBound).toBeGreaterThanOrEqual(1);
     const bad = await benchGeneration({ ...options, bandwidth: () => new PeakMeter(() => 1) });
     expect(bad.timesBound).toBeUndefined();
+    expect(bad.ownTokensPerSecond).toBeUndefined();
+  });
+
+  it('generate with int8 weights: whole runs with them, and as many without', async () => {
+    const steps = { int8: 0, own: 0 };
+    const logits = Gpt.prototype.logits;
+    const spy = vi.spyOn(Gpt.prototype, 'logits').mockImplementation(function (this: Gpt, ...rest) {
+      ++steps[this.quantized ? 'int8' : 'own'];
+      return logits.apply(this, rest);
+    });
+    onTestFinished(() => spy.mockRestore());
+    const sizes: number[] = [];
+    const options = {
+      config,
+      batchSize: 2,
+      promptTokens: 4,
+      newTokens: 4,
+      dtype: 'f32',
+      repeats: 2,
+    } as const;
+    const bandwidth = (bytes: number) => {
+      sizes.push(bytes);
+      return new PeakMeter(() => 1e18);
+    };
+    const result = await benchGeneration({ ...options, quantize: 'int8', bandwidth });
+    expect(steps).toEqual({ int8: 12, own: 12 });
+    expect(result.ownTokensPerSecond).toBeGreaterThan(0);
+    await benchGeneration({ ...options, bandwidth });
+    expect(sizes[0]! / sizes[1]!).toBeLessThan(0.5);
   });
 });
 

@@ -9,6 +9,7 @@ import { ChatSession, type Turn } from '../../src/cli/chat-session.ts';
 import { Conversation } from '../../src/generate/conversation.ts';
 import { generate } from '../../src/generate/generate.ts';
 import type { Gpt } from '../../src/nn/gpt.ts';
+import { quantizeForDecoding } from '../../src/nn/quantized-weights.ts';
 import { ChatTemplate, type Message } from '../../src/text/chat-template.ts';
 import { Tokenizer } from '../../src/text/tokenizer.ts';
 import { writeChatModel } from '../helpers/chat-model.ts';
@@ -128,6 +129,27 @@ describe('generate --chat', () => {
     expect(code).toBe(0);
     const { completions } = lastLineJson(stdout) as { completions: { text: string }[] };
     expect(completions.map(({ text }) => text)).toEqual(await expectedAnswers(['Hello!']));
+  });
+
+  it('and chat decode with int8 weights when told to', async () => {
+    using _ = quantizeForDecoding(model);
+    const wanted = await expectedAnswers(['Hello!']);
+    const generated = await athanor(
+      'generate',
+      '--model',
+      folder,
+      ...common,
+      '--chat',
+      '--json',
+      '--quantize',
+      'int8',
+      'Hello!',
+    );
+    const { completions } = lastLineJson(generated.stdout) as { completions: { text: string }[] };
+    expect(completions.map(({ text }) => text)).toEqual(wanted);
+    const chatted = await chat('--json', '--message', 'Hello!', '--quantize', 'int8');
+    const { turns } = lastLineJson(chatted.stdout) as { turns: Turn[] };
+    expect(turns.map(({ answer }) => answer)).toEqual(wanted);
   });
 
   it('asks for a message', async () => {

@@ -49,6 +49,43 @@ it('prepares text, says what it dropped, and shows what is in the shards', async
   expect((await athanor('data', 'inspect', out, '--no-verify')).stdout).toContain('checksums not compared');
 });
 
+it('filters documents, and shows what was rejected and why', async () => {
+  const folder = temporaryFolder();
+  const lines = join(folder, 'lines.jsonl');
+  const texts = ['too short', 'It has a badword in it, and so on.', 'Write to a@b.co, or to nobody at all.'];
+  writeFileSync(lines, texts.map((text) => `${JSON.stringify({ text })}\n`).join(''));
+  const list = join(folder, 'words.txt');
+  writeFileSync(list, 'BadWord\n');
+  const out = join(folder, 'shards');
+  const run = ['data', 'prepare', lines, ...readmes, '--out', out, '--vocab-size', '300', '--threads', '1'];
+  const filters = [
+    '--filters',
+    'length:min-words=3, c4-paragraphs:min-paragraphs=0',
+    '--word-list',
+    list,
+    '--mask-pii',
+  ];
+  const prepared = await athanor(...run, ...filters);
+  expect(prepared.code).toBe(0);
+  expect(prepared.stdout).toContain(`length: ${readmes.length + 2} of ${readmes.length + 3} documents`);
+  expect(prepared.stdout).toContain('  max-hits: 1 rejected');
+  expect(prepared.stderr).not.toContain('too short');
+
+  const all = await athanor('data', 'inspect', out, '--rejected');
+  expect(all.stdout).toContain(`[length.min-words 2, threshold 3] ${lines}:1\ntoo short`);
+  expect(all.stdout).toContain(`[word-list.max-hits 1, threshold 0: badword] ${lines}:2\n${texts[1]}`);
+  const one = await athanor('data', 'inspect', out, '--rule', 'length.min-words', '--json');
+  expect(lastLineJson(one.stdout)).toMatchObject({
+    documents: [],
+    rejected: [{ rule: 'length.min-words', value: 2, threshold: 3, text: 'too short', source: lines }],
+  });
+  const unknown = await athanor('data', 'inspect', out, '--rule', 'c4.policy');
+  expect(unknown.code).toBe(2);
+  expect(unknown.stderr).toContain('length.min-words, word-list.max-hits');
+  const shown = await athanor('data', 'inspect', out, '--json');
+  expect(lastLineJson(shown.stdout)).toMatchObject({ funnel: null, rejected: null });
+});
+
 it('drops near duplicates and contaminated documents, and says how many', async () => {
   const folder = temporaryFolder();
   const word = (i: number) => [...String(i)].map((digit) => 'abcdefghij'[Number(digit)]).join('');

@@ -14,6 +14,9 @@ it('makes a key, serves with it, logs without secrets, and stops at SIGTERM', as
   const key = made.stdout.trim();
   expect(made.code).toBe(0);
   expect(readFileSync(keys, 'utf8')).toMatch(/^ann [0-9a-f]{64}\n$/);
+  const adminKeys = join(folder, 'admin-keys');
+  await athanor('serve', '--add-key', 'root', '--admin-key-file', adminKeys);
+  expect(readFileSync(adminKeys, 'utf8')).toMatch(/^root [0-9a-f]{64}\n$/);
   expect(key).toMatch(/^ath-[\w-]{43}$/);
 
   const args = [
@@ -28,9 +31,8 @@ it('makes a key, serves with it, logs without secrets, and stops at SIGTERM', as
     'tiny',
     '--json',
   ];
-  const child = spawn(process.execPath, [cliPath, ...args, '--threads', '1', '--device', 'cpu'], {
-    cwd: packageRoot,
-  });
+  const engine = ['--threads', '1', '--device', 'cpu', '--quantize', 'int8'];
+  const child = spawn(process.execPath, [cliPath, ...args, ...engine], { cwd: packageRoot });
   let log = '';
   child.stderr.on('data', (chunk) => {
     log += chunk;
@@ -55,12 +57,20 @@ it('makes a key, serves with it, logs without secrets, and stops at SIGTERM', as
     });
   expect((await ask({})).status).toBe(401);
   expect((await ask({ authorization: `Bearer ${key}` })).status).toBe(200);
+  // The page that the log names opens without a key.
+  const page = /to chat, open (\S+) in a browser/.exec(log)![1]!;
+  expect(page).toBe(`${url}/`);
+  expect((await fetch(page)).headers.get('content-type')).toBe('text/html; charset=utf-8');
   const code = new Promise((resolve) => child.on('exit', resolve));
   child.kill('SIGTERM');
   expect(await code).toBe(0);
-  expect(lastLineJson(stdout)).toEqual({ requests: 2, completion_tokens: expect.any(Number) });
+  expect(lastLineJson(stdout)).toEqual({ requests: 3, completion_tokens: expect.any(Number) });
+  expect(log).toMatch(/GET \/ 200 \d+ ms/);
   expect(log).toMatch(/POST unknown 401 \d+ ms req-\S+ invalid_api_key/);
   expect(log).toMatch(/POST \/v1\/chat\/completions 200 \d+ ms \d+\+\d tokens key=ann chatcmpl-/);
+  expect(log).toMatch(
+    /int8 weights: \d\.\d{4} bits per byte \(\d\.\d{4} without\), KL divergence \S+ nats per token, on \d+ tokens/,
+  );
   expect(log).not.toContain('TOPSECRET');
   expect(log).not.toContain(key);
 });
@@ -70,6 +80,8 @@ it('names what is missing', async () => {
   expect([noModel.code, noModel.stderr]).toEqual([2, expect.stringContaining('--model is required')]);
   const noFile = await athanor('serve', '--add-key', 'ann');
   expect([noFile.code, noFile.stderr]).toEqual([2, expect.stringContaining('give --api-key-file FILE')]);
+  const both = await athanor('serve', '--add-key', 'ann', '--api-key-file', 'a', '--admin-key-file', 'b');
+  expect([both.code, both.stderr]).toEqual([2, expect.stringContaining('and not both')]);
   const wide = await athanor('serve', '--model', 'x', '--host', '0.0.0.0');
   expect(wide.code).toBe(1);
   expect(wide.stderr).toContain('--host 0.0.0.0 is open to other machines, and there is no key');

@@ -21,8 +21,14 @@ export async function runWhole(command: readonly string[], out: string): Promise
  * Goes on with what is in `out`. `extra` may name what does not decide a run's course,
  * such as --threads.
  */
-export async function resume(stage: string, out: string, extra: readonly string[] = []): Promise<void> {
-  expectSuccess(await runNode([cliPath, stage, '--out', out, '--resume', ...extra]));
+export async function resume(name: string, out: string, extra: readonly string[] = []): Promise<void> {
+  expectSuccess(await runNode([cliPath, ...name.split(' '), '--out', out, '--resume', ...extra]));
+}
+
+/** The words of a command line before its options, such as `safety train`. */
+export function nameOf(command: readonly string[]): string {
+  const end = command.findIndex((word) => word.startsWith('-'));
+  return command.slice(0, end).join(' ');
 }
 
 export interface KillOptions {
@@ -43,7 +49,9 @@ export async function runKilled(command: readonly string[], out: string, options
   for (let attempt = 0; attempt < 60; ++attempt) {
     const before = newestStep(out);
     const begun = existsSync(join(out, 'run.json'));
-    const args = begun ? [command[0]!, '--out', out, '--resume', ...extra] : [...command, '--out', out];
+    const args = begun
+      ? [...nameOf(command).split(' '), '--out', out, '--resume', ...extra]
+      : [...command, '--out', out];
     const finished = await runNode([cliPath, ...args], {
       started: (child) => {
         const delay = patience * (0.4 + 1.2 * random.uniform());

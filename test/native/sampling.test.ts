@@ -24,6 +24,7 @@ interface Options {
   penalty: number;
   history?: NativeTensor;
   suppressed?: NativeTensor;
+  allowed?: NativeTensor;
   seed: number;
   streams?: readonly number[];
   step: number;
@@ -49,6 +50,7 @@ function sample(
     repetitionPenalty: o.penalty,
     history: o.history,
     suppressed: o.suppressed,
+    allowed: o.allowed,
     seed: o.seed,
     streams,
     steps,
@@ -300,6 +302,55 @@ describe('suppressed tokens', () => {
     }
     expectError('ERR_NOT_FINITE', /row 0 .*nothing above -inf/, () =>
       sample(logits, { suppressed: tensor([3], [0, 1, 2], 'i32') }),
+    );
+  });
+});
+
+describe('allowed tokens', () => {
+  const n = 1001;
+  const words = Math.ceil(n / 32);
+  /** Bits of the tokens that pass. */
+  const mask = (passes: (token: number) => boolean) => {
+    const bits = new Int32Array(words);
+    for (let token = 0; token < n; ++token) if (passes(token)) bits[token >> 5]! |= 1 << (token & 31);
+    return bits;
+  };
+
+  it('are drawn as if all others were suppressed, in each row by its own mask', () => {
+    forEachIsa(native, (isa) => {
+      for (const options of [
+        {},
+        { temperature: 0 },
+        { temperature: 0.7, topK: 20, topP: 0.9 },
+        { penalty: 1.7, history: tensor([3, 2], [0, 1, 2, 1000, 31, 32], 'i32') },
+      ]) {
+        const rules = [(t: number) => t % 32 === 31 || t === 1000, (t: number) => t < 40, () => true];
+        const row = randomNormal(n, 1, 3);
+        const allowed = tensor(
+          [3, words],
+          rules.flatMap((rule) => [...mask(rule)]),
+          'i32',
+        );
+        const got = sample(repeated(row, 3), { ...options, allowed });
+        rules.forEach((rule, i) => {
+          const others = Array.from(row).flatMap((_, token) => (rule(token) ? [] : [token]));
+          const suppressed = others.length > 0 ? { suppressed: tensor([others.length], others, 'i32') } : {};
+          const wanted = sample(repeated(row, 3), { ...options, ...suppressed });
+          const where = `${isa} ${JSON.stringify(options)} row ${i}`;
+          expect(rule(got.tokens[i]!), where).toBe(true);
+          expect([got.tokens[i], got.logProbs[i]], where).toEqual([wanted.tokens[i], wanted.logProbs[i]]);
+        });
+      }
+    });
+  });
+
+  it('have one mask per row, of a bit per token, and one token to draw', () => {
+    const logits = tensor([1, 33], new Array(33).fill(0));
+    expectError('ERR_SHAPE', /allowed to be \[1, 2\]/, () =>
+      sample(logits, { allowed: tensor([1, 1], [1], 'i32') }),
+    );
+    expectError('ERR_NOT_FINITE', /row 0 .*nothing above -inf/, () =>
+      sample(logits, { allowed: tensor([1, 2], [0, 0], 'i32') }),
     );
   });
 });

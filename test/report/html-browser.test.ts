@@ -7,7 +7,7 @@ import { chartSpecsFor } from '../../src/report/chart-specs.ts';
 import { renderComparison } from '../../src/report/comparison.ts';
 import type { Figure } from '../../src/report/figures.ts';
 import { renderReport, sourceOf } from '../../src/report/html-report.ts';
-import { Browser, findBrowser } from './browser.ts';
+import { Browser, findBrowser } from '../helpers/browser.ts';
 import { runLog } from './run-log.ts';
 
 const program = findBrowser();

@@ -3,7 +3,9 @@
  * no 500, and the server goes on. ATHANOR_FUZZ_REQUESTS=N sends more of them.
  */
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { FeedbackStore } from '../../src/feedback/store.ts';
 import { writeChatModel } from '../helpers/chat-model.ts';
 import { suiteFolder } from '../helpers/cli.ts';
 import { type Rng, rng } from '../helpers/reference.ts';
@@ -13,6 +15,8 @@ const REQUESTS = Number(process.env.ATHANOR_FUZZ_REQUESTS ?? 400);
 const folder = suiteFolder();
 let served: Served;
 let fields: Record<string, string[]>;
+/** Ids of answers that can be rated. */
+const answered: string[] = ['chatcmpl-none'];
 beforeAll(async () => {
   (await writeChatModel(folder, { contextLength: 48 })).dispose();
   served = await startServer({
@@ -21,6 +25,7 @@ beforeAll(async () => {
     batchSize: 8,
     queue: 1000,
     maxBodyBytes: 20_000,
+    feedback: join(folder, 'feedback.db'),
   });
   const document = (await (await served.get('/openapi.json')).json()) as {
     paths: Record<
@@ -70,6 +75,19 @@ function anything(random: Rng, depth = 0): unknown {
   };
 }
 
+/** Something like a JSON Schema. */
+function schemaLike(random: Rng): unknown {
+  const schema: Record<string, unknown> = {
+    type: pick(random, ['object', 'string', 'array', 'number', null]),
+  };
+  for (const key of ['properties', 'items', 'anyOf', 'enum', 'pattern', '$ref', 'minLength', 'maximum']) {
+    if (random.integer(5) === 0) schema[key] = anything(random);
+  }
+  if (random.integer(3) === 0) schema.items = schemaLike(random);
+  if (random.integer(3) === 0) schema.properties = { a: schemaLike(random) };
+  return schema;
+}
+
 /** A value that the field may take. */
 function fitting(random: Rng, name: string): unknown {
   const text = () => pick(random, TEXTS);
@@ -85,10 +103,30 @@ function fitting(random: Rng, name: string): unknown {
       return Array.from({ length: 1 + random.integer(3) }, message);
     case 'tokens':
       return ids();
+    case 'response_id':
+      return pick(random, answered);
+    case 'first':
+    case 'second':
+      return { response_id: pick(random, answered), choice: random.integer(2) };
+    case 'rating':
+      return pick(random, [1, -1]);
+    case 'preferred':
+      return pick(random, ['first', 'second', 'tie', 'neither']);
+    case 'correction':
+    case 'reason':
+    case 'user':
+    case 'idempotency_key':
+      return text();
+    case 'tags':
+      return [text(), 'wrong'];
     case 'stop':
       return pick(random, ['a', ['b', 'the']]);
     case 'logit_bias':
       return { [random.integer(310)]: random.integer(200) - 100 };
+    case 'response_format':
+      return { type: 'json_schema', json_schema: { name: 'x', schema: schemaLike(random) } };
+    case 'text':
+      return { format: { type: 'json_schema', name: 'x', schema: schemaLike(random) } };
     case 'stream_options':
       return { include_usage: true };
     case 'logprobs':
@@ -98,10 +136,22 @@ function fitting(random: Rng, name: string): unknown {
   }
 }
 
+const MAIN = [
+  'prompt',
+  'messages',
+  'input',
+  'tokens',
+  'response_id',
+  'rating',
+  'first',
+  'second',
+  'preferred',
+];
+
 function bodyOf(random: Rng, path: string): string {
   const body: Record<string, unknown> = {};
   for (const name of fields[path]!) {
-    const isMain = ['prompt', 'messages', 'input', 'tokens'].includes(name);
+    const isMain = MAIN.includes(name);
     if (isMain || random.integer(6) === 0) body[name] = fitting(random, name);
   }
   if (random.integer(3) === 0) body[pick(random, fields[path]!)] = anything(random);
@@ -121,7 +171,9 @@ it('requests made from the document', async () => {
     const response = await served.post(path, body);
     const text = await response.text();
     statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1);
-    expect([200, 400, 404, 413], `${path} ${body}: ${text}`).toContain(response.status);
+    const { id } = response.status === 200 && text.startsWith('{') ? (JSON.parse(text) as Reply) : { id: '' };
+    if (id?.includes('cmpl-') || id?.startsWith('resp')) answered.push(id);
+    expect([200, 400, 404, 409, 413], `${path} ${body}: ${text}`).toContain(response.status);
     if (response.status !== 200) expect((JSON.parse(text) as Reply).error.message).toBeTruthy();
     else if (text.includes('data: ')) expect(text, `${path} ${body}`).not.toContain('server_error');
   };
@@ -133,6 +185,11 @@ it('requests made from the document', async () => {
   expect(statuses.get(400)).toBeGreaterThan(REQUESTS / 20);
   expect((await served.get('/ready')).status).toBe(200);
   expect(served.events.filter(({ type }) => type === 'engine').length).toBe(1);
+  expect(served.events.filter(({ type }) => type === 'feedback')).toEqual([]);
+  const store = FeedbackStore.open(join(folder, 'feedback.db'));
+  store.check();
+  expect(store.counts().feedback).toBeGreaterThan(REQUESTS / 40);
+  store.close();
 }, 3_600_000);
 
 it('raw bytes', async () => {

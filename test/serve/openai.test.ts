@@ -195,10 +195,11 @@ describe('chat', () => {
     const tool = { type: 'function', function: { name: 'f', parameters: {} } };
     for (const [param, fields] of [
       ['tools', { tools: [tool] }],
-      ['response_format', { response_format: { type: 'json_object' } }],
+      ['response_format', { response_format: { type: 'grammar' } }],
       ['reasoning_effort', { reasoning_effort: 'low' }],
       ['store', { store: true }],
       ['messages[0]', { messages: [{ role: 'tool', tool_call_id: 'x', content: 'y' }] }],
+      ['messages[0]', { messages: [{ role: 'function', name: 'x', content: 'y' }] }],
       ['top_logprobs', { top_logprobs: 2 }],
     ] as const) {
       expect(await failure(ask(fields))).toMatchObject({ status: 400, param, type: 'invalid_request_error' });
@@ -374,8 +375,9 @@ describe('responses', () => {
       ['previous_response_id', { previous_response_id: 'resp_1' }],
       ['tools', { tools: [{ type: 'function', name: 'f' }] }],
       ['store', { store: true }],
-      ['text.format', { text: { format: { type: 'json_schema' } } }],
-      ['input[0]', { input: [{ type: 'function_call_output', call_id: 'x', output: 'y' }] }],
+      ['text.format.name', { text: { format: { type: 'json_schema' } } }],
+      ['input[0]', { input: [{ type: 'computer_call_output', call_id: 'x', output: 'y' }] }],
+      ['input', { input: [{ type: 'function_call_output', call_id: 'x', output: 'y' }] }],
       ['input[0].content', { input: [{ role: 'user', content: [{ type: 'input_image' }] }] }],
     ] as const) {
       const response = await served.post('/v1/responses', { model, input: 'x', ...fields });

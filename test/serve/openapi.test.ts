@@ -1,5 +1,8 @@
 /** The OpenAPI document describes the server, and the contract of the remote tokenizer holds. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { addKey } from '../../src/serve/access/keys.ts';
 import { Tokenizer } from '../../src/text/tokenizer.ts';
 import { writeChatModel } from '../helpers/chat-model.ts';
 import { suiteFolder } from '../helpers/cli.ts';
@@ -16,6 +19,7 @@ interface Schema {
 }
 interface Operation {
   summary: string;
+  security?: object[];
   parameters?: { name: string }[];
   requestBody?: { content: Record<string, { schema: Schema }> };
   responses: Record<string, { $ref?: string; description?: string }>;
@@ -28,11 +32,18 @@ interface Document {
 
 const folder = suiteFolder();
 let served: Served;
+let adminKey: string;
 let document: Document;
 let operations: { path: string; method: string; operation: Operation }[];
 beforeAll(async () => {
   (await writeChatModel(folder, { contextLength: 64 })).dispose();
-  served = await startServer({ model: folder, name: 'tiny' });
+  const adminKeyFile = join(folder, 'admin-keys');
+  adminKey = addKey(adminKeyFile, 'root');
+  const safety = join(folder, 'policy.json');
+  writeFileSync(safety, '{"categories": {"made": {"words": ["blorp"]}}}');
+  const feedback = join(folder, 'db');
+  served = await startServer({ model: folder, name: 'tiny', feedback, adminKeyFile, safety });
+  await withAnswers();
   document = (await (await served.get('/openapi.json')).json()) as Document;
   operations = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
@@ -47,7 +58,18 @@ const BODIES: Record<string, object> = {
   '/v1/responses': { input: 'hi', max_output_tokens: 1 },
   '/tokenize': { prompt: 'hi' },
   '/detokenize': { tokens: [1, 2] },
+  '/v1/moderations': { input: 'hi' },
 };
+
+/** Bodies that name answers. */
+async function withAnswers(): Promise<void> {
+  const body = { prompt: 'hi', max_tokens: 1, n: 2 };
+  const { id: response_id } = await served.ask('/v1/completions', body);
+  BODIES['/v1/feedback'] = { response_id, rating: 1 };
+  BODIES['/v1/comparisons'] = {
+    ...{ first: { response_id }, second: { response_id, choice: 1 }, preferred: 'first' },
+  };
+}
 
 describe('the document', () => {
   it('names every route that answers, and each answers with a status and a type that it names', async () => {
@@ -61,14 +83,25 @@ describe('the document', () => {
       'POST /tokenize',
       'POST /detokenize',
       'GET /tokenizer_info',
+      'POST /v1/feedback',
+      'POST /v1/comparisons',
+      'DELETE /admin/users/{user}',
+      'GET /admin/safety',
+      'POST /v1/moderations',
       'GET /health',
       'GET /ready',
       'GET /metrics',
       'GET /openapi.json',
+      'POST /admin/reload',
+      'GET /',
     ]);
     for (const { path, method, operation } of operations) {
-      const url = path.replace('{model}', 'tiny');
-      const response = method === 'GET' ? await served.get(url) : await served.post(url, BODIES[path]);
+      const url = served.url + path.replace('{model}', 'tiny').replace('{user}', 'nobody');
+      const isAdmin = operation.security !== undefined;
+      expect([path, isAdmin]).toEqual([path, path.startsWith('/admin/')]);
+      const headers = { 'content-type': 'application/json', ...(isAdmin && { 'x-api-key': adminKey }) };
+      const body = method === 'POST' && { body: JSON.stringify(BODIES[path]) };
+      const response = await fetch(url, { method, headers, ...body });
       expect([path, response.status]).toEqual([path, 200]);
       const type = response.headers.get('content-type')!.split(';')[0]!;
       const described = operation.responses[200] as { content: Record<string, object> };

@@ -100,7 +100,7 @@ describe('settings that cannot hold', () => {
 });
 
 describe('the guard', () => {
-  it('lets nothing but /health through without a key, whether there is a route or not', async () => {
+  it('lets only /health and the page through without a key, whether there is a route or not', async () => {
     const document = (await (await locked.get('/openapi.json', { 'x-api-key': key })).json()) as {
       paths: Record<string, Record<string, unknown>>;
     };
@@ -109,7 +109,9 @@ describe('the guard', () => {
     );
     expect(paths.length).toBeGreaterThan(10);
     const others = [
-      '/',
+      '/index.html',
+      '/page.js',
+      '/page.css',
       '/none',
       '/health/',
       '/health/x',
@@ -125,7 +127,8 @@ describe('the guard', () => {
       ...['PUT', 'DELETE', 'OPTIONS', 'PATCH', 'HEAD'].map((other) => [other, '/v1/models'] as const),
     ]) {
       const { status } = await raw(locked, { method, path: path.replace('{model}', 'x') });
-      expect([method, path, status]).toEqual([method, path, path === '/health' ? 200 : 401]);
+      const isPublic = path === '/health' || path === '/';
+      expect([method, path, status]).toEqual([method, path, isPublic ? 200 : 401]);
     }
   });
 
@@ -209,6 +212,26 @@ describe('web pages of others', () => {
     const own = await raw(open, { headers: { origin: page, 'sec-fetch-site': 'same-origin' } });
     expect(own.status).toBe(200);
     expect(Object.keys(own.headers).filter((name) => name.startsWith('access-control'))).toEqual([]);
+  });
+
+  it('may link to the chat page, and not show it inside themselves or read it', async () => {
+    const link = { 'sec-fetch-site': 'cross-site', 'sec-fetch-dest': 'document' };
+    const page = await raw(locked, { path: '/', headers: link });
+    expect(page.status).toBe(200);
+    expect(page.headers['content-security-policy']).toContain("frame-ancestors 'none'");
+    for (const headers of [
+      { ...link, 'sec-fetch-dest': 'iframe' },
+      { ...link, 'sec-fetch-dest': 'empty' },
+      { 'sec-fetch-site': 'cross-site' },
+      { origin: 'https://evil.example' },
+    ]) {
+      expect((await raw(locked, { path: '/', headers })).status).toBe(403);
+    }
+    for (const path of ['/v1/models', '/health']) {
+      expect((await raw(open, { path, headers: link })).status).toBe(403);
+    }
+    const named = { ...link, host: 'evil.example' };
+    expect((await raw(open, { path: '/', headers: named })).status).toBe(403);
   });
 
   it('cannot send a body without being asked: it must be JSON', async () => {
@@ -412,14 +435,13 @@ describe('text of a request', () => {
     const messages = [{ role: 'user', content: 'hi' }];
     const fields = {
       chat_template: '{{ 1 }}',
-      response_format: { type: 'json_schema', json_schema: { name: 'x', schema: {} } },
+      response_format: { type: 'grammar', grammar: 'root ::= "a"' },
       guided_regex: 'a*',
       guided_json: {},
       guided_grammar: 'root ::= "a"',
       grammar: 'root ::= "a"',
       regex: 'a*',
       json_schema: {},
-      tools: [{ type: 'function', function: { name: 'f' } }],
       audio: { voice: 'a', format: 'wav' },
       web_search_options: {},
       lora_path: '/etc/passwd',
@@ -430,6 +452,12 @@ describe('text of a request', () => {
       expect([name, response.status]).toEqual([name, 400]);
       const { error } = (await response.json()) as Reply;
       expect(error.param).toBe(name);
+    }
+    for (const $ref of ['file:///etc/passwd', 'https://example.org/schema', 'passwd#/x']) {
+      const response_format = { type: 'json_schema', json_schema: { name: 'x', schema: { $ref } } };
+      const response = await open.post('/v1/chat/completions', { messages, response_format });
+      expect([$ref, response.status]).toEqual([$ref, 400]);
+      expect(((await response.json()) as Reply).error.code).toBe('invalid_schema');
     }
     for (const part of [
       { type: 'image_url', image_url: { url: 'file:///etc/passwd' } },
@@ -489,4 +517,38 @@ it('logs hold no text, no key and no path of a request', async () => {
   for (const secret of [...secrets, key, hashOf(key)]) expect(log).not.toContain(secret);
   expect(locked.events.at(-1)).toMatchObject({ type: 'request', client: 'bob', route: '/v1/models' });
   expect(await (await open.get('/metrics')).text()).not.toMatch(/TOPSECRET|sk-hidden/);
+});
+
+describe('the chat page', () => {
+  it('is the only thing that is served to read, and runs its own program and no other', async () => {
+    const { status, headers, text } = await raw(locked, { path: '/' });
+    expect([status, headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
+    expect(headers).toMatchObject({ 'referrer-policy': 'no-referrer', 'x-content-type-options': 'nosniff' });
+    const policy = Object.fromEntries(
+      String(headers['content-security-policy'])
+        .split('; ')
+        .map((part) => [part.slice(0, part.indexOf(' ')), part.slice(part.indexOf(' ') + 1)]),
+    );
+    const hash = (tag: string) => {
+      const found = [...text.matchAll(new RegExp(`<${tag}\\b[^>]*>([\\s\\S]*?)</${tag}>`, 'g'))];
+      expect([tag, found.length]).toEqual([tag, 1]);
+      return `'sha256-${createHash('sha256').update(found[0]![1]!).digest('base64')}'`;
+    };
+    expect(policy).toEqual({
+      'default-src': "'none'",
+      'script-src': hash('script'),
+      'style-src': hash('style'),
+      'connect-src': "'self'",
+      'img-src': 'data:',
+      'base-uri': "'none'",
+      'form-action': "'none'",
+      'frame-ancestors': "'none'",
+      'require-trusted-types-for': "'script'",
+      'trusted-types': "'none'",
+    });
+    // One response without anything from elsewhere; addresses of names are no requests.
+    expect(Buffer.byteLength(text)).toBeLessThan(120 * 1024);
+    expect(text).not.toMatch(/<(link|img|script|iframe)\b[^>]*(src|href)="?(https?:|\/)/);
+    expect((await raw(locked, { path: '/', method: 'POST' })).status).toBe(405);
+  });
 });

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "kernels/bench.h"
 #include "kernels/family.h"
+#include "kernels/quantized.h"
 
 namespace athanor {
 namespace {
@@ -74,6 +75,18 @@ bool isa_supported(CpuIsa isa) {
 #endif
   }
   return false;
+}
+
+bool vnni_supported() {
+#if defined(__x86_64__)
+  static const bool supported = [] {
+    const char* wish = std::getenv("ATHANOR_VNNI");
+    return __builtin_cpu_supports("avx512vnni") && (wish == nullptr || std::string(wish) != "none");
+  }();
+  return supported;
+#else
+  return false;
+#endif
 }
 
 CpuIsa active_isa() {

@@ -20,14 +20,16 @@ struct Drawn {
 /// A row of the batch is stream r, step 3 r.
 template <class T>
 Drawn sample(DType dtype, const std::vector<T>& logits, size_t rows, const SamplingSettings& settings,
-             const std::vector<int32_t>& history = {}, const std::vector<int32_t>& suppressed = {}) {
+             const std::vector<int32_t>& history = {}, const std::vector<int32_t>& suppressed = {},
+             const std::vector<int32_t>& allowed = {}) {
   std::vector<int32_t> streams(rows), steps(rows);
   for (size_t r = 0; r < rows; ++r) {
     streams[r] = static_cast<int32_t>(r);
     steps[r] = static_cast<int32_t>(3 * r);
   }
   const DeviceArray<T> x(logits);
-  const DeviceArray<int32_t> past(history), banned(suppressed), stream(streams), step(steps), tokens(rows);
+  const DeviceArray<int32_t> past(history), banned(suppressed), masks(allowed);
+  const DeviceArray<int32_t> stream(streams), step(steps), tokens(rows);
   const DeviceArray<float> log_probs(rows);
   cuda::sampling_kernels().sample({.dtype = dtype,
                                    .tokens = tokens,
@@ -37,6 +39,7 @@ Drawn sample(DType dtype, const std::vector<T>& logits, size_t rows, const Sampl
                                    .history_length = static_cast<int64_t>(history.size() / rows),
                                    .suppressed = banned,
                                    .suppressed_count = static_cast<int64_t>(suppressed.size()),
+                                   .allowed = allowed.empty() ? nullptr : static_cast<int32_t*>(masks),
                                    .streams = stream,
                                    .steps = step,
                                    .settings = settings,
@@ -180,6 +183,32 @@ TEST_BOTH_TYPES(suppressed_tokens_are_not_drawn_and_count_in_log_probs) {
         expect_draws<T>(kType, 1100, 6, {temperature, top_k, top_p, 0.02, 1.0, 9}, 0, 3.0f, suppressed);
         expect_draws<T>(kType, 1100, 6, {temperature, top_k, top_p, 0.02, 1.4, 9}, 300, 3.0f, suppressed);
       }
+    }
+  }
+}
+
+TEST_BOTH_TYPES(tokens_outside_of_the_mask_of_a_row_are_suppressed_there) {
+  constexpr size_t kVocabulary = 1100, kRows = 5, kWords = (kVocabulary + 31) / 32;
+  const std::vector<T> logits = as_type<T>(normals(kRows * kVocabulary, 11, 3.0f));
+  const std::vector<int32_t> history = integers(kRows * 40, kVocabulary, 5);
+  for (double temperature : {0.0, 0.8}) {
+    const SamplingSettings settings{temperature, 30, 0.9, 0.02, 1.4, 9};
+    std::vector<int32_t> allowed(kRows * kWords);
+    std::vector<std::vector<int32_t>> others(kRows);
+    for (size_t r = 0; r < kRows; ++r) {
+      for (size_t token = 0; token < kVocabulary; ++token) {
+        if ((token / 7 + r) % 4 == 0) {
+          allowed[r * kWords + token / 32] |= static_cast<int32_t>(1u << (token % 32));
+        } else {
+          others[r].push_back(static_cast<int32_t>(token));
+        }
+      }
+    }
+    const Drawn drawn = sample(kType, logits, kRows, settings, history, {}, allowed);
+    for (size_t r = 0; r < kRows; ++r) {
+      const Drawn expected = sample(kType, logits, kRows, settings, history, others[r]);
+      EXPECT(drawn.tokens[r] == expected.tokens[r]);
+      EXPECT(drawn.log_probs[r] == expected.log_probs[r]);
     }
   }
 }

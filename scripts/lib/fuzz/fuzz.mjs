@@ -15,7 +15,7 @@ import { Explained, root as packageRoot } from '../process.mjs';
 const allReaders = [
   ...['rows', 'questions', 'documents', 'tokenizer', 'text', 'ranks', 'template', 'model', 'index'],
   ...['safetensors', 'checkpoint', 'resume', 'run', 'metrics', 'shards', 'packaged', 'config', 'report'],
-  ...['earlier', 'evaluation'],
+  ...['policy', 'wordList', 'earlier', 'evaluation'],
 ];
 
 /** Limits of one input, and of the process. */

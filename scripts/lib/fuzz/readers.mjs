@@ -134,6 +134,17 @@ out: *x
 resume: false
 `;
 
+const policy = `refusal: "Not \u{1f525} here."
+refusal_phrases: [I cannot]
+check_every: 8
+accents: keep
+categories:
+  one/two: { on: [prompt], action: flag, words: [athanor, 'caf\u00e9 au lait'], patterns: ['f[iu]re(?:s|d){1,2}\\b'] }
+  three:
+    word_files: list.txt
+    on: response
+`;
+
 /** Writes valid files for each reader into `root`, a folder by the reader's name. */
 export async function makeFiles(root) {
   const { Tokenizer } = await built('text/tokenizer');
@@ -202,16 +213,12 @@ export async function makeFiles(root) {
   const documents = Array.from({ length: 12 }, (_, i) => ({ text: `${i} ${texts[i % 2]}` }));
   put('corpus', { 'x.jsonl': lines(documents) });
   const sources = [join(root, 'corpus/x.jsonl')];
-  await prepareData({ sources, out: shards, tokenizer, vocabSize: 0, validationSplit: 0.3, minChars: 1 });
+  const split = { validationSplit: 0.3, minChars: 1 };
+  const filters = ['length:max-words=18'];
+  await prepareData({ sources, out: shards, tokenizer, vocabSize: 0, ...split, filters });
+  put('wordList', { 'words.txt': 'furnace\n\u4e2d\u6587\r\ncaf\u00e9 au lait\n' });
   const snapshot = join(root, 'snapshot');
-  await prepareData({
-    sources,
-    out: snapshot,
-    tokenizer,
-    validationSplit: 0.3,
-    minChars: 1,
-    dedup: 'minhash',
-  });
+  await prepareData({ sources, out: snapshot, tokenizer, vocabSize: 0, ...split, dedup: 'minhash' });
   const earlier = ['document.digests', 'minhash.keys'];
   put('earlier', Object.fromEntries(earlier.map((name) => [name, readFileSync(join(snapshot, name))])));
   rmSync(snapshot, { recursive: true });
@@ -219,6 +226,11 @@ export async function makeFiles(root) {
   const settings = { batchSize: 2, context: 8, dtype: 'f32', evalTokens: 64, sampleTokens: 2 };
   await pretrain({ ...settings, data: shards, model: join(root, 'model'), steps: 3, out: resume });
   rmSync(join(resume, 'report.html'));
+  put('policy', {
+    'policy.yaml': policy,
+    'list.txt': '# words\nfurnace\n\none steady  fire\n',
+    'classifier.json': JSON.stringify({ reads: 'text', category: null, threshold: 0.5, held_out: {} }),
+  });
   put('run', { 'run.json': readFileSync(join(resume, 'run.json')) });
   cpSync(join(resume, 'checkpoints'), join(root, 'checkpoint/checkpoints'), { recursive: true });
 }
@@ -265,9 +277,14 @@ export async function readersOf(root) {
   const { renderReport, writeReport } = await built('report/html-report');
   const { renderComparison } = await built('report/comparison');
   const { TokenDataset } = await built('data/shards/token-dataset');
+  const { rejectedExamples, rejectingRules } = await built('data/shards/filtering');
+  const { filterDocument } = await built('data/filters/filter-documents');
   const { readTgz } = await built('data/packaged/tar');
   const packagedText = await built('data/packaged/packaged-text');
   const { readConfig } = await built('cli/config-file');
+  const { SafetyPolicy } = await built('safety/policy');
+  const { scanTexts } = await built('safety/text-scan');
+  const { readClassifierInfo } = await built('scoring/classifier');
   const { pretrain: pretrainCommand } = await built('cli/pretrain');
   const { modelEnds } = await built('checkpoint/text-ends');
   const { readQuestions } = await built('eval/questions');
@@ -347,6 +364,11 @@ export async function readersOf(root) {
         attempt(() => useModel(folder)),
       ]),
     index: (folder) => readModelFiles(folder),
+    policy: (folder) =>
+      readEach([
+        attempt(() => scanTexts(SafetyPolicy.read(join(folder, 'policy.yaml')), texts)),
+        attempt(() => readClassifierInfo(folder)),
+      ]),
     safetensors: (folder) => {
       const file = SafetensorsFile.open(join(folder, 'x.safetensors'));
       try {
@@ -382,7 +404,12 @@ export async function readersOf(root) {
       renderComparison(runs);
       MetricsLog.open(folder, { resumeStep: 2 }).close();
     },
-    shards: (folder) => {
+    wordList: (folder) => {
+      const rules = { file: join(folder, 'words.txt') };
+      return filterDocument({ id: '1', source: 'x', text: texts.join(' ') }, [{ name: 'word-list', rules }]);
+    },
+    shards: async (folder) => {
+      for (const rule of rejectingRules(folder)) await rejectedExamples(folder, rule, 100);
       const dataset = TokenDataset.open(folder, { verify: true });
       try {
         dataset.tokenizer();

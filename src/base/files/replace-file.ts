@@ -7,13 +7,18 @@ import { removeStaleFiles, temporarySuffix } from './temporary-files.ts';
  * Replaces a text file atomically: a reader finds either the old text or the new one, complete,
  * even after a crash. Returns the number of its bytes.
  * @param content the text, or its parts where it may exceed the longest string
+ * @param options.mode who may read and write it. Default: everybody, within the umask.
  */
-export function replaceFile(path: string, content: string | Iterable<string>): number {
+export function replaceFile(
+  path: string,
+  content: string | Iterable<string>,
+  { mode = 0o666 }: { mode?: number } = {},
+): number {
   const temporary = `${path}${temporarySuffix()}`;
   let written = 0;
   try {
     removeStaleFiles(dirname(path), basename(path));
-    const file = openSync(temporary, 'w');
+    const file = openSync(temporary, 'w', mode);
     try {
       for (const part of typeof content === 'string' ? [content] : content) {
         const bytes = Buffer.from(part);

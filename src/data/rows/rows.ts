@@ -109,7 +109,8 @@ export class BadRow extends Error {
  * line of a bad row. Throws ERR_FILE_MISSING, ERR_FILE_DAMAGED, and ERR_OUT_OF_MEMORY for more rows
  * than the heap of Node holds.
  * @param parse turns a row into a T, or throws BadRow
- * @param fields names of the fields that `parse` reads. Others, except `id`, are counted by file.
+ * @param fields names of the fields that `parse` reads. Others, except `id` and `origin`, are
+ *   counted by file.
  */
 export async function readRows<T>(
   path: string,
@@ -118,7 +119,7 @@ export async function readRows<T>(
   fields?: readonly string[],
 ): Promise<RowsRead<T>> {
   const rows: T[] = [];
-  const known = fields && new Set([...fields, 'id']);
+  const known = fields && new Set([...fields, 'id', 'origin']);
   const counts = new RowCounts();
   const heap = new HeapGuard(path);
   const drop = (id: string, reason: DropReason, detail?: string) => {

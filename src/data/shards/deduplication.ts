@@ -178,7 +178,7 @@ function* heldOut(folder: string): Generator<{ text: string }> {
 /** A step of a pass: it changes items or leaves them out. */
 export type CorpusStep = (items: AsyncIterable<CorpusItem>) => AsyncGenerator<CorpusItem>;
 
-/** A document and the SHA-256 of its text, as it was read. */
+/** A document and the SHA-256 of its text, before repeated runs are taken out. */
 export interface HashedDocument {
   document: Document;
   digest: Buffer;

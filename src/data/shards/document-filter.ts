@@ -7,6 +7,7 @@ import { AthanorError } from '../../base/errors.ts';
 import { type CorpusOptions, readCorpus } from '../corpus/corpus.ts';
 import { type CorpusItem, type Document, type Dropped, describeDropped, isBad } from '../document.ts';
 import type { DedupPass, HashedDocument } from './deduplication.ts';
+import type { FilterPass } from './filtering.ts';
 import { type PlacedDocument, Splitter } from './splitter.ts';
 
 export interface FilterOptions extends CorpusOptions {
@@ -25,17 +26,25 @@ export interface FilterOptions extends CorpusOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** The steps of one pass: filters first, then repetitions and evaluation texts. */
+export interface CorpusPass {
+  filters: FilterPass;
+  dedup: DedupPass;
+}
+
 export class DocumentFilter {
   /** Number of dropped items by reason. */
   readonly dropped: Record<string, number> = {};
   readonly #options: FilterOptions;
-  readonly #pass: DedupPass;
+  readonly #filters: FilterPass;
+  readonly #dedup: DedupPass;
   #first: Dropped | undefined;
   #kept = 0;
 
-  constructor(options: FilterOptions, pass: DedupPass) {
+  constructor(options: FilterOptions, { filters, dedup }: CorpusPass) {
     this.#options = options;
-    this.#pass = pass;
+    this.#filters = filters;
+    this.#dedup = dedup;
   }
 
   /** The documents that stay, each with its split. Throws as `remaining` does. */
@@ -54,7 +63,7 @@ export class DocumentFilter {
    * ERR_INTERRUPTED when the signal aborts, and the errors of readCorpus.
    */
   async *remaining(): AsyncGenerator<HashedDocument> {
-    for await (const item of this.#pass.shortened(this.#unrepeated())) {
+    for await (const item of this.#dedup.shortened(this.#unrepeated())) {
       if ('dropped' in item) {
         this.#drop(item.dropped);
         continue;
@@ -67,8 +76,8 @@ export class DocumentFilter {
 
   async *#unrepeated(): AsyncGenerator<HashedDocument> {
     const { sources, signal } = this.#options;
-    let items: AsyncIterable<CorpusItem> = readCorpus(sources, this.#options);
-    for (const step of this.#pass.steps()) items = step(items);
+    let items: AsyncIterable<CorpusItem> = this.#filters.step(readCorpus(sources, this.#options));
+    for (const step of this.#dedup.steps()) items = step(items);
     for await (const item of items) {
       if (signal?.aborted) throw new AthanorError('ERR_INTERRUPTED', 'preparing the data was interrupted');
       if ('dropped' in item) {
@@ -88,7 +97,7 @@ export class DocumentFilter {
 
   #unwanted(document: Document, digest: Buffer): Dropped | undefined {
     if (document.text.length < this.#options.minChars) return { id: document.id, reason: 'too_short' };
-    return this.#pass.repetition(document, digest);
+    return this.#dedup.repetition(document, digest);
   }
 
   #drop(dropped: Dropped): void {

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { AthanorError } from '../../base/errors.ts';
 import { ifThere, largest, readJson } from '../../base/files/read-file.ts';
+import type { FunnelStep } from '../filters/filter-documents.ts';
 import type { ShardEntry } from './shard-writer.ts';
 
 export const MANIFEST = 'manifest.json';
@@ -22,6 +23,8 @@ export interface Manifest {
   splits: Record<Split, { tokens: number; documents: number; bytes: number; shards: ShardEntry[] }>;
   sources: string[];
   dropped: Record<string, number>;
+  /** What each filter did. Absent without filters. */
+  funnel?: FunnelStep[];
 }
 
 /**
@@ -59,6 +62,8 @@ function check(value: unknown, path: string): asserts value is Manifest {
     throw damaged(path, 'sources is not a list of names');
   if (m.dropped === null || typeof m.dropped !== 'object' || !Object.values(m.dropped).every(whole))
     throw damaged(path, 'dropped is not a table of counts');
+  if (m.funnel !== undefined && !(Array.isArray(m.funnel) && m.funnel.every(isFunnelStep)))
+    throw damaged(path, 'funnel is not a list of filters with counts');
   for (const split of splits) {
     const s = m.splits?.[split];
     if (!s || !Array.isArray(s.shards)) throw damaged(path, `splits.${split} is missing`);
@@ -80,6 +85,14 @@ function check(value: unknown, path: string): asserts value is Manifest {
         throw damaged(path, `${key} of ${split} is ${s[key]} and its shards sum to ${sums[key]}`);
     }
   }
+}
+
+function isFunnelStep(value: unknown): boolean {
+  const step = value as Partial<FunnelStep> | null;
+  if (step === null || typeof step !== 'object' || typeof step.filter !== 'string') return false;
+  if (step.rejected === null || typeof step.rejected !== 'object') return false;
+  const counts = [step.documents_in, step.documents_out, step.bytes_in, step.bytes_out];
+  return [...counts, ...Object.values(step.rejected)].every((n) => Number.isSafeInteger(n));
 }
 
 function damaged(path: string, what: string): AthanorError {

@@ -11,6 +11,7 @@ import { FolderLock } from '../../native/folder-lock.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
 import { checkSource } from '../corpus/corpus.ts';
 import type { Dropped } from '../document.ts';
+import { FilterChain, type FilterRecipe, type FunnelStep } from '../filters/filter-documents.ts';
 import { JsonlLog } from '../jsonl-log.ts';
 import {
   checkDedup,
@@ -20,7 +21,8 @@ import {
   type DedupPass,
   type DedupReport,
 } from './deduplication.ts';
-import { DocumentFilter, type FilterOptions } from './document-filter.ts';
+import { type CorpusPass, DocumentFilter, type FilterOptions } from './document-filter.ts';
+import { FilterPass, rejectedByRule } from './filtering.ts';
 import { MANIFEST, type Manifest, type Split, splits } from './manifest.ts';
 import { ShardWriter } from './shard-writer.ts';
 import type { PlacedDocument } from './splitter.ts';
@@ -31,6 +33,8 @@ export interface PrepareOptions extends FilterOptions, DedupOptions {
   out: string;
   /** A tokenizer, or its folder or file. Default: one is trained on the training documents. */
   tokenizer?: Tokenizer | string | undefined;
+  /** Filters in their order, by name or with settings. Default: none. */
+  filters?: FilterRecipe | undefined;
   /** Vocabulary size of a tokenizer that is trained here. */
   vocabSize: number;
   /** Ids after which a shard is complete. Default 100 million, a file of 200 MB. */
@@ -64,6 +68,10 @@ export type PrepareReport = {
   sources: Record<string, { documents: number; tokens: number; bytes: number }>;
   /** Numbers of dropped lines and files by reason. */
   dropped: Record<string, number>;
+  /** Numbers of documents that filters rejected, by `filter.rule`. */
+  rejected: Record<string, number>;
+  /** Documents and bytes before and after each filter. */
+  funnel: FunnelStep[];
   /** Documents that were dropped as repetitions, exact and near. */
   duplicates: number;
   dedup: DedupReport;
@@ -98,6 +106,7 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
   }
   // A mistake in the last source must not show after hours on the first.
   for (const source of options.sources) checkSource(source, options.out);
+  const filters = await FilterChain.create(options.filters ?? []);
   checkDedup(options);
   const start = performance.now();
   const lock = FolderLock.takeName(options.out);
@@ -107,7 +116,8 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
       try {
         await dedup.survey((pass) => survey(options, pass));
         const tokenizer = await tokenizerFor(options, dedup);
-        const report = await new ShardJob(options, tokenizer, folder, dedup.pass(true)).run();
+        const pass = { filters: new FilterPass(filters, folder), dedup: dedup.pass(true) };
+        const report = await new ShardJob(options, tokenizer, folder, pass).run();
         return { ...report, seconds: (performance.now() - start) / 1000 };
       } finally {
         dedup.close();
@@ -118,10 +128,16 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
   }
 }
 
+/** For a pass that reports no dropped items: the one that encodes the documents does. */
+async function quietFilter(options: PrepareOptions, dedup: DedupPass): Promise<DocumentFilter> {
+  const filters = new FilterPass(await FilterChain.create(options.filters ?? []));
+  return new DocumentFilter({ ...options, onDropped: undefined }, { filters, dedup });
+}
+
 /** All documents before any is left out as nearly equal to another one. */
 async function* survey(options: PrepareOptions, pass: DedupPass) {
   const progress = { phase: 'looking for duplicates' as const, documents: 0, bytes: 0, tokens: 0 };
-  const filter = new DocumentFilter({ ...options, onDropped: undefined }, pass);
+  const filter = await quietFilter(options, pass);
   for await (const { document } of filter.remaining()) {
     progress.documents += 1;
     progress.bytes += Buffer.byteLength(document.text);
@@ -138,8 +154,7 @@ async function tokenizerFor(options: PrepareOptions, dedup: Deduplication): Prom
 
 async function trainTokenizer(options: PrepareOptions, pass: DedupPass): Promise<Tokenizer> {
   const progress = { phase: 'training the tokenizer' as const, documents: 0, bytes: 0, tokens: 0 };
-  // Dropped items are reported in the second pass, when the documents are encoded.
-  const filter = new DocumentFilter({ ...options, onDropped: undefined }, pass);
+  const filter = await quietFilter(options, pass);
   async function* texts() {
     for await (const { text, split } of filter.documents()) {
       if (split !== 'train') continue;
@@ -161,11 +176,11 @@ class ShardJob {
   readonly #width: 2 | 4;
   readonly #writers: Record<Split, ShardWriter>;
   readonly #log: JsonlLog;
-  readonly #pass: DedupPass;
+  readonly #pass: CorpusPass;
   readonly #sources = new Map<string, PrepareReport['sources'][string]>();
   readonly #progress = { phase: 'encoding' as const, documents: 0, bytes: 0, tokens: 0 };
 
-  constructor(options: PrepareOptions, tokenizer: Tokenizer, folder: string, pass: DedupPass) {
+  constructor(options: PrepareOptions, tokenizer: Tokenizer, folder: string, pass: CorpusPass) {
     const separator = tokenizer.eosId;
     if (separator === undefined) {
       throw new AthanorError(
@@ -192,7 +207,8 @@ class ShardJob {
       const dropped = await this.#writeDocuments();
       for (const split of splits) this.#writers[split].close();
       this.#log.close();
-      this.#pass.close();
+      this.#pass.filters.close();
+      this.#pass.dedup.close();
       this.#tokenizer.save(this.#folder);
       const manifest = this.#manifest(dropped);
       replaceFile(join(this.#folder, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
@@ -200,7 +216,8 @@ class ShardJob {
     } finally {
       for (const split of splits) this.#writers[split].abandon();
       this.#log.abandon();
-      this.#pass.abandon();
+      this.#pass.filters.abandon();
+      this.#pass.dedup.abandon();
     }
   }
 
@@ -256,6 +273,7 @@ class ShardJob {
   }
 
   #manifest(dropped: Record<string, number>): Manifest {
+    const { funnel } = this.#pass.filters;
     return {
       format: 'athanor-tokens',
       version: 1,
@@ -266,12 +284,14 @@ class ShardJob {
       splits: { train: totals(this.#writers.train), validation: totals(this.#writers.validation) },
       sources: [...this.#options.sources],
       dropped,
+      ...(funnel.length > 0 && { funnel: [...funnel] }),
     };
   }
 
   #report({ splits: { train, validation }, vocab_size, dropped }: Manifest): Omit<PrepareReport, 'seconds'> {
     const { documents, tokens, bytes } = this.#progress;
-    const dedup = this.#pass.report;
+    const { filters, dedup } = this.#pass;
+    const { funnel } = filters;
     return {
       out: this.#options.out,
       documents,
@@ -285,9 +305,11 @@ class ShardJob {
       bytes_per_token: bytes / tokens,
       sources: Object.fromEntries(this.#sources),
       dropped,
-      duplicates: dedup.exact_documents + dedup.near_documents,
-      dedup,
-      decontamination: this.#pass.decontamination() ?? null,
+      rejected: rejectedByRule(funnel),
+      funnel: [...funnel],
+      duplicates: dedup.report.exact_documents + dedup.report.near_documents,
+      dedup: dedup.report,
+      decontamination: dedup.decontamination() ?? null,
       shards: train.shards.length + validation.shards.length,
     };
   }

@@ -10,6 +10,8 @@ export interface DecoderProjection {
   /** `[out, in]` */
   weight: NativeTensor;
   bias: NativeTensor | undefined;
+  /** The weight in int8, used in its place; from quantizeWeight. */
+  quantized?: NativeTensor | undefined;
 }
 
 /** The weights of one block in the order of use. native/ops/decoder.h has the shapes. */

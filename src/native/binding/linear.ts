@@ -37,6 +37,8 @@ export interface LinearBinding {
     dbias: NativeTensor | undefined,
     overwrite?: boolean,
   ): void;
+  /** Frees the packed copies of a weight. The next product with it packs again. */
+  releasePacked(weight: NativeTensor): void;
   /** The matrix product a b. Each factor may be given transposed. */
   gemm(
     a: NativeTensor,

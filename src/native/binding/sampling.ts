@@ -21,6 +21,11 @@ export interface SampleInputs {
   history?: NativeTensor | undefined;
   /** i32 `[s]`: tokens that are never drawn */
   suppressed?: NativeTensor | undefined;
+  /**
+   * i32 `[b, ceil(V / 32)]`: only tokens whose bit is set are drawn. Bit i of word j is
+   * token 32 j + i.
+   */
+  allowed?: NativeTensor | undefined;
   /** The random number of row i is a function of (seed, streams[i], steps[i]). */
   seed: number;
   /** i32 `[b]` */

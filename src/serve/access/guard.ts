@@ -8,19 +8,26 @@ import type { ApiKeys } from './keys.ts';
 export interface GuardOptions {
   /** Undefined: no key is asked for, which only a server on loopback may do. */
   keys: ApiKeys | undefined;
+  /** The keys of paths under /admin, which no other key opens. Undefined: no such path answers. */
+  adminKeys: ApiKeys | undefined;
   /** Whether the server listens on loopback only. */
   isLoopback: boolean;
   /** More names that the Host header may have on loopback. */
   allowedHosts: readonly string[];
 }
 
+/** The chat page: the same for everybody, and without a word of anyone's. */
+const PAGE_PATH = '/';
 /** Paths that need no key. */
-const PUBLIC_PATHS = ['/health'];
+const PUBLIC_PATHS = ['/health', PAGE_PATH];
 const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]'];
 
-/** Who sends a request: the name of the key, or undefined without keys. */
+/** Who sends a request. */
 export interface Client {
+  /** The name of the key; undefined without keys. */
   name: string | undefined;
+  /** Whether it is a key of the admin key file. */
+  isAdmin: boolean;
 }
 
 export class Guard {
@@ -30,16 +37,27 @@ export class Guard {
     this.#options = options;
   }
 
-  /** Throws ApiError of status 401 or 403. */
+  /**
+   * Throws ApiError of status 401 or 403.
+   * @param path as the router sees it: with another spelling a path could pass as a public one
+   */
   check(path: string, header: (name: string) => string | undefined): Client {
     this.#checkHost(header('host'));
-    this.#checkOrigin(header('origin'), header('host'), header('sec-fetch-site'));
-    const { keys } = this.#options;
-    if (!keys || PUBLIC_PATHS.includes(path)) return { name: undefined };
+    // A link in another page may open the chat page, as a document of its own.
+    const isOpened = path === PAGE_PATH && header('sec-fetch-dest') === 'document';
+    if (!isOpened) this.#checkOrigin(header('origin'), header('host'), header('sec-fetch-site'));
+    const adminKeys = isAdminPath(path) ? this.#options.adminKeys : undefined;
+    const isAdmin = adminKeys !== undefined;
+    const keys = adminKeys ?? this.#options.keys;
+    if (!keys || PUBLIC_PATHS.includes(path)) return { name: undefined, isAdmin };
     const given = /^Bearer +(.+)$/i.exec(header('authorization') ?? '')?.[1] ?? header('x-api-key');
     const name = given === undefined ? undefined : keys.nameOf(given.trim());
-    if (name !== undefined) return { name };
-    const problem = given === undefined ? 'this server needs an API key' : 'the API key is not valid';
+    if (name !== undefined) return { name, isAdmin };
+    const kind = isAdmin ? 'admin key' : 'API key';
+    const problem =
+      given === undefined
+        ? `this ${isAdmin ? 'path' : 'server'} needs an ${kind}`
+        : `the ${kind} is not valid`;
     throw new ApiError(401, 'invalid_api_key', `${problem}: send it as "Authorization: Bearer KEY"`);
   }
 
@@ -59,6 +77,11 @@ export class Guard {
     if (isOwn && site !== 'cross-site') return;
     throw new ApiError(403, 'origin_not_allowed', 'this server does not answer to pages of other origins');
   }
+}
+
+/** Whether a path is one of administrators. */
+export function isAdminPath(path: string): boolean {
+  return path === '/admin' || path.startsWith('/admin/');
 }
 
 /** Whether an address is of this machine only. */

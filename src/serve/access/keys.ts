@@ -35,6 +35,11 @@ export class ApiKeys {
     throw new AthanorError('ERR_ARGUMENT', `${path} holds no key`, 'make one with `addKey`');
   }
 
+  /** The name of a key that is also one of others, if there is one. */
+  sharedWith(others: ApiKeys): string | undefined {
+    return this.#keys.find(({ hash }) => others.#keys.some((other) => other.hash.equals(hash)))?.name;
+  }
+
   /**
    * The name of the key, or undefined for a wrong one. Hashes of equal length are compared, all of
    * them and each in constant time: so the time tells neither how much of a key is right nor which

@@ -2,7 +2,9 @@
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { ApiError } from '../protocol/api-error.ts';
 import type { NamedReport } from '../protocol/messages.ts';
+import { type CalledAnswer, type CallPiece, CallStream, calledAnswer } from './call-stream.ts';
 import { chatLogProbs, completionLogProbs } from './log-probs.ts';
+import type { ToolCalls } from './tools.ts';
 
 /** What every chunk of an answer has. */
 export interface AnswerHead {
@@ -23,8 +25,13 @@ export interface Part {
   text: string;
   reports: NamedReport[];
   /** With the last part. */
-  finish: 'stop' | 'length' | undefined;
+  finish: 'stop' | 'length' | 'content_filter' | undefined;
+  /** What is said in place of text that a safety policy refuses; with the last part. */
+  refusal?: string;
 }
+
+/** Why a choice ended, in the words of the API. */
+type Finish = NonNullable<Part['finish']> | 'tool_calls';
 
 /** How an API writes its answers. */
 export interface AnswerFormat {
@@ -102,39 +109,80 @@ function envelope(
 
 const CHUNK = 'chat.completion.chunk';
 
-export const chatFormat: AnswerFormat = {
-  idPrefix: 'chatcmpl-',
-  whole: (head, choices, hasReports, usage) =>
-    envelope(head, 'chat.completion', {
-      choices: choices.map(({ text, reports, finish }, index) => ({
-        index,
-        message: { role: 'assistant', content: text, refusal: null },
-        logprobs: hasReports ? chatLogProbs(reports) : null,
-        finish_reason: finish ?? null,
-      })),
-      usage: usageObject(usage),
-    }),
-  stream: (head, options) => chunkStream(chatChunks, head, options),
-};
+/** @param calls how calls of functions are found in the text */
+export function chatFormat(calls: ToolCalls | undefined): AnswerFormat {
+  return {
+    idPrefix: 'chatcmpl-',
+    whole: (head, choices, hasReports, usage) =>
+      envelope(head, 'chat.completion', {
+        choices: choices.map(({ text, reports, finish, refusal }, index) => {
+          const called = calledAnswer(text, calls);
+          return {
+            index,
+            message: chatMessage(called, refusal),
+            logprobs: hasReports ? chatLogProbs(reports) : null,
+            finish_reason: chatFinish(finish, called.calls.length),
+          };
+        }),
+        usage: usageObject(usage),
+      }),
+    stream: (head, options) => chunkStream(chatChunks(options.choices, calls), head, options),
+  };
+}
 
-const chatChunks: ChunkFormat = {
-  opening: (head, index) => [chatChunk(head, index, { role: 'assistant', content: '' }, null, null)],
-  chunks: (head, index, { text, reports, finish }) => {
-    const logProbs = reports.length > 0 ? chatLogProbs(reports) : null;
-    const chunks: JsonObject[] = [];
-    if (text !== '' || logProbs) chunks.push(chatChunk(head, index, { content: text }, logProbs, null));
-    if (finish) chunks.push(chatChunk(head, index, {}, null, finish));
-    return chunks;
-  },
-  usageChunk: (head, usage) => envelope(head, CHUNK, { choices: [], usage: usageObject(usage) }),
-};
+function chatMessage({ text, calls }: CalledAnswer, refusal: string | null = null): JsonObject {
+  const isSilent = text === '' && (refusal !== null || calls.length > 0);
+  const message = { role: 'assistant', content: isSilent ? null : text, refusal };
+  if (calls.length === 0) return message;
+  const tool_calls = calls.map(({ id, name, args }) => ({
+    ...{ id, type: 'function' },
+    function: { name, arguments: args },
+  }));
+  return { ...message, tool_calls };
+}
+
+/** An answer that was cut off says so, also in the middle of a call. */
+function chatFinish(finish: Part['finish'], calls: number): Finish | null {
+  return finish === 'stop' && calls > 0 ? 'tool_calls' : (finish ?? null);
+}
+
+function chatChunks(choices: number, calls: ToolCalls | undefined): ChunkFormat {
+  const streams = Array.from({ length: choices }, () => new CallStream(calls));
+  return {
+    opening: (head, index) => [chatChunk(head, index, { role: 'assistant', content: '' }, null, null)],
+    chunks: (head, index, { text, reports, finish, refusal }) => {
+      const stream = streams[index]!;
+      const deltas = stream.push(text, finish !== undefined).map(chatDelta);
+      let logProbs: JsonValue = reports.length > 0 ? chatLogProbs(reports) : null;
+      if (logProbs && deltas.length === 0) deltas.push({ content: '' });
+      const chunks = deltas.map((delta) => {
+        const chunk = chatChunk(head, index, delta, logProbs, null);
+        logProbs = null;
+        return chunk;
+      });
+      if (refusal !== undefined) chunks.push(chatChunk(head, index, { refusal }, null, null));
+      if (finish) chunks.push(chatChunk(head, index, {}, null, chatFinish(finish, stream.calls)));
+      return chunks;
+    },
+    usageChunk: (head, usage) => envelope(head, CHUNK, { choices: [], usage: usageObject(usage) }),
+  };
+}
+
+/** Name and id come with the first piece of a call only. */
+function chatDelta(piece: CallPiece): JsonObject {
+  if (piece.kind === 'text') return { content: piece.text };
+  const { index } = piece;
+  if (piece.kind === 'arguments') return { tool_calls: [{ index, function: { arguments: piece.text } }] };
+  const { id, name } = piece;
+  return { tool_calls: [{ index, id, type: 'function', function: { name, arguments: '' } }] };
+}
 
 function chatChunk(
   head: AnswerHead,
   index: number,
   delta: JsonObject,
   logprobs: JsonValue,
-  finish: string | null,
+  finish: Finish | null,
 ): JsonObject {
   return envelope(head, CHUNK, { choices: [{ index, delta, logprobs, finish_reason: finish }] });
 }
@@ -143,24 +191,37 @@ export const completionFormat: AnswerFormat = {
   idPrefix: 'cmpl-',
   whole: (head, choices, hasReports, usage) =>
     envelope(head, 'text_completion', {
-      choices: choices.map(({ text, reports, finish }, index) => ({
+      choices: choices.map(({ text, reports, finish, refusal }, index) => ({
         index,
-        text,
+        text: text + refusalText(refusal, text !== ''),
         logprobs: hasReports ? completionLogProbs(reports) : null,
         finish_reason: finish ?? null,
       })),
       usage: usageObject(usage),
     }),
-  stream: (head, options) => chunkStream(completionChunks, head, options),
+  stream: (head, options) => chunkStream(completionChunks(), head, options),
 };
 
-const completionChunks: ChunkFormat = {
-  opening: () => [],
-  chunks: (head, index, { text, reports, finish = null }) => {
-    if (text === '' && reports.length === 0 && finish === null) return [];
-    const logprobs = reports.length > 0 ? completionLogProbs(reports) : null;
-    const choices = [{ index, text, logprobs, finish_reason: finish }];
-    return [envelope(head, 'text_completion', { choices })];
-  },
-  usageChunk: (head, usage) => envelope(head, 'text_completion', { choices: [], usage: usageObject(usage) }),
-};
+/** Completions have no field for a refusal: it is a paragraph of the text. */
+function refusalText(refusal: string | undefined, hasText: boolean): string {
+  if (refusal === undefined) return '';
+  return hasText ? `\n\n${refusal}` : refusal;
+}
+
+function completionChunks(): ChunkFormat {
+  /** Choices of which text was sent. */
+  const begun = new Set<number>();
+  return {
+    opening: () => [],
+    chunks: (head, index, { text: own, reports, finish = null, refusal }) => {
+      if (own !== '') begun.add(index);
+      const text = own + refusalText(refusal, begun.has(index));
+      if (text === '' && reports.length === 0 && finish === null) return [];
+      const logprobs = reports.length > 0 ? completionLogProbs(reports) : null;
+      const choices = [{ index, text, logprobs, finish_reason: finish }];
+      return [envelope(head, 'text_completion', { choices })];
+    },
+    usageChunk: (head, usage) =>
+      envelope(head, 'text_completion', { choices: [], usage: usageObject(usage) }),
+  };
+}

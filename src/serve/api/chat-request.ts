@@ -2,6 +2,7 @@
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { Message } from '../../text/chat-template.ts';
 import { ApiError, badValue } from '../protocol/api-error.ts';
+import { checkEnds, responseFormatField } from './answer-form.ts';
 import {
   booleanField,
   customField,
@@ -11,8 +12,15 @@ import {
   readFields,
   unsupportedField,
 } from './fields.ts';
-import { type GenerationRequest, includesUsage, samplingFields, samplingOf } from './generation-request.ts';
-import { MAX_TOP, type RequestLimits } from './limits.ts';
+import {
+  type GenerationRequest,
+  includesUsage,
+  samplingFields,
+  samplingOf,
+  userOf,
+} from './generation-request.ts';
+import { MAX_TOOLS, MAX_TOP, type RequestLimits } from './limits.ts';
+import { type ToolCalls, toolChoiceField, toolPlan, toolRequest, toolsField } from './tools.ts';
 
 export function chatFields(limits: RequestLimits) {
   return {
@@ -25,12 +33,12 @@ export function chatFields(limits: RequestLimits) {
     logprobs: booleanField('Give the log-probability of each token.'),
     top_logprobs: integerField('Also give those of this many likeliest tokens.', { min: 0, max: MAX_TOP }),
     chat_template_kwargs: variablesField(),
-    tools: unsupportedField('tools', [[]]),
-    tool_choice: unsupportedField('tools', ['none', 'auto']),
-    parallel_tool_calls: unsupportedField('tools', [true, false]),
-    functions: unsupportedField('functions', [[]]),
-    function_call: unsupportedField('functions', ['none', 'auto']),
-    response_format: unsupportedField('structured answers', [{ type: 'text' }]),
+    tools: toolsField(),
+    tool_choice: toolChoiceField(),
+    parallel_tool_calls: booleanField('Whether an answer may have several calls. Default true.'),
+    functions: unsupportedField('functions: give them as tools', [[]]),
+    function_call: unsupportedField('functions: give them as tools', ['none', 'auto']),
+    response_format: responseFormatField(),
     modalities: unsupportedField('answers other than text', [['text']]),
     audio: unsupportedField('audio'),
     prediction: unsupportedField('predicted answers'),
@@ -40,8 +48,14 @@ export function chatFields(limits: RequestLimits) {
   };
 }
 
+/** A request, and how calls are found in its answer. */
+export interface ToolGeneration {
+  request: GenerationRequest;
+  calls: ToolCalls | undefined;
+}
+
 /** Throws ApiError of status 400. */
-export function readChatRequest(limits: RequestLimits, body: JsonValue): GenerationRequest {
+export function readChatRequest(limits: RequestLimits, body: JsonValue, toolUse: string): ToolGeneration {
   const values = readFields(chatFields(limits), body);
   const { messages, logprobs = false, top_logprobs = 0, chat_template_kwargs: variables = {} } = values;
   if (messages === undefined) throw badValue('messages', 'messages is missing', 'missing_parameter');
@@ -52,9 +66,19 @@ export function readChatRequest(limits: RequestLimits, body: JsonValue): Generat
   if (newName !== undefined && oldName !== undefined && newName !== oldName) {
     throw badValue('max_tokens', 'max_tokens and max_completion_tokens are not equal: give one of them');
   }
-  return {
+  const { tools, tool_choice, parallel_tool_calls } = values;
+  const asked = toolRequest(tools, tool_choice, parallel_tool_calls);
+  const { templateTools, calls, rule, textTokens } = toolPlan(
+    asked,
+    values.response_format?.rule,
+    toolUse,
+    messages,
+    (i) => `messages[${i}]`,
+  );
+  checkEnds(rule, values.ignore_eos);
+  const request: GenerationRequest = {
     model: values.model,
-    prompts: [{ kind: 'chat', messages, variables, addGenerationPrompt: true }],
+    prompts: [{ kind: 'chat', messages, variables, addGenerationPrompt: true, tools: templateTools }],
     n: values.n ?? 1,
     maxTokens: newName ?? oldName,
     dropTokens: false,
@@ -63,13 +87,16 @@ export function readChatRequest(limits: RequestLimits, body: JsonValue): Generat
       stopStrings: values.stop ?? [],
       ends: values.ignore_eos ? 'never' : 'turn',
       skipSpecial: true,
+      ...{ textTokens, rule },
       topLogProbs: logprobs ? top_logprobs : undefined,
       reportPrompt: false,
       echo: false,
     },
+    user: userOf(values),
     stream: values.stream ?? false,
     includeUsage: includesUsage(values),
   };
+  return { request, calls };
 }
 
 const ROLES: Readonly<Record<string, string>> = {
@@ -77,6 +104,7 @@ const ROLES: Readonly<Record<string, string>> = {
   developer: 'system',
   user: 'user',
   assistant: 'assistant',
+  tool: 'tool',
 };
 
 export function messagesField({ maxMessages }: RequestLimits): Field<Message[]> {
@@ -87,11 +115,13 @@ export function messagesField({ maxMessages }: RequestLimits): Field<Message[]> 
   };
   const item: JsonObject = {
     type: 'object',
-    required: ['role', 'content'],
+    required: ['role'],
     properties: {
       role: { enum: Object.keys(ROLES) },
-      content: { anyOf: [{ type: 'string' }, { type: 'array', items: part }] },
+      content: { anyOf: [{ type: 'string' }, { type: 'array', items: part }, { type: 'null' }] },
       name: { type: 'string' },
+      tool_calls: { type: 'array', items: { type: 'object' }, description: 'Calls of an assistant.' },
+      tool_call_id: { type: 'string', description: 'The call that a message of a tool answers.' },
     },
   };
   const description = 'The conversation. Text of a message never becomes a control token.';
@@ -103,14 +133,27 @@ export function messagesField({ maxMessages }: RequestLimits): Field<Message[]> 
     if (value.length > maxMessages) {
       throw badValue(param, `${param} has ${value.length} messages; at most ${maxMessages} are allowed`);
     }
-    return value.map((message, i) => messageOf(message, `${param}[${i}]`));
+    return withToolNames(value.map((message, i) => messageOf(message, `${param}[${i}]`)));
+  });
+}
+
+/** Templates want the name of the function in a message of a tool. Clients give it in the call. */
+export function withToolNames(messages: readonly Message[]): Message[] {
+  const names = new Map<JsonValue, JsonValue>();
+  return messages.map((message) => {
+    const { fields = {} } = message;
+    for (const call of Array.isArray(fields.tool_calls) ? fields.tool_calls : []) {
+      if (isObject(call) && isObject(call.function)) names.set(call.id!, call.function.name!);
+    }
+    const name = message.role === 'tool' ? names.get(fields.tool_call_id!) : undefined;
+    return name === undefined ? message : { ...message, fields: { name, ...fields } };
   });
 }
 
 /** A message of the chat API. Throws ApiError of status 400. */
 export function messageOf(value: JsonValue, param: string): Message {
   if (!isObject(value)) throw badValue(param, `${param} must be an object`);
-  const { role, content, name, ...others } = value;
+  const { role, content, name, tool_calls: calls, tool_call_id: callId, ...others } = value;
   for (const [key, given] of Object.entries(others)) {
     const isEmpty = given === null || (Array.isArray(given) && given.length === 0);
     if (!isEmpty) throw unsupportedPart(param, `${JSON.stringify(key.slice(0, 60))} in a message`);
@@ -121,8 +164,54 @@ export function messageOf(value: JsonValue, param: string): Message {
   if (name !== undefined && name !== null && typeof name !== 'string') {
     throw badValue(param, `${param}.name must be a string`);
   }
-  const fields: { fields?: JsonObject } = typeof name === 'string' ? { fields: { name } } : {};
-  return { role: ROLES[role]!, content: contentOf(content, `${param}.content`), ...fields };
+  const fields: JsonObject = typeof name === 'string' ? { name } : {};
+  if (calls !== undefined && calls !== null && !isEmptyList(calls)) {
+    if (role !== 'assistant') throw badValue(param, `${param} has tool_calls and is not of the assistant`);
+    fields.tool_calls = toolCallsOf(calls, `${param}.tool_calls`);
+  }
+  if (role === 'tool') {
+    if (typeof callId !== 'string') throw badValue(param, `${param} of a tool needs a tool_call_id`);
+    fields.tool_call_id = callId;
+  } else if (callId !== undefined && callId !== null) {
+    throw badValue(param, `${param} has a tool_call_id and is not of a tool`);
+  }
+  // An assistant that only calls functions says nothing.
+  const text = content ?? (fields.tool_calls === undefined ? content : '');
+  const said = contentOf(text, `${param}.content`);
+  const hasFields = Object.keys(fields).length > 0;
+  return { role: ROLES[role]!, content: said, ...(hasFields && { fields }) };
+}
+
+function isEmptyList(value: JsonValue): boolean {
+  return Array.isArray(value) && value.length === 0;
+}
+
+/** Calls of the conversation, with their arguments as objects: templates write those as JSON. */
+function toolCallsOf(value: JsonValue, param: string): JsonValue {
+  if (!Array.isArray(value)) throw badValue(param, `${param} must be a list`);
+  if (value.length > MAX_TOOLS) throw badValue(param, `${param} has over ${MAX_TOOLS} entries`);
+  return value.map((call, i) => {
+    const place = `${param}[${i}]`;
+    if (!isObject(call)) throw badValue(place, `${place} must be an object`);
+    const { type = 'function', id, function: called } = call;
+    if (type !== 'function') throw unsupportedPart(place, `calls of the type ${JSON.stringify(type)}`);
+    if (!isObject(called) || typeof called.name !== 'string' || typeof called.arguments !== 'string') {
+      throw badValue(place, `${place}.function needs a name and arguments, which are strings`);
+    }
+    const { name, arguments: text } = called;
+    if (typeof id !== 'string') throw badValue(place, `${place} needs an id`);
+    return { id, type, function: { name, arguments: argumentsOf(text) } };
+  });
+}
+
+/** Arguments that a model wrote wrongly stay as they are. */
+function argumentsOf(text: string): JsonValue {
+  try {
+    const value = JSON.parse(text) as JsonValue;
+    return isObject(value) ? value : text;
+  } catch {
+    return text;
+  }
 }
 
 function contentOf(content: JsonValue | undefined, param: string): string {

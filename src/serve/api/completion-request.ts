@@ -11,7 +11,13 @@ import {
   readFields,
   unsupportedField,
 } from './fields.ts';
-import { type GenerationRequest, includesUsage, samplingFields, samplingOf } from './generation-request.ts';
+import {
+  type GenerationRequest,
+  includesUsage,
+  samplingFields,
+  samplingOf,
+  userOf,
+} from './generation-request.ts';
 import { MAX_TOP, type RequestLimits } from './limits.ts';
 
 /** Of the OpenAI API. */
@@ -61,6 +67,7 @@ export function readCompletionRequest(limits: RequestLimits, body: JsonValue): G
       reportPrompt: echo && logprobs !== undefined,
       echo,
     },
+    user: userOf(values),
     stream,
     includeUsage: includesUsage(values),
   };

@@ -17,6 +17,7 @@ import {
   unsupportedField,
 } from './fields.ts';
 import { MAX_BIASES, MAX_STOP_LENGTH, MAX_STOPS, type RequestLimits } from './limits.ts';
+import { userField } from './user-field.ts';
 
 /** A request that was read, and what it asks the engine for. */
 export interface GenerationRequest {
@@ -28,7 +29,9 @@ export interface GenerationRequest {
   maxTokens: number | undefined;
   /** Whether the generated token of `max_tokens` 0 is left out. */
   dropTokens: boolean;
-  job: Omit<Job, 'prompt' | 'maxTokens' | 'stream'>;
+  job: Omit<Job, 'prompt' | 'maxTokens' | 'stream' | 'record'>;
+  /** The user that the request names. */
+  user: string | undefined;
   stream: boolean;
   includeUsage: boolean;
 }
@@ -70,8 +73,8 @@ export function samplingFields({ maxChoices }: RequestLimits) {
     ),
     logit_bias: biasField(),
     ignore_eos: booleanField('Go on at tokens that would end the text.'),
-    user: ignoredField('A name of the user.'),
-    safety_identifier: ignoredField('A name of the user.'),
+    user: userField('A name of the user, kept with the answer where feedback is collected.'),
+    safety_identifier: userField('The newer name of user.'),
     metadata: ignoredField('Notes of the client.'),
     service_tier: unsupportedField('service tiers', ['auto', 'default']),
     store: unsupportedField('stored answers', [false]),
@@ -120,6 +123,14 @@ export function includesUsage({ stream, stream_options: options }: StreamValues)
   }
   return options?.include_usage ?? false;
 }
+
+/** Throws ApiError of status 400 when the two names of the field differ. */
+export function userOf({ user, safety_identifier: newName }: Partial<UserValues>): string | undefined {
+  if (user === undefined || newName === undefined || user === newName) return newName ?? user;
+  throw badValue('user', 'user and safety_identifier are not equal: give one of them');
+}
+
+type UserValues = Pick<FieldValues<ReturnType<typeof samplingFields>>, 'user' | 'safety_identifier'>;
 
 function stopField(): Field<string[]> {
   const text: JsonObject = { type: 'string', maxLength: MAX_STOP_LENGTH };

@@ -20,3 +20,7 @@ export const MAX_TOP = 20;
 export const MAX_BIASES = 1024;
 /** Nesting of a body: whoever walks through it may use recursion. */
 export const MAX_DEPTH = 32;
+/** Functions that a request may give as tools. */
+export const MAX_TOOLS = 128;
+/** Names of functions and schemas. */
+export const NAME_PATTERN = /^[a-zA-Z0-9_-]{1,64}$/;

@@ -2,7 +2,8 @@
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { Message } from '../../text/chat-template.ts';
 import { ApiError, badValue } from '../protocol/api-error.ts';
-import { messageOf } from './chat-request.ts';
+import { textFormatField } from './answer-form.ts';
+import { messageOf, type ToolGeneration, withToolNames } from './chat-request.ts';
 import {
   booleanField,
   customField,
@@ -15,8 +16,16 @@ import {
   stringField,
   unsupportedField,
 } from './fields.ts';
-import { type GenerationRequest, samplingFields, samplingOf } from './generation-request.ts';
+import { samplingFields, samplingOf, userOf } from './generation-request.ts';
 import type { RequestLimits } from './limits.ts';
+import {
+  responseToolChoiceField,
+  responseToolsField,
+  type ToolChoice,
+  type ToolFunction,
+  toolPlan,
+  toolRequest,
+} from './tools.ts';
 
 export function responsesFields(limits: RequestLimits) {
   const { model, temperature, top_p, top_k, min_p, seed, user, safety_identifier, metadata } =
@@ -34,11 +43,13 @@ export function responsesFields(limits: RequestLimits) {
     stream_options: objectField('Options of a stream.', {
       include_obfuscation: ignoredField('Padding of events.'),
     }),
-    tools: toolsField(),
-    tool_choice: unsupportedField('tools', ['none', 'auto']),
-    parallel_tool_calls: unsupportedField('tools', [true, false]),
-    max_tool_calls: ignoredField('There are no tool calls.'),
-    include: ignoredField('Parts of an answer that a model without tools and reasoning does not have.'),
+    tools: responseToolsField(),
+    tool_choice: responseToolChoiceField(),
+    parallel_tool_calls: booleanField('Whether an answer may have several calls. Default true.'),
+    max_tool_calls: ignoredField('It counts calls of hosted tools, and there are none.'),
+    include: ignoredField(
+      'Parts of an answer that a model without hosted tools and reasoning does not have.',
+    ),
     reasoning: ignoredField('A model without reasoning has no effort.'),
     text: textField(),
     truncation: unsupportedField('truncation', ['disabled']),
@@ -57,13 +68,19 @@ export interface ResponseEcho {
   temperature: number;
   topP: number;
   metadata: JsonValue;
+  /** `text.format` */
+  format: JsonObject;
+  tools: readonly ToolFunction[];
+  toolChoice: ToolChoice;
+  isParallel: boolean;
 }
 
 /** Throws ApiError of status 400. */
 export function readResponsesRequest(
   limits: RequestLimits,
   body: JsonValue,
-): { request: GenerationRequest; echo: ResponseEcho } {
+  toolUse: string,
+): ToolGeneration & { echo: ResponseEcho } {
   const values = readFields(responsesFields(limits), body);
   const { input, instructions, max_output_tokens: maxTokens, metadata = {} } = values;
   if (input === undefined) throw badValue('input', 'input is missing', 'missing_parameter');
@@ -72,22 +89,36 @@ export function readResponsesRequest(
   if (values.stream_options !== undefined && !values.stream) {
     throw badValue('stream_options', 'stream_options needs stream to be true');
   }
+  const { tools = [], tool_choice: toolChoice = 'auto', parallel_tool_calls: isParallel = true } = values;
+  const form = values.text?.format;
+  const asked = toolRequest(tools, toolChoice, isParallel);
+  const messages = [...system, ...input];
+  const { templateTools, calls, rule, textTokens } = toolPlan(
+    asked,
+    form?.rule,
+    toolUse,
+    messages,
+    () => 'input',
+  );
   return {
+    calls,
     request: {
       model: values.model,
-      prompts: [{ kind: 'chat', messages: [...system, ...input], variables: {}, addGenerationPrompt: true }],
+      prompts: [{ kind: 'chat', messages, variables: {}, addGenerationPrompt: true, tools: templateTools }],
       n: 1,
       maxTokens,
       dropTokens: false,
       job: {
-        ...{ sampling, stopStrings: [], ends: 'turn', skipSpecial: true },
+        ...{ sampling, stopStrings: [], ends: 'turn', skipSpecial: true, textTokens, rule },
         ...{ topLogProbs: undefined, reportPrompt: false, echo: false },
       },
+      user: userOf(values),
       stream: values.stream ?? false,
       includeUsage: true,
     },
     echo: {
-      ...{ instructions, metadata, maxOutputTokens: maxTokens },
+      ...{ instructions, metadata, maxOutputTokens: maxTokens, tools, toolChoice, isParallel },
+      format: form?.echo ?? { type: 'text' },
       temperature: sampling.temperature!,
       topP: sampling.topP!,
     },
@@ -104,32 +135,60 @@ function inputField({ maxMessages }: RequestLimits): Field<Message[]> {
     if (value.length > maxMessages) {
       throw badValue(param, `${param} has ${value.length} items; at most ${maxMessages} are allowed`);
     }
-    const messages = value.flatMap((item, i) => itemOf(item, `${param}[${i}]`));
-    return messages.length > 0 ? messages : [{ role: 'user', content: '' }];
+    const messages: Message[] = [];
+    value.forEach((item, i) => {
+      addItem(messages, item, `${param}[${i}]`);
+    });
+    return messages.length > 0 ? withToolNames(messages) : [{ role: 'user', content: '' }];
   });
 }
 
 /** Types of the parts of a message. */
 const TEXT_PARTS = ['input_text', 'output_text', 'text'];
 
-function itemOf(item: JsonValue, param: string): Message[] {
+/** Adds an item of the input. Calls belong to the message of the assistant before them. */
+function addItem(messages: Message[], item: JsonValue, param: string): void {
   if (!isObject(item)) throw badValue(param, `${param} must be an object`);
   const { type = 'message', role, content } = item;
-  // What an earlier model thought is for that model.
-  if (type === 'reasoning') return [];
-  if (type !== 'message') {
-    const shown = JSON.stringify(type).slice(0, 60);
-    throw new ApiError(
-      400,
-      'unsupported_parameter',
-      `this server does not support items of the type ${shown}`,
-      {
-        param,
-      },
-    );
+  switch (type) {
+    // What an earlier model thought is for that model.
+    case 'reasoning':
+      return;
+    case 'message': {
+      const parts = Array.isArray(content) ? content.map(textPart) : content;
+      messages.push(messageOf({ role: role ?? null, content: parts ?? null }, param));
+      return;
+    }
+    case 'function_call':
+      addCall(messages, item, param);
+      return;
+    case 'function_call_output': {
+      const { call_id, output } = item;
+      const said = Array.isArray(output) ? output.map(textPart) : output;
+      messages.push(messageOf({ role: 'tool', tool_call_id: call_id ?? null, content: said ?? null }, param));
+      return;
+    }
   }
-  const parts = Array.isArray(content) ? content.map(textPart) : content;
-  return [messageOf({ role: role ?? null, content: parts ?? null }, param)];
+  const shown = JSON.stringify(type).slice(0, 60);
+  const problem = `this server does not support items of the type ${shown}`;
+  throw new ApiError(400, 'unsupported_parameter', problem, { param });
+}
+
+function addCall(messages: Message[], { call_id, name, arguments: args }: JsonObject, param: string): void {
+  const call = {
+    id: call_id ?? null,
+    type: 'function',
+    function: { name: name ?? null, arguments: args ?? null },
+  };
+  const { fields } = messageOf({ role: 'assistant', content: null, tool_calls: [call] }, param);
+  const last = messages.at(-1);
+  if (last?.role !== 'assistant') {
+    messages.push({ role: 'assistant', content: '', fields: fields! });
+    return;
+  }
+  const before = last.fields?.tool_calls;
+  const calls = [...(Array.isArray(before) ? before : []), ...(fields!.tool_calls as JsonValue[])];
+  messages[messages.length - 1] = { ...last, fields: { ...last.fields, tool_calls: calls } };
 }
 
 /** A part in the form of the chat API, which reads it. */
@@ -138,28 +197,9 @@ function textPart(part: JsonValue): JsonValue {
   return { type: 'text', text: part.text ?? null };
 }
 
-/** Tools that a server of OpenAI runs itself are left out, as they are for models without them. */
-function toolsField(): Field<undefined> {
-  const description = 'Functions are not supported. Other types of tools, which are hosted, are ignored.';
-  const schema: JsonObject = { type: 'array', items: { type: 'object' }, description };
-  return customField(schema, (value, param) => {
-    if (!Array.isArray(value)) throw badValue(param, `${param} must be a list`);
-    for (const tool of value) {
-      if (!isObject(tool) || typeof tool.type !== 'string') {
-        throw badValue(param, `${param} must hold objects with a type`);
-      }
-      if (tool.type !== 'function' && tool.type !== 'custom') continue;
-      throw new ApiError(400, 'unsupported_parameter', 'this server does not support functions as tools', {
-        param,
-      });
-    }
-    return undefined;
-  });
-}
-
-function textField(): Field<unknown> {
+function textField() {
   return objectField('The form of the text.', {
-    format: unsupportedField('structured answers', [{ type: 'text' }]),
+    format: textFormatField(),
     verbosity: unsupportedField('verbosities', ['medium']),
   });
 }

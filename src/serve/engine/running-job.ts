@@ -3,7 +3,7 @@ import type { BatchEvent } from '../../generate/batch.ts';
 import { TextStream } from '../../generate/text-stream.ts';
 import type { TokenReport } from '../../generate/token-reports.ts';
 import type { StreamDecoder } from '../../text/stream-decoder.ts';
-import type { Job, JobOutput, NamedReport } from '../protocol/messages.ts';
+import type { Job, JobOutput, NamedReport, Origin } from '../protocol/messages.ts';
 import type { ServedModel } from './served-model.ts';
 
 export class RunningJob {
@@ -17,14 +17,17 @@ export class RunningJob {
   /** Decodes all tokens, to know where each begins. */
   readonly #decoder: StreamDecoder;
   #offset = 0;
+  readonly #random: Pick<Origin, 'seed' | 'stream'>;
 
-  constructor(id: number, job: Job, served: ServedModel) {
+  /** @param random what draws the tokens */
+  constructor(id: number, job: Job, served: ServedModel, random: Pick<Origin, 'seed' | 'stream'>) {
     this.#id = id;
     this.#job = job;
     this.#served = served;
+    this.#random = random;
     this.#ends = served.endsOf(job);
-    const { stopStrings, skipSpecial } = job;
-    const options = { stopTokens: this.#ends, stopStrings, skipSpecial };
+    const { stopStrings, skipSpecial, textTokens: keepSpecial = [] } = job;
+    const options = { stopTokens: this.#ends, stopStrings, skipSpecial, keepSpecial };
     this.#text = new TextStream(served.tokenizer, options);
     this.#decoder = served.tokenizer.stream();
   }
@@ -35,21 +38,32 @@ export class RunningJob {
   }
 
   /** What a token of this job brings. */
-  take({ token, report, prompt, completion }: BatchEvent): JobOutput {
+  take({ token, logProb, report, prompt, completion }: BatchEvent): JobOutput {
     ++this.tokens;
     const output: JobOutput = { job: this.#id, text: '' };
+    if (this.#job.record) this.#record(output, token, report?.logProb ?? logProb);
     if (this.tokens === 1 && this.#job.echo) {
       output.promptText = this.#served.decode([...this.#job.prompt]);
       if (prompt) output.promptReports = this.#promptReports(prompt);
       else this.#offset = [...output.promptText].length;
     }
-    if (report) output.report = this.#named(report);
+    if (report && this.#job.topLogProbs !== undefined) output.report = this.#named(report);
     output.text = this.#text.push(token);
     if (completion || this.stopped) {
       output.finish = this.stopped || completion?.finish === 'stop' ? 'stop' : 'length';
       output.text += this.#text.end();
     }
     return output;
+  }
+
+  /** The fields are flat: an object within each output would double the time of sending it. */
+  #record(output: JobOutput, token: number, logProb: number): void {
+    output.token = token;
+    output.logProb = logProb;
+    if (this.tokens > 1) return;
+    const { info, tokenizer } = this.#served;
+    const hashes = { modelHash: info.hash, tokenizerHash: tokenizer.fingerprint() };
+    output.origin = { ...this.#random, ...hashes };
   }
 
   #promptReports(reports: readonly (TokenReport | undefined)[]): NamedReport[] {
@@ -63,7 +77,9 @@ export class RunningJob {
     const offset = this.#offset;
     this.#offset += [...this.#decoder.push(report.token)].length;
     const { token, logProb } = report;
-    const isLeftOut = this.#job.skipSpecial && this.#served.isControl(token);
+    const { skipSpecial, textTokens = [] } = this.#job;
+    const isLeftOut =
+      skipSpecial && this.#served.isControl(token) && !this.#served.isOneOf(token, textTokens);
     const isHidden = this.tokens > 0 && (isLeftOut || this.#ends.includes(token));
     return { ...this.#served.named(token, logProb), offset, top: this.#served.namedTop(report), isHidden };
   }

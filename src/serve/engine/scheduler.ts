@@ -3,16 +3,11 @@
  * messages back. Requests join and leave between any two steps.
  */
 import { randomInt } from 'node:crypto';
-import { AthanorError } from '../../base/errors.ts';
 import { Batch, type BatchEvent } from '../../generate/batch.ts';
-import type {
-  EngineSettings,
-  FromEngine,
-  Job,
-  JobOutput,
-  SentError,
-  ToEngine,
-} from '../protocol/messages.ts';
+import type { SamplingOptions } from '../../generate/sampling.ts';
+import type { EngineSettings, FromEngine, Job, JobOutput, ToEngine } from '../protocol/messages.ts';
+import { packOutputs } from '../protocol/packed-outputs.ts';
+import { sentError } from '../protocol/sent-error.ts';
 import { RunningJob } from './running-job.ts';
 import type { ServedModel } from './served-model.ts';
 
@@ -93,25 +88,34 @@ export class Scheduler {
   }
 
   #start(id: number, job: Job): void {
-    const { prompt, maxTokens, sampling, stream, topLogProbs, reportPrompt } = job;
-    const random =
-      sampling.seed === undefined ? { seed: this.#seed, stream: this.#streams++ % STREAMS } : { stream };
-    // Greedy draws need no seed: with one they could not share a call.
-    const { temperature } = sampling;
+    const { prompt, maxTokens, sampling, stream, reportPrompt } = job;
+    const random = this.#randomOf(sampling, stream);
+    // The batch itself has log-probabilities at the temperature of the draw, the store those at 1:
+    // only those of greedy draws and of draws at 1 are the same.
+    const { temperature = 1 } = sampling;
+    const isReported = job.record && temperature !== 0 && temperature !== 1;
+    const topLogProbs = job.topLogProbs ?? (isReported ? 0 : undefined);
     try {
       const place = this.#batch.add({
         ...{ prompt, maxTokens, topLogProbs, reportPrompt },
         ...sampling,
         ...random,
-        ...(temperature === 0 && { seed: 0 }),
         stopTokens: this.#served.endsOf(job),
+        constraint: this.#served.constraintOf(job),
         name: 'the request',
       });
-      this.#jobs.set(place, { id, running: new RunningJob(id, job, this.#served) });
+      this.#jobs.set(place, { id, running: new RunningJob(id, job, this.#served, random) });
       this.#places.set(id, place);
     } catch (error) {
       this.#post({ type: 'failed', id, error: sentError(error) });
     }
+  }
+
+  #randomOf({ seed, temperature }: SamplingOptions, stream: number): { seed: number; stream: number } {
+    // Greedy draws need no seed: with one they could not share a call.
+    if (temperature === 0) return { seed: 0, stream: 0 };
+    if (seed !== undefined) return { seed, stream };
+    return { seed: this.#seed, stream: this.#streams++ % STREAMS };
   }
 
   #cancel(id: number): void {
@@ -136,7 +140,7 @@ export class Scheduler {
     } catch (error) {
       for (const [place, { id }] of [...this.#jobs]) this.#fail(place, id, error);
     }
-    this.#post({ type: 'step', number: ++this.#steps, outputs });
+    this.#post({ type: 'step', number: ++this.#steps, outputs: packOutputs(outputs) });
   }
 
   #take(event: BatchEvent, outputs: JobOutput[]): void {
@@ -157,12 +161,4 @@ export class Scheduler {
     this.#forget(place, id);
     this.#post({ type: 'failed', id, error: sentError(error) });
   }
-}
-
-/** An error in a form that passes between threads. */
-export function sentError(error: unknown): SentError {
-  if (error instanceof AthanorError) {
-    return { code: error.code, message: error.message, remedy: error.remedy };
-  }
-  return { code: 'ERR_INTERNAL', message: (error as Error).stack ?? String(error), remedy: undefined };
 }

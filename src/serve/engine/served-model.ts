@@ -2,16 +2,20 @@
 
 import { AthanorError } from '../../base/errors.ts';
 import { loadModel } from '../../checkpoint/gpt-folder.ts';
+import { modelHash } from '../../checkpoint/model-hash.ts';
 import { stopTokensOf } from '../../checkpoint/text-ends.ts';
+import { type QuantizationCost, quantizationCost } from '../../eval/quantization-cost.ts';
 import { promptTokens } from '../../generate/generate-text.ts';
+import { type Constraint, Constraints } from '../../generate/grammar/constraint.ts';
 import type { TokenReport } from '../../generate/token-reports.ts';
 import { native } from '../../native/addon.ts';
 import { resolveDtype, setDevice, setThreads } from '../../native/engine.ts';
 import type { Gpt } from '../../nn/gpt.ts';
+import { checkQuantization, quantizeForDecoding } from '../../nn/quantized-weights.ts';
 import { ChatTemplate } from '../../text/chat-template.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
+import { toolFormatOf } from '../../text/tool-calls/formats.ts';
 import type { EngineSettings, Job, ModelInfo, NamedToken, PromptInput } from '../protocol/messages.ts';
-import { modelHash } from './model-hash.ts';
 
 export class ServedModel {
   readonly model: Gpt;
@@ -20,15 +24,19 @@ export class ServedModel {
   readonly #template: ChatTemplate | undefined;
   readonly #controls: ReadonlySet<number>;
   readonly #ends: Readonly<Record<Job['ends'], readonly number[]>>;
+  /** By what the tokens of an answer are. */
+  readonly #constraints = new Map<string, Constraints>();
 
-  /** Throws as loadModel, Tokenizer.load, ChatTemplate.of and setDevice. */
-  constructor({ model: folder, device, dtype, threads, context }: EngineSettings) {
+  /** Throws as loadModel, Tokenizer.load, ChatTemplate.of, setDevice and quantizeForDecoding. */
+  constructor({ model: folder, device, dtype, quantize, threads, context }: EngineSettings) {
     const chosen = setDevice(device, { dtype });
+    checkQuantization(quantize);
     if (threads !== undefined) setThreads(threads);
     const precision = resolveDtype(dtype);
     this.tokenizer = Tokenizer.load(folder);
     this.#template = this.tokenizer.chatTemplate === undefined ? undefined : ChatTemplate.of(this.tokenizer);
     this.model = loadModel(folder, { dtype: precision });
+    if (quantize === 'int8') quantizeForDecoding(this.model);
     this.#controls = new Set(this.tokenizer.specialTokens.values());
     const { vocabSize, contextLength } = this.model.config;
     if (this.tokenizer.vocabSize > vocabSize) {
@@ -54,6 +62,7 @@ export class ServedModel {
       contextLength: context ?? contextLength,
       device: chosen,
       dtype: precision,
+      quantize,
       threads: native.numThreads(),
       hash: modelHash(folder),
       eosToken: spelled(eosId),
@@ -61,12 +70,55 @@ export class ServedModel {
       padToken: spelled(padId),
       ...{ eosId, bosId, padId },
       chatTemplate: this.tokenizer.chatTemplate,
+      toolUse: this.#toolUse(),
     };
+  }
+
+  /** Whether the template writes the tools that it is given, and how the model calls them. */
+  #toolUse(): string {
+    if (this.#template === undefined) return 'none';
+    const name = 'probe_of_tools';
+    const tools = [
+      {
+        type: 'function',
+        function: { name, description: '', parameters: { type: 'object', properties: {} } },
+      },
+    ];
+    try {
+      const text = this.#template.render([{ role: 'user', content: 'x' }], { inputs: { tools } });
+      if (!text.includes(name)) return 'none';
+    } catch (error) {
+      if (error instanceof AthanorError) return 'none';
+      throw error;
+    }
+    const { toolTemplate, chatTemplate } = this.tokenizer;
+    return toolFormatOf(toolTemplate ?? chatTemplate!)?.name ?? 'unknown';
+  }
+
+  /** What the quantized weights cost; undefined without them. */
+  async quantizationCost(): Promise<QuantizationCost | undefined> {
+    const { quantized } = this.model;
+    const cost = quantized && (await quantizationCost(this.model, this.tokenizer));
+    quantized?.releasePacked();
+    return cost;
   }
 
   /** The tokens that end a text. */
   endsOf(job: Job): readonly number[] {
     return this.#ends[job.ends];
+  }
+
+  /** The constraint of a job with a rule. Throws as Constraints.of. */
+  constraintOf({ rule, ends, textTokens = [] }: Job): Constraint | undefined {
+    if (rule === undefined) return undefined;
+    const key = JSON.stringify([ends, textTokens]);
+    let constraints = this.#constraints.get(key);
+    if (constraints === undefined) {
+      const { vocabSize } = this.info;
+      constraints = new Constraints(this.tokenizer, { vocabSize, stopTokens: this.#ends[ends], textTokens });
+      this.#constraints.set(key, constraints);
+    }
+    return constraints.of(rule);
   }
 
   /**
@@ -92,12 +144,14 @@ export class ServedModel {
     throw new AthanorError('ERR_ARGUMENT', `the id ${stray} is no token of the model`);
   }
 
-  #encodeChat({ messages, variables, addGenerationPrompt }: PromptInput & { kind: 'chat' }): Int32Array {
+  #encodeChat(prompt: PromptInput & { kind: 'chat' }): Int32Array {
+    const { messages, variables, addGenerationPrompt, tools } = prompt;
+    const inputs = { variables, ...(tools !== undefined && { tools }) };
     if (this.#template === undefined) {
       throw new AthanorError('ERR_CONFIG', 'the model has no chat template: use /v1/completions');
     }
-    if (addGenerationPrompt) return this.#template.encodePrompt(messages, undefined, { variables });
-    return this.#template.encodeDialogue(messages, undefined, { variables }).tokens;
+    if (addGenerationPrompt) return this.#template.encodePrompt(messages, undefined, inputs);
+    return this.#template.encodeDialogue(messages, undefined, inputs).tokens;
   }
 
   /** The text of ids. Throws ERR_ARGUMENT for an id without a token. */
@@ -107,6 +161,11 @@ export class ServedModel {
 
   isControl(token: number): boolean {
     return this.#controls.has(token);
+  }
+
+  /** Whether a control token has one of these names. */
+  isOneOf(token: number, names: readonly string[]): boolean {
+    return names.some((name) => this.tokenizer.specialTokens.get(name) === token);
   }
 
   named(token: number, logProb: number): NamedToken {

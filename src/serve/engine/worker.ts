@@ -5,8 +5,10 @@
  */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import type { QuantizationCost } from '../../eval/quantization-cost.ts';
 import type { EngineSettings, FromEngine, ToEngine } from '../protocol/messages.ts';
-import { Scheduler, sentError } from './scheduler.ts';
+import { sentError } from '../protocol/sent-error.ts';
+import { Scheduler } from './scheduler.ts';
 import { ServedModel } from './served-model.ts';
 
 /** One step runs while the HTTP thread writes out the one before. */
@@ -21,8 +23,10 @@ const post = (message: FromEngine) => port.postMessage(message);
 async function run(): Promise<void> {
   let served: ServedModel;
   let scheduler: Scheduler;
+  let quantizationCost: QuantizationCost | undefined;
   try {
     served = new ServedModel(settings);
+    if (settings.measuresCost) quantizationCost = await served.quantizationCost();
     scheduler = new Scheduler(served, settings, post);
   } catch (error) {
     post({ type: 'unusable', error: sentError(error) });
@@ -33,7 +37,7 @@ async function run(): Promise<void> {
     scheduler.handle(message);
     wake();
   });
-  post({ type: 'ready', model: served.info });
+  post({ type: 'ready', model: { ...served.info, ...(quantizationCost && { quantizationCost }) } });
   let lastTurn = performance.now();
   for (;;) {
     for (let got = receiveMessageOnPort(port); got; got = receiveMessageOnPort(port)) {

@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { AthanorError } from '../../base/errors.ts';
 import { packageRoot } from '../../base/package-root.ts';
 import { overloaded } from '../protocol/api-error.ts';
-import type { CancelledEvent, EngineEvent } from '../protocol/events.ts';
+import type { CancelledEvent, EngineEvent, QuantizationEvent } from '../protocol/events.ts';
 import type {
   EngineSettings,
   FromEngine,
@@ -18,6 +18,7 @@ import type {
   SentError,
   ToEngine,
 } from '../protocol/messages.ts';
+import { unpackOutputs } from '../protocol/packed-outputs.ts';
 
 /** Hears of one job. */
 export interface JobListener {
@@ -26,10 +27,10 @@ export interface JobListener {
   onError(error: AthanorError): void;
 }
 
-export interface HostOptions extends Omit<EngineSettings, 'handled'> {
+export interface HostOptions extends Omit<EngineSettings, 'handled' | 'measuresCost'> {
   /** A thread that works on a step for this long counts as stalled. */
   stallSeconds: number;
-  onEvent?: ((event: EngineEvent | CancelledEvent) => void) | undefined;
+  onEvent?: ((event: EngineEvent | QuantizationEvent | CancelledEvent) => void) | undefined;
   /** The program of the thread; tests give others. */
   program?: URL | string | undefined;
 }
@@ -61,6 +62,7 @@ export class EngineHost {
   #model: ModelInfo | undefined;
   #isReady = false;
   #isClosed = false;
+  #isRetired = false;
   #nextId = 0;
   #restartMs = 100;
   #handled = newCounter();
@@ -87,7 +89,7 @@ export class EngineHost {
     return host;
   }
 
-  /** The model that was loaded first. */
+  /** The model that is loaded, or was before a crash. */
   get model(): ModelInfo {
     return this.#model!;
   }
@@ -144,6 +146,11 @@ export class EngineHost {
     this.#send({ type: 'cancel', id });
   }
 
+  /** No new requests will come. A crash then costs all jobs, since nothing starts again. */
+  retire(): void {
+    this.#isRetired = true;
+  }
+
   /** Ends the thread. All jobs are lost. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
@@ -184,7 +191,12 @@ export class EngineHost {
   #launch(): Promise<void> {
     const { onEvent: _, program = PROGRAM, stallSeconds: __, ...settings } = this.#options;
     this.#handled = newCounter();
-    const workerData: EngineSettings = { ...settings, handled: this.#handled };
+    const workerData: EngineSettings = {
+      ...settings,
+      // Once: a thread that replaces another has the same weights.
+      measuresCost: this.#model === undefined,
+      handled: this.#handled,
+    };
     const worker = new Worker(program, { workerData });
     this.#worker = worker;
     return new Promise((resolve, reject) => {
@@ -214,9 +226,12 @@ export class EngineHost {
     this.#lastSign = performance.now();
     switch (message.type) {
       case 'ready':
-        this.#model ??= message.model;
+        this.#model = message.model;
         this.#isReady = true;
         this.#restartMs = 100;
+        if (message.model.quantizationCost) {
+          this.#options.onEvent?.({ type: 'quantization', ...message.model.quantizationCost });
+        }
         this.#options.onEvent?.({ type: 'engine', state: 'ready' });
         this.#dispatch();
         return;
@@ -230,7 +245,7 @@ export class EngineHost {
         return;
       }
       case 'step':
-        this.#takeStep(message.number, message.outputs);
+        this.#takeStep(message.number, unpackOutputs(message.outputs));
         return;
       case 'failed':
         this.#end(message.id)?.onError(received(message.error));
@@ -285,6 +300,10 @@ export class EngineHost {
     this.#worker = undefined;
     ++this.counts.restarts;
     onEvent?.({ type: 'engine', state, reason });
+    if (this.#isRetired) {
+      this.#lose(`the engine ${state}`, [...this.#jobs.keys()]);
+      return;
+    }
     this.#lose(`the engine ${state} and starts again`, [...this.#running]);
     const again = () => {
       if (this.#isClosed) return;

@@ -4,10 +4,14 @@
  * knows no HTTP.
  */
 import type { ErrorCode } from '../../base/errors.ts';
-import type { JsonObject } from '../../base/json.ts';
+import type { JsonObject, JsonValue } from '../../base/json.ts';
+import type { QuantizationCost } from '../../eval/quantization-cost.ts';
+import type { Rule } from '../../generate/grammar/rule.ts';
 import type { SamplingOptions } from '../../generate/sampling.ts';
 import type { Device, Precision } from '../../native/engine.ts';
+import type { Quantization } from '../../nn/quantized-weights.ts';
 import type { Message } from '../../text/chat-template.ts';
+import type { PackedOutputs } from './packed-outputs.ts';
 
 /** What the engine thread is started with. */
 export interface EngineSettings {
@@ -15,6 +19,9 @@ export interface EngineSettings {
   model: string;
   device: Device | 'auto';
   dtype: Precision | 'auto';
+  quantize: Quantization;
+  /** Whether to measure what quantized weights cost. */
+  measuresCost: boolean;
   threads: number | undefined;
   /** Sequences that run at the same time. */
   slots: number;
@@ -33,6 +40,10 @@ export interface ModelInfo {
   contextLength: number;
   device: Device;
   dtype: Precision;
+  /** The weights that answer. */
+  quantize: Quantization;
+  /** What quantized weights cost, if it was measured. */
+  quantizationCost?: QuantizationCost;
   threads: number;
   /** SHA-256 of weights, config.json and tokenizer.json, in hexadecimal. */
   hash: string;
@@ -44,6 +55,11 @@ export interface ModelInfo {
   padId: number | undefined;
   /** Jinja source; undefined for a model that cannot chat. */
   chatTemplate: string | undefined;
+  /**
+   * The form of tool calls that the chat template shows: `hermes`, `mistral`, `llama` or
+   * `unknown`; `none` for a template that does not know tools.
+   */
+  toolUse: string;
 }
 
 /** A text that the engine thread turns into tokens. */
@@ -57,6 +73,8 @@ export type PromptInput =
       readonly messages: readonly Message[];
       readonly variables: JsonObject;
       readonly addGenerationPrompt: boolean;
+      /** The `tools` of the template. */
+      readonly tools?: JsonValue | undefined;
     };
 
 /** One sequence to generate. A request of HTTP has one for each choice. */
@@ -72,12 +90,28 @@ export interface Job {
   ends: 'turn' | 'text' | 'never';
   /** Leave control tokens out of the text. */
   skipSpecial: boolean;
+  /** Control tokens that count as text all the same. */
+  textTokens?: readonly string[] | undefined;
+  /** What the text must be like. */
+  rule?: Rule | undefined;
   /** Report log-probabilities of each token, and of this many likeliest ones. */
   topLogProbs: number | undefined;
   /** Also report on the prompt's tokens. */
   reportPrompt: boolean;
   /** Also give the prompt as text. */
   echo: boolean;
+  /** Give what a feedback store needs: each drawn token, and what drew the first one. */
+  record: boolean;
+}
+
+/** What draws the tokens of a job. */
+export interface Origin {
+  /** Seed and random stream, which may be those of the engine thread. */
+  seed: number;
+  stream: number;
+  modelHash: string;
+  /** `Tokenizer.fingerprint()` */
+  tokenizerHash: string;
 }
 
 /** A token as text. */
@@ -106,6 +140,11 @@ export interface JobOutput {
   /** Text that may be shown now; often empty. */
   text: string;
   report?: NamedReport;
+  /** With `record`: the token, and its log-probability in the model's own distribution, in nats. */
+  token?: number;
+  logProb?: number;
+  /** With `record` and the first token. */
+  origin?: Origin;
   /** The prompt as text, with the first token, if the job echoes. */
   promptText?: string;
   /** With the first token. The first prompt token has a log-probability of NaN. */
@@ -136,7 +175,7 @@ export type FromEngine =
   /** An answer to encode or decode. */
   | { type: 'refused'; id: number; error: SentError }
   /** A step is over. Its number counts from 1. */
-  | { type: 'step'; number: number; outputs: JobOutput[] }
+  | { type: 'step'; number: number; outputs: PackedOutputs }
   /** A job cannot run or go on. */
   | { type: 'failed'; id: number; error: SentError }
   /** A job was cancelled after this many tokens. */

@@ -28,12 +28,12 @@ import {
   type StageContext,
   type StageResult,
 } from '../loop/run-stage.ts';
+import { scoringStart } from '../loop/scoring-start.ts';
 import { modelOptions, type StageOptions } from '../loop/settings.ts';
 import { startInputs } from '../loop/start-inputs.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { centerOn, type RewardBatch, RewardStage } from './reward-stage.ts';
 import { rewardRules } from './rules.ts';
-import { scoringStart } from './scoring-start.ts';
 import { type RewardSettings, rewardDefaults } from './settings.ts';
 
 /** The settings of reward(); those with a default may be left out. */

@@ -6,6 +6,7 @@
  */
 
 import type { ShuffledCycle } from '../../data/rows/cycle.ts';
+import type { Quantization } from '../../nn/quantized-weights.ts';
 import { responseOutput } from '../../scoring/response-log-probs.ts';
 import { responseInput } from '../../scoring/sequences.ts';
 import { add } from '../../tensor/ops/elementwise.ts';
@@ -36,15 +37,16 @@ export interface PpoParts {
 
 /**
  * Steps 1 to 3, which evaluations run too: samples responses to prompts and scores them. Prompts
- * are given by their indices.
+ * are given by their indices. Only rollouts may be drawn with quantized weights.
  */
 export async function respond(
   { sampler, scorer }: Pick<PpoParts, 'sampler' | 'scorer'>,
   prompts: readonly number[],
   seed: number,
+  quantize?: Quantization,
 ): Promise<SampledResponses> {
   // 1. Sample: the policy answers every prompt. The log-probability of each token is kept.
-  const drawn = await sampler.draw(prompts, seed);
+  const drawn = await sampler.draw(prompts, seed, quantize);
   // 2. Score: rewards for the responses, and the frozen reference's log-probability of each token.
   const scored = await scorer.score(drawn.sequences);
   // 3. Penalise: responses without an end token lose score. (The KL penalty is part of step
@@ -64,7 +66,8 @@ export async function makeRollout(
   check: (sampled: SampledResponses) => void,
 ): Promise<Rollout> {
   const { models, sampler, estimator, kl } = parts;
-  const sampled = await respond(parts, sampler.nextPrompts(cycle), sampler.iterationSeed(iteration));
+  const seed = sampler.iterationSeed(iteration);
+  const sampled = await respond(parts, sampler.nextPrompts(cycle), seed, sampler.options.quantize);
   check(sampled);
   // 4. Estimate advantages: by how much was each token better than expected? PPO subtracts
   //    coef * KL from the rewards and compares with its critic's values; GRPO compares a response

@@ -6,6 +6,7 @@
 import { AthanorError } from '../../base/errors.ts';
 import { readPrompts } from '../../data/rows/prompts.ts';
 import type { ModelConfig } from '../../nn/config.ts';
+import { checkQuantization } from '../../nn/quantized-weights.ts';
 import { RewardFileSource, RewardFunctionSource } from '../../scoring/reward-function.ts';
 import { RewardModelSource } from '../../scoring/reward-model.ts';
 import type { RewardSource } from '../../scoring/reward-source.ts';
@@ -90,6 +91,9 @@ export async function prepareRollouts(
   { out, checkpoint, console, signal }: StageContext,
 ): Promise<PreparedRollouts> {
   const { rolloutSize, numGenerations, maxPromptLength, maxResponseLength } = settings;
+  // A run of an earlier version has no such setting.
+  const { rolloutQuantize: quantize = rolloutDefaults.rolloutQuantize } = settings;
+  checkQuantization(quantize, 'rolloutQuantize');
   const chat = chatTokenizer(settings.model, out);
   const longest = maxPromptLength + maxResponseLength;
   const start = startFolder(settings.model, checkpoint, settings);
@@ -117,6 +121,7 @@ export async function prepareRollouts(
     stopTokens: fields.stopTokens,
     suppressTokens: chat.tokenizer.unusedIds(model.config.vocabSize),
     decodeBatchSize: settings.decodeBatchSize,
+    quantize,
     seed: settings.seed,
   });
   const scorer = new Scorer(models, prompts.encoded, chat.tokenizer, settings);

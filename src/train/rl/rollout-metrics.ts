@@ -17,6 +17,7 @@ export function rolloutMetrics(
     rlhf_reward: mean(scores) - beta * kl,
     kl,
     kl_coef: beta,
+    ...(sampled.quantizationKl !== undefined && { quantization_kl: sampled.quantizationKl }),
     response_length: mean(sequences.map(responseLength)),
     eos_rate: mean(sequences.map(({ finished }) => (finished ? 1 : 0))),
     rollout_tokens_per_second: sampled.logProbs.length / sampled.rolloutSeconds,

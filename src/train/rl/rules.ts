@@ -45,6 +45,7 @@ const rolloutRules: SettingRules<RolloutSettings> = {
   maxResponseLength: bits(whole(1)),
   temperature: fixed(rollout, real({ min: MIN_TEMPERATURE })),
   decodeBatchSize: free(whole(1)),
+  rolloutQuantize: bits(word('none', 'int8')),
   missingEos: bits(word('score', 'penalty', 'none')),
   missingEosValue: bits(real({ min: -LARGEST_SCORE, max: LARGEST_SCORE })),
   rewardClip: bits(atLeast0),

@@ -17,6 +17,11 @@ export interface DrawnResponses {
   sequences: readonly ResponseSequence[];
   /** f32 `[m]`: log-probabilities of the policy at the sampling temperature. */
   logProbs: Float32Array;
+  /**
+   * With quantized weights: the mean of log(drawing distribution / policy) over the tokens, in
+   * nats. It estimates the KL divergence per token between the two.
+   */
+  quantizationKl?: number;
   /** Seconds of drawing. */
   seconds: number;
 }
@@ -36,6 +41,7 @@ export interface ResponseScores {
 export class SampledResponses {
   readonly sequences: readonly ResponseSequence[];
   readonly logProbs: Float32Array;
+  readonly quantizationKl: number | undefined;
   readonly referenceLogProbs: Float32Array;
   readonly rawScores: Float32Array;
   readonly scores: Float32Array;
@@ -56,6 +62,7 @@ export class SampledResponses {
   constructor(drawn: DrawnResponses, scores: ResponseScores) {
     this.sequences = drawn.sequences;
     this.logProbs = drawn.logProbs;
+    this.quantizationKl = drawn.quantizationKl;
     this.rolloutSeconds = drawn.seconds;
     this.referenceLogProbs = scores.referenceLogProbs;
     this.rawScores = scores.rawScores;

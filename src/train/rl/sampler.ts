@@ -2,14 +2,18 @@
  * Samples the policy's answers to prompts from its whole distribution, without top-k or top-p. Only
  * ids without a token are never drawn. The recorded log-probabilities are those of the whole
  * distribution, suppressed ids included. The loss computes the same, so with unchanged weights the
- * ratio of new to old probabilities is exactly 1.
+ * ratio of new to old probabilities is exactly 1. For that reason the policy itself scores the
+ * responses that its int8 copy has drawn.
  */
 
 import { concatFloats, concatInts } from '../../base/concat.ts';
+import { mean } from '../../base/statistics.ts';
 import type { ShuffledCycle } from '../../data/rows/cycle.ts';
 import { generate } from '../../generate/generate.ts';
 import type { Completion } from '../../generate/sequence.ts';
 import type { Gpt } from '../../nn/gpt.ts';
+import { type Quantization, quantizeForDecoding } from '../../nn/quantized-weights.ts';
+import { responseLogProbs } from '../../scoring/response-log-probs.ts';
 import type { ResponseSequence } from '../../scoring/sequences.ts';
 import type { EncodedPrompt } from './prompts.ts';
 import type { DrawnResponses } from './sampled-responses.ts';
@@ -27,6 +31,8 @@ export interface SamplerOptions {
   suppressTokens: readonly number[];
   /** Sequences to decode at the same time. */
   decodeBatchSize: number;
+  /** Weights that draw the responses of rollouts. Default: the policy's own. */
+  quantize?: Quantization;
   seed: number;
 }
 
@@ -71,19 +77,32 @@ export class Sampler {
     return this.options.seed + ITERATION_SEED_STRIDE * (iteration + 1);
   }
 
-  /** Samples one response to each of these prompts, given by their indices. */
-  async draw(indices: readonly number[], seed: number): Promise<DrawnResponses> {
+  /**
+   * Samples one response to each of these prompts, given by their indices.
+   * @param quantize the weights to draw with; the log-probabilities are those of the policy
+   */
+  async draw(
+    indices: readonly number[],
+    seed: number,
+    quantize: Quantization = 'none',
+  ): Promise<DrawnResponses> {
     const { maxResponseLength: maxTokens, decodeBatchSize: batchSize } = this.options;
     const { temperature, stopTokens, suppressTokens } = this.options;
     const startedAt = performance.now();
+    // The weights change between rollouts, so each has copies of its own.
+    using quantized = quantize === 'int8' ? quantizeForDecoding(this.#policy) : undefined;
     const completions = await generate(
       this.#policy,
       indices.map((index) => this.#prompts[index]!.tokens),
       { maxTokens, temperature, stopTokens, suppressTokens, batchSize, seed },
     );
+    const sequences = completions.map((completion, i) => this.#sequence(indices[i]!, completion));
+    const drawn = concatFloats(completions.map(({ logProbs }) => logProbs));
+    const logProbs = quantized ? responseLogProbs(this.#policy, sequences, temperature) : drawn;
     return {
-      sequences: completions.map((completion, i) => this.#sequence(indices[i]!, completion)),
-      logProbs: concatFloats(completions.map(({ logProbs }) => logProbs)),
+      sequences,
+      logProbs,
+      ...(quantized && { quantizationKl: mean(drawn.map((logProb, t) => logProb - logProbs[t]!)) }),
       seconds: (performance.now() - startedAt) / 1000,
     };
   }

@@ -1,4 +1,5 @@
 /** The settings of PPO and GRPO, with their defaults. */
+import type { Quantization } from '../../nn/quantized-weights.ts';
 import type { RewardFunction } from '../../scoring/reward-calls.ts';
 import { type TuningSettings, tuningDefaults } from '../loop/settings.ts';
 import type { GroupBaseline } from './advantages.ts';
@@ -32,6 +33,11 @@ export interface RolloutSettings extends TuningSettings {
   temperature: number;
   /** Responses to decode at the same time. */
   decodeBatchSize: number;
+  /**
+   * Weights that draw the responses of rollouts: the policy's, or int8 copies of them. The policy
+   * computes the log-probabilities of the drawn tokens in both cases. Evaluations use its weights.
+   */
+  rolloutQuantize: Quantization;
   /** Rule for responses without an end token: a fixed score, a penalty on the score, or none. */
   missingEos: 'score' | 'penalty' | 'none';
   /** The fixed score or the penalty of `missingEos`. */
@@ -75,6 +81,7 @@ export const rolloutDefaults = {
   maxResponseLength: 64,
   temperature: 1,
   decodeBatchSize: 64,
+  rolloutQuantize: 'none',
   missingEos: 'score',
   missingEosValue: -1,
   rewardTimeout: 60,

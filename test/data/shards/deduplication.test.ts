@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { mix } from '../../../src/base/random.ts';
 import { comparedWords } from '../../../src/data/dedup/minhash.ts';
 import type { DedupOptions } from '../../../src/data/shards/deduplication.ts';
-import { type PrepareReport, prepareData } from '../../../src/data/shards/prepare.ts';
+import { type PrepareOptions, type PrepareReport, prepareData } from '../../../src/data/shards/prepare.ts';
 import { TokenDataset } from '../../../src/data/shards/token-dataset.ts';
 import { native } from '../../../src/native/addon.ts';
 import { defaults } from '../corpus/corpora.ts';
@@ -39,7 +40,7 @@ function writeCorpus(name: string, rows: readonly string[]): string {
   return path;
 }
 
-async function prepare(options: DedupOptions, sources = [corpus]) {
+async function prepare(options: Partial<PrepareOptions>, sources = [corpus]) {
   const out = join(root, `out-${runs++}`);
   const report = await prepareData({ ...defaults, sources, out, vocabSize: 300, ...options });
   return { out, report };
@@ -63,6 +64,20 @@ const rowsOf = (path: string) =>
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+/** SHA-256 of each file of a folder, by path. */
+function filesOf(folder: string): Record<string, string> {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
+  const paths = files.map((entry) => join(entry.parentPath, entry.name)).sort();
+  return Object.fromEntries(
+    paths.map((path) => [
+      path.slice(folder.length + 1),
+      createHash('sha256').update(readFileSync(path)).digest('hex'),
+    ]),
+  );
+}
 
 beforeAll(() => {
   corpus = writeCorpus('corpus.jsonl', texts);
@@ -161,15 +176,10 @@ describe('data prepare without repetitions', () => {
       native.setNumThreads(count);
       folders.push((await prepare({ dedup: 'minhash', decontaminate: [evaluation] })).out);
     }
-    const files = readdirSync(folders[0]!, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name).slice(folders[0]!.length + 1));
-    expect(files).toEqual(
+    expect(Object.keys(filesOf(folders[0]!))).toEqual(
       expect.arrayContaining(['minhash.keys', 'document.digests', 'rejected/decontaminate.jsonl']),
     );
-    for (const file of files) {
-      expect(readFileSync(join(folders[1]!, file))).toEqual(readFileSync(join(folders[0]!, file)));
-    }
+    expect(filesOf(folders[1]!)).toEqual(filesOf(folders[0]!));
   });
 });
 
@@ -287,4 +297,112 @@ describe('options about repetitions', () => {
     const unknown = JSON.parse('{"dedup":"fuzzy"}') as DedupOptions;
     await expect(prepare(unknown)).rejects.toThrow(/not one of none, exact/);
   });
+});
+
+describe('data prepare with filters, near duplicates and evaluation texts', () => {
+  const leak = 'Which of the nine rivers of the old kingdom flows to the north in winter?';
+  const long = `${sentence(1, 120)} one two three four`;
+  const mailed = (address: string) => `${sentence(20, 100)} write to ${address} for more`;
+  const rows: [text: string, fate: string][] = [
+    // Nearly the second, and before it: what filters reject begins no cluster.
+    [long, 'length.max-words'],
+    [sentence(1, 120), 'kept'],
+    [long, 'length.max-words'],
+    [`${sentence(1, 120)} end`, 'near_duplicate'],
+    [sentence(2, 120), 'kept'],
+    [sentence(2, 120), 'duplicate'],
+    [`${leak} ${sentence(3, 100)}`, 'contaminated'],
+    [`${leak} ${sentence(3, 100)} end`, 'contaminated'],
+    [`${leak} ${sentence(4, 120)}`, 'length.max-words'],
+    // Equal once the address is masked.
+    [mailed('a.b@c.example'), 'kept'],
+    [mailed('d.e@f.example'), 'duplicate'],
+    ['too short', 'length.min-words'],
+    ['   ', 'empty'],
+    ...Array.from({ length: 6 }, (_, i): [string, string] => [sentence(i + 5, 120), 'kept']),
+    [`${sentence(7, 120)} end`, 'near_duplicate'],
+  ];
+  const idsOf = (...fates: string[]) =>
+    rows.flatMap(([, fate], i) => (fates.includes(fate) ? [`${mixed}:${i + 1}`] : []));
+  const options: Partial<PrepareOptions> = {
+    filters: ['length:min-words=3:max-words=123', 'pii'],
+    dedup: 'minhash',
+  };
+  let mixed: string;
+
+  beforeAll(() => {
+    mixed = writeCorpus(
+      'mixed.jsonl',
+      rows.map(([text]) => text),
+    );
+  });
+
+  it('counts each document once, where it was dropped', async () => {
+    const dropped: Record<string, string[]> = {};
+    const { out, report } = await prepare(
+      {
+        ...options,
+        decontaminate: [evaluation],
+        onDropped: ({ id, reason }) => {
+          dropped[reason] = [...(dropped[reason] ?? []), id];
+        },
+      },
+      [mixed],
+    );
+    expect(dropped).toEqual({
+      rejected: idsOf('length.max-words', 'length.min-words'),
+      near_duplicate: idsOf('near_duplicate'),
+      duplicate: idsOf('duplicate'),
+      contaminated: idsOf('contaminated'),
+      empty: idsOf('empty'),
+    });
+    expect(report).toMatchObject({
+      documents: idsOf('kept').length,
+      dropped: { rejected: 4, near_duplicate: 2, duplicate: 2, contaminated: 2, empty: 1 },
+      rejected: { 'length.max-words': 3, 'length.min-words': 1 },
+      duplicates: 4,
+      dedup: { exact_documents: 2, near_documents: 2, clusters: 2, largest_cluster: 2 },
+      decontamination: { documents: 2, sets: [{ source: evaluation, documents: 2 }] },
+    });
+    // Filters see each document once in the pass that is reported, and steps after them the rest.
+    expect(
+      report.funnel.map(({ filter, documents_in, documents_out }) => [filter, documents_in, documents_out]),
+    ).toEqual([
+      ['length', rows.length - 1, rows.length - 5],
+      ['pii', rows.length - 5, rows.length - 5],
+    ]);
+    const masked = (text: string) => text.replace('a.b@c.example', 'email@example.com');
+    const kept = rows.flatMap(([text, fate]) => (fate === 'kept' ? [masked(text)] : []));
+    expect(documentsOf(out)).toEqual(kept.sort());
+    const members = rowsOf(join(out, 'clusters.jsonl')).map(({ id, kept }) => [id, kept]);
+    expect(members).toEqual([
+      [`${mixed}:2`, true],
+      [`${mixed}:4`, false],
+      [`${mixed}:16`, true],
+      [`${mixed}:20`, false],
+    ]);
+    const filed = ['length.max-words', 'length.min-words', 'decontaminate'];
+    expect(readdirSync(join(out, 'rejected')).sort()).toEqual(filed.map((name) => `${name}.jsonl`).sort());
+    expect(rowsOf(join(out, 'rejected/length.max-words.jsonl')).map(({ id }) => id)).toEqual(
+      idsOf('length.max-words'),
+    );
+    expect(rowsOf(join(out, 'rejected/decontaminate.jsonl')).map(({ id }) => id)).toEqual(
+      idsOf('contaminated'),
+    );
+  });
+
+  it.each(['minhash', 'exact-run'] as const)(
+    'writes the same bytes on one thread and on two, %s',
+    async (dedup) => {
+      const folders: string[] = [];
+      for (const count of [1, 2]) {
+        native.setNumThreads(count);
+        folders.push((await prepare({ ...options, dedup, decontaminate: [evaluation] }, [mixed])).out);
+      }
+      expect(Object.keys(filesOf(folders[0]!))).toEqual(
+        expect.arrayContaining(['rejected/length.max-words.jsonl', 'rejected/decontaminate.jsonl']),
+      );
+      expect(filesOf(folders[1]!)).toEqual(filesOf(folders[0]!));
+    },
+  );
 });

@@ -1,6 +1,6 @@
 /**
- * SFT, reward model and DPO, killed and resumed several times, give the same bits as an undisturbed
- * run. Real processes, SIGKILL.
+ * SFT, reward model, classifier and DPO, killed and resumed several times, give the same bits as an
+ * undisturbed run. Real processes, SIGKILL.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeChatModel } from '../../helpers/chat-model.ts';
 import {
   expectSameRun,
+  nameOf,
   newestStep,
   resume,
   runKilled,
@@ -97,6 +98,16 @@ const stages: Record<string, { steps: number; command: () => string[] }> = {
       return ['reward', '--data', data, '--centering', '0.01', ...common(), '--steps', '30'];
     },
   },
+  classifier: {
+    steps: 30,
+    command: () => {
+      const data = write('labelled.jsonl', 200, (say) => {
+        const text = say();
+        return { text, label: text.length % 2 };
+      });
+      return ['safety', 'train', '--data', data, ...common(), '--steps', '30'];
+    },
+  },
   dpo: {
     steps: 30,
     command: () => {
@@ -130,7 +141,7 @@ describe.each(Object.keys(stages))('R39: %s, killed and resumed, ends with the s
     const saved = newestStep(out)!;
     expect(saved).toBeGreaterThanOrEqual(8);
     expect(saved).toBeLessThan(steps);
-    await resume(stage, out);
+    await resume(nameOf(command()), out);
     expectSameRun(out, whole);
   });
 });

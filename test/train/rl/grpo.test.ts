@@ -35,6 +35,16 @@ describe.each([0, 4])('with adapters of rank %i', (loraRank) => {
   });
 });
 
+it.each([0, 4])('draws rollouts with int8 weights, and with adapters of rank %i', async (loraRank) => {
+  const { out, result } = await run({ loraRank, rolloutQuantize: 'int8' });
+  expect(result.step).toBe(12);
+  expect(logged(out, 'ratio_max_deviation')).toEqual(new Array(12).fill(0));
+  expect(new Set(logged(out, 'quantization_kl')).size).toBeGreaterThan(1);
+  const own = await run({ loraRank });
+  expect(logged(own.out, 'reward')).not.toEqual(logged(out, 'reward'));
+  expect(logged(own.out, 'quantization_kl').filter((kl) => kl !== undefined)).toEqual([]);
+});
+
 it('R14: a model with more rows than tokens draws none of the others, and has ratios of exactly 1', async () => {
   const folder = join(root, 'rows');
   mkdirSync(folder);

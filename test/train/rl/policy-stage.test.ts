@@ -400,3 +400,22 @@ it('samples show different prompts and what was answered', async () => {
   expect(samples[0]!.prompt).toMatch(/^prompt \d+$/);
   expect(new Set(samples.map(({ prompt }) => prompt)).size).toBe(4);
 });
+
+describe('rollouts with int8 weights', () => {
+  const options = { dtype: 'bf16', sampler: { quantize: 'int8' }, stage: { epochs: 2 } } as const;
+
+  it('start at ratios of 1, log their distance from the policy, and take its new weights', async () => {
+    const { stage } = await makeWorld(options);
+    const { steps } = await train(stage, { steps: 4 });
+    for (const first of [steps[0]!, steps[2]!]) expect(first).toMatchObject({ ratio_min: 1, ratio_max: 1 });
+    expect(steps.map(({ ratio_max_deviation }) => ratio_max_deviation)).toEqual([0, 0, 0, 0]);
+    expect(steps.every(({ quantization_kl: kl }) => Math.abs(kl!) < 0.05 && kl !== 0)).toBe(true);
+    const { stage: own } = await makeWorld({ ...options, sampler: {} });
+    expect((await train(own, { steps: 1 })).steps[0]).not.toHaveProperty('quantization_kl');
+  });
+
+  it('do not reach evaluations', async () => {
+    const [int8, own] = await Promise.all([makeWorld(options), makeWorld({ ...options, sampler: {} })]);
+    expect(await int8.stage.evaluate?.()).toEqual(await own.stage.evaluate?.());
+  });
+});

@@ -123,3 +123,22 @@ describe('R36, R38: prompts and seeds', () => {
     }
   });
 });
+
+describe('rollouts with int8 weights', () => {
+  it.each([0.7, 1])(
+    'at %d: the log-probabilities are those of the policy, bit for bit',
+    async (temperature) => {
+      const { policy, sampler } = await makeResponders({ dtype: 'bf16', sampler: { temperature } });
+      const own = await sampler.draw(all(16), 5);
+      const drawn = await sampler.draw(all(16), 5, 'int8');
+      expect(drawn.sequences).not.toEqual(own.sequences);
+      expectSameBits(responseLogProbs(policy, drawn.sequences, temperature), drawn.logProbs);
+      // The draws are of another distribution, and near.
+      expect(Math.abs(drawn.quantizationKl!)).toBeLessThan(0.01);
+      expect(drawn.quantizationKl).not.toBe(0);
+      expect(own.quantizationKl).toBeUndefined();
+      expect(policy.quantized).toBeUndefined();
+      expect(await sampler.draw(all(16), 5)).toMatchObject({ sequences: own.sequences });
+    },
+  );
+});

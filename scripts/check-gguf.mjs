@@ -1,0 +1,152 @@
+#!/usr/bin/env node
+// `check-gguf.mjs FOLDER [MODEL...]`: exports models as GGUF, opens them with node-llama-cpp, which
+// is installed in FOLDER, and compares token ids of texts and greedy answers with those of Athanor.
+// Without MODEL: a random model of each family, with each tokenizer that GGUF has a name for.
+// Exits 1 when anything differs.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import {
+  exportGguf,
+  Gpt,
+  generate,
+  loadModel,
+  presetConfig,
+  saveModel,
+  setDevice,
+  Tokenizer,
+} from '../dist/index.js';
+
+const TEXTS = [
+  'The capital of France is Paris, and 12345 people say so.',
+  "I'll be there at 10:30 — won't you?\n\n\tYes,  she said;   \n end.  ",
+  'naïve café Ünïcödé ١٢٣ 你好，世界 🙂👩‍👩‍👧 $100.00 #tag x=1;',
+];
+const NEW_TOKENS = 24;
+
+const [place, ...given] = process.argv.slice(2);
+if (place === undefined) throw new Error('name the folder in which node-llama-cpp is installed');
+const from = createRequire(pathToFileURL(join(resolve(place), 'package.json')));
+const { getLlama, LlamaLogLevel } = await import(pathToFileURL(from.resolve('node-llama-cpp')).href);
+const llama = await getLlama({ gpu: false, build: 'never', maxThreads: 1, logLevel: LlamaLogLevel.error });
+setDevice('cpu', { dtype: 'f32' });
+
+const root = mkdtempSync(join(tmpdir(), 'athanor-gguf-'));
+let isWrong = false;
+try {
+  const folders = given.length > 0 ? given : await randomModels();
+  for (const folder of folders) {
+    for (const type of ['f32', 'bf16', 'f16', 'q8_0', 'q4_0']) await check(folder, type);
+  }
+} finally {
+  rmSync(root, { recursive: true, force: true });
+}
+process.exit(isWrong ? 1 : 0);
+
+/** Sizes that all types have blocks for, grouped heads, and biases with values. */
+async function randomModels() {
+  const sizes = {
+    hiddenSize: 128,
+    layers: 4,
+    heads: 4,
+    headDim: 32,
+    intermediateSize: 256,
+    contextLength: 128,
+  };
+  const rope = { theta: 10_000 };
+  const block = {
+    rope,
+    qkvBias: false,
+    outputBias: false,
+    mlpBias: false,
+    queryKeyNorm: 'none',
+    activation: 'swiglu',
+  };
+  const llamaLike = {
+    ...sizes,
+    kvHeads: 2,
+    norm: 'rms',
+    normEps: 1e-5,
+    positionTable: false,
+    tiedHead: false,
+  };
+  const unrotated = { ...block, rope: undefined };
+  const shapes = {
+    gpt2: { ...presetConfig('tiny'), ...sizes, kvHeads: 4 },
+    llama: { ...llamaLike, architecture: 'llama', blocks: [block] },
+    qwen2: { ...llamaLike, architecture: 'qwen2', blocks: [{ ...block, qkvBias: true }] },
+    qwen3: {
+      ...llamaLike,
+      architecture: 'qwen3',
+      headDim: 64,
+      blocks: [{ ...block, queryKeyNorm: 'per-head' }],
+    },
+    smollm3: {
+      ...llamaLike,
+      architecture: 'smollm3',
+      tiedHead: true,
+      blocks: [block, block, block, unrotated],
+    },
+  };
+  const folders = [];
+  for (const pattern of ['gpt2', 'gpt4', 'gpt4o']) {
+    const trained = await Tokenizer.train([TEXTS.join('\n').repeat(3)], { vocabSize: 400, pattern });
+    for (const [name, shape] of Object.entries(shapes)) {
+      if (pattern !== 'gpt2' && name !== 'llama') continue;
+      const folder = join(root, `${name}-${pattern}`);
+      const base = presetConfig('tiny');
+      // 8 rows more than tokens: they are named as unused.
+      const config = { ...base, ...shape, vocabSize: trained.vocabSize + 8, initializerRange: 0.2 };
+      const model = new Gpt(config, { seed: 5 });
+      trained.save(folder);
+      await saveModel(folder, model, { tokenizer: folder });
+      model.dispose();
+      folders.push(folder);
+    }
+  }
+  return folders;
+}
+
+async function check(folder, type) {
+  const name = `${folder.split('/').at(-1)} ${type}`;
+  const path = join(root, 'model.gguf');
+  await exportGguf(folder, path, { type });
+  const model = await llama.loadModel({ modelPath: path });
+  const tokenizer = Tokenizer.load(folder);
+  const differing = TEXTS.filter(
+    (text) => String(model.tokenize(text)) !== String([...tokenizer.encode(text)]),
+  );
+  for (const text of differing) report(name, `ids of ${JSON.stringify(text)}`);
+  const equal = await equalTokens(folder, tokenizer, model);
+  console.log(`${name}: ${TEXTS.length - differing.length} of ${TEXTS.length} texts, greedy ${equal}`);
+  // Quantized weights are other weights; rounding of f16 and bf16 decides close calls.
+  if (type === 'f32' && equal !== `${NEW_TOKENS} of ${NEW_TOKENS}`) report(name, 'greedy tokens');
+  await model.dispose();
+}
+
+function report(name, what) {
+  isWrong = true;
+  console.log(`${name}: DIFFERS in ${what}`);
+}
+
+/** How many of the first greedy tokens are those of Athanor. */
+async function equalTokens(folder, tokenizer, llamaModel) {
+  const model = loadModel(folder, { dtype: 'f32' });
+  const prompt = tokenizer.encode('The capital of France');
+  const [own] = await generate(model, [prompt], { maxTokens: NEW_TOKENS, temperature: 0, stopTokens: [] });
+  model.dispose();
+  const context = await llamaModel.createContext({ contextSize: 128, threads: 1 });
+  const tokens = [];
+  for await (const token of context
+    .getSequence()
+    .evaluate([...prompt], { temperature: 0, yieldEogToken: true })) {
+    tokens.push(token);
+    if (tokens.length === NEW_TOKENS) break;
+  }
+  await context.dispose();
+  const wanted = [...own.tokens];
+  const first = wanted.findIndex((token, i) => token !== tokens[i]);
+  return `${first < 0 ? wanted.length : first} of ${wanted.length}`;
+}

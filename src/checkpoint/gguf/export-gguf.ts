@@ -1,0 +1,73 @@
+/** Writes a model folder as one GGUF file, which llama.cpp and what stands on it can open. */
+import { basename, resolve } from 'node:path';
+import { AthanorError } from '../../base/errors.ts';
+import { withDefaults } from '../../base/with-defaults.ts';
+import { ChatTemplate } from '../../text/chat-template.ts';
+import { Tokenizer } from '../../text/tokenizer.ts';
+import { ModelFolder } from '../load-model.ts';
+import { stopTokensOf, textEnds } from '../text-ends.ts';
+import { writeGguf } from './gguf-file.ts';
+import { modelMetadata, modelTensors } from './gguf-model.ts';
+import { tokenizerMetadata } from './gguf-tokenizer.ts';
+import { type GgufType, ggufTypes } from './gguf-types.ts';
+
+export interface ExportGgufOptions {
+  /**
+   * The type of the weights. Vectors are f32 in any file. Default `f16`. Quantized types are
+   * `q8_0` and `q4_0`, of 8.5 and 4.5 bits per weight.
+   */
+  type?: GgufType;
+  /** The name of the model in the file. Default: that of its folder. */
+  name?: string;
+}
+
+/** A GGUF file on disk. */
+export interface ExportedGguf {
+  path: string;
+  bytes: number;
+  sha256: string;
+  tensors: number;
+  type: GgufType;
+}
+
+/**
+ * Writes a language model with its tokenizer and chat template. Memory holds one tensor at a time.
+ * Throws ERR_FORMAT for a model or a tokenizer that llama.cpp has no name for, ERR_MISMATCH for a
+ * model without a language head, the errors of opening a model folder, and those of writing.
+ */
+export async function exportGguf(
+  folder: string,
+  path: string,
+  options: ExportGgufOptions = {},
+): Promise<ExportedGguf> {
+  const { type, name } = withDefaults({ type: 'f16' as GgufType, name: basename(resolve(folder)) }, options);
+  if (!ggufTypes.includes(type)) {
+    throw new AthanorError('ERR_ARGUMENT', `there is no type ${type}`, `the types: ${ggufTypes.join(', ')}`);
+  }
+  const model = ModelFolder.open(folder);
+  try {
+    const { config, head } = model.description;
+    if (head !== 'language-model') {
+      throw new AthanorError('ERR_MISMATCH', `${folder} holds a model that scores, not a language model`);
+    }
+    const tokenizer = Tokenizer.load(folder);
+    const metadata = [
+      ...modelMetadata(config, name, type),
+      ...tokenizerMetadata(tokenizer, config.vocabSize, endsOf(folder, tokenizer)),
+    ];
+    const tensors = modelTensors(model, type);
+    const { bytes, sha256 } = await writeGguf(path, metadata, tensors);
+    return { path, bytes, sha256, tensors: tensors.length, type };
+  } finally {
+    model.close();
+  }
+}
+
+function endsOf(folder: string, tokenizer: Tokenizer) {
+  const { bos, eos, pad } = textEnds(folder, tokenizer);
+  const template = tokenizer.chatTemplate === undefined ? undefined : ChatTemplate.of(tokenizer);
+  const [end] = eos?.ids ?? [];
+  const answerEnds = template ? stopTokensOf(folder, tokenizer, template) : [];
+  const turn = answerEnds.find((id) => id !== end) ?? end;
+  return { begin: bos?.ids[0], end, turn, pad: pad?.ids[0] };
+}

@@ -1,0 +1,158 @@
+/** A model as GGUF describes it: the names of tensors and the metadata of each family. */
+import { AthanorError } from '../../base/errors.ts';
+import { blockOf, type ModelConfig, stackedRows } from '../../nn/config.ts';
+import type { ModelFolder } from '../load-model.ts';
+import { elementCount, f32FromBf16, type ParameterData } from '../tensor-data.ts';
+import type { GgufTensor, GgufValue } from './gguf-file.ts';
+import { byteLength, encodeTensor, fitsRows, type GgufType, tensorTypes } from './gguf-types.ts';
+
+interface GgufFamily {
+  /** Parts of a block by in-memory name; a list names what the stacked part is divided into. */
+  readonly block: Readonly<Record<string, string | readonly string[]>>;
+  /** Whether llama.cpp rotates neighbouring values of a head, and files have the rows so. */
+  readonly interleaved: boolean;
+  /** The key of the epsilon of norms. */
+  readonly epsilon: string;
+}
+
+const decoderBlock = {
+  attention_norm: 'attn_norm',
+  'attention.qkv': ['attn_q', 'attn_k', 'attn_v'],
+  'attention.output': 'attn_output',
+  'attention.query_norm': 'attn_q_norm',
+  'attention.key_norm': 'attn_k_norm',
+  mlp_norm: 'ffn_norm',
+  'mlp.gate_up': ['ffn_gate', 'ffn_up'],
+  'mlp.down': 'ffn_down',
+} as const;
+
+const rms = 'attention.layer_norm_rms_epsilon';
+
+/** By the architecture of llama.cpp, whose names are those of Athanor's families. */
+const families: Readonly<Record<string, GgufFamily>> = {
+  gpt2: {
+    block: { ...decoderBlock, 'attention.qkv': 'attn_qkv', 'mlp.up': 'ffn_up' },
+    interleaved: false,
+    epsilon: 'attention.layer_norm_epsilon',
+  },
+  llama: { block: decoderBlock, interleaved: true, epsilon: rms },
+  qwen2: { block: decoderBlock, interleaved: false, epsilon: rms },
+  qwen3: { block: decoderBlock, interleaved: false, epsilon: rms },
+  smollm3: { block: decoderBlock, interleaved: true, epsilon: rms },
+};
+
+const trunk: Readonly<Record<string, string>> = {
+  token_embedding: 'token_embd',
+  position_embedding: 'position_embd',
+  final_norm: 'output_norm',
+  head: 'output',
+};
+
+/** SmolLM3 in llama.cpp: every fourth layer does not rotate. */
+const UNROTATED_EVERY = 4;
+
+/** Throws ERR_FORMAT for a model that llama.cpp has no architecture for. */
+function familyOf(config: ModelConfig): GgufFamily {
+  const { architecture, layers, heads, kvHeads, headDim, hiddenSize } = config;
+  const family = families[architecture];
+  const fail = (problem: string) =>
+    new AthanorError(
+      'ERR_FORMAT',
+      `GGUF has no architecture for ${problem}`,
+      `those that can be written: ${Object.keys(families).join(', ')}`,
+    );
+  if (!family) throw fail(`the family ${architecture}`);
+  if (architecture === 'smollm3') {
+    const isPublished = Array.from({ length: layers }, (_, i) => i).every(
+      (layer) => (blockOf(config, layer).rope === undefined) === ((layer + 1) % UNROTATED_EVERY === 0),
+    );
+    if (!isPublished) throw fail('a SmolLM3 in which other layers than every fourth do not rotate');
+  }
+  if (architecture === 'gpt2' && (kvHeads !== heads || headDim * heads !== hiddenSize)) {
+    throw fail('a GPT-2 with grouped heads');
+  }
+  return family;
+}
+
+/** The metadata of the model. Throws as familyOf. */
+export function modelMetadata(config: ModelConfig, name: string, type: GgufType): [string, GgufValue][] {
+  const family = familyOf(config);
+  const { architecture, heads, kvHeads, headDim } = config;
+  const own = (key: string, value: GgufValue): [string, GgufValue] => [`${architecture}.${key}`, value];
+  const theta = config.blocks.find(({ rope }) => rope)?.rope?.theta;
+  return [
+    ['general.architecture', { string: architecture }],
+    ['general.type', { string: 'model' }],
+    ['general.name', { string: name }],
+    ['general.file_type', { u32: tensorTypes[type].fileType }],
+    ['general.quantization_version', { u32: 2 }],
+    own('vocab_size', { u32: config.vocabSize }),
+    own('context_length', { u32: config.contextLength }),
+    own('embedding_length', { u32: config.hiddenSize }),
+    own('block_count', { u32: config.layers }),
+    own('feed_forward_length', { u32: config.intermediateSize }),
+    own('attention.head_count', { u32: heads }),
+    own('attention.head_count_kv', { u32: kvHeads }),
+    own('attention.key_length', { u32: headDim }),
+    own('attention.value_length', { u32: headDim }),
+    own(family.epsilon, { f32: config.normEps }),
+    ...(theta === undefined
+      ? []
+      : [own('rope.dimension_count', { u32: headDim }), own('rope.freq_base', { f32: theta })]),
+  ];
+}
+
+/** The tensors of a model folder, each read when it is written. Throws as familyOf. */
+export function modelTensors(folder: ModelFolder, type: GgufType): GgufTensor[] {
+  const { config } = folder.description;
+  const family = familyOf(config);
+  return [...folder.shapes].flatMap(([name, shape]) => {
+    const [, layer, part = '', kind = ''] = /^(?:blocks\.(\d+)\.)?(.+)\.(weight|bias)$/.exec(name)!;
+    const names = [(layer === undefined ? trunk : family.block)[part] ?? []].flat();
+    if (names.length === 0) throw new AthanorError('ERR_INTERNAL', `GGUF has no name for ${name}`);
+    const rows = names.length === 1 ? [shape[0]!] : stackedRows(config, part)!;
+    let begin = 0;
+    return names.map((stored, i) => {
+      const from = begin;
+      begin += rows[i]!;
+      const place = layer === undefined ? stored : `blk.${layer}.${stored}`;
+      const isTurned = family.interleaved && (stored === 'attn_q' || stored === 'attn_k');
+      const size = [rows[i]!, ...shape.slice(1)];
+      const own = typeOf(type, size, part);
+      const read = () => {
+        const slice = rowsOf(folder.read(name), from, size);
+        return encodeTensor(own, isTurned ? interleaved(slice, config.headDim) : slice);
+      };
+      const bytes = byteLength(own, elementCount(size));
+      return { name: `${place}.${kind}`, shape: size, type: tensorTypes[own].number, bytes, read };
+    });
+  });
+}
+
+/** As llama.cpp's converter: vectors and positions in f32, and f16 for rows that have no blocks. */
+function typeOf(type: GgufType, shape: readonly number[], part: string): GgufType {
+  if (shape.length === 1 || part === 'position_embedding') return 'f32';
+  return fitsRows(type, shape[1]!) ? type : 'f16';
+}
+
+function rowsOf(tensor: ParameterData, begin: number, shape: readonly number[]): ParameterData {
+  const width = elementCount(shape.slice(1));
+  const [from, to] = [begin * width, (begin + shape[0]!) * width];
+  return tensor.dtype === 'f32'
+    ? { dtype: 'f32', shape, data: tensor.data.subarray(from, to) }
+    : { dtype: 'bf16', shape, data: tensor.data.subarray(from, to) };
+}
+
+/** Row i and row i + headDim / 2 of each head become neighbours. */
+function interleaved({ dtype, shape, data }: ParameterData, headDim: number): ParameterData {
+  const values = dtype === 'f32' ? data : f32FromBf16(data);
+  const width = elementCount(shape.slice(1));
+  const out = new Float32Array(values.length);
+  const half = headDim / 2;
+  for (let row = 0; row < shape[0]!; row++) {
+    const inHead = row % headDim;
+    const to = row - inHead + (inHead < half ? 2 * inHead : 2 * (inHead - half) + 1);
+    out.set(values.subarray(row * width, (row + 1) * width), to * width);
+  }
+  return { dtype: 'f32', shape, data: out };
+}

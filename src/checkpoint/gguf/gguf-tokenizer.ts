@@ -1,0 +1,85 @@
+/** A tokenizer as GGUF describes it, with the words of llama.cpp. */
+import { AthanorError } from '../../base/errors.ts';
+import type { SplitPattern } from '../../native/binding/text.ts';
+import type { Tokenizer } from '../../text/tokenizer.ts';
+import { TokenKind, type Vocabulary } from '../../text/vocabulary.ts';
+import type { GgufValue } from './gguf-file.ts';
+
+/** llama.cpp's names for a split pattern, without and with whole pieces before merges. */
+const splitters: Readonly<Record<SplitPattern, readonly [plain?: string, whole?: string]>> = {
+  gpt2: ['gpt-2'],
+  gpt4: ['dbrx', 'llama-bpe'],
+  gpt4o: ['gpt-4o'],
+};
+
+/** The types of tokens in GGUF, by TokenKind. */
+const types: readonly number[] = (() => {
+  const numbers: number[] = [];
+  numbers[TokenKind.hole] = 5;
+  numbers[TokenKind.ordinary] = 1;
+  numbers[TokenKind.special] = 3;
+  numbers[TokenKind.added] = 4;
+  return numbers;
+})();
+
+export interface TextEndIds {
+  begin: number | undefined;
+  /** The id that ends a text. */
+  end: number | undefined;
+  /** The id that ends an answer of a conversation. */
+  turn: number | undefined;
+  pad: number | undefined;
+}
+
+/**
+ * The metadata of a tokenizer. Throws ERR_FORMAT for a tokenizer that llama.cpp has no name for.
+ * @param rows rows of the model's embedding; those without a token are named as unused
+ */
+export function tokenizerMetadata(
+  tokenizer: Tokenizer,
+  rows: number,
+  { begin, end, turn, pad }: TextEndIds,
+): [string, GgufValue][] {
+  const vocabulary = vocabularyOf(tokenizer, rows);
+  const id = (key: string, value: number | undefined): [string, GgufValue][] =>
+    value === undefined ? [] : [[`tokenizer.ggml.${key}`, { u32: value }]];
+  const { before, after } = tokenizer.frame;
+  const { chatTemplate } = tokenizer;
+  return [
+    ['tokenizer.ggml.model', { string: 'gpt2' }],
+    ['tokenizer.ggml.pre', { string: splitterOf(tokenizer.vocabulary) }],
+    ['tokenizer.ggml.tokens', { strings: vocabulary.tokens }],
+    ['tokenizer.ggml.token_type', { i32s: vocabulary.types }],
+    ['tokenizer.ggml.merges', { strings: vocabulary.merges }],
+    ...id('bos_token_id', begin),
+    ...id('eos_token_id', end),
+    ...(turn === end ? [] : id('eot_token_id', turn)),
+    ...id('padding_token_id', pad),
+    ['tokenizer.ggml.add_bos_token', { bool: before.length > 0 && before[0] === begin }],
+    ['tokenizer.ggml.add_eos_token', { bool: after.length > 0 && after[0] === end }],
+    ...(chatTemplate === undefined
+      ? []
+      : [['tokenizer.chat_template', { string: chatTemplate }] as [string, GgufValue]]),
+  ];
+}
+
+function splitterOf({ pattern, ignoreMerges }: Vocabulary): string {
+  const name = splitters[pattern][ignoreMerges ? 1 : 0];
+  if (name !== undefined) return name;
+  throw new AthanorError(
+    'ERR_FORMAT',
+    `llama.cpp has no tokenizer with the split pattern ${pattern} that takes whole pieces before merges`,
+    'export a model with another tokenizer',
+  );
+}
+
+function vocabularyOf(tokenizer: Tokenizer, rows: number) {
+  const { kinds, merges } = tokenizer.vocabulary;
+  const ids = Array.from({ length: rows }, (_, id) => id);
+  const tokens = ids.map((id) => tokenizer.tokenOf(id) ?? `[PAD${id}]`);
+  const pairs = Array.from({ length: merges.length / 3 }, (_, i) => {
+    const [left, right] = merges.subarray(3 * i, 3 * i + 2);
+    return `${tokens[left!]} ${tokens[right!]}`;
+  });
+  return { tokens, types: ids.map((id) => types[kinds[id] ?? TokenKind.hole]!), merges: pairs };
+}

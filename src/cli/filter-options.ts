@@ -1,0 +1,40 @@
+/** Options of `athanor data` about filters. */
+import type { FilterRecipe } from '../data/filters/filter-documents.ts';
+import type { PrepareReport } from '../data/shards/prepare.ts';
+import { flag, inGroup, path, text } from './options.ts';
+
+export const filterOptions = inGroup('Data', {
+  filters: text(
+    'filters in their order, such as c4,gopher-quality,fineweb:max-short-lines=0.5, or fineweb-pipeline for all that made FineWeb',
+    { placeholder: '<list>' },
+  ),
+  wordList: path('drop documents that have a word of this file, which has one per line', {
+    placeholder: '<file>',
+  }),
+  maskPii: flag('replace e-mail and public IP addresses, phone and card numbers'),
+});
+
+/** The recipe of these options. Personal data is masked last. */
+export function recipeOf(options: {
+  filters: string | undefined;
+  wordList: string | undefined;
+  maskPii: boolean;
+}): FilterRecipe {
+  const { filters, wordList, maskPii } = options;
+  return [
+    ...(filters?.split(',').map((entry) => entry.trim()) ?? []),
+    ...(wordList === undefined ? [] : [{ name: 'word-list' as const, rules: { file: wordList } }]),
+    ...(maskPii ? ['pii'] : []),
+  ];
+}
+
+/** What each filter left, for people. */
+export function renderFunnel(funnel: PrepareReport['funnel']): string[] {
+  return funnel.flatMap(({ filter, documents_in, documents_out, bytes_in, bytes_out, rejected }) => {
+    const rules = Object.entries(rejected).sort(([, a], [, b]) => b - a);
+    return [
+      `${filter}: ${documents_out} of ${documents_in} documents, ${bytes_out} of ${bytes_in} bytes`,
+      ...rules.map(([rule, count]) => `  ${rule}: ${count} rejected`),
+    ];
+  });
+}

@@ -1,0 +1,48 @@
+/** The form of a text as data: it passes between threads, and equal rules have equal JSON. */
+import type { JsonValue } from '../../base/json.ts';
+import { all, any, type Expression, Later, terminal } from './expression.ts';
+import { schemaExpression } from './schema.ts';
+import { type Budget, choice, freeText, notBeginning } from './terminal.ts';
+
+export type Rule =
+  /** Exactly this text. */
+  | { readonly kind: 'text'; readonly text: string }
+  /** A JSON value that fits this JSON Schema. */
+  | { readonly kind: 'json'; readonly schema: JsonValue }
+  /** One after another. */
+  | { readonly kind: 'all'; readonly items: readonly Rule[] }
+  /** One of them. */
+  | { readonly kind: 'any'; readonly items: readonly Rule[] }
+  /** Once or more often, with a text in between. */
+  | { readonly kind: 'list'; readonly item: Rule; readonly separator: string }
+  /** Any text; once the marker occurs in it, it goes on as `after` says. */
+  | { readonly kind: 'free'; readonly marker: string; readonly after: Rule }
+  /** Any text that does not begin with the character of ASCII, also none. */
+  | { readonly kind: 'not-beginning'; readonly character: string };
+
+/** Throws ERR_ARGUMENT for a schema that is not valid, not supported or too large. */
+export function ruleExpression(rule: Rule, budget: Budget): Expression {
+  budget.spend(4);
+  const inner = (one: Rule) => ruleExpression(one, budget);
+  const literal = (text: string) => terminal(choice([{ text }], budget));
+  switch (rule.kind) {
+    case 'text':
+      return literal(rule.text);
+    case 'json':
+      return schemaExpression(rule.schema, budget);
+    case 'all':
+      return all(...rule.items.map(inner));
+    case 'any':
+      return any(...rule.items.map(inner));
+    case 'list': {
+      const item = inner(rule.item);
+      const more = all(literal(rule.separator), item);
+      const rest: Expression = new Later(() => any(all(), all(more, rest)));
+      return all(item, rest);
+    }
+    case 'free':
+      return terminal(freeText(rule.marker, inner(rule.after)));
+    case 'not-beginning':
+      return terminal(notBeginning(rule.character.charCodeAt(0)));
+  }
+}

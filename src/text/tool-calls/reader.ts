@@ -1,0 +1,157 @@
+/** Finds calls in the text of an answer while it is written. */
+import { CallScanner } from './call-scanner.ts';
+import type { ToolFormat } from './format.ts';
+
+/** A part of an answer. */
+export type AnswerPiece =
+  | { kind: 'text'; text: string }
+  /** A call begins. Calls are counted from 0. */
+  | { kind: 'call'; index: number; name: string }
+  /** More of the arguments of a call, which are JSON. */
+  | { kind: 'arguments'; index: number; text: string };
+
+const ARGUMENT_KEYS = ['arguments', 'parameters'];
+
+/**
+ * Takes the pieces of a text. Calls of other functions than these, and what merely looks like a
+ * call, stay text.
+ */
+export class ToolCallReader {
+  /** Number of calls that have begun. */
+  calls = 0;
+  readonly #format: ToolFormat;
+  readonly #names: readonly string[];
+  readonly #most: number;
+  #mode: 'text' | 'around' | 'call' = 'text';
+  /** Text that was not yet read. */
+  #pending = '';
+  /** What was read since the last text or call, in case that it is text. */
+  #unsure = '';
+  #scanner: CallScanner | undefined;
+  /** Whether the scanner's call was passed on. */
+  #hasBegun = false;
+
+  /** @param most calls of an answer; further ones are left out */
+  constructor(format: ToolFormat, names: readonly string[], most = Number.POSITIVE_INFINITY) {
+    this.#format = format;
+    this.#names = names;
+    this.#most = most;
+    if (format.marker === undefined) this.#mode = 'around';
+  }
+
+  push(text: string): AnswerPiece[] {
+    this.#pending += text;
+    return this.#read(false);
+  }
+
+  /** The rest, after the last piece. */
+  end(): AnswerPiece[] {
+    const pieces = this.#read(true);
+    const rest = this.#unsure + this.#pending;
+    this.#unsure = this.#pending = '';
+    // Around calls there are only marks and white space.
+    const isCall = this.#mode === 'call' ? this.#hasBegun : this.#mode === 'around' && this.calls > 0;
+    if (rest !== '' && !isCall) pieces.push({ kind: 'text', text: rest });
+    return pieces;
+  }
+
+  #read(isLast: boolean): AnswerPiece[] {
+    const pieces: AnswerPiece[] = [];
+    for (let isMoving = true; isMoving; ) {
+      if (this.#mode === 'text') isMoving = this.#readText(pieces, isLast);
+      else if (this.#mode === 'around') isMoving = this.#readAround(pieces, isLast);
+      else isMoving = this.#readCall(pieces);
+    }
+    return pieces;
+  }
+
+  /** Text up to the marker. Returns whether there is more to read. */
+  #readText(pieces: AnswerPiece[], isLast: boolean): boolean {
+    const { marker } = this.#format;
+    const at = marker === undefined ? -1 : this.#pending.indexOf(marker);
+    const held = isLast || marker === undefined ? 0 : heldBack(this.#pending, [marker]);
+    const end = at >= 0 ? at : this.#pending.length - held;
+    if (end > 0) pieces.push({ kind: 'text', text: this.#pending.slice(0, end) });
+    this.#pending = this.#pending.slice(end);
+    if (at < 0) return false;
+    this.#unsure = marker!;
+    this.#pending = this.#pending.slice(marker!.length);
+    this.#mode = 'around';
+    return true;
+  }
+
+  /** White space and marks before a call, or after it. */
+  #readAround(pieces: AnswerPiece[], isLast: boolean): boolean {
+    const { around } = this.#format;
+    for (;;) {
+      const space = /^\s+/.exec(this.#pending)?.[0] ?? '';
+      const mark = around.find((text) => this.#pending.startsWith(text, space.length)) ?? '';
+      if (space === '' && mark === '') break;
+      this.#unsure += space + mark;
+      this.#pending = this.#pending.slice(space.length + mark.length);
+    }
+    if (this.#pending === '') return false;
+    if (this.#pending.startsWith('{')) {
+      this.#scanner = new CallScanner(ARGUMENT_KEYS);
+      this.#hasBegun = false;
+      this.#mode = 'call';
+      return true;
+    }
+    if (!isLast && heldBack(this.#pending, around) === this.#pending.length) return false;
+    this.#giveUp(pieces);
+    return true;
+  }
+
+  /** What was read is text after all. */
+  #giveUp(pieces: AnswerPiece[]): void {
+    this.#mode = 'text';
+    // After a call, marks and white space belong to it.
+    const isText = this.calls === 0 || /\S/.test(this.#withoutMarks(this.#unsure));
+    if (this.#unsure !== '' && isText) pieces.push({ kind: 'text', text: this.#unsure });
+    this.#unsure = '';
+  }
+
+  #withoutMarks(text: string): string {
+    return this.#format.around.reduce((rest, mark) => rest.replaceAll(mark, ''), text);
+  }
+
+  #readCall(pieces: AnswerPiece[]): boolean {
+    const scanner = this.#scanner!;
+    const { text, used } = scanner.push(this.#pending);
+    this.#unsure += this.#pending.slice(0, used);
+    this.#pending = this.#pending.slice(used);
+    const isWrong = scanner.isBroken || (scanner.name !== undefined && !this.#names.includes(scanner.name));
+    if (isWrong && !this.#hasBegun) {
+      this.#giveUp(pieces);
+      return true;
+    }
+    const isKept = this.calls < this.#most || this.#hasBegun;
+    if (!this.#hasBegun && scanner.name !== undefined && isKept && (scanner.hasArguments || scanner.isDone)) {
+      this.#hasBegun = true;
+      pieces.push({ kind: 'call', index: this.calls++, name: scanner.name });
+    }
+    if (this.#hasBegun && text !== '') pieces.push({ kind: 'arguments', index: this.calls - 1, text });
+    if (!scanner.isDone && !scanner.isBroken) return false;
+    if (this.#hasBegun && !scanner.hasArguments) {
+      pieces.push({ kind: 'arguments', index: this.calls - 1, text: '{}' });
+    }
+    const isText = !this.#hasBegun && scanner.name === undefined;
+    if (isText) this.#giveUp(pieces);
+    else {
+      this.#unsure = '';
+      this.#mode = 'around';
+    }
+    return true;
+  }
+}
+
+/** Length of the longest end of a text that begins one of these. */
+function heldBack(text: string, beginnings: readonly string[]): number {
+  let longest = 0;
+  for (const beginning of beginnings) {
+    for (let n = Math.min(beginning.length - 1, text.length); n > longest; --n) {
+      if (text.endsWith(beginning.slice(0, n))) longest = n;
+    }
+  }
+  return longest;
+}
