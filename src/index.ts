@@ -52,6 +52,46 @@ export { type Communicator, type Ranks, type Reduction, selfCommunicator } from 
 export { createRunContext, type RunConsole, type RunContext } from './comm/run-context.ts';
 // Data
 export { type CorpusOptions, readCorpus } from './data/corpus/corpus.ts';
+export {
+  type Contamination,
+  type DecontaminationOptions,
+  Decontaminator,
+  decontaminationDefaults,
+  type EvaluationSet,
+  type EvaluationSource,
+  withoutContaminated,
+} from './data/dedup/decontaminate.ts';
+export { type EvaluationText, evaluationTexts } from './data/dedup/evaluation-texts.ts';
+export {
+  comparedWords,
+  MinHasher,
+  type MinHashOptions,
+  matchProbability,
+  minHashDefaults,
+  signatureSimilarity,
+} from './data/dedup/minhash.ts';
+export {
+  findNearDuplicates,
+  type KeepPolicy,
+  NearDuplicateFinder,
+  type NearDuplicateOptions,
+  type NearDuplicateReport,
+  NearDuplicates,
+  withoutNearDuplicates,
+} from './data/dedup/near-duplicates.ts';
+export {
+  type RemainingText,
+  type RepeatedPartOptions,
+  RepeatedParts,
+  type RepeatedUnit,
+  withoutRepeatedParts,
+} from './data/dedup/repeated-parts.ts';
+export {
+  type RepeatedRunOptions,
+  RepeatedRuns,
+  repeatedRunDefaults,
+  withoutRepeatedRuns,
+} from './data/dedup/repeated-runs.ts';
 export type { CorpusItem, Document, Dropped, DropReason } from './data/document.ts';
 export type { Rejection, RuleSetting, RuleSettings } from './data/filters/filter.ts';
 export {
@@ -81,6 +121,13 @@ export {
   type SupervisedSet,
   supervisedExamples,
 } from './data/rows/supervised-examples.ts';
+export {
+  type DecontaminationReport,
+  type DedupMethod,
+  type DedupOptions,
+  type DedupReport,
+  dedupMethods,
+} from './data/shards/deduplication.ts';
 export {
   type EvaluationBatch,
   type EvaluationBatchOptions,

@@ -180,6 +180,11 @@ struct ArrayKind<uint32_t> {
   static constexpr napi_typedarray_type kType = napi_uint32_array;
   static constexpr const char *kName = "Uint32Array", *kWanted = "a Uint32Array";
 };
+template <>
+struct ArrayKind<uint64_t> {
+  static constexpr napi_typedarray_type kType = napi_biguint64_array;
+  static constexpr const char *kName = "BigUint64Array", *kWanted = "a BigUint64Array";
+};
 
 /// The elements of a typed array of exactly this kind, for as long as the call runs.
 template <class T>

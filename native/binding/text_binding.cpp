@@ -1,5 +1,3 @@
-// Texts come as strings (taken as UTF-8, a lone surrogate becoming U+FFFD) or as Uint8Array, read
-// in place while the call runs and copied where the work goes to another thread.
 #include <exception>
 #include <functional>
 #include <memory>
@@ -7,6 +5,7 @@
 #include <string>
 
 #include "binding/native_class.h"
+#include "binding/texts.h"
 #include "text/bpe_trainer.h"
 #include "text/tokenizer.h"
 
@@ -21,67 +20,7 @@ using Kinds = std::span<const uint8_t>;
 using Offsets = std::span<const uint32_t>;
 using Ids = std::span<const int32_t>;
 
-/// An array of strings and byte arrays. It owns the UTF-8 of the strings, and copies of the byte
-/// arrays too where `copy` is true.
-template <bool copy>
-class Texts {
- public:
-  explicit Texts(const Napi::Array& array, const Place& place) {
-    owned_.reserve(array.Length());
-    views_.reserve(array.Length());
-    for (uint32_t i = 0; i < array.Length(); ++i) {
-      Napi::HandleScope scope(array.Env());
-      const Napi::Value text = array[i];
-      if (text.IsString()) {
-        keep(text.As<Napi::String>().Utf8Value());
-      } else {
-        const Bytes bytes = From<Bytes>::get(text, {place.name, i});
-        if (copy)
-          keep(std::string(bytes.begin(), bytes.end()));
-        else
-          views_.push_back(bytes);
-      }
-    }
-  }
-  Texts(Texts&&) = default;
-  const std::vector<Bytes>& views() const { return views_; }
-
- private:
-  void keep(std::string text) {
-    owned_.push_back(std::move(text));
-    views_.push_back({reinterpret_cast<const uint8_t*>(owned_.back().data()), owned_.back().size()});
-  }
-
-  std::vector<std::string> owned_;
-  std::vector<Bytes> views_;
-};
-
-/// Views that live as long as the call, and copies for another thread.
-using TextViews = Texts<false>;
-using TextCopies = std::shared_ptr<Texts<true>>;
-
 }  // namespace
-
-template <>
-struct From<TextViews> {
-  static TextViews get(const Napi::Value& v, const Place& place) {
-    if (!v.IsArray()) fail_type(place, "an array of texts", v);
-    return TextViews(v.As<Napi::Array>(), place);
-  }
-};
-template <>
-struct From<TextCopies> {
-  static TextCopies get(const Napi::Value& v, const Place& place) {
-    if (!v.IsArray()) fail_type(place, "an array of texts", v);
-    return std::make_shared<Texts<true>>(v.As<Napi::Array>(), place);
-  }
-};
-template <>
-struct TypeText<TextViews> {
-  static std::string get() { return "(string | Uint8Array)[]"; }
-};
-template <>
-struct TypeText<TextCopies> : TypeText<TextViews> {};
 
 /// A promise of ids, or of nothing but the end of the work (an empty array).
 struct PromisedIds : Napi::Promise {

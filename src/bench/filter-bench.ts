@@ -1,14 +1,9 @@
 /** Times the filters on documents that are in memory, with one thread. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { AthanorError } from '../base/errors.ts';
-import { readCorpus } from '../data/corpus/corpus.ts';
 import type { TextFilter } from '../data/filters/filter.ts';
 import { createFilters } from '../data/filters/presets.ts';
 import { TextMeasures } from '../data/filters/text-measures.ts';
 import { WordTable } from '../data/filters/words/word-table.ts';
-import { runPython } from './peer.ts';
+import { bytesOf } from './data-texts.ts';
 
 /** What is timed: each filter alone, FineWeb's rules together, and these after the language. */
 export const filterBenchRecipes: readonly (readonly string[])[] = [
@@ -37,29 +32,6 @@ export interface FilterTiming {
   kept: number;
 }
 
-/** Documents of at most `documentBytes` bytes from a file, folder or packaged corpus. */
-export async function benchTexts(
-  source: string,
-  documentBytes: number,
-  mostBytes: number,
-): Promise<string[]> {
-  const texts: string[] = [];
-  let bytes = 0;
-  for await (const item of readCorpus([source], { partBytes: Math.max(documentBytes, 1024) })) {
-    if (!('document' in item)) continue;
-    const { text } = item.document;
-    for (let start = 0; start < text.length && bytes < mostBytes; start += documentBytes) {
-      const part = text.slice(start, start + documentBytes);
-      texts.push(part);
-      bytes += Buffer.byteLength(part);
-    }
-    if (bytes >= mostBytes) break;
-  }
-  if (texts.length === 0)
-    throw new AthanorError('ERR_ARGUMENT', `${source} holds no text`, 'name other text');
-  return texts;
-}
-
 /** Times one recipe. The first round, in which the words are new, does not count. */
 export async function timeFilters(
   recipe: readonly string[],
@@ -68,7 +40,7 @@ export async function timeFilters(
 ): Promise<FilterTiming> {
   const filters = await createFilters(recipe);
   const table = new WordTable();
-  const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  const bytes = bytesOf(texts);
   let [seconds, cpuSeconds, kept] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 0];
   let spent: number[] = [];
   for (let round = 0; round <= repeats; round++) {
@@ -111,32 +83,4 @@ function pass(filters: readonly TextFilter[], texts: readonly string[], table: W
     if (!rejected) kept++;
   }
   return { spent, kept };
-}
-
-/**
- * The same rules in datatrove, on the same texts: MB per second of processor time, and documents
- * that it kept. Throws ERR_STATE when python3 (or $ATHANOR_PYTHON) has no datatrove.
- */
-export function timeDatatrove(texts: readonly string[], repeats: number) {
-  const folder = mkdtempSync(join(tmpdir(), 'athanor-bench-'));
-  try {
-    const file = join(folder, 'texts.jsonl');
-    writeFileSync(file, texts.map((text) => `${JSON.stringify(text)}\n`).join(''));
-    const result = runPython('bench-datatrove.py', [file, String(repeats)], {
-      name: 'datatrove',
-      remedy:
-        'pip install datatrove==0.10.0 spacy==3.8.16 in a virtual environment and set ATHANOR_PYTHON to its python3',
-    });
-    const { mb_per_cpu_second, kept } = result;
-    if (typeof mb_per_cpu_second !== 'number' || typeof kept !== 'number') {
-      throw new AthanorError(
-        'ERR_STATE',
-        'datatrove did not run: it gave no figures',
-        'see scripts/bench-datatrove.py',
-      );
-    }
-    return { mb_per_cpu_second, kept };
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
 }

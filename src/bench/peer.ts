@@ -1,5 +1,7 @@
 /** Runs the same work in a Python library, on the same machine right after, if python3 has it. */
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AthanorError } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
@@ -22,8 +24,45 @@ export function runTorchPeer(what: string, flags: Record<string, string | number
   });
 }
 
+/** Speed of datatrove by the processor time of its fastest repeat. A MB is a million bytes. */
+export interface DatatroveTiming {
+  mb_per_cpu_second: number;
+  /** Documents that it kept. */
+  kept: number;
+}
+
+/**
+ * FineWeb's rules, or MinHash signatures, in datatrove on the same texts. `kept` counts documents
+ * that have signatures for the latter. Throws ERR_STATE when python3 (or $ATHANOR_PYTHON) has no
+ * datatrove.
+ */
+export function runDatatrovePeer(
+  what: 'filters' | 'signatures',
+  texts: readonly string[],
+  repeats: number,
+): DatatroveTiming {
+  const peer = {
+    name: 'datatrove',
+    remedy:
+      'pip install datatrove==0.10.0 spacy==3.8.16 xxhash in a virtual environment and set ATHANOR_PYTHON to its python3',
+  };
+  const folder = mkdtempSync(join(tmpdir(), 'athanor-bench-'));
+  try {
+    const file = join(folder, 'texts.jsonl');
+    writeFileSync(file, texts.map((text) => `${JSON.stringify(text)}\n`).join(''));
+    const { mb_per_cpu_second, kept } = runPython('bench-datatrove.py', [what, file, `${repeats}`], peer);
+    if (typeof mb_per_cpu_second !== 'number' || typeof kept !== 'number') {
+      const message = 'datatrove did not run: it gave no figures';
+      throw new AthanorError('ERR_STATE', message, 'see scripts/bench-datatrove.py');
+    }
+    return { mb_per_cpu_second, kept };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 /** The last line that a script of scripts/ prints, as JSON. Throws ERR_STATE when it fails. */
-export function runPython(
+function runPython(
   script: string,
   args: readonly string[],
   peer: { name: string; remedy: string },

@@ -1,50 +1,82 @@
 /** `athanor bench data`: the speed of the steps that prepare a corpus. */
 import { defineCommand } from './command.ts';
-import { choice, count, inGroup, integer, text } from './options.ts';
+import { prepareEngine } from './engine.ts';
+import { choice, count, engineOptions, inGroup, integer } from './options.ts';
 
 export const data = defineCommand({
   description:
-    'Times the filters on documents in memory, with one thread: each alone, and those of FineWeb together. The fastest repeat counts, after a first one that does not.',
+    'Times filters with one thread, each alone and those of FineWeb together, and signatures, near duplicates, decontamination and repeated parts, on documents in memory. The fastest repeat counts. A CPU second is one in which a core worked, so other work on the machine does not count.',
+  arguments: { '[sources...]': 'files, folders or names of packaged corpora (default: clean)' },
   options: {
     ...inGroup('Run', {
       repeats: integer('repeats to time', { default: 3, min: 1 }),
-      peer: choice('also time the rules of FineWeb in datatrove', ['none', 'datatrove'], { default: 'none' }),
+      peer: choice('also time the rules of FineWeb and the signatures of datatrove', ['none', 'datatrove'], {
+        default: 'none',
+      }),
     }),
     ...inGroup('Data', {
-      source: text('file, folder or name of a packaged corpus', { default: 'clean' }),
       documentBytes: count('most bytes of a document', { default: 4096, min: 64 }),
-      bytes: count('bytes of text to read', { default: 10_000_000 }),
+      bytes: count('bytes of text; less is repeated', { default: 10_000_000 }),
     }),
+    threads: engineOptions.threads,
   },
-  example: 'bench data --source wordnet --peer datatrove',
-  async run({ repeats, peer, source, documentBytes, bytes }) {
-    const { benchTexts, filterBenchRecipes, PEER_RECIPE, timeDatatrove, timeFilters } = await import(
-      '../bench/filter-bench.ts'
-    );
-    const texts = await benchTexts(source, documentBytes, bytes);
+  example: 'bench data wordnet --peer datatrove',
+  async run({ repeats, peer, documentBytes, bytes, threads }, { args }) {
+    await prepareEngine({ device: 'cpu', dtype: 'f32', threads });
+    const { benchTexts, bytesOf } = await import('../bench/data-texts.ts');
+    const { filterBenchRecipes, PEER_RECIPE, timeFilters } = await import('../bench/filter-bench.ts');
+    const { peerTexts, SIGNATURES, timeDedup } = await import('../bench/dedup-bench.ts');
+    const { runDatatrovePeer } = await import('../bench/peer.ts');
+    const texts = await benchTexts(args.length > 0 ? args : ['clean'], documentBytes, bytes);
     const filters = [];
     for (const recipe of filterBenchRecipes) filters.push(await timeFilters(recipe, texts, repeats));
-    const other = peer === 'datatrove' ? timeDatatrove(texts, 1) : null;
-    const own = filters[PEER_RECIPE]!;
+    const steps = await timeDedup(texts, repeats);
+    const against = (
+      what: 'filters' | 'signatures',
+      own: { mb_per_cpu_second: number },
+      some: string[],
+      times: number,
+    ) => {
+      const other = runDatatrovePeer(what, some, times);
+      return { ...other, ratio: own.mb_per_cpu_second / other.mb_per_cpu_second };
+    };
+    const signatures = steps.find(({ step }) => step === SIGNATURES)!;
     return {
       documents: texts.length,
-      bytes: texts.reduce((sum, part) => sum + Buffer.byteLength(part), 0),
+      bytes: bytesOf(texts),
       filters: filters.map((timing) => ({ ...timing })),
-      datatrove: other && { ...other, ratio: own.mb_per_cpu_second / other.mb_per_cpu_second },
+      steps: steps.map((timing) => ({ ...timing })),
+      datatrove:
+        peer === 'datatrove'
+          ? {
+              filters: against('filters', filters[PEER_RECIPE]!, texts, 1),
+              signatures: against('signatures', signatures, peerTexts(texts), Math.min(repeats, 3)),
+            }
+          : null,
     };
   },
-  render: ({ documents, bytes, filters, datatrove }) =>
-    [
-      `${documents} documents, ${bytes} bytes, one thread`,
-      ...filters.map(({ recipe, mb_per_second, mb_per_cpu_second, kept, shares }) => {
+  render: ({ documents, bytes, filters, steps, datatrove }) => {
+    const rates = (timing: { mb_per_second: number; mb_per_cpu_second: number }) =>
+      `${timing.mb_per_second.toFixed(1)} MB/s, ${timing.mb_per_cpu_second.toFixed(1)} per CPU second`;
+    const compared = (what: string, timing: { mb_per_cpu_second: number; ratio: number }) =>
+      `datatrove, ${what}: ${timing.mb_per_cpu_second.toFixed(2)} MB per CPU second; ${timing.ratio.toFixed(1)} times as fast here`;
+    return [
+      `${documents} documents, ${bytes} bytes`,
+      ...filters.map((timing) => {
+        const { recipe, kept, shares } = timing;
         const parts = Object.entries(shares).map(([name, part]) => `${name} ${(part * 100).toFixed(0)} %`);
-        const rates = `${mb_per_second.toFixed(1)} MB/s, ${mb_per_cpu_second.toFixed(1)} per CPU second`;
-        return `${recipe}: ${rates}, kept ${kept}${parts.length > 1 ? `; ${parts.join(', ')}` : ''}`;
+        return `${recipe}: ${rates(timing)}, kept ${kept}${parts.length > 1 ? `; ${parts.join(', ')}` : ''}`;
       }),
+      ...steps.map(
+        (timing) =>
+          `${timing.step}, ${timing.threads} ${timing.threads === 1 ? 'thread' : 'threads'}: ${rates(timing)}`,
+      ),
       ...(datatrove
         ? [
-            `datatrove, the rules of FineWeb: ${datatrove.mb_per_cpu_second.toFixed(2)} MB per CPU second, kept ${datatrove.kept}; ${datatrove.ratio.toFixed(1)} times as fast here`,
+            compared(`the rules of FineWeb, kept ${datatrove.filters.kept}`, datatrove.filters),
+            compared('signatures', datatrove.signatures),
           ]
         : []),
-    ].join('\n'),
+    ].join('\n');
+  },
 });

@@ -138,7 +138,7 @@ export const commands: CommandTable = {
         load: async () => (await import('./bench-serve.ts')).serve,
       },
       data: {
-        summary: 'time the filters of a corpus',
+        summary: 'time the steps of preparing a corpus',
         load: async () => (await import('./bench-data.ts')).data,
       },
       sft: {

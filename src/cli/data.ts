@@ -1,6 +1,7 @@
 /** `athanor data prepare` and `athanor data inspect`. */
 import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
+import { dedupOptions, renderDedup } from './dedup-options.ts';
 import { prepareEngine } from './engine.ts';
 import { filterOptions, recipeOf, renderFunnel } from './filter-options.ts';
 import { Interrupt } from './interrupt.ts';
@@ -35,6 +36,7 @@ export const prepare = defineCommand({
       }),
     }),
     ...filterOptions,
+    ...dedupOptions,
     ...inGroup('Tokenizer', {
       tokenizer: path('folder or file of a tokenizer (default: train one on the corpus)'),
       vocabSize: integer('vocabulary of the tokenizer, if one is trained', {
@@ -72,7 +74,7 @@ export const prepare = defineCommand({
           }),
         onDropped: (dropped) => {
           const { reason } = dropped;
-          if (reason === 'duplicate' || reason === 'rejected') return;
+          if (['duplicate', 'near_duplicate', 'rejected'].includes(reason)) return;
           const before = drops.get(reason) ?? 0;
           drops.set(reason, before + 1);
           if (before < SHOWN_DROPS) progress.log(`dropped ${describeDropped(dropped)}`);
@@ -99,6 +101,7 @@ export const prepare = defineCommand({
       `held out: ${result.validation_documents} documents, ${result.validation_tokens} tokens`,
       `dropped: ${dropped.join(', ') || 'none'}${dropped.length > 0 ? ` (see ${result.out}/dropped.jsonl)` : ''}`,
       ...renderFunnel(result.funnel),
+      ...renderDedup(result),
       `shards in ${result.out}`,
     ].join('\n');
   },

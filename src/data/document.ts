@@ -23,7 +23,9 @@ const unwanted = {
   empty: 'empty',
   too_short: 'too short',
   duplicate: 'a duplicate',
+  near_duplicate: 'nearly a duplicate',
   rejected: 'rejected by a filter',
+  contaminated: 'text of an evaluation set',
   other_kind: 'not a kind of file that is read',
   tie: 'a tie',
 };

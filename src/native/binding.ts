@@ -9,6 +9,7 @@ import type { AttentionBinding } from './binding/attention.ts';
 import type { BenchBinding } from './binding/bench.ts';
 import type { BuildInfoBinding } from './binding/build-info.ts';
 import type { DecoderBinding } from './binding/decoder.ts';
+import type { DedupBinding } from './binding/dedup.ts';
 import type { ElementwiseBinding } from './binding/elementwise.ts';
 import type { EmbeddingBinding } from './binding/embedding.ts';
 import type { LinearBinding } from './binding/linear.ts';
@@ -123,6 +124,7 @@ export interface Binding
     LossBinding,
     BenchBinding,
     TextBinding,
+    DedupBinding,
     ShardBinding,
     NormBinding,
     ActivationBinding,

@@ -86,6 +86,38 @@ it('filters documents, and shows what was rejected and why', async () => {
   expect(lastLineJson(shown.stdout)).toMatchObject({ funnel: null, rejected: null });
 });
 
+it('drops near duplicates and contaminated documents, and says how many', async () => {
+  const folder = temporaryFolder();
+  const word = (i: number) => [...String(i)].map((digit) => 'abcdefghij'[Number(digit)]).join('');
+  const words = (from: number) => Array.from({ length: 100 }, (_, i) => word(from + i)).join(' ');
+  const texts = [words(1000), words(2000), `${words(1000)} more`, `${words(3000)} leaked ${words(4000)}`];
+  const corpus = join(folder, 'corpus.jsonl');
+  writeFileSync(corpus, texts.map((text) => JSON.stringify({ text })).join('\n'));
+  const evaluation = join(folder, 'evaluation.txt');
+  writeFileSync(evaluation, words(4000));
+  const args = ['data', 'prepare', corpus, '--vocab-size', '300', '--dedup', 'minhash', '--decontaminate'];
+  const run = await athanor(...args, evaluation, '--out', join(folder, 'a'));
+  expect(run.code).toBe(0);
+  expect(run.stdout).toContain('dropped: 1 near duplicate, 1 contaminated (see');
+  expect(run.stdout).toContain('near duplicates: 1 documents, 504 bytes, in 1 clusters of up to 2');
+  expect(run.stdout).toContain('contaminated: 1 documents removed (runs of 13 words)');
+  expect(run.stdout).toContain(`${evaluation}: 1 texts, 0 too short, in 1 documents`);
+  const json = await athanor(
+    ...args,
+    evaluation,
+    '--out',
+    join(folder, 'b'),
+    '--against',
+    join(folder, 'a'),
+    '--json',
+  );
+  // Every document repeats one of the earlier shards.
+  expect(json.code).not.toBe(0);
+  expect(json.stderr).toMatch(/no usable document in .*dropped 3 duplicate, 1 contaminated/);
+  const wrong = await athanor('data', 'prepare', corpus, '--out', join(folder, 'c'), '--dedup-bands', '3');
+  expect(wrong.stderr).toContain('--dedup-bands has no effect without --dedup minhash');
+});
+
 it('leaves nothing behind on Ctrl-C', async () => {
   const folder = temporaryFolder();
   const pipe = join(folder, 'lines.jsonl');

@@ -14,19 +14,8 @@ import { Explained, root as packageRoot } from '../process.mjs';
 
 const allReaders = [
   ...['rows', 'questions', 'documents', 'tokenizer', 'text', 'ranks', 'template', 'model', 'index'],
-  ...[
-    'safetensors',
-    'checkpoint',
-    'resume',
-    'run',
-    'metrics',
-    'shards',
-    'wordList',
-    'packaged',
-    'config',
-    'report',
-    'policy',
-  ],
+  ...['safetensors', 'checkpoint', 'resume', 'run', 'metrics', 'shards', 'packaged', 'config', 'report'],
+  ...['policy', 'wordList', 'earlier', 'evaluation'],
 ];
 
 /** Limits of one input, and of the process. */

@@ -166,6 +166,7 @@ export async function makeFiles(root) {
     'pairs.jsonl': lines(comparisons),
     'prompts.json': JSON.stringify(prompts, null, 1),
   });
+  put('evaluation', { 'a.jsonl': lines(instructions), 'b.json': JSON.stringify(prompts), 'c.txt': texts[0] });
   put('questions', { 'questions.jsonl': lines(instructions.slice(0, 3)) });
   put('documents', {
     'a.txt': texts.join('---\n'),
@@ -216,6 +217,11 @@ export async function makeFiles(root) {
   const filters = ['length:max-words=18'];
   await prepareData({ sources, out: shards, tokenizer, vocabSize: 0, ...split, filters });
   put('wordList', { 'words.txt': 'furnace\n\u4e2d\u6587\r\ncaf\u00e9 au lait\n' });
+  const snapshot = join(root, 'snapshot');
+  await prepareData({ sources, out: snapshot, tokenizer, vocabSize: 0, ...split, dedup: 'minhash' });
+  const earlier = ['document.digests', 'minhash.keys'];
+  put('earlier', Object.fromEntries(earlier.map((name) => [name, readFileSync(join(snapshot, name))])));
+  rmSync(snapshot, { recursive: true });
   const resume = join(root, 'resume');
   const settings = { batchSize: 2, context: 8, dtype: 'f32', evalTokens: 64, sampleTokens: 2 };
   await pretrain({ ...settings, data: shards, model: join(root, 'model'), steps: 3, out: resume });
@@ -284,6 +290,9 @@ export async function readersOf(root) {
   const { readQuestions } = await built('eval/questions');
   const { generateText } = await built('generate/generate-text');
   const { pretrain } = await built('train/pretrain/run');
+  const { RepeatedParts } = await built('data/dedup/repeated-parts');
+  const { findNearDuplicates } = await built('data/dedup/near-duplicates');
+  const { evaluationTexts } = await built('data/dedup/evaluation-texts');
   const { AthanorError } = errors;
   const valid = Tokenizer.load(join(root, 'tokenizer'));
 
@@ -328,6 +337,12 @@ export async function readersOf(root) {
           return attempt(() => readInstructions(path));
         }),
       ),
+    earlier: (folder) =>
+      readEach([
+        attempt(() => new RepeatedParts({ unit: 'line', earlier: [join(folder, 'document.digests')] })),
+        attempt(() => findNearDuplicates([], { earlier: [join(folder, 'minhash.keys')] })),
+      ]),
+    evaluation: (folder) => drain(evaluationTexts(folder)),
     questions: (folder) => readQuestions(join(folder, 'questions.jsonl'), [], { console }),
     documents: (folder) => drain(corpus.readCorpus([folder], { separator: '---', partBytes: 1024 })),
     tokenizer: (folder) => {

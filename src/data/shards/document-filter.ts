@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { AthanorError } from '../../base/errors.ts';
 import { type CorpusOptions, readCorpus } from '../corpus/corpus.ts';
 import { type CorpusItem, type Document, type Dropped, describeDropped, isBad } from '../document.ts';
-import { DigestSet } from './digest-set.ts';
+import type { DedupPass, HashedDocument } from './deduplication.ts';
 import type { FilterPass } from './filtering.ts';
 import { type PlacedDocument, Splitter } from './splitter.ts';
 
@@ -26,55 +26,78 @@ export interface FilterOptions extends CorpusOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** The steps of one pass: filters first, then repetitions and evaluation texts. */
+export interface CorpusPass {
+  filters: FilterPass;
+  dedup: DedupPass;
+}
+
 export class DocumentFilter {
   /** Number of dropped items by reason. */
   readonly dropped: Record<string, number> = {};
   readonly #options: FilterOptions;
   readonly #filters: FilterPass;
+  readonly #dedup: DedupPass;
   #first: Dropped | undefined;
   #kept = 0;
 
-  constructor(options: FilterOptions, filters: FilterPass) {
+  constructor(options: FilterOptions, { filters, dedup }: CorpusPass) {
     this.#options = options;
     this.#filters = filters;
+    this.#dedup = dedup;
+  }
+
+  /** The documents that stay, each with its split. Throws as `remaining` does. */
+  async *documents(): AsyncGenerator<PlacedDocument> {
+    const splitter = new Splitter(this.#options.validationSplit);
+    for await (const { document, digest } of this.remaining()) {
+      const placed = splitter.place(document, digest);
+      if (placed) yield placed;
+    }
+    yield* splitter.finish();
   }
 
   /**
-   * Documents of at least `minChars` characters, each text once. Throws ERR_FORMAT for a bad line
-   * with onBadLine 'fail', ERR_ARGUMENT when there is no document, ERR_INTERRUPTED when the signal
-   * aborts, and the errors of readCorpus.
+   * Documents of at least `minChars` characters that are no repetition, with their SHA-256. Throws
+   * ERR_FORMAT for a bad line with onBadLine 'fail', ERR_ARGUMENT when there is no document,
+   * ERR_INTERRUPTED when the signal aborts, and the errors of readCorpus.
    */
-  async *documents(): AsyncGenerator<PlacedDocument> {
-    const { sources, signal, validationSplit } = this.#options;
-    const seen = new DigestSet();
-    const splitter = new Splitter(validationSplit);
-    const items: AsyncIterable<CorpusItem> = this.#filters.step(readCorpus(sources, this.#options));
+  async *remaining(): AsyncGenerator<HashedDocument> {
+    for await (const item of this.#dedup.shortened(this.#unrepeated())) {
+      if ('dropped' in item) {
+        this.#drop(item.dropped);
+        continue;
+      }
+      this.#kept += 1;
+      yield item;
+    }
+    if (this.#kept === 0) throw this.#nothingUsable();
+  }
+
+  async *#unrepeated(): AsyncGenerator<HashedDocument> {
+    const { sources, signal } = this.#options;
+    let items: AsyncIterable<CorpusItem> = this.#filters.step(readCorpus(sources, this.#options));
+    for (const step of this.#dedup.steps()) items = step(items);
     for await (const item of items) {
       if (signal?.aborted) throw new AthanorError('ERR_INTERRUPTED', 'preparing the data was interrupted');
       if ('dropped' in item) {
         this.#drop(item.dropped);
         continue;
       }
-      const placed = this.#place(item.document, seen, splitter);
-      if (placed) yield placed;
+      const { document } = item;
+      const digest = createHash('sha256').update(document.text).digest();
+      const dropped = this.#unwanted(document, digest);
+      if (dropped) {
+        this.#drop(dropped);
+        continue;
+      }
+      yield { document, digest };
     }
-    if (this.#kept === 0) throw this.#nothingUsable();
-    yield* splitter.finish();
   }
 
-  #place(document: Document, seen: DigestSet, splitter: Splitter): PlacedDocument | undefined {
-    const { id, text } = document;
-    if (text.length < this.#options.minChars) {
-      this.#drop({ id, reason: 'too_short' });
-      return undefined;
-    }
-    const digest = createHash('sha256').update(text).digest();
-    if (!seen.add(digest)) {
-      this.#drop({ id, reason: 'duplicate' });
-      return undefined;
-    }
-    this.#kept += 1;
-    return splitter.place(document, digest);
+  #unwanted(document: Document, digest: Buffer): Dropped | undefined {
+    if (document.text.length < this.#options.minChars) return { id: document.id, reason: 'too_short' };
+    return this.#dedup.repetition(document, digest);
   }
 
   #drop(dropped: Dropped): void {

@@ -13,14 +13,22 @@ import { checkSource } from '../corpus/corpus.ts';
 import type { Dropped } from '../document.ts';
 import { FilterChain, type FilterRecipe, type FunnelStep } from '../filters/filter-documents.ts';
 import { JsonlLog } from '../jsonl-log.ts';
-import { DocumentFilter, type FilterOptions } from './document-filter.ts';
+import {
+  checkDedup,
+  type DecontaminationReport,
+  Deduplication,
+  type DedupOptions,
+  type DedupPass,
+  type DedupReport,
+} from './deduplication.ts';
+import { type CorpusPass, DocumentFilter, type FilterOptions } from './document-filter.ts';
 import { FilterPass, rejectedByRule } from './filtering.ts';
 import { MANIFEST, type Manifest, type Split, splits } from './manifest.ts';
 import { ShardWriter } from './shard-writer.ts';
 import type { PlacedDocument } from './splitter.ts';
 
 /** Options of prepareData. */
-export interface PrepareOptions extends FilterOptions {
+export interface PrepareOptions extends FilterOptions, DedupOptions {
   /** The folder to write, which must not exist yet. */
   out: string;
   /** A tokenizer, or its folder or file. Default: one is trained on the training documents. */
@@ -37,7 +45,7 @@ export interface PrepareOptions extends FilterOptions {
 
 /** Counts of the current pass so far. */
 export interface PrepareProgress {
-  phase: 'training the tokenizer' | 'encoding';
+  phase: 'looking for duplicates' | 'training the tokenizer' | 'encoding';
   documents: number;
   /** Bytes of text as UTF-8. */
   bytes: number;
@@ -64,6 +72,11 @@ export type PrepareReport = {
   rejected: Record<string, number>;
   /** Documents and bytes before and after each filter. */
   funnel: FunnelStep[];
+  /** Documents that were dropped as repetitions, exact and near. */
+  duplicates: number;
+  dedup: DedupReport;
+  /** Null when there are no evaluation sets. */
+  decontamination: DecontaminationReport | null;
   shards: number;
   seconds: number;
 };
@@ -94,30 +107,54 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
   // A mistake in the last source must not show after hours on the first.
   for (const source of options.sources) checkSource(source, options.out);
   const filters = await FilterChain.create(options.filters ?? []);
+  checkDedup(options);
   const start = performance.now();
   const lock = FolderLock.takeName(options.out);
   try {
     return await createFolder(options.out, async (folder) => {
-      const tokenizer = await tokenizerFor(options);
-      const report = await new ShardJob(options, tokenizer, new FilterPass(filters, folder), folder).run();
-      return { ...report, seconds: (performance.now() - start) / 1000 };
+      const dedup = await Deduplication.begin(options, folder);
+      try {
+        await dedup.survey((pass) => survey(options, pass));
+        const tokenizer = await tokenizerFor(options, dedup);
+        const pass = { filters: new FilterPass(filters, folder), dedup: dedup.pass(true) };
+        const report = await new ShardJob(options, tokenizer, folder, pass).run();
+        return { ...report, seconds: (performance.now() - start) / 1000 };
+      } finally {
+        dedup.close();
+      }
     });
   } finally {
     lock.release();
   }
 }
 
-async function tokenizerFor(options: PrepareOptions): Promise<Tokenizer> {
+/** For a pass that reports no dropped items: the one that encodes the documents does. */
+async function quietFilter(options: PrepareOptions, dedup: DedupPass): Promise<DocumentFilter> {
+  const filters = new FilterPass(await FilterChain.create(options.filters ?? []));
+  return new DocumentFilter({ ...options, onDropped: undefined }, { filters, dedup });
+}
+
+/** All documents before any is left out as nearly equal to another one. */
+async function* survey(options: PrepareOptions, pass: DedupPass) {
+  const progress = { phase: 'looking for duplicates' as const, documents: 0, bytes: 0, tokens: 0 };
+  const filter = await quietFilter(options, pass);
+  for await (const { document } of filter.remaining()) {
+    progress.documents += 1;
+    progress.bytes += Buffer.byteLength(document.text);
+    options.onProgress?.(progress);
+    yield document;
+  }
+}
+
+async function tokenizerFor(options: PrepareOptions, dedup: Deduplication): Promise<Tokenizer> {
   const given = options.tokenizer;
-  if (given === undefined) return trainTokenizer(options);
+  if (given === undefined) return trainTokenizer(options, dedup.pass());
   return typeof given === 'string' ? Tokenizer.load(given) : given;
 }
 
-async function trainTokenizer(options: PrepareOptions): Promise<Tokenizer> {
+async function trainTokenizer(options: PrepareOptions, pass: DedupPass): Promise<Tokenizer> {
   const progress = { phase: 'training the tokenizer' as const, documents: 0, bytes: 0, tokens: 0 };
-  const filters = await FilterChain.create(options.filters ?? []);
-  // Dropped items are reported in the second pass, when the documents are encoded.
-  const filter = new DocumentFilter({ ...options, onDropped: undefined }, new FilterPass(filters));
+  const filter = await quietFilter(options, pass);
   async function* texts() {
     for await (const { text, split } of filter.documents()) {
       if (split !== 'train') continue;
@@ -139,11 +176,11 @@ class ShardJob {
   readonly #width: 2 | 4;
   readonly #writers: Record<Split, ShardWriter>;
   readonly #log: JsonlLog;
-  readonly #filters: FilterPass;
+  readonly #pass: CorpusPass;
   readonly #sources = new Map<string, PrepareReport['sources'][string]>();
   readonly #progress = { phase: 'encoding' as const, documents: 0, bytes: 0, tokens: 0 };
 
-  constructor(options: PrepareOptions, tokenizer: Tokenizer, filters: FilterPass, folder: string) {
+  constructor(options: PrepareOptions, tokenizer: Tokenizer, folder: string, pass: CorpusPass) {
     const separator = tokenizer.eosId;
     if (separator === undefined) {
       throw new AthanorError(
@@ -162,7 +199,7 @@ class ShardJob {
     this.#width = width;
     this.#writers = { train: writer('train'), validation: writer('validation') };
     this.#log = new JsonlLog(join(folder, DROPPED_LOG));
-    this.#filters = filters;
+    this.#pass = pass;
   }
 
   async run(): Promise<Omit<PrepareReport, 'seconds'>> {
@@ -170,7 +207,8 @@ class ShardJob {
       const dropped = await this.#writeDocuments();
       for (const split of splits) this.#writers[split].close();
       this.#log.close();
-      this.#filters.close();
+      this.#pass.filters.close();
+      this.#pass.dedup.close();
       this.#tokenizer.save(this.#folder);
       const manifest = this.#manifest(dropped);
       replaceFile(join(this.#folder, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
@@ -178,7 +216,8 @@ class ShardJob {
     } finally {
       for (const split of splits) this.#writers[split].abandon();
       this.#log.abandon();
-      this.#filters.abandon();
+      this.#pass.filters.abandon();
+      this.#pass.dedup.abandon();
     }
   }
 
@@ -189,7 +228,7 @@ class ShardJob {
       this.#log.add(dropped);
       onDropped?.(dropped);
     };
-    const filter = new DocumentFilter({ ...this.#options, onDropped: log }, this.#filters);
+    const filter = new DocumentFilter({ ...this.#options, onDropped: log }, this.#pass);
     let batch: PlacedDocument[] = [];
     let chars = 0;
     for await (const document of filter.documents()) {
@@ -234,6 +273,7 @@ class ShardJob {
   }
 
   #manifest(dropped: Record<string, number>): Manifest {
+    const { funnel } = this.#pass.filters;
     return {
       format: 'athanor-tokens',
       version: 1,
@@ -244,12 +284,14 @@ class ShardJob {
       splits: { train: totals(this.#writers.train), validation: totals(this.#writers.validation) },
       sources: [...this.#options.sources],
       dropped,
-      ...(this.#filters.funnel.length > 0 && { funnel: [...this.#filters.funnel] }),
+      ...(funnel.length > 0 && { funnel: [...funnel] }),
     };
   }
 
   #report({ splits: { train, validation }, vocab_size, dropped }: Manifest): Omit<PrepareReport, 'seconds'> {
     const { documents, tokens, bytes } = this.#progress;
+    const { filters, dedup } = this.#pass;
+    const { funnel } = filters;
     return {
       out: this.#options.out,
       documents,
@@ -263,8 +305,11 @@ class ShardJob {
       bytes_per_token: bytes / tokens,
       sources: Object.fromEntries(this.#sources),
       dropped,
-      rejected: rejectedByRule(this.#filters.funnel),
-      funnel: [...this.#filters.funnel],
+      rejected: rejectedByRule(funnel),
+      funnel: [...funnel],
+      duplicates: dedup.report.exact_documents + dedup.report.near_documents,
+      dedup: dedup.report,
+      decontamination: dedup.decontamination() ?? null,
       shards: train.shards.length + validation.shards.length,
     };
   }

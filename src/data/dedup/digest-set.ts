@@ -1,3 +1,6 @@
+/** Bytes of a digest that count. */
+export const DIGEST_BYTES = 16;
+
 /**
  * A set of 128-bit digests with 16 bytes per place. A Set of JavaScript would take about a hundred
  * bytes per digest and hold at most 2^24. Open addressing with linear probing; at most half of the
@@ -31,6 +34,23 @@ export class DigestSet {
     this.#size += 1;
     if (this.#size * 2 > this.#capacity) this.#grow();
     return true;
+  }
+
+  /** Whether the set has a digest, of which the first 16 bytes count. */
+  has(digest: Buffer): boolean {
+    const a = digest.readUInt32LE(0) || 1;
+    const [b, c, d] = [digest.readUInt32LE(4), digest.readUInt32LE(8), digest.readUInt32LE(12)];
+    return this.#words[this.#place(a, b, c, d)] !== 0;
+  }
+
+  /** The 16 bytes of each digest, in an order that follows from the order of adding. */
+  *digests(): Generator<Buffer> {
+    for (let at = 0; at < this.#words.length; at += 4) {
+      if (this.#words[at] === 0) continue;
+      const digest = Buffer.allocUnsafe(DIGEST_BYTES);
+      for (let i = 0; i < 4; i++) digest.writeUInt32LE(this.#words[at + i]!, i * 4);
+      yield digest;
+    }
   }
 
   /** The index of the words of this digest, or of the empty place for it. */

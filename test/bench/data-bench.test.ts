@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { benchTexts, timeFilters } from '../../src/bench/filter-bench.ts';
+import { benchTexts } from '../../src/bench/data-texts.ts';
+import { timeFilters } from '../../src/bench/filter-bench.ts';
 import { athanor, lastLineJson, temporaryFolder } from '../helpers/cli.ts';
 
 const paragraph = 'This is one sentence of the text. And that is the next one, with more words in it.\n';
@@ -10,21 +11,40 @@ it('cuts documents, and keeps what the filters keep', async () => {
   const file = join(temporaryFolder(), 'text.txt');
   writeFileSync(file, paragraph.repeat(40));
   // Documents end with a line; one of 2048 bytes is cut where it is full.
-  const texts = await benchTexts(file, 1024, 2500);
+  const texts = await benchTexts([file], 1024, 2500);
   expect(texts).toEqual([996, 996, 996].map((length) => paragraph.repeat(40).slice(0, length)));
-  const short = await benchTexts(file, 500, 1100);
+  const short = await benchTexts([file], 500, 1100);
   expect(short.map((text) => text.length)).toEqual([500, 496, 500]);
   const timing = await timeFilters(['length:min-words=100', 'pii'], [...texts, ...short], 1);
   expect(timing).toMatchObject({ recipe: 'length:min-words=100,pii', kept: 6 });
   expect(timing.shares.length! + timing.shares.pii!).toBeCloseTo(1, 9);
 });
 
-it('prints the rate of each recipe', async () => {
+it('repeats documents until there are enough bytes', async () => {
+  const file = join(temporaryFolder(), 'text.txt');
+  writeFileSync(file, paragraph.repeat(20));
+  const texts = await benchTexts([file], 1024, 4000);
+  expect(texts.map((text) => text.length)).toEqual([996, 664, 996, 664, 996]);
+});
+
+it('prints the rate of each recipe and step', async () => {
   const file = join(temporaryFolder(), 'text.txt');
   writeFileSync(file, paragraph.repeat(40));
-  const run = await athanor('bench', 'data', '--source', file, '--repeats', '1', '--json');
-  const { filters, documents, datatrove } = lastLineJson(run.stdout) as {
+  const run = await athanor(
+    'bench',
+    'data',
+    file,
+    '--bytes',
+    '3000',
+    '--repeats',
+    '1',
+    '--threads',
+    '2',
+    '--json',
+  );
+  const { filters, steps, documents, datatrove } = lastLineJson(run.stdout) as {
     filters: { recipe: string; mb_per_second: number; shares: Record<string, number> }[];
+    steps: { step: string; threads: number; mb_per_second: number }[];
     documents: number;
     datatrove: null;
   };
@@ -34,4 +54,10 @@ it('prints the rate of each recipe', async () => {
     expect(mb_per_second).toBeGreaterThan(0);
     expect(Object.values(shares).reduce((a, b) => a + b)).toBeCloseTo(1, 9);
   }
+  const names = ['minhash signatures', 'near duplicates', 'finding repeated runs', 'decontamination'];
+  expect(steps.map(({ step, threads }) => `${step} ${threads}`)).toEqual([
+    ...[...names, 'repeated lines'].map((name) => `${name} 1`),
+    ...names.map((name) => `${name} 2`),
+  ]);
+  for (const { mb_per_second } of steps) expect(mb_per_second).toBeGreaterThan(0);
 });

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { DigestSet } from '../../../src/data/shards/digest-set.ts';
+import { DigestSet } from '../../../src/data/dedup/digest-set.ts';
 
 it('tells new digests from old ones through every growth', () => {
   const set = new DigestSet(4);
