@@ -7,7 +7,7 @@ let steps = 0;
 
 const model = {
   ...{ vocabSize: 0x110000, contextLength: 100_000, device: 'cpu', dtype: 'f32', threads: 1 },
-  hash: '0123456789abcdef'.repeat(4),
+  ...{ hash: '0123456789abcdef'.repeat(4), toolUse: 'none' },
 };
 const textOf = (prompt) => (prompt.kind === 'chat' ? prompt.messages.at(-1).content : prompt.text);
 const encode = (prompt) =>
@@ -43,7 +43,8 @@ function step() {
     }
     outputs.push(output);
   }
-  parentPort.postMessage({ type: 'step', number: ++steps, outputs });
+  const packed = { places: new Float64Array(0), text: '', others: outputs };
+  parentPort.postMessage({ type: 'step', number: ++steps, outputs: packed });
 }
 
 function turn() {
