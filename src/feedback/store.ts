@@ -115,6 +115,11 @@ export class FeedbackStore implements Disposable {
     return new FeedbackStore(Database.open(path, options));
   }
 
+  /** Paths of the files of the store. */
+  get files(): string[] {
+    return this.#db.files;
+  }
+
   /** All that `body` writes is kept, or nothing of it when it throws. */
   transaction<T>(body: () => T): T {
     return this.#db.transaction(body);
