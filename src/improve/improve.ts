@@ -124,10 +124,11 @@ async function run(round: Round, out: string, hooks: RunHooks): Promise<ImproveR
     return { folder, hash: modelHash(folder) };
   });
   checkSignal(hooks);
-  const { lines } = await round.step<{ lines: string[] }>('rows', () => makeRows(round, settings));
-  for (const line of lines) note(line);
   const parts: StageParts = { round, settings, served: served.folder, hooks };
+  let lines: string[];
   try {
+    ({ lines } = await round.step<{ lines: string[] }>('rows', () => makeRows(round, settings)));
+    for (const line of lines) note(line);
     requireRows(parts, lines);
   } catch (error) {
     // It must not stand in the way of a later one.
