@@ -43,7 +43,8 @@ function step() {
     }
     outputs.push(output);
   }
-  parentPort.postMessage({ type: 'step', number: ++steps, outputs });
+  const packed = { places: new Float64Array(), text: '', others: outputs };
+  parentPort.postMessage({ type: 'step', number: ++steps, outputs: packed });
 }
 
 function turn() {
