@@ -7,6 +7,7 @@ let steps = 0;
 
 const model = {
   ...{ vocabSize: 0x110000, contextLength: 100_000, device: 'cpu', dtype: 'f32', threads: 1 },
+  toolUse: 'hermes',
   hash: '0123456789abcdef'.repeat(4),
 };
 const textOf = (prompt) => (prompt.kind === 'chat' ? prompt.messages.at(-1).content : prompt.text);
