@@ -158,7 +158,7 @@ async function run(round: Round, out: string, hooks: RunHooks): Promise<ImproveR
   return report;
 }
 
-/** Part of a round before training. One that fails there must not stand in the way of a later one. */
+/** A part of a round before training. A round that fails there leaves no folder. */
 async function beginning<T>(round: Round, run: () => Promise<T>): Promise<T> {
   try {
     return await run();

@@ -6,8 +6,8 @@ import { ApiError } from './protocol/api-error.ts';
 
 /**
  * Throws ApiError: 415 for another content type than JSON, which a web page could send without
- * being asked; 413 beyond the limit; 499 when the client is gone before the end of the body; 400 for
- * a body that is not JSON in UTF-8 or is nested too deep.
+ * being asked; 413 beyond the limit; 499 when the client is gone before the end of the body; 400
+ * for a body that is not JSON in UTF-8 or is nested too deep.
  */
 export async function readJsonBody(request: IncomingMessage, maxBytes: number): Promise<JsonValue> {
   const type = (request.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase();

@@ -67,7 +67,7 @@ export async function exportGguf(
   }
 }
 
-/** A GGUF file may lie in the folder of the model and be replaced there, the model itself may not. */
+/** A GGUF file may be replaced in the folder of the model, the files of the model may not. */
 function refuseModelFile(folder: string, path: string): void {
   const file = statSync(path, { throwIfNoEntry: false });
   if (file?.isDirectory()) {

@@ -1,7 +1,7 @@
 /**
  * What safety events say of prompts. A jailbreak is an answer, not a refusal, to a harmful prompt;
- * an over-refusal is a refused prompt without harm, unless it was refused for a harmful answer. One half of each kind, by a hash of the prompt,
- * is for evaluation alone.
+ * an over-refusal is a refused prompt without harm, unless it was refused for a harmful answer.
+ * One half of each kind, by a hash of the prompt, is for evaluation alone.
  */
 import type { SafetyEvent } from '../records.ts';
 import type { Conversations, RowPrompt } from './conversations.ts';
