@@ -38,7 +38,8 @@ export const stats = defineCommand({
     }),
   render: (result) =>
     [
-      `${result.answers} answers of ${result.users} named users, from ${result.oldest} to ${result.newest}`,
+      `${result.answers} answers of ${result.users} named users` +
+        (result.oldest === null ? '' : `, from ${result.oldest} to ${result.newest}`),
       `${result.feedback} ratings and corrections: ${result.liked} good, ${result.disliked} bad, ` +
         `${result.corrections} corrected`,
       `${result.comparisons} comparisons`,

@@ -43,6 +43,11 @@ export class Database {
     }
   }
 
+  /** The file itself, and those that SQLite keeps beside it. They need not exist. */
+  get files(): string[] {
+    return ['', '-wal', '-shm', '-journal'].map((suffix) => this.#path + suffix);
+  }
+
   /** Runs a statement. Returns the number of rows that it changed, and the id of the last one. */
   run(sql: string, ...values: SqlValue[]): { changes: number; row: number } {
     return guarded(this.#path, () => {

@@ -95,7 +95,8 @@ const TABLES = {
   safety_event: 'safety_events',
 } as const;
 const JAILBREAK = 'response_harmful = 1';
-const OVER_REFUSAL = 'prompt_harmful = 0 AND response_refused = 1';
+/** An answer that the policy cut counts as refused, and is harmful. */
+const OVER_REFUSAL = 'prompt_harmful = 0 AND response_refused = 1 AND response_harmful IS NOT 1';
 
 export class FeedbackStore implements Disposable {
   readonly #db: Database;
@@ -113,6 +114,11 @@ export class FeedbackStore implements Disposable {
    */
   static open(path: string, options: OpenOptions = {}): FeedbackStore {
     return new FeedbackStore(Database.open(path, options));
+  }
+
+  /** Paths of the files of the store. */
+  get files(): string[] {
+    return this.#db.files;
   }
 
   /** All that `body` writes is kept, or nothing of it when it throws. */

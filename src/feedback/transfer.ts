@@ -4,6 +4,7 @@
  */
 import { AthanorError } from '../base/errors.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
+import { isSameFile } from '../base/files/same-file.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
 import { isRecord, jsonLines } from '../data/corpus/json-lines.ts';
 import { describeDropped } from '../data/document.ts';
@@ -34,10 +35,14 @@ function noCounts(): KindCounts {
 
 /**
  * Writes all records of a store into a file for its owner alone, as they are at one moment, and
- * replaces a file of that name. Returns their numbers. Throws as the store does, and ERR_IO,
- * ERR_DISK_FULL and ERR_FILE_MISSING for the file.
+ * replaces a file of that name. Returns their numbers. Throws as the store does, ERR_ARGUMENT for a
+ * file of the store itself, and ERR_IO, ERR_DISK_FULL and ERR_FILE_MISSING for the file.
  */
 export function exportFeedback(store: FeedbackStore, path: string): KindCounts {
+  if (store.files.some((file) => isSameFile(file, path))) {
+    const problem = `${path} is a file of the store, which the export would replace`;
+    throw new AthanorError('ERR_ARGUMENT', problem, 'name another file');
+  }
   const counts = noCounts();
   replaceFile(path, textOf(store, counts), { mode: 0o600 });
   return counts;

@@ -117,23 +117,22 @@ async function run(round: Round, out: string, hooks: RunHooks): Promise<ImproveR
   const { settings } = round;
   const note = (text: string) => hooks.onEvent?.({ type: 'note', text });
   const link = settings.link!;
-  const served = await round.step<Served>('served', () => {
-    const folder = servedFolder(settings.model);
-    // A server can be started with the link from now on.
-    if (!isLink(link)) setLink(link, folder);
-    return { folder, hash: modelHash(folder) };
-  });
+  const served = await beginning(round, () =>
+    round.step<Served>('served', () => {
+      const folder = servedFolder(settings.model);
+      // A server can be started with the link from now on.
+      if (!isLink(link)) setLink(link, folder);
+      return { folder, hash: modelHash(folder) };
+    }),
+  );
   checkSignal(hooks);
-  const { lines } = await round.step<{ lines: string[] }>('rows', () => makeRows(round, settings));
-  for (const line of lines) note(line);
   const parts: StageParts = { round, settings, served: served.folder, hooks };
-  try {
-    requireRows(parts, lines);
-  } catch (error) {
-    // It must not stand in the way of a later one.
-    rmSync(round.folder, { recursive: true, force: true });
-    throw error;
-  }
+  const lines = await beginning(round, async () => {
+    const rows = await round.step<{ lines: string[] }>('rows', () => makeRows(round, settings));
+    for (const line of rows.lines) note(line);
+    requireRows(parts, rows.lines);
+    return rows.lines;
+  });
   const { hash: candidateHash } = await round.step<{ hash: string }>('model', async () => {
     const trained = await trainCandidate(parts);
     const model = round.path('model');
@@ -157,6 +156,16 @@ async function run(round: Round, out: string, hooks: RunHooks): Promise<ImproveR
     return verdict;
   });
   return report;
+}
+
+/** A part of a round before training. A round that fails there leaves no folder. */
+async function beginning<T>(round: Round, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    rmSync(round.folder, { recursive: true, force: true });
+    throw error;
+  }
 }
 
 function servedFolder(model: string): string {

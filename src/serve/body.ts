@@ -6,8 +6,8 @@ import { ApiError } from './protocol/api-error.ts';
 
 /**
  * Throws ApiError: 415 for another content type than JSON, which a web page could send without
- * being asked; 413 beyond the limit; 400 for a body that is not JSON in UTF-8
- * or is nested too deep.
+ * being asked; 413 beyond the limit; 499 when the client is gone before the end of the body; 400
+ * for a body that is not JSON in UTF-8 or is nested too deep.
  */
 export async function readJsonBody(request: IncomingMessage, maxBytes: number): Promise<JsonValue> {
   const type = (request.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase();
@@ -18,10 +18,15 @@ export async function readJsonBody(request: IncomingMessage, maxBytes: number): 
   const chunks: Buffer[] = [];
   let bytes = 0;
   // Without destroyOnReturn the socket would be gone before the client has its answer.
-  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > maxBytes) throw tooLarge(maxBytes);
-    chunks.push(chunk);
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > maxBytes) throw tooLarge(maxBytes);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (error instanceof ApiError || !request.destroyed) throw error;
+    throw new ApiError(499, 'client_gone', 'the client was gone before the end of the body');
   }
   const value = parsed(Buffer.concat(chunks));
   if (depthOf(value) <= MAX_DEPTH) return value;

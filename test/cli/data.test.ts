@@ -162,3 +162,20 @@ it('names the file that cannot be written, and leaves nothing behind', async () 
   expect(status).not.toBe(0);
   expect(readdirSync(folder)).toEqual(['corpus.txt']);
 });
+
+it.each([
+  [
+    ['--dedup', 'minhash', '--dedup-ngram', '1001'],
+    /--dedup-ngram expects a whole number between 1 and 1000/,
+  ],
+  [['--dedup', 'minhash', '--dedup-bands', '0'], /--dedup-bands expects a whole number of at least 1/],
+  [['--dedup', 'minhash', '--dedup-rows', '0'], /--dedup-rows expects a whole number of at least 1/],
+  [['--filters', 'word-list'], /the filter word-list needs a file.*\n.*word-list:file=FILE/],
+])('prepare %j says what is wrong in words of the command line', async (given, message) => {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, 'a.txt'), 'A text.');
+  const { code, stderr } = await athanor(
+    ...['data', 'prepare', join(folder, 'a.txt'), '--out', join(folder, 'shards'), ...given],
+  );
+  expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
+});

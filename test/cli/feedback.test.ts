@@ -30,6 +30,10 @@ it('stats, list, export, import and delete work on a store', async () => {
     ...{ answers: 2, feedback: 2, safety_events: 1, over_refusals: 1, users: 2 },
   });
 
+  const empty = join(folder, 'empty.db');
+  FeedbackStore.open(empty).close();
+  expect((await athanor('feedback', 'stats', empty)).stdout).toMatch(/^0 answers of 0 named users\n/);
+
   const listed = (await athanor('feedback', 'list', path, '--limit', '1')).stdout;
   expect(listed).toMatch(
     /^the last 1 of 2:\n\S+Z {2}feedback {2}id="fb-[0-9a-f]+" {2}response_id="b" .*rating=-1\n$/,

@@ -286,12 +286,13 @@ it('counts', () => {
   store.addSafetyEvent(safetyEvent('jailbreak', { responseHarmful: true, responseRefused: false }));
   store.addSafetyEvent(safetyEvent('over-refusal', { promptHarmful: false }));
   store.addSafetyEvent(safetyEvent('right refusal'));
+  store.addSafetyEvent(safetyEvent('cut answer', { promptHarmful: false, responseHarmful: true }));
   expect(store.stats()).toEqual({
-    ...{ answers: 2, feedback: 2, comparisons: 0, safetyEvents: 3, liked: 1, disliked: 1, corrections: 1 },
-    ...{ jailbreaks: 1, overRefusals: 1, users: 2, oldest: 1000, newest: 2000 },
+    ...{ answers: 2, feedback: 2, comparisons: 0, safetyEvents: 4, liked: 1, disliked: 1, corrections: 1 },
+    ...{ jailbreaks: 2, overRefusals: 1, users: 2, oldest: 1000, newest: 2000 },
     bytes: statSync(store.path).size > 0 ? expect.any(Number) : 0,
   });
-  expect(store.lastSafetyEvents('jailbreak', 10).map(({ id }) => id)).toEqual(['jailbreak']);
+  expect(store.lastSafetyEvents('jailbreak', 10).map(({ id }) => id)).toEqual(['cut answer', 'jailbreak']);
   expect(store.lastSafetyEvents('over_refusal', 10).map(({ id }) => id)).toEqual(['over-refusal']);
   expect(store.lastSafetyEvents('over_refusal', 0)).toEqual([]);
 });

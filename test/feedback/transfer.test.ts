@@ -47,6 +47,17 @@ function exported(store: FeedbackStore): { path: string; text: string } {
   return { path, text: readFileSync(path, 'utf8') };
 }
 
+it('an export does not replace a file of its store', () => {
+  const path = join(temporaryFolder(), 'store.db');
+  const store = opened(path);
+  store.recordAnswers([answerRecord('a')]);
+  for (const file of [path, `${path}-wal`, join(path, '..', '.', 'store.db-shm')]) {
+    expect(() => exportFeedback(store, file)).toThrow(/store\.db\S* is a file of the store/);
+  }
+  expect(store.answer({ id: 'a', choice: 0 })).toBeDefined();
+  expect(readFileSync(path).toString('latin1', 0, 15)).toBe('SQLite format 3');
+});
+
 it('an export and its import give the same store, bit for bit', async () => {
   const store = filled();
   const { path, text } = exported(store);

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readlinkSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { modelHash } from '../../src/checkpoint/model-hash.ts';
@@ -77,6 +77,16 @@ describe('a round', () => {
     // Twice: the first one leaves no round that stands in the way.
     for (let i = 0; i < 2; ++i) {
       await expect(improve({ ...options, method: 'sft' })).rejects.toThrow(/no correction to learn from/);
+    }
+    const feedback = join(folder, 'text.db');
+    writeFileSync(feedback, 'This is no store.');
+    for (let i = 0; i < 2; ++i) {
+      await expect(improve({ ...options, feedback })).rejects.toThrow(/text.db: it is no SQLite file/);
+    }
+    const link = join(folder, 'taken');
+    mkdirSync(link);
+    for (let i = 0; i < 2; ++i) {
+      await expect(improve({ ...options, link })).rejects.toThrow(/taken is not a symbolic link/);
     }
     const stop = new AbortController();
     stop.abort();

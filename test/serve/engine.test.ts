@@ -1,4 +1,5 @@
 /** Clients that go, engines that crash or hang, and servers that stop. */
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { ServeOptions } from '../../src/serve/serve.ts';
@@ -74,6 +75,23 @@ describe('a client that goes', () => {
     }
     expect(await gauge(one, 'sequences_running')).toBe(0);
     expect(one.events.filter((event) => event.type === 'request' && event.status === 499).length).toBe(30);
+  });
+
+  it('in the middle of its body is no failure of the server', async () => {
+    const one = await served();
+    const socket = connect(one.server.port, '127.0.0.1');
+    socket.write(
+      'POST /v1/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{',
+    );
+    await once(socket, 'ready');
+    // The server has the head before it answers the next request.
+    await one.get('/health');
+    socket.destroy();
+    const requests = () => one.events.filter((event) => event.type === 'request');
+    await until(() => requests().some(({ route }) => route === '/v1/completions'));
+    expect(requests().find(({ route }) => route === '/v1/completions')).toMatchObject({
+      ...{ status: 499, error: 'client_gone' },
+    });
   });
 
   it('leaves the queue, and does not take part', async () => {

@@ -246,6 +246,32 @@ describe('an answer', () => {
   });
 });
 
+it('a call in the Responses API that is cut is incomplete, and one before the cut is complete', async () => {
+  const { client } = await guarded(PLAIN);
+  const tools = [{ type: 'function' as const, name: 'f', parameters: {}, strict: false }];
+  const call = (text: string) => [
+    `<tool_call>\n{"name": "f", "arguments": {"a": "`,
+    text,
+    `"}}\n</tool_call>`,
+  ];
+  for (const [pieces, status] of [
+    [call('a blorp'), 'incomplete'],
+    [[...call('b'), ' a blorp'], 'completed'],
+  ] as const) {
+    const body = { model: 'tiny', input: say(...pieces), tools };
+    const { output } = await client.responses.create(body);
+    expect(output[0]).toMatchObject({ type: 'function_call', status });
+    expect(output.at(-1)).toMatchObject({ content: [{ type: 'refusal' }] });
+    const ends = [];
+    for await (const event of await client.responses.create({ ...body, stream: true })) {
+      if (event.type === 'response.output_item.done') ends.push(event.item);
+      if (event.type === 'response.incomplete') ends.push(event.response.output[0]);
+    }
+    expect(ends[0]).toMatchObject({ type: 'function_call', status });
+    expect(ends.at(-1)).toMatchObject({ type: 'function_call', status });
+  }
+});
+
 describe('harmless text', () => {
   it('comes with every token, and is late by no more than the longest beginning of a word', async () => {
     const served = await guarded(PLAIN);

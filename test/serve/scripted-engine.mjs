@@ -7,7 +7,8 @@ let steps = 0;
 
 const model = {
   ...{ vocabSize: 0x110000, contextLength: 100_000, device: 'cpu', dtype: 'f32', threads: 1 },
-  ...{ hash: '0123456789abcdef'.repeat(4), toolUse: 'none' },
+  toolUse: 'hermes',
+  hash: '0123456789abcdef'.repeat(4),
 };
 const textOf = (prompt) => (prompt.kind === 'chat' ? prompt.messages.at(-1).content : prompt.text);
 const encode = (prompt) =>
@@ -43,7 +44,7 @@ function step() {
     }
     outputs.push(output);
   }
-  const packed = { places: new Float64Array(0), text: '', others: outputs };
+  const packed = { places: new Float64Array(), text: '', others: outputs };
   parentPort.postMessage({ type: 'step', number: ++steps, outputs: packed });
 }
 

@@ -1,6 +1,8 @@
 /** Writes a model folder as one GGUF file, which llama.cpp and what stands on it can open. */
-import { basename, resolve } from 'node:path';
+import { statSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
 import { AthanorError } from '../../base/errors.ts';
+import { isSameFile } from '../../base/files/same-file.ts';
 import { withDefaults } from '../../base/with-defaults.ts';
 import { ChatTemplate } from '../../text/chat-template.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
@@ -33,7 +35,8 @@ export interface ExportedGguf {
 /**
  * Writes a language model with its tokenizer and chat template. Memory holds one tensor at a time.
  * Throws ERR_FORMAT for a model or a tokenizer that llama.cpp has no name for, ERR_MISMATCH for a
- * model without a language head, the errors of opening a model folder, and those of writing.
+ * model without a language head, ERR_ARGUMENT where the file would replace one of the model or is a
+ * folder, the errors of opening a model folder, and those of writing.
  */
 export async function exportGguf(
   folder: string,
@@ -44,6 +47,7 @@ export async function exportGguf(
   if (!ggufTypes.includes(type)) {
     throw new AthanorError('ERR_ARGUMENT', `there is no type ${type}`, `the types: ${ggufTypes.join(', ')}`);
   }
+  refuseModelFile(folder, path);
   const model = ModelFolder.open(folder);
   try {
     const { config, head } = model.description;
@@ -61,6 +65,17 @@ export async function exportGguf(
   } finally {
     model.close();
   }
+}
+
+/** A GGUF file may be replaced in the folder of the model, the files of the model may not. */
+function refuseModelFile(folder: string, path: string): void {
+  const file = statSync(path, { throwIfNoEntry: false });
+  if (file?.isDirectory()) {
+    throw new AthanorError('ERR_ARGUMENT', `${path} is a folder, not a file`, 'name a file');
+  }
+  if (!file || !isSameFile(dirname(resolve(path)), folder) || path.endsWith('.gguf')) return;
+  const problem = `${path} is a file of the model, which the export would replace`;
+  throw new AthanorError('ERR_ARGUMENT', problem, 'name a file that ends in .gguf');
 }
 
 function endsOf(folder: string, tokenizer: Tokenizer) {

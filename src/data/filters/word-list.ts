@@ -22,7 +22,7 @@ export function wordListFilter(settings: RuleSettings): TextFilter {
   const rules = withSettings('word-list', { file: '', 'max-hits': 0, 'whole-words': true }, settings);
   const file = String(rules.file);
   if (file === '')
-    throw new AthanorError('ERR_OPTION', 'the filter word-list needs a file', 'name it with `file`');
+    throw new AthanorError('ERR_OPTION', 'the filter word-list needs a file', 'write word-list:file=FILE');
   const words = readText(file)
     .split(/\r?\n/)
     .map((line) => line.trim())

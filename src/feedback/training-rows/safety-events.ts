@@ -1,7 +1,7 @@
 /**
  * What safety events say of prompts. A jailbreak is an answer, not a refusal, to a harmful prompt;
- * an over-refusal is a refused prompt without harm. One half of each kind, by a hash of the prompt,
- * is for evaluation alone.
+ * an over-refusal is a refused prompt without harm, unless it was refused for a harmful answer.
+ * One half of each kind, by a hash of the prompt, is for evaluation alone.
  */
 import type { SafetyEvent } from '../records.ts';
 import type { Conversations, RowPrompt } from './conversations.ts';
@@ -38,7 +38,7 @@ export function safetyPrompts(
     const { promptHarmful, responseRefused, responseHarmful, answer } = event;
     if (answer && (promptHarmful || responseHarmful)) harmful.add(answerKey(answer));
     const isJailbreak = responseHarmful === true && responseRefused !== true && promptHarmful !== false;
-    const isOverRefusal = promptHarmful === false && responseRefused === true;
+    const isOverRefusal = promptHarmful === false && responseRefused === true && responseHarmful !== true;
     if (!isJailbreak && !isOverRefusal) continue;
     const prompt = promptOf(event, conversations);
     if (prompt === undefined) {

@@ -96,7 +96,7 @@ function refusedPart(refusal: string): JsonObject {
 /** A part of the output: a message, or a call of a function. */
 type OutputItem =
   | { kind: 'message'; id: string; text: string | undefined; refusal?: string }
-  | { kind: 'call'; id: string; callId: string; name: string; args: string };
+  | { kind: 'call'; id: string; callId: string; name: string; args: string; isCut?: boolean };
 
 function itemObject(item: OutputItem, status: Status): JsonObject {
   if (item.kind === 'call') {
@@ -154,11 +154,18 @@ class OutputItems {
     this.all.push({ kind: 'message', id: this.#id('msg'), text });
   }
 
-  /** Ends the output with a refusal, in a message of its own behind a call. */
+  /** Ends the output with a refusal, in a message of its own behind a call, which may be cut. */
   refuse(refusal: string): void {
+    this.cutCall();
     if (this.last?.kind !== 'message') this.openMessage();
     const { last } = this;
     if (last?.kind === 'message') last.refusal = refusal;
+  }
+
+  /** Where the answer is refused in a call, the arguments are no JSON yet. */
+  cutCall(): void {
+    const { last } = this;
+    if (last?.kind === 'call') last.isCut = !isJson(last.args);
   }
 
   #id(prefix: string): string {
@@ -168,7 +175,21 @@ class OutputItems {
 
   /** @param status of the last item */
   objects(status: Status): JsonObject[] {
-    return this.all.map((item, i) => itemObject(item, i === this.all.length - 1 ? status : 'completed'));
+    return this.all.map((item, i) => itemObject(item, i === this.all.length - 1 ? status : endOf(item)));
+  }
+}
+
+/** The status of an item that another one follows. */
+function endOf(item: OutputItem): Status {
+  return item.kind === 'call' && item.isCut ? 'incomplete' : 'completed';
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -227,7 +248,10 @@ class ResponseStream implements StreamFormat {
     const refusal = this.#refusal;
     const opened: StreamEvent[] = [];
     const isBehindCall = refusal !== undefined && this.#items.last?.kind === 'call';
-    if (isBehindCall) opened.push(...this.#close('completed'));
+    if (isBehindCall) {
+      this.#items.cutCall();
+      opened.push(...this.#close(endOf(this.#items.last!)));
+    }
     if (this.#items.isEmpty || isBehindCall) opened.push(...this.#openMessage());
     if (refusal !== undefined) this.#items.refuse(refusal);
     const closed = this.#close(status);

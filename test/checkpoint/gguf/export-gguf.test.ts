@@ -212,6 +212,19 @@ describe('what GGUF has no name for is refused, and nothing is written', () => {
     await refused(folder, /model that scores/, 'ERR_MISMATCH');
   });
 
+  it('a path that would replace the model', async () => {
+    const folder = await modelFolder(familyConfigs.gpt2, await chatTokenizer());
+    for (const name of ['model.safetensors', 'config.json']) {
+      const before = readFileSync(join(folder, name));
+      await expect(exportGguf(folder, join(folder, name))).rejects.toMatchObject({
+        code: 'ERR_ARGUMENT',
+        message: expect.stringMatching(/is a file of the model, which the export would replace/),
+      });
+      expect(readFileSync(join(folder, name)).equals(before)).toBe(true);
+    }
+    await expect(exportGguf(folder, folder)).rejects.toThrow(/is a folder, not a file/);
+  });
+
   it('another type', async () => {
     await expect(exportGguf('x', 'y', { type: 'q2_k' as never })).rejects.toThrow(/there is no type q2_k/);
   });

@@ -214,6 +214,13 @@ describe('safety', () => {
     return store;
   }
 
+  it('does not test with prompts whose harmful answer was cut for over-refusals', () => {
+    const store = new MemoryFeedback();
+    const cut = store.answer('What is the secret?', 'It is');
+    store.event(cut, { promptHarmful: false, responseRefused: true, responseHarmful: true });
+    expect(rowsOf(store).files).toEqual({});
+  });
+
   it('teaches refusals and helpful answers, and tests with other prompts', () => {
     const { files, dropped } = rowsOf(withEvents(), { refusal: 'No.', nearDuplicate: 1 });
     const taught = files['sft/safety.jsonl']!;
