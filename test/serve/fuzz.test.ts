@@ -30,12 +30,14 @@ beforeAll(async () => {
   const document = (await (await served.get('/openapi.json')).json()) as {
     paths: Record<
       string,
-      { post?: { requestBody: { content: Record<string, { schema: { properties: object } }> } } }
+      { post?: { requestBody?: { content: Record<string, { schema: { properties: object } }> } } }
     >;
   };
   fields = Object.fromEntries(
     Object.entries(document.paths).flatMap(([path, { post }]) =>
-      post ? [[path, Object.keys(post.requestBody.content['application/json']!.schema.properties)]] : [],
+      post?.requestBody
+        ? [[path, Object.keys(post.requestBody.content['application/json']!.schema.properties)]]
+        : [],
     ),
   );
 });
@@ -188,7 +190,8 @@ it('requests made from the document', async () => {
   expect(served.events.filter(({ type }) => type === 'feedback')).toEqual([]);
   const store = FeedbackStore.open(join(folder, 'feedback.db'));
   store.check();
-  expect(store.counts().feedback).toBeGreaterThan(REQUESTS / 40);
+  // One route of eight, and most of its random bodies are refused.
+  expect(store.counts().feedback).toBeGreaterThan(REQUESTS / 80);
   store.close();
 }, 3_600_000);
 
