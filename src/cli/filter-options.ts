@@ -14,16 +14,23 @@ export const filterOptions = inGroup('Data', {
   maskPii: flag('replace e-mail and public IP addresses, phone and card numbers'),
 });
 
-/** The recipe of these options. Personal data is masked last. */
+const LIST = 'word-list';
+
+/**
+ * The recipe of these options. A list of words has its place among the filters, or is behind them;
+ * personal data is masked last.
+ */
 export function recipeOf(options: {
   filters: string | undefined;
   wordList: string | undefined;
   maskPii: boolean;
 }): FilterRecipe {
   const { filters, wordList, maskPii } = options;
+  const named: FilterRecipe = filters?.split(',').map((entry) => entry.trim()) ?? [];
+  const list = wordList === undefined ? [] : [{ name: LIST, rules: { file: wordList } } as const];
+  const hasPlace = list.length > 0 && named.includes(LIST);
   return [
-    ...(filters?.split(',').map((entry) => entry.trim()) ?? []),
-    ...(wordList === undefined ? [] : [{ name: 'word-list' as const, rules: { file: wordList } }]),
+    ...(hasPlace ? named.flatMap((entry) => (entry === LIST ? list : [entry])) : [...named, ...list]),
     ...(maskPii ? ['pii'] : []),
   ];
 }

@@ -84,6 +84,8 @@ export async function trainJudge(parts: StageParts): Promise<string | undefined>
   );
 }
 
+const RESUME = 'continue the round with `resume`';
+
 /** Runs a stage, or goes on with it, and returns its folder. */
 async function runStage(
   name: StageName,
@@ -102,12 +104,15 @@ async function runStage(
   await round.step(name, async () => {
     const resume = existsSync(join(out, 'run.json'));
     const common = { out, resume, dtype, seed, validationSplit: 0, keepCheckpoints: 1 };
-    const { interrupted, step } = await train(common);
+    const { interrupted, step } = await train(common).catch((error: unknown) => {
+      const isStopped = error instanceof AthanorError && error.code === 'ERR_INTERRUPTED';
+      throw isStopped ? new AthanorError(error.code, error.message, RESUME, { cause: error }) : error;
+    });
     if (interrupted) {
       throw new AthanorError(
         'ERR_INTERRUPTED',
         `stopped in ${name} after step ${step}, which is saved`,
-        'continue the round with `resume`',
+        RESUME,
       );
     }
     return lastFigures(out);

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { modelHash } from '../../src/checkpoint/model-hash.ts';
 import { improve, rollback } from '../../src/improve/improve.ts';
 import { readHistory } from '../../src/improve/promotion.ts';
+import type { RunEvent } from '../../src/train/loop/run-events.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
 import { quickRound, writeWorld } from '../helpers/voting.ts';
 
@@ -68,6 +69,20 @@ describe('a round', () => {
     });
     expect(report.gates).toHaveLength(5);
     expect(existsSync(join(report.round, 'ppo/report.html'))).toBe(true);
+  });
+
+  it('that is stopped before a stage has a step says how it goes on', async () => {
+    const folder = temporaryFolder();
+    const world = await writeWorld(folder);
+    const out = join(folder, 'improve');
+    const stop = new AbortController();
+    const onEvent = ({ type }: RunEvent) => type === 'start' && stop.abort();
+    const stopped = improve({ ...quickRound, ...world, out }, { signal: stop.signal, onEvent });
+    await expect(stopped).rejects.toMatchObject({
+      code: 'ERR_INTERRUPTED',
+      remedy: expect.stringMatching(/continue the round with `resume`/),
+    });
+    expect(await improve({ out, resume: true })).toMatchObject({ outcome: 'promoted' });
   });
 
   it('without anything to learn from says so', async () => {

@@ -106,7 +106,7 @@ describe('the document', () => {
       const type = response.headers.get('content-type')!.split(';')[0]!;
       const described = operation.responses[200] as { content: Record<string, object> };
       expect(Object.keys(described.content)).toContain(type);
-      expect(response.headers.get('x-request-id')).toBeTruthy();
+      expect(response.headers.get('x-request-id')).toMatch(/^(req-|chatcmpl-|cmpl-|resp_)[0-9a-f-]{20,}$/);
       expect(response.headers.get('cache-control')).toBe('no-store');
       await response.arrayBuffer();
       for (const { $ref } of Object.values(operation.responses)) {

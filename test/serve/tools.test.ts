@@ -77,7 +77,7 @@ describe.each(Object.keys(TOOL_TEMPLATES) as ToolFamily[])('a model of the famil
       ...{ index: 0, type: 'function' },
       function: { name: call.function.name, arguments: '' },
     });
-    expect(calls[0]!.id).toBeTruthy();
+    expect(calls[0]!.id).toMatch(/^(call_\w{8,}|[A-Za-z0-9]{9})$/);
     for (const piece of calls.slice(1)) {
       expect(Object.keys(piece)).toEqual(['index', 'function']);
       expect(Object.keys(piece.function!)).toEqual(['arguments']);
