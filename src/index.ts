@@ -35,6 +35,8 @@ export {
   ModelFolder,
   readModelFiles,
 } from './checkpoint/load-model.ts';
+export { type ConvertOptions, type ConvertReport, convertModel } from './checkpoint/peft/convert-model.ts';
+export { type AdapterContents, writeAdapter } from './checkpoint/peft/write-adapter.ts';
 export type { SafetensorsFile } from './checkpoint/safetensors.ts';
 export type { TensorInfo } from './checkpoint/safetensors-header.ts';
 export { type WriteModelOptions, writeModelFiles } from './checkpoint/save-model.ts';
@@ -334,6 +336,7 @@ export {
 } from './scoring/classifier.ts';
 export type { RewardFunction } from './scoring/reward-calls.ts';
 export type { Answer as ScoredAnswer, RewardSource } from './scoring/reward-source.ts';
+export { type TextLogProbs, textLogProbs } from './scoring/text-log-probs.ts';
 // Serving
 export { addKey } from './serve/access/keys.ts';
 export type { RateLimits } from './serve/access/rates.ts';

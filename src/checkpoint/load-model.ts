@@ -75,10 +75,7 @@ export class ModelFolder implements Disposable {
    * an unknown name.
    */
   read(name: string): ParameterData {
-    const entry = this.#entries.get(name);
-    if (entry === undefined) {
-      throw new AthanorError('ERR_ARGUMENT', `${this.folder} has no parameter ${JSON.stringify(name)}`);
-    }
+    const entry = this.#entry(name);
     const parts = entry.parts.flatMap((part) => {
       const place = this.#places.get(part.name);
       return place ? [parameterData(place.file.read(place.name), place.file.path, place.name)] : [];
@@ -94,6 +91,19 @@ export class ModelFolder implements Disposable {
     return first.dtype === 'f32'
       ? { dtype: 'f32', shape: entry.shape, data: transposed(first.data, rows, columns) }
       : { dtype: 'bf16', shape: entry.shape, data: transposed(first.data, rows, columns) };
+  }
+
+  /** The dtype that read() gives for a parameter. Throws as read(). */
+  dtypeOf(name: string): ParameterData['dtype'] {
+    const places = this.#entry(name).parts.flatMap((part) => this.#places.get(part.name) ?? []);
+    const isBf16 = ({ file, name: stored }: Place) => file.tensors.get(stored)!.dtype === 'BF16';
+    return places.length > 0 && places.every(isBf16) ? 'bf16' : 'f32';
+  }
+
+  #entry(name: string): LayoutEntry {
+    const entry = this.#entries.get(name);
+    if (entry !== undefined) return entry;
+    throw new AthanorError('ERR_ARGUMENT', `${this.folder} has no parameter ${JSON.stringify(name)}`);
   }
 
   /** Whether the files hold this parameter. Optional ones may be missing. */

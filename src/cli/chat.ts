@@ -2,7 +2,7 @@
 import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
-import { engineOptions, inGroup, integer, list, path, quantizeOption, text } from './options.ts';
+import { engineOptions, inGroup, integer, list, model, quantizeOption, text } from './options.ts';
 import { samplingOptions } from './sampling-options.ts';
 
 export const chat = defineCommand({
@@ -10,7 +10,7 @@ export const chat = defineCommand({
     'Answers each line of stdin and remembers the conversation. /reset forgets it, /system TEXT sets the system message, /exit ends it. On a terminal, Ctrl-C stops an answer; at the prompt it ends the program. With --json, answers appear on stderr.',
   options: {
     ...inGroup('Run', {
-      model: path('folder of the assistant', { required: true }),
+      model: model('folder of the assistant', { required: true }),
       message: list(text('message to answer instead of lines of stdin; several form one conversation')),
       system: text('text of the system message'),
     }),

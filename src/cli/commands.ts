@@ -106,6 +106,14 @@ export const commands: CommandTable = {
     summary: 'measure a model: perplexity, right answers, preferences or win rate',
     load: async () => (await import('./eval.ts')).evaluate,
   },
+  convert: {
+    summary: 'write a model anew: an adapter merged with its base, or another type of weights',
+    load: async () => (await import('./convert.ts')).convert,
+  },
+  logits: {
+    summary: 'print the log-probability of each token of a text',
+    load: async () => (await import('./logits.ts')).logits,
+  },
   export: {
     summary: 'write a model as a GGUF file, for llama.cpp',
     load: async () => (await import('./export.ts')).exportModel,

@@ -12,6 +12,7 @@ import {
   engineOptions,
   inGroup,
   integer,
+  model,
   number,
   type OptionValues,
   path,
@@ -19,9 +20,9 @@ import {
 
 const options = {
   ...inGroup('Model', {
-    model: path('folder of the model to measure'),
-    against: path('folder of the model to compare with'),
-    reward: path('folder of the reward model'),
+    model: model('folder of the model to measure'),
+    against: model('folder of the model to compare with'),
+    reward: model('folder of the reward model'),
   }),
   ...inGroup('Data', {
     data: path('folder of token shards'),

@@ -1,13 +1,13 @@
 /** `athanor export`. */
 import { defineCommand } from './command.ts';
-import { choice, inGroup, path, text } from './options.ts';
+import { choice, inGroup, model, path, text } from './options.ts';
 
 const types = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] as const;
 
 export const exportModel = defineCommand({
   description: 'Writes a model folder, with its tokenizer and chat template, as a file for llama.cpp.',
   options: inGroup('Run', {
-    model: path('folder of the model', { required: true }),
+    model: model('folder of the model', { required: true }),
     gguf: path('GGUF file to write', { required: true }),
     type: choice('type of the weights; q8_0 and q4_0 are quantized', types, { default: 'f16' }),
     name: text('name of the model in the file (default: that of the folder)'),

@@ -4,7 +4,7 @@ import { largest, readText } from '../base/files/read-file.ts';
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { notesOnStderr } from './notes.ts';
-import { engineOptions, flag, inGroup, integer, list, path, quantizeOption, text } from './options.ts';
+import { engineOptions, flag, inGroup, integer, list, model, path, quantizeOption, text } from './options.ts';
 import { samplingOptions } from './sampling-options.ts';
 
 export const generate = defineCommand({
@@ -13,7 +13,7 @@ export const generate = defineCommand({
   arguments: { '[prompts...]': 'texts to continue; without one, the model starts a new document' },
   options: {
     ...inGroup('Run', {
-      model: path('folder of the model', { required: true }),
+      model: model('folder of the model', { required: true }),
       promptFile: path('file with one more prompt per line'),
       chat: flag("treat each prompt as a user message in the model's chat template"),
       samples: integer('continuations per prompt', { default: 1, min: 1 }),
@@ -24,7 +24,7 @@ export const generate = defineCommand({
         default: 1,
         min: 1,
       }),
-      reward: path('folder of the reward model for --best-of'),
+      reward: model('folder of the reward model for --best-of'),
     }),
     ...inGroup('Sampling', {
       maxTokens: integer('largest number of new tokens', { default: 128, min: 1 }),

@@ -20,6 +20,8 @@ export interface OptionSpec<T> {
   readonly default: T | undefined;
   /** For a flag that is on by default: the description of its `--no-` form. */
   readonly negated?: string;
+  /** The folder of a model, or of an adapter, which is merged before the command runs. */
+  readonly isModel?: true;
   /** Heading of the option in the help text. */
   readonly group?: OptionGroup;
   /** The value, or undefined when the text is not a valid value. */
@@ -217,6 +219,11 @@ export function path<const E extends Extras<string>>(description: string, extras
     },
     extras,
   );
+}
+
+/** The folder of a model. For an adapter of peft the command gets the merged model. */
+export function model<const E extends Extras<string>>(description: string, extras?: E) {
+  return { ...path(description, extras), isModel: true } as const;
 }
 
 /** One of a few words. */

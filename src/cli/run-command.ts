@@ -4,6 +4,7 @@
  */
 import { AthanorError, fileError, isSystemError } from '../base/errors.ts';
 import { tolerateErrors } from '../base/tolerate-errors.ts';
+import { withMergedModels } from './adapter-models.ts';
 import { type CommandTable, commands } from './commands.ts';
 import { parseOptions } from './parse-options.ts';
 import { type Selected, selectCommand } from './program.ts';
@@ -57,7 +58,13 @@ export function exitCodeOf(error: unknown): number {
 async function run({ module, command, args }: Selected, spell: (text: string) => string): Promise<void> {
   const { values, given } = parseOptions(command, module.options);
   const { json, debug } = values as { json: boolean; debug: boolean };
-  const result = await module.run(values, { args, json, debug, given, spell });
+  const result = await module.run(await withMergedModels(values, module.options), {
+    args,
+    json,
+    debug,
+    given,
+    spell,
+  });
   const text = json ? JSON.stringify(result) : module.render?.(result);
   if (text !== undefined) process.stdout.write(`${text}\n`);
 }

@@ -4,7 +4,17 @@ import type { ServeEvent } from '../serve/protocol/events.ts';
 import { serveDefaults } from '../serve/settings.ts';
 import { defineCommand } from './command.ts';
 import { Interrupt } from './interrupt.ts';
-import { duration, engineOptions, inGroup, integer, list, path, quantizeOption, text } from './options.ts';
+import {
+  duration,
+  engineOptions,
+  inGroup,
+  integer,
+  list,
+  model,
+  path,
+  quantizeOption,
+  text,
+} from './options.ts';
 
 const { device, dtype, threads } = engineOptions;
 
@@ -88,7 +98,7 @@ export const serve = defineCommand({
     'Serves a model with the HTTP API of OpenAI: chat, completions with log-probabilities, tokens, metrics. It listens on this machine only, unless --host says otherwise. SIGHUP loads the model that --model shows now. Ctrl-C lets requests in flight end; a second one stops at once.',
   options: {
     ...inGroup('Run', {
-      model: path('folder of the model'),
+      model: model('folder of the model'),
       addKey: text(
         'make an API key of this name, print it, add its hash to --api-key-file or --admin-key-file, and end',
         {

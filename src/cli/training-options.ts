@@ -5,7 +5,7 @@
 import { MIN_TEMPERATURE } from '../generate/sampling-range.ts';
 import type { commonDefaults, tuningDefaults } from '../train/loop/settings.ts';
 import { LARGEST_SCORE, type RolloutSettings, type rolloutDefaults } from '../train/rl/settings.ts';
-import { choice, duration, flag, inGroup, integer, list, number, path, text } from './options.ts';
+import { choice, duration, flag, inGroup, integer, list, model, number, path, text } from './options.ts';
 
 /** The same keys with wider types, because another stage may have other defaults. */
 type Wide<T> = {
@@ -100,7 +100,7 @@ export function trainingOptions(defaults: CommonDefaults) {
 /** Options of the stages after pretraining: they start from a model folder and read rows. */
 export function tuningOptions(defaults: TuningDefaults) {
   return {
-    ...inGroup('Run', { model: path('folder of the model to start from (required for a new run)') }),
+    ...inGroup('Run', { model: model('folder of the model to start from (required for a new run)') }),
     ...trainingOptions(defaults),
     ...inGroup('Data', {
       onBadLine: choice('what to do with a row that cannot be used', ['skip', 'fail'], {
@@ -207,7 +207,7 @@ export function rolloutOptions(defaults: RolloutDefaults) {
       ),
     }),
     ...inGroup('Reward', {
-      reward: path('folder of the reward model'),
+      reward: model('folder of the reward model'),
       rewardFn: path('JavaScript file that exports (prompt, response, row) => number; replaces --reward'),
       rewardTimeout: duration('time in which the reward function must score one answer', {
         default: defaults.rewardTimeout,

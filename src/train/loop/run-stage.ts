@@ -20,6 +20,7 @@ import { type BegunRun, begin, newSettings, resumed } from './begin-run.ts';
 import type { BudgetOptions } from './budget.ts';
 import { checkValues } from './check-settings.ts';
 import type { TrainEvent } from './events.ts';
+import { exportAdapter } from './export-adapter.ts';
 import { changeTexts, historyOf, recordChanges, recordDerived } from './run-changes.ts';
 import type { MetricField, RunEvent } from './run-events.ts';
 import { forgetRun, readRun } from './run-file.ts';
@@ -227,7 +228,9 @@ async function train<Settings extends CommonSettings, Batch>(
     }
     if (isMainRank(context)) recordChanges(run, step, out);
     const result = await trainer.run();
-    const finished = isMainRank(context) ? await exportModel(store, settings, result, prepared, out) : {};
+    const finished = isMainRank(context)
+      ? await exportModel(store, settings, result, prepared, { ...context, out })
+      : {};
     if (isMainRank(context)) report.write();
     return { ...summary(result, stage, out), metrics: { ...result.metrics, ...finished } };
   } catch (error) {
@@ -283,14 +286,17 @@ class LiveReport {
  */
 async function exportModel<Batch>(
   store: CheckpointStore,
-  settings: CommonSettings & Partial<EpochSettings>,
+  settings: CommonSettings & Partial<EpochSettings> & { model?: string },
   result: TrainResult,
   { finish }: PreparedStage<Batch>,
-  out: string,
+  { out, console }: RunContext & { out: string },
 ): Promise<Record<string, number>> {
   const isEarly = (settings.patience ?? 0) > 0;
-  await copyModel(((isEarly && store.best()) || store.latest()!).path, out);
-  return result.interrupted ? {} : ((await finish?.()) ?? {});
+  const { path } = (isEarly && store.best()) || store.latest()!;
+  await copyModel(path, out);
+  const finished = result.interrupted ? {} : ((await finish?.()) ?? {});
+  await exportAdapter(path, out, settings, console);
+  return finished;
 }
 
 function trainerOptions<Batch>(
