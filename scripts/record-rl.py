@@ -148,6 +148,28 @@ def dpo(beta):
     return record
 
 
+def kto(beta, baseline):
+    """The formula of TRL's KTOTrainer: chosen and rejected answers with their weights."""
+    count = 9
+    sums = normal(count, scale=5, mean=-40).requires_grad_()
+    reference = (sums.detach() + normal(count, scale=4)).float().double()
+    good = torch.rand(count) < 0.5
+    ratios = sums - reference
+    chosen = 1 - F.sigmoid(beta * (ratios - baseline))
+    rejected = 1 - F.sigmoid(beta * (baseline - ratios))
+    weights = torch.where(good, 1.25, -0.75)
+    loss = torch.where(good, 1.25 * chosen, 0.75 * rejected)
+    return {
+        "beta": beta,
+        "baseline": baseline,
+        "sums": numbers(sums),
+        "reference": numbers(reference),
+        "weights": numbers(weights),
+        "rewards": numbers(beta * ratios),
+        "correct": int(torch.where(good, ratios > baseline, ratios < baseline).sum()),
+    } | differentiate(SCALE * loss.sum(), sums=sums)
+
+
 def linear_log_prob(temperature):
     """A head whose log-probabilities go into a policy loss with an entropy bonus."""
     rows, channels, vocabulary = 9, 6, 13
@@ -201,6 +223,7 @@ def main():
         "dpo": dpo(0.1),
         "linear_log_prob": [linear_log_prob(1.0), linear_log_prob(0.7)],
         "segments": segments(x),
+        "kto": [kto(0.1, 0.0), kto(0.3, 1.5)],
     }
     # One entry per line, so that a changed formula shows as a changed line.
     rows = ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in record.items())

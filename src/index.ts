@@ -115,6 +115,7 @@ export { ExampleLoader, type ExampleLoaderOptions, packExamples } from './data/r
 export { type Instruction, readInstructions } from './data/rows/instructions.ts';
 export { type LabelledOptions, type LabelledRow, readLabelled } from './data/rows/labelled.ts';
 export { type Prompt, readPrompts } from './data/rows/prompts.ts';
+export { type Rating, readRatings } from './data/rows/ratings.ts';
 export { type RowSplit, splitByPrompt } from './data/rows/row-split.ts';
 export type { RowCounts, RowOptions, RowsRead } from './data/rows/rows.ts';
 export {
@@ -397,6 +398,8 @@ export {
   type DpoKind,
   type DpoLossOptions,
   dpoLoss,
+  type KtoLossOptions,
+  ktoLoss,
   type RankingLossOptions,
   rankingLoss,
 } from './tensor/ops/preference.ts';
@@ -451,10 +454,13 @@ export { type TerminalProgressOptions, terminalProgress } from './train/loop/ter
 export { type ResumeOptions, Trainer, type TrainerOptions, type TrainResult } from './train/loop/trainer.ts';
 export { type TrainerSettings, trainerDefaults } from './train/loop/trainer-settings.ts';
 export { type DpoOptions, dpo } from './train/preference/dpo.ts';
+export { type KtoOptions, kto } from './train/preference/kto.ts';
 export { type RewardOptions, reward } from './train/preference/reward.ts';
 export {
   type DpoSettings,
   dpoDefaults,
+  type KtoSettings,
+  ktoDefaults,
   type RewardSettings,
   rewardDefaults,
 } from './train/preference/settings.ts';

@@ -25,9 +25,15 @@ PreferenceTotals dpo_loss(const DpoArgs& args) {
   return total;
 }
 
+PreferenceTotals kto_loss(const KtoArgs& args) {
+  PreferenceTotals total;
+  for (int64_t i = 0; i < args.count; ++i) preference::add_kto(args, i, total);
+  return total;
+}
+
 }  // namespace
 
 constinit const PreferenceKernels preference_kernels_table =
-    complete_table<PreferenceKernels>(ranking_loss, dpo_loss);
+    complete_table<PreferenceKernels>(ranking_loss, dpo_loss, kto_loss);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

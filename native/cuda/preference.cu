@@ -54,10 +54,22 @@ PreferenceTotals dpo_loss(const DpoArgs& args) {
   return totals<PreferenceTotals>(args.pair_count, DpoLoss{args});
 }
 
+struct KtoLoss {
+  KtoArgs args;
+
+  __device__ void operator()(PreferenceTotals& total, int64_t i) const {
+    preference::add_kto(args, i, total);
+  }
+
+  ATHANOR_INLINE void merge(PreferenceTotals& all, const PreferenceTotals& part) { merge_pairs(all, part); }
+};
+
+PreferenceTotals kto_loss(const KtoArgs& args) { return totals<PreferenceTotals>(args.count, KtoLoss{args}); }
+
 }  // namespace
 
 const PreferenceKernels& preference_kernels() {
-  static constexpr auto kTable = complete_table<PreferenceKernels>(ranking_loss, dpo_loss);
+  static constexpr auto kTable = complete_table<PreferenceKernels>(ranking_loss, dpo_loss, kto_loss);
   return kTable;
 }
 

@@ -1,5 +1,5 @@
-// Preference contract: losses over pairs of scores or of log-probabilities. f32 data; pairs are few
-// (thousands), so one thread takes them in order.
+// Preference contract: losses over pairs of scores or of log-probabilities, or over rated answers.
+// f32 data; pairs are few (thousands), so one thread takes them in order.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ enum class DpoKind { kSigmoid, kIpo, kHinge };
 
 struct PreferenceTotals {
   double loss = 0;
-  /// Pairs in the right order.
+  /// Pairs in the right order; answers on the right side of the baseline.
   double correct = 0;
 };
 
@@ -36,9 +36,20 @@ struct DpoArgs {
   DpoKind kind;
 };
 
+struct KtoArgs {
+  const float* sums;       // [count]
+  const float* reference;  // [count]
+  const float* weights;    // [count]: above 0 for a good answer, below 0 for a bad one
+  float* rewards;          // [count]: beta * (sums - reference)
+  float* dsums;            // [count] or null
+  int64_t count;
+  double beta, baseline, scale;
+};
+
 struct PreferenceKernels {
   PreferenceTotals (*ranking_loss)(const RankingArgs& args);
   PreferenceTotals (*dpo_loss)(const DpoArgs& args);
+  PreferenceTotals (*kto_loss)(const KtoArgs& args);
 };
 ATHANOR_KERNEL_FAMILY(PreferenceKernels, preference_kernels)
 

@@ -1,4 +1,4 @@
-// A pair's part of the preference losses, in f64: the formulas of every backend.
+// One pair's or answer's part of the preference losses, in f64: the formulas of every backend.
 #pragma once
 
 #include <cmath>
@@ -64,6 +64,20 @@ ATHANOR_INLINE void add_dpo(const DpoArgs& args, int64_t p, PreferenceTotals& to
   if (args.dsums == nullptr) return;
   args.dsums[p] = static_cast<float>(args.scale * slope);
   args.dsums[m + p] = static_cast<float>(-args.scale * slope);
+}
+
+/// Answer i's part: |weight| (1 - sigmoid(beta (h - baseline))), mirrored for a bad answer.
+ATHANOR_INLINE void add_kto(const KtoArgs& args, int64_t i, PreferenceTotals& total) {
+  const double h = static_cast<double>(args.sums[i]) - args.reference[i];
+  const double weight = args.scale * std::fabs(static_cast<double>(args.weights[i]));
+  const double side = args.weights[i] < 0 ? -1.0 : 1.0;
+  const double z = side * args.beta * (h - args.baseline);
+  args.rewards[i] = static_cast<float>(args.beta * h);
+  const double short_of = sigmoid(-z);
+  total.loss += weight * short_of;
+  total.correct += z > 0 ? 1 : 0;
+  if (args.dsums == nullptr) return;
+  args.dsums[i] = static_cast<float>(-weight * side * args.beta * short_of * sigmoid(z));
 }
 
 }  // namespace athanor::preference

@@ -60,4 +60,28 @@ std::tuple<double, Tensor, std::optional<Tensor>, double> dpo_loss(const DpoInpu
   return {total.loss, rewards, dsums, total.correct};
 }
 
+std::tuple<double, Tensor, std::optional<Tensor>, double> kto_loss(const KtoInputs& in) {
+  const auto& [sums, reference, weights, beta, baseline, scale, need_gradient] = in;
+  check_dtype("sums", sums, DType::kF32);
+  expect(sums.rank() == 1, ErrorCode::kShape, "expected sums to be [m] but it is ", sums.shape().text());
+  check_same(sums, reference);
+  check_dtype("weights", weights, DType::kF32);
+  check_shape("weights", weights, {sums.dim(0)});
+  expect(beta > 0, ErrorCode::kArgument, "expected beta to be above 0 but it is ", beta);
+  Tensor rewards(sums.shape(), DType::kF32, sums.device());
+  std::optional<Tensor> dsums;
+  if (need_gradient) dsums = Tensor(sums.shape(), DType::kF32, sums.device());
+  const PreferenceTotals total = preference_kernels(sums.device())
+                                     .kto_loss({.sums = sums.data<float>(),
+                                                .reference = reference.data<float>(),
+                                                .weights = weights.data<float>(),
+                                                .rewards = rewards.data<float>(),
+                                                .dsums = dsums ? dsums->data<float>() : nullptr,
+                                                .count = sums.dim(0),
+                                                .beta = beta,
+                                                .baseline = baseline,
+                                                .scale = scale});
+  return {total.loss, rewards, dsums, total.correct};
+}
+
 }  // namespace athanor::ops

@@ -38,4 +38,20 @@ struct DpoInputs {
 /// (with need_gradient) and the number of pairs with h > 0.
 std::tuple<double, Tensor, std::optional<Tensor>, double> dpo_loss(const DpoInputs& in);
 
+struct KtoInputs {
+  Tensor sums;       // f32 [m]: log-probabilities of the answers
+  Tensor reference;  // the same under the reference model
+  Tensor weights;    // f32 [m]: above 0 for a good answer, below 0 for a bad one
+  double beta;
+  double baseline;  // in nats
+  double scale;
+  bool need_gradient;
+};
+
+/// Kahneman-Tversky optimisation (Ethayarajh et al., 2024, equation 8) with h = sums - reference:
+/// scale * sum of |weight| * (1 - sigmoid(+-beta (h - baseline))), + for a good answer. Returns the
+/// loss, rewards beta h f32 [m], the gradient (with need_gradient) and the number of answers on the
+/// right side of the baseline.
+std::tuple<double, Tensor, std::optional<Tensor>, double> kto_loss(const KtoInputs& in);
+
 }  // namespace athanor::ops

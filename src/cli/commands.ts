@@ -44,6 +44,10 @@ export const commands: CommandTable = {
     summary: 'train an assistant on comparisons, with DPO',
     load: async () => (await import('./dpo.ts')).dpo,
   },
+  kto: {
+    summary: 'train an assistant on rated answers, with KTO',
+    load: async () => (await import('./kto.ts')).kto,
+  },
   generate: {
     summary: 'continue texts with a model',
     load: async () => (await import('./generate.ts')).generate,

@@ -33,9 +33,13 @@ const options = {
       default: improveDefaults.promote,
       negated: 'measure only, and leave the link as it is',
     }),
-    method: choice('what learns from votes; sft learns from corrections alone', ['dpo', 'ppo', 'sft'], {
-      default: improveDefaults.method,
-    }),
+    method: choice(
+      'what learns from votes; kto from each rating, sft from corrections alone',
+      ['dpo', 'kto', 'ppo', 'sft'],
+      {
+        default: improveDefaults.method,
+      },
+    ),
     stages: path('JSON file with settings of the stages: {"sft": {...}, "dpo": {...}, "reward": {...}}', {
       placeholder: '<file>',
     }),

@@ -1,4 +1,4 @@
-/** Trains the new model of a round: SFT on corrections, then DPO, or a reward model and PPO. */
+/** Trains the new model of a round: SFT on corrections, then DPO, KTO, or a reward model and PPO. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError } from '../base/errors.ts';
@@ -6,6 +6,7 @@ import type { JsonObject } from '../base/json.ts';
 import { readMetrics } from '../report/metrics-log.ts';
 import type { RunHooks, StageResult } from '../train/loop/run-stage.ts';
 import { dpo } from '../train/preference/dpo.ts';
+import { kto } from '../train/preference/kto.ts';
 import { reward } from '../train/preference/reward.ts';
 import { ppo } from '../train/rl/ppo.ts';
 import { sft } from '../train/sft/run.ts';
@@ -23,7 +24,7 @@ export interface StageParts {
 }
 
 /** The stages that a round has, by the name of their step and folder. */
-export const stageNames = ['sft', 'dpo', 'reward', 'ppo', 'judge'] as const;
+export const stageNames = ['sft', 'dpo', 'kto', 'reward', 'ppo', 'judge'] as const;
 type StageName = (typeof stageNames)[number];
 
 /**
@@ -33,13 +34,19 @@ type StageName = (typeof stageNames)[number];
 export function requireRows({ round, settings }: StageParts, lines: readonly string[]): void {
   const { method, feedback } = settings;
   const has = (name: string) => existsSync(join(round.path('rows'), name));
-  if (has('sft') || (method !== 'sft' && has('comparisons'))) return;
-  const wanted = method === 'sft' ? 'correction' : 'correction and no pair';
+  if (has('sft') || (method !== 'sft' && has(rowsOf(method)))) return;
+  const wanted = { sft: 'correction', kto: 'correction and no rated answer' };
+  const what = wanted[method as keyof typeof wanted] ?? 'correction and no pair';
   throw new AthanorError(
     'ERR_ARGUMENT',
-    `${feedback} has no ${wanted} to learn from after cleaning`,
+    `${feedback} has no ${what} to learn from after cleaning`,
     `collect more feedback; ${lines.join(', ') || 'the store is empty'}`,
   );
+}
+
+/** The folder of the rows that a method learns from, besides corrections. */
+function rowsOf(method: ImproveSettings['method']): string {
+  return method === 'kto' ? 'unpaired' : 'comparisons';
 }
 
 /**
@@ -50,7 +57,7 @@ export async function trainCandidate(parts: StageParts): Promise<string> {
   const { round, settings, served } = parts;
   const { method, stages } = settings;
   const data = (name: string) => join(round.path('rows'), name);
-  const [hasCorrections, hasVotes] = [existsSync(data('sft')), existsSync(data('comparisons'))];
+  const [hasCorrections, hasVotes] = [existsSync(data('sft')), existsSync(data(rowsOf(method)))];
   let model = served;
   if (hasCorrections) {
     const start = model;
@@ -60,7 +67,12 @@ export async function trainCandidate(parts: StageParts): Promise<string> {
   }
   if (method === 'sft' || !hasVotes) return model;
   const start = model;
-  const comparisons = data('comparisons');
+  const comparisons = data(rowsOf(method));
+  if (method === 'kto') {
+    return runStage('kto', parts, (common) =>
+      kto({ ...common, ...stages.kto, model: start, data: comparisons }, parts.hooks),
+    );
+  }
   if (method === 'dpo') {
     return runStage('dpo', parts, (common) =>
       dpo({ ...common, ...stages.dpo, model: start, data: comparisons }, parts.hooks),

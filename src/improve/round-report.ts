@@ -21,6 +21,7 @@ export interface RoundFindings {
 const charts = {
   sft: ['loss'],
   dpo: ['accuracy'],
+  kto: ['accuracy'],
   reward: ['accuracy'],
   ppo: ['reward'],
   judge: ['accuracy'],

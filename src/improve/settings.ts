@@ -3,7 +3,7 @@ import { AthanorError } from '../base/errors.ts';
 import { quoted } from '../base/json.ts';
 import type { FeedbackRowSettings } from '../feedback/training-rows/settings.ts';
 import { feedbackRowDefaults } from '../feedback/training-rows/settings.ts';
-import type { DpoSettings, RewardSettings } from '../train/preference/settings.ts';
+import type { DpoSettings, KtoSettings, RewardSettings } from '../train/preference/settings.ts';
 import type { PpoSettings } from '../train/rl/settings.ts';
 import type { SftSettings } from '../train/sft/settings.ts';
 
@@ -11,6 +11,7 @@ import type { SftSettings } from '../train/sft/settings.ts';
 export interface ImproveStages {
   sft?: Partial<SftSettings>;
   dpo?: Partial<DpoSettings>;
+  kto?: Partial<KtoSettings>;
   reward?: Partial<RewardSettings>;
   ppo?: Partial<PpoSettings>;
   /** Of the reward model that judges. Default: those of `reward`. */
@@ -24,8 +25,11 @@ export interface ImproveSettings {
   feedback: string;
   /** The symbolic link to set. Default: `model` if it is one, else `current` in `out`. */
   link?: string | undefined;
-  /** What learns from votes: DPO, or PPO with a reward model. `sft`: only corrections count. */
-  method: 'dpo' | 'ppo' | 'sft';
+  /**
+   * What learns from votes: DPO, or PPO with a reward model. `kto` learns from each rating, also
+   * where no other answer to the prompt has one. `sft`: only corrections count.
+   */
+  method: 'dpo' | 'kto' | 'ppo' | 'sft';
   stages: ImproveStages;
   /** How feedback becomes rows, and the share of it that is held out. */
   rows: Partial<FeedbackRowSettings>;
@@ -91,7 +95,7 @@ export function rowSettings({ rows, seed }: ImproveSettings): FeedbackRowSetting
   return { ...feedbackRowDefaults, heldOut: HELD_OUT, seed, ...rows };
 }
 
-const STAGES = ['sft', 'dpo', 'reward', 'ppo', 'judge'];
+const STAGES = ['sft', 'dpo', 'kto', 'reward', 'ppo', 'judge'];
 
 /** Throws ERR_ARGUMENT that names a setting out of range. */
 export function checkImproveSettings(settings: ImproveSettings): void {

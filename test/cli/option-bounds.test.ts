@@ -16,10 +16,12 @@ import {
   dpoDefaults,
   grpoDefaults,
   jsonl,
+  ktoDefaults,
   ppoDefaults,
   rewardDefaults,
   runDpo,
   runGrpo,
+  runKto,
   runPpo,
   runReward,
   runSft,
@@ -85,6 +87,9 @@ const stages: Record<string, (ends: Record<string, number>, out: string) => Prom
   },
   dpo: (given, out) => {
     return runDpo({ ...dpoDefaults, model: models.model, data: rows, steps: 1, ...given, out });
+  },
+  kto: (given, out) => {
+    return runKto({ ...ktoDefaults, model: models.model, data: rows, steps: 1, ...given, out });
   },
   ppo: (given, out) => {
     const { text, ...folders } = models;

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { packageRoot } from '../../src/base/package-root.ts';
 import { optionName } from '../../src/cli/options.ts';
 import type { ResumeKind, SettingRule } from '../../src/train/loop/setting-rules.ts';
-import { dpoRules, rewardRules } from '../../src/train/preference/rules.ts';
+import { dpoRules, ktoRules, rewardRules } from '../../src/train/preference/rules.ts';
 import { pretrainRules } from '../../src/train/pretrain/rules.ts';
 import { grpoRules, ppoRules } from '../../src/train/rl/rules.ts';
 import { sftRules } from '../../src/train/sft/rules.ts';
@@ -15,6 +15,7 @@ const stages: Record<string, Readonly<Record<string, SettingRule>>> = {
   sft: sftRules,
   reward: rewardRules,
   dpo: dpoRules,
+  kto: ktoRules,
   ppo: ppoRules,
   grpo: grpoRules,
 };

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { readMetrics } from '../../src/report/metrics-log.ts';
 import { trainingRecord } from '../../src/train/loop/training-record.ts';
 import { type DpoOptions, dpo } from '../../src/train/preference/dpo.ts';
+import { type KtoOptions, kto } from '../../src/train/preference/kto.ts';
 import { type RewardOptions, reward } from '../../src/train/preference/reward.ts';
 import { type GrpoOptions, grpo } from '../../src/train/rl/grpo.ts';
 import { type PpoOptions, ppo } from '../../src/train/rl/ppo.ts';
@@ -16,6 +17,7 @@ import { type SftOptions, sft } from '../../src/train/sft/run.ts';
 export const runSft = async (options: SftOptions) => trainingRecord(await sft(options));
 export const runReward = async (options: RewardOptions) => trainingRecord(await reward(options));
 export const runDpo = async (options: DpoOptions) => trainingRecord(await dpo(options));
+export const runKto = async (options: KtoOptions) => trainingRecord(await kto(options));
 export const runPpo = async (options: PpoOptions) => trainingRecord(await ppo(options));
 export const runGrpo = async (options: GrpoOptions) => trainingRecord(await grpo(options));
 
@@ -62,6 +64,13 @@ export const sftDefaults = {
 
 export const rewardDefaults = { ...tuning, centering: 0 } as const;
 
+export const ktoDefaults = {
+  ...tuning,
+  beta: 0.1,
+  loss: 'kto',
+  desirableWeight: 1,
+  undesirableWeight: 1,
+} as const;
 export const dpoDefaults = { ...tuning, beta: 0.1, loss: 'sigmoid', labelSmoothing: 0 } as const;
 
 const { validationSplit: _split, patience: _patience, ...rolloutTuning } = tuning;

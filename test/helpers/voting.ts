@@ -26,10 +26,15 @@ export interface Votes {
   wrong?: number;
   /** Corrections of each person. */
   corrections?: number;
+  /** Whether each person also rates the answers. */
+  ratings?: boolean;
 }
 
 /** Writes the store. */
-export function writeVotes(path: string, { people = 8, wrong = 0, corrections = 0 }: Votes): void {
+export function writeVotes(
+  path: string,
+  { people = 8, wrong = 0, corrections = 0, ratings = false }: Votes,
+): void {
   const store = FeedbackStore.open(path);
   const pair = (id: string, number: number): [string, string] => {
     const messages = [{ role: 'user', content: ask(number) }];
@@ -44,6 +49,10 @@ export function writeVotes(path: string, { people = 8, wrong = 0, corrections = 
       const user = `person ${i % people}`;
       const [good, bad] = pair(`own-${i}`, i);
       store.addComparison(newComparison(good, bad, { user }));
+      if (ratings) {
+        store.addFeedback(newFeedback(good, { user, rating: 1 }));
+        store.addFeedback(newFeedback(bad, { user, rating: -1 }));
+      }
       if (Math.floor(i / people) < corrections) {
         store.addFeedback(newFeedback(bad, { user, rating: null, correction: `${GOOD} ` }));
       }

@@ -71,6 +71,18 @@ describe('a round', () => {
     expect(existsSync(join(report.round, 'ppo/report.html'))).toBe(true);
   });
 
+  it('with KTO learns from each rating', async () => {
+    const folder = temporaryFolder();
+    const world = await writeWorld(folder, { ratings: true });
+    const stages = { ...quickRound.stages, kto: { epochs: 1, batchSize: 8, warmupSteps: 0 } };
+    const report = await improve({
+      ...{ ...quickRound, ...world, stages, method: 'kto', out: join(folder, 'improve') },
+    });
+    expect(report.gates).toHaveLength(5);
+    expect(existsSync(join(report.round, 'kto/report.html'))).toBe(true);
+    expect(existsSync(join(report.round, 'dpo'))).toBe(false);
+  });
+
   it('that is stopped before a stage has a step says how it goes on', async () => {
     const folder = temporaryFolder();
     const world = await writeWorld(folder);

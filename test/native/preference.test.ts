@@ -194,6 +194,57 @@ describe('rankingLoss', () => {
   });
 });
 
+describe('ktoLoss', () => {
+  const [beta, baseline] = [0.3, 0.7];
+  const answerLoss = (weight: number, h: number) =>
+    Math.abs(weight) * sigmoid(-Math.sign(weight) * beta * (h - baseline));
+  const run = (sums: ArrayLike<number>, reference: ArrayLike<number>, weights: ArrayLike<number>) =>
+    native.ktoLoss({
+      ...{ sums: f32(sums), reference: f32(reference), weights: f32(weights) },
+      ...{ beta, baseline, scale, needGradient: true },
+    });
+
+  it('has loss, rewards, gradient and count of double precision', () => {
+    forEachIsa(native, (isa) => {
+      for (const m of oddSizes) {
+        const [sums, reference] = [randomNormal(m, 5, 6, -40), randomNormal(m, 6, 6, -40)];
+        const weights = randomNormal(m, 7);
+        const h = Array.from(sums, (v, i) => v - reference[i]!);
+        const what = `${isa} ${m}`;
+        const [loss, rewards, dsums, correct] = run(sums, reference, weights);
+        const wanted = scale * h.reduce((sum, v, i) => sum + answerLoss(weights[i]!, v), 0);
+        expectClose([loss], [wanted], 1e-12, 1e-15, what);
+        expect(correct, what).toBe(h.filter((v, i) => Math.sign(weights[i]!) * (v - baseline) > 0).length);
+        expectClose(
+          rewards,
+          Float64Array.from(h, (v) => beta * v),
+          ULP,
+          0,
+          what,
+        );
+        const slopes = h.map((v, i) => {
+          const [slope] = finiteDifferences(([x]) => answerLoss(weights[i]!, x!), [v], 1e-5);
+          return scale * slope!;
+        });
+        expectClose(dsums!, slopes, 1e-6, 1e-8, what);
+      }
+    });
+  });
+
+  it('is stable far from the baseline, zero without answers, and lets through what is no number', () => {
+    const [loss, , dsums] = run([1e5, -1e5, 1e5], [0, 0, 0], [1, 1, -1]);
+    expectClose([loss], [2 * scale], 1e-15);
+    expect([...values(dsums!)].map(Math.abs)).toEqual([0, 0, 0]);
+    expect(run([], [], [])[0]).toBe(0);
+    expect(run([nan], [0], [1])[0]).toBeNaN();
+  });
+
+  it('refuses shapes that do not fit', () => {
+    expectError('ERR_SHAPE', /weights/, () => run([1, 2], [1, 2], [1]));
+    expectError('ERR_SHAPE', /\[2\].*\[1\]|\[1\].*\[2\]/, () => run([1, 2], [1], [1, 1]));
+  });
+});
+
 describe('dpoLoss', () => {
   const beta = 0.3;
   const pairLoss = (kind: DpoKind, smoothing: number, h: number): number => {

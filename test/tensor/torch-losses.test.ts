@@ -10,7 +10,7 @@ import { backward } from '../../src/tensor/autograd.ts';
 import { mul, sum } from '../../src/tensor/ops/elementwise.ts';
 import { linearLogProb } from '../../src/tensor/ops/loss.ts';
 import { gae, klPenalty, policyLoss, valueLoss, whiten } from '../../src/tensor/ops/policy.ts';
-import { type DpoKind, dpoLoss, rankingLoss } from '../../src/tensor/ops/preference.ts';
+import { type DpoKind, dpoLoss, ktoLoss, rankingLoss } from '../../src/tensor/ops/preference.ts';
 import { segmentSum } from '../../src/tensor/ops/segments.ts';
 import { parameter, type Tensor, tensor } from '../../src/tensor/tensor.ts';
 import { expectClose } from '../helpers/reference.ts';
@@ -56,6 +56,16 @@ interface DpoRecord extends Record<DpoName, Loss & { d_sums: number[] }> {
   rewards: number[];
   correct: number;
 }
+interface KtoRecord extends Loss {
+  beta: number;
+  baseline: number;
+  sums: number[];
+  reference: number[];
+  weights: number[];
+  rewards: number[];
+  correct: number;
+  d_sums: number[];
+}
 interface HeadRecord extends Loss {
   temperature: number;
   channels: number;
@@ -80,6 +90,7 @@ interface Recorded {
   kl: Record<'k1' | 'k2' | 'k3', number[]>;
   ranking: RankingRecord[];
   dpo: DpoRecord;
+  kto: KtoRecord[];
   linear_log_prob: HeadRecord[];
   segments: Loss & { sums: number[]; d_rewards: number[] };
 }
@@ -195,6 +206,19 @@ describe('against PyTorch', () => {
     close(result.rewards, rewards, 'rewards');
     expect(result.rewards.requiresGrad).toBe(false);
     expect(result.correct).toBe(correct);
+  });
+
+  it.each(torch.kto)('the KTO loss with beta $beta above a baseline of $baseline', (wanted) => {
+    const { beta, baseline } = wanted;
+    const sums = parameter(tensor(wanted.sums));
+    const [reference, weights] = [tensor(wanted.reference), tensor(wanted.weights)];
+    const result = ktoLoss(sums, reference, weights, { beta, baseline, scale });
+    backward(result.loss);
+    close(result.loss, wanted.loss, 'loss');
+    close(sums.grad!, wanted.d_sums, 'gradient');
+    close(result.rewards, wanted.rewards, 'rewards');
+    expect(result.rewards.requiresGrad).toBe(false);
+    expect(result.correct).toBe(wanted.correct);
   });
 
   it.each(torch.linear_log_prob)(

@@ -99,5 +99,29 @@ TEST(each_loss_of_direct_preference_is_its_formula) {
   }
 }
 
+TEST(the_loss_of_rated_answers_is_its_formula) {
+  constexpr size_t kCount = 2500;
+  const std::vector<float> sums = normals(kCount, 1, 4), reference = normals(kCount, 2, 4),
+                           weights = normals(kCount, 3);
+  const DeviceArray<float> x(sums), y(reference), w(weights), rewards(kCount), slopes(kCount);
+  const double beta = 0.3, baseline = 0.7, scale = 0.25;
+  const PreferenceTotals total =
+      kernels().kto_loss({x, y, w, rewards, slopes, kCount, beta, baseline, scale});
+  double loss = 0, correct = 0;
+  std::vector<double> gradient(kCount), expected_rewards(kCount);
+  for (size_t i = 0; i < kCount; ++i) {
+    const double h = static_cast<double>(sums[i]) - reference[i], side = weights[i] < 0 ? -1 : 1;
+    const double won = sigmoid(side * beta * (h - baseline)), weight = std::fabs(weights[i]);
+    loss += scale * weight * (1 - won);
+    correct += side * (h - baseline) > 0 ? 1 : 0;
+    gradient[i] = -scale * weight * side * beta * won * (1 - won);
+    expected_rewards[i] = beta * h;
+  }
+  EXPECT(near(total.loss, loss));
+  EXPECT(total.correct == correct);
+  EXPECT_CLOSE(slopes.get(), gradient, 1e-7);
+  EXPECT_CLOSE(rewards.get(), expected_rewards, 1e-7);
+}
+
 }  // namespace
 }  // namespace athanor::test

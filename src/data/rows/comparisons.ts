@@ -59,7 +59,7 @@ export function readComparisons(path: string, options?: RowOptions): Promise<Row
   return readRows(
     path,
     (row, id, counts) => {
-      const parsed = parse(row);
+      const parsed = comparisonOf(row);
       const comparison = { id, ...withoutRepeats(parsed) };
       const { prompt, completions, completionFields, inputs, ranks } = comparison;
       const pairs = rankedPairs(comparison).length;
@@ -80,7 +80,8 @@ const fields = ['prompt', 'chosen', 'rejected', 'completions', 'ranks', 'scores'
 
 type Parsed = Omit<Comparison, 'id'>;
 
-function parse(row: JsonObject): Parsed {
+/** The comparison of a row, with repeated completions. Throws BadRow. */
+export function comparisonOf(row: JsonObject): Omit<Comparison, 'id'> {
   return { ...compared(row), ...inputsOf(row) };
 }
 

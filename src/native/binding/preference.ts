@@ -27,9 +27,25 @@ export interface DpoInputs {
   needGradient: boolean;
 }
 
+export interface KtoInputs {
+  /** f32 `[m]`: log-probabilities of the answers */
+  sums: NativeTensor;
+  /** The same sums under the reference model. */
+  reference: NativeTensor;
+  /** f32 `[m]`: above 0 for a good answer, below 0 for a bad one */
+  weights: NativeTensor;
+  beta: number;
+  /** In nats. */
+  baseline: number;
+  scale: number;
+  needGradient: boolean;
+}
+
 export interface PreferenceBinding {
   /** [loss, dscores, number of pairs in the right order] */
   rankingLoss(inputs: RankingInputs): [number, NativeTensor | undefined, number];
   /** [loss, rewards, dsums, number of pairs in the right order] */
   dpoLoss(inputs: DpoInputs): [number, NativeTensor, NativeTensor | undefined, number];
+  /** [loss, rewards, dsums, number of answers on the right side of the baseline] */
+  ktoLoss(inputs: KtoInputs): [number, NativeTensor, NativeTensor | undefined, number];
 }

@@ -1,6 +1,6 @@
 /**
- * Losses over pairs: the ranking loss of a reward model, and the losses of
- * DPO over log-probabilities.
+ * Losses over pairs: the ranking loss of a reward model, and the losses of DPO over
+ * log-probabilities. KTO has a loss over single answers.
  */
 import { native } from '../../native/addon.ts';
 import type { DpoKind } from '../../native/binding/preference.ts';
@@ -90,4 +90,42 @@ export function dpoLoss(
     needGradient: needsGrad(sums),
   });
   return { loss: scalarLoss('dpoLoss', value, [sums], [dsums]), rewards: new Tensor(rewards), correct };
+}
+
+/** Coefficients of the KTO loss. */
+export interface KtoLossOptions {
+  /** Strength of the tie to the reference. */
+  beta: number;
+  /** The divergence of the policy from its reference, in nats, which good answers should exceed. */
+  baseline: number;
+  /** Factor on the sum. Default 1. */
+  scale?: number;
+}
+
+/**
+ * Kahneman-Tversky optimisation (Ethayarajh et al., 2024, equation 8): scale times the sum over
+ * answers of `weight * (1 - sigmoid(beta * (h - baseline)))`, where h is `sums - referenceSums`; of
+ * a bad answer the sigmoid's argument has the other sign. Differentiable in sums.
+ * @param sums f32 `[m]`: log-probabilities of the answers
+ * @param referenceSums f32 `[m]`: the same sums under the reference
+ * @param weights f32 `[m]`: above 0 for a good answer, below 0 for a bad one
+ * @returns loss f32 `[1]`, rewards f32 `[m]`: beta * h, and in `correct` the number of answers on the
+ * right side of the baseline
+ */
+export function ktoLoss(
+  sums: Tensor,
+  referenceSums: Tensor,
+  weights: Tensor,
+  { beta, baseline, scale = 1 }: KtoLossOptions,
+): { loss: Tensor; rewards: Tensor; correct: number } {
+  const [value, rewards, dsums, correct] = native.ktoLoss({
+    sums: sums.handle,
+    reference: referenceSums.handle,
+    weights: weights.handle,
+    beta,
+    baseline,
+    scale,
+    needGradient: needsGrad(sums),
+  });
+  return { loss: scalarLoss('ktoLoss', value, [sums], [dsums]), rewards: new Tensor(rewards), correct };
 }

@@ -1,6 +1,6 @@
 import { epochRules } from '../loop/common-rules.ts';
 import { bits, place, real, type SettingRules, word } from '../loop/setting-rules.ts';
-import type { DpoSettings, RewardSettings } from './settings.ts';
+import type { DpoSettings, KtoSettings, RewardSettings } from './settings.ts';
 
 /** The rules of the settings of reward modelling. */
 export const rewardRules: SettingRules<RewardSettings> = {
@@ -16,4 +16,13 @@ export const dpoRules: SettingRules<DpoSettings> = {
   beta: bits(real({ min: 0, exclusive: true })),
   loss: bits(word('sigmoid', 'hinge', 'ipo')),
   labelSmoothing: bits(real({ min: 0, max: 0.49 })),
+};
+
+/** The rules of the settings of KTO. */
+export const ktoRules: SettingRules<KtoSettings> = {
+  ...epochRules,
+  beta: bits(real({ min: 0, exclusive: true })),
+  loss: bits(word('kto', 'apo-zero')),
+  desirableWeight: bits(real({ min: 0, exclusive: true })),
+  undesirableWeight: bits(real({ min: 0, exclusive: true })),
 };

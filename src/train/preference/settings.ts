@@ -40,3 +40,29 @@ export const dpoDefaults = {
   loss: 'sigmoid',
   labelSmoothing: 0,
 } as const satisfies Partial<DpoSettings>;
+
+/** The settings of KTO. */
+export interface KtoSettings extends EpochSettings {
+  /** Strength of the pull towards the starting model. */
+  beta: number;
+  /**
+   * `kto`: answers should lie above or below a baseline, the divergence of the policy from its
+   * start. `apo-zero`: above or below the start itself (D'Oosterlinck et al., 2024).
+   */
+  loss: 'kto' | 'apo-zero';
+  /** Weight of good answers. */
+  desirableWeight: number;
+  /** Weight of bad answers. */
+  undesirableWeight: number;
+}
+
+/** The defaults of KtoSettings. */
+export const ktoDefaults = {
+  ...epochDefaults,
+  epochs: 1,
+  batchSize: 16,
+  beta: 0.1,
+  loss: 'kto',
+  desirableWeight: 1,
+  undesirableWeight: 1,
+} as const satisfies Partial<KtoSettings>;

@@ -9,8 +9,9 @@ import { commands } from '../../../src/cli/commands.ts';
 import { buildProgram } from '../../../src/cli/program.ts';
 import type { SettingRule } from '../../../src/train/loop/setting-rules.ts';
 import { dpo } from '../../../src/train/preference/dpo.ts';
+import { kto } from '../../../src/train/preference/kto.ts';
 import { reward } from '../../../src/train/preference/reward.ts';
-import { dpoRules, rewardRules } from '../../../src/train/preference/rules.ts';
+import { dpoRules, ktoRules, rewardRules } from '../../../src/train/preference/rules.ts';
 import { pretrainRules } from '../../../src/train/pretrain/rules.ts';
 import { pretrain } from '../../../src/train/pretrain/run.ts';
 import { grpo } from '../../../src/train/rl/grpo.ts';
@@ -112,6 +113,7 @@ const cases: Record<string, Case> = {
     wrong: [...epochs, [() => ({ normalize: absent }), /absent does not exist/]],
   },
   dpo: { run: dpo, rules: dpoRules, good: () => ({}), wrong: epochs },
+  kto: { run: kto, rules: ktoRules, good: () => ({}), wrong: epochs },
   ppo: {
     run: ppo,
     rules: ppoRules,

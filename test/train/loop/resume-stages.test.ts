@@ -115,6 +115,16 @@ const stages: Record<string, { steps: number; command: () => string[] }> = {
       return ['dpo', '--data', data, '--lora-rank', '4', ...common(), '--steps', '30'];
     },
   },
+  kto: {
+    steps: 30,
+    command: () => {
+      const data = write('ratings.jsonl', 200, (say) => {
+        const [prompt, completion] = [say(), say()];
+        return { prompt, completion, label: completion.length % 2 === 0 };
+      });
+      return ['kto', '--data', data, ...common(), '--steps', '30'];
+    },
+  },
 };
 
 describe.each(Object.keys(stages))('R39: %s, killed and resumed, ends with the same bits', (stage) => {
