@@ -1,4 +1,4 @@
-/** Trains the new model of a round: SFT on corrections, then DPO, KTO, or a reward model and PPO. */
+/** Trains the new model of a round: SFT, then DPO, KTO, or a reward model and PPO. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError } from '../base/errors.ts';

@@ -12,8 +12,8 @@ export interface EncodedRating {
   /** The prompt with its answer, up to the end token. */
   answer: ResponseSequence;
   /**
-   * The same prompt with an answer to another one. Such pairs show how far the policy has moved from
-   * its reference.
+   * The same prompt with an answer to another one. Such pairs show how far the policy has moved
+   * from its reference.
    */
   mismatched: ResponseSequence;
   isGood: boolean;

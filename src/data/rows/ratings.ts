@@ -20,8 +20,8 @@ export interface Rating {
 const fields = ['prompt', 'completion', 'label', 'chosen', 'rejected', 'paired', ...INPUT_FIELDS];
 
 /**
- * Reads rows with `prompt`, `completion` and `label` (true or false, 1 or 0), as TRL's KTOTrainer. A
- * row with `chosen` and `rejected` is a good and a bad answer. Throws as readRows does.
+ * Reads rows with `prompt`, `completion` and `label` (true or false, 1 or 0), as TRL's KTOTrainer
+ * does. A row with `chosen` and `rejected` is a good and a bad answer. Throws as readRows does.
  */
 export async function readRatings(path: string, options?: RowOptions): Promise<RowsRead<Rating>> {
   const { rows, counts } = await readRows(path, (row, id) => ratingsOf(row, id), options, fields);

@@ -109,8 +109,8 @@ export interface KtoLossOptions {
  * @param sums f32 `[m]`: log-probabilities of the answers
  * @param referenceSums f32 `[m]`: the same sums under the reference
  * @param weights f32 `[m]`: above 0 for a good answer, below 0 for a bad one
- * @returns loss f32 `[1]`, rewards f32 `[m]`: beta * h, and in `correct` the number of answers on the
- * right side of the baseline
+ * @returns loss f32 `[1]`, rewards f32 `[m]`: beta * h, and in `correct` the number of answers on
+ * the right side of the baseline
  */
 export function ktoLoss(
   sums: Tensor,

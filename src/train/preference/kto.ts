@@ -1,6 +1,6 @@
 /**
- * KTO as a function: from an assistant and rated answers to an assistant that gives more of the good
- * ones.
+ * KTO as a function: from an assistant and rated answers to an assistant that gives more of the
+ * good ones.
  */
 import { parameterCount } from '../../nn/config.ts';
 import { ratingData } from '../../scoring/encoded-ratings.ts';
