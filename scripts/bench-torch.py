@@ -45,21 +45,27 @@ class Gpt(nn.Module):
                 nn.init.normal_(parameter, std=0.02)
 
     def forward(self, ids, targets):
-        x = self.tokens(ids) + self.positions(torch.arange(ids.shape[1]))
+        x = self.tokens(ids) + self.positions(torch.arange(ids.shape[1], device=ids.device))
         for block in self.blocks:
             x = block(x)
         return F.cross_entropy(self.head(self.norm(x)).flatten(0, 1).float(), targets.flatten())
 
 
+def wait(args):
+    """A GPU works on after the call."""
+    if args.device == "cuda":
+        torch.cuda.synchronize()
+
+
 def train(args, compiled):
     torch.manual_seed(0)
-    model = Gpt(args.vocab, args.context, args.width, args.layers, args.heads)
+    model = Gpt(args.vocab, args.context, args.width, args.layers, args.heads).to(args.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
     run = torch.compile(model) if compiled else model
-    data = torch.randint(0, args.vocab, (args.batch, args.context + 1))
+    data = torch.randint(0, args.vocab, (args.batch, args.context + 1), device=args.device)
 
     def step():
-        with torch.autocast("cpu", torch.bfloat16, enabled=args.dtype == "bf16"):
+        with torch.autocast(args.device, torch.bfloat16, enabled=args.dtype == "bf16"):
             loss = run(data[:, :-1], data[:, 1:])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -68,10 +74,12 @@ def train(args, compiled):
 
     for _ in range(args.warmup):
         step()
+    wait(args)
     times = []
     for _ in range(args.steps):
         start = time.perf_counter()
         step()
+        wait(args)
         times.append(time.perf_counter() - start)
     return args.batch * args.context / min(times)
 
@@ -95,7 +103,8 @@ def generate(args):
     model = GPT2LMHeadModel(config).eval()
     if args.dtype == "bf16":
         model = model.bfloat16()
-    prompt = torch.randint(1, args.vocab, (args.batch, args.prompt))
+    model = model.to(args.device)
+    prompt = torch.randint(1, args.vocab, (args.batch, args.prompt), device=args.device)
     new = args.new_tokens
 
     def run():
@@ -103,6 +112,7 @@ def generate(args):
         with torch.inference_mode():
             model.generate(prompt, do_sample=True, top_k=0, min_new_tokens=new, max_new_tokens=new, pad_token_id=0,
                            attention_mask=torch.ones_like(prompt))
+        wait(args)
         return time.perf_counter() - start
 
     run()
@@ -112,12 +122,13 @@ def generate(args):
 def gemm(args):
     dtype = torch.bfloat16 if args.dtype == "bf16" else torch.float32
     m, n, k = (int(size) for size in args.gemm.split("x"))
-    x, w = torch.randn(m, k, dtype=dtype), torch.randn(n, k, dtype=dtype)
+    x, w = (torch.randn(rows, k, dtype=dtype, device=args.device) for rows in (m, n))
     times = []
     with torch.inference_mode():
         for _ in range(10):
             start = time.perf_counter()
             F.linear(x, w)
+            wait(args)
             times.append(time.perf_counter() - start)
     return {"flops_per_second": 2.0 * m * n * k / min(times)}
 
@@ -129,6 +140,7 @@ def main():
                               threads=0, prompt=8, new_tokens=64).items():
         parser.add_argument("--" + name.replace("_", "-"), type=int, default=default)
     parser.add_argument("--dtype", default="f32")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--gemm", default="1024x1024x1024")
     parser.add_argument("--compile", action="store_true")
     args = parser.parse_args()

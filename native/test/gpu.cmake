@@ -10,7 +10,7 @@ find_package(Threads REQUIRED)
 
 file(GLOB core CONFIGURE_DEPENDS ${native}/core/*.cpp)
 file(GLOB runtime CONFIGURE_DEPENDS ${native}/cuda/runtime/*.cu)
-add_executable(athanor_test_gpu ${native}/test/check.cpp ${native}/cuda/backend.cpp ${native}/cuda/graph.cpp ${core} ${operations} ${runtime} ${kernels} ${kernel_tests})
+add_executable(athanor_test_gpu ${native}/test/check.cpp ${native}/cuda/backend.cpp ${native}/cuda/graph.cpp ${core} ${operations} ${runtime} ${kernels} ${kernel_tests} ${instruction_tests})
 set_target_properties(athanor_test_gpu PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON)
 target_include_directories(athanor_test_gpu PRIVATE ${native} ${CUDAToolkit_INCLUDE_DIRS})
 target_compile_definitions(athanor_test_gpu PRIVATE ATHANOR_CUDA_MISSING="")

@@ -35,6 +35,7 @@ function torchShape(config: ModelConfig, engine: Engine, batchSize: number) {
     width: config.hiddenSize,
     layers: config.layers,
     heads: config.heads,
+    device: engine.device,
     threads: engine.threads,
     dtype: engine.dtype,
   };
