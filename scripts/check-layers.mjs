@@ -42,7 +42,7 @@ const sourceRooms = [
   { name: 'data', inside: ['', 'packaged', 'corpus', ['filters', 'dedup'], 'shards', 'rows'] },
   { name: 'report' },
   { name: 'generate' },
-  { name: 'checkpoint', inside: ['', ['gguf', 'peft']] },
+  { name: 'checkpoint', inside: ['', ['gguf', 'peft'], 'convert'] },
   { name: 'scoring' },
   { name: 'eval' },
   { name: 'feedback' },

@@ -1,4 +1,4 @@
-"""Records what gguf 0.19.0, llama.cpp's own package, makes of given weights in each type.
+"""Records what gguf 0.19.0, llama.cpp's own package, makes of given weights in each type, and what it reads back.
 
     python scripts/record-gguf.py
 
@@ -28,4 +28,8 @@ types = {"q8_0": "Q8_0", "q4_0": "Q4_0", "bf16": "BF16", "f16": "F16"}
 recorded = {
     name: encoded(quants.quantize(weights, GGMLQuantizationType[type_])) for name, type_ in types.items()
 }
-OUT.write_text(json.dumps({"weights": encoded(weights), **recorded}, indent=1) + "\n")
+read = {}
+for name, type_ in types.items():
+    kind = GGMLQuantizationType[type_]
+    read[name] = encoded(quants.dequantize(quants.quantize(weights, kind), kind).astype(np.float32))
+OUT.write_text(json.dumps({"weights": encoded(weights), **recorded, "read": read}, indent=1) + "\n")

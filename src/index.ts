@@ -19,6 +19,7 @@ export {
 // Checkpoints and model folders
 export { type CarriedFields, readCarriedFields } from './checkpoint/carried-fields.ts';
 export type { CheckpointContents } from './checkpoint/checkpoint-folder.ts';
+export { type ConvertOptions, type ConvertReport, convertModel } from './checkpoint/convert/convert-model.ts';
 export { type ExportedGguf, type ExportGgufOptions, exportGguf } from './checkpoint/gguf/export-gguf.ts';
 export { type GgufType, ggufTypes } from './checkpoint/gguf/gguf-types.ts';
 export {
@@ -35,7 +36,6 @@ export {
   ModelFolder,
   readModelFiles,
 } from './checkpoint/load-model.ts';
-export { type ConvertOptions, type ConvertReport, convertModel } from './checkpoint/peft/convert-model.ts';
 export { type AdapterContents, writeAdapter } from './checkpoint/peft/write-adapter.ts';
 export type { SafetensorsFile } from './checkpoint/safetensors.ts';
 export type { TensorInfo } from './checkpoint/safetensors-header.ts';

@@ -47,7 +47,7 @@ async function mergedFolder(folder: string): Promise<string> {
     process.stderr.write(`${place}; the merged model is in ${out}\n`);
     return out;
   }
-  const { convertModel } = await import('../checkpoint/peft/convert-model.ts');
+  const { convertModel } = await import('../checkpoint/convert/convert-model.ts');
   await createFolder(out, (temporary) => convertModel(folder, { out: temporary, base }));
   process.stderr.write(`${place}; the merged model was written to ${out}\n`);
   return out;

@@ -6,7 +6,7 @@ import { elementCount, f32FromBf16, type ParameterData } from '../tensor-data.ts
 import type { GgufTensor, GgufValue } from './gguf-file.ts';
 import { byteLength, encodeTensor, fitsRows, type GgufType, tensorTypes } from './gguf-types.ts';
 
-interface GgufFamily {
+export interface GgufFamily {
   /** Parts of a block by in-memory name; a list names what the stacked part is divided into. */
   readonly block: Readonly<Record<string, string | readonly string[]>>;
   /** Whether llama.cpp rotates neighbouring values of a head, and files have the rows so. */
@@ -29,7 +29,7 @@ const decoderBlock = {
 const rms = 'attention.layer_norm_rms_epsilon';
 
 /** By the architecture of llama.cpp, whose names are those of Athanor's families. */
-const families: Readonly<Record<string, GgufFamily>> = {
+export const ggufFamilies: Readonly<Record<string, GgufFamily>> = {
   gpt2: {
     block: { ...decoderBlock, 'attention.qkv': 'attn_qkv', 'mlp.up': 'ffn_up' },
     interleaved: false,
@@ -41,7 +41,7 @@ const families: Readonly<Record<string, GgufFamily>> = {
   smollm3: { block: decoderBlock, interleaved: true, epsilon: rms },
 };
 
-const trunk: Readonly<Record<string, string>> = {
+export const ggufTrunk: Readonly<Record<string, string>> = {
   token_embedding: 'token_embd',
   position_embedding: 'position_embd',
   final_norm: 'output_norm',
@@ -54,12 +54,12 @@ const UNROTATED_EVERY = 4;
 /** Throws ERR_FORMAT for a model that llama.cpp has no architecture for. */
 function familyOf(config: ModelConfig): GgufFamily {
   const { architecture, layers, heads, kvHeads, headDim, hiddenSize } = config;
-  const family = families[architecture];
+  const family = ggufFamilies[architecture];
   const fail = (problem: string) =>
     new AthanorError(
       'ERR_FORMAT',
       `GGUF has no architecture for ${problem}`,
-      `those that can be written: ${Object.keys(families).join(', ')}`,
+      `those that can be written: ${Object.keys(ggufFamilies).join(', ')}`,
     );
   if (!family) throw fail(`the family ${architecture}`);
   if (architecture === 'smollm3') {
@@ -108,7 +108,7 @@ export function modelTensors(folder: ModelFolder, type: GgufType): GgufTensor[] 
   const family = familyOf(config);
   return [...folder.shapes].flatMap(([name, shape]) => {
     const [, layer, part = '', kind = ''] = /^(?:blocks\.(\d+)\.)?(.+)\.(weight|bias)$/.exec(name)!;
-    const names = [(layer === undefined ? trunk : family.block)[part] ?? []].flat();
+    const names = [(layer === undefined ? ggufTrunk : family.block)[part] ?? []].flat();
     if (names.length === 0) throw new AthanorError('ERR_INTERNAL', `GGUF has no name for ${name}`);
     const rows = names.length === 1 ? [shape[0]!] : stackedRows(config, part)!;
     let begin = 0;

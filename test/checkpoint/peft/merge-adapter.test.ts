@@ -3,9 +3,9 @@ import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../../../src/base/package-root.ts';
+import { convertModel } from '../../../src/checkpoint/convert/convert-model.ts';
 import { loadModel, loadScoringModel } from '../../../src/checkpoint/gpt-folder.ts';
 import { readDescription } from '../../../src/checkpoint/load-model.ts';
-import { convertModel } from '../../../src/checkpoint/peft/convert-model.ts';
 import { SafetensorsFile } from '../../../src/checkpoint/safetensors.ts';
 import { noGrad } from '../../../src/tensor/autograd.ts';
 import { scope, tensor } from '../../../src/tensor/tensor.ts';

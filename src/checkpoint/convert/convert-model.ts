@@ -1,17 +1,24 @@
-/** Writes a model anew: of an adapter the merged model, and with another type of weights. */
-import { existsSync } from 'node:fs';
+/**
+ * Writes a model anew: of an adapter the merged model, of a GGUF file a folder, and with another type
+ * of weights.
+ */
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { AthanorError } from '../../base/errors.ts';
 import { isWithin } from '../../base/files/same-file.ts';
 import type { ModelDescription } from '../../nn/config-json.ts';
-import { readCarriedFields } from '../carried-fields.ts';
+import { type CarriedFields, readCarriedFields } from '../carried-fields.ts';
+import { GgufFile, isGguf } from '../gguf/gguf-reader.ts';
+import { importedModel } from '../gguf/import-gguf.ts';
+import { importedTokenizer } from '../gguf/import-tokenizer.ts';
 import { ModelFolder } from '../load-model.ts';
+import { isAdapterFolder } from '../peft/adapter-config.ts';
+import { AdapterFolder } from '../peft/adapter-folder.ts';
+import { baseFolderOf } from '../peft/base-folder.ts';
+import { mergedModel } from '../peft/merge-adapter.ts';
 import { writeModelFiles } from '../save-model.ts';
 import type { TensorSource } from '../tensor-data.ts';
-import { isAdapterFolder } from './adapter-config.ts';
-import { AdapterFolder } from './adapter-folder.ts';
-import { baseFolderOf } from './base-folder.ts';
-import { mergedModel } from './merge-adapter.ts';
 
 export interface ConvertOptions {
   /** The folder to write. It must not hold a model. */
@@ -36,8 +43,8 @@ export type ConvertReport = {
 };
 
 /**
- * Writes the model of a folder, or of a peft adapter together with its base model, into a new
- * folder of Hugging Face. Throws ERR_ARGUMENT when `out` holds a model, ERR_OPTION for `base`
+ * Writes the model of a folder, of a GGUF file, or of a peft adapter together with its base model,
+ * into a new folder of Hugging Face. Throws ERR_ARGUMENT when `out` holds a model, ERR_OPTION for `base`
  * beside a model, and the errors of reading and writing.
  */
 export async function convertModel(model: string, options: ConvertOptions): Promise<ConvertReport> {
@@ -53,13 +60,15 @@ export async function convertModel(model: string, options: ConvertOptions): Prom
       'leave `base` out',
     );
   }
+  if (isGguf(model)) return fromGguf(model, options);
   const files = ModelFolder.open(model);
   try {
     const parameters = [...files.shapes].map(([name, shape]): [string, TensorSource] => [
       name,
       { dtype: files.dtypeOf(name), shape, data: () => files.read(name).data },
     ]);
-    return await write(files.description, parameters, { ...options, from: model, tokenizer: model });
+    const fields = readCarriedFields(model);
+    return await write(files.description, parameters, { ...options, fields, tokenizer: model });
   } finally {
     files.close();
   }
@@ -73,7 +82,8 @@ async function mergeAdapter(folder: string, options: ConvertOptions): Promise<Co
     try {
       const { description, parameters } = mergedModel(base, adapter);
       const tokenizer = existsSync(join(folder, 'tokenizer.json')) ? folder : from;
-      return { ...(await write(description, parameters, { ...options, from, tokenizer })), base: from };
+      const fields = readCarriedFields(from);
+      return { ...(await write(description, parameters, { ...options, fields, tokenizer })), base: from };
     } finally {
       base.close();
     }
@@ -82,18 +92,33 @@ async function mergeAdapter(folder: string, options: ConvertOptions): Promise<Co
   }
 }
 
+async function fromGguf(path: string, options: ConvertOptions): Promise<ConvertReport> {
+  const files = mkdtempSync(join(tmpdir(), 'athanor-tokenizer-'));
+  try {
+    using file = new GgufFile(path);
+    const { description, parameters } = importedModel(file);
+    const { files: tokenizer, generationConfig } = importedTokenizer(file);
+    for (const [name, value] of Object.entries(tokenizer)) {
+      writeFileSync(join(files, name), `${JSON.stringify(value, undefined, 2)}\n`);
+    }
+    const fields = { config: generationConfig, generation: generationConfig };
+    return await write(description, parameters, { ...options, fields, tokenizer: files });
+  } finally {
+    rmSync(files, { recursive: true, force: true });
+  }
+}
+
 interface Sources extends ConvertOptions {
-  /** The folder with the configuration. */
-  from: string;
+  fields: CarriedFields;
   tokenizer: string;
 }
 
 async function write(
   { config, head, labels, padTokenId, scoreToken }: ModelDescription,
   parameters: [string, TensorSource][],
-  { out, from, tokenizer, dtype }: Sources,
+  { out, fields, tokenizer, dtype }: Sources,
 ): Promise<ConvertReport> {
-  const { config: configFields, generation: generationConfig } = readCarriedFields(from);
+  const { config: configFields, generation: generationConfig } = fields;
   const written = await writeModelFiles(out, {
     config,
     parameters,
