@@ -1,6 +1,6 @@
 /**
- * Writes a model anew: of an adapter the merged model, of a GGUF file a folder, and with another type
- * of weights.
+ * Writes a model anew: of an adapter the merged model, of a GGUF file a folder, and with another
+ * type of weights.
  */
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -44,8 +44,8 @@ export type ConvertReport = {
 
 /**
  * Writes the model of a folder, of a GGUF file, or of a peft adapter together with its base model,
- * into a new folder of Hugging Face. Throws ERR_ARGUMENT when `out` holds a model, ERR_OPTION for `base`
- * beside a model, and the errors of reading and writing.
+ * into a new folder of Hugging Face. Throws ERR_ARGUMENT when `out` holds a model, ERR_OPTION for
+ * `base` beside a model, and the errors of reading and writing.
  */
 export async function convertModel(model: string, options: ConvertOptions): Promise<ConvertReport> {
   const { out } = options;

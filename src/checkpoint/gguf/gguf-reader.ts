@@ -120,7 +120,7 @@ function fromBlocks(
     Uint16Array.from({ length: count / weights }, (_, i) => view.getUint16(i * size, true)),
   );
   const out = new Float32Array(count);
-  scales.forEach((scale, i) => decode(out, i * weights, i * size + 2, scale));
+  for (const [i, scale] of scales.entries()) decode(out, i * weights, i * size + 2, scale);
   return out;
 }
 
@@ -195,7 +195,7 @@ const scalars: Readonly<Record<number, (cursor: Cursor) => GgufMetadata>> = {
 };
 const ARRAY = 9;
 
-function valueOf(cursor: Cursor, kind: number, depth = 0): GgufMetadata {
+function metadataValue(cursor: Cursor, kind: number, depth = 0): GgufMetadata {
   const read = scalars[kind];
   if (read) return read(cursor);
   if (kind !== ARRAY || depth > 3) throw damaged(cursor.path, `it has a value of kind ${kind}`);
@@ -204,7 +204,7 @@ function valueOf(cursor: Cursor, kind: number, depth = 0): GgufMetadata {
   // Every item takes a byte at least.
   if (count > cursor.size - cursor.place) throw damaged(cursor.path, 'a list goes beyond its end');
   const items: GgufMetadata[] = [];
-  for (let i = 0; i < count; i++) items.push(valueOf(cursor, item, depth + 1));
+  for (let i = 0; i < count; i++) items.push(metadataValue(cursor, item, depth + 1));
   return items;
 }
 
@@ -227,7 +227,7 @@ function readHeader(cursor: Cursor): Pick<GgufFile, 'metadata' | 'tensors'> {
   const metadata = new Map<string, GgufMetadata>();
   for (let i = 0; i < keys; i++) {
     const key = cursor.text();
-    metadata.set(key, valueOf(cursor, cursor.u32()));
+    metadata.set(key, metadataValue(cursor, cursor.u32()));
   }
   const infos = Array.from({ length: tensorCount }, () => tensorInfo(cursor));
   const alignment = metadata.get('general.alignment') ?? 32;
