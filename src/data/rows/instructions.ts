@@ -1,4 +1,4 @@
-/** Instructions with the answers to learn, in three common formats. */
+/** Instructions with the answers to learn, in four common formats. */
 import type { JsonObject } from '../../base/json.ts';
 import type { Message, TemplateInputs } from '../../text/chat-template.ts';
 import { kindOf } from '../corpus/json-lines.ts';
@@ -14,6 +14,7 @@ import {
   readRows,
   textField,
 } from './rows.ts';
+import { shareGptMessages } from './share-gpt.ts';
 import { INPUT_FIELDS, inputsOf } from './template-inputs.ts';
 
 /** A dialogue to learn from. */
@@ -25,11 +26,14 @@ export interface Instruction {
   inputs?: TemplateInputs;
 }
 
-const fields = ['messages', 'prompt', 'completion', 'instruction', 'input', 'output', ...INPUT_FIELDS];
+const fields = [
+  ...['messages', 'conversations', 'system', 'prompt', 'completion', 'instruction', 'input', 'output'],
+  ...INPUT_FIELDS,
+];
 
 /**
- * Reads rows with `messages` (OpenAI), with `prompt` and `completion`, or with `instruction`,
- * `input` and `output` (Alpaca). Throws as readRows does.
+ * Reads rows with `messages` (OpenAI), with `conversations` (ShareGPT), with `prompt` and
+ * `completion`, or with `instruction`, `input` and `output` (Alpaca). Throws as readRows does.
  */
 export function readInstructions(path: string, options?: RowOptions): Promise<RowsRead<Instruction>> {
   return readRows(
@@ -60,6 +64,9 @@ function completed(row: JsonObject): JsonObject {
 
 function instructionMessages(row: JsonObject, counts: RowCounts): Message[] {
   if (has(row, 'messages')) return endingWithAnswer(messagesOf(row.messages, 'messages'), counts);
+  if (has(row, 'conversations')) {
+    return endingWithAnswer(messagesOf(shareGptMessages(row), 'conversations'), counts);
+  }
   if (has(row, 'prompt')) {
     return [...promptOf(row.prompt, 'prompt'), answerOf(row, 'completion')];
   }

@@ -47,6 +47,24 @@ describe('instructions', () => {
       { prompt: [system('s'), user('a')], completion: [assistant('b')] },
       [system('s'), user('a'), assistant('b')],
     ],
+    [
+      'conversations of ShareGPT',
+      {
+        system: 's',
+        conversations: [
+          { from: 'human', value: 'a' },
+          { from: 'gpt', value: 'b' },
+          { from: 'user', value: 'c' },
+          { from: 'chatgpt', value: 'd' },
+        ],
+      },
+      [system('s'), user('a'), assistant('b'), user('c'), assistant('d')],
+    ],
+    [
+      'conversations in the form of messages',
+      { conversations: [user('a'), assistant('b')] },
+      [user('a'), assistant('b')],
+    ],
     ['instruction and output', { instruction: 'a', input: '', output: 'b' }, [user('a'), assistant('b')]],
     [
       'instruction, input and output',
@@ -158,6 +176,12 @@ describe('instructions', () => {
       'bad_row',
       { prompt: 'a', completion: [assistant('b'), assistant('c')] },
       /"completion" is not one message/,
+    ],
+    [
+      'a speaker of ShareGPT who is not known',
+      'bad_row',
+      { conversations: [{ from: 'narrator', value: 'a' }] },
+      /turn 1 is from "narrator", not from one of human, user, gpt/,
     ],
     ['no output', 'bad_row', { instruction: 'a', output: null }, /"output" is null, not a text/],
     ['an input that is a list', 'bad_row', { instruction: 'a', input: [], output: 'b' }, /"input" is a list/],
