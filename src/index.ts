@@ -314,6 +314,7 @@ export {
   SafetyPolicy,
   type Side,
 } from './safety/policy.ts';
+export type { ReadingLimit } from './safety/reading-limit.ts';
 export type { OnProgress, ResponseCheck } from './safety/response-check.ts';
 // Scoring
 export { type BestCompletion, type BestOfOptions, bestOf } from './scoring/best-of.ts';

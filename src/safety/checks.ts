@@ -4,6 +4,7 @@ import type { Message } from '../text/chat-template.ts';
 import type { ClassifierQuestion, ClassifierThreadSettings } from './classifier-messages.ts';
 import { type ClassifierSource, ClassifierThread } from './classifier-thread.ts';
 import type { PolicyCategory, PolicyClassifier, SafetyPolicy, Side } from './policy.ts';
+import { type ReadingLimit, withinLimit } from './reading-limit.ts';
 import { ResponseCheck } from './response-check.ts';
 import { scanTexts } from './text-scan.ts';
 
@@ -84,36 +85,40 @@ export class SafetyChecks {
 
   /**
    * Checks what a user sent: each message, and all of them as one text. Throws AthanorError when a
-   * classifier gives no answer.
+   * classifier gives no answer, and the reason of a limit's signal.
    */
-  async checkPrompt(messages: readonly Message[]): Promise<SafetyVerdict> {
+  async checkPrompt(messages: readonly Message[], limit?: ReadingLimit): Promise<SafetyVerdict> {
     if (!this.policy.checks('prompt')) return { harmful: null, refused: false, findings: [] };
-    const texts = messages.map(textOf);
-    const whole = texts.length > 1 ? [...texts, texts.join('\n\n')] : texts;
-    const findings = this.findingsOf(await scanTexts(this.policy, whole), 'prompt');
-    const own = messages.filter(({ role }) => role === 'user' || role === 'tool').map(textOf);
-    const read = texts.length > 1 ? [...own, texts.join('\n\n')] : texts;
-    findings.push(...(await this.#classified(read, messages, 'prompt')));
-    return this.verdict('prompt', findings);
+    return withinLimit(limit, async (signal) => {
+      const texts = messages.map(textOf);
+      const whole = texts.length > 1 ? [...texts, texts.join('\n\n')] : texts;
+      const findings = this.findingsOf(await scanTexts(this.policy, whole, signal), 'prompt');
+      const own = messages.filter(({ role }) => role === 'user' || role === 'tool').map(textOf);
+      const read = texts.length > 1 ? [...own, texts.join('\n\n')] : texts;
+      findings.push(...(await this.#classified(read, messages, 'prompt', signal)));
+      return this.verdict('prompt', findings);
+    });
   }
 
   /**
    * Checks an answer while it is written.
    * @param messages what it answers
    */
-  response(messages: readonly Message[]): ResponseCheck {
-    return new ResponseCheck(this, messages);
+  response(messages: readonly Message[], limit?: ReadingLimit): ResponseCheck {
+    return new ResponseCheck(this, messages, limit);
   }
 
   /** What all categories say of texts, whatever side they are for. Throws as checkPrompt. */
-  async moderate(texts: readonly string[]): Promise<ModerationScores[]> {
+  async moderate(texts: readonly string[], limit?: ReadingLimit): Promise<ModerationScores[]> {
     const { categories } = this.policy;
     const questions = texts.flatMap((text) =>
       this.classifiers.map((_, classifier) => ({ classifier, input: { text } })),
     );
-    const probabilities = await this.#score(questions);
     const listed: Set<number>[] = [];
-    for (const text of texts) listed.push(await scanTexts(this.policy, [text]));
+    const probabilities = await withinLimit(limit, async (signal) => {
+      for (const text of texts) listed.push(await scanTexts(this.policy, [text], signal));
+      return this.#score(questions, signal);
+    });
     return texts.map((_, t) => {
       const scores = new Float64Array(categories.length);
       const hits = new Set<number>();
@@ -146,20 +151,27 @@ export class SafetyChecks {
     messages: readonly Message[],
     text: string,
     isWhole: boolean,
+    limit?: ReadingLimit,
   ): Promise<SafetyFinding[]> {
     const dialogue = [...messages, { role: 'assistant', content: text }];
-    const [found, refusal] = await Promise.all([
-      this.#classified([text], dialogue, 'response'),
-      isWhole ? this.#refusalIn(text, dialogue) : [],
-    ]);
-    return [...found, ...refusal];
+    return withinLimit(limit, async (signal) => {
+      const [found, refusal] = await Promise.all([
+        this.#classified([text], dialogue, 'response', signal),
+        isWhole ? this.#refusalIn(text, dialogue, signal) : [],
+      ]);
+      return [...found, ...refusal];
+    });
   }
 
-  async #refusalIn(text: string, dialogue: readonly Message[]): Promise<SafetyFinding[]> {
+  async #refusalIn(
+    text: string,
+    dialogue: readonly Message[],
+    signal: AbortSignal | undefined,
+  ): Promise<SafetyFinding[]> {
     if (!this.#refusals) return [];
     const { threshold, reads } = this.#refusals;
     const input = reads === 'text' ? { text } : { messages: dialogue };
-    const [value] = await this.#score([{ classifier: this.classifiers.length, input }]);
+    const [value] = await this.#score([{ classifier: this.classifiers.length, input }], signal);
     if (value! < threshold) return [];
     return [{ category: REFUSALS, kind: 'refusal_classifier', on: 'response', value: value!, threshold }];
   }
@@ -208,14 +220,16 @@ export class SafetyChecks {
     texts: readonly string[],
     messages: readonly Message[],
     on: Side,
+    signal: AbortSignal | undefined,
   ): Promise<SafetyFinding[]> {
     const questions: ClassifierQuestion[] = [];
+    const grows = on === 'response';
     this.classifiers.forEach(({ category, reads }, classifier) => {
       if (!this.policy.categories[category]!.on.includes(on)) return;
-      if (reads === 'messages') questions.push({ classifier, input: { messages } });
-      else questions.push(...texts.map((text) => ({ classifier, input: { text } })));
+      if (reads === 'messages') questions.push({ classifier, input: { messages }, grows });
+      else questions.push(...texts.map((text) => ({ classifier, input: { text }, grows })));
     });
-    const probabilities = await this.#score(questions);
+    const probabilities = await this.#score(questions, signal);
     const highest = new Map<number, number>();
     questions.forEach(({ classifier }, i) => {
       highest.set(classifier, Math.max(highest.get(classifier) ?? 0, probabilities[i]!));
@@ -229,8 +243,8 @@ export class SafetyChecks {
     });
   }
 
-  async #score(questions: readonly ClassifierQuestion[]): Promise<number[]> {
-    return questions.length === 0 ? [] : this.#source!.score(questions);
+  async #score(questions: readonly ClassifierQuestion[], signal: AbortSignal | undefined): Promise<number[]> {
+    return questions.length === 0 ? [] : this.#source!.score(questions, signal);
   }
 }
 

@@ -2,9 +2,11 @@
 import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { JsonObject } from '../base/json.ts';
+import type { ReadingLimit } from '../safety/reading-limit.ts';
 import type { Rates } from './access/rates.ts';
 import type { AnswerFormat, AnswerHead, Part, Usage } from './api/answers.ts';
 import type { GenerationRequest } from './api/generation-request.ts';
+import { whileClientWaits } from './client-limit.ts';
 import { EventStream } from './event-stream.ts';
 import { AnswerRecorder } from './feedback/recorder.ts';
 import type { StoreHost } from './feedback/store-host.ts';
@@ -31,6 +33,8 @@ export interface GenerationContext {
   feedback: StoreHost | undefined;
   /** Undefined without a safety policy. */
   safety: Safety | undefined;
+  /** Seconds of one reading by classifiers. */
+  checkSeconds: number;
 }
 
 /** One request of HTTP. */
@@ -45,7 +49,19 @@ export interface Exchange {
  * Answers a request. Returns the whole answer; undefined when it was streamed. Throws ApiError
  * before anything was sent.
  */
-export async function answer(
+export function answer(
+  context: GenerationContext,
+  request: GenerationRequest,
+  format: AnswerFormat,
+  exchange: Exchange,
+): Promise<JsonObject | undefined> {
+  return whileClientWaits(exchange.response, context.checkSeconds, (limit) =>
+    answerWithin(limit, context, request, format, exchange),
+  );
+}
+
+async function answerWithin(
+  limit: ReadingLimit,
   context: GenerationContext,
   request: GenerationRequest,
   format: AnswerFormat,
@@ -70,7 +86,7 @@ export async function answer(
     fingerprint: `fp_${host.model.hash.slice(0, 12)}`,
   };
   record.id = head.id;
-  const screen = await screenOf(context, request, record);
+  const screen = await screenOf(context, request, record, limit);
   checkRoom(context, request);
   const promptTokens = prompts.reduce((sum, { length }) => sum + length, 0);
   const most = jobs.reduce(
@@ -117,9 +133,10 @@ function screenOf(
   { safety, host }: GenerationContext,
   { prompts, n, user }: GenerationRequest,
   { id, client }: RequestRecord,
+  limit: ReadingLimit,
 ): Promise<RequestScreen> | undefined {
   const sender = { client: client ?? null, user: user ?? null };
-  return safety && RequestScreen.of(safety, { id, ...sender, prompts, n }, host);
+  return safety && RequestScreen.of(safety, { id, ...sender, prompts, n }, host, limit);
 }
 
 /** Throws ApiError of status 404 for the name of another model. */

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { JsonObject } from '../base/json.ts';
 import type { SafetyEvent, Sender } from '../feedback/records.ts';
 import { isRefusal, type SafetyChecks, type SafetyFinding, type SafetyVerdict } from '../safety/checks.ts';
+import type { ReadingLimit } from '../safety/reading-limit.ts';
 import type { ResponseCheck } from '../safety/response-check.ts';
 import type { Message } from '../text/chat-template.ts';
 import type { Part } from './api/answers.ts';
@@ -44,31 +45,41 @@ export class RequestScreen {
   readonly #request: ScreenedRequest;
   readonly #modelHash: string;
   readonly #prompts: readonly ScreenedPrompt[];
+  readonly #limit: ReadingLimit;
 
   private constructor(
     safety: Safety,
     request: ScreenedRequest,
     modelHash: string,
     prompts: readonly ScreenedPrompt[],
+    limit: ReadingLimit,
   ) {
+    this.#limit = limit;
     this.#safety = safety;
     this.#request = request;
     this.#modelHash = modelHash;
     this.#prompts = prompts;
   }
 
-  /** Checks the prompts. Throws AthanorError when a classifier gives no answer. */
-  static async of(safety: Safety, request: ScreenedRequest, host: EngineHost): Promise<RequestScreen> {
+  /**
+   * Checks the prompts. Throws AthanorError when a classifier gives no answer, and as the limit says.
+   */
+  static async of(
+    safety: Safety,
+    request: ScreenedRequest,
+    host: EngineHost,
+    limit: ReadingLimit,
+  ): Promise<RequestScreen> {
     const conversations: (readonly Message[])[] = [];
     // One after another: the engine thread has a limit of questions that wait.
     for (const prompt of request.prompts) conversations.push(await messagesOf(prompt, host));
     const prompts = await Promise.all(
       conversations.map(async (messages) => ({
         messages,
-        verdict: await safety.checks.checkPrompt(messages),
+        verdict: await safety.checks.checkPrompt(messages, limit),
       })),
     );
-    const screen = new RequestScreen(safety, request, host.model.hash, prompts);
+    const screen = new RequestScreen(safety, request, host.model.hash, prompts, limit);
     for (const { messages, verdict } of prompts) if (verdict.refused) screen.#reportPrompt(messages, verdict);
     return screen;
   }
@@ -86,7 +97,7 @@ export class RequestScreen {
   /** Takes what the model writes for a choice. */
   choice(choice: number, listener: ScreenListener): ChoiceScreen {
     const { messages, verdict } = this.#promptOf(choice);
-    const check = this.#safety.checks.response(messages);
+    const check = this.#safety.checks.response(messages, this.#limit);
     return new ChoiceScreen(check, {
       ...listener,
       refusal: this.refusal,

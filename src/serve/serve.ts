@@ -203,6 +203,7 @@ class AthanorServer implements RunningServer {
       modelName: this.name,
       slots: settings.batchSize,
       queue: settings.queue,
+      checkSeconds: settings.checkSeconds,
       metrics: () => this.#renderMetrics(metrics),
       openApi: (): JsonObject => document,
     };
