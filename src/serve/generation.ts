@@ -11,6 +11,7 @@ import { EventStream } from './event-stream.ts';
 import { AnswerRecorder } from './feedback/recorder.ts';
 import type { StoreHost } from './feedback/store-host.ts';
 import type { EngineHost } from './host/engine-host.ts';
+import type { RuleThread } from './host/rule-thread.ts';
 import { ApiError, apiErrorOf, badValue, overloaded } from './protocol/api-error.ts';
 import type { Job, JobOutput } from './protocol/messages.ts';
 import type { RequestRecord } from './request-record.ts';
@@ -31,6 +32,8 @@ export interface GenerationContext {
   queue: number;
   /** Where answers are recorded; undefined: nowhere. */
   feedback: StoreHost | undefined;
+  /** Checks the rules of answers. */
+  rules: RuleThread;
   /** Undefined without a safety policy. */
   safety: Safety | undefined;
   /** Seconds of one reading by classifiers. */
@@ -73,6 +76,7 @@ async function answerWithin(
   checkBiases(request, host);
   // Before the engine has any work with it, and again, since others came meanwhile.
   checkRoom(context, request);
+  await context.rules.check(request.checks, limit.signal);
   const prompts = await host.encode(request.prompts);
   // What only scores a prompt has no answer.
   const store = request.dropTokens ? undefined : context.feedback;

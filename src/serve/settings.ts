@@ -119,10 +119,11 @@ export function checkSettings(settings: ServeSettings): void {
 
 /** A setting whose name ends in `Seconds` may have a fraction. */
 function checkBounds(name: string, value: number | undefined, { min, max = Infinity }: Bounds): void {
-  const isWhole = !name.endsWith('Seconds');
   if (value === undefined) return;
-  if (value >= min && value <= max && (Number.isSafeInteger(value) || !isWhole)) return;
-  const kind = isWhole ? 'an integer' : 'a number';
-  const range = max === Infinity ? `of at least ${min}` : `from ${min} to ${max}`;
-  throw new AthanorError('ERR_ARGUMENT', `\`${name}\` must be ${kind} ${range}, not ${value}`);
+  const isWhole = !name.endsWith('Seconds');
+  const isRight = value >= min && (Number.isSafeInteger(value) || !isWhole);
+  if (isRight && value <= max) return;
+  const least = `${isWhole ? 'an integer' : 'a number'} of at least ${min}`;
+  const wanted = isRight ? `at most ${max}` : least;
+  throw new AthanorError('ERR_ARGUMENT', `\`${name}\` must be ${wanted}, not ${value}`);
 }

@@ -9,6 +9,8 @@ export type Rule =
   | { readonly kind: 'text'; readonly text: string }
   /** A JSON value that fits this JSON Schema. */
   | { readonly kind: 'json'; readonly schema: JsonValue }
+  /** The same, or any object where the schema is not supported. */
+  | { readonly kind: 'json-if-supported'; readonly schema: JsonValue }
   /** One after another. */
   | { readonly kind: 'all'; readonly items: readonly Rule[] }
   /** One of them. */
@@ -30,6 +32,11 @@ export function ruleExpression(rule: Rule, budget: Budget): Expression {
       return literal(rule.text);
     case 'json':
       return schemaExpression(rule.schema, budget);
+    case 'json-if-supported':
+      return budget.attempt(
+        (half) => schemaExpression(rule.schema, half),
+        () => schemaExpression({ type: 'object' }, budget),
+      );
     case 'all':
       return all(...rule.items.map(inner));
     case 'any':

@@ -5,7 +5,8 @@ import type { Message } from '../../text/chat-template.ts';
 import type { ToolFormat } from '../../text/tool-calls/format.ts';
 import { TOOL_FORMATS } from '../../text/tool-calls/formats.ts';
 import { ApiError, badValue } from '../protocol/api-error.ts';
-import { checkRule, isUsable } from './answer-form.ts';
+import type { RuleCheck } from '../protocol/rule-messages.ts';
+import type { AnswerForm } from './answer-form.ts';
 import { customField, type Field, isObject } from './fields.ts';
 import { MAX_TOOLS, NAME_PATTERN } from './limits.ts';
 
@@ -15,6 +16,8 @@ export interface ToolFunction {
   description: string | undefined;
   parameters: JsonObject | undefined;
   isStrict: boolean;
+  /** The field of its parameters. */
+  param: string;
 }
 
 /** `name`: a call of that function. */
@@ -35,6 +38,8 @@ export interface ToolPlan {
   calls: ToolCalls | undefined;
   /** What the answer may be; undefined: anything. */
   rule: Rule | undefined;
+  /** What is to be checked before the engine has the rule. */
+  checks: readonly RuleCheck[];
   textTokens: readonly string[];
 }
 
@@ -129,14 +134,13 @@ function functionOf(value: JsonObject, param: string, others: readonly string[])
   if (strict !== null && typeof strict !== 'boolean') {
     throw badValue(`${param}.strict`, `${param}.strict must be true or false`);
   }
-  const tool: ToolFunction = {
+  return {
     name,
     description: description ?? undefined,
     parameters: parameters ?? undefined,
     isStrict: strict === true,
+    param: `${param}.parameters`,
   };
-  if (tool.isStrict) checkRule(argumentsRule(tool), `${param}.parameters`);
-  return tool;
 }
 
 function checkedNames(functions: ToolFunction[], param: string): ToolFunction[] {
@@ -209,13 +213,20 @@ export function toolRequest(
  */
 export function toolPlan(
   tools: ToolRequest | undefined,
-  form: Rule | undefined,
+  form: AnswerForm | undefined,
   use: string,
   messages: readonly Message[],
   placeOf: (message: number) => string,
 ): ToolPlan {
   checkHistory(messages, use, placeOf);
-  const none: ToolPlan = { templateTools: undefined, calls: undefined, rule: form, textTokens: [] };
+  const strict = (tools?.functions ?? []).filter(({ isStrict }) => isStrict);
+  const checks = [
+    ...strict.map((tool) => ({ rule: argumentsRule(tool), param: tool.param })),
+    ...(form?.check ? [form.check] : []),
+  ];
+  const none: ToolPlan = {
+    ...{ templateTools: undefined, calls: undefined, rule: form?.rule, checks, textTokens: [] },
+  };
   if (!tools || tools.choice === 'none') return none;
   const format = TOOL_FORMATS.find(({ name }) => name === use);
   if (!format) {
@@ -231,8 +242,7 @@ export function toolPlan(
   const called =
     typeof choice === 'object' ? functions.filter(({ name }) => name === choice.name) : functions;
   const isSingle = !isParallel || typeof choice === 'object';
-  const rule = callRule(format, called, choice, isSingle, form);
-  if (rule) checkRule(rule, 'tools');
+  const rule = callRule(format, called, choice, isSingle, form?.rule);
   return {
     templateTools: functions.map(({ name, description = '', parameters = NO_PARAMETERS }) => ({
       type: 'function',
@@ -244,6 +254,7 @@ export function toolPlan(
       most: isSingle ? 1 : Number.POSITIVE_INFINITY,
     },
     rule,
+    checks: rule ? [...checks, { rule, param: 'tools' }] : checks,
     textTokens: format.textTokens,
   };
 }
@@ -287,10 +298,10 @@ function bodyRule({ argumentsKey }: ToolFormat, tool: ToolFunction): Rule {
   const text = `{"name": ${JSON.stringify(tool.name)}, "${argumentsKey}": `;
   const exact = argumentsRule(tool);
   // Arguments of a function that is not strict need not fit a schema that is not supported.
-  const rule: Rule = tool.isStrict || isUsable(exact) ? exact : { kind: 'json', schema: { type: 'object' } };
+  const rule: Rule = tool.isStrict ? exact : { ...exact, kind: 'json-if-supported' };
   return { kind: 'all', items: [{ kind: 'text', text }, rule, { kind: 'text', text: '}' }] };
 }
 
-function argumentsRule({ parameters }: ToolFunction): Rule {
+function argumentsRule({ parameters }: ToolFunction): Rule & { kind: 'json' } {
   return { kind: 'json', schema: parameters ?? NO_PARAMETERS };
 }
