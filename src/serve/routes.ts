@@ -226,11 +226,13 @@ function stateRoutes(context: RouteContext): Route[] {
     {
       method: 'GET',
       path: '/ready',
-      summary: 'Say whether requests are worked on.',
+      summary: 'Say whether requests are worked on, and whether answers are recorded for feedback.',
       statuses: { 503: 'The engine starts or stalls, or the server is stopping.' },
       handle: () => {
         const isReady = context.host.isReady && !context.isDraining();
-        return { json: { status: isReady ? 'ready' : 'not ready' }, status: isReady ? 200 : 503 };
+        const state = context.feedback?.state;
+        const status = isReady ? 'ready' : 'not ready';
+        return { json: { status, ...(state && { feedback: { ...state } }) }, status: isReady ? 200 : 503 };
       },
     },
     {

@@ -267,6 +267,6 @@ class AthanorServer implements RunningServer {
   #renderMetrics(metrics: Metrics): string {
     const eventLoopDelay = this.#delay.percentile(99) / 1e9;
     this.#delay.reset();
-    return metrics.render({ ...this.#engines.gauges, eventLoopDelay });
+    return metrics.render({ ...this.#engines.gauges, feedback: this.#feedback?.state, eventLoopDelay });
   }
 }
