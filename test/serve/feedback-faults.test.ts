@@ -201,7 +201,7 @@ it('on a full disk feedback gets a 503, answers are given, the log says why, and
   const state = async () =>
     (await (await fetch(`${url}/ready`)).json()) as { feedback: { recording: boolean; lost: number } };
   const ids: string[] = [];
-  for (let lost = 0; lost < 3 && ids.length < 1000; ({ lost } = (await state()).feedback)) {
+  for (let lost = 0; lost < 3 && ids.length < 1000; { lost } = (await state()).feedback) {
     const { status, reply } = await post('/v1/completions', { prompt: 'x', max_tokens: 1 });
     expect(status).toBe(200);
     ids.unshift(reply.id);
