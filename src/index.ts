@@ -296,6 +296,7 @@ export type {
 } from './report/sections/section.ts';
 export {
   type ModerationScores,
+  type PromptCheckOptions,
   type RunningClassifier,
   SafetyChecks,
   type SafetyFinding,

@@ -1,4 +1,5 @@
 /** The checks of a policy: on prompts, on answers while they are written, and on single texts. */
+import type { JsonValue } from '../base/json.ts';
 import { readClassifierInfo } from '../scoring/classifier.ts';
 import type { Message } from '../text/chat-template.ts';
 import type { ClassifierQuestion, ClassifierThreadSettings } from './classifier-messages.ts';
@@ -37,6 +38,12 @@ export interface ModerationScores {
   flagged: boolean;
   categories: Record<string, boolean>;
   scores: Record<string, number>;
+}
+
+export interface PromptCheckOptions {
+  /** Texts that the model reads besides the messages, such as the functions that it may call. */
+  others?: readonly string[];
+  limit?: ReadingLimit | undefined;
 }
 
 /** A classifier that runs for a category. */
@@ -84,18 +91,22 @@ export class SafetyChecks {
   }
 
   /**
-   * Checks what a user sent: each message, and all of them as one text. Throws AthanorError when a
-   * classifier gives no answer, and the reason of a limit's signal.
+   * Checks what a user sent: each message, each other text, and all of them as one text. Throws
+   * AthanorError when a classifier gives no answer, and what its limit says.
    */
-  async checkPrompt(messages: readonly Message[], limit?: ReadingLimit): Promise<SafetyVerdict> {
+  async checkPrompt(
+    messages: readonly Message[],
+    { others = [], limit }: PromptCheckOptions = {},
+  ): Promise<SafetyVerdict> {
     if (!this.policy.checks('prompt')) return { harmful: null, refused: false, findings: [] };
+    const texts = [...messages.map(textOf), ...others];
+    const whole = texts.length > 1 ? [texts.join('\n\n')] : [];
+    const isOwn = ({ role }: Message) => role === 'user' || role === 'tool';
+    const own = texts.length > 1 ? [...messages.filter(isOwn).map(textOf), ...others] : texts;
     return withinLimit(limit, async (signal) => {
-      const texts = messages.map(textOf);
-      const whole = texts.length > 1 ? [...texts, texts.join('\n\n')] : texts;
-      const findings = this.findingsOf(await scanTexts(this.policy, whole, signal), 'prompt');
-      const own = messages.filter(({ role }) => role === 'user' || role === 'tool').map(textOf);
-      const read = texts.length > 1 ? [...own, texts.join('\n\n')] : texts;
-      findings.push(...(await this.#classified(read, messages, 'prompt', signal)));
+      const findings = this.findingsOf(await scanTexts(this.policy, [...texts, ...whole], signal), 'prompt');
+      const dialogues = [messages, ...others.map((content) => [{ role: 'user', content }])];
+      findings.push(...(await this.#classified([...own, ...whole], dialogues, 'prompt', signal)));
       return this.verdict('prompt', findings);
     });
   }
@@ -156,7 +167,7 @@ export class SafetyChecks {
     const dialogue = [...messages, { role: 'assistant', content: text }];
     return withinLimit(limit, async (signal) => {
       const [found, refusal] = await Promise.all([
-        this.#classified([text], dialogue, 'response', signal),
+        this.#classified([text], [dialogue], 'response', signal),
         isWhole ? this.#refusalIn(text, dialogue, signal) : [],
       ]);
       return [...found, ...refusal];
@@ -215,10 +226,10 @@ export class SafetyChecks {
     };
   }
 
-  /** Classifiers of texts read each text, those of dialogues the messages. The highest counts. */
+  /** Classifiers of texts read each text, the others each dialogue. The highest counts. */
   async #classified(
     texts: readonly string[],
-    messages: readonly Message[],
+    dialogues: readonly (readonly Message[])[],
     on: Side,
     signal: AbortSignal | undefined,
   ): Promise<SafetyFinding[]> {
@@ -226,8 +237,9 @@ export class SafetyChecks {
     const grows = on === 'response';
     this.classifiers.forEach(({ category, reads }, classifier) => {
       if (!this.policy.categories[category]!.on.includes(on)) return;
-      if (reads === 'messages') questions.push({ classifier, input: { messages }, grows });
-      else questions.push(...texts.map((text) => ({ classifier, input: { text }, grows })));
+      if (reads === 'messages') {
+        questions.push(...dialogues.map((messages) => ({ classifier, input: { messages }, grows })));
+      } else questions.push(...texts.map((text) => ({ classifier, input: { text }, grows })));
     });
     const probabilities = await this.#score(questions, signal);
     const highest = new Map<number, number>();
@@ -259,7 +271,23 @@ export function isRefusal({ kind }: SafetyFinding): boolean {
 
 /** All that a message says: calls of functions are in its fields. */
 function textOf({ content, fields }: Message): string {
-  return fields === undefined ? content : `${content}\n\n${JSON.stringify(fields)}`;
+  return fields === undefined ? content : `${content}\n\n${textOfJson(fields)}`;
+}
+
+/**
+ * The text of a value as a template may show it: as JSON, and each of its texts by itself, since
+ * JSON writes a line break or a quote in another way.
+ */
+export function textOfJson(value: JsonValue): string {
+  return [JSON.stringify(value), ...stringsIn(value)].join('\n\n');
+}
+
+function stringsIn(value: JsonValue): string[] {
+  if (typeof value === 'string') return [value];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, one]) =>
+    Array.isArray(value) ? stringsIn(one) : [key, ...stringsIn(one)],
+  );
 }
 
 /** Throws as readClassifierInfo. */

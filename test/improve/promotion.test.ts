@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { rollback } from '../../src/improve/improve.ts';
-import { isLink, promote, readHistory, setLink, takeBack } from '../../src/improve/promotion.ts';
+import { promote, readHistory, setLink, takeBack } from '../../src/improve/promotion.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
 
 /** Folders a, b and c, and a link to a. */
