@@ -241,10 +241,11 @@ export function choice(branches: readonly Branch[], budget: Budget): Node {
 /**
  * Any bytes up to the first occurrence of a marker, which leads to `after`; or any bytes
  * without it.
+ * @param mayLack whether texts without the marker count
  */
-export function freeText(marker: string, after: Expression): Node {
+export function freeText(marker: string, after: Expression, mayLack = true): Node {
   const bytes = Buffer.from(marker);
-  const nodes = Array.from({ length: bytes.length + 1 }, () => new Node(true));
+  const nodes = Array.from({ length: bytes.length + 1 }, (_, i) => new Node(mayLack || i === bytes.length));
   // As Knuth, Morris and Pratt: a state is the length of the marker's beginning that was read last.
   let fallback = 0;
   for (let at = 0; at < bytes.length; ++at) {

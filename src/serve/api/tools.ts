@@ -7,6 +7,7 @@ import { TOOL_FORMATS } from '../../text/tool-calls/formats.ts';
 import { ApiError, badValue } from '../protocol/api-error.ts';
 import type { RuleCheck } from '../protocol/rule-messages.ts';
 import type { AnswerForm } from './answer-form.ts';
+import { callRule, exactArguments, looseSchema, NO_PARAMETERS } from './call-rules.ts';
 import { customField, type Field, isObject } from './fields.ts';
 import { MAX_TOOLS, NAME_PATTERN } from './limits.ts';
 
@@ -47,6 +48,8 @@ export interface ToolCalls {
   format: ToolFormat;
   names: readonly string[];
   most: number;
+  /** JSON Schemas of arguments by function. */
+  parameters: ReadonlyMap<string, JsonObject>;
 }
 
 /** A function as the chat API gives it, inside of an object. */
@@ -221,7 +224,7 @@ export function toolPlan(
   checkHistory(messages, use, placeOf);
   const strict = (tools?.functions ?? []).filter(({ isStrict }) => isStrict);
   const checks = [
-    ...strict.map((tool) => ({ rule: argumentsRule(tool), param: tool.param })),
+    ...strict.map((tool) => ({ rule: exactArguments(tool), param: tool.param })),
     ...(form?.check ? [form.check] : []),
   ];
   const none: ToolPlan = {
@@ -239,10 +242,14 @@ export function toolPlan(
     });
   }
   const { choice, functions, isParallel } = tools;
+  for (const tool of strict) {
+    const reason = looseSchema(format.call, tool);
+    if (reason !== undefined) throw badValue(tool.param, `${tool.param}: ${reason}`, 'invalid_schema');
+  }
   const called =
     typeof choice === 'object' ? functions.filter(({ name }) => name === choice.name) : functions;
   const isSingle = !isParallel || typeof choice === 'object';
-  const rule = callRule(format, called, choice, isSingle, form?.rule);
+  const rule = callsRule(format, called, choice, isSingle, form?.rule);
   return {
     templateTools: functions.map(({ name, description = '', parameters = NO_PARAMETERS }) => ({
       type: 'function',
@@ -251,6 +258,7 @@ export function toolPlan(
     calls: {
       format,
       names: called.map(({ name }) => name),
+      parameters: new Map(called.map(({ name, parameters = NO_PARAMETERS }) => [name, parameters])),
       most: isSingle ? 1 : Number.POSITIVE_INFINITY,
     },
     rule,
@@ -258,8 +266,6 @@ export function toolPlan(
     textTokens: format.textTokens,
   };
 }
-
-const NO_PARAMETERS: JsonObject = { type: 'object', properties: {} };
 
 /** A template that does not know calls would leave them out of the conversation. */
 function checkHistory(messages: readonly Message[], use: string, placeOf: (message: number) => string): void {
@@ -271,7 +277,7 @@ function checkHistory(messages: readonly Message[], use: string, placeOf: (messa
 }
 
 /** Only what must be held to a rule is: a free answer is what the model makes of it. */
-function callRule(
+function callsRule(
   format: ToolFormat,
   functions: readonly ToolFunction[],
   choice: ToolChoice,
@@ -279,7 +285,7 @@ function callRule(
   form: Rule | undefined,
 ): Rule | undefined {
   const { begin, between, end, marker } = format;
-  const bodies: Rule = { kind: 'any', items: functions.map((tool) => bodyRule(format, tool)) };
+  const bodies: Rule = { kind: 'any', items: functions.map((tool) => callRule(format.call, tool)) };
   const calls: Rule =
     isSingle || between === undefined ? bodies : { kind: 'list', item: bodies, separator: between };
   const callsAfter = (text: string): Rule => ({
@@ -290,18 +296,6 @@ function callRule(
   if (form) return { kind: 'any', items: [form, callsAfter(begin)] };
   if (!isSingle && !functions.some(({ isStrict }) => isStrict)) return undefined;
   if (marker !== undefined) return { kind: 'free', marker, after: callsAfter(begin.slice(marker.length)) };
-  return { kind: 'any', items: [{ kind: 'not-beginning', character: '{' }, callsAfter(begin)] };
-}
-
-/** The JSON of a call. */
-function bodyRule({ argumentsKey }: ToolFormat, tool: ToolFunction): Rule {
-  const text = `{"name": ${JSON.stringify(tool.name)}, "${argumentsKey}": `;
-  const exact = argumentsRule(tool);
-  // Arguments of a function that is not strict need not fit a schema that is not supported.
-  const rule: Rule = tool.isStrict ? exact : { ...exact, kind: 'json-if-supported' };
-  return { kind: 'all', items: [{ kind: 'text', text }, rule, { kind: 'text', text: '}' }] };
-}
-
-function argumentsRule({ parameters }: ToolFunction): Rule & { kind: 'json' } {
-  return { kind: 'json', schema: parameters ?? NO_PARAMETERS };
+  const first = begin === '' ? '{' : begin[0]!;
+  return { kind: 'any', items: [{ kind: 'not-beginning', character: first }, callsAfter(begin)] };
 }
