@@ -19,8 +19,17 @@ import { RequestScreen, type Safety } from './screening.ts';
 
 // Many streams of a fast model send hundreds of packets per step, which takes more time than the
 // step. With so many running, a stream sends its text at most every so often; nobody reads faster.
+// The pause grows with the streams, so that all of them together send some 640 packets per second.
 const MANY_STREAMS = 8;
-const PAUSE_MS = 50;
+const LEAST_PAUSE_MS = 50;
+const MOST_PAUSE_MS = 100;
+const PAUSE_MS_PER_STREAM = 1.5625;
+
+/** Milliseconds between two texts of a stream. */
+export function pauseOf(running: number): number {
+  if (running < MANY_STREAMS) return 0;
+  return Math.min(MOST_PAUSE_MS, Math.max(LEAST_PAUSE_MS, PAUSE_MS_PER_STREAM * running));
+}
 
 /** What generation needs of the server. */
 export interface GenerationContext {
@@ -301,8 +310,7 @@ async function streamed(run: Run): Promise<undefined> {
       const choice = pending[index]!;
       extend(choice.part, added);
       const now = performance.now();
-      const pause = host.running >= MANY_STREAMS ? PAUSE_MS : 0;
-      if (!added.finish && now - choice.sentAt < pause) return true;
+      if (!added.finish && now - choice.sentAt < pauseOf(host.running)) return true;
       const { part } = choice;
       pending[index] = { part: emptyPart(), sentAt: now };
       return events.send(stream.part(index, part));
