@@ -169,7 +169,7 @@ async function run(round: Round, out: string, hooks: RunHooks): Promise<ImproveR
   return report;
 }
 
-/** A part of a round before training. A round that fails there leaves no folder and no new link. */
+/** A part of a round before training. One that fails there leaves no folder and no new link. */
 async function beginning<T>(round: Round, isNewLink: boolean, run: () => Promise<T>): Promise<T> {
   try {
     return await run();

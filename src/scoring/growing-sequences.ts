@@ -1,7 +1,7 @@
 /**
  * Scores of sequences that are asked for again when they are longer, such as an answer while it is
- * written. Keys and values of the last ones are kept, so of a sequence only the tokens are read that
- * follow what it shares with a kept one. Who asks need not say which sequence it continues.
+ * written. Keys and values of the last ones are kept. So of a sequence only the tokens are read
+ * that follow what it shares with a kept one. Who asks need not say which sequence it continues.
  */
 import { createHash } from 'node:crypto';
 import { KvCache } from '../generate/kv-cache.ts';
@@ -101,7 +101,7 @@ export class GrowingSequences {
     return this.#model.scores(input, rows, this.#cache.view(slots, past)).toFloats();
   }
 
-  /** The slot with the longest beginning of a sequence; else the one that was used least recently. */
+  /** The slot with the longest beginning of a sequence; else the one that was unused longest. */
   #place(tokens: Int32Array, taken: Set<number>): Placed {
     let best = { slot: -1, cached: LEAST_SHARED - 1 };
     let oldest = -1;

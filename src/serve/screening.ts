@@ -68,7 +68,8 @@ export class RequestScreen {
   }
 
   /**
-   * Checks the prompts. Throws AthanorError when a classifier gives no answer, and as the limit says.
+   * Checks the prompts. Throws AthanorError when a classifier gives no answer, and what the limit
+   * says.
    */
   static async of(
     safety: Safety,
@@ -218,8 +219,8 @@ export class ChoiceScreen {
   }
 
   /**
-   * Reports spell their tokens: one is free, with its alternatives, when all of its text is. A token
-   * ends where the next one begins. One that only begins a character ends with that character.
+   * Reports spell their tokens: one is free, with its alternatives, when all of its text is. A
+   * token ends where the next one begins. One that only begins a character ends with it.
    */
   #takeReports(isLast: boolean): NamedReport[] {
     if (isLast) return this.#reports.splice(0);

@@ -1,4 +1,4 @@
-/** Reads `<function=f><parameter=x>1</parameter></function>`. Each argument is passed on as a whole. */
+/** Reads `<function=f><parameter=x>1</parameter></function>`, and passes whole arguments on. */
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { CallProgress, CallScanner } from './call-scanner.ts';
 
