@@ -126,7 +126,7 @@ async function run(round: Round, out: string, hooks: RunHooks): Promise<ImproveR
   const { settings } = round;
   const note = (text: string) => hooks.onEvent?.({ type: 'note', text });
   const link = settings.link!;
-  // A server can be started with the link from the beginning on. One whose model is gone is set anew.
+  // A server can be started with the link from now on. One whose model is gone is set anew.
   const isNewLink = !isLink(link) || !existsSync(link);
   const served = await beginning(round, isNewLink, () =>
     round.step<Served>('served', () => {
