@@ -299,6 +299,7 @@ export type {
 } from './report/sections/section.ts';
 export {
   type ModerationScores,
+  type PromptCheckOptions,
   type RunningClassifier,
   SafetyChecks,
   type SafetyFinding,
@@ -317,6 +318,7 @@ export {
   SafetyPolicy,
   type Side,
 } from './safety/policy.ts';
+export type { ReadingLimit } from './safety/reading-limit.ts';
 export type { OnProgress, ResponseCheck } from './safety/response-check.ts';
 // Scoring
 export { type BestCompletion, type BestOfOptions, bestOf } from './scoring/best-of.ts';

@@ -187,8 +187,14 @@ export function fileError(error: unknown, path: string, action = 'read'): Athano
     return make('ERR_INTERNAL', `${cannot}: ${error instanceof Error ? error.message : String(error)}`);
   }
   switch (causeOf(error, path, action)) {
-    case 'ENOENT':
-      return make('ERR_FILE_MISSING', `${path} does not exist`, 'check the path');
+    case 'ENOENT': {
+      const folder = dirname(path);
+      if (action === 'read' || existsSync(folder)) {
+        return make('ERR_FILE_MISSING', `${path} does not exist`, 'check the path');
+      }
+      const problem = `${cannot}: the folder ${folder} does not exist`;
+      return make('ERR_FILE_MISSING', problem, 'make the folder, or correct the path');
+    }
     case 'EISDIR':
       return make('ERR_ARGUMENT', `${path} is a folder, not a file`, 'name a file');
     case 'ENOTDIR':

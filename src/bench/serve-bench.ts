@@ -11,6 +11,8 @@ import { packageRoot } from '../base/package-root.ts';
 import { saveModel } from '../checkpoint/gpt-folder.ts';
 import { Gpt } from '../nn/gpt.ts';
 import { presetConfig } from '../nn/presets.ts';
+import { packSequences } from '../scoring/sequences.ts';
+import { tensor } from '../tensor/tensor.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
 import { Prose } from './prose.ts';
 import type { LoadOptions, LoadResult } from './serve-load.ts';
@@ -32,6 +34,12 @@ export async function writeBenchModel(preset: string, vocabSize: number): Promis
     rmSync(folder, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** The f32 logits of the last token `[vocabulary]`, by one forward pass without a cache. */
+export function forwardLogits(model: Gpt, prompt: Int32Array): Float32Array {
+  const last = tensor(Int32Array.from([prompt.length - 1]));
+  return model.logits(model.forward(packSequences([prompt])), last).toFloats();
 }
 
 /**

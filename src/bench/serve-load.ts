@@ -14,12 +14,16 @@ export interface LoadOptions {
   newTokens: number;
   /** Ids of prompts are below this. */
   ids: number;
+  /** How often all streams run, one time after the other. Default 1. */
+  rounds?: number;
+  /** Number of the first prompt; each stream has the next one. Default 0. */
+  firstPrompt?: number;
 }
 
 export interface LoadResult {
   /** From the first request to the last byte. */
   seconds: number;
-  /** From the request to its first token, of each stream, ascending. */
+  /** From the request to its first token, of each stream of all rounds, ascending. */
   firstTokenSeconds: number[];
 }
 
@@ -64,13 +68,20 @@ function stream(
 
 async function run(options: LoadOptions): Promise<LoadResult> {
   const agent = new Agent({ keepAlive: true, maxSockets: options.streams });
+  const { streams, rounds = 1, firstPrompt = 0 } = options;
   const startedAt = performance.now();
-  const streams = await Promise.all(
-    Array.from({ length: options.streams }, (_, index) => stream(options, agent, index)),
-  );
+  const ended: Stream[] = [];
+  for (let round = 0; round < rounds; ++round) {
+    const first = firstPrompt + round * streams;
+    ended.push(
+      ...(await Promise.all(
+        Array.from({ length: streams }, (_, index) => stream(options, agent, first + index)),
+      )),
+    );
+  }
   const seconds = (performance.now() - startedAt) / 1000;
   agent.destroy();
-  const firstTokenSeconds = streams.map((one) => one.firstTokenSeconds).sort((a, b) => a - b);
+  const firstTokenSeconds = ended.map((one) => one.firstTokenSeconds).sort((a, b) => a - b);
   return { seconds, firstTokenSeconds };
 }
 

@@ -8,7 +8,7 @@ const { device, dtype, threads } = engineOptions;
 
 export const serve = defineCommand({
   description:
-    'Times a server on this machine under many streams and under one, with its clients, and the engine on as many prompts without a server. The fastest repeat of each counts. The processor time leaves the clients out.',
+    'Times a server on this machine under many streams and under one, with its clients, and the engine on as many prompts without a server; also the time to the first token of an idle server, next to a forward pass of as long a prompt. The fastest repeat of each counts. The processor time leaves the clients out.',
   options: {
     ...inGroup('Run', { repeats: integer('runs to time of each', { default: 3, min: 1 }) }),
     ...inGroup('Model', {
@@ -19,6 +19,7 @@ export const serve = defineCommand({
       streams: integer('streams at the same time', { default: 64, min: 1 }),
       promptTokens: integer('tokens per prompt', { default: 8, min: 1 }),
       newTokens: integer('new tokens per stream', { default: 128, min: 2 }),
+      firstTokenPrompt: integer('tokens of the prompts whose first token is timed', { default: 200, min: 1 }),
     }),
     ...inGroup('Engine', { quantize: quantizeOption, device, dtype, threads }),
   },
@@ -31,17 +32,25 @@ export const serve = defineCommand({
     try {
       const server = await start({ ...options, model: folder, name: 'bench', port: 0, batchSize: streams });
       const info = server.model;
-      const seconds = { many: [] as number[], one: [] as number[], engine: [] as number[] };
-      const cpu = { many: [] as number[], engine: [] as number[] };
+      const none = (): number[] => [];
+      const seconds = { many: none(), one: none(), engine: none(), first: none(), forward: none() };
+      const cpu = { many: none(), engine: none() };
       const engine = await engineRun(folder, info, options);
       try {
         const load = { url: server.url, promptTokens, newTokens, ids: options.vocabSize - 1 };
+        const first = { ...load, streams: 1, newTokens: 2, promptTokens: options.firstTokenPrompt };
         // The first round warms up. Rounds alternate: neighbours on the machine disturb all alike.
         for (let round = 0; round <= repeats; ++round) {
           const many = await timed(async () => (await runLoad({ ...load, streams })).seconds);
           const one = await runLoad({ ...load, streams: 1 });
           const bare = await timed(engine.run);
+          // Other prompts in each round: what is cached would be no measurement.
+          const firstPrompt = 1000 + round * FIRST_TOKENS;
+          const { firstTokenSeconds } = await runLoad({ ...first, rounds: FIRST_TOKENS, firstPrompt });
+          const pass = engine.forward(options.firstTokenPrompt, FIRST_TOKENS);
           if (round === 0) continue;
+          seconds.first.push(firstTokenSeconds[0]!);
+          seconds.forward.push(pass);
           seconds.many.push(many.seconds);
           seconds.one.push(one.seconds);
           seconds.engine.push(bare.seconds);
@@ -66,6 +75,10 @@ export const serve = defineCommand({
         engine_tokens_per_second: bare,
         cost_over_engine: 1 - served / bare,
         cpu_over_engine: Math.min(...cpu.many) / Math.min(...cpu.engine) - 1,
+        first_token_prompt: options.firstTokenPrompt,
+        first_token_ms: Math.min(...seconds.first) * 1000,
+        forward_pass_ms: Math.min(...seconds.forward) * 1000,
+        first_token_over_forward_pass: Math.min(...seconds.first) / Math.min(...seconds.forward),
       };
     } finally {
       rmSync(folder, { recursive: true, force: true });
@@ -75,8 +88,12 @@ export const serve = defineCommand({
     [
       `${r.model} ${r.quantize === 'int8' ? 'int8 weights, ' : ''}${r.dtype}, ${r.threads} threads, ${r.streams} streams: ${r.tokens_per_second.toFixed(0)} tok/s, ${r.ratio_to_one_stream.toFixed(1)} times one stream (${r.one_stream_tokens_per_second.toFixed(0)})`,
       `engine alone: ${r.engine_tokens_per_second.toFixed(0)} tok/s; HTTP, scheduler and streaming cost ${(r.cost_over_engine * 100).toFixed(0)} % of the rate and ${(r.cpu_over_engine * 100).toFixed(0)} % more processor time`,
+      `idle, a prompt of ${r.first_token_prompt} tokens: first token after ${r.first_token_ms.toFixed(1)} ms, ${r.first_token_over_forward_pass.toFixed(1)} times a forward pass of the prompt (${r.forward_pass_ms.toFixed(1)} ms)`,
     ].join('\n'),
 });
+
+/** Prompts per round whose first token is timed. */
+const FIRST_TOKENS = 8;
 
 /** The seconds that a run reports, and the processor time of this process meanwhile. */
 async function timed(run: () => Promise<number>): Promise<{ seconds: number; cpuSeconds: number }> {
@@ -86,7 +103,10 @@ async function timed(run: () => Promise<number>): Promise<{ seconds: number; cpu
   return { seconds, cpuSeconds: (user + system) / 1e6 };
 }
 
-/** The engine without a server: run() gives the seconds of generate() on as many prompts. */
+/**
+ * The engine without a server: run() gives the seconds of generate() on as many prompts, and
+ * forward() those of the fastest of several forward passes of one prompt, with its logits.
+ */
 async function engineRun(
   folder: string,
   { dtype, device, quantize }: Pick<ModelInfo, 'dtype' | 'device' | 'quantize'>,
@@ -96,12 +116,15 @@ async function engineRun(
     newTokens,
     vocabSize,
   }: { streams: number; promptTokens: number; newTokens: number; vocabSize: number },
-): Promise<{ run(): Promise<number>; dispose(): void }> {
+): Promise<{ run(): Promise<number>; forward(tokens: number, passes: number): number; dispose(): void }> {
   const { setDevice } = await import('../native/engine.ts');
   const { loadModel } = await import('../checkpoint/gpt-folder.ts');
   const { generate } = await import('../generate/generate.ts');
   const { quantizeForDecoding } = await import('../nn/quantized-weights.ts');
   const { randomBatch } = await import('../bench/train-bench.ts');
+  const { forwardLogits } = await import('../bench/serve-bench.ts');
+  const { noGrad } = await import('../tensor/autograd.ts');
+  const { scope } = await import('../tensor/tensor.ts');
   setDevice(device, { dtype });
   const model = loadModel(folder, { dtype });
   const quantized = quantize === 'int8' ? quantizeForDecoding(model) : undefined;
@@ -114,6 +137,15 @@ async function engineRun(
       const startedAt = performance.now();
       await generate(model, prompts, { maxTokens: newTokens, batchSize: streams, seed: 1 });
       return (performance.now() - startedAt) / 1000;
+    },
+    forward: (length, passes) => {
+      const prompt = randomBatch(vocabSize - 1, 1, length).tokens;
+      const times = Array.from({ length: passes }, () => {
+        const startedAt = performance.now();
+        noGrad(() => scope(() => forwardLogits(model, prompt)));
+        return (performance.now() - startedAt) / 1000;
+      });
+      return Math.min(...times);
     },
     dispose: () => {
       quantized?.dispose();

@@ -19,7 +19,7 @@ export const feedbackRows = defineCommand({
   async run(options, { args: [file] }) {
     const { FeedbackStore } = await import('../feedback/store.ts');
     const { writeFeedbackRows } = await import('../feedback/training-rows/write-rows.ts');
-    const store = FeedbackStore.open(file!, { create: false });
+    const store = FeedbackStore.open(file!, { readOnly: true });
     try {
       const { seed } = options;
       const { funnel, lines, out } = await writeFeedbackRows(store, options.out, {

@@ -2,7 +2,7 @@
 import { AthanorError } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { RecordKind } from '../feedback/lines.ts';
-import type { FeedbackStore, RecordCounts } from '../feedback/store.ts';
+import type { FeedbackStore, OpenOptions, RecordCounts } from '../feedback/store.ts';
 import { defineCommand } from './command.ts';
 import { choice, inGroup, integer, path, text } from './options.ts';
 
@@ -13,10 +13,10 @@ const KINDS = ['feedback', 'comparison', 'answer', 'safety_event', 'deletion'] a
 async function withStore<T>(
   file: string,
   body: (store: FeedbackStore) => T | Promise<T>,
-  create = false,
+  options: OpenOptions = { readOnly: true },
 ): Promise<T> {
   const { FeedbackStore } = await import('../feedback/store.ts');
-  const store = FeedbackStore.open(file, { create });
+  const store = FeedbackStore.open(file, options);
   try {
     return await body(store);
   } finally {
@@ -124,12 +124,12 @@ export const importStore = defineCommand({
   options: {},
   example: 'feedback import feedback.db feedback.jsonl',
   async run(_, { args: [file, from] }) {
-    const { importFeedback } = await import('../feedback/transfer.ts');
-    const { added, present, left_out } = await withStore(
-      file!,
-      (store) => importFeedback(store, from!),
-      true,
-    );
+    const { addExport, checkExport } = await import('../feedback/transfer.ts');
+    // Before there is a store: what cannot be imported leaves no file.
+    await checkExport(from!);
+    const { added, present, left_out } = await withStore(file!, (store) => addExport(store, from!), {
+      create: true,
+    });
     return { added, present, left_out };
   },
   render: ({ added, present, left_out }) =>
@@ -150,8 +150,11 @@ export const remove = defineCommand({
       const remedy = 'give one of them';
       throw new AthanorError('ERR_OPTION', 'delete needs either --user or --older-than-days', remedy);
     }
-    const counts: RecordCounts = await withStore(file!, (store) =>
-      user === undefined ? store.prune(Date.now() - olderThanDays! * 86_400_000) : store.deleteUser(user),
+    const counts: RecordCounts = await withStore(
+      file!,
+      (store) =>
+        user === undefined ? store.prune(Date.now() - olderThanDays! * 86_400_000) : store.deleteUser(user),
+      { create: false },
     );
     const { answers, feedback, comparisons, safetyEvents: safety_events } = counts;
     return { answers, feedback, comparisons, safety_events };

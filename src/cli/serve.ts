@@ -1,7 +1,7 @@
 /** `athanor serve`: a model behind an HTTP API. */
 import { AthanorError } from '../base/errors.ts';
 import type { ServeEvent } from '../serve/protocol/events.ts';
-import { serveDefaults } from '../serve/settings.ts';
+import { serveBounds, serveDefaults } from '../serve/settings.ts';
 import { defineCommand } from './command.ts';
 import { Interrupt } from './interrupt.ts';
 import {
@@ -28,8 +28,7 @@ export const serverOptions = {
     }),
     port: integer('port to listen on; 0 takes a free one', {
       default: serveDefaults.port,
-      min: 0,
-      max: 65535,
+      ...serveBounds.port,
     }),
     apiKeyFile: path('file with the hashes of API keys; without it, no key is asked for', {
       placeholder: '<file>',
@@ -37,7 +36,9 @@ export const serverOptions = {
     feedback: path('SQLite file that collects answers and feedback; it is made if it is not there', {
       placeholder: '<file>',
     }),
-    feedbackDays: integer('delete what is older from --feedback, at the start and once an hour', { min: 1 }),
+    feedbackDays: integer('delete what is older from --feedback, at the start and once an hour', {
+      ...serveBounds.feedbackDays,
+    }),
     adminKeyFile: path('file with the hashes of the keys of /admin; without it, /admin does not answer', {
       placeholder: '<file>',
     }),
@@ -49,44 +50,60 @@ export const serverOptions = {
     ),
     drainSeconds: duration('time that requests in flight have when the server stops', {
       default: serveDefaults.drainSeconds,
-      min: 0,
+      ...serveBounds.drainSeconds,
     }),
   }),
   ...inGroup('Limits', {
     queue: integer('sequences that may wait for a slot; more are refused with 503', {
       default: serveDefaults.queue,
-      min: 0,
+      ...serveBounds.queue,
     }),
     requestsPerMinute: integer('requests per minute and key; 0: no limit', {
       default: serveDefaults.requestsPerMinute,
-      min: 0,
+      ...serveBounds.requestsPerMinute,
     }),
     tokensPerMinute: integer('tokens of prompts and answers per minute and key; 0: no limit', {
       default: serveDefaults.tokensPerMinute,
-      min: 0,
+      ...serveBounds.tokensPerMinute,
     }),
     concurrentRequests: integer('requests at the same time per key; 0: no limit', {
       default: serveDefaults.concurrentRequests,
-      min: 0,
+      ...serveBounds.concurrentRequests,
     }),
-    maxBodyBytes: integer('largest body of a request', { default: serveDefaults.maxBodyBytes, min: 1 }),
-    maxMessages: integer('most messages of a chat', { default: serveDefaults.maxMessages, min: 1 }),
+    maxBodyBytes: integer('largest body of a request', {
+      default: serveDefaults.maxBodyBytes,
+      ...serveBounds.maxBodyBytes,
+    }),
+    maxMessages: integer('most messages of a chat', {
+      default: serveDefaults.maxMessages,
+      ...serveBounds.maxMessages,
+    }),
     maxPrompts: integer('most prompts of a completion request', {
       default: serveDefaults.maxPrompts,
-      min: 1,
+      ...serveBounds.maxPrompts,
     }),
-    maxChoices: integer('most choices per prompt', { default: serveDefaults.maxChoices, min: 1 }),
+    checkSeconds: duration('time of one reading by the classifiers of --safety; beyond it: 503', {
+      default: serveDefaults.checkSeconds,
+      ...serveBounds.checkSeconds,
+    }),
+    maxChoices: integer('most choices per prompt', {
+      default: serveDefaults.maxChoices,
+      ...serveBounds.maxChoices,
+    }),
   }),
   ...inGroup('Engine', {
-    batchSize: integer('sequences to decode at the same time', { default: serveDefaults.batchSize, min: 1 }),
-    context: integer("tokens per sequence (default: the model's context)", { min: 2 }),
+    batchSize: integer('sequences to decode at the same time', {
+      default: serveDefaults.batchSize,
+      ...serveBounds.batchSize,
+    }),
+    context: integer("tokens per sequence (default: the model's context)", { ...serveBounds.context }),
     prefillTokens: integer('prompt tokens per step; a longer prompt is read in parts', {
       default: serveDefaults.prefillTokens,
-      min: 1,
+      ...serveBounds.prefillTokens,
     }),
     stallSeconds: duration('time without a step after which the engine starts again', {
       default: serveDefaults.stallSeconds,
-      min: 1,
+      ...serveBounds.stallSeconds,
     }),
     quantize: quantizeOption,
     ...{ device, dtype, threads },

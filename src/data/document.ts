@@ -52,5 +52,8 @@ export function isBad(reason: DropReason): boolean {
   return Object.hasOwn(defects, reason);
 }
 
-/** A document, or the place and reason of a line or file that gave none. */
-export type CorpusItem = { document: Document } | { dropped: Dropped };
+/**
+ * A document, with the text that it had if filters edited it, or the place and reason of a line or
+ * file that gave none.
+ */
+export type CorpusItem = { document: Document; unedited?: string } | { dropped: Dropped };

@@ -1,5 +1,5 @@
 /** A file of SQLite with the tables of a feedback store, and its errors in words. */
-import { closeSync, existsSync, openSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
 import { AthanorError, type ErrorCode, fileError } from '../base/errors.ts';
@@ -14,6 +14,13 @@ const BUSY_MS = 5000;
 /** After a large import or deletion the file with the log of writes is cut to this size. */
 const MAX_LOG_BYTES = 16 << 20;
 
+export interface DatabaseOptions {
+  create?: boolean;
+  readOnly?: boolean;
+  /** The steps that make the tables; tests give others. */
+  migrations?: readonly string[];
+}
+
 export class Database {
   readonly #path: string;
   readonly #db: DatabaseSyncInstance;
@@ -25,20 +32,32 @@ export class Database {
   }
 
   /**
-   * Opens a store, or makes one where there is no file. Throws ERR_FILE_MISSING with `create` false
-   * and for a folder that does not exist, ERR_FORMAT for a file of another kind, ERR_FILE_DAMAGED,
-   * ERR_MISMATCH for a store of a later version, ERR_STATE while another process holds it, ERR_IO,
-   * ERR_DISK_FULL, and ERR_NATIVE_LOAD where SQLite has no binary for this platform.
+   * Opens a store, or makes one where there is no file, or an empty one. With `readOnly` nothing is
+   * written into the file. Throws ERR_FILE_MISSING with `create` false and for a folder that does
+   * not exist, ERR_FORMAT for a file of another kind, and for an empty one with `create` false,
+   * ERR_FILE_DAMAGED, ERR_MISMATCH for a store of a later version, and with `readOnly` of an
+   * earlier one, ERR_STATE while another process holds it, ERR_IO, ERR_DISK_FULL, and
+   * ERR_NATIVE_LOAD where SQLite has no binary for this platform.
    */
-  static open(path: string, { create = true, migrations = MIGRATIONS } = {}): Database {
+  static open(
+    path: string,
+    { create = true, readOnly = false, migrations = MIGRATIONS }: DatabaseOptions = {},
+  ): Database {
     const { DatabaseSync: Sqlite } = loadSqlite();
-    makeFile(path, create);
-    const database = guarded(path, () => new Database(path, new Sqlite(path, { timeout: BUSY_MS })));
+    const mayCreate = create && !readOnly;
+    const isNew = mayCreate && !existsSync(path);
+    makeFile(path, mayCreate, readOnly);
+    const options = { timeout: BUSY_MS, readOnly };
+    const database = guarded(path, () => new Database(path, new Sqlite(path, options)));
     try {
-      guarded(path, () => database.#prepare(migrations));
+      guarded(path, () => {
+        if (!mayCreate) database.#checkVersion(migrations.length, readOnly);
+        if (!readOnly) database.#prepare(migrations);
+      });
       return database;
     } catch (error) {
       database.#db.close();
+      if (isNew) for (const file of database.files) rmSync(file, { force: true });
       throw error;
     }
   }
@@ -154,6 +173,21 @@ export class Database {
     this.transaction(() => this.#migrate(migrations));
   }
 
+  /** Throws for a file that would have to be written first. */
+  #checkVersion(latest: number, readOnly: boolean): void {
+    const version = this.#checkKind(latest);
+    if (version === 0) {
+      const remedy = 'name a feedback store: a file that serve --feedback or feedback import made';
+      throw new AthanorError('ERR_FORMAT', `${this.#path} is empty, so it is no feedback store`, remedy);
+    }
+    if (!readOnly || version === latest) return;
+    throw new AthanorError(
+      'ERR_MISMATCH',
+      `${this.#path} has version ${version} of the tables, and this athanor reads version ${latest}`,
+      'start a server with it once, which brings the tables up to date',
+    );
+  }
+
   /** Version of the tables; 0 for an empty file. */
   #checkKind(latest: number): number {
     const number = (name: string) => Number(this.first(`PRAGMA ${name}`)![name]);
@@ -204,12 +238,12 @@ function firstLine(error: unknown): string {
 }
 
 /** What people write is for the owner of the file alone; SQLite would let others read it. */
-function makeFile(path: string, create: boolean): void {
+function makeFile(path: string, create: boolean, readOnly: boolean): void {
   if (!create && !existsSync(path)) {
     throw new AthanorError('ERR_FILE_MISSING', `${path} does not exist`, 'check the path');
   }
   try {
-    closeSync(openSync(path, create ? 'a' : 'r+', 0o600));
+    closeSync(openSync(path, create ? 'a' : readOnly ? 'r' : 'r+', 0o600));
     if (!statSync(path).isFile()) throw new AthanorError('ERR_ARGUMENT', `${path} is not a file`);
   } catch (error) {
     throw fileError(error, path, 'open');

@@ -83,6 +83,8 @@ export interface Deletion {
 export interface OpenOptions {
   /** Make the store if there is no file. Default true. */
   create?: boolean;
+  /** Write nothing: a method that would throws ERR_IO. Then no store is made. Default false. */
+  readOnly?: boolean;
 }
 
 /** Records that are read at once. */
@@ -107,8 +109,9 @@ export class FeedbackStore implements Disposable {
 
   /**
    * Opens a store, or makes one where there is no file. Throws ERR_FILE_MISSING without `create`
-   * and for a folder that does not exist, ERR_FORMAT for a file of another kind, ERR_FILE_DAMAGED,
-   * ERR_MISMATCH for a store of a later version, ERR_STATE while another process writes for long,
+   * and for a folder that does not exist, ERR_FORMAT for a file of another kind, and without
+   * `create` for an empty one, ERR_FILE_DAMAGED, ERR_MISMATCH for a store of a later version, and
+   * with `readOnly` of an earlier one, ERR_STATE while another process writes for long,
    * ERR_IO, ERR_DISK_FULL, and ERR_NATIVE_LOAD where SQLite has no binary for the platform.
    * Every method throws ERR_STATE, ERR_IO, ERR_DISK_FULL and ERR_FILE_DAMAGED in the same way.
    */

@@ -69,7 +69,17 @@ function line(value: JsonObject): string {
  * as the store does.
  */
 export async function importFeedback(store: FeedbackStore, path: string): Promise<ImportReport> {
+  await checkExport(path);
+  return addExport(store, path);
+}
+
+/** Reads a whole export. Throws as importFeedback does for what is wrong with it. */
+export async function checkExport(path: string): Promise<void> {
   for await (const _ of recordsOf(path));
+}
+
+/** Adds the records of an export that was checked. */
+export async function addExport(store: FeedbackStore, path: string): Promise<ImportReport> {
   const report: ImportReport = { added: noCounts(), present: 0, left_out: 0 };
   for await (const batch of batchesOf(path)) {
     store.transaction(() => {

@@ -5,7 +5,7 @@
 import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
 import type { DecoderCache } from '../nn/cached-decoder.ts';
-import type { Gpt } from '../nn/gpt.ts';
+import type { Decoder } from '../nn/decoder.ts';
 import { keep, Tensor } from '../tensor/tensor.ts';
 
 /** The KV cache of one model. */
@@ -19,7 +19,7 @@ export class KvCache {
   readonly tensors: Tensor[] = [];
 
   /** Throws ERR_ARGUMENT when maxTokens exceeds the model's context. */
-  constructor(model: Gpt, slots: number, maxTokens: number) {
+  constructor(model: Decoder, slots: number, maxTokens: number) {
     const { contextLength, layers, kvHeads, headDim } = model.config;
     if (maxTokens > contextLength) {
       throw new AthanorError(

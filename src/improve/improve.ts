@@ -24,7 +24,15 @@ import { overRefusals } from './gates/over-refusals.ts';
 import { quality } from './gates/quality.ts';
 import { votes } from './gates/votes.ts';
 import { winRate } from './gates/win-rate.ts';
-import { isLink, type LinkChange, promote, setLink, takeBack } from './promotion.ts';
+import {
+  isLink,
+  type LinkChange,
+  nothingToTakeBack,
+  promote,
+  restore,
+  setLink,
+  takeBack,
+} from './promotion.ts';
 import { Round } from './round.ts';
 import { writeRoundReport } from './round-report.ts';
 import { checkImproveSettings, type ImproveSettings, improveDefaults, rowSettings } from './settings.ts';
@@ -86,7 +94,7 @@ export async function improve(
 
 /** Takes the last promotion in `out` back. Throws as takeBack. */
 export function rollback(out: string): LinkChange {
-  if (!existsSync(out)) throw new AthanorError('ERR_FILE_MISSING', `${out} does not exist`, 'check the path');
+  if (!existsSync(out)) throw nothingToTakeBack(out);
   return takeBack(out, modelHash);
 }
 
@@ -96,8 +104,9 @@ function newSettings(given: Partial<ImproveSettings>, out: string): ImproveSetti
     if (value === undefined) {
       throw new AthanorError('ERR_OPTION', `\`${name}\` is missing`, 'see athanor improve --help');
     }
-    if (!existsSync(value))
-      throw new AthanorError('ERR_FILE_MISSING', `${value} does not exist`, 'check the path');
+    if (existsSync(value)) continue;
+    const problem = isLink(value) ? `${value} is a link to what does not exist` : `${value} does not exist`;
+    throw new AthanorError('ERR_FILE_MISSING', problem, 'check the path');
   }
   const defaults = { ...improveDefaults, model: resolve(model!), feedback: resolve(feedback!) };
   const settings = withDefaults<ImproveSettings>(defaults, given);
@@ -117,17 +126,19 @@ async function run(round: Round, out: string, hooks: RunHooks): Promise<ImproveR
   const { settings } = round;
   const note = (text: string) => hooks.onEvent?.({ type: 'note', text });
   const link = settings.link!;
-  const served = await beginning(round, () =>
+  // A server can be started with the link from now on. One whose model is gone is set anew.
+  const isNewLink = !isLink(link) || !existsSync(link);
+  const served = await beginning(round, isNewLink, () =>
     round.step<Served>('served', () => {
       const folder = servedFolder(settings.model);
-      // A server can be started with the link from now on.
-      if (!isLink(link)) setLink(link, folder);
-      return { folder, hash: modelHash(folder) };
+      const hash = modelHash(folder);
+      if (isNewLink) setLink(link, folder);
+      return { folder, hash };
     }),
   );
   checkSignal(hooks);
   const parts: StageParts = { round, settings, served: served.folder, hooks };
-  const lines = await beginning(round, async () => {
+  const lines = await beginning(round, isNewLink, async () => {
     const rows = await round.step<{ lines: string[] }>('rows', () => makeRows(round, settings));
     for (const line of rows.lines) note(line);
     requireRows(parts, rows.lines);
@@ -158,12 +169,13 @@ async function run(round: Round, out: string, hooks: RunHooks): Promise<ImproveR
   return report;
 }
 
-/** A part of a round before training. A round that fails there leaves no folder. */
-async function beginning<T>(round: Round, run: () => Promise<T>): Promise<T> {
+/** A part of a round before training. One that fails there leaves no folder and no new link. */
+async function beginning<T>(round: Round, isNewLink: boolean, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
     rmSync(round.folder, { recursive: true, force: true });
+    if (isNewLink) restore(round.settings.link!, undefined);
     throw error;
   }
 }
@@ -180,7 +192,7 @@ function servedFolder(model: string): string {
 async function makeRows(round: Round, settings: ImproveSettings): Promise<{ lines: string[] }> {
   const folder = round.path('rows');
   if (!existsSync(folder)) {
-    const store = FeedbackStore.open(settings.feedback, { create: false });
+    const store = FeedbackStore.open(settings.feedback, { readOnly: true });
     try {
       await writeFeedbackRows(store, folder, rowSettings(settings));
     } finally {

@@ -2,7 +2,7 @@
  * The link to the served model. It is replaced in one step, so that whoever reads it finds the old
  * model or the new one. `history.jsonl` says what it was set to and why.
  */
-import { lstatSync, readlinkSync, realpathSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readlinkSync, realpathSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { AthanorError, fileError } from '../base/errors.ts';
 import { syncPath } from '../base/files/hashed-file.ts';
@@ -93,6 +93,7 @@ function standing(history: readonly LinkChange[]): LinkChange[] {
 
 /**
  * Makes a model the served one. Does nothing when an earlier call was interrupted after its end.
+ * Where the history cannot be written, the link shows what it showed before.
  * @param change with the folder `from` that the link shows, and the folder `to` of the new model
  */
 export function promote(
@@ -102,11 +103,28 @@ export function promote(
   const { link, to, round, hash } = change;
   // The history is written behind the link. Someone may have taken the promotion back since.
   if (readHistory(out).some((one) => one.action === 'promote' && one.round === round)) return;
-  const shown = real(link);
-  const from = shown === real(to) ? change.from : shown;
-  setLink(link, to);
+  // A link whose model is gone shows nothing.
+  const shown = existsSync(link) ? real(link) : undefined;
+  const from = shown === undefined || shown === real(to) ? change.from : shown;
   const [linkName, fromName, toName] = [link, from, to].map((path) => kept(path, out));
-  addToHistory(out, { action: 'promote', link: linkName!, from: fromName!, to: toName!, round, hash });
+  try {
+    setLink(link, to);
+    addToHistory(out, { action: 'promote', link: linkName!, from: fromName!, to: toName!, round, hash });
+  } catch (error) {
+    restore(link, existsSync(from) ? from : undefined);
+    throw error;
+  }
+}
+
+/** Sets the link back after a change that failed; without a folder it is removed. */
+export function restore(link: string, folder: string | undefined): void {
+  if (!isLink(link)) return;
+  try {
+    if (folder === undefined) rmSync(link);
+    else setLink(link, folder);
+  } catch {
+    // What failed first is reported.
+  }
 }
 
 /** A path as the history has it. */
@@ -126,9 +144,7 @@ export function takeBack(out: string, hashOf: (folder: string) => string): LinkC
   const lock = FolderLock.take(out);
   try {
     const last = standing(readHistory(out)).at(-1);
-    if (!last) {
-      throw new AthanorError('ERR_STATE', `${out} has no promotion to take back`, 'see its history.jsonl');
-    }
+    if (!last) throw nothingToTakeBack(out);
     const [link, from, to] = [last.link, last.from, last.to].map((path) => resolve(out, path));
     const shown = isLink(link!) ? resolve(dirname(link!), readlinkSync(link!)) : undefined;
     // A call that was interrupted between link and history has set the link already.
@@ -137,6 +153,13 @@ export function takeBack(out: string, hashOf: (folder: string) => string): LinkC
         'ERR_STATE',
         `${link} does not show ${to}, which was promoted last`,
         'set the link yourself: ln -sfn MODEL LINK',
+      );
+    }
+    if (!existsSync(from!)) {
+      throw new AthanorError(
+        'ERR_FILE_MISSING',
+        `${from}, the model that ${link} showed before round ${last.round}, is gone`,
+        'put it back, or set the link yourself: ln -sfn MODEL LINK',
       );
     }
     const hash = hashOf(from!);
@@ -153,6 +176,16 @@ export function takeBack(out: string, hashOf: (folder: string) => string): LinkC
   } finally {
     lock.release();
   }
+}
+
+/** There is no promotion in a folder, or all were taken back. */
+export function nothingToTakeBack(out: string): AthanorError {
+  const problem = `there is no promotion to take back in ${out}`;
+  if (!existsSync(join(out, HISTORY))) {
+    const reason = existsSync(out) ? 'no round there has set the link' : 'the folder does not exist';
+    return new AthanorError('ERR_STATE', `${problem}: ${reason}`, 'give the `out` of a round that promoted');
+  }
+  return new AthanorError('ERR_STATE', `${problem}: all were taken back`, `see its ${HISTORY}`);
 }
 
 function real(path: string): string {

@@ -7,6 +7,7 @@ import { cast } from '../tensor/ops/elementwise.ts';
 import { linear } from '../tensor/ops/linear.ts';
 import { gatherRows, reshape } from '../tensor/ops/rows.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import type { DecoderCache } from './cached-decoder.ts';
 import type { ModelConfig } from './config.ts';
 import { Decoder, type GptInput, type GptOptions } from './decoder.ts';
 import { Initializer } from './init.ts';
@@ -46,11 +47,11 @@ export class ScoringModel extends Decoder {
 
   /**
    * The scores at the listed rows, f32 `[m]`. They are computed in f32 for activations
-   * of any dtype.
+   * of any dtype. With a cache the tokens continue the cached sequences.
    * @param rows i32 `[m]`
    */
-  scores(input: GptInput, rows: Tensor): Tensor {
-    const hidden = cast(gatherRows(this.forward(input), rows), 'f32');
+  scores(input: GptInput, rows: Tensor, cache?: DecoderCache): Tensor {
+    const hidden = cast(gatherRows(this.forward(input, cache), rows), 'f32');
     return reshape(linear(hidden, this.score.weight, this.score.bias), [rows.size]);
   }
 }

@@ -1,9 +1,11 @@
 /** The checks of a policy: on prompts, on answers while they are written, and on single texts. */
+import type { JsonValue } from '../base/json.ts';
 import { readClassifierInfo } from '../scoring/classifier.ts';
 import type { Message } from '../text/chat-template.ts';
 import type { ClassifierQuestion, ClassifierThreadSettings } from './classifier-messages.ts';
 import { type ClassifierSource, ClassifierThread } from './classifier-thread.ts';
 import type { PolicyCategory, PolicyClassifier, SafetyPolicy, Side } from './policy.ts';
+import { type ReadingLimit, withinLimit } from './reading-limit.ts';
 import { ResponseCheck } from './response-check.ts';
 import { scanTexts } from './text-scan.ts';
 
@@ -36,6 +38,12 @@ export interface ModerationScores {
   flagged: boolean;
   categories: Record<string, boolean>;
   scores: Record<string, number>;
+}
+
+export interface PromptCheckOptions {
+  /** Texts that the model reads besides the messages, such as the functions that it may call. */
+  others?: readonly string[];
+  limit?: ReadingLimit | undefined;
 }
 
 /** A classifier that runs for a category. */
@@ -83,37 +91,45 @@ export class SafetyChecks {
   }
 
   /**
-   * Checks what a user sent: each message, and all of them as one text. Throws AthanorError when a
-   * classifier gives no answer.
+   * Checks what a user sent: each message, each other text, and all of them as one text. Throws
+   * AthanorError when a classifier gives no answer, and what its limit says.
    */
-  async checkPrompt(messages: readonly Message[]): Promise<SafetyVerdict> {
+  async checkPrompt(
+    messages: readonly Message[],
+    { others = [], limit }: PromptCheckOptions = {},
+  ): Promise<SafetyVerdict> {
     if (!this.policy.checks('prompt')) return { harmful: null, refused: false, findings: [] };
-    const texts = messages.map(textOf);
-    const whole = texts.length > 1 ? [...texts, texts.join('\n\n')] : texts;
-    const findings = this.findingsOf(await scanTexts(this.policy, whole), 'prompt');
-    const own = messages.filter(({ role }) => role === 'user' || role === 'tool').map(textOf);
-    const read = texts.length > 1 ? [...own, texts.join('\n\n')] : texts;
-    findings.push(...(await this.#classified(read, messages, 'prompt')));
-    return this.verdict('prompt', findings);
+    const texts = [...messages.map(textOf), ...others];
+    const whole = texts.length > 1 ? [texts.join('\n\n')] : [];
+    const isOwn = ({ role }: Message) => role === 'user' || role === 'tool';
+    const own = texts.length > 1 ? [...messages.filter(isOwn).map(textOf), ...others] : texts;
+    return withinLimit(limit, async (signal) => {
+      const findings = this.findingsOf(await scanTexts(this.policy, [...texts, ...whole], signal), 'prompt');
+      const dialogues = [messages, ...others.map((content) => [{ role: 'user', content }])];
+      findings.push(...(await this.#classified([...own, ...whole], dialogues, 'prompt', signal)));
+      return this.verdict('prompt', findings);
+    });
   }
 
   /**
    * Checks an answer while it is written.
    * @param messages what it answers
    */
-  response(messages: readonly Message[]): ResponseCheck {
-    return new ResponseCheck(this, messages);
+  response(messages: readonly Message[], limit?: ReadingLimit): ResponseCheck {
+    return new ResponseCheck(this, messages, limit);
   }
 
   /** What all categories say of texts, whatever side they are for. Throws as checkPrompt. */
-  async moderate(texts: readonly string[]): Promise<ModerationScores[]> {
+  async moderate(texts: readonly string[], limit?: ReadingLimit): Promise<ModerationScores[]> {
     const { categories } = this.policy;
     const questions = texts.flatMap((text) =>
       this.classifiers.map((_, classifier) => ({ classifier, input: { text } })),
     );
-    const probabilities = await this.#score(questions);
     const listed: Set<number>[] = [];
-    for (const text of texts) listed.push(await scanTexts(this.policy, [text]));
+    const probabilities = await withinLimit(limit, async (signal) => {
+      for (const text of texts) listed.push(await scanTexts(this.policy, [text], signal));
+      return this.#score(questions, signal);
+    });
     return texts.map((_, t) => {
       const scores = new Float64Array(categories.length);
       const hits = new Set<number>();
@@ -146,20 +162,27 @@ export class SafetyChecks {
     messages: readonly Message[],
     text: string,
     isWhole: boolean,
+    limit?: ReadingLimit,
   ): Promise<SafetyFinding[]> {
     const dialogue = [...messages, { role: 'assistant', content: text }];
-    const [found, refusal] = await Promise.all([
-      this.#classified([text], dialogue, 'response'),
-      isWhole ? this.#refusalIn(text, dialogue) : [],
-    ]);
-    return [...found, ...refusal];
+    return withinLimit(limit, async (signal) => {
+      const [found, refusal] = await Promise.all([
+        this.#classified([text], [dialogue], 'response', signal),
+        isWhole ? this.#refusalIn(text, dialogue, signal) : [],
+      ]);
+      return [...found, ...refusal];
+    });
   }
 
-  async #refusalIn(text: string, dialogue: readonly Message[]): Promise<SafetyFinding[]> {
+  async #refusalIn(
+    text: string,
+    dialogue: readonly Message[],
+    signal: AbortSignal | undefined,
+  ): Promise<SafetyFinding[]> {
     if (!this.#refusals) return [];
     const { threshold, reads } = this.#refusals;
     const input = reads === 'text' ? { text } : { messages: dialogue };
-    const [value] = await this.#score([{ classifier: this.classifiers.length, input }]);
+    const [value] = await this.#score([{ classifier: this.classifiers.length, input }], signal);
     if (value! < threshold) return [];
     return [{ category: REFUSALS, kind: 'refusal_classifier', on: 'response', value: value!, threshold }];
   }
@@ -203,19 +226,22 @@ export class SafetyChecks {
     };
   }
 
-  /** Classifiers of texts read each text, those of dialogues the messages. The highest counts. */
+  /** Classifiers of texts read each text, the others each dialogue. The highest counts. */
   async #classified(
     texts: readonly string[],
-    messages: readonly Message[],
+    dialogues: readonly (readonly Message[])[],
     on: Side,
+    signal: AbortSignal | undefined,
   ): Promise<SafetyFinding[]> {
     const questions: ClassifierQuestion[] = [];
+    const grows = on === 'response';
     this.classifiers.forEach(({ category, reads }, classifier) => {
       if (!this.policy.categories[category]!.on.includes(on)) return;
-      if (reads === 'messages') questions.push({ classifier, input: { messages } });
-      else questions.push(...texts.map((text) => ({ classifier, input: { text } })));
+      if (reads === 'messages') {
+        questions.push(...dialogues.map((messages) => ({ classifier, input: { messages }, grows })));
+      } else questions.push(...texts.map((text) => ({ classifier, input: { text }, grows })));
     });
-    const probabilities = await this.#score(questions);
+    const probabilities = await this.#score(questions, signal);
     const highest = new Map<number, number>();
     questions.forEach(({ classifier }, i) => {
       highest.set(classifier, Math.max(highest.get(classifier) ?? 0, probabilities[i]!));
@@ -229,8 +255,8 @@ export class SafetyChecks {
     });
   }
 
-  async #score(questions: readonly ClassifierQuestion[]): Promise<number[]> {
-    return questions.length === 0 ? [] : this.#source!.score(questions);
+  async #score(questions: readonly ClassifierQuestion[], signal: AbortSignal | undefined): Promise<number[]> {
+    return questions.length === 0 ? [] : this.#source!.score(questions, signal);
   }
 }
 
@@ -245,7 +271,23 @@ export function isRefusal({ kind }: SafetyFinding): boolean {
 
 /** All that a message says: calls of functions are in its fields. */
 function textOf({ content, fields }: Message): string {
-  return fields === undefined ? content : `${content}\n\n${JSON.stringify(fields)}`;
+  return fields === undefined ? content : `${content}\n\n${textOfJson(fields)}`;
+}
+
+/**
+ * The text of a value as a template may show it: as JSON, and each of its texts by itself, since
+ * JSON writes a line break or a quote in another way.
+ */
+export function textOfJson(value: JsonValue): string {
+  return [JSON.stringify(value), ...stringsIn(value)].join('\n\n');
+}
+
+function stringsIn(value: JsonValue): string[] {
+  if (typeof value === 'string') return [value];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, one]) =>
+    Array.isArray(value) ? stringsIn(one) : [key, ...stringsIn(one)],
+  );
 }
 
 /** Throws as readClassifierInfo. */

@@ -16,12 +16,17 @@ export interface ClassifierQuestion {
   /** Index of the folder. */
   classifier: number;
   input: Classified;
+  /** Whether the same is asked again when the input is longer. Default false. */
+  grows?: boolean;
 }
 
 export interface ClassifierRequest {
   id: number;
   questions: readonly ClassifierQuestion[];
 }
+
+/** The thread forgets a request that is cancelled, and does not answer it. */
+export type ToClassifiers = ClassifierRequest | { cancel: number };
 
 interface SentError {
   code: ErrorCode;

@@ -8,6 +8,7 @@ import type {
   ClassifierRequest,
   ClassifierThreadSettings,
   FromClassifiers,
+  ToClassifiers,
 } from './classifier-messages.ts';
 
 // Compiled code: Node 20 cannot start a thread from TypeScript.
@@ -15,8 +16,11 @@ const PROGRAM = join(packageRoot, 'dist/safety/classifier-worker.js');
 
 /** Gives probabilities to texts. */
 export interface ClassifierSource {
-  /** One probability per question. Throws AthanorError when there is none. */
-  score(questions: readonly ClassifierQuestion[]): Promise<number[]>;
+  /**
+   * One probability per question. Throws AthanorError when there is none, and the reason of the
+   * signal when it is aborted: then nothing more is read.
+   */
+  score(questions: readonly ClassifierQuestion[], signal?: AbortSignal): Promise<number[]>;
   close(): Promise<void>;
 }
 
@@ -43,15 +47,29 @@ export class ClassifierThread implements ClassifierSource {
     return thread;
   }
 
-  /** Throws ERR_STATE when the thread ends; the next call starts another one. */
-  async score(questions: readonly ClassifierQuestion[]): Promise<number[]> {
+  /**
+   * Throws ERR_STATE when the thread ends; the next call starts another one. Throws the reason of
+   * the signal.
+   */
+  async score(questions: readonly ClassifierQuestion[], signal?: AbortSignal): Promise<number[]> {
     if (questions.length === 0) return [];
     const worker = await this.#launched();
-    return new Promise((resolve, reject) => {
-      const request: ClassifierRequest = { id: this.#nextId++, questions };
-      this.#waiting.set(request.id, { resolve, reject });
-      worker.postMessage(request);
-    });
+    signal?.throwIfAborted();
+    const request: ClassifierRequest = { id: this.#nextId++, questions };
+    const stop = () => {
+      this.#waiting.get(request.id)?.reject(signal!.reason as Error);
+      this.#waiting.delete(request.id);
+      worker.postMessage({ cancel: request.id } satisfies ToClassifiers);
+    };
+    signal?.addEventListener('abort', stop, { once: true });
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#waiting.set(request.id, { resolve, reject });
+        worker.postMessage(request satisfies ToClassifiers);
+      });
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
   }
 
   async close(): Promise<void> {

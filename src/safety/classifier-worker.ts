@@ -3,7 +3,8 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { AthanorError } from '../base/errors.ts';
 import { setDevice, setThreads } from '../native/engine.ts';
 import { Classifier } from '../scoring/classifier.ts';
-import type { ClassifierRequest, ClassifierThreadSettings, FromClassifiers } from './classifier-messages.ts';
+import type { ClassifierThreadSettings, FromClassifiers, ToClassifiers } from './classifier-messages.ts';
+import { ReadingQueue } from './reading-queue.ts';
 
 const port = parentPort!;
 const post = (message: FromClassifiers) => port.postMessage(message);
@@ -16,74 +17,6 @@ function load({ folders, device, dtype, threads }: ClassifierThreadSettings): Cl
   } catch (error) {
     post({ type: 'unusable', error: sentError(error) });
     return undefined;
-  }
-}
-
-/** Parts of texts that are read between two looks at what has come. */
-const MOST_PARTS = 32;
-
-/** A part of a text that is still to be read. */
-interface OpenPart {
-  question: number;
-  classifier: number;
-  tokens: Int32Array;
-}
-
-/** A request that is worked on: the highest probabilities so far, and what is still to be read. */
-interface OpenRequest {
-  id: number;
-  probabilities: number[];
-  parts: OpenPart[];
-}
-
-/** Reads requests in common batches, those with the least to read first: a long one waits. */
-class Reader {
-  readonly #classifiers: readonly Classifier[];
-  #open: OpenRequest[] = [];
-
-  constructor(classifiers: readonly Classifier[]) {
-    this.#classifiers = classifiers;
-  }
-
-  add({ id, questions }: ClassifierRequest): void {
-    try {
-      const parts = questions.flatMap(({ classifier, input }, question) =>
-        this.#classifiers[classifier]!.parts(input).map((tokens) => ({ question, classifier, tokens })),
-      );
-      this.#open.push({ id, probabilities: questions.map(() => 0), parts });
-    } catch (error) {
-      post({ type: 'refused', id, error: sentError(error) });
-    }
-  }
-
-  /** Reads a batch. Returns whether there is more to read. */
-  read(): boolean {
-    this.#open.sort((a, b) => a.parts.length - b.parts.length);
-    let room = MOST_PARTS;
-    const batch = this.#open.flatMap((request) => {
-      const taken = request.parts.splice(0, room);
-      room -= taken.length;
-      return taken.map((part) => ({ request, part }));
-    });
-    try {
-      this.#classifiers.forEach((classifier, index) => {
-        const own = batch.filter(({ part }) => part.classifier === index);
-        const scored = classifier.score(own.map(({ part }) => [part.tokens]));
-        own.forEach(({ request: { probabilities }, part: { question } }, i) => {
-          probabilities[question] = Math.max(probabilities[question]!, scored[i]!);
-        });
-      });
-    } catch (error) {
-      for (const id of new Set(batch.map(({ request }) => request.id))) {
-        post({ type: 'refused', id, error: sentError(error) });
-        this.#open = this.#open.filter((request) => request.id !== id);
-      }
-    }
-    for (const { id, probabilities, parts } of this.#open) {
-      if (parts.length === 0) post({ type: 'scored', id, probabilities });
-    }
-    this.#open = this.#open.filter(({ parts }) => parts.length > 0);
-    return this.#open.length > 0;
   }
 }
 
@@ -100,14 +33,23 @@ function sentError(error: unknown) {
 
 const classifiers = load(workerData as ClassifierThreadSettings);
 if (classifiers) {
-  const reader = new Reader(classifiers);
-  port.on('message', (first: ClassifierRequest) => {
-    reader.add(first);
-    do {
+  const queue = new ReadingQueue(classifiers, {
+    onScored: (id, probabilities) => post({ type: 'scored', id, probabilities }),
+    onRefused: (id, error) => post({ type: 'refused', id, error: sentError(error) }),
+  });
+  const take = (message: ToClassifiers) => {
+    if ('cancel' in message) queue.cancel(message.cancel);
+    else queue.add(message);
+  };
+  port.on('message', (first: ToClassifiers) => {
+    take(first);
+    for (;;) {
       for (let got = receiveMessageOnPort(port); got; got = receiveMessageOnPort(port)) {
-        reader.add(got.message as ClassifierRequest);
+        take(got.message as ToClassifiers);
       }
-    } while (reader.read());
+      if (!queue.isBusy) return;
+      queue.read();
+    }
   });
   post({ type: 'ready' });
 }

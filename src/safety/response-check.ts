@@ -6,6 +6,7 @@
  */
 import type { Message } from '../text/chat-template.ts';
 import type { SafetyChecks, SafetyFinding, SafetyVerdict } from './checks.ts';
+import type { ReadingLimit } from './reading-limit.ts';
 import { TextScan } from './text-scan.ts';
 
 /** Hears of what was decided after a piece was taken. */
@@ -14,6 +15,7 @@ export type OnProgress = (error?: Error) => void;
 export class ResponseCheck {
   readonly #checks: SafetyChecks;
   readonly #messages: readonly Message[];
+  readonly #limit: ReadingLimit | undefined;
   readonly #scan: TextScan;
   /** Whether text waits for classifiers, and whether any classifier reads the answer. */
   readonly #waits: boolean;
@@ -31,8 +33,9 @@ export class ResponseCheck {
   #isOver = false;
   #isCut = false;
 
-  constructor(checks: SafetyChecks, messages: readonly Message[]) {
+  constructor(checks: SafetyChecks, messages: readonly Message[], limit?: ReadingLimit) {
     this.#checks = checks;
+    this.#limit = limit;
     this.#messages = messages;
     this.#scan = new TextScan(checks.policy);
     this.#classifies = checks.hasClassifier('response');
@@ -102,7 +105,7 @@ export class ResponseCheck {
     const [length, isWhole] = [this.#text.length, this.#isOver];
     this.#tokens = 0;
     this.#isReading = true;
-    this.#checks.classifyResponse(this.#messages, this.#text, isWhole).then(
+    this.#checks.classifyResponse(this.#messages, this.#text, isWhole, this.#limit).then(
       (findings) => this.#take(findings, length, isWhole),
       (error: Error) => this.#onProgress(error),
     );

@@ -62,14 +62,19 @@ const TURN_UNITS = 1 << 13;
 
 /**
  * Numbers of the policy's entries in whole texts. Other work of the process can run between the
- * parts of a long text.
+ * parts of a long text. Throws the reason of the signal.
  */
-export async function scanTexts(policy: SafetyPolicy, texts: readonly string[]): Promise<Set<number>> {
+export async function scanTexts(
+  policy: SafetyPolicy,
+  texts: readonly string[],
+  signal?: AbortSignal,
+): Promise<Set<number>> {
   const found = new Set<number>();
   for (const text of texts) {
     const scan = new TextScan(policy);
     for (let at = 0; at < text.length; at += TURN_UNITS) {
       if (at > 0) await yieldToEvents();
+      signal?.throwIfAborted();
       scan.push(text.slice(at, at + TURN_UNITS));
     }
     scan.end();

@@ -14,6 +14,7 @@ import type { ScoringModel } from '../nn/scoring-model.ts';
 import { sigmoid } from '../tensor/ops/classification.ts';
 import { ChatTemplate, type Message } from '../text/chat-template.ts';
 import { Tokenizer } from '../text/tokenizer.ts';
+import { GrowingSequences } from './growing-sequences.ts';
 import { scoreAll } from './reward-model.ts';
 
 /** What a classifier reads: plain texts, or dialogues in the chat template. */
@@ -106,6 +107,7 @@ export class Classifier {
   readonly info: ClassifierInfo;
   readonly model: ScoringModel;
   readonly #reader: ClassifierReader;
+  #growing: GrowingSequences | undefined;
 
   private constructor(folder: string, info: ClassifierInfo, model: ScoringModel, reader: ClassifierReader) {
     this.folder = folder;
@@ -148,6 +150,16 @@ export class Classifier {
     );
   }
 
+  /**
+   * f64 `[parts]`: the probability of each, of texts that are asked about again when they are
+   * longer. What was read of them is kept, so only new tokens are read. The bits are those of
+   * score() where a row has the same bits with the cache (docs/architecture.md).
+   */
+  scoreGrowing(parts: readonly Int32Array[]): Float64Array {
+    this.#growing ??= new GrowingSequences(this.model);
+    return Float64Array.from(this.#growing.score(parts), sigmoid);
+  }
+
   #tokens(input: Classified): Int32Array {
     if (this.info.reads === 'messages') {
       return this.#reader.messages(
@@ -160,6 +172,7 @@ export class Classifier {
 
   /** Frees the memory of the model. */
   dispose(): void {
+    this.#growing?.dispose();
     this.model.dispose();
   }
 }

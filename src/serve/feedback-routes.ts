@@ -32,7 +32,7 @@ export function feedbackRoutes(store: StoreHost | undefined): Route[] {
       handle: async (call) => {
         const on = requireStore(store);
         const feedback = readFeedback(await call.body(), call.record.client);
-        return added('feedback', await on.call('feedback', feedback));
+        return added('feedback', await on.call('feedback', feedback), on);
       },
     },
     {
@@ -45,7 +45,7 @@ export function feedbackRoutes(store: StoreHost | undefined): Route[] {
       handle: async (call) => {
         const on = requireStore(store);
         const comparison = readComparison(await call.body(), call.record.client);
-        return added('comparison', await on.call('comparison', comparison));
+        return added('comparison', await on.call('comparison', comparison), on);
       },
     },
     {
@@ -89,12 +89,13 @@ function requireStore(store: StoreHost | undefined): StoreHost {
   throw new ApiError(404, 'feedback_off', problem);
 }
 
-function added(object: 'feedback' | 'comparison', result: Added): Answer {
+function added(object: 'feedback' | 'comparison', result: Added, store: StoreHost): Answer {
   switch (result.outcome) {
     case 'stored':
       return { json: storedAnswer(object, result) };
     case 'unknown_answer': {
       const { id, choice } = result.answer;
+      if (store.hasLost(id)) throw notRecorded(id);
       const problem = `the store has no answer ${JSON.stringify(id)} with the choice ${choice}`;
       throw new ApiError(404, 'answer_not_found', problem, { param: 'response_id' });
     }
@@ -105,6 +106,12 @@ function added(object: 'feedback' | 'comparison', result: Added): Answer {
     case 'not_comparable':
       throw badValue('second', 'first and second must be two answers to the same prompt', 'not_comparable');
   }
+}
+
+/** It is no fault of the client, and another try does not help. */
+function notRecorded(id: string): ApiError {
+  const problem = `the answer ${id} could not be recorded, so there can be no feedback on it; the log of the server says why`;
+  return new ApiError(503, 'answer_not_recorded', problem, { param: 'response_id' });
 }
 
 function eventJson(event: SafetyEvent): JsonObject {

@@ -2,13 +2,16 @@
 import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { JsonObject } from '../base/json.ts';
+import type { ReadingLimit } from '../safety/reading-limit.ts';
 import type { Rates } from './access/rates.ts';
 import type { AnswerFormat, AnswerHead, Part, Usage } from './api/answers.ts';
 import type { GenerationRequest } from './api/generation-request.ts';
+import { whileClientWaits } from './client-limit.ts';
 import { EventStream } from './event-stream.ts';
 import { AnswerRecorder } from './feedback/recorder.ts';
 import type { StoreHost } from './feedback/store-host.ts';
 import type { EngineHost } from './host/engine-host.ts';
+import type { RuleThread } from './host/rule-thread.ts';
 import { ApiError, apiErrorOf, badValue, overloaded } from './protocol/api-error.ts';
 import type { Job, JobOutput } from './protocol/messages.ts';
 import type { RequestRecord } from './request-record.ts';
@@ -16,8 +19,17 @@ import { RequestScreen, type Safety } from './screening.ts';
 
 // Many streams of a fast model send hundreds of packets per step, which takes more time than the
 // step. With so many running, a stream sends its text at most every so often; nobody reads faster.
+// The pause grows with the streams, so that all of them together send some 640 packets per second.
 const MANY_STREAMS = 8;
-const PAUSE_MS = 50;
+const LEAST_PAUSE_MS = 50;
+const MOST_PAUSE_MS = 100;
+const PAUSE_MS_PER_STREAM = 1.5625;
+
+/** Milliseconds between two texts of a stream. */
+export function pauseOf(running: number): number {
+  if (running < MANY_STREAMS) return 0;
+  return Math.min(MOST_PAUSE_MS, Math.max(LEAST_PAUSE_MS, PAUSE_MS_PER_STREAM * running));
+}
 
 /** What generation needs of the server. */
 export interface GenerationContext {
@@ -29,8 +41,12 @@ export interface GenerationContext {
   queue: number;
   /** Where answers are recorded; undefined: nowhere. */
   feedback: StoreHost | undefined;
+  /** Checks the rules of answers. */
+  rules: RuleThread;
   /** Undefined without a safety policy. */
   safety: Safety | undefined;
+  /** Seconds of one reading by classifiers. */
+  checkSeconds: number;
 }
 
 /** One request of HTTP. */
@@ -45,7 +61,19 @@ export interface Exchange {
  * Answers a request. Returns the whole answer; undefined when it was streamed. Throws ApiError
  * before anything was sent.
  */
-export async function answer(
+export function answer(
+  context: GenerationContext,
+  request: GenerationRequest,
+  format: AnswerFormat,
+  exchange: Exchange,
+): Promise<JsonObject | undefined> {
+  return whileClientWaits(exchange.response, context.checkSeconds, (limit) =>
+    answerWithin(limit, context, request, format, exchange),
+  );
+}
+
+async function answerWithin(
+  limit: ReadingLimit,
   context: GenerationContext,
   request: GenerationRequest,
   format: AnswerFormat,
@@ -57,6 +85,7 @@ export async function answer(
   checkBiases(request, host);
   // Before the engine has any work with it, and again, since others came meanwhile.
   checkRoom(context, request);
+  await context.rules.check(request.checks, limit.signal);
   const prompts = await host.encode(request.prompts);
   // What only scores a prompt has no answer.
   const store = request.dropTokens ? undefined : context.feedback;
@@ -70,7 +99,7 @@ export async function answer(
     fingerprint: `fp_${host.model.hash.slice(0, 12)}`,
   };
   record.id = head.id;
-  const screen = await screenOf(context, request, record);
+  const screen = await screenOf(context, request, record, limit);
   checkRoom(context, request);
   const promptTokens = prompts.reduce((sum, { length }) => sum + length, 0);
   const most = jobs.reduce(
@@ -117,9 +146,10 @@ function screenOf(
   { safety, host }: GenerationContext,
   { prompts, n, user }: GenerationRequest,
   { id, client }: RequestRecord,
+  limit: ReadingLimit,
 ): Promise<RequestScreen> | undefined {
   const sender = { client: client ?? null, user: user ?? null };
-  return safety && RequestScreen.of(safety, { id, ...sender, prompts, n }, host);
+  return safety && RequestScreen.of(safety, { id, ...sender, prompts, n }, host, limit);
 }
 
 /** Throws ApiError of status 404 for the name of another model. */
@@ -280,8 +310,7 @@ async function streamed(run: Run): Promise<undefined> {
       const choice = pending[index]!;
       extend(choice.part, added);
       const now = performance.now();
-      const pause = host.running >= MANY_STREAMS ? PAUSE_MS : 0;
-      if (!added.finish && now - choice.sentAt < pause) return true;
+      if (!added.finish && now - choice.sentAt < pauseOf(host.running)) return true;
       const { part } = choice;
       pending[index] = { part: emptyPart(), sentAt: now };
       return events.send(stream.part(index, part));

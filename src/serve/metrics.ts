@@ -61,8 +61,26 @@ export interface Gauges {
   /** SHA-256 of the model that answers. */
   hash: string;
   reloads: { loaded: number; refused: number };
+  /** Undefined on a server that collects no feedback. */
+  feedback: { recording: boolean; lost: number } | undefined;
   /** 99th percentile since the last time, in seconds. */
   eventLoopDelay: number;
+}
+
+/** Name, kind, help, and the lines for the full name. */
+type Entry = [string, 'counter' | 'gauge' | 'histogram', string, (name: string) => string[]];
+
+function one(value: number): (name: string) => string[] {
+  return (name) => [`${name} ${value}`];
+}
+
+function feedbackEntries(state: Gauges['feedback']): Entry[] {
+  if (!state) return [];
+  const lost = 'Answers and safety events that the feedback store could not record.';
+  return [
+    ['feedback_recording', 'gauge', '1 when answers are recorded.', one(state.recording ? 1 : 0)],
+    ['feedback_records_lost_total', 'counter', lost, one(state.lost)],
+  ];
 }
 
 export class Metrics {
@@ -75,8 +93,7 @@ export class Metrics {
 
   /** The text of GET /metrics. */
   render(gauges: Gauges): string {
-    const one = (value: number) => (name: string) => [`${name} ${value}`];
-    const entries: [string, 'counter' | 'gauge' | 'histogram', string, (name: string) => string[]][] = [
+    const entries: Entry[] = [
       ['requests_total', 'counter', 'Requests by route and status.', (name) => this.requests.lines(name)],
       ['prompt_tokens_total', 'counter', 'Tokens of prompts.', (name) => this.promptTokens.lines(name)],
       [
@@ -123,6 +140,7 @@ export class Metrics {
         (name) =>
           Object.entries(gauges.reloads).map(([result, count]) => `${name}${labelText({ result })} ${count}`),
       ],
+      ...feedbackEntries(gauges.feedback),
       [
         'event_loop_delay_seconds',
         'gauge',

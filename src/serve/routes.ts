@@ -19,6 +19,7 @@ import {
   tokenizerInfo,
 } from './api/tokens.ts';
 import { chatPage } from './chat-page.ts';
+import { whileClientWaits } from './client-limit.ts';
 import { feedbackRoutes } from './feedback-routes.ts';
 import { answer, checkModel, type Exchange, type GenerationContext } from './generation.ts';
 import type { EngineSwitch } from './host/engine-switch.ts';
@@ -205,8 +206,11 @@ function moderationRoute({ safety, settings }: RouteContext): Route {
     handle: async (call) => {
       if (!safety) throw noPolicy();
       const texts = readModeration(settings, await call.body());
-      const { policy } = safety.checks;
-      return { json: moderationAnswer(policy.hash, await safety.checks.moderate(texts)) };
+      const { checks } = safety;
+      const found = await whileClientWaits(call.response, settings.checkSeconds, (limit) =>
+        checks.moderate(texts, limit),
+      );
+      return { json: moderationAnswer(checks.policy.hash, found) };
     },
   };
 }
@@ -222,11 +226,13 @@ function stateRoutes(context: RouteContext): Route[] {
     {
       method: 'GET',
       path: '/ready',
-      summary: 'Say whether requests are worked on.',
+      summary: 'Say whether requests are worked on, and whether answers are recorded for feedback.',
       statuses: { 503: 'The engine starts or stalls, or the server is stopping.' },
       handle: () => {
         const isReady = context.host.isReady && !context.isDraining();
-        return { json: { status: isReady ? 'ready' : 'not ready' }, status: isReady ? 200 : 503 };
+        const state = context.feedback?.state;
+        const status = isReady ? 'ready' : 'not ready';
+        return { json: { status, ...(state && { feedback: { ...state } }) }, status: isReady ? 200 : 503 };
       },
     },
     {

@@ -2,7 +2,14 @@
 import { randomUUID } from 'node:crypto';
 import type { JsonObject } from '../base/json.ts';
 import type { SafetyEvent, Sender } from '../feedback/records.ts';
-import { isRefusal, type SafetyChecks, type SafetyFinding, type SafetyVerdict } from '../safety/checks.ts';
+import {
+  isRefusal,
+  type SafetyChecks,
+  type SafetyFinding,
+  type SafetyVerdict,
+  textOfJson,
+} from '../safety/checks.ts';
+import type { ReadingLimit } from '../safety/reading-limit.ts';
 import type { ResponseCheck } from '../safety/response-check.ts';
 import type { Message } from '../text/chat-template.ts';
 import type { Part } from './api/answers.ts';
@@ -44,31 +51,42 @@ export class RequestScreen {
   readonly #request: ScreenedRequest;
   readonly #modelHash: string;
   readonly #prompts: readonly ScreenedPrompt[];
+  readonly #limit: ReadingLimit;
 
   private constructor(
     safety: Safety,
     request: ScreenedRequest,
     modelHash: string,
     prompts: readonly ScreenedPrompt[],
+    limit: ReadingLimit,
   ) {
+    this.#limit = limit;
     this.#safety = safety;
     this.#request = request;
     this.#modelHash = modelHash;
     this.#prompts = prompts;
   }
 
-  /** Checks the prompts. Throws AthanorError when a classifier gives no answer. */
-  static async of(safety: Safety, request: ScreenedRequest, host: EngineHost): Promise<RequestScreen> {
+  /**
+   * Checks the prompts. Throws AthanorError when a classifier gives no answer, and what the limit
+   * says.
+   */
+  static async of(
+    safety: Safety,
+    request: ScreenedRequest,
+    host: EngineHost,
+    limit: ReadingLimit,
+  ): Promise<RequestScreen> {
     const conversations: (readonly Message[])[] = [];
     // One after another: the engine thread has a limit of questions that wait.
     for (const prompt of request.prompts) conversations.push(await messagesOf(prompt, host));
     const prompts = await Promise.all(
-      conversations.map(async (messages) => ({
-        messages,
-        verdict: await safety.checks.checkPrompt(messages),
-      })),
+      conversations.map(async (messages, i) => {
+        const others = othersOf(request.prompts[i]!);
+        return { messages, verdict: await safety.checks.checkPrompt(messages, { others, limit }) };
+      }),
     );
-    const screen = new RequestScreen(safety, request, host.model.hash, prompts);
+    const screen = new RequestScreen(safety, request, host.model.hash, prompts, limit);
     for (const { messages, verdict } of prompts) if (verdict.refused) screen.#reportPrompt(messages, verdict);
     return screen;
   }
@@ -86,7 +104,7 @@ export class RequestScreen {
   /** Takes what the model writes for a choice. */
   choice(choice: number, listener: ScreenListener): ChoiceScreen {
     const { messages, verdict } = this.#promptOf(choice);
-    const check = this.#safety.checks.response(messages);
+    const check = this.#safety.checks.response(messages, this.#limit);
     return new ChoiceScreen(check, {
       ...listener,
       refusal: this.refusal,
@@ -201,15 +219,16 @@ export class ChoiceScreen {
   }
 
   /**
-   * Reports spell their tokens: one is free when all of its text is. A token ends where the next
-   * one begins.
+   * Reports spell their tokens: one is free, with its alternatives, when all of its text is. A
+   * token ends where the next one begins. One that only begins a character ends with it.
    */
   #takeReports(isLast: boolean): NamedReport[] {
     if (isLast) return this.#reports.splice(0);
-    const held = this.#reports.findIndex(
-      (_, i, all) => !((all[i + 1]?.offset ?? Infinity) <= this.#sentPoints),
-    );
-    return this.#reports.splice(0, held < 0 ? this.#reports.length : held);
+    const all = this.#reports;
+    const last = all.findLastIndex(({ offset }) => offset <= this.#sentPoints);
+    // The text of all tokens that begin before this place has been sent.
+    const end = last < 0 ? 0 : all.findIndex(({ offset }) => offset === all[last]!.offset);
+    return all.splice(0, end);
   }
 }
 
@@ -228,6 +247,14 @@ async function messagesOf(prompt: PromptInput, host: EngineHost): Promise<readon
   if (prompt.kind === 'chat') return prompt.messages;
   const content = prompt.kind === 'tokens' ? await host.decode(prompt.tokens) : prompt.text;
   return [{ role: 'user', content }];
+}
+
+/** What the template may show besides the messages: functions, and variables of the request. */
+function othersOf(prompt: PromptInput): string[] {
+  if (prompt.kind !== 'chat') return [];
+  const { tools, variables } = prompt;
+  const functions = Array.isArray(tools) ? tools.map(textOfJson) : [];
+  return Object.keys(variables).length > 0 ? [...functions, textOfJson(variables)] : functions;
 }
 
 function messageJson({ role, content, fields }: Message): JsonObject {

@@ -16,6 +16,7 @@ import { checkAddress, listenOn } from './address.ts';
 import { createApp } from './app.ts';
 import { StoreHost } from './feedback/store-host.ts';
 import { EngineSwitch, type Reloaded } from './host/engine-switch.ts';
+import { RuleThread } from './host/rule-thread.ts';
 import { InFlight } from './in-flight.ts';
 import { Metrics } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
@@ -176,6 +177,7 @@ class AthanorServer implements RunningServer {
   readonly #onEvent: ServeHooks['onEvent'];
   readonly #delay: ReturnType<typeof monitorEventLoopDelay>;
   readonly #safety: Safety | undefined;
+  readonly #rules = new RuleThread();
   #stopping: Promise<void> | undefined;
   #resolveClosed: () => void = () => {};
 
@@ -196,13 +198,14 @@ class AthanorServer implements RunningServer {
     const isDraining = () => this.#stopping !== undefined;
     this.#safety = safety;
     const context: RouteContext = {
-      ...{ feedback, rates, settings, isDraining, engines, safety },
+      ...{ feedback, rates, settings, isDraining, engines, safety, rules: this.#rules },
       get host() {
         return engines.host;
       },
       modelName: this.name,
       slots: settings.batchSize,
       queue: settings.queue,
+      checkSeconds: settings.checkSeconds,
       metrics: () => this.#renderMetrics(metrics),
       openApi: (): JsonObject => document,
     };
@@ -251,6 +254,7 @@ class AthanorServer implements RunningServer {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     await this.#safety?.checks.close();
+    await this.#rules.close();
     await this.#engines.close();
     // Answers that were cut short get their last words.
     setTimeout(() => this.#http.closeAllConnections(), this.#inFlight.size > 0 ? 200 : 0).unref();
@@ -263,6 +267,6 @@ class AthanorServer implements RunningServer {
   #renderMetrics(metrics: Metrics): string {
     const eventLoopDelay = this.#delay.percentile(99) / 1e9;
     this.#delay.reset();
-    return metrics.render({ ...this.#engines.gauges, eventLoopDelay });
+    return metrics.render({ ...this.#engines.gauges, feedback: this.#feedback?.state, eventLoopDelay });
   }
 }

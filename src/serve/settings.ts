@@ -50,6 +50,11 @@ export interface ServeSettings extends RequestLimits, RateLimits {
   stallSeconds: number;
   /** Seconds that requests in flight may go on when the server is told to stop. */
   drainSeconds: number;
+  /**
+   * Seconds that the classifiers of the safety policy may take for one reading: of a prompt, of the
+   * texts of a moderation request, or of an answer so far. Beyond it the request fails with 503.
+   */
+  checkSeconds: number;
 }
 
 export const serveDefaults = {
@@ -64,6 +69,7 @@ export const serveDefaults = {
   queue: 256,
   stallSeconds: 60,
   drainSeconds: 10,
+  checkSeconds: 10,
   maxBodyBytes: 4 * 2 ** 20,
   maxMessages: 1024,
   maxPrompts: 128,
@@ -73,32 +79,51 @@ export const serveDefaults = {
   concurrentRequests: 0,
 } as const satisfies Partial<ServeSettings>;
 
-const MAX_PORT = 65535;
-const LEAST: Partial<Record<keyof ServeSettings, number>> = {
-  ...{ port: 0, batchSize: 1, context: 2, prefillTokens: 1, queue: 0, threads: 1 },
-  ...{ maxBodyBytes: 1, maxMessages: 1, maxPrompts: 1, maxChoices: 1 },
-  ...{ requestsPerMinute: 0, tokensPerMinute: 0, concurrentRequests: 0, feedbackDays: 1 },
-};
+/** What a setting may be: a whole number, or seconds. */
+interface Bounds {
+  min: number;
+  max?: number;
+}
+
+/** The bounds of settings that are numbers. Options of the CLI have the same. */
+export const serveBounds = {
+  port: { min: 0, max: 65535 },
+  batchSize: { min: 1 },
+  context: { min: 2 },
+  prefillTokens: { min: 1 },
+  queue: { min: 0 },
+  threads: { min: 1 },
+  maxBodyBytes: { min: 1 },
+  maxMessages: { min: 1 },
+  maxPrompts: { min: 1 },
+  maxChoices: { min: 1 },
+  requestsPerMinute: { min: 0 },
+  tokensPerMinute: { min: 0 },
+  concurrentRequests: { min: 0 },
+  feedbackDays: { min: 1 },
+  stallSeconds: { min: 0.1 },
+  drainSeconds: { min: 0 },
+  checkSeconds: { min: 0.1 },
+} as const satisfies Partial<Record<keyof ServeSettings, Bounds>>;
 
 /** Throws ERR_ARGUMENT that names a setting out of range. */
 export function checkSettings(settings: ServeSettings): void {
   if (settings.feedbackDays !== undefined && settings.feedback === undefined) {
     throw new AthanorError('ERR_ARGUMENT', '`feedbackDays` needs `feedback`, the file that it prunes');
   }
-  for (const [name, least] of Object.entries(LEAST) as [keyof ServeSettings, number][]) {
-    const value = settings[name];
-    if (value === undefined || (Number.isSafeInteger(value) && (value as number) >= least)) continue;
-    throw new AthanorError(
-      'ERR_ARGUMENT',
-      `\`${name}\` must be an integer of at least ${least}, not ${value}`,
-    );
+  for (const [name, bounds] of Object.entries(serveBounds) as [keyof typeof serveBounds, Bounds][]) {
+    checkBounds(name, settings[name], bounds);
   }
   if (settings.name === '') throw new AthanorError('ERR_ARGUMENT', '`name` is empty', 'leave it out');
-  if (settings.port > MAX_PORT) {
-    throw new AthanorError('ERR_ARGUMENT', `\`port\` must be at most ${MAX_PORT}, not ${settings.port}`);
-  }
-  for (const name of ['stallSeconds', 'drainSeconds'] as const) {
-    if (settings[name] >= 0) continue;
-    throw new AthanorError('ERR_ARGUMENT', `\`${name}\` must be at least 0, not ${settings[name]}`);
-  }
+}
+
+/** A setting whose name ends in `Seconds` may have a fraction. */
+function checkBounds(name: string, value: number | undefined, { min, max = Infinity }: Bounds): void {
+  if (value === undefined) return;
+  const isWhole = !name.endsWith('Seconds');
+  const isRight = value >= min && (Number.isSafeInteger(value) || !isWhole);
+  if (isRight && value <= max) return;
+  const least = `${isWhole ? 'an integer' : 'a number'} of at least ${min}`;
+  const wanted = isRight ? `at most ${max}` : least;
+  throw new AthanorError('ERR_ARGUMENT', `\`${name}\` must be ${wanted}, not ${value}`);
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { AthanorError, fileError } from '../../src/base/errors.ts';
 import { readBytes } from '../../src/base/files/read-file.ts';
+import { replaceFile } from '../../src/base/files/replace-file.ts';
 import { loadModel } from '../../src/checkpoint/gpt-folder.ts';
 import { requireFolder } from '../../src/checkpoint/load-model.ts';
 import { writeModelFiles } from '../../src/checkpoint/save-model.ts';
@@ -41,6 +42,12 @@ describe('the operating system', () => {
     expect(errorOf(() => readBytes(join(folder, 'loop'))).message).toContain(
       'symbolic links lead in a circle',
     );
+    const missing = join(folder, 'missing', 'out.txt');
+    expect(errorOf(() => replaceFile(missing, 'x'))).toMatchObject({
+      code: 'ERR_FILE_MISSING',
+      message: `cannot write ${missing}: the folder ${join(folder, 'missing')} does not exist`,
+    });
+    expect(errorOf(() => readBytes(missing)).message).toBe(`${missing} does not exist`);
     expect(errorOf(() => readBytes('a\0b'))).toMatchObject({ code: 'ERR_ARGUMENT' });
     expect(errorOf(() => readBytes('/proc/self/mem')).message).toContain('the device reports a fault');
   });

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { FeedbackStore } from '../../src/feedback/store.ts';
@@ -17,6 +17,34 @@ function filled(folder: string): string {
   store.close();
   return path;
 }
+
+it('what cannot be imported or read leaves no store, and a missing folder is named', async () => {
+  const folder = temporaryFolder();
+  const bad = join(folder, 'bad.jsonl');
+  writeFileSync(bad, '{"a": 1}\n');
+  const store = join(folder, 'new.db');
+  for (const from of [bad, join(folder, 'none.jsonl')]) {
+    expect((await athanor('feedback', 'import', store, from)).code).not.toBe(0);
+    expect(existsSync(store)).toBe(false);
+  }
+  const empty = join(folder, 'empty.db');
+  writeFileSync(empty, '');
+  for (const command of [['stats'], ['list'], ['rows', '--out', join(folder, 'rows')]]) {
+    const [name, ...rest] = command;
+    const { code, stderr } = await athanor('feedback', name!, empty, ...rest);
+    expect([code === 0, stderr]).toEqual([
+      false,
+      expect.stringMatching(/is empty, so it is no feedback store/),
+    ]);
+  }
+  const out = join(folder, 'out.jsonl');
+  expect((await athanor('feedback', 'export', empty, '--out', out)).stderr).toMatch(/is empty/);
+  expect(readFileSync(empty, 'utf8')).toBe('');
+  expect(readdirSync(folder).sort()).toEqual(['bad.jsonl', 'empty.db']);
+  const missing = join(folder, 'missing', 'out.jsonl');
+  const exported = await athanor('feedback', 'export', filled(folder), '--out', missing);
+  expect(exported.stderr).toMatch(/cannot write .*: the folder .*missing does not exist/);
+});
 
 it('stats, list, export, import and delete work on a store', async () => {
   const folder = temporaryFolder();

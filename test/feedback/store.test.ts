@@ -343,7 +343,7 @@ describe('the file', () => {
     other.exec('CREATE TABLE notes (text TEXT)');
     other.close();
     const cases: [string, string, RegExp][] = [
-      [join(folder, 'none', 'x.db'), 'ERR_FILE_MISSING', /none\/x.db does not exist/],
+      [join(folder, 'none', 'x.db'), 'ERR_FILE_MISSING', /the folder .*none does not exist/],
       [folder, 'ERR_ARGUMENT', /is a folder, not a file/],
       [file('rows.jsonl', '{"a": 1}\n'.repeat(100)), 'ERR_FORMAT', /rows.jsonl: it is no SQLite file/],
       [foreign, 'ERR_FORMAT', /foreign.db is a database of another program/],
@@ -359,6 +359,42 @@ describe('the file', () => {
     expect(() => FeedbackStore.open(missing, { create: false })).toThrow(/missing.db does not exist/);
     expect(readdirSync(folder).sort()).toEqual(['foreign.db', 'rows.jsonl']);
     expect(FeedbackStore.open(file('empty.db', '')).counts().answers).toBe(0);
+  });
+
+  it('that is empty is no store for who reads it or deletes from it, and stays empty', () => {
+    const folder = temporaryFolder();
+    const path = join(folder, 'empty.db');
+    writeFileSync(path, '');
+    for (const options of [{ readOnly: true }, { create: false }]) {
+      expect(() => FeedbackStore.open(path, options)).toThrow(
+        expect.objectContaining({ code: 'ERR_FORMAT', message: expect.stringMatching(/is empty, so it is/) }),
+      );
+    }
+    expect([statSync(path).size, readdirSync(folder)]).toEqual([0, ['empty.db']]);
+  });
+
+  it('that is only read is not written, nor brought up to date', () => {
+    const path = join(temporaryFolder(), 'store.db');
+    const store = FeedbackStore.open(path);
+    store.recordAnswers([answerRecord('a')]);
+    store.close();
+    const before = readFileSync(path);
+    const reader = FeedbackStore.open(path, { readOnly: true });
+    reader.check();
+    expect([reader.counts().answers, [...reader.answers()].length]).toEqual([1, 1]);
+    expect(() => reader.recordAnswers([answerRecord('b')])).toThrow(/read-only/);
+    reader.close();
+    expect(readFileSync(path).equals(before)).toBe(true);
+    const migrations = [...MIGRATIONS, 'CREATE TABLE later (row INTEGER PRIMARY KEY)'];
+    expect(() => Database.open(path, { readOnly: true, migrations })).toThrow(/reads version 2/);
+    expect(readFileSync(path).equals(before)).toBe(true);
+  });
+
+  it('that cannot be made leaves no file', () => {
+    const folder = temporaryFolder();
+    const path = join(folder, 'store.db');
+    expect(() => Database.open(path, { migrations: ['no statement'] })).toThrow(/store.db/);
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   it('that is damaged is one clear error, when it is opened, checked or read', () => {

@@ -42,7 +42,81 @@ export const TOOL_TEMPLATES = {
 {%- else -%}{%- if tools and loop.first -%}{{- tools | tojson -}}{%- endif -%}${TURN}{%- endif -%}
 {%- endfor -%}${PROMPT}`,
   },
+  'mistral-args': {
+    tokens: ['[TOOL_CALLS]', '[ARGS]'],
+    template: `{%- for message in messages -%}
+{%- if message.tool_calls -%}
+{%- for call in message.tool_calls -%}
+{{- '[TOOL_CALLS]' + call.function.name + '[ARGS]' + (call.function.arguments | tojson) -}}
+{%- endfor -%}{{- '<|end|>' -}}
+{%- else -%}{%- if loop.last and tools -%}{{- tools | tojson -}}{%- endif -%}${TURN}{%- endif -%}
+{%- endfor -%}${PROMPT}`,
+  },
+  'mistral-call-id': {
+    tokens: ['[TOOL_CALLS]', '[CALL_ID]', '[ARGS]'],
+    template: `{%- for message in messages -%}
+{%- if message.tool_calls -%}
+{%- for call in message.tool_calls -%}
+{{- '[TOOL_CALLS]' + call.function.name + '[CALL_ID]' + call.id + '[ARGS]' + (call.function.arguments | tojson) -}}
+{%- endfor -%}{{- '<|end|>' -}}
+{%- else -%}{%- if loop.last and tools -%}{{- tools | tojson -}}{%- endif -%}${TURN}{%- endif -%}
+{%- endfor -%}${PROMPT}`,
+  },
+  pythonic: {
+    tokens: ['<|python_start|>'],
+    template: `{%- if tools -%}{{- '<|system|>Write [func_name1(params_name1=params_value1), func_name2(params)] of ' + (tools | tojson) + '<|end|>' -}}{%- endif -%}
+{%- for message in messages -%}
+{%- if message.tool_calls -%}
+{{- '<|assistant|>[' -}}
+{%- for call in message.tool_calls -%}
+{{- call.function.name + '(' -}}
+{%- for key, value in call.function.arguments | items -%}{{- key + '=' + (value | tojson) -}}{%- if not loop.last -%}, {% endif -%}{%- endfor -%}
+{{- ')' -}}{%- if not loop.last -%}, {% endif -%}
+{%- endfor -%}{{- ']<|end|>' -}}
+{%- else -%}${TURN}{%- endif -%}
+{%- endfor -%}${PROMPT}`,
+  },
+  olmo: {
+    tokens: ['<function_calls>', '</function_calls>'],
+    template: `{%- if tools -%}{{- '<|system|>' + (tools | tojson) + '<|end|>' -}}{%- endif -%}
+{%- for message in messages -%}
+{%- if message.tool_calls -%}
+{{- '<|assistant|><function_calls>' -}}
+{%- for call in message.tool_calls -%}
+{{- call.function.name + '(' -}}
+{%- for key, value in call.function.arguments | items -%}{{- key + '=' + (value | tojson) -}}{%- if not loop.last -%}, {% endif -%}{%- endfor -%}
+{{- ')' -}}
+{%- endfor -%}{{- '</function_calls><|end|>' -}}
+{%- else -%}${TURN}{%- endif -%}
+{%- endfor -%}${PROMPT}`,
+  },
+  'qwen-coder': {
+    tokens: ['<tool_call>', '</tool_call>'],
+    template: `{%- if tools -%}{{- '<|system|>' + (tools | tojson) + '<|end|>' -}}{%- endif -%}
+{%- for message in messages -%}
+{%- if message.tool_calls -%}
+{{- '<|assistant|>' -}}
+{%- for call in message.tool_calls -%}
+{{- '<tool_call>\\n<function=' + call.function.name + '>\\n' -}}
+{%- for key, value in call.function.arguments | items -%}{{- '<parameter=' + key + '>\\n' + (value | string) + '\\n</parameter>\\n' -}}{%- endfor -%}
+{{- '</function>\\n</tool_call>' -}}
+{%- endfor -%}{{- '<|end|>' -}}
+{%- else -%}${TURN}{%- endif -%}
+{%- endfor -%}${PROMPT}`,
+  },
 } as const;
+
+/** How a template shows a call of `get_weather`, as a text of the history. */
+export const SHOWN_CALLS: Readonly<Record<ToolFamily, RegExp>> = {
+  hermes: /"name": "get_weather", "arguments": \{"city": "/,
+  mistral: /"name": "get_weather", /,
+  llama: /"name": "get_weather", "parameters": \{"city": "/,
+  'mistral-args': /\[TOOL_CALLS\]get_weather\[ARGS\]\{"city": "/,
+  'mistral-call-id': /\[TOOL_CALLS\]get_weather\[CALL_ID\]\w{9}\[ARGS\]\{"city": "/,
+  pythonic: /\[get_weather\(city="/,
+  olmo: /<function_calls>get_weather\(city="/,
+  'qwen-coder': /<function=get_weather>\n<parameter=city>\n/,
+};
 
 export type ToolFamily = keyof typeof TOOL_TEMPLATES;
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { modelHash } from '../../src/checkpoint/model-hash.ts';
 import { improve, rollback } from '../../src/improve/improve.ts';
-import { readHistory } from '../../src/improve/promotion.ts';
+import { isLink, readHistory } from '../../src/improve/promotion.ts';
 import type { RunEvent } from '../../src/train/loop/run-events.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
 import { quickRound, writeWorld } from '../helpers/voting.ts';
@@ -110,6 +110,7 @@ describe('a round', () => {
     for (let i = 0; i < 2; ++i) {
       await expect(improve({ ...options, feedback })).rejects.toThrow(/text.db: it is no SQLite file/);
     }
+    expect(isLink(join(options.out, 'current'))).toBe(false);
     const link = join(folder, 'taken');
     mkdirSync(link);
     for (let i = 0; i < 2; ++i) {

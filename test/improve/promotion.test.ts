@@ -1,6 +1,16 @@
-import { mkdirSync, readlinkSync, realpathSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { rollback } from '../../src/improve/improve.ts';
 import { promote, readHistory, setLink, takeBack } from '../../src/improve/promotion.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
 
@@ -67,6 +77,45 @@ describe('the link', () => {
     writeFileSync(file, 'text');
     expect(() => setLink(file, join(out, 'a'))).toThrow(/is not a symbolic link/);
     expect(() => setLink(join(out, 'new'), join(out, 'none'))).toThrow(/ERR|exist/);
+  });
+
+  it('shows what it showed before when the history cannot be written', () => {
+    const { out, link, shown } = folders();
+    // JSON has no such numbers.
+    const change = { link, from: join(out, 'a'), to: join(out, 'b'), round: '0001', hash: 1n as never };
+    expect(() => promote(out, change)).toThrow(/BigInt/);
+    expect([shown(), readHistory(out)]).toEqual(['a', []]);
+    rmSync(link);
+    expect(() => promote(out, change)).toThrow(/BigInt/);
+    expect([shown(), readHistory(out)]).toEqual(['a', []]);
+  });
+
+  it('whose model is gone is set by a promotion, which can be taken back', () => {
+    const { out, link, to, shown } = folders();
+    setLink(link, join(out, 'c'));
+    rmSync(join(out, 'c'), { recursive: true });
+    to('b', '0001');
+    expect(shown()).toBe('b');
+    expect(takeBack(out, noHash)).toMatchObject({ from: 'b', to: 'a' });
+    expect(shown()).toBe('a');
+  });
+
+  it('stays when there is nothing to take back, and the reason is said', () => {
+    const { out, to, shown } = folders();
+    expect(() => takeBack(out, noHash)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_STATE',
+        message: `there is no promotion to take back in ${out}: no round there has set the link`,
+      }),
+    );
+    expect(() => rollback(join(out, 'none'))).toThrow(/no promotion to take back in .*none: the folder does/);
+    expect(existsSync(join(out, 'none'))).toBe(false);
+    to('b', '0001');
+    rmSync(join(out, 'a'), { recursive: true });
+    expect(() => takeBack(out, noHash)).toThrow(
+      /a, the model that .*current showed before round 0001, is gone/,
+    );
+    expect(shown()).toBe('b');
   });
 
   it('is never missing to those who read it', async () => {

@@ -71,6 +71,19 @@ describe('prompts', () => {
     expect((await checks.checkPrompt([user('a')])).refused).toBe(false);
   });
 
+  it('are read with the functions that the model may call, by classifiers of texts and of dialogues', async () => {
+    const source = new Source();
+    const checks = new SafetyChecks(policyOf(), source);
+    const others = ['finds bad things'];
+    expect(await checks.checkPrompt([user('fine')], { others })).toMatchObject({ harmful: true });
+    expect(source.asked).toEqual(['fine', 'finds bad things', 'fine\n\nfinds bad things']);
+    writeFileSync(join(folder, 'classifier.json'), JSON.stringify({ reads: 'messages', threshold: 0.5 }));
+    const dialogues = new SafetyChecks(policyOf(), source);
+    writeFileSync(join(folder, 'classifier.json'), JSON.stringify({ reads: 'text', threshold: 0.5 }));
+    expect(await dialogues.checkPrompt([user('fine')], { others })).toMatchObject({ harmful: true });
+    expect(source.asked.slice(3)).toEqual(['fine', 'finds bad things']);
+  });
+
   it('are not read by what looks at answers', async () => {
     const source = new Source();
     const checks = new SafetyChecks(policyOf({ on: 'response' }), source);

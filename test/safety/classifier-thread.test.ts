@@ -7,7 +7,7 @@ import { Classifier } from '../../src/scoring/classifier.ts';
 import { classifier } from '../../src/train/classifier/run.ts';
 import { writeChatModel } from '../helpers/chat-model.ts';
 import { suiteFolder } from '../helpers/cli.ts';
-import { startServer } from '../helpers/served.ts';
+import { startServer, until } from '../helpers/served.ts';
 import { jsonl, tuning } from '../helpers/stages.ts';
 
 const folder = suiteFolder();
@@ -55,6 +55,39 @@ it('a short text does not wait for a long one that came before it', async () => 
   const short = started.score([{ classifier: 0, input: { text: 'Blue.' } }]);
   await Promise.all([long.then(() => order.push('long')), short.then(() => order.push('short'))]);
   expect(order).toEqual(['short', 'long']);
+});
+
+it('nothing is read for who does not wait: the reason of the signal is thrown at once', async () => {
+  const started = await thread([trained]);
+  const leave = new AbortController();
+  const text = 'Name a colour. '.repeat(20_000);
+  const long = started.score([{ classifier: 0, input: { text } }], leave.signal);
+  const start = performance.now();
+  setTimeout(() => leave.abort(new Error('gone')), 10);
+  await expect(long).rejects.toThrow('gone');
+  expect(await started.score([{ classifier: 0, input: { text: 'a' } }])).toHaveLength(1);
+  expect(performance.now() - start).toBeLessThan(3000);
+  await expect(started.score([{ classifier: 0, input: { text } }], leave.signal)).rejects.toThrow('gone');
+});
+
+it('a server ends checks that take too long, and those of a client that left', async () => {
+  const safety = join(folder, 'slow.json');
+  const made = { classifier: { model: 'classifier', threshold: 1 } };
+  writeFileSync(safety, JSON.stringify({ categories: { made } }));
+  const served = await startServer({ model, name: 'tiny', safety, checkSeconds: 0.5 });
+  onTestFinished(() => served.server.close());
+  const input = 'Name a colour. '.repeat(17_000);
+  const late = await served.post('/v1/moderations', { input });
+  expect([late.status, late.headers.get('retry-after')]).toEqual([503, '5']);
+  expect(await late.json()).toMatchObject({ error: { code: 'check_timeout' } });
+  const leave = new AbortController();
+  const body = JSON.stringify({ input });
+  const headers = { 'content-type': 'application/json' };
+  const left = fetch(`${served.url}/v1/moderations`, { method: 'POST', body, headers, signal: leave.signal });
+  setTimeout(() => leave.abort(), 100);
+  await expect(left).rejects.toThrow();
+  await until(() => served.events.some((event) => event.type === 'request' && event.status === 499));
+  expect((await served.ask('/v1/moderations', { input: 'a' })).id).toMatch(/^modr-/);
 });
 
 it('a folder that is no classifier keeps the thread, and the server, from starting', async () => {

@@ -198,9 +198,32 @@ it('on a full disk feedback gets a 503, answers are given, the log says why, and
   }
   expect(refused).toMatchObject({ status: 503, reply: { error: { code: 'feedback_unavailable' } } });
   expect(acknowledged.length).toBeGreaterThan(3);
-  for (let i = 0; i < 3; ++i) {
-    expect((await post('/v1/completions', { prompt: 'x', max_tokens: 1 })).status).toBe(200);
+  const state = async () =>
+    (await (await fetch(`${url}/ready`)).json()) as { feedback: { recording: boolean; lost: number } };
+  const ids: string[] = [];
+  for (let lost = 0; lost < 3 && ids.length < 1000; { lost } = (await state()).feedback) {
+    const { status, reply } = await post('/v1/completions', { prompt: 'x', max_tokens: 1 });
+    expect(status).toBe(200);
+    ids.unshift(reply.id);
+    await new Promise((resolve) => setTimeout(resolve, 30));
   }
+  expect(await state()).toMatchObject({ status: 'ready', feedback: { recording: false } });
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  expect(metrics).toMatch(/^athanor_feedback_recording 0$/m);
+  expect(metrics).toMatch(/^athanor_feedback_records_lost_total \d+$/m);
+  for (const body of [
+    { response_id: ids[0], rating: 1 },
+    { response_id: ids[1], correction: 'better' },
+  ]) {
+    const late = await post('/v1/feedback', body);
+    expect(late).toMatchObject({ status: 503, reply: { error: { code: 'answer_not_recorded' } } });
+  }
+  const compared = await post('/v1/comparisons', {
+    ...{ first: { response_id: ids[0] }, second: { response_id: ids[1] }, preferred: 'first' },
+  });
+  expect(compared).toMatchObject({ status: 503, reply: { error: { code: 'answer_not_recorded' } } });
+  const stray = await post('/v1/feedback', { response_id: 'cmpl-none', rating: 1 });
+  expect([404, 503]).toContain(stray.status);
   expect(log).toMatch(
     /feedback lost 1 records: .*store.db: the (disk is full|system refused to read or write it)/,
   );

@@ -120,6 +120,46 @@ describe('a prompt that is refused', () => {
     ]);
   });
 
+  const message = (content: string) => [{ role: 'user', content }];
+  const fn = (fields: object) => ({ name: 'look', description: 'Looks.', ...fields });
+  const properties = (property: object) => ({ type: 'object', properties: { for: property } });
+  const call = { id: 'c', type: 'function', function: { name: 'look', arguments: '{"for": "x"}' } };
+  const turns = (change: object, output: string) => [
+    ...message('x'),
+    { role: 'assistant', tool_calls: [{ ...call, function: { ...call.function, ...change } }] },
+    { role: 'tool', tool_call_id: 'c', content: output },
+  ];
+  it.each<[string, object]>([
+    ['the name of a function', { tools: [fn({ name: 'blorp' })] }],
+    ['what a function does', { tools: [fn({ description: 'Finds a "zorb\nthe blat".' })] }],
+    ['a parameter', { tools: [fn({ parameters: { type: 'object', properties: { blorp: {} } } })] }],
+    ['what a parameter is', { tools: [fn({ parameters: properties({ description: 'a blorp' }) })] }],
+    ['the values of a parameter', { tools: [fn({ parameters: properties({ enum: ['a', 'blorp'] }) })] }],
+    ['the result of a call', { messages: turns({}, 'It is a blorp.') }],
+    ['the arguments of a call', { messages: turns({ arguments: '{"for": "zorb\\nthe blat"}' }, 'x') }],
+    ['a variable of the template', { chat_template_kwargs: { note: ['blorp'] } }],
+  ])('is refused for %s', async (_, { tools, ...fields }: { tools?: object[] }) => {
+    const served = await guarded({
+      ...PLAIN,
+      categories: { nonsense: { words: ['blorp', 'zorb the blat'] } },
+    });
+    const wrapped = tools && { tools: tools.map((one) => ({ type: 'function', function: one })) };
+    const body = { messages: message('x'), ...wrapped, ...fields };
+    const { choices } = await served.ask('/v1/chat/completions', body);
+    expect(choices[0]!.finish_reason).toBe('content_filter');
+    if (!tools) return;
+    const input = { input: 'x', tools: tools.map((one) => ({ type: 'function', ...one })) };
+    const answer = (await (await served.post('/v1/responses', input)).json()) as { status: string };
+    expect(answer.status).toBe('incomplete');
+  });
+
+  it('is not refused for functions that the model does not see', async () => {
+    const served = await guarded(PLAIN);
+    const tools = [{ type: 'function', function: fn({ name: 'blorp' }) }];
+    const body = { messages: message('x'), tools, tool_choice: 'none' };
+    expect((await served.ask('/v1/chat/completions', body)).choices[0]!.finish_reason).toBe('stop');
+  });
+
   it('is refused by a category of prompts alone, which lets answers say it', async () => {
     const served = await guarded(PLAIN);
     expect((await streamed(served, { messages: [{ role: 'user', content: 'a grundle' }] })).refusals).toEqual(
@@ -189,6 +229,21 @@ describe('an answer', () => {
       ' is',
     ]);
     expect((await streamed(served, harmless)).wire.match(/"token":/g)).toHaveLength(5);
+  });
+
+  it('has no alternative of a token that is held back, nor a token that only begins its character', async () => {
+    const served = await guarded({ ...PLAIN, categories: { nonsense: { words: ['öblorp'] } } });
+    const body = { ...chat('Well', ', ', '', 'öb', 'lorp', ' is'), logprobs: true, top_logprobs: 1 };
+    const { wire } = await streamed(served, body);
+    expect(wire.match(/"token":"[^"]*"/g)).toEqual([
+      ...['"token":"Well"', '"token":"not Well"', '"token":", "', '"token":"not , "'],
+    ]);
+    const harmless = { ...body, messages: chat('Well', '', 'öb', 'le').messages };
+    expect((await streamed(served, harmless)).wire.match(/"token":"[^"n]*"/g)).toEqual([
+      ...['"token":"Well"', '"token":""', '"token":"öb"', '"token":"le"'],
+    ]);
+    const { choices } = await served.client.chat.completions.create(body);
+    expect(JSON.stringify(choices)).not.toMatch(/lorp/);
   });
 
   it('is cut alone: the other choices go on, and its job is given up', async () => {

@@ -25,9 +25,14 @@ function pieces(prompt) {
   }
 }
 
-function report(text, offset) {
-  const bytes = [...Buffer.from(text)];
-  return { token: 1, text, bytes, logProb: -1, offset, top: [], isHidden: false };
+function named(text) {
+  return { token: 1, text, bytes: [...Buffer.from(text)], logProb: -1 };
+}
+
+/** With top log-probabilities each token has one alternative, which names it. */
+function report(text, offset, count) {
+  const top = count > 0 ? [named(`not ${text}`)] : [];
+  return { ...named(text), offset, top, isHidden: false };
 }
 
 function step() {
@@ -36,7 +41,7 @@ function step() {
     const text = job.pieces[job.said++];
     const isLast = job.said === job.pieces.length;
     const output = { job: id, text };
-    if (job.reports) output.report = report(text, job.offset);
+    if (job.reports !== undefined) output.report = report(text, job.offset, job.reports);
     job.offset += [...text].length;
     if (isLast) {
       output.finish = 'stop';
@@ -61,8 +66,7 @@ parentPort.on('message', (message) => {
     parentPort.postMessage({ type: 'decoded', id, text: decode(message.tokens) });
   } else if (type === 'start') {
     const { job } = message;
-    const reports = job.topLogProbs !== undefined;
-    jobs.set(id, { pieces: pieces(job.prompt), said: 0, offset: 0, reports });
+    jobs.set(id, { pieces: pieces(job.prompt), said: 0, offset: 0, reports: job.topLogProbs });
     if (jobs.size === 1) setTimeout(turn, 0);
   } else if (type === 'cancel') {
     const tokens = jobs.get(id)?.said ?? 0;

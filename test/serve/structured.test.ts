@@ -3,6 +3,8 @@ import type OpenAI from 'openai';
 import { APIError } from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/base/json.ts';
+import { RuleChecks } from '../../src/serve/host/rule-checks.ts';
+import { RuleThread } from '../../src/serve/host/rule-thread.ts';
 import { writeChatModel } from '../helpers/chat-model.ts';
 import { suiteFolder } from '../helpers/cli.ts';
 import { validator } from '../helpers/json-schemas.ts';
@@ -169,5 +171,64 @@ describe('responses', () => {
       400,
       { error: { param: 'text.format.schema', code: 'invalid_schema' } },
     ]);
+  });
+});
+
+describe('schemas that are made to take long', () => {
+  const slow = { type: 'string', pattern: '^(?:a|b)*a(?:a|b){30}$' };
+  const asked = (schemas: readonly JsonObject[], strict: boolean) => ({
+    ...{ model: 'tiny', input: 'x', max_output_tokens: 1 },
+    tools: schemas.map((one, i) => ({
+      ...{ type: 'function', name: `f${i}`, strict },
+      parameters: { type: 'object', properties: { a: { ...one, title: `${i}` } } },
+    })),
+  });
+
+  it('do not hold up the HTTP thread, as a form or as functions', async () => {
+    const form = { type: 'json_schema' as const, json_schema: { name: 'x', schema: slow } };
+    const before = performance.eventLoopUtilization();
+    const asks = [
+      ...Array.from({ length: 10 }, (_, i) =>
+        served.post('/v1/chat/completions', {
+          ...{ messages, response_format: form, user: `${i}` },
+        }),
+      ),
+      served.post('/v1/responses', asked(Array(40).fill(slow), true)),
+    ];
+    const statuses = (await Promise.all(asks)).map(({ status }) => status);
+    expect(statuses).toEqual(Array(11).fill(400));
+    expect(performance.eventLoopUtilization(before).active).toBeLessThan(500);
+  });
+
+  it('that come again are not read again', async () => {
+    const checks = new RuleChecks();
+    const one = [{ rule: { kind: 'json' as const, schema: slow }, param: 'p' }];
+    expect(checks.failureOf(one)).toEqual({ param: 'p', message: expect.stringMatching(/^p: .*too large/) });
+    const start = performance.now();
+    for (let i = 0; i < 200; ++i) checks.failureOf(one);
+    expect(performance.now() - start).toBeLessThan(1000);
+  });
+
+  it('of many functions share one budget', () => {
+    const checks = Array.from({ length: 100 }, (_, i) => {
+      const schema = { type: 'string', pattern: `^[a-z]{1,900}${i}$` };
+      return { rule: { kind: 'json' as const, schema }, param: `tools[${i}]` };
+    });
+    const failure = new RuleChecks().failureOf(checks);
+    expect(failure!.message).toMatch(/^tools\[\d+\]: .*the grammar is too large/);
+  });
+
+  it('end with their client', async () => {
+    const thread = new RuleThread();
+    const leave = new AbortController();
+    const rule = { kind: 'json' as const, schema: slow };
+    const checked = thread.check([{ rule, param: 'p' }], leave.signal);
+    leave.abort(new Error('gone'));
+    await expect(checked).rejects.toThrow('gone');
+    const other = [{ rule: { kind: 'json' as const, schema: {} }, param: 'p' }];
+    await thread.check(other, new AbortController().signal);
+    const lost = thread.check([{ rule, param: 'q' }], new AbortController().signal);
+    await thread.close();
+    await expect(lost).rejects.toMatchObject({ status: 503 });
   });
 });

@@ -351,7 +351,9 @@ export class DedupPass {
     items: AsyncIterable<CorpusItem>,
     decontaminator: Decontaminator,
   ): AsyncGenerator<CorpusItem> {
-    const documentOf = (item: CorpusItem) => ('document' in item ? item.document : undefined);
+    // A text with masked numbers does not match its evaluation text any more.
+    const documentOf = (item: CorpusItem) =>
+      'document' in item ? { ...item.document, text: item.unedited ?? item.document.text } : undefined;
     for await (const { item, contamination } of inspected(items, decontaminator, documentOf)) {
       if (!contamination || !('document' in item)) {
         yield item;

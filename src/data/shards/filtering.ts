@@ -62,7 +62,11 @@ export class FilterPass {
   #filter(document: Document): CorpusItem {
     const result = this.#chain.apply(document);
     // C4 may take every line away.
-    if ('document' in result) return documentOf(result.document);
+    if ('document' in result) {
+      const item = documentOf(result.document);
+      const isEdited = 'document' in item && item.document.text !== document.text;
+      return isEdited ? { ...item, unedited: document.text } : item;
+    }
     const { rejection } = result;
     this.#log(document, rejection);
     const rule = fullName(rejection);

@@ -11,7 +11,7 @@ import { type Rule, ruleExpression } from './rule.ts';
 import { Budget, type Terminal } from './terminal.ts';
 
 /** Units of work that making a grammar may take: about 0.1 seconds. */
-const BUDGET = 200_000;
+export const GRAMMAR_UNITS = 200_000;
 /**
  * Places at the same time. What exceeds them is dropped, always the same, which leaves fewer texts
  * but no wrong ones.
@@ -71,7 +71,7 @@ export class Grammar {
    * large.
    */
   constructor(rule: Rule) {
-    this.#root = ruleExpression(rule, new Budget(BUDGET));
+    this.#root = ruleExpression(rule, new Budget(GRAMMAR_UNITS));
   }
 
   /** The state before a text. */

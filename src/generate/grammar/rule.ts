@@ -1,6 +1,7 @@
 /** The form of a text as data: it passes between threads, and equal rules have equal JSON. */
 import type { JsonValue } from '../../base/json.ts';
 import { all, any, type Expression, Later, terminal } from './expression.ts';
+import { plainText } from './plain-text.ts';
 import { schemaExpression } from './schema.ts';
 import { type Budget, choice, freeText, notBeginning } from './terminal.ts';
 
@@ -9,6 +10,8 @@ export type Rule =
   | { readonly kind: 'text'; readonly text: string }
   /** A JSON value that fits this JSON Schema. */
   | { readonly kind: 'json'; readonly schema: JsonValue }
+  /** The same, or a value of another schema where this one is not supported. */
+  | { readonly kind: 'json-if-supported'; readonly schema: JsonValue; readonly otherwise: JsonValue }
   /** One after another. */
   | { readonly kind: 'all'; readonly items: readonly Rule[] }
   /** One of them. */
@@ -17,6 +20,10 @@ export type Rule =
   | { readonly kind: 'list'; readonly item: Rule; readonly separator: string }
   /** Any text; once the marker occurs in it, it goes on as `after` says. */
   | { readonly kind: 'free'; readonly marker: string; readonly after: Rule }
+  /** Any text up to the first occurrence of the marker, which it must have. */
+  | { readonly kind: 'until'; readonly marker: string; readonly after: Rule }
+  /** So many characters, without `<` and without controls other than tabs and line breaks. */
+  | { readonly kind: 'plain'; readonly least: number; readonly most: number }
   /** Any text that does not begin with the character of ASCII, also none. */
   | { readonly kind: 'not-beginning'; readonly character: string };
 
@@ -30,6 +37,11 @@ export function ruleExpression(rule: Rule, budget: Budget): Expression {
       return literal(rule.text);
     case 'json':
       return schemaExpression(rule.schema, budget);
+    case 'json-if-supported':
+      return budget.attempt(
+        (half) => schemaExpression(rule.schema, half),
+        () => schemaExpression(rule.otherwise, budget),
+      );
     case 'all':
       return all(...rule.items.map(inner));
     case 'any':
@@ -42,6 +54,10 @@ export function ruleExpression(rule: Rule, budget: Budget): Expression {
     }
     case 'free':
       return terminal(freeText(rule.marker, inner(rule.after)));
+    case 'until':
+      return terminal(freeText(rule.marker, inner(rule.after), false));
+    case 'plain':
+      return terminal(plainText(rule.least, rule.most, budget));
     case 'not-beginning':
       return terminal(notBeginning(rule.character.charCodeAt(0)));
   }

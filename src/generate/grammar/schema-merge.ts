@@ -39,6 +39,15 @@ export function mergedSchemas(one: JsonValue, other: JsonValue): Merged {
   return closedObjects(one, other) ?? { schema: merged };
 }
 
+/** How much of a schema a merge walks through: its keywords, properties and lists. */
+export function sizeOf(schema: JsonValue): number {
+  if (!isObject(schema)) return 1;
+  return Object.values(schema).reduce<number>((sum, value) => {
+    if (Array.isArray(value)) return sum + 1 + value.length;
+    return sum + (isObject(value) ? 1 + Object.keys(value).length : 1);
+  }, 1);
+}
+
 /** Whether a schema says nothing about the values. */
 function isFree(schema: JsonObject): boolean {
   return Object.keys(schema).every((keyword) => ANNOTATIONS.has(keyword));

@@ -6,10 +6,11 @@ import { AthanorError } from '../../base/errors.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { Expression } from './expression.ts';
 import { FORMATS } from './formats.ts';
-import { numbers } from './json-numbers.ts';
+import { type NumberRange, numbers } from './json-numbers.ts';
 import { JsonStrings } from './json-text.ts';
 import { patternStrings } from './pattern.ts';
-import { ANNOTATIONS, mergedSchemas } from './schema-merge.ts';
+import { areApart } from './schema-apart.ts';
+import { ANNOTATIONS, mergedSchemas, sizeOf } from './schema-merge.ts';
 import { type Member, type Shape, ShapeWriter } from './shape.ts';
 import { type Budget, choice, intersection, type Node, type Terminal, textLengths } from './terminal.ts';
 
@@ -159,6 +160,7 @@ class SchemaReader {
   }
 
   #merged(one: JsonValue, other: JsonValue, at: string): JsonValue {
+    this.#budget.spend(8 + sizeOf(one) + sizeOf(other));
     const merged = mergedSchemas(one, other);
     if (!('conflict' in merged)) return merged.schema;
     return fail(at, `combines schemas that both have "${merged.conflict}", which is not supported`);
@@ -167,10 +169,10 @@ class SchemaReader {
   #everyOf(schema: JsonObject, { at, depth }: Placed): Shape {
     const { allOf, ...rest } = schema;
     if (!Array.isArray(allOf)) return fail(at, '"allOf" must be a list');
-    const merged = allOf.reduce<JsonValue>((before, one) => {
-      this.#budget.spend(64);
-      return this.#merged(before, this.#target(one, at), at);
-    }, rest);
+    const merged = allOf.reduce<JsonValue>(
+      (before, one) => this.#merged(before, this.#target(one, at), at),
+      rest,
+    );
     return this.#shape({ schema: merged, at, depth: depth + 1 });
   }
 
@@ -328,13 +330,24 @@ class SchemaReader {
       fail(at, `has the "format" ${JSON.stringify(format.slice(0, 60))}, which is not supported`);
     }
     if (least > most) return this.#any([]);
-    const strings = new JsonStrings(least, most).start;
     const patterns = [...(pattern === undefined ? [] : [pattern]), ...(format ? [FORMATS[format]!] : [])];
-    if (patterns.length === 0) return this.#terminal(strings);
-    const automata = patterns.map((one) => inPlace(at, () => patternStrings(one, this.#budget)));
+    if (patterns.length === 0) return this.#terminal(new JsonStrings(least, most).start);
+    return this.#terminal(
+      this.#budget.once(`string ${least} ${most} ${JSON.stringify(patterns)}`, () =>
+        this.#patterned(patterns, least, most, at),
+      ),
+    );
+  }
+
+  /** Strings in which all patterns are found. */
+  #patterned(patterns: readonly string[], least: number, most: number, at: string): Node | undefined {
+    const automata = patterns.map((one) =>
+      inPlace(at, () => this.#budget.once(`pattern ${one}`, () => patternStrings(one, this.#budget))),
+    );
     let found = automata[0];
     for (const other of automata.slice(1)) found = found && other && this.#both(found, other);
-    return this.#terminal(found && !isWithin(found, least, most) ? this.#both(found, strings) : found);
+    if (!found || isWithin(found, least, most)) return found;
+    return this.#both(found, new JsonStrings(least, most).start);
   }
 
   #both(one: Terminal, other: Terminal): Node | undefined {
@@ -351,15 +364,16 @@ class SchemaReader {
     const isAboveLeast = above !== undefined && (minimum === undefined || above >= minimum);
     const isBelowMost = below !== undefined && (maximum === undefined || below <= maximum);
     return this.#terminal(
-      numbers(
-        {
-          ...{ isInteger, isAboveLeast, isBelowMost, multipleOf },
-          least: isAboveLeast ? above : minimum,
-          most: isBelowMost ? below : maximum,
-        },
-        this.#budget,
-      ),
+      this.#numbers({
+        ...{ isInteger, isAboveLeast, isBelowMost, multipleOf },
+        least: isAboveLeast ? above : minimum,
+        most: isBelowMost ? below : maximum,
+      }),
     );
+  }
+
+  #numbers(range: NumberRange): Node | undefined {
+    return this.#budget.once(`number ${JSON.stringify(range)}`, () => numbers(range, this.#budget));
   }
 
   /** Any JSON value. */
@@ -369,7 +383,7 @@ class SchemaReader {
     this.#anything = anything;
     anything.items.push(
       this.#terminal(new JsonStrings().start),
-      this.#terminal(numbers({ isInteger: false }, this.#budget)),
+      this.#terminal(this.#numbers({ isInteger: false })),
       this.#literals([true, false, null]),
       this.#add({ kind: 'object', members: [], others: anything }),
       this.#add({ kind: 'array', first: [], rest: anything, least: 0, most: Number.POSITIVE_INFINITY }),
@@ -457,38 +471,6 @@ function numberOf(schema: JsonObject, keyword: string, at: string): number | und
   const exponent = value === 0 ? 0 : Math.abs(Math.log10(Math.abs(value)));
   if (exponent <= MAX_EXPONENT) return value === 0 ? 0 : value;
   return fail(at, `has a "${keyword}" of a size that is not supported`);
-}
-
-/** Whether no value fits both schemas: by their types, or by a key that must have other values. */
-function areApart(one: JsonValue, other: JsonValue): boolean {
-  if (!isObject(one) || !isObject(other)) return one === false || other === false;
-  const [values, otherValues] = [valuesOf(one), valuesOf(other)];
-  if (values && otherValues) return !values.some((value) => otherValues.includes(value));
-  const [types, otherTypes] = [kindsOf(one), kindsOf(other)];
-  if (types && otherTypes && !types.some((type) => otherTypes.includes(type))) return true;
-  const [properties, otherProperties] = [one.properties, other.properties];
-  if (!types || !otherTypes || `${types}${otherTypes}` !== 'objectobject') return false;
-  if (!isObject(properties) || !isObject(otherProperties)) return false;
-  return Object.keys(properties).some((name) => {
-    if (!Object.hasOwn(otherProperties, name)) return false;
-    const isRequired = [one, other].every(
-      ({ required }) => Array.isArray(required) && required.includes(name),
-    );
-    return isRequired && areApart(properties[name]!, otherProperties[name]!);
-  });
-}
-
-/** The texts of all values of a schema that lists them. */
-function valuesOf(schema: JsonObject): string[] | undefined {
-  if (schema.const !== undefined) return [JSON.stringify(schema.const)];
-  return Array.isArray(schema.enum) ? schema.enum.map((value) => JSON.stringify(value)) : undefined;
-}
-
-/** The types of a schema, with numbers for integers. */
-function kindsOf(schema: JsonObject): string[] | undefined {
-  const { type } = schema;
-  if (type === undefined || schema.nullable === true) return undefined;
-  return (Array.isArray(type) ? type : [type]).map((one) => (one === 'integer' ? 'number' : String(one)));
 }
 
 function unescapedPart(part: string): string {

@@ -30,9 +30,39 @@ export interface Terminal {
  */
 export class Budget {
   #left: number;
+  readonly #made: Map<string, Node | undefined>;
 
-  constructor(units: number) {
+  constructor(units: number, made = new Map<string, Node | undefined>()) {
     this.#left = units;
+    this.#made = made;
+  }
+
+  /** What is left. */
+  get left(): number {
+    return this.#left;
+  }
+
+  /** Half of what is left, for a part that may fail. What it spends is spent here too. */
+  attempt<T>(make: (half: Budget) => T, fallback: () => T): T {
+    const half = new Budget(Math.floor(this.#left / 2), this.#made);
+    const given = half.left;
+    let made: T;
+    try {
+      made = make(half);
+    } catch (error) {
+      if (!(error instanceof AthanorError)) throw error;
+      this.#left -= given - Math.max(0, half.left);
+      return fallback();
+    }
+    this.#left -= given - half.left;
+    return made;
+  }
+
+  /** An automaton that the grammar needs in several places is made once. */
+  once(key: string, make: () => Node | undefined): Node | undefined {
+    this.spend(1);
+    if (!this.#made.has(key)) this.#made.set(key, make());
+    return this.#made.get(key);
   }
 
   /** Throws ERR_ARGUMENT when nothing is left. */
@@ -211,10 +241,11 @@ export function choice(branches: readonly Branch[], budget: Budget): Node {
 /**
  * Any bytes up to the first occurrence of a marker, which leads to `after`; or any bytes
  * without it.
+ * @param mayLack whether texts without the marker count
  */
-export function freeText(marker: string, after: Expression): Node {
+export function freeText(marker: string, after: Expression, mayLack = true): Node {
   const bytes = Buffer.from(marker);
-  const nodes = Array.from({ length: bytes.length + 1 }, () => new Node(true));
+  const nodes = Array.from({ length: bytes.length + 1 }, (_, i) => new Node(mayLack || i === bytes.length));
   // As Knuth, Morris and Pratt: a state is the length of the marker's beginning that was read last.
   let fallback = 0;
   for (let at = 0; at < bytes.length; ++at) {

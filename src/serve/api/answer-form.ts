@@ -1,9 +1,8 @@
 /** The form that an answer is held to: `response_format` of chat, `text.format` of responses. */
-import { AthanorError } from '../../base/errors.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
-import { Grammar } from '../../generate/grammar/grammar.ts';
 import type { Rule } from '../../generate/grammar/rule.ts';
 import { badValue } from '../protocol/api-error.ts';
+import type { RuleCheck } from '../protocol/rule-messages.ts';
 import { customField, type Field, isObject } from './fields.ts';
 import { NAME_PATTERN } from './limits.ts';
 
@@ -11,6 +10,8 @@ import { NAME_PATTERN } from './limits.ts';
 export interface AnswerForm {
   /** Undefined: any text. */
   rule: Rule | undefined;
+  /** What is to be checked before the engine has the rule. */
+  check?: RuleCheck;
   echo: JsonObject;
 }
 
@@ -80,29 +81,11 @@ function schemaForm({ fields, param, known }: SchemaFields): AnswerForm {
     throw badValue(`${param}.strict`, `${param}.strict must be true or false`);
   }
   const rule: Rule = { kind: 'json', schema };
-  checkRule(rule, `${param}.schema`);
-  return { rule, echo: { type: 'json_schema', name, description, schema, strict } };
-}
-
-/** Throws ApiError of status 400 for a schema that the engine would refuse. */
-export function checkRule(rule: Rule, param: string): void {
-  try {
-    new Grammar(rule);
-  } catch (error) {
-    if (!(error instanceof AthanorError)) throw error;
-    const remedy = error.remedy ? `; ${error.remedy}` : '';
-    throw badValue(param, `${param}: ${error.message}${remedy}`, 'invalid_schema');
-  }
-}
-
-/** Whether a rule can be obeyed. */
-export function isUsable(rule: Rule): boolean {
-  try {
-    checkRule(rule, '');
-    return true;
-  } catch {
-    return false;
-  }
+  return {
+    rule,
+    check: { rule, param: `${param}.schema` },
+    echo: { type: 'json_schema', name, description, schema, strict },
+  };
 }
 
 /** An answer that is held to a form ends when the form is complete, so it must be able to end. */

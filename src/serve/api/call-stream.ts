@@ -23,7 +23,7 @@ export class CallStream {
 
   constructor(calls: ToolCalls | undefined) {
     this.#calls = calls;
-    if (calls) this.#reader = new ToolCallReader(calls.format, calls.names, calls.most);
+    if (calls) this.#reader = new ToolCallReader(calls.format, calls.names, calls.most, calls.parameters);
   }
 
   /** Number of calls so far. */

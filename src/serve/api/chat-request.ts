@@ -68,9 +68,9 @@ export function readChatRequest(limits: RequestLimits, body: JsonValue, toolUse:
   }
   const { tools, tool_choice, parallel_tool_calls } = values;
   const asked = toolRequest(tools, tool_choice, parallel_tool_calls);
-  const { templateTools, calls, rule, textTokens } = toolPlan(
+  const { templateTools, calls, rule, checks, textTokens } = toolPlan(
     asked,
-    values.response_format?.rule,
+    values.response_format,
     toolUse,
     messages,
     (i) => `messages[${i}]`,
@@ -82,6 +82,7 @@ export function readChatRequest(limits: RequestLimits, body: JsonValue, toolUse:
     n: values.n ?? 1,
     maxTokens: newName ?? oldName,
     dropTokens: false,
+    checks,
     job: {
       sampling: samplingOf(values),
       stopStrings: values.stop ?? [],

@@ -58,6 +58,7 @@ export function readCompletionRequest(limits: RequestLimits, body: JsonValue): G
     n,
     maxTokens: Math.max(1, max_tokens),
     dropTokens: max_tokens === 0,
+    checks: [],
     job: {
       sampling: samplingOf(values),
       stopStrings: values.stop ?? [],

@@ -3,6 +3,7 @@ import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { SamplingOptions } from '../../generate/sampling.ts';
 import { badValue } from '../protocol/api-error.ts';
 import type { Job, PromptInput } from '../protocol/messages.ts';
+import type { RuleCheck } from '../protocol/rule-messages.ts';
 import {
   booleanField,
   customField,
@@ -29,6 +30,8 @@ export interface GenerationRequest {
   maxTokens: number | undefined;
   /** Whether the generated token of `max_tokens` 0 is left out. */
   dropTokens: boolean;
+  /** Rules that are to be checked before the engine has the job. */
+  checks: readonly RuleCheck[];
   job: Omit<Job, 'prompt' | 'maxTokens' | 'stream' | 'record'>;
   /** The user that the request names. */
   user: string | undefined;

@@ -93,9 +93,9 @@ export function readResponsesRequest(
   const form = values.text?.format;
   const asked = toolRequest(tools, toolChoice, isParallel);
   const messages = [...system, ...input];
-  const { templateTools, calls, rule, textTokens } = toolPlan(
+  const { templateTools, calls, rule, checks, textTokens } = toolPlan(
     asked,
-    form?.rule,
+    form,
     toolUse,
     messages,
     () => 'input',
@@ -108,6 +108,7 @@ export function readResponsesRequest(
       n: 1,
       maxTokens,
       dropTokens: false,
+      checks,
       job: {
         ...{ sampling, stopStrings: [], ends: 'turn', skipSpecial: true, textTokens, rule },
         ...{ topLogProbs: undefined, reportPrompt: false, echo: false },

@@ -5,7 +5,9 @@ import type { Message } from '../../text/chat-template.ts';
 import type { ToolFormat } from '../../text/tool-calls/format.ts';
 import { TOOL_FORMATS } from '../../text/tool-calls/formats.ts';
 import { ApiError, badValue } from '../protocol/api-error.ts';
-import { checkRule, isUsable } from './answer-form.ts';
+import type { RuleCheck } from '../protocol/rule-messages.ts';
+import type { AnswerForm } from './answer-form.ts';
+import { callRule, exactArguments, looseSchema, NO_PARAMETERS } from './call-rules.ts';
 import { customField, type Field, isObject } from './fields.ts';
 import { MAX_TOOLS, NAME_PATTERN } from './limits.ts';
 
@@ -15,6 +17,8 @@ export interface ToolFunction {
   description: string | undefined;
   parameters: JsonObject | undefined;
   isStrict: boolean;
+  /** The field of its parameters. */
+  param: string;
 }
 
 /** `name`: a call of that function. */
@@ -35,6 +39,8 @@ export interface ToolPlan {
   calls: ToolCalls | undefined;
   /** What the answer may be; undefined: anything. */
   rule: Rule | undefined;
+  /** What is to be checked before the engine has the rule. */
+  checks: readonly RuleCheck[];
   textTokens: readonly string[];
 }
 
@@ -42,6 +48,8 @@ export interface ToolCalls {
   format: ToolFormat;
   names: readonly string[];
   most: number;
+  /** JSON Schemas of arguments by function. */
+  parameters: ReadonlyMap<string, JsonObject>;
 }
 
 /** A function as the chat API gives it, inside of an object. */
@@ -129,14 +137,13 @@ function functionOf(value: JsonObject, param: string, others: readonly string[])
   if (strict !== null && typeof strict !== 'boolean') {
     throw badValue(`${param}.strict`, `${param}.strict must be true or false`);
   }
-  const tool: ToolFunction = {
+  return {
     name,
     description: description ?? undefined,
     parameters: parameters ?? undefined,
     isStrict: strict === true,
+    param: `${param}.parameters`,
   };
-  if (tool.isStrict) checkRule(argumentsRule(tool), `${param}.parameters`);
-  return tool;
 }
 
 function checkedNames(functions: ToolFunction[], param: string): ToolFunction[] {
@@ -209,13 +216,20 @@ export function toolRequest(
  */
 export function toolPlan(
   tools: ToolRequest | undefined,
-  form: Rule | undefined,
+  form: AnswerForm | undefined,
   use: string,
   messages: readonly Message[],
   placeOf: (message: number) => string,
 ): ToolPlan {
   checkHistory(messages, use, placeOf);
-  const none: ToolPlan = { templateTools: undefined, calls: undefined, rule: form, textTokens: [] };
+  const strict = (tools?.functions ?? []).filter(({ isStrict }) => isStrict);
+  const checks = [
+    ...strict.map((tool) => ({ rule: exactArguments(tool), param: tool.param })),
+    ...(form?.check ? [form.check] : []),
+  ];
+  const none: ToolPlan = {
+    ...{ templateTools: undefined, calls: undefined, rule: form?.rule, checks, textTokens: [] },
+  };
   if (!tools || tools.choice === 'none') return none;
   const format = TOOL_FORMATS.find(({ name }) => name === use);
   if (!format) {
@@ -228,11 +242,14 @@ export function toolPlan(
     });
   }
   const { choice, functions, isParallel } = tools;
+  for (const tool of strict) {
+    const reason = looseSchema(format.call, tool);
+    if (reason !== undefined) throw badValue(tool.param, `${tool.param}: ${reason}`, 'invalid_schema');
+  }
   const called =
     typeof choice === 'object' ? functions.filter(({ name }) => name === choice.name) : functions;
   const isSingle = !isParallel || typeof choice === 'object';
-  const rule = callRule(format, called, choice, isSingle, form);
-  if (rule) checkRule(rule, 'tools');
+  const rule = callsRule(format, called, choice, isSingle, form?.rule);
   return {
     templateTools: functions.map(({ name, description = '', parameters = NO_PARAMETERS }) => ({
       type: 'function',
@@ -241,14 +258,14 @@ export function toolPlan(
     calls: {
       format,
       names: called.map(({ name }) => name),
+      parameters: new Map(called.map(({ name, parameters = NO_PARAMETERS }) => [name, parameters])),
       most: isSingle ? 1 : Number.POSITIVE_INFINITY,
     },
     rule,
+    checks: rule ? [...checks, { rule, param: 'tools' }] : checks,
     textTokens: format.textTokens,
   };
 }
-
-const NO_PARAMETERS: JsonObject = { type: 'object', properties: {} };
 
 /** A template that does not know calls would leave them out of the conversation. */
 function checkHistory(messages: readonly Message[], use: string, placeOf: (message: number) => string): void {
@@ -260,7 +277,7 @@ function checkHistory(messages: readonly Message[], use: string, placeOf: (messa
 }
 
 /** Only what must be held to a rule is: a free answer is what the model makes of it. */
-function callRule(
+function callsRule(
   format: ToolFormat,
   functions: readonly ToolFunction[],
   choice: ToolChoice,
@@ -268,7 +285,7 @@ function callRule(
   form: Rule | undefined,
 ): Rule | undefined {
   const { begin, between, end, marker } = format;
-  const bodies: Rule = { kind: 'any', items: functions.map((tool) => bodyRule(format, tool)) };
+  const bodies: Rule = { kind: 'any', items: functions.map((tool) => callRule(format.call, tool)) };
   const calls: Rule =
     isSingle || between === undefined ? bodies : { kind: 'list', item: bodies, separator: between };
   const callsAfter = (text: string): Rule => ({
@@ -279,18 +296,6 @@ function callRule(
   if (form) return { kind: 'any', items: [form, callsAfter(begin)] };
   if (!isSingle && !functions.some(({ isStrict }) => isStrict)) return undefined;
   if (marker !== undefined) return { kind: 'free', marker, after: callsAfter(begin.slice(marker.length)) };
-  return { kind: 'any', items: [{ kind: 'not-beginning', character: '{' }, callsAfter(begin)] };
-}
-
-/** The JSON of a call. */
-function bodyRule({ argumentsKey }: ToolFormat, tool: ToolFunction): Rule {
-  const text = `{"name": ${JSON.stringify(tool.name)}, "${argumentsKey}": `;
-  const exact = argumentsRule(tool);
-  // Arguments of a function that is not strict need not fit a schema that is not supported.
-  const rule: Rule = tool.isStrict || isUsable(exact) ? exact : { kind: 'json', schema: { type: 'object' } };
-  return { kind: 'all', items: [{ kind: 'text', text }, rule, { kind: 'text', text: '}' }] };
-}
-
-function argumentsRule({ parameters }: ToolFunction): Rule {
-  return { kind: 'json', schema: parameters ?? NO_PARAMETERS };
+  const first = begin === '' ? '{' : begin[0]!;
+  return { kind: 'any', items: [{ kind: 'not-beginning', character: first }, callsAfter(begin)] };
 }

@@ -46,6 +46,6 @@ export type FromStore =
   | { type: 'unusable'; error: SentError }
   | { type: 'result'; id: number; result: CallResult }
   | { type: 'failed'; id: number; error: SentError }
-  /** So many records are done with; `error`: they could not be written. */
+  /** The next so many records are done with; `error`: they could not be written. */
   | { type: 'recorded'; count: number; error?: SentError }
   | { type: 'pruned'; counts: RecordCounts };

@@ -24,6 +24,8 @@ import type {
 const PROGRAM = join(packageRoot, 'dist/serve/feedback/store-worker.js');
 /** Records and calls that wait for a slow disk; more are lost or refused. */
 const MOST_WAITING = 10_000;
+/** Ids of answers that are known not to be in the store. */
+const MOST_LOST_IDS = 100_000;
 const RESTART_MS = 1000;
 /** A disk that is full loses records many times per second. */
 const MS_BETWEEN_LOSSES = 10_000;
@@ -33,6 +35,13 @@ export interface StoreHostOptions extends StoreSettings {
   onEvent?: ((event: FeedbackEvent) => void) | undefined;
   /** The program of the thread; tests give others. */
   program?: URL | string | undefined;
+}
+
+/** Whether a server records its answers at the moment, and how much it could not record. */
+export interface RecordingState {
+  recording: boolean;
+  /** Answers and safety events that were not written since the start. */
+  lost: number;
 }
 
 interface Waiting {
@@ -45,8 +54,14 @@ export class StoreHost {
   readonly #calls = new Map<number, Waiting>();
   #worker: Worker | undefined;
   #nextId = 0;
-  /** Records that are not on the disk. */
-  #records = 0;
+  /** Records that are not on the disk, in the order of writing: ids of answers, null for events. */
+  #pending: (string | null)[] = [];
+  /** The oldest first. */
+  readonly #lostIds = new Set<string>();
+  #lostRecords = 0;
+  /** Whether the last write failed. */
+  #isFailing = false;
+  /** Since the last event. */
   #lost = 0;
   #reason = '';
   #lossTimer: NodeJS.Timeout | undefined;
@@ -61,6 +76,15 @@ export class StoreHost {
     const host = new StoreHost(options);
     await host.#launch();
     return host;
+  }
+
+  get state(): RecordingState {
+    return { recording: this.#worker !== undefined && !this.#isFailing, lost: this.#lostRecords };
+  }
+
+  /** Whether an answer could not be recorded, so that there can be no feedback on it. */
+  hasLost(id: string): boolean {
+    return this.#lostIds.has(id);
   }
 
   /** Writes an answer soon. A crash of the process within the next milliseconds loses it. */
@@ -98,10 +122,11 @@ export class StoreHost {
   }
 
   #record(record: StoreRecord): void {
-    if (!this.#worker) this.#lose(1, 'the thread of the store starts again');
-    else if (this.#records >= MOST_WAITING) this.#lose(1, 'the disk is too slow');
+    const id = record.record === 'answer' ? record.value.id : null;
+    if (!this.#worker) this.#loseRecords([id], 'the thread of the store starts again');
+    else if (this.#pending.length >= MOST_WAITING) this.#loseRecords([id], 'the disk is too slow');
     else {
-      ++this.#records;
+      this.#pending.push(id);
       this.#worker.postMessage(record satisfies ToStore);
     }
   }
@@ -135,20 +160,26 @@ export class StoreHost {
   #take(message: Exclude<FromStore, { type: 'ready' | 'unusable' }>): void {
     switch (message.type) {
       case 'result':
+        this.#isFailing = false;
         this.#callOf(message.id)?.resolve(message.result);
         return;
       case 'failed': {
         const { code, message: problem } = message.error;
         const isRefused = code === 'ERR_ARGUMENT';
-        if (!isRefused) this.#lose(1, problem);
+        if (!isRefused) {
+          this.#isFailing = true;
+          this.#lose(1, problem);
+        }
         const error = isRefused ? new ApiError(400, 'invalid_value', problem) : unavailable();
         this.#callOf(message.id)?.reject(error);
         return;
       }
-      case 'recorded':
-        this.#records -= message.count;
-        if (message.error) this.#lose(message.count, message.error.message);
+      case 'recorded': {
+        const records = this.#pending.splice(0, message.count);
+        this.#isFailing = message.error !== undefined;
+        if (message.error) this.#loseRecords(records, message.error.message);
         return;
+      }
       case 'pruned': {
         const records = Object.values(message.counts).reduce((sum, count) => sum + count, 0);
         if (records > 0) this.#options.onEvent?.({ type: 'feedback', state: 'pruned', records });
@@ -165,8 +196,9 @@ export class StoreHost {
 
   #onEnd(reason: string): void {
     this.#worker = undefined;
-    const records = this.#records + this.#calls.size;
-    this.#records = 0;
+    const records = this.#pending.length + this.#calls.size;
+    this.#forget(this.#pending);
+    this.#pending = [];
     for (const [, { reject }] of this.#calls) reject(unavailable());
     this.#calls.clear();
     if (this.#isClosed) return;
@@ -179,6 +211,20 @@ export class StoreHost {
       if (!this.#isClosed) this.#launch().catch(() => this.#restart());
     };
     setTimeout(again, RESTART_MS).unref();
+  }
+
+  #loseRecords(ids: readonly (string | null)[], reason: string): void {
+    this.#forget(ids);
+    this.#lose(ids.length, reason);
+  }
+
+  #forget(ids: readonly (string | null)[]): void {
+    this.#lostRecords += ids.length;
+    for (const id of ids) {
+      if (id === null) continue;
+      this.#lostIds.add(id);
+      if (this.#lostIds.size > MOST_LOST_IDS) this.#lostIds.delete(this.#lostIds.values().next().value!);
+    }
   }
 
   /** Tells of the first loss at once, and of later ones together. */

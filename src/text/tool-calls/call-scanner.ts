@@ -1,23 +1,32 @@
-/** Reads the JSON object of one call while it is written, and passes its arguments on. */
+/** Reads one call while it is written, and passes its arguments on as JSON. */
 
 /** What a piece of text brought. */
 export interface CallProgress {
-  /** Arguments that may be passed on, as the model wrote them; only once the name is known. */
+  /** Arguments that may be passed on; only once the name is known. */
   text: string;
-  /** Number of characters that belong to the object; fewer than given once it has ended. */
+  /** Number of characters that belong to the call; fewer than given once it has ended. */
   used: number;
+}
+
+export interface CallScanner {
+  /** Undefined before it was read. */
+  readonly name: string | undefined;
+  /** The call is complete. */
+  readonly isDone: boolean;
+  /** The text is no call. */
+  readonly isBroken: boolean;
+  /** Arguments have begun. */
+  readonly hasArguments: boolean;
+  push(text: string): CallProgress;
 }
 
 type Part = 'start' | 'key' | 'colon' | 'value' | 'comma';
 
-export class CallScanner {
-  /** Undefined before it was read. */
+/** `{"name": "f", "arguments": {}}`. Arguments are passed on as the model wrote them. */
+export class ObjectCallScanner implements CallScanner {
   name: string | undefined;
-  /** The object is complete. */
   isDone = false;
-  /** The text is no JSON object. */
   isBroken = false;
-  /** Arguments have begun. */
   hasArguments = false;
   readonly #argumentKeys: readonly string[];
   #part: Part = 'start';

@@ -12,6 +12,6 @@ export const hermes: ToolFormat = {
   between: '\n</tool_call>\n<tool_call>\n',
   end: '\n</tool_call>',
   around: ['<tool_call>', '</tool_call>'],
-  argumentsKey: 'arguments',
+  call: { kind: 'object', argumentsKey: 'arguments' },
   id: { prefix: 'call_', length: 24 },
 };

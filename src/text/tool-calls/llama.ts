@@ -10,6 +10,6 @@ export const llama: ToolFormat = {
   between: undefined,
   end: '',
   around: ['<|python_tag|>', ';'],
-  argumentsKey: 'parameters',
+  call: { kind: 'object', argumentsKey: 'parameters' },
   id: { prefix: 'call_', length: 24 },
 };

@@ -11,7 +11,7 @@ export const mistral: ToolFormat = {
   between: ', ',
   end: ']',
   around: ['[TOOL_CALLS]', '[', ',', ']'],
-  argumentsKey: 'arguments',
+  call: { kind: 'object', argumentsKey: 'arguments' },
   // The templates refuse ids of another length.
   id: { prefix: '', length: 9 },
 };

@@ -1,6 +1,8 @@
 /** Finds calls in the text of an answer while it is written. */
-import { CallScanner } from './call-scanner.ts';
+import type { JsonObject } from '../../base/json.ts';
+import type { CallScanner } from './call-scanner.ts';
 import type { ToolFormat } from './format.ts';
+import { beginsCall, scannerOf } from './scanners.ts';
 
 /** A part of an answer. */
 export type AnswerPiece =
@@ -9,8 +11,6 @@ export type AnswerPiece =
   | { kind: 'call'; index: number; name: string }
   /** More of the arguments of a call, which are JSON. */
   | { kind: 'arguments'; index: number; text: string };
-
-const ARGUMENT_KEYS = ['arguments', 'parameters'];
 
 /**
  * Takes the pieces of a text. Calls of other functions than these, and what merely looks like a
@@ -22,6 +22,7 @@ export class ToolCallReader {
   readonly #format: ToolFormat;
   readonly #names: readonly string[];
   readonly #most: number;
+  readonly #parameters: ReadonlyMap<string, JsonObject>;
   #mode: 'text' | 'around' | 'call' = 'text';
   /** Text that was not yet read. */
   #pending = '';
@@ -31,8 +32,17 @@ export class ToolCallReader {
   /** Whether the scanner's call was passed on. */
   #hasBegun = false;
 
-  /** @param most calls of an answer; further ones are left out */
-  constructor(format: ToolFormat, names: readonly string[], most = Number.POSITIVE_INFINITY) {
+  /**
+   * @param most calls of an answer; further ones are left out
+   * @param parameters JSON Schemas of arguments, for formats that do not tell texts from numbers
+   */
+  constructor(
+    format: ToolFormat,
+    names: readonly string[],
+    most = Number.POSITIVE_INFINITY,
+    parameters: ReadonlyMap<string, JsonObject> = new Map(),
+  ) {
+    this.#parameters = parameters;
     this.#format = format;
     this.#names = names;
     this.#most = most;
@@ -91,8 +101,10 @@ export class ToolCallReader {
       this.#pending = this.#pending.slice(space.length + mark.length);
     }
     if (this.#pending === '') return false;
-    if (this.#pending.startsWith('{')) {
-      this.#scanner = new CallScanner(ARGUMENT_KEYS);
+    const begins = beginsCall(this.#format.call, this.#pending);
+    if (begins === undefined && !isLast) return false;
+    if (begins) {
+      this.#scanner = scannerOf(this.#format.call, (name) => this.#parameters.get(name));
       this.#hasBegun = false;
       this.#mode = 'call';
       return true;

@@ -337,6 +337,24 @@ describe('data prepare with filters, near duplicates and evaluation texts', () =
     );
   });
 
+  it('knows evaluation texts in documents whose numbers and addresses are masked', async () => {
+    const asked =
+      'Who of all the people that wrote to 555-123-4567 or to ann.lee@mail.example won the prize?';
+    const sets = join(root, 'masked.jsonl');
+    writeFileSync(sets, `${JSON.stringify({ question: asked })}\n`);
+    const source = writeCorpus('masked-corpus.jsonl', [
+      `${sentence(70, 40)} ${asked} ${sentence(71, 40)}`,
+      ...Array.from({ length: 4 }, (_, i) => sentence(72 + i, 60)),
+    ]);
+    for (const filters of [[], ['pii']]) {
+      const { out, report } = await prepare({ filters, decontaminate: [sets] }, [source]);
+      expect(report.dropped).toEqual({ contaminated: 1 });
+      const [row] = rowsOf(join(out, 'rejected/decontaminate.jsonl'));
+      // What is kept of it is masked.
+      expect(String(row!.text).includes('ann.lee@mail.example')).toBe(filters.length === 0);
+    }
+  });
+
   it('counts each document once, where it was dropped', async () => {
     const dropped: Record<string, string[]> = {};
     const { out, report } = await prepare(

@@ -372,3 +372,30 @@ describe('a schema', () => {
     }
   });
 });
+
+it('a part of a schema that comes again costs nothing more', () => {
+  const properties = (count: number, part: JsonObject) =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, part]));
+  const parts: JsonObject[] = [
+    { type: 'string', format: 'email' },
+    { type: 'string', pattern: '^.{1,100}$' },
+    { type: 'string', pattern: '^[a-z]{1,300}$', maxLength: 200 },
+    { type: 'number', minimum: -90, maximum: 90 },
+  ];
+  for (const part of parts) {
+    expect(() => grammarOf({ type: 'object', properties: properties(300, part) })).not.toThrow();
+  }
+});
+
+it('a schema that is not supported leaves room for any object, and costs at most half', () => {
+  const slow = { type: 'string', pattern: '^(?:a|b)*a(?:a|b){30}$' };
+  const exact = { type: 'object', properties: { a: { const: 1 } }, required: ['a'] };
+  const items: JsonValue[] = [{ not: {} }, slow, exact];
+  const [unknown, large, known] = items.map(
+    (schema) => new Grammar({ kind: 'json-if-supported', schema, otherwise: { type: 'object' } }),
+  );
+  for (const grammar of [unknown!, large!]) {
+    expect(['{"x": [1]}', '3'].map((text) => accepts(grammar, text))).toEqual([true, false]);
+  }
+  expect(['{"x": [1]}', '{"a": 1}'].map((text) => accepts(known!, text))).toEqual([false, true]);
+});
