@@ -5,6 +5,7 @@ import { ifThere, largest, readJson } from '../../base/files/read-file.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { isRecord } from '../corpus/json-lines.ts';
 import type { FunnelStep } from '../filters/filter-documents.ts';
+import type { DecontaminationReport, DedupReport } from './deduplication.ts';
 import type { ShardEntry } from './shard-writer.ts';
 
 export const MANIFEST = 'manifest.json';
@@ -54,6 +55,10 @@ export interface Manifest {
   dropped: Record<string, number>;
   /** What each filter did. Absent without filters. */
   funnel?: FunnelStep[];
+  /** What was removed as a repetition. Absent in folders of version 1. */
+  dedup?: DedupReport;
+  /** What was found of evaluation sets. Absent without any. */
+  decontamination?: DecontaminationReport;
 }
 
 /**
