@@ -5,8 +5,8 @@ import type { Ranks } from '../comm/communicator.ts';
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * RANK and WORLD_SIZE, which launchers set; the only rank without them. Throws ERR_OPTION for values
- * that are no rank and size.
+ * RANK and WORLD_SIZE, which launchers set; the only rank without them. Throws ERR_OPTION for
+ * values that are no rank and size.
  */
 export function dataRanks({ RANK, WORLD_SIZE }: Environment): Ranks {
   if (RANK === undefined && WORLD_SIZE === undefined) return { rank: 0, size: 1 };

@@ -1,6 +1,6 @@
 /**
- * The scores of eld, bit by bit, in a third of its time: its tables are looked up as a map of arrays
- * and not as objects of objects.
+ * The scores of eld, bit by bit, in a third of its time: its tables are one map and one array, and
+ * not objects of objects.
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';

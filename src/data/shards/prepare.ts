@@ -1,9 +1,9 @@
 /**
  * `data prepare` turns a corpus into a folder of token shards. The inputs are divided into units.
  * Threads read and filter these, then one pass over all of them decides which documents stay, then
- * the units are encoded, and at last the shards are put together. The result of each unit is kept in
- * `OUT.partial` until the end, so a run that was stopped continues. Memory does not grow with the
- * corpus, except for 16 bytes of digest per document.
+ * the units are encoded, and at last the shards are put together. The result of each unit is kept
+ * in `OUT.partial` until the end, so a run that was stopped continues. Memory does not grow with
+ * the corpus, except for 16 bytes of digest per document.
  */
 import { checkCounts } from '../../base/check-count.ts';
 import { AthanorError } from '../../base/errors.ts';
