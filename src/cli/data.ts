@@ -1,6 +1,7 @@
 /** `athanor data prepare` and `athanor data inspect`. */
 import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
+import { dataRanks } from './data-ranks.ts';
 import { dedupOptions, renderDedup } from './dedup-options.ts';
 import { prepareEngine } from './engine.ts';
 import { filterOptions, recipeOf, renderFunnel } from './filter-options.ts';
@@ -17,7 +18,10 @@ export const prepare = defineCommand({
     'Sources are files or folders of .txt, .md and .jsonl, each also compressed as .gz, or packaged corpora: state-of-the-union, wordnet, factbook, moby-dick, or clean for all four.',
   arguments: { '<sources...>': 'files, folders or names of packaged corpora' },
   options: {
-    ...inGroup('Run', { out: path('folder for the token shards', { required: true }) }),
+    ...inGroup('Run', {
+      out: path('folder for the token shards', { required: true }),
+      fresh: flag('begin anew instead of continuing a run that was stopped'),
+    }),
     ...inGroup('Data', {
       validationSplit: number('share of documents held out for validation', {
         default: 0.05,
@@ -52,9 +56,9 @@ export const prepare = defineCommand({
     await prepareEngine({ device: 'cpu', dtype: 'f32', threads });
     const { prepareData } = await import('../data/shards/prepare.ts');
     const { describeDropped } = await import('../data/document.ts');
-    const { createProgress } = await import('../report/progress.ts');
-    const { formatBytes, formatCount } = await import('../report/format.ts');
-    const progress = createProgress({ label: 'prepare', unit: 'documents' });
+    const { PrepareLine } = await import('./prepare-progress.ts');
+    const ranks = dataRanks(process.env);
+    const progress = new PrepareLine();
     const interrupt = new Interrupt();
     const drops = new Map<string, number>();
     try {
@@ -63,15 +67,9 @@ export const prepare = defineCommand({
         sources: args,
         filters: recipeOf({ filters, wordList, maskPii }),
         signal: interrupt.signal,
-        onProgress: ({ phase, documents, bytes, tokens }) =>
-          progress.update({
-            done: documents,
-            fields: [
-              ['', phase],
-              ['read', formatBytes(bytes)],
-              ['tokens', formatCount(tokens)],
-            ],
-          }),
+        ranks,
+        onProgress: (state) => progress.update(state),
+        onResumed: ({ done, units }) => progress.log(`resumed: ${done} of ${units} units were done`),
         onDropped: (dropped) => {
           const { reason } = dropped;
           if (['duplicate', 'near_duplicate', 'rejected'].includes(reason)) return;
@@ -83,7 +81,7 @@ export const prepare = defineCommand({
       });
     } finally {
       interrupt.dispose();
-      progress.finish('');
+      progress.finish();
     }
   },
   render: (result) => {
@@ -174,7 +172,10 @@ export const inspect = defineCommand({
   render: ({ train, validation, vocab_size, verified, documents, sources, dropped, funnel, rejected }) =>
     [
       `vocabulary ${vocab_size}, checksums ${verified ? 'agree' : 'not compared'}`,
-      `sources     ${sources.join(', ')}`,
+      ...sources.map(
+        ({ name, documents: n, tokens }, i) =>
+          `${i === 0 ? 'sources    ' : '           '} ${name}: ${n} documents, ${tokens} tokens`,
+      ),
       `train       ${train.documents} documents, ${train.tokens} tokens, ${train.bytes} bytes, ${train.shards} shards`,
       `validation  ${validation.documents} documents, ${validation.tokens} tokens, ${validation.bytes} bytes, ${validation.shards} shards`,
       `dropped     ${

@@ -144,7 +144,7 @@ it('leaves nothing behind on Ctrl-C', async () => {
   // The pipe opens once the command reads it, so the command's handlers are in place then.
   const writer = createWriteStream(pipe).on('error', () => {});
   await once(writer, 'open');
-  expect(readdirSync(folder)).toContain(`shards.tmp-${child.pid}`);
+  expect(readdirSync(folder)).toContain('shards.partial');
   child.kill('SIGINT');
   let line = 0;
   const feed = setInterval(() => writer.write(`{"text":"line ${++line}"}\n`), 20);
@@ -167,7 +167,7 @@ it('names the file that cannot be written, and leaves nothing behind', async () 
   const limited = 'ulimit -f 128; exec "$@"';
   const args = [process.execPath, cliPath, 'data', 'prepare', source, '--out', out, '--vocab-size', '400'];
   const { status, stderr } = spawnSync('sh', ['-c', limited, 'sh', ...args], { encoding: 'utf8' });
-  expect(stderr).toMatch(/cannot write .*train-00000\.bin/);
+  expect(stderr).toMatch(/cannot write .*shards\.partial\/filtered\/000000\.texts/);
   expect(status).not.toBe(0);
   expect(readdirSync(folder)).toEqual(['corpus.txt']);
 });

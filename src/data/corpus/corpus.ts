@@ -10,7 +10,8 @@ import { isWithin } from '../../base/files/same-file.ts';
 import type { CorpusItem } from '../document.ts';
 import { isPackagedName, packagedDocuments, packagedNames } from '../packaged/packaged.ts';
 import { readJsonl } from './jsonl-documents.ts';
-import { readTextFile } from './text-documents.ts';
+import { type FileRange, lineRanges } from './line-blocks.ts';
+import { readTextFile, textRanges } from './text-documents.ts';
 
 /** How files become documents. */
 export interface CorpusOptions {
@@ -38,7 +39,17 @@ export async function* readCorpus(
   sources: readonly string[],
   options: CorpusOptions = {},
 ): AsyncGenerator<CorpusItem> {
-  const { textKey = 'text', separator, partBytes = PART_BYTES } = options;
+  checkOptions(options);
+  for (const source of sources) {
+    if (isPackagedName(source)) {
+      for await (const document of packagedDocuments(source)) yield { document };
+      continue;
+    }
+    for (const file of filesOf(source)) yield* readFileOf(source, file, options);
+  }
+}
+
+function checkOptions({ partBytes = PART_BYTES, separator }: CorpusOptions): void {
   if (!Number.isSafeInteger(partBytes) || partBytes < LEAST_PART_BYTES) {
     throw new AthanorError(
       'ERR_ARGUMENT',
@@ -46,17 +57,37 @@ export async function* readCorpus(
     );
   }
   if (separator === '') throw new AthanorError('ERR_ARGUMENT', 'expected a separator but it is empty');
-  for (const source of sources) {
-    if (isPackagedName(source)) {
-      for await (const document of packagedDocuments(source)) yield { document };
-      continue;
-    }
-    for (const file of filesOf(source)) {
-      if (JSONL_FILE.test(file)) yield* readJsonl(file, source, textKey);
-      else if (TEXT_FILE.test(file)) yield* readTextFile(file, source, { separator, partBytes });
-      else yield { dropped: { id: file, reason: 'other_kind' } };
-    }
-  }
+}
+
+/**
+ * The documents of one file of a source, or of a range of a file of lines. Throws the errors of
+ * reading.
+ */
+export async function* readFileOf(
+  source: string,
+  file: string,
+  options: CorpusOptions = {},
+  range?: FileRange,
+): AsyncGenerator<CorpusItem> {
+  const { textKey = 'text', separator, partBytes = PART_BYTES } = options;
+  if (JSONL_FILE.test(file)) yield* readJsonl(file, source, textKey, range);
+  else if (TEXT_FILE.test(file)) yield* readTextFile(file, source, { separator, partBytes }, range);
+  else yield { dropped: { id: file, reason: 'other_kind' } };
+}
+
+/**
+ * Ranges of at least so many bytes whose documents together are those of the file; undefined for a
+ * file that is read as a whole. Throws the errors of reading.
+ */
+export async function fileRanges(
+  file: string,
+  options: CorpusOptions,
+  leastBytes: number,
+): Promise<FileRange[] | undefined> {
+  const { separator, partBytes = PART_BYTES } = options;
+  if (/\.gz$/i.test(file)) return undefined;
+  if (JSONL_FILE.test(file)) return lineRanges(file, leastBytes);
+  return TEXT_FILE.test(file) ? textRanges(file, { separator, partBytes }, leastBytes) : undefined;
 }
 
 /**

@@ -55,6 +55,13 @@ export class FilterChain {
     return new FilterChain(await createFilters(recipe));
   }
 
+  /** Begins to count from zero. */
+  reset(): void {
+    for (const step of this.funnel) {
+      Object.assign(step, { documents_in: 0, documents_out: 0, bytes_in: 0, bytes_out: 0, rejected: {} });
+    }
+  }
+
   /**
    * The measures of a text by `filter.rule`, of all filters that are lists of thresholds: not of
    * c4, language, word-list and pii. No rule ends it early, and no filter edits the text.

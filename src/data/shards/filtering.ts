@@ -1,7 +1,4 @@
-/**
- * The filters of one pass of `data prepare`. In the pass that writes, rejected documents go to the
- * folder `rejected`, a file per rule.
- */
+/** The documents that filters reject. They go to the folder `rejected`, a file per rule. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError } from '../../base/errors.ts';
@@ -10,7 +7,6 @@ import { documentOf } from '../corpus/jsonl-documents.ts';
 import type { CorpusItem, Document } from '../document.ts';
 import type { Rejection } from '../filters/filter.ts';
 import type { FilterChain, FunnelStep } from '../filters/filter-documents.ts';
-import { JsonlLog } from '../jsonl-log.ts';
 
 const REJECTED = 'rejected';
 
@@ -28,64 +24,32 @@ export type RejectedDocument = {
 /** `gopher-quality.min-words` */
 const fullName = ({ filter, rule }: Rejection) => `${filter}.${rule}`;
 
-export class FilterPass {
-  readonly #chain: FilterChain;
-  readonly #folder: string | undefined;
-  readonly #logs = new Map<string, JsonlLog>();
-
-  /** @param folder the folder that is being made, in the pass that writes */
-  constructor(chain: FilterChain, folder?: string) {
-    this.#chain = chain;
-    this.#folder = folder;
+/**
+ * What the filters leave of a document.
+ * @param onRejected takes the line of a rejected one and the rule whose file it goes to
+ */
+export function filtered(
+  document: Document,
+  chain: FilterChain,
+  onRejected: (rule: string, row: RejectedDocument) => void,
+): CorpusItem {
+  const result = chain.apply(document);
+  // C4 may take every line away.
+  if ('document' in result) {
+    const item = documentOf(result.document);
+    const isEdited = 'document' in item && item.document.text !== document.text;
+    return isEdited ? { ...item, unedited: document.text } : item;
   }
-
-  /** Documents and bytes before and after each filter. */
-  get funnel(): readonly FunnelStep[] {
-    return this.#chain.funnel;
-  }
-
-  /** Documents that filters let through, and dropped items for the others. */
-  async *step(items: AsyncIterable<CorpusItem>): AsyncGenerator<CorpusItem> {
-    for await (const item of items) yield 'document' in item ? this.#filter(item.document) : item;
-  }
-
-  /** Completes the files. Throws ERR_DISK_FULL or ERR_IO. */
-  close(): void {
-    for (const log of this.#logs.values()) log.close();
-  }
-
-  /** Closes the files without completing them. */
-  abandon(): void {
-    for (const log of this.#logs.values()) log.abandon();
-  }
-
-  #filter(document: Document): CorpusItem {
-    const result = this.#chain.apply(document);
-    // C4 may take every line away.
-    if ('document' in result) {
-      const item = documentOf(result.document);
-      const isEdited = 'document' in item && item.document.text !== document.text;
-      return isEdited ? { ...item, unedited: document.text } : item;
-    }
-    const { rejection } = result;
-    this.#log(document, rejection);
-    const rule = fullName(rejection);
-    const { value, threshold } = rejection;
-    return {
-      dropped: { id: document.id, reason: 'rejected', detail: `${rule} ${value}, threshold ${threshold}` },
-    };
-  }
-
-  #log({ id, source, text }: Document, rejection: Rejection): void {
-    if (this.#folder === undefined) return;
-    const rule = fullName(rejection);
-    const log = this.#logs.get(rule) ?? new JsonlLog(join(this.#folder, REJECTED, `${rule}.jsonl`));
-    this.#logs.set(rule, log);
-    const { filter: _, ...measured } = rejection;
-    const row: RejectedDocument = { id, source, ...measured, rule, text };
-    log.add(row);
-  }
+  const { id, source, text } = document;
+  const { filter: _, ...measured } = result.rejection;
+  const rule = fullName(result.rejection);
+  onRejected(rule, { id, source, ...measured, rule, text });
+  const { value, threshold } = measured;
+  return { dropped: { id, reason: 'rejected', detail: `${rule} ${value}, threshold ${threshold}` } };
 }
+
+/** The file of what a rule rejected, below the folder of token shards. */
+export const rejectedFile = (rule: string) => join(REJECTED, `${rule}.jsonl`);
 
 /** The numbers of rejected documents by `filter.rule`. */
 export function rejectedByRule(funnel: readonly FunnelStep[]): Record<string, number> {

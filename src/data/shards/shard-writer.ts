@@ -8,6 +8,8 @@ import { HEADER_BYTES, type ShardHeader, tableOffset, writeHeader } from './shar
 /** A shard as the manifest lists it. `bytes` are those of text as UTF-8. */
 export interface ShardEntry {
   file: string;
+  /** The index in `sources` of the source that all its documents are of. */
+  source: number;
   tokens: number;
   documents: number;
   bytes: number;
@@ -25,15 +27,21 @@ export interface ShardWriterOptions {
   shardTokens: number;
 }
 
+/** Documents are written so many bytes at a time. */
+const BUFFER_BYTES = 1 << 20;
+
 export class ShardWriter {
   readonly entries: ShardEntry[] = [];
   readonly #options: ShardWriterOptions;
+  readonly #buffer = new Uint8Array(BUFFER_BYTES);
+  #held = 0;
   #file = -1;
   #path = '';
   #name = '';
   #tokens = 0;
   #bytes = 0;
   #documents = 0;
+  #source = 0;
   /** Two entries per document: its end in ids and in bytes of text. */
   #ends = new BigUint64Array(1 << 10);
 
@@ -42,11 +50,14 @@ export class ShardWriter {
   }
 
   /**
-   * Appends a document.
+   * Appends a document. One of another source than the last one begins a new shard.
    * @param bytes number of bytes of its text as UTF-8
+   * @param source the index of its source
    */
-  add(ids: Int32Array, bytes: number): void {
+  add(ids: Int32Array | Uint16Array | Uint32Array, bytes: number, source = 0): void {
     const { width, separator, shardTokens } = this.#options;
+    if (this.#file >= 0 && source !== this.#source) this.#finish();
+    this.#source = source;
     if (this.#file < 0) this.#open();
     const all = width === 2 ? new Uint16Array(ids.length + 1) : new Uint32Array(ids.length + 1);
     all[0] = separator;
@@ -92,6 +103,21 @@ export class ShardWriter {
 
   #write(data: Uint8Array | Uint16Array | Uint32Array | BigUint64Array): void {
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    if (this.#held + bytes.length > BUFFER_BYTES) this.#flush();
+    if (bytes.length > BUFFER_BYTES) {
+      this.#out(bytes);
+      return;
+    }
+    this.#buffer.set(bytes, this.#held);
+    this.#held += bytes.length;
+  }
+
+  #flush(): void {
+    this.#out(this.#buffer.subarray(0, this.#held));
+    this.#held = 0;
+  }
+
+  #out(bytes: Uint8Array): void {
     this.#guard(() => {
       for (let done = 0; done < bytes.length; ) done += writeSync(this.#file, bytes, done);
     });
@@ -105,6 +131,7 @@ export class ShardWriter {
     };
     this.#write(new Uint8Array(tableOffset(header) - HEADER_BYTES - header.tokens * header.width));
     this.#write(this.#ends.subarray(0, this.#documents * 2));
+    this.#flush();
     const sha256 = this.#guard(() => {
       writeSync(this.#file, writeHeader(header), 0, HEADER_BYTES, 0);
       fsyncSync(this.#file);
@@ -114,7 +141,8 @@ export class ShardWriter {
     });
     this.#file = -1;
     const { tokens, documents } = header;
-    this.entries.push({ file: this.#name, tokens, documents, bytes: this.#bytes, sha256 });
+    const [source, bytes] = [this.#source, this.#bytes];
+    this.entries.push({ file: this.#name, source, tokens, documents, bytes, sha256 });
   }
 
   #guard<T>(action: () => T): T {
