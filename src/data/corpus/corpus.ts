@@ -22,6 +22,17 @@ export interface CorpusOptions {
   partBytes?: number | undefined;
 }
 
+/** A file, a folder or a packaged corpus, with options of its own. */
+export interface CorpusSource extends CorpusOptions {
+  /** The file or folder, or the name of a packaged corpus. */
+  path: string;
+  /** The name that its documents are counted under. Default: the path. */
+  name?: string | undefined;
+}
+
+/** The path or packaged name of a source. */
+export const pathOf = (source: string | CorpusSource) => (typeof source === 'string' ? source : source.path);
+
 const TEXT_FILE = /\.(txt|md)(\.gz)?$/i;
 const JSONL_FILE = /\.(jsonl|ndjson)(\.gz)?$/i;
 const KINDS = '.txt, .md or .jsonl, each also as .gz';
@@ -35,9 +46,24 @@ const LEAST_PART_BYTES = 1 << 10;
  * folder without usable files and for a file of another kind.
  */
 export async function* readCorpus(
-  sources: readonly string[],
+  sources: readonly (string | CorpusSource)[],
   options: CorpusOptions = {},
 ): AsyncGenerator<CorpusItem> {
+  for (const given of sources) {
+    const { path, name, ...own } = typeof given === 'string' ? { path: given } : given;
+    const items = readSource(path, { ...options, ...own });
+    if (name === undefined) yield* items;
+    else yield* renamed(items, name);
+  }
+}
+
+async function* renamed(items: AsyncIterable<CorpusItem>, source: string): AsyncGenerator<CorpusItem> {
+  for await (const item of items) {
+    yield 'document' in item ? { document: { ...item.document, source } } : item;
+  }
+}
+
+async function* readSource(source: string, options: CorpusOptions): AsyncGenerator<CorpusItem> {
   const { textKey = 'text', separator, partBytes = PART_BYTES } = options;
   if (!Number.isSafeInteger(partBytes) || partBytes < LEAST_PART_BYTES) {
     throw new AthanorError(
@@ -46,16 +72,14 @@ export async function* readCorpus(
     );
   }
   if (separator === '') throw new AthanorError('ERR_ARGUMENT', 'expected a separator but it is empty');
-  for (const source of sources) {
-    if (isPackagedName(source)) {
-      for await (const document of packagedDocuments(source)) yield { document };
-      continue;
-    }
-    for (const file of filesOf(source)) {
-      if (JSONL_FILE.test(file)) yield* readJsonl(file, source, textKey);
-      else if (TEXT_FILE.test(file)) yield* readTextFile(file, source, { separator, partBytes });
-      else yield { dropped: { id: file, reason: 'other_kind' } };
-    }
+  if (isPackagedName(source)) {
+    for await (const document of packagedDocuments(source)) yield { document };
+    return;
+  }
+  for (const file of filesOf(source)) {
+    if (JSONL_FILE.test(file)) yield* readJsonl(file, source, textKey);
+    else if (TEXT_FILE.test(file)) yield* readTextFile(file, source, { separator, partBytes });
+    else yield { dropped: { id: file, reason: 'other_kind' } };
   }
 }
 
