@@ -133,7 +133,7 @@ export {
   type EvaluationBatchOptions,
   evaluationBatches,
 } from './data/shards/evaluation-batches.ts';
-export type { Manifest, Split } from './data/shards/manifest.ts';
+export type { Inputs, Manifest, SourceEntry, Split } from './data/shards/manifest.ts';
 export {
   type PrepareOptions,
   type PrepareProgress,

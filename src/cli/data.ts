@@ -174,7 +174,10 @@ export const inspect = defineCommand({
   render: ({ train, validation, vocab_size, verified, documents, sources, dropped, funnel, rejected }) =>
     [
       `vocabulary ${vocab_size}, checksums ${verified ? 'agree' : 'not compared'}`,
-      `sources     ${sources.join(', ')}`,
+      ...sources.map(
+        ({ name, documents: n, tokens }, i) =>
+          `${i === 0 ? 'sources    ' : '           '} ${name}: ${n} documents, ${tokens} tokens`,
+      ),
       `train       ${train.documents} documents, ${train.tokens} tokens, ${train.bytes} bytes, ${train.shards} shards`,
       `validation  ${validation.documents} documents, ${validation.tokens} tokens, ${validation.bytes} bytes, ${validation.shards} shards`,
       `dropped     ${

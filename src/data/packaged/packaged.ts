@@ -65,6 +65,14 @@ export function isPackagedName(name: string): name is PackagedName {
   return name === 'clean' || Object.hasOwn(corpora, name);
 }
 
+/** The packages of a packaged corpus, with the digests that pin them. */
+export function packagesOf(name: PackagedName): { package: string; sha512: string }[] {
+  return partsOf(name).map((part) => {
+    const { name: from, version, sha512 } = corpora[part].package;
+    return { package: `${from}@${version}`, sha512 };
+  });
+}
+
 /** The licence of each part of a packaged corpus, by the name of the part. */
 export function packagedLicences(name: PackagedName): Record<string, string> {
   return Object.fromEntries(partsOf(name).map((part) => [part, corpora[part].licence]));
@@ -88,6 +96,7 @@ export async function* packagedDocuments(name: PackagedName, cache?: string): As
   }
 }
 
-function partsOf(name: PackagedName): readonly CorpusName[] {
+/** The parts of a packaged corpus, in the order in which they are read. */
+export function partsOf(name: PackagedName): readonly CorpusName[] {
   return name === 'clean' ? corpusNames : [name];
 }

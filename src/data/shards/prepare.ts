@@ -7,12 +7,14 @@ import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { AthanorError } from '../../base/errors.ts';
 import { createFolder } from '../../base/files/create-folder.ts';
 import { replaceFile } from '../../base/files/replace-file.ts';
+import { packageVersion } from '../../base/package-version.ts';
 import { FolderLock } from '../../native/folder-lock.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
 import { checkSource } from '../corpus/corpus.ts';
 import type { Dropped } from '../document.ts';
 import { FilterChain, type FilterRecipe, type FunnelStep } from '../filters/filter-documents.ts';
 import { JsonlLog } from '../jsonl-log.ts';
+import { isPackagedName, partsOf } from '../packaged/packaged.ts';
 import {
   checkDedup,
   type DecontaminationReport,
@@ -23,7 +25,9 @@ import {
 } from './deduplication.ts';
 import { type CorpusPass, DocumentFilter, type FilterOptions } from './document-filter.ts';
 import { FilterPass, rejectedByRule } from './filtering.ts';
-import { MANIFEST, type Manifest, type Split, splits } from './manifest.ts';
+import { type Input, listInputs, writeInputs } from './inputs.ts';
+import { type Inputs, MANIFEST, type Manifest, type SourceEntry, type Split, splits } from './manifest.ts';
+import { recipeOf } from './recipe.ts';
 import { ShardWriter } from './shard-writer.ts';
 import type { PlacedDocument } from './splitter.ts';
 
@@ -117,7 +121,8 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
         await dedup.survey((pass) => survey(options, pass));
         const tokenizer = await tokenizerFor(options, dedup);
         const pass = { filters: new FilterPass(filters, folder), dedup: dedup.pass(true) };
-        const report = await new ShardJob(options, tokenizer, folder, pass).run();
+        const inputs = await listInputs(options.sources, options.signal);
+        const report = await new ShardJob(options, tokenizer, folder, pass).run(inputs);
         return { ...report, seconds: (performance.now() - start) / 1000 };
       } finally {
         dedup.close();
@@ -177,7 +182,7 @@ class ShardJob {
   readonly #writers: Record<Split, ShardWriter>;
   readonly #log: JsonlLog;
   readonly #pass: CorpusPass;
-  readonly #sources = new Map<string, PrepareReport['sources'][string]>();
+  readonly #sources: SourceEntry[];
   readonly #progress = { phase: 'encoding' as const, documents: 0, bytes: 0, tokens: 0 };
 
   constructor(options: PrepareOptions, tokenizer: Tokenizer, folder: string, pass: CorpusPass) {
@@ -198,11 +203,12 @@ class ShardJob {
     this.#separator = separator;
     this.#width = width;
     this.#writers = { train: writer('train'), validation: writer('validation') };
+    this.#sources = sourceNames(options.sources).map((name) => ({ name, documents: 0, tokens: 0, bytes: 0 }));
     this.#log = new JsonlLog(join(folder, DROPPED_LOG));
     this.#pass = pass;
   }
 
-  async run(): Promise<Omit<PrepareReport, 'seconds'>> {
+  async run(inputs: readonly Input[]): Promise<Omit<PrepareReport, 'seconds'>> {
     try {
       const dropped = await this.#writeDocuments();
       for (const split of splits) this.#writers[split].close();
@@ -210,7 +216,7 @@ class ShardJob {
       this.#pass.filters.close();
       this.#pass.dedup.close();
       this.#tokenizer.save(this.#folder);
-      const manifest = this.#manifest(dropped);
+      const manifest = this.#manifest(dropped, writeInputs(this.#folder, inputs));
       replaceFile(join(this.#folder, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
       return this.#report(manifest);
     } finally {
@@ -252,16 +258,21 @@ class ShardJob {
     for (const [i, { text, split, source }] of batch.entries()) {
       const bytes = Buffer.byteLength(text);
       const tokens = ids[i]!.length + 1;
-      this.#writers[split].add(ids[i]!, bytes);
-      const ofSource = this.#sources.get(source) ?? { documents: 0, tokens: 0, bytes: 0 };
-      this.#sources.set(source, ofSource);
-      for (const counts of [this.#progress, ofSource]) {
+      const index = this.#indexOf(source);
+      this.#writers[split].add(ids[i]!, bytes, index);
+      for (const counts of [this.#progress, this.#sources[index]!]) {
         counts.documents += 1;
         counts.tokens += tokens;
         counts.bytes += bytes;
       }
     }
     this.#options.onProgress?.(this.#progress);
+  }
+
+  #indexOf(source: string): number {
+    const index = this.#sources.findIndex(({ name }) => name === source);
+    if (index >= 0) return index;
+    return this.#sources.push({ name: source, documents: 0, tokens: 0, bytes: 0 }) - 1;
   }
 
   /** A document without the end-of-text token at its ends: the separators are those already. */
@@ -272,17 +283,21 @@ class ShardJob {
     return ids.subarray(begin, end);
   }
 
-  #manifest(dropped: Record<string, number>): Manifest {
+  #manifest(dropped: Record<string, number>, inputs: Inputs): Manifest {
     const { funnel } = this.#pass.filters;
+    const given = this.#options.tokenizer === undefined ? undefined : this.#tokenizer.fingerprint();
     return {
       format: 'athanor-tokens',
-      version: 1,
+      version: 2,
+      athanor: packageVersion(),
       vocab_size: this.#tokenizer.vocabSize,
       eos_id: this.#separator,
       width: this.#width,
       tokenizer_fingerprint: this.#tokenizer.fingerprint(),
       splits: { train: totals(this.#writers.train), validation: totals(this.#writers.validation) },
-      sources: [...this.#options.sources],
+      sources: this.#sources,
+      inputs,
+      recipe: recipeOf(this.#options, funnel, given),
       dropped,
       ...(funnel.length > 0 && { funnel: [...funnel] }),
     };
@@ -303,7 +318,7 @@ class ShardJob {
       validation_tokens: validation.tokens,
       vocab_size,
       bytes_per_token: bytes / tokens,
-      sources: Object.fromEntries(this.#sources),
+      sources: Object.fromEntries(this.#sources.map(({ name, ...counts }) => [name, counts])),
       dropped,
       rejected: rejectedByRule(funnel),
       funnel: [...funnel],
@@ -313,6 +328,14 @@ class ShardJob {
       shards: train.shards.length + validation.shards.length,
     };
   }
+}
+
+/** The names of sources that documents may have, in the order of reading. */
+function sourceNames(sources: readonly string[]): string[] {
+  const names = sources.flatMap((source): readonly string[] =>
+    isPackagedName(source) ? partsOf(source) : [source],
+  );
+  return [...new Set(names)];
 }
 
 function totals({ entries }: ShardWriter): Manifest['splits'][Split] {

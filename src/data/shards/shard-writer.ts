@@ -8,6 +8,8 @@ import { HEADER_BYTES, type ShardHeader, tableOffset, writeHeader } from './shar
 /** A shard as the manifest lists it. `bytes` are those of text as UTF-8. */
 export interface ShardEntry {
   file: string;
+  /** The index in `sources` of the source that all its documents are of. */
+  source: number;
   tokens: number;
   documents: number;
   bytes: number;
@@ -34,6 +36,7 @@ export class ShardWriter {
   #tokens = 0;
   #bytes = 0;
   #documents = 0;
+  #source = 0;
   /** Two entries per document: its end in ids and in bytes of text. */
   #ends = new BigUint64Array(1 << 10);
 
@@ -42,11 +45,14 @@ export class ShardWriter {
   }
 
   /**
-   * Appends a document.
+   * Appends a document. One of another source than the last one begins a new shard.
    * @param bytes number of bytes of its text as UTF-8
+   * @param source the index of its source
    */
-  add(ids: Int32Array, bytes: number): void {
+  add(ids: Int32Array, bytes: number, source = 0): void {
     const { width, separator, shardTokens } = this.#options;
+    if (this.#file >= 0 && source !== this.#source) this.#finish();
+    this.#source = source;
     if (this.#file < 0) this.#open();
     const all = width === 2 ? new Uint16Array(ids.length + 1) : new Uint32Array(ids.length + 1);
     all[0] = separator;
@@ -114,7 +120,8 @@ export class ShardWriter {
     });
     this.#file = -1;
     const { tokens, documents } = header;
-    this.entries.push({ file: this.#name, tokens, documents, bytes: this.#bytes, sha256 });
+    const [source, bytes] = [this.#source, this.#bytes];
+    this.entries.push({ file: this.#name, source, tokens, documents, bytes, sha256 });
   }
 
   #guard<T>(action: () => T): T {

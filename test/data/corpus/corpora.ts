@@ -75,13 +75,16 @@ export function writeIds(
   }
   const manifest: Manifest = {
     format: 'athanor-tokens',
-    version: 1,
+    version: 2,
+    athanor: null,
     vocab_size: id + 1,
     eos_id: EOS,
     width,
     tokenizer_fingerprint: '',
     splits,
-    sources: [],
+    sources: [{ name: 'ids', documents: 0, tokens: 0, bytes: 0 }],
+    inputs: null,
+    recipe: null,
     dropped: {},
   };
   writeFileSync(join(folder, MANIFEST), JSON.stringify(manifest));

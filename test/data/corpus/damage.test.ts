@@ -1,5 +1,6 @@
 import {
   copyFileSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -23,7 +24,10 @@ let shards: string;
 beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), 'athanor-damage-'));
   shards = join(root, 'shards');
-  await prepareData({ ...defaults, sources: readmes, out: shards, partBytes: 4096 });
+  const folder = join(root, 'text');
+  mkdirSync(folder);
+  for (const [i, file] of readmes.entries()) copyFileSync(file, join(folder, `${i}.md`));
+  await prepareData({ ...defaults, sources: [folder], out: shards, partBytes: 4096 });
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
@@ -82,7 +86,7 @@ describe('a damaged folder of shards', () => {
       [changed('manifest.json', (bytes) => bytes.subarray(0, 99)), /manifest.json: it is not JSON/],
       [changed('manifest.json', () => 'null'), /it is not a manifest/],
       [changed('manifest.json', () => '[]'), /it is not a manifest/],
-      [manifestWith({ version: 2 }), /its version is 2/],
+      [manifestWith({ version: 3 }), /its version is 3/],
       [manifestWith({ vocab_size: -1 }), /vocab_size/],
       [manifestWith({ vocab_size: 2 ** 40 }), /vocab_size/],
       [manifestWith({ eos_id: 600 }), /eos_id is outside of the vocabulary/],
@@ -90,6 +94,11 @@ describe('a damaged folder of shards', () => {
       [manifestWith({ width: 3 }), /width is neither 2 nor 4/],
       [manifestWith({ tokenizer_fingerprint: 1 }), /tokenizer_fingerprint/],
       [manifestWith({ sources: 'x' }), /sources/],
+      [manifestWith({ sources: ['x'] }), /sources is not a list of names with counts/],
+      [manifestWith({ sources: [] }), /train-00000.bin is of no source of the list/],
+      [manifestWith({ version: 1 }), /its version is 1/],
+      [manifestWith({ inputs: 3 }), /inputs is not a table of files, bytes and sha256/],
+      [manifestWith({ recipe: [] }), /recipe is not a table/],
       [manifestWith({ dropped: { empty: 'x' } }), /dropped/],
       [manifestWith({ splits: {} }), /splits.train is missing/],
       [manifestWith(trainOf({ tokens: 1 })), /tokens of train is 1 and its shards sum to/],

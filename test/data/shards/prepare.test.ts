@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -10,6 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { packageVersion } from '../../../src/base/package-version.ts';
 import { prepareData } from '../../../src/data/shards/prepare.ts';
 import { TokenDataset } from '../../../src/data/shards/token-dataset.ts';
 import { Tokenizer } from '../../../src/text/tokenizer.ts';
@@ -26,6 +29,8 @@ beforeAll(async () => {
   await prepareData({ ...defaults, sources: readmes, out: shards });
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 
 /** All documents of a folder, decoded and checked against their byte counts, as "split: text". */
 function decodeAll(folder: string): string[] {
@@ -117,6 +122,74 @@ describe('data prepare', () => {
       expect([...b.documents('train')]).toEqual([...a.documents('train')]);
       expect([...b.documents('train', 1, 2)]).toEqual([...a.documents('train')].slice(1, 3));
     }
+  });
+
+  it('puts documents of one source into a shard, and lists sources, inputs and recipe', async () => {
+    const out = join(root, 'sources');
+    const sources = [readmes[0]!, ...readmes];
+    await prepareData({ ...defaults, sources, out, tokenizer: shards, dedup: 'none', partBytes: 1024 });
+    const dataset = TokenDataset.open(out, { verify: true });
+    const { manifest } = dataset;
+    expect(manifest.sources.map(({ name }) => name)).toEqual(readmes);
+    const sums = readmes.map((name) => ({ name, documents: 0, tokens: 0, bytes: 0 }));
+    for (const split of ['train', 'validation'] as const) {
+      let at = 0;
+      for (const { source, documents, tokens, bytes } of manifest.splits[split].shards) {
+        const text = readFileSync(readmes[source]!, 'utf8');
+        for (const { start, end } of dataset.documents(split, at, documents)) {
+          expect(text).toContain(dataset.tokenizer().decode(dataset.read(split, start + 1, end - start - 1)));
+        }
+        at += documents;
+        sums[source]!.documents += documents;
+        sums[source]!.tokens += tokens;
+        sums[source]!.bytes += bytes;
+      }
+    }
+    expect(manifest.sources).toEqual(sums);
+    expect(manifest.athanor).toBe(packageVersion());
+    expect(manifest.recipe).toMatchObject({
+      sources,
+      dedup: 'none',
+      partBytes: 1024,
+      tokenizer: dataset.tokenizer().fingerprint(),
+    });
+    const list = readFileSync(join(out, 'inputs.jsonl'));
+    const bytes = sources.reduce((sum, file) => sum + readFileSync(file).length, 0);
+    expect(manifest.inputs).toEqual({ files: sources.length, bytes, sha256: sha256(list) });
+    const rows = list.toString().trim().split('\n');
+    expect(rows.map((row) => JSON.parse(row))).toEqual(
+      sources.map((file) => {
+        const content = readFileSync(file);
+        return { source: file, file, bytes: content.length, sha256: sha256(content) };
+      }),
+    );
+    dataset.close();
+  });
+
+  it('reads folders of version 1, whose shards do not name a source', async () => {
+    const folder = join(temporaryFolder(), 'old');
+    cpSync(shards, folder, { recursive: true });
+    const path = join(folder, 'manifest.json');
+    const { athanor, inputs, recipe, ...manifest } = JSON.parse(readFileSync(path, 'utf8'));
+    for (const split of ['train', 'validation']) {
+      for (const shard of manifest.splits[split].shards) delete shard.source;
+    }
+    const names = manifest.sources.map(({ name }: { name: string }) => name);
+    writeFileSync(path, JSON.stringify({ ...manifest, version: 1, sources: names }));
+    expect(decodeAll(folder)).toEqual(decodeAll(shards));
+    const old = TokenDataset.open(folder);
+    const { train, validation } = old.manifest.splits;
+    expect(old.manifest).toMatchObject({ version: 2, athanor: null, inputs: null, recipe: null });
+    expect(old.manifest.sources).toEqual([
+      {
+        name: names.join(', '),
+        documents: train.documents + validation.documents,
+        tokens: train.tokens + validation.tokens,
+        bytes: train.bytes + validation.bytes,
+      },
+    ]);
+    expect(train.shards.every(({ source }) => source === 0)).toBe(true);
+    old.close();
   });
 
   it('counts and lists what it dropped, and drops each text but once', async () => {

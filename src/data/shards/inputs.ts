@@ -1,0 +1,68 @@
+/** `inputs.jsonl`: the files that a corpus was read from, with their sizes and digests. */
+import { createHash } from 'node:crypto';
+import { createReadStream, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { AthanorError, fileError } from '../../base/errors.ts';
+import { replaceFile } from '../../base/files/replace-file.ts';
+import { filesOf } from '../corpus/corpus.ts';
+import { isPackagedName, packagesOf } from '../packaged/packaged.ts';
+import type { Inputs } from './manifest.ts';
+
+const INPUTS = 'inputs.jsonl';
+
+/**
+ * A file as `inputs.jsonl` lists it, or a package with a digest of its archive. A pipe can be read
+ * once only, so it has no digest.
+ */
+export type Input =
+  | { source: string; file: string; bytes: number | null; sha256: string | null }
+  | { source: string; package: string; sha512: string };
+
+/**
+ * The files of all sources, in the order in which they are read. Throws the errors of reading, and
+ * ERR_INTERRUPTED when the signal aborts.
+ */
+export async function listInputs(sources: readonly string[], signal?: AbortSignal): Promise<Input[]> {
+  const inputs: Input[] = [];
+  for (const source of sources) {
+    if (isPackagedName(source)) {
+      inputs.push(...packagesOf(source).map((row) => ({ source, ...row })));
+      continue;
+    }
+    for (const file of filesOf(source)) inputs.push({ source, file, ...(await digestOf(file, signal)) });
+  }
+  return inputs;
+}
+
+type Digest = { bytes: number | null; sha256: string | null };
+
+async function digestOf(file: string, signal?: AbortSignal): Promise<Digest> {
+  if (!statSync(file, { throwIfNoEntry: false })?.isFile()) return { bytes: null, sha256: null };
+  const hash = createHash('sha256');
+  let bytes = 0;
+  try {
+    for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20, ...(signal && { signal }) })) {
+      hash.update(chunk as Buffer);
+      bytes += (chunk as Buffer).length;
+    }
+  } catch (error) {
+    if (!signal?.aborted) throw fileError(error, file);
+    throw new AthanorError('ERR_INTERRUPTED', 'preparing the data was interrupted');
+  }
+  return { bytes, sha256: hash.digest('hex') };
+}
+
+/** Writes the list into a folder. Throws ERR_DISK_FULL and ERR_IO. */
+export function writeInputs(folder: string, inputs: readonly Input[]): Inputs {
+  const hash = createHash('sha256');
+  function* lines() {
+    for (const input of inputs) {
+      const line = `${JSON.stringify(input)}\n`;
+      hash.update(line);
+      yield line;
+    }
+  }
+  replaceFile(join(folder, INPUTS), lines());
+  const bytes = inputs.reduce((sum, input) => sum + ('bytes' in input ? (input.bytes ?? 0) : 0), 0);
+  return { files: inputs.length, bytes, sha256: hash.digest('hex') };
+}
