@@ -3,7 +3,7 @@ import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { dedupOptions, renderDedup } from './dedup-options.ts';
 import { prepareEngine } from './engine.ts';
-import { filterOptions, recipeOf, renderFunnel } from './filter-options.ts';
+import { filterOptions, renderFunnel } from './filter-options.ts';
 import { Interrupt } from './interrupt.ts';
 import { choice, count, engineOptions, flag, inGroup, integer, number, path, text } from './options.ts';
 
@@ -15,9 +15,14 @@ const SHOWN_CHARS = 300;
 export const prepare = defineCommand({
   description:
     'Sources are files or folders of .txt, .md and .jsonl, each also compressed as .gz, or packaged corpora: state-of-the-union, wordnet, factbook, moby-dick, or clean for all four.',
-  arguments: { '<sources...>': 'files, folders or names of packaged corpora' },
+  arguments: { '[sources...]': 'files, folders or names of packaged corpora (default: those of the recipe)' },
   options: {
-    ...inGroup('Run', { out: path('folder for the token shards', { required: true }) }),
+    ...inGroup('Run', {
+      out: path('folder for the token shards', { required: true }),
+      recipe: path('YAML file with options, sources, filters and mix, or fineweb, c4 or gopher', {
+        placeholder: '<file>',
+      }),
+    }),
     ...inGroup('Data', {
       validationSplit: number('share of documents held out for validation', {
         default: 0.05,
@@ -37,6 +42,11 @@ export const prepare = defineCommand({
     }),
     ...filterOptions,
     ...dedupOptions,
+    ...inGroup('Data', {
+      mix: text('proportions in which training reads the sources, such as web=0.6,books=0.4', {
+        placeholder: '<list>',
+      }),
+    }),
     ...inGroup('Tokenizer', {
       tokenizer: path('folder or file of a tokenizer (default: train one on the corpus)'),
       vocabSize: integer('vocabulary of the tokenizer, if one is trained', {
@@ -48,8 +58,10 @@ export const prepare = defineCommand({
     threads: engineOptions.threads,
   },
   example: 'data prepare state-of-the-union wordnet --out shards --vocab-size 4096',
-  async run({ threads, filters, wordList, maskPii, ...options }, { args }) {
-    await prepareEngine({ device: 'cpu', dtype: 'f32', threads });
+  async run(options, { args, given }) {
+    await prepareEngine({ device: 'cpu', dtype: 'f32', threads: options.threads });
+    const { preparedOptions } = await import('./recipe-options.ts');
+    const settings = await preparedOptions(options, given, args);
     const { prepareData } = await import('../data/shards/prepare.ts');
     const { describeDropped } = await import('../data/document.ts');
     const { createProgress } = await import('../report/progress.ts');
@@ -59,9 +71,7 @@ export const prepare = defineCommand({
     const drops = new Map<string, number>();
     try {
       return await prepareData({
-        ...options,
-        sources: args,
-        filters: recipeOf({ filters, wordList, maskPii }),
+        ...settings,
         signal: interrupt.signal,
         onProgress: ({ phase, documents, bytes, tokens }) =>
           progress.update({

@@ -122,7 +122,9 @@ class PolicyReader {
   readonly patterns: ListedPattern[] = [];
 
   constructor(readonly file: string) {
-    const root = readYamlFile(file, { name: 'a policy', page: 'docs/safety.md' }, (text) => this.hash.update(text));
+    const root = readYamlFile(file, { name: 'a policy', page: 'docs/safety.md' }, (text) =>
+      this.hash.update(text),
+    );
     const fields = root.fields([
       ...['refusal', 'refusal_phrases', 'refusal_classifier', 'check_every', 'accents', 'categories'],
     ]);

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { AthanorError, fileError } from '../../base/errors.ts';
 import { isWithin } from '../../base/files/same-file.ts';
 import type { CorpusItem } from '../document.ts';
-import { isPackagedName, packagedDocuments, packagedNames } from '../packaged/packaged.ts';
+import { isPackagedName, packagedDocuments, packagedNames, partsOf } from '../packaged/packaged.ts';
 import { readJsonl } from './jsonl-documents.ts';
 import { readTextFile } from './text-documents.ts';
 
@@ -32,6 +32,17 @@ export interface CorpusSource extends CorpusOptions {
 
 /** The path or packaged name of a source. */
 export const pathOf = (source: string | CorpusSource) => (typeof source === 'string' ? source : source.path);
+
+/** The names that the documents of these sources are counted under. */
+export function sourceNames(sources: readonly (string | CorpusSource)[]): string[] {
+  const names = sources.flatMap((source): readonly string[] => {
+    const path = pathOf(source);
+    const name = typeof source === 'string' ? undefined : source.name;
+    if (name !== undefined) return [name];
+    return isPackagedName(path) ? partsOf(path) : [path];
+  });
+  return [...new Set(names)];
+}
 
 const TEXT_FILE = /\.(txt|md)(\.gz)?$/i;
 const JSONL_FILE = /\.(jsonl|ndjson)(\.gz)?$/i;

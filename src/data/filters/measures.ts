@@ -22,7 +22,7 @@ export type MeasureCounts = {
 const LINEAR_BINS = 60;
 /** Bins of a linear scale up to the threshold. */
 const TO_THRESHOLD = 10;
-const PER_OCTAVE = 4;
+const PER_OCTAVE = 8;
 /** Octaves of a logarithmic scale on either side of the threshold. */
 const OCTAVES = 12;
 const MIDDLE = OCTAVES * PER_OCTAVE;

@@ -123,7 +123,9 @@ export function specsOf(entry: string): readonly FilterSpec[] {
   if (!isFilterName(name)) throw unknownName(name);
   const order = unnamed[name] ?? [];
   const named = settings.map((text, i) => (text.includes('=') || !order[i] ? text : `${order[i]}=${text}`));
-  const rules = named.length > 0 && { rules: Object.fromEntries(named.map((text) => parseSetting(name, text))) };
+  const rules = named.length > 0 && {
+    rules: Object.fromEntries(named.map((text) => parseSetting(name, text))),
+  };
   return [{ name, ...rules }];
 }
 

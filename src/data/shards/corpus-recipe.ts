@@ -21,6 +21,9 @@ export type CorpusRecipe = Partial<
 type Reader = (node: YamlNode) => unknown;
 type RecipeKey = keyof CorpusRecipe;
 
+/** The recipe of a folder of token shards. */
+export const RECIPE = 'recipe.yaml';
+
 const KIND = { name: 'a recipe', page: 'docs/data.md#recipes' };
 const MOST_VOCABULARY = 1 << 24;
 

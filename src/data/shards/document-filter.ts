@@ -4,15 +4,15 @@
  */
 import { createHash } from 'node:crypto';
 import { AthanorError } from '../../base/errors.ts';
-import { type CorpusOptions, readCorpus } from '../corpus/corpus.ts';
+import { type CorpusOptions, type CorpusSource, pathOf, readCorpus } from '../corpus/corpus.ts';
 import { type CorpusItem, type Document, type Dropped, describeDropped, isBad } from '../document.ts';
 import type { DedupPass, HashedDocument } from './deduplication.ts';
 import type { FilterPass } from './filtering.ts';
 import { type PlacedDocument, Splitter } from './splitter.ts';
 
 export interface FilterOptions extends CorpusOptions {
-  /** Files, folders and packaged names. */
-  sources: readonly string[];
+  /** Files, folders and packaged names, some with options of their own. */
+  sources: readonly (string | CorpusSource)[];
   /**
    * Share of the documents for validation, which a hash of their text chooses. At least 0, below 1.
    */
@@ -119,7 +119,7 @@ export class DocumentFilter {
       : '';
     return new AthanorError(
       'ERR_ARGUMENT',
-      `no usable document in ${this.#options.sources.join(', ')}${why}`,
+      `no usable document in ${this.#options.sources.map(pathOf).join(', ')}${why}`,
       this.dropped.missing_field ? 'name the field that holds the text with `textKey`' : 'name other text',
     );
   }

@@ -11,6 +11,7 @@ import type { CorpusItem, Document } from '../document.ts';
 import type { Rejection } from '../filters/filter.ts';
 import type { FilterChain, FunnelStep } from '../filters/filter-documents.ts';
 import { JsonlLog } from '../jsonl-log.ts';
+import { type CorpusStatistics, writeStatistics } from './statistics.ts';
 
 const REJECTED = 'rejected';
 
@@ -32,6 +33,8 @@ export class FilterPass {
   readonly #chain: FilterChain;
   readonly #folder: string | undefined;
   readonly #logs = new Map<string, JsonlLog>();
+  /** Documents and bytes before any filter, by source. */
+  readonly #read: CorpusStatistics['read'] = {};
 
   /** @param folder the folder that is being made, in the pass that writes */
   constructor(chain: FilterChain, folder?: string) {
@@ -52,14 +55,21 @@ export class FilterPass {
   /** Completes the files. Throws ERR_DISK_FULL or ERR_IO. */
   close(): void {
     for (const log of this.#logs.values()) log.close();
+    if (this.#folder === undefined) return;
+    writeStatistics(this.#folder, { read: this.#read, measures: this.#chain.measures });
   }
 
-  /** Closes the files without completing them. */
+  /** Closes the files without completing them, and frees the filters. */
   abandon(): void {
     for (const log of this.#logs.values()) log.abandon();
+    this.#chain.close();
   }
 
   #filter(document: Document): CorpusItem {
+    const read = this.#read[document.source] ?? { documents: 0, bytes: 0 };
+    this.#read[document.source] = read;
+    read.documents += 1;
+    read.bytes += Buffer.byteLength(document.text);
     const result = this.#chain.apply(document);
     // C4 may take every line away.
     if ('document' in result) return documentOf(result.document);

@@ -66,10 +66,12 @@ function amountOf(name: string, value: string): number | SourceAmount {
   return word === undefined ? number : isEpochs ? { epochs: number } : { tokens: Math.round(number) };
 }
 
+function areWeights(values: readonly unknown[]): boolean {
+  return values.every((weight) => Number.isFinite(weight) && Number(weight) >= 0) && values.some(Boolean);
+}
+
 function checked(weights: Record<string, number>): Record<string, number> {
-  const values = Object.values(weights);
-  const isRight = values.every((weight) => Number.isFinite(weight) && weight >= 0);
-  if (isRight && values.some((weight) => weight > 0)) return weights;
+  if (areWeights(Object.values(weights))) return weights;
   throw wrong('the weights of `mix` are not numbers of at least 0, one of them above 0');
 }
 
@@ -79,7 +81,8 @@ export function mixOf(node: YamlNode): Mix {
   return located(node, () => mixOfEntries(node.entries().map(([name, value]) => [name, scalarOf(value)])));
 }
 
-const scalarOf = (node: YamlNode) => String(node.scalar() ?? node.fail(`expected a weight but got ${node.kind}`));
+const scalarOf = (node: YamlNode) =>
+  String(node.scalar() ?? node.fail(`expected a weight but got ${node.kind}`));
 
 /** Errors of values as errors of their place. */
 function located<T>(node: YamlNode, read: () => T): T {
@@ -130,4 +133,30 @@ export function checkMixSources(mix: Mix, sources: readonly string[]): void {
     const remedy = meant ? `did you mean ${meant}?` : `the sources are ${sources.join(', ')}`;
     throw new AthanorError('ERR_OPTION', `\`mix\` names ${name}, which is no source of the corpus`, remedy);
   }
+}
+
+/** Whether a value of a file or of a library call is a mix. */
+export function isMix(value: unknown): value is Mix {
+  if (!isTable(value)) return false;
+  const isWeights = (weights: unknown) => isTable(weights) && areWeights(Object.values(weights));
+  if ('weights' in value) return isWeights(value.weights);
+  if ('schedule' in value) return isSchedule(value.schedule);
+  const isAmount = (amount: unknown) =>
+    isTable(amount) && [amount.epochs, amount.tokens].some((n) => typeof n === 'number' && n > 0);
+  return isTable(value.amounts) && Object.values(value.amounts).every(isAmount);
+}
+
+/** Whether a value is a list of phases to the end of a run. */
+export function isSchedule(value: unknown): value is MixPhase[] {
+  if (!Array.isArray(value)) return false;
+  try {
+    checkedSchedule(value as MixPhase[]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isTable(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -10,11 +10,11 @@ import { replaceFile } from '../../base/files/replace-file.ts';
 import { packageVersion } from '../../base/package-version.ts';
 import { FolderLock } from '../../native/folder-lock.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
-import { checkSource } from '../corpus/corpus.ts';
+import { checkSource, pathOf, sourceNames } from '../corpus/corpus.ts';
 import type { Dropped } from '../document.ts';
 import { FilterChain, type FilterRecipe, type FunnelStep } from '../filters/filter-documents.ts';
 import { JsonlLog } from '../jsonl-log.ts';
-import { isPackagedName, partsOf } from '../packaged/packaged.ts';
+import { RECIPE, recipeText } from './corpus-recipe.ts';
 import {
   checkDedup,
   type DecontaminationReport,
@@ -27,6 +27,7 @@ import { type CorpusPass, DocumentFilter, type FilterOptions } from './document-
 import { FilterPass, rejectedByRule } from './filtering.ts';
 import { type Input, listInputs, writeInputs } from './inputs.ts';
 import { type Inputs, MANIFEST, type Manifest, type SourceEntry, type Split, splits } from './manifest.ts';
+import { checkMixSources, type Mix } from './mix.ts';
 import { recipeOf } from './recipe.ts';
 import { ShardWriter } from './shard-writer.ts';
 import type { PlacedDocument } from './splitter.ts';
@@ -39,6 +40,8 @@ export interface PrepareOptions extends FilterOptions, DedupOptions {
   tokenizer?: Tokenizer | string | undefined;
   /** Filters in their order, by name or with settings. Default: none. */
   filters?: FilterRecipe | undefined;
+  /** In which proportions training reads the sources. Default: as much as there is of each. */
+  mix?: Mix | undefined;
   /** Vocabulary size of a tokenizer that is trained here. */
   vocabSize: number;
   /** Ids after which a shard is complete. Default 100 million, a file of 200 MB. */
@@ -109,7 +112,8 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
     );
   }
   // A mistake in the last source must not show after hours on the first.
-  for (const source of options.sources) checkSource(source, options.out);
+  for (const source of options.sources) checkSource(pathOf(source), options.out);
+  if (options.mix) checkMixSources(options.mix, sourceNames(options.sources));
   const filters = await FilterChain.create(options.filters ?? []);
   checkDedup(options);
   const start = performance.now();
@@ -121,7 +125,7 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
         await dedup.survey((pass) => survey(options, pass));
         const tokenizer = await tokenizerFor(options, dedup);
         const pass = { filters: new FilterPass(filters, folder), dedup: dedup.pass(true) };
-        const inputs = await listInputs(options.sources, options.signal);
+        const inputs = await listInputs(options.sources.map(pathOf), options.signal);
         const report = await new ShardJob(options, tokenizer, folder, pass).run(inputs);
         return { ...report, seconds: (performance.now() - start) / 1000 };
       } finally {
@@ -217,6 +221,7 @@ class ShardJob {
       this.#pass.dedup.close();
       this.#tokenizer.save(this.#folder);
       const manifest = this.#manifest(dropped, writeInputs(this.#folder, inputs));
+      replaceFile(join(this.#folder, RECIPE), recipeText(this.#options));
       replaceFile(join(this.#folder, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
       return this.#report(manifest);
     } finally {
@@ -300,6 +305,7 @@ class ShardJob {
       recipe: recipeOf(this.#options, funnel, given),
       dropped,
       ...(funnel.length > 0 && { funnel: [...funnel] }),
+      ...(this.#options.mix && { mix: this.#options.mix }),
     };
   }
 
@@ -328,14 +334,6 @@ class ShardJob {
       shards: train.shards.length + validation.shards.length,
     };
   }
-}
-
-/** The names of sources that documents may have, in the order of reading. */
-function sourceNames(sources: readonly string[]): string[] {
-  const names = sources.flatMap((source): readonly string[] =>
-    isPackagedName(source) ? partsOf(source) : [source],
-  );
-  return [...new Set(names)];
 }
 
 function totals({ entries }: ShardWriter): Manifest['splits'][Split] {
