@@ -9,7 +9,7 @@ import type { CorpusSource } from '../corpus/corpus.ts';
 import type { RuleSetting } from '../filters/filter.ts';
 import { createFilters, type FilterName, type FilterSpec, filterNames, specsOf } from '../filters/presets.ts';
 import { dedupMethods } from './deduplication.ts';
-import { type Mix, mixOf } from './mix.ts';
+import { amountTexts, type Mix, mixOf } from './mix.ts';
 import { type PackagedRecipe, packagedRecipes } from './packaged-recipes.ts';
 import type { PrepareOptions } from './prepare.ts';
 
@@ -184,9 +184,5 @@ function written({ name, rules = {} }: FilterSpec): unknown {
 function writtenMix(mix: Mix): unknown {
   if ('schedule' in mix) return mix.schedule;
   if ('weights' in mix) return mix.weights;
-  const amounts = Object.entries(mix.amounts).map(([source, amount]) => [
-    source,
-    'epochs' in amount ? `${amount.epochs}epochs` : `${amount.tokens}tokens`,
-  ]);
-  return Object.fromEntries(amounts);
+  return amountTexts(mix.amounts);
 }

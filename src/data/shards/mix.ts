@@ -41,6 +41,26 @@ export function parseMix(text: string): Mix {
   return mixOfEntries(entries);
 }
 
+/** A mix for people, and for parseMix unless it is a schedule. */
+export function mixText(mix: Mix): string {
+  const list = (table: Record<string, number | string>) =>
+    Object.entries(table)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(',');
+  if ('schedule' in mix)
+    return mix.schedule.map(({ until, weights }) => `${list(weights)} until ${until}`).join('; ');
+  return list('weights' in mix ? mix.weights : amountTexts(mix.amounts));
+}
+
+/** Amounts as parseMix and recipes have them. */
+export function amountTexts(amounts: Record<string, SourceAmount>): Record<string, string> {
+  const texts = Object.entries(amounts).map(([name, amount]) => [
+    name,
+    'epochs' in amount ? `${amount.epochs}epochs` : `${amount.tokens}tokens`,
+  ]);
+  return Object.fromEntries(texts) as Record<string, string>;
+}
+
 function wrong(problem: string): AthanorError {
   const remedy = 'such as web=0.6,books=0.4, or web=1epochs,books=300Mtokens';
   return new AthanorError('ERR_OPTION', problem, remedy);
