@@ -48,14 +48,18 @@ export function addMeasure(counts: MeasureCounts, value: number, isKept: boolean
   side[Math.max(0, Math.min(side.length - 1, place))]! += 1;
 }
 
-/** The histograms of two parts of a corpus together. They are of the same filters. */
-export function mergedMeasures(a: readonly MeasureCounts[], b: readonly MeasureCounts[]): MeasureCounts[] {
-  const sum = (x: readonly number[], y: readonly number[] = []) => x.map((count, i) => count + (y[i] ?? 0));
-  return a.map((counts, i) => ({
-    ...counts,
-    kept: sum(counts.kept, b[i]?.kept),
-    rejected: sum(counts.rejected, b[i]?.rejected),
-  }));
+/** The histograms of parts of a corpus together. They are of the same filters. */
+export function mergedMeasures(parts: readonly (readonly MeasureCounts[])[]): MeasureCounts[] {
+  const merged = new Map<string, MeasureCounts>();
+  for (const counts of parts.flat()) {
+    const key = `${counts.rule} ${counts.threshold}`;
+    const sum = merged.get(key) ?? measureCounts(counts.rule, counts.threshold);
+    merged.set(key, sum);
+    for (const side of ['kept', 'rejected'] as const) {
+      for (const [i, count] of counts[side].entries()) sum[side][i]! += count;
+    }
+  }
+  return [...merged.values()];
 }
 
 /** The borders of the bins, one more than there are bins. */
