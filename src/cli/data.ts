@@ -1,5 +1,6 @@
 /** `athanor data prepare` and `athanor data inspect`. */
 import { AthanorError } from '../base/errors.ts';
+import { type MeasureCounts, TO_THRESHOLD } from '../data/filters/measures.ts';
 import { defineCommand } from './command.ts';
 import { dedupOptions, renderDedup } from './dedup-options.ts';
 import { prepareEngine } from './engine.ts';
@@ -65,12 +66,13 @@ export const prepare = defineCommand({
     const { prepareData } = await import('../data/shards/prepare.ts');
     const { describeDropped } = await import('../data/document.ts');
     const { createProgress } = await import('../report/progress.ts');
+    const { writeCorpusReport } = await import('../report/corpus-report.ts');
     const { formatBytes, formatCount } = await import('../report/format.ts');
     const progress = createProgress({ label: 'prepare', unit: 'documents' });
     const interrupt = new Interrupt();
     const drops = new Map<string, number>();
     try {
-      return await prepareData({
+      const prepared = await prepareData({
         ...settings,
         signal: interrupt.signal,
         onProgress: ({ phase, documents, bytes, tokens }) =>
@@ -91,6 +93,8 @@ export const prepare = defineCommand({
           if (before === SHOWN_DROPS) progress.log(`more are in ${options.out}/dropped.jsonl`);
         },
       });
+      await writeCorpusReport(options.out);
+      return prepared;
     } finally {
       interrupt.dispose();
       progress.finish('');
@@ -112,7 +116,7 @@ export const prepare = defineCommand({
       `dropped: ${dropped.join(', ') || 'none'}${dropped.length > 0 ? ` (see ${result.out}/dropped.jsonl)` : ''}`,
       ...renderFunnel(result.funnel),
       ...renderDedup(result),
-      `shards in ${result.out}`,
+      `shards in ${result.out}, what became of the documents in ${result.out}/report.html`,
     ].join('\n');
   },
 });
@@ -123,6 +127,30 @@ async function rejectedOf(folder: string, rule: string | undefined, most: number
   const rules = rule === undefined ? rejectingRules(folder) : [rule];
   const examples = await Promise.all(rules.map((name) => rejectedExamples(folder, name, most)));
   return examples.flat();
+}
+
+const BARS = '▁▂▃▄▅▆▇█';
+/** Bins of a line are joined to about so many. */
+const LINE_BINS = 24;
+
+/** A measure as a line: rule, counts, and a histogram with a bar at the threshold. */
+export function measureLine({ rule, threshold, scale, kept, rejected }: MeasureCounts): string {
+  const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
+  const all = kept.map((count, i) => count + rejected[i]!);
+  const border = scale === 'linear' ? TO_THRESHOLD : kept.length / 2;
+  const [first, last] = [all.findIndex(Boolean), all.findLastIndex(Boolean)];
+  const [from, to] = [Math.min(first, border), Math.max(last + 1, border)];
+  const size = Math.max(1, Math.ceil((to - from) / LINE_BINS));
+  const bars = (begin: number, end: number) => {
+    const groups = Array.from({ length: Math.ceil((end - begin) / size) }, (_, i) =>
+      sum(all.slice(begin + i * size, Math.min(end, begin + (i + 1) * size))),
+    );
+    return groups
+      .map((count) => (count === 0 ? ' ' : BARS[Math.ceil((BARS.length * count) / most) - 1]!))
+      .join('');
+  };
+  const most = Math.max(...all) * size;
+  return `${rule.padEnd(40)} threshold ${threshold}, kept ${sum(kept)}, rejected ${sum(rejected)}  ${bars(from, border)}|${bars(border, to)}`;
 }
 
 export const inspect = defineCommand({
@@ -138,11 +166,13 @@ export const inspect = defineCommand({
         negated: 'do not compare shards with their checksums',
       }),
       rejected: flag('show what filters did, and documents that they rejected, of each rule'),
+      measures: flag('show how many documents had which measure, of each rule'),
       rule: text('show only documents that this rule rejected, such as gopher-quality.min-words'),
     }),
   },
   example: 'data inspect shards --documents 5',
-  async run({ split, documents, verify, rejected, rule }, { args }) {
+  async run({ split, documents, verify, rejected, measures, rule }, { args }) {
+    const { readStatistics } = await import('../data/shards/statistics.ts');
     const { TokenDataset } = await import('../data/shards/token-dataset.ts');
     const folder = args[0];
     if (folder === undefined) throw new AthanorError('ERR_OPTION', 'the argument <folder> is missing');
@@ -172,6 +202,7 @@ export const inspect = defineCommand({
         dropped: manifest.dropped,
         funnel: showsRejected ? (manifest.funnel ?? []) : null,
         rejected: showsRejected ? await rejectedOf(folder, rule, documents) : null,
+        measures: measures ? (readStatistics(folder)?.measures ?? []) : null,
         train: counts('train'),
         validation: counts('validation'),
         verified: verify,
@@ -181,7 +212,7 @@ export const inspect = defineCommand({
       dataset.close();
     }
   },
-  render: ({ train, validation, vocab_size, verified, documents, sources, dropped, funnel, rejected }) =>
+  render: ({ train, validation, vocab_size, verified, documents, sources, dropped, ...shown }) =>
     [
       `vocabulary ${vocab_size}, checksums ${verified ? 'agree' : 'not compared'}`,
       ...sources.map(
@@ -196,8 +227,9 @@ export const inspect = defineCommand({
           .join(', ') || 'none'
       }`,
       ...documents.map(({ index, tokens, text }) => `\n[document ${index}, ${tokens} tokens] ${text}`),
-      ...renderFunnel(funnel ?? []),
-      ...(rejected ?? []).map(
+      ...renderFunnel(shown.funnel ?? []),
+      ...(shown.measures ?? []).map(measureLine),
+      ...(shown.rejected ?? []).map(
         ({ id, rule, value, threshold, found, text }) =>
           `\n[${rule} ${value}, threshold ${threshold}${found === undefined ? '' : `: ${found}`}] ${id}\n${text.slice(0, SHOWN_CHARS)}`,
       ),

@@ -21,7 +21,7 @@ export type MeasureCounts = {
 /** Bins of a linear scale: the last one has all beyond. */
 const LINEAR_BINS = 60;
 /** Bins of a linear scale up to the threshold. */
-const TO_THRESHOLD = 10;
+export const TO_THRESHOLD = 10;
 const PER_OCTAVE = 8;
 /** Octaves of a logarithmic scale on either side of the threshold. */
 const OCTAVES = 12;
