@@ -22,11 +22,11 @@ interface GivenOptions extends PlainOptions {
  * @param sources those of the command line, which stand in the place of the recipe's
  */
 export async function preparedOptions(
-  options: GivenOptions & { threads: number | undefined },
+  options: GivenOptions,
   given: ReadonlySet<string>,
   sources: readonly string[],
 ): Promise<PrepareOptions> {
-  const { recipe: file, filters, wordList, maskPii, mix, threads: _, ...plain } = options;
+  const { recipe: file, filters, wordList, maskPii, mix, ...plain } = options;
   const recipe: CorpusRecipe = file === undefined ? {} : await readRecipe(file);
   const overrides = Object.entries(plain).filter(([key]) => given.has(key));
   const all = sources.length > 0 ? sources : (recipe.sources ?? []);

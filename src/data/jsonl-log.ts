@@ -16,7 +16,12 @@ export class JsonlLog {
   }
 
   add(row: object): void {
-    this.#buffer += `${JSON.stringify(row)}\n`;
+    this.addLine(JSON.stringify(row));
+  }
+
+  /** @param line the row as JSON */
+  addLine(line: string): void {
+    this.#buffer += `${line}\n`;
     if (this.#buffer.length >= BUFFER_CHARS) this.#flush();
   }
 

@@ -87,6 +87,7 @@ function renderCorpusReport(facts: CorpusFacts): string {
       exampleSection(facts.examples),
     ],
     data: { charts: [], runs: [] },
+    undated: true,
   });
 }
 

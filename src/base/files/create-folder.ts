@@ -66,7 +66,7 @@ function isAlive(pid: number): boolean {
 }
 
 /** Without this a power failure may lose the names in a folder. */
-function syncFolder(folder: string): void {
+export function syncFolder(folder: string): void {
   const handle = openSync(folder, 'r');
   try {
     fsyncSync(handle);

@@ -10,7 +10,8 @@ import { isWithin } from '../../base/files/same-file.ts';
 import type { CorpusItem } from '../document.ts';
 import { isPackagedName, packagedDocuments, packagedNames, partsOf } from '../packaged/packaged.ts';
 import { readJsonl } from './jsonl-documents.ts';
-import { readTextFile } from './text-documents.ts';
+import { type FileRange, lineRanges } from './line-blocks.ts';
+import { readTextFile, textRanges } from './text-documents.ts';
 
 /** How files become documents. */
 export interface CorpusOptions {
@@ -33,7 +34,7 @@ export interface CorpusSource extends CorpusOptions {
 /** The path or packaged name of a source. */
 export const pathOf = (source: string | CorpusSource) => (typeof source === 'string' ? source : source.path);
 
-/** The names that the documents of these sources are counted under. */
+/** The names that the documents of these sources are counted under, in the order of reading. */
 export function sourceNames(sources: readonly (string | CorpusSource)[]): string[] {
   const names = sources.flatMap((source): readonly string[] => {
     const path = pathOf(source);
@@ -62,20 +63,31 @@ export async function* readCorpus(
 ): AsyncGenerator<CorpusItem> {
   for (const given of sources) {
     const { path, name, ...own } = typeof given === 'string' ? { path: given } : given;
-    const items = readSource(path, { ...options, ...own });
-    if (name === undefined) yield* items;
-    else yield* renamed(items, name);
-  }
-}
-
-async function* renamed(items: AsyncIterable<CorpusItem>, source: string): AsyncGenerator<CorpusItem> {
-  for await (const item of items) {
-    yield 'document' in item ? { document: { ...item.document, source } } : item;
+    const all = { ...options, ...own };
+    checkOptions(all);
+    yield* renamed(readSource(path, all), name);
   }
 }
 
 async function* readSource(source: string, options: CorpusOptions): AsyncGenerator<CorpusItem> {
-  const { textKey = 'text', separator, partBytes = PART_BYTES } = options;
+  if (isPackagedName(source)) {
+    for await (const document of packagedDocuments(source)) yield { document };
+    return;
+  }
+  for (const file of filesOf(source)) yield* readFileOf(source, file, options);
+}
+
+/** The items, with their documents counted under a name, if there is one. */
+export async function* renamed(
+  items: AsyncIterable<CorpusItem>,
+  source: string | undefined,
+): AsyncGenerator<CorpusItem> {
+  for await (const item of items) {
+    yield source !== undefined && 'document' in item ? { document: { ...item.document, source } } : item;
+  }
+}
+
+function checkOptions({ partBytes = PART_BYTES, separator }: CorpusOptions): void {
   if (!Number.isSafeInteger(partBytes) || partBytes < LEAST_PART_BYTES) {
     throw new AthanorError(
       'ERR_ARGUMENT',
@@ -83,15 +95,37 @@ async function* readSource(source: string, options: CorpusOptions): AsyncGenerat
     );
   }
   if (separator === '') throw new AthanorError('ERR_ARGUMENT', 'expected a separator but it is empty');
-  if (isPackagedName(source)) {
-    for await (const document of packagedDocuments(source)) yield { document };
-    return;
-  }
-  for (const file of filesOf(source)) {
-    if (JSONL_FILE.test(file)) yield* readJsonl(file, source, textKey);
-    else if (TEXT_FILE.test(file)) yield* readTextFile(file, source, { separator, partBytes });
-    else yield { dropped: { id: file, reason: 'other_kind' } };
-  }
+}
+
+/**
+ * The documents of one file of a source, or of a range of a file of lines. Throws the errors of
+ * reading.
+ */
+export async function* readFileOf(
+  source: string,
+  file: string,
+  options: CorpusOptions = {},
+  range?: FileRange,
+): AsyncGenerator<CorpusItem> {
+  const { textKey = 'text', separator, partBytes = PART_BYTES } = options;
+  if (JSONL_FILE.test(file)) yield* readJsonl(file, source, textKey, range);
+  else if (TEXT_FILE.test(file)) yield* readTextFile(file, source, { separator, partBytes }, range);
+  else yield { dropped: { id: file, reason: 'other_kind' } };
+}
+
+/**
+ * Ranges of at least so many bytes whose documents together are those of the file; undefined for a
+ * file that is read as a whole. Throws the errors of reading.
+ */
+export async function fileRanges(
+  file: string,
+  options: CorpusOptions,
+  leastBytes: number,
+): Promise<FileRange[] | undefined> {
+  const { separator, partBytes = PART_BYTES } = options;
+  if (/\.gz$/i.test(file)) return undefined;
+  if (JSONL_FILE.test(file)) return lineRanges(file, leastBytes);
+  return TEXT_FILE.test(file) ? textRanges(file, { separator, partBytes }, leastBytes) : undefined;
 }
 
 /**

@@ -1,10 +1,16 @@
 /** JSONL files with one document per line. */
 import type { CorpusItem, Document, Dropped } from '../document.ts';
 import { isRecord, jsonLines, kindOf } from './json-lines.ts';
+import type { FileRange } from './line-blocks.ts';
 
 /** @param key the field that holds the text */
-export async function* readJsonl(file: string, source: string, key: string): AsyncGenerator<CorpusItem> {
-  for await (const line of jsonLines(file)) {
+export async function* readJsonl(
+  file: string,
+  source: string,
+  key: string,
+  range?: FileRange,
+): AsyncGenerator<CorpusItem> {
+  for await (const line of jsonLines(file, range)) {
     if ('dropped' in line) {
       yield line;
       continue;

@@ -7,8 +7,20 @@ import { createGunzip } from 'node:zlib';
 import { AthanorError, fileError } from '../../base/errors.ts';
 import { fileKind } from '../../base/files/file-kind.ts';
 
+/** A part of a file that is not compressed: bytes [start, end). */
+export interface FileRange {
+  start: number;
+  end: number;
+  /** The number of the line that it begins in, counted from 1. */
+  line: number;
+  /** Whether it begins where a line does. */
+  atLineStart: boolean;
+}
+
 export interface LineBlock {
   bytes: Buffer;
+  /** The byte of the file, or of the file in a .gz, that it begins at. */
+  start: number;
   /**
    * False for a piece of a line that is longer than the limit. The line continues in
    * the next block.
@@ -23,21 +35,31 @@ const BYTE_ORDER_MARK = Buffer.from('\ufeff');
  * The contents of a file, or of the file in a .gz, without the byte-order mark, in constant memory.
  * Throws ERR_FILE_MISSING, ERR_IO, or ERR_FILE_DAMAGED for a .gz that is incomplete.
  */
-export async function* lineBlocks(path: string, maxLineBytes: number): AsyncGenerator<LineBlock> {
-  const raw = createReadStream(path, { highWaterMark: CHUNK_BYTES });
+export async function* lineBlocks(
+  path: string,
+  maxLineBytes: number,
+  range?: FileRange,
+): AsyncGenerator<LineBlock> {
+  // createReadStream counts the last byte in.
+  const part = range && { start: range.start, end: range.end - 1 };
+  const raw = createReadStream(path, { highWaterMark: CHUNK_BYTES, ...part });
   const zipped = /\.gz$/i.test(path);
   const stream = zipped ? raw.pipe(createGunzip({ chunkSize: CHUNK_BYTES })) : raw;
   raw.on('error', (error) => stream.destroy(error));
   let pieces: Buffer[] = [];
   let held = 0;
-  let begun = false;
+  let at = range?.start ?? 0;
+  let begun = range !== undefined && range.start > 0;
   const take = (last: Buffer, whole: boolean): LineBlock => {
     let bytes = pieces.length === 0 ? last : Buffer.concat([...pieces, last]);
+    const next = at + bytes.length;
     if (!begun && bytes.subarray(0, 3).equals(BYTE_ORDER_MARK)) bytes = bytes.subarray(3);
+    const start = next - bytes.length;
+    at = next;
     begun = true;
     pieces = [];
     held = 0;
-    return { bytes, whole };
+    return { bytes, start, whole };
   };
   try {
     for await (const chunk of stream as AsyncIterable<Buffer>) {
@@ -57,6 +79,26 @@ export async function* lineBlocks(path: string, maxLineBytes: number): AsyncGene
     raw.destroy();
   }
   if (held > 0) yield take(Buffer.alloc(0), true);
+}
+
+/**
+ * Ranges of whole lines with at least so many bytes, and the rest of the file; undefined for a file
+ * of a format that is no text. Throws as lineBlocks does.
+ */
+export async function lineRanges(path: string, leastBytes: number): Promise<FileRange[] | undefined> {
+  const ranges: FileRange[] = [];
+  let [start, line, lines, size] = [0, 1, 1, 0];
+  for await (const block of lineBlocks(path, CHUNK_BYTES)) {
+    if (size === 0 && fileKind(block.bytes)) return undefined;
+    lines += countLines(block.bytes);
+    size = block.start + block.bytes.length;
+    // A block of whole lines ends where a line does; a piece of a longer line does not.
+    if (block.bytes.at(-1) !== 10 || size - start < leastBytes) continue;
+    ranges.push({ start, end: size, line, atLineStart: true });
+    [start, line] = [size, lines];
+  }
+  if (size > start || ranges.length === 0) ranges.push({ start, end: size, line, atLineStart: true });
+  return ranges;
 }
 
 /** A file whose name ends in .gz is cut short or damaged, or it is no gzip file at all. */

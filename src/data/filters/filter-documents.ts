@@ -75,6 +75,14 @@ export class FilterChain {
     for (const filter of this.#filters) filter.close?.();
   }
 
+  /** Begins to count from zero. */
+  reset(): void {
+    for (const step of this.funnel) {
+      Object.assign(step, { documents_in: 0, documents_out: 0, bytes_in: 0, bytes_out: 0, rejected: {} });
+    }
+    for (const rules of this.#measures) rules.clear();
+  }
+
   /**
    * The measures of a text by `filter.rule`, of all filters that are lists of thresholds: not of
    * c4, language, word-list and pii. No rule ends it early, and no filter edits the text.

@@ -13,10 +13,21 @@ import { amountTexts, type Mix, mixOf } from './mix.ts';
 import { type PackagedRecipe, packagedRecipes } from './packaged-recipes.ts';
 import type { PrepareOptions } from './prepare.ts';
 
+/** Options of one run of prepareData, which no recipe has. */
+type RunOption =
+  | 'out'
+  | 'signal'
+  | 'onProgress'
+  | 'onDropped'
+  | 'onResumed'
+  | 'ranks'
+  | 'threads'
+  | 'unitBytes'
+  | 'shardTokens'
+  | 'fresh';
+
 /** The options of prepareData that a recipe may have. */
-export type CorpusRecipe = Partial<
-  Omit<PrepareOptions, 'out' | 'tokenizer' | 'signal' | 'onProgress' | 'onDropped' | 'shardTokens'>
-> & { tokenizer?: string };
+export type CorpusRecipe = Partial<Omit<PrepareOptions, RunOption | 'tokenizer'>> & { tokenizer?: string };
 
 type Reader = (node: YamlNode) => unknown;
 type RecipeKey = keyof CorpusRecipe;

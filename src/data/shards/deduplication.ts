@@ -2,6 +2,7 @@
  * What `data prepare` does about repeated and contaminated documents: the options, the pass over
  * the corpus that finds near duplicates, and the files that stay in the folder.
  */
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError } from '../../base/errors.ts';
@@ -18,8 +19,10 @@ import { minHashDefaults } from '../dedup/minhash.ts';
 import { findNearDuplicates, type KeepPolicy, type NearDuplicates } from '../dedup/near-duplicates.ts';
 import { type RemainingText, RepeatedParts } from '../dedup/repeated-parts.ts';
 import { RepeatedRuns } from '../dedup/repeated-runs.ts';
-import type { CorpusItem, Document, Dropped } from '../document.ts';
+import type { Dropped } from '../document.ts';
 import { JsonlLog } from '../jsonl-log.ts';
+import type { FilteredDocument, FilteredItem } from './filtered-corpus.ts';
+import { rejectedFile } from './filtering.ts';
 import { MANIFEST } from './manifest.ts';
 import { TokenDataset } from './token-dataset.ts';
 
@@ -176,12 +179,14 @@ function* heldOut(folder: string): Generator<{ text: string }> {
 }
 
 /** A step of a pass: it changes items or leaves them out. */
-export type CorpusStep = (items: AsyncIterable<CorpusItem>) => AsyncGenerator<CorpusItem>;
+export type CorpusStep = (items: AsyncIterable<FilteredItem>) => AsyncGenerator<FilteredItem>;
 
-/** A document and the SHA-256 of its text, before repeated runs are taken out. */
-export interface HashedDocument {
-  document: Document;
-  digest: Buffer;
+/** Where files of a run go. */
+export interface DedupFolders {
+  /** Those that stay. */
+  folder: string;
+  /** Those for sorting. */
+  scratch: string;
 }
 
 /** One per run of `data prepare`. */
@@ -189,36 +194,41 @@ export class Deduplication {
   readonly method: DedupMethod;
   readonly #options: DedupOptions;
   readonly #folder: string;
+  readonly #scratch: string;
   readonly #decontaminator: Decontaminator | undefined;
   readonly #earlier = new DigestSet();
   #near: NearDuplicates | undefined;
   #runs: RepeatedRuns | undefined;
 
-  private constructor(options: DedupOptions, folder: string, decontaminator: Decontaminator | undefined) {
+  private constructor(
+    options: DedupOptions,
+    { folder, scratch }: DedupFolders,
+    decontaminator: Decontaminator | undefined,
+  ) {
     const { dedup = 'exact', against = [] } = options;
     this.method = dedup;
     this.#options = options;
     this.#folder = folder;
+    this.#scratch = scratch;
     this.#decontaminator = decontaminator;
     for (const earlier of against) readDigests(digestFile(earlier, 'document'), this.#earlier);
   }
 
   /**
-   * @param folder the folder that is being made
    * Throws the errors of Decontaminator.load, and of reading the files of earlier corpora.
    */
-  static async begin(options: DedupOptions, folder: string): Promise<Deduplication> {
+  static async begin(options: DedupOptions, folders: DedupFolders): Promise<Deduplication> {
     const { decontaminate = [], decontaminateNgram: ngram, decontaminateShortest: shortest } = options;
     const settings = { ...(ngram !== undefined && { ngram }), ...(shortest !== undefined && { shortest }) };
     const sets = decontaminate.length > 0 ? await loadSets(decontaminate, settings) : undefined;
-    return new Deduplication(options, folder, sets);
+    return new Deduplication(options, folders, sets);
   }
 
   /**
    * Finds near duplicates or repeated runs, if the method does. `read` reads the corpus with the
    * pass that it gets.
    */
-  async survey(read: (pass: DedupPass) => AsyncIterable<Document>): Promise<void> {
+  async survey(read: (pass: DedupPass) => AsyncIterable<{ text: string }>): Promise<void> {
     if (this.method === 'exact-run') await this.#addRuns(read(this.pass()));
     if (this.method !== 'minhash') return;
     const { dedupKeep, dedupNgram, dedupBands, dedupRows, against = [] } = this.#options;
@@ -229,14 +239,14 @@ export class Deduplication {
       bands: dedupBands ?? minHashDefaults.bands,
       rows: dedupRows ?? minHashDefaults.rows,
       earlier: against.map(keysFile),
-      folder: this.#folder,
+      folder: this.#scratch,
       keysPath: keysFile(this.#folder),
     });
   }
 
-  async #addRuns(documents: AsyncIterable<Document>): Promise<void> {
+  async #addRuns(documents: AsyncIterable<{ text: string }>): Promise<void> {
     const { dedupRun: words } = this.#options;
-    const runs = new RepeatedRuns({ folder: this.#folder, ...(words !== undefined && { words }) });
+    const runs = new RepeatedRuns({ folder: this.#scratch, ...(words !== undefined && { words }) });
     this.#runs = runs;
     for await (const { text } of documents) runs.add(text);
     runs.finish();
@@ -314,16 +324,16 @@ export class DedupPass {
   steps(): CorpusStep[] {
     const { decontaminator, parts } = this.#parts;
     return [
-      ...(decontaminator ? [(items: AsyncIterable<CorpusItem>) => this.#clean(items, decontaminator)] : []),
-      ...(parts ? [(items: AsyncIterable<CorpusItem>) => this.#withoutParts(items)] : []),
+      ...(decontaminator ? [(items: AsyncIterable<FilteredItem>) => this.#clean(items, decontaminator)] : []),
+      ...(parts ? [(items: AsyncIterable<FilteredItem>) => this.#withoutParts(items)] : []),
     ];
   }
 
   /** The item for a document that is dropped as a repetition; undefined for one that stays. */
-  repetition(document: Document, digest: Buffer): Dropped | undefined {
+  repetition(document: FilteredDocument): Dropped | undefined {
     const { id } = document;
     if (this.#parts.method === 'none') return undefined;
-    if (this.#repeats(document, digest)) return { id, reason: 'duplicate' };
+    if (this.#repeats(document)) return { id, reason: 'duplicate' };
     const { near } = this.#parts;
     if (near === undefined) return undefined;
     const index = this.#index++;
@@ -338,7 +348,7 @@ export class DedupPass {
     return { id, reason: 'near_duplicate', detail: `cluster ${cluster}` };
   }
 
-  #repeats({ text }: Document, digest: Buffer): boolean {
+  #repeats({ text, digest }: FilteredDocument): boolean {
     const earlier = this.#parts.earlier.has(digest);
     if (this.#own.add(digest) && !earlier) return false;
     this.report.exact_documents += 1;
@@ -348,10 +358,10 @@ export class DedupPass {
   }
 
   async *#clean(
-    items: AsyncIterable<CorpusItem>,
+    items: AsyncIterable<FilteredItem>,
     decontaminator: Decontaminator,
-  ): AsyncGenerator<CorpusItem> {
-    const documentOf = (item: CorpusItem) => ('document' in item ? item.document : undefined);
+  ): AsyncGenerator<FilteredItem> {
+    const documentOf = (item: FilteredItem) => ('document' in item ? item.document : undefined);
     for await (const { item, contamination } of inspected(items, decontaminator, documentOf)) {
       if (!contamination || !('document' in item)) {
         yield item;
@@ -364,42 +374,43 @@ export class DedupPass {
     }
   }
 
-  #contaminate({ id, source, text }: Document, { set, words, matches }: Contamination): void {
+  #contaminate({ id, source, text }: FilteredDocument, { set, words, matches }: Contamination): void {
     this.#bySet.set(set, (this.#bySet.get(set) ?? 0) + 1);
     this.#contaminated.documents += 1;
     this.#contaminated.bytes += Buffer.byteLength(text);
     const rule = 'decontaminate';
     const row = { id, source, rule, value: matches, threshold: 1, ngram: words, set, text };
-    this.#log('rejected/decontaminate.jsonl', row);
+    this.#log(rejectedFile(rule), row);
   }
 
-  async *#withoutParts(items: AsyncIterable<CorpusItem>): AsyncGenerator<CorpusItem> {
+  async *#withoutParts(items: AsyncIterable<FilteredItem>): AsyncGenerator<FilteredItem> {
     const { unit, repeated } = this.#parts.parts!;
     for await (const item of items) {
       if (!('document' in item)) {
         yield item;
         continue;
       }
-      yield this.#rest(item.document, repeated.take(item.document.text), unit);
+      const rest = this.#rest(item.document, repeated.take(item.document.text), unit);
+      if ('document' in rest && rest.document.isEdited) {
+        rest.document.digest = createHash('sha256').update(rest.document.text).digest();
+      }
+      yield rest;
     }
   }
 
   /** The documents without the runs of words that stood before. */
-  async *shortened(
-    items: AsyncIterable<HashedDocument>,
-  ): AsyncGenerator<HashedDocument | { dropped: Dropped }> {
+  async *shortened(documents: AsyncIterable<FilteredDocument>): AsyncGenerator<FilteredItem> {
     const { runs } = this.#parts;
     if (runs === undefined) {
-      yield* items;
+      for await (const document of documents) yield { document };
       return;
     }
-    for await (const { item, left } of runs.shortened(items, ({ document }) => document.text)) {
-      const rest = this.#rest(item.document, left, 'run');
-      yield 'dropped' in rest ? rest : { ...rest, digest: item.digest };
+    for await (const { item, left } of runs.shortened(documents, ({ text }) => text)) {
+      yield this.#rest(item, left, 'run');
     }
   }
 
-  #rest(document: Document, left: RemainingText, unit: string): CorpusItem {
+  #rest(document: FilteredDocument, left: RemainingText, unit: string): FilteredItem {
     if (left.removed.length === 0) return { document };
     const { id, source } = document;
     this.report.parts += left.removed.length;
@@ -407,8 +418,10 @@ export class DedupPass {
     const rule = `exact-${unit}`;
     const text = left.removed.join('\n');
     const row = { id, source, rule, value: left.removed.length, threshold: 1, text };
-    this.#log(`rejected/${rule}.jsonl`, row);
-    if (/\S/.test(left.text)) return { document: { ...document, text: left.text } };
+    this.#log(rejectedFile(rule), row);
+    if (/\S/.test(left.text)) {
+      return { document: { ...document, text: left.text, isEdited: true } };
+    }
     this.report.exact_documents += 1;
     return { dropped: { id, reason: 'duplicate', detail: `every ${unit} of it stood before` } };
   }

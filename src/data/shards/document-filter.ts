@@ -1,16 +1,18 @@
 /**
- * One pass over a corpus. It gives the documents with their split, and counts dropped
+ * One pass over the filtered corpus. It gives the documents with their split, and counts dropped
  * ones by reason.
  */
-import { createHash } from 'node:crypto';
+
 import { AthanorError } from '../../base/errors.ts';
-import { type CorpusOptions, type CorpusSource, pathOf, readCorpus } from '../corpus/corpus.ts';
-import { type CorpusItem, type Document, type Dropped, describeDropped, isBad } from '../document.ts';
-import type { DedupPass, HashedDocument } from './deduplication.ts';
-import type { FilterPass } from './filtering.ts';
+import { type CorpusSource, pathOf } from '../corpus/corpus.ts';
+import { type Dropped, describeDropped } from '../document.ts';
+import type { DedupPass } from './deduplication.ts';
+import type { FilteredDocument, FilteredItem } from './filtered-corpus.ts';
+import { interrupted } from './plan.ts';
 import { type PlacedDocument, Splitter } from './splitter.ts';
 
-export interface FilterOptions extends CorpusOptions {
+/** What decides which documents stay, and where. */
+export interface ChoiceOptions {
   /** Files, folders and packaged names, some with options of their own. */
   sources: readonly (string | CorpusSource)[];
   /**
@@ -19,92 +21,69 @@ export interface FilterOptions extends CorpusOptions {
   validationSplit: number;
   /** Documents of fewer characters are dropped. */
   minChars: number;
-  /** What to do with a line or file that cannot be used: drop it, or throw ERR_FORMAT. */
-  onBadLine: 'skip' | 'fail';
   /** Called with each dropped item. */
   onDropped?: ((dropped: Dropped) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
 
-/** The steps of one pass: filters first, then repetitions and evaluation texts. */
-export interface CorpusPass {
-  filters: FilterPass;
-  dedup: DedupPass;
-}
-
 export class DocumentFilter {
   /** Number of dropped items by reason. */
   readonly dropped: Record<string, number> = {};
-  readonly #options: FilterOptions;
-  readonly #filters: FilterPass;
+  readonly #options: ChoiceOptions;
   readonly #dedup: DedupPass;
+  readonly #items: AsyncIterable<FilteredItem>;
   #first: Dropped | undefined;
   #kept = 0;
 
-  constructor(options: FilterOptions, { filters, dedup }: CorpusPass) {
-    this.#options = options;
-    this.#filters = filters;
+  constructor(items: AsyncIterable<FilteredItem>, dedup: DedupPass, options: ChoiceOptions) {
+    this.#items = items;
     this.#dedup = dedup;
+    this.#options = options;
   }
 
   /** The documents that stay, each with its split. Throws as `remaining` does. */
   async *documents(): AsyncGenerator<PlacedDocument> {
     const splitter = new Splitter(this.#options.validationSplit);
-    for await (const { document, digest } of this.remaining()) {
-      const placed = splitter.place(document, digest);
+    for await (const document of this.remaining()) {
+      const placed = splitter.place(document);
       if (placed) yield placed;
     }
     yield* splitter.finish();
   }
 
   /**
-   * Documents of at least `minChars` characters that are no repetition, with their SHA-256. Throws
-   * ERR_FORMAT for a bad line with onBadLine 'fail', ERR_ARGUMENT when there is no document,
-   * ERR_INTERRUPTED when the signal aborts, and the errors of readCorpus.
+   * Documents of at least `minChars` characters that are no repetition. Throws ERR_ARGUMENT when
+   * there is no document, ERR_INTERRUPTED when the signal aborts, and the errors of reading.
    */
-  async *remaining(): AsyncGenerator<HashedDocument> {
+  async *remaining(): AsyncGenerator<FilteredDocument> {
     for await (const item of this.#dedup.shortened(this.#unrepeated())) {
       if ('dropped' in item) {
         this.#drop(item.dropped);
         continue;
       }
       this.#kept += 1;
-      yield item;
+      yield item.document;
     }
     if (this.#kept === 0) throw this.#nothingUsable();
   }
 
-  async *#unrepeated(): AsyncGenerator<HashedDocument> {
-    const { sources, signal } = this.#options;
-    let items: AsyncIterable<CorpusItem> = this.#filters.step(readCorpus(sources, this.#options));
+  async *#unrepeated(): AsyncGenerator<FilteredDocument> {
+    let items = this.#items;
     for (const step of this.#dedup.steps()) items = step(items);
     for await (const item of items) {
-      if (signal?.aborted) throw new AthanorError('ERR_INTERRUPTED', 'preparing the data was interrupted');
-      if ('dropped' in item) {
-        this.#drop(item.dropped);
-        continue;
-      }
-      const { document } = item;
-      const digest = createHash('sha256').update(document.text).digest();
-      const dropped = this.#unwanted(document, digest);
-      if (dropped) {
-        this.#drop(dropped);
-        continue;
-      }
-      yield { document, digest };
+      if (this.#options.signal?.aborted) throw interrupted();
+      const dropped = 'dropped' in item ? item.dropped : this.#unwanted(item.document);
+      if (dropped) this.#drop(dropped);
+      else if ('document' in item) yield item.document;
     }
   }
 
-  #unwanted(document: Document, digest: Buffer): Dropped | undefined {
+  #unwanted(document: FilteredDocument): Dropped | undefined {
     if (document.text.length < this.#options.minChars) return { id: document.id, reason: 'too_short' };
-    return this.#dedup.repetition(document, digest);
+    return this.#dedup.repetition(document);
   }
 
   #drop(dropped: Dropped): void {
-    if (isBad(dropped.reason) && this.#options.onBadLine === 'fail') {
-      const remedy = 'correct it, or leave such lines out with `onBadLine` skip';
-      throw new AthanorError('ERR_FORMAT', describeDropped(dropped), remedy);
-    }
     this.#first ??= dropped;
     this.dropped[dropped.reason] = (this.dropped[dropped.reason] ?? 0) + 1;
     this.#options.onDropped?.(dropped);

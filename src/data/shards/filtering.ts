@@ -1,7 +1,4 @@
-/**
- * The filters of one pass of `data prepare`. In the pass that writes, rejected documents go to the
- * folder `rejected`, a file per rule.
- */
+/** The documents that filters reject. They go to the folder `rejected`, a file per rule. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError } from '../../base/errors.ts';
@@ -10,8 +7,6 @@ import { documentOf } from '../corpus/jsonl-documents.ts';
 import type { CorpusItem, Document } from '../document.ts';
 import type { Rejection } from '../filters/filter.ts';
 import type { FilterChain, FunnelStep } from '../filters/filter-documents.ts';
-import { JsonlLog } from '../jsonl-log.ts';
-import { type CorpusStatistics, writeStatistics } from './statistics.ts';
 
 const REJECTED = 'rejected';
 
@@ -29,69 +24,28 @@ export type RejectedDocument = {
 /** `gopher-quality.min-words` */
 const fullName = ({ filter, rule }: Rejection) => `${filter}.${rule}`;
 
-export class FilterPass {
-  readonly #chain: FilterChain;
-  readonly #folder: string | undefined;
-  readonly #logs = new Map<string, JsonlLog>();
-  /** Documents and bytes before any filter, by source. */
-  readonly #read: CorpusStatistics['read'] = {};
-
-  /** @param folder the folder that is being made, in the pass that writes */
-  constructor(chain: FilterChain, folder?: string) {
-    this.#chain = chain;
-    this.#folder = folder;
-  }
-
-  /** Documents and bytes before and after each filter. */
-  get funnel(): readonly FunnelStep[] {
-    return this.#chain.funnel;
-  }
-
-  /** Documents that filters let through, and dropped items for the others. */
-  async *step(items: AsyncIterable<CorpusItem>): AsyncGenerator<CorpusItem> {
-    for await (const item of items) yield 'document' in item ? this.#filter(item.document) : item;
-  }
-
-  /** Completes the files. Throws ERR_DISK_FULL or ERR_IO. */
-  close(): void {
-    for (const log of this.#logs.values()) log.close();
-    if (this.#folder === undefined) return;
-    writeStatistics(this.#folder, { read: this.#read, measures: this.#chain.measures });
-  }
-
-  /** Closes the files without completing them, and frees the filters. */
-  abandon(): void {
-    for (const log of this.#logs.values()) log.abandon();
-    this.#chain.close();
-  }
-
-  #filter(document: Document): CorpusItem {
-    const read = this.#read[document.source] ?? { documents: 0, bytes: 0 };
-    this.#read[document.source] = read;
-    read.documents += 1;
-    read.bytes += Buffer.byteLength(document.text);
-    const result = this.#chain.apply(document);
-    // C4 may take every line away.
-    if ('document' in result) return documentOf(result.document);
-    const { rejection } = result;
-    this.#log(document, rejection);
-    const rule = fullName(rejection);
-    const { value, threshold } = rejection;
-    return {
-      dropped: { id: document.id, reason: 'rejected', detail: `${rule} ${value}, threshold ${threshold}` },
-    };
-  }
-
-  #log({ id, source, text }: Document, rejection: Rejection): void {
-    if (this.#folder === undefined) return;
-    const rule = fullName(rejection);
-    const log = this.#logs.get(rule) ?? new JsonlLog(join(this.#folder, REJECTED, `${rule}.jsonl`));
-    this.#logs.set(rule, log);
-    const { filter: _, ...measured } = rejection;
-    const row: RejectedDocument = { id, source, ...measured, rule, text };
-    log.add(row);
-  }
+/**
+ * What the filters leave of a document.
+ * @param onRejected takes the line of a rejected one and the rule whose file it goes to
+ */
+export function filtered(
+  document: Document,
+  chain: FilterChain,
+  onRejected: (rule: string, row: RejectedDocument) => void,
+): CorpusItem {
+  const result = chain.apply(document);
+  // C4 may take every line away.
+  if ('document' in result) return documentOf(result.document);
+  const { id, source, text } = document;
+  const { filter: _, ...measured } = result.rejection;
+  const rule = fullName(result.rejection);
+  onRejected(rule, { id, source, ...measured, rule, text });
+  const { value, threshold } = measured;
+  return { dropped: { id, reason: 'rejected', detail: `${rule} ${value}, threshold ${threshold}` } };
 }
+
+/** The file of what a rule rejected, below the folder of token shards. */
+export const rejectedFile = (rule: string) => join(REJECTED, `${rule}.jsonl`);
 
 /** The numbers of rejected documents by `filter.rule`. */
 export function rejectedByRule(funnel: readonly FunnelStep[]): Record<string, number> {

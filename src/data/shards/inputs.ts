@@ -1,12 +1,13 @@
 /** `inputs.jsonl`: the files that a corpus was read from, with their sizes and digests. */
 import { createHash } from 'node:crypto';
-import { createReadStream, statSync } from 'node:fs';
+import { createReadStream, existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError, fileError } from '../../base/errors.ts';
 import { replaceFile } from '../../base/files/replace-file.ts';
-import { filesOf } from '../corpus/corpus.ts';
-import { isPackagedName, packagesOf } from '../packaged/packaged.ts';
-import type { Inputs } from './manifest.ts';
+import { evaluationFiles } from '../dedup/evaluation-texts.ts';
+import type { FunnelStep } from '../filters/filter-documents.ts';
+import type { DedupOptions } from './deduplication.ts';
+import { type Inputs, MANIFEST } from './manifest.ts';
 
 const INPUTS = 'inputs.jsonl';
 
@@ -16,27 +17,22 @@ const INPUTS = 'inputs.jsonl';
  */
 export type Input =
   | { source: string; file: string; bytes: number | null; sha256: string | null }
-  | { source: string; package: string; sha512: string };
+  | { source: string; package: string; sha512: string }
+  | {
+      use: 'against' | 'decontaminate' | 'word-list';
+      file: string;
+      bytes: number | null;
+      sha256: string | null;
+    };
+
+/** Null for a pipe. */
+export type Digest = { bytes: number | null; sha256: string | null };
 
 /**
- * The files of all sources, in the order in which they are read. Throws the errors of reading, and
- * ERR_INTERRUPTED when the signal aborts.
+ * Size and SHA-256 of a file. Throws the errors of reading, and ERR_INTERRUPTED when the signal
+ * aborts.
  */
-export async function listInputs(sources: readonly string[], signal?: AbortSignal): Promise<Input[]> {
-  const inputs: Input[] = [];
-  for (const source of sources) {
-    if (isPackagedName(source)) {
-      inputs.push(...packagesOf(source).map((row) => ({ source, ...row })));
-      continue;
-    }
-    for (const file of filesOf(source)) inputs.push({ source, file, ...(await digestOf(file, signal)) });
-  }
-  return inputs;
-}
-
-type Digest = { bytes: number | null; sha256: string | null };
-
-async function digestOf(file: string, signal?: AbortSignal): Promise<Digest> {
+export async function digestOf(file: string, signal?: AbortSignal): Promise<Digest> {
   if (!statSync(file, { throwIfNoEntry: false })?.isFile()) return { bytes: null, sha256: null };
   const hash = createHash('sha256');
   let bytes = 0;
@@ -50,6 +46,30 @@ async function digestOf(file: string, signal?: AbortSignal): Promise<Digest> {
     throw new AthanorError('ERR_INTERRUPTED', 'preparing the data was interrupted');
   }
   return { bytes, sha256: hash.digest('hex') };
+}
+
+/**
+ * What decides which documents stay, besides the documents: evaluation sets, manifests of earlier
+ * shards and lists of words. Throws as digestOf.
+ */
+export async function referenceInputs(
+  { against = [], decontaminate = [] }: DedupOptions,
+  funnel: readonly FunnelStep[],
+  signal?: AbortSignal,
+): Promise<Input[]> {
+  const isShards = (path: string) => existsSync(join(path, MANIFEST));
+  const references = [
+    ...against.map((path) => ['against', join(path, MANIFEST)] as const),
+    ...decontaminate
+      .flatMap((path) => (isShards(path) ? [join(path, MANIFEST)] : evaluationFiles(path)))
+      .map((file) => ['decontaminate', file] as const),
+    ...funnel
+      .filter(({ filter, rules }) => filter === 'word-list' && typeof rules.file === 'string')
+      .map(({ rules }) => ['word-list', String(rules.file)] as const),
+  ];
+  const inputs: Input[] = [];
+  for (const [use, file] of references) inputs.push({ use, file, ...(await digestOf(file, signal)) });
+  return inputs;
 }
 
 /** Writes the list into a folder. Throws ERR_DISK_FULL and ERR_IO. */

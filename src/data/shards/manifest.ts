@@ -5,6 +5,7 @@ import { ifThere, largest, readJson } from '../../base/files/read-file.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { isRecord } from '../corpus/json-lines.ts';
 import type { FunnelStep } from '../filters/filter-documents.ts';
+import type { DecontaminationReport, DedupReport } from './deduplication.ts';
 import { isMix, type Mix } from './mix.ts';
 import type { ShardEntry } from './shard-writer.ts';
 
@@ -57,6 +58,10 @@ export interface Manifest {
   funnel?: FunnelStep[];
   /** In which proportions training reads the sources. Absent: as much as there is of each. */
   mix?: Mix;
+  /** What was removed as a repetition. Absent in folders of version 1. */
+  dedup?: DedupReport;
+  /** What was found of evaluation sets. Absent without any. */
+  decontamination?: DecontaminationReport;
 }
 
 /**

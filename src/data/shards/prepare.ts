@@ -1,41 +1,40 @@
 /**
- * `data prepare` turns a corpus into a folder of token shards. Memory does not grow with the
+ * `data prepare` turns a corpus into a folder of token shards. The inputs are divided into units.
+ * Threads read and filter these, then one pass over all of them decides which documents stay, then
+ * the units are encoded, and at last the shards are put together. The result of each unit is kept in
+ * `OUT.partial` until the end, so a run that was stopped continues. Memory does not grow with the
  * corpus, except for 16 bytes of digest per document.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate as yieldToEvents } from 'node:timers/promises';
+import { checkCounts } from '../../base/check-count.ts';
 import { AthanorError } from '../../base/errors.ts';
-import { createFolder } from '../../base/files/create-folder.ts';
-import { replaceFile } from '../../base/files/replace-file.ts';
-import { packageVersion } from '../../base/package-version.ts';
+import type { Ranks } from '../../comm/communicator.ts';
+import { native } from '../../native/addon.ts';
 import { FolderLock } from '../../native/folder-lock.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
-import { checkSource, pathOf, sourceNames } from '../corpus/corpus.ts';
-import type { Dropped } from '../document.ts';
+import { type CorpusOptions, checkSource, pathOf, sourceNames } from '../corpus/corpus.ts';
 import { FilterChain, type FilterRecipe, type FunnelStep } from '../filters/filter-documents.ts';
-import { JsonlLog } from '../jsonl-log.ts';
-import { RECIPE, recipeText } from './corpus-recipe.ts';
 import {
   checkDedup,
   type DecontaminationReport,
-  Deduplication,
   type DedupOptions,
-  type DedupPass,
   type DedupReport,
 } from './deduplication.ts';
-import { type CorpusPass, DocumentFilter, type FilterOptions } from './document-filter.ts';
-import { FilterPass, rejectedByRule } from './filtering.ts';
-import { type Input, listInputs, writeInputs } from './inputs.ts';
-import { type Inputs, MANIFEST, type Manifest, type SourceEntry, type Split, splits } from './manifest.ts';
+import type { ChoiceOptions } from './document-filter.ts';
+import { separatorOf } from './encode-unit.ts';
+import { rejectedByRule } from './filtering.ts';
+import { MANIFEST, type Manifest } from './manifest.ts';
 import { checkMixSources, type Mix } from './mix.ts';
-import { recipeOf } from './recipe.ts';
-import { ShardWriter } from './shard-writer.ts';
-import type { PlacedDocument } from './splitter.ts';
+import { PartialFolder } from './partial-folder.ts';
+import { PrepareJob } from './prepare-job.ts';
 
 /** Options of prepareData. */
-export interface PrepareOptions extends FilterOptions, DedupOptions {
+export interface PrepareOptions extends CorpusOptions, ChoiceOptions, DedupOptions {
   /** The folder to write, which must not exist yet. */
   out: string;
+  /** What to do with a line or file that cannot be used: drop it, or throw ERR_FORMAT. */
+  onBadLine: 'skip' | 'fail';
   /** A tokenizer, or its folder or file. Default: one is trained on the training documents. */
   tokenizer?: Tokenizer | string | undefined;
   /** Filters in their order, by name or with settings. Default: none. */
@@ -46,17 +45,46 @@ export interface PrepareOptions extends FilterOptions, DedupOptions {
   vocabSize: number;
   /** Ids after which a shard is complete. Default 100 million, a file of 200 MB. */
   shardTokens?: number | undefined;
-  /** Called during both passes with the counts so far. */
+  /** Threads that read and filter. Default: as many as the engine has. */
+  threads?: number | undefined;
+  /**
+   * This process among those that prepare the folder together. Each is given the same options, and
+   * all of them see the folder. Default: the only one.
+   */
+  ranks?: Ranks | undefined;
+  /** Bytes of input of a unit of work. The shards do not depend on it. Default 16 MiB. */
+  unitBytes?: number | undefined;
+  /** Begin anew instead of continuing what a run before left in `OUT.partial`. */
+  fresh?: boolean | undefined;
+  /** Called once, with the units of this rank that a run before has done. */
+  onResumed?: ((resumed: { done: number; units: number }) => void) | undefined;
+  /** Called with the counts so far. */
   onProgress?: ((progress: PrepareProgress) => void) | undefined;
 }
 
-/** Counts of the current pass so far. */
+/** The steps of prepareData, in their order. */
+export type PreparePhase =
+  | 'reading the inputs'
+  | 'filtering'
+  | 'looking for duplicates'
+  | 'choosing'
+  | 'training the tokenizer'
+  | 'encoding'
+  | 'writing the shards'
+  | 'waiting for other ranks';
+
+/** Counts of the current phase so far, on this rank. */
 export interface PrepareProgress {
-  phase: 'looking for duplicates' | 'training the tokenizer' | 'encoding';
+  phase: PreparePhase;
   documents: number;
   /** Bytes of text as UTF-8. */
   bytes: number;
   tokens: number;
+  /** The share of the bytes of text that the filters have kept so far; 1 before them. */
+  kept: number;
+  /** How much of the phase is done, and all of it, in a unit of its own. */
+  done: number;
+  total: number;
 }
 
 /** Counts of a prepared folder. `bytes` are those of text as UTF-8. */
@@ -89,255 +117,91 @@ export type PrepareReport = {
 };
 
 /**
- * Characters that are encoded at once: a few megabytes, so that every thread of the
- * tokenizer has work.
- */
-const BATCH_CHARS = 4 << 20;
-const SHARD_TOKENS = 100_000_000;
-const DROPPED_LOG = 'dropped.jsonl';
-
-/**
  * Reads the sources, splits them into training and validation documents, encodes these and writes
- * them to `out`, which appears only when it is complete. Throws ERR_ARGUMENT when `out` exists or
- * there is no usable document, ERR_OPTION when it lies in a source, ERR_STATE when another process
- * is making it, ERR_FORMAT for a bad line with onBadLine 'fail', ERR_INTERRUPTED when the signal
- * aborts, and the errors of reading and writing.
+ * them to `out`, which appears only when it is complete. What is done is kept in `OUT.partial`, and
+ * the same call continues it. The files do not depend on threads, ranks and interruptions. Throws
+ * ERR_ARGUMENT when `out` exists or there is no usable document, ERR_OPTION when it lies in a
+ * source, ERR_STATE when another process is making it, ERR_MISMATCH when `OUT.partial` is of other
+ * options or inputs, ERR_FORMAT for a bad line with onBadLine 'fail', ERR_INTERRUPTED when the
+ * signal aborts, and the errors of reading and writing.
  */
 export async function prepareData(options: PrepareOptions): Promise<PrepareReport> {
-  const { validationSplit } = options;
+  const start = performance.now();
+  const seconds = () => (performance.now() - start) / 1000;
+  const { out, ranks = { rank: 0, size: 1 } } = options;
+  checkOptions(options, ranks);
+  // A mistake in the last source must not show after hours on the first.
+  for (const source of options.sources) checkSource(pathOf(source), out);
+  if (options.mix) checkMixSources(options.mix, sourceNames(options.sources));
+  const filters = await FilterChain.create(options.filters ?? []);
+  checkDedup(options);
+  const tokenizer = givenTokenizer(options);
+  const lock = ranks.rank === 0 ? FolderLock.takeName(out) : undefined;
+  try {
+    const folder = new PartialFolder(out);
+    const job = new PrepareJob({
+      folder,
+      options,
+      ranks,
+      tokenizer,
+      funnel: filters.funnel,
+      threads: options.threads ?? native.numThreads(),
+    });
+    const manifest = await job.run();
+    return { ...reportOf(out, manifest), seconds: seconds() };
+  } finally {
+    filters.close();
+    lock?.release();
+  }
+}
+
+function checkOptions({ validationSplit, out, threads, unitBytes }: PrepareOptions, ranks: Ranks): void {
+  const { rank, size } = ranks;
   if (!(validationSplit >= 0 && validationSplit < 1)) {
     throw new AthanorError(
       'ERR_ARGUMENT',
       `expected \`validationSplit\` to be at least 0 and below 1 but got ${validationSplit}`,
     );
   }
-  // A mistake in the last source must not show after hours on the first.
-  for (const source of options.sources) checkSource(pathOf(source), options.out);
-  if (options.mix) checkMixSources(options.mix, sourceNames(options.sources));
-  const filters = await FilterChain.create(options.filters ?? []);
-  checkDedup(options);
-  const start = performance.now();
-  const lock = FolderLock.takeName(options.out);
-  try {
-    return await createFolder(options.out, async (folder) => {
-      const dedup = await Deduplication.begin(options, folder);
-      try {
-        await dedup.survey((pass) => survey(options, pass));
-        const tokenizer = await tokenizerFor(options, dedup);
-        const pass = { filters: new FilterPass(filters, folder), dedup: dedup.pass(true) };
-        const inputs = await listInputs(options.sources.map(pathOf), options.signal);
-        const report = await new ShardJob(options, tokenizer, folder, pass).run(inputs);
-        return { ...report, seconds: (performance.now() - start) / 1000 };
-      } finally {
-        dedup.close();
-      }
-    });
-  } finally {
-    lock.release();
+  if (!(Number.isSafeInteger(size) && Number.isSafeInteger(rank) && rank >= 0 && rank < size))
+    throw new AthanorError('ERR_ARGUMENT', `expected a rank from 0 below ${size} but got ${rank}`);
+  checkCounts({ ...(threads !== undefined && { threads }), ...(unitBytes !== undefined && { unitBytes }) });
+  if (existsSync(out) && (rank === 0 || !existsSync(join(out, MANIFEST)))) {
+    throw new AthanorError('ERR_ARGUMENT', `${out} exists already`, 'delete it or name another `out`');
   }
 }
 
-/** For a pass that reports no dropped items: the one that encodes the documents does. */
-async function quietFilter(options: PrepareOptions, dedup: DedupPass): Promise<DocumentFilter> {
-  const filters = new FilterPass(await FilterChain.create(options.filters ?? []));
-  return new DocumentFilter({ ...options, onDropped: undefined }, { filters, dedup });
+function givenTokenizer({ tokenizer }: PrepareOptions): Tokenizer | undefined {
+  const given = typeof tokenizer === 'string' ? Tokenizer.load(tokenizer) : tokenizer;
+  if (given) separatorOf(given);
+  return given;
 }
 
-/** All documents before any is left out as nearly equal to another one. */
-async function* survey(options: PrepareOptions, pass: DedupPass) {
-  const progress = { phase: 'looking for duplicates' as const, documents: 0, bytes: 0, tokens: 0 };
-  const filter = await quietFilter(options, pass);
-  for await (const { document } of filter.remaining()) {
-    progress.documents += 1;
-    progress.bytes += Buffer.byteLength(document.text);
-    options.onProgress?.(progress);
-    yield document;
-  }
-}
-
-async function tokenizerFor(options: PrepareOptions, dedup: Deduplication): Promise<Tokenizer> {
-  const given = options.tokenizer;
-  if (given === undefined) return trainTokenizer(options, dedup.pass());
-  return typeof given === 'string' ? Tokenizer.load(given) : given;
-}
-
-async function trainTokenizer(options: PrepareOptions, pass: DedupPass): Promise<Tokenizer> {
-  const progress = { phase: 'training the tokenizer' as const, documents: 0, bytes: 0, tokens: 0 };
-  const filter = await quietFilter(options, pass);
-  async function* texts() {
-    for await (const { text, split } of filter.documents()) {
-      if (split !== 'train') continue;
-      progress.documents += 1;
-      progress.bytes += Buffer.byteLength(text);
-      options.onProgress?.(progress);
-      yield text;
-    }
-  }
-  return Tokenizer.train(texts(), { vocabSize: options.vocabSize, signal: options.signal });
-}
-
-/** The second pass, which encodes documents and writes the shards. */
-class ShardJob {
-  readonly #options: PrepareOptions;
-  readonly #tokenizer: Tokenizer;
-  readonly #folder: string;
-  readonly #separator: number;
-  readonly #width: 2 | 4;
-  readonly #writers: Record<Split, ShardWriter>;
-  readonly #log: JsonlLog;
-  readonly #pass: CorpusPass;
-  readonly #sources: SourceEntry[];
-  readonly #progress = { phase: 'encoding' as const, documents: 0, bytes: 0, tokens: 0 };
-
-  constructor(options: PrepareOptions, tokenizer: Tokenizer, folder: string, pass: CorpusPass) {
-    const separator = tokenizer.eosId;
-    if (separator === undefined) {
-      throw new AthanorError(
-        'ERR_ARGUMENT',
-        'the tokenizer has no end-of-text token',
-        'name one as eos_token in its tokenizer_config.json',
-      );
-    }
-    const width = tokenizer.vocabSize <= 65536 ? 2 : 4;
-    const shardTokens = options.shardTokens ?? SHARD_TOKENS;
-    const writer = (split: Split) => new ShardWriter({ folder, split, width, separator, shardTokens });
-    this.#options = options;
-    this.#tokenizer = tokenizer;
-    this.#folder = folder;
-    this.#separator = separator;
-    this.#width = width;
-    this.#writers = { train: writer('train'), validation: writer('validation') };
-    this.#sources = sourceNames(options.sources).map((name) => ({ name, documents: 0, tokens: 0, bytes: 0 }));
-    this.#log = new JsonlLog(join(folder, DROPPED_LOG));
-    this.#pass = pass;
-  }
-
-  async run(inputs: readonly Input[]): Promise<Omit<PrepareReport, 'seconds'>> {
-    try {
-      const dropped = await this.#writeDocuments();
-      for (const split of splits) this.#writers[split].close();
-      this.#log.close();
-      this.#pass.filters.close();
-      this.#pass.dedup.close();
-      this.#tokenizer.save(this.#folder);
-      const manifest = this.#manifest(dropped, writeInputs(this.#folder, inputs));
-      replaceFile(join(this.#folder, RECIPE), recipeText(this.#options));
-      replaceFile(join(this.#folder, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
-      return this.#report(manifest);
-    } finally {
-      for (const split of splits) this.#writers[split].abandon();
-      this.#log.abandon();
-      this.#pass.filters.abandon();
-      this.#pass.dedup.abandon();
-    }
-  }
-
-  /** @returns number of dropped items by reason */
-  async #writeDocuments(): Promise<Record<string, number>> {
-    const { onDropped } = this.#options;
-    const log = (dropped: Dropped) => {
-      this.#log.add(dropped);
-      onDropped?.(dropped);
-    };
-    const filter = new DocumentFilter({ ...this.#options, onDropped: log }, this.#pass);
-    let batch: PlacedDocument[] = [];
-    let chars = 0;
-    for await (const document of filter.documents()) {
-      batch.push(document);
-      chars += document.text.length;
-      if (chars < BATCH_CHARS) continue;
-      this.#encode(batch);
-      batch = [];
-      chars = 0;
-      await yieldToEvents();
-    }
-    this.#encode(batch);
-    return filter.dropped;
-  }
-
-  #encode(batch: readonly PlacedDocument[]): void {
-    const texts = batch.map(({ text }) => text);
-    const ids = this.#tokenizer
-      .encodeBatch(texts, { addSpecialTokens: true })
-      .map((document) => this.#betweenSeparators(document));
-    for (const [i, { text, split, source }] of batch.entries()) {
-      const bytes = Buffer.byteLength(text);
-      const tokens = ids[i]!.length + 1;
-      const index = this.#indexOf(source);
-      this.#writers[split].add(ids[i]!, bytes, index);
-      for (const counts of [this.#progress, this.#sources[index]!]) {
-        counts.documents += 1;
-        counts.tokens += tokens;
-        counts.bytes += bytes;
-      }
-    }
-    this.#options.onProgress?.(this.#progress);
-  }
-
-  #indexOf(source: string): number {
-    const index = this.#sources.findIndex(({ name }) => name === source);
-    if (index >= 0) return index;
-    return this.#sources.push({ name: source, documents: 0, tokens: 0, bytes: 0 }) - 1;
-  }
-
-  /** A document without the end-of-text token at its ends: the separators are those already. */
-  #betweenSeparators(ids: Int32Array): Int32Array {
-    const { before, after } = this.#tokenizer.frame;
-    const begin = before[0] === this.#separator ? 1 : 0;
-    const end = after.at(-1) === this.#separator ? ids.length - 1 : ids.length;
-    return ids.subarray(begin, end);
-  }
-
-  #manifest(dropped: Record<string, number>, inputs: Inputs): Manifest {
-    const { funnel } = this.#pass.filters;
-    const given = this.#options.tokenizer === undefined ? undefined : this.#tokenizer.fingerprint();
-    return {
-      format: 'athanor-tokens',
-      version: 2,
-      athanor: packageVersion(),
-      vocab_size: this.#tokenizer.vocabSize,
-      eos_id: this.#separator,
-      width: this.#width,
-      tokenizer_fingerprint: this.#tokenizer.fingerprint(),
-      splits: { train: totals(this.#writers.train), validation: totals(this.#writers.validation) },
-      sources: this.#sources,
-      inputs,
-      recipe: recipeOf(this.#options, funnel, given),
-      dropped,
-      ...(funnel.length > 0 && { funnel: [...funnel] }),
-      ...(this.#options.mix && { mix: this.#options.mix }),
-    };
-  }
-
-  #report({ splits: { train, validation }, vocab_size, dropped }: Manifest): Omit<PrepareReport, 'seconds'> {
-    const { documents, tokens, bytes } = this.#progress;
-    const { filters, dedup } = this.#pass;
-    const { funnel } = filters;
-    return {
-      out: this.#options.out,
-      documents,
-      tokens,
-      bytes,
-      train_documents: train.documents,
-      train_tokens: train.tokens,
-      validation_documents: validation.documents,
-      validation_tokens: validation.tokens,
-      vocab_size,
-      bytes_per_token: bytes / tokens,
-      sources: Object.fromEntries(this.#sources.map(({ name, ...counts }) => [name, counts])),
-      dropped,
-      rejected: rejectedByRule(funnel),
-      funnel: [...funnel],
-      duplicates: dedup.report.exact_documents + dedup.report.near_documents,
-      dedup: dedup.report,
-      decontamination: dedup.decontamination() ?? null,
-      shards: train.shards.length + validation.shards.length,
-    };
-  }
-}
-
-function totals({ entries }: ShardWriter): Manifest['splits'][Split] {
-  const sum = (key: 'tokens' | 'documents' | 'bytes') =>
-    entries.reduce((total, entry) => total + entry[key], 0);
-  return { tokens: sum('tokens'), documents: sum('documents'), bytes: sum('bytes'), shards: entries };
+function reportOf(out: string, manifest: Manifest): Omit<PrepareReport, 'seconds'> {
+  const { splits, vocab_size, dropped, dedup, funnel = [], decontamination = null } = manifest;
+  const { train, validation } = splits;
+  const sum = (key: 'documents' | 'tokens' | 'bytes') => train[key] + validation[key];
+  const [documents, tokens, bytes] = [sum('documents'), sum('tokens'), sum('bytes')];
+  const named = manifest.sources.filter((source) => source.documents > 0);
+  if (dedup === undefined) throw new AthanorError('ERR_FILE_DAMAGED', `${out} has no report of repetitions`);
+  return {
+    out,
+    documents,
+    tokens,
+    bytes,
+    train_documents: train.documents,
+    train_tokens: train.tokens,
+    validation_documents: validation.documents,
+    validation_tokens: validation.tokens,
+    vocab_size,
+    bytes_per_token: bytes / tokens,
+    sources: Object.fromEntries(named.map(({ name, ...counts }) => [name, counts])),
+    dropped,
+    rejected: rejectedByRule(funnel),
+    funnel,
+    duplicates: dedup.exact_documents + dedup.near_documents,
+    dedup,
+    decontamination,
+    shards: train.shards.length + validation.shards.length,
+  };
 }

@@ -27,9 +27,14 @@ export interface ShardWriterOptions {
   shardTokens: number;
 }
 
+/** Documents are written so many bytes at a time. */
+const BUFFER_BYTES = 1 << 20;
+
 export class ShardWriter {
   readonly entries: ShardEntry[] = [];
   readonly #options: ShardWriterOptions;
+  readonly #buffer = new Uint8Array(BUFFER_BYTES);
+  #held = 0;
   #file = -1;
   #path = '';
   #name = '';
@@ -49,7 +54,7 @@ export class ShardWriter {
    * @param bytes number of bytes of its text as UTF-8
    * @param source the index of its source
    */
-  add(ids: Int32Array, bytes: number, source = 0): void {
+  add(ids: Int32Array | Uint16Array | Uint32Array, bytes: number, source = 0): void {
     const { width, separator, shardTokens } = this.#options;
     if (this.#file >= 0 && source !== this.#source) this.#finish();
     this.#source = source;
@@ -98,6 +103,21 @@ export class ShardWriter {
 
   #write(data: Uint8Array | Uint16Array | Uint32Array | BigUint64Array): void {
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    if (this.#held + bytes.length > BUFFER_BYTES) this.#flush();
+    if (bytes.length > BUFFER_BYTES) {
+      this.#out(bytes);
+      return;
+    }
+    this.#buffer.set(bytes, this.#held);
+    this.#held += bytes.length;
+  }
+
+  #flush(): void {
+    this.#out(this.#buffer.subarray(0, this.#held));
+    this.#held = 0;
+  }
+
+  #out(bytes: Uint8Array): void {
     this.#guard(() => {
       for (let done = 0; done < bytes.length; ) done += writeSync(this.#file, bytes, done);
     });
@@ -111,6 +131,7 @@ export class ShardWriter {
     };
     this.#write(new Uint8Array(tableOffset(header) - HEADER_BYTES - header.tokens * header.width));
     this.#write(this.#ends.subarray(0, this.#documents * 2));
+    this.#flush();
     const sha256 = this.#guard(() => {
       writeSync(this.#file, writeHeader(header), 0, HEADER_BYTES, 0);
       fsyncSync(this.#file);

@@ -6,15 +6,14 @@
  */
 
 import { cutPoint } from '../corpus/text-documents.ts';
-import type { Document } from '../document.ts';
-import type { Split } from '../shards/manifest.ts';
+import type { FilteredDocument } from './filtered-corpus.ts';
+import type { Split } from './manifest.ts';
 
-export interface PlacedDocument extends Document {
-  split: Split;
-}
+/** A document with its split. */
+export type PlacedDocument = FilteredDocument & { split: Split };
 
 interface Hashed {
-  document: Document;
+  document: FilteredDocument;
   /** In [0, 1). */
   hash: number;
 }
@@ -33,8 +32,8 @@ export class Splitter {
    * Takes a document in, and returns the one whose split is certain now: this one or
    * one that waited.
    */
-  place(document: Document, digest: Buffer): PlacedDocument | undefined {
-    const hash = digest.readUIntLE(16, 6) / 2 ** 48;
+  place(document: FilteredDocument): PlacedDocument | undefined {
+    const hash = document.digest.readUIntLE(16, 6) / 2 ** 48;
     this.#waiting.push({ document, hash });
     this.#waiting.sort((a, b) => a.hash - b.hash);
     const [decided] = this.#waiting.splice(1, this.#waiting.length - 2);
@@ -60,13 +59,13 @@ export class Splitter {
   }
 }
 
-function cutInTwo(document: Document, share: number): PlacedDocument[] {
+function cutInTwo(document: FilteredDocument, share: number): PlacedDocument[] {
   const bytes = Buffer.from(document.text);
   const end = cutPoint(bytes, Math.floor(bytes.length * (1 - share)));
   const [head, tail] = [bytes.toString('utf8', 0, end), bytes.toString('utf8', end)];
   if (head.trim() === '' || tail.trim() === '') return [{ ...document, split: 'train' }];
   return [
-    { ...document, text: head, split: 'train' },
-    { ...document, text: tail, split: 'validation' },
+    { ...document, text: head, isEdited: true, split: 'train' },
+    { ...document, text: tail, isEdited: true, split: 'validation' },
   ];
 }

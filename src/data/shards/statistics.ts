@@ -4,7 +4,7 @@ import { AthanorError } from '../../base/errors.ts';
 import { ifThere, readJson } from '../../base/files/read-file.ts';
 import { replaceFile } from '../../base/files/replace-file.ts';
 import { isRecord } from '../corpus/json-lines.ts';
-import type { MeasureCounts } from '../filters/measures.ts';
+import { type MeasureCounts, mergedMeasures } from '../filters/measures.ts';
 
 const STATISTICS = 'statistics.json';
 
@@ -15,6 +15,23 @@ export type CorpusStatistics = {
   /** A histogram for each rule that compares a measure with a threshold. */
   measures: MeasureCounts[];
 };
+
+export const newStatistics = (): CorpusStatistics => ({ read: {}, measures: [] });
+
+/** Counts documents of a source that were read. */
+export function addRead({ read }: CorpusStatistics, source: string, documents: number, bytes: number): void {
+  const own = read[source] ?? { documents: 0, bytes: 0 };
+  read[source] = own;
+  own.documents += documents;
+  own.bytes += bytes;
+}
+
+/** Adds what was counted in another part of the corpus, with the same filters. */
+export function addStatistics(sum: CorpusStatistics, part: CorpusStatistics): void {
+  for (const [source, { documents, bytes }] of Object.entries(part.read))
+    addRead(sum, source, documents, bytes);
+  sum.measures = mergedMeasures([sum.measures, part.measures]);
+}
 
 /** Throws ERR_DISK_FULL and ERR_IO. */
 export function writeStatistics(folder: string, { read, measures }: CorpusStatistics): void {
