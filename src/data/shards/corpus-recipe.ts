@@ -13,21 +13,23 @@ import { amountTexts, type Mix, mixOf } from './mix.ts';
 import { type PackagedRecipe, packagedRecipes } from './packaged-recipes.ts';
 import type { PrepareOptions } from './prepare.ts';
 
-/** Options of one run of prepareData, which no recipe has. */
-type RunOption =
-  | 'out'
-  | 'signal'
-  | 'onProgress'
-  | 'onDropped'
-  | 'onResumed'
-  | 'ranks'
-  | 'threads'
-  | 'unitBytes'
-  | 'shardTokens'
-  | 'fresh';
-
-/** The options of prepareData that a recipe may have. */
-export type CorpusRecipe = Partial<Omit<PrepareOptions, RunOption | 'tokenizer'>> & { tokenizer?: string };
+/** The options of prepareData that a recipe may have: all but those of one run. */
+export type CorpusRecipe = Partial<
+  Omit<
+    PrepareOptions,
+    | 'out'
+    | 'signal'
+    | 'onProgress'
+    | 'onDropped'
+    | 'onResumed'
+    | 'ranks'
+    | 'threads'
+    | 'unitBytes'
+    | 'shardTokens'
+    | 'fresh'
+    | 'tokenizer'
+  >
+> & { tokenizer?: string };
 
 type Reader = (node: YamlNode) => unknown;
 type RecipeKey = keyof CorpusRecipe;

@@ -39,9 +39,9 @@ dedup-bands: 20
 dedup-rows: 13
 `;
 
-/** YAML by name. */
-export const packagedRecipes = { fineweb, c4, gopher } as const;
 /** The name of a packaged recipe. */
-export type PackagedRecipe = keyof typeof packagedRecipes;
+export type PackagedRecipe = 'fineweb' | 'c4' | 'gopher';
+/** YAML by name. */
+export const packagedRecipes: Readonly<Record<PackagedRecipe, string>> = { fineweb, c4, gopher };
 /** The names of the packaged recipes. */
 export const packagedRecipeNames = Object.keys(packagedRecipes) as readonly PackagedRecipe[];
