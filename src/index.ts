@@ -51,7 +51,8 @@ export { stopTokensOf, type TextEnd, type TextEnds, textEnds } from './checkpoin
 export { type Communicator, type Ranks, type Reduction, selfCommunicator } from './comm/communicator.ts';
 export { createRunContext, type RunConsole, type RunContext } from './comm/run-context.ts';
 // Data
-export { type CorpusOptions, type CorpusSource, readCorpus } from './data/corpus/corpus.ts';
+export { type CorpusOptions, readCorpus } from './data/corpus/corpus.ts';
+export type { CorpusSource } from './data/corpus/source.ts';
 export {
   type Contamination,
   type DecontaminationOptions,

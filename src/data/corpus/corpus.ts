@@ -8,9 +8,10 @@ import { join } from 'node:path';
 import { AthanorError, fileError } from '../../base/errors.ts';
 import { isWithin } from '../../base/files/same-file.ts';
 import type { CorpusItem } from '../document.ts';
-import { isPackagedName, packagedDocuments, packagedNames, partsOf } from '../packaged/packaged.ts';
+import { isPackagedName, packagedDocuments, packagedNames } from '../packaged/packaged.ts';
 import { readJsonl } from './jsonl-documents.ts';
 import { type FileRange, lineRanges } from './line-blocks.ts';
+import { type CorpusSource, renamed } from './source.ts';
 import { readTextFile, textRanges } from './text-documents.ts';
 
 /** How files become documents. */
@@ -21,28 +22,6 @@ export interface CorpusOptions {
   separator?: string | undefined;
   /** The most bytes in a document of a text file; longer ones are cut. Default 64 KiB. */
   partBytes?: number | undefined;
-}
-
-/** A file, a folder or a packaged corpus, with options of its own. */
-export interface CorpusSource extends CorpusOptions {
-  /** The file or folder, or the name of a packaged corpus. */
-  path: string;
-  /** The name that its documents are counted under. Default: the path. */
-  name?: string | undefined;
-}
-
-/** The path or packaged name of a source. */
-export const pathOf = (source: string | CorpusSource) => (typeof source === 'string' ? source : source.path);
-
-/** The names that the documents of these sources are counted under, in the order of reading. */
-export function sourceNames(sources: readonly (string | CorpusSource)[]): string[] {
-  const names = sources.flatMap((source): readonly string[] => {
-    const path = pathOf(source);
-    const name = typeof source === 'string' ? undefined : source.name;
-    if (name !== undefined) return [name];
-    return isPackagedName(path) ? partsOf(path) : [path];
-  });
-  return [...new Set(names)];
 }
 
 const TEXT_FILE = /\.(txt|md)(\.gz)?$/i;
@@ -75,16 +54,6 @@ async function* readSource(source: string, options: CorpusOptions): AsyncGenerat
     return;
   }
   for (const file of filesOf(source)) yield* readFileOf(source, file, options);
-}
-
-/** The items, with their documents counted under a name, if there is one. */
-export async function* renamed(
-  items: AsyncIterable<CorpusItem>,
-  source: string | undefined,
-): AsyncGenerator<CorpusItem> {
-  for await (const item of items) {
-    yield source !== undefined && 'document' in item ? { document: { ...item.document, source } } : item;
-  }
 }
 
 function checkOptions({ partBytes = PART_BYTES, separator }: CorpusOptions): void {

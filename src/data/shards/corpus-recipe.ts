@@ -5,7 +5,7 @@
 import { stringify } from 'yaml';
 import { AthanorError } from '../../base/errors.ts';
 import { parseYaml, readYamlFile, type YamlNode } from '../../base/files/yaml-file.ts';
-import type { CorpusSource } from '../corpus/corpus.ts';
+import type { CorpusSource } from '../corpus/source.ts';
 import type { RuleSetting } from '../filters/filter.ts';
 import { createFilters, type FilterName, type FilterSpec, filterNames, specsOf } from '../filters/presets.ts';
 import { dedupMethods } from './deduplication.ts';

@@ -4,7 +4,7 @@
  */
 
 import { AthanorError } from '../../base/errors.ts';
-import { type CorpusSource, pathOf } from '../corpus/corpus.ts';
+import { type CorpusSource, pathOf } from '../corpus/source.ts';
 import { type Dropped, describeDropped } from '../document.ts';
 import type { DedupPass } from './deduplication.ts';
 import type { FilteredDocument, FilteredItem } from './filtered-corpus.ts';

@@ -3,16 +3,9 @@
  * from the inputs alone, so any number of threads and processes have the same one.
  */
 import { AthanorError } from '../../base/errors.ts';
-import {
-  type CorpusOptions,
-  type CorpusSource,
-  fileRanges,
-  filesOf,
-  readCorpus,
-  readFileOf,
-  renamed,
-} from '../corpus/corpus.ts';
+import { type CorpusOptions, fileRanges, filesOf, readCorpus, readFileOf } from '../corpus/corpus.ts';
 import type { FileRange } from '../corpus/line-blocks.ts';
+import { type CorpusSource, renamed } from '../corpus/source.ts';
 import type { CorpusItem } from '../document.ts';
 import { isPackagedName, packagesOf, partsOf } from '../packaged/packaged.ts';
 import { digestOf, type Input } from './inputs.ts';

@@ -8,7 +8,7 @@ import { replaceFile } from '../../base/files/replace-file.ts';
 import { packageVersion } from '../../base/package-version.ts';
 import type { Ranks } from '../../comm/communicator.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
-import { sourceNames } from '../corpus/corpus.ts';
+import { sourceNames } from '../corpus/source.ts';
 import type { FunnelStep } from '../filters/filter-documents.ts';
 import { assemble } from './assemble.ts';
 import { RECIPE, recipeText } from './corpus-recipe.ts';

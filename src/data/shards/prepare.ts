@@ -13,7 +13,8 @@ import type { Ranks } from '../../comm/communicator.ts';
 import { native } from '../../native/addon.ts';
 import { FolderLock } from '../../native/folder-lock.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
-import { type CorpusOptions, checkSource, pathOf, sourceNames } from '../corpus/corpus.ts';
+import { type CorpusOptions, checkSource } from '../corpus/corpus.ts';
+import { pathOf, sourceNames } from '../corpus/source.ts';
 import { FilterChain, type FilterRecipe, type FunnelStep } from '../filters/filter-documents.ts';
 import {
   checkDedup,

@@ -1,6 +1,6 @@
 /** The options of `data prepare` that decide the bytes of the folder. */
 import type { JsonObject } from '../../base/json.ts';
-import type { CorpusSource } from '../corpus/corpus.ts';
+import type { CorpusSource } from '../corpus/source.ts';
 import type { FunnelStep } from '../filters/filter-documents.ts';
 import type { PrepareOptions } from './prepare.ts';
 
