@@ -37,7 +37,7 @@ type RecipeKey = keyof CorpusRecipe;
 /** The recipe of a folder of token shards. */
 export const RECIPE = 'recipe.yaml';
 
-const KIND = { name: 'a recipe', page: 'docs/data.md#recipes' };
+const KIND = { name: 'a recipe', page: 'docs/corpus.md#recipes' };
 const MOST_VOCABULARY = 1 << 24;
 
 const text: Reader = (node) => node.text();

@@ -23,7 +23,7 @@ export type Mix =
   | { schedule: MixPhase[] }
   | { amounts: Record<string, SourceAmount> };
 
-const KIND = { name: 'a schedule', page: 'docs/data.md#mixing' };
+const KIND = { name: 'a schedule', page: 'docs/corpus.md#mixing' };
 const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1e3, M: 1e6, B: 1e9, T: 1e12 };
 
 /**
