@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Does filtering help? A corpus is made dirty on purpose, filtered by `data prepare`, and a small
 // model is trained on a fixed number of tokens of the dirty, the filtered and the clean text:
-//   nice node scripts/compare-filtering.mjs [--tokens 300000] [--seeds 1,2,3] [--out FOLDER]
+//   nice node scripts/compare-filtering.mjs [--tokens 500000] [--seeds 1,2,3] [--out FOLDER]
 // Prints a table for docs/data.md. Needs the built package (npm run build). Some eight minutes of
 // one core.
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -22,7 +22,7 @@ import {
 
 const { values } = parseArgs({
   options: {
-    tokens: { type: 'string', default: '300000' },
+    tokens: { type: 'string', default: '500000' },
     seeds: { type: 'string', default: '1,2,3' },
     out: { type: 'string' },
   },
@@ -123,10 +123,10 @@ const clean = shuffled(parts.slice(20).flatMap(pieces)).slice(0, 1200);
 const mail = shuffled(await labelledMail());
 const spam = mail.filter(({ isSpam }) => isSpam).map(({ text }) => text.slice(0, 2 * PIECE));
 const dirt = {
-  'near copies': Array.from({ length: 700 }, () => nearCopy(pick(clean.slice(0, 60)))),
-  'pages of menus and notices': Array.from({ length: 1200 }, () => boilerplate(pick(clean))),
+  'near copies': Array.from({ length: 500 }, () => nearCopy(pick(clean.slice(0, 60)))),
+  'pages of menus and notices': Array.from({ length: 5000 }, () => boilerplate(pick(clean))),
   'spam mail': spam.slice(900),
-  'machine-made lists': Array.from({ length: 700 }, machineList),
+  'machine-made lists': Array.from({ length: 3000 }, machineList),
   'truncated lines': Array.from({ length: 500 }, () => truncated(pick(clean))),
 };
 const dirty = shuffled([...clean, ...Object.values(dirt).flat()]);
