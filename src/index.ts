@@ -54,6 +54,7 @@ export { type Communicator, type Ranks, type Reduction, selfCommunicator } from 
 export { createRunContext, type RunConsole, type RunContext } from './comm/run-context.ts';
 // Data
 export { type CorpusOptions, readCorpus } from './data/corpus/corpus.ts';
+export type { CorpusSource } from './data/corpus/source.ts';
 export {
   type Contamination,
   type DecontaminationOptions,
@@ -104,6 +105,7 @@ export {
   filterDocument,
   filterDocuments,
 } from './data/filters/filter-documents.ts';
+export type { MeasureCounts, MeasureScale } from './data/filters/measures.ts';
 export { maskPersonalData, type PersonalDataKinds } from './data/filters/personal-data.ts';
 export { type FilterName, type FilterSpec, filterNames, recipeNames } from './data/filters/presets.ts';
 export { type LabelledMail, labelledMail } from './data/packaged/labelled-mail.ts';
@@ -124,6 +126,7 @@ export {
   type SupervisedSet,
   supervisedExamples,
 } from './data/rows/supervised-examples.ts';
+export { type CorpusRecipe, readRecipe } from './data/shards/corpus-recipe.ts';
 export {
   type DecontaminationReport,
   type DedupMethod,
@@ -138,12 +141,28 @@ export {
 } from './data/shards/evaluation-batches.ts';
 export type { Inputs, Manifest, SourceEntry, Split } from './data/shards/manifest.ts';
 export {
+  type Mix,
+  type MixPhase,
+  parseMix,
+  readMixSchedule,
+  type SourceAmount,
+} from './data/shards/mix.ts';
+export {
+  MixedLoader,
+  type MixedLoaderOptions,
+  type MixedLoaderState,
+  type SourceProgress,
+} from './data/shards/mixed-loader.ts';
+export { type PackagedRecipe, packagedRecipeNames } from './data/shards/packaged-recipes.ts';
+export {
   type PrepareOptions,
   type PrepareProgress,
   type PrepareReport,
   prepareData,
 } from './data/shards/prepare.ts';
 export type { ShardEntry } from './data/shards/shard-writer.ts';
+export type { TokenRow } from './data/shards/source-row.ts';
+export { type CorpusStatistics, readStatistics } from './data/shards/statistics.ts';
 export { type DocumentSpan, TokenDataset } from './data/shards/token-dataset.ts';
 export {
   type LoaderState,
@@ -273,8 +292,10 @@ export { learningRate, type ScheduleName, type ScheduleOptions } from './optim/s
 // Metrics, progress and reports
 export type { ChartLine, ChartSpec } from './report/chart-specs.ts';
 export { type ComparisonOptions, writeComparison } from './report/comparison.ts';
+export { writeCorpusReport } from './report/corpus-report.ts';
 export {
   type BarFigure,
+  type BinnedFigure,
   type CalibrationFigure,
   type Figure,
   figureEvent,
@@ -337,6 +358,7 @@ export {
   type ClassifierInput,
   readClassifierInfo,
 } from './scoring/classifier.ts';
+export { classifyDocuments, type ScoredDocument } from './scoring/classify-documents.ts';
 export type { RewardFunction } from './scoring/reward-calls.ts';
 export type { Answer as ScoredAnswer, RewardSource } from './scoring/reward-source.ts';
 export { type TextLogProbs, textLogProbs } from './scoring/text-log-probs.ts';

@@ -170,6 +170,10 @@ export const commands: CommandTable = {
         summary: 'filter, tokenize and shard a corpus',
         load: async () => (await import('./data.ts')).prepare,
       },
+      classify: {
+        summary: 'score documents with a classifier',
+        load: async () => (await import('./data-classify.ts')).classify,
+      },
       inspect: {
         summary: 'check a folder of token shards and show documents',
         load: async () => (await import('./data.ts')).inspect,

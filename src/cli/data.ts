@@ -1,10 +1,11 @@
 /** `athanor data prepare` and `athanor data inspect`. */
 import { AthanorError } from '../base/errors.ts';
+import { type MeasureCounts, TO_THRESHOLD } from '../data/filters/measures.ts';
 import { defineCommand } from './command.ts';
 import { dataRanks } from './data-ranks.ts';
 import { dedupOptions, renderDedup } from './dedup-options.ts';
 import { prepareEngine } from './engine.ts';
-import { filterOptions, recipeOf, renderFunnel } from './filter-options.ts';
+import { filterOptions, renderFunnel } from './filter-options.ts';
 import { Interrupt } from './interrupt.ts';
 import { choice, count, engineOptions, flag, inGroup, integer, number, path, text } from './options.ts';
 
@@ -16,11 +17,14 @@ const SHOWN_CHARS = 300;
 export const prepare = defineCommand({
   description:
     'Sources are files or folders of .txt, .md and .jsonl, each also compressed as .gz, or packaged corpora: state-of-the-union, wordnet, factbook, moby-dick, or clean for all four.',
-  arguments: { '<sources...>': 'files, folders or names of packaged corpora' },
+  arguments: { '[sources...]': 'files, folders or names of packaged corpora (default: those of the recipe)' },
   options: {
     ...inGroup('Run', {
       out: path('folder for the token shards', { required: true }),
       fresh: flag('begin anew instead of continuing a run that was stopped'),
+      recipe: path('YAML file with options, sources, filters and mix, or fineweb, c4 or gopher', {
+        placeholder: '<file>',
+      }),
     }),
     ...inGroup('Data', {
       validationSplit: number('share of documents held out for validation', {
@@ -41,6 +45,11 @@ export const prepare = defineCommand({
     }),
     ...filterOptions,
     ...dedupOptions,
+    ...inGroup('Data', {
+      mix: text('proportions in which training reads the sources, such as web=0.6,books=0.4', {
+        placeholder: '<list>',
+      }),
+    }),
     ...inGroup('Tokenizer', {
       tokenizer: path('folder or file of a tokenizer (default: train one on the corpus)'),
       vocabSize: integer('vocabulary of the tokenizer, if one is trained', {
@@ -52,20 +61,21 @@ export const prepare = defineCommand({
     threads: engineOptions.threads,
   },
   example: 'data prepare state-of-the-union wordnet --out shards --vocab-size 4096',
-  async run({ threads, filters, wordList, maskPii, ...options }, { args }) {
-    await prepareEngine({ device: 'cpu', dtype: 'f32', threads });
+  async run(options, { args, given }) {
+    await prepareEngine({ device: 'cpu', dtype: 'f32', threads: options.threads });
+    const { preparedOptions } = await import('./recipe-options.ts');
+    const settings = await preparedOptions(options, given, args);
     const { prepareData } = await import('../data/shards/prepare.ts');
     const { describeDropped } = await import('../data/document.ts');
+    const { writeCorpusReport } = await import('../report/corpus-report.ts');
     const { PrepareLine } = await import('./prepare-progress.ts');
     const ranks = dataRanks(process.env);
     const progress = new PrepareLine();
     const interrupt = new Interrupt();
     const drops = new Map<string, number>();
     try {
-      return await prepareData({
-        ...options,
-        sources: args,
-        filters: recipeOf({ filters, wordList, maskPii }),
+      const prepared = await prepareData({
+        ...settings,
         signal: interrupt.signal,
         ranks,
         onProgress: (state) => progress.update(state),
@@ -79,6 +89,8 @@ export const prepare = defineCommand({
           if (before === SHOWN_DROPS) progress.log(`more are in ${options.out}/dropped.jsonl`);
         },
       });
+      if (ranks.rank === 0) await writeCorpusReport(options.out);
+      return prepared;
     } finally {
       interrupt.dispose();
       progress.finish();
@@ -100,7 +112,7 @@ export const prepare = defineCommand({
       `dropped: ${dropped.join(', ') || 'none'}${dropped.length > 0 ? ` (see ${result.out}/dropped.jsonl)` : ''}`,
       ...renderFunnel(result.funnel),
       ...renderDedup(result),
-      `shards in ${result.out}`,
+      `shards in ${result.out}, what became of the documents in ${result.out}/report.html`,
     ].join('\n');
   },
 });
@@ -111,6 +123,30 @@ async function rejectedOf(folder: string, rule: string | undefined, most: number
   const rules = rule === undefined ? rejectingRules(folder) : [rule];
   const examples = await Promise.all(rules.map((name) => rejectedExamples(folder, name, most)));
   return examples.flat();
+}
+
+const BARS = '▁▂▃▄▅▆▇█';
+/** Bins of a line are joined to about so many. */
+const LINE_BINS = 24;
+
+/** A measure as a line: rule, counts, and a histogram with a bar at the threshold. */
+export function measureLine({ rule, threshold, scale, kept, rejected }: MeasureCounts): string {
+  const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
+  const all = kept.map((count, i) => count + rejected[i]!);
+  const border = scale === 'linear' ? TO_THRESHOLD : kept.length / 2;
+  const [first, last] = [all.findIndex(Boolean), all.findLastIndex(Boolean)];
+  const [from, to] = [Math.min(first, border), Math.max(last + 1, border)];
+  const size = Math.max(1, Math.ceil((to - from) / LINE_BINS));
+  const bars = (begin: number, end: number) => {
+    const groups = Array.from({ length: Math.ceil((end - begin) / size) }, (_, i) =>
+      sum(all.slice(begin + i * size, Math.min(end, begin + (i + 1) * size))),
+    );
+    return groups
+      .map((count) => (count === 0 ? ' ' : BARS[Math.ceil((BARS.length * count) / most) - 1]!))
+      .join('');
+  };
+  const most = Math.max(...all) * size;
+  return `${rule.padEnd(40)} threshold ${threshold}, kept ${sum(kept)}, rejected ${sum(rejected)}  ${bars(from, border)}|${bars(border, to)}`;
 }
 
 export const inspect = defineCommand({
@@ -126,11 +162,13 @@ export const inspect = defineCommand({
         negated: 'do not compare shards with their checksums',
       }),
       rejected: flag('show what filters did, and documents that they rejected, of each rule'),
+      measures: flag('show how many documents had which measure, of each rule'),
       rule: text('show only documents that this rule rejected, such as gopher-quality.min-words'),
     }),
   },
   example: 'data inspect shards --documents 5',
-  async run({ split, documents, verify, rejected, rule }, { args }) {
+  async run({ split, documents, verify, rejected, measures, rule }, { args }) {
+    const { readStatistics } = await import('../data/shards/statistics.ts');
     const { TokenDataset } = await import('../data/shards/token-dataset.ts');
     const folder = args[0];
     if (folder === undefined) throw new AthanorError('ERR_OPTION', 'the argument <folder> is missing');
@@ -160,6 +198,7 @@ export const inspect = defineCommand({
         dropped: manifest.dropped,
         funnel: showsRejected ? (manifest.funnel ?? []) : null,
         rejected: showsRejected ? await rejectedOf(folder, rule, documents) : null,
+        measures: measures ? (readStatistics(folder)?.measures ?? []) : null,
         train: counts('train'),
         validation: counts('validation'),
         verified: verify,
@@ -169,7 +208,7 @@ export const inspect = defineCommand({
       dataset.close();
     }
   },
-  render: ({ train, validation, vocab_size, verified, documents, sources, dropped, funnel, rejected }) =>
+  render: ({ train, validation, vocab_size, verified, documents, sources, dropped, ...shown }) =>
     [
       `vocabulary ${vocab_size}, checksums ${verified ? 'agree' : 'not compared'}`,
       ...sources.map(
@@ -184,8 +223,9 @@ export const inspect = defineCommand({
           .join(', ') || 'none'
       }`,
       ...documents.map(({ index, tokens, text }) => `\n[document ${index}, ${tokens} tokens] ${text}`),
-      ...renderFunnel(funnel ?? []),
-      ...(rejected ?? []).map(
+      ...renderFunnel(shown.funnel ?? []),
+      ...(shown.measures ?? []).map(measureLine),
+      ...(shown.rejected ?? []).map(
         ({ id, rule, value, threshold, found, text }) =>
           `\n[${rule} ${value}, threshold ${threshold}${found === undefined ? '' : `: ${found}`}] ${id}\n${text.slice(0, SHOWN_CHARS)}`,
       ),

@@ -17,23 +17,25 @@ export const filterOptions = inGroup('Data', {
 const LIST = 'word-list';
 
 /**
- * The recipe of these options. A list of words has its place among the filters, or is behind them;
+ * The filters of these options, or else of the recipe. A list of words has its place among the filters, or is behind them;
  * personal data is masked last.
  */
-export function recipeOf(options: {
-  filters: string | undefined;
-  wordList: string | undefined;
-  maskPii: boolean;
-}): FilterRecipe {
+export function filtersOf(
+  options: { filters: string | undefined; wordList: string | undefined; maskPii: boolean },
+  recipe: FilterRecipe = [],
+): FilterRecipe {
   const { filters, wordList, maskPii } = options;
-  const named: FilterRecipe = filters?.split(',').map((entry) => entry.trim()) ?? [];
+  const named: FilterRecipe = filters?.split(',').map((entry) => entry.trim()) ?? recipe;
   const list = wordList === undefined ? [] : [{ name: LIST, rules: { file: wordList } } as const];
   const hasPlace = list.length > 0 && named.includes(LIST);
   return [
     ...(hasPlace ? named.flatMap((entry) => (entry === LIST ? list : [entry])) : [...named, ...list]),
-    ...(maskPii ? ['pii'] : []),
+    ...(maskPii && !named.some(isMask) ? ['pii'] : []),
   ];
 }
+
+const isMask = (entry: FilterRecipe[number]) =>
+  (typeof entry === 'string' ? entry.split(':')[0] : entry.name) === 'pii';
 
 /** What each filter left, for people. */
 export function renderFunnel(funnel: PrepareReport['funnel']): string[] {

@@ -1,4 +1,6 @@
 /** `athanor pretrain`: trains a base model on token shards, or on text that it prepares first. */
+import { AthanorError } from '../base/errors.ts';
+import type { MixPhase } from '../data/shards/mix.ts';
 import { pretrainDefaults as defaults, MAX_VOCABULARY } from '../train/pretrain/settings.ts';
 import { defineCommand } from './command.ts';
 import { count, duration, engineOptions, flag, inGroup, integer, number, path, text } from './options.ts';
@@ -34,6 +36,13 @@ export const pretrain = defineCommand({
         negated: 'let tokens attend across documents',
       }),
     }),
+    ...inGroup('Data', {
+      mix: text(
+        'proportions in which the sources of shards are read, such as web=0.6,books=0.4; amounts such as web=1epochs,books=300Mtokens, which also say how long to train; or natural (default: the mix of their recipe)',
+        { placeholder: '<list>' },
+      ),
+      mixSchedule: path('YAML file of proportions that change during the run', { placeholder: '<file>' }),
+    }),
     ...inGroup('Optimizer', {
       beta2: number("AdamW's second beta", { default: defaults.beta2, min: 0, below: 1 }),
     }),
@@ -47,15 +56,26 @@ export const pretrain = defineCommand({
     ...engineOptions,
   },
   example: 'pretrain --data corpus.txt --out run --time 5m',
-  run: (options, context) =>
-    runTraining(
-      'pretrain',
-      async () => (await import('../train/pretrain/run.ts')).pretrain,
-      options,
-      context,
-    ),
+  async run({ mixSchedule, ...options }, context) {
+    const { given } = context;
+    const phases = mixSchedule === undefined ? undefined : await phasesOf(mixSchedule, given);
+    const mixed = { ...options, mix: phases ?? options.mix };
+    return runTraining('pretrain', async () => (await import('../train/pretrain/run.ts')).pretrain, mixed, {
+      ...context,
+      given: phases ? new Set([...given, 'mix']) : given,
+    });
+  },
   render: (result) => {
     const loss = result.val_loss === null ? '' : `, validation loss ${result.val_loss.toFixed(3)}`;
     return `${result.step} steps, ${result.tokens} tokens${lossText(result.loss)}${loss}\nmodel and report in ${result.out}`;
   },
 });
+
+async function phasesOf(file: string, given: ReadonlySet<string>): Promise<MixPhase[]> {
+  if (given.has('mix')) {
+    const what = '`mix` and `mixSchedule` both say how the sources are read';
+    throw new AthanorError('ERR_OPTION', what, 'give one of them');
+  }
+  const { readMixSchedule } = await import('../data/shards/mix.ts');
+  return readMixSchedule(file);
+}

@@ -5,12 +5,19 @@ import { inGroup, path, text } from './options.ts';
 
 export const report = defineCommand({
   description:
-    'Writes report.html into the folder from its metrics.jsonl. The title, settings and tables are those of the last report. Without one, the settings are those of run.json.',
-  arguments: { '<folder>': 'folder of a run' },
+    'Writes report.html into the folder from its metrics.jsonl. The title, settings and tables are those of the last report. Without one, the settings are those of run.json. Of a folder of token shards it is the page of the corpus.',
+  arguments: { '<folder>': 'folder of a run, or of token shards' },
   options: {},
   example: 'report runs/quickstart/sft',
   async run(_, { args: [folder] }) {
     const { join } = await import('node:path');
+    const { existsSync } = await import('node:fs');
+    const { MANIFEST } = await import('../data/shards/manifest.ts');
+    if (existsSync(join(folder!, MANIFEST))) {
+      const { writeCorpusReport } = await import('../report/corpus-report.ts');
+      await writeCorpusReport(folder!);
+      return { report: join(folder!, 'report.html') };
+    }
     const { requireMetrics } = await import('../report/metrics-log.ts');
     const { writeReport } = await import('../report/html-report.ts');
     requireMetrics(folder!);

@@ -17,6 +17,7 @@ export const train = defineCommand({
     ...inGroup('Data', {
       batchSize: integer('rows per batch', { default: defaults.batchSize, min: 1 }),
       category: text('the class to learn, where labels are names of classes', { placeholder: '<name>' }),
+      minScore: number('rows have a score in place of a label, and are of the class from this one on'),
     }),
     ...inGroup('Evaluation', {
       falsePositiveRate: number('share of rows outside of the class that may pass the threshold', {

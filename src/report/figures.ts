@@ -40,8 +40,21 @@ export interface ShareFigure {
   rows: readonly { label: string; values: readonly number[] }[];
 }
 
+/** A histogram whose numbers were counted before, with a line at a limit. */
+export interface BinnedFigure {
+  kind: 'binned';
+  title: string;
+  unit?: string;
+  /** Borders of the bins, ascending; one more than each of `counts` has. */
+  edges: readonly number[];
+  series: readonly { label: string; counts: readonly number[] }[];
+  threshold?: number;
+  /** A logarithmic axis, for edges above 0. */
+  logarithmic?: boolean;
+}
+
 /** A figure of the report. */
-export type Figure = HistogramFigure | CalibrationFigure | BarFigure | ShareFigure;
+export type Figure = HistogramFigure | CalibrationFigure | BarFigure | ShareFigure | BinnedFigure;
 
 /** The log record of a figure. The figure is JSON text in one field. */
 export function figureEvent(figure: Figure): { event: string; title: string; figure: string } {
@@ -104,9 +117,26 @@ function isFigure(value: unknown): value is Figure {
         figure.series.every((name) => typeof name === 'string') &&
         hasValues(figure.rows)
       );
+    case 'binned':
+      return isBinned(figure);
     default:
       return false;
   }
+}
+
+function isBinned({ edges, series, threshold = 0, logarithmic = false }: Record<string, unknown>): boolean {
+  if (!Array.isArray(edges) || edges.length < 2 || edges.length > mostBins || !edges.every(isNumber))
+    return false;
+  const ascends = edges.every((edge, i) => i === 0 || edge > edges[i - 1]);
+  const fits = areObjects(
+    series,
+    ({ label, counts }) =>
+      typeof label === 'string' &&
+      Array.isArray(counts) &&
+      counts.length === edges.length - 1 &&
+      counts.every(isNumber),
+  );
+  return ascends && fits && isNumber(threshold) && typeof logarithmic === 'boolean';
 }
 
 function hasValues(rows: unknown): boolean {

@@ -13,12 +13,22 @@ export interface PageParts {
   /** From top to bottom. */
   sections: readonly (Html | undefined)[];
   data: PageData;
+  /** Leaves out when the page was written, so that the same folder has the same page. */
+  undated?: boolean;
   /** Remembered in the page as JSON, and read back by `rememberedJson`. */
   remembered?: unknown;
 }
 
 /** The whole page as text. Throws ERR_FILE_MISSING where the package is not built. */
-export function htmlPage({ title, subtitle, refreshSeconds, sections, data, remembered }: PageParts): string {
+export function htmlPage({
+  title,
+  subtitle,
+  refreshSeconds,
+  sections,
+  data,
+  undated,
+  remembered,
+}: PageParts): string {
   const { program, style } = pageFiles('report');
   // The hash of our own program: the browser runs no other, and loads nothing.
   const policy = `default-src 'none'; style-src 'unsafe-inline'; script-src ${sourceHash(program)}`;
@@ -40,7 +50,7 @@ export function htmlPage({ title, subtitle, refreshSeconds, sections, data, reme
 <main>
 ${sections}
 </main>
-<footer>Written on ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC. Charts by uPlot (MIT licence).</footer>
+<footer>${undated ? undefined : `Written on ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC. `}Charts by uPlot (MIT licence).</footer>
 <script type="application/json" id="data">${scriptJson(data)}</script>
 <script type="application/json" id="remembered">${scriptJson(remembered ?? null)}</script>
 <script>${new Html(program)}</script>

@@ -6,9 +6,9 @@ import { createHash } from 'node:crypto';
 import { dirname, isAbsolute, join } from 'node:path';
 import { AthanorError } from '../base/errors.ts';
 import { readText } from '../base/files/read-file.ts';
+import { readYamlFile, type YamlNode } from '../base/files/yaml-file.ts';
 import type { FoldingOptions } from './folding.ts';
 import { type ListedPattern, Pattern, PatternError, PatternList } from './pattern.ts';
-import { type PolicyNode, readPolicyFile } from './policy-file.ts';
 import { isWord, type ListedWord, WordList } from './word-list.ts';
 
 /** What is checked: what a user wrote, or what the model answers. */
@@ -122,7 +122,9 @@ class PolicyReader {
   readonly patterns: ListedPattern[] = [];
 
   constructor(readonly file: string) {
-    const root = readPolicyFile(file, (text) => this.hash.update(text));
+    const root = readYamlFile(file, { name: 'a policy', page: 'docs/safety.md' }, (text) =>
+      this.hash.update(text),
+    );
     const fields = root.fields([
       ...['refusal', 'refusal_phrases', 'refusal_classifier', 'check_every', 'accents', 'categories'],
     ]);
@@ -144,7 +146,7 @@ class PolicyReader {
     }
   }
 
-  #addCategory(name: string, node: PolicyNode): void {
+  #addCategory(name: string, node: YamlNode): void {
     const fields = node.fields(['on', 'action', 'words', 'word_files', 'patterns', 'classifier']);
     const before = this.entries.length;
     const [on, action] = [sidesOf(fields.get('on')), actionOf(fields.get('action'))];
@@ -166,7 +168,7 @@ class PolicyReader {
     this.categories.push({ name, on, action, classifier, hasLists });
   }
 
-  #classifier(node: PolicyNode | undefined): PolicyClassifier | undefined {
+  #classifier(node: YamlNode | undefined): PolicyClassifier | undefined {
     if (!node) return undefined;
     const fields = node.fields(['model', 'threshold']);
     const model =
@@ -180,14 +182,14 @@ class PolicyReader {
     return isAbsolute(path) ? path : join(dirname(this.file), path);
   }
 
-  #addWord(node: PolicyNode, text: string, { holds, ...entry }: NewEntry): void {
+  #addWord(node: YamlNode, text: string, { holds, ...entry }: NewEntry): void {
     if (!isWord(text, this.folding)) node.fail(`${JSON.stringify(text)} has no character that is compared`);
     if (this.words.length >= MOST_WORDS) node.fail(`there are over ${MOST_WORDS} words`);
     this.words.push({ text, holds, entry: this.entries.push(entry) - 1 });
   }
 
   /** One word or phrase per line. Lines that begin with # are comments. */
-  #addWordFile(node: PolicyNode, entry: NewEntry): void {
+  #addWordFile(node: YamlNode, entry: NewEntry): void {
     const path = this.#place(node.text());
     const fail = (problem: string) => node.error(`${path}: ${problem}`);
     let text: string;
@@ -205,7 +207,7 @@ class PolicyReader {
     }
   }
 
-  #addPattern(node: PolicyNode, { holds, ...own }: NewEntry): void {
+  #addPattern(node: YamlNode, { holds, ...own }: NewEntry): void {
     if (this.patterns.length >= MOST_PATTERNS) node.fail(`there are over ${MOST_PATTERNS} patterns`);
     const entry = this.entries.push(own) - 1;
     try {
@@ -217,13 +219,13 @@ class PolicyReader {
   }
 }
 
-function sidesOf(node: PolicyNode | undefined): Side[] {
+function sidesOf(node: YamlNode | undefined): Side[] {
   if (!node) return ['prompt', 'response'];
   const sides = node.items().map((item) => item.word(['prompt', 'response']));
   if (sides.length === 0) node.fail('it is empty', 'give prompt, response or both');
   return [...new Set(sides)];
 }
 
-function actionOf(node: PolicyNode | undefined): SafetyAction {
+function actionOf(node: YamlNode | undefined): SafetyAction {
   return node?.word(['refuse', 'flag']) ?? 'refuse';
 }

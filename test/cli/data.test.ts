@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createWriteStream, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { recipeOf } from '../../src/cli/filter-options.ts';
+import { filtersOf } from '../../src/cli/filter-options.ts';
 import { Tokenizer } from '../../src/text/tokenizer.ts';
 import { readmes } from '../data/corpus/corpora.ts';
 import { athanor, cliPath, lastLineJson, temporaryFolder } from '../helpers/cli.ts';
@@ -90,9 +90,9 @@ it('filters documents, and shows what was rejected and why', async () => {
 it('a list of words has its place among the filters, or is behind them', () => {
   const list = { name: 'word-list', rules: { file: 'w.txt' } };
   const options = { wordList: 'w.txt', maskPii: true };
-  expect(recipeOf({ ...options, filters: 'word-list, c4' })).toEqual([list, 'c4', 'pii']);
-  expect(recipeOf({ ...options, filters: 'c4' })).toEqual(['c4', list, 'pii']);
-  expect(recipeOf({ filters: 'word-list', wordList: undefined, maskPii: false })).toEqual(['word-list']);
+  expect(filtersOf({ ...options, filters: 'word-list, c4' })).toEqual([list, 'c4', 'pii']);
+  expect(filtersOf({ ...options, filters: 'c4' })).toEqual(['c4', list, 'pii']);
+  expect(filtersOf({ filters: 'word-list', wordList: undefined, maskPii: false })).toEqual(['word-list']);
 });
 
 it('drops near duplicates and contaminated documents, and says how many', async () => {

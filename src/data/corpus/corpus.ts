@@ -11,6 +11,7 @@ import type { CorpusItem } from '../document.ts';
 import { isPackagedName, packagedDocuments, packagedNames } from '../packaged/packaged.ts';
 import { readJsonl } from './jsonl-documents.ts';
 import { type FileRange, lineRanges } from './line-blocks.ts';
+import { type CorpusSource, renamed } from './source.ts';
 import { readTextFile, textRanges } from './text-documents.ts';
 
 /** How files become documents. */
@@ -36,17 +37,23 @@ const LEAST_PART_BYTES = 1 << 10;
  * folder without usable files and for a file of another kind.
  */
 export async function* readCorpus(
-  sources: readonly string[],
+  sources: readonly (string | CorpusSource)[],
   options: CorpusOptions = {},
 ): AsyncGenerator<CorpusItem> {
-  checkOptions(options);
-  for (const source of sources) {
-    if (isPackagedName(source)) {
-      for await (const document of packagedDocuments(source)) yield { document };
-      continue;
-    }
-    for (const file of filesOf(source)) yield* readFileOf(source, file, options);
+  for (const given of sources) {
+    const { path, name, ...own } = typeof given === 'string' ? { path: given } : given;
+    const all = { ...options, ...own };
+    checkOptions(all);
+    yield* renamed(readSource(path, all), name);
   }
+}
+
+async function* readSource(source: string, options: CorpusOptions): AsyncGenerator<CorpusItem> {
+  if (isPackagedName(source)) {
+    for await (const document of packagedDocuments(source)) yield { document };
+    return;
+  }
+  for (const file of filesOf(source)) yield* readFileOf(source, file, options);
 }
 
 function checkOptions({ partBytes = PART_BYTES, separator }: CorpusOptions): void {

@@ -113,8 +113,9 @@ export function c4ParagraphFilter(settings: RuleSettings): TextFilter {
     name: 'c4-paragraphs',
     version: C4_VERSION,
     rules,
-    apply({ text }) {
+    apply({ text }, note) {
       const value = text.split('\n').filter((line) => codePoints(line) >= length).length;
+      note?.('min-paragraphs', least, value, value >= least);
       return value < least ? { rule: 'min-paragraphs', value, threshold: least } : text;
     },
   };

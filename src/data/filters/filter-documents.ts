@@ -1,6 +1,7 @@
 /** Documents through filters, one at a time or as a stream. */
 import type { Document } from '../document.ts';
-import type { Rejection, RuleSetting, TextFilter } from './filter.ts';
+import type { NoteMeasure, Rejection, RuleSetting, TextFilter } from './filter.ts';
+import { addMeasure, type MeasureCounts, measureCounts } from './measures.ts';
 import { createFilters, type FilterSpec } from './presets.ts';
 import { TextMeasures } from './text-measures.ts';
 import { WordTable } from './words/word-table.ts';
@@ -34,10 +35,19 @@ export class FilterChain {
   /** What each filter did so far. */
   readonly funnel: readonly FunnelStep[];
   readonly #filters: readonly TextFilter[];
+  /** By filter and rule. */
+  readonly #measures: readonly Map<string, MeasureCounts>[];
+  readonly #notes: readonly NoteMeasure[];
   readonly #table = new WordTable();
 
   private constructor(filters: readonly TextFilter[]) {
     this.#filters = filters;
+    this.#measures = filters.map(() => new Map<string, MeasureCounts>());
+    this.#notes = filters.map(({ name }, i) => (rule, threshold, value, isKept) => {
+      const counts = this.#measures[i]!.get(rule) ?? measureCounts(`${name}.${rule}`, threshold);
+      this.#measures[i]!.set(rule, counts);
+      addMeasure(counts, value, isKept);
+    });
     this.funnel = filters.map(({ name, version, rules }) => ({
       filter: name,
       version,
@@ -55,11 +65,22 @@ export class FilterChain {
     return new FilterChain(await createFilters(recipe));
   }
 
+  /** Histograms of the measures so far, by rule in the order of the filters. */
+  get measures(): MeasureCounts[] {
+    return this.#measures.flatMap((rules) => [...rules.values()]);
+  }
+
+  /** Frees what the filters hold, such as the model of a classifier. */
+  close(): void {
+    for (const filter of this.#filters) filter.close?.();
+  }
+
   /** Begins to count from zero. */
   reset(): void {
     for (const step of this.funnel) {
       Object.assign(step, { documents_in: 0, documents_out: 0, bytes_in: 0, bytes_out: 0, rejected: {} });
     }
+    for (const rules of this.#measures) rules.clear();
   }
 
   /**
@@ -87,7 +108,7 @@ export class FilterChain {
       const step = this.funnel[i]!;
       step.documents_in += 1;
       step.bytes_in += bytes;
-      const result = filter.apply(measures);
+      const result = filter.apply(measures, this.#notes[i]);
       if (typeof result !== 'string') {
         step.rejected[result.rule] = (step.rejected[result.rule] ?? 0) + 1;
         return { rejected: document, rejection: { filter: filter.name, ...result } };
@@ -108,7 +129,12 @@ export class FilterChain {
  * faster; the results are the same. Throws as FilterChain.create does.
  */
 export async function filterDocument(document: Document, recipe: FilterRecipe): Promise<FilterResult> {
-  return (await FilterChain.create(recipe)).apply(document);
+  const chain = await FilterChain.create(recipe);
+  try {
+    return chain.apply(document);
+  } finally {
+    chain.close();
+  }
 }
 
 /**
@@ -120,5 +146,10 @@ export async function* filterDocuments(
   filters: FilterRecipe | FilterChain,
 ): AsyncGenerator<FilterResult> {
   const chain = filters instanceof FilterChain ? filters : await FilterChain.create(filters);
-  for await (const document of documents) yield chain.apply(document);
+  try {
+    for await (const document of documents) yield chain.apply(document);
+  } finally {
+    // A chain that was given is its owner's.
+    if (chain !== filters) chain.close();
+  }
 }

@@ -19,6 +19,9 @@ export interface Rejection {
 export type RuleSetting = number | boolean | string;
 export type RuleSettings = Readonly<Record<string, RuleSetting>>;
 
+/** Hears of a measure that a rule compared with its threshold, and whether the text passed. */
+export type NoteMeasure = (rule: string, threshold: number, value: number, isKept: boolean) => void;
+
 /** A filter with its settings. It has no state: a document's result depends on its text alone. */
 export interface TextFilter {
   readonly name: string;
@@ -27,9 +30,11 @@ export interface TextFilter {
   /** The rules that are on, with their thresholds, in the order in which they are applied. */
   readonly rules: Readonly<Record<string, RuleSetting>>;
   /** The text that is kept, which an editing filter changes, or why the document is rejected. */
-  apply(measures: TextMeasures): string | Omit<Rejection, 'filter'>;
+  apply(measures: TextMeasures, note?: NoteMeasure): string | Omit<Rejection, 'filter'>;
   /** The value of each rule, where all are numbers that do not depend on settings. */
   measure?(measures: TextMeasures): Record<string, number>;
+  /** Frees what it holds: the model of a classifier. */
+  close?(): void;
 }
 
 /** A rule rejects a text whose measure is below its threshold (min) or above it (max). */
@@ -81,10 +86,12 @@ export function ruleFilter(name: string, version: string, rules: Rules, settings
     version,
     rules: Object.fromEntries(active.map(({ rule, threshold }) => [rule, threshold])),
     measure: (measures) => Object.fromEntries(active.map(({ rule, measure }) => [rule, measure(measures)])),
-    apply(measures) {
+    apply(measures, note) {
       for (const { rule, bound, measure, threshold } of active) {
         const value = measure(measures);
-        if (bound === 'min' ? value < threshold : value > threshold) return { rule, value, threshold };
+        const isKept = bound === 'min' ? !(value < threshold) : !(value > threshold);
+        note?.(rule, threshold, value, isKept);
+        if (!isKept) return { rule, value, threshold };
       }
       return measures.text;
     },

@@ -28,7 +28,7 @@ export function languageFilter(settings: RuleSettings): TextFilter {
     name: 'language',
     version: LANGUAGE_VERSION,
     rules,
-    apply({ text }) {
+    apply({ text }, note) {
       const scores = languageScores(text);
       const ranking = Object.entries(scores).sort(([, a], [, b]) => b - a);
       const own = Math.max(0, ...wanted.map((language) => scores[language] ?? 0));
@@ -38,10 +38,9 @@ export function languageFilter(settings: RuleSettings): TextFilter {
         return { rule: 'best', value: own, threshold: score, ...found };
       }
       const least = rules['min-score'];
-      if (typeof least === 'number' && own < least) {
-        return { rule: 'min-score', value: own, threshold: least, ...found };
-      }
-      return text;
+      if (typeof least !== 'number') return text;
+      note?.('min-score', least, own, own >= least);
+      return own < least ? { rule: 'min-score', value: own, threshold: least, ...found } : text;
     },
   };
 }

@@ -48,6 +48,7 @@ export const filterNames = [
   'language',
   'length',
   'word-list',
+  'classifier',
   'pii',
 ] as const;
 /** A name of a filter. */
@@ -65,6 +66,7 @@ const presets: Readonly<Record<FilterName, Make>> = {
   language: async (settings: RuleSettings) => (await import('./language.ts')).languageFilter(settings),
   length: rules('length'),
   'word-list': wordListFilter,
+  classifier: async (settings: RuleSettings) => (await import('./classifier.ts')).classifierFilter(settings),
   pii: personalDataFilter,
 };
 
@@ -87,12 +89,17 @@ const recipes: Readonly<Record<string, readonly FilterSpec[]>> = {
 };
 export const recipeNames = Object.keys(recipes);
 
+/** Settings that may be written without their names, in this order: `classifier:FOLDER:0.5`. */
+const unnamed: Readonly<Partial<Record<FilterName, readonly string[]>>> = {
+  classifier: ['folder', 'threshold'],
+};
+
 /**
  * The filters of a recipe. Throws ERR_OPTION for an unknown name or setting, and the errors of
  * reading a word list.
  */
 export async function createFilters(recipe: readonly (string | FilterSpec)[]): Promise<TextFilter[]> {
-  const specs = recipe.flatMap((entry) => (typeof entry === 'string' ? parseEntry(entry) : [entry]));
+  const specs = recipe.flatMap((entry) => (typeof entry === 'string' ? specsOf(entry) : [entry]));
   const filters: TextFilter[] = [];
   for (const { name, rules: settings, ...others } of specs) {
     if (!isFilterName(name)) throw unknownName(String(name));
@@ -106,11 +113,20 @@ export async function createFilters(recipe: readonly (string | FilterSpec)[]): P
   return filters;
 }
 
-function parseEntry(entry: string): readonly FilterSpec[] {
+/**
+ * The filters of an entry of a list: `c4`, `c4:min-sentences=3`, or the name of a recipe. Throws
+ * ERR_OPTION.
+ */
+export function specsOf(entry: string): readonly FilterSpec[] {
   const [name = '', ...settings] = entry.split(':');
   if (settings.length === 0 && recipes[name]) return recipes[name];
   if (!isFilterName(name)) throw unknownName(name);
-  return [{ name, rules: Object.fromEntries(settings.map((text) => parseSetting(name, text))) }];
+  const order = unnamed[name] ?? [];
+  const named = settings.map((text, i) => (text.includes('=') || !order[i] ? text : `${order[i]}=${text}`));
+  const rules = named.length > 0 && {
+    rules: Object.fromEntries(named.map((text) => parseSetting(name, text))),
+  };
+  return [{ name, ...rules }];
 }
 
 function parseSetting(filter: string, text: string): [string, number | boolean | string] {

@@ -34,8 +34,9 @@ export function wordListFilter(settings: RuleSettings): TextFilter {
     name: 'word-list',
     version: WORD_LIST_VERSION,
     rules,
-    apply({ text }) {
+    apply({ text }, note) {
       const { hits, first } = list.find(text);
+      note?.('max-hits', threshold, hits, hits <= threshold);
       if (first === undefined || hits <= threshold) return text;
       return { rule: 'max-hits', value: hits, threshold, found: first };
     },

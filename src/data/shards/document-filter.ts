@@ -4,6 +4,7 @@
  */
 
 import { AthanorError } from '../../base/errors.ts';
+import { type CorpusSource, pathOf } from '../corpus/source.ts';
 import { type Dropped, describeDropped } from '../document.ts';
 import type { DedupPass } from './deduplication.ts';
 import type { FilteredDocument, FilteredItem } from './filtered-corpus.ts';
@@ -12,8 +13,8 @@ import { type PlacedDocument, Splitter } from './splitter.ts';
 
 /** What decides which documents stay, and where. */
 export interface ChoiceOptions {
-  /** Files, folders and packaged names, for messages. */
-  sources: readonly string[];
+  /** Files, folders and packaged names, some with options of their own. */
+  sources: readonly (string | CorpusSource)[];
   /**
    * Share of the documents for validation, which a hash of their text chooses. At least 0, below 1.
    */
@@ -97,7 +98,7 @@ export class DocumentFilter {
       : '';
     return new AthanorError(
       'ERR_ARGUMENT',
-      `no usable document in ${this.#options.sources.join(', ')}${why}`,
+      `no usable document in ${this.#options.sources.map(pathOf).join(', ')}${why}`,
       this.dropped.missing_field ? 'name the field that holds the text with `textKey`' : 'name other text',
     );
   }

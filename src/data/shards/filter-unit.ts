@@ -3,6 +3,7 @@
  *
  * - `items`: a line per document that stays or item that was dropped, in their order;
  * - `texts`: the texts of the documents, end to end;
+ * - `unedited`: the texts before filters edited them, where decontamination reads these;
  * - `rejected`: a line per document that a filter rejected, behind the name of the rule.
  */
 import { createHash } from 'node:crypto';
@@ -15,14 +16,26 @@ import { filtered } from './filtering.ts';
 import type { DoneRecord, PartialFolder } from './partial-folder.ts';
 import { PieceWriter } from './piece-files.ts';
 import { readUnit, type WorkUnit } from './plan.ts';
+import { addRead, type CorpusStatistics, newStatistics } from './statistics.ts';
 
 /** What is done to a unit. All of it can be sent to a thread. */
 export interface UnitReading extends CorpusOptions {
   onBadLine: 'skip' | 'fail';
+  /** Whether texts are kept as they were before filters edited them. */
+  keepsUnedited?: boolean;
 }
 
 /** A line of `items`. */
-export type UnitItem = { dropped: Dropped } | { id: string; source: string; bytes: number; sha256: string };
+export type UnitItem = { dropped: Dropped } | UnitDocument;
+
+interface UnitDocument {
+  id: string;
+  source: string;
+  bytes: number;
+  sha256: string;
+  /** Bytes of its text in `unedited`. */
+  unedited?: number;
+}
 
 /** What is known of a unit that was filtered. */
 export type UnitSummary = {
@@ -35,6 +48,7 @@ export type UnitSummary = {
   /** Lines and files that could not be used. */
   bad: number;
   funnel: FunnelStep[];
+  statistics: CorpusStatistics;
 };
 
 /**
@@ -49,11 +63,11 @@ export async function filterUnit(
   chain: FilterChain,
   onItem: (bytes: number) => Promise<void> | undefined = () => undefined,
 ): Promise<UnitSummary> {
-  const endings = ['items', 'texts', 'rejected'] as const;
-  const [items, texts, rejected] = endings.map(
-    (ending) => new PieceWriter(folder.file(index, 'filtered', ending)),
-  ) as [PieceWriter, PieceWriter, PieceWriter];
-  const summary: UnitSummary = { documents: 0, bytes: 0, kept: 0, kept_bytes: 0, bad: 0, funnel: [] };
+  const writer = (ending: string) => new PieceWriter(folder.file(index, 'filtered', ending));
+  const [items, texts, rejected] = [writer('items'), writer('texts'), writer('rejected')];
+  const unedited = writer('unedited');
+  const counts = { documents: 0, bytes: 0, kept: 0, kept_bytes: 0, bad: 0 };
+  const summary: UnitSummary = { ...counts, funnel: [], statistics: newStatistics() };
   chain.reset();
   const reject = (rule: string, row: object) => rejected.write(`${rule}\t${JSON.stringify(row)}\n`);
   try {
@@ -63,27 +77,40 @@ export async function filterUnit(
         if (reading.onBadLine === 'fail') throw badLine(rest.dropped);
         summary.bad += 1;
       }
-      summary.kept_bytes += add(rest, items, texts);
+      summary.kept_bytes += add(rest, { items, texts, unedited }, reading);
       const bytes = 'document' in item ? Buffer.byteLength(item.document.text) : 0;
       summary.bytes += bytes;
-      if ('document' in item) summary.documents += 1;
+      if ('document' in item) {
+        summary.documents += 1;
+        addRead(summary.statistics, item.document.source, 1, bytes);
+      }
       if ('document' in rest) summary.kept += 1;
       const pause = onItem(bytes);
       if (pause) await pause;
     }
     summary.funnel = structuredClone([...chain.funnel]);
-    const files = { items: items.finish(), texts: texts.finish(), rejected: rejected.finish() };
+    summary.statistics.measures = chain.measures;
+    const files = {
+      items: items.finish(),
+      texts: texts.finish(),
+      rejected: rejected.finish(),
+      unedited: unedited.finish(),
+    };
     folder.writeRecord(index, 'filtered', { files, summary: summary as JsonObject });
     return summary;
   } finally {
-    for (const writer of [items, texts, rejected]) writer.abandon();
+    for (const file of [items, texts, rejected, unedited]) file.abandon();
   }
 }
 
 export const summaryOf = (record: DoneRecord) => record.summary as UnitSummary;
 
 /** Returns the bytes of text that stay. */
-function add(item: CorpusItem, items: PieceWriter, texts: PieceWriter): number {
+function add(
+  item: CorpusItem,
+  { items, texts, unedited }: Readonly<Record<'items' | 'texts' | 'unedited', PieceWriter>>,
+  { keepsUnedited = false }: UnitReading,
+): number {
   if ('dropped' in item) {
     items.write(`${JSON.stringify(item satisfies UnitItem)}\n`);
     return 0;
@@ -92,7 +119,12 @@ function add(item: CorpusItem, items: PieceWriter, texts: PieceWriter): number {
   const bytes = Buffer.from(text);
   texts.write(bytes);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
-  const row: UnitItem = { id, source, bytes: bytes.length, sha256 };
+  const row: UnitDocument = { id, source, bytes: bytes.length, sha256 };
+  if (keepsUnedited && item.unedited !== undefined) {
+    const before = Buffer.from(item.unedited);
+    unedited.write(before);
+    row.unedited = before.length;
+  }
   items.write(`${JSON.stringify(row)}\n`);
   return bytes.length;
 }

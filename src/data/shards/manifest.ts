@@ -6,6 +6,7 @@ import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { isRecord } from '../corpus/json-lines.ts';
 import type { FunnelStep } from '../filters/filter-documents.ts';
 import type { DecontaminationReport, DedupReport } from './deduplication.ts';
+import { isMix, type Mix } from './mix.ts';
 import type { ShardEntry } from './shard-writer.ts';
 
 export const MANIFEST = 'manifest.json';
@@ -55,6 +56,8 @@ export interface Manifest {
   dropped: Record<string, number>;
   /** What each filter did. Absent without filters. */
   funnel?: FunnelStep[];
+  /** In which proportions training reads the sources. Absent: as much as there is of each. */
+  mix?: Mix;
   /** What was removed as a repetition. Absent in folders of version 1. */
   dedup?: DedupReport;
   /** What was found of evaluation sets. Absent without any. */
@@ -128,6 +131,7 @@ function check(value: unknown, path: string): asserts value is Manifest {
     throw damaged(path, 'dropped is not a table of counts');
   if (m.funnel !== undefined && !(Array.isArray(m.funnel) && m.funnel.every(isFunnelStep)))
     throw damaged(path, 'funnel is not a list of filters with counts');
+  if (m.mix !== undefined && !isMix(m.mix)) throw damaged(path, 'mix is not a mix of sources');
   for (const split of splits) {
     const s = m.splits?.[split];
     if (!s || !Array.isArray(s.shards)) throw damaged(path, `splits.${split} is missing`);

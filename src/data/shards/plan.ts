@@ -5,12 +5,21 @@
 import { AthanorError } from '../../base/errors.ts';
 import { type CorpusOptions, fileRanges, filesOf, readCorpus, readFileOf } from '../corpus/corpus.ts';
 import type { FileRange } from '../corpus/line-blocks.ts';
+import { type CorpusSource, renamed } from '../corpus/source.ts';
 import type { CorpusItem } from '../document.ts';
 import { isPackagedName, packagesOf, partsOf } from '../packaged/packaged.ts';
 import { digestOf, type Input } from './inputs.ts';
 
 /** A source that is no list of files, a file, or a range of one. */
-export type UnitPart = { source: string; file?: string; range?: FileRange };
+export type UnitPart = {
+  source: string;
+  file?: string;
+  range?: FileRange;
+  /** The name that its documents are counted under, where that is not the source. */
+  name?: string | undefined;
+  /** Options of this source alone. */
+  own?: CorpusOptions;
+};
 
 /** Parts of the inputs that are read, filtered and encoded at once, in the order of the corpus. */
 export type WorkUnit = {
@@ -32,7 +41,7 @@ const LEAST_FILE_BYTES = 8 << 10;
 const EXPANSION = 4;
 
 export interface PlanOptions extends CorpusOptions {
-  sources: readonly string[];
+  sources: readonly (string | CorpusSource)[];
   unitBytes?: number | undefined;
   signal?: AbortSignal | undefined;
   /** Called with the bytes of input so far. */
@@ -46,16 +55,18 @@ export interface PlanOptions extends CorpusOptions {
 export async function planUnits(options: PlanOptions): Promise<Plan> {
   const inputs: Input[] = [];
   const units = new UnitList(options.unitBytes ?? UNIT_BYTES);
-  for (const source of options.sources) {
+  for (const given of options.sources) {
+    const { path: source, name, ...own } = typeof given === 'string' ? { path: given } : given;
+    const part = { source, ...(name !== undefined && { name }), ...(Object.keys(own).length > 0 && { own }) };
     if (isPackagedName(source)) {
       inputs.push(...packagesOf(source).map((row) => ({ source, ...row })));
-      for (const part of partsOf(source)) units.addAlone({ source: part });
+      for (const one of partsOf(source)) units.addAlone({ ...part, source: one });
       continue;
     }
     for (const file of filesOf(source)) {
       const digest = await digestOf(file, options.signal);
       inputs.push({ source, file, ...digest });
-      await addFile(units, source, file, digest.bytes, options);
+      await addFile(units, { ...part, file }, digest.bytes, options);
       options.onBytes?.(digest.bytes ?? 0);
     }
   }
@@ -64,17 +75,19 @@ export async function planUnits(options: PlanOptions): Promise<Plan> {
 
 async function addFile(
   units: UnitList,
-  source: string,
-  file: string,
+  part: UnitPart & { file: string },
   bytes: number | null,
   options: PlanOptions,
 ): Promise<void> {
   if (options.signal?.aborted) throw interrupted();
   // A pipe has no size, and can be read once only.
-  if (bytes === null) return units.addAlone({ source, file });
-  const ranges = bytes > units.leastBytes ? await fileRanges(file, options, units.leastBytes) : undefined;
-  if (ranges === undefined || ranges.length === 1) units.add({ source, file }, bytes);
-  else for (const range of ranges) units.add({ source, file, range }, range.end - range.start);
+  if (bytes === null) return units.addAlone(part);
+  const ranges =
+    bytes > units.leastBytes
+      ? await fileRanges(part.file, { ...options, ...part.own }, units.leastBytes)
+      : undefined;
+  if (ranges === undefined || ranges.length === 1) units.add(part, bytes);
+  else for (const range of ranges) units.add({ ...part, range }, range.end - range.start);
 }
 
 export function interrupted(): AthanorError {
@@ -123,8 +136,9 @@ class UnitList {
 
 /** The documents of a unit. Throws the errors of reading. */
 export async function* readUnit(unit: WorkUnit, options: CorpusOptions): AsyncGenerator<CorpusItem> {
-  for (const { source, file, range } of unit.parts) {
-    if (file === undefined) yield* readCorpus([source], options);
-    else yield* readFileOf(source, file, options, range);
+  for (const { source, file, range, name, own } of unit.parts) {
+    const all = { ...options, ...own };
+    const items = file === undefined ? readCorpus([source], all) : readFileOf(source, file, all, range);
+    yield* renamed(items, name);
   }
 }

@@ -8,12 +8,13 @@ import { replaceFile } from '../../base/files/replace-file.ts';
 import { packageVersion } from '../../base/package-version.ts';
 import type { Ranks } from '../../comm/communicator.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
+import { sourceNames } from '../corpus/source.ts';
 import type { FunnelStep } from '../filters/filter-documents.ts';
-import { isPackagedName, partsOf } from '../packaged/packaged.ts';
 import { assemble } from './assemble.ts';
+import { RECIPE, recipeText } from './corpus-recipe.ts';
 import { type Decisions, decide, readDecisions } from './decide.ts';
 import { decidedTexts, encodeUnit, separatorOf, widthOf } from './encode-unit.ts';
-import { addFunnels, summaryOf } from './filter-unit.ts';
+import { addFunnels, summaryOf, type UnitSummary } from './filter-unit.ts';
 import { writeInputs } from './inputs.ts';
 import { MANIFEST, type Manifest, readManifest } from './manifest.ts';
 import type { PartialFolder, ResultKind } from './partial-folder.ts';
@@ -22,6 +23,7 @@ import { interrupted, type WorkUnit } from './plan.ts';
 import { continuePlan, isPublished, joinPlan, type KnownPlan } from './plan-folder.ts';
 import type { PrepareOptions, PreparePhase, PrepareProgress } from './prepare.ts';
 import { RankMeeting } from './rank-meeting.ts';
+import { addStatistics, type CorpusStatistics, newStatistics, writeStatistics } from './statistics.ts';
 import { filterUnits } from './unit-threads.ts';
 
 const SHARD_TOKENS = 100_000_000;
@@ -169,8 +171,7 @@ export class PrepareJob {
   async #decide({ units }: KnownPlan): Promise<Decisions> {
     const known = readDecisions(this.#folder, units.length);
     if (known) return known;
-    const summaries = units.map((_, index) => summaryOf(this.#folder.record(index, 'filtered')!));
-    const total = summaries.reduce((sum, { kept_bytes }) => sum + kept_bytes, 0);
+    const total = units.reduce((sum, _, index) => sum + this.#summary(index).kept_bytes, 0);
     for (const index of units.keys()) this.#folder.forget(index, 'encoded');
     return decide(this.#folder, units.length, {
       ...this.#options,
@@ -241,8 +242,9 @@ export class PrepareJob {
       },
     });
     tokenizer.save(result);
-    const funnels = units.map((_, index) => summaryOf(this.#folder.record(index, 'filtered')!).funnel);
-    const funnel = addFunnels(funnels);
+    const { funnel, statistics } = this.#sums(units.length);
+    writeStatistics(result, statistics);
+    replaceFile(join(result, RECIPE), recipeText(this.#options));
     const manifest: Manifest = {
       format: 'athanor-tokens',
       version: 2,
@@ -257,12 +259,29 @@ export class PrepareJob {
       dropped: decisions.dropped,
       ...(funnel.length > 0 && { funnel }),
       dedup: decisions.dedup,
+      ...(this.#options.mix && { mix: this.#options.mix }),
       ...(decisions.decontamination && { decontamination: decisions.decontamination }),
     };
     replaceFile(join(result, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
     publish(result, out);
     this.#folder.remove();
     return manifest;
+  }
+
+  #summary(unit: number): UnitSummary {
+    return summaryOf(this.#folder.record(unit, 'filtered')!);
+  }
+
+  /** What the filters did to all units. There may be too many for the memory. */
+  #sums(units: number): { funnel: FunnelStep[]; statistics: CorpusStatistics } {
+    let funnel: FunnelStep[] = [];
+    const statistics = newStatistics();
+    for (let unit = 0; unit < units; unit++) {
+      const summary = this.#summary(unit);
+      funnel = unit === 0 ? summary.funnel : addFunnels([funnel, summary.funnel]);
+      addStatistics(statistics, summary.statistics);
+    }
+    return { funnel, statistics };
   }
 
   #begin(phase: PreparePhase, total: number): void {
@@ -299,12 +318,4 @@ function publish(result: string, out: string): void {
   if (existsSync(out)) throw new AthanorError('ERR_ARGUMENT', `${out} exists already`, 'delete it');
   renameSync(result, out);
   syncFolder(dirname(out));
-}
-
-/** The names of sources that documents may have, in the order of reading. */
-function sourceNames(sources: readonly string[]): string[] {
-  const names = sources.flatMap((source): readonly string[] =>
-    isPackagedName(source) ? partsOf(source) : [source],
-  );
-  return [...new Set(names)];
 }

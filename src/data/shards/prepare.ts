@@ -12,6 +12,7 @@ import { native } from '../../native/addon.ts';
 import { FolderLock } from '../../native/folder-lock.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
 import { type CorpusOptions, checkSource } from '../corpus/corpus.ts';
+import { pathOf, sourceNames } from '../corpus/source.ts';
 import { FilterChain, type FilterRecipe, type FunnelStep } from '../filters/filter-documents.ts';
 import {
   checkDedup,
@@ -23,6 +24,7 @@ import type { ChoiceOptions } from './document-filter.ts';
 import { separatorOf } from './encode-unit.ts';
 import { rejectedByRule } from './filtering.ts';
 import type { Manifest } from './manifest.ts';
+import { checkMixSources, type Mix } from './mix.ts';
 import { PartialFolder } from './partial-folder.ts';
 import { PrepareJob } from './prepare-job.ts';
 
@@ -36,6 +38,8 @@ export interface PrepareOptions extends CorpusOptions, ChoiceOptions, DedupOptio
   tokenizer?: Tokenizer | string | undefined;
   /** Filters in their order, by name or with settings. Default: none. */
   filters?: FilterRecipe | undefined;
+  /** In which proportions training reads the sources. Default: as much as there is of each. */
+  mix?: Mix | undefined;
   /** Vocabulary size of a tokenizer that is trained here. */
   vocabSize: number;
   /** Ids after which a shard is complete. Default 100 million, a file of 200 MB. */
@@ -126,7 +130,8 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
   const { out, ranks = { rank: 0, size: 1 } } = options;
   checkOptions(options, ranks);
   // A mistake in the last source must not show after hours on the first.
-  for (const source of options.sources) checkSource(source, out);
+  for (const source of options.sources) checkSource(pathOf(source), out);
+  if (options.mix) checkMixSources(options.mix, sourceNames(options.sources));
   const filters = await FilterChain.create(options.filters ?? []);
   checkDedup(options);
   const tokenizer = givenTokenizer(options);
@@ -144,6 +149,7 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
     const manifest = await job.run();
     return { ...reportOf(out, manifest), seconds: seconds() };
   } finally {
+    filters.close();
     lock?.release();
   }
 }

@@ -1,5 +1,6 @@
 /** The options of `data prepare` that decide the bytes of the folder. */
 import type { JsonObject } from '../../base/json.ts';
+import type { CorpusSource } from '../corpus/source.ts';
 import type { FunnelStep } from '../filters/filter-documents.ts';
 import type { PrepareOptions } from './prepare.ts';
 
@@ -31,7 +32,7 @@ export function recipeOf(
   };
   const given = Object.entries(optional).filter(([, value]) => value !== undefined);
   return {
-    sources: [...options.sources],
+    sources: options.sources.map((source) => (typeof source === 'string' ? source : withoutGaps(source))),
     textKey,
     minChars,
     validationSplit,
@@ -40,4 +41,9 @@ export function recipeOf(
     ...(tokenizer === undefined ? { vocabSize: options.vocabSize } : { tokenizer }),
     ...(Object.fromEntries(given) as JsonObject),
   };
+}
+
+function withoutGaps(source: CorpusSource): JsonObject {
+  const given = Object.entries(source).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given) as JsonObject;
 }

@@ -12,7 +12,7 @@ import { type Ranks, selfCommunicator } from '../../comm/communicator.ts';
 import { Permutation } from '../permutation.ts';
 import type { PackedTokens } from '../token-batch.ts';
 import type { Split } from './manifest.ts';
-import type { TokenDataset } from './token-dataset.ts';
+import type { TokenRow } from './source-row.ts';
 
 /** How a split becomes batches. */
 export interface TokenLoaderOptions {
@@ -59,7 +59,7 @@ const SHIFT_STREAM = 0x5f;
 
 /** Gives the batches of this rank, epoch after epoch. */
 export class TokenLoader {
-  readonly #dataset: TokenDataset;
+  readonly #dataset: TokenRow;
   readonly #options: Required<TokenLoaderOptions>;
   readonly #windows: number;
   #cursor = 0;
@@ -68,7 +68,7 @@ export class TokenLoader {
   /**
    * Throws ERR_ARGUMENT for an option out of range, and when the split holds no complete window.
    */
-  constructor(dataset: TokenDataset, options: TokenLoaderOptions) {
+  constructor(dataset: TokenRow, options: TokenLoaderOptions) {
     this.#dataset = dataset;
     const defaults = {
       split: 'train',
@@ -108,7 +108,7 @@ export class TokenLoader {
     const { batchSize, context, communicator } = this.#options;
     const { rank, size } = communicator;
     const cursor = this.#cursor;
-    const rows = Array.from({ length: batchSize }, (_, i) => this.#window(cursor + rank + i * size));
+    const rows = Array.from({ length: batchSize }, (_, i) => this.window(cursor + rank + i * size));
     this.#cursor += batchSize * size;
     const separator = this.#options.documentMask ? this.#dataset.manifest.eos_id : undefined;
     return { ...packRows(rows, batchSize * context, separator), cursor };
@@ -145,8 +145,8 @@ export class TokenLoader {
     this.#cursor = saved.cursor;
   }
 
-  /** The context + 1 ids of the window at a place in the global order. */
-  #window(place: number): Int32Array {
+  /** The ids of the window at a place in the global order, `[context + 1]`. */
+  window(place: number): Int32Array {
     const { context, split } = this.#options;
     const { shift, permutation } = this.#orderOf(Math.floor(place / this.#windows));
     const within = place % this.#windows;

@@ -1,5 +1,13 @@
 /** Drawings of distributions in the page itself. They do not move, so they need no script. */
-import type { BarFigure, CalibrationFigure, Figure, HistogramFigure, ShareFigure } from '../figures.ts';
+import type {
+  BarFigure,
+  BinnedFigure,
+  CalibrationFigure,
+  Figure,
+  HistogramFigure,
+  ShareFigure,
+} from '../figures.ts';
+import { exactCount, formatCount } from '../format.ts';
 import { type Html, html } from '../html.ts';
 import { areaPath, binned, type Frame, frameOf, ticksOf } from './plane.ts';
 import type { Section } from './section.ts';
@@ -16,7 +24,8 @@ export const figures: Section = ({ figures: all }) =>
 <div class="charts">${all.map(drawn)}</div>
 </section>`;
 
-function drawn(figure: Figure): Html {
+/** A figure with its title. */
+export function drawn(figure: Figure): Html {
   const unit = 'unit' in figure ? figure.unit : undefined;
   return html`<figure>
 <figcaption>${figure.title}${unit ? html` <small>${unit}</small>` : undefined}</figcaption>
@@ -34,6 +43,8 @@ function drawing(figure: Figure): Html {
       return bars(figure);
     case 'shares':
       return shares(figure);
+    case 'binned':
+      return binnedCounts(figure);
   }
 }
 
@@ -106,6 +117,43 @@ function shares({ series, rows }: ShareFigure): Html {
   };
   const items = rows.map(({ label, values }) => html`<div><dt>${label}</dt>${values.map(bar)}</div>`);
   return html`<p class="keys">${series.map(key)}</p><dl class="bars">${items}</dl>`;
+}
+
+/** Counts of each series on top of the one before, over the bins that have any, and the limit. */
+function binnedCounts({ title, edges: all, series, threshold, logarithmic = false }: BinnedFigure): Html {
+  const place = (value: number) => (logarithmic ? Math.log2(value) : value);
+  const total = all.slice(1).map((_, i) => series.reduce((sum, { counts }) => sum + counts[i]!, 0));
+  const isShown = total.map(
+    (count, i) => count > 0 || (threshold !== undefined && threshold >= all[i]! && threshold <= all[i + 1]!),
+  );
+  const [first, last] = [Math.max(0, isShown.indexOf(true)), isShown.lastIndexOf(true)];
+  const edges = all.slice(first, last + 2).map(place);
+  const frame = frameOf([edges[0] ?? 0, edges.at(-1) ?? 1], [0, Math.max(1, ...total)]);
+  let below = total.slice(first, last + 1).map(() => 0);
+  const layers = series.map(({ counts }, i) => {
+    below = below.map((height, bin) => height + counts[first + bin]!);
+    return { path: areaPath(frame, edges, below), color: colorAt(i) };
+  });
+  // The highest layer is drawn first, behind the others.
+  const areas = layers
+    .reverse()
+    .map(({ path, color }) => html`<path d="${path}" fill="${color}" stroke="${color}"/>`);
+  const { x, y, range } = frame;
+  const limit =
+    threshold === undefined
+      ? undefined
+      : html`<line x1="${x(place(threshold))}" x2="${x(place(threshold))}" y1="${y(range[0])}" y2="${y(range[1])}" stroke="var(--ink)" stroke-dasharray="4 3"/>`;
+  const sums = series.map(({ counts }) => counts.reduce((sum, count) => sum + count, 0));
+  const keys = series.map(({ label }, i) => key(`${label} (${exactCount(sums[i]!)})`, i));
+  const described = series.map(({ label }, i) => `${label}: ${sums[i]}`);
+  const limitText = threshold === undefined ? '' : `; threshold ${threshold}`;
+  const along = (value: number) => formatShort(logarithmic ? 2 ** value : value);
+  return html`<p class="keys">${keys}</p>${plot(frame, `${title}. ${described.join('; ')}${limitText}`, [...areas, ...(limit ? [limit] : [])], formatShort, along)}`;
+}
+
+/** A tick of an axis: at most three digits. */
+function formatShort(value: number): string {
+  return Math.abs(value) >= 1000 ? formatCount(value) : String(Number(value.toPrecision(3)));
 }
 
 function key(label: string, i: number): Html {

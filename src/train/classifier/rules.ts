@@ -7,5 +7,6 @@ export const classifierRules: SettingRules<ClassifierSettings> = {
   ...epochRules,
   model: place('any-model'),
   category: fixed('it decides what the labels are', text),
+  minScore: fixed('it decides what the labels are', real()),
   falsePositiveRate: free(real({ min: 0, max: 1 })),
 };

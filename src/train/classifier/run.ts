@@ -19,6 +19,7 @@ import { stageLearningRate } from '../loop/learning-rate.ts';
 import {
   type PreparedStage,
   type RunHooks,
+  type RunStart,
   runStage,
   type StageContext,
   type StageResult,
@@ -46,13 +47,20 @@ export function classifier(options: ClassifierOptions, hooks?: RunHooks): Promis
       name: 'classifier',
       defaults: classifierDefaults,
       rules: classifierRules,
-      check: checkEpochSettings,
+      check,
       inputs: startInputs,
       prepare,
     },
     options,
     hooks,
   );
+}
+
+function check(settings: ClassifierSettings, start: RunStart): void {
+  checkEpochSettings(settings, start);
+  if (settings.category === undefined || settings.minScore === undefined) return;
+  const what = '`category` is for rows with labels, and `minScore` for rows with scores';
+  throw new AthanorError('ERR_OPTION', what, 'give one of them');
 }
 
 async function prepare(
@@ -97,6 +105,7 @@ async function prepare(
       validation_rows: validation.length,
       reads,
       ...(settings.category !== undefined && { category: settings.category }),
+      ...(settings.minScore !== undefined && { min_score: settings.minScore }),
       epochs: settings.epochs,
     },
     budget: settings.steps === undefined ? { passes: settings.epochs } : { steps: settings.steps },

@@ -7,6 +7,7 @@ import { loadModel, saveModel } from '../../checkpoint/gpt-folder.ts';
 import { checkSource } from '../../data/corpus/corpus.ts';
 import { isPackagedName } from '../../data/packaged/packaged.ts';
 import { MANIFEST, readManifest } from '../../data/shards/manifest.ts';
+import { checkMixSources, type Mix, mixText } from '../../data/shards/mix.ts';
 import { TokenDataset } from '../../data/shards/token-dataset.ts';
 import type { TokenBatch } from '../../data/token-batch.ts';
 import { type ModelConfig, parameterCount } from '../../nn/config.ts';
@@ -24,6 +25,7 @@ import {
   type StageResult,
 } from '../loop/run-stage.ts';
 import { modelOptions, type StageOptions } from '../loop/settings.ts';
+import { budgetOf, checkLength, mixedLoader, mixOfRun } from './mixing.ts';
 import { preparedText } from './prepared-text.ts';
 import { pretrainRules } from './rules.ts';
 import { type PretrainSettings, pretrainDefaults } from './settings.ts';
@@ -67,27 +69,31 @@ async function prepare(
 ): Promise<PreparedStage<TokenBatch>> {
   const dataset = await openData(settings, context);
   const model = makeModel(settings, dataset, context.checkpoint);
+  const loader = {
+    batchSize: settings.batchSize,
+    context: settings.context ?? model.config.contextLength,
+    seed: settings.seed,
+    documentMask: settings.documentMask,
+    communicator: context.communicator,
+  };
+  const mix = mixOfRun(settings, dataset.manifest.mix);
+  const mixed = mix && mixedLoader(settings, dataset, loader, mix);
   const stage = new PretrainStage(model, dataset.tokenizer(), dataset, {
-    loader: {
-      batchSize: settings.batchSize,
-      context: settings.context ?? model.config.contextLength,
-      seed: settings.seed,
-      documentMask: settings.documentMask,
-      communicator: context.communicator,
-    },
+    loader,
+    mixed: mixed?.loader,
     evalTokens: settings.evalTokens,
     samplePrompts: settings.samplePrompt.length > 0 ? settings.samplePrompt : [''],
     sampleTokens: Math.min(settings.sampleTokens, model.config.contextLength - 1),
     writeModel: (folder) => saveModel(folder, model, { tokenizer: dataset.folder }),
   });
-  const { steps, tokens, time } = settings;
   const parameters = parameterCount(model.config);
   return {
     stage,
     title: `Pretraining ${settings.model} on ${settings.data}`,
     parameters,
-    config: describe(settings, model, dataset),
-    budget: { ...(steps && { steps }), ...(tokens && { tokens }), ...(time && { seconds: time }) },
+    config: describe(settings, model, dataset, mix),
+    budget: budgetOf(settings, dataset, mix),
+    ...(mixed && { notes: mixed.notes }),
     derived: { lr: defaultLearningRate(parameters), context: model.config.contextLength },
     optimizer: { beta2: settings.beta2 },
   };
@@ -95,19 +101,19 @@ async function prepare(
 
 /** Checks what can be checked before the data is prepared, which may take minutes. */
 function check(settings: PretrainSettings, { out, model: config, resume }: RunStart): void {
-  const { steps, tokens, time, model, data, vocabSize } = settings;
-  if ([steps, tokens, time].filter((value) => value !== undefined).length !== 1) {
-    throw new AthanorError(
-      'ERR_OPTION',
-      'expected exactly one of `steps`, `tokens` and `time`',
-      'such as `steps` 1000',
+  const { model, data, vocabSize } = settings;
+  const shards = existsSync(join(data, MANIFEST)) ? readManifest(data) : undefined;
+  const mix = mixOfRun(settings, shards?.mix);
+  if (mix && shards)
+    checkMixSources(
+      mix,
+      shards.sources.map(({ name }) => name),
     );
-  }
+  checkLength(settings, mix);
   if (resume) return;
   if (!existsSync(model)) presetConfig(model);
-  const isText = !existsSync(join(data, MANIFEST));
-  if (isText) checkSource(data, out);
-  if (config) checkFits(settings, config, isText ? vocabSize : readManifest(data).vocab_size, model);
+  if (!shards) checkSource(data, out);
+  if (config) checkFits(settings, config, shards?.vocab_size ?? vocabSize, model);
 }
 
 /** The shards of `data`, or shards made from its text. */
@@ -164,6 +170,7 @@ function describe(
   settings: PretrainSettings,
   { config }: Gpt,
   dataset: TokenDataset,
+  mix: Mix | undefined,
 ): Record<string, JsonValue> {
   const { splits, sources } = dataset.manifest;
   return {
@@ -175,6 +182,7 @@ function describe(
     context: settings.context ?? config.contextLength,
     train_tokens: formatCount(splits.train.tokens),
     validation_tokens: formatCount(splits.validation.tokens),
-    sources: sources.join(', '),
+    sources: sources.map(({ name }) => name).join(', '),
+    ...(mix && { mix: mixText(mix) }),
   };
 }

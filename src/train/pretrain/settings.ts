@@ -1,3 +1,4 @@
+import type { MixPhase } from '../../data/shards/mix.ts';
 import { type CommonSettings, commonDefaults } from '../loop/settings.ts';
 
 /** The most tokens of a vocabulary. */
@@ -17,6 +18,12 @@ export interface PretrainSettings extends CommonSettings {
   vocabSize: number;
   /** Whether tokens attend only to their own document. */
   documentMask: boolean;
+  /**
+   * In which proportions the sources of shards are read: `web=0.6,books=0.4`, or amounts such as
+   * `web=1epochs,books=300Mtokens`, or phases of the run. `natural`: as much as there is of each.
+   * Default: the mix of the shards' recipe.
+   */
+  mix?: string | readonly MixPhase[] | undefined;
   /** AdamW's second beta. */
   beta2: number;
   /** Largest number of validation tokens per evaluation. */

@@ -2,6 +2,7 @@
 
 import type { WrittenFile } from '../../base/files/hashed-file.ts';
 import type { JsonValue } from '../../base/json.ts';
+import { MixedLoader, type SourceProgress } from '../../data/shards/mixed-loader.ts';
 import type { TokenDataset } from '../../data/shards/token-dataset.ts';
 import { TokenLoader, type TokenLoaderOptions } from '../../data/shards/token-loader.ts';
 import { TokenBatch } from '../../data/token-batch.ts';
@@ -9,12 +10,15 @@ import { perplexity } from '../../eval/perplexity.ts';
 import { generateText } from '../../generate/generate-text.ts';
 import { flopsPerToken } from '../../nn/config.ts';
 import type { Gpt } from '../../nn/gpt.ts';
+import { figureEvent } from '../../report/figures.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
-import type { Evaluation, Sample, TrainStage } from '../loop/stage.ts';
+import type { Evaluation, Sample, StageEvent, TrainStage } from '../loop/stage.ts';
 
 export interface PretrainStageOptions {
   loader: TokenLoaderOptions;
+  /** Reads sources in other proportions than there is of each. Its options are those of `loader`. */
+  mixed?: MixedLoader | undefined;
   /** Largest number of validation tokens per evaluation. */
   evalTokens: number;
   samplePrompts: readonly string[];
@@ -31,7 +35,11 @@ export class PretrainStage implements TrainStage<TokenBatch> {
   readonly #model: Gpt;
   readonly #tokenizer: Tokenizer;
   readonly #dataset: TokenDataset;
-  readonly #loader: TokenLoader;
+  readonly #loader: TokenLoader | MixedLoader;
+  /** What was read of each source, after each batch that is still to come. */
+  readonly #after = new WeakMap<TokenBatch, SourceProgress[]>();
+  /** After the last batch that was used. */
+  #read: SourceProgress[] = [];
   readonly #options: PretrainStageOptions;
 
   constructor(model: Gpt, tokenizer: Tokenizer, dataset: TokenDataset, options: PretrainStageOptions) {
@@ -40,21 +48,25 @@ export class PretrainStage implements TrainStage<TokenBatch> {
     this.#tokenizer = tokenizer;
     this.#dataset = dataset;
     this.#options = options;
-    this.#loader = new TokenLoader(dataset, options.loader);
+    this.#loader = options.mixed ?? new TokenLoader(dataset, options.loader);
     this.parameters = model.parameters();
     this.tokensPerBatch = batchSize * context;
     this.flopsPerToken = flopsPerToken(model.config, context);
   }
 
   nextBatch(): TokenBatch {
-    return new TokenBatch(this.#loader.next());
+    const batch = new TokenBatch(this.#loader.next());
+    if (this.#loader instanceof MixedLoader) this.#after.set(batch, this.#loader.progress());
+    return batch;
   }
 
   lossTokens({ countedTargets }: TokenBatch): number {
     return countedTargets;
   }
 
-  loss({ input, targets }: TokenBatch, scale: number): Tensor {
+  loss(batch: TokenBatch, scale: number): Tensor {
+    this.#read = this.#after.get(batch) ?? this.#read;
+    const { input, targets } = batch;
     return this.#model.loss(input, targets, { scale }).loss;
   }
 
@@ -68,6 +80,7 @@ export class PretrainStage implements TrainStage<TokenBatch> {
     return {
       metrics: { val_loss: result.valLoss, bits_per_byte: result.bitsPerByte },
       score: result.valLoss,
+      events: sourceEvents(this.#read),
     };
   }
 
@@ -84,6 +97,7 @@ export class PretrainStage implements TrainStage<TokenBatch> {
 
   restore(state: JsonValue): void {
     this.#loader.restore((state as { loader: JsonValue }).loader);
+    if (this.#loader instanceof MixedLoader) this.#read = this.#loader.progress();
   }
 
   writeModel(folder: string) {
@@ -94,4 +108,19 @@ export class PretrainStage implements TrainStage<TokenBatch> {
     this.#model.dispose();
     this.#dataset.close();
   }
+}
+
+/** Tokens of each source, for the log and as a figure. */
+function sourceEvents(read: readonly SourceProgress[]): StageEvent[] {
+  if (read.length === 0) return [];
+  const all = read.reduce((sum, { tokens }) => sum + tokens, 0);
+  const bars = read.map(({ name, tokens }) => ({
+    label: name,
+    value: tokens / Math.max(1, all),
+    count: tokens,
+  }));
+  return [
+    ...read.map(({ name, tokens, epochs }) => ({ event: 'source', source: name, tokens, epochs })),
+    figureEvent({ kind: 'bars', title: 'Share of the tokens that were read, by source', bars }),
+  ];
 }

@@ -132,7 +132,7 @@ describe('thresholds', () => {
 
   test('every rule has a case, or one of C4', async () => {
     const covered = new Set(cases.map(([name, rule]) => `${name}.${rule}`));
-    const other = ['c4', 'c4-paragraphs', 'language', 'pii', 'word-list'];
+    const other = ['c4', 'c4-paragraphs', 'classifier', 'language', 'pii', 'word-list'];
     for (const name of filterNames.filter((filter) => !other.includes(filter))) {
       const [filter] = await createFilters([name]);
       const missing = Object.keys(filter!.rules).filter((rule) => !covered.has(`${name}.${rule}`));

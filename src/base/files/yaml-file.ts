@@ -1,45 +1,63 @@
 /**
- * The file of a policy as nodes that know their place: every error names file, line and key. YAML
- * 1.2 contains JSON, so one reader serves both.
+ * A YAML file as nodes that know their place: every error names file, line and key. YAML 1.2
+ * contains JSON, so one reader serves both.
  */
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type Scalar, visit } from 'yaml';
-import { AthanorError } from '../base/errors.ts';
-import { readText } from '../base/files/read-file.ts';
-import { nearest } from '../base/suggest.ts';
+import { AthanorError } from '../errors.ts';
+import { nearest } from '../suggest.ts';
+import { readText } from './read-file.ts';
 
 const MOST_BYTES = 4 << 20;
 const MOST_DEPTH = 8;
+
+/** What a file is for, in messages. */
+export interface YamlKind {
+  /** Such as "a policy". */
+  name: string;
+  /** Such as docs/safety.md. */
+  page: string;
+}
 
 /**
  * Throws ERR_CONFIG for a file that is not YAML, and as readText.
  * @param onText hears of the text that was read
  */
-export function readPolicyFile(file: string, onText: (text: string) => void): PolicyNode {
+export function readYamlFile(file: string, kind: YamlKind, onText?: (text: string) => void): YamlNode {
   const fail = (problem: string, remedy = 'name a YAML or JSON file', cause?: unknown) =>
     new AthanorError('ERR_CONFIG', `${file}: ${problem}`, remedy, { cause });
   const text = readText(file, { most: MOST_BYTES, fail });
-  onText(text);
+  onText?.(text);
+  return parseYaml(file, text, kind);
+}
+
+/**
+ * The nodes of a YAML text. Throws ERR_CONFIG.
+ * @param file its name in messages
+ */
+export function parseYaml(file: string, text: string, kind: YamlKind): YamlNode {
+  const fail = (remedy: string, cause?: unknown) =>
+    new AthanorError('ERR_CONFIG', `${file}: it is nested too deeply for ${kind.name}`, remedy, { cause });
   const lines = new LineCounter();
-  if (nesting(text) > MOST_DEPTH) throw fail('it is nested too deeply for a policy', 'see docs/safety.md');
+  if (nesting(text) > MOST_DEPTH) throw fail(`see ${kind.page}`);
   const document = parsed(text, lines, fail);
   const broken = document.errors[0] ?? document.warnings[0];
   if (broken) {
     const { line } = lines.linePos(broken.pos[0]);
     throw new AthanorError('ERR_CONFIG', `${file} line ${line}: ${broken.message}`, 'correct the YAML');
   }
-  const root = new PolicyNode(file, lines, document.contents, '');
+  const root = new YamlNode(file, lines, document.contents, '');
   visit(document, {
     Alias: (_, { source }) => root.fail(`it has the alias *${source}`, 'write the value itself'),
   });
   return root;
 }
 
-function parsed(text: string, lines: LineCounter, fail: (problem: string) => AthanorError) {
+function parsed(text: string, lines: LineCounter, fail: (remedy: string, cause: unknown) => AthanorError) {
   try {
     return parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true });
   } catch (error) {
     // The parser goes into nested lists by recursion.
-    if (error instanceof RangeError) throw fail('it is nested too deeply for a policy');
+    if (error instanceof RangeError) throw fail('name a YAML or JSON file', error);
     throw error;
   }
 }
@@ -60,7 +78,8 @@ interface Range {
   whole?: boolean;
 }
 
-export class PolicyNode {
+/** A value of the file. Its methods throw ERR_CONFIG that names the place. */
+export class YamlNode {
   readonly #file: string;
   readonly #lines: LineCounter;
   readonly #node: Node | null;
@@ -87,7 +106,7 @@ export class PolicyNode {
   }
 
   /** The nodes of a map with these keys alone. */
-  fields(known: readonly string[]): Map<string, PolicyNode> {
+  fields(known: readonly string[]): Map<string, YamlNode> {
     const fields = new Map(this.#pairs());
     for (const [name, node] of fields) {
       if (known.includes(name)) continue;
@@ -101,30 +120,30 @@ export class PolicyNode {
   }
 
   /** The nodes of a map with any keys. */
-  entries(): [string, PolicyNode][] {
+  entries(): [string, YamlNode][] {
     return this.#pairs();
   }
 
-  #pairs(): [string, PolicyNode][] {
+  #pairs(): [string, YamlNode][] {
     const node = this.#node;
-    if (!isMap(node)) return this.fail(`expected a map but got ${this.#kind}`);
+    if (!isMap(node)) return this.fail(`expected a map but got ${this.kind}`);
     return node.items.map((pair) => {
       const key = pair.key as Scalar;
       const name = String(key.value);
       const line = key.range ? this.#lines.linePos(key.range[0]).line : this.#line;
       const path = this.#key === '' ? name : `${this.#key}.${name}`;
-      return [name, new PolicyNode(this.#file, this.#lines, pair.value as Node | null, path, line)];
+      return [name, new YamlNode(this.#file, this.#lines, pair.value as Node | null, path, line)];
     });
   }
 
   /** The nodes of a list, or of one value that stands for a list of one. */
-  items(): PolicyNode[] {
+  items(): YamlNode[] {
     const node = this.#node;
     if (isScalar(node) && node.value !== null) return [this];
-    if (!isSeq(node)) return this.fail(`expected a list but got ${this.#kind}`);
+    if (!isSeq(node)) return this.fail(`expected a list but got ${this.kind}`);
     return node.items.map(
       (item, i) =>
-        new PolicyNode(this.#file, this.#lines, item as Node | null, `${this.#key}[${i}]`, this.#line),
+        new YamlNode(this.#file, this.#lines, item as Node | null, `${this.#key}[${i}]`, this.#line),
     );
   }
 
@@ -132,7 +151,7 @@ export class PolicyNode {
   text(): string {
     const value = isScalar(this.#node) ? this.#node.value : undefined;
     if (typeof value !== 'string')
-      return this.fail(`expected a text but got ${this.#kind}`, 'put it in quotes');
+      return this.fail(`expected a text but got ${this.kind}`, 'put it in quotes');
     return value.trim() === '' ? this.fail('it is empty') : value;
   }
 
@@ -149,10 +168,35 @@ export class PolicyNode {
       typeof value === 'number' && value >= min && value <= max && (!whole || Number.isSafeInteger(value));
     if (isRight) return value;
     const range = max === Infinity ? `of at least ${min}` : `from ${min} to ${max}`;
-    return this.fail(`expected a ${whole ? 'whole ' : ''}number ${range} but got ${this.#kind}`);
+    return this.fail(`expected a ${whole ? 'whole ' : ''}number ${range} but got ${this.kind}`);
   }
 
-  get #kind(): string {
+  /** true or false, or on and off. */
+  flag(): boolean {
+    const value = this.scalar();
+    if (typeof value === 'boolean') return value;
+    if (value === 'on' || value === 'off') return value === 'on';
+    return this.fail(`expected true or false but got ${this.kind}`);
+  }
+
+  /** A text, a number, true or false; undefined for a map, a list or nothing. */
+  scalar(): string | number | boolean | undefined {
+    const value = isScalar(this.#node) ? this.#node.value : undefined;
+    return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+      ? value
+      : undefined;
+  }
+
+  get isMap(): boolean {
+    return isMap(this.#node);
+  }
+
+  get isList(): boolean {
+    return isSeq(this.#node);
+  }
+
+  /** The value for messages. */
+  get kind(): string {
     const node = this.#node;
     if (isMap(node)) return 'a map';
     if (isSeq(node)) return 'a list';
