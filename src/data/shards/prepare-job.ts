@@ -147,6 +147,7 @@ export class PrepareJob {
 
   async #filter({ units }: KnownPlan): Promise<void> {
     const { onResumed, signal, textKey, separator, partBytes, onBadLine, filters = [] } = this.#options;
+    const { decontaminate = [] } = this.#options;
     const own = this.#own(units);
     const jobs = this.#missing(units, 'filtered');
     if (jobs.length < own.length) onResumed?.({ done: own.length - jobs.length, units: own.length });
@@ -155,7 +156,7 @@ export class PrepareJob {
     await filterUnits(jobs, {
       threads: this.#parts.threads,
       out: this.#folder.out,
-      reading: { textKey, separator, partBytes, onBadLine },
+      reading: { textKey, separator, partBytes, onBadLine, keepsUnedited: decontaminate.length > 0 },
       filters,
       signal,
       onRead: (documents, bytes) => this.#count(documents, bytes, 0, 0),
