@@ -19,6 +19,7 @@ struct CommOptions {
   std::string host;
   int port;
   double time_limit;
+  double connect_limit;
 };
 
 /// A promise of nothing but the end of the work.
@@ -45,7 +46,7 @@ struct TypeText<PromisedBytes> {
 
 ATHANOR_WORDS(athanor::binding::Engine, {"tcp", athanor::binding::Engine::kTcp},
               {"mpi", athanor::binding::Engine::kMpi})
-ATHANOR_FIELDS(athanor::binding::CommOptions, engine, rank, size, host, port, time_limit)
+ATHANOR_FIELDS(athanor::binding::CommOptions, engine, rank, size, host, port, time_limit, connect_limit)
 ATHANOR_WORDS(athanor::comm::Collective, {"allReduce", athanor::comm::Collective::kAllReduce},
               {"reduceScatter", athanor::comm::Collective::kReduceScatter},
               {"allGather", athanor::comm::Collective::kAllGather},
@@ -138,10 +139,10 @@ class CommWrap : public NativeClass<CommWrap> {
     construct<Constructor>(info, options);
     waiters_ = std::make_shared<Waiters>(info.Env());
     group_ = std::make_unique<comm::Group>(
-        connection(options), comm::GroupOptions{.time_limit = std::chrono::duration<double>(options.time_limit),
-                                                .on_done = [waiters = waiters_.get()](const auto& work) {
-                                                  waiters->notify(work);
-                                                }});
+        connection(options),
+        comm::GroupOptions{.time_limit = std::chrono::duration<double>(options.time_limit),
+                           .connect_limit = std::chrono::duration<double>(options.connect_limit),
+                           .on_done = [waiters = waiters_.get()](const auto& work) { waiters->notify(work); }});
   }
   /// The thread of the group ends before what it notifies.
   ~CommWrap() override { group_.reset(); }

@@ -1,5 +1,7 @@
 #include "comm/group.h"
 
+#include <sstream>
+
 #include "core/error.h"
 
 namespace athanor::comm {
@@ -9,6 +11,12 @@ std::string rank_list(const std::vector<int>& ranks) {
   std::string text = ranks.size() == 1 ? "rank " : "ranks ";
   for (size_t i = 0; i < ranks.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(ranks[i]);
   return text;
+}
+
+std::string seconds_text(double seconds) {
+  std::ostringstream text;
+  text << seconds;
+  return text.str();
 }
 
 void check(const Call& call, const Tensor& input, const Tensor& output, int size) {
@@ -42,10 +50,11 @@ void check(const Call& call, const Tensor& input, const Tensor& output, int size
 }  // namespace
 
 Group::Group(Connect connect, GroupOptions options) : options_(std::move(options)) {
-  connected_ = queue("the connection to the other ranks", [this, connect = std::move(connect)](Work&) {
-    transport_ = connect(limit());
+  connected_ = queue("the meeting of the ranks", [this, connect = std::move(connect)](Work&) {
+    transport_ = connect(limit(options_.connect_limit));
     collectives_ = std::make_unique<Collectives>(*transport_);
   });
+  connected_->seconds_ = options_.connect_limit.count();
   thread_ = std::thread([this] {
     for (;;) {
       std::unique_lock lock(mutex_);
@@ -69,8 +78,8 @@ Group::~Group() {
   thread_.join();
 }
 
-Limit Group::limit() const {
-  return Limit(std::chrono::duration_cast<Clock::duration>(options_.time_limit), stop_);
+Limit Group::limit(std::chrono::duration<double> time) const {
+  return Limit(std::chrono::duration_cast<Clock::duration>(time), stop_);
 }
 
 void Group::run_one(Work& work) {
@@ -81,8 +90,7 @@ void Group::run_one(Work& work) {
   } catch (const RanksLate& late) {
     const std::string what = stop_ ? "the communicator was closed during " + work.text_
                                    : rank_list(late.ranks) + " did not arrive at " + work.text_ + " within " +
-                                         std::to_string(static_cast<int64_t>(options_.time_limit.count())) +
-                                         " s; look at the last lines of that rank, or set "
+                                         seconds_text(work.seconds_) + " s; look at the last lines of that rank, or set "
                                          "ATHANOR_COMM_TIMEOUT to more seconds";
     work.failure_ = std::make_exception_ptr(Error(stop_ ? ErrorCode::kState : ErrorCode::kCommTimeout, what));
     broken_ = "an earlier operation failed: " + what;
@@ -104,6 +112,7 @@ std::shared_ptr<Work> Group::queue(std::string text, std::function<void(Work&)> 
                                    std::vector<Tensor> tensors) {
   auto work = std::make_shared<Work>();
   work->text_ = std::move(text);
+  work->seconds_ = options_.time_limit.count();
   work->body_ = std::move(body);
   work->tensors_ = std::move(tensors);
   {

@@ -15,6 +15,8 @@ export interface JoinOptions {
   launch?: Launch | undefined;
   /** Time limit of one operation, in seconds. Default: ATHANOR_COMM_TIMEOUT, or 600. */
   timeLimit?: number;
+  /** How long processes may start after each other, in seconds. Default: `timeLimit`. */
+  connectLimit?: number;
 }
 
 /**
@@ -35,6 +37,7 @@ export async function joinRanks(options: JoinOptions = {}): Promise<Communicator
     host: address.host,
     port: address.port,
     timeLimit,
+    connectLimit: options.connectLimit ?? timeLimit,
   });
   await engine.connect();
   return new EngineCommunicator(engine);

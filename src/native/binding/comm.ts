@@ -14,6 +14,8 @@ export interface CommOptions {
   port: number;
   /** Of one operation, in seconds. */
   timeLimit: number;
+  /** Of the meeting of the ranks, in seconds. */
+  connectLimit: number;
 }
 
 /** The other ranks, and the thread that exchanges with them. */
