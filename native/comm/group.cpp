@@ -19,34 +19,6 @@ std::string seconds_text(double seconds) {
   return text.str();
 }
 
-void check(const Call& call, const Tensor& input, const Tensor& output, int size) {
-  expect(is_host(input.device()), ErrorCode::kDevice, "expected tensors on the CPU");
-  expect(input.dtype() == output.dtype(), ErrorCode::kDtype, "expected input and output of one dtype but got ",
-         dtype_name(input.dtype()), " and ", dtype_name(output.dtype()));
-  const bool sums = call.kind == Collective::kAllReduce || call.kind == Collective::kReduceScatter;
-  expect(!sums || call.dtype == DType::kF32 || call.dtype == DType::kBF16, ErrorCode::kDtype,
-         "expected f32 or bf16 but the tensor is ", dtype_name(call.dtype));
-  const int64_t in = input.numel(), out = output.numel();
-  switch (call.kind) {
-    case Collective::kReduceScatter:
-      expect(in == size * out, ErrorCode::kShape, "expected ", size, " parts of ", out,
-             " elements but the whole has ", in);
-      break;
-    case Collective::kAllGather:
-      expect(out == size * in, ErrorCode::kShape, "expected ", size, " parts of ", in,
-             " elements but the whole has ", out);
-      break;
-    case Collective::kAllToAll:
-      expect(in == out && in % size == 0, ErrorCode::kShape, "expected tensors of ", size,
-             " equal parts but they have ", in, " and ", out, " elements");
-      break;
-    default:
-      expect(input.raw() == output.raw() && in == out, ErrorCode::kShape, "is an operation in place");
-  }
-  expect(call.root >= 0 && call.root < size, ErrorCode::kArgument, "expected root from 0 to ", size - 1,
-         " but it is ", call.root);
-}
-
 }  // namespace
 
 Group::Group(Connect connect, GroupOptions options) : options_(std::move(options)) {
@@ -127,15 +99,8 @@ std::shared_ptr<Work> Group::start(Collective kind, const Tensor& input, const T
                                    const std::string& name) {
   expect(connected_->is_done(), ErrorCode::kState, "the communicator is not connected yet");
   connected_->rethrow();
-  const Tensor& larger = input.numel() > output.numel() ? input : output;
-  const Call call{.kind = kind,
-                  .dtype = input.dtype(),
-                  .root = root,
-                  .elements = static_cast<uint64_t>(larger.numel()),
-                  .input = input.data<std::byte>(),
-                  .output = output.data<std::byte>(),
-                  .name = name};
-  check(call, input, output, size());
+  expect(is_host(input.device()), ErrorCode::kDevice, "expected tensors on the CPU");
+  const Call call = tensor_call(kind, input, output, root, name, size());
   output.storage().mark_written();
   return queue(
       call.text(), [this, call](Work&) { collectives_->run(call, limit()); }, {input, output});

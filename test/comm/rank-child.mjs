@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { joinRanks } from '../../dist/comm/join.js';
+import { setDevice } from '../../dist/native/engine.js';
 import { tensor, zeros } from '../../dist/tensor/tensor.js';
 import { cases, hashOf, inputOf, titleOf } from './collective-cases.mjs';
 
@@ -19,6 +20,8 @@ function start(ranks, one) {
   );
   return { output, work: ranks[one.operation](input, output) };
 }
+
+const joinOptions = { late: { timeLimit: 2, connectLimit: 60 }, inexact: { exact: false } };
 
 const scenarios = {
   /** Each collective alone, then all of them under way at once. */
@@ -44,6 +47,14 @@ const scenarios = {
       .sum(Array(ranks.rank).fill(1))
       .catch(({ code, message }) => ({ code, message }));
     return { sums, gathered, texts, uneven };
+  },
+  async inexact(ranks) {
+    const values = [-1e8, 1e8, 1];
+    const t = tensor([values[ranks.rank]]);
+    await ranks.allReduce(t).wait();
+    const [whole, part] = [tensor(Array(3).fill(values[ranks.rank])), zeros([1])];
+    await ranks.reduceScatter(whole, part).wait();
+    return { sums: [...t.toFloats()], scattered: [...part.toFloats()] };
   },
   /** The last rank starts another operation than the others. */
   async mismatch(ranks) {
@@ -103,7 +114,8 @@ function write(rank, found) {
 
 let rank = process.env.RANK ?? process.env.OMPI_COMM_WORLD_RANK;
 try {
-  const ranks = await joinRanks(scenario === 'late' ? { timeLimit: 2, connectLimit: 60 } : {});
+  if (process.env.TEST_DEVICE) setDevice(process.env.TEST_DEVICE);
+  const ranks = await joinRanks(joinOptions[scenario] ?? {});
   rank = ranks.rank;
   const found = await scenarios[scenario](ranks);
   await ranks.close();
