@@ -70,8 +70,9 @@ void copy(std::byte* to, const std::byte* from, size_t bytes) {
 }
 
 void check(const Call& call, const Tensor& input, const Tensor& output, int size) {
-  expect(input.dtype() == output.dtype(), ErrorCode::kDtype, "expected input and output of one dtype but got ",
-         dtype_name(input.dtype()), " and ", dtype_name(output.dtype()));
+  expect(input.dtype() == output.dtype(), ErrorCode::kDtype,
+         "expected input and output of one dtype but got ", dtype_name(input.dtype()), " and ",
+         dtype_name(output.dtype()));
   const bool sums = call.kind == Collective::kAllReduce || call.kind == Collective::kReduceScatter;
   expect(!sums || call.dtype == DType::kF32 || call.dtype == DType::kBF16, ErrorCode::kDtype,
          "expected f32 or bf16 but the tensor is ", dtype_name(call.dtype));
@@ -89,8 +90,7 @@ void check(const Call& call, const Tensor& input, const Tensor& output, int size
       expect(in == out && in % size == 0, ErrorCode::kShape, "expected tensors of ", size,
              " equal parts but they have ", in, " and ", out, " elements");
       break;
-    default:
-      expect(input.raw() == output.raw() && in == out, ErrorCode::kShape, "is an operation in place");
+    default: expect(input.raw() == output.raw() && in == out, ErrorCode::kShape, "is an operation in place");
   }
   expect(call.root >= 0 && call.root < size, ErrorCode::kArgument, "expected root from 0 to ", size - 1,
          " but it is ", call.root);
@@ -144,8 +144,7 @@ void Collectives::run(const Call& call, const Limit& limit) {
   switch (call.kind) {
     case Collective::kAllReduce: return all_reduce(call, limit);
     case Collective::kReduceScatter: return reduce_scatter(call, limit);
-    case Collective::kAllGather:
-      return all_gather(call.input, call.output, bytes / transport_.size(), limit);
+    case Collective::kAllGather: return all_gather(call.input, call.output, bytes / transport_.size(), limit);
     case Collective::kAllToAll: return all_to_all(call, limit);
     case Collective::kBroadcast: return broadcast(call, limit);
     case Collective::kGather: return;  // gather() has results of its own
