@@ -13,6 +13,8 @@ namespace {
 constexpr size_t kBlockBytes = size_t{1} << 20;
 /// From here on a broadcast is a scatter and a gather, so that no rank sends all copies.
 constexpr size_t kLargeBroadcast = size_t{1} << 16;
+/// Up to here all ranks get all summands of an allReduce at once and sum them all themselves.
+constexpr size_t kSmallSum = size_t{1} << 14;
 constexpr size_t kAlignment = 64;
 
 const char* name_of(Collective kind) {
@@ -142,7 +144,8 @@ void Collectives::run(const Call& call, const Limit& limit) {
   meet(call, limit);
   const size_t bytes = call.elements * dtype_size(call.dtype);
   switch (call.kind) {
-    case Collective::kAllReduce: return all_reduce(call, limit);
+    case Collective::kAllReduce:
+      return bytes <= kSmallSum ? small_all_reduce(call, limit) : all_reduce(call, limit);
     case Collective::kReduceScatter: return reduce_scatter(call, limit);
     case Collective::kAllGather: return all_gather(call.input, call.output, bytes / transport_.size(), limit);
     case Collective::kAllToAll: return all_to_all(call, limit);
@@ -158,6 +161,18 @@ SummedParts Collectives::expect_parts(const std::byte* own, size_t elements, siz
   for (int r = 0; r < transport_.size(); ++r)
     if (r != transport_.rank()) receives.push_back({r, scratch_.data() + r * stride, elements * width});
   return {scratch_.data(), static_cast<int64_t>(stride / width), own, transport_.rank(), transport_.size()};
+}
+
+void Collectives::small_all_reduce(const Call& call, const Limit& limit) {
+  const size_t bytes = call.elements * dtype_size(call.dtype);
+  std::vector<Send> sends;
+  std::vector<Receive> receives;
+  const SummedParts parts = expect_parts(call.output, call.elements, dtype_size(call.dtype), receives);
+  for (int r = 0; r < transport_.size(); ++r)
+    if (r != transport_.rank()) sends.push_back({r, call.output, bytes});
+  transport_.exchange(sends, receives, limit);
+  elementwise_kernels(Device{}).sum_parts(call.dtype, call.output, parts,
+                                          static_cast<int64_t>(call.elements));
 }
 
 // Each rank sums its part of the tensor and sends the sums to all. It goes by blocks: the sums of a
