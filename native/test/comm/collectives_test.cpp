@@ -1,4 +1,4 @@
-// The collectives between threads that are connected by pairs of sockets, and the stand-in for NCCL.
+// The collectives between threads that are connected by pairs of sockets.
 #include "comm/collectives.h"
 
 #include <fcntl.h>

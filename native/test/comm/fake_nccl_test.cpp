@@ -41,7 +41,8 @@ TEST(fake_nccl_refuses_what_is_forbidden) {
   float* const data = memory.data();
   const Comm comm = lone_rank();
   EXPECT(all_reduce(data, data, 8, kFloat32, kSum, comm, nullptr) == kSuccess);
-  EXPECT(all_reduce(data, data + 4, 8, kFloat32, kSum, comm, nullptr) == kInvalidArgument);  // overlap
+  // Memory that overlaps, none, and an address that is no multiple of the dtype
+  EXPECT(all_reduce(data, data + 4, 8, kFloat32, kSum, comm, nullptr) == kInvalidArgument);
   EXPECT(all_reduce(nullptr, data, 8, kFloat32, kSum, comm, nullptr) == kInvalidArgument);
   EXPECT(all_reduce(reinterpret_cast<char*>(data) + 1, data + 32, 4, kFloat32, kSum, comm, nullptr) ==
          kInvalidArgument);

@@ -56,7 +56,8 @@ TEST_BOTH_TYPES(parts_are_summed_in_order_and_rounded_once) {
   for (size_t count : kCounts) {
     for (size_t stride : {count + 5, count + 8 - count % 8}) {
       for (int own_index = 0; own_index < kParts; ++own_index) {
-        const std::vector<T> all = as_type<T>(normals(kParts * stride, 4)), own = as_type<T>(normals(count, 5));
+        const std::vector<T> all = as_type<T>(normals(kParts * stride, 4)),
+                             own = as_type<T>(normals(count, 5));
         const DeviceArray<T> base(all), out(own);
         const SummedParts parts{base, static_cast<int64_t>(stride), out, own_index, kParts};
         kernels().sum_parts(kType, out, parts, static_cast<int64_t>(count));
