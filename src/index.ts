@@ -50,8 +50,12 @@ export {
 export type { ParameterData, TensorData, TensorSource } from './checkpoint/tensor-data.ts';
 export { stopTokensOf, type TextEnd, type TextEnds, textEnds } from './checkpoint/text-ends.ts';
 // What a run knows of its surroundings
-export { type Communicator, type Ranks, type Reduction, selfCommunicator } from './comm/communicator.ts';
+export type { Communicator, Ranks, Work } from './comm/communicator.ts';
+export { defaultCommTimeout, type JoinOptions, joinRanks } from './comm/join.ts';
+export { type Launch, readLaunch } from './comm/launcher.ts';
+export { type Cores, placementNotes } from './comm/placement.ts';
 export { createRunContext, type RunConsole, type RunContext } from './comm/run-context.ts';
+export { selfCommunicator } from './comm/self-communicator.ts';
 // Data
 export { type CorpusOptions, readCorpus } from './data/corpus/corpus.ts';
 export type { CorpusSource } from './data/corpus/source.ts';

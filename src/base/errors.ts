@@ -11,6 +11,24 @@ export const errorTable = {
     meaning: 'A function, a setting or a line of a data file was given a value that it does not accept.',
     remedy: 'Correct the value. The message names it and what is accepted.',
   },
+  ERR_COMM_LOST: {
+    meaning: 'The connection to another rank of the run broke, most often because that rank ended.',
+    remedy: 'Look at the last lines of the rank in the message, and continue the run with `resume`.',
+  },
+  ERR_COMM_SETUP: {
+    meaning:
+      'This process cannot join the other ranks of its run: variables of the launcher are missing or ' +
+      'contradict each other, a port is in use, or MPI or NCCL cannot be used.',
+    remedy: 'Follow the message, which names the variable or the library and the remedy.',
+  },
+  ERR_COMM_TIMEOUT: {
+    meaning:
+      'An operation of all ranks was not over within the time limit, because a rank did not arrive. The ' +
+      'message names the operation and the rank.',
+    remedy:
+      'Look at the last lines of that rank: it may hang, or it may need more time, which ' +
+      'ATHANOR_COMM_TIMEOUT gives in seconds. Continue the run with `resume`.',
+  },
   ERR_CONFIG: {
     meaning:
       'A model configuration, a chat template, a safety policy or a file given with `config` has values ' +

@@ -1,6 +1,6 @@
 /** Training throughput on random tokens: forward, backward, clip and AdamW, as in a real step. */
 import { GradientBuckets } from '../comm/buckets.ts';
-import { selfCommunicator } from '../comm/communicator.ts';
+import { selfCommunicator } from '../comm/self-communicator.ts';
 import { type PackedTokens, TokenBatch } from '../data/token-batch.ts';
 import { native } from '../native/addon.ts';
 import type { DType } from '../native/binding.ts';

@@ -9,7 +9,7 @@ import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
 import type { NativeTensor } from '../native/binding.ts';
 import { type GradMemory, outsideScopes, Tensor } from '../tensor/tensor.ts';
-import type { Communicator, Reduction } from './communicator.ts';
+import type { Communicator, Work } from './communicator.ts';
 
 export interface BucketOptions {
   /**
@@ -130,7 +130,7 @@ class Bucket {
   /** Not a Tensor, because the garbage collector already counts the gradients inside. */
   #memory: NativeTensor | undefined;
   #flat: Tensor | undefined;
-  #reduction: Reduction | undefined;
+  #reduction: Work | undefined;
 
   constructor(parameters: readonly Tensor[]) {
     let elements = 0;

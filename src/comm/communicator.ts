@@ -1,4 +1,4 @@
-/** The exchange of a training step with the other ranks. A single process is the only rank. */
+/** The exchange of a run with its other ranks. A single process is the only rank. */
 import type { Tensor } from '../tensor/tensor.ts';
 
 /** The place of this process among all processes of a run. */
@@ -9,31 +9,61 @@ export interface Ranks {
   readonly size: number;
 }
 
-/** Sums over all ranks of a run. */
+/**
+ * Collective operations of all ranks of a run. Every rank starts the same operations with the same
+ * sizes and dtypes in the same order. An operation on tensors starts at once; until its wait()
+ * is over its tensors belong to it. Sums are in rank order, so their bits are a function of the
+ * values alone, and all ranks get the same bits.
+ *
+ * `name` stands in errors, such as 'gradients 3'. Operations throw, at once or in wait():
+ * - ERR_SHAPE, ERR_DTYPE: sizes or dtypes that do not fit;
+ * - ERR_COMM_TIMEOUT: a rank did not arrive within the time limit;
+ * - ERR_COMM_LOST: a rank ended, or the connection to it broke;
+ * - ERR_MISMATCH: the ranks started different operations;
+ * - ERR_STATE: after close() or after an operation that failed.
+ */
 export interface Communicator extends Ranks {
+  /** Sums a tensor of f32 or bf16 over the ranks, in place. bf16 is summed in f32, rounded once. */
+  allReduce(tensor: Tensor, name?: string): Work;
   /**
-   * Starts to sum an f32 tensor over the ranks, in place and in rank order, and returns at once.
-   * Every rank must start the same reductions in the same order. Until wait() the tensor belongs
-   * to the reduction.
+   * Sums inputs of `size` equal parts; rank r gets the sum of the parts r.
+   * @param input `[size * n]`, f32 or bf16
+   * @param output `[n]`, of the same dtype
    */
-  allReduce(tensor: Tensor): Reduction;
+  reduceScatter(input: Tensor, output: Tensor, name?: string): Work;
+  /**
+   * Part r of the output is the input of rank r.
+   * @param input `[n]`, any dtype. It may be part `rank` of the output itself.
+   * @param output `[size * n]`, of the same dtype
+   */
+  allGather(input: Tensor, output: Tensor, name?: string): Work;
+  /**
+   * Part r of the output is what rank r has as part `rank` of its input.
+   * @param input `[size * n]`, any dtype
+   * @param output `[size * n]`, of the same dtype
+   */
+  allToAll(input: Tensor, output: Tensor, name?: string): Work;
+  /** Gives all ranks the tensor of rank `root`, of any dtype. */
+  broadcast(tensor: Tensor, root: number, name?: string): Work;
   /**
    * Sums numbers over the ranks: element i of the result is the sum of all values[i], in rank
    * order. Every rank must give the same count of numbers.
    */
-  sum(values: readonly number[]): Promise<number[]>;
+  sum(values: readonly number[], name?: string): Promise<number[]>;
+  /** The numbers of all ranks, by rank. Counts may differ. */
+  gather(values: readonly number[], name?: string): Promise<number[][]>;
+  /** The texts of all ranks, by rank, for example to compare options. */
+  gatherText(text: string, name?: string): Promise<string[]>;
+  /** Is over when all ranks have come to it. */
+  barrier(name?: string): Promise<void>;
+  /** Ends the exchange. Every rank calls it, after its last operation is over. */
+  close(): Promise<void>;
 }
 
-/** A sum over the ranks that is under way. */
-export interface Reduction {
-  /** Operations after this see the sums. On a GPU the device waits, and the host may continue. */
+/** An operation that is under way. */
+export interface Work {
+  /**
+   * Operations after this see the results. On a GPU the device waits, and the host may continue.
+   */
   wait(): Promise<void>;
 }
-
-/** The communicator of a single rank: a sum over the ranks is the rank's own value. */
-export const selfCommunicator: Communicator = {
-  rank: 0,
-  size: 1,
-  allReduce: () => ({ wait: async () => {} }),
-  sum: async (values) => [...values],
-};

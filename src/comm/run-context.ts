@@ -5,7 +5,8 @@
  */
 import { native } from '../native/addon.ts';
 import type { DType } from '../native/binding.ts';
-import { type Communicator, selfCommunicator } from './communicator.ts';
+import type { Communicator } from './communicator.ts';
+import { selfCommunicator } from './self-communicator.ts';
 
 /** Receives the messages of a run that are not metrics. */
 export interface RunConsole {

@@ -26,6 +26,9 @@ type Provocation = (folder: string) => unknown;
 
 const provocations: Record<ErrorCode, Provocation | string> = {
   ERR_ARGUMENT: (folder) => readBytes(folder),
+  ERR_COMM_LOST: 'test/comm/engines.test.ts',
+  ERR_COMM_SETUP: 'test/comm/join.test.ts',
+  ERR_COMM_TIMEOUT: 'test/comm/engines.test.ts',
   ERR_CONFIG: (folder) => readConfig(written(folder, 'run.yaml', 'steps: {}'), command.options),
   ERR_CUDA_LIBRARY_MISSING: 'native/test/core/shared_library_test.cpp',
   ERR_CUDA_UNAVAILABLE: () => {

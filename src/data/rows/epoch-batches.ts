@@ -6,7 +6,8 @@
  */
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonValue } from '../../base/json.ts';
-import { type Ranks, selfCommunicator } from '../../comm/communicator.ts';
+import type { Ranks } from '../../comm/communicator.ts';
+import { selfCommunicator } from '../../comm/self-communicator.ts';
 import { Permutation } from '../permutation.ts';
 import { otherRows, requireSameRows } from './row-digest.ts';
 

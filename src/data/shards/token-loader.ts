@@ -8,7 +8,8 @@
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonValue } from '../../base/json.ts';
 import { mix } from '../../base/random.ts';
-import { type Ranks, selfCommunicator } from '../../comm/communicator.ts';
+import type { Ranks } from '../../comm/communicator.ts';
+import { selfCommunicator } from '../../comm/self-communicator.ts';
 import { Permutation } from '../permutation.ts';
 import type { PackedTokens } from '../token-batch.ts';
 import type { Split } from './manifest.ts';

@@ -1,0 +1,45 @@
+/** What the collective operations accept, in every engine. */
+import { AthanorError } from '../base/errors.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+
+/** Throws ERR_DTYPE unless the tensor has a dtype that is summed. */
+export function checkSummed(operation: string, { dtype }: Tensor): void {
+  if (dtype === 'f32' || dtype === 'bf16') return;
+  throw new AthanorError('ERR_DTYPE', `[${operation}] expected f32 or bf16 but the tensor is ${dtype}`);
+}
+
+/** Throws ERR_DTYPE or ERR_SHAPE unless `whole` is as large as `size` tensors like `part`. */
+export function checkParts(
+  operation: string,
+  { whole, part, size }: { whole: Tensor; part: Tensor; size: number },
+): void {
+  if (whole.dtype !== part.dtype) {
+    throw new AthanorError(
+      'ERR_DTYPE',
+      `[${operation}] expected input and output of one dtype but they are ${whole.dtype} and ${part.dtype}`,
+    );
+  }
+  if (whole.size !== size * part.size) {
+    throw new AthanorError(
+      'ERR_SHAPE',
+      `[${operation}] expected ${size} parts of ${part.size} elements but the whole has ${whole.size}`,
+    );
+  }
+}
+
+/** Throws ERR_SHAPE or ERR_DTYPE unless both tensors have `size` equal parts. */
+export function checkExchange(operation: string, input: Tensor, output: Tensor, size: number): void {
+  checkParts(operation, { whole: input, part: output, size: 1 });
+  if (input.size % size !== 0) {
+    throw new AthanorError(
+      'ERR_SHAPE',
+      `[${operation}] expected ${size} equal parts but the tensors have ${input.size} elements`,
+    );
+  }
+}
+
+/** Throws ERR_ARGUMENT unless `root` is a rank. */
+export function checkRoot(root: number, size: number): void {
+  if (Number.isInteger(root) && root >= 0 && root < size) return;
+  throw new AthanorError('ERR_ARGUMENT', `[broadcast] expected root from 0 to ${size - 1} but it is ${root}`);
+}
