@@ -57,7 +57,7 @@ export function classifier(options: ClassifierOptions, hooks?: RunHooks): Promis
 
 async function prepare(
   settings: ClassifierSettings,
-  { out, checkpoint, communicator }: StageContext,
+  { out, checkpoint }: StageContext,
 ): Promise<PreparedStage<ClassifierBatch>> {
   const { seed, batchSize, gradAccum } = settings;
   const { rows, counts } = await readLabelled(settings.data, settings);
@@ -85,7 +85,7 @@ async function prepare(
   const calibration = encoder.encode(chosen.train);
   const measured = encoder.encode(chosen.validation);
   const validation = [...calibration, ...measured];
-  const stage = new ClassifierStage(model, { train, validation, batchSize, gradAccum, seed, communicator });
+  const stage = new ClassifierStage(model, { train, validation, batchSize, gradAccum, seed });
   const { config } = model.model;
   return {
     stage,

@@ -2,7 +2,6 @@
 import type { JsonValue } from '../../base/json.ts';
 import { calibrationBins } from '../../base/statistics.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
-import type { Ranks } from '../../comm/communicator.ts';
 import { EpochBatches } from '../../data/rows/epoch-batches.ts';
 import { rowDigest } from '../../data/rows/row-digest.ts';
 import { flopsPerToken } from '../../nn/config.ts';
@@ -13,6 +12,7 @@ import { scoreAll } from '../../scoring/reward-model.ts';
 import { lastRows, packSequences } from '../../scoring/sequences.ts';
 import { binaryCrossEntropy, sigmoid } from '../../tensor/ops/classification.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
+import { columnSums } from '../loop/column-sums.ts';
 import type { Evaluation, StageEvent, TrainStage } from '../loop/stage.ts';
 import type { TrainableModel } from '../loop/trainable-model.ts';
 
@@ -31,8 +31,6 @@ export interface ClassifierStageOptions {
   batchSize: number;
   gradAccum?: number | undefined;
   seed: number;
-  /** The ranks that share each batch. Default: only this process. */
-  communicator?: Ranks;
 }
 
 export class ClassifierStage implements TrainStage<ClassifierBatch> {
@@ -44,8 +42,9 @@ export class ClassifierStage implements TrainStage<ClassifierBatch> {
   readonly #model: TrainableModel<ScoringModel>;
   readonly #options: ClassifierStageOptions;
   readonly #batches: EpochBatches;
-  #rows = 0;
-  #correct = 0;
+  /** Rows and correct rows: of the last batch, and of the last update. */
+  #ofBatch: readonly number[] = [0, 0];
+  #ofUpdate: readonly number[] = [0, 0];
 
   constructor(model: TrainableModel<ScoringModel>, options: ClassifierStageOptions) {
     this.#model = model;
@@ -78,6 +77,10 @@ export class ClassifierStage implements TrainStage<ClassifierBatch> {
     return this.#batches.next().map((index) => this.#options.train[index]!);
   }
 
+  skipBatch(): void {
+    this.#batches.skip();
+  }
+
   batchTokens(batch: ClassifierBatch): number {
     return tokensOf(batch);
   }
@@ -87,24 +90,29 @@ export class ClassifierStage implements TrainStage<ClassifierBatch> {
   }
 
   loss(batch: ClassifierBatch, scale: number): Tensor {
-    // A rank without rows takes part in the exchange of gradients with zeros.
+    // A batch without rows adds zeros to the gradients.
     const isEmpty = batch.length === 0;
     const read = isEmpty ? this.#options.train.slice(0, 1) : batch;
     const sequences = read.map(({ tokens }) => tokens);
     const labels = read.map(({ label }) => label);
     const scores = this.#model.model.scores(packSequences(sequences), lastRows(sequences));
     const { loss, probabilities } = binaryCrossEntropy(scores, labels, isEmpty ? 0 : scale);
-    if (isEmpty) return loss;
-    this.#rows += labels.length;
-    this.#correct += labels.filter((label, i) => label === probabilities[i]! >= 0.5).length;
+    const correct = labels.filter((label, i) => label === probabilities[i]! >= 0.5).length;
+    this.#ofBatch = isEmpty ? [0, 0] : [labels.length, correct];
     return loss;
   }
 
+  batchFigures(): readonly number[] {
+    return this.#ofBatch;
+  }
+
+  observe(figures: readonly (readonly number[])[]): void {
+    this.#ofUpdate = columnSums(figures);
+  }
+
   stepMetrics(): Record<string, number> {
-    const metrics = { accuracy: this.#correct / Math.max(1, this.#rows) };
-    this.#rows = 0;
-    this.#correct = 0;
-    return metrics;
+    const [rows, correct] = this.#ofUpdate as [number, number];
+    return { accuracy: correct / Math.max(1, rows) };
   }
 
   #evaluate(): Evaluation {

@@ -9,8 +9,12 @@ import { type GuardOptions, guardDefaults } from './guard.ts';
 export interface TrainerSettings extends BudgetOptions, ScheduleOptions, GuardOptions {
   /** The default of its seed is the seed of the run. */
   optimizer: AdamWOptions;
-  /** Batches summed into one update. */
+  /** Batches summed into one update, over all ranks. */
   gradAccum: number;
+  /**
+   * On several ranks: 1 shares the optimizer's moments out among them, 0 gives all moments to each.
+   */
+  zero: 0 | 1;
   /** Largest gradient norm of a group; a larger gradient is scaled down to it. 0: no clipping. */
   maxGradNorm: number;
   /** Steps between evaluations, samples and checkpoints; 0: only at the end. */
@@ -29,6 +33,7 @@ export const trainerDefaults = {
   ...guardDefaults,
   optimizer: {},
   gradAccum: 1,
+  zero: 1,
   maxGradNorm: 1,
   evalEvery: 250,
   sampleEvery: 0,

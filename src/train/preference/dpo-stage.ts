@@ -5,7 +5,6 @@
 
 import type { JsonValue } from '../../base/json.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
-import type { Ranks } from '../../comm/communicator.ts';
 import { EpochBatches } from '../../data/rows/epoch-batches.ts';
 import { rowDigest } from '../../data/rows/row-digest.ts';
 import { flopsPerToken } from '../../nn/config.ts';
@@ -25,6 +24,7 @@ import { noGrad } from '../../tensor/autograd.ts';
 import { type DpoKind, type DpoLossOptions, dpoLoss } from '../../tensor/ops/preference.ts';
 import { segmentSum } from '../../tensor/ops/segments.ts';
 import { scope, type Tensor, tensor } from '../../tensor/tensor.ts';
+import { columnSums } from '../loop/column-sums.ts';
 import type { Evaluation, TrainStage } from '../loop/stage.ts';
 import type { TrainableModel } from '../loop/trainable-model.ts';
 
@@ -46,8 +46,6 @@ export interface DpoStageOptions {
   kind: DpoKind;
   labelSmoothing: number;
   seed: number;
-  /** The ranks that share each batch. Default: only this process. */
-  communicator?: Ranks;
 }
 
 /** All pairs of the comparisons. The reference reads each answer once, before training begins. */
@@ -78,9 +76,9 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
   readonly #policy: TrainableModel<Gpt>;
   readonly #options: DpoStageOptions;
   readonly #batches: EpochBatches;
-  #pairs = 0;
-  #correct = 0;
-  #margin = 0;
+  /** Pairs, correct pairs and the sum of margins: of the last batch, and of the last update. */
+  #ofBatch: readonly number[] = [0, 0, 0];
+  #ofUpdate: readonly number[] = [0, 0, 0];
 
   constructor(policy: TrainableModel<Gpt>, options: DpoStageOptions) {
     this.#policy = policy;
@@ -113,6 +111,10 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
     return this.#batches.next().map((index) => this.#options.train[index]!);
   }
 
+  skipBatch(): void {
+    this.#batches.skip();
+  }
+
   batchTokens(batch: PreferencePair[]): number {
     return batch.reduce((sum, pair) => sum + tokensOf(pair), 0);
   }
@@ -122,13 +124,20 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
   }
 
   loss(batch: PreferencePair[], scale: number): Tensor {
-    // A rank without rows takes part in the exchange of gradients with zeros.
+    // A batch without rows adds zeros to the gradients.
+    this.#ofBatch = [0, 0, 0];
     if (batch.length === 0) return this.#pairLoss(this.#options.train.slice(0, 1), 0).loss;
     const { loss, correct, margin } = this.#pairLoss(batch, scale);
-    this.#pairs += batch.length;
-    this.#correct += correct;
-    this.#margin += margin;
+    this.#ofBatch = [batch.length, correct, margin];
     return loss;
+  }
+
+  batchFigures(): readonly number[] {
+    return this.#ofBatch;
+  }
+
+  observe(figures: readonly (readonly number[])[]): void {
+    this.#ofUpdate = columnSums(figures);
   }
 
   #pairLoss(batch: readonly PreferencePair[], scale: number) {
@@ -149,12 +158,9 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
   }
 
   stepMetrics(): Record<string, number> {
-    const pairs = Math.max(1, this.#pairs);
-    const metrics = { accuracy: this.#correct / pairs, margin: this.#margin / pairs };
-    this.#pairs = 0;
-    this.#correct = 0;
-    this.#margin = 0;
-    return metrics;
+    const [pairs, correct, margin] = this.#ofUpdate as [number, number, number];
+    const count = Math.max(1, pairs);
+    return { accuracy: correct / count, margin: margin / count };
   }
 
   #evaluate(): Evaluation {

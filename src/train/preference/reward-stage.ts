@@ -7,7 +7,6 @@
 import type { JsonValue } from '../../base/json.ts';
 import { mean } from '../../base/statistics.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
-import type { Ranks } from '../../comm/communicator.ts';
 import { EpochBatches } from '../../data/rows/epoch-batches.ts';
 import { rowDigest } from '../../data/rows/row-digest.ts';
 import { flopsPerToken } from '../../nn/config.ts';
@@ -23,6 +22,7 @@ import { ints, lastRows, packSequences } from '../../scoring/sequences.ts';
 import { noGrad } from '../../tensor/autograd.ts';
 import { rankingLoss } from '../../tensor/ops/preference.ts';
 import { scope, type Tensor, tensor } from '../../tensor/tensor.ts';
+import { columnSums } from '../loop/column-sums.ts';
 import type { Evaluation, TrainStage } from '../loop/stage.ts';
 import type { TrainableModel } from '../loop/trainable-model.ts';
 import { preferenceFigures } from './reward-figures.ts';
@@ -36,8 +36,6 @@ export interface RewardStageOptions {
   /** Weight of the penalty (better + worse)^2. */
   centering: number;
   seed: number;
-  /** The ranks that share each batch. Default: only this process. */
-  communicator?: Ranks;
 }
 
 export type RewardBatch = EncodedComparison[];
@@ -51,8 +49,9 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   readonly #model: TrainableModel<ScoringModel>;
   readonly #options: RewardStageOptions;
   readonly #batches: EpochBatches;
-  #pairs = 0;
-  #correct = 0;
+  /** Pairs and correct pairs: of the last batch, and of the last update. */
+  #ofBatch: readonly number[] = [0, 0];
+  #ofUpdate: readonly number[] = [0, 0];
 
   constructor(model: TrainableModel<ScoringModel>, options: RewardStageOptions) {
     this.#model = model;
@@ -86,6 +85,10 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
     return this.#batches.next().map((index) => this.#options.train[index]!);
   }
 
+  skipBatch(): void {
+    this.#batches.skip();
+  }
+
   batchTokens(batch: EncodedComparison[]): number {
     return batch.reduce((sum, comparison) => sum + comparisonTokens(comparison), 0);
   }
@@ -95,7 +98,7 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   }
 
   loss(batch: EncodedComparison[], scale: number): Tensor {
-    // A rank without rows takes part in the exchange of gradients with zeros.
+    // A batch without rows adds zeros to the gradients.
     const isEmpty = batch.length === 0;
     const read = isEmpty ? this.#options.train.slice(0, 1) : batch;
     const { answers, pairs, weights, margins } = comparisonBatch(read);
@@ -107,17 +110,21 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
       centering: this.#options.centering,
       scale: isEmpty ? 0 : scale,
     });
-    if (isEmpty) return loss;
-    this.#pairs += weights.length;
-    this.#correct += correct;
+    this.#ofBatch = isEmpty ? [0, 0] : [weights.length, correct];
     return loss;
   }
 
+  batchFigures(): readonly number[] {
+    return this.#ofBatch;
+  }
+
+  observe(figures: readonly (readonly number[])[]): void {
+    this.#ofUpdate = columnSums(figures);
+  }
+
   stepMetrics(): Record<string, number> {
-    const metrics = { accuracy: this.#correct / Math.max(1, this.#pairs), pairs: this.#pairs };
-    this.#pairs = 0;
-    this.#correct = 0;
-    return metrics;
+    const [pairs, correct] = this.#ofUpdate as [number, number];
+    return { accuracy: correct / Math.max(1, pairs), pairs };
   }
 
   /** Evaluates on held-out prompts. */

@@ -68,7 +68,7 @@ function inputs(settings: RewardSettings, place: { out: string }): RunInput[] {
 
 async function prepare(
   settings: RewardSettings,
-  { out, checkpoint, communicator }: StageContext,
+  { out, checkpoint }: StageContext,
 ): Promise<PreparedStage<RewardBatch>> {
   const { seed, batchSize, gradAccum } = settings;
   const chat = chatTokenizer(settings.model, out);
@@ -96,7 +96,6 @@ async function prepare(
     gradAccum,
     centering: settings.centering,
     seed,
-    communicator,
   });
   const { config } = model.model;
   return {

@@ -73,7 +73,6 @@ async function prepare(
       context: settings.context ?? model.config.contextLength,
       seed: settings.seed,
       documentMask: settings.documentMask,
-      communicator: context.communicator,
     },
     evalTokens: settings.evalTokens,
     samplePrompts: settings.samplePrompt.length > 0 ? settings.samplePrompt : [''],

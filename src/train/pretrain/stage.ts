@@ -50,6 +50,10 @@ export class PretrainStage implements TrainStage<TokenBatch> {
     return new TokenBatch(this.#loader.next());
   }
 
+  skipBatch(): void {
+    this.#loader.skip();
+  }
+
   lossTokens({ countedTargets }: TokenBatch): number {
     return countedTargets;
   }

@@ -55,7 +55,7 @@ export function sft(options: SftOptions, hooks?: RunHooks): Promise<StageResult>
 
 async function prepare(
   settings: SftSettings,
-  { out, checkpoint, communicator }: StageContext,
+  { out, checkpoint }: StageContext,
 ): Promise<PreparedStage<SftBatch>> {
   const { seed, batchSize, packing, gradAccum } = settings;
   const chat = chatTokenizer(settings.model, out);
@@ -82,7 +82,6 @@ async function prepare(
     context,
     packing,
     seed,
-    communicator,
   });
   const policy = new TrainableModel(model, {
     ...settings,

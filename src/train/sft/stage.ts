@@ -16,6 +16,7 @@ import { linearCrossEntropy } from '../../tensor/ops/loss.ts';
 import { gatherRows } from '../../tensor/ops/rows.ts';
 import { scope, type Tensor } from '../../tensor/tensor.ts';
 import type { ChatTokenizer } from '../loop/chat-model.ts';
+import { columnSums } from '../loop/column-sums.ts';
 import type { Evaluation, Sample, TrainStage } from '../loop/stage.ts';
 import type { TrainableModel } from '../loop/trainable-model.ts';
 
@@ -45,6 +46,8 @@ export class SftBatch extends TokenBatch {
   constructor(
     packed: PackedTokens,
     readonly epoch = 0,
+    /** The number of the batch in the run; it selects the random stream of the batch's noise. */
+    readonly index = 0,
   ) {
     super(packed);
     const rows = Array.from(packed.targets.keys()).filter((row) => packed.targets[row]! >= 0);
@@ -69,10 +72,11 @@ export class SftStage implements TrainStage<SftBatch> {
   readonly #policy: TrainableModel<Gpt>;
   readonly #chat: ChatTokenizer;
   readonly #options: SftStageOptions;
-  /** Number of batches so far; it selects the random stream of a batch's noise. */
+  /** Number of batches so far. */
   #batches = 0;
-  #epoch = 0;
-  #supervised = 0;
+  /** The epoch and the supervised tokens: of the last batch, and of the last update. */
+  #ofBatch: readonly number[] = [0, 0];
+  #ofUpdate: readonly number[] = [0, 0];
 
   constructor(policy: TrainableModel<Gpt>, chat: ChatTokenizer, options: SftStageOptions) {
     this.#policy = policy;
@@ -95,7 +99,13 @@ export class SftStage implements TrainStage<SftBatch> {
   nextBatch(): SftBatch {
     const { loader } = this.#options;
     const packed = loader.next();
-    return new SftBatch(packed, loader.epoch);
+    this.#batches += 1;
+    return new SftBatch(packed, loader.epoch, this.#batches);
+  }
+
+  skipBatch(): void {
+    this.#options.loader.skip();
+    this.#batches += 1;
   }
 
   batchTokens({ tokens }: SftBatch): number {
@@ -108,17 +118,22 @@ export class SftStage implements TrainStage<SftBatch> {
 
   loss(batch: SftBatch, scale: number): Tensor {
     const { neftune, seed } = this.#options;
-    this.#batches += 1;
-    this.#epoch = batch.epoch;
-    this.#supervised += batch.countedTargets;
-    const noise = neftune > 0 ? { alpha: neftune, seed, stream: this.#batches } : undefined;
+    this.#ofBatch = [batch.epoch, batch.countedTargets];
+    const noise = neftune > 0 ? { alpha: neftune, seed, stream: batch.index } : undefined;
     return supervisedLoss(this.#policy.model, batch, { scale, noise });
   }
 
+  batchFigures(): readonly number[] {
+    return this.#ofBatch;
+  }
+
+  observe(figures: readonly (readonly number[])[]): void {
+    this.#ofUpdate = [figures.at(-1)![0]!, columnSums(figures)[1]!];
+  }
+
   stepMetrics(): Record<string, number> {
-    const metrics = { epoch: this.#epoch, supervised_tokens: this.#supervised };
-    this.#supervised = 0;
-    return metrics;
+    const [epoch, supervised] = this.#ofUpdate as [number, number];
+    return { epoch, supervised_tokens: supervised };
   }
 
   /** The mean loss over all supervised tokens of the validation examples. */
