@@ -18,6 +18,10 @@ const char* error_code_name(ErrorCode code) {
     case ErrorCode::kCudaUnavailable: return "ERR_CUDA_UNAVAILABLE";
     case ErrorCode::kCudaLibraryMissing: return "ERR_CUDA_LIBRARY_MISSING";
     case ErrorCode::kNotFinite: return "ERR_NOT_FINITE";
+    case ErrorCode::kMismatch: return "ERR_MISMATCH";
+    case ErrorCode::kCommLost: return "ERR_COMM_LOST";
+    case ErrorCode::kCommSetup: return "ERR_COMM_SETUP";
+    case ErrorCode::kCommTimeout: return "ERR_COMM_TIMEOUT";
     case ErrorCode::kInternal: return "ERR_INTERNAL";
   }
   return "ERR_INTERNAL";

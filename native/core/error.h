@@ -27,6 +27,10 @@ enum class ErrorCode {
   kCudaUnavailable,
   kCudaLibraryMissing,
   kNotFinite,
+  kMismatch,
+  kCommLost,
+  kCommSetup,
+  kCommTimeout,
   kInternal,
 };
 

@@ -8,6 +8,7 @@ import type { ActivationBinding } from './binding/activation.ts';
 import type { AttentionBinding } from './binding/attention.ts';
 import type { BenchBinding } from './binding/bench.ts';
 import type { BuildInfoBinding } from './binding/build-info.ts';
+import type { CommBinding } from './binding/comm.ts';
 import type { DecoderBinding } from './binding/decoder.ts';
 import type { DedupBinding } from './binding/dedup.ts';
 import type { ElementwiseBinding } from './binding/elementwise.ts';
@@ -125,6 +126,7 @@ export interface Binding
     BenchBinding,
     TextBinding,
     DedupBinding,
+    CommBinding,
     ShardBinding,
     NormBinding,
     ActivationBinding,

@@ -1,0 +1,194 @@
+#include <map>
+#include <memory>
+#include <span>
+
+#include "binding/native_class.h"
+#include "comm/group.h"
+#include "comm/mpi_transport.h"
+#include "comm/tcp_transport.h"
+
+namespace athanor::binding {
+namespace {
+
+enum class Engine { kTcp, kMpi };
+
+struct CommOptions {
+  Engine engine;
+  int rank;
+  int size;
+  std::string host;
+  int port;
+  double time_limit;
+};
+
+/// A promise of nothing but the end of the work.
+struct PromisedEnd : Napi::Promise {
+  using Napi::Promise::Promise;
+};
+/// A promise of the bytes of all ranks.
+struct PromisedBytes : Napi::Promise {
+  using Napi::Promise::Promise;
+};
+
+}  // namespace
+
+template <>
+struct TypeText<PromisedEnd> {
+  static std::string get() { return "Promise<void>"; }
+};
+template <>
+struct TypeText<PromisedBytes> {
+  static std::string get() { return "Promise<(Uint8Array)[]>"; }
+};
+
+}  // namespace athanor::binding
+
+ATHANOR_WORDS(athanor::binding::Engine, {"tcp", athanor::binding::Engine::kTcp},
+              {"mpi", athanor::binding::Engine::kMpi})
+ATHANOR_FIELDS(athanor::binding::CommOptions, engine, rank, size, host, port, time_limit)
+ATHANOR_WORDS(athanor::comm::Collective, {"allReduce", athanor::comm::Collective::kAllReduce},
+              {"reduceScatter", athanor::comm::Collective::kReduceScatter},
+              {"allGather", athanor::comm::Collective::kAllGather},
+              {"allToAll", athanor::comm::Collective::kAllToAll},
+              {"broadcast", athanor::comm::Collective::kBroadcast})
+
+namespace athanor::binding {
+namespace {
+
+comm::Group::Connect connection(const CommOptions& options) {
+  if (options.engine == Engine::kMpi)
+    return [size = options.size](const comm::Limit& limit) { return comm::connect_mpi(size, limit); };
+  const comm::TcpAddress address{options.rank, options.size, options.host, options.port};
+  return [address](const comm::Limit& limit) { return comm::connect_tcp(address, limit); };
+}
+
+/// Promises that are kept when a work of the group's thread is done.
+class Waiters {
+ public:
+  explicit Waiters(Napi::Env env)
+      : wake_(Napi::ThreadSafeFunction::New(env, Napi::Function(), "athanor communicator", 0, 1)) {
+    wake_.Unref(env);
+  }
+  ~Waiters() { wake_.Abort(); }
+
+  Napi::Promise add(Napi::Env env, std::shared_ptr<comm::Work> work, const char* operation) {
+    const Waiter waiter{Napi::Promise::Deferred::New(env), operation};
+    if (work->is_done()) {
+      settle(env, *work, waiter);
+    } else {
+      if (waiting_.empty()) wake_.Ref(env);
+      waiting_.emplace(std::move(work), waiter);
+    }
+    return waiter.deferred.Promise();
+  }
+  /// On any thread.
+  void notify(const std::shared_ptr<comm::Work>& work) {
+    wake_.NonBlockingCall([this, work](Napi::Env env, Napi::Function) { finish(env, work); });
+  }
+
+ private:
+  struct Waiter {
+    Napi::Promise::Deferred deferred;
+    const char* operation;
+  };
+
+  void finish(Napi::Env env, const std::shared_ptr<comm::Work>& work) {
+    const auto [begin, end] = waiting_.equal_range(work);
+    for (auto one = begin; one != end; ++one) settle(env, *work, one->second);
+    if (begin == end) return;
+    waiting_.erase(begin, end);
+    if (waiting_.empty()) wake_.Unref(env);
+  }
+
+  static void settle(Napi::Env env, const comm::Work& work, const Waiter& waiter) {
+    try {
+      waiter.deferred.Resolve(guarded(waiter.operation, env, [&]() -> Napi::Value {
+        work.rethrow();
+        if (work.texts().empty()) return env.Undefined();
+        Napi::Array all = Napi::Array::New(env, work.texts().size());
+        for (size_t i = 0; i < work.texts().size(); ++i) {
+          const std::string& text = work.texts()[i];
+          Napi::Uint8Array bytes = Napi::Uint8Array::New(env, text.size());
+          std::copy(text.begin(), text.end(), bytes.Data());
+          all.Set(static_cast<uint32_t>(i), bytes);
+        }
+        return all;
+      }));
+    } catch (const Napi::Error& error) {
+      waiter.deferred.Reject(error.Value());
+    }
+  }
+
+  Napi::ThreadSafeFunction wake_;
+  std::multimap<std::shared_ptr<comm::Work>, Waiter> waiting_;
+};
+
+CommOptions keep_options(const CommOptions& options) {
+  expect(options.size >= 1 && options.rank >= 0 && options.rank < options.size, ErrorCode::kArgument,
+         "expected rank from 0 to ", options.size - 1, " but it is ", options.rank);
+  return options;
+}
+
+class CommWrap : public NativeClass<CommWrap> {
+ public:
+  using Constructor = Bound<"NativeCommunicator(options)", &keep_options>;
+
+  explicit CommWrap(const Napi::CallbackInfo& info) : NativeClass(info) {
+    CommOptions options;
+    construct<Constructor>(info, options);
+    waiters_ = std::make_shared<Waiters>(info.Env());
+    group_ = std::make_unique<comm::Group>(
+        connection(options), comm::GroupOptions{.time_limit = std::chrono::duration<double>(options.time_limit),
+                                                .on_done = [waiters = waiters_.get()](const auto& work) {
+                                                  waiters->notify(work);
+                                                }});
+  }
+  /// The thread of the group ends before what it notifies.
+  ~CommWrap() override { group_.reset(); }
+
+  PromisedEnd connect() { return promise<PromisedEnd>(group_->connected()); }
+  int rank() { return group_->rank(); }
+  int size() { return group_->size(); }
+  int64_t start(comm::Collective operation, const Tensor& input, const Tensor& output, int root,
+                const std::string& name) {
+    started_.emplace(++last_, group_->start(operation, input, output, root, name));
+    return last_;
+  }
+  PromisedEnd wait(int64_t work) {
+    const auto found = started_.find(work);
+    expect(found != started_.end(), ErrorCode::kState, "the work was waited for already");
+    const std::shared_ptr<comm::Work> waited = found->second;
+    started_.erase(found);
+    return promise<PromisedEnd>(waited);
+  }
+  PromisedBytes gather(const std::span<const uint8_t>& bytes, const std::string& name) {
+    return promise<PromisedBytes>(group_->gather(std::string(bytes.begin(), bytes.end()), name));
+  }
+  PromisedEnd close() { return promise<PromisedEnd>(group_->close()); }
+
+ private:
+  template <class Promised>
+  Promised promise(const std::shared_ptr<comm::Work>& work) {
+    const Napi::Promise made = waiters_->add(Env(), work, current_operation());
+    return {made.Env(), made};
+  }
+
+  std::shared_ptr<Waiters> waiters_;
+  std::unique_ptr<comm::Group> group_;
+  std::map<int64_t, std::shared_ptr<comm::Work>> started_;
+  int64_t last_ = 0;
+};
+
+const Family comm_family([](Exports& exports) {
+  CommWrap::define<CommWrap::Constructor>(
+      exports, CommWrap::method<&CommWrap::connect, "NativeCommunicator.connect()">,
+      CommWrap::method<&CommWrap::rank, "NativeCommunicator.rank()">,
+      CommWrap::method<&CommWrap::size, "NativeCommunicator.size()">,
+      CommWrap::method<&CommWrap::start, "NativeCommunicator.start(operation, input, output, root, name)">,
+      CommWrap::method<&CommWrap::wait, "NativeCommunicator.wait(work)">,
+      CommWrap::method<&CommWrap::gather, "NativeCommunicator.gather(bytes, name)">,
+      CommWrap::method<&CommWrap::close, "NativeCommunicator.close()">);
+});
+
+}  // namespace
+}  // namespace athanor::binding

@@ -1,0 +1,254 @@
+#include "comm/collectives.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "comm/sums.h"
+#include "core/error.h"
+
+namespace athanor::comm {
+namespace {
+
+/// Bytes of a part that are summed at once: what was received is still in the cache then.
+constexpr size_t kBlockBytes = size_t{1} << 20;
+/// From here on a broadcast is a scatter and a gather, so that no rank sends all copies.
+constexpr size_t kLargeBroadcast = size_t{1} << 16;
+
+const char* name_of(Collective kind) {
+  switch (kind) {
+    case Collective::kAllReduce: return "allReduce";
+    case Collective::kReduceScatter: return "reduceScatter";
+    case Collective::kAllGather: return "allGather";
+    case Collective::kAllToAll: return "allToAll";
+    case Collective::kBroadcast: return "broadcast";
+    case Collective::kGather: return "gather";
+  }
+  return "?";
+}
+
+/// What the ranks tell each other of an operation before they begin with it.
+struct Header {
+  uint64_t number;
+  uint64_t elements;
+  uint32_t root;
+  Collective kind;
+  DType dtype;
+  char name[42];
+
+  bool fits(const Header& other) const {
+    return number == other.number && elements == other.elements && root == other.root && kind == other.kind &&
+           dtype == other.dtype && std::strncmp(name, other.name, sizeof name) == 0;
+  }
+  std::string text() const {
+    const Call call{.kind = kind,
+                    .dtype = dtype,
+                    .root = static_cast<int>(root),
+                    .elements = elements,
+                    .name = std::string(name, strnlen(name, sizeof name))};
+    return call.text();
+  }
+};
+static_assert(sizeof(Header) == 64, "ranks with other compilers read the same bytes");
+
+Header header_of(const Call& call, uint64_t number) {
+  Header header{};
+  header.number = number;
+  header.elements = call.elements;
+  header.root = static_cast<uint32_t>(call.root);
+  header.kind = call.kind;
+  header.dtype = call.dtype;
+  std::strncpy(header.name, call.name.c_str(), sizeof header.name - 1);
+  return header;
+}
+
+std::byte* bytes_of(void* pointer) { return static_cast<std::byte*>(pointer); }
+const std::byte* bytes_of(const void* pointer) { return static_cast<const std::byte*>(pointer); }
+
+void copy(std::byte* to, const std::byte* from, size_t bytes) {
+  if (to != from && bytes > 0) std::memcpy(to, from, bytes);
+}
+
+/// The part of a tensor that a rank sums, in elements; parts differ by one at most.
+struct Part {
+  size_t begin, end;
+  size_t size() const { return end - begin; }
+  /// Block `index` of it, empty after the last.
+  Part block(size_t index, size_t elements) const {
+    const size_t from = std::min(begin + index * elements, end);
+    return {from, std::min(from + elements, end)};
+  }
+};
+
+Part part_of(uint64_t elements, int rank, int size) {
+  const uint64_t each = elements / size, more = elements % size, r = rank;
+  const uint64_t begin = r * each + std::min(r, more);
+  return {begin, begin + each + (r < more ? 1 : 0)};
+}
+
+}  // namespace
+
+std::string Call::text() const {
+  std::string text = name_of(kind);
+  if (kind == Collective::kBroadcast) text += " from rank " + std::to_string(root);
+  if (kind != Collective::kGather) text += " of " + std::to_string(elements) + " " + dtype_name(dtype);
+  return name.empty() ? text : "'" + name + "' (" + text + ")";
+}
+
+void Collectives::meet(const Call& call, const Limit& limit) {
+  const Header mine = header_of(call, ++calls_);
+  std::vector<Header> theirs(transport_.size());
+  std::vector<Send> sends;
+  std::vector<Receive> receives;
+  for (int r = 0; r < transport_.size(); ++r) {
+    if (r == transport_.rank()) continue;
+    sends.push_back({r, bytes_of(&mine), sizeof mine});
+    receives.push_back({r, bytes_of(&theirs[r]), sizeof(Header)});
+  }
+  transport_.exchange(sends, receives, limit);
+  for (int r = 0; r < transport_.size(); ++r) {
+    if (r == transport_.rank() || theirs[r].fits(mine)) continue;
+    fail(ErrorCode::kMismatch, "operation ", mine.number, " is ", call.text(), " on rank ", transport_.rank(),
+         " but ", theirs[r].text(), " on rank ", r,
+         "; all ranks have to start the same operations in the same order");
+  }
+}
+
+void Collectives::run(const Call& call, const Limit& limit) {
+  meet(call, limit);
+  const size_t bytes = call.elements * dtype_size(call.dtype);
+  switch (call.kind) {
+    case Collective::kAllReduce: return all_reduce(call, limit);
+    case Collective::kReduceScatter: return reduce_scatter(call, limit);
+    case Collective::kAllGather:
+      return all_gather(call.input, call.output, bytes / transport_.size(), limit);
+    case Collective::kAllToAll: return all_to_all(call, limit);
+    case Collective::kBroadcast: return broadcast(call, limit);
+    case Collective::kGather: return;  // gather() has results of its own
+  }
+}
+
+std::vector<const std::byte*> Collectives::expect_parts(size_t bytes, std::vector<Receive>& receives) {
+  const size_t stride = (bytes + 63) / 64 * 64;
+  scratch_.resize(std::max(scratch_.size(), stride * transport_.size()));
+  std::vector<const std::byte*> parts(transport_.size());
+  for (int r = 0; r < transport_.size(); ++r) {
+    parts[r] = scratch_.data() + r * stride;
+    if (r != transport_.rank()) receives.push_back({r, scratch_.data() + r * stride, bytes});
+  }
+  return parts;
+}
+
+// Each rank sums its part of the tensor and sends the sums to all. It goes by blocks: the sums of a
+// block travel together with the summands of the next one.
+void Collectives::all_reduce(const Call& call, const Limit& limit) {
+  const int size = transport_.size(), rank = transport_.rank();
+  const size_t width = dtype_size(call.dtype), block = kBlockBytes / width;
+  const size_t blocks = (part_of(call.elements, 0, size).size() + block - 1) / block;
+  std::vector<Part> all(size);
+  for (int r = 0; r < size; ++r) all[r] = part_of(call.elements, r, size);
+  for (size_t b = 0; b <= blocks; ++b) {
+    const Part mine = all[rank].block(b, block);
+    std::vector<Send> sends;
+    std::vector<Receive> receives;
+    std::vector<const std::byte*> parts = expect_parts(mine.size() * width, receives);
+    parts[rank] = call.output + mine.begin * width;
+    for (int r = 0; r < size; ++r) {
+      if (r == rank) continue;
+      const Part theirs = all[r].block(b, block);
+      sends.push_back({r, call.output + theirs.begin * width, theirs.size() * width});
+      if (b == 0) continue;
+      const Part summed = all[rank].block(b - 1, block), others = all[r].block(b - 1, block);
+      sends.push_back({r, call.output + summed.begin * width, summed.size() * width});
+      receives.push_back({r, call.output + others.begin * width, others.size() * width});
+    }
+    transport_.exchange(sends, receives, limit);
+    sum_in_order(call.dtype, parts, call.output + mine.begin * width, mine.size());
+  }
+}
+
+void Collectives::reduce_scatter(const Call& call, const Limit& limit) {
+  const int size = transport_.size(), rank = transport_.rank();
+  const size_t width = dtype_size(call.dtype), part = call.elements / size, block = kBlockBytes / width;
+  for (size_t begin = 0; begin < part; begin += block) {
+    const size_t count = std::min(block, part - begin);
+    std::vector<Send> sends;
+    std::vector<Receive> receives;
+    std::vector<const std::byte*> parts = expect_parts(count * width, receives);
+    const auto at = [&](int r) { return call.input + (r * part + begin) * width; };
+    parts[rank] = at(rank);
+    for (int r = 0; r < size; ++r)
+      if (r != rank) sends.push_back({r, at(r), count * width});
+    transport_.exchange(sends, receives, limit);
+    sum_in_order(call.dtype, parts, call.output + begin * width, count);
+  }
+}
+
+void Collectives::all_gather(const std::byte* input, std::byte* output, size_t part_bytes,
+                             const Limit& limit) {
+  std::vector<Send> sends;
+  std::vector<Receive> receives;
+  for (int r = 0; r < transport_.size(); ++r) {
+    if (r == transport_.rank()) continue;
+    sends.push_back({r, input, part_bytes});
+    receives.push_back({r, output + r * part_bytes, part_bytes});
+  }
+  copy(output + transport_.rank() * part_bytes, input, part_bytes);
+  transport_.exchange(sends, receives, limit);
+}
+
+void Collectives::all_to_all(const Call& call, const Limit& limit) {
+  const size_t part = call.elements * dtype_size(call.dtype) / transport_.size();
+  std::vector<Send> sends;
+  std::vector<Receive> receives;
+  for (int r = 0; r < transport_.size(); ++r) {
+    if (r == transport_.rank()) continue;
+    sends.push_back({r, call.input + r * part, part});
+    receives.push_back({r, call.output + r * part, part});
+  }
+  copy(call.output + transport_.rank() * part, call.input + transport_.rank() * part, part);
+  transport_.exchange(sends, receives, limit);
+}
+
+void Collectives::broadcast(const Call& call, const Limit& limit) {
+  const int size = transport_.size(), rank = transport_.rank();
+  const size_t bytes = call.elements * dtype_size(call.dtype);
+  const bool in_parts = size > 2 && bytes >= kLargeBroadcast;
+  const auto part = [&](int r) { return in_parts ? part_of(bytes, r, size) : Part{0, bytes}; };
+  std::vector<Send> sends;
+  std::vector<Receive> receives;
+  if (rank != call.root) receives.push_back({call.root, call.output + part(rank).begin, part(rank).size()});
+  for (int r = 0; r < size; ++r)
+    if (rank == call.root && r != rank) sends.push_back({r, call.output + part(r).begin, part(r).size()});
+  transport_.exchange(sends, receives, limit);
+  if (!in_parts) return;
+  // Now rank r has part r, and the root has all of them.
+  sends.clear();
+  receives.clear();
+  for (int r = 0; r < size; ++r) {
+    if (r == rank) continue;
+    if (r != call.root) sends.push_back({r, call.output + part(rank).begin, part(rank).size()});
+    if (rank != call.root) receives.push_back({r, call.output + part(r).begin, part(r).size()});
+  }
+  transport_.exchange(sends, receives, limit);
+}
+
+std::vector<std::string> Collectives::gather(const Call& call, const std::string& mine, const Limit& limit) {
+  meet(call, limit);
+  const uint64_t length = mine.size();
+  std::vector<uint64_t> lengths(transport_.size(), length);
+  all_gather(bytes_of(&length), bytes_of(lengths.data()), sizeof length, limit);
+  std::vector<std::string> texts(transport_.size());
+  std::vector<Send> sends;
+  std::vector<Receive> receives;
+  for (int r = 0; r < transport_.size(); ++r) {
+    texts[r].resize(lengths[r]);
+    if (r == transport_.rank()) continue;
+    sends.push_back({r, bytes_of(mine.data()), mine.size()});
+    receives.push_back({r, bytes_of(texts[r].data()), lengths[r]});
+  }
+  transport_.exchange(sends, receives, limit);
+  texts[transport_.rank()] = mine;
+  return texts;
+}
+
+}  // namespace athanor::comm

@@ -1,0 +1,27 @@
+# athanor_mpi.so, the part that needs MPI, where MPI is found. The addon opens it at run time.
+#
+# ATHANOR_MPI: `auto` builds it where mpi.h is, `on` fails without it, `off` never does.
+set(ATHANOR_MPI "auto" CACHE STRING "MPI module: auto, on or off")
+set_property(CACHE ATHANOR_MPI PROPERTY STRINGS auto on off)
+
+set(MPI_FOUND OFF)
+if(ATHANOR_MPI MATCHES "^(auto|on)$")
+  include(CheckLanguage)
+  check_language(C)
+  if(CMAKE_C_COMPILER)
+    enable_language(C)
+    find_package(MPI COMPONENTS C QUIET)
+  endif()
+  if(ATHANOR_MPI STREQUAL "on" AND NOT MPI_C_FOUND)
+    message(FATAL_ERROR "ATHANOR_MPI=on: mpi.h was not found; install libopenmpi-dev")
+  endif()
+endif()
+if(MPI_C_FOUND)
+  message(STATUS "MPI module: ${MPI_C_LIBRARIES}")
+  add_library(athanor_mpi MODULE ${CMAKE_CURRENT_LIST_DIR}/mpi/module.cpp)
+  set_target_properties(athanor_mpi PROPERTIES PREFIX "" SUFFIX ".so" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/Release)
+  target_compile_definitions(athanor_mpi PRIVATE OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)
+  target_link_libraries(athanor_mpi PRIVATE athanor_options MPI::MPI_C)
+else()
+  message(STATUS "MPI module: none, mpi.h was not found or ATHANOR_MPI is off")
+endif()

@@ -1,0 +1,132 @@
+// athanor_mpi.so
+#include "comm/mpi/module.h"
+
+#include <mpi.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace athanor::comm {
+namespace {
+
+#define ATHANOR_TEXT_OF(x) #x
+#define ATHANOR_TEXT(x) ATHANOR_TEXT_OF(x)
+#if defined(OMPI_MAJOR_VERSION)
+constexpr const char* kBuiltWith = "Open MPI " ATHANOR_TEXT(OMPI_MAJOR_VERSION) "." ATHANOR_TEXT(
+    OMPI_MINOR_VERSION) "." ATHANOR_TEXT(OMPI_RELEASE_VERSION);
+#elif defined(MPICH_VERSION)
+constexpr const char* kBuiltWith = "MPICH " MPICH_VERSION;
+#else
+constexpr const char* kBuiltWith = "an unknown MPI";
+#endif
+
+/// MPI counts elements in an int.
+constexpr size_t kMostBytes = size_t{1} << 30;
+/// A wait polls this often without a pause, and then with one, so that it does not take the core of
+/// a thread that computes.
+constexpr int kPollsWithoutPause = 2000;
+constexpr long kPauseNanoseconds = 20'000;
+
+MPI_Comm ranks = MPI_COMM_NULL;
+std::string problem;
+
+const char* failure(const char* what, int status) {
+  char text[MPI_MAX_ERROR_STRING] = "";
+  int length = 0;
+  MPI_Error_string(status, text, &length);
+  problem = std::string(what) + ": " + text;
+  return problem.c_str();
+}
+
+const char* library() {
+  static char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+  int length = 0;
+  MPI_Get_library_version(text, &length);
+  return text;
+}
+
+const char* start(int* rank, int* size) {
+  int provided = MPI_THREAD_SINGLE;
+  if (const int status = MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
+      status != MPI_SUCCESS) {
+    return failure("MPI_Init_thread", status);
+  }
+  if (provided < MPI_THREAD_FUNNELED) return "this MPI was built without support for threads";
+  if (const int status = MPI_Comm_dup(MPI_COMM_WORLD, &ranks); status != MPI_SUCCESS) {
+    return failure("MPI_Comm_dup", status);
+  }
+  MPI_Comm_set_errhandler(ranks, MPI_ERRORS_RETURN);
+  MPI_Comm_rank(ranks, rank);
+  MPI_Comm_size(ranks, size);
+  return nullptr;
+}
+
+void pause(int polls) {
+  if (polls < kPollsWithoutPause) return;
+  const timespec time{0, kPauseNanoseconds};
+  nanosleep(&time, nullptr);
+}
+
+/// The requests of the messages; `owner` has the message of each.
+struct Requests {
+  std::vector<MPI_Request> handles;
+  std::vector<size_t> owner;
+
+  int add(const MpiMessage& message, size_t index) {
+    auto* data = static_cast<char*>(message.data);
+    for (size_t begin = 0; begin < message.bytes; begin += kMostBytes) {
+      const int count = static_cast<int>(std::min(kMostBytes, message.bytes - begin));
+      MPI_Request request = MPI_REQUEST_NULL;
+      const int status = message.is_receive
+                             ? MPI_Irecv(data + begin, count, MPI_BYTE, message.rank, 0, ranks, &request)
+                             : MPI_Isend(data + begin, count, MPI_BYTE, message.rank, 0, ranks, &request);
+      if (status != MPI_SUCCESS) return status;
+      handles.push_back(request);
+      owner.push_back(index);
+    }
+    return MPI_SUCCESS;
+  }
+};
+
+const char* exchange(MpiMessage* messages, size_t count, bool (*may_wait)(const void*), const void* context) {
+  Requests requests;
+  for (const bool is_receive : {true, false}) {
+    for (size_t i = 0; i < count; ++i) {
+      if (messages[i].is_receive != is_receive) continue;
+      if (const int status = requests.add(messages[i], i); status != MPI_SUCCESS) {
+        return failure(is_receive ? "MPI_Irecv" : "MPI_Isend", status);
+      }
+    }
+  }
+  int all_done = 0;
+  for (int polls = 0; all_done == 0; ++polls) {
+    const int status = MPI_Testall(static_cast<int>(requests.handles.size()), requests.handles.data(),
+                                   &all_done, MPI_STATUSES_IGNORE);
+    if (status != MPI_SUCCESS) return failure("MPI_Testall", status);
+    if (all_done == 0 && !may_wait(context)) break;
+    pause(polls);
+  }
+  for (size_t i = 0; i < count; ++i) messages[i].is_done = true;
+  for (size_t i = 0; all_done == 0 && i < requests.handles.size(); ++i) {
+    int done = 0;
+    MPI_Request_get_status(requests.handles[i], &done, MPI_STATUS_IGNORE);
+    if (done == 0) messages[requests.owner[i]].is_done = false;
+  }
+  return nullptr;
+}
+
+const char* finish() {
+  MPI_Comm_free(&ranks);
+  const int status = MPI_Finalize();
+  return status == MPI_SUCCESS ? nullptr : failure("MPI_Finalize", status);
+}
+
+}  // namespace
+
+extern "C" __attribute__((visibility("default"))) const MpiModule athanor_mpi_module = {
+    kMpiModuleVersion, kBuiltWith, library, start, exchange, finish};
+
+}  // namespace athanor::comm

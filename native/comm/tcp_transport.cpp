@@ -1,0 +1,121 @@
+#include "comm/tcp_transport.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "comm/socket.h"
+
+namespace athanor::comm {
+namespace {
+
+constexpr int kSliceMilliseconds = 50;
+
+/// The messages to and from one rank that are under way.
+struct Link {
+  std::vector<Send> sends;
+  std::vector<Receive> receives;
+  size_t sent = 0, received = 0;  // whole messages
+  size_t sent_bytes = 0, received_bytes = 0;
+
+  bool is_sending() const { return sent < sends.size(); }
+  bool is_receiving() const { return received < receives.size(); }
+};
+
+class TcpTransport final : public Transport {
+ public:
+  TcpTransport(int rank, std::vector<Socket> sockets) : rank_(rank), sockets_(std::move(sockets)) {}
+
+  int rank() const override { return rank_; }
+  int size() const override { return static_cast<int>(sockets_.size()); }
+
+  void exchange(const std::vector<Send>& sends, const std::vector<Receive>& receives,
+                const Limit& limit) override {
+    std::vector<Link> links(sockets_.size());
+    for (const Send& one : sends)
+      if (one.bytes > 0) links[one.rank].sends.push_back(one);
+    for (const Receive& one : receives)
+      if (one.bytes > 0) links[one.rank].receives.push_back(one);
+    for (;;) {
+      bool is_done = true;
+      for (int r = 0; r < size(); ++r) {
+        push(links[r], r);
+        pull(links[r], r);
+        is_done = is_done && !links[r].is_sending() && !links[r].is_receiving();
+      }
+      if (is_done) return;
+      if (limit.is_over()) throw RanksLate{late(links)};
+      wait(links);
+    }
+  }
+
+  void close() override {
+    for (Socket& socket : sockets_) {
+      if (socket.is_open()) shutdown(socket.descriptor(), SHUT_WR);
+      socket.reset();
+    }
+  }
+
+ private:
+  void push(Link& link, int to) const {
+    while (link.is_sending()) {
+      const Send& message = link.sends[link.sent];
+      const ssize_t sent = send(sockets_[to].descriptor(), message.data + link.sent_bytes,
+                                message.bytes - link.sent_bytes, MSG_NOSIGNAL);
+      if (sent < 0 && (errno == EAGAIN || errno == EINTR)) return;
+      if (sent < 0) throw RankLost{to, std::string("the connection broke (") + std::strerror(errno) + ")"};
+      link.sent_bytes += static_cast<size_t>(sent);
+      if (link.sent_bytes < message.bytes) continue;
+      link.sent_bytes = 0;
+      ++link.sent;
+    }
+  }
+
+  void pull(Link& link, int from) const {
+    while (link.is_receiving()) {
+      const Receive& message = link.receives[link.received];
+      const ssize_t got = recv(sockets_[from].descriptor(), message.data + link.received_bytes,
+                               message.bytes - link.received_bytes, 0);
+      if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+      if (got < 0) throw RankLost{from, std::string("the connection broke (") + std::strerror(errno) + ")"};
+      if (got == 0) throw RankLost{from, "it closed the connection"};
+      link.received_bytes += static_cast<size_t>(got);
+      if (link.received_bytes < message.bytes) continue;
+      link.received_bytes = 0;
+      ++link.received;
+    }
+  }
+
+  std::vector<int> late(const std::vector<Link>& links) const {
+    std::vector<int> ranks;
+    for (int r = 0; r < size(); ++r)
+      if (links[r].is_receiving()) ranks.push_back(r);
+    for (int r = 0; ranks.empty() && r < size(); ++r)
+      if (links[r].is_sending()) ranks.push_back(r);
+    return ranks;
+  }
+
+  void wait(const std::vector<Link>& links) const {
+    std::vector<pollfd> waited;
+    for (int r = 0; r < size(); ++r) {
+      const int events = (links[r].is_sending() ? POLLOUT : 0) | (links[r].is_receiving() ? POLLIN : 0);
+      if (events != 0) waited.push_back({sockets_[r].descriptor(), static_cast<short>(events), 0});
+    }
+    poll(waited.data(), waited.size(), kSliceMilliseconds);
+  }
+
+  int rank_;
+  std::vector<Socket> sockets_;  // by rank; the own one is closed
+};
+
+}  // namespace
+
+std::unique_ptr<Transport> tcp_transport(int rank, std::vector<int> sockets) {
+  std::vector<Socket> owned;
+  for (const int descriptor : sockets) owned.emplace_back(descriptor);
+  return std::make_unique<TcpTransport>(rank, std::move(owned));
+}
+
+}  // namespace athanor::comm

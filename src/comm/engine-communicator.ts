@@ -1,0 +1,74 @@
+/** The communicator of a run of several processes, over an engine in native/comm. */
+import { AthanorError } from '../base/errors.ts';
+import type { CollectiveName, NativeCommunicator } from '../native/binding/comm.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import type { Communicator, Work } from './communicator.ts';
+
+/** Ranks that are connected; join() makes it. */
+export class EngineCommunicator implements Communicator {
+  readonly rank: number;
+  readonly size: number;
+  readonly #engine: NativeCommunicator;
+
+  /** @param engine after its connect() */
+  constructor(engine: NativeCommunicator) {
+    this.#engine = engine;
+    this.rank = engine.rank();
+    this.size = engine.size();
+  }
+
+  allReduce(tensor: Tensor, name = ''): Work {
+    return this.#start('allReduce', tensor, tensor, name);
+  }
+
+  reduceScatter(input: Tensor, output: Tensor, name = ''): Work {
+    return this.#start('reduceScatter', input, output, name);
+  }
+
+  allGather(input: Tensor, output: Tensor, name = ''): Work {
+    return this.#start('allGather', input, output, name);
+  }
+
+  allToAll(input: Tensor, output: Tensor, name = ''): Work {
+    return this.#start('allToAll', input, output, name);
+  }
+
+  broadcast(tensor: Tensor, root: number, name = ''): Work {
+    return this.#start('broadcast', tensor, tensor, name, root);
+  }
+
+  async sum(values: readonly number[], name = 'sum'): Promise<number[]> {
+    const all = await this.gather(values, name);
+    const counts = new Set(all.map((one) => one.length));
+    if (counts.size > 1) {
+      const list = all.map((one) => one.length).join(', ');
+      throw new AthanorError('ERR_MISMATCH', `[${name}] the ranks give ${list} numbers to sum`);
+    }
+    return values.map((_, i) => all.reduce((total, one) => total + one[i]!, 0));
+  }
+
+  async gather(values: readonly number[], name = 'gather'): Promise<number[][]> {
+    const mine = new Uint8Array(Float64Array.from(values).buffer);
+    const all = await this.#engine.gather(mine, name);
+    return all.map((bytes) => [...new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8)]);
+  }
+
+  async gatherText(text: string, name = 'gatherText'): Promise<string[]> {
+    const all = await this.#engine.gather(new TextEncoder().encode(text), name);
+    return all.map((bytes) => new TextDecoder().decode(bytes));
+  }
+
+  async barrier(name = 'barrier'): Promise<void> {
+    await this.#engine.gather(new Uint8Array(), name);
+  }
+
+  async close(): Promise<void> {
+    await this.barrier('close');
+    await this.#engine.close();
+  }
+
+  #start(operation: CollectiveName, input: Tensor, output: Tensor, name: string, root = 0): Work {
+    const work = this.#engine.start(operation, input.handle, output.handle, root, name);
+    return { wait: () => this.#engine.wait(work) };
+  }
+}

@@ -1,0 +1,48 @@
+import type { NativeTensor } from '../binding.ts';
+
+/** Operations of all ranks on tensors. */
+export type CollectiveName = 'allReduce' | 'reduceScatter' | 'allGather' | 'allToAll' | 'broadcast';
+
+export interface CommOptions {
+  engine: 'tcp' | 'mpi';
+  /** MPI knows it itself. */
+  rank: number;
+  /** As the launcher says; MPI has to agree. */
+  size: number;
+  /** Where rank 0 can be reached, for tcp. */
+  host: string;
+  port: number;
+  /** Of one operation, in seconds. */
+  timeLimit: number;
+}
+
+/** The other ranks, and the thread that exchanges with them. */
+export interface NativeCommunicator {
+  /** Over when the ranks have met; the other methods need it. Throws ERR_COMM_SETUP. */
+  connect(): Promise<void>;
+  rank(): number;
+  size(): number;
+  /**
+   * Returns a number for wait(). `input` is `output` for an operation in place. Throws ERR_SHAPE,
+   * ERR_DTYPE and ERR_DEVICE.
+   */
+  start(
+    operation: CollectiveName,
+    input: NativeTensor,
+    output: NativeTensor,
+    root: number,
+    name: string,
+  ): number;
+  /** Once per work. */
+  wait(work: number): Promise<void>;
+  /** The bytes of all ranks, by rank. */
+  gather(bytes: Uint8Array, name: string): Promise<Uint8Array[]>;
+  close(): Promise<void>;
+}
+
+export interface CommBinding {
+  /** Begins to connect. */
+  NativeCommunicator: new (
+    options: CommOptions,
+  ) => NativeCommunicator;
+}
