@@ -89,6 +89,7 @@ async function prepare(settings: PpoSettings, context: StageContext): Promise<Pr
     }),
     kl: new KlController({ coef: settings.klCoef, target: settings.targetKl, horizon: settings.klHorizon }),
     ptx: pretraining(settings, config.contextLength),
+    communicator: context.communicator,
   });
   const parameters = parameterCount(config);
   return {
