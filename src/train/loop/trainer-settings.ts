@@ -14,7 +14,7 @@ export interface TrainerSettings extends BudgetOptions, ScheduleOptions, GuardOp
   /**
    * On several ranks: 1 shares the optimizer's moments out among them, 0 gives all moments to each.
    */
-  zero: 0 | 1;
+  zero: number;
   /** Largest gradient norm of a group; a larger gradient is scaled down to it. 0: no clipping. */
   maxGradNorm: number;
   /** Steps between evaluations, samples and checkpoints; 0: only at the end. */

@@ -85,6 +85,17 @@ function damagedState(path: string, problem: string, cause?: unknown): AthanorEr
   });
 }
 
+/** Whether the optimizer's state is shared out among ranks. Throws ERR_OPTION beyond ZeRO-1. */
+function isSharded(zero: number): boolean {
+  if (zero <= 1) return zero === 1;
+  const what = zero === 2 ? 'gradients' : 'weights';
+  throw new AthanorError(
+    'ERR_OPTION',
+    `\`zero\` ${zero} shares ${what} out among the ranks, which is not possible yet`,
+    'choose `zero` 1, which shares the state of the optimizer',
+  );
+}
+
 /** What a step learns from. */
 interface NextBatches<Batch> {
   /** Those of this rank. */
@@ -133,7 +144,7 @@ export class Trainer<Batch> {
     const { communicator } = this.#context;
     const groups = parameterGroups(stage);
     const all = groups.flatMap(({ parameters }) => [...parameters.values()]);
-    this.#buckets = new GradientBuckets(all, communicator, { batches: gradAccum, sharded: zero === 1 });
+    this.#buckets = new GradientBuckets(all, communicator, { batches: gradAccum, sharded: isSharded(zero) });
     const shared = { buckets: this.#buckets, communicator };
     this.#optimizers = new Optimizers(groups, { ...optimizer, seed }, shared);
     this.#run = batchesOfRank(gradAccum, communicator.rank, communicator.size);

@@ -4,9 +4,9 @@
  * responses, in the order of its prompts, on every rank.
  */
 import { concatFloats } from '../../base/concat.ts';
-import { AthanorError } from '../../base/errors.ts';
 import { batchesOfRank, type Run } from '../../comm/batch-sums.ts';
 import type { Communicator } from '../../comm/communicator.ts';
+import { together } from '../../comm/together.ts';
 import { type ResponseSequence, responseLength } from '../../scoring/sequences.ts';
 import type { DrawnResponses, ResponseScores } from './sampled-responses.ts';
 
@@ -29,30 +29,10 @@ export async function sharedRollout(
   const { rank, size } = communicator;
   if (size === 1) return make({ begin: 0, end: count });
   const { begin, end } = batchesOfRank(count / group, rank, size);
-  const own = await together(communicator, () => make({ begin: begin * group, end: end * group }));
+  const run = { begin: begin * group, end: end * group };
+  const own = await together(communicator, 'the responses', () => make(run));
   const parts = await communicator.gather(packed(own), 'responses');
   return joined(parts.map(unpacked));
-}
-
-/** Runs body on every rank; throws on all of them when it throws on one. */
-async function together<T>(communicator: Communicator, body: () => Promise<T>): Promise<T> {
-  let outcome: { value: T } | { error: unknown };
-  try {
-    outcome = { value: await body() };
-  } catch (error) {
-    outcome = { error };
-  }
-  const failed = 'error' in outcome;
-  const text = failed ? `failed: ${messageOf((outcome as { error: unknown }).error)}` : '';
-  const texts = await communicator.gatherText(text, 'errors of responses');
-  if ('error' in outcome) throw outcome.error;
-  const other = texts.findIndex((one) => one !== '');
-  if (other < 0) return outcome.value;
-  throw new AthanorError('ERR_STATE', `the responses of rank ${other} ${texts[other]}`, 'see its error');
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** The fields of a response in the numbers that ranks exchange; its tokens follow. */

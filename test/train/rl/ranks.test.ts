@@ -92,7 +92,7 @@ it('an error of the reward on one rank is told on all of them', async () => {
     }),
   );
   expect(results.map((result) => String((result as PromiseRejectedResult).reason))).toEqual([
-    'AthanorError: the responses of rank 1 failed: no such answer',
+    'AthanorError: the responses: rank 1 failed: no such answer',
     'Error: no such answer',
   ]);
 });
