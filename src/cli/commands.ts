@@ -44,6 +44,10 @@ export const commands: CommandTable = {
     summary: 'train an assistant on comparisons, with DPO',
     load: async () => (await import('./dpo.ts')).dpo,
   },
+  launch: {
+    summary: 'run a training command as several ranks on this machine',
+    load: async () => (await import('./launch.ts')).launch,
+  },
   generate: {
     summary: 'continue texts with a model',
     load: async () => (await import('./generate.ts')).generate,

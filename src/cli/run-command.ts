@@ -57,7 +57,12 @@ export function exitCodeOf(error: unknown): number {
 async function run({ module, command, args }: Selected, spell: (text: string) => string): Promise<void> {
   const { values, given } = parseOptions(command, module.options);
   const { json, debug } = values as { json: boolean; debug: boolean };
-  const result = await module.run(values, { args, json, debug, given, spell });
+  let isMuted = false;
+  const mute = () => {
+    isMuted = true;
+  };
+  const result = await module.run(values, { args, json, debug, given, spell, mute });
+  if (isMuted) return;
   const text = json ? JSON.stringify(result) : module.render?.(result);
   if (text !== undefined) process.stdout.write(`${text}\n`);
 }

@@ -1,4 +1,7 @@
 /** Runs a stage for a command: shows progress on stderr and stops after Ctrl-C. */
+import { availableParallelism } from 'node:os';
+import { type Launch, readLaunch } from '../comm/launcher.ts';
+import { endWithLauncher } from '../launch/launched.ts';
 import type { RunHooks, StageResult } from '../train/loop/run-stage.ts';
 import type { TrainingRecord } from '../train/loop/training-record.ts';
 import type { CommandContext } from './command.ts';
@@ -20,9 +23,14 @@ export async function runTraining<Options extends { out: string }>(
   command: string,
   load: () => Promise<(options: Options, hooks: RunHooks) => Promise<StageResult>>,
   options: TrainingOptions,
-  { given, spell }: Pick<CommandContext, 'given' | 'spell'>,
+  { given, spell, mute }: Pick<CommandContext, 'given' | 'spell' | 'mute'>,
 ): Promise<TrainingRecord> {
-  await prepareEngine(options, given);
+  endWithLauncher();
+  const place = readLaunch();
+  await prepareEngine({ ...options, threads: options.threads ?? threadsOf(place) }, given);
+  const { joinRanks } = await import('../comm/join.ts');
+  const communicator = await joinRanks({ launch: place });
+  if (communicator.rank > 0) mute();
   const { Interrupt } = await import('./interrupt.ts');
   const { terminalProgress } = await import('../train/loop/terminal-progress.ts');
   const { trainingRecord } = await import('../train/loop/training-record.ts');
@@ -41,12 +49,20 @@ export async function runTraining<Options extends { out: string }>(
     const result = await stage(givenSettings<Options>(options, given), {
       signal: interrupt.signal,
       onEvent: progress,
+      communicator,
     });
-    if (result.interrupted) progress({ type: 'note', text: stoppedText(result, resumeLine) });
+    await communicator.close();
+    if (result.interrupted && communicator.rank === 0) progress({ type: 'note', text: stoppedText(result, resumeLine) });
     return trainingRecord(result);
   } finally {
     interrupt.dispose();
   }
+}
+
+/** An equal share of the cores for each rank on a machine; undefined for a process alone. */
+function threadsOf(place: Launch | undefined): number | undefined {
+  if (!place?.localSize || place.localSize === 1) return undefined;
+  return Math.max(1, Math.floor(availableParallelism() / place.localSize));
 }
 
 /** The settings among the given options. */
