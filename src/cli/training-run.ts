@@ -52,7 +52,8 @@ export async function runTraining<Options extends { out: string }>(
       communicator,
     });
     await communicator.close();
-    if (result.interrupted && communicator.rank === 0) progress({ type: 'note', text: stoppedText(result, resumeLine) });
+    if (result.interrupted && communicator.rank === 0)
+      progress({ type: 'note', text: stoppedText(result, resumeLine) });
     return trainingRecord(result);
   } finally {
     interrupt.dispose();

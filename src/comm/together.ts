@@ -61,7 +61,8 @@ async function failuresOf<T>(
     const wait = delay(BUSY_MS, undefined, { signal: stop.signal }).catch(() => undefined);
     const outcome = await Promise.race([work, wait]);
     stop.abort();
-    const own = outcome === undefined ? BUSY : 'error' in outcome ? `failed: ${messageOf(outcome.error)}` : '';
+    const own =
+      outcome === undefined ? BUSY : 'error' in outcome ? `failed: ${messageOf(outcome.error)}` : '';
     const texts = await communicator.gatherText(own, what);
     if (!texts.includes(BUSY)) return texts;
   }

@@ -95,7 +95,8 @@ function causeOf(ends: readonly RankEnd[], logDir: string): RankEnd | undefined 
   const failed = ends.filter(({ code }) => code !== 0);
   const first = failed[0];
   if (!first || isDeath(first)) return first;
-  const isOwn = ({ rank }: RankEnd) => !/\[ERR_COMM_LOST\]|see its error/.test(lastLines(logDir, rank));
+  const isOwn = ({ rank }: RankEnd) =>
+    !/\[ERR_COMM_LOST\]|earlier operation failed|see its error/.test(lastLines(logDir, rank));
   return failed.find((end) => !isDeath(end) && end.rank > 0 && isOwn(end)) ?? first;
 }
 

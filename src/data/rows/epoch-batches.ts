@@ -34,10 +34,7 @@ export class EpochBatches {
   #rows: string | undefined;
 
   /** Throws ERR_ARGUMENT when there is nothing to shuffle. */
-  constructor(
-    size: number,
-    { batchSize, gradAccum = 1, seed, digest }: EpochBatchesOptions,
-  ) {
+  constructor(size: number, { batchSize, gradAccum = 1, seed, digest }: EpochBatchesOptions) {
     if (!(size >= 1))
       throw new AthanorError('ERR_ARGUMENT', `there are ${size} items to shuffle`, 'give at least one');
     this.#size = size;

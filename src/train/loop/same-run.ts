@@ -23,7 +23,12 @@ export async function requireSameRun<Settings extends CommonSettings>(
 ): Promise<void> {
   if (communicator.size === 1) return;
   const version = packageVersion();
-  const facts = { 'version of athanor': version, ...place, device: currentDevice(), ...storableSettings(settings) };
+  const facts = {
+    'version of athanor': version,
+    ...place,
+    device: currentDevice(),
+    ...storableSettings(settings),
+  };
   const texts = await communicator.gatherText(JSON.stringify(facts), 'the settings of all ranks');
   const [main, ...others] = texts.map((text) => JSON.parse(text) as Record<string, unknown>);
   for (const [i, other] of others.entries()) {

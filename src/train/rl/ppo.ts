@@ -164,10 +164,7 @@ function checkTokenizer({ ptxData, ptxCoef }: PpoSettings, fingerprint: string):
   );
 }
 
-function pretraining(
-  { ptxData, ptxCoef, ptxBatchSize, seed }: PpoSettings,
-  contextLength: number,
-) {
+function pretraining({ ptxData, ptxCoef, ptxBatchSize, seed }: PpoSettings, contextLength: number) {
   if (ptxData === undefined || ptxCoef === 0) return undefined;
   const loader = { batchSize: ptxBatchSize, context: contextLength, seed };
   return new PretrainingMix(new TokenLoader(TokenDataset.open(ptxData), loader), ptxCoef);

@@ -251,7 +251,10 @@ describe.each([true, false])('the loader, packing %s', (packing) => {
 
   it.each([2, 3])('is shared among %i ranks: each skips the batches of the others', (size) => {
     const one = new ExampleLoader(examples, { ...options, gradAccum: 2 });
-    const ranks = Array.from({ length: size }, () => new ExampleLoader(examples, { ...options, gradAccum: 2 }));
+    const ranks = Array.from(
+      { length: size },
+      () => new ExampleLoader(examples, { ...options, gradAccum: 2 }),
+    );
     for (let i = 0; i < 2 * one.batchesPerEpoch; ++i) {
       const own = ranks.map((loader, rank) => (i % size === rank ? loader.next() : void loader.skip()));
       expect(own[i % size]).toEqual(one.next());

@@ -68,7 +68,10 @@ const stages: Record<string, Run> = {
     return sft({ ...tuning(), out, data, neftuneAlpha: 5 }, hooks);
   },
   reward: (out, hooks) => {
-    const data = write('rankings.jsonl', 14, (say) => ({ prompt: say(), completions: [say(), say(), say()] }));
+    const data = write('rankings.jsonl', 14, (say) => ({
+      prompt: say(),
+      completions: [say(), say(), say()],
+    }));
     return reward({ ...tuning(), out, data }, hooks);
   },
   classifier: (out, hooks) => {
@@ -82,7 +85,8 @@ const stages: Record<string, Run> = {
     const data = write('pairs.jsonl', 14, (say) => ({ prompt: say(), chosen: say(), rejected: say() }));
     return dpo({ ...tuning(), out, data, loraRank: 4 }, hooks);
   },
-  ppo: (out, hooks) => ppo({ ...rollouts(), out, targetKl: 0.5, ptxData: models.text, ptxBatchSize: 1 }, hooks),
+  ppo: (out, hooks) =>
+    ppo({ ...rollouts(), out, targetKl: 0.5, ptxData: models.text, ptxBatchSize: 1 }, hooks),
   grpo: (out, hooks) => grpo({ ...rollouts(), out, numGenerations: 4, loraRank: 4 }, hooks),
 };
 

@@ -190,12 +190,15 @@ describe('the bits of a run', () => {
     [1, 1, 4, 0],
     [3, 0, 2, 1],
     [5, 1, 1, 1],
-  ] as const)('are the same when %i ranks with `zero` %i stop and %i with %i go on', async (before, zeroBefore, after, zeroAfter) => {
-    const out = folder();
-    await train(before, { out, zero: zeroBefore, stopAt: 3 });
-    await train(after, { out, zero: zeroAfter, resume: true });
-    expect(leftIn(out, 6)).toEqual(wanted);
-  });
+  ] as const)(
+    'are the same when %i ranks with `zero` %i stop and %i with %i go on',
+    async (before, zeroBefore, after, zeroAfter) => {
+      const out = folder();
+      await train(before, { out, zero: zeroBefore, stopAt: 3 });
+      await train(after, { out, zero: zeroAfter, resume: true });
+      expect(leftIn(out, 6)).toEqual(wanted);
+    },
+  );
 
   it('of weights in bf16, which are rounded stochastically, are the same on 3 ranks', async () => {
     const [alone, shared] = [folder(), folder()];

@@ -70,12 +70,15 @@ describe.each(Object.keys(kinds))('%s', (kind) => {
   it('has the same bits on 1, 2, 3 and 4 ranks, and each rank draws its own responses', async () => {
     const alone = temporaryFolder();
     await run(selfCommunicator, kind, alone);
-    for (const size of kind === "GRPO" ? [2, 3, 4] : [3]) {
+    for (const size of kind === 'GRPO' ? [2, 3, 4] : [3]) {
       const out = temporaryFolder();
-      const ranks = await Promise.all(ranksInProcess(size).map((communicator) => run(communicator, kind, out)));
+      const ranks = await Promise.all(
+        ranksInProcess(size).map((communicator) => run(communicator, kind, out)),
+      );
       expect(leftIn(out), `${size} ranks`).toEqual(leftIn(alone));
       const answered = ranks.map(({ made }) => made.reward.seen.length);
-      for (const count of answered) expect(count).toBeLessThan((answered.reduce((a, b) => a + b) * 1.5) / size + 4);
+      for (const count of answered)
+        expect(count).toBeLessThan((answered.reduce((a, b) => a + b) * 1.5) / size + 4);
     }
   });
 });
