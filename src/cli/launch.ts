@@ -35,7 +35,7 @@ export const launch = defineCommand({
         `launch one of these: ${trainable.join(', ')}`,
       );
     }
-    const out = valueOf('--out', args);
+    const out = givenValue('--out', args);
     // Rank 0 prints the result of the command.
     mute();
     const note = (text: string) => process.stderr.write(`${text}\n`);
@@ -57,7 +57,7 @@ export const launch = defineCommand({
 });
 
 /** The value of an option among the words of a command. */
-function valueOf(option: string, words: readonly string[]): string | undefined {
+function givenValue(option: string, words: readonly string[]): string | undefined {
   const joined = words.find((word) => word.startsWith(`${option}=`));
   if (joined) return joined.slice(option.length + 1);
   const at = words.indexOf(option);

@@ -71,7 +71,7 @@ function killAfterCheckpoint(out: string, victim: number) {
       const store =
         existsSync(join(root, out, 'checkpoints')) &&
         new CheckpointStore(join(root, out), { readOnly: true });
-      if (!store || !store.latest()) return;
+      if (!store || store.latest() === undefined) return;
       clearInterval(watch);
       killed.at = performance.now();
       child.kill('SIGKILL');

@@ -8,6 +8,8 @@ import { currentDevice } from '../../native/engine.ts';
 import { storableSettings } from './resume-settings.ts';
 import type { CommonSettings } from './settings.ts';
 
+const VERSION = 'the version of athanor';
+
 /** What has to be equal on all ranks. */
 export interface SameRun<Settings> {
   stage: string;
@@ -22,9 +24,8 @@ export async function requireSameRun<Settings extends CommonSettings>(
   { settings, ...place }: SameRun<Settings>,
 ): Promise<void> {
   if (communicator.size === 1) return;
-  const version = packageVersion();
   const facts = {
-    'version of athanor': version,
+    [VERSION]: packageVersion(),
     ...place,
     device: currentDevice(),
     ...storableSettings(settings),
@@ -35,8 +36,9 @@ export async function requireSameRun<Settings extends CommonSettings>(
     for (const key of new Set([...Object.keys(main!), ...Object.keys(other)])) {
       const [wanted, found] = [main![key], other[key]].map((value) => JSON.stringify(value) ?? 'no value');
       if (wanted === found) continue;
-      const name = key in place || key in settings ? `\`${key}\`` : key;
-      throw mismatch(`${name} is ${found} on rank ${i + 1} and ${wanted} on rank 0`);
+      throw mismatch(
+        `${key === VERSION ? key : `\`${key}\``} is ${found} on rank ${i + 1} and ${wanted} on rank 0`,
+      );
     }
   }
 }

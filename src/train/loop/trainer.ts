@@ -20,6 +20,7 @@ import { BatchQueue, disposeOf } from './batch-queue.ts';
 import { Budget } from './budget.ts';
 import type { TrainEvent } from './events.ts';
 import { Guard } from './guard.ts';
+import { heldMemory } from './held-memory.ts';
 import { IdleUpdates, stillUpdate } from './idle-updates.ts';
 import { Optimizers } from './optimizers.ts';
 import { Patience } from './patience.ts';
@@ -241,6 +242,7 @@ export class Trainer<Batch> {
     const startedAt = performance.now();
     const elapsed = () => this.#secondsBefore + (performance.now() - startedAt) / 1000;
     let interrupted = false;
+    await this.#sayWhatIsHeld();
     if (this.#step > 0 && this.#finished()) this.#sayFinished();
     // A run that was killed between a checkpoint and its evaluation must still evaluate.
     if (this.#step > 0) await this.#afterSave();
@@ -273,6 +275,16 @@ export class Trainer<Batch> {
       interrupted,
       idleUpdates: this.#idle.count,
     };
+  }
+
+  /** On several ranks: how the state is shared out, and what each rank holds. */
+  async #sayWhatIsHeld(): Promise<void> {
+    const { communicator } = this.#context;
+    if (communicator.size === 1) return;
+    const parameters = parameterGroups(this.#stage).flatMap((group) => [...group.parameters.values()]);
+    const { isSharded } = this.#buckets;
+    const held = { parameters, moments: this.#optimizers.bytes, isSharded };
+    this.#output.emit({ type: 'note', text: await heldMemory(communicator, held) });
   }
 
   #sayFinished(): void {

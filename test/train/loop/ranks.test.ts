@@ -8,7 +8,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { JsonValue } from '../../../src/base/json.ts';
-import { GradientBuckets } from '../../../src/comm/buckets.ts';
 import { selfCommunicator } from '../../../src/comm/self-communicator.ts';
 import type { TokenDataset } from '../../../src/data/shards/token-dataset.ts';
 import { TokenLoader } from '../../../src/data/shards/token-loader.ts';
@@ -231,16 +230,23 @@ describe('several ranks', () => {
     expect(readMetrics(out).records.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
-  it('hold their share of the moments', async () => {
-    const parameters = [...new Small(2).parameters.values()];
-    const all = parameters.reduce((sum, { size }) => sum + size, 0);
-    const shares = ranksInProcess(4).map((communicator) => {
-      const buckets = new GradientBuckets(parameters, communicator, { sharded: true });
-      const sizes = parameters.map((parameter) => buckets.runOf(parameter));
-      buckets.dispose();
-      return sizes.reduce((sum, { begin, end }) => sum + end - begin, 0);
-    });
-    expect(shares.reduce((sum, share) => sum + share, 0)).toBe(all);
+  it('say how the state is shared out, and what each holds', async () => {
+    const notes = async (zero: number) => {
+      const [{ events }] = (await train(2, { steps: 1, zero })) as [Ran];
+      return events.flatMap((event) => (event.type === 'note' ? [event.text] : []));
+    };
+    const weights = [...new Small(2).parameters.values()].reduce((sum, { size }) => sum + size, 0);
+    const gib = ((4 * weights) / 2 ** 30).toFixed(4);
+    const all = ((8 * weights) / 2 ** 30).toFixed(4);
+    const [sharded] = await notes(1);
+    expect(sharded).toContain(
+      `2 ranks, ZeRO-1; each holds, in GiB: trained weights ${gib}, gradients ${gib}, `,
+    );
+    expect(Number(/([\d.]+) of the optimizer's/.exec(sharded!)![1])).toBeLessThan(0.7 * Number(all));
+    expect(sharded).toContain(`of the optimizer's ${all}`);
+    expect((await notes(0))[0]).toContain(
+      `2 ranks, nothing is sharded; each holds, in GiB: trained weights ${gib}`,
+    );
   });
 
   it('are refused where there are more of them than batches', async () => {
