@@ -15,7 +15,7 @@ const nativeLayers = {
   no_cuda: ['core', 'kernels'],
   ops: ['core', 'kernels', 'cpu', 'cuda'],
   text: ['core'],
-  comm: ['core'],
+  comm: ['core', 'kernels'],
   binding: ['core', 'kernels', 'cpu', 'cuda', 'ops', 'text', 'comm'],
   test: ['core', 'kernels', 'cpu', 'cuda', 'emulator', 'ops', 'text', 'comm'],
 };

@@ -49,6 +49,9 @@ export type { ParameterData, TensorData, TensorSource } from './checkpoint/tenso
 export { stopTokensOf, type TextEnd, type TextEnds, textEnds } from './checkpoint/text-ends.ts';
 // What a run knows of its surroundings
 export type { Communicator, Ranks, Work } from './comm/communicator.ts';
+export { defaultCommTimeout, type JoinOptions, joinRanks } from './comm/join.ts';
+export { type Launch, readLaunch } from './comm/launcher.ts';
+export { type Cores, placementNotes } from './comm/placement.ts';
 export { createRunContext, type RunConsole, type RunContext } from './comm/run-context.ts';
 export { selfCommunicator } from './comm/self-communicator.ts';
 // Data

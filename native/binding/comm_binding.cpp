@@ -5,6 +5,7 @@
 #include "binding/native_class.h"
 #include "comm/group.h"
 #include "comm/mpi_transport.h"
+#include "comm/nccl.h"
 #include "comm/tcp_transport.h"
 
 namespace athanor::binding {
@@ -19,6 +20,7 @@ struct CommOptions {
   std::string host;
   int port;
   double time_limit;
+  double connect_limit;
 };
 
 /// A promise of nothing but the end of the work.
@@ -45,7 +47,7 @@ struct TypeText<PromisedBytes> {
 
 ATHANOR_WORDS(athanor::binding::Engine, {"tcp", athanor::binding::Engine::kTcp},
               {"mpi", athanor::binding::Engine::kMpi})
-ATHANOR_FIELDS(athanor::binding::CommOptions, engine, rank, size, host, port, time_limit)
+ATHANOR_FIELDS(athanor::binding::CommOptions, engine, rank, size, host, port, time_limit, connect_limit)
 ATHANOR_WORDS(athanor::comm::Collective, {"allReduce", athanor::comm::Collective::kAllReduce},
               {"reduceScatter", athanor::comm::Collective::kReduceScatter},
               {"allGather", athanor::comm::Collective::kAllGather},
@@ -138,10 +140,10 @@ class CommWrap : public NativeClass<CommWrap> {
     construct<Constructor>(info, options);
     waiters_ = std::make_shared<Waiters>(info.Env());
     group_ = std::make_unique<comm::Group>(
-        connection(options), comm::GroupOptions{.time_limit = std::chrono::duration<double>(options.time_limit),
-                                                .on_done = [waiters = waiters_.get()](const auto& work) {
-                                                  waiters->notify(work);
-                                                }});
+        connection(options),
+        comm::GroupOptions{.time_limit = std::chrono::duration<double>(options.time_limit),
+                           .connect_limit = std::chrono::duration<double>(options.connect_limit),
+                           .on_done = [waiters = waiters_.get()](const auto& work) { waiters->notify(work); }});
   }
   /// The thread of the group ends before what it notifies.
   ~CommWrap() override { group_.reset(); }
@@ -179,6 +181,58 @@ class CommWrap : public NativeClass<CommWrap> {
   int64_t last_ = 0;
 };
 
+/// 128 bytes for NativeNccl on all ranks.
+PackedNumbers<uint8_t> nccl_unique_id() {
+  const std::string id = comm::NcclRanks::unique_id();
+  return {{id.begin(), id.end()}};
+}
+
+std::unique_ptr<comm::NcclRanks> connect_nccl(const std::span<const uint8_t>& id, int rank, int size, bool exact) {
+  return std::make_unique<comm::NcclRanks>(std::string(id.begin(), id.end()), rank, size, exact);
+}
+
+class NcclWrap : public NativeClass<NcclWrap> {
+ public:
+  using Constructor = Bound<"NativeNccl(id, rank, size, exact)", &connect_nccl>;
+
+  explicit NcclWrap(const Napi::CallbackInfo& info) : NativeClass(info) {
+    construct<Constructor>(info, ranks_);
+  }
+
+  int64_t start(comm::Collective operation, const Tensor& input, const Tensor& output, int root,
+                const std::string& name) {
+    expect(ranks_ != nullptr, ErrorCode::kState, "NCCL was closed");
+    expect(!is_host(input.device()), ErrorCode::kDevice, "expected tensors on the GPU");
+    const comm::Call call = comm::tensor_call(operation, input, output, root, name, ranks_->size());
+    DevicePoint* const point = ranks_->start(call);
+    output.storage().mark_written();
+    started_.emplace(++last_, Started{point, {input, output}});
+    return last_;
+  }
+  void wait(int64_t work) {
+    const auto found = started_.find(work);
+    expect(found != started_.end(), ErrorCode::kState, "the work was waited for already");
+    const Started waited = std::move(found->second);
+    started_.erase(found);
+    ranks_->check_health();
+    cuda::stream_backend().wait_for(waited.point);
+  }
+  void abort() {
+    if (ranks_ != nullptr) ranks_->abort();
+  }
+  void close() { ranks_.reset(); }
+
+ private:
+  struct Started {
+    DevicePoint* point;
+    std::vector<Tensor> tensors;
+  };
+
+  std::unique_ptr<comm::NcclRanks> ranks_;
+  std::map<int64_t, Started> started_;
+  int64_t last_ = 0;
+};
+
 const Family comm_family([](Exports& exports) {
   CommWrap::define<CommWrap::Constructor>(
       exports, CommWrap::method<&CommWrap::connect, "NativeCommunicator.connect()">,
@@ -188,6 +242,12 @@ const Family comm_family([](Exports& exports) {
       CommWrap::method<&CommWrap::wait, "NativeCommunicator.wait(work)">,
       CommWrap::method<&CommWrap::gather, "NativeCommunicator.gather(bytes, name)">,
       CommWrap::method<&CommWrap::close, "NativeCommunicator.close()">);
+  bind<&nccl_unique_id, "ncclUniqueId()">(exports);
+  NcclWrap::define<NcclWrap::Constructor>(
+      exports, NcclWrap::method<&NcclWrap::start, "NativeNccl.start(operation, input, output, root, name)">,
+      NcclWrap::method<&NcclWrap::wait, "NativeNccl.wait(work)">,
+      NcclWrap::method<&NcclWrap::abort, "NativeNccl.abort()">,
+      NcclWrap::method<&NcclWrap::close, "NativeNccl.close()">);
 });
 
 }  // namespace

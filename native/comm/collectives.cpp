@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "comm/sums.h"
+#include "comm/parts.h"
 #include "core/error.h"
 
 namespace athanor::comm {
@@ -13,6 +13,7 @@ namespace {
 constexpr size_t kBlockBytes = size_t{1} << 20;
 /// From here on a broadcast is a scatter and a gather, so that no rank sends all copies.
 constexpr size_t kLargeBroadcast = size_t{1} << 16;
+constexpr size_t kAlignment = 64;
 
 const char* name_of(Collective kind) {
   switch (kind) {
@@ -68,24 +69,48 @@ void copy(std::byte* to, const std::byte* from, size_t bytes) {
   if (to != from && bytes > 0) std::memcpy(to, from, bytes);
 }
 
-/// The part of a tensor that a rank sums, in elements; parts differ by one at most.
-struct Part {
-  size_t begin, end;
-  size_t size() const { return end - begin; }
-  /// Block `index` of it, empty after the last.
-  Part block(size_t index, size_t elements) const {
-    const size_t from = std::min(begin + index * elements, end);
-    return {from, std::min(from + elements, end)};
+void check(const Call& call, const Tensor& input, const Tensor& output, int size) {
+  expect(input.dtype() == output.dtype(), ErrorCode::kDtype, "expected input and output of one dtype but got ",
+         dtype_name(input.dtype()), " and ", dtype_name(output.dtype()));
+  const bool sums = call.kind == Collective::kAllReduce || call.kind == Collective::kReduceScatter;
+  expect(!sums || call.dtype == DType::kF32 || call.dtype == DType::kBF16, ErrorCode::kDtype,
+         "expected f32 or bf16 but the tensor is ", dtype_name(call.dtype));
+  const int64_t in = input.numel(), out = output.numel();
+  switch (call.kind) {
+    case Collective::kReduceScatter:
+      expect(in == size * out, ErrorCode::kShape, "expected ", size, " parts of ", out,
+             " elements but the whole has ", in);
+      break;
+    case Collective::kAllGather:
+      expect(out == size * in, ErrorCode::kShape, "expected ", size, " parts of ", in,
+             " elements but the whole has ", out);
+      break;
+    case Collective::kAllToAll:
+      expect(in == out && in % size == 0, ErrorCode::kShape, "expected tensors of ", size,
+             " equal parts but they have ", in, " and ", out, " elements");
+      break;
+    default:
+      expect(input.raw() == output.raw() && in == out, ErrorCode::kShape, "is an operation in place");
   }
-};
-
-Part part_of(uint64_t elements, int rank, int size) {
-  const uint64_t each = elements / size, more = elements % size, r = rank;
-  const uint64_t begin = r * each + std::min(r, more);
-  return {begin, begin + each + (r < more ? 1 : 0)};
+  expect(call.root >= 0 && call.root < size, ErrorCode::kArgument, "expected root from 0 to ", size - 1,
+         " but it is ", call.root);
 }
 
 }  // namespace
+
+Call tensor_call(Collective kind, const Tensor& input, const Tensor& output, int root,
+                 const std::string& name, int size) {
+  const Tensor& larger = input.numel() > output.numel() ? input : output;
+  const Call call{.kind = kind,
+                  .dtype = input.dtype(),
+                  .root = root,
+                  .elements = static_cast<uint64_t>(larger.numel()),
+                  .input = input.data<std::byte>(),
+                  .output = output.data<std::byte>(),
+                  .name = name};
+  check(call, input, output, size);
+  return call;
+}
 
 std::string Call::text() const {
   std::string text = name_of(kind);
@@ -127,21 +152,20 @@ void Collectives::run(const Call& call, const Limit& limit) {
   }
 }
 
-std::vector<const std::byte*> Collectives::expect_parts(size_t bytes, std::vector<Receive>& receives) {
-  const size_t stride = (bytes + 63) / 64 * 64;
+SummedParts Collectives::expect_parts(const std::byte* own, size_t elements, size_t width,
+                                      std::vector<Receive>& receives) {
+  const size_t stride = (elements * width + kAlignment - 1) / kAlignment * kAlignment;
   scratch_.resize(std::max(scratch_.size(), stride * transport_.size()));
-  std::vector<const std::byte*> parts(transport_.size());
-  for (int r = 0; r < transport_.size(); ++r) {
-    parts[r] = scratch_.data() + r * stride;
-    if (r != transport_.rank()) receives.push_back({r, scratch_.data() + r * stride, bytes});
-  }
-  return parts;
+  for (int r = 0; r < transport_.size(); ++r)
+    if (r != transport_.rank()) receives.push_back({r, scratch_.data() + r * stride, elements * width});
+  return {scratch_.data(), static_cast<int64_t>(stride / width), own, transport_.rank(), transport_.size()};
 }
 
 // Each rank sums its part of the tensor and sends the sums to all. It goes by blocks: the sums of a
 // block travel together with the summands of the next one.
 void Collectives::all_reduce(const Call& call, const Limit& limit) {
   const int size = transport_.size(), rank = transport_.rank();
+  const ElementwiseKernels& kernels = elementwise_kernels(Device{});
   const size_t width = dtype_size(call.dtype), block = kBlockBytes / width;
   const size_t blocks = (part_of(call.elements, 0, size).size() + block - 1) / block;
   std::vector<Part> all(size);
@@ -150,8 +174,8 @@ void Collectives::all_reduce(const Call& call, const Limit& limit) {
     const Part mine = all[rank].block(b, block);
     std::vector<Send> sends;
     std::vector<Receive> receives;
-    std::vector<const std::byte*> parts = expect_parts(mine.size() * width, receives);
-    parts[rank] = call.output + mine.begin * width;
+    std::byte* const own = call.output + mine.begin * width;
+    const SummedParts parts = expect_parts(own, mine.size(), width, receives);
     for (int r = 0; r < size; ++r) {
       if (r == rank) continue;
       const Part theirs = all[r].block(b, block);
@@ -162,24 +186,24 @@ void Collectives::all_reduce(const Call& call, const Limit& limit) {
       receives.push_back({r, call.output + others.begin * width, others.size() * width});
     }
     transport_.exchange(sends, receives, limit);
-    sum_in_order(call.dtype, parts, call.output + mine.begin * width, mine.size());
+    kernels.sum_parts(call.dtype, own, parts, static_cast<int64_t>(mine.size()));
   }
 }
 
 void Collectives::reduce_scatter(const Call& call, const Limit& limit) {
   const int size = transport_.size(), rank = transport_.rank();
+  const ElementwiseKernels& kernels = elementwise_kernels(Device{});
   const size_t width = dtype_size(call.dtype), part = call.elements / size, block = kBlockBytes / width;
   for (size_t begin = 0; begin < part; begin += block) {
     const size_t count = std::min(block, part - begin);
     std::vector<Send> sends;
     std::vector<Receive> receives;
-    std::vector<const std::byte*> parts = expect_parts(count * width, receives);
     const auto at = [&](int r) { return call.input + (r * part + begin) * width; };
-    parts[rank] = at(rank);
+    const SummedParts parts = expect_parts(at(rank), count, width, receives);
     for (int r = 0; r < size; ++r)
       if (r != rank) sends.push_back({r, at(r), count * width});
     transport_.exchange(sends, receives, limit);
-    sum_in_order(call.dtype, parts, call.output + begin * width, count);
+    kernels.sum_parts(call.dtype, call.output + begin * width, parts, static_cast<int64_t>(count));
   }
 }
 

@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "comm/transport.h"
-#include "core/dtype.h"
+#include "core/tensor.h"
+#include "kernels/elementwise.h"
 
 namespace athanor::comm {
 
@@ -29,6 +30,11 @@ struct Call {
   std::string text() const;
 };
 
+/// Throws ERR_SHAPE, ERR_DTYPE and ERR_ARGUMENT for tensors that the operation does not take.
+/// `input` is `output` for an operation in place.
+Call tensor_call(Collective kind, const Tensor& input, const Tensor& output, int root,
+                 const std::string& name, int size);
+
 /// Runs operations one after another; every rank runs the same ones.
 class Collectives {
  public:
@@ -47,8 +53,9 @@ class Collectives {
   void all_gather(const std::byte* input, std::byte* output, size_t part_bytes, const Limit& limit);
   void all_to_all(const Call& call, const Limit& limit);
   void broadcast(const Call& call, const Limit& limit);
-  /// Adds to `receives` the parts of all others, `bytes` of each, and returns where they will be.
-  std::vector<const std::byte*> expect_parts(size_t bytes, std::vector<Receive>& receives);
+  /// Adds to `receives` a part of each other rank, and returns where they and the own one will be.
+  SummedParts expect_parts(const std::byte* own, size_t elements, size_t width,
+                           std::vector<Receive>& receives);
 
   Transport& transport_;
   uint64_t calls_ = 0;

@@ -1,5 +1,7 @@
 #include "comm/group.h"
 
+#include <sstream>
+
 #include "core/error.h"
 
 namespace athanor::comm {
@@ -11,41 +13,20 @@ std::string rank_list(const std::vector<int>& ranks) {
   return text;
 }
 
-void check(const Call& call, const Tensor& input, const Tensor& output, int size) {
-  expect(is_host(input.device()), ErrorCode::kDevice, "expected tensors on the CPU");
-  expect(input.dtype() == output.dtype(), ErrorCode::kDtype, "expected input and output of one dtype but got ",
-         dtype_name(input.dtype()), " and ", dtype_name(output.dtype()));
-  const bool sums = call.kind == Collective::kAllReduce || call.kind == Collective::kReduceScatter;
-  expect(!sums || call.dtype == DType::kF32 || call.dtype == DType::kBF16, ErrorCode::kDtype,
-         "expected f32 or bf16 but the tensor is ", dtype_name(call.dtype));
-  const int64_t in = input.numel(), out = output.numel();
-  switch (call.kind) {
-    case Collective::kReduceScatter:
-      expect(in == size * out, ErrorCode::kShape, "expected ", size, " parts of ", out,
-             " elements but the whole has ", in);
-      break;
-    case Collective::kAllGather:
-      expect(out == size * in, ErrorCode::kShape, "expected ", size, " parts of ", in,
-             " elements but the whole has ", out);
-      break;
-    case Collective::kAllToAll:
-      expect(in == out && in % size == 0, ErrorCode::kShape, "expected tensors of ", size,
-             " equal parts but they have ", in, " and ", out, " elements");
-      break;
-    default:
-      expect(input.raw() == output.raw() && in == out, ErrorCode::kShape, "is an operation in place");
-  }
-  expect(call.root >= 0 && call.root < size, ErrorCode::kArgument, "expected root from 0 to ", size - 1,
-         " but it is ", call.root);
+std::string seconds_text(double seconds) {
+  std::ostringstream text;
+  text << seconds;
+  return text.str();
 }
 
 }  // namespace
 
 Group::Group(Connect connect, GroupOptions options) : options_(std::move(options)) {
-  connected_ = queue("the connection to the other ranks", [this, connect = std::move(connect)](Work&) {
-    transport_ = connect(limit());
+  connected_ = queue("the meeting of the ranks", [this, connect = std::move(connect)](Work&) {
+    transport_ = connect(limit(options_.connect_limit));
     collectives_ = std::make_unique<Collectives>(*transport_);
   });
+  connected_->seconds_ = options_.connect_limit.count();
   thread_ = std::thread([this] {
     for (;;) {
       std::unique_lock lock(mutex_);
@@ -69,8 +50,8 @@ Group::~Group() {
   thread_.join();
 }
 
-Limit Group::limit() const {
-  return Limit(std::chrono::duration_cast<Clock::duration>(options_.time_limit), stop_);
+Limit Group::limit(std::chrono::duration<double> time) const {
+  return Limit(std::chrono::duration_cast<Clock::duration>(time), stop_);
 }
 
 void Group::run_one(Work& work) {
@@ -81,8 +62,7 @@ void Group::run_one(Work& work) {
   } catch (const RanksLate& late) {
     const std::string what = stop_ ? "the communicator was closed during " + work.text_
                                    : rank_list(late.ranks) + " did not arrive at " + work.text_ + " within " +
-                                         std::to_string(static_cast<int64_t>(options_.time_limit.count())) +
-                                         " s; look at the last lines of that rank, or set "
+                                         seconds_text(work.seconds_) + " s; look at the last lines of that rank, or set "
                                          "ATHANOR_COMM_TIMEOUT to more seconds";
     work.failure_ = std::make_exception_ptr(Error(stop_ ? ErrorCode::kState : ErrorCode::kCommTimeout, what));
     broken_ = "an earlier operation failed: " + what;
@@ -104,6 +84,7 @@ std::shared_ptr<Work> Group::queue(std::string text, std::function<void(Work&)> 
                                    std::vector<Tensor> tensors) {
   auto work = std::make_shared<Work>();
   work->text_ = std::move(text);
+  work->seconds_ = options_.time_limit.count();
   work->body_ = std::move(body);
   work->tensors_ = std::move(tensors);
   {
@@ -118,15 +99,8 @@ std::shared_ptr<Work> Group::start(Collective kind, const Tensor& input, const T
                                    const std::string& name) {
   expect(connected_->is_done(), ErrorCode::kState, "the communicator is not connected yet");
   connected_->rethrow();
-  const Tensor& larger = input.numel() > output.numel() ? input : output;
-  const Call call{.kind = kind,
-                  .dtype = input.dtype(),
-                  .root = root,
-                  .elements = static_cast<uint64_t>(larger.numel()),
-                  .input = input.data<std::byte>(),
-                  .output = output.data<std::byte>(),
-                  .name = name};
-  check(call, input, output, size());
+  expect(is_host(input.device()), ErrorCode::kDevice, "expected tensors on the CPU");
+  const Call call = tensor_call(kind, input, output, root, name, size());
   output.storage().mark_written();
   return queue(
       call.text(), [this, call](Work&) { collectives_->run(call, limit()); }, {input, output});

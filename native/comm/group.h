@@ -34,6 +34,7 @@ class Work {
   friend class Group;
   std::function<void(Work&)> body_;
   std::string text_;
+  double seconds_ = 0;  // its limit
   std::vector<Tensor> tensors_;
   std::vector<std::string> texts_;
   std::exception_ptr failure_;
@@ -43,6 +44,8 @@ class Work {
 struct GroupOptions {
   /// After it, an operation fails with ERR_COMM_TIMEOUT.
   std::chrono::duration<double> time_limit{600};
+  /// For the meeting of the ranks, whose processes may start at different times.
+  std::chrono::duration<double> connect_limit{600};
   /// Called on the group's thread as each work is done.
   std::function<void(const std::shared_ptr<Work>&)> on_done;
 };
@@ -73,7 +76,8 @@ class Group {
   std::shared_ptr<Work> queue(std::string text, std::function<void(Work&)> body,
                               std::vector<Tensor> tensors = {});
   void run_one(Work& work);
-  Limit limit() const;
+  Limit limit(std::chrono::duration<double> time) const;
+  Limit limit() const { return limit(options_.time_limit); }
 
   GroupOptions options_;
   std::unique_ptr<Transport> transport_;

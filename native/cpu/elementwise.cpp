@@ -75,9 +75,27 @@ float sum(DType dtype, const void* a, int64_t count) {
   return total;
 }
 
+void sum_parts(DType dtype, void* out, const SummedParts& parts, int64_t count) {
+  for_dtype(dtype, [&](auto type) {
+    using T = decltype(type);
+    auto* target = static_cast<T*>(out);
+    const auto part = [&](int index) {
+      return index == parts.own_index ? static_cast<const T*>(parts.own)
+                                      : static_cast<const T*>(parts.base) + index * parts.stride;
+    };
+    for_chunks(count, [&](int64_t, int64_t begin, int64_t end) {
+      for_lanes(begin, end, [&](int64_t i, auto lanes) {
+        VecF total = load(part(0) + i, lanes);
+        for (int index = 1; index < parts.count; ++index) total = total + load(part(index) + i, lanes);
+        store(target + i, total, lanes);
+      });
+    });
+  });
+}
+
 }  // namespace
 
 constinit const ElementwiseKernels elementwise_kernels_table =
-    complete_table<ElementwiseKernels>(axpby, lerp, scale, multiply, fill, cast, sum);
+    complete_table<ElementwiseKernels>(axpby, lerp, scale, multiply, fill, cast, sum, sum_parts);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

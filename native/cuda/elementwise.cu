@@ -122,11 +122,50 @@ float sum(DType dtype, const void* a, int64_t count) {
   return result;
 }
 
+template <int kWidth, class T>
+__global__ void __launch_bounds__(kBlock) sum_parts_kernel(T* out, SummedParts parts, int64_t count) {
+  const int64_t begin = (static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x) * kWidth;
+  const auto part = [&](int index) {
+    return index == parts.own_index ? static_cast<const T*>(parts.own)
+                                    : static_cast<const T*>(parts.base) + index * parts.stride;
+  };
+  if (begin + kWidth <= count) {
+    float total[kWidth], next[kWidth];
+    load(total, part(0) + begin);
+    for (int index = 1; index < parts.count; ++index) {
+      load(next, part(index) + begin);
+#pragma unroll
+      for (int i = 0; i < kWidth; ++i) total[i] += next[i];
+    }
+    store(out + begin, total);
+  } else {
+    for (int64_t i = begin; i < count; ++i) {
+      float total = widen(part(0)[i]);
+      for (int index = 1; index < parts.count; ++index) total += widen(part(index)[i]);
+      out[i] = narrow<T>(total);
+    }
+  }
+}
+
+void sum_parts(DType dtype, void* out, const SummedParts& parts, int64_t count) {
+  if (count == 0) return;
+  for_dtype(dtype, [&](auto type) {
+    using T = decltype(type);
+    const auto* base = static_cast<const T*>(parts.base);
+    const auto* second = base + parts.stride;  // aligned like every other part
+    const auto* own = static_cast<const T*>(parts.own);
+    for_width(are_aligned(static_cast<T*>(out), base, second, own), [&](auto width) {
+      launch(sum_parts_kernel<width, T>, Launch{blocks_for(count, kBlock * width), kBlock},
+             static_cast<T*>(out), parts, count);
+    });
+  });
+}
+
 }  // namespace
 
 const ElementwiseKernels& elementwise_kernels() {
   static constexpr auto kTable =
-      complete_table<ElementwiseKernels>(axpby, lerp, scale, multiply, fill, cast, sum);
+      complete_table<ElementwiseKernels>(axpby, lerp, scale, multiply, fill, cast, sum, sum_parts);
   return kTable;
 }
 

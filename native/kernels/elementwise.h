@@ -9,6 +9,15 @@
 
 namespace athanor {
 
+/// Equal parts that lie `stride` elements apart; one of them, number `own_index`, is at `own`.
+struct SummedParts {
+  const void* base;
+  int64_t stride;
+  const void* own;
+  int own_index;
+  int count;
+};
+
 struct ElementwiseKernels {
   /// out = a * alpha + b * beta
   void (*axpby)(DType dtype, void* out, const void* a, float alpha, const void* b, float beta, int64_t count);
@@ -24,6 +33,8 @@ struct ElementwiseKernels {
   /// Sum of all elements in f32 and in a fixed order: chunks of 4,096 elements, then the
   /// chunks in order.
   float (*sum)(DType dtype, const void* a, int64_t count);
+  /// out = part 0 + part 1 + ..., from left to right in f32, rounded once. `out` may be `own`.
+  void (*sum_parts)(DType dtype, void* out, const SummedParts& parts, int64_t count);
 };
 ATHANOR_KERNEL_FAMILY(ElementwiseKernels, elementwise_kernels)
 

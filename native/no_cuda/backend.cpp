@@ -2,6 +2,7 @@
 // of the kernel families from their contracts.
 #include "core/device_graph.h"
 #include "core/device_memory.h"
+#include "core/device_streams.h"
 #include "core/error.h"
 
 namespace athanor::cuda {
@@ -28,9 +29,12 @@ constexpr DeviceBackend kNoBackend = {refuse<void*>, refuse_to_free, refuse<void
 constexpr GraphBackend kNoGraphs = {refuse<void>, refuse<DeviceGraph*>, abandon_nothing, refuse<void>,
                                     free_no_graph};
 
+constexpr StreamBackend kNoStreams = {refuse<void>, refuse<DevicePoint*>, refuse<void>, refuse<void*>};
+
 }  // namespace
 
 const DeviceBackend& backend() { return kNoBackend; }
 const GraphBackend& graph_backend() { return kNoGraphs; }
+const StreamBackend& stream_backend() { return kNoStreams; }
 
 }  // namespace athanor::cuda

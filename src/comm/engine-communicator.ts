@@ -1,6 +1,6 @@
 /** The communicator of a run of several processes, over an engine in native/comm. */
 import { AthanorError } from '../base/errors.ts';
-import type { CollectiveName, NativeCommunicator } from '../native/binding/comm.ts';
+import type { CollectiveName, NativeCommunicator, NativeNccl } from '../native/binding/comm.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Communicator, Work } from './communicator.ts';
 
@@ -9,10 +9,13 @@ export class EngineCommunicator implements Communicator {
   readonly rank: number;
   readonly size: number;
   readonly #engine: NativeCommunicator;
+  /** Has the operations on tensors where those are on GPUs. */
+  readonly #nccl: NativeNccl | undefined;
 
   /** @param engine after its connect() */
-  constructor(engine: NativeCommunicator) {
+  constructor(engine: NativeCommunicator, nccl?: NativeNccl) {
     this.#engine = engine;
+    this.#nccl = nccl;
     this.rank = engine.rank();
     this.size = engine.size();
   }
@@ -64,11 +67,50 @@ export class EngineCommunicator implements Communicator {
 
   async close(): Promise<void> {
     await this.barrier('close');
+    this.#nccl?.close();
     await this.#engine.close();
   }
 
   #start(operation: CollectiveName, input: Tensor, output: Tensor, name: string, root = 0): Work {
+    if (this.#nccl) return this.#startOnGpu(this.#nccl, operation, input, output, name, root);
     const work = this.#engine.start(operation, input.handle, output.handle, root, name);
     return { wait: () => this.#engine.wait(work) };
+  }
+
+  /**
+   * NCCL would wait for ever for a rank that does not come, or that comes with another operation.
+   * So the ranks also tell each other over the engine what they have started, and the GPU's other
+   * work does not wait for an operation before all have.
+   */
+  #startOnGpu(
+    nccl: NativeNccl,
+    operation: CollectiveName,
+    input: Tensor,
+    output: Tensor,
+    name: string,
+    root: number,
+  ): Work {
+    const work = nccl.start(operation, input.handle, output.handle, root, name);
+    const from = operation === 'broadcast' ? ` from rank ${root}` : '';
+    const text = `${operation}${from} of ${Math.max(input.size, output.size)} ${input.dtype}`;
+    const arrived = this.#arrive(name ? `'${name}' (${text})` : text);
+    arrived.catch(() => nccl.abort()); // wait() reports it
+    return {
+      wait: async () => {
+        await arrived;
+        nccl.wait(work);
+      },
+    };
+  }
+
+  async #arrive(started: string): Promise<void> {
+    const all = await this.gatherText(started, started);
+    const other = all.findIndex((one) => one !== started);
+    if (other < 0) return;
+    throw new AthanorError(
+      'ERR_MISMATCH',
+      `${started} on rank ${this.rank} meets ${all[other]} on rank ${other}`,
+      'let all ranks start the same operations in the same order',
+    );
   }
 }

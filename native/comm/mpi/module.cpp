@@ -2,6 +2,7 @@
 #include "comm/mpi/module.h"
 
 #include <mpi.h>
+#include <sched.h>
 #include <time.h>
 
 #include <algorithm>
@@ -25,10 +26,10 @@ constexpr const char* kBuiltWith = "an unknown MPI";
 
 /// MPI counts elements in an int.
 constexpr size_t kMostBytes = size_t{1} << 30;
-/// A wait polls this often without a pause, and then with one, so that it does not take the core of
-/// a thread that computes.
-constexpr int kPollsWithoutPause = 2000;
-constexpr long kPauseNanoseconds = 20'000;
+/// A wait polls so often, then it lets other threads have the core between two polls, and at last it
+/// sleeps, so that it does not take the core of a thread that computes.
+constexpr int kQuickPolls = 200, kYieldingPolls = 2000;
+constexpr long kSleepNanoseconds = 20'000;
 
 MPI_Comm ranks = MPI_COMM_NULL;
 std::string problem;
@@ -65,9 +66,10 @@ const char* start(int* rank, int* size) {
 }
 
 void pause(int polls) {
-  if (polls < kPollsWithoutPause) return;
-  const timespec time{0, kPauseNanoseconds};
-  nanosleep(&time, nullptr);
+  if (polls < kQuickPolls) return;
+  const timespec time{0, kSleepNanoseconds};
+  if (polls < kYieldingPolls) sched_yield();
+  else nanosleep(&time, nullptr);
 }
 
 /// The requests of the messages; `owner` has the message of each.

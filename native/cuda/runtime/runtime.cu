@@ -5,12 +5,15 @@
 #include <dlfcn.h>
 #include <nvtx3/nvToolsExt.h>
 
+#include <cstdlib>
+
 #include "core/operation.h"
 #include "cuda/gpu.h"
 #include "cuda/graph.h"
 #include "cuda/runtime/diagnosis.h"
 #include "cuda/runtime/graph.h"
 #include "cuda/runtime/queue_log.h"
+#include "cuda/runtime/streams.h"
 #include "cuda/runtime/upload.h"
 
 namespace athanor::cuda {
@@ -37,6 +40,14 @@ void ask_driver(DeviceFacts& facts) {
   }
 }
 
+/// ATHANOR_CUDA_DEVICE, by which the ranks on one machine take a GPU each; beyond the last it goes on
+/// with the first.
+int chosen_device(int count) {
+  const char* chosen = std::getenv("ATHANOR_CUDA_DEVICE");
+  const int number = chosen != nullptr ? std::atoi(chosen) : 0;
+  return count > 0 && number > 0 ? number % count : 0;
+}
+
 void start(Device& device) {
   DeviceFacts& facts = device.facts;
   ask_driver(facts);
@@ -48,16 +59,17 @@ void start(Device& device) {
     return;
   }
   cudaDeviceProp properties;
-  if (facts.device_count == 0 || cudaGetDeviceProperties(&properties, 0) != cudaSuccess) return;
+  const int index = chosen_device(facts.device_count);
+  if (facts.device_count == 0 || cudaGetDeviceProperties(&properties, index) != cudaSuccess) return;
   facts.name = properties.name;
   facts.capability_major = properties.major;
   facts.capability_minor = properties.minor;
   device.multiprocessors = properties.multiProcessorCount;
   if (facts.capability_major < 8) return;
-  cudaError_t status = cudaSetDevice(0);
+  cudaError_t status = cudaSetDevice(index);
   if (status == cudaSuccess) status = cudaStreamCreateWithFlags(&device.stream, cudaStreamNonBlocking);
   if (status == cudaSuccess) status = cudaMemGetInfo(&facts.free_bytes, &facts.total_bytes);
-  if (status == cudaSuccess) status = cudaDeviceGetDefaultMemPool(&device.pool, 0);
+  if (status == cudaSuccess) status = cudaDeviceGetDefaultMemPool(&device.pool, index);
   uint64_t keep = UINT64_MAX;  // nothing goes back to the driver before memory is short
   if (status == cudaSuccess) {
     status = cudaMemPoolSetAttribute(device.pool, cudaMemPoolAttrReleaseThreshold, &keep);
@@ -107,7 +119,10 @@ void check_launch() {
   check_cuda(cudaGetLastError(), "launch");
 }
 
-cudaStream_t current_stream() { return usable_device().stream; }
+cudaStream_t current_stream() {
+  const cudaStream_t exchange = exchange_stream();
+  return exchange != nullptr ? exchange : usable_device().stream;
+}
 int multiprocessors() { return usable_device().multiprocessors; }
 int compute_capability() {
   const DeviceFacts& facts = usable_device().facts;

@@ -14,6 +14,8 @@ export interface CommOptions {
   port: number;
   /** Of one operation, in seconds. */
   timeLimit: number;
+  /** Of the meeting of the ranks, in seconds. */
+  connectLimit: number;
 }
 
 /** The other ranks, and the thread that exchanges with them. */
@@ -40,7 +42,33 @@ export interface NativeCommunicator {
   close(): Promise<void>;
 }
 
+/** The GPUs of the ranks. Operations are queued beside the kernels. */
+export interface NativeNccl {
+  /** Like that of NativeCommunicator, for tensors on the GPU. */
+  start(
+    operation: CollectiveName,
+    input: NativeTensor,
+    output: NativeTensor,
+    root: number,
+    name: string,
+  ): number;
+  /** What is queued on the GPU after it sees the results. Throws ERR_COMM_LOST. */
+  wait(work: number): void;
+  /** Ends operations that are stuck. */
+  abort(): void;
+  close(): void;
+}
+
 export interface CommBinding {
+  /** 128 bytes that NativeNccl needs on all ranks. */
+  ncclUniqueId(): Uint8Array;
+  /** Waits for all ranks. `exact`: sums are in rank order. */
+  NativeNccl: new (
+    id: Uint8Array,
+    rank: number,
+    size: number,
+    exact: boolean,
+  ) => NativeNccl;
   /** Begins to connect. */
   NativeCommunicator: new (
     options: CommOptions,

@@ -1,0 +1,118 @@
+/** Processes that cannot meet: one clear error each. */
+import { createServer, type Server } from 'node:net';
+import { expect, it, onTestFinished } from 'vitest';
+import { joinRanks } from '../../src/comm/join.ts';
+import type { Launch } from '../../src/comm/launcher.ts';
+import { selfCommunicator } from '../../src/comm/self-communicator.ts';
+import { freePort } from '../helpers/rank-processes.ts';
+
+function place(rank: number, size: number, port: number): Launch {
+  const transport = { kind: 'tcp', host: '127.0.0.1', port } as const;
+  return { rank, size, localRank: rank, localSize: size, transport, launcher: 'a test' };
+}
+
+const join = (rank: number, size: number, port: number, seconds = 20) =>
+  joinRanks({ launch: place(rank, size, port), timeLimit: seconds });
+
+async function occupied(): Promise<number> {
+  const server: Server = createServer().listen(0);
+  onTestFinished(() => void server.close());
+  await new Promise((resolve) => server.on('listening', resolve));
+  return (server.address() as { port: number }).port;
+}
+
+it('a process that was started alone is the only rank', async () => {
+  expect(await joinRanks({ launch: undefined })).toBe(selfCommunicator);
+  expect(await join(0, 1, 1)).toBe(selfCommunicator);
+});
+
+it('ranks of one process meet too', async () => {
+  const port = await freePort();
+  const ranks = await Promise.all([join(2, 3, port), join(0, 3, port), join(1, 3, port)]);
+  const sums = await Promise.all(ranks.map((one) => one.sum([one.rank])));
+  expect(sums).toEqual([[3], [3], [3]]);
+  await Promise.all(ranks.map((one) => one.close()));
+  await expect(ranks[0]!.barrier()).rejects.toMatchObject({
+    code: 'ERR_STATE',
+    message: expect.stringMatching(/is closed/),
+  });
+});
+
+it('a port in use', async () => {
+  const port = await occupied();
+  await expect(join(0, 2, port)).rejects.toMatchObject({
+    code: 'ERR_COMM_SETUP',
+    message: expect.stringMatching(
+      `rank 0 cannot listen on port ${port}: Address already in use; set MASTER_PORT to a free port`,
+    ),
+  });
+});
+
+it('ranks that do not come', async () => {
+  const port = await freePort();
+  await expect(join(0, 3, port, 0.3)).rejects.toMatchObject({
+    code: 'ERR_COMM_TIMEOUT',
+    message: expect.stringMatching('ranks 1, 2 did not arrive at the meeting of the ranks within 0.3 s'),
+  });
+  await expect(join(1, 3, port, 0.3)).rejects.toMatchObject({
+    code: 'ERR_COMM_TIMEOUT',
+    message: expect.stringMatching('rank 0 did not arrive'),
+  });
+});
+
+it('two processes of one rank', async () => {
+  const port = await freePort();
+  const found = await Promise.allSettled([join(0, 3, port, 5), join(1, 3, port, 5), join(1, 3, port, 5)]);
+  const reasons = found.map((one) => (one.status === 'rejected' ? (one.reason as Error).message : ''));
+  expect(reasons[0]).toMatch(/two processes came as rank 1; give each process a RANK of its own/);
+  expect(reasons.some((text) => /another process is rank 1 already/.test(text))).toBe(true);
+});
+
+it('ranks that disagree on their number', async () => {
+  const port = await freePort();
+  const [root, other] = await Promise.allSettled([join(0, 2, port, 5), join(1, 3, port, 5)]);
+  expect(root).toMatchObject({
+    reason: {
+      code: 'ERR_COMM_SETUP',
+      message: expect.stringMatching(/started for 3 ranks but rank 0 for 2/),
+    },
+  });
+  expect(other).toMatchObject({
+    reason: { code: 'ERR_COMM_SETUP', message: expect.stringMatching(/another number of ranks than 3/) },
+  });
+});
+
+it('a stranger at the port of rank 0 is passed over', async () => {
+  const port = await freePort();
+  const root = join(0, 2, port);
+  const { connect } = await import('node:net');
+  const call = async (): Promise<void> => {
+    await new Promise<void>((resolve) => {
+      const socket = connect(port, '127.0.0.1', () => {
+        socket.end('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+        resolve();
+      });
+      socket.on('error', () => setTimeout(() => call().then(resolve), 20));
+    });
+  };
+  await call();
+  const ranks = await Promise.all([root, join(1, 2, port)]);
+  expect(await Promise.all(ranks.map((one) => one.sum([1])))).toEqual([[2], [2]]);
+  await Promise.all(ranks.map((one) => one.close()));
+});
+
+it('a process that MPI was to start but that no MPI started', async () => {
+  const launch: Launch = { ...place(0, 2, 1), transport: { kind: 'mpi' } };
+  process.env.ATHANOR_MPI = '/nowhere/athanor_mpi.so';
+  onTestFinished(() => void delete process.env.ATHANOR_MPI);
+  await expect(joinRanks({ launch })).rejects.toMatchObject({
+    code: 'ERR_COMM_SETUP',
+    message: expect.stringMatching(/has no MPI module.*apt-get install libopenmpi-dev openmpi-bin/),
+  });
+});
+
+it('a time limit that is none', async () => {
+  process.env.ATHANOR_COMM_TIMEOUT = 'soon';
+  onTestFinished(() => void delete process.env.ATHANOR_COMM_TIMEOUT);
+  await expect(joinRanks({ launch: place(0, 2, 1) })).rejects.toMatchObject({ code: 'ERR_COMM_SETUP' });
+});
