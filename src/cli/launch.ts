@@ -1,5 +1,4 @@
 /** `athanor launch`: a training command as several ranks on this machine. */
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
@@ -39,8 +38,6 @@ export const launch = defineCommand({
     // Rank 0 prints the result of the command.
     mute();
     const note = (text: string) => process.stderr.write(`${text}\n`);
-    const cores = availableParallelism();
-    if (ranks > cores) note(`${ranks} ranks share ${cores} cores, so they are slower than ${cores} ranks`);
     const { launch: start } = await import('../launch/launch.ts');
     return {
       ...(await start({

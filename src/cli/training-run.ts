@@ -1,6 +1,8 @@
 /** Runs a stage for a command: shows progress on stderr and stops after Ctrl-C. */
 import { availableParallelism } from 'node:os';
+import { cpuInfo } from '../base/machine.ts';
 import { type Launch, readLaunch } from '../comm/launcher.ts';
+import { placementNotes } from '../comm/placement.ts';
 import { endWithLauncher } from '../launch/launched.ts';
 import type { RunHooks, StageResult } from '../train/loop/run-stage.ts';
 import type { TrainingRecord } from '../train/loop/training-record.ts';
@@ -27,7 +29,12 @@ export async function runTraining<Options extends { out: string }>(
 ): Promise<TrainingRecord> {
   endWithLauncher();
   const place = readLaunch();
-  await prepareEngine({ ...options, threads: options.threads ?? threadsOf(place) }, given);
+  // Read when CUDA starts, which is before the ranks join: each takes a GPU of its own.
+  if (place) process.env.ATHANOR_CUDA_DEVICE ??= String(place.localRank);
+  const { threads } = await prepareEngine(
+    { ...options, threads: options.threads ?? threadsOf(place) },
+    given,
+  );
   const { joinRanks } = await import('../comm/join.ts');
   const communicator = await joinRanks({ launch: place });
   if (communicator.rank > 0) mute();
@@ -36,6 +43,10 @@ export async function runTraining<Options extends { out: string }>(
   const { trainingRecord } = await import('../train/loop/training-record.ts');
   const stage = await load();
   const progress = terminalProgress({ spell });
+  if (place && communicator.rank === 0) {
+    const { cores: all, usableCores: allowed } = cpuInfo();
+    for (const text of placementNotes(place, { all, allowed, threads })) progress({ type: 'note', text });
+  }
   const resumeLine = resumingCommand(command, options, given);
   const interrupt = new Interrupt(
     (signal) => progress({ type: 'warning', text: `${signal}: finishing the step, then saving` }),
