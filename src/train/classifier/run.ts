@@ -57,7 +57,7 @@ export function classifier(options: ClassifierOptions, hooks?: RunHooks): Promis
 
 async function prepare(
   settings: ClassifierSettings,
-  { out, checkpoint }: StageContext,
+  { out, checkpoint, communicator }: StageContext,
 ): Promise<PreparedStage<ClassifierBatch>> {
   const { seed, batchSize, gradAccum } = settings;
   const { rows, counts } = await readLabelled(settings.data, settings);
@@ -85,7 +85,9 @@ async function prepare(
   const calibration = encoder.encode(chosen.train);
   const measured = encoder.encode(chosen.validation);
   const validation = [...calibration, ...measured];
-  const stage = new ClassifierStage(model, { train, validation, batchSize, gradAccum, seed });
+  const stage = new ClassifierStage(model, {
+    ...{ train, validation, batchSize, gradAccum, seed, communicator },
+  });
   const { config } = model.model;
   return {
     stage,

@@ -1,7 +1,10 @@
 /** The classifier stage: one score per sequence, trained as the logit of a class. */
 import type { JsonValue } from '../../base/json.ts';
-import { calibrationBins } from '../../base/statistics.ts';
+import { calibrationBins, columnSums } from '../../base/statistics.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
+import type { Communicator } from '../../comm/communicator.ts';
+import { selfCommunicator } from '../../comm/self-communicator.ts';
+import { shareOut } from '../../comm/share-out.ts';
 import { EpochBatches } from '../../data/rows/epoch-batches.ts';
 import { rowDigest } from '../../data/rows/row-digest.ts';
 import { flopsPerToken } from '../../nn/config.ts';
@@ -9,10 +12,9 @@ import type { ScoringModel } from '../../nn/scoring-model.ts';
 import { figureEvent } from '../../report/figures.ts';
 import { decisionMetrics, type LabelledProbability, rocAuc } from '../../scoring/binary-metrics.ts';
 import { scoreAll } from '../../scoring/reward-model.ts';
-import { lastRows, packSequences } from '../../scoring/sequences.ts';
+import { byTokens, lastRows, packSequences, SCORING_TOKENS } from '../../scoring/sequences.ts';
 import { binaryCrossEntropy, sigmoid } from '../../tensor/ops/classification.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
-import { columnSums } from '../loop/column-sums.ts';
 import type { Evaluation, StageEvent, TrainStage } from '../loop/stage.ts';
 import type { TrainableModel } from '../loop/trainable-model.ts';
 
@@ -31,6 +33,8 @@ export interface ClassifierStageOptions {
   batchSize: number;
   gradAccum?: number | undefined;
   seed: number;
+  /** The ranks that share evaluations. Default: only this process. */
+  communicator?: Communicator;
 }
 
 export class ClassifierStage implements TrainStage<ClassifierBatch> {
@@ -61,7 +65,7 @@ export class ClassifierStage implements TrainStage<ClassifierBatch> {
       model.model.config,
       Math.max(...train.map(({ tokens }) => tokens.length)),
     );
-    if (validation.length > 0) this.evaluate = async () => this.#evaluate();
+    if (validation.length > 0) this.evaluate = () => this.#evaluate();
   }
 
   /** Updates that read every row once. */
@@ -115,8 +119,15 @@ export class ClassifierStage implements TrainStage<ClassifierBatch> {
     return { accuracy: correct / Math.max(1, rows) };
   }
 
-  #evaluate(): Evaluation {
-    const rows = classified(this.#model.model, this.#options.validation);
+  async #evaluate(): Promise<Evaluation> {
+    const { validation, communicator = selfCommunicator } = this.#options;
+    const groups = byTokens(validation, ({ tokens }) => tokens.length, SCORING_TOKENS);
+    const probabilities = await shareOut(communicator, groups, (group) =>
+      classified(this.#model.model, group).map(({ probability }) => probability),
+    );
+    const rows = groups.flatMap((group, g) =>
+      group.map(({ label }, i) => ({ probability: probabilities[g]![i]!, label })),
+    );
     const { accuracy, precision, recall } = decisionMetrics(rows, 0.5);
     const losses = rows.map(
       ({ probability, label }) => -Math.log(Math.max(1e-12, label ? probability : 1 - probability)),

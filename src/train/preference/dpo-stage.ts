@@ -4,7 +4,11 @@
  */
 
 import type { JsonValue } from '../../base/json.ts';
+import { columnSums } from '../../base/statistics.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
+import type { Communicator } from '../../comm/communicator.ts';
+import { selfCommunicator } from '../../comm/self-communicator.ts';
+import { shareOut } from '../../comm/share-out.ts';
 import { EpochBatches } from '../../data/rows/epoch-batches.ts';
 import { rowDigest } from '../../data/rows/row-digest.ts';
 import { flopsPerToken } from '../../nn/config.ts';
@@ -24,7 +28,6 @@ import { noGrad } from '../../tensor/autograd.ts';
 import { type DpoKind, type DpoLossOptions, dpoLoss } from '../../tensor/ops/preference.ts';
 import { segmentSum } from '../../tensor/ops/segments.ts';
 import { scope, type Tensor, tensor } from '../../tensor/tensor.ts';
-import { columnSums } from '../loop/column-sums.ts';
 import type { Evaluation, TrainStage } from '../loop/stage.ts';
 import type { TrainableModel } from '../loop/trainable-model.ts';
 
@@ -46,6 +49,8 @@ export interface DpoStageOptions {
   kind: DpoKind;
   labelSmoothing: number;
   seed: number;
+  /** The ranks that share evaluations. Default: only this process. */
+  communicator?: Communicator;
 }
 
 /** All pairs of the comparisons. The reference reads each answer once, before training begins. */
@@ -95,7 +100,7 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
       Math.round(Math.min(options.batchSize, options.train.length) * typical),
     );
     this.flopsPerToken = flopsPerToken(policy.model.config, Math.round(typical / 2));
-    if (options.validation.length > 0) this.evaluate = async () => this.#evaluate();
+    if (options.validation.length > 0) this.evaluate = () => this.#evaluate();
   }
 
   /** Updates that read every pair once. */
@@ -163,24 +168,23 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
     return { accuracy: correct / count, margin: margin / count };
   }
 
-  #evaluate(): Evaluation {
-    const { validation } = this.#options;
-    const total = { loss: 0, correct: 0, margin: 0 };
-    for (const group of byTokens(validation, tokensOf, SCORING_TOKENS)) {
+  async #evaluate(): Promise<Evaluation> {
+    const { validation, communicator = selfCommunicator } = this.#options;
+    const groups = byTokens(validation, tokensOf, SCORING_TOKENS);
+    const rows = await shareOut(communicator, groups, (group) =>
       noGrad(() =>
         scope(() => {
           const { loss, correct, margin } = this.#pairLoss(group, 1);
-          total.loss += loss.item();
-          total.correct += correct;
-          total.margin += margin;
+          return [loss.item(), correct, margin];
         }),
-      );
-    }
+      ),
+    );
+    const [loss, correct, margin] = columnSums(rows) as [number, number, number];
     const count = validation.length;
     const metrics = {
-      val_loss: total.loss / count,
-      val_accuracy: total.correct / count,
-      val_margin: total.margin / count,
+      val_loss: loss / count,
+      val_accuracy: correct / count,
+      val_margin: margin / count,
     };
     return { metrics, score: metrics.val_loss };
   }

@@ -50,7 +50,7 @@ export function dpo(options: DpoOptions, hooks?: RunHooks): Promise<StageResult>
 
 async function prepare(
   settings: DpoSettings,
-  { out, checkpoint }: StageContext,
+  { out, checkpoint, communicator }: StageContext,
 ): Promise<PreparedStage<DpoBatch>> {
   const { tokenizer, template, folder } = chatTokenizer(settings.model, out);
   // The reference's log-probabilities never change: compute them once, then free the reference.
@@ -67,7 +67,7 @@ async function prepare(
     tokenizerFolder: folder,
     ...folderFields(start, template),
   });
-  const stage = new DpoStage(policy, { ...settings, kind: settings.loss, train, validation });
+  const stage = new DpoStage(policy, { ...settings, kind: settings.loss, train, validation, communicator });
   const parameters = parameterCount(model.config);
   return {
     stage,

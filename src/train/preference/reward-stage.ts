@@ -5,8 +5,11 @@
  */
 
 import type { JsonValue } from '../../base/json.ts';
-import { mean } from '../../base/statistics.ts';
+import { columnSums, mean } from '../../base/statistics.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
+import type { Communicator } from '../../comm/communicator.ts';
+import { selfCommunicator } from '../../comm/self-communicator.ts';
+import { shareOut } from '../../comm/share-out.ts';
 import { EpochBatches } from '../../data/rows/epoch-batches.ts';
 import { rowDigest } from '../../data/rows/row-digest.ts';
 import { flopsPerToken } from '../../nn/config.ts';
@@ -17,12 +20,11 @@ import {
   type EncodedComparison,
 } from '../../scoring/encoded-comparisons.ts';
 import { scoreAll } from '../../scoring/reward-model.ts';
-import { pairMetrics, scorePairs } from '../../scoring/scored-pairs.ts';
-import { ints, lastRows, packSequences } from '../../scoring/sequences.ts';
+import { pairMetrics, type ScoredPair, scorePairs } from '../../scoring/scored-pairs.ts';
+import { byTokens, ints, lastRows, packSequences, SCORING_TOKENS } from '../../scoring/sequences.ts';
 import { noGrad } from '../../tensor/autograd.ts';
 import { rankingLoss } from '../../tensor/ops/preference.ts';
 import { scope, type Tensor, tensor } from '../../tensor/tensor.ts';
-import { columnSums } from '../loop/column-sums.ts';
 import type { Evaluation, TrainStage } from '../loop/stage.ts';
 import type { TrainableModel } from '../loop/trainable-model.ts';
 import { preferenceFigures } from './reward-figures.ts';
@@ -36,6 +38,8 @@ export interface RewardStageOptions {
   /** Weight of the penalty (better + worse)^2. */
   centering: number;
   seed: number;
+  /** The ranks that share evaluations. Default: only this process. */
+  communicator?: Communicator;
 }
 
 export type RewardBatch = EncodedComparison[];
@@ -69,7 +73,7 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
     );
     const longest = Math.max(...options.train.flatMap(({ answers }) => answers.map((a) => a.tokens.length)));
     this.flopsPerToken = flopsPerToken(model.model.config, longest);
-    if (options.validation.length > 0) this.evaluate = async () => this.#evaluate();
+    if (options.validation.length > 0) this.evaluate = () => this.#evaluate();
   }
 
   /** Updates that read every comparison once. */
@@ -128,9 +132,13 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   }
 
   /** Evaluates on held-out prompts. */
-  #evaluate(): Evaluation {
-    const { validation } = this.#options;
-    const scored = scorePairs(this.#model.model, validation);
+  async #evaluate(): Promise<Evaluation> {
+    const { validation, communicator = selfCommunicator } = this.#options;
+    const groups = byTokens(validation, comparisonTokens, SCORING_TOKENS);
+    const rows = await shareOut(communicator, groups, (group) =>
+      scorePairs(this.#model.model, group).flatMap((pair) => fields.map((name) => pair[name])),
+    );
+    const scored = rows.flatMap(pairsOf);
     const metrics = prefixed('val_', pairMetrics(scored, validation.length));
     return { metrics, score: metrics.val_loss!, events: preferenceFigures(scored) };
   }
@@ -155,6 +163,16 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   dispose(): void {
     this.#model.dispose();
   }
+}
+
+/** The numbers of a scored pair that ranks exchange. */
+const fields = ['better', 'worse', 'weight', 'loss'] as const;
+
+function pairsOf(row: readonly number[]): ScoredPair[] {
+  return Array.from({ length: row.length / fields.length }, (_, i) => {
+    const [better, worse, weight, loss] = row.slice(i * fields.length) as [number, number, number, number];
+    return { better, worse, weight, loss };
+  });
 }
 
 /** All of a comparison that the loss depends on. */

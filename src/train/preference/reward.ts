@@ -68,7 +68,7 @@ function inputs(settings: RewardSettings, place: { out: string }): RunInput[] {
 
 async function prepare(
   settings: RewardSettings,
-  { out, checkpoint }: StageContext,
+  { out, checkpoint, communicator }: StageContext,
 ): Promise<PreparedStage<RewardBatch>> {
   const { seed, batchSize, gradAccum } = settings;
   const chat = chatTokenizer(settings.model, out);
@@ -91,6 +91,7 @@ async function prepare(
       ? { answers: data.train.map(({ answers, pairs }) => answers[pairs[0]![0]]!), note: '' }
       : await demonstrations(settings.normalize, settings, template, { context, reading });
   const stage = new RewardStage(model, {
+    communicator,
     ...data,
     batchSize,
     gradAccum,

@@ -74,6 +74,7 @@ async function prepare(
       seed: settings.seed,
       documentMask: settings.documentMask,
     },
+    communicator: context.communicator,
     evalTokens: settings.evalTokens,
     samplePrompts: settings.samplePrompt.length > 0 ? settings.samplePrompt : [''],
     sampleTokens: Math.min(settings.sampleTokens, model.config.contextLength - 1),

@@ -2,6 +2,7 @@
 
 import type { WrittenFile } from '../../base/files/hashed-file.ts';
 import type { JsonValue } from '../../base/json.ts';
+import type { Communicator } from '../../comm/communicator.ts';
 import type { TokenDataset } from '../../data/shards/token-dataset.ts';
 import { TokenLoader, type TokenLoaderOptions } from '../../data/shards/token-loader.ts';
 import { TokenBatch } from '../../data/token-batch.ts';
@@ -15,6 +16,8 @@ import type { Evaluation, Sample, TrainStage } from '../loop/stage.ts';
 
 export interface PretrainStageOptions {
   loader: TokenLoaderOptions;
+  /** The ranks that share evaluations. Default: only this process. */
+  communicator?: Communicator;
   /** Largest number of validation tokens per evaluation. */
   evalTokens: number;
   samplePrompts: readonly string[];
@@ -68,6 +71,7 @@ export class PretrainStage implements TrainStage<TokenBatch> {
       batchSize,
       context,
       maxTokens: this.#options.evalTokens,
+      ...(this.#options.communicator && { communicator: this.#options.communicator }),
     });
     return {
       metrics: { val_loss: result.valLoss, bits_per_byte: result.bitsPerByte },

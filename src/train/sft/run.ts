@@ -55,7 +55,7 @@ export function sft(options: SftOptions, hooks?: RunHooks): Promise<StageResult>
 
 async function prepare(
   settings: SftSettings,
-  { out, checkpoint }: StageContext,
+  { out, checkpoint, communicator }: StageContext,
 ): Promise<PreparedStage<SftBatch>> {
   const { seed, batchSize, packing, gradAccum } = settings;
   const chat = chatTokenizer(settings.model, out);
@@ -92,6 +92,7 @@ async function prepare(
   const stage = new SftStage(policy, chat, {
     loader,
     validation: validation.examples,
+    communicator,
     tokensPerBatch: batchSize * (packing ? context : longest),
     context,
     neftune: settings.neftuneAlpha,

@@ -1,7 +1,11 @@
 /** The SFT stage: next-token prediction of the assistant's words only. */
 
 import type { JsonObject, JsonValue } from '../../base/json.ts';
+import { columnSums } from '../../base/statistics.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
+import type { Communicator } from '../../comm/communicator.ts';
+import { selfCommunicator } from '../../comm/self-communicator.ts';
+import { shareOut } from '../../comm/share-out.ts';
 import type { ExampleLoader } from '../../data/rows/example-loader.ts';
 import { packExamples } from '../../data/rows/example-loader.ts';
 import type { SupervisedExample } from '../../data/rows/supervised-examples.ts';
@@ -16,13 +20,14 @@ import { linearCrossEntropy } from '../../tensor/ops/loss.ts';
 import { gatherRows } from '../../tensor/ops/rows.ts';
 import { scope, type Tensor } from '../../tensor/tensor.ts';
 import type { ChatTokenizer } from '../loop/chat-model.ts';
-import { columnSums } from '../loop/column-sums.ts';
 import type { Evaluation, Sample, TrainStage } from '../loop/stage.ts';
 import type { TrainableModel } from '../loop/trainable-model.ts';
 
 export interface SftStageOptions {
   loader: ExampleLoader;
   validation: readonly SupervisedExample[];
+  /** The ranks that share evaluations. Default: only this process. */
+  communicator?: Communicator;
   /** Largest number of tokens per batch. */
   tokensPerBatch: number;
   context: number;
@@ -138,17 +143,17 @@ export class SftStage implements TrainStage<SftBatch> {
 
   /** The mean loss over all supervised tokens of the validation examples. */
   async #evaluate(): Promise<Evaluation> {
-    let nats = 0;
-    let counted = 0;
-    for (const group of byTokens(this.#options.validation, ({ tokens }) => tokens.length, SCORING_TOKENS)) {
+    const { validation, communicator = selfCommunicator } = this.#options;
+    const groups = byTokens(validation, ({ tokens }) => tokens.length, SCORING_TOKENS);
+    const rows = await shareOut(communicator, groups, (group) =>
       noGrad(() =>
         scope(() => {
           const batch = new SftBatch(packExamples(group));
-          nats += supervisedLoss(this.#policy.model, batch, { scale: 1 }).item();
-          counted += batch.countedTargets;
+          return [supervisedLoss(this.#policy.model, batch, { scale: 1 }).item(), batch.countedTargets];
         }),
-      );
-    }
+      ),
+    );
+    const [nats, counted] = columnSums(rows) as [number, number];
     const valLoss = nats / Math.max(1, counted);
     return { metrics: { val_loss: valLoss }, score: valLoss };
   }
