@@ -1,8 +1,8 @@
 #include "binding/convert.h"
 #include "ops/optimizer.h"
 
-ATHANOR_FIELDS(athanor::ops::AdamwInputs, parameters, gradients, first, second, weight_decay, place,
-               begin, lr, beta1, beta2, eps, step, gradient_scale, seed)
+ATHANOR_FIELDS(athanor::ops::AdamwInputs, parameters, gradients, first, second, weight_decay, place, begin,
+               lr, beta1, beta2, eps, step, gradient_scale, seed)
 
 namespace athanor::binding {
 namespace {

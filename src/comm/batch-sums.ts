@@ -1,8 +1,8 @@
 /**
  * The order in which the gradients of an update's batches are summed: a tree over the batch number.
  * A node is the sum of its two halves, so batches 0 to 6 sum to ((0+1)+(2+3))+((4+5)+6). A rank
- * has a run of batches in a row and sums the subtrees inside it. Whoever adds the rest gets the same
- * bits for any number of ranks.
+ * has a run of batches in a row and sums the subtrees inside it. Whoever adds the rest gets the
+ * same bits for any number of ranks.
  */
 
 /** The sum of the batches `first` to `first + count - 1`, where `count` is a power of two. */

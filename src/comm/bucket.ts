@@ -1,4 +1,4 @@
-/** One flat buffer of gradients: its memory in a pass, the sums of its batches, and its exchange. */
+/** One flat buffer of gradients: its memory in a pass, the sums of batches, and the exchange. */
 import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
 import type { NativeTensor } from '../native/binding.ts';

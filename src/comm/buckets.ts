@@ -1,10 +1,10 @@
 /**
  * Gradients in flat buffers ("buckets"), summed over the batches of an update and over the ranks
- * in the order of batch-sums.ts. A whole bucket is exchanged at once, while the backward pass still
- * computes the gradients of other buckets (Li et al., "PyTorch Distributed", 2020, 3.2.3). Each rank
- * gets its own part from all others and adds them up. Parameters are assigned in reverse, since the
- * backward pass reaches the last one first. Kernels write gradients into the bucket, so nothing is
- * copied, and its memory exists only from its first gradient to release().
+ * in the order of batch-sums.ts. A whole bucket is exchanged at once, while the backward pass
+ * still computes the gradients of other buckets (Li et al., "PyTorch Distributed", 2020, 3.2.3).
+ * Each rank gets its own part from all others and adds them up. Parameters are assigned in
+ * reverse, since the backward pass reaches the last one first. Kernels write gradients into the
+ * bucket, so nothing is copied, and its memory exists only from its first gradient to release().
  */
 import { AthanorError } from '../base/errors.ts';
 import { outsideScopes, type Tensor } from '../tensor/tensor.ts';
@@ -120,9 +120,9 @@ export class GradientBuckets implements ParameterShare {
   }
 
   /**
-   * Marks a gradient as final for its batch. Give it to backward() as onGradient. A bucket is closed
-   * as soon as it and all buckets before it are complete. In the pass of the last batch of this rank
-   * its exchange starts then. Parameters without a bucket are ignored.
+   * Marks a gradient as final for its batch. Give it to backward() as onGradient. A bucket closes
+   * as soon as it and all buckets before it are complete. In the pass of the last batch of this
+   * rank, its exchange starts then. Parameters without a bucket are ignored.
    */
   ready(parameter: Tensor): void {
     const bucket = this.#places.get(parameter)?.bucket;

@@ -40,8 +40,9 @@ export interface TokenEvent {
 const MAX_MS_BETWEEN_TURNS = 5;
 
 /**
- * Completes every prompt; prompt i draws from the random stream firstStream + i. Throws ERR_ARGUMENT for an empty
- * prompt, one that leaves no room in the context, or a count that is not positive.
+ * Completes every prompt; prompt i draws from the random stream firstStream + i. Throws
+ * ERR_ARGUMENT for an empty prompt, one that leaves no room in the context, or a count that is
+ * not positive.
  */
 export async function generate(
   model: Gpt,

@@ -196,7 +196,7 @@ export class AdamW {
     }
   }
 
-  /** The parameters with a gradient whose elements are updated here, and their places among those. */
+  /** What is updated here of the parameters with a gradient, and their places among those. */
   #withGrad(): { slot: Slot; gradient: Tensor; place: number }[] {
     return this.#slots
       .filter(({ parameter }) => this.#share.hasGradient(parameter))

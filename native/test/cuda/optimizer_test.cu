@@ -112,10 +112,15 @@ TEST(adamw_rounds_a_run_as_its_tensor) {
     const DeviceArray<bf16> p(as_type<bf16>(normals(kCount, 1)));
     const DeviceArray<float> g(none), m(none), v(none);
     const size_t begin = is_run ? kBegin : 0, end = is_run ? kEnd : kCount;
-    const AdamwTensor t{static_cast<bf16*>(p) + begin, DType::kBF16,
-                        static_cast<float*>(g) + begin, static_cast<float*>(m) + begin,
-                        static_cast<float*>(v) + begin, static_cast<int64_t>(end - begin),
-                        2e-3, 11, static_cast<int64_t>(begin)};
+    const AdamwTensor t{static_cast<bf16*>(p) + begin,
+                        DType::kBF16,
+                        static_cast<float*>(g) + begin,
+                        static_cast<float*>(m) + begin,
+                        static_cast<float*>(v) + begin,
+                        static_cast<int64_t>(end - begin),
+                        2e-3,
+                        11,
+                        static_cast<int64_t>(begin)};
     kernels().adamw_step(&t, 1, s);
     results.push_back(p.get());
   }

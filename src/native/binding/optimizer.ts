@@ -31,8 +31,8 @@ export interface OptimizerBinding {
   /** One AdamW step over all parameters, in place. */
   adamwStep(inputs: AdamwInputs): void;
   /**
-   * f64: the sum of squares of each 4096 elements, tensor after tensor. The last sum of a tensor may
-   * be of fewer.
+   * f64: the sum of squares of each 4096 elements, tensor after tensor. The last sum of a tensor
+   * may be of fewer.
    */
   squaresByChunk(tensors: readonly NativeTensor[]): Float64Array;
 }

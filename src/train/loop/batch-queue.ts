@@ -30,8 +30,8 @@ export class BatchQueue<Batch> {
   }
 
   /**
-   * The batches of this rank in the current update. The caller disposes of them. Throws as the stage; state() is
-   * then that of before.
+   * The batches of this rank in the current update. The caller disposes of them. Throws as the
+   * stage; state() is then that of before.
    */
   async take(): Promise<Batch[]> {
     this.#before = { state: this.state() };

@@ -4,14 +4,21 @@ import type { Tensor } from '../../tensor/tensor.ts';
 
 const gib = (bytes: number) => (bytes / 2 ** 30).toFixed(bytes < 2 ** 30 / 100 ? 4 : 2);
 
-/**
- * One line for the user: the memory of the rank that holds most, in GiB.
- * @param moments bytes of the optimizer's moments on this rank
- */
+/** The state of training on one rank. */
+export interface HeldState {
+  /** Those that train. */
+  parameters: readonly Tensor[];
+  /** Bytes of the optimizer's moments. */
+  moments: number;
+  isSharded: boolean;
+}
+
+/** One line for the user: the memory of the rank that holds most. Undefined for one rank. */
 export async function heldMemory(
   communicator: Communicator,
-  { parameters, moments, isSharded }: { parameters: readonly Tensor[]; moments: number; isSharded: boolean },
-): Promise<string> {
+  { parameters, moments, isSharded }: HeldState,
+): Promise<string | undefined> {
+  if (communicator.size === 1) return undefined;
   const all = await communicator.gather([moments], 'bytes of moments');
   const most = Math.max(...all.map(([bytes]) => bytes!));
   const elements = parameters.reduce((sum, { size }) => sum + size, 0);

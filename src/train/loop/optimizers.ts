@@ -12,6 +12,7 @@ import { native } from '../../native/addon.ts';
 import type { NativeTensor, TypedArray } from '../../native/binding.ts';
 import { AdamW, type AdamWOptions, normOf } from '../../optim/adamw.ts';
 import { outsideScopes, Tensor } from '../../tensor/tensor.ts';
+import type { HeldState } from './held-memory.ts';
 import type { ParameterGroup } from './stage.ts';
 
 interface OptimizedGroup extends ParameterGroup {
@@ -42,10 +43,14 @@ export class Optimizers {
     return this.#groups[0]!.optimizer.stepCount;
   }
 
-  /** Bytes of the moments that this rank holds. */
-  get bytes(): number {
+  /** What this rank holds. */
+  get held(): HeldState {
     const moments = this.#groups.flatMap(({ optimizer }) => optimizer.moments());
-    return moments.reduce((sum, { moment }) => sum + 4 * moment.size, 0);
+    return {
+      parameters: this.#groups.flatMap(({ parameters }) => [...parameters.values()]),
+      moments: moments.reduce((sum, { moment }) => sum + 4 * moment.size, 0),
+      isSharded: this.#buckets.isSharded,
+    };
   }
 
   /** The gradient norm of each group, over all ranks. */

@@ -55,7 +55,7 @@ export interface TrainStage<Batch> {
   readonly prefetch?: boolean;
   /** `scale` times the sum of the losses of a batch, f32 `[1]`. */
   loss(batch: Batch, scale: number): Tensor;
-  /** What the metrics of a step need of the batch whose loss came last: as many numbers each time. */
+  /** What the metrics of a step need of the last loss's batch: as many numbers each time. */
   batchFigures?(): readonly number[];
   /**
    * Takes the figures of all batches of an update, those of other ranks included, in the order of
@@ -90,7 +90,7 @@ export interface TrainStage<Batch> {
   idleReason?(): string | undefined;
   /** Called after each update, skipped or not: e.g. to update a moving average of the weights. */
   afterUpdate?(): void;
-  /** Metrics to log with the step, in addition to loss and speed. They are the same on all ranks. */
+  /** Metrics to log with the step, in addition to loss and speed. All ranks have the same. */
   stepMetrics?(): Record<string, number>;
   /** Events to log with the step: samples of a rollout, figures. */
   stepEvents?(): readonly StageEvent[];

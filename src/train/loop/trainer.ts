@@ -6,7 +6,6 @@
  */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { AthanorError } from '../../base/errors.ts';
-import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { CheckpointContents } from '../../checkpoint/checkpoint-folder.ts';
 import type { CheckpointStore, LoadedCheckpoint } from '../../checkpoint/store.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
@@ -16,6 +15,7 @@ import { createRunContext, type RunContext } from '../../comm/run-context.ts';
 import { learningRate } from '../../optim/schedule.ts';
 import { backward } from '../../tensor/autograd.ts';
 import { scope } from '../../tensor/tensor.ts';
+import { ofAllBatches } from './batch-figures.ts';
 import { BatchQueue, disposeOf } from './batch-queue.ts';
 import { Budget } from './budget.ts';
 import type { TrainEvent } from './events.ts';
@@ -25,9 +25,9 @@ import { IdleUpdates, stillUpdate } from './idle-updates.ts';
 import { Optimizers } from './optimizers.ts';
 import { Patience } from './patience.ts';
 import { RunOutput } from './run-output.ts';
-import { misfit } from './saved-state.ts';
+import { damagedState, misfit, type TrainerState } from './saved-state.ts';
 import { parameterGroups, type TrainStage } from './stage.ts';
-import { type TrainerSettings, trainerSettings } from './trainer-settings.ts';
+import { isSharded, type TrainerSettings, trainerSettings } from './trainer-settings.ts';
 
 /**
  * Settings (see trainerDefaults), parts of a run's context (see createRunContext), and a listener.
@@ -66,42 +66,11 @@ export interface TrainResult {
   idleUpdates: number;
 }
 
-/** The state of a checkpoint, except its tensors. */
-interface TrainerState extends JsonObject {
-  step: number;
-  tokens: number;
-  total_steps: number | null;
-  optimizer_steps: number;
-  seconds: number;
-  guard: JsonObject;
-  patience: JsonObject;
-  idle: JsonObject;
-  stage: JsonValue;
-}
-
-function damagedState(path: string, problem: string, cause?: unknown): AthanorError {
-  const remedy = 'resume from another checkpoint, or start the run again';
-  return new AthanorError('ERR_FILE_DAMAGED', `the state in ${path} is damaged: ${problem}`, remedy, {
-    cause,
-  });
-}
-
-/** Whether the optimizer's state is shared out among ranks. Throws ERR_OPTION beyond ZeRO-1. */
-function isSharded(zero: number): boolean {
-  if (zero <= 1) return zero === 1;
-  const what = zero === 2 ? 'gradients' : 'weights';
-  throw new AthanorError(
-    'ERR_OPTION',
-    `\`zero\` ${zero} shares ${what} out among the ranks, which is not possible yet`,
-    'choose `zero` 1, which shares the state of the optimizer',
-  );
-}
-
 /** What a step learns from. */
 interface NextBatches<Batch> {
   /** Those of this rank. */
   batches: Batch[];
-  /** The losses that the batches of all ranks sum, and the tokens that they feed through the model. */
+  /** The losses that all ranks' batches sum, and the tokens that they feed through the model. */
   counted: number;
   tokens: number;
 }
@@ -242,7 +211,8 @@ export class Trainer<Batch> {
     const startedAt = performance.now();
     const elapsed = () => this.#secondsBefore + (performance.now() - startedAt) / 1000;
     let interrupted = false;
-    await this.#sayWhatIsHeld();
+    const held = await heldMemory(this.#context.communicator, this.#optimizers.held);
+    if (held !== undefined) this.#output.emit({ type: 'note', text: held });
     if (this.#step > 0 && this.#finished()) this.#sayFinished();
     // A run that was killed between a checkpoint and its evaluation must still evaluate.
     if (this.#step > 0) await this.#afterSave();
@@ -275,16 +245,6 @@ export class Trainer<Batch> {
       interrupted,
       idleUpdates: this.#idle.count,
     };
-  }
-
-  /** On several ranks: how the state is shared out, and what each rank holds. */
-  async #sayWhatIsHeld(): Promise<void> {
-    const { communicator } = this.#context;
-    if (communicator.size === 1) return;
-    const parameters = parameterGroups(this.#stage).flatMap((group) => [...group.parameters.values()]);
-    const { isSharded } = this.#buckets;
-    const held = { parameters, moments: this.#optimizers.bytes, isSharded };
-    this.#output.emit({ type: 'note', text: await heldMemory(communicator, held) });
   }
 
   #sayFinished(): void {
@@ -417,22 +377,9 @@ export class Trainer<Batch> {
       await yieldToEvents();
     }
     await this.#buckets.finish();
-    const all = await this.#ofAllBatches(figures);
+    const all = await ofAllBatches(this.#context.communicator, figures, this.#run, this.#settings.gradAccum);
     this.#loss = all.reduce((sum, [loss]) => sum + loss!, 0);
     this.#stage.observe?.(all.map(([, ...rest]) => rest));
-  }
-
-  /** The figures of all batches of the update, in their order, from those of this rank. */
-  async #ofAllBatches(figures: readonly (readonly number[])[]): Promise<number[][]> {
-    const { gradAccum } = this.#settings;
-    const width = figures[0]!.length;
-    const flat = new Array<number>(gradAccum * width).fill(0);
-    // Each batch is of one rank, and adding zeros to its figures keeps them.
-    figures.flat().forEach((value, i) => {
-      flat[this.#run.begin * width + i] = value;
-    });
-    const all = await this.#context.communicator.sum(flat, 'figures of batches');
-    return Array.from({ length: gradAccum }, (_, i) => all.slice(i * width, (i + 1) * width));
   }
 
   #prefetch(): void {

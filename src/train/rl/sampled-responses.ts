@@ -18,7 +18,8 @@ export interface DrawnResponses {
   /** f32 `[m]`: log-probabilities of the policy at the sampling temperature. */
   logProbs: Float32Array;
   /**
-   * f32 `[m]`: with quantized weights, the log-probabilities of the distribution that was drawn from.
+   * f32 `[m]`: with quantized weights, the log-probabilities of the distribution that was drawn
+   * from.
    */
   drawnLogProbs?: Float32Array;
   /** Seconds of drawing. */

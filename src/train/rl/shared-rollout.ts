@@ -17,9 +17,10 @@ export interface ScoredResponses {
 }
 
 /**
+ * All responses, made on the ranks. Throws what make throws. When it throws on another rank:
+ * ERR_STATE with that rank and its message.
  * @param size how many responses there are in all, and in a group
  * @param make draws and scores a run of them
- * Throws what make throws. When it throws on another rank: ERR_STATE with that rank and its message.
  */
 export async function sharedRollout(
   communicator: Communicator,
