@@ -141,9 +141,10 @@ class CommWrap : public NativeClass<CommWrap> {
     waiters_ = std::make_shared<Waiters>(info.Env());
     group_ = std::make_unique<comm::Group>(
         connection(options),
-        comm::GroupOptions{.time_limit = std::chrono::duration<double>(options.time_limit),
-                           .connect_limit = std::chrono::duration<double>(options.connect_limit),
-                           .on_done = [waiters = waiters_.get()](const auto& work) { waiters->notify(work); }});
+        comm::GroupOptions{
+            .time_limit = std::chrono::duration<double>(options.time_limit),
+            .connect_limit = std::chrono::duration<double>(options.connect_limit),
+            .on_done = [waiters = waiters_.get()](const auto& work) { waiters->notify(work); }});
   }
   /// The thread of the group ends before what it notifies.
   ~CommWrap() override { group_.reset(); }
@@ -187,7 +188,8 @@ PackedNumbers<uint8_t> nccl_unique_id() {
   return {{id.begin(), id.end()}};
 }
 
-std::unique_ptr<comm::NcclRanks> connect_nccl(const std::span<const uint8_t>& id, int rank, int size, bool exact) {
+std::unique_ptr<comm::NcclRanks> connect_nccl(const std::span<const uint8_t>& id, int rank, int size,
+                                              bool exact) {
   return std::make_unique<comm::NcclRanks>(std::string(id.begin(), id.end()), rank, size, exact);
 }
 

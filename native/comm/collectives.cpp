@@ -13,6 +13,8 @@ namespace {
 constexpr size_t kBlockBytes = size_t{1} << 20;
 /// From here on a broadcast is a scatter and a gather, so that no rank sends all copies.
 constexpr size_t kLargeBroadcast = size_t{1} << 16;
+/// Up to here all ranks get all summands of an allReduce at once and sum them all themselves.
+constexpr size_t kSmallSum = size_t{1} << 14;
 constexpr size_t kAlignment = 64;
 
 const char* name_of(Collective kind) {
@@ -70,8 +72,9 @@ void copy(std::byte* to, const std::byte* from, size_t bytes) {
 }
 
 void check(const Call& call, const Tensor& input, const Tensor& output, int size) {
-  expect(input.dtype() == output.dtype(), ErrorCode::kDtype, "expected input and output of one dtype but got ",
-         dtype_name(input.dtype()), " and ", dtype_name(output.dtype()));
+  expect(input.dtype() == output.dtype(), ErrorCode::kDtype,
+         "expected input and output of one dtype but got ", dtype_name(input.dtype()), " and ",
+         dtype_name(output.dtype()));
   const bool sums = call.kind == Collective::kAllReduce || call.kind == Collective::kReduceScatter;
   expect(!sums || call.dtype == DType::kF32 || call.dtype == DType::kBF16, ErrorCode::kDtype,
          "expected f32 or bf16 but the tensor is ", dtype_name(call.dtype));
@@ -89,8 +92,7 @@ void check(const Call& call, const Tensor& input, const Tensor& output, int size
       expect(in == out && in % size == 0, ErrorCode::kShape, "expected tensors of ", size,
              " equal parts but they have ", in, " and ", out, " elements");
       break;
-    default:
-      expect(input.raw() == output.raw() && in == out, ErrorCode::kShape, "is an operation in place");
+    default: expect(input.raw() == output.raw() && in == out, ErrorCode::kShape, "is an operation in place");
   }
   expect(call.root >= 0 && call.root < size, ErrorCode::kArgument, "expected root from 0 to ", size - 1,
          " but it is ", call.root);
@@ -142,10 +144,10 @@ void Collectives::run(const Call& call, const Limit& limit) {
   meet(call, limit);
   const size_t bytes = call.elements * dtype_size(call.dtype);
   switch (call.kind) {
-    case Collective::kAllReduce: return all_reduce(call, limit);
+    case Collective::kAllReduce:
+      return bytes <= kSmallSum ? small_all_reduce(call, limit) : all_reduce(call, limit);
     case Collective::kReduceScatter: return reduce_scatter(call, limit);
-    case Collective::kAllGather:
-      return all_gather(call.input, call.output, bytes / transport_.size(), limit);
+    case Collective::kAllGather: return all_gather(call.input, call.output, bytes / transport_.size(), limit);
     case Collective::kAllToAll: return all_to_all(call, limit);
     case Collective::kBroadcast: return broadcast(call, limit);
     case Collective::kGather: return;  // gather() has results of its own
@@ -159,6 +161,18 @@ SummedParts Collectives::expect_parts(const std::byte* own, size_t elements, siz
   for (int r = 0; r < transport_.size(); ++r)
     if (r != transport_.rank()) receives.push_back({r, scratch_.data() + r * stride, elements * width});
   return {scratch_.data(), static_cast<int64_t>(stride / width), own, transport_.rank(), transport_.size()};
+}
+
+void Collectives::small_all_reduce(const Call& call, const Limit& limit) {
+  const size_t bytes = call.elements * dtype_size(call.dtype);
+  std::vector<Send> sends;
+  std::vector<Receive> receives;
+  const SummedParts parts = expect_parts(call.output, call.elements, dtype_size(call.dtype), receives);
+  for (int r = 0; r < transport_.size(); ++r)
+    if (r != transport_.rank()) sends.push_back({r, call.output, bytes});
+  transport_.exchange(sends, receives, limit);
+  elementwise_kernels(Device{}).sum_parts(call.dtype, call.output, parts,
+                                          static_cast<int64_t>(call.elements));
 }
 
 // Each rank sums its part of the tensor and sends the sums to all. It goes by blocks: the sums of a

@@ -48,6 +48,7 @@ class Collectives {
   void meet(const Call& call, const Limit& limit);
 
  private:
+  void small_all_reduce(const Call& call, const Limit& limit);
   void all_reduce(const Call& call, const Limit& limit);
   void reduce_scatter(const Call& call, const Limit& limit);
   void all_gather(const std::byte* input, std::byte* output, size_t part_bytes, const Limit& limit);

@@ -62,7 +62,8 @@ void Group::run_one(Work& work) {
   } catch (const RanksLate& late) {
     const std::string what = stop_ ? "the communicator was closed during " + work.text_
                                    : rank_list(late.ranks) + " did not arrive at " + work.text_ + " within " +
-                                         seconds_text(work.seconds_) + " s; look at the last lines of that rank, or set "
+                                         seconds_text(work.seconds_) +
+                                         " s; look at the last lines of that rank, or set "
                                          "ATHANOR_COMM_TIMEOUT to more seconds";
     work.failure_ = std::make_exception_ptr(Error(stop_ ? ErrorCode::kState : ErrorCode::kCommTimeout, what));
     broken_ = "an earlier operation failed: " + what;
@@ -102,15 +103,13 @@ std::shared_ptr<Work> Group::start(Collective kind, const Tensor& input, const T
   expect(is_host(input.device()), ErrorCode::kDevice, "expected tensors on the CPU");
   const Call call = tensor_call(kind, input, output, root, name, size());
   output.storage().mark_written();
-  return queue(
-      call.text(), [this, call](Work&) { collectives_->run(call, limit()); }, {input, output});
+  return queue(call.text(), [this, call](Work&) { collectives_->run(call, limit()); }, {input, output});
 }
 
 std::shared_ptr<Work> Group::gather(const std::string& mine, const std::string& name) {
   const Call call{.kind = Collective::kGather, .dtype = DType::kU8, .name = name};
-  return queue(call.text(), [this, call, mine](Work& work) {
-    work.texts_ = collectives_->gather(call, mine, limit());
-  });
+  return queue(call.text(),
+               [this, call, mine](Work& work) { work.texts_ = collectives_->gather(call, mine, limit()); });
 }
 
 std::shared_ptr<Work> Group::close() {

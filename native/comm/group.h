@@ -64,8 +64,8 @@ class Group {
   int rank() const { return transport_->rank(); }
   int size() const { return transport_->size(); }
 
-  /// Collectives on tensors of the CPU. `input` and `output` are the same tensor where the operation
-  /// is in place. Throws ERR_SHAPE, ERR_DTYPE, ERR_DEVICE, ERR_ARGUMENT.
+  /// Collectives on tensors of the CPU. `input` and `output` are the same tensor where the
+  /// operation is in place. Throws ERR_SHAPE, ERR_DTYPE, ERR_DEVICE, ERR_ARGUMENT.
   std::shared_ptr<Work> start(Collective kind, const Tensor& input, const Tensor& output, int root,
                               const std::string& name);
   std::shared_ptr<Work> gather(const std::string& mine, const std::string& name);

@@ -38,8 +38,9 @@ std::string family(const std::string& version) {
 
 const MpiModule& load_module() {
   const std::string path = module_path();
-  expect(access(path.c_str(), R_OK) == 0, ErrorCode::kCommSetup, "this build of the engine has no MPI module (",
-         path, " does not exist), because MPI was not found when it was built; ", kInstall);
+  expect(access(path.c_str(), R_OK) == 0, ErrorCode::kCommSetup,
+         "this build of the engine has no MPI module (", path,
+         " does not exist), because MPI was not found when it was built; ", kInstall);
   // Global, because Open MPI's own plugins look for its symbols there.
   void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (handle == nullptr) {
@@ -69,7 +70,8 @@ class MpiTransport final : public Transport {
     for (const Receive& one : receives)
       if (one.bytes > 0) messages.push_back({one.data, one.bytes, one.rank, true, false});
     for (const Send& one : sends)
-      if (one.bytes > 0) messages.push_back({const_cast<std::byte*>(one.data), one.bytes, one.rank, false, false});
+      if (one.bytes > 0)
+        messages.push_back({const_cast<std::byte*>(one.data), one.bytes, one.rank, false, false});
     check(module_.exchange(
         messages.data(), messages.size(),
         [](const void* context) { return !static_cast<const Limit*>(context)->is_over(); }, &limit));
@@ -98,9 +100,11 @@ class MpiTransport final : public Transport {
 std::unique_ptr<Transport> connect_mpi(int size, const Limit&) {
   const MpiModule& module = load_module();
   int rank = 0, found = 0;
-  if (const char* problem = module.start(&rank, &found)) fail(ErrorCode::kCommSetup, "MPI cannot start: ", problem);
-  expect(found == size, ErrorCode::kCommSetup, "the launcher started ", size, " ranks but ", module.built_with,
-         " knows of ", found, "; start it with the mpirun of that MPI, or build the engine again with the "
+  if (const char* problem = module.start(&rank, &found))
+    fail(ErrorCode::kCommSetup, "MPI cannot start: ", problem);
+  expect(found == size, ErrorCode::kCommSetup, "the launcher started ", size, " ranks but ",
+         module.built_with, " knows of ", found,
+         "; start it with the mpirun of that MPI, or build the engine again with the "
          "MPI of this launcher: npx athanor build");
   return std::make_unique<MpiTransport>(module, rank, found);
 }

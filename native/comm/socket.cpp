@@ -70,8 +70,10 @@ bool Endpoint::is_loopback() const {
 
 void Endpoint::set_port(int port) {
   const auto network = htons(static_cast<uint16_t>(port));
-  if (address.ss_family == AF_INET) reinterpret_cast<sockaddr_in&>(address).sin_port = network;
-  else reinterpret_cast<sockaddr_in6&>(address).sin6_port = network;
+  if (address.ss_family == AF_INET)
+    reinterpret_cast<sockaddr_in&>(address).sin_port = network;
+  else
+    reinterpret_cast<sockaddr_in6&>(address).sin6_port = network;
 }
 
 Socket listen_on(int port) {

@@ -1,5 +1,5 @@
-// A second queue of a GPU, for exchange with other ranks while kernels compute. One thread at a time
-// uses it, the one that queues the kernels.
+// A second queue of a GPU, for exchange with other ranks while kernels compute. One thread at a
+// time uses it, the one that queues the kernels.
 #pragma once
 
 namespace athanor {

@@ -145,6 +145,10 @@ export const commands: CommandTable = {
         summary: 'time the steps of preparing a corpus',
         load: async () => (await import('./bench-data.ts')).data,
       },
+      comm: {
+        summary: 'time the exchange between processes next to MPI itself',
+        load: async () => (await import('./bench-comm.ts')).comm,
+      },
       sft: {
         summary: 'time fine-tuning next to pretraining',
         load: async () => (await import('./bench-stages.ts')).sft,

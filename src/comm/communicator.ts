@@ -62,6 +62,8 @@ export interface Communicator extends Ranks {
 
 /** An operation that is under way. */
 export interface Work {
-  /** Operations after this see the results. On a GPU the device waits, and the host may continue. */
+  /**
+   * Operations after this see the results. On a GPU the device waits, and the host may continue.
+   */
   wait(): Promise<void>;
 }

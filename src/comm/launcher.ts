@@ -91,7 +91,9 @@ export function readLaunch(environment: Environment = process.env): Launch | und
   return { ...place, transport: transport(environment, names) };
 }
 
-/** Slurm sets its variables in the batch script too, which is one process and not a step of many. */
+/**
+ * Slurm sets its variables in the batch script too, which is one process and not a step of many.
+ */
 function isStep(environment: Environment): boolean {
   return Number(environment.SLURM_STEP_NUM_TASKS) > 1;
 }

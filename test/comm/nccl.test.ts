@@ -1,6 +1,6 @@
 /**
- * The collectives of GPUs: the calls of NCCL over a stand-in (native/test/fake/fake_nccl.cpp), which
- * refuses what NCCL's documentation forbids, on emulated kernels.
+ * The collectives of GPUs: the calls of NCCL over a stand-in (native/test/fake/fake_nccl.cpp),
+ * which refuses what NCCL's documentation forbids, on emulated kernels.
  */
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';

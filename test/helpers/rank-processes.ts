@@ -27,12 +27,20 @@ export interface RankRun {
 
 const child = join(packageRoot, 'test/comm/rank-child.mjs');
 
+/** Where the processes of `variables` run: each behind the words of `before`, rank 0 at `host`. */
+export interface Machines {
+  host: string;
+  before: (rank: number) => readonly string[];
+}
+const thisMachine: Machines = { host: '127.0.0.1', before: () => [] };
+
 /** Runs SCENARIO of test/comm/rank-child.mjs. */
 export async function runRanks(
   launcher: Launcher,
   count: number,
   scenario: string,
   env: Record<string, string> = {},
+  { host, before }: Machines = thisMachine,
 ): Promise<RankRun> {
   const folder = temporaryFolder();
   const args = [child, scenario, folder];
@@ -42,9 +50,10 @@ export async function runRanks(
   const started =
     launcher === 'mpirun'
       ? [startMpi(count, args, env)]
-      : Array.from({ length: count }, (_, rank) =>
-          start(process.execPath, args, { ...variables(rank, count, port), ...env }),
-        );
+      : Array.from({ length: count }, (_, rank) => {
+          const [program, ...words] = [...before(rank), process.execPath, ...args];
+          return start(program!, words, { ...variables(rank, count, port, host), ...env });
+        });
   await Promise.all(
     started.map(async (process, i) => {
       for (const stream of [process.stdout!, process.stderr!]) {

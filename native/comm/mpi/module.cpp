@@ -26,8 +26,8 @@ constexpr const char* kBuiltWith = "an unknown MPI";
 
 /// MPI counts elements in an int.
 constexpr size_t kMostBytes = size_t{1} << 30;
-/// A wait polls so often, then it lets other threads have the core between two polls, and at last it
-/// sleeps, so that it does not take the core of a thread that computes.
+/// A wait polls so often, then it lets other threads have the core between two polls, and at last
+/// it sleeps, so that it does not take the core of a thread that computes.
 constexpr int kQuickPolls = 200, kYieldingPolls = 2000;
 constexpr long kSleepNanoseconds = 20'000;
 
@@ -68,8 +68,10 @@ const char* start(int* rank, int* size) {
 void pause(int polls) {
   if (polls < kQuickPolls) return;
   const timespec time{0, kSleepNanoseconds};
-  if (polls < kYieldingPolls) sched_yield();
-  else nanosleep(&time, nullptr);
+  if (polls < kYieldingPolls)
+    sched_yield();
+  else
+    nanosleep(&time, nullptr);
 }
 
 /// The requests of the messages; `owner` has the message of each.
@@ -128,7 +130,7 @@ const char* finish() {
 
 }  // namespace
 
-extern "C" __attribute__((visibility("default"))) const MpiModule athanor_mpi_module = {
-    kMpiModuleVersion, kBuiltWith, library, start, exchange, finish};
+extern "C" __attribute__((visibility("default")))
+const MpiModule athanor_mpi_module = {kMpiModuleVersion, kBuiltWith, library, start, exchange, finish};
 
 }  // namespace athanor::comm

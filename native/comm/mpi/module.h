@@ -28,8 +28,8 @@ struct MpiModule {
   /// Of the library, in the words of MPI_Get_library_version; works before start().
   const char* (*library)();
   const char* (*start)(int* rank, int* size);
-  /// Does all messages; asks `may_wait` again and again and returns early, without an error, when it
-  /// says no. `is_done` tells which messages are over.
+  /// Does all messages; asks `may_wait` again and again and returns early, without an error, when
+  /// it says no. `is_done` tells which messages are over.
   const char* (*exchange)(MpiMessage* messages, size_t count, bool (*may_wait)(const void*),
                           const void* context);
   const char* (*finish)();

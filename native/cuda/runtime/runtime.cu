@@ -40,8 +40,8 @@ void ask_driver(DeviceFacts& facts) {
   }
 }
 
-/// ATHANOR_CUDA_DEVICE, by which the ranks on one machine take a GPU each; beyond the last it goes on
-/// with the first.
+/// ATHANOR_CUDA_DEVICE, by which the ranks on one machine take a GPU each; beyond the last it goes
+/// on with the first.
 int chosen_device(int count) {
   const char* chosen = std::getenv("ATHANOR_CUDA_DEVICE");
   const int number = chosen != nullptr ? std::atoi(chosen) : 0;

@@ -1,7 +1,7 @@
 // A stand-in for NCCL over host memory, between processes on this machine, so that the calls of
-// comm/nccl.cpp run where there is no GPU. It refuses calls that the documentation forbids, and what
-// would hang or be undefined on GPUs: ranks with different operations, sends and receives that do
-// not meet, pointers that overlap or are not aligned. It sums from the last rank to the first,
+// comm/nccl.cpp run where there is no GPU. It refuses calls that the documentation forbids, and
+// what would hang or be undefined on GPUs: ranks with different operations, sends and receives that
+// do not meet, pointers that overlap or are not aligned. It sums from the last rank to the first,
 // because callers may not rely on an order.
 #include <cstdint>
 #include <cstdlib>
@@ -143,10 +143,13 @@ void sum_backwards(const std::vector<std::vector<std::byte>>& all, size_t begin,
   }
 }
 
-Result sum(const void* input, void* output, size_t begin, size_t count, size_t whole, DataType type, Comm comm) {
+Result sum(const void* input, void* output, size_t begin, size_t count, size_t whole, DataType type,
+           Comm comm) {
   const auto all = gather(comm, input, whole * width(type));
-  if (type == kFloat32) sum_backwards<float>(all, begin, output, count);
-  else sum_backwards<bf16>(all, begin, output, count);
+  if (type == kFloat32)
+    sum_backwards<float>(all, begin, output, count);
+  else
+    sum_backwards<bf16>(all, begin, output, count);
   return kSuccess;
 }
 
@@ -169,9 +172,12 @@ Result run_group(Comm comm, const std::vector<Point>& points) {
     Sizes& sizes = (point.is_send ? sent : awaited)[point.peer];
     ++sizes.sends;
     sizes.bytes = sizes.bytes * 31 + point.bytes;
-    if (point.peer == rank) own[point.is_send].push_back(point);
-    else if (point.is_send) sends.push_back({point.peer, point.data, point.bytes});
-    else receives.push_back({point.peer, point.data, point.bytes});
+    if (point.peer == rank)
+      own[point.is_send].push_back(point);
+    else if (point.is_send)
+      sends.push_back({point.peer, point.data, point.bytes});
+    else
+      receives.push_back({point.peer, point.data, point.bytes});
   }
   const std::vector<Sizes> theirs = swap(comm, sent);
   for (int r = 0; r < size; ++r) {
@@ -263,8 +269,8 @@ Result ncclAllReduce(const void* input, void* output, size_t count, DataType typ
                   [&] { sum(input, output, 0, count, count, type, comm); });
 }
 
-Result ncclReduceScatter(const void* input, void* output, size_t count, DataType type, Operation op, Comm comm,
-                         Stream) {
+Result ncclReduceScatter(const void* input, void* output, size_t count, DataType type, Operation op,
+                         Comm comm, Stream) {
   if (const Result result = check_comm(comm); result != kSuccess) return result;
   if (op != kSum || !is_aligned(input, type) || !is_aligned(output, type)) return kInvalidArgument;
   const size_t size = comm->transport->size(), begin = count * comm->transport->rank();
@@ -289,7 +295,8 @@ Result ncclAllGather(const void* input, void* output, size_t count, DataType typ
   });
 }
 
-Result ncclBroadcast(const void* input, void* output, size_t count, DataType type, int root, Comm comm, Stream) {
+Result ncclBroadcast(const void* input, void* output, size_t count, DataType type, int root, Comm comm,
+                     Stream) {
   if (const Result result = check_comm(comm); result != kSuccess) return result;
   if (!is_type(type) || !is_aligned(input, type) || !is_aligned(output, type)) return kInvalidArgument;
   if (root < 0 || root >= comm->transport->size()) return kInvalidArgument;

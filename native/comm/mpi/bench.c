@@ -1,5 +1,5 @@
 /* The same collectives as `athanor bench comm`, by MPI's own functions, with nothing around them:
- *   mpicc -O2 scripts/bench-mpi.c -o bench-mpi && mpirun -n 2 ./bench-mpi 65536 16777216
+ *   mpicc -O2 native/comm/mpi/bench.c -o bench-mpi && mpirun -n 2 ./bench-mpi 65536 16777216
  * Arguments are bytes of the larger tensor. Rank 0 prints a line per collective and size:
  * name, bytes, seconds of the fastest of five rounds, for one operation.
  */
