@@ -149,6 +149,10 @@ export const commands: CommandTable = {
         summary: 'time the exchange between processes next to MPI itself',
         load: async () => (await import('./bench-comm.ts')).comm,
       },
+      scaling: {
+        summary: 'time training steps on several ranks next to one process',
+        load: async () => (await import('./bench-scaling.ts')).scaling,
+      },
       sft: {
         summary: 'time fine-tuning next to pretraining',
         load: async () => (await import('./bench-stages.ts')).sft,
