@@ -56,6 +56,7 @@ const sourceRooms = [
   { name: 'improve' },
   { name: 'quickstart', inside: ['factbook', ''] },
   { name: 'bench' },
+  { name: 'launch' },
   { name: 'cli' },
 ];
 

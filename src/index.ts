@@ -49,10 +49,12 @@ export {
 } from './checkpoint/store.ts';
 export type { ParameterData, TensorData, TensorSource } from './checkpoint/tensor-data.ts';
 export { stopTokensOf, type TextEnd, type TextEnds, textEnds } from './checkpoint/text-ends.ts';
+export type { Run } from './comm/batch-sums.ts';
 // What a run knows of its surroundings
 export type { Communicator, Ranks, Work } from './comm/communicator.ts';
 export { defaultCommTimeout, type JoinOptions, joinRanks } from './comm/join.ts';
 export { type Launch, readLaunch } from './comm/launcher.ts';
+export type { ParameterShare } from './comm/parameter-share.ts';
 export { type Cores, placementNotes } from './comm/placement.ts';
 export { createRunContext, type RunConsole, type RunContext } from './comm/run-context.ts';
 export { selfCommunicator } from './comm/self-communicator.ts';

@@ -59,10 +59,11 @@ ATHANOR_INLINE void adamw_chunk(const AdamwTensor& t, int64_t begin, int64_t end
 
 ATHANOR_INLINE void adamw_chunk_rounded(const AdamwTensor& t, int64_t begin, int64_t end,
                                         const AdamwConstants& k, float keep, uint64_t seed, uint64_t stream) {
-  static_assert(kChunk % kRoundingGroup == 0);
+  static_assert(kChunk % kRoundingGroup == 0 && kOptimizerChunk % kRoundingGroup == 0);
+  const int64_t groups_before = t.begin / kRoundingGroup;
   auto* parameter = static_cast<bf16*>(t.parameter);
   for (int64_t first = begin; first < end; first += kRoundingGroup) {
-    const RoundingBits bits = rounding_bits(seed, stream, first / kRoundingGroup);
+    const RoundingBits bits = rounding_bits(seed, stream, groups_before + first / kRoundingGroup);
     for_lanes(first, smaller(end, first + kRoundingGroup), [&](int64_t i, auto lanes) {
       const VecF p = adamw_lanes(t, i, lanes, load(parameter + i, lanes), k, keep);
       store(parameter + i, narrow_stochastically(p, rounding_lanes(bits, i - first)), lanes);
@@ -88,7 +89,7 @@ void adamw_step(const AdamwTensor* tensors, int64_t count, const AdamwSettings& 
     const auto keep = static_cast<float>(1.0 - s.lr * t.weight_decay);
     const int64_t end = smaller(t.count, begin + kChunk);
     if (t.dtype == DType::kF32) return adamw_chunk(t, begin, end, k, keep);
-    adamw_chunk_rounded(t, begin, end, k, keep, s.seed, rounding_stream(s.step, i));
+    adamw_chunk_rounded(t, begin, end, k, keep, s.seed, rounding_stream(s.step, t.place));
   });
 }
 
@@ -112,31 +113,24 @@ ATHANOR_INLINE double squares_of_chunk(const T* data, int64_t begin, int64_t end
   return sum;
 }
 
-double sum_of_squares(const FloatSpan* spans, int64_t count) {
-  int64_t chunks = 0;
-  for (int64_t i = 0; i < count; ++i) chunks += ceil_divide(spans[i].count, kChunk);
-  const auto bytes =
-      static_cast<size_t>(count) * sizeof(int64_t) + static_cast<size_t>(chunks) * sizeof(double);
-  auto* offsets = static_cast<int64_t*>(thread_scratch(bytes));
-  auto* partial = reinterpret_cast<double*>(offsets + count);
-  number_chunks(offsets, spans, count);
+void squares_by_chunk(const FloatSpan* spans, int64_t count, double* sums) {
+  static_assert(kChunk == kOptimizerChunk);
+  auto* offsets = static_cast<int64_t*>(thread_scratch(static_cast<size_t>(count) * sizeof(int64_t)));
+  const int64_t chunks = number_chunks(offsets, spans, count);
   parallel_for(chunks, [&](int64_t chunk) {
     const int64_t i = tensor_of_chunk(offsets, count, chunk);
     const FloatSpan& span = spans[i];
     const int64_t begin = (chunk - offsets[i]) * kChunk;
     const int64_t end = smaller(span.count, begin + kChunk);
     for_dtype(span.dtype, [&](auto type) {
-      partial[chunk] = squares_of_chunk(static_cast<const decltype(type)*>(span.data), begin, end);
+      sums[chunk] = squares_of_chunk(static_cast<const decltype(type)*>(span.data), begin, end);
     });
   });
-  double total = 0.0;
-  for (int64_t chunk = 0; chunk < chunks; ++chunk) total += partial[chunk];
-  return total;
 }
 
 }  // namespace
 
 constinit const OptimizerKernels optimizer_kernels_table =
-    complete_table<OptimizerKernels>(adamw_step, sum_of_squares);
+    complete_table<OptimizerKernels>(adamw_step, squares_by_chunk);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

@@ -12,9 +12,9 @@
 namespace athanor::cuda {
 namespace {
 
-constexpr int kTensors = 64;
+constexpr int kTensors = 56;
 // 16 elements per thread keep enough loads in flight. A block has one chunk of a tensor.
-constexpr int64_t kChunk = 4096;
+constexpr int64_t kChunk = kOptimizerChunk;
 
 struct AdamwConstants {
   float gradient_scale, first_rate, beta2, second_rate, step_size, second_scale, eps;
@@ -32,6 +32,7 @@ struct AdamwList {
     int32_t first_chunk;
     float keep;
     uint64_t stream;  // of its rounding
+    int64_t begin;    // of these elements in the tensor
   } items[kTensors];
   int count;
   AdamwConstants constants;
@@ -116,7 +117,7 @@ __global__ void __launch_bounds__(kBlock) adamw_rounded_kernel(const __grid_cons
     const int64_t first = begin + block / kRoundingBlocks * kRoundingGroup + block % kRoundingBlocks;
     if (first >= end) return;
     const PhiloxBlock bits =
-        philox(list.seed, t.stream, static_cast<uint64_t>(begin / kRoundingHalves + block));
+        philox(list.seed, t.stream, static_cast<uint64_t>((t.begin + begin) / kRoundingHalves + block));
 #pragma unroll
     for (int half = 0; half < kRoundingHalves; ++half) {
       const int64_t i = first + half * kRoundingBlocks;
@@ -166,7 +167,8 @@ void step_tensors(const AdamwTensor* tensors, int64_t count, const AdamwSettings
                                 t.count,
                                 static_cast<int32_t>(chunks),
                                 static_cast<float>(1.0 - s.lr * t.weight_decay),
-                                rounding_stream(s.step, i)};
+                                rounding_stream(s.step, t.place),
+                                t.begin};
     chunks += ceil_divide(t.count, kChunk);
   }
   launch_all();
@@ -209,20 +211,12 @@ __global__ void __launch_bounds__(kBlock)
   if (threadIdx.x == 0) partial[chunk] = total;
 }
 
-__global__ void __launch_bounds__(kBlock)
-    add_chunks_kernel(double* out, const double* partial, int64_t chunks) {
-  ATHANOR_SHARED(double, scratch, [kBlock / kWarp]);
-  double total = 0;
-  for (int64_t i = threadIdx.x; i < chunks; i += kBlock) total += partial[i];
-  total = block_sum(total, static_cast<double*>(scratch));
-  if (threadIdx.x == 0) *out = total;
-}
-
-double sum_of_squares(const FloatSpan* spans, int64_t count) {
+void squares_by_chunk(const FloatSpan* spans, int64_t count, double* sums) {
   int64_t all_chunks = 0;
   for (int64_t i = 0; i < count; ++i) all_chunks += ceil_divide(spans[i].count, kChunk);
-  if (all_chunks == 0) return 0.0;
-  const Scratch memory(static_cast<size_t>(all_chunks + 1) * sizeof(double));
+  if (all_chunks == 0) return;
+  const auto bytes = static_cast<size_t>(all_chunks) * sizeof(double);
+  const Scratch memory(bytes);
   auto* partial = memory.as<double>();
   int64_t done = 0;
   for (int64_t first = 0; first < count; first += kTensors) {
@@ -238,16 +232,13 @@ double sum_of_squares(const FloatSpan* spans, int64_t count) {
     launch(squares_kernel, Launch{static_cast<unsigned>(chunks), kBlock}, partial + done, list);
     done += chunks;
   }
-  launch(add_chunks_kernel, Launch{1, kBlock}, partial + all_chunks, partial, all_chunks);
-  double total;
-  copy_to_host(&total, partial + all_chunks, sizeof total);
-  return total;
+  copy_to_host(sums, partial, bytes);
 }
 
 }  // namespace
 
 const OptimizerKernels& optimizer_kernels() {
-  static constexpr auto kTable = complete_table<OptimizerKernels>(adamw_step, sum_of_squares);
+  static constexpr auto kTable = complete_table<OptimizerKernels>(adamw_step, squares_by_chunk);
   return kTable;
 }
 

@@ -9,6 +9,10 @@
 
 namespace athanor {
 
+/// Elements whose squares are summed together. Ranks that share a tensor split it at multiples.
+constexpr int64_t kOptimizerChunk = 4096;
+
+/// A tensor, or a run of its elements.
 struct AdamwTensor {
   void* parameter;
   DType dtype;  // of the parameter: f32, or bf16 without a master
@@ -17,6 +21,8 @@ struct AdamwTensor {
   float* second;
   int64_t count;
   double weight_decay;
+  int64_t place;  // among all tensors that train: a stream of rounding has this number
+  int64_t begin;  // element of its tensor where these begin: a multiple of kOptimizerChunk
 };
 
 struct AdamwSettings {
@@ -34,11 +40,12 @@ struct FloatSpan {
 struct OptimizerKernels {
   /// g = gradient * gradient_scale; m += (1 - beta1)(g - m); v = beta2 v + (1 - beta2) g^2;
   /// p = p (1 - lr decay) - lr m / (1 - beta1^step) / (sqrt(v / (1 - beta2^step)) + eps).
-  /// A bf16 p is rounded by core/stochastic_rounding.h: tensor i of the call takes the stream
-  /// of (step, i).
+  /// A bf16 p is rounded by core/stochastic_rounding.h with the stream of (step, place), from
+  /// element `begin` on.
   void (*adamw_step)(const AdamwTensor* tensors, int64_t count, const AdamwSettings& settings);
-  /// Sum of squares over all tensors in f64: a chunk's in lanes, then the chunks in order.
-  double (*sum_of_squares)(const FloatSpan* spans, int64_t count);
+  /// The sum of squares of each chunk in f64, tensor after tensor. The last chunk of a tensor may
+  /// be short. `sums` is host memory for all of them.
+  void (*squares_by_chunk)(const FloatSpan* spans, int64_t count, double* sums);
 };
 ATHANOR_KERNEL_FAMILY(OptimizerKernels, optimizer_kernels)
 

@@ -33,6 +33,8 @@ void adamw_step(const AdamwInputs& in) {
   check_list("first moments", in.first.size(), count);
   check_list("second moments", in.second.size(), count);
   check_list("weight decays", in.weight_decay.size(), count);
+  check_list("places", in.place.size(), count);
+  check_list("begins", in.begin.size(), count);
   const AdamwSettings settings{
       in.lr, in.beta1, in.beta2, in.eps, in.gradient_scale, in.step, static_cast<uint64_t>(in.seed)};
   check_settings(settings);
@@ -42,6 +44,8 @@ void adamw_step(const AdamwInputs& in) {
   for (size_t i = 0; i < count; ++i) {
     const Tensor& parameter = in.parameters[i];
     check_float("every parameter", parameter);
+    expect(in.begin[i] >= 0 && in.begin[i] % kOptimizerChunk == 0, ErrorCode::kArgument,
+           "expected every begin to be a multiple of ", kOptimizerChunk, " but got ", in.begin[i]);
     for (const Tensor* other : {&in.gradients[i], &in.first[i], &in.second[i]}) {
       check_same_place(parameter, *other);
       check_dtype("every gradient and moment", *other, DType::kF32);
@@ -52,7 +56,9 @@ void adamw_step(const AdamwInputs& in) {
                        .first = in.first[i].data<float>(),
                        .second = in.second[i].data<float>(),
                        .count = parameter.numel(),
-                       .weight_decay = in.weight_decay[i]});
+                       .weight_decay = in.weight_decay[i],
+                       .place = in.place[i],
+                       .begin = in.begin[i]});
   }
   optimizer_kernels(in.parameters[0].device())
       .adamw_step(tensors.data(), static_cast<int64_t>(count), settings);
@@ -60,16 +66,20 @@ void adamw_step(const AdamwInputs& in) {
     for (const Tensor& t : *list) t.storage().mark_written();
 }
 
-double global_norm(const std::vector<Tensor>& tensors) {
-  if (tensors.empty()) return 0.0;
+std::vector<double> squares_by_chunk(const std::vector<Tensor>& tensors) {
+  if (tensors.empty()) return {};
   std::vector<FloatSpan> spans;
   spans.reserve(tensors.size());
+  int64_t chunks = 0;
   for (const Tensor& t : tensors) {
     check_float("every tensor", t);
     spans.push_back({t.raw(), t.numel(), t.dtype()});
+    chunks += (t.numel() + kOptimizerChunk - 1) / kOptimizerChunk;
   }
-  return std::sqrt(optimizer_kernels(tensors[0].device())
-                       .sum_of_squares(spans.data(), static_cast<int64_t>(spans.size())));
+  std::vector<double> sums(static_cast<size_t>(chunks));
+  optimizer_kernels(tensors[0].device())
+      .squares_by_chunk(spans.data(), static_cast<int64_t>(spans.size()), sums.data());
+  return sums;
 }
 
 }  // namespace athanor::ops

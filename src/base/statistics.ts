@@ -249,3 +249,8 @@ function checkedConfidence(confidence: number): number {
   if (confidence > 0 && confidence < 1) return confidence;
   throw new AthanorError('ERR_ARGUMENT', `expected a confidence between 0 and 1 but got ${confidence}`);
 }
+
+/** The sum of each column, row by row, such as figures of batches. */
+export function columnSums(rows: readonly (readonly number[])[]): number[] {
+  return (rows[0] ?? []).map((_, column) => rows.reduce((sum, row) => sum + row[column]!, 0));
+}

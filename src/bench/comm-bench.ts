@@ -80,10 +80,17 @@ export async function timeProcesses(
   sizes: readonly number[],
 ): Promise<CollectiveTiming[]> {
   const worker = [join(packageRoot, 'dist/bench/comm-worker.js'), sizes.join(',')];
+  return JSON.parse(await printedByRanks(engine, ranks, worker));
+}
+
+/** What a program of Node prints that runs as `ranks` new processes. */
+export async function printedByRanks(
+  engine: 'mpi' | 'tcp',
+  ranks: number,
+  worker: readonly string[],
+): Promise<string> {
   if (engine === 'mpi') {
-    return JSON.parse(
-      await outputOf([start('mpirun', [...mpirunArguments(ranks), process.execPath, ...worker])]),
-    );
+    return outputOf([start('mpirun', [...mpirunArguments(ranks), process.execPath, ...worker])]);
   }
   const port = String(await freePort());
   const place = (rank: number) => ({
@@ -92,8 +99,9 @@ export async function timeProcesses(
     MASTER_ADDR: '127.0.0.1',
     MASTER_PORT: port,
   });
-  const all = Array.from({ length: ranks }, (_, rank) => start(process.execPath, worker, place(rank)));
-  return JSON.parse(await outputOf(all));
+  return outputOf(
+    Array.from({ length: ranks }, (_, rank) => start(process.execPath, [...worker], place(rank))),
+  );
 }
 
 /** Compiled once; run() gives the timings of MPI's own functions. */

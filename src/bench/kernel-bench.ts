@@ -294,6 +294,8 @@ function adamw(dtype: DType, count: number): Case {
       first: [first],
       second: [second],
       weightDecay: [0.1],
+      place: [0],
+      begin: [0],
       lr: 1e-4,
       beta1: 0.9,
       beta2: 0.95,

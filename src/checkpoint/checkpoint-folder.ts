@@ -12,7 +12,7 @@ import { ifThere, largest, readJson, readJsonObject } from '../base/files/read-f
 import { removeStaleFiles, temporarySuffix } from '../base/files/temporary-files.ts';
 import { type JsonValue, quoted } from '../base/json.ts';
 import { SafetensorsFile, writeSafetensors } from './safetensors.ts';
-import type { TensorSource } from './tensor-data.ts';
+import type { LateTensorSource } from './tensor-data.ts';
 
 /** What a checkpoint stores. */
 export interface CheckpointContents {
@@ -21,7 +21,7 @@ export interface CheckpointContents {
    */
   writeModel: (folder: string) => Promise<readonly WrittenFile[]>;
   /** Optimizer moments, and other state that is too large for JSON. */
-  tensors: Iterable<readonly [string, TensorSource]>;
+  tensors: Iterable<readonly [string, LateTensorSource]>;
   /** All other state that the run needs to continue: counters, cursor, seeds, settings. */
   state: JsonValue;
   /** Decides which checkpoints are the best; lower is better. setMetric can add it later. */

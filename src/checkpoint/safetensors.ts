@@ -19,9 +19,9 @@ import {
   bytesPerElement,
   elementCount,
   f32FromF16,
-  sourceData,
+  type LateTensorSource,
+  lateSourceData,
   type TensorData,
-  type TensorSource,
 } from './tensor-data.ts';
 
 /** A system call reads at most 2 GiB. */
@@ -170,7 +170,7 @@ function readBytes(file: number, position: number, length: number, path: string)
  */
 export async function writeSafetensors(
   path: string,
-  tensors: Iterable<readonly [string, TensorSource]>,
+  tensors: Iterable<readonly [string, LateTensorSource]>,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<WrittenFile> {
   const entries = [...tensors].map(([name, source]) => {
@@ -187,7 +187,7 @@ export async function writeSafetensors(
   return HashedFile.write(path, async (file) => {
     await file.append(formatHeader(entries, metadata));
     for (const [name, { source, bytes }] of entries) {
-      const data = sourceData(source);
+      const data = await lateSourceData(source);
       if (data.byteLength !== bytes) {
         throw new AthanorError(
           'ERR_ARGUMENT',

@@ -25,11 +25,21 @@ export interface TensorSource {
   data: TensorData['data'] | (() => TensorData['data']);
 }
 
+/** A tensor to write whose data may come later, for example from another rank. */
+export interface LateTensorSource extends Omit<TensorSource, 'data'> {
+  data: TensorSource['data'] | (() => Promise<TensorData['data']>);
+}
+
 export const bytesPerElement: Record<DataType, number> = { f32: 4, bf16: 2, u16: 2, i32: 4, i64: 8, u8: 1 };
 
 /** Number of elements; 1 for a scalar's empty shape. */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((a, b) => a * b, 1);
+}
+
+/** The data of a source that may come later. */
+export async function lateSourceData({ data }: LateTensorSource): Promise<TensorData['data']> {
+  return typeof data === 'function' ? data() : data;
 }
 
 export function sourceData(source: TensorSource): TensorData['data'] {

@@ -22,6 +22,8 @@ export interface CommandContext {
   readonly given: ReadonlySet<string>;
   /** Replaces settings that a text of the library names in backticks by this command's flags. */
   readonly spell: (text: string) => string;
+  /** The result is not printed: another process prints it. */
+  readonly mute: () => void;
 }
 
 export interface CommandModule<S extends OptionSpecs = OptionSpecs, R extends CommandResult = CommandResult> {

@@ -48,6 +48,10 @@ export const commands: CommandTable = {
     summary: 'train an assistant on rated answers, with KTO',
     load: async () => (await import('./kto.ts')).kto,
   },
+  launch: {
+    summary: 'run a training command as several ranks on this machine',
+    load: async () => (await import('./launch.ts')).launch,
+  },
   generate: {
     summary: 'continue texts with a model',
     load: async () => (await import('./generate.ts')).generate,
@@ -156,6 +160,10 @@ export const commands: CommandTable = {
       comm: {
         summary: 'time the exchange between processes next to MPI itself',
         load: async () => (await import('./bench-comm.ts')).comm,
+      },
+      scaling: {
+        summary: 'time training steps on several ranks next to one process',
+        load: async () => (await import('./bench-scaling.ts')).scaling,
       },
       sft: {
         summary: 'time fine-tuning next to pretraining',

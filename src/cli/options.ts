@@ -9,6 +9,8 @@ import { MAX_SEED } from '../train/loop/settings.ts';
 /** One option of a command. Its flag is its key in kebab-case: `batchSize` is `--batch-size`. */
 export interface OptionSpec<T> {
   readonly kind: 'flag' | 'number' | 'text' | 'list';
+  /** A letter that stands for the flag: `n` is `-n`. */
+  readonly letter?: string;
   /** Stands for the value in the help text, e.g. `<count>`; absent for a flag. */
   readonly placeholder?: string;
   /** The valid values, where there are only a few. */
@@ -62,6 +64,8 @@ interface Extras<T> {
   required?: boolean;
   /** Replaces the placeholder in the help text. */
   placeholder?: string;
+  /** A letter that stands for the flag. */
+  letter?: string;
 }
 interface Range {
   min?: number;
@@ -83,6 +87,7 @@ function spec<T, E extends Extras<T>>(
   const built: OptionSpec<T> = {
     ...base,
     ...(placeholder !== undefined && { placeholder }),
+    ...(extras?.letter !== undefined && { letter: extras.letter }),
     required: extras?.required ?? false,
     default: extras?.default,
   };

@@ -27,7 +27,8 @@ function hasLongWords(key: string, { words, placeholder }: OptionSpec<unknown>):
 function flagText(key: string, option: OptionSpec<unknown>): string {
   const name = optionName(key);
   if (option.kind === 'flag') return option.default === true ? `--no-${name}` : `--${name}`;
-  return `--${name} ${hasLongWords(key, option) ? '<word>' : option.placeholder}`;
+  const letter = option.letter ? `-${option.letter}, ` : '';
+  return `${letter}--${name} ${hasLongWords(key, option) ? '<word>' : option.placeholder}`;
 }
 
 function helpText(key: string, option: OptionSpec<unknown>): string {

@@ -58,13 +58,13 @@ export function exitCodeOf(error: unknown): number {
 async function run({ module, command, args }: Selected, spell: (text: string) => string): Promise<void> {
   const { values, given } = parseOptions(command, module.options);
   const { json, debug } = values as { json: boolean; debug: boolean };
-  const result = await module.run(await withMergedModels(values, module.options), {
-    args,
-    json,
-    debug,
-    given,
-    spell,
-  });
+  let isMuted = false;
+  const mute = () => {
+    isMuted = true;
+  };
+  const models = await withMergedModels(values, module.options);
+  const result = await module.run(models, { args, json, debug, given, spell, mute });
+  if (isMuted) return;
   const text = json ? JSON.stringify(result) : module.render?.(result);
   if (text !== undefined) process.stdout.write(`${text}\n`);
 }

@@ -1,4 +1,9 @@
 /** Runs a stage for a command: shows progress on stderr and stops after Ctrl-C. */
+import { availableParallelism } from 'node:os';
+import { cpuInfo } from '../base/machine.ts';
+import { type Launch, readLaunch } from '../comm/launcher.ts';
+import { placementNotes } from '../comm/placement.ts';
+import { endWithLauncher } from '../launch/launched.ts';
 import type { RunHooks, StageResult } from '../train/loop/run-stage.ts';
 import type { TrainingRecord } from '../train/loop/training-record.ts';
 import type { CommandContext } from './command.ts';
@@ -20,14 +25,28 @@ export async function runTraining<Options extends { out: string }>(
   command: string,
   load: () => Promise<(options: Options, hooks: RunHooks) => Promise<StageResult>>,
   options: TrainingOptions,
-  { given, spell }: Pick<CommandContext, 'given' | 'spell'>,
+  { given, spell, mute }: Pick<CommandContext, 'given' | 'spell' | 'mute'>,
 ): Promise<TrainingRecord> {
-  await prepareEngine(options, given);
+  endWithLauncher();
+  const place = readLaunch();
+  // Read when CUDA starts, which is before the ranks join: each takes a GPU of its own.
+  if (place) process.env.ATHANOR_CUDA_DEVICE ??= String(place.localRank);
+  const { threads } = await prepareEngine(
+    { ...options, threads: options.threads ?? threadsOf(place) },
+    given,
+  );
+  const { joinRanks } = await import('../comm/join.ts');
+  const communicator = await joinRanks({ launch: place });
+  if (communicator.rank > 0) mute();
   const { Interrupt } = await import('./interrupt.ts');
   const { terminalProgress } = await import('../train/loop/terminal-progress.ts');
   const { trainingRecord } = await import('../train/loop/training-record.ts');
   const stage = await load();
   const progress = terminalProgress({ spell });
+  if (place && communicator.rank === 0) {
+    const { cores: all, usableCores: allowed } = cpuInfo();
+    for (const text of placementNotes(place, { all, allowed, threads })) progress({ type: 'note', text });
+  }
   const resumeLine = resumingCommand(command, options, given);
   const interrupt = new Interrupt(
     (signal) => progress({ type: 'warning', text: `${signal}: finishing the step, then saving` }),
@@ -41,12 +60,21 @@ export async function runTraining<Options extends { out: string }>(
     const result = await stage(givenSettings<Options>(options, given), {
       signal: interrupt.signal,
       onEvent: progress,
+      communicator,
     });
-    if (result.interrupted) progress({ type: 'note', text: stoppedText(result, resumeLine) });
+    await communicator.close();
+    if (result.interrupted && communicator.rank === 0)
+      progress({ type: 'note', text: stoppedText(result, resumeLine) });
     return trainingRecord(result);
   } finally {
     interrupt.dispose();
   }
+}
+
+/** An equal share of the cores for each rank on a machine; undefined for a process alone. */
+function threadsOf(place: Launch | undefined): number | undefined {
+  if (!place?.localSize || place.localSize === 1) return undefined;
+  return Math.max(1, Math.floor(availableParallelism() / place.localSize));
 }
 
 /** The settings among the given options. */

@@ -4,7 +4,11 @@
  */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { AthanorError } from '../base/errors.ts';
+import { columnSums } from '../base/statistics.ts';
 import { loadModel } from '../checkpoint/gpt-folder.ts';
+import type { Communicator } from '../comm/communicator.ts';
+import { selfCommunicator } from '../comm/self-communicator.ts';
+import { shareOut } from '../comm/share-out.ts';
 import { evaluationBatches } from '../data/shards/evaluation-batches.ts';
 import type { Split } from '../data/shards/manifest.ts';
 import { TokenDataset } from '../data/shards/token-dataset.ts';
@@ -26,6 +30,8 @@ export interface PerplexityOptions {
   context: number;
   /** Largest number of tokens to predict. */
   maxTokens: number;
+  /** The ranks that share the batches. Default: only this process. */
+  communicator?: Communicator;
 }
 
 /** The result of predicting text. */
@@ -46,16 +52,13 @@ export async function perplexity(
   dataset: TokenDataset,
   options: PerplexityOptions,
 ): Promise<Perplexity> {
-  let nats = 0;
-  let tokens = 0;
-  let bytes = 0;
-  for (const batch of evaluationBatches(dataset, options)) {
+  const { communicator = selfCommunicator, ...sizes } = options;
+  const rows = await shareOut(communicator, evaluationBatches(dataset, sizes), async (batch) => {
     const loss = batchLoss(model, batch);
-    nats += loss.nats;
-    tokens += loss.tokens;
-    bytes += batch.bytes;
     await yieldToEvents();
-  }
+    return [loss.nats, loss.tokens, batch.bytes];
+  });
+  const [nats = 0, tokens = 0, bytes = 0] = columnSums(rows);
   if (tokens === 0) {
     throw new AthanorError(
       'ERR_ARGUMENT',

@@ -19,6 +19,8 @@ export interface GenerateOptions extends SamplingOptions {
   suppressTokens?: readonly number[];
   /** Sequences to decode at the same time. Default 16. */
   batchSize?: number;
+  /** The random stream of the first prompt. Default 0. */
+  firstStream?: number;
   /** Called for each new token. If it returns true, the sequence ends after that token. */
   onToken?: (event: TokenEvent) => boolean | undefined;
   /** Once aborted, all unfinished sequences end as they are. */
@@ -38,13 +40,14 @@ export interface TokenEvent {
 const MAX_MS_BETWEEN_TURNS = 5;
 
 /**
- * Completes every prompt; prompt i draws from the random stream i. Throws ERR_ARGUMENT for an empty
- * prompt, one that leaves no room in the context, or a count that is not positive.
+ * Completes every prompt; prompt i draws from the random stream firstStream + i. Throws
+ * ERR_ARGUMENT for an empty prompt, one that leaves no room in the context, or a count that is
+ * not positive.
  */
 export async function generate(
   model: Gpt,
   prompts: readonly ArrayLike<number>[],
-  { batchSize = 16, suppressTokens = [], onToken, signal, ...request }: GenerateOptions,
+  { batchSize = 16, suppressTokens = [], firstStream = 0, onToken, signal, ...request }: GenerateOptions,
 ): Promise<Completion[]> {
   // No limit is one too: a sequence ends at the model's context.
   checkCounts({ batchSize, maxTokens: Math.min(request.maxTokens, model.config.contextLength) });
@@ -57,8 +60,8 @@ export async function generate(
     suppressTokens,
   });
   // The ids of the batch are the indices of the prompts.
-  for (const [stream, prompt] of prompts.entries()) {
-    batch.add({ ...request, prompt, stream, name: `prompt ${stream}` });
+  for (const [i, prompt] of prompts.entries()) {
+    batch.add({ ...request, prompt, stream: firstStream + i, name: `prompt ${i}` });
   }
   let lastTurn = performance.now();
   while (batch.size > 0 && !signal?.aborted) {

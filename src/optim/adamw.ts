@@ -7,7 +7,10 @@
 
 import { AthanorError } from '../base/errors.ts';
 import { withDefaults } from '../base/with-defaults.ts';
+import { CHUNK } from '../comm/bucket-layout.ts';
+import type { ParameterShare } from '../comm/parameter-share.ts';
 import { native } from '../native/addon.ts';
+import type { NativeTensor } from '../native/binding.ts';
 import { keep, type Tensor, zeros } from '../tensor/tensor.ts';
 
 /** Hyperparameters of AdamW. adamwDefaults has the defaults. */
@@ -45,9 +48,20 @@ export const adamwDefaults: Required<AdamWOptions> = {
   seed: 0,
 };
 
+/** Everything is updated here. */
+const wholeParameters: ParameterShare = {
+  runOf: ({ size }) => ({ begin: 0, end: size }),
+  gradientOf: ({ grad }) => grad,
+  hasGradient: ({ grad }) => grad !== undefined,
+};
+
 interface Slot {
   name: string;
   parameter: Tensor;
+  /** The elements of the parameter that are updated here. */
+  begin: number;
+  end: number;
+  elements: NativeTensor;
   first: Tensor;
   second: Tensor;
   weightDecay: number;
@@ -57,24 +71,61 @@ interface Slot {
 export class AdamW {
   readonly #slots: Slot[];
   readonly #options: Required<AdamWOptions>;
+  readonly #share: ParameterShare;
   /** Number of updates so far, on which the bias correction depends. */
   stepCount = 0;
 
-  /** @param parameters by name; their order decides the random bits of stochastic rounding */
-  constructor(parameters: ReadonlyMap<string, Tensor>, options: AdamWOptions = {}) {
+  /**
+   * @param parameters by name; their order decides the random bits of stochastic rounding
+   * @param share what this process updates. Default: all elements.
+   */
+  constructor(
+    parameters: ReadonlyMap<string, Tensor>,
+    options: AdamWOptions = {},
+    share: ParameterShare = wholeParameters,
+  ) {
     this.#options = withDefaults(adamwDefaults, options);
-    this.#slots = [...parameters].map(([name, parameter]) => ({
-      name,
-      parameter,
-      first: keep(zeros(parameter.shape)),
-      second: keep(zeros(parameter.shape)),
-      weightDecay: parameter.shape.length >= 2 ? this.#options.weightDecay : 0,
-    }));
+    this.#share = share;
+    this.#slots = [...parameters].map(([name, parameter]) => {
+      const { begin, end } = share.runOf(parameter);
+      const isWhole = begin === 0 && end === parameter.size;
+      const shape = isWhole ? parameter.shape : [end - begin];
+      return {
+        ...{ name, parameter, begin, end },
+        elements: isWhole ? parameter.handle : elementsOf(parameter, begin, end),
+        first: keep(zeros(shape)),
+        second: keep(zeros(shape)),
+        weightDecay: parameter.shape.length >= 2 ? this.#options.weightDecay : 0,
+      };
+    });
   }
 
-  /** L2 norm of all gradients together. */
+  /** L2 norm of all gradients together. Every gradient must be here as a whole. */
   gradNorm(): number {
-    return native.globalNorm(this.#withGrad().map((slot) => slot.parameter.grad!.handle));
+    return normOf(this.squares());
+  }
+
+  /**
+   * f64: the sums of squares of the gradients, chunk by chunk, parameter by parameter. Chunks of
+   * other processes are 0, so the processes add up their results to those of all chunks.
+   */
+  squares(): Float64Array {
+    const chunksOf = (size: number) => Math.ceil(size / CHUNK);
+    const count = this.#slots.reduce((sum, { parameter }) => sum + chunksOf(parameter.size), 0);
+    const all = new Float64Array(count);
+    const here = this.#withGrad();
+    const squares = native.squaresByChunk(here.map(({ gradient }) => gradient.handle));
+    const found = new Set(here.map(({ slot }) => slot));
+    let [from, at] = [0, 0];
+    for (const slot of this.#slots) {
+      if (found.has(slot)) {
+        const to = from + chunksOf(slot.end - slot.begin);
+        all.set(squares.subarray(from, to), at + slot.begin / CHUNK);
+        from = to;
+      }
+      at += chunksOf(slot.parameter.size);
+    }
+    return all;
   }
 
   /**
@@ -82,16 +133,18 @@ export class AdamW {
    */
   step(lr: number, gradientScale = 1): void {
     this.stepCount += 1;
-    const slots = this.#withGrad();
+    const here = this.#withGrad();
     const { beta1, beta2, eps, epsPlacement, seed } = this.#options;
     // Dividing m / (sqrt(v) + e) by the root of v's correction turns e into e / correction.
     const correction = epsPlacement === 'tensorflow' ? Math.sqrt(1 - beta2 ** this.stepCount) : 1;
     native.adamwStep({
-      parameters: slots.map((slot) => slot.parameter.handle),
-      gradients: slots.map((slot) => slot.parameter.grad!.handle),
-      first: slots.map((slot) => slot.first.handle),
-      second: slots.map((slot) => slot.second.handle),
-      weightDecay: slots.map((slot) => slot.weightDecay),
+      parameters: here.map(({ slot }) => slot.elements),
+      gradients: here.map(({ gradient }) => gradient.handle),
+      first: here.map(({ slot }) => slot.first.handle),
+      second: here.map(({ slot }) => slot.second.handle),
+      weightDecay: here.map(({ slot }) => slot.weightDecay),
+      place: here.map(({ place }) => place),
+      begin: here.map(({ slot }) => slot.begin),
       lr,
       beta1,
       beta2,
@@ -102,40 +155,68 @@ export class AdamW {
     });
   }
 
-  /** The moments by name (`first.<parameter>`, `second.<parameter>`), for a checkpoint. */
+  /**
+   * The moments by name (`first.<parameter>`, `second.<parameter>`), for a checkpoint: of the
+   * elements that are updated here.
+   */
   state(): Map<string, Tensor> {
-    const tensors = new Map<string, Tensor>();
-    for (const { name, first, second } of this.#slots) {
-      tensors.set(`first.${name}`, first);
-      tensors.set(`second.${name}`, second);
-    }
-    return tensors;
+    return new Map(this.moments().map(({ name, moment }) => [name, moment]));
+  }
+
+  /** The moments with their parameters, in the order of a checkpoint. */
+  moments(): { name: string; moment: Tensor; parameter: Tensor }[] {
+    return this.#slots.flatMap(({ name, parameter, first, second }) => [
+      { name: `first.${name}`, moment: first, parameter },
+      { name: `second.${name}`, moment: second, parameter },
+    ]);
   }
 
   /**
-   * Restores the moments that state() gave, one at a time. Throws ERR_MISMATCH for a moment
+   * Restores the moments of whole parameters, one at a time. Throws ERR_MISMATCH for a moment
    * of another size.
    */
   restore(stepCount: number, read: (name: string) => Float32Array): void {
-    for (const [name, target] of this.state()) {
+    for (const { name, moment, parameter } of this.moments()) {
       const saved = read(name);
-      if (saved.length !== target.size) {
+      if (saved.length !== parameter.size) {
         throw new AthanorError('ERR_MISMATCH', `the optimizer state does not fit the model: ${name}`);
       }
-      target.write(saved);
+      const { begin, end } = this.#share.runOf(parameter);
+      moment.write(saved.subarray(begin, end));
     }
     this.stepCount = stepCount;
   }
 
   /** Frees the moments. */
   dispose(): void {
-    for (const { first, second } of this.#slots) {
+    for (const { first, second, elements, parameter } of this.#slots) {
       first.dispose();
       second.dispose();
+      if (elements !== parameter.handle) elements.dispose();
     }
   }
 
-  #withGrad(): Slot[] {
-    return this.#slots.filter((slot) => slot.parameter.grad !== undefined);
+  /** What is updated here of the parameters with a gradient, and their places among those. */
+  #withGrad(): { slot: Slot; gradient: Tensor; place: number }[] {
+    return this.#slots
+      .filter(({ parameter }) => this.#share.hasGradient(parameter))
+      .flatMap((slot, place) => {
+        const gradient = this.#share.gradientOf(slot.parameter);
+        return gradient ? [{ slot, gradient, place }] : [];
+      });
   }
+}
+
+/** The L2 norm, from sums of squares, which are added in their order. */
+export function normOf(squares: readonly number[] | Float64Array): number {
+  let total = 0;
+  for (const sum of squares) total += sum;
+  return Math.sqrt(total);
+}
+
+function elementsOf(parameter: Tensor, begin: number, end: number): NativeTensor {
+  const flat = native.view(parameter.handle, [parameter.size]);
+  const elements = native.slice(flat, begin, end);
+  flat.dispose();
+  return elements;
 }

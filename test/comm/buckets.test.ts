@@ -1,5 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { batchesOfRank } from '../../src/comm/batch-sums.ts';
 import { GradientBuckets } from '../../src/comm/buckets.ts';
+import type { Communicator } from '../../src/comm/communicator.ts';
 import { selfCommunicator } from '../../src/comm/self-communicator.ts';
 import { native } from '../../src/native/addon.ts';
 import { Gpt } from '../../src/nn/gpt.ts';
@@ -159,7 +161,7 @@ describe('memory', () => {
 });
 
 describe('summed over ranks', () => {
-  it('all-reduces a bucket once its last gradient is final, in the order of the buckets', () => {
+  it('exchanges a bucket once its last gradient is final, in the order of the buckets', () => {
     const log: string[] = [];
     const [communicator] = ranksInProcess(2, (elements) => log.push(`reduce ${elements}`));
     const x = tensor(randomNormal(64, 9), [8, 8]);
@@ -174,11 +176,12 @@ describe('summed over ranks', () => {
         },
       }),
     );
-    expect(log).toEqual(['final 3', 'final 2', 'reduce 128', 'final 1', 'final 0', 'reduce 128']);
+    // Each rank's part is a whole number of chunks.
+    expect(log).toEqual(['final 3', 'final 2', 'reduce 8192', 'final 1', 'final 0', 'reduce 8192']);
     buckets.dispose();
   });
 
-  it('gives every rank the sum, with zeros for a parameter that a rank does not use', async () => {
+  it('gives every rank the sum, with zeros where a rank has no gradient, and nothing where none has', async () => {
     const ranks = ranksInProcess(2);
     const sums = await Promise.all(
       ranks.map(async (communicator, rank) => {
@@ -191,12 +194,12 @@ describe('summed over ranks', () => {
           if (rank === 1) backward(scale(sum(mine), 7));
         });
         await buckets.finish();
-        const found = [both, mine, nobodys].map((one) => [...one.grad!.toFloats()]);
+        const found = [both, mine, nobodys].map((one) => one.grad && [...one.grad.toFloats()]);
         buckets.dispose();
         return found;
       }),
     );
-    const wanted = [[3, 6, 9, 12, 15], Array(70).fill(7), [0, 0, 0]];
+    const wanted = [[3, 6, 9, 12, 15], Array(70).fill(7), undefined];
     expect(sums).toEqual([wanted, wanted]);
   });
 
@@ -220,3 +223,178 @@ describe('summed over ranks', () => {
     ]);
   });
 });
+
+/** Gradients that no order but the right one sums to the same bits. */
+const gradientOf = (batch: number, size: number) => randomNormal(size, 70 + batch, 10 ** (batch % 3));
+
+/** The sum of batches `first` to `first + count - 1` by the definition of the tree. */
+function tree(first: number, count: number, batches: number, size: number): Float32Array | undefined {
+  if (first >= batches) return undefined;
+  if (count === 1) return gradientOf(first, size);
+  const [left, right] = [0, count / 2].map((at) => tree(first + at, count / 2, batches, size));
+  return right ? left!.map((value, i) => value + right[i]!) : left;
+}
+
+interface Update {
+  batches: number;
+  sharded?: boolean;
+  /** Makes a communicator that does something wrong. */
+  break?: (communicator: Communicator) => Communicator;
+  /** Called in the pass of each batch, after the gradients of all parameters are final. */
+  late?: (parameters: readonly Tensor[], batch: number) => void;
+  /** Batches without a pass. */
+  skipped?: readonly number[];
+}
+
+const SIZES = [5000, 70, 3];
+
+/** The sums of one update, by rank and parameter. A share is put where its elements belong. */
+function update(size: number, { batches, sharded = false, late, skipped = [], ...rest }: Update) {
+  return Promise.all(
+    ranksInProcess(size).map(async (whole) => {
+      const communicator = rest.break?.(whole) ?? whole;
+      const parameters = SIZES.map((length, i) => param(i, length));
+      const buckets = new GradientBuckets(parameters, communicator, {
+        batches,
+        sharded,
+        bucketBytes: 1 << 15,
+      });
+      const { begin, end } = batchesOfRank(batches, communicator.rank, size);
+      for (let batch = begin; batch < end; ++batch) {
+        if (!skipped.includes(batch)) {
+          scope(() => {
+            const losses = parameters.map((one) => sum(mul(one, tensor(gradientOf(batch, one.size)))));
+            for (const loss of losses) backward(loss, { onGradient: (leaf) => buckets.ready(leaf) });
+          });
+          late?.(parameters, batch);
+        }
+        buckets.endPass();
+      }
+      await buckets.finish();
+      const found = parameters.map((parameter) => {
+        const all = new Float32Array(parameter.size);
+        const gradient = buckets.gradientOf(parameter);
+        if (gradient) all.set(gradient.toFloats(), buckets.runOf(parameter).begin);
+        return all;
+      });
+      buckets.dispose();
+      return found;
+    }),
+  );
+}
+
+/** Throws unless all ranks have the sums; of shares each element must be on one rank. */
+function expectSums(found: Float32Array[][], batches: number, sharded: boolean): void {
+  SIZES.forEach((size, i) => {
+    const wanted = tree(0, 2 ** Math.ceil(Math.log2(batches)), batches, size)!;
+    if (sharded) {
+      const all = found.map((rank) => rank[i]!);
+      const total = wanted.map((_, at) =>
+        all.reduce((value, one) => (one[at] === 0 ? value : value + one[at]!), 0),
+      );
+      expectSameBits(total, wanted, `parameter ${i}`);
+    } else for (const rank of found) expectSameBits(rank[i]!, wanted, `parameter ${i}`);
+  });
+}
+
+describe('the sum over batches', () => {
+  it.each([
+    [1, 1],
+    [1, 2],
+    [1, 7],
+    [2, 2],
+    [2, 3],
+    [2, 7],
+    [3, 3],
+    [3, 8],
+    [4, 5],
+    [4, 16],
+  ])('on %i ranks of %i batches is that of the tree', async (size, batches) => {
+    for (const sharded of [false, true]) {
+      expectSums(await update(size, { batches, sharded }), batches, sharded && size > 1);
+    }
+  });
+
+  it('shows a bucket that is reduced twice', async () => {
+    const found = await update(2, {
+      batches: 2,
+      break: (communicator) =>
+        wrapped(communicator, {
+          allToAll: (input, output, name) => {
+            const work = communicator.allToAll(input, output, name);
+            return {
+              wait: async () => {
+                await work.wait();
+                native.addScaledInto(output.handle, output.handle, 1);
+              },
+            };
+          },
+        }),
+    });
+    expect(() => expectSums(found, 2, false)).toThrow();
+  });
+
+  it('shows a share that is off by one element', async () => {
+    const found = await update(2, {
+      batches: 2,
+      sharded: true,
+      break: (communicator) =>
+        wrapped(communicator, {
+          allToAll: (input, output, name) => {
+            const work = communicator.allToAll(input, output, name);
+            return {
+              wait: async () => {
+                await work.wait();
+                const values = output.toFloats();
+                output.write(Float32Array.from(values, (_, i) => values[(i + 1) % values.length]!));
+              },
+            };
+          },
+        }),
+    });
+    expect(() => expectSums(found, 2, true)).toThrow();
+  });
+
+  it('refuses a gradient that comes after it was final, as of a tied weight whose last use is missed', async () => {
+    const late = (parameters: readonly Tensor[]) => scope(() => backward(sum(parameters[0]!)));
+    const message = /a gradient came after it was marked as final/;
+    await expect(update(1, { batches: 2, late })).rejects.toThrow(message);
+    await expect(update(2, { batches: 4, late })).rejects.toThrow(message);
+  });
+
+  it('of a rank that skips an empty batch is that of zeros', async () => {
+    const [one, two] = [
+      await update(1, { batches: 4, skipped: [3] }),
+      await update(2, { batches: 4, skipped: [3] }),
+    ];
+    for (const rank of two) {
+      for (const [i, values] of rank.entries()) expectSameBits(values, one[0]![i]!, `parameter ${i}`);
+    }
+  });
+
+  it('is refused with more ranks than batches', () => {
+    const [communicator] = ranksInProcess(3);
+    expect(() => new GradientBuckets([param(1, 4)], communicator!, { batches: 2 })).toThrow(
+      /2 batches, too few for 3 ranks/,
+    );
+  });
+});
+
+/** A communicator with some operations replaced. */
+function wrapped(communicator: Communicator, changes: Partial<Communicator>): Communicator {
+  const { rank, size } = communicator;
+  return {
+    ...{ rank, size },
+    allReduce: (...given) => communicator.allReduce(...given),
+    reduceScatter: (...given) => communicator.reduceScatter(...given),
+    allGather: (...given) => communicator.allGather(...given),
+    allToAll: (...given) => communicator.allToAll(...given),
+    broadcast: (...given) => communicator.broadcast(...given),
+    sum: (...given) => communicator.sum(...given),
+    gather: (...given) => communicator.gather(...given),
+    gatherText: (...given) => communicator.gatherText(...given),
+    barrier: (...given) => communicator.barrier(...given),
+    close: () => communicator.close(),
+    ...changes,
+  };
+}

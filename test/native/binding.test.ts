@@ -211,8 +211,10 @@ describe('what crosses the border', () => {
     expectError('ERR_ARGUMENT', /^\[slice\] expected begin to be an integer but got 0.5/, () =>
       native.slice(x, 0.5, 1),
     );
-    expectError('ERR_ARGUMENT', /^\[globalNorm\] expected tensors\[1\] to be a tensor but got string/, () =>
-      native.globalNorm([x, wrong<NativeTensor>('x')]),
+    expectError(
+      'ERR_ARGUMENT',
+      /^\[squaresByChunk\] expected tensors\[1\] to be a tensor but got string/,
+      () => native.squaresByChunk([x, wrong<NativeTensor>('x')]),
     );
     expectError(
       'ERR_DTYPE',

@@ -38,7 +38,7 @@ describe('a weight on the CPU and activations on the GPU', () => {
         onCpu(() => ones([5])),
         1e-5,
       ),
-    globalNorm: () => native.globalNorm([x, weight]),
+    squaresByChunk: () => native.squaresByChunk([x, weight]),
   };
 
   it.each(Object.keys(calls))('%s says so', (name) => {

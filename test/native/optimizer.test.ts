@@ -44,6 +44,16 @@ function makeState(sizes: readonly number[], dtype: FloatType = 'f32'): State {
   };
 }
 
+/** Every tensor is a whole parameter, in the order of the list. */
+function whole(parameters: readonly NativeTensor[]): { place: number[]; begin: number[] } {
+  return { place: parameters.map((_, i) => i), begin: parameters.map(() => 0) };
+}
+
+/** The norm over all tensors. */
+function norm(tensors: readonly NativeTensor[]): number {
+  return Math.sqrt(native.squaresByChunk(tensors).reduce((sum, square) => sum + square, 0));
+}
+
 function step(s: State, number: number, gradientScale = 1, seed = 0): void {
   native.adamwStep({
     parameters: s.parameters,
@@ -51,6 +61,7 @@ function step(s: State, number: number, gradientScale = 1, seed = 0): void {
     first: s.first,
     second: s.second,
     weightDecay: s.decay,
+    ...whole(s.parameters),
     lr,
     beta1,
     beta2,
@@ -163,6 +174,7 @@ function decay(parameters: NativeTensor[], by: number, number: number, seed: num
     first,
     second,
     weightDecay: decays,
+    ...whole(parameters),
     lr,
     beta1,
     beta2,
@@ -250,6 +262,7 @@ describe('adamwStep on bf16 parameters', () => {
         first: [first],
         second: [second],
         weightDecay: [0],
+        ...whole([parameter]),
         lr: rate,
         beta1,
         beta2,
@@ -321,25 +334,67 @@ describe('adamwStep on bf16 parameters', () => {
   });
 });
 
-describe('globalNorm', () => {
+describe('adamwStep on a run of elements', () => {
+  it.each(['f32', 'bf16'] as const)('has the bits of the whole tensor (%s)', (dtype) => {
+    const [count, begin, end, seed] = [9000, 4096, 8192, 3];
+    forEachIsa(native, (isa) => {
+      const [all, part] = [makeState([7, count], dtype), makeState([7, count], dtype)];
+      for (const { gradients } of [all, part]) native.write(gradients[1]!, randomNormal(count, 5));
+      step(all, 2, 0.5, seed);
+      const runOf = (tensors: NativeTensor[]) => [native.slice(tensors[1]!, begin, end)];
+      native.adamwStep({
+        ...{ parameters: runOf(part.parameters), gradients: runOf(part.gradients) },
+        ...{ first: runOf(part.first), second: runOf(part.second), weightDecay: [all.decay[1]!] },
+        ...{ place: [1], begin: [begin], lr, beta1, beta2, eps, step: 2, gradientScale: 0.5, seed },
+      });
+      for (const key of ['parameters', 'first', 'second'] as const) {
+        const wanted = values(all[key][1]!).subarray(begin, end);
+        expectSameBits(values(runOf(part[key])[0]!), wanted, `${isa} ${key}`);
+      }
+    });
+  });
+
+  it('refuses a run that begins within a chunk', () => {
+    const s = makeState([10]);
+    const inputs = { ...s, weightDecay: s.decay, place: [0], begin: [100] };
+    expectError('ERR_ARGUMENT', /expected every begin to be a multiple of 4096 but got 100/, () =>
+      native.adamwStep({ ...inputs, lr, beta1, beta2, eps, step: 1, gradientScale: 1, seed: 0 }),
+    );
+  });
+});
+
+describe('squaresByChunk', () => {
   it('is the norm over all tensors, on every instruction set', () => {
     forEachIsa(native, () => {
       const parts = oddSizes.map((n, i) => randomNormal(n, i + 1, 10 ** (i % 5)));
       const exact = Math.sqrt(parts.reduce((total, p) => total + p.reduce((s, x) => s + x * x, 0), 0));
-      const norm = native.globalNorm(parts.map((p) => misalignedTensor([p.length], p)));
-      expect(Math.abs(norm - exact)).toBeLessThan(1e-12 * exact);
+      const found = norm(parts.map((p) => misalignedTensor([p.length], p)));
+      expect(Math.abs(found - exact)).toBeLessThan(1e-12 * exact);
+    });
+  });
+
+  it('has one sum per 4096 elements, and the rest of each tensor', () => {
+    forEachIsa(native, () => {
+      const [a, b] = [randomNormal(9000, 1), randomNormal(10, 2)];
+      const found = native.squaresByChunk([tensor([9000], a), tensor([10], b), tensor([0], [])]);
+      const wanted = [a.subarray(0, 4096), a.subarray(4096, 8192), a.subarray(8192), b];
+      expect(found).toHaveLength(4);
+      wanted.forEach((part, i) => {
+        const exact = part.reduce((sum, x) => sum + x * x, 0);
+        expect(Math.abs(found[i]! - exact)).toBeLessThan(1e-12 * exact);
+      });
     });
   });
 
   it('neither overflows nor loses small values', () => {
-    expect(native.globalNorm([tensor([2], [1e30, 1e30])])).toBeCloseTo(Math.SQRT2 * Math.fround(1e30), -20);
-    expect(native.globalNorm([tensor([1], [Math.fround(1e-30)])])).toBe(Math.fround(1e-30));
-    expect(native.globalNorm([])).toBe(0);
-    expect(native.globalNorm([tensor([1], [Number.NaN])])).toBeNaN();
+    expect(norm([tensor([2], [1e30, 1e30])])).toBeCloseTo(Math.SQRT2 * Math.fround(1e30), -20);
+    expect(norm([tensor([1], [Math.fround(1e-30)])])).toBe(Math.fround(1e-30));
+    expect(norm([])).toBe(0);
+    expect(norm([tensor([1], [Number.NaN])])).toBeNaN();
   });
 
   it('has the same bits for 1, 2 and 3 threads', () => {
     const tensors = [tensor([30001], randomNormal(30001, 1)), tensor([17], randomNormal(17, 2))];
-    expectSameForThreads(native, () => tensor([1], [native.globalNorm(tensors) / 1e3]));
+    expectSameForThreads(native, () => tensor([1], [norm(tensors) / 1e3]));
   });
 });

@@ -27,7 +27,7 @@ void expect_adamw(size_t shift) {
       arrays.push_back(std::make_unique<DeviceArray<float>>(*values));
     float* at[4];
     for (size_t k = 0; k < 4; ++k) at[k] = *arrays[i * 4 + k] + shift;
-    tensors.push_back({at[0], DType::kF32, at[1], at[2], at[3], static_cast<int64_t>(count), decay});
+    tensors.push_back({at[0], DType::kF32, at[1], at[2], at[3], static_cast<int64_t>(count), decay, i, 0});
     parameters.emplace_back();
     firsts.emplace_back();
     seconds.emplace_back();
@@ -82,7 +82,7 @@ void expect_rounding(size_t shift) {
       parameter = zeros(count);
     }
     tensors.push_back({parameter, i % 2 == 0 ? DType::kBF16 : DType::kF32, zeros(count), zeros(count),
-                       zeros(count), static_cast<int64_t>(count), kDecay});
+                       zeros(count), static_cast<int64_t>(count), kDecay, i, 0});
   }
   kernels().adamw_step(tensors.data(), static_cast<int64_t>(tensors.size()), s);
   for (size_t i = 0; i < tensors.size(); i += 2) {
@@ -102,16 +102,43 @@ void expect_rounding(size_t shift) {
 TEST(adamw_rounds_bf16_parameters_by_their_own_bits) { expect_rounding(0); }
 TEST(adamw_rounds_bf16_parameters_at_odd_addresses) { expect_rounding(1); }
 
-TEST(the_sum_of_squares_agrees_over_both_types) {
+/// A run of elements rounds as the same elements within their tensor.
+TEST(adamw_rounds_a_run_as_its_tensor) {
+  const AdamwSettings s{0.5, 0.9, 0.95, 1e-8, 1.0, 3, 5};
+  constexpr size_t kCount = 9000, kBegin = 4096, kEnd = 8192;
+  const std::vector<float> none(kCount);
+  std::vector<std::vector<bf16>> results;
+  for (const bool is_run : {false, true}) {
+    const DeviceArray<bf16> p(as_type<bf16>(normals(kCount, 1)));
+    const DeviceArray<float> g(none), m(none), v(none);
+    const size_t begin = is_run ? kBegin : 0, end = is_run ? kEnd : kCount;
+    const AdamwTensor t{static_cast<bf16*>(p) + begin,
+                        DType::kBF16,
+                        static_cast<float*>(g) + begin,
+                        static_cast<float*>(m) + begin,
+                        static_cast<float*>(v) + begin,
+                        static_cast<int64_t>(end - begin),
+                        2e-3,
+                        11,
+                        static_cast<int64_t>(begin)};
+    kernels().adamw_step(&t, 1, s);
+    results.push_back(p.get());
+  }
+  for (size_t i = kBegin; i < kEnd; ++i) EXPECT(results[0][i].bits == results[1][i].bits);
+}
+
+TEST(the_sums_of_squares_agree_over_both_types) {
   const std::vector<float> wide = normals(9001, 1);
   const std::vector<bf16> narrow = as_type<bf16>(normals(77, 2));
   const DeviceArray<float> a(wide);
   const DeviceArray<bf16> b(narrow);
-  double reference = 0;
-  for (float x : wide) reference += static_cast<double>(x) * x;
-  for (double x : as_double(narrow)) reference += x * x;
+  std::vector<double> wanted(4);
+  for (size_t i = 0; i < wide.size(); ++i) wanted[i / 4096] += static_cast<double>(wide[i]) * wide[i];
+  for (double x : as_double(narrow)) wanted[3] += x * x;
   const FloatSpan spans[] = {{a, 9001, DType::kF32}, {b, 77, DType::kBF16}, {b, 0, DType::kBF16}};
-  EXPECT(std::fabs(kernels().sum_of_squares(spans, 3) / reference - 1) < 1e-12);
+  std::vector<double> found(4);
+  kernels().squares_by_chunk(spans, 3, found.data());
+  for (size_t i = 0; i < found.size(); ++i) EXPECT(std::fabs(found[i] / wanted[i] - 1) < 1e-12);
 }
 
 }  // namespace

@@ -1,24 +1,20 @@
 /**
  * Batches of indices in epochs: an epoch gives every index once, in a seeded order of its own, and
  * its last batch may be short. An update never reaches into the next epoch: where an epoch ends
- * within the batches of an update, the others are empty. The order is global: of the places that w
- * ranks take together, rank r takes r, r + w, ...
+ * within the batches of an update, the others are empty. Ranks share the batches of an update, and
+ * each skips those of the others.
  */
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonValue } from '../../base/json.ts';
-import type { Ranks } from '../../comm/communicator.ts';
-import { selfCommunicator } from '../../comm/self-communicator.ts';
 import { Permutation } from '../permutation.ts';
 import { otherRows, requireSameRows } from './row-digest.ts';
 
 export interface EpochBatchesOptions {
-  /** Indices per batch on this rank. */
+  /** Indices per batch. */
   batchSize: number;
   /** Batches per update. Default 1. */
   gradAccum?: number | undefined;
   seed: number;
-  /** The ranks that share each batch. Default: only this process. */
-  communicator?: Ranks | undefined;
   /** The digest of the rows, called once. Default: rows are told apart by their number alone. */
   digest?: (() => string) | undefined;
 }
@@ -28,11 +24,9 @@ export class EpochBatches {
   readonly updatesPerEpoch: number;
   readonly #size: number;
   readonly #seed: number;
-  readonly #ranks: Ranks;
-  /** Indices that all ranks take together in a batch. */
-  readonly #globalBatch: number;
+  readonly #batchSize: number;
   readonly #gradAccum: number;
-  /** Indices that all ranks have taken together. */
+  /** Indices so far. */
   #given = 0;
   /** Batches of the current update so far. */
   #batches = 0;
@@ -40,19 +34,15 @@ export class EpochBatches {
   #rows: string | undefined;
 
   /** Throws ERR_ARGUMENT when there is nothing to shuffle. */
-  constructor(
-    size: number,
-    { batchSize, gradAccum = 1, seed, communicator = selfCommunicator, digest }: EpochBatchesOptions,
-  ) {
+  constructor(size: number, { batchSize, gradAccum = 1, seed, digest }: EpochBatchesOptions) {
     if (!(size >= 1))
       throw new AthanorError('ERR_ARGUMENT', `there are ${size} items to shuffle`, 'give at least one');
     this.#size = size;
     this.#seed = seed;
-    this.#ranks = communicator;
-    this.#globalBatch = batchSize * communicator.size;
+    this.#batchSize = batchSize;
     this.#gradAccum = gradAccum;
     this.#digest = digest;
-    this.updatesPerEpoch = Math.ceil(size / (this.#globalBatch * gradAccum));
+    this.updatesPerEpoch = Math.ceil(size / (batchSize * gradAccum));
   }
 
   /** Epochs that are done, the share of the current one included. */
@@ -60,20 +50,28 @@ export class EpochBatches {
     return this.#given / this.#size;
   }
 
-  /** The indices of this rank's next batch; empty where the epoch has none left for it. */
+  /** Passes over the next batch. */
+  skip(): void {
+    this.#take();
+  }
+
+  /** The indices of the next batch; empty where the epoch has none left for it. */
   next(): number[] {
+    const { place, count, epoch } = this.#take();
+    const order = new Permutation(this.#size, this.#seed, epoch);
+    return Array.from({ length: count }, (_, i) => order.at(place + i));
+  }
+
+  /** The places of the next batch in its epoch. */
+  #take(): { place: number; count: number; epoch: number } {
     if (this.#batches === this.#gradAccum) this.#batches = 0;
     const place = this.#given % this.#size;
     const isOver = this.#batches > 0 && place === 0;
     this.#batches += 1;
-    if (isOver) return [];
-    const order = new Permutation(this.#size, this.#seed, Math.floor(this.#given / this.#size));
-    const count = Math.min(this.#globalBatch, this.#size - place);
+    const epoch = Math.floor(this.#given / this.#size);
+    const count = isOver ? 0 : Math.min(this.#batchSize, this.#size - place);
     this.#given += count;
-    const { rank, size } = this.#ranks;
-    const own: number[] = [];
-    for (let i = rank; i < count; i += size) own.push(order.at(place + i));
-    return own;
+    return { place, count, epoch };
   }
 
   /** The place after the last update. */
@@ -83,8 +81,8 @@ export class EpochBatches {
   }
 
   /**
-   * Continues from the place that state() gave after an update. The number of ranks, the batch size
-   * and the batches per update may differ. Throws ERR_MISMATCH when the state is of other rows.
+   * Continues from the place that state() gave after an update. The batch size and the batches per
+   * update may differ. Throws ERR_MISMATCH when the state is of other rows.
    */
   restore(state: JsonValue): void {
     const { given, size, rows } = state as { given: number; size: number; rows?: string };

@@ -1,15 +1,13 @@
 /**
  * Batches of supervised examples. An epoch takes every example once, in a seeded order. With
  * packing, examples fill bins of `context` tokens. A token attends to its own example only, so
- * packing changes the number of examples per batch but no loss. The order is global: of the units
- * that w ranks take together, rank r takes r, r + w, ...
+ * packing changes the number of examples per batch but no loss. Ranks share batches, and each skips
+ * those of the others.
  */
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
-import type { Ranks } from '../../comm/communicator.ts';
-import { selfCommunicator } from '../../comm/self-communicator.ts';
 import { Permutation } from '../permutation.ts';
 import type { PackedTokens } from '../token-batch.ts';
 import { bestFitPack } from './packing.ts';
@@ -17,7 +15,7 @@ import type { SupervisedExample } from './supervised-examples.ts';
 
 /** How examples become batches. */
 export interface ExampleLoaderOptions {
-  /** Bins per batch on this rank, or without packing examples. */
+  /** Bins per batch, or without packing examples. */
   batchSize: number;
   /**
    * Batches per update. An update never reaches into the next epoch: where an epoch ends within it,
@@ -30,28 +28,23 @@ export interface ExampleLoaderOptions {
   packing: boolean;
   /** The seed of the order. */
   seed: number;
-  /** The ranks that share the examples. Default: one rank, which takes all. */
-  communicator?: Ranks;
 }
 
-/** The batch of a rank that gets no unit: one token without a target adds nothing to a loss. */
+/** A batch after the last unit of an epoch: one token without a target adds nothing to a loss. */
 const NOTHING_TO_LEARN: SupervisedExample = { tokens: Int32Array.of(0), targets: Int32Array.of(-100) };
 
-/** Gives the batches of this rank, epoch after epoch. */
+/** Gives batches, epoch after epoch. */
 export class ExampleLoader {
   readonly #examples: readonly SupervisedExample[];
   readonly #options: ExampleLoaderOptions;
-  readonly #ranks: Ranks;
-  /** Units that all ranks take together. */
-  readonly #globalBatch: number;
-  /** Updates per epoch, the same on every rank and in every epoch. The last may be short. */
+  /** Updates per epoch, the same in every epoch. The last may be short. */
   readonly updatesPerEpoch: number;
   /** Batches per epoch, those without anything to learn included. */
   readonly batchesPerEpoch: number;
   /** The bins of this epoch, or single examples, as lists of indices of examples. */
   #units: number[][];
   #epoch = 0;
-  /** Units of this epoch that all ranks have taken together. */
+  /** Units of this epoch so far. */
   #taken = 0;
   /** Batches of the current update so far. */
   #batches = 0;
@@ -78,12 +71,10 @@ export class ExampleLoader {
     }
     this.#examples = examples;
     this.#options = options;
-    this.#ranks = options.communicator ?? selfCommunicator;
-    this.#globalBatch = options.batchSize * this.#ranks.size;
     this.#units = this.#unitsOf(0);
     // The lengths alone decide the number of bins, so it is the same in every epoch.
-    const { gradAccum = 1 } = options;
-    this.updatesPerEpoch = Math.ceil(this.#units.length / (this.#globalBatch * gradAccum));
+    const { batchSize, gradAccum = 1 } = options;
+    this.updatesPerEpoch = Math.ceil(this.#units.length / (batchSize * gradAccum));
     this.batchesPerEpoch = this.updatesPerEpoch * gradAccum;
   }
 
@@ -97,13 +88,18 @@ export class ExampleLoader {
     return this.#epoch + Math.min(1, this.#taken / this.#units.length);
   }
 
-  /** The next batch of this rank. */
+  /** The next batch. */
   next(): PackedTokens {
-    const { rank, size } = this.#ranks;
-    const global = this.#units.slice(this.#taken, this.#taken + this.#globalBatch);
-    const units = global.filter((_, i) => i % size === rank);
+    const units = this.#units.slice(this.#taken, this.#taken + this.#options.batchSize);
     const examples = units.flat().map((index) => this.#examples[index]!);
-    this.#taken += this.#globalBatch;
+    this.skip();
+    // The last batches of an epoch may have no unit.
+    return packExamples(examples.length > 0 ? examples : [NOTHING_TO_LEARN]);
+  }
+
+  /** Passes over the next batch. */
+  skip(): void {
+    this.#taken += this.#options.batchSize;
     this.#batches += 1;
     const isUpdate = this.#batches === (this.#options.gradAccum ?? 1);
     if (isUpdate) this.#batches = 0;
@@ -112,8 +108,6 @@ export class ExampleLoader {
       this.#epoch += 1;
       this.#units = this.#unitsOf(this.#epoch);
     }
-    // The last batches of an epoch may have fewer units than ranks, or none.
-    return packExamples(examples.length > 0 ? examples : [NOTHING_TO_LEARN]);
   }
 
   /** The place in the data after the last update, for a checkpoint. */
@@ -128,8 +122,8 @@ export class ExampleLoader {
   }
 
   /**
-   * Continues from the place that state() gave after an update. The number of ranks, the batch size
-   * and the batches per update may differ. Throws ERR_MISMATCH when the examples or the options
+   * Continues from the place that state() gave after an update. The batch size and the batches per
+   * update may differ. Throws ERR_MISMATCH when the examples or the options
    * that order them differ from those of the run.
    */
   restore(state: JsonValue): void {

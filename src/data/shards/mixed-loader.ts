@@ -7,7 +7,6 @@
  */
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonValue } from '../../base/json.ts';
-import { selfCommunicator } from '../../comm/communicator.ts';
 import { checkMixSources, type Mix, type MixPhase } from './mix.ts';
 import { SourceRow } from './source-row.ts';
 import type { TokenDataset } from './token-dataset.ts';
@@ -22,7 +21,7 @@ import {
 /** How sources become batches. */
 export interface MixedLoaderOptions extends Omit<TokenLoaderOptions, 'split'> {
   mix: Mix;
-  /** Windows of the whole run over all ranks, by which phases end. Not needed without a schedule. */
+  /** Windows of the whole run, by which phases end. Not needed without a schedule. */
   windows?: number | undefined;
 }
 
@@ -42,13 +41,13 @@ export type SourceProgress = {
 interface MixedSource {
   row: SourceRow;
   loader: TokenLoader;
-  /** Windows that all ranks have taken of it. */
+  /** Windows that were taken of it. */
   cursor: number;
   /** By how many windows it is behind its share. */
   credit: number;
 }
 
-/** Gives the batches of this rank. */
+/** Gives batches, epoch after epoch. */
 export class MixedLoader {
   readonly #dataset: TokenDataset;
   readonly #options: Required<Omit<TokenLoaderOptions, 'split'>> & { mix: Mix };
@@ -61,7 +60,7 @@ export class MixedLoader {
    * without `windows`, and as TokenLoader.
    */
   constructor(dataset: TokenDataset, { windows, ...options }: MixedLoaderOptions) {
-    const defaults = { shuffle: true, documentMask: true, communicator: selfCommunicator } as const;
+    const defaults = { shuffle: true, documentMask: true } as const;
     this.#options = { ...defaults, ...options };
     this.#dataset = dataset;
     const phases = phasesOf(dataset, options.mix);
@@ -73,7 +72,7 @@ export class MixedLoader {
     const used = names.filter((name) => phases.some(({ weights }) => weights[name]! > 0));
     this.#sources = used.map((name) => {
       const row = new SourceRow(dataset, indexOf(dataset, name));
-      const loader = new TokenLoader(row, { ...this.#options, batchSize: 1, communicator: selfCommunicator });
+      const loader = new TokenLoader(row, { ...this.#options, batchSize: 1 });
       return { row, loader, cursor: 0, credit: 0 };
     });
     this.#phases = phases.map(({ until, weights }) => {
@@ -83,21 +82,24 @@ export class MixedLoader {
     });
   }
 
-  /** The next batch of this rank. */
+  /** The next batch. */
   next(): TokenWindows {
-    const { batchSize, context, communicator, documentMask } = this.#options;
-    const { rank, size } = communicator;
+    const { batchSize, context, documentMask } = this.#options;
     const cursor = this.#cursor;
-    const rows: Int32Array[] = [];
-    for (let i = 0; i < batchSize * size; ++i) {
+    const rows = Array.from({ length: batchSize }, () => {
       const { loader, cursor: place } = this.#take();
-      if (i % size === rank) rows.push(loader.window(place));
-    }
+      return loader.window(place);
+    });
     const separator = documentMask ? this.#dataset.manifest.eos_id : undefined;
     return { ...packRows(rows, batchSize * context, separator), cursor };
   }
 
-  /** What all ranks have read so far. */
+  /** Passes over the next batch. */
+  skip(): void {
+    for (let i = 0; i < this.#options.batchSize; ++i) this.#take();
+  }
+
+  /** What was read so far. */
   progress(): SourceProgress[] {
     const { context } = this.#options;
     return this.#sources.map(({ row: { name }, loader, cursor }) => ({
@@ -133,12 +135,12 @@ export class MixedLoader {
   }
 
   /**
-   * Continues from the place that state() gave; mix, ranks and batch size may differ. From the
+   * Continues from the place that state() gave; mix and batch size may differ. From the
    * state of a run without a mix each source continues after its share of what was read. Throws
    * ERR_MISMATCH and ERR_FORMAT as TokenLoader.restore.
    */
   restore(state: JsonValue): void {
-    const whole = new TokenLoader(this.#dataset, { ...this.#options, communicator: selfCommunicator });
+    const whole = new TokenLoader(this.#dataset, this.#options);
     whole.restore(state);
     const { cursor, sources = null } = state as LoaderState & Partial<MixedLoaderState>;
     if (sources !== null && !(Array.isArray(sources) && sources.every(isPlace))) {

@@ -1,15 +1,12 @@
 /**
  * Batches of windows of context + 1 ids; the whole split is one row. An epoch visits every window
  * once in a seeded order. Each epoch starts at its own offset, so that a document is not always cut
- * in the same place. The order is global: a cursor counts windows over all ranks, and rank r of w
- * takes windows cursor + r, cursor + r + w, ... A run continues from a cursor on any number of
- * ranks and with any batch size.
+ * in the same place. A cursor counts windows. Ranks share batches, and each skips those of the
+ * others, so a run continues from a cursor on any number of ranks and with any batch size.
  */
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonValue } from '../../base/json.ts';
 import { mix } from '../../base/random.ts';
-import type { Ranks } from '../../comm/communicator.ts';
-import { selfCommunicator } from '../../comm/self-communicator.ts';
 import { Permutation } from '../permutation.ts';
 import type { PackedTokens } from '../token-batch.ts';
 import type { Split } from './manifest.ts';
@@ -19,7 +16,7 @@ import type { TokenRow } from './source-row.ts';
 export interface TokenLoaderOptions {
   /** The split to read. Default train. */
   split?: Split;
-  /** Windows per batch on this rank. */
+  /** Windows per batch. */
   batchSize: number;
   /** Tokens per window that the model sees. */
   context: number;
@@ -29,15 +26,13 @@ export interface TokenLoaderOptions {
   shuffle?: boolean;
   /** Tokens attend to their own document only, and positions restart with each. Default true. */
   documentMask?: boolean;
-  /** The ranks that share the windows. Default: one rank, which takes all. */
-  communicator?: Ranks;
 }
 
 /**
  * A batch of batchSize * context tokens. Its sequences are windows, or documents within windows.
  */
 export interface TokenWindows extends PackedTokens {
-  /** Windows that all ranks had taken before this batch. */
+  /** Windows before this batch. */
   cursor: number;
 }
 
@@ -46,7 +41,7 @@ export interface TokenWindows extends PackedTokens {
  * on every rank.
  */
 export type LoaderState = {
-  /** Windows that all ranks have taken so far. */
+  /** Windows so far. */
   cursor: number;
   /** Fingerprint of the split. */
   data: string;
@@ -58,7 +53,7 @@ export type LoaderState = {
 /** Distinguishes the random offset of an epoch from its permutation, which has the same seed. */
 const SHIFT_STREAM = 0x5f;
 
-/** Gives the batches of this rank, epoch after epoch. */
+/** Gives batches, epoch after epoch. */
 export class TokenLoader {
   readonly #dataset: TokenRow;
   readonly #options: Required<TokenLoaderOptions>;
@@ -75,7 +70,6 @@ export class TokenLoader {
       split: 'train',
       shuffle: true,
       documentMask: true,
-      communicator: selfCommunicator,
     } as const;
     this.#options = { ...defaults, ...options };
     checkOptions(this.#options);
@@ -94,7 +88,7 @@ export class TokenLoader {
     }
   }
 
-  /** Windows per epoch, over all ranks. */
+  /** Windows per epoch. */
   get windows(): number {
     return this.#windows;
   }
@@ -104,13 +98,17 @@ export class TokenLoader {
     return Math.floor(this.#cursor / this.#windows);
   }
 
-  /** The next batch of this rank. */
+  /** Passes over the next batch. */
+  skip(): void {
+    this.#cursor += this.#options.batchSize;
+  }
+
+  /** The next batch. */
   next(): TokenWindows {
-    const { batchSize, context, communicator } = this.#options;
-    const { rank, size } = communicator;
+    const { batchSize, context } = this.#options;
     const cursor = this.#cursor;
-    const rows = Array.from({ length: batchSize }, (_, i) => this.window(cursor + rank + i * size));
-    this.#cursor += batchSize * size;
+    const rows = Array.from({ length: batchSize }, (_, i) => this.window(cursor + i));
+    this.skip();
     const separator = this.#options.documentMask ? this.#dataset.manifest.eos_id : undefined;
     return { ...packRows(rows, batchSize * context, separator), cursor };
   }
@@ -122,7 +120,7 @@ export class TokenLoader {
   }
 
   /**
-   * Continues from the place that state() gave. Ranks and batch size may differ. Throws
+   * Continues from the place that state() gave. The batch size may differ. Throws
    * ERR_MISMATCH when the data or an option that decides the order differs, and ERR_FORMAT for
    * an invalid state.
    */
@@ -167,7 +165,6 @@ export class TokenLoader {
 }
 
 function checkOptions(options: Required<TokenLoaderOptions>): void {
-  const { rank, size } = options.communicator;
   const whole = (name: 'batchSize' | 'context' | 'seed', least: number) => {
     const value = options[name];
     if (Number.isSafeInteger(value) && value >= least) return;
@@ -179,8 +176,6 @@ function checkOptions(options: Required<TokenLoaderOptions>): void {
   whole('batchSize', 1);
   whole('context', 1);
   whole('seed', 0);
-  if (!(Number.isSafeInteger(size) && Number.isSafeInteger(rank) && rank >= 0 && rank < size))
-    throw new AthanorError('ERR_ARGUMENT', `expected a rank from 0 below ${size} but got ${rank}`);
 }
 
 /**

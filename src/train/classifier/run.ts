@@ -93,7 +93,9 @@ async function prepare(
   const calibration = encoder.encode(chosen.train);
   const measured = encoder.encode(chosen.validation);
   const validation = [...calibration, ...measured];
-  const stage = new ClassifierStage(model, { train, validation, batchSize, gradAccum, seed, communicator });
+  const stage = new ClassifierStage(model, {
+    ...{ train, validation, batchSize, gradAccum, seed, communicator },
+  });
   const { config } = model.model;
   return {
     stage,

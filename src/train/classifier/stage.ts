@@ -1,8 +1,10 @@
 /** The classifier stage: one score per sequence, trained as the logit of a class. */
 import type { JsonValue } from '../../base/json.ts';
-import { calibrationBins } from '../../base/statistics.ts';
+import { calibrationBins, columnSums } from '../../base/statistics.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
-import type { Ranks } from '../../comm/communicator.ts';
+import type { Communicator } from '../../comm/communicator.ts';
+import { selfCommunicator } from '../../comm/self-communicator.ts';
+import { shareOut } from '../../comm/share-out.ts';
 import { EpochBatches } from '../../data/rows/epoch-batches.ts';
 import { rowDigest } from '../../data/rows/row-digest.ts';
 import { flopsPerToken } from '../../nn/config.ts';
@@ -10,7 +12,7 @@ import type { ScoringModel } from '../../nn/scoring-model.ts';
 import { figureEvent } from '../../report/figures.ts';
 import { decisionMetrics, type LabelledProbability, rocAuc } from '../../scoring/binary-metrics.ts';
 import { scoreAll } from '../../scoring/reward-model.ts';
-import { lastRows, packSequences } from '../../scoring/sequences.ts';
+import { byTokens, lastRows, packSequences, SCORING_TOKENS } from '../../scoring/sequences.ts';
 import { binaryCrossEntropy, sigmoid } from '../../tensor/ops/classification.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { Evaluation, StageEvent, TrainStage } from '../loop/stage.ts';
@@ -31,8 +33,8 @@ export interface ClassifierStageOptions {
   batchSize: number;
   gradAccum?: number | undefined;
   seed: number;
-  /** The ranks that share each batch. Default: only this process. */
-  communicator?: Ranks;
+  /** The ranks that share evaluations. Default: only this process. */
+  communicator?: Communicator;
 }
 
 export class ClassifierStage implements TrainStage<ClassifierBatch> {
@@ -44,8 +46,9 @@ export class ClassifierStage implements TrainStage<ClassifierBatch> {
   readonly #model: TrainableModel<ScoringModel>;
   readonly #options: ClassifierStageOptions;
   readonly #batches: EpochBatches;
-  #rows = 0;
-  #correct = 0;
+  /** Rows and correct rows: of the last batch, and of the last update. */
+  #ofBatch: readonly number[] = [0, 0];
+  #ofUpdate: readonly number[] = [0, 0];
 
   constructor(model: TrainableModel<ScoringModel>, options: ClassifierStageOptions) {
     this.#model = model;
@@ -62,7 +65,7 @@ export class ClassifierStage implements TrainStage<ClassifierBatch> {
       model.model.config,
       Math.max(...train.map(({ tokens }) => tokens.length)),
     );
-    if (validation.length > 0) this.evaluate = async () => this.#evaluate();
+    if (validation.length > 0) this.evaluate = () => this.#evaluate();
   }
 
   /** Updates that read every row once. */
@@ -78,6 +81,10 @@ export class ClassifierStage implements TrainStage<ClassifierBatch> {
     return this.#batches.next().map((index) => this.#options.train[index]!);
   }
 
+  skipBatch(): void {
+    this.#batches.skip();
+  }
+
   batchTokens(batch: ClassifierBatch): number {
     return tokensOf(batch);
   }
@@ -87,28 +94,40 @@ export class ClassifierStage implements TrainStage<ClassifierBatch> {
   }
 
   loss(batch: ClassifierBatch, scale: number): Tensor {
-    // A rank without rows takes part in the exchange of gradients with zeros.
+    // A batch without rows adds zeros to the gradients.
     const isEmpty = batch.length === 0;
     const read = isEmpty ? this.#options.train.slice(0, 1) : batch;
     const sequences = read.map(({ tokens }) => tokens);
     const labels = read.map(({ label }) => label);
     const scores = this.#model.model.scores(packSequences(sequences), lastRows(sequences));
     const { loss, probabilities } = binaryCrossEntropy(scores, labels, isEmpty ? 0 : scale);
-    if (isEmpty) return loss;
-    this.#rows += labels.length;
-    this.#correct += labels.filter((label, i) => label === probabilities[i]! >= 0.5).length;
+    const correct = labels.filter((label, i) => label === probabilities[i]! >= 0.5).length;
+    this.#ofBatch = isEmpty ? [0, 0] : [labels.length, correct];
     return loss;
   }
 
-  stepMetrics(): Record<string, number> {
-    const metrics = { accuracy: this.#correct / Math.max(1, this.#rows) };
-    this.#rows = 0;
-    this.#correct = 0;
-    return metrics;
+  batchFigures(): readonly number[] {
+    return this.#ofBatch;
   }
 
-  #evaluate(): Evaluation {
-    const rows = classified(this.#model.model, this.#options.validation);
+  observe(figures: readonly (readonly number[])[]): void {
+    this.#ofUpdate = columnSums(figures);
+  }
+
+  stepMetrics(): Record<string, number> {
+    const [rows, correct] = this.#ofUpdate as [number, number];
+    return { accuracy: correct / Math.max(1, rows) };
+  }
+
+  async #evaluate(): Promise<Evaluation> {
+    const { validation, communicator = selfCommunicator } = this.#options;
+    const groups = byTokens(validation, ({ tokens }) => tokens.length, SCORING_TOKENS);
+    const probabilities = await shareOut(communicator, groups, (group) =>
+      classified(this.#model.model, group).map(({ probability }) => probability),
+    );
+    const rows = groups.flatMap((group, g) =>
+      group.map(({ label }, i) => ({ probability: probabilities[g]![i]!, label })),
+    );
     const { accuracy, precision, recall } = decisionMetrics(rows, 0.5);
     const losses = rows.map(
       ({ probability, label }) => -Math.log(Math.max(1e-12, label ? probability : 1 - probability)),

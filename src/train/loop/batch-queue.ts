@@ -5,36 +5,49 @@
  * saves nothing there.
  */
 import type { JsonValue } from '../../base/json.ts';
+import type { Run } from '../../comm/batch-sums.ts';
 import { outsideScopes } from '../../tensor/tensor.ts';
 import type { TrainStage } from './stage.ts';
 
 export class BatchQueue<Batch> {
   readonly #stage: TrainStage<Batch>;
   readonly #count: number;
+  readonly #run: Run;
   #ahead: { batches: Promise<Batch[]>; state: JsonValue } | undefined;
-  /** The state before batches that could not be made. */
+  /** The state before the batches of the current update. */
+  #before: { state: JsonValue } | undefined;
+  /** The state before batches that could not be made or used. */
   #failedAt: { state: JsonValue } | undefined;
 
-  /** @param count batches of an update */
-  constructor(stage: TrainStage<Batch>, count: number) {
+  /**
+   * @param count batches of an update, over all ranks
+   * @param run those that this rank takes
+   */
+  constructor(stage: TrainStage<Batch>, count: number, run: Run) {
     this.#stage = stage;
     this.#count = count;
+    this.#run = run;
   }
 
   /**
-   * The batches of the current update. The caller disposes of them. Throws as the stage; state() is
-   * then that of before.
+   * The batches of this rank in the current update. The caller disposes of them. Throws as the
+   * stage; state() is then that of before.
    */
   async take(): Promise<Batch[]> {
-    const state = this.state();
+    this.#before = { state: this.state() };
     const batches = this.#ahead?.batches ?? this.#make();
     this.#ahead = undefined;
     try {
       return await batches;
     } catch (error) {
-      this.#failedAt = { state };
+      this.putBack();
       throw error;
     }
+  }
+
+  /** Makes state() that of before the batches of the current update, which no update uses. */
+  putBack(): void {
+    this.#failedAt = this.#before;
   }
 
   /**
@@ -66,10 +79,19 @@ export class BatchQueue<Batch> {
   async #make(): Promise<Batch[]> {
     const batches: Batch[] = [];
     for (let i = 0; i < this.#count; ++i) {
+      if (i < this.#run.begin || i >= this.#run.end) {
+        await this.#skip();
+        continue;
+      }
       const batch = outsideScopes(() => this.#stage.nextBatch());
       batches.push(batch instanceof Promise ? await batch : batch);
     }
     return batches;
+  }
+
+  async #skip(): Promise<void> {
+    if (this.#stage.skipBatch) await outsideScopes(() => this.#stage.skipBatch!());
+    else disposeOf(await outsideScopes(() => this.#stage.nextBatch()));
   }
 }
 

@@ -5,7 +5,7 @@ import { modelConfigOf } from '../../checkpoint/gpt-folder.ts';
 import { resolveDtype } from '../../native/engine.ts';
 import { checkPaths } from './check-settings.ts';
 import { type ResumedSettings, resumedSettings, storableSettings } from './resume-settings.ts';
-import { type RunFile, readRun, writeRun } from './run-file.ts';
+import { type RunFile, readRun, requireNoRun } from './run-file.ts';
 import { refuseInputAsOutput } from './run-inputs.ts';
 import type { StageKind } from './run-stage.ts';
 import type { CommonSettings } from './settings.ts';
@@ -48,15 +48,15 @@ function checkPrecision({ paramDtype, dtype }: CommonSettings): void {
   );
 }
 
-/** Writes the record of a new run. */
-export function begin<Settings extends CommonSettings, Batch>(
+/** A new run, not yet written. Throws ERR_ARGUMENT when the folder holds a run already. */
+export function begun<Settings extends CommonSettings, Batch>(
   { name }: StageKind<Settings, Batch>,
   settings: Settings,
   out: string,
 ): BegunRun<Settings> {
   const began = { cwd: process.cwd(), out: resolve(out) };
+  requireNoRun(out);
   const file = { stage: name, settings: storableSettings(settings), began };
-  writeRun(out, file);
   return { file, settings, changes: [] };
 }
 

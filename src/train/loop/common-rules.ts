@@ -28,6 +28,7 @@ export const commonRules: SettingRules<CommonSettings> = {
   seed: fixed('the order of the data and all random numbers follow from it', whole(0, MAX_SEED)),
   steps: length(whole(1)),
   gradAccum: bits(whole(1)),
+  zero: free(whole(0, 3)),
   lr: bits(real({ min: 0 })),
   schedule: bits(word('cosine', 'wsd', 'linear', 'constant')),
   warmupSteps: bits(whole(0)),

@@ -1,9 +1,18 @@
 /** The parameters that a stage trains, in groups, each with its own AdamW. */
 import { tensorSources } from '../../checkpoint/gpt-folder.ts';
-import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
-import type { TypedArray } from '../../native/binding.ts';
-import { AdamW, type AdamWOptions } from '../../optim/adamw.ts';
-import type { Tensor } from '../../tensor/tensor.ts';
+import {
+  type LateTensorSource,
+  lateSourceData,
+  type TensorData,
+  type TensorSource,
+} from '../../checkpoint/tensor-data.ts';
+import type { GradientBuckets } from '../../comm/buckets.ts';
+import type { Communicator } from '../../comm/communicator.ts';
+import { native } from '../../native/addon.ts';
+import type { NativeTensor, TypedArray } from '../../native/binding.ts';
+import { AdamW, type AdamWOptions, normOf } from '../../optim/adamw.ts';
+import { outsideScopes, Tensor } from '../../tensor/tensor.ts';
+import type { HeldState } from './held-memory.ts';
 import type { ParameterGroup } from './stage.ts';
 
 interface OptimizedGroup extends ParameterGroup {
@@ -12,17 +21,21 @@ interface OptimizedGroup extends ParameterGroup {
 
 export class Optimizers {
   readonly #groups: readonly OptimizedGroup[];
+  readonly #buckets: GradientBuckets;
+  readonly #communicator: Communicator;
 
-  constructor(groups: readonly ParameterGroup[], options: AdamWOptions & { seed: number }) {
+  /** Updates what the buckets share out to this rank. */
+  constructor(
+    groups: readonly ParameterGroup[],
+    options: AdamWOptions & { seed: number },
+    { buckets, communicator }: { buckets: GradientBuckets; communicator: Communicator },
+  ) {
+    this.#buckets = buckets;
+    this.#communicator = communicator;
     this.#groups = groups.map((group, i) => ({
       ...group,
-      optimizer: new AdamW(group.parameters, { ...options, seed: options.seed + i }),
+      optimizer: new AdamW(group.parameters, { ...options, seed: options.seed + i }, buckets),
     }));
-  }
-
-  /** The parameters of all groups, in their order. */
-  get parameters(): Tensor[] {
-    return this.#groups.flatMap(({ parameters }) => [...parameters.values()]);
   }
 
   /** Number of updates done. */
@@ -30,9 +43,29 @@ export class Optimizers {
     return this.#groups[0]!.optimizer.stepCount;
   }
 
-  /** The gradient norm of each group. */
-  gradNorms(): number[] {
-    return this.#groups.map(({ optimizer }) => optimizer.gradNorm());
+  /** What this rank holds. */
+  get held(): HeldState {
+    const moments = this.#groups.flatMap(({ optimizer }) => optimizer.moments());
+    return {
+      parameters: this.#groups.flatMap(({ parameters }) => [...parameters.values()]),
+      moments: moments.reduce((sum, { moment }) => sum + 4 * moment.size, 0),
+      isSharded: this.#buckets.isSharded,
+    };
+  }
+
+  /** The gradient norm of each group, over all ranks. */
+  async gradNorms(): Promise<number[]> {
+    const squares = this.#groups.map(({ optimizer }) => optimizer.squares());
+    if (!this.#buckets.isSharded) return squares.map(normOf);
+    const all = await this.#communicator.sum(
+      squares.flatMap((one) => [...one]),
+      'squares of gradients',
+    );
+    let at = 0;
+    return squares.map(({ length }) => {
+      at += length;
+      return normOf(all.slice(at - length, at));
+    });
   }
 
   /** The gradient norms under the names of the metrics log. */
@@ -41,23 +74,56 @@ export class Optimizers {
     return Object.fromEntries(names.map((name, i) => [name, gradNorms[i]!]));
   }
 
-  /** Updates each group. Gradients are scaled down to a norm of maxGradNorm; 0: no clipping. */
-  step(lr: number, gradNorms: readonly number[], maxGradNorm: number): void {
+  /**
+   * Updates each group, and gives all ranks the new weights. Gradients are scaled down to a norm of
+   * maxGradNorm; 0: no clipping.
+   */
+  async step(lr: number, gradNorms: readonly number[], maxGradNorm: number): Promise<void> {
     this.#groups.forEach(({ optimizer, lrScale = 1 }, i) => {
       const gradNorm = gradNorms[i]!;
       const isLarge = maxGradNorm > 0 && gradNorm > maxGradNorm;
       optimizer.step(lr * lrScale, isLarge ? maxGradNorm / gradNorm : 1);
     });
+    await this.#buckets.shareParameters();
   }
 
-  /** The moments, for a checkpoint. */
-  moments(): [string, TensorSource][] {
+  /**
+   * The whole moments, for a checkpoint. Where they are sharded, every rank reads all of them in
+   * this order, and the ranks exchange one after another.
+   */
+  moments(): [string, LateTensorSource][] {
     return this.#groups.flatMap(({ name: group, optimizer }) =>
-      tensorSources(optimizer.state()).map(([name, source]): [string, TensorSource] => [
-        pathOf(group, name),
-        source,
-      ]),
+      optimizer.moments().map(({ name, moment, parameter }): [string, LateTensorSource] => {
+        const data = this.#buckets.isSharded
+          ? () => this.#whole(moment, parameter, name)
+          : () => moment.toFloats();
+        return [pathOf(group, name), { dtype: 'f32', shape: parameter.shape, data }];
+      }),
     );
+  }
+
+  /** Sends the main rank what it needs to write the moments. */
+  async sendMoments(): Promise<void> {
+    if (!this.#buckets.isSharded) return;
+    for (const [, source] of this.moments()) await lateSourceData(source);
+  }
+
+  /** A moment from the ranks that hold parts of it. */
+  async #whole(moment: Tensor, parameter: Tensor, name: string): Promise<Float32Array> {
+    const { rank, size } = this.#communicator;
+    const whole = native.empty([parameter.size], 'f32');
+    try {
+      for (let root = 0; root < size; ++root) {
+        const { begin, end } = this.#buckets.runOf(parameter, root);
+        if (begin === end) continue;
+        using part = outsideScopes(() => new Tensor(native.slice(whole, begin, end)));
+        if (root === rank) copyFlat(part.handle, moment.handle);
+        await this.#communicator.broadcast(part, root, name).wait();
+      }
+      return native.read(whole) as Float32Array;
+    } finally {
+      whole.dispose();
+    }
   }
 
   /** Restores the moments. Throws ERR_MISMATCH when they do not fit the parameters. */
@@ -87,6 +153,13 @@ export class Optimizers {
   dispose(): void {
     for (const { optimizer } of this.#groups) optimizer.dispose();
   }
+}
+
+/** Copies the elements of a tensor of any shape. */
+function copyFlat(target: NativeTensor, source: NativeTensor): void {
+  const flat = native.view(source, native.shapeOf(target));
+  native.copyInto(target, flat);
+  flat.dispose();
 }
 
 /** The name of a tensor in a checkpoint; with several groups it begins with the group's name. */

@@ -111,8 +111,8 @@ export function savedDtype(out: string): 'f32' | 'bf16' | undefined {
   }
 }
 
-/** Begins a run in a folder. Throws ERR_ARGUMENT when the folder holds a run already. */
-export function writeRun(out: string, run: RunFile): void {
+/** Throws ERR_ARGUMENT when the folder holds a run already. */
+export function requireNoRun(out: string): void {
   if (existsSync(join(out, NAME))) {
     throw new AthanorError(
       'ERR_ARGUMENT',
@@ -120,6 +120,11 @@ export function writeRun(out: string, run: RunFile): void {
       'continue it with `resume`, or name another `out`',
     );
   }
+}
+
+/** Begins a run in a folder. Throws ERR_ARGUMENT when the folder holds a run already. */
+export function writeRun(out: string, run: RunFile): void {
+  requireNoRun(out);
   updateRun(out, run);
 }
 

@@ -10,21 +10,24 @@ import { copyModel } from '../../checkpoint/save-model.ts';
 import { CheckpointStore } from '../../checkpoint/store.ts';
 import type { Communicator } from '../../comm/communicator.ts';
 import { createRunContext, isMainRank, type RunContext } from '../../comm/run-context.ts';
+import { selfCommunicator } from '../../comm/self-communicator.ts';
+import { mainFirst, together } from '../../comm/together.ts';
 import { currentDevice } from '../../native/engine.ts';
 import { FolderLock } from '../../native/folder-lock.ts';
 import type { ModelConfig } from '../../nn/config.ts';
 import type { AdamWOptions } from '../../optim/adamw.ts';
 import { formatCount } from '../../report/format.ts';
 import { type ReportOptions, writeReport } from '../../report/html-report.ts';
-import { type BegunRun, begin, newSettings, resumed } from './begin-run.ts';
+import { type BegunRun, begun, newSettings, resumed } from './begin-run.ts';
 import type { BudgetOptions } from './budget.ts';
 import { checkValues } from './check-settings.ts';
 import type { TrainEvent } from './events.ts';
 import { exportAdapter } from './export-adapter.ts';
 import { changeTexts, historyOf, recordChanges, recordDerived } from './run-changes.ts';
 import type { MetricField, RunEvent } from './run-events.ts';
-import { forgetRun, readRun } from './run-file.ts';
+import { forgetRun, readRun, writeRun } from './run-file.ts';
 import { checkInputs, hasInputs, type RunInput, recordInputs } from './run-inputs.ts';
+import { requireSameData, requireSameRun } from './same-run.ts';
 import type { SettingRules } from './setting-rules.ts';
 import type { CommonSettings, EpochSettings, LoraSettings, StageOptions } from './settings.ts';
 import { parameterGroups, type TrainStage } from './stage.ts';
@@ -135,26 +138,37 @@ export async function runStage<Settings extends CommonSettings, Batch>(
   { out, resume = false, ...rest }: StageOptions<Settings>,
   hooks: RunHooks = {},
 ): Promise<StageResult> {
+  const { communicator = selfCommunicator, signal } = hooks;
+  const isMain = communicator.rank === 0;
+  const onEvent = isMain ? hooks.onEvent : undefined;
   const given = rest as Partial<Settings>;
-  const before = filesIn(out);
-  checkValues(given, kind.rules);
-  const fresh = resume ? undefined : newSettings(kind, given, out);
-  // Without a run there is no folder to lock.
-  if (resume) readRun(out, kind.name);
-  const lock = (hooks.communicator?.rank ?? 0) === 0 ? FolderLock.take(out) : undefined;
+  const { before, fresh } = await together(communicator, 'the settings', () => {
+    const files = filesIn(out);
+    checkValues(given, kind.rules);
+    const settings = resume ? undefined : newSettings(kind, given, out);
+    // Without a run there is no folder to lock.
+    if (resume) readRun(out, kind.name);
+    return { before: files, fresh: settings };
+  });
+  let lock: FolderLock | undefined;
   try {
-    const run = fresh ? begin(kind, fresh, out) : resumed(kind, given, out);
+    const run = await together(communicator, 'the folder of the run', () => {
+      if (isMain) lock = FolderLock.take(out);
+      return fresh ? begun(kind, fresh, out) : resumed(kind, given, out);
+    });
+    await requireSameRun(communicator, { stage: kind.name, out, resume, settings: run.settings });
+    if (fresh && isMain) writeRun(out, run.file);
     try {
-      return await train(kind, run, { out, resume }, hooks);
+      return await train(kind, run, { out, resume }, { communicator, signal, onEvent });
     } catch (error) {
       // A run that failed before its first checkpoint cannot be resumed and must not block a new
       // one. Prepared data stays, and the next run uses it.
-      if (!resume && !new CheckpointStore(out).latest()) forgetRun(out, before);
+      if (isMain && !resume && !new CheckpointStore(out).latest()) forgetRun(out, before);
       throw error;
     }
   } finally {
     lock?.release();
-    hooks.onEvent?.({ type: 'end' });
+    onEvent?.({ type: 'end' });
   }
 }
 
@@ -167,6 +181,13 @@ function filesIn(out: string): string[] {
   }
 }
 
+/** The ranks of a run, with the listener of the main one. */
+interface RanksOfRun extends RunHooks {
+  communicator: Communicator;
+  signal: AbortSignal | undefined;
+  onEvent: RunHooks['onEvent'] | undefined;
+}
+
 interface RunPlace {
   readonly out: string;
   readonly resume: boolean;
@@ -176,7 +197,7 @@ async function train<Settings extends CommonSettings, Batch>(
   kind: StageKind<Settings, Batch>,
   run: BegunRun<Settings>,
   { out, resume }: RunPlace,
-  hooks: RunHooks,
+  hooks: RanksOfRun,
 ): Promise<StageResult> {
   const { settings, changes } = run;
   const emit = (event: RunEvent) => hooks.onEvent?.(event);
@@ -192,14 +213,23 @@ async function train<Settings extends CommonSettings, Batch>(
       warn: (text) => emit({ type: 'warning', text }),
     },
   });
-  const store = new CheckpointStore(out, { keepLast: settings.keepCheckpoints });
-  const checkpoint = resume && store.latest() ? store.load() : undefined;
+  const { communicator } = context;
+  const isMain = isMainRank(context);
+  const store = new CheckpointStore(out, { keepLast: settings.keepCheckpoints, readOnly: !isMain });
+  const checkpoint = await mainFirst(communicator, 'the checkpoint', () =>
+    resume && store.latest() ? store.load() : undefined,
+  );
   const inputs = kind.inputs(settings, { out });
-  if (checkpoint) for (const warning of await checkInputs(out, inputs)) context.console.warn(warning);
+  if (checkpoint && isMain) {
+    for (const warning of await checkInputs(out, inputs)) context.console.warn(warning);
+  }
   const changed = new Set(changes.map(({ key }) => key));
   const place = { out, resume, changed, checkpoint: checkpoint?.path, onEvent: emit };
-  const prepared = await kind.prepare(settings, { ...context, ...place });
-  if (isMainRank(context)) {
+  const prepared = await mainFirst(communicator, 'the data', () =>
+    kind.prepare(settings, { ...context, ...place }),
+  );
+  await requireSameData(communicator, prepared.stage.state?.() ?? null);
+  if (isMain) {
     if (!(checkpoint && hasInputs(out))) await recordInputs(out, inputs);
     if (!checkpoint) recordDerived(run, prepared.derived, out);
   }
@@ -226,15 +256,13 @@ async function train<Settings extends CommonSettings, Batch>(
     if (!checkpoint && context.signal.aborted) {
       throw new AthanorError('ERR_INTERRUPTED', 'stopped before the first step', 'start the run again');
     }
-    if (isMainRank(context)) recordChanges(run, step, out);
+    if (isMain) recordChanges(run, step, out);
     const result = await trainer.run();
-    const finished = isMainRank(context)
-      ? await exportModel(store, settings, result, prepared, { ...context, out })
-      : {};
-    if (isMainRank(context)) report.write();
+    const finished = isMain ? await exportModel(store, settings, result, prepared, { ...context, out }) : {};
+    if (isMain) report.write();
     return { ...summary(result, stage, out), metrics: { ...result.metrics, ...finished } };
   } catch (error) {
-    if (isMainRank(context)) report.writeIfPossible();
+    if (isMain) report.writeIfPossible();
     throw error;
   } finally {
     checkpoint?.close();
@@ -312,6 +340,7 @@ function trainerOptions<Batch>(
     decayRatio: settings.decayRatio,
     optimizer: { weightDecay: settings.weightDecay, ...optimizer },
     gradAccum: settings.gradAccum,
+    zero: settings.zero,
     maxGradNorm: settings.maxGradNorm,
     onSpike: settings.onSpike,
     spikeThreshold: settings.spikeThreshold,

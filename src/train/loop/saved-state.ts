@@ -1,4 +1,5 @@
 /** Checks what a resumed run reads against what a run of the same kind would write. */
+import { AthanorError } from '../../base/errors.ts';
 import { type JsonObject, type JsonValue, quoted } from '../../base/json.ts';
 
 /** May be null: a run with a budget of time knows its steps later. */
@@ -37,4 +38,25 @@ function kindOf(value: JsonValue): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'a list';
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}
+
+/** The state of a checkpoint, except its tensors. */
+export interface TrainerState extends JsonObject {
+  step: number;
+  tokens: number;
+  total_steps: number | null;
+  optimizer_steps: number;
+  seconds: number;
+  guard: JsonObject;
+  patience: JsonObject;
+  idle: JsonObject;
+  stage: JsonValue;
+}
+
+/** ERR_FILE_DAMAGED for a checkpoint whose state cannot be used. */
+export function damagedState(path: string, problem: string, cause?: unknown): AthanorError {
+  const remedy = 'resume from another checkpoint, or start the run again';
+  return new AthanorError('ERR_FILE_DAMAGED', `the state in ${path} is damaged: ${problem}`, remedy, {
+    cause,
+  });
 }

@@ -25,8 +25,13 @@ export interface CommonSettings {
   seed: number;
   /** Number of optimizer steps. */
   steps?: number | undefined;
-  /** Batches per update. */
+  /** Batches per update, over all ranks. */
   gradAccum: number;
+  /**
+   * On several ranks: 1 shares the optimizer's state out among them (ZeRO-1), 0 gives all of it to
+   * each. The result is the same.
+   */
+  zero: number;
   /** Peak learning rate. Default: depends on the size of the model. */
   lr?: number | undefined;
   /** Learning rate schedule. */
@@ -61,6 +66,7 @@ export const commonDefaults = {
   paramDtype: 'f32',
   seed: 0,
   gradAccum: 1,
+  zero: 1,
   schedule: 'cosine',
   warmupSteps: 50,
   minLrRatio: 0.1,

@@ -45,6 +45,8 @@ export interface TrainStage<Batch> {
    * of a batch that is Disposable once it is used.
    */
   nextBatch(): Batch | Promise<Batch>;
+  /** Passes over a batch that another rank takes. Default: makes it and disposes of it. */
+  skipBatch?(): void | Promise<void>;
   /**
    * Whether the next update's batches may be made during this update. Then nextBatch must not
    * depend on the weights, and only nextBatch and loss may change the state, which is read before
@@ -53,6 +55,13 @@ export interface TrainStage<Batch> {
   readonly prefetch?: boolean;
   /** `scale` times the sum of the losses of a batch, f32 `[1]`. */
   loss(batch: Batch, scale: number): Tensor;
+  /** What the metrics of a step need of the last loss's batch: as many numbers each time. */
+  batchFigures?(): readonly number[];
+  /**
+   * Takes the figures of all batches of an update, those of other ranks included, in the order of
+   * the batches. Called before afterUpdate and stepMetrics.
+   */
+  observe?(figures: readonly (readonly number[])[]): void;
   /**
    * How many losses a batch sums: tokens with a target, comparisons. `scale` is 1 over their number
    * in all batches of an update. Default 1: the sum of a batch is its mean loss.
@@ -81,9 +90,7 @@ export interface TrainStage<Batch> {
   idleReason?(): string | undefined;
   /** Called after each update, skipped or not: e.g. to update a moving average of the weights. */
   afterUpdate?(): void;
-  /**
-   * Metrics to log with the step, in addition to loss and speed. Only the main rank's are logged.
-   */
+  /** Metrics to log with the step, in addition to loss and speed. All ranks have the same. */
   stepMetrics?(): Record<string, number>;
   /** Events to log with the step: samples of a rollout, figures. */
   stepEvents?(): readonly StageEvent[];

@@ -6,26 +6,28 @@
  */
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { AthanorError } from '../../base/errors.ts';
-import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { CheckpointContents } from '../../checkpoint/checkpoint-folder.ts';
 import type { CheckpointStore, LoadedCheckpoint } from '../../checkpoint/store.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
+import { batchesOfRank, type Run } from '../../comm/batch-sums.ts';
 import { GradientBuckets } from '../../comm/buckets.ts';
 import { createRunContext, type RunContext } from '../../comm/run-context.ts';
 import { learningRate } from '../../optim/schedule.ts';
 import { backward } from '../../tensor/autograd.ts';
 import { scope } from '../../tensor/tensor.ts';
+import { ofAllBatches } from './batch-figures.ts';
 import { BatchQueue, disposeOf } from './batch-queue.ts';
 import { Budget } from './budget.ts';
 import type { TrainEvent } from './events.ts';
 import { Guard } from './guard.ts';
+import { heldMemory } from './held-memory.ts';
 import { IdleUpdates, stillUpdate } from './idle-updates.ts';
 import { Optimizers } from './optimizers.ts';
 import { Patience } from './patience.ts';
 import { RunOutput } from './run-output.ts';
-import { misfit } from './saved-state.ts';
+import { damagedState, misfit, type TrainerState } from './saved-state.ts';
 import { parameterGroups, type TrainStage } from './stage.ts';
-import { type TrainerSettings, trainerSettings } from './trainer-settings.ts';
+import { isSharded, type TrainerSettings, trainerSettings } from './trainer-settings.ts';
 
 /**
  * Settings (see trainerDefaults), parts of a run's context (see createRunContext), and a listener.
@@ -64,24 +66,13 @@ export interface TrainResult {
   idleUpdates: number;
 }
 
-/** The state of a checkpoint, except its tensors. */
-interface TrainerState extends JsonObject {
-  step: number;
+/** What a step learns from. */
+interface NextBatches<Batch> {
+  /** Those of this rank. */
+  batches: Batch[];
+  /** The losses that all ranks' batches sum, and the tokens that they feed through the model. */
+  counted: number;
   tokens: number;
-  total_steps: number | null;
-  optimizer_steps: number;
-  seconds: number;
-  guard: JsonObject;
-  patience: JsonObject;
-  idle: JsonObject;
-  stage: JsonValue;
-}
-
-function damagedState(path: string, problem: string, cause?: unknown): AthanorError {
-  const remedy = 'resume from another checkpoint, or start the run again';
-  return new AthanorError('ERR_FILE_DAMAGED', `the state in ${path} is damaged: ${problem}`, remedy, {
-    cause,
-  });
 }
 
 /** Trains one stage. */
@@ -92,6 +83,8 @@ export class Trainer<Batch> {
   readonly #context: RunContext;
   readonly #output: RunOutput;
   readonly #buckets: GradientBuckets;
+  /** The batches of an update that this rank takes. */
+  readonly #run: Run;
   readonly #queue: BatchQueue<Batch>;
   readonly #budget: Budget;
   readonly #guard: Guard;
@@ -114,15 +107,19 @@ export class Trainer<Batch> {
     this.#stage = stage;
     this.#context = createRunContext(options);
     this.#settings = trainerSettings(options);
-    const { optimizer, gradAccum, keepCheckpoints, patience } = this.#settings;
+    const { optimizer, gradAccum, zero, keepCheckpoints, patience } = this.#settings;
     const { seed = this.#context.seed } = optimizer;
-    this.#optimizers = new Optimizers(parameterGroups(stage), { ...optimizer, seed });
     const { isLocked = false, onEvent } = options;
     this.#output = new RunOutput(this.#context, { keepCheckpoints, isLocked, onEvent });
     const { communicator } = this.#context;
-    this.#buckets = new GradientBuckets(this.#optimizers.parameters, communicator);
-    this.#queue = new BatchQueue(stage, gradAccum);
-    const tokensPerStep = gradAccum * communicator.size * (stage.tokensPerBatch ?? 0);
+    const groups = parameterGroups(stage);
+    const all = groups.flatMap(({ parameters }) => [...parameters.values()]);
+    this.#buckets = new GradientBuckets(all, communicator, { batches: gradAccum, sharded: isSharded(zero) });
+    const shared = { buckets: this.#buckets, communicator };
+    this.#optimizers = new Optimizers(groups, { ...optimizer, seed }, shared);
+    this.#run = batchesOfRank(gradAccum, communicator.rank, communicator.size);
+    this.#queue = new BatchQueue(stage, gradAccum, this.#run);
+    const tokensPerStep = gradAccum * (stage.tokensPerBatch ?? 0);
     this.#budget = new Budget(this.#settings, { tokensPerStep, stepsPerPass: stage.stepsPerPass });
     this.#guard = new Guard(this.#settings);
     this.#patience = new Patience(patience);
@@ -214,6 +211,8 @@ export class Trainer<Batch> {
     const startedAt = performance.now();
     const elapsed = () => this.#secondsBefore + (performance.now() - startedAt) / 1000;
     let interrupted = false;
+    const held = await heldMemory(this.#context.communicator, this.#optimizers.held);
+    if (held !== undefined) this.#output.emit({ type: 'note', text: held });
     if (this.#step > 0 && this.#finished()) this.#sayFinished();
     // A run that was killed between a checkpoint and its evaluation must still evaluate.
     if (this.#step > 0) await this.#afterSave();
@@ -287,25 +286,19 @@ export class Trainer<Batch> {
   /** Returns false when the run was asked to stop before it had the batches of a step. */
   async #trainStep(elapsed: () => number): Promise<boolean> {
     const startedAt = performance.now();
-    const { communicator } = this.#context;
-    const batches = await this.#nextBatches(elapsed);
-    if (!batches) return false;
-    const [counted, tokens] = (await communicator.sum([
-      this.#total(batches, (batch) => this.#stage.lossTokens?.(batch) ?? 1),
-      this.#total(batches, (batch) => this.#stage.batchTokens?.(batch) ?? this.#stage.tokensPerBatch ?? 0),
-    ])) as [number, number];
+    const next = await this.#nextBatches(elapsed);
+    if (!next) return false;
     // The mean over all tokens of the global batch. A mean of means would give the tokens of short
     // batches more weight.
-    const loss = await this.#accumulate(batches, 1 / Math.max(1, counted));
-    [this.#loss] = (await communicator.sum([loss])) as [number];
-    const gradNorms = this.#optimizers.gradNorms();
+    await this.#accumulate(next.batches, 1 / Math.max(1, next.counted));
+    const gradNorms = await this.#optimizers.gradNorms();
     const lr = learningRate(this.#settings, this.#step, this.#budget.totalSteps ?? Number.POSITIVE_INFINITY);
-    this.#update(lr, gradNorms);
+    await this.#update(lr, gradNorms);
     this.#stage.afterUpdate?.();
     this.#step += 1;
     this.#warn(this.#idle.observe(this.#stage.idleReason?.() ?? stillUpdate(lr, gradNorms)));
-    this.#tokens += tokens;
-    this.#log(lr, gradNorms, tokens, (performance.now() - startedAt) / 1000);
+    this.#tokens += next.tokens;
+    this.#log(lr, gradNorms, next.tokens, (performance.now() - startedAt) / 1000);
     return true;
   }
 
@@ -314,61 +307,89 @@ export class Trainer<Batch> {
   }
 
   /**
-   * Saves the steps so far before it throws, for example the error of a reward function. A run that
-   * was asked to stop has no use for the batches: undefined.
+   * The batches of this rank, and what all ranks count. When a rank cannot make its batches, for
+   * example for an error of a reward function, all save the steps so far and throw. A run that was
+   * asked to stop has no use for the batches: undefined.
    */
-  async #nextBatches(elapsed: () => number): Promise<Batch[] | undefined> {
+  async #nextBatches(elapsed: () => number): Promise<NextBatches<Batch> | undefined> {
+    const { communicator, signal } = this.#context;
+    let batches: Batch[] = [];
+    let failure: { error: unknown } | undefined;
     try {
-      return await this.#queue.take();
+      batches = await this.#queue.take();
     } catch (error) {
-      if (this.#step === 0 && this.#context.signal.aborted) {
-        throw new AthanorError('ERR_INTERRUPTED', 'stopped before the first step', 'start the run again', {
-          cause: error,
-        });
-      }
-      if (this.#step > 0) {
-        if (this.#step !== this.#savedStep) await this.#save(elapsed());
-        if (this.#context.signal.aborted) return undefined;
-        const text = `step ${this.#step} is saved; \`resume\` goes on from there`;
-        this.#output.emit({ type: 'note', text });
-      }
-      throw error;
+      if (error instanceof AthanorError && error.code.startsWith('ERR_COMM')) throw error;
+      failure = { error };
     }
+    const [counted, tokens, failures, aborted] = (await communicator.sum(
+      [
+        this.#total(batches, (batch) => this.#stage.lossTokens?.(batch) ?? 1),
+        this.#total(batches, (batch) => this.#stage.batchTokens?.(batch) ?? this.#stage.tokensPerBatch ?? 0),
+        failure ? 1 : 0,
+        signal.aborted ? 1 : 0,
+      ],
+      'sizes of batches',
+    )) as [number, number, number, number];
+    if (failures === 0) return { batches, counted, tokens };
+    batches.forEach(disposeOf);
+    this.#queue.putBack();
+    await this.#saveBeforeFailure(failure?.error, aborted > 0, elapsed);
+    return undefined;
+  }
+
+  /** Throws the error unless the run was asked to stop after at least one step. */
+  async #saveBeforeFailure(error: unknown, isAborted: boolean, elapsed: () => number): Promise<void> {
+    if (this.#step === 0 && isAborted) {
+      throw new AthanorError('ERR_INTERRUPTED', 'stopped before the first step', 'start the run again', {
+        cause: error,
+      });
+    }
+    if (this.#step > 0) {
+      if (this.#step !== this.#savedStep) await this.#save(elapsed());
+      if (isAborted) return;
+      const text = `step ${this.#step} is saved; \`resume\` goes on from there`;
+      this.#output.emit({ type: 'note', text });
+    }
+    throw error ?? new AthanorError('ERR_STATE', 'another rank could not make its batches', 'see its error');
   }
 
   #total(batches: readonly Batch[], count: (batch: Batch) => number): number {
     return batches.reduce((sum, batch) => sum + count(batch), 0);
   }
 
-  /** Computes the gradients of the global batch; returns this rank's part of its loss. */
-  async #accumulate(batches: readonly Batch[], scale: number): Promise<number> {
-    let loss = 0;
+  /** Computes the gradients and the loss of all batches of the update. */
+  async #accumulate(batches: readonly Batch[], scale: number): Promise<void> {
+    const figures: number[][] = [];
     for (const [i, batch] of batches.entries()) {
       const isLast = i === batches.length - 1;
-      loss += scope(() => {
+      const loss = scope(() => {
         const batchLoss = this.#stage.loss(batch, scale);
         // The CPU computes in this thread, so the next batches must begin before the backward pass.
         if (isLast && this.#context.device === 'cpu') this.#prefetch();
-        backward(batchLoss, isLast ? { onGradient: (parameter) => this.#buckets.ready(parameter) } : {});
+        backward(batchLoss, { onGradient: (parameter) => this.#buckets.ready(parameter) });
+        this.#buckets.endPass();
         // A GPU works through its queue while this thread makes batches.
         if (isLast) this.#prefetch();
         return batchLoss.item();
       });
+      figures.push([loss, ...(this.#stage.batchFigures?.() ?? [])]);
       disposeOf(batch);
       await yieldToEvents();
     }
     await this.#buckets.finish();
-    return loss;
+    const all = await ofAllBatches(this.#context.communicator, figures, this.#run, this.#settings.gradAccum);
+    this.#loss = all.reduce((sum, [loss]) => sum + loss!, 0);
+    this.#stage.observe?.(all.map(([, ...rest]) => rest));
   }
 
   #prefetch(): void {
     if (this.#step + 1 !== this.#budget.totalSteps) this.#queue.prefetch();
   }
 
-  #update(lr: number, gradNorms: readonly number[]): void {
+  async #update(lr: number, gradNorms: readonly number[]): Promise<void> {
     const verdict = this.#guard.observe(this.#step + 1, this.#loss, Math.hypot(...gradNorms));
     if (verdict.warning) this.#output.warn(this.#step + 1, verdict.warning);
-    if (!verdict.skip) this.#optimizers.step(lr, gradNorms, this.#settings.maxGradNorm);
+    if (!verdict.skip) await this.#optimizers.step(lr, gradNorms, this.#settings.maxGradNorm);
     this.#buckets.release();
     if (verdict.stop) {
       throw new AthanorError(
@@ -416,6 +437,7 @@ export class Trainer<Batch> {
 
   async #save(seconds: number): Promise<void> {
     await this.#output.save(this.#step, () => this.#contents(seconds));
+    if (this.store && !this.#output.isMain) await this.#optimizers.sendMoments();
     this.#savedStep = this.#step;
   }
 

@@ -4,8 +4,11 @@
  */
 
 import type { JsonValue } from '../../base/json.ts';
+import { columnSums } from '../../base/statistics.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
-import type { Ranks } from '../../comm/communicator.ts';
+import type { Communicator } from '../../comm/communicator.ts';
+import { selfCommunicator } from '../../comm/self-communicator.ts';
+import { shareOut } from '../../comm/share-out.ts';
 import { EpochBatches } from '../../data/rows/epoch-batches.ts';
 import { rowDigest } from '../../data/rows/row-digest.ts';
 import { flopsPerToken } from '../../nn/config.ts';
@@ -46,8 +49,8 @@ export interface DpoStageOptions {
   kind: DpoKind;
   labelSmoothing: number;
   seed: number;
-  /** The ranks that share each batch. Default: only this process. */
-  communicator?: Ranks;
+  /** The ranks that share evaluations. Default: only this process. */
+  communicator?: Communicator;
 }
 
 /** All pairs of the comparisons. The reference reads each answer once, before training begins. */
@@ -78,9 +81,9 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
   readonly #policy: TrainableModel<Gpt>;
   readonly #options: DpoStageOptions;
   readonly #batches: EpochBatches;
-  #pairs = 0;
-  #correct = 0;
-  #margin = 0;
+  /** Pairs, correct pairs and the sum of margins: of the last batch, and of the last update. */
+  #ofBatch: readonly number[] = [0, 0, 0];
+  #ofUpdate: readonly number[] = [0, 0, 0];
 
   constructor(policy: TrainableModel<Gpt>, options: DpoStageOptions) {
     this.#policy = policy;
@@ -97,7 +100,7 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
       Math.round(Math.min(options.batchSize, options.train.length) * typical),
     );
     this.flopsPerToken = flopsPerToken(policy.model.config, Math.round(typical / 2));
-    if (options.validation.length > 0) this.evaluate = async () => this.#evaluate();
+    if (options.validation.length > 0) this.evaluate = () => this.#evaluate();
   }
 
   /** Updates that read every pair once. */
@@ -113,6 +116,10 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
     return this.#batches.next().map((index) => this.#options.train[index]!);
   }
 
+  skipBatch(): void {
+    this.#batches.skip();
+  }
+
   batchTokens(batch: PreferencePair[]): number {
     return batch.reduce((sum, pair) => sum + tokensOf(pair), 0);
   }
@@ -122,13 +129,20 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
   }
 
   loss(batch: PreferencePair[], scale: number): Tensor {
-    // A rank without rows takes part in the exchange of gradients with zeros.
+    // A batch without rows adds zeros to the gradients.
+    this.#ofBatch = [0, 0, 0];
     if (batch.length === 0) return this.#pairLoss(this.#options.train.slice(0, 1), 0).loss;
     const { loss, correct, margin } = this.#pairLoss(batch, scale);
-    this.#pairs += batch.length;
-    this.#correct += correct;
-    this.#margin += margin;
+    this.#ofBatch = [batch.length, correct, margin];
     return loss;
+  }
+
+  batchFigures(): readonly number[] {
+    return this.#ofBatch;
+  }
+
+  observe(figures: readonly (readonly number[])[]): void {
+    this.#ofUpdate = columnSums(figures);
   }
 
   #pairLoss(batch: readonly PreferencePair[], scale: number) {
@@ -149,32 +163,28 @@ export class DpoStage implements TrainStage<PreferencePair[]> {
   }
 
   stepMetrics(): Record<string, number> {
-    const pairs = Math.max(1, this.#pairs);
-    const metrics = { accuracy: this.#correct / pairs, margin: this.#margin / pairs };
-    this.#pairs = 0;
-    this.#correct = 0;
-    this.#margin = 0;
-    return metrics;
+    const [pairs, correct, margin] = this.#ofUpdate as [number, number, number];
+    const count = Math.max(1, pairs);
+    return { accuracy: correct / count, margin: margin / count };
   }
 
-  #evaluate(): Evaluation {
-    const { validation } = this.#options;
-    const total = { loss: 0, correct: 0, margin: 0 };
-    for (const group of byTokens(validation, tokensOf, SCORING_TOKENS)) {
+  async #evaluate(): Promise<Evaluation> {
+    const { validation, communicator = selfCommunicator } = this.#options;
+    const groups = byTokens(validation, tokensOf, SCORING_TOKENS);
+    const rows = await shareOut(communicator, groups, (group) =>
       noGrad(() =>
         scope(() => {
           const { loss, correct, margin } = this.#pairLoss(group, 1);
-          total.loss += loss.item();
-          total.correct += correct;
-          total.margin += margin;
+          return [loss.item(), correct, margin];
         }),
-      );
-    }
+      ),
+    );
+    const [loss, correct, margin] = columnSums(rows) as [number, number, number];
     const count = validation.length;
     const metrics = {
-      val_loss: total.loss / count,
-      val_accuracy: total.correct / count,
-      val_margin: total.margin / count,
+      val_loss: loss / count,
+      val_accuracy: correct / count,
+      val_margin: margin / count,
     };
     return { metrics, score: metrics.val_loss };
   }

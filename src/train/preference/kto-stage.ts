@@ -4,8 +4,11 @@
  */
 
 import type { JsonValue } from '../../base/json.ts';
+import { columnSums } from '../../base/statistics.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
-import type { Ranks } from '../../comm/communicator.ts';
+import type { Communicator } from '../../comm/communicator.ts';
+import { selfCommunicator } from '../../comm/self-communicator.ts';
+import { shareOut } from '../../comm/share-out.ts';
 import { EpochBatches } from '../../data/rows/epoch-batches.ts';
 import { rowDigest } from '../../data/rows/row-digest.ts';
 import { flopsPerToken } from '../../nn/config.ts';
@@ -41,8 +44,8 @@ export interface KtoStageOptions
   validation: readonly RatedAnswer[];
   /** Batches per update (default 1). */
   gradAccum?: number | undefined;
-  /** The ranks that share each batch. Default: only this process. */
-  communicator?: Ranks;
+  /** The ranks that share evaluations. Default: only this process. */
+  communicator?: Communicator;
 }
 
 /** The reference reads each answer and each mismatched pair once, before training begins. */
@@ -62,7 +65,7 @@ export function referenceRatings(reference: Gpt, ratings: readonly EncodedRating
 
 export type KtoBatch = RatedAnswer[];
 
-/** Sums over answers since the last record. */
+/** Of one or more batches; their order is that of the figures of a batch. */
 interface Totals {
   answers: number;
   correct: number;
@@ -74,15 +77,7 @@ interface Totals {
   batches: number;
 }
 
-const noTotals: Totals = {
-  answers: 0,
-  correct: 0,
-  good: 0,
-  bad: 0,
-  goodCount: 0,
-  baseline: 0,
-  batches: 0,
-};
+const noFigures: readonly number[] = [0, 0, 0, 0, 0, 0, 0];
 
 export class KtoStage implements TrainStage<RatedAnswer[]> {
   readonly parameters: ReadonlyMap<string, Tensor>;
@@ -93,7 +88,9 @@ export class KtoStage implements TrainStage<RatedAnswer[]> {
   readonly #policy: TrainableModel<Gpt>;
   readonly #options: KtoStageOptions;
   readonly #batches: EpochBatches;
-  #totals = { ...noTotals };
+  /** Figures of the last batch, and their sums over the last update. */
+  #ofBatch = noFigures;
+  #ofUpdate = noFigures;
 
   constructor(policy: TrainableModel<Gpt>, options: KtoStageOptions) {
     this.#policy = policy;
@@ -107,7 +104,7 @@ export class KtoStage implements TrainStage<RatedAnswer[]> {
     const { batchSize, train } = options;
     this.tokensPerBatch = Math.max(1, Math.round(Math.min(batchSize, train.length) * typical));
     this.flopsPerToken = flopsPerToken(policy.model.config, Math.round(typical));
-    if (options.validation.length > 0) this.evaluate = async () => this.#evaluate();
+    if (options.validation.length > 0) this.evaluate = () => this.#evaluate();
   }
 
   /** Updates that read every answer once. */
@@ -123,6 +120,10 @@ export class KtoStage implements TrainStage<RatedAnswer[]> {
     return this.#batches.next().map((index) => this.#options.train[index]!);
   }
 
+  skipBatch(): void {
+    this.#batches.skip();
+  }
+
   batchTokens(batch: RatedAnswer[]): number {
     return batch.reduce((sum, { answer }) => sum + answer.tokens.length, 0);
   }
@@ -132,11 +133,20 @@ export class KtoStage implements TrainStage<RatedAnswer[]> {
   }
 
   loss(batch: RatedAnswer[], scale: number): Tensor {
-    // A rank without rows takes part in the exchange of gradients with zeros.
+    // A batch without rows adds zeros to the gradients.
+    this.#ofBatch = noFigures;
     if (batch.length === 0) return this.#answerLoss(this.#options.train.slice(0, 1), 0).loss;
-    const { loss, correct, rewards, baseline } = this.#answerLoss(batch, scale);
-    addTo(this.#totals, batch, rewards, correct, baseline);
+    const { loss, figures } = this.#answerLoss(batch, scale);
+    this.#ofBatch = figures;
     return loss;
+  }
+
+  batchFigures(): readonly number[] {
+    return this.#ofBatch;
+  }
+
+  observe(figures: readonly (readonly number[])[]): void {
+    this.#ofUpdate = columnSums(figures);
   }
 
   #answerLoss(batch: readonly RatedAnswer[], scale: number) {
@@ -149,7 +159,7 @@ export class KtoStage implements TrainStage<RatedAnswer[]> {
     const reference = tensor(batch.map((rating) => rating.reference));
     const weights = tensor(batch.map(({ isGood }) => (isGood ? desirableWeight : -undesirableWeight)));
     const { loss, rewards, correct } = ktoLoss(sums, reference, weights, { beta, baseline, scale });
-    return { loss, correct, rewards: rewards.toFloats(), baseline };
+    return { loss, figures: figuresOf(batch, rewards.toFloats(), correct, baseline) };
   }
 
   /**
@@ -164,28 +174,24 @@ export class KtoStage implements TrainStage<RatedAnswer[]> {
   }
 
   stepMetrics(): Record<string, number> {
-    const metrics = metricsOf(this.#totals);
-    this.#totals = { ...noTotals };
-    return metrics;
+    return metricsOf(this.#ofUpdate);
   }
 
   /** Each batch has a baseline of its own, as in training. */
-  #evaluate(): Evaluation {
-    const { validation, batchSize } = this.#options;
-    const totals = { ...noTotals };
-    let sum = 0;
-    for (let i = 0; i < validation.length; i += batchSize) {
-      const batch = validation.slice(i, i + batchSize);
+  async #evaluate(): Promise<Evaluation> {
+    const { validation, batchSize, communicator = selfCommunicator } = this.#options;
+    const starts = Array.from({ length: Math.ceil(validation.length / batchSize) }, (_, i) => i * batchSize);
+    const rows = await shareOut(communicator, starts, (start) =>
       noGrad(() =>
         scope(() => {
-          const { loss, correct, rewards, baseline } = this.#answerLoss(batch, 1);
-          sum += loss.item();
-          addTo(totals, batch, rewards, correct, baseline);
+          const { loss, figures } = this.#answerLoss(validation.slice(start, start + batchSize), 1);
+          return [loss.item(), ...figures];
         }),
-      );
-    }
+      ),
+    );
+    const [sum = 0, ...figures] = columnSums(rows);
     const loss = sum / validation.length;
-    const named = Object.entries(metricsOf(totals)).map(([name, value]) => [`val_${name}`, value]);
+    const named = Object.entries(metricsOf(figures)).map(([name, value]) => [`val_${name}`, value]);
     return { metrics: { val_loss: loss, ...Object.fromEntries(named) }, score: loss };
   }
 
@@ -211,26 +217,24 @@ export class KtoStage implements TrainStage<RatedAnswer[]> {
   }
 }
 
-function addTo(
-  totals: Totals,
+function figuresOf(
   batch: readonly RatedAnswer[],
   rewards: Float32Array,
   correct: number,
   baseline: number,
-): void {
-  totals.answers += batch.length;
-  totals.correct += correct;
-  totals.baseline += baseline;
-  totals.batches += 1;
+): readonly number[] {
+  let [good, bad, goodCount] = [0, 0, 0];
   batch.forEach(({ isGood }, i) => {
-    if (isGood) totals.good += rewards[i]!;
-    else totals.bad += rewards[i]!;
-    totals.goodCount += isGood ? 1 : 0;
+    if (isGood) good += rewards[i]!;
+    else bad += rewards[i]!;
+    goodCount += isGood ? 1 : 0;
   });
+  const totals: Totals = { answers: batch.length, correct, good, bad, goodCount, baseline, batches: 1 };
+  return Object.values(totals);
 }
 
-function metricsOf(totals: Totals): Record<string, number> {
-  const { answers, correct, good, bad, goodCount, baseline, batches } = totals;
+function metricsOf(figures: readonly number[]): Record<string, number> {
+  const [answers = 0, correct = 0, good = 0, bad = 0, goodCount = 0, baseline = 0, batches = 0] = figures;
   return {
     accuracy: correct / Math.max(1, answers),
     kl: baseline / Math.max(1, batches),

@@ -5,9 +5,11 @@
  */
 
 import type { JsonValue } from '../../base/json.ts';
-import { mean } from '../../base/statistics.ts';
+import { columnSums, mean } from '../../base/statistics.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
-import type { Ranks } from '../../comm/communicator.ts';
+import type { Communicator } from '../../comm/communicator.ts';
+import { selfCommunicator } from '../../comm/self-communicator.ts';
+import { shareOut } from '../../comm/share-out.ts';
 import { EpochBatches } from '../../data/rows/epoch-batches.ts';
 import { rowDigest } from '../../data/rows/row-digest.ts';
 import { flopsPerToken } from '../../nn/config.ts';
@@ -18,8 +20,8 @@ import {
   type EncodedComparison,
 } from '../../scoring/encoded-comparisons.ts';
 import { scoreAll } from '../../scoring/reward-model.ts';
-import { pairMetrics, scorePairs } from '../../scoring/scored-pairs.ts';
-import { ints, lastRows, packSequences } from '../../scoring/sequences.ts';
+import { pairMetrics, type ScoredPair, scorePairs } from '../../scoring/scored-pairs.ts';
+import { byTokens, ints, lastRows, packSequences, SCORING_TOKENS } from '../../scoring/sequences.ts';
 import { noGrad } from '../../tensor/autograd.ts';
 import { rankingLoss } from '../../tensor/ops/preference.ts';
 import { scope, type Tensor, tensor } from '../../tensor/tensor.ts';
@@ -36,8 +38,8 @@ export interface RewardStageOptions {
   /** Weight of the penalty (better + worse)^2. */
   centering: number;
   seed: number;
-  /** The ranks that share each batch. Default: only this process. */
-  communicator?: Ranks;
+  /** The ranks that share evaluations. Default: only this process. */
+  communicator?: Communicator;
 }
 
 export type RewardBatch = EncodedComparison[];
@@ -51,8 +53,9 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   readonly #model: TrainableModel<ScoringModel>;
   readonly #options: RewardStageOptions;
   readonly #batches: EpochBatches;
-  #pairs = 0;
-  #correct = 0;
+  /** Pairs and correct pairs: of the last batch, and of the last update. */
+  #ofBatch: readonly number[] = [0, 0];
+  #ofUpdate: readonly number[] = [0, 0];
 
   constructor(model: TrainableModel<ScoringModel>, options: RewardStageOptions) {
     this.#model = model;
@@ -70,7 +73,7 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
     );
     const longest = Math.max(...options.train.flatMap(({ answers }) => answers.map((a) => a.tokens.length)));
     this.flopsPerToken = flopsPerToken(model.model.config, longest);
-    if (options.validation.length > 0) this.evaluate = async () => this.#evaluate();
+    if (options.validation.length > 0) this.evaluate = () => this.#evaluate();
   }
 
   /** Updates that read every comparison once. */
@@ -86,6 +89,10 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
     return this.#batches.next().map((index) => this.#options.train[index]!);
   }
 
+  skipBatch(): void {
+    this.#batches.skip();
+  }
+
   batchTokens(batch: EncodedComparison[]): number {
     return batch.reduce((sum, comparison) => sum + comparisonTokens(comparison), 0);
   }
@@ -95,7 +102,7 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   }
 
   loss(batch: EncodedComparison[], scale: number): Tensor {
-    // A rank without rows takes part in the exchange of gradients with zeros.
+    // A batch without rows adds zeros to the gradients.
     const isEmpty = batch.length === 0;
     const read = isEmpty ? this.#options.train.slice(0, 1) : batch;
     const { answers, pairs, weights, margins } = comparisonBatch(read);
@@ -107,23 +114,31 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
       centering: this.#options.centering,
       scale: isEmpty ? 0 : scale,
     });
-    if (isEmpty) return loss;
-    this.#pairs += weights.length;
-    this.#correct += correct;
+    this.#ofBatch = isEmpty ? [0, 0] : [weights.length, correct];
     return loss;
   }
 
+  batchFigures(): readonly number[] {
+    return this.#ofBatch;
+  }
+
+  observe(figures: readonly (readonly number[])[]): void {
+    this.#ofUpdate = columnSums(figures);
+  }
+
   stepMetrics(): Record<string, number> {
-    const metrics = { accuracy: this.#correct / Math.max(1, this.#pairs), pairs: this.#pairs };
-    this.#pairs = 0;
-    this.#correct = 0;
-    return metrics;
+    const [pairs, correct] = this.#ofUpdate as [number, number];
+    return { accuracy: correct / Math.max(1, pairs), pairs };
   }
 
   /** Evaluates on held-out prompts. */
-  #evaluate(): Evaluation {
-    const { validation } = this.#options;
-    const scored = scorePairs(this.#model.model, validation);
+  async #evaluate(): Promise<Evaluation> {
+    const { validation, communicator = selfCommunicator } = this.#options;
+    const groups = byTokens(validation, comparisonTokens, SCORING_TOKENS);
+    const rows = await shareOut(communicator, groups, (group) =>
+      scorePairs(this.#model.model, group).flatMap((pair) => fields.map((name) => pair[name])),
+    );
+    const scored = rows.flatMap(pairsOf);
     const metrics = prefixed('val_', pairMetrics(scored, validation.length));
     return { metrics, score: metrics.val_loss!, events: preferenceFigures(scored) };
   }
@@ -148,6 +163,16 @@ export class RewardStage implements TrainStage<EncodedComparison[]> {
   dispose(): void {
     this.#model.dispose();
   }
+}
+
+/** The numbers of a scored pair that ranks exchange. */
+const fields = ['better', 'worse', 'weight', 'loss'] as const;
+
+function pairsOf(row: readonly number[]): ScoredPair[] {
+  return Array.from({ length: row.length / fields.length }, (_, i) => {
+    const [better, worse, weight, loss] = row.slice(i * fields.length) as [number, number, number, number];
+    return { better, worse, weight, loss };
+  });
 }
 
 /** All of a comparison that the loss depends on. */

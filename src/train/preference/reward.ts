@@ -91,12 +91,12 @@ async function prepare(
       ? { answers: data.train.map(({ answers, pairs }) => answers[pairs[0]![0]]!), note: '' }
       : await demonstrations(settings.normalize, settings, template, { context, reading });
   const stage = new RewardStage(model, {
+    communicator,
     ...data,
     batchSize,
     gradAccum,
     centering: settings.centering,
     seed,
-    communicator,
   });
   const { config } = model.model;
   return {

@@ -62,8 +62,8 @@ export function mixedLoader(
   mix: Mix,
 ): { loader: MixedLoader; notes: string[] } {
   const { steps, tokens } = budgetOf(settings, dataset, mix);
-  const { batchSize, context, communicator } = options;
-  const perStep = batchSize * settings.gradAccum * (communicator?.size ?? 1);
+  const { batchSize, context } = options;
+  const perStep = batchSize * settings.gradAccum;
   const windows = steps === undefined ? tokens && Math.ceil(tokens / context) : steps * perStep;
   const loader = new MixedLoader(dataset, { ...options, mix, windows });
   const planned = windows === undefined ? [] : loader.plannedEpochs(windows);

@@ -74,13 +74,14 @@ async function prepare(
     context: settings.context ?? model.config.contextLength,
     seed: settings.seed,
     documentMask: settings.documentMask,
-    communicator: context.communicator,
   };
   const mix = mixOfRun(settings, dataset.manifest.mix);
   const mixed = mix && mixedLoader(settings, dataset, loader, mix);
   const stage = new PretrainStage(model, dataset.tokenizer(), dataset, {
     loader,
     mixed: mixed?.loader,
+    communicator: context.communicator,
+    gradAccum: settings.gradAccum,
     evalTokens: settings.evalTokens,
     samplePrompts: settings.samplePrompt.length > 0 ? settings.samplePrompt : [''],
     sampleTokens: Math.min(settings.sampleTokens, model.config.contextLength - 1),

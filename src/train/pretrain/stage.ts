@@ -2,6 +2,7 @@
 
 import type { WrittenFile } from '../../base/files/hashed-file.ts';
 import type { JsonValue } from '../../base/json.ts';
+import type { Communicator } from '../../comm/communicator.ts';
 import { MixedLoader, type SourceProgress } from '../../data/shards/mixed-loader.ts';
 import type { TokenDataset } from '../../data/shards/token-dataset.ts';
 import { TokenLoader, type TokenLoaderOptions } from '../../data/shards/token-loader.ts';
@@ -19,6 +20,10 @@ export interface PretrainStageOptions {
   loader: TokenLoaderOptions;
   /** Reads sources in other proportions than there is of each. Its options are those of `loader`. */
   mixed?: MixedLoader | undefined;
+  /** The ranks that share evaluations. Default: only this process. */
+  communicator?: Communicator;
+  /** Batches of an update over all ranks. Default 1. */
+  gradAccum?: number;
   /** Largest number of validation tokens per evaluation. */
   evalTokens: number;
   samplePrompts: readonly string[];
@@ -36,10 +41,12 @@ export class PretrainStage implements TrainStage<TokenBatch> {
   readonly #tokenizer: Tokenizer;
   readonly #dataset: TokenDataset;
   readonly #loader: TokenLoader | MixedLoader;
-  /** What was read of each source, after each batch that is still to come. */
-  readonly #after = new WeakMap<TokenBatch, SourceProgress[]>();
-  /** After the last batch that was used. */
+  /** What is read of each source after each update whose batches are there already. */
+  readonly #coming: SourceProgress[][] = [];
+  /** After the last update. */
   #read: SourceProgress[] = [];
+  /** Batches that all ranks have taken. */
+  #taken = 0;
   readonly #options: PretrainStageOptions;
 
   constructor(model: Gpt, tokenizer: Tokenizer, dataset: TokenDataset, options: PretrainStageOptions) {
@@ -56,8 +63,23 @@ export class PretrainStage implements TrainStage<TokenBatch> {
 
   nextBatch(): TokenBatch {
     const batch = new TokenBatch(this.#loader.next());
-    if (this.#loader instanceof MixedLoader) this.#after.set(batch, this.#loader.progress());
+    this.#countBatch();
     return batch;
+  }
+
+  skipBatch(): void {
+    this.#loader.skip();
+    this.#countBatch();
+  }
+
+  #countBatch(): void {
+    if (!(this.#loader instanceof MixedLoader)) return;
+    this.#taken += 1;
+    if (this.#taken % (this.#options.gradAccum ?? 1) === 0) this.#coming.push(this.#loader.progress());
+  }
+
+  afterUpdate(): void {
+    this.#read = this.#coming.shift() ?? this.#read;
   }
 
   lossTokens({ countedTargets }: TokenBatch): number {
@@ -65,7 +87,6 @@ export class PretrainStage implements TrainStage<TokenBatch> {
   }
 
   loss(batch: TokenBatch, scale: number): Tensor {
-    this.#read = this.#after.get(batch) ?? this.#read;
     const { input, targets } = batch;
     return this.#model.loss(input, targets, { scale }).loss;
   }
@@ -76,6 +97,7 @@ export class PretrainStage implements TrainStage<TokenBatch> {
       batchSize,
       context,
       maxTokens: this.#options.evalTokens,
+      ...(this.#options.communicator && { communicator: this.#options.communicator }),
     });
     return {
       metrics: { val_loss: result.valLoss, bits_per_byte: result.bitsPerByte },

@@ -55,6 +55,7 @@ async function prepare(settings: GrpoSettings, context: StageContext): Promise<P
       responsesPerPrompt: settings.numGenerations,
     }),
     kl: new KlController({ coef: settings.klCoef, horizon: 1 }),
+    communicator: context.communicator,
   });
   const parameters = parameterCount(config);
   return {

@@ -2,6 +2,7 @@
  * The stage of a PPO or GRPO run, put together from its settings and from what
  * prepareRollouts() made ready.
  */
+import type { Communicator } from '../../comm/communicator.ts';
 import { native } from '../../native/addon.ts';
 import type { AdvantageEstimator } from './advantage-estimator.ts';
 import type { KlController } from './kl-controller.ts';
@@ -17,6 +18,7 @@ export interface Algorithm {
   estimator: AdvantageEstimator;
   kl: KlController;
   ptx?: PretrainingMix | undefined;
+  communicator: Communicator;
 }
 
 /**
@@ -26,9 +28,9 @@ export interface Algorithm {
 export function makePolicyStage(
   { models, sampler, scorer, prompts }: PreparedRollouts,
   settings: RolloutSettings,
-  { name, estimator, kl, ptx }: Algorithm,
+  { name, estimator, kl, ptx, communicator }: Algorithm,
 ): PolicyStage {
-  return new PolicyStage({ models, sampler, scorer, estimator, kl, ptx }, prompts, {
+  return new PolicyStage({ communicator, models, sampler, scorer, estimator, kl, ptx }, prompts, {
     name,
     batchSize: settings.batchSize,
     gradAccum: settings.gradAccum,

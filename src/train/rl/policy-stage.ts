@@ -99,10 +99,22 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
    * is used up.
    */
   async nextBatch(): Promise<RolloutBatch> {
+    const { batchSize, seed } = this.#options;
+    const rollout = await this.#currentRollout();
+    return rollout.take(batchSize, seed, this.#parts.ptx?.next());
+  }
+
+  async skipBatch(): Promise<void> {
+    const rollout = await this.#currentRollout();
+    rollout.skip(this.#options.batchSize);
+    this.#parts.ptx?.skip();
+  }
+
+  async #currentRollout(): Promise<Rollout> {
     if (!this.#rollout || this.#rollout.isUsedUp(this.#options.epochs)) {
       this.#rollout = await this.#nextRollout();
     }
-    return this.#rollout.take(this.#options.batchSize, this.#options.seed);
+    return this.#rollout;
   }
 
   async #nextRollout(): Promise<Rollout> {
@@ -142,6 +154,14 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
     return batchLoss(this.#parts, batch, scale, this.#options, this.#statistics);
   }
 
+  batchFigures(): readonly number[] {
+    return this.#statistics.figures;
+  }
+
+  observe(figures: readonly (readonly number[])[]): void {
+    this.#statistics.observe(figures);
+  }
+
   afterUpdate(): void {
     const { maxApproxKl, epochs } = this.#options;
     const rollout = this.#rollout!;
@@ -156,7 +176,7 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
   }
 
   stepMetrics(): Record<string, number> {
-    return { ...this.#rollout!.metrics, ...this.#statistics.take() };
+    return { ...this.#rollout!.metrics, ...this.#statistics.metrics() };
   }
 
   stepEvents(): StageEvent[] {

@@ -5,6 +5,7 @@
  * the Trainer computes gradients and updates the weights with AdamW.
  */
 
+import type { Communicator } from '../../comm/communicator.ts';
 import type { ShuffledCycle } from '../../data/rows/cycle.ts';
 import type { Quantization } from '../../nn/quantized-weights.ts';
 import { responseOutput } from '../../scoring/response-log-probs.ts';
@@ -22,10 +23,13 @@ import { rolloutMetrics } from './rollout-metrics.ts';
 import { SampledResponses } from './sampled-responses.ts';
 import type { Sampler } from './sampler.ts';
 import type { Scorer } from './scorer.ts';
+import { sharedRollout } from './shared-rollout.ts';
 import type { StepStatistics } from './step-statistics.ts';
 
 /** The parts of an iteration. */
 export interface PpoParts {
+  /** The ranks that share the responses of each rollout. */
+  communicator: Communicator;
   models: RolloutModels;
   sampler: Sampler;
   scorer: Scorer;
@@ -37,18 +41,24 @@ export interface PpoParts {
 
 /**
  * Steps 1 to 3, which evaluations run too: samples responses to prompts and scores them. Prompts
- * are given by their indices. Only rollouts may be drawn with quantized weights.
+ * are given by their indices. Only rollouts may be drawn with quantized weights. Ranks share the
+ * responses, and each gets all of them.
+ * @param group responses that one rank draws together
  */
 export async function respond(
-  { sampler, scorer }: Pick<PpoParts, 'sampler' | 'scorer'>,
+  { sampler, scorer, communicator }: Pick<PpoParts, 'sampler' | 'scorer' | 'communicator'>,
   prompts: readonly number[],
   seed: number,
-  quantize?: Quantization,
+  { quantize, group = 1 }: { quantize?: Quantization | undefined; group?: number } = {},
 ): Promise<SampledResponses> {
-  // 1. Sample: the policy answers every prompt. The log-probability of each token is kept.
-  const drawn = await sampler.draw(prompts, seed, quantize);
-  // 2. Score: rewards for the responses, and the frozen reference's log-probability of each token.
-  const scored = await scorer.score(drawn.sequences);
+  const size = { count: prompts.length, group };
+  const { drawn, scored } = await sharedRollout(communicator, size, async ({ begin, end }) => {
+    // 1. Sample: the policy answers every prompt. The log-probability of each token is kept.
+    const own = await sampler.draw(prompts.slice(begin, end), seed, quantize, begin);
+    // 2. Score: rewards for the responses, and the frozen reference's log-probability of each
+    //    token.
+    return { drawn: own, scored: await scorer.score(own.sequences) };
+  });
   // 3. Penalise: responses without an end token lose score. (The KL penalty is part of step
   //    4 or 5.)
   const scores = penaliseUnfinished(scored.rawScores, drawn.sequences, scorer.options);
@@ -67,7 +77,8 @@ export async function makeRollout(
 ): Promise<Rollout> {
   const { models, sampler, estimator, kl } = parts;
   const seed = sampler.iterationSeed(iteration);
-  const sampled = await respond(parts, sampler.nextPrompts(cycle), seed, sampler.options.quantize);
+  const { quantize, responsesPerPrompt: group } = sampler.options;
+  const sampled = await respond(parts, sampler.nextPrompts(cycle), seed, { quantize, group });
   check(sampled);
   // 4. Estimate advantages: by how much was each token better than expected? PPO subtracts
   //    coef * KL from the rewards and compares with its critic's values; GRPO compares a response
@@ -97,8 +108,8 @@ export function batchLoss(
   const now = responseOutput(policy, input, sampler.options.temperature);
   const surrogate = batchPolicyLoss(now, batch, estimator.klWeightInLoss(kl.coef), scale, settings);
   const value = estimator.valueLoss(batch, input, now.hidden, scale);
-  statistics.add(now, surrogate, value);
-  const text = ptx?.loss(policy, settings.gradAccum);
-  if (text) statistics.addPretraining(text.perToken);
+  const losses = { policy: surrogate, value };
+  const text = batch.text && ptx?.loss(policy, batch.text, settings.gradAccum);
+  statistics.add(now, losses, text?.perToken);
   return [value, text].reduce((sum, term) => (term ? add(sum, term.loss) : sum), surrogate.loss);
 }

@@ -88,7 +88,8 @@ async function prepare(settings: PpoSettings, context: StageContext): Promise<Pr
       responsesPerPrompt: settings.numGenerations,
     }),
     kl: new KlController({ coef: settings.klCoef, target: settings.targetKl, horizon: settings.klHorizon }),
-    ptx: pretraining(settings, config.contextLength, context),
+    ptx: pretraining(settings, config.contextLength),
+    communicator: context.communicator,
   });
   const parameters = parameterCount(config);
   return {
@@ -163,12 +164,8 @@ function checkTokenizer({ ptxData, ptxCoef }: PpoSettings, fingerprint: string):
   );
 }
 
-function pretraining(
-  { ptxData, ptxCoef, ptxBatchSize, seed }: PpoSettings,
-  contextLength: number,
-  { communicator }: StageContext,
-) {
+function pretraining({ ptxData, ptxCoef, ptxBatchSize, seed }: PpoSettings, contextLength: number) {
   if (ptxData === undefined || ptxCoef === 0) return undefined;
-  const loader = { batchSize: ptxBatchSize, context: contextLength, seed, communicator };
+  const loader = { batchSize: ptxBatchSize, context: contextLength, seed };
   return new PretrainingMix(new TokenLoader(TokenDataset.open(ptxData), loader), ptxCoef);
 }

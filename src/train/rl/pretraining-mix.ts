@@ -6,7 +6,7 @@
 
 import type { JsonObject } from '../../base/json.ts';
 import type { TokenLoader } from '../../data/shards/token-loader.ts';
-import { TokenBatch } from '../../data/token-batch.ts';
+import { type PackedTokens, TokenBatch } from '../../data/token-batch.ts';
 import type { Gpt } from '../../nn/gpt.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 
@@ -20,12 +20,22 @@ export class PretrainingMix {
     this.#coef = coef;
   }
 
+  /** The text of the next batch. */
+  next(): PackedTokens {
+    return this.#loader.next();
+  }
+
+  /** Passes over the text of the next batch. */
+  skip(): void {
+    this.#loader.skip();
+  }
+
   /**
-   * coef / share times the mean next-token loss of the next batch, and that mean itself.
+   * coef / share times the mean next-token loss of a text, and that mean itself.
    * @param share number of batches per update
    */
-  loss(model: Gpt, share: number): { loss: Tensor; perToken: number } {
-    const { input, targets, countedTargets } = new TokenBatch(this.#loader.next());
+  loss(model: Gpt, text: PackedTokens, share: number): { loss: Tensor; perToken: number } {
+    const { input, targets, countedTargets } = new TokenBatch(text);
     const scale = this.#coef / (Math.max(1, countedTargets) * share);
     const { loss } = model.loss(input, targets, { scale });
     return { loss, perToken: (loss.item() * share) / this.#coef };

@@ -8,6 +8,7 @@ import { AthanorError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
 import { Permutation } from '../../data/permutation.ts';
+import type { PackedTokens } from '../../data/token-batch.ts';
 import { type ResponseSequence, responseLength, responseStarts } from '../../scoring/sequences.ts';
 import { type Tensor, tensor } from '../../tensor/tensor.ts';
 import type { Estimate } from './advantage-estimator.ts';
@@ -57,8 +58,9 @@ export class Rollout {
   /**
    * The next responses to learn from. Each epoch goes through all of them in a new order, which is
    * the same on every rank.
+   * @param text pretraining text that is learned with them
    */
-  take(count: number, seed: number): RolloutBatch {
+  take(count: number, seed: number, text?: PackedTokens): RolloutBatch {
     const size = this.sequences.length;
     const indices = Array.from({ length: count }, () => {
       const epoch = Math.floor(this.#taken / size);
@@ -67,7 +69,12 @@ export class Rollout {
       this.#taken += 1;
       return index;
     });
-    return new RolloutBatch(this, indices);
+    return new RolloutBatch(this, indices, text);
+  }
+
+  /** Passes over the next responses, from which another rank learns. */
+  skip(count: number): void {
+    this.#taken += count;
   }
 
   /** Whether updates have gone through all responses `epochs` times, or finish() was called. */
@@ -161,6 +168,8 @@ export class RolloutBatch {
   constructor(
     readonly rollout: Rollout,
     readonly indices: readonly number[],
+    /** Pretraining text that is learned with them. */
+    readonly text?: PackedTokens,
   ) {}
 
   get sequences(): ResponseSequence[] {

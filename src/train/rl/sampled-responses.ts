@@ -18,10 +18,10 @@ export interface DrawnResponses {
   /** f32 `[m]`: log-probabilities of the policy at the sampling temperature. */
   logProbs: Float32Array;
   /**
-   * With quantized weights: the mean of log(drawing distribution / policy) over the tokens, in
-   * nats. It estimates the KL divergence per token between the two.
+   * f32 `[m]`: with quantized weights, the log-probabilities of the distribution that was drawn
+   * from.
    */
-  quantizationKl?: number;
+  drawnLogProbs?: Float32Array;
   /** Seconds of drawing. */
   seconds: number;
 }
@@ -41,6 +41,10 @@ export interface ResponseScores {
 export class SampledResponses {
   readonly sequences: readonly ResponseSequence[];
   readonly logProbs: Float32Array;
+  /**
+   * With quantized weights: the mean of log(drawing distribution / policy) over the tokens, in
+   * nats. It estimates the KL divergence per token between the two.
+   */
   readonly quantizationKl: number | undefined;
   readonly referenceLogProbs: Float32Array;
   readonly rawScores: Float32Array;
@@ -62,7 +66,8 @@ export class SampledResponses {
   constructor(drawn: DrawnResponses, scores: ResponseScores) {
     this.sequences = drawn.sequences;
     this.logProbs = drawn.logProbs;
-    this.quantizationKl = drawn.quantizationKl;
+    const { drawnLogProbs, logProbs } = drawn;
+    this.quantizationKl = drawnLogProbs && mean(drawnLogProbs.map((logProb, t) => logProb - logProbs[t]!));
     this.rolloutSeconds = drawn.seconds;
     this.referenceLogProbs = scores.referenceLogProbs;
     this.rawScores = scores.rawScores;

@@ -7,7 +7,6 @@
  */
 
 import { concatFloats, concatInts } from '../../base/concat.ts';
-import { mean } from '../../base/statistics.ts';
 import type { ShuffledCycle } from '../../data/rows/cycle.ts';
 import { generate } from '../../generate/generate.ts';
 import type { Completion } from '../../generate/sequence.ts';
@@ -80,11 +79,13 @@ export class Sampler {
   /**
    * Samples one response to each of these prompts, given by their indices.
    * @param quantize the weights to draw with; the log-probabilities are those of the policy
+   * @param first the place of the first of them in the whole rollout, which decides the draws
    */
   async draw(
     indices: readonly number[],
     seed: number,
     quantize: Quantization = 'none',
+    first = 0,
   ): Promise<DrawnResponses> {
     const { maxResponseLength: maxTokens, decodeBatchSize: batchSize } = this.options;
     const { temperature, stopTokens, suppressTokens } = this.options;
@@ -94,7 +95,7 @@ export class Sampler {
     const completions = await generate(
       this.#policy,
       indices.map((index) => this.#prompts[index]!.tokens),
-      { maxTokens, temperature, stopTokens, suppressTokens, batchSize, seed },
+      { maxTokens, temperature, stopTokens, suppressTokens, batchSize, seed, firstStream: first },
     );
     const sequences = completions.map((completion, i) => this.#sequence(indices[i]!, completion));
     const drawn = concatFloats(completions.map(({ logProbs }) => logProbs));
@@ -102,7 +103,7 @@ export class Sampler {
     return {
       sequences,
       logProbs,
-      ...(quantized && { quantizationKl: mean(drawn.map((logProb, t) => logProb - logProbs[t]!)) }),
+      ...(quantized && { drawnLogProbs: drawn }),
       seconds: (performance.now() - startedAt) / 1000,
     };
   }

@@ -1,80 +1,108 @@
-/** Sums over the batches of one step. Every mean is over response tokens, without padding. */
+/**
+ * Sums over the batches of one step, those of other ranks included. Every mean is over response
+ * tokens, without padding.
+ */
 import { native } from '../../native/addon.ts';
 import type { ResponseOutput } from '../../scoring/response-log-probs.ts';
 import type { PolicyLossResult } from '../../tensor/ops/policy.ts';
 import type { ValueLoss } from './advantage-estimator.ts';
 
-interface BatchStatistics {
+/** What each batch tells, in this order. Those without a critic or text tell zeros of them. */
+const names = [
   /** Number of response tokens. */
-  tokens: number;
+  'tokens',
   /** Sum over tokens, in nats. */
-  entropy: number;
+  'entropy',
   /** Already divided by the number of tokens of the step. */
-  policyLoss: number;
-  policy: PolicyLossResult['stats'];
-  /**
-   * With a critic: its unweighted loss, divided in the same way, and the number of clipped tokens.
-   */
-  value: { loss: number; clipped: number } | undefined;
+  'policyLoss',
+  ...(['approxKl', 'clipped', 'ratioSum', 'ratioMin', 'ratioMax', 'ratioMaxDeviation'] as const),
+  /** 1 with a critic. Then its unweighted loss, divided in the same way, and its clipped tokens. */
+  'hasValue',
+  'valueLoss',
+  'valueClipped',
+  /** 1 with pretraining text. Then its mean next-token loss, in nats. */
+  'hasText',
+  'textLoss',
+] as const;
+
+type BatchStatistics = Record<(typeof names)[number], number>;
+
+/** The losses of a batch. */
+export interface BatchLosses {
+  policy: PolicyLossResult;
+  /** Undefined without a critic. */
+  value: ValueLoss | undefined;
 }
 
 export class StepStatistics {
+  #last: BatchStatistics | undefined;
   #batches: BatchStatistics[] = [];
-  #pretrainingLosses: number[] = [];
 
-  /** Adds one batch, whose losses are scaled. @param value undefined without a critic */
-  add({ logProbs, entropies }: ResponseOutput, policy: PolicyLossResult, value: ValueLoss | undefined): void {
-    this.#batches.push({
+  /**
+   * Takes one batch, whose losses are scaled.
+   * @param text mean next-token loss of pretraining text, in nats; undefined without text
+   */
+  add({ logProbs, entropies }: ResponseOutput, { policy, value }: BatchLosses, text?: number): void {
+    const { approxKl, clipped, ratioSum, ratioMin, ratioMax, ratioMaxDeviation } = policy.stats;
+    this.#last = {
       tokens: logProbs.size,
       entropy: native.sum(entropies.handle),
       policyLoss: policy.loss.item(),
-      policy: policy.stats,
-      value: value && { loss: value.unweighted, clipped: value.clipped },
-    });
+      ...{ approxKl, clipped, ratioSum, ratioMin, ratioMax, ratioMaxDeviation },
+      hasValue: value ? 1 : 0,
+      valueLoss: value?.unweighted ?? 0,
+      valueClipped: value?.clipped ?? 0,
+      hasText: text === undefined ? 0 : 1,
+      textLoss: text ?? 0,
+    };
   }
 
-  /** @param loss mean next-token loss of a batch of pretraining text, in nats */
-  addPretraining(loss: number): void {
-    this.#pretrainingLosses.push(loss);
+  /** The figures of the batch that came last. */
+  get figures(): number[] {
+    return names.map((name) => this.#last![name]);
+  }
+
+  /** Takes the figures of all batches of a step. */
+  observe(figures: readonly (readonly number[])[]): void {
+    this.#batches = figures.map((row) => {
+      return Object.fromEntries(names.map((name, i) => [name, row[i]!])) as BatchStatistics;
+    });
   }
 
   /** Mean over tokens of half the squared log-ratio. */
   get approxKl(): number {
-    return this.#mean(({ policy }) => policy.approxKl);
+    return this.#mean('approxKl');
   }
 
   /** The largest |ratio - 1| of the step. */
   get ratioMaxDeviation(): number {
-    return Math.max(0, ...this.#batches.map(({ policy }) => policy.ratioMaxDeviation));
+    return Math.max(0, ...this.#batches.map(({ ratioMaxDeviation }) => ratioMaxDeviation));
   }
 
-  /** Returns the step's metrics and begins the next step. */
-  take(): Record<string, number> {
-    const sum = (of: (batch: BatchStatistics) => number) => this.#batches.reduce((all, b) => all + of(b), 0);
-    const pretraining = this.#pretrainingLosses;
-    const metrics = {
-      policy_loss: sum(({ policyLoss }) => policyLoss),
-      entropy: this.#mean(({ entropy }) => entropy),
+  /** The metrics of the step. */
+  metrics(): Record<string, number> {
+    const texts = this.#batches.filter(({ hasText }) => hasText > 0);
+    return {
+      policy_loss: this.#sum('policyLoss'),
+      entropy: this.#mean('entropy'),
       approx_kl: this.approxKl,
-      clip_fraction: this.#mean(({ policy }) => policy.clipped),
-      ratio_mean: this.#mean(({ policy }) => policy.ratioSum),
-      ratio_min: Math.min(...this.#batches.map(({ policy }) => policy.ratioMin)),
-      ratio_max: Math.max(...this.#batches.map(({ policy }) => policy.ratioMax)),
-      ...(this.#batches.some(({ value }) => value) && {
-        value_loss: sum(({ value }) => value!.loss),
-        value_clip_fraction: this.#mean(({ value }) => value!.clipped),
+      clip_fraction: this.#mean('clipped'),
+      ratio_mean: this.#mean('ratioSum'),
+      ratio_min: Math.min(...this.#batches.map(({ ratioMin }) => ratioMin)),
+      ratio_max: Math.max(...this.#batches.map(({ ratioMax }) => ratioMax)),
+      ...(this.#batches.some(({ hasValue }) => hasValue > 0) && {
+        value_loss: this.#sum('valueLoss'),
+        value_clip_fraction: this.#mean('valueClipped'),
       }),
-      ...(pretraining.length > 0 && {
-        ptx_loss: pretraining.reduce((all, loss) => all + loss, 0) / pretraining.length,
-      }),
+      ...(texts.length > 0 && { ptx_loss: this.#sum('textLoss') / texts.length }),
     };
-    this.#batches = [];
-    this.#pretrainingLosses = [];
-    return metrics;
   }
 
-  #mean(of: (batch: BatchStatistics) => number): number {
-    const tokens = this.#batches.reduce((all, batch) => all + batch.tokens, 0);
-    return this.#batches.reduce((all, batch) => all + of(batch), 0) / Math.max(1, tokens);
+  #sum(name: keyof BatchStatistics): number {
+    return this.#batches.reduce((all, batch) => all + batch[name], 0);
+  }
+
+  #mean(name: keyof BatchStatistics): number {
+    return this.#sum(name) / Math.max(1, this.#sum('tokens'));
   }
 }

@@ -82,7 +82,6 @@ async function prepare(
     context,
     packing,
     seed,
-    communicator,
   });
   const policy = new TrainableModel(model, {
     ...settings,
@@ -93,6 +92,7 @@ async function prepare(
   const stage = new SftStage(policy, chat, {
     loader,
     validation: validation.examples,
+    communicator,
     tokensPerBatch: batchSize * (packing ? context : longest),
     context,
     neftune: settings.neftuneAlpha,

@@ -1,7 +1,11 @@
 /** The SFT stage: next-token prediction of the assistant's words only. */
 
 import type { JsonObject, JsonValue } from '../../base/json.ts';
+import { columnSums } from '../../base/statistics.ts';
 import type { TensorData } from '../../checkpoint/tensor-data.ts';
+import type { Communicator } from '../../comm/communicator.ts';
+import { selfCommunicator } from '../../comm/self-communicator.ts';
+import { shareOut } from '../../comm/share-out.ts';
 import type { ExampleLoader } from '../../data/rows/example-loader.ts';
 import { packExamples } from '../../data/rows/example-loader.ts';
 import type { SupervisedExample } from '../../data/rows/supervised-examples.ts';
@@ -22,6 +26,8 @@ import type { TrainableModel } from '../loop/trainable-model.ts';
 export interface SftStageOptions {
   loader: ExampleLoader;
   validation: readonly SupervisedExample[];
+  /** The ranks that share evaluations. Default: only this process. */
+  communicator?: Communicator;
   /** Largest number of tokens per batch. */
   tokensPerBatch: number;
   context: number;
@@ -45,6 +51,8 @@ export class SftBatch extends TokenBatch {
   constructor(
     packed: PackedTokens,
     readonly epoch = 0,
+    /** The number of the batch in the run; it selects the random stream of the batch's noise. */
+    readonly index = 0,
   ) {
     super(packed);
     const rows = Array.from(packed.targets.keys()).filter((row) => packed.targets[row]! >= 0);
@@ -69,10 +77,11 @@ export class SftStage implements TrainStage<SftBatch> {
   readonly #policy: TrainableModel<Gpt>;
   readonly #chat: ChatTokenizer;
   readonly #options: SftStageOptions;
-  /** Number of batches so far; it selects the random stream of a batch's noise. */
+  /** Number of batches so far. */
   #batches = 0;
-  #epoch = 0;
-  #supervised = 0;
+  /** The epoch and the supervised tokens: of the last batch, and of the last update. */
+  #ofBatch: readonly number[] = [0, 0];
+  #ofUpdate: readonly number[] = [0, 0];
 
   constructor(policy: TrainableModel<Gpt>, chat: ChatTokenizer, options: SftStageOptions) {
     this.#policy = policy;
@@ -95,7 +104,13 @@ export class SftStage implements TrainStage<SftBatch> {
   nextBatch(): SftBatch {
     const { loader } = this.#options;
     const packed = loader.next();
-    return new SftBatch(packed, loader.epoch);
+    this.#batches += 1;
+    return new SftBatch(packed, loader.epoch, this.#batches);
+  }
+
+  skipBatch(): void {
+    this.#options.loader.skip();
+    this.#batches += 1;
   }
 
   batchTokens({ tokens }: SftBatch): number {
@@ -108,32 +123,37 @@ export class SftStage implements TrainStage<SftBatch> {
 
   loss(batch: SftBatch, scale: number): Tensor {
     const { neftune, seed } = this.#options;
-    this.#batches += 1;
-    this.#epoch = batch.epoch;
-    this.#supervised += batch.countedTargets;
-    const noise = neftune > 0 ? { alpha: neftune, seed, stream: this.#batches } : undefined;
+    this.#ofBatch = [batch.epoch, batch.countedTargets];
+    const noise = neftune > 0 ? { alpha: neftune, seed, stream: batch.index } : undefined;
     return supervisedLoss(this.#policy.model, batch, { scale, noise });
   }
 
+  batchFigures(): readonly number[] {
+    return this.#ofBatch;
+  }
+
+  observe(figures: readonly (readonly number[])[]): void {
+    this.#ofUpdate = [figures.at(-1)![0]!, columnSums(figures)[1]!];
+  }
+
   stepMetrics(): Record<string, number> {
-    const metrics = { epoch: this.#epoch, supervised_tokens: this.#supervised };
-    this.#supervised = 0;
-    return metrics;
+    const [epoch, supervised] = this.#ofUpdate as [number, number];
+    return { epoch, supervised_tokens: supervised };
   }
 
   /** The mean loss over all supervised tokens of the validation examples. */
   async #evaluate(): Promise<Evaluation> {
-    let nats = 0;
-    let counted = 0;
-    for (const group of byTokens(this.#options.validation, ({ tokens }) => tokens.length, SCORING_TOKENS)) {
+    const { validation, communicator = selfCommunicator } = this.#options;
+    const groups = byTokens(validation, ({ tokens }) => tokens.length, SCORING_TOKENS);
+    const rows = await shareOut(communicator, groups, (group) =>
       noGrad(() =>
         scope(() => {
           const batch = new SftBatch(packExamples(group));
-          nats += supervisedLoss(this.#policy.model, batch, { scale: 1 }).item();
-          counted += batch.countedTargets;
+          return [supervisedLoss(this.#policy.model, batch, { scale: 1 }).item(), batch.countedTargets];
         }),
-      );
-    }
+      ),
+    );
+    const [nats, counted] = columnSums(rows) as [number, number];
     const valLoss = nats / Math.max(1, counted);
     return { metrics: { val_loss: valLoss }, score: valLoss };
   }

@@ -73,7 +73,10 @@ const weights = { weights: { web: 0.5, books: 0.3, code: 0.2 } };
 const loaderOf = (mix: Mix, more: Partial<MixedLoaderOptions> = {}) =>
   new MixedLoader(data, { ...options, mix, ...more });
 
-/** Windows in the global order, as text, from any number of ranks. */
+/**
+ * Windows in their order, as text, in batches that `ranks` loaders take in turn, each passing over
+ * those of the others.
+ */
 function windowsOf(
   mix: Mix,
   count: number,
@@ -81,19 +84,19 @@ function windowsOf(
   batchSize = 4,
   more: Partial<MixedLoaderOptions> = {},
 ) {
-  const loaders = Array.from({ length: ranks }, (_, rank) =>
-    loaderOf(mix, { batchSize, communicator: { rank, size: ranks }, ...more }),
-  );
+  const loaders = Array.from({ length: ranks }, () => loaderOf(mix, { batchSize, ...more }));
   const all: string[] = [];
   while (all.length < count) all.push(...nextOf(loaders, batchSize));
   return all.slice(0, count);
 }
 
 function nextOf(loaders: readonly MixedLoader[], batchSize: number): string[] {
-  const batches = loaders.map((loader) => loader.next().tokens);
-  return Array.from({ length: batchSize * loaders.length }, (_, i) => {
-    const [rank, row] = [i % loaders.length, Math.floor(i / loaders.length)];
-    return [...batches[rank]!.subarray(row * context, (row + 1) * context)].join();
+  return loaders.flatMap((_, turn) => {
+    const batches = loaders.map((loader, rank) => (rank === turn ? loader.next().tokens : loader.skip()));
+    const tokens = batches[turn]!;
+    return Array.from({ length: batchSize }, (_, row) =>
+      [...tokens.subarray(row * context, (row + 1) * context)].join(),
+    );
   });
 }
 
@@ -239,8 +242,8 @@ describe('the state', () => {
       const before = loaderOf(schedule, { windows: 300, batchSize: 1 });
       for (let i = 0; i < stop; ++i) before.next();
       const saved = JSON.parse(JSON.stringify(before.state()));
-      const after = [0, 1].map((rank) => {
-        const loader = loaderOf(schedule, { windows: 300, batchSize: 3, communicator: { rank, size: 2 } });
+      const after = [0, 1].map(() => {
+        const loader = loaderOf(schedule, { windows: 300, batchSize: 3 });
         loader.restore(saved);
         return loader;
       });

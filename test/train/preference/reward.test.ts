@@ -118,6 +118,7 @@ describe('R32: K ranked completions of a prompt', () => {
     expect(stage.batchTokens(batch)).toBe(
       batch.flatMap(({ answers }) => answers).reduce((sum, { tokens }) => sum + tokens.length, 0),
     );
+    stage.observe([stage.batchFigures()]);
     expect(stage.stepMetrics().pairs).toBe(7);
   });
 

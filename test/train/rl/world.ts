@@ -2,6 +2,8 @@
  * Parts that the tests of this folder share: tiny policies with prompts of unequal length, a
  * reward, and a stage around them.
  */
+import type { Communicator } from '../../../src/comm/communicator.ts';
+import { selfCommunicator } from '../../../src/comm/self-communicator.ts';
 import type { DType } from '../../../src/native/binding.ts';
 import { Gpt } from '../../../src/nn/gpt.ts';
 import { presetConfig } from '../../../src/nn/presets.ts';
@@ -57,6 +59,8 @@ export interface WorldOptions {
   estimator?: AdvantageEstimator;
   /** The score of one answer. Default: how many of its tokens are even. */
   reward?: (answer: Answer, response: Int32Array) => number;
+  /** The ranks that share rollouts and updates. Default: this one alone. */
+  communicator?: Communicator;
   /** Instead of `reward`. */
   source?: RewardSource;
 }
@@ -145,6 +149,7 @@ export interface World extends Responders {
 
 export async function makeResponders(options: WorldOptions = {}): Promise<Responders> {
   const { dtype = 'f32', prompts: count = 16, vocabulary = VOCABULARY, lora = {} } = options;
+  const { communicator = selfCommunicator } = options;
   const policy = tinyPolicy(1, dtype, vocabulary);
   const trainable = new TrainableModel(policy, {
     tokenizerFolder: '',
@@ -167,7 +172,7 @@ export async function makeResponders(options: WorldOptions = {}): Promise<Respon
   });
   return {
     ...{ sampler, scorer, models, policy, reference, prompts, reward },
-    respond: (indices, seed) => respond({ sampler, scorer }, indices, seed),
+    respond: (indices, seed) => respond({ sampler, scorer, communicator }, indices, seed),
   };
 }
 
@@ -177,7 +182,8 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
   const { sampler, scorer, models, policy, prompts } = made;
   const kl = options.kl ?? new KlController({ coef: 0.05, horizon: 10_000 });
   const estimator = options.estimator ?? criticEstimator(policy, options);
-  const parts: PpoParts = { models, sampler, scorer, estimator, kl, ptx: options.ptx };
+  const { communicator = selfCommunicator } = options;
+  const parts: PpoParts = { communicator, models, sampler, scorer, estimator, kl, ptx: options.ptx };
   const heldOut = options.heldOut ?? [];
   const set = { encoded: prompts, trainingCount: prompts.length, heldOut, tooLong: 0 };
   const stage = new PolicyStage(parts, set, {
@@ -237,7 +243,14 @@ export async function accumulate(stage: PolicyStage, batches = 1): Promise<numbe
   const taken: RolloutBatch[] = [];
   for (let i = 0; i < batches; ++i) taken.push(await stage.nextBatch());
   const tokens = taken.reduce((sum, batch) => sum + stage.lossTokens(batch), 0);
-  return taken.reduce((sum, batch) => sum + batchLoss(stage, batch, 1 / tokens), 0);
+  const figures: (readonly number[])[] = [];
+  let loss = 0;
+  for (const batch of taken) {
+    loss += batchLoss(stage, batch, 1 / tokens);
+    figures.push(stage.batchFigures());
+  }
+  stage.observe(figures);
+  return loss;
 }
 
 function batchLoss(stage: PolicyStage, batch: RolloutBatch, scale: number): number {
@@ -286,7 +299,7 @@ export const trainerDefaults: TrainerOptions = {
 
 /** Trains without writing a model, and returns the records of the steps. */
 export async function train(stage: PolicyStage, options: Partial<TrainerOptions>) {
-  const out = temporaryFolder();
+  const { out = temporaryFolder() } = options;
   stage.writeModel = async () => [];
   const trainer = new Trainer(stage, { ...trainerDefaults, ...options, out });
   try {

@@ -1,0 +1,62 @@
+/** `athanor launch`: a training command as several ranks on this machine. */
+import { join } from 'node:path';
+import { AthanorError } from '../base/errors.ts';
+import { defineCommand } from './command.ts';
+import { flag, inGroup, integer, path } from './options.ts';
+
+/** The commands that train. */
+const trainable = ['pretrain', 'sft', 'reward', 'dpo', 'ppo', 'grpo', 'safety'];
+
+export const launch = defineCommand({
+  arguments: { '<command...>': 'a training command with its options, after --' },
+  description:
+    'Starts one process per rank. The ranks share the batches of each update, so --grad-accum of the ' +
+    'command is at least the number of ranks. The result does not depend on that number. Rank 0 ' +
+    'reports; the others write logs. When a rank dies, all are stopped.',
+  options: {
+    ...inGroup('Run', {
+      ranks: integer('number of processes', { letter: 'n', required: true, min: 1, max: 4096 }),
+      maxRestarts: integer('how often a run that failed goes on from its last checkpoint', {
+        default: 0,
+        min: 0,
+      }),
+      elastic: flag('go on without a rank that died'),
+      logDir: path('folder for the logs of all ranks but the first (default: ranks in --out of the command)'),
+    }),
+  },
+  example: 'launch -n 2 -- pretrain --data corpus.txt --out run --steps 1000 --grad-accum 2',
+  async run({ ranks, maxRestarts, elastic, logDir }, { args, mute }) {
+    const [name] = args;
+    if (!trainable.includes(name!)) {
+      throw new AthanorError(
+        'ERR_OPTION',
+        `"${name}" is not a training command`,
+        `launch one of these: ${trainable.join(', ')}`,
+      );
+    }
+    const out = givenValue('--out', args);
+    // Rank 0 prints the result of the command.
+    mute();
+    const note = (text: string) => process.stderr.write(`${text}\n`);
+    const { launch: start } = await import('../launch/launch.ts');
+    return {
+      ...(await start({
+        ...{ command: args, ranks, maxRestarts, elastic, out },
+        program: [process.execPath, ...process.execArgv, process.argv[1]!],
+        logDir: logDir ?? join(out ?? '.', 'ranks'),
+        onNote: note,
+        onSignal: (listener) => {
+          for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, listener);
+        },
+      })),
+    };
+  },
+});
+
+/** The value of an option among the words of a command. */
+function givenValue(option: string, words: readonly string[]): string | undefined {
+  const joined = words.find((word) => word.startsWith(`${option}=`));
+  if (joined) return joined.slice(option.length + 1);
+  const at = words.indexOf(option);
+  return at < 0 ? undefined : words[at + 1];
+}

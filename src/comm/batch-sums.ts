@@ -1,0 +1,72 @@
+/**
+ * The order in which the gradients of an update's batches are summed: a tree over the batch number.
+ * A node is the sum of its two halves, so batches 0 to 6 sum to ((0+1)+(2+3))+((4+5)+6). A rank
+ * has a run of batches in a row and sums the subtrees inside it. Whoever adds the rest gets the
+ * same bits for any number of ranks.
+ */
+
+/** The sum of the batches `first` to `first + count - 1`, where `count` is a power of two. */
+export interface BatchSum<Value> {
+  first: number;
+  count: number;
+  value: Value;
+}
+
+/** Numbers from `begin` up to and without `end`. */
+export interface Run {
+  begin: number;
+  end: number;
+}
+
+/** The batches of an update that a rank takes. */
+export function batchesOfRank(batches: number, rank: number, ranks: number): Run {
+  const bound = (place: number) => Math.floor((place * batches) / ranks);
+  return { begin: bound(rank), end: bound(rank + 1) };
+}
+
+/**
+ * Appends the next batch of a rank, and adds up subtrees as they become complete.
+ * @param add adds the second value to the first, and frees the second
+ */
+export function appendBatch<Value>(
+  sums: BatchSum<Value>[],
+  batch: number,
+  value: Value,
+  add: (into: Value, other: Value) => void,
+): void {
+  sums.push({ first: batch, count: 1, value });
+  for (;;) {
+    const [left, right] = [sums.at(-2), sums.at(-1)!];
+    const isPair = left?.count === right.count && left.first % (2 * left.count) === 0;
+    if (!left || !isPair) return;
+    add(left.value, right.value);
+    left.count *= 2;
+    sums.pop();
+  }
+}
+
+/** The subtrees that a rank is left with after its run of batches. */
+export function subtreesOf({ begin, end }: Run): BatchSum<undefined>[] {
+  const sums: BatchSum<undefined>[] = [];
+  for (let batch = begin; batch < end; ++batch) appendBatch(sums, batch, undefined, () => {});
+  return sums;
+}
+
+/**
+ * The sum of all batches, from the subtrees of all ranks.
+ * @param add adds the second value to the first
+ */
+export function totalOf<Value>(
+  sums: readonly BatchSum<Value>[],
+  add: (into: Value, other: Value) => void,
+): Value | undefined {
+  const visit = (first: number, count: number): BatchSum<Value> | undefined => {
+    const whole = sums.find((sum) => sum.first === first && sum.count === count);
+    if (whole || count === 1) return whole;
+    const [left, right] = [visit(first, count / 2), visit(first + count / 2, count / 2)];
+    if (left && right) add(left.value, right.value);
+    return left ?? right;
+  };
+  const end = Math.max(...sums.map(({ first, count }) => first + count));
+  return visit(0, 2 ** Math.ceil(Math.log2(end)))?.value;
+}

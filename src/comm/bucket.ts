@@ -1,0 +1,288 @@
+/** One flat buffer of gradients: its memory in a pass, the sums of batches, and the exchange. */
+import { AthanorError } from '../base/errors.ts';
+import { native } from '../native/addon.ts';
+import type { NativeTensor } from '../native/binding.ts';
+import { type GradMemory, outsideScopes, Tensor } from '../tensor/tensor.ts';
+import { appendBatch, type BatchSum, batchesOfRank, subtreesOf, totalOf } from './batch-sums.ts';
+import { type BucketLayout, ownedRun, type Placed } from './bucket-layout.ts';
+import type { Communicator, Work } from './communicator.ts';
+
+/** How the buckets of an update are exchanged. */
+export interface Exchange {
+  communicator: Communicator;
+  /** Batches of an update, over all ranks. */
+  batches: number;
+  /** Whether each rank keeps its own part of the sums only. */
+  sharded: boolean;
+}
+
+export class Bucket {
+  readonly layout: BucketLayout;
+  readonly slots: readonly Slot[];
+  /** Gradients of the current pass that are not final yet. */
+  missing: number;
+  readonly #elements: number;
+  readonly #name: string;
+  /** Not a Tensor, because the garbage collector already counts the gradients inside. */
+  #memory: NativeTensor | undefined;
+  /** The sums of the batches of this rank. */
+  #sums: BatchSum<NativeTensor>[] = [];
+  #arriving: { work: Work; input: Tensor; output: Tensor }[] | undefined;
+  /** The sum of all batches: this rank's part, f32 `[partSize]`. */
+  #part: NativeTensor | undefined;
+  #gathering: { work: Work; tensors: Tensor[] } | undefined;
+
+  constructor(layout: BucketLayout, ranks: number, name: string) {
+    this.layout = layout;
+    this.#name = name;
+    this.#elements = ranks * layout.partSize;
+    this.slots = layout.placed.map((placed) => new Slot(placed, () => this.#view(placed)));
+    this.missing = this.slots.length;
+  }
+
+  #view({ begin, parameter: { size, shape } }: Placed): Tensor {
+    this.#memory ??= native.empty([this.#elements], 'f32');
+    return shaped(this.#memory, begin, size, shape);
+  }
+
+  /** Takes the gradients of a batch out of the parameters, and adds them to those before. */
+  close(batch: number): void {
+    for (const slot of this.slots) slot.bringHome();
+    for (const slot of this.slots) slot.leave();
+    appendBatch(this.#sums, batch, this.#memory!, (into, other) => {
+      native.addScaledInto(into, other, 1);
+      other.dispose();
+    });
+    this.#memory = undefined;
+  }
+
+  /** Throws ERR_INTERNAL when a gradient came after close(). */
+  checkClosed(): void {
+    if (this.#memory || this.slots.some(({ parameter }) => parameter.grad)) {
+      throw new AthanorError(
+        'ERR_INTERNAL',
+        'a gradient came after it was marked as final',
+        'please report this with the command and the output of athanor info',
+      );
+    }
+    this.missing = this.slots.length;
+  }
+
+  /** Starts to send each rank its part of the sums of this rank. Does nothing the second time. */
+  start({ communicator, batches }: Exchange): void {
+    if (communicator.size === 1) return;
+    const rounds = Math.max(
+      ...Array.from(
+        { length: communicator.size },
+        (_, rank) => subtreesOf(batchesOfRank(batches, rank, communicator.size)).length,
+      ),
+    );
+    this.#arriving ??= Array.from({ length: rounds }, (_, round) => {
+      // A rank with fewer sums takes part in all rounds. What it sends then is not read.
+      const { value } = this.#sums[round] ?? this.#sums[0]!;
+      const input = shaped(value, 0, this.#elements, [this.#elements]);
+      const output = new Tensor(native.empty([this.#elements], 'f32'));
+      return { input, output, work: communicator.allToAll(input, output, this.#name) };
+    });
+  }
+
+  /** Waits for the parts of the other ranks. */
+  async arrive(): Promise<void> {
+    for (const { work } of this.#arriving ?? []) await work.wait();
+  }
+
+  /** Adds up what has arrived. */
+  add(exchange: Exchange): void {
+    if (!this.#arriving) {
+      this.#memory = totalOf(this.#sums, (into, other) => native.addScaledInto(into, other, 1))!;
+      for (const { value } of this.#sums) if (value !== this.#memory) value.dispose();
+      this.#sums = [];
+      return;
+    }
+    const parts = this.#arriving.flatMap(({ output }, round) => this.#partsOf(output, round, exchange));
+    const total = totalOf(parts, (into, other) => native.addScaledInto(into, other, 1))!;
+    this.#part = native.empty([this.layout.partSize], 'f32');
+    native.copyInto(this.#part, total);
+    for (const { value } of parts) value.dispose();
+    this.#dropExchange();
+    if (!exchange.sharded) this.#gather(exchange.communicator);
+  }
+
+  /** What arrived in a round, from the ranks that had something to send. */
+  #partsOf(output: Tensor, round: number, { communicator, batches }: Exchange): BatchSum<NativeTensor>[] {
+    const { partSize } = this.layout;
+    return Array.from({ length: communicator.size }, (_, rank) => {
+      const sum = subtreesOf(batchesOfRank(batches, rank, communicator.size))[round];
+      const value = () => native.slice(output.handle, rank * partSize, (rank + 1) * partSize);
+      return sum ? [{ ...sum, value: value() }] : [];
+    }).flat();
+  }
+
+  #gather(communicator: Communicator): void {
+    const part = this.#part!;
+    this.#part = undefined;
+    this.#memory = native.empty([this.#elements], 'f32');
+    outsideScopes(() => {
+      const input = new Tensor(part);
+      const output = shaped(this.#memory!, 0, this.#elements, [this.#elements]);
+      const work = communicator.allGather(input, output, this.#name);
+      this.#gathering = { work, tensors: [input, output] };
+    });
+  }
+
+  /** Waits for all parts of the sums, where this rank gets all of them. */
+  async gathered(): Promise<void> {
+    await this.#gathering?.work.wait();
+  }
+
+  /** Gives the parameters their gradients, or shares of them. */
+  complete({ sharded, communicator }: Exchange): void {
+    for (const tensor of this.#gathering?.tensors ?? []) tensor.dispose();
+    this.#gathering = undefined;
+    for (const slot of this.slots) {
+      if (!slot.isPresent) continue;
+      if (!sharded) slot.arrive();
+      else slot.share = this.#shareOf(slot, communicator.rank);
+    }
+  }
+
+  #shareOf({ placed, parameter }: Slot, rank: number): Tensor | undefined {
+    const { begin, end } = ownedRun(this.layout, placed, rank);
+    if (begin === end) return undefined;
+    const shape = end - begin === parameter.size ? parameter.shape : [end - begin];
+    const at = placed.begin + begin - rank * this.layout.partSize;
+    return outsideScopes(() => shaped(this.#part!, at, end - begin, shape));
+  }
+
+  /**
+   * Starts to give all ranks the elements that each of them owns. The result waits for them and
+   * writes those of the others into the parameters.
+   */
+  shareParameters(communicator: Communicator): () => Promise<void> {
+    const { dtype, partSize } = this.layout;
+    const own = new Tensor(native.empty([partSize], dtype));
+    const all = new Tensor(native.empty([this.#elements], dtype));
+    const { rank: me, size } = communicator;
+    this.#eachRun(me, own.handle, -me * partSize, (elements, part) => native.copyInto(part, elements));
+    const work = communicator.allGather(own, all, this.#name.replace('gradients', 'parameters'));
+    return async () => {
+      await work.wait();
+      for (let rank = 0; rank < size; ++rank) {
+        if (rank === me) continue;
+        this.#eachRun(rank, all.handle, 0, (elements, part) => native.copyInto(elements, part));
+      }
+      own.dispose();
+      all.dispose();
+    };
+  }
+
+  /**
+   * Calls copy with the elements of each parameter that a rank owns, and with their part of a
+   * buffer, which begins at element `-shift` of the bucket.
+   */
+  #eachRun(
+    rank: number,
+    buffer: NativeTensor,
+    shift: number,
+    copy: (elements: NativeTensor, part: NativeTensor) => void,
+  ): void {
+    for (const placed of this.layout.placed) {
+      const { begin, end } = ownedRun(this.layout, placed, rank);
+      if (begin === end) continue;
+      const flat = native.view(placed.parameter.handle, [placed.parameter.size]);
+      const elements = native.slice(flat, begin, end);
+      const at = placed.begin + shift;
+      const part = native.slice(buffer, at + begin, at + end);
+      copy(elements, part);
+      for (const view of [part, elements, flat]) view.dispose();
+    }
+  }
+
+  #dropExchange(): void {
+    for (const { input, output } of this.#arriving ?? []) {
+      input.dispose();
+      output.dispose();
+    }
+    this.#arriving = undefined;
+    for (const { value } of this.#sums) value.dispose();
+    this.#sums = [];
+  }
+
+  release(): void {
+    this.#dropExchange();
+    for (const slot of this.slots) slot.release();
+    this.#memory?.dispose();
+    this.#memory = undefined;
+    this.#part?.dispose();
+    this.#part = undefined;
+    this.missing = this.slots.length;
+  }
+}
+
+/** Some elements of flat memory as a tensor of a shape. */
+function shaped(memory: NativeTensor, begin: number, size: number, shape: readonly number[]): Tensor {
+  const part = native.slice(memory, begin, begin + size);
+  const tensor = new Tensor(native.view(part, shape), shape, 'f32');
+  part.dispose();
+  return tensor;
+}
+
+/** A parameter's part of its bucket. */
+export class Slot implements GradMemory {
+  readonly placed: Placed;
+  /** Whether a batch of the update has a gradient. */
+  isPresent = false;
+  /** Where gradients are sharded: the sums of the elements that this rank owns. */
+  share: Tensor | undefined;
+  readonly #view: () => Tensor;
+  #taken: Tensor | undefined;
+
+  constructor(placed: Placed, view: () => Tensor) {
+    this.placed = placed;
+    this.#view = view;
+  }
+
+  get parameter(): Tensor {
+    return this.placed.parameter;
+  }
+
+  take(): Tensor | undefined {
+    if (this.#taken && !this.#taken.disposed) return undefined;
+    this.#taken = this.#view();
+    return this.#taken;
+  }
+
+  /** Makes the bucket hold the gradient: zeros if there is none, a copy if it lies elsewhere. */
+  bringHome(): void {
+    const { parameter } = this;
+    const { grad } = parameter;
+    if (grad) this.isPresent = true;
+    if (grad && grad === this.#taken) return;
+    this.#taken?.dispose();
+    const home = this.take()!;
+    if (grad) native.copyInto(home.handle, grad.handle);
+    else native.fillInto(home.handle, 0);
+    grad?.dispose();
+    parameter.grad = home;
+  }
+
+  /** Leaves the gradient to the bucket. The parameter has none then. */
+  leave(): void {
+    this.parameter.grad?.dispose();
+    this.parameter.grad = undefined;
+    this.#taken?.dispose();
+    this.#taken = undefined;
+  }
+
+  /** Gives the parameter what the bucket holds now. */
+  arrive(): void {
+    this.parameter.grad = outsideScopes(() => this.take()!);
+  }
+
+  release(): void {
+    this.leave();
+    this.share?.dispose();
+    this.share = undefined;
+    this.isPresent = false;
+  }
+}

@@ -1,0 +1,13 @@
+/** What an optimizer updates in this process, where ranks share the parameters among themselves. */
+import type { Tensor } from '../tensor/tensor.ts';
+import type { Run } from './batch-sums.ts';
+
+/** The elements of parameters that this process updates, and their gradients. */
+export interface ParameterShare {
+  /** The elements of a parameter. They begin at a multiple of 4096. */
+  runOf(parameter: Tensor): Run;
+  /** f32, of these elements; undefined where the parameter has no gradient, or no elements here. */
+  gradientOf(parameter: Tensor): Tensor | undefined;
+  /** Whether the parameter has a gradient, in this process or another. */
+  hasGradient(parameter: Tensor): boolean;
+}

@@ -1,0 +1,128 @@
+/**
+ * Starts a command as several ranks on this machine. When a rank dies, the others are stopped, and
+ * the run may go on from its last checkpoint by itself.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { AthanorError } from '../base/errors.ts';
+import { logOf, type RankEnd, runLocalRanks } from './local-ranks.ts';
+
+/** How a command is started as several ranks. */
+export interface LaunchOptions {
+  /** Program that runs a command of athanor: Node and the file of the command line. */
+  program: readonly string[];
+  /** The command and its options. */
+  command: readonly string[];
+  /** Number of processes. */
+  ranks: number;
+  /** How often a run that failed is started again. */
+  maxRestarts: number;
+  /** Whether a new start does without the ranks that died. */
+  elastic: boolean;
+  /** Folder of the logs of all ranks but the first. */
+  logDir: string;
+  /** The folder of the run, if the command names one. */
+  out: string | undefined;
+  onNote: (text: string) => void;
+  /** Registers a listener for signals to this process. */
+  onSignal: (listener: (signal: NodeJS.Signals) => void) => void;
+  /** Called with each process as it starts. */
+  onStart?: (rank: number, child: ChildProcess) => void;
+}
+
+/** What a launch came to. */
+export interface LaunchResult {
+  ranks: number;
+  restarts: number;
+}
+
+/** Wrong usage and Ctrl-C: starting again would not help. */
+const FINAL_CODES = [2, 130];
+
+/**
+ * Runs the command as ranks until all end well. Throws ERR_STATE with the rank that failed, and
+ * with its last lines, when no restart is left.
+ */
+export async function launch(options: LaunchOptions): Promise<LaunchResult> {
+  let { ranks } = options;
+  let isStopping = false;
+  let forward: (signal: NodeJS.Signals) => void = () => {};
+  options.onSignal((signal) => {
+    isStopping = true;
+    forward(signal);
+  });
+  for (let restarts = 0; ; ++restarts) {
+    const startedAt = performance.now();
+    const ends = await runLocalRanks({
+      ...options,
+      ranks,
+      program: [...options.program, ...resuming(options, restarts)],
+      onSignal: (listener) => {
+        forward = listener;
+      },
+    });
+    const cause = causeOf(ends, options.logDir);
+    if (!cause) return { ranks, restarts };
+    const failure = failureOf(cause, options.logDir);
+    const isFinal = isStopping || FINAL_CODES.includes(cause.code ?? 0) || restarts === options.maxRestarts;
+    if (isFinal) throw failedLaunch(failure, cause, options, ranks);
+    const seconds = ((performance.now() - startedAt) / 1000).toFixed(0);
+    const before = ranks;
+    if (options.elastic && isDeath(cause)) ranks = Math.max(1, ranks - 1);
+    const fewer = ranks < before ? ` on ${ranks} of ${before} ranks` : '';
+    options.onNote(`after ${seconds} s ${failure}`);
+    options.onNote(`start ${restarts + 1} of at most ${options.maxRestarts} again${fewer}`);
+  }
+}
+
+/** The command, which continues the run where one has begun. */
+function resuming({ command, out }: LaunchOptions, restarts: number): readonly string[] {
+  const isResumable = restarts > 0 && out !== undefined && existsSync(join(out, 'run.json'));
+  return isResumable && !command.includes('--resume') ? [...command, '--resume'] : command;
+}
+
+/** Whether a rank was ended from outside, such as by the kernel for want of memory. */
+function isDeath({ signal }: RankEnd): boolean {
+  return signal !== null;
+}
+
+/**
+ * The end that made the others end: a death by a signal that came first, or else an error that is
+ * not about another rank. Undefined when all ended well.
+ */
+function causeOf(ends: readonly RankEnd[], logDir: string): RankEnd | undefined {
+  const failed = ends.filter(({ code }) => code !== 0);
+  const first = failed[0];
+  if (!first || isDeath(first)) return first;
+  const isOwn = ({ rank }: RankEnd) =>
+    !/\[ERR_COMM_LOST\]|earlier operation failed|see its error/.test(lastLines(logDir, rank));
+  return failed.find((end) => !isDeath(end) && end.rank > 0 && isOwn(end)) ?? first;
+}
+
+function failureOf({ rank, code, signal }: RankEnd, logDir: string): string {
+  const how = signal ? `was ended by ${signal}` : `ended with exit code ${code}`;
+  const lines = rank === 0 ? '' : lastLines(logDir, rank);
+  return `rank ${rank} ${how}${lines && `; its last lines, in ${logOf(logDir, rank)}:\n${indented(lines)}`}`;
+}
+
+const SHOWN_LINES = 10;
+
+function lastLines(logDir: string, rank: number): string {
+  if (rank === 0 || !existsSync(logOf(logDir, rank))) return '';
+  const text = readFileSync(logOf(logDir, rank), 'utf8').trimEnd();
+  return text.split('\n').slice(-SHOWN_LINES).join('\n');
+}
+
+function indented(text: string): string {
+  return text.replaceAll(/^/gm, '  ');
+}
+
+function failedLaunch(failure: string, { code }: RankEnd, { out, logDir }: LaunchOptions, ranks: number) {
+  const isRun = out !== undefined && existsSync(join(out, 'run.json'));
+  const remedy = isRun
+    ? `continue the run with the same command and --resume; the other logs are in ${logDir}`
+    : `the logs of the other ranks are in ${logDir}`;
+  const others = ranks > 1 ? 'the other ranks were stopped: ' : '';
+  return new AthanorError(code === 2 ? 'ERR_OPTION' : 'ERR_STATE', `${others}${failure}`, remedy);
+}

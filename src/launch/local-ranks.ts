@@ -1,0 +1,113 @@
+/** The ranks of one attempt: a process each on this machine, which end together. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { LAUNCHED } from './launched.ts';
+
+export interface LocalRanksOptions {
+  /** Program and arguments of each process. */
+  program: readonly string[];
+  ranks: number;
+  /** Folder of the logs of all ranks but the first. */
+  logDir: string;
+  /** Passed on to all ranks. */
+  onSignal: (listener: (signal: NodeJS.Signals) => void) => void;
+  /** Called with each process as it starts. */
+  onStart?: ((rank: number, child: ChildProcess) => void) | undefined;
+}
+
+/** How a rank ended. */
+export interface RankEnd {
+  rank: number;
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+/** The others may end by themselves, with an error of their own, before they are killed. */
+const GRACE_MS = 1500;
+
+/** Variables of other launchers, which a rank must not take for its own. */
+const foreign = /^(OMPI_|PMI_|PMIX_|MPI_LOCAL|SLURM_(PROCID|STEP_NUM_TASKS|LOCALID)$)/;
+
+/**
+ * Starts the ranks and waits until all have ended. When one fails, the others are stopped within
+ * seconds. Returns the ends in the order in which they came.
+ */
+export async function runLocalRanks(options: LocalRanksOptions): Promise<RankEnd[]> {
+  mkdirSync(options.logDir, { recursive: true });
+  const port = await freePort();
+  const children = Array.from({ length: options.ranks }, (_, rank) => start(rank, port, options));
+  options.onSignal((signal) => {
+    for (const child of children) if (isAlive(child)) child.kill(signal);
+  });
+  const ends: RankEnd[] = [];
+  let isFailing = false;
+  const stopOthers = async () => {
+    if (isFailing) return;
+    isFailing = true;
+    await delay(GRACE_MS);
+    for (const child of children) if (isAlive(child)) child.kill('SIGKILL');
+  };
+  await Promise.all(
+    children.map(async (child, rank) => {
+      const end = await endOf(child, rank);
+      // What was killed here is no failure of its own.
+      ends.push(end);
+      if (end.code !== 0) await stopOthers();
+    }),
+  );
+  return ends;
+}
+
+function isAlive({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode === null && signalCode === null;
+}
+
+/** The file with the output of a rank. */
+export function logOf(logDir: string, rank: number): string {
+  return join(logDir, `rank-${rank}.log`);
+}
+
+function start(rank: number, port: number, options: LocalRanksOptions): ChildProcess {
+  const { program, ranks, logDir, onStart } = options;
+  const inherited = Object.entries(process.env).filter(([name]) => !foreign.test(name));
+  const env = {
+    ...Object.fromEntries(inherited),
+    ...{ RANK: `${rank}`, WORLD_SIZE: `${ranks}`, LOCAL_RANK: `${rank}`, LOCAL_WORLD_SIZE: `${ranks}` },
+    ...{ MASTER_ADDR: '127.0.0.1', MASTER_PORT: `${port}`, [LAUNCHED]: '1' },
+  };
+  const log = rank === 0 ? undefined : openSync(logOf(logDir, rank), 'w');
+  const output = log ?? 'inherit';
+  try {
+    // In a process group of its own: a Ctrl-C of the terminal reaches a rank once, through here.
+    const [command, ...args] = program as [string, ...string[]];
+    const child = spawn(command, args, { env, stdio: ['pipe', output, output], detached: true });
+    // A rank that has ended does not read what its launcher has to say.
+    child.stdin?.on('error', () => {});
+    onStart?.(rank, child);
+    return child;
+  } finally {
+    if (log !== undefined) closeSync(log);
+  }
+}
+
+function endOf(child: ChildProcess, rank: number): Promise<RankEnd> {
+  return new Promise((resolve) => {
+    child.on('error', () => resolve({ rank, code: 1, signal: null }));
+    child.on('exit', (code, signal) => resolve({ rank, code, signal }));
+  });
+}
+
+/** A port that nothing uses now. */
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}
