@@ -1,4 +1,5 @@
-// Queries and keys are taken out of the rows, so that each head is a row of the ordinary RMS norm.
+// Queries and keys are taken out of the rows, so that each head, or all heads of a token together,
+// are a row of the ordinary RMS norm.
 #include "ops/query_key_norm.h"
 
 #include "kernels/columns.h"
@@ -47,11 +48,14 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> query_key_norm_forward(const 
   expect(query_gain.rank() == 1 && query_gain.dim(0) > 0 && heads > 0 && kv_heads > 0, ErrorCode::kShape,
          "expected query_gain to be [head_dim] and heads above 0 but got ", query_gain.shape().text(), ", ",
          heads, " and ", kv_heads);
-  const int64_t head_dim = query_gain.dim(0);
-  check_shape("qkv", qkv, {qkv.rank() == 2 ? qkv.dim(0) : 0, (heads + 2 * kv_heads) * head_dim});
+  const int64_t parts = heads + 2 * kv_heads, width = qkv.rank() == 2 ? qkv.dim(1) : 0;
+  const bool is_full = query_gain.dim(0) * parts == heads * width;
+  const int64_t head_dim = is_full ? query_gain.dim(0) / heads : query_gain.dim(0);
+  check_shape("qkv", qkv, {qkv.rank() == 2 ? qkv.dim(0) : 0, parts * head_dim});
+  check_shape("keyGain", key_gain, {is_full ? kv_heads * head_dim : head_dim});
   const int64_t query_width = heads * head_dim, key_width = kv_heads * head_dim;
-  const Tensor queries = take_heads(qkv, 0, query_width, head_dim);
-  const Tensor keys = take_heads(qkv, query_width, key_width, head_dim);
+  const Tensor queries = take_heads(qkv, 0, query_width, query_gain.dim(0));
+  const Tensor keys = take_heads(qkv, query_width, key_width, key_gain.dim(0));
   const auto [query_y, query_sum, query_rstd] = rms_norm_forward(queries, {}, query_gain, eps);
   const auto [key_y, key_sum, key_rstd] = rms_norm_forward(keys, {}, key_gain, eps);
   const Tensor y(qkv.shape(), qkv.dtype(), qkv.device());
@@ -68,15 +72,14 @@ Tensor query_key_norm_backward(const QueryKeyNormBackwardInputs& in) {
          ErrorCode::kShape, "expected dy to hold queries ", queries.shape().text(), " and twice keys ",
          keys.shape().text(), " but it is ", dy.shape().text());
   if (dy.dim(0) == 0) return dy;
-  const int64_t head_dim = queries.dim(1);
   const int64_t query_width = queries.numel() / dy.dim(0), key_width = keys.numel() / dy.dim(0);
-  const Tensor dqueries = rms_norm_backward({.dy = take_heads(dy, 0, query_width, head_dim),
+  const Tensor dqueries = rms_norm_backward({.dy = take_heads(dy, 0, query_width, queries.dim(1)),
                                              .dsum = std::nullopt,
                                              .sum = queries,
                                              .weight = query_gain,
                                              .rstd = query_rstd,
                                              .dweight = dquery_gain});
-  const Tensor dkeys = rms_norm_backward({.dy = take_heads(dy, query_width, key_width, head_dim),
+  const Tensor dkeys = rms_norm_backward({.dy = take_heads(dy, query_width, key_width, keys.dim(1)),
                                           .dsum = std::nullopt,
                                           .sum = keys,
                                           .weight = key_gain,

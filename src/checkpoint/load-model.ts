@@ -13,7 +13,14 @@ import { configFromJson, type ModelDescription } from '../nn/config-json.ts';
 import { readFolderJson } from './folder-json.ts';
 import { bareName, headTensor, isIgnorable, type LayoutEntry, modelLayout } from './hf-layout.ts';
 import { SafetensorsFile } from './safetensors.ts';
-import { elementCount, f32FromBf16, type ParameterData, type TensorData, transposed } from './tensor-data.ts';
+import {
+  elementCount,
+  f32FromBf16,
+  type ParameterData,
+  partByPart,
+  type TensorData,
+  transposed,
+} from './tensor-data.ts';
 
 /** The description and the weights of a model folder. */
 export interface ModelFiles extends ModelDescription {
@@ -32,14 +39,17 @@ export class ModelFolder implements Disposable {
   readonly #files: readonly SafetensorsFile[];
   readonly #entries: ReadonlyMap<string, LayoutEntry>;
   readonly #places: ReadonlyMap<string, Place>;
+  readonly #asStored: boolean;
 
   private constructor(
     readonly folder: string,
     readonly description: ModelDescription,
     readonly generationConfig: JsonObject | undefined,
     files: readonly SafetensorsFile[],
+    asStored: boolean,
   ) {
     this.#files = files;
+    this.#asStored = asStored;
     const { config, head, labels } = description;
     const entries = modelLayout(config, head, labels);
     this.#entries = new Map(entries.map((entry) => [entry.name, entry]));
@@ -48,17 +58,17 @@ export class ModelFolder implements Disposable {
 
   /**
    * Opens the model of a folder. With `weights` it opens another file of the folder with tensors of
-   * the same names, such as gradients. Throws ERR_FILE_MISSING, ERR_FILE_DAMAGED, ERR_CONFIG, or
+   * the same names. `asStored` adds no offset to the values, for gradients. Throws ERR_FILE_MISSING, ERR_FILE_DAMAGED, ERR_CONFIG, or
    * ERR_FORMAT that names what is not supported.
    */
-  static open(folder: string, weights?: string): ModelFolder {
+  static open(folder: string, weights?: string, asStored = false): ModelFolder {
     const description = readDescription(folder);
     const generationConfig = readFolderJson(folder, 'generation_config.json');
     const files: SafetensorsFile[] = [];
     try {
       const paths = weights === undefined ? weightFiles(folder) : [join(folder, weights)];
       for (const path of paths) files.push(SafetensorsFile.open(path));
-      return new ModelFolder(folder, withOwnHead(description, files), generationConfig, files);
+      return new ModelFolder(folder, withOwnHead(description, files), generationConfig, files, asStored);
     } catch (error) {
       for (const file of files) file.close();
       throw error;
@@ -89,11 +99,12 @@ export class ModelFolder implements Disposable {
     const [first] = parts;
     if (first === undefined) throw new AthanorError('ERR_INTERNAL', `${name} has no tensor in the file`);
     if (parts.length > 1) return stack(parts, entry.shape);
-    if (!entry.transposed) return { ...first, shape: entry.shape };
+    const { shape, heads, offset } = entry;
+    if (heads !== undefined) return mapped(first, shape, (data) => partByPart(data, heads));
+    if (offset !== undefined && !this.#asStored) return shifted(first, offset);
+    if (!entry.transposed) return { ...first, shape };
     const [rows = 0, columns = 0] = first.shape;
-    return first.dtype === 'f32'
-      ? { dtype: 'f32', shape: entry.shape, data: transposed(first.data, rows, columns) }
-      : { dtype: 'bf16', shape: entry.shape, data: transposed(first.data, rows, columns) };
+    return mapped(first, shape, (data) => transposed(data, rows, columns));
   }
 
   /** Whether the files hold this parameter. Optional ones may be missing. */
@@ -111,8 +122,8 @@ export class ModelFolder implements Disposable {
 }
 
 /** The whole model in memory. Arguments and errors are those of ModelFolder.open. */
-export function readModelFiles(folder: string, weights?: string): ModelFiles {
-  const model = ModelFolder.open(folder, weights);
+export function readModelFiles(folder: string, weights?: string, asStored = false): ModelFiles {
+  const model = ModelFolder.open(folder, weights, asStored);
   try {
     const parameters = new Map<string, ParameterData>();
     for (const name of model.shapes.keys()) parameters.set(name, model.read(name));
@@ -187,7 +198,7 @@ function withOwnHead(description: ModelDescription, files: readonly SafetensorsF
   if (!config.tiedHead || kind !== 'language-model') return description;
   const embedding = modelLayout(config, kind, labels)[0]!.parts[0]!.name;
   const place = (name: string) => placeOf(files, name, config);
-  const [head, table] = [place(headTensor), place(embedding)];
+  const [head, table] = [place(headTensor(config)), place(embedding)];
   if (head === undefined || table === undefined || isSameTensor(head, table)) return description;
   return { ...description, config: { ...config, tiedHead: false } };
 }
@@ -236,11 +247,11 @@ function matchTensors(
   }
   const places = new Map<string, Place>();
   // Files may hold a tied table under the name of the head alone.
-  const tied = found.get(headTensor);
+  const tied = found.get(headTensor(config));
   const embedding = bareName(entries[0]!.parts[0]!.name, config);
   if (config.tiedHead && tied !== undefined && !found.has(embedding)) {
     found.set(embedding, tied);
-    found.delete(headTensor);
+    found.delete(headTensor(config));
   }
   const parts = entries.flatMap(({ parts, optional }) => parts.map((part) => ({ ...part, optional })));
   for (const part of parts) {
@@ -299,6 +310,20 @@ function requireFinite({ dtype, data }: ParameterData, path: string, name: strin
       'the model was saved broken; use another copy or an earlier checkpoint',
     );
   }
+}
+
+function mapped(
+  { dtype, data }: ParameterData,
+  shape: readonly number[],
+  move: <T extends Float32Array | Uint16Array>(data: T) => T,
+): ParameterData {
+  return dtype === 'f32' ? { dtype, shape, data: move(data) } : { dtype, shape, data: move(data) };
+}
+
+/** In f32, where transformers adds the offset too. */
+function shifted({ dtype, shape, data }: ParameterData, offset: number): ParameterData {
+  const values = dtype === 'bf16' ? f32FromBf16(data) : data;
+  return { dtype: 'f32', shape, data: values.map((value) => value + offset) };
 }
 
 function stack(parts: readonly ParameterData[], shape: readonly number[]): ParameterData {

@@ -17,6 +17,7 @@ import {
   bf16FromF32,
   elementCount,
   f32FromBf16,
+  headByHead,
   sourceData,
   type TensorSource,
   transposed,
@@ -227,27 +228,37 @@ function storedTensors(
   // The parts of one parameter follow each other, so it is enough to hold one parameter.
   let held: { name: string; data: Float32Array | Uint16Array } | undefined;
   const fetch = (name: string) => {
-    if (held?.name !== name) held = { name, data: convert(parameters.get(name)!, dtypeOf(name)) };
+    if (held?.name !== name)
+      held = { name, data: convert(parameters.get(name)!, dtypeOf(name), offsets.get(name)) };
     return held.data;
   };
+  const offsets = new Map(layout.map(({ name, offset }) => [name, offset]));
   const dtypeOf = (name: string) => asked ?? (parameters.get(name)!.dtype as 'f32' | 'bf16');
-  return layout.flatMap(({ name, shape, parts, transposed: isTransposed }) => {
+  return layout.flatMap(({ name, shape, parts, transposed: isTransposed, heads }) => {
     let at = 0;
     return parts.map((part): [string, TensorSource] => {
       const begin = at;
       at += elementCount(part.shape);
       const end = at;
-      const data = () =>
-        isTransposed
+      const data = () => {
+        if (heads !== undefined) return headByHead(fetch(name), heads);
+        return isTransposed
           ? transposed(fetch(name), shape[0] ?? 0, shape[1] ?? 0)
           : fetch(name).subarray(begin, end);
+      };
       return [part.name, { dtype: dtypeOf(name), shape: part.shape, data }];
     });
   });
 }
 
-function convert(source: TensorSource, dtype: 'f32' | 'bf16'): Float32Array | Uint16Array {
-  const data = sourceData(source);
+function convert(
+  source: TensorSource,
+  dtype: 'f32' | 'bf16',
+  offset: number | undefined,
+): Float32Array | Uint16Array {
+  const given = sourceData(source);
+  const floats = () => (given instanceof Float32Array ? given : f32FromBf16(given as Uint16Array));
+  const data = offset === undefined ? given : floats().map((value) => value - offset);
   if (dtype === 'bf16') return data instanceof Float32Array ? bf16FromF32(data) : (data as Uint16Array);
   return data instanceof Float32Array ? data : f32FromBf16(data as Uint16Array);
 }

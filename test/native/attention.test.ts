@@ -120,7 +120,13 @@ const scaleOf = (c: Case) => 1 / Math.sqrt(c.headDim);
 
 function forward(c: Case, qkv: NativeTensor, lengths = c.lengths) {
   const cu = tensor([lengths.length + 1], starts(lengths), 'i32');
-  return native.attentionForward(qkv, cu, c.heads, c.kvHeads, scaleOf(c));
+  return native.attentionForward({
+    qkv,
+    cuSeqlens: cu,
+    heads: c.heads,
+    kvHeads: c.kvHeads,
+    scale: scaleOf(c),
+  });
 }
 
 afterEach(() => native.setNumThreads(0));
@@ -237,14 +243,24 @@ describe('attention, bad input', () => {
   const c: Case = { heads: 2, kvHeads: 1, headDim: 16, lengths: [4] };
   const x = () => tensor([4, width(c)], randomNormal(4 * width(c), 1));
   const call = (cu: number[], heads = 2, kvHeads = 1) =>
-    native.attentionForward(x(), tensor([cu.length], cu, 'i32'), heads, kvHeads, 1);
+    native.attentionForward({
+      qkv: x(),
+      cuSeqlens: tensor([cu.length], cu, 'i32'),
+      heads,
+      kvHeads,
+      scale: 1,
+    });
 
   it('names what is wrong with cu_seqlens, heads and head sizes', () => {
     expect(() => call([0, 3])).toThrow(/run from 0 to 4 but it runs from 0 to 3/);
     expect(() => call([0, 3, 2, 4])).toThrow(/expected cuSeqlens to rise but entry 2 is 2 after 3/);
     expect(() => call([0, 4], 3, 2)).toThrow(/2 key-value heads to divide the 3 heads/);
     expect(() =>
-      native.attentionForward(tensor([1, 36], randomNormal(36, 1)), tensor([2], [0, 1], 'i32'), 1, 1, 1),
+      native.attentionForward({
+        qkv: tensor([1, 36], randomNormal(36, 1)),
+        cuSeqlens: tensor([2], [0, 1], 'i32'),
+        ...{ heads: 1, kvHeads: 1, scale: 1 },
+      }),
     ).toThrow(/multiples of 8 up to 256 but got 12/);
   });
 

@@ -27,11 +27,15 @@ describe('NativeDecoder', () => {
     qkv: projection(3 * d, 2),
     queryKeyNorm: undefined,
     ropeTable: undefined,
+    window: undefined,
     output: projection(d, 3),
+    attentionOutputNorm: undefined,
     mlpNorm: norm(),
     activation: 'swiglu',
     up: projection(2 * d, 4),
     down: projection(d, 5),
+    mlpOutputNorm: undefined,
+    parallel: false,
   };
   const modelOf = (layers: DecoderLayer[], dtype: DType): DecoderModel => ({
     tokenTable: matrix(5, d, 1),
@@ -42,6 +46,9 @@ describe('NativeDecoder', () => {
     eps: 1e-5,
     heads,
     kvHeads: heads,
+    embeddingScale: undefined,
+    attentionScale: Math.sqrt(heads / d),
+    attentionSoftcap: undefined,
     dtype,
   });
   const cacheOf = (slots: number, dtype: DType) => native.kvCacheCreate(slots, 4, heads, d / heads, dtype);

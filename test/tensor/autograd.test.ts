@@ -284,7 +284,11 @@ describe('scopes', () => {
     const before = run();
     const [heads, tokens] = [2, 4096];
     const qkv = constant(tokens, 3 * heads * 64);
-    const attend = () => native.attentionForward(qkv.handle, ints([0, tokens]).handle, heads, heads, 0.125);
+    const attend = () => native.attentionForward({
+        qkv: qkv.handle,
+        cuSeqlens: ints([0, tokens]).handle,
+        ...{ heads, kvHeads: heads, scale: 0.125 },
+      });
     // Enough for the outputs and not for the tiles that each task packs.
     const [allocated] = native.memoryStats();
     native.setMemoryLimit(allocated + tokens * heads * 65 * 4 + (1 << 19));

@@ -16,17 +16,24 @@ export interface DecoderProjection {
 
 /** The weights of one block in the order of use. native/ops/decoder.h has the shapes. */
 export interface DecoderLayer {
-  attentionNorm: DecoderNorm;
+  /** Norms before and after the two branches. */
+  attentionNorm: DecoderNorm | undefined;
   qkv: DecoderProjection;
-  /** RMS norm of each query and key head: gains `[headDim]`. */
+  /** RMS norm of queries and keys: gains `[headDim]` for each head, or as wide as all of them. */
   queryKeyNorm: { queryGain: NativeTensor; keyGain: NativeTensor } | undefined;
   ropeTable: NativeTensor | undefined;
+  /** Keys that a query sees, its own included. */
+  window: number | undefined;
   output: DecoderProjection;
-  mlpNorm: DecoderNorm;
-  activation: 'gelu' | 'swiglu';
-  /** With SwiGLU: gate and up, stacked. */
+  attentionOutputNorm: DecoderNorm | undefined;
+  mlpNorm: DecoderNorm | undefined;
+  activation: 'gelu' | 'gelu-erf' | 'swiglu' | 'geglu';
+  /** With a gate: gate and up, stacked. */
   up: DecoderProjection;
   down: DecoderProjection;
+  mlpOutputNorm: DecoderNorm | undefined;
+  /** Whether both branches read the stream as it was before the block. */
+  parallel: boolean;
 }
 
 export interface DecoderModel {
@@ -39,6 +46,11 @@ export interface DecoderModel {
   eps: number;
   heads: number;
   kvHeads: number;
+  /** Factor on the embeddings. */
+  embeddingScale: number | undefined;
+  /** Factor on scores. */
+  attentionScale: number;
+  attentionSoftcap: number | undefined;
   /** Dtype of activations. */
   dtype: DType;
 }

@@ -13,7 +13,10 @@ export interface QueryKeyNormBackwardInputs {
 }
 
 export interface QueryKeyNormBinding {
-  /** [y, queries, keys, queryRstd, keyRstd], where y is qkv with normalised query and key heads. */
+  /**
+   * Gains are `[headDim]` for each head, or `[heads headDim]` and `[kvHeads headDim]` for all at once.
+   * Returns [y, queries, keys, queryRstd, keyRstd], where y is qkv with normalised queries and keys.
+   */
   queryKeyNormForward(
     qkv: NativeTensor,
     queryGain: NativeTensor,

@@ -1,15 +1,15 @@
 /**
- * RMS norm of each query and key head before attention, which bounds the scores (Henry
- * et al., 2020).
+ * RMS norm of queries and keys before attention, which bounds the scores (Henry et al., 2020): of
+ * each head, or of all heads together.
  */
 import { native } from '../../native/addon.ts';
 import { record } from '../autograd.ts';
 import { Tensor, zeros } from '../tensor.ts';
 
 export interface QueryKeyNormOptions {
-  /** f32 `[headDim]`, shared by all query heads. */
+  /** f32 `[headDim]`, shared by all query heads, or `[heads headDim]` for one norm over them. */
   queryGain: Tensor;
-  /** f32 `[headDim]`, shared by all key heads. */
+  /** f32 `[headDim]`, or `[kvHeads headDim]`. */
   keyGain: Tensor;
   heads: number;
   kvHeads: number;
@@ -17,7 +17,7 @@ export interface QueryKeyNormOptions {
 }
 
 /**
- * Normalises the query and key heads of qkv. Values stay as they are.
+ * Normalises the queries and keys of qkv. Values stay as they are.
  * @param qkv `[n, (heads + 2 kvHeads) headDim]`: queries, keys, values
  * @returns a new tensor of the same shape
  */
