@@ -68,7 +68,7 @@ class Trunk {
 
   Normed norm(const Tensor& x, const OptionalTensor& delta, const DecoderNormWeights& weights) const {
     if (model_.norm == DecoderNorm::kRms) {
-      auto [y, sum, rstd] = rms_norm_forward(x, delta, weights.gain, model_.eps);
+      auto [y, sum, rstd] = rms_norm_forward(x, delta, weights.gain, model_.eps, model_.norm_offset);
       return {y, sum};
     }
     auto [y, sum, mean, rstd] = layer_norm_forward(x, delta, weights.gain, weights.bias, model_.eps);
@@ -81,7 +81,13 @@ class Trunk {
     Tensor qkv = project(x, layer.qkv, adapters.qkv);
     if (const auto& norms = layer.query_key_norm) {
       qkv = std::get<0>(
-          query_key_norm_forward(qkv, norms->query_gain, norms->key_gain, heads, kv_heads, model_.eps));
+          query_key_norm_forward({.qkv = qkv,
+                                               .query_gain = norms->query_gain,
+                                               .key_gain = norms->key_gain,
+                                               .heads = heads,
+                                               .kv_heads = kv_heads,
+                                               .eps = model_.eps,
+                                               .gain_offset = model_.norm_offset}));
     }
     if (layer.rope_table) rope(qkv, step_.positions, *layer.rope_table, heads, kv_heads, false);
     const Tensor attended = attention_cached({.qkv = qkv,

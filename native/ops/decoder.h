@@ -54,6 +54,7 @@ struct DecoderModel {
   DecoderNormWeights final_norm;
   DecoderNorm norm;
   double eps;
+  std::optional<double> norm_offset = {};  // added to the gains of RMS norms
   int64_t heads, kv_heads;
   std::optional<double> embedding_scale = {};    // on the embeddings
   double attention_scale;                        // on scores

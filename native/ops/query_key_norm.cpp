@@ -39,11 +39,9 @@ void copy_rest(const Tensor& to, const Tensor& x, int64_t begin) {
 
 }  // namespace
 
-std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> query_key_norm_forward(const Tensor& qkv,
-                                                                          const Tensor& query_gain,
-                                                                          const Tensor& key_gain,
-                                                                          int64_t heads, int64_t kv_heads,
-                                                                          double eps) {
+std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> query_key_norm_forward(
+    const QueryKeyNormForwardInputs& in) {
+  const auto& [qkv, query_gain, key_gain, heads, kv_heads, eps, offset] = in;
   check_float("qkv", qkv);
   expect(query_gain.rank() == 1 && query_gain.dim(0) > 0 && heads > 0 && kv_heads > 0, ErrorCode::kShape,
          "expected query_gain to be [head_dim] and heads above 0 but got ", query_gain.shape().text(), ", ",
@@ -56,8 +54,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> query_key_norm_forward(const 
   const int64_t query_width = heads * head_dim, key_width = kv_heads * head_dim;
   const Tensor queries = take_heads(qkv, 0, query_width, query_gain.dim(0));
   const Tensor keys = take_heads(qkv, query_width, key_width, key_gain.dim(0));
-  const auto [query_y, query_sum, query_rstd] = rms_norm_forward(queries, {}, query_gain, eps);
-  const auto [key_y, key_sum, key_rstd] = rms_norm_forward(keys, {}, key_gain, eps);
+  const auto [query_y, query_sum, query_rstd] = rms_norm_forward(queries, {}, query_gain, eps, offset);
+  const auto [key_y, key_sum, key_rstd] = rms_norm_forward(keys, {}, key_gain, eps, offset);
   const Tensor y(qkv.shape(), qkv.dtype(), qkv.device());
   put_columns(y, 0, query_y);
   put_columns(y, query_width, key_y);
@@ -66,7 +64,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> query_key_norm_forward(const 
 }
 
 Tensor query_key_norm_backward(const QueryKeyNormBackwardInputs& in) {
-  const auto& [dy, queries, keys, query_gain, key_gain, query_rstd, key_rstd, dquery_gain, dkey_gain] = in;
+  const auto& [dy, queries, keys, query_gain, key_gain, query_rstd, key_rstd, dquery_gain, dkey_gain,
+              offset] = in;
   expect(dy.rank() == 2 && queries.rank() == 2 && keys.rank() == 2 &&
              dy.numel() == queries.numel() + 2 * keys.numel(),
          ErrorCode::kShape, "expected dy to hold queries ", queries.shape().text(), " and twice keys ",
@@ -78,13 +77,15 @@ Tensor query_key_norm_backward(const QueryKeyNormBackwardInputs& in) {
                                              .sum = queries,
                                              .weight = query_gain,
                                              .rstd = query_rstd,
-                                             .dweight = dquery_gain});
+                                             .dweight = dquery_gain,
+                                             .weight_offset = offset});
   const Tensor dkeys = rms_norm_backward({.dy = take_heads(dy, query_width, key_width, keys.dim(1)),
                                           .dsum = std::nullopt,
                                           .sum = keys,
                                           .weight = key_gain,
                                           .rstd = key_rstd,
-                                          .dweight = dkey_gain});
+                                          .dweight = dkey_gain,
+                                          .weight_offset = offset});
   const Tensor dqkv(dy.shape(), dy.dtype(), dy.device());
   put_columns(dqkv, 0, dqueries);
   put_columns(dqkv, query_width, dkeys);

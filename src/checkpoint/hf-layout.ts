@@ -25,8 +25,6 @@ export interface LayoutEntry {
   readonly transposed: boolean;
   /** Where rows are stored head by head (query, key, value): the number of heads. */
   readonly heads?: number;
-  /** What the parameter is more than the stored values. */
-  readonly offset?: number;
   /** Whether a file may lack it. It is zero then: transformers' score heads have no bias. */
   readonly optional: boolean;
 }
@@ -44,11 +42,7 @@ export function modelLayout(config: ModelConfig, head: HeadKind, labels: number)
     const names = diskNames(family, part, layer).map((stored) => `${stored}.${kind}`);
     const isTransposed = kind === 'weight' && layer !== undefined && family.tensors.transposed.includes(part);
     const optional = name === 'score.bias';
-    const { headByHead = [], normOffset: offset } = family.tensors;
-    const extra = {
-      ...(headByHead.includes(part) && { heads: config.heads }),
-      ...(offset !== undefined && /norm\.weight$/.test(name) && { offset }),
-    };
+    const extra = family.tensors.headByHead?.includes(part) && { heads: config.heads };
     if (names.length === 1) {
       const parts = [{ name: names[0]!, shape: isTransposed ? shape.toReversed() : shape }];
       return { name, shape, parts, transposed: isTransposed, optional, ...extra };

@@ -39,17 +39,14 @@ export class ModelFolder implements Disposable {
   readonly #files: readonly SafetensorsFile[];
   readonly #entries: ReadonlyMap<string, LayoutEntry>;
   readonly #places: ReadonlyMap<string, Place>;
-  readonly #asStored: boolean;
 
   private constructor(
     readonly folder: string,
     readonly description: ModelDescription,
     readonly generationConfig: JsonObject | undefined,
     files: readonly SafetensorsFile[],
-    asStored: boolean,
   ) {
     this.#files = files;
-    this.#asStored = asStored;
     const { config, head, labels } = description;
     const entries = modelLayout(config, head, labels);
     this.#entries = new Map(entries.map((entry) => [entry.name, entry]));
@@ -58,17 +55,17 @@ export class ModelFolder implements Disposable {
 
   /**
    * Opens the model of a folder. With `weights` it opens another file of the folder with tensors of
-   * the same names. `asStored` adds no offset to the values, for gradients. Throws ERR_FILE_MISSING, ERR_FILE_DAMAGED, ERR_CONFIG, or
+   * the same names, such as gradients. Throws ERR_FILE_MISSING, ERR_FILE_DAMAGED, ERR_CONFIG, or
    * ERR_FORMAT that names what is not supported.
    */
-  static open(folder: string, weights?: string, asStored = false): ModelFolder {
+  static open(folder: string, weights?: string): ModelFolder {
     const description = readDescription(folder);
     const generationConfig = readFolderJson(folder, 'generation_config.json');
     const files: SafetensorsFile[] = [];
     try {
       const paths = weights === undefined ? weightFiles(folder) : [join(folder, weights)];
       for (const path of paths) files.push(SafetensorsFile.open(path));
-      return new ModelFolder(folder, withOwnHead(description, files), generationConfig, files, asStored);
+      return new ModelFolder(folder, withOwnHead(description, files), generationConfig, files);
     } catch (error) {
       for (const file of files) file.close();
       throw error;
@@ -99,9 +96,8 @@ export class ModelFolder implements Disposable {
     const [first] = parts;
     if (first === undefined) throw new AthanorError('ERR_INTERNAL', `${name} has no tensor in the file`);
     if (parts.length > 1) return stack(parts, entry.shape);
-    const { shape, heads, offset } = entry;
+    const { shape, heads } = entry;
     if (heads !== undefined) return mapped(first, shape, (data) => partByPart(data, heads));
-    if (offset !== undefined && !this.#asStored) return shifted(first, offset);
     if (!entry.transposed) return { ...first, shape };
     const [rows = 0, columns = 0] = first.shape;
     return mapped(first, shape, (data) => transposed(data, rows, columns));
@@ -122,8 +118,8 @@ export class ModelFolder implements Disposable {
 }
 
 /** The whole model in memory. Arguments and errors are those of ModelFolder.open. */
-export function readModelFiles(folder: string, weights?: string, asStored = false): ModelFiles {
-  const model = ModelFolder.open(folder, weights, asStored);
+export function readModelFiles(folder: string, weights?: string): ModelFiles {
+  const model = ModelFolder.open(folder, weights);
   try {
     const parameters = new Map<string, ParameterData>();
     for (const name of model.shapes.keys()) parameters.set(name, model.read(name));
@@ -318,12 +314,6 @@ function mapped(
   move: <T extends Float32Array | Uint16Array>(data: T) => T,
 ): ParameterData {
   return dtype === 'f32' ? { dtype, shape, data: move(data) } : { dtype, shape, data: move(data) };
-}
-
-/** In f32, where transformers adds the offset too. */
-function shifted({ dtype, shape, data }: ParameterData, offset: number): ParameterData {
-  const values = dtype === 'bf16' ? f32FromBf16(data) : data;
-  return { dtype: 'f32', shape, data: values.map((value) => value + offset) };
 }
 
 function stack(parts: readonly ParameterData[], shape: readonly number[]): ParameterData {

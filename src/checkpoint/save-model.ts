@@ -229,10 +229,9 @@ function storedTensors(
   let held: { name: string; data: Float32Array | Uint16Array } | undefined;
   const fetch = (name: string) => {
     if (held?.name !== name)
-      held = { name, data: convert(parameters.get(name)!, dtypeOf(name), offsets.get(name)) };
+      held = { name, data: convert(parameters.get(name)!, dtypeOf(name)) };
     return held.data;
   };
-  const offsets = new Map(layout.map(({ name, offset }) => [name, offset]));
   const dtypeOf = (name: string) => asked ?? (parameters.get(name)!.dtype as 'f32' | 'bf16');
   return layout.flatMap(({ name, shape, parts, transposed: isTransposed, heads }) => {
     let at = 0;
@@ -251,14 +250,8 @@ function storedTensors(
   });
 }
 
-function convert(
-  source: TensorSource,
-  dtype: 'f32' | 'bf16',
-  offset: number | undefined,
-): Float32Array | Uint16Array {
-  const given = sourceData(source);
-  const floats = () => (given instanceof Float32Array ? given : f32FromBf16(given as Uint16Array));
-  const data = offset === undefined ? given : floats().map((value) => value - offset);
+function convert(source: TensorSource, dtype: 'f32' | 'bf16'): Float32Array | Uint16Array {
+  const data = sourceData(source);
   if (dtype === 'bf16') return data instanceof Float32Array ? bf16FromF32(data) : (data as Uint16Array);
   return data instanceof Float32Array ? data : f32FromBf16(data as Uint16Array);
 }

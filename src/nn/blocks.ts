@@ -41,8 +41,8 @@ class Attention extends Module {
     this.qkv = new Linear(hiddenSize, (heads + 2 * kvHeads) * headDim, init, { bias: spec.qkvBias, std });
     const widths = queryKeyNormWidths(config, spec.queryKeyNorm);
     if (widths) {
-      this.queryNorm = new RmsNorm(widths.query, init, config.normEps);
-      this.keyNorm = new RmsNorm(widths.key, init, config.normEps);
+      this.queryNorm = new RmsNorm(widths.query, init, config.normEps, config.normOffset);
+      this.keyNorm = new RmsNorm(widths.key, init, config.normEps, config.normOffset);
     }
     this.output = new Linear(heads * headDim, hiddenSize, init, { bias: spec.outputBias, std: residualStd });
   }
@@ -58,9 +58,9 @@ class Attention extends Module {
 
   #normed(qkv: Tensor): Tensor {
     if (!this.queryNorm || !this.keyNorm) return qkv;
-    const { heads, kvHeads, normEps: eps } = this.#config;
+    const { heads, kvHeads, normEps: eps, normOffset: gainOffset } = this.#config;
     const [queryGain, keyGain] = [this.queryNorm.weight, this.keyNorm.weight];
-    return queryKeyNorm(qkv, { queryGain, keyGain, heads, kvHeads, eps });
+    return queryKeyNorm(qkv, { queryGain, keyGain, heads, kvHeads, eps, gainOffset });
   }
 }
 
@@ -197,9 +197,8 @@ function after(branch: Tensor, norm: Norm | undefined): Tensor {
   return norm ? norm.forward(branch).y : branch;
 }
 
-const norms = { layer: LayerNorm, rms: RmsNorm } satisfies Record<ModelConfig['norm'], unknown>;
-
 /** The norm of a model's kind over its hidden size. */
-export function makeNorm({ norm, hiddenSize, normEps }: ModelConfig, init: Initializer): Norm {
-  return new norms[norm](hiddenSize, init, normEps);
+export function makeNorm({ norm, hiddenSize, normEps, normOffset }: ModelConfig, init: Initializer): Norm {
+  if (norm === 'layer') return new LayerNorm(hiddenSize, init, normEps);
+  return new RmsNorm(hiddenSize, init, normEps, normOffset);
 }

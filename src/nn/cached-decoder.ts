@@ -118,6 +118,7 @@ function decoderModel(parts: TrunkParts): DecoderModel {
     finalNorm: normWeights(finalNorm),
     norm: config.norm,
     eps: config.normEps,
+    normOffset: config.normOffset,
     heads: config.heads,
     kvHeads: config.kvHeads,
     embeddingScale: embeddingScale(config, dtype),

@@ -86,6 +86,8 @@ export interface ModelConfig {
   norm: NormKind;
   /** Added to the variance or mean square in each norm. */
   normEps: number;
+  /** What the gains of RMS norms, those of queries and keys too, are more than their weights. Default 0. */
+  normOffset?: number;
   /** Factor on the embeddings of tokens. Default 1. */
   embeddingScale?: number;
   /** Factor on the scores of attention. Default 1 / sqrt(headDim). */

@@ -25,8 +25,10 @@ export type RopeScaling =
       slow: number;
       /** Whether the range between the two is widened to whole channels. */
       truncate: boolean;
-      /** Factor on the rotated vectors. Default: 0.1 ln(factor) + 1. */
+      /** Factor on the rotated vectors. Default: from `scales`, or 0.1 ln(factor) + 1. */
       magnitude?: number;
+      /** Weights of ln(factor) in the numerator and the denominator of the default. */
+      scales?: readonly [number, number];
     }
   /**
    * LongRoPE (Ding et al., 2024): a divisor per frequency. `short` holds for a contextLength up to
@@ -90,13 +92,15 @@ type Scaling<T extends RopeScaling['type']> = Extract<RopeScaling, { type: T }>;
 /** The factor on rotated vectors: that which is given, or the one that the method's paper derives. */
 export function ropeMagnitude(scaling: Scaling<'yarn'> | Scaling<'longrope'>): number {
   if (scaling.magnitude !== undefined) return scaling.magnitude;
-  if (scaling.type === 'yarn') return yarnMagnitude(scaling.factor, 1);
+  if (scaling.type === 'yarn') {
+    const [above, below] = scaling.scales ?? [1, 0];
+    return yarnMagnitude(scaling.factor, above) / yarnMagnitude(scaling.factor, below);
+  }
   const stretch = scaling.longContext / scaling.originalContext;
   return stretch <= 1 ? 1 : Math.sqrt(1 + Math.log(stretch) / Math.log(scaling.originalContext));
 }
 
-/** YaRN's factor for a stretch of the context, and with a weight on its logarithm. */
-export function yarnMagnitude(factor: number, weight: number): number {
+function yarnMagnitude(factor: number, weight: number): number {
   return factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1;
 }
 

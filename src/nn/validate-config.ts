@@ -94,6 +94,7 @@ function sizeProblems(config: ModelConfig): string[] {
   const expectPositive = (name: string, value: number) =>
     expect(Number.isFinite(value) && value > 0, `${name} is ${value}, not a number above zero`);
   expectPositive('normEps', config.normEps);
+  expect(Number.isFinite(config.normOffset ?? 0), `normOffset is ${config.normOffset}, not a number`);
   expectPositive('initializerRange', config.initializerRange);
   for (const key of factors) {
     const value = config[key];
@@ -155,7 +156,7 @@ function familyProblems(config: ModelConfig, family: Family): string[] {
       `${name} is ${text(value)}, but a ${family.name} model of this shape can only have ${text(read)}`,
     );
   };
-  for (const key of [...positive, ...factors, 'norm', 'normEps', 'positionTable'] as const) {
+  for (const key of [...positive, ...factors, 'norm', 'normEps', 'normOffset', 'positionTable'] as const) {
     compare(key, config[key], readBack[key]);
   }
   for (let i = 0; i < config.layers && problems.length === 0; i++) {

@@ -56,8 +56,7 @@ export const torchOptimizer = {
 
 export function loadTorchFixture(architecture: string): TorchFixture {
   const folder = join(recordings, architecture);
-  const load = (weights: string, asStored = false) =>
-    readModelFiles(folder, weights, asStored).parameters as Map<string, F32Data>;
+  const load = (weights: string) => readModelFiles(folder, weights).parameters as Map<string, F32Data>;
   using record = SafetensorsFile.open(join(folder, 'record.safetensors'));
   const [steps = 0, batch = 0, length = 0] = record.read('tokens').shape;
   const split = (name: string) => {
@@ -77,7 +76,7 @@ export function loadTorchFixture(architecture: string): TorchFixture {
     targets: split('targets'),
     logits: floats('logits'),
     loss: floats('loss')[0]!,
-    gradients: load('gradients.safetensors', true),
+    gradients: load('gradients.safetensors'),
     losses: floats('losses'),
     gradientNorms: floats('grad_norms'),
     finalParameters: load('final.safetensors'),

@@ -44,6 +44,7 @@ describe('NativeDecoder', () => {
     finalNorm: norm(),
     norm: 'rms',
     eps: 1e-5,
+    normOffset: undefined,
     heads,
     kvHeads: heads,
     embeddingScale: undefined,

@@ -60,7 +60,7 @@ describe('a weight on the CPU and activations on the GPU', () => {
     };
     const model = {
       ...{ tokenTable: ones([4, 5]), positionTable: none, layers: [layer], finalNorm: norm },
-      ...{ embeddingScale: none, attentionScale: 1, attentionSoftcap: none },
+      ...{ normOffset: none, embeddingScale: none, attentionScale: 1, attentionSoftcap: none },
       ...{ norm: 'rms' as const, eps: 1e-5, heads: 1, kvHeads: 1, dtype: 'f32' as const },
     };
     expectError(

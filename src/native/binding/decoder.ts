@@ -44,6 +44,8 @@ export interface DecoderModel {
   /** The kind of all norms except those of queries and keys. */
   norm: 'layer' | 'rms';
   eps: number;
+  /** Added to the gains of RMS norms. */
+  normOffset: number | undefined;
   heads: number;
   kvHeads: number;
   /** Factor on the embeddings. */

@@ -1,5 +1,16 @@
 import type { NativeTensor } from '../binding.ts';
 
+export interface QueryKeyNormForwardInputs {
+  qkv: NativeTensor;
+  queryGain: NativeTensor;
+  keyGain: NativeTensor;
+  heads: number;
+  kvHeads: number;
+  eps: number;
+  /** Added to both gains. */
+  gainOffset?: number | undefined;
+}
+
 export interface QueryKeyNormBackwardInputs {
   dy: NativeTensor;
   queries: NativeTensor;
@@ -10,6 +21,7 @@ export interface QueryKeyNormBackwardInputs {
   keyRstd: NativeTensor;
   dqueryGain: NativeTensor;
   dkeyGain: NativeTensor;
+  gainOffset?: number | undefined;
 }
 
 export interface QueryKeyNormBinding {
@@ -18,12 +30,7 @@ export interface QueryKeyNormBinding {
    * Returns [y, queries, keys, queryRstd, keyRstd], where y is qkv with normalised queries and keys.
    */
   queryKeyNormForward(
-    qkv: NativeTensor,
-    queryGain: NativeTensor,
-    keyGain: NativeTensor,
-    heads: number,
-    kvHeads: number,
-    eps: number,
+    inputs: QueryKeyNormForwardInputs,
   ): [NativeTensor, NativeTensor, NativeTensor, NativeTensor, NativeTensor];
   /** Returns dqkv and adds to dqueryGain and dkeyGain. */
   queryKeyNormBackward(inputs: QueryKeyNormBackwardInputs): NativeTensor;

@@ -38,8 +38,6 @@ export interface TensorNames {
   readonly transposed: readonly string[];
   /** Parts whose rows are stored head by head: its query, its key, its value. */
   readonly headByHead?: readonly string[];
-  /** What the gains of norms are more than the stored values. Default 0. */
-  readonly normOffset?: number;
   /** Buffers that files may carry beside the weights. */
   readonly ignored: RegExp;
 }

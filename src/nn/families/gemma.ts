@@ -1,6 +1,6 @@
 /**
  * Gemma 2 (Gemma team, 2024) and Gemma 3, text only (2025): norms on both sides of each branch,
- * stored as the gain minus 1; scaled embeddings; GeGLU; sliding windows in some layers. Gemma 2 caps
+ * with weights that are the gain minus 1; scaled embeddings; GeGLU; sliding windows in some layers. Gemma 2 caps
  * scores and logits. Gemma 3 norms query and key heads, and its two types of layers have rotary
  * bases of their own.
  */
@@ -52,6 +52,7 @@ function readGemma(fields: ConfigFields, kind: GemmaKind): ModelConfig {
   return {
     architecture,
     norm: 'rms',
+    normOffset: 1,
     positionTable: false,
     ...sizes,
     ...readTypedLayers(fields, sizes, bases, block, (layer) => (layer + 1) % period !== 0),
@@ -62,13 +63,13 @@ function readGemma(fields: ConfigFields, kind: GemmaKind): ModelConfig {
   };
 }
 
-function writeGemma(config: ModelConfig, localThetaField?: string): JsonObject {
+function writeGemma(config: ModelConfig, { bases }: GemmaKind): JsonObject {
   const { attentionScale = config.headDim ** -0.5 } = config;
   const scalar = attentionScale ** -2;
   return {
     ...writeLlamaSizes(config),
     hidden_activation: 'gelu_pytorch_tanh',
-    ...writeTypedLayers(config, localThetaField),
+    ...writeTypedLayers(config, bases),
     query_pre_attn_scalar: Math.abs(scalar - Math.round(scalar)) < 1e-6 ? Math.round(scalar) : scalar,
     attn_logit_softcapping: config.attentionSoftcap ?? null,
     final_logit_softcapping: config.logitSoftcap ?? null,
@@ -87,17 +88,13 @@ const gemmaTensors: TensorNames = {
     mlp_norm: 'pre_feedforward_layernorm',
     mlp_output_norm: 'post_feedforward_layernorm',
   },
-  normOffset: 1,
 };
 
 const gemma2Kind: GemmaKind = {
   architecture: 'gemma2',
   maxPositions: 8192,
   queryKeyNorm: 'none',
-  bases: {
-    full_attention: { thetaField: 'rope_theta', theta: 10_000 },
-    sliding_attention: { thetaField: 'rope_theta', theta: 10_000 },
-  },
+  bases: { thetaField: 'rope_theta', theta: 10_000 },
   period: () => 2,
   attentionSoftcap: 50,
   logitSoftcap: 30,
@@ -107,7 +104,7 @@ export const gemma2: Family = {
   name: 'gemma2',
   classNames: { 'language-model': 'Gemma2ForCausalLM', score: 'Gemma2ForSequenceClassification' },
   readConfig: (fields) => readGemma(fields, gemma2Kind),
-  writeConfig: (config) => writeGemma(config),
+  writeConfig: (config) => writeGemma(config, gemma2Kind),
   tensors: gemmaTensors,
 };
 
@@ -127,7 +124,7 @@ export const gemma3: Family = {
   classNames: { 'language-model': 'Gemma3ForCausalLM', score: 'Gemma3TextForSequenceClassification' },
   trunkName: 'Gemma3TextModel',
   readConfig: (fields) => readGemma(fields, gemma3Kind),
-  writeConfig: (config) => writeGemma(config, 'rope_local_base_freq'),
+  writeConfig: (config) => writeGemma(config, gemma3Kind),
   tensors: {
     ...gemmaTensors,
     block: {

@@ -12,6 +12,7 @@ import {
   maxPositionsOf,
   readRope,
   writeParameters,
+  writeRope,
   writeScaling,
 } from './rope-fields.ts';
 
@@ -76,12 +77,21 @@ export function readOptionalWindows(
 /** The counterpart of readOptionalWindows. */
 export function writeOptionalWindows(config: ModelConfig): JsonObject {
   const window = windowOf(config);
-  const types = window === null ? {} : { layer_types: writeLayerTypes(config) };
-  return { use_sliding_window: window !== null, sliding_window: window, ...types };
+  return {
+    use_sliding_window: window !== null,
+    sliding_window: window,
+    ...(window !== null && { layer_types: writeLayerTypes(config) }),
+  };
 }
 
-/** The base of each type of layer where the file names none, and the field of transformers 4. */
-export type RopeDefaultsByType = Readonly<Record<LayerType, { theta: number; thetaField: string }>>;
+/** The base of a type of layer where the file names none, and the field of transformers 4. */
+export interface TypeDefaults {
+  theta: number;
+  thetaField: string;
+}
+
+/** Of each type, or of all layers where one rotation serves both. */
+export type RopeDefaultsByType = Readonly<Record<LayerType, TypeDefaults>> | TypeDefaults;
 
 /** The blocks and the context of a family whose types of layers have windows and rotations. */
 export function readTypedLayers(
@@ -97,8 +107,10 @@ export function readTypedLayers(
   if (window === undefined && types.includes('sliding_attention')) {
     fields.fail('layer_types names sliding_attention but sliding_window is null');
   }
-  const rope = (layerType: LayerType) =>
-    readRope(fields, { headDim, maxPositions, ...defaults[layerType], layerType });
+  const rope = (layerType: LayerType) => {
+    const own = 'theta' in defaults ? defaults : { ...defaults[layerType], layerType };
+    return readRope(fields, { headDim, maxPositions, ...own });
+  };
   const ropes = { full_attention: rope('full_attention'), sliding_attention: rope('sliding_attention') };
   const blockOfType = {
     full_attention: { ...block, rope: ropes.full_attention },
@@ -108,20 +120,25 @@ export function readTypedLayers(
   return { blocks: types.map((type) => blockOfType[type]), contextLength: Math.min(...contexts) };
 }
 
-/** The counterpart of readTypedLayers. `localThetaField`: transformers 4's, for sliding layers. */
-export function writeTypedLayers(config: ModelConfig, localThetaField?: string): JsonObject {
+/** The counterpart of readTypedLayers. */
+export function writeTypedLayers(config: ModelConfig, defaults: RopeDefaultsByType): JsonObject {
   const ropeOf = (isSliding: boolean): RopeSpec | undefined =>
     config.blocks.find(({ window }) => (window !== undefined) === isSliding)?.rope;
   const full = ropeOf(false) ?? ropeOf(true);
   const sliding = ropeOf(true) ?? ropeOf(false);
   const window = windowOf(config);
-  return {
+  const common = {
     max_position_embeddings: maxPositionsOf(full, config.contextLength),
     ...(window !== null && { sliding_window: window }),
     layer_types: writeLayerTypes(config),
+  };
+  if ('theta' in defaults) return { ...common, ...writeRope(full, config.headDim) };
+  const localTheta = defaults.sliding_attention.thetaField;
+  return {
+    ...common,
     rope_theta: full?.theta ?? null,
     rope_scaling: full?.scaling ? writeScaling(full.scaling) : null,
-    ...(localThetaField !== undefined && { [localThetaField]: sliding?.theta ?? null }),
+    ...(localTheta !== 'rope_theta' && { [localTheta]: sliding?.theta ?? null }),
     rope_parameters: {
       full_attention: full ? writeParameters(full, config.headDim) : null,
       sliding_attention: sliding ? writeParameters(sliding, config.headDim) : null,

@@ -8,6 +8,7 @@ import { readLlamaSizes, writeLlamaSizes } from './llama.ts';
 import { olmo2Tensors, olmoBlock } from './olmo2.ts';
 
 const base = { thetaField: 'rope_theta', theta: 500_000 };
+const bases = { full_attention: base, sliding_attention: base };
 
 export const olmo3: Family = {
   name: 'olmo3',
@@ -16,7 +17,6 @@ export const olmo3: Family = {
     fields.only('hidden_act', 'silu', 'swish');
     const sizes = readLlamaSizes(fields, { normEps: 1e-5 });
     const isSliding = (layer: number) => (layer + 1) % 4 !== 0;
-    const bases = { full_attention: base, sliding_attention: base };
     return {
       architecture: 'olmo3',
       norm: 'rms',
@@ -28,7 +28,7 @@ export const olmo3: Family = {
   writeConfig: (config) => ({
     ...writeLlamaSizes(config),
     hidden_act: 'silu',
-    ...writeTypedLayers(config),
+    ...writeTypedLayers(config, bases),
     attention_bias: config.blocks[0]!.qkvBias,
     attention_dropout: 0,
     // null, because transformers takes 1 for a missing key, and does not train that row.

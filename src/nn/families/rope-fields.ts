@@ -4,7 +4,7 @@
  * layer. Both spellings are read, and both are written.
  */
 import type { JsonObject } from '../../base/json.ts';
-import { type RopeScaling, type RopeSpec, ropeMagnitude, yarnMagnitude } from '../rope.ts';
+import { type RopeScaling, type RopeSpec, ropeMagnitude } from '../rope.ts';
 import { ConfigFields, spell } from './config-fields.ts';
 
 /** Types of layers, as `layer_types` and a nested `rope_parameters` name them. */
@@ -93,8 +93,9 @@ export function writeScaling(scaling: RopeScaling): JsonObject {
         rope_type: type,
         factor: scaling.factor,
         original_max_position_embeddings: scaling.originalContext,
-        beta_fast: scaling.fast,
-        beta_slow: scaling.slow,
+        ...(scaling.fast !== 32 && { beta_fast: scaling.fast }),
+        ...(scaling.slow !== 1 && { beta_slow: scaling.slow }),
+        ...(scaling.scales && { mscale: scaling.scales[0], mscale_all_dim: scaling.scales[1] }),
         ...(scaling.magnitude !== undefined && { attention_factor: scaling.magnitude }),
         ...(!scaling.truncate && { truncate: false }),
       };
@@ -176,25 +177,21 @@ function originalContext(fields: ConfigFields, { outer, maxPositions }: ScalingC
 
 function readYarn(fields: ConfigFields, context: ScalingContext): RopeScaling {
   const original = originalContext(fields, context);
-  const factor = fields.number('factor', context.maxPositions / original);
-  const magnitude = yarnAttention(fields, factor);
+  const scales = [fields.number('mscale', 0), fields.number('mscale_all_dim', 0)] as const;
   return {
     type: 'yarn',
-    factor,
+    factor: fields.number('factor', context.maxPositions / original),
     originalContext: original,
     // As in transformers, 0 stands for the default.
     fast: fields.number('beta_fast', 0) || 32,
     slow: fields.number('beta_slow', 0) || 1,
     truncate: fields.boolean('truncate', true),
-    ...(magnitude !== undefined && { magnitude }),
+    ...(fields.value('attention_factor') !== undefined && {
+      magnitude: fields.number('attention_factor'),
+    }),
+    // transformers uses both or neither.
+    ...(scales[0] !== 0 && scales[1] !== 0 && { scales }),
   };
-}
-
-function yarnAttention(fields: ConfigFields, factor: number): number | undefined {
-  if (fields.value('attention_factor') !== undefined) return fields.number('attention_factor');
-  const [scale, all] = [fields.number('mscale', 0), fields.number('mscale_all_dim', 0)];
-  if (!scale || !all) return undefined;
-  return yarnMagnitude(factor, scale) / yarnMagnitude(factor, all);
 }
 
 function readLongRope(fields: ConfigFields, context: ScalingContext): RopeScaling {

@@ -14,6 +14,8 @@ export interface QueryKeyNormOptions {
   heads: number;
   kvHeads: number;
   eps: number;
+  /** Added to both gains. Default 0. */
+  gainOffset?: number | undefined;
 }
 
 /**
@@ -22,9 +24,14 @@ export interface QueryKeyNormOptions {
  * @returns a new tensor of the same shape
  */
 export function queryKeyNorm(qkv: Tensor, options: QueryKeyNormOptions): Tensor {
-  const { queryGain, keyGain, heads, kvHeads, eps } = options;
+  const { queryGain, keyGain, heads, kvHeads, eps, gainOffset } = options;
   const [y, queries, keys, queryRstd, keyRstd] = native
-    .queryKeyNormForward(qkv.handle, queryGain.handle, keyGain.handle, heads, kvHeads, eps)
+    .queryKeyNormForward({
+      qkv: qkv.handle,
+      queryGain: queryGain.handle,
+      keyGain: keyGain.handle,
+      ...{ heads, kvHeads, eps, gainOffset },
+    })
     .map((handle) => new Tensor(handle)) as [Tensor, Tensor, Tensor, Tensor, Tensor];
   record('queryKeyNorm', [qkv, queryGain, keyGain], [y], ([dy], accumulate) => {
     const dqkv = native.queryKeyNormBackward({
@@ -38,6 +45,7 @@ export function queryKeyNorm(qkv: Tensor, options: QueryKeyNormOptions): Tensor 
       // The gradient of a frozen gain is discarded.
       dqueryGain: (accumulate(queryGain) ?? zeros(queryGain.shape)).handle,
       dkeyGain: (accumulate(keyGain) ?? zeros(keyGain.shape)).handle,
+      gainOffset,
     });
     return [new Tensor(dqkv)];
   });
