@@ -2,6 +2,7 @@
 // called them one by one, the handles of their results would cost as much again.
 #include "ops/decoder.h"
 
+#include <cmath>
 #include <cstring>
 
 #include "core/thread_pool.h"
@@ -40,7 +41,7 @@ class Trunk {
       const DecoderLayerAdapters& adapters = step_.adapters.empty() ? none_ : step_.adapters[i];
       const Normed first = norm(x, delta, layer.attention_norm);
       const Tensor attended = after(attention(first.y, i, adapters), layer.attention_output_norm);
-      if (layer.parallel) {
+      if (layer.parallel.value_or(false)) {
         const Tensor second = norm(first.sum, std::nullopt, layer.mlp_norm).y;
         x = axpby(first.sum, 1, attended, 1);
         delta = after(feed_forward(second, layer, adapters), layer.mlp_output_norm);
@@ -90,6 +91,7 @@ class Trunk {
                                                .gain_offset = model_.norm_offset}));
     }
     if (layer.rope_table) rope(qkv, step_.positions, *layer.rope_table, heads, kv_heads, false);
+    const double head_dim = static_cast<double>(qkv.dim(1)) / static_cast<double>(heads + 2 * kv_heads);
     const Tensor attended = attention_cached({.qkv = qkv,
                                               .keys = step_.caches[2 * index],
                                               .values = step_.caches[2 * index + 1],
@@ -99,7 +101,7 @@ class Trunk {
                                               .max_tokens = step_.max_tokens,
                                               .heads = heads,
                                               .kv_heads = kv_heads,
-                                              .scale = model_.attention_scale,
+                                              .scale = model_.attention_scale.value_or(1 / std::sqrt(head_dim)),
                                               .window = layer.window,
                                               .softcap = model_.attention_softcap});
     return project(attended, layer.output, adapters.output);

@@ -44,7 +44,7 @@ struct DecoderLayer {
   DecoderProjection up;  // gate and up, one under the other, where the activation has a gate
   DecoderProjection down;
   std::optional<DecoderNormWeights> mlp_output_norm = {};
-  bool parallel = false;
+  std::optional<bool> parallel = {};
 };
 
 struct DecoderModel {
@@ -57,7 +57,7 @@ struct DecoderModel {
   std::optional<double> norm_offset = {};  // added to the gains of RMS norms
   int64_t heads, kv_heads;
   std::optional<double> embedding_scale = {};    // on the embeddings
-  double attention_scale;                        // on scores
+  std::optional<double> attention_scale = {};    // on scores; none: 1 / sqrt(head_dim)
   std::optional<double> attention_softcap = {};  // see AttentionForwardInputs
   DType dtype;                                   // of activations
 };

@@ -228,8 +228,7 @@ function storedTensors(
   // The parts of one parameter follow each other, so it is enough to hold one parameter.
   let held: { name: string; data: Float32Array | Uint16Array } | undefined;
   const fetch = (name: string) => {
-    if (held?.name !== name)
-      held = { name, data: convert(parameters.get(name)!, dtypeOf(name)) };
+    if (held?.name !== name) held = { name, data: convert(parameters.get(name)!, dtypeOf(name)) };
     return held.data;
   };
   const dtypeOf = (name: string) => asked ?? (parameters.get(name)!.dtype as 'f32' | 'bf16');

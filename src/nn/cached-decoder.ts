@@ -112,7 +112,7 @@ function decoderModel(parts: TrunkParts): DecoderModel {
         up: weights(up),
         down: weights(down),
         mlpOutputNorm: block.mlpOutputNorm && normWeights(block.mlpOutputNorm),
-        parallel: block.spec.parallel ?? false,
+        parallel: block.spec.parallel,
       };
     }),
     finalNorm: normWeights(finalNorm),
@@ -122,7 +122,7 @@ function decoderModel(parts: TrunkParts): DecoderModel {
     heads: config.heads,
     kvHeads: config.kvHeads,
     embeddingScale: embeddingScale(config, dtype),
-    attentionScale: config.attentionScale ?? 1 / Math.sqrt(config.headDim),
+    attentionScale: config.attentionScale,
     attentionSoftcap: config.attentionSoftcap,
     dtype,
   };

@@ -75,6 +75,9 @@ export const mixedConfig: ModelConfig = {
 export const allConfigs: readonly (readonly [name: string, config: ModelConfig])[] = [
   ...Object.entries(familyConfigs),
   ['mixed layers', mixedConfig],
-  ['qwen2 with windows', read('qwen2', { use_sliding_window: true, sliding_window: 9, max_window_layers: 1 })],
+  [
+    'qwen2 with windows',
+    read('qwen2', { use_sliding_window: true, sliding_window: 9, max_window_layers: 1 }),
+  ],
   ['llama 3.1', read('llama', { rope_scaling: llama3 })],
 ];

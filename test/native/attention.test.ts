@@ -20,6 +20,8 @@ interface Case {
   kvHeads: number;
   headDim: number;
   lengths: number[];
+  window?: number;
+  softcap?: number;
 }
 
 const cases: Case[] = [
@@ -32,9 +34,28 @@ const cases: Case[] = [
   // More sequences than tasks: a task of the cached pass has several sequences, the
   // last task fewer.
   { heads: 3, kvHeads: 3, headDim: 16, lengths: Array.from({ length: 25 }, (_, i) => 1 + ((i * 7) % 33)) },
+  // Windows of one key, below, at and around the 64 keys of a block, and longer than any sequence.
+  { heads: 1, kvHeads: 1, headDim: 16, lengths: [5, 70], window: 1 },
+  { heads: 4, kvHeads: 2, headDim: 16, lengths: [9, 200], window: 10 },
+  { heads: 2, kvHeads: 2, headDim: 8, lengths: [150, 3, 129], window: 63 },
+  { heads: 1, kvHeads: 1, headDim: 64, lengths: [260], window: 64 },
+  { heads: 2, kvHeads: 1, headDim: 24, lengths: [200, 65], window: 65 },
+  { heads: 1, kvHeads: 1, headDim: 16, lengths: [300, 140], window: 130 },
+  { heads: 2, kvHeads: 2, headDim: 16, lengths: [70, 66], window: 1000 },
+  // The CUDA kernels have no cap.
+  ...(onCuda
+    ? []
+    : [
+        { heads: 2, kvHeads: 1, headDim: 16, lengths: [3, 70], softcap: 1.5 },
+        { heads: 1, kvHeads: 1, headDim: 256, lengths: [130], softcap: 0.5, window: 20 },
+      ]),
 ];
 const names = cases.map(
-  (c) => [`${c.heads}/${c.kvHeads} heads of ${c.headDim}, lengths ${c.lengths}`, c] as const,
+  (c) =>
+    [
+      `${c.heads}/${c.kvHeads} heads of ${c.headDim}, lengths ${c.lengths}, window ${c.window}, cap ${c.softcap}`,
+      c,
+    ] as const,
 );
 
 const starts = (lengths: readonly number[]) =>
@@ -58,7 +79,7 @@ function reference(
   dout: Float32Array,
   round: (x: number) => number = (x) => x,
 ): Reference {
-  const { heads, kvHeads, headDim } = c;
+  const { heads, kvHeads, headDim, window = Number.POSITIVE_INFINITY, softcap } = c;
   const w = width(c);
   const n = total(c.lengths);
   const scale = 1 / Math.sqrt(headDim);
@@ -76,8 +97,11 @@ function reference(
         const scores = Array.from({ length: i + 1 }, (_, j) => {
           let dot = 0;
           for (let d = 0; d < headDim; ++d) dot += qkv[q(i, d)]! * qkv[k(j, d)]!;
-          return round(dot * scale);
+          if (i - j >= window) return Number.NEGATIVE_INFINITY;
+          const score = round(dot * scale);
+          return softcap === undefined ? score : softcap * Math.tanh(score / softcap);
         });
+        const slope = (j: number) => (softcap === undefined ? 1 : 1 - (scores[j]! / softcap) ** 2);
         const max = Math.max(...scores);
         const sum = scores.reduce((s, x) => s + Math.exp(x - max), 0);
         lse[(first + i) * heads + h] = max + Math.log(sum);
@@ -93,7 +117,7 @@ function reference(
         });
         const delta = p.reduce((s, weight, j) => s + weight * dp[j]!, 0);
         p.forEach((weight, j) => {
-          const ds = round(weight * (dp[j]! - delta) * scale);
+          const ds = weight === 0 ? 0 : round(weight * (dp[j]! - delta) * slope(j) * scale);
           for (let d = 0; d < headDim; ++d) {
             dqkv[q(i, d)]! += ds * qkv[k(j, d)]!;
             dqkv[k(j, d)]! += ds * qkv[q(i, d)]!;
@@ -116,17 +140,14 @@ function inputs(c: Case, dtype: FloatType, seed = 1) {
   };
 }
 
-const scaleOf = (c: Case) => 1 / Math.sqrt(c.headDim);
+const optionsOf = ({ heads, kvHeads, headDim, window, softcap }: Case) => ({
+  ...{ heads, kvHeads, window, softcap },
+  scale: 1 / Math.sqrt(headDim),
+});
 
 function forward(c: Case, qkv: NativeTensor, lengths = c.lengths) {
   const cu = tensor([lengths.length + 1], starts(lengths), 'i32');
-  return native.attentionForward({
-    qkv,
-    cuSeqlens: cu,
-    heads: c.heads,
-    kvHeads: c.kvHeads,
-    scale: scaleOf(c),
-  });
+  return native.attentionForward({ qkv, cuSeqlens: cu, ...optionsOf(c) });
 }
 
 afterEach(() => native.setNumThreads(0));
@@ -150,9 +171,7 @@ describe.each(names)('attention, %s', (_, c) => {
         out,
         lse,
         cuSeqlens: cu,
-        heads: c.heads,
-        kvHeads: c.kvHeads,
-        scale: scaleOf(c),
+        ...optionsOf(c),
       });
       const floor = dtype === 'f32' ? 2e-6 : 1e-3;
       const limit = (part: 'out' | 'dqkv') => 2 * largestError(naive[part], exact[part]) + floor;
@@ -219,9 +238,7 @@ describe.each(names)('attention, %s', (_, c) => {
             'i32',
           ),
           maxTokens: longest,
-          heads: c.heads,
-          kvHeads: c.kvHeads,
-          scale: scaleOf(c),
+          ...optionsOf(c),
         });
         expectSameBits(out, native.gatherRows(whole, tensor([rows.length], rows, 'i32')));
         active.forEach((i, a) => {

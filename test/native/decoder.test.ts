@@ -27,15 +27,11 @@ describe('NativeDecoder', () => {
     qkv: projection(3 * d, 2),
     queryKeyNorm: undefined,
     ropeTable: undefined,
-    window: undefined,
     output: projection(d, 3),
-    attentionOutputNorm: undefined,
     mlpNorm: norm(),
     activation: 'swiglu',
     up: projection(2 * d, 4),
     down: projection(d, 5),
-    mlpOutputNorm: undefined,
-    parallel: false,
   };
   const modelOf = (layers: DecoderLayer[], dtype: DType): DecoderModel => ({
     tokenTable: matrix(5, d, 1),
@@ -44,12 +40,8 @@ describe('NativeDecoder', () => {
     finalNorm: norm(),
     norm: 'rms',
     eps: 1e-5,
-    normOffset: undefined,
     heads,
     kvHeads: heads,
-    embeddingScale: undefined,
-    attentionScale: Math.sqrt(heads / d),
-    attentionSoftcap: undefined,
     dtype,
   });
   const cacheOf = (slots: number, dtype: DType) => native.kvCacheCreate(slots, 4, heads, d / heads, dtype);
@@ -146,8 +138,8 @@ describe('NativeDecoder', () => {
   });
 
   it('names what is missing of a layer or an adapter, and words that it does not know', () => {
-    const { mlpNorm: _, ...less } = layer;
-    expectError('ERR_ARGUMENT', /expected mlpNorm to be an object but got undefined/, () =>
+    const { down: _, ...less } = layer;
+    expectError('ERR_ARGUMENT', /expected down to be an object but got undefined/, () =>
       decode([less as DecoderLayer]),
     );
     const half = { a: matrix(1, d, 6), scale: 1 } as DecoderAdapter;
@@ -156,8 +148,10 @@ describe('NativeDecoder', () => {
       decode(undefined, adapters),
     );
     const relu = { ...layer, activation: 'relu' as 'gelu' };
-    expectError('ERR_ARGUMENT', /expected activation to be 'gelu' or 'swiglu' but got 'relu'/, () =>
-      decode([relu]),
+    expectError(
+      'ERR_ARGUMENT',
+      /expected activation to be 'gelu', 'gelu-erf', 'swiglu' or 'geglu' but got 'relu'/,
+      () => decode([relu]),
     );
   });
 

@@ -55,12 +55,10 @@ describe('a weight on the CPU and activations on the GPU', () => {
     const [none, rows] = [undefined, { weight: ones([4, 5]), bias: undefined }];
     const layer = {
       ...{ attentionNorm: norm, qkv: rows, queryKeyNorm: none, ropeTable: none, output: part },
-      ...{ window: none, attentionOutputNorm: none, mlpOutputNorm: none, parallel: false },
       ...{ mlpNorm: norm, activation: 'gelu' as const, up: rows, down: rows },
     };
     const model = {
       ...{ tokenTable: ones([4, 5]), positionTable: none, layers: [layer], finalNorm: norm },
-      ...{ normOffset: none, embeddingScale: none, attentionScale: 1, attentionSoftcap: none },
       ...{ norm: 'rms' as const, eps: 1e-5, heads: 1, kvHeads: 1, dtype: 'f32' as const },
     };
     expectError(

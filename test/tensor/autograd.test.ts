@@ -284,7 +284,8 @@ describe('scopes', () => {
     const before = run();
     const [heads, tokens] = [2, 4096];
     const qkv = constant(tokens, 3 * heads * 64);
-    const attend = () => native.attentionForward({
+    const attend = () =>
+      native.attentionForward({
         qkv: qkv.handle,
         cuSeqlens: ints([0, tokens]).handle,
         ...{ heads, kvHeads: heads, scale: 0.125 },

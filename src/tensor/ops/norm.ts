@@ -60,7 +60,13 @@ export function layerNorm(
  * @param eps added to the mean square
  * @param offset added to the weight, by which a row is then multiplied
  */
-export function rmsNorm(x: Tensor, delta: Tensor | undefined, weight: Tensor, eps = 1e-5, offset?: number): NormResult {
+export function rmsNorm(
+  x: Tensor,
+  delta: Tensor | undefined,
+  weight: Tensor,
+  eps = 1e-5,
+  offset?: number,
+): NormResult {
   const [y, sum, rstd] = native
     .rmsNormForward(x.handle, delta?.handle, weight.handle, eps, offset)
     .map((handle) => new Tensor(handle)) as [Tensor, Tensor, Tensor];
