@@ -11,6 +11,7 @@ import type { JsonObject } from '../base/json.ts';
 import type { HeadKind, ModelConfig } from '../nn/config.ts';
 import { configToJson } from '../nn/config-json.ts';
 import type { ScoreReading } from '../nn/scoring-model.ts';
+import { configText } from './config-text.ts';
 import { type LayoutEntry, modelLayout } from './hf-layout.ts';
 import { writeSafetensors } from './safetensors.ts';
 import {
@@ -96,9 +97,9 @@ export async function writeModelFiles(folder: string, options: WriteModelOptions
           tokenizer.map((path) => basename(path)),
         );
   return publish(folder, stale, async (temporary) => {
-    const written = [await writeText(temporary('config.json'), formatJson(json))];
+    const written = [await writeText(temporary('config.json'), configText(json))];
     if (options.generationConfig !== undefined) {
-      const text = formatJson(options.generationConfig);
+      const text = configText(options.generationConfig);
       written.push(await writeText(temporary('generation_config.json'), text));
     }
     for (const path of tokenizer) {
@@ -168,10 +169,6 @@ async function publish(
   } finally {
     for (const name of named) rmSync(temporary(name), { force: true });
   }
-}
-
-function formatJson(value: JsonObject): string {
-  return `${JSON.stringify(value, undefined, 2)}\n`;
 }
 
 function tokenizerFiles(tokenizer: string | readonly string[] | undefined): readonly string[] {

@@ -62,7 +62,7 @@ export function configToJson(config: ModelConfig, options: ConfigJsonOptions = {
     bos_token_id: config.bosTokenId ?? null,
     eos_token_id: config.eosTokenId ?? null,
     use_cache: true,
-    torch_dtype: dtype === 'f32' ? 'float32' : 'bfloat16',
+    dtype: dtype === 'f32' ? 'float32' : 'bfloat16',
   };
   const { pad_token_id: pad, eos_token_id: ends, ...others } = fields;
   for (const [key, value] of Object.entries(others)) json[key] ??= value;

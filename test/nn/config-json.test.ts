@@ -73,7 +73,7 @@ describe('config.json', () => {
     const shared = Object.keys(ours).filter((key) => key in theirs);
     expect(shared.length).toBeGreaterThan(14);
     for (const key of shared) expect([key, ours[key]]).toEqual([key, theirs[key]]);
-    expect(ours.torch_dtype).toBe(theirs.dtype);
+    expect(ours.dtype).toBe(theirs.dtype);
   });
 
   it('reads the rotary base from either place', () => {
