@@ -15,8 +15,8 @@ ATHANOR_FIELDS(athanor::ops::DecoderProjection, weight, bias, quantized)
 ATHANOR_FIELDS(athanor::ops::DecoderQueryKeyNorm, query_gain, key_gain)
 ATHANOR_FIELDS(athanor::ops::DecoderLayer, attention_norm, qkv, query_key_norm, rope_table, window, output,
                attention_output_norm, mlp_norm, activation, up, down, mlp_output_norm, parallel)
-ATHANOR_FIELDS(athanor::ops::DecoderModel, token_table, position_table, layers, final_norm, norm, eps, norm_offset, heads,
-               kv_heads, embedding_scale, attention_scale, attention_softcap, dtype)
+ATHANOR_FIELDS(athanor::ops::DecoderModel, token_table, position_table, layers, final_norm, norm, eps,
+               norm_offset, heads, kv_heads, embedding_scale, attention_scale, attention_softcap, dtype)
 ATHANOR_FIELDS(athanor::ops::DecoderAdapter, a, b, scale)
 ATHANOR_FIELDS(athanor::ops::DecoderLayerAdapters, qkv, output, up, down)
 ATHANOR_FIELDS(athanor::ops::DecoderStep, tokens, positions, cu_seqlens, slots, past_lengths, caches,

@@ -142,7 +142,7 @@ void sigmoid_backward(DType dtype, void* dx, const void* dy, const void* y, int6
 
 constinit const ActivationKernels activation_kernels_table = complete_table<ActivationKernels>(
     gelu_forward, gelu_backward, gelu_erf_forward, gelu_erf_backward, swiglu_forward, swiglu_backward,
-    geglu_forward, geglu_backward, relu_forward, relu_backward, tanh_forward, tanh_backward,
-    sigmoid_forward, sigmoid_backward);
+    geglu_forward, geglu_backward, relu_forward, relu_backward, tanh_forward, tanh_backward, sigmoid_forward,
+    sigmoid_backward);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

@@ -86,8 +86,7 @@ void add_at(float* out, const float* logits, const int32_t* tokens, const float*
          count);
 }
 
-__global__ void __launch_bounds__(kBlock)
-    cap_kernel(float* logits, float* slopes, int64_t count, float cap) {
+__global__ void __launch_bounds__(kBlock) cap_kernel(float* logits, float* slopes, int64_t count, float cap) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
   if (i >= count) return;
   const float t = tanhf(logits[i] / cap);
@@ -101,9 +100,9 @@ void cap_logits(float* logits, float* slopes, int64_t count, float cap) {
 }
 
 template <class T>
-__global__ void __launch_bounds__(kBlock) multiply_slopes_kernel(T* gradients, int64_t stride,
-                                                                 const float* slopes, int64_t rows,
-                                                                 int64_t vocabulary) {
+__global__ void __launch_bounds__(kBlock)
+    multiply_slopes_kernel(T* gradients, int64_t stride, const float* slopes, int64_t rows,
+                           int64_t vocabulary) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
   if (i >= rows * vocabulary) return;
   T& gradient = gradients[i / vocabulary * stride + i % vocabulary];
@@ -123,7 +122,8 @@ void multiply_slopes(DType dtype, void* gradients, int64_t stride, const float* 
 }  // namespace
 
 const LogitsKernels& logits_kernels() {
-  static constexpr auto kTable = complete_table<LogitsKernels>(log_probs, top_tokens, add_at, cap_logits, multiply_slopes);
+  static constexpr auto kTable =
+      complete_table<LogitsKernels>(log_probs, top_tokens, add_at, cap_logits, multiply_slopes);
   return kTable;
 }
 

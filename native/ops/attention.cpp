@@ -157,9 +157,8 @@ Tensor rope_table(int64_t max_positions, int64_t width, double theta,
   for (int64_t position = 0; position < max_positions; ++position) {
     float* row = numbers.data() + position * width;
     for (int64_t i = 0; i < half; ++i) {
-      const double frequency =
-          std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(width)) *
-          (frequencies ? (*frequencies)[static_cast<size_t>(i)] : 1.0);
+      const double frequency = std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(width)) *
+                               (frequencies ? (*frequencies)[static_cast<size_t>(i)] : 1.0);
       const double angle = static_cast<double>(position) * frequency;
       row[i] = static_cast<float>(std::cos(angle) * factor);
       row[half + i] = static_cast<float>(std::sin(angle) * factor);

@@ -55,8 +55,8 @@ struct AttentionCachedInputs {
 Tensor attention_cached(const AttentionCachedInputs& in);
 
 /// f32 [max_positions, width]: cosines of position frequency[i] / theta^(2 i / width), then sines
-/// (Su et al., 2021, eq. 15), all times `magnitude`. `frequencies` are width / 2 factors, by default
-/// 1, and so is the magnitude.
+/// (Su et al., 2021, eq. 15), all times `magnitude`. `frequencies` are width / 2 factors. They and
+/// the magnitude are 1 by default.
 Tensor rope_table(int64_t max_positions, int64_t width, double theta,
                   const std::optional<std::vector<double>>& frequencies,
                   const std::optional<double>& magnitude);

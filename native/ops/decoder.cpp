@@ -81,29 +81,29 @@ class Trunk {
     const int64_t heads = model_.heads, kv_heads = model_.kv_heads;
     Tensor qkv = project(x, layer.qkv, adapters.qkv);
     if (const auto& norms = layer.query_key_norm) {
-      qkv = std::get<0>(
-          query_key_norm_forward({.qkv = qkv,
-                                               .query_gain = norms->query_gain,
-                                               .key_gain = norms->key_gain,
-                                               .heads = heads,
-                                               .kv_heads = kv_heads,
-                                               .eps = model_.eps,
-                                               .gain_offset = model_.norm_offset}));
+      qkv = std::get<0>(query_key_norm_forward({.qkv = qkv,
+                                                .query_gain = norms->query_gain,
+                                                .key_gain = norms->key_gain,
+                                                .heads = heads,
+                                                .kv_heads = kv_heads,
+                                                .eps = model_.eps,
+                                                .gain_offset = model_.norm_offset}));
     }
     if (layer.rope_table) rope(qkv, step_.positions, *layer.rope_table, heads, kv_heads, false);
     const double head_dim = static_cast<double>(qkv.dim(1)) / static_cast<double>(heads + 2 * kv_heads);
-    const Tensor attended = attention_cached({.qkv = qkv,
-                                              .keys = step_.caches[2 * index],
-                                              .values = step_.caches[2 * index + 1],
-                                              .slots = step_.slots,
-                                              .cu_seqlens = step_.cu_seqlens,
-                                              .past_lengths = step_.past_lengths,
-                                              .max_tokens = step_.max_tokens,
-                                              .heads = heads,
-                                              .kv_heads = kv_heads,
-                                              .scale = model_.attention_scale.value_or(1 / std::sqrt(head_dim)),
-                                              .window = layer.window,
-                                              .softcap = model_.attention_softcap});
+    const Tensor attended =
+        attention_cached({.qkv = qkv,
+                          .keys = step_.caches[2 * index],
+                          .values = step_.caches[2 * index + 1],
+                          .slots = step_.slots,
+                          .cu_seqlens = step_.cu_seqlens,
+                          .past_lengths = step_.past_lengths,
+                          .max_tokens = step_.max_tokens,
+                          .heads = heads,
+                          .kv_heads = kv_heads,
+                          .scale = model_.attention_scale.value_or(1 / std::sqrt(head_dim)),
+                          .window = layer.window,
+                          .softcap = model_.attention_softcap});
     return project(attended, layer.output, adapters.output);
   }
 

@@ -54,8 +54,8 @@ Tensor top_tokens(const Tensor& logits, int64_t count) {
 
 Tensor cap_logits(const Tensor& logits, double softcap) {
   check_logits(logits);
-  expect(softcap > 0 && std::isfinite(softcap), ErrorCode::kArgument, "expected softcap to be above 0 but got ",
-         softcap);
+  expect(softcap > 0 && std::isfinite(softcap), ErrorCode::kArgument,
+         "expected softcap to be above 0 but got ", softcap);
   const Tensor out = scale(logits, 1);
   logits_kernels(out.device()).cap(out.data<float>(), nullptr, out.numel(), static_cast<float>(softcap));
   return out;

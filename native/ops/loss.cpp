@@ -66,8 +66,8 @@ class Head {
     return static_cast<float>(1.0 / temperature);
   }
 
-  /// logits f32 [rows, vocab] of the rows from `first` on. `slopes`, of the same shape, receives the
-  /// derivatives of the cap, where there is one.
+  /// logits f32 [rows, vocab] of the rows from `first` on. `slopes`, of the same shape, receives
+  /// the derivatives of the cap, where there is one.
   void multiply(int64_t first, int64_t rows, float* logits, float* slopes = nullptr) const {
     product(first, rows, logits);
     if (softcap_ > 0) logits_kernels(x_.device()).cap(logits, slopes, rows * vocab, softcap_);
@@ -152,7 +152,7 @@ class Head {
 std::tuple<Tensor, double, std::optional<Tensor>, std::optional<Tensor>> linear_cross_entropy(
     const CrossEntropyInputs& in) {
   const auto& [x, weight, targets, token_weights, scale, need_gradient, weight_frozen, dweight_memory,
-              softcap] = in;
+               softcap] = in;
   Head head(x, weight, softcap);
   head.check_targets(targets);
   if (token_weights) head.check_per_token("tokenWeights", *token_weights);

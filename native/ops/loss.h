@@ -25,14 +25,13 @@ struct CrossEntropyInputs {
 std::tuple<Tensor, double, std::optional<Tensor>, std::optional<Tensor>> linear_cross_entropy(
     const CrossEntropyInputs& in);
 
-/// The logits x weight^T, capped where there is a softcap, f32 [n, vocab] for any dtype of x: the bits that the losses see,
-/// for the sampler.
+/// The logits x weight^T, capped where there is a softcap, f32 [n, vocab] for any dtype of x: the
+/// bits that the losses see, for the sampler.
 Tensor linear_logits(const Tensor& x, const Tensor& weight, const std::optional<double>& softcap = {});
 
 /// log softmax(x weight^T / temperature)[target] and that distribution's entropy, both f32 [n].
 std::tuple<Tensor, Tensor> linear_log_prob(const Tensor& x, const Tensor& weight, const Tensor& targets,
-                                           double temperature,
-                                           const std::optional<double>& softcap = {});
+                                           double temperature, const std::optional<double>& softcap = {});
 
 struct LogProbBackwardInputs {
   Tensor x, weight, targets;  // as linear_log_prob had them

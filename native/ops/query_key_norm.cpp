@@ -65,7 +65,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> query_key_norm_forward(
 
 Tensor query_key_norm_backward(const QueryKeyNormBackwardInputs& in) {
   const auto& [dy, queries, keys, query_gain, key_gain, query_rstd, key_rstd, dquery_gain, dkey_gain,
-              offset] = in;
+               offset] = in;
   expect(dy.rank() == 2 && queries.rank() == 2 && keys.rank() == 2 &&
              dy.numel() == queries.numel() + 2 * keys.numel(),
          ErrorCode::kShape, "expected dy to hold queries ", queries.shape().text(), " and twice keys ",

@@ -86,7 +86,7 @@ export interface ModelConfig {
   norm: NormKind;
   /** Added to the variance or mean square in each norm. */
   normEps: number;
-  /** What the gains of RMS norms, those of queries and keys too, are more than their weights. Default 0. */
+  /** What the gains of all RMS norms are more than their weights. Default 0. */
   normOffset?: number;
   /** Factor on the embeddings of tokens. Default 1. */
   embeddingScale?: number;

@@ -1,6 +1,7 @@
 /**
- * Rotary positions for contexts longer than those of pretraining: factors on the frequencies, and a
- * magnitude of the rotated vectors. The formulas are those of transformers (modeling_rope_utils.py).
+ * Rotary positions for contexts longer than those of pretraining: factors on the frequencies, and
+ * a magnitude of the rotated vectors. The formulas are those of transformers
+ * (modeling_rope_utils.py).
  */
 
 /** How the frequencies of rotary positions are scaled. */
@@ -89,7 +90,7 @@ export function ropeFactors({ theta, scaling }: RopeSpec, width: number, context
 
 type Scaling<T extends RopeScaling['type']> = Extract<RopeScaling, { type: T }>;
 
-/** The factor on rotated vectors: that which is given, or the one that the method's paper derives. */
+/** The factor on rotated vectors: the given one, or the one that the method's paper derives. */
 export function ropeMagnitude(scaling: Scaling<'yarn'> | Scaling<'longrope'>): number {
   if (scaling.magnitude !== undefined) return scaling.magnitude;
   if (scaling.type === 'yarn') {

@@ -60,8 +60,8 @@ __global__ void __launch_bounds__(kAttentionBlock) keys_kernel(const __grid_cons
 
   // The query tiles from the keys' own to the last whose window reaches them, head after head.
   const int first_tile = place.first / kQueries;
-  const int end = place.first + kKeys - 1 + a.window < place.length ? place.first + kKeys - 1 + a.window
-                                                                    : place.length;
+  const int end =
+      place.first + kKeys - 1 + a.window < place.length ? place.first + kKeys - 1 + a.window : place.length;
   const int tiles = (end + kQueries - 1) / kQueries - first_tile;
   const int rounds = tiles * group;
   const auto load_round = [&](int round) {

@@ -77,8 +77,8 @@ __device__ __forceinline__ void rescale(float (&out)[kCount][4], const float (&c
   }
 }
 
-/// Hides the keys after a lane's rows and those before their windows: `first_key` is the tile's first
-/// key, `position` the position of the warp's row 0.
+/// Hides the keys after a lane's rows and those before their windows: `first_key` is the tile's
+/// first key, `position` the position of the warp's row 0.
 template <int kCount>
 __device__ __forceinline__ void mask_scores(float (&scores)[kCount][4], int first_key, int position,
                                             int window) {

@@ -20,8 +20,8 @@ struct Mma {
   static constexpr size_t kSharedBytes = static_cast<size_t>(kQueries) * kDim * 2 + 4 * kTileBytes;
 };
 
-/// Where the keys and values of a sequence and head are that a block sees, in whole tiles. `past` is
-/// the position of the sequence's first new query, counted from the first of these keys.
+/// Where the keys and values of a sequence and head are that a block sees, in whole tiles. `past`
+/// is the position of the sequence's first new query, counted from the first of these keys.
 struct KeyValues {
   const bf16* keys;
   const bf16* values;

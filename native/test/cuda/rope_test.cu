@@ -10,7 +10,8 @@ namespace {
 
 TEST_BOTH_TYPES(heads_are_rotated_and_back) {
   // Whole heads and parts of them; vectors, and one by one.
-  for (const auto& [head_dim, rotated] : {std::pair<size_t, size_t>{32, 32}, {32, 16}, {24, 16}, {10, 10}, {10, 6}}) {
+  for (const auto& [head_dim, rotated] :
+       {std::pair<size_t, size_t>{32, 32}, {32, 16}, {24, 16}, {10, 10}, {10, 6}}) {
     constexpr size_t kTokens = 23, kHeads = 3, kMaxPositions = 50;
     const size_t width = (kHeads + 1) * head_dim,
                  half = rotated / 2;  // the last head is a value: not turned

@@ -26,8 +26,8 @@ export interface QueryKeyNormBackwardInputs {
 
 export interface QueryKeyNormBinding {
   /**
-   * Gains are `[headDim]` for each head, or `[heads headDim]` and `[kvHeads headDim]` for all at once.
-   * Returns [y, queries, keys, queryRstd, keyRstd], where y is qkv with normalised queries and keys.
+   * [y, queries, keys, queryRstd, keyRstd], where y is qkv with normalised queries and keys. Gains
+   * are `[headDim]` for each head, or `[heads headDim]` and `[kvHeads headDim]` for all at once.
    */
   queryKeyNormForward(
     inputs: QueryKeyNormForwardInputs,

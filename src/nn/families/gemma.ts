@@ -1,8 +1,8 @@
 /**
  * Gemma 2 (Gemma team, 2024) and Gemma 3, text only (2025): norms on both sides of each branch,
- * with weights that are the gain minus 1; scaled embeddings; GeGLU; sliding windows in some layers. Gemma 2 caps
- * scores and logits. Gemma 3 norms query and key heads, and its two types of layers have rotary
- * bases of their own.
+ * with weights that are the gain minus 1; scaled embeddings; GeGLU; sliding windows in some layers.
+ * Gemma 2 caps scores and logits. Gemma 3 norms query and key heads, and its two types of layers
+ * have rotary bases of their own.
  */
 import type { JsonObject } from '../../base/json.ts';
 import type { BlockSpec, ModelConfig, QueryKeyNorm } from '../config.ts';

@@ -1,7 +1,7 @@
 /**
- * GPT-NeoX and Pythia (Black et al., 2022; Biderman et al., 2023): layer norm, biases, GELU, partial
- * rotation, and branches that both read the stream as it was before the block. On disk the rows of
- * queries, keys and values follow each other head by head.
+ * GPT-NeoX and Pythia (Black et al., 2022; Biderman et al., 2023): layer norm, biases, GELU,
+ * partial rotation, and branches that both read the stream as it was before the block. On disk the
+ * rows of queries, keys and values follow each other head by head.
  */
 import type { Activation, ModelConfig } from '../config.ts';
 import type { ConfigFields } from './config-fields.ts';

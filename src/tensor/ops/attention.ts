@@ -32,7 +32,8 @@ export interface SequenceIndex {
  * earlier tokens of its sequence (Vaswani et al., 2017), or to those in its window.
  * @param qkv `[n, (heads + 2 kvHeads) headDim]`: queries, keys, values. It is consumed: with a rope
  * table its queries and keys are rotated in place
- * @param ropeTable f32 `[maxPositions, rotated channels of a head]`: rotary positions (Su et al., 2021)
+ * @param ropeTable f32 `[maxPositions, rotated channels of a head]`: rotary positions (Su et al.,
+ * 2021)
  * @returns `[n, heads headDim]`
  */
 export function causalSelfAttention(
