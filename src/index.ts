@@ -373,7 +373,7 @@ export {
   type OutputGrads,
   record,
 } from './tensor/autograd.ts';
-export { gelu, relu, swiglu } from './tensor/ops/activation.ts';
+export { geglu, gelu, geluErf, relu, swiglu } from './tensor/ops/activation.ts';
 export { type AttentionShape, causalSelfAttention, type SequenceIndex } from './tensor/ops/attention.ts';
 export { binaryCrossEntropy } from './tensor/ops/classification.ts';
 export { add, axpby, cast, mean, mul, scale, sub, sum } from './tensor/ops/elementwise.ts';

@@ -24,8 +24,8 @@ ATHANOR_INLINE VecF gelu_tanh_slope(VecF x) {
   return fma(x * du, s * (set1(1.0f) - s), s);
 }
 
-/// The normal distribution's cumulative function, with erfc by Abramowitz and Stegun (1964), 7.1.26,
-/// which errs by at most 1.5e-7.
+/// The normal distribution's cumulative function, with erfc by Abramowitz and Stegun (1964),
+/// 7.1.26, which errs by at most 1.5e-7.
 ATHANOR_INLINE VecF normal_below(VecF x) {
   const VecF z = x * set1(0.70710678f), size = z < zero() ? zero() - z : z;
   const VecF t = set1(1.0f) / fma(size, set1(0.3275911f), set1(1.0f));

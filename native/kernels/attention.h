@@ -21,7 +21,7 @@ struct AttentionShape {
   float scale;
   DType dtype;
   int64_t window = kNoAttentionWindow;  // keys that a query sees: its own and those just before
-  float softcap = 0;                    // where above 0, a score s counts as softcap tanh(s / softcap)
+  float softcap = 0;                    // above 0: a score s counts as softcap tanh(s / softcap)
 
   /// The first key that the query at this position sees.
   constexpr int64_t first_key(int64_t position) const {

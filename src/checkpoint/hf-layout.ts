@@ -67,7 +67,7 @@ function diskNames({ name, tensors }: Family, part: string, layer: string | unde
 
 /**
  * The name without its wrapper, as in files of the bare model: `h.0.ln_1.bias` for
- * `transformer.h.0.ln_1.bias`. transformers 5 calls every head lm_head.
+ * `transformer.h.0.ln_1.bias`. Some programs call every head lm_head.
  */
 export function bareName(name: string, config: ModelConfig): string {
   if (name === 'lm_head.weight') return headTensor(config);

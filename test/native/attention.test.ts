@@ -24,6 +24,10 @@ interface Case {
   softcap?: number;
 }
 
+const starts = (lengths: readonly number[]) =>
+  Int32Array.from([0, ...lengths].map((_, i) => lengths.slice(0, i).reduce((a, b) => a + b, 0)));
+const total = (lengths: readonly number[]) => lengths.reduce((a, b) => a + b, 0);
+
 const cases: Case[] = [
   { heads: 2, kvHeads: 2, headDim: 16, lengths: [1, 2, 63, 64, 65] },
   { heads: 4, kvHeads: 2, headDim: 8, lengths: [3, 70] },
@@ -50,17 +54,18 @@ const cases: Case[] = [
         { heads: 1, kvHeads: 1, headDim: 256, lengths: [130], softcap: 0.5, window: 20 },
       ]),
 ];
-const names = cases.map(
-  (c) =>
-    [
-      `${c.heads}/${c.kvHeads} heads of ${c.headDim}, lengths ${c.lengths}, window ${c.window}, cap ${c.softcap}`,
-      c,
-    ] as const,
-);
+// On CUDA, which may be emulated, the short ones.
+const isShort = (c: Case) => !onCuda || c.window === undefined || total(c.lengths) <= 210;
+const names = cases
+  .filter(isShort)
+  .map(
+    (c) =>
+      [
+        `${c.heads}/${c.kvHeads} heads of ${c.headDim}, lengths ${c.lengths}, window ${c.window}, cap ${c.softcap}`,
+        c,
+      ] as const,
+  );
 
-const starts = (lengths: readonly number[]) =>
-  Int32Array.from([0, ...lengths].map((_, i) => lengths.slice(0, i).reduce((a, b) => a + b, 0)));
-const total = (lengths: readonly number[]) => lengths.reduce((a, b) => a + b, 0);
 const width = (c: Case) => (c.heads + 2 * c.kvHeads) * c.headDim;
 
 interface Reference {

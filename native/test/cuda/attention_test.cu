@@ -213,12 +213,13 @@ TEST(attention_gradients_have_the_same_bits_in_every_run) {
 }
 
 /// The errors of the forward and the backward pass.
-std::string refusals(const Case& c, DType dtype, AttentionPath path) {
+std::string refusals(const Case& c, DType dtype, AttentionPath path, float softcap = 0) {
   const DeviceArray<int32_t> starts(c.starts);
   const DeviceArray<bf16> in(c.tokens() * c.width()), out(c.tokens() * c.out_width());
   const DeviceArray<float> lse(c.tokens());
   AttentionShape shape = c.shape(starts);
   shape.dtype = dtype;
+  shape.softcap = softcap;
   const AttentionKernels& kernels = cuda::attention_kernels(path);
   std::string text;
   for (bool is_backward : {false, true}) {
@@ -245,6 +246,9 @@ TEST(attention_refuses_what_it_was_not_built_for) {
   EXPECT(refuses(64, DType::kF32, AttentionPath::kMma, "takes bf16 on CUDA but got f32"));
   EXPECT(
       refuses(96, DType::kBF16, AttentionPath::kWgmma, "takes head sizes 64 and 128 with wgmma but got 96"));
+  const std::string capped = refusals({{0, 4}, 1, 1, 64}, DType::kBF16, AttentionPath::kMma, 30);
+  EXPECT(capped.find("[attentionForward] has no cap of scores on CUDA") != std::string::npos &&
+         capped.find("[attentionBackward] has no cap of scores on CUDA") != std::string::npos);
 }
 
 /// Two sequences in slots of their own, fed in pieces: every row must have the bits of
