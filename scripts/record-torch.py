@@ -19,10 +19,24 @@ import sys
 import torch
 from safetensors.torch import save_file
 from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     GPT2Config,
     GPT2LMHeadModel,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    Olmo2Config,
+    Olmo2ForCausalLM,
+    Olmo3Config,
+    Olmo3ForCausalLM,
+    Phi3Config,
+    Phi3ForCausalLM,
     Qwen2Config,
     Qwen2ForCausalLM,
     Qwen3Config,
@@ -32,6 +46,21 @@ from transformers import (
 )
 
 STEPS, BATCH, LENGTH, VOCABULARY = 10, 2, 24, 97
+
+# What the models below have in common. No padding token: its row of the table would not train.
+SMALL = dict(
+    vocab_size=VOCABULARY, max_position_embeddings=32, hidden_size=32, num_hidden_layers=2,
+    num_attention_heads=4, num_key_value_heads=2, intermediate_size=48, tie_word_embeddings=True,
+    bos_token_id=0, eos_token_id=1, pad_token_id=None, attn_implementation="eager",
+)  # fmt: skip
+
+
+def scaled_llama(**rope):
+    """One layer of Llama with heads of 16 channels, so that their eight frequencies lie far apart."""
+    rope_parameters = {"rope_theta": 500.0, **rope}
+    config = {**SMALL, "num_hidden_layers": 1, "head_dim": 16, "max_position_embeddings": 256}
+    return LlamaForCausalLM(LlamaConfig(**config, rope_parameters=rope_parameters))
+
 
 MODELS = {
     # n_inner is not 4 n_embd, so that a reader must use it.
@@ -87,7 +116,80 @@ MODELS = {
             bos_token_id=0, eos_token_id=1, pad_token_id=None, attn_implementation="eager",
         )
     ),
+    # One model for each type of rotary positions.
+    "llama-linear": lambda: scaled_llama(rope_type="linear", factor=4.0),
+    "llama-dynamic": lambda: scaled_llama(rope_type="dynamic", factor=4.0),
+    # Of eight frequencies some stay, some are divided and some lie between.
+    "llama-llama3": lambda: scaled_llama(
+        rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=128
+    ),
+    "llama-yarn": lambda: scaled_llama(
+        rope_type="yarn", factor=4.0, original_max_position_embeddings=64, beta_fast=8.0, beta_slow=2.0
+    ),
+    "llama-yarn-scales": lambda: scaled_llama(
+        rope_type="yarn", factor=4.0, original_max_position_embeddings=64, beta_fast=8.0, truncate=False,
+        mscale=1.0, mscale_all_dim=0.5,
+    ),
+    # Windows much shorter than the sequences of 24.
+    "mistral": lambda: MistralForCausalLM(MistralConfig(**SMALL, head_dim=16, sliding_window=7)),
+    "qwen2-windows": lambda: Qwen2ForCausalLM(
+        Qwen2Config(**SMALL, use_sliding_window=True, sliding_window=5, max_window_layers=1)
+    ),
+    "smollm3-windows": lambda: SmolLM3ForCausalLM(
+        SmolLM3Config(**SMALL, no_rope_layer_interval=2, use_sliding_window=True, sliding_window=5)
+    ),
+    "olmo2": lambda: Olmo2ForCausalLM(Olmo2Config(**SMALL)),
+    # Three layers with windows and the plain rotation, one without and with YaRN.
+    "olmo3": lambda: Olmo3ForCausalLM(
+        Olmo3Config(
+            **{**SMALL, "num_hidden_layers": 4}, sliding_window=6,
+            rope_parameters={
+                "sliding_attention": {"rope_type": "default", "rope_theta": 700.0},
+                "full_attention": {
+                    "rope_type": "yarn", "rope_theta": 700.0, "factor": 4.0, "original_max_position_embeddings": 8,
+                },
+            },
+        )
+    ),
+    # Caps low enough to bend scores and logits of the order of 1.
+    "gemma2": lambda: Gemma2ForCausalLM(
+        Gemma2Config(
+            **SMALL, head_dim=16, query_pre_attn_scalar=24, sliding_window=6, attn_logit_softcapping=2.0,
+            final_logit_softcapping=3.0,
+        )
+    ),
+    "gemma3": lambda: Gemma3ForCausalLM(
+        Gemma3TextConfig(
+            **SMALL, head_dim=16, query_pre_attn_scalar=24, sliding_window=6,
+            layer_types=["sliding_attention", "full_attention"],
+            rope_parameters={
+                "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
+                "full_attention": {"rope_type": "linear", "rope_theta": 1e5, "factor": 2.0},
+            },
+        )
+    ),
+    # Six of eight channels rotate. All sequences are within the original context.
+    "phi3": lambda: Phi3ForCausalLM(
+        Phi3Config(
+            **{**SMALL, "max_position_embeddings": 96}, original_max_position_embeddings=24, sliding_window=9,
+            rope_parameters={
+                "rope_type": "longrope", "rope_theta": 500.0, "partial_rotary_factor": 0.75,
+                "short_factor": [1.0, 1.25, 1.5], "long_factor": [1.0, 2.0, 4.0],
+            },
+        )
+    ),
+    "gpt-neox": lambda: GPTNeoXForCausalLM(neox(True, "gelu")),
+    "gpt-neox-sequential": lambda: GPTNeoXForCausalLM(neox(False, "gelu_new")),
 }  # fmt: skip
+
+
+def neox(parallel, activation):
+    config = {key: value for key, value in SMALL.items() if key not in ("num_key_value_heads", "tie_word_embeddings")}
+    return GPTNeoXConfig(
+        **{**config, "num_attention_heads": 2}, hidden_act=activation, use_parallel_residual=parallel,
+        rope_parameters={"rope_type": "default", "rope_theta": 700.0, "partial_rotary_factor": 0.25},
+        attention_dropout=0.0, hidden_dropout=0.0,
+    )  # fmt: skip
 
 
 def randomize(model):

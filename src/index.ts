@@ -269,7 +269,15 @@ export {
 } from './native/engine.ts';
 export type { DecoderCache } from './nn/cached-decoder.ts';
 // Models
-export type { BlockSpec, HeadKind, ModelConfig, RopeSpec } from './nn/config.ts';
+export type {
+  Activation,
+  BlockSpec,
+  HeadKind,
+  ModelConfig,
+  NormKind,
+  NormPlacement,
+  QueryKeyNorm,
+} from './nn/config.ts';
 export type { ModelDescription } from './nn/config-json.ts';
 export { Decoder, type GptInput, type GptOptions, type WeightDType } from './nn/decoder.ts';
 export type { EmbeddingNoise } from './nn/embedding-noise.ts';
@@ -292,6 +300,7 @@ export {
   QuantizedWeights,
   quantizeForDecoding,
 } from './nn/quantized-weights.ts';
+export type { RopeScaling, RopeSpec } from './nn/rope.ts';
 export { type ScoreReading, ScoringModel } from './nn/scoring-model.ts';
 export { AdamW, type AdamWOptions, adamwDefaults } from './optim/adamw.ts';
 export { learningRate, type ScheduleName, type ScheduleOptions } from './optim/schedule.ts';
@@ -398,7 +407,7 @@ export {
   type OutputGrads,
   record,
 } from './tensor/autograd.ts';
-export { gelu, relu, swiglu } from './tensor/ops/activation.ts';
+export { geglu, gelu, geluErf, relu, swiglu } from './tensor/ops/activation.ts';
 export { type AttentionShape, causalSelfAttention, type SequenceIndex } from './tensor/ops/attention.ts';
 export { binaryCrossEntropy } from './tensor/ops/classification.ts';
 export { add, axpby, cast, mean, mul, scale, sub, sum } from './tensor/ops/elementwise.ts';

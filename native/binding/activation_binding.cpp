@@ -7,8 +7,12 @@ namespace {
 const Family activation_family([](Exports& exports) {
   bind<&ops::gelu_forward, "geluForward(x)">(exports);
   bind<&ops::gelu_backward, "geluBackward(dy, x)">(exports);
+  bind<&ops::gelu_erf_forward, "geluErfForward(x)">(exports);
+  bind<&ops::gelu_erf_backward, "geluErfBackward(dy, x)">(exports);
   bind<&ops::swiglu_forward, "swigluForward(gateUp)">(exports);
   bind<&ops::swiglu_backward, "swigluBackward(dy, gateUp)">(exports);
+  bind<&ops::geglu_forward, "gegluForward(gateUp)">(exports);
+  bind<&ops::geglu_backward, "gegluBackward(dy, gateUp)">(exports);
   bind<&ops::relu_forward, "reluForward(x)">(exports);
   bind<&ops::relu_backward, "reluBackward(dy, y)">(exports);
   bind<&ops::tanh_forward, "tanhForward(x)">(exports);

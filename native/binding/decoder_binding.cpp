@@ -7,14 +7,16 @@
 ATHANOR_WORDS(athanor::ops::DecoderNorm, {"layer", athanor::ops::DecoderNorm::kLayer},
               {"rms", athanor::ops::DecoderNorm::kRms})
 ATHANOR_WORDS(athanor::ops::DecoderActivation, {"gelu", athanor::ops::DecoderActivation::kGelu},
-              {"swiglu", athanor::ops::DecoderActivation::kSwiglu})
+              {"gelu-erf", athanor::ops::DecoderActivation::kGeluErf},
+              {"swiglu", athanor::ops::DecoderActivation::kSwiglu},
+              {"geglu", athanor::ops::DecoderActivation::kGeglu})
 ATHANOR_FIELDS(athanor::ops::DecoderNormWeights, gain, bias)
 ATHANOR_FIELDS(athanor::ops::DecoderProjection, weight, bias, quantized)
 ATHANOR_FIELDS(athanor::ops::DecoderQueryKeyNorm, query_gain, key_gain)
-ATHANOR_FIELDS(athanor::ops::DecoderLayer, attention_norm, qkv, query_key_norm, rope_table, output, mlp_norm,
-               activation, up, down)
-ATHANOR_FIELDS(athanor::ops::DecoderModel, token_table, position_table, layers, final_norm, norm, eps, heads,
-               kv_heads, dtype)
+ATHANOR_FIELDS(athanor::ops::DecoderLayer, attention_norm, qkv, query_key_norm, rope_table, window, output,
+               attention_output_norm, mlp_norm, activation, up, down, mlp_output_norm, parallel)
+ATHANOR_FIELDS(athanor::ops::DecoderModel, token_table, position_table, layers, final_norm, norm, eps,
+               norm_offset, heads, kv_heads, embedding_scale, attention_scale, attention_softcap, dtype)
 ATHANOR_FIELDS(athanor::ops::DecoderAdapter, a, b, scale)
 ATHANOR_FIELDS(athanor::ops::DecoderLayerAdapters, qkv, output, up, down)
 ATHANOR_FIELDS(athanor::ops::DecoderStep, tokens, positions, cu_seqlens, slots, past_lengths, caches,

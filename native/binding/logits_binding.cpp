@@ -7,6 +7,7 @@ namespace {
 const Family logits_family([](Exports& exports) {
   bind<&ops::token_log_probs, "tokenLogProbs(logits, tokens, temperature)">(exports);
   bind<&ops::top_tokens, "topTokens(logits, count)">(exports);
+  bind<&ops::cap_logits, "capLogits(logits, softcap)">(exports);
   bind<&ops::add_at, "addAt(logits, tokens, values)">(exports);
 });
 

@@ -24,6 +24,27 @@ ATHANOR_INLINE VecF gelu_tanh_slope(VecF x) {
   return fma(x * du, s * (set1(1.0f) - s), s);
 }
 
+/// The normal distribution's cumulative function, with erfc by Abramowitz and Stegun (1964),
+/// 7.1.26, which errs by at most 1.5e-7.
+ATHANOR_INLINE VecF normal_below(VecF x) {
+  const VecF z = x * set1(0.70710678f), size = z < zero() ? zero() - z : z;
+  const VecF t = set1(1.0f) / fma(size, set1(0.3275911f), set1(1.0f));
+  VecF sum = fma(t, set1(1.061405429f), set1(-1.453152027f));
+  sum = fma(sum, t, set1(1.421413741f));
+  sum = fma(sum, t, set1(-0.284496736f));
+  sum = fma(sum, t, set1(0.254829592f));
+  const VecF tail = sum * t * exp(zero() - size * size) * set1(0.5f);
+  return x < zero() ? tail : set1(1.0f) - tail;
+}
+
+/// x times the normal distribution's cumulative function.
+ATHANOR_INLINE VecF gelu_erf(VecF x) { return x * normal_below(x); }
+
+/// Its derivative: that function, plus x times its density.
+ATHANOR_INLINE VecF gelu_erf_slope(VecF x) {
+  return fma(x * set1(0.39894228f), exp(x * x * set1(-0.5f)), normal_below(x));
+}
+
 /// x * sigmoid(x), the gate of SwiGLU.
 ATHANOR_INLINE VecF silu(VecF x) { return x / (set1(1.0f) + exp(zero() - x)); }
 

@@ -29,7 +29,7 @@ void forward_typed(const AttentionShape& a, const void* qkv, void* out, float* l
                  present, shape);
     }
     for (int64_t h = 0; h < group; ++h)
-      attend(query_rows<T>(a, qkv, out, lse, row, kv * group + h, 0, length), {keys, values}, shape, a.scale);
+      attend(query_rows<T>(a, qkv, out, lse, row, kv * group + h, 0, length), {keys, values}, shape, a);
   });
 }
 

@@ -25,7 +25,7 @@ struct HeadInputs {
   const float* lse;
   int64_t lse_stride;
   int64_t length;
-  float scale;
+  const AttentionShape& shape;
 };
 
 /// Memory of one task: tiles of the whole sequence and f32 sums of dK and dV.
@@ -87,10 +87,13 @@ void load_queries(const HeadInputs<T>& in, int64_t first, int64_t present, const
   std::memset(s.dq, 0, static_cast<size_t>(kBlock * shape.padded) * 4);
 }
 
-/// S^T and dP^T become P^T and dS^T = P^T (dP^T - delta) scale, for `keys` rows; on the diagonal
-/// only the queries from a key's own place on see it.
+/// S^T and dP^T become P^T and dS^T = P^T (dP^T - delta) scale, for `keys` rows. `apart` is the
+/// distance from the keys' block to that of the queries. On the diagonal only the queries from a
+/// key's own place on see it, and at the window's end only those that are near enough.
 template <class T>
-void to_weights(int64_t keys, bool diagonal, float scale, PairScratch& s) {
+void to_weights(int64_t keys, int64_t apart, const AttentionShape& a, PairScratch& s) {
+  const bool is_end = apart + kBlock > a.window;
+  const float scale = a.scale, inner = a.softcap > 0 ? scale / a.softcap : 0;
   VecI lane;
   for (int i = 0; i < kLanes; ++i) lane[i] = i;
   for (int64_t key = 0; key < keys; ++key) {
@@ -98,10 +101,16 @@ void to_weights(int64_t keys, bool diagonal, float scale, PairScratch& s) {
     T* dweights = reinterpret_cast<T*>(s.dweights + key * kBlock);
     float* dscores = s.dscores + key * kBlock;
     for (int64_t i = 0; i < kBlock; i += kLanes) {
-      const VecF score = load(s.scores + key * kBlock + i) * set1(scale);
+      VecF score = load(s.scores + key * kBlock + i) * set1(scale), slope = set1(scale);
+      if (a.softcap > 0) {
+        const VecF t = tanh(load(s.scores + key * kBlock + i) * set1(inner));
+        score = t * set1(a.softcap);
+        slope = (set1(1.0f) - t) * (set1(1.0f) + t) * set1(scale);
+      }
       VecF p = exp(score - load(s.lse + i));
-      if (diagonal) p = lane >= static_cast<int32_t>(key - i) ? p : zero();
-      const VecF ds = p * (load(dscores + i) - load(s.delta + i)) * set1(scale);
+      if (apart == 0) p = lane >= static_cast<int32_t>(key - i) ? p : zero();
+      if (is_end) p = lane < static_cast<int32_t>(a.window - apart + key - i) ? p : zero();
+      const VecF ds = p * (load(dscores + i) - load(s.delta + i)) * slope;
       store(weights + i, p);
       store(dweights + i, ds);
       store(dscores + i, ds);
@@ -148,7 +157,7 @@ void backward_pair(const HeadInputs<T>& in, int64_t query_block, int64_t queries
   block_gemm<kPairs>(keys, kBlock,
                      {in.v.lanes(key0), in.v.stride / depth, s.dout_across, kGroupColumns,
                       shape.group_lanes(), s.dscores, kBlock, shape.dim_steps(), false});
-  to_weights<T>(keys, key_block == query_block, in.scale, s);
+  to_weights<T>(keys, (query_block - key_block) * kBlock, in.shape, s);
   const int64_t steps = ceil_divide(queries, depth);
   block_gemm<kPairs>(
       keys, padded,
@@ -185,7 +194,7 @@ void backward_head(const HeadInputs<T>& in, const TileShape& shape, const TaskSc
     const int64_t first = block * kBlock;
     const int64_t queries = smaller(kBlock, in.length - first);
     load_queries(in, first, queries, shape, s);
-    for (int64_t key_block = 0; key_block <= block; ++key_block)
+    for (int64_t key_block = in.shape.first_key(first) / kBlock; key_block <= block; ++key_block)
       backward_pair(in, block, queries, key_block, shape, task, s);
     store_rows(in.dq, first, queries, s.dq, shape);
   }
@@ -223,7 +232,7 @@ void backward_typed(const AttentionShape& a, const T* dout, const T* qkv, const 
                         lse + row * a.heads + h,
                         a.heads,
                         length,
-                        a.scale},
+                        a},
                        shape, task, pair);
     }
     store_rows<T>({dqkv + row * width + k_column, width}, 0, length, task.dk, shape);

@@ -78,7 +78,7 @@ class CachedAttention {
     for (int64_t h = 0; h < group(); ++h) {
       attend(query_rows<T>(a_, qkv_, out_, nullptr, row(item), item % a_.kv_heads * group() + h, past(item),
                            added(item)),
-             KeyValueTiles{from.keys, from.values}, shape_, a_.scale);
+             KeyValueTiles{from.keys, from.values}, shape_, a_);
     }
   }
 
@@ -96,37 +96,43 @@ class CachedAttention {
     const QueryRows<T> rows =
         query_rows<T>(a_, qkv_, out_, nullptr, row(item), item % a_.kv_heads * group() + h, past(item), 1);
     const Tiles from = tiles(item), coming = tiles(next);
+    const int64_t first_key = a_.first_key(past(item)), first_block = first_key / kBlock;
+    const int64_t next_block = a_.first_key(past(next)) / kBlock;
     RowState state;
     state.start(kCount, padded);
     RowProducts scores{.a = reinterpret_cast<const uint32_t*>(rows.q),
                        .a_next = a_.head_dim / shape_.depth,
-                       .b = from.keys,
+                       .b = from.keys + first_block * shape_.across_lanes(),
                        .b_next = tiles_apart * shape_.across_lanes(),
                        .b_width = kGroupColumns,
                        .b_group = shape_.group_lanes(),
-                       .ahead = coming.keys,
+                       .ahead = coming.keys + next_block * shape_.across_lanes(),
                        .c = state.scores,
                        .c_next = kBlock,
                        .steps = shape_.dim_steps(),
                        .accumulate = false};
     RowProducts outputs{.a = state.weights,
                         .a_next = kBlock,
-                        .b = from.values,
+                        .b = from.values + first_block * shape_.along_lanes(),
                         .b_next = tiles_apart * shape_.along_lanes(),
                         .b_width = padded,
                         .b_group = kGroupColumns,
-                        .ahead = coming.values,
+                        .ahead = coming.values + next_block * shape_.along_lanes(),
                         .c = state.outputs,
                         .c_next = padded,
                         .steps = 0,
                         .accumulate = true};
-    for (int64_t left = length; left > 0; left -= kBlock) {
-      const int64_t visible = smaller(kBlock, left), columns = ceil_divide(visible, kLanes) * kLanes;
+    for (int64_t key0 = first_block * kBlock; key0 < length; key0 += kBlock) {
+      const int64_t visible = smaller(kBlock, length - key0), columns = ceil_divide(visible, kLanes) * kLanes;
       const int vectors = static_cast<int>(columns / kLanes);
       row_products<kPairs, kCount>(columns, scores);
+      for (int r = 0; r < kCount && a_.softcap > 0; ++r)
+        cap_row(state.scores + r * kBlock, vectors, a_.scale, a_.softcap);
       for (int r = 0; r < kCount && visible < kBlock; ++r)
         mask_row(state.scores + r * kBlock, visible, vectors);
-      softmax_step<T>(state, 0, kCount, vectors, a_.scale, padded);
+      for (int r = 0; r < kCount && first_key > key0; ++r)
+        mask_before(state.scores + r * kBlock, first_key - key0, vectors);
+      softmax_step<T>(state, 0, kCount, vectors, softmax_scale(a_), padded);
       outputs.steps = ceil_divide(visible, shape_.depth);
       row_products<kPairs, kCount>(padded, outputs);
       scores.b += shape_.across_lanes();

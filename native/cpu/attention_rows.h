@@ -58,6 +58,26 @@ ATHANOR_INLINE void mask_row(float* scores, int64_t visible, int vectors) {
   }
 }
 
+/// Hides the first `hidden` keys of a block, which lie before a row's window.
+ATHANOR_INLINE void mask_before(float* scores, int64_t hidden, int vectors) {
+  VecI lane;
+  for (int i = 0; i < kLanes; ++i) lane[i] = i;
+  for (int v = 0; v < vectors; ++v) {
+    const VecI seen = lane >= static_cast<int32_t>(hidden - v * kLanes);
+    store(scores + v * kLanes, seen ? load(scores + v * kLanes) : set1(-__builtin_inff()));
+  }
+}
+
+/// Scaled scores, capped. softmax_step then takes them as they are.
+ATHANOR_INLINE void cap_row(float* scores, int vectors, float scale, float softcap) {
+  const VecF inner = set1(scale / softcap), outer = set1(softcap);
+  for (int v = 0; v < vectors; ++v)
+    store(scores + v * kLanes, tanh(load(scores + v * kLanes) * inner) * outer);
+}
+
+/// What is left to multiply scores by in the softmax.
+ATHANOR_INLINE float softmax_scale(const AttentionShape& a) { return a.softcap > 0 ? 1.0f : a.scale; }
+
 /// Takes rows [first, count) through one key block: scores become weights, the running maximum and
 /// sum are updated, and the outputs so far are rescaled. It does so in three passes, so that the
 /// rescaling factors of all rows are computed as one vector.
@@ -111,29 +131,36 @@ ATHANOR_INLINE void store_row(T* out, const RowState& state, int64_t r, const Ti
 
 template <class T>
 void attend_group(const QueryRows<T>& rows, int64_t first, int64_t count, const KeyValueTiles& tiles,
-                  const TileShape& shape, float scale, RowState& state) {
+                  const TileShape& shape, const AttentionShape& a, RowState& state) {
   constexpr bool kPairs = std::is_same_v<T, bf16>;
   const int64_t padded = shape.padded;
+  const float scale = softmax_scale(a);
   state.start(count, padded);
   const int64_t start = rows.first_position + first;
   const auto* q = reinterpret_cast<const uint32_t*>(rows.q + first * rows.q_stride);
   const int64_t blocks = ceil_divide(start + count, kBlock);
-  for (int64_t block = 0; block < blocks; ++block) {
+  for (int64_t block = a.first_key(start) / kBlock; block < blocks; ++block) {
     const int64_t key0 = block * kBlock;
     // Rows before the block see none of it; they are the group's first.
     const int64_t skip = larger<int64_t>(0, key0 - start);
-    const int64_t active = count - skip;
-    // Leave out keys that the group's last row does not see; a key that adds zero changes no bit.
-    const int64_t visible = smaller(kBlock, start + count - key0);
+    // Rows whose windows begin after the block are the group's last.
+    const int64_t end = smaller(count, key0 + kBlock - 1 + a.window - start);
+    const int64_t active = end - skip;
+    // Leave out keys that the last of these rows does not see; a key that adds zero changes no bit.
+    const int64_t visible = smaller(kBlock, start + end - key0);
     const int64_t columns = round_up(visible, kLanes);
     const int vectors = static_cast<int>(columns / kLanes);
     block_gemm<kPairs>(active, columns,
                        {q + skip * rows.q_stride / shape.depth, rows.q_stride / shape.depth,
                         tiles.keys + block * shape.across_lanes(), kGroupColumns, shape.group_lanes(),
                         state.scores + skip * kBlock, kBlock, shape.dim_steps(), false});
-    for (int64_t r = skip; r < count && start + r + 1 - key0 < kBlock; ++r)
+    for (int64_t r = skip; a.softcap > 0 && r < end; ++r)
+      cap_row(state.scores + r * kBlock, vectors, a.scale, a.softcap);
+    for (int64_t r = skip; r < end && start + r + 1 - key0 < kBlock; ++r)
       mask_row(state.scores + r * kBlock, start + r + 1 - key0, vectors);
-    softmax_step<T>(state, skip, count, vectors, scale, padded);
+    for (int64_t r = end - 1; r >= skip && a.first_key(start + r) > key0; --r)
+      mask_before(state.scores + r * kBlock, a.first_key(start + r) - key0, vectors);
+    softmax_step<T>(state, skip, end, vectors, scale, padded);
     block_gemm<kPairs>(
         active, padded,
         {state.weights + skip * kBlock, kBlock, tiles.values + block * shape.along_lanes(), padded,
@@ -148,10 +175,11 @@ void attend_group(const QueryRows<T>& rows, int64_t first, int64_t count, const 
 
 /// One head's queries of one sequence against its tiles.
 template <class T>
-void attend(const QueryRows<T>& rows, const KeyValueTiles& tiles, const TileShape& shape, float scale) {
+void attend(const QueryRows<T>& rows, const KeyValueTiles& tiles, const TileShape& shape,
+            const AttentionShape& a) {
   RowState state;
   for (int64_t first = 0; first < rows.count; first += kQueries)
-    attend_group(rows, first, smaller(kQueries, rows.count - first), tiles, shape, scale, state);
+    attend_group(rows, first, smaller(kQueries, rows.count - first), tiles, shape, a, state);
 }
 
 template <class T>

@@ -52,9 +52,33 @@ void add_at(float* out, const float* logits, const int32_t* tokens, const float*
   });
 }
 
+void cap_logits(float* logits, float* slopes, int64_t count, float cap) {
+  const float inverse = 1.0f / cap;
+  for_chunks(count, [&](int64_t, int64_t begin, int64_t end) {
+    for_lanes(begin, end, [&](int64_t i, auto lanes) {
+      const VecF t = tanh(load(logits + i, lanes) * set1(inverse));
+      store(logits + i, t * set1(cap), lanes);
+      if (slopes != nullptr) store(slopes + i, (set1(1.0f) - t) * (set1(1.0f) + t), lanes);
+    });
+  });
+}
+
+void multiply_slopes(DType dtype, void* gradients, int64_t stride, const float* slopes, int64_t rows,
+                     int64_t vocabulary) {
+  for_dtype(dtype, [&](auto type) {
+    using T = decltype(type);
+    parallel_for(rows, [&](int64_t r) {
+      T* row = static_cast<T*>(gradients) + r * stride;
+      for_lanes(0, vocabulary, [&](int64_t i, auto lanes) {
+        store(row + i, load(row + i, lanes) * load(slopes + r * vocabulary + i, lanes), lanes);
+      });
+    });
+  });
+}
+
 }  // namespace
 
 constinit const LogitsKernels logits_kernels_table =
-    complete_table<LogitsKernels>(token_log_probs, top_tokens, add_at);
+    complete_table<LogitsKernels>(token_log_probs, top_tokens, add_at, cap_logits, multiply_slopes);
 
 }  // namespace athanor::cpu::ATHANOR_ISA

@@ -8,9 +8,15 @@
 namespace athanor::cpu::ATHANOR_ISA {
 namespace {
 
+template <bool kCentered, class Lanes>
+ATHANOR_INLINE VecF gain(const float* weight, float offset, Lanes lanes) {
+  return kCentered ? load(weight, lanes) : load(weight, lanes) + set1(offset);
+}
+
 template <bool kCentered, class T>
 ATHANOR_INLINE void forward_row(T* y, T* sum, float* mean, float* rstd, const T* x, const T* delta,
-                                const float* weight, const float* bias, float eps, int64_t channels) {
+                                const float* weight, float weight_offset, const float* bias, float eps,
+                                int64_t channels) {
   // Sum the row: layer norm needs the mean before the squares, RMS norm takes the squares at once.
   const auto first = [](VecF v) { return kCentered ? v : v * v; };
   VecF total;
@@ -41,7 +47,7 @@ ATHANOR_INLINE void forward_row(T* y, T* sum, float* mean, float* rstd, const T*
     if (delta != nullptr) __builtin_prefetch(delta + channels + i);
     const VecF normal = (load(sum + i, lanes) - set1(average)) * set1(scale);
     const VecF shift = bias != nullptr ? load(bias + i, lanes) : zero();
-    store(y + i, fma(normal, load(weight + i, lanes), shift), lanes);
+    store(y + i, fma(normal, gain<kCentered>(weight + i, weight_offset, lanes), shift), lanes);
   });
 }
 
@@ -57,7 +63,7 @@ void forward(const NormForwardArgs& args) {
                                   kCentered ? args.mean + row : nullptr, args.rstd + row,
                                   static_cast<const T*>(args.x) + at,
                                   args.delta != nullptr ? static_cast<const T*>(args.delta) + at : nullptr,
-                                  args.weight, args.bias, args.eps, channels);
+                                  args.weight, args.weight_offset, args.bias, args.eps, channels);
       }
     });
   });
@@ -67,14 +73,14 @@ void forward(const NormForwardArgs& args) {
 /// n)) + dsum.
 template <bool kCentered, class T>
 ATHANOR_INLINE void backward_row(T* dx, float* dweight, float* dbias, const T* dy, const T* dsum,
-                                 const T* sum, const float* weight, float mean, float rstd,
-                                 int64_t channels) {
+                                 const T* sum, const float* weight, float weight_offset, float mean,
+                                 float rstd, int64_t channels) {
   // Sum g and g * n over the row, and add to the weight gradients.
   VecF g_sum = zero();
   const VecF gn_sum = sum_lanes(0, channels, [&](int64_t i, auto lanes) {
     const VecF d = load(dy + i, lanes);
     const VecF n = (load(sum + i, lanes, mean) - set1(mean)) * set1(rstd);
-    const VecF g = d * load(weight + i, lanes);
+    const VecF g = d * gain<kCentered>(weight + i, weight_offset, lanes);
     store(dweight + i, fma(d, n, load(dweight + i, lanes)), lanes);
     if (dbias != nullptr) store(dbias + i, load(dbias + i, lanes) + d, lanes);
     if (kCentered) g_sum += g;
@@ -86,7 +92,7 @@ ATHANOR_INLINE void backward_row(T* dx, float* dweight, float* dbias, const T* d
   // Write dx.
   for_lanes(0, channels, [&](int64_t i, auto lanes) {
     const VecF n = (load(sum + i, lanes) - set1(mean)) * set1(rstd);
-    const VecF g = load(dy + i, lanes) * load(weight + i, lanes);
+    const VecF g = load(dy + i, lanes) * gain<kCentered>(weight + i, weight_offset, lanes);
     const VecF residual = dsum != nullptr ? load(dsum + i, lanes) : zero();
     store(dx + i, fma((g - g_mean) - n * gn_mean, set1(rstd), residual), lanes);
   });
@@ -112,7 +118,7 @@ void backward(const NormBackwardArgs& args) {
         backward_row<kCentered, T>(static_cast<T*>(args.dx) + at, weights, biases,
                                    static_cast<const T*>(args.dy) + at,
                                    args.dsum != nullptr ? static_cast<const T*>(args.dsum) + at : nullptr,
-                                   static_cast<const T*>(args.sum) + at, args.weight,
+                                   static_cast<const T*>(args.sum) + at, args.weight, args.weight_offset,
                                    kCentered ? args.mean[row] : 0.0f, args.rstd[row], channels);
       }
     });

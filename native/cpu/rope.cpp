@@ -30,14 +30,14 @@ template <class T>
 void rotate_typed(const RopeArgs& args) {
   // 16 rows per task: some microseconds of work.
   constexpr int64_t kTaskRows = 16;
-  const int64_t tokens = args.tokens, head_dim = args.head_dim;
+  const int64_t tokens = args.tokens, head_dim = args.head_dim, width = args.width;
   parallel_for(ceil_divide(tokens, kTaskRows), [&](int64_t task) {
     const int64_t end = smaller(tokens, (task + 1) * kTaskRows);
     for (int64_t row = task * kTaskRows; row < end; ++row) {
       T* first = static_cast<T*>(args.rows) + row * args.row_width;
-      const float* table = args.table + args.positions[row] * head_dim;
+      const float* table = args.table + args.positions[row] * width;
       for (int64_t head = 0; head < args.heads; ++head)
-        rotate_head(first + head * head_dim, table, head_dim / 2, args.inverse ? -1.0f : 1.0f);
+        rotate_head(first + head * head_dim, table, width / 2, args.inverse ? -1.0f : 1.0f);
     }
   });
 }

@@ -24,4 +24,13 @@ __device__ __forceinline__ float gelu_tanh_slope(float x) {
   return s + x * du * s * (1.0f - s);
 }
 
+/// The normal distribution's cumulative function.
+__device__ __forceinline__ float normal_below(float x) { return 0.5f * erfcf(x * -0.70710678f); }
+
+/// x times that function, and the derivative.
+__device__ __forceinline__ float gelu_erf(float x) { return x * normal_below(x); }
+__device__ __forceinline__ float gelu_erf_slope(float x) {
+  return normal_below(x) + x * 0.39894228f * __expf(-0.5f * x * x);
+}
+
 }  // namespace athanor::cuda

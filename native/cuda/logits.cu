@@ -86,10 +86,44 @@ void add_at(float* out, const float* logits, const int32_t* tokens, const float*
          count);
 }
 
+__global__ void __launch_bounds__(kBlock) cap_kernel(float* logits, float* slopes, int64_t count, float cap) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
+  if (i >= count) return;
+  const float t = tanhf(logits[i] / cap);
+  logits[i] = t * cap;
+  if (slopes != nullptr) slopes[i] = (1.0f - t) * (1.0f + t);
+}
+
+void cap_logits(float* logits, float* slopes, int64_t count, float cap) {
+  if (count == 0) return;
+  launch(cap_kernel, Launch{blocks_for(count, kBlock), kBlock}, logits, slopes, count, cap);
+}
+
+template <class T>
+__global__ void __launch_bounds__(kBlock)
+    multiply_slopes_kernel(T* gradients, int64_t stride, const float* slopes, int64_t rows,
+                           int64_t vocabulary) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
+  if (i >= rows * vocabulary) return;
+  T& gradient = gradients[i / vocabulary * stride + i % vocabulary];
+  gradient = narrow<T>(widen(gradient) * slopes[i]);
+}
+
+void multiply_slopes(DType dtype, void* gradients, int64_t stride, const float* slopes, int64_t rows,
+                     int64_t vocabulary) {
+  if (rows * vocabulary == 0) return;
+  for_dtype(dtype, [&](auto type) {
+    using T = decltype(type);
+    launch(multiply_slopes_kernel<T>, Launch{blocks_for(rows * vocabulary, kBlock), kBlock},
+           static_cast<T*>(gradients), stride, slopes, rows, vocabulary);
+  });
+}
+
 }  // namespace
 
 const LogitsKernels& logits_kernels() {
-  static constexpr auto kTable = complete_table<LogitsKernels>(log_probs, top_tokens, add_at);
+  static constexpr auto kTable =
+      complete_table<LogitsKernels>(log_probs, top_tokens, add_at, cap_logits, multiply_slopes);
   return kTable;
 }
 

@@ -11,6 +11,11 @@
 namespace athanor::cuda {
 namespace {
 
+template <bool kCentered>
+__device__ __forceinline__ float gain(float weight, float offset) {
+  return kCentered ? weight : weight + offset;
+}
+
 constexpr int kRowWarps = 4;  // rows of a block at once
 constexpr int kLaneStep = kWarp * kVector;
 
@@ -65,7 +70,9 @@ __global__ void __launch_bounds__(kRowWarps* kWarp) forward_kernel(NormForwardAr
     load(w, in.weight + c);
     if (in.bias != nullptr) load(b, in.bias + c);
 #pragma unroll
-    for (int i = 0; i < kVector; ++i) v[s][i] = (v[s][i] - mean) * rstd * w[i] + b[i];
+    for (int i = 0; i < kVector; ++i) {
+      v[s][i] = (v[s][i] - mean) * rstd * gain<kCentered>(w[i], in.weight_offset) + b[i];
+    }
     store(static_cast<T*>(in.y) + at + c, v[s]);
   }
 }
@@ -107,7 +114,7 @@ __global__ void __launch_bounds__(kRowWarps* kWarp) forward_any_kernel(NormForwa
   // Normalise and write.
   for (int64_t c = lane; c < in.channels; c += kWarp) {
     const float shift = in.bias != nullptr ? in.bias[c] : 0.0f;
-    y[c] = narrow<T>((widen(x[c]) - mean) * rstd * in.weight[c] + shift);
+    y[c] = narrow<T>((widen(x[c]) - mean) * rstd * gain<kCentered>(in.weight[c], in.weight_offset) + shift);
   }
 }
 
@@ -166,7 +173,7 @@ __global__ void __launch_bounds__(kRowWarps* kWarp) backward_kernel(NormBackward
         n[s][i] = (n[s][i] - mean) * rstd;
         dweight[s][i] += g[s][i] * n[s][i];
         if (kCentered) dbias[s][i] += g[s][i];
-        g[s][i] *= w[i];
+        g[s][i] *= gain<kCentered>(w[i], in.weight_offset);
         if (kCentered) g_sum += g[s][i];
         gn_sum += g[s][i] * n[s][i];
       }
@@ -217,7 +224,7 @@ __global__ void __launch_bounds__(kRowWarps* kWarp) backward_any_kernel(NormBack
   // Sum g and g * n over the row.
   float g_sum = 0, gn_sum = 0;
   for (int64_t c = lane; c < in.channels; c += kWarp) {
-    const float g = widen(dy[c]) * in.weight[c];
+    const float g = widen(dy[c]) * gain<kCentered>(in.weight[c], in.weight_offset);
     g_sum += g;
     gn_sum += g * (widen(sum[c]) - mean) * rstd;
   }
@@ -226,7 +233,7 @@ __global__ void __launch_bounds__(kRowWarps* kWarp) backward_any_kernel(NormBack
   const float gn_mean = warp_sum(gn_sum) * inverse_count;
   // Write dx.
   for (int64_t c = lane; c < in.channels; c += kWarp) {
-    const float g = widen(dy[c]) * in.weight[c];
+    const float g = widen(dy[c]) * gain<kCentered>(in.weight[c], in.weight_offset);
     const float n = (widen(sum[c]) - mean) * rstd;
     const float residual = in.dsum != nullptr ? widen(static_cast<const T*>(in.dsum)[at + c]) : 0.0f;
     static_cast<T*>(in.dx)[at + c] = narrow<T>(((g - g_mean) - n * gn_mean) * rstd + residual);

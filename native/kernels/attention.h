@@ -10,6 +10,9 @@
 
 namespace athanor {
 
+/// Longer than any sequence, and far enough from 2^31 that a position may be added.
+constexpr int64_t kNoAttentionWindow = int64_t{1} << 30;
+
 struct AttentionShape {
   int64_t tokens;  // rows of qkv [tokens, (heads + 2 kv_heads) * head_dim]: q, then k, then v heads
   int64_t sequences;
@@ -17,6 +20,13 @@ struct AttentionShape {
   int64_t heads, kv_heads, head_dim;
   float scale;
   DType dtype;
+  int64_t window = kNoAttentionWindow;  // keys that a query sees: its own and those just before
+  float softcap = 0;                    // above 0: a score s counts as softcap tanh(s / softcap)
+
+  /// The first key that the query at this position sees.
+  constexpr int64_t first_key(int64_t position) const {
+    return position < window ? 0 : position - window + 1;
+  }
 };
 
 /// Buffers of [slots, kv_heads, capacity, padded head_dim] elements, capacity a multiple of the key

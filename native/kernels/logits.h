@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "core/dtype.h"
 #include "kernels/family.h"
 
 namespace athanor {
@@ -18,6 +19,12 @@ struct LogitsKernels {
   /// out = logits, then out[r, tokens[r, i]] += values[r, i] in the order of i; -1 is no token.
   void (*add_at)(float* out, const float* logits, const int32_t* tokens, const float* values, int64_t rows,
                  int64_t vocabulary, int64_t count);
+  /// logits become cap tanh(logits / cap), in place. `slopes` receives the derivatives; null: not
+  /// wanted.
+  void (*cap)(float* logits, float* slopes, int64_t count, float cap);
+  /// gradients[r, i] *= slopes[r, i]; gradients of `dtype` have `stride` elements from row to row.
+  void (*multiply_slopes)(DType dtype, void* gradients, int64_t stride, const float* slopes, int64_t rows,
+                          int64_t vocabulary);
 };
 ATHANOR_KERNEL_FAMILY(LogitsKernels, logits_kernels)
 

@@ -21,6 +21,7 @@ struct NormForwardArgs {
   const float* bias;  // null: none, as always for RMS norm
   float eps;
   int64_t rows, channels;
+  float weight_offset = 0;  // of RMS norm: the gain is weight + weight_offset
 };
 
 struct NormBackwardArgs {
@@ -35,6 +36,7 @@ struct NormBackwardArgs {
   const float* mean;  // null for RMS norm
   const float* rstd;
   int64_t rows, channels;
+  float weight_offset = 0;
 };
 
 struct NormKernels {
@@ -44,7 +46,7 @@ struct NormKernels {
   void (*layer_norm_forward)(const NormForwardArgs& args);
   /// dx = gradient through the norm + dsum.
   void (*layer_norm_backward)(const NormBackwardArgs& args);
-  /// y = sum * rstd * weight, rstd = 1 / sqrt(mean(sum^2) + eps).
+  /// y = sum * rstd * (weight + weight_offset), rstd = 1 / sqrt(mean(sum^2) + eps).
   void (*rms_norm_forward)(const NormForwardArgs& args);
   void (*rms_norm_backward)(const NormBackwardArgs& args);
 };

@@ -1,4 +1,5 @@
-// Rotary positions, rotate-half convention: elements i and i + head_dim / 2 of a head form a pair.
+// Rotary positions, rotate-half convention: elements i and i + width / 2 of a head form a pair. The
+// elements of a head from `width` on are left as they are.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +13,10 @@ struct RopeArgs {
   DType dtype;
   void* rows;                // [tokens, row_width], rotated in place
   const int32_t* positions;  // [tokens]
-  const float* table;        // [max_positions, head_dim]: head_dim / 2 cosines, then as many sines
+  const float* table;        // [max_positions, width]: width / 2 cosines, then as many sines
   int64_t tokens, row_width;
   int64_t heads, head_dim;  // the heads to rotate, those of q and of k, come first in a row
+  int64_t width;            // of the rotated part of a head
   bool inverse;             // turns the other way, as gradients do
 };
 

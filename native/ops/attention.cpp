@@ -1,5 +1,6 @@
 #include "ops/attention.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -18,8 +19,11 @@ void check_head_dim(int64_t head_dim) {
          "takes head sizes that are multiples of 8 up to ", kMaxHeadDim, " but got ", head_dim);
 }
 
-AttentionShape check_attention(const Tensor& qkv, const Tensor& cu_seqlens, int64_t heads, int64_t kv_heads,
-                               double scale) {
+/// The inputs of each of the three operations have these fields.
+template <class Inputs>
+AttentionShape check_attention(const Inputs& in) {
+  const Tensor &qkv = in.qkv, &cu_seqlens = in.cu_seqlens;
+  const int64_t heads = in.heads, kv_heads = in.kv_heads;
   check_float("qkv", qkv);
   check_dtype("cuSeqlens", cu_seqlens, DType::kI32);
   expect(heads > 0 && kv_heads > 0 && heads % kv_heads == 0, ErrorCode::kArgument, "expected the ", kv_heads,
@@ -39,24 +43,38 @@ AttentionShape check_attention(const Tensor& qkv, const Tensor& cu_seqlens, int6
     expect(starts[i] <= starts[i + 1], ErrorCode::kArgument, "expected cuSeqlens to rise but entry ", i + 1,
            " is ", starts[i + 1], " after ", starts[i]);
   }
-  return {qkv.dim(0), sequences, cu_seqlens.data<int32_t>(), heads,
-          kv_heads,   head_dim,  static_cast<float>(scale),  qkv.dtype()};
+  const int64_t window = in.window.value_or(kNoAttentionWindow);
+  expect(window >= 1, ErrorCode::kArgument, "expected window to be at least 1 but got ", window);
+  const double softcap = in.softcap.value_or(0);
+  expect(!in.softcap || (softcap > 0 && std::isfinite(softcap)), ErrorCode::kArgument,
+         "expected softcap to be above 0 but got ", softcap);
+  return {.tokens = qkv.dim(0),
+          .sequences = sequences,
+          .cu_seqlens = cu_seqlens.data<int32_t>(),
+          .heads = heads,
+          .kv_heads = kv_heads,
+          .head_dim = head_dim,
+          .scale = static_cast<float>(in.scale),
+          .dtype = qkv.dtype(),
+          .window = std::min(window, kNoAttentionWindow),
+          .softcap = static_cast<float>(softcap)};
 }
 
 }  // namespace
 
-std::tuple<Tensor, Tensor> attention_forward(const Tensor& qkv, const Tensor& cu_seqlens, int64_t heads,
-                                             int64_t kv_heads, double scale) {
-  const AttentionShape shape = check_attention(qkv, cu_seqlens, heads, kv_heads, scale);
-  Tensor out({shape.tokens, heads * shape.head_dim}, qkv.dtype(), qkv.device());
-  Tensor lse({shape.tokens, heads}, DType::kF32, qkv.device());
+std::tuple<Tensor, Tensor> attention_forward(const AttentionForwardInputs& in) {
+  const AttentionShape shape = check_attention(in);
+  const Tensor& qkv = in.qkv;
+  Tensor out({shape.tokens, in.heads * shape.head_dim}, qkv.dtype(), qkv.device());
+  Tensor lse({shape.tokens, in.heads}, DType::kF32, qkv.device());
   attention_kernels(qkv.device()).forward(shape, qkv.raw(), out.raw(), lse.data<float>());
   return {out, lse};
 }
 
 Tensor attention_backward(const AttentionBackwardInputs& in) {
-  const auto& [dout, qkv, out, lse, cu_seqlens, heads, kv_heads, scale] = in;
-  const AttentionShape shape = check_attention(qkv, cu_seqlens, heads, kv_heads, scale);
+  const AttentionShape shape = check_attention(in);
+  const Tensor &dout = in.dout, &qkv = in.qkv, &out = in.out, &lse = in.lse;
+  const int64_t heads = in.heads;
   check_shape("out", out, {shape.tokens, heads * shape.head_dim});
   check_dtype("out", out, qkv.dtype());
   check_same(dout, out);
@@ -95,8 +113,10 @@ void check_cache_slots(const Tensor& slots, const Tensor& cache) {
 }
 
 Tensor attention_cached(const AttentionCachedInputs& in) {
-  const auto& [qkv, keys, values, slots, cu_seqlens, past_lengths, max_tokens, heads, kv_heads, scale] = in;
-  const AttentionShape shape = check_attention(qkv, cu_seqlens, heads, kv_heads, scale);
+  const AttentionShape shape = check_attention(in);
+  const Tensor &qkv = in.qkv, &keys = in.keys, &values = in.values, &slots = in.slots,
+               &past_lengths = in.past_lengths;
+  const int64_t max_tokens = in.max_tokens, kv_heads = in.kv_heads;
   check_dtype("keys", keys, qkv.dtype());
   check_same(keys, values);
   check_dtype("pastLengths", past_lengths, DType::kI32);
@@ -108,14 +128,14 @@ Tensor attention_cached(const AttentionCachedInputs& in) {
                round_up(shape.head_dim, kAttentionHeadPadding)});
   check_cache_slots(slots, keys);
   const int32_t *slot_of = slots.host<int32_t>(), *past_of = past_lengths.host<int32_t>(),
-                *starts = cu_seqlens.host<int32_t>();
+                *starts = in.cu_seqlens.host<int32_t>();
   for (int64_t i = 0; i < shape.sequences; ++i) {
     const int32_t past = past_of[i];
     const int64_t added = starts[i + 1] - starts[i];
     expect(past >= 0 && past + added <= max_tokens, ErrorCode::kArgument, "slot ", slot_of[i], " holds ",
            past, " tokens and ", added, " more exceed its limit of ", max_tokens);
   }
-  Tensor out({shape.tokens, heads * shape.head_dim}, qkv.dtype(), qkv.device());
+  Tensor out({shape.tokens, in.heads * shape.head_dim}, qkv.dtype(), qkv.device());
   const AttentionCache cache{keys.raw(), values.raw(), slots.data<int32_t>(), past_lengths.data<int32_t>(),
                              capacity,   keys.dim(0)};
   attention_kernels(qkv.device()).cached(shape, cache, qkv.raw(), out.raw());
@@ -124,22 +144,27 @@ Tensor attention_cached(const AttentionCachedInputs& in) {
   return out;
 }
 
-Tensor rope_table(int64_t max_positions, int64_t head_dim, double theta) {
-  expect(head_dim > 0 && head_dim % 2 == 0, ErrorCode::kShape, "expected an even head size but got ",
-         head_dim);
+Tensor rope_table(int64_t max_positions, int64_t width, double theta,
+                  const std::optional<std::vector<double>>& frequencies,
+                  const std::optional<double>& magnitude) {
+  expect(width > 0 && width % 2 == 0, ErrorCode::kShape, "expected an even width but got ", width);
+  expect(!frequencies || static_cast<int64_t>(frequencies->size()) == width / 2, ErrorCode::kShape,
+         "expected ", width / 2, " frequencies but got ", frequencies ? frequencies->size() : 0);
   expect(theta > 0, ErrorCode::kArgument, "expected theta above 0 but got ", theta);
-  std::vector<float> numbers(static_cast<size_t>(max_positions * head_dim));
-  const int64_t half = head_dim / 2;
+  std::vector<float> numbers(static_cast<size_t>(max_positions * width));
+  const int64_t half = width / 2;
+  const double factor = magnitude.value_or(1);
   for (int64_t position = 0; position < max_positions; ++position) {
-    float* row = numbers.data() + position * head_dim;
+    float* row = numbers.data() + position * width;
     for (int64_t i = 0; i < half; ++i) {
-      const double angle = static_cast<double>(position) *
-                           std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
-      row[i] = static_cast<float>(std::cos(angle));
-      row[half + i] = static_cast<float>(std::sin(angle));
+      const double frequency = std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(width)) *
+                               (frequencies ? (*frequencies)[static_cast<size_t>(i)] : 1.0);
+      const double angle = static_cast<double>(position) * frequency;
+      row[i] = static_cast<float>(std::cos(angle) * factor);
+      row[half + i] = static_cast<float>(std::sin(angle) * factor);
     }
   }
-  const Tensor table({max_positions, head_dim}, DType::kF32, default_device());
+  const Tensor table({max_positions, width}, DType::kF32, default_device());
   table.write(numbers.data());
   return table;
 }
@@ -149,11 +174,13 @@ void rope(const Tensor& qkv, const Tensor& positions, const Tensor& table, int64
   check_float("qkv", qkv);
   check_dtype("positions", positions, DType::kI32);
   check_dtype("table", table, DType::kF32);
-  expect(table.rank() == 2, ErrorCode::kShape, "expected table to be [maxPositions, headDim] but it is ",
+  expect(table.rank() == 2, ErrorCode::kShape, "expected table to be [maxPositions, width] but it is ",
          table.shape().text());
-  const int64_t head_dim = table.dim(1);
-  const int64_t tokens = qkv.rank() == 2 ? qkv.dim(0) : 0;
-  check_shape("qkv", qkv, {tokens, (heads + 2 * kv_heads) * head_dim});
+  const int64_t parts = heads + 2 * kv_heads, width = table.dim(1);
+  expect(qkv.rank() == 2 && parts > 0 && qkv.dim(1) % parts == 0 && qkv.dim(1) / parts >= width,
+         ErrorCode::kShape, "expected qkv to be [tokens, ", parts, " * headDim] with heads of at least ",
+         width, " but it is ", qkv.shape().text());
+  const int64_t tokens = qkv.dim(0), head_dim = qkv.dim(1) / parts;
   check_shape("positions", positions, {tokens});
   for (int64_t i = 0; i < tokens; ++i) {
     const int32_t position = positions.host<int32_t>()[i];
@@ -169,6 +196,7 @@ void rope(const Tensor& qkv, const Tensor& positions, const Tensor& table, int64
                .row_width = qkv.dim(1),
                .heads = heads + kv_heads,
                .head_dim = head_dim,
+               .width = width,
                .inverse = inverse});
   qkv.storage().mark_written();
 }

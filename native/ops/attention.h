@@ -1,20 +1,31 @@
 #pragma once
 
+#include <optional>
 #include <tuple>
+#include <vector>
 
 #include "core/tensor.h"
 
 namespace athanor::ops {
 
-/// qkv [n, (heads + 2 kv_heads) head_dim] f32 or bf16; cu_seqlens i32 [sequences + 1] from 0 to n.
+struct AttentionForwardInputs {
+  Tensor qkv;         // [n, (heads + 2 kv_heads) head_dim] f32 or bf16
+  Tensor cu_seqlens;  // i32 [sequences + 1] from 0 to n
+  int64_t heads, kv_heads;
+  double scale;
+  std::optional<int64_t> window = {};  // keys that a query sees, its own included; none: all
+  std::optional<double> softcap = {};  // a score s counts as softcap tanh(s / softcap)
+};
+
 /// Returns out [n, heads head_dim] and lse f32 [n, heads].
-std::tuple<Tensor, Tensor> attention_forward(const Tensor& qkv, const Tensor& cu_seqlens, int64_t heads,
-                                             int64_t kv_heads, double scale);
+std::tuple<Tensor, Tensor> attention_forward(const AttentionForwardInputs& in);
 
 struct AttentionBackwardInputs {
   Tensor dout, qkv, out, lse, cu_seqlens;
   int64_t heads, kv_heads;
   double scale;
+  std::optional<int64_t> window = {};
+  std::optional<double> softcap = {};
 };
 
 /// -> dqkv.
@@ -35,16 +46,22 @@ struct AttentionCachedInputs {
   Tensor past_lengths;  // i32 [sequences]
   int64_t max_tokens, heads, kv_heads;
   double scale;
+  std::optional<int64_t> window = {};
+  std::optional<double> softcap = {};
 };
 
 /// Appends the new tokens' keys and values to the sequences' slots and attends to all of them.
 /// Throws ERR_ARGUMENT when a slot would hold more than max_tokens.
 Tensor attention_cached(const AttentionCachedInputs& in);
 
-/// f32 [max_positions, head_dim]: cosines of position / theta^(2 i / head_dim), then sines (Su et
-/// al., 2021, eq. 15).
-Tensor rope_table(int64_t max_positions, int64_t head_dim, double theta);
-/// Rotates the q and k heads of qkv in place; `inverse` rotates back.
+/// f32 [max_positions, width]: cosines of position frequency[i] / theta^(2 i / width), then sines
+/// (Su et al., 2021, eq. 15), all times `magnitude`. `frequencies` are width / 2 factors. They and
+/// the magnitude are 1 by default.
+Tensor rope_table(int64_t max_positions, int64_t width, double theta,
+                  const std::optional<std::vector<double>>& frequencies,
+                  const std::optional<double>& magnitude);
+/// Rotates the q and k heads of qkv in place: as many elements of each as the table is wide.
+/// `inverse` turns the other way, as gradients do.
 void rope(const Tensor& qkv, const Tensor& positions, const Tensor& table, int64_t heads, int64_t kv_heads,
           bool inverse);
 

@@ -34,22 +34,42 @@ class Trunk {
     const OptionalTensor positions = model_.position_table ? OptionalTensor(step_.positions) : std::nullopt;
     Tensor x =
         embedding_forward(step_.tokens, positions, model_.token_table, model_.position_table, model_.dtype);
+    if (model_.embedding_scale) scale_into(x, static_cast<float>(*model_.embedding_scale));
     OptionalTensor delta;
     for (size_t i = 0; i < model_.layers.size(); ++i) {
       const DecoderLayer& layer = model_.layers[i];
       const DecoderLayerAdapters& adapters = step_.adapters.empty() ? none_ : step_.adapters[i];
       const Normed first = norm(x, delta, layer.attention_norm);
-      const Normed second = norm(first.sum, attention(first.y, i, adapters), layer.mlp_norm);
+      const Tensor attended = after(attention(first.y, i, adapters), layer.attention_output_norm);
+      if (layer.parallel.value_or(false)) {
+        const Tensor second = norm(first.sum, std::nullopt, layer.mlp_norm).y;
+        x = axpby(first.sum, 1, attended, 1);
+        delta = after(feed_forward(second, layer, adapters), layer.mlp_output_norm);
+        continue;
+      }
+      const Normed second = norm(first.sum, attended, layer.mlp_norm);
       x = second.sum;
-      delta = feed_forward(second.y, layer, adapters);
+      delta = after(feed_forward(second.y, layer, adapters), layer.mlp_output_norm);
     }
     return norm(x, delta, model_.final_norm).y;
   }
 
  private:
+  /// Of a branch that may have no norm before it: then it reads the stream itself.
+  Normed norm(const Tensor& x, const OptionalTensor& delta,
+              const std::optional<DecoderNormWeights>& weights) const {
+    if (weights) return norm(x, delta, *weights);
+    const Tensor sum = delta ? axpby(x, 1, *delta, 1) : x;
+    return {sum, sum};
+  }
+
+  Tensor after(const Tensor& branch, const std::optional<DecoderNormWeights>& weights) const {
+    return weights ? norm(branch, std::nullopt, *weights).y : branch;
+  }
+
   Normed norm(const Tensor& x, const OptionalTensor& delta, const DecoderNormWeights& weights) const {
     if (model_.norm == DecoderNorm::kRms) {
-      auto [y, sum, rstd] = rms_norm_forward(x, delta, weights.gain, model_.eps);
+      auto [y, sum, rstd] = rms_norm_forward(x, delta, weights.gain, model_.eps, model_.norm_offset);
       return {y, sum};
     }
     auto [y, sum, mean, rstd] = layer_norm_forward(x, delta, weights.gain, weights.bias, model_.eps);
@@ -61,21 +81,29 @@ class Trunk {
     const int64_t heads = model_.heads, kv_heads = model_.kv_heads;
     Tensor qkv = project(x, layer.qkv, adapters.qkv);
     if (const auto& norms = layer.query_key_norm) {
-      qkv = std::get<0>(
-          query_key_norm_forward(qkv, norms->query_gain, norms->key_gain, heads, kv_heads, model_.eps));
+      qkv = std::get<0>(query_key_norm_forward({.qkv = qkv,
+                                                .query_gain = norms->query_gain,
+                                                .key_gain = norms->key_gain,
+                                                .heads = heads,
+                                                .kv_heads = kv_heads,
+                                                .eps = model_.eps,
+                                                .gain_offset = model_.norm_offset}));
     }
     if (layer.rope_table) rope(qkv, step_.positions, *layer.rope_table, heads, kv_heads, false);
     const double head_dim = static_cast<double>(qkv.dim(1)) / static_cast<double>(heads + 2 * kv_heads);
-    const Tensor attended = attention_cached({.qkv = qkv,
-                                              .keys = step_.caches[2 * index],
-                                              .values = step_.caches[2 * index + 1],
-                                              .slots = step_.slots,
-                                              .cu_seqlens = step_.cu_seqlens,
-                                              .past_lengths = step_.past_lengths,
-                                              .max_tokens = step_.max_tokens,
-                                              .heads = heads,
-                                              .kv_heads = kv_heads,
-                                              .scale = 1 / std::sqrt(head_dim)});
+    const Tensor attended =
+        attention_cached({.qkv = qkv,
+                          .keys = step_.caches[2 * index],
+                          .values = step_.caches[2 * index + 1],
+                          .slots = step_.slots,
+                          .cu_seqlens = step_.cu_seqlens,
+                          .past_lengths = step_.past_lengths,
+                          .max_tokens = step_.max_tokens,
+                          .heads = heads,
+                          .kv_heads = kv_heads,
+                          .scale = model_.attention_scale.value_or(1 / std::sqrt(head_dim)),
+                          .window = layer.window,
+                          .softcap = model_.attention_softcap});
     return project(attended, layer.output, adapters.output);
   }
 
@@ -84,6 +112,10 @@ class Trunk {
     switch (layer.activation) {
       case DecoderActivation::kGelu:
         return project(project(x, layer.up, adapters.up, Activation::kGelu), layer.down, adapters.down);
+      case DecoderActivation::kGeluErf:
+        return project(gelu_erf_forward(project(x, layer.up, adapters.up)), layer.down, adapters.down);
+      case DecoderActivation::kGeglu:
+        return project(geglu_forward(project(x, layer.up, adapters.up)), layer.down, adapters.down);
       case DecoderActivation::kSwiglu:
         return project(swiglu_forward(project(x, layer.up, adapters.up)), layer.down, adapters.down);
     }

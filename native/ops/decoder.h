@@ -10,7 +10,7 @@
 namespace athanor::ops {
 
 enum class DecoderNorm { kLayer, kRms };
-enum class DecoderActivation { kGelu, kSwiglu };
+enum class DecoderActivation { kGelu, kGeluErf, kSwiglu, kGeglu };
 
 struct DecoderNormWeights {
   Tensor gain;  // [channels]
@@ -23,22 +23,28 @@ struct DecoderProjection {
   std::optional<Tensor> quantized = {};  // from quantize_weight, used in the weight's place
 };
 
-/// Gains of the RMS norm of each head's query and key, [head_dim] each.
+/// Gains of the RMS norm of queries and keys: [head_dim] for each head alone, or as wide as all.
 struct DecoderQueryKeyNorm {
   Tensor query_gain, key_gain;
 };
 
-/// One block in the order of use. Without `rope_table` the layer rotates nothing.
+/// One block in the order of use. Norms stand before a branch, after it, or in both places. Without
+/// `rope_table` the layer rotates nothing, without `window` it sees all earlier tokens. `parallel`
+/// branches both read the residual stream as it was before the block.
 struct DecoderLayer {
-  DecoderNormWeights attention_norm;
+  std::optional<DecoderNormWeights> attention_norm = {};
   DecoderProjection qkv;
   std::optional<DecoderQueryKeyNorm> query_key_norm = {};
-  std::optional<Tensor> rope_table = {};  // f32 [max_positions, head_dim]
+  std::optional<Tensor> rope_table = {};  // f32 [max_positions, rotated part of head_dim]
+  std::optional<int64_t> window = {};
   DecoderProjection output;
-  DecoderNormWeights mlp_norm;
+  std::optional<DecoderNormWeights> attention_output_norm = {};
+  std::optional<DecoderNormWeights> mlp_norm = {};
   DecoderActivation activation;
-  DecoderProjection up;  // gate and up, one under the other, where the activation is SwiGLU
+  DecoderProjection up;  // gate and up, one under the other, where the activation has a gate
   DecoderProjection down;
+  std::optional<DecoderNormWeights> mlp_output_norm = {};
+  std::optional<bool> parallel = {};
 };
 
 struct DecoderModel {
@@ -48,8 +54,12 @@ struct DecoderModel {
   DecoderNormWeights final_norm;
   DecoderNorm norm;
   double eps;
+  std::optional<double> norm_offset = {};  // added to the gains of RMS norms
   int64_t heads, kv_heads;
-  DType dtype;  // of activations
+  std::optional<double> embedding_scale = {};    // on the embeddings
+  std::optional<double> attention_scale = {};    // on scores; none: 1 / sqrt(head_dim)
+  std::optional<double> attention_softcap = {};  // see AttentionForwardInputs
+  DType dtype;                                   // of activations
 };
 
 /// A projection's adapter: scale * b a is added to its weight.

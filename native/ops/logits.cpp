@@ -4,6 +4,7 @@
 
 #include "kernels/logits.h"
 #include "ops/check.h"
+#include "ops/elementwise.h"
 
 namespace athanor::ops {
 namespace {
@@ -48,6 +49,15 @@ Tensor top_tokens(const Tensor& logits, int64_t count) {
   if (count == 0) return out;
   logits_kernels(logits.device())
       .top_tokens(out.data<int32_t>(), logits.data<float>(), logits.dim(0), logits.dim(1), count);
+  return out;
+}
+
+Tensor cap_logits(const Tensor& logits, double softcap) {
+  check_logits(logits);
+  expect(softcap > 0 && std::isfinite(softcap), ErrorCode::kArgument,
+         "expected softcap to be above 0 but got ", softcap);
+  const Tensor out = scale(logits, 1);
+  logits_kernels(out.device()).cap(out.data<float>(), nullptr, out.numel(), static_cast<float>(softcap));
   return out;
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/integers.h"
 #include "kernels/linear.h"
+#include "kernels/logits.h"
 #include "kernels/loss.h"
 #include "ops/check.h"
 #include "ops/linear.h"
@@ -25,7 +26,10 @@ constexpr int32_t kIgnored = -100;
 /// A head's product x weight^T, taken a chunk of rows at a time.
 class Head {
  public:
-  Head(const Tensor& x, const Tensor& weight) : x_(x), weight_(weight) {
+  Head(const Tensor& x, const Tensor& weight, const std::optional<double>& softcap)
+      : x_(x), weight_(weight), softcap_(static_cast<float>(softcap.value_or(0))) {
+    expect(!softcap || (softcap_ > 0 && std::isfinite(softcap_)), ErrorCode::kArgument,
+           "expected softcap to be above 0 but got ", softcap.value_or(0));
     check_float("x", x);
     check_float("weight", weight);
     expect(x.rank() == 2 && weight.rank() == 2, ErrorCode::kShape, "expected matrices but got x ",
@@ -62,8 +66,14 @@ class Head {
     return static_cast<float>(1.0 / temperature);
   }
 
-  /// logits f32 [rows, vocab] of the rows from `first` on.
-  void multiply(int64_t first, int64_t rows, float* logits) const {
+  /// logits f32 [rows, vocab] of the rows from `first` on. `slopes`, of the same shape, receives
+  /// the derivatives of the cap, where there is one.
+  void multiply(int64_t first, int64_t rows, float* logits, float* slopes = nullptr) const {
+    product(first, rows, logits);
+    if (softcap_ > 0) logits_kernels(x_.device()).cap(logits, slopes, rows * vocab, softcap_);
+  }
+
+  void product(int64_t first, int64_t rows, float* logits) const {
     linear_kernels(x_.device())
         .gemm_packed({.m = rows,
                       .n = vocab,
@@ -78,15 +88,16 @@ class Head {
 
   /// Calls body(first row, LossRows) chunk by chunk. Chunks are of nearly equal and even size.
   template <class Body>
-  void for_chunks(const Tensor& targets, Body&& body) const {
+  void for_chunks(const Tensor& targets, Body&& body) {
     if (n == 0) return;
     const int64_t most = std::max<int64_t>(1, logit_bytes(x_.device()) / (vocab * 4));
     const int64_t chunks = ceil_divide(n, most);
     const int64_t chunk = std::min(n, round_up(ceil_divide(n, chunks), 2));
     const Tensor logits({chunk, vocab}, DType::kF32, x_.device());
+    if (softcap_ > 0) slopes_ = Tensor({chunk, vocab}, DType::kF32, x_.device());
     for (int64_t first = 0; first < n; first += chunk) {
       const int64_t rows = std::min(chunk, n - first);
-      multiply(first, rows, logits.data<float>());
+      multiply(first, rows, logits.data<float>(), slopes_ ? slopes_->data<float>() : nullptr);
       body(first, LossRows{logits.data<float>(), targets.data<int32_t>() + first, rows, vocab, x_.dtype()});
     }
   }
@@ -96,6 +107,10 @@ class Head {
                 bool accumulate) const {
     const LinearKernels& kernels = linear_kernels(x_.device());
     const int64_t stride = vocab * 4 / static_cast<int64_t>(dtype_size(x_.dtype()));
+    if (slopes_)
+      logits_kernels(x_.device())
+          .multiply_slopes(x_.dtype(), gradients.logits, stride, slopes_->data<float>(), gradients.rows,
+                           vocab);
     const Tensor dx_rows = dx.slice(first, first + gradients.rows);
     const Tensor x_rows = x_.slice(first, first + gradients.rows);
     kernels.gemm_packed({.m = gradients.rows,
@@ -128,14 +143,17 @@ class Head {
  private:
   const Tensor& x_;
   const Tensor& weight_;
+  const float softcap_;           // 0: none
+  std::optional<Tensor> slopes_;  // of the chunk's logits
 };
 
 }  // namespace
 
 std::tuple<Tensor, double, std::optional<Tensor>, std::optional<Tensor>> linear_cross_entropy(
     const CrossEntropyInputs& in) {
-  const auto& [x, weight, targets, token_weights, scale, need_gradient, weight_frozen, dweight_memory] = in;
-  const Head head(x, weight);
+  const auto& [x, weight, targets, token_weights, scale, need_gradient, weight_frozen, dweight_memory,
+               softcap] = in;
+  Head head(x, weight, softcap);
   head.check_targets(targets);
   if (token_weights) head.check_per_token("tokenWeights", *token_weights);
   if (dweight_memory) head.check_dweight(*dweight_memory);
@@ -167,16 +185,16 @@ std::tuple<Tensor, double, std::optional<Tensor>, std::optional<Tensor>> linear_
   return {losses, scale * total, dx, dweight};
 }
 
-Tensor linear_logits(const Tensor& x, const Tensor& weight) {
-  const Head head(x, weight);
+Tensor linear_logits(const Tensor& x, const Tensor& weight, const std::optional<double>& softcap) {
+  const Head head(x, weight, softcap);
   Tensor logits({head.n, head.vocab}, DType::kF32, x.device());
   head.multiply(0, head.n, logits.data<float>());
   return logits;
 }
 
 std::tuple<Tensor, Tensor> linear_log_prob(const Tensor& x, const Tensor& weight, const Tensor& targets,
-                                           double temperature) {
-  const Head head(x, weight);
+                                           double temperature, const std::optional<double>& softcap) {
+  Head head(x, weight, softcap);
   head.check_targets(targets);
   const float inverse_temperature = head.inverse_temperature(temperature);
   Tensor log_probs({head.n}, DType::kF32, x.device()), entropies({head.n}, DType::kF32, x.device());
@@ -188,8 +206,8 @@ std::tuple<Tensor, Tensor> linear_log_prob(const Tensor& x, const Tensor& weight
 }
 
 Tensor linear_log_prob_backward(const LogProbBackwardInputs& in) {
-  const auto& [x, weight, targets, temperature, dlog_probs, dentropies, dweight, overwrite] = in;
-  const Head head(x, weight);
+  const auto& [x, weight, targets, temperature, dlog_probs, dentropies, dweight, overwrite, softcap] = in;
+  Head head(x, weight, softcap);
   head.check_targets(targets);
   head.check_per_token("dlogProbs", dlog_probs);
   if (dentropies) head.check_per_token("dentropies", *dentropies);

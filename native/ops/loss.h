@@ -16,6 +16,7 @@ struct CrossEntropyInputs {
   bool need_gradient;
   std::optional<bool> weight_frozen = {};     // no dweight
   std::optional<Tensor> dweight_memory = {};  // f32 [vocab, d] for dweight; else new memory
+  std::optional<double> softcap = {};         // a logit l counts as softcap tanh(l / softcap)
 };
 
 /// Cross-entropy of softmax(x weight^T). Returns losses f32 [n], scale * sum(weight * loss), and
@@ -24,13 +25,13 @@ struct CrossEntropyInputs {
 std::tuple<Tensor, double, std::optional<Tensor>, std::optional<Tensor>> linear_cross_entropy(
     const CrossEntropyInputs& in);
 
-/// The logits x weight^T, f32 [n, vocab] for any dtype of x: the bits that the losses see,
-/// for the sampler.
-Tensor linear_logits(const Tensor& x, const Tensor& weight);
+/// The logits x weight^T, capped where there is a softcap, f32 [n, vocab] for any dtype of x: the
+/// bits that the losses see, for the sampler.
+Tensor linear_logits(const Tensor& x, const Tensor& weight, const std::optional<double>& softcap = {});
 
 /// log softmax(x weight^T / temperature)[target] and that distribution's entropy, both f32 [n].
 std::tuple<Tensor, Tensor> linear_log_prob(const Tensor& x, const Tensor& weight, const Tensor& targets,
-                                           double temperature);
+                                           double temperature, const std::optional<double>& softcap = {});
 
 struct LogProbBackwardInputs {
   Tensor x, weight, targets;  // as linear_log_prob had them
@@ -39,6 +40,7 @@ struct LogProbBackwardInputs {
   std::optional<Tensor> dentropies = {};  // f32 [n]
   std::optional<Tensor> dweight = {};     // f32 [vocab, d], added to
   std::optional<bool> overwrite = {};     // dweight is written instead; it may hold anything before
+  std::optional<double> softcap = {};
 };
 
 /// Gradients of sum(dlog_probs * log_probs + dentropies * entropies) -> dx [n, d].

@@ -89,7 +89,8 @@ Tensor layer_norm_backward(const LayerNormBackwardInputs& in) {
 }
 
 std::tuple<Tensor, Tensor, Tensor> rms_norm_forward(const Tensor& x, const std::optional<Tensor>& delta,
-                                                    const Tensor& weight, double eps) {
+                                                    const Tensor& weight, double eps,
+                                                    const std::optional<double>& weight_offset) {
   check_input(x, delta, weight, eps);
   Tensor y(x.shape(), x.dtype(), x.device());
   const Tensor sum = delta ? Tensor(x.shape(), x.dtype(), x.device()) : x;
@@ -106,12 +107,13 @@ std::tuple<Tensor, Tensor, Tensor> rms_norm_forward(const Tensor& x, const std::
                          .bias = nullptr,
                          .eps = static_cast<float>(eps),
                          .rows = x.rows(),
-                         .channels = x.dim(-1)});
+                         .channels = x.dim(-1),
+                         .weight_offset = static_cast<float>(weight_offset.value_or(0))});
   return {y, sum, rstd};
 }
 
 Tensor rms_norm_backward(const RmsNormBackwardInputs& in) {
-  const auto& [dy, dsum, sum, weight, rstd, dweight] = in;
+  const auto& [dy, dsum, sum, weight, rstd, dweight, weight_offset] = in;
   check_gradient(dy, dsum, sum, weight, rstd, dweight);
   Tensor dx(sum.shape(), sum.dtype(), sum.device());
   norm_kernels(sum.device())
@@ -126,7 +128,8 @@ Tensor rms_norm_backward(const RmsNormBackwardInputs& in) {
                           .mean = nullptr,
                           .rstd = rstd.data<float>(),
                           .rows = sum.rows(),
-                          .channels = sum.dim(-1)});
+                          .channels = sum.dim(-1),
+                          .weight_offset = static_cast<float>(weight_offset.value_or(0))});
   dweight.storage().mark_written();
   return dx;
 }

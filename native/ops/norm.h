@@ -26,13 +26,15 @@ struct RmsNormBackwardInputs {
   std::optional<Tensor> dsum = {};
   Tensor sum, weight, rstd;
   Tensor dweight;
+  std::optional<double> weight_offset = {};
 };
 
 /// -> dx.
 Tensor layer_norm_backward(const LayerNormBackwardInputs& in);
 /// -> y, sum, rstd.
 std::tuple<Tensor, Tensor, Tensor> rms_norm_forward(const Tensor& x, const std::optional<Tensor>& delta,
-                                                    const Tensor& weight, double eps);
+                                                    const Tensor& weight, double eps,
+                                                    const std::optional<double>& weight_offset = {});
 Tensor rms_norm_backward(const RmsNormBackwardInputs& in);
 
 }  // namespace athanor::ops

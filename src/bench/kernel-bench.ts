@@ -231,14 +231,14 @@ function attention(
     cu,
     Int32Array.from({ length: batch + 1 }, (_, i) => i * t),
   );
-  const scale = 1 / Math.sqrt(dim);
-  const [out, lse] = native.attentionForward(qkv, cu, heads, heads, scale);
+  const inputs = { qkv, cuSeqlens: cu, heads, kvHeads: heads, scale: 1 / Math.sqrt(dim) };
+  const [out, lse] = native.attentionForward(inputs);
   // Causal attention computes half of the square: 2 products forward and 5 backward.
   const work = batch * heads * t * (t + 1) * dim * (pass === 'forward' ? 2 : 5);
   const run = () =>
     pass === 'forward'
-      ? [...native.attentionForward(qkv, cu, heads, heads, scale)]
-      : [native.attentionBackward({ dout: out, qkv, out, lse, cuSeqlens: cu, heads, kvHeads: heads, scale })];
+      ? [...native.attentionForward(inputs)]
+      : [native.attentionBackward({ dout: out, out, lse, ...inputs })];
   return {
     dtype,
     shape: `${batch}x${t}, ${heads} heads of ${dim}`,

@@ -18,9 +18,9 @@ export interface CarriedFields {
 const untrueInConfig = [
   '_name_or_path',
   'auto_map',
-  // Both torch_dtype and dtype name the type of the weights, and rope_theta says what
-  // rope_parameters does.
+  // The file that is written names the type of its own weights, and what its layers rotate by.
   'dtype',
+  'torch_dtype',
   'num_labels',
   'rope_parameters',
   'transformers_version',

@@ -23,14 +23,16 @@ export interface LayoutEntry {
   readonly parts: readonly LayoutPart[];
   /** Whether the only part is stored as [in, out]. */
   readonly transposed: boolean;
+  /** Where rows are stored head by head (query, key, value): the number of heads. */
+  readonly heads?: number;
   /** Whether a file may lack it. It is zero then: transformers' score heads have no bias. */
   readonly optional: boolean;
 }
 
-const headNames: Readonly<Record<string, string>> = { head: 'lm_head', score: 'score' };
-
 /** The name of a language model's head in the file. */
-export const headTensor = 'lm_head.weight';
+export function headTensor(config: ModelConfig): string {
+  return `${familyOf(config).tensors.head ?? 'lm_head'}.weight`;
+}
 
 /** Every parameter with its tensors in the file, in the order of the forward pass. */
 export function modelLayout(config: ModelConfig, head: HeadKind, labels: number): LayoutEntry[] {
@@ -40,9 +42,10 @@ export function modelLayout(config: ModelConfig, head: HeadKind, labels: number)
     const names = diskNames(family, part, layer).map((stored) => `${stored}.${kind}`);
     const isTransposed = kind === 'weight' && layer !== undefined && family.tensors.transposed.includes(part);
     const optional = name === 'score.bias';
+    const extra = family.tensors.headByHead?.includes(part) && { heads: config.heads };
     if (names.length === 1) {
       const parts = [{ name: names[0]!, shape: isTransposed ? shape.toReversed() : shape }];
-      return { name, shape, parts, transposed: isTransposed, optional };
+      return { name, shape, parts, transposed: isTransposed, optional, ...extra };
     }
     const rows = stackedRows(config, part) ?? [];
     const parts = names.map((stored, i) => ({ name: stored, shape: [rows[i] ?? 0, ...shape.slice(1)] }));
@@ -52,8 +55,8 @@ export function modelLayout(config: ModelConfig, head: HeadKind, labels: number)
 
 /** The names of a part in the file; `layer` is undefined outside the blocks. */
 function diskNames({ name, tensors }: Family, part: string, layer: string | undefined): string[] {
-  const headName = layer === undefined ? headNames[part] : undefined;
-  if (headName !== undefined) return [headName];
+  if (layer === undefined && part === 'head') return [tensors.head ?? 'lm_head'];
+  if (layer === undefined && part === 'score') return ['score'];
   const inner = layer === undefined ? tensors.trunk[part] : tensors.block[part];
   if (inner === undefined) {
     throw new AthanorError('ERR_INTERNAL', `the family ${name} has no name for ${part}`);
@@ -64,9 +67,10 @@ function diskNames({ name, tensors }: Family, part: string, layer: string | unde
 
 /**
  * The name without its wrapper, as in files of the bare model: `h.0.ln_1.bias` for
- * `transformer.h.0.ln_1.bias`.
+ * `transformer.h.0.ln_1.bias`. Some programs call every head lm_head.
  */
 export function bareName(name: string, config: ModelConfig): string {
+  if (name === 'lm_head.weight') return headTensor(config);
   const prefix = `${familyOf(config).tensors.wrapper}.`;
   return name.startsWith(prefix) ? name.slice(prefix.length) : name;
 }
@@ -76,6 +80,6 @@ export function bareName(name: string, config: ModelConfig): string {
  * as the head of a model whose head is tied.
  */
 export function isIgnorable(name: string, config: ModelConfig): boolean {
-  if (name === headTensor) return config.tiedHead;
+  if (bareName(name, config) === headTensor(config)) return config.tiedHead;
   return familyOf(config).tensors.ignored.test(name);
 }

@@ -13,7 +13,14 @@ import { configFromJson, type ModelDescription } from '../nn/config-json.ts';
 import { readFolderJson } from './folder-json.ts';
 import { bareName, headTensor, isIgnorable, type LayoutEntry, modelLayout } from './hf-layout.ts';
 import { SafetensorsFile } from './safetensors.ts';
-import { elementCount, f32FromBf16, type ParameterData, type TensorData, transposed } from './tensor-data.ts';
+import {
+  elementCount,
+  f32FromBf16,
+  type ParameterData,
+  partByPart,
+  type TensorData,
+  transposed,
+} from './tensor-data.ts';
 
 /** The description and the weights of a model folder. */
 export interface ModelFiles extends ModelDescription {
@@ -86,11 +93,11 @@ export class ModelFolder implements Disposable {
     const [first] = parts;
     if (first === undefined) throw new AthanorError('ERR_INTERNAL', `${name} has no tensor in the file`);
     if (parts.length > 1) return stack(parts, entry.shape);
-    if (!entry.transposed) return { ...first, shape: entry.shape };
+    const { shape, heads } = entry;
+    if (heads !== undefined) return mapped(first, shape, (data) => partByPart(data, heads));
+    if (!entry.transposed) return { ...first, shape };
     const [rows = 0, columns = 0] = first.shape;
-    return first.dtype === 'f32'
-      ? { dtype: 'f32', shape: entry.shape, data: transposed(first.data, rows, columns) }
-      : { dtype: 'bf16', shape: entry.shape, data: transposed(first.data, rows, columns) };
+    return mapped(first, shape, (data) => transposed(data, rows, columns));
   }
 
   /** The dtype that read() gives for a parameter. Throws as read(). */
@@ -197,7 +204,7 @@ function withOwnHead(description: ModelDescription, files: readonly SafetensorsF
   if (!config.tiedHead || kind !== 'language-model') return description;
   const embedding = modelLayout(config, kind, labels)[0]!.parts[0]!.name;
   const place = (name: string) => placeOf(files, name, config);
-  const [head, table] = [place(headTensor), place(embedding)];
+  const [head, table] = [place(headTensor(config)), place(embedding)];
   if (head === undefined || table === undefined || isSameTensor(head, table)) return description;
   return { ...description, config: { ...config, tiedHead: false } };
 }
@@ -246,11 +253,11 @@ function matchTensors(
   }
   const places = new Map<string, Place>();
   // Files may hold a tied table under the name of the head alone.
-  const tied = found.get(headTensor);
+  const tied = found.get(headTensor(config));
   const embedding = bareName(entries[0]!.parts[0]!.name, config);
   if (config.tiedHead && tied !== undefined && !found.has(embedding)) {
     found.set(embedding, tied);
-    found.delete(headTensor);
+    found.delete(headTensor(config));
   }
   const parts = entries.flatMap(({ parts, optional }) => parts.map((part) => ({ ...part, optional })));
   for (const part of parts) {
@@ -309,6 +316,14 @@ function requireFinite({ dtype, data }: ParameterData, path: string, name: strin
       'the model was saved broken; use another copy or an earlier checkpoint',
     );
   }
+}
+
+function mapped(
+  { dtype, data }: ParameterData,
+  shape: readonly number[],
+  move: <T extends Float32Array | Uint16Array>(data: T) => T,
+): ParameterData {
+  return dtype === 'f32' ? { dtype, shape, data: move(data) } : { dtype, shape, data: move(data) };
 }
 
 function stack(parts: readonly ParameterData[], shape: readonly number[]): ParameterData {

@@ -11,12 +11,14 @@ import type { JsonObject } from '../base/json.ts';
 import type { HeadKind, ModelConfig } from '../nn/config.ts';
 import { configToJson } from '../nn/config-json.ts';
 import type { ScoreReading } from '../nn/scoring-model.ts';
+import { configText } from './config-text.ts';
 import { type LayoutEntry, modelLayout } from './hf-layout.ts';
 import { writeSafetensors } from './safetensors.ts';
 import {
   bf16FromF32,
   elementCount,
   f32FromBf16,
+  headByHead,
   sourceData,
   type TensorSource,
   transposed,
@@ -95,9 +97,9 @@ export async function writeModelFiles(folder: string, options: WriteModelOptions
           tokenizer.map((path) => basename(path)),
         );
   return publish(folder, stale, async (temporary) => {
-    const written = [await writeText(temporary('config.json'), formatJson(json))];
+    const written = [await writeText(temporary('config.json'), configText(json))];
     if (options.generationConfig !== undefined) {
-      const text = formatJson(options.generationConfig);
+      const text = configText(options.generationConfig);
       written.push(await writeText(temporary('generation_config.json'), text));
     }
     for (const path of tokenizer) {
@@ -169,10 +171,6 @@ async function publish(
   }
 }
 
-function formatJson(value: JsonObject): string {
-  return `${JSON.stringify(value, undefined, 2)}\n`;
-}
-
 function tokenizerFiles(tokenizer: string | readonly string[] | undefined): readonly string[] {
   if (typeof tokenizer !== 'string') return tokenizer ?? [];
   let present: string[];
@@ -231,16 +229,18 @@ function storedTensors(
     return held.data;
   };
   const dtypeOf = (name: string) => asked ?? (parameters.get(name)!.dtype as 'f32' | 'bf16');
-  return layout.flatMap(({ name, shape, parts, transposed: isTransposed }) => {
+  return layout.flatMap(({ name, shape, parts, transposed: isTransposed, heads }) => {
     let at = 0;
     return parts.map((part): [string, TensorSource] => {
       const begin = at;
       at += elementCount(part.shape);
       const end = at;
-      const data = () =>
-        isTransposed
+      const data = () => {
+        if (heads !== undefined) return headByHead(fetch(name), heads);
+        return isTransposed
           ? transposed(fetch(name), shape[0] ?? 0, shape[1] ?? 0)
           : fetch(name).subarray(begin, end);
+      };
       return [part.name, { dtype: dtypeOf(name), shape: part.shape, data }];
     });
   });

@@ -82,6 +82,32 @@ export function f32FromF16(values: Uint16Array): Float32Array {
 }
 
 /**
+ * Rows stored head by head (query, key and value of each) as all queries, all keys, all values. The
+ * rows of a matrix or the elements of a bias.
+ */
+export function partByPart<T extends Float32Array | Uint16Array>(values: T, heads: number): T {
+  return regroup(values, heads, 3);
+}
+
+/** The counterpart of partByPart. */
+export function headByHead<T extends Float32Array | Uint16Array>(values: T, heads: number): T {
+  return regroup(values, 3, heads);
+}
+
+/** Pieces in `outer` groups of `inner` become `inner` groups of `outer`. */
+function regroup<T extends Float32Array | Uint16Array>(values: T, outer: number, inner: number): T {
+  const size = values.length / (outer * inner);
+  const result = values.slice() as T;
+  for (let i = 0; i < outer; i++) {
+    for (let j = 0; j < inner; j++) {
+      const from = (i * inner + j) * size;
+      result.set(values.subarray(from, from + size), (j * outer + i) * size);
+    }
+  }
+  return result;
+}
+
+/**
  * Turns [rows, columns], stored row by row, into [columns, rows]. Square tiles keep both sides
  * in the cache.
  */

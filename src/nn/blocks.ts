@@ -1,10 +1,12 @@
 /** The blocks of a decoder, as a BlockSpec describes them: attention and a feed-forward network. */
-import { swiglu } from '../tensor/ops/activation.ts';
-import { causalSelfAttention, type SequenceIndex } from '../tensor/ops/attention.ts';
+import { geglu, geluErf, swiglu } from '../tensor/ops/activation.ts';
+import { type AttentionShape, causalSelfAttention, type SequenceIndex } from '../tensor/ops/attention.ts';
+import { add } from '../tensor/ops/elementwise.ts';
 import { geluFeedForward } from '../tensor/ops/linear.ts';
+import type { NormResult } from '../tensor/ops/norm.ts';
 import { queryKeyNorm } from '../tensor/ops/query-key-norm.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { BlockSpec, ModelConfig } from './config.ts';
+import { type BlockSpec, isGated, type ModelConfig, normsOf, queryKeyNormWidths } from './config.ts';
 import type { Initializer } from './init.ts';
 import { LayerNorm, Linear, type Norm, RmsNorm } from './layers.ts';
 import { Module } from './module.ts';
@@ -20,11 +22,12 @@ interface BlockParts {
 
 class Attention extends Module {
   readonly qkv: Linear;
-  /** Norms of query and key heads: both or neither. */
+  /** Norms of queries and keys: both or neither. */
   readonly queryNorm: RmsNorm | undefined;
   readonly keyNorm: RmsNorm | undefined;
   readonly output: Linear;
   readonly #config: ModelConfig;
+  readonly #shape: AttentionShape;
   // Private, because it is not a parameter. The decoder owns it.
   readonly #ropeTable: Tensor | undefined;
 
@@ -32,11 +35,14 @@ class Attention extends Module {
     super();
     const { heads, kvHeads, headDim, hiddenSize, initializerRange: std } = config;
     this.#config = config;
+    const { attentionScale: scale, attentionSoftcap: softcap } = config;
+    this.#shape = { heads, kvHeads, headDim, scale, softcap, window: spec.window };
     this.#ropeTable = ropeTable;
     this.qkv = new Linear(hiddenSize, (heads + 2 * kvHeads) * headDim, init, { bias: spec.qkvBias, std });
-    if (spec.queryKeyNorm === 'per-head') {
-      this.queryNorm = new RmsNorm(headDim, init, config.normEps);
-      this.keyNorm = new RmsNorm(headDim, init, config.normEps);
+    const widths = queryKeyNormWidths(config, spec.queryKeyNorm);
+    if (widths) {
+      this.queryNorm = new RmsNorm(widths.query, init, config.normEps, config.normOffset);
+      this.keyNorm = new RmsNorm(widths.key, init, config.normEps, config.normOffset);
     }
     this.output = new Linear(heads * headDim, hiddenSize, init, { bias: spec.outputBias, std: residualStd });
   }
@@ -47,14 +53,14 @@ class Attention extends Module {
 
   forward(x: Tensor, index: SequenceIndex): Tensor {
     const qkv = this.#normed(this.qkv.forward(x));
-    return this.output.forward(causalSelfAttention(qkv, index, this.#config, this.#ropeTable));
+    return this.output.forward(causalSelfAttention(qkv, index, this.#shape, this.#ropeTable));
   }
 
   #normed(qkv: Tensor): Tensor {
     if (!this.queryNorm || !this.keyNorm) return qkv;
-    const { heads, kvHeads, normEps: eps } = this.#config;
+    const { heads, kvHeads, normEps: eps, normOffset: gainOffset } = this.#config;
     const [queryGain, keyGain] = [this.queryNorm.weight, this.keyNorm.weight];
-    return queryKeyNorm(qkv, { queryGain, keyGain, heads, kvHeads, eps });
+    return queryKeyNorm(qkv, { queryGain, keyGain, heads, kvHeads, eps, gainOffset });
   }
 }
 
@@ -85,12 +91,20 @@ class GeluMlp extends Module {
   }
 }
 
-class SwigluMlp extends Module {
+class GeluErfMlp extends GeluMlp {
+  override forward(x: Tensor): Tensor {
+    return this.down.forward(geluErf(this.up.forward(x)));
+  }
+}
+
+class GatedMlp extends Module {
   readonly gateUp: Linear;
   readonly down: Linear;
+  readonly #gate: (gateUp: Tensor) => Tensor;
 
   constructor({ config, spec, init, residualStd }: BlockParts) {
     super();
+    this.#gate = spec.activation === 'geglu' ? geglu : swiglu;
     const { hiddenSize, intermediateSize, initializerRange: std } = config;
     this.gateUp = new Linear(hiddenSize, 2 * intermediateSize, init, { bias: spec.mlpBias, std });
     this.down = new Linear(intermediateSize, hiddenSize, init, { bias: spec.mlpBias, std: residualStd });
@@ -101,21 +115,28 @@ class SwigluMlp extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return this.down.forward(swiglu(this.gateUp.forward(x)));
+    return this.down.forward(this.#gate(this.gateUp.forward(x)));
   }
 }
 
-const mlps = { gelu: GeluMlp, swiglu: SwigluMlp } satisfies Record<BlockSpec['activation'], unknown>;
+function makeMlp(parts: BlockParts): GeluMlp | GatedMlp {
+  const { activation } = parts.spec;
+  if (isGated(activation)) return new GatedMlp(parts);
+  return activation === 'gelu' ? new GeluMlp(parts) : new GeluErfMlp(parts);
+}
 
-/**
- * Pre-norm block. The residual stream travels as (x, delta): the next norm adds delta as it reads.
- */
+/** The residual stream travels as (x, delta): the next norm adds delta as it reads. */
 export class Block extends Module {
   readonly spec: BlockSpec;
-  readonly attentionNorm: Norm;
+  /** Before attention and before the feed-forward network. */
+  readonly attentionNorm: Norm | undefined;
   readonly attention: Attention;
-  readonly mlpNorm: Norm;
-  readonly mlp: GeluMlp | SwigluMlp;
+  /** After attention. */
+  readonly attentionOutputNorm: Norm | undefined;
+  readonly mlpNorm: Norm | undefined;
+  readonly mlp: GeluMlp | GatedMlp;
+  /** After the feed-forward network. */
+  readonly mlpOutputNorm: Norm | undefined;
 
   /**
    * @param ropeTable the table for the base that spec.rope names; without one nothing is rotated
@@ -127,10 +148,13 @@ export class Block extends Module {
     const residualStd = config.initializerRange / Math.sqrt(2 * config.layers);
     const parts = { config, spec, init, residualStd };
     this.spec = spec;
-    this.attentionNorm = makeNorm(config, init);
+    const { before, after } = normsOf(spec);
+    this.attentionNorm = before ? makeNorm(config, init) : undefined;
     this.attention = new Attention(parts, ropeTable);
-    this.mlpNorm = makeNorm(config, init);
-    this.mlp = new mlps[spec.activation](parts);
+    this.attentionOutputNorm = after ? makeNorm(config, init) : undefined;
+    this.mlpNorm = before ? makeNorm(config, init) : undefined;
+    this.mlp = makeMlp(parts);
+    this.mlpOutputNorm = after ? makeNorm(config, init) : undefined;
   }
 
   /** Whether any parameter of the block trains, adapters included. */
@@ -150,16 +174,31 @@ export class Block extends Module {
    * @param delta `[n, d]`: the output of the block before, which is not yet added to x
    */
   forward(x: Tensor, delta: Tensor | undefined, index: SequenceIndex) {
-    const first = this.attentionNorm.forward(x, delta);
-    const attended = this.attention.forward(first.y, index);
-    const second = this.mlpNorm.forward(first.sum, attended);
-    return { x: second.sum, delta: this.mlp.forward(second.y) };
+    const first = read(this.attentionNorm, x, delta);
+    const attended = after(this.attention.forward(first.y, index), this.attentionOutputNorm);
+    if (this.spec.parallel) {
+      const { y } = read(this.mlpNorm, first.sum);
+      return { x: add(first.sum, attended), delta: after(this.mlp.forward(y), this.mlpOutputNorm) };
+    }
+    const second = read(this.mlpNorm, first.sum, attended);
+    return { x: second.sum, delta: after(this.mlp.forward(second.y), this.mlpOutputNorm) };
   }
 }
 
-const norms = { layer: LayerNorm, rms: RmsNorm } satisfies Record<ModelConfig['norm'], unknown>;
+/** The input of a branch: the stream x + delta, through the norm if there is one. */
+function read(norm: Norm | undefined, x: Tensor, delta?: Tensor): NormResult {
+  if (norm) return norm.forward(x, delta);
+  const sum = delta ? add(x, delta) : x;
+  return { y: sum, sum };
+}
+
+/** The output of a branch, through the norm if there is one. */
+function after(branch: Tensor, norm: Norm | undefined): Tensor {
+  return norm ? norm.forward(branch).y : branch;
+}
 
 /** The norm of a model's kind over its hidden size. */
-export function makeNorm({ norm, hiddenSize, normEps }: ModelConfig, init: Initializer): Norm {
-  return new norms[norm](hiddenSize, init, normEps);
+export function makeNorm({ norm, hiddenSize, normEps, normOffset }: ModelConfig, init: Initializer): Norm {
+  if (norm === 'layer') return new LayerNorm(hiddenSize, init, normEps);
+  return new RmsNorm(hiddenSize, init, normEps, normOffset);
 }

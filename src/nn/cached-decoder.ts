@@ -5,7 +5,7 @@ import type { DType, NativeTensor } from '../native/binding.ts';
 import type { SequenceIndex } from '../tensor/ops/attention.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import type { Block } from './blocks.ts';
-import type { ModelConfig } from './config.ts';
+import { embeddingScale, type ModelConfig } from './config.ts';
 import type { Embedding, Linear, Norm } from './layers.ts';
 import type { QuantizedWeights } from './quantized-weights.ts';
 
@@ -96,7 +96,7 @@ function decoderModel(parts: TrunkParts): DecoderModel {
       const { attention } = block;
       const [qkv, output, up, down] = block.projections;
       return {
-        attentionNorm: normWeights(block.attentionNorm),
+        attentionNorm: block.attentionNorm && normWeights(block.attentionNorm),
         qkv: weights(qkv),
         queryKeyNorm: attention.queryNorm &&
           attention.keyNorm && {
@@ -104,18 +104,26 @@ function decoderModel(parts: TrunkParts): DecoderModel {
             keyGain: attention.keyNorm.weight.handle,
           },
         ropeTable: attention.ropeTable?.handle,
+        window: block.spec.window,
         output: weights(output),
-        mlpNorm: normWeights(block.mlpNorm),
+        attentionOutputNorm: block.attentionOutputNorm && normWeights(block.attentionOutputNorm),
+        mlpNorm: block.mlpNorm && normWeights(block.mlpNorm),
         activation: block.spec.activation,
         up: weights(up),
         down: weights(down),
+        mlpOutputNorm: block.mlpOutputNorm && normWeights(block.mlpOutputNorm),
+        parallel: block.spec.parallel,
       };
     }),
     finalNorm: normWeights(finalNorm),
     norm: config.norm,
     eps: config.normEps,
+    normOffset: config.normOffset,
     heads: config.heads,
     kvHeads: config.kvHeads,
+    embeddingScale: embeddingScale(config, dtype),
+    attentionScale: config.attentionScale,
+    attentionSoftcap: config.attentionSoftcap,
     dtype,
   };
 }

@@ -62,7 +62,7 @@ export function configToJson(config: ModelConfig, options: ConfigJsonOptions = {
     bos_token_id: config.bosTokenId ?? null,
     eos_token_id: config.eosTokenId ?? null,
     use_cache: true,
-    torch_dtype: dtype === 'f32' ? 'float32' : 'bfloat16',
+    dtype: dtype === 'f32' ? 'float32' : 'bfloat16',
   };
   const { pad_token_id: pad, eos_token_id: ends, ...others } = fields;
   for (const [key, value] of Object.entries(others)) json[key] ??= value;
@@ -131,7 +131,7 @@ function readFamily(fields: ConfigFields): Family {
   return family ?? fields.unsupported(`model_type ${spell(type)}`, familyNames);
 }
 
-function readHead(fields: ConfigFields, { classNames }: Family): HeadKind {
+function readHead(fields: ConfigFields, { classNames, trunkName }: Family): HeadKind {
   const names = fields.value('architectures');
   if (names === undefined) return 'language-model';
   const name = Array.isArray(names) ? names[0] : undefined;
@@ -139,7 +139,7 @@ function readHead(fields: ConfigFields, { classNames }: Family): HeadKind {
     if (name === classNames[head]) return head;
   }
   // The trunk alone is stored with the same tensors, and transformers reads it as a language model.
-  const trunk = classNames['language-model'].replace(/LMHeadModel$|ForCausalLM$/, 'Model');
+  const trunk = trunkName ?? classNames['language-model'].replace(/LMHeadModel$|ForCausalLM$/, 'Model');
   if (name === trunk || (Array.isArray(names) && names.length === 0)) return 'language-model';
   return fields.unsupported(`the architecture ${spell(name ?? names)}`, architectureNames);
 }

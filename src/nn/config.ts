@@ -2,6 +2,8 @@
  * The description of a model as data. Parameters, modules, the cached decoder, floating-point
  * operations, files and config.json all follow from a ModelConfig alone.
  */
+import type { DType } from '../native/binding.ts';
+import type { RopeSpec } from './rope.ts';
 
 /** The head on the final norm: logits over the vocabulary, or `labels` scores per token. */
 export type HeadKind = 'language-model' | 'score';
@@ -12,23 +14,42 @@ export type HeadKind = 'language-model' | 'score';
 export const normKinds = ['layer', 'rms'] as const;
 export type NormKind = (typeof normKinds)[number];
 
-/** GELU in its tanh form, or SwiGLU, whose gate and up projections are stacked in one matrix. */
-export const activations = ['gelu', 'swiglu'] as const;
+/**
+ * GELU in its tanh form or with the error function, and two with a gate, whose gate and up
+ * projections are stacked in one matrix: SwiGLU, and GeGLU with GELU in its tanh form.
+ */
+export const activations = ['gelu', 'gelu-erf', 'swiglu', 'geglu'] as const;
 export type Activation = (typeof activations)[number];
 
-/** `per-head`: RMS norm of each query and key head before the rotation, one gain for all heads. */
-export const queryKeyNorms = ['none', 'per-head'] as const;
-export type QueryKeyNorm = (typeof queryKeyNorms)[number];
-
-/** Rotary positions (Su et al., 2021) on whole heads, halves paired, with this base. */
-export interface RopeSpec {
-  theta: number;
+/** Whether an activation multiplies a gate with the up projection. */
+export function isGated(activation: Activation): activation is 'swiglu' | 'geglu' {
+  return activation === 'swiglu' || activation === 'geglu';
 }
 
-/** One pre-norm block: x + attention(norm(x)), then x + mlp(norm(x)). */
+/**
+ * RMS norm of queries and keys before the rotation. `per-head`: of each head, with one gain for
+ * all. `full`: of all query heads at once, and of all key heads, with a gain as wide.
+ */
+export const queryKeyNorms = ['none', 'per-head', 'full'] as const;
+export type QueryKeyNorm = (typeof queryKeyNorms)[number];
+
+/**
+ * Where the norms of a block stand: before each branch, x + f(norm(x)), after it, x + norm(f(x)),
+ * or both.
+ */
+export const normPlacements = ['before', 'after', 'both'] as const;
+export type NormPlacement = (typeof normPlacements)[number];
+
+/** One block: attention is added to the residual stream, then the feed-forward network is. */
 export interface BlockSpec {
   /** Undefined: the block does not rotate queries and keys. */
   rope?: RopeSpec;
+  /** Tokens that a token sees: itself and those just before. Default: all before it. */
+  window?: number;
+  /** Default: before. */
+  normPlacement?: NormPlacement;
+  /** Whether both branches read the stream as it was before the block. Default false. */
+  parallel?: boolean;
   /** Whether the projection to queries, keys and values has a bias. */
   qkvBias: boolean;
   queryKeyNorm: QueryKeyNorm;
@@ -65,6 +86,16 @@ export interface ModelConfig {
   norm: NormKind;
   /** Added to the variance or mean square in each norm. */
   normEps: number;
+  /** What the gains of all RMS norms are more than their weights. Default 0. */
+  normOffset?: number;
+  /** Factor on the embeddings of tokens. Default 1. */
+  embeddingScale?: number;
+  /** Factor on the scores of attention. Default 1 / sqrt(headDim). */
+  attentionScale?: number;
+  /** A score s of attention counts as attentionSoftcap tanh(s / attentionSoftcap). */
+  attentionSoftcap?: number;
+  /** The same of logits, in losses and when sampling. */
+  logitSoftcap?: number;
   /** Whether a learned vector per position is added to the token's. */
   positionTable: boolean;
   /** The blocks in turn: layer i is blocks[i % blocks.length]. */
@@ -89,6 +120,17 @@ export function blockOf(config: ModelConfig, layer: number): BlockSpec {
   return config.blocks[layer % config.blocks.length]!;
 }
 
+/**
+ * The factor on embeddings of a dtype. Where they are bf16 it is rounded to bf16, as transformers
+ * does, because models of Gemma were trained so.
+ */
+export function embeddingScale({ embeddingScale: scale }: ModelConfig, dtype: DType): number | undefined {
+  if (scale === undefined || dtype !== 'bf16') return scale;
+  const bits = new Uint32Array(Float32Array.of(scale).buffer);
+  const rounded = (bits[0]! + 0x7fff + ((bits[0]! >>> 16) & 1)) & 0xffff0000;
+  return new Float32Array(Uint32Array.of(rounded).buffer)[0];
+}
+
 /** A layer or norm that has a weight of this shape and perhaps a bias. */
 interface WeightedPart {
   name: string;
@@ -103,19 +145,42 @@ function blockParts(config: ModelConfig, block: BlockSpec): WeightedPart[] {
   const attention = config.heads * headDim;
   const qkv = attention + 2 * config.kvHeads * headDim;
   const norm = (name: string) => ({ name, shape: [d], bias: config.norm === 'layer' });
-  const headNorm = (name: string) => ({ name, shape: [headDim], bias: false });
-  const hasHeadNorms = block.queryKeyNorm === 'per-head';
+  const widths = queryKeyNormWidths(config, block.queryKeyNorm);
+  const { before, after } = normsOf(block);
   return [
-    norm('attention_norm'),
+    ...(before ? [norm('attention_norm')] : []),
     { name: 'attention.qkv', shape: [qkv, d], bias: block.qkvBias },
-    ...(hasHeadNorms ? [headNorm('attention.query_norm'), headNorm('attention.key_norm')] : []),
+    ...(widths
+      ? [
+          { name: 'attention.query_norm', shape: [widths.query], bias: false },
+          { name: 'attention.key_norm', shape: [widths.key], bias: false },
+        ]
+      : []),
     { name: 'attention.output', shape: [d, attention], bias: block.outputBias },
-    norm('mlp_norm'),
-    block.activation === 'swiglu'
+    ...(after ? [norm('attention_output_norm')] : []),
+    ...(before ? [norm('mlp_norm')] : []),
+    isGated(block.activation)
       ? { name: 'mlp.gate_up', shape: [2 * f, d], bias: block.mlpBias }
       : { name: 'mlp.up', shape: [f, d], bias: block.mlpBias },
     { name: 'mlp.down', shape: [d, f], bias: block.mlpBias },
+    ...(after ? [norm('mlp_output_norm')] : []),
   ];
+}
+
+/** Whether a block has norms before its branches, and after them. */
+export function normsOf({ normPlacement = 'before' }: BlockSpec): { before: boolean; after: boolean } {
+  return { before: normPlacement !== 'after', after: normPlacement !== 'before' };
+}
+
+/** Channels of the gains of queries and of keys; undefined where they have no norm. */
+export function queryKeyNormWidths(
+  { heads, kvHeads, headDim }: ModelConfig,
+  kind: QueryKeyNorm,
+): { query: number; key: number } | undefined {
+  if (kind === 'none') return undefined;
+  return kind === 'per-head'
+    ? { query: headDim, key: headDim }
+    : { query: heads * headDim, key: kvHeads * headDim };
 }
 
 /** Rows of the matrices that one part is stacked from: queries, keys and values; gate and up. */
@@ -165,8 +230,9 @@ export function parameterCount(config: ModelConfig, head: HeadKind = 'language-m
  * N counts the weights that are multiplied: every matrix of the blocks, and the output head whether
  * it is tied or not; no embeddings, norms or biases. A multiply-add is 2 operations, and the
  * backward pass is twice the forward pass. The second term is attention over L layers with H heads
- * of D channels: 4 D for each of the (C + 1) / 2 positions that a token sees on average. The masked
- * half of the square is not counted, and neither is recomputation.
+ * of D channels: 4 D for each of the (C + 1) / 2 positions that a token sees on average, or fewer
+ * where a layer has a window. The masked part of the square is not counted, and neither is
+ * recomputation.
  */
 export function flopsPerToken(
   config: ModelConfig,
@@ -175,12 +241,18 @@ export function flopsPerToken(
 ): number {
   const { hiddenSize, heads, headDim, layers } = config;
   let multiplied = config.vocabSize * hiddenSize;
+  // Twice the positions that a token sees on average, over all layers.
+  let seen = 0;
   for (let i = 0; i < layers; i++) {
-    for (const { shape } of blockParts(config, blockOf(config, i))) {
+    const block = blockOf(config, i);
+    for (const { shape } of blockParts(config, block)) {
       if (shape.length === 2) multiplied += elements(shape);
     }
+    // A token beyond the window does not see the ones further back.
+    const unseen = Math.max(0, context - (block.window ?? context));
+    seen += context + 1 - (unseen * (unseen + 1)) / context;
   }
-  const forward = 2 * multiplied + 2 * layers * heads * headDim * (context + 1);
+  const forward = 2 * multiplied + 2 * heads * headDim * seen;
   return pass === 'training' ? 3 * forward : forward;
 }
 

@@ -7,16 +7,18 @@ import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
 import type { DType } from '../native/binding.ts';
 import { checkpoint } from '../tensor/autograd.ts';
+import { scale } from '../tensor/ops/elementwise.ts';
 import { embedding } from '../tensor/ops/embedding.ts';
 import { keep, Tensor } from '../tensor/tensor.ts';
 import { Block, makeNorm } from './blocks.ts';
 import { CachedDecoder, type DecoderCache, type TokenRows } from './cached-decoder.ts';
-import { blockOf, type ModelConfig } from './config.ts';
+import { blockOf, embeddingScale, type ModelConfig } from './config.ts';
 import { addEmbeddingNoise, type EmbeddingNoise } from './embedding-noise.ts';
 import type { Initializer } from './init.ts';
 import { Embedding, type Norm } from './layers.ts';
 import { Module } from './module.ts';
 import type { QuantizedWeights } from './quantized-weights.ts';
+import { type RopeSpec, ropeFactors } from './rope.ts';
 
 /** Tokens of one or more sequences, end to end. */
 export interface GptInput extends TokenRows {
@@ -58,8 +60,8 @@ export abstract class Decoder extends Module {
   /** Dtype of matrices. */
   readonly weights: WeightDType;
   readonly checkpointActivations: boolean;
-  /** One table for each base of rotary positions among the blocks. */
-  readonly #ropeTables = new Map<number, Tensor>();
+  /** One table for each kind of rotary positions among the blocks, by its description. */
+  readonly #ropeTables = new Map<string, Tensor>();
   readonly #cached: CachedDecoder;
   #quantized: QuantizedWeights | undefined;
 
@@ -76,7 +78,7 @@ export abstract class Decoder extends Module {
     }
     for (let i = 0; i < config.layers; ++i) {
       const spec = blockOf(config, i);
-      this.blocks.push(new Block(config, spec, init, spec.rope && this.#ropeTable(spec.rope.theta)));
+      this.blocks.push(new Block(config, spec, init, spec.rope && this.#ropeTable(spec.rope)));
     }
     this.finalNorm = makeNorm(config, init);
     this.#cached = new CachedDecoder(this);
@@ -93,11 +95,15 @@ export abstract class Decoder extends Module {
     this.#cached.dispose();
   }
 
-  #ropeTable(theta: number): Tensor {
+  #ropeTable(rope: RopeSpec): Tensor {
     const { contextLength, headDim } = this.config;
-    const table =
-      this.#ropeTables.get(theta) ?? keep(new Tensor(native.ropeTable(contextLength, headDim, theta)));
-    this.#ropeTables.set(theta, table);
+    const key = JSON.stringify(rope);
+    const found = this.#ropeTables.get(key);
+    if (found) return found;
+    const { theta, width = headDim } = rope;
+    const { frequencies, magnitude } = ropeFactors(rope, width, contextLength);
+    const table = keep(new Tensor(native.ropeTable(contextLength, width, theta, frequencies, magnitude)));
+    this.#ropeTables.set(key, table);
     return table;
   }
 
@@ -121,6 +127,8 @@ export abstract class Decoder extends Module {
       this.positionEmbedding?.weight,
       this.dtype,
     );
+    const factor = embeddingScale(this.config, this.dtype);
+    if (factor !== undefined) x = scale(x, factor);
     if (embeddingNoise) addEmbeddingNoise(x, input.cuSeqlens, embeddingNoise);
     let delta: Tensor | undefined;
     this.blocks.forEach((block) => {

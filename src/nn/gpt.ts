@@ -39,10 +39,11 @@ export class Gpt extends Decoder {
   logits(hidden: Tensor, rows?: Tensor): Tensor {
     const chosen = rows ? gatherRows(hidden, rows) : hidden;
     const quantized = this.quantized?.of(this.headWeight);
-    if (!quantized) return new Tensor(native.linearLogits(chosen.handle, this.headWeight.handle));
-    const { vocabSize: outputs } = this.config;
+    const { vocabSize: outputs, logitSoftcap: softcap } = this.config;
+    if (!quantized) return new Tensor(native.linearLogits(chosen.handle, this.headWeight.handle, softcap));
     const head = { weight: quantized.handle, outputs, activation: 'none', dtype: 'f32' } as const;
-    return new Tensor(native.quantizedLinear({ x: chosen.handle, ...head }));
+    const logits = native.quantizedLinear({ x: chosen.handle, ...head });
+    return new Tensor(softcap === undefined ? logits : native.capLogits(logits, softcap));
   }
 
   /**
@@ -50,6 +51,9 @@ export class Gpt extends Decoder {
    * @param targets i32 `[n]`; -100 where there is none
    */
   loss(input: GptInput, targets: Tensor, options?: CrossEntropyOptions): CrossEntropyResult {
-    return linearCrossEntropy(this.forward(input), this.headWeight, targets, options);
+    return linearCrossEntropy(this.forward(input), this.headWeight, targets, {
+      ...options,
+      softcap: this.config.logitSoftcap,
+    });
   }
 }

@@ -94,18 +94,20 @@ export class LayerNorm extends Module implements Norm {
   }
 }
 
-/** RMS norm over the last dimension, with a gain `[width]`. */
+/** RMS norm over the last dimension, with a gain `[width]`, which is weight + offset. */
 export class RmsNorm extends Module implements Norm {
   readonly weight: Tensor;
   readonly eps: number;
+  readonly offset: number;
 
-  constructor(width: number, init: Initializer, eps = 1e-5) {
+  constructor(width: number, init: Initializer, eps = 1e-5, offset = 0) {
     super();
-    this.weight = init.constant([width], 1);
+    this.weight = init.constant([width], 1 - offset);
     this.eps = eps;
+    this.offset = offset;
   }
 
   forward(x: Tensor, delta?: Tensor): NormResult {
-    return rmsNorm(x, delta, this.weight, this.eps);
+    return rmsNorm(x, delta, this.weight, this.eps, this.offset);
   }
 }

@@ -8,11 +8,15 @@ import {
   type ModelConfig,
   maxLayers,
   normKinds,
+  normPlacements,
   queryKeyNorms,
 } from './config.ts';
 import { ConfigFields } from './families/config-fields.ts';
 import type { Family } from './families/family.ts';
 import { familyNames, findFamily } from './families/registry.ts';
+
+/** Numbers above zero that a model may have. */
+const factors = ['embeddingScale', 'attentionScale', 'attentionSoftcap', 'logitSoftcap'] as const;
 
 const positive = [
   'vocabSize',
@@ -65,7 +69,8 @@ function wordProblems(config: ModelConfig): string[] {
   expectWord('architecture', config.architecture, familyNames);
   expectWord('norm', config.norm, normKinds);
   if (config.blocks.length === 0) problems.push('blocks describes no block');
-  config.blocks.forEach(({ activation, queryKeyNorm }, i) => {
+  config.blocks.forEach(({ activation, queryKeyNorm, normPlacement = 'before' }, i) => {
+    expectWord(`blocks[${i}].normPlacement`, normPlacement, normPlacements);
     expectWord(`blocks[${i}].activation`, activation, activations);
     expectWord(`blocks[${i}].queryKeyNorm`, queryKeyNorm, queryKeyNorms);
   });
@@ -89,9 +94,26 @@ function sizeProblems(config: ModelConfig): string[] {
   const expectPositive = (name: string, value: number) =>
     expect(Number.isFinite(value) && value > 0, `${name} is ${value}, not a number above zero`);
   expectPositive('normEps', config.normEps);
+  expect(Number.isFinite(config.normOffset ?? 0), `normOffset is ${config.normOffset}, not a number`);
   expectPositive('initializerRange', config.initializerRange);
-  config.blocks.forEach(({ rope }, i) => {
+  for (const key of factors) {
+    const value = config[key];
+    if (value !== undefined) expectPositive(key, value);
+  }
+  config.blocks.forEach(({ rope, window }, i) => {
     if (rope) expectPositive(`blocks[${i}].rope.theta`, rope.theta);
+    const scaling = rope?.scaling;
+    if (scaling && 'factor' in scaling) expectPositive(`blocks[${i}].rope.scaling.factor`, scaling.factor);
+    if (scaling?.type === 'longrope') {
+      const width = rope?.width ?? config.headDim;
+      for (const list of [scaling.short, scaling.long]) {
+        const good = list.length === width / 2 && list.every((divisor) => divisor > 0);
+        expect(good, `blocks[${i}].rope.scaling needs ${width / 2} divisors above zero`);
+      }
+    }
+    if (window === undefined) return;
+    const good = Number.isInteger(window) && window >= 1;
+    expect(good, `blocks[${i}].window is ${window}, not a whole number from 1 on`);
   });
   for (const key of ['bosTokenId', 'eosTokenId'] as const) {
     const id = config[key];
@@ -107,6 +129,11 @@ function headProblems({ heads, kvHeads, headDim, blocks }: ModelConfig): string[
   if (headDim % 2 !== 0 && blocks.some(({ rope }) => rope)) {
     problems.push(`headDim is ${headDim}, but rotary positions need an even one`);
   }
+  blocks.forEach(({ rope }, i) => {
+    const width = rope?.width;
+    if (width === undefined || (width % 2 === 0 && width >= 2 && width <= headDim)) return;
+    problems.push(`blocks[${i}].rope.width is ${width}, not an even number up to headDim (${headDim})`);
+  });
   return problems;
 }
 
@@ -129,7 +156,7 @@ function familyProblems(config: ModelConfig, family: Family): string[] {
       `${name} is ${text(value)}, but a ${family.name} model of this shape can only have ${text(read)}`,
     );
   };
-  for (const key of [...positive, 'norm', 'normEps', 'positionTable'] as const) {
+  for (const key of [...positive, ...factors, 'norm', 'normEps', 'normOffset', 'positionTable'] as const) {
     compare(key, config[key], readBack[key]);
   }
   for (let i = 0; i < config.layers && problems.length === 0; i++) {

@@ -30,7 +30,10 @@ export interface ResponseOutput {
 /** Only the rows that predict response tokens reach the vocabulary; rows of the prompt do not. */
 export function responseOutput(model: Gpt, batch: ResponseInput, temperature: number): ResponseOutput {
   const hidden = responseHidden(model, batch);
-  return { ...linearLogProb(hidden, model.headWeight, batch.targets, temperature), hidden };
+  return {
+    ...linearLogProb(hidden, model.headWeight, batch.targets, temperature, model.config.logitSoftcap),
+    hidden,
+  };
 }
 
 /** `[m, channels]`: the hidden states that predict the response tokens. */

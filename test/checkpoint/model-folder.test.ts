@@ -211,7 +211,7 @@ describe('a model folder', () => {
     );
     const loaded = readModelFiles(folder).parameters;
     expect(loaded).toEqual(rounded);
-    expect(JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')).torch_dtype).toBe('bfloat16');
+    expect(JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')).dtype).toBe('bfloat16');
     // And bf16 parameters as f32, exactly.
     await writeModelFiles(folder, { config, parameters: loaded, dtype: 'f32' });
     const wide = readModelFiles(folder).parameters;
@@ -237,7 +237,7 @@ describe('a model folder', () => {
     await writeModelFiles(folder, { config: llamaConfig, parameters: mixed });
     expect(readModelFiles(folder).parameters).toEqual(mixed);
     const json = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'));
-    expect(json.torch_dtype).toBe('float32');
+    expect(json.dtype).toBe('float32');
   });
 
   it('keeps further fields of config.json, and removes tokenizer files that are not the given ones', async () => {

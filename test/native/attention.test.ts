@@ -20,7 +20,13 @@ interface Case {
   kvHeads: number;
   headDim: number;
   lengths: number[];
+  window?: number;
+  softcap?: number;
 }
+
+const starts = (lengths: readonly number[]) =>
+  Int32Array.from([0, ...lengths].map((_, i) => lengths.slice(0, i).reduce((a, b) => a + b, 0)));
+const total = (lengths: readonly number[]) => lengths.reduce((a, b) => a + b, 0);
 
 const cases: Case[] = [
   { heads: 2, kvHeads: 2, headDim: 16, lengths: [1, 2, 63, 64, 65] },
@@ -32,14 +38,34 @@ const cases: Case[] = [
   // More sequences than tasks: a task of the cached pass has several sequences, the
   // last task fewer.
   { heads: 3, kvHeads: 3, headDim: 16, lengths: Array.from({ length: 25 }, (_, i) => 1 + ((i * 7) % 33)) },
+  // Windows of one key, below, at and around the 64 keys of a block, and longer than any sequence.
+  { heads: 1, kvHeads: 1, headDim: 16, lengths: [5, 70], window: 1 },
+  { heads: 4, kvHeads: 2, headDim: 16, lengths: [9, 200], window: 10 },
+  { heads: 2, kvHeads: 2, headDim: 8, lengths: [150, 3, 129], window: 63 },
+  { heads: 1, kvHeads: 1, headDim: 64, lengths: [260], window: 64 },
+  { heads: 2, kvHeads: 1, headDim: 24, lengths: [200, 65], window: 65 },
+  { heads: 1, kvHeads: 1, headDim: 16, lengths: [300, 140], window: 130 },
+  { heads: 2, kvHeads: 2, headDim: 16, lengths: [70, 66], window: 1000 },
+  // The CUDA kernels have no cap.
+  ...(onCuda
+    ? []
+    : [
+        { heads: 2, kvHeads: 1, headDim: 16, lengths: [3, 70], softcap: 1.5 },
+        { heads: 1, kvHeads: 1, headDim: 256, lengths: [130], softcap: 0.5, window: 20 },
+      ]),
 ];
-const names = cases.map(
-  (c) => [`${c.heads}/${c.kvHeads} heads of ${c.headDim}, lengths ${c.lengths}`, c] as const,
-);
+// On CUDA, which may be emulated, the short ones.
+const isShort = (c: Case) => !onCuda || c.window === undefined || total(c.lengths) <= 210;
+const names = cases
+  .filter(isShort)
+  .map(
+    (c) =>
+      [
+        `${c.heads}/${c.kvHeads} heads of ${c.headDim}, lengths ${c.lengths}, window ${c.window}, cap ${c.softcap}`,
+        c,
+      ] as const,
+  );
 
-const starts = (lengths: readonly number[]) =>
-  Int32Array.from([0, ...lengths].map((_, i) => lengths.slice(0, i).reduce((a, b) => a + b, 0)));
-const total = (lengths: readonly number[]) => lengths.reduce((a, b) => a + b, 0);
 const width = (c: Case) => (c.heads + 2 * c.kvHeads) * c.headDim;
 
 interface Reference {
@@ -58,7 +84,7 @@ function reference(
   dout: Float32Array,
   round: (x: number) => number = (x) => x,
 ): Reference {
-  const { heads, kvHeads, headDim } = c;
+  const { heads, kvHeads, headDim, window = Number.POSITIVE_INFINITY, softcap } = c;
   const w = width(c);
   const n = total(c.lengths);
   const scale = 1 / Math.sqrt(headDim);
@@ -76,8 +102,11 @@ function reference(
         const scores = Array.from({ length: i + 1 }, (_, j) => {
           let dot = 0;
           for (let d = 0; d < headDim; ++d) dot += qkv[q(i, d)]! * qkv[k(j, d)]!;
-          return round(dot * scale);
+          if (i - j >= window) return Number.NEGATIVE_INFINITY;
+          const score = round(dot * scale);
+          return softcap === undefined ? score : softcap * Math.tanh(score / softcap);
         });
+        const slope = (j: number) => (softcap === undefined ? 1 : 1 - (scores[j]! / softcap) ** 2);
         const max = Math.max(...scores);
         const sum = scores.reduce((s, x) => s + Math.exp(x - max), 0);
         lse[(first + i) * heads + h] = max + Math.log(sum);
@@ -93,7 +122,7 @@ function reference(
         });
         const delta = p.reduce((s, weight, j) => s + weight * dp[j]!, 0);
         p.forEach((weight, j) => {
-          const ds = round(weight * (dp[j]! - delta) * scale);
+          const ds = weight === 0 ? 0 : round(weight * (dp[j]! - delta) * slope(j) * scale);
           for (let d = 0; d < headDim; ++d) {
             dqkv[q(i, d)]! += ds * qkv[k(j, d)]!;
             dqkv[k(j, d)]! += ds * qkv[q(i, d)]!;
@@ -116,11 +145,14 @@ function inputs(c: Case, dtype: FloatType, seed = 1) {
   };
 }
 
-const scaleOf = (c: Case) => 1 / Math.sqrt(c.headDim);
+const optionsOf = ({ heads, kvHeads, headDim, window, softcap }: Case) => ({
+  ...{ heads, kvHeads, window, softcap },
+  scale: 1 / Math.sqrt(headDim),
+});
 
 function forward(c: Case, qkv: NativeTensor, lengths = c.lengths) {
   const cu = tensor([lengths.length + 1], starts(lengths), 'i32');
-  return native.attentionForward(qkv, cu, c.heads, c.kvHeads, scaleOf(c));
+  return native.attentionForward({ qkv, cuSeqlens: cu, ...optionsOf(c) });
 }
 
 afterEach(() => native.setNumThreads(0));
@@ -144,9 +176,7 @@ describe.each(names)('attention, %s', (_, c) => {
         out,
         lse,
         cuSeqlens: cu,
-        heads: c.heads,
-        kvHeads: c.kvHeads,
-        scale: scaleOf(c),
+        ...optionsOf(c),
       });
       const floor = dtype === 'f32' ? 2e-6 : 1e-3;
       const limit = (part: 'out' | 'dqkv') => 2 * largestError(naive[part], exact[part]) + floor;
@@ -213,9 +243,7 @@ describe.each(names)('attention, %s', (_, c) => {
             'i32',
           ),
           maxTokens: longest,
-          heads: c.heads,
-          kvHeads: c.kvHeads,
-          scale: scaleOf(c),
+          ...optionsOf(c),
         });
         expectSameBits(out, native.gatherRows(whole, tensor([rows.length], rows, 'i32')));
         active.forEach((i, a) => {
@@ -237,14 +265,24 @@ describe('attention, bad input', () => {
   const c: Case = { heads: 2, kvHeads: 1, headDim: 16, lengths: [4] };
   const x = () => tensor([4, width(c)], randomNormal(4 * width(c), 1));
   const call = (cu: number[], heads = 2, kvHeads = 1) =>
-    native.attentionForward(x(), tensor([cu.length], cu, 'i32'), heads, kvHeads, 1);
+    native.attentionForward({
+      qkv: x(),
+      cuSeqlens: tensor([cu.length], cu, 'i32'),
+      heads,
+      kvHeads,
+      scale: 1,
+    });
 
   it('names what is wrong with cu_seqlens, heads and head sizes', () => {
     expect(() => call([0, 3])).toThrow(/run from 0 to 4 but it runs from 0 to 3/);
     expect(() => call([0, 3, 2, 4])).toThrow(/expected cuSeqlens to rise but entry 2 is 2 after 3/);
     expect(() => call([0, 4], 3, 2)).toThrow(/2 key-value heads to divide the 3 heads/);
     expect(() =>
-      native.attentionForward(tensor([1, 36], randomNormal(36, 1)), tensor([2], [0, 1], 'i32'), 1, 1, 1),
+      native.attentionForward({
+        qkv: tensor([1, 36], randomNormal(36, 1)),
+        cuSeqlens: tensor([2], [0, 1], 'i32'),
+        ...{ heads: 1, kvHeads: 1, scale: 1 },
+      }),
     ).toThrow(/multiples of 8 up to 256 but got 12/);
   });
 

@@ -138,8 +138,8 @@ describe('NativeDecoder', () => {
   });
 
   it('names what is missing of a layer or an adapter, and words that it does not know', () => {
-    const { mlpNorm: _, ...less } = layer;
-    expectError('ERR_ARGUMENT', /expected mlpNorm to be an object but got undefined/, () =>
+    const { down: _, ...less } = layer;
+    expectError('ERR_ARGUMENT', /expected down to be an object but got undefined/, () =>
       decode([less as DecoderLayer]),
     );
     const half = { a: matrix(1, d, 6), scale: 1 } as DecoderAdapter;
@@ -148,8 +148,10 @@ describe('NativeDecoder', () => {
       decode(undefined, adapters),
     );
     const relu = { ...layer, activation: 'relu' as 'gelu' };
-    expectError('ERR_ARGUMENT', /expected activation to be 'gelu' or 'swiglu' but got 'relu'/, () =>
-      decode([relu]),
+    expectError(
+      'ERR_ARGUMENT',
+      /expected activation to be 'gelu', 'gelu-erf', 'swiglu' or 'geglu' but got 'relu'/,
+      () => decode([relu]),
     );
   });
 

@@ -55,7 +55,10 @@ function reference(c: Case, x: ArrayLike<number>, op: Round, store: Round): Floa
 function forward(c: Case, dtype: FloatType, x: ArrayLike<number> = c.x) {
   const gains = [tensor([c.headDim], c.queryGain), tensor([c.headDim], c.keyGain)] as const;
   const qkv = tensor([c.rows, c.width], x, dtype);
-  return { gains, results: native.queryKeyNormForward(qkv, ...gains, heads, kvHeads, eps) };
+  return {
+    gains,
+    results: native.queryKeyNormForward({ qkv, queryGain: gains[0], keyGain: gains[1], heads, kvHeads, eps }),
+  };
 }
 
 function backward(c: Case, dtype: FloatType, dy: ArrayLike<number>) {

@@ -48,10 +48,10 @@ describe('config.json', () => {
     const remedy = (text: string) => expect.objectContaining({ remedy: text });
     const bert = remedy(`supported: ${familyNames.join(', ')}`);
     expect(refused({ ...configToJson(familyConfigs.llama), model_type: 'bert' })).toThrow(bert);
-    const llama3 = { ...configToJson(familyConfigs.llama), rope_scaling: { rope_type: 'llama3' } };
-    expect(refused(llama3)).toThrow(remedy('supported: rope_type "default"'));
-    const window = { ...configToJson(familyConfigs.qwen2), use_sliding_window: true };
-    expect(refused(window)).toThrow(remedy('supported: use_sliding_window false'));
+    const rotation = { ...configToJson(familyConfigs.llama), rope_scaling: { rope_type: 'mrope' } };
+    const types = ['default', 'linear', 'dynamic', 'llama3', 'yarn', 'longrope'];
+    const list = types.map((type) => `rope_type "${type}"`).join(', ');
+    expect(refused(rotation)).toThrow(remedy(`supported: ${list}`));
     const bits = { ...configToJson(familyConfigs.qwen2), quantization_config: {} };
     expect(refused(bits)).toThrow(remedy('supported: no quantization_config'));
   });
@@ -73,7 +73,7 @@ describe('config.json', () => {
     const shared = Object.keys(ours).filter((key) => key in theirs);
     expect(shared.length).toBeGreaterThan(14);
     for (const key of shared) expect([key, ours[key]]).toEqual([key, theirs[key]]);
-    expect(ours.torch_dtype).toBe(theirs.dtype);
+    expect(ours.dtype).toBe(theirs.dtype);
   });
 
   it('reads the rotary base from either place', () => {
@@ -105,6 +105,8 @@ describe('config.json', () => {
   const llama = configToJson(presetConfig('llama-tiny'));
   const qwen3 = configToJson(familyConfigs.qwen3);
   const smollm3 = configToJson(familyConfigs.smollm3);
+  const gemma3 = configToJson(familyConfigs.gemma3_text);
+  const neox = configToJson(familyConfigs.gpt_neox);
   it.each<[JsonValue, RegExp]>([
     [{ ...gpt2, model_type: 'bert' }, /model_type "bert" is not supported/],
     [{ ...gpt2, architectures: ['GPT2DoubleHeadsModel'] }, /architecture "GPT2DoubleHeadsModel" is not/],
@@ -115,11 +117,24 @@ describe('config.json', () => {
     [{ ...gpt2, scale_attn_by_inverse_layer_idx: true }, /scale_attn_by_inverse_layer_idx true/],
     [{ ...llama, hidden_act: 'gelu' }, /hidden_act "gelu"/],
     [{ ...llama, attention_bias: 'q' }, /expected attention_bias to be true or false but it is "q"/],
-    [{ ...qwen3, use_sliding_window: true }, /use_sliding_window true is not supported/],
+    [
+      { ...qwen3, use_sliding_window: true, sliding_window: 0 },
+      /sliding_window to be a whole number above 0/,
+    ],
+    [{ ...qwen3, use_sliding_window: true, sliding_window: 8, layer_types: ['chunked'] }, /"chunked"/],
     [{ ...qwen3, layer_types: ['full_attention', 'sliding_attention'] }, /layer_types "sliding_attention"/],
     [{ ...qwen3, layer_types: 'full_attention' }, /expected layer_types to be a list/],
-    [{ ...llama, rope_scaling: { type: 'linear', factor: 2 } }, /rope_scaling of type "linear"/],
-    [{ ...llama, rope_parameters: { rope_type: 'llama3' } }, /rope_parameters of rope_type "llama3"/],
+    [{ ...llama, rope_scaling: { type: 'mrope', factor: 2 } }, /rope_scaling: type "mrope" is not supported/],
+    [{ ...llama, rope_scaling: { type: 'linear' } }, /rope_scaling: expected factor to be a number/],
+    [
+      { ...llama, rope_scaling: { rope_type: 'longrope', short_factor: [1] } },
+      /short_factor has 1 numbers for 8/,
+    ],
+    [{ ...gemma3, sliding_window: null }, /sliding_attention but sliding_window is null/],
+    [{ ...gemma3, use_bidirectional_attention: true }, /use_bidirectional_attention true/],
+    [{ ...gemma3, layer_types: ['full_attention'] }, /layer_types has 1 entries for 6 layers/],
+    [{ ...neox, hidden_act: 'relu' }, /hidden_act "relu" is not supported/],
+    [{ ...neox, rotary_pct: 0.05, rope_parameters: null }, /0 of 16 channels cannot rotate in pairs/],
     [{ ...llama, partial_rotary_factor: 0.5 }, /partial_rotary_factor 0.5/],
     [{ ...llama, quantization_config: { bits: 4 } }, /quantization_config {"bits":4} is not supported/],
     [{ ...llama, hidden_size: '64' }, /expected hidden_size to be a number but it is "64"/],

@@ -117,7 +117,13 @@ describe.each(cases)('LoRA on %s in %s', (_, dtype, config) => {
         const index = { positions: ints(positions), cuSeqlens: ints([0, n]) };
         const hidden = model.forward({ tokens: tensor(ids.slice(0, n)), ...index });
         const targets = tensor(ids.slice(1));
-        const [logProbs] = native.linearLogProb(hidden.handle, model.headWeight.handle, targets.handle, 0.9);
+        const [logProbs] = native.linearLogProb(
+          hidden.handle,
+          model.headWeight.handle,
+          targets.handle,
+          0.9,
+          model.config.logitSoftcap,
+        );
         return new Tensor(logProbs).toFloats();
       }),
     );

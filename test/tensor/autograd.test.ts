@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { native } from '../../src/native/addon.ts';
 import { backward, checkpoint, noGrad } from '../../src/tensor/autograd.ts';
-import { gelu, relu, swiglu } from '../../src/tensor/ops/activation.ts';
+import { geglu, gelu, geluErf, relu, swiglu } from '../../src/tensor/ops/activation.ts';
 import { causalSelfAttention } from '../../src/tensor/ops/attention.ts';
 import { add, axpby, cast, mean, mul, scale, sub, sum } from '../../src/tensor/ops/elementwise.ts';
 import { embedding } from '../../src/tensor/ops/embedding.ts';
 import { geluFeedForward, linear } from '../../src/tensor/ops/linear.ts';
-import { linearCrossEntropy } from '../../src/tensor/ops/loss.ts';
+import { linearCrossEntropy, linearLogProb } from '../../src/tensor/ops/loss.ts';
 import { layerNorm, rmsNorm } from '../../src/tensor/ops/norm.ts';
 import { gatherRows, reshape } from '../../src/tensor/ops/rows.ts';
 import { keep, parameter, scope, Tensor, tensor, zeros } from '../../src/tensor/tensor.ts';
@@ -68,10 +68,12 @@ describe('gradients of operations agree with finite differences', () => {
     expect([...loss]).toEqual(Array(24).fill(1));
   });
 
-  it('relu, gelu, swiglu', () => {
+  it('relu, gelu, swiglu, geglu', () => {
     const [x, w, half] = [param(4, 10), constant(4, 10), constant(4, 5)];
     expectGradients(() => weighed(gelu(x), w), { x });
+    expectGradients(() => weighed(geluErf(x), w), { x });
     expectGradients(() => weighed(swiglu(x), half), { x });
+    expectGradients(() => weighed(geglu(x), half), { x });
     expectGradients(() => weighed(relu(x), w), { x }, { step: 1e-3 });
   });
 
@@ -94,6 +96,7 @@ describe('gradients of operations agree with finite differences', () => {
     const both = ({ y, sum: total }: { y: Tensor; sum: Tensor }) => add(weighed(y, w), weighed(total, v));
     expectGradients(() => both(layerNorm(x, delta, weight, bias)), { x, delta, weight, bias });
     expectGradients(() => both(rmsNorm(x, delta, weight)), { x, delta, weight });
+    expectGradients(() => both(rmsNorm(x, delta, weight, 1e-5, 1)), { x, delta, weight });
     expectGradients(() => weighed(layerNorm(x, undefined, weight).y, w), { x, weight });
   });
 
@@ -106,6 +109,10 @@ describe('gradients of operations agree with finite differences', () => {
     const w = constant(7, 16);
     // The operation consumes its input, so each pass gets a copy.
     expectGradients(() => weighed(causalSelfAttention(scale(qkv, 1), index, shape, table), w), { qkv });
+    // Four of eight channels rotate, a token sees two, and scores are capped.
+    const part = keep(new Tensor(native.ropeTable(8, 4, 100, [1, 0.5], 1.25)));
+    const other = { ...shape, window: 2, softcap: 1.5, scale: 0.7 };
+    expectGradients(() => weighed(causalSelfAttention(scale(qkv, 1), index, other, part), w), { qkv });
   });
 
   it('embedding with repeated tokens, and the fused cross-entropy with ignored targets and weights', () => {
@@ -119,10 +126,13 @@ describe('gradients of operations agree with finite differences', () => {
     const x = param(5, 4);
     const targets = ints([0, 5, -100, 2, 2]);
     const tokenWeights = keep(tensor([1, 0.5, 3, 2, 1]));
-    expectGradients(() => scale(linearCrossEntropy(x, head, targets, { tokenWeights, scale: 0.3 }).loss, 2), {
-      x,
-      head,
-    });
+    for (const softcap of [undefined, 1.5]) {
+      const options = { tokenWeights, scale: 0.3, softcap };
+      expectGradients(() => scale(linearCrossEntropy(x, head, targets, options).loss, 2), { x, head });
+    }
+    const up = constant(5);
+    expectGradients(() => weighed(linearLogProb(x, head, targets, 0.7, 1.5).logProbs, up), { x, head });
+    expectGradients(() => weighed(linearLogProb(x, head, targets, 0.7, 1.5).entropies, up), { x, head });
   });
 });
 
@@ -284,7 +294,12 @@ describe('scopes', () => {
     const before = run();
     const [heads, tokens] = [2, 4096];
     const qkv = constant(tokens, 3 * heads * 64);
-    const attend = () => native.attentionForward(qkv.handle, ints([0, tokens]).handle, heads, heads, 0.125);
+    const attend = () =>
+      native.attentionForward({
+        qkv: qkv.handle,
+        cuSeqlens: ints([0, tokens]).handle,
+        ...{ heads, kvHeads: heads, scale: 0.125 },
+      });
     // Enough for the outputs and not for the tiles that each task packs.
     const [allocated] = native.memoryStats();
     native.setMemoryLimit(allocated + tokens * heads * 65 * 4 + (1 << 19));

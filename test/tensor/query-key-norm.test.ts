@@ -23,6 +23,24 @@ function make() {
 }
 
 describe('queryKeyNorm', () => {
+  it("of all heads together is an RMS norm of each token's queries, and of its keys", () => {
+    const gains = {
+      queryGain: parameter(tensor(randomNormal(2 * 4, 1))),
+      keyGain: parameter(tensor(randomNormal(4, 2))),
+    };
+    const qkv = parameter(tensor(randomNormal(3 * 16, 3), [3, 16]));
+    const weights = keep(tensor(randomNormal(3 * 16, 4), [3, 16]));
+    const options = { ...gains, heads: 2, kvHeads: 1, eps: 1e-6, gainOffset: 1 };
+    const loss = () => mean(mul(queryKeyNorm(qkv, options), weights));
+    expectGradients(loss, { qkv, ...gains });
+    const y = scope(() => queryKeyNorm(qkv, options).toFloats());
+    const x = qkv.toFloats();
+    const gain = gains.queryGain.toFloats();
+    const rstd = 1 / Math.sqrt(x.subarray(0, 8).reduce((sum, v) => sum + v * v, 0) / 8 + 1e-6);
+    for (let i = 0; i < 8; i++) expect(y[i]).toBeCloseTo(x[i]! * rstd * (1 + gain[i]!), 5);
+    expect([...y.subarray(12, 16)]).toEqual([...x.subarray(12, 16)]);
+  });
+
   it('has the gradients that finite differences find', () => {
     const { qkv, ...gains } = make();
     const weights = keep(tensor(randomNormal(rows * width, 4), [rows, width]));

@@ -17,6 +17,8 @@ void check(const AttentionShape& shape, AttentionPath path) {
          dtype_name(shape.dtype), "; use the dtype bf16");
   expect(shape.head_dim % 8 == 0 && shape.head_dim <= 128, ErrorCode::kShape,
          "takes head sizes that are multiples of 8 up to 128 on CUDA but got ", shape.head_dim);
+  expect(shape.softcap == 0, ErrorCode::kArgument,
+         "has no cap of scores on CUDA, which models such as Gemma 2 need; use the device cpu");
   expect(path == AttentionPath::kMma || shape.head_dim == 64 || shape.head_dim == 128, ErrorCode::kShape,
          "takes head sizes 64 and 128 with wgmma but got ", shape.head_dim);
 }
@@ -33,6 +35,7 @@ ForwardArgs forward_args(const AttentionShape& s, const void* qkv, void* out, fl
   args.kv_heads = static_cast<int>(s.kv_heads);
   args.head_dim = static_cast<int>(s.head_dim);
   args.scale_log2 = s.scale * kLog2E;
+  args.window = static_cast<int>(s.window);
   return args;
 }
 

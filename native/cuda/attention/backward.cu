@@ -69,6 +69,7 @@ void launch_backward(const AttentionShape& s, const void* dout, const void* qkv,
   args.head_dim = static_cast<int>(s.head_dim);
   args.statistics_tiles = static_cast<int>(tiles);
   args.scale = s.scale;
+  args.window = static_cast<int>(s.window);
   launch(statistics_kernel, Launch{dim3(tiles, heads), kAttentionBlock}, args, statistics.as<RowStatistics>(),
          static_cast<const bf16*>(out), lse);
   path == AttentionPath::kWgmma ? launch_backward_wgmma(args) : launch_backward_mma(args);

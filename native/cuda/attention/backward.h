@@ -24,6 +24,7 @@ struct BackwardArgs {
   int64_t tokens, sequences;
   int heads, kv_heads, head_dim, statistics_tiles;
   float scale;
+  int window;
 
   __host__ __device__ int width() const { return (heads + 2 * kv_heads) * head_dim; }
   __host__ __device__ int out_width() const { return heads * head_dim; }

@@ -58,9 +58,11 @@ __global__ void __launch_bounds__(kAttentionBlock) keys_kernel(const __grid_cons
   load_tile<kDim, kKeys>(values, a.qkv + place.start * a.width() + value_column, a.width(), place.first,
                          place.length, a.head_dim);
 
-  // The query tiles from the keys' own on, head after head.
+  // The query tiles from the keys' own to the last whose window reaches them, head after head.
   const int first_tile = place.first / kQueries;
-  const int tiles = (place.length + kQueries - 1) / kQueries - first_tile;
+  const int end =
+      place.first + kKeys - 1 + a.window < place.length ? place.first + kKeys - 1 + a.window : place.length;
+  const int tiles = (end + kQueries - 1) / kQueries - first_tile;
   const int rounds = tiles * group;
   const auto load_round = [&](int round) {
     const int stage = round % 2, head = kv_head * group + round / tiles;
@@ -94,7 +96,8 @@ __global__ void __launch_bounds__(kAttentionBlock) keys_kernel(const __grid_cons
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const int column = n * 8 + lane % 4 * 2 + i % 2;
-        const bool is_seen = key + i / 2 * 8 <= first + column;
+        const int distance = first + column - (key + i / 2 * 8);
+        const bool is_seen = distance >= 0 && distance < a.window;
         const float score = fmaf(weights[0][n][i], scale_log2, -shift[stage * kQueries + column]);
         const float p = is_seen ? exp2_approximate(score) : 0.0f;
         weights[0][n][i] = p;
@@ -129,16 +132,18 @@ __global__ void __launch_bounds__(kAttentionBlock) queries_kernel(const __grid_c
   const int head = static_cast<int>(blockIdx.y), kv_head = head / (a.heads / a.kv_heads);
   const int warp = static_cast<int>(threadIdx.x) / kWarp, lane = static_cast<int>(threadIdx.x) % kWarp;
   const bf16* rows = a.qkv + place.start * a.width();
-  const bf16 *key_rows = rows + a.key_column(kv_head), *value_rows = rows + a.value_column(kv_head);
+  // The keys from the tile on in which the block's first window begins.
+  const int skipped = first_key(place.first, a.window) / kOwnKeys * kOwnKeys, left = place.length - skipped;
+  const bf16* seen = rows + static_cast<int64_t>(skipped) * a.width();
+  const bf16 *key_rows = seen + a.key_column(kv_head), *value_rows = seen + a.value_column(kv_head);
   // Start copying the queries of the block and the first tile of keys and values.
   load_tile<kDim, kQueries>(q, rows + a.column(head), a.width(), place.first, place.length, a.head_dim);
   load_tile<kDim, kQueries>(dout, a.dout + place.start * a.out_width() + a.column(head), a.out_width(),
                             place.first, place.length, a.head_dim);
   const auto load_keys = [&](int tile) {
     const int stage = tile % 2 * kTileBytes;
-    load_tile<kDim, kOwnKeys>(keys + stage, key_rows, a.width(), tile * kOwnKeys, place.length, a.head_dim);
-    load_tile<kDim, kOwnKeys>(values + stage, value_rows, a.width(), tile * kOwnKeys, place.length,
-                              a.head_dim);
+    load_tile<kDim, kOwnKeys>(keys + stage, key_rows, a.width(), tile * kOwnKeys, left, a.head_dim);
+    load_tile<kDim, kOwnKeys>(values + stage, value_rows, a.width(), tile * kOwnKeys, left, a.head_dim);
   };
   load_keys(0);
   copy_async_commit();
@@ -151,7 +156,7 @@ __global__ void __launch_bounds__(kAttentionBlock) queries_kernel(const __grid_c
   set_zero(dq);
   const float scale_log2 = a.scale * kLog2E;
   const int last = place.first + kQueries < place.length ? place.first + kQueries : place.length;
-  const int tiles = (last + kOwnKeys - 1) / kOwnKeys;
+  const int tiles = (last - skipped + kOwnKeys - 1) / kOwnKeys;
   for (int tile = 0; tile < tiles; ++tile) {
     // Start copying the next keys and values, and wait for these.
     if (tile + 1 < tiles) load_keys(tile + 1);
@@ -170,8 +175,9 @@ __global__ void __launch_bounds__(kAttentionBlock) queries_kernel(const __grid_c
     for (int n = 0; n < kOwnKeys / 8; ++n) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        const int key = tile * kOwnKeys + n * 8 + lane % 4 * 2 + i % 2;
-        const bool is_seen = key <= row + i / 2 * 8;
+        const int key = skipped + tile * kOwnKeys + n * 8 + lane % 4 * 2 + i % 2;
+        const int distance = row + i / 2 * 8 - key;
+        const bool is_seen = distance >= 0 && distance < a.window;
         const float p = is_seen ? exp2_approximate(fmaf(weights[0][n][i], scale_log2, -shift[i / 2])) : 0.0f;
         dscores[0][n][i] = p * (dscores[0][n][i] - delta[i / 2]);
       }

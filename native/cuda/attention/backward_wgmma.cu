@@ -30,16 +30,17 @@ using QueriesPass = Pass<kDim, 2, 128, 2, false>;
 
 #ifdef ATHANOR_SM90A
 
-/// Hides queries before a lane's keys in the tile that begins with the warpgroup's first key; `row`
-/// is the warp's first there.
+/// Hides queries before a lane's keys, and those whose windows begin after them; the tile's first
+/// query comes `apart` after the warp's first key.
 template <int kCount>
-__device__ __forceinline__ void mask_queries(float (&scores)[kCount][4], int row) {
+__device__ __forceinline__ void mask_queries(float (&scores)[kCount][4], int apart, int window) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
 #pragma unroll
   for (int n = 0; n < kCount; ++n) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      if (n * 8 + lane % 4 * 2 + i % 2 < row + lane / 4 + i / 2 * 8) scores[n][i] = -INFINITY;
+      const int distance = apart + n * 8 + lane % 4 * 2 + i % 2 - (lane / 4 + i / 2 * 8);
+      if (distance < 0 || distance >= window) scores[n][i] = -INFINITY;
     }
   }
 }
@@ -93,8 +94,9 @@ __device__ __forceinline__ void consume_queries(const BackwardArgs& a, const Til
     for (int tile = from.first_tile; tile < from.end_tile; ++tile) {
       const Stage<P::kStages> stage(round++);
       mbarrier_wait(&barriers.full[stage.index], stage.parity);
-      // Queries before the keys belong to the groups before.
-      if (tile * Queries::kRows >= first) {
+      // Queries before the keys belong to the groups before, and some are too far for this group.
+      const int apart = tile * Queries::kRows - first;
+      if (apart >= 0 && apart - kGroupRows + 1 < a.window) {
         const RowStatistics& rows = memory.statistics(stage.index);
         const auto of_query = [&](const float* statistic, int n, int i) {
           const float2 pair = *reinterpret_cast<const float2*>(statistic + n * 8 + lane % 4 * 2);
@@ -103,7 +105,9 @@ __device__ __forceinline__ void consume_queries(const BackwardArgs& a, const Til
         weigh_pair<P>(
             weights, dscores, memory, group, stage.index, a.scale * kLog2E,
             [&] {
-              if (tile * Queries::kRows == first) mask_queries(weights, warp_row);
+              if (apart == 0 || apart + Queries::kRows > a.window) {
+                mask_queries(weights, apart - warp_row, a.window);
+              }
             },
             [&](int n, int i) { return of_query(rows.shift, n, i); },
             [&](int n, int i) { return of_query(rows.delta, n, i); });
@@ -140,9 +144,11 @@ __device__ __forceinline__ void consume_keys(const BackwardArgs& a, const TilePl
   const int group = static_cast<int>(threadIdx.x) / kGroup;
   const int warp_row = static_cast<int>(threadIdx.x) % kGroup / kWarp * 16;
   const int first = place.first + group * kGroupRows, row = first + warp_row;
+  // Keys before all windows of the block do not pass.
+  const int skipped = from.row - static_cast<int>(place.start), position = row - skipped;
   // The tiles that the group's last row sees; none where all its rows are past the end.
   const int last = first + kGroupRows < place.length ? first + kGroupRows : place.length;
-  const int own_tiles = first < place.length ? (last + Keys::kRows - 1) / Keys::kRows : 0;
+  const int own_tiles = first < place.length ? (last - skipped + Keys::kRows - 1) / Keys::kRows : 0;
   if (own_tiles > 0) {
     const RowStatistics& rows = *a.statistics_of(place, head, first);
     const int at = warp_row + static_cast<int>(threadIdx.x) % kWarp / 4;
@@ -159,7 +165,9 @@ __device__ __forceinline__ void consume_keys(const BackwardArgs& a, const TilePl
           weights, dscores, memory, group, stage.index, a.scale * kLog2E,
           [&] {
             if (kRunsOn && tile > 0) release_tile(tile - 1);
-            if ((tile + 1) * Keys::kRows > row) mask_scores(weights, tile * Keys::kRows, row);
+            if ((tile + 1) * Keys::kRows > position || position + 15 - tile * Keys::kRows >= a.window) {
+              mask_scores(weights, tile * Keys::kRows, position, a.window);
+            }
           },
           [&](int, int i) { return shift[i / 2]; }, [&](int, int i) { return delta[i / 2]; });
       pack_weights(left_dscores, dscores);
@@ -203,12 +211,14 @@ __global__ void __launch_bounds__(KeysPass<kDim>::kThreads, 1)
   const Memory<P> memory{align_tiles(bytes)};
   const int kv_head = static_cast<int>(blockIdx.y), heads = a.heads / a.kv_heads, head = kv_head * heads;
   constexpr int kQueries = P::Passing::kRows;
+  const int reach = place.first + P::kRows - 1 + a.window;
+  const int end = reach < place.length ? reach : place.length;
   const Source from{static_cast<int>(place.start),
                     place.length,
                     static_cast<int>(place.start) + place.first,
                     {a.key_column(kv_head), a.value_column(kv_head)},
                     place.first / kQueries,
-                    (place.length + kQueries - 1) / kQueries,
+                    (end + kQueries - 1) / kQueries,
                     heads,
                     {a.column(head), a.column(head)},
                     a.statistics_of(place, head, 0),
@@ -232,12 +242,13 @@ __global__ void __launch_bounds__(QueriesPass<kDim>::kThreads, 1)
   const int head = static_cast<int>(blockIdx.y), kv_head = head / (a.heads / a.kv_heads);
   constexpr int kKeys = P::Passing::kRows;
   const int last = place.first + P::kRows < place.length ? place.first + P::kRows : place.length;
-  const Source from{static_cast<int>(place.start),
-                    place.length,
+  const int skipped = first_key(place.first, a.window) / kKeys * kKeys;
+  const Source from{static_cast<int>(place.start) + skipped,
+                    place.length - skipped,
                     static_cast<int>(place.start) + place.first,
                     {a.column(head), a.column(head)},
                     0,
-                    (last + kKeys - 1) / kKeys,
+                    (last - skipped + kKeys - 1) / kKeys,
                     1,
                     {a.key_column(kv_head), a.value_column(kv_head)},
                     nullptr,

@@ -56,7 +56,7 @@ struct Memory {
 /// Where a block's own rows are in their tensors, and the tiles of the same sequence that pass it,
 /// head after head.
 struct Source {
-  int row, length;  // the sequence's
+  int row, length;  // of the sequence, from the first row that passes on
   int own_row, own_columns[2];
   int first_tile, end_tile, heads, columns[2];
   const RowStatistics* statistics;  // of the first head's first tile, where they pass too

@@ -15,6 +15,7 @@ struct ForwardArgs {
   int64_t tokens, sequences;
   int heads, kv_heads, head_dim;
   float scale_log2;
+  int window;
   // Keys and values of the cache; null: those in qkv.
   const bf16* cached_keys;
   const bf16* cached_values;
@@ -49,8 +50,10 @@ __device__ __forceinline__ void softmax_step(float (&scores)[kCount][4], RowStat
     }
     top = fmaxf(top, __shfl_xor_sync(kAllLanes, top, 1));
     top = fmaxf(top, __shfl_xor_sync(kAllLanes, top, 2));
-    correction[half] = exp2_approximate((state.top[half] - top) * scale_log2);
-    const float shift = top * scale_log2;
+    // A row may see nothing yet, where its window begins after the tile.
+    const float base = top == -INFINITY ? 0.0f : top;
+    correction[half] = exp2_approximate((state.top[half] - base) * scale_log2);
+    const float shift = base * scale_log2;
     state.top[half] = top;
     float sum = 0;
 #pragma unroll
@@ -74,17 +77,19 @@ __device__ __forceinline__ void rescale(float (&out)[kCount][4], const float (&c
   }
 }
 
-/// Hides the keys after a lane's rows: `first_key` is the tile's first key, `position` the position
-/// of the warp's row 0.
+/// Hides the keys after a lane's rows and those before their windows: `first_key` is the tile's
+/// first key, `position` the position of the warp's row 0.
 template <int kCount>
-__device__ __forceinline__ void mask_scores(float (&scores)[kCount][4], int first_key, int position) {
+__device__ __forceinline__ void mask_scores(float (&scores)[kCount][4], int first_key, int position,
+                                            int window) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
 #pragma unroll
   for (int n = 0; n < kCount; ++n) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const int key = first_key + n * 8 + lane % 4 * 2 + i % 2;
-      if (key > position + lane / 4 + i / 2 * 8) scores[n][i] = -INFINITY;
+      const int row = position + lane / 4 + i / 2 * 8;
+      if (key > row || row - key >= window) scores[n][i] = -INFINITY;
     }
   }
 }

@@ -20,7 +20,8 @@ struct Mma {
   static constexpr size_t kSharedBytes = static_cast<size_t>(kQueries) * kDim * 2 + 4 * kTileBytes;
 };
 
-/// Where the keys and values of a sequence and head are.
+/// Where the keys and values of a sequence and head are that a block sees, in whole tiles. `past`
+/// is the position of the sequence's first new query, counted from the first of these keys.
 struct KeyValues {
   const bf16* keys;
   const bf16* values;
@@ -49,7 +50,11 @@ __global__ void __launch_bounds__(kAttentionBlock) mma_kernel(const __grid_const
       tile_place(a.starts, a.sequences, Shape::kQueries, static_cast<int>(gridDim.x - 1 - blockIdx.x));
   if (place.first >= place.length) return;
   const int head = static_cast<int>(blockIdx.y), warp = static_cast<int>(threadIdx.x) / kWarp;
-  const KeyValues kv = key_values(a, place, head / (a.heads / a.kv_heads));
+  KeyValues kv = key_values(a, place, head / (a.heads / a.kv_heads));
+  const int skipped = first_key(kv.past + place.first, a.window) / kKeys * kKeys;
+  kv.keys += static_cast<int64_t>(skipped) * kv.stride;
+  kv.values += static_cast<int64_t>(skipped) * kv.stride;
+  kv.past -= skipped;
   const int last_row =
       place.first + Shape::kQueries < place.length ? place.first + Shape::kQueries : place.length;
   const int key_count = kv.past + last_row;  // that the last row sees
@@ -79,8 +84,8 @@ __global__ void __launch_bounds__(kAttentionBlock) mma_kernel(const __grid_const
     copy_async_commit();
     copy_async_wait<1>();
     __syncthreads();
-    // The block's last tiles may be after all rows of a warp.
-    if (tile * kKeys < position + 16 * kTiles) {
+    // The block's last tiles may be after all rows of a warp, and its first before their windows.
+    if (tile * kKeys < position + 16 * kTiles && position - (tile + 1) * kKeys + 1 < a.window) {
       // Scores of this tile.
       float scores[kTiles][kKeys / 8][4];
       set_zero(scores);
@@ -88,7 +93,10 @@ __global__ void __launch_bounds__(kAttentionBlock) mma_kernel(const __grid_const
       // Scores become weights; rescale the outputs so far.
 #pragma unroll
       for (int t = 0; t < kTiles; ++t) {
-        if ((tile + 1) * kKeys > position + t * 16) mask_scores(scores[t], tile * kKeys, position + t * 16);
+        const int row = position + t * 16;
+        if ((tile + 1) * kKeys > row || row + 15 - tile * kKeys >= a.window) {
+          mask_scores(scores[t], tile * kKeys, row, a.window);
+        }
         float correction[2];
         softmax_step(scores[t], state[t], correction, a.scale_log2);
         rescale(out[t], correction);

@@ -37,7 +37,8 @@ struct Tensors {
   TensorMap queries, keys, values;
 };
 
-/// Where the keys and values of a block are in their tensors.
+/// Where the keys and values that a block sees are in their tensors, in whole tiles. `past` is the
+/// position of the sequence's first new query, counted from the first of these keys.
 struct Source {
   int row, key_column, value_column, past;
 };
@@ -52,15 +53,18 @@ struct Barriers {
 #ifdef ATHANOR_SM90A
 
 __device__ __forceinline__ Source source_of(const ForwardArgs& a, const TilePlace& place, int kv_head) {
+  const int past = a.cached_keys != nullptr ? a.past_lengths[place.sequence] : 0;
+  const int skipped = first_key(past + place.first, a.window) / kKeys * kKeys;
   if (a.cached_keys != nullptr) {
-    return {static_cast<int>(a.cache_row(place.sequence, kv_head)), 0, 0, a.past_lengths[place.sequence]};
+    return {static_cast<int>(a.cache_row(place.sequence, kv_head)) + skipped, 0, 0, past - skipped};
   }
   const int key_column = (a.heads + kv_head) * a.head_dim;
-  return {static_cast<int>(place.start), key_column, key_column + a.kv_heads * a.head_dim, 0};
+  return {static_cast<int>(place.start) + skipped, key_column, key_column + a.kv_heads * a.head_dim,
+          -skipped};
 }
 
 /// The producer warp: lane 0 starts the copies, all lanes clear the end of the last tile.
-/// `key_count` is the sequence's number of keys.
+/// `key_count` is the number of keys from the first tile to the sequence's end.
 template <class Keys>
 __device__ __forceinline__ void produce(const Tensors& tensors, const Source& from, int tiles, int key_count,
                                         unsigned char* keys, unsigned char* values, Barriers& barriers) {
@@ -115,7 +119,10 @@ __device__ __forceinline__ void consume(const ForwardArgs& a, const TilePlace& p
     float correction[2];
     RowState state;
     const auto weigh = [&](int tile) {
-      if ((tile + 1) * kKeys > past + row) mask_scores(scores, tile * kKeys, past + row);
+      const int position = past + row;
+      if ((tile + 1) * kKeys > position || position + 15 - tile * kKeys >= a.window) {
+        mask_scores(scores, tile * kKeys, position, a.window);
+      }
       softmax_step(scores, state, correction, a.scale_log2);
     };
     // The first tile: scores, then weights.

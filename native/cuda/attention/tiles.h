@@ -11,6 +11,11 @@ constexpr int kAttentionBlock = kAttentionWarps * kWarp;
 constexpr float kLog2E = 1.4426950408889634f;
 constexpr float kLn2 = 0.6931471805599453f;
 
+/// The first key that a query at this position sees.
+__device__ __forceinline__ int first_key(int position, int window) {
+  return position < window ? 0 : position - window + 1;
+}
+
 /// Byte offset of the 16-byte piece `piece` of row `row`. The order of the pieces depends on the
 /// row, so that the 8 rows of a matrix load lie in different banks.
 template <int kDim>

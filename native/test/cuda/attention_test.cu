@@ -21,6 +21,7 @@ std::vector<AttentionPath> paths(size_t head_dim) {
 struct Case {
   std::vector<int32_t> starts;
   size_t heads, kv_heads, head_dim;
+  size_t window = kNoAttentionWindow;
   size_t tokens() const { return static_cast<size_t>(starts.back()); }
   size_t width() const { return (heads + 2 * kv_heads) * head_dim; }
   size_t out_width() const { return heads * head_dim; }
@@ -33,8 +34,11 @@ struct Case {
             static_cast<int64_t>(kv_heads),
             static_cast<int64_t>(head_dim),
             static_cast<float>(scale()),
-            DType::kBF16};
+            DType::kBF16,
+            static_cast<int64_t>(window)};
   }
+  /// The first key of a sequence from `begin` on that row i sees.
+  size_t first_key(size_t begin, size_t i) const { return i - begin < window ? begin : i - window + 1; }
 };
 
 struct Reference {
@@ -54,21 +58,22 @@ Reference reference_attention(const Case& c, const std::vector<double>& qkv,
       for (size_t h = 0; h < c.heads; ++h) {
         const size_t q = i * width + h * c.head_dim, o = i * c.out_width() + h * c.head_dim;
         const size_t k = (c.heads + h / group) * c.head_dim, v = k + c.kv_heads * c.head_dim;
+        const size_t first = c.first_key(begin, i);
         std::vector<double> p(i - begin + 1);
         double total = 0, delta = 0;
-        for (size_t j = begin; j <= i; ++j) {
+        for (size_t j = first; j <= i; ++j) {
           double dot = 0;
           for (size_t d = 0; d < c.head_dim; ++d) dot += qkv[q + d] * qkv[j * width + k + d];
           p[j - begin] = std::exp(dot * c.scale());
           total += p[j - begin];
         }
         r.lse[i * c.heads + h] = std::log(total);
-        for (size_t j = begin; j <= i; ++j) {
+        for (size_t j = first; j <= i; ++j) {
           p[j - begin] /= total;
           for (size_t d = 0; d < c.head_dim; ++d) r.out[o + d] += p[j - begin] * qkv[j * width + v + d];
         }
         for (size_t d = 0; d < c.head_dim; ++d) delta += dout[o + d] * r.out[o + d];
-        for (size_t j = begin; j <= i; ++j) {
+        for (size_t j = first; j <= i; ++j) {
           double dp = 0;
           for (size_t d = 0; d < c.head_dim; ++d) dp += dout[o + d] * qkv[j * width + v + d];
           const double ds = p[j - begin] * (dp - delta) * c.scale();
@@ -138,6 +143,17 @@ TEST(attention_agrees_with_eight_heads_to_a_key) {
   expect_attention({{0, 20}, 4, 1, 128});
 }
 
+// Windows of one key, and around the tiles of every kernel; the last is longer than the sequences.
+TEST(attention_agrees_in_windows) {
+  for (size_t window : {1, 31, 64, 65}) {
+    expect_attention({packed({70, 9, 200}), 2, 1, 64, window});
+    expect_attention({packed({130, 65}), 1, 1, 128, window});
+  }
+  expect_attention({packed({300, 140}), 1, 1, 64, 129});
+  expect_attention({packed({193}), 2, 1, 40, 100});
+  expect_attention({packed({33, 257}), 1, 1, 64, 400});
+}
+
 /// The other sequences of a batch must not reach a sequence, even where they are NaN.
 TEST(attention_keeps_sequences_apart) {
   for (size_t head_dim : {64, 128}) {
@@ -197,12 +213,13 @@ TEST(attention_gradients_have_the_same_bits_in_every_run) {
 }
 
 /// The errors of the forward and the backward pass.
-std::string refusals(const Case& c, DType dtype, AttentionPath path) {
+std::string refusals(const Case& c, DType dtype, AttentionPath path, float softcap = 0) {
   const DeviceArray<int32_t> starts(c.starts);
   const DeviceArray<bf16> in(c.tokens() * c.width()), out(c.tokens() * c.out_width());
   const DeviceArray<float> lse(c.tokens());
   AttentionShape shape = c.shape(starts);
   shape.dtype = dtype;
+  shape.softcap = softcap;
   const AttentionKernels& kernels = cuda::attention_kernels(path);
   std::string text;
   for (bool is_backward : {false, true}) {
@@ -229,6 +246,9 @@ TEST(attention_refuses_what_it_was_not_built_for) {
   EXPECT(refuses(64, DType::kF32, AttentionPath::kMma, "takes bf16 on CUDA but got f32"));
   EXPECT(
       refuses(96, DType::kBF16, AttentionPath::kWgmma, "takes head sizes 64 and 128 with wgmma but got 96"));
+  const std::string capped = refusals({{0, 4}, 1, 1, 64}, DType::kBF16, AttentionPath::kMma, 30);
+  EXPECT(capped.find("[attentionForward] has no cap of scores on CUDA") != std::string::npos &&
+         capped.find("[attentionBackward] has no cap of scores on CUDA") != std::string::npos);
 }
 
 /// Two sequences in slots of their own, fed in pieces: every row must have the bits of
@@ -283,6 +303,17 @@ TEST(cached_attention_has_the_bits_of_the_full_pass) {
   }
   for (AttentionPath path : paths(128)) {
     expect_cached({{0, 130, 200}, 1, 1, 128}, path, {{128, 60}, {1, 1}, {1, 9}});
+  }
+}
+
+TEST(cached_attention_in_windows_has_the_bits_of_the_full_pass) {
+  expect_cached({{0, 90, 170}, 4, 2, 40, 20}, AttentionPath::kMma, {{64, 1}, {1, 70}, {1, 1}, {24, 8}});
+  for (AttentionPath path : paths(64)) {
+    expect_cached({{0, 150, 353}, 2, 1, 64, 33}, path, {{1, 198}, {147, 1}, {1, 1}, {1, 3}});
+    expect_cached({{0, 150, 353}, 1, 1, 64, 130}, path, {{100, 198}, {49, 4}, {1, 1}});
+  }
+  for (AttentionPath path : paths(128)) {
+    expect_cached({{0, 130, 200}, 1, 1, 128, 64}, path, {{128, 60}, {1, 1}, {1, 9}});
   }
 }
 

@@ -74,5 +74,31 @@ TEST(values_are_added_at_tokens_in_order) {
   EXPECT(out.get() == wanted);
 }
 
+TEST(logits_are_capped_and_gradients_go_through_the_cap) {
+  constexpr size_t kRows = 3, kVocabulary = 261, kStride = 2 * kVocabulary;
+  const std::vector<float> logits = normals(kRows * kVocabulary, 6, 3.0f);
+  const DeviceArray<float> capped(logits), slopes(logits.size());
+  kernels().cap(capped, slopes, static_cast<int64_t>(logits.size()), 2.5f);
+  std::vector<double> wanted, wanted_slopes;
+  for (float x : logits) {
+    const double t = std::tanh(x / 2.5);
+    wanted.push_back(2.5 * t);
+    wanted_slopes.push_back(1 - t * t);
+  }
+  EXPECT_CLOSE(capped.get(), wanted, 1e-6);
+  EXPECT_CLOSE(slopes.get(), wanted_slopes, 1e-6);
+  // bf16 gradients in the place of f32 logits: rows are twice as far apart as they are long.
+  const std::vector<bf16> gradients = as_type<bf16>(normals(kRows * kStride, 7));
+  const DeviceArray<bf16> target(gradients);
+  kernels().multiply_slopes(DType::kBF16, target, kStride, slopes, kRows, kVocabulary);
+  const std::vector<double> before = as_double(gradients), after = as_double(target.get());
+  for (size_t r = 0; r < kRows; ++r) {
+    for (size_t i = 0; i < kStride; ++i) {
+      const double slope = i < kVocabulary ? wanted_slopes[r * kVocabulary + i] : 1.0;
+      EXPECT(std::abs(after[r * kStride + i] - before[r * kStride + i] * slope) < 2e-2);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace athanor::test

@@ -53,12 +53,14 @@ Reference reference_norm(bool centered, const std::vector<T>& x, const std::vect
 }
 
 template <class T>
-void expect_norm(DType type, bool centered, size_t rows, size_t channels) {
+void expect_norm(DType type, bool centered, size_t rows, size_t channels, float offset = 0) {
   const size_t count = rows * channels;
   const std::vector<T> x = as_type<T>(normals(count, 1)), delta = as_type<T>(normals(count, 2)),
                        dy = as_type<T>(normals(count, 3)), dsum = as_type<T>(normals(count, 4));
   const std::vector<float> weight = normals(channels, 5), bias = normals(channels, 6);
-  const Reference r = reference_norm(centered, x, delta, weight, bias, dy, dsum, rows, channels);
+  std::vector<float> gain = weight;
+  for (float& g : gain) g += offset;
+  const Reference r = reference_norm(centered, x, delta, gain, bias, dy, dsum, rows, channels);
   const DeviceArray<T> dx_in(x), ddelta(delta), ddy(dy), ddsum(dsum), y(count), sum(count), dx(count);
   const DeviceArray<float> w(weight), b(bias), mean(rows), rstd(rows);
   const DeviceArray<float> dweight(std::vector<float>(channels, 1.0f)),
@@ -75,7 +77,8 @@ void expect_norm(DType type, bool centered, size_t rows, size_t channels) {
                           .bias = nullptr,
                           .eps = 1e-5f,
                           .rows = n,
-                          .channels = d};
+                          .channels = d,
+                          .weight_offset = offset};
   NormBackwardArgs backward{.dtype = type,
                             .dx = dx,
                             .dweight = dweight,
@@ -87,7 +90,8 @@ void expect_norm(DType type, bool centered, size_t rows, size_t channels) {
                             .mean = nullptr,
                             .rstd = rstd,
                             .rows = n,
-                            .channels = d};
+                            .channels = d,
+                            .weight_offset = offset};
   if (centered) {
     forward.mean = mean;
     forward.bias = b;
@@ -121,6 +125,9 @@ TEST_BOTH_TYPES(layer_norm_agrees) {
 }
 TEST_BOTH_TYPES(rms_norm_agrees) {
   for (size_t channels : kChannels) expect_norm<T>(kType, false, 7, channels);
+}
+TEST_BOTH_TYPES(rms_norm_with_an_offset_agrees) {
+  for (size_t channels : kChannels) expect_norm<T>(kType, false, 7, channels, 1.0f);
 }
 
 TEST(a_norm_without_delta_bias_or_dsum) {

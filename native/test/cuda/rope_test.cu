@@ -9,11 +9,13 @@ namespace athanor::test {
 namespace {
 
 TEST_BOTH_TYPES(heads_are_rotated_and_back) {
-  for (size_t head_dim : {32, 10}) {  // vectors, and one by one
+  // Whole heads and parts of them; vectors, and one by one.
+  for (const auto& [head_dim, rotated] :
+       {std::pair<size_t, size_t>{32, 32}, {32, 16}, {24, 16}, {10, 10}, {10, 6}}) {
     constexpr size_t kTokens = 23, kHeads = 3, kMaxPositions = 50;
     const size_t width = (kHeads + 1) * head_dim,
-                 half = head_dim / 2;  // the last head is a value: not turned
-    const std::vector<float> table = normals(kMaxPositions * head_dim, 1);
+                 half = rotated / 2;  // the last head is a value: not turned
+    const std::vector<float> table = normals(kMaxPositions * rotated, 1);
     const std::vector<int32_t> positions = integers(kTokens, kMaxPositions, 2);
     const std::vector<T> rows = as_type<T>(normals(kTokens * width, 3));
     for (bool inverse : {false, true}) {
@@ -22,7 +24,7 @@ TEST_BOTH_TYPES(heads_are_rotated_and_back) {
         for (size_t head = 0; head < kHeads; ++head)
           for (size_t i = 0; i < half; ++i) {
             double* a = &reference[token * width + head * head_dim + i];
-            const float* angle = &table[static_cast<size_t>(positions[token]) * head_dim + i];
+            const float* angle = &table[static_cast<size_t>(positions[token]) * rotated + i];
             const double x = a[0], y = a[half], c = angle[0], s = inverse ? -angle[half] : angle[half];
             a[0] = x * c - y * s;
             a[half] = y * c + x * s;
@@ -38,6 +40,7 @@ TEST_BOTH_TYPES(heads_are_rotated_and_back) {
                                    .row_width = static_cast<int64_t>(width),
                                    .heads = kHeads,
                                    .head_dim = static_cast<int64_t>(head_dim),
+                                   .width = static_cast<int64_t>(rotated),
                                    .inverse = inverse});
       EXPECT_CLOSE(as_double(in.get()), reference, kTolerance<T>);
     }

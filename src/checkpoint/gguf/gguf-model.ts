@@ -1,6 +1,7 @@
 /** A model as GGUF describes it: the names of tensors and the metadata of each family. */
 import { AthanorError } from '../../base/errors.ts';
 import { blockOf, type ModelConfig, stackedRows } from '../../nn/config.ts';
+import { type RopeSpec, ropeFactors } from '../../nn/rope.ts';
 import type { ModelFolder } from '../load-model.ts';
 import { elementCount, f32FromBf16, type ParameterData } from '../tensor-data.ts';
 import type { GgufTensor, GgufValue } from './gguf-file.ts';
@@ -68,10 +69,55 @@ function familyOf(config: ModelConfig): GgufFamily {
     );
     if (!isPublished) throw fail('a SmolLM3 in which other layers than every fourth do not rotate');
   }
+  const windowed = config.blocks.some(({ window }) => window !== undefined);
+  if (windowed) throw fail(`sliding windows in the family ${architecture}`);
+  for (const { rope } of config.blocks) {
+    if (rope && !isWritable(rope)) {
+      throw fail(`rotary positions of type ${rope.scaling?.type ?? 'default'} with these settings`);
+    }
+  }
   if (architecture === 'gpt2' && (kvHeads !== heads || headDim * heads !== hiddenSize)) {
     throw fail('a GPT-2 with grouped heads');
   }
   return family;
+}
+
+/** llama.cpp has one set of YaRN's settings, and LongRoPE for Phi-3 alone. */
+function isWritable({ width, scaling }: RopeSpec): boolean {
+  if (width !== undefined || scaling?.type === 'longrope') return false;
+  if (scaling?.type !== 'yarn') return true;
+  const { fast, slow, truncate, magnitude, scales } = scaling;
+  return fast === 32 && slow === 1 && truncate && magnitude === undefined && scales === undefined;
+}
+
+function ropeMetadata(
+  rope: RopeSpec | undefined,
+  headDim: number,
+  own: (key: string, value: GgufValue) => [string, GgufValue],
+): [string, GgufValue][] {
+  if (!rope) return [];
+  const { theta, scaling } = rope;
+  const base = [own('rope.dimension_count', { u32: headDim }), own('rope.freq_base', { f32: theta })];
+  if (scaling?.type !== 'linear' && scaling?.type !== 'yarn') return base;
+  const original = scaling.type === 'yarn' ? scaling.originalContext : undefined;
+  return [
+    ...base,
+    own('rope.scaling.type', { string: scaling.type }),
+    own('rope.scaling.factor', { f32: scaling.factor }),
+    ...(original === undefined ? [] : [own('rope.scaling.original_context_length', { u32: original })]),
+  ];
+}
+
+/** Llama 3.1's divisors of the frequencies are a tensor. */
+function ropeDivisors(config: ModelConfig): GgufTensor[] {
+  const rope = config.blocks.find((block) => block.rope)?.rope;
+  if (rope?.scaling?.type !== 'llama3') return [];
+  const { frequencies } = ropeFactors(rope, config.headDim, config.contextLength);
+  const data = Float32Array.from(frequencies!, (factor) => 1 / factor);
+  const shape = [data.length];
+  const read = () => encodeTensor('f32', { dtype: 'f32', shape, data });
+  const bytes = byteLength('f32', data.length);
+  return [{ name: 'rope_freqs.weight', shape, type: tensorTypes.f32.number, bytes, read }];
 }
 
 /** The metadata of the model. Throws as familyOf. */
@@ -79,7 +125,7 @@ export function modelMetadata(config: ModelConfig, name: string, type: GgufType)
   const family = familyOf(config);
   const { architecture, heads, kvHeads, headDim } = config;
   const own = (key: string, value: GgufValue): [string, GgufValue] => [`${architecture}.${key}`, value];
-  const theta = config.blocks.find(({ rope }) => rope)?.rope?.theta;
+  const rope = config.blocks.find((block) => block.rope)?.rope;
   return [
     ['general.architecture', { string: architecture }],
     ['general.type', { string: 'model' }],
@@ -96,9 +142,7 @@ export function modelMetadata(config: ModelConfig, name: string, type: GgufType)
     own('attention.key_length', { u32: headDim }),
     own('attention.value_length', { u32: headDim }),
     own(family.epsilon, { f32: config.normEps }),
-    ...(theta === undefined
-      ? []
-      : [own('rope.dimension_count', { u32: headDim }), own('rope.freq_base', { f32: theta })]),
+    ...ropeMetadata(rope, headDim, own),
   ];
 }
 
@@ -106,7 +150,7 @@ export function modelMetadata(config: ModelConfig, name: string, type: GgufType)
 export function modelTensors(folder: ModelFolder, type: GgufType): GgufTensor[] {
   const { config } = folder.description;
   const family = familyOf(config);
-  return [...folder.shapes].flatMap(([name, shape]) => {
+  const weights = [...folder.shapes].flatMap(([name, shape]) => {
     const [, layer, part = '', kind = ''] = /^(?:blocks\.(\d+)\.)?(.+)\.(weight|bias)$/.exec(name)!;
     const names = [(layer === undefined ? ggufTrunk : family.block)[part] ?? []].flat();
     if (names.length === 0) throw new AthanorError('ERR_INTERNAL', `GGUF has no name for ${name}`);
@@ -127,6 +171,7 @@ export function modelTensors(folder: ModelFolder, type: GgufType): GgufTensor[] 
       return { name: `${place}.${kind}`, shape: size, type: tensorTypes[own].number, bytes, read };
     });
   });
+  return [...ropeDivisors(config), ...weights];
 }
 
 /** As llama.cpp's converter: vectors and positions in f32, and f16 for rows that have no blocks. */

@@ -1,5 +1,19 @@
 import type { DType, NativeTensor } from '../binding.ts';
 
+export interface AttentionForwardInputs {
+  /** `[n, (heads + 2 kvHeads) headDim]` */
+  qkv: NativeTensor;
+  /** i32 `[sequences + 1]` */
+  cuSeqlens: NativeTensor;
+  heads: number;
+  kvHeads: number;
+  scale: number;
+  /** Keys that a query sees, its own included. Default: all before it. */
+  window?: number | undefined;
+  /** A score s counts as softcap tanh(s / softcap). */
+  softcap?: number | undefined;
+}
+
 export interface AttentionBackwardInputs {
   dout: NativeTensor;
   qkv: NativeTensor;
@@ -9,6 +23,10 @@ export interface AttentionBackwardInputs {
   heads: number;
   kvHeads: number;
   scale: number;
+  /** Keys that a query sees, its own included. Default: all before it. */
+  window?: number | undefined;
+  /** A score s counts as softcap tanh(s / softcap). */
+  softcap?: number | undefined;
 }
 
 export interface AttentionCachedInputs {
@@ -27,6 +45,10 @@ export interface AttentionCachedInputs {
   heads: number;
   kvHeads: number;
   scale: number;
+  /** Keys that a query sees, its own included. Default: all before it. */
+  window?: number | undefined;
+  /** A score s counts as softcap tanh(s / softcap). */
+  softcap?: number | undefined;
 }
 
 export interface AttentionBinding {
@@ -34,13 +56,7 @@ export interface AttentionBinding {
    * [out `[n, heads headDim]`, lse f32 `[n, heads]`]: causal self-attention of packed sequences,
    * and for each head the logarithm of the sum of its exponentiated scores.
    */
-  attentionForward(
-    qkv: NativeTensor,
-    cuSeqlens: NativeTensor,
-    heads: number,
-    kvHeads: number,
-    scale: number,
-  ): [NativeTensor, NativeTensor];
+  attentionForward(inputs: AttentionForwardInputs): [NativeTensor, NativeTensor];
   /** Returns dqkv, of the shape of qkv. */
   attentionBackward(inputs: AttentionBackwardInputs): NativeTensor;
   /** [keys, values]: an empty cache of `slots` sequences. */
@@ -56,9 +72,21 @@ export interface AttentionBinding {
    * returns out `[n, heads headDim]`.
    */
   attentionCached(inputs: AttentionCachedInputs): NativeTensor;
-  /** f32 `[maxPositions, headDim]`: cosines, then sines, of rotary positions (Su et al., 2021). */
-  ropeTable(maxPositions: number, headDim: number, theta: number): NativeTensor;
-  /** Rotates the queries and keys of qkv in place. `inverse` rotates back. */
+  /**
+   * f32 `[maxPositions, width]`: cosines, then sines, of rotary positions (Su et al., 2021), times
+   * `magnitude`. `frequencies` are width / 2 factors on the frequencies. Both are 1 by default.
+   */
+  ropeTable(
+    maxPositions: number,
+    width: number,
+    theta: number,
+    frequencies?: readonly number[] | undefined,
+    magnitude?: number | undefined,
+  ): NativeTensor;
+  /**
+   * Rotates the queries and keys of qkv in place, of each head as many elements as the table is
+   * wide. `inverse` turns the other way, as gradients do.
+   */
   rope(
     qkv: NativeTensor,
     positions: NativeTensor,

@@ -16,17 +16,24 @@ export interface DecoderProjection {
 
 /** The weights of one block in the order of use. native/ops/decoder.h has the shapes. */
 export interface DecoderLayer {
-  attentionNorm: DecoderNorm;
+  /** Norms before and after the two branches. */
+  attentionNorm?: DecoderNorm | undefined;
   qkv: DecoderProjection;
-  /** RMS norm of each query and key head: gains `[headDim]`. */
+  /** RMS norm of queries and keys: gains `[headDim]` for each head, or as wide as all of them. */
   queryKeyNorm: { queryGain: NativeTensor; keyGain: NativeTensor } | undefined;
   ropeTable: NativeTensor | undefined;
+  /** Keys that a query sees, its own included. */
+  window?: number | undefined;
   output: DecoderProjection;
-  mlpNorm: DecoderNorm;
-  activation: 'gelu' | 'swiglu';
-  /** With SwiGLU: gate and up, stacked. */
+  attentionOutputNorm?: DecoderNorm | undefined;
+  mlpNorm?: DecoderNorm | undefined;
+  activation: 'gelu' | 'gelu-erf' | 'swiglu' | 'geglu';
+  /** With a gate: gate and up, stacked. */
   up: DecoderProjection;
   down: DecoderProjection;
+  mlpOutputNorm?: DecoderNorm | undefined;
+  /** Whether both branches read the stream as it was before the block. */
+  parallel?: boolean | undefined;
 }
 
 export interface DecoderModel {
@@ -37,8 +44,15 @@ export interface DecoderModel {
   /** The kind of all norms except those of queries and keys. */
   norm: 'layer' | 'rms';
   eps: number;
+  /** Added to the gains of RMS norms. */
+  normOffset?: number | undefined;
   heads: number;
   kvHeads: number;
+  /** Factor on the embeddings. */
+  embeddingScale?: number | undefined;
+  /** Factor on scores. Default 1 / sqrt(headDim). */
+  attentionScale?: number | undefined;
+  attentionSoftcap?: number | undefined;
   /** Dtype of activations. */
   dtype: DType;
 }

@@ -9,6 +9,8 @@ export interface LogitsBinding {
   tokenLogProbs(logits: NativeTensor, tokens: NativeTensor, temperature: number): NativeTensor;
   /** i32 `[b, count]`: the tokens with the largest logits, the largest first. */
   topTokens(logits: NativeTensor, count: number): NativeTensor;
+  /** softcap tanh(logits / softcap), with the bits of the losses. */
+  capLogits(logits: NativeTensor, softcap: number): NativeTensor;
   /**
    * f32 `[b, V]`: the logits, with values f32 `[b, k]` added to tokens i32 `[b, k]`; -1 is
    * no token.

@@ -15,6 +15,8 @@ export interface CrossEntropyInputs {
   weightFrozen?: boolean | undefined;
   /** f32 `[vocab, d]`: memory that dweight overwrites. Default: new memory. */
   dweightMemory?: NativeTensor | undefined;
+  /** A logit l counts as softcap tanh(l / softcap). */
+  softcap?: number | undefined;
 }
 
 export interface LogProbBackwardInputs {
@@ -30,6 +32,8 @@ export interface LogProbBackwardInputs {
   dweight?: NativeTensor | undefined;
   /** Overwrite dweight instead of adding to it. */
   overwrite?: boolean | undefined;
+  /** A logit l counts as softcap tanh(l / softcap). */
+  softcap?: number | undefined;
 }
 
 export interface LossBinding {
@@ -43,13 +47,14 @@ export interface LossBinding {
   /**
    * f32 `[n, vocab]` for any dtype of x: the bits of the logits that the losses see, for `sample`.
    */
-  linearLogits(x: NativeTensor, weight: NativeTensor): NativeTensor;
+  linearLogits(x: NativeTensor, weight: NativeTensor, softcap?: number | undefined): NativeTensor;
   /** [log-probabilities, entropies] */
   linearLogProb(
     x: NativeTensor,
     weight: NativeTensor,
     targets: NativeTensor,
     temperature: number,
+    softcap?: number | undefined,
   ): [NativeTensor, NativeTensor];
   /** Returns dx. */
   linearLogProbBackward(inputs: LogProbBackwardInputs): NativeTensor;

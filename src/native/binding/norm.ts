@@ -20,6 +20,7 @@ export interface RmsNormBackwardInputs {
   weight: NativeTensor;
   rstd: NativeTensor;
   dweight: NativeTensor;
+  weightOffset?: number | undefined;
 }
 
 export interface NormBinding {
@@ -33,12 +34,16 @@ export interface NormBinding {
   ): [NativeTensor, NativeTensor, NativeTensor, NativeTensor];
   /** Returns dx. */
   layerNormBackward(inputs: LayerNormBackwardInputs): NativeTensor;
-  /** [y, sum = x + delta, rstd]. Without delta, sum shares the storage of x. */
+  /**
+   * [y, sum = x + delta, rstd]. Without delta, sum shares the storage of x. The gain is weight +
+   * weightOffset, by default 0.
+   */
   rmsNormForward(
     x: NativeTensor,
     delta: NativeTensor | undefined,
     weight: NativeTensor,
     eps: number,
+    weightOffset?: number | undefined,
   ): [NativeTensor, NativeTensor, NativeTensor];
   /** Returns dx. */
   rmsNormBackward(inputs: RmsNormBackwardInputs): NativeTensor;

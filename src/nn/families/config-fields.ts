@@ -1,7 +1,6 @@
 /** Reads the fields of one config.json. Every problem names the file and the field. */
 import { AthanorError } from '../../base/errors.ts';
 import { type JsonObject, type JsonValue, quoted } from '../../base/json.ts';
-import type { RopeSpec } from '../config.ts';
 
 export class ConfigFields {
   constructor(
@@ -86,29 +85,6 @@ export class ConfigFields {
     const list = this.value(key) ?? [];
     if (!Array.isArray(list)) this.fail(`expected ${key} to be a list but it is ${spell(list)}`);
     for (const value of list) new ConfigFields({ [key]: value }, this.path).only(key, ...allowed);
-  }
-
-  /** Throws ERR_FORMAT for sliding windows. `sliding_window` may have a value that is not used. */
-  fullAttention(): void {
-    this.only('use_sliding_window', false);
-    this.onlyEach('layer_types', 'full_attention');
-  }
-
-  /** Rotary positions: transformers 5 moved rope_theta and rope_scaling into rope_parameters. */
-  rope(): RopeSpec {
-    this.only('partial_rotary_factor', 1);
-    let theta = this.number('rope_theta', 10_000);
-    for (const key of ['rope_scaling', 'rope_parameters']) {
-      const inner = this.object(key);
-      if (inner === undefined) continue;
-      for (const type of ['rope_type', 'type']) {
-        const value = inner.value(type) ?? 'default';
-        if (value !== 'default') this.unsupported(`${key} of ${type} ${spell(value)}`, [`${type} "default"`]);
-      }
-      inner.only('partial_rotary_factor', 1);
-      theta = inner.number('rope_theta', theta);
-    }
-    return { theta };
   }
 }
 

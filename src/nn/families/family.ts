@@ -10,6 +10,8 @@ export interface Family {
   readonly name: string;
   /** The name in `architectures` of config.json, for each head. */
   readonly classNames: Readonly<Record<HeadKind, string>>;
+  /** The class of the trunk alone. Default: the language model's, with `Model` at its end. */
+  readonly trunkName?: string;
   /** Reads all fields except token ids. Throws ERR_FORMAT for an option that is not supported. */
   readonly readConfig: (fields: ConfigFields) => ModelConfig;
   /** The fields of this family; config-json.ts adds those that all families have. */
@@ -23,6 +25,8 @@ export interface TensorNames {
   readonly wrapper: string;
   /** Embeddings and final norm, after the wrapper, by in-memory name. */
   readonly trunk: Readonly<Record<string, string>>;
+  /** The language model's head. Default: lm_head. */
+  readonly head?: string;
   /** The prefix of the number of a layer: `layers` for `layers.0`. */
   readonly layers: string;
   /**
@@ -32,6 +36,8 @@ export interface TensorNames {
   readonly block: Readonly<Record<string, string | readonly string[]>>;
   /** Parts of a block whose weight is stored [in, out]. */
   readonly transposed: readonly string[];
+  /** Parts whose rows are stored head by head: its query, its key, its value. */
+  readonly headByHead?: readonly string[];
   /** Buffers that files may carry beside the weights. */
   readonly ignored: RegExp;
 }

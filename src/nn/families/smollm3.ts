@@ -4,16 +4,17 @@
  */
 import { blockOf, maxLayers } from '../config.ts';
 import type { Family } from './family.ts';
-import { llamaStructure, llamaTensors, readLlamaBiases, readLlamaSizes, writeLlamaSizes } from './llama.ts';
+import { readOptionalWindows, writeOptionalWindows } from './layer-types.ts';
+import { llamaStructure, llamaTensors, readLlamaBiases, readLlamaShape, writeLlamaShape } from './llama.ts';
 
 export const smollm3: Family = {
   name: 'smollm3',
   classNames: { 'language-model': 'SmolLM3ForCausalLM', score: 'SmolLM3ForSequenceClassification' },
   readConfig(fields) {
-    fields.fullAttention();
-    const { blocks, ...structure } = llamaStructure(fields.rope(), readLlamaBiases(fields));
-    const { rope, ...unrotated } = blocks[0];
-    const sizes = readLlamaSizes(fields);
+    const defaults = { maxPositions: 32_768, theta: 2_000_000, tiedHead: true };
+    const { rope, sizes } = readLlamaShape(fields, defaults);
+    const { blocks, ...structure } = llamaStructure(rope, readLlamaBiases(fields));
+    const { rope: _, ...unrotated } = blocks[0];
     // 1 for a layer that rotates, contrary to the name.
     const given = fields.numbers('no_rope_layers');
     if (given && given.length !== sizes.layers) {
@@ -22,22 +23,25 @@ export const smollm3: Family = {
     const interval = fields.number('no_rope_layer_interval', 4);
     const length = Math.min(sizes.layers, maxLayers);
     const rotates = given ?? Array.from({ length }, (_, i) => Number((i + 1) % interval !== 0));
+    const windows = readOptionalWindows(fields, sizes.layers, null, (i) => !rotates[i]);
     return {
       ...structure,
       ...sizes,
-      tiedHead: fields.boolean('tie_word_embeddings', true),
-      blocks: rotates.map((flag) => (flag ? { rope, ...unrotated } : unrotated)),
+      blocks: rotates.map((flag, i) => ({
+        ...(flag && { rope }),
+        ...unrotated,
+        ...(windows[i] !== undefined && { window: windows[i] }),
+      })),
       architecture: 'smollm3',
     };
   },
   writeConfig: (config) => ({
-    ...writeLlamaSizes(config),
+    ...writeLlamaShape(config),
     no_rope_layers: Array.from({ length: config.layers }, (_, i) => (blockOf(config, i).rope ? 1 : 0)),
     attention_bias: config.blocks[0]!.qkvBias,
     attention_dropout: 0,
     mlp_bias: config.blocks[0]!.mlpBias,
-    use_sliding_window: false,
-    sliding_window: null,
+    ...writeOptionalWindows(config),
     // null, because transformers takes 128004 for a missing key, for any vocabulary.
     pad_token_id: null,
   }),

@@ -12,6 +12,20 @@ export function swiglu(gateUp: Tensor): Tensor {
   return unary('swiglu', gateUp, native.swigluForward, native.swigluBackward);
 }
 
+/**
+ * GeGLU (Shazeer, 2020): GELU, in its tanh form, of gate, times up.
+ * @param gateUp `[n, 2 f]`, the gate columns first
+ * @returns `[n, f]`
+ */
+export function geglu(gateUp: Tensor): Tensor {
+  return unary('geglu', gateUp, native.gegluForward, native.gegluBackward);
+}
+
+/** x times the cumulative function of the normal distribution: GELU itself. Any shape. */
+export function geluErf(x: Tensor): Tensor {
+  return unary('geluErf', x, native.geluErfForward, native.geluErfBackward);
+}
+
 /** GELU in its tanh form (Hendrycks and Gimpel, 2016), as in GPT-2. Any shape. */
 export function gelu(x: Tensor): Tensor {
   return unary('gelu', x, native.geluForward, native.geluBackward);

@@ -11,6 +11,12 @@ export interface AttentionShape {
   kvHeads: number;
   /** Channels per head. */
   headDim: number;
+  /** Tokens that a token sees: itself and those just before. Default: all before it. */
+  window?: number | undefined;
+  /** Factor on scores. Default 1 / sqrt(headDim). */
+  scale?: number | undefined;
+  /** A score s counts as softcap tanh(s / softcap). Default: as it is. */
+  softcap?: number | undefined;
 }
 
 /** The sequences that the rows of a packed batch belong to. */
@@ -23,10 +29,11 @@ export interface SequenceIndex {
 
 /**
  * softmax(Q K^T / sqrt(headDim)) V for each head, in which a token attends to itself and to the
- * earlier tokens of its sequence (Vaswani et al., 2017).
+ * earlier tokens of its sequence (Vaswani et al., 2017), or to those in its window.
  * @param qkv `[n, (heads + 2 kvHeads) headDim]`: queries, keys, values. It is consumed: with a rope
  * table its queries and keys are rotated in place
- * @param ropeTable f32 `[maxPositions, headDim]`: rotary positions (Su et al., 2021)
+ * @param ropeTable f32 `[maxPositions, rotated channels of a head]`: rotary positions (Su et al.,
+ * 2021)
  * @returns `[n, heads headDim]`
  */
 export function causalSelfAttention(
@@ -35,14 +42,19 @@ export function causalSelfAttention(
   shape: AttentionShape,
   ropeTable?: Tensor,
 ): Tensor {
-  const { heads, kvHeads, headDim } = shape;
+  const { heads, kvHeads, headDim, window, softcap } = shape;
   const { positions, cuSeqlens } = index;
-  const scale = 1 / Math.sqrt(headDim);
+  const scale = shape.scale ?? 1 / Math.sqrt(headDim);
+  const options = { heads, kvHeads, scale, window, softcap };
   const rotate = (target: Tensor, inverse: boolean) => {
     if (ropeTable) native.rope(target.handle, positions.handle, ropeTable.handle, heads, kvHeads, inverse);
   };
   rotate(qkv, false);
-  const [outHandle, lseHandle] = native.attentionForward(qkv.handle, cuSeqlens.handle, heads, kvHeads, scale);
+  const [outHandle, lseHandle] = native.attentionForward({
+    qkv: qkv.handle,
+    cuSeqlens: cuSeqlens.handle,
+    ...options,
+  });
   const out = new Tensor(outHandle);
   const lse = new Tensor(lseHandle);
   record('causalSelfAttention', [qkv], [out], ([dout]) => {
@@ -53,9 +65,7 @@ export function causalSelfAttention(
         out: out.handle,
         lse: lse.handle,
         cuSeqlens: cuSeqlens.handle,
-        heads,
-        kvHeads,
-        scale,
+        ...options,
       }),
     );
     rotate(dqkv, true);

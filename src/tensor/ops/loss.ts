@@ -16,6 +16,8 @@ export interface CrossEntropyOptions {
    * gradient accumulation does not change.
    */
   scale?: number;
+  /** A logit l counts as softcap tanh(l / softcap). Default: as it is. */
+  softcap?: number | undefined;
 }
 
 /** The loss to train on, and the losses of single tokens, which carry no gradient. */
@@ -50,6 +52,7 @@ export function linearCrossEntropy(
     needGradient: trains,
     weightFrozen: !weight.requiresGrad,
     dweightMemory: memory?.handle,
+    softcap: options.softcap,
   });
   const losses = new Tensor(lossesHandle);
   if (memory) dweightHandle!.dispose();
@@ -74,18 +77,21 @@ export interface LogProbResult {
  * @param hidden `[n, d]` f32 or bf16
  * @param weight `[vocab, d]` f32 or bf16
  * @param targets i32 `[n]`; -100 is ignored
+ * @param softcap a logit l counts as softcap tanh(l / softcap), before the temperature
  */
 export function linearLogProb(
   hidden: Tensor,
   weight: Tensor,
   targets: Tensor,
   temperature = 1,
+  softcap?: number,
 ): LogProbResult {
   const [logProbsHandle, entropiesHandle] = native.linearLogProb(
     hidden.handle,
     weight.handle,
     targets.handle,
     temperature,
+    softcap,
   );
   const logProbs = new Tensor(logProbsHandle);
   const entropies = new Tensor(entropiesHandle);
@@ -102,6 +108,7 @@ export function linearLogProb(
           dentropies: dentropies?.handle,
           dweight: dweight?.grad.handle,
           overwrite: dweight?.fresh,
+          softcap,
         }),
       ),
     ];

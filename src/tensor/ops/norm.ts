@@ -56,12 +56,19 @@ export function layerNorm(
  * RMS norm of x + delta over the last dimension (Zhang and Sennrich, 2019).
  * @param x `[n, d]` f32 or bf16: the residual stream
  * @param delta `[n, d]`: the branch to add to the stream first
- * @param weight f32 `[d]`: the gain
+ * @param weight f32 `[d]`: the gain, without the offset
  * @param eps added to the mean square
+ * @param offset added to the weight, by which a row is then multiplied
  */
-export function rmsNorm(x: Tensor, delta: Tensor | undefined, weight: Tensor, eps = 1e-5): NormResult {
+export function rmsNorm(
+  x: Tensor,
+  delta: Tensor | undefined,
+  weight: Tensor,
+  eps = 1e-5,
+  offset?: number,
+): NormResult {
   const [y, sum, rstd] = native
-    .rmsNormForward(x.handle, delta?.handle, weight.handle, eps)
+    .rmsNormForward(x.handle, delta?.handle, weight.handle, eps, offset)
     .map((handle) => new Tensor(handle)) as [Tensor, Tensor, Tensor];
   record('rmsNorm', [x, delta, weight], [y, sum], ([dy, dsum], accumulate) => {
     if (!dy) return [dsum, delta && dsum];
@@ -73,6 +80,7 @@ export function rmsNorm(x: Tensor, delta: Tensor | undefined, weight: Tensor, ep
         weight: weight.handle,
         rstd: rstd.handle,
         dweight: weightSum(weight, accumulate).handle,
+        weightOffset: offset,
       }),
     );
     return [dx, delta && dx];

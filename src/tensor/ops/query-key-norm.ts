@@ -1,30 +1,37 @@
 /**
- * RMS norm of each query and key head before attention, which bounds the scores (Henry
- * et al., 2020).
+ * RMS norm of queries and keys before attention, which bounds the scores (Henry et al., 2020): of
+ * each head, or of all heads together.
  */
 import { native } from '../../native/addon.ts';
 import { record } from '../autograd.ts';
 import { Tensor, zeros } from '../tensor.ts';
 
 export interface QueryKeyNormOptions {
-  /** f32 `[headDim]`, shared by all query heads. */
+  /** f32 `[headDim]`, shared by all query heads, or `[heads headDim]` for one norm over them. */
   queryGain: Tensor;
-  /** f32 `[headDim]`, shared by all key heads. */
+  /** f32 `[headDim]`, or `[kvHeads headDim]`. */
   keyGain: Tensor;
   heads: number;
   kvHeads: number;
   eps: number;
+  /** Added to both gains. Default 0. */
+  gainOffset?: number | undefined;
 }
 
 /**
- * Normalises the query and key heads of qkv. Values stay as they are.
+ * Normalises the queries and keys of qkv. Values stay as they are.
  * @param qkv `[n, (heads + 2 kvHeads) headDim]`: queries, keys, values
  * @returns a new tensor of the same shape
  */
 export function queryKeyNorm(qkv: Tensor, options: QueryKeyNormOptions): Tensor {
-  const { queryGain, keyGain, heads, kvHeads, eps } = options;
+  const { queryGain, keyGain, heads, kvHeads, eps, gainOffset } = options;
   const [y, queries, keys, queryRstd, keyRstd] = native
-    .queryKeyNormForward(qkv.handle, queryGain.handle, keyGain.handle, heads, kvHeads, eps)
+    .queryKeyNormForward({
+      qkv: qkv.handle,
+      queryGain: queryGain.handle,
+      keyGain: keyGain.handle,
+      ...{ heads, kvHeads, eps, gainOffset },
+    })
     .map((handle) => new Tensor(handle)) as [Tensor, Tensor, Tensor, Tensor, Tensor];
   record('queryKeyNorm', [qkv, queryGain, keyGain], [y], ([dy], accumulate) => {
     const dqkv = native.queryKeyNormBackward({
@@ -38,6 +45,7 @@ export function queryKeyNorm(qkv: Tensor, options: QueryKeyNormOptions): Tensor 
       // The gradient of a frozen gain is discarded.
       dqueryGain: (accumulate(queryGain) ?? zeros(queryGain.shape)).handle,
       dkeyGain: (accumulate(keyGain) ?? zeros(keyGain.shape)).handle,
+      gainOffset,
     });
     return [new Tensor(dqkv)];
   });

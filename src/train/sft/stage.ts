@@ -206,5 +206,8 @@ function supervisedLoss(
   { scale, noise }: { scale: number; noise?: EmbeddingNoise | undefined },
 ): Tensor {
   const hidden = model.forward({ ...input, ...(noise && { embeddingNoise: noise }) });
-  return linearCrossEntropy(gatherRows(hidden, countedRows), model.headWeight, rowTargets, { scale }).loss;
+  return linearCrossEntropy(gatherRows(hidden, countedRows), model.headWeight, rowTargets, {
+    scale,
+    softcap: model.config.logitSoftcap,
+  }).loss;
 }

@@ -7,6 +7,7 @@ import { readModelFiles } from '../../../src/checkpoint/load-model.ts';
 import { f32FromBf16, type ParameterData } from '../../../src/checkpoint/tensor-data.ts';
 import type { ModelConfig } from '../../../src/nn/config.ts';
 import { Gpt } from '../../../src/nn/gpt.ts';
+import type { RopeScaling } from '../../../src/nn/rope.ts';
 import { ScoringModel } from '../../../src/nn/scoring-model.ts';
 import type { Tokenizer } from '../../../src/text/tokenizer.ts';
 import { chatTokenizer } from '../../helpers/chat-model.ts';
@@ -67,12 +68,24 @@ async function modelFolder(config: ModelConfig, tokenizer: Tokenizer): Promise<s
   return folder;
 }
 
+/** Llama with scaled rotary positions. */
+function rotated(scaling: RopeScaling): ModelConfig {
+  const { blocks, ...config } = familyConfigs.llama;
+  return { ...config, blocks: blocks.map((block) => ({ ...block, rope: { theta: 10_000, scaling } })) };
+}
+const yarn: RopeScaling = { type: 'yarn', factor: 4, originalContext: 16, fast: 32, slow: 1, truncate: true };
+const [qwen2Block] = familyConfigs.qwen2.blocks;
+const windowed: ModelConfig = { ...familyConfigs.qwen2, blocks: [{ ...qwen2Block!, window: 8 }] };
+
 const floats = ({ dtype, data }: ParameterData) => (dtype === 'f32' ? data : f32FromBf16(data));
 const f32s = (data: Buffer, count: number) =>
   new Float32Array(new Uint8Array(data.subarray(0, 4 * count)).buffer);
 
 describe('a GGUF file', () => {
-  it.each(Object.entries(familyConfigs))('of %s has every weight at its place', async (name, config) => {
+  const { gpt2, llama, qwen2, qwen3, smollm3 } = familyConfigs;
+  const writable = Object.entries({ gpt2, llama, qwen2, qwen3, smollm3 });
+
+  it.each(writable)('of %s has every weight at its place', async (name, config) => {
     const folder = await modelFolder(config, await chatTokenizer());
     const path = join(folder, 'model.gguf');
     const result = await exportGguf(folder, path, { type: 'f32' });
@@ -120,6 +133,32 @@ describe('a GGUF file', () => {
     expect(tensors.has('output.weight')).toBe(!config.tiedHead);
     expect(tensors.has('blk.0.attn_q.bias')).toBe(name === 'qwen2');
     expect(tensors.has('blk.0.attn_q_norm.weight')).toBe(name === 'qwen3');
+  });
+
+  it('has the divisors of Llama 3.1 and the scaling of YaRN', async () => {
+    const write = async (scaling: RopeScaling) => {
+      const folder = await modelFolder(rotated(scaling), await chatTokenizer());
+      await exportGguf(folder, join(folder, 'model.gguf'), { type: 'f32' });
+      return readGguf(join(folder, 'model.gguf'));
+    };
+    const llama3 = await write({
+      ...{ type: 'llama3', factor: 8, lowFrequency: 1, highFrequency: 4, originalContext: 128 },
+    });
+    const [name, divisors] = [...llama3.tensors][0]!;
+    expect([name, divisors.dimensions]).toEqual(['rope_freqs.weight', [8]]);
+    // Wavelengths 2 pi 10000^(i / 8): up to 32 kept, from 128 on divided by 8, one between.
+    const values = f32s(divisors.data, 8);
+    expect([...values.subarray(0, 2), ...values.subarray(3)]).toEqual([1, 1, 8, 8, 8, 8, 8]);
+    const turns = 128 / (2 * Math.PI * 10_000 ** (2 / 8));
+    const smooth = (turns - 1) / 3;
+    expect(values[2]).toBeCloseTo(1 / ((1 - smooth) / 8 + smooth), 5);
+    const { metadata, tensors } = await write(yarn);
+    expect(tensors.has('rope_freqs.weight')).toBe(false);
+    expect(metadata).toMatchObject({
+      'llama.rope.scaling.type': 'yarn',
+      'llama.rope.scaling.factor': 4,
+      'llama.rope.scaling.original_context_length': 16,
+    });
   });
 
   it('has the tokens by kind, the merges, the ends and the template', async () => {
@@ -193,6 +232,16 @@ describe('what GGUF has no name for is refused, and nothing is written', () => {
     expect(existsSync(path)).toBe(false);
     expect(readdirSync(folder).filter((name) => name.includes('tmp'))).toEqual([]);
   };
+
+  it.each([
+    ['the family gemma2', familyConfigs.gemma2],
+    ['the family olmo3', familyConfigs.olmo3],
+    ['sliding windows in the family qwen2', windowed],
+    ['rotary positions of type yarn with these settings', rotated({ ...yarn, fast: 8 })],
+  ])('%s', async (problem, config) => {
+    const folder = await modelFolder(config, await chatTokenizer());
+    await refused(folder, new RegExp(`GGUF has no architecture for ${problem}`));
+  });
 
   it('layers that do not rotate as llama.cpp has them', async () => {
     const { smollm3 } = familyConfigs;

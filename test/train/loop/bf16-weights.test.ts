@@ -57,7 +57,7 @@ describe('fine-tuning with weights in bf16', () => {
     for (const [name, { dtype, shape }] of readModelFiles(folder).parameters)
       expect(dtype, name).toBe(shape.length === 2 ? 'bf16' : 'f32');
     // transformers would round the norms to bf16 if this were bfloat16.
-    expect(JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')).torch_dtype).toBe('float32');
+    expect(JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')).dtype).toBe('float32');
     const [kept, wide] = [loadModel(folder, precision), loadModel(folder)];
     for (const [name, p] of kept.parameters())
       expectSameBits(p.toFloats(), wide.parameters().get(name)!.toFloats());

@@ -52,7 +52,7 @@ async function writeBase(): Promise<void> {
   write('config.json', {
     ...readJson(base, 'config.json'),
     ...{ eos_token_id: [300, 7, 304], pad_token_id: 5, task: 'notes', _name_or_path: '/elsewhere' },
-    ...{ dtype: 'float16', temperature: 0.9 },
+    ...{ dtype: 'float16', torch_dtype: 'float16', temperature: 0.9 },
   });
   write('generation_config.json', {
     ...{ _from_model_config: true, transformers_version: '4.40.0', bos_token_id: 6, pad_token_id: 5 },
@@ -92,7 +92,10 @@ describe.each([
   it('config.json keeps fields that are still true', () => {
     const config = readJson(folder, 'config.json');
     expect(config).toMatchObject({ eos_token_id: [300, 7], pad_token_id: 5, task: 'notes', vocab_size: 305 });
-    for (const key of ['_name_or_path', 'dtype', 'temperature']) expect(config).not.toHaveProperty(key);
+    expect(config.dtype).toBe('float32');
+    for (const key of ['_name_or_path', 'torch_dtype', 'temperature']) {
+      expect(config).not.toHaveProperty(key);
+    }
   });
 
   it('the tokenizer files are read by transformers with the new tokens', () => {
