@@ -149,7 +149,12 @@ def corpus(all_pieces, drawn):
     for source in SOURCES:
         with open(source, encoding="utf8") as file:
             lines += file.read().split("\n")
-    return lines + all_pieces * 5 + drawn[:2000]
+    lines += all_pieces * 5 + drawn[:2000]
+    # No merge may make a special token.
+    names = [token.content for settings in FAMILIES.values() for token in settings["tokens"] if token.special]
+    for name in names:
+        lines = [line.replace(name, "") for line in lines]
+    return lines
 
 
 def train(settings, lines):
@@ -200,6 +205,9 @@ def main():
             if len(sys.argv) > 1:
                 with open(os.path.join(sys.argv[1], f"{name}-{'special' if allow else 'plain'}.json"), "w") as file:
                     json.dump(rows, file)
+        # One text that is long enough to be cut for parallel work.
+        joined = tokenizer.encode(" and then ".join(drawn), add_special_tokens=False).ids
+        found["joined"] = hashlib.sha256(struct.pack(f"<{len(joined)}i", *joined)).hexdigest()[:16]
         decoded = [tokenizer.decode(row, skip_special_tokens=skip) for row in rows for skip in (False, True)]
         found["text"] = hashlib.sha256("\0".join(decoded).encode()).hexdigest()[:16]
         if len(sys.argv) > 1:

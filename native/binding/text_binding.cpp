@@ -224,6 +224,14 @@ PackedNumbers<int32_t> recover_merges(const Bytes& bytes, const Offsets& offsets
   return {text::recover_merges({bytes.begin(), bytes.end()}, {offsets.begin(), offsets.end()})};
 }
 
+std::vector<PackedNumbers<uint8_t>> normalize_texts(const TextViews& texts,
+                                                    const std::vector<text::NormalizerStep>& steps) {
+  const text::Normalizer normalizer(steps);
+  std::vector<PackedNumbers<uint8_t>> normalized;
+  for (const Bytes& text : texts.views()) normalized.push_back({normalizer.normalize(text)});
+  return normalized;
+}
+
 int64_t last_cut(const Bytes& bytes) {
   return text::last_safe_cut(bytes.data(), bytes.data() + bytes.size()) - bytes.data();
 }
@@ -239,6 +247,7 @@ const Family text_family([](Exports& exports) {
       TrainerWrap::method<&TrainerWrap::merges_done, "NativeTokenizerTrainer.mergesDone()">,
       TrainerWrap::method<&TrainerWrap::cancel, "NativeTokenizerTrainer.cancel()">);
   bind<&recover_merges, "recoverMerges(bytes, offsets)">(exports);
+  bind<&normalize_texts, "normalizeTexts(texts, steps)">(exports);
   bind<&last_cut, "lastCut(bytes)">(exports);
 });
 

@@ -31,6 +31,9 @@ struct Place {
   bool at_edge = false; // kLook
   uint32_t next = 0;
   uint32_t other = 0;   // kSplit: the second choice
+  // kSplit of a loop: where it goes on when a round has taken no character, as in Oniguruma.
+  uint32_t exit = 0;
+  bool is_loop = false;
 };
 
 /// Thompson's construction: every node is built before what follows it.
@@ -97,6 +100,8 @@ class Program {
       const uint32_t body = build(child, loop);
       places[loop].next = node.greedy ? body : next;
       places[loop].other = node.greedy ? next : body;
+      places[loop].exit = next;
+      places[loop].is_loop = true;
       entry = loop;
     } else {
       for (int i = node.least; i < node.most; ++i) entry = choice(build(child, entry), next);
@@ -199,9 +204,13 @@ class RegexBuilder {
     while (!stack.empty() && !matched) {
       const uint32_t at = stack.back();
       stack.pop_back();
-      if (seen[at]) continue;
-      seen[at] = true;
       const Place& place = program_.places[at];
+      if (seen[at]) {
+        // Only a round of the loop itself comes here before its exit is seen.
+        if (place.is_loop && !seen[place.exit]) stack.push_back(place.exit);
+        continue;
+      }
+      seen[at] = true;
       switch (place.op) {
         case Place::Op::kMatch: matched = true; break;
         case Place::Op::kSplit:

@@ -65,7 +65,7 @@ std::vector<uint32_t> points_of(std::string_view pattern) {
 bool is_letter(uint32_t point) { return point < 0x80 && (point | 32) >= 'a' && (point | 32) <= 'z'; }
 bool is_digit(uint32_t point) { return point >= '0' && point <= '9'; }
 
-/// The characters that fold to the same ASCII ones. Others are refused before.
+/// With all cases of its ASCII letters.
 CharSet folded(const CharSet& set) {
   CharSet both = set;
   for (uint32_t letter = 'a'; letter <= 'z'; ++letter)
@@ -89,6 +89,7 @@ class Parser {
   struct Flags {
     bool ignore_case = false;
     bool extended = false;
+    bool dot_all = false;
   };
 
   [[noreturn]] static void unsupported(const std::string& what) {
@@ -190,7 +191,9 @@ class Parser {
         flags.ignore_case = on;
       else if (peek() == 'x')
         flags.extended = on;
-      else if (peek() != 'm')  // `.` takes newlines already
+      else if (peek() == 'm')
+        flags.dot_all = on;
+      else
         unsupported("an unknown option of a group");
     }
     return flags;
@@ -200,9 +203,9 @@ class Parser {
     const uint32_t point = points_[at_++];
     switch (point) {
       case '(': return group(flags, depth);
-      case '[': return set_node(flags.ignore_case ? foldable(char_class(flags, depth)) : char_class(flags, depth));
+      case '[': return set_node(char_class(flags, depth));
       case '\\': return escape(flags);
-      case '.': return set_node(CharSet::all());
+      case '.': return set_node(flags.dot_all ? CharSet::all() : ~CharSet('\n'));
       case '^': return line_begin();
       case '$': return look_node(true, CharSet('\n'), true);
       case '*':
@@ -243,18 +246,12 @@ class Parser {
   }
 
   static CharSet foldable(CharSet set) {
-    // A negated set holds nearly all of them, and a property one case too many.
     static const CharSet cased = *char_property("lu") | *char_property("ll") | *char_property("lt") |
                                  *char_property("m") | *char_property("nl") | *char_property("so");
     const CharSet outside = set & ~CharSet::of({{0, 127}});
     const CharSet rest = ~set & ~CharSet::of({{0, 127}});
     if (!(outside & cased).empty() && !(rest & cased).empty())
       unsupported("(?i) of letters that are not ASCII");
-    if (!(outside & cased).empty()) {
-      // It holds all that are not ASCII: only the ASCII ones that it lacks can come in.
-      if (folded(~set) != ~set) return set | CharSet::of({{0, 127}} );
-      return set;
-    }
     return folded(set);
   }
 
@@ -489,6 +486,7 @@ class Parser {
       set = set | class_item(flags, depth);
     }
     set = all & set;
+    if (flags.ignore_case) set = foldable(std::move(set));
     return negative ? ~set : set;
   }
 

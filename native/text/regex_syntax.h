@@ -1,5 +1,5 @@
 // The regular expressions of tokenizer.json, in the syntax of Oniguruma as the tokenizers library
-// uses it: `.` is any character, `^` and `$` are the ends of lines.
+// uses it: `^` and `$` are the ends of lines, and `.` takes newlines under `(?m)`.
 #pragma once
 
 #include <string_view>

@@ -4,6 +4,8 @@
  * fields have no effect.
  */
 import { type JsonObject, type JsonValue, parseJson, quoted } from '../base/json.ts';
+import { native } from '../native/addon.ts';
+import type { NativeNormalizerStep } from '../native/binding/text.ts';
 import { FileReader } from './file-reader.ts';
 import type { Pipeline } from './pipeline.ts';
 import { readDecoder, type TokenDecoder } from './read-decoder.ts';
@@ -64,11 +66,10 @@ export function parseTokenizerJson(
     ...(isPattern && { pattern: only.named }),
   };
   const added = addedTokens(reader, file.added_tokens);
-  const table = readTokens(reader, model, { added, more, decoder, isByteLevel });
+  const table = readTokens(reader, model, { added, more, decoder, normalizer, isByteLevel });
   const merges = readMerges(reader, model, table);
   const ignoreMerges = reader.boolean(model.ignore_merges, 'model.ignore_merges', false);
   const characters = isByteLevel ? undefined : characterModel(reader, model, table);
-  if (isByteLevel) refuseCharacters(reader, model, table);
   const { padding } = file;
   const isPadding = typeof padding === 'object' && padding !== null && !Array.isArray(padding);
   return {
@@ -106,16 +107,6 @@ function characterModel(
     unknown: id,
     fuseUnknown: reader.boolean(model.fuse_unk, 'model.fuse_unk', false),
   };
-}
-
-/** Bytes always have a token, unless a fallback would look for `<0x0A>` first. */
-function refuseCharacters(reader: FileReader, model: JsonObject, table: TokenTable): void {
-  if (
-    reader.boolean(model.byte_fallback, 'model.byte_fallback', false) &&
-    table.idOf('<0x00>') !== undefined
-  ) {
-    reader.unsupported('model.byte_fallback with ByteLevel');
-  }
 }
 
 /** How an added token is found. */
@@ -162,7 +153,7 @@ function isMerged(merges: JsonValue | undefined, token: string): boolean {
  * next id behind as many tokens as model.vocab has, whatever id the file names.
  */
 function readTokens(reader: FileReader, model: JsonObject, options: TokenOptions): TokenTable {
-  const { added, more, decoder, isByteLevel } = options;
+  const { added, more, decoder, normalizer, isByteLevel } = options;
   const vocab = new Map(Object.entries(reader.object(model.vocab, 'model.vocab')));
   const missing = new Map<string, AddedFlags>();
   for (const { content, overrides, isNew, ...found } of more) {
@@ -181,7 +172,7 @@ function readTokens(reader: FileReader, model: JsonObject, options: TokenOptions
     const ofModel = !isByteLevel && vocab.has(content) ? TokenFlag.ofModel : 0;
     table.addWhole(id, content, special ? TokenKind.special : TokenKind.added, {
       flags: flags | ofModel,
-      bytes: decoder.bytesOfAdded(content),
+      bytes: decoder.bytesOfAdded(writtenForm(content, flags, normalizer)),
     });
   };
   let next = vocab.size;
@@ -210,7 +201,15 @@ interface TokenOptions {
   added: Map<string, AddedFlags>;
   more: readonly AddedToken[];
   decoder: TokenDecoder;
+  normalizer: readonly NativeNormalizerStep[];
   isByteLevel: boolean;
+}
+
+/** tokenizers decodes a token that it finds after normalization as normalized text. */
+function writtenForm(content: string, flags: number, normalizer: readonly NativeNormalizerStep[]): string {
+  if (normalizer.length === 0 || (flags & TokenFlag.normalized) === 0) return content;
+  const [bytes] = native.normalizeTexts([content], normalizer);
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes) || content;
 }
 
 /** Of a merge that is there twice, the last place counts, as in the tokenizers library. */

@@ -89,6 +89,8 @@ export interface TextBinding {
    * them.
    */
   recoverMerges(bytes: Uint8Array, offsets: Uint32Array): Int32Array;
+  /** The texts after the steps of a normalizer, as UTF-8. */
+  normalizeTexts(texts: readonly NativeText[], steps: readonly NativeNormalizerStep[]): Uint8Array[];
   /**
    * The last place at which a text that continues after the bytes may be cut without changing its
    * pieces, or 0.
