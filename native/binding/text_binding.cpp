@@ -11,6 +11,55 @@
 
 ATHANOR_WORDS(athanor::text::SplitPattern, {"gpt2", athanor::text::SplitPattern::kGpt2},
               {"gpt4", athanor::text::SplitPattern::kGpt4}, {"gpt4o", athanor::text::SplitPattern::kGpt4o})
+ATHANOR_WORDS(athanor::text::NormalizerKind, {"nfc", athanor::text::NormalizerKind::kNfc},
+              {"nfd", athanor::text::NormalizerKind::kNfd}, {"nfkc", athanor::text::NormalizerKind::kNfkc},
+              {"nfkd", athanor::text::NormalizerKind::kNfkd},
+              {"lowercase", athanor::text::NormalizerKind::kLowercase},
+              {"stripAccents", athanor::text::NormalizerKind::kStripAccents},
+              {"strip", athanor::text::NormalizerKind::kStrip},
+              {"replace", athanor::text::NormalizerKind::kReplace},
+              {"prepend", athanor::text::NormalizerKind::kPrepend})
+ATHANOR_WORDS(athanor::text::PieceStepKind, {"pattern", athanor::text::PieceStepKind::kPattern},
+              {"regex", athanor::text::PieceStepKind::kRegex},
+              {"literal", athanor::text::PieceStepKind::kLiteral},
+              {"numeric", athanor::text::PieceStepKind::kNumeric},
+              {"punctuation", athanor::text::PieceStepKind::kPunctuation},
+              {"space", athanor::text::PieceStepKind::kSpace}, {"words", athanor::text::PieceStepKind::kWords},
+              {"replace", athanor::text::PieceStepKind::kReplace},
+              {"prefix", athanor::text::PieceStepKind::kPrefix},
+              {"firstPrefix", athanor::text::PieceStepKind::kFirstPrefix},
+              {"spell", athanor::text::PieceStepKind::kSpell})
+ATHANOR_WORDS(athanor::text::SplitBehavior, {"isolated", athanor::text::SplitBehavior::kIsolated},
+              {"removed", athanor::text::SplitBehavior::kRemoved},
+              {"mergedWithPrevious", athanor::text::SplitBehavior::kMergedWithPrevious},
+              {"mergedWithNext", athanor::text::SplitBehavior::kMergedWithNext},
+              {"contiguous", athanor::text::SplitBehavior::kContiguous})
+
+namespace athanor::binding {
+
+/// The arrays and settings of a tokenizer; text::VocabularyData and text::TextSettings explain them.
+struct TokenizerFields {
+  std::span<const uint8_t> bytes;
+  std::span<const uint32_t> offsets;
+  std::span<const uint8_t> kinds;
+  std::span<const uint8_t> flags;
+  std::span<const int32_t> merges;
+  bool ignore_merges = false;
+  std::span<const uint8_t> texts;
+  std::span<const uint32_t> text_offsets;
+  bool byte_fallback = false;
+  int32_t unknown = -1;
+  bool fuse_unknown = false;
+  std::vector<text::NormalizerStep> normalizer;
+  std::vector<text::PieceStep> pieces;
+};
+
+}  // namespace athanor::binding
+
+ATHANOR_FIELDS(athanor::text::NormalizerStep, kind, pattern, literal, content, left, right)
+ATHANOR_FIELDS(athanor::text::PieceStep, kind, named, text, content, behavior, invert)
+ATHANOR_FIELDS(athanor::binding::TokenizerFields, bytes, offsets, kinds, flags, merges, ignore_merges, texts,
+               text_offsets, byte_fallback, unknown, fuse_unknown, normalizer, pieces)
 
 namespace athanor::binding {
 namespace {
@@ -33,21 +82,27 @@ struct TypeText<PromisedIds> {
 
 namespace {
 
-std::unique_ptr<text::Tokenizer> make_tokenizer(const Bytes& bytes, const Offsets& offsets,
-                                                const Kinds& kinds, const Ids& merges,
-                                                text::SplitPattern pattern, bool ignore_merges) {
-  return std::make_unique<text::Tokenizer>(text::VocabularyData{.bytes = {bytes.begin(), bytes.end()},
-                                                                .offsets = {offsets.begin(), offsets.end()},
-                                                                .kinds = {kinds.begin(), kinds.end()},
-                                                                .merges = {merges.begin(), merges.end()},
-                                                                .pattern = pattern,
-                                                                .ignore_merges = ignore_merges});
+std::unique_ptr<text::Tokenizer> make_tokenizer(const TokenizerFields& fields) {
+  const auto copy = [](const auto& span) { return std::vector(span.begin(), span.end()); };
+  return std::make_unique<text::Tokenizer>(
+      text::VocabularyData{.bytes = copy(fields.bytes),
+                           .offsets = copy(fields.offsets),
+                           .kinds = copy(fields.kinds),
+                           .flags = copy(fields.flags),
+                           .merges = copy(fields.merges),
+                           .ignore_merges = fields.ignore_merges,
+                           .texts = copy(fields.texts),
+                           .text_offsets = copy(fields.text_offsets),
+                           .byte_fallback = fields.byte_fallback,
+                           .unknown = fields.unknown,
+                           .fuse_unknown = fields.fuse_unknown},
+      text::TextSettings{.normalizer = fields.normalizer, .pieces = fields.pieces});
 }
 
 class TokenizerWrap : public NativeClass<TokenizerWrap>, public Reclaimable {
  public:
   using Constructor =
-      Bound<"NativeTokenizer(bytes, offsets, kinds, merges, pattern, ignoreMerges)", &make_tokenizer>;
+      Bound<"NativeTokenizer(fields)", &make_tokenizer>;
 
   explicit TokenizerWrap(const Napi::CallbackInfo& info) : NativeClass(info), Reclaimable(info.Env()) {
     construct<Constructor>(info, tokenizer_);
@@ -61,6 +116,14 @@ class TokenizerWrap : public NativeClass<TokenizerWrap>, public Reclaimable {
     for (text::Ids& ids : tokenizer_->encode(texts.views(), allow_special))
       packed.push_back({std::move(ids)});
     return packed;
+  }
+  PackedNumbers<int32_t> encode_marked(const TextViews& texts, const Ids& tokens) {
+    expect(texts.views().size() == 1 && tokens.size() % 3 == 0, ErrorCode::kArgument,
+           "expected one text, and triples of places and ids");
+    std::vector<text::MarkedToken> marked;
+    for (size_t i = 0; i < tokens.size(); i += 3)
+      marked.push_back({static_cast<size_t>(tokens[i]), static_cast<size_t>(tokens[i + 1]), tokens[i + 2]});
+    return {tokenizer_->encode_marked(texts.views()[0], marked)};
   }
   PackedNumbers<uint8_t> decode(const Ids& ids, bool skip_special) {
     return {tokenizer_->decode(ids.data(), ids.size(), skip_special)};
@@ -161,6 +224,14 @@ PackedNumbers<int32_t> recover_merges(const Bytes& bytes, const Offsets& offsets
   return {text::recover_merges({bytes.begin(), bytes.end()}, {offsets.begin(), offsets.end()})};
 }
 
+std::vector<PackedNumbers<uint8_t>> normalize_texts(const TextViews& texts,
+                                                    const std::vector<text::NormalizerStep>& steps) {
+  const text::Normalizer normalizer(steps);
+  std::vector<PackedNumbers<uint8_t>> normalized;
+  for (const Bytes& text : texts.views()) normalized.push_back({normalizer.normalize(text)});
+  return normalized;
+}
+
 int64_t last_cut(const Bytes& bytes) {
   return text::last_safe_cut(bytes.data(), bytes.data() + bytes.size()) - bytes.data();
 }
@@ -168,6 +239,7 @@ int64_t last_cut(const Bytes& bytes) {
 const Family text_family([](Exports& exports) {
   TokenizerWrap::define<TokenizerWrap::Constructor>(
       exports, TokenizerWrap::method<&TokenizerWrap::encode, "NativeTokenizer.encode(texts, allowSpecial)">,
+      TokenizerWrap::method<&TokenizerWrap::encode_marked, "NativeTokenizer.encodeMarked(texts, tokens)">,
       TokenizerWrap::method<&TokenizerWrap::decode, "NativeTokenizer.decode(ids, skipSpecial)">);
   TrainerWrap::define<TrainerWrap::Constructor>(
       exports, TrainerWrap::method<&TrainerWrap::count, "NativeTokenizerTrainer.count(texts)">,
@@ -175,6 +247,7 @@ const Family text_family([](Exports& exports) {
       TrainerWrap::method<&TrainerWrap::merges_done, "NativeTokenizerTrainer.mergesDone()">,
       TrainerWrap::method<&TrainerWrap::cancel, "NativeTokenizerTrainer.cancel()">);
   bind<&recover_merges, "recoverMerges(bytes, offsets)">(exports);
+  bind<&normalize_texts, "normalizeTexts(texts, steps)">(exports);
   bind<&last_cut, "lastCut(bytes)">(exports);
 });
 

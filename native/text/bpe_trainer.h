@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "text/split.h"
 #include "text/vocabulary.h"
 #include "text/word_counter.h"
 

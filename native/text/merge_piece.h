@@ -29,9 +29,8 @@ namespace detail {
 
 inline constexpr uint32_t kNoRank = ~uint32_t{0};
 
-template <class Find>
-void merge_short(const uint8_t* data, size_t size, const uint32_t* byte_ids, const Find& find,
-                 std::vector<int32_t>& out) {
+template <class IdAt, class Find>
+void merge_short(size_t size, const IdAt& id_at, const Find& find, std::vector<int32_t>& out) {
   uint32_t ids[kShortPiece];
   uint32_t ranks[kShortPiece];
   uint32_t results[kShortPiece];
@@ -40,7 +39,7 @@ void merge_short(const uint8_t* data, size_t size, const uint32_t* byte_ids, con
     ranks[i] = merge != nullptr ? merge->rank : kNoRank;
     results[i] = merge != nullptr ? merge->result : 0;
   };
-  for (size_t i = 0; i < size; ++i) ids[i] = byte_ids[data[i]];
+  for (size_t i = 0; i < size; ++i) ids[i] = id_at(i);
   for (size_t i = 0; i + 1 < size; ++i) rank_at(i);
   size_t count = size;
   while (count > 1) {
@@ -59,8 +58,8 @@ void merge_short(const uint8_t* data, size_t size, const uint32_t* byte_ids, con
   out.insert(out.end(), ids, ids + count);
 }
 
-template <class Find>
-void merge_long(const uint8_t* data, size_t size, const uint32_t* byte_ids, const Find& find, MergeScratch& s,
+template <class IdAt, class Find>
+void merge_long(size_t size, const IdAt& id_at, const Find& find, MergeScratch& s,
                 std::vector<int32_t>& out) {
   const uint32_t n = static_cast<uint32_t>(size);
   s.ids.resize(n);
@@ -81,7 +80,7 @@ void merge_long(const uint8_t* data, size_t size, const uint32_t* byte_ids, cons
     return true;
   };
   for (uint32_t i = 0; i < n; ++i) {
-    s.ids[i] = byte_ids[data[i]];
+    s.ids[i] = id_at(i);
     s.next[i] = i + 1;
     s.previous[i] = i - 1;
   }
@@ -106,14 +105,22 @@ void merge_long(const uint8_t* data, size_t size, const uint32_t* byte_ids, cons
 
 }  // namespace detail
 
-/// Appends the ids of one piece of 1 to 2^32 - 2 bytes. find(left, right) gives a Merge or null.
+/// Appends the ids of one piece of 1 to 2^32 - 2 symbols. id_at(i) gives the id of a symbol, and
+/// find(left, right) a Merge or null.
+template <class IdAt, class Find>
+void merge_symbols(size_t size, const IdAt& id_at, const Find& find, MergeScratch& scratch,
+                   std::vector<int32_t>& out) {
+  if (size <= kShortPiece)
+    detail::merge_short(size, id_at, find, out);
+  else
+    detail::merge_long(size, id_at, find, scratch, out);
+}
+
+/// The same for a piece whose symbols are its bytes.
 template <class Find>
 void merge_piece(const uint8_t* data, size_t size, const uint32_t* byte_ids, const Find& find,
                  MergeScratch& scratch, std::vector<int32_t>& out) {
-  if (size <= kShortPiece)
-    detail::merge_short(data, size, byte_ids, find, out);
-  else
-    detail::merge_long(data, size, byte_ids, find, scratch, out);
+  merge_symbols(size, [&](size_t i) { return byte_ids[data[i]]; }, find, scratch, out);
 }
 
 }  // namespace athanor::text

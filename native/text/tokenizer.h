@@ -7,7 +7,10 @@
 #include <mutex>
 #include <vector>
 
+#include "text/added_tokens.h"
 #include "text/merge_piece.h"
+#include "text/normalizer.h"
+#include "text/pre_tokenizer.h"
 #include "text/vocabulary.h"
 
 namespace athanor::text {
@@ -19,7 +22,9 @@ using Ids = std::vector<int32_t>;
 class EncoderState {
  public:
   EncoderState();
-  void encode(const Vocabulary& vocabulary, Bytes text, Ids& out);
+  void encode_piece(const Vocabulary& vocabulary, const uint8_t* piece, size_t size, Ids& out);
+
+  std::vector<uint8_t> unspelled;  // bytes of a piece that was spelled
 
  private:
   // Words of up to 16 bytes and 3 ids, 32 bytes per entry: nearly all words of natural text.
@@ -30,51 +35,64 @@ class EncoderState {
     uint8_t count;
   };
 
-  void encode_piece(const Vocabulary& vocabulary, const uint8_t* piece, size_t size, Ids& out);
   void merge(const Vocabulary& vocabulary, const uint8_t* piece, size_t size, Ids& out);
+  void merge_characters(const Vocabulary& vocabulary, const uint8_t* piece, size_t size, Ids& out);
 
   std::vector<Word> words_;
+  std::vector<uint32_t> symbols_;
   MergeScratch scratch_;
 };
 
-/// Finds whole-string tokens (special and added ones), leftmost first and the longest of those
-/// that begin there.
-class TokenFinder {
- public:
-  TokenFinder(const Vocabulary& vocabulary, bool with_special);
-  bool empty() const { return ids_.empty(); }
+/// How a text becomes pieces.
+struct TextSettings {
+  std::vector<NormalizerStep> normalizer;
+  std::vector<PieceStep> pieces;
+};
 
-  struct Match {
-    size_t at;
-    size_t size;
-    int32_t id;
-  };
-  /// The first match at or after `from`, or one with at == text.size().
-  Match find(Bytes text, size_t from) const;
-
- private:
-  std::vector<int32_t> ids_;  // by first byte, then the longest first
-  uint32_t first_[257] = {};  // the ids of first byte b are [first_[b], first_[b + 1])
-  const Vocabulary& vocabulary_;
+/// A token that stands in a text at bytes [begin, end), whatever the text spells elsewhere.
+struct MarkedToken {
+  size_t begin;
+  size_t end;
+  int32_t id;
 };
 
 class Tokenizer {
  public:
-  explicit Tokenizer(VocabularyData data);
+  Tokenizer(VocabularyData data, TextSettings settings);
 
   const Vocabulary& vocabulary() const { return vocabulary_; }
   /// The ids of each text, in order. Special tokens are found only when allowed; added ones always.
   std::vector<Ids> encode(const std::vector<Bytes>& texts, bool allow_special) const;
+  /// The ids of one text with tokens at given places, in order, beside added ones.
+  Ids encode_marked(Bytes text, const std::vector<MarkedToken>& tokens) const;
   /// The bytes of the ids; throws ERR_ARGUMENT for an id that is no token.
   std::vector<uint8_t> decode(const int32_t* ids, size_t count, bool skip_special) const;
 
  private:
+  /// A run of one text: to be split and merged, or (text empty) one token that was found whole.
+  struct Part {
+    Bytes text;
+    int32_t token;
+    bool is_first;  // at the beginning of its text
+  };
+  struct Task;
+
+  void add_runs(Bytes text, const std::vector<TextRun>& runs, std::vector<Part>& parts) const;
+  void cut(Bytes text, bool is_first, std::vector<Part>& parts) const;
+  static std::vector<Task> group(const std::vector<Part>& parts);
+  /// The tasks with the ids of their parts.
+  std::vector<Task> encode_parts(const std::vector<Part>& parts, bool allow_special) const;
+  void encode_part(const Part& part, bool allow_special, EncoderState& state, Ids& out) const;
+  void encode_run(Bytes text, bool is_first, EncoderState& state, Ids& out) const;
   std::unique_ptr<EncoderState> take_state() const;
   void return_state(std::unique_ptr<EncoderState> state) const;
 
   Vocabulary vocabulary_;
-  TokenFinder added_;
-  TokenFinder added_and_special_;
+  Normalizer normalizer_;
+  PreTokenizer pre_tokenizer_;
+  AddedTokens added_;             // found before normalization
+  AddedTokens normalized_added_;  // and after it
+  bool cuts_at_spaces_;
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<EncoderState>> states_;
 };

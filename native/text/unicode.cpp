@@ -1,22 +1,34 @@
 #include "text/unicode.h"
 
-#include <algorithm>
+#include <string_view>
 #include <vector>
 
-#include "text/unicode_ranges.h"
+#include "text/char_properties.h"
+#include "text/char_set.h"
 
 namespace athanor::text {
 namespace {
 
+uint8_t class_of(std::string_view category) {
+  if (category == "lu" || category == "lt") return kUpper;
+  if (category == "ll") return kLower;
+  if (category == "lm" || category == "lo") return kCaselessLetter;
+  if (category[0] == 'm') return kMark;
+  return category[0] == 'n' ? kNumber : 0;
+}
+
 std::vector<uint8_t> expand_ranges() {
   std::vector<uint8_t> classes(0x110000);
-  const size_t count = sizeof kUnicodeRanges / sizeof kUnicodeRanges[0];
+  const size_t count = std::size(kCategories);
   for (size_t i = 0; i < count; ++i) {
-    const uint32_t first = kUnicodeRanges[i] >> 7;
-    const uint32_t last = i + 1 < count ? kUnicodeRanges[i + 1] >> 7 : 0x110000;
-    std::fill(classes.begin() + first, classes.begin() + last,
-              static_cast<uint8_t>(kUnicodeRanges[i] & 0x7F));
+    const uint32_t last = i + 1 < count ? kCategories[i + 1] >> 6 : 0x110000;
+    const uint8_t bits = class_of(kCategoryNames[kCategories[i] & 31]);
+    for (uint32_t point = kCategories[i] >> 6; point < last; ++point) classes[point] = bits;
   }
+  for (const CharSet::Range& range : char_kind(CharKind::kSpace).ranges())
+    for (uint32_t point = range.first; point <= range.last; ++point) classes[point] |= kSpace;
+  classes['\r'] |= kNewline;
+  classes['\n'] |= kNewline;
   return classes;
 }
 

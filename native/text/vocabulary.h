@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "text/hash.h"
-#include "text/split.h"
 
 namespace athanor::text {
 
@@ -21,12 +20,20 @@ enum class TokenKind : uint8_t {
 };
 
 struct VocabularyData {
-  std::vector<uint8_t> bytes;     // all tokens, one after another
+  std::vector<uint8_t> bytes;     // what the tokens stand for in a text, one after another
   std::vector<uint32_t> offsets;  // [tokens + 1]
   std::vector<uint8_t> kinds;     // [tokens]
+  std::vector<uint8_t> flags;     // [tokens]: TokenFlag of added_tokens.h
   std::vector<int32_t> merges;    // [merges * 3]: left, right, result
-  SplitPattern pattern = SplitPattern::kGpt2;
-  bool ignore_merges = false;  // a piece that is a token stays whole, whatever the merges say
+  bool ignore_merges = false;     // a piece that is a token stays whole, whatever the merges say
+
+  // A vocabulary whose symbols are characters has the texts of its tokens as well. Those of a
+  // byte-level one are the bytes, and these are empty.
+  std::vector<uint8_t> texts;
+  std::vector<uint32_t> text_offsets;
+  bool byte_fallback = false;  // a character without a token becomes the tokens <0x00> to <0xFF>
+  int32_t unknown = -1;        // the id of such a character; without one it is dropped
+  bool fuse_unknown = false;   // several such characters are one token
 };
 
 struct Merge {
@@ -44,10 +51,21 @@ class Vocabulary {
   Bytes bytes(size_t id) const {
     return {data_.bytes.data() + data_.offsets[id], data_.offsets[id + 1] - data_.offsets[id]};
   }
-  SplitPattern pattern() const { return data_.pattern; }
+  /// What is looked up in a text: the bytes, or the text of a token.
+  Bytes text(size_t id) const {
+    if (is_byte_level()) return bytes(id);
+    return {data_.texts.data() + data_.text_offsets[id], data_.text_offsets[id + 1] - data_.text_offsets[id]};
+  }
+  uint8_t flags(size_t id) const { return data_.flags[id]; }
+  bool is_byte_level() const { return data_.text_offsets.empty(); }
+  /// Whether no token goes from another character to U+2581, so that text may be cut between them.
+  bool begins_words() const { return begins_words_; }
   bool ignore_merges() const { return data_.ignore_merges; }
   const uint32_t* byte_ids() const { return byte_ids_; }
   const Merge* merge(uint32_t left, uint32_t right) const { return merges_.find(pair_key(left, right)); }
+
+  /// Appends the ids of the characters of a piece. Only where the symbols are characters.
+  void append_symbols(Bytes piece, std::vector<uint32_t>& out) const;
 
   /// The ordinary token that is these bytes, or -1. Only where ignore_merges is set.
   int32_t whole(const uint8_t* data, size_t size) const;
@@ -56,13 +74,20 @@ class Vocabulary {
 
  private:
   void check_tokens() const;
+  void check_texts() const;
   void index_bytes();
+  void index_characters();
+  void index_fallback();
+  bool is_mergeable(size_t id) const;
   void index_merges();
   void index_whole();
 
   VocabularyData data_;
   uint32_t byte_ids_[256];
   PairMap<Merge> merges_;
+  PairMap<uint32_t> characters_;     // of the tokens of one character
+  std::vector<uint32_t> fallback_;   // [256] or empty: the tokens of single bytes
+  bool begins_words_ = false;
   std::vector<int32_t> whole_;  // open addressing by hash of bytes; -1 is empty
 };
 

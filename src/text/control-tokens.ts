@@ -6,7 +6,6 @@
  * role of a message between its own `<|` and `|>`, and a message that says `<|end|>` says just
  * that.
  */
-import { concatInts } from '../base/concat.ts';
 import { AthanorError } from '../base/errors.ts';
 import { quoted } from '../base/json.ts';
 import type { Marks } from './jinja/marks.ts';
@@ -116,18 +115,16 @@ export class ControlTokens implements Marks {
 
   /** The ids of a rendered text. */
   encode(text: string): Int32Array {
-    const pieces: ArrayLike<number>[] = [];
-    const ordinary = (from: number, to: number) => {
-      if (from < to) pieces.push(this.#tokenizer.encode(this.plain(text.slice(from, to))));
-    };
+    const places: number[] = [];
     let at = 0;
+    let bytes = 0;
     for (const { token, index, length } of this.find(text)) {
-      ordinary(at, index);
-      pieces.push([this.#tokenizer.specialTokens.get(token)!]);
+      const begin = bytes + Buffer.byteLength(this.plain(text.slice(at, index)));
       at = index + length;
+      bytes = begin + Buffer.byteLength(token);
+      places.push(begin, bytes, this.#tokenizer.specialTokens.get(token)!);
     }
-    ordinary(at, text.length);
-    return concatInts(pieces);
+    return this.#tokenizer.encodeMarked(this.plain(text), Int32Array.from(places));
   }
 
   /** The control tokens that the template wrote into a rendered text, with their places. */

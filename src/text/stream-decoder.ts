@@ -1,4 +1,5 @@
 import { AthanorError } from '../base/errors.ts';
+import { droppedAtStart } from './decode-characters.ts';
 import { TokenKind, tokenBytes, type Vocabulary } from './vocabulary.ts';
 
 /**
@@ -9,6 +10,7 @@ export class StreamDecoder {
   readonly #vocabulary: Vocabulary;
   readonly #skipSpecial: boolean;
   readonly #kept: ReadonlySet<number>;
+  #begun = false;
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
   /** @param kept special tokens that are not skipped */
@@ -30,7 +32,9 @@ export class StreamDecoder {
     if (!bytes) return '';
     const isSpecial = this.#vocabulary.kinds[id] === TokenKind.special;
     if (this.#skipSpecial && isSpecial && !this.#kept.has(id)) return '';
-    return this.#decoder.decode(bytes, { stream: true });
+    const dropped = this.#begun ? 0 : droppedAtStart(this.#vocabulary, id);
+    this.#begun = true;
+    return this.#decoder.decode(bytes.subarray(dropped), { stream: true });
   }
 
   /**
@@ -38,6 +42,7 @@ export class StreamDecoder {
    * be used again.
    */
   end(): string {
+    this.#begun = false;
     return this.#decoder.decode();
   }
 }

@@ -4,6 +4,7 @@
 import { AthanorError } from '../base/errors.ts';
 import { largest, readBytes } from '../base/files/read-file.ts';
 import { native } from '../native/addon.ts';
+import { patternPipeline } from './pipeline.ts';
 import { type SplitPattern, TokenKind, TokenTable, type Vocabulary } from './vocabulary.ts';
 
 const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
@@ -33,7 +34,8 @@ export function readTiktokenFile(
     }
     table.addOrdinary(Number(rank), Buffer.from(token, 'base64'));
   }
-  const ordinary = table.build(new Int32Array(), pattern, true);
+  const settings = { pipeline: patternPipeline(pattern), ignoreMerges: true };
+  const ordinary = table.build(new Int32Array(), settings);
   let merges: Int32Array;
   try {
     merges = native.recoverMerges(ordinary.bytes, ordinary.offsets);
@@ -49,5 +51,5 @@ export function readTiktokenFile(
     );
   }
   for (const [text, id] of Object.entries(specialTokens)) table.addWhole(id, text, TokenKind.special);
-  return table.build(merges, pattern, true);
+  return table.build(merges, settings);
 }

@@ -6,6 +6,7 @@
 import { AthanorError } from '../base/errors.ts';
 import { type JsonObject, type JsonValue, parseJson, quoted } from '../base/json.ts';
 import { appliesPrefixSpace, impliedTokens, type TokenRole, tokenizerClass } from './tokenizer-class.ts';
+import { TokenFlag } from './vocabulary.ts';
 
 /** A token with a role, and who gave it the role. */
 export interface NamedToken {
@@ -18,7 +19,9 @@ export interface NamedToken {
 export interface AddedToken {
   content: string;
   special: boolean;
-  /** Whether `special` also holds for a token that tokenizer.json has. */
+  /** Bits of TokenFlag. */
+  flags: number;
+  /** Whether `special` and `flags` also hold for a token that tokenizer.json has. */
   overrides: boolean;
   /** Whether it is a new token where tokenizer.json lacks it. */
   isNew: boolean;
@@ -177,7 +180,7 @@ export function addedTokens(files: ConfigFiles): AddedToken[] {
     isObject(value) ? value.content : value,
   );
   const special = named.map((content) => {
-    return { content, special: true, overrides: false, isNew: !ends.includes(content) };
+    return { content, special: true, flags: 0, overrides: false, isNew: !ends.includes(content) };
   });
   const ofClass = tokenizerClass(tokenizerConfig, files.model ?? {});
   for (const [role, content] of Object.entries(impliedTokens(ofClass?.name)) as [
@@ -185,15 +188,28 @@ export function addedTokens(files: ConfigFiles): AddedToken[] {
     string | null,
   ][]) {
     if (content === null || namedBy(files, roles[role]) !== undefined) continue;
-    special.push({ content, special: true, overrides: false, isNew: false });
+    special.push({ content, special: true, flags: 0, overrides: false, isNew: false });
   }
   const decoder = tokenizerConfig.added_tokens_decoder;
   if (isObject(decoder)) return [...decoderTokens(decoder, path), ...special];
   const older = Object.entries(files.addedTokens ?? {}).sort(([, a], [, b]) => Number(a) - Number(b));
   const added = older.map(([content]) => {
-    return { content, special: named.includes(content), overrides: false, isNew: true };
+    return { content, special: named.includes(content), flags: 0, overrides: false, isNew: true };
   });
   return [...added, ...special];
+}
+
+/** The flags of an added token by their names in the files. */
+export const flagNames: readonly [name: string, bit: number][] = [
+  ['single_word', TokenFlag.singleWord],
+  ['lstrip', TokenFlag.lstrip],
+  ['rstrip', TokenFlag.rstrip],
+  ['normalized', TokenFlag.normalized],
+];
+
+/** The bits of TokenFlag of an added token, of which `is` says whether a flag is set. */
+export function flagsOf(is: (flag: string) => boolean): number {
+  return flagNames.reduce((bits, [name, bit]) => bits | (is(name) ? bit : 0), 0);
 }
 
 function decoderTokens(decoder: JsonObject, path: string): AddedToken[] {
@@ -201,14 +217,13 @@ function decoderTokens(decoder: JsonObject, path: string): AddedToken[] {
   return entries.map(([id, token]) => {
     const content = tokenText(token, `added_tokens_decoder[${id}]`, path) ?? '';
     const flags: JsonObject = isObject(token) ? token : {};
-    const strips = ['single_word', 'lstrip', 'rstrip'].find((flag) => flags[flag] === true);
-    if (strips !== undefined) {
-      throw new AthanorError(
-        'ERR_FORMAT',
-        `${path}: ${strips} of the added token ${JSON.stringify(content)} is not supported`,
-      );
-    }
-    return { content, special: flags.special === true, overrides: true, isNew: true };
+    return {
+      content,
+      special: flags.special === true,
+      flags: flagsOf((flag) => flags[flag] === true),
+      overrides: true,
+      isNew: true,
+    };
   });
 }
 

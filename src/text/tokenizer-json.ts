@@ -1,14 +1,25 @@
 /**
- * Reads and writes tokenizer.json of Hugging Face tokenizers with byte-level BPE. An
- * unsupported feature that would change ids is refused by name. Encoding here does no
- * truncation and no padding, so these fields have no effect.
+ * Reads and writes tokenizer.json of Hugging Face tokenizers with BPE. An unsupported feature that
+ * would change ids is refused by name. Encoding here does no truncation and no padding, so these
+ * fields have no effect.
  */
-import { AthanorError } from '../base/errors.ts';
 import { type JsonObject, type JsonValue, parseJson, quoted } from '../base/json.ts';
-import { unspellBytes } from './byte-level.ts';
-import { patternOfExpression, splitExpressions } from './split-patterns.ts';
-import type { AddedToken } from './tokenizer-config.ts';
-import { type SplitPattern, TokenKind, TokenTable, tokenText, type Vocabulary } from './vocabulary.ts';
+import { native } from '../native/addon.ts';
+import type { NativeNormalizerStep } from '../native/binding/text.ts';
+import { FileReader } from './file-reader.ts';
+import type { Pipeline } from './pipeline.ts';
+import { readDecoder, type TokenDecoder } from './read-decoder.ts';
+import { readNormalizer } from './read-normalizer.ts';
+import { readPreTokenizer } from './read-pre-tokenizer.ts';
+import { type AddedToken, flagNames, flagsOf } from './tokenizer-config.ts';
+import {
+  type CharacterModel,
+  TokenFlag,
+  TokenKind,
+  TokenTable,
+  tokenText,
+  type Vocabulary,
+} from './vocabulary.ts';
 
 export interface TokenizerFile {
   vocabulary: Vocabulary;
@@ -16,51 +27,6 @@ export interface TokenizerFile {
   postProcessor: JsonValue | undefined;
   /** The token of `padding`, if there is one. */
   padToken?: string | undefined;
-}
-
-/** Checks the values of one file. Every error names the file. */
-class Reader {
-  constructor(readonly path: string) {}
-
-  fail(problem: string): never {
-    throw new AthanorError(
-      'ERR_FORMAT',
-      `${this.path}: ${problem}`,
-      'the file is damaged; fetch or write it again',
-    );
-  }
-
-  unsupported(what: string): never {
-    throw new AthanorError(
-      'ERR_FORMAT',
-      `${this.path}: ${what} is not supported`,
-      "use byte-level BPE with GPT-2's, GPT-4's or GPT-4o's split pattern; athanor tokenizer train makes one",
-    );
-  }
-
-  object(value: JsonValue | undefined, where: string): JsonObject {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      this.fail(`expected ${where} to be an object but it is ${quoted(value)}`);
-    }
-    return value;
-  }
-
-  array(value: JsonValue | undefined, where: string): JsonValue[] {
-    if (!Array.isArray(value)) this.fail(`expected ${where} to be an array but it is ${quoted(value)}`);
-    return value;
-  }
-
-  string(value: JsonValue | undefined, where: string): string {
-    if (typeof value !== 'string') this.fail(`expected ${where} to be a string but it is ${quoted(value)}`);
-    return value;
-  }
-
-  boolean(value: JsonValue | undefined, where: string, otherwise: boolean): boolean {
-    if (value === undefined || value === null) return otherwise;
-    if (typeof value !== 'boolean')
-      this.fail(`expected ${where} to be true or false but it is ${quoted(value)}`);
-    return value;
-  }
 }
 
 /**
@@ -73,7 +39,7 @@ export function parseTokenizerJson(
   path: string,
   more: readonly AddedToken[] = [],
 ): TokenizerFile {
-  const reader: Reader = new Reader(path);
+  const reader: FileReader = new FileReader(path);
   let parsed: JsonValue;
   try {
     parsed = parseJson(text);
@@ -83,34 +49,40 @@ export function parseTokenizerJson(
   const file = reader.object(parsed, 'the file');
   const model = reader.object(file.model, 'model');
   checkModel(reader, model);
-  if (!isEmptyNormalizer(file.normalizer)) {
-    reader.unsupported(`the normalizer ${quoted(file.normalizer)}`);
-  }
-  checkDecoder(reader, file.decoder);
-  const pattern = readPattern(reader, file.pre_tokenizer);
-  const table = readTokens(reader, model, addedTokens(reader, file.added_tokens), more);
+  const { steps, isByteLevel } = readPreTokenizer(reader, file.pre_tokenizer);
+  const normalizer = readNormalizer(reader, file.normalizer);
+  const decoder = readDecoder(reader, file.decoder, isByteLevel);
+  const [only] = steps;
+  const isPattern = isByteLevel && steps.length === 1 && only?.kind === 'pattern' && normalizer.length === 0;
+  const pipeline: Pipeline = {
+    normalizer,
+    pieces: steps,
+    textStart: decoder.textStart,
+    json: {
+      normalizer: file.normalizer ?? null,
+      pre_tokenizer: file.pre_tokenizer ?? null,
+      decoder: file.decoder ?? null,
+    },
+    ...(isPattern && { pattern: only.named }),
+  };
+  const added = addedTokens(reader, file.added_tokens);
+  const table = readTokens(reader, model, { added, more, decoder, normalizer, isByteLevel });
   const merges = readMerges(reader, model, table);
   const ignoreMerges = reader.boolean(model.ignore_merges, 'model.ignore_merges', false);
+  const characters = isByteLevel ? undefined : characterModel(reader, model, table);
   const { padding } = file;
   const isPadding = typeof padding === 'object' && padding !== null && !Array.isArray(padding);
   return {
-    vocabulary: table.build(merges, pattern, ignoreMerges),
+    vocabulary: table.build(merges, { pipeline, ignoreMerges, characters }),
     postProcessor: file.post_processor,
     ...(isPadding && typeof padding.pad_token === 'string' && { padToken: padding.pad_token }),
   };
 }
 
-function isEmptyNormalizer(value: JsonValue | undefined): boolean {
-  if (value === undefined || value === null) return true;
-  if (typeof value !== 'object' || Array.isArray(value) || value.type !== 'Sequence') return false;
-  return Array.isArray(value.normalizers) && value.normalizers.length === 0;
-}
-
-function checkModel(reader: Reader, model: JsonObject): void {
+function checkModel(reader: FileReader, model: JsonObject): void {
   // Old files have no type.
   if (model.type !== undefined && model.type !== 'BPE')
     reader.unsupported(`a model of type ${quoted(model.type)}`);
-  if (model.byte_fallback === true) reader.unsupported('model.byte_fallback');
   for (const key of ['dropout', 'continuing_subword_prefix', 'end_of_word_suffix']) {
     const value = model[key];
     if (value !== undefined && value !== null && value !== '' && value !== 0) {
@@ -119,72 +91,37 @@ function checkModel(reader: Reader, model: JsonObject): void {
   }
 }
 
-function checkDecoder(reader: Reader, value: JsonValue | undefined): void {
-  if (value === undefined || value === null) return;
-  const decoder = reader.object(value, 'decoder');
-  const steps = decoder.type === 'Sequence' ? reader.array(decoder.decoders, 'decoder.decoders') : [decoder];
-  for (const step of steps) {
-    const { type } = reader.object(step, 'a decoder');
-    if (type !== 'ByteLevel') reader.unsupported(`the decoder ${quoted(type)}`);
-  }
+/** What becomes of characters that are no token, where the symbols are characters. */
+function characterModel(
+  reader: FileReader,
+  model: JsonObject,
+  table: TokenTable,
+): Omit<CharacterModel, 'texts' | 'textOffsets'> {
+  const { unk_token: unknown } = model;
+  const name =
+    unknown === undefined || unknown === null ? undefined : reader.string(unknown, 'model.unk_token');
+  const id = name === undefined ? -1 : table.idOf(name);
+  if (id === undefined) reader.fail(`model.unk_token ${quoted(name)} is not in model.vocab`);
+  return {
+    byteFallback: reader.boolean(model.byte_fallback, 'model.byte_fallback', false),
+    unknown: id,
+    fuseUnknown: reader.boolean(model.fuse_unk, 'model.fuse_unk', false),
+  };
 }
 
-/** The steps one after another; a step may be a sequence of steps. */
-function preTokenizers(reader: Reader, value: JsonValue, depth = 0): JsonObject[] {
-  const step = reader.object(value, 'a pre_tokenizer');
-  if (step.type !== 'Sequence') return [step];
-  // The reader of the tokenizers library stops there too.
-  if (depth > 100) reader.fail('its pre_tokenizers are too deep in each other');
-  const steps = reader.array(step.pretokenizers, 'pre_tokenizer.pretokenizers');
-  return steps.flatMap((inner) => preTokenizers(reader, inner, depth + 1));
-}
-
-function readPattern(reader: Reader, value: JsonValue | undefined): SplitPattern {
-  if (value === undefined || value === null) reader.unsupported('a tokenizer without pre_tokenizer');
-  const steps = preTokenizers(reader, value);
-  let pattern: SplitPattern | undefined;
-  let byteLevel = false;
-  for (const step of steps) {
-    if (byteLevel) reader.unsupported(`the pre_tokenizer ${quoted(step.type)} after ByteLevel`);
-    if (step.type === 'Split' && pattern === undefined) {
-      pattern = readSplit(reader, step);
-    } else if (step.type === 'ByteLevel') {
-      byteLevel = true;
-      if (reader.boolean(step.add_prefix_space, 'add_prefix_space', true)) {
-        reader.unsupported('a ByteLevel pre_tokenizer with add_prefix_space');
-      }
-      if (reader.boolean(step.use_regex, 'use_regex', true)) {
-        if (pattern !== undefined && pattern !== 'gpt2') {
-          reader.unsupported('a ByteLevel pre_tokenizer with use_regex after Split');
-        }
-        pattern = 'gpt2';
-      }
-    } else {
-      reader.unsupported(`the pre_tokenizer ${quoted(step.type)} in this place`);
-    }
-  }
-  if (!byteLevel) reader.unsupported('a pre_tokenizer without ByteLevel');
-  if (pattern === undefined) reader.unsupported('a ByteLevel pre_tokenizer with use_regex off and no Split');
-  return pattern;
-}
-
-function readSplit(reader: Reader, step: JsonObject): SplitPattern {
-  const { Regex: expression } = reader.object(step.pattern, 'the pattern of Split');
-  if (typeof expression !== 'string') reader.unsupported(`the Split pattern ${quoted(step.pattern)}`);
-  const pattern = patternOfExpression(expression);
-  if (pattern === undefined) reader.unsupported(`the Split pattern ${JSON.stringify(expression)}`);
-  if (reader.boolean(step.invert, 'invert', false)) reader.unsupported('Split with invert');
-  // The patterns match every character, so with Removed nothing would be left of a text.
-  if (step.behavior !== 'Isolated') reader.unsupported(`the Split behavior ${quoted(step.behavior)}`);
-  return pattern;
+/** How an added token is found. */
+interface AddedFlags {
+  special: boolean;
+  /** Bits of TokenFlag. */
+  flags: number;
 }
 
 /**
- * The added tokens by their text, and whether they are special. Of one that is there twice, the
- * first place and the last flags count, as in the tokenizers library.
+ * The added tokens by their text. Of one that is there twice, the first place and the last flags
+ * count, as in the tokenizers library.
  */
-function addedTokens(reader: Reader, list: JsonValue | undefined): Map<string, boolean> {
-  const added = new Map<string, boolean>();
+function addedTokens(reader: FileReader, list: JsonValue | undefined): Map<string, AddedFlags> {
+  const added = new Map<string, AddedFlags>();
   if (list === undefined || list === null) return added;
   for (const [i, value] of reader.array(list, 'added_tokens').entries()) {
     const where = `added_tokens[${i}]`;
@@ -192,15 +129,12 @@ function addedTokens(reader: Reader, list: JsonValue | undefined): Map<string, b
     const content = reader.string(token.content, `${where}.content`);
     if (typeof token.id !== 'number')
       reader.fail(`expected ${where}.id to be a number but it is ${quoted(token.id)}`);
-    for (const flag of ['single_word', 'lstrip', 'rstrip']) {
-      if (reader.boolean(token[flag], `${where}.${flag}`, false)) {
-        reader.unsupported(`${flag} of the added token ${JSON.stringify(content)}`);
-      }
-    }
-    const special = reader.boolean(token.special, `${where}.special`, false);
+    const is = (flag: string) => reader.boolean(token[flag], `${where}.${flag}`, false);
+    const special = is('special');
+    const flags = flagsOf(is);
     // It can be found nowhere.
     if (content === '') continue;
-    added.set(content, special);
+    added.set(content, { special, flags });
   }
   return added;
 }
@@ -218,50 +152,68 @@ function isMerged(merges: JsonValue | undefined, token: string): boolean {
  * The ids are those of model.vocab. As in the tokenizers library, a token that it lacks gets the
  * next id behind as many tokens as model.vocab has, whatever id the file names.
  */
-function readTokens(
-  reader: Reader,
-  model: JsonObject,
-  added: Map<string, boolean>,
-  more: readonly AddedToken[],
-): TokenTable {
+function readTokens(reader: FileReader, model: JsonObject, options: TokenOptions): TokenTable {
+  const { added, more, decoder, normalizer, isByteLevel } = options;
   const vocab = new Map(Object.entries(reader.object(model.vocab, 'model.vocab')));
-  const missing = new Map<string, boolean>();
-  for (const { content, special, overrides, isNew } of more) {
+  const missing = new Map<string, AddedFlags>();
+  for (const { content, overrides, isNew, ...found } of more) {
     if (added.has(content)) {
-      if (overrides) added.set(content, special);
+      if (overrides) added.set(content, found);
     } else if (typeof vocab.get(content) === 'number') {
       // Merges can make ordinary tokens only.
-      if (!isMerged(model.merges, content)) added.set(content, special);
+      if (!isMerged(model.merges, content)) added.set(content, found);
     } else if (isNew && content !== '' && !missing.has(content)) {
-      missing.set(content, special);
+      missing.set(content, found);
     }
   }
   const table = new TokenTable(reader.path);
-  const addWhole = (content: string, special: boolean, id: number) =>
-    table.addWhole(id, content, special ? TokenKind.special : TokenKind.added);
+  const addWhole = (content: string, { special, flags }: AddedFlags, id: number) => {
+    // Byte-level merges make added tokens only as they made them.
+    const ofModel = !isByteLevel && vocab.has(content) ? TokenFlag.ofModel : 0;
+    table.addWhole(id, content, special ? TokenKind.special : TokenKind.added, {
+      flags: flags | ofModel,
+      bytes: decoder.bytesOfAdded(writtenForm(content, flags, normalizer)),
+    });
+  };
   let next = vocab.size;
   let last = -1;
-  for (const [content, special] of added) {
+  for (const [content, found] of added) {
     const own = vocab.get(content);
     const id = typeof own === 'number' ? own : next++;
-    addWhole(content, special, id);
+    addWhole(content, found, id);
     last = Math.max(last, id);
   }
   for (const [token, id] of vocab) {
     if (typeof id !== 'number')
       reader.fail(`expected the id of ${JSON.stringify(token)} to be a number but it is ${quoted(id)}`);
     if (added.has(token)) continue;
-    const bytes = unspellBytes(token);
+    const bytes = decoder.bytesOf(token);
     if (!bytes) reader.fail(`the token ${JSON.stringify(token)} is not in byte-level spelling`);
     table.addOrdinary(id, bytes, token);
   }
   next = Math.max(last + 1, vocab.size);
-  for (const [content, special] of missing) addWhole(content, special, next++);
+  for (const [content, found] of missing) addWhole(content, found, next++);
   return table;
 }
 
+/** Where the tokens of a vocabulary come from. */
+interface TokenOptions {
+  added: Map<string, AddedFlags>;
+  more: readonly AddedToken[];
+  decoder: TokenDecoder;
+  normalizer: readonly NativeNormalizerStep[];
+  isByteLevel: boolean;
+}
+
+/** tokenizers decodes a token that it finds after normalization as normalized text. */
+function writtenForm(content: string, flags: number, normalizer: readonly NativeNormalizerStep[]): string {
+  if (normalizer.length === 0 || (flags & TokenFlag.normalized) === 0) return content;
+  const [bytes] = native.normalizeTexts([content], normalizer);
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes) || content;
+}
+
 /** Of a merge that is there twice, the last place counts, as in the tokenizers library. */
-function readMerges(reader: Reader, model: JsonObject, table: TokenTable): Int32Array {
+function readMerges(reader: FileReader, model: JsonObject, table: TokenTable): Int32Array {
   const list = reader.array(model.merges, 'model.merges');
   const merges = new Map<string, number[]>();
   for (const [i, value] of list.entries()) {
@@ -292,7 +244,7 @@ function readMerges(reader: Reader, model: JsonObject, table: TokenTable): Int32
  * of their ids.
  */
 export function formatTokenizerJson({ vocabulary, postProcessor }: TokenizerFile): string {
-  const { kinds, merges, pattern, ignoreMerges } = vocabulary;
+  const { kinds, flags, merges, pipeline } = vocabulary;
   const entries: string[] = [];
   const added: JsonObject[] = [];
   for (let id = 0; id < kinds.length; id++) {
@@ -300,55 +252,46 @@ export function formatTokenizerJson({ vocabulary, postProcessor }: TokenizerFile
     if (content === undefined) continue;
     entries.push(`      ${JSON.stringify(content)}: ${id}`);
     if (kinds[id] === TokenKind.ordinary) continue;
-    const special = kinds[id] === TokenKind.special;
-    added.push({ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special });
+    added.push({ id, content, ...namedFlags(flags[id]!), special: kinds[id] === TokenKind.special });
   }
   const pairs: string[] = [];
   for (let i = 0; i < merges.length; i += 3) {
     const pair = [tokenText(vocabulary, merges[i]!)!, tokenText(vocabulary, merges[i + 1]!)!];
     pairs.push(`      ${JSON.stringify(pair)}`);
   }
+  const { characters, ignoreMerges } = vocabulary;
+  const unknown = characters === undefined ? undefined : tokenText(vocabulary, characters.unknown);
   const model = [
     '{',
     '    "type": "BPE",',
     '    "dropout": null,',
-    '    "unk_token": null,',
+    `    "unk_token": ${JSON.stringify(unknown ?? null)},`,
     '    "continuing_subword_prefix": null,',
     '    "end_of_word_suffix": null,',
-    '    "fuse_unk": false,',
-    '    "byte_fallback": false,',
+    `    "fuse_unk": ${characters?.fuseUnknown ?? false},`,
+    `    "byte_fallback": ${characters?.byteFallback ?? false},`,
     `    "ignore_merges": ${ignoreMerges},`,
     `    "vocab": {\n${entries.join(',\n')}\n    },`,
     `    "merges": [\n${pairs.join(',\n')}\n    ]`,
     '  }',
   ].join('\n');
-  const byteLevel = {
-    type: 'ByteLevel',
-    add_prefix_space: false,
-    trim_offsets: true,
-    use_regex: pattern === 'gpt2',
-  };
-  const split = {
-    type: 'Split',
-    pattern: { Regex: splitExpressions[pattern] },
-    behavior: 'Isolated',
-    invert: false,
-  };
   const fields: [string, JsonValue][] = [
     ['version', '1.0'],
     ['truncation', null],
     ['padding', null],
     ['added_tokens', added],
-    ['normalizer', null],
-    [
-      'pre_tokenizer',
-      pattern === 'gpt2' ? byteLevel : { type: 'Sequence', pretokenizers: [split, byteLevel] },
-    ],
+    ['normalizer', pipeline.json.normalizer],
+    ['pre_tokenizer', pipeline.json.pre_tokenizer],
     ['post_processor', postProcessor ?? null],
-    ['decoder', { ...byteLevel, use_regex: true }],
+    ['decoder', pipeline.json.decoder],
   ];
   const lines = fields.map(([key, value]) => `  ${JSON.stringify(key)}: ${indent(value)},`);
   return `{\n${lines.join('\n')}\n  "model": ${model}\n}\n`;
+}
+
+/** The flags of an added token in the order of tokenizer.json. */
+function namedFlags(flags: number): JsonObject {
+  return Object.fromEntries(flagNames.map(([name, bit]) => [name, (flags & bit) !== 0]));
 }
 
 function indent(value: JsonValue): string {

@@ -11,6 +11,7 @@ import { replaceFile } from '../base/files/replace-file.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
 import { native } from '../native/addon.ts';
 import type { NativeTokenizer } from '../native/binding/text.ts';
+import { decodeCharacters, droppedAtStart, isWritten } from './decode-characters.ts';
 import { frameOf, type TextFrame } from './post-processor.ts';
 import { StreamDecoder } from './stream-decoder.ts';
 import { readTiktokenFile } from './tiktoken-file.ts';
@@ -88,8 +89,8 @@ export class Tokenizer {
     config: TokenizerConfig,
     { postProcessor, path = 'tokenizer.json' }: { postProcessor?: JsonValue | undefined; path?: string } = {},
   ) {
-    const { bytes, offsets, kinds, merges, pattern, ignoreMerges } = vocabulary;
-    this.#native = new native.NativeTokenizer(bytes, offsets, kinds, merges, pattern, ignoreMerges);
+    const { kinds } = vocabulary;
+    this.#native = nativeTokenizer(vocabulary);
     this.#vocabulary = vocabulary;
     this.#config = config;
     this.#postProcessor = postProcessor;
@@ -251,19 +252,33 @@ export class Tokenizer {
   }
 
   /**
+   * The ids of one text with control tokens at given places, whatever it spells elsewhere. A token
+   * takes the spaces beside it, and the text at the beginning gets a prefix, as in `encode`.
+   * @param tokens triples: the byte at which a token begins, the byte at which it ends, and its id
+   */
+  encodeMarked(text: string, tokens: Int32Array): Int32Array {
+    return this.#native.encodeMarked([text], tokens);
+  }
+
+  /**
    * The text of ids. Bytes that are not UTF-8 become U+FFFD. An id without a token gives no text.
    * Throws ERR_ARGUMENT for negative ids and numbers that are not integers.
    */
   decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
-    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(this.decodeBytes(ids, options));
+    if (!this.#vocabulary.characters) {
+      return new TextDecoder('utf-8', { ignoreBOM: true }).decode(this.decodeBytes(ids, options));
+    }
+    return decodeCharacters(this.#vocabulary, checkedIds(ids), options.skipSpecial ?? false);
   }
 
   /** The bytes of ids; those of encode(bytes) are the same bytes. Throws as decode. */
   decodeBytes(ids: ArrayLike<number>, options: DecodeOptions = {}): Uint8Array {
-    return this.#native.decode(
-      ids instanceof Int32Array ? ids : checkedIds(ids),
-      options.skipSpecial ?? false,
-    );
+    const checked = ids instanceof Int32Array ? ids : checkedIds(ids);
+    const bytes = this.#native.decode(checked, options.skipSpecial ?? false);
+    const { textStart } = this.#vocabulary.pipeline;
+    if (textStart === 'all') return bytes;
+    const first = checked.find((id) => isWritten(this.#vocabulary, id, options.skipSpecial ?? false));
+    return bytes.subarray(first === undefined ? 0 : droppedAtStart(this.#vocabulary, first));
   }
 
   /** A decoder for ids that come one at a time. */
@@ -282,9 +297,9 @@ export class Tokenizer {
     return this.#vocabulary;
   }
 
-  /** How text is cut into pieces before merging. */
-  get splitPattern(): SplitPattern {
-    return this.#vocabulary.pattern;
+  /** How text is cut into pieces before merging, where this is one of the named patterns alone. */
+  get splitPattern(): SplitPattern | undefined {
+    return this.#vocabulary.pipeline.pattern;
   }
 
   /**
@@ -410,6 +425,25 @@ export class Tokenizer {
     this.#fingerprint ??= fingerprint(this.#vocabulary);
     return this.#fingerprint;
   }
+}
+
+function nativeTokenizer(vocabulary: Vocabulary): NativeTokenizer {
+  const { bytes, offsets, kinds, flags, merges, ignoreMerges, pipeline, characters } = vocabulary;
+  return new native.NativeTokenizer({
+    bytes,
+    offsets,
+    kinds,
+    flags,
+    merges,
+    ignoreMerges,
+    texts: characters?.texts ?? new Uint8Array(),
+    textOffsets: characters?.textOffsets ?? new Uint32Array(),
+    byteFallback: characters?.byteFallback ?? false,
+    unknown: characters?.unknown ?? -1,
+    fuseUnknown: characters?.fuseUnknown ?? false,
+    normalizer: [...pipeline.normalizer],
+    pieces: [...pipeline.pieces],
+  });
 }
 
 function checkedIds(ids: ArrayLike<number>): Int32Array {

@@ -6,6 +6,7 @@
 import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
 import { byteOrder, unspellBytes } from './byte-level.ts';
+import { patternPipeline } from './pipeline.ts';
 import { splitPatterns } from './split-patterns.ts';
 import { type SplitPattern, TokenKind, TokenTable, type Vocabulary } from './vocabulary.ts';
 
@@ -156,5 +157,5 @@ function assemble(pairs: Int32Array, pattern: SplitPattern, specialTokens: reado
     merges.set([left, right, result], i * 3);
   }
   for (const token of specialTokens) table.addWhole(table.size, token, TokenKind.special);
-  return table.build(merges, pattern, false);
+  return table.build(merges, { pipeline: patternPipeline(pattern), ignoreMerges: false });
 }

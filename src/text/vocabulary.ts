@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { AthanorError } from '../base/errors.ts';
 import type { SplitPattern } from '../native/binding/text.ts';
 import { spellBytes } from './byte-level.ts';
+import type { Pipeline } from './pipeline.ts';
 
 /** How text is cut into pieces before merging; the regular expressions are in split-patterns.ts. */
 export type { SplitPattern };
@@ -14,18 +15,56 @@ export type { SplitPattern };
 export const TokenKind = { hole: 0, ordinary: 1, special: 2, added: 3 } as const;
 export type TokenKind = (typeof TokenKind)[keyof typeof TokenKind];
 
+/** Bits of `Vocabulary.flags`: how an added token is found in a text. */
+export const TokenFlag = {
+  /** It takes the spaces before it. */
+  lstrip: 1,
+  rstrip: 2,
+  /** No letter or digit may stand beside it. */
+  singleWord: 4,
+  /** It is found in the normalized text. */
+  normalized: 8,
+  /** The model has it as well. */
+  ofModel: 16,
+} as const;
+
+/** A vocabulary whose symbols are characters, and not bytes. */
+export interface CharacterModel {
+  /** The texts of all tokens in UTF-8, one after another. */
+  readonly texts: Uint8Array;
+  /** `[tokens + 1]`: where each token begins in `texts`. */
+  readonly textOffsets: Uint32Array;
+  /** Whether a character without a token becomes the tokens `<0x00>` to `<0xFF>` of its bytes. */
+  readonly byteFallback: boolean;
+  /** The id of such a character, or -1: then it is dropped. */
+  readonly unknown: number;
+  /** Whether several such characters are one token. */
+  readonly fuseUnknown: boolean;
+}
+
+/** What a vocabulary has beside its tokens and merges. */
+export interface VocabularySettings {
+  readonly pipeline: Pipeline;
+  readonly ignoreMerges: boolean;
+  readonly characters?: Omit<CharacterModel, 'texts' | 'textOffsets'> | undefined;
+}
+
 export interface Vocabulary {
-  /** The bytes of all tokens, one after another. */
+  /** The bytes that the tokens stand for in a text, one after another. */
   readonly bytes: Uint8Array;
   /** `[tokens + 1]`: where each token begins in `bytes`. */
   readonly offsets: Uint32Array;
   /** `[tokens]`: the TokenKind of each id. */
   readonly kinds: Uint8Array;
+  /** `[tokens]`: bits of TokenFlag. */
+  readonly flags: Uint8Array;
   /** Triples of ids: left, right, result. */
   readonly merges: Int32Array;
-  readonly pattern: SplitPattern;
+  readonly pipeline: Pipeline;
   /** Whether a piece that is a token as a whole becomes this token, whatever the merges give. */
   readonly ignoreMerges: boolean;
+  /** Undefined for byte-level BPE. */
+  readonly characters?: CharacterModel | undefined;
 }
 
 // Enough for any real vocabulary. A damaged id must not make the tables take gigabytes.
@@ -41,6 +80,8 @@ export class TokenTable {
   readonly #where: string;
   readonly #bytes: (Uint8Array | undefined)[] = [];
   readonly #kinds: TokenKind[] = [];
+  readonly #texts: string[] = [];
+  readonly #flags: number[] = [];
   readonly #ids = new Map<string, number>();
 
   /** @param where begins error messages: the file, or the name of the vocabulary that is trained */
@@ -69,20 +110,25 @@ export class TokenTable {
   }
 
   /** Adds a special or added token, which is found in text as a whole. */
-  addWhole(id: number, text: string, kind: typeof TokenKind.special | typeof TokenKind.added): void {
-    this.#add(id, text, utf8.encode(text), kind);
+  addWhole(
+    id: number,
+    text: string,
+    kind: typeof TokenKind.special | typeof TokenKind.added,
+    { flags = 0, bytes = utf8.encode(text) }: { flags?: number; bytes?: Uint8Array } = {},
+  ): void {
+    this.#add(id, text, bytes, kind);
+    this.#flags[id] = flags;
   }
 
-  build(merges: Int32Array, pattern: SplitPattern, ignoreMerges: boolean): Vocabulary {
-    const offsets = new Uint32Array(this.size + 1);
-    for (let id = 0; id < this.size; id++) offsets[id + 1] = offsets[id]! + (this.#bytes[id]?.length ?? 0);
-    const bytes = new Uint8Array(offsets[this.size]!);
-    for (let id = 0; id < this.size; id++) {
-      const token = this.#bytes[id];
-      if (token) bytes.set(token, offsets[id]);
-    }
-    const kinds = Uint8Array.from({ length: this.size }, (_, id) => this.#kinds[id] ?? TokenKind.hole);
-    return { bytes, offsets, kinds, merges, pattern, ignoreMerges };
+  build(merges: Int32Array, { pipeline, ignoreMerges, characters }: VocabularySettings): Vocabulary {
+    const ids = Array.from({ length: this.size }, (_, id) => id);
+    const { all: bytes, offsets } = joined(ids.map((id) => this.#bytes[id]));
+    const kinds = Uint8Array.from(ids, (id) => this.#kinds[id] ?? TokenKind.hole);
+    const flags = Uint8Array.from(ids, (id) => this.#flags[id] ?? 0);
+    const vocabulary = { bytes, offsets, kinds, flags, merges, pipeline, ignoreMerges };
+    if (characters === undefined) return vocabulary;
+    const texts = joined(ids.map((id) => utf8.encode(this.#texts[id] ?? '')));
+    return { ...vocabulary, characters: { ...characters, texts: texts.all, textOffsets: texts.offsets } };
   }
 
   #add(id: number, text: string, bytes: Uint8Array, kind: TokenKind): void {
@@ -98,6 +144,7 @@ export class TokenTable {
     const other = this.#ids.get(text);
     if (other !== undefined) this.#fail(`the token ${JSON.stringify(text)} has two ids, ${other} and ${id}`);
     this.#ids.set(text, id);
+    this.#texts[id] = text;
     this.#bytes[id] = bytes;
     this.#kinds[id] = kind;
   }
@@ -105,6 +152,19 @@ export class TokenTable {
   #fail(problem: string): never {
     throw new AthanorError('ERR_FORMAT', `${this.#where}: ${problem}`);
   }
+}
+
+/** Byte strings one after another, and where each begins. */
+function joined(parts: readonly (Uint8Array | undefined)[]): { all: Uint8Array; offsets: Uint32Array } {
+  const offsets = new Uint32Array(parts.length + 1);
+  parts.forEach((part, i) => {
+    offsets[i + 1] = offsets[i]! + (part?.length ?? 0);
+  });
+  const all = new Uint8Array(offsets[parts.length]!);
+  parts.forEach((part, i) => {
+    if (part) all.set(part, offsets[i]);
+  });
+  return { all, offsets };
 }
 
 /**
@@ -123,18 +183,33 @@ const utf8Decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 export function tokenText(vocabulary: Vocabulary, id: number): string | undefined {
   const bytes = tokenBytes(vocabulary, id);
   if (!bytes) return undefined;
+  const { characters } = vocabulary;
+  if (characters) {
+    return utf8Decoder.decode(
+      characters.texts.subarray(characters.textOffsets[id]!, characters.textOffsets[id + 1]!),
+    );
+  }
   return vocabulary.kinds[id] === TokenKind.ordinary ? spellBytes(bytes) : utf8Decoder.decode(bytes);
 }
 
 /** SHA-256, in hexadecimal, of everything that decides the ids of a text. */
 export function fingerprint(vocabulary: Vocabulary): string {
+  const { pipeline, ignoreMerges, kinds, flags, characters } = vocabulary;
   const hash = createHash('sha256');
-  hash.update(
-    `athanor tokenizer 1 ${vocabulary.pattern} ${vocabulary.ignoreMerges} ${vocabulary.kinds.length}\n`,
-  );
-  for (const array of [vocabulary.kinds, vocabulary.offsets, vocabulary.bytes, vocabulary.merges]) {
-    hash.update(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+  const arrays: (Uint8Array | Uint32Array | Int32Array)[] = [kinds, vocabulary.offsets, vocabulary.bytes];
+  arrays.push(vocabulary.merges);
+  // Without a normalizer it does not count which tokens are found after normalization.
+  const isPlain = flags.every((bits) => (bits & ~TokenFlag.normalized) === 0);
+  if (pipeline.pattern !== undefined && characters === undefined && isPlain) {
+    hash.update(`athanor tokenizer 1 ${pipeline.pattern} ${ignoreMerges} ${kinds.length}\n`);
+  } else {
+    const { texts, textOffsets, ...model } = characters ?? {};
+    const { normalizer, pieces, textStart } = pipeline;
+    const settings = { normalizer, pieces, textStart, ignoreMerges, model, tokens: kinds.length };
+    hash.update(`athanor tokenizer 2 ${JSON.stringify(settings)}\n`);
+    arrays.push(flags, ...(texts && textOffsets ? [texts, textOffsets] : []));
   }
+  for (const array of arrays) hash.update(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
   return hash.digest('hex');
 }
 
@@ -145,17 +220,18 @@ export function fingerprint(vocabulary: Vocabulary): string {
 export function withSpecialTokens(vocabulary: Vocabulary, texts: readonly string[]): Vocabulary {
   const table = new TokenTable('the tokenizer');
   for (let id = 0; id < vocabulary.kinds.length; id++) {
-    const bytes = tokenBytes(vocabulary, id);
+    const bytes = tokenBytes(vocabulary, id)?.slice();
     if (!bytes) continue;
     const kind = vocabulary.kinds[id] as TokenKind;
+    const text = tokenText(vocabulary, id)!;
     if (kind === TokenKind.special || kind === TokenKind.added) {
-      table.addWhole(id, utf8Decoder.decode(bytes), kind);
+      table.addWhole(id, text, kind, { flags: vocabulary.flags[id]!, bytes });
     } else {
-      table.addOrdinary(id, bytes.slice());
+      table.addOrdinary(id, bytes, text);
     }
   }
   texts.forEach((text, i) => {
     table.addWhole(vocabulary.kinds.length + i, text, TokenKind.special);
   });
-  return table.build(vocabulary.merges, vocabulary.pattern, vocabulary.ignoreMerges);
+  return table.build(vocabulary.merges, vocabulary);
 }

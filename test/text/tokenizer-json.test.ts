@@ -298,33 +298,62 @@ describe('other spellings of the file', () => {
       (_, model) => (model.type = 'Unigram'),
       /a model of type "Unigram" is not supported/,
     ],
-    ['byte_fallback', (_, model) => (model.byte_fallback = true), /byte_fallback is not supported/],
     ['dropout', (_, model) => (model.dropout = 0.1), /model\.dropout 0\.1/],
     ['a word suffix', (_, model) => (model.end_of_word_suffix = '</w>'), /end_of_word_suffix "<\/w>"/],
-    ['a normalizer', (file) => (file.normalizer = { type: 'NFC' }), /normalizer .*NFC/],
+    [
+      'another normalizer',
+      (file) => (file.normalizer = { type: 'Precompiled', precompiled_charsmap: '' }),
+      /the normalizer "Precompiled" is not supported/,
+    ],
+    [
+      'another one among normalizers',
+      (file) =>
+        (file.normalizer = { type: 'Sequence', normalizers: [{ type: 'NFC' }, { type: 'BertNormalizer' }] }),
+      /the normalizer "BertNormalizer"/,
+    ],
     ['another decoder', (file) => (file.decoder = { type: 'Metaspace' }), /decoder "Metaspace"/],
-    ['no pre_tokenizer', (file) => (file.pre_tokenizer = null), /without pre_tokenizer/],
     [
       'another pre_tokenizer',
-      (file) => (file.pre_tokenizer = { type: 'Whitespace' }),
-      /pre_tokenizer "Whitespace"/,
-    ],
-    ['a prefix space', (file) => (file.pre_tokenizer = { type: 'ByteLevel' }), /add_prefix_space/],
-    [
-      'another expression',
-      (file) => (file.pre_tokenizer = sequence(split('\\d+'), byteLevel)),
-      /Split pattern "\\\\d\+"/,
-    ],
-    ['no expression', (file) => (file.pre_tokenizer = byteLevel), /use_regex off and no Split/],
-    [
-      'a step after ByteLevel',
-      (file) => (file.pre_tokenizer = sequence(byteLevel, split('a'))),
-      /after ByteLevel/,
+      (file) => (file.pre_tokenizer = { type: 'UnicodeScripts' }),
+      /the pre_tokenizer "UnicodeScripts"/,
     ],
     [
-      'lstrip',
-      (file) => ((file.added_tokens as JsonObject[])[0]!.lstrip = true),
-      /lstrip of the added token/,
+      'no decoder for characters',
+      (file) => {
+        file.pre_tokenizer = null;
+        file.decoder = null;
+      },
+      /characters without a decoder/,
+    ],
+    [
+      'a backreference',
+      (file) => (file.pre_tokenizer = sequence(split('(a)\\1'), byteLevel)),
+      /\(a\)\\1: a backreference is not supported/,
+    ],
+    [
+      'a long lookbehind',
+      (file) => (file.pre_tokenizer = sequence(split('(?<=ab)c'), byteLevel)),
+      /a lookbehind of other than one character/,
+    ],
+    [
+      'an unknown property',
+      (file) => (file.pre_tokenizer = sequence(split('\\p{Klingon}'), byteLevel)),
+      /the property \\p\{Klingon\} is not supported/,
+    ],
+    [
+      'a pattern of exponentially many states',
+      (file) => (file.pre_tokenizer = sequence(split('[ab]*a[ab]{30}c'), byteLevel)),
+      /a pattern of so many states/,
+    ],
+    [
+      'another behavior',
+      (file) => (file.pre_tokenizer = sequence(split('a', { behavior: 'Dropped' }), byteLevel)),
+      /the behavior "Dropped"/,
+    ],
+    [
+      'ByteLevel twice',
+      (file) => (file.pre_tokenizer = sequence(byteLevel, byteLevel)),
+      /a second ByteLevel/,
     ],
     [
       'a vocabulary that is a list',

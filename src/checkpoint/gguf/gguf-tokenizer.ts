@@ -1,6 +1,6 @@
 /** A tokenizer as GGUF describes it, with the words of llama.cpp. */
 import { AthanorError } from '../../base/errors.ts';
-import type { SplitPattern } from '../../native/binding/text.ts';
+import type { NativePieceStep, SplitPattern } from '../../native/binding/text.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
 import { TokenKind, type Vocabulary } from '../../text/vocabulary.ts';
 import type { GgufValue } from './gguf-file.ts';
@@ -11,6 +11,28 @@ const splitters: Readonly<Record<SplitPattern, readonly [plain?: string, whole?:
   gpt4: ['dbrx', 'llama-bpe'],
   gpt4o: ['gpt-4o'],
 };
+
+/** A step as llama.cpp's source lists it: a regular expression, or a split pattern by name. */
+const stepText = ({ kind, named, text, behavior, invert }: NativePieceStep): string | undefined => {
+  if (invert || behavior !== 'isolated') return undefined;
+  if (kind === 'pattern') return named;
+  if (kind === 'numeric') return NUMBER;
+  return kind === 'regex' ? text : undefined;
+};
+
+const NUMBER = String.raw`\p{N}`;
+const QWEN = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
+const DEEPSEEK = String.raw`[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_${'`'}{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
+
+/** Names of llama.cpp for several steps, or for one that has no name here. */
+const sequences: readonly { name: string; steps: readonly string[] }[] = [
+  { name: 'qwen2', steps: [QWEN] },
+  { name: 'starcoder', steps: [NUMBER, 'gpt2'] },
+  {
+    name: 'deepseek-v3',
+    steps: [String.raw`\p{N}{1,3}`, '[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+', DEEPSEEK],
+  },
+];
 
 /** The types of tokens in GGUF, by TokenKind. */
 const types: readonly number[] = (() => {
@@ -63,12 +85,29 @@ export function tokenizerMetadata(
   ];
 }
 
-function splitterOf({ pattern, ignoreMerges }: Vocabulary): string {
-  const name = splitters[pattern][ignoreMerges ? 1 : 0];
-  if (name !== undefined) return name;
+function splitterOf({ pipeline, ignoreMerges, characters }: Vocabulary): string {
+  if (characters) refuse('a tokenizer whose symbols are characters');
+  // llama.cpp has no normalizer: it takes text as composed, which text nearly always is.
+  const other = pipeline.normalizer.find(({ kind }) => kind !== 'nfc');
+  if (other) refuse(`the normalizer ${other.kind}`);
+  const { pattern } = pipeline;
+  if (pattern !== undefined) {
+    const name = splitters[pattern][ignoreMerges ? 1 : 0];
+    return name ?? refuse(`the split pattern ${pattern} that takes whole pieces before merges`);
+  }
+  const steps = pipeline.pieces.map(stepText);
+  const known = sequences.find((sequence) => {
+    return sequence.steps.length === steps.length && sequence.steps.every((text, i) => text === steps[i]);
+  });
+  if (known === undefined) refuse(`the split steps ${JSON.stringify(pipeline.json.pre_tokenizer)}`);
+  if (ignoreMerges) refuse(`the split steps of ${known.name} that take whole pieces before merges`);
+  return known.name;
+}
+
+function refuse(what: string): never {
   throw new AthanorError(
     'ERR_FORMAT',
-    `llama.cpp has no tokenizer with the split pattern ${pattern} that takes whole pieces before merges`,
+    `llama.cpp has no tokenizer with ${what}`,
     'export a model with another tokenizer',
   );
 }
