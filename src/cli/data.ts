@@ -1,8 +1,8 @@
 /** `athanor data prepare` and `athanor data inspect`. */
 import { AthanorError } from '../base/errors.ts';
+import { readRanks } from '../comm/launcher.ts';
 import { type MeasureCounts, TO_THRESHOLD } from '../data/filters/measures.ts';
 import { defineCommand } from './command.ts';
-import { dataRanks } from './data-ranks.ts';
 import { dedupOptions, renderDedup } from './dedup-options.ts';
 import { prepareEngine } from './engine.ts';
 import { filterOptions, renderFunnel } from './filter-options.ts';
@@ -69,7 +69,7 @@ export const prepare = defineCommand({
     const { describeDropped } = await import('../data/document.ts');
     const { writeCorpusReport } = await import('../report/corpus-report.ts');
     const { PrepareLine } = await import('./prepare-progress.ts');
-    const ranks = dataRanks(process.env);
+    const ranks = readRanks();
     const progress = new PrepareLine();
     const interrupt = new Interrupt();
     const drops = new Map<string, number>();

@@ -4,11 +4,11 @@ import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { flag, inGroup, integer, path } from './options.ts';
 
-/** The commands that train. */
-const trainable = ['pretrain', 'sft', 'reward', 'dpo', 'ppo', 'grpo', 'safety'];
+/** The commands that ranks share: those that train, and `data prepare`. */
+const shared = ['pretrain', 'sft', 'reward', 'dpo', 'kto', 'ppo', 'grpo', 'safety', 'data'];
 
 export const launch = defineCommand({
-  arguments: { '<command...>': 'a training command with its options, after --' },
+  arguments: { '<command...>': 'a training command or data prepare, with its options, after --' },
   description:
     'Starts one process per rank. The ranks share the batches of each update, so --grad-accum of the ' +
     'command is at least the number of ranks. The result does not depend on that number. Rank 0 ' +
@@ -27,11 +27,11 @@ export const launch = defineCommand({
   example: 'launch -n 2 -- pretrain --data corpus.txt --out run --steps 1000 --grad-accum 2',
   async run({ ranks, maxRestarts, elastic, logDir }, { args, mute }) {
     const [name] = args;
-    if (!trainable.includes(name!)) {
+    if (!shared.includes(name!)) {
       throw new AthanorError(
         'ERR_OPTION',
-        `"${name}" is not a training command`,
-        `launch one of these: ${trainable.join(', ')}`,
+        `"${name}" is not a command that ranks share`,
+        `launch one of these: ${shared.join(', ')}`,
       );
     }
     const out = givenValue('--out', args);

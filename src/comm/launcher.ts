@@ -63,21 +63,14 @@ const launchers: readonly Names[] = [
 ];
 
 /**
- * The place of this process among those of its launcher, or undefined for a process that was
- * started alone. Throws ERR_COMM_SETUP for variables that are missing or contradict each other.
+ * The place of this process among those of its launcher, and how they meet; undefined for a process
+ * that was started alone. Throws ERR_COMM_SETUP for variables that are missing or contradict each
+ * other.
  */
 export function readLaunch(environment: Environment = process.env): Launch | undefined {
-  const names = launchers.find(({ rank, size }) => environment[rank] || environment[size]);
-  if (!names || (names.launcher === 'srun' && !isStep(environment))) return undefined;
-  const size = integer(environment, names.size, names, 1);
-  const rank = integer(environment, names.rank, names, 0);
-  if (rank >= size) {
-    throw setup(
-      `${names.rank} is ${rank} but ${names.size} is ${size}`,
-      `number the processes from 0 to ${size - 1}`,
-    );
-  }
-  contradiction(environment, names, rank, size);
+  const names = namesIn(environment);
+  if (!names) return undefined;
+  const { rank, size } = ranksIn(environment, names);
   const localRank = environment[names.localRank] ? integer(environment, names.localRank, names, 0) : rank;
   const local = names.localSize && environment[names.localSize];
   const place = {
@@ -89,6 +82,33 @@ export function readLaunch(environment: Environment = process.env): Launch | und
   };
   if (size === 1) return { ...place, transport: { kind: 'mpi' } };
   return { ...place, transport: transport(environment, names) };
+}
+
+/**
+ * The place of this process, for work that shares nothing but a folder; rank 0 of 1 for a process
+ * that was started alone. Throws as readLaunch.
+ */
+export function readRanks(environment: Environment = process.env): Ranks {
+  const names = namesIn(environment);
+  return names ? ranksIn(environment, names) : { rank: 0, size: 1 };
+}
+
+function namesIn(environment: Environment): Names | undefined {
+  const names = launchers.find(({ rank, size }) => environment[rank] || environment[size]);
+  return names?.launcher === 'srun' && !isStep(environment) ? undefined : names;
+}
+
+function ranksIn(environment: Environment, names: Names): Ranks {
+  const size = integer(environment, names.size, names, 1);
+  const rank = integer(environment, names.rank, names, 0);
+  if (rank >= size) {
+    throw setup(
+      `${names.rank} is ${rank} but ${names.size} is ${size}`,
+      `number the processes from 0 to ${size - 1}`,
+    );
+  }
+  contradiction(environment, names, rank, size);
+  return { rank, size };
 }
 
 /**

@@ -25,7 +25,7 @@ const QWEN = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p
 const DEEPSEEK = String.raw`[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_${'`'}{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
 
 /** Names of llama.cpp for several steps, or for one that has no name here. */
-const sequences: readonly { name: string; steps: readonly string[] }[] = [
+export const sequences: readonly { name: string; steps: readonly string[] }[] = [
   { name: 'qwen2', steps: [QWEN] },
   { name: 'starcoder', steps: [NUMBER, 'gpt2'] },
   {

@@ -3,6 +3,7 @@ import { AthanorError } from '../../base/errors.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { splitExpressions } from '../../text/split-patterns.ts';
 import type { GgufFile, GgufMetadata } from './gguf-reader.ts';
+import { sequences } from './gguf-tokenizer.ts';
 
 /** The files of a tokenizer by name, and generation_config.json. */
 export interface ImportedTokenizer {
@@ -11,22 +12,28 @@ export interface ImportedTokenizer {
 }
 
 interface Splitter {
-  /** Undefined: the pattern of GPT-2, which ByteLevel has itself. */
-  readonly expression?: string;
+  /** Steps before bytes; none is the pattern of GPT-2, which ByteLevel has itself. */
+  readonly expressions?: readonly string[];
   /** Whole pieces are looked up before merges. */
   readonly ignoreMerges?: boolean;
 }
 
-const { gpt4, gpt4o } = splitExpressions;
+const { gpt2, gpt4, gpt4o } = splitExpressions;
 
 /** llama.cpp's names of split patterns. */
 const splitters: Readonly<Record<string, Splitter>> = {
   'gpt-2': {},
-  dbrx: { expression: gpt4 },
-  'llama-bpe': { expression: gpt4, ignoreMerges: true },
-  'llama-v3': { expression: gpt4, ignoreMerges: true },
-  llama3: { expression: gpt4, ignoreMerges: true },
-  'gpt-4o': { expression: gpt4o },
+  dbrx: { expressions: [gpt4] },
+  'llama-bpe': { expressions: [gpt4], ignoreMerges: true },
+  'llama-v3': { expressions: [gpt4], ignoreMerges: true },
+  llama3: { expressions: [gpt4], ignoreMerges: true },
+  'gpt-4o': { expressions: [gpt4o] },
+  ...Object.fromEntries(
+    sequences.map(({ name, steps }) => [
+      name,
+      { expressions: steps.map((step) => (step === 'gpt2' ? gpt2 : step)) },
+    ]),
+  ),
 };
 
 /** The types of tokens in GGUF. */
@@ -153,7 +160,13 @@ function tokenizerJson({ tokens, typeOf, merges, splitter, postProcessor }: Toke
   const vocab: [string, number][] = tokens.flatMap((token, id) =>
     typeOf(id) === NORMAL ? [[token, id]] : [],
   );
-  const { expression, ignoreMerges = false } = splitter;
+  const { expressions, ignoreMerges = false } = splitter;
+  const split = (expression: string): JsonValue => ({
+    type: 'Split',
+    pattern: { Regex: expression },
+    behavior: 'Isolated',
+    invert: false,
+  });
   const bytes = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true };
   return {
     version: '1.0',
@@ -162,14 +175,11 @@ function tokenizerJson({ tokens, typeOf, merges, splitter, postProcessor }: Toke
     added_tokens: added,
     normalizer: null,
     pre_tokenizer:
-      expression === undefined
+      expressions === undefined
         ? { ...bytes, use_regex: true }
         : {
             type: 'Sequence',
-            pretokenizers: [
-              { type: 'Split', pattern: { Regex: expression }, behavior: 'Isolated', invert: false },
-              { ...bytes, use_regex: false },
-            ],
+            pretokenizers: [...expressions.map(split), { ...bytes, use_regex: false }],
           },
     post_processor: postProcessor,
     decoder: { ...bytes, use_regex: true },
