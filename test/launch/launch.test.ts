@@ -159,7 +159,7 @@ describe('refused', () => {
 
   it('are commands that do not train', async () => {
     const { code, stderr } = await athanor('launch', '-n', '2', '--', 'chat', 'model');
-    expect([code, stderr]).toEqual([2, expect.stringMatching(/"chat" is not a training command/)]);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/"chat" is not a command that ranks share/)]);
   });
 
   it('is a second launch into one folder', async () => {
