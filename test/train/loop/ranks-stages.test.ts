@@ -14,6 +14,7 @@ import { classifier } from '../../../src/train/classifier/run.ts';
 import type { RunEvent } from '../../../src/train/loop/run-events.ts';
 import type { RunHooks, StageResult } from '../../../src/train/loop/run-stage.ts';
 import { dpo } from '../../../src/train/preference/dpo.ts';
+import { kto } from '../../../src/train/preference/kto.ts';
 import { reward } from '../../../src/train/preference/reward.ts';
 import { pretrain } from '../../../src/train/pretrain/run.ts';
 import { grpo } from '../../../src/train/rl/grpo.ts';
@@ -84,6 +85,13 @@ const stages: Record<string, Run> = {
   dpo: (out, hooks) => {
     const data = write('pairs.jsonl', 14, (say) => ({ prompt: say(), chosen: say(), rejected: say() }));
     return dpo({ ...tuning(), out, data, loraRank: 4 }, hooks);
+  },
+  kto: (out, hooks) => {
+    const data = write('ratings.jsonl', 20, (say) => {
+      const [prompt, completion] = [say(), say()];
+      return { prompt, completion, label: completion.length % 2 === 0 };
+    });
+    return kto({ ...tuning(), out, data }, hooks);
   },
   ppo: (out, hooks) =>
     ppo({ ...rollouts(), out, targetKl: 0.5, ptxData: models.text, ptxBatchSize: 1 }, hooks),
