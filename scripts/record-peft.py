@@ -38,6 +38,9 @@ ADAPTERS = {
     "tied-head": ("llama-biases", dict(target_modules=["q_proj"], modules_to_save=["lm_head"])),
     "biases": ("llama-biases", dict(target_modules=["q_proj", "gate_proj"], bias="all")),
     "tokens": ("llama-biases", dict(target_modules=["q_proj"], trainable_token_indices=[3, 50])),
+    "phi3": ("phi3", dict(target_modules=["qkv_proj", "gate_up_proj", "o_proj"])),
+    "gpt-neox": ("gpt-neox", dict(target_modules=["query_key_value", "dense", "dense_h_to_4h", "embed_out"])),
+    "gemma3": ("gemma3", dict(target_modules=LAYERS, modules_to_save=["embed_tokens"])),
     "scores": ("llama", dict(target_modules=["v_proj"], task_type="SEQ_CLS")),
 }  # fmt: skip
 

@@ -4,9 +4,9 @@ import { native } from '../../native/addon.ts';
 import type { HeadKind } from '../../nn/config.ts';
 import type { ModelDescription } from '../../nn/config-json.ts';
 import { scope, Tensor } from '../../tensor/tensor.ts';
-import { bareName, type LayoutEntry, type LayoutPart, modelLayout } from '../hf-layout.ts';
+import { bareName, headTensor, type LayoutEntry, type LayoutPart, modelLayout } from '../hf-layout.ts';
 import type { ModelFolder } from '../load-model.ts';
-import { f32FromBf16, type TensorSource } from '../tensor-data.ts';
+import { f32FromBf16, headByHead, partByPart, type TensorSource } from '../tensor-data.ts';
 import type { AdapterFolder, Matrix, ModuleChange } from './adapter-folder.ts';
 
 /** The parameters of a base model with an adapter, and what model they make. */
@@ -46,7 +46,8 @@ function describe(base: ModelDescription, adapter: AdapterFolder): ModelDescript
   const embedding = modelLayout(config, base.head, base.labels)[0]!.parts[0]!.name.replace(/\.weight$/, '');
   const isTouched = [...adapter.changes.values()].some(
     ({ module, replaced, lowRank }) =>
-      (module === 'lm_head' || bareName(module, config) === bareName(embedding, config)) &&
+      (`${module}.weight` === headTensor(config) ||
+        bareName(module, config) === bareName(embedding, config)) &&
       (replaced.has('weight') || lowRank),
   );
   return isTouched && base.head === 'language-model'
@@ -143,7 +144,10 @@ class Merger {
   }
 
   #merged(entry: LayoutEntry): Float32Array {
-    const values = this.#baseValues(entry);
+    const { heads } = entry;
+    const base = this.#baseValues(entry);
+    // The adapter knows the rows as they are stored.
+    const values = heads === undefined ? base : headByHead(base, heads);
     const width = entry.shape[1] ?? 1;
     let row = 0;
     for (const part of entry.parts) {
@@ -154,7 +158,7 @@ class Merger {
       if (change) this.#apply(change, kind, span, width);
       row += rows;
     }
-    return values;
+    return heads === undefined ? values : partByPart(values, heads);
   }
 
   #apply(change: ModuleChange, kind: string, values: Float32Array, width: number): void {

@@ -7,7 +7,7 @@ import type { JsonObject } from '../../base/json.ts';
 import type { ModelDescription } from '../../nn/config-json.ts';
 import { type LayoutEntry, modelLayout } from '../hf-layout.ts';
 import { writeSafetensors } from '../safetensors.ts';
-import type { ParameterData, TensorSource } from '../tensor-data.ts';
+import { headByHead, type ParameterData, type TensorSource } from '../tensor-data.ts';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from './adapter-config.ts';
 
 /** Adapters in memory. */
@@ -57,7 +57,7 @@ interface AdaptedModule {
   b: TensorSource;
 }
 
-function adaptedModules({ name, parts }: LayoutEntry, { tensors }: AdapterContents): AdaptedModule[] {
+function adaptedModules({ name, parts, heads }: LayoutEntry, { tensors }: AdapterContents): AdaptedModule[] {
   const path = name.replace(/\.weight$/, '');
   const [a, b] = [tensors.get(`${path}.lora_a`), tensors.get(`${path}.lora_b`)];
   if (!a || !b) return [];
@@ -65,7 +65,8 @@ function adaptedModules({ name, parts }: LayoutEntry, { tensors }: AdapterConten
   let row = 0;
   return parts.map((part) => {
     const rows = parts.length > 1 ? (part.shape[0] ?? 0) : out;
-    const data = b.data.subarray(row * rank, (row + rows) * rank);
+    const own = heads === undefined ? b.data : headByHead(b.data, heads);
+    const data = own.subarray(row * rank, (row + rows) * rank);
     row += rows;
     return {
       module: part.name.replace(/\.weight$/, ''),
