@@ -5,7 +5,8 @@
 import { fileKind } from '../../base/files/file-kind.ts';
 import { type JsonObject, type JsonValue, parseJson } from '../../base/json.ts';
 import type { Dropped } from '../document.ts';
-import { decodeUtf8, lineBlocks } from './line-blocks.ts';
+import { decodeUtf8 } from '../formats/utf8.ts';
+import { lineBlocks } from './line-blocks.ts';
 
 /** Far more than any document has, and far less than the longest possible string. */
 export const MAX_LINE_BYTES = 64 << 20;
@@ -16,11 +17,12 @@ export type JsonLine = { id: string; value: JsonValue; bytes: number } | { dropp
 /**
  * The lines of one file. `id` is "file:line". Blank lines are skipped. A file of another format is
  * one dropped item. Throws as lineBlocks does.
+ * @param file the name in ids
  */
-export async function* jsonLines(file: string): AsyncGenerator<JsonLine> {
+export async function* jsonLines(path: string, file = path): AsyncGenerator<JsonLine> {
   let number = 0;
   let skipping = false;
-  for await (const { bytes, whole } of lineBlocks(file, MAX_LINE_BYTES)) {
+  for await (const { bytes, whole } of lineBlocks(path, MAX_LINE_BYTES)) {
     const kind = number === 0 && !skipping ? fileKind(bytes) : undefined;
     if (kind) {
       yield {

@@ -5,8 +5,9 @@
 import { AthanorError } from '../../base/errors.ts';
 import { fileKind } from '../../base/files/file-kind.ts';
 import { type JsonValue, parseJson } from '../../base/json.ts';
+import { decodeUtf8 } from '../formats/utf8.ts';
 import { type JsonLine, kindOf, MAX_LINE_BYTES } from './json-lines.ts';
-import { decodeUtf8, lineBlocks } from './line-blocks.ts';
+import { lineBlocks } from './line-blocks.ts';
 
 /** Pieces that a file without line breaks is read in. */
 const PIECE_BYTES = 1 << 20;
@@ -14,11 +15,12 @@ const PIECE_BYTES = 1 << 20;
 /**
  * The items of a list; `id` is "file[index]". Throws ERR_FORMAT when the file is not a list, which
  * may be found only behind some of its items, and as lineBlocks does.
+ * @param file the name in ids
  */
-export async function* jsonListItems(file: string): AsyncGenerator<JsonLine> {
+export async function* jsonListItems(path: string, file = path): AsyncGenerator<JsonLine> {
   const splitter = new ListSplitter(file);
   let index = 0;
-  for await (const { bytes } of lineBlocks(file, PIECE_BYTES)) {
+  for await (const { bytes } of lineBlocks(path, PIECE_BYTES)) {
     for (const item of splitter.take(bytes)) yield { id: `${file}[${index++}]`, ...item };
   }
   splitter.end();

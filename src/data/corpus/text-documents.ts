@@ -4,22 +4,27 @@
  */
 import { fileKind } from '../../base/files/file-kind.ts';
 import type { CorpusItem } from '../document.ts';
-import { documentOf } from './jsonl-documents.ts';
-import { countLines, decodeUtf8, lineBlocks } from './line-blocks.ts';
+import { decodeUtf8 } from '../formats/utf8.ts';
+import { countLines, lineBlocks } from './line-blocks.ts';
+import { documentOf } from './row-documents.ts';
 
 export interface TextOptions {
   /** A line that equals this ends a document and belongs to none. */
   separator: string | undefined;
   /** The most bytes in a document. Longer ones are cut, at blank lines if there are any. */
   partBytes: number;
+  /** The programming language of the documents. */
+  language?: string | undefined;
 }
 
+/** @param file the name in ids */
 export async function* readTextFile(
-  file: string,
+  path: string,
   source: string,
   options: TextOptions,
+  file = path,
 ): AsyncGenerator<CorpusItem> {
-  const { partBytes } = options;
+  const { partBytes, language } = options;
   const separator = options.separator === undefined ? undefined : Buffer.from(options.separator);
   let held: Buffer = Buffer.alloc(0);
   let line = 1;
@@ -28,11 +33,12 @@ export async function* readTextFile(
   const emit = (bytes: Buffer, last = false): CorpusItem => {
     const id = last && emitted === 0 ? file : `${file}:${line}`;
     const item = partItem(id, bytes, source, line);
+    if (language !== undefined && 'document' in item) item.document.language = language;
     emitted += 1;
     line += countLines(bytes);
     return item;
   };
-  for await (const { bytes, whole } of lineBlocks(file, partBytes)) {
+  for await (const { bytes, whole } of lineBlocks(path, partBytes)) {
     // A zero byte never occurs in text. It occurs early in files of nearly every binary format.
     if (bytes.includes(0)) {
       const kind = fileKind(bytes);
