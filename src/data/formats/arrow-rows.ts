@@ -26,7 +26,8 @@ setCompressionCodec(CompressionType.ZSTD, {
   },
   decode: (bytes, length) => {
     const packed = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return unzstd(packed, Math.min(length, MOST_BODY_BYTES));
+    // A copy, which begins where numbers may be read in place.
+    return new Uint8Array(unzstd(packed, Math.min(length, MOST_BODY_BYTES)));
   },
 });
 

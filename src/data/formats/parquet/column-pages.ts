@@ -167,6 +167,7 @@ function unpackPage(header: PageHeader, body: Buffer, codec: ColumnMetaData['cod
 }
 
 function unpack(body: Buffer, codec: ColumnMetaData['codec'], length: number): Buffer {
+  if (length === 0) return Buffer.alloc(0);
   const bytes = unpackAs(body, codec, length);
   if (bytes.length === length) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   throw new ParquetDamage(`a page has ${bytes.length} bytes and should have ${length}`);

@@ -22,7 +22,7 @@ export async function* parquetRows(path: string, columns?: ReadonlySet<string>):
   try {
     let first = 0;
     for (const group of file.metadata.row_groups) {
-      yield* groupRows(file, group, first, columns);
+      if (group.num_rows > 0n) yield* groupRows(file, group, first, columns);
       first += Number(group.num_rows);
     }
   } finally {
