@@ -25,11 +25,12 @@ export function parseHttpResponse(block: Buffer, mostBytes: number): HttpRespons
   const head = block.subarray(0, MOST_HEADER_BYTES).toString('latin1');
   const [start] = /^HTTP\/\S+ +(\d{3})[^\n]*\n/.exec(head) ?? [];
   if (start === undefined) return { status: undefined, headers: new Map(), body: block };
-  const end = /^\r?\n/m.exec(head.slice(start.length));
+  // From the end of the first line, since there may be no other one.
+  const from = start.length - 1;
+  const end = /\n\r?\n/.exec(head.slice(from));
   if (!end) throw new BadBody('its header has no end');
-  const fields = head.slice(start.length, start.length + end.index);
-  const headers = headersOf(fields);
-  const body = block.subarray(start.length + end.index + end[0].length);
+  const headers = headersOf(head.slice(from, from + end.index));
+  const body = block.subarray(from + end.index + end[0].length);
   const status = Number(/\d{3}/.exec(start.slice(start.indexOf(' ')))![0]);
   return { status, headers, body: unpacked(withoutChunks(body, headers), headers, mostBytes) };
 }

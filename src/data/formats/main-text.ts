@@ -25,7 +25,8 @@ export function mainText(page: string): MainText | undefined {
   const text = textOfNode(article.content);
   if (text === '') return undefined;
   const title = (article.title ?? '').replace(/\s+/g, ' ').trim();
-  return { title, text: title === '' || text.startsWith(title) ? text : `${title}\n\n${text}` };
+  const isFirst = title === '' || text === title || text.startsWith(`${title}\n`);
+  return { title, text: isFirst ? text : `${title}\n\n${text}` };
 }
 
 /** Elements that begin and end a paragraph, or a line. */

@@ -53,7 +53,7 @@ function folderFiles(folder: string): string[] {
  * ERR_ARGUMENT for a name of another form than `new=old`.
  */
 export function renamer(columns: readonly string[]): (row: JsonObject) => JsonObject {
-  const pairs = columns.map((text) => {
+  const pairs = columns.flatMap((text) => text.split(',')).map((text) => {
     const [name, old, ...rest] = text.split('=');
     if (name && old && rest.length === 0) return [name, old] as const;
     const remedy = 'name the new and the old field, such as prompt=question';

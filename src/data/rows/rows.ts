@@ -20,7 +20,7 @@ export interface RowOptions {
   onBadLine?: 'skip' | 'fail';
   /** The split of a dataset folder. Default: `train`, or the only one. */
   split?: string | undefined;
-  /** New names of fields, each as `new=old`, such as `prompt=question`. Default: none. */
+  /** New names of fields, as `new=old` with commas between two. Default: none. */
   columns?: readonly string[] | undefined;
   /** The most rows that are used, the first ones. Default: all. */
   limit?: number | undefined;
