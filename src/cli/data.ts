@@ -1,4 +1,5 @@
 /** `athanor data prepare` and `athanor data inspect`. */
+import { dirname } from 'node:path';
 import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { dedupOptions, renderDedup } from './dedup-options.ts';
@@ -57,16 +58,21 @@ export const prepare = defineCommand({
   async run({ threads, filters, wordList, maskPii, ...options }, { args }) {
     await prepareEngine({ device: 'cpu', dtype: 'f32', threads });
     const { prepareData } = await import('../data/shards/prepare.ts');
+    const { STDIN, spoolInput } = await import('../data/corpus/stdin.ts');
     const { describeDropped } = await import('../data/document.ts');
     const { createProgress } = await import('../report/progress.ts');
     const { formatBytes, formatCount } = await import('../report/format.ts');
     const progress = createProgress({ label: 'prepare', unit: 'documents' });
     const interrupt = new Interrupt();
     const drops = new Map<string, number>();
+    const input = args.includes(STDIN)
+      ? await spoolInput(process.stdin, dirname(options.out), options.stdinFormat)
+      : undefined;
     try {
       return await prepareData({
         ...options,
         sources: args,
+        stdinFile: input?.path,
         filters: recipeOf({ filters, wordList, maskPii }),
         signal: interrupt.signal,
         onProgress: ({ phase, documents, bytes, tokens }) =>
@@ -88,6 +94,7 @@ export const prepare = defineCommand({
         },
       });
     } finally {
+      input?.remove();
       interrupt.dispose();
       progress.finish('');
     }

@@ -187,7 +187,11 @@ type RolloutDefaults = TuningDefaults &
 /** Options of the stages that sample responses and learn from rewards: PPO and GRPO. */
 export function rolloutOptions(defaults: RolloutDefaults) {
   return {
-    ...inGroup('Run', { data: path('prompts: a file of JSON Lines, JSON, Parquet or Arrow, or a folder of them (required for a new run)') }),
+    ...inGroup('Run', {
+      data: path(
+        'prompts: a file of JSON Lines, JSON, Parquet or Arrow, or a folder of them (required for a new run)',
+      ),
+    }),
     ...tuningOptions(defaults),
     ...inGroup('Rollout', {
       iterations: integer('number of iterations; each is one rollout with its updates', {

@@ -32,7 +32,6 @@ const unwanted = {
   contaminated: 'text of an evaluation set',
   other_kind: 'not a kind of file that is read',
   other_record: 'a record without a page',
-  other_split: 'of another split',
   tie: 'a tie',
 };
 const defects = {

@@ -8,16 +8,17 @@ import { tmpdir } from 'node:os';
 import { AthanorError, fileError } from '../../base/errors.ts';
 import { isWithin } from '../../base/files/same-file.ts';
 import type { CorpusItem, Dropped } from '../document.ts';
-import { firstBytes } from '../formats/byte-stream.ts';
+import { firstBytes, unpackedName } from '../formats/byte-stream.ts';
 import { isPackagedName, packagedDocuments, packagedNames } from '../packaged/packaged.ts';
 import { splitFiles } from './dataset-folder.ts';
-import { fileFormat, READ_KINDS } from './file-format.ts';
+import { type FileFormat, fileFormat, READ_KINDS } from './file-format.ts';
 import { filesBelow, filesOfPattern, isPattern, statOf } from './files-below.ts';
+import { readJsonl, readRowFile } from './jsonl-documents.ts';
 import { languageOfName, languageOfScript } from './languages.ts';
+import { type FileRange, lineRanges } from './line-blocks.ts';
 import { readHtmlFile, readWarcFile } from './page-documents.ts';
-import { readRowDocuments } from './row-documents.ts';
 import { STDIN, spoolInput } from './stdin.ts';
-import { readTextFile } from './text-documents.ts';
+import { readTextFile, textRanges } from './text-documents.ts';
 
 /** How files become documents. */
 export interface CorpusOptions {
@@ -41,13 +42,6 @@ export interface CorpusOptions {
 const PART_BYTES = 64 << 10;
 const LEAST_PART_BYTES = 1 << 10;
 
-/** How the text of a file becomes documents. */
-interface ReadOptions {
-  textKey: string;
-  separator: string | undefined;
-  partBytes: number;
-}
-
 /**
  * The documents of files, folders, patterns, packaged corpora and standard input (`-`), in the
  * order of `sources`. Folders are searched to any depth in the order of names; hidden entries are
@@ -60,7 +54,24 @@ export async function* readCorpus(
   sources: readonly string[],
   options: CorpusOptions = {},
 ): AsyncGenerator<CorpusItem> {
-  const { textKey = 'text', separator, partBytes = PART_BYTES } = options;
+  checkOptions(options);
+  for (const source of sources) {
+    if (isPackagedName(source)) {
+      for await (const document of packagedDocuments(source)) yield { document };
+    } else if (source === STDIN && options.stdinFile === undefined) {
+      const copy = await spoolInput(process.stdin, tmpdir(), options.stdinFormat);
+      try {
+        yield* readFileOf(source, copy.path, options);
+      } finally {
+        copy.remove();
+      }
+    } else {
+      for (const file of filesOf(source, options)) yield* readFileOf(source, file, options);
+    }
+  }
+}
+
+function checkOptions({ partBytes = PART_BYTES, separator }: CorpusOptions): void {
   if (!Number.isSafeInteger(partBytes) || partBytes < LEAST_PART_BYTES) {
     throw new AthanorError(
       'ERR_ARGUMENT',
@@ -68,82 +79,96 @@ export async function* readCorpus(
     );
   }
   if (separator === '') throw new AthanorError('ERR_ARGUMENT', 'expected a separator but it is empty');
-  const reading = { textKey, separator, partBytes };
-  for (const source of sources) {
-    if (source === STDIN) yield* readInput(options, reading);
-    else if (isPackagedName(source)) {
-      for await (const document of packagedDocuments(source)) yield { document };
-    } else {
-      const { files, others } = chosenFiles(source, options.split);
-      for (const file of files) yield* readFile(file, source, reading);
-      for (const id of others) yield { dropped: { id, reason: 'other_split' } };
-    }
-  }
 }
 
-async function* readInput(options: CorpusOptions, reading: ReadOptions): AsyncGenerator<CorpusItem> {
-  const { stdinFile, stdinFormat } = options;
-  if (stdinFile !== undefined) {
-    yield* readFile(stdinFile, STDIN, reading, STDIN);
-    return;
-  }
-  const copy = await spoolInput(process.stdin, tmpdir(), stdinFormat);
-  try {
-    yield* readFile(copy.path, STDIN, reading, STDIN);
-  } finally {
-    copy.remove();
-  }
-}
-
-const lost = { reason: 'damaged', detail: 'it is gone, or a link that leads nowhere' } as const;
-
-/** @param name stands for the path in ids */
-async function* readFile(
-  path: string,
+/**
+ * The documents of one file of a source, or of a range of a file of lines. A file that is damaged,
+ * gone, or not what its name says ends with a dropped item. Throws ERR_IO.
+ */
+export async function* readFileOf(
   source: string,
-  options: ReadOptions,
-  name = path,
+  file: string,
+  options: CorpusOptions = {},
+  range?: FileRange,
 ): AsyncGenerator<CorpusItem> {
-  const size = statOf(path)?.size;
-  if (size === undefined || size === 0) {
-    yield { dropped: { id: name, ...(size === 0 ? { reason: 'empty' } : lost) } };
+  for await (const item of wholeItems(source, file, options, range)) {
+    // The copy of standard input is no place that a reader knows.
+    const named = 'document' in item ? item.document : item.dropped;
+    if (source === STDIN) named.id = named.id.replace(file, STDIN);
+    yield item;
+  }
+}
+
+async function* wholeItems(
+  source: string,
+  file: string,
+  options: CorpusOptions,
+  range: FileRange | undefined,
+): AsyncGenerator<CorpusItem> {
+  const stat = statOf(file);
+  if (!stat || (stat.isFile() && stat.size === 0)) {
+    const gone = { reason: 'damaged', detail: 'it is gone, or a link that leads nowhere' } as const;
+    yield { dropped: { id: file, ...(stat ? { reason: 'empty' } : gone) } };
     return;
   }
   try {
-    yield* documentsOf(path, source, options, name);
+    yield* documentsOf(source, file, options, range);
   } catch (error) {
-    if (!(error instanceof AthanorError)) throw error;
-    const isOfFile = error.code === 'ERR_FILE_DAMAGED' || error.code === 'ERR_FORMAT';
+    const isOfFile =
+      error instanceof AthanorError && (error.code === 'ERR_FILE_DAMAGED' || error.code === 'ERR_FORMAT');
     if (!isOfFile) throw error;
-    yield { dropped: damage(error, path, name) };
+    yield { dropped: damage(error, file) };
   }
 }
 
 async function* documentsOf(
-  path: string,
   source: string,
-  { textKey, separator, partBytes }: ReadOptions,
-  name: string,
+  file: string,
+  { textKey = 'text', separator, partBytes = PART_BYTES }: CorpusOptions,
+  range: FileRange | undefined,
 ): AsyncGenerator<CorpusItem> {
-  const format = fileFormat(path);
-  if (format === 'text') yield* readTextFile(path, source, { separator, partBytes }, name);
-  else if (format === 'html') yield await readHtmlFile(path, source, name);
-  else if (format === 'warc') yield* readWarcFile(path, source, name);
-  else if (format !== undefined && format !== 'code') yield* readRowDocuments(path, source, textKey, name);
-  else {
-    const language = languageOf(path);
-    if (language === undefined) yield { dropped: { id: name, reason: 'other_kind' } };
-    else yield* readTextFile(path, source, { separator, partBytes, language }, name);
-  }
+  const format = formatOf(file);
+  if (format === 'jsonl') yield* readJsonl(file, source, textKey, range);
+  else if (format === 'text') yield* readTextFile(file, source, { separator, partBytes }, range);
+  else if (format === 'html') yield await readHtmlFile(file, source);
+  else if (format === 'warc') yield* readWarcFile(file, source);
+  else if (format === 'code') {
+    yield* readTextFile(file, source, { separator, partBytes, language: languageOf(file) }, range);
+  } else if (format !== undefined) yield* readRowFile(file, source, textKey);
+  else yield { dropped: { id: file, reason: 'other_kind' } };
+}
+
+function damage(error: AthanorError, file: string): Dropped {
+  const detail = error.message.replace(`${file}: `, '').replaceAll(file, 'it');
+  return { id: file, reason: 'damaged', detail, ...(error.remedy && { remedy: error.remedy }) };
+}
+
+/**
+ * Ranges of at least so many bytes whose documents together are those of the file; undefined for a
+ * file that is read as a whole. Throws the errors of reading.
+ */
+export async function fileRanges(
+  file: string,
+  options: CorpusOptions,
+  leastBytes: number,
+): Promise<FileRange[] | undefined> {
+  const { separator, partBytes = PART_BYTES } = options;
+  if (unpackedName(file) !== file) return undefined;
+  const format = formatOf(file);
+  if (format === 'jsonl') return lineRanges(file, leastBytes);
+  const isText = format === 'text' || format === 'code';
+  return isText ? textRanges(file, { separator, partBytes }, leastBytes) : undefined;
+}
+
+/** The format of a file by its name, or of a script by its first line. */
+function formatOf(file: string): FileFormat | undefined {
+  return fileFormat(file) ?? (languageOf(file) === undefined ? undefined : 'code');
 }
 
 /** The programming language of a file by its name, or of a script without an ending. */
 function languageOf(path: string): string | undefined {
   const base = path.slice(path.lastIndexOf('/') + 1);
-  return (
-    languageOfName(path.replace(/\.(gz|zst|zstd)$/i, '')) ??
-    (base.includes('.') ? undefined : scriptLanguage(path))
-  );
+  return languageOfName(unpackedName(path)) ?? (base.includes('.') ? undefined : scriptLanguage(path));
 }
 
 function scriptLanguage(path: string): string | undefined {
@@ -154,19 +179,14 @@ function scriptLanguage(path: string): string | undefined {
   }
 }
 
-function damage(error: AthanorError, path: string, name: string): Dropped {
-  const detail = error.message.replace(`${path}: `, '').replaceAll(path, 'it');
-  return { id: name, reason: 'damaged', detail, ...(error.remedy && { remedy: error.remedy }) };
-}
-
 /**
  * Throws the errors of readCorpus that need no reading of files, and ERR_OPTION when `out` lies in
  * the source: what is written there would be read as text.
  */
-export function checkSource(source: string, out: string, split?: string): void {
-  if (isPackagedName(source) || source === STDIN) return;
-  chosenFiles(source, split);
-  if (!isWithin(out, source)) return;
+export function checkSource(source: string, out: string, options: SourceOptions = {}): void {
+  if (isPackagedName(source)) return;
+  filesOf(source, options);
+  if (source === STDIN || !isWithin(out, source)) return;
   throw new AthanorError(
     'ERR_OPTION',
     `\`out\` ${out} lies in ${source}, so its own files would be read as text`,
@@ -174,25 +194,29 @@ export function checkSource(source: string, out: string, split?: string): void {
   );
 }
 
-/** The files of a source that is not packaged, in the order in which they are read. */
-export function filesOf(source: string, split?: string): string[] {
-  return chosenFiles(source, split).files;
-}
+/** Which files a source stands for. */
+export type SourceOptions = Pick<CorpusOptions, 'split' | 'stdinFile'>;
 
-function chosenFiles(source: string, split: string | undefined): { files: string[]; others: string[] } {
-  const usable = (file: string) => fileFormat(file) !== undefined || languageOf(file) !== undefined;
+/**
+ * The files of a source that is not packaged, in the order in which they are read: of standard
+ * input the copy that `stdinFile` names. Throws the errors of readCorpus.
+ */
+export function filesOf(source: string, { split, stdinFile }: SourceOptions = {}): string[] {
+  if (source === STDIN) {
+    if (stdinFile !== undefined) return [stdinFile];
+    const remedy = 'copy it into a file, and name that with `stdinFile`';
+    throw new AthanorError('ERR_ARGUMENT', 'standard input can be read once only', remedy);
+  }
   const kind = kindOfPath(source);
   if (kind === 'file') {
-    if (usable(source)) return { files: [source], others: [] };
+    if (formatOf(source)) return [source];
     const what = `${source} is not a kind of file that can be read`;
     throw new AthanorError('ERR_ARGUMENT', what, `give ${READ_KINDS}; convert other files to one of them`);
   }
-  if (kind === 'folder') {
-    const dataset = splitFiles(source, split);
-    if (dataset) return dataset;
-  }
+  const ofSplit = kind === 'folder' ? splitFiles(source, split) : undefined;
+  if (ofSplit) return ofSplit;
   const files = kind === 'folder' ? [...filesBelow(source)] : filesOfPattern(source);
-  if (files.some(usable)) return { files, others: [] };
+  if (files.some(formatOf)) return files;
   const what = kind === 'folder' ? `${source} holds no text` : `no file that can be read fits ${source}`;
   throw new AthanorError('ERR_ARGUMENT', what, `put files of ${READ_KINDS} there`);
 }

@@ -14,12 +14,6 @@ import { isRecord } from './json-lines.ts';
 /** The files of the splits of a dataset, each in its order. */
 type Splits = Map<string, string[]>;
 
-/** The files of one split, and those of all others. */
-export interface SplitFiles {
-  files: string[];
-  others: string[];
-}
-
 const WITHOUT_CHOICE = 'train';
 
 /**
@@ -27,18 +21,15 @@ const WITHOUT_CHOICE = 'train';
  * Undefined for a folder that is no dataset, where no split is asked for. Throws ERR_ARGUMENT for a
  * split that is not there, ERR_FORMAT for a file of `datasets` that is damaged, and ERR_IO.
  */
-export function splitFiles(folder: string, split?: string): SplitFiles | undefined {
+export function splitFiles(folder: string, split?: string): string[] | undefined {
   const splits = savedSplits(folder) ?? describedSplits(folder) ?? namedSplits(folder, split !== undefined);
   if (!splits) return undefined;
   const names = [...splits.keys()];
   const chosen = split ?? (names.length === 1 ? names[0]! : WITHOUT_CHOICE);
   const files = splits.get(chosen);
-  if (!files) {
-    const what = `${folder} has no split "${chosen}"; it has ${names.join(', ') || 'none'}`;
-    throw new AthanorError('ERR_ARGUMENT', what, 'name one of them with `split`');
-  }
-  const others = names.filter((name) => name !== chosen).flatMap((name) => splits.get(name)!);
-  return { files, others: others.filter((file) => !files.includes(file)) };
+  if (files) return files;
+  const what = `${folder} has no split "${chosen}"; it has ${names.join(', ') || 'none'}`;
+  throw new AthanorError('ERR_ARGUMENT', what, 'name one of them with `split`');
 }
 
 /** What save_to_disk wrote: a dataset, or a folder of them with one per split. */

@@ -6,7 +6,7 @@ import { fileKind } from '../../base/files/file-kind.ts';
 import { type JsonObject, type JsonValue, parseJson } from '../../base/json.ts';
 import type { Dropped } from '../document.ts';
 import { decodeUtf8 } from '../formats/utf8.ts';
-import { lineBlocks } from './line-blocks.ts';
+import { type FileRange, lineBlocks } from './line-blocks.ts';
 
 /** Far more than any document has, and far less than the longest possible string. */
 export const MAX_LINE_BYTES = 64 << 20;
@@ -15,14 +15,13 @@ export const MAX_LINE_BYTES = 64 << 20;
 export type JsonLine = { id: string; value: JsonValue; bytes: number } | { dropped: Dropped };
 
 /**
- * The lines of one file. `id` is "file:line". Blank lines are skipped. A file of another format is
+ * The lines of one file, or of a range of it. `id` is "file:line". Blank lines are skipped. A file of another format is
  * one dropped item. Throws as lineBlocks does.
- * @param file the name in ids
  */
-export async function* jsonLines(path: string, file = path): AsyncGenerator<JsonLine> {
-  let number = 0;
+export async function* jsonLines(file: string, range?: FileRange): AsyncGenerator<JsonLine> {
+  let number = range === undefined ? 0 : range.line - 1;
   let skipping = false;
-  for await (const { bytes, whole } of lineBlocks(path, MAX_LINE_BYTES)) {
+  for await (const { bytes, whole } of lineBlocks(file, MAX_LINE_BYTES, range)) {
     const kind = number === 0 && !skipping ? fileKind(bytes) : undefined;
     if (kind) {
       yield {

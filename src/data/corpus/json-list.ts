@@ -15,12 +15,11 @@ const PIECE_BYTES = 1 << 20;
 /**
  * The items of a list; `id` is "file[index]". Throws ERR_FORMAT when the file is not a list, which
  * may be found only behind some of its items, and as lineBlocks does.
- * @param file the name in ids
  */
-export async function* jsonListItems(path: string, file = path): AsyncGenerator<JsonLine> {
+export async function* jsonListItems(file: string): AsyncGenerator<JsonLine> {
   const splitter = new ListSplitter(file);
   let index = 0;
-  for await (const { bytes } of lineBlocks(path, PIECE_BYTES)) {
+  for await (const { bytes } of lineBlocks(file, PIECE_BYTES)) {
     for (const item of splitter.take(bytes)) yield { id: `${file}[${index++}]`, ...item };
   }
   splitter.end();

@@ -2,10 +2,21 @@
  * Reads files as blocks of whole lines in bytes. So a bad line does not affect the
  * decoding of others.
  */
-import { fileBytes } from '../formats/byte-stream.ts';
+import { fileKind } from '../../base/files/file-kind.ts';
+import { type ByteRange, fileBytes } from '../formats/byte-stream.ts';
+
+/** A part of a file that is not compressed. */
+export interface FileRange extends ByteRange {
+  /** The number of the line that it begins in, counted from 1. */
+  line: number;
+  /** Whether it begins where a line does. */
+  atLineStart: boolean;
+}
 
 export interface LineBlock {
   bytes: Buffer;
+  /** The byte of the file, unpacked if it is compressed, that it begins at. */
+  start: number;
   /**
    * False for a piece of a line that is longer than the limit. The line continues in
    * the next block.
@@ -13,25 +24,34 @@ export interface LineBlock {
   whole: boolean;
 }
 
+const CHUNK_BYTES = 1 << 20;
 const BYTE_ORDER_MARK = Buffer.from('\ufeff');
 
 /**
  * The contents of a file, unpacked if it is a .gz or .zst, without the byte-order mark, in constant
  * memory. Throws as fileBytes does.
  */
-export async function* lineBlocks(path: string, maxLineBytes: number): AsyncGenerator<LineBlock> {
+export async function* lineBlocks(
+  path: string,
+  maxLineBytes: number,
+  range?: FileRange,
+): AsyncGenerator<LineBlock> {
   let pieces: Buffer[] = [];
   let held = 0;
-  let begun = false;
+  let at = range?.start ?? 0;
+  let begun = range !== undefined && range.start > 0;
   const take = (last: Buffer, whole: boolean): LineBlock => {
     let bytes = pieces.length === 0 ? last : Buffer.concat([...pieces, last]);
+    const next = at + bytes.length;
     if (!begun && bytes.subarray(0, 3).equals(BYTE_ORDER_MARK)) bytes = bytes.subarray(3);
+    const start = next - bytes.length;
+    at = next;
     begun = true;
     pieces = [];
     held = 0;
-    return { bytes, whole };
+    return { bytes, start, whole };
   };
-  for await (const chunk of fileBytes(path)) {
+  for await (const chunk of fileBytes(path, range)) {
     const end = chunk.lastIndexOf(10) + 1;
     if (end > 0) yield take(chunk.subarray(0, end), true);
     if (end === chunk.length) continue;
@@ -40,6 +60,26 @@ export async function* lineBlocks(path: string, maxLineBytes: number): AsyncGene
     if (held >= maxLineBytes) yield take(Buffer.alloc(0), false);
   }
   if (held > 0) yield take(Buffer.alloc(0), true);
+}
+
+/**
+ * Ranges of whole lines with at least so many bytes, and the rest of the file; undefined for a file
+ * of a format that is no text. Throws as lineBlocks does.
+ */
+export async function lineRanges(path: string, leastBytes: number): Promise<FileRange[] | undefined> {
+  const ranges: FileRange[] = [];
+  let [start, line, lines, size] = [0, 1, 1, 0];
+  for await (const block of lineBlocks(path, CHUNK_BYTES)) {
+    if (size === 0 && fileKind(block.bytes)) return undefined;
+    lines += countLines(block.bytes);
+    size = block.start + block.bytes.length;
+    // A block of whole lines ends where a line does; a piece of a longer line does not.
+    if (block.bytes.at(-1) !== 10 || size - start < leastBytes) continue;
+    ranges.push({ start, end: size, line, atLineStart: true });
+    [start, line] = [size, lines];
+  }
+  if (size > start || ranges.length === 0) ranges.push({ start, end: size, line, atLineStart: true });
+  return ranges;
 }
 
 /** The number of newlines in some bytes. */

@@ -8,17 +8,17 @@ import { type MainText, mainText } from '../formats/main-text.ts';
 import { BadPage } from '../formats/tidy-html.ts';
 import { decodeUtf8 } from '../formats/utf8.ts';
 import { type WarcRecord, warcRecords } from '../formats/warc.ts';
-import { documentOf } from './row-documents.ts';
+import { documentOf } from './jsonl-documents.ts';
 
 /** Far more than a page of text has. */
 const MOST_PAGE_BYTES = 16 << 20;
 const MOST_TEXT_BYTES = 64 << 20;
 
 /** The main text of a file of HTML. Throws as fileBytes does. */
-export async function readHtmlFile(path: string, source: string, file = path): Promise<CorpusItem> {
+export async function readHtmlFile(file: string, source: string): Promise<CorpusItem> {
   const pieces: Buffer[] = [];
   let length = 0;
-  for await (const piece of fileBytes(path)) {
+  for await (const piece of fileBytes(file)) {
     pieces.push(piece);
     length += piece.length;
     if (length > MOST_PAGE_BYTES) return tooLong(file);
@@ -69,7 +69,7 @@ function pageItem({ bytes, contentType }: Page, { id, place, source }: PlaceOfPa
  */
 export async function* readWarcFile(path: string, source: string, file = path): AsyncGenerator<CorpusItem> {
   const wants = (type: string) => pageTypes.has(type);
-  for await (const record of warcRecords(path, { wants, mostBytes: MOST_TEXT_BYTES })) {
+  for await (const record of warcRecords(file, { wants, mostBytes: MOST_TEXT_BYTES })) {
     const place = `${file}:${record.number}`;
     if ('problem' in record) yield { dropped: { id: place, reason: 'damaged', detail: record.problem } };
     else if (pageTypes.has(record.type)) yield recordItem(record, place, source);

@@ -10,19 +10,14 @@ import { jsonListItems } from './json-list.ts';
  * The rows of a file, each with its place: `file:line` of JSON Lines, `file[index]` of others. Many
  * tools write JSON Lines into files that are named .json, so these are told apart by their
  * contents. Throws the errors of the readers.
- * @param file the name in ids
  * @param columns columns of a table to read; all when missing
  */
-export async function* rowsOfFile(
-  path: string,
-  file = path,
-  columns?: ReadonlySet<string>,
-): AsyncGenerator<JsonLine> {
-  const format = rowFormat(path);
-  if (format === 'parquet') yield* tableLines(parquetRows(path, columns), file);
-  else if (format === 'arrow') yield* tableLines(arrowRows(path, columns), file);
-  else if (format === 'json' && !(await isJsonLines(path))) yield* jsonListItems(path, file);
-  else yield* jsonLines(path, file);
+export async function* rowsOfFile(file: string, columns?: ReadonlySet<string>): AsyncGenerator<JsonLine> {
+  const format = rowFormat(file);
+  if (format === 'parquet') yield* tableLines(parquetRows(file, columns), file);
+  else if (format === 'arrow') yield* tableLines(arrowRows(file, columns), file);
+  else if (format === 'json' && !(await isJsonLines(file))) yield* jsonListItems(file);
+  else yield* jsonLines(file);
 }
 
 /** The columns of a table; undefined for other files. Throws the errors of the readers. */

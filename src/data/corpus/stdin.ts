@@ -2,7 +2,7 @@
  * Standard input as a source. A corpus is read several times, and some formats from their end, so
  * the input is first copied into a file.
  */
-import { createWriteStream, rmSync } from 'node:fs';
+import { createWriteStream, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -31,11 +31,12 @@ export async function spoolInput(input: Readable, folder: string, format?: strin
     const what = `standard input cannot be read as "${format}"`;
     throw new AthanorError('ERR_ARGUMENT', what, 'name the ending of a file, such as jsonl or txt.gz');
   }
+  mkdirSync(folder, { recursive: true });
   const chunks = input[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   const first = await chunks.next();
   if (first.done) throw new AthanorError('ERR_ARGUMENT', 'standard input is empty', 'pipe text into it');
   const head = Buffer.from(first.value);
-  const path = join(folder, `stdin-${process.pid}.${format ?? formatOfBytes(head)}`);
+  const path = join(folder, `.stdin-${process.pid}.${format ?? formatOfBytes(head)}`);
   const remove = () => rmSync(path, { force: true });
   const all = async function* () {
     yield head;

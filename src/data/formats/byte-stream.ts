@@ -29,13 +29,21 @@ export function unpackedName(name: string): string {
   return name.replace(GZIP, '').replace(ZSTD, '');
 }
 
+/** A part of a file that is not compressed: bytes [start, end). */
+export interface ByteRange {
+  start: number;
+  end: number;
+}
+
 /**
- * The bytes of a file. Throws ERR_FILE_MISSING, ERR_IO, ERR_FILE_DAMAGED for a compressed file that
+ * The bytes of a file, or of a range of it. Throws ERR_FILE_MISSING, ERR_IO, ERR_FILE_DAMAGED for a compressed file that
  * is incomplete or damaged, and ERR_FORMAT for one of another format or one that expands over
  * 500-fold.
  */
-export async function* fileBytes(path: string): AsyncGenerator<Buffer> {
-  const raw = createReadStream(path, { highWaterMark: CHUNK_BYTES });
+export async function* fileBytes(path: string, range?: ByteRange): AsyncGenerator<Buffer> {
+  // createReadStream counts the last byte in.
+  const part = range && { start: range.start, end: range.end - 1 };
+  const raw = createReadStream(path, { highWaterMark: CHUNK_BYTES, ...part });
   const packed = GZIP.test(path) ? gunzipped : ZSTD.test(path) ? unzstd : undefined;
   const pack = GZIP.test(path) ? 'gzip' : 'zstd';
   try {

@@ -20,7 +20,7 @@ export function rowFiles(path: string, split?: string): string[] {
       const remedy = 'convert it to JSON Lines, such as with pandas: read_csv and to_json';
       throw new AthanorError('ERR_FORMAT', `${path} is a table with separators, not JSON Lines`, remedy);
     }
-    return splitFiles(path, split)?.files ?? folderFiles(path);
+    return splitFiles(path, split) ?? folderFiles(path);
   } catch (error) {
     throw fileError(error, path);
   }
@@ -53,12 +53,14 @@ function folderFiles(folder: string): string[] {
  * ERR_ARGUMENT for a name of another form than `new=old`.
  */
 export function renamer(columns: readonly string[]): (row: JsonObject) => JsonObject {
-  const pairs = columns.flatMap((text) => text.split(',')).map((text) => {
-    const [name, old, ...rest] = text.split('=');
-    if (name && old && rest.length === 0) return [name, old] as const;
-    const remedy = 'name the new and the old field, such as prompt=question';
-    throw new AthanorError('ERR_ARGUMENT', `\`columns\` has "${text}", which is not new=old`, remedy);
-  });
+  const pairs = columns
+    .flatMap((text) => text.split(','))
+    .map((text) => {
+      const [name, old, ...rest] = text.split('=');
+      if (name && old && rest.length === 0) return [name, old] as const;
+      const remedy = 'name the new and the old field, such as prompt=question';
+      throw new AthanorError('ERR_ARGUMENT', `\`columns\` has "${text}", which is not new=old`, remedy);
+    });
   if (pairs.length === 0) return (row) => row;
   return (row) => {
     const found = pairs.filter(([, old]) => Object.hasOwn(row, old));

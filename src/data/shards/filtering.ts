@@ -6,7 +6,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError } from '../../base/errors.ts';
 import { isRecord, jsonLines } from '../corpus/json-lines.ts';
-import { documentOf } from '../corpus/row-documents.ts';
+import { documentOf } from '../corpus/jsonl-documents.ts';
 import type { CorpusItem, Document } from '../document.ts';
 import type { Rejection } from '../filters/filter.ts';
 import type { FilterChain, FunnelStep } from '../filters/filter-documents.ts';

@@ -105,7 +105,7 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
     );
   }
   // A mistake in the last source must not show after hours on the first.
-  for (const source of options.sources) checkSource(source, options.out);
+  for (const source of options.sources) checkSource(source, options.out, options);
   const filters = await FilterChain.create(options.filters ?? []);
   checkDedup(options);
   const start = performance.now();

@@ -224,7 +224,14 @@ describe('folders', () => {
     const texts = documents.map((document) => document.text);
     expect(texts.at(-1)).toBe('fine');
     expect(texts.length).toBeGreaterThan(5000);
-    expect(text.startsWith(texts.slice(0, -1).map((each) => `{"text":"${each}"}\n`).join(''))).toBe(true);
+    expect(
+      text.startsWith(
+        texts
+          .slice(0, -1)
+          .map((each) => `{"text":"${each}"}\n`)
+          .join(''),
+      ),
+    ).toBe(true);
     const gone = 'damaged, or not what its name says (it is gone, or a link that leads nowhere)';
     expect(messages).toEqual([
       ...['a-cut.jsonl.gz', 'b-cut.txt.gz', 'c-plain.txt.gz'].map(

@@ -18,7 +18,7 @@ const names = readdirSync(tables).filter((name) => name !== 'empty.parquet');
 
 async function linesOf(path: string, columns?: readonly string[]): Promise<JsonLine[]> {
   const lines: JsonLine[] = [];
-  for await (const line of rowsOfFile(path, path, columns && new Set(columns))) lines.push(line);
+  for await (const line of rowsOfFile(path, columns && new Set(columns))) lines.push(line);
   return lines;
 }
 
@@ -74,12 +74,21 @@ describe('damaged tables', () => {
       const lines = await linesOf(path);
       return lines.some((line) => 'dropped' in line) ? 'dropped' : 'rows';
     } catch (error) {
-      expect((error as AthanorError).code, String((error as Error).stack)).toMatch(/^ERR_F(ILE_DAMAGED|ORMAT)$/);
+      expect((error as AthanorError).code, String((error as Error).stack)).toMatch(
+        /^ERR_F(ILE_DAMAGED|ORMAT)$/,
+      );
       return 'error';
     }
   }
 
-  it.each(['none.parquet', 'pages-1.parquet', 'pages-2.parquet', 'delta.parquet', 'stream.arrow', 'zstd.arrow'])(
+  it.each([
+    'none.parquet',
+    'pages-1.parquet',
+    'pages-2.parquet',
+    'delta.parquet',
+    'stream.arrow',
+    'zstd.arrow',
+  ])(
     'end in a report, wherever they are cut or changed: %s',
     async (name) => {
       const whole = readFileSync(join(tables, name));

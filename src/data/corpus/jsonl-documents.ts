@@ -1,22 +1,38 @@
-/** Documents of files of rows: JSON, Parquet and Arrow. */
+/** Files of rows with one document per row: JSON Lines, a JSON list, Parquet, Arrow. */
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { CorpusItem, Document, Dropped } from '../document.ts';
-import { isRecord, kindOf } from './json-lines.ts';
+import { isRecord, type JsonLine, jsonLines, kindOf } from './json-lines.ts';
+import type { FileRange } from './line-blocks.ts';
 import { columnsOf, rowsOfFile } from './row-files.ts';
 
 /** @param key the field that holds the text: its name, or names joined by dots */
-export async function* readRowDocuments(
-  path: string,
+export async function* readJsonl(
+  file: string,
   source: string,
   key: string,
-  file = path,
+  range?: FileRange,
 ): AsyncGenerator<CorpusItem> {
-  const column = await columnFor(path, key);
-  if (column !== undefined && 'missing' in column) {
-    yield { dropped: { id: file, reason: 'missing_field', detail: column.missing } };
+  yield* rowDocuments(jsonLines(file, range), source, key);
+}
+
+/** The documents of a file of rows of another format. Of a table only the column is read. */
+export async function* readRowFile(file: string, source: string, key: string): AsyncGenerator<CorpusItem> {
+  const columns = await columnsOf(file);
+  const name = columns === undefined || columns.includes(key) ? key : key.split('.')[0]!;
+  if (columns && !columns.includes(name)) {
+    const detail = `no column "${name}"; it has ${columns.slice(0, 8).join(', ') || 'nothing'}`;
+    yield { dropped: { id: file, reason: 'missing_field', detail } };
     return;
   }
-  for await (const line of rowsOfFile(path, file, column && new Set([column.name]))) {
+  yield* rowDocuments(rowsOfFile(file, columns && new Set([name])), source, key);
+}
+
+async function* rowDocuments(
+  lines: AsyncIterable<JsonLine>,
+  source: string,
+  key: string,
+): AsyncGenerator<CorpusItem> {
+  for await (const line of lines) {
     if ('dropped' in line) {
       yield line;
       continue;
@@ -26,18 +42,6 @@ export async function* readRowDocuments(
     if (text === undefined) yield { dropped: withoutText(id, value, key) };
     else yield documentOf({ id, text, source });
   }
-}
-
-/** The column of a table that has the field. Undefined for files that are no tables. */
-async function columnFor(
-  path: string,
-  key: string,
-): Promise<{ name: string } | { missing: string } | undefined> {
-  const columns = await columnsOf(path);
-  if (!columns) return undefined;
-  const name = columns.includes(key) ? key : key.split('.')[0]!;
-  if (columns.includes(name)) return { name };
-  return { missing: `no column "${name}"; it has ${columns.slice(0, 8).join(', ') || 'nothing'}` };
 }
 
 /**
