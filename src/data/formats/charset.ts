@@ -21,10 +21,22 @@ export function decodePage(bytes: Buffer, contentType?: string): DecodedPage {
   const decoder = decoderOf(label ?? guess) ?? decoderOf(guess)!;
   const charset = decoder.encoding;
   try {
+    if (charset === 'windows-1252') return { text: decodeWindows1252(bytes), charset };
     return { text: decoder.decode(charset === 'utf-8' ? withoutCutEnd(bytes) : bytes), charset };
   } catch {
     return { problem: `it says that it is ${charset}, and has other bytes` };
   }
+}
+
+/** The characters of bytes 0x80 to 0x9f; five bytes are control characters (Encoding Standard). */
+const windows1252 =
+  '\u20ac\x81\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\x8d\u017d\x8f' +
+  '\x90\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\x9d\u017e\u0178';
+
+/** Node 20 decodes these bytes as Latin-1. */
+function decodeWindows1252(bytes: Buffer): string {
+  const text = bytes.toString('latin1');
+  return text.replace(/[\x80-\x9f]/g, (control) => windows1252[control.charCodeAt(0) - 0x80]!);
 }
 
 function decoderOf(label: string): TextDecoder | undefined {

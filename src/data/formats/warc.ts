@@ -105,7 +105,7 @@ async function readHeaders(reader: ByteReader): Promise<Map<string, string> | un
     if (text === '') return headers;
     const colon = text.indexOf(':');
     if (/^[ \t]/.test(text)) {
-      if (last !== undefined) headers.set(last, `${headers.get(last)} ${text.trim()}`);
+      if (last !== undefined) headers.set(last, `${headers.get(last)} ${text.trim()}`.trim());
     } else if (colon > 0) {
       last = text.slice(0, colon).trim().toLowerCase();
       headers.set(last, text.slice(colon + 1).trim());
