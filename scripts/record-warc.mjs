@@ -33,7 +33,11 @@ const bodies = [
   ['plain', type, utf8(html('Plain café'))],
   ['gzip', { ...type, 'Content-Encoding': 'gzip' }, gzipSync(html('Gzip'))],
   ['chunked', { ...type, 'Transfer-Encoding': 'chunked' }, chunked(utf8(html('Chunked')))],
-  ['both', { ...type, 'Transfer-Encoding': 'chunked', 'Content-Encoding': 'gzip' }, chunked(gzipSync(html('Both')))],
+  [
+    'both',
+    { ...type, 'Transfer-Encoding': 'chunked', 'Content-Encoding': 'gzip' },
+    chunked(gzipSync(html('Both'))),
+  ],
   ['brotli', { ...type, 'Content-Encoding': 'br' }, brotliCompressSync(html('Brotli'))],
   ['deflate', { ...type, 'Content-Encoding': 'deflate' }, deflateSync(html('Deflate'))],
   ['deflate-raw', { ...type, 'Content-Encoding': 'deflate' }, deflateRawSync(html('Raw deflate'))],
@@ -41,8 +45,15 @@ const bodies = [
   ['latin1', { 'Content-Type': 'text/html; charset=ISO-8859-1' }, latin1(html('Café crème'))],
   ['meta', { 'Content-Type': 'text/html' }, latin1(html('Façade', '<meta charset="windows-1252">'))],
   ['undeclared', { 'Content-Type': 'text/html' }, latin1(html('Übermaß'))],
-  ['sjis', { 'Content-Type': 'text/html; charset=Shift_JIS' }, Buffer.concat([utf8('<html><body><article><p>'),
-    ...Array.from({ length: 120 }, () => Buffer.from([0x93, 0xfa, 0x96, 0x7b, 0x8c, 0xea, 0x81, 0x41])), utf8('</p></article></body></html>')])],
+  [
+    'sjis',
+    { 'Content-Type': 'text/html; charset=Shift_JIS' },
+    Buffer.concat([
+      utf8('<html><body><article><p>'),
+      ...Array.from({ length: 120 }, () => Buffer.from([0x93, 0xfa, 0x96, 0x7b, 0x8c, 0xea, 0x81, 0x41])),
+      utf8('</p></article></body></html>'),
+    ]),
+  ],
   ['wrong-charset', type, latin1(html('Naïve'))],
   ['text', { 'Content-Type': 'text/plain' }, utf8('A plain text.\nOf two lines.\n')],
   ['picture', { 'Content-Type': 'image/png' }, Buffer.from([0x89, 0x50, 0x4e, 0x47, 0, 1, 2])],
@@ -56,16 +67,27 @@ async function* records() {
     })();
     return WARCRecord.create({ url, date, type: kind, warcVersion: 'WARC/1.1', ...options }, chunks);
   };
-  yield WARCRecord.createWARCInfo({ filename: 'pages.warc.gz', warcVersion: 'WARC/1.1' }, { software: 'warcio' });
+  yield WARCRecord.createWARCInfo(
+    { filename: 'pages.warc.gz', warcVersion: 'WARC/1.1' },
+    { software: 'warcio' },
+  );
   for (const [name, headers, body] of bodies) {
     const url = `http://example.com/${name}`;
-    yield of('request', url, utf8(''), { httpHeaders: { Host: 'example.com' }, statusline: `GET /${name} HTTP/1.1` });
+    yield of('request', url, utf8(''), {
+      httpHeaders: { Host: 'example.com' },
+      statusline: `GET /${name} HTTP/1.1`,
+    });
     yield of('response', url, body, { httpHeaders: headers, statusline: 'HTTP/1.1 200 OK' });
   }
-  yield of('response', 'http://example.com/missing', utf8(html('Missing')), { httpHeaders, statusline: 'HTTP/1.1 404 Not Found' });
+  yield of('response', 'http://example.com/missing', utf8(html('Missing')), {
+    httpHeaders,
+    statusline: 'HTTP/1.1 404 Not Found',
+  });
   yield of('revisit', 'http://example.com/plain', utf8(''), { httpHeaders, statusline: 'HTTP/1.1 200 OK' });
   yield of('resource', 'urn:text', utf8('A resource.'), { warcHeaders: { 'Content-Type': 'text/plain' } });
-  yield of('metadata', 'http://example.com/plain', utf8('fetchTimeMs: 12\r\n'), { warcHeaders: { 'Content-Type': 'application/warc-fields' } });
+  yield of('metadata', 'http://example.com/plain', utf8('fetchTimeMs: 12\r\n'), {
+    warcHeaders: { 'Content-Type': 'application/warc-fields' },
+  });
 }
 
 async function* converted() {
@@ -74,7 +96,10 @@ async function* converted() {
       yield utf8(`Text of page ${name}.\nMit Umlaut: ü\n`);
     })();
     const warcHeaders = { 'Content-Type': 'text/plain', 'WARC-Identified-Content-Language': 'eng' };
-    yield WARCRecord.create({ url: `http://example.com/${name}`, date, type: 'conversion', warcVersion: 'WARC/1.0', warcHeaders }, content);
+    yield WARCRecord.create(
+      { url: `http://example.com/${name}`, date, type: 'conversion', warcVersion: 'WARC/1.0', warcHeaders },
+      content,
+    );
   }
 }
 
@@ -92,7 +117,12 @@ const read = [];
 for (const name of ['pages.warc.gz', 'pages.warc.wet.gz']) {
   for await (const record of new WARCParser(createReadStream(join(folder, name)))) {
     const payload = Buffer.from(await record.readFully(true));
-    read.push({ file: name, type: record.warcType, uri: record.warcTargetURI, payload: payload.toString('base64') });
+    read.push({
+      file: name,
+      type: record.warcType,
+      uri: record.warcTargetURI,
+      payload: payload.toString('base64'),
+    });
   }
 }
 writeFileSync(join(folder, 'pages.json'), JSON.stringify(read));

@@ -23,8 +23,8 @@ export interface SpooledInput {
 /**
  * Copies the input into a folder. Throws ERR_ARGUMENT for an empty input or an unknown format,
  * ERR_DISK_FULL and ERR_IO.
- * @param format the ending that a file of this kind has, such as `jsonl.gz`. Default: found from the
- * first bytes
+ * @param format the ending of such a file, `jsonl.gz` for example. Default: found from the first
+ * bytes
  */
 export async function spoolInput(input: Readable, folder: string, format?: string): Promise<SpooledInput> {
   if (format !== undefined && fileFormat(`stdin.${format}`) === undefined) {

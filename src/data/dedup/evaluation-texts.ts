@@ -1,7 +1,7 @@
 /**
  * The texts of evaluation sets, for decontamination: rows of JSON Lines, JSON lists, Parquet and
- * Arrow, and plain texts. The text of a row is all its strings, whatever their keys, one after another: the question
- * and its answers.
+ * Arrow, and plain texts. The text of a row is all its strings, whatever their keys, one after
+ * another: the question and its answers.
  */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';

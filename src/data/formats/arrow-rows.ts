@@ -150,7 +150,7 @@ function fieldsOf(header: Buffer): { kind: number; bodyLength: number } {
   };
 }
 
-/** The message in one piece; its body begins at a multiple of 8, since numbers are read in place. */
+/** The message in one piece. Its body begins at a multiple of 8: numbers are read in place. */
 function joined(header: Buffer, body: Buffer): Uint8Array {
   const pad = -header.length & 7;
   const bytes = Buffer.from(new ArrayBuffer(pad + 8 + header.length + body.length)).subarray(pad);

@@ -36,9 +36,9 @@ export interface ByteRange {
 }
 
 /**
- * The bytes of a file, or of a range of it. Throws ERR_FILE_MISSING, ERR_IO, ERR_FILE_DAMAGED for a compressed file that
- * is incomplete or damaged, and ERR_FORMAT for one of another format or one that expands over
- * 500-fold.
+ * The bytes of a file, or of a range of it. Throws ERR_FILE_MISSING, ERR_IO, ERR_FILE_DAMAGED for a
+ * compressed file that is incomplete or damaged, and ERR_FORMAT for one of another format or one
+ * that expands over 500-fold.
  */
 export async function* fileBytes(path: string, range?: ByteRange): AsyncGenerator<Buffer> {
   // createReadStream counts the last byte in.

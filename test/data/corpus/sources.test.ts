@@ -196,7 +196,8 @@ describe('compressed files', () => {
     }
     return Buffer.concat(pieces);
   };
-  const zstd = (bytes: Buffer, ...args: string[]) => execFileSync('zstd', ['-q', '-c', ...args], { input: bytes });
+  const zstd = (bytes: Buffer, ...args: string[]) =>
+    execFileSync('zstd', ['-q', '-c', ...args], { input: bytes });
   const hasZstd = (() => {
     try {
       return zstd(Buffer.from('a')).length > 0;
@@ -213,7 +214,9 @@ describe('compressed files', () => {
   it.skipIf(!hasZstd)('of zstd, with any number of frames, are read to the end', async () => {
     const folder = tree({
       'a.txt.zst': zstd(Buffer.from(text), '-19', '--check'),
-      'b.md.zst': Buffer.concat([text.slice(0, 1000), text.slice(1000)].map((part) => zstd(Buffer.from(part)))),
+      'b.md.zst': Buffer.concat(
+        [text.slice(0, 1000), text.slice(1000)].map((part) => zstd(Buffer.from(part))),
+      ),
     });
     expect((await textsOf([folder])).join('')).toBe(text + text);
     const cut = tree({ 'a.txt.zst': zstd(Buffer.from(text)).subarray(0, 9000) });
@@ -268,7 +271,19 @@ describe('standard input', () => {
   it('is prepared as shards', async () => {
     const out = join(temporaryFolder(), 'shards');
     const lines = Array.from({ length: 30 }, (_, i) => `{"body":"text number ${i} of the input"}\n`).join('');
-    const args = [cliPath, 'data', 'prepare', '-', '--out', out, '--text-key', 'body', '--vocab-size', '300', '--json'];
+    const args = [
+      cliPath,
+      'data',
+      'prepare',
+      '-',
+      '--out',
+      out,
+      '--text-key',
+      'body',
+      '--vocab-size',
+      '300',
+      '--json',
+    ];
     const { stdout, code } = await runNode(args, { input: lines });
     expect(code).toBe(0);
     expect(lastLineJson(stdout)).toMatchObject({ documents: 30, sources: { '-': { documents: 30 } } });

@@ -46,7 +46,8 @@ describe('records of archives', () => {
       const isBrotli = type === 'response' && uri?.endsWith('/brotli');
       const expectedBody = isBrotli ? brotliDecompressSync(given) : given;
       // warcio takes the header of requests and revisits for HTTP.
-      if (type !== 'request' && type !== 'revisit') expect(body.toString('latin1'), uri!).toBe(expectedBody.toString('latin1'));
+      if (type !== 'request' && type !== 'revisit')
+        expect(body.toString('latin1'), uri!).toBe(expectedBody.toString('latin1'));
       if (uri !== null && type !== 'warcinfo') expect(all[i]!.headers.get('warc-target-uri')).toBe(uri);
     }
   });
@@ -88,10 +89,7 @@ describe('records of archives', () => {
   it('of WET are their texts', async () => {
     const { documents, dropped } = await readAll([wet]);
     expect(documents.map(({ id, text }) => [id, text])).toEqual(
-      ['one', 'two'].map((name) => [
-        `http://example.com/${name}`,
-        `Text of page ${name}.\nMit Umlaut: ü\n`,
-      ]),
+      ['one', 'two'].map((name) => [`http://example.com/${name}`, `Text of page ${name}.\nMit Umlaut: ü\n`]),
     );
     expect(dropped).toEqual([]);
   });
@@ -134,7 +132,10 @@ describe('records of archives', () => {
 
 describe('responses', () => {
   const body = (head: string, bytes: Uint8Array, most = 1 << 20) =>
-    parseHttpResponse(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\n${head}\r\n\r\n`), bytes]), most).body.toString();
+    parseHttpResponse(
+      Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\n${head}\r\n\r\n`), bytes]),
+      most,
+    ).body.toString();
 
   it('that expand too far are refused', () => {
     const bomb = gzipSync(Buffer.alloc(5 << 20, 'a'));
