@@ -17,7 +17,7 @@ interface SourceScores {
 export const classify = defineCommand({
   description:
     'Scores documents with a classifier that athanor safety train made of labelled rows, and writes them as JSON Lines: id, source, score, text. With --filters classifier:FOLDER:THRESHOLD, data prepare keeps documents by their scores.',
-  arguments: { '<sources...>': 'files, folders or names of packaged corpora' },
+  arguments: { '<sources...>': 'files, folders, patterns, -, or names of packaged corpora' },
   options: {
     ...inGroup('Run', {
       classifier: path('folder of the classifier', { required: true, placeholder: '<folder>' }),
@@ -28,13 +28,22 @@ export const classify = defineCommand({
       }),
     }),
     ...inGroup('Data', {
-      textKey: text('field of a JSONL line that holds the text', { default: 'text' }),
+      textKey: text('field or column that holds the text, such as text or article.body', {
+        default: 'text',
+      }),
+      split: text('split of dataset folders (default: train, or the only one)'),
+      stdinFormat: text('ending of a file like standard input, such as jsonl.gz', {
+        placeholder: '<ending>',
+      }),
       separator: text('split text files into documents at each line equal to this text'),
     }),
     ...inGroup('Engine', { device, dtype, threads }),
   },
   example: 'data classify corpus/ --classifier edu --out scored.jsonl',
-  async run({ classifier: folder, out, threshold: asked, textKey, separator, ...engine }, { args, given }) {
+  async run(
+    { classifier: folder, out, threshold: asked, textKey, split, stdinFormat, separator, ...engine },
+    { args, given },
+  ) {
     await prepareEngine(engine, given);
     const { renameSync } = await import('node:fs');
     const { checkSource, readCorpus } = await import('../data/corpus/corpus.ts');
@@ -43,7 +52,7 @@ export const classify = defineCommand({
     const { classifyDocuments } = await import('../scoring/classify-documents.ts');
     const { createProgress } = await import('../report/progress.ts');
     const { AthanorError } = await import('../base/errors.ts');
-    for (const source of args) checkSource(source, out);
+    for (const source of args) checkSource(source, out, { split });
     const classifier = Classifier.load(folder);
     const threshold = asked ?? classifier.info.threshold;
     const partial = `${out}.partial`;
@@ -52,7 +61,7 @@ export const classify = defineCommand({
     const interrupt = new Interrupt();
     const dropped: Record<string, number> = {};
     async function* documents() {
-      for await (const item of readCorpus(args, { textKey, separator })) {
+      for await (const item of readCorpus(args, { textKey, split, stdinFormat, separator })) {
         if (interrupt.signal.aborted)
           throw new AthanorError('ERR_INTERRUPTED', 'classifying was interrupted');
         if ('document' in item) yield item.document;

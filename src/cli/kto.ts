@@ -10,7 +10,9 @@ export const kto = defineCommand({
     'Learns from answers that are good or bad, each on its own, such as thumbs up and down. Rows have prompt, completion and label, or are comparisons.',
   options: {
     ...inGroup('Run', {
-      data: path('rated answers: a .jsonl file, or a folder of them (required for a new run)'),
+      data: path(
+        'rated answers: a file of JSON Lines, JSON, Parquet or Arrow, or a folder of them (required for a new run)',
+      ),
     }),
     ...tuningOptions(defaults),
     ...epochOptions(defaults),

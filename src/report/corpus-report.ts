@@ -72,9 +72,8 @@ function renderCorpusReport(facts: CorpusFacts): string {
   const { manifest, statistics } = facts;
   const { train, validation } = manifest.splits;
   const measures = (statistics?.measures ?? []).map(measureFigure);
-  const tables = [sourceTable(facts), ruleTable(manifest), clusterTable(facts)].filter(
-    (one) => one !== undefined,
-  );
+  const all = [sourceTable(facts), languageTable(facts), ruleTable(manifest), clusterTable(facts)];
+  const tables = all.filter((one) => one !== undefined);
   return htmlPage({
     title: 'Corpus',
     subtitle: `${formatCount(train.tokens + validation.tokens)} tokens of ${formatBytes(train.bytes + validation.bytes)} in ${exactCount(train.documents + validation.documents)} documents, ${manifest.sources.map(({ name }) => name).join(', ')}`,
@@ -166,6 +165,18 @@ function sourceTable({ manifest, statistics }: CorpusFacts): ReportTable {
       ];
     }),
     ...(manifest.mix && { note: `Training reads them in these proportions: ${mixText(manifest.mix)}.` }),
+  };
+}
+
+function languageTable({ statistics }: CorpusFacts): ReportTable | undefined {
+  const languages = Object.entries(statistics?.languages ?? {});
+  if (languages.length === 0) return undefined;
+  return {
+    title: 'Programming languages',
+    columns: ['language', 'documents read', 'bytes read'],
+    rows: languages
+      .sort(([, a], [, b]) => b.bytes - a.bytes)
+      .map(([name, { documents, bytes }]) => [name, exactCount(documents), formatBytes(bytes)]),
   };
 }
 

@@ -3,9 +3,9 @@ import type { CorpusItem } from '../document.ts';
 import { isPackagedName, partsOf } from '../packaged/packaged.ts';
 import type { CorpusOptions } from './corpus.ts';
 
-/** A file, a folder or a packaged corpus, with options of its own. */
-export interface CorpusSource extends CorpusOptions {
-  /** The file or folder, or the name of a packaged corpus. */
+/** A file, folder, pattern, packaged corpus or standard input (`-`), with options of its own. */
+export interface CorpusSource extends Omit<CorpusOptions, 'stdinFormat' | 'stdinFile'> {
+  /** As readCorpus takes it. */
   path: string;
   /** The name that its documents are counted under. Default: the path. */
   name?: string | undefined;

@@ -25,6 +25,7 @@ export type CorpusRecipe = Partial<
     | 'ranks'
     | 'threads'
     | 'unitBytes'
+    | 'stdinFile'
     | 'shardTokens'
     | 'fresh'
     | 'tokenizer'
@@ -57,12 +58,14 @@ const reading = {
   textKey: text,
   separator: text,
   partBytes: whole(1 << 10),
+  split: text,
 } satisfies Partial<Record<RecipeKey, Reader>>;
 
 /** How each key is read, in the order in which an effective recipe has them. */
 const readers: Readonly<Record<RecipeKey, Reader>> = {
   sources: (node) => node.items().map(sourceOf),
   ...reading,
+  stdinFormat: text,
   onBadLine: word('skip', 'fail'),
   minChars: whole(0),
   validationSplit: (node) => node.number({ min: 0, max: 0.5 }),
@@ -123,7 +126,8 @@ function sourceOf(node: YamlNode): string | CorpusSource {
   if (!node.isMap) return node.text();
   const known = { path: text, name: text, ...reading };
   const fields = node.fields(Object.keys(known).map(nameOf));
-  if (!fields.has('path')) node.fail('"path" is missing', 'name a file, a folder or a packaged corpus');
+  if (!fields.has('path'))
+    node.fail('"path" is missing', 'name a file, a folder, a pattern or a packaged corpus');
   const values = Object.entries(known).flatMap(([key, read]) => {
     const field = fields.get(nameOf(key));
     return field ? [[key, read(field)]] : [];

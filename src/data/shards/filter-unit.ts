@@ -31,6 +31,8 @@ export type UnitItem = { dropped: Dropped } | UnitDocument;
 interface UnitDocument {
   id: string;
   source: string;
+  /** The programming language of source code. */
+  language?: string;
   bytes: number;
   sha256: string;
   /** Bytes of its text in `unedited`. */
@@ -82,7 +84,7 @@ export async function filterUnit(
       summary.bytes += bytes;
       if ('document' in item) {
         summary.documents += 1;
-        addRead(summary.statistics, item.document.source, 1, bytes);
+        addRead(summary.statistics, item.document, bytes);
       }
       if ('document' in rest) summary.kept += 1;
       const pause = onItem(bytes);
@@ -115,11 +117,11 @@ function add(
     items.write(`${JSON.stringify(item satisfies UnitItem)}\n`);
     return 0;
   }
-  const { id, source, text } = item.document;
+  const { id, source, language, text } = item.document;
   const bytes = Buffer.from(text);
   texts.write(bytes);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
-  const row: UnitDocument = { id, source, bytes: bytes.length, sha256 };
+  const row: UnitDocument = { id, source, ...(language && { language }), bytes: bytes.length, sha256 };
   if (keepsUnedited && item.unedited !== undefined) {
     const before = Buffer.from(item.unedited);
     unedited.write(before);

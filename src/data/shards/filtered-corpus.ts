@@ -33,10 +33,11 @@ export function* filteredItems(folder: PartialFolder, units: number): Generator<
         yield item;
         continue;
       }
-      const { id, source, bytes, sha256, unedited: before = 0 } = item;
+      const { id, source, language, bytes, sha256, unedited: before = 0 } = item;
       const text = texts.take(bytes).toString();
       const digest = Buffer.from(sha256, 'hex');
-      const document = { id, source, text, unit, index, digest, isEdited: false };
+      const known = { id, source, ...(language && { language }), text };
+      const document = { ...known, unit, index, digest, isEdited: false };
       yield { document: before > 0 ? { ...document, unedited: unedited.take(before).toString() } : document };
       index += 1;
     }

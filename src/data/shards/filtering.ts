@@ -14,6 +14,8 @@ const REJECTED = 'rejected';
 export type RejectedDocument = {
   id: string;
   source: string;
+  /** The programming language of source code. */
+  language?: string;
   rule: string;
   value: number;
   threshold: number;
@@ -40,10 +42,10 @@ export function filtered(
     const isEdited = 'document' in item && item.document.text !== document.text;
     return isEdited ? { ...item, unedited: document.text } : item;
   }
-  const { id, source, text } = document;
+  const { id, source, language, text } = document;
   const { filter: _, ...measured } = result.rejection;
   const rule = fullName(result.rejection);
-  onRejected(rule, { id, source, ...measured, rule, text });
+  onRejected(rule, { id, source, ...(language && { language }), ...measured, rule, text });
   const { value, threshold } = measured;
   return { dropped: { id, reason: 'rejected', detail: `${rule} ${value}, threshold ${threshold}` } };
 }

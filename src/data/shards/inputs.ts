@@ -1,9 +1,10 @@
 /** `inputs.jsonl`: the files that a corpus was read from, with their sizes and digests. */
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, statSync } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError, fileError } from '../../base/errors.ts';
 import { replaceFile } from '../../base/files/replace-file.ts';
+import { statOf } from '../corpus/files-below.ts';
 import { evaluationFiles } from '../dedup/evaluation-texts.ts';
 import type { FunnelStep } from '../filters/filter-documents.ts';
 import type { DedupOptions } from './deduplication.ts';
@@ -25,7 +26,7 @@ export type Input =
       sha256: string | null;
     };
 
-/** Null for a pipe. */
+/** Null for a pipe, and for a link that leads nowhere. */
 export type Digest = { bytes: number | null; sha256: string | null };
 
 /**
@@ -33,7 +34,7 @@ export type Digest = { bytes: number | null; sha256: string | null };
  * aborts.
  */
 export async function digestOf(file: string, signal?: AbortSignal): Promise<Digest> {
-  if (!statSync(file, { throwIfNoEntry: false })?.isFile()) return { bytes: null, sha256: null };
+  if (!statOf(file)?.isFile()) return { bytes: null, sha256: null };
   const hash = createHash('sha256');
   let bytes = 0;
   try {

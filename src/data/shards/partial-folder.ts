@@ -41,6 +41,11 @@ export class PartialFolder {
     return join(this.path, 'scratch');
   }
 
+  /** The folder of a copy of standard input. */
+  get stdin(): string {
+    return join(this.path, 'stdin');
+  }
+
   get ranks(): string {
     return join(this.path, 'ranks');
   }

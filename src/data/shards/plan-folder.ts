@@ -12,6 +12,7 @@ import { packageVersion } from '../../base/package-version.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
 import type { FunnelStep } from '../filters/filter-documents.ts';
 import { type Input, referenceInputs } from './inputs.ts';
+import { keptInput } from './kept-input.ts';
 import { MANIFEST } from './manifest.ts';
 import { checkSame, type PartialFolder } from './partial-folder.ts';
 import { PieceReader } from './piece-files.ts';
@@ -53,17 +54,21 @@ export async function continuePlan(
   const before = folder.hasResults() ? folder.read(PLAN) : undefined;
   // Before the inputs are read, which may take minutes.
   if (before) checkSame(folder, before, now);
-  const { units, inputs } = await planUnits({ ...options, onBytes });
+  else {
+    folder.empty();
+    folder.makeFolders();
+  }
+  const stdinFile = await keptInput(folder, options);
+  const { units, inputs } = await planUnits({ ...options, stdinFile, onBytes });
   inputs.push(...(await referenceInputs(options, parts.funnel, options.signal)));
   if (before) {
     checkInputs(folder, inputs);
   } else {
-    folder.empty();
-    folder.makeFolders();
     writeRows(join(folder.path, INPUTS), inputs);
-    writeRows(join(folder.path, UNITS), units);
     folder.write(PLAN, now);
   }
+  // Other ranks read them. The file of standard input may lie elsewhere than before.
+  writeRows(join(folder.path, UNITS), units);
   return { units, inputs, recipe };
 }
 

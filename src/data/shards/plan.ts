@@ -6,7 +6,9 @@ import { AthanorError } from '../../base/errors.ts';
 import { type CorpusOptions, fileRanges, filesOf, readCorpus, readFileOf } from '../corpus/corpus.ts';
 import type { FileRange } from '../corpus/line-blocks.ts';
 import { type CorpusSource, renamed } from '../corpus/source.ts';
+import { STDIN } from '../corpus/stdin.ts';
 import type { CorpusItem } from '../document.ts';
+import { unpackedName } from '../formats/byte-stream.ts';
 import { isPackagedName, packagesOf, partsOf } from '../packaged/packaged.ts';
 import { digestOf, type Input } from './inputs.ts';
 
@@ -63,9 +65,10 @@ export async function planUnits(options: PlanOptions): Promise<Plan> {
       for (const one of partsOf(source)) units.addAlone({ ...part, source: one });
       continue;
     }
-    for (const file of filesOf(source)) {
+    for (const file of filesOf(source, { ...options, ...own })) {
       const digest = await digestOf(file, options.signal);
-      inputs.push({ source, file, ...digest });
+      // The place of a copy says nothing of the input.
+      inputs.push({ source, file: source === STDIN ? STDIN : file, ...digest });
       await addFile(units, { ...part, file }, digest.bytes, options);
       options.onBytes?.(digest.bytes ?? 0);
     }
@@ -98,6 +101,8 @@ export function interrupted(): AthanorError {
   );
 }
 
+const isCompressed = (file: string) => unpackedName(file) !== file || /\.parquet$/i.test(file);
+
 class UnitList {
   readonly leastBytes: number;
   readonly #units: WorkUnit[] = [];
@@ -111,7 +116,7 @@ class UnitList {
   add(part: UnitPart, bytes: number): void {
     this.#open.parts.push(part);
     this.#open.bytes += bytes;
-    const factor = /\.(gz|zst|parquet)$/i.test(part.file ?? '') ? EXPANSION : 1;
+    const factor = isCompressed(part.file ?? '') ? EXPANSION : 1;
     this.#weight += Math.max(bytes * factor, LEAST_FILE_BYTES);
     if (this.#weight >= this.leastBytes) this.#close();
   }

@@ -12,7 +12,7 @@ import { native } from '../../native/addon.ts';
 import { FolderLock } from '../../native/folder-lock.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
 import { type CorpusOptions, checkSource } from '../corpus/corpus.ts';
-import { pathOf, sourceNames } from '../corpus/source.ts';
+import { sourceNames } from '../corpus/source.ts';
 import { FilterChain, type FilterRecipe, type FunnelStep } from '../filters/filter-documents.ts';
 import {
   checkDedup,
@@ -130,7 +130,7 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
   const { out, ranks = { rank: 0, size: 1 } } = options;
   checkOptions(options, ranks);
   // A mistake in the last source must not show after hours on the first.
-  for (const source of options.sources) checkSource(pathOf(source), out);
+  for (const source of options.sources) checkSource(source, out, options);
   if (options.mix) checkMixSources(options.mix, sourceNames(options.sources));
   const filters = await FilterChain.create(options.filters ?? []);
   checkDedup(options);
