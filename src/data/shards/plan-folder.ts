@@ -24,6 +24,8 @@ import { recipeOf } from './recipe.ts';
 export interface KnownPlan {
   units: WorkUnit[];
   inputs: Input[];
+  /** As Plan has them; empty on other ranks than the first. */
+  times: number[];
   recipe: JsonObject;
 }
 
@@ -59,7 +61,7 @@ export async function continuePlan(
     folder.makeFolders();
   }
   const stdinFile = await keptInput(folder, options);
-  const { units, inputs } = await planUnits({ ...options, stdinFile, onBytes });
+  const { units, inputs, times } = await planUnits({ ...options, stdinFile, onBytes });
   inputs.push(...(await referenceInputs(options, parts.funnel, options.signal)));
   if (before) {
     checkInputs(folder, inputs);
@@ -69,7 +71,7 @@ export async function continuePlan(
   }
   // Other ranks read them. The file of standard input may lie elsewhere than before.
   writeRows(join(folder.path, UNITS), units);
-  return { units, inputs, recipe };
+  return { units, inputs, times, recipe };
 }
 
 /** The plan that the first rank wrote. Throws ERR_MISMATCH when it has other options. */
@@ -79,6 +81,7 @@ export function joinPlan(folder: PartialFolder, options: PrepareOptions, parts: 
   return {
     units: [...rows<WorkUnit>(join(folder.path, UNITS))],
     inputs: [...rows<Input>(join(folder.path, INPUTS))],
+    times: [],
     recipe,
   };
 }

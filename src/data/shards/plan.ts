@@ -10,7 +10,7 @@ import { STDIN } from '../corpus/stdin.ts';
 import type { CorpusItem } from '../document.ts';
 import { unpackedName } from '../formats/byte-stream.ts';
 import { isPackagedName, packagesOf, partsOf } from '../packaged/packaged.ts';
-import { digestOf, type Input } from './inputs.ts';
+import { digestOf, type Input, timeOf } from './inputs.ts';
 
 /** A source that is no list of files, a file, or a range of one. */
 export type UnitPart = {
@@ -33,6 +33,8 @@ export type WorkUnit = {
 export interface Plan {
   units: WorkUnit[];
   inputs: Input[];
+  /** When the first inputs, which are those that are read, were last changed. */
+  times: number[];
 }
 
 /** The input of a unit, by default. */
@@ -56,16 +58,19 @@ export interface PlanOptions extends CorpusOptions {
  */
 export async function planUnits(options: PlanOptions): Promise<Plan> {
   const inputs: Input[] = [];
+  const times: number[] = [];
   const units = new UnitList(options.unitBytes ?? UNIT_BYTES);
   for (const given of options.sources) {
     const { path: source, name, ...own } = typeof given === 'string' ? { path: given } : given;
     const part = { source, ...(name !== undefined && { name }), ...(Object.keys(own).length > 0 && { own }) };
     if (isPackagedName(source)) {
       inputs.push(...packagesOf(source).map((row) => ({ source, ...row })));
+      while (times.length < inputs.length) times.push(Number.NaN);
       for (const one of partsOf(source)) units.addAlone({ ...part, source: one });
       continue;
     }
     for (const file of filesOf(source, { ...options, ...own })) {
+      times.push(source === STDIN ? Number.NaN : timeOf(file));
       const digest = await digestOf(file, options.signal);
       // The place of a copy says nothing of the input.
       inputs.push({ source, file: source === STDIN ? STDIN : file, ...digest });
@@ -73,7 +78,7 @@ export async function planUnits(options: PlanOptions): Promise<Plan> {
       options.onBytes?.(digest.bytes ?? 0);
     }
   }
-  return { units: units.finish(), inputs };
+  return { units: units.finish(), inputs, times };
 }
 
 async function addFile(
