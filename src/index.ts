@@ -162,6 +162,7 @@ export {
 export { type PackagedRecipe, packagedRecipeNames } from './data/shards/packaged-recipes.ts';
 export {
   type PrepareOptions,
+  type PreparePhase,
   type PrepareProgress,
   type PrepareReport,
   prepareData,
