@@ -14,7 +14,7 @@ import { assemble } from './assemble.ts';
 import { RECIPE, recipeText } from './corpus-recipe.ts';
 import { type Decisions, decide, readDecisions } from './decide.ts';
 import { decidedTexts, encodeUnit, separatorOf, widthOf } from './encode-unit.ts';
-import { addFunnels, summaryOf, type UnitReading, type UnitSummary } from './filter-unit.ts';
+import { addFunnels, summaryOf, type UnitSummary } from './filter-unit.ts';
 import { checkUnchanged, writeInputs } from './inputs.ts';
 import { MANIFEST, type Manifest, readManifest } from './manifest.ts';
 import type { PartialFolder, ResultKind } from './partial-folder.ts';
