@@ -1,7 +1,7 @@
 // The only action of binding.gyp: builds with CMake and copies the addon to the place where
 // gyp wants it. With --list it prints the inputs instead, so that gyp runs the action again
 // when a source changes.
-const { copyFileSync, mkdirSync, readdirSync } = require('node:fs');
+const { copyFileSync, existsSync, mkdirSync, readdirSync } = require('node:fs');
 const { dirname, join, relative } = require('node:path');
 
 const root = join(__dirname, '..');
@@ -19,6 +19,9 @@ async function buildInto(target) {
   await buildNative();
   mkdirSync(dirname(target), { recursive: true });
   copyFileSync(addonPath(), target);
+  // Where MPI was found; gyp itself knows nothing of MPI.
+  const mpi = join(dirname(addonPath()), 'athanor_mpi.so');
+  if (existsSync(mpi)) copyFileSync(mpi, join(dirname(target), 'athanor_mpi.so'));
 }
 
 const argument = process.argv[2];

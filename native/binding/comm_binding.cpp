@@ -40,7 +40,7 @@ struct TypeText<PromisedEnd> {
 };
 template <>
 struct TypeText<PromisedBytes> {
-  static std::string get() { return "Promise<(Uint8Array)[]>"; }
+  static std::string get() { return "Promise<Uint8Array[]>"; }
 };
 
 }  // namespace athanor::binding

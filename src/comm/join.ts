@@ -1,5 +1,8 @@
 /** Joins the ranks of a run, however its processes were started. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { AthanorError } from '../base/errors.ts';
+import { packageRoot } from '../base/package-root.ts';
 import { native } from '../native/addon.ts';
 import type { NativeNccl } from '../native/binding/comm.ts';
 import type { Communicator } from './communicator.ts';
@@ -39,6 +42,9 @@ export async function joinRanks(options: JoinOptions = {}): Promise<Communicator
   const { rank, size, localRank, transport } = launch;
   // Read when CUDA starts: each rank of a machine takes a GPU of its own.
   process.env.ATHANOR_CUDA_DEVICE ??= String(localRank);
+  // A prebuilt engine has no MPI module beside it, but `athanor build` may have made one.
+  const built = join(packageRoot, 'build/cmake/Release/athanor_mpi.so');
+  if (transport.kind === 'mpi' && existsSync(built)) process.env.ATHANOR_MPI ??= built;
   const address = transport.kind === 'tcp' ? transport : { host: '', port: 0 };
   const engine = new native.NativeCommunicator({
     engine: transport.kind,

@@ -3,8 +3,8 @@ import { cpus } from 'node:os';
 import { AthanorError } from '../base/errors.ts';
 
 /**
- * The options of mpirun before the program. Ranks are not bound to cores, because Open MPI binds two
- * ranks to one core each, whatever their threads. More ranks than cores are allowed. Throws
+ * The options of mpirun before the program. Ranks are not bound to cores, because Open MPI binds
+ * two ranks to one core each, whatever their threads. More ranks than cores are allowed. Throws
  * ERR_COMM_SETUP for root, whom mpirun refuses unless two variables are set.
  */
 export function mpirunArguments(

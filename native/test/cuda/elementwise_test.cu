@@ -51,6 +51,31 @@ TEST_BOTH_TYPES(maps_agree_at_odd_sizes_and_addresses) {
   }
 }
 
+TEST_BOTH_TYPES(parts_are_summed_in_order_and_rounded_once) {
+  constexpr int kParts = 3;
+  for (size_t count : kCounts) {
+    for (size_t stride : {count + 5, count + 8 - count % 8}) {
+      for (int own_index = 0; own_index < kParts; ++own_index) {
+        const std::vector<T> all = as_type<T>(normals(kParts * stride, 4)),
+                             own = as_type<T>(normals(count, 5));
+        const DeviceArray<T> base(all), out(own);
+        const SummedParts parts{base, static_cast<int64_t>(stride), out, own_index, kParts};
+        kernels().sum_parts(kType, out, parts, static_cast<int64_t>(count));
+        std::vector<double> wanted(count);
+        for (size_t i = 0; i < count; ++i) {
+          float total = 0;
+          for (int part = 0; part < kParts; ++part) {
+            const float term = to_float(part == own_index ? own[i] : all[part * stride + i]);
+            total = part == 0 ? term : total + term;
+          }
+          wanted[i] = to_float(from_float<T>(total));
+        }
+        EXPECT_CLOSE(as_double(out.get()), wanted, 0.0);
+      }
+    }
+  }
+}
+
 TEST(a_cast_rounds_to_nearest_even) {
   const std::vector<float> values = normals(3001, 3);
   const DeviceArray<float> in(values), wide(values.size());
