@@ -19,6 +19,7 @@ import {
   sharedOptions,
   text,
 } from './options.ts';
+import { requireAlone } from './require-alone.ts';
 
 const share = { min: 0, max: 1 };
 
@@ -89,6 +90,7 @@ export const improve = defineCommand({
   options,
   example: 'improve --model improve/current --feedback feedback.db --out improve',
   async run(given, context): Promise<CommandResult> {
+    requireAlone('improve');
     const [action] = context.args;
     if (action === undefined) return round(given, context);
     if (action !== 'rollback') {

@@ -5,6 +5,7 @@
 import { defineCommand } from './command.ts';
 import { prepareEngine } from './engine.ts';
 import { count, engineOptions, flag, inGroup, integer, path } from './options.ts';
+import { requireAlone } from './require-alone.ts';
 import { repeatingCommand } from './spelling.ts';
 
 const quick = {
@@ -31,6 +32,7 @@ export const quickstart = defineCommand({
   options: quickstartOptions,
   example: 'quickstart --seed 1',
   async run(options, { spell }) {
+    requireAlone('quickstart');
     const engine = await prepareEngine(options);
     const { existsSync } = await import('node:fs');
     const { join } = await import('node:path');

@@ -109,6 +109,31 @@ describe('memory', () => {
     expect(bucketed.most).toBeLessThan(plain.most + 0.2 * gradients);
   });
 
+  it('of two batches is that of accumulation in place, and of four one copy more', async () => {
+    const model = makeModel();
+    const parameters = [...model.parameters().values()];
+    const gradients = parameters.reduce((sum, p) => sum + 4 * p.size, 0);
+    const peak = async (batches: number, passes: number) => {
+      const buckets = new GradientBuckets(parameters, selfCommunicator, { batches, bucketBytes: 1 << 14 });
+      native.resetPeakMemory();
+      for (let i = 0; i < passes; ++i) {
+        pass(model, 1, buckets);
+        buckets.endPass();
+      }
+      await buckets.finish();
+      const [, most] = native.memoryStats();
+      buckets.dispose();
+      return most;
+    };
+    // The first pass packs the weights.
+    await peak(1, 1);
+    const inPlace = await peak(1, 2);
+    // A bucket is there twice until it is added; the two of an MLP are a quarter of this model.
+    expect(await peak(2, 2)).toBeLessThan(inPlace + 0.4 * gradients);
+    expect(await peak(4, 4)).toBeLessThan(inPlace + 1.5 * gradients);
+    model.dispose();
+  });
+
   it('is taken by a loss that brings the gradient of its weight along, and free again without a pass', () => {
     const model = makeModel();
     const buckets = new GradientBuckets([...model.parameters().values()], selfCommunicator);

@@ -189,3 +189,11 @@ describe('refused', () => {
     });
   });
 });
+
+it.each(['quickstart', 'improve'])('%s, which runs in one process, is refused as a rank', async (name) => {
+  const more = name === 'quickstart' ? [] : ['--model', 'model', '--feedback', 'feedback'];
+  const env = { RANK: '0', WORLD_SIZE: '2', MASTER_ADDR: '127.0.0.1', MASTER_PORT: '29400' };
+  const { code, stderr } = await runNode([cliPath, name, ...more, '--out', join(root, name)], { env });
+  expect(stderr).toContain(`athanor ${name} runs in one process, and this is one of 2`);
+  expect(code).toBe(2);
+});
