@@ -33,7 +33,8 @@ struct ForwardArgs {
 
 /// Running statistics of the two rows that a lane has of each 16 rows.
 struct RowState {
-  float top[2] = {-INFINITY, -INFINITY};
+  // Below every score, and finite: where a row's window begins after a tile, it sees nothing yet.
+  float top[2] = {-1e30f, -1e30f};
   float sum[2] = {0.0f, 0.0f};
 };
 
@@ -50,10 +51,8 @@ __device__ __forceinline__ void softmax_step(float (&scores)[kCount][4], RowStat
     }
     top = fmaxf(top, __shfl_xor_sync(kAllLanes, top, 1));
     top = fmaxf(top, __shfl_xor_sync(kAllLanes, top, 2));
-    // A row may see nothing yet, where its window begins after the tile.
-    const float base = top == -INFINITY ? 0.0f : top;
-    correction[half] = exp2_approximate((state.top[half] - base) * scale_log2);
-    const float shift = base * scale_log2;
+    correction[half] = exp2_approximate((state.top[half] - top) * scale_log2);
+    const float shift = top * scale_log2;
     state.top[half] = top;
     float sum = 0;
 #pragma unroll
@@ -88,8 +87,9 @@ __device__ __forceinline__ void mask_scores(float (&scores)[kCount][4], int firs
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const int key = first_key + n * 8 + lane % 4 * 2 + i % 2;
-      const int row = position + lane / 4 + i / 2 * 8;
-      if (key > row || row - key >= window) scores[n][i] = -INFINITY;
+      // Keys after the row are at a distance that is negative, and so a large unsigned number.
+      const int distance = position + lane / 4 + i / 2 * 8 - key;
+      if (static_cast<unsigned>(distance) >= static_cast<unsigned>(window)) scores[n][i] = -INFINITY;
     }
   }
 }

@@ -20,8 +20,7 @@ struct Mma {
   static constexpr size_t kSharedBytes = static_cast<size_t>(kQueries) * kDim * 2 + 4 * kTileBytes;
 };
 
-/// Where the keys and values of a sequence and head are that a block sees, in whole tiles. `past`
-/// is the position of the sequence's first new query, counted from the first of these keys.
+/// Where the keys and values of a sequence and head are.
 struct KeyValues {
   const bf16* keys;
   const bf16* values;
@@ -50,21 +49,20 @@ __global__ void __launch_bounds__(kAttentionBlock) mma_kernel(const __grid_const
       tile_place(a.starts, a.sequences, Shape::kQueries, static_cast<int>(gridDim.x - 1 - blockIdx.x));
   if (place.first >= place.length) return;
   const int head = static_cast<int>(blockIdx.y), warp = static_cast<int>(threadIdx.x) / kWarp;
-  KeyValues kv = key_values(a, place, head / (a.heads / a.kv_heads));
-  const int skipped = first_key(kv.past + place.first, a.window) / kKeys * kKeys;
-  kv.keys += static_cast<int64_t>(skipped) * kv.stride;
-  kv.values += static_cast<int64_t>(skipped) * kv.stride;
-  kv.past -= skipped;
+  const KeyValues kv = key_values(a, place, head / (a.heads / a.kv_heads));
+  // Tiles before this one are outside of the block's windows.
+  const int first_tile = first_key(kv.past + place.first, a.window) / kKeys;
   const int last_row =
       place.first + Shape::kQueries < place.length ? place.first + Shape::kQueries : place.length;
-  const int key_count = kv.past + last_row;  // that the last row sees
-  const int tiles = (key_count + kKeys - 1) / kKeys;
+  const int key_count = kv.past + last_row;  // up to the last that the last row sees
 
   // Start copying the queries and the first tile of keys and values.
   load_tile<kDim, Shape::kQueries>(queries, a.qkv + place.start * a.width() + head * a.head_dim, a.width(),
                                    place.first, place.length, a.head_dim);
-  load_tile<kDim, kKeys>(keys, kv.keys, kv.stride, 0, key_count, a.head_dim);
-  load_tile<kDim, kKeys>(values, kv.values, kv.stride, 0, key_count, a.head_dim);
+  const int first_stage = first_tile % 2 * Shape::kTileBytes;
+  load_tile<kDim, kKeys>(keys + first_stage, kv.keys, kv.stride, first_tile * kKeys, key_count, a.head_dim);
+  load_tile<kDim, kKeys>(values + first_stage, kv.values, kv.stride, first_tile * kKeys, key_count,
+                         a.head_dim);
   copy_async_commit();
 
   float out[kTiles][kDim / 8][4];
@@ -73,10 +71,10 @@ __global__ void __launch_bounds__(kAttentionBlock) mma_kernel(const __grid_const
   // The warp's first row sees the keys before this; a warp without a row of the sequence sees none.
   const int warp_row = place.first + warp * 16 * kTiles;
   const int position = warp_row < place.length ? kv.past + warp_row : -16 * kTiles;
-  for (int tile = 0; tile < tiles; ++tile) {
+  for (int tile = first_tile; tile * kKeys < key_count; ++tile) {
     // Start copying the next tile, and wait for this one.
     const int stage = tile % 2;
-    if (tile + 1 < tiles) {
+    if ((tile + 1) * kKeys < key_count) {
       const int next = (stage ^ 1) * Shape::kTileBytes;
       load_tile<kDim, kKeys>(keys + next, kv.keys, kv.stride, (tile + 1) * kKeys, key_count, a.head_dim);
       load_tile<kDim, kKeys>(values + next, kv.values, kv.stride, (tile + 1) * kKeys, key_count, a.head_dim);
@@ -84,8 +82,8 @@ __global__ void __launch_bounds__(kAttentionBlock) mma_kernel(const __grid_const
     copy_async_commit();
     copy_async_wait<1>();
     __syncthreads();
-    // The block's last tiles may be after all rows of a warp, and its first before their windows.
-    if (tile * kKeys < position + 16 * kTiles && position - (tile + 1) * kKeys + 1 < a.window) {
+    // The block's last tiles may be after all rows of a warp.
+    if (tile * kKeys < position + 16 * kTiles) {
       // Scores of this tile.
       float scores[kTiles][kKeys / 8][4];
       set_zero(scores);
