@@ -14,7 +14,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
+
+/** Files of other programs. */
+const written = new URL('../../../test/data/corpus/fixtures', import.meta.url).pathname;
 
 const built = (path) => import(new URL(`../../../dist/${path}.js`, import.meta.url).href);
 
@@ -172,6 +175,11 @@ export async function makeFiles(root) {
     'a.txt': texts.join('---\n'),
     'b.jsonl': lines(texts.map((text) => ({ text }))),
     'c.md.gz': gzipSync(texts.join('')),
+    'd.html': `<title>T</title><ul><li>a</ul><p>${texts.join('</p><p>')}</p>`,
+    'e.parquet': readFileSync(join(written, 'tables/zstd.parquet')),
+    'f.arrow': readFileSync(join(written, 'tables/stream.arrow')),
+    'g.warc.gz': readFileSync(join(written, 'pages.warc.gz')),
+    'h.warc': gunzipSync(readFileSync(join(written, 'pages.warc.gz'))),
   });
   put('text', { 'text.txt': texts.join('').repeat(2) });
   put('template', { 'chat_template.jinja': template });

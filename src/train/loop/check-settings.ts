@@ -1,8 +1,10 @@
 /** Checks the settings of a new run before any data is read. */
+
 import { statSync } from 'node:fs';
 import { AthanorError, fileError } from '../../base/errors.ts';
 import { nearest } from '../../base/suggest.ts';
 import { modelConfigOf } from '../../checkpoint/gpt-folder.ts';
+import { filesOfPattern, isPattern } from '../../data/corpus/files-below.ts';
 import { readManifest } from '../../data/shards/manifest.ts';
 import type { SettingRule, SettingRules } from './setting-rules.ts';
 
@@ -42,6 +44,8 @@ export function checkPaths<Settings>(settings: Partial<Settings>, rules: Setting
 }
 
 function checkExists(path: string): void {
+  // Rows may be named by a pattern.
+  if (isPattern(path) && filesOfPattern(path).length > 0) return;
   try {
     statSync(path);
   } catch (error) {
