@@ -7,6 +7,7 @@ import { AthanorError } from '../../base/errors.ts';
 import { fileKind } from '../../base/files/file-kind.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { checkBatch, isText } from './arrow-batches.ts';
+import { DICTIONARY, RECORDS, readHeader, SCHEMA } from './arrow-header.ts';
 import { ByteReader } from './byte-reader.ts';
 import { fileBytes, firstBytes } from './byte-stream.ts';
 import type { TableRow } from './table-row.ts';
@@ -17,8 +18,6 @@ import { unzstd } from './zstd.ts';
 const MOST_BODY_BYTES = 1 << 30;
 const MOST_HEADER_BYTES = 64 << 20;
 const FILE_MARK = 'ARROW1';
-/** Kinds of messages (Message.fbs). */
-const [SCHEMA, DICTIONARY, RECORDS] = [1, 2, 3];
 
 setCompressionCodec(CompressionType.ZSTD, {
   encode: () => {
@@ -115,7 +114,7 @@ async function* messages(reader: ByteReader, path: string): AsyncGenerator<Messa
     if (length < 0 || length > MOST_HEADER_BYTES) throw notArrow(path, first);
     const header = await reader.bytes(length);
     if (header.length < length) throw new Error('the file ends within a message');
-    const { kind, bodyLength } = fieldsOf(header);
+    const { kind, bodyLength } = readHeader(header);
     if (first && kind !== SCHEMA) throw notArrow(path, first);
     if (!(bodyLength >= 0 && bodyLength <= MOST_BODY_BYTES)) {
       throw new Error(`a batch of rows has ${bodyLength} bytes; up to ${MOST_BODY_BYTES} are read`);
@@ -135,19 +134,6 @@ async function readLength(reader: ByteReader): Promise<number | undefined> {
   if (mark.readInt32LE(0) !== -1) return mark.readInt32LE(0);
   const length = await reader.bytes(4);
   return length.length < 4 ? undefined : length.readInt32LE(0);
-}
-
-/** Two fields of the table Message, by the layout of FlatBuffers. Throws RangeError. */
-function fieldsOf(header: Buffer): { kind: number; bodyLength: number } {
-  const table = header.readUInt32LE(0);
-  const fields = table - header.readInt32LE(table);
-  const size = header.readUInt16LE(fields);
-  const place = (slot: number) => (slot < size ? header.readUInt16LE(fields + slot) : 0);
-  const [kindAt, bodyAt] = [place(6), place(10)];
-  return {
-    kind: kindAt === 0 ? 0 : header.readUInt8(table + kindAt),
-    bodyLength: bodyAt === 0 ? 0 : Number(header.readBigInt64LE(table + bodyAt)),
-  };
 }
 
 /** The message in one piece. Its body begins at a multiple of 8: numbers are read in place. */
