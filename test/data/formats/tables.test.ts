@@ -7,6 +7,7 @@ import type { JsonObject } from '../../../src/base/json.ts';
 import { packageRoot } from '../../../src/base/package-root.ts';
 import type { JsonLine } from '../../../src/data/corpus/json-lines.ts';
 import { rowsOfFile } from '../../../src/data/corpus/row-files.ts';
+import { readHeader } from '../../../src/data/formats/arrow-header.ts';
 import { temporaryFolder } from '../../helpers/cli.ts';
 import { rng } from '../../helpers/reference.ts';
 import { readAll } from '../corpus/corpora.ts';
@@ -80,6 +81,20 @@ describe('damaged tables', () => {
       return 'error';
     }
   }
+
+  it('of Arrow with any length in the header of a batch end in a report', async () => {
+    const whole = readFileSync(join(tables, 'stream.arrow'));
+    const path = join(temporaryFolder(), 'a.arrow');
+    const schemaEnd = 8 + whole.readInt32LE(4);
+    const batchEnd = schemaEnd + 8 + whole.readInt32LE(schemaEnd + 4);
+    const { bodyLength } = readHeader(whole.subarray(schemaEnd + 8, batchEnd));
+    for (let at = schemaEnd + 8; at < batchEnd; at += 4) {
+      const bytes = Buffer.from(whole.subarray(0, batchEnd + bodyLength));
+      bytes.writeUInt32LE(0x7fffff00, at);
+      writeFileSync(path, bytes);
+      await outcome(path);
+    }
+  });
 
   it.each([
     'none.parquet',
