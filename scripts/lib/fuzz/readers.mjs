@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { gunzipSync, gzipSync } from 'node:zlib';
+import { gzipSync } from 'node:zlib';
 
 /** Files of other programs. */
 const written = new URL('../../../test/data/corpus/fixtures', import.meta.url).pathname;
@@ -25,6 +25,11 @@ const texts = [
   'The furnace keeps one steady fire.\n\nIt burns 1234 hours, or 51 days.\n',
   'Gold is \u{1f525} not made in a day; "patience" is.\r\n\u4e2d\u6587 and caf\u00e9.\n',
 ];
+
+const response = `HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>${texts[0].repeat(3)}</p>`;
+const archive =
+  `WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: http://a/\r\n` +
+  `Content-Length: ${response.length}\r\n\r\n${response}\r\n\r\n`;
 
 const messages = [
   { role: 'system', content: 'Be brief.' },
@@ -176,10 +181,10 @@ export async function makeFiles(root) {
     'b.jsonl': lines(texts.map((text) => ({ text }))),
     'c.md.gz': gzipSync(texts.join('')),
     'd.html': `<title>T</title><ul><li>a</ul><p>${texts.join('</p><p>')}</p>`,
-    'e.parquet': readFileSync(join(written, 'tables/zstd.parquet')),
-    'f.arrow': readFileSync(join(written, 'tables/stream.arrow')),
-    'g.warc.gz': readFileSync(join(written, 'pages.warc.gz')),
-    'h.warc': gunzipSync(readFileSync(join(written, 'pages.warc.gz'))),
+    'e.parquet': readFileSync(join(written, 'hub/data/part-a.parquet')),
+    'f.arrow': readFileSync(join(written, 'saved/data-00000-of-00002.arrow')),
+    'g.warc.gz': readFileSync(join(written, 'pages.warc.wet.gz')),
+    'h.warc': archive,
   });
   put('text', { 'text.txt': texts.join('').repeat(2) });
   put('template', { 'chat_template.jinja': template });
