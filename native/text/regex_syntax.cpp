@@ -69,7 +69,8 @@ bool is_digit(uint32_t point) { return point >= '0' && point <= '9'; }
 CharSet folded(const CharSet& set) {
   CharSet both = set;
   for (uint32_t letter = 'a'; letter <= 'z'; ++letter)
-    if (set.contains(letter) || set.contains(letter - 32)) both = both | CharSet(letter) | CharSet(letter - 32);
+    if (set.contains(letter) || set.contains(letter - 32))
+      both = both | CharSet(letter) | CharSet(letter - 32);
   if (both.contains('k')) both = both | CharSet(0x212A);
   if (both.contains('s')) both = both | CharSet(0x17F);
   return both;
@@ -322,8 +323,9 @@ class Parser {
       }
       if (node.kind == Kind::kLook) unsupported("a quantifier of a place");
       if (take('?'))
-        node = is_interval && least == most ? repeat_node(repeat_node(std::move(node), least, most, true), 0, 1, true)
-                                            : repeat_node(std::move(node), least, most, false);
+        node = is_interval && least == most
+                   ? repeat_node(repeat_node(std::move(node), least, most, true), 0, 1, true)
+                   : repeat_node(std::move(node), least, most, false);
       else if (!is_interval && take('+'))
         node = possessive(std::move(node), least, most);
       else
@@ -372,7 +374,8 @@ class Parser {
       most = least;
     }
     if (peek(end) != '}') return false;
-    if (most != RegexNode::kNoLimit && most < least) unsupported("a quantifier whose bounds are the wrong way");
+    if (most != RegexNode::kNoLimit && most < least)
+      unsupported("a quantifier whose bounds are the wrong way");
     at_ += end + 1;
     return true;
   }

@@ -261,8 +261,8 @@ export class ChatTemplate {
   /**
    * The tokens of a dialogue, and which of them the model learns: those that `{% generation %}`
    * blocks of the template wrote, or, where it has none, the text of each answer up to its stop
-   * token. Throws as render does, and ERR_CONFIG naming the turn when an answer does not begin where encodePrompt ends for the turns
-   * before it, or when no control token ends it.
+   * token. Throws as render does, and ERR_CONFIG naming the turn when, without blocks, an answer
+   * does not begin where encodePrompt ends for the turns before it, or no control token ends it.
    */
   encodeDialogue(messages: readonly Message[], where?: string, inputs?: TemplateInputs): EncodedDialogue {
     const dialogue = given(messages, inputs);

@@ -74,7 +74,7 @@ export class Run {
     this.#length += text.length;
   }
 
-  /** Carries out a generation block. One whose text goes elsewhere first has no place in the text. */
+  /** Carries out a generation block. One whose text goes elsewhere first has no place. */
   generation<T>(write: () => T): T {
     const begin = this.#length;
     const result = write();
