@@ -1,5 +1,6 @@
 #include "text/regex_syntax.h"
 
+#include <algorithm>
 #include <string>
 
 #include "core/error.h"
@@ -46,6 +47,22 @@ RegexNode repeat_node(RegexNode child, int least, int most, bool greedy) {
   node.greedy = greedy;
   node.children.push_back(std::move(child));
   return node;
+}
+
+/// Whether a node may take no character.
+bool may_be_empty(const RegexNode& node) {
+  const auto empty = [](const RegexNode& child) { return may_be_empty(child); };
+  switch (node.kind) {
+    case Kind::kSet: return false;
+    case Kind::kConcat: return std::all_of(node.children.begin(), node.children.end(), empty);
+    case Kind::kAlternate: return std::any_of(node.children.begin(), node.children.end(), empty);
+    case Kind::kRepeat: return node.least == 0 || may_be_empty(node.children[0]);
+    default: return true;
+  }
+}
+
+bool has_repeat(const RegexNode& node) {
+  return node.kind == Kind::kRepeat || std::any_of(node.children.begin(), node.children.end(), has_repeat);
 }
 
 /// The points of a pattern. It comes from a JavaScript string, so it is UTF-8.
@@ -322,6 +339,9 @@ class Parser {
         return node;
       }
       if (node.kind == Kind::kLook) unsupported("a quantifier of a place");
+      // Oniguruma ends such rounds by rules of its own.
+      if (most != 1 && has_repeat(node) && may_be_empty(node))
+        unsupported("a quantifier of a group with quantifiers that may be empty");
       if (take('?'))
         node = is_interval && least == most
                    ? repeat_node(repeat_node(std::move(node), least, most, true), 0, 1, true)
