@@ -256,7 +256,12 @@ export { type ImproveOptions, type ImproveReport, improve, rollback } from './im
 export type { LinkChange } from './improve/promotion.ts';
 export { type ImproveSettings, type ImproveStages, improveDefaults } from './improve/settings.ts';
 export type { KlEstimator } from './native/binding/policy.ts';
-export type { SplitPattern } from './native/binding/text.ts';
+export type {
+  NativeNormalizerStep,
+  NativePieceStep,
+  SplitBehavior,
+  SplitPattern,
+} from './native/binding/text.ts';
 // The engine
 export type { DType, TypedArray } from './native/binding.ts';
 export {
@@ -469,6 +474,7 @@ export {
 } from './text/chat-template.ts';
 export { CHAT_TOKENS, DEFAULT_CHAT_TEMPLATE } from './text/default-chat-template.ts';
 export type { Limits as TemplateLimits } from './text/jinja/budget.ts';
+export type { Pipeline, PipelineJson, TextStart } from './text/pipeline.ts';
 export type { TextFrame } from './text/post-processor.ts';
 export type { StreamDecoder } from './text/stream-decoder.ts';
 export {
@@ -480,7 +486,7 @@ export {
 export type { TokenRole } from './text/tokenizer-class.ts';
 export type { NamedToken } from './text/tokenizer-config.ts';
 export type { TokenizerProgress, TrainTokenizerOptions } from './text/train.ts';
-export type { Vocabulary } from './text/vocabulary.ts';
+export type { CharacterModel, Vocabulary } from './text/vocabulary.ts';
 // Training: the stages
 export { type ClassifierOptions, classifier } from './train/classifier/run.ts';
 export { type ClassifierSettings, classifierDefaults } from './train/classifier/settings.ts';

@@ -24,7 +24,8 @@ ATHANOR_WORDS(athanor::text::PieceStepKind, {"pattern", athanor::text::PieceStep
               {"literal", athanor::text::PieceStepKind::kLiteral},
               {"numeric", athanor::text::PieceStepKind::kNumeric},
               {"punctuation", athanor::text::PieceStepKind::kPunctuation},
-              {"space", athanor::text::PieceStepKind::kSpace}, {"words", athanor::text::PieceStepKind::kWords},
+              {"space", athanor::text::PieceStepKind::kSpace},
+              {"words", athanor::text::PieceStepKind::kWords},
               {"replace", athanor::text::PieceStepKind::kReplace},
               {"prefix", athanor::text::PieceStepKind::kPrefix},
               {"firstPrefix", athanor::text::PieceStepKind::kFirstPrefix},
@@ -37,7 +38,7 @@ ATHANOR_WORDS(athanor::text::SplitBehavior, {"isolated", athanor::text::SplitBeh
 
 namespace athanor::binding {
 
-/// The arrays and settings of a tokenizer; text::VocabularyData and text::TextSettings explain them.
+/// A tokenizer; text::VocabularyData and text::TextSettings explain the fields.
 struct TokenizerFields {
   std::span<const uint8_t> bytes;
   std::span<const uint32_t> offsets;
@@ -101,8 +102,7 @@ std::unique_ptr<text::Tokenizer> make_tokenizer(const TokenizerFields& fields) {
 
 class TokenizerWrap : public NativeClass<TokenizerWrap>, public Reclaimable {
  public:
-  using Constructor =
-      Bound<"NativeTokenizer(fields)", &make_tokenizer>;
+  using Constructor = Bound<"NativeTokenizer(fields)", &make_tokenizer>;
 
   explicit TokenizerWrap(const Napi::CallbackInfo& info) : NativeClass(info), Reclaimable(info.Env()) {
     construct<Constructor>(info, tokenizer_);

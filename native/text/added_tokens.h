@@ -52,7 +52,7 @@ class AddedTokens {
 
   std::vector<Token> tokens_;
   bool begins_[256] = {};
-  PairMap<uint32_t> nodes_;       // a node and a byte to the next node; 0 is the root
+  PairMap<uint32_t> nodes_;        // a node and a byte to the next node; 0 is the root
   std::vector<int32_t> ends_{-1};  // of each node: the place in tokens_, or -1
 };
 

@@ -4,7 +4,9 @@
 #include <array>
 #include <string>
 
+#include "text/char_categories.h"
 #include "text/char_properties.h"
+#include "text/char_scripts.h"
 
 namespace athanor::text {
 namespace {
@@ -63,15 +65,33 @@ struct LongName {
   std::string_view category;
 };
 constexpr LongName kLongNames[] = {
-    {"letter", "l"},          {"uppercaseletter", "lu"},     {"lowercaseletter", "ll"},
-    {"titlecaseletter", "lt"}, {"modifierletter", "lm"},      {"otherletter", "lo"},
-    {"mark", "m"},            {"nonspacingmark", "mn"},      {"spacingmark", "mc"},
-    {"enclosingmark", "me"},  {"number", "n"},               {"decimalnumber", "nd"},
-    {"letternumber", "nl"},   {"othernumber", "no"},         {"punctuation", "p"},
-    {"symbol", "s"},          {"separator", "z"},            {"other", "c"},
-    {"control", "cc"},        {"format", "cf"},              {"mathsymbol", "sm"},
-    {"currencysymbol", "sc"}, {"modifiersymbol", "sk"},      {"othersymbol", "so"},
-    {"spaceseparator", "zs"}, {"dashpunctuation", "pd"},     {"connectorpunctuation", "pc"},
+    {"letter", "l"},
+    {"uppercaseletter", "lu"},
+    {"lowercaseletter", "ll"},
+    {"titlecaseletter", "lt"},
+    {"modifierletter", "lm"},
+    {"otherletter", "lo"},
+    {"mark", "m"},
+    {"nonspacingmark", "mn"},
+    {"spacingmark", "mc"},
+    {"enclosingmark", "me"},
+    {"number", "n"},
+    {"decimalnumber", "nd"},
+    {"letternumber", "nl"},
+    {"othernumber", "no"},
+    {"punctuation", "p"},
+    {"symbol", "s"},
+    {"separator", "z"},
+    {"other", "c"},
+    {"control", "cc"},
+    {"format", "cf"},
+    {"mathsymbol", "sm"},
+    {"currencysymbol", "sc"},
+    {"modifiersymbol", "sk"},
+    {"othersymbol", "so"},
+    {"spaceseparator", "zs"},
+    {"dashpunctuation", "pd"},
+    {"connectorpunctuation", "pc"},
 };
 
 }  // namespace
@@ -125,13 +145,11 @@ std::optional<CharSet> char_property(std::string_view name) {
   for (const LongName& known : kLongNames)
     if (plain == known.name) plain = known.category;
   const bool is_group = plain.size() == 1;
-  const CharSet category = of_category([&](std::string_view of) {
-    return is_group ? of[0] == plain[0] : of == plain;
-  });
+  const CharSet category =
+      of_category([&](std::string_view of) { return is_group ? of[0] == plain[0] : of == plain; });
   if (!category.empty()) return category;
   for (size_t i = 0; i < std::size(kScriptNames); ++i)
-    if (plain == kScriptNames[i])
-      return select(kScripts, 8, [&](uint32_t value) { return value == i; });
+    if (plain == kScriptNames[i]) return select(kScripts, 8, [&](uint32_t value) { return value == i; });
   return posix_bracket(name);
 }
 

@@ -16,11 +16,11 @@ enum class NormalizerKind { kNfc, kNfd, kNfkc, kNfkd, kLowercase, kStripAccents,
 
 struct NormalizerStep {
   NormalizerKind kind = NormalizerKind::kNfc;
-  std::string pattern;         // kReplace: a regular expression, or a text where `literal`
-  bool literal = false;        // kReplace
-  std::string content;         // kReplace, kPrepend
-  bool left = false;           // kStrip
-  bool right = false;          // kStrip
+  std::string pattern;   // kReplace: a regular expression, or a text where `literal`
+  bool literal = false;  // kReplace
+  std::string content;   // kReplace, kPrepend
+  bool left = false;     // kStrip
+  bool right = false;    // kStrip
 };
 
 class Normalizer {

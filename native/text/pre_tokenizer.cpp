@@ -73,14 +73,17 @@ PreTokenizer::PreTokenizer(std::vector<PieceStep> steps) {
 bool PreTokenizer::cuts_at_spaces() const {
   static constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
   const auto has_letter_before_space = [](const std::string& text) {
-    return std::any_of(text.begin(), text.end(), [](char c) { return c == ' ' || static_cast<uint8_t>(c) > 127; });
+    return std::any_of(text.begin(), text.end(),
+                       [](char c) { return c == ' ' || static_cast<uint8_t>(c) > 127; });
   };
   for (const Step& step : steps_) {
     if (step.kind == PieceStepKind::kPattern) return true;
-    const bool is_free = step.behavior == SplitBehavior::kIsolated || step.behavior == SplitBehavior::kRemoved;
+    const bool is_free =
+        step.behavior == SplitBehavior::kIsolated || step.behavior == SplitBehavior::kRemoved;
     if (changes(step.kind)) {
       // A prefix is not put before a space that it begins with; other changes move the space.
-      if (step.kind == PieceStepKind::kSpell || step.kind == PieceStepKind::kReplace || step.text != " ") return false;
+      if (step.kind == PieceStepKind::kSpell || step.kind == PieceStepKind::kReplace || step.text != " ")
+        return false;
     } else if (step.kind == PieceStepKind::kLiteral) {
       if (step.text.size() > 1 && has_letter_before_space(step.text)) return false;
       if (is_free && step.text == " ") return true;
@@ -114,7 +117,8 @@ bool PreTokenizer::change(const Step& step, const uint8_t* begin, const uint8_t*
   }
   if (step.kind == PieceStepKind::kFirstPrefix && !is_first) return false;
   const auto size = static_cast<ptrdiff_t>(text.size());
-  if (end - begin >= size && std::equal(text.begin(), text.end(), reinterpret_cast<const char*>(begin))) return false;
+  if (end - begin >= size && std::equal(text.begin(), text.end(), reinterpret_cast<const char*>(begin)))
+    return false;
   out.assign(text.begin(), text.end());
   out.insert(out.end(), begin, end);
   return true;
@@ -127,8 +131,8 @@ std::vector<PreTokenizer::Part> PreTokenizer::merged(std::vector<Part> parts, Sp
   if (is_reverse) std::reverse(parts.begin(), parts.end());
   bool was_match = false;
   for (const Part& part : parts) {
-    const bool joins = behavior == SplitBehavior::kContiguous ? part.is_match == was_match
-                                                              : part.is_match && !was_match;
+    const bool joins =
+        behavior == SplitBehavior::kContiguous ? part.is_match == was_match : part.is_match && !was_match;
     was_match = part.is_match;
     if (!joins || out.empty())
       out.push_back(part);

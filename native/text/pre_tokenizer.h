@@ -80,7 +80,8 @@ class PreTokenizer {
     };
     if (step.kind == PieceStepKind::kPattern) return for_each_piece(step.named, begin, end, next);
     if (changes(step.kind)) {
-      if (!change(step, begin, end, is_first, changed[index])) return run(index + 1, begin, end, is_first, changed, visit);
+      if (!change(step, begin, end, is_first, changed[index]))
+        return run(index + 1, begin, end, is_first, changed, visit);
       const std::vector<uint8_t>& text = changed[index];
       return run(index + 1, text.data(), text.data() + text.size(), is_first, changed, visit);
     }

@@ -26,11 +26,11 @@ void check_size(bool fits, const char* what) {
 struct Place {
   enum class Op { kSet, kLook, kSplit, kMatch };
   Op op = Op::kMatch;
-  uint32_t set = 0;     // kSet, kLook
-  bool ahead = false;   // kLook
-  bool at_edge = false; // kLook
+  uint32_t set = 0;      // kSet, kLook
+  bool ahead = false;    // kLook
+  bool at_edge = false;  // kLook
   uint32_t next = 0;
-  uint32_t other = 0;   // kSplit: the second choice
+  uint32_t other = 0;  // kSplit: the second choice
   // kSplit of a loop: where it goes on when a round has taken no character, as in Oniguruma.
   uint32_t exit = 0;
   bool is_loop = false;
@@ -81,7 +81,8 @@ class Program {
         return next;
       case Kind::kAlternate: {
         uint32_t choice = build(node.children.back(), next);
-        for (size_t i = node.children.size() - 1; i-- > 0;) choice = split(build(node.children[i], next), choice);
+        for (size_t i = node.children.size() - 1; i-- > 0;)
+          choice = split(build(node.children[i], next), choice);
         return choice;
       }
       case Kind::kRepeat: return repeat(node, next);

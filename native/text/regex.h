@@ -44,12 +44,12 @@ class Regex {
   friend class RegexBuilder;
   std::vector<uint32_t> next_;
   uint32_t stride_ = 1;
-  uint32_t end_class_ = 0;            // of the end of the text
-  std::vector<uint16_t> pages_;       // [0x1101]
-  std::vector<uint8_t> blocks_;       // 256 classes each; the first one is Latin-1
+  uint32_t end_class_ = 0;       // of the end of the text
+  std::vector<uint16_t> pages_;  // [0x1101]
+  std::vector<uint8_t> blocks_;  // 256 classes each; the first one is Latin-1
   bool looks_back_ = false;
-  std::vector<uint32_t> starts_;      // the first state, by the class of the character before; the
-                                      // last is that of the beginning of the text
+  std::vector<uint32_t> starts_;  // the first state, by the class of the character before; the
+                                  // last is that of the beginning of the text
 };
 
 /// Throws ERR_FORMAT with the pattern and what is not supported in it.

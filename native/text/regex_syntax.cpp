@@ -1,5 +1,6 @@
 #include "text/regex_syntax.h"
 
+#include <algorithm>
 #include <string>
 
 #include "core/error.h"
@@ -48,6 +49,22 @@ RegexNode repeat_node(RegexNode child, int least, int most, bool greedy) {
   return node;
 }
 
+/// Whether a node may take no character.
+bool may_be_empty(const RegexNode& node) {
+  const auto empty = [](const RegexNode& child) { return may_be_empty(child); };
+  switch (node.kind) {
+    case Kind::kSet: return false;
+    case Kind::kConcat: return std::all_of(node.children.begin(), node.children.end(), empty);
+    case Kind::kAlternate: return std::any_of(node.children.begin(), node.children.end(), empty);
+    case Kind::kRepeat: return node.least == 0 || may_be_empty(node.children[0]);
+    default: return true;
+  }
+}
+
+bool has_repeat(const RegexNode& node) {
+  return node.kind == Kind::kRepeat || std::any_of(node.children.begin(), node.children.end(), has_repeat);
+}
+
 /// The points of a pattern. It comes from a JavaScript string, so it is UTF-8.
 std::vector<uint32_t> points_of(std::string_view pattern) {
   std::vector<uint32_t> points;
@@ -69,7 +86,8 @@ bool is_digit(uint32_t point) { return point >= '0' && point <= '9'; }
 CharSet folded(const CharSet& set) {
   CharSet both = set;
   for (uint32_t letter = 'a'; letter <= 'z'; ++letter)
-    if (set.contains(letter) || set.contains(letter - 32)) both = both | CharSet(letter) | CharSet(letter - 32);
+    if (set.contains(letter) || set.contains(letter - 32))
+      both = both | CharSet(letter) | CharSet(letter - 32);
   if (both.contains('k')) both = both | CharSet(0x212A);
   if (both.contains('s')) both = both | CharSet(0x17F);
   return both;
@@ -321,9 +339,13 @@ class Parser {
         return node;
       }
       if (node.kind == Kind::kLook) unsupported("a quantifier of a place");
+      // Oniguruma ends such rounds by rules of its own.
+      if (most != 1 && has_repeat(node) && may_be_empty(node))
+        unsupported("a quantifier of a group with quantifiers that may be empty");
       if (take('?'))
-        node = is_interval && least == most ? repeat_node(repeat_node(std::move(node), least, most, true), 0, 1, true)
-                                            : repeat_node(std::move(node), least, most, false);
+        node = is_interval && least == most
+                   ? repeat_node(repeat_node(std::move(node), least, most, true), 0, 1, true)
+                   : repeat_node(std::move(node), least, most, false);
       else if (!is_interval && take('+'))
         node = possessive(std::move(node), least, most);
       else
@@ -372,7 +394,8 @@ class Parser {
       most = least;
     }
     if (peek(end) != '}') return false;
-    if (most != RegexNode::kNoLimit && most < least) unsupported("a quantifier whose bounds are the wrong way");
+    if (most != RegexNode::kNoLimit && most < least)
+      unsupported("a quantifier whose bounds are the wrong way");
     at_ += end + 1;
     return true;
   }

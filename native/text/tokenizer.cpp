@@ -131,7 +131,8 @@ void EncoderState::merge(const Vocabulary& vocabulary, const uint8_t* piece, siz
   if (scratch_.heap.capacity() > kKeptScratch) scratch_ = MergeScratch();
 }
 
-void EncoderState::merge_characters(const Vocabulary& vocabulary, const uint8_t* piece, size_t size, Ids& out) {
+void EncoderState::merge_characters(const Vocabulary& vocabulary, const uint8_t* piece, size_t size,
+                                    Ids& out) {
   symbols_.clear();
   vocabulary.append_symbols({piece, size}, symbols_);
   if (symbols_.empty()) return;
@@ -172,7 +173,8 @@ void Tokenizer::encode_run(Bytes text, bool is_first, EncoderState& state, Ids& 
   const auto piece = [&](const uint8_t* from, const uint8_t* to) {
     state.encode_piece(vocabulary_, from, static_cast<size_t>(to - from), out);
   };
-  if (const SplitPattern* pattern = pre_tokenizer_.only_pattern()) return for_each_piece(*pattern, begin, end, piece);
+  if (const SplitPattern* pattern = pre_tokenizer_.only_pattern())
+    return for_each_piece(*pattern, begin, end, piece);
   if (pre_tokenizer_.spells()) {
     return pre_tokenizer_.each_piece(begin, end, is_first, [&](const uint8_t* from, const uint8_t* to) {
       unspell(from, to, state.unspelled);
@@ -181,9 +183,8 @@ void Tokenizer::encode_run(Bytes text, bool is_first, EncoderState& state, Ids& 
   }
   if (vocabulary_.is_byte_level() || !vocabulary_.begins_words() || vocabulary_.ignore_merges())
     return pre_tokenizer_.each_piece(begin, end, is_first, piece);
-  pre_tokenizer_.each_piece(begin, end, is_first, [&](const uint8_t* from, const uint8_t* to) {
-    each_word(from, to, piece);
-  });
+  pre_tokenizer_.each_piece(begin, end, is_first,
+                            [&](const uint8_t* from, const uint8_t* to) { each_word(from, to, piece); });
 }
 
 void Tokenizer::encode_part(const Part& part, bool allow_special, EncoderState& state, Ids& out) const {
@@ -214,7 +215,8 @@ void Tokenizer::add_runs(Bytes text, const std::vector<TextRun>& runs, std::vect
   }
 }
 
-std::vector<Tokenizer::Task> Tokenizer::encode_parts(const std::vector<Part>& parts, bool allow_special) const {
+std::vector<Tokenizer::Task> Tokenizer::encode_parts(const std::vector<Part>& parts,
+                                                     bool allow_special) const {
   std::vector<Task> tasks = group(parts);
   std::mutex failure_mutex;
   std::exception_ptr failure;
@@ -271,8 +273,9 @@ Ids Tokenizer::encode_marked(Bytes text, const std::vector<MarkedToken>& tokens)
   size_t done = 0;
   for (size_t i = 0; i < tokens.size(); ++i) {
     const MarkedToken& token = tokens[i];
-    expect(token.begin <= token.end && token.end <= text.size() && (i == 0 || token.begin >= tokens[i - 1].end) &&
-               token.id >= 0 && static_cast<size_t>(token.id) < vocabulary_.size(),
+    expect(token.begin <= token.end && token.end <= text.size() &&
+               (i == 0 || token.begin >= tokens[i - 1].end) && token.id >= 0 &&
+               static_cast<size_t>(token.id) < vocabulary_.size(),
            ErrorCode::kArgument, "the token ", token.id, " at ", token.begin, " does not fit into the text");
     const size_t limit = i + 1 < tokens.size() ? tokens[i + 1].begin : text.size();
     size_t begin = std::max(token.begin, done);

@@ -3,7 +3,7 @@
 #include <string_view>
 #include <vector>
 
-#include "text/char_properties.h"
+#include "text/char_categories.h"
 #include "text/char_set.h"
 
 namespace athanor::text {

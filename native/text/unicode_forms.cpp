@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <iterator>
-#include <unordered_map>
 
+#include "text/canonical_forms.h"
+#include "text/compatible_places.h"
+#include "text/compatible_texts.h"
+#include "text/compositions.h"
 #include "text/hash.h"
-#include "text/normalization_tables.h"
+#include "text/lower_forms.h"
 #include "text/unicode.h"
 
 namespace athanor::text {

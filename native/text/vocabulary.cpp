@@ -62,11 +62,11 @@ void Vocabulary::check_tokens() const {
 
 void Vocabulary::check_texts() const {
   const std::vector<uint32_t>& offsets = data_.text_offsets;
-  expect(offsets.size() == data_.offsets.size() && offsets.front() == 0 && offsets.back() == data_.texts.size() &&
-             std::is_sorted(offsets.begin(), offsets.end()),
+  expect(offsets.size() == data_.offsets.size() && offsets.front() == 0 &&
+             offsets.back() == data_.texts.size() && std::is_sorted(offsets.begin(), offsets.end()),
          ErrorCode::kFormat, "the offsets do not span the texts of the tokens");
-  expect(data_.unknown < static_cast<int32_t>(size()), ErrorCode::kFormat, "the unknown token ", data_.unknown,
-         " does not exist");
+  expect(data_.unknown < static_cast<int32_t>(size()), ErrorCode::kFormat, "the unknown token ",
+         data_.unknown, " does not exist");
 }
 
 /// Whether the model has the token, so that a text may become it by merges.
@@ -202,7 +202,8 @@ int32_t Vocabulary::whole(const uint8_t* data, size_t size) const {
 
 size_t Vocabulary::memory_bytes() const {
   return data_.bytes.size() + data_.offsets.size() * 4 + data_.kinds.size() + data_.merges.size() * 4 +
-         data_.texts.size() + data_.text_offsets.size() * 4 + characters_.bytes() + merges_.bytes() + whole_.size() * 4;
+         data_.texts.size() + data_.text_offsets.size() * 4 + characters_.bytes() + merges_.bytes() +
+         whole_.size() * 4;
 }
 
 std::vector<int32_t> recover_merges(const std::vector<uint8_t>& bytes, const std::vector<uint32_t>& offsets) {

@@ -85,8 +85,8 @@ class Vocabulary {
   VocabularyData data_;
   uint32_t byte_ids_[256];
   PairMap<Merge> merges_;
-  PairMap<uint32_t> characters_;     // of the tokens of one character
-  std::vector<uint32_t> fallback_;   // [256] or empty: the tokens of single bytes
+  PairMap<uint32_t> characters_;    // of the tokens of one character
+  std::vector<uint32_t> fallback_;  // [256] or empty: the tokens of single bytes
   bool begins_words_ = false;
   std::vector<int32_t> whole_;  // open addressing by hash of bytes; -1 is empty
 };

@@ -8,6 +8,7 @@ import type { JsonObject, JsonValue } from '../base/json.ts';
 import { ControlTokens } from './control-tokens.ts';
 import type { Limits } from './jinja/budget.ts';
 import { BudgetError, RaisedError, TemplateError } from './jinja/errors.ts';
+import type { Span } from './jinja/run.ts';
 import { Template } from './jinja/template.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -178,11 +179,15 @@ export class ChatTemplate {
   }
 
   /** The text with marks on all that the template wrote itself. */
-  #render(
+  #render(given: Given, options: Pick<RenderOptions, 'addGenerationPrompt'>, where?: string): string {
+    return this.#rendered(given, options, where).text;
+  }
+
+  #rendered(
     { messages, inputs }: Given,
     { addGenerationPrompt = false }: Pick<RenderOptions, 'addGenerationPrompt'>,
     where?: string,
-  ): string {
+  ): { text: string; generations: readonly Span[] } {
     const variables = {
       ...this.#namedTokens,
       ...inputs.variables,
@@ -193,7 +198,7 @@ export class ChatTemplate {
     };
     const template = variables.tools === null ? this.#template : (this.#toolTemplate ?? this.#template);
     try {
-      return template.render(variables);
+      return template.renderMarked(variables);
     } catch (error) {
       if (!(error instanceof TemplateError)) throw error;
       if (error instanceof BudgetError) throw this.#tooMuch(error, where);
@@ -254,14 +259,18 @@ export class ChatTemplate {
   }
 
   /**
-   * The tokens of a dialogue, and which of them the model learns. Throws as render does, and
-   * ERR_CONFIG naming the turn when an answer does not begin where encodePrompt ends for the turns
-   * before it, or when no control token ends it.
+   * The tokens of a dialogue, and which of them the model learns: those that `{% generation %}`
+   * blocks of the template wrote, or, where it has none, the text of each answer up to its stop
+   * token. Throws as render does, and ERR_CONFIG naming the turn when, without blocks, an answer
+   * does not begin where encodePrompt ends for the turns before it, or no control token ends it.
    */
   encodeDialogue(messages: readonly Message[], where?: string, inputs?: TemplateInputs): EncodedDialogue {
     const dialogue = given(messages, inputs);
-    const text = this.#render(dialogue, {}, where);
+    const { text, generations } = this.#rendered(dialogue, {}, where);
     const tokens = this.#control.encode(text);
+    if (generations.length > 0) {
+      return { tokens, supervised: this.#generated(tokens, text, generations, dialogue, where) };
+    }
     const supervised = new Uint8Array(tokens.length);
     const lengths = this.#byteLengths;
     let index = 0;
@@ -284,6 +293,44 @@ export class ChatTemplate {
     return { tokens, supervised };
   }
 
+  /** Which tokens generation blocks wrote, as transformers counts: also those that begin before. */
+  #generated(
+    tokens: Int32Array,
+    text: string,
+    generations: readonly Span[],
+    { messages }: Given,
+    where?: string,
+  ): Uint8Array {
+    const answers = messages.filter(({ role }) => role === 'assistant');
+    if (answers.length !== generations.length && answers.some(({ train }) => train === false)) {
+      throw new RefusedMessages(
+        where,
+        `the chat template writes ${generations.length} generation blocks for ${answers.length} answers, so it is not known which one \`train: false\` leaves out`,
+        'leave `train` out, or use a template with one block per answer',
+      );
+    }
+    const lengths = this.#byteLengths;
+    const supervised = new Uint8Array(tokens.length);
+    let index = 0;
+    let bytes = 0;
+    generations.forEach(({ begin, end }, i) => {
+      const [first, last] = [begin, end].map((at) => this.#lengthOf(text.slice(0, at)));
+      const learns = answers.length !== generations.length || answers[i]!.train !== false;
+      for (; index < tokens.length && bytes < last!; index++) {
+        bytes += lengths[tokens[index]!]!;
+        if (bytes > first! && learns) supervised[index] = 1;
+      }
+    });
+    return supervised;
+  }
+
+  /** Number of bytes of the tokens of a rendered text. */
+  #lengthOf(text: string): number {
+    if (this.#tokenizer.keepsBytes) return Buffer.byteLength(this.#control.plain(text));
+    const lengths = this.#byteLengths;
+    return this.#control.encode(text).reduce((sum, id) => sum + lengths[id]!, 0);
+  }
+
   /** Number of bytes of each id: a dialogue has too many tokens for a call for each of them. */
   get #byteLengths(): Uint32Array {
     const { vocabSize } = this.#tokenizer;
@@ -291,19 +338,19 @@ export class ChatTemplate {
     return this.#lengths;
   }
 
-  /** The byte at which the answer of a turn begins in the text. */
+  /** The byte of the tokens at which the answer of a turn begins. */
   #startOf(turn: number, { messages, inputs }: Given, text: string, where?: string): number {
     const earlierTurns = { messages: messages.slice(0, turn), inputs };
     const before = this.#render(earlierTurns, { addGenerationPrompt: true }, where);
     const { earlier, last } = this.#followsPrompt;
     const isLast = !messages.some(({ role }, i) => i > turn && role === 'assistant');
     if (text.startsWith(before) && (isLast ? last : earlier)) {
-      return Buffer.byteLength(this.#control.plain(before));
+      return this.#lengthOf(before);
     }
     throw new RefusedMessages(
       where,
       `the chat template is not prefix-preserving: turn ${turn + 1} does not follow the prompt that the template gives for it`,
-      'use a template whose text for the first turns does not depend on later ones',
+      'use a template whose text for the first turns does not depend on later ones, or one that marks answers with {% generation %}',
     );
   }
 

@@ -14,7 +14,7 @@ export interface PipelineJson {
   decoder: JsonValue;
 }
 
-/** What a text of tokens loses at its beginning: nothing, one space, or those of its first token. */
+/** What a text loses at its beginning: nothing, one space, or those of its first token. */
 export type TextStart = 'all' | 'no space' | 'no spaces of the token';
 
 export interface Pipeline {

@@ -245,12 +245,13 @@ function readMerges(reader: FileReader, model: JsonObject, table: TokenTable): I
  */
 export function formatTokenizerJson({ vocabulary, postProcessor }: TokenizerFile): string {
   const { kinds, flags, merges, pipeline } = vocabulary;
+  const outside = idsOutsideModel(vocabulary);
   const entries: string[] = [];
   const added: JsonObject[] = [];
   for (let id = 0; id < kinds.length; id++) {
     const content = tokenText(vocabulary, id);
     if (content === undefined) continue;
-    entries.push(`      ${JSON.stringify(content)}: ${id}`);
+    if (!outside.has(id)) entries.push(`      ${JSON.stringify(content)}: ${id}`);
     if (kinds[id] === TokenKind.ordinary) continue;
     added.push({ id, content, ...namedFlags(flags[id]!), special: kinds[id] === TokenKind.special });
   }
@@ -287,6 +288,18 @@ export function formatTokenizerJson({ vocabulary, postProcessor }: TokenizerFile
   ];
   const lines = fields.map(([key, value]) => `  ${JSON.stringify(key)}: ${indent(value)},`);
   return `{\n${lines.join('\n')}\n  "model": ${model}\n}\n`;
+}
+
+/**
+ * Added tokens of a model of characters that stay out of model.vocab, where they would be symbols.
+ * A reader counts their ids from the end of it.
+ */
+function idsOutsideModel({ kinds, flags, characters }: Vocabulary): Set<number> {
+  const isAdded = (id: number) => kinds[id] === TokenKind.special || kinds[id] === TokenKind.added;
+  const ids = Array.from(kinds, (_, id) => id).filter((id) => kinds[id] !== TokenKind.hole);
+  const outside = ids.filter((id) => characters && isAdded(id) && (flags[id]! & TokenFlag.ofModel) === 0);
+  const first = ids.length - outside.length;
+  return new Set(outside.every((id, i) => id === first + i) ? outside : []);
 }
 
 /** The flags of an added token in the order of tokenizer.json. */

@@ -36,6 +36,7 @@ import { END_OF_TEXT, type TrainTokenizerOptions, trainVocabulary } from './trai
 import {
   fingerprint,
   type SplitPattern,
+  TokenFlag,
   TokenKind,
   tokenBytes,
   tokenText,
@@ -295,6 +296,16 @@ export class Tokenizer {
   /** The tokens, their kinds and the merges. Its arrays must not be written to. */
   get vocabulary(): Vocabulary {
     return this.#vocabulary;
+  }
+
+  /** Whether the tokens of any text stand for exactly its bytes. */
+  get keepsBytes(): boolean {
+    const { pipeline, flags, characters } = this.#vocabulary;
+    const changes = ['replace', 'prefix', 'firstPrefix'];
+    if (characters || pipeline.normalizer.length > 0) return false;
+    if (pipeline.pieces.some(({ kind, behavior }) => changes.includes(kind) || behavior === 'removed'))
+      return false;
+    return flags.every((bits) => (bits & (TokenFlag.lstrip | TokenFlag.rstrip)) === 0);
   }
 
   /** How text is cut into pieces before merging, where this is one of the named patterns alone. */

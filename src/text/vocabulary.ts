@@ -63,6 +63,8 @@ export interface Vocabulary {
   readonly pipeline: Pipeline;
   /** Whether a piece that is a token as a whole becomes this token, whatever the merges give. */
   readonly ignoreMerges: boolean;
+  /** Texts of added tokens of byte-level BPE that stand for other bytes: for their normal form. */
+  readonly contents?: ReadonlyMap<number, string> | undefined;
   /** Undefined for byte-level BPE. */
   readonly characters?: CharacterModel | undefined;
 }
@@ -126,7 +128,14 @@ export class TokenTable {
     const kinds = Uint8Array.from(ids, (id) => this.#kinds[id] ?? TokenKind.hole);
     const flags = Uint8Array.from(ids, (id) => this.#flags[id] ?? 0);
     const vocabulary = { bytes, offsets, kinds, flags, merges, pipeline, ignoreMerges };
-    if (characters === undefined) return vocabulary;
+    if (characters === undefined) {
+      const isOther = (id: number) => {
+        const isWhole = kinds[id] === TokenKind.special || kinds[id] === TokenKind.added;
+        return isWhole && Buffer.compare(utf8.encode(this.#texts[id]), this.#bytes[id]!) !== 0;
+      };
+      const contents = new Map(ids.filter(isOther).map((id) => [id, this.#texts[id]!]));
+      return contents.size > 0 ? { ...vocabulary, contents } : vocabulary;
+    }
     const texts = joined(ids.map((id) => utf8.encode(this.#texts[id] ?? '')));
     return { ...vocabulary, characters: { ...characters, texts: texts.all, textOffsets: texts.offsets } };
   }
@@ -183,7 +192,9 @@ const utf8Decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 export function tokenText(vocabulary: Vocabulary, id: number): string | undefined {
   const bytes = tokenBytes(vocabulary, id);
   if (!bytes) return undefined;
-  const { characters } = vocabulary;
+  const { characters, contents } = vocabulary;
+  const content = contents?.get(id);
+  if (content !== undefined) return content;
   if (characters) {
     return utf8Decoder.decode(
       characters.texts.subarray(characters.textOffsets[id]!, characters.textOffsets[id + 1]!),

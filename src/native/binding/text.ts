@@ -63,7 +63,7 @@ export interface NativeTokenizer {
   encode(texts: readonly NativeText[], allowSpecial: boolean): Int32Array[];
   /**
    * The ids of the one text, with tokens at given places whatever it spells elsewhere.
-   * @param tokens triples of the byte at which a token begins, the byte at which it ends, and its id
+   * @param tokens triples: the byte at which a token begins, that at which it ends, and its id
    */
   encodeMarked(texts: readonly NativeText[], tokens: Int32Array): Int32Array;
   decode(ids: Int32Array, skipSpecial: boolean): Uint8Array;

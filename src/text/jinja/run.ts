@@ -12,6 +12,12 @@ export interface RunOptions {
   now: () => Date;
 }
 
+/** Part of a text, from `begin` to before `end`. */
+export interface Span {
+  begin: number;
+  end: number;
+}
+
 export class Run {
   readonly budget: Budget;
   readonly context: ReadonlyMap<string, Value>;
@@ -22,6 +28,10 @@ export class Run {
   /** The statement that is carried out. */
   line = 1;
   #written: string[] = [];
+  #length = 0;
+  #depth = 0;
+  /** Where generation blocks have written into the text itself, in its units. */
+  readonly generations: Span[] = [];
 
   constructor({ limits, context, marks, now }: RunOptions) {
     this.budget = new Budget(limits);
@@ -61,17 +71,30 @@ export class Run {
   write(text: string): void {
     this.budget.write(text.length);
     this.#written.push(text);
+    this.#length += text.length;
+  }
+
+  /** Carries out a generation block. One whose text goes elsewhere first has no place. */
+  generation<T>(write: () => T): T {
+    const begin = this.#length;
+    const result = write();
+    if (this.#depth === 1) this.generations.push({ begin, end: this.#length });
+    return result;
   }
 
   /** The text that a function writes, which goes nowhere else. */
   capture<T>(write: () => T): { text: string; result: T } {
-    const outer = this.#written;
+    const [outer, length] = [this.#written, this.#length];
     this.#written = [];
+    this.#length = 0;
+    this.#depth += 1;
     try {
       const result = write();
       return { text: this.#written.join(''), result };
     } finally {
       this.#written = outer;
+      this.#length = length;
+      this.#depth -= 1;
     }
   }
 }

@@ -66,7 +66,7 @@ function carryOut(run: Run, node: Statement, scope: Scope): Ending {
       return 'end';
     }
     case 'generation':
-      return execute(run, node.scope.body, new Scope(run, scope, node.scope.names));
+      return run.generation(() => execute(run, node.scope.body, new Scope(run, scope, node.scope.names)));
     case 'block':
       return execute(run, node.scope.body, new Scope(run, undefined, node.scope.names));
     case 'break':

@@ -10,7 +10,7 @@ import { fromJson, globals } from './globals.ts';
 import { type Marks, NO_MARKS } from './marks.ts';
 import type { Scoped } from './nodes.ts';
 import { parseTemplate } from './parser.ts';
-import { Run } from './run.ts';
+import { Run, type Span } from './run.ts';
 import { Scope } from './scope.ts';
 import { execute } from './statements.ts';
 import type { Value } from './values.ts';
@@ -48,6 +48,14 @@ export class Template {
    * BudgetError.
    */
   render(variables: Readonly<Record<string, unknown>>, options: RenderOptions = {}): string {
+    return this.renderMarked(variables, options).text;
+  }
+
+  /** The text as `render` gives it, and the parts of it that generation blocks wrote. */
+  renderMarked(
+    variables: Readonly<Record<string, unknown>>,
+    options: RenderOptions = {},
+  ): { text: string; generations: readonly Span[] } {
     let line: number | undefined;
     try {
       return guarded(() => {
@@ -59,7 +67,8 @@ export class Template {
         const run = new Run({ limits: this.#limits, context, marks: this.#marks, now });
         try {
           const scope = new Scope(run, undefined, this.#root.names);
-          return run.capture(() => execute(run, this.#root.body, scope)).text;
+          const { text } = run.capture(() => execute(run, this.#root.body, scope));
+          return { text, generations: run.generations };
         } catch (error) {
           line = run.line;
           throw error;
