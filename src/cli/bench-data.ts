@@ -5,7 +5,7 @@ import { choice, count, engineOptions, inGroup, integer } from './options.ts';
 
 export const data = defineCommand({
   description:
-    'Times filters with one thread, each alone and those of FineWeb together, and signatures, near duplicates, decontamination and repeated parts, on documents in memory. The fastest repeat counts. A CPU second is one in which a core worked, so other work on the machine does not count.',
+    'Times filters with one thread, each alone and those of FineWeb together, and signatures, near duplicates, decontamination and repeated parts, on documents in memory. The fastest repeat counts. Then data prepare is timed once as a whole, on JSON Lines of these documents. A CPU second is one in which a core worked, so other work on the machine does not count.',
   arguments: { '[sources...]': 'files, folders or names of packaged corpora (default: clean)' },
   options: {
     ...inGroup('Run', {
@@ -26,11 +26,12 @@ export const data = defineCommand({
     const { benchTexts, bytesOf } = await import('../bench/data-texts.ts');
     const { filterBenchRecipes, PEER_RECIPE, timeFilters } = await import('../bench/filter-bench.ts');
     const { peerTexts, SIGNATURES, timeDedup } = await import('../bench/dedup-bench.ts');
+    const { timePreparation } = await import('../bench/prepare-bench.ts');
     const { runDatatrovePeer } = await import('../bench/peer.ts');
     const texts = await benchTexts(args.length > 0 ? args : ['clean'], documentBytes, bytes);
     const filters = [];
     for (const recipe of filterBenchRecipes) filters.push(await timeFilters(recipe, texts, repeats));
-    const steps = await timeDedup(texts, repeats);
+    const steps = [...(await timeDedup(texts, repeats)), ...(await timePreparation(texts))];
     const against = (
       what: 'filters' | 'signatures',
       own: { mb_per_cpu_second: number },

@@ -2,6 +2,7 @@
 import { AthanorError } from '../base/errors.ts';
 import { type MeasureCounts, TO_THRESHOLD } from '../data/filters/measures.ts';
 import { defineCommand } from './command.ts';
+import { dataRanks } from './data-ranks.ts';
 import { dedupOptions, renderDedup } from './dedup-options.ts';
 import { prepareEngine } from './engine.ts';
 import { filterOptions, renderFunnel } from './filter-options.ts';
@@ -20,6 +21,7 @@ export const prepare = defineCommand({
   options: {
     ...inGroup('Run', {
       out: path('folder for the token shards', { required: true }),
+      fresh: flag('begin anew instead of continuing a run that was stopped'),
       recipe: path('YAML file with options, sources, filters and mix, or fineweb, c4 or gopher', {
         placeholder: '<file>',
       }),
@@ -65,25 +67,19 @@ export const prepare = defineCommand({
     const settings = await preparedOptions(options, given, args);
     const { prepareData } = await import('../data/shards/prepare.ts');
     const { describeDropped } = await import('../data/document.ts');
-    const { createProgress } = await import('../report/progress.ts');
     const { writeCorpusReport } = await import('../report/corpus-report.ts');
-    const { formatBytes, formatCount } = await import('../report/format.ts');
-    const progress = createProgress({ label: 'prepare', unit: 'documents' });
+    const { PrepareLine } = await import('./prepare-progress.ts');
+    const ranks = dataRanks(process.env);
+    const progress = new PrepareLine();
     const interrupt = new Interrupt();
     const drops = new Map<string, number>();
     try {
       const prepared = await prepareData({
         ...settings,
         signal: interrupt.signal,
-        onProgress: ({ phase, documents, bytes, tokens }) =>
-          progress.update({
-            done: documents,
-            fields: [
-              ['', phase],
-              ['read', formatBytes(bytes)],
-              ['tokens', formatCount(tokens)],
-            ],
-          }),
+        ranks,
+        onProgress: (state) => progress.update(state),
+        onResumed: ({ done, units }) => progress.log(`resumed: ${done} of ${units} units were done`),
         onDropped: (dropped) => {
           const { reason } = dropped;
           if (['duplicate', 'near_duplicate', 'rejected'].includes(reason)) return;
@@ -93,11 +89,11 @@ export const prepare = defineCommand({
           if (before === SHOWN_DROPS) progress.log(`more are in ${options.out}/dropped.jsonl`);
         },
       });
-      await writeCorpusReport(options.out);
+      if (ranks.rank === 0) await writeCorpusReport(options.out);
       return prepared;
     } finally {
       interrupt.dispose();
-      progress.finish('');
+      progress.finish();
     }
   },
   render: (result) => {

@@ -1,8 +1,11 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { packageRoot } from '../../src/base/package-root.ts';
 import { benchTexts } from '../../src/bench/data-texts.ts';
 import { timeFilters } from '../../src/bench/filter-bench.ts';
+import { timePreparation } from '../../src/bench/prepare-bench.ts';
+import { native } from '../../src/native/addon.ts';
 import { athanor, lastLineJson, temporaryFolder } from '../helpers/cli.ts';
 
 const paragraph = 'This is one sentence of the text. And that is the next one, with more words in it.\n';
@@ -25,6 +28,24 @@ it('repeats documents until there are enough bytes', async () => {
   writeFileSync(file, paragraph.repeat(20));
   const texts = await benchTexts([file], 1024, 4000);
   expect(texts.map((text) => text.length)).toEqual([996, 664, 996, 664, 996]);
+});
+
+it('times the whole way to shards with one thread and with all', async () => {
+  const text = readFileSync(join(packageRoot, 'docs/lab-notes.md'), 'utf8');
+  const prose = text.split('\n\n').filter((part) => /^[A-Z]/.test(part) && part.length > 300);
+  const threads = native.numThreads();
+  native.setNumThreads(2);
+  const documents = Array.from({ length: 8 }, (_, i) =>
+    prose
+      .slice(i, i + 4)
+      .join('\n\n')
+      .replace(/(?<!\n)\n(?!\n)/g, ' '),
+  );
+  const timings = await timePreparation(documents).finally(() => native.setNumThreads(threads));
+  expect(timings.map((timing) => timing.threads)).toEqual([1, 2]);
+  for (const { mb_per_second, mb_per_cpu_second } of timings) {
+    expect(Math.min(mb_per_second, mb_per_cpu_second)).toBeGreaterThan(0);
+  }
 });
 
 it('prints the rate of each recipe and step', async () => {

@@ -14,8 +14,8 @@ export const MAX_LINE_BYTES = 64 << 20;
 export type JsonLine = { id: string; value: JsonValue; bytes: number } | { dropped: Dropped };
 
 /**
- * The lines of one file, or of a range of it. `id` is "file:line". Blank lines are skipped. A file of another format is
- * one dropped item. Throws as lineBlocks does.
+ * The lines of one file, or of a range of it. `id` is "file:line". Blank lines are skipped. A file
+ * of another format is one dropped item. Throws as lineBlocks does.
  */
 export async function* jsonLines(file: string, range?: FileRange): AsyncGenerator<JsonLine> {
   let number = range === undefined ? 0 : range.line - 1;

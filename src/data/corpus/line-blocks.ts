@@ -88,14 +88,19 @@ export async function* lineBlocks(
 export async function lineRanges(path: string, leastBytes: number): Promise<FileRange[] | undefined> {
   const ranges: FileRange[] = [];
   let [start, line, lines, size] = [0, 1, 1, 0];
-  for await (const block of lineBlocks(path, CHUNK_BYTES)) {
-    if (size === 0 && fileKind(block.bytes)) return undefined;
-    lines += countLines(block.bytes);
-    size = block.start + block.bytes.length;
-    // A block of whole lines ends where a line does; a piece of a longer line does not.
-    if (block.bytes.at(-1) !== 10 || size - start < leastBytes) continue;
-    ranges.push({ start, end: size, line, atLineStart: true });
-    [start, line] = [size, lines];
+  for await (const { bytes, start: offset } of lineBlocks(path, CHUNK_BYTES)) {
+    if (size === 0 && fileKind(bytes)) return undefined;
+    size = offset + bytes.length;
+    let counted = 0;
+    while (size - start >= leastBytes) {
+      const end = bytes.indexOf(10, Math.max(0, start + leastBytes - 1 - offset)) + 1;
+      if (end === 0) break;
+      lines += countLines(bytes.subarray(counted, end));
+      counted = end;
+      ranges.push({ start, end: offset + end, line, atLineStart: true });
+      [start, line] = [offset + end, lines];
+    }
+    lines += countLines(bytes.subarray(counted));
   }
   if (size > start || ranges.length === 0) ranges.push({ start, end: size, line, atLineStart: true });
   return ranges;

@@ -54,7 +54,9 @@ export async function textRanges(
     if (part.next && part.next.start - starts.at(-1)!.start >= leastBytes) starts.push(part.next);
   }
   const { size } = statSync(file);
-  return starts.map((range, i) => ({ ...range, end: starts[i + 1]?.start ?? size }));
+  const ranges = starts.map((range, i) => ({ ...range, end: starts[i + 1]?.start ?? size }));
+  // A file may end with a separator.
+  return ranges.filter(({ start, end }) => start < end);
 }
 
 async function* textParts(

@@ -1,7 +1,7 @@
 /** The language of a text, by the counts of letter groups of the package eld. */
-import { eld } from 'eld/medium';
 import { AthanorError } from '../../base/errors.ts';
 import { type RuleSettings, type TextFilter, withSettings } from './filter.ts';
+import { eldScores, knownLanguages } from './language-scores.ts';
 
 export const LANGUAGE_VERSION = 'eld-2.1.0/medium';
 
@@ -19,11 +19,10 @@ const PIECE = MOST / PIECES.length;
 export function languageFilter(settings: RuleSettings): TextFilter {
   const rules = withSettings('language', { languages: 'en', best: true, 'min-score': 0.5 }, settings);
   const wanted = String(rules.languages).split('+');
-  const known = Object.values(eld.info().Languages);
-  const unknown = wanted.find((language) => !known.includes(language));
+  const unknown = wanted.find((language) => !knownLanguages.includes(language));
   if (unknown !== undefined) {
     const what = `the filter language does not know the language ${unknown}`;
-    throw new AthanorError('ERR_OPTION', what, `name some of ${known.join(', ')}`);
+    throw new AthanorError('ERR_OPTION', what, `name some of ${knownLanguages.join(', ')}`);
   }
   return {
     name: 'language',
@@ -48,7 +47,7 @@ export function languageFilter(settings: RuleSettings): TextFilter {
 
 /** The score, 0 to 1, of each language that is possible. */
 export function languageScores(text: string): Record<string, number> {
-  return eld.detect(text.length <= MOST ? text : sample(text)).getScores();
+  return eldScores(text.length <= MOST ? text : sample(text));
 }
 
 /** Pieces from all over a text: its beginning alone may be a menu. */

@@ -4,8 +4,7 @@
  * that stays. A line has the number of the document in its unit, or its text where the document
  * was shortened or is of an earlier unit.
  */
-import { readdirSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import type { JsonObject } from '../../base/json.ts';
 import { JsonlLog } from '../jsonl-log.ts';
@@ -21,7 +20,14 @@ import { type FilteredItem, filteredItems } from './filtered-corpus.ts';
 import { rejectedFile } from './filtering.ts';
 import type { Split } from './manifest.ts';
 import type { PartialFolder } from './partial-folder.ts';
-import { isIntact, PieceReader, type PieceRecord, PieceWriter, recordOf } from './piece-files.ts';
+import {
+  areIntact,
+  isIntact,
+  PieceReader,
+  type PieceRecord,
+  PieceWriter,
+  recordsBelow,
+} from './piece-files.ts';
 import type { PlacedDocument } from './splitter.ts';
 
 /** A document that stays. */
@@ -57,7 +63,7 @@ export function readDecisions(folder: PartialFolder, units: number): Decisions |
   if (found?.units?.length !== units || !found.results) return undefined;
   const intact =
     found.units.every((record, unit) => isIntact(folder.file(unit, 'decided', 'jsonl'), record)) &&
-    Object.entries(found.results).every(([name, record]) => isIntact(join(folder.result, name), record));
+    areIntact(folder.result, found.results);
   return intact ? found : undefined;
 }
 
@@ -76,8 +82,7 @@ export async function decide(
     await dedup.survey((pass) => survey(folder, units, pass, options));
     const decisions = await choose(folder, units, dedup.pass(true), options);
     copyRejected(folder, units);
-    for (const name of filesBelow(folder.result))
-      decisions.results[name] = recordOf(join(folder.result, name));
+    decisions.results = recordsBelow(folder.result);
     folder.write(RECORD, decisions as JsonObject);
     return decisions;
   } finally {
@@ -158,13 +163,6 @@ function copyRejected(folder: PartialFolder, units: number): void {
   } finally {
     for (const log of logs.values()) log.abandon();
   }
-}
-
-function filesBelow(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
-    .sort();
 }
 
 /** Writes the decisions into the files of units. */

@@ -3,7 +3,8 @@
  * lines. A record in another file says that they are complete.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync, writeSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { fileError } from '../../base/errors.ts';
 
 /** What a complete file is. */
@@ -155,4 +156,17 @@ export function isIntact(path: string, wanted: PieceRecord): boolean {
   } catch {
     return false;
   }
+}
+
+/** The records of all files of a folder, by path. Throws as recordOf. */
+export function recordsBelow(folder: string): Record<string, PieceRecord> {
+  const names = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
+  return Object.fromEntries(names.sort().map((name) => [name, recordOf(join(folder, name))]));
+}
+
+/** Whether files of a folder are what their records say. */
+export function areIntact(folder: string, records: Record<string, PieceRecord>): boolean {
+  return Object.entries(records).every(([name, record]) => isIntact(join(folder, name), record));
 }

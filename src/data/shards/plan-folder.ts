@@ -2,7 +2,9 @@
  * The plan in `OUT.partial`: `plan.json` describes the run, `inputs.jsonl` and `units.jsonl` list
  * its inputs and units. A run continues the folder only with the same ones.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { AthanorError } from '../../base/errors.ts';
 import { replaceFile } from '../../base/files/replace-file.ts';
 import type { JsonObject } from '../../base/json.ts';
@@ -10,6 +12,7 @@ import { packageVersion } from '../../base/package-version.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
 import type { FunnelStep } from '../filters/filter-documents.ts';
 import { type Input, referenceInputs } from './inputs.ts';
+import { MANIFEST } from './manifest.ts';
 import { checkSame, type PartialFolder } from './partial-folder.ts';
 import { PieceReader } from './piece-files.ts';
 import { planUnits, UNIT_BYTES, type WorkUnit } from './plan.ts';
@@ -45,8 +48,7 @@ export async function continuePlan(
 ): Promise<KnownPlan> {
   if (options.fresh) folder.empty();
   folder.makeFolders();
-  const recipe = recipeFrom(options, parts);
-  const now = { ...recipe, unitBytes: options.unitBytes ?? UNIT_BYTES, athanor: packageVersion() };
+  const { recipe, now } = descriptionOf(options, parts);
   // A folder without results is as good as none.
   const before = folder.hasResults() ? folder.read(PLAN) : undefined;
   // Before the inputs are read, which may take minutes.
@@ -67,8 +69,7 @@ export async function continuePlan(
 
 /** The plan that the first rank wrote. Throws ERR_MISMATCH when it has other options. */
 export function joinPlan(folder: PartialFolder, options: PrepareOptions, parts: PlanParts): KnownPlan {
-  const recipe = recipeFrom(options, parts);
-  const now = { ...recipe, unitBytes: options.unitBytes ?? UNIT_BYTES, athanor: packageVersion() };
+  const { recipe, now } = descriptionOf(options, parts);
   checkSame(folder, folder.read(PLAN) ?? {}, now);
   return {
     units: [...rows<WorkUnit>(join(folder.path, UNITS))],
@@ -77,9 +78,18 @@ export function joinPlan(folder: PartialFolder, options: PrepareOptions, parts: 
   };
 }
 
-function recipeFrom(options: PrepareOptions, { funnel, tokenizer }: PlanParts): JsonObject {
+/** Whether this run was killed between the moment at which `out` appeared and its end. */
+export function isPublished(folder: PartialFolder, options: PrepareOptions, parts: PlanParts): boolean {
+  const isThere = existsSync(join(folder.out, MANIFEST)) && !existsSync(folder.result);
+  return isThere && isDeepStrictEqual(folder.read(PLAN), descriptionOf(options, parts).now);
+}
+
+function descriptionOf(options: PrepareOptions, { funnel, tokenizer }: PlanParts) {
+  const given = recipeOf(options, funnel, tokenizer?.fingerprint());
   // As it is after a way through a file.
-  return JSON.parse(JSON.stringify(recipeOf(options, funnel, tokenizer?.fingerprint()))) as JsonObject;
+  const recipe = JSON.parse(JSON.stringify(given)) as JsonObject;
+  const now = { ...recipe, unitBytes: options.unitBytes ?? UNIT_BYTES, athanor: packageVersion() };
+  return { recipe, now };
 }
 
 function writeRows(path: string, values: readonly object[]): void {

@@ -18,14 +18,17 @@ import { addFunnels, summaryOf, type UnitSummary } from './filter-unit.ts';
 import { writeInputs } from './inputs.ts';
 import { MANIFEST, type Manifest, readManifest } from './manifest.ts';
 import type { PartialFolder, ResultKind } from './partial-folder.ts';
+import { areIntact, type PieceRecord, recordsBelow } from './piece-files.ts';
 import { interrupted, type WorkUnit } from './plan.ts';
-import { continuePlan, joinPlan, type KnownPlan } from './plan-folder.ts';
+import { continuePlan, isPublished, joinPlan, type KnownPlan } from './plan-folder.ts';
 import type { PrepareOptions, PreparePhase, PrepareProgress } from './prepare.ts';
 import { RankMeeting } from './rank-meeting.ts';
 import { addStatistics, type CorpusStatistics, newStatistics, writeStatistics } from './statistics.ts';
 import { filterUnits } from './unit-threads.ts';
 
 const SHARD_TOKENS = 100_000_000;
+/** The files of the tokenizer with their digests. */
+const TOKENIZER = 'tokenizer.json';
 
 export interface PrepareJobParts {
   folder: PartialFolder;
@@ -54,17 +57,30 @@ export class PrepareJob {
 
   /** Returns the manifest of the folder that is there then. Throws as prepareData. */
   async run(): Promise<Manifest> {
+    if (existsSync(this.#folder.out)) return this.#finished();
     try {
       this.#folder.makeFolders();
       return await (this.#parts.ranks.rank === 0 ? this.#runFirst() : this.#runOther());
     } catch (error) {
       this.#meeting.fail(error);
-      // What nobody can continue does not stay.
-      if (this.#parts.ranks.rank === 0 && !this.#folder.hasResults()) this.#folder.remove();
+      // What nobody can continue does not stay. Other ranks still read why this one ended.
+      if (this.#parts.ranks.size === 1 && !this.#folder.hasResults()) this.#folder.remove();
       throw (error as NodeJS.ErrnoException).syscall ? fileError(error, this.#folder.path, 'write') : error;
     } finally {
       this.#meeting.close();
     }
+  }
+
+  /** The folder of this run, if only the end of the run is missing. */
+  #finished(): Manifest {
+    const { out } = this.#folder;
+    const { ranks, tokenizer, funnel } = this.#parts;
+    const isOwn = isPublished(this.#folder, this.#options, { tokenizer, funnel });
+    if (ranks.rank === 0 && !isOwn) {
+      throw new AthanorError('ERR_ARGUMENT', `${out} exists already`, 'delete it or name another `out`');
+    }
+    if (ranks.rank === 0) this.#folder.remove();
+    return readManifest(out);
   }
 
   async #runFirst(): Promise<Manifest> {
@@ -170,17 +186,14 @@ export class PrepareJob {
   async #tokenizer({ units }: KnownPlan, { bytes }: Decisions): Promise<Tokenizer> {
     const { tokenizer: folder } = this.#folder;
     const given = this.#parts.tokenizer;
-    const record = this.#folder.read('tokenizer.json');
-    if (given === undefined && record !== undefined) {
-      const trained = existsSync(folder) ? Tokenizer.load(folder) : undefined;
-      if (trained && record.fingerprint === trained.fingerprint()) return trained;
-    }
+    const files = this.#folder.read(TOKENIZER) as Record<string, PieceRecord> | undefined;
+    if (given === undefined && files && areIntact(folder, files)) return Tokenizer.load(folder);
     if (given === undefined) this.#begin('training the tokenizer', bytes);
     const tokenizer = given ?? (await this.#train(units.length));
     separatorOf(tokenizer);
     this.#folder.clear(folder);
     tokenizer.save(folder);
-    this.#folder.write('tokenizer.json', { fingerprint: tokenizer.fingerprint() });
+    this.#folder.write(TOKENIZER, recordsBelow(folder));
     return tokenizer;
   }
 

@@ -1,12 +1,10 @@
 /**
  * `data prepare` turns a corpus into a folder of token shards. The inputs are divided into units.
  * Threads read and filter these, then one pass over all of them decides which documents stay, then
- * the units are encoded, and at last the shards are put together. The result of each unit is kept in
- * `OUT.partial` until the end, so a run that was stopped continues. Memory does not grow with the
- * corpus, except for 16 bytes of digest per document.
+ * the units are encoded, and at last the shards are put together. The result of each unit is kept
+ * in `OUT.partial` until the end, so a run that was stopped continues. Memory does not grow with
+ * the corpus, except for 16 bytes of digest per document.
  */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { checkCounts } from '../../base/check-count.ts';
 import { AthanorError } from '../../base/errors.ts';
 import type { Ranks } from '../../comm/communicator.ts';
@@ -25,7 +23,7 @@ import {
 import type { ChoiceOptions } from './document-filter.ts';
 import { separatorOf } from './encode-unit.ts';
 import { rejectedByRule } from './filtering.ts';
-import { MANIFEST, type Manifest } from './manifest.ts';
+import type { Manifest } from './manifest.ts';
 import { checkMixSources, type Mix } from './mix.ts';
 import { PartialFolder } from './partial-folder.ts';
 import { PrepareJob } from './prepare-job.ts';
@@ -156,7 +154,7 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
   }
 }
 
-function checkOptions({ validationSplit, out, threads, unitBytes }: PrepareOptions, ranks: Ranks): void {
+function checkOptions({ validationSplit, threads, unitBytes }: PrepareOptions, ranks: Ranks): void {
   const { rank, size } = ranks;
   if (!(validationSplit >= 0 && validationSplit < 1)) {
     throw new AthanorError(
@@ -167,9 +165,6 @@ function checkOptions({ validationSplit, out, threads, unitBytes }: PrepareOptio
   if (!(Number.isSafeInteger(size) && Number.isSafeInteger(rank) && rank >= 0 && rank < size))
     throw new AthanorError('ERR_ARGUMENT', `expected a rank from 0 below ${size} but got ${rank}`);
   checkCounts({ ...(threads !== undefined && { threads }), ...(unitBytes !== undefined && { unitBytes }) });
-  if (existsSync(out) && (rank === 0 || !existsSync(join(out, MANIFEST)))) {
-    throw new AthanorError('ERR_ARGUMENT', `${out} exists already`, 'delete it or name another `out`');
-  }
 }
 
 function givenTokenizer({ tokenizer }: PrepareOptions): Tokenizer | undefined {

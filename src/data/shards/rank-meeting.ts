@@ -40,7 +40,7 @@ export class RankMeeting {
     this.#first = this.#name;
     if (this.#ranks.size === 1) return;
     this.#answer();
-    this.#timer = setInterval(() => this.#answer(), POLL_MS).unref();
+    this.#timer ??= setInterval(() => this.#answer(), POLL_MS).unref();
   }
 
   /** Another rank waits until it is let in, or `isOver`. Throws as `wait`. */
@@ -50,6 +50,7 @@ export class RankMeeting {
     await this.#wait(() => isOver() || this.#has(answer));
     const first = this.#folder.read(join('ranks', `${answer}.json`))?.first;
     if (typeof first === 'string') this.#first = first;
+    this.#checkFailures();
   }
 
   /** Tells the other side. */
@@ -78,10 +79,12 @@ export class RankMeeting {
   /** Tells the others why this rank ends. */
   fail(error: unknown): void {
     const { rank, size } = this.#ranks;
-    if (size === 1 || this.#first === undefined || !existsSync(this.#folder.ranks)) return;
+    if (size === 1 || !existsSync(this.#folder.ranks)) return;
     const { code, message, remedy } =
       error instanceof AthanorError ? error : new AthanorError('ERR_INTERNAL', String(error));
     try {
+      // Those that wait to be let in must hear of it too.
+      if (rank === 0) this.open();
       this.#write(`failed-${rank}-${this.#first}`, {
         code,
         message,

@@ -98,7 +98,10 @@ class UnitThreads {
   }
 
   #take(worker: Worker, message: FromUnitThread): void {
-    if (message.type === 'read') return this.#run.onRead(message.documents, message.bytes);
+    if (message.type === 'read') {
+      this.#run.onRead(message.documents, message.bytes);
+      return;
+    }
     if (message.type === 'done') this.#run.onDone(message.index, message.summary);
     // A later unit may fail sooner: those before it are finished, so that the first one is named.
     if (message.type === 'failed' && message.index < (this.#failed?.index ?? Number.POSITIVE_INFINITY)) {

@@ -57,14 +57,21 @@ function readRecord(folder: string): JsonObject | undefined {
 }
 
 async function prepare(settings: PretrainSettings, folder: string, context: StageContext): Promise<void> {
-  const { dropped } = await prepareData({
-    sources: [settings.data],
-    out: folder,
-    vocabSize: settings.vocabSize,
-    ...options,
-    signal: context.signal,
-    onProgress: ({ phase, documents, bytes }) =>
-      context.onEvent({ type: 'preparing', phase, documents, bytes }),
+  const run = (fresh: boolean) =>
+    prepareData({
+      sources: [settings.data],
+      out: folder,
+      vocabSize: settings.vocabSize,
+      ...options,
+      fresh,
+      signal: context.signal,
+      onProgress: ({ phase, documents, bytes }) =>
+        context.onEvent({ type: 'preparing', phase, documents, bytes }),
+    });
+  const { dropped } = await run(false).catch((error: unknown) => {
+    // A run before was stopped while it prepared other text, or for another vocabulary.
+    if (error instanceof AthanorError && error.code === 'ERR_MISMATCH') return run(true);
+    throw error;
   });
   const reasons = Object.entries(dropped).map(([reason, count]) => `${count} ${reason.replaceAll('_', ' ')}`);
   if (reasons.length > 0) {

@@ -1,6 +1,9 @@
+import { eld } from 'eld/medium';
 import { expect, test } from 'vitest';
+import { mix } from '../../../src/base/random.ts';
 import { filterDocument } from '../../../src/data/filters/filter-documents.ts';
 import { languageScores } from '../../../src/data/filters/language.ts';
+import { eldScores, knownLanguages } from '../../../src/data/filters/language-scores.ts';
 
 // Article 1 of the Universal Declaration of Human Rights.
 const articles = {
@@ -22,6 +25,35 @@ test.each(Object.entries(articles))('knows %s', async (language, text) => {
   const english = await of(text);
   if (language === 'en') expect(english).toHaveProperty('document');
   else expect(english).toMatchObject({ rejection: { rule: 'best', found: language } });
+});
+
+test('has the scores of eld, bit by bit', () => {
+  expect(knownLanguages).toEqual(Object.values(eld.info().Languages));
+  const words = Object.values(articles).flatMap((text) => text.split(' '));
+  const odd = [
+    '',
+    ' ',
+    'a',
+    'ab',
+    'abc',
+    'abcd',
+    'abcde',
+    '\ud83d\ude00 \ud800 x',
+    'x'.repeat(200),
+    '\t12,a-b\u00a0c',
+    'İI',
+  ];
+  for (let i = 0; i < 400; i++) {
+    const count = 1 + (mix(i, 0) % 60);
+    const text = Array.from({ length: count }, (_, k) => {
+      const from = mix(i, k + 1);
+      return from % 9 === 0 ? odd[from % odd.length] : words[from % words.length];
+    }).join(' ');
+    const expected = eld.detect(text).getScores();
+    expect(eldScores(text)).toEqual(expected);
+    expect(Object.keys(eldScores(text))).toEqual(Object.keys(expected));
+  }
+  for (const text of [...odd, ...words]) expect(eldScores(text)).toEqual(eld.detect(text).getScores());
 });
 
 test('says the score and the language', async () => {

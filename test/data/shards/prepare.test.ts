@@ -264,15 +264,6 @@ describe('data prepare', () => {
     expect(readdirSync(folder)).toEqual(['a.txt']);
   });
 
-  it('clears away what a killed process left, and nothing of a living one', async () => {
-    const folder = temporaryFolder();
-    // 2^22 is the largest process id that Linux gives.
-    for (const name of ['out.tmp-4194305', `out.tmp-${process.ppid}`, 'out.tmp-x'])
-      mkdirSync(join(folder, name));
-    await prepareData({ ...defaults, sources: readmes, out: join(folder, 'out'), tokenizer: shards });
-    expect(readdirSync(folder).sort()).toEqual(['out', `out.tmp-${process.ppid}`, 'out.tmp-x']);
-  });
-
   it('needs a tokenizer with an end-of-text token and a share that is one', async () => {
     const bare = await Tokenizer.train(['some text to learn from'], { vocabSize: 256, specialTokens: [] });
     const options = { ...defaults, sources: readmes, out: join(root, 'never') };
