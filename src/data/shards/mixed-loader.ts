@@ -22,7 +22,7 @@ import {
 /** How sources become batches. */
 export interface MixedLoaderOptions extends Omit<TokenLoaderOptions, 'split'> {
   mix: Mix;
-  /** Windows of the whole run over all ranks, by which phases end. Not needed without a schedule. */
+  /** Windows of the whole run over all ranks. Needed for a schedule, whose phases end by it. */
   windows?: number | undefined;
 }
 

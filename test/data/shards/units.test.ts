@@ -214,7 +214,7 @@ describe('a folder of a run that was stopped', () => {
   it('is refused with inputs that changed, and begun anew with `fresh`', async () => {
     const folder = temporaryFolder();
     cpSync(corpus, join(folder, 'corpus'), { recursive: true });
-    const sources = options.sources.map((source) => source.replace(corpus, join(folder, 'corpus')));
+    const sources = options.sources.map((source) => String(source).replace(corpus, join(folder, 'corpus')));
     const all = await stopped(folder, { sources });
     const refused = () => prepareData(all).catch((error) => error.message as string);
     const [lines, texts] = [sources[0]!, sources.at(-1)!];
