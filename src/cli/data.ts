@@ -1,4 +1,5 @@
 /** `athanor data prepare` and `athanor data inspect`. */
+import { dirname } from 'node:path';
 import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { dataRanks } from './data-ranks.ts';
@@ -15,8 +16,8 @@ const SHOWN_CHARS = 300;
 
 export const prepare = defineCommand({
   description:
-    'Sources are files or folders of .txt, .md and .jsonl, each also compressed as .gz, or packaged corpora: state-of-the-union, wordnet, factbook, moby-dick, or clean for all four.',
-  arguments: { '<sources...>': 'files, folders or names of packaged corpora' },
+    'Sources are files, folders and patterns such as "web/**/*.html": text, Markdown, HTML, JSON Lines, JSON, source code, each also as .gz or .zst, Parquet, Arrow, WARC and WET; dataset folders; - for standard input; or packaged corpora: state-of-the-union, wordnet, factbook, moby-dick, or clean for all four.',
+  arguments: { '<sources...>': 'files, folders, patterns, -, or names of packaged corpora' },
   options: {
     ...inGroup('Run', {
       out: path('folder for the token shards', { required: true }),
@@ -28,7 +29,13 @@ export const prepare = defineCommand({
         min: 0,
         max: 0.5,
       }),
-      textKey: text('field of a JSONL line that holds the text', { default: 'text' }),
+      textKey: text('field or column that holds the text, such as text or article.body', {
+        default: 'text',
+      }),
+      split: text('split of dataset folders (default: train, or the only one)'),
+      stdinFormat: text('ending of a file like standard input, such as jsonl.gz', {
+        placeholder: '<ending>',
+      }),
       separator: text('split text files into documents at each line equal to this text'),
       partBytes: count('cut text files into documents of at most this many bytes', {
         default: 64 << 10,
@@ -55,16 +62,21 @@ export const prepare = defineCommand({
   async run({ threads, filters, wordList, maskPii, ...options }, { args }) {
     await prepareEngine({ device: 'cpu', dtype: 'f32', threads });
     const { prepareData } = await import('../data/shards/prepare.ts');
+    const { STDIN, spoolInput } = await import('../data/corpus/stdin.ts');
     const { describeDropped } = await import('../data/document.ts');
     const { PrepareLine } = await import('./prepare-progress.ts');
     const ranks = dataRanks(process.env);
     const progress = new PrepareLine();
     const interrupt = new Interrupt();
     const drops = new Map<string, number>();
+    const input = args.includes(STDIN)
+      ? await spoolInput(process.stdin, dirname(options.out), options.stdinFormat)
+      : undefined;
     try {
       return await prepareData({
         ...options,
         sources: args,
+        stdinFile: input?.path,
         filters: recipeOf({ filters, wordList, maskPii }),
         signal: interrupt.signal,
         ranks,
@@ -80,6 +92,7 @@ export const prepare = defineCommand({
         },
       });
     } finally {
+      input?.remove();
       interrupt.dispose();
       progress.finish();
     }

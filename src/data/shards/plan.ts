@@ -5,6 +5,7 @@
 import { AthanorError } from '../../base/errors.ts';
 import { type CorpusOptions, fileRanges, filesOf, readCorpus, readFileOf } from '../corpus/corpus.ts';
 import type { FileRange } from '../corpus/line-blocks.ts';
+import { STDIN } from '../corpus/stdin.ts';
 import type { CorpusItem } from '../document.ts';
 import { isPackagedName, packagesOf, partsOf } from '../packaged/packaged.ts';
 import { digestOf, type Input } from './inputs.ts';
@@ -52,9 +53,10 @@ export async function planUnits(options: PlanOptions): Promise<Plan> {
       for (const part of partsOf(source)) units.addAlone({ source: part });
       continue;
     }
-    for (const file of filesOf(source)) {
+    for (const file of filesOf(source, options)) {
       const digest = await digestOf(file, options.signal);
-      inputs.push({ source, file, ...digest });
+      // The copy of standard input has another name in each run.
+      inputs.push({ source, file: source === STDIN ? STDIN : file, ...digest });
       await addFile(units, source, file, digest.bytes, options);
       options.onBytes?.(digest.bytes ?? 0);
     }

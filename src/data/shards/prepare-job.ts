@@ -13,7 +13,7 @@ import { isPackagedName, partsOf } from '../packaged/packaged.ts';
 import { assemble } from './assemble.ts';
 import { type Decisions, decide, readDecisions } from './decide.ts';
 import { decidedTexts, encodeUnit, separatorOf, widthOf } from './encode-unit.ts';
-import { addFunnels, summaryOf } from './filter-unit.ts';
+import { addFunnels, summaryOf, type UnitReading } from './filter-unit.ts';
 import { writeInputs } from './inputs.ts';
 import { MANIFEST, type Manifest, readManifest } from './manifest.ts';
 import type { PartialFolder, ResultKind } from './partial-folder.ts';
@@ -144,7 +144,7 @@ export class PrepareJob {
   }
 
   async #filter({ units }: KnownPlan): Promise<void> {
-    const { onResumed, signal, textKey, separator, partBytes, onBadLine, filters = [] } = this.#options;
+    const { onResumed, signal, filters = [] } = this.#options;
     const own = this.#own(units);
     const jobs = this.#missing(units, 'filtered');
     if (jobs.length < own.length) onResumed?.({ done: own.length - jobs.length, units: own.length });
@@ -153,7 +153,7 @@ export class PrepareJob {
     await filterUnits(jobs, {
       threads: this.#parts.threads,
       out: this.#folder.out,
-      reading: { textKey, separator, partBytes, onBadLine },
+      reading: readingOf(this.#options),
       filters,
       signal,
       onRead: (documents, bytes) => this.#count(documents, bytes, 0, 0),
@@ -279,6 +279,12 @@ export class PrepareJob {
     progress.done += done;
     this.#options.onProgress?.(progress);
   }
+}
+
+/** What the threads are told of the options. */
+function readingOf(options: PrepareOptions): UnitReading {
+  const { textKey, separator, partBytes, split, stdinFile, stdinFormat, onBadLine } = options;
+  return { textKey, separator, partBytes, split, stdinFile, stdinFormat, onBadLine };
 }
 
 const newProgress = (phase: PreparePhase, total: number): PrepareProgress => ({

@@ -126,7 +126,7 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
   const { out, ranks = { rank: 0, size: 1 } } = options;
   checkOptions(options, ranks);
   // A mistake in the last source must not show after hours on the first.
-  for (const source of options.sources) checkSource(source, out);
+  for (const source of options.sources) checkSource(source, out, options);
   const filters = await FilterChain.create(options.filters ?? []);
   checkDedup(options);
   const tokenizer = givenTokenizer(options);
