@@ -8,7 +8,7 @@ import type { FileRange } from '../corpus/line-blocks.ts';
 import { STDIN } from '../corpus/stdin.ts';
 import type { CorpusItem } from '../document.ts';
 import { isPackagedName, packagesOf, partsOf } from '../packaged/packaged.ts';
-import { digestOf, type Input } from './inputs.ts';
+import { digestOf, type Input, timeOf } from './inputs.ts';
 
 /** A source that is no list of files, a file, or a range of one. */
 export type UnitPart = { source: string; file?: string; range?: FileRange };
@@ -23,6 +23,8 @@ export type WorkUnit = {
 export interface Plan {
   units: WorkUnit[];
   inputs: Input[];
+  /** When the first inputs, which are those that are read, were last changed. */
+  times: number[];
 }
 
 /** The input of a unit, by default. */
@@ -46,14 +48,17 @@ export interface PlanOptions extends CorpusOptions {
  */
 export async function planUnits(options: PlanOptions): Promise<Plan> {
   const inputs: Input[] = [];
+  const times: number[] = [];
   const units = new UnitList(options.unitBytes ?? UNIT_BYTES);
   for (const source of options.sources) {
     if (isPackagedName(source)) {
       inputs.push(...packagesOf(source).map((row) => ({ source, ...row })));
+      while (times.length < inputs.length) times.push(Number.NaN);
       for (const part of partsOf(source)) units.addAlone({ source: part });
       continue;
     }
     for (const file of filesOf(source, options)) {
+      times.push(source === STDIN ? Number.NaN : timeOf(file));
       const digest = await digestOf(file, options.signal);
       // The copy of standard input has another name in each run.
       inputs.push({ source, file: source === STDIN ? STDIN : file, ...digest });
@@ -61,7 +66,7 @@ export async function planUnits(options: PlanOptions): Promise<Plan> {
       options.onBytes?.(digest.bytes ?? 0);
     }
   }
-  return { units: units.finish(), inputs };
+  return { units: units.finish(), inputs, times };
 }
 
 async function addFile(

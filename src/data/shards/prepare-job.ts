@@ -14,7 +14,7 @@ import { assemble } from './assemble.ts';
 import { type Decisions, decide, readDecisions } from './decide.ts';
 import { decidedTexts, encodeUnit, separatorOf, widthOf } from './encode-unit.ts';
 import { addFunnels, summaryOf, type UnitReading } from './filter-unit.ts';
-import { writeInputs } from './inputs.ts';
+import { checkUnchanged, writeInputs } from './inputs.ts';
 import { MANIFEST, type Manifest, readManifest } from './manifest.ts';
 import type { PartialFolder, ResultKind } from './partial-folder.ts';
 import { areIntact, type PieceRecord, recordsBelow } from './piece-files.ts';
@@ -225,7 +225,8 @@ export class PrepareJob {
   }
 
   async #finish(plan: KnownPlan, decisions: Decisions, tokenizer: Tokenizer): Promise<Manifest> {
-    const { units, inputs, recipe } = plan;
+    const { units, inputs, times, recipe } = plan;
+    checkUnchanged(inputs, times);
     const { result, out } = this.#folder;
     this.#begin('writing the shards', units.length);
     const written = await assemble(this.#folder, {
