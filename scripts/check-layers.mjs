@@ -39,7 +39,7 @@ const sourceRooms = [
   { name: 'nn' },
   { name: 'optim' },
   { name: 'text' },
-  { name: 'data', inside: ['', 'packaged', 'corpus', ['filters', 'dedup'], 'shards', 'rows'] },
+  { name: 'data', inside: ['', 'formats', 'packaged', 'corpus', ['filters', 'dedup'], 'shards', 'rows'] },
   { name: 'report' },
   { name: 'generate' },
   { name: 'checkpoint', inside: ['', 'gguf'] },

@@ -5,7 +5,7 @@ import { choice, count, engineOptions, inGroup, integer } from './options.ts';
 
 export const data = defineCommand({
   description:
-    'Times filters with one thread, each alone and those of FineWeb together, and signatures, near duplicates, decontamination and repeated parts, on documents in memory. The fastest repeat counts. Then data prepare is timed once as a whole, on JSON Lines of these documents. A CPU second is one in which a core worked, so other work on the machine does not count.',
+    'Times the readers of the files that are named, filters with one thread, each alone and those of FineWeb together, and signatures, near duplicates, decontamination and repeated parts, these on documents in memory. The fastest repeat counts. Then data prepare is timed once as a whole, on JSON Lines of these documents. A CPU second is one in which a core worked, so other work on the machine does not count.',
   arguments: { '[sources...]': 'files, folders or names of packaged corpora (default: clean)' },
   options: {
     ...inGroup('Run', {
@@ -28,6 +28,10 @@ export const data = defineCommand({
     const { peerTexts, SIGNATURES, timeDedup } = await import('../bench/dedup-bench.ts');
     const { timePreparation } = await import('../bench/prepare-bench.ts');
     const { runDatatrovePeer } = await import('../bench/peer.ts');
+    const { timeReaders } = await import('../bench/reader-bench.ts');
+    const { isPackagedName } = await import('../data/packaged/packaged.ts');
+    const files = args.filter((source) => !isPackagedName(source));
+    const readers = await timeReaders(files, bytes, repeats);
     const texts = await benchTexts(args.length > 0 ? args : ['clean'], documentBytes, bytes);
     const filters = [];
     for (const recipe of filterBenchRecipes) filters.push(await timeFilters(recipe, texts, repeats));
@@ -45,6 +49,7 @@ export const data = defineCommand({
     return {
       documents: texts.length,
       bytes: bytesOf(texts),
+      readers: readers.map((timing) => ({ ...timing })),
       filters: filters.map((timing) => ({ ...timing })),
       steps: steps.map((timing) => ({ ...timing })),
       datatrove:
@@ -56,13 +61,14 @@ export const data = defineCommand({
           : null,
     };
   },
-  render: ({ documents, bytes, filters, steps, datatrove }) => {
+  render: ({ documents, bytes, readers, filters, steps, datatrove }) => {
     const rates = (timing: { mb_per_second: number; mb_per_cpu_second: number }) =>
       `${timing.mb_per_second.toFixed(1)} MB/s, ${timing.mb_per_cpu_second.toFixed(1)} per CPU second`;
     const compared = (what: string, timing: { mb_per_cpu_second: number; ratio: number }) =>
       `datatrove, ${what}: ${timing.mb_per_cpu_second.toFixed(2)} MB per CPU second; ${timing.ratio.toFixed(1)} times as fast here`;
     return [
       `${documents} documents, ${bytes} bytes`,
+      ...readers.map((timing) => `reading ${timing.files}, ${timing.documents} documents: ${rates(timing)}`),
       ...filters.map((timing) => {
         const { recipe, kept, shares } = timing;
         const parts = Object.entries(shares).map(([name, part]) => `${name} ${(part * 100).toFixed(0)} %`);

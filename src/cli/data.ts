@@ -16,8 +16,11 @@ const SHOWN_CHARS = 300;
 
 export const prepare = defineCommand({
   description:
-    'Sources are files or folders of .txt, .md and .jsonl, each also compressed as .gz, or packaged corpora: state-of-the-union, wordnet, factbook, moby-dick, or clean for all four.',
-  arguments: { '[sources...]': 'files, folders or names of packaged corpora (default: those of the recipe)' },
+    'Sources are files, folders and patterns such as "web/**/*.html": text, Markdown, HTML, JSON Lines, JSON, source code, each also as .gz or .zst, Parquet, Arrow, WARC and WET; dataset folders; - for standard input; or packaged corpora: state-of-the-union, wordnet, factbook, moby-dick, or clean for all four.',
+  arguments: {
+    '[sources...]':
+      'files, folders, patterns, -, or names of packaged corpora (default: those of the recipe)',
+  },
   options: {
     ...inGroup('Run', {
       out: path('folder for the token shards', { required: true }),
@@ -32,7 +35,13 @@ export const prepare = defineCommand({
         min: 0,
         max: 0.5,
       }),
-      textKey: text('field of a JSONL line that holds the text', { default: 'text' }),
+      textKey: text('field or column that holds the text, such as text or article.body', {
+        default: 'text',
+      }),
+      split: text('split of dataset folders (default: train, or the only one)'),
+      stdinFormat: text('ending of a file like standard input, such as jsonl.gz', {
+        placeholder: '<ending>',
+      }),
       separator: text('split text files into documents at each line equal to this text'),
       partBytes: count('cut text files into documents of at most this many bytes', {
         default: 64 << 10,

@@ -10,7 +10,9 @@ export const dpo = defineCommand({
     'Learns from comparisons directly, without a reward model and without sampling. Rows are those of the reward command.',
   options: {
     ...inGroup('Run', {
-      data: path('comparisons: a .jsonl file, or a folder of them (required for a new run)'),
+      data: path(
+        'comparisons: a file of JSON Lines, JSON, Parquet or Arrow, or a folder of them (required for a new run)',
+      ),
     }),
     ...tuningOptions(defaults),
     ...epochOptions(defaults),

@@ -10,7 +10,9 @@ export const reward = defineCommand({
     'Learns one score per answer, higher for better answers. Rows are prompt, chosen and rejected; or prompt and completions, best first; or two transcripts.',
   options: {
     ...inGroup('Run', {
-      data: path('comparisons: a .jsonl file, or a folder of them (required for a new run)'),
+      data: path(
+        'comparisons: a file of JSON Lines, JSON, Parquet or Arrow, or a folder of them (required for a new run)',
+      ),
     }),
     ...tuningOptions(defaults),
     ...epochOptions(defaults),

@@ -10,7 +10,9 @@ export const train = defineCommand({
     'Trains a classifier: the probability that a text or a dialogue is of a class. Rows are text or messages, and label: 0 or 1, or the name of a class. The threshold is chosen on held-out rows.',
   options: {
     ...inGroup('Run', {
-      data: path('labelled rows: a .jsonl file, or a folder of them (required for a new run)'),
+      data: path(
+        'labelled rows: a file of JSON Lines, JSON, Parquet or Arrow, or a folder of them (required for a new run)',
+      ),
     }),
     ...tuningOptions(defaults),
     ...epochOptions(defaults),

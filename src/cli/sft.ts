@@ -10,7 +10,9 @@ export const sft = defineCommand({
     'Learns the turns of the assistant. A model without a chat template gets one, together with its control tokens. Rows are messages; or prompt and completion; or instruction, input and output.',
   options: {
     ...inGroup('Run', {
-      data: path('instructions: a .jsonl file, or a folder of them (required for a new run)'),
+      data: path(
+        'instructions: a file of JSON Lines, JSON, Parquet or Arrow, or a folder of them (required for a new run)',
+      ),
     }),
     ...tuningOptions(defaults),
     ...epochOptions(defaults),

@@ -97,15 +97,27 @@ export function trainingOptions(defaults: CommonDefaults) {
   };
 }
 
+/** Options of commands that read rows. */
+export function rowOptions() {
+  return {
+    onBadLine: choice('what to do with a row that cannot be used', ['skip', 'fail'], { default: 'skip' }),
+    split: text('split of a dataset folder (default: train, or the only one)'),
+    columns: list(
+      text('new names of fields, such as prompt=question,completion=answer', {
+        placeholder: '<new=old,...>',
+      }),
+    ),
+    limit: integer('use only so many rows, the first ones', { min: 1 }),
+  };
+}
+
 /** Options of the stages after pretraining: they start from a model folder and read rows. */
 export function tuningOptions(defaults: TuningDefaults) {
   return {
     ...inGroup('Run', { model: path('folder of the model to start from (required for a new run)') }),
     ...trainingOptions(defaults),
     ...inGroup('Data', {
-      onBadLine: choice('what to do with a row that cannot be used', ['skip', 'fail'], {
-        default: 'skip',
-      }),
+      ...rowOptions(),
     }),
     ...inGroup('Model', {
       loraRank: integer(
@@ -175,7 +187,11 @@ type RolloutDefaults = TuningDefaults &
 /** Options of the stages that sample responses and learn from rewards: PPO and GRPO. */
 export function rolloutOptions(defaults: RolloutDefaults) {
   return {
-    ...inGroup('Run', { data: path('prompts: a .jsonl file, or a folder of them (required for a new run)') }),
+    ...inGroup('Run', {
+      data: path(
+        'prompts: a file of JSON Lines, JSON, Parquet or Arrow, or a folder of them (required for a new run)',
+      ),
+    }),
     ...tuningOptions(defaults),
     ...inGroup('Rollout', {
       iterations: integer('number of iterations; each is one rollout with its updates', {

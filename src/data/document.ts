@@ -7,6 +7,10 @@ export interface Document {
    * The requested file, folder or packaged corpus, or the part of it that is counted separately.
    */
   source: string;
+  /** The title of a page, with which its text begins. */
+  title?: string;
+  /** The programming language of source code, such as `python`. */
+  language?: string;
 }
 
 /** A line or file that could not be used. Nothing is dropped silently. */
@@ -27,12 +31,15 @@ const unwanted = {
   rejected: 'rejected by a filter',
   contaminated: 'text of an evaluation set',
   other_kind: 'not a kind of file that is read',
+  other_record: 'a record without a page',
   tie: 'a tie',
 };
 const defects = {
-  too_long: 'a line that is too long',
+  too_long: 'too long',
   not_utf8: 'not UTF-8 text',
   binary: 'binary, not text',
+  damaged: 'damaged, or not what its name says',
+  bad_page: 'a page with too many elements',
   bad_json: 'not JSON',
   missing_field: 'without the field',
   bad_row: 'not a row of this kind',

@@ -7,6 +7,7 @@ import { AthanorError } from '../base/errors.ts';
 import { type Comparison, type RankedPair, rankedPairs, readComparisons } from '../data/rows/comparisons.ts';
 import { encodeRows } from '../data/rows/encoded-rows.ts';
 import { splitByPrompt } from '../data/rows/row-split.ts';
+import type { RowOptions } from '../data/rows/rows.ts';
 import type { ScoreReading } from '../nn/scoring-model.ts';
 import type { ChatTemplate } from '../text/chat-template.ts';
 import { readDialogue, throughAnswer } from './score-reading.ts';
@@ -24,7 +25,7 @@ export interface EncodedComparison {
   margin: number;
 }
 
-export interface PreferenceSettings {
+export interface PreferenceSettings extends RowOptions {
   data: string;
   seed: number;
   /** Share of prompts that are held out. */

@@ -63,13 +63,16 @@ it('prints the rate of each recipe and step', async () => {
     '2',
     '--json',
   );
-  const { filters, steps, documents, datatrove } = lastLineJson(run.stdout) as {
+  const { readers, filters, steps, documents, datatrove } = lastLineJson(run.stdout) as {
+    readers: { files: string; documents: number; mb_per_second: number }[];
     filters: { recipe: string; mb_per_second: number; shares: Record<string, number> }[];
     steps: { step: string; threads: number; mb_per_second: number }[];
     documents: number;
     datatrove: null;
   };
   expect([documents, datatrove]).toEqual([1, null]);
+  expect(readers).toMatchObject([{ files: '.txt', documents: 1 }]);
+  expect(readers[0]!.mb_per_second).toBeGreaterThan(0);
   expect(filters.at(-1)).toMatchObject({ recipe: 'fineweb-pipeline' });
   for (const { mb_per_second, shares } of filters) {
     expect(mb_per_second).toBeGreaterThan(0);

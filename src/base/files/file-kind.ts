@@ -12,14 +12,13 @@ const HEAD_BYTES = 512;
 
 const unpack = 'unpack it first';
 const safetensors = 'load it with transformers and write it with save_pretrained(folder)';
-const jsonLines = (reader: string) =>
-  `convert it to JSON Lines, such as pandas.${reader}(file).to_json("rows.jsonl", orient="records", lines=True)`;
+const named = (ending: string) => `name it ${ending}`;
 
 /** [first bytes in latin1, name, remedy]. */
 const kinds: readonly (readonly [string, string, string])[] = [
-  ['PAR1', 'a Parquet file', jsonLines('read_parquet')],
-  ['ARROW1', 'an Arrow file', jsonLines('read_feather')],
-  ['FEA1', 'a Feather file', jsonLines('read_feather')],
+  ['PAR1', 'a Parquet file', named('.parquet')],
+  ['ARROW1', 'an Arrow file', named('.arrow')],
+  ['FEA1', 'a Feather file of version 1', 'convert it to Parquet'],
   ['Obj\x01', 'an Avro file', 'convert it to JSON Lines'],
   ['SQLite format 3\0', 'an SQLite database', 'export its rows as JSON Lines'],
   ['\x89HDF\r\n\x1a\n', 'an HDF5 file', 'convert it'],
@@ -27,7 +26,7 @@ const kinds: readonly (readonly [string, string, string])[] = [
   ['GGUF', 'a GGUF file', 'use the folder of the model in safetensors that it was made from'],
   ['PK\x03\x04', 'a zip archive', `${unpack}; for weights of PyTorch, ${safetensors}`],
   ['\x1f\x8b', 'a gzip file', `name it .gz if it holds rows or text; otherwise ${unpack}`],
-  ['\x28\xb5\x2f\xfd', 'a zstd file', `${unpack}: zstd -d`],
+  ['\x28\xb5\x2f\xfd', 'a zstd file', `name it .zst if it holds rows or text; otherwise ${unpack}`],
   ['BZh', 'a bzip2 file', `${unpack}: bunzip2`],
   ['\xfd7zXZ\0', 'an xz file', `${unpack}: xz -d`],
   ['7z\xbc\xaf\x27\x1c', 'a 7z archive', unpack],
@@ -55,7 +54,7 @@ export function fileKind(bytes: Uint8Array): FileKind | undefined {
   }
   // A stream of Arrow messages, as datasets.save_to_disk() writes: a mark and a short length.
   if (text.startsWith('\xff\xff\xff\xff') && text.startsWith('\0\0', 6)) {
-    return { name: 'an Arrow stream', remedy: 'convert it: datasets.load_from_disk(folder).to_json(file)' };
+    return { name: 'an Arrow stream', remedy: named('.arrow') };
   }
   if (text.startsWith('ustar', 257)) return { name: 'a tar archive', remedy: unpack };
   // The header of safetensors is JSON behind its length, which takes 8 bytes.

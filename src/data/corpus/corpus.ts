@@ -1,40 +1,55 @@
 /**
  * Reads files and packaged corpora as a stream of documents. A corpus or a large file is never
- * in memory as a whole. A line or file that cannot be used becomes a dropped item with its place
- * and the reason.
+ * in memory as a whole. A line, record or file that cannot be used becomes a dropped item with its
+ * place and the reason.
  */
-import { type Dirent, readdirSync, realpathSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { lstatSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { AthanorError, fileError } from '../../base/errors.ts';
 import { isWithin } from '../../base/files/same-file.ts';
-import type { CorpusItem } from '../document.ts';
+import type { CorpusItem, Dropped } from '../document.ts';
+import { firstBytes, unpackedName } from '../formats/byte-stream.ts';
 import { isPackagedName, packagedDocuments, packagedNames } from '../packaged/packaged.ts';
-import { readJsonl } from './jsonl-documents.ts';
+import { splitFiles } from './dataset-folder.ts';
+import { type FileFormat, fileFormat, READ_KINDS } from './file-format.ts';
+import { filesBelow, filesOfPattern, isPattern, statOf } from './files-below.ts';
+import { readJsonl, readRowFile } from './jsonl-documents.ts';
+import { languageOfName, languageOfScript } from './languages.ts';
 import { type FileRange, lineRanges } from './line-blocks.ts';
+import { readHtmlFile, readWarcFile } from './page-documents.ts';
 import { type CorpusSource, renamed } from './source.ts';
+import { STDIN, spoolInput } from './stdin.ts';
 import { readTextFile, textRanges } from './text-documents.ts';
 
 /** How files become documents. */
 export interface CorpusOptions {
-  /** The field of a JSONL line that holds the text. Default `text`. */
+  /**
+   * The field of a row that holds the text, such as `text` or `article.body`. Of a list it is the
+   * texts of all items, of messages their contents. Default `text`.
+   */
   textKey?: string | undefined;
   /** A line that equals this ends a document of a text file. Default: none. */
   separator?: string | undefined;
   /** The most bytes in a document of a text file; longer ones are cut. Default 64 KiB. */
   partBytes?: number | undefined;
+  /** The split of dataset folders. Default: `train`, or the only one. */
+  split?: string | undefined;
+  /** The ending of a file like standard input, such as `jsonl.gz`. Default: by its first bytes. */
+  stdinFormat?: string | undefined;
+  /** A file with the contents of standard input. Default: a copy is made. */
+  stdinFile?: string | undefined;
 }
 
-const TEXT_FILE = /\.(txt|md)(\.gz)?$/i;
-const JSONL_FILE = /\.(jsonl|ndjson)(\.gz)?$/i;
-const KINDS = '.txt, .md or .jsonl, each also as .gz';
 const PART_BYTES = 64 << 10;
 const LEAST_PART_BYTES = 1 << 10;
 
 /**
- * The documents of files, folders and packaged corpora, in the order of `sources`. Folders are
- * searched to any depth in the order of names; hidden entries are left out. Throws
- * ERR_FILE_MISSING, ERR_IO, ERR_FILE_DAMAGED, or ERR_ARGUMENT for an option out of range, for a
- * folder without usable files and for a file of another kind.
+ * The documents of files, folders, patterns, packaged corpora and standard input (`-`), in the
+ * order of `sources`. Folders are searched to any depth in the order of names; hidden entries are
+ * left out. Of a dataset folder one split is read. A file that is damaged, or not what its name
+ * says, is a dropped item; what was read of it before stays. Throws ERR_FILE_MISSING, ERR_IO, or
+ * ERR_ARGUMENT for an option out of range, for a folder without usable files, for a file of another
+ * kind and for a split that is not there.
  */
 export async function* readCorpus(
   sources: readonly (string | CorpusSource)[],
@@ -51,9 +66,16 @@ export async function* readCorpus(
 async function* readSource(source: string, options: CorpusOptions): AsyncGenerator<CorpusItem> {
   if (isPackagedName(source)) {
     for await (const document of packagedDocuments(source)) yield { document };
-    return;
+  } else if (source === STDIN && options.stdinFile === undefined) {
+    const copy = await spoolInput(process.stdin, tmpdir(), options.stdinFormat);
+    try {
+      yield* readFileOf(source, copy.path, options);
+    } finally {
+      copy.remove();
+    }
+  } else {
+    for (const file of filesOf(source, options)) yield* readFileOf(source, file, options);
   }
-  for (const file of filesOf(source)) yield* readFileOf(source, file, options);
 }
 
 function checkOptions({ partBytes = PART_BYTES, separator }: CorpusOptions): void {
@@ -67,8 +89,8 @@ function checkOptions({ partBytes = PART_BYTES, separator }: CorpusOptions): voi
 }
 
 /**
- * The documents of one file of a source, or of a range of a file of lines. Throws the errors of
- * reading.
+ * The documents of one file of a source, or of a range of a file of lines. A file that is damaged,
+ * gone, or not what its name says ends with a dropped item. Throws ERR_IO.
  */
 export async function* readFileOf(
   source: string,
@@ -76,10 +98,56 @@ export async function* readFileOf(
   options: CorpusOptions = {},
   range?: FileRange,
 ): AsyncGenerator<CorpusItem> {
-  const { textKey = 'text', separator, partBytes = PART_BYTES } = options;
-  if (JSONL_FILE.test(file)) yield* readJsonl(file, source, textKey, range);
-  else if (TEXT_FILE.test(file)) yield* readTextFile(file, source, { separator, partBytes }, range);
+  for await (const item of wholeItems(source, file, options, range)) {
+    // The copy of standard input is no place that a reader knows.
+    const named = 'document' in item ? item.document : item.dropped;
+    if (source === STDIN) named.id = named.id.replace(file, STDIN);
+    yield item;
+  }
+}
+
+async function* wholeItems(
+  source: string,
+  file: string,
+  options: CorpusOptions,
+  range: FileRange | undefined,
+): AsyncGenerator<CorpusItem> {
+  const stat = statOf(file);
+  if (!stat || (stat.isFile() && stat.size === 0)) {
+    const gone = { reason: 'damaged', detail: 'it is gone, or a link that leads nowhere' } as const;
+    yield { dropped: { id: file, ...(stat ? { reason: 'empty' } : gone) } };
+    return;
+  }
+  try {
+    yield* documentsOf(source, file, options, range);
+  } catch (error) {
+    const isOfFile =
+      error instanceof AthanorError && (error.code === 'ERR_FILE_DAMAGED' || error.code === 'ERR_FORMAT');
+    if (!isOfFile) throw error;
+    yield { dropped: damage(error, file) };
+  }
+}
+
+async function* documentsOf(
+  source: string,
+  file: string,
+  { textKey = 'text', separator, partBytes = PART_BYTES }: CorpusOptions,
+  range: FileRange | undefined,
+): AsyncGenerator<CorpusItem> {
+  const format = formatOf(file);
+  if (format === 'jsonl') yield* readJsonl(file, source, textKey, range);
+  else if (format === 'text') yield* readTextFile(file, source, { separator, partBytes }, range);
+  else if (format === 'html') yield await readHtmlFile(file, source);
+  else if (format === 'warc') yield* readWarcFile(file, source);
+  else if (format === 'code') {
+    yield* readTextFile(file, source, { separator, partBytes, language: languageOf(file) }, range);
+  } else if (format !== undefined) yield* readRowFile(file, source, textKey);
   else yield { dropped: { id: file, reason: 'other_kind' } };
+}
+
+function damage(error: AthanorError, file: string): Dropped {
+  const detail = error.message.replace(`${file}: `, '').replaceAll(file, 'it');
+  return { id: file, reason: 'damaged', detail, ...(error.remedy && { remedy: error.remedy }) };
 }
 
 /**
@@ -92,19 +160,40 @@ export async function fileRanges(
   leastBytes: number,
 ): Promise<FileRange[] | undefined> {
   const { separator, partBytes = PART_BYTES } = options;
-  if (/\.gz$/i.test(file)) return undefined;
-  if (JSONL_FILE.test(file)) return lineRanges(file, leastBytes);
-  return TEXT_FILE.test(file) ? textRanges(file, { separator, partBytes }, leastBytes) : undefined;
+  if (unpackedName(file) !== file) return undefined;
+  const format = formatOf(file);
+  if (format === 'jsonl') return lineRanges(file, leastBytes);
+  const isText = format === 'text' || format === 'code';
+  return isText ? textRanges(file, { separator, partBytes }, leastBytes) : undefined;
+}
+
+/** The format of a file by its name, or of a script by its first line. */
+function formatOf(file: string): FileFormat | undefined {
+  return fileFormat(file) ?? (languageOf(file) === undefined ? undefined : 'code');
+}
+
+/** The programming language of a file by its name, or of a script without an ending. */
+function languageOf(path: string): string | undefined {
+  const base = path.slice(path.lastIndexOf('/') + 1);
+  return languageOfName(unpackedName(path)) ?? (base.includes('.') ? undefined : scriptLanguage(path));
+}
+
+function scriptLanguage(path: string): string | undefined {
+  try {
+    return languageOfScript(firstBytes(path));
+  } catch (error) {
+    throw fileError(error, path);
+  }
 }
 
 /**
  * Throws the errors of readCorpus that need no reading of files, and ERR_OPTION when `out` lies in
  * the source: what is written there would be read as text.
  */
-export function checkSource(source: string, out: string): void {
+export function checkSource(source: string, out: string, options: SourceOptions = {}): void {
   if (isPackagedName(source)) return;
-  filesOf(source);
-  if (!isWithin(out, source)) return;
+  filesOf(source, options);
+  if (source === STDIN || !isWithin(out, source)) return;
   throw new AthanorError(
     'ERR_OPTION',
     `\`out\` ${out} lies in ${source}, so its own files would be read as text`,
@@ -112,49 +201,42 @@ export function checkSource(source: string, out: string): void {
   );
 }
 
-/** The files of a source that is not packaged, in the order in which they are read. */
-export function filesOf(source: string): string[] {
-  let folder: boolean;
+/** Which files a source stands for. */
+export type SourceOptions = Pick<CorpusOptions, 'split' | 'stdinFile'>;
+
+/**
+ * The files of a source that is not packaged, in the order in which they are read: of standard
+ * input the copy that `stdinFile` names. Throws the errors of readCorpus.
+ */
+export function filesOf(source: string, { split, stdinFile }: SourceOptions = {}): string[] {
+  if (source === STDIN) {
+    if (stdinFile !== undefined) return [stdinFile];
+    const remedy = 'copy it into a file, and name that with `stdinFile`';
+    throw new AthanorError('ERR_ARGUMENT', 'standard input can be read once only', remedy);
+  }
+  const kind = kindOfPath(source);
+  if (kind === 'file') {
+    if (formatOf(source)) return [source];
+    const what = `${source} is not a kind of file that can be read`;
+    throw new AthanorError('ERR_ARGUMENT', what, `give ${READ_KINDS}; convert other files to one of them`);
+  }
+  const ofSplit = kind === 'folder' ? splitFiles(source, split) : undefined;
+  if (ofSplit) return ofSplit;
+  const files = kind === 'folder' ? [...filesBelow(source)] : filesOfPattern(source);
+  if (files.some(formatOf)) return files;
+  const what = kind === 'folder' ? `${source} holds no text` : `no file that can be read fits ${source}`;
+  throw new AthanorError('ERR_ARGUMENT', what, `put files of ${READ_KINDS} there`);
+}
+
+/** Throws ERR_FILE_MISSING for a path that is neither there nor a pattern, and ERR_IO. */
+function kindOfPath(source: string): 'file' | 'folder' | 'pattern' {
   try {
-    folder = statSync(source).isDirectory();
+    return statSync(source).isDirectory() ? 'folder' : 'file';
   } catch (error) {
     const known = fileError(error, source);
     if (known.code !== 'ERR_FILE_MISSING') throw known;
-    const remedy = `give a file, a folder, or one of ${packagedNames.join(', ')}`;
+    if (isPattern(source) && !lstatSync(source, { throwIfNoEntry: false })) return 'pattern';
+    const remedy = `give a file, a folder, a pattern, or one of ${packagedNames.join(', ')}`;
     throw new AthanorError('ERR_FILE_MISSING', `${source} does not exist`, remedy, { cause: error });
-  }
-  const usable = (file: string) => TEXT_FILE.test(file) || JSONL_FILE.test(file);
-  if (!folder) {
-    if (usable(source)) return [source];
-    const what = `${source} is not a kind of file that can be read`;
-    throw new AthanorError('ERR_ARGUMENT', what, `give ${KINDS}; convert other files to one of them`);
-  }
-  const files = [...filesBelow(source, [])];
-  if (!files.some(usable))
-    throw new AthanorError('ERR_ARGUMENT', `${source} holds no text`, `put files of ${KINDS} there`);
-  return files;
-}
-
-/**
- * @param above real paths of the folders on the way to this one; a link to one of them is not
- * followed, since it would never end
- */
-function* filesBelow(folder: string, above: readonly string[]): Generator<string> {
-  let entries: Dirent[];
-  let real: string;
-  try {
-    real = realpathSync(folder);
-    entries = readdirSync(folder, { withFileTypes: true });
-  } catch (error) {
-    throw fileError(error, folder);
-  }
-  if (above.includes(real)) return;
-  entries.sort((a, b) => (a.name < b.name ? -1 : 1));
-  for (const entry of entries) {
-    if (entry.name.startsWith('.')) continue;
-    const path = join(folder, entry.name);
-    const link = entry.isSymbolicLink() && statSync(path, { throwIfNoEntry: false });
-    if ((link || entry).isDirectory()) yield* filesBelow(path, [...above, real]);
-    else yield path;
   }
 }

@@ -5,7 +5,8 @@
 import { fileKind } from '../../base/files/file-kind.ts';
 import { type JsonObject, type JsonValue, parseJson } from '../../base/json.ts';
 import type { Dropped } from '../document.ts';
-import { decodeUtf8, type FileRange, lineBlocks } from './line-blocks.ts';
+import { decodeUtf8 } from '../formats/utf8.ts';
+import { type FileRange, lineBlocks } from './line-blocks.ts';
 
 /** Far more than any document has, and far less than the longest possible string. */
 export const MAX_LINE_BYTES = 64 << 20;

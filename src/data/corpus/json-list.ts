@@ -5,8 +5,9 @@
 import { AthanorError } from '../../base/errors.ts';
 import { fileKind } from '../../base/files/file-kind.ts';
 import { type JsonValue, parseJson } from '../../base/json.ts';
+import { decodeUtf8 } from '../formats/utf8.ts';
 import { type JsonLine, kindOf, MAX_LINE_BYTES } from './json-lines.ts';
-import { decodeUtf8, lineBlocks } from './line-blocks.ts';
+import { lineBlocks } from './line-blocks.ts';
 
 /** Pieces that a file without line breaks is read in. */
 const PIECE_BYTES = 1 << 20;

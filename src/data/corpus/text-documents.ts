@@ -5,14 +5,17 @@
 import { statSync } from 'node:fs';
 import { fileKind } from '../../base/files/file-kind.ts';
 import type { CorpusItem, Dropped } from '../document.ts';
+import { decodeUtf8 } from '../formats/utf8.ts';
 import { documentOf } from './jsonl-documents.ts';
-import { countLines, decodeUtf8, type FileRange, lineBlocks } from './line-blocks.ts';
+import { countLines, type FileRange, lineBlocks } from './line-blocks.ts';
 
 export interface TextOptions {
   /** A line that equals this ends a document and belongs to none. */
   separator: string | undefined;
   /** The most bytes in a document. Longer ones are cut, at blank lines if there are any. */
   partBytes: number;
+  /** The programming language of the documents. */
+  language?: string | undefined;
 }
 
 /** The bytes of a document of a text file. */
@@ -35,7 +38,7 @@ export async function* readTextFile(
 ): AsyncGenerator<CorpusItem> {
   for await (const part of textParts(file, options, range)) {
     if ('dropped' in part) yield part;
-    else yield partItem(part.isWhole ? file : `${file}:${part.line}`, part.bytes, source, part.line);
+    else yield partItem(part.isWhole ? file : `${file}:${part.line}`, part, source, options.language);
   }
 }
 
@@ -111,11 +114,16 @@ async function* textParts(
   yield { bytes: held, line, isWhole: emitted === 0 && !isPartOfFile, next: undefined };
 }
 
-function partItem(id: string, bytes: Buffer, source: string, line: number): CorpusItem {
+function partItem(
+  id: string,
+  { bytes, line }: TextPart,
+  source: string,
+  language: string | undefined,
+): CorpusItem {
   const text = decodeUtf8(bytes);
   if (text === undefined)
     return { dropped: { id, reason: 'not_utf8', detail: `line ${line + badLine(bytes)}` } };
-  return documentOf({ id, text, source });
+  return documentOf({ id, text, source, ...(language !== undefined && { language }) });
 }
 
 /** The first line, counted from 0, that is not UTF-8. */

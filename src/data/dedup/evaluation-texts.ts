@@ -1,14 +1,14 @@
 /**
- * The texts of evaluation sets, for decontamination: rows of JSON Lines and JSON lists, and plain
- * texts. The text of a row is all its strings, whatever their keys, one after another: the question
- * and its answers.
+ * The texts of evaluation sets, for decontamination: rows of JSON Lines, JSON lists, Parquet and
+ * Arrow, and plain texts. The text of a row is all its strings, whatever their keys, one after
+ * another: the question and its answers.
  */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError, fileError } from '../../base/errors.ts';
 import type { JsonValue } from '../../base/json.ts';
-import { isJsonLines, jsonLines } from '../corpus/json-lines.ts';
-import { jsonListItems } from '../corpus/json-list.ts';
+import { fileFormat, rowFormat } from '../corpus/file-format.ts';
+import { rowsOfFile } from '../corpus/row-files.ts';
 import { readTextFile } from '../corpus/text-documents.ts';
 import type { Dropped } from '../document.ts';
 
@@ -18,10 +18,7 @@ export interface EvaluationText {
   text: string;
 }
 
-const ROWS = /\.(jsonl|ndjson|json)(\.gz)?$/i;
-const LIST = /\.json(\.gz)?$/i;
-const TEXTS = /\.(txt|md)(\.gz)?$/i;
-const KINDS = '.jsonl, .json, .txt or .md, each also as .gz';
+const KINDS = '.jsonl, .json, .txt or .md, each also as .gz or .zst, .parquet or .arrow';
 /** A text of a file is far shorter; a longer one is cut and loses the runs across the cut. */
 const PART_BYTES = 16 << 20;
 /** Keys whose strings are no text that anybody reads. */
@@ -34,14 +31,13 @@ const silentKeys = new Set(['id', 'role', 'type', 'name', 'url', 'image']);
  */
 export async function* evaluationTexts(path: string): AsyncGenerator<EvaluationText> {
   for (const file of evaluationFiles(path)) {
-    if (ROWS.test(file)) yield* rowTexts(file);
+    if (rowFormat(file)) yield* rowTexts(file);
     else yield* plainTexts(file);
   }
 }
 
 async function* rowTexts(file: string): AsyncGenerator<EvaluationText> {
-  const isList = LIST.test(file) && !(await isJsonLines(file));
-  for await (const line of isList ? jsonListItems(file) : jsonLines(file)) {
+  for await (const line of rowsOfFile(file)) {
     if ('dropped' in line) throw unreadable(line.dropped);
     yield { id: line.id, text: [...stringsOf(line.value)].join('\n') };
   }
@@ -79,7 +75,7 @@ function* stringsOf(value: JsonValue): Generator<string> {
 
 /** The files of a set. Throws ERR_ARGUMENT and ERR_FILE_MISSING. */
 export function evaluationFiles(path: string): string[] {
-  const usable = (file: string) => ROWS.test(file) || TEXTS.test(file);
+  const usable = (file: string) => rowFormat(file) !== undefined || fileFormat(file) === 'text';
   try {
     if (!statSync(path).isDirectory()) {
       if (usable(path)) return [path];

@@ -1,16 +1,15 @@
 /**
- * Reads rows of training data from JSONL and JSON files. Instructions, comparisons and prompts are
- * read through this.
+ * Reads rows of training data from JSONL, JSON, Parquet and Arrow files. Instructions, comparisons
+ * and prompts are read through this.
  */
-import { readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { getHeapStatistics } from 'node:v8';
-import { AthanorError, fileError } from '../../base/errors.ts';
+import { AthanorError } from '../../base/errors.ts';
 import { type JsonObject, type JsonValue, quoted } from '../../base/json.ts';
 import type { Message } from '../../text/chat-template.ts';
-import { isJsonLines, isRecord, type JsonLine, jsonLines, kindOf } from '../corpus/json-lines.ts';
-import { jsonListItems } from '../corpus/json-list.ts';
+import { isRecord, kindOf } from '../corpus/json-lines.ts';
+import { rowsOfFile } from '../corpus/row-files.ts';
 import { type Dropped, type DropReason, describeDropped, isBad } from '../document.ts';
+import { checkedLimit, renamer, rowFiles } from './row-source.ts';
 
 /** Options of reading rows. */
 export interface RowOptions {
@@ -19,6 +18,12 @@ export interface RowOptions {
    * ERR_FORMAT. Default skip.
    */
   onBadLine?: 'skip' | 'fail';
+  /** The split of a dataset folder. Default: `train`, or the only one. */
+  split?: string | undefined;
+  /** New names of fields, as `new=old` with commas between two. Default: none. */
+  columns?: readonly string[] | undefined;
+  /** The most rows that are used, the first ones. Default: all. */
+  limit?: number | undefined;
 }
 
 /** Counts of rows that were dropped or changed. Nothing is dropped silently. */
@@ -103,11 +108,13 @@ export class BadRow extends Error {
 }
 
 /**
- * Reads a .jsonl file, a .json file (a list of rows, or JSON Lines), either of them as .gz, or all
- * such files of a folder. Throws ERR_FORMAT for a file of another format such as Parquet, when a
- * .json file is neither, when no usable row is left, and with onBadLine 'fail' naming the file and
- * line of a bad row. Throws ERR_FILE_MISSING, ERR_FILE_DAMAGED, and ERR_OUT_OF_MEMORY for more rows
- * than the heap of Node holds.
+ * Reads a .jsonl file, a .json file (a list of rows, or JSON Lines), either of them as .gz or .zst,
+ * a .parquet or .arrow file, all such files of a folder or of a pattern, or a split of a dataset
+ * folder. Throws ERR_FORMAT for a file of another format such as CSV, when a .json file is neither,
+ * when no usable row is left, and with onBadLine 'fail' naming the file and line of a bad row.
+ * Throws ERR_FILE_MISSING, ERR_FILE_DAMAGED, ERR_ARGUMENT for a split that is not there and for
+ * `columns` or `limit` of another form, and ERR_OUT_OF_MEMORY for more rows than the heap of Node
+ * holds.
  * @param parse turns a row into a T, or throws BadRow
  * @param fields names of the fields that `parse` reads. Others, except `id` and `origin`, are
  *   counted by file.
@@ -129,8 +136,11 @@ export async function readRows<T>(
     }
     counts.add(reason, description);
   };
-  for (const file of rowFiles(path)) {
-    for await (const line of await itemsOf(file)) {
+  const rename = renamer(options.columns ?? []);
+  const limit = checkedLimit(options.limit);
+  for (const file of rowFiles(path, options.split)) {
+    for await (const line of rowsOfFile(file)) {
+      if (rows.length === limit) return { rows, counts };
       if ('dropped' in line) {
         if (line.dropped.reason === 'binary') throw notRows(line.dropped);
         drop(line.dropped.id, line.dropped.reason, line.dropped.detail);
@@ -138,9 +148,10 @@ export async function readRows<T>(
       }
       try {
         if (!isRecord(line.value)) throw new BadRow(`it is ${kindOf(line.value)}, not an object`);
-        rows.push(parse(line.value, line.id, counts));
+        const row = rename(line.value);
+        rows.push(parse(row, line.id, counts));
         heap.add(line.bytes);
-        if (known) counts.countUnused(file, line.value, known);
+        if (known) counts.countUnused(file, row, known);
       } catch (error) {
         if (!(error instanceof BadRow)) throw error;
         drop(line.id, error.reason, error.message);
@@ -159,36 +170,6 @@ export async function readRows<T>(
 
 function notRows({ id, detail, remedy }: Dropped): AthanorError {
   return new AthanorError('ERR_FORMAT', `${id}: ${detail ?? 'it is binary'}`, remedy);
-}
-
-function rowFiles(path: string): string[] {
-  try {
-    if (!statSync(path).isDirectory()) {
-      if (/\.(csv|tsv)(\.gz)?$/i.test(path)) {
-        const remedy = 'convert it to JSON Lines, such as with pandas: read_csv and to_json';
-        throw new AthanorError('ERR_FORMAT', `${path} is a table with separators, not JSON Lines`, remedy);
-      }
-      return [path];
-    }
-    const names = readdirSync(path).filter((name) => /^[^.].*\.(jsonl|ndjson|json)(\.gz)?$/i.test(name));
-    if (names.length === 0) {
-      const tables = readdirSync(path).find((name) => /\.(parquet|arrow|csv|tsv)$/i.test(name));
-      throw new AthanorError(
-        'ERR_FILE_MISSING',
-        `${path} holds no .jsonl or .json file${tables === undefined ? '' : `, but ${tables}`}`,
-        tables === undefined ? 'name a file or another folder' : 'convert it to JSON Lines',
-      );
-    }
-    return names.sort().map((name) => join(path, name));
-  } catch (error) {
-    throw fileError(error, path);
-  }
-}
-
-/** Many tools write JSON Lines into files that are named .json. */
-async function itemsOf(file: string): Promise<AsyncGenerator<JsonLine>> {
-  const isList = /\.json(\.gz)?$/i.test(file) && !(await isJsonLines(file));
-  return isList ? jsonListItems(file) : jsonLines(file);
 }
 
 /** Parts of the heap: rows may take all of it that others leave. */

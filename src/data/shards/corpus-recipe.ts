@@ -27,6 +27,7 @@ export type CorpusRecipe = Partial<
     | 'unitBytes'
     | 'shardTokens'
     | 'fresh'
+    | 'stdinFile'
     | 'tokenizer'
   >
 > & { tokenizer?: string };
@@ -57,6 +58,8 @@ const reading = {
   textKey: text,
   separator: text,
   partBytes: whole(1 << 10),
+  split: text,
+  stdinFormat: text,
 } satisfies Partial<Record<RecipeKey, Reader>>;
 
 /** How each key is read, in the order in which an effective recipe has them. */

@@ -1,6 +1,6 @@
 /** `inputs.jsonl`: the files that a corpus was read from, with their sizes and digests. */
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError, fileError } from '../../base/errors.ts';
 import { replaceFile } from '../../base/files/replace-file.ts';
@@ -25,6 +25,9 @@ export type Input =
       sha256: string | null;
     };
 
+/** A stream costs more than to read such a file, and a corpus may have a million of them. */
+const SMALL_BYTES = 256 << 10;
+
 /** Null for a pipe. */
 export type Digest = { bytes: number | null; sha256: string | null };
 
@@ -33,10 +36,15 @@ export type Digest = { bytes: number | null; sha256: string | null };
  * aborts.
  */
 export async function digestOf(file: string, signal?: AbortSignal): Promise<Digest> {
-  if (!statSync(file, { throwIfNoEntry: false })?.isFile()) return { bytes: null, sha256: null };
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (!stat?.isFile()) return { bytes: null, sha256: null };
   const hash = createHash('sha256');
   let bytes = 0;
   try {
+    if (stat.size <= SMALL_BYTES) {
+      const content = readFileSync(file);
+      return { bytes: content.length, sha256: hash.update(content).digest('hex') };
+    }
     for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20, ...(signal && { signal }) })) {
       hash.update(chunk as Buffer);
       bytes += (chunk as Buffer).length;
@@ -70,6 +78,30 @@ export async function referenceInputs(
   const inputs: Input[] = [];
   for (const [use, file] of references) inputs.push({ use, file, ...(await digestOf(file, signal)) });
   return inputs;
+}
+
+/**
+ * Throws ERR_MISMATCH for a file that has changed since its digest was taken.
+ * @param times when each was last changed then, in milliseconds; NaN for what is no file
+ */
+export function checkUnchanged(inputs: readonly Input[], times: readonly number[]): void {
+  for (const [i, time] of times.entries()) {
+    const input = inputs[i]!;
+    if (Number.isNaN(time) || !('file' in input)) continue;
+    const stat = statSync(input.file, { throwIfNoEntry: false });
+    if (stat?.mtimeMs === time && stat.size === input.bytes) continue;
+    throw new AthanorError(
+      'ERR_MISMATCH',
+      `${input.file} has changed while it was read`,
+      'begin anew with `fresh` when it does not change any more',
+    );
+  }
+}
+
+/** When a file was last changed, for checkUnchanged. */
+export function timeOf(file: string): number {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  return stat?.isFile() ? stat.mtimeMs : Number.NaN;
 }
 
 /** Writes the list into a folder. Throws ERR_DISK_FULL and ERR_IO. */

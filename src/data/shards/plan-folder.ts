@@ -23,6 +23,8 @@ import { recipeOf } from './recipe.ts';
 export interface KnownPlan {
   units: WorkUnit[];
   inputs: Input[];
+  /** As Plan has them; empty on other ranks than the first. */
+  times: number[];
   recipe: JsonObject;
 }
 
@@ -53,7 +55,7 @@ export async function continuePlan(
   const before = folder.hasResults() ? folder.read(PLAN) : undefined;
   // Before the inputs are read, which may take minutes.
   if (before) checkSame(folder, before, now);
-  const { units, inputs } = await planUnits({ ...options, onBytes });
+  const { units, inputs, times } = await planUnits({ ...options, onBytes });
   inputs.push(...(await referenceInputs(options, parts.funnel, options.signal)));
   if (before) {
     checkInputs(folder, inputs);
@@ -64,7 +66,7 @@ export async function continuePlan(
     writeRows(join(folder.path, UNITS), units);
     folder.write(PLAN, now);
   }
-  return { units, inputs, recipe };
+  return { units, inputs, times, recipe };
 }
 
 /** The plan that the first rank wrote. Throws ERR_MISMATCH when it has other options. */
@@ -74,6 +76,7 @@ export function joinPlan(folder: PartialFolder, options: PrepareOptions, parts: 
   return {
     units: [...rows<WorkUnit>(join(folder.path, UNITS))],
     inputs: [...rows<Input>(join(folder.path, INPUTS))],
+    times: [],
     recipe,
   };
 }

@@ -6,9 +6,10 @@ import { AthanorError } from '../../base/errors.ts';
 import { type CorpusOptions, fileRanges, filesOf, readCorpus, readFileOf } from '../corpus/corpus.ts';
 import type { FileRange } from '../corpus/line-blocks.ts';
 import { type CorpusSource, renamed } from '../corpus/source.ts';
+import { STDIN } from '../corpus/stdin.ts';
 import type { CorpusItem } from '../document.ts';
 import { isPackagedName, packagesOf, partsOf } from '../packaged/packaged.ts';
-import { digestOf, type Input } from './inputs.ts';
+import { digestOf, type Input, timeOf } from './inputs.ts';
 
 /** A source that is no list of files, a file, or a range of one. */
 export type UnitPart = {
@@ -31,6 +32,8 @@ export type WorkUnit = {
 export interface Plan {
   units: WorkUnit[];
   inputs: Input[];
+  /** When the first inputs, which are those that are read, were last changed. */
+  times: number[];
 }
 
 /** The input of a unit, by default. */
@@ -54,23 +57,27 @@ export interface PlanOptions extends CorpusOptions {
  */
 export async function planUnits(options: PlanOptions): Promise<Plan> {
   const inputs: Input[] = [];
+  const times: number[] = [];
   const units = new UnitList(options.unitBytes ?? UNIT_BYTES);
   for (const given of options.sources) {
     const { path: source, name, ...own } = typeof given === 'string' ? { path: given } : given;
     const part = { source, ...(name !== undefined && { name }), ...(Object.keys(own).length > 0 && { own }) };
     if (isPackagedName(source)) {
       inputs.push(...packagesOf(source).map((row) => ({ source, ...row })));
+      while (times.length < inputs.length) times.push(Number.NaN);
       for (const one of partsOf(source)) units.addAlone({ ...part, source: one });
       continue;
     }
-    for (const file of filesOf(source)) {
+    for (const file of filesOf(source, { ...options, ...own })) {
+      times.push(source === STDIN ? Number.NaN : timeOf(file));
       const digest = await digestOf(file, options.signal);
-      inputs.push({ source, file, ...digest });
+      // The copy of standard input has another name in each run.
+      inputs.push({ source, file: source === STDIN ? STDIN : file, ...digest });
       await addFile(units, { ...part, file }, digest.bytes, options);
       options.onBytes?.(digest.bytes ?? 0);
     }
   }
-  return { units: units.finish(), inputs };
+  return { units: units.finish(), inputs, times };
 }
 
 async function addFile(

@@ -14,8 +14,8 @@ import { assemble } from './assemble.ts';
 import { RECIPE, recipeText } from './corpus-recipe.ts';
 import { type Decisions, decide, readDecisions } from './decide.ts';
 import { decidedTexts, encodeUnit, separatorOf, widthOf } from './encode-unit.ts';
-import { addFunnels, summaryOf, type UnitSummary } from './filter-unit.ts';
-import { writeInputs } from './inputs.ts';
+import { addFunnels, summaryOf, type UnitReading, type UnitSummary } from './filter-unit.ts';
+import { checkUnchanged, writeInputs } from './inputs.ts';
 import { MANIFEST, type Manifest, readManifest } from './manifest.ts';
 import type { PartialFolder, ResultKind } from './partial-folder.ts';
 import { areIntact, type PieceRecord, recordsBelow } from './piece-files.ts';
@@ -146,7 +146,7 @@ export class PrepareJob {
   }
 
   async #filter({ units }: KnownPlan): Promise<void> {
-    const { onResumed, signal, textKey, separator, partBytes, onBadLine, filters = [] } = this.#options;
+    const { onResumed, signal, filters = [] } = this.#options;
     const own = this.#own(units);
     const jobs = this.#missing(units, 'filtered');
     if (jobs.length < own.length) onResumed?.({ done: own.length - jobs.length, units: own.length });
@@ -155,7 +155,7 @@ export class PrepareJob {
     await filterUnits(jobs, {
       threads: this.#parts.threads,
       out: this.#folder.out,
-      reading: { textKey, separator, partBytes, onBadLine },
+      reading: readingOf(this.#options),
       filters,
       signal,
       onRead: (documents, bytes) => this.#count(documents, bytes, 0, 0),
@@ -226,7 +226,8 @@ export class PrepareJob {
   }
 
   async #finish(plan: KnownPlan, decisions: Decisions, tokenizer: Tokenizer): Promise<Manifest> {
-    const { units, inputs, recipe } = plan;
+    const { units, inputs, times, recipe } = plan;
+    checkUnchanged(inputs, times);
     const { result, out } = this.#folder;
     this.#begin('writing the shards', units.length);
     const written = await assemble(this.#folder, {
@@ -298,6 +299,12 @@ export class PrepareJob {
     progress.done += done;
     this.#options.onProgress?.(progress);
   }
+}
+
+/** What the threads are told of the options. */
+function readingOf(options: PrepareOptions): UnitReading {
+  const { textKey, separator, partBytes, split, stdinFile, stdinFormat, onBadLine } = options;
+  return { textKey, separator, partBytes, split, stdinFile, stdinFormat, onBadLine };
 }
 
 const newProgress = (phase: PreparePhase, total: number): PrepareProgress => ({

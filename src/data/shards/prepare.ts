@@ -130,7 +130,10 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
   const { out, ranks = { rank: 0, size: 1 } } = options;
   checkOptions(options, ranks);
   // A mistake in the last source must not show after hours on the first.
-  for (const source of options.sources) checkSource(pathOf(source), out);
+  for (const source of options.sources) {
+    const own = typeof source === 'string' ? {} : source;
+    checkSource(pathOf(source), out, { ...options, ...own });
+  }
   if (options.mix) checkMixSources(options.mix, sourceNames(options.sources));
   const filters = await FilterChain.create(options.filters ?? []);
   checkDedup(options);

@@ -17,6 +17,8 @@ export function recipeOf(
   const optional = {
     separator,
     partBytes,
+    split: options.split,
+    stdinFormat: options.stdinFormat,
     dedupKeep: options.dedupKeep,
     dedupNgram: options.dedupNgram,
     dedupBands: options.dedupBands,

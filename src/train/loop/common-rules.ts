@@ -7,6 +7,8 @@ import {
   place,
   real,
   type SettingRules,
+  text,
+  texts,
   toggle,
   whole,
   word,
@@ -50,6 +52,9 @@ export const tuningRules: SettingRules<TuningSettings> = {
   loraAlpha: fixed('the adapters in the checkpoint were trained with it', above(0)),
   loraTargets: fixed(adapters, wordsOf('all', 'qkv', 'output', 'up', 'gate_up', 'down')),
   onBadLine: free(word('skip', 'fail')),
+  split: fixed(rows, text),
+  columns: fixed('it decides what is read of a row', texts),
+  limit: fixed(rows, whole(1)),
 };
 
 export const epochRules: SettingRules<EpochSettings> = {

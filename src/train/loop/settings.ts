@@ -89,6 +89,12 @@ export interface LoraSettings {
 export interface TuningSettings extends CommonSettings, LoraSettings {
   /** What to do with a row that cannot be used. */
   onBadLine: 'skip' | 'fail';
+  /** The split of a dataset folder. Default: `train`, or the only one. */
+  split?: string | undefined;
+  /** New names of fields of rows, as `new=old` with commas between two. */
+  columns: readonly string[];
+  /** The most rows that are used, the first ones. Default: all. */
+  limit?: number | undefined;
 }
 
 export const tuningDefaults = {
@@ -99,6 +105,7 @@ export const tuningDefaults = {
   loraAlpha: 16,
   loraTargets: ['all'],
   onBadLine: 'skip',
+  columns: [],
 } as const satisfies Partial<TuningSettings>;
 
 /** Settings of the stages that go through examples in epochs. */

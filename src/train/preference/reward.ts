@@ -150,7 +150,8 @@ async function demonstrations(
   template: ChatTemplate,
   { context, reading }: { context: number; reading: ScoreReading },
 ) {
-  const { rows, counts } = await readInstructions(path, settings);
+  // The other settings of reading are about the comparisons.
+  const { rows, counts } = await readInstructions(path, { onBadLine: settings.onBadLine });
   const encode = ({ id, messages }: Instruction) => {
     const prompt = messages.slice(0, -1);
     const completions = [messages.at(-1)!.content];

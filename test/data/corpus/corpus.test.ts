@@ -194,7 +194,7 @@ describe('folders', () => {
     expect(dropped).toEqual([{ id: join(folder, 'c.pdf'), reason: 'other_kind' }]);
   });
 
-  it('without text, files of other kinds, missing and damaged files are errors that name them', async () => {
+  it('without text, files of other kinds and missing files are errors that name them', async () => {
     const folder = temporaryFolder();
     await expect(readAll([folder])).rejects.toThrow(/holds no text/);
     const other = file('a.pdf', 'x');
@@ -203,17 +203,42 @@ describe('folders', () => {
       code: 'ERR_FILE_MISSING',
       remedy: expect.stringContaining('wordnet'),
     });
-    const zipped = gzipSync('{"text":"hello"}\n'.repeat(100));
-    for (const [name, bytes] of [
-      ['cut.jsonl.gz', zipped.subarray(0, 30)],
-      ['cut.txt.gz', zipped.subarray(0, 30)],
-      ['plain.txt.gz', Buffer.from('not zipped')],
-    ] as const) {
-      const path = file(name, bytes);
-      await expect(readAll([path])).rejects.toMatchObject({
-        code: 'ERR_FILE_DAMAGED',
-        message: expect.stringContaining(path),
-      });
-    }
+  });
+
+  it('damaged files are named, and what was read of them and all others stay', async () => {
+    const folder = temporaryFolder();
+    const random = rng(5);
+    const line = () => `{"text":"${Array.from({ length: 40 }, () => random.integer(1e9)).join(' ')}"}\n`;
+    const text = Array.from({ length: 20_000 }, line).join('');
+    const files: [string, Uint8Array][] = [
+      ['a-cut.jsonl.gz', gzipSync(text).subarray(0, 3_000_000)],
+      ['b-cut.txt.gz', gzipSync('hello'.repeat(50)).subarray(0, 25)],
+      ['c-plain.txt.gz', Buffer.from('not zipped')],
+      ['d-plain.md.zst', Buffer.from('not packed')],
+      ['e.txt', Buffer.from('fine')],
+    ];
+    for (const [name, bytes] of files) writeFileSync(join(folder, name), bytes);
+    symlinkSync(join(folder, 'absent'), join(folder, 'f.txt'));
+    symlinkSync(join(folder, 'g.txt'), join(folder, 'g.txt'));
+    const { documents, messages } = await readAll([folder]);
+    const texts = documents.map((document) => document.text);
+    expect(texts.at(-1)).toBe('fine');
+    expect(texts.length).toBeGreaterThan(5000);
+    expect(
+      text.startsWith(
+        texts
+          .slice(0, -1)
+          .map((each) => `{"text":"${each}"}\n`)
+          .join(''),
+      ),
+    ).toBe(true);
+    const gone = 'damaged, or not what its name says (it is gone, or a link that leads nowhere)';
+    expect(messages).toEqual([
+      ...['a-cut.jsonl.gz', 'b-cut.txt.gz', 'c-plain.txt.gz'].map(
+        (name) => `${join(folder, name)}: damaged, or not what its name says (it is not a whole gzip file)`,
+      ),
+      `${join(folder, 'd-plain.md.zst')}: damaged, or not what its name says (it is not a whole zstd file)`,
+      ...['f.txt', 'g.txt'].map((name) => `${join(folder, name)}: ${gone}`),
+    ]);
   });
 });

@@ -86,31 +86,32 @@ describe('a list of rows', () => {
 describe('rows of another format', () => {
   const parquet = Buffer.from('PAR1\x15\x04\x15\x10\n\x15', 'latin1');
   it.each([
-    ['rows.parquet', parquet, /rows\.parquet: it is a Parquet file/, /read_parquet/],
-    ['rows.jsonl', parquet, /it is a Parquet file/, /read_parquet/],
+    ['rows.jsonl', parquet, /it is a Parquet file/, /name it \.parquet/],
+    ['rows.parquet', Buffer.from('{"prompt": "a"}'), /rows\.parquet is not a whole Parquet file/, /copy/],
+    ['rows.parquet', gzipSync('{}'), /rows\.parquet is a gzip file, not a Parquet file/, /name it \.gz/],
     ['rows.jsonl', gzipSync('{}'), /it is a gzip file/, /name it \.gz/],
-    ['rows.jsonl.gz', parquet, /is a Parquet file, although its name ends in \.gz/, /read_parquet/],
+    ['rows.jsonl.gz', parquet, /is a Parquet file, although its name ends in \.gz/, /name it \.parquet/],
     ['rows.jsonl', Buffer.from('\ufeff{}', 'utf16le'), /text in UTF-16/, /iconv/],
     ['rows.csv', Buffer.from('prompt,completion\n'), /a table with separators/, /JSON Lines/],
   ])('are named: %s %#', async (name, content, message, remedy) => {
     await expect(readInstructions(file(content, name))).rejects.toMatchObject({
-      code: 'ERR_FORMAT',
+      code: /not a whole/.test(message.source) ? 'ERR_FILE_DAMAGED' : 'ERR_FORMAT',
       message: expect.stringMatching(message),
       remedy: expect.stringMatching(remedy),
     });
   });
 
   it('are named where a folder holds nothing else', async () => {
-    const path = join(file(parquet, 'train.parquet'), '..');
+    const path = join(file('prompt,completion\n', 'train.csv'), '..');
     await expect(readInstructions(path)).rejects.toThrow(
-      /holds no \.jsonl or \.json file, but train\.parquet/,
+      /holds no \.jsonl, \.json, \.parquet or \.arrow file, but train\.csv/,
     );
   });
 });
 
 it('rows that do not fit into the heap are an error and not the end of the process', async () => {
   const row = JSON.stringify({ prompt: 'p', completion: 'x'.repeat(20_000) });
-  const path = file(gzipSync(`${row}\n`.repeat(10_000)), 'rows.jsonl.gz');
+  const path = file(gzipSync(`${row}\n`.repeat(10_000), { level: 1 }), 'rows.jsonl.gz');
   const script = `
     import { readInstructions } from '${packageRoot}/dist/data/rows/instructions.js';
     const error = await readInstructions(process.argv[1]).catch((error) => error);

@@ -209,7 +209,9 @@ describe('files', () => {
     await expect(readInstructions(join(folder, 'none.jsonl'))).rejects.toMatchObject({
       code: 'ERR_FILE_MISSING',
     });
-    await expect(readInstructions(folder)).rejects.toThrow(/holds no \.jsonl or \.json file/);
+    await expect(readInstructions(folder)).rejects.toThrow(
+      /holds no \.jsonl, \.json, \.parquet or \.arrow file/,
+    );
     const empty = write([]);
     await expect(readInstructions(empty)).rejects.toThrow(`${empty} has no row that can be used`);
     await expect(readInstructions(write(['a,b', '1,2']))).rejects.toThrow(

@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  appendFileSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -237,6 +238,25 @@ describe('a folder of a run that was stopped', () => {
     expect(resumed).toEqual([]);
     await prepareData({ ...all, out: join(folder, 'direct') });
     expect(filesOf(all.out)).toEqual(filesOf(join(folder, 'direct')));
+  });
+
+  it('is not made out of inputs that change while they are read', async () => {
+    const folder = temporaryFolder();
+    const lines = join(folder, 'lines.jsonl');
+    writeFileSync(lines, '{"text":"one row of some words"}\n{"text":"another row"}\n');
+    const all = { ...options, filters: [], sources: [lines], out: join(folder, 'out'), vocabSize: 260 };
+    let changed = false;
+    const onProgress: PrepareOptions['onProgress'] = ({ phase }) => {
+      if (phase !== 'encoding' || changed) return;
+      changed = true;
+      appendFileSync(lines, '{"text":"a row that came late"}\n');
+    };
+    await expect(prepareData({ ...all, onProgress })).rejects.toMatchObject({
+      code: 'ERR_MISMATCH',
+      message: `${lines} has changed while it was read`,
+    });
+    expect(existsSync(all.out)).toBe(false);
+    expect(await prepareData({ ...all, fresh: true })).toMatchObject({ documents: 3 });
   });
 
   it('repairs results that were damaged', async () => {
