@@ -49,7 +49,7 @@ const draw = random(7);
 const below = (n) => Math.floor(draw() * n);
 const pick = (list) => list[below(list.length)];
 
-/** Parts of about PIECE characters, at the ends of sentences, with a paragraph per five of these. */
+/** Parts of about PIECE characters, at the ends of sentences, with a line per five of these. */
 function pieces(text) {
   const parts = [''];
   for (const [i, sentence] of text.split(/(?<=[.!?])\s+/).entries()) {
@@ -202,7 +202,7 @@ const dataset = TokenDataset.open(test);
 async function bitsPerByte(name, seed) {
   const out = join(root, `${name}-${seed}`);
   await pretrain({
-    ...{ data: corpora[name], out, model: 'llama-tiny', context: 128, batchSize: 16, tokens, seed, lr: 3e-3 },
+    ...{ data: corpora[name], out, model: 'llama-tiny', context: 128, batchSize: 4, tokens, seed, lr: 3e-3 },
     ...{ dtype: 'f32', evalEvery: 0, sampleEvery: 0, saveEvery: 0, mix: 'natural' },
   });
   const model = loadModel(out);

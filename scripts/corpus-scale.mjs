@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // The tables of docs/corpus-scale.md: what `data prepare` takes for large amounts of WARC.
 //   node scripts/corpus-scale.mjs [--warc 1e12,1e14] [--cores 64] [--machines 1,16] [--pages 20]
-// Rates are those of docs/benchmarks.md, from `athanor bench data`; the shares are assumptions about
-// the crawl, and options change them.
+// Rates are those of docs/benchmarks.md, from `athanor bench data`. The shares are assumptions
+// about the crawl, and options change them.
 import { parseArgs } from 'node:util';
 
 const { values } = parseArgs({

@@ -17,8 +17,8 @@ export const filterOptions = inGroup('Data', {
 const LIST = 'word-list';
 
 /**
- * The filters of these options, or else of the recipe. A list of words has its place among the filters, or is behind them;
- * personal data is masked last.
+ * The filters of these options, or else of the recipe. A list of words has its place among the
+ * filters, or is behind them; personal data is masked last.
  */
 export function filtersOf(
   options: { filters: string | undefined; wordList: string | undefined; maskPii: boolean },

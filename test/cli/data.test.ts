@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 import { filtersOf } from '../../src/cli/filter-options.ts';
 import { Tokenizer } from '../../src/text/tokenizer.ts';
 import { readmes } from '../data/corpus/corpora.ts';
-import { athanor, cliPath, lastLineJson, temporaryFolder } from '../helpers/cli.ts';
+import { athanor, cliPath, lastLineJson, runNode, temporaryFolder } from '../helpers/cli.ts';
 
 it('prepares text, says what it dropped, and shows what is in the shards', async () => {
   const folder = temporaryFolder();
@@ -125,6 +125,33 @@ it('drops near duplicates and contaminated documents, and says how many', async 
   expect(json.stderr).toMatch(/no usable document in .*dropped 3 duplicate, 1 contaminated/);
   const wrong = await athanor('data', 'prepare', corpus, '--out', join(folder, 'c'), '--dedup-bands', '3');
   expect(wrong.stderr).toContain('--dedup-bands has no effect without --dedup minhash');
+});
+
+it('continues where it was stopped, says so, and shares the work as a launcher says', async () => {
+  const folder = temporaryFolder();
+  const lines = join(folder, 'lines.jsonl');
+  // More than a unit of 16 MiB.
+  const text = 'some words of a document '.repeat(4000);
+  const rows = Array.from({ length: 180 }, (_, i) => `${JSON.stringify({ text: `${i} ${text}` })}\n`);
+  writeFileSync(lines, `${rows.join('')}no json\n`);
+  const out = join(folder, 'out');
+  const tokenizer = join(folder, 'tokenizer');
+  (await Tokenizer.train(['some text'], { vocabSize: 257 })).save(tokenizer);
+  const args = ['data', 'prepare', lines, '--out', out, '--tokenizer', tokenizer, '--threads', '1'];
+  const stopped = await athanor(...args, '--on-bad-line', 'fail');
+  expect(stopped.stderr).toContain('lines.jsonl:181: not JSON');
+  const other = await athanor(...args, '--min-chars', '3');
+  expect(other.stderr).toContain('was begun with another --min-chars (1) than now (3)');
+  expect(other.stderr).toContain('--fresh');
+  const shared = await Promise.all(
+    ['0', '1'].map((RANK) => runNode([cliPath, ...args, '--json'], { env: { RANK, WORLD_SIZE: '2' } })),
+  );
+  expect(shared[0]!.stderr).toContain('resumed: 1 of 1 units were done');
+  const reports = shared.map(({ stdout }) => ({ ...lastLineJson(stdout), seconds: 0 }));
+  expect(reports[0]).toMatchObject({ documents: 180, dropped: { bad_json: 1 } });
+  expect(reports[1]).toEqual(reports[0]);
+  const wrong = await runNode([cliPath, ...args], { env: { RANK: '2', WORLD_SIZE: '2' } });
+  expect(wrong.stderr).toContain('RANK is 2 and WORLD_SIZE is 2');
 });
 
 it('leaves nothing behind on Ctrl-C', async () => {

@@ -1,4 +1,4 @@
-/** The text that `npm start` trains on goes through filters, near duplicates and decontamination. */
+/** The text of `npm start` goes through filters, near duplicates and decontamination. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** A filter by a classifier of one's own, such as FineWeb-Edu's: a model with one score per text. */
+/** A filter by a classifier of one's own, as FineWeb-Edu has: a model with one score per text. */
 import { createHash } from 'node:crypto';
 import { createReadStream, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,8 +11,8 @@ const PARTS = /^(classifier|config|tokenizer)\.json$|\.safetensors$/;
 /**
  * The filter `classifier`. The score of a text is the probability that it is of the class that the
  * classifier in `folder` was trained on. With `keep` class (the default) a text needs a score of at
- * least `threshold`, by default the folder's own; with `keep` others such texts are rejected. Throws
- * ERR_OPTION for a wrong setting, and the errors of loading the classifier.
+ * least `threshold`, by default the folder's own; with `keep` others such texts are rejected.
+ * Throws ERR_OPTION for a wrong setting, and the errors of loading the classifier.
  */
 export async function classifierFilter(settings: RuleSettings): Promise<TextFilter> {
   const given = withSettings('classifier', { folder: '', threshold: -1, keep: 'class' }, settings);

@@ -114,7 +114,7 @@ function located<T>(node: YamlNode, read: () => T): T {
   }
 }
 
-/** Reads a file with a list of phases. Throws ERR_CONFIG with file, line and key, and as readText. */
+/** Reads a file with a list of phases. Throws ERR_CONFIG that names the place, and as readText. */
 export function readMixSchedule(file: string): MixPhase[] {
   const root = readYamlFile(file, KIND);
   return root.isList ? scheduleOf(root) : root.fail(`expected a list of phases but got ${root.kind}`);

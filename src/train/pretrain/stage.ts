@@ -18,7 +18,7 @@ import type { Evaluation, Sample, StageEvent, TrainStage } from '../loop/stage.t
 
 export interface PretrainStageOptions {
   loader: TokenLoaderOptions;
-  /** Reads sources in other proportions than there is of each. Its options are those of `loader`. */
+  /** Reads sources in other proportions than there is of each, with the options of `loader`. */
   mixed?: MixedLoader | undefined;
   /** The ranks that share evaluations. Default: only this process. */
   communicator?: Communicator;
