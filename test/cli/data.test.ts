@@ -151,7 +151,7 @@ it('continues where it was stopped, says so, and shares the work as a launcher s
   expect(reports[0]).toMatchObject({ documents: 180, dropped: { bad_json: 1 } });
   expect(reports[1]).toEqual(reports[0]);
   const wrong = await runNode([cliPath, ...args], { env: { RANK: '2', WORLD_SIZE: '2' } });
-  expect(wrong.stderr).toContain('RANK is 2 and WORLD_SIZE is 2');
+  expect(wrong.stderr).toContain('RANK is 2 but WORLD_SIZE is 2');
 });
 
 it('leaves nothing behind on Ctrl-C', async () => {
