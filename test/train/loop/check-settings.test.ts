@@ -90,7 +90,7 @@ const cases: Record<string, Case> = {
     wrong: [
       [() => ({ data: undefined }), /`data` is missing/],
       [() => ({ data: absent }), /absent does not exist/],
-      [() => ({ data: join(root, 'model/config.json') }), /not a kind of file that can be read/],
+      [() => ({ data: join(root, 'model/model.safetensors') }), /not a kind of file that can be read/],
       [() => ({ steps: undefined }), /exactly one of `steps`, `tokens` and `time`/],
       [() => ({ tokens: 1 }), /exactly one of `steps`, `tokens` and `time`/],
       [() => ({ model: 'gtp2' }), /gtp2/],
