@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../src/base/package-root.ts';
 
-const program = join(packageRoot, 'test/helpers/prepare-process.mjs');
+export const prepareProgram = join(packageRoot, 'test/helpers/prepare-process.mjs');
 
 export interface Ended {
   code: number | null;
@@ -22,7 +22,7 @@ export function startPrepare(
   death?: { phase: string; report: number },
   input?: string | Buffer,
 ): { child: ChildProcess; ended: Promise<Ended> } {
-  const args = [program, JSON.stringify(given), ...(death ? [JSON.stringify(death)] : [])];
+  const args = [prepareProgram, JSON.stringify(given), ...(death ? [JSON.stringify(death)] : [])];
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   // The process may end before it has read everything.
   child.stdin.on('error', () => {}).end(input);

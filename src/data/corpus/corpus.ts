@@ -5,6 +5,7 @@
  */
 import { lstatSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { AthanorError, fileError } from '../../base/errors.ts';
 import { isWithin } from '../../base/files/same-file.ts';
 import type { CorpusItem, Dropped } from '../document.ts';
@@ -12,7 +13,7 @@ import { firstBytes, unpackedName } from '../formats/byte-stream.ts';
 import { isPackagedName, packagedDocuments, packagedNames } from '../packaged/packaged.ts';
 import { splitFiles } from './dataset-folder.ts';
 import { type FileFormat, fileFormat, READ_KINDS } from './file-format.ts';
-import { filesBelow, filesOfPattern, isPattern, statOf } from './files-below.ts';
+import { filesBelow, filesOfPattern, isPattern, statOf, wouldFit } from './files-below.ts';
 import { readJsonl, readRowFile } from './jsonl-documents.ts';
 import { languageOfName, languageOfScript } from './languages.ts';
 import { type FileRange, lineRanges } from './line-blocks.ts';
@@ -196,12 +197,22 @@ export function checkSource(given: string | CorpusSource, out: string, options: 
   const { path: source, ...own } = typeof given === 'string' ? { path: given } : given;
   if (isPackagedName(source) || source === STDIN) return;
   filesOf(source, { ...options, ...own });
-  if (!isWithin(out, source)) return;
+  if (!isTaken(out, source)) return;
   throw new AthanorError(
     'ERR_OPTION',
     `\`out\` ${out} lies in ${source}, so its own files would be read as text`,
     'name an `out` elsewhere, or put the text into a folder of its own',
   );
+}
+
+/** Files of a folder of token shards. */
+const ownFiles = ['manifest.json', 'inputs.jsonl', 'report.html', 'rejected/a.jsonl'];
+
+/** Whether a folder or pattern takes in the files of `out`. */
+function isTaken(out: string, source: string): boolean {
+  if (statOf(source)) return isWithin(out, source);
+  const files = fileFormat(out) ? [out] : ownFiles.map((name) => join(out, name));
+  return files.some((file) => wouldFit(source, file));
 }
 
 /** Which files a source stands for. */

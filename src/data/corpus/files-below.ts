@@ -1,6 +1,6 @@
 /** The files of folders and of glob patterns, in the order of names. */
 import { type Dirent, readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import picomatch from 'picomatch';
 import { fileError } from '../../base/errors.ts';
 
@@ -47,11 +47,22 @@ export function isPattern(path: string): boolean {
 
 /** The files that fit a pattern. `**` stands for any folders, `{a,b}` for a choice. */
 export function filesOfPattern(pattern: string): string[] {
-  const { base, glob } = picomatch.scan(pattern);
-  const root = base === '' ? '.' : base;
+  const { root, fits } = partsOf(pattern);
   if (!statSync(root, { throwIfNoEntry: false })?.isDirectory()) return [];
-  // A name may have line breaks.
-  const fits = picomatch(glob, { flags: 's' });
   const below = (path: string) => (root === '.' ? path : path.slice(join(root, '/').length));
   return [...filesBelow(root)].filter((path) => fits(below(path)));
+}
+
+/** Whether a file at this path, which need not be there yet, would fit a pattern. */
+export function wouldFit(pattern: string, path: string): boolean {
+  const { root, fits } = partsOf(pattern);
+  const below = relative(root, path);
+  return below !== '' && !/^\.\.(\/|$)/.test(below) && fits(below);
+}
+
+/** The folder above all that fit, and what fits below it. */
+function partsOf(pattern: string): { root: string; fits: (below: string) => boolean } {
+  const { base, glob } = picomatch.scan(pattern);
+  // A name may have line breaks.
+  return { root: base === '' ? '.' : base, fits: picomatch(glob, { flags: 's' }) };
 }

@@ -2,6 +2,7 @@
  * Standard input as a source. A corpus is read several times, and some formats from their end, so
  * the input is first copied into a file.
  */
+import { randomUUID } from 'node:crypto';
 import { createWriteStream, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
@@ -67,7 +68,7 @@ async function copied(input: Readable, folder: string, format?: string): Promise
   const head = await headOf(chunks);
   if (head.length === 0) return undefined;
   const ending = format ?? formatOfBytes(head);
-  const path = join(folder, `.stdin-${process.pid}.${ending}`);
+  const path = join(folder, `.stdin-${randomUUID()}.${ending}`);
   const remove = () => rmSync(path, { force: true });
   const all = async function* () {
     yield head;

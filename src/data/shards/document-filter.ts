@@ -26,6 +26,9 @@ export interface ChoiceOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** No document is left. */
+export class NothingUsable extends AthanorError {}
+
 export class DocumentFilter {
   /** Number of dropped items by reason. */
   readonly dropped: Record<string, number> = {};
@@ -89,14 +92,14 @@ export class DocumentFilter {
     this.#options.onDropped?.(dropped);
   }
 
-  #nothingUsable(): AthanorError {
+  #nothingUsable(): NothingUsable {
     const counts = Object.entries(this.dropped).map(
       ([reason, count]) => `${count} ${reason.replaceAll('_', ' ')}`,
     );
     const why = this.#first
       ? `: dropped ${counts.join(', ')}; the first was ${describeDropped(this.#first)}`
       : '';
-    return new AthanorError(
+    return new NothingUsable(
       'ERR_ARGUMENT',
       `no usable document in ${this.#options.sources.map(pathOf).join(', ')}${why}`,
       this.dropped.missing_field ? 'name the field that holds the text with `textKey`' : 'name other text',

@@ -13,6 +13,7 @@ import type { FunnelStep } from '../filters/filter-documents.ts';
 import { assemble } from './assemble.ts';
 import { RECIPE, recipeText } from './corpus-recipe.ts';
 import { type Decisions, decide, readDecisions } from './decide.ts';
+import { NothingUsable } from './document-filter.ts';
 import { decidedTexts, encodeUnit, separatorOf, widthOf } from './encode-unit.ts';
 import { addFunnels, summaryOf, type UnitSummary } from './filter-unit.ts';
 import { checkUnchanged, writeInputs } from './inputs.ts';
@@ -174,12 +175,17 @@ export class PrepareJob {
     if (known) return known;
     const total = units.reduce((sum, _, index) => sum + this.#summary(index).kept_bytes, 0);
     for (const index of units.keys()) this.#folder.forget(index, 'encoded');
-    return decide(this.#folder, units.length, {
+    const decisions = decide(this.#folder, units.length, {
       ...this.#options,
       onDocument: (phase, bytes) => {
         if (phase !== this.#progress.phase) this.#begin(phase, total);
         this.#count(1, bytes, 0, bytes);
       },
+    });
+    return decisions.catch((error) => {
+      // The user corrects an option, and a folder of other options would be in the way.
+      if (error instanceof NothingUsable) this.#folder.empty();
+      throw error;
     });
   }
 

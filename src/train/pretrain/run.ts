@@ -5,6 +5,7 @@ import { AthanorError } from '../../base/errors.ts';
 import type { JsonValue } from '../../base/json.ts';
 import { loadModel, saveModel } from '../../checkpoint/gpt-folder.ts';
 import { checkSource } from '../../data/corpus/corpus.ts';
+import { STDIN } from '../../data/corpus/stdin.ts';
 import { isPackagedName } from '../../data/packaged/packaged.ts';
 import { MANIFEST, readManifest } from '../../data/shards/manifest.ts';
 import { checkMixSources, type Mix, mixText } from '../../data/shards/mix.ts';
@@ -113,6 +114,10 @@ function check(settings: PretrainSettings, { out, model: config, resume }: RunSt
   checkLength(settings, mix);
   if (resume) return;
   if (!existsSync(model)) presetConfig(model);
+  if (data === STDIN) {
+    const remedy = 'make shards of it first: athanor data prepare - --out <folder>';
+    throw new AthanorError('ERR_ARGUMENT', 'training does not read standard input', remedy);
+  }
   if (!shards) checkSource(data, out);
   if (config) checkFits(settings, config, shards?.vocab_size ?? vocabSize, model);
 }

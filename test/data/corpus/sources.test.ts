@@ -1,12 +1,14 @@
 /** Which files a source stands for, and files that are compressed. */
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../../../src/base/package-root.ts';
-import { fileRanges, filesOf, readFileOf } from '../../../src/data/corpus/corpus.ts';
+import { checkSource, fileRanges, filesOf, readFileOf } from '../../../src/data/corpus/corpus.ts';
 import { languageOfName, languageOfScript } from '../../../src/data/corpus/languages.ts';
 import { spoolInput } from '../../../src/data/corpus/stdin.ts';
 import { readInstructions } from '../../../src/data/rows/instructions.ts';
@@ -48,6 +50,19 @@ describe('patterns', () => {
     await expect(readAll([join(folder, 'absent/*.txt')])).rejects.toThrow(/no file that can be read fits/);
   });
 
+  it('do not take in the folder that is made', () => {
+    const folder = tree({ 'a/one.jsonl': '{}', 'one.jsonl': '{}' });
+    const check = (pattern: string, out: string) => () =>
+      checkSource(join(folder, pattern), join(folder, out));
+    expect(check('*.jsonl', 'out')).not.toThrow();
+    expect(check('a/**/*.jsonl', 'out')).not.toThrow();
+    expect(check('**/one.jsonl', 'out')).not.toThrow();
+    expect(check('**/*.jsonl', 'a/out')).toThrow(/`out` .* lies in/);
+    expect(check('**', 'out')).toThrow(/`out` .* lies in/);
+    expect(check('*.jsonl', 'scored.jsonl')).toThrow(/`out` .* lies in/);
+    expect(check('*.jsonl', '../scored.jsonl')).not.toThrow();
+  });
+
   it('stand for files of rows', async () => {
     const row = (n: number) => `{"prompt": "p${n}", "completion": "c"}\n`;
     const folder = tree({ 'a/1.jsonl': row(1), 'b/2.jsonl': row(2), 'b/2.txt': 'no' });
@@ -57,6 +72,17 @@ describe('patterns', () => {
 });
 
 describe('source code', () => {
+  it('is not looked for in what is no file', () => {
+    const folder = tree({ 'b.txt': 'text' });
+    symlinkSync('nowhere', join(folder, 'a'));
+    symlinkSync('aa', join(folder, 'aa'));
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    expect(filesOf(folder).map((file) => file.slice(folder.length + 1))).toEqual(['a', 'aa', 'b.txt']);
+    // Without a writer this would wait for ever.
+    expect(() => filesOf(pipe)).toThrow(/is not a kind of file/);
+  });
+
   it('is read with its language, by names and by first lines', async () => {
     const folder = tree({
       'a.py': 'print(1)\n',
@@ -287,6 +313,19 @@ describe('standard input', () => {
     const { stdout, code } = await runNode(args, { input: lines });
     expect(code).toBe(0);
     expect(lastLineJson(stdout)).toMatchObject({ documents: 30, sources: { '-': { documents: 30 } } });
+  });
+
+  it('is left at Ctrl-C while it is read, with nothing behind', async () => {
+    const folder = temporaryFolder();
+    const args = [cliPath, 'data', 'prepare', '-', '--out', join(folder, 'shards')];
+    const child = spawn(process.execPath, args);
+    child.stdin.write('{"text":"the input does not end"}\n'.repeat(100));
+    const copy = join(folder, 'shards.partial/stdin');
+    while (!existsSync(copy) || readdirSync(copy).length === 0) await sleep(20);
+    child.kill('SIGINT');
+    const [code] = (await once(child, 'exit')) as [number];
+    expect(code).toBe(130);
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   it('is prepared from a dataset folder with a split', async () => {

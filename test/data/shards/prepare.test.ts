@@ -223,12 +223,14 @@ describe('data prepare', () => {
   it('says why there is nothing, with the first thing that was wrong', async () => {
     const file = join(root, 'other.jsonl');
     writeFileSync(file, '{"body":"x"}\n{"body":"y"}\n');
-    const run = prepareData({ ...defaults, sources: [file], out: join(root, 'none'), tokenizer: shards });
-    await expect(run).rejects.toMatchObject({
+    const options = { ...defaults, sources: [file], out: join(root, 'none'), tokenizer: shards };
+    await expect(prepareData(options)).rejects.toMatchObject({
       code: 'ERR_ARGUMENT',
       message: `no usable document in ${file}: dropped 2 missing field; the first was ${file}:1: without the field (no "text"; it has body)`,
       remedy: expect.stringContaining('`textKey`'),
     });
+    // Nothing of it is in the way of the right option.
+    expect(await prepareData({ ...options, textKey: 'body' })).toMatchObject({ documents: 2 });
   });
 
   it('leaves nothing behind when it stops: at a bad line, at a signal, or before a folder that exists', async () => {

@@ -1,5 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   cpSync,
@@ -17,13 +16,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { packageRoot } from '../../../src/base/package-root.ts';
 import { mix } from '../../../src/base/random.ts';
 import { type PrepareOptions, prepareData } from '../../../src/data/shards/prepare.ts';
 import { temporaryFolder } from '../../helpers/cli.ts';
+import { digestsBelow, prepareProgram, startPrepare } from '../../helpers/prepare-runs.ts';
 import { defaults, readmes } from '../corpus/corpora.ts';
 
-const program = join(packageRoot, 'test/helpers/prepare-process.mjs');
 /** Kills at random moments. More of them take minutes. */
 const kills = Number(process.env.ATHANOR_TEST_KILLS ?? 3);
 
@@ -50,35 +48,6 @@ function writeCorpus(folder: string): void {
   writeFileSync(join(folder, 'texts/empty.txt'), '');
 }
 
-/** SHA-256 of each file of a folder, by path. */
-function filesOf(folder: string): Record<string, string> {
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) =>
-    entry.isFile(),
-  );
-  const paths = files.map((entry) => join(entry.parentPath, entry.name)).sort();
-  const sha256 = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
-  return Object.fromEntries(paths.map((path) => [path.slice(folder.length + 1), sha256(path)]));
-}
-
-interface Ended {
-  code: number | null;
-  signal: NodeJS.Signals | null;
-  output: string;
-}
-
-function start(given: object, death?: object) {
-  const args = [program, JSON.stringify(given), ...(death ? [JSON.stringify(death)] : [])];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  let output = '';
-  child.stdout.on('data', (chunk) => {
-    output += chunk;
-  });
-  const ended = new Promise<Ended>((resolve) =>
-    child.on('close', (code, signal) => resolve({ code, signal, output })),
-  );
-  return { child, ended };
-}
-
 beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), 'athanor-units-'));
   corpus = join(root, 'corpus');
@@ -98,7 +67,7 @@ beforeAll(async () => {
   // One unit of work: nothing is divided.
   const out = join(root, 'whole');
   await prepareData({ ...options, out, threads: 1, unitBytes: 1 << 30 });
-  whole = filesOf(out);
+  whole = digestsBelow(out);
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
@@ -110,7 +79,7 @@ describe('the files of data prepare', () => {
   ])('do not depend on %i threads and units of %i bytes', async (threads, unitBytes) => {
     const out = join(temporaryFolder(), 'out');
     await prepareData({ ...options, out, threads, unitBytes });
-    expect(filesOf(out)).toEqual(whole);
+    expect(digestsBelow(out)).toEqual(whole);
     expect(existsSync(`${out}.partial`)).toBe(false);
   });
 
@@ -121,7 +90,7 @@ describe('the files of data prepare', () => {
       const given = { ...options, filters: [], dedup };
       await prepareData({ ...given, out: join(folder, 'one'), threads: 1, unitBytes: 1 << 30 });
       await prepareData({ ...given, out: join(folder, 'two'), threads: 2, unitBytes: 9_000 });
-      expect(filesOf(join(folder, 'two'))).toEqual(filesOf(join(folder, 'one')));
+      expect(digestsBelow(join(folder, 'two'))).toEqual(digestsBelow(join(folder, 'one')));
     },
   );
 
@@ -129,10 +98,10 @@ describe('the files of data prepare', () => {
     const out = join(temporaryFolder(), 'out');
     const ranks = Array.from({ length: size }, (_, rank) => rank);
     const processes = ranks.map((rank) =>
-      start({ ...options, out, threads: 1, unitBytes: 20_000, ranks: { rank, size } }),
+      startPrepare({ ...options, out, threads: 1, unitBytes: 20_000, ranks: { rank, size } }),
     );
     for (const { ended } of processes) expect(await ended).toMatchObject({ code: 0 });
-    expect(filesOf(out)).toEqual(whole);
+    expect(digestsBelow(out)).toEqual(whole);
     expect(existsSync(`${out}.partial`)).toBe(false);
   });
 
@@ -150,13 +119,14 @@ describe('the files of data prepare', () => {
       { phase: 'encoding', report: 5 },
       { phase: 'writing the shards', report: 4 },
     ];
-    for (const death of deaths) expect(await start(given, death).ended).toMatchObject({ signal: 'SIGKILL' });
-    const { code, output } = await start(given).ended;
+    for (const death of deaths)
+      expect(await startPrepare(given, death).ended).toMatchObject({ signal: 'SIGKILL' });
+    const { code, output } = await startPrepare(given).ended;
     expect(code).toBe(0);
     const [, done, units] = /resumed (\d+)\/(\d+)/.exec(output) ?? [];
     expect(Number(units)).toBeGreaterThan(10);
     expect(done).toBe(units);
-    expect(filesOf(out)).toEqual(whole);
+    expect(digestsBelow(out)).toEqual(whole);
   });
 
   it(`do not depend on ${kills} kills at any moment, with one rank and with two`, async () => {
@@ -164,7 +134,7 @@ describe('the files of data prepare', () => {
       const out = join(temporaryFolder(), 'out');
       for (let run = 0; !existsSync(out); run++) {
         const processes = Array.from({ length: size }, (_, rank) =>
-          start({ ...options, out, threads: 2, unitBytes: 20_000, ranks: { rank, size } }),
+          startPrepare({ ...options, out, threads: 2, unitBytes: 20_000, ranks: { rank, size } }),
         );
         const delay = 100 + (mix(run, size) % 3000);
         const timer = setTimeout(() => {
@@ -175,8 +145,8 @@ describe('the files of data prepare', () => {
         clearTimeout(timer);
       }
       // A kill may have come when the folder was there and the rest was not yet removed.
-      await start({ ...options, out, threads: 2, unitBytes: 20_000 }).ended;
-      expect(filesOf(out)).toEqual(whole);
+      await startPrepare({ ...options, out, threads: 2, unitBytes: 20_000 }).ended;
+      expect(digestsBelow(out)).toEqual(whole);
     }
   });
 });
@@ -186,7 +156,7 @@ describe('a folder of a run that was stopped', () => {
   const stopped = async (folder: string, more: Partial<PrepareOptions> = {}) => {
     const out = join(folder, 'out');
     const all = { ...options, ...given, ...more, out };
-    await start(all, { phase: 'encoding', report: 5 }).ended;
+    await startPrepare(all, { phase: 'encoding', report: 5 }).ended;
     return all;
   };
 
@@ -209,7 +179,7 @@ describe('a folder of a run that was stopped', () => {
     }
     // Threads and what is done about bad lines do not decide the bytes.
     await prepareData({ ...all, threads: 2, onBadLine: 'skip' });
-    expect(filesOf(all.out)).toEqual(whole);
+    expect(digestsBelow(all.out)).toEqual(whole);
   });
 
   it('is refused with inputs that changed, and begun anew with `fresh`', async () => {
@@ -237,7 +207,7 @@ describe('a folder of a run that was stopped', () => {
     await prepareData({ ...all, fresh: true, onResumed: ({ done }) => resumed.push(done) });
     expect(resumed).toEqual([]);
     await prepareData({ ...all, out: join(folder, 'direct') });
-    expect(filesOf(all.out)).toEqual(filesOf(join(folder, 'direct')));
+    expect(digestsBelow(all.out)).toEqual(digestsBelow(join(folder, 'direct')));
   });
 
   it('is not made out of inputs that change while they are read', async () => {
@@ -279,7 +249,7 @@ describe('a folder of a run that was stopped', () => {
     const resumed: { done: number; units: number }[] = [];
     await prepareData({ ...all, onResumed: (counts) => resumed.push(counts) });
     expect(resumed).toEqual([{ done: resumed[0]!.units - 4, units: resumed[0]!.units }]);
-    expect(filesOf(all.out)).toEqual(whole);
+    expect(digestsBelow(all.out)).toEqual(whole);
   });
 
   it('is completed where only its end is missing', async () => {
@@ -304,7 +274,7 @@ describe('a folder of a run that was stopped', () => {
         `ulimit -f ${2 * kib}; exec "$@"`,
         'sh',
         process.execPath,
-        program,
+        prepareProgram,
         JSON.stringify(all),
       ];
       return spawnSync('sh', args, { encoding: 'utf8' });
@@ -316,7 +286,7 @@ describe('a folder of a run that was stopped', () => {
     expect(existsSync(out)).toBe(false);
     expect(readdirSync(join(`${out}.partial`, 'filtered')).some((name) => name.endsWith('.json'))).toBe(true);
     await prepareData(all);
-    expect(filesOf(out)).toEqual(whole);
+    expect(digestsBelow(out)).toEqual(whole);
   });
 
   it('names the first bad line of the corpus on any number of threads', async () => {
@@ -364,7 +334,7 @@ describe('ranks', () => {
       onBadLine: 'fail',
     };
     const ended = await Promise.all(
-      [0, 1].map((rank) => start({ ...all, threads: 1, ranks: { rank, size: 2 } }).ended),
+      [0, 1].map((rank) => startPrepare({ ...all, threads: 1, ranks: { rank, size: 2 } }).ended),
     );
     for (const { code, output } of ended) {
       expect(code).toBe(1);
@@ -376,7 +346,7 @@ describe('ranks', () => {
     const out = join(temporaryFolder(), 'out');
     const all = { ...options, out, threads: 1, unitBytes: 20_000 };
     const ended = await Promise.all(
-      [0, 1].map((rank) => start({ ...all, minChars: 1 + rank, ranks: { rank, size: 2 } }).ended),
+      [0, 1].map((rank) => startPrepare({ ...all, minChars: 1 + rank, ranks: { rank, size: 2 } }).ended),
     );
     for (const { code, output } of ended) {
       expect(code).toBe(1);

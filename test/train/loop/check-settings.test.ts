@@ -90,6 +90,7 @@ const cases: Record<string, Case> = {
     wrong: [
       [() => ({ data: undefined }), /`data` is missing/],
       [() => ({ data: absent }), /absent does not exist/],
+      [() => ({ data: '-' }), /training does not read standard input/],
       [() => ({ data: join(root, 'model/model.safetensors') }), /not a kind of file that can be read/],
       [() => ({ steps: undefined }), /exactly one of `steps`, `tokens` and `time`/],
       [() => ({ tokens: 1 }), /exactly one of `steps`, `tokens` and `time`/],

@@ -133,6 +133,19 @@ describe('rows', () => {
   });
 });
 
+it('takes the first rows, of a split, with new names of fields', async () => {
+  const rows = [1, 2, 3].map((n) => ({ question: `Q${n}`, answer: 'A', good: n !== 2 }));
+  const dataset = temporaryFolder();
+  jsonl(dataset, 'train.jsonl', rows);
+  jsonl(dataset, 'test.jsonl', rows.toReversed());
+  const columns = ['prompt=question,completion=answer', 'label=good'];
+  const given = { ...ktoDefaults, data: dataset, split: 'test', columns, limit: 2, validationSplit: 0 };
+  const { train } = await ratingData(given, ChatTemplate.of(Tokenizer.load(model)), CONTEXT);
+  expect(train.map(({ isGood }) => isGood)).toEqual([true, false]);
+  await expect(run({ ...given, columns: [] })).rejects.toThrow('it has no prompt');
+  await run({ ...given, steps: 1 });
+});
+
 it('says which weight would balance good and bad answers', async () => {
   const notes: string[] = [];
   const data = jsonl(
