@@ -8,6 +8,7 @@ import { packageRoot } from '../../../src/base/package-root.ts';
 import { readRecipe, recipeText } from '../../../src/data/shards/corpus-recipe.ts';
 import { type PrepareOptions, prepareData } from '../../../src/data/shards/prepare.ts';
 import { readStatistics } from '../../../src/data/shards/statistics.ts';
+import { writeCorpusReport } from '../../../src/report/corpus-report.ts';
 import { suiteFolder, temporaryFolder } from '../../helpers/cli.ts';
 import { digestsBelow, startPrepare } from '../../helpers/prepare-runs.ts';
 import { defaults, readmes } from '../corpus/corpora.ts';
@@ -107,7 +108,7 @@ describe('sources of all kinds', () => {
     expect(digestsBelow(out)).toEqual(whole);
   });
 
-  it('are all read, and listed with their digests', () => {
+  it('are all read, and listed with their digests', async () => {
     const out = join(root, 'whole');
     const files = jsonl(join(out, 'inputs.jsonl'));
     const sha256 = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
@@ -128,6 +129,10 @@ describe('sources of all kinds', () => {
     const { read, languages } = readStatistics(out)!;
     expect(read).toMatchObject({ held: { documents: 3 }, [join(fixtures, 'saved-dict')]: { documents: 5 } });
     expect(languages).toMatchObject({ python: { documents: expect.any(Number) }, shell: { documents: 1 } });
+    await writeCorpusReport(out);
+    expect(readFileSync(join(out, 'report.html'), 'utf8')).toMatch(
+      /Programming languages[\s\S]*python[\s\S]*shell/,
+    );
     const short = jsonl(join(out, 'rejected/length.min-words.jsonl'));
     expect(short.every(({ id, language }) => String(id).includes('.py') === (language === 'python'))).toBe(
       true,
