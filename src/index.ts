@@ -47,13 +47,13 @@ export {
   type SavedCheckpoint,
   type StoreOptions,
 } from './checkpoint/store.ts';
-export type { ParameterData, TensorData, TensorSource } from './checkpoint/tensor-data.ts';
+export type { LateTensorSource, ParameterData, TensorData, TensorSource } from './checkpoint/tensor-data.ts';
 export { stopTokensOf, type TextEnd, type TextEnds, textEnds } from './checkpoint/text-ends.ts';
 export type { Run } from './comm/batch-sums.ts';
 // What a run knows of its surroundings
 export type { Communicator, Ranks, Work } from './comm/communicator.ts';
 export { defaultCommTimeout, type JoinOptions, joinRanks } from './comm/join.ts';
-export { type Launch, readLaunch } from './comm/launcher.ts';
+export { type Environment, type Launch, readLaunch } from './comm/launcher.ts';
 export type { ParameterShare } from './comm/parameter-share.ts';
 export { type Cores, placementNotes } from './comm/placement.ts';
 export { createRunContext, type RunConsole, type RunContext } from './comm/run-context.ts';
@@ -169,7 +169,7 @@ export {
 } from './data/shards/prepare.ts';
 export type { ShardEntry } from './data/shards/shard-writer.ts';
 export type { TokenRow } from './data/shards/source-row.ts';
-export { type CorpusStatistics, readStatistics } from './data/shards/statistics.ts';
+export { type CorpusStatistics, type Counts, readStatistics } from './data/shards/statistics.ts';
 export { type DocumentSpan, TokenDataset } from './data/shards/token-dataset.ts';
 export {
   type LoaderState,

@@ -132,6 +132,8 @@ __global__ void __launch_bounds__(kBlock) sum_parts_kernel(T* out, SummedParts p
   if (begin + kWidth <= count) {
     float total[kWidth], next[kWidth];
     load(total, part(0) + begin);
+    // Unrolled, it would need more registers than there are.
+#pragma unroll 1
     for (int index = 1; index < parts.count; ++index) {
       load(next, part(index) + begin);
 #pragma unroll

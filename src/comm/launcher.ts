@@ -16,7 +16,8 @@ export interface Launch extends Ranks {
   launcher: string;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+/** Environment variables. */
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 interface Names {
   launcher: string;

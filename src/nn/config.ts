@@ -11,15 +11,15 @@ export type HeadKind = 'language-model' | 'score';
 /**
  * Layer norm has a gain and a bias (Ba et al., 2016), RMS norm a gain (Zhang and Sennrich, 2019).
  */
-export const normKinds = ['layer', 'rms'] as const;
-export type NormKind = (typeof normKinds)[number];
+export type NormKind = 'layer' | 'rms';
+export const normKinds: readonly NormKind[] = ['layer', 'rms'];
 
 /**
  * GELU in its tanh form or with the error function, and two with a gate, whose gate and up
  * projections are stacked in one matrix: SwiGLU, and GeGLU with GELU in its tanh form.
  */
-export const activations = ['gelu', 'gelu-erf', 'swiglu', 'geglu'] as const;
-export type Activation = (typeof activations)[number];
+export type Activation = 'gelu' | 'gelu-erf' | 'swiglu' | 'geglu';
+export const activations: readonly Activation[] = ['gelu', 'gelu-erf', 'swiglu', 'geglu'];
 
 /** Whether an activation multiplies a gate with the up projection. */
 export function isGated(activation: Activation): activation is 'swiglu' | 'geglu' {
@@ -30,15 +30,15 @@ export function isGated(activation: Activation): activation is 'swiglu' | 'geglu
  * RMS norm of queries and keys before the rotation. `per-head`: of each head, with one gain for
  * all. `full`: of all query heads at once, and of all key heads, with a gain as wide.
  */
-export const queryKeyNorms = ['none', 'per-head', 'full'] as const;
-export type QueryKeyNorm = (typeof queryKeyNorms)[number];
+export type QueryKeyNorm = 'none' | 'per-head' | 'full';
+export const queryKeyNorms: readonly QueryKeyNorm[] = ['none', 'per-head', 'full'];
 
 /**
  * Where the norms of a block stand: before each branch, x + f(norm(x)), after it, x + norm(f(x)),
  * or both.
  */
-export const normPlacements = ['before', 'after', 'both'] as const;
-export type NormPlacement = (typeof normPlacements)[number];
+export type NormPlacement = 'before' | 'after' | 'both';
+export const normPlacements: readonly NormPlacement[] = ['before', 'after', 'both'];
 
 /** One block: attention is added to the residual stream, then the feed-forward network is. */
 export interface BlockSpec {

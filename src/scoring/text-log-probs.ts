@@ -42,7 +42,14 @@ export function textLogProbs(model: Gpt, tokenizer: Pick<Tokenizer, 'encode'>, t
         positions: tensor(Int32Array.from({ length: ids.length - 1 }, (_, i) => i)),
         cuSeqlens: tensor(Int32Array.from([0, ids.length - 1])),
       });
-      return linearLogProb(hidden, model.headWeight, tensor(ids.slice(1)), 1).logProbs.toFloats();
+      const { logitSoftcap } = model.config;
+      return linearLogProb(
+        hidden,
+        model.headWeight,
+        tensor(ids.slice(1)),
+        1,
+        logitSoftcap,
+      ).logProbs.toFloats();
     }),
   );
   const nats = values.reduce((sum, value) => sum - value, 0);

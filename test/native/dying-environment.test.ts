@@ -18,7 +18,12 @@ const works = {
     const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
     const offsets = Uint32Array.from({ length: 257 }, (_, i) => i);
     const kinds = new Uint8Array(256).fill(1);
-    const made = new native.NativeTokenizer(bytes, offsets, kinds, new Int32Array(), 'gpt4', false);
+    const made = new native.NativeTokenizer({
+      ...{ bytes, offsets, kinds, flags: new Uint8Array(256), merges: new Int32Array() },
+      ...{ texts: new Uint8Array(), textOffsets: new Uint32Array(), normalizer: [] },
+      ...{ ignoreMerges: false, byteFallback: false, unknown: -1, fuseUnknown: false },
+      pieces: [{ kind: 'pattern', named: 'gpt4', text: '', content: '', behavior: 'isolated', invert: false }],
+    });
     made.decode(made.encode(['a text', 'and another'], true)[0], false);
   }`,
   getters: `for (;;) try { native.linearForward({ get x() { throw 'not an error'; } }); } catch {}`,

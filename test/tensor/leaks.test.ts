@@ -65,8 +65,14 @@ describe('a synchronous loop', () => {
       const bytes = Uint8Array.from(tokens.flat());
       let at = 0;
       const offsets = Uint32Array.from([0, ...tokens.map((token) => (at += token.length))]);
-      const kinds = new Uint8Array(tokens.length).fill(1);`;
-    const body = `new native.NativeTokenizer(bytes, offsets, kinds, new Int32Array(), 'gpt4', false);`;
+      const kinds = new Uint8Array(tokens.length).fill(1);
+      const flags = new Uint8Array(tokens.length);`;
+    const body = `new native.NativeTokenizer({
+      ...{ bytes, offsets, kinds, flags, merges: new Int32Array() },
+      ...{ texts: new Uint8Array(), textOffsets: new Uint32Array(), normalizer: [] },
+      ...{ ignoreMerges: false, byteFallback: false, unknown: -1, fuseUnknown: false },
+      pieces: [{ kind: 'pattern', named: 'gpt4', text: '', content: '', behavior: 'isolated', invert: false }],
+    });`;
     const { largest, error } = await grow(body, 400, 1, before);
     expect(error).toBeUndefined();
     expect(largest).toBeLessThan(limit);

@@ -9,7 +9,7 @@ import { type MeasureCounts, mergedMeasures } from '../filters/measures.ts';
 
 const STATISTICS = 'statistics.json';
 
-type Counts = Record<string, { documents: number; bytes: number }>;
+export type Counts = Record<string, { documents: number; bytes: number }>;
 
 /** What was read of each source, and how many documents had which measure. */
 export type CorpusStatistics = {
