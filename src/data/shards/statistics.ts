@@ -9,6 +9,7 @@ import { type MeasureCounts, mergedMeasures } from '../filters/measures.ts';
 
 const STATISTICS = 'statistics.json';
 
+/** Documents, and bytes of their text, by name. */
 export type Counts = Record<string, { documents: number; bytes: number }>;
 
 /** What was read of each source, and how many documents had which measure. */
