@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { createFolder } from '../base/files/create-folder.ts';
 import { cacheFolder } from '../base/machine.ts';
 import type { OptionSpecs } from './options.ts';
@@ -41,7 +41,8 @@ async function mergedFolder(folder: string): Promise<string> {
     const { size, mtimeMs } = statSync(path);
     hash.update(`${name} ${size} ${mtimeMs}`);
   }
-  const out = join(cacheFolder(), 'merged', hash.digest('hex').slice(0, 32));
+  // The folder has the adapter's name, since models are named after their folders.
+  const out = join(cacheFolder(), 'merged', hash.digest('hex').slice(0, 32), basename(resolve(folder)));
   const place = `${folder} is an adapter of ${base}`;
   if (existsSync(out)) {
     process.stderr.write(`${place}; the merged model is in ${out}\n`);

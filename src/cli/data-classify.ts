@@ -45,7 +45,7 @@ export const classify = defineCommand({
     { args, given },
   ) {
     await prepareEngine(engine, given);
-    const { renameSync } = await import('node:fs');
+    const { existsSync, renameSync } = await import('node:fs');
     const { checkSource, readCorpus } = await import('../data/corpus/corpus.ts');
     const { JsonlLog } = await import('../data/jsonl-log.ts');
     const { Classifier } = await import('../scoring/classifier.ts');
@@ -53,6 +53,9 @@ export const classify = defineCommand({
     const { createProgress } = await import('../report/progress.ts');
     const { AthanorError } = await import('../base/errors.ts');
     for (const source of args) checkSource(source, out, { split });
+    if (existsSync(out)) {
+      throw new AthanorError('ERR_ARGUMENT', `${out} exists already`, 'delete it or name another `out`');
+    }
     const classifier = Classifier.load(folder);
     const threshold = asked ?? classifier.info.threshold;
     const partial = `${out}.partial`;
@@ -69,15 +72,15 @@ export const classify = defineCommand({
       }
     }
     const deciles = new Array<number>(DECILES).fill(0);
-    const sources: Record<string, SourceScores> = {};
+    const sources = new Map<string, SourceScores>();
     let count = 0;
     try {
       for await (const { document, score } of classifyDocuments(documents(), classifier)) {
         const { id, source, text: content } = document;
         log.add({ id, source, score, text: content });
         deciles[Math.min(DECILES - 1, Math.floor(score * DECILES))]! += 1;
-        const own = sources[source] ?? { documents: 0, sum: 0, passed: 0 };
-        sources[source] = own;
+        const own = sources.get(source) ?? { documents: 0, sum: 0, passed: 0 };
+        sources.set(source, own);
         own.documents += 1;
         own.sum += score;
         if (score >= threshold) own.passed += 1;
@@ -92,7 +95,7 @@ export const classify = defineCommand({
       interrupt.dispose();
       progress.finish('');
     }
-    const rows = Object.entries(sources).map(([name, { documents: n, sum, passed }]) => ({
+    const rows = [...sources].map(([name, { documents: n, sum, passed }]) => ({
       name,
       documents: n,
       mean_score: sum / n,

@@ -4,8 +4,11 @@ import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { flag, inGroup, integer, path } from './options.ts';
 
-/** The commands that ranks share: those that train, and `data prepare`. */
-const shared = ['pretrain', 'sft', 'reward', 'dpo', 'kto', 'ppo', 'grpo', 'safety', 'data'];
+/** The commands that ranks share. */
+const shared = [
+  ...['pretrain', 'sft', 'reward', 'dpo', 'kto', 'ppo', 'grpo', 'safety train'],
+  'data prepare',
+];
 
 export const launch = defineCommand({
   arguments: { '<command...>': 'a training command or data prepare, with its options, after --' },
@@ -26,15 +29,21 @@ export const launch = defineCommand({
   },
   example: 'launch -n 2 -- pretrain --data corpus.txt --out run --steps 1000 --grad-accum 2',
   async run({ ranks, maxRestarts, elastic, logDir }, { args, mute }) {
-    const [name] = args;
-    if (!shared.includes(name!)) {
+    const isShared = shared.some((command) => command.split(' ').every((word, i) => args[i] === word));
+    if (!isShared) {
       throw new AthanorError(
         'ERR_OPTION',
-        `"${name}" is not a command that ranks share`,
+        `"${args[0]}" is not a command that ranks share`,
         `launch one of these: ${shared.join(', ')}`,
       );
     }
+    if (elastic && maxRestarts === 0) {
+      const problem = '--elastic has no effect without --max-restarts';
+      throw new AthanorError('ERR_OPTION', problem, 'say how often a run may go on');
+    }
     const out = givenValue('--out', args);
+    // The folder of a corpus must not be there before it is complete.
+    const logs = args[0] === 'data' ? `${out}.ranks` : join(out ?? '.', 'ranks');
     // Rank 0 prints the result of the command.
     mute();
     const note = (text: string) => process.stderr.write(`${text}\n`);
@@ -43,7 +52,7 @@ export const launch = defineCommand({
       ...(await start({
         ...{ command: args, ranks, maxRestarts, elastic, out },
         program: [process.execPath, ...process.execArgv, process.argv[1]!],
-        logDir: logDir ?? join(out ?? '.', 'ranks'),
+        logDir: logDir ?? logs,
         onNote: note,
         onSignal: (listener) => {
           for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, listener);

@@ -1,6 +1,6 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createWriteStream, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { filtersOf } from '../../src/cli/filter-options.ts';
@@ -214,4 +214,32 @@ it.each([
     ...['data', 'prepare', join(folder, 'a.txt'), '--out', join(folder, 'shards'), ...given],
   );
   expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
+});
+
+it('takes a folder of any name, that of a property of all objects too', async () => {
+  const folder = temporaryFolder();
+  const source = join(folder, '__proto__');
+  mkdirSync(source);
+  writeFileSync(join(source, 'a.txt'), 'Some text that is a document.\n'.repeat(20));
+  const args = ['data', 'prepare', '__proto__', '--vocab-size', '300', '--out', 'shards', '--json'];
+  const { stdout, code } = await runNode([cliPath, ...args], { cwd: folder });
+  expect(code).toBe(0);
+  expect(stdout).toContain('"__proto__":{"documents":2');
+});
+
+it('is shared by the ranks of a launcher, whose logs lie beside the corpus', async () => {
+  const folder = temporaryFolder();
+  const source = join(folder, 'text.jsonl');
+  writeFileSync(
+    source,
+    Array.from({ length: 40 }, (_, i) => `${JSON.stringify({ text: `text ${i}` })}\n`).join(''),
+  );
+  const prepare = ['data', 'prepare', source, '--vocab-size', '300', '--validation-split', '0'];
+  const [alone, shared] = ['alone', 'shared'].map((name) => join(folder, name)) as [string, string];
+  await athanor(...prepare, '--out', alone);
+  const { code, stderr } = await athanor('launch', '-n', '2', '--', ...prepare, '--out', shared);
+  expect([code, stderr]).toEqual([0, expect.any(String)]);
+  const files = readdirSync(alone).filter((name) => name.endsWith('.bin'));
+  for (const name of files) expect(readFileSync(join(shared, name))).toEqual(readFileSync(join(alone, name)));
+  expect(existsSync(`${shared}.ranks`)).toBe(true);
 });

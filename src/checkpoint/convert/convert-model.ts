@@ -49,7 +49,10 @@ export type ConvertReport = {
  */
 export async function convertModel(model: string, options: ConvertOptions): Promise<ConvertReport> {
   const { out } = options;
-  if (existsSync(join(out, 'config.json')) || isWithin(out, model)) {
+  if (isWithin(out, model)) {
+    throw new AthanorError('ERR_ARGUMENT', `${resolve(out)} lies in ${model}`, 'name a folder elsewhere');
+  }
+  if (existsSync(join(out, 'config.json'))) {
     throw new AthanorError('ERR_ARGUMENT', `${resolve(out)} holds a model already`, 'name a new folder');
   }
   if (isAdapterFolder(model)) return mergeAdapter(model, options);

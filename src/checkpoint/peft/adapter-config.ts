@@ -18,6 +18,8 @@ export interface AdapterConfig {
   readonly base: string | undefined;
   /** `alpha / rank`, or `alpha / sqrt(rank)` with rsLoRA, for a module of this rank. */
   readonly scaleOf: (module: string, rank: number) => number;
+  /** Whether linear layers have magnitudes (DoRA). */
+  readonly isDora: boolean;
   /** Rows of the embedding that the adapter replaces. */
   readonly tokenIndices: readonly number[];
 }
@@ -59,6 +61,7 @@ export function readAdapterConfig(folder: string): AdapterConfig {
   return {
     base: typeof base === 'string' && base !== '' ? base : undefined,
     scaleOf: (module, rank) => (alphas(module) ?? alpha) / (useRoot ? Math.sqrt(rank) : rank),
+    isDora: boolean(json, 'use_dora', path),
     tokenIndices: tokenIndices(json.trainable_token_indices ?? null, path),
   };
 }

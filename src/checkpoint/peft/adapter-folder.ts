@@ -68,6 +68,7 @@ export class AdapterFolder implements Disposable {
     this.#file = SafetensorsFile.open(path);
     try {
       this.changes = changesIn([...this.#file.tensors.keys()], path);
+      if (this.config.isDora) requireMagnitudes(this.changes, path);
     } catch (error) {
       this.#file.close();
       throw error;
@@ -102,6 +103,13 @@ export class AdapterFolder implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+}
+
+function requireMagnitudes(changes: ReadonlyMap<string, ModuleChange>, path: string): void {
+  for (const { module, lowRank, magnitude } of changes.values()) {
+    if (lowRank && magnitude === undefined && !lowRank.isEmbedding)
+      fail(path, `${module} has no magnitudes of DoRA`);
   }
 }
 

@@ -22,7 +22,14 @@ export type CorpusStatistics = {
   measures: MeasureCounts[];
 };
 
-export const newStatistics = (): CorpusStatistics => ({ read: {}, languages: {}, measures: [] });
+/** A source may have any name, that of a property of all objects too. */
+const noCounts = (): Counts => Object.create(null);
+
+export const newStatistics = (): CorpusStatistics => ({
+  read: noCounts(),
+  languages: noCounts(),
+  measures: [],
+});
 
 /** Counts a document that was read. */
 export function addRead(
