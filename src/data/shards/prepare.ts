@@ -154,6 +154,15 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
   }
 }
 
+/**
+ * Removes what a process that was killed left beside a folder that it had finished. Throws
+ * ERR_STATE when another process is making the folder, and ERR_IO.
+ */
+export function removeLeftovers(out: string): void {
+  using _lock = FolderLock.takeName(out);
+  new PartialFolder(out).remove();
+}
+
 function checkOptions({ validationSplit, threads, unitBytes }: PrepareOptions, ranks: Ranks): void {
   const { rank, size } = ranks;
   if (!(validationSplit >= 0 && validationSplit < 1)) {

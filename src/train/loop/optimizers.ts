@@ -138,6 +138,13 @@ export class Optimizers {
     return tensorSources(this.#named());
   }
 
+  /** The name of a parameter with a value that is NaN or infinite; undefined: all are finite. */
+  brokenParameter(): string | undefined {
+    // Sums of squares are f64, so those of finite f32 values are finite.
+    const norm = (value: Tensor) => normOf(native.squaresByChunk([value.handle]));
+    return this.#named().find(([, value]) => !Number.isFinite(norm(value)))?.[0];
+  }
+
   /** Restores the parameters. */
   restoreWeights(read: (name: string) => TensorData): void {
     for (const [name, parameter] of this.#named()) parameter.write(read(name).data as TypedArray);

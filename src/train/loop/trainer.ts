@@ -435,7 +435,18 @@ export class Trainer<Batch> {
     });
   }
 
+  /**
+   * Throws ERR_NOT_FINITE where the weights are broken, so that the newest checkpoint can be used.
+   */
   async #save(seconds: number): Promise<void> {
+    const broken = this.#optimizers.brokenParameter();
+    if (broken !== undefined) {
+      throw new AthanorError(
+        'ERR_NOT_FINITE',
+        `after step ${this.#step}, ${broken} holds a value that is NaN or infinite; the step is not saved`,
+        'use a lower `lr`, from the last checkpoint or from the start',
+      );
+    }
     await this.#output.save(this.#step, () => this.#contents(seconds));
     if (this.store && !this.#output.isMain) await this.#optimizers.sendMoments();
     this.#savedStep = this.#step;

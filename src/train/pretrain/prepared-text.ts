@@ -10,7 +10,7 @@ import { replaceFile } from '../../base/files/replace-file.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { sourceDigest } from '../../data/corpus/source-digest.ts';
 import { MANIFEST } from '../../data/shards/manifest.ts';
-import { prepareData } from '../../data/shards/prepare.ts';
+import { prepareData, removeLeftovers } from '../../data/shards/prepare.ts';
 import type { StageContext } from '../loop/run-stage.ts';
 import type { PretrainSettings } from './settings.ts';
 
@@ -26,6 +26,7 @@ const options = { validationSplit: 0.05, minChars: 1, onBadLine: 'skip' } as con
 export async function preparedText(settings: PretrainSettings, context: StageContext): Promise<string> {
   const folder = join(context.out, 'data');
   const isThere = existsSync(join(folder, MANIFEST));
+  if (isThere && context.communicator.rank === 0) removeLeftovers(folder);
   if (context.resume && isThere && !context.changed.has('data')) return folder;
   const text = await sourceDigest(settings.data, context.signal);
   const wanted = { text, vocab_size: settings.vocabSize, ...options };

@@ -115,6 +115,23 @@ describe('a stage of one’s own', () => {
     expect(losses(second.events)).toEqual(losses(whole.events).slice(7));
   });
 
+  it('never saves weights that are not finite, and keeps the checkpoint before them', async () => {
+    const out = join(root, 'broken');
+    await train(new ResumableLine(), { steps: 2, out });
+    // The gradient of the step is finite; the update leaves the range of f32.
+    const trainer = new Trainer(new ResumableLine(), { steps: 3, lr: 1e39, out });
+    expect(trainer.resume(undefined, { newLength: true })).toBe(2);
+    await expect(trainer.run()).rejects.toMatchObject({
+      code: 'ERR_NOT_FINITE',
+      message: expect.stringMatching(/after step 3, .*weight holds a value that is NaN or infinite/),
+    });
+    trainer.dispose();
+    expect(readdirSync(join(out, 'checkpoints'))).toEqual(['step-00000002']);
+    const again = await train(new ResumableLine(), { steps: 2, out });
+    expect(again.resumedAt).toBe(2);
+    expect(again.weights.every(Number.isFinite)).toBe(true);
+  });
+
   it('reports evaluations, samples and warnings, each with its step', async () => {
     const stage: TrainStage<Points> = Object.assign(new Line(), {
       evaluate: async () => ({ metrics: { val_loss: 1 }, score: 1 }),

@@ -78,6 +78,15 @@ describe('prepared text', () => {
     });
   });
 
+  it('of a run that was killed right after it was made leaves nothing beside it', async () => {
+    await run();
+    const names = readdirSync(out).sort();
+    mkdirSync(join(out, 'data.partial', 'filtered'), { recursive: true });
+    writeFileSync(join(out, '.data.athanor.lock'), '{}');
+    expect(await run({ resume: true, steps: 2 })).toBe(false);
+    expect(readdirSync(out).sort()).toEqual(names);
+  });
+
   it('never takes the place of a folder of another origin', async () => {
     const own = join(out, 'data');
     mkdirSync(own, { recursive: true });
