@@ -119,7 +119,7 @@ export const errorTable = {
   ERR_NOT_FINITE: {
     meaning:
       'A number is NaN or infinite where a finite one is needed: in a loss, a gradient, logits, ' +
-      'advantages or the weights of a file.',
+      'advantages or the weights of a model.',
     remedy:
       'Resume from the last checkpoint with a lower `lr`, or set `onSpike` to skip to leave such steps out.',
   },

@@ -125,6 +125,11 @@ export function byTokens<T>(items: readonly T[], lengthOf: (item: T) => number, 
   return groups;
 }
 
+/** Tokens of the longest of these; 0 of none. */
+export function longest(sequences: readonly { tokens: Int32Array }[]): number {
+  return sequences.reduce((most, { tokens }) => Math.max(most, tokens.length), 0);
+}
+
 /** An i32 tensor. */
 export function ints(values: readonly number[]): Tensor {
   return tensor(Int32Array.from(values));

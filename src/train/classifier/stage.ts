@@ -1,21 +1,14 @@
 /** The classifier stage: one score per sequence, trained as the logit of a class. */
-import type { JsonValue } from '../../base/json.ts';
-import { calibrationBins, columnSums } from '../../base/statistics.ts';
-import type { TensorData } from '../../checkpoint/tensor-data.ts';
-import type { Communicator } from '../../comm/communicator.ts';
-import { selfCommunicator } from '../../comm/self-communicator.ts';
+import { calibrationBins } from '../../base/statistics.ts';
 import { shareOut } from '../../comm/share-out.ts';
-import { EpochBatches } from '../../data/rows/epoch-batches.ts';
-import { rowDigest } from '../../data/rows/row-digest.ts';
-import { flopsPerToken } from '../../nn/config.ts';
 import type { ScoringModel } from '../../nn/scoring-model.ts';
 import { figureEvent } from '../../report/figures.ts';
 import { decisionMetrics, type LabelledProbability, rocAuc } from '../../scoring/binary-metrics.ts';
 import { scoreAll } from '../../scoring/reward-model.ts';
-import { byTokens, lastRows, packSequences, SCORING_TOKENS } from '../../scoring/sequences.ts';
+import { byTokens, lastRows, longest, packSequences, SCORING_TOKENS } from '../../scoring/sequences.ts';
 import { binaryCrossEntropy, sigmoid } from '../../tensor/ops/classification.ts';
-import type { Tensor } from '../../tensor/tensor.ts';
-import type { Evaluation, StageEvent, TrainStage } from '../loop/stage.ts';
+import { RowStage, type RowStageOptions, type RowsLoss } from '../loop/row-stage.ts';
+import type { Evaluation, StageEvent } from '../loop/stage.ts';
 import type { TrainableModel } from '../loop/trainable-model.ts';
 
 /** The tokens of a row, at whose last one the model is read, and whether it is of the class. */
@@ -26,104 +19,34 @@ export interface LabelledSequence {
 
 export type ClassifierBatch = LabelledSequence[];
 
-export interface ClassifierStageOptions {
-  train: readonly LabelledSequence[];
-  validation: readonly LabelledSequence[];
-  /** Rows per batch, and batches per update (default 1). */
-  batchSize: number;
-  gradAccum?: number | undefined;
-  seed: number;
-  /** The ranks that share evaluations. Default: only this process. */
-  communicator?: Communicator;
-}
-
-export class ClassifierStage implements TrainStage<ClassifierBatch> {
-  readonly parameters: ReadonlyMap<string, Tensor>;
-  readonly tokensPerBatch: number;
-  readonly flopsPerToken: number;
-  readonly prefetch = true;
-  readonly evaluate?: () => Promise<Evaluation>;
-  readonly #model: TrainableModel<ScoringModel>;
-  readonly #options: ClassifierStageOptions;
-  readonly #batches: EpochBatches;
-  /** Rows and correct rows: of the last batch, and of the last update. */
-  #ofBatch: readonly number[] = [0, 0];
-  #ofUpdate: readonly number[] = [0, 0];
-
-  constructor(model: TrainableModel<ScoringModel>, options: ClassifierStageOptions) {
-    this.#model = model;
-    this.#options = options;
-    const { train, validation, batchSize } = options;
-    this.#batches = new EpochBatches(train.length, {
-      ...options,
-      digest: () => rowDigest(train.flatMap(({ tokens, label }) => [tokens, String(label)])),
+export class ClassifierStage extends RowStage<LabelledSequence, ScoringModel> {
+  constructor(model: TrainableModel<ScoringModel>, options: RowStageOptions<LabelledSequence>) {
+    super(model, options, {
+      name: 'rows',
+      tokensOf: ({ tokens }) => tokens.length,
+      contentsOf: ({ tokens, label }) => [tokens, String(label)],
+      lengthOf: (_, rows) => longest(rows),
     });
-    this.parameters = model.trainable;
-    const typical = tokensOf(train) / train.length;
-    this.tokensPerBatch = Math.max(1, Math.round(Math.min(batchSize, train.length) * typical));
-    this.flopsPerToken = flopsPerToken(
-      model.model.config,
-      Math.max(...train.map(({ tokens }) => tokens.length)),
-    );
-    if (validation.length > 0) this.evaluate = () => this.#evaluate();
   }
 
-  /** Updates that read every row once. */
-  get stepsPerPass(): number {
-    return this.#batches.updatesPerEpoch;
-  }
-
-  passesDone(): number {
-    return this.#batches.epochsDone;
-  }
-
-  nextBatch(): ClassifierBatch {
-    return this.#batches.next().map((index) => this.#options.train[index]!);
-  }
-
-  skipBatch(): void {
-    this.#batches.skip();
-  }
-
-  batchTokens(batch: ClassifierBatch): number {
-    return tokensOf(batch);
-  }
-
-  lossTokens(batch: ClassifierBatch): number {
-    return batch.length;
-  }
-
-  loss(batch: ClassifierBatch, scale: number): Tensor {
-    // A batch without rows adds zeros to the gradients.
-    const isEmpty = batch.length === 0;
-    const read = isEmpty ? this.#options.train.slice(0, 1) : batch;
-    const sequences = read.map(({ tokens }) => tokens);
-    const labels = read.map(({ label }) => label);
-    const scores = this.#model.model.scores(packSequences(sequences), lastRows(sequences));
-    const { loss, probabilities } = binaryCrossEntropy(scores, labels, isEmpty ? 0 : scale);
+  /** The figures are the rows and the correct ones. */
+  protected rowsLoss(rows: readonly LabelledSequence[], scale: number): RowsLoss {
+    const sequences = rows.map(({ tokens }) => tokens);
+    const labels = rows.map(({ label }) => label);
+    const scores = this.model.scores(packSequences(sequences), lastRows(sequences));
+    const { loss, probabilities } = binaryCrossEntropy(scores, labels, scale);
     const correct = labels.filter((label, i) => label === probabilities[i]! >= 0.5).length;
-    this.#ofBatch = isEmpty ? [0, 0] : [labels.length, correct];
-    return loss;
+    return { loss, figures: [labels.length, correct] };
   }
 
-  batchFigures(): readonly number[] {
-    return this.#ofBatch;
-  }
-
-  observe(figures: readonly (readonly number[])[]): void {
-    this.#ofUpdate = columnSums(figures);
-  }
-
-  stepMetrics(): Record<string, number> {
-    const [rows, correct] = this.#ofUpdate as [number, number];
+  protected metricsOf([rows = 0, correct = 0]: readonly number[]): Record<string, number> {
     return { accuracy: correct / Math.max(1, rows) };
   }
 
-  async #evaluate(): Promise<Evaluation> {
-    const { validation, communicator = selfCommunicator } = this.#options;
-    const groups = byTokens(validation, ({ tokens }) => tokens.length, SCORING_TOKENS);
-    const probabilities = await shareOut(communicator, groups, (group) =>
-      classified(this.#model.model, group).map(({ probability }) => probability),
+  protected async evaluateRows(): Promise<Evaluation> {
+    const groups = byTokens(this.validation, ({ tokens }) => tokens.length, SCORING_TOKENS);
+    const probabilities = await shareOut(this.communicator, groups, (group) =>
+      classified(this.model, group).map(({ probability }) => probability),
     );
     const rows = groups.flatMap((group, g) =>
       group.map(({ label }, i) => ({ probability: probabilities[g]![i]!, label })),
@@ -138,31 +61,6 @@ export class ClassifierStage implements TrainStage<ClassifierBatch> {
     const metrics = { val_loss: loss, val_accuracy: accuracy, ...defined };
     return { metrics, score: loss, events: classifierFigures(rows) };
   }
-
-  state(): JsonValue {
-    return { rows: this.#batches.state() };
-  }
-
-  tensors() {
-    return this.#model.tensors();
-  }
-
-  restore(state: JsonValue, tensors: (name: string) => TensorData): void {
-    this.#batches.restore((state as { rows: JsonValue }).rows);
-    this.#model.restore(tensors);
-  }
-
-  writeModel(folder: string) {
-    return this.#model.write(folder);
-  }
-
-  dispose(): void {
-    this.#model.dispose();
-  }
-}
-
-function tokensOf(rows: readonly LabelledSequence[]): number {
-  return rows.reduce((sum, { tokens }) => sum + tokens.length, 0);
 }
 
 /** The probabilities that a model gives to rows. */

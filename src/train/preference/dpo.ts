@@ -4,13 +4,7 @@
  */
 import { parameterCount } from '../../nn/config.ts';
 import { preferenceData } from '../../scoring/encoded-comparisons.ts';
-import {
-  chatTokenizer,
-  checkEpochSettings,
-  checkedContext,
-  folderFields,
-  loadChatModel,
-} from '../loop/chat-model.ts';
+import { checkEpochSettings } from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import {
   type PreparedStage,
@@ -19,10 +13,10 @@ import {
   type StageContext,
   type StageResult,
 } from '../loop/run-stage.ts';
-import { modelOptions, type StageOptions } from '../loop/settings.ts';
+import type { StageOptions } from '../loop/settings.ts';
 import { referenceInputs } from '../loop/start-inputs.ts';
-import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { type DpoBatch, DpoStage, referencePairs } from './dpo-stage.ts';
+import { referencedPolicy } from './referenced-policy.ts';
 import { dpoRules } from './rules.ts';
 import { type DpoSettings, dpoDefaults } from './settings.ts';
 
@@ -48,27 +42,12 @@ export function dpo(options: DpoOptions, hooks?: RunHooks): Promise<StageResult>
   );
 }
 
-async function prepare(
-  settings: DpoSettings,
-  { out, checkpoint, communicator }: StageContext,
-): Promise<PreparedStage<DpoBatch>> {
-  const { tokenizer, template, folder } = chatTokenizer(settings.model, out);
-  // The reference's log-probabilities never change: compute them once, then free the reference.
-  const reference = loadChatModel(settings.model, tokenizer, modelOptions(settings));
-  const context = checkedContext(settings.context, reference, settings.model);
-  const data = await preferenceData(settings, template, context);
-  const train = referencePairs(reference, data.train);
-  const validation = referencePairs(reference, data.validation);
-  reference.dispose();
-  const start = startFolder(settings.model, checkpoint, settings);
-  const model = loadChatModel(start, tokenizer, modelOptions(settings));
-  const policy = new TrainableModel(model, {
-    ...settings,
-    tokenizerFolder: folder,
-    ...folderFields(start, template),
-  });
+async function prepare(settings: DpoSettings, stageContext: StageContext): Promise<PreparedStage<DpoBatch>> {
+  const start = await referencedPolicy(settings, stageContext, preferenceData, referencePairs);
+  const { policy, context, train, validation, notes } = start;
+  const { communicator } = stageContext;
   const stage = new DpoStage(policy, { ...settings, kind: settings.loss, train, validation, communicator });
-  const parameters = parameterCount(model.config);
+  const parameters = parameterCount(policy.model.config);
   return {
     stage,
     title: `DPO of ${settings.model} on ${settings.data}`,
@@ -87,6 +66,6 @@ async function prepare(
       ['accuracy', 'accuracy', 3],
       ['margin', 'margin', 3],
     ],
-    notes: data.notes,
+    notes,
   };
 }

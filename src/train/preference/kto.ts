@@ -4,13 +4,7 @@
  */
 import { parameterCount } from '../../nn/config.ts';
 import { ratingData } from '../../scoring/encoded-ratings.ts';
-import {
-  chatTokenizer,
-  checkEpochSettings,
-  checkedContext,
-  folderFields,
-  loadChatModel,
-} from '../loop/chat-model.ts';
+import { checkEpochSettings } from '../loop/chat-model.ts';
 import { stageLearningRate } from '../loop/learning-rate.ts';
 import {
   type PreparedStage,
@@ -19,10 +13,10 @@ import {
   type StageContext,
   type StageResult,
 } from '../loop/run-stage.ts';
-import { modelOptions, type StageOptions } from '../loop/settings.ts';
+import type { StageOptions } from '../loop/settings.ts';
 import { referenceInputs } from '../loop/start-inputs.ts';
-import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { type KtoBatch, KtoStage, type RatedAnswer, referenceRatings } from './kto-stage.ts';
+import { referencedPolicy } from './referenced-policy.ts';
 import { ktoRules } from './rules.ts';
 import { type KtoSettings, ktoDefaults } from './settings.ts';
 
@@ -48,27 +42,12 @@ export function kto(options: KtoOptions, hooks?: RunHooks): Promise<StageResult>
   );
 }
 
-async function prepare(
-  settings: KtoSettings,
-  { out, checkpoint, communicator }: StageContext,
-): Promise<PreparedStage<KtoBatch>> {
-  const { tokenizer, template, folder } = chatTokenizer(settings.model, out);
-  // The reference's log-probabilities never change: compute them once, then free the reference.
-  const reference = loadChatModel(settings.model, tokenizer, modelOptions(settings));
-  const context = checkedContext(settings.context, reference, settings.model);
-  const data = await ratingData(settings, template, context);
-  const train = referenceRatings(reference, data.train);
-  const validation = referenceRatings(reference, data.validation);
-  reference.dispose();
-  const start = startFolder(settings.model, checkpoint, settings);
-  const model = loadChatModel(start, tokenizer, modelOptions(settings));
-  const policy = new TrainableModel(model, {
-    ...settings,
-    tokenizerFolder: folder,
-    ...folderFields(start, template),
-  });
+async function prepare(settings: KtoSettings, stageContext: StageContext): Promise<PreparedStage<KtoBatch>> {
+  const start = await referencedPolicy(settings, stageContext, ratingData, referenceRatings);
+  const { policy, context, train, validation, notes } = start;
+  const { communicator } = stageContext;
   const stage = new KtoStage(policy, { ...settings, train, validation, communicator });
-  const parameters = parameterCount(model.config);
+  const parameters = parameterCount(policy.model.config);
   return {
     stage,
     title: `KTO of ${settings.model} on ${settings.data}`,
@@ -87,7 +66,7 @@ async function prepare(
       ['accuracy', 'accuracy', 3],
       ['kl', 'kl', 3],
     ],
-    notes: [...data.notes, ...balanceNotes(settings, train)],
+    notes: [...notes, ...balanceNotes(settings, train)],
   };
 }
 
