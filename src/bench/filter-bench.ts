@@ -39,6 +39,7 @@ export async function timeFilters(
   repeats: number,
 ): Promise<FilterTiming> {
   const filters = await createFilters(recipe);
+  for (const filter of filters) await filter.load?.();
   const table = new WordTable();
   const bytes = bytesOf(texts);
   let [seconds, cpuSeconds, kept] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 0];

@@ -7,9 +7,6 @@ import { prepareData } from '../data/shards/prepare.ts';
 import { native } from '../native/addon.ts';
 import type { StepTiming } from './dedup-bench.ts';
 
-/** Parts of the input, so that threads end at nearly the same time. */
-const UNITS = 16;
-const LEAST_UNIT = 1 << 20;
 const VOCABULARY = 8192;
 
 /**
@@ -40,7 +37,6 @@ export async function timePreparation(texts: readonly string[]): Promise<StepTim
         minChars: 1,
         onBadLine: 'fail',
         threads: count,
-        unitBytes: Math.max(LEAST_UNIT, Math.ceil(bytes / UNITS)),
       });
       const { user, system } = process.cpuUsage(cpu);
       const perSecond = (time: number) => bytes / 1e6 / time;

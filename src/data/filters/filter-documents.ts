@@ -30,6 +30,24 @@ export type FunnelStep = {
   rejected: Record<string, number>;
 };
 
+const newStep = ({ name, version, rules }: TextFilter): FunnelStep => ({
+  filter: name,
+  version,
+  rules,
+  documents_in: 0,
+  documents_out: 0,
+  bytes_in: 0,
+  bytes_out: 0,
+  rejected: {},
+});
+
+/** The steps of a funnel through which nothing went yet. Throws as FilterChain.create does. */
+export async function funnelOf(recipe: FilterRecipe): Promise<FunnelStep[]> {
+  const filters = await createFilters(recipe);
+  for (const filter of filters) filter.close?.();
+  return filters.map(newStep);
+}
+
 /** Applies filters in their order, and counts what each of them does. */
 export class FilterChain {
   /** What each filter did so far. */
@@ -48,21 +66,14 @@ export class FilterChain {
       this.#measures[i]!.set(rule, counts);
       addMeasure(counts, value, isKept);
     });
-    this.funnel = filters.map(({ name, version, rules }) => ({
-      filter: name,
-      version,
-      rules,
-      documents_in: 0,
-      documents_out: 0,
-      bytes_in: 0,
-      bytes_out: 0,
-      rejected: {},
-    }));
+    this.funnel = filters.map(newStep);
   }
 
   /** Throws ERR_OPTION for an unknown name or setting, and the errors of reading a word list. */
   static async create(recipe: FilterRecipe): Promise<FilterChain> {
-    return new FilterChain(await createFilters(recipe));
+    const filters = await createFilters(recipe);
+    for (const filter of filters) await filter.load?.();
+    return new FilterChain(filters);
   }
 
   /** Histograms of the measures so far, by rule in the order of the filters. */

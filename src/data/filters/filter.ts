@@ -29,6 +29,8 @@ export interface TextFilter {
   readonly version: string;
   /** The rules that are on, with their thresholds, in the order in which they are applied. */
   readonly rules: Readonly<Record<string, RuleSetting>>;
+  /** Loads what apply() and measure() need, if there is anything. */
+  load?(): Promise<void>;
   /** The text that is kept, which an editing filter changes, or why the document is rejected. */
   apply(measures: TextMeasures, note?: NoteMeasure): string | Omit<Rejection, 'filter'>;
   /** The value of each rule, where all are numbers that do not depend on settings. */

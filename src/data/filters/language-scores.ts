@@ -28,6 +28,11 @@ const MOST_CHARS = 1000;
 /** Bytes after which a text ends at the next space, and at the next character. */
 const [CUT_BYTES, LAST_BYTES] = [350, 380];
 const MOST_WORD = 70;
+/** Characters of a text that are looked at: eld reads no more than its first 350 to 380 bytes. */
+const MOST = 340;
+/** Places of pieces of a longer text. In scripts of several bytes the last ones are not read. */
+const PIECES = [1 / 3, 2 / 3, 0, 1];
+const PIECE = MOST / PIECES.length;
 
 /** The sources of eld. Its exports have no way to the tables. */
 function sourceFolder(): string {
@@ -61,8 +66,20 @@ async function loadTables(): Promise<Tables> {
 const tables = await loadTables();
 const sums = new Float64Array(tables.languages.length);
 
-/** The codes of the languages that have scores. */
-export const knownLanguages: readonly string[] = tables.languages;
+/** The score, 0 to 1, of each language that is possible. */
+export function languageScores(text: string): Record<string, number> {
+  return eldScores(text.length <= MOST ? text : sample(text));
+}
+
+/** Pieces from all over a text: its beginning alone may be a menu. */
+function sample(text: string): string {
+  const last = text.length - PIECE;
+  return PIECES.map((place) => piece(text, Math.floor(place * last))).join(' ');
+}
+
+function piece(text: string, start: number): string {
+  return text.slice(start, start + PIECE);
+}
 
 /** The score, 0 to 1, of each language that is possible for a text, the best one first. */
 export function eldScores(text: string): Record<string, number> {

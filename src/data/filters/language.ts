@@ -1,15 +1,14 @@
 /** The language of a text, by the counts of letter groups of the package eld. */
 import { AthanorError } from '../../base/errors.ts';
 import { type RuleSettings, type TextFilter, withSettings } from './filter.ts';
-import { eldScores, knownLanguages } from './language-scores.ts';
 
 export const LANGUAGE_VERSION = 'eld-2.1.0/medium';
 
-/** Characters of a text that are looked at: eld reads no more than its first 350 to 380 bytes. */
-const MOST = 340;
-/** Places of pieces of a longer text. In scripts of several bytes the last ones are not read. */
-const PIECES = [1 / 3, 2 / 3, 0, 1];
-const PIECE = MOST / PIECES.length;
+/** The codes, of ISO 639-1, of the languages that eld knows. */
+export const knownLanguages: readonly string[] = (
+  'am ar az be bg bn ca cs da de el en es et eu fa fi fr gu he hi hr hu hy is it ja ka kn ko ku lo ' +
+  'lt lv ml mr ms nl no or pa pl pt ro ru sk sl sq sr sv ta te th tl tr uk ur vi yo zh'
+).split(' ');
 
 /**
  * The filter `language`. `languages` are codes of ISO 639-1, joined by + (`en+de`). A text needs a
@@ -24,12 +23,17 @@ export function languageFilter(settings: RuleSettings): TextFilter {
     const what = `the filter language does not know the language ${unknown}`;
     throw new AthanorError('ERR_OPTION', what, `name some of ${knownLanguages.join(', ')}`);
   }
+  // Its tables are megabytes, so they are loaded only when they are used.
+  let scoresOf: (text: string) => Record<string, number>;
   return {
     name: 'language',
     version: LANGUAGE_VERSION,
     rules,
+    async load() {
+      scoresOf = (await import('./language-scores.ts')).languageScores;
+    },
     apply({ text }, note) {
-      const scores = languageScores(text);
+      const scores = scoresOf(text);
       const ranking = Object.entries(scores).sort(([, a], [, b]) => b - a);
       const own = Math.max(0, ...wanted.map((language) => scores[language] ?? 0));
       const [best, score] = ranking[0] ?? ['none', 0];
@@ -43,19 +47,4 @@ export function languageFilter(settings: RuleSettings): TextFilter {
       return own < least ? { rule: 'min-score', value: own, threshold: least, ...found } : text;
     },
   };
-}
-
-/** The score, 0 to 1, of each language that is possible. */
-export function languageScores(text: string): Record<string, number> {
-  return eldScores(text.length <= MOST ? text : sample(text));
-}
-
-/** Pieces from all over a text: its beginning alone may be a menu. */
-function sample(text: string): string {
-  const last = text.length - PIECE;
-  return PIECES.map((place) => piece(text, Math.floor(place * last))).join(' ');
-}
-
-function piece(text: string, start: number): string {
-  return text.slice(start, start + PIECE);
 }

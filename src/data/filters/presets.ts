@@ -6,6 +6,7 @@ import { DOLMA_VERSION, gopherDolma } from './dolma.ts';
 import { type RuleSettings, type Rules, ruleFilter, type TextFilter } from './filter.ts';
 import { FINEWEB_PAPER_VERSION, FINEWEB_VERSION, fineweb, finewebPaper } from './fineweb.ts';
 import { GOPHER_VERSION, gopherQuality, gopherRepetition } from './gopher.ts';
+import { languageFilter } from './language.ts';
 import { LENGTH_VERSION, length } from './length.ts';
 import { personalDataFilter } from './personal-data.ts';
 import { wordListFilter } from './word-list.ts';
@@ -62,8 +63,7 @@ const presets: Readonly<Record<FilterName, Make>> = {
   'gopher-dolma': rules('gopher-dolma'),
   fineweb: rules('fineweb'),
   'fineweb-paper': rules('fineweb-paper'),
-  // Its tables are megabytes, so they are loaded only when they are used.
-  language: async (settings: RuleSettings) => (await import('./language.ts')).languageFilter(settings),
+  language: languageFilter,
   length: rules('length'),
   'word-list': wordListFilter,
   classifier: async (settings: RuleSettings) => (await import('./classifier.ts')).classifierFilter(settings),
@@ -95,7 +95,7 @@ const unnamed: Readonly<Partial<Record<FilterName, readonly string[]>>> = {
 };
 
 /**
- * The filters of a recipe. Throws ERR_OPTION for an unknown name or setting, and the errors of
+ * The filters of a recipe, before load(). Throws ERR_OPTION for an unknown name or setting, and the errors of
  * reading a word list.
  */
 export async function createFilters(recipe: readonly (string | FilterSpec)[]): Promise<TextFilter[]> {

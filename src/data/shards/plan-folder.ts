@@ -16,7 +16,7 @@ import { keptInput } from './kept-input.ts';
 import { MANIFEST } from './manifest.ts';
 import { checkSame, type PartialFolder } from './partial-folder.ts';
 import { PieceReader } from './piece-files.ts';
-import { planUnits, UNIT_BYTES, type WorkUnit } from './plan.ts';
+import { planUnits, type WorkUnit } from './plan.ts';
 import type { PrepareOptions } from './prepare.ts';
 import { recipeOf } from './recipe.ts';
 
@@ -96,7 +96,7 @@ function descriptionOf(options: PrepareOptions, { funnel, tokenizer }: PlanParts
   const given = recipeOf(options, funnel, tokenizer?.fingerprint());
   // As it is after a way through a file.
   const recipe = JSON.parse(JSON.stringify(given)) as JsonObject;
-  const now = { ...recipe, unitBytes: options.unitBytes ?? UNIT_BYTES, athanor: packageVersion() };
+  const now = { ...recipe, unitBytes: options.unitBytes ?? null, athanor: packageVersion() };
   return { recipe, now };
 }
 

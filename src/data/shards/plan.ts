@@ -37,8 +37,10 @@ export interface Plan {
   times: number[];
 }
 
-/** The input of a unit, by default. */
-export const UNIT_BYTES = 16 << 20;
+/** The least and the most input of a unit, by default. */
+const [LEAST_UNIT_BYTES, MOST_UNIT_BYTES] = [1 << 20, 16 << 20];
+/** Smaller units than the most come at least in this number, so that threads end together. */
+const ENOUGH_UNITS = 64;
 /** What a file counts at least, so that a unit does not have too many. */
 const LEAST_FILE_BYTES = 8 << 10;
 /** What a byte of a compressed file counts. */
@@ -59,7 +61,8 @@ export interface PlanOptions extends CorpusOptions {
 export async function planUnits(options: PlanOptions): Promise<Plan> {
   const inputs: Input[] = [];
   const times: number[] = [];
-  const units = new UnitList(options.unitBytes ?? UNIT_BYTES);
+  const { unitBytes } = options;
+  const units = new UnitList(unitBytes ?? LEAST_UNIT_BYTES, unitBytes ?? MOST_UNIT_BYTES);
   for (const given of options.sources) {
     const { path: source, name, ...own } = typeof given === 'string' ? { path: given } : given;
     const part = { source, ...(name !== undefined && { name }), ...(Object.keys(own).length > 0 && { own }) };
@@ -108,39 +111,77 @@ export function interrupted(): AthanorError {
 
 const isCompressed = (file: string) => unpackedName(file) !== file || /\.parquet$/i.test(file);
 
+/** Units that grow with the input, so that small inputs have many and large ones not too many. */
 class UnitList {
-  readonly leastBytes: number;
-  readonly #units: WorkUnit[] = [];
+  readonly #most: number;
+  #least: number;
+  #units: (WorkUnit & { isAlone?: boolean })[] = [];
   #open: WorkUnit = { bytes: 0, parts: [] };
   #weight = 0;
 
-  constructor(leastBytes: number) {
-    this.leastBytes = leastBytes;
+  constructor(leastBytes: number, mostBytes: number) {
+    this.#least = leastBytes;
+    this.#most = mostBytes;
+  }
+
+  /** The input of a unit, as far as units have grown. */
+  get leastBytes(): number {
+    return this.#least;
   }
 
   add(part: UnitPart, bytes: number): void {
-    this.#open.parts.push(part);
+    addPart(this.#open.parts, part);
     this.#open.bytes += bytes;
     const factor = isCompressed(part.file ?? '') ? EXPANSION : 1;
     this.#weight += Math.max(bytes * factor, LEAST_FILE_BYTES);
-    if (this.#weight >= this.leastBytes) this.#close();
+    if (this.#weight >= this.#least) this.#close();
   }
 
   addAlone(part: UnitPart): void {
     this.#close();
-    this.#open.parts.push(part);
-    this.#close();
+    this.#units.push({ bytes: 0, parts: [part], isAlone: true });
   }
 
   finish(): WorkUnit[] {
     this.#close();
-    return this.#units;
+    return this.#units.map(({ bytes, parts }) => ({ bytes, parts }));
   }
 
   #close(): void {
     if (this.#open.parts.length > 0) this.#units.push(this.#open);
     this.#open = { bytes: 0, parts: [] };
     this.#weight = 0;
+    while (this.#units.length >= 2 * ENOUGH_UNITS && this.#least < this.#most) this.#grow();
+  }
+
+  #grow(): void {
+    this.#least = Math.min(2 * this.#least, this.#most);
+    const units = this.#units;
+    this.#units = [];
+    for (let i = 0; i < units.length; i++) {
+      const [unit, next] = [units[i]!, units[i + 1]];
+      const isPair = next && !unit.isAlone && !next.isAlone;
+      this.#units.push(isPair ? together(unit, next) : unit);
+      if (isPair) i += 1;
+    }
+  }
+}
+
+function together(first: WorkUnit, second: WorkUnit): WorkUnit {
+  const parts = [...first.parts];
+  for (const part of second.parts) addPart(parts, part);
+  return { bytes: first.bytes + second.bytes, parts };
+}
+
+/** Ranges that follow each other become one. */
+function addPart(parts: UnitPart[], part: UnitPart): void {
+  const last = parts.at(-1);
+  const [before, range] = [last?.range, part.range];
+  const isSameFile = last?.file === part.file && last?.source === part.source;
+  if (before && range && isSameFile && before.end === range.start) {
+    parts[parts.length - 1] = { ...part, range: { ...before, end: range.end } };
+  } else {
+    parts.push(part);
   }
 }
 

@@ -13,7 +13,7 @@ import { FolderLock } from '../../native/folder-lock.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
 import { type CorpusOptions, checkSource } from '../corpus/corpus.ts';
 import { sourceNames } from '../corpus/source.ts';
-import { FilterChain, type FilterRecipe, type FunnelStep } from '../filters/filter-documents.ts';
+import { type FilterRecipe, type FunnelStep, funnelOf } from '../filters/filter-documents.ts';
 import {
   checkDedup,
   type DecontaminationReport,
@@ -51,7 +51,10 @@ export interface PrepareOptions extends CorpusOptions, ChoiceOptions, DedupOptio
    * all of them see the folder. Default: the only one.
    */
   ranks?: Ranks | undefined;
-  /** Bytes of input of a unit of work. The shards do not depend on it. Default 16 MiB. */
+  /**
+   * Bytes of input of a unit of work. The shards do not depend on it. Default: 1 to 16 MiB, as the
+   * input is small or large.
+   */
   unitBytes?: number | undefined;
   /** Begin anew instead of continuing what a run before left in `OUT.partial`. */
   fresh?: boolean | undefined;
@@ -132,7 +135,7 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
   // A mistake in the last source must not show after hours on the first.
   for (const source of options.sources) checkSource(source, out, options);
   if (options.mix) checkMixSources(options.mix, sourceNames(options.sources));
-  const filters = await FilterChain.create(options.filters ?? []);
+  const funnel = await funnelOf(options.filters ?? []);
   checkDedup(options);
   const tokenizer = givenTokenizer(options);
   const lock = ranks.rank === 0 ? FolderLock.takeName(out) : undefined;
@@ -143,13 +146,12 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
       options,
       ranks,
       tokenizer,
-      funnel: filters.funnel,
+      funnel,
       threads: options.threads ?? native.numThreads(),
     });
     const manifest = await job.run();
     return { ...reportOf(out, manifest), seconds: seconds() };
   } finally {
-    filters.close();
     lock?.release();
   }
 }

@@ -2,8 +2,8 @@ import { eld } from 'eld/medium';
 import { expect, test } from 'vitest';
 import { mix } from '../../../src/base/random.ts';
 import { filterDocument } from '../../../src/data/filters/filter-documents.ts';
-import { languageScores } from '../../../src/data/filters/language.ts';
-import { eldScores, knownLanguages } from '../../../src/data/filters/language-scores.ts';
+import { knownLanguages } from '../../../src/data/filters/language.ts';
+import { eldScores, languageScores } from '../../../src/data/filters/language-scores.ts';
 
 // Article 1 of the Universal Declaration of Human Rights.
 const articles = {
