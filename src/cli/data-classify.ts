@@ -46,13 +46,13 @@ export const classify = defineCommand({
   ) {
     await prepareEngine(engine, given);
     const { existsSync, renameSync } = await import('node:fs');
-    const { checkSource, readCorpus } = await import('../data/corpus/corpus.ts');
+    const { checkSources, readCorpus } = await import('../data/corpus/corpus.ts');
     const { JsonlLog } = await import('../data/jsonl-log.ts');
     const { Classifier } = await import('../scoring/classifier.ts');
     const { classifyDocuments } = await import('../scoring/classify-documents.ts');
     const { createProgress } = await import('../report/progress.ts');
     const { AthanorError } = await import('../base/errors.ts');
-    for (const source of args) checkSource(source, out, { split });
+    checkSources(args, out, { split, stdinFormat });
     if (existsSync(out)) {
       throw new AthanorError('ERR_ARGUMENT', `${out} exists already`, 'delete it or name another `out`');
     }

@@ -27,6 +27,10 @@ export async function preparedOptions(
   sources: readonly string[],
 ): Promise<PrepareOptions> {
   const { recipe: file, filters, wordList, maskPii, mix, ...plain } = options;
+  if (given.has('tokenizer') && given.has('vocabSize')) {
+    const what = '`tokenizer` names a tokenizer, and `vocabSize` is of one that is trained';
+    throw new AthanorError('ERR_OPTION', what, 'give one of them');
+  }
   const recipe: CorpusRecipe = file === undefined ? {} : await readRecipe(file);
   const overrides = Object.entries(plain).filter(([key]) => given.has(key));
   const all = sources.length > 0 ? sources : (recipe.sources ?? []);

@@ -56,6 +56,7 @@ export async function* readCorpus(
   sources: readonly (string | CorpusSource)[],
   options: CorpusOptions = {},
 ): AsyncGenerator<CorpusItem> {
+  checkUse(sources, options);
   for (const given of sources) {
     const { path, name, ...own } = typeof given === 'string' ? { path: given } : given;
     const all = { ...options, ...own };
@@ -191,9 +192,39 @@ function scriptLanguage(path: string): string | undefined {
 
 /**
  * Throws the errors of readCorpus that need no reading of files, and ERR_OPTION when `out` lies in
- * the source: what is written there would be read as text.
+ * a source: what is written there would be read as text.
  */
-export function checkSource(given: string | CorpusSource, out: string, options: SourceOptions = {}): void {
+export function checkSources(
+  sources: readonly (string | CorpusSource)[],
+  out: string,
+  options: CorpusOptions = {},
+): void {
+  checkUse(sources, options);
+  for (const source of sources) checkSource(source, out, options);
+}
+
+/** Throws ERR_ARGUMENT for an option of a kind of source of which there is none. */
+function checkUse(sources: readonly (string | CorpusSource)[], options: CorpusOptions): void {
+  const paths = sources.map((source) => (typeof source === 'string' ? source : source.path));
+  const isFolder = (path: string) => !isPackagedName(path) && statOf(path)?.isDirectory() === true;
+  const own = sources.filter((source): source is CorpusSource => typeof source !== 'string');
+  const odd = own.find(({ path, split }) => split !== undefined && !isFolder(path));
+  if (odd || (options.split !== undefined && !paths.some(isFolder))) {
+    throw new AthanorError(
+      'ERR_ARGUMENT',
+      `\`split\` chooses a part of a dataset folder, but ${odd?.path ?? paths.join(', ')} is no folder`,
+      'name the folder of the dataset, or leave `split` out',
+    );
+  }
+  if (options.stdinFormat === undefined || paths.includes(STDIN)) return;
+  throw new AthanorError(
+    'ERR_ARGUMENT',
+    '`stdinFormat` says what standard input is, but no source is standard input',
+    'add the source -, or leave `stdinFormat` out',
+  );
+}
+
+function checkSource(given: string | CorpusSource, out: string, options: SourceOptions): void {
   const { path: source, ...own } = typeof given === 'string' ? { path: given } : given;
   if (isPackagedName(source) || source === STDIN) return;
   filesOf(source, { ...options, ...own });

@@ -136,11 +136,12 @@ export async function readRows<T>(
     }
     counts.add(reason, description);
   };
-  const rename = renamer(options.columns ?? []);
+  const names = renamer(options.columns ?? []);
   const limit = checkedLimit(options.limit);
   for (const file of rowFiles(path, options.split)) {
+    if (rows.length === limit) break;
     for await (const line of rowsOfFile(file)) {
-      if (rows.length === limit) return { rows, counts };
+      if (rows.length === limit) break;
       if ('dropped' in line) {
         if (line.dropped.reason === 'binary') throw notRows(line.dropped);
         drop(line.dropped.id, line.dropped.reason, line.dropped.detail);
@@ -148,7 +149,7 @@ export async function readRows<T>(
       }
       try {
         if (!isRecord(line.value)) throw new BadRow(`it is ${kindOf(line.value)}, not an object`);
-        const row = rename(line.value);
+        const row = names.rename(line.value);
         rows.push(parse(row, line.id, counts));
         heap.add(line.bytes);
         if (known) counts.countUnused(file, row, known);
@@ -158,6 +159,7 @@ export async function readRows<T>(
       }
     }
   }
+  names.checkFound();
   if (rows.length === 0) {
     throw new AthanorError(
       'ERR_FORMAT',

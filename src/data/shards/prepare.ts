@@ -11,7 +11,7 @@ import type { Ranks } from '../../comm/communicator.ts';
 import { native } from '../../native/addon.ts';
 import { FolderLock } from '../../native/folder-lock.ts';
 import { Tokenizer } from '../../text/tokenizer.ts';
-import { type CorpusOptions, checkSource } from '../corpus/corpus.ts';
+import { type CorpusOptions, checkSources } from '../corpus/corpus.ts';
 import { sourceNames } from '../corpus/source.ts';
 import { type FilterRecipe, type FunnelStep, funnelOf } from '../filters/filter-documents.ts';
 import {
@@ -133,7 +133,7 @@ export async function prepareData(options: PrepareOptions): Promise<PrepareRepor
   const { out, ranks = { rank: 0, size: 1 } } = options;
   checkOptions(options, ranks);
   // A mistake in the last source must not show after hours on the first.
-  for (const source of options.sources) checkSource(source, out, options);
+  checkSources(options.sources, out, options);
   if (options.mix) checkMixSources(options.mix, sourceNames(options.sources));
   const funnel = await funnelOf(options.filters ?? []);
   checkDedup(options);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonValue } from '../../base/json.ts';
 import { loadModel, saveModel } from '../../checkpoint/gpt-folder.ts';
-import { checkSource } from '../../data/corpus/corpus.ts';
+import { checkSources } from '../../data/corpus/corpus.ts';
 import { STDIN } from '../../data/corpus/stdin.ts';
 import { isPackagedName } from '../../data/packaged/packaged.ts';
 import { MANIFEST, readManifest } from '../../data/shards/manifest.ts';
@@ -118,7 +118,7 @@ function check(settings: PretrainSettings, { out, model: config, resume }: RunSt
     const remedy = 'make shards of it first: athanor data prepare - --out <folder>';
     throw new AthanorError('ERR_ARGUMENT', 'training does not read standard input', remedy);
   }
-  if (!shards) checkSource(data, out);
+  if (!shards) checkSources([data], out);
   if (config) checkFits(settings, config, shards?.vocab_size ?? vocabSize, model);
 }
 

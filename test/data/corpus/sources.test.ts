@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../../../src/base/package-root.ts';
-import { checkSource, fileRanges, filesOf, readFileOf } from '../../../src/data/corpus/corpus.ts';
+import { checkSources, fileRanges, filesOf, readFileOf } from '../../../src/data/corpus/corpus.ts';
 import { languageOfName, languageOfScript } from '../../../src/data/corpus/languages.ts';
 import { spoolInput } from '../../../src/data/corpus/stdin.ts';
 import { readInstructions } from '../../../src/data/rows/instructions.ts';
@@ -53,7 +53,7 @@ describe('patterns', () => {
   it('do not take in the folder that is made', () => {
     const folder = tree({ 'a/one.jsonl': '{}', 'one.jsonl': '{}' });
     const check = (pattern: string, out: string) => () =>
-      checkSource(join(folder, pattern), join(folder, out));
+      checkSources([join(folder, pattern)], join(folder, out));
     expect(check('*.jsonl', 'out')).not.toThrow();
     expect(check('a/**/*.jsonl', 'out')).not.toThrow();
     expect(check('**/one.jsonl', 'out')).not.toThrow();
@@ -164,6 +164,21 @@ describe('folders of datasets', () => {
     expect(await textsOf([folder], { split: 'train' })).toEqual(['a']);
   });
 
+  it('are needed where a split is named', async () => {
+    const file = join(tree({ 'a.jsonl': '{"text":"a"}\n' }), 'a.jsonl');
+    const refused = {
+      code: 'ERR_ARGUMENT',
+      message: expect.stringMatching(/`split`.*a\.jsonl is no folder/),
+    };
+    await expect(readAll([file], { split: 'train' })).rejects.toMatchObject(refused);
+    await expect(readAll([{ path: file, split: 'train' }])).rejects.toMatchObject(refused);
+    await expect(readPrompts(file, { split: 'train' })).rejects.toMatchObject(refused);
+    const folder = join(fixtures, 'saved');
+    await expect(readAll([folder, { path: file, split: 'train' }])).rejects.toMatchObject(refused);
+    expect(await textsOf([folder, file], { split: 'train' })).toEqual([...train, 'a']);
+    await expect(readAll([file], { stdinFormat: 'jsonl' })).rejects.toThrow(/no source is standard input/);
+  });
+
   it('that are damaged are named', async () => {
     const folder = tree({ 'state.json': '{"_data_files": 3}' });
     await expect(readAll([folder])).rejects.toThrow(/state\.json: it names no files/);
@@ -184,7 +199,7 @@ describe('folders of datasets', () => {
 describe('rows', () => {
   it('are read of splits, up to a limit, with new names of fields', async () => {
     const folder = join(fixtures, 'saved-dict');
-    const columns = ['prompt=text,completion=answer'];
+    const columns = ['prompt=text,copy=text'];
     const { rows } = await readPrompts(folder, { split: 'test', columns, limit: 2 });
     expect(rows.map(({ id, messages }) => [id.slice(folder.length), messages])).toEqual([
       ['/test/data-00000-of-00001.arrow[0]', [{ role: 'user', content: 'test 0' }]],
@@ -192,6 +207,10 @@ describe('rows', () => {
     ]);
     expect((await readPrompts(folder, { columns })).rows.length).toBe(5);
     await expect(readPrompts(folder, { columns: ['prompt'] })).rejects.toThrow(/which is not new=old/);
+    await expect(readPrompts(folder, { columns: ['prompt=text', 'prompt=answer'] })).rejects.toThrow(
+      /names prompt twice/,
+    );
+    await expect(readPrompts(folder, { columns: ['prompt=txt'] })).rejects.toThrow(/txt, which no row has/);
     await expect(readPrompts(folder, { limit: 0 })).rejects.toMatchObject({ code: 'ERR_ARGUMENT' });
   });
 
