@@ -95,8 +95,8 @@ const unnamed: Readonly<Partial<Record<FilterName, readonly string[]>>> = {
 };
 
 /**
- * The filters of a recipe, before load(). Throws ERR_OPTION for an unknown name or setting, and the errors of
- * reading a word list.
+ * The filters of a recipe, before load(). Throws ERR_OPTION for an unknown name or setting, and the
+ * errors of reading a word list.
  */
 export async function createFilters(recipe: readonly (string | FilterSpec)[]): Promise<TextFilter[]> {
   const specs = recipe.flatMap((entry) => (typeof entry === 'string' ? specsOf(entry) : [entry]));

@@ -33,7 +33,7 @@ export const defaults: Omit<PrepareOptions, 'sources' | 'out'> = {
 };
 
 /** All that reading gives: documents, and what was dropped as one line each. */
-export async function readAll(sources: readonly string[], options: CorpusOptions = {}) {
+export async function readAll(sources: Parameters<typeof readCorpus>[0], options: CorpusOptions = {}) {
   const documents: Document[] = [];
   const dropped: Dropped[] = [];
   for await (const item of readCorpus(sources, options)) {
