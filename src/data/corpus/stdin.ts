@@ -7,6 +7,7 @@ import { createWriteStream, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { constants, gunzipSync } from 'node:zlib';
 import { AthanorError, fileError } from '../../base/errors.ts';
 import { isZstd } from '../formats/zstd.ts';
 import { fileFormat } from './file-format.ts';
@@ -24,7 +25,7 @@ export interface SpooledInput {
 }
 
 /** Bytes from which a format is told. */
-const HEAD_BYTES = 512;
+const HEAD_BYTES = 4096;
 
 /**
  * Copies the input into a folder. Throws ERR_ARGUMENT for an empty input or an unknown format,
@@ -96,12 +97,29 @@ async function headOf(chunks: AsyncIterator<Buffer>): Promise<Buffer> {
 
 /** The ending of a file that begins so. */
 function formatOfBytes(head: Buffer): string {
-  const text = head.toString('latin1', 0, HEAD_BYTES);
   const packed = head[0] === 0x1f && head[1] === 0x8b ? 'gz' : isZstd(head) ? 'zst' : undefined;
-  if (packed !== undefined) {
-    const what = `standard input is packed as ${packed}, and what is in it cannot be seen`;
-    throw new AthanorError('ERR_ARGUMENT', what, `name it with \`stdinFormat\`, such as jsonl.${packed}`);
+  if (packed === undefined) return plainFormat(head);
+  const inside = packed === 'gz' ? plainFormat(beginningOf(head)) : 'txt';
+  // Anything may look like text.
+  if (MARKED.includes(inside)) return `${inside}.gz`;
+  const what = `standard input is packed as ${packed}, and what is in it cannot be seen`;
+  throw new AthanorError('ERR_ARGUMENT', what, `name it with \`stdinFormat\`, such as jsonl.${packed}`);
+}
+
+/** Formats that show in the first bytes of a gzip file. */
+const MARKED: readonly string[] = ['jsonl', 'html', 'warc'];
+
+/** What the first bytes of a gzip file hold, as far as it shows. */
+function beginningOf(head: Buffer): Buffer {
+  try {
+    return gunzipSync(head, { finishFlush: constants.Z_SYNC_FLUSH });
+  } catch {
+    return Buffer.alloc(0);
   }
+}
+
+function plainFormat(head: Buffer): string {
+  const text = head.toString('latin1', 0, HEAD_BYTES);
   if (text.startsWith('PAR1')) return 'parquet';
   if (text.startsWith('ARROW1') || text.startsWith('\xff\xff\xff\xff')) return 'arrow';
   if (text.startsWith('WARC/')) return 'warc';

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFil
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { gzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../../../src/base/package-root.ts';
 import { checkSources, fileRanges, filesOf, readFileOf } from '../../../src/data/corpus/corpus.ts';
@@ -303,6 +303,13 @@ describe('standard input', () => {
     expect(await seen(readFileSync(join(fixtures, 'tables/stream.arrow')))).toBe('arrow');
     expect(await seen('words')).toBe('txt');
     await expect(copy(gzipSync('a'))).rejects.toThrow(/packed as gz/);
+    // A long one, of which the copy begins before its end is there.
+    const rows = Array.from({ length: 5000 }, (_, i) => `{"text":"${Math.sin(i)}"}\n`).join('');
+    const packed = await copy(gzipSync(rows));
+    expect(packed.format).toBe('jsonl.gz');
+    expect(gunzipSync(readFileSync(packed.path)).toString()).toBe(rows);
+    packed.remove();
+    expect(await seen(gzipSync('WARC/1.0\r\n'))).toBe('gz');
     await expect(copy('a', 'pdf')).rejects.toThrow(/cannot be read as "pdf"/);
     await expect(spoolInput(new PassThrough().end(), folder)).rejects.toThrow(/is empty/);
     const { path, remove } = await copy('{"text":"a"}\n{"text":3}\n', 'jsonl');
