@@ -25,7 +25,7 @@ export interface SpooledInput {
 }
 
 /** Bytes from which a format is told. */
-const HEAD_BYTES = 4096;
+const HEAD_BYTES = 512;
 
 /**
  * Copies the input into a folder. Throws ERR_ARGUMENT for an empty input or an unknown format,
