@@ -156,6 +156,12 @@ function reportSafety(
   onEvent?.({ type: 'safety', id, ...found });
 }
 
+/**
+ * How long a connection stays open without a request: longer than the 60 s of usual proxies, which
+ * would else send a request into a connection that is just being closed.
+ */
+const KEEP_ALIVE_MS = 75_000;
+
 interface ServerParts {
   engines: EngineSwitch;
   feedback: StoreHost | undefined;
@@ -214,6 +220,7 @@ class AthanorServer implements RunningServer {
     const { maxBodyBytes } = settings;
     const app = createApp(table, { guard, rates, metrics, maxBodyBytes, isDraining, onEvent });
     this.#http = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as HttpServer;
+    this.#http.keepAliveTimeout = KEEP_ALIVE_MS;
     this.#http.on('request', (_, response) => inFlight.add(response));
   }
 

@@ -211,6 +211,13 @@ describe('a server that stops', () => {
     expect(one.events.at(-1)).toEqual({ type: 'draining' });
   });
 
+  it('keeps a connection without a request longer than a proxy does', async () => {
+    const server = await startServer({ model: folder });
+    const { headers } = await server.get('/health');
+    expect(Number(/timeout=(\d+)/.exec(headers.get('keep-alive') ?? '')?.[1])).toBeGreaterThan(60);
+    await server.server.close();
+  });
+
   it('refuses an empty name', async () => {
     await expect(startServer({ model: folder, name: '' })).rejects.toMatchObject({ code: 'ERR_ARGUMENT' });
   });

@@ -193,7 +193,7 @@ it('requests made from the document', async () => {
   // One route of eight, and most of its random bodies are refused.
   expect(store.counts().feedback).toBeGreaterThan(REQUESTS / 80);
   store.close();
-}, 3_600_000);
+}, 7_200_000);
 
 it('raw bytes', async () => {
   const random = rng(2);
@@ -219,4 +219,4 @@ it('raw bytes', async () => {
     expect(text).not.toMatch(/^HTTP\/1.1 5/m);
   }
   expect((await served.get('/ready')).status).toBe(200);
-}, 600_000);
+}, 7_200_000);
