@@ -4,6 +4,7 @@
  */
 import { AthanorError, fileError, isSystemError } from '../base/errors.ts';
 import { tolerateErrors } from '../base/tolerate-errors.ts';
+import { reportError } from '../launch/launched.ts';
 import { withMergedModels } from './adapter-models.ts';
 import { type CommandTable, commands } from './commands.ts';
 import { parseOptions } from './parse-options.ts';
@@ -71,6 +72,7 @@ async function run({ module, command, args }: Selected, spell: (text: string) =>
 
 function report(error: unknown, debug: boolean, spell?: (text: string) => string): number {
   process.stderr.write(formatError(error, debug, spell));
+  reportError(error);
   return exitCodeOf(error);
 }
 

@@ -6,6 +6,7 @@ import type { ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError } from '../base/errors.ts';
+import { causeOf, isDeath } from './cause.ts';
 import { logOf, type RankEnd, runLocalRanks } from './local-ranks.ts';
 
 /** How a command is started as several ranks. */
@@ -62,7 +63,7 @@ export async function launch(options: LaunchOptions): Promise<LaunchResult> {
         forward = listener;
       },
     });
-    const cause = causeOf(ends, options.logDir);
+    const cause = causeOf(ends);
     if (!cause) return { ranks, restarts };
     const failure = failureOf(cause, options.logDir);
     const isFinal = isStopping || FINAL_CODES.includes(cause.code ?? 0) || restarts === options.maxRestarts;
@@ -80,24 +81,6 @@ export async function launch(options: LaunchOptions): Promise<LaunchResult> {
 function resuming({ command, out }: LaunchOptions, restarts: number): readonly string[] {
   const isResumable = restarts > 0 && out !== undefined && existsSync(join(out, 'run.json'));
   return isResumable && !command.includes('--resume') ? [...command, '--resume'] : command;
-}
-
-/** Whether a rank was ended from outside, such as by the kernel for want of memory. */
-function isDeath({ signal }: RankEnd): boolean {
-  return signal !== null;
-}
-
-/**
- * The end that made the others end: a death by a signal that came first, or else an error that is
- * not about another rank. Undefined when all ended well.
- */
-function causeOf(ends: readonly RankEnd[], logDir: string): RankEnd | undefined {
-  const failed = ends.filter(({ code }) => code !== 0);
-  const first = failed[0];
-  if (!first || isDeath(first)) return first;
-  const isOwn = ({ rank }: RankEnd) =>
-    !/\[ERR_COMM_LOST\]|earlier operation failed|see its error/.test(lastLines(logDir, rank));
-  return failed.find((end) => !isDeath(end) && end.rank > 0 && isOwn(end)) ?? first;
 }
 
 function failureOf({ rank, code, signal }: RankEnd, logDir: string): string {

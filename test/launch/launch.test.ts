@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { packageRoot } from '../../src/base/package-root.ts';
 import { CheckpointStore } from '../../src/checkpoint/store.ts';
 import { type LaunchOptions, launch } from '../../src/launch/launch.ts';
 import { readMetrics } from '../../src/report/metrics-log.ts';
@@ -23,6 +24,8 @@ beforeAll(async () => {
   await athanor('data', 'prepare', join(root, 'corpus.txt'), '--out', data, '--vocab-size', '300');
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+const distOf = (file: string) => join(packageRoot, 'dist', file);
 
 const command = (out: string, steps: number, ...more: string[]) => [
   ...['pretrain', '--data', data, '--model', 'tiny', '--context', '32', '--batch-size', '2'],
@@ -132,6 +135,25 @@ describe('a launched run', () => {
     });
   });
 
+  it.each([0, 1])('names the rank that was killed when rank %i, which lost it, ends first', async (first) => {
+    const program = join(root, 'lost.mjs');
+    writeFileSync(
+      program,
+      `import { reportError } from ${JSON.stringify(distOf('launch/launched.js'))};
+       import { AthanorError } from ${JSON.stringify(distOf('base/errors.js'))};
+       const rank = Number(process.env.RANK);
+       const lost = new AthanorError('ERR_COMM_LOST', 'rank 2 was lost during gradients 3');
+       if (rank === 2) setTimeout(() => process.kill(process.pid, 'SIGKILL'), 300);
+       else setTimeout(() => {
+         console.error(\`error: \${lost.message} [\${lost.code}]\`);
+         reportError(lost);
+         process.exit(1);
+       }, rank === ${first} ? 0 : 600);`,
+    );
+    const { result } = launchHere(`lost-${first}`, { program: [process.execPath, program] });
+    await expect(result).rejects.toThrow('the other ranks were stopped: rank 2 was ended by SIGKILL');
+  });
+
   it('passes a signal on once: the run finishes its step and saves', async () => {
     const args = [cliPath, 'launch', '-n', '2', '--', ...command('signal', 4000)];
     const launched = await runNode(args, {
@@ -185,7 +207,7 @@ describe('refused', () => {
     expect(first.code).toBe(0);
     expect(await second).toMatchObject({
       code: expect.any(Number),
-      stderr: expect.stringMatching(/another process|already holds a run/),
+      stderr: expect.stringMatching(/is in use: process|already holds a run/),
     });
   });
 });

@@ -1,0 +1,27 @@
+import { expect, it } from 'vitest';
+import { causeOf } from '../../src/launch/cause.ts';
+import type { RankEnd } from '../../src/launch/local-ranks.ts';
+
+const end = (rank: number, more: Partial<RankEnd> = {}): RankEnd => ({
+  ...{ rank, code: 1, signal: null, wasStopped: false, isAboutOther: false },
+  ...more,
+});
+const well = (rank: number) => end(rank, { code: 0 });
+const killed = (rank: number) => end(rank, { code: null, signal: 'SIGKILL' });
+const lost = (rank: number) => end(rank, { isAboutOther: true });
+const stopped = (rank: number) => end(rank, { code: null, signal: 'SIGKILL', wasStopped: true });
+
+it.each<[string, RankEnd[], number | undefined]>([
+  ['nothing, when all end well', [well(1), well(0)], undefined],
+  ['a rank that was killed', [killed(2), lost(1), lost(0)], 2],
+  ['a rank that was killed, seen after one that lost it', [lost(1), killed(2), lost(0)], 2],
+  ['a rank that was killed, seen last', [lost(0), lost(1), killed(2)], 2],
+  ['a rank that failed by itself, seen last', [lost(0), lost(2), end(1)], 1],
+  ['rank 0, which failed by itself, seen last', [lost(2), lost(1), end(0)], 0],
+  ['the first of two that were killed', [lost(0), killed(2), killed(1)], 2],
+  ['a rank that waited in vain for one that hangs', [lost(1), end(0), stopped(2)], 0],
+  ['a rank that lost another, when no other cause is known', [lost(1), stopped(0), stopped(2)], 1],
+  ['a rank that failed, after one ended well', [well(0), lost(2), end(1, { code: 7 })], 1],
+])('the cause is %s', (_, ends, rank) => {
+  expect(causeOf(ends)?.rank).toBe(rank);
+});
