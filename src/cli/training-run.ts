@@ -83,7 +83,7 @@ function givenSettings<Options extends { out: string }>(
   given: ReadonlySet<string>,
 ): Options {
   const { device, threads } = engineOptions;
-  const others = Object.keys({ ...sharedOptions, device, threads });
+  const others = ['dataParallel', ...Object.keys({ ...sharedOptions, device, threads })];
   const settings = Object.entries(options).filter(([key]) => given.has(key) && !others.includes(key));
   return Object.fromEntries(settings) as Options;
 }
