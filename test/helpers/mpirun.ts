@@ -12,7 +12,10 @@ export interface MpiRun {
 export interface MpiOptions {
   /** Options of mpirun, besides those for many ranks on few cores as root. */
   options?: readonly string[];
+  /** Variables of all ranks, on other machines too. */
   env?: Record<string, string>;
+  /** What mpirun is started behind, such as `ip netns exec NAME`. */
+  behind?: readonly string[];
   /** Gets the process of mpirun when it has started. */
   started?: (child: ChildProcess) => void;
 }
@@ -21,10 +24,13 @@ export interface MpiOptions {
 export function mpirun(
   size: number,
   args: readonly string[],
-  { options = [], env, started }: MpiOptions = {},
+  { options = [], env = {}, behind = [], started }: MpiOptions = {},
 ): Promise<MpiRun> {
-  const words = ['--allow-run-as-root', '--oversubscribe', '--bind-to', 'none', ...options, '-n', `${size}`];
-  const child = spawn('mpirun', [...words, process.execPath, cliPath, ...args], {
+  const many = ['--allow-run-as-root', '--oversubscribe', '--bind-to', 'none'];
+  const exported = Object.keys(env).flatMap((name) => ['-x', name]);
+  const words = [...many, ...options, ...exported, '-n', String(size), process.execPath, cliPath, ...args];
+  const [program, ...rest] = [...behind, 'mpirun', ...words];
+  const child = spawn(program!, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   });
