@@ -37,7 +37,7 @@ export async function ranAsRanks(choice: ParallelChoice, argv: readonly string[]
 
 function refuseInLauncher(): void {
   const place = readLaunch();
-  if (!place) return;
+  if (!place || place.size === 1) return;
   throw new AthanorError(
     'ERR_OPTION',
     `\`dataParallel\` starts processes, and this is one of ${place.size} that ${place.launcher} started`,

@@ -2,6 +2,7 @@
 import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
 import { flag, inGroup, integer, MOST_PROCESSES, path } from './options.ts';
+import { requireAlone } from './require-alone.ts';
 import { startRanks } from './start-ranks.ts';
 
 /** The commands that ranks share. */
@@ -29,6 +30,7 @@ export const launch = defineCommand({
   },
   example: 'launch -n 2 -- pretrain --data corpus.txt --out run --steps 1000 --grad-accum 2',
   async run({ ranks, maxRestarts, elastic, logDir }, { args, mute }) {
+    requireAlone('launch');
     const isShared = shared.some((command) => command.split(' ').every((word, i) => args[i] === word));
     if (!isShared) {
       throw new AthanorError(

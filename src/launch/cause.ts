@@ -8,11 +8,15 @@ export function isDeath({ signal, wasStopped }: RankEnd): boolean {
 
 /**
  * The end that made the others end. The first rank that died or failed by itself comes before all
- * that report another rank, because their exits may be seen first. Undefined when all ended well.
+ * that report another rank, because their exits may be seen first. Where rank 0 has the same error,
+ * it is named, since the user has seen that already. Undefined when all ended well.
  * @param ends in the order in which they were seen, of all ranks
  */
 export function causeOf(ends: readonly RankEnd[]): RankEnd | undefined {
   const failed = ends.filter(({ code }) => code !== 0);
-  const own = failed.find((end) => !end.wasStopped && !end.isAboutOther);
-  return own ?? failed.find((end) => !end.wasStopped) ?? failed[0];
+  const own = failed.find(({ wasStopped, report }) => !wasStopped && !report?.isAboutOther);
+  const first = own ?? failed.find((end) => !end.wasStopped) ?? failed[0];
+  const message = first?.report?.message;
+  const shown = failed.find(({ rank, report }) => rank === 0 && report && report.message === message);
+  return shown ?? first;
 }

@@ -24,12 +24,15 @@ const REPORT = 3;
 export interface RankReport {
   /** True where the error is about another rank, so that the cause is to be looked for there. */
   isAboutOther: boolean;
+  /** The message of the error. */
+  message: string;
 }
 
 /** Tells the launcher, if there is one, of the error that ends this process. */
 export function reportError(error: unknown): void {
   if (!process.env[LAUNCHED]) return;
-  const report: RankReport = { isAboutOther: isAboutOther(error) };
+  const message = error instanceof Error ? error.message : String(error);
+  const report: RankReport = { isAboutOther: isAboutOther(error), message };
   try {
     writeSync(REPORT, JSON.stringify(report));
   } catch {
@@ -39,7 +42,12 @@ export function reportError(error: unknown): void {
 
 /** What a rank wrote to its launcher; undefined where that is no report. */
 export function parseReport(text: string): RankReport | undefined {
-  return /^\{"isAboutOther":(true|false)\}$/.test(text) ? (JSON.parse(text) as RankReport) : undefined;
+  try {
+    const { isAboutOther, message } = JSON.parse(text) as Record<string, unknown>;
+    return { isAboutOther: isAboutOther === true, message: String(message) };
+  } catch {
+    return undefined;
+  }
 }
 
 function isAboutOther(error: unknown): boolean {

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { LAUNCHED, parseReport } from './launched.ts';
+import { LAUNCHED, parseReport, type RankReport } from './launched.ts';
 
 export interface LocalRanksOptions {
   /** Program and arguments of each process. */
@@ -26,8 +26,8 @@ export interface RankEnd {
   signal: NodeJS.Signals | null;
   /** Whether it was killed here, because another rank had failed. */
   wasStopped: boolean;
-  /** Whether it failed with an error that is about another rank. */
-  isAboutOther: boolean;
+  /** What it said of its failure, if anything. */
+  report: RankReport | undefined;
 }
 
 /** The others may end by themselves, with an error of their own, before they are killed. */
@@ -112,7 +112,7 @@ async function endOf(child: ChildProcess, rank: number): Promise<Omit<RankEnd, '
     child.on('exit', (...how) => resolve(how));
   });
   const report = parseReport(await Promise.race([text, delay(REPORT_MS, '', { ref: false })]));
-  return { rank, code, signal, isAboutOther: report?.isAboutOther ?? false };
+  return { rank, code, signal, report };
 }
 
 /** All that a stream gives, or nothing when it breaks. */

@@ -3,12 +3,14 @@ import { causeOf } from '../../src/launch/cause.ts';
 import type { RankEnd } from '../../src/launch/local-ranks.ts';
 
 const end = (rank: number, more: Partial<RankEnd> = {}): RankEnd => ({
-  ...{ rank, code: 1, signal: null, wasStopped: false, isAboutOther: false },
+  ...{ rank, code: 1, signal: null, wasStopped: false, report: undefined },
   ...more,
 });
 const well = (rank: number) => end(rank, { code: 0 });
 const killed = (rank: number) => end(rank, { code: null, signal: 'SIGKILL' });
-const lost = (rank: number) => end(rank, { isAboutOther: true });
+const said = (rank: number, message: string) => end(rank, { report: { isAboutOther: false, message } });
+const lost = (rank: number) =>
+  end(rank, { report: { isAboutOther: true, message: `rank 2 was lost, ${rank}` } });
 const stopped = (rank: number) => end(rank, { code: null, signal: 'SIGKILL', wasStopped: true });
 
 it.each<[string, RankEnd[], number | undefined]>([
@@ -22,6 +24,8 @@ it.each<[string, RankEnd[], number | undefined]>([
   ['a rank that waited in vain for one that hangs', [lost(1), end(0), stopped(2)], 0],
   ['a rank that lost another, when no other cause is known', [lost(1), stopped(0), stopped(2)], 1],
   ['a rank that failed, after one ended well', [well(0), lost(2), end(1, { code: 7 })], 1],
+  ['rank 0, where all have one error', [said(2, 'too few'), said(0, 'too few'), said(1, 'too few')], 0],
+  ['the first of two with errors of their own', [said(2, 'no disk'), said(0, 'a late rank')], 2],
 ])('the cause is %s', (_, ends, rank) => {
   expect(causeOf(ends)?.rank).toBe(rank);
 });

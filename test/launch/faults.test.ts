@@ -8,6 +8,7 @@ import { CheckpointStore } from '../../src/checkpoint/store.ts';
 import { athanor, suiteFolder } from '../helpers/cli.ts';
 import { bitsOf, launchedRuns, processOf, ways } from '../helpers/launched-runs.ts';
 import { noMpi } from '../helpers/rank-processes.ts';
+import { writeRlModels } from '../helpers/rl-models.ts';
 
 const root = suiteFolder();
 let command: Awaited<ReturnType<typeof launchedRuns>>;
@@ -118,4 +119,40 @@ describe('a full disk', () => {
     expect(code, output).toBe(0);
     expect(bitsOf(out)).toEqual(whole);
   });
+});
+
+it('a rank that fails by itself is named, and not those that wait for it', async () => {
+  const models = await writeRlModels(join(root, 'rl'));
+  const reward = join(root, 'reward.mjs');
+  writeFileSync(
+    reward,
+    `export default () => {
+       if (process.env.RANK === '1') throw new Error('out of luck');
+       return 1;
+     };`,
+  );
+  const sizes = '--rollout-size 16 --num-generations 4 --max-response-length 4 --max-prompt-length 40';
+  const args = ['grpo', '--model', models.model, '--data', models.data, '--reward-fn', reward];
+  const more = `${sizes} --batch-size 2 --grad-accum 2 --steps 2 --dtype f32`.split(' ');
+  const { code, output } = await ways.TCP(2, [...args, ...more, '--out', join(root, 'unlucky')]);
+  expect(code, output).toBe(2);
+  expect(output).toMatch(/^error: .*rank 1 failed: .*out of luck.* \[ERR_RANK_FAILED\]$/m);
+  expect(output).toContain('the other ranks were stopped: rank 1 ended with exit code 2; its last lines');
+});
+
+it('ranks end when their launcher is killed, and the run goes on', async () => {
+  const out = join(root, 'orphans');
+  const ranks: number[] = [];
+  const { code } = await ways.TCP(2, command(out), {
+    started: (launcher) =>
+      void afterCheckpoint(launcher, 0, out, (pid) => {
+        ranks.push(pid, processOf(launcher, 1)!);
+        process.kill(launcher, 'SIGKILL');
+      }),
+  });
+  expect(code).toBeNull();
+  expect(ranks).toHaveLength(2);
+  while (ranks.some((pid) => existsSync(`/proc/${pid}`))) await delay(20);
+  expect(await athanor(...command(out))).toMatchObject({ code: 0 });
+  expect(bitsOf(out)).toEqual(whole);
 });

@@ -175,7 +175,8 @@ describe('refused', () => {
   it('are more ranks than batches, with the remedy', async () => {
     const { code, stderr } = await runNode([cliPath, 'launch', '-n', '4', '--', ...command('many', 5)]);
     expect(code).toBe(2);
-    expect(stderr).toMatch(/an update has 3 batches, too few for 4 ranks/);
+    expect(stderr.match(/an update has 3 batches, too few for 4 ranks/g)).toHaveLength(1);
+    expect(stderr).toMatch(/the other ranks were stopped: rank 0 ended with exit code 2/);
     expect(stderr).toMatch(/give --grad-accum 4 or more/);
   });
 
@@ -212,10 +213,20 @@ describe('refused', () => {
   });
 });
 
-it.each(['quickstart', 'improve'])('%s, which runs in one process, is refused as a rank', async (name) => {
-  const more = name === 'quickstart' ? [] : ['--model', 'model', '--feedback', 'feedback'];
+it.each([['quickstart'], ['improve', '--model', 'model', '--feedback', 'feedback']])(
+  '%s, which runs in one process, is refused as a rank',
+  async (name, ...more) => {
+    const env = { RANK: '0', WORLD_SIZE: '2', MASTER_ADDR: '127.0.0.1', MASTER_PORT: '29400' };
+    const { code, stderr } = await runNode([cliPath, name, ...more, '--out', join(root, name)], { env });
+    expect(stderr).toContain(`athanor ${name} runs in one process, and this is one of 2`);
+    expect(code).toBe(2);
+  },
+);
+
+it('launch is refused as a rank', async () => {
   const env = { RANK: '0', WORLD_SIZE: '2', MASTER_ADDR: '127.0.0.1', MASTER_PORT: '29400' };
-  const { code, stderr } = await runNode([cliPath, name, ...more, '--out', join(root, name)], { env });
-  expect(stderr).toContain(`athanor ${name} runs in one process, and this is one of 2`);
+  const words = [cliPath, 'launch', '-n', '2', '--', ...command('nested', 5)];
+  const { code, stderr } = await runNode(words, { env });
+  expect(stderr).toContain('athanor launch runs in one process, and this is one of 2');
   expect(code).toBe(2);
 });
