@@ -84,7 +84,8 @@ function resuming({ command, out }: LaunchOptions, restarts: number): readonly s
 }
 
 function failureOf({ rank, code, signal }: RankEnd, logDir: string): string {
-  const how = signal ? `was ended by ${signal}` : `ended with exit code ${code}`;
+  const why = signal === 'SIGKILL' ? ', which the system sends when memory runs out' : '';
+  const how = signal ? `was ended by ${signal}${why}` : `ended with exit code ${code}`;
   const lines = rank === 0 ? '' : lastLines(logDir, rank);
   return `rank ${rank} ${how}${lines && `; its last lines, in ${logOf(logDir, rank)}:\n${indented(lines)}`}`;
 }

@@ -1,6 +1,7 @@
 /**
  * Ranks that are killed at random moments, over TCP and over MPI: the run goes on from its last
- * checkpoint, on another number of ranks, and ends with the bits of an undisturbed one.
+ * checkpoint, on another number of ranks and with another stage of ZeRO, and ends with the bits of
+ * an undisturbed one.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -61,7 +62,7 @@ async function killedRun(way: Way, name: string, out: string, first: number, mos
     const size = 2 + (mix(seed, 4) % 3);
     const isLast = hits >= most;
     let kill: ReturnType<typeof killer> | undefined;
-    const { code, output } = await way(size, command(out), {
+    const { code, output } = await way(size, command(out, '--zero', String(mix(seed, 5) % 2)), {
       started: (pid) => {
         if (!isLast) kill = killer(pid, out, seed, size);
       },

@@ -167,6 +167,7 @@ describe('a launched run', () => {
     });
     expect(launched.code).toBe(0);
     expect(launched.stderr).toMatch(/SIGINT: finishing the step, then saving/);
+    expect(launched.stderr).toContain('Continue with: npx athanor launch -n 2 -- pretrain --resume --out');
     expect(launched.stderr).toMatch(/stopped after step \d+ of 4,?000; all of it is saved/);
   });
 });
