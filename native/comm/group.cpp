@@ -62,8 +62,7 @@ void Group::run_one(Work& work) {
   } catch (const RanksLate& late) {
     const std::string what = stop_ ? "the communicator was closed during " + work.text_
                                    : rank_list(late.ranks) + " did not arrive at " + work.text_ + " within " +
-                                         seconds_text(work.seconds_) +
-                                         " s" + late.why +
+                                         seconds_text(work.seconds_) + " s" + late.why +
                                          "; look at the last lines of that rank, or set "
                                          "ATHANOR_COMM_TIMEOUT to more seconds";
     work.failure_ = std::make_exception_ptr(Error(stop_ ? ErrorCode::kState : ErrorCode::kCommTimeout, what));

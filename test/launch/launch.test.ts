@@ -154,6 +154,55 @@ describe('a launched run', () => {
     await expect(result).rejects.toThrow('the other ranks were stopped: rank 2 was ended by SIGKILL');
   });
 
+  it('goes on without all ranks that died', async () => {
+    const program = join(root, 'two-die.mjs');
+    const again = join(root, 'two-died');
+    writeFileSync(
+      program,
+      `import { existsSync } from 'node:fs';
+       if (existsSync(${JSON.stringify(again)})) process.exit(0);
+       if (process.env.RANK === '0') process.exit(1);
+       if (process.env.RANK !== '3') process.kill(process.pid, 'SIGKILL');
+       setInterval(() => {}, 1000);`,
+    );
+    const notes: string[] = [];
+    const onNote = (text: string) => {
+      notes.push(text);
+      writeFileSync(again, '');
+    };
+    const run = { program: [process.execPath, program], ranks: 4, maxRestarts: 1, elastic: true };
+    const { result } = launchHere('two-die', { ...run, onNote });
+    await expect(result).resolves.toEqual({ ranks: 2, restarts: 1 });
+    expect(notes[1]).toBe('start 1 of at most 1 again on 2 of 4 ranks');
+  });
+
+  it('that was interrupted ends with the code of one process, and is not started again', async () => {
+    const program = join(root, 'interrupted.mjs');
+    const ready = join(root, 'is-ready-');
+    writeFileSync(
+      program,
+      `import { writeFileSync } from 'node:fs';
+       process.on('SIGINT', () => process.exit(130));
+       setInterval(() => {}, 1000);
+       writeFileSync(${JSON.stringify(ready)} + process.env.RANK, '');`,
+    );
+    let interrupt: (signal: NodeJS.Signals) => void = () => {};
+    const { result } = launchHere('interrupted', {
+      program: [process.execPath, program],
+      ranks: 2,
+      maxRestarts: 3,
+      onSignal: (listener) => {
+        interrupt = listener;
+      },
+    });
+    const watch = setInterval(() => {
+      if (!['0', '1'].every((rank) => existsSync(`${ready}${rank}`))) return;
+      clearInterval(watch);
+      interrupt('SIGINT');
+    }, 10);
+    await expect(result).rejects.toMatchObject({ code: 'ERR_INTERRUPTED' });
+  });
+
   it('passes a signal on once: the run finishes its step and saves', async () => {
     const args = [cliPath, 'launch', '-n', '2', '--', ...command('signal', 4000)];
     const launched = await runNode(args, {
