@@ -36,7 +36,7 @@ export const ways: Record<'TCP' | 'mpirun', Way> = {
     mpirun(size, args, { env, started: ({ pid }) => started?.(pid!) }),
 };
 
-/** Makes the data of runs in a folder. Returns the command line of a run, which goes on if it can. */
+/** Makes the data of runs. Returns the command line of a run, which goes on if it can. */
 export async function launchedRuns(root: string) {
   const [corpus, data] = [join(root, 'corpus.txt'), join(root, 'data')];
   const lines = Array.from({ length: 300 }, (_, i) => `Line ${i}: cat ${(i * 7) % 13} sat on ${i % 17}.`);
