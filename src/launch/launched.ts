@@ -1,5 +1,5 @@
 /** What a rank does when it was started by `athanor launch`. */
-import { writeSync } from 'node:fs';
+import { fstatSync, writeSync } from 'node:fs';
 import { AthanorError } from '../base/errors.ts';
 
 /** Set in the environment of such a rank. */
@@ -34,7 +34,8 @@ export function reportError(error: unknown): void {
   const message = error instanceof Error ? error.message : String(error);
   const report: RankReport = { isAboutOther: isAboutOther(error), message };
   try {
-    writeSync(REPORT, JSON.stringify(report));
+    // A program that the rank has started inherits the variable, and has something else there.
+    if (fstatSync(REPORT).isSocket()) writeSync(REPORT, JSON.stringify(report));
   } catch {
     // The launcher is gone, and nobody asks for the cause.
   }
