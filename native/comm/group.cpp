@@ -56,26 +56,24 @@ Limit Group::limit(std::chrono::duration<double> time) const {
 
 void Group::run_one(Work& work) {
   try {
-    if (!broken_.empty()) fail_about("", ErrorCode::kState, broken_);
+    if (broken_) std::rethrow_exception(broken_);
     if (stop_) fail_about("", ErrorCode::kState, "the communicator was closed during ", work.text_);
     work.body_(work);
   } catch (const RanksLate& late) {
     const std::string what = stop_ ? "the communicator was closed during " + work.text_
                                    : rank_list(late.ranks) + " did not arrive at " + work.text_ + " within " +
-                                         seconds_text(work.seconds_) +
-                                         " s; look at the last lines of that rank, or set "
+                                         seconds_text(work.seconds_) + " s" + late.why +
+                                         "; look at the last lines of that rank, or set "
                                          "ATHANOR_COMM_TIMEOUT to more seconds";
     work.failure_ = std::make_exception_ptr(Error(stop_ ? ErrorCode::kState : ErrorCode::kCommTimeout, what));
-    broken_ = "an earlier operation failed: " + what;
   } catch (const RankLost& lost) {
     const std::string what = "rank " + std::to_string(lost.rank) + " was lost during " + work.text_ + ": " +
                              lost.why + "; its own last lines say more";
     work.failure_ = std::make_exception_ptr(Error(ErrorCode::kCommLost, what));
-    broken_ = "an earlier operation failed: " + what;
-  } catch (const std::exception& error) {
+  } catch (const std::exception&) {
     work.failure_ = std::current_exception();
-    if (broken_.empty()) broken_ = std::string("an earlier operation failed: ") + error.what();
   }
+  if (work.failure_) broken_ = work.failure_;
   work.body_ = nullptr;
   work.tensors_.clear();
   work.done_.store(true, std::memory_order_release);
@@ -116,7 +114,7 @@ std::shared_ptr<Work> Group::close() {
   return queue("close", [this](Work&) {
     collectives_.reset();
     transport_->close();
-    broken_ = "the communicator is closed";
+    broken_ = std::make_exception_ptr(Error(ErrorCode::kState, "the communicator is closed"));
   });
 }
 

@@ -83,7 +83,7 @@ class Group {
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<Collectives> collectives_;
   std::shared_ptr<Work> connected_;
-  std::string broken_;  // why no operation can follow
+  std::exception_ptr broken_;  // the failure of every operation that follows
   std::atomic<bool> stop_{false};
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -102,14 +102,17 @@ std::vector<Socket> host(const TcpAddress& self, const Limit& limit) {
 
 /// Waits until rank 0 is there.
 Socket reach_root(const TcpAddress& self, const Limit& limit) {
+  bool is_known = false;
   while (!limit.is_over()) {
     for (const Endpoint& endpoint : resolve(self.host, self.port)) {
+      is_known = true;
       Socket socket = connect_to(endpoint, limit);
       if (socket.is_open()) return socket;
     }
     std::this_thread::sleep_for(kRetryTime);
   }
-  throw RanksLate{{0}};
+  if (!is_known) throw RanksLate{{0}, ": no machine is known by the name of MASTER_ADDR, " + self.host};
+  throw RanksLate{{0}, ": nobody answered at " + self.host + ", port " + std::to_string(self.port)};
 }
 
 std::vector<Place> join_root(const TcpAddress& self, const Socket& root, int port, const Limit& limit) {

@@ -39,6 +39,8 @@ struct Receive {
 /// The limit was over before these ranks had sent or taken their bytes.
 struct RanksLate {
   std::vector<int> ranks;
+  /// What else is known, behind a colon; may be empty.
+  std::string why = {};
 };
 /// The connection to a rank broke.
 struct RankLost {

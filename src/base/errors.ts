@@ -137,6 +137,10 @@ export const errorTable = {
       'Lower `batchSize` or `context` and raise `gradAccum`, use `gradientCheckpointing`, or use a ' +
       'smaller model. A program of your own frees its tensors with `scope()` and `dispose()`.',
   },
+  ERR_RANK_FAILED: {
+    meaning: 'Another rank of the run failed at work that all ranks do, and so this one cannot go on.',
+    remedy: "See that rank's error, which is in its log, and continue the run with `resume`.",
+  },
   ERR_SHAPE: {
     meaning: 'Tensors have shapes that the operation cannot use together.',
     remedy: 'Compare the shapes in the message with those in the documentation of the operation.',

@@ -70,7 +70,7 @@ export const prepare = defineCommand({
     threads: engineOptions.threads,
   },
   example: 'data prepare state-of-the-union wordnet --out shards --vocab-size 4096',
-  async run(options, { args, given }) {
+  async run(options, { args, given, mute }) {
     await prepareEngine({ device: 'cpu', dtype: 'f32', threads: options.threads });
     const { preparedOptions } = await import('./recipe-options.ts');
     const settings = await preparedOptions(options, given, args);
@@ -79,6 +79,8 @@ export const prepare = defineCommand({
     const { writeCorpusReport } = await import('../report/corpus-report.ts');
     const { PrepareLine } = await import('./prepare-progress.ts');
     const ranks = readRanks();
+    // All ranks have the same result.
+    if (ranks.rank > 0) mute();
     const progress = new PrepareLine();
     const interrupt = new Interrupt();
     const drops = new Map<string, number>();

@@ -1,8 +1,9 @@
 /** `athanor launch`: a training command as several ranks on this machine. */
-import { join } from 'node:path';
 import { AthanorError } from '../base/errors.ts';
 import { defineCommand } from './command.ts';
-import { flag, inGroup, integer, path } from './options.ts';
+import { flag, inGroup, integer, MOST_PROCESSES, path } from './options.ts';
+import { requireAlone } from './require-alone.ts';
+import { startRanks } from './start-ranks.ts';
 
 /** The commands that ranks share. */
 const shared = [
@@ -18,7 +19,7 @@ export const launch = defineCommand({
     'reports; the others write logs. When a rank dies, all are stopped.',
   options: {
     ...inGroup('Run', {
-      ranks: integer('number of processes', { letter: 'n', required: true, min: 1, max: 4096 }),
+      ranks: integer('number of processes', { letter: 'n', required: true, min: 1, max: MOST_PROCESSES }),
       maxRestarts: integer('how often a run that failed goes on from its last checkpoint', {
         default: 0,
         min: 0,
@@ -29,6 +30,7 @@ export const launch = defineCommand({
   },
   example: 'launch -n 2 -- pretrain --data corpus.txt --out run --steps 1000 --grad-accum 2',
   async run({ ranks, maxRestarts, elastic, logDir }, { args, mute }) {
+    requireAlone('launch');
     const isShared = shared.some((command) => command.split(' ').every((word, i) => args[i] === word));
     if (!isShared) {
       throw new AthanorError(
@@ -41,24 +43,10 @@ export const launch = defineCommand({
       const problem = '--elastic has no effect without --max-restarts';
       throw new AthanorError('ERR_OPTION', problem, 'say how often a run may go on');
     }
-    const out = givenValue('--out', args);
-    // The folder of a corpus must not be there before it is complete.
-    const logs = args[0] === 'data' ? `${out}.ranks` : join(out ?? '.', 'ranks');
     // Rank 0 prints the result of the command.
     mute();
-    const note = (text: string) => process.stderr.write(`${text}\n`);
-    const { launch: start } = await import('../launch/launch.ts');
-    return {
-      ...(await start({
-        ...{ command: args, ranks, maxRestarts, elastic, out },
-        program: [process.execPath, ...process.execArgv, process.argv[1]!],
-        logDir: logDir ?? logs,
-        onNote: note,
-        onSignal: (listener) => {
-          for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, listener);
-        },
-      })),
-    };
+    const out = givenValue('--out', args);
+    return { ...(await startRanks({ command: args, ranks, maxRestarts, elastic, out, logDir })) };
   },
 });
 

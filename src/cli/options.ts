@@ -6,6 +6,9 @@
 import { AthanorError } from '../base/errors.ts';
 import { MAX_SEED } from '../train/loop/settings.ts';
 
+/** The most ranks that a machine is asked for. */
+export const MOST_PROCESSES = 4096;
+
 /** One option of a command. Its flag is its key in kebab-case: `batchSize` is `--batch-size`. */
 export interface OptionSpec<T> {
   readonly kind: 'flag' | 'number' | 'text' | 'list';
@@ -248,6 +251,20 @@ export function choice<const C extends string, const E extends Extras<NoInfer<C>
     },
     extras,
   );
+}
+
+/** A number of processes, or one of the words that stand for one. */
+export function processes(description: string): OptionSpec<'off' | 'auto' | number> {
+  const { parse } = integer('', { min: 1, max: MOST_PROCESSES });
+  return {
+    kind: 'text',
+    placeholder: '<n|auto>',
+    description,
+    expected: `off, auto or a whole number between 1 and ${MOST_PROCESSES}`,
+    required: false,
+    default: 'off',
+    parse: (given) => (given === 'off' || given === 'auto' ? given : parse(given)),
+  };
 }
 
 /** On or off. `--no-name` turns off a flag that is on by default; `negated` describes that form. */

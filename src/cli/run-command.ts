@@ -4,8 +4,10 @@
  */
 import { AthanorError, fileError, isSystemError } from '../base/errors.ts';
 import { tolerateErrors } from '../base/tolerate-errors.ts';
+import { reportError } from '../launch/launched.ts';
 import { withMergedModels } from './adapter-models.ts';
 import { type CommandTable, commands } from './commands.ts';
+import { isParallel, ranAsRanks } from './data-parallel.ts';
 import { parseOptions } from './parse-options.ts';
 import { type Selected, selectCommand } from './program.ts';
 import { spellingOf } from './spelling.ts';
@@ -55,8 +57,14 @@ export function exitCodeOf(error: unknown): number {
   return error.code === 'ERR_INTERRUPTED' ? 130 : 1;
 }
 
-async function run({ module, command, args }: Selected, spell: (text: string) => string): Promise<void> {
+interface Words {
+  readonly argv: readonly string[];
+  readonly spell: (text: string) => string;
+}
+
+async function run({ module, command, args }: Selected, { argv, spell }: Words): Promise<void> {
   const { values, given } = parseOptions(command, module.options);
+  if (isParallel(values) && (await ranAsRanks(values, argv))) return;
   const { json, debug } = values as { json: boolean; debug: boolean };
   let isMuted = false;
   const mute = () => {
@@ -71,6 +79,7 @@ async function run({ module, command, args }: Selected, spell: (text: string) =>
 
 function report(error: unknown, debug: boolean, spell?: (text: string) => string): number {
   process.stderr.write(formatError(error, debug, spell));
+  reportError(error);
   return exitCodeOf(error);
 }
 
@@ -97,7 +106,7 @@ export async function runCli(argv: readonly string[], table: CommandTable = comm
     const selected = await selectCommand(argv, table);
     if (!selected) return 0;
     spell = spellingOf(selected.module.options);
-    await run(selected, spell);
+    await run(selected, { argv, spell });
     return 0;
   } catch (error) {
     return report(error, argv.includes('--debug'), spell);

@@ -5,7 +5,19 @@
 import { MIN_TEMPERATURE } from '../generate/sampling-range.ts';
 import type { commonDefaults, tuningDefaults } from '../train/loop/settings.ts';
 import { LARGEST_SCORE, type RolloutSettings, type rolloutDefaults } from '../train/rl/settings.ts';
-import { choice, duration, flag, inGroup, integer, list, model, number, path, text } from './options.ts';
+import {
+  choice,
+  duration,
+  flag,
+  inGroup,
+  integer,
+  list,
+  model,
+  number,
+  path,
+  processes,
+  text,
+} from './options.ts';
 
 /** The same keys with wider types, because another stage may have other defaults. */
 type Wide<T> = {
@@ -35,6 +47,9 @@ export function trainingOptions(defaults: CommonDefaults) {
     ...inGroup('Run', {
       out,
       resume: flag('continue the run in --out'),
+      dataParallel: processes(
+        'processes that train together on this machine; auto: one for each GPU, off: this one alone',
+      ),
       steps: integer('number of optimizer steps', { min: 1 }),
       saveEvery: integer('steps between checkpoints (0: only with evaluations)', {
         default: defaults.saveEvery,

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { cpuInfo } from '../base/machine.ts';
 import { type Launch, readLaunch } from '../comm/launcher.ts';
 import { placementNotes } from '../comm/placement.ts';
-import { endWithLauncher } from '../launch/launched.ts';
+import { endWithLauncher, LAUNCHED } from '../launch/launched.ts';
 import type { RunHooks, StageResult } from '../train/loop/run-stage.ts';
 import type { TrainingRecord } from '../train/loop/training-record.ts';
 import type { CommandContext } from './command.ts';
@@ -47,7 +47,7 @@ export async function runTraining<Options extends { out: string }>(
     const { cores: all, usableCores: allowed } = cpuInfo();
     for (const text of placementNotes(place, { all, allowed, threads })) progress({ type: 'note', text });
   }
-  const resumeLine = resumingCommand(command, options, given);
+  const resumeLine = resumingCommand(command, options, { given, ranks: communicator.size });
   const interrupt = new Interrupt(
     (signal) => progress({ type: 'warning', text: `${signal}: finishing the step, then saving` }),
     () =>
@@ -83,7 +83,7 @@ function givenSettings<Options extends { out: string }>(
   given: ReadonlySet<string>,
 ): Options {
   const { device, threads } = engineOptions;
-  const others = Object.keys({ ...sharedOptions, device, threads });
+  const others = ['dataParallel', ...Object.keys({ ...sharedOptions, device, threads })];
   const settings = Object.entries(options).filter(([key]) => given.has(key) && !others.includes(key));
   return Object.fromEntries(settings) as Options;
 }
@@ -94,10 +94,15 @@ function stoppedText({ step, totalSteps }: StageResult, resumeLine: string): str
 }
 
 /** The command line that continues the run, from the folder where this one was typed. */
-function resumingCommand(command: string, options: TrainingOptions, given: ReadonlySet<string>): string {
+function resumingCommand(
+  command: string,
+  options: TrainingOptions,
+  { given, ranks }: { given: ReadonlySet<string>; ranks: number },
+): string {
+  const started = process.env[LAUNCHED] ? ['launch', '-n', ranks, '--', command] : [command];
   const engine = (['device', 'threads'] as const).filter((key) => given.has(key));
   const flags = engine.map((key) => `--${optionName(key)} ${options[key]}`);
-  return ['npx athanor', command, '--resume', '--out', quoted(options.out), ...flags].join(' ');
+  return ['npx athanor', ...started, '--resume', '--out', quoted(options.out), ...flags].join(' ');
 }
 
 /** A path as a word of a POSIX shell. */

@@ -20,7 +20,8 @@ export interface Ranks {
  * - ERR_COMM_TIMEOUT: a rank did not arrive within the time limit;
  * - ERR_COMM_LOST: a rank ended, or the connection to it broke;
  * - ERR_MISMATCH: the ranks started different operations;
- * - ERR_STATE: after close() or after an operation that failed.
+ * - ERR_STATE: after close().
+ * After an operation that failed, all later ones fail with its error.
  */
 export interface Communicator extends Ranks {
   /** Sums a tensor of f32 or bf16 over the ranks, in place. bf16 is summed in f32, rounded once. */

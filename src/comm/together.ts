@@ -11,7 +11,7 @@ type Outcome<T> = { value: T } | { error: unknown };
 
 /**
  * Runs body on every rank, which may take any time. When it throws on a rank, that rank throws its
- * error and the others throw ERR_STATE with the rank and its message.
+ * error and the others throw ERR_RANK_FAILED with the rank and its message.
  * @param what for messages, such as 'the responses'
  */
 export async function together<T>(
@@ -26,7 +26,7 @@ export async function together<T>(
   if ('error' in outcome) throw outcome.error;
   const other = failures.findIndex((text) => text !== '');
   if (other < 0) return outcome.value;
-  throw new AthanorError('ERR_STATE', `${what}: rank ${other} ${failures[other]}`, 'see its error');
+  throw new AthanorError('ERR_RANK_FAILED', `${what}: rank ${other} ${failures[other]}`, 'see its error');
 }
 
 /** Runs body on the main rank, then on the others, which may use what it has written. */

@@ -5,7 +5,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { AthanorError } from '../base/errors.ts';
+import { AthanorError, type ErrorCode } from '../base/errors.ts';
+import { causeOf, isDeath } from './cause.ts';
 import { logOf, type RankEnd, runLocalRanks } from './local-ranks.ts';
 
 /** How a command is started as several ranks. */
@@ -37,12 +38,13 @@ export interface LaunchResult {
   restarts: number;
 }
 
-/** Wrong usage and Ctrl-C: starting again would not help. */
-const FINAL_CODES = [2, 130];
+/** Exit codes of wrong usage and of Ctrl-C, after which starting again would not help. */
+const finalCodes: Readonly<Record<number, ErrorCode>> = { 2: 'ERR_OPTION', 130: 'ERR_INTERRUPTED' };
 
 /**
  * Runs the command as ranks until all end well. Throws ERR_STATE with the rank that failed, and
- * with its last lines, when no restart is left.
+ * with its last lines, when no restart is left; ERR_OPTION for a wrong command line, and
+ * ERR_INTERRUPTED after a second Ctrl-C.
  */
 export async function launch(options: LaunchOptions): Promise<LaunchResult> {
   let { ranks } = options;
@@ -62,14 +64,14 @@ export async function launch(options: LaunchOptions): Promise<LaunchResult> {
         forward = listener;
       },
     });
-    const cause = causeOf(ends, options.logDir);
+    const cause = causeOf(ends);
     if (!cause) return { ranks, restarts };
     const failure = failureOf(cause, options.logDir);
-    const isFinal = isStopping || FINAL_CODES.includes(cause.code ?? 0) || restarts === options.maxRestarts;
+    const isFinal = isStopping || (cause.code ?? 0) in finalCodes || restarts === options.maxRestarts;
     if (isFinal) throw failedLaunch(failure, cause, options, ranks);
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(0);
     const before = ranks;
-    if (options.elastic && isDeath(cause)) ranks = Math.max(1, ranks - 1);
+    if (options.elastic) ranks = Math.max(1, ranks - ends.filter(isDeath).length);
     const fewer = ranks < before ? ` on ${ranks} of ${before} ranks` : '';
     options.onNote(`after ${seconds} s ${failure}`);
     options.onNote(`start ${restarts + 1} of at most ${options.maxRestarts} again${fewer}`);
@@ -82,26 +84,9 @@ function resuming({ command, out }: LaunchOptions, restarts: number): readonly s
   return isResumable && !command.includes('--resume') ? [...command, '--resume'] : command;
 }
 
-/** Whether a rank was ended from outside, such as by the kernel for want of memory. */
-function isDeath({ signal }: RankEnd): boolean {
-  return signal !== null;
-}
-
-/**
- * The end that made the others end: a death by a signal that came first, or else an error that is
- * not about another rank. Undefined when all ended well.
- */
-function causeOf(ends: readonly RankEnd[], logDir: string): RankEnd | undefined {
-  const failed = ends.filter(({ code }) => code !== 0);
-  const first = failed[0];
-  if (!first || isDeath(first)) return first;
-  const isOwn = ({ rank }: RankEnd) =>
-    !/\[ERR_COMM_LOST\]|earlier operation failed|see its error/.test(lastLines(logDir, rank));
-  return failed.find((end) => !isDeath(end) && end.rank > 0 && isOwn(end)) ?? first;
-}
-
 function failureOf({ rank, code, signal }: RankEnd, logDir: string): string {
-  const how = signal ? `was ended by ${signal}` : `ended with exit code ${code}`;
+  const why = signal === 'SIGKILL' ? ', which the system sends when memory runs out' : '';
+  const how = signal ? `was ended by ${signal}${why}` : `ended with exit code ${code}`;
   const lines = rank === 0 ? '' : lastLines(logDir, rank);
   return `rank ${rank} ${how}${lines && `; its last lines, in ${logOf(logDir, rank)}:\n${indented(lines)}`}`;
 }
@@ -124,5 +109,5 @@ function failedLaunch(failure: string, { code }: RankEnd, { out, logDir }: Launc
     ? `continue the run with the same command and --resume; the other logs are in ${logDir}`
     : `the logs of the other ranks are in ${logDir}`;
   const others = ranks > 1 ? 'the other ranks were stopped: ' : '';
-  return new AthanorError(code === 2 ? 'ERR_OPTION' : 'ERR_STATE', `${others}${failure}`, remedy);
+  return new AthanorError(finalCodes[code ?? 0] ?? 'ERR_STATE', `${others}${failure}`, remedy);
 }

@@ -3,8 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { LAUNCHED } from './launched.ts';
+import { LAUNCHED, parseReport, type RankReport } from './launched.ts';
 
 export interface LocalRanksOptions {
   /** Program and arguments of each process. */
@@ -23,10 +24,17 @@ export interface RankEnd {
   rank: number;
   code: number | null;
   signal: NodeJS.Signals | null;
+  /** Whether it was killed here, because another rank had failed. */
+  wasStopped: boolean;
+  /** What it said of its failure, if anything. */
+  report: RankReport | undefined;
 }
 
 /** The others may end by themselves, with an error of their own, before they are killed. */
 const GRACE_MS = 1500;
+
+/** The report of a rank that has ended is there at once, unless a child of it holds the pipe. */
+const REPORT_MS = 500;
 
 /** Variables of other launchers, which a rank must not take for its own. */
 const foreign = /^(OMPI_|PMI_|PMIX_|MPI_LOCAL|SLURM_(PROCID|STEP_NUM_TASKS|LOCALID)$)/;
@@ -43,17 +51,21 @@ export async function runLocalRanks(options: LocalRanksOptions): Promise<RankEnd
     for (const child of children) if (isAlive(child)) child.kill(signal);
   });
   const ends: RankEnd[] = [];
+  const stopped = new Set<number>();
   let isFailing = false;
   const stopOthers = async () => {
     if (isFailing) return;
     isFailing = true;
     await delay(GRACE_MS);
-    for (const child of children) if (isAlive(child)) child.kill('SIGKILL');
+    for (const [rank, child] of children.entries()) {
+      if (!isAlive(child)) continue;
+      stopped.add(rank);
+      child.kill('SIGKILL');
+    }
   };
   await Promise.all(
     children.map(async (child, rank) => {
-      const end = await endOf(child, rank);
-      // What was killed here is no failure of its own.
+      const end = { ...(await endOf(child, rank)), wasStopped: stopped.has(rank) };
       ends.push(end);
       if (end.code !== 0) await stopOthers();
     }),
@@ -83,7 +95,7 @@ function start(rank: number, port: number, options: LocalRanksOptions): ChildPro
   try {
     // In a process group of its own: a Ctrl-C of the terminal reaches a rank once, through here.
     const [command, ...args] = program as [string, ...string[]];
-    const child = spawn(command, args, { env, stdio: ['pipe', output, output], detached: true });
+    const child = spawn(command, args, { env, stdio: ['pipe', output, output, 'pipe'], detached: true });
     // A rank that has ended does not read what its launcher has to say.
     child.stdin?.on('error', () => {});
     onStart?.(rank, child);
@@ -93,10 +105,25 @@ function start(rank: number, port: number, options: LocalRanksOptions): ChildPro
   }
 }
 
-function endOf(child: ChildProcess, rank: number): Promise<RankEnd> {
+async function endOf(child: ChildProcess, rank: number): Promise<Omit<RankEnd, 'wasStopped'>> {
+  const text = textOf(child.stdio[3] as Readable | null);
+  const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve) => {
+    child.on('error', () => resolve([1, null]));
+    child.on('exit', (...how) => resolve(how));
+  });
+  const report = parseReport(await Promise.race([text, delay(REPORT_MS, '', { ref: false })]));
+  return { rank, code, signal, report };
+}
+
+/** All that a stream gives, or nothing when it breaks. */
+function textOf(stream: Readable | null): Promise<string> {
+  if (!stream) return Promise.resolve('');
+  let text = '';
   return new Promise((resolve) => {
-    child.on('error', () => resolve({ rank, code: 1, signal: null }));
-    child.on('exit', (code, signal) => resolve({ rank, code, signal }));
+    stream.setEncoding('utf8').on('data', (part: string) => {
+      text += part;
+    });
+    stream.on('error', () => resolve('')).on('end', () => resolve(text));
   });
 }
 

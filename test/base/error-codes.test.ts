@@ -74,6 +74,7 @@ const provocations: Record<ErrorCode, Provocation | string> = {
       native.setMemoryLimit(0);
     }
   },
+  ERR_RANK_FAILED: 'test/comm/together.test.ts',
   ERR_SHAPE: () => add(zeros([2]), zeros([3])),
   ERR_STATE: async (folder) => {
     const path = join(folder, 'y.safetensors');

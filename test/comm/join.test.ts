@@ -64,7 +64,22 @@ it('ranks that do not come', async () => {
   });
   await expect(meet(1, 3, port, 0.3)).rejects.toMatchObject({
     code: 'ERR_COMM_TIMEOUT',
-    message: expect.stringMatching('rank 0 did not arrive'),
+    message: expect.stringMatching(
+      `rank 0 did not arrive at the meeting of the ranks within 0.3 s: nobody answered at 127.0.0.1, port ${port};`,
+    ),
+  });
+});
+
+it('a name that no machine has', async () => {
+  const launch: Launch = {
+    ...place(1, 2, 1),
+    transport: { kind: 'tcp', host: 'no-such-machine.invalid', port: 29_400 },
+  };
+  await expect(joinRanks({ launch, timeLimit: 0.3 })).rejects.toMatchObject({
+    code: 'ERR_COMM_TIMEOUT',
+    message: expect.stringMatching(
+      'within 0.3 s: no machine is known by the name of MASTER_ADDR, no-such-machine.invalid;',
+    ),
   });
 });
 

@@ -72,7 +72,8 @@ const scenarios = {
     const works = [ranks.allReduce(zeros([4]), 'gradients 3'), ranks.allReduce(zeros([4]))];
     const error = await works[0].wait().catch((one) => one);
     const next = await works[1].wait().catch((one) => one);
-    writeFileSync(join(folder, `next-${ranks.rank}.json`), JSON.stringify({ code: next.code }));
+    const [first, then] = [error, next].map(({ code, message }) => ({ code, message }));
+    writeFileSync(join(folder, `next-${ranks.rank}.json`), JSON.stringify({ first, then }));
     throw error;
   },
   /** The last rank dies while the others wait for it. */

@@ -23,6 +23,7 @@ describe('together', () => {
       ),
     );
     const others = `AthanorError: the work: rank 1 failed: ${message}`;
+    expect(results[0]).toMatchObject({ reason: { code: 'ERR_RANK_FAILED' } });
     expect(settled(results)).toEqual([others, message ? `TypeError: ${message}` : 'TypeError', others]);
   });
 });

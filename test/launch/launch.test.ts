@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { packageRoot } from '../../src/base/package-root.ts';
 import { CheckpointStore } from '../../src/checkpoint/store.ts';
 import { type LaunchOptions, launch } from '../../src/launch/launch.ts';
 import { readMetrics } from '../../src/report/metrics-log.ts';
@@ -23,6 +24,8 @@ beforeAll(async () => {
   await athanor('data', 'prepare', join(root, 'corpus.txt'), '--out', data, '--vocab-size', '300');
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+const distOf = (file: string) => join(packageRoot, 'dist', file);
 
 const command = (out: string, steps: number, ...more: string[]) => [
   ...['pretrain', '--data', data, '--model', 'tiny', '--context', '32', '--batch-size', '2'],
@@ -132,6 +135,74 @@ describe('a launched run', () => {
     });
   });
 
+  it.each([0, 1])('names the rank that was killed when rank %i, which lost it, ends first', async (first) => {
+    const program = join(root, 'lost.mjs');
+    writeFileSync(
+      program,
+      `import { reportError } from ${JSON.stringify(distOf('launch/launched.js'))};
+       import { AthanorError } from ${JSON.stringify(distOf('base/errors.js'))};
+       const rank = Number(process.env.RANK);
+       const lost = new AthanorError('ERR_COMM_LOST', 'rank 2 was lost during gradients 3');
+       if (rank === 2) setTimeout(() => process.kill(process.pid, 'SIGKILL'), 300);
+       else setTimeout(() => {
+         console.error(\`error: \${lost.message} [\${lost.code}]\`);
+         reportError(lost);
+         process.exit(1);
+       }, rank === ${first} ? 0 : 600);`,
+    );
+    const { result } = launchHere(`lost-${first}`, { program: [process.execPath, program] });
+    await expect(result).rejects.toThrow('the other ranks were stopped: rank 2 was ended by SIGKILL');
+  });
+
+  it('goes on without all ranks that died', async () => {
+    const program = join(root, 'two-die.mjs');
+    const again = join(root, 'two-died');
+    writeFileSync(
+      program,
+      `import { existsSync } from 'node:fs';
+       if (existsSync(${JSON.stringify(again)})) process.exit(0);
+       if (process.env.RANK === '0') process.exit(1);
+       if (process.env.RANK !== '3') process.kill(process.pid, 'SIGKILL');
+       setInterval(() => {}, 1000);`,
+    );
+    const notes: string[] = [];
+    const onNote = (text: string) => {
+      notes.push(text);
+      writeFileSync(again, '');
+    };
+    const run = { program: [process.execPath, program], ranks: 4, maxRestarts: 1, elastic: true };
+    const { result } = launchHere('two-die', { ...run, onNote });
+    await expect(result).resolves.toEqual({ ranks: 2, restarts: 1 });
+    expect(notes[1]).toBe('start 1 of at most 1 again on 2 of 4 ranks');
+  });
+
+  it('that was interrupted ends with the code of one process, and is not started again', async () => {
+    const program = join(root, 'interrupted.mjs');
+    const ready = join(root, 'is-ready-');
+    writeFileSync(
+      program,
+      `import { writeFileSync } from 'node:fs';
+       process.on('SIGINT', () => process.exit(130));
+       setInterval(() => {}, 1000);
+       writeFileSync(${JSON.stringify(ready)} + process.env.RANK, '');`,
+    );
+    let interrupt: (signal: NodeJS.Signals) => void = () => {};
+    const { result } = launchHere('interrupted', {
+      program: [process.execPath, program],
+      ranks: 2,
+      maxRestarts: 3,
+      onSignal: (listener) => {
+        interrupt = listener;
+      },
+    });
+    const watch = setInterval(() => {
+      if (!['0', '1'].every((rank) => existsSync(`${ready}${rank}`))) return;
+      clearInterval(watch);
+      interrupt('SIGINT');
+    }, 10);
+    await expect(result).rejects.toMatchObject({ code: 'ERR_INTERRUPTED' });
+  });
+
   it('passes a signal on once: the run finishes its step and saves', async () => {
     const args = [cliPath, 'launch', '-n', '2', '--', ...command('signal', 4000)];
     const launched = await runNode(args, {
@@ -145,6 +216,7 @@ describe('a launched run', () => {
     });
     expect(launched.code).toBe(0);
     expect(launched.stderr).toMatch(/SIGINT: finishing the step, then saving/);
+    expect(launched.stderr).toContain('Continue with: npx athanor launch -n 2 -- pretrain --resume --out');
     expect(launched.stderr).toMatch(/stopped after step \d+ of 4,?000; all of it is saved/);
   });
 });
@@ -153,7 +225,8 @@ describe('refused', () => {
   it('are more ranks than batches, with the remedy', async () => {
     const { code, stderr } = await runNode([cliPath, 'launch', '-n', '4', '--', ...command('many', 5)]);
     expect(code).toBe(2);
-    expect(stderr).toMatch(/an update has 3 batches, too few for 4 ranks/);
+    expect(stderr.match(/an update has 3 batches, too few for 4 ranks/g)).toHaveLength(1);
+    expect(stderr).toMatch(/the other ranks were stopped: rank 0 ended with exit code 2/);
     expect(stderr).toMatch(/give --grad-accum 4 or more/);
   });
 
@@ -185,15 +258,25 @@ describe('refused', () => {
     expect(first.code).toBe(0);
     expect(await second).toMatchObject({
       code: expect.any(Number),
-      stderr: expect.stringMatching(/another process|already holds a run/),
+      stderr: expect.stringMatching(/is in use: process|already holds a run/),
     });
   });
 });
 
-it.each(['quickstart', 'improve'])('%s, which runs in one process, is refused as a rank', async (name) => {
-  const more = name === 'quickstart' ? [] : ['--model', 'model', '--feedback', 'feedback'];
+it.each([['quickstart'], ['improve', '--model', 'model', '--feedback', 'feedback']])(
+  '%s, which runs in one process, is refused as a rank',
+  async (name, ...more) => {
+    const env = { RANK: '0', WORLD_SIZE: '2', MASTER_ADDR: '127.0.0.1', MASTER_PORT: '29400' };
+    const { code, stderr } = await runNode([cliPath, name, ...more, '--out', join(root, name)], { env });
+    expect(stderr).toContain(`athanor ${name} runs in one process, and this is one of 2`);
+    expect(code).toBe(2);
+  },
+);
+
+it('launch is refused as a rank', async () => {
   const env = { RANK: '0', WORLD_SIZE: '2', MASTER_ADDR: '127.0.0.1', MASTER_PORT: '29400' };
-  const { code, stderr } = await runNode([cliPath, name, ...more, '--out', join(root, name)], { env });
-  expect(stderr).toContain(`athanor ${name} runs in one process, and this is one of 2`);
+  const words = [cliPath, 'launch', '-n', '2', '--', ...command('nested', 5)];
+  const { code, stderr } = await runNode(words, { env });
+  expect(stderr).toContain('athanor launch runs in one process, and this is one of 2');
   expect(code).toBe(2);
 });

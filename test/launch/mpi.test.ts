@@ -1,14 +1,14 @@
 /** Training under a real mpirun: the bits are those of one process. */
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CheckpointStore } from '../../src/checkpoint/store.ts';
 import { athanor, cliPath } from '../helpers/cli.ts';
+import { mpirun } from '../helpers/mpirun.ts';
 import { noMpi } from '../helpers/rank-processes.ts';
 import { type RlModels, writeRlModels } from '../helpers/rl-models.ts';
+import { leftIn } from '../helpers/run-files.ts';
 
 let root: string;
 let models: RlModels;
@@ -56,33 +56,6 @@ const stages: Record<string, () => string[]> = {
   ],
 };
 
-/** `mpirun -n SIZE athanor ...`. Returns what it wrote to both streams. */
-function mpirun(size: number, args: readonly string[]): Promise<{ code: number | null; output: string }> {
-  const options = ['--allow-run-as-root', '--oversubscribe', '--bind-to', 'none', '-n', String(size)];
-  const child = spawn('mpirun', [...options, process.execPath, cliPath, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-    });
-  return new Promise((resolve) => child.on('close', (code) => resolve({ code, output })));
-}
-
-function leftIn(out: string) {
-  const hash = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
-  const { path } = new CheckpointStore(out, { readOnly: true }).latest()!;
-  const metrics = readFileSync(join(out, 'metrics.jsonl'), 'utf8').trim().split('\n');
-  return {
-    model: hash(join(out, 'model.safetensors')),
-    moments: hash(join(path, 'training.safetensors')),
-    metrics: metrics.map((line) =>
-      JSON.parse(line, (key, value: unknown) => (/seconds|_per_second/.test(key) ? 0 : value)),
-    ),
-  };
-}
-
 describe.skipIf(noMpi !== undefined)(`under mpirun${noMpi ? ` (skipped: ${noMpi})` : ''}`, () => {
   it.each([
     ['pretrain', 2],
@@ -114,6 +87,15 @@ describe.skipIf(noMpi !== undefined)(`under mpirun${noMpi ? ` (skipped: ${noMpi}
     await athanor(...stages.pretrain!(), '--schedule', 'constant', '--out', whole);
     expect(leftIn(out).model).toBe(leftIn(whole).model);
     expect(leftIn(out).moments).toBe(leftIn(whole).moments);
+  });
+
+  it('the result of data prepare is printed once', async () => {
+    const corpus = join(root, 'corpus.txt');
+    writeFileSync(corpus, 'the cat sat on the mat\n'.repeat(200));
+    const args = ['data', 'prepare', corpus, '--vocab-size', '260', '--out', join(root, 'prepared')];
+    const { code, output } = await mpirun(2, args);
+    expect(code, output).toBe(0);
+    expect(output.match(/^\d+ documents, /gm)).toHaveLength(1);
   });
 
   it('ranks that were given different settings are refused by all', async () => {

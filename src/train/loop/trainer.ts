@@ -350,7 +350,9 @@ export class Trainer<Batch> {
       const text = `step ${this.#step} is saved; \`resume\` goes on from there`;
       this.#output.emit({ type: 'note', text });
     }
-    throw error ?? new AthanorError('ERR_STATE', 'another rank could not make its batches', 'see its error');
+    throw (
+      error ?? new AthanorError('ERR_RANK_FAILED', 'another rank could not make its batches', 'see its error')
+    );
   }
 
   #total(batches: readonly Batch[], count: (batch: Batch) => number): number {
