@@ -5,12 +5,13 @@
  * Each rank gets its own part from all others and adds them up. Parameters are assigned in
  * reverse, since the backward pass reaches the last one first. Kernels write gradients into the
  * bucket, so nothing is copied, and its memory exists only from its first gradient to release().
+ * From ZeRO-2 on it exists only until it has gone to the ranks that own its elements.
  */
 import { AthanorError } from '../base/errors.ts';
 import { outsideScopes, type Tensor } from '../tensor/tensor.ts';
-import { batchesOfRank, type Run } from './batch-sums.ts';
-import { Bucket, type Exchange, type Slot } from './bucket.ts';
-import { layoutOf, ownedRun } from './bucket-layout.ts';
+import { batchesInTurn, batchesOfRank, type Run } from './batch-sums.ts';
+import { Bucket, type Exchange, type Sending, type Slot } from './bucket.ts';
+import { CHUNK, layoutOf, ownedRun } from './bucket-layout.ts';
 import type { Communicator } from './communicator.ts';
 import type { ParameterShare } from './parameter-share.ts';
 
@@ -19,37 +20,50 @@ export interface BucketOptions {
    * The most bytes in a bucket; a larger gradient has a bucket of its own. Default 32 MiB. Between
    * machines, at 25 GB/s, the sum of such a bucket takes over a millisecond, ten times as long as a
    * reduction takes to start. A model of 124M parameters still has a dozen buckets, so the backward
-   * pass hides the sums of all but the last.
+   * pass hides the sums of all but the last. From `zero` 2 on, where a few buckets are all that is
+   * there of a model's gradients, a bucket is at most a 64th of them.
    */
   bucketBytes?: number;
   /** Batches of an update, over all ranks. Default: one per rank. */
   batches?: number;
   /**
-   * Whether each rank gets the sums of its own elements only (ZeRO-1). Default false: all sums.
+   * 0: each rank gets all sums. 1: it gets those of its own elements only. 2: its gradients of a
+   * batch are freed as soon as they have gone to the ranks that own them. Default 0.
    */
-  sharded?: boolean;
-  /** Whether buckets are exchanged during the backward pass. Default true. */
+  zero?: number;
+  /**
+   * Whether buckets are exchanged during the backward pass. Default true. From `zero` 2 on they
+   * always are.
+   */
   overlap?: boolean;
 }
 
 const DEFAULT_BUCKET_BYTES = 32 * 2 ** 20;
+/** Buckets that are sent batch by batch, and of which the ranks may not have heard yet. */
+const MOST_UNDER_WAY = 2;
 
 /** The gradients of a model's parameters, summed over the batches of an update and the ranks. */
 export class GradientBuckets implements ParameterShare {
   readonly #communicator: Communicator;
   readonly #sharded: boolean;
+  /** Whether each batch is exchanged, and not their sums (ZeRO-2). */
+  readonly #byBatch: boolean;
   readonly #overlap: boolean;
   readonly #buckets: readonly Bucket[];
   readonly #places = new Map<Tensor, { bucket: Bucket; slot: Slot }>();
-  /** The batches of this rank. */
-  readonly #run: Run;
+  /** The numbers of the batches of an update that this rank takes. */
+  readonly batches: readonly number[];
+  /** Passes of an update. The last one has no batch where other ranks have one more. */
+  readonly #passes: number;
   /** Whether a gradient is final when its pass is: there is one batch and one rank. */
   readonly #isPlain: boolean;
   readonly #exchange: Exchange;
-  /** The batch of the current pass, or of the next one. */
-  #batch: number;
+  /** Passes of this update that are over. */
+  #passed = 0;
   /** Number of buckets that the current pass has closed. Every rank closes them in one order. */
   #closed = 0;
+  /** Exchanges of single batches that are under way, in their order. */
+  #sendings: Sending[] = [];
   #waitedSeconds = 0;
 
   /**
@@ -60,23 +74,22 @@ export class GradientBuckets implements ParameterShare {
   constructor(
     parameters: readonly Tensor[],
     communicator: Communicator,
-    {
-      bucketBytes = DEFAULT_BUCKET_BYTES,
-      batches = communicator.size,
-      sharded = false,
-      overlap = true,
-    }: BucketOptions = {},
+    { bucketBytes, batches = communicator.size, zero = 0, overlap = true }: BucketOptions = {},
   ) {
     const { rank, size } = communicator;
     checkBatches(batches, size);
     this.#communicator = communicator;
-    this.#sharded = sharded && size > 1;
+    this.#sharded = zero >= 1 && size > 1;
+    this.#byBatch = zero >= 2 && size > 1;
     this.#overlap = overlap;
-    this.#run = batchesOfRank(batches, rank, size);
-    this.#batch = this.#run.begin;
+    this.batches = this.#byBatch
+      ? batchesInTurn(batches, rank, size)
+      : numbersOf(batchesOfRank(batches, rank, size));
+    this.#passes = this.#byBatch ? Math.ceil(batches / size) : this.batches.length;
     this.#isPlain = size === 1 && batches === 1;
     this.#exchange = { communicator, batches, sharded: this.#sharded };
-    const layouts = layoutOf([...parameters].reverse(), bucketBytes / 4, size);
+    const limit = bucketBytes ?? (this.#byBatch ? smallBucket(parameters, size) : DEFAULT_BUCKET_BYTES);
+    const layouts = layoutOf([...parameters].reverse(), limit / 4, size);
     this.#buckets = layouts.map((layout, i) => new Bucket(layout, size, `gradients ${i}`));
     for (const bucket of this.#buckets) {
       for (const slot of bucket.slots) {
@@ -121,8 +134,9 @@ export class GradientBuckets implements ParameterShare {
 
   /**
    * Marks a gradient as final for its batch. Give it to backward() as onGradient. A bucket closes
-   * as soon as it and all buckets before it are complete. In the pass of the last batch of this
-   * rank, its exchange starts then. Parameters without a bucket are ignored.
+   * as soon as it and all buckets before it are complete. Its exchange starts then, in the pass of
+   * the last batch of this rank or, from `zero` 2 on, in every pass. Parameters without a bucket
+   * are ignored.
    */
   ready(parameter: Tensor): void {
     const bucket = this.#places.get(parameter)?.bucket;
@@ -140,16 +154,32 @@ export class GradientBuckets implements ParameterShare {
     while (this.#closed < this.#buckets.length) this.#close();
     for (const bucket of this.#buckets) bucket.checkClosed();
     this.#closed = 0;
-    this.#batch += 1;
+    this.#passed += 1;
   }
 
   #close(): void {
     const bucket = this.#buckets[this.#closed]!;
     this.#closed += 1;
     outsideScopes(() => {
-      bucket.close(this.#batch);
-      if (this.#overlap && this.#batch === this.#run.end - 1) bucket.start(this.#exchange);
+      if (this.#byBatch) {
+        this.#sendings.push(bucket.send(this.#passed, this.#communicator));
+        this.#receiveMost();
+        return;
+      }
+      bucket.close(this.batches[this.#passed]!);
+      if (this.#overlap && this.#passed === this.#passes - 1) bucket.start(this.#exchange);
     });
+  }
+
+  /** Receives what was sent first, so that little is under way. */
+  #receiveMost(): void {
+    while (this.#sendings.length > MOST_UNDER_WAY && this.#sendings[0]!.work.block) {
+      const sending = this.#sendings.shift()!;
+      const startedAt = performance.now();
+      sending.work.block!();
+      this.#waitedSeconds += (performance.now() - startedAt) / 1000;
+      sending.bucket.receive(sending, this.#exchange);
+    }
   }
 
   /**
@@ -158,17 +188,30 @@ export class GradientBuckets implements ParameterShare {
    */
   async finish(): Promise<void> {
     if (this.#isPlain) return;
-    if (this.#batch < this.#run.end) this.endPass();
+    while (this.#passed < this.#passes) this.endPass();
     await this.#wait(this.#shareWhatIsThere());
+    await (this.#byBatch ? this.#finishBatches() : this.#finishSums());
+    for (const bucket of this.#buckets) {
+      await this.#wait(bucket.gathered());
+      bucket.complete(this.#exchange);
+    }
+  }
+
+  async #finishSums(): Promise<void> {
     for (const bucket of this.#buckets) {
       outsideScopes(() => bucket.start(this.#exchange));
       await this.#wait(bucket.arrive());
       bucket.add(this.#exchange);
     }
-    for (const bucket of this.#buckets) {
-      await this.#wait(bucket.gathered());
-      bucket.complete(this.#exchange);
+  }
+
+  async #finishBatches(): Promise<void> {
+    for (const sending of this.#sendings) {
+      await this.#wait(sending.work.wait());
+      sending.bucket.receive(sending, this.#exchange);
     }
+    this.#sendings = [];
+    for (const bucket of this.#buckets) bucket.addRounds();
   }
 
   async #wait(work: Promise<void>): Promise<void> {
@@ -190,7 +233,12 @@ export class GradientBuckets implements ParameterShare {
   /** Frees all gradients, so that the next pass starts anew. */
   release(): void {
     for (const bucket of this.#buckets) bucket.release();
-    this.#batch = this.#run.begin;
+    for (const { input, output } of this.#sendings) {
+      input.dispose();
+      output.dispose();
+    }
+    this.#sendings = [];
+    this.#passed = 0;
     this.#closed = 0;
   }
 
@@ -211,6 +259,16 @@ export class GradientBuckets implements ParameterShare {
     this.release();
     for (const parameter of this.#places.keys()) parameter.gradMemory = undefined;
   }
+}
+
+function numbersOf({ begin, end }: Run): number[] {
+  return Array.from({ length: end - begin }, (_, i) => begin + i);
+}
+
+/** Bytes of a bucket where few buckets are to be there at once. Each rank owns a whole chunk. */
+function smallBucket(parameters: readonly Tensor[], ranks: number): number {
+  const elements = parameters.reduce((sum, { size }) => sum + size, 0);
+  return Math.min(DEFAULT_BUCKET_BYTES, 4 * Math.max(elements / 64, CHUNK * ranks));
 }
 
 /** Throws ERR_OPTION unless each rank gets a batch. */

@@ -9,7 +9,6 @@ import { AthanorError } from '../../base/errors.ts';
 import type { CheckpointContents } from '../../checkpoint/checkpoint-folder.ts';
 import type { CheckpointStore, LoadedCheckpoint } from '../../checkpoint/store.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
-import { batchesOfRank, type Run } from '../../comm/batch-sums.ts';
 import { GradientBuckets } from '../../comm/buckets.ts';
 import { createRunContext, type RunContext } from '../../comm/run-context.ts';
 import { learningRate } from '../../optim/schedule.ts';
@@ -27,7 +26,7 @@ import { Patience } from './patience.ts';
 import { RunOutput } from './run-output.ts';
 import { damagedState, misfit, type TrainerState } from './saved-state.ts';
 import { parameterGroups, type TrainStage } from './stage.ts';
-import { isSharded, type TrainerSettings, trainerSettings } from './trainer-settings.ts';
+import { type TrainerSettings, trainerSettings } from './trainer-settings.ts';
 
 /**
  * Settings (see trainerDefaults), parts of a run's context (see createRunContext), and a listener.
@@ -83,8 +82,6 @@ export class Trainer<Batch> {
   readonly #context: RunContext;
   readonly #output: RunOutput;
   readonly #buckets: GradientBuckets;
-  /** The batches of an update that this rank takes. */
-  readonly #run: Run;
   readonly #queue: BatchQueue<Batch>;
   readonly #budget: Budget;
   readonly #guard: Guard;
@@ -114,11 +111,10 @@ export class Trainer<Batch> {
     const { communicator } = this.#context;
     const groups = parameterGroups(stage);
     const all = groups.flatMap(({ parameters }) => [...parameters.values()]);
-    this.#buckets = new GradientBuckets(all, communicator, { batches: gradAccum, sharded: isSharded(zero) });
+    this.#buckets = new GradientBuckets(all, communicator, { batches: gradAccum, zero });
     const shared = { buckets: this.#buckets, communicator };
     this.#optimizers = new Optimizers(groups, { ...optimizer, seed }, shared);
-    this.#run = batchesOfRank(gradAccum, communicator.rank, communicator.size);
-    this.#queue = new BatchQueue(stage, gradAccum, this.#run);
+    this.#queue = new BatchQueue(stage, gradAccum, this.#buckets.batches);
     const tokensPerStep = gradAccum * (stage.tokensPerBatch ?? 0);
     this.#budget = new Budget(this.#settings, { tokensPerStep, stepsPerPass: stage.stepsPerPass });
     this.#guard = new Guard(this.#settings);
@@ -377,7 +373,12 @@ export class Trainer<Batch> {
       await yieldToEvents();
     }
     await this.#buckets.finish();
-    const all = await ofAllBatches(this.#context.communicator, figures, this.#run, this.#settings.gradAccum);
+    const all = await ofAllBatches(
+      this.#context.communicator,
+      figures,
+      this.#buckets.batches,
+      this.#settings.gradAccum,
+    );
     this.#loss = all.reduce((sum, [loss]) => sum + loss!, 0);
     this.#stage.observe?.(all.map(([, ...rest]) => rest));
   }

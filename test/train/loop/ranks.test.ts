@@ -171,6 +171,10 @@ describe('the bits of a run', () => {
     [5, 1],
     [2, 0],
     [4, 0],
+    [2, 2],
+    [3, 2],
+    [4, 2],
+    [5, 2],
   ] as const)('are the same on %i ranks with `zero` %i', async (size, zero) => {
     const out = folder();
     const ranks = await train(size, { out, zero });
@@ -189,6 +193,8 @@ describe('the bits of a run', () => {
     [1, 1, 4, 0],
     [3, 0, 2, 1],
     [5, 1, 1, 1],
+    [3, 2, 2, 1],
+    [1, 1, 4, 2],
   ] as const)(
     'are the same when %i ranks with `zero` %i stop and %i with %i go on',
     async (before, zeroBefore, after, zeroAfter) => {
