@@ -29,6 +29,7 @@ const scale = 1 / (batches * batchSize * context);
 async function step(): Promise<void> {
   for (const _ of buckets.batches) {
     scope(() => {
+      buckets.beginPass();
       const { input, targets } = new TokenBatch(packed);
       const { loss } = model.loss(input, targets, { scale });
       backward(loss, { onGradient: (parameter) => buckets.ready(parameter) });
@@ -40,8 +41,10 @@ async function step(): Promise<void> {
   buckets.release();
 }
 
+buckets.weights?.shareOut();
 // The first step packs weights and touches all memory for the first time.
 await step();
+native.resetPeakMemory();
 const waitedBefore = buckets.waitedSeconds;
 const seconds: number[] = [];
 for (let i = 0; i < steps; ++i) {

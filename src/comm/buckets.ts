@@ -8,12 +8,15 @@
  * From ZeRO-2 on it exists only until it has gone to the ranks that own its elements.
  */
 import { AthanorError } from '../base/errors.ts';
+import { native } from '../native/addon.ts';
+import type { NativeTensor } from '../native/binding.ts';
 import { outsideScopes, type Tensor } from '../tensor/tensor.ts';
 import { batchesInTurn, batchesOfRank, type Run } from './batch-sums.ts';
 import { Bucket, type Exchange, type Sending, type Slot } from './bucket.ts';
 import { CHUNK, layoutOf, ownedRun } from './bucket-layout.ts';
 import type { Communicator } from './communicator.ts';
 import type { ParameterShare } from './parameter-share.ts';
+import { ShardedWeights } from './sharded-weights.ts';
 
 export interface BucketOptions {
   /**
@@ -28,9 +31,12 @@ export interface BucketOptions {
   batches?: number;
   /**
    * 0: each rank gets all sums. 1: it gets those of its own elements only. 2: its gradients of a
-   * batch are freed as soon as they have gone to the ranks that own them. Default 0.
+   * batch are freed as soon as they have gone to the ranks that own them. 3: the weights can be
+   * shared out too, see `weights`. Default 0.
    */
   zero?: number;
+  /** With `zero` 3: weights that do not train, which are shared out too. */
+  frozen?: readonly Tensor[];
   /**
    * Whether buckets are exchanged during the backward pass. Default true. From `zero` 2 on they
    * always are.
@@ -39,8 +45,8 @@ export interface BucketOptions {
 }
 
 const DEFAULT_BUCKET_BYTES = 32 * 2 ** 20;
-/** Buckets that are sent batch by batch, and of which the ranks may not have heard yet. */
-const MOST_UNDER_WAY = 2;
+/** Buckets of one batch that are under way while the next one fills. */
+const MOST_UNDER_WAY = 1;
 
 /** The gradients of a model's parameters, summed over the batches of an update and the ranks. */
 export class GradientBuckets implements ParameterShare {
@@ -50,6 +56,8 @@ export class GradientBuckets implements ParameterShare {
   readonly #byBatch: boolean;
   readonly #overlap: boolean;
   readonly #buckets: readonly Bucket[];
+  /** The weights, where `zero` is 3 and there are several ranks. */
+  readonly weights: ShardedWeights | undefined;
   readonly #places = new Map<Tensor, { bucket: Bucket; slot: Slot }>();
   /** The numbers of the batches of an update that this rank takes. */
   readonly batches: readonly number[];
@@ -74,7 +82,7 @@ export class GradientBuckets implements ParameterShare {
   constructor(
     parameters: readonly Tensor[],
     communicator: Communicator,
-    { bucketBytes, batches = communicator.size, zero = 0, overlap = true }: BucketOptions = {},
+    { bucketBytes, batches = communicator.size, zero = 0, overlap = true, frozen = [] }: BucketOptions = {},
   ) {
     const { rank, size } = communicator;
     checkBatches(batches, size);
@@ -88,9 +96,14 @@ export class GradientBuckets implements ParameterShare {
     this.#passes = this.#byBatch ? Math.ceil(batches / size) : this.batches.length;
     this.#isPlain = size === 1 && batches === 1;
     this.#exchange = { communicator, batches, sharded: this.#sharded };
-    const limit = bucketBytes ?? (this.#byBatch ? smallBucket(parameters, size) : DEFAULT_BUCKET_BYTES);
+    const limit =
+      bucketBytes ?? (this.#byBatch ? smallBucket([...parameters, ...frozen], size) : DEFAULT_BUCKET_BYTES);
     const layouts = layoutOf([...parameters].reverse(), limit / 4, size);
     this.#buckets = layouts.map((layout, i) => new Bucket(layout, size, `gradients ${i}`));
+    if (this.#byBatch && zero === 3) {
+      const others = layoutOf(frozen, limit / 4, size);
+      this.weights = new ShardedWeights([layouts, others], communicator);
+    }
     for (const bucket of this.#buckets) {
       for (const slot of bucket.slots) {
         if (slot.parameter.gradMemory) {
@@ -124,12 +137,27 @@ export class GradientBuckets implements ParameterShare {
     return ownedRun(bucket.layout, slot.placed, rank);
   }
 
+  elementsOf(parameter: Tensor): NativeTensor {
+    if (this.weights?.isSharedOut) return this.weights.elementsOf(parameter);
+    const { begin, end } = this.runOf(parameter);
+    if (end - begin === parameter.size) return native.view(parameter.handle, parameter.shape);
+    const flat = native.view(parameter.handle, [parameter.size]);
+    const elements = native.slice(flat, begin, end);
+    flat.dispose();
+    return elements;
+  }
+
   gradientOf(parameter: Tensor): Tensor | undefined {
     return this.#sharded ? this.#places.get(parameter)!.slot.share : parameter.grad;
   }
 
   hasGradient(parameter: Tensor): boolean {
     return this.#sharded ? this.#places.get(parameter)!.slot.isPresent : parameter.grad !== undefined;
+  }
+
+  /** Begins the pass of a batch. Weights that are shared out can be read until endPass(). */
+  beginPass(): void {
+    this.weights?.beginPass();
   }
 
   /**
@@ -152,6 +180,7 @@ export class GradientBuckets implements ParameterShare {
   endPass(): void {
     if (this.#isPlain) return;
     while (this.#closed < this.#buckets.length) this.#close();
+    this.weights?.endPass();
     for (const bucket of this.#buckets) bucket.checkClosed();
     this.#closed = 0;
     this.#passed += 1;
@@ -160,6 +189,7 @@ export class GradientBuckets implements ParameterShare {
   #close(): void {
     const bucket = this.#buckets[this.#closed]!;
     this.#closed += 1;
+    this.weights?.noteClose();
     outsideScopes(() => {
       if (this.#byBatch) {
         this.#sendings.push(bucket.send(this.#passed, this.#communicator));
@@ -188,7 +218,10 @@ export class GradientBuckets implements ParameterShare {
    */
   async finish(): Promise<void> {
     if (this.#isPlain) return;
-    while (this.#passed < this.#passes) this.endPass();
+    while (this.#passed < this.#passes) {
+      if (this.#passed >= this.batches.length) this.weights?.attendPass(() => this.#close());
+      this.endPass();
+    }
     await this.#wait(this.#shareWhatIsThere());
     await (this.#byBatch ? this.#finishBatches() : this.#finishSums());
     for (const bucket of this.#buckets) {
@@ -244,10 +277,10 @@ export class GradientBuckets implements ParameterShare {
 
   /**
    * Gives all ranks the elements of the parameters that each of them has updated. Does nothing
-   * unless the gradients are sharded.
+   * unless the gradients are sharded, and nothing where the weights are, too.
    */
   async shareParameters(): Promise<void> {
-    if (!this.#sharded) return;
+    if (!this.#sharded || this.weights?.isSharedOut) return;
     const finish = this.#buckets.map((bucket) =>
       outsideScopes(() => bucket.shareParameters(this.#communicator)),
     );
@@ -257,6 +290,7 @@ export class GradientBuckets implements ParameterShare {
   /** Frees all gradients. Later gradients have memory of their own again. */
   dispose(): void {
     this.release();
+    this.weights?.dispose();
     for (const parameter of this.#places.keys()) parameter.gradMemory = undefined;
   }
 }

@@ -58,7 +58,9 @@ export class CachedDecoder {
    * weights are quantized, and carry no gradient.
    */
   forward({ tokens, positions, cuSeqlens }: TokenRows, cache: DecoderCache): Tensor {
-    const { blocks } = this.#parts;
+    const { blocks, tokenEmbedding } = this.#parts;
+    // Weights that move have other memory each time, and nothing may keep that of the last time.
+    if (tokenEmbedding.weight.isMoved) this.dispose();
     this.#decoder ??= new native.NativeDecoder(decoderModel(this.#parts));
     const isAdapted = blocks.some(({ projections }) => projections.some(({ adapter }) => adapter));
     return new Tensor(

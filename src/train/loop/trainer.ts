@@ -111,7 +111,10 @@ export class Trainer<Batch> {
     const { communicator } = this.#context;
     const groups = parameterGroups(stage);
     const all = groups.flatMap(({ parameters }) => [...parameters.values()]);
-    this.#buckets = new GradientBuckets(all, communicator, { batches: gradAccum, zero });
+    this.#buckets = new GradientBuckets(all, communicator, {
+      ...{ batches: gradAccum, zero },
+      frozen: [...(stage.frozen?.values() ?? [])],
+    });
     const shared = { buckets: this.#buckets, communicator };
     this.#optimizers = new Optimizers(groups, { ...optimizer, seed }, shared);
     this.#queue = new BatchQueue(stage, gradAccum, this.#buckets.batches);
@@ -196,7 +199,10 @@ export class Trainer<Batch> {
   async run(): Promise<TrainResult> {
     this.#output.open(this.#step);
     try {
-      return await this.#train();
+      this.#buckets.weights?.shareOut();
+      const result = await this.#train();
+      await this.#buckets.weights?.bringBack();
+      return result;
     } finally {
       this.#output.close();
       await this.#queue.dispose();
@@ -211,7 +217,7 @@ export class Trainer<Batch> {
     if (held !== undefined) this.#output.emit({ type: 'note', text: held });
     if (this.#step > 0 && this.#finished()) this.#sayFinished();
     // A run that was killed between a checkpoint and its evaluation must still evaluate.
-    if (this.#step > 0) await this.#afterSave();
+    if (this.#step > 0) await this.#withWeights(() => this.#afterSave());
     while (!this.#finished()) {
       if (!(await this.#trainStep(elapsed))) {
         interrupted = true;
@@ -220,11 +226,13 @@ export class Trainer<Batch> {
       interrupted = await this.#agree();
       const last = this.#step === this.#budget.totalSteps;
       if (interrupted || last || this.#due(this.#settings.saveEvery) || this.#due(this.#settings.evalEvery)) {
-        await this.#save(elapsed());
+        await this.#withWeights(async () => {
+          await this.#save(elapsed());
+          if (!interrupted) await this.#afterSave();
+        });
         if (interrupted) break;
-        await this.#afterSave();
       } else if (this.#due(this.#settings.sampleEvery)) {
-        await this.#sample();
+        await this.#withWeights(() => this.#sample());
       }
     }
     if (!interrupted) this.#warn(this.#idle.atEnd());
@@ -249,6 +257,17 @@ export class Trainer<Batch> {
       : `the run is at its end, step ${this.#step} of ${this.#budget.totalSteps}, and does no step`;
     const text = `${end}; to train on, resume it with more \`${this.#patience.exhausted ? 'patience' : 'steps'}\``;
     this.#output.emit({ type: 'note', text });
+  }
+
+  /** Runs body while each rank has all weights. */
+  async #withWeights<T>(body: () => Promise<T>): Promise<T> {
+    const { weights } = this.#buckets;
+    return weights ? await weights.whole(body) : await body();
+  }
+
+  /** Whether the stage reads weights in a method that is called next. */
+  #readsWeights(method: 'nextBatch' | 'afterUpdate'): boolean {
+    return this.#stage.weightsReadBy?.includes(method) ?? false;
   }
 
   /** Frees gradients and the state of the optimizers. The parameters belong to the stage. */
@@ -290,7 +309,8 @@ export class Trainer<Batch> {
     const gradNorms = await this.#optimizers.gradNorms();
     const lr = learningRate(this.#settings, this.#step, this.#budget.totalSteps ?? Number.POSITIVE_INFINITY);
     await this.#update(lr, gradNorms);
-    this.#stage.afterUpdate?.();
+    if (this.#readsWeights('afterUpdate')) await this.#withWeights(async () => this.#stage.afterUpdate?.());
+    else this.#stage.afterUpdate?.();
     this.#step += 1;
     this.#warn(this.#idle.observe(this.#stage.idleReason?.() ?? stillUpdate(lr, gradNorms)));
     this.#tokens += next.tokens;
@@ -312,7 +332,8 @@ export class Trainer<Batch> {
     let batches: Batch[] = [];
     let failure: { error: unknown } | undefined;
     try {
-      batches = await this.#queue.take();
+      const take = () => this.#queue.take();
+      batches = await (this.#readsWeights('nextBatch') ? this.#withWeights(take) : take());
     } catch (error) {
       if (error instanceof AthanorError && error.code.startsWith('ERR_COMM')) throw error;
       failure = { error };
@@ -341,7 +362,7 @@ export class Trainer<Batch> {
       });
     }
     if (this.#step > 0) {
-      if (this.#step !== this.#savedStep) await this.#save(elapsed());
+      if (this.#step !== this.#savedStep) await this.#withWeights(() => this.#save(elapsed()));
       if (isAborted) return;
       const text = `step ${this.#step} is saved; \`resume\` goes on from there`;
       this.#output.emit({ type: 'note', text });
@@ -359,6 +380,7 @@ export class Trainer<Batch> {
     for (const [i, batch] of batches.entries()) {
       const isLast = i === batches.length - 1;
       const loss = scope(() => {
+        this.#buckets.beginPass();
         const batchLoss = this.#stage.loss(batch, scale);
         // The CPU computes in this thread, so the next batches must begin before the backward pass.
         if (isLast && this.#context.device === 'cpu') this.#prefetch();
