@@ -125,6 +125,27 @@ export class GradientBuckets implements ParameterShare {
     return this.#sharded;
   }
 
+  /**
+   * Bytes of the gradients of a pass on this rank, with those on their way, and of its weights;
+   * undefined where they are whole.
+   */
+  get held(): { gradients: number | undefined; weights: number | undefined } {
+    const { weights } = this;
+    return {
+      gradients: this.#byBatch ? this.#gradientBytes() : undefined,
+      weights: weights && weights.bytes + weights.bytesInPass,
+    };
+  }
+
+  #gradientBytes(): number {
+    const parts = this.#buckets.map(({ layout }) => 4 * layout.partSize);
+    const all = parts.reduce((sum, bytes) => sum + bytes, 0);
+    // Sums of rounds wait for others of their size, as the digits of a binary number do.
+    const sums = 1 + Math.floor(Math.log2(this.#passes));
+    const underWay = (2 * MOST_UNDER_WAY + 1) * this.#communicator.size * Math.max(...parts);
+    return sums * all + underWay;
+  }
+
   /** Seconds of waiting for other ranks so far. */
   get waitedSeconds(): number {
     return this.#waitedSeconds;

@@ -7,7 +7,10 @@ import type { Run } from './batch-sums.ts';
 export interface ParameterShare {
   /** The elements of a parameter. They begin at a multiple of 4096. */
   runOf(parameter: Tensor): Run;
-  /** A view of these elements, in the shape of their gradient. The caller disposes of it. */
+  /**
+   * A view of these elements, of which there are some, in the shape of their gradient. The caller
+   * disposes of it.
+   */
   elementsOf(parameter: Tensor): NativeTensor;
   /** f32, of these elements; undefined where the parameter has no gradient, or no elements here. */
   gradientOf(parameter: Tensor): Tensor | undefined;

@@ -8,7 +8,7 @@
 import { AthanorError } from '../base/errors.ts';
 import type { NativeTensor } from '../native/binding.ts';
 import type { Residence, Tensor } from '../tensor/tensor.ts';
-import type { BucketLayout } from './bucket-layout.ts';
+import { type BucketLayout, kindOf } from './bucket-layout.ts';
 import type { Communicator } from './communicator.ts';
 import { WeightUnit } from './weight-unit.ts';
 
@@ -33,8 +33,8 @@ export class ShardedWeights implements Residence {
    */
   constructor(kinds: readonly (readonly BucketLayout[])[], communicator: Communicator) {
     const layouts = kinds.flat();
-    // An operation may read weights of several dtypes, and of an adapter.
-    this.#mostKept = 1 + kinds.reduce((sum, kind) => sum + new Set(kind.map(({ dtype }) => dtype)).size, 0);
+    // An operation may read weights of several dtypes and sizes, and those of an adapter.
+    this.#mostKept = 1 + kinds.reduce((sum, kind) => sum + kindsIn(kind, communicator.size), 0);
     this.#units = layouts.map((layout, i) => new WeightUnit(layout, communicator, `weights ${i}`));
     for (const unit of this.#units) for (const tensor of unit.tensors) this.#unitOf.set(tensor, unit);
   }
@@ -70,7 +70,10 @@ export class ShardedWeights implements Residence {
     this.#isSharedOut = false;
   }
 
-  /** The elements of a weight that this rank updates, as a view of the shape of its gradient. */
+  /**
+   * The elements of a weight that this rank updates, of which there are some, as a view of the shape
+   * of their gradient.
+   */
   elementsOf(tensor: Tensor): NativeTensor {
     return this.#unitOf.get(tensor)!.elementsOf(tensor);
   }
@@ -153,4 +156,9 @@ export class ShardedWeights implements Residence {
   dispose(): void {
     for (const unit of this.#units) unit.dispose();
   }
+}
+
+/** How many kinds of parameters there are, which have units of their own. */
+function kindsIn(layouts: readonly BucketLayout[], ranks: number): number {
+  return new Set(layouts.map(({ placed: [first] }) => kindOf(first!.parameter, ranks))).size;
 }

@@ -122,8 +122,15 @@ export class WeightUnit {
     output.dispose();
   }
 
+  /** Throws ERR_INTERNAL when the unit is not here. */
   handleOf(tensor: Tensor): NativeTensor {
-    return this.#whole!.get(tensor)!;
+    const handle = this.#whole?.get(tensor);
+    if (handle) return handle;
+    throw new AthanorError(
+      'ERR_INTERNAL',
+      `the weights of ${this.#name} were freed before their last use`,
+      'please report this with the command and the output of athanor info',
+    );
   }
 
   /** Frees the whole weights. One that is on its way is waited for. */

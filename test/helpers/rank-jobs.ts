@@ -8,7 +8,7 @@ import { freePort, variables } from './rank-processes.ts';
 
 export interface RankJob {
   name: string;
-  /** A function of the package, with its settings. */
+  /** A function of the package, with its settings; or `measure`, with `config` and `zero`. */
   command: string;
   settings: object;
   /** The step after which the run is asked to stop. */
@@ -17,8 +17,13 @@ export interface RankJob {
   fault?: string;
 }
 
-/** By rank and job: the loss, or the error. */
-export type RanksFound = Record<string, { loss: number } | { code: string; message: string }>[];
+/** What came of a job on one rank. */
+export type JobFound =
+  | { loss: number }
+  | { code: string; message: string }
+  | { most: number; moments: number };
+/** By rank and job. */
+export type RanksFound = Record<string, JobFound>[];
 
 /** Does all jobs on `count` ranks. Throws what the ranks wrote when one fails. */
 export async function runJobsOnRanks(count: number, jobs: readonly RankJob[]): Promise<RanksFound> {

@@ -50,6 +50,7 @@ export class Optimizers {
       parameters: this.#groups.flatMap(({ parameters }) => [...parameters.values()]),
       moments: moments.reduce((sum, { moment }) => sum + 4 * moment.size, 0),
       isSharded: this.#buckets.isSharded,
+      ...this.#buckets.held,
     };
   }
 

@@ -13,7 +13,7 @@ export interface TrainerSettings extends BudgetOptions, ScheduleOptions, GuardOp
   gradAccum: number;
   /**
    * What several ranks share out among them: nothing (0), the optimizer's moments (1), moments and
-   * gradients (2).
+   * gradients (2), moments, gradients and weights (3).
    */
   zero: number;
   /** Largest gradient norm of a group; a larger gradient is scaled down to it. 0: no clipping. */

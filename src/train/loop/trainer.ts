@@ -213,7 +213,9 @@ export class Trainer<Batch> {
     const startedAt = performance.now();
     const elapsed = () => this.#secondsBefore + (performance.now() - startedAt) / 1000;
     let interrupted = false;
-    const held = await heldMemory(this.#context.communicator, this.#optimizers.held);
+    const held = await heldMemory(this.#context.communicator, this.#optimizers.held, [
+      ...(this.#stage.frozen?.values() ?? []),
+    ]);
     if (held !== undefined) this.#output.emit({ type: 'note', text: held });
     if (this.#step > 0 && this.#finished()) this.#sayFinished();
     // A run that was killed between a checkpoint and its evaluation must still evaluate.

@@ -3,15 +3,14 @@
  * those of one rank. Ranks in one process cannot wait for each other in the middle of a pass, so
  * ZeRO-3 runs in processes.
  */
-import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CheckpointStore } from '../../../src/checkpoint/store.ts';
 import type { Communicator } from '../../../src/comm/communicator.ts';
 import { selfCommunicator } from '../../../src/comm/self-communicator.ts';
 import type { RunEvent } from '../../../src/train/loop/run-events.ts';
+import { leftIn, timed } from '../../helpers/left-in.ts';
 import { type RanksFound, runJobsOnRanks } from '../../helpers/rank-jobs.ts';
 import { ranksInProcess } from '../../helpers/ranks.ts';
 import { writeRlModels } from '../../helpers/rl-models.ts';
@@ -30,21 +29,6 @@ beforeAll(async () => {
   processes = await runJobsOnRanks(2, list);
 }, 600_000);
 afterAll(() => rmSync(root, { recursive: true, force: true }));
-
-const timed = /seconds|_per_second/;
-const plain = (text: string) =>
-  JSON.parse(text, (key, value: unknown) => (timed.test(key) ? 0 : value)) as unknown;
-const hash = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
-
-function leftIn(out: string) {
-  const { path } = new CheckpointStore(out).latest()!;
-  return {
-    model: hash(join(out, 'model.safetensors')),
-    tensors: hash(join(path, 'training.safetensors')),
-    state: plain(readFileSync(join(path, 'state.json'), 'utf8')),
-    metrics: readFileSync(join(out, 'metrics.jsonl'), 'utf8').trim().split('\n').map(plain),
-  };
-}
 
 const outOf = (name: StageName) => join(root, `zero-3-${stageNames.indexOf(name)}`);
 

@@ -250,6 +250,13 @@ describe('several ranks', () => {
     );
     expect(Number(/([\d.]+) of the optimizer's/.exec(sharded!)![1])).toBeLessThan(0.7 * Number(all));
     expect(sharded).toContain(`of the optimizer's ${all}`);
+    const [second] = await notes(2);
+    expect(second).toMatch(
+      /^2 ranks, ZeRO-2; each holds, in GiB: trained weights [\d.]+, gradients [\d.]+ of/,
+    );
+    const [, here, whole] = /gradients ([\d.]+) of ([\d.]+)/.exec(second!)!;
+    expect(whole).toBe(gib);
+    expect(Number(here)).toBeGreaterThan(0.5 * Number(gib));
     expect((await notes(0))[0]).toContain(
       `2 ranks, nothing is sharded; each holds, in GiB: trained weights ${gib}`,
     );
