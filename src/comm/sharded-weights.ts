@@ -71,8 +71,8 @@ export class ShardedWeights implements Residence {
   }
 
   /**
-   * The elements of a weight that this rank updates, of which there are some, as a view of the shape
-   * of their gradient.
+   * The elements of a weight that this rank updates, as a view in the shape of their gradient. The
+   * rank has some of them.
    */
   elementsOf(tensor: Tensor): NativeTensor {
     return this.#unitOf.get(tensor)!.elementsOf(tensor);

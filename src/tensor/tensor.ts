@@ -28,7 +28,7 @@ export interface GradMemory {
 
 /** Holds the elements of tensors that are not always in this process as a whole. */
 export interface Residence {
-  /** The tensor in the engine, with all elements. Throws ERR_STATE where they cannot be read now. */
+  /** The tensor in the engine, with all elements. Throws ERR_STATE when they cannot be read. */
   handleOf(tensor: Tensor): NativeTensor;
 }
 

@@ -3,7 +3,20 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WeightUnit } from '../../dist/comm/weight-unit.js';
-import * as athanor from '../../dist/index.js';
+import {
+  classifier,
+  dpo,
+  Gpt,
+  grpo,
+  joinRanks,
+  kto,
+  ppo,
+  pretrain,
+  reward,
+  sft,
+  Trainer,
+  tensor,
+} from '../../dist/index.js';
 import { native } from '../../dist/native/addon.js';
 
 const [list, folder] = process.argv.slice(2);
@@ -58,10 +71,12 @@ const faults = {
 };
 const repairs = [];
 
+const commands = { classifier, dpo, grpo, kto, ppo, pretrain, reward, sft };
+
 async function runStage({ command, settings, stopAt, fault }, ranks) {
   const stop = new AbortController();
   try {
-    const { loss } = await athanor[command](settings, {
+    const { loss } = await commands[command](settings, {
       communicator: fault ? faults[fault](ranks) : ranks,
       signal: stop.signal,
       onEvent: (event) => event.type === 'step' && event.step === stopAt && stop.abort(),
@@ -76,7 +91,7 @@ async function runStage({ command, settings, stopAt, fault }, ranks) {
 
 /** The most memory of a step, all of it counted, and the bytes of the moments. */
 async function measure({ settings: { config, zero } }, communicator) {
-  const model = new athanor.Gpt(config, { seed: 1 });
+  const model = new Gpt(config, { seed: 1 });
   const ids = Int32Array.of(0, 1);
   let [step, most] = [0, 0];
   const stage = {
@@ -89,14 +104,13 @@ async function measure({ settings: { config, zero } }, communicator) {
     },
     skipBatch: () => {},
     loss: (_batch, scale) => {
-      const ints = (values) => athanor.tensor(values);
-      const input = { tokens: ints(ids), positions: ints(ids), cuSeqlens: ints(Int32Array.of(0, 2)) };
-      return model.loss(input, ints(ids), { scale }).loss;
+      const [tokens, cuSeqlens] = [tensor(ids), tensor(Int32Array.of(0, 2))];
+      return model.loss({ tokens, positions: tokens, cuSeqlens }, tokens, { scale }).loss;
     },
   };
   const [before] = native.memoryStats();
   const { size: gradAccum } = communicator;
-  const trainer = new athanor.Trainer(stage, { communicator, steps: 3, gradAccum, zero });
+  const trainer = new Trainer(stage, { communicator, steps: 3, gradAccum, zero });
   const moments = native.memoryStats()[0] - before;
   await trainer.run();
   trainer.dispose();
@@ -104,7 +118,7 @@ async function measure({ settings: { config, zero } }, communicator) {
   return { most, moments };
 }
 
-const ranks = await athanor.joinRanks();
+const ranks = await joinRanks();
 const found = {};
 for (const job of JSON.parse(readFileSync(list, 'utf8')))
   found[job.name] = await (job.command === 'measure' ? measure : runStage)(job, ranks);

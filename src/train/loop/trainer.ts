@@ -21,6 +21,7 @@ import type { TrainEvent } from './events.ts';
 import { Guard } from './guard.ts';
 import { heldMemory } from './held-memory.ts';
 import { IdleUpdates, stillUpdate } from './idle-updates.ts';
+import { finishedText, newLengthText } from './length-texts.ts';
 import { Optimizers } from './optimizers.ts';
 import { Patience } from './patience.ts';
 import { RunOutput } from './run-output.ts';
@@ -171,12 +172,7 @@ export class Trainer<Batch> {
         'give it a later end, or leave that out',
       );
     }
-    const rate = (total: number) => learningRate(this.#settings, this.#step, total).toExponential(2);
-    const was = before === undefined ? '' : ` and not at step ${before}`;
-    const changed = before !== undefined && rate(now) !== rate(before);
-    const rates = changed ? `, now ${rate(now)} instead of ${rate(before)}` : '';
-    const { schedule } = this.#settings;
-    const text = `the run ends at step ${now}${was}; the learning rate follows the schedule ${schedule} to that end${rates}`;
+    const text = newLengthText(this.#settings, { step: this.#step, before, now });
     this.#output.emit({ type: 'note', text });
   }
 
@@ -254,10 +250,7 @@ export class Trainer<Batch> {
   }
 
   #sayFinished(): void {
-    const end = this.#patience.exhausted
-      ? `training ended early, at step ${this.#step}, and \`patience\` is used up`
-      : `the run is at its end, step ${this.#step} of ${this.#budget.totalSteps}, and does no step`;
-    const text = `${end}; to train on, resume it with more \`${this.#patience.exhausted ? 'patience' : 'steps'}\``;
+    const text = finishedText(this.#step, this.#budget.totalSteps, this.#patience.exhausted);
     this.#output.emit({ type: 'note', text });
   }
 
