@@ -213,8 +213,8 @@ export class GradientBuckets implements ParameterShare {
     this.weights?.noteClose();
     outsideScopes(() => {
       if (this.#byBatch) {
+        this.#receiveOldest();
         this.#sendings.push(bucket.send(this.#passed, this.#communicator));
-        this.#receiveMost();
         return;
       }
       bucket.close(this.batches[this.#passed]!);
@@ -222,9 +222,9 @@ export class GradientBuckets implements ParameterShare {
     });
   }
 
-  /** Receives what was sent first, so that little is under way. */
-  #receiveMost(): void {
-    while (this.#sendings.length > MOST_UNDER_WAY && this.#sendings[0]!.work.block) {
+  /** Receives what was sent first, so that little is under way when more is sent. */
+  #receiveOldest(): void {
+    while (this.#sendings.length >= MOST_UNDER_WAY && this.#sendings[0]!.work.block) {
       const sending = this.#sendings.shift()!;
       const startedAt = performance.now();
       sending.work.block!();
