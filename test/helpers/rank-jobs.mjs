@@ -75,13 +75,17 @@ const commands = { classifier, dpo, grpo, kto, ppo, pretrain, reward, sft };
 
 async function runStage({ command, settings, stopAt, fault }, ranks) {
   const stop = new AbortController();
+  let held = '';
   try {
     const { loss } = await commands[command](settings, {
       communicator: fault ? faults[fault](ranks) : ranks,
       signal: stop.signal,
-      onEvent: (event) => event.type === 'step' && event.step === stopAt && stop.abort(),
+      onEvent: (event) => {
+        if (event.type === 'step' && event.step === stopAt) stop.abort();
+        if (event.type === 'note' && event.text.includes('each holds')) held = event.text;
+      },
     });
-    return { loss };
+    return { loss, held };
   } catch (error) {
     return { code: error.code, message: error.message };
   } finally {

@@ -17,9 +17,9 @@ export interface RankJob {
   fault?: string;
 }
 
-/** What came of a job on one rank. */
+/** What came of a job on one rank; `held` is what the main rank says of memory. */
 export type JobFound =
-  | { loss: number }
+  | { loss: number; held: string }
   | { code: string; message: string }
   | { most: number; moments: number };
 /** By rank and job. */

@@ -95,8 +95,11 @@ export function stageJobs(root: string, models: RlModels): Record<StageName, Sta
     reward: job('reward', reward, { ...tuning, data: rankings }),
     classifier: job('classifier', classifier, { ...tuning, data: labelled }),
     dpo: job('dpo', dpo, { ...tuning, data: pairs, loraRank: 4 }),
-    kto: job('kto', kto, { ...tuning, data: ratings }),
-    ppo: job('ppo', ppo, { ...rollouts, targetKl: 0.5, ptxData: models.text, ptxBatchSize: 1 }),
+    kto: job('kto', kto, { ...tuning, data: ratings, gradientCheckpointing: true }),
+    ppo: job('ppo', ppo, {
+      ...rollouts,
+      ...{ targetKl: 0.5, ptxData: models.text, ptxBatchSize: 1, emaDecay: 0.9, rolloutQuantize: 'int8' },
+    }),
     grpo: job('grpo', grpo, { ...rollouts, numGenerations: 4, loraRank: 4 }),
   };
 }

@@ -66,10 +66,7 @@ describe('a checkpoint', () => {
 
 describe('a planted fault shows:', () => {
   it.each(FAULTS.slice(0, 2))('%s', (fault) => {
-    expect(found.map((rank) => rank[fault])).toEqual([
-      { loss: expect.anything() },
-      { loss: expect.anything() },
-    ]);
+    for (const rank of found) expect(rank[fault]).toMatchObject({ loss: expect.anything() });
     expect(leftIn(out(fault))).not.toEqual(wanted);
   });
 
