@@ -22,9 +22,9 @@ export interface BucketOptions {
   /**
    * The most bytes in a bucket; a larger gradient has a bucket of its own. Default 32 MiB. Between
    * machines, at 25 GB/s, the sum of such a bucket takes over a millisecond, ten times as long as a
-   * reduction takes to start. A model of 124M parameters still has a dozen buckets, so the backward
-   * pass hides the sums of all but the last. From `zero` 2 on, where a few buckets are all that is
-   * there of a model's gradients, a bucket is at most a 64th of them.
+   * reduction takes to start. Nothing hides the last bucket of a pass, so a bucket is at most a 16th
+   * of the gradients, and from `zero` 2 on, where a few buckets are all that is there of them, a
+   * 64th.
    */
   bucketBytes?: number;
   /** Batches of an update, over all ranks. Default: one per rank. */
@@ -44,7 +44,7 @@ export interface BucketOptions {
   overlap?: boolean;
 }
 
-const DEFAULT_BUCKET_BYTES = 32 * 2 ** 20;
+const MOST_BUCKET_BYTES = 32 * 2 ** 20;
 /** Buckets of one batch that are under way while the next one fills. */
 const MOST_UNDER_WAY = 1;
 
@@ -96,8 +96,7 @@ export class GradientBuckets implements ParameterShare {
     this.#passes = this.#byBatch ? Math.ceil(batches / size) : this.batches.length;
     this.#isPlain = size === 1 && batches === 1;
     this.#exchange = { communicator, batches, sharded: this.#sharded };
-    const limit =
-      bucketBytes ?? (this.#byBatch ? smallBucket([...parameters, ...frozen], size) : DEFAULT_BUCKET_BYTES);
+    const limit = bucketBytes ?? bucketLimit([...parameters, ...frozen], size, this.#byBatch ? 64 : 16);
     const layouts = layoutOf([...parameters].reverse(), limit / 4, size);
     this.#buckets = layouts.map((layout, i) => new Bucket(layout, size, `gradients ${i}`));
     if (this.#byBatch && zero === 3) {
@@ -297,14 +296,17 @@ export class GradientBuckets implements ParameterShare {
   }
 
   /**
-   * Gives all ranks the elements of the parameters that each of them has updated. Does nothing
-   * unless the gradients are sharded, and nothing where the weights are, too.
+   * Updates the parameters, and gives all ranks the elements that each of them has updated: those of
+   * a bucket travel while the next bucket is updated. Nothing travels unless the gradients are
+   * sharded, nor where the weights are, too.
+   * @param change updates these parameters; all without them
    */
-  async shareParameters(): Promise<void> {
-    if (!this.#sharded || this.weights?.isSharedOut) return;
-    const finish = this.#buckets.map((bucket) =>
-      outsideScopes(() => bucket.shareParameters(this.#communicator)),
-    );
+  async update(change: (parameters?: ReadonlySet<Tensor>) => void): Promise<void> {
+    if (!this.#sharded || this.weights?.isSharedOut) return change();
+    const finish = this.#buckets.map((bucket) => {
+      change(new Set(bucket.slots.map(({ parameter }) => parameter)));
+      return outsideScopes(() => bucket.shareParameters(this.#communicator));
+    });
     for (const one of finish) await this.#wait(one());
   }
 
@@ -320,10 +322,11 @@ function numbersOf({ begin, end }: Run): number[] {
   return Array.from({ length: end - begin }, (_, i) => begin + i);
 }
 
-/** Bytes of a bucket where few buckets are to be there at once. Each rank owns a whole chunk. */
-function smallBucket(parameters: readonly Tensor[], ranks: number): number {
+/** The most bytes of one of `count` buckets. Each rank owns a whole chunk. */
+function bucketLimit(parameters: readonly Tensor[], ranks: number, count: number): number {
+  if (ranks === 1) return MOST_BUCKET_BYTES;
   const elements = parameters.reduce((sum, { size }) => sum + size, 0);
-  return Math.min(DEFAULT_BUCKET_BYTES, 4 * Math.max(elements / 64, CHUNK * ranks));
+  return Math.min(MOST_BUCKET_BYTES, 4 * Math.max(elements / count, CHUNK * ranks));
 }
 
 /** Throws ERR_OPTION unless each rank gets a batch. */

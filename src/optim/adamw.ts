@@ -130,8 +130,21 @@ export class AdamW {
    * Updates every parameter that has a gradient. The gradient is first multiplied by gradientScale.
    */
   step(lr: number, gradientScale = 1): void {
+    this.beginStep();
+    this.update(lr, gradientScale);
+  }
+
+  /** Begins a step that update() does in parts. */
+  beginStep(): void {
     this.stepCount += 1;
-    const here = this.#withGrad();
+  }
+
+  /**
+   * The part of a step that updates these parameters, as far as they have a gradient. The bits do
+   * not depend on the parts. Default: all parameters.
+   */
+  update(lr: number, gradientScale: number, parameters?: ReadonlySet<Tensor>): void {
+    const here = this.#withGrad().filter(({ slot }) => parameters?.has(slot.parameter) ?? true);
     const { beta1, beta2, eps, epsPlacement, seed } = this.#options;
     // Dividing m / (sqrt(v) + e) by the root of v's correction turns e into e / correction.
     const correction = epsPlacement === 'tensorflow' ? Math.sqrt(1 - beta2 ** this.stepCount) : 1;
