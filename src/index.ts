@@ -456,6 +456,7 @@ export {
   type GradMemory,
   keep,
   parameter,
+  type Residence,
   type Shape,
   scope,
   Tensor,

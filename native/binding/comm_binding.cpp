@@ -27,7 +27,7 @@ struct CommOptions {
 struct PromisedEnd : Napi::Promise {
   using Napi::Promise::Promise;
 };
-/// A promise of the bytes of all ranks.
+/// A promise of the bytes of all ranks; of nothing for a work on tensors.
 struct PromisedBytes : Napi::Promise {
   using Napi::Promise::Promise;
 };
@@ -62,6 +62,13 @@ comm::Group::Connect connection(const CommOptions& options) {
     return [size = options.size](const comm::Limit& limit) { return comm::connect_mpi(size, limit); };
   const comm::TcpAddress address{options.rank, options.size, options.host, options.port};
   return [address](const comm::Limit& limit) { return comm::connect_tcp(address, limit); };
+}
+
+/// Of gather: what each rank gave. Nothing for other works.
+std::vector<PackedNumbers<uint8_t>> bytes_of(const comm::Work& work) {
+  std::vector<PackedNumbers<uint8_t>> all;
+  for (const std::string& text : work.texts()) all.push_back({{text.begin(), text.end()}});
+  return all;
 }
 
 /// Promises that are kept when a work of the group's thread is done.
@@ -106,15 +113,7 @@ class Waiters {
     try {
       waiter.deferred.Resolve(guarded(waiter.operation, env, [&]() -> Napi::Value {
         work.rethrow();
-        if (work.texts().empty()) return env.Undefined();
-        Napi::Array all = Napi::Array::New(env, work.texts().size());
-        for (size_t i = 0; i < work.texts().size(); ++i) {
-          const std::string& text = work.texts()[i];
-          Napi::Uint8Array bytes = Napi::Uint8Array::New(env, text.size());
-          std::copy(text.begin(), text.end(), bytes.Data());
-          all.Set(static_cast<uint32_t>(i), bytes);
-        }
-        return all;
+        return to_js(env, bytes_of(work));
       }));
     } catch (const Napi::Error& error) {
       waiter.deferred.Reject(error.Value());
@@ -157,19 +156,35 @@ class CommWrap : public NativeClass<CommWrap> {
     started_.emplace(++last_, group_->start(operation, input, output, root, name));
     return last_;
   }
-  PromisedEnd wait(int64_t work) {
-    const auto found = started_.find(work);
-    expect(found != started_.end(), ErrorCode::kState, "the work was waited for already");
-    const std::shared_ptr<comm::Work> waited = found->second;
-    started_.erase(found);
-    return promise<PromisedEnd>(waited);
+  PromisedBytes wait(int64_t work) { return promise<PromisedBytes>(take(work)); }
+  int64_t start_gather(const std::span<const uint8_t>& bytes, const std::string& name) {
+    started_.emplace(++last_, group_->gather(std::string(bytes.begin(), bytes.end()), name));
+    return last_;
   }
-  PromisedBytes gather(const std::span<const uint8_t>& bytes, const std::string& name) {
-    return promise<PromisedBytes>(group_->gather(std::string(bytes.begin(), bytes.end()), name));
+  PromisedBytes watch(int64_t work) { return promise<PromisedBytes>(find(work)->second); }
+  std::vector<PackedNumbers<uint8_t>> block(int64_t work) {
+    const std::shared_ptr<comm::Work> waited = take(work);
+    waited->wait();
+    waited->rethrow();
+    return bytes_of(*waited);
   }
   PromisedEnd close() { return promise<PromisedEnd>(group_->close()); }
 
  private:
+  using Started = std::map<int64_t, std::shared_ptr<comm::Work>>;
+
+  Started::iterator find(int64_t work) {
+    const auto found = started_.find(work);
+    expect(found != started_.end(), ErrorCode::kState, "the work was waited for already");
+    return found;
+  }
+  std::shared_ptr<comm::Work> take(int64_t work) {
+    const auto found = find(work);
+    std::shared_ptr<comm::Work> taken = std::move(found->second);
+    started_.erase(found);
+    return taken;
+  }
+
   template <class Promised>
   Promised promise(const std::shared_ptr<comm::Work>& work) {
     const Napi::Promise made = waiters_->add(Env(), work, current_operation());
@@ -178,7 +193,7 @@ class CommWrap : public NativeClass<CommWrap> {
 
   std::shared_ptr<Waiters> waiters_;
   std::unique_ptr<comm::Group> group_;
-  std::map<int64_t, std::shared_ptr<comm::Work>> started_;
+  Started started_;
   int64_t last_ = 0;
 };
 
@@ -242,7 +257,9 @@ const Family comm_family([](Exports& exports) {
       CommWrap::method<&CommWrap::size, "NativeCommunicator.size()">,
       CommWrap::method<&CommWrap::start, "NativeCommunicator.start(operation, input, output, root, name)">,
       CommWrap::method<&CommWrap::wait, "NativeCommunicator.wait(work)">,
-      CommWrap::method<&CommWrap::gather, "NativeCommunicator.gather(bytes, name)">,
+      CommWrap::method<&CommWrap::block, "NativeCommunicator.block(work)">,
+      CommWrap::method<&CommWrap::start_gather, "NativeCommunicator.startGather(bytes, name)">,
+      CommWrap::method<&CommWrap::watch, "NativeCommunicator.watch(work)">,
       CommWrap::method<&CommWrap::close, "NativeCommunicator.close()">);
   bind<&nccl_unique_id, "ncclUniqueId()">(exports);
   NcclWrap::define<NcclWrap::Constructor>(

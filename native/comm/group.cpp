@@ -77,6 +77,7 @@ void Group::run_one(Work& work) {
   work.body_ = nullptr;
   work.tensors_.clear();
   work.done_.store(true, std::memory_order_release);
+  work.done_.notify_all();
 }
 
 std::shared_ptr<Work> Group::queue(std::string text, std::function<void(Work&)> body,

@@ -23,6 +23,8 @@ namespace athanor::comm {
 class Work {
  public:
   bool is_done() const { return done_.load(std::memory_order_acquire); }
+  /// Blocks the calling thread until the work is done.
+  void wait() const { done_.wait(false, std::memory_order_acquire); }
   /// Of a work that is done: throws its error.
   void rethrow() const {
     if (failure_) std::rethrow_exception(failure_);

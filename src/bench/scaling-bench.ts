@@ -17,7 +17,7 @@ export interface ScalingCase {
   batches: number;
   steps: number;
   threads: number;
-  zero: 0 | 1;
+  zero: number;
   overlap: boolean;
 }
 
@@ -27,13 +27,22 @@ export interface ScalingTiming {
   seconds: number;
   /** Mean time of a step in which a rank waited for others, on the rank that waited most. */
   waitedSeconds: number;
-  /** Bytes of AdamW's moments, and the most bytes that tensors held, on the largest rank. */
+  /**
+   * Bytes of AdamW's moments, and the most bytes that tensors held in a step, on the largest rank.
+   */
   momentBytes: number;
   peakBytes: number;
 }
 
 /** The ways to run a step. */
-export const scalingKinds = ['one process', 'zero 0', 'zero 1', 'zero 1, no overlap'] as const;
+export const scalingKinds = [
+  'one process',
+  'zero 0',
+  'zero 1',
+  'zero 1, no overlap',
+  'zero 2',
+  'zero 3',
+] as const;
 export type ScalingKind = (typeof scalingKinds)[number];
 
 /** Times one way in new processes. */
@@ -48,7 +57,7 @@ export async function timeScaling(
     ...shape,
     batches: ranks,
     threads: isOne ? ranks : 1,
-    zero: kind.startsWith('zero 1') ? 1 : 0,
+    zero: isOne ? 0 : Number(kind.split(/[ ,]/)[1]),
     overlap: kind !== 'zero 1, no overlap',
   };
   const worker = [join(packageRoot, 'dist/bench/scaling-worker.js'), JSON.stringify(given)];

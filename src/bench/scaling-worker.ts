@@ -1,5 +1,4 @@
 /** A rank of `athanor bench scaling`: `scaling-worker.js CASE`. Rank 0 prints the timing. */
-import { batchesOfRank } from '../comm/batch-sums.ts';
 import { GradientBuckets } from '../comm/buckets.ts';
 import { joinRanks } from '../comm/join.ts';
 import { TokenBatch } from '../data/token-batch.ts';
@@ -21,16 +20,16 @@ const config = presetConfig(preset, { contextLength: context, ...(vocabSize && {
 const model = new Gpt(config, { dtype, seed: 1 });
 const parameters = model.parameters();
 const buckets = new GradientBuckets([...parameters.values()], communicator, {
-  ...{ batches, overlap, sharded: zero === 1 },
+  ...{ batches, overlap, zero },
 });
 const optimizers = new Optimizers([{ name: '', parameters }], { seed: 0 }, { buckets, communicator });
 const packed = randomBatch(config.vocabSize, batchSize, context);
-const { begin, end } = batchesOfRank(batches, communicator.rank, communicator.size);
 const scale = 1 / (batches * batchSize * context);
 
 async function step(): Promise<void> {
-  for (let batch = begin; batch < end; ++batch) {
+  for (const _ of buckets.batches) {
     scope(() => {
+      buckets.beginPass();
       const { input, targets } = new TokenBatch(packed);
       const { loss } = model.loss(input, targets, { scale });
       backward(loss, { onGradient: (parameter) => buckets.ready(parameter) });
@@ -42,8 +41,10 @@ async function step(): Promise<void> {
   buckets.release();
 }
 
+buckets.weights?.shareOut();
 // The first step packs weights and touches all memory for the first time.
 await step();
+native.resetPeakMemory();
 const waitedBefore = buckets.waitedSeconds;
 const seconds: number[] = [];
 for (let i = 0; i < steps; ++i) {

@@ -4,7 +4,7 @@ import { choice, inGroup, integer, text } from './options.ts';
 
 export const scaling = defineCommand({
   description:
-    'Times the same update in one process with as many threads as ranks, and on ranks with one thread each: with all of AdamW on each rank (--zero 0), shared out (--zero 1), and without exchange during the backward pass. The ways alternate, and the fastest step counts.',
+    'Times the same update in one process with as many threads as ranks, and on ranks with one thread each: with all of AdamW on each rank (--zero 0), shared out (--zero 1), and without exchange during the backward pass; with gradients shared out too (--zero 2), and weights (--zero 3). The ways alternate, and the fastest step counts.',
   options: {
     ...inGroup('Run', {
       ranks: integer('processes', { default: 2, min: 2, max: 1024 }),

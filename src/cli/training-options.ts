@@ -90,11 +90,14 @@ export function trainingOptions(defaults: CommonDefaults) {
         min: 0,
       }),
       gradAccum: integer('batches per update, over all ranks', { default: defaults.gradAccum, min: 1 }),
-      zero: integer('on several ranks: 1 shares out the state of the optimizer, 0 does not', {
-        default: defaults.zero,
-        min: 0,
-        max: 3,
-      }),
+      zero: integer(
+        'on several ranks: share out nothing (0), the state of the optimizer (1), gradients too (2), weights too (3)',
+        {
+          default: defaults.zero,
+          min: 0,
+          max: 3,
+        },
+      ),
       onSpike: choice('what to do when the loss or the gradient norm jumps', ['warn', 'skip', 'stop'], {
         default: 'warn',
       }),

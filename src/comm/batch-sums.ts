@@ -1,7 +1,7 @@
 /**
  * The order in which the gradients of an update's batches are summed: a tree over the batch number.
  * A node is the sum of its two halves, so batches 0 to 6 sum to ((0+1)+(2+3))+((4+5)+6). A rank
- * has a run of batches in a row and sums the subtrees inside it. Whoever adds the rest gets the
+ * that has a run of batches in a row sums the subtrees inside it. Whoever adds the rest gets the
  * same bits for any number of ranks.
  */
 
@@ -18,10 +18,18 @@ export interface Run {
   end: number;
 }
 
-/** The batches of an update that a rank takes. */
+/** The batches of an update that a rank takes, where each takes a run of them. */
 export function batchesOfRank(batches: number, rank: number, ranks: number): Run {
   const bound = (place: number) => Math.floor((place * batches) / ranks);
   return { begin: bound(rank), end: bound(rank + 1) };
+}
+
+/**
+ * The batches of an update that a rank takes, where the ranks take turns. The batches of one round
+ * follow each other, so their sums need little memory before those of the next round come.
+ */
+export function batchesInTurn(batches: number, rank: number, ranks: number): number[] {
+  return Array.from({ length: Math.ceil((batches - rank) / ranks) }, (_, round) => round * ranks + rank);
 }
 
 /**

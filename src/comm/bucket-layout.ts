@@ -28,32 +28,52 @@ export interface BucketLayout {
   partSize: number;
 }
 
+/** Buckets of one kind are filled one after another. */
+interface OpenBucket {
+  dtype: DType;
+  placed: Placed[];
+  size: number;
+  /** The place of its last parameter among all. */
+  last: number;
+}
+
 /**
  * Fills one bucket after another, up to the limit. Parameters that train in another dtype have
- * buckets of their own, since updated parameters travel in the same layout.
+ * buckets of their own, since updated parameters travel in the same layout. So have those that are
+ * smaller than a chunk: matrices alone divide well among ranks. A bucket comes after those whose
+ * parameters all come before its last one.
  * @param limit the most elements; a larger parameter has a bucket of its own
  */
 export function layoutOf(parameters: readonly Tensor[], limit: number, ranks: number): BucketLayout[] {
   const chunk = ranks === 1 ? ALIGNMENT : CHUNK;
-  const buckets: { dtype: DType; placed: Placed[]; size: number }[] = [];
-  const open = new Map<DType, (typeof buckets)[number]>();
-  for (const parameter of parameters) {
+  const buckets: OpenBucket[] = [];
+  const open = new Map<string, OpenBucket>();
+  parameters.forEach((parameter, last) => {
     const { dtype, size } = parameter;
-    let bucket = open.get(dtype);
+    const kind = kindOf(parameter, ranks);
+    let bucket = open.get(kind);
     let begin = bucket ? placeOf(bucket.size, size, chunk) : 0;
     if (!bucket || begin + roundUp(size, ALIGNMENT) > limit) {
-      bucket = { dtype, placed: [], size: 0 };
+      bucket = { dtype, placed: [], size: 0, last };
       begin = 0;
-      open.set(dtype, bucket);
+      open.set(kind, bucket);
       buckets.push(bucket);
     }
     bucket.placed.push({ parameter, begin });
     bucket.size = begin + roundUp(size, ALIGNMENT);
-  }
-  return buckets.map(({ dtype, placed, size }) => {
-    const partSize = roundUp(Math.ceil(size / ranks), chunk);
-    return { dtype, placed, partSize };
+    bucket.last = last;
   });
+  return buckets
+    .sort((a, b) => a.last - b.last)
+    .map(({ dtype, placed, size }) => {
+      const partSize = roundUp(Math.ceil(size / ranks), chunk);
+      return { dtype, placed, partSize };
+    });
+}
+
+/** Parameters of one kind share buckets. */
+export function kindOf({ dtype, size }: Tensor, ranks: number): string {
+  return ranks > 1 && size < CHUNK ? `small ${dtype}` : dtype;
 }
 
 /** A parameter lies within one chunk of the bucket, or begins with one. */

@@ -16,6 +16,16 @@ export interface Exchange {
   sharded: boolean;
 }
 
+/** The gradients of one batch, on their way to the ranks that own them. */
+export interface Sending {
+  bucket: Bucket;
+  /** All ranks send their batch of a round at once. */
+  round: number;
+  work: Work;
+  input: Tensor;
+  output: Tensor;
+}
+
 export class Bucket {
   readonly layout: BucketLayout;
   readonly slots: readonly Slot[];
@@ -25,7 +35,10 @@ export class Bucket {
   readonly #name: string;
   /** Not a Tensor, because the garbage collector already counts the gradients inside. */
   #memory: NativeTensor | undefined;
-  /** The sums of the batches of this rank. */
+  /**
+   * The sums of the batches of this rank, of the whole bucket. Of buckets that are sent batch by
+   * batch: the sums of batches of all ranks, f32 `[partSize]`.
+   */
   #sums: BatchSum<NativeTensor>[] = [];
   #arriving: { work: Work; input: Tensor; output: Tensor }[] | undefined;
   /** The sum of all batches: this rank's part, f32 `[partSize]`. */
@@ -47,13 +60,52 @@ export class Bucket {
 
   /** Takes the gradients of a batch out of the parameters, and adds them to those before. */
   close(batch: number): void {
+    appendBatch(this.#sums, batch, this.#takeGradients(), addAndFree);
+  }
+
+  #takeGradients(): NativeTensor {
     for (const slot of this.slots) slot.bringHome();
     for (const slot of this.slots) slot.leave();
-    appendBatch(this.#sums, batch, this.#memory!, (into, other) => {
-      native.addScaledInto(into, other, 1);
-      other.dispose();
-    });
+    const gradients = this.#memory!;
     this.#memory = undefined;
+    return gradients;
+  }
+
+  /** The same for buckets that are sent batch by batch. A rank without a batch sends zeros. */
+  send(round: number, communicator: Communicator): Sending {
+    const gradients = this.#takeGradients();
+    const input = shaped(gradients, 0, this.#elements, [this.#elements]);
+    gradients.dispose();
+    const output = new Tensor(native.empty([this.#elements], 'f32'));
+    const work = communicator.allToAll(input, output, this.#name);
+    return { bucket: this, round, work, input, output };
+  }
+
+  /** Adds what has arrived to the sums of earlier rounds. */
+  receive({ round, input, output }: Sending, { communicator: { size }, batches }: Exchange): void {
+    input.dispose();
+    const { partSize } = this.layout;
+    const before = new Set(this.#sums.map(({ value }) => value));
+    for (let rank = 0; rank < size && round * size + rank < batches; ++rank) {
+      const part = native.slice(output.handle, rank * partSize, (rank + 1) * partSize);
+      appendBatch(this.#sums, round * size + rank, part, addAndFree);
+    }
+    // What remains of the round gets memory of its own, so that the rest of it is freed.
+    for (const sum of this.#sums) {
+      if (before.has(sum.value)) continue;
+      const part = sum.value;
+      sum.value = native.empty([partSize], 'f32');
+      native.copyInto(sum.value, part);
+      part.dispose();
+    }
+    output.dispose();
+  }
+
+  /** Adds up the rounds. */
+  addRounds(): void {
+    this.#part = totalOf(this.#sums, (into, other) => native.addScaledInto(into, other, 1))!;
+    for (const { value } of this.#sums) if (value !== this.#part) value.dispose();
+    this.#sums = [];
   }
 
   /** Throws ERR_INTERNAL when a gradient came after close(). */
@@ -217,6 +269,11 @@ export class Bucket {
     this.#part = undefined;
     this.missing = this.slots.length;
   }
+}
+
+function addAndFree(into: NativeTensor, other: NativeTensor): void {
+  native.addScaledInto(into, other, 1);
+  other.dispose();
 }
 
 /** Some elements of flat memory as a tensor of a shape. */

@@ -5,51 +5,73 @@
  * Each rank gets its own part from all others and adds them up. Parameters are assigned in
  * reverse, since the backward pass reaches the last one first. Kernels write gradients into the
  * bucket, so nothing is copied, and its memory exists only from its first gradient to release().
+ * From ZeRO-2 on it exists only until it has gone to the ranks that own its elements.
  */
 import { AthanorError } from '../base/errors.ts';
+import { native } from '../native/addon.ts';
+import type { NativeTensor } from '../native/binding.ts';
 import { outsideScopes, type Tensor } from '../tensor/tensor.ts';
-import { batchesOfRank, type Run } from './batch-sums.ts';
-import { Bucket, type Exchange, type Slot } from './bucket.ts';
-import { layoutOf, ownedRun } from './bucket-layout.ts';
+import { batchesInTurn, batchesOfRank, type Run } from './batch-sums.ts';
+import { Bucket, type Exchange, type Sending, type Slot } from './bucket.ts';
+import { CHUNK, layoutOf, ownedRun } from './bucket-layout.ts';
 import type { Communicator } from './communicator.ts';
 import type { ParameterShare } from './parameter-share.ts';
+import { ShardedWeights } from './sharded-weights.ts';
 
 export interface BucketOptions {
   /**
    * The most bytes in a bucket; a larger gradient has a bucket of its own. Default 32 MiB. Between
    * machines, at 25 GB/s, the sum of such a bucket takes over a millisecond, ten times as long as a
-   * reduction takes to start. A model of 124M parameters still has a dozen buckets, so the backward
-   * pass hides the sums of all but the last.
+   * reduction takes to start. Nothing hides the last bucket of a pass, so a bucket is at most a 16th
+   * of the gradients, and from `zero` 2 on, where a few buckets are all that is there of them, a
+   * 64th.
    */
   bucketBytes?: number;
   /** Batches of an update, over all ranks. Default: one per rank. */
   batches?: number;
   /**
-   * Whether each rank gets the sums of its own elements only (ZeRO-1). Default false: all sums.
+   * 0: each rank gets all sums. 1: it gets those of its own elements only. 2: its gradients of a
+   * batch are freed as soon as they have gone to the ranks that own them. 3: the weights can be
+   * shared out too, see `weights`. Default 0.
    */
-  sharded?: boolean;
-  /** Whether buckets are exchanged during the backward pass. Default true. */
+  zero?: number;
+  /** With `zero` 3: weights that do not train, which are shared out too. */
+  frozen?: readonly Tensor[];
+  /**
+   * Whether buckets are exchanged during the backward pass. Default true. From `zero` 2 on they
+   * always are.
+   */
   overlap?: boolean;
 }
 
-const DEFAULT_BUCKET_BYTES = 32 * 2 ** 20;
+const MOST_BUCKET_BYTES = 32 * 2 ** 20;
+/** Buckets of one batch that are under way while the next one fills. */
+const MOST_UNDER_WAY = 1;
 
 /** The gradients of a model's parameters, summed over the batches of an update and the ranks. */
 export class GradientBuckets implements ParameterShare {
   readonly #communicator: Communicator;
   readonly #sharded: boolean;
+  /** Whether each batch is exchanged, and not their sums (ZeRO-2). */
+  readonly #byBatch: boolean;
   readonly #overlap: boolean;
   readonly #buckets: readonly Bucket[];
+  /** The weights, where `zero` is 3 and there are several ranks. */
+  readonly weights: ShardedWeights | undefined;
   readonly #places = new Map<Tensor, { bucket: Bucket; slot: Slot }>();
-  /** The batches of this rank. */
-  readonly #run: Run;
+  /** The numbers of the batches of an update that this rank takes. */
+  readonly batches: readonly number[];
+  /** Passes of an update. The last one has no batch where other ranks have one more. */
+  readonly #passes: number;
   /** Whether a gradient is final when its pass is: there is one batch and one rank. */
   readonly #isPlain: boolean;
   readonly #exchange: Exchange;
-  /** The batch of the current pass, or of the next one. */
-  #batch: number;
+  /** Passes of this update that are over. */
+  #passed = 0;
   /** Number of buckets that the current pass has closed. Every rank closes them in one order. */
   #closed = 0;
+  /** Exchanges of single batches that are under way, in their order. */
+  #sendings: Sending[] = [];
   #waitedSeconds = 0;
 
   /**
@@ -60,24 +82,27 @@ export class GradientBuckets implements ParameterShare {
   constructor(
     parameters: readonly Tensor[],
     communicator: Communicator,
-    {
-      bucketBytes = DEFAULT_BUCKET_BYTES,
-      batches = communicator.size,
-      sharded = false,
-      overlap = true,
-    }: BucketOptions = {},
+    { bucketBytes, batches = communicator.size, zero = 0, overlap = true, frozen = [] }: BucketOptions = {},
   ) {
     const { rank, size } = communicator;
     checkBatches(batches, size);
     this.#communicator = communicator;
-    this.#sharded = sharded && size > 1;
+    this.#sharded = zero >= 1 && size > 1;
+    this.#byBatch = zero >= 2 && size > 1;
     this.#overlap = overlap;
-    this.#run = batchesOfRank(batches, rank, size);
-    this.#batch = this.#run.begin;
+    this.batches = this.#byBatch
+      ? batchesInTurn(batches, rank, size)
+      : numbersOf(batchesOfRank(batches, rank, size));
+    this.#passes = this.#byBatch ? Math.ceil(batches / size) : this.batches.length;
     this.#isPlain = size === 1 && batches === 1;
     this.#exchange = { communicator, batches, sharded: this.#sharded };
-    const layouts = layoutOf([...parameters].reverse(), bucketBytes / 4, size);
+    const limit = bucketBytes ?? bucketLimit([...parameters, ...frozen], size, this.#byBatch ? 64 : 16);
+    const layouts = layoutOf([...parameters].reverse(), limit / 4, size);
     this.#buckets = layouts.map((layout, i) => new Bucket(layout, size, `gradients ${i}`));
+    if (this.#byBatch && zero === 3) {
+      const others = layoutOf(frozen, limit / 4, size);
+      this.weights = new ShardedWeights([layouts, others], communicator);
+    }
     for (const bucket of this.#buckets) {
       for (const slot of bucket.slots) {
         if (slot.parameter.gradMemory) {
@@ -99,6 +124,27 @@ export class GradientBuckets implements ParameterShare {
     return this.#sharded;
   }
 
+  /**
+   * Bytes of the gradients of a pass on this rank, with those on their way, and of its weights;
+   * undefined where they are whole.
+   */
+  get held(): { gradients: number | undefined; weights: number | undefined } {
+    const { weights } = this;
+    return {
+      gradients: this.#byBatch ? this.#gradientBytes() : undefined,
+      weights: weights && weights.bytes + weights.bytesInPass,
+    };
+  }
+
+  #gradientBytes(): number {
+    const parts = this.#buckets.map(({ layout }) => 4 * layout.partSize);
+    const all = parts.reduce((sum, bytes) => sum + bytes, 0);
+    // Sums of rounds wait for others of their size, as the digits of a binary number do.
+    const sums = 1 + Math.floor(Math.log2(this.#passes));
+    const underWay = (2 * MOST_UNDER_WAY + 1) * this.#communicator.size * Math.max(...parts);
+    return sums * all + underWay;
+  }
+
   /** Seconds of waiting for other ranks so far. */
   get waitedSeconds(): number {
     return this.#waitedSeconds;
@@ -111,6 +157,16 @@ export class GradientBuckets implements ParameterShare {
     return ownedRun(bucket.layout, slot.placed, rank);
   }
 
+  elementsOf(parameter: Tensor): NativeTensor {
+    if (this.weights?.isSharedOut) return this.weights.elementsOf(parameter);
+    const { begin, end } = this.runOf(parameter);
+    if (end - begin === parameter.size) return native.view(parameter.handle, parameter.shape);
+    const flat = native.view(parameter.handle, [parameter.size]);
+    const elements = native.slice(flat, begin, end);
+    flat.dispose();
+    return elements;
+  }
+
   gradientOf(parameter: Tensor): Tensor | undefined {
     return this.#sharded ? this.#places.get(parameter)!.slot.share : parameter.grad;
   }
@@ -119,10 +175,16 @@ export class GradientBuckets implements ParameterShare {
     return this.#sharded ? this.#places.get(parameter)!.slot.isPresent : parameter.grad !== undefined;
   }
 
+  /** Begins the pass of a batch. Weights that are shared out can be read until endPass(). */
+  beginPass(): void {
+    this.weights?.beginPass();
+  }
+
   /**
    * Marks a gradient as final for its batch. Give it to backward() as onGradient. A bucket closes
-   * as soon as it and all buckets before it are complete. In the pass of the last batch of this
-   * rank, its exchange starts then. Parameters without a bucket are ignored.
+   * as soon as it and all buckets before it are complete. Its exchange starts then, in the pass of
+   * the last batch of this rank or, from `zero` 2 on, in every pass. Parameters without a bucket
+   * are ignored.
    */
   ready(parameter: Tensor): void {
     const bucket = this.#places.get(parameter)?.bucket;
@@ -138,18 +200,36 @@ export class GradientBuckets implements ParameterShare {
   endPass(): void {
     if (this.#isPlain) return;
     while (this.#closed < this.#buckets.length) this.#close();
+    this.weights?.endPass();
     for (const bucket of this.#buckets) bucket.checkClosed();
     this.#closed = 0;
-    this.#batch += 1;
+    this.#passed += 1;
   }
 
   #close(): void {
     const bucket = this.#buckets[this.#closed]!;
     this.#closed += 1;
+    this.weights?.noteClose();
     outsideScopes(() => {
-      bucket.close(this.#batch);
-      if (this.#overlap && this.#batch === this.#run.end - 1) bucket.start(this.#exchange);
+      if (this.#byBatch) {
+        this.#receiveOldest();
+        this.#sendings.push(bucket.send(this.#passed, this.#communicator));
+        return;
+      }
+      bucket.close(this.batches[this.#passed]!);
+      if (this.#overlap && this.#passed === this.#passes - 1) bucket.start(this.#exchange);
     });
+  }
+
+  /** Receives what was sent first, so that little is under way when more is sent. */
+  #receiveOldest(): void {
+    while (this.#sendings.length >= MOST_UNDER_WAY && this.#sendings[0]!.work.block) {
+      const sending = this.#sendings.shift()!;
+      const startedAt = performance.now();
+      sending.work.block!();
+      this.#waitedSeconds += (performance.now() - startedAt) / 1000;
+      sending.bucket.receive(sending, this.#exchange);
+    }
   }
 
   /**
@@ -158,17 +238,33 @@ export class GradientBuckets implements ParameterShare {
    */
   async finish(): Promise<void> {
     if (this.#isPlain) return;
-    if (this.#batch < this.#run.end) this.endPass();
+    while (this.#passed < this.#passes) {
+      if (this.#passed >= this.batches.length) this.weights?.attendPass(() => this.#close());
+      this.endPass();
+    }
     await this.#wait(this.#shareWhatIsThere());
+    await (this.#byBatch ? this.#finishBatches() : this.#finishSums());
+    for (const bucket of this.#buckets) {
+      await this.#wait(bucket.gathered());
+      bucket.complete(this.#exchange);
+    }
+  }
+
+  async #finishSums(): Promise<void> {
     for (const bucket of this.#buckets) {
       outsideScopes(() => bucket.start(this.#exchange));
       await this.#wait(bucket.arrive());
       bucket.add(this.#exchange);
     }
-    for (const bucket of this.#buckets) {
-      await this.#wait(bucket.gathered());
-      bucket.complete(this.#exchange);
+  }
+
+  async #finishBatches(): Promise<void> {
+    for (const sending of this.#sendings) {
+      await this.#wait(sending.work.wait());
+      sending.bucket.receive(sending, this.#exchange);
     }
+    this.#sendings = [];
+    for (const bucket of this.#buckets) bucket.addRounds();
   }
 
   async #wait(work: Promise<void>): Promise<void> {
@@ -190,27 +286,47 @@ export class GradientBuckets implements ParameterShare {
   /** Frees all gradients, so that the next pass starts anew. */
   release(): void {
     for (const bucket of this.#buckets) bucket.release();
-    this.#batch = this.#run.begin;
+    for (const { input, output } of this.#sendings) {
+      input.dispose();
+      output.dispose();
+    }
+    this.#sendings = [];
+    this.#passed = 0;
     this.#closed = 0;
   }
 
   /**
-   * Gives all ranks the elements of the parameters that each of them has updated. Does nothing
-   * unless the gradients are sharded.
+   * Updates the parameters, and gives all ranks the elements that each of them has updated: those of
+   * a bucket travel while the next bucket is updated. Nothing travels unless the gradients are
+   * sharded, nor where the weights are, too.
+   * @param change updates these parameters; all without them
    */
-  async shareParameters(): Promise<void> {
-    if (!this.#sharded) return;
-    const finish = this.#buckets.map((bucket) =>
-      outsideScopes(() => bucket.shareParameters(this.#communicator)),
-    );
+  async update(change: (parameters?: ReadonlySet<Tensor>) => void): Promise<void> {
+    if (!this.#sharded || this.weights?.isSharedOut) return change();
+    const finish = this.#buckets.map((bucket) => {
+      change(new Set(bucket.slots.map(({ parameter }) => parameter)));
+      return outsideScopes(() => bucket.shareParameters(this.#communicator));
+    });
     for (const one of finish) await this.#wait(one());
   }
 
   /** Frees all gradients. Later gradients have memory of their own again. */
   dispose(): void {
     this.release();
+    this.weights?.dispose();
     for (const parameter of this.#places.keys()) parameter.gradMemory = undefined;
   }
+}
+
+function numbersOf({ begin, end }: Run): number[] {
+  return Array.from({ length: end - begin }, (_, i) => begin + i);
+}
+
+/** The most bytes of one of `count` buckets. Each rank owns a whole chunk. */
+function bucketLimit(parameters: readonly Tensor[], ranks: number, count: number): number {
+  if (ranks === 1) return MOST_BUCKET_BYTES;
+  const elements = parameters.reduce((sum, { size }) => sum + size, 0);
+  return Math.min(MOST_BUCKET_BYTES, 4 * Math.max(elements / count, CHUNK * ranks));
 }
 
 /** Throws ERR_OPTION unless each rank gets a batch. */

@@ -67,4 +67,9 @@ export interface Work {
    * Operations after this see the results. On a GPU the device waits, and the host may continue.
    */
   wait(): Promise<void>;
+  /**
+   * The same, but this thread stands still meanwhile. Call either. A communicator without it cannot
+   * give weights to a pass that is under way, as ZeRO-3 does.
+   */
+  block?(): void;
 }

@@ -52,17 +52,17 @@ export class EngineCommunicator implements Communicator {
 
   async gather(values: readonly number[], name = 'gather'): Promise<number[][]> {
     const mine = new Uint8Array(Float64Array.from(values).buffer);
-    const all = await this.#engine.gather(mine, name);
+    const all = await this.#engine.wait(this.#engine.startGather(mine, name));
     return all.map((bytes) => [...new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8)]);
   }
 
   async gatherText(text: string, name = 'gatherText'): Promise<string[]> {
-    const all = await this.#engine.gather(new TextEncoder().encode(text), name);
+    const all = await this.#engine.wait(this.#startGather(text, name));
     return all.map((bytes) => new TextDecoder().decode(bytes));
   }
 
   async barrier(name = 'barrier'): Promise<void> {
-    await this.#engine.gather(new Uint8Array(), name);
+    await this.#engine.wait(this.#engine.startGather(new Uint8Array(), name));
   }
 
   async close(): Promise<void> {
@@ -74,7 +74,14 @@ export class EngineCommunicator implements Communicator {
   #start(operation: CollectiveName, input: Tensor, output: Tensor, name: string, root = 0): Work {
     if (this.#nccl) return this.#startOnGpu(this.#nccl, operation, input, output, name, root);
     const work = this.#engine.start(operation, input.handle, output.handle, root, name);
-    return { wait: () => this.#engine.wait(work) };
+    return {
+      wait: async () => {
+        await this.#engine.wait(work);
+      },
+      block: () => {
+        this.#engine.block(work);
+      },
+    };
   }
 
   /**
@@ -93,24 +100,36 @@ export class EngineCommunicator implements Communicator {
     const work = nccl.start(operation, input.handle, output.handle, root, name);
     const from = operation === 'broadcast' ? ` from rank ${root}` : '';
     const text = `${operation}${from} of ${Math.max(input.size, output.size)} ${input.dtype}`;
-    const arrived = this.#arrive(name ? `'${name}' (${text})` : text);
-    arrived.catch(() => nccl.abort()); // wait() reports it
+    const started = name ? `'${name}' (${text})` : text;
+    const arrival = this.#startGather(started, started);
+    this.#engine
+      .watch(arrival)
+      .then((all) => this.#checkSame(started, all))
+      .catch(() => nccl.abort()); // wait() or block() reports it
     return {
       wait: async () => {
-        await arrived;
+        this.#checkSame(started, await this.#engine.wait(arrival));
+        nccl.wait(work);
+      },
+      block: () => {
+        this.#checkSame(started, this.#engine.block(arrival));
         nccl.wait(work);
       },
     };
   }
 
-  async #arrive(started: string): Promise<void> {
-    const all = await this.gatherText(started, started);
-    const other = all.findIndex((one) => one !== started);
+  #checkSame(started: string, all: readonly Uint8Array[]): void {
+    const texts = all.map((bytes) => new TextDecoder().decode(bytes));
+    const other = texts.findIndex((one) => one !== started);
     if (other < 0) return;
     throw new AthanorError(
       'ERR_MISMATCH',
-      `${started} on rank ${this.rank} meets ${all[other]} on rank ${other}`,
+      `${started} on rank ${this.rank} meets ${texts[other]} on rank ${other}`,
       'let all ranks start the same operations in the same order',
     );
+  }
+
+  #startGather(text: string, name: string): number {
+    return this.#engine.startGather(new TextEncoder().encode(text), name);
   }
 }

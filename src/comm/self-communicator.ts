@@ -29,7 +29,7 @@ export const selfCommunicator: Communicator = {
   close: async () => {},
 };
 
-const done: Work = { wait: async () => {} };
+const done: Work = { wait: async () => {}, block: () => {} };
 
 function copy(operation: string, input: Tensor, output: Tensor): Work {
   checkParts(operation, { whole: output, part: input, size: 1 });

@@ -58,21 +58,22 @@ export class CachedDecoder {
    * weights are quantized, and carry no gradient.
    */
   forward({ tokens, positions, cuSeqlens }: TokenRows, cache: DecoderCache): Tensor {
-    const { blocks } = this.#parts;
+    const { blocks, tokenEmbedding } = this.#parts;
     this.#decoder ??= new native.NativeDecoder(decoderModel(this.#parts));
     const isAdapted = blocks.some(({ projections }) => projections.some(({ adapter }) => adapter));
-    return new Tensor(
-      this.#decoder.forward({
-        tokens: tokens.handle,
-        positions: positions.handle,
-        cuSeqlens: cuSeqlens.handle,
-        slots: cache.slots.handle,
-        pastLengths: cache.pastLengths.handle,
-        caches: cache.tensors.map(({ handle }) => handle),
-        maxTokens: cache.maxTokens,
-        adapters: isAdapted ? blocks.map(layerAdapters) : [],
-      }),
-    );
+    const hidden = this.#decoder.forward({
+      tokens: tokens.handle,
+      positions: positions.handle,
+      cuSeqlens: cuSeqlens.handle,
+      slots: cache.slots.handle,
+      pastLengths: cache.pastLengths.handle,
+      caches: cache.tensors.map(({ handle }) => handle),
+      maxTokens: cache.maxTokens,
+      adapters: isAdapted ? blocks.map(layerAdapters) : [],
+    });
+    // Weights that move have other memory the next time, and nothing may keep that of now.
+    if (tokenEmbedding.weight.isMoved) this.dispose();
+    return new Tensor(hidden);
   }
 
   /** Gives up the share of the model's weights. The next call takes it again. */

@@ -10,7 +10,6 @@ import { withDefaults } from '../base/with-defaults.ts';
 import { CHUNK } from '../comm/bucket-layout.ts';
 import type { ParameterShare } from '../comm/parameter-share.ts';
 import { native } from '../native/addon.ts';
-import type { NativeTensor } from '../native/binding.ts';
 import { keep, type Tensor, zeros } from '../tensor/tensor.ts';
 
 /** Hyperparameters of AdamW. adamwDefaults has the defaults. */
@@ -51,6 +50,7 @@ export const adamwDefaults: Required<AdamWOptions> = {
 /** Everything is updated here. */
 const wholeParameters: ParameterShare = {
   runOf: ({ size }) => ({ begin: 0, end: size }),
+  elementsOf: ({ handle, shape }) => native.view(handle, shape),
   gradientOf: ({ grad }) => grad,
   hasGradient: ({ grad }) => grad !== undefined,
 };
@@ -61,7 +61,6 @@ interface Slot {
   /** The elements of the parameter that are updated here. */
   begin: number;
   end: number;
-  elements: NativeTensor;
   first: Tensor;
   second: Tensor;
   weightDecay: number;
@@ -92,7 +91,6 @@ export class AdamW {
       const shape = isWhole ? parameter.shape : [end - begin];
       return {
         ...{ name, parameter, begin, end },
-        elements: isWhole ? parameter.handle : elementsOf(parameter, begin, end),
         first: keep(zeros(shape)),
         second: keep(zeros(shape)),
         weightDecay: parameter.shape.length >= 2 ? this.#options.weightDecay : 0,
@@ -132,13 +130,27 @@ export class AdamW {
    * Updates every parameter that has a gradient. The gradient is first multiplied by gradientScale.
    */
   step(lr: number, gradientScale = 1): void {
+    this.beginStep();
+    this.update(lr, gradientScale);
+  }
+
+  /** Begins a step that update() does in parts. */
+  beginStep(): void {
     this.stepCount += 1;
-    const here = this.#withGrad();
+  }
+
+  /**
+   * The part of a step that updates these parameters, as far as they have a gradient. The bits do
+   * not depend on the parts. Default: all parameters.
+   */
+  update(lr: number, gradientScale: number, parameters?: ReadonlySet<Tensor>): void {
+    const here = this.#withGrad().filter(({ slot }) => parameters?.has(slot.parameter) ?? true);
     const { beta1, beta2, eps, epsPlacement, seed } = this.#options;
     // Dividing m / (sqrt(v) + e) by the root of v's correction turns e into e / correction.
     const correction = epsPlacement === 'tensorflow' ? Math.sqrt(1 - beta2 ** this.stepCount) : 1;
+    const elements = here.map(({ slot }) => this.#share.elementsOf(slot.parameter));
     native.adamwStep({
-      parameters: here.map(({ slot }) => slot.elements),
+      parameters: elements,
       gradients: here.map(({ gradient }) => gradient.handle),
       first: here.map(({ slot }) => slot.first.handle),
       second: here.map(({ slot }) => slot.second.handle),
@@ -153,6 +165,7 @@ export class AdamW {
       gradientScale,
       seed,
     });
+    for (const view of elements) view.dispose();
   }
 
   /**
@@ -189,10 +202,9 @@ export class AdamW {
 
   /** Frees the moments. */
   dispose(): void {
-    for (const { first, second, elements, parameter } of this.#slots) {
+    for (const { first, second } of this.#slots) {
       first.dispose();
       second.dispose();
-      if (elements !== parameter.handle) elements.dispose();
     }
   }
 
@@ -212,11 +224,4 @@ export function normOf(squares: readonly number[] | Float64Array): number {
   let total = 0;
   for (const sum of squares) total += sum;
   return Math.sqrt(total);
-}
-
-function elementsOf(parameter: Tensor, begin: number, end: number): NativeTensor {
-  const flat = native.view(parameter.handle, [parameter.size]);
-  const elements = native.slice(flat, begin, end);
-  flat.dispose();
-  return elements;
 }

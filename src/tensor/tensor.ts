@@ -26,13 +26,19 @@ export interface GradMemory {
   take(): Tensor | undefined;
 }
 
+/** Holds the elements of tensors that are not always in this process as a whole. */
+export interface Residence {
+  /** The tensor in the engine, with all elements. Throws ERR_STATE when they cannot be read. */
+  handleOf(tensor: Tensor): NativeTensor;
+}
+
 /**
  * An array of numbers of one dtype on the current device, and its place in the graph of
  * the backward pass.
  */
 export class Tensor implements Disposable {
-  /** The tensor in the engine. */
-  readonly handle: NativeTensor;
+  #handle: NativeTensor;
+  #residence: Residence | undefined;
   /** Whether backward() computes a gradient. parameter() sets it, and outputs inherit it. */
   requiresGrad = false;
   /** On a leaf: the accumulated gradient, f32, of the same shape. */
@@ -49,12 +55,37 @@ export class Tensor implements Disposable {
   #dtype: DType | undefined;
 
   constructor(handle: NativeTensor, shape?: Shape, dtype?: DType) {
-    this.handle = handle;
+    this.#handle = handle;
     this.#shape = shape;
     this.#dtype = dtype;
     const owner = openScopes.at(-1);
     if (owner) owner.add(this);
     else native.account(handle);
+  }
+
+  /** The tensor in the engine. */
+  get handle(): NativeTensor {
+    return this.#residence ? this.#residence.handleOf(this) : this.#handle;
+  }
+
+  /** Whether the elements are somewhere else, so that `handle` does not stay the same. */
+  get isMoved(): boolean {
+    return this.#residence !== undefined;
+  }
+
+  /** Frees the elements. From now on they come from the residence. */
+  moveTo(residence: Residence): void {
+    this.#shape = this.shape;
+    this.#dtype = this.dtype;
+    this.#handle.dispose();
+    this.#residence = residence;
+  }
+
+  /** Ends moveTo(): the elements are those of `handle`, which belongs to the tensor. */
+  moveBack(handle: NativeTensor): void {
+    this.#residence = undefined;
+    this.#handle = handle;
+    native.account(handle);
   }
 
   get shape(): Shape {
@@ -87,7 +118,7 @@ export class Tensor implements Disposable {
     this.node = undefined;
     this.grad?.dispose();
     this.grad = undefined;
-    this.handle.dispose();
+    this.#handle.dispose();
   }
 
   [Symbol.dispose](): void {

@@ -48,13 +48,36 @@ describe('the elements that ranks own', () => {
     model.dispose();
   });
 
-  it('have a bucket for each dtype', () => {
-    const parameters = [zeros([10]), zeros([20], 'bf16'), zeros([30])];
-    const layouts = layoutOf(parameters, 1e6, 2);
-    expect(layouts.map(({ dtype, placed }) => [dtype, placed.length])).toEqual([
-      ['f32', 2],
+  it('have buckets for each dtype and for what is smaller than a chunk, in the order of their ends', () => {
+    const parameters = [
+      zeros([10]),
+      zeros([20], 'bf16'),
+      zeros([CHUNK]),
+      zeros([CHUNK], 'bf16'),
+      zeros([30]),
+      zeros([CHUNK]),
+    ];
+    const places = (ranks: number) =>
+      layoutOf(parameters, 1e6, ranks).map(({ dtype, placed }) => [
+        dtype,
+        ...placed.map(({ parameter }) => parameters.indexOf(parameter)),
+      ]);
+    expect(places(2)).toEqual([
       ['bf16', 1],
+      ['bf16', 3],
+      ['f32', 0, 4],
+      ['f32', 2, 5],
     ]);
+    expect(places(1)).toEqual([
+      ['bf16', 1, 3],
+      ['f32', 0, 2, 4, 5],
+    ]);
+  });
+
+  it('of matrices are equal, whatever biases lie between them', () => {
+    const parameters = Array.from({ length: 6 }, () => [zeros([4 * CHUNK]), zeros([100])]).flat();
+    const parts = layoutOf(parameters, 8 * CHUNK, 4).map(({ partSize }) => partSize / CHUNK);
+    expect(parts.sort()).toEqual([1, 2, 2, 2]);
   });
 
   it('are counted in the chunks of the engine', () => {

@@ -70,6 +70,14 @@ describe.each(launchers)('ranks by %s', (launcher) => {
     expect(sizes.found.find((one) => one)!.message).toMatch(/of 4 f32 on rank .*of 5 f32 on rank/);
   });
 
+  it('a rank that stands still for an operation learns of others that differ or died', async () => {
+    const different = await runRanks(launcher, 2, 'mismatch, blocked');
+    expect(different.found.find((one) => one)!.code).toBe('ERR_MISMATCH');
+    if (launcher === 'mpirun') return; // it ends the rank itself
+    const [first] = (await runRanks(launcher, 2, 'dies, blocked')).found;
+    expect(first).toMatchObject({ code: 'ERR_COMM_LOST', message: expect.stringContaining('gradients 3') });
+  });
+
   it('a rank that does not arrive is named, with the operation, after the time limit', async () => {
     const startedAt = performance.now();
     const run = await runRanks(launcher, 3, 'late');

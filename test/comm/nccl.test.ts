@@ -83,5 +83,7 @@ describe('ranks with GPUs', () => {
     const run = await runRanks('variables', 2, 'mismatch', env);
     expect(run.codes).not.toContain(0);
     for (const found of run.found) expect(found!.code).toMatch(/ERR_MISMATCH|ERR_COMM_LOST/);
+    const blocked = await runRanks('variables', 2, 'mismatch, blocked', env);
+    for (const found of blocked.found) expect(found!.code).toMatch(/ERR_MISMATCH|ERR_COMM_LOST/);
   });
 });

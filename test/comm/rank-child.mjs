@@ -24,13 +24,16 @@ function start(ranks, one) {
 const joinOptions = { late: { timeLimit: 2, connectLimit: 60 }, inexact: { exact: false } };
 
 const scenarios = {
-  /** Each collective alone, then all of them under way at once. */
+  /** Each collective alone, waited for in both ways, then all of them under way at once. */
   async values(ranks) {
     const hashes = {};
     for (const one of cases(ranks.size)) {
       const { output, work } = start(ranks, one);
       await work.wait();
       hashes[titleOf(one)] = hashOf(output.read());
+      const again = start(ranks, one);
+      again.work.block();
+      if (hashes[titleOf(one)] !== hashOf(again.output.read())) throw new Error(`${titleOf(one)} blocks`);
     }
     const together = cases(ranks.size).map((one) => [titleOf(one), start(ranks, one)]);
     for (const [title, { output, work }] of together.reverse()) {
@@ -62,6 +65,10 @@ const scenarios = {
     const isLast = ranks.rank === ranks.size - 1;
     await (isLast ? ranks.broadcast(t, 0) : ranks.allReduce(t, 'gradients 3')).wait();
   },
+  async 'mismatch, blocked'(ranks) {
+    const t = zeros([8]);
+    (ranks.rank === ranks.size - 1 ? ranks.broadcast(t, 0) : ranks.allReduce(t)).block();
+  },
   async sizes(ranks) {
     await ranks.allReduce(zeros([ranks.rank === 1 ? 5 : 4])).wait();
   },
@@ -81,6 +88,11 @@ const scenarios = {
     await ranks.barrier();
     if (ranks.rank === ranks.size - 1) process.kill(process.pid, 'SIGKILL');
     await ranks.allReduce(zeros([4]), 'gradients 3').wait();
+  },
+  async 'dies, blocked'(ranks) {
+    await ranks.barrier();
+    if (ranks.rank === ranks.size - 1) process.kill(process.pid, 'SIGKILL');
+    ranks.allReduce(zeros([4]), 'gradients 3').block();
   },
   /** Ends in the middle of an operation without waiting for it. */
   async leaves(ranks) {

@@ -35,10 +35,14 @@ export interface NativeCommunicator {
     root: number,
     name: string,
   ): number;
-  /** Once per work. */
-  wait(work: number): Promise<void>;
-  /** The bytes of all ranks, by rank. */
-  gather(bytes: Uint8Array, name: string): Promise<Uint8Array[]>;
+  /** Returns a number for wait(), which then gives the bytes of all ranks, by rank. */
+  startGather(bytes: Uint8Array, name: string): number;
+  /** Over when the work is; wait() or block() has to follow. */
+  watch(work: number): Promise<Uint8Array[]>;
+  /** Once per work. Without bytes for a work on tensors. */
+  wait(work: number): Promise<Uint8Array[]>;
+  /** The same, but this thread stands still until the work is over. */
+  block(work: number): Uint8Array[];
   close(): Promise<void>;
 }
 

@@ -5,14 +5,13 @@
  * saves nothing there.
  */
 import type { JsonValue } from '../../base/json.ts';
-import type { Run } from '../../comm/batch-sums.ts';
 import { outsideScopes } from '../../tensor/tensor.ts';
 import type { TrainStage } from './stage.ts';
 
 export class BatchQueue<Batch> {
   readonly #stage: TrainStage<Batch>;
   readonly #count: number;
-  readonly #run: Run;
+  readonly #own: ReadonlySet<number>;
   #ahead: { batches: Promise<Batch[]>; state: JsonValue } | undefined;
   /** The state before the batches of the current update. */
   #before: { state: JsonValue } | undefined;
@@ -21,12 +20,12 @@ export class BatchQueue<Batch> {
 
   /**
    * @param count batches of an update, over all ranks
-   * @param run those that this rank takes
+   * @param own the numbers of those that this rank takes
    */
-  constructor(stage: TrainStage<Batch>, count: number, run: Run) {
+  constructor(stage: TrainStage<Batch>, count: number, own: readonly number[]) {
     this.#stage = stage;
     this.#count = count;
-    this.#run = run;
+    this.#own = new Set(own);
   }
 
   /**
@@ -79,7 +78,7 @@ export class BatchQueue<Batch> {
   async #make(): Promise<Batch[]> {
     const batches: Batch[] = [];
     for (let i = 0; i < this.#count; ++i) {
-      if (i < this.#run.begin || i >= this.#run.end) {
+      if (!this.#own.has(i)) {
         await this.#skip();
         continue;
       }

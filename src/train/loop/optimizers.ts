@@ -50,6 +50,7 @@ export class Optimizers {
       parameters: this.#groups.flatMap(({ parameters }) => [...parameters.values()]),
       moments: moments.reduce((sum, { moment }) => sum + 4 * moment.size, 0),
       isSharded: this.#buckets.isSharded,
+      ...this.#buckets.held,
     };
   }
 
@@ -79,12 +80,14 @@ export class Optimizers {
    * maxGradNorm; 0: no clipping.
    */
   async step(lr: number, gradNorms: readonly number[], maxGradNorm: number): Promise<void> {
-    this.#groups.forEach(({ optimizer, lrScale = 1 }, i) => {
-      const gradNorm = gradNorms[i]!;
-      const isLarge = maxGradNorm > 0 && gradNorm > maxGradNorm;
-      optimizer.step(lr * lrScale, isLarge ? maxGradNorm / gradNorm : 1);
-    });
-    await this.#buckets.shareParameters();
+    for (const { optimizer } of this.#groups) optimizer.beginStep();
+    await this.#buckets.update((parameters) =>
+      this.#groups.forEach(({ optimizer, lrScale = 1 }, i) => {
+        const gradNorm = gradNorms[i]!;
+        const isLarge = maxGradNorm > 0 && gradNorm > maxGradNorm;
+        optimizer.update(lr * lrScale, isLarge ? maxGradNorm / gradNorm : 1, parameters);
+      }),
+    );
   }
 
   /**

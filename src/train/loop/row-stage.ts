@@ -46,6 +46,7 @@ export interface RowsLoss {
 
 export abstract class RowStage<Row, M extends Decoder> implements TrainStage<Row[]> {
   readonly parameters: ReadonlyMap<string, Tensor>;
+  readonly frozen: ReadonlyMap<string, Tensor>;
   readonly tokensPerBatch: number;
   readonly flopsPerToken: number;
   readonly prefetch = true;
@@ -73,6 +74,7 @@ export abstract class RowStage<Row, M extends Decoder> implements TrainStage<Row
     const digest = () => rowDigest(train.flatMap((row) => kind.contentsOf(row)));
     this.#batches = new EpochBatches(train.length, { ...options, digest });
     this.parameters = trained.trainable;
+    this.frozen = trained.frozen;
     const typical = this.batchTokens(train) / train.length;
     this.tokensPerBatch = Math.max(1, Math.round(Math.min(batchSize, train.length) * typical));
     this.flopsPerToken = flopsPerToken(this.model.config, kind.lengthOf(typical, train));

@@ -45,6 +45,13 @@ export interface TrainStage<Batch> {
    * of a batch that is Disposable once it is used.
    */
   nextBatch(): Batch | Promise<Batch>;
+  /** Weights that the loss reads and that do not train. ZeRO-3 shares them out among ranks too. */
+  readonly frozen?: ReadonlyMap<string, Tensor>;
+  /**
+   * Which of these methods read weights when they are called next. With ZeRO-3 all weights are
+   * gathered for them, so the answer is the same on all ranks. Default: none.
+   */
+  readonly weightsReadBy?: readonly ('nextBatch' | 'afterUpdate')[];
   /** Passes over a batch that another rank takes. Default: makes it and disposes of it. */
   skipBatch?(): void | Promise<void>;
   /**

@@ -26,6 +26,8 @@ export interface TrainableOptions extends LoraSettings {
 
 export class TrainableModel<M extends Decoder> {
   readonly trainable: ReadonlyMap<string, Tensor>;
+  /** Weights of the model that do not train: those under adapters. */
+  readonly frozen: ReadonlyMap<string, Tensor>;
   readonly #adapters: LoraAdapters | undefined;
   readonly #options: TrainableOptions;
 
@@ -37,6 +39,7 @@ export class TrainableModel<M extends Decoder> {
     const { loraRank: rank, loraAlpha: alpha, loraTargets: targets, seed } = options;
     this.#adapters = rank > 0 ? attachLora(model, { rank, alpha, targets, seed }) : undefined;
     this.trainable = new Map([...(this.#adapters?.parameters() ?? []), ...model.trainable()]);
+    this.frozen = new Map([...model.parameters()].filter(([, { requiresGrad }]) => !requiresGrad));
   }
 
   /** Whether adapters train, on a frozen model. */

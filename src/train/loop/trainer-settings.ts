@@ -1,5 +1,4 @@
 /** The settings of a training loop, whatever the stage. */
-import { AthanorError } from '../../base/errors.ts';
 import { withDefaults } from '../../base/with-defaults.ts';
 import type { AdamWOptions } from '../../optim/adamw.ts';
 import { type ScheduleOptions, scheduleDefaults } from '../../optim/schedule.ts';
@@ -13,7 +12,8 @@ export interface TrainerSettings extends BudgetOptions, ScheduleOptions, GuardOp
   /** Batches summed into one update, over all ranks. */
   gradAccum: number;
   /**
-   * On several ranks: 1 shares the optimizer's moments out among them, 0 gives all moments to each.
+   * What several ranks share out among them: nothing (0), the optimizer's moments (1), moments and
+   * gradients (2), moments, gradients and weights (3).
    */
   zero: number;
   /** Largest gradient norm of a group; a larger gradient is scaled down to it. 0: no clipping. */
@@ -46,15 +46,4 @@ export const trainerDefaults = {
 /** The given settings, with defaults for the others. */
 export function trainerSettings(given: Partial<TrainerSettings>): TrainerSettings {
   return withDefaults<TrainerSettings>(trainerDefaults, given);
-}
-
-/** Whether the optimizer's state is shared out among ranks. Throws ERR_OPTION beyond ZeRO-1. */
-export function isSharded(zero: number): boolean {
-  if (zero <= 1) return zero === 1;
-  const what = zero === 2 ? 'gradients' : 'weights';
-  throw new AthanorError(
-    'ERR_OPTION',
-    `\`zero\` ${zero} shares ${what} out among the ranks, which is not possible yet`,
-    'choose `zero` 1, which shares the state of the optimizer',
-  );
 }

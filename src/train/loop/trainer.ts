@@ -9,7 +9,6 @@ import { AthanorError } from '../../base/errors.ts';
 import type { CheckpointContents } from '../../checkpoint/checkpoint-folder.ts';
 import type { CheckpointStore, LoadedCheckpoint } from '../../checkpoint/store.ts';
 import type { TensorData, TensorSource } from '../../checkpoint/tensor-data.ts';
-import { batchesOfRank, type Run } from '../../comm/batch-sums.ts';
 import { GradientBuckets } from '../../comm/buckets.ts';
 import { createRunContext, type RunContext } from '../../comm/run-context.ts';
 import { learningRate } from '../../optim/schedule.ts';
@@ -22,12 +21,13 @@ import type { TrainEvent } from './events.ts';
 import { Guard } from './guard.ts';
 import { heldMemory } from './held-memory.ts';
 import { IdleUpdates, stillUpdate } from './idle-updates.ts';
+import { finishedText, newLengthText } from './length-texts.ts';
 import { Optimizers } from './optimizers.ts';
 import { Patience } from './patience.ts';
 import { RunOutput } from './run-output.ts';
 import { damagedState, misfit, type TrainerState } from './saved-state.ts';
 import { parameterGroups, type TrainStage } from './stage.ts';
-import { isSharded, type TrainerSettings, trainerSettings } from './trainer-settings.ts';
+import { type TrainerSettings, trainerSettings } from './trainer-settings.ts';
 
 /**
  * Settings (see trainerDefaults), parts of a run's context (see createRunContext), and a listener.
@@ -83,8 +83,6 @@ export class Trainer<Batch> {
   readonly #context: RunContext;
   readonly #output: RunOutput;
   readonly #buckets: GradientBuckets;
-  /** The batches of an update that this rank takes. */
-  readonly #run: Run;
   readonly #queue: BatchQueue<Batch>;
   readonly #budget: Budget;
   readonly #guard: Guard;
@@ -114,11 +112,13 @@ export class Trainer<Batch> {
     const { communicator } = this.#context;
     const groups = parameterGroups(stage);
     const all = groups.flatMap(({ parameters }) => [...parameters.values()]);
-    this.#buckets = new GradientBuckets(all, communicator, { batches: gradAccum, sharded: isSharded(zero) });
+    this.#buckets = new GradientBuckets(all, communicator, {
+      ...{ batches: gradAccum, zero },
+      frozen: [...(stage.frozen?.values() ?? [])],
+    });
     const shared = { buckets: this.#buckets, communicator };
     this.#optimizers = new Optimizers(groups, { ...optimizer, seed }, shared);
-    this.#run = batchesOfRank(gradAccum, communicator.rank, communicator.size);
-    this.#queue = new BatchQueue(stage, gradAccum, this.#run);
+    this.#queue = new BatchQueue(stage, gradAccum, this.#buckets.batches);
     const tokensPerStep = gradAccum * (stage.tokensPerBatch ?? 0);
     this.#budget = new Budget(this.#settings, { tokensPerStep, stepsPerPass: stage.stepsPerPass });
     this.#guard = new Guard(this.#settings);
@@ -172,12 +172,7 @@ export class Trainer<Batch> {
         'give it a later end, or leave that out',
       );
     }
-    const rate = (total: number) => learningRate(this.#settings, this.#step, total).toExponential(2);
-    const was = before === undefined ? '' : ` and not at step ${before}`;
-    const changed = before !== undefined && rate(now) !== rate(before);
-    const rates = changed ? `, now ${rate(now)} instead of ${rate(before)}` : '';
-    const { schedule } = this.#settings;
-    const text = `the run ends at step ${now}${was}; the learning rate follows the schedule ${schedule} to that end${rates}`;
+    const text = newLengthText(this.#settings, { step: this.#step, before, now });
     this.#output.emit({ type: 'note', text });
   }
 
@@ -200,7 +195,10 @@ export class Trainer<Batch> {
   async run(): Promise<TrainResult> {
     this.#output.open(this.#step);
     try {
-      return await this.#train();
+      this.#buckets.weights?.shareOut();
+      const result = await this.#train();
+      await this.#buckets.weights?.bringBack();
+      return result;
     } finally {
       this.#output.close();
       await this.#queue.dispose();
@@ -211,11 +209,13 @@ export class Trainer<Batch> {
     const startedAt = performance.now();
     const elapsed = () => this.#secondsBefore + (performance.now() - startedAt) / 1000;
     let interrupted = false;
-    const held = await heldMemory(this.#context.communicator, this.#optimizers.held);
+    const held = await heldMemory(this.#context.communicator, this.#optimizers.held, [
+      ...(this.#stage.frozen?.values() ?? []),
+    ]);
     if (held !== undefined) this.#output.emit({ type: 'note', text: held });
     if (this.#step > 0 && this.#finished()) this.#sayFinished();
     // A run that was killed between a checkpoint and its evaluation must still evaluate.
-    if (this.#step > 0) await this.#afterSave();
+    if (this.#step > 0) await this.#withWeights(() => this.#afterSave());
     while (!this.#finished()) {
       if (!(await this.#trainStep(elapsed))) {
         interrupted = true;
@@ -224,11 +224,13 @@ export class Trainer<Batch> {
       interrupted = await this.#agree();
       const last = this.#step === this.#budget.totalSteps;
       if (interrupted || last || this.#due(this.#settings.saveEvery) || this.#due(this.#settings.evalEvery)) {
-        await this.#save(elapsed());
+        await this.#withWeights(async () => {
+          await this.#save(elapsed());
+          if (!interrupted) await this.#afterSave();
+        });
         if (interrupted) break;
-        await this.#afterSave();
       } else if (this.#due(this.#settings.sampleEvery)) {
-        await this.#sample();
+        await this.#withWeights(() => this.#sample());
       }
     }
     if (!interrupted) this.#warn(this.#idle.atEnd());
@@ -248,11 +250,19 @@ export class Trainer<Batch> {
   }
 
   #sayFinished(): void {
-    const end = this.#patience.exhausted
-      ? `training ended early, at step ${this.#step}, and \`patience\` is used up`
-      : `the run is at its end, step ${this.#step} of ${this.#budget.totalSteps}, and does no step`;
-    const text = `${end}; to train on, resume it with more \`${this.#patience.exhausted ? 'patience' : 'steps'}\``;
+    const text = finishedText(this.#step, this.#budget.totalSteps, this.#patience.exhausted);
     this.#output.emit({ type: 'note', text });
+  }
+
+  /** Runs body while each rank has all weights. */
+  async #withWeights<T>(body: () => Promise<T>): Promise<T> {
+    const { weights } = this.#buckets;
+    return weights ? await weights.whole(body) : await body();
+  }
+
+  /** Whether the stage reads weights in a method that is called next. */
+  #readsWeights(method: 'nextBatch' | 'afterUpdate'): boolean {
+    return this.#stage.weightsReadBy?.includes(method) ?? false;
   }
 
   /** Frees gradients and the state of the optimizers. The parameters belong to the stage. */
@@ -294,7 +304,8 @@ export class Trainer<Batch> {
     const gradNorms = await this.#optimizers.gradNorms();
     const lr = learningRate(this.#settings, this.#step, this.#budget.totalSteps ?? Number.POSITIVE_INFINITY);
     await this.#update(lr, gradNorms);
-    this.#stage.afterUpdate?.();
+    if (this.#readsWeights('afterUpdate')) await this.#withWeights(async () => this.#stage.afterUpdate?.());
+    else this.#stage.afterUpdate?.();
     this.#step += 1;
     this.#warn(this.#idle.observe(this.#stage.idleReason?.() ?? stillUpdate(lr, gradNorms)));
     this.#tokens += next.tokens;
@@ -316,7 +327,8 @@ export class Trainer<Batch> {
     let batches: Batch[] = [];
     let failure: { error: unknown } | undefined;
     try {
-      batches = await this.#queue.take();
+      const take = () => this.#queue.take();
+      batches = await (this.#readsWeights('nextBatch') ? this.#withWeights(take) : take());
     } catch (error) {
       if (error instanceof AthanorError && error.code.startsWith('ERR_COMM')) throw error;
       failure = { error };
@@ -345,7 +357,7 @@ export class Trainer<Batch> {
       });
     }
     if (this.#step > 0) {
-      if (this.#step !== this.#savedStep) await this.#save(elapsed());
+      if (this.#step !== this.#savedStep) await this.#withWeights(() => this.#save(elapsed()));
       if (isAborted) return;
       const text = `step ${this.#step} is saved; \`resume\` goes on from there`;
       this.#output.emit({ type: 'note', text });
@@ -365,6 +377,7 @@ export class Trainer<Batch> {
     for (const [i, batch] of batches.entries()) {
       const isLast = i === batches.length - 1;
       const loss = scope(() => {
+        this.#buckets.beginPass();
         const batchLoss = this.#stage.loss(batch, scale);
         // The CPU computes in this thread, so the next batches must begin before the backward pass.
         if (isLast && this.#context.device === 'cpu') this.#prefetch();
@@ -379,7 +392,12 @@ export class Trainer<Batch> {
       await yieldToEvents();
     }
     await this.#buckets.finish();
-    const all = await ofAllBatches(this.#context.communicator, figures, this.#run, this.#settings.gradAccum);
+    const all = await ofAllBatches(
+      this.#context.communicator,
+      figures,
+      this.#buckets.batches,
+      this.#settings.gradAccum,
+    );
     this.#loss = all.reduce((sum, [loss]) => sum + loss!, 0);
     this.#stage.observe?.(all.map(([, ...rest]) => rest));
   }

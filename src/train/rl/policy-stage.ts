@@ -49,6 +49,7 @@ const SHOWN_RESPONSES = 4;
 export class PolicyStage implements TrainStage<RolloutBatch> {
   readonly name: string;
   readonly parameters: readonly ParameterGroup[];
+  readonly frozen: ReadonlyMap<string, Tensor>;
   readonly tokensPerBatch: number;
   readonly flopsPerToken: number;
   /** Steps per rollout. */
@@ -83,6 +84,7 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
     const { models, sampler, estimator } = parts;
     const { model, trainable } = models.policy;
     this.parameters = estimator.parameterGroups(trainable);
+    this.frozen = models.policy.frozen;
     const typicalPrompt = mean(prompts.encoded.map(({ tokens }) => tokens.length));
     const typical = Math.round(typicalPrompt + sampler.options.maxResponseLength);
     this.tokensPerBatch = options.batchSize * typical;
@@ -102,6 +104,15 @@ export class PolicyStage implements TrainStage<RolloutBatch> {
     const { batchSize, seed } = this.#options;
     const rollout = await this.#currentRollout();
     return rollout.take(batchSize, seed, this.#parts.ptx?.next());
+  }
+
+  /** A new rollout is sampled, or the average of the weights goes on. */
+  get weightsReadBy() {
+    const isUsedUp = !this.#rollout || this.#rollout.isUsedUp(this.#options.epochs);
+    return [
+      ...(isUsedUp ? (['nextBatch'] as const) : []),
+      ...(this.#average ? (['afterUpdate'] as const) : []),
+    ];
   }
 
   async skipBatch(): Promise<void> {

@@ -69,6 +69,7 @@ export class SftBatch extends TokenBatch {
 
 export class SftStage implements TrainStage<SftBatch> {
   readonly parameters: ReadonlyMap<string, Tensor>;
+  readonly frozen: ReadonlyMap<string, Tensor>;
   readonly tokensPerBatch: number;
   readonly flopsPerToken: number;
   readonly prefetch = true;
@@ -88,6 +89,7 @@ export class SftStage implements TrainStage<SftBatch> {
     this.#chat = chat;
     this.#options = options;
     this.parameters = policy.trainable;
+    this.frozen = policy.frozen;
     this.tokensPerBatch = options.tokensPerBatch;
     this.flopsPerToken = flopsPerToken(policy.model.config, options.context);
     if (options.validation.length > 0) this.evaluate = () => this.#evaluate();

@@ -171,6 +171,10 @@ describe('the bits of a run', () => {
     [5, 1],
     [2, 0],
     [4, 0],
+    [2, 2],
+    [3, 2],
+    [4, 2],
+    [5, 2],
   ] as const)('are the same on %i ranks with `zero` %i', async (size, zero) => {
     const out = folder();
     const ranks = await train(size, { out, zero });
@@ -189,6 +193,8 @@ describe('the bits of a run', () => {
     [1, 1, 4, 0],
     [3, 0, 2, 1],
     [5, 1, 1, 1],
+    [3, 2, 2, 1],
+    [1, 1, 4, 2],
   ] as const)(
     'are the same when %i ranks with `zero` %i stop and %i with %i go on',
     async (before, zeroBefore, after, zeroAfter) => {
@@ -244,6 +250,13 @@ describe('several ranks', () => {
     );
     expect(Number(/([\d.]+) of the optimizer's/.exec(sharded!)![1])).toBeLessThan(0.7 * Number(all));
     expect(sharded).toContain(`of the optimizer's ${all}`);
+    const [second] = await notes(2);
+    expect(second).toMatch(
+      /^2 ranks, ZeRO-2; each holds, in GiB: trained weights [\d.]+, gradients [\d.]+ of/,
+    );
+    const [, here, whole] = /gradients ([\d.]+) of ([\d.]+)/.exec(second!)!;
+    expect(whole).toBe(gib);
+    expect(Number(here)).toBeGreaterThan(0.5 * Number(gib));
     expect((await notes(0))[0]).toContain(
       `2 ranks, nothing is sharded; each holds, in GiB: trained weights ${gib}`,
     );

@@ -70,10 +70,3 @@ it('ranks that read other data under the same name are refused', async () => {
     );
   }
 });
-
-it('stages of sharding that do not exist are refused by name', async () => {
-  expect((await messages({ zero: 3 }, { zero: 3 }))[0]).toMatch(
-    /`zero` 3 shares weights out .* not possible yet/,
-  );
-  expect((await messages({ zero: 2 }))[0]).toMatch(/`zero` 2 shares gradients out .* not possible yet/);
-});
