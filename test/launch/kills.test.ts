@@ -62,7 +62,7 @@ async function killedRun(way: Way, name: string, out: string, first: number, mos
     const size = 2 + (mix(seed, 4) % 3);
     const isLast = hits >= most;
     let kill: ReturnType<typeof killer> | undefined;
-    const { code, output } = await way(size, command(out, '--zero', String(mix(seed, 5) % 2)), {
+    const { code, output } = await way(size, command(out, '--zero', String(mix(seed, 5) % 4)), {
       started: (pid) => {
         if (!isLast) kill = killer(pid, out, seed, size);
       },
