@@ -320,10 +320,13 @@ function numbersOf({ begin, end }: Run): number[] {
   return Array.from({ length: end - begin }, (_, i) => begin + i);
 }
 
-/** Bytes of a bucket where few buckets are to be there at once. Each rank owns a whole chunk. */
+/**
+ * Bytes of a bucket where few buckets are to be there at once. Each rank owns some whole chunks, so
+ * that it makes no difference that the last one is not full.
+ */
 function smallBucket(parameters: readonly Tensor[], ranks: number): number {
   const elements = parameters.reduce((sum, { size }) => sum + size, 0);
-  return Math.min(DEFAULT_BUCKET_BYTES, 4 * Math.max(elements / 64, CHUNK * ranks));
+  return Math.min(DEFAULT_BUCKET_BYTES, 4 * Math.max(elements / 64, 4 * CHUNK * ranks));
 }
 
 /** Throws ERR_OPTION unless each rank gets a batch. */
