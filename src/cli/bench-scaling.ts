@@ -46,6 +46,8 @@ export const scaling = defineCommand({
       moment_bytes: timing.momentBytes,
       moments_of_one_process: timing.momentBytes / one.momentBytes,
       peak_bytes: timing.peakBytes,
+      // Weights and gradients are f32 here, and take as much as the moments.
+      peak_of_state: timing.peakBytes / (2 * one.momentBytes),
     }));
     return { ranks, engine, model: shape.model, rows };
   },
@@ -56,7 +58,7 @@ export const scaling = defineCommand({
         const speed = `${row.tokens_per_second.toFixed(0)} tok/s`.padStart(12);
         const waited = `waited ${(row.waited_seconds * 1000).toFixed(1)} ms`.padStart(18);
         const moments = `moments ${(row.moment_bytes / 2 ** 20).toFixed(1)} MiB (${row.moments_of_one_process.toFixed(2)})`;
-        return `${row.kind.padEnd(20)} ${speed}  ${row.of_one_process.toFixed(3)} ${waited}  ${moments}  peak ${(row.peak_bytes / 2 ** 20).toFixed(0)} MiB`;
+        return `${row.kind.padEnd(20)} ${speed}  ${row.of_one_process.toFixed(3)} ${waited}  ${moments}  peak ${(row.peak_bytes / 2 ** 20).toFixed(0)} MiB (${row.peak_of_state.toFixed(2)} of the state)`;
       }),
     ].join('\n'),
 });

@@ -125,24 +125,21 @@ export class GradientBuckets implements ParameterShare {
   }
 
   /**
-   * Bytes of the gradients of a pass on this rank, with those on their way, and of its weights;
-   * undefined where they are whole.
+   * Bytes of this rank's shares of gradients and weights; undefined where it has all of them. And
+   * the most bytes of a pass besides the shares: what is on its way between ranks or in use.
    */
-  get held(): { gradients: number | undefined; weights: number | undefined } {
+  get held(): { gradients: number | undefined; weights: number | undefined; underWay: number } {
+    if (!this.#byBatch) return { gradients: undefined, weights: undefined, underWay: 0 };
     const { weights } = this;
-    return {
-      gradients: this.#byBatch ? this.#gradientBytes() : undefined,
-      weights: weights && weights.bytes + weights.bytesInPass,
-    };
-  }
-
-  #gradientBytes(): number {
     const parts = this.#buckets.map(({ layout }) => 4 * layout.partSize);
-    const all = parts.reduce((sum, bytes) => sum + bytes, 0);
     // Sums of rounds wait for others of their size, as the digits of a binary number do.
     const sums = 1 + Math.floor(Math.log2(this.#passes));
-    const underWay = (2 * MOST_UNDER_WAY + 1) * this.#communicator.size * Math.max(...parts);
-    return sums * all + underWay;
+    const buckets = (2 * MOST_UNDER_WAY + 1) * this.#communicator.size * Math.max(...parts);
+    return {
+      gradients: sums * parts.reduce((sum, bytes) => sum + bytes, 0),
+      weights: weights?.bytes,
+      underWay: buckets + (weights?.bytesInPass ?? 0),
+    };
   }
 
   /** Seconds of waiting for other ranks so far. */
@@ -322,11 +319,14 @@ function numbersOf({ begin, end }: Run): number[] {
   return Array.from({ length: end - begin }, (_, i) => begin + i);
 }
 
-/** The most bytes of one of `count` buckets. Each rank owns a whole chunk. */
+/**
+ * The most bytes of one of `count` buckets. Each rank owns some whole chunks, so that it makes no
+ * difference that the last one is not full.
+ */
 function bucketLimit(parameters: readonly Tensor[], ranks: number, count: number): number {
   if (ranks === 1) return MOST_BUCKET_BYTES;
   const elements = parameters.reduce((sum, { size }) => sum + size, 0);
-  return Math.min(MOST_BUCKET_BYTES, 4 * Math.max(elements / count, CHUNK * ranks));
+  return Math.min(MOST_BUCKET_BYTES, 4 * Math.max(elements / count, 4 * CHUNK * ranks));
 }
 
 /** Throws ERR_OPTION unless each rank gets a batch. */

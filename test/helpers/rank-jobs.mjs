@@ -18,6 +18,7 @@ import {
   tensor,
 } from '../../dist/index.js';
 import { native } from '../../dist/native/addon.js';
+import { setThreads } from '../../dist/native/engine.js';
 
 const [list, folder] = process.argv.slice(2);
 
@@ -122,6 +123,8 @@ async function measure({ settings: { config, zero } }, communicator) {
   return { most, moments };
 }
 
+// There are more ranks than cores.
+setThreads(1);
 const ranks = await joinRanks();
 const found = {};
 for (const job of JSON.parse(readFileSync(list, 'utf8')))

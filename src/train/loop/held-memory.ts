@@ -12,9 +12,11 @@ export interface HeldState {
   moments: number;
   /** Whether the moments are shared out. */
   isSharded: boolean;
-  /** Bytes of gradients and of weights in a pass; undefined where this rank has all of them. */
+  /** Bytes of the shares of gradients and weights; undefined where this rank has all of them. */
   gradients: number | undefined;
   weights: number | undefined;
+  /** The most bytes of a pass that are on their way between ranks, or in use besides the shares. */
+  underWay: number;
 }
 
 /**
@@ -27,7 +29,7 @@ export async function heldMemory(
   frozen: readonly Tensor[] = [],
 ): Promise<string | undefined> {
   if (communicator.size === 1) return undefined;
-  const { parameters, moments, isSharded, gradients, weights } = held;
+  const { parameters, moments, isSharded, gradients, weights, underWay } = held;
   const all = await communicator.gather([moments], 'bytes of moments');
   const most = Math.max(...all.map(([bytes]) => bytes!));
   const elements = parameters.reduce((sum, { size }) => sum + size, 0);
@@ -39,6 +41,7 @@ export async function heldMemory(
   ];
   if (!isWhole) parts[0] += ` of ${gib(bytesOf([...parameters, ...frozen]))}`;
   if (gradients !== undefined) parts[1] += ` of ${gib(4 * elements)}`;
+  if (underWay > 0) parts.push(`and up to ${gib(underWay)} on the way between ranks`);
   const others = isWhole ? '' : '; evaluations, samples, rollouts and checkpoints need all weights';
   return `${communicator.size} ranks, ${stageOf(held)}; each holds, in GiB: ${parts.join(', ')}${others}`;
 }

@@ -62,7 +62,9 @@ describe.each(stageNames)('%s', (name) => {
       }
       expect(shared.events.slice(1).flat()).toEqual([]);
     }
-    const held = expect.stringMatching(/^2 ranks, ZeRO-3; each holds, in GiB: weights [\d.]+ of [\d.]+, gradi/);
+    const held = expect.stringMatching(
+      /^2 ranks, ZeRO-3; each holds, in GiB: weights [\d.]+ of [\d.]+, gradi/,
+    );
     const { loss } = alone.results[0]!;
     expect(processes.map((rank) => rank[name])).toEqual([
       { loss, held },
