@@ -25,6 +25,9 @@ const TEXTS = [
   'naïve café Ünïcödé ١٢٣ 你好，世界 🙂👩‍👩‍👧 $100.00 #tag x=1;',
 ];
 const NEW_TOKENS = 24;
+const types = process.env.GGUF_TYPES?.split(',') ?? ['f32', 'bf16', 'f16', 'q8_0', 'q4_0'];
+/** Tokens that layers with windows see. */
+const WINDOW = 9;
 
 const [place, ...given] = process.argv.slice(2);
 if (place === undefined) throw new Error('name the folder in which node-llama-cpp is installed');
@@ -38,7 +41,7 @@ let isWrong = false;
 try {
   const folders = given.length > 0 ? given : await randomModels();
   for (const folder of folders) {
-    for (const type of ['f32', 'bf16', 'f16', 'q8_0', 'q4_0']) await check(folder, type);
+    for (const type of types) await check(folder, type);
   }
 } finally {
   rmSync(root, { recursive: true, force: true });
@@ -73,9 +76,46 @@ async function randomModels() {
     tiedHead: false,
   };
   const unrotated = { ...block, rope: undefined };
+  const windows = (own, full, every) => {
+    const sliding = { ...own, window: WINDOW };
+    return Array.from({ length: every }, (_, i) => (i + 1 === every ? { ...own, ...full } : sliding));
+  };
+  const divisors = (step) => Array.from({ length: 8 }, (_, i) => 1 + i * step);
+  const yarn = {
+    ...{ type: 'yarn', factor: 4, originalContext: 32, fast: 32, slow: 1, truncate: true, magnitude: 1.3 },
+  };
+  const longRope = {
+    ...{ type: 'longrope', short: divisors(0.1), long: divisors(1), originalContext: 512, longContext: 1024 },
+  };
+  const olmo = { ...block, normPlacement: 'after', queryKeyNorm: 'full' };
+  const gemma = { ...block, normPlacement: 'both', activation: 'geglu' };
+  const gemmaLike = {
+    ...llamaLike,
+    headDim: 64,
+    tiedHead: true,
+    normOffset: 1,
+    embeddingScale: Math.sqrt(sizes.hiddenSize),
+    attentionScale: 64 ** -0.5,
+  };
+  const neox = {
+    ...{ rope: { theta: 10_000, width: 8 }, parallel: true, qkvBias: true, queryKeyNorm: 'none' },
+    ...{ outputBias: true, activation: 'gelu', mlpBias: true },
+  };
+  const neoxLike = { ...llamaLike, kvHeads: 4, norm: 'layer', architecture: 'gpt_neox' };
   const shapes = {
     gpt2: { ...presetConfig('tiny'), ...sizes, kvHeads: 4 },
     llama: { ...llamaLike, architecture: 'llama', blocks: [block] },
+    'llama-yarn': {
+      ...llamaLike,
+      architecture: 'llama',
+      blocks: [{ ...block, rope: { theta: 10_000, scaling: yarn } }],
+    },
+    'llama-biases': {
+      ...llamaLike,
+      architecture: 'llama',
+      blocks: [{ ...block, qkvBias: true, outputBias: true, mlpBias: true }],
+    },
+    mistral: { ...llamaLike, architecture: 'mistral', blocks: [block] },
     qwen2: { ...llamaLike, architecture: 'qwen2', blocks: [{ ...block, qkvBias: true }] },
     qwen3: {
       ...llamaLike,
@@ -89,6 +129,36 @@ async function randomModels() {
       tiedHead: true,
       blocks: [block, block, block, unrotated],
     },
+    olmo2: { ...llamaLike, architecture: 'olmo2', blocks: [olmo] },
+    'olmo2-tied': { ...llamaLike, architecture: 'olmo2', tiedHead: true, blocks: [olmo] },
+    olmo3: {
+      ...llamaLike,
+      architecture: 'olmo3',
+      blocks: windows(olmo, { rope: { theta: 10_000, scaling: yarn } }, 4),
+    },
+    gemma2: {
+      ...{ ...gemmaLike, architecture: 'gemma2', blocks: windows(gemma, {}, 2) },
+      ...{ attentionSoftcap: 20, logitSoftcap: 10 },
+    },
+    gemma3: {
+      ...gemmaLike,
+      architecture: 'gemma3_text',
+      layers: 6,
+      blocks: windows(
+        { ...gemma, queryKeyNorm: 'per-head', rope: { theta: 500 } },
+        { rope: { theta: 1e6, scaling: { type: 'linear', factor: 2 } } },
+        6,
+      ),
+    },
+    phi3: {
+      ...llamaLike,
+      architecture: 'phi3',
+      contextLength: 512,
+      blocks: [{ ...block, rope: { theta: 10_000, width: 16, scaling: longRope } }],
+    },
+    'gpt-neox': { ...neoxLike, blocks: [neox] },
+    'gpt-neox-sequential': { ...neoxLike, tiedHead: true, blocks: [{ ...neox, parallel: false }] },
+    'gpt-neox-erf': { ...neoxLike, blocks: [{ ...neox, activation: 'gelu-erf' }] },
   };
   const folders = [];
   for (const pattern of ['gpt2', 'gpt4', 'gpt4o']) {
@@ -137,7 +207,7 @@ async function equalTokens(folder, tokenizer, llamaModel) {
   const prompt = tokenizer.encode('The capital of France');
   const [own] = await generate(model, [prompt], { maxTokens: NEW_TOKENS, temperature: 0, stopTokens: [] });
   model.dispose();
-  const context = await llamaModel.createContext({ contextSize: 128, threads: 1 });
+  const context = await llamaModel.createContext({ contextSize: 64, threads: 1 });
   const tokens = [];
   for await (const token of context
     .getSequence()

@@ -1,6 +1,6 @@
 /** `athanor export`. */
 import { defineCommand } from './command.ts';
-import { choice, inGroup, model, path, text } from './options.ts';
+import { choice, count, inGroup, model, path, text } from './options.ts';
 
 const types = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] as const;
 
@@ -11,6 +11,7 @@ export const exportModel = defineCommand({
     gguf: path('GGUF file to write', { required: true }),
     type: choice('type of the weights; q8_0 and q4_0 are quantized', types, { default: 'f16' }),
     name: text('name of the model in the file (default: that of the folder)'),
+    context: count('longest text in tokens that the file is for (default: that of the model)'),
   }),
   example: 'export --model assistant --gguf assistant.gguf --type q8_0',
   async run({ model, gguf, ...options }) {

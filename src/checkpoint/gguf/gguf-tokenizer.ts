@@ -85,6 +85,18 @@ export function tokenizerMetadata(
   ];
 }
 
+/** Tokens that llama.cpp looks up where the name of a model contains that of Phi-3. */
+const phi3Tokens = ['</s>', '<unk>', '<s>', '<|endoftext|>'];
+
+/**
+ * The name of a model as llama.cpp can load it. With a tokenizer that lacks one of Phi-3's tokens
+ * it does not open a file with `phi-3` or `phi3` in the name.
+ */
+export function loadableName(name: string, tokenizer: Tokenizer): string {
+  if (phi3Tokens.every((token) => tokenizer.idOf(token) !== undefined)) return name;
+  return name.replaceAll(/(phi)-?(3)/gi, '$1 $2');
+}
+
 function splitterOf({ pipeline, ignoreMerges, characters }: Vocabulary): string {
   if (characters) refuse('a tokenizer whose symbols are characters');
   // llama.cpp has no normalizer: it takes text as composed, which text nearly always is.
