@@ -18,7 +18,7 @@ import { type GgufType, ggufTypes } from './gguf-types.ts';
 export interface ExportGgufOptions {
   /**
    * The type of the weights. Vectors are f32 in any file. Default `f16`. Quantized types are
-   * `q8_0` and `q4_0`, of 8.5 and 4.5 bits per weight.
+   * `q8_0` and `q4_0`, of 8.5 and 4.5 bits per weight, and `q4_k_m`, of 4.5 to 6.6.
    */
   type?: GgufType;
   /** The name of the model in the file. Default: that of its folder. */

@@ -6,7 +6,14 @@ import { elementCount, f32FromBf16, type ParameterData } from '../tensor-data.ts
 import { effectiveWindow, familyOf, type GgufFamily, ggufTrunk } from './gguf-families.ts';
 import type { GgufTensor, GgufValue } from './gguf-file.ts';
 import { longestContext, ropeDivisors, ropeMetadata } from './gguf-rope.ts';
-import { byteLength, encodeTensor, fitsRows, type GgufType, tensorTypes } from './gguf-types.ts';
+import {
+  byteLength,
+  encodeTensor,
+  fileTypes,
+  type GgufType,
+  tensorTypeOf,
+  tensorTypes,
+} from './gguf-types.ts';
 
 type Entry = [string, GgufValue];
 
@@ -19,7 +26,7 @@ export function modelMetadata(config: ModelConfig, name: string, type: GgufType)
     ['general.architecture', { string: family.architecture }],
     ['general.type', { string: 'model' }],
     ['general.name', { string: name }],
-    ['general.file_type', { u32: tensorTypes[type].fileType }],
+    ['general.file_type', { u32: fileTypes[type] }],
     ['general.quantization_version', { u32: 2 }],
     own('vocab_size', { u32: config.vocabSize }),
     own('context_length', { u32: longestContext(config) }),
@@ -56,27 +63,51 @@ function optionMetadata(
 /** The tensors of a model folder, each read when it is written. Throws as familyOf. */
 export function modelTensors(folder: ModelFolder, config: ModelConfig, type: GgufType): GgufTensor[] {
   const family = familyOf(config);
-  const weights = [...folder.shapes].flatMap(([name, shape]) => {
-    const place = placeOf(config, family, name, shape);
-    const { layer, part, kind, names, rows } = place;
-    let begin = 0;
-    return names.map((stored, i) => {
-      const from = begin;
-      begin += rows[i]!;
-      const full = `${layer === undefined ? stored : `blk.${layer}.${stored}`}.${kind}`;
-      const size = [rows[i]!, ...shape.slice(1)];
-      const own = typeOf(type, size, part);
-      const read = () => {
-        const slice = rowsOf(folder.read(name), from, size);
-        return encodeTensor(own, inFile(config, family, stored, slice));
-      };
-      const bytes = byteLength(own, elementCount(size));
-      return { name: full, shape: size, type: tensorTypes[own].number, bytes, read };
+  const shapes = [...folder.shapes];
+  const embedding = shapes.find(([name]) => name === 'token_embedding.weight');
+  // A copy of the embedding, where llama.cpp wants a head.
+  const copies = family.ownHead && config.tiedHead && embedding ? [['head.weight', embedding] as const] : [];
+  const parameters = [...shapes.map((entry) => [entry[0], entry] as const), ...copies];
+  return [
+    ...ropeDivisors(config),
+    ...parameters.flatMap(([name, [source, shape]]) => {
+      const read = () => folder.read(source);
+      return tensorsOf({ name, shape, read }, config, family, type);
+    }),
+  ];
+}
+
+interface Parameter {
+  name: string;
+  shape: readonly number[];
+  read: () => ParameterData;
+}
+
+function tensorsOf(
+  { name, shape, read }: Parameter,
+  config: ModelConfig,
+  family: GgufFamily,
+  type: GgufType,
+): GgufTensor[] {
+  const { layer, kind, names, rows } = placeOf(config, family, name, shape);
+  let begin = 0;
+  return names.map((stored, i) => {
+    const from = begin;
+    begin += rows[i]!;
+    const size = [rows[i]!, ...shape.slice(1)];
+    const own = tensorTypeOf(type, {
+      ...{ part: stored, shape: size, layers: config.layers },
+      layer: layer === undefined ? undefined : Number(layer),
+      isTied: config.tiedHead && !family.ownHead,
     });
+    return {
+      name: `${layer === undefined ? stored : `blk.${layer}.${stored}`}.${kind}`,
+      shape: size,
+      type: tensorTypes[own].number,
+      bytes: byteLength(own, elementCount(size)),
+      read: () => encodeTensor(own, inFile(config, family, stored, rowsOf(read(), from, size))),
+    };
   });
-  const head = weights.find(({ name }) => name === 'token_embd.weight');
-  const copy = family.ownHead && config.tiedHead && head ? [{ ...head, name: 'output.weight' }] : [];
-  return [...ropeDivisors(config), ...weights, ...copy];
 }
 
 /** Where the rows of a parameter are in a file. */
@@ -87,13 +118,7 @@ export function placeOf(config: ModelConfig, family: GgufFamily, name: string, s
   // A shorter context leaves rows of the position table out.
   const whole = part === 'position_embedding' ? config.contextLength : shape[0]!;
   const rows = names.length === 1 ? [whole] : stackedRows(config, part)!;
-  return { layer, part, kind, names, rows };
-}
-
-/** As llama.cpp's converter: vectors and positions in f32, and f16 for rows that have no blocks. */
-function typeOf(type: GgufType, shape: readonly number[], part: string): GgufType {
-  if (shape.length === 1 || part === 'position_embedding') return 'f32';
-  return fitsRows(type, shape[1]!) ? type : 'f16';
+  return { layer, kind, names, rows };
 }
 
 function rowsOf(tensor: ParameterData, begin: number, shape: readonly number[]): ParameterData {

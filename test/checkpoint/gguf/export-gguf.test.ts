@@ -255,6 +255,19 @@ describe('a GGUF file', () => {
     expect(readGguf(path).tensors.get('blk.0.ffn_down.weight')!.type).toBe(8);
   });
 
+  it('of type q4_k_m has larger types where they matter, and the head of a copy too', async () => {
+    const sizes = { hiddenSize: 256, headDim: 64, heads: 4, intermediateSize: 512, layers: 2 };
+    const folder = await modelFolder({ ...olmo2, ...sizes, tiedHead: true }, await chatTokenizer());
+    const path = join(folder, 'model.gguf');
+    await exportGguf(folder, path, { type: 'q4_k_m' });
+    const { tensors, metadata } = readGguf(path);
+    expect(metadata['general.file_type']).toBe(15);
+    const types = ['token_embd', 'output', 'blk.0.attn_v', 'blk.1.attn_v', 'blk.1.attn_q'].map(
+      (name) => tensors.get(`${name}.weight`)!.type,
+    );
+    expect(types).toEqual([12, 14, 12, 14, 12]);
+  });
+
   it('is written by the command line', async () => {
     const folder = await modelFolder(familyConfigs.gpt2, await chatTokenizer());
     const path = join(folder, 'model.gguf');
