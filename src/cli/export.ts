@@ -18,6 +18,6 @@ export const exportModel = defineCommand({
     const { exportGguf } = await import('../checkpoint/gguf/export-gguf.ts');
     return { ...(await exportGguf(model, gguf, options)) };
   },
-  render: ({ path: file, bytes, tensors, type }) =>
-    `${file}: ${tensors} tensors, ${type}, ${(bytes / 2 ** 20).toFixed(1)} MiB`,
+  render: ({ path: file, bytes, tensors, type, notes }) =>
+    [`${file}: ${tensors} tensors, ${type}, ${(bytes / 2 ** 20).toFixed(1)} MiB`, ...notes].join('\n'),
 });

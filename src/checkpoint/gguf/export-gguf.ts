@@ -37,6 +37,8 @@ export interface ExportedGguf {
   sha256: string;
   tensors: number;
   type: GgufType;
+  /** Where llama.cpp cuts some texts into other tokens than the model's tokenizer. */
+  notes: string[];
 }
 
 /**
@@ -63,13 +65,11 @@ export async function exportGguf(
     }
     const config = withContext(whole, options.context);
     const tokenizer = Tokenizer.load(folder);
-    const metadata = [
-      ...modelMetadata(config, loadableName(name, tokenizer), type),
-      ...tokenizerMetadata(tokenizer, config.vocabSize, endsOf(folder, tokenizer)),
-    ];
+    const words = tokenizerMetadata(tokenizer, config.vocabSize, endsOf(folder, tokenizer));
+    const metadata = [...modelMetadata(config, loadableName(name, tokenizer), type), ...words.metadata];
     const tensors = modelTensors(model, config, type);
     const { bytes, sha256 } = await writeGguf(path, metadata, tensors);
-    return { path, bytes, sha256, tensors: tensors.length, type };
+    return { path, bytes, sha256, tensors: tensors.length, type, notes: words.notes };
   } finally {
     model.close();
   }
