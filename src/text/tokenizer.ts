@@ -5,7 +5,7 @@ import { inspect } from 'node:util';
 import { checkCounts } from '../base/check-count.ts';
 import { concatInts } from '../base/concat.ts';
 import { AthanorError, fileError } from '../base/errors.ts';
-import { missingPart } from '../base/files/missing-part.ts';
+import { isGguf, missingPart } from '../base/files/missing-part.ts';
 import { ifThere, largest, readText } from '../base/files/read-file.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
@@ -482,6 +482,7 @@ function tokenizerFile(folderOrFile: string): string {
     throw missingPart(folderOrFile, 'tokenizer.json');
   }
   if (folderOrFile.endsWith('.json')) return folderOrFile;
+  if (isGguf(folderOrFile)) throw missingPart(folderOrFile, 'tokenizer.json');
   throw new AthanorError(
     'ERR_ARGUMENT',
     `${folderOrFile} is a file, and not a tokenizer.json`,

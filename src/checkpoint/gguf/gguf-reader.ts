@@ -19,20 +19,6 @@ const [MOST_TEXT, MOST_ITEMS, MOST_ENTRIES] = [16 << 20, 1 << 24, 1 << 20];
 const MOST_DIMENSIONS = 4;
 const VERSIONS = [2, 3];
 
-/** Whether a file begins as GGUF does. */
-export function isGguf(path: string): boolean {
-  let file: number | undefined;
-  try {
-    file = openSync(path, 'r');
-    const magic = Buffer.alloc(4);
-    return fstatSync(file).isFile() && readSync(file, magic) === 4 && magic.toString('latin1') === 'GGUF';
-  } catch {
-    return false;
-  } finally {
-    if (file !== undefined) closeSync(file);
-  }
-}
-
 /** An open GGUF file. Close it when done. */
 export class GgufFile implements Disposable {
   readonly #file: number;

@@ -47,13 +47,14 @@ export function importedTokenizer(file: GgufFile): ImportedTokenizer {
   const fail = (problem: string, remedy: string) =>
     new AthanorError('ERR_FORMAT', `${path}: ${problem}`, remedy);
   const own = (key: string) => metadata.get(`tokenizer.ggml.${key}`);
+  const isSentencePiece = own('model') === 'llama';
+  const splitter = isSentencePiece ? {} : splitterOf(own, fail);
   const tokens = texts(own('tokens'));
   const types = numbers(own('token_type'));
   if (tokens.length === 0 || (types.length > 0 && types.length !== tokens.length)) {
     throw fail('its tokens and their types do not fit each other', 'write the file again');
   }
   const typeOf = (id: number) => types[id] ?? PieceKind.normal;
-  const isSentencePiece = own('model') === 'llama';
   const ids = ['bos_token_id', 'eos_token_id', 'padding_token_id'].map(own);
   const [bos, eos, pad] = ids.map((id) => (typeof id === 'number' && id < tokens.length ? id : undefined));
   // llama.cpp puts a begin token before texts of this tokenizer where the file does not say.
@@ -73,13 +74,7 @@ export function importedTokenizer(file: GgufFile): ImportedTokenizer {
             ...{ path, postProcessor, addsSpace: frames('add_space_prefix', true) },
             pieces: withScores(pieces, numbers(own('scores')), fail),
           })
-        : byteLevelJson({
-            tokens,
-            typeOf,
-            merges: texts(own('merges')),
-            postProcessor,
-            ...splitterOf(own, fail),
-          }),
+        : byteLevelJson({ tokens, typeOf, merges: texts(own('merges')), postProcessor, splitter }),
       'tokenizer_config.json': {
         tokenizer_class: 'PreTrainedTokenizerFast',
         ...named('bos_token', bos),
@@ -95,13 +90,13 @@ export function importedTokenizer(file: GgufFile): ImportedTokenizer {
 type Own = (key: string) => GgufMetadata | undefined;
 type Fail = (problem: string, remedy: string) => AthanorError;
 
-function splitterOf(own: Own, fail: Fail): { splitter: Splitter } {
+function splitterOf(own: Own, fail: Fail): Splitter {
   if (own('model') !== 'gpt2') {
     const remedy = 'use the Hugging Face folder that the file was made from';
     throw fail(`the tokenizer ${String(own('model'))} is neither byte-level BPE nor SentencePiece's`, remedy);
   }
   const splitter = splitters[String(own('pre') ?? 'gpt-2')];
-  if (splitter) return { splitter };
+  if (splitter) return splitter;
   const known = `known: ${Object.keys(splitters).join(', ')}`;
   throw fail(`the split pattern ${String(own('pre'))} is not known`, known);
 }

@@ -156,7 +156,13 @@ describe('a broken file is refused', () => {
       { string: 'mamba' },
       /architecture mamba is not supported/,
     ],
-    ['a tokenizer of SentencePiece', 'tokenizer.ggml.model', { string: 'llama' }, /is not byte-level BPE/],
+    [
+      'a tokenizer of words',
+      'tokenizer.ggml.model',
+      { string: 'bert' },
+      /is neither byte-level BPE nor SentencePiece's/,
+    ],
+    ['SentencePiece without scores', 'tokenizer.ggml.model', { string: 'llama' }, /do not fit each other/],
     ['an unknown split pattern', 'tokenizer.ggml.pre', { string: 'what' }, /split pattern what is not known/],
   ])('%s', async (_, key, value, message) => {
     const folder = await modelFolder(familyConfigs.llama);
