@@ -3,7 +3,7 @@
 // is installed in FOLDER, and compares token ids of texts and greedy answers with those of Athanor.
 // Without MODEL: a random model of each family, with each tokenizer that GGUF has a name for.
 // Exits 1 when anything differs.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -17,15 +17,19 @@ import {
   saveModel,
   setDevice,
   Tokenizer,
+  textLogProbs,
 } from '../dist/index.js';
 
 const TEXTS = [
   'The capital of France is Paris, and 12345 people say so.',
   "I'll be there at 10:30 — won't you?\n\n\tYes,  she said;   \n end.  ",
+  '  two  spaces at the beginning, ▁ and </> <0x0A> and\n\n\n three ends of lines',
   'naïve café Ünïcödé ١٢٣ 你好，世界 🙂👩‍👩‍👧 $100.00 #tag x=1;',
 ];
 const NEW_TOKENS = 24;
-const types = process.env.GGUF_TYPES?.split(',') ?? ['f32', 'bf16', 'f16', 'q8_0', 'q4_0'];
+const types = ['f32', 'bf16', 'f16', 'q8_0', 'q4_0', 'q4_k_m'];
+/** Of log-probabilities in f32, in nats. llama.cpp looks GELU up in a table of f16. */
+const tolerances = { gelu: 0.02, 'gelu-erf': 0.02, geglu: 0.005, swiglu: 0.0005 };
 /** Tokens that layers with windows see. */
 const WINDOW = 9;
 
@@ -51,11 +55,11 @@ process.exit(isWrong ? 1 : 0);
 /** Sizes that all types have blocks for, grouped heads, and biases with values. */
 async function randomModels() {
   const sizes = {
-    hiddenSize: 128,
+    hiddenSize: 256,
     layers: 4,
     heads: 4,
-    headDim: 32,
-    intermediateSize: 256,
+    headDim: 64,
+    intermediateSize: 512,
     contextLength: 128,
   };
   const rope = { theta: 10_000 };
@@ -91,11 +95,11 @@ async function randomModels() {
   const gemma = { ...block, normPlacement: 'both', activation: 'geglu' };
   const gemmaLike = {
     ...llamaLike,
-    headDim: 64,
+    headDim: 128,
     tiedHead: true,
     normOffset: 1,
     embeddingScale: Math.sqrt(sizes.hiddenSize),
-    attentionScale: 64 ** -0.5,
+    attentionScale: 128 ** -0.5,
   };
   const neox = {
     ...{ rope: { theta: 10_000, width: 8 }, parallel: true, qkvBias: true, queryKeyNorm: 'none' },
@@ -120,7 +124,7 @@ async function randomModels() {
     qwen3: {
       ...llamaLike,
       architecture: 'qwen3',
-      headDim: 64,
+      headDim: 128,
       blocks: [{ ...block, queryKeyNorm: 'per-head' }],
     },
     smollm3: {
@@ -161,16 +165,15 @@ async function randomModels() {
     'gpt-neox-erf': { ...neoxLike, blocks: [{ ...neox, activation: 'gelu-erf' }] },
   };
   const folders = [];
-  for (const pattern of ['gpt2', 'gpt4', 'gpt4o']) {
-    const trained = await Tokenizer.train([TEXTS.join('\n').repeat(3)], { vocabSize: 400, pattern });
+  for (const [tokenizerName, tokenizer] of await tokenizers()) {
     for (const [name, shape] of Object.entries(shapes)) {
-      if (pattern !== 'gpt2' && name !== 'llama') continue;
-      const folder = join(root, `${name}-${pattern}`);
+      if (tokenizerName !== 'gpt2' && name !== 'llama') continue;
+      const folder = join(root, `${name}-${tokenizerName}`);
       const base = presetConfig('tiny');
       // 8 rows more than tokens: they are named as unused.
-      const config = { ...base, ...shape, vocabSize: trained.vocabSize + 8, initializerRange: 0.2 };
+      const config = { ...base, ...shape, vocabSize: tokenizer.vocabSize + 8, initializerRange: 0.2 };
       const model = new Gpt(config, { seed: 5 });
-      trained.save(folder);
+      tokenizer.save(folder);
       await saveModel(folder, model, { tokenizer: folder });
       model.dispose();
       folders.push(folder);
@@ -179,21 +182,43 @@ async function randomModels() {
   return folders;
 }
 
+/** Byte-level ones with each split pattern, and those of SentencePiece in the fixtures of tests. */
+async function tokenizers() {
+  const found = [];
+  for (const pattern of ['gpt2', 'gpt4', 'gpt4o']) {
+    found.push([pattern, await Tokenizer.train([TEXTS.join('\n').repeat(3)], { vocabSize: 400, pattern })]);
+  }
+  for (const name of ['llama', 'gemma']) {
+    const folder = join(root, `sentencepiece-${name}`);
+    mkdirSync(folder);
+    const source = new URL(`../test/text/fixtures/sentencepiece/${name}.model`, import.meta.url);
+    copyFileSync(source, join(folder, 'tokenizer.model'));
+    found.push([`sentencepiece-${name}`, Tokenizer.load(folder)]);
+  }
+  return found;
+}
+
 async function check(folder, type) {
   const name = `${folder.split('/').at(-1)} ${type}`;
   const path = join(root, 'model.gguf');
   await exportGguf(folder, path, { type });
-  const model = await llama.loadModel({ modelPath: path });
+  const llamaModel = await llama.loadModel({ modelPath: path });
   const tokenizer = Tokenizer.load(folder);
   const differing = TEXTS.filter(
-    (text) => String(model.tokenize(text)) !== String([...tokenizer.encode(text)]),
+    (text) => String(llamaModel.tokenize(text)) !== String([...tokenizer.encode(text)]),
   );
   for (const text of differing) report(name, `ids of ${JSON.stringify(text)}`);
-  const equal = await equalTokens(folder, tokenizer, model);
-  console.log(`${name}: ${TEXTS.length - differing.length} of ${TEXTS.length} texts, greedy ${equal}`);
+  const model = loadModel(folder, { dtype: 'f32' });
+  const equal = await equalTokens(model, tokenizer, llamaModel);
+  const error = await largestError(model, tokenizer, llamaModel);
+  const ids = `${TEXTS.length - differing.length} of ${TEXTS.length} texts`;
+  console.log(`${name}: ${ids}, greedy ${equal}, log-probabilities within ${error.toPrecision(2)}`);
   // Quantized weights are other weights; rounding of f16 and bf16 decides close calls.
   if (type === 'f32' && equal !== `${NEW_TOKENS} of ${NEW_TOKENS}`) report(name, 'greedy tokens');
-  await model.dispose();
+  const [{ activation }] = model.config.blocks;
+  if (type === 'f32' && !(error < tolerances[activation])) report(name, 'log-probabilities');
+  model.dispose();
+  await llamaModel.dispose();
 }
 
 function report(name, what) {
@@ -201,13 +226,19 @@ function report(name, what) {
   console.log(`${name}: DIFFERS in ${what}`);
 }
 
+function openContext(llamaModel) {
+  return llamaModel.createContext({
+    ...{ contextSize: 128, threads: 1, flashAttention: false },
+    // By default its cache is f16, which decides close calls.
+    ...{ experimentalKvCacheKeyType: 'F32', experimentalKvCacheValueType: 'F32' },
+  });
+}
+
 /** How many of the first greedy tokens are those of Athanor. */
-async function equalTokens(folder, tokenizer, llamaModel) {
-  const model = loadModel(folder, { dtype: 'f32' });
+async function equalTokens(model, tokenizer, llamaModel) {
   const prompt = tokenizer.encode('The capital of France');
   const [own] = await generate(model, [prompt], { maxTokens: NEW_TOKENS, temperature: 0, stopTokens: [] });
-  model.dispose();
-  const context = await llamaModel.createContext({ contextSize: 64, threads: 1 });
+  const context = await openContext(llamaModel);
   const tokens = [];
   for await (const token of context
     .getSequence()
@@ -219,4 +250,21 @@ async function equalTokens(folder, tokenizer, llamaModel) {
   const wanted = [...own.tokens];
   const first = wanted.findIndex((token, i) => token !== tokens[i]);
   return `${first < 0 ? wanted.length : first} of ${wanted.length}`;
+}
+
+/** The largest difference of the log-probability of a token of a text, in nats. */
+async function largestError(model, tokenizer, llamaModel) {
+  const { token_ids: ids, log_probs: wanted } = textLogProbs(model, tokenizer, TEXTS[0]);
+  const context = await openContext(llamaModel);
+  const steps = ids.slice(0, -1).map((id) => [id, { generateNext: { logits: true } }]);
+  const found = await context.getSequence().controlledEvaluate(steps);
+  await context.dispose();
+  return Math.max(
+    ...found.map(({ next }, i) => {
+      const logits = [...next.logits.values()];
+      const most = Math.max(...logits);
+      const total = Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - most), 0)) + most;
+      return Math.abs(next.logits.get(ids[i + 1]) - total - wanted[i + 1]);
+    }),
+  );
 }

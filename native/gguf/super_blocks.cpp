@@ -1,5 +1,5 @@
-// Blocks of 256 weights: q4_k and q5_k have 8 parts with a scale and a least value each, q6_k has 16
-// parts with a scale. Scales are found by a search over candidates. The parts of a block are
+// Blocks of 256 weights: q4_k and q5_k have 8 parts with a scale and a least value each, q6_k has
+// 16 parts with a scale. Scales are found by a search over candidates. The parts of a block are
 // searched side by side: the innermost loops run over them, and each adds up its own sums in order.
 #include <algorithm>
 #include <cmath>
@@ -74,7 +74,7 @@ Quad error_of(const Quad* x, const Quad* weights, const Quad* levels, const Quad
   return error;
 }
 
-/// One candidate: levels in units of 1 / inverse above fits.least, and the line that fits them best.
+/// One candidate: levels in units of 1 / inverse above fits.least, and the line that fits them.
 void try_step(const Quad* x, const Weighted& weighted, const Quad& inverse, Fits& fits, Quad& best) {
   Quad levels[kEach], sum_l{}, sum_l2{}, sum_xl{};
   for (int i = 0; i < kEach; ++i) {

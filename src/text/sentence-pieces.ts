@@ -30,7 +30,7 @@ export interface SentencePieces {
 /** The character for a space. */
 const WORD_MARK = '\u2581';
 
-/** Throws ERR_FORMAT for pieces that repeat, and for scores that do not say what is joined first. */
+/** Throws ERR_FORMAT for pieces that repeat, and for equal scores of pieces that are joined. */
 export function sentencePieceJson({ path, pieces, addsSpace, postProcessor }: SentencePieces): JsonObject {
   const added: JsonValue[] = [];
   const vocab: Record<string, number> = Object.create(null) as Record<string, number>;

@@ -108,7 +108,7 @@ function pairKey(left: number, right: number): number {
   return left * 2 ** 25 + right;
 }
 
-/** Tokens in the order in which merges make them; those whose merges lie among each other together. */
+/** Tokens in the order in which merges make them; those with merges among each other together. */
 function groupsOf(merges: Int32Array): { last: number; results: Set<number> }[] {
   const lastOf = new Map<number, number>();
   for (let i = 2; i < merges.length; i += 3) lastOf.set(merges[i]!, i);

@@ -1,4 +1,4 @@
-/** Tokenizers of SentencePiece in GGUF: what llama.cpp needs of them, and the same ids read back. */
+/** Tokenizers of SentencePiece in GGUF: what llama.cpp needs, and the same ids read back. */
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
