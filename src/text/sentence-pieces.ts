@@ -30,12 +30,16 @@ export interface SentencePieces {
 /** The character for a space. */
 const WORD_MARK = '\u2581';
 
+/** Far more than any piece has, so that a hostile file does not take hours. */
+const MOST_LENGTH = 4096;
+
 /** Throws ERR_FORMAT for pieces that repeat, and for equal scores of pieces that are joined. */
 export function sentencePieceJson({ path, pieces, addsSpace, postProcessor }: SentencePieces): JsonObject {
   const added: JsonValue[] = [];
   const vocab: Record<string, number> = Object.create(null) as Record<string, number>;
   for (const [id, { text, kind }] of pieces.entries()) {
     if (kind === PieceKind.unused) continue;
+    if (text.length > MOST_LENGTH) fail(path, `the piece of id ${id} has ${text.length} characters`);
     if (text in vocab) fail(path, `the piece ${JSON.stringify(text)} has two ids, ${vocab[text]} and ${id}`);
     vocab[text] = id;
     if (kind === PieceKind.normal || kind === PieceKind.byte) continue;

@@ -6,6 +6,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/base/json.ts';
+import { PieceKind, type SentencePiece, sentencePieceJson } from '../../src/text/sentence-pieces.ts';
 import { parseSentencePieceFile } from '../../src/text/sentencepiece-file.ts';
 import { Tokenizer } from '../../src/text/tokenizer.ts';
 import { temporaryFolder } from '../helpers/cli.ts';
@@ -52,6 +53,31 @@ describe('a folder with tokenizer.model alone', () => {
     ['spaces', /a normalizer that removes spaces is not supported/],
   ])('is refused by name: %s', (name, message) => {
     expect(() => Tokenizer.load(folderOf(name))).toThrow(message);
+  });
+});
+
+describe('pieces', () => {
+  const jsonOf = (pieces: SentencePiece[]) =>
+    sentencePieceJson({ path: 'a file', pieces, addsSpace: false, postProcessor: null });
+  const letters = ['a', 'b', 'c'].map((text) => ({ text, score: -9, kind: PieceKind.normal }));
+  const piece = (text: string, score: number) => ({ text, score, kind: PieceKind.normal });
+
+  it('are joined by score, in every way in which two of them are a third', () => {
+    const json = jsonOf([...letters, piece('bc', -1), piece('ab', -2), piece('abc', -3)]);
+    expect(json.model).toMatchObject({
+      merges: [
+        ['b', 'c'],
+        ['a', 'b'],
+        ['ab', 'c'],
+        ['a', 'bc'],
+      ],
+    });
+  });
+
+  it('are refused where scores, texts or lengths say nothing useful', () => {
+    expect(() => jsonOf([...letters, piece('ab', 0), piece('bc', 0)])).toThrow(/"ab" and "bc" have the same/);
+    expect(() => jsonOf([...letters, piece('a', 0)])).toThrow(/"a" has two ids, 0 and 3/);
+    expect(() => jsonOf([...letters, piece('a'.repeat(5000), 0)])).toThrow(/id 3 has 5000 characters/);
   });
 });
 

@@ -268,6 +268,17 @@ describe('a GGUF file', () => {
     expect(types).toEqual([12, 14, 12, 14, 12]);
   });
 
+  it('for a shorter context has the first rows of the position table', async () => {
+    const folder = await modelFolder(familyConfigs.gpt2, await chatTokenizer());
+    const path = join(folder, 'model.gguf');
+    await exportGguf(folder, path, { type: 'f32', context: 10 });
+    const { data, dimensions } = readGguf(path).tensors.get('position_embd.weight')!;
+    expect(dimensions).toEqual([familyConfigs.gpt2.hiddenSize, 10]);
+    const table = floats(readModelFiles(folder).parameters.get('position_embedding.weight')!);
+    const count = 10 * familyConfigs.gpt2.hiddenSize;
+    expect(f32s(data, count)).toEqual(table.subarray(0, count));
+  });
+
   it('is written by the command line', async () => {
     const folder = await modelFolder(familyConfigs.gpt2, await chatTokenizer());
     const path = join(folder, 'model.gguf');
