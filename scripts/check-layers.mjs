@@ -15,9 +15,10 @@ const nativeLayers = {
   no_cuda: ['core', 'kernels'],
   ops: ['core', 'kernels', 'cpu', 'cuda'],
   text: ['core'],
+  gguf: ['core'],
   comm: ['core', 'kernels'],
-  binding: ['core', 'kernels', 'cpu', 'cuda', 'ops', 'text', 'comm'],
-  test: ['core', 'kernels', 'cpu', 'cuda', 'emulator', 'ops', 'text', 'comm'],
+  binding: ['core', 'kernels', 'cpu', 'cuda', 'ops', 'text', 'gguf', 'comm'],
+  test: ['core', 'kernels', 'cpu', 'cuda', 'emulator', 'ops', 'text', 'gguf', 'comm'],
 };
 
 /**

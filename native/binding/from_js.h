@@ -181,6 +181,11 @@ struct ArrayKind<uint32_t> {
   static constexpr const char *kName = "Uint32Array", *kWanted = "a Uint32Array";
 };
 template <>
+struct ArrayKind<float> {
+  static constexpr napi_typedarray_type kType = napi_float32_array;
+  static constexpr const char *kName = "Float32Array", *kWanted = "a Float32Array";
+};
+template <>
 struct ArrayKind<double> {
   static constexpr napi_typedarray_type kType = napi_float64_array;
   static constexpr const char *kName = "Float64Array", *kWanted = "a Float64Array";

@@ -5,7 +5,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { AthanorError, fileError } from '../base/errors.ts';
-import { missingPart } from '../base/files/missing-part.ts';
+import { isGguf, missingPart } from '../base/files/missing-part.ts';
 import { largest, readJsonObject } from '../base/files/read-file.ts';
 import { type JsonObject, quoted } from '../base/json.ts';
 import type { ModelConfig } from '../nn/config.ts';
@@ -156,6 +156,7 @@ export function requireFolder(folder: string): void {
     throw fileError(error, folder);
   }
   if (!isFolder) {
+    if (isGguf(folder)) throw missingPart(folder, 'config.json');
     throw new AthanorError('ERR_ARGUMENT', `${folder} is a file`, 'name the folder of the model');
   }
 }

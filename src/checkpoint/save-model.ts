@@ -58,6 +58,7 @@ export const tokenizerFileNames: readonly string[] = [
   'added_tokens.json',
   'vocab.json',
   'merges.txt',
+  'tokenizer.model',
   'chat_template.jinja',
 ];
 

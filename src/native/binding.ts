@@ -13,6 +13,7 @@ import type { DecoderBinding } from './binding/decoder.ts';
 import type { DedupBinding } from './binding/dedup.ts';
 import type { ElementwiseBinding } from './binding/elementwise.ts';
 import type { EmbeddingBinding } from './binding/embedding.ts';
+import type { GgufBinding } from './binding/gguf.ts';
 import type { LinearBinding } from './binding/linear.ts';
 import type { LogitsBinding } from './binding/logits.ts';
 import type { LossBinding } from './binding/loss.ts';
@@ -126,6 +127,7 @@ export interface Binding
     BenchBinding,
     TextBinding,
     DedupBinding,
+    GgufBinding,
     CommBinding,
     ShardBinding,
     NormBinding,

@@ -5,13 +5,14 @@ import { inspect } from 'node:util';
 import { checkCounts } from '../base/check-count.ts';
 import { concatInts } from '../base/concat.ts';
 import { AthanorError, fileError } from '../base/errors.ts';
-import { missingPart } from '../base/files/missing-part.ts';
+import { isGguf, missingPart } from '../base/files/missing-part.ts';
 import { ifThere, largest, readText } from '../base/files/read-file.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
 import { native } from '../native/addon.ts';
 import type { NativeTokenizer } from '../native/binding/text.ts';
 import { decodeCharacters, droppedAtStart, isWritten } from './decode-characters.ts';
+import { hasOlderFiles, olderTokenizerJson } from './older-files.ts';
 import { frameOf, type TextFrame } from './post-processor.ts';
 import { StreamDecoder } from './stream-decoder.ts';
 import { readTiktokenFile } from './tiktoken-file.ts';
@@ -122,14 +123,16 @@ export class Tokenizer {
   }
 
   /**
-   * Reads tokenizer.json, or the older vocab.json and merges.txt, and the files beside it that name
-   * its tokens and its chat template, as transformers does. Throws ERR_FILE_MISSING, and ERR_FORMAT
-   * naming the file and what is wrong in it or not supported.
+   * Reads tokenizer.json, or else tokenizer.model of SentencePiece or the older vocab.json and
+   * merges.txt, and the files beside it that name its tokens and its chat template, as transformers
+   * does. Throws ERR_FILE_MISSING, and ERR_FORMAT naming the file and what is wrong in it or not
+   * supported.
    */
   static load(folderOrFile: string): Tokenizer {
     const path = tokenizerFile(folderOrFile);
     const files = readFiles(dirname(path));
-    const text = olderVocabulary(path) ?? readText(path, { most: largest.tokenizer });
+    const text =
+      olderTokenizerJson(path, files.tokenizerConfig) ?? readText(path, { most: largest.tokenizer });
     const file = parseTokenizerJson(text, path, addedTokens(files));
     const config = readConfigFiles(files);
     if (file.padToken !== undefined && isPaddingOpen(files)) {
@@ -475,10 +478,11 @@ function checkedIds(ids: ArrayLike<number>): Int32Array {
 function tokenizerFile(folderOrFile: string): string {
   if (isFolder(folderOrFile)) {
     const path = join(folderOrFile, 'tokenizer.json');
-    if (existsSync(path) || olderFiles(path)) return path;
+    if (existsSync(path) || hasOlderFiles(folderOrFile)) return path;
     throw missingPart(folderOrFile, 'tokenizer.json');
   }
   if (folderOrFile.endsWith('.json')) return folderOrFile;
+  if (isGguf(folderOrFile)) throw missingPart(folderOrFile, 'tokenizer.json');
   throw new AthanorError(
     'ERR_ARGUMENT',
     `${folderOrFile} is a file, and not a tokenizer.json`,
@@ -492,27 +496,6 @@ function isFolder(path: string): boolean {
   } catch (error) {
     throw fileError(error, path);
   }
-}
-
-/**
- * A tokenizer.json of the files that GPT-2's tokenizer has in older folders: vocab.json and
- * merges.txt. Undefined where they are missing, or tokenizer.json is there.
- */
-function olderVocabulary(path: string): string | undefined {
-  const older = existsSync(path) ? undefined : olderFiles(path);
-  if (older === undefined) return undefined;
-  const most = largest.tokenizer;
-  const vocab = parseConfigFile(readText(older.vocab, { most }), older.vocab);
-  const lines = readText(older.merges, { most }).split(/\r?\n/);
-  const merges = lines.filter((line, i) => line !== '' && !(i === 0 && line.startsWith('#version')));
-  const byteLevel = { type: 'ByteLevel', add_prefix_space: false };
-  return JSON.stringify({ model: { type: 'BPE', vocab, merges }, pre_tokenizer: byteLevel });
-}
-
-/** vocab.json and merges.txt beside a path, if both are there. */
-function olderFiles(path: string): { vocab: string; merges: string } | undefined {
-  const [vocab, merges] = [join(dirname(path), 'vocab.json'), join(dirname(path), 'merges.txt')];
-  return existsSync(vocab) && existsSync(merges) ? { vocab, merges } : undefined;
 }
 
 function readFiles(folder: string): ConfigFiles {

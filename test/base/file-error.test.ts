@@ -7,7 +7,7 @@ import { AthanorError, fileError } from '../../src/base/errors.ts';
 import { readBytes } from '../../src/base/files/read-file.ts';
 import { replaceFile } from '../../src/base/files/replace-file.ts';
 import { loadModel } from '../../src/checkpoint/gpt-folder.ts';
-import { requireFolder } from '../../src/checkpoint/load-model.ts';
+import { ModelFolder, requireFolder } from '../../src/checkpoint/load-model.ts';
 import { writeModelFiles } from '../../src/checkpoint/save-model.ts';
 import { FolderLock } from '../../src/native/folder-lock.ts';
 import { presetConfig } from '../../src/nn/presets.ts';
@@ -97,9 +97,21 @@ describe('a folder that is no model', () => {
     }
     const gguf = temporaryFolder();
     writeFileSync(join(gguf, 'model-q4.gguf'), '');
-    expect(errorOf(() => loadModel(gguf)).message).toContain('but model-q4.gguf, which is not supported');
+    expect(errorOf(() => loadModel(gguf))).toMatchObject({
+      message: expect.stringContaining('but model-q4.gguf'),
+      remedy: expect.stringContaining(`athanor convert --model ${join(gguf, 'model-q4.gguf')} --out `),
+    });
+    const file = join(temporaryFolder(), 'model.gguf');
+    writeFileSync(file, 'GGUF\x03\0\0\0');
+    for (const read of [() => loadModel(file), () => ModelFolder.open(file), () => Tokenizer.load(file)]) {
+      expect(errorOf(read)).toMatchObject({
+        code: 'ERR_FORMAT',
+        message: `${file} is a GGUF file, not the folder of a model`,
+        remedy: expect.stringContaining(`npx athanor convert --model ${file} --out `),
+      });
+    }
     const old = temporaryFolder();
-    writeFileSync(join(old, 'tokenizer.model'), '');
+    writeFileSync(join(old, 'vocab.json'), '');
     expect(errorOf(() => Tokenizer.load(old)).remedy).toContain('AutoTokenizer');
   });
 

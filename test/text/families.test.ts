@@ -9,69 +9,20 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Tokenizer } from '../../src/text/tokenizer.ts';
+import {
+  digestsOf,
+  familyFixtures as fixtures,
+  familyRecord as record,
+  hardTexts as texts,
+} from './hard-texts.ts';
 
-interface Digests {
-  special: string[];
-  plain: string[];
-  joined: string;
-  text: string;
-}
-interface Recording {
-  pieces: string[];
-  ranges: [number, number][];
-  texts: number;
-  block: number;
-  digests: Record<string, Digests>;
-}
-
-const fixtures = join(import.meta.dirname, 'fixtures/families');
-const record = JSON.parse(readFileSync(join(fixtures, 'digests.json'), 'utf8')) as Recording;
 const folder = mkdtempSync(join(tmpdir(), 'athanor-families-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-/** The texts of the script, by the same generator. */
-function drawnTexts({ pieces, ranges, texts }: Recording): string[] {
-  let state = 1;
-  const draw = (below: number) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return (state >>> 8) % below;
-  };
-  return Array.from({ length: texts }, () => {
-    let text = '';
-    for (let left = 1 + draw(12); left > 0; left--) {
-      if (draw(4) > 0) {
-        text += pieces[draw(pieces.length)];
-        continue;
-      }
-      const [first, last] = ranges[draw(ranges.length)]!;
-      const point = first + draw(last - first + 1);
-      if (point < 0xd800 || point > 0xdfff) text += String.fromCodePoint(point);
-    }
-    return text;
-  });
-}
-
-const texts = drawnTexts(record);
 
 function load(name: string, source = join(fixtures, `${name}.json.gz`)): Tokenizer {
   const path = join(folder, `${name}.json`);
   writeFileSync(path, gunzipSync(readFileSync(source)));
   return Tokenizer.load(path);
-}
-
-/** A digest of each block of texts. */
-function digestsOf(rows: readonly Int32Array[]): string[] {
-  const digests: string[] = [];
-  for (let at = 0; at < rows.length; at += record.block) {
-    const hash = createHash('sha256');
-    for (const row of rows.slice(at, at + record.block)) {
-      hash
-        .update(Int32Array.of(row.length))
-        .update(new Uint8Array(row.buffer, row.byteOffset, row.byteLength));
-    }
-    digests.push(hash.digest('hex').slice(0, 16));
-  }
-  return digests;
 }
 
 describe.each(Object.entries(record.digests))('the settings of %s', (name, wanted) => {

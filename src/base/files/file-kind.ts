@@ -23,7 +23,7 @@ const kinds: readonly (readonly [string, string, string])[] = [
   ['SQLite format 3\0', 'an SQLite database', 'export its rows as JSON Lines'],
   ['\x89HDF\r\n\x1a\n', 'an HDF5 file', 'convert it'],
   ['\x93NUMPY', 'a NumPy array', 'convert it'],
-  ['GGUF', 'a GGUF file', 'use the folder of the model in safetensors that it was made from'],
+  ['GGUF', 'a GGUF file', 'athanor convert makes the folder of a model of it'],
   ['PK\x03\x04', 'a zip archive', `${unpack}; for weights of PyTorch, ${safetensors}`],
   ['\x1f\x8b', 'a gzip file', `name it .gz if it holds rows or text; otherwise ${unpack}`],
   ['\x28\xb5\x2f\xfd', 'a zstd file', `name it .zst if it holds rows or text; otherwise ${unpack}`],

@@ -17,7 +17,8 @@ export type GgufValue =
   | { bool: boolean }
   | { string: string }
   | { strings: readonly string[] }
-  | { i32s: readonly number[] };
+  | { i32s: readonly number[] }
+  | { f32s: readonly number[] };
 
 export interface GgufTensor {
   name: string;
@@ -104,12 +105,6 @@ class Bytes {
     return this.raw(bytes);
   }
 
-  i32(value: number): this {
-    const bytes = Buffer.alloc(4);
-    bytes.writeInt32LE(value);
-    return this.raw(bytes);
-  }
-
   string(text: string): this {
     const bytes = Buffer.from(text);
     return this.u64(bytes.length).raw(bytes);
@@ -129,9 +124,10 @@ class Bytes {
       for (const text of value.strings) this.string(text);
       return this;
     }
-    this.u32(kinds.array).u32(kinds.i32).u64(value.i32s.length);
-    for (const item of value.i32s) this.i32(item);
-    return this;
+    const [kind, items] = 'i32s' in value ? [kinds.i32, value.i32s] : [kinds.f32, value.f32s];
+    this.u32(kinds.array).u32(kind).u64(items.length);
+    const numbers = 'i32s' in value ? Int32Array.from(items) : Float32Array.from(items);
+    return this.raw(Buffer.from(numbers.buffer));
   }
 
   all(): Buffer {

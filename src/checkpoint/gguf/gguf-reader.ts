@@ -1,15 +1,15 @@
 /** Reads GGUF, versions 2 and 3, one tensor at a time. Nothing in the file is trusted. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { AthanorError, fileError } from '../../base/errors.ts';
-import { elementCount, f32FromF16, type ParameterData } from '../tensor-data.ts';
-import { byteLength, type GgufType, ggufTypes, tensorTypes } from './gguf-types.ts';
+import { elementCount, type ParameterData } from '../tensor-data.ts';
+import { byteLength, decodeTensor, type TensorType, tensorTypes } from './gguf-types.ts';
 
 export type GgufMetadata = number | bigint | boolean | string | GgufMetadata[];
 
 interface TensorPlace {
   /** Row-major, as in the engine. */
   shape: readonly number[];
-  type: GgufType;
+  type: TensorType;
   begin: number;
 }
 
@@ -18,20 +18,6 @@ const CHUNK_BYTES = 4 << 20;
 const [MOST_TEXT, MOST_ITEMS, MOST_ENTRIES] = [16 << 20, 1 << 24, 1 << 20];
 const MOST_DIMENSIONS = 4;
 const VERSIONS = [2, 3];
-
-/** Whether a file begins as GGUF does. */
-export function isGguf(path: string): boolean {
-  let file: number | undefined;
-  try {
-    file = openSync(path, 'r');
-    const magic = Buffer.alloc(4);
-    return fstatSync(file).isFile() && readSync(file, magic) === 4 && magic.toString('latin1') === 'GGUF';
-  } catch {
-    return false;
-  } finally {
-    if (file !== undefined) closeSync(file);
-  }
-}
 
 /** An open GGUF file. Close it when done. */
 export class GgufFile implements Disposable {
@@ -60,8 +46,7 @@ export class GgufFile implements Disposable {
   /** A tensor: bf16 as it is, every other type as f32. */
   read(name: string): ParameterData {
     const { shape, type, begin } = this.tensors.get(name)!;
-    const count = elementCount(shape);
-    const bytes = new Uint8Array(byteLength(type, count));
+    const bytes = new Uint8Array(byteLength(type, elementCount(shape)));
     try {
       for (let at = 0; at < bytes.length; ) {
         const read = readSync(this.#file, bytes, at, Math.min(bytes.length - at, 1 << 30), begin + at);
@@ -71,8 +56,7 @@ export class GgufFile implements Disposable {
     } catch (error) {
       throw fileError(error, this.path);
     }
-    if (type === 'bf16') return { dtype: 'bf16', shape, data: new Uint16Array(bytes.buffer) };
-    return { dtype: 'f32', shape, data: decoders[type](bytes, count) };
+    return decodeTensor(type, bytes, shape);
   }
 
   close(): void {
@@ -86,42 +70,6 @@ export class GgufFile implements Disposable {
 
 function damaged(path: string, problem: string): AthanorError {
   return new AthanorError('ERR_FILE_DAMAGED', `${path} is damaged: ${problem}`, 'fetch or write it again');
-}
-
-const decoders: Readonly<
-  Record<Exclude<GgufType, 'bf16'>, (bytes: Uint8Array, count: number) => Float32Array>
-> = {
-  f32: ({ buffer }) => new Float32Array(buffer),
-  f16: ({ buffer }) => f32FromF16(new Uint16Array(buffer)),
-  q8_0: (bytes, count) =>
-    fromBlocks('q8_0', bytes, count, (out, begin, at, scale) => {
-      const levels = new Int8Array(bytes.buffer, at, 32);
-      for (let i = 0; i < 32; i++) out[begin + i] = levels[i]! * scale;
-    }),
-  q4_0: (bytes, count) =>
-    fromBlocks('q4_0', bytes, count, (out, begin, at, scale) => {
-      for (let i = 0; i < 16; i++) {
-        out[begin + i] = ((bytes[at + i]! & 15) - 8) * scale;
-        out[begin + i + 16] = ((bytes[at + i]! >> 4) - 8) * scale;
-      }
-    }),
-};
-
-/** @param decode writes the weights of the block whose levels are at `at` */
-function fromBlocks(
-  type: 'q8_0' | 'q4_0',
-  bytes: Uint8Array,
-  count: number,
-  decode: (out: Float32Array, begin: number, at: number, scale: number) => void,
-): Float32Array {
-  const [weights, size] = tensorTypes[type].block;
-  const view = new DataView(bytes.buffer);
-  const scales = f32FromF16(
-    Uint16Array.from({ length: count / weights }, (_, i) => view.getUint16(i * size, true)),
-  );
-  const out = new Float32Array(count);
-  for (const [i, scale] of scales.entries()) decode(out, i * weights, i * size + 2, scale);
-  return out;
 }
 
 /** Reads numbers and texts of a header in their order. */
@@ -255,12 +203,13 @@ function tensorInfo(cursor: Cursor) {
   const sizes = Array.from({ length: dimensions }, () => cursor.u64(`a size of ${name}`, 2 ** 40));
   const shape = sizes.reverse();
   const number = cursor.u32();
-  const type = ggufTypes.find((known) => tensorTypes[known].number === number);
+  const types = Object.keys(tensorTypes) as TensorType[];
+  const type = types.find((known) => tensorTypes[known].number === number);
   if (type === undefined) {
     throw new AthanorError(
       'ERR_FORMAT',
       `${cursor.path}: ${name} has weights of type ${number}, which is not supported`,
-      `the types that can be read: ${ggufTypes.join(', ')}`,
+      `the types that can be read: ${types.join(', ')}`,
     );
   }
   const count = elementCount(shape);

@@ -2,7 +2,8 @@
 import { AthanorError } from '../../base/errors.ts';
 import type { NativePieceStep, SplitPattern } from '../../native/binding/text.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
-import { TokenKind, type Vocabulary } from '../../text/vocabulary.ts';
+import { TokenFlag, TokenKind, tokenText, type Vocabulary } from '../../text/vocabulary.ts';
+import { characterTokens } from './character-tokens.ts';
 import type { GgufValue } from './gguf-file.ts';
 
 /** llama.cpp's names for a split pattern, without and with whole pieces before merges. */
@@ -44,6 +45,17 @@ const types: readonly number[] = (() => {
   return numbers;
 })();
 
+/** Types of single tokens. */
+const [UNKNOWN, BYTE] = [2, 6];
+
+type Entry = [string, GgufValue];
+
+export interface TokenizerMetadata {
+  metadata: Entry[];
+  /** Where llama.cpp cuts some texts in another way. */
+  notes: string[];
+}
+
 export interface TextEndIds {
   begin: number | undefined;
   /** The id that ends a text. */
@@ -61,32 +73,93 @@ export function tokenizerMetadata(
   tokenizer: Tokenizer,
   rows: number,
   { begin, end, turn, pad }: TextEndIds,
-): [string, GgufValue][] {
-  const vocabulary = vocabularyOf(tokenizer, rows);
-  const id = (key: string, value: number | undefined): [string, GgufValue][] =>
+): TokenizerMetadata {
+  const model = tokenizer.vocabulary.characters
+    ? characterModel(tokenizer, rows)
+    : byteModel(tokenizer, rows);
+  const id = (key: string, value: number | undefined): Entry[] =>
     value === undefined ? [] : [[`tokenizer.ggml.${key}`, { u32: value }]];
   const { before, after } = tokenizer.frame;
   const { chatTemplate } = tokenizer;
-  return [
-    ['tokenizer.ggml.model', { string: 'gpt2' }],
-    ['tokenizer.ggml.pre', { string: splitterOf(tokenizer.vocabulary) }],
-    ['tokenizer.ggml.tokens', { strings: vocabulary.tokens }],
-    ['tokenizer.ggml.token_type', { i32s: vocabulary.types }],
-    ['tokenizer.ggml.merges', { strings: vocabulary.merges }],
+  const metadata: Entry[] = [
+    ...model.metadata,
     ...id('bos_token_id', begin),
     ...id('eos_token_id', end),
     ...(turn === end ? [] : id('eot_token_id', turn)),
     ...id('padding_token_id', pad),
     ['tokenizer.ggml.add_bos_token', { bool: before.length > 0 && before[0] === begin }],
     ['tokenizer.ggml.add_eos_token', { bool: after.length > 0 && after[0] === end }],
-    ...(chatTemplate === undefined
-      ? []
-      : [['tokenizer.chat_template', { string: chatTemplate }] as [string, GgufValue]]),
+    ...(chatTemplate === undefined ? [] : [['tokenizer.chat_template', { string: chatTemplate }] as Entry]),
   ];
+  return { metadata, notes: [...model.notes, ...flagNotes(tokenizer)] };
 }
 
-function splitterOf({ pipeline, ignoreMerges, characters }: Vocabulary): string {
-  if (characters) refuse('a tokenizer whose symbols are characters');
+/** Added tokens that take the spaces beside them do not in llama.cpp. */
+function flagNotes({ vocabulary }: Tokenizer): string[] {
+  const strips = TokenFlag.lstrip | TokenFlag.rstrip;
+  const ids = [...vocabulary.flags.keys()].filter((id) => (vocabulary.flags[id]! & strips) !== 0);
+  if (ids.length === 0) return [];
+  const names = ids.slice(0, 5).map((id) => tokenText(vocabulary, id));
+  return [`llama.cpp keeps the spaces beside tokens that take them: ${names.join(', ')}`];
+}
+
+/** Byte-level BPE: merges, and the name of what cuts a text into pieces. */
+function byteModel(tokenizer: Tokenizer, rows: number): TokenizerMetadata {
+  const { kinds, merges } = tokenizer.vocabulary;
+  const tokens = tokensOf(tokenizer, rows);
+  const pairs = Array.from({ length: merges.length / 3 }, (_, i) => {
+    const [left, right] = merges.subarray(3 * i, 3 * i + 2);
+    return `${tokens[left!]} ${tokens[right!]}`;
+  });
+  const tokenTypes = tokens.map((_, id) => types[kinds[id] ?? TokenKind.hole]!);
+  return {
+    metadata: [
+      ['tokenizer.ggml.model', { string: 'gpt2' }],
+      ['tokenizer.ggml.pre', { string: splitterOf(tokenizer.vocabulary) }],
+      ['tokenizer.ggml.tokens', { strings: tokens }],
+      ['tokenizer.ggml.token_type', { i32s: tokenTypes }],
+      ['tokenizer.ggml.merges', { strings: pairs }],
+    ],
+    notes: [],
+  };
+}
+
+/** BPE of characters: SentencePiece's, with scores. */
+function characterModel(tokenizer: Tokenizer, rows: number): TokenizerMetadata {
+  const { scores, addsSpace, unknown, isByte, notes } = characterTokens(tokenizer);
+  const { kinds } = tokenizer.vocabulary;
+  const tokens = tokensOf(tokenizer, rows);
+  const typeOf = (id: number) => {
+    if (id === unknown) return UNKNOWN;
+    return isByte(id) ? BYTE : types[kinds[id] ?? TokenKind.hole]!;
+  };
+  return {
+    metadata: [
+      ['tokenizer.ggml.model', { string: 'llama' }],
+      ['tokenizer.ggml.pre', { string: 'default' }],
+      ['tokenizer.ggml.tokens', { strings: tokens }],
+      ['tokenizer.ggml.scores', { f32s: tokens.map((_, id) => scores[id] ?? 0) }],
+      ['tokenizer.ggml.token_type', { i32s: tokens.map((_, id) => typeOf(id)) }],
+      ['tokenizer.ggml.add_space_prefix', { bool: addsSpace }],
+      ...(unknown === undefined ? [] : [['tokenizer.ggml.unknown_token_id', { u32: unknown }] as Entry]),
+    ],
+    notes,
+  };
+}
+
+/** Tokens that llama.cpp looks up where the name of a model contains that of Phi-3. */
+const phi3Tokens = ['</s>', '<unk>', '<s>', '<|endoftext|>'];
+
+/**
+ * The name of a model as llama.cpp can load it. With a tokenizer that lacks one of Phi-3's tokens
+ * it does not open a file with `phi-3` or `phi3` in the name.
+ */
+export function loadableName(name: string, tokenizer: Tokenizer): string {
+  if (phi3Tokens.every((token) => tokenizer.idOf(token) !== undefined)) return name;
+  return name.replaceAll(/(phi)-?(3)/gi, '$1 $2');
+}
+
+function splitterOf({ pipeline, ignoreMerges }: Vocabulary): string {
   // llama.cpp has no normalizer: it takes text as composed, which text nearly always is.
   const other = pipeline.normalizer.find(({ kind }) => kind !== 'nfc');
   if (other) refuse(`the normalizer ${other.kind}`);
@@ -112,13 +185,7 @@ function refuse(what: string): never {
   );
 }
 
-function vocabularyOf(tokenizer: Tokenizer, rows: number) {
-  const { kinds, merges } = tokenizer.vocabulary;
-  const ids = Array.from({ length: rows }, (_, id) => id);
-  const tokens = ids.map((id) => tokenizer.tokenOf(id) ?? `[PAD${id}]`);
-  const pairs = Array.from({ length: merges.length / 3 }, (_, i) => {
-    const [left, right] = merges.subarray(3 * i, 3 * i + 2);
-    return `${tokens[left!]} ${tokens[right!]}`;
-  });
-  return { tokens, types: ids.map((id) => types[kinds[id] ?? TokenKind.hole]!), merges: pairs };
+/** The texts of the tokens; rows of the model without one have a name. */
+function tokensOf(tokenizer: Tokenizer, rows: number): string[] {
+  return Array.from({ length: rows }, (_, id) => tokenizer.tokenOf(id) ?? `[PAD${id}]`);
 }

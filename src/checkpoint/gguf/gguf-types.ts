@@ -1,108 +1,130 @@
 /**
- * The tensor types of GGUF that Athanor writes. Quantized types divide a row into blocks of 32
- * weights with a scale in f16. The formulas are those of ggml's reference quantizers.
+ * The types of weights in GGUF: those of tensors, and those of files, which say what type each
+ * tensor has. Quantized types divide a row into blocks (native/gguf/blocks.h).
  */
-import { bf16FromF32, f32FromBf16, type ParameterData } from '../tensor-data.ts';
+import { native } from '../../native/addon.ts';
+import type { GgufBlockType } from '../../native/binding/gguf.ts';
+import { bf16FromF32, f32FromBf16, f32FromF16, type ParameterData } from '../tensor-data.ts';
 import { f16FromF32 } from './f16.ts';
 
-export const ggufTypes = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] as const;
+/** The types of files that Athanor writes. */
+export const ggufTypes = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q4_k_m'] as const;
 export type GgufType = (typeof ggufTypes)[number];
 
-interface TensorType {
-  /** Its number among the types of tensors. */
+export type TensorType = 'f32' | 'f16' | 'bf16' | GgufBlockType;
+
+/** The numbers of the types of files in the format. */
+export const fileTypes: Readonly<Record<GgufType, number>> = {
+  f32: 0,
+  f16: 1,
+  bf16: 32,
+  q8_0: 7,
+  q4_0: 2,
+  q4_k_m: 15,
+};
+
+interface TensorTypeFacts {
+  /** Its number in the format. */
   readonly number: number;
-  /** Its number as the type of most weights of a file. */
-  readonly fileType: number;
   /** Weights of one block, and its bytes. */
   readonly block: readonly [weights: number, bytes: number];
-  readonly encode: (values: Float32Array) => Uint8Array;
 }
 
-const QUANTIZED_BLOCK = 32;
-
-export const tensorTypes: Readonly<Record<GgufType, TensorType>> = {
-  f32: { number: 0, fileType: 0, block: [1, 4], encode: bytesOf },
-  f16: { number: 1, fileType: 1, block: [1, 2], encode: (values) => bytesOf(f16FromF32(values)) },
-  bf16: { number: 30, fileType: 32, block: [1, 2], encode: (values) => bytesOf(bf16FromF32(values)) },
-  q8_0: { number: 8, fileType: 7, block: [QUANTIZED_BLOCK, 34], encode: encodeQ8 },
-  q4_0: { number: 2, fileType: 2, block: [QUANTIZED_BLOCK, 18], encode: encodeQ4 },
+/** All that can be read; q4_1, q5_1 and q5_k are not written. */
+export const tensorTypes: Readonly<Record<TensorType, TensorTypeFacts>> = {
+  f32: { number: 0, block: [1, 4] },
+  f16: { number: 1, block: [1, 2] },
+  bf16: { number: 30, block: [1, 2] },
+  q4_0: { number: 2, block: [32, 18] },
+  q4_1: { number: 3, block: [32, 20] },
+  q5_0: { number: 6, block: [32, 22] },
+  q5_1: { number: 7, block: [32, 24] },
+  q8_0: { number: 8, block: [32, 34] },
+  q4_k: { number: 12, block: [256, 144] },
+  q5_k: { number: 13, block: [256, 176] },
+  q6_k: { number: 14, block: [256, 210] },
 };
 
 /** Whether rows of this length can have the type. */
-export function fitsRows(type: GgufType, columns: number): boolean {
+export function fitsRows(type: TensorType, columns: number): boolean {
   return columns % tensorTypes[type].block[0] === 0;
 }
 
-export function byteLength(type: GgufType, elements: number): number {
+export function byteLength(type: TensorType, elements: number): number {
   const [weights, bytes] = tensorTypes[type].block;
   return (elements / weights) * bytes;
 }
 
+/** A tensor of a file. */
+export interface TypedTensor {
+  /** Its name in GGUF, without the layer and the kind: `attn_v`. */
+  part: string;
+  shape: readonly number[];
+  layer: number | undefined;
+  /** Of the model. */
+  layers: number;
+  /** Whether the embedding is the head too. */
+  isTied: boolean;
+}
+
+/**
+ * The type of a tensor in a file, as llama.cpp's converter and quantizer choose it. Vectors and
+ * positions are f32. Rows that have no blocks of a type get one with smaller blocks, or f16.
+ */
+export function tensorTypeOf(type: GgufType, tensor: TypedTensor): TensorType {
+  const { shape, part } = tensor;
+  if (shape.length === 1 || part === 'position_embd') return 'f32';
+  const wanted = type === 'q4_k_m' ? mixedType(tensor) : type;
+  const smaller: Partial<Record<TensorType, TensorType>> = { q4_k: 'q5_0', q6_k: 'q8_0' };
+  const found = [wanted, smaller[wanted] ?? 'f16'].find((candidate) => fitsRows(candidate, shape[1]!));
+  return found ?? 'f16';
+}
+
+/** q6_k for the head, and in some layers for what matters most; q4_k for the rest. */
+function mixedType({ part, layer = 0, layers, isTied }: TypedTensor): TensorType {
+  if (part === 'output' || (part === 'token_embd' && isTied)) return 'q6_k';
+  const eighth = Math.floor(layers / 8);
+  const isChosen = layer < eighth || layer >= Math.floor((7 * layers) / 8) || (layer - eighth) % 3 === 2;
+  return isChosen && ['attn_v', 'attn_qkv', 'ffn_down'].includes(part) ? 'q6_k' : 'q4_k';
+}
+
 /** The bytes of a parameter in a type. bf16 weights stay as they are in bf16. */
-export function encodeTensor(type: GgufType, tensor: ParameterData): Uint8Array {
+export function encodeTensor(type: TensorType, tensor: ParameterData): Uint8Array {
   if (tensor.dtype === 'bf16' && type === 'bf16') return bytesOf(tensor.data);
-  return tensorTypes[type].encode(tensor.dtype === 'f32' ? tensor.data : f32FromBf16(tensor.data));
+  const values = tensor.dtype === 'f32' ? tensor.data : f32FromBf16(tensor.data);
+  switch (type) {
+    case 'f32':
+      return bytesOf(values);
+    case 'f16':
+      return bytesOf(f16FromF32(values));
+    case 'bf16':
+      return bytesOf(bf16FromF32(values));
+    default: {
+      const blocks = new Uint8Array(byteLength(type, values.length));
+      native.quantizeBlocks(type, values, blocks);
+      return blocks;
+    }
+  }
+}
+
+/** The weights of bytes that begin a buffer. */
+export function decodeTensor(type: TensorType, bytes: Uint8Array, shape: readonly number[]): ParameterData {
+  switch (type) {
+    case 'f32':
+      return { dtype: 'f32', shape, data: new Float32Array(bytes.buffer) };
+    case 'f16':
+      return { dtype: 'f32', shape, data: f32FromF16(new Uint16Array(bytes.buffer)) };
+    case 'bf16':
+      return { dtype: 'bf16', shape, data: new Uint16Array(bytes.buffer) };
+    default: {
+      const [weights, size] = tensorTypes[type].block;
+      const data = new Float32Array((bytes.length / size) * weights);
+      native.dequantizeBlocks(type, bytes, data);
+      return { dtype: 'f32', shape, data };
+    }
+  }
 }
 
 function bytesOf({ buffer, byteOffset, byteLength: length }: Float32Array | Uint16Array): Uint8Array {
   return new Uint8Array(buffer, byteOffset, length);
-}
-
-/** A block: the scale in f16, then 32 signed bytes. The largest weight becomes 127 or -127. */
-function encodeQ8(values: Float32Array): Uint8Array {
-  return inBlocks('q8_0', values, (out, at, begin) => {
-    const scale = Math.fround(Math.abs(values[largestAt(values, begin)]!) / 127);
-    const inverse = scale === 0 ? 0 : Math.fround(1 / scale);
-    for (let i = 0; i < QUANTIZED_BLOCK; i++) {
-      out[at + i] = roundAway(Math.fround(values[begin + i]! * inverse));
-    }
-    return scale;
-  });
-}
-
-/**
- * A block: the scale in f16, then 16 bytes with the weights i and i + 16. The weight of the largest
- * magnitude becomes -8 times the scale.
- */
-function encodeQ4(values: Float32Array): Uint8Array {
-  const half = QUANTIZED_BLOCK / 2;
-  return inBlocks('q4_0', values, (out, at, begin) => {
-    const scale = Math.fround(values[largestAt(values, begin)]! / -8);
-    const inverse = scale === 0 ? 0 : Math.fround(1 / scale);
-    const level = (i: number) => Math.min(15, Math.trunc(Math.fround(values[begin + i]! * inverse + 8.5)));
-    for (let i = 0; i < half; i++) out[at + i] = level(i) | (level(i + half) << 4);
-    return scale;
-  });
-}
-
-/** @param encode writes the weights of the block that begins at `begin`, and returns their scale */
-function inBlocks(
-  type: GgufType,
-  values: Float32Array,
-  encode: (out: Uint8Array, at: number, begin: number) => number,
-): Uint8Array {
-  const [, size] = tensorTypes[type].block;
-  const blocks = values.length / QUANTIZED_BLOCK;
-  const out = new Uint8Array(blocks * size);
-  const scales = new Float32Array(blocks);
-  for (let i = 0; i < blocks; i++) scales[i] = encode(out, i * size + 2, i * QUANTIZED_BLOCK);
-  const view = new DataView(out.buffer);
-  f16FromF32(scales).forEach((scale, i) => {
-    view.setUint16(i * size, scale, true);
-  });
-  return out;
-}
-
-/** Where the weight of the largest magnitude of a block is; the first of several. */
-function largestAt(values: Float32Array, begin: number): number {
-  let at = begin;
-  for (let i = begin + 1; i < begin + QUANTIZED_BLOCK; i++) {
-    if (Math.abs(values[i]!) > Math.abs(values[at]!)) at = i;
-  }
-  return at;
-}
-
-/** Halves are rounded away from zero, as by C's roundf. */
-function roundAway(value: number): number {
-  return Math.sign(value) * Math.floor(Math.abs(value) + 0.5);
 }

@@ -1,6 +1,8 @@
 /** The tokenizer of a GGUF file as the files of a Hugging Face folder. */
 import { AthanorError } from '../../base/errors.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
+import { framing } from '../../text/older-files.ts';
+import { PieceKind, type SentencePiece, sentencePieceJson } from '../../text/sentence-pieces.ts';
 import { splitExpressions } from '../../text/split-patterns.ts';
 import type { GgufFile, GgufMetadata } from './gguf-reader.ts';
 import { sequences } from './gguf-tokenizer.ts';
@@ -36,57 +38,78 @@ const splitters: Readonly<Record<string, Splitter>> = {
   ),
 };
 
-/** The types of tokens in GGUF. */
-const [NORMAL, CONTROL, USER_DEFINED] = [1, 3, 4];
-
 /**
- * Throws ERR_FORMAT for a tokenizer of another kind than byte-level BPE and for a split pattern
- * that is not known.
+ * Throws ERR_FORMAT for a tokenizer of another kind than byte-level BPE and SentencePiece's BPE,
+ * and for a split pattern that is not known.
  */
 export function importedTokenizer(file: GgufFile): ImportedTokenizer {
   const { metadata, path } = file;
   const fail = (problem: string, remedy: string) =>
     new AthanorError('ERR_FORMAT', `${path}: ${problem}`, remedy);
   const own = (key: string) => metadata.get(`tokenizer.ggml.${key}`);
-  if (own('model') !== 'gpt2') {
-    const remedy = 'use the Hugging Face folder that the file was made from';
-    throw fail(`the tokenizer ${String(own('model'))} is not byte-level BPE`, remedy);
-  }
-  const splitter = splitters[String(own('pre') ?? 'gpt-2')];
-  if (!splitter) {
-    const known = `known: ${Object.keys(splitters).join(', ')}`;
-    throw fail(`the split pattern ${String(own('pre'))} is not known`, known);
-  }
+  const isSentencePiece = own('model') === 'llama';
+  const splitter = isSentencePiece ? {} : splitterOf(own, fail);
   const tokens = texts(own('tokens'));
   const types = numbers(own('token_type'));
-  const merges = texts(own('merges'));
   if (tokens.length === 0 || (types.length > 0 && types.length !== tokens.length)) {
     throw fail('its tokens and their types do not fit each other', 'write the file again');
   }
-  const typeOf = (id: number) => types[id] ?? NORMAL;
-  const name = (key: string) => {
-    const id = own(key);
-    return typeof id === 'number' ? tokens[id] : undefined;
-  };
-  const [bos, eos, pad] = ['bos_token_id', 'eos_token_id', 'padding_token_id'].map(name);
-  const frame = {
-    bos: own('add_bos_token') === true ? bos : undefined,
-    eos: own('add_eos_token') === true ? eos : undefined,
-  };
+  const typeOf = (id: number) => types[id] ?? PieceKind.normal;
+  const ids = ['bos_token_id', 'eos_token_id', 'padding_token_id'].map(own);
+  const [bos, eos, pad] = ids.map((id) => (typeof id === 'number' && id < tokens.length ? id : undefined));
+  // llama.cpp puts a begin token before texts of this tokenizer where the file does not say.
+  const frames = (key: string, otherwise: boolean) => (own(key) ?? otherwise) === true;
+  const pieces = tokens.map((text, id) => ({ text, kind: typeOf(id), score: 0 }));
+  const postProcessor = framing(
+    pieces,
+    frames('add_bos_token', isSentencePiece) ? bos : undefined,
+    frames('add_eos_token', false) ? eos : undefined,
+  );
+  const named = (role: string, id: number | undefined) => (id === undefined ? {} : { [role]: tokens[id]! });
   const template = metadata.get('tokenizer.chat_template');
   return {
     files: {
-      'tokenizer.json': tokenizerJson({ tokens, typeOf, merges, splitter, ...frameOf(frame, tokens) }),
+      'tokenizer.json': isSentencePiece
+        ? sentencePieceJson({
+            ...{ path, postProcessor, addsSpace: frames('add_space_prefix', true) },
+            pieces: withScores(pieces, numbers(own('scores')), fail),
+          })
+        : byteLevelJson({ tokens, typeOf, merges: texts(own('merges')), postProcessor, splitter }),
       'tokenizer_config.json': {
         tokenizer_class: 'PreTrainedTokenizerFast',
-        ...(bos !== undefined && { bos_token: bos }),
-        ...(eos !== undefined && { eos_token: eos }),
-        ...(pad !== undefined && { pad_token: pad }),
+        ...named('bos_token', bos),
+        ...named('eos_token', eos),
+        ...named('pad_token', pad),
         ...(typeof template === 'string' && { chat_template: template }),
       },
     },
     generationConfig: generation(own),
   };
+}
+
+type Own = (key: string) => GgufMetadata | undefined;
+type Fail = (problem: string, remedy: string) => AthanorError;
+
+function splitterOf(own: Own, fail: Fail): Splitter {
+  if (own('model') !== 'gpt2') {
+    const remedy = 'use the Hugging Face folder that the file was made from';
+    throw fail(`the tokenizer ${String(own('model'))} is neither byte-level BPE nor SentencePiece's`, remedy);
+  }
+  const splitter = splitters[String(own('pre') ?? 'gpt-2')];
+  if (splitter) return splitter;
+  const known = `known: ${Object.keys(splitters).join(', ')}`;
+  throw fail(`the split pattern ${String(own('pre'))} is not known`, known);
+}
+
+function withScores(
+  pieces: readonly SentencePiece[],
+  scores: readonly number[],
+  fail: Fail,
+): SentencePiece[] {
+  if (scores.length !== pieces.length) {
+    throw fail('its tokens and their scores do not fit each other', 'write the file again');
+  }
+  return pieces.map((piece, id) => ({ ...piece, score: scores[id]! }));
 }
 
 function texts(value: GgufMetadata | undefined): string[] {
@@ -97,7 +120,7 @@ function numbers(value: GgufMetadata | undefined): number[] {
   return Array.isArray(value) ? value.map(Number) : [];
 }
 
-function generation(own: (key: string) => GgufMetadata | undefined): JsonObject {
+function generation(own: Own): JsonObject {
   const id = (key: string) => {
     const value = own(key);
     return typeof value === 'number' ? [value] : [];
@@ -112,31 +135,6 @@ function generation(own: (key: string) => GgufMetadata | undefined): JsonObject 
   };
 }
 
-/** What stands around a text. */
-function frameOf(
-  { bos, eos }: { bos?: string | undefined; eos?: string | undefined },
-  tokens: readonly string[],
-) {
-  if (bos === undefined && eos === undefined) return { postProcessor: null };
-  const special = (id: string): JsonValue => ({ SpecialToken: { id, type_id: 0 } });
-  const around = (sequence: JsonValue): JsonValue[] => [
-    ...(bos === undefined ? [] : [special(bos)]),
-    sequence,
-    ...(eos === undefined ? [] : [special(eos)]),
-  ];
-  const named = [bos, eos].flatMap((id) => (id === undefined ? [] : [id]));
-  const sequence = (id: string, type: number): JsonValue => ({ Sequence: { id, type_id: type } });
-  const postProcessor: JsonValue = {
-    type: 'TemplateProcessing',
-    single: around(sequence('A', 0)),
-    pair: [...around(sequence('A', 0)), ...around(sequence('B', 1))],
-    special_tokens: Object.fromEntries(
-      named.map((id) => [id, { id, ids: [tokens.indexOf(id)], tokens: [id] }]),
-    ),
-  };
-  return { postProcessor };
-}
-
 interface TokenizerParts {
   tokens: readonly string[];
   typeOf: (id: number) => number;
@@ -145,20 +143,20 @@ interface TokenizerParts {
   postProcessor: JsonValue;
 }
 
-function tokenizerJson({ tokens, typeOf, merges, splitter, postProcessor }: TokenizerParts): JsonObject {
-  const isAdded = (id: number) => typeOf(id) === CONTROL || typeOf(id) === USER_DEFINED;
+function byteLevelJson({ tokens, typeOf, merges, splitter, postProcessor }: TokenizerParts): JsonObject {
+  const isAdded = (id: number) => typeOf(id) === PieceKind.control || typeOf(id) === PieceKind.userDefined;
   const added = tokens.flatMap((content, id): JsonValue[] =>
     isAdded(id)
       ? [
           {
             ...{ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false },
-            special: typeOf(id) === CONTROL,
+            special: typeOf(id) === PieceKind.control,
           },
         ]
       : [],
   );
   const vocab: [string, number][] = tokens.flatMap((token, id) =>
-    typeOf(id) === NORMAL ? [[token, id]] : [],
+    typeOf(id) === PieceKind.normal ? [[token, id]] : [],
   );
   const { expressions, ignoreMerges = false } = splitter;
   const split = (expression: string): JsonValue => ({

@@ -13,6 +13,7 @@ import type { Tokenizer } from '../../../src/text/tokenizer.ts';
 import { chatTokenizer } from '../../helpers/chat-model.ts';
 import { athanor, temporaryFolder } from '../../helpers/cli.ts';
 import { familyConfigs } from '../../helpers/family-configs.ts';
+import { ggufConfigs } from '../../helpers/gguf-configs.ts';
 
 /** A reader of version 3, from the format's description: metadata by key, tensors by name. */
 function readGguf(path: string) {
@@ -75,6 +76,8 @@ function rotated(scaling: RopeScaling): ModelConfig {
 }
 const yarn: RopeScaling = { type: 'yarn', factor: 4, originalContext: 16, fast: 32, slow: 1, truncate: true };
 const [qwen2Block] = familyConfigs.qwen2.blocks;
+const { olmo2, olmo3 } = familyConfigs;
+const onlyWindows: ModelConfig = { ...olmo3, blocks: [olmo3.blocks[0]!] };
 const windowed: ModelConfig = { ...familyConfigs.qwen2, blocks: [{ ...qwen2Block!, window: 8 }] };
 
 const floats = ({ dtype, data }: ParameterData) => (dtype === 'f32' ? data : f32FromBf16(data));
@@ -161,6 +164,54 @@ describe('a GGUF file', () => {
     });
   });
 
+  it.each([
+    [
+      'gemma2',
+      'gemma2',
+      { attn_logit_softcapping: 2, final_logit_softcapping: 30, 'attention.sliding_window': 9 },
+      ['post_attention_norm', 'post_ffw_norm', 'ffn_norm'],
+    ],
+    [
+      'gemma3_text',
+      'gemma3',
+      { 'rope.freq_base': 1e6, 'rope.freq_base_swa': 10_000, 'attention.sliding_window': 9 },
+      ['attn_q_norm', 'attn_k_norm', 'post_attention_norm'],
+    ],
+    [
+      'olmo3',
+      'olmo2',
+      { 'rope.scaling.type': 'yarn', 'rope.scaling.factor': 2, 'attention.sliding_window': 9 },
+      ['attn_q_norm', 'post_attention_norm', 'post_ffw_norm'],
+    ],
+    [
+      'phi3',
+      'phi3',
+      { 'rope.dimension_count': 4, 'rope.scaling.attn_factor': 1.25, 'rope.scaling.type': 'longrope' },
+      ['attn_qkv', 'ffn_up', 'attn_norm'],
+    ],
+    [
+      'gpt_neox',
+      'gptneox',
+      { 'rope.dimension_count': 4, use_parallel_residual: true },
+      ['attn_qkv', 'ffn_up', 'ffn_norm'],
+    ],
+  ])('of %s has the keys and names of llama.cpp', async (name, architecture, keys, parts) => {
+    const folder = await modelFolder(ggufConfigs[name]!, await chatTokenizer());
+    const path = join(folder, 'model.gguf');
+    await exportGguf(folder, path, { type: 'f32' });
+    const { metadata, tensors } = readGguf(path);
+    expect(metadata['general.architecture']).toBe(architecture);
+    for (const [key, value] of Object.entries(keys)) {
+      expect(metadata[`${architecture}.${key}`], key).toBe(value);
+    }
+    for (const part of parts) expect(tensors.has(`blk.0.${part}.weight`), part).toBe(true);
+    expect(tensors.has('rope_factors_long.weight')).toBe(name === 'phi3');
+    if (!name.startsWith('gemma')) return;
+    // The file has gains, where Gemma's weights are the gain minus 1.
+    const own = floats(readModelFiles(folder).parameters.get('final_norm.weight')!);
+    expect(f32s(tensors.get('output_norm.weight')!.data, own.length)).toEqual(own.map((w) => w + 1));
+  });
+
   it('has the tokens by kind, the merges, the ends and the template', async () => {
     const tokenizer = await chatTokenizer();
     const folder = await modelFolder(familyConfigs.llama, tokenizer);
@@ -204,6 +255,30 @@ describe('a GGUF file', () => {
     expect(readGguf(path).tensors.get('blk.0.ffn_down.weight')!.type).toBe(8);
   });
 
+  it('of type q4_k_m has larger types where they matter, and the head of a copy too', async () => {
+    const sizes = { hiddenSize: 256, headDim: 64, heads: 4, intermediateSize: 512, layers: 2 };
+    const folder = await modelFolder({ ...olmo2, ...sizes, tiedHead: true }, await chatTokenizer());
+    const path = join(folder, 'model.gguf');
+    await exportGguf(folder, path, { type: 'q4_k_m' });
+    const { tensors, metadata } = readGguf(path);
+    expect(metadata['general.file_type']).toBe(15);
+    const types = ['token_embd', 'output', 'blk.0.attn_v', 'blk.1.attn_v', 'blk.1.attn_q'].map(
+      (name) => tensors.get(`${name}.weight`)!.type,
+    );
+    expect(types).toEqual([12, 14, 12, 14, 12]);
+  });
+
+  it('for a shorter context has the first rows of the position table', async () => {
+    const folder = await modelFolder(familyConfigs.gpt2, await chatTokenizer());
+    const path = join(folder, 'model.gguf');
+    await exportGguf(folder, path, { type: 'f32', context: 10 });
+    const { data, dimensions } = readGguf(path).tensors.get('position_embd.weight')!;
+    expect(dimensions).toEqual([familyConfigs.gpt2.hiddenSize, 10]);
+    const table = floats(readModelFiles(folder).parameters.get('position_embedding.weight')!);
+    const count = 10 * familyConfigs.gpt2.hiddenSize;
+    expect(f32s(data, count)).toEqual(table.subarray(0, count));
+  });
+
   it('is written by the command line', async () => {
     const folder = await modelFolder(familyConfigs.gpt2, await chatTokenizer());
     const path = join(folder, 'model.gguf');
@@ -234,20 +309,44 @@ describe('what GGUF has no name for is refused, and nothing is written', () => {
   };
 
   it.each([
-    ['the family gemma2', familyConfigs.gemma2],
-    ['the family olmo3', familyConfigs.olmo3],
-    ['sliding windows in the family qwen2', windowed],
+    ['sliding windows', windowed],
+    ['sliding windows', familyConfigs.mistral],
+    ['sliding windows', familyConfigs.phi3],
+    ['a query_pre_attn_scalar other than 16', familyConfigs.gemma2],
+    ['no soft-caps', { ...ggufConfigs.gemma2!, attentionSoftcap: undefined }],
+    ['a head of its own', { ...ggufConfigs.gemma2!, tiedHead: false }],
+    ['soft-caps', { ...ggufConfigs.gemma3_text!, logitSoftcap: 30 }],
+    ['windows in other layers than all except each 4th', onlyWindows],
+    [
+      'biases',
+      { ...olmo2, blocks: olmo2.blocks.map((block) => ({ ...block, qkvBias: true, outputBias: true })) },
+    ],
+    ['heads that are not the hidden size together', { ...olmo2, headDim: 16 }],
     ['rotary positions of type yarn with these settings', rotated({ ...yarn, fast: 8 })],
-  ])('%s', async (problem, config) => {
+  ] as [string, ModelConfig][])('%s (%#)', async (problem, config) => {
     const folder = await modelFolder(config, await chatTokenizer());
-    await refused(folder, new RegExp(`GGUF has no architecture for ${problem}`));
+    await refused(folder, new RegExp(`no model of the family ${config.architecture} with ${problem}`));
+  });
+
+  it('but not windows that reach over the context of the file', async () => {
+    const folder = await modelFolder(familyConfigs.mistral, await chatTokenizer());
+    const path = join(folder, 'model.gguf');
+    await expect(exportGguf(folder, path, { context: 10 })).rejects.toMatchObject({
+      remedy: expect.stringMatching(/`context` 9 writes a file/),
+    });
+    await exportGguf(folder, path, { context: 9 });
+    expect(readGguf(path).metadata['llama.context_length']).toBe(9);
+    await expect(exportGguf(folder, path, { context: 65 })).rejects.toMatchObject({
+      code: 'ERR_ARGUMENT',
+      message: expect.stringMatching(/`context` is 65, and the model has a context of 64 tokens/),
+    });
   });
 
   it('layers that do not rotate as llama.cpp has them', async () => {
     const { smollm3 } = familyConfigs;
     const [first] = smollm3.blocks;
     const folder = await modelFolder({ ...smollm3, blocks: [first!] }, await chatTokenizer());
-    await refused(folder, /SmolLM3 in which other layers than every fourth/);
+    await refused(folder, /smollm3 with other layers than every fourth that do not rotate/);
   });
 
   it('a reward model', async () => {
