@@ -466,9 +466,9 @@ export {
 export {
   ChatTemplate,
   type ChatTemplateOptions,
+  type EncodedAnswer,
   type EncodedDialogue,
   type Message,
-  RefusedMessages,
   type RenderOptions,
   type TemplateInputs,
 } from './text/chat-template.ts';
@@ -476,6 +476,7 @@ export { CHAT_TOKENS, DEFAULT_CHAT_TEMPLATE } from './text/default-chat-template
 export type { Limits as TemplateLimits } from './text/jinja/budget.ts';
 export type { Pipeline, PipelineJson, TextStart } from './text/pipeline.ts';
 export type { TextFrame } from './text/post-processor.ts';
+export { RefusedMessages } from './text/refused-messages.ts';
 export type { StreamDecoder } from './text/stream-decoder.ts';
 export {
   type DecodeOptions,
