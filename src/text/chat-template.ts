@@ -7,12 +7,14 @@ import { AthanorError } from '../base/errors.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
 import { answerEnd, type Control, openedAt, spanOf } from './answer-spans.ts';
 import { ControlTokens } from './control-tokens.ts';
+import { openEnd, tagged } from './final-message.ts';
 import type { Limits } from './jinja/budget.ts';
-import { BudgetError, RaisedError, TemplateError } from './jinja/errors.ts';
+import { BudgetError, located, TemplateError } from './jinja/errors.ts';
 import type { Span } from './jinja/run.ts';
 import { type Rendering, Template } from './jinja/template.ts';
 import { at, elsewhere, endless, RefusedMessages } from './refused-messages.ts';
 import type { Tokenizer } from './tokenizer.ts';
+import { wellFormed, withTexts } from './well-formed.ts';
 
 /** One turn of a dialogue. */
 export interface Message {
@@ -66,8 +68,15 @@ export interface EncodedAnswer extends EncodedDialogue {
 export interface RenderOptions {
   /** End with the text that comes before an answer of the assistant. Default false. */
   addGenerationPrompt?: boolean;
+  /**
+   * End with the words of the last message, so that the model goes on with them; a name is that of
+   * another field than `content`. Not together with addGenerationPrompt. Default false.
+   */
+  continueFinalMessage?: boolean | string;
   inputs?: TemplateInputs | undefined;
 }
+
+type Ending = Pick<RenderOptions, 'addGenerationPrompt' | 'continueFinalMessage'>;
 
 export interface ChatTemplateOptions {
   /** Another template for rows with `tools`. transformers names it `tool_use`. */
@@ -173,7 +182,8 @@ export class ChatTemplate {
 
   /**
    * Renders messages as text. Throws ERR_CONFIG with the reason when the template refuses them, and
-   * when it exceeds its limits.
+   * when it exceeds its limits. The last message cannot be gone on with where the template does not
+   * write it as it is: ERR_CONFIG as well.
    * @param where begins the error message, such as the row of the data
    */
   render(messages: readonly Message[], options: RenderOptions = {}, where?: string): string {
@@ -181,8 +191,24 @@ export class ChatTemplate {
   }
 
   /** The text with marks on all that the template wrote itself. */
-  #render(given: Given, options: Pick<RenderOptions, 'addGenerationPrompt'>, where?: string): string {
-    return this.#rendered(given, options, where).text;
+  #render(
+    given: Given,
+    { addGenerationPrompt = false, continueFinalMessage = false }: Ending,
+    where?: string,
+  ): string {
+    if (continueFinalMessage === false) return this.#rendered(given, { addGenerationPrompt }, where).text;
+    if (addGenerationPrompt) {
+      throw new AthanorError(
+        'ERR_ARGUMENT',
+        '`addGenerationPrompt` and `continueFinalMessage` cannot both be given',
+        'the one begins an answer, the other goes on with one',
+      );
+    }
+    const field = continueFinalMessage === true ? 'content' : continueFinalMessage;
+    const variables = given.messages.map((message) => this.#variable(message));
+    const { messages, said } = tagged(variables, field, this.#templateFor(given.inputs).source, where);
+    const { text } = this.#written(messages, given.inputs, false, where);
+    return text.slice(0, openEnd(this.#control.plain(text), said, where));
   }
 
   #rendered(
@@ -190,17 +216,30 @@ export class ChatTemplate {
     { addGenerationPrompt = false }: Pick<RenderOptions, 'addGenerationPrompt'>,
     where?: string,
   ): Rendering {
+    const variables = messages.map((message) => this.#variable(message));
+    return this.#written(variables, inputs, addGenerationPrompt, where);
+  }
+
+  #templateFor({ tools }: TemplateInputs): Template {
+    return (tools ?? null) === null ? this.#template : (this.#toolTemplate ?? this.#template);
+  }
+
+  #written(
+    messages: JsonObject[],
+    inputs: TemplateInputs,
+    addGenerationPrompt: boolean,
+    where?: string,
+  ): Rendering {
     const variables = {
       ...this.#namedTokens,
       ...inputs.variables,
-      messages: messages.map((message) => this.#variable(message)),
+      messages,
       tools: inputs.tools ?? null,
       documents: inputs.documents ?? null,
       add_generation_prompt: addGenerationPrompt,
     };
-    const template = variables.tools === null ? this.#template : (this.#toolTemplate ?? this.#template);
     try {
-      return template.renderMarked(variables);
+      return this.#templateFor(inputs).renderMarked(variables);
     } catch (error) {
       if (!(error instanceof TemplateError)) throw error;
       if (error instanceof BudgetError) throw this.#tooMuch(error, where);
@@ -256,8 +295,12 @@ export class ChatTemplate {
 
   /** The tokens that the model reads before it answers. Throws as render does. */
   encodePrompt(messages: readonly Message[], where?: string, inputs?: TemplateInputs): Int32Array {
-    const text = this.#render(given(messages, inputs), { addGenerationPrompt: true }, where);
-    return this.#control.encode(text);
+    return this.encode(messages, { addGenerationPrompt: true, inputs }, where);
+  }
+
+  /** The tokens of what `render` writes, `[n]`. Throws as it does. */
+  encode(messages: readonly Message[], options: RenderOptions = {}, where?: string): Int32Array {
+    return this.#control.encode(this.#render(given(messages, options.inputs), options, where));
   }
 
   /**
@@ -441,13 +484,6 @@ export class ChatTemplate {
   }
 }
 
-/** What a template said itself stands alone. */
-function located(error: TemplateError): string {
-  const isPlace = error.line !== undefined && !(error instanceof RaisedError);
-  return isPlace ? `${error.message} (line ${error.line})` : error.message;
-}
-
-/** Half of a surrogate pair has no UTF-8. The tokenizer would replace it too. */
 function given(messages: readonly Message[], inputs: TemplateInputs = {}): Given {
   return {
     messages: messages.map(({ role, content, fields, train }) => ({
@@ -458,15 +494,4 @@ function given(messages: readonly Message[], inputs: TemplateInputs = {}): Given
     })),
     inputs: withTexts({ ...inputs }) as TemplateInputs,
   };
-}
-
-function wellFormed(text: string): string {
-  return text.replace(/\p{Surrogate}/gu, '\ufffd');
-}
-
-function withTexts(value: JsonValue): JsonValue {
-  if (typeof value === 'string') return wellFormed(value);
-  if (Array.isArray(value)) return value.map(withTexts);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [wellFormed(name), withTexts(item)]));
 }

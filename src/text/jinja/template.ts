@@ -37,6 +37,7 @@ export interface RenderOptions {
 }
 
 export class Template {
+  readonly source: string;
   readonly #root: Scoped;
   readonly #limits: Limits;
   readonly #marks: Marks;
@@ -45,6 +46,7 @@ export class Template {
    * Throws TemplateError for a source that is no template, BudgetError for one that is too long.
    */
   constructor(source: string, { limits, marks = NO_MARKS }: TemplateOptions = {}) {
+    this.source = source;
     this.#marks = marks;
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
     checkSource(source, this.#limits);
