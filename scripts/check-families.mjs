@@ -1,8 +1,7 @@
 #!/usr/bin/env node
-// `check-families.mjs PYTHON...`: writes a folder of each recorded family, and opens it with each of
-// these Pythons, which have torch and transformers: without a warning, and with the logits that
-// Athanor computes and that transformers computed when the family was recorded. Prints the table of
-// docs/models.md. Exits 1 when anything differs.
+// `check-families.mjs PYTHON...`: writes a folder of each recorded family, and opens it with each
+// of these Pythons, which have torch and transformers: without a warning, and with the logits that
+// Athanor computes. Prints what docs/models.md has in a table. Exits 1 when anything differs.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

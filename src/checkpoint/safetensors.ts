@@ -81,7 +81,8 @@ export class SafetensorsFile implements Disposable {
 
   /**
    * Reads one tensor into new memory. F32, BF16, I32, I64, U8 and U16 stay as they are; F16, F64,
-   * F8_E4M3, F8_E5M2 and F8_E8M0 become f32. Throws ERR_FORMAT for other dtypes and ERR_ARGUMENT for an unknown name.
+   * F8_E4M3, F8_E5M2 and F8_E8M0 become f32. Throws ERR_FORMAT for other dtypes and ERR_ARGUMENT
+   * for an unknown name.
    */
   read(name: string): TensorData {
     const info = this.tensors.get(name);

@@ -3,7 +3,7 @@ import type { ToolFormat } from './format.ts';
 
 const id = { prefix: 'call_', length: 24 };
 
-/** Llama 3.2 and 4, Gemma 3 with tools: the whole answer is a list of calls, as the template asks for. */
+/** Llama 3.2 and 4, Gemma 3 with tools: the whole answer is a list of calls, as templates ask. */
 export const pythonic: ToolFormat = {
   name: 'pythonic',
   isUsedBy: (template) => /\[\s*func_name1\(/.test(template),
