@@ -301,6 +301,7 @@ export {
 } from './nn/lora.ts';
 export { Module } from './nn/module.ts';
 export { presetConfig, presetNames } from './nn/presets.ts';
+export type { Quantization } from './nn/quantization-config.ts';
 export {
   type Quantization,
   QuantizedWeights,
@@ -467,9 +468,9 @@ export {
 export {
   ChatTemplate,
   type ChatTemplateOptions,
+  type EncodedAnswer,
   type EncodedDialogue,
   type Message,
-  RefusedMessages,
   type RenderOptions,
   type TemplateInputs,
 } from './text/chat-template.ts';
@@ -477,6 +478,7 @@ export { CHAT_TOKENS, DEFAULT_CHAT_TEMPLATE } from './text/default-chat-template
 export type { Limits as TemplateLimits } from './text/jinja/budget.ts';
 export type { Pipeline, PipelineJson, TextStart } from './text/pipeline.ts';
 export type { TextFrame } from './text/post-processor.ts';
+export { RefusedMessages } from './text/refused-messages.ts';
 export type { StreamDecoder } from './text/stream-decoder.ts';
 export {
   type DecodeOptions,

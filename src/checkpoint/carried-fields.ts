@@ -22,6 +22,7 @@ const untrueInConfig = [
   'dtype',
   'torch_dtype',
   'num_labels',
+  'quantization_config',
   'rope_parameters',
   'transformers_version',
 ];

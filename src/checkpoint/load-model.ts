@@ -1,6 +1,6 @@
 /**
  * Reads Hugging Face model folders of the families in nn/families: one file or shards, in f32,
- * bf16 or f16.
+ * bf16, f16 or f8.
  */
 import { existsSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -13,6 +13,7 @@ import { configFromJson, type ModelDescription } from '../nn/config-json.ts';
 import { readFolderJson } from './folder-json.ts';
 import { bareName, headTensor, isIgnorable, type LayoutEntry, modelLayout } from './hf-layout.ts';
 import { SafetensorsFile } from './safetensors.ts';
+import { f8Types, isActivationScale, scaleNames, scaleWeight } from './scaled-weights.ts';
 import {
   elementCount,
   f32FromBf16,
@@ -85,7 +86,7 @@ export class ModelFolder implements Disposable {
     const entry = this.#entry(name);
     const parts = entry.parts.flatMap((part) => {
       const place = this.#places.get(part.name);
-      return place ? [parameterData(place.file.read(place.name), place.file.path, place.name)] : [];
+      return place ? [this.#stored(place)] : [];
     });
     if (parts.length === 0 && entry.optional) {
       return { dtype: 'f32', shape: entry.shape, data: new Float32Array(elementCount(entry.shape)) };
@@ -98,6 +99,19 @@ export class ModelFolder implements Disposable {
     if (!entry.transposed) return { ...first, shape };
     const [rows = 0, columns = 0] = first.shape;
     return mapped(first, shape, (data) => transposed(data, rows, columns));
+  }
+
+  /** One tensor of the files; weights in f8 are multiplied by their scales. */
+  #stored({ file, name }: Place): ParameterData {
+    const { quantization } = this.description;
+    const tensor = file.read(name);
+    if (quantization && tensor.dtype === 'f32' && isF8({ file, name })) {
+      const scale = scaleOf(this.#files, name);
+      const scales = scale && parameterData(scale.file.read(scale.name), scale.file.path, scale.name);
+      // matchTensors has looked for it.
+      if (scales) scaleWeight(tensor, scales, quantization, `${file.path}: ${name}`);
+    }
+    return parameterData(tensor, file.path, name);
   }
 
   /** The dtype that read() gives for a parameter. Throws as read(). */
@@ -232,6 +246,15 @@ interface Place {
   name: string;
 }
 
+function isF8({ file, name }: Place): boolean {
+  return f8Types.has(file.tensors.get(name)!.dtype);
+}
+
+function scaleOf(files: readonly SafetensorsFile[], weight: string): Place | undefined {
+  const places = scaleNames(weight).flatMap((name) => files.map((file) => ({ file, name })));
+  return places.find(({ file, name }) => file.tensors.has(name));
+}
+
 /**
  * Finds every tensor of the layout. One error lists all tensors that are missing, unknown or of
  * a wrong shape.
@@ -240,7 +263,7 @@ function matchTensors(
   folder: string,
   entries: readonly LayoutEntry[],
   files: readonly SafetensorsFile[],
-  { config }: ModelDescription,
+  { config, quantization }: ModelDescription,
 ): Map<string, Place> {
   const found = new Map<string, Place>();
   const problems: string[] = [];
@@ -273,11 +296,17 @@ function matchTensors(
         `${place.name} is [${shape.join(', ')}] but config.json needs [${part.shape.join(', ')}]`,
       );
     }
+    if (quantization && isF8(place)) {
+      const scale = scaleOf(files, place.name);
+      if (scale === undefined) problems.push(`${scaleNames(place.name).join(' or ')} is missing`);
+      else found.delete(bareName(scale.name, config));
+    }
     places.set(part.name, place);
     found.delete(bareName(part.name, config));
   }
   for (const { name } of found.values()) {
-    if (!isIgnorable(name, config)) problems.push(`${name} is not part of the model`);
+    const isOfActivations = quantization !== undefined && isActivationScale(name);
+    if (!isOfActivations && !isIgnorable(name, config)) problems.push(`${name} is not part of the model`);
   }
   if (problems.length > 0) {
     const shown = problems.slice(0, 20);
@@ -298,8 +327,8 @@ function parameterData(tensor: TensorData, path: string, name: string): Paramete
   }
   throw new AthanorError(
     'ERR_FORMAT',
-    `${path}: ${name} is ${tensor.dtype}, but weights are f32, f16 or bf16`,
-    'quantized models are not supported',
+    `${path}: ${name} is ${tensor.dtype}, but weights are f32, f16, bf16 or f8`,
+    'take the model in one of these types',
   );
 }
 

@@ -15,6 +15,7 @@ import {
   parseHeader,
   type TensorInfo,
 } from './safetensors-header.ts';
+import { f8Types, f32FromF8 } from './scaled-weights.ts';
 import {
   bytesPerElement,
   elementCount,
@@ -79,8 +80,9 @@ export class SafetensorsFile implements Disposable {
   }
 
   /**
-   * Reads one tensor into new memory. F32, BF16, I32, I64, U8 and U16 stay as they are; F16 and F64
-   * become f32. Throws ERR_FORMAT for other dtypes and ERR_ARGUMENT for an unknown name.
+   * Reads one tensor into new memory. F32, BF16, I32, I64, U8 and U16 stay as they are; F16, F64,
+   * F8_E4M3, F8_E5M2 and F8_E8M0 become f32. Throws ERR_FORMAT for other dtypes and ERR_ARGUMENT
+   * for an unknown name.
    */
   read(name: string): TensorData {
     const info = this.tensors.get(name);
@@ -96,7 +98,9 @@ export class SafetensorsFile implements Disposable {
         'convert it to float32 or bfloat16',
       );
     }
+    const f8 = f8Types.get(dtype);
     const { buffer } = readBytes(this.#file, this.#dataAt + info.begin, info.end - info.begin, this.path);
+    if (f8) return { dtype: 'f32', shape, data: f32FromF8(new Uint8Array(buffer), f8) };
     switch (dtype) {
       case 'F32':
         return { dtype: 'f32', shape, data: new Float32Array(buffer) };
@@ -128,7 +132,7 @@ export class SafetensorsFile implements Disposable {
 }
 
 /** Types of files that become f32. */
-const convertible: ReadonlySet<string> = new Set(['F16', 'F64']);
+const convertible: ReadonlySet<string> = new Set(['F16', 'F64', ...f8Types.keys()]);
 
 /** Throws ERR_FORMAT for weights in another format. */
 function refuseOtherKind(head: Uint8Array, path: string): void {

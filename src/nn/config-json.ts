@@ -9,6 +9,7 @@ import type { HeadKind, ModelConfig } from './config.ts';
 import { ConfigFields, spell } from './families/config-fields.ts';
 import type { Family } from './families/family.ts';
 import { families, familyNames, findFamily } from './families/registry.ts';
+import { type Quantization, readQuantization } from './quantization-config.ts';
 import type { ScoreReading } from './scoring-model.ts';
 import { validateConfig } from './validate-config.ts';
 
@@ -22,6 +23,8 @@ export interface ModelDescription {
   padTokenId?: number | undefined;
   /** The token that a score head reads, if the file says so. */
   scoreToken?: ScoreReading['token'] | undefined;
+  /** Of weights that are stored in f8 with scales. */
+  quantization?: Quantization;
 }
 
 const SCORE_TOKENS = ['last', 'end'] as const satisfies readonly ScoreReading['token'][];
@@ -105,19 +108,20 @@ export function configFromJson(value: JsonValue, path: string): ModelDescription
   const fields = new ConfigFields(value, path);
   const family = readFamily(fields);
   const head = readHead(fields, family);
-  fields.only('quantization_config');
+  const quantization = readQuantization(fields);
   const config = family.readConfig(fields);
   const bosTokenId = fields.tokenId('bos_token_id', config.vocabSize);
   const eosTokenId = fields.tokenId('eos_token_id', config.vocabSize);
   if (bosTokenId !== undefined) config.bosTokenId = bosTokenId;
   if (eosTokenId !== undefined) config.eosTokenId = eosTokenId;
   validateConfig(config, path);
-  if (head !== 'score') return { config, head, labels: 1 };
+  const stored = { config, head, ...(quantization && { quantization }) };
+  if (head !== 'score') return { ...stored, labels: 1 };
   const reading = {
     padTokenId: fields.tokenId('pad_token_id', config.vocabSize),
     scoreToken: readScoreToken(fields),
   };
-  return { config, head, labels: readLabels(fields), ...reading };
+  return { ...stored, labels: readLabels(fields), ...reading };
 }
 
 function readScoreToken(fields: ConfigFields): ScoreReading['token'] | undefined {

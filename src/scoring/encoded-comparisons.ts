@@ -104,13 +104,12 @@ export function encodeComparison(
   reading?: ScoreReading,
 ): EncodedComparison {
   const { id, prompt, inputs } = comparison;
-  const promptLength = template.encodePrompt(prompt, id, inputs).length;
   const answers = comparison.completions.map((content, i): ResponseSequence => {
     const fields = comparison.completionFields?.[i];
-    const dialogue = [...prompt, { role: 'assistant', content, ...(fields && { fields }) }];
-    const encoded = template.encodeDialogue(dialogue, id, inputs);
+    const answer = { role: 'assistant', content, ...(fields && { fields }) };
+    const encoded = template.encodeAnswer(prompt, answer, id, inputs);
     const tokens = reading ? readDialogue(encoded, reading) : throughAnswer(encoded);
-    return { prompt: i, tokens, promptLength, finished: true };
+    return { prompt: i, tokens, promptLength: encoded.promptLength, finished: true };
   });
   return { answers, pairs: rankedPairs(comparison), margin: comparison.margin ?? 0 };
 }

@@ -110,7 +110,6 @@ function encodeAnswer(
   { answer }: Pick<Rating, 'answer'>,
   template: ChatTemplate,
 ): ResponseSequence {
-  const promptLength = template.encodePrompt(prompt, id, inputs).length;
-  const tokens = throughAnswer(template.encodeDialogue([...prompt, answer], id, inputs));
-  return { prompt: 0, tokens, promptLength, finished: true };
+  const encoded = template.encodeAnswer(prompt, answer, id, inputs);
+  return { prompt: 0, tokens: throughAnswer(encoded), promptLength: encoded.promptLength, finished: true };
 }

@@ -5,12 +5,16 @@
  */
 import { AthanorError } from '../base/errors.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
+import { answerEnd, type Control, openedAt, spanOf } from './answer-spans.ts';
 import { ControlTokens } from './control-tokens.ts';
+import { openEnd, tagged } from './final-message.ts';
 import type { Limits } from './jinja/budget.ts';
-import { BudgetError, RaisedError, TemplateError } from './jinja/errors.ts';
+import { BudgetError, located, TemplateError } from './jinja/errors.ts';
 import type { Span } from './jinja/run.ts';
-import { Template } from './jinja/template.ts';
+import { type Rendering, Template } from './jinja/template.ts';
+import { at, elsewhere, endless, RefusedMessages } from './refused-messages.ts';
 import type { Tokenizer } from './tokenizer.ts';
+import { wellFormed, withTexts } from './well-formed.ts';
 
 /** One turn of a dialogue. */
 export interface Message {
@@ -46,14 +50,33 @@ export interface EncodedDialogue {
    * each of its turns and the stop token after it.
    */
   supervised: Uint8Array;
+  /**
+   * The turns, counted from 0, whose answers do not begin where the prompt for them ends: the
+   * template rewrites what came before, or the answer. Not looked for where `{% generation %}`
+   * blocks say what is learned.
+   */
+  rewritten: readonly number[];
+}
+
+/** An answer behind its prompt as token ids. */
+export interface EncodedAnswer extends EncodedDialogue {
+  /** Number of tokens of the prompt. */
+  promptLength: number;
 }
 
 /** How a dialogue is rendered. */
 export interface RenderOptions {
   /** End with the text that comes before an answer of the assistant. Default false. */
   addGenerationPrompt?: boolean;
+  /**
+   * End with the words of the last message, so that the model goes on with them; a name is that of
+   * another field than `content`. Not together with addGenerationPrompt. Default false.
+   */
+  continueFinalMessage?: boolean | string;
   inputs?: TemplateInputs | undefined;
 }
+
+type Ending = Pick<RenderOptions, 'addGenerationPrompt' | 'continueFinalMessage'>;
 
 export interface ChatTemplateOptions {
   /** Another template for rows with `tools`. transformers names it `tool_use`. */
@@ -62,18 +85,6 @@ export interface ChatTemplateOptions {
   file?: string | undefined;
   /** Limits of one rendering. Default: enough for thousands of messages. */
   limits?: Partial<Limits> | undefined;
-}
-
-/** ERR_CONFIG for messages that a template does not take, or from which a model cannot learn. */
-export class RefusedMessages extends AthanorError {
-  /** The message without the place of the messages. */
-  readonly reason: string;
-
-  /** @param where begins the message, such as the row of the data */
-  constructor(where: string | undefined, reason: string, remedy: string, options?: ErrorOptions) {
-    super('ERR_CONFIG', at(where, reason), remedy, options);
-    this.reason = reason;
-  }
 }
 
 /** What a template is given, as UTF-8 has it. */
@@ -171,7 +182,8 @@ export class ChatTemplate {
 
   /**
    * Renders messages as text. Throws ERR_CONFIG with the reason when the template refuses them, and
-   * when it exceeds its limits.
+   * when it exceeds its limits. The last message cannot be gone on with where the template does not
+   * write it as it is: ERR_CONFIG as well.
    * @param where begins the error message, such as the row of the data
    */
   render(messages: readonly Message[], options: RenderOptions = {}, where?: string): string {
@@ -179,26 +191,55 @@ export class ChatTemplate {
   }
 
   /** The text with marks on all that the template wrote itself. */
-  #render(given: Given, options: Pick<RenderOptions, 'addGenerationPrompt'>, where?: string): string {
-    return this.#rendered(given, options, where).text;
+  #render(
+    given: Given,
+    { addGenerationPrompt = false, continueFinalMessage = false }: Ending,
+    where?: string,
+  ): string {
+    if (continueFinalMessage === false) return this.#rendered(given, { addGenerationPrompt }, where).text;
+    if (addGenerationPrompt) {
+      throw new AthanorError(
+        'ERR_ARGUMENT',
+        '`addGenerationPrompt` and `continueFinalMessage` cannot both be given',
+        'the one begins an answer, the other goes on with one',
+      );
+    }
+    const field = continueFinalMessage === true ? 'content' : continueFinalMessage;
+    const variables = given.messages.map((message) => this.#variable(message));
+    const { messages, said } = tagged(variables, field, this.#templateFor(given.inputs).source, where);
+    const { text } = this.#written(messages, given.inputs, false, where);
+    return text.slice(0, openEnd(this.#control.plain(text), said, where));
   }
 
   #rendered(
     { messages, inputs }: Given,
     { addGenerationPrompt = false }: Pick<RenderOptions, 'addGenerationPrompt'>,
     where?: string,
-  ): { text: string; generations: readonly Span[] } {
+  ): Rendering {
+    const variables = messages.map((message) => this.#variable(message));
+    return this.#written(variables, inputs, addGenerationPrompt, where);
+  }
+
+  #templateFor({ tools }: TemplateInputs): Template {
+    return (tools ?? null) === null ? this.#template : (this.#toolTemplate ?? this.#template);
+  }
+
+  #written(
+    messages: JsonObject[],
+    inputs: TemplateInputs,
+    addGenerationPrompt: boolean,
+    where?: string,
+  ): Rendering {
     const variables = {
       ...this.#namedTokens,
       ...inputs.variables,
-      messages: messages.map((message) => this.#variable(message)),
+      messages,
       tools: inputs.tools ?? null,
       documents: inputs.documents ?? null,
       add_generation_prompt: addGenerationPrompt,
     };
-    const template = variables.tools === null ? this.#template : (this.#toolTemplate ?? this.#template);
     try {
-      return template.renderMarked(variables);
+      return this.#templateFor(inputs).renderMarked(variables);
     } catch (error) {
       if (!(error instanceof TemplateError)) throw error;
       if (error instanceof BudgetError) throw this.#tooMuch(error, where);
@@ -254,43 +295,94 @@ export class ChatTemplate {
 
   /** The tokens that the model reads before it answers. Throws as render does. */
   encodePrompt(messages: readonly Message[], where?: string, inputs?: TemplateInputs): Int32Array {
-    const text = this.#render(given(messages, inputs), { addGenerationPrompt: true }, where);
-    return this.#control.encode(text);
+    return this.encode(messages, { addGenerationPrompt: true, inputs }, where);
+  }
+
+  /** The tokens of what `render` writes, `[n]`. Throws as it does. */
+  encode(messages: readonly Message[], options: RenderOptions = {}, where?: string): Int32Array {
+    return this.#control.encode(this.#render(given(messages, options.inputs), options, where));
   }
 
   /**
    * The tokens of a dialogue, and which of them the model learns: those that `{% generation %}`
    * blocks of the template wrote, or, where it has none, the text of each answer up to its stop
-   * token. Throws as render does, and ERR_CONFIG naming the turn when, without blocks, an answer
-   * does not begin where encodePrompt ends for the turns before it, or no control token ends it.
+   * token, where it stands in the whole dialogue. Throws as render does, and ERR_CONFIG naming the
+   * turn when, without blocks, it is not known where an answer begins, or no control token ends it.
    */
   encodeDialogue(messages: readonly Message[], where?: string, inputs?: TemplateInputs): EncodedDialogue {
     const dialogue = given(messages, inputs);
-    const { text, generations } = this.#rendered(dialogue, {}, where);
+    const rendering = this.#rendered(dialogue, {}, where);
+    const { text, generations } = rendering;
     const tokens = this.#control.encode(text);
     if (generations.length > 0) {
-      return { tokens, supervised: this.#generated(tokens, text, generations, dialogue, where) };
+      return {
+        tokens,
+        supervised: this.#generated(tokens, text, generations, dialogue, where),
+        rewritten: [],
+      };
     }
     const supervised = new Uint8Array(tokens.length);
     const lengths = this.#byteLengths;
+    const rewritten: number[] = [];
     let index = 0;
     let bytes = 0;
-    dialogue.messages.forEach(({ role, train }, turn) => {
-      if (role !== 'assistant') return;
-      const start = this.#startOf(turn, dialogue, text, where);
-      if (bytes > start) throw endless(turn, where);
+    for (const { turn, begin, end, isRewritten } of this.#answers(dialogue, rendering, where)) {
+      if (isRewritten) rewritten.push(turn);
+      const [first, last] = [begin, end].map((at) => this.#lengthOf(text.slice(0, at)));
       // A token on both sides of the boundary belongs to the prompt.
-      while (bytes < start) bytes += lengths[tokens[index++]!]!;
-      let stopped = false;
-      while (!stopped) {
-        if (index === tokens.length) throw endless(turn, where);
-        const id = tokens[index]!;
-        stopped = this.stopTokens.includes(id);
-        bytes += lengths[id]!;
-        supervised[index++] = train === false ? 0 : 1;
+      while (bytes < first!) bytes += lengths[tokens[index++]!]!;
+      for (; bytes < last!; index++) {
+        bytes += lengths[tokens[index]!]!;
+        supervised[index] = dialogue.messages[turn]!.train === false ? 0 : 1;
       }
-    });
-    return { tokens, supervised };
+    }
+    return { tokens, supervised, rewritten };
+  }
+
+  /**
+   * The tokens of a prompt and an answer to it. Throws as encodeDialogue does, and ERR_CONFIG when
+   * the answer does not begin where the prompt ends.
+   */
+  encodeAnswer(
+    prompt: readonly Message[],
+    answer: Message,
+    where?: string,
+    inputs?: TemplateInputs,
+  ): EncodedAnswer {
+    const promptLength = this.encodePrompt(prompt, where, inputs).length;
+    const encoded = this.encodeDialogue([...prompt, answer], where, inputs);
+    if (encoded.rewritten.includes(prompt.length)) throw elsewhere(prompt.length, where);
+    return { ...encoded, promptLength };
+  }
+
+  /** The places of the answers, in their order. */
+  *#answers(dialogue: Given, rendering: Rendering, where?: string) {
+    const { messages, inputs } = dialogue;
+    const { text } = rendering;
+    const controls: Control[] = [...this.#control.find(text)];
+    const lastTurn = messages.findLastIndex(({ role }) => role === 'assistant');
+    let before = 0;
+    for (const [turn, { role }] of messages.entries()) {
+      if (role !== 'assistant') continue;
+      const earlier = { messages: messages.slice(0, turn), inputs };
+      const prompt = this.#rendered(earlier, { addGenerationPrompt: true }, where);
+      const span = spanOf(rendering, turn);
+      const isKept = this.#followsPrompt[turn === lastTurn ? 'last' : 'earlier'];
+      const isBehind = text.startsWith(prompt.text) && prompt.text.length >= (span?.begin ?? 0);
+      const isRewritten = !(isKept && isBehind);
+      const begin = isRewritten
+        ? span && openedAt(text, span, prompt, controls, (part) => this.#control.plain(part))
+        : prompt.text.length;
+      if (begin === undefined) throw elsewhere(turn, where);
+      const end = answerEnd(text, begin, span, controls, (token) => this.#stops(token));
+      if (end === undefined || begin < before) throw endless(turn, where);
+      before = end;
+      yield { turn, begin, end, isRewritten };
+    }
+  }
+
+  #stops(token: string): boolean {
+    return this.stopTokens.includes(this.#tokenizer.specialTokens.get(token)!);
   }
 
   /** Which tokens generation blocks wrote, as transformers counts: also those that begin before. */
@@ -336,22 +428,6 @@ export class ChatTemplate {
     const { vocabSize } = this.#tokenizer;
     this.#lengths ??= Uint32Array.from({ length: vocabSize }, (_, id) => this.#tokenizer.byteLength(id));
     return this.#lengths;
-  }
-
-  /** The byte of the tokens at which the answer of a turn begins. */
-  #startOf(turn: number, { messages, inputs }: Given, text: string, where?: string): number {
-    const earlierTurns = { messages: messages.slice(0, turn), inputs };
-    const before = this.#render(earlierTurns, { addGenerationPrompt: true }, where);
-    const { earlier, last } = this.#followsPrompt;
-    const isLast = !messages.some(({ role }, i) => i > turn && role === 'assistant');
-    if (text.startsWith(before) && (isLast ? last : earlier)) {
-      return this.#lengthOf(before);
-    }
-    throw new RefusedMessages(
-      where,
-      `the chat template is not prefix-preserving: turn ${turn + 1} does not follow the prompt that the template gives for it`,
-      'use a template whose text for the first turns does not depend on later ones, or one that marks answers with {% generation %}',
-    );
   }
 
   /**
@@ -408,13 +484,6 @@ export class ChatTemplate {
   }
 }
 
-/** What a template said itself stands alone. */
-function located(error: TemplateError): string {
-  const isPlace = error.line !== undefined && !(error instanceof RaisedError);
-  return isPlace ? `${error.message} (line ${error.line})` : error.message;
-}
-
-/** Half of a surrogate pair has no UTF-8. The tokenizer would replace it too. */
 function given(messages: readonly Message[], inputs: TemplateInputs = {}): Given {
   return {
     messages: messages.map(({ role, content, fields, train }) => ({
@@ -425,27 +494,4 @@ function given(messages: readonly Message[], inputs: TemplateInputs = {}): Given
     })),
     inputs: withTexts({ ...inputs }) as TemplateInputs,
   };
-}
-
-function wellFormed(text: string): string {
-  return text.replace(/\p{Surrogate}/gu, '\ufffd');
-}
-
-function withTexts(value: JsonValue): JsonValue {
-  if (typeof value === 'string') return wellFormed(value);
-  if (Array.isArray(value)) return value.map(withTexts);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [wellFormed(name), withTexts(item)]));
-}
-
-function endless(turn: number, where?: string): RefusedMessages {
-  return new RefusedMessages(
-    where,
-    `the chat template writes no control token after the assistant's turn ${turn + 1}, so a model could not learn to stop`,
-    'let the template end every answer with a special token of the tokenizer, such as eos_token',
-  );
-}
-
-function at(where: string | undefined, message: string): string {
-  return where === undefined ? message : `${where}: ${message}`;
 }

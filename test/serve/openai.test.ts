@@ -73,6 +73,30 @@ describe('chat', () => {
     expect(total_tokens).toBe(prompt_tokens + completion_tokens);
   });
 
+  it('goes on with a last message, as vLLM does', async () => {
+    const open = [...messages, { role: 'assistant' as const, content: 'It is' }];
+    const ends = { add_generation_prompt: false, continue_final_message: true };
+    const whole = await served.ask('/tokenize', { messages });
+    const { tokens } = await served.ask('/tokenize', { messages: open, ...ends });
+    const said = await served.ask('/tokenize', { prompt: 'It is' });
+    expect(tokens).toEqual([...whole.tokens, ...said.tokens]);
+    const answer = await client.chat.completions.create({
+      model,
+      messages: open,
+      max_tokens: 4,
+      seed: 1,
+      ...ends,
+    });
+    expect(answer.usage!.prompt_tokens).toBe(tokens.length);
+    const both = { model, messages: open, continue_final_message: true };
+    expect(await failure(client.chat.completions.create(both))).toMatchObject({
+      status: 400,
+      param: 'continue_final_message',
+    });
+    const closed = await served.ask('/tokenize', { messages: open, add_generation_prompt: false });
+    expect(closed.tokens.length).toBeGreaterThan(tokens.length);
+  });
+
   it('streams: a role, text, one finish reason, usage at the end', async () => {
     const body = { model, messages, max_tokens: 30, seed: 2, n: 2 };
     const whole = await client.chat.completions.create(body);

@@ -346,7 +346,7 @@ it('calls that must be made have arguments that fit, in every syntax, and are re
       const body = randomText(grammar, seed);
       if (body === undefined) continue;
       const parameters = new Map([['f', schema]]);
-      const reader = new ToolCallReader(format, ['f'], 1, parameters);
+      const reader = new ToolCallReader(format, ['f'], { most: 1, parameters });
       const pieces = [...reader.push(format.begin + body + format.end), ...reader.end()];
       const args = pieces.map((piece) => (piece.kind === 'arguments' ? piece.text : '')).join('');
       expect(

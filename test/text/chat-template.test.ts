@@ -293,13 +293,49 @@ describe('a template', () => {
   const turns = (before: string, after: string) =>
     `{% for m in messages %}${before}<|{{ m['role'] }}|>{{ m['content'] }}${after}{% endfor %}`;
 
-  it('that writes earlier turns differently is refused, naming the turn', () => {
-    refused(
-      `{{ messages | length }}${turns('', '<|end|>')}`,
-      /not prefix-preserving: .*turn 3 does not follow/,
-    );
+  it('that writes earlier turns differently teaches each answer where it stands', () => {
     const shortened = "{{ messages[-1]['content'] if messages | length > 3 }}";
-    refused(`${shortened}${turns('', '<|end|>')}`, /not prefix-preserving: .*turn 3 does not follow/);
+    for (const before of ['{{ messages | length }}', shortened]) {
+      const source = `${before}${turns('', '<|end|>')}{{ '<|assistant|>' if add_generation_prompt }}`;
+      const { tokens, supervised, rewritten } = new ChatTemplate(source, tokenizer).encodeDialogue(dialogue);
+      expect(rewritten).toEqual([2, 4]);
+      expect(tokenizer.decode(tokens.filter((_, i) => supervised[i] === 1))).toBe(
+        'Blue.<|end|>Red, then.<|end|>',
+      );
+    }
+    const { rewritten } = chat.encodeDialogue(dialogue);
+    expect(rewritten).toEqual([]);
+  });
+
+  it('that writes earlier turns differently, and not in a loop over them, is refused', () => {
+    const source = `{{ messages | length }}{% for i in range(messages | length) %}{{ messages[i].content }}<|end|>{% endfor %}`;
+    refused(source, /not prefix-preserving: turn 3 does not follow/);
+    const twice = `{{ messages | length }}${turns('', '<|end|>')}${turns('', '<|end|>')}`;
+    refused(twice, /not prefix-preserving: turn 3 does not follow/);
+  });
+
+  it('that ends calls of tools with another token teaches no result of a tool', () => {
+    const odd = tokenizer.withSpecialTokens(['<|eom|>']);
+    const source = `{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{{ '<|eom|>' if m.call else '<|end|>' }}{% endfor %}{{ '<|assistant|>' if add_generation_prompt }}`;
+    const { tokens, supervised } = new ChatTemplate(source, odd).encodeDialogue([
+      { role: 'user', content: 'a' },
+      { role: 'assistant', content: 'f()', fields: { call: true } },
+      { role: 'user', content: '42' },
+      { role: 'assistant', content: 'It is 42.' },
+    ]);
+    expect(odd.decode(tokens.filter((_, i) => supervised[i] === 1))).toBe('f()<|eom|>It is 42.<|end|>');
+  });
+
+  it('that writes an answer elsewhere than behind its prompt has no answers to compare', () => {
+    const source = `${turns('', '<|end|>')}{{ '<|assistant|><|user|>' if add_generation_prompt }}`;
+    const template = new ChatTemplate(source, tokenizer);
+    expect(template.encodeDialogue(dialogue).rewritten).toEqual([2, 4]);
+    const [answer, ...prompt] = [dialogue.at(-1)!, ...dialogue.slice(0, -1)];
+    expectError('ERR_CONFIG', /^rows:1: .*turn 5 does not follow/, () =>
+      template.encodeAnswer(prompt, answer, 'rows:1'),
+    );
+    const { promptLength, tokens } = chat.encodeAnswer(prompt, answer);
+    expect(Array.from(tokens.slice(0, promptLength))).toEqual(Array.from(chat.encodePrompt(prompt)));
   });
 
   it('that ends no answer with a control token is refused', () => {
@@ -308,8 +344,9 @@ describe('a template', () => {
     refused(turns('', exceptLast), /no control token after the assistant's turn 5/);
   });
 
-  it('that writes its end tokens between turns, and so after a prompt, is refused', () => {
-    refused(turns('', "{{ '<|end|>' if not loop.last }}"), /not prefix-preserving: turn 3 does not follow/);
+  it('that writes its end tokens between turns, and so none after the last, is refused', () => {
+    const source = turns('', "{{ '<|end|>' if not loop.last }}");
+    refused(source, /no control token after the assistant's turn 5/);
   });
 
   it('that is no Jinja is refused', () => {

@@ -26,7 +26,10 @@ function read(format: string, text: string, most?: number): Read {
   const names = ['f', 'get_weather'];
   const parameters = new Map([['get_weather', WEATHER]]);
   const reader = () =>
-    new ToolCallReader(TOOL_FORMATS.find(({ name }) => name === format)!, names, most, parameters);
+    new ToolCallReader(TOOL_FORMATS.find(({ name }) => name === format)!, names, {
+      ...(most !== undefined && { most }),
+      parameters,
+    });
   const pieces = (cuts: readonly string[]) => {
     const one = reader();
     return collected([...cuts.flatMap((cut) => one.push(cut)), ...one.end()]);

@@ -1,5 +1,5 @@
 /** Encodes rows with a chat template. A row that the template refuses is a bad row. */
-import { RefusedMessages } from '../../text/chat-template.ts';
+import { RefusedMessages } from '../../text/refused-messages.ts';
 import { describeDropped } from '../document.ts';
 import type { RowCounts, RowOptions } from './rows.ts';
 

@@ -1,6 +1,7 @@
 /** Prompts, to which PPO and GRPO sample responses. */
 import type { JsonObject } from '../../base/json.ts';
-import type { ChatTemplate, Message, RefusedMessages, TemplateInputs } from '../../text/chat-template.ts';
+import type { ChatTemplate, Message, TemplateInputs } from '../../text/chat-template.ts';
+import type { RefusedMessages } from '../../text/refused-messages.ts';
 import { encodeRows, type RefusalOptions } from './encoded-rows.ts';
 import {
   BadRow,

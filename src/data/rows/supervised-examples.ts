@@ -1,5 +1,6 @@
 /** Turns dialogues into supervised examples: token ids, and for each the id to predict after it. */
-import type { ChatTemplate, RefusedMessages } from '../../text/chat-template.ts';
+import type { ChatTemplate } from '../../text/chat-template.ts';
+import type { RefusedMessages } from '../../text/refused-messages.ts';
 import { encodeRows, type RefusalOptions } from './encoded-rows.ts';
 import type { Instruction } from './instructions.ts';
 
@@ -31,6 +32,8 @@ export interface SupervisedSet {
    * Examples that were left out because the cut removed all their targets: they have no mean loss.
    */
   unsupervised: number;
+  /** Dialogues in which the template wrote answers elsewhere than behind their prompts. */
+  rewritten: number;
   /** The template's first refusal of a row that was left out for it. */
   refusal: RefusedMessages | undefined;
 }
@@ -49,8 +52,16 @@ export function supervisedExamples(
     ({ id, messages, inputs }) => template.encodeDialogue(messages, id, inputs),
     options,
   );
-  const set: SupervisedSet = { examples: [], truncated: 0, dropped: 0, unsupervised: 0, refusal };
+  const set: SupervisedSet = {
+    examples: [],
+    truncated: 0,
+    dropped: 0,
+    unsupervised: 0,
+    rewritten: 0,
+    refusal,
+  };
   for (const dialogue of encoded) {
+    if (dialogue.rewritten.length > 0) set.rewritten += 1;
     // The last token is a target only, so a dialogue one longer than the context fits.
     const tooLong = dialogue.tokens.length > context + 1;
     if (tooLong && overLong === 'drop') {

@@ -21,9 +21,13 @@ export class CallStream {
   readonly #calls: ToolCalls | undefined;
   readonly #reader: ToolCallReader | undefined;
 
-  constructor(calls: ToolCalls | undefined) {
+  /** @param isWhole the text comes in one piece */
+  constructor(calls: ToolCalls | undefined, isWhole = false) {
     this.#calls = calls;
-    if (calls) this.#reader = new ToolCallReader(calls.format, calls.names, calls.most, calls.parameters);
+    if (calls) {
+      const { format, names, most, parameters } = calls;
+      this.#reader = new ToolCallReader(format, names, { most, parameters, isWhole });
+    }
   }
 
   /** Number of calls so far. */
@@ -44,7 +48,7 @@ export class CallStream {
 /** Divides a whole text. */
 export function calledAnswer(text: string, calls: ToolCalls | undefined): CalledAnswer {
   const answer: CalledAnswer = { text: '', calls: [] };
-  for (const piece of new CallStream(calls).push(text, true)) {
+  for (const piece of new CallStream(calls, true).push(text, true)) {
     if (piece.kind === 'text') answer.text += piece.text;
     else if (piece.kind === 'call') answer.calls.push({ id: piece.id, name: piece.name, args: '' });
     else answer.calls[piece.index]!.args += piece.text;

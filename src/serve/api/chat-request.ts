@@ -2,6 +2,7 @@
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { Message } from '../../text/chat-template.ts';
 import { ApiError, badValue } from '../protocol/api-error.ts';
+import type { PromptEnding } from '../protocol/messages.ts';
 import { checkEnds, responseFormatField } from './answer-form.ts';
 import {
   booleanField,
@@ -33,6 +34,7 @@ export function chatFields(limits: RequestLimits) {
     logprobs: booleanField('Give the log-probability of each token.'),
     top_logprobs: integerField('Also give those of this many likeliest tokens.', { min: 0, max: MAX_TOP }),
     chat_template_kwargs: variablesField(),
+    ...endingFields(),
     tools: toolsField(),
     tool_choice: toolChoiceField(),
     parallel_tool_calls: booleanField('Whether an answer may have several calls. Default true.'),
@@ -78,7 +80,7 @@ export function readChatRequest(limits: RequestLimits, body: JsonValue, toolUse:
   checkEnds(rule, values.ignore_eos);
   const request: GenerationRequest = {
     model: values.model,
-    prompts: [{ kind: 'chat', messages, variables, addGenerationPrompt: true, tools: templateTools }],
+    prompts: [{ kind: 'chat', messages, variables, ending: promptEnding(values), tools: templateTools }],
     n: values.n ?? 1,
     maxTokens: newName ?? oldName,
     dropTokens: false,
@@ -233,12 +235,41 @@ function unsupportedPart(param: string, what: string): ApiError {
   return new ApiError(400, 'unsupported_parameter', `this server does not support ${what}`, { param });
 }
 
+/** How the messages end, by the names that vLLM has. */
+export function endingFields() {
+  return {
+    add_generation_prompt: booleanField('End messages with the beginning of an answer. Default true.'),
+    continue_final_message: booleanField(
+      'Leave the last message open, so that the model goes on with it. Needs add_generation_prompt to be false.',
+    ),
+  };
+}
+
+/** Throws ApiError of status 400 for an end that is both. */
+export function promptEnding({
+  add_generation_prompt: begins = true,
+  continue_final_message: continues = false,
+}: {
+  add_generation_prompt?: boolean | undefined;
+  continue_final_message?: boolean | undefined;
+}): PromptEnding {
+  if (!continues) return begins ? 'answer' : 'none';
+  if (!begins) return 'continue';
+  throw badValue(
+    'continue_final_message',
+    'continue_final_message and add_generation_prompt cannot both be true: set add_generation_prompt to false',
+  );
+}
+
+/** Variables that a request has fields for. */
+const RESERVED = ['messages', 'add_generation_prompt', 'continue_final_message', 'tools', 'documents'];
+
 /** Variables of the model's own template, such as `enable_thinking`. They are data, and no code. */
 function variablesField(): Field<JsonObject> {
   const description = "Variables of the model's chat template.";
   return customField({ type: 'object', description }, (value, param) => {
     if (!isObject(value)) throw badValue(param, `${param} must be an object`);
-    for (const name of ['messages', 'add_generation_prompt', 'tools', 'documents']) {
+    for (const name of RESERVED) {
       if (Object.hasOwn(value, name)) throw badValue(param, `${param} may not set ${name}`);
     }
     return value;

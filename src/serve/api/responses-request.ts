@@ -104,7 +104,7 @@ export function readResponsesRequest(
     calls,
     request: {
       model: values.model,
-      prompts: [{ kind: 'chat', messages, variables: {}, addGenerationPrompt: true, tools: templateTools }],
+      prompts: [{ kind: 'chat', messages, variables: {}, ending: 'answer', tools: templateTools }],
       n: 1,
       maxTokens,
       dropTokens: false,

@@ -2,9 +2,9 @@
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { badValue } from '../protocol/api-error.ts';
 import type { ModelInfo, PromptInput } from '../protocol/messages.ts';
-import { messagesField } from './chat-request.ts';
+import { endingFields, messagesField, promptEnding } from './chat-request.ts';
 import { tokenIds } from './completion-request.ts';
-import { booleanField, customField, ignoredField, readFields, stringField } from './fields.ts';
+import { customField, ignoredField, readFields, stringField } from './fields.ts';
 import type { RequestLimits } from './limits.ts';
 
 export function tokenizeFields(limits: RequestLimits) {
@@ -13,18 +13,19 @@ export function tokenizeFields(limits: RequestLimits) {
     prompt: stringField('The text. Text that spells a control token stays text.'),
     content: stringField('The text, by the name that llama.cpp gives it.'),
     messages: messagesField(limits),
-    add_generation_prompt: booleanField('End messages with the beginning of an answer. Default true.'),
+    ...endingFields(),
     add_special_tokens: ignoredField('A text gets no tokens besides its own.'),
   };
 }
 
 /** Throws ApiError of status 400. */
 export function readTokenize(limits: RequestLimits, body: JsonValue): PromptInput {
-  const { prompt, content, messages, add_generation_prompt } = readFields(tokenizeFields(limits), body);
+  const values = readFields(tokenizeFields(limits), body);
+  const { prompt, content, messages } = values;
   const given = [prompt, content, messages].filter((one) => one !== undefined);
   if (given.length !== 1) throw badValue('prompt', 'give one of prompt, content and messages');
   if (messages === undefined) return { kind: 'plain', text: prompt ?? content ?? '' };
-  return { kind: 'chat', messages, variables: {}, addGenerationPrompt: add_generation_prompt ?? true };
+  return { kind: 'chat', messages, variables: {}, ending: promptEnding(values) };
 }
 
 export function tokenizeAnswer(tokens: Int32Array, { contextLength }: ModelInfo): JsonObject {

@@ -145,13 +145,16 @@ export class ServedModel {
   }
 
   #encodeChat(prompt: PromptInput & { kind: 'chat' }): Int32Array {
-    const { messages, variables, addGenerationPrompt, tools } = prompt;
+    const { messages, variables, ending, tools } = prompt;
     const inputs = { variables, ...(tools !== undefined && { tools }) };
     if (this.#template === undefined) {
       throw new AthanorError('ERR_CONFIG', 'the model has no chat template: use /v1/completions');
     }
-    if (addGenerationPrompt) return this.#template.encodePrompt(messages, undefined, inputs);
-    return this.#template.encodeDialogue(messages, undefined, inputs).tokens;
+    return this.#template.encode(messages, {
+      addGenerationPrompt: ending === 'answer',
+      continueFinalMessage: ending === 'continue',
+      inputs,
+    });
   }
 
   /** The text of ids. Throws ERR_ARGUMENT for an id without a token. */

@@ -62,6 +62,9 @@ export interface ModelInfo {
   toolUse: string;
 }
 
+/** How messages end: with the beginning of an answer, with an open last message, or as they are. */
+export type PromptEnding = 'answer' | 'continue' | 'none';
+
 /** A text that the engine thread turns into tokens. */
 export type PromptInput =
   | { readonly kind: 'text'; readonly text: string }
@@ -72,7 +75,7 @@ export type PromptInput =
       readonly kind: 'chat';
       readonly messages: readonly Message[];
       readonly variables: JsonObject;
-      readonly addGenerationPrompt: boolean;
+      readonly ending: PromptEnding;
       /** The `tools` of the template. */
       readonly tools?: JsonValue | undefined;
     };

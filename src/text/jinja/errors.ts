@@ -20,3 +20,9 @@ export class BudgetError extends TemplateError {
     this.name = 'BudgetError';
   }
 }
+
+/** A message with the line. What a template said itself stands alone. */
+export function located(error: TemplateError): string {
+  const isPlace = error.line !== undefined && !(error instanceof RaisedError);
+  return isPlace ? `${error.message} (line ${error.line})` : error.message;
+}

@@ -10,12 +10,19 @@ export interface RunOptions {
   marks: Marks;
   /** What strftime_now reads. */
   now: () => Date;
+  /** The messages of a dialogue with their numbers, from 0. */
+  turns?: ReadonlyMap<Value, number>;
 }
 
 /** Part of a text, from `begin` to before `end`. */
 export interface Span {
   begin: number;
   end: number;
+}
+
+/** What the rounds of a loop wrote for one message. */
+export interface TurnSpan extends Span {
+  turn: number;
 }
 
 export class Run {
@@ -32,8 +39,13 @@ export class Run {
   #depth = 0;
   /** Where generation blocks have written into the text itself, in its units. */
   readonly generations: Span[] = [];
+  /** Where loops over the messages have written into the text itself, in its units. */
+  readonly turnSpans: TurnSpan[] = [];
+  readonly #turns: ReadonlyMap<Value, number>;
+  #isInTurn = false;
 
-  constructor({ limits, context, marks, now }: RunOptions) {
+  constructor({ limits, context, marks, now, turns = new Map() }: RunOptions) {
+    this.#turns = turns;
     this.budget = new Budget(limits);
     this.context = context;
     this.#marks = marks;
@@ -79,6 +91,18 @@ export class Run {
     const begin = this.#length;
     const result = write();
     if (this.#depth === 1) this.generations.push({ begin, end: this.#length });
+    return result;
+  }
+
+  /** Carries out a round of a loop. Rounds inside of a message's round belong to that message. */
+  round<T>(item: Value, write: () => T): T {
+    const turn = this.#turns.get(item);
+    if (turn === undefined || this.#isInTurn || this.#depth !== 1) return write();
+    const begin = this.#length;
+    this.#isInTurn = true;
+    const result = write();
+    this.#isInTurn = false;
+    if (this.#length > begin) this.turnSpans.push({ turn, begin, end: this.#length });
     return result;
   }
 

@@ -169,7 +169,7 @@ function loop(run: Run, node: ForNode, outer: Scope, items: Value, depth: number
     const scope = new Scope(run, outer, node.scope.names);
     scope.set('loop', context);
     assign(run, node.target, next.item, scope);
-    const ending = execute(run, node.scope.body, scope);
+    const ending = run.round(next.item, () => execute(run, node.scope.body, scope));
     // A loop that was gone on with or left in its first round counts as one that never ran.
     if (ending === 'break') break;
     if (ending === 'end') ran = true;

@@ -10,7 +10,7 @@ import { fromJson, globals } from './globals.ts';
 import { type Marks, NO_MARKS } from './marks.ts';
 import type { Scoped } from './nodes.ts';
 import { parseTemplate } from './parser.ts';
-import { Run, type Span } from './run.ts';
+import { Run, type Span, type TurnSpan } from './run.ts';
 import { Scope } from './scope.ts';
 import { execute } from './statements.ts';
 import type { Value } from './values.ts';
@@ -22,12 +22,22 @@ export interface TemplateOptions {
   marks?: Marks;
 }
 
+/** A rendered text, and who wrote which part of it. */
+export interface Rendering {
+  text: string;
+  /** What generation blocks wrote. */
+  generations: readonly Span[];
+  /** What loops over `messages` wrote for each of them. */
+  turnSpans: readonly TurnSpan[];
+}
+
 export interface RenderOptions {
   /** What strftime_now tells. Default the time of the call. */
   now?: () => Date;
 }
 
 export class Template {
+  readonly source: string;
   readonly #root: Scoped;
   readonly #limits: Limits;
   readonly #marks: Marks;
@@ -36,6 +46,7 @@ export class Template {
    * Throws TemplateError for a source that is no template, BudgetError for one that is too long.
    */
   constructor(source: string, { limits, marks = NO_MARKS }: TemplateOptions = {}) {
+    this.source = source;
     this.#marks = marks;
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
     checkSource(source, this.#limits);
@@ -51,11 +62,8 @@ export class Template {
     return this.renderMarked(variables, options).text;
   }
 
-  /** The text as `render` gives it, and the parts of it that generation blocks wrote. */
-  renderMarked(
-    variables: Readonly<Record<string, unknown>>,
-    options: RenderOptions = {},
-  ): { text: string; generations: readonly Span[] } {
+  /** The text as `render` gives it, and the parts of it. */
+  renderMarked(variables: Readonly<Record<string, unknown>>, options: RenderOptions = {}): Rendering {
     let line: number | undefined;
     try {
       return guarded(() => {
@@ -64,11 +72,13 @@ export class Template {
           if (value !== undefined) context.set(name, fromJson(value));
         }
         const { now = () => new Date() } = options;
-        const run = new Run({ limits: this.#limits, context, marks: this.#marks, now });
+        const messages = context.get('messages');
+        const turns = new Map(Array.isArray(messages) ? messages.map((message, i) => [message, i]) : []);
+        const run = new Run({ limits: this.#limits, context, marks: this.#marks, now, turns });
         try {
           const scope = new Scope(run, undefined, this.#root.names);
           const { text } = run.capture(() => execute(run, this.#root.body, scope));
-          return { text, generations: run.generations };
+          return { text, generations: run.generations, turnSpans: run.turnSpans };
         } catch (error) {
           line = run.line;
           throw error;

@@ -1,4 +1,5 @@
 /** Reads one call while it is written, and passes its arguments on as JSON. */
+import { JsonChecker } from './json-checker.ts';
 
 /** What a piece of text brought. */
 export interface CallProgress {
@@ -37,8 +38,10 @@ export class ObjectCallScanner implements CallScanner {
   /** The current key or value so far. */
   #token = '';
   #key = '';
-  /** Arguments that came before the name. */
+  /** Arguments that came before the name, or of which it is not known yet whether they are some. */
   #held = '';
+  /** Of arguments in brackets. */
+  #checker: JsonChecker | undefined;
 
   constructor(argumentKeys: readonly string[]) {
     this.#argumentKeys = argumentKeys;
@@ -123,10 +126,22 @@ export class ObjectCallScanner implements CallScanner {
   /** A character of a value: passed on if it belongs to the arguments. */
   #argument(character: string): string {
     if (!this.#argumentKeys.includes(this.#key)) return '';
-    this.hasArguments = true;
-    if (this.name !== undefined) return character;
+    const isFirst = this.#held === '' && !this.hasArguments;
+    if (isFirst && /[{[]/.test(character)) this.#checker = new JsonChecker();
+    this.#checker?.push(character);
     this.#held += character;
-    return '';
+    if (this.#checker?.isBroken) this.isBroken = true;
+    // A bracket alone may begin anything.
+    else if (!this.#checker || (!isFirst && /\S/.test(character))) this.hasArguments = true;
+    return this.#passed();
+  }
+
+  /** What may be passed on by now. */
+  #passed(): string {
+    if (this.name === undefined || !this.hasArguments || this.isBroken) return '';
+    const held = this.#held;
+    this.#held = '';
+    return held;
   }
 
   #endValue(): string {
@@ -140,9 +155,7 @@ export class ObjectCallScanner implements CallScanner {
       return '';
     }
     this.name = name;
-    const held = this.#held;
-    this.#held = '';
-    return held;
+    return this.#passed();
   }
 }
 

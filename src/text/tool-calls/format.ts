@@ -18,6 +18,8 @@ export interface ToolFormat {
   readonly textTokens: readonly string[];
   /** The text that begins calls. Undefined: an answer that begins as a call does is one. */
   readonly marker: string | undefined;
+  /** Text with which calls begin where a model leaves the marker out. */
+  readonly bare?: string;
   /** The text before the first call, between two of them, and after the last one. */
   readonly begin: string;
   /** Undefined: an answer has one call only. */

@@ -1,5 +1,6 @@
 /** Reads `f[ARGS]{}` and `f[CALL_ID]x[ARGS]{}`. The marks may be left out. */
 import type { CallProgress, CallScanner } from './call-scanner.ts';
+import { JsonChecker } from './json-checker.ts';
 
 /** What may stand before the arguments while it is written. */
 const HEAD = /^[\w.-]+\s*(?:\[CALL_ID\]\s*[\w-]*\s*)?(?:\[ARGS\]\s*)?$/;
@@ -12,10 +13,8 @@ export class NamedCallScanner implements CallScanner {
   isBroken = false;
   hasArguments = false;
   #head = '';
-  /** Open brackets of the arguments. */
-  #depth = 0;
-  #inString = false;
-  #isEscaped = false;
+  readonly #checker = new JsonChecker();
+  #held = '';
 
   push(text: string): CallProgress {
     let used = 0;
@@ -42,16 +41,18 @@ export class NamedCallScanner implements CallScanner {
   }
 
   #readArguments(character: string): string {
-    this.hasArguments = true;
-    if (this.#inString) {
-      if (this.#isEscaped) this.#isEscaped = false;
-      else if (character === '\\') this.#isEscaped = true;
-      else if (character === '"') this.#inString = false;
-      return character;
+    this.#checker.push(character);
+    this.isBroken = this.#checker.isBroken;
+    if (this.isBroken) return '';
+    this.isDone = this.#checker.isDone;
+    // A bracket alone may begin anything.
+    if (this.#held !== '' && /\S/.test(character)) this.hasArguments = true;
+    if (this.hasArguments) {
+      const passed = this.#held + character;
+      this.#held = '';
+      return passed;
     }
-    if (character === '"') this.#inString = true;
-    else if (character === '{' || character === '[') ++this.#depth;
-    else if (character === '}' || character === ']') this.isDone = --this.#depth === 0;
-    return character;
+    this.#held += character;
+    return '';
   }
 }

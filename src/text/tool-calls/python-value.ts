@@ -64,9 +64,10 @@ class LiteralReader {
     if (!/\d/.test(number)) return undefined;
     this.#at += number.length;
     const plain = number.replaceAll('_', '').replace(/^\+/, '');
-    if (/^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(plain)) return plain;
     const value = Number(plain);
-    return Number.isFinite(value) ? JSON.stringify(value) : undefined;
+    if (!Number.isFinite(value)) return undefined;
+    const isJson = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(plain);
+    return isJson ? plain : JSON.stringify(value);
   }
 
   /** Strings that follow each other are one. */

@@ -3,10 +3,10 @@ import type { ToolFormat } from './format.ts';
 
 const id = { prefix: 'call_', length: 24 };
 
-/** Llama 3.2 and 4: the whole answer is a list of calls, as the template asks for. */
+/** Llama 3.2 and 4, Gemma 3 with tools: the whole answer is a list of calls, as templates ask. */
 export const pythonic: ToolFormat = {
   name: 'pythonic',
-  isUsedBy: (template) => /\[\s*func_name1\(params_name1=/.test(template),
+  isUsedBy: (template) => /\[\s*func_name1\(/.test(template),
   textTokens: ['<|python_start|>', '<|python_end|>', '<|python_tag|>'],
   marker: undefined,
   begin: '[',

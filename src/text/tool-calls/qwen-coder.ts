@@ -7,6 +7,7 @@ export const qwenCoder: ToolFormat = {
     ['<tool_call>', '<function=', '<parameter='].every((mark) => template.includes(mark)),
   textTokens: ['<tool_call>', '</tool_call>'],
   marker: '<tool_call>',
+  bare: '<function=',
   begin: '<tool_call>\n',
   between: '\n</tool_call>\n<tool_call>\n',
   end: '\n</tool_call>',

@@ -12,6 +12,18 @@ export type AnswerPiece =
   /** More of the arguments of a call, which are JSON. */
   | { kind: 'arguments'; index: number; text: string };
 
+export interface ReaderOptions {
+  /** Calls of an answer; further ones are left out. Default any number. */
+  most?: number;
+  /** JSON Schemas of arguments, for formats that do not tell texts from numbers. */
+  parameters?: ReadonlyMap<string, JsonObject>;
+  /**
+   * The answer is complete: a call that breaks is text from its beginning. Otherwise what was
+   * passed on before stays a call.
+   */
+  isWhole?: boolean;
+}
+
 /**
  * Takes the pieces of a text. Calls of other functions than these, and what merely looks like a
  * call, stay text.
@@ -31,17 +43,16 @@ export class ToolCallReader {
   #scanner: CallScanner | undefined;
   /** Whether the scanner's call was passed on. */
   #hasBegun = false;
+  /** Arguments of the current call that were not passed on. */
+  #arguments = '';
+  readonly #isWhole: boolean;
 
-  /**
-   * @param most calls of an answer; further ones are left out
-   * @param parameters JSON Schemas of arguments, for formats that do not tell texts from numbers
-   */
   constructor(
     format: ToolFormat,
     names: readonly string[],
-    most = Number.POSITIVE_INFINITY,
-    parameters: ReadonlyMap<string, JsonObject> = new Map(),
+    { most = Number.POSITIVE_INFINITY, parameters = new Map(), isWhole = false }: ReaderOptions = {},
   ) {
+    this.#isWhole = isWhole;
     this.#parameters = parameters;
     this.#format = format;
     this.#names = names;
@@ -57,6 +68,10 @@ export class ToolCallReader {
   /** The rest, after the last piece. */
   end(): AnswerPiece[] {
     const pieces = this.#read(true);
+    if (this.#mode === 'call' && this.#scanner!.hasArguments) {
+      this.#beginCall(pieces);
+      this.#passArguments(pieces);
+    }
     const rest = this.#unsure + this.#pending;
     this.#unsure = this.#pending = '';
     // Around calls there are only marks and white space.
@@ -77,15 +92,19 @@ export class ToolCallReader {
 
   /** Text up to the marker. Returns whether there is more to read. */
   #readText(pieces: AnswerPiece[], isLast: boolean): boolean {
-    const { marker } = this.#format;
-    const at = marker === undefined ? -1 : this.#pending.indexOf(marker);
-    const held = isLast || marker === undefined ? 0 : heldBack(this.#pending, [marker]);
-    const end = at >= 0 ? at : this.#pending.length - held;
+    const { marker, bare } = this.#format;
+    const beginnings = [marker, bare].filter((text) => text !== undefined);
+    const found = beginnings
+      .map((text) => ({ text, at: this.#pending.indexOf(text) }))
+      .filter(({ at }) => at >= 0)
+      .sort((a, b) => a.at - b.at)[0];
+    const held = isLast ? 0 : heldBack(this.#pending, beginnings);
+    const end = found ? found.at : this.#pending.length - held;
     if (end > 0) pieces.push({ kind: 'text', text: this.#pending.slice(0, end) });
     this.#pending = this.#pending.slice(end);
-    if (at < 0) return false;
-    this.#unsure = marker!;
-    this.#pending = this.#pending.slice(marker!.length);
+    if (!found) return false;
+    this.#unsure = found.text === marker ? marker : '';
+    this.#pending = this.#pending.slice(this.#unsure.length);
     this.#mode = 'around';
     return true;
   }
@@ -106,6 +125,7 @@ export class ToolCallReader {
     if (begins) {
       this.#scanner = scannerOf(this.#format.call, (name) => this.#parameters.get(name));
       this.#hasBegun = false;
+      this.#arguments = '';
       this.#mode = 'call';
       return true;
     }
@@ -129,7 +149,12 @@ export class ToolCallReader {
 
   #readCall(pieces: AnswerPiece[]): boolean {
     const scanner = this.#scanner!;
-    const { text, used } = scanner.push(this.#pending);
+    let used = 0;
+    // By characters: how a text is cut must not change what it is.
+    while (used < this.#pending.length && !scanner.isDone && !scanner.isBroken) {
+      this.#arguments += scanner.push(this.#pending[used++]!).text;
+      if (scanner.hasArguments && !this.#isWhole && !scanner.isBroken) this.#beginCall(pieces);
+    }
     this.#unsure += this.#pending.slice(0, used);
     this.#pending = this.#pending.slice(used);
     const isWrong = scanner.isBroken || (scanner.name !== undefined && !this.#names.includes(scanner.name));
@@ -137,23 +162,33 @@ export class ToolCallReader {
       this.#giveUp(pieces);
       return true;
     }
-    const isKept = this.calls < this.#most || this.#hasBegun;
-    if (!this.#hasBegun && scanner.name !== undefined && isKept && (scanner.hasArguments || scanner.isDone)) {
-      this.#hasBegun = true;
-      pieces.push({ kind: 'call', index: this.calls++, name: scanner.name });
-    }
-    if (this.#hasBegun && text !== '') pieces.push({ kind: 'arguments', index: this.calls - 1, text });
+    if (scanner.isDone) this.#beginCall(pieces);
+    this.#passArguments(pieces);
     if (!scanner.isDone && !scanner.isBroken) return false;
     if (this.#hasBegun && !scanner.hasArguments) {
       pieces.push({ kind: 'arguments', index: this.calls - 1, text: '{}' });
     }
-    const isText = !this.#hasBegun && scanner.name === undefined;
-    if (isText) this.#giveUp(pieces);
+    if (!this.#hasBegun && scanner.name === undefined) this.#giveUp(pieces);
     else {
       this.#unsure = '';
       this.#mode = 'around';
     }
     return true;
+  }
+
+  #beginCall(pieces: AnswerPiece[]): void {
+    const name = this.#scanner!.name;
+    if (this.#hasBegun || name === undefined || !this.#names.includes(name) || this.calls >= this.#most)
+      return;
+    this.#hasBegun = true;
+    pieces.push({ kind: 'call', index: this.calls++, name });
+  }
+
+  #passArguments(pieces: AnswerPiece[]): void {
+    const text = this.#arguments;
+    if (!this.#hasBegun || text === '') return;
+    pieces.push({ kind: 'arguments', index: this.calls - 1, text });
+    this.#arguments = '';
   }
 }
 

@@ -118,7 +118,9 @@ async function prepare(
     budget: settings.steps === undefined ? { passes: settings.epochs } : { steps: settings.steps },
     derived: { lr: stageLearningRate('sft', parameters, settings.loraRank), context },
     fields: [['epoch', 'epoch', 0]],
-    notes: [counts.describe(), describeSet(train)].filter((note) => note !== ''),
+    notes: [counts.describe(), describeSet(train), describeRewriting([train, validation])].filter(
+      (note) => note !== '',
+    ),
   };
 }
 
@@ -128,6 +130,13 @@ function describeSet({ truncated, dropped, unsupervised }: SupervisedSet): strin
   if (dropped > 0) parts.push(`${dropped} examples longer than the context left out`);
   if (unsupervised > 0) parts.push(`${unsupervised} examples left out for nothing to learn was left of them`);
   return parts.join(', ');
+}
+
+/** What is learned where a template makes other text of a turn once later turns follow. */
+function describeRewriting(sets: readonly SupervisedSet[]): string {
+  const count = sets.reduce((sum, { rewritten }) => sum + rewritten, 0);
+  if (count === 0) return '';
+  return `the chat template rewrites turns of ${count} dialogues when later turns follow: each answer is learned as it stands in the whole dialogue`;
 }
 
 /** Throws ERR_ARGUMENT for a message that leaves its answer no room. */

@@ -323,6 +323,25 @@ describe('what can go wrong', () => {
     );
   });
 
+  it('a template that rewrites earlier turns is told once', async () => {
+    const moving = join(folder, 'moving');
+    const gpt = await writeChatModel(moving, { contextLength: CONTEXT });
+    gpt.dispose();
+    const tokenizer = Tokenizer.load(moving);
+    // As templates that drop the thoughts of earlier turns.
+    tokenizer.chatTemplate = `{% for m in messages %}<|{{ m.role }}|>{{ 'Hm. ' if loop.last and m.role == 'user' }}{{ m.content }}<|end|>{% endfor %}{{ '<|assistant|>' if add_generation_prompt }}`;
+    tokenizer.save(moving);
+    const messages = [
+      { role: 'user', content: 'Hello!' },
+      { role: 'assistant', content: 'Blue.' },
+    ];
+    const data = jsonl(folder, 'moving.jsonl', [good, { messages }]);
+    const { code, stderr } = await sft(data, '--model', moving, '--validation-split', '0.5');
+    expect(code).toBe(0);
+    const told = stderr.match(/the chat template rewrites turns of 2 dialogues when later turns follow/g);
+    expect(told).toHaveLength(1);
+  });
+
   it('a reward model, a missing file and a context beyond the model are refused', async () => {
     const data = jsonl(folder, 'good.jsonl', [good]);
     const judge = join(folder, 'judge');
