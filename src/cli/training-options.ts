@@ -144,6 +144,10 @@ export function tuningOptions(defaults: TuningDefaults) {
           'down',
         ]),
       ),
+      baseDtype: choice(
+        'form of the frozen projections under adapters: int8 or nf4 (default: that of --param-dtype)',
+        ['int8', 'nf4'],
+      ),
     }),
   };
 }
