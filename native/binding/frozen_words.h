@@ -5,4 +5,4 @@
 
 ATHANOR_WORDS(athanor::FrozenFormat, {"int8", athanor::FrozenFormat::kInt8},
               {"nf4", athanor::FrozenFormat::kNf4})
-ATHANOR_FIELDS(athanor::ops::FrozenWeight, data, format, outputs, inputs)
+ATHANOR_FIELDS(athanor::ops::FrozenWeight, codes, scales, format, outputs, inputs)

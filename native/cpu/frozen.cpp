@@ -68,17 +68,15 @@ ATHANOR_INLINE void quantize_nf4_block(float* scale, uint8_t* codes, const T* we
     std::memcpy(found + i, &code, sizeof code);
   });
   if (count % 2 != 0) found[count] = kNf4Zero;
-  for (int64_t i = 0; i < count; i += 2)
-    codes[i / 2] = static_cast<uint8_t>(found[i] << 4 | found[i + 1]);
+  for (int64_t i = 0; i < count; i += 2) codes[i / 2] = static_cast<uint8_t>(found[i] << 4 | found[i + 1]);
 }
 
 template <class T>
 ATHANOR_INLINE void dequantize_nf4_block(T* out, float scale, const uint8_t* codes, int64_t count) {
   float values[kNf4Block + 2];
   for (int64_t i = 0; i < count; i += 2) std::memcpy(values + i, kPairs.values[codes[i / 2]], 8);
-  for_lanes(0, count, [&](int64_t i, auto lanes) {
-    store(out + i, load(values + i, lanes) * set1(scale), lanes);
-  });
+  for_lanes(0, count,
+            [&](int64_t i, auto lanes) { store(out + i, load(values + i, lanes) * set1(scale), lanes); });
 }
 
 /// Calls body(block, first, count) in parallel over the blocks of a matrix.

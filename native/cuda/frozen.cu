@@ -9,10 +9,11 @@ namespace {
 constexpr int kWarpsPerBlock = kBlock / kWarp;
 constexpr float kLevels = 127.0f;
 
-/// The largest absolute value of a warp's lanes, NaN if any is NaN: without their sign, floats
-/// order as integers.
-__device__ __forceinline__ float warp_largest(float x) {
-  uint32_t most = __float_as_uint(x) & 0x7fffffffu;
+/// The bits of an absolute value. They order as the values, and NaN is above infinity.
+__device__ __forceinline__ uint32_t magnitude(float x) { return __float_as_uint(x) & 0x7fffffffu; }
+
+/// The largest of a warp's lanes, NaN if any is NaN.
+__device__ __forceinline__ float warp_largest(uint32_t most) {
 #pragma unroll
   for (int lanes = 16; lanes > 0; lanes /= 2) {
     const uint32_t other = __shfl_xor_sync(kAllLanes, most, lanes);
@@ -27,13 +28,12 @@ __global__ void __launch_bounds__(kBlock) quantize_int8_kernel(FrozenMatrix to, 
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kWarpsPerBlock + threadIdx.x / kWarp;
   if (row >= to.rows) return;
   const T* from = weight + row * to.columns;
-  float most = 0.0f;
-  for (int64_t begin = 0; begin < to.columns; begin += kWarp) {
-    const int64_t i = begin + threadIdx.x % kWarp;
-    const float x = warp_largest(i < to.columns ? widen(from[i]) : 0.0f);
-    if (!(x <= most)) most = x;
+  uint32_t most = 0;
+  for (int64_t i = threadIdx.x % kWarp; i < to.columns; i += kWarp) {
+    const uint32_t bits = magnitude(widen(from[i]));
+    most = bits > most ? bits : most;
   }
-  const float scale = most / kLevels;
+  const float scale = warp_largest(most) / kLevels;
   if (threadIdx.x % kWarp == 0) to.scales[row] = scale;
   for (int64_t i = threadIdx.x % kWarp; i < to.columns; i += kWarp) {
     const float level = widen(from[i]) / scale;
@@ -50,8 +50,8 @@ __global__ void __launch_bounds__(kBlock) quantize_nf4_kernel(FrozenMatrix to, c
   const int64_t count = to.rows * to.columns, i = block * kNf4Block + 2 * (threadIdx.x % kWarp);
   if (block * kNf4Block >= count) return;
   const float x[2] = {i < count ? widen(weight[i]) : 0.0f, i + 1 < count ? widen(weight[i + 1]) : 0.0f};
-  const float first = warp_largest(x[0]), second = warp_largest(x[1]);
-  const float scale = first >= second || first != first ? first : second;
+  const uint32_t bits[2] = {magnitude(x[0]), magnitude(x[1])};
+  const float scale = warp_largest(bits[0] > bits[1] ? bits[0] : bits[1]);
   const float inverse = 1.0f / (scale < kNf4SmallestDivisor ? kNf4SmallestDivisor : scale);
   uint32_t byte = 0;
 #pragma unroll
@@ -106,7 +106,8 @@ void dequantize(void* out, DType dtype, const FrozenMatrix& from) {
   for_dtype(dtype, [&](auto type) {
     using T = decltype(type);
     if (from.format == FrozenFormat::kInt8) {
-      launch(dequantize_int8_kernel<T>, Launch{blocks_for(count, kBlock), kBlock}, static_cast<T*>(out), from);
+      launch(dequantize_int8_kernel<T>, Launch{blocks_for(count, kBlock), kBlock}, static_cast<T*>(out),
+             from);
     } else {
       launch(dequantize_nf4_kernel<T>, Launch{blocks_for(count, 2 * kBlock), kBlock}, static_cast<T*>(out),
              from);

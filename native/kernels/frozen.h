@@ -3,8 +3,8 @@
 //   per element;
 // - NF4 (Dettmers et al., "QLoRA", 2023): a scale per 64 elements in stored order, their largest
 //   absolute value, and 4 bits per element, the even one in the upper half of a byte.
-// Scales and codes of NF4 are those that bitsandbytes has on the CPU. Its kernels for GPUs have a few
-// bounds between codes that differ in the last bit.
+// Scales and codes of NF4 are those that bitsandbytes has on the CPU. In its kernels for GPUs a few
+// bounds between codes differ in the last bit.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ enum class FrozenFormat { kInt8, kNf4 };
 
 constexpr int64_t kNf4Block = 64;
 
-/// The number of f32 scales, which stand before the codes.
+/// The number of f32 scales.
 ATHANOR_INLINE int64_t frozen_scales(FrozenFormat format, int64_t rows, int64_t columns) {
   return format == FrozenFormat::kInt8 ? rows : ceil_divide(rows * columns, kNf4Block);
 }

@@ -33,9 +33,7 @@ constexpr int kNf4Bounds = 15;
 constexpr int kNf4Zero = 7;
 
 /// The middle between a value and the next one.
-ATHANOR_INLINE constexpr float nf4_bound(int index) {
-  return (nf4_value(index) + nf4_value(index + 1)) / 2;
-}
+ATHANOR_INLINE constexpr float nf4_bound(int index) { return (nf4_value(index) + nf4_value(index + 1)) / 2; }
 
 /// The smallest divisor, for a block of zeros.
 constexpr float kNf4SmallestDivisor = 1e-38f;

@@ -146,12 +146,11 @@ class Trunk {
                                .addend = addend,
                                .dtype = model_.dtype});
     }
-    return std::get<0>(
-        linear_forward({.x = x,
-                        .weight = frozen ? dequantize_frozen(*frozen, model_.dtype) : *weight,
-                        .bias = bias,
-                        .activation = activation,
-                        .addend = addend}));
+    return std::get<0>(linear_forward({.x = x,
+                                       .weight = frozen ? dequantize_frozen(*frozen, model_.dtype) : *weight,
+                                       .bias = bias,
+                                       .activation = activation,
+                                       .addend = addend}));
   }
 
   const DecoderModel& model_;

@@ -15,14 +15,17 @@ export class FrozenWeight implements Disposable {
   readonly format: FrozenFormat;
   /** Gives the numbers from before they were quantized, where they can still be read. */
   original: (() => Float32Array) | undefined;
-  readonly #data: Tensor;
+  readonly #codes: Tensor;
+  readonly #scales: Tensor;
 
   /** @param weight `[outputs, inputs]`, f32 or bf16, of which this keeps a copy */
   constructor(weight: Tensor, format: FrozenFormat) {
     const [outputs = 0, inputs = 0] = weight.shape;
     this.shape = [outputs, inputs];
     this.format = format;
-    this.#data = keep(new Tensor(native.quantizeFrozen(weight.handle, format)));
+    const [codes, scales] = native.quantizeFrozen(weight.handle, format);
+    this.#codes = keep(new Tensor(codes));
+    this.#scales = keep(new Tensor(scales));
   }
 
   /** Number of elements of the matrix. */
@@ -32,13 +35,14 @@ export class FrozenWeight implements Disposable {
 
   /** Bytes in memory. */
   get bytes(): number {
-    return this.#data.size;
+    return this.#codes.size + 4 * this.#scales.size;
   }
 
   /** For operations of the engine. It shares the memory. */
   get matrix(): FrozenMatrix {
     const [outputs, inputs] = this.shape;
-    return { data: this.#data.handle, format: this.format, outputs, inputs };
+    const [codes, scales] = [this.#codes.handle, this.#scales.handle];
+    return { codes, scales, format: this.format, outputs, inputs };
   }
 
   /** `[outputs, inputs]`, f32 or bf16, as products use it. The caller frees it. */
@@ -56,18 +60,22 @@ export class FrozenWeight implements Disposable {
     this.original = undefined;
     scope(() => {
       const quantized = native.quantizeFrozen(tensor(values, this.shape).handle, this.format);
-      native.copyInto(this.#data.handle, new Tensor(quantized).handle);
+      const [codes, scales] = quantized.map((handle) => new Tensor(handle));
+      native.copyInto(this.#codes.handle, codes!.handle);
+      native.copyInto(this.#scales.handle, scales!.handle);
     });
   }
 
   /** Takes over a matrix of the same shape and format. */
   copyFrom(other: FrozenWeight): void {
-    native.copyInto(this.#data.handle, other.#data.handle);
+    native.copyInto(this.#codes.handle, other.#codes.handle);
+    native.copyInto(this.#scales.handle, other.#scales.handle);
     this.original = other.original;
   }
 
   dispose(): void {
-    this.#data.dispose();
+    this.#codes.dispose();
+    this.#scales.dispose();
   }
 
   [Symbol.dispose](): void {
