@@ -51,8 +51,8 @@ export abstract class Module {
   }
 
   /**
-   * Copies values into the parameters by name, and quantizes those of weights in int8 or NF4. Throws
-   * ERR_MISMATCH listing names that are missing, unknown or of another shape.
+   * Copies values into the parameters by name, and quantizes those of weights in int8 or NF4.
+   * Throws ERR_MISMATCH listing names that are missing, unknown or of another shape.
    */
   load(values: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>): void {
     const problems: string[] = [];

@@ -130,18 +130,22 @@ export function checkLora(
   { loraRank, baseDtype }: Pick<TuningSettings, 'loraRank' | 'baseDtype'>,
   { model }: RunStart,
 ): void {
-  if (baseDtype !== undefined && loraRank === 0) {
-    throw new AthanorError(
-      'ERR_OPTION',
-      `weights in ${baseDtype} (\`baseDtype\`) do not train, and \`loraRank\` is 0`,
-      'give `loraRank`, such as 16, or leave `baseDtype` out',
-    );
-  }
+  checkBase({ loraRank, baseDtype });
   if (!model || loraRank <= model.hiddenSize) return;
   throw new AthanorError(
     'ERR_OPTION',
     `\`loraRank\` ${loraRank} exceeds ${model.hiddenSize}, the width of the model`,
     'lower `loraRank`, or leave it out to train all weights',
+  );
+}
+
+/** Throws ERR_OPTION for frozen weights without adapters. */
+export function checkBase({ loraRank, baseDtype }: Pick<TuningSettings, 'loraRank' | 'baseDtype'>): void {
+  if (baseDtype === undefined || loraRank > 0) return;
+  throw new AthanorError(
+    'ERR_OPTION',
+    `weights in ${baseDtype} (\`baseDtype\`) do not train, and \`loraRank\` is 0`,
+    'give `loraRank`, such as 16, or leave `baseDtype` out',
   );
 }
 
