@@ -18,6 +18,7 @@ import {
   sumsByResponse,
 } from '../../scoring/sequences.ts';
 import { noGrad } from '../../tensor/autograd.ts';
+import { mul } from '../../tensor/ops/elementwise.ts';
 import { type DpoKind, dpoLoss } from '../../tensor/ops/preference.ts';
 import { segmentSum } from '../../tensor/ops/segments.ts';
 import { scope, tensor } from '../../tensor/tensor.ts';
@@ -77,11 +78,15 @@ export class DpoStage extends RowStage<PreferencePair, Gpt> {
     const answers = [...pairs.map(({ chosen }) => chosen), ...pairs.map(({ rejected }) => rejected)];
     const { logProbs } = responseOutput(this.model, responseInput(answers), 1);
     const sums = segmentSum(logProbs, tensor(responseStarts(answers)));
-    const reference = tensor([
+    // The loss of ipo has a target for the lead, so its leads are those of a mean token.
+    const shares = answers.map((answer) => (kind === 'ipo' ? 1 / responseLength(answer) : 1));
+    const references = [
       ...pairs.map(({ referenceChosen }) => referenceChosen),
       ...pairs.map(({ referenceRejected }) => referenceRejected),
-    ]);
-    const { loss, rewards, correct } = dpoLoss(sums, reference, { beta, kind, labelSmoothing, scale });
+    ];
+    const reference = tensor(references.map((value, i) => value * shares[i]!));
+    const policy = kind === 'ipo' ? mul(sums, tensor(shares)) : sums;
+    const { loss, rewards, correct } = dpoLoss(policy, reference, { beta, kind, labelSmoothing, scale });
     const values = rewards.toFloats();
     let margin = 0;
     for (let i = 0; i < pairs.length; ++i) margin += values[i]! - values[pairs.length + i]!;
