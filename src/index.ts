@@ -290,7 +290,16 @@ export type { EmbeddingNoise } from './nn/embedding-noise.ts';
 export { Gpt } from './nn/gpt.ts';
 export { growVocabulary } from './nn/grow-vocabulary.ts';
 export { Initializer } from './nn/init.ts';
-export { Embedding, LayerNorm, Linear, type LinearOptions, type Norm, RmsNorm } from './nn/layers.ts';
+export {
+  Embedding,
+  LayerNorm,
+  Linear,
+  type LinearOptions,
+  type Norm,
+  Projection,
+  type ProjectionOptions,
+  RmsNorm,
+} from './nn/layers.ts';
 export {
   attachLora,
   LoraAdapters,
@@ -414,6 +423,7 @@ export {
   type OutputGrads,
   record,
 } from './tensor/autograd.ts';
+export { FrozenWeight, type Weight } from './tensor/frozen-weight.ts';
 export { geglu, gelu, geluErf, relu, swiglu } from './tensor/ops/activation.ts';
 export { type AttentionShape, causalSelfAttention, type SequenceIndex } from './tensor/ops/attention.ts';
 export { binaryCrossEntropy } from './tensor/ops/classification.ts';

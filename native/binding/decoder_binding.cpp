@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "binding/frozen_words.h"
 #include "binding/native_class.h"
 
 ATHANOR_WORDS(athanor::ops::DecoderNorm, {"layer", athanor::ops::DecoderNorm::kLayer},
@@ -11,7 +12,7 @@ ATHANOR_WORDS(athanor::ops::DecoderActivation, {"gelu", athanor::ops::DecoderAct
               {"swiglu", athanor::ops::DecoderActivation::kSwiglu},
               {"geglu", athanor::ops::DecoderActivation::kGeglu})
 ATHANOR_FIELDS(athanor::ops::DecoderNormWeights, gain, bias)
-ATHANOR_FIELDS(athanor::ops::DecoderProjection, weight, bias, quantized)
+ATHANOR_FIELDS(athanor::ops::DecoderProjection, weight, bias, quantized, frozen)
 ATHANOR_FIELDS(athanor::ops::DecoderQueryKeyNorm, query_gain, key_gain)
 ATHANOR_FIELDS(athanor::ops::DecoderLayer, attention_norm, qkv, query_key_norm, rope_table, window, output,
                attention_output_norm, mlp_norm, activation, up, down, mlp_output_norm, parallel)

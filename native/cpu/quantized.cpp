@@ -8,6 +8,7 @@
 
 #include "core/thread_pool.h"
 #include "cpu/gemm_tile.h"
+#include "cpu/largest_magnitude.h"
 
 namespace athanor::cpu::ATHANOR_ISA {
 namespace {
@@ -18,25 +19,6 @@ constexpr float kRowLevels = 32767.0f;
 constexpr float kSmallestRow = 1e-30f;
 
 // --- the weight ----------------------------------------------------------------------------------
-
-/// The largest absolute value, NaN if any is NaN. Without their sign, floats order as integers,
-/// and NaN is above infinity.
-template <class T>
-ATHANOR_INLINE float largest_magnitude(const T* x, int64_t count) {
-  VecI most{};
-  const auto take = [&](VecF v) __attribute__((always_inline)) {
-    const VecI bits = as_int(abs(v));
-    most = bits > most ? bits : most;
-  };
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) take(load(x + i));
-  if (i < count) take(load_partial(x + i, static_cast<int>(count - i)));
-  int32_t found = 0;
-  for (int lane = 0; lane < kLanes; ++lane) found = larger<int32_t>(found, most[lane]);
-  float value;
-  std::memcpy(&value, &found, sizeof value);
-  return value;
-}
 
 template <class T>
 ATHANOR_INLINE void quantize_channel(uint8_t* panel, int64_t column, const T* row, int64_t k) {

@@ -135,18 +135,22 @@ class Trunk {
 
   Tensor linear(const Tensor& x, const DecoderProjection& projection, Activation activation,
                 const OptionalTensor& addend) const {
-    const auto& [weight, bias, quantized] = projection;
+    const auto& [weight, bias, quantized, frozen] = projection;
+    expect(weight || frozen, ErrorCode::kArgument, "expected a weight or a frozen one of each projection");
     if (quantized) {
       return quantized_linear({.x = x,
                                .weight = *quantized,
-                               .outputs = weight.dim(0),
+                               .outputs = frozen ? frozen->outputs : weight->dim(0),
                                .bias = bias,
                                .activation = activation,
                                .addend = addend,
                                .dtype = model_.dtype});
     }
-    return std::get<0>(
-        linear_forward({.x = x, .weight = weight, .bias = bias, .activation = activation, .addend = addend}));
+    return std::get<0>(linear_forward({.x = x,
+                                       .weight = frozen ? dequantize_frozen(*frozen, model_.dtype) : *weight,
+                                       .bias = bias,
+                                       .activation = activation,
+                                       .addend = addend}));
   }
 
   const DecoderModel& model_;
@@ -160,11 +164,20 @@ class Trunk {
 // core that reads 20 GB/s is at its peak with 22.
 constexpr int64_t kSequencesPerThread = 32;
 
+/// Whether a projection would be dequantized in each call, by every thread for itself.
+bool is_dequantized(const DecoderModel& model) {
+  for (const DecoderLayer& layer : model.layers)
+    for (const auto* projection : {&layer.qkv, &layer.output, &layer.up, &layer.down})
+      if (!projection->weight && !projection->quantized) return true;
+  return false;
+}
+
 /// Whether threads decode their own sequences; only where each brings one token.
-bool is_shared_out(const DecoderStep& step) {
+bool is_shared_out(const DecoderModel& model, const DecoderStep& step) {
   const int64_t sequences = step.slots.numel(), threads = num_threads();
   if (step.tokens.device().type != DeviceType::kCpu || threads == 1) return false;
   if (sequences < kSequencesPerThread * threads || step.cu_seqlens.numel() != sequences + 1) return false;
+  if (is_dequantized(model)) return false;
   const int32_t* starts = step.cu_seqlens.host<int32_t>();
   for (int64_t i = 0; i <= sequences; ++i)
     if (starts[i] != i) return false;
@@ -176,7 +189,7 @@ void pack_weights(const DecoderModel& model, const DecoderStep& step) {
   const auto pack = [&](const Tensor& weight) { packed_weight(weight, model.dtype, true); };
   for (const DecoderLayer& layer : model.layers)
     for (const auto* projection : {&layer.qkv, &layer.output, &layer.up, &layer.down})
-      if (!projection->quantized) pack(projection->weight);
+      if (!projection->quantized) pack(*projection->weight);
   for (const DecoderLayerAdapters& layer : step.adapters)
     for (const auto* adapter : {&layer.qkv, &layer.output, &layer.up, &layer.down})
       if (*adapter) {
@@ -215,7 +228,7 @@ Tensor decoder_cached(const DecoderModel& model, const DecoderStep& step) {
   expect(step.caches.size() == 2 * layers && (step.adapters.empty() || step.adapters.size() == layers),
          ErrorCode::kArgument, "expected keys and values, and adapters or none, for each of ", layers,
          " layers but got ", step.caches.size(), " caches and adapters of ", step.adapters.size(), " layers");
-  return is_shared_out(step) ? run_shared_out(model, step) : Trunk(model, step).run();
+  return is_shared_out(model, step) ? run_shared_out(model, step) : Trunk(model, step).run();
 }
 
 }  // namespace athanor::ops

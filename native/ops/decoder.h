@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/tensor.h"
+#include "ops/frozen.h"
 
 namespace athanor::ops {
 
@@ -18,9 +19,10 @@ struct DecoderNormWeights {
 };
 
 struct DecoderProjection {
-  Tensor weight;  // [out, in]
+  std::optional<Tensor> weight;  // [out, in]
   std::optional<Tensor> bias = {};
-  std::optional<Tensor> quantized = {};  // from quantize_weight, used in the weight's place
+  std::optional<Tensor> quantized = {};     // from quantize_weight, used in the weight's place
+  std::optional<FrozenWeight> frozen = {};  // where there is no weight
 };
 
 /// Gains of the RMS norm of queries and keys: [head_dim] for each head alone, or as wide as all.

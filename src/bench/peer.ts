@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { AthanorError } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
 import { packageRoot } from '../base/package-root.ts';
+import type { ModelConfig } from '../nn/config.ts';
+import { configToJson } from '../nn/config-json.ts';
 
 /**
  * Throws ERR_STATE when python3 (or $ATHANOR_PYTHON) has no torch.
@@ -13,14 +15,39 @@ import { packageRoot } from '../base/package-root.ts';
  * @param flags of scripts/bench-torch.py
  */
 export function runTorchPeer(what: string, flags: Record<string, string | number | boolean>): JsonObject {
-  const args = Object.entries(flags).flatMap(([name, value]) => {
-    if (typeof value === 'boolean') return value ? [`--${name}`] : [];
-    return [`--${name}`, String(value)];
-  });
-  return runPython('bench-torch.py', [what, ...args], {
+  return runPython('bench-torch.py', [what, ...flagArguments(flags)], {
     name: 'PyTorch',
     remedy:
       'pip install torch==2.13.0 numpy transformers in a virtual environment and set ATHANOR_PYTHON to its python3',
+  });
+}
+
+/**
+ * The same training step with LoRA in transformers and peft, with random weights of the same shape.
+ * Throws ERR_STATE when python3 (or $ATHANOR_PYTHON) has no peft.
+ * @param flags of scripts/bench-peft.py
+ */
+export function runPeftPeer(
+  config: ModelConfig,
+  flags: Record<string, string | number | boolean>,
+): JsonObject {
+  const folder = mkdtempSync(join(tmpdir(), 'athanor-bench-'));
+  try {
+    writeFileSync(join(folder, 'config.json'), JSON.stringify(configToJson(config)));
+    return runPython('bench-peft.py', [folder, ...flagArguments(flags)], {
+      name: 'peft',
+      remedy:
+        'pip install torch==2.13.0 numpy transformers peft in a virtual environment and set ATHANOR_PYTHON to its python3',
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function flagArguments(flags: Record<string, string | number | boolean>): string[] {
+  return Object.entries(flags).flatMap(([name, value]) => {
+    if (typeof value === 'boolean') return value ? [`--${name}`] : [];
+    return [`--${name}`, String(value)];
   });
 }
 

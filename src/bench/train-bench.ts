@@ -3,10 +3,12 @@ import { GradientBuckets } from '../comm/buckets.ts';
 import { selfCommunicator } from '../comm/self-communicator.ts';
 import { type PackedTokens, TokenBatch } from '../data/token-batch.ts';
 import { native } from '../native/addon.ts';
+import type { FrozenFormat } from '../native/binding/frozen.ts';
 import type { DType } from '../native/binding.ts';
 import { flopsPerToken, type ModelConfig } from '../nn/config.ts';
 import type { WeightDType } from '../nn/decoder.ts';
 import { Gpt } from '../nn/gpt.ts';
+import { attachLora } from '../nn/lora.ts';
 import { AdamW } from '../optim/adamw.ts';
 import { backward } from '../tensor/autograd.ts';
 import { scope } from '../tensor/tensor.ts';
@@ -18,6 +20,12 @@ export interface TrainBenchOptions {
   context: number;
   dtype: DType;
   weights?: WeightDType;
+  /** Rank of LoRA adapters on all projections; 0, the default, trains the whole model. */
+  loraRank?: number;
+  /** Form of the frozen projections under adapters. */
+  baseDtype?: FrozenFormat | undefined;
+  /** Recompute activations in the backward pass. */
+  gradientCheckpointing?: boolean;
   steps: number;
   warmup: number;
   seed: number;
@@ -40,10 +48,13 @@ export interface TrainBenchResult {
 }
 
 export function benchTraining(options: TrainBenchOptions): TrainBenchResult {
-  const { config, batchSize, context, dtype, weights, seed } = options;
-  const model = new Gpt(config, { dtype, weights, seed });
-  const optimizer = new AdamW(model.parameters(), { seed });
-  const buckets = new GradientBuckets([...model.parameters().values()], selfCommunicator);
+  const { config, batchSize, context, dtype, weights, seed, loraRank: rank = 0 } = options;
+  const { baseDtype: frozenProjections, gradientCheckpointing: checkpointActivations = false } = options;
+  const model = new Gpt(config, { dtype, weights, seed, frozenProjections, checkpointActivations });
+  const adapters = rank > 0 ? attachLora(model, { rank, alpha: 16, targets: ['all'], seed }) : undefined;
+  const trained = adapters?.parameters() ?? model.parameters();
+  const optimizer = new AdamW(trained, { seed });
+  const buckets = new GradientBuckets([...trained.values()], selfCommunicator);
   const packed = randomBatch(config.vocabSize, batchSize, context);
   const tokens = batchSize * context;
   const step = () => {
@@ -62,9 +73,11 @@ export function benchTraining(options: TrainBenchOptions): TrainBenchResult {
   const peakBytes = native.memoryStats()[1];
   buckets.dispose();
   optimizer.dispose();
+  adapters?.dispose();
   model.dispose();
   const tokensPerSecond = tokens / Math.min(...seconds);
-  const flopsPerSecond = tokensPerSecond * flopsPerToken(config, context);
+  const flops = flopsPerToken(config, context, rank > 0 ? 'adapters' : 'training');
+  const flopsPerSecond = tokensPerSecond * flops;
   return {
     tokensPerSecond,
     meanTokensPerSecond: (tokens * seconds.length) / seconds.reduce((a, b) => a + b, 0),

@@ -13,10 +13,11 @@ import { Gpt } from '../nn/gpt.ts';
 import type { LoraAdapters } from '../nn/lora.ts';
 import { type ScoreReading, ScoringModel } from '../nn/scoring-model.ts';
 import { checkHeadSize } from '../nn/validate-config.ts';
+import { storedFloats } from '../tensor/frozen-weight.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ModelFolder } from './load-model.ts';
 import { type WriteModelOptions, writeModelFiles } from './save-model.ts';
-import { f32FromBf16, type TensorSource } from './tensor-data.ts';
+import { f32FromBf16, type ParameterData, type TensorSource } from './tensor-data.ts';
 
 /** Throws as ModelFolder.open, and ERR_MISMATCH for a folder without a language head. */
 export function loadModel(folder: string, options: GptOptions = {}): Gpt {
@@ -104,12 +105,25 @@ function load<M extends Decoder>(folder: string, wanted: HeadKind, make: (config
       if (!stored.has(name)) continue;
       const value = files.read(name);
       if (value.dtype === parameter.dtype) parameter.write(value.data);
-      else parameter.writeFloats(value.dtype === 'bf16' ? f32FromBf16(value.data) : value.data);
+      else parameter.writeFloats(floatsOf(value));
+    }
+    for (const [name, weight] of model.frozenWeights()) {
+      weight.writeFloats(floatsOf(files.read(name)));
+      weight.original = () => storedParameter(folder, name);
     }
     return model;
   } finally {
     files.close();
   }
+}
+
+function storedParameter(folder: string, name: string): Float32Array {
+  using files = ModelFolder.open(folder);
+  return floatsOf(files.read(name));
+}
+
+function floatsOf(value: ParameterData): Float32Array {
+  return value.dtype === 'bf16' ? f32FromBf16(value.data) : value.data;
 }
 
 /** What a model folder gets besides the weights. */
@@ -169,8 +183,17 @@ async function save(
       'give the adapters that attachLora made for this model',
     );
   }
-  const parameters = adapters ? adapters.mergedParameters() : tensorSources(model.parameters());
+  const parameters = adapters ? adapters.mergedParameters() : storedParameters(model);
   return writeModelFiles(folder, { config: model.config, parameters, ...kind, ...options });
+}
+
+/** All weights of a model, frozen ones in f32. */
+function storedParameters(model: Decoder): [string, TensorSource][] {
+  const frozen = [...model.frozenWeights()].map(([name, weight]): [string, TensorSource] => [
+    name,
+    { dtype: 'f32', shape: weight.shape, data: () => storedFloats(weight) },
+  ]);
+  return [...tensorSources(model.parameters()), ...frozen];
 }
 
 /**

@@ -2,12 +2,16 @@
 import type { ModelConfig } from '../nn/config.ts';
 import { defineCommand } from './command.ts';
 import { type Engine, prepareEngine } from './engine.ts';
-import { choice, engineOptions, inGroup, integer, quantizeOption, text } from './options.ts';
-import { paramDtypeOption } from './training-options.ts';
+import { choice, engineOptions, flag, inGroup, integer, quantizeOption, text } from './options.ts';
+import { baseDtypeOption, paramDtypeOption } from './training-options.ts';
 
 const shapeOptions = {
   ...inGroup('Run', {
-    peer: choice('also time the same shapes in PyTorch', ['none', 'torch'], { default: 'none' }),
+    peer: choice(
+      'also time the same shapes in PyTorch; with LoRA in transformers and peft',
+      ['none', 'torch'],
+      { default: 'none' },
+    ),
   }),
   ...inGroup('Model', {
     model: text('preset of the model', { default: 'nano', placeholder: '<preset>' }),
@@ -90,6 +94,11 @@ export const kernels = defineCommand({
     ].join('\n'),
 });
 
+function loraText({ lora_rank, base_dtype }: { lora_rank: number; base_dtype: string | null }): string {
+  if (lora_rank === 0) return '';
+  return `, LoRA of rank ${lora_rank}${base_dtype === null ? '' : ` over ${base_dtype}`}`;
+}
+
 export const train = defineCommand({
   description: 'Times whole training steps on random tokens: forward, backward, clipping and AdamW.',
   options: {
@@ -98,7 +107,15 @@ export const train = defineCommand({
       warmupSteps: integer('untimed steps before them', { default: 3, min: 0 }),
     }),
     ...shapeOptions,
-    ...inGroup('Model', { paramDtype: paramDtypeOption }),
+    ...inGroup('Model', {
+      paramDtype: paramDtypeOption,
+      loraRank: integer('rank of LoRA adapters on all projections (0: train the whole model)', {
+        default: 0,
+        min: 0,
+      }),
+      baseDtype: baseDtypeOption,
+      gradientCheckpointing: flag('recompute activations in the backward pass to save memory'),
+    }),
     ...inGroup('Data', {
       batchSize: integer('sequences per batch', { default: 8, min: 1 }),
       context: integer('tokens per sequence', { default: 256, min: 2 }),
@@ -109,26 +126,40 @@ export const train = defineCommand({
   async run(options) {
     const engine = await prepareEngine(options);
     const { benchTraining } = await import('../bench/train-bench.ts');
+    const { checkBase } = await import('../train/loop/chat-model.ts');
     const { flopsMeter, restlessNote } = await import('../bench/peak.ts');
-    const { runTorchPeer } = await import('../bench/peer.ts');
+    const { runPeftPeer, runTorchPeer } = await import('../bench/peer.ts');
+    checkBase(options);
     const config = await configOf(options.model, options.context, options.vocabSize);
     const { batchSize, context, steps, warmupSteps: warmup, paramDtype: weights, seed } = options;
-    const { dtype } = engine;
+    const { loraRank, baseDtype, gradientCheckpointing } = options;
+    const { dtype, device, threads } = engine;
     const peak = flopsMeter(dtype);
-    const result = benchTraining({ config, batchSize, context, dtype, weights, steps, warmup, seed, peak });
-    const peer =
-      options.peer === 'torch'
-        ? Number(
-            runTorchPeer('train', { ...torchShape(config, engine, batchSize), steps, warmup, compile: true })
-              .tokens_per_second,
-          )
-        : null;
+    const result = benchTraining({
+      ...{ config, batchSize, context, dtype, weights, steps, warmup, seed, peak },
+      ...{ loraRank, baseDtype, gradientCheckpointing },
+    });
+    const timePeer = () => {
+      if (loraRank === 0) {
+        return runTorchPeer('train', {
+          ...torchShape(config, engine, batchSize),
+          steps,
+          warmup,
+          compile: true,
+        });
+      }
+      const run = { batch: batchSize, context, steps, warmup, threads, rank: loraRank, dtype, device };
+      return runPeftPeer(config, { ...run, checkpointing: gradientCheckpointing });
+    };
+    const peer = options.peer === 'torch' ? Number(timePeer().tokens_per_second) : null;
     return {
       model: options.model,
       parameters: result.parameters,
       dtype,
       param_dtype: weights,
-      threads: engine.threads,
+      lora_rank: loraRank,
+      base_dtype: baseDtype ?? null,
+      threads,
       tokens_per_second: result.tokensPerSecond,
       mean_tokens_per_second: result.meanTokensPerSecond,
       flops_per_second: result.flopsPerSecond,
@@ -144,12 +175,14 @@ export const train = defineCommand({
   },
   render: (r) =>
     [
-      `${r.model} (${(r.parameters / 1e6).toFixed(1)}M) ${r.dtype}, ${r.threads} threads: ${r.tokens_per_second.toFixed(0)} tok/s`,
+      `${r.model} (${(r.parameters / 1e6).toFixed(1)}M) ${r.dtype}${loraText(r)}, ${r.threads} threads: ${r.tokens_per_second.toFixed(0)} tok/s`,
       `${gflops(r.flops_per_second)}, ${r.share_of_peak === null ? 'no share' : percent(r.share_of_peak)} of the measured peak; tensors ${(r.peak_bytes / 2 ** 20).toFixed(0)} MiB, resident ${(r.resident_bytes / 2 ** 20).toFixed(0)} MiB`,
       ...(r.note === null ? [] : [r.note]),
       ...(r.ratio_to_torch === null
         ? []
-        : [`PyTorch: ${r.torch_tokens_per_second!.toFixed(0)} tok/s; ratio ${r.ratio_to_torch.toFixed(2)}`]),
+        : [
+            `${r.lora_rank > 0 ? 'peft' : 'PyTorch'}: ${r.torch_tokens_per_second!.toFixed(0)} tok/s; ratio ${r.ratio_to_torch.toFixed(2)}`,
+          ]),
     ].join('\n'),
 });
 

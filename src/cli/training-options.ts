@@ -41,6 +41,11 @@ export const paramDtypeOption = choice(
   { default: 'f32' },
 );
 
+export const baseDtypeOption = choice(
+  'form of the frozen projections under adapters: int8 or nf4 (default: that of --param-dtype)',
+  ['int8', 'nf4'],
+);
+
 /** Options of every stage. */
 export function trainingOptions(defaults: CommonDefaults) {
   return {
@@ -162,6 +167,7 @@ export function tuningOptions(defaults: TuningDefaults) {
           'down',
         ]),
       ),
+      baseDtype: baseDtypeOption,
     }),
   };
 }

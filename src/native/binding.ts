@@ -13,6 +13,7 @@ import type { DecoderBinding } from './binding/decoder.ts';
 import type { DedupBinding } from './binding/dedup.ts';
 import type { ElementwiseBinding } from './binding/elementwise.ts';
 import type { EmbeddingBinding } from './binding/embedding.ts';
+import type { FrozenBinding } from './binding/frozen.ts';
 import type { GgufBinding } from './binding/gguf.ts';
 import type { LinearBinding } from './binding/linear.ts';
 import type { LogitsBinding } from './binding/logits.ts';
@@ -133,6 +134,7 @@ export interface Binding
     NormBinding,
     ActivationBinding,
     EmbeddingBinding,
+    FrozenBinding,
     OptimizerBinding,
     SamplingBinding,
     RandomBinding,

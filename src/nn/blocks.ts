@@ -1,4 +1,6 @@
 /** The blocks of a decoder, as a BlockSpec describes them: attention and a feed-forward network. */
+
+import type { FrozenFormat } from '../native/binding/frozen.ts';
 import { geglu, geluErf, swiglu } from '../tensor/ops/activation.ts';
 import { type AttentionShape, causalSelfAttention, type SequenceIndex } from '../tensor/ops/attention.ts';
 import { add } from '../tensor/ops/elementwise.ts';
@@ -8,7 +10,7 @@ import { queryKeyNorm } from '../tensor/ops/query-key-norm.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type BlockSpec, isGated, type ModelConfig, normsOf, queryKeyNormWidths } from './config.ts';
 import type { Initializer } from './init.ts';
-import { LayerNorm, Linear, type Norm, RmsNorm } from './layers.ts';
+import { LayerNorm, type Norm, Projection, RmsNorm } from './layers.ts';
 import { Module } from './module.ts';
 
 /** The arguments of the parts of one block. */
@@ -18,33 +20,37 @@ interface BlockParts {
   init: Initializer;
   /** Initial standard deviation of the projections that add to the residual stream. */
   residualStd: number;
+  /** The form of projections that do not train. */
+  frozen: FrozenFormat | undefined;
 }
 
 class Attention extends Module {
-  readonly qkv: Linear;
+  readonly qkv: Projection;
   /** Norms of queries and keys: both or neither. */
   readonly queryNorm: RmsNorm | undefined;
   readonly keyNorm: RmsNorm | undefined;
-  readonly output: Linear;
+  readonly output: Projection;
   readonly #config: ModelConfig;
   readonly #shape: AttentionShape;
   // Private, because it is not a parameter. The decoder owns it.
   readonly #ropeTable: Tensor | undefined;
 
-  constructor({ config, spec, init, residualStd }: BlockParts, ropeTable: Tensor | undefined) {
+  constructor({ config, spec, init, residualStd, frozen }: BlockParts, ropeTable: Tensor | undefined) {
     super();
     const { heads, kvHeads, headDim, hiddenSize, initializerRange: std } = config;
     this.#config = config;
     const { attentionScale: scale, attentionSoftcap: softcap } = config;
     this.#shape = { heads, kvHeads, headDim, scale, softcap, window: spec.window };
     this.#ropeTable = ropeTable;
-    this.qkv = new Linear(hiddenSize, (heads + 2 * kvHeads) * headDim, init, { bias: spec.qkvBias, std });
+    const width = (heads + 2 * kvHeads) * headDim;
+    this.qkv = new Projection(hiddenSize, width, init, { bias: spec.qkvBias, std, frozen });
     const widths = queryKeyNormWidths(config, spec.queryKeyNorm);
     if (widths) {
       this.queryNorm = new RmsNorm(widths.query, init, config.normEps, config.normOffset);
       this.keyNorm = new RmsNorm(widths.key, init, config.normEps, config.normOffset);
     }
-    this.output = new Linear(heads * headDim, hiddenSize, init, { bias: spec.outputBias, std: residualStd });
+    const output = { bias: spec.outputBias, std: residualStd, frozen };
+    this.output = new Projection(heads * headDim, hiddenSize, init, output);
   }
 
   get ropeTable(): Tensor | undefined {
@@ -65,17 +71,18 @@ class Attention extends Module {
 }
 
 class GeluMlp extends Module {
-  readonly up: Linear;
-  readonly down: Linear;
+  readonly up: Projection;
+  readonly down: Projection;
 
-  constructor({ config, spec, init, residualStd }: BlockParts) {
+  constructor({ config, spec, init, residualStd, frozen }: BlockParts) {
     super();
     const { hiddenSize, intermediateSize, initializerRange: std } = config;
-    this.up = new Linear(hiddenSize, intermediateSize, init, { bias: spec.mlpBias, std });
-    this.down = new Linear(intermediateSize, hiddenSize, init, { bias: spec.mlpBias, std: residualStd });
+    const bias = spec.mlpBias;
+    this.up = new Projection(hiddenSize, intermediateSize, init, { bias, std, frozen });
+    this.down = new Projection(intermediateSize, hiddenSize, init, { bias, std: residualStd, frozen });
   }
 
-  get projections(): readonly [up: Linear, down: Linear] {
+  get projections(): readonly [up: Projection, down: Projection] {
     return [this.up, this.down];
   }
 
@@ -98,19 +105,20 @@ class GeluErfMlp extends GeluMlp {
 }
 
 class GatedMlp extends Module {
-  readonly gateUp: Linear;
-  readonly down: Linear;
+  readonly gateUp: Projection;
+  readonly down: Projection;
   readonly #gate: (gateUp: Tensor) => Tensor;
 
-  constructor({ config, spec, init, residualStd }: BlockParts) {
+  constructor({ config, spec, init, residualStd, frozen }: BlockParts) {
     super();
     this.#gate = spec.activation === 'geglu' ? geglu : swiglu;
     const { hiddenSize, intermediateSize, initializerRange: std } = config;
-    this.gateUp = new Linear(hiddenSize, 2 * intermediateSize, init, { bias: spec.mlpBias, std });
-    this.down = new Linear(intermediateSize, hiddenSize, init, { bias: spec.mlpBias, std: residualStd });
+    const bias = spec.mlpBias;
+    this.gateUp = new Projection(hiddenSize, 2 * intermediateSize, init, { bias, std, frozen });
+    this.down = new Projection(intermediateSize, hiddenSize, init, { bias, std: residualStd, frozen });
   }
 
-  get projections(): readonly [up: Linear, down: Linear] {
+  get projections(): readonly [up: Projection, down: Projection] {
     return [this.gateUp, this.down];
   }
 
@@ -140,13 +148,20 @@ export class Block extends Module {
 
   /**
    * @param ropeTable the table for the base that spec.rope names; without one nothing is rotated
+   * @param frozen the form of projections that do not train
    */
-  constructor(config: ModelConfig, spec: BlockSpec, init: Initializer, ropeTable: Tensor | undefined) {
+  constructor(
+    config: ModelConfig,
+    spec: BlockSpec,
+    init: Initializer,
+    ropeTable: Tensor | undefined,
+    frozen?: FrozenFormat,
+  ) {
     super();
     // Each block adds two branches to the stream; dividing by sqrt(2 layers) keeps its variance at
     // depth (GPT-2 §2.3).
     const residualStd = config.initializerRange / Math.sqrt(2 * config.layers);
-    const parts = { config, spec, init, residualStd };
+    const parts = { config, spec, init, residualStd, frozen };
     this.spec = spec;
     const { before, after } = normsOf(spec);
     this.attentionNorm = before ? makeNorm(config, init) : undefined;
@@ -164,7 +179,7 @@ export class Block extends Module {
   }
 
   /** The linear layers in the order of use. */
-  get projections(): readonly [qkv: Linear, output: Linear, up: Linear, down: Linear] {
+  get projections(): readonly [qkv: Projection, output: Projection, up: Projection, down: Projection] {
     const { qkv, output } = this.attention;
     return [qkv, output, ...this.mlp.projections];
   }

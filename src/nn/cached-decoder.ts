@@ -6,7 +6,7 @@ import type { SequenceIndex } from '../tensor/ops/attention.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import type { Block } from './blocks.ts';
 import { embeddingScale, type ModelConfig } from './config.ts';
-import type { Embedding, Linear, Norm } from './layers.ts';
+import type { Embedding, Norm, Projection } from './layers.ts';
 import type { QuantizedWeights } from './quantized-weights.ts';
 
 /** Tokens of one or more sequences, end to end. */
@@ -85,8 +85,8 @@ export class CachedDecoder {
 
 function decoderModel(parts: TrunkParts): DecoderModel {
   const { config, dtype, tokenEmbedding, positionEmbedding, blocks, finalNorm, quantized } = parts;
-  const weights = ({ weight, bias }: Linear) => ({
-    weight: weight.handle,
+  const weights = ({ weight, bias }: Projection) => ({
+    ...(weight instanceof Tensor ? { weight: weight.handle } : { frozen: weight.matrix }),
     bias: bias?.handle,
     quantized: quantized?.of(weight)?.handle,
   });

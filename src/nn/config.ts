@@ -225,7 +225,8 @@ export function parameterCount(config: ModelConfig, head: HeadKind = 'language-m
 
 /**
  * Floating-point operations per token, averaged over a sequence of `context` tokens:
- * `6 N + 6 L H D (C + 1)` for a training step and a third of it for a forward pass.
+ * `6 N + 6 L H D (C + 1)` for a training step, a third of it for a forward pass, and
+ * `4 N + 6 L H D (C + 1)` for a step of adapters on frozen weights.
  *
  * N counts the weights that are multiplied: every matrix of the blocks, and the output head whether
  * it is tied or not; no embeddings, norms or biases. A multiply-add is 2 operations, and the
@@ -237,7 +238,7 @@ export function parameterCount(config: ModelConfig, head: HeadKind = 'language-m
 export function flopsPerToken(
   config: ModelConfig,
   context: number,
-  pass: 'training' | 'forward' = 'training',
+  pass: 'training' | 'adapters' | 'forward' = 'training',
 ): number {
   const { hiddenSize, heads, headDim, layers } = config;
   let multiplied = config.vocabSize * hiddenSize;
@@ -252,8 +253,10 @@ export function flopsPerToken(
     const unseen = Math.max(0, context - (block.window ?? context));
     seen += context + 1 - (unseen * (unseen + 1)) / context;
   }
-  const forward = 2 * multiplied + 2 * heads * headDim * seen;
-  return pass === 'training' ? 3 * forward : forward;
+  const [products, attention] = [2 * multiplied, 2 * heads * headDim * seen];
+  // Frozen matrices have no gradient of their own, only one of their input.
+  if (pass === 'adapters') return 2 * products + 3 * attention;
+  return (pass === 'training' ? 3 : 1) * (products + attention);
 }
 
 function elements(shape: readonly number[]): number {

@@ -5,6 +5,7 @@
  */
 import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
+import type { FrozenFormat } from '../native/binding/frozen.ts';
 import type { DType } from '../native/binding.ts';
 import { checkpoint } from '../tensor/autograd.ts';
 import { scale } from '../tensor/ops/elementwise.ts';
@@ -38,6 +39,11 @@ export interface GptOptions {
    * with stochastic rounding. Gains, biases and a score head are always f32. Default f32.
    */
   weights?: WeightDType | undefined;
+  /**
+   * Keeps the projections of the blocks in int8 or NF4, for training with LoRA. They do not train
+   * themselves and are not among the parameters. Default: as `weights` says.
+   */
+  frozenProjections?: FrozenFormat | undefined;
   /** The seed of the initial weights. Default 0. */
   seed?: number;
   /**
@@ -59,6 +65,8 @@ export abstract class Decoder extends Module {
   readonly dtype: DType;
   /** Dtype of matrices. */
   readonly weights: WeightDType;
+  /** The form of projections that do not train; undefined: they are parameters. */
+  readonly frozenProjections: FrozenFormat | undefined;
   readonly checkpointActivations: boolean;
   /** One table for each kind of rotary positions among the blocks, by its description. */
   readonly #ropeTables = new Map<string, Tensor>();
@@ -70,6 +78,7 @@ export abstract class Decoder extends Module {
     this.config = config;
     this.dtype = options.dtype ?? 'f32';
     this.weights = options.weights ?? 'f32';
+    this.frozenProjections = options.frozenProjections;
     this.checkpointActivations = options.checkpointActivations ?? false;
     const { vocabSize, hiddenSize, contextLength, initializerRange: std } = config;
     this.tokenEmbedding = new Embedding(vocabSize, hiddenSize, init, std);
@@ -78,7 +87,8 @@ export abstract class Decoder extends Module {
     }
     for (let i = 0; i < config.layers; ++i) {
       const spec = blockOf(config, i);
-      this.blocks.push(new Block(config, spec, init, spec.rope && this.#ropeTable(spec.rope)));
+      const ropeTable = spec.rope && this.#ropeTable(spec.rope);
+      this.blocks.push(new Block(config, spec, init, ropeTable, this.frozenProjections));
     }
     this.finalNorm = makeNorm(config, init);
     this.#cached = new CachedDecoder(this);

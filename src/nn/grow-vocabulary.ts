@@ -9,7 +9,7 @@ import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { Gpt } from './gpt.ts';
-import { Linear } from './layers.ts';
+import { Projection } from './layers.ts';
 
 /**
  * A copy of the model with `vocabSize` tokens. The old rows of the token table and of an untied
@@ -25,15 +25,16 @@ export function growVocabulary(model: Gpt, vocabSize: number): Gpt {
       `[growVocabulary] expected a whole number of at least ${before} tokens, which the model has, but got ${vocabSize}`,
     );
   }
-  if ([...model.modules().values()].some((module) => module instanceof Linear && module.adapter)) {
+  if ([...model.modules().values()].some((module) => module instanceof Projection && module.adapter)) {
     throw new AthanorError(
       'ERR_STATE',
       '[growVocabulary] the model has LoRA adapters, which the larger one would lack',
       'grow the vocabulary first, then attach adapters',
     );
   }
-  const { dtype, weights, checkpointActivations } = model;
-  const grown = new Gpt({ ...model.config, vocabSize }, { dtype, weights, checkpointActivations });
+  const { dtype, weights, frozenProjections, checkpointActivations } = model;
+  const options = { dtype, weights, frozenProjections, checkpointActivations };
+  const grown = new Gpt({ ...model.config, vocabSize }, options);
   const targets = grown.parameters();
   for (const [name, source] of model.parameters()) {
     const target = targets.get(name)!;
@@ -41,6 +42,8 @@ export function growVocabulary(model: Gpt, vocabSize: number): Gpt {
     else copyRows(target, source);
     target.requiresGrad = source.requiresGrad;
   }
+  const frozen = grown.frozenWeights();
+  for (const [name, source] of model.frozenWeights()) frozen.get(name)!.copyFrom(source);
   return grown;
 }
 

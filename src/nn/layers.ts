@@ -1,5 +1,7 @@
 /** The layers of models. Each holds parameters and calls one operation. */
+import type { FrozenFormat } from '../native/binding/frozen.ts';
 import type { DType } from '../native/binding.ts';
+import { FrozenWeight, type Weight } from '../tensor/frozen-weight.ts';
 import { embedding } from '../tensor/ops/embedding.ts';
 import { linear } from '../tensor/ops/linear.ts';
 import type { LowRank } from '../tensor/ops/low-rank.ts';
@@ -18,18 +20,26 @@ export interface LinearOptions {
   dtype?: DType;
 }
 
-/** y = x weight^T + bias: `[n, inFeatures]` -> `[n, outFeatures]`. */
-export class Linear extends Module {
+/** How a projection keeps its weight. */
+export interface ProjectionOptions extends LinearOptions {
+  /** The form of a weight that does not train; undefined: it is a parameter. */
+  frozen?: FrozenFormat | undefined;
+}
+
+/** A linear layer whose weight may be in int8 or NF4: y = x weight^T + bias. */
+export class Projection extends Module {
   /** `[outFeatures, inFeatures]` */
-  readonly weight: Tensor;
+  readonly weight: Weight;
   /** f32 `[outFeatures]` */
   readonly bias: Tensor | undefined;
   // Private, because the tensors of an adapter are not parameters of this layer.
   #adapter: LowRank | undefined;
 
-  constructor(inFeatures: number, outFeatures: number, init: Initializer, options: LinearOptions = {}) {
+  constructor(inFeatures: number, outFeatures: number, init: Initializer, options: ProjectionOptions = {}) {
     super();
-    this.weight = init.normal([outFeatures, inFeatures], options.std ?? 0.02, options.dtype);
+    const weight = init.normal([outFeatures, inFeatures], options.std ?? 0.02, options.dtype);
+    this.weight = options.frozen ? new FrozenWeight(weight, options.frozen) : weight;
+    if (options.frozen) weight.dispose();
     this.bias = options.bias ? init.constant([outFeatures], 0) : undefined;
   }
 
@@ -49,6 +59,16 @@ export class Linear extends Module {
    */
   attachAdapter(adapter: LowRank | undefined): void {
     this.#adapter = adapter;
+  }
+}
+
+/** y = x weight^T + bias: `[n, inFeatures]` -> `[n, outFeatures]`. */
+export class Linear extends Projection {
+  /** `[outFeatures, inFeatures]` */
+  declare readonly weight: Tensor;
+
+  constructor(inFeatures: number, outFeatures: number, init: Initializer, options: LinearOptions = {}) {
+    super(inFeatures, outFeatures, init, options);
   }
 }
 

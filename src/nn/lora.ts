@@ -8,12 +8,13 @@
 import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
 import { noGrad } from '../tensor/autograd.ts';
-import { axpby, cast } from '../tensor/ops/elementwise.ts';
+import { storedFloats } from '../tensor/frozen-weight.ts';
+import { axpby } from '../tensor/ops/elementwise.ts';
 import type { LowRank } from '../tensor/ops/low-rank.ts';
-import { scope, Tensor } from '../tensor/tensor.ts';
+import { scope, Tensor, tensor } from '../tensor/tensor.ts';
 import type { Decoder } from './decoder.ts';
 import { Initializer } from './init.ts';
-import { Linear } from './layers.ts';
+import { Projection } from './layers.ts';
 import { Module } from './module.ts';
 
 /**
@@ -50,7 +51,7 @@ class Adapter extends Module implements LowRank {
   readonly b: Tensor;
   readonly scale: number;
 
-  constructor(layer: Linear, { rank, alpha }: LoraOptions, init: Initializer) {
+  constructor(layer: Projection, { rank, alpha }: LoraOptions, init: Initializer) {
     super();
     const [outFeatures = 0, inFeatures = 0] = layer.weight.shape;
     // As PEFT: kaiming_uniform_(a = sqrt(5)), which is U(-1 / sqrt(in), 1 / sqrt(in)). B is zero,
@@ -62,7 +63,7 @@ class Adapter extends Module implements LowRank {
 }
 
 interface Place {
-  layer: Linear;
+  layer: Projection;
   adapter: Adapter;
 }
 
@@ -132,13 +133,15 @@ export class LoraAdapters extends Module {
 
   /**
    * The parameters of the model in f32 for export, with W + (alpha / rank) B A in place of each
-   * adapted W. The model itself does not change, and one merged matrix exists at a time.
+   * adapted W. The model itself does not change, and one merged matrix exists at a time. Where W is
+   * in int8 or NF4 it is read again from the folder that the model came from, without rounding.
    */
   mergedParameters(): [string, MergedParameter][] {
-    return [...this.#model.parameters()].map(([name, value]) => {
+    return [...this.#model.parameters(), ...this.#model.frozenWeights()].map(([name, value]) => {
       const place = this.#places.get(name.replace(/\.weight$/, ''));
       const adapted = place?.layer.weight === value;
-      const data = () => (adapted ? merged(value, place.adapter) : value.toFloats());
+      const own = () => storedFloats(value);
+      const data = () => (adapted ? merged(own(), place.adapter) : own());
       return [name, { dtype: 'f32', shape: value.shape, data }];
     });
   }
@@ -172,11 +175,11 @@ export function attachLora(model: Decoder, options: LoraOptions): LoraAdapters {
   return new LoraAdapters(model, options);
 }
 
-function targetLayers(model: Decoder, { targets }: LoraOptions): Map<string, Linear> {
-  const found = new Map<string, Linear>();
+function targetLayers(model: Decoder, { targets }: LoraOptions): Map<string, Projection> {
+  const found = new Map<string, Projection>();
   const has = new Set<string>();
   for (const [path, layer] of model.modules()) {
-    if (!(layer instanceof Linear) || !path.startsWith('blocks.')) continue;
+    if (!(layer instanceof Projection) || !path.startsWith('blocks.')) continue;
     const target = path.slice(path.lastIndexOf('.') + 1) as LoraTarget;
     has.add(target);
     if (!targets.includes('all') && !targets.includes(target)) continue;
@@ -202,9 +205,9 @@ function targetLayers(model: Decoder, { targets }: LoraOptions): Map<string, Lin
   return found;
 }
 
-function merged(weight: Tensor, { a, b, scale }: LowRank): Float32Array {
+function merged(weight: Float32Array, { a, b, scale }: LowRank): Float32Array {
   return scope(() => {
     const product = new Tensor(native.gemm(b.handle, a.handle, false, false, 'f32'));
-    return axpby(cast(weight, 'f32'), 1, product, scale).toFloats();
+    return axpby(tensor(weight, product.shape), 1, product, scale).toFloats();
   });
 }

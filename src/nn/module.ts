@@ -4,6 +4,7 @@
  * Checkpoints of training state use these names.
  */
 import { AthanorError } from '../base/errors.ts';
+import { FrozenWeight, type Weight } from '../tensor/frozen-weight.ts';
 import { Tensor } from '../tensor/tensor.ts';
 
 /** The base of all layers and models. */
@@ -13,9 +14,12 @@ export abstract class Module {
    * on this order.
    */
   parameters(): Map<string, Tensor> {
-    const found = new Map<string, Tensor>();
-    collectParameters(this, '', found);
-    return found;
+    return collected(this, (value) => value instanceof Tensor);
+  }
+
+  /** The weights in int8 or NF4 by name. They are not among the parameters. */
+  frozenWeights(): Map<string, FrozenWeight> {
+    return collected(this, (value) => value instanceof FrozenWeight);
   }
 
   /** The parameters that require a gradient, for an optimizer. */
@@ -30,10 +34,11 @@ export abstract class Module {
     return found;
   }
 
-  /** Number of elements of all parameters. */
+  /** Number of elements of all parameters and of weights in int8 or NF4. */
   parameterCount(): number {
     let count = 0;
-    for (const parameter of this.parameters().values()) count += parameter.size;
+    for (const { size } of this.parameters().values()) count += size;
+    for (const { size } of this.frozenWeights().values()) count += size;
     return count;
   }
 
@@ -46,12 +51,12 @@ export abstract class Module {
   }
 
   /**
-   * Copies values into the parameters by name. Throws ERR_MISMATCH listing names that are missing,
-   * unknown or of another shape.
+   * Copies values into the parameters by name, and quantizes those of weights in int8 or NF4.
+   * Throws ERR_MISMATCH listing names that are missing, unknown or of another shape.
    */
   load(values: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>): void {
     const problems: string[] = [];
-    const parameters = this.parameters();
+    const parameters = new Map<string, Weight>([...this.parameters(), ...this.frozenWeights()]);
     for (const [name, parameter] of parameters) {
       const value = values.get(name);
       if (!value) problems.push(`${name} is missing`);
@@ -69,9 +74,10 @@ export abstract class Module {
     for (const [name, parameter] of parameters) parameter.writeFloats(values.get(name)!.data);
   }
 
-  /** Frees all parameters. */
+  /** Frees all parameters and weights. */
   dispose(): void {
     for (const parameter of this.parameters().values()) parameter.dispose();
+    for (const weight of this.frozenWeights().values()) weight.dispose();
   }
 }
 
@@ -90,11 +96,21 @@ function fields(owner: object, prefix: string): [string, unknown][] {
   ]);
 }
 
-function collectParameters(owner: object, prefix: string, found: Map<string, Tensor>): void {
+/** What the fields of a module hold of one kind, by path. */
+function collected<T>(owner: object, isKind: (value: unknown) => value is T): Map<string, T> {
+  const found = new Map<string, T>();
+  collect(owner, '', isKind, found);
+  return found;
+}
+
+function collect<T>(
+  owner: object,
+  prefix: string,
+  isKind: (value: unknown) => value is T,
+  found: Map<string, T>,
+): void {
   for (const [path, value] of fields(owner, prefix)) {
-    if (value instanceof Tensor) found.set(path, value);
-    else if (value instanceof Module || Array.isArray(value)) {
-      collectParameters(value, `${path}.`, found);
-    }
+    if (isKind(value)) found.set(path, value);
+    else if (value instanceof Module || Array.isArray(value)) collect(value, `${path}.`, isKind, found);
   }
 }

@@ -48,6 +48,14 @@ function llama(shape: LlamaShape): ModelConfig {
 
 const small = { vocabSize: 256, contextLength: 64, layers: 2, heads: 4, hiddenSize: 64, tiedHead: true };
 const smollm = { vocabSize: 49_152, tiedHead: true };
+/** The rotation of Llama 3.2. */
+const llama32Scaling = {
+  type: 'llama3',
+  factor: 32,
+  lowFrequency: 1,
+  highFrequency: 4,
+  originalContext: 8192,
+} as const;
 const builders: Record<string, () => ModelConfig> = {
   // For tests: every mechanism, and milliseconds per step.
   tiny: () => gpt2(2, 4, 64, 64, 256),
@@ -109,6 +117,40 @@ const builders: Record<string, () => ModelConfig> = {
     llama({ ...smollm, layers: 32, heads: 15, kvHeads: 5, hiddenSize: 960, intermediateSize: 2560 }),
   'tinyllama-1.1b': () =>
     llama({ layers: 22, heads: 32, kvHeads: 4, hiddenSize: 2048, intermediateSize: 5632 }),
+  'llama3.2-1b': () =>
+    llama({
+      ...llamaStructure({ theta: 500_000, scaling: llama32Scaling }),
+      vocabSize: 128_256,
+      contextLength: 131_072,
+      layers: 16,
+      heads: 32,
+      kvHeads: 8,
+      hiddenSize: 2048,
+      intermediateSize: 8192,
+      tiedHead: true,
+      bosTokenId: 128_000,
+      eosTokenId: 128_001,
+    }),
+  'qwen3-0.6b': () => {
+    const { blocks, ...structure } = llamaStructure({ theta: 1_000_000 });
+    return llama({
+      ...structure,
+      architecture: 'qwen3',
+      blocks: [{ ...blocks[0], queryKeyNorm: 'per-head' }],
+      vocabSize: 151_936,
+      contextLength: 40_960,
+      layers: 28,
+      heads: 16,
+      kvHeads: 8,
+      headDim: 128,
+      hiddenSize: 1024,
+      intermediateSize: 3072,
+      normEps: 1e-6,
+      tiedHead: true,
+      bosTokenId: 151_643,
+      eosTokenId: 151_645,
+    });
+  },
 };
 
 /** All names of presets. */

@@ -5,6 +5,7 @@
  */
 import { AthanorError } from '../base/errors.ts';
 import { native } from '../native/addon.ts';
+import { type Weight, withMatrix } from '../tensor/frozen-weight.ts';
 import { keep, Tensor } from '../tensor/tensor.ts';
 import type { Gpt } from './gpt.ts';
 
@@ -14,13 +15,14 @@ export type Quantization = 'none' | 'int8';
 /** The quantized weights that a model decodes with. Use quantizeForDecoding. */
 export class QuantizedWeights implements Disposable {
   readonly #model: Gpt;
-  readonly #copies: ReadonlyMap<Tensor, Tensor>;
+  readonly #copies: ReadonlyMap<Weight, Tensor>;
 
   /** Use quantizeForDecoding. */
   constructor(model: Gpt) {
     this.#model = model;
     const weights = model.blocks.flatMap(({ projections }) => projections.map(({ weight }) => weight));
-    const copy = (weight: Tensor) => keep(new Tensor(native.quantizeWeight(weight.handle)));
+    const copy = (weight: Weight) =>
+      withMatrix(weight, 'f32', ({ handle }) => keep(new Tensor(native.quantizeWeight(handle))));
     this.#copies = new Map([...weights, model.headWeight].map((weight) => [weight, copy(weight)]));
     model.attachQuantized(this);
   }
@@ -31,7 +33,7 @@ export class QuantizedWeights implements Disposable {
   }
 
   /** The int8 copy of one of the model's weights, as u8 in the engine's layout. */
-  of(weight: Tensor): Tensor | undefined {
+  of(weight: Weight): Tensor | undefined {
     return this.#copies.get(weight);
   }
 
@@ -40,7 +42,9 @@ export class QuantizedWeights implements Disposable {
    * from now on. The next such product makes it again.
    */
   releasePacked(): void {
-    for (const weight of this.#copies.keys()) native.releasePacked(weight.handle);
+    for (const weight of this.#copies.keys()) {
+      if (weight instanceof Tensor) native.releasePacked(weight.handle);
+    }
   }
 
   /** Frees the copies. The model decodes with its own weights again. */

@@ -5,6 +5,8 @@ import { generate } from '../../src/generate/generate.ts';
 import { Gpt } from '../../src/nn/gpt.ts';
 import { presetConfig } from '../../src/nn/presets.ts';
 import { quantizeForDecoding } from '../../src/nn/quantized-weights.ts';
+import type { Weight } from '../../src/tensor/frozen-weight.ts';
+import type { Tensor } from '../../src/tensor/tensor.ts';
 import { chatTokenizer } from '../helpers/chat-model.ts';
 
 const tokenizer = await chatTokenizer();
@@ -49,7 +51,10 @@ it('the divergence is that of the definition: of another model, by its mean over
   const other = new Gpt(model.config, { dtype: 'bf16', seed: 3 });
   using weights = quantizeForDecoding(other);
   const lookup = new Map(
-    [...model.parameters()].map(([name, value]) => [value, weights.of(other.parameters().get(name)!)]),
+    [...model.parameters()].map(([name, value]): [Weight, Tensor | undefined] => [
+      value,
+      weights.of(other.parameters().get(name)!),
+    ]),
   );
   using quantized = quantizeForDecoding(model);
   const of = quantized.of.bind(quantized);

@@ -161,7 +161,7 @@ describe('NativeDecoder', () => {
     const weights = modelOf([{ ...layer, up: projection(2 * d, 4) }], 'f32');
     const decoder = new native.NativeDecoder(weights);
     const { up } = weights.layers[0]!;
-    for (const handle of [weights.tokenTable, weights.finalNorm.gain, up.weight]) handle.dispose();
+    for (const handle of [weights.tokenTable, weights.finalNorm.gain, up.weight!]) handle.dispose();
     expect(native.memoryStats()[0]).toBeGreaterThan(before);
     decoder.dispose();
     expect(native.memoryStats()[0]).toBe(before);

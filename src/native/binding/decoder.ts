@@ -1,4 +1,5 @@
 import type { DType, NativeTensor } from '../binding.ts';
+import type { FrozenMatrix } from './frozen.ts';
 
 /** A part that a model lacks is undefined, here and below. */
 export interface DecoderNorm {
@@ -8,10 +9,12 @@ export interface DecoderNorm {
 
 export interface DecoderProjection {
   /** `[out, in]` */
-  weight: NativeTensor;
+  weight?: NativeTensor | undefined;
   bias: NativeTensor | undefined;
   /** The weight in int8, used in its place; from quantizeWeight. */
   quantized?: NativeTensor | undefined;
+  /** Where there is no weight. */
+  frozen?: FrozenMatrix | undefined;
 }
 
 /** The weights of one block in the order of use. native/ops/decoder.h has the shapes. */

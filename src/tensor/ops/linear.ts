@@ -4,30 +4,23 @@
  */
 import { native } from '../../native/addon.ts';
 import { type Accumulate, needsGrad, record } from '../autograd.ts';
+import { type Weight, withMatrix } from '../frozen-weight.ts';
 import { Tensor } from '../tensor.ts';
 import { type LowRank, lowRankBackward, lowRankForward } from './low-rank.ts';
 
 /**
  * y = x weight^T + bias, and scale B (A x) of a LoRA adapter.
  * @param x `[n, in]` f32 or bf16
- * @param weight `[out, in]` f32 or bf16
+ * @param weight `[out, in]` f32, bf16 or frozen
  * @param bias f32 `[out]`
  * @param adapter its product is added to y
  * @returns `[n, out]` of the dtype of x
  */
-export function linear(x: Tensor, weight: Tensor, bias?: Tensor, adapter?: LowRank): Tensor {
+export function linear(x: Tensor, weight: Weight, bias?: Tensor, adapter?: LowRank): Tensor {
   const added = adapter && lowRankForward(x, adapter);
-  const [handle] = native.linearForward({
-    x: x.handle,
-    weight: weight.handle,
-    bias: bias?.handle,
-    activation: 'none',
-    savePreactivation: false,
-    addend: added?.delta.handle,
-  });
+  const [y] = product(x, weight, { bias, addend: added?.delta });
   added?.delta.dispose();
-  const y = new Tensor(handle);
-  record('linear', [x, weight, bias, adapter?.a, adapter?.b], [y], ([dy], accumulate) => {
+  record('linear', [x, trained(weight), bias, adapter?.a, adapter?.b], [y], ([dy], accumulate) => {
     const through = adapter && lowRankBackward(dy!, x, added!.narrow, adapter, accumulate, x.requiresGrad);
     weightGrad(dy!, x, weight, bias, accumulate);
     return [x.requiresGrad ? inputGrad(dy!, weight, undefined, through) : undefined];
@@ -37,13 +30,13 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, adapter?: LowRa
 
 /** The two layers of a feed-forward network, with a LoRA adapter for each if given. */
 export interface FeedForwardWeights {
-  /** `[hidden, in]` f32 or bf16 */
-  up: Tensor;
+  /** `[hidden, in]` f32, bf16 or frozen */
+  up: Weight;
   /** f32 `[hidden]` */
   upBias?: Tensor;
   upAdapter?: LowRank;
-  /** `[out, hidden]` f32 or bf16 */
-  down: Tensor;
+  /** `[out, hidden]` f32, bf16 or frozen */
+  down: Weight;
   /** f32 `[out]` */
   downBias?: Tensor;
   downAdapter?: LowRank;
@@ -57,31 +50,15 @@ export interface FeedForwardWeights {
 export function geluFeedForward(x: Tensor, weights: FeedForwardWeights): Tensor {
   const { up, upBias, upAdapter, down, downBias, downAdapter } = weights;
   const adapters = [upAdapter?.a, upAdapter?.b, downAdapter?.a, downAdapter?.b];
-  const inputs = [x, up, upBias, down, downBias, ...adapters];
+  const inputs = [x, trained(up), upBias, trained(down), downBias, ...adapters];
   const trains = needsGrad(...inputs);
   const addedUp = upAdapter && lowRankForward(x, upAdapter);
-  const [hiddenHandle, before] = native.linearForward({
-    x: x.handle,
-    weight: up.handle,
-    bias: upBias?.handle,
-    activation: 'gelu',
-    savePreactivation: trains,
-    addend: addedUp?.delta.handle,
-  });
-  addedUp?.delta.dispose();
-  const hidden = new Tensor(hiddenHandle);
-  const preactivation = before && new Tensor(before);
+  const addend = addedUp?.delta;
+  const [hidden, preactivation] = product(x, up, { bias: upBias, addend, gelu: true, trains });
+  addend?.dispose();
   const addedDown = downAdapter && lowRankForward(hidden, downAdapter);
-  const [handle] = native.linearForward({
-    x: hidden.handle,
-    weight: down.handle,
-    bias: downBias?.handle,
-    activation: 'none',
-    savePreactivation: false,
-    addend: addedDown?.delta.handle,
-  });
+  const [y] = product(hidden, down, { bias: downBias, addend: addedDown?.delta });
   addedDown?.delta.dispose();
-  const y = new Tensor(handle);
   record('geluFeedForward', inputs, [y], ([dy], accumulate) => {
     const throughDown =
       downAdapter && lowRankBackward(dy!, hidden, addedDown!.narrow, downAdapter, accumulate, true);
@@ -95,21 +72,57 @@ export function geluFeedForward(x: Tensor, weights: FeedForwardWeights): Tensor 
   return y;
 }
 
+/** The weight as an input of an operation: a frozen one has no gradient. */
+function trained(weight: Weight): Tensor | undefined {
+  return weight instanceof Tensor ? weight : undefined;
+}
+
+interface Product {
+  bias: Tensor | undefined;
+  addend: Tensor | undefined;
+  /** Whether GELU is applied. */
+  gelu?: boolean;
+  /** Whether the value before the activation is kept for the backward pass. */
+  trains?: boolean;
+}
+
+/** activation(x W^T + bias + addend), and the value before the activation if it was asked for. */
+function product(
+  x: Tensor,
+  weight: Weight,
+  { bias, addend, gelu = false, trains: savePreactivation = false }: Product,
+): [Tensor, Tensor | undefined] {
+  const [y, before] = withMatrix(weight, x.dtype, (matrix) =>
+    native.linearForward({
+      x: x.handle,
+      weight: matrix.handle,
+      bias: bias?.handle,
+      activation: gelu ? 'gelu' : 'none',
+      savePreactivation,
+      addend: addend?.handle,
+    }),
+  );
+  return [new Tensor(y), before && new Tensor(before)];
+}
+
 /** dy W + addend, multiplied by GELU'(preactivation) if there is one. */
-function inputGrad(dy: Tensor, weight: Tensor, preactivation?: Tensor, addend?: Tensor): Tensor {
-  return new Tensor(
-    native.linearBackwardInput(dy.handle, weight.handle, preactivation?.handle, addend?.handle),
+function inputGrad(dy: Tensor, weight: Weight, preactivation?: Tensor, addend?: Tensor): Tensor {
+  return withMatrix(
+    weight,
+    dy.dtype,
+    (matrix) =>
+      new Tensor(native.linearBackwardInput(dy.handle, matrix.handle, preactivation?.handle, addend?.handle)),
   );
 }
 
 function weightGrad(
   dy: Tensor,
   x: Tensor,
-  weight: Tensor,
+  weight: Weight,
   bias: Tensor | undefined,
   accumulate: Accumulate,
 ): void {
-  const claimed = accumulate.claim(weight);
+  const claimed = weight instanceof Tensor ? accumulate.claim(weight) : undefined;
   const dbias = accumulate(bias);
   if (claimed) {
     native.linearBackwardWeight(dy.handle, x.handle, claimed.grad.handle, dbias?.handle, claimed.fresh);

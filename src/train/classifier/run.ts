@@ -25,7 +25,7 @@ import {
   type StageResult,
 } from '../loop/run-stage.ts';
 import { scoringStart } from '../loop/scoring-start.ts';
-import { modelOptions, type StageOptions } from '../loop/settings.ts';
+import { modelOptions, policyOptions, type StageOptions } from '../loop/settings.ts';
 import { startInputs } from '../loop/start-inputs.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { classifierRules } from './rules.ts';
@@ -72,7 +72,7 @@ async function prepare(
   const reads = inputOf(rows, settings.data);
   const source = tokenizerOf(reads, settings.model, out);
   const start = startFolder(settings.model, checkpoint, settings);
-  const scoring = scoringStart(start, source.tokenizer, modelOptions(settings));
+  const scoring = scoringStart(start, source.tokenizer, policyOptions(settings));
   scoring.reading = { token: 'last', padTokenId: source.pad };
   const model = new TrainableModel<ScoringModel>(scoring, {
     ...settings,

@@ -9,6 +9,7 @@ import type { JsonObject } from '../../base/json.ts';
 import { joinIds, readCarriedFields } from '../../checkpoint/carried-fields.ts';
 import { loadModel } from '../../checkpoint/gpt-folder.ts';
 import { requireFolder } from '../../checkpoint/load-model.ts';
+import type { FrozenFormat } from '../../native/binding/frozen.ts';
 import type { DType } from '../../native/binding.ts';
 import type { ModelConfig } from '../../nn/config.ts';
 import type { WeightDType } from '../../nn/decoder.ts';
@@ -23,6 +24,7 @@ import type { EpochSettings, TuningSettings } from './settings.ts';
 export interface ChatModelOptions {
   dtype: DType;
   weights?: WeightDType | undefined;
+  frozenProjections?: FrozenFormat | undefined;
   seed: number;
   checkpointActivations: boolean;
 }
@@ -122,14 +124,28 @@ export function checkEpochSettings(settings: EpochSettings, start: RunStart): vo
 
 /**
  * Throws ERR_OPTION for adapters of a larger rank than the weights have, which would learn nothing
- * more and need more memory than the weights themselves.
+ * more and need more memory than the weights themselves; and for frozen weights without adapters.
  */
-export function checkLora({ loraRank }: Pick<TuningSettings, 'loraRank'>, { model }: RunStart): void {
+export function checkLora(
+  { loraRank, baseDtype }: Pick<TuningSettings, 'loraRank' | 'baseDtype'>,
+  { model }: RunStart,
+): void {
+  checkBase({ loraRank, baseDtype });
   if (!model || loraRank <= model.hiddenSize) return;
   throw new AthanorError(
     'ERR_OPTION',
     `\`loraRank\` ${loraRank} exceeds ${model.hiddenSize}, the width of the model`,
     'lower `loraRank`, or leave it out to train all weights',
+  );
+}
+
+/** Throws ERR_OPTION for frozen weights without adapters. */
+export function checkBase({ loraRank, baseDtype }: Pick<TuningSettings, 'loraRank' | 'baseDtype'>): void {
+  if (baseDtype === undefined || loraRank > 0) return;
+  throw new AthanorError(
+    'ERR_OPTION',
+    `weights in ${baseDtype} (\`baseDtype\`) do not train, and \`loraRank\` is 0`,
+    'give `loraRank`, such as 16, or leave `baseDtype` out',
   );
 }
 

@@ -52,6 +52,7 @@ export const tuningRules: SettingRules<TuningSettings> = {
   loraRank: fixed(adapters, whole(0)),
   loraAlpha: fixed('the adapters in the checkpoint were trained with it', above(0)),
   loraTargets: fixed(adapters, wordsOf('all', 'qkv', 'output', 'up', 'gate_up', 'down')),
+  baseDtype: fixed('the adapters in the checkpoint were trained on it', word('int8', 'nf4')),
   onBadLine: free(word('skip', 'fail')),
   split: fixed(rows, text),
   columns: fixed('it decides what is read of a row', texts),

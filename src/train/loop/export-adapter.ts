@@ -19,10 +19,16 @@ const PREFIXES = ['stage/ema/', 'stage/trained/'];
 export async function exportAdapter(
   checkpoint: string,
   out: string,
-  { model: base, loraRank: rank = 0, loraAlpha: alpha = rank }: Partial<LoraSettings> & { model?: string },
+  settings: Partial<LoraSettings> & { model?: string },
   console: RunConsole,
 ): Promise<void> {
+  const { model: base, loraRank: rank = 0, loraAlpha: alpha = rank, baseDtype } = settings;
   if (rank === 0 || base === undefined) return;
+  if (baseDtype !== undefined) {
+    console.note(
+      `the adapter was trained on weights in ${baseDtype}; it is merged into the weights of ${base} as they are`,
+    );
+  }
   using model = ModelFolder.open(out);
   const { description } = model;
   if (modelConfigOf(base, 'any-model').vocabSize !== description.config.vocabSize) {

@@ -367,6 +367,7 @@ function reportOf<Batch>(
       ...config,
       dtype: settings.dtype,
       param_dtype: settings.paramDtype,
+      ...(settings.baseDtype !== undefined && { base_dtype: settings.baseDtype }),
       ...(settings.batchSize !== undefined && { batch_size: settings.batchSize }),
       grad_accum: settings.gradAccum,
       lr: settings.lr ?? derived.lr,

@@ -17,6 +17,8 @@ export function scoringStart(folder: string, tokenizer: Tokenizer, options: Chat
   const model = new ScoringModel(grown.config, options);
   const parameters = new Map(model.parameters());
   for (const [name, value] of grown.parameters()) parameters.get(name)?.writeFloats(value.toFloats());
+  const frozen = model.frozenWeights();
+  for (const [name, weight] of grown.frozenWeights()) frozen.get(name)!.copyFrom(weight);
   grown.dispose();
   return model;
 }

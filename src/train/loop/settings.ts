@@ -3,6 +3,7 @@
  * `settings.ts`. The library, the command line, the packaged run and the benchmarks read them.
  * These files import types only, so that `--help` needs no engine.
  */
+import type { FrozenFormat } from '../../native/binding/frozen.ts';
 import type { Precision } from '../../native/engine.ts';
 import type { WeightDType } from '../../nn/decoder.ts';
 import type { LoraTarget } from '../../nn/lora.ts';
@@ -89,6 +90,8 @@ export interface LoraSettings {
   loraAlpha: number;
   /** Projections that get an adapter. */
   loraTargets: readonly (LoraTarget | 'all')[];
+  /** Form of the frozen projections under adapters. Default: as `paramDtype` says. */
+  baseDtype?: FrozenFormat | undefined;
 }
 
 /** Settings of the stages after pretraining, which start from a model folder and read rows. */
@@ -151,4 +154,9 @@ export type StageOptions<Settings extends CommonSettings> = Omit<Partial<Setting
 export function modelOptions(settings: CommonSettings) {
   const { dtype, paramDtype, seed, gradientCheckpointing } = settings;
   return { dtype, weights: paramDtype, seed, checkpointActivations: gradientCheckpointing };
+}
+
+/** The same for the model that a stage trains, and for its frozen start as a reference. */
+export function policyOptions(settings: TuningSettings) {
+  return { ...modelOptions(settings), frozenProjections: settings.baseDtype };
 }

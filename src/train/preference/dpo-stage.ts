@@ -18,9 +18,10 @@ import {
   sumsByResponse,
 } from '../../scoring/sequences.ts';
 import { noGrad } from '../../tensor/autograd.ts';
+import { mul } from '../../tensor/ops/elementwise.ts';
 import { type DpoKind, dpoLoss } from '../../tensor/ops/preference.ts';
 import { segmentSum } from '../../tensor/ops/segments.ts';
-import { scope, tensor } from '../../tensor/tensor.ts';
+import { scope, type Tensor, tensor } from '../../tensor/tensor.ts';
 import { RowStage, type RowStageOptions, type RowsLoss } from '../loop/row-stage.ts';
 import type { Evaluation } from '../loop/stage.ts';
 import type { TrainableModel } from '../loop/trainable-model.ts';
@@ -77,11 +78,15 @@ export class DpoStage extends RowStage<PreferencePair, Gpt> {
     const answers = [...pairs.map(({ chosen }) => chosen), ...pairs.map(({ rejected }) => rejected)];
     const { logProbs } = responseOutput(this.model, responseInput(answers), 1);
     const sums = segmentSum(logProbs, tensor(responseStarts(answers)));
+    // The loss of ipo has a target for the lead, so there it is that of a mean token.
+    const shares = tensor(answers.map((answer) => 1 / responseLength(answer)));
+    const perToken = (values: Tensor) => (kind === 'ipo' ? mul(values, shares) : values);
     const reference = tensor([
       ...pairs.map(({ referenceChosen }) => referenceChosen),
       ...pairs.map(({ referenceRejected }) => referenceRejected),
     ]);
-    const { loss, rewards, correct } = dpoLoss(sums, reference, { beta, kind, labelSmoothing, scale });
+    const options = { beta, kind, labelSmoothing, scale };
+    const { loss, rewards, correct } = dpoLoss(perToken(sums), perToken(reference), options);
     const values = rewards.toFloats();
     let margin = 0;
     for (let i = 0; i < pairs.length; ++i) margin += values[i]! - values[pairs.length + i]!;

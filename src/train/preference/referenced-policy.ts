@@ -3,7 +3,7 @@ import type { Gpt } from '../../nn/gpt.ts';
 import type { ChatTemplate } from '../../text/chat-template.ts';
 import { chatTokenizer, checkedContext, folderFields, loadChatModel } from '../loop/chat-model.ts';
 import type { StageContext } from '../loop/run-stage.ts';
-import { type EpochSettings, modelOptions } from '../loop/settings.ts';
+import { type EpochSettings, policyOptions } from '../loop/settings.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 
 /** Rows of a data set in its two parts, and what is to be said of them. */
@@ -31,14 +31,14 @@ export async function referencedPolicy<Settings extends EpochSettings, Encoded, 
 ): Promise<ReferencedPolicy<Row>> {
   const { tokenizer, template, folder } = chatTokenizer(settings.model, out);
   // The reference's log-probabilities never change: compute them once, then free the reference.
-  const reference = loadChatModel(settings.model, tokenizer, modelOptions(settings));
+  const reference = loadChatModel(settings.model, tokenizer, policyOptions(settings));
   const context = checkedContext(settings.context, reference, settings.model);
   const { notes, ...data } = await read(settings, template, context);
   const train = refer(reference, data.train);
   const validation = refer(reference, data.validation);
   reference.dispose();
   const start = startFolder(settings.model, checkpoint, settings);
-  const policy = new TrainableModel(loadChatModel(start, tokenizer, modelOptions(settings)), {
+  const policy = new TrainableModel(loadChatModel(start, tokenizer, policyOptions(settings)), {
     ...settings,
     tokenizerFolder: folder,
     ...folderFields(start, template),

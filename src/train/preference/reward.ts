@@ -29,7 +29,7 @@ import {
   type StageResult,
 } from '../loop/run-stage.ts';
 import { scoringStart } from '../loop/scoring-start.ts';
-import { modelOptions, type StageOptions } from '../loop/settings.ts';
+import { modelOptions, policyOptions, type StageOptions } from '../loop/settings.ts';
 import { startInputs } from '../loop/start-inputs.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { centerOn, type RewardBatch, RewardStage } from './reward-stage.ts';
@@ -74,7 +74,7 @@ async function prepare(
   const chat = chatTokenizer(settings.model, out);
   const { template, folder } = chat;
   const start = startFolder(settings.model, checkpoint, settings);
-  const scoring = scoringStart(start, chat.tokenizer, modelOptions(settings));
+  const scoring = scoringStart(start, chat.tokenizer, policyOptions(settings));
   // A run that began with another reading keeps it.
   const token = checkpoint ? scoreReading(checkpoint).token : 'last';
   const reading = { token, padTokenId: scoringPad(chat) };

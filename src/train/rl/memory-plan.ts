@@ -4,7 +4,7 @@
  */
 import { bytesPerElement } from '../../checkpoint/tensor-data.ts';
 import type { DType } from '../../native/binding.ts';
-import type { WeightDType } from '../../nn/decoder.ts';
+import type { Decoder, WeightDType } from '../../nn/decoder.ts';
 import { formatBytes } from '../../report/format.ts';
 import { RewardModelSource } from '../../scoring/reward-model.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
@@ -17,6 +17,8 @@ export interface PlannedModel {
   trained: number;
   /** Number of frozen parameters under adapters: gradients pass through them. */
   passing?: number;
+  /** Bytes of weights in int8 or NF4 under adapters. Products keep no copy of them. */
+  frozenBytes?: number;
   /** Number of parameters of a model that runs without gradients. */
   read?: number;
 }
@@ -36,11 +38,12 @@ export interface Precision {
  * - an f32 gradient and AdamW's two moments for each parameter that trains.
  */
 export function modelBytes(
-  { trained, passing = 0, read = 0 }: PlannedModel,
+  { trained, passing = 0, frozenBytes = 0, read = 0 }: PlannedModel,
   { dtype, weights }: Precision,
 ): number {
   const [kept, packed] = [bytesPerElement[weights ?? 'f32'], bytesPerElement[dtype]];
-  return trained * (kept + 4 + 8 + 2 * packed) + passing * (kept + 2 * packed) + read * (kept + packed);
+  const training = trained * (kept + 4 + 8 + 2 * packed);
+  return training + passing * (kept + 2 * packed) + frozenBytes + read * (kept + packed);
 }
 
 /** One line for the user. @param averaged number of parameters in the average of the weights */
@@ -60,7 +63,7 @@ export function memoryNote(
 ): string {
   const trained = parametersIn(policy.trainable.values());
   const models: PlannedModel[] = [
-    { name: 'policy', trained, passing: policy.hasAdapters ? policy.model.parameterCount() : 0 },
+    { name: 'policy', trained, ...(policy.hasAdapters && underAdapters(policy.model)) },
   ];
   if (reference) models.push({ name: 'reference', trained: 0, read: reference.parameterCount() });
   if (reward instanceof RewardModelSource) {
@@ -73,6 +76,13 @@ export function memoryNote(
   }
   models.push(...others);
   return memoryPlan(models, emaDecay > 0 ? trained : 0, { dtype, weights });
+}
+
+/** The frozen parts of a model with adapters. */
+export function underAdapters(model: Decoder): Pick<PlannedModel, 'passing' | 'frozenBytes'> {
+  const frozen = [...model.frozenWeights().values()];
+  const frozenBytes = frozen.reduce((sum, { bytes }) => sum + bytes, 0);
+  return { passing: parametersIn(model.parameters().values()), frozenBytes };
 }
 
 /** Number of elements of all tensors. */

@@ -19,7 +19,7 @@ import {
 } from '../loop/chat-model.ts';
 import type { RunInput } from '../loop/run-inputs.ts';
 import type { RunStart, StageContext } from '../loop/run-stage.ts';
-import { modelOptions } from '../loop/settings.ts';
+import { modelOptions, policyOptions } from '../loop/settings.ts';
 import { referenceInputs } from '../loop/start-inputs.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { RolloutModels } from './models.ts';
@@ -101,7 +101,7 @@ export async function prepareRollouts(
   // Before the prompts: a file without a function must not show after reading them.
   const reward = await rewardSource(settings, chat, { longest, stops: fields.stopTokens, signal });
   const { rows, counts } = await readPrompts(settings.data, settings);
-  const model = loadChatModel(start, chat.tokenizer, modelOptions(settings));
+  const model = loadChatModel(start, chat.tokenizer, policyOptions(settings));
   checkLengths(settings, model.config);
   const prompts = encodePrompts(rows, chat.template, { ...settings, counts });
   const policy = new TrainableModel(model, {

@@ -24,7 +24,7 @@ import {
   type StageContext,
   type StageResult,
 } from '../loop/run-stage.ts';
-import { modelOptions, type StageOptions } from '../loop/settings.ts';
+import { policyOptions, type StageOptions } from '../loop/settings.ts';
 import { startInputs } from '../loop/start-inputs.ts';
 import { startFolder, TrainableModel } from '../loop/trainable-model.ts';
 import { sftRules } from './rules.ts';
@@ -62,7 +62,7 @@ async function prepare(
   const start = startFolder(settings.model, checkpoint, settings);
   checkSamplePrompts(settings, chat.template, modelConfigOf(start, 'language-model'));
   const { rows, counts } = await readInstructions(settings.data, settings);
-  const model = loadChatModel(start, chat.tokenizer, modelOptions(settings));
+  const model = loadChatModel(start, chat.tokenizer, policyOptions(settings));
   const context = checkedContext(settings.context, model, settings.model);
   const split = splitByPrompt(rows, ({ messages }) => messages.slice(0, -1), settings.validationSplit, seed);
   const encode = (part: typeof rows) =>

@@ -61,6 +61,7 @@ const tuning: Case['wrong'] = [
   [() => ({ dtype: 'f32', paramDtype: 'bf16' }), /`paramDtype` bf16 needs activations in bf16/],
   [() => ({ stepz: 3 }), /there is no setting stepz/],
   [() => ({ loraRank: 99_999 }), /`loraRank` 99999 exceeds \d+, the width of the model/],
+  [() => ({ baseDtype: 'nf4' }), /weights in nf4 \(`baseDtype`\) do not train, and `loraRank` is 0/],
 ];
 const epochs: Case['wrong'] = [
   ...tuning,

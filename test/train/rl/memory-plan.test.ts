@@ -1,6 +1,7 @@
 /** The plan compared with the engine's real allocations. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { native } from '../../../src/native/addon.ts';
+import type { FrozenFormat } from '../../../src/native/binding/frozen.ts';
 import type { DType } from '../../../src/native/binding.ts';
 import { parameterCount } from '../../../src/nn/config.ts';
 import type { WeightDType } from '../../../src/nn/decoder.ts';
@@ -10,7 +11,7 @@ import { presetConfig } from '../../../src/nn/presets.ts';
 import { AdamW } from '../../../src/optim/adamw.ts';
 import { backward, noGrad } from '../../../src/tensor/autograd.ts';
 import { scope } from '../../../src/tensor/tensor.ts';
-import { memoryPlan, modelBytes } from '../../../src/train/rl/memory-plan.ts';
+import { memoryPlan, modelBytes, underAdapters } from '../../../src/train/rl/memory-plan.ts';
 import { collectGarbage } from '../../helpers/garbage.ts';
 import { inputOf, ints, tokenBatch } from '../../helpers/token-batch.ts';
 
@@ -47,8 +48,8 @@ describe.each(precisions)(
     const config = presetConfig('tiny', { hiddenSize: 128, vocabSize: 256 });
     const batch = tokenBatch([9, 5], 256);
 
-    function trained(rank: number): Disposable {
-      const model = new Gpt(config, precision);
+    function trained(rank: number, frozenProjections?: FrozenFormat): Disposable {
+      const model = new Gpt(config, { ...precision, frozenProjections });
       const lora = rank > 0 ? attachLora(model, { rank, alpha: 8, targets: ['all'], seed: 1 }) : undefined;
       const optimizer = new AdamW(lora?.parameters() ?? model.parameters());
       scope(() => backward(model.loss(inputOf(batch), ints(batch.targets)).loss));
@@ -83,6 +84,20 @@ describe.each(precisions)(
         modelBytes({ name: 'policy', ...sizes }, precision),
         bytesOf(() => trained(16)),
       );
+    });
+
+    it('a model in int8 or NF4 under adapters that train: to the byte, what one has more', () => {
+      const [int8, nf4] = (['int8', 'nf4'] as const).map((frozenProjections) => {
+        const model = new Gpt(config, { ...precision, frozenProjections });
+        const sizes = { trained: 0, ...underAdapters(model) };
+        model.dispose();
+        expect(sizes.passing).toBeLessThan(parameterCount(config) / 4);
+        return {
+          planned: modelBytes({ name: 'policy', ...sizes }, precision),
+          allocated: bytesOf(() => trained(16, frozenProjections)),
+        };
+      });
+      expect(int8!.planned - nf4!.planned).toBe(int8!.allocated - nf4!.allocated);
     });
 
     it('a model that is read', () => {
