@@ -4,6 +4,7 @@ import { nearest } from '../base/suggest.ts';
 import type { ModelConfig } from './config.ts';
 import { gpt2Structure } from './families/gpt2.ts';
 import { llamaStructure } from './families/llama.ts';
+import { qwen3Structure } from './families/qwen3.ts';
 import { validateConfig } from './validate-config.ts';
 
 function gpt2(
@@ -109,6 +110,12 @@ const builders: Record<string, () => ModelConfig> = {
     llama({ ...smollm, layers: 32, heads: 15, kvHeads: 5, hiddenSize: 960, intermediateSize: 2560 }),
   'tinyllama-1.1b': () =>
     llama({ layers: 22, heads: 32, kvHeads: 4, hiddenSize: 2048, intermediateSize: 5632 }),
+  'qwen3-0.6b': () => ({
+    ...llama({ layers: 28, heads: 16, kvHeads: 8, hiddenSize: 1024, intermediateSize: 3072 }),
+    ...qwen3Structure({ theta: 1_000_000 }),
+    ...{ vocabSize: 151_936, contextLength: 40_960, headDim: 128, normEps: 1e-6, tiedHead: true },
+    ...{ bosTokenId: 151_643, eosTokenId: 151_645 },
+  }),
 };
 
 /** All names of presets. */
