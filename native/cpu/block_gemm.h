@@ -108,15 +108,16 @@ __attribute__((noinline)) void block_gemm(int64_t rows, int64_t columns, BlockPr
 /// Products of one row each, with the same steps: row r of A times B r, whose `columns` of all
 /// steps lie in one piece. One product has a chain per vector and would wait for its multiply-adds.
 /// It is also bound by memory: while it reads B, it prefetches as many bytes at `ahead` (and from
-/// b_next on), which the caller reads next. They go to L2: L1 does not hold two heads and the next
-/// two, and a prefetch into it waits for one of its few buffers.
+/// b_next on), which the caller reads next, and at `later`, which it reads after those. A core with
+/// too many prefetches on the way drops some: every line is asked for twice. They go to L2: L1 does
+/// not hold two heads and the next two, and a prefetch into it waits for one of its few buffers.
 struct RowProducts {
   const uint32_t* a;
   int64_t a_next;  // lanes to the next product's
   const uint32_t* b;
   int64_t b_next;
   int64_t b_width, b_group;
-  const uint32_t* ahead;
+  const uint32_t *ahead, *later;
   float* c;
   int64_t c_next;
   int64_t steps;
@@ -131,8 +132,8 @@ ATHANOR_INLINE void row_products_tile(const RowProducts& g) {
 #pragma GCC unroll 4
     for (int v = 0; v < kV; ++v) acc[r][v] = g.accumulate ? load(g.c + r * g.c_next + v * kLanes) : zero();
   }
-  const uint32_t *b = g.b, *ahead = g.ahead;
-  for (int64_t step = 0; step < g.steps; ++step, b += g.b_width, ahead += kV * kLanes) {
+  const uint32_t *b = g.b, *ahead = g.ahead, *later = g.later;
+  for (int64_t step = 0; step < g.steps; ++step) {
 #pragma GCC unroll 2
     for (int r = 0; r < kCount; ++r) {
       const VecU av = VecU{} + g.a[r * g.a_next + step];
@@ -140,9 +141,13 @@ ATHANOR_INLINE void row_products_tile(const RowProducts& g) {
       for (int v = 0; v < kV; ++v) {
         const VecU bv = load_lanes(b + r * g.b_next + column_lanes(v * kLanes, g.b_group));
         acc[r][v] = block_multiply_add<kPairs>(acc[r][v], av, bv);
+        __builtin_prefetch(later + r * g.b_next + v * kLanes, 0, 2);
         __builtin_prefetch(ahead + r * g.b_next + v * kLanes, 0, 2);
       }
     }
+    b += g.b_width;
+    ahead += kV * kLanes;
+    later += kV * kLanes;
   }
 #pragma GCC unroll 2
   for (int r = 0; r < kCount; ++r) {
@@ -168,6 +173,7 @@ __attribute__((noinline)) void row_products(int64_t columns, RowProducts g) {
       row_products_tile<kPairs, kCount, 1>(g);
     }
     g.ahead += g.steps * wide * kLanes;
+    g.later += g.steps * wide * kLanes;
     c0 += wide * kLanes;
   }
 }
