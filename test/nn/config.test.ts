@@ -23,6 +23,7 @@ describe('presets', () => {
     ['smollm-135m', 134_515_008],
     ['smollm-360m', 361_821_120],
     ['tinyllama-1.1b', 1_100_048_384],
+    ['qwen3-0.6b', 596_049_920],
   ])('%s has %i parameters', (name, count) => {
     expect(parameterCount(presetConfig(name))).toBe(count);
   });
