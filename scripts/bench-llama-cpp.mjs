@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 // `bench-llama-cpp.mjs FOLDER [--model nano] [--streams 64] [--new-tokens 128] [--type bf16]
 // [--repeats 3] [--rows N]`: many texts at once by the server of Athanor over HTTP and by
-// node-llama-cpp, which is installed in FOLDER, in turns. Both have the same random weights, as many
-// threads as cores, and make the same number of tokens. With --rows the token table has so many
-// rows, most of them without a token, and Athanor's side is its engine without the server
+// node-llama-cpp, which is installed in FOLDER, in turns. Both have the same random weights, as
+// many threads as cores, and make the same number of tokens. With --rows the token table has so
+// many rows, most of them without a token, and Athanor's side is its engine without the server
 // (`bench generate`): `--model qwen3-0.6b --rows 151936 --streams 1 --new-tokens 32`.
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';

@@ -12,12 +12,20 @@ namespace {
 // once were no faster.
 constexpr int kHeads = 2;
 
+// Keys and values of at least so many bytes come from memory.
+constexpr int64_t kCacheBytes = 1 << 20;
+
 /// One call's cache. An item is a (sequence, key-value head) pair.
 template <class T>
 class CachedAttention {
  public:
   CachedAttention(const AttentionShape& a, const AttentionCache& cache, const void* qkv, void* out)
-      : a_(a), cache_(cache), shape_(a.head_dim, a.dtype), qkv_(qkv), out_(out) {}
+      : a_(a), cache_(cache), shape_(a.head_dim, a.dtype), qkv_(qkv), out_(out) {
+    int64_t tokens = 0;
+    for (int64_t i = 0; i < a.sequences; ++i) tokens += cache.past_lengths[i];
+    const int64_t token_bytes = 2 * a.kv_heads * shape_.padded * static_cast<int64_t>(sizeof(T));
+    exceeds_cache_ = tokens * token_bytes > kCacheBytes;
+  }
 
   int64_t items() const { return a_.sequences * a_.kv_heads; }
 
@@ -31,7 +39,8 @@ class CachedAttention {
       const int64_t left = smaller(end - item, a_.kv_heads - item % a_.kv_heads);
       // Heads are taken together whether they share keys and values or not.
       const int64_t count = group() > 1 ? 1 : smaller<int64_t>(kHeads, left);
-      const Coming coming{smaller(item + count, items() - 1), smaller(item + 2 * count, items() - 1)};
+      const int64_t next = smaller(item + count, items() - 1);
+      const Coming coming{next, exceeds_cache_ ? smaller(next + count, items() - 1) : next};
       for (int64_t i = 0; i < count; ++i) append(item + i);
       if (group() == 1) {
         decode(item, coming, 0, count);
@@ -82,7 +91,7 @@ class CachedAttention {
     }
   }
 
-  /// Items that come after one.
+  /// Items that come after one. The second is the first where nothing is to be asked for so early.
   struct Coming {
     int64_t next, later;
   };
@@ -119,7 +128,7 @@ class CachedAttention {
                        .b_width = kGroupColumns,
                        .b_group = shape_.group_lanes(),
                        .ahead = ahead.keys,
-                       .later = later.keys,
+                       .later = later.keys - ahead.keys,
                        .c = state.scores,
                        .c_next = kBlock,
                        .steps = shape_.dim_steps(),
@@ -131,7 +140,7 @@ class CachedAttention {
                         .b_width = padded,
                         .b_group = kGroupColumns,
                         .ahead = ahead.values,
-                        .later = later.values,
+                        .later = later.values - ahead.values,
                         .c = state.outputs,
                         .c_next = padded,
                         .steps = 0,
@@ -151,10 +160,8 @@ class CachedAttention {
       row_products<kPairs, kCount>(padded, outputs);
       scores.b += shape_.across_lanes();
       scores.ahead += shape_.across_lanes();
-      scores.later += shape_.across_lanes();
       outputs.b += shape_.along_lanes();
       outputs.ahead += shape_.along_lanes();
-      outputs.later += shape_.along_lanes();
     }
     for (int r = 0; r < kCount; ++r) store_row(rows.out + r * a_.head_dim, state, r, shape_);
   }
@@ -164,6 +171,7 @@ class CachedAttention {
   TileShape shape_;
   const void* qkv_;
   void* out_;
+  bool exceeds_cache_;
 };
 
 // Tasks per thread: more than one, because a prompt among decoding sequences makes one task long.

@@ -129,7 +129,7 @@ void multiply_panel(const GemmArgs& g, const KSlice& s, const uint32_t* a, int h
 // Panels that one row is multiplied with at once: 8 chains cover the latency of a multiply-add at
 // two per cycle.
 constexpr int kRowPanels = 4;
-// A task of one row reads at most about this much: a core takes 17 us for it, and at the end of each
+// A task of one row reads at most about this much, which takes a core 17 us: at the end of each
 // product of a large model a thread waits for half a task on average.
 constexpr int64_t kRowTaskBytes = 512 * 1024;
 
