@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 // `bench-llama-cpp.mjs FOLDER [--model nano] [--streams 64] [--new-tokens 128] [--type bf16]
-// [--repeats 3]`: many texts at once by the server of Athanor over HTTP and by node-llama-cpp,
-// which is installed in FOLDER, in turns. Both have the same random weights, as many threads as
-// cores, and make the same number of tokens.
+// [--repeats 3] [--rows N]`: many texts at once by the server of Athanor over HTTP and by
+// node-llama-cpp, which is installed in FOLDER, in turns. Both have the same random weights, as
+// many threads as cores, and make the same number of tokens. With --rows the token table has so
+// many rows, most of them without a token, and Athanor's side is its engine without the server
+// (`bench generate`): `--model qwen3-0.6b --rows 151936 --streams 1 --new-tokens 32`.
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -22,6 +24,7 @@ const { values, positionals } = parseArgs({
     'new-tokens': string,
     type: string,
     repeats: string,
+    rows: string,
     gguf: string,
   },
 });
@@ -36,28 +39,43 @@ else await decode(values.gguf);
 async function compare() {
   const { exportGguf } = await import('../dist/index.js');
   const { writeBenchModel } = await import('../dist/bench/serve-bench.js');
-  const { model = 'nano', type = 'bf16', repeats = 3 } = values;
-  const folder = await writeBenchModel(model, 4096);
+  const { model = 'nano', type = 'bf16', repeats = 3, rows } = values;
+  const folder = await writeBenchModel(model, 4096, rows && Number(rows));
   try {
     const gguf = join(folder, 'model.gguf');
     await exportGguf(folder, gguf, { type });
-    const rates = { athanor: [], engine: [], llama: [] };
+    const rates = { own: [], engine: [], llama: [] };
     for (let i = 0; i < Number(repeats); i++) {
-      const flags = ['--model', model, '--streams', streams, '--new-tokens', newTokens, '--repeats', 1];
-      const own = run('../dist/cli/main.js', ['bench', 'serve', ...flags, '--json']);
-      rates.athanor.push(own.tokens_per_second);
-      rates.engine.push(own.engine_tokens_per_second);
+      const flags = ['--model', model, '--new-tokens', newTokens];
+      const own = rows === undefined ? serve(flags) : generate([...flags, '--vocab-size', rows]);
+      rates.own.push(own.tokens_per_second);
+      rates.engine.push(own.engine_tokens_per_second ?? own.tokens_per_second);
       const others = [place, '--gguf', gguf, '--streams', streams, '--new-tokens', newTokens];
       rates.llama.push(run(fileURLToPath(import.meta.url), others).tokens_per_second);
     }
-    const [athanor, engine, llama] = Object.values(rates).map((all) => Math.max(...all));
+    const [own, engine, llama] = Object.values(rates).map((all) => Math.max(...all));
+    const served = rows === undefined ? `over HTTP ${own.toFixed(1)} tokens/s, its engine ` : '';
     console.log(
-      `${model}, ${streams} texts, ${type}: athanor over HTTP ${athanor.toFixed(0)} tokens/s, its engine ` +
-        `${engine.toFixed(0)}, node-llama-cpp ${llama.toFixed(0)}: ${(athanor / llama).toFixed(1)} times`,
+      `${model}, ${streams} texts, ${type}: athanor ${served}${engine.toFixed(1)} tokens/s, ` +
+        `node-llama-cpp ${llama.toFixed(1)}: ${(own / llama).toFixed(2)} times`,
     );
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function serve(flags) {
+  return run('../dist/cli/main.js', [
+    ...['bench', 'serve', ...flags],
+    ...['--streams', streams, '--repeats', 1, '--json'],
+  ]);
+}
+
+function generate(flags) {
+  return run('../dist/cli/main.js', [
+    ...['bench', 'generate', ...flags, '--dtype', 'bf16'],
+    ...['--batch-size', streams, '--repeats', 1, '--json'],
+  ]);
 }
 
 /** The last line of a program's output, which is JSON. */

@@ -12,12 +12,20 @@ namespace {
 // once were no faster.
 constexpr int kHeads = 2;
 
+// Keys and values of at least so many bytes come from memory.
+constexpr int64_t kCacheBytes = 1 << 20;
+
 /// One call's cache. An item is a (sequence, key-value head) pair.
 template <class T>
 class CachedAttention {
  public:
   CachedAttention(const AttentionShape& a, const AttentionCache& cache, const void* qkv, void* out)
-      : a_(a), cache_(cache), shape_(a.head_dim, a.dtype), qkv_(qkv), out_(out) {}
+      : a_(a), cache_(cache), shape_(a.head_dim, a.dtype), qkv_(qkv), out_(out) {
+    int64_t tokens = 0;
+    for (int64_t i = 0; i < a.sequences; ++i) tokens += cache.past_lengths[i];
+    const int64_t token_bytes = 2 * a.kv_heads * shape_.padded * static_cast<int64_t>(sizeof(T));
+    exceeds_cache_ = tokens * token_bytes > kCacheBytes;
+  }
 
   int64_t items() const { return a_.sequences * a_.kv_heads; }
 
@@ -32,12 +40,13 @@ class CachedAttention {
       // Heads are taken together whether they share keys and values or not.
       const int64_t count = group() > 1 ? 1 : smaller<int64_t>(kHeads, left);
       const int64_t next = smaller(item + count, items() - 1);
+      const Coming coming{next, exceeds_cache_ ? smaller(next + count, items() - 1) : next};
       for (int64_t i = 0; i < count; ++i) append(item + i);
       if (group() == 1) {
-        decode(item, next, 0, count);
+        decode(item, coming, 0, count);
       } else {
         for (int64_t h = 0; h < group(); h += kHeads)
-          decode(item, next, h, smaller<int64_t>(kHeads, group() - h));
+          decode(item, coming, h, smaller<int64_t>(kHeads, group() - h));
       }
       item += count;
     }
@@ -82,42 +91,56 @@ class CachedAttention {
     }
   }
 
+  /// Items that come after one. The second is the first where nothing is to be asked for so early.
+  struct Coming {
+    int64_t next, later;
+  };
+
+  /// Where an item's visible keys and values begin.
+  Tiles visible_tiles(int64_t item) const {
+    const Tiles from = tiles(item);
+    const int64_t block = a_.first_key(past(item)) / kBlock;
+    return {from.keys + block * shape_.across_lanes(), from.values + block * shape_.along_lanes()};
+  }
+
   /// `count` query heads of a sequence's one new token, from head h of the item's group on: of as
-  /// many items where a group is one head. Item `next` comes after.
-  void decode(int64_t item, int64_t next, int64_t h, int64_t count) const {
-    count == 1 ? decode_heads<1>(item, next, h) : decode_heads<kHeads>(item, next, h);
+  /// many items where a group is one head.
+  void decode(int64_t item, const Coming& coming, int64_t h, int64_t count) const {
+    count == 1 ? decode_heads<1>(item, coming, h) : decode_heads<kHeads>(item, coming, h);
   }
 
   template <int kCount>
-  void decode_heads(int64_t item, int64_t next, int64_t h) const {
+  void decode_heads(int64_t item, const Coming& coming, int64_t h) const {
     static_assert(kHeads == 2);
     constexpr bool kPairs = std::is_same_v<T, bf16>;
     const int64_t padded = shape_.padded, length = past(item) + 1, tiles_apart = group() == 1 ? blocks() : 0;
     const QueryRows<T> rows =
         query_rows<T>(a_, qkv_, out_, nullptr, row(item), item % a_.kv_heads * group() + h, past(item), 1);
-    const Tiles from = tiles(item), coming = tiles(next);
+    const Tiles from = visible_tiles(item), ahead = visible_tiles(coming.next),
+                later = visible_tiles(coming.later);
     const int64_t first_key = a_.first_key(past(item)), first_block = first_key / kBlock;
-    const int64_t next_block = a_.first_key(past(next)) / kBlock;
     RowState state;
     state.start(kCount, padded);
     RowProducts scores{.a = reinterpret_cast<const uint32_t*>(rows.q),
                        .a_next = a_.head_dim / shape_.depth,
-                       .b = from.keys + first_block * shape_.across_lanes(),
+                       .b = from.keys,
                        .b_next = tiles_apart * shape_.across_lanes(),
                        .b_width = kGroupColumns,
                        .b_group = shape_.group_lanes(),
-                       .ahead = coming.keys + next_block * shape_.across_lanes(),
+                       .ahead = ahead.keys,
+                       .later = later.keys - ahead.keys,
                        .c = state.scores,
                        .c_next = kBlock,
                        .steps = shape_.dim_steps(),
                        .accumulate = false};
     RowProducts outputs{.a = state.weights,
                         .a_next = kBlock,
-                        .b = from.values + first_block * shape_.along_lanes(),
+                        .b = from.values,
                         .b_next = tiles_apart * shape_.along_lanes(),
                         .b_width = padded,
                         .b_group = kGroupColumns,
-                        .ahead = coming.values + next_block * shape_.along_lanes(),
+                        .ahead = ahead.values,
+                        .later = later.values - ahead.values,
                         .c = state.outputs,
                         .c_next = padded,
                         .steps = 0,
@@ -148,6 +171,7 @@ class CachedAttention {
   TileShape shape_;
   const void* qkv_;
   void* out_;
+  bool exceeds_cache_;
 };
 
 // Tasks per thread: more than one, because a prompt among decoding sequences makes one task long.

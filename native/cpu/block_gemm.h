@@ -108,8 +108,10 @@ __attribute__((noinline)) void block_gemm(int64_t rows, int64_t columns, BlockPr
 /// Products of one row each, with the same steps: row r of A times B r, whose `columns` of all
 /// steps lie in one piece. One product has a chain per vector and would wait for its multiply-adds.
 /// It is also bound by memory: while it reads B, it prefetches as many bytes at `ahead` (and from
-/// b_next on), which the caller reads next. They go to L2: L1 does not hold two heads and the next
-/// two, and a prefetch into it waits for one of its few buffers.
+/// b_next on), which the caller reads next, and `later` lanes further, where it reads after those
+/// (0: nothing). A core with too many prefetches on the way drops some, so every line is asked for
+/// twice. They go to L2: L1 does not hold two heads and the next two, and a prefetch into it waits
+/// for one of its few buffers.
 struct RowProducts {
   const uint32_t* a;
   int64_t a_next;  // lanes to the next product's
@@ -117,13 +119,14 @@ struct RowProducts {
   int64_t b_next;
   int64_t b_width, b_group;
   const uint32_t* ahead;
+  int64_t later;
   float* c;
   int64_t c_next;
   int64_t steps;
   bool accumulate;
 };
 
-template <bool kPairs, int kCount, int kV>
+template <bool kPairs, int kCount, bool kLater, int kV>
 ATHANOR_INLINE void row_products_tile(const RowProducts& g) {
   VecF acc[kCount][kV];
 #pragma GCC unroll 2
@@ -140,7 +143,9 @@ ATHANOR_INLINE void row_products_tile(const RowProducts& g) {
       for (int v = 0; v < kV; ++v) {
         const VecU bv = load_lanes(b + r * g.b_next + column_lanes(v * kLanes, g.b_group));
         acc[r][v] = block_multiply_add<kPairs>(acc[r][v], av, bv);
-        __builtin_prefetch(ahead + r * g.b_next + v * kLanes, 0, 2);
+        const uint32_t* line = ahead + r * g.b_next + v * kLanes;
+        if constexpr (kLater) __builtin_prefetch(line + g.later, 0, 2);
+        __builtin_prefetch(line, 0, 2);
       }
     }
   }
@@ -151,8 +156,8 @@ ATHANOR_INLINE void row_products_tile(const RowProducts& g) {
   }
 }
 
-template <bool kPairs, int kCount>
-__attribute__((noinline)) void row_products(int64_t columns, RowProducts g) {
+template <bool kPairs, int kCount, bool kLater>
+__attribute__((noinline)) void row_products_asking(int64_t columns, RowProducts g) {
   const uint32_t* b = g.b;
   float* c = g.c;
   for (int64_t c0 = 0; c0 < columns;) {
@@ -161,15 +166,21 @@ __attribute__((noinline)) void row_products(int64_t columns, RowProducts g) {
     g.b = b + column_lanes(c0, g.b_group);
     g.c = c + c0;
     if (wide == kBlockVectors) {
-      row_products_tile<kPairs, kCount, kBlockVectors>(g);
+      row_products_tile<kPairs, kCount, kLater, kBlockVectors>(g);
     } else if (wide == 2) {
-      row_products_tile<kPairs, kCount, 2>(g);
+      row_products_tile<kPairs, kCount, kLater, 2>(g);
     } else {
-      row_products_tile<kPairs, kCount, 1>(g);
+      row_products_tile<kPairs, kCount, kLater, 1>(g);
     }
     g.ahead += g.steps * wide * kLanes;
     c0 += wide * kLanes;
   }
+}
+
+template <bool kPairs, int kCount>
+ATHANOR_INLINE void row_products(int64_t columns, const RowProducts& g) {
+  g.later != 0 ? row_products_asking<kPairs, kCount, true>(columns, g)
+               : row_products_asking<kPairs, kCount, false>(columns, g);
 }
 
 }  // namespace athanor::cpu::ATHANOR_ISA

@@ -129,6 +129,9 @@ void multiply_panel(const GemmArgs& g, const KSlice& s, const uint32_t* a, int h
 // Panels that one row is multiplied with at once: 8 chains cover the latency of a multiply-add at
 // two per cycle.
 constexpr int kRowPanels = 4;
+// A task of one row reads at most about this much, which takes a core 17 us: at the end of each
+// product of a large model a thread waits for half a task on average.
+constexpr int64_t kRowTaskBytes = 512 * 1024;
 
 /// Whether A is one row that lies in memory as lanes along k.
 bool is_plain_row(const GemmArgs& g, const KSlice& s) {
@@ -154,10 +157,12 @@ void multiply_row_panels(const GemmArgs& g, const KSlice& s, const uint32_t* a, 
 void multiply_row(const GemmArgs& g, const KSlice& s) {
   const auto* a = static_cast<const uint32_t*>(shifted(g.a, s.k0, g.dtype));
   const int64_t panels = ceil_divide(g.n, kColumns);
+  const int64_t bytes = panel_lanes(step_count(s.k, g.dtype), kColumns) * 4;
   const int64_t fair = ceil_divide(panels, kTasksPerThread * num_threads());
+  const int64_t most = smaller(fair, larger<int64_t>(1, kRowTaskBytes / bytes));
   const int64_t group =
       panels >= kRowPanels * kTasksPerThread * num_threads()
-          ? ceil_divide(fair, kRowPanels) * kRowPanels
+          ? ceil_divide(most, kRowPanels) * kRowPanels
           : Split(panels, smaller<int64_t>(kRowPanels, ceil_divide(panels, num_threads()))).largest();
   parallel_for(ceil_divide(panels, group), [&](int64_t task) {
     const int64_t last = smaller(panels, (task + 1) * group);

@@ -1,6 +1,6 @@
 /**
  * Sampling throughput with the KV cache, compared with a bound: the time to read the weights and
- * the cache once per step, at the bandwidth that is measured around the runs.
+ * the cache once per step, at the speed of reading that is measured around the runs.
  */
 
 import { generate } from '../generate/generate.ts';
@@ -8,7 +8,7 @@ import type { DType } from '../native/binding.ts';
 import { type ModelConfig, parameterCount } from '../nn/config.ts';
 import { Gpt } from '../nn/gpt.ts';
 import { type Quantization, quantizeForDecoding } from '../nn/quantized-weights.ts';
-import { bandwidthMeter, type PeakMeter } from './peak.ts';
+import { type PeakMeter, readingMeter } from './peak.ts';
 import { randomBatch } from './train-bench.ts';
 
 export interface GenerateBenchOptions {
@@ -47,7 +47,7 @@ export async function benchGeneration(options: GenerateBenchOptions): Promise<Ge
     tokens.slice(i * promptTokens, (i + 1) * promptTokens),
   );
   const bytes = bytesPerStep(options);
-  const meter = (options.bandwidth ?? bandwidthMeter)(bytes);
+  const meter = (options.bandwidth ?? readingMeter)(bytes);
   const run = async () => {
     const startedAt = performance.now();
     await generate(model, prompts, { maxTokens: newTokens, batchSize, seed: 1 });

@@ -64,16 +64,24 @@ export function flopsMeter(dtype: DType): PeakMeter {
   return new PeakMeter(() => native.measurePeakFlops(dtype));
 }
 
-/**
- * Bytes per second between the memory and all threads, or the GPU: of copies or of reading,
- * whichever is faster.
- * @param bytes size of what is read: a working set that fits into a cache is read faster
- */
-export function bandwidthMeter(bytes = 256 * 2 ** 20): PeakMeter {
-  return new PeakMeter(() => Math.max(native.measureCopyBandwidth(), measureReading(bytes)));
+/** Bytes per second, read plus written, of all threads, or the GPU, copying what no cache holds. */
+export function bandwidthMeter(): PeakMeter {
+  return new PeakMeter(() => Math.max(native.measureCopyBandwidth(), measureReading(256 * 2 ** 20)));
 }
 
-function measureReading(bytes: number): number {
+/**
+ * Bytes per second that all threads, or the GPU, read. On a CPU that is less than a copy moves: a
+ * core has few reads on the way at once, and writes do not wait for them.
+ * @param bytes size of what is read: a working set that fits into a cache is read faster
+ */
+export function readingMeter(bytes: number): PeakMeter {
+  const isGpu = native.device() === 'cuda';
+  return new PeakMeter(() => Math.max(isGpu ? native.measureCopyBandwidth() : 0, measureReading(bytes)));
+}
+
+/** Of at most 1 GiB: no cache is larger. */
+function measureReading(workingSet: number): number {
+  const bytes = Math.min(workingSet, 2 ** 30);
   const data = native.full([Math.ceil(bytes / 4)], 'f32', 1);
   const seconds = timeRepeats(8, () => native.sum(data));
   data.dispose();

@@ -19,14 +19,18 @@ import type { LoadOptions, LoadResult } from './serve-load.ts';
 
 const execute = promisify(execFile);
 
-/** Writes a model of random weights with a tokenizer into a folder; the caller removes it. */
-export async function writeBenchModel(preset: string, vocabSize: number): Promise<string> {
+/**
+ * Writes a model of random weights with a tokenizer into a folder; the caller removes it.
+ * @param vocabSize of the tokenizer at most: its texts may have fewer merges
+ * @param rows of the token table; default: the tokenizer's ids
+ */
+export async function writeBenchModel(preset: string, vocabSize: number, rows?: number): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'athanor-bench-'));
   try {
     const texts = new Prose(1).documents(400).map(({ text }) => String(text));
     const tokenizer = await Tokenizer.train(texts, { vocabSize, specialTokens: ['<|endoftext|>'] });
     tokenizer.save(folder);
-    const model = new Gpt(presetConfig(preset, { vocabSize: tokenizer.vocabSize }), { seed: 1 });
+    const model = new Gpt(presetConfig(preset, { vocabSize: rows ?? tokenizer.vocabSize }), { seed: 1 });
     await saveModel(folder, model, { tokenizer: folder });
     model.dispose();
     return folder;

@@ -1,8 +1,8 @@
 /**
  * Clients of a server, as a program of their own: each sends one request and reads its stream to
- * the end. They read bytes and parse nothing but the end, since their time is not the server's.
+ * the end. They parse nothing but its end, since their time is not the server's.
  */
-import { Agent, request } from 'node:http';
+import { connect, type Socket } from 'node:net';
 
 /** What the clients ask for. */
 export interface LoadOptions {
@@ -27,62 +27,117 @@ export interface LoadResult {
   firstTokenSeconds: number[];
 }
 
-interface Stream {
-  firstTokenSeconds: number;
-  tokens: number;
+/** The end of a body in chunks. */
+const LAST_CHUNK = '\r\n0\r\n\r\n';
+/** Enough of a body's end to hold the usage and the last chunk. */
+const KEPT = 1000;
+
+/**
+ * A connection that is kept from round to round. It reads the socket itself, into one buffer: a
+ * client of node:http takes as much processor time as the server.
+ */
+class Connection {
+  readonly #host: string;
+  readonly #socket: Socket;
+  #startedAt = 0;
+  #firstTokenSeconds: number | undefined;
+  /** The head of the answer until it is whole, then the last of its body. */
+  #text = '';
+  #hasHead = false;
+  #resolve: (firstTokenSeconds: number) => void = () => {};
+  #reject: (error: Error) => void = () => {};
+
+  constructor({ url }: LoadOptions) {
+    const { hostname, port, host } = new URL(url);
+    this.#host = host;
+    const callback = (bytes: number, buffer: Uint8Array) => {
+      this.#read(Buffer.from(buffer.buffer, buffer.byteOffset, bytes).toString('latin1'));
+      return true;
+    };
+    const onread = { buffer: Buffer.alloc(65_536), callback };
+    this.#socket = connect({ host: hostname, port: Number(port), noDelay: true, onread });
+    this.#socket.on('error', (error) => this.#reject(error));
+    this.#socket.on('close', () => this.#reject(new Error(`a connection was closed: ${this.#text}`)));
+  }
+
+  /** Sends a request; the seconds until its first token, once all of the answer is there. */
+  send(body: string): Promise<number> {
+    this.#text = '';
+    this.#hasHead = false;
+    this.#firstTokenSeconds = undefined;
+    this.#startedAt = performance.now();
+    const head = `POST /v1/completions HTTP/1.1\r\nhost: ${this.#host}\r\ncontent-type: application/json\r\n`;
+    this.#socket.write(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  /** The text of the answer's end. */
+  get end(): string {
+    return this.#text;
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #read(text: string): void {
+    this.#text += text;
+    if (!this.#hasHead) {
+      const end = this.#text.indexOf('\r\n\r\n');
+      if (end < 0) return;
+      const status = Number(this.#text.slice('HTTP/1.1 '.length).split(' ', 1)[0]);
+      if (status !== 200) {
+        this.#reject(unfinished(status, this.#text));
+        return;
+      }
+      this.#hasHead = true;
+      this.#text = this.#text.slice(end + 4);
+      if (this.#text === '') return;
+    }
+    this.#firstTokenSeconds ??= (performance.now() - this.#startedAt) / 1000;
+    this.#text = this.#text.slice(-KEPT);
+    if (this.#text.endsWith(LAST_CHUNK)) this.#resolve(this.#firstTokenSeconds);
+  }
 }
 
-function stream(
-  { url, promptTokens, newTokens, ids }: LoadOptions,
-  agent: Agent,
+function unfinished(status: number, text: string): Error {
+  return new Error(`a stream ended with status ${status}: ${text.slice(0, 300)}`);
+}
+
+/** Reads one stream to its end; the seconds until its first token. */
+async function stream(
+  { promptTokens, newTokens, ids }: LoadOptions,
+  connection: Connection,
   index: number,
-): Promise<Stream> {
+): Promise<number> {
   // Other prompts than those of the other streams: none may be read from the cache.
   const prompt = Array.from({ length: promptTokens }, (_, i) => (31 * (i + 1) + 7919 * (index + 1)) % ids);
   const body = JSON.stringify({
     ...{ prompt, max_tokens: newTokens, ignore_eos: true, stream: true, temperature: 1 },
     stream_options: { include_usage: true },
   });
-  const startedAt = performance.now();
-  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
-  return new Promise((resolve, reject) => {
-    const sent = request(`${url}/v1/completions`, { method: 'POST', agent, headers }, (response) => {
-      let firstTokenSeconds: number | undefined;
-      let last = '';
-      response.on('data', (chunk: Buffer) => {
-        firstTokenSeconds ??= (performance.now() - startedAt) / 1000;
-        last = last.slice(-1000) + chunk.toString('latin1');
-      });
-      response.on('end', () => {
-        const tokens = Number(/"completion_tokens":(\d+)/.exec(last)?.[1] ?? Number.NaN);
-        if (response.statusCode === 200 && tokens === newTokens) {
-          resolve({ firstTokenSeconds: firstTokenSeconds!, tokens });
-        } else reject(new Error(`a stream ended with status ${response.statusCode}: ${last.slice(0, 300)}`));
-      });
-      response.on('error', reject);
-    });
-    sent.on('error', reject);
-    sent.end(body);
-  });
+  const firstTokenSeconds = await connection.send(body);
+  const tokens = Number(/"completion_tokens":(\d+)/.exec(connection.end)?.[1] ?? Number.NaN);
+  if (tokens !== newTokens) throw unfinished(200, connection.end);
+  return firstTokenSeconds;
 }
 
 async function run(options: LoadOptions): Promise<LoadResult> {
-  const agent = new Agent({ keepAlive: true, maxSockets: options.streams });
   const { streams, rounds = 1, firstPrompt = 0 } = options;
+  const connections = Array.from({ length: streams }, () => new Connection(options));
   const startedAt = performance.now();
-  const ended: Stream[] = [];
+  const firstTokenSeconds: number[] = [];
   for (let round = 0; round < rounds; ++round) {
     const first = firstPrompt + round * streams;
-    ended.push(
-      ...(await Promise.all(
-        Array.from({ length: streams }, (_, index) => stream(options, agent, first + index)),
-      )),
-    );
+    const ended = connections.map((connection, index) => stream(options, connection, first + index));
+    firstTokenSeconds.push(...(await Promise.all(ended)));
   }
   const seconds = (performance.now() - startedAt) / 1000;
-  agent.destroy();
-  const firstTokenSeconds = ended.map((one) => one.firstTokenSeconds).sort((a, b) => a - b);
-  return { seconds, firstTokenSeconds };
+  for (const connection of connections) connection.close();
+  return { seconds, firstTokenSeconds: firstTokenSeconds.sort((a, b) => a - b) };
 }
 
 const options = process.argv[2];

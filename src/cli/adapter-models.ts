@@ -22,8 +22,8 @@ export async function withMergedModels(
   return merged;
 }
 
-/** The folder itself, unless it is an adapter. */
-async function mergedFolder(folder: string): Promise<string> {
+/** The folder itself; for an adapter, that of the merged model. */
+export async function mergedFolder(folder: string): Promise<string> {
   const { isAdapterFolder, ADAPTER_CONFIG, ADAPTER_WEIGHTS, readAdapterConfig } = await import(
     '../checkpoint/peft/adapter-config.ts'
   );

@@ -188,7 +188,7 @@ export const train = defineCommand({
 
 export const generate = defineCommand({
   description:
-    'Times sampling with the KV cache. The bound is the time to read the weights and the cache once per step, at the best bandwidth that is measured around the runs.',
+    'Times sampling with the KV cache. The bound is the time to read the weights and the cache once per step, at the best speed of reading that is measured around the runs.',
   options: {
     ...inGroup('Run', { repeats: integer('runs to time', { default: 3, min: 1 }) }),
     ...shapeOptions,

@@ -2,19 +2,10 @@
 import { AthanorError } from '../base/errors.ts';
 import type { ServeEvent } from '../serve/protocol/events.ts';
 import { serveBounds, serveDefaults } from '../serve/settings.ts';
+import { mergedFolder } from './adapter-models.ts';
 import { defineCommand } from './command.ts';
 import { Interrupt } from './interrupt.ts';
-import {
-  duration,
-  engineOptions,
-  inGroup,
-  integer,
-  list,
-  model,
-  path,
-  quantizeOption,
-  text,
-} from './options.ts';
+import { duration, engineOptions, inGroup, integer, list, path, quantizeOption, text } from './options.ts';
 
 const { device, dtype, threads } = engineOptions;
 
@@ -115,7 +106,8 @@ export const serve = defineCommand({
     'Serves a model with the HTTP API of OpenAI: chat, completions with log-probabilities, tokens, metrics. It listens on this machine only, unless --host says otherwise. SIGHUP loads the model that --model shows now. Ctrl-C lets requests in flight end; a second one stops at once.',
   options: {
     ...inGroup('Run', {
-      model: model('folder of the model'),
+      // Not merged before the command runs: an adapter may be another one at each reload.
+      model: path('folder of the model'),
       addKey: text(
         'make an API key of this name, print it, add its hash to --api-key-file or --admin-key-file, and end',
         {
@@ -144,6 +136,7 @@ export const serve = defineCommand({
         { model, ...options },
         {
           signal: interrupt.signal,
+          folderOf: mergedFolder,
           onEvent: (event) => {
             if (event.type === 'request') {
               ++requests;

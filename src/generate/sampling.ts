@@ -45,6 +45,8 @@ export interface SamplingOptions {
 export interface SamplingSettings extends Required<SamplingOptions> {
   /** Equal for settings that the engine applies in one call. */
   readonly key: string;
+  /** Whether there are biases or additive penalties. */
+  readonly changesLogits: boolean;
 }
 
 /**
@@ -114,9 +116,11 @@ export function samplingSettings(
   check(Number.isFinite(presencePenalty), 'presencePenalty', 'a number');
   checkBias(logitBias, vocabSize, name);
   const key = [temperature, topK, topP, minP, repetitionPenalty, seed].join(' ');
+  const isBiased = Object.keys(logitBias).length > 0;
   return {
     ...{ temperature, topK, topP, minP, repetitionPenalty, seed, key },
     ...{ frequencyPenalty, presencePenalty, logitBias },
+    changesLogits: isBiased || frequencyPenalty !== 0 || presencePenalty !== 0,
   };
 }
 
@@ -214,6 +218,7 @@ function allowedTokens(sequences: readonly SampledSequence[], vocabSize: number)
 
 /** The logits with biases and additive penalties; undefined when no sequence has any. */
 function changedLogits(logits: Tensor, sequences: readonly SampledSequence[]): Tensor | undefined {
+  if (sequences.every(({ sampling }) => !sampling.changesLogits)) return undefined;
   const changes = sequences.map(logitChanges);
   const most = changes.reduce((largest, { size }) => Math.max(largest, size), 0);
   if (most === 0) return undefined;

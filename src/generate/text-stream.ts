@@ -56,6 +56,10 @@ export class TextStream {
   }
 
   #release(piece: string, isLast: boolean): string {
+    if (this.#stopStrings.length === 0) {
+      this.text += piece;
+      return piece;
+    }
     const pending = this.#held + piece;
     const stops = this.#stopStrings.map((stop) => pending.indexOf(stop)).filter((at) => at >= 0);
     this.stopped = stops.length > 0;

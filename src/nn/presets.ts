@@ -4,6 +4,7 @@ import { nearest } from '../base/suggest.ts';
 import type { ModelConfig } from './config.ts';
 import { gpt2Structure } from './families/gpt2.ts';
 import { llamaStructure } from './families/llama.ts';
+import { qwen3Structure } from './families/qwen3.ts';
 import { validateConfig } from './validate-config.ts';
 
 function gpt2(
@@ -131,26 +132,12 @@ const builders: Record<string, () => ModelConfig> = {
       bosTokenId: 128_000,
       eosTokenId: 128_001,
     }),
-  'qwen3-0.6b': () => {
-    const { blocks, ...structure } = llamaStructure({ theta: 1_000_000 });
-    return llama({
-      ...structure,
-      architecture: 'qwen3',
-      blocks: [{ ...blocks[0], queryKeyNorm: 'per-head' }],
-      vocabSize: 151_936,
-      contextLength: 40_960,
-      layers: 28,
-      heads: 16,
-      kvHeads: 8,
-      headDim: 128,
-      hiddenSize: 1024,
-      intermediateSize: 3072,
-      normEps: 1e-6,
-      tiedHead: true,
-      bosTokenId: 151_643,
-      eosTokenId: 151_645,
-    });
-  },
+  'qwen3-0.6b': () => ({
+    ...llama({ layers: 28, heads: 16, kvHeads: 8, hiddenSize: 1024, intermediateSize: 3072 }),
+    ...qwen3Structure({ theta: 1_000_000 }),
+    ...{ vocabSize: 151_936, contextLength: 40_960, headDim: 128, normEps: 1e-6, tiedHead: true },
+    ...{ bosTokenId: 151_643, eosTokenId: 151_645 },
+  }),
 };
 
 /** All names of presets. */

@@ -35,6 +35,11 @@ export interface ServeHooks {
   onEvent?: (event: ServeEvent) => void;
   /** Hears of all that the checks of the safety policy found, with the texts of refused prompts. */
   onSafetyEvent?: (event: SafetyEvent) => void;
+  /**
+   * The folder to load for `model`, asked at the start and at each reload; default: `model` itself.
+   * The command merges adapters with their base here.
+   */
+  folderOf?: (model: string) => Promise<string>;
   /** The program of the engine thread, for tests. */
   engineProgram?: URL | string;
 }
@@ -81,7 +86,7 @@ export async function serve(options: ServeOptions, hooks: ServeHooks = {}): Prom
     );
   }
   await checkAddress(settings);
-  const { onEvent, engineProgram: program, signal } = hooks;
+  const { onEvent, engineProgram: program, signal, folderOf } = hooks;
   const policy = settings.safety === undefined ? undefined : SafetyPolicy.read(settings.safety);
   const { model, device, dtype, quantize, threads, context, prefillTokens, stallSeconds } = settings;
   const sizes = { context, prefillTokens, slots: settings.batchSize };
@@ -89,7 +94,7 @@ export async function serve(options: ServeOptions, hooks: ServeHooks = {}): Prom
   const feedback = await startStore(settings, onEvent);
   const inFlight = new InFlight();
   const ended = () => inFlight.ended();
-  const started = EngineSwitch.start({ ...engine, stallSeconds, onEvent, program, ended });
+  const started = EngineSwitch.start({ ...engine, stallSeconds, onEvent, program, ended, folderOf });
   const engines = await started.catch(async (error: unknown) => {
     await feedback?.close();
     throw error;

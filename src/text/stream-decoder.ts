@@ -1,4 +1,5 @@
 import { AthanorError } from '../base/errors.ts';
+import type { AsciiTokens } from './ascii-tokens.ts';
 import { droppedAtStart } from './decode-characters.ts';
 import { TokenKind, tokenBytes, type Vocabulary } from './vocabulary.ts';
 
@@ -10,12 +11,21 @@ export class StreamDecoder {
   readonly #vocabulary: Vocabulary;
   readonly #skipSpecial: boolean;
   readonly #kept: ReadonlySet<number>;
+  readonly #ascii: AsciiTokens;
   #begun = false;
+  /** Whether the decoder may hold the beginning of a character. */
+  #isOpen = false;
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
   /** @param kept special tokens that are not skipped */
-  constructor(vocabulary: Vocabulary, skipSpecial = false, kept: ReadonlySet<number> = new Set()) {
+  constructor(
+    vocabulary: Vocabulary,
+    ascii: AsciiTokens,
+    skipSpecial = false,
+    kept: ReadonlySet<number> = new Set(),
+  ) {
     this.#vocabulary = vocabulary;
+    this.#ascii = ascii;
     this.#skipSpecial = skipSpecial;
     this.#kept = kept;
   }
@@ -28,12 +38,16 @@ export class StreamDecoder {
     if (!(id >= 0 && id === (id | 0))) {
       throw new AthanorError('ERR_ARGUMENT', `expected an id to be 0 or a positive integer, not ${id}`);
     }
+    // What a token loses at the beginning of a text is decided below.
+    const plain = this.#begun && !this.#isOpen ? this.#ascii.textOf(id) : undefined;
+    if (plain !== undefined) return plain;
     const bytes = tokenBytes(this.#vocabulary, id);
     if (!bytes) return '';
     const isSpecial = this.#vocabulary.kinds[id] === TokenKind.special;
     if (this.#skipSpecial && isSpecial && !this.#kept.has(id)) return '';
     const dropped = this.#begun ? 0 : droppedAtStart(this.#vocabulary, id);
     this.#begun = true;
+    if (bytes.length > 0) this.#isOpen = bytes.at(-1)! >= 0x80;
     return this.#decoder.decode(bytes.subarray(dropped), { stream: true });
   }
 
@@ -43,6 +57,7 @@ export class StreamDecoder {
    */
   end(): string {
     this.#begun = false;
+    this.#isOpen = false;
     return this.#decoder.decode();
   }
 }

@@ -11,6 +11,7 @@ import { replaceFile } from '../base/files/replace-file.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
 import { native } from '../native/addon.ts';
 import type { NativeTokenizer } from '../native/binding/text.ts';
+import { AsciiTokens } from './ascii-tokens.ts';
 import { decodeCharacters, droppedAtStart, isWritten } from './decode-characters.ts';
 import { hasOlderFiles, olderTokenizerJson } from './older-files.ts';
 import { frameOf, type TextFrame } from './post-processor.ts';
@@ -74,6 +75,7 @@ export interface DecodeStreamOptions extends DecodeOptions {
 /** Turns text into token ids and back. */
 export class Tokenizer {
   readonly #vocabulary: Vocabulary;
+  #ascii: AsciiTokens | undefined;
   readonly #native: NativeTokenizer;
   readonly #config: TokenizerConfig;
   readonly #postProcessor: JsonValue | undefined;
@@ -288,7 +290,8 @@ export class Tokenizer {
   /** A decoder for ids that come one at a time. */
   stream(options: DecodeStreamOptions = {}): StreamDecoder {
     const kept = (options.keepSpecial ?? []).flatMap((text) => this.specialTokens.get(text) ?? []);
-    return new StreamDecoder(this.#vocabulary, options.skipSpecial, new Set(kept));
+    this.#ascii ??= new AsciiTokens(this.#vocabulary);
+    return new StreamDecoder(this.#vocabulary, this.#ascii, options.skipSpecial, new Set(kept));
   }
 
   /** One more than the largest id: the number of rows of an embedding table. */

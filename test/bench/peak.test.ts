@@ -1,7 +1,7 @@
 /** Shares of a measured peak, on machines and clocks that are made up. */
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { benchGeneration } from '../../src/bench/generate-bench.ts';
-import { bandwidthMeter, PeakMeter, peakShare, RESTLESS, timeRepeats } from '../../src/bench/peak.ts';
+import { PeakMeter, peakShare, RESTLESS, readingMeter, timeRepeats } from '../../src/bench/peak.ts';
 import { benchTraining } from '../../src/bench/train-bench.ts';
 import { Gpt } from '../../src/nn/gpt.ts';
 import { presetConfig } from '../../src/nn/presets.ts';
@@ -138,9 +138,9 @@ describe('a meter', () => {
     expect(meter.best).toBe(3);
   });
 
-  it('of the bandwidth reads working sets of any size', () => {
+  it('of reading takes working sets of any size', () => {
     for (const bytes of [1, 1000, 2 ** 20]) {
-      const meter = bandwidthMeter(bytes);
+      const meter = readingMeter(bytes);
       meter.measure();
       expect(meter.best).toBeGreaterThan(1e6);
     }

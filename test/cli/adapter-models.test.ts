@@ -1,10 +1,11 @@
 /** Adapter folders on the command line, where a model is expected; `convert` and `logits`. */
-import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { sft } from '../../src/train/sft/run.ts';
 import { writeChatModel } from '../helpers/chat-model.ts';
 import { cliPath, lastLineJson, runNode, suiteFolder } from '../helpers/cli.ts';
+import { until } from '../helpers/served.ts';
 import { jsonl, sftDefaults } from '../helpers/stages.ts';
 
 const folder = suiteFolder();
@@ -54,6 +55,36 @@ it('convert merges into a folder, in another type on request', async () => {
   const twice = await athanor('convert', ...args);
   expect(twice.code).toBe(1);
   expect(twice.stderr).toContain('holds a model already');
+});
+
+it('a server that reloads merges the adapter again', async () => {
+  const weights = join(adapter, 'adapter_model.safetensors');
+  const args = ['serve', '--model', adapter, '--port', '0', '--device', 'cpu', '--dtype', 'f32', '--json'];
+  let url = '';
+  const hashOf = async () => {
+    const { data } = (await (await fetch(`${url}/v1/models`)).json()) as { data: { hash: string }[] };
+    return data[0]!.hash;
+  };
+  const { code, stderr } = await runNode([cliPath, ...args, '--threads', '1'], {
+    env: { ATHANOR_CACHE: cache },
+    started: (child) => {
+      child.stdout!.on('data', (chunk: string) => {
+        if (url !== '') return;
+        url = (JSON.parse(chunk) as { url: string }).url;
+        void swap().finally(() => child.kill('SIGTERM'));
+      });
+      const swap = async () => {
+        const before = await hashOf();
+        const bytes = readFileSync(weights);
+        bytes.writeFloatLE(0.25, bytes.length - 4);
+        writeFileSync(weights, bytes);
+        child.kill('SIGHUP');
+        await until(async () => (await hashOf()) !== before);
+      };
+    },
+  });
+  expect(code, stderr).toBe(0);
+  expect(stderr).toMatch(/model [0-9a-f]{12} answers new requests, after [0-9a-f]{12}/);
 });
 
 it('without its base the message says how to name it', async () => {

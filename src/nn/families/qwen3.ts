@@ -1,9 +1,24 @@
 /** Qwen3, dense (Yang et al., 2025): Llama with an RMS norm on each query and key head. */
 import type { BlockSpec } from '../config.ts';
+import type { RopeSpec } from '../rope.ts';
 import type { ConfigFields } from './config-fields.ts';
 import type { Family } from './family.ts';
 import { readOptionalWindows, writeOptionalWindows } from './layer-types.ts';
-import { llamaStructure, llamaTensors, readLlamaBiases, readLlamaShape, writeLlamaShape } from './llama.ts';
+import {
+  type LlamaBiases,
+  llamaStructure,
+  llamaTensors,
+  readLlamaBiases,
+  readLlamaShape,
+  writeLlamaShape,
+} from './llama.ts';
+
+/** The parts that all dense Qwen3 models have in common. */
+export function qwen3Structure(rope: RopeSpec, biases?: LlamaBiases) {
+  const { blocks, ...structure } = llamaStructure(rope, biases);
+  const block: BlockSpec = { ...blocks[0], queryKeyNorm: 'per-head' };
+  return { ...structure, architecture: 'qwen3', blocks: [block] } as const;
+}
 
 /** Qwen's layers: those from `max_window_layers` on have a window, where windows are used. */
 export function withWindows(fields: ConfigFields, layers: number, block: BlockSpec): BlockSpec[] {
@@ -18,14 +33,8 @@ export const qwen3: Family = {
   classNames: { 'language-model': 'Qwen3ForCausalLM', score: 'Qwen3ForSequenceClassification' },
   readConfig(fields) {
     const { rope, sizes } = readLlamaShape(fields, { maxPositions: 32_768, headDim: 128 });
-    const { blocks, ...structure } = llamaStructure(rope, readLlamaBiases(fields));
-    const block: BlockSpec = { ...blocks[0], queryKeyNorm: 'per-head' };
-    return {
-      ...structure,
-      ...sizes,
-      blocks: withWindows(fields, sizes.layers, block),
-      architecture: 'qwen3',
-    };
+    const structure = qwen3Structure(rope, readLlamaBiases(fields));
+    return { ...structure, ...sizes, blocks: withWindows(fields, sizes.layers, structure.blocks[0]) };
   },
   writeConfig: (config) => ({
     ...writeLlamaShape(config),

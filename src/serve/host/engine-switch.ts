@@ -13,6 +13,8 @@ export interface SwitchOptions extends Omit<HostOptions, 'onEvent'> {
   onEvent?: ((event: Parameters<NonNullable<HostOptions['onEvent']>>[0] | ModelEvent) => void) | undefined;
   /** Resolves when all requests that are in flight now have ended. */
   ended: () => Promise<void>;
+  /** The folder to load for a model, asked at each load; default: the model itself. */
+  folderOf?: ((model: string) => Promise<string>) | undefined;
 }
 
 /** What a reload changed. */
@@ -145,8 +147,9 @@ export class EngineSwitch {
  * Starts an engine. A link is followed once, before: all files are of one model, also when the
  * link changes meanwhile, and an engine that starts again after a crash has the same model.
  */
-async function load({ ended: _, model, ...options }: SwitchOptions): Promise<Engine> {
-  const folder = followed(model);
+async function load({ ended: _, model, folderOf, ...options }: SwitchOptions): Promise<Engine> {
+  const path = followed(model);
+  const folder = folderOf ? await folderOf(path) : path;
   const host = await EngineHost.start({ ...options, model: folder });
   return { host, created: Math.floor(statSync(join(folder, 'config.json')).mtimeMs / 1000) };
 }
