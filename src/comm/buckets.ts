@@ -22,9 +22,9 @@ export interface BucketOptions {
   /**
    * The most bytes in a bucket; a larger gradient has a bucket of its own. Default 32 MiB. Between
    * machines, at 25 GB/s, the sum of such a bucket takes over a millisecond, ten times as long as a
-   * reduction takes to start. Nothing hides the last bucket of a pass, so a bucket is at most a 16th
-   * of the gradients, and from `zero` 2 on, where a few buckets are all that is there of them, a
-   * 64th.
+   * reduction takes to start. Nothing hides the last bucket of a pass, so a bucket is at most a
+   * 16th of the gradients, and from `zero` 2 on, where a few buckets are all that is there of them,
+   * a 64th.
    */
   bucketBytes?: number;
   /** Batches of an update, over all ranks. Default: one per rank. */
@@ -293,8 +293,8 @@ export class GradientBuckets implements ParameterShare {
   }
 
   /**
-   * Updates the parameters, and gives all ranks the elements that each of them has updated: those of
-   * a bucket travel while the next bucket is updated. Nothing travels unless the gradients are
+   * Updates the parameters, and gives all ranks the elements that each of them has updated: those
+   * of a bucket travel while the next bucket is updated. Nothing travels unless the gradients are
    * sharded, nor where the weights are, too.
    * @param change updates these parameters; all without them
    */
