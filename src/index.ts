@@ -310,7 +310,7 @@ export {
 } from './nn/lora.ts';
 export { Module } from './nn/module.ts';
 export { presetConfig, presetNames } from './nn/presets.ts';
-export type { F8Scaling } from './nn/quantization-config.ts';
+export type { StoredQuantization } from './nn/quantization-config.ts';
 export {
   type Quantization,
   QuantizedWeights,

@@ -3,7 +3,7 @@
  * DeepSeek and Qwen3, `weight_scale` of compressed-tensors. Both are factors.
  */
 import { AthanorError } from '../base/errors.ts';
-import type { F8Scaling } from '../nn/quantization-config.ts';
+import type { StoredQuantization } from '../nn/quantization-config.ts';
 import { f32FromBf16, f32FromF16, type ParameterData } from './tensor-data.ts';
 
 /** Names that the scale of a weight may have. */
@@ -47,7 +47,7 @@ export function f32FromF8(bytes: Uint8Array, decode: (byte: number) => number): 
 export function scaleWeight(
   { shape, data }: { shape: readonly number[]; data: Float32Array },
   scale: ParameterData,
-  { blocks }: F8Scaling,
+  { blocks }: StoredQuantization,
   place: string,
 ): void {
   const scales = scale.dtype === 'f32' ? scale.data : f32FromBf16(scale.data);

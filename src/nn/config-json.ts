@@ -9,7 +9,7 @@ import type { HeadKind, ModelConfig } from './config.ts';
 import { ConfigFields, spell } from './families/config-fields.ts';
 import type { Family } from './families/family.ts';
 import { families, familyNames, findFamily } from './families/registry.ts';
-import { type F8Scaling, readQuantization } from './quantization-config.ts';
+import { type StoredQuantization, readQuantization } from './quantization-config.ts';
 import type { ScoreReading } from './scoring-model.ts';
 import { validateConfig } from './validate-config.ts';
 
@@ -24,7 +24,7 @@ export interface ModelDescription {
   /** The token that a score head reads, if the file says so. */
   scoreToken?: ScoreReading['token'] | undefined;
   /** Of weights that are stored in f8 with scales. */
-  quantization?: F8Scaling;
+  quantization?: StoredQuantization;
 }
 
 const SCORE_TOKENS = ['last', 'end'] as const satisfies readonly ScoreReading['token'][];

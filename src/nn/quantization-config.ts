@@ -4,7 +4,7 @@ import { quoted } from '../base/json.ts';
 import type { ConfigFields } from './families/config-fields.ts';
 
 /** Weights in f8 with scales beside them. */
-export interface F8Scaling {
+export interface StoredQuantization {
   /** Rows and columns of a block with one scale; undefined where the scales' shapes tell. */
   blocks: readonly [rows: number, columns: number] | undefined;
 }
@@ -16,7 +16,7 @@ const REMEDY =
  * Reads the field. Read are `fp8` (DeepSeek, Qwen3) and f8 weights of `compressed-tensors`. Throws
  * ERR_FORMAT with the name of any other method.
  */
-export function readQuantization(fields: ConfigFields): F8Scaling | undefined {
+export function readQuantization(fields: ConfigFields): StoredQuantization | undefined {
   const config = fields.object('quantization_config');
   if (config === undefined) return undefined;
   const method = config.value('quant_method');
@@ -30,7 +30,7 @@ export function readQuantization(fields: ConfigFields): F8Scaling | undefined {
 }
 
 /** All groups must have f8 weights; how activations are rounded is not applied. */
-function readCompressed(config: ConfigFields): F8Scaling {
+function readCompressed(config: ConfigFields): StoredQuantization {
   const groups = Object.keys(config.object('config_groups')?.json ?? {});
   const weights = groups.map((name) => config.object('config_groups')?.object(name)?.object('weights'));
   const isF8 = (one: ConfigFields | undefined) =>
@@ -42,7 +42,7 @@ function readCompressed(config: ConfigFields): F8Scaling {
   return { blocks: blocksOf(first, 'block_structure') };
 }
 
-function blocksOf(fields: ConfigFields, key: string): F8Scaling['blocks'] {
+function blocksOf(fields: ConfigFields, key: string): StoredQuantization['blocks'] {
   const [rows, columns, ...others] = fields.numbers(key) ?? [];
   if (rows === undefined) return undefined;
   const isSize = (size: number | undefined) => Number.isSafeInteger(size) && size! > 0;
