@@ -255,6 +255,7 @@ export type { GateReport } from './improve/gates/gate.ts';
 export { type ImproveOptions, type ImproveReport, improve, rollback } from './improve/improve.ts';
 export type { LinkChange } from './improve/promotion.ts';
 export { type ImproveSettings, type ImproveStages, improveDefaults } from './improve/settings.ts';
+export type { FrozenFormat, FrozenMatrix } from './native/binding/frozen.ts';
 export type { KlEstimator } from './native/binding/policy.ts';
 export type {
   NativeNormalizerStep,
