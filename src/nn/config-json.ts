@@ -9,7 +9,7 @@ import type { HeadKind, ModelConfig } from './config.ts';
 import { ConfigFields, spell } from './families/config-fields.ts';
 import type { Family } from './families/family.ts';
 import { families, familyNames, findFamily } from './families/registry.ts';
-import { type StoredQuantization, readQuantization } from './quantization-config.ts';
+import { readQuantization, type StoredQuantization } from './quantization-config.ts';
 import type { ScoreReading } from './scoring-model.ts';
 import { validateConfig } from './validate-config.ts';
 
