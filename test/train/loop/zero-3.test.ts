@@ -104,7 +104,8 @@ describe('memory, measured on four ranks', () => {
     // Weights, gradients and two moments.
     expect(one!.most).toBeGreaterThan(4 * bytes);
     expect(first!.moments).toBeLessThan(0.3 * one!.moments);
-    expect(second!.most).toBeLessThan(first!.most - 0.6 * bytes);
+    // Three quarters of the gradients are elsewhere, but buckets on their way are here.
+    expect(second!.most).toBeLessThan(first!.most - 0.5 * bytes);
     // The activations and what is on its way between ranks are counted too.
     expect(third!.most).toBeLessThan(0.3 * 4 * bytes);
   });
