@@ -85,7 +85,7 @@ const measures: Record<string, Measure> = {
   },
   'comparisons reward': async (given) => {
     const { preferenceAccuracy } = await import('../eval/preference-accuracy.ts');
-    return preferenceAccuracy(given.reward!, given.comparisons!, given);
+    return preferenceAccuracy(given.reward!, given.comparisons!, ofRows(given));
   },
   'model questions against': async (given) => {
     const { winRate } = await import('../eval/win-rate.ts');
@@ -110,8 +110,13 @@ function measureFor(given: Given): Measure {
   );
 }
 
+/** The split is that of shards, and rows have none. */
+function ofRows({ split: _, ...given }: Ready) {
+  return given;
+}
+
 function answering(given: Ready) {
-  return { ...given, maxTokens: given.maxTokens ?? 64 };
+  return { ...ofRows(given), maxTokens: given.maxTokens ?? 64 };
 }
 
 async function perplexityOf(given: Ready) {
