@@ -2,10 +2,11 @@
  * Writes Hugging Face model folders. Files are replaced in an order that never shows a reader a mix
  * of old and new: see `publish`.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { AthanorError, fileError } from '../base/errors.ts';
 import { copyDurably, hashFile, syncPath, type WrittenFile, writeText } from '../base/files/hashed-file.ts';
+import { makeFolders } from '../base/files/make-folders.ts';
 import { removeStaleFiles, temporarySuffix } from '../base/files/temporary-files.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { HeadKind, ModelConfig } from '../nn/config.ts';
@@ -144,7 +145,7 @@ async function publish(
   const temporary = (name: string) => join(folder, `${name}${temporarySuffix()}`);
   const named: string[] = [];
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolders(folder);
     const written = await write((name) => {
       removeStaleFiles(folder, name);
       named.push(name);

@@ -5,10 +5,11 @@
  * all of it is on disk, so a folder with the right name is complete. The names show the latest
  * checkpoint, so there is no pointer file that could be torn.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { AthanorError, fileError } from '../base/errors.ts';
 import { syncPath } from '../base/files/hashed-file.ts';
+import { makeFolders } from '../base/files/make-folders.ts';
 import { isStale, temporarySuffix } from '../base/files/temporary-files.ts';
 import type { JsonValue } from '../base/json.ts';
 import {
@@ -141,7 +142,7 @@ export class CheckpointStore {
     const metric = Number.isFinite(contents.metric) ? contents.metric : undefined;
     inProgress.add(temporary);
     try {
-      mkdirSync(temporary, { recursive: true });
+      makeFolders(temporary);
       await writeCheckpoint(temporary, contents);
       if (metric !== undefined) await writeMetric(temporary, step, metric);
       syncPath(temporary);

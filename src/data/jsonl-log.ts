@@ -1,7 +1,8 @@
 /** Writes a file of JSON Lines piece by piece, such as `dropped.jsonl`. */
-import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileError } from '../base/errors.ts';
+import { makeFolders } from '../base/files/make-folders.ts';
 
 const BUFFER_CHARS = 1 << 16;
 
@@ -45,7 +46,7 @@ export class JsonlLog {
     this.#buffer = '';
     try {
       if (this.#file < 0) {
-        mkdirSync(dirname(this.#path), { recursive: true });
+        makeFolders(dirname(this.#path));
         this.#file = openSync(this.#path, 'w');
       }
       for (let done = 0; done < bytes.length; ) done += writeSync(this.#file, bytes, done);

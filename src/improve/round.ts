@@ -2,9 +2,10 @@
  * A round in its folder. `round.json` has its settings and what each step gave, and is replaced
  * after every step: a round that was interrupted anywhere goes on behind the last one.
  */
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError, fileError } from '../base/errors.ts';
+import { makeFolders } from '../base/files/make-folders.ts';
 import { ifThere, readJsonObject } from '../base/files/read-file.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
@@ -49,7 +50,7 @@ export class Round {
       ...{ version: VERSION, settings, steps: {} },
     });
     try {
-      mkdirSync(round.folder, { recursive: true });
+      makeFolders(round.folder);
     } catch (error) {
       throw fileError(error, round.folder, 'make');
     }

@@ -1,10 +1,11 @@
 /** The ranks of one attempt: a process each on this machine, which end together. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { makeFolders } from '../base/files/make-folders.ts';
 import { LAUNCHED, parseReport, type RankReport } from './launched.ts';
 
 export interface LocalRanksOptions {
@@ -44,7 +45,7 @@ const foreign = /^(OMPI_|PMI_|PMIX_|MPI_LOCAL|SLURM_(PROCID|STEP_NUM_TASKS|LOCAL
  * seconds. Returns the ends in the order in which they came.
  */
 export async function runLocalRanks(options: LocalRanksOptions): Promise<RankEnd[]> {
-  mkdirSync(options.logDir, { recursive: true });
+  makeFolders(options.logDir);
   const port = await freePort();
   const children = Array.from({ length: options.ranks }, (_, rank) => start(rank, port, options));
   options.onSignal((signal) => {

@@ -8,7 +8,6 @@ import {
   constants,
   fstatSync,
   ftruncateSync,
-  mkdirSync,
   openSync,
   readFileSync,
   rmdirSync,
@@ -19,6 +18,7 @@ import {
 import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { AthanorError, fileError } from '../base/errors.ts';
+import { makeFolders } from '../base/files/make-folders.ts';
 import { native } from './addon.ts';
 
 const NAME = '.athanor.lock';
@@ -98,7 +98,7 @@ export class FolderLock implements Disposable {
 /** Returns the folder if it did not exist. */
 function makeFolder(folder: string): string | undefined {
   try {
-    return mkdirSync(folder, { recursive: true }) === undefined ? undefined : folder;
+    return makeFolders(folder) === undefined ? undefined : folder;
   } catch (error) {
     throw fileError(error, folder, 'make');
   }

@@ -4,19 +4,11 @@
  * NaN and infinities, which JSON lacks, are written as the strings "NaN", "Infinity" and
  * "-Infinity" and read back as numbers.
  */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { AthanorError, fileError } from '../base/errors.ts';
 import { syncPath } from '../base/files/hashed-file.ts';
+import { makeFolders } from '../base/files/make-folders.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
 
 /** A value of a record. */
@@ -50,7 +42,7 @@ export class MetricsLog {
   static open(folder: string, options: { resumeStep?: number } = {}): MetricsLog {
     const path = join(folder, METRICS_FILE);
     try {
-      mkdirSync(folder, { recursive: true });
+      makeFolders(folder);
       const { resumeStep } = options;
       const kept = resumeStep === undefined || !existsSync(path) ? '' : linesUpTo(path, resumeStep);
       const bytes = replaceFile(path, kept);

@@ -1,10 +1,11 @@
 /** Byte-level BPE: any bytes become ids, and decoding returns the same bytes. */
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { inspect } from 'node:util';
 import { checkCounts } from '../base/check-count.ts';
 import { concatInts } from '../base/concat.ts';
 import { AthanorError, fileError } from '../base/errors.ts';
+import { makeFolders } from '../base/files/make-folders.ts';
 import { isGguf, missingPart } from '../base/files/missing-part.ts';
 import { ifThere, largest, readText } from '../base/files/read-file.ts';
 import { replaceFile } from '../base/files/replace-file.ts';
@@ -228,7 +229,7 @@ export class Tokenizer {
    */
   save(folder: string): void {
     try {
-      mkdirSync(folder, { recursive: true });
+      makeFolders(folder);
     } catch (error) {
       throw fileError(error, folder, 'write');
     }

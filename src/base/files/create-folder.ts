@@ -2,18 +2,10 @@
  * Makes a folder that appears complete or not at all. It is filled under a temporary name
  * and then renamed.
  */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-} from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { AthanorError, fileError } from '../errors.ts';
+import { makeFolders } from './make-folders.ts';
 
 /**
  * Runs `fill` on a new temporary folder, flushes the folder to disk and renames it to `out`. On
@@ -28,7 +20,7 @@ export async function createFolder<T>(out: string, fill: (folder: string) => Pro
   const temporary = `${target}.tmp-${process.pid}`;
   try {
     removeLeftovers(target);
-    mkdirSync(temporary, { recursive: true });
+    makeFolders(temporary);
     const result = await fill(temporary);
     syncFolder(temporary);
     renameSync(temporary, target);

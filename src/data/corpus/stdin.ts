@@ -3,12 +3,13 @@
  * the input is first copied into a file.
  */
 import { randomUUID } from 'node:crypto';
-import { createWriteStream, mkdirSync, rmSync } from 'node:fs';
+import { createWriteStream, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, gunzipSync } from 'node:zlib';
 import { AthanorError, fileError } from '../../base/errors.ts';
+import { makeFolders } from '../../base/files/make-folders.ts';
 import { isZstd } from '../formats/zstd.ts';
 import { fileFormat } from './file-format.ts';
 
@@ -55,7 +56,7 @@ export async function spoolIfAny(
     const what = `standard input cannot be read as "${format}"`;
     throw new AthanorError('ERR_ARGUMENT', what, 'name the ending of a file, such as jsonl or txt.gz');
   }
-  mkdirSync(folder, { recursive: true });
+  makeFolders(folder);
   try {
     return await copied(signal ? addAbortSignal(signal, input) : input, folder, format);
   } catch (error) {

@@ -4,10 +4,11 @@
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { AthanorError, fileError } from '../../base/errors.ts';
+import { makeFolders } from '../../base/files/make-folders.ts';
 import { ifThere, largest, readBytes } from '../../base/files/read-file.ts';
 import { cacheFolder } from '../../base/machine.ts';
 
@@ -44,7 +45,7 @@ async function download(wanted: DataPackage, path: string): Promise<Buffer> {
   const folder = dirname(path);
   let temporary: string;
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolders(folder);
     temporary = mkdtempSync(join(folder, '.fetch-'));
   } catch (error) {
     throw fileError(error, folder, 'write');

@@ -2,10 +2,11 @@
  * `OUT.partial`: what `data prepare` has done so far. A result is some files and then a record with
  * their digests, so one that was cut short has no record and is made again.
  */
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { AthanorError, fileError } from '../../base/errors.ts';
+import { makeFolders } from '../../base/files/make-folders.ts';
 import { ifThere, readJsonObject } from '../../base/files/read-file.ts';
 import { replaceFile } from '../../base/files/replace-file.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
@@ -59,7 +60,7 @@ export class PartialFolder {
   makeFolders(): void {
     try {
       for (const name of ['filtered', 'decided', 'encoded', 'ranks', 'result', 'scratch']) {
-        mkdirSync(join(this.path, name), { recursive: true });
+        makeFolders(join(this.path, name));
       }
     } catch (error) {
       throw fileError(error, this.path, 'make');
@@ -108,7 +109,7 @@ export class PartialFolder {
   clear(...folders: string[]): void {
     for (const folder of folders) {
       rmSync(folder, { recursive: true, force: true });
-      mkdirSync(folder, { recursive: true });
+      makeFolders(folder);
     }
   }
 

@@ -1,7 +1,7 @@
 /** Writes the rows of a feedback store into a folder. */
-import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createFolder } from '../../base/files/create-folder.ts';
+import { makeFolders } from '../../base/files/make-folders.ts';
 import { replaceFile } from '../../base/files/replace-file.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { withDefaults } from '../../base/with-defaults.ts';
@@ -64,7 +64,7 @@ function writeFiles(
 ): void {
   for (const [name, rows] of Object.entries(files)) {
     const path = join(folder, name);
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolders(dirname(path));
     replaceFile(path, lines(rows));
   }
   const record = {

@@ -2,9 +2,9 @@
  * The packaged task: an assistant that answers questions about countries. Rules make all of its
  * data from the facts of the factbook, and the data says so. No person compared any answers.
  */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileError } from '../../base/errors.ts';
+import { makeFolders } from '../../base/files/make-folders.ts';
 import { replaceFile } from '../../base/files/replace-file.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { mix } from '../../base/random.ts';
@@ -229,7 +229,7 @@ export function writeFactbookTask(folder: string, task: FactbookTask): void {
     'about.json': `${JSON.stringify(about, undefined, 2)}\n`,
   };
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolders(folder);
   } catch (error) {
     throw fileError(error, folder, 'write');
   }
